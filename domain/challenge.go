@@ -1,0 +1,81 @@
+package domain
+
+import (
+	"crypto/subtle"
+	"io"
+	"slices"
+	"time"
+)
+
+// Purpose is the kind of ceremony that a challenge was issued for. It can be redeemed for no other.
+type Purpose string
+
+const (
+	PurposeSignUp Purpose = "signup"
+	PurposeLogin  Purpose = "login"
+)
+
+// Challenge is the server's side of a ceremony under way. Storage gives it out once (ports.Challenges.Take); Redeem
+// says whether that once may be now.
+type Challenge struct{ state ChallengeSnapshot }
+
+// ChallengeSnapshot is a challenge's state as storage keeps it.
+type ChallengeSnapshot struct {
+	ID        ChallengeID
+	Purpose   Purpose
+	Binding   Binding    // zero if bound to no browser
+	Ceremony  []byte     // what the relying party needs to verify the answer; opaque
+	Applicant *Applicant // who is signing up; nil for other purposes
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// NewChallenge opens a ceremony that may be answered until ttl has passed.
+func NewChallenge(purpose Purpose, by Binding, ceremony []byte, applicant *Applicant, ttl time.Duration, now time.Time, random io.Reader) (*Challenge, error) {
+	id, err := NewChallengeID(now, random)
+	if err != nil {
+		return nil, err
+	}
+	return &Challenge{ChallengeSnapshot{
+		ID: id, Purpose: purpose, Binding: by, Ceremony: ceremony, Applicant: applicant,
+		CreatedAt: now, ExpiresAt: now.Add(ttl),
+	}}, nil
+}
+
+// RestoreChallenge is storage's way back from a snapshot.
+func RestoreChallenge(s ChallengeSnapshot) *Challenge { return &Challenge{s.clone()} }
+
+// Snapshot is storage's way in.
+func (c *Challenge) Snapshot() ChallengeSnapshot { return c.state.clone() }
+
+func (s ChallengeSnapshot) clone() ChallengeSnapshot {
+	s.Ceremony = slices.Clone(s.Ceremony)
+	if s.Applicant != nil {
+		applicant := *s.Applicant
+		s.Applicant = &applicant
+	}
+	return s
+}
+
+func (c *Challenge) ID() ChallengeID       { return c.state.ID }
+func (c *Challenge) ExpiresAt() time.Time  { return c.state.ExpiresAt }
+func (c *Challenge) Applicant() *Applicant { return c.state.Applicant }
+
+// Redeem returns the ceremony state if the challenge may be answered now: for the purpose it was issued for, by the
+// browser it was issued to, before it expires (WebAuthn Level 3, section 13.4.3). To anybody else it does not exist.
+func (c *Challenge) Redeem(purpose Purpose, by Binding, now time.Time) ([]byte, error) {
+	if c.state.Purpose != purpose {
+		return nil, c.refuse("issued for " + string(c.state.Purpose) + ", answered for " + string(purpose))
+	}
+	if !c.state.Binding.IsZero() && subtle.ConstantTimeCompare(c.state.Binding[:], by[:]) != 1 {
+		return nil, c.refuse("answered by another browser than it was issued to")
+	}
+	if !now.Before(c.state.ExpiresAt) {
+		return nil, ErrChallengeExpired
+	}
+	return c.state.Ceremony, nil
+}
+
+func (c *Challenge) refuse(detail string) error {
+	return &Rejection{Reason: ReasonChallengeMismatch, Detail: detail, err: ErrChallengeNotFound}
+}

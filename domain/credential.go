@@ -1,0 +1,170 @@
+package domain
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Credential is a passkey as the server knows it: the credential record of WebAuthn Level 3, section 4, kept whole, so
+// that an attestation can be judged again later.
+type Credential struct{ state CredentialSnapshot }
+
+// CredentialSnapshot is a credential's state as storage keeps it.
+type CredentialSnapshot struct {
+	ID         CredentialID
+	UserID     UserID
+	Name       PasskeyName // "" if the person gave none
+	Status     CredentialStatus
+	RPID       string
+	PublicKey  []byte // COSE_Key, as the authenticator sent it
+	Algorithm  int64  // COSE algorithm identifier of PublicKey
+	AAGUID     [16]byte
+	Attachment string // "platform", "cross-platform" or "" if the client did not say
+	Transports []string
+	Flags      AuthenticatorFlags // UV latched from any use, BS as of the last one
+	SignCount  uint32
+	// CloneWarning is set for good once the counter of a device-bound passkey failed to advance.
+	CloneWarning bool
+	Attestation  Attestation
+	Extensions   []byte // JSON of the extension results worth keeping
+	CreatedAt    time.Time
+	LastUsedAt   time.Time // zero if never used since it was made
+}
+
+// Attestation is what the authenticator said at registration, byte for byte.
+type Attestation struct {
+	Type              string
+	Format            string
+	Object            []byte // CBOR
+	AuthenticatorData []byte
+	ClientDataJSON    []byte
+}
+
+// CredentialStatus says whether a passkey may be used.
+type CredentialStatus string
+
+const (
+	CredentialActive    CredentialStatus = "active"
+	CredentialSuspended CredentialStatus = "suspended"
+)
+
+// CredentialDescriptor is how a ceremony names a passkey to the client (WebAuthn Level 3, section 5.8.3).
+type CredentialDescriptor struct {
+	ID         CredentialID
+	Transports []string
+}
+
+// Registration is what a verified registration ceremony states about a new passkey.
+type Registration struct {
+	CredentialID CredentialID
+	RPID         string
+	PublicKey    []byte
+	Algorithm    int64
+	AAGUID       [16]byte
+	Attachment   string
+	Transports   []string
+	Flags        AuthenticatorFlags
+	SignCount    uint32
+	Attestation  Attestation
+	Extensions   []byte
+}
+
+// Assertion is what a verified authentication ceremony states about the use of a passkey.
+type Assertion struct {
+	Flags     AuthenticatorFlags
+	SignCount uint32
+}
+
+// NewCredential makes the passkey of a verified registration owner's. The flags are held to AuthenticatorFlags.Verify.
+func NewCredential(owner UserID, name PasskeyName, r Registration, now time.Time) (*Credential, error) {
+	if err := r.Flags.Verify(); err != nil {
+		return nil, err
+	}
+	s := CredentialSnapshot{
+		ID: r.CredentialID, UserID: owner, Name: name, Status: CredentialActive, RPID: r.RPID,
+		PublicKey: r.PublicKey, Algorithm: r.Algorithm, AAGUID: r.AAGUID,
+		Attachment: r.Attachment, Transports: r.Transports,
+		Flags: r.Flags, SignCount: r.SignCount,
+		Attestation: r.Attestation, Extensions: r.Extensions, CreatedAt: now,
+	}
+	return &Credential{s.clone()}, nil
+}
+
+// RestoreCredential is storage's way back from a snapshot.
+func RestoreCredential(s CredentialSnapshot) *Credential { return &Credential{s.clone()} }
+
+// Snapshot is storage's way in.
+func (c *Credential) Snapshot() CredentialSnapshot { return c.state.clone() }
+
+func (s CredentialSnapshot) clone() CredentialSnapshot {
+	s.PublicKey = slices.Clone(s.PublicKey)
+	s.Transports = slices.Clone(s.Transports)
+	s.Attestation.Object = slices.Clone(s.Attestation.Object)
+	s.Attestation.AuthenticatorData = slices.Clone(s.Attestation.AuthenticatorData)
+	s.Attestation.ClientDataJSON = slices.Clone(s.Attestation.ClientDataJSON)
+	s.Extensions = slices.Clone(s.Extensions)
+	return s
+}
+
+func (c *Credential) ID() CredentialID         { return c.state.ID }
+func (c *Credential) UserID() UserID           { return c.state.UserID }
+func (c *Credential) Status() CredentialStatus { return c.state.Status }
+func (c *Credential) BackupEligible() bool     { return c.state.Flags.BackupEligible() }
+func (c *Credential) BackedUp() bool           { return c.state.Flags.BackedUp() }
+
+// Descriptor names the passkey to a client.
+func (c *Credential) Descriptor() CredentialDescriptor {
+	return CredentialDescriptor{ID: c.state.ID, Transports: slices.Clone(c.state.Transports)}
+}
+
+// Finding is something odd about the use of a passkey that its owner and the operator should hear of.
+type Finding string
+
+const (
+	FindingNone                     Finding = ""
+	FindingCounterRegressed         Finding = "counter_regressed"
+	FindingBackupEligibilityChanged Finding = "backup_eligibility_changed"
+)
+
+// RecordUse notes a verified assertion. It may leave a mark and refuse at once: whoever calls it saves the credential
+// first and returns the error afterwards, or the mark is lost.
+//
+// A device-bound passkey whose counter failed to advance means that there are two copies of its key: the policy says
+// what follows. The counters of synced passkeys (BE set) are kept and never judged, since each of their devices may
+// count for itself.
+func (c *Credential) RecordUse(a Assertion, policy UsePolicy, now time.Time) (Finding, error) {
+	if c.state.Status == CredentialSuspended {
+		return FindingNone, ErrPasskeySuspended
+	}
+	if err := a.Flags.Verify(); err != nil {
+		return FindingNone, err
+	}
+	finding := FindingNone
+	if a.Flags.BackupEligible() != c.state.Flags.BackupEligible() {
+		finding = FindingBackupEligibilityChanged
+		if policy.BackupEligibility != BackupEligibilityAcceptAndRecord {
+			return finding, Reject(ReasonBackupEligibilityChanged, fmt.Sprintf("BE was %t at registration and is %t now", c.state.Flags.BackupEligible(), a.Flags.BackupEligible()))
+		}
+	}
+	if !c.state.Flags.BackupEligible() && c.regressed(a.SignCount) {
+		finding = FindingCounterRegressed
+		c.state.CloneWarning = true
+		if policy.Counter == CounterSuspend {
+			c.state.Status = CredentialSuspended
+		}
+		if policy.Counter != CounterFlag {
+			return finding, Reject(ReasonCounterRegressed, fmt.Sprintf("the counter was %d and is %d now", c.state.SignCount, a.SignCount))
+		}
+	}
+	c.state.SignCount = a.SignCount
+	c.state.Flags = c.state.Flags.with(flagBackedUp|flagBackupEligible, a.Flags) | flagUserVerified
+	c.state.LastUsedAt = now
+	return finding, nil
+}
+
+// regressed follows WebAuthn Level 3, section 7.2, step 20: zero on both sides means that the authenticator counts
+// nothing.
+func (c *Credential) regressed(count uint32) bool {
+	return (count != 0 || c.state.SignCount != 0) && count <= c.state.SignCount
+}

@@ -1,0 +1,25 @@
+// Package domain holds the rules of Keylodge and nothing else: it imports the standard library only, reads no clock and
+// draws no randomness. Whoever calls an aggregate brings the time and the source of random bytes.
+//
+// # The language
+//
+// A ceremony is two calls: options and verify. Between them stands a [Challenge], the server's side of it, issued for
+// one [Purpose], bound to one browser and spent by the first answer. A [Credential] is what the W3C calls it; people see
+// a passkey. A [User] owns credentials; an [Applicant] is somebody who is about to. A [Session] is a sign-in that lasts,
+// opened by a credential and carried by a [SessionToken].
+//
+// # The rules
+//
+//   - A challenge is redeemed for the purpose it was issued for, by the browser it was issued to, before it expires:
+//     [Challenge.Redeem]. That it is redeemed once is a promise of storage.
+//   - Every answer proves presence and verification of its user, and possible backup flags: [AuthenticatorFlags.Verify].
+//   - The counter of a device-bound passkey advances: [Credential.RecordUse], [CounterPolicy].
+//   - Backup eligibility never changes: [Credential.RecordUse], [BackupEligibilityPolicy].
+//   - A suspended passkey signs nobody in: [Credential.RecordUse].
+//   - A session ends: idle, at its absolute age, or when it is revoked: [Session.Usable].
+//   - A user handle says nothing about its user: [NewUserHandle].
+//   - An unknown e-mail address looks like a known one: [Decoys].
+//   - A secret is never printed: [Secret].
+//
+// Everything that can go wrong by these rules is listed in errors.go; why a ceremony was refused in rejection.go.
+package domain

@@ -1,0 +1,67 @@
+package domain
+
+import "strings"
+
+// Email is an e-mail address in its one canonical form: lower case, so that ada@example.org and Ada@Example.org are
+// the same account wherever addresses are compared. The zero value means that there is none.
+type Email string
+
+const maxEmailLength = 254 // RFC 5321, section 4.5.3.1.3, less the angle brackets
+
+// ParseEmail canonicalises an address. The empty string is no address and no error. It takes the dot-atom form
+// (RFC 5322, section 3.2.3) in ASCII, with an internationalised domain in its xn-- form.
+func ParseEmail(s string) (Email, error) {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return "", nil
+	}
+	invalid := func(message string) (Email, error) { return "", Invalid("email", "invalid_email", message) }
+	if len(s) > maxEmailLength {
+		return invalid("the address is longer than 254 characters")
+	}
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return invalid("write the address in ASCII; a domain with other letters has an xn-- form")
+		}
+	}
+	local, host, found := strings.Cut(s, "@")
+	if !found || !isDotAtom(local) || len(local) > 64 || !isDomainName(host) {
+		return invalid("this is not an e-mail address; write it like ada@example.org")
+	}
+	return Email(strings.ToLower(s)), nil
+}
+
+func isDotAtom(s string) bool {
+	for atom := range strings.SplitSeq(s, ".") {
+		if atom == "" {
+			return false
+		}
+		for _, r := range atom {
+			if !isAlphanumeric(r) && !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", r) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isDomainName(s string) bool {
+	if !strings.Contains(s, ".") {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, r := range label {
+			if !isAlphanumeric(r) && r != '-' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isAlphanumeric(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}

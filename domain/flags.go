@@ -1,0 +1,36 @@
+package domain
+
+// AuthenticatorFlags is the flags octet of authenticator data (WebAuthn Level 3, section 6.1).
+type AuthenticatorFlags byte
+
+const (
+	flagUserPresent    AuthenticatorFlags = 1 << 0
+	flagUserVerified   AuthenticatorFlags = 1 << 2
+	flagBackupEligible AuthenticatorFlags = 1 << 3
+	flagBackedUp       AuthenticatorFlags = 1 << 4
+)
+
+func (f AuthenticatorFlags) UserPresent() bool    { return f&flagUserPresent != 0 }
+func (f AuthenticatorFlags) UserVerified() bool   { return f&flagUserVerified != 0 }
+func (f AuthenticatorFlags) BackupEligible() bool { return f&flagBackupEligible != 0 }
+func (f AuthenticatorFlags) BackedUp() bool       { return f&flagBackedUp != 0 }
+
+// Verify holds an answer to what every ceremony here demands: somebody was there (section 7.2, step 14), it was they
+// (step 15: the passkey is the only factor, so without this a stolen device would be a way in), and the backup flags
+// are possible (step 16: backed up means eligible for it).
+func (f AuthenticatorFlags) Verify() error {
+	switch {
+	case !f.UserPresent():
+		return Reject(ReasonUserPresenceMissing, "the UP flag is not set")
+	case !f.UserVerified():
+		return Reject(ReasonUserVerificationMissing, "the UV flag is not set")
+	case f.BackedUp() && !f.BackupEligible():
+		return Reject(ReasonBackupStateInvalid, "the BS flag is set and the BE flag is not")
+	}
+	return nil
+}
+
+// with returns f with the bits of mask as they are in g.
+func (f AuthenticatorFlags) with(mask, g AuthenticatorFlags) AuthenticatorFlags {
+	return f&^mask | g&mask
+}

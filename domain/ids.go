@@ -1,0 +1,123 @@
+package domain
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"time"
+)
+
+// UserID names a user. It is not secret.
+type UserID struct{ uuid }
+
+// ChallengeID names a challenge. Its 74 random bits keep it from being guessed; the binding keeps a stolen one useless.
+type ChallengeID struct{ uuid }
+
+// SessionID names a session in lists and logs. It opens nothing: the session's token does.
+type SessionID struct{ uuid }
+
+func NewUserID(now time.Time, random io.Reader) (UserID, error) {
+	id, err := newUUIDv7(now, random)
+	return UserID{id}, err
+}
+
+func NewChallengeID(now time.Time, random io.Reader) (ChallengeID, error) {
+	id, err := newUUIDv7(now, random)
+	return ChallengeID{id}, err
+}
+
+func NewSessionID(now time.Time, random io.Reader) (SessionID, error) {
+	id, err := newUUIDv7(now, random)
+	return SessionID{id}, err
+}
+
+func ParseUserID(s string) (UserID, error) {
+	id, err := parseUUID(s)
+	return UserID{id}, err
+}
+
+func ParseChallengeID(s string) (ChallengeID, error) {
+	id, err := parseUUID(s)
+	return ChallengeID{id}, err
+}
+
+func ParseSessionID(s string) (SessionID, error) {
+	id, err := parseUUID(s)
+	return SessionID{id}, err
+}
+
+// uuid is a UUID version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, then 74 random bits. Sorted by time, so
+// that an index on it grows at its end.
+type uuid [16]byte
+
+func newUUIDv7(now time.Time, random io.Reader) (uuid, error) {
+	var u uuid
+	if _, err := io.ReadFull(random, u[6:]); err != nil {
+		return uuid{}, fmt.Errorf("reading randomness: %w", err)
+	}
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
+	copy(u[:6], ms[2:])
+	u[6] = u[6]&0x0f | 0x70 // version 7
+	u[8] = u[8]&0x3f | 0x80 // variant of RFC 9562
+	return u, nil
+}
+
+func parseUUID(s string) (uuid, error) {
+	var u uuid
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return uuid{}, fmt.Errorf("%q is not a UUID", s)
+	}
+	digits := s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:]
+	if _, err := hex.Decode(u[:], []byte(digits)); err != nil {
+		return uuid{}, fmt.Errorf("%q is not a UUID", s)
+	}
+	return u, nil
+}
+
+func (u uuid) IsZero() bool { return u == uuid{} }
+
+func (u uuid) String() string {
+	h := hex.EncodeToString(u[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// CredentialID is the WebAuthn credential id: bytes that the authenticator chose, compared exactly.
+type CredentialID string
+
+// maxCredentialIDLength is the limit of WebAuthn Level 3, section 7.1, "credentialId is at most 1023 bytes".
+const maxCredentialIDLength = 1023
+
+// NewCredentialID takes the raw bytes of a credential id: 1 to 1023 of them, else the ceremony is malformed.
+func NewCredentialID(raw []byte) (CredentialID, error) {
+	if len(raw) == 0 || len(raw) > maxCredentialIDLength {
+		return "", Reject(ReasonMalformed, fmt.Sprintf("a credential id of %d bytes; 1 to %d are allowed", len(raw), maxCredentialIDLength))
+	}
+	return CredentialID(raw), nil
+}
+
+func (id CredentialID) Bytes() []byte { return []byte(id) }
+
+// String is the id in unpadded base64url, as WebAuthn writes it.
+func (id CredentialID) String() string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
+
+// UserHandle is the WebAuthn user handle: random, free of personal data (WebAuthn Level 3, section 14.6.1), separate
+// from the user id, and the same for all passkeys of that user, else the Signal API could not name them.
+type UserHandle string
+
+const userHandleLength = 32
+
+func NewUserHandle(random io.Reader) (UserHandle, error) {
+	var raw [userHandleLength]byte
+	if _, err := io.ReadFull(random, raw[:]); err != nil {
+		return "", fmt.Errorf("reading randomness: %w", err)
+	}
+	return UserHandle(raw[:]), nil
+}
+
+func (h UserHandle) Bytes() []byte { return []byte(h) }
+
+// String is the handle in unpadded base64url, as WebAuthn writes it.
+func (h UserHandle) String() string { return base64.RawURLEncoding.EncodeToString([]byte(h)) }

@@ -1,0 +1,42 @@
+package domain
+
+// CounterPolicy says what follows when a device-bound passkey's signature counter fails to advance, which means that
+// there are two copies of its key (WebAuthn Level 3, section 6.1.1).
+type CounterPolicy string
+
+const (
+	CounterReject  CounterPolicy = "reject"  // refuse this sign-in, keep the mark
+	CounterFlag    CounterPolicy = "flag"    // allow it, keep the mark
+	CounterSuspend CounterPolicy = "suspend" // refuse this one and all that follow
+)
+
+// BackupEligibilityPolicy says what follows when a passkey's BE flag differs from the one it registered with. The
+// specification forbids it (section 7.2, step 17); some password managers do it all the same.
+type BackupEligibilityPolicy string
+
+const (
+	BackupEligibilityReject          BackupEligibilityPolicy = "reject"
+	BackupEligibilityAcceptAndRecord BackupEligibilityPolicy = "accept-and-record"
+)
+
+// UsePolicy is what an installation decided about passkeys that do not behave as the specification expects.
+type UsePolicy struct {
+	Counter           CounterPolicy
+	BackupEligibility BackupEligibilityPolicy
+}
+
+// RegistrationPolicy says who may sign up.
+type RegistrationPolicy string
+
+const (
+	RegistrationOpen   RegistrationPolicy = "open"
+	RegistrationClosed RegistrationPolicy = "closed"
+)
+
+// Admits returns ErrRegistrationClosed unless anybody may sign up.
+func (p RegistrationPolicy) Admits() error {
+	if p != RegistrationOpen {
+		return ErrRegistrationClosed
+	}
+	return nil
+}

@@ -1,0 +1,17 @@
+package domain
+
+import "log/slog"
+
+const redacted = "[redacted]"
+
+// Secret holds a value that must not be printed. Every way of formatting it redacts; only Reveal returns it.
+type Secret struct{ value string }
+
+func NewSecret(value string) Secret { return Secret{value} }
+
+func (s Secret) Reveal() string               { return s.value }
+func (s Secret) IsZero() bool                 { return s.value == "" }
+func (s Secret) String() string               { return redacted }
+func (s Secret) GoString() string             { return redacted }
+func (s Secret) LogValue() slog.Value         { return slog.StringValue(redacted) }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

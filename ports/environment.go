@@ -1,0 +1,10 @@
+package ports
+
+import "time"
+
+// Clock tells the time: UTC, in whole microseconds, which every store keeps exactly.
+type Clock interface{ Now() time.Time }
+
+// DeviceNames turns a User-Agent header into words for people ("Firefox on Linux"). It never fails: an unreadable one
+// becomes "Unknown device".
+type DeviceNames interface{ NameOf(userAgent string) string }

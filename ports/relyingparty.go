@@ -1,0 +1,54 @@
+package ports
+
+import (
+	"encoding/json"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// RelyingParty makes the options of a ceremony and verifies its answer (WebAuthn Level 3, section 7). It keeps nothing
+// between the two calls and judges no policy: that a challenge is answered once and in time, who owns a credential, and
+// what counters and backup flags mean, is decided by its callers.
+type RelyingParty interface {
+	BeginRegistration(applicant *domain.Applicant) (Ceremony, error)
+
+	// VerifyRegistration returns what the answer proves, or a *domain.Rejection.
+	VerifyRegistration(ceremony []byte, answer RegistrationAnswer) (domain.Registration, error)
+
+	// BeginAuthentication asks for one of the given passkeys, or, with none, for any that its holder chooses.
+	BeginAuthentication(allowed []domain.CredentialDescriptor) (Ceremony, error)
+
+	// VerifyAuthentication checks the answer against the credential that it names and the credential's owner. It
+	// returns what the answer proves, or a *domain.Rejection.
+	VerifyAuthentication(ceremony []byte, answer AuthenticationAnswer, owner *domain.User, credential *domain.Credential) (domain.Assertion, error)
+}
+
+// Ceremony is what starts one.
+type Ceremony struct {
+	// Options go to the client as they are: the JSON form of PublicKeyCredentialCreationOptions or
+	// PublicKeyCredentialRequestOptions (sections 5.1.9 and 5.1.10).
+	Options json.RawMessage
+	// State comes back to the relying party with the answer. It stays on the server, unchanged.
+	State []byte
+}
+
+// RegistrationAnswer is the client's RegistrationResponseJSON (section 5.1.8), its base64url undone.
+type RegistrationAnswer struct {
+	ID                []byte
+	ClientDataJSON    []byte
+	AttestationObject []byte
+	Transports        []string
+	Attachment        string          // "" if absent
+	Extensions        json.RawMessage // clientExtensionResults; nil if absent
+}
+
+// AuthenticationAnswer is the client's AuthenticationResponseJSON (section 5.1.8), its base64url undone.
+type AuthenticationAnswer struct {
+	ID                []byte
+	ClientDataJSON    []byte
+	AuthenticatorData []byte
+	Signature         []byte
+	UserHandle        []byte          // nil if absent
+	Attachment        string          // "" if absent
+	Extensions        json.RawMessage // clientExtensionResults; nil if absent
+}

@@ -1,0 +1,93 @@
+// Package ports lists what the application needs from outside, as interfaces named by role. Each comment is the
+// contract that an adapter keeps; package storetest checks the storage half of it.
+package ports
+
+import (
+	"context"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// Store is the unit of work over everything that Keylodge keeps.
+//
+// Outages and full disks come back as errors that are domain.ErrUnavailable (errors.Is); a cancelled or expired context
+// as its own error. What a collection's method promises to return is in that method's comment; any other error is a
+// fault.
+type Store interface {
+	// View runs fn on one consistent state. Writes through tx fail.
+	View(ctx context.Context, fn func(tx Tx) error) error
+
+	// Update runs fn and keeps what it wrote if fn returns nil and the commit succeeds; only then does Update return
+	// nil. Otherwise nothing of it is kept, and fn's error is returned as it was. What fn has read stays as it was
+	// read until the commit, so that reading, deciding and writing is safe. fn is short: it does no cryptography and
+	// no input or output but tx's, since many callers may share one commit. It may run on another goroutine, and it
+	// never runs after Update has returned.
+	Update(ctx context.Context, fn func(tx Tx) error) error
+}
+
+// Tx is one unit of work, valid until the function that received it returns.
+type Tx struct {
+	Users       Users
+	Credentials Credentials
+	Challenges  Challenges
+	Sessions    Sessions
+}
+
+// Users are the people with an account.
+type Users interface {
+	// Add keeps a new user, or returns domain.ErrEmailTaken.
+	Add(ctx context.Context, u *domain.User) error
+
+	// ByID returns domain.ErrUserNotFound for nobody.
+	ByID(ctx context.Context, id domain.UserID) (*domain.User, error)
+
+	// ByEmail returns domain.ErrUserNotFound for nobody.
+	ByEmail(ctx context.Context, email domain.Email) (*domain.User, error)
+}
+
+// Credentials are the passkeys. Their ids are unique over all users (WebAuthn Level 3, section 7.1, step 22) and
+// compared byte for byte.
+type Credentials interface {
+	// Add keeps a new passkey, or returns domain.ErrPasskeyAlreadyRegistered if anybody has one of that id.
+	Add(ctx context.Context, c *domain.Credential) error
+
+	// ByID returns domain.ErrPasskeyUnknown for an id that nobody has.
+	ByID(ctx context.Context, id domain.CredentialID) (*domain.Credential, error)
+
+	// OfUser returns a user's passkeys, oldest first.
+	OfUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error)
+
+	// Save keeps what a use of the passkey changed, or returns domain.ErrPasskeyUnknown.
+	Save(ctx context.Context, c *domain.Credential) error
+}
+
+// Challenges are the ceremonies under way.
+type Challenges interface {
+	Add(ctx context.Context, c *domain.Challenge) error
+
+	// ByID looks without taking. It returns domain.ErrChallengeNotFound for an unknown or taken id.
+	ByID(ctx context.Context, id domain.ChallengeID) (*domain.Challenge, error)
+
+	// Take removes the challenge and returns it. Of any number of concurrent callers exactly one succeeds; the rest
+	// get domain.ErrChallengeNotFound.
+	Take(ctx context.Context, id domain.ChallengeID) (*domain.Challenge, error)
+
+	// Sweep removes up to limit challenges that expired at or before the given time and says how many.
+	Sweep(ctx context.Context, expired time.Time, limit int) (int, error)
+}
+
+// Sessions are the sign-ins that last.
+type Sessions interface {
+	Add(ctx context.Context, s *domain.Session) error
+
+	// ByToken returns domain.ErrUnauthenticated for a token that opens nothing. A session that has ended and was not
+	// swept yet is returned: whether it may be used is its own decision.
+	ByToken(ctx context.Context, token domain.TokenDigest) (*domain.Session, error)
+
+	// Save keeps the session's changes, or returns domain.ErrUnauthenticated if it is gone.
+	Save(ctx context.Context, s *domain.Session) error
+
+	// Sweep removes up to limit sessions that ended, in whichever way, at or before the given time and says how many.
+	Sweep(ctx context.Context, ended time.Time, limit int) (int, error)
+}
