@@ -30,13 +30,6 @@ type SessionSnapshot struct {
 	RevokedAt    time.Time // zero while it was not ended early
 }
 
-// Device is where a session is used from.
-type Device struct {
-	Name      string // for people: "Firefox on Linux"
-	UserAgent string // as sent, cut to 512 bytes
-	IP        string // "" if unknown
-}
-
 // Assurance is how strongly a session was opened.
 type Assurance string
 

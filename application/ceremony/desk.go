@@ -1,0 +1,64 @@
+// Package ceremony is what all ceremonies share: a challenge is issued, looked at while its answer is verified, and spent
+// by that answer, whatever becomes of it.
+package ceremony
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// TTL is how long a challenge may be answered.
+type TTL time.Duration
+
+// Desk issues challenges and takes them back.
+type Desk struct {
+	Store  ports.Store
+	Clock  ports.Clock
+	Random io.Reader
+	TTL    TTL
+}
+
+// Started is a ceremony under way, as its client sees it.
+type Started struct {
+	ChallengeID domain.ChallengeID
+	Options     json.RawMessage
+	ExpiresAt   time.Time
+}
+
+// Start keeps the server's side of a ceremony. Applicant is nil unless somebody signs up.
+func (d *Desk) Start(ctx context.Context, purpose domain.Purpose, by domain.Binding, c ports.Ceremony, applicant *domain.Applicant) (Started, error) {
+	challenge, err := domain.NewChallenge(purpose, by, c.State, applicant, time.Duration(d.TTL), d.Clock.Now(), d.Random)
+	if err != nil {
+		return Started{}, err
+	}
+	err = d.Store.Update(ctx, func(tx ports.Tx) error { return tx.Challenges.Add(ctx, challenge) })
+	if err != nil {
+		return Started{}, err
+	}
+	return Started{ChallengeID: challenge.ID(), Options: c.Options, ExpiresAt: challenge.ExpiresAt()}, nil
+}
+
+// Refuse spends the challenge of an answer that was refused because of cause, and returns cause. It does so in a unit of
+// work of its own: a challenge taken in the one that failed would be alive again after its rollback, for another guess.
+//
+// An outage or a caller who went away refused nothing: the same answer may come again.
+func (d *Desk) Refuse(ctx context.Context, id domain.ChallengeID, cause error) error {
+	if errors.Is(cause, domain.ErrUnavailable) || ctx.Err() != nil && errors.Is(cause, ctx.Err()) {
+		return cause
+	}
+	ctx = context.WithoutCancel(ctx)
+	err := d.Store.Update(ctx, func(tx ports.Tx) error {
+		_, err := tx.Challenges.Take(ctx, id)
+		return err
+	})
+	if err != nil && !errors.Is(err, domain.ErrChallengeNotFound) {
+		return errors.Join(err, cause)
+	}
+	return cause
+}

@@ -1,0 +1,61 @@
+// Package housekeeping keeps the store from growing with what is over.
+package housekeeping
+
+import (
+	"context"
+	"time"
+
+	"github.com/keylodge/keylodge/ports"
+)
+
+// What is over is kept for a while, so that a latecomer hears that it has expired rather than that it never was.
+const (
+	challengeRetention = time.Hour
+	sessionRetention   = 24 * time.Hour
+)
+
+// batch is small, so that a sweep after a long absence never holds a sign-in up for more than a few milliseconds.
+const batch = 256
+
+// Sweep removes challenges and sessions that are over.
+type Sweep struct {
+	Store ports.Store
+	Clock ports.Clock
+}
+
+// Swept says how many were removed.
+type Swept struct{ Challenges, Sessions int }
+
+// Execute removes everything that is due, one small unit of work after another. What was removed before an error stays
+// removed and is counted.
+func (s *Sweep) Execute(ctx context.Context) (Swept, error) {
+	now := s.Clock.Now()
+	var swept Swept
+	err := s.inBatches(ctx, &swept.Challenges, func(tx ports.Tx) (int, error) {
+		return tx.Challenges.Sweep(ctx, now.Add(-challengeRetention), batch)
+	})
+	if err != nil {
+		return swept, err
+	}
+	err = s.inBatches(ctx, &swept.Sessions, func(tx ports.Tx) (int, error) {
+		return tx.Sessions.Sweep(ctx, now.Add(-sessionRetention), batch)
+	})
+	return swept, err
+}
+
+func (s *Sweep) inBatches(ctx context.Context, total *int, sweep func(ports.Tx) (int, error)) error {
+	for {
+		var n int
+		err := s.Store.Update(ctx, func(tx ports.Tx) (err error) {
+			n, err = sweep(tx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		*total += n
+		if n < batch {
+			return nil
+		}
+	}
+}

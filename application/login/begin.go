@@ -1,0 +1,67 @@
+// Package login signs people in with a passkey: one that they choose, or one of the account they name.
+package login
+
+import (
+	"context"
+	"errors"
+
+	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// DecoyKey makes the decoys of this installation its own.
+type DecoyKey []byte
+
+// Begin starts a sign-in.
+type Begin struct {
+	Store        ports.Store
+	RelyingParty ports.RelyingParty
+	Desk         *ceremony.Desk
+	DecoyKey     DecoyKey
+}
+
+// Execute returns the options for any passkey, or with an address for those of its account. An address without an
+// account is answered in the same way with decoys, after the same look-ups.
+func (b *Begin) Execute(ctx context.Context, email domain.Email, by domain.Binding) (ceremony.Started, error) {
+	var allowed []domain.CredentialDescriptor
+	if email != "" {
+		var err error
+		if allowed, err = b.passkeysOf(ctx, email); err != nil {
+			return ceremony.Started{}, err
+		}
+	}
+	authentication, err := b.RelyingParty.BeginAuthentication(allowed)
+	if err != nil {
+		return ceremony.Started{}, err
+	}
+	return b.Desk.Start(ctx, domain.PurposeLogin, by, authentication, nil)
+}
+
+func (b *Begin) passkeysOf(ctx context.Context, email domain.Email) ([]domain.CredentialDescriptor, error) {
+	decoys := domain.Decoys(b.DecoyKey, email)
+	var credentials []*domain.Credential
+	err := b.Store.View(ctx, func(tx ports.Tx) error {
+		var id domain.UserID // nobody's, if the address is nobody's: looked up all the same, for the time it takes
+		user, err := tx.Users.ByEmail(ctx, email)
+		switch {
+		case err == nil:
+			id = user.ID()
+		case !errors.Is(err, domain.ErrUserNotFound):
+			return err
+		}
+		credentials, err = tx.Credentials.OfUser(ctx, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(credentials) == 0 {
+		return decoys, nil
+	}
+	allowed := make([]domain.CredentialDescriptor, len(credentials))
+	for i, c := range credentials {
+		allowed[i] = c.Descriptor()
+	}
+	return allowed, nil
+}

@@ -1,0 +1,86 @@
+package signup
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Finish ends a sign-up: the new passkey is verified, and the user, the passkey and the first session appear together.
+type Finish struct {
+	Store        ports.Store
+	RelyingParty ports.RelyingParty
+	Clock        ports.Clock
+	Desk         *ceremony.Desk
+	Door         *access.Door
+}
+
+// Answer is what the client made of the options.
+type Answer struct {
+	ChallengeID domain.ChallengeID
+	Binding     domain.Binding
+	Credential  ports.RegistrationAnswer
+	PasskeyName domain.PasskeyName
+	Visitor     access.Visitor
+}
+
+// Execute returns the new user's first session. It fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
+// domain.ErrPasskeyAlreadyRegistered, domain.ErrEmailTaken, or a *domain.Rejection; the challenge is spent all the same.
+func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, error) {
+	grant, err := f.admit(ctx, answer)
+	if err != nil {
+		return access.Grant{}, f.Desk.Refuse(ctx, answer.ChallengeID, err)
+	}
+	return grant, nil
+}
+
+func (f *Finish) admit(ctx context.Context, answer Answer) (access.Grant, error) {
+	now := f.Clock.Now()
+	var challenge *domain.Challenge
+	err := f.Store.View(ctx, func(tx ports.Tx) (err error) {
+		challenge, err = tx.Challenges.ByID(ctx, answer.ChallengeID)
+		return err
+	})
+	if err != nil {
+		return access.Grant{}, err
+	}
+	state, err := challenge.Redeem(domain.PurposeSignUp, answer.Binding, now)
+	if err != nil {
+		return access.Grant{}, err
+	}
+	registration, err := f.RelyingParty.VerifyRegistration(state, answer.Credential)
+	if err != nil {
+		return access.Grant{}, err
+	}
+	user := challenge.Applicant().Admit(now)
+	credential, err := domain.NewCredential(user.ID(), answer.PasskeyName, registration, now)
+	if err != nil {
+		return access.Grant{}, err
+	}
+	session, token, err := f.Door.Open(credential, answer.Visitor, now)
+	if err != nil {
+		return access.Grant{}, err
+	}
+	grant := access.Grant{User: user, Session: session, Token: token, Credential: credential}
+	err = f.Store.Update(ctx, func(tx ports.Tx) error {
+		// First of all: whoever does not get the challenge writes nothing.
+		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
+			return err
+		}
+		if err := tx.Users.Add(ctx, user); err != nil {
+			return err
+		}
+		if err := tx.Credentials.Add(ctx, credential); err != nil {
+			return err
+		}
+		grant.Accepted, err = f.Door.Admit(ctx, tx, session, answer.Visitor, now)
+		return err
+	})
+	if err != nil {
+		return access.Grant{}, err
+	}
+	return grant, nil
+}

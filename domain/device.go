@@ -1,0 +1,29 @@
+package domain
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Device is where a session is used from.
+type Device struct {
+	Name      string // for people: "Firefox on Linux"
+	UserAgent string // as sent, made printable, at most 512 bytes
+	IP        string // "" if unknown
+}
+
+const maxUserAgentLength = 512
+
+// NewDevice keeps of a User-Agent header what is fit to be stored and shown.
+func NewDevice(name, userAgent, ip string) Device {
+	if len(userAgent) > maxUserAgentLength {
+		userAgent = userAgent[:maxUserAgentLength]
+	}
+	printable := func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}
+	return Device{Name: name, UserAgent: strings.Map(printable, strings.ToValidUTF8(userAgent, "")), IP: ip}
+}
