@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -84,11 +85,31 @@ func NewCredential(owner UserID, name PasskeyName, r Registration, now time.Time
 	s := CredentialSnapshot{
 		ID: r.CredentialID, UserID: owner, Name: name, Status: CredentialActive, RPID: r.RPID,
 		PublicKey: r.PublicKey, Algorithm: r.Algorithm, AAGUID: r.AAGUID,
-		Attachment: r.Attachment, Transports: r.Transports,
+		Attachment: knownAttachment(r.Attachment), Transports: plausibleTransports(r.Transports),
 		Flags: r.Flags, SignCount: r.SignCount,
 		Attestation: r.Attestation, Extensions: r.Extensions, CreatedAt: now,
 	}
 	return &Credential{s.clone()}, nil
+}
+
+// knownAttachment follows WebAuthn Level 3, section 5.4.5: an unknown value is as good as none.
+func knownAttachment(s string) string {
+	if s == "platform" || s == "cross-platform" {
+		return s
+	}
+	return ""
+}
+
+// plausibleTransports keeps the hints that could be one, also those that are not known yet (section 5.8.4), without
+// repetition and sorted. They go back to clients as they are, so there are few and short ones.
+func plausibleTransports(hints []string) []string {
+	const most, longest = 8, 32
+	kept := slices.DeleteFunc(slices.Clone(hints), func(hint string) bool {
+		return hint == "" || len(hint) > longest || strings.Trim(hint, "abcdefghijklmnopqrstuvwxyz0123456789-") != ""
+	})
+	slices.Sort(kept)
+	kept = slices.Compact(kept)
+	return kept[:min(len(kept), most)]
 }
 
 // RestoreCredential is storage's way back from a snapshot.

@@ -14,8 +14,8 @@ type Device struct {
 
 const maxUserAgentLength = 512
 
-// NewDevice keeps of a User-Agent header what is fit to be stored and shown.
-func NewDevice(name, userAgent, ip string) Device {
+// NewDevice keeps of a User-Agent header what is fit to be stored and shown. The name is still to be given.
+func NewDevice(userAgent, ip string) Device {
 	if len(userAgent) > maxUserAgentLength {
 		userAgent = userAgent[:maxUserAgentLength]
 	}
@@ -25,5 +25,5 @@ func NewDevice(name, userAgent, ip string) Device {
 		}
 		return -1
 	}
-	return Device{Name: name, UserAgent: strings.Map(printable, strings.ToValidUTF8(userAgent, "")), IP: ip}
+	return Device{UserAgent: strings.Map(printable, strings.ToValidUTF8(userAgent, "")), IP: ip}
 }

@@ -42,7 +42,8 @@ type Door struct {
 
 // Open makes the session that credential, just verified, has earned. Nothing is stored yet: Admit does that.
 func (d *Door) Open(credential *domain.Credential, visitor Visitor, now time.Time) (*domain.Session, domain.SessionToken, error) {
-	device := domain.NewDevice(d.Devices.NameOf(visitor.UserAgent), visitor.UserAgent, visitor.IP)
+	device := domain.NewDevice(visitor.UserAgent, visitor.IP)
+	device.Name = d.Devices.NameOf(device.UserAgent)
 	return domain.OpenSession(credential, device, d.Lifetime, now, d.Random)
 }
 

@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+const (
+	maxBodySize  = 64 << 10
+	maxBodyDepth = 32
+)
+
+// decodeBody reads a JSON object into the struct that into points to. A request without a body is an empty object.
+//
+// Parsers that disagree about a body are a way past checks, so there is one reading of it or none: duplicate members,
+// invalid UTF-8, trailing bytes and deep nesting are refused, and names match with their case. Unknown members are
+// ignored. Faults are *domain.InvalidInput naming the member.
+func decodeBody(c *fiber.Ctx, into any) error {
+	// Not c.Body(): that one would unpack a compressed body past the limit.
+	body := c.Request().Body()
+	if len(body) == 0 {
+		return nil
+	}
+	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && encoding != "identity" {
+		return fiber.ErrUnsupportedMediaType
+	}
+	mediaType, _, _ := strings.Cut(c.Get(fiber.HeaderContentType), ";")
+	if !strings.EqualFold(strings.TrimSpace(mediaType), fiber.MIMEApplicationJSON) {
+		return fiber.ErrUnsupportedMediaType
+	}
+	if err := checkShape(body); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return invalidBody(err)
+	}
+	return nil
+}
+
+// checkShape refuses what is no JSON object, and nesting that only costs time.
+func checkShape(body []byte) error {
+	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
+		return domain.Invalid("", "invalid_json", "the body must be a JSON object")
+	}
+	decoder := jsontext.NewDecoder(bytes.NewReader(body))
+	for {
+		_, err := decoder.ReadToken()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return invalidBody(err)
+		}
+		if decoder.StackDepth() > maxBodyDepth {
+			return domain.Invalid(memberPath(decoder.StackPointer()), "too_deep", "the body is nested more than 32 levels deep")
+		}
+	}
+}
+
+func invalidBody(err error) error {
+	var invalid *domain.InvalidInput
+	if errors.As(err, &invalid) {
+		// A member's own complaint; the path is the decoder's to know.
+		var semantic *json.SemanticError
+		if errors.As(err, &semantic) {
+			return domain.Invalid(memberPath(semantic.JSONPointer), invalid.Fields[0].Code, invalid.Fields[0].Message)
+		}
+		return invalid
+	}
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		return domain.Invalid(memberPath(semantic.JSONPointer), "wrong_type", "this member has the wrong type")
+	}
+	var syntactic *jsontext.SyntacticError
+	if errors.As(err, &syntactic) {
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			return domain.Invalid(memberPath(syntactic.JSONPointer), "duplicate_member", "this member stands there twice")
+		}
+		return domain.Invalid(memberPath(syntactic.JSONPointer), "invalid_json", "the body is not valid JSON in UTF-8")
+	}
+	return domain.Invalid("", "invalid_json", "the body is not valid JSON in UTF-8")
+}
+
+// memberPath writes a JSON Pointer as people write members: credential.response.signature. It is cut, since a client
+// chose the names in it.
+func memberPath(p jsontext.Pointer) string {
+	const longest = 128
+	path := strings.Join(splitPointer(p), ".")
+	if len(path) > longest {
+		path = strings.ToValidUTF8(path[:longest], "")
+	}
+	return path
+}
+
+func splitPointer(p jsontext.Pointer) []string {
+	var tokens []string
+	for token := range p.Tokens() {
+		tokens = append(tokens, token)
+	}
+	return tokens
+}
+
+// binary is a member in base64. It goes out in unpadded base64url; padding and the standard alphabet are understood,
+// because some password managers write them.
+type binary []byte
+
+func (b *binary) UnmarshalText(text []byte) error {
+	s := strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(string(text), "="))
+	if strings.ContainsAny(s, "\r\n") {
+		return notBase64
+	}
+	decoded, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return notBase64
+	}
+	*b = decoded
+	return nil
+}
+
+var notBase64 = domain.Invalid("", "invalid_base64", "this member must be base64url")

@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// ceremonyAnswer is what every …/options call answers.
+type ceremonyAnswer struct {
+	ChallengeID string          `json:"challenge_id"`
+	Options     json.RawMessage `json:"options"`
+	ExpiresAt   time.Time       `json:"expires_at"`
+}
+
+func renderCeremony(c *fiber.Ctx, started ceremony.Started) error {
+	return c.JSON(ceremonyAnswer{started.ChallengeID.String(), started.Options, started.ExpiresAt})
+}
+
+// bindBrowser binds a ceremony to the browser that starts it, if it is one that will come back with the cookie.
+func (s *server) bindBrowser(c *fiber.Ctx) domain.Binding {
+	if !s.fromOwnSite(c) {
+		return domain.Binding{}
+	}
+	return s.cookies.bind(c)
+}
+
+// visitor describes the caller to the use cases. A token that is none is as good as no token.
+func (s *server) visitor(c *fiber.Ctx) access.Visitor {
+	token, _ := s.cookies.sessionToken(c)
+	return access.Visitor{UserAgent: c.Get(fiber.HeaderUserAgent), IP: s.clientIP(c), Session: token}
+}
+
+// registrationCredential is RegistrationResponseJSON (WebAuthn Level 3, section 5.1.8).
+type registrationCredential struct {
+	publicKeyCredential
+	Response struct {
+		ClientDataJSON    binary   `json:"clientDataJSON"`
+		AttestationObject binary   `json:"attestationObject"`
+		Transports        []string `json:"transports"`
+	} `json:"response"`
+}
+
+func (r registrationCredential) answer() (ports.RegistrationAnswer, error) {
+	err := domain.Collect(r.check(),
+		required("credential.response.clientDataJSON", r.Response.ClientDataJSON),
+		required("credential.response.attestationObject", r.Response.AttestationObject))
+	return ports.RegistrationAnswer{
+		ID: r.ID, ClientDataJSON: r.Response.ClientDataJSON, AttestationObject: r.Response.AttestationObject,
+		Transports: r.Response.Transports, Attachment: r.Attachment, Extensions: json.RawMessage(r.Extensions),
+	}, err
+}
+
+// authenticationCredential is AuthenticationResponseJSON (section 5.1.8).
+type authenticationCredential struct {
+	publicKeyCredential
+	Response struct {
+		ClientDataJSON    binary `json:"clientDataJSON"`
+		AuthenticatorData binary `json:"authenticatorData"`
+		Signature         binary `json:"signature"`
+		UserHandle        binary `json:"userHandle"`
+	} `json:"response"`
+}
+
+func (a authenticationCredential) answer() (ports.AuthenticationAnswer, error) {
+	err := domain.Collect(a.check(),
+		required("credential.response.clientDataJSON", a.Response.ClientDataJSON),
+		required("credential.response.authenticatorData", a.Response.AuthenticatorData),
+		required("credential.response.signature", a.Response.Signature))
+	return ports.AuthenticationAnswer{
+		ID: a.ID, ClientDataJSON: a.Response.ClientDataJSON, AuthenticatorData: a.Response.AuthenticatorData,
+		Signature: a.Response.Signature, UserHandle: a.Response.UserHandle,
+		Attachment: a.Attachment, Extensions: json.RawMessage(a.Extensions),
+	}, err
+}
+
+// publicKeyCredential is what both forms share.
+type publicKeyCredential struct {
+	ID         binary         `json:"id"`
+	RawID      binary         `json:"rawId"`
+	Type       string         `json:"type"`
+	Attachment string         `json:"authenticatorAttachment"`
+	Extensions jsontext.Value `json:"clientExtensionResults"`
+}
+
+func (p publicKeyCredential) check() error {
+	var wrongType, wrongRawID, wrongExtensions error
+	if p.Type != "public-key" {
+		wrongType = domain.Invalid("credential.type", "unsupported_type", `this must be "public-key"`)
+	}
+	if len(p.RawID) > 0 && !bytes.Equal(p.RawID, p.ID) {
+		wrongRawID = domain.Invalid("credential.rawId", "mismatch", "this must be the same as credential.id")
+	}
+	if kind := p.Extensions.Kind(); len(p.Extensions) > 0 && kind != '{' && kind != 'n' {
+		wrongExtensions = domain.Invalid("credential.clientExtensionResults", "wrong_type", "this must be an object")
+	}
+	return domain.Collect(required("credential.id", p.ID), wrongRawID, wrongType, wrongExtensions)
+}
+
+func required(field string, value []byte) error {
+	if len(value) == 0 {
+		return domain.Invalid(field, "required", "this member is required")
+	}
+	return nil
+}
+
+func parseChallengeID(s string) (domain.ChallengeID, error) {
+	id, err := domain.ParseChallengeID(s)
+	if err != nil {
+		return id, domain.Invalid("challenge_id", "invalid_id", "send the challenge_id of the options call")
+	}
+	return id, nil
+}
+
+// checkTransport knows cookies only so far.
+func checkTransport(transport string) error {
+	if transport != "" && transport != "cookie" {
+		return domain.Invalid("transport", "unsupported_transport", `this server offers "cookie"`)
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package httpapi
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// clientIP returns the address of the client: the peer's own, unless the peer is a trusted proxy; then the rightmost
+// address in X-Forwarded-For that is not one. Everything left of that was written by whoever sent the request.
+func (s *server) clientIP(c *fiber.Ctx) string {
+	peer := peerAddress(c)
+	if !s.trusted(peer) {
+		return text(peer)
+	}
+	var hops []string
+	for _, header := range c.Request().Header.PeekAll(fiber.HeaderXForwardedFor) {
+		hops = append(hops, strings.Split(string(header), ",")...)
+	}
+	client := peer
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break // beyond a hop that cannot be read nothing can be believed
+		}
+		client = hop.Unmap().WithZone("")
+		if !s.trusted(client) {
+			break
+		}
+	}
+	return text(client)
+}
+
+func peerAddress(c *fiber.Ctx) netip.Addr {
+	tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr().Unmap().WithZone("")
+}
+
+func (s *server) trusted(ip netip.Addr) bool {
+	for _, proxies := range s.config.TrustedProxies {
+		if proxies.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+func text(ip netip.Addr) string {
+	if !ip.IsValid() {
+		return ""
+	}
+	return ip.String()
+}

@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/domain"
+)
+
+func (s *server) loginOptions(c *fiber.Ctx) error {
+	var body struct {
+		Email string `json:"email"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	email, err := domain.ParseEmail(body.Email)
+	if err != nil {
+		return err
+	}
+	started, err := s.usecases.Login.Begin.Execute(c.UserContext(), email, s.bindBrowser(c))
+	if err != nil {
+		return err
+	}
+	return renderCeremony(c, started)
+}
+
+func (s *server) loginVerify(c *fiber.Ctx) error {
+	var body struct {
+		ChallengeID string                   `json:"challenge_id"`
+		Credential  authenticationCredential `json:"credential"`
+		Transport   string                   `json:"transport"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	id, badID := parseChallengeID(body.ChallengeID)
+	credential, badCredential := body.Credential.answer()
+	if err := domain.Collect(badID, badCredential, checkTransport(body.Transport)); err != nil {
+		return err
+	}
+	grant, err := s.usecases.Login.Finish.Execute(c.UserContext(), login.Answer{
+		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential, Visitor: s.visitor(c),
+	})
+	if err != nil {
+		return err
+	}
+	return s.renderGrant(c, grant)
+}

@@ -1,0 +1,41 @@
+package httpapi
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// observe logs every request once it is answered, errors included. Neither bodies, queries nor cookies are logged: they
+// hold what opens accounts.
+func (s *server) observe(c *fiber.Ctx) error {
+	begun := time.Now()
+	id := requestID(c)
+	if err := c.Next(); err != nil {
+		if err := s.renderProblem(c, err); err != nil {
+			return err
+		}
+	}
+	level := slog.LevelInfo
+	if strings.HasSuffix(c.Path(), "z") { // probes ask every few seconds
+		level = slog.LevelDebug
+	}
+	s.log.LogAttrs(c.UserContext(), level, "request",
+		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", c.Path()),
+		slog.Int("status", c.Response().StatusCode()), slog.Duration("took", time.Since(begun)), slog.String("ip", s.clientIP(c)))
+	return nil
+}
+
+// recoverPanic turns a panic into an internal error; its value and stack are for the log alone.
+func (s *server) recoverPanic(c *fiber.Ctx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return c.Next()
+}

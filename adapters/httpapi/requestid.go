@@ -1,0 +1,36 @@
+package httpapi
+
+import (
+	"crypto/rand"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+const requestIDKey = "request_id"
+
+// requestID returns the request's id, made at the first call: the caller's own X-Request-Id if it is a sane token, so that
+// a request can be followed through proxies and services, else a random one.
+func requestID(c *fiber.Ctx) string {
+	if id, ok := c.Locals(requestIDKey).(string); ok {
+		return id
+	}
+	id := c.Get(fiber.HeaderXRequestID)
+	if !saneRequestID(id) {
+		id = rand.Text()
+	}
+	c.Locals(requestIDKey, id)
+	c.Set(fiber.HeaderXRequestID, id)
+	return id
+}
+
+func saneRequestID(id string) bool {
+	if len(id) < 8 || len(id) > 64 {
+		return false
+	}
+	for _, r := range id {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.' {
+			return false
+		}
+	}
+	return true
+}

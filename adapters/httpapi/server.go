@@ -1,0 +1,88 @@
+// Package httpapi is the HTTP API: it parses, executes a use case, and renders. Its contract is docs/api.md; problem.go is
+// the only place that knows statuses.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// Config is what the API needs to know of the installation.
+type Config struct {
+	PublicURL      string   // the origin that people see, without a trailing slash
+	Origins        []string // every allowed origin, the public one among them
+	RPID           string
+	RPName         string
+	Registration   domain.RegistrationPolicy
+	SessionTTL     time.Duration
+	BindingKeys    [][]byte // for the browser cookie: the first one signs, all verify
+	TrustedProxies []netip.Prefix
+}
+
+// Server is the API on a Fiber app. Further adapters may mount their own routes on App before it serves.
+type Server struct {
+	App *fiber.App
+	*server
+}
+
+type server struct {
+	config   Config
+	usecases application.UseCases
+	log      *slog.Logger
+	cookies  cookies
+	draining atomic.Bool
+}
+
+// Limits of a connection. A slow client costs a goroutine and a buffer for so long and no longer.
+const (
+	readTimeout    = 10 * time.Second
+	writeTimeout   = 10 * time.Second
+	idleTimeout    = 60 * time.Second
+	requestTimeout = 8 * time.Second
+	maxHeaderSize  = 16 << 10
+)
+
+// New builds the API; nothing listens yet.
+func New(config Config, usecases application.UseCases, log *slog.Logger) *Server {
+	secure := len(config.PublicURL) > 8 && config.PublicURL[:8] == "https://"
+	s := &server{
+		config: config, usecases: usecases, log: log,
+		cookies: cookies{secure: secure, lifetime: config.SessionTTL, bindingKeys: config.BindingKeys},
+	}
+	app := fiber.New(fiber.Config{
+		AppName:                 "Keylodge",
+		DisableStartupMessage:   true,
+		Immutable:               true, // Fiber's strings otherwise change under whoever keeps them
+		CaseSensitive:           true,
+		StrictRouting:           true,
+		EnableTrustedProxyCheck: true, // with no proxies listed: no header tells Fiber a scheme or a host
+		BodyLimit:               maxBodySize,
+		ReadBufferSize:          maxHeaderSize,
+		ReadTimeout:             readTimeout,
+		WriteTimeout:            writeTimeout,
+		IdleTimeout:             idleTimeout,
+		ErrorHandler:            s.renderProblem,
+	})
+	app.Use(s.observe, s.recoverPanic, s.secureHeaders, s.withDeadline)
+	s.route(app)
+	return &Server{App: app, server: s}
+}
+
+// Drain makes /readyz say no, so that a load balancer stops sending before the listener closes.
+func (s *server) Drain() { s.draining.Store(true) }
+
+// withDeadline gives every request a context that ends: Fiber's own never does.
+func (s *server) withDeadline(c *fiber.Ctx) error {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	c.SetUserContext(ctx)
+	return c.Next()
+}

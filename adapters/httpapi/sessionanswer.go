@@ -1,0 +1,142 @@
+package httpapi
+
+import (
+	"encoding/hex"
+	"log/slog"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// sessionAnswer is what every way of signing in ends with.
+type sessionAnswer struct {
+	User    user    `json:"user"`
+	Session session `json:"session"`
+	Passkey passkey `json:"passkey"`
+	Signals signals `json:"signals"`
+}
+
+type user struct {
+	ID            string    `json:"id"`
+	Email         *string   `json:"email"`
+	EmailVerified bool      `json:"email_verified"`
+	DisplayName   *string   `json:"display_name"`
+	CreatedAt     time.Time `json:"created_at"`
+}
+
+type session struct {
+	ID         string    `json:"id"`
+	CreatedAt  time.Time `json:"created_at"`
+	LastSeenAt time.Time `json:"last_seen_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	AuthTime   time.Time `json:"auth_time"`
+	AMR        []string  `json:"amr"`
+	Assurance  string    `json:"assurance"`
+	Device     device    `json:"device"`
+	Current    bool      `json:"current"`
+}
+
+type device struct {
+	Name      string `json:"name"`
+	UserAgent string `json:"user_agent"`
+	IP        string `json:"ip"`
+}
+
+type passkey struct {
+	ID             string        `json:"id"`
+	Name           *string       `json:"name"`
+	Authenticator  authenticator `json:"authenticator"`
+	Transports     []string      `json:"transports"`
+	BackupEligible bool          `json:"backup_eligible"`
+	BackedUp       bool          `json:"backed_up"`
+	SignCount      uint32        `json:"sign_count"`
+	CreatedAt      time.Time     `json:"created_at"`
+	LastUsedAt     *time.Time    `json:"last_used_at"`
+	Status         string        `json:"status"`
+}
+
+type authenticator struct {
+	AAGUID string  `json:"aaguid"`
+	Name   *string `json:"name"`
+}
+
+// signals are the arguments of PublicKeyCredential.signalAllAcceptedCredentials and signalCurrentUserDetails (WebAuthn
+// Level 3, section 5.1.10).
+type signals struct {
+	RPID        string   `json:"rp_id"`
+	UserID      string   `json:"user_id"`
+	Accepted    []string `json:"accepted_credential_ids"`
+	Name        string   `json:"name"`
+	DisplayName string   `json:"display_name"`
+}
+
+// renderGrant hands out a session: the token in the cookie, never in the body.
+func (s *server) renderGrant(c *fiber.Ctx, grant access.Grant) error {
+	if grant.Finding != domain.FindingNone {
+		s.log.Warn("passkey finding allowed by policy", slog.String("request_id", requestID(c)),
+			slog.String("finding", string(grant.Finding)), slog.String("user_id", grant.User.ID().String()))
+	}
+	s.cookies.setSession(c, grant.Token)
+	return c.JSON(sessionAnswer{
+		User: userOf(grant.User), Session: sessionOf(grant.Session), Passkey: passkeyOf(grant.Credential),
+		Signals: s.signalsFor(grant.User, grant.Accepted),
+	})
+}
+
+func userOf(u *domain.User) user {
+	return user{
+		ID: u.ID().String(), Email: optional(string(u.Email())), EmailVerified: u.EmailVerified(),
+		DisplayName: optional(string(u.DisplayName())), CreatedAt: u.CreatedAt(),
+	}
+}
+
+func sessionOf(sn *domain.Session) session {
+	is := sn.Snapshot()
+	return session{
+		ID: is.ID.String(), CreatedAt: is.CreatedAt, LastSeenAt: is.LastSeenAt, ExpiresAt: is.ExpiresAt, AuthTime: is.AuthTime,
+		AMR: is.AMR, Assurance: string(is.Assurance), Current: true,
+		Device: device{Name: is.Device.Name, UserAgent: is.Device.UserAgent, IP: is.Device.IP},
+	}
+}
+
+func passkeyOf(c *domain.Credential) passkey {
+	is := c.Snapshot()
+	p := passkey{
+		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{AAGUID: formatAAGUID(is.AAGUID)},
+		Transports: is.Transports, BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
+		CreatedAt: is.CreatedAt, Status: string(is.Status),
+	}
+	if p.Transports == nil {
+		p.Transports = []string{}
+	}
+	if !is.LastUsedAt.IsZero() {
+		p.LastUsedAt = &is.LastUsedAt
+	}
+	return p
+}
+
+func (s *server) signalsFor(u *domain.User, accepted []*domain.Credential) signals {
+	ids := make([]string, len(accepted))
+	for i, c := range accepted {
+		ids[i] = c.ID().String()
+	}
+	return signals{
+		RPID: s.config.RPID, UserID: u.Handle().String(), Accepted: ids,
+		Name: u.AccountName(), DisplayName: string(u.DisplayName()),
+	}
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func formatAAGUID(a [16]byte) string {
+	h := hex.EncodeToString(a[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}

@@ -1,0 +1,55 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/domain"
+)
+
+func (s *server) signUpOptions(c *fiber.Ctx) error {
+	var body struct {
+		Email       string `json:"email"`
+		DisplayName string `json:"display_name"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	email, badEmail := domain.ParseEmail(body.Email)
+	name, badName := domain.ParseDisplayName(body.DisplayName)
+	if err := domain.Collect(badEmail, badName); err != nil {
+		return err
+	}
+	started, err := s.usecases.SignUp.Begin.Execute(c.UserContext(), signup.Application{Email: email, DisplayName: name}, s.bindBrowser(c))
+	if err != nil {
+		return err
+	}
+	return renderCeremony(c, started)
+}
+
+func (s *server) signUpVerify(c *fiber.Ctx) error {
+	var body struct {
+		ChallengeID string                 `json:"challenge_id"`
+		Credential  registrationCredential `json:"credential"`
+		PasskeyName string                 `json:"passkey_name"`
+		Transport   string                 `json:"transport"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	id, badID := parseChallengeID(body.ChallengeID)
+	credential, badCredential := body.Credential.answer()
+	name, badName := domain.ParsePasskeyName(body.PasskeyName)
+	if err := domain.Collect(badID, badCredential, badName, checkTransport(body.Transport)); err != nil {
+		return err
+	}
+	grant, err := s.usecases.SignUp.Finish.Execute(c.UserContext(), signup.Answer{
+		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential, PasskeyName: name, Visitor: s.visitor(c),
+	})
+	if err != nil {
+		return err
+	}
+	return s.renderGrant(c.Status(http.StatusCreated), grant)
+}

@@ -1,0 +1,101 @@
+package masterkey
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestAKeyFileIsMadeOnceForItsOwnerAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keylodge.secret")
+	derived := make([][]byte, 16)
+	var starters sync.WaitGroup
+	for i := range derived {
+		starters.Go(func() {
+			key, err := LoadOrCreate(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			derived[i] = derive(t, key, "test")
+		})
+	}
+	starters.Wait()
+	for _, d := range derived {
+		if !bytes.Equal(d, derived[0]) {
+			t.Fatal("two processes that started at once have different keys")
+		}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode().Perm(); mode != 0o600 {
+		t.Errorf("the key file's mode is %o, want 600", mode)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".keylodge*")); len(left) != 0 {
+		t.Errorf("drafts left behind: %v", left)
+	}
+}
+
+func TestADamagedKeyFileIsNotReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keylodge.secret")
+	if err := os.WriteFile(path, []byte("c2hvcnQ=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadOrCreate(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v, want an error that names %s", err, path)
+	}
+	if kept, _ := os.ReadFile(path); string(kept) != "c2hvcnQ=\n" {
+		t.Error("the damaged file was written over")
+	}
+}
+
+func TestKeysAreReadInEveryBase64(t *testing.T) {
+	secret := bytes.Repeat([]byte{0xfb, 0xff}, Size/2)
+	want := derive(t, Key{secret}, "test")
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		key, err := Parse(encoding.EncodeToString(secret) + "\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(derive(t, key, "test"), want) {
+			t.Error("a key reads differently in another base64")
+		}
+	}
+	for _, bad := range []string{"", "not base64!", base64.StdEncoding.EncodeToString(make([]byte, Size-1))} {
+		if _, err := Parse(bad); err == nil {
+			t.Errorf("Parse(%q) succeeded", bad)
+		}
+	}
+}
+
+func TestPurposesHaveKeysOfTheirOwn(t *testing.T) {
+	key := Key{make([]byte, Size)}
+	if bytes.Equal(derive(t, key, "one"), derive(t, key, "two")) {
+		t.Error("two purposes share a key")
+	}
+}
+
+func TestAKeyIsNeverPrinted(t *testing.T) {
+	key := Key{[]byte("0123456789abcdef0123456789abcdef")}
+	for _, printed := range []string{fmt.Sprint(key), fmt.Sprintf("%v %+v %#v %s", key, key, key, key), key.LogValue().String()} {
+		if strings.Contains(printed, "0123") || strings.Contains(printed, "48") {
+			t.Errorf("a key was printed: %s", printed)
+		}
+	}
+}
+
+func derive(t *testing.T, key Key, purpose string) []byte {
+	t.Helper()
+	derived, err := key.Derive(purpose)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return derived
+}

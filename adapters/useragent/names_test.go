@@ -1,0 +1,33 @@
+package useragent
+
+import "testing"
+
+func TestDevicesHaveReadableNames(t *testing.T) {
+	names := New()
+	for userAgent, want := range map[string]string{
+		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0":                                                                  "Firefox on Linux",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1": "Safari on iPhone",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Safari/605.1.15":                   "Safari on macOS",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0":           "Edge on Windows",
+		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36":                         "Chrome on Android",
+		"curl/8.5.0":                        "curl",
+		"":                                  "Unknown device",
+		"\x00\xff<script>alert(1)</script>": "Unknown device",
+	} {
+		if got := names.NameOf(userAgent); got != want {
+			t.Errorf("NameOf(%q) = %q, want %q", userAgent, got, want)
+		}
+	}
+}
+
+func BenchmarkNameOfAgentNeverSeenBefore(b *testing.B) {
+	names := New()
+	names.NameOf("warm up")
+	agent := []byte("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 000000")
+	for i := range b.N {
+		for at, n := len(agent)-1, i; n > 0; at, n = at-1, n/10 {
+			agent[at] = byte('0' + n%10)
+		}
+		names.NameOf(string(agent))
+	}
+}
