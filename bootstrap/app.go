@@ -1,0 +1,78 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/httpapi"
+	"github.com/keylodge/keylodge/adapters/jobs"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// App is a whole server, opened and not yet serving.
+type App struct {
+	usecases application.UseCases
+	server   *httpapi.Server
+	sweeper  *jobs.Sweeper
+	log      *slog.Logger
+	cleanup  func()
+}
+
+// Open builds a server over its database, which it makes or upgrades as needed.
+func Open(ctx context.Context, config Config, clock ports.Clock, log *slog.Logger) (*App, error) {
+	app, cleanup, err := assembleApp(ctx, config, clock, log)
+	if err != nil {
+		return nil, err
+	}
+	app.cleanup = cleanup
+	return app, nil
+}
+
+// UseCases builds the product over any store that keeps the contract of ports.Store. Config needs its Secret.
+func UseCases(config Config, store ports.Store, clock ports.Clock) (application.UseCases, error) {
+	if config.Secret == nil {
+		return application.UseCases{}, errors.New("without a database of its own the product needs a configured secret")
+	}
+	return assembleUseCases(config, *config.Secret, store, clock)
+}
+
+// UseCases is the product that the server serves.
+func (a *App) UseCases() application.UseCases { return a.usecases }
+
+// Close gives the database back. It comes after Serve has returned.
+func (a *App) Close() { a.cleanup() }
+
+// stopTimeout is how long requests in flight may take once the server is told to stop.
+const stopTimeout = 15 * time.Second
+
+// Serve answers on the listener and runs the jobs, until ctx ends. Then it stops taking requests, lets those in flight
+// finish, and stops the jobs, in that order.
+func (a *App) Serve(ctx context.Context, listener net.Listener) error {
+	background, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
+	var working sync.WaitGroup
+	working.Go(func() { a.sweeper.Run(background) })
+	defer func() {
+		stopJobs()
+		working.Wait()
+	}()
+
+	failed := make(chan error, 1)
+	go func() { failed <- a.server.App.Listener(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	a.log.Info("stopping; requests under way are finished first")
+	a.server.Drain()
+	if err := a.server.App.ShutdownWithTimeout(stopTimeout); err != nil {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package bootstrap
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// Config is the checked configuration of one server. LoadConfig makes it from the environment.
+type Config struct {
+	PublicURL      string // scheme, host and port as browsers write an origin, no trailing slash
+	Listen         string
+	RPID           string
+	RPName         string
+	Origins        []string // PublicURL first
+	TrustedProxies []netip.Prefix
+
+	DatabasePath    string          // of SQLite
+	Secret          *masterkey.Key  // nil: from the key file beside the database
+	PreviousSecrets []masterkey.Key // still believed, no longer used
+
+	Registration domain.RegistrationPolicy
+	Use          domain.UsePolicy
+	Sessions     domain.SessionLifetime
+	ChallengeTTL time.Duration
+
+	LogLevel  slog.Level
+	LogFormat LogFormat
+}
+
+// LogFormat is how log lines are written.
+type LogFormat string
+
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+	LogAuto LogFormat = "" // text on a terminal, else JSON
+)

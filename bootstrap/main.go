@@ -1,0 +1,107 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/keylodge/keylodge/adapters/system"
+)
+
+const usage = `Keylodge is a passkey server.
+
+  keylodge            serve, as the KEYLODGE_ settings in the environment and in .env say
+  keylodge version    print the version
+  keylodge help       print this
+
+Without any setting it serves http://localhost:8080 with a SQLite database in the working directory.
+`
+
+// Exit codes.
+const (
+	exitOK       = 0
+	exitFailure  = 1 // it ran and could not go on
+	exitMisusage = 2 // arguments or settings cannot be used
+)
+
+// Main is the program. It returns its exit code.
+func Main(arguments []string, stdout, stderr io.Writer) int {
+	switch {
+	case len(arguments) == 0:
+		return serve(stderr)
+	case len(arguments) == 1 && arguments[0] == "version":
+		fmt.Fprintln(stdout, "keylodge", version())
+		return exitOK
+	case len(arguments) == 1 && (arguments[0] == "help" || arguments[0] == "--help" || arguments[0] == "-h"):
+		fmt.Fprint(stdout, usage)
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "keylodge: there is no command %q\n\n%s", arguments[0], usage)
+	return exitMisusage
+}
+
+func serve(stderr io.Writer) int {
+	config, err := LoadConfig()
+	if err != nil {
+		fmt.Fprintln(stderr, "keylodge:", err)
+		return exitMisusage
+	}
+	// A goroutine in fdatasync keeps its processor: with only one, a commit would stop everybody else.
+	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log := newLogger(config, stderr)
+	if err := run(ctx, config, log); err != nil {
+		log.Error("keylodge cannot go on", slog.Any("error", err))
+		return exitFailure
+	}
+	return exitOK
+}
+
+func run(ctx context.Context, config Config, log *slog.Logger) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Listen)
+	if err != nil {
+		return fmt.Errorf("%w; free the address or set KEYLODGE_LISTEN to another one", err)
+	}
+	app, err := Open(ctx, config, system.Clock{}, log)
+	if err != nil {
+		return err
+	}
+	defer app.Close()
+	log.Info("Keylodge is ready; open "+config.PublicURL+" in a browser",
+		slog.String("listen", listener.Addr().String()), slog.String("rp_id", config.RPID),
+		slog.String("database", config.DatabasePath), slog.String("version", version()))
+	return app.Serve(ctx, listener)
+}
+
+// newLogger writes for people on a terminal and for programs elsewhere, unless the settings say which.
+func newLogger(config Config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: config.LogLevel}
+	if config.LogFormat == LogText || config.LogFormat == LogAuto && isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

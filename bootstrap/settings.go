@@ -1,0 +1,165 @@
+package bootstrap
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// checker gathers faults while it turns text into values.
+type checker struct{ faults Faults }
+
+func (c *checker) fault(setting, problem, fix string) {
+	c.faults = append(c.faults, Fault{prefix + "_" + setting, problem, fix})
+}
+
+func (e environment) check() (Config, Faults) {
+	var c checker
+	publicURL := e.PublicURL
+	if publicURL == "" {
+		publicURL = defaultPublicURL(e.Listen)
+	}
+	config := Config{
+		Listen:          c.listen(e.Listen),
+		RPName:          e.RPName,
+		TrustedProxies:  c.proxies(e.TrustedProxies),
+		DatabasePath:    c.database(e.DatabaseURL),
+		PreviousSecrets: c.previousSecrets(e.PreviousSecrets),
+		Registration:    oneOf(&c, "REGISTRATION", e.Registration, domain.RegistrationOpen, domain.RegistrationClosed),
+		Use: domain.UsePolicy{
+			Counter:           oneOf(&c, "COUNTER_POLICY", e.CounterPolicy, domain.CounterReject, domain.CounterFlag, domain.CounterSuspend),
+			BackupEligibility: oneOf(&c, "BACKUP_ELIGIBILITY_POLICY", e.BackupEligibilityPolicy, domain.BackupEligibilityReject, domain.BackupEligibilityAcceptAndRecord),
+		},
+		Sessions: domain.SessionLifetime{
+			TTL:     c.duration("SESSION_TTL", e.SessionTTL, time.Minute, 365*24*time.Hour),
+			IdleTTL: c.duration("SESSION_IDLE_TTL", e.SessionIdleTTL, time.Minute, 365*24*time.Hour),
+		},
+		ChallengeTTL: c.duration("CHALLENGE_TTL", e.ChallengeTTL, 30*time.Second, time.Hour),
+		LogLevel:     c.logLevel(e.LogLevel),
+		LogFormat:    oneOf(&c, "LOG_FORMAT", e.LogFormat, LogAuto, LogText, LogJSON),
+	}
+	if config.Sessions.IdleTTL > config.Sessions.TTL && config.Sessions.TTL > 0 {
+		c.fault("SESSION_IDLE_TTL", "it is longer than KEYLODGE_SESSION_TTL, so it would never matter", "make it shorter, or the other longer")
+	}
+	if e.RPName == "" || len(e.RPName) > 64 {
+		c.fault("RP_NAME", "it must have 1 to 64 bytes", "write the name that people know the site by")
+	}
+	if e.Secret != "" {
+		key := c.secret("SECRET", e.Secret)
+		config.Secret = &key
+	}
+	c.relyingParty(&config, publicURL, e.RPID, e.Origins)
+	return config, c.faults
+}
+
+// defaultPublicURL follows the port, so that one setting moves a server on its own machine.
+func defaultPublicURL(listen string) string {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		port = "8080"
+	}
+	return "http://localhost:" + port
+}
+
+func (c *checker) listen(s string) string {
+	if _, _, err := net.SplitHostPort(s); err != nil {
+		c.fault("LISTEN", fmt.Sprintf("%q is not an address to listen on", s), "write host:port, such as 127.0.0.1:8080 or :8080")
+	}
+	return s
+}
+
+func (c *checker) proxies(s string) []netip.Prefix {
+	var prefixes []netip.Prefix
+	for _, item := range list(s) {
+		if ip, err := netip.ParseAddr(item); err == nil {
+			prefixes = append(prefixes, netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()))
+		} else if network, err := netip.ParsePrefix(item); err == nil {
+			prefixes = append(prefixes, network.Masked())
+		} else {
+			c.fault("TRUSTED_PROXIES", fmt.Sprintf("%q is neither an address nor a network", item), "write addresses and networks separated by commas, such as 10.0.0.7,10.1.0.0/16")
+		}
+	}
+	return prefixes
+}
+
+func (c *checker) database(s string) string {
+	const fix = "write sqlite:FILE, such as sqlite:/var/lib/keylodge/keylodge.db"
+	path, found := strings.CutPrefix(s, "sqlite:")
+	switch {
+	case !found:
+		scheme, _, _ := strings.Cut(s, ":")
+		c.fault("DATABASE_URL", fmt.Sprintf("no storage goes by %q", scheme), fix)
+	case path == "" || strings.HasSuffix(path, "/"):
+		c.fault("DATABASE_URL", "it names no file", fix)
+	}
+	return filepath.Clean(path)
+}
+
+const secretFix = "make one with: openssl rand -base64 32"
+
+func (c *checker) secret(setting, s string) masterkey.Key {
+	key, err := masterkey.Parse(s)
+	if err != nil {
+		c.fault(setting, err.Error(), secretFix)
+	}
+	return key
+}
+
+func (c *checker) previousSecrets(s string) []masterkey.Key {
+	var keys []masterkey.Key
+	for _, item := range list(s) {
+		keys = append(keys, c.secret("PREVIOUS_SECRETS", item))
+	}
+	return keys
+}
+
+func (c *checker) duration(setting, s string, least, most time.Duration) time.Duration {
+	d, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		c.fault(setting, fmt.Sprintf("%q is not a length of time", s), "write it like 90s, 5m or 720h")
+	case d < least || d > most:
+		c.fault(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("choose from %s to %s", least, most))
+	}
+	return d
+}
+
+func (c *checker) logLevel(s string) slog.Level {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s)); err != nil {
+		c.fault("LOG_LEVEL", fmt.Sprintf("%q is no level", s), "write debug, info, warn or error")
+	}
+	return level
+}
+
+func oneOf[T ~string](c *checker, setting, s string, allowed ...T) T {
+	var names []string
+	for _, value := range allowed {
+		if T(s) == value {
+			return value
+		}
+		if value != "" {
+			names = append(names, string(value))
+		}
+	}
+	c.fault(setting, fmt.Sprintf("%q is not one of its values", s), "write "+strings.Join(names, " or "))
+	return ""
+}
+
+// list splits at commas; empty items do not count.
+func list(s string) []string {
+	var items []string
+	for item := range strings.SplitSeq(s, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}

@@ -1,0 +1,22 @@
+//go:build wireinject
+
+package bootstrap
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/google/wire"
+
+	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/ports"
+)
+
+func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, clock ports.Clock) (application.UseCases, error) {
+	panic(wire.Build(useCaseSet))
+}
+
+func assembleApp(ctx context.Context, config Config, clock ports.Clock, log *slog.Logger) (*App, func(), error) {
+	panic(wire.Build(appSet))
+}

@@ -1,0 +1,148 @@
+package domain_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+const (
+	up = domain.AuthenticatorFlags(1 << 0)
+	uv = domain.AuthenticatorFlags(1 << 2)
+	be = domain.AuthenticatorFlags(1 << 3)
+	bs = domain.AuthenticatorFlags(1 << 4)
+
+	deviceBound = up | uv
+	synced      = up | uv | be | bs
+)
+
+func credential(t *testing.T, flags domain.AuthenticatorFlags, count uint32) *domain.Credential {
+	t.Helper()
+	c, err := domain.NewCredential(domain.UserID{}, "Ada's key", domain.Registration{CredentialID: "id", Flags: flags, SignCount: count}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestFlagsMustProvePresenceAndVerification(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags  domain.AuthenticatorFlags
+		want   *domain.Error
+		reason domain.Reason
+	}{
+		"device-bound":             {up | uv, nil, ""},
+		"synced":                   {up | uv | be | bs, nil, ""},
+		"eligible, not backed up":  {up | uv | be, nil, ""},
+		"nobody there":             {uv, domain.ErrPasskeyRejected, domain.ReasonUserPresenceMissing},
+		"not verified":             {up, domain.ErrUserVerificationRequired, domain.ReasonUserVerificationMissing},
+		"backed up, not eligible":  {up | uv | bs, domain.ErrPasskeyRejected, domain.ReasonBackupStateInvalid},
+		"other bits do not matter": {up | uv | 1<<6 | 1<<7, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, atRegistration := domain.NewCredential(domain.UserID{}, "", domain.Registration{CredentialID: "id", Flags: c.flags}, noon)
+			good := credential(t, deviceBound|c.flags&be, 0)
+			_, atUse := good.RecordUse(domain.Assertion{Flags: c.flags}, domain.UsePolicy{}, noon)
+			for when, err := range map[string]error{"registration": atRegistration, "use": atUse} {
+				if c.want == nil && err != nil || c.want != nil && !errors.Is(err, c.want) || domain.ReasonOf(err) != c.reason {
+					t.Errorf("at %s: got %v, want %v for %q", when, err, c.want, c.reason)
+				}
+			}
+		})
+	}
+}
+
+func TestTheCounterOfADeviceBoundPasskeyAdvances(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags         domain.AuthenticatorFlags
+		stored, shown uint32
+		policy        domain.CounterPolicy
+		finding       domain.Finding
+		reason        domain.Reason
+		count         uint32
+		warned        bool
+		status        domain.CredentialStatus
+	}{
+		"it advances":                 {deviceBound, 7, 8, domain.CounterReject, "", "", 8, false, domain.CredentialActive},
+		"it never counts":             {deviceBound, 0, 0, domain.CounterReject, "", "", 0, false, domain.CredentialActive},
+		"it stands still":             {deviceBound, 7, 7, domain.CounterReject, domain.FindingCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
+		"it goes back":                {deviceBound, 7, 6, domain.CounterReject, domain.FindingCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
+		"it goes back to zero":        {deviceBound, 7, 0, domain.CounterReject, domain.FindingCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
+		"it goes back, flagged":       {deviceBound, 7, 6, domain.CounterFlag, domain.FindingCounterRegressed, "", 6, true, domain.CredentialActive},
+		"it goes back, suspended":     {deviceBound, 7, 6, domain.CounterSuspend, domain.FindingCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialSuspended},
+		"a synced one goes back":      {synced, 7, 6, domain.CounterReject, "", "", 6, false, domain.CredentialActive},
+		"a synced one goes back hard": {synced, 7, 0, domain.CounterSuspend, "", "", 0, false, domain.CredentialActive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := credential(t, c.flags, c.stored)
+			finding, err := key.RecordUse(domain.Assertion{Flags: c.flags, SignCount: c.shown}, domain.UsePolicy{Counter: c.policy}, noon.Add(time.Hour))
+			is := key.Snapshot()
+			if finding != c.finding || domain.ReasonOf(err) != c.reason || (err == nil) != (c.reason == "") {
+				t.Errorf("finding %q, error %v; want finding %q, reason %q", finding, err, c.finding, c.reason)
+			}
+			if is.SignCount != c.count || is.CloneWarning != c.warned || is.Status != c.status {
+				t.Errorf("left with count %d, warning %t, %s; want %d, %t, %s", is.SignCount, is.CloneWarning, is.Status, c.count, c.warned, c.status)
+			}
+			if used := !is.LastUsedAt.IsZero(); used != (err == nil) {
+				t.Errorf("a use with error %v left LastUsedAt %v", err, is.LastUsedAt)
+			}
+		})
+	}
+}
+
+func TestASuspendedPasskeySignsNobodyIn(t *testing.T) {
+	key := credential(t, deviceBound, 7)
+	policy := domain.UsePolicy{Counter: domain.CounterSuspend}
+	if _, err := key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 7}, policy, noon); err == nil {
+		t.Fatal("a regressed counter was accepted")
+	}
+	if _, err := key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 9}, policy, noon); !errors.Is(err, domain.ErrPasskeySuspended) {
+		t.Errorf("a suspended passkey with an advancing counter got %v", err)
+	}
+}
+
+func TestBackupEligibilityStaysAndBackupStateFollows(t *testing.T) {
+	reject := domain.UsePolicy{BackupEligibility: domain.BackupEligibilityReject}
+	accept := domain.UsePolicy{BackupEligibility: domain.BackupEligibilityAcceptAndRecord}
+
+	key := credential(t, up|uv|be, 0)
+	if _, err := key.RecordUse(domain.Assertion{Flags: synced}, reject, noon); err != nil || !key.BackedUp() {
+		t.Errorf("a passkey that was synced since: error %v, backed up %t", err, key.BackedUp())
+	}
+	if _, err := key.RecordUse(domain.Assertion{Flags: up | uv | be}, reject, noon); err != nil || key.BackedUp() {
+		t.Errorf("a passkey that is synced no longer: error %v, backed up %t", err, key.BackedUp())
+	}
+	finding, err := key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, reject, noon)
+	if domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged || finding != domain.FindingBackupEligibilityChanged || !key.BackupEligible() {
+		t.Errorf("BE gone: finding %q, error %v, BE now %t", finding, err, key.BackupEligible())
+	}
+	finding, err = key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, accept, noon)
+	if err != nil || finding != domain.FindingBackupEligibilityChanged || key.BackupEligible() {
+		t.Errorf("BE gone, accepted: finding %q, error %v, BE now %t", finding, err, key.BackupEligible())
+	}
+}
+
+func TestACredentialIDHasALength(t *testing.T) {
+	for length, fits := range map[int]bool{0: false, 1: true, 1023: true, 1024: false} {
+		if _, err := domain.NewCredentialID(make([]byte, length)); (err == nil) != fits {
+			t.Errorf("%d bytes: %v", length, err)
+		}
+	}
+}
+
+func TestHintsFromAClientAreKeptOnlyIfPlausible(t *testing.T) {
+	c, err := domain.NewCredential(domain.UserID{}, "", domain.Registration{
+		CredentialID: "id", Flags: synced, Attachment: "<b>",
+		Transports: []string{"usb", "internal", "usb", "", "no spaces", "UPPER", "smart-card", "x234567890123456789012345678901234567890"},
+	}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := c.Snapshot()
+	if want := []string{"internal", "smart-card", "usb"}; !slices.Equal(is.Transports, want) || is.Attachment != "" {
+		t.Errorf("kept %q and %q, want %q and none", is.Transports, is.Attachment, want)
+	}
+}

@@ -1,0 +1,166 @@
+package domain_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+func TestAnAddressHasOneForm(t *testing.T) {
+	for given, want := range map[string]domain.Email{
+		"":                           "",
+		"  ada@example.org ":         "ada@example.org",
+		"Ada.Lovelace@Example.ORG":   "ada.lovelace@example.org",
+		"ada+keys@sub.example.co.uk": "ada+keys@sub.example.co.uk",
+		"ada@xn--mller-kva.example":  "ada@xn--mller-kva.example",
+	} {
+		if got, err := domain.ParseEmail(given); got != want || err != nil {
+			t.Errorf("ParseEmail(%q) = %q, %v; want %q", given, got, err, want)
+		}
+	}
+	for _, bad := range []string{
+		"ada", "@example.org", "ada@", "ada@localhost", "ada@@example.org", "a da@example.org", "ada@example..org", ".ada@example.org",
+		"ada@-example.org", "ada@exam\nple.org", "ada@exa\x00mple.org", "ädä@example.org", "ada@b@c.org", `"ada"@example.org`,
+		strings.Repeat("a", 65) + "@example.org", "ada@" + strings.Repeat("a.", 126) + "org",
+	} {
+		if got, err := domain.ParseEmail(bad); !errors.Is(err, domain.ErrInvalidRequest) {
+			t.Errorf("ParseEmail(%q) = %q, %v", bad, got, err)
+		}
+	}
+}
+
+func TestANameIsOneVisibleLine(t *testing.T) {
+	for given, want := range map[string]domain.DisplayName{
+		"":                       "",
+		"  Ada Lovelace\t":       "Ada Lovelace",
+		"Ωmega 👩‍🚀":              "Ωmega 👩‍🚀",
+		strings.Repeat("é", 64):  domain.DisplayName(strings.Repeat("é", 64)),
+		"O'Brien <b>&amp;</b> %": "O'Brien <b>&amp;</b> %",
+	} {
+		if got, err := domain.ParseDisplayName(given); got != want || err != nil {
+			t.Errorf("ParseDisplayName(%q) = %q, %v", given, got, err)
+		}
+	}
+	for _, bad := range []string{strings.Repeat("é", 65), "Ada\nBen", "Ada\x00", "Ada\u202enimda", "\xff\xfe", "Ada\u2028Ben"} {
+		if got, err := domain.ParseDisplayName(bad); !errors.Is(err, domain.ErrInvalidRequest) {
+			t.Errorf("ParseDisplayName(%q) = %q, %v", bad, got, err)
+		}
+	}
+}
+
+func TestAllFaultsAreToldAtOnce(t *testing.T) {
+	_, badEmail := domain.ParseEmail("ada")
+	_, badName := domain.ParseDisplayName("a\nb")
+	var invalid *domain.InvalidInput
+	if err := domain.Collect(nil, badEmail, nil, badName); !errors.As(err, &invalid) || len(invalid.Fields) != 2 {
+		t.Errorf("got %v", err)
+	}
+	fault := errors.New("disk on fire")
+	if err := domain.Collect(badEmail, fault); !errors.Is(err, fault) {
+		t.Errorf("a fault among invalid fields became %v", err)
+	}
+	if err := domain.Collect(nil, nil); err != nil {
+		t.Errorf("nothing became %v", err)
+	}
+}
+
+func TestNamelessAccountsCanBeToldApart(t *testing.T) {
+	name := func(email domain.Email, display domain.DisplayName) string {
+		a, err := domain.NewApplicant(email, display, noon, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if user := a.Admit(noon); user.AccountName() != a.AccountName() {
+			t.Errorf("the applicant is %q and the user %q", a.AccountName(), user.AccountName())
+		}
+		return a.AccountName()
+	}
+	if got := name("ada@example.org", "Ada"); got != "ada@example.org" {
+		t.Errorf("with both: %q", got)
+	}
+	if got := name("", "Ada"); got != "Ada" {
+		t.Errorf("with a name: %q", got)
+	}
+	if one, two := name("", ""), name("", ""); one == two || !strings.HasPrefix(one, "account ") {
+		t.Errorf("two nameless accounts are %q and %q", one, two)
+	}
+}
+
+func TestUserHandlesSayNothing(t *testing.T) {
+	a, _ := domain.NewApplicant("ada@example.org", "Ada", noon, rand.Reader)
+	b, _ := domain.NewApplicant("ada@example.org", "Ada", noon, rand.Reader)
+	if len(a.Handle) != 32 || a.Handle == b.Handle || strings.Contains(string(a.Handle), a.UserID.String()) {
+		t.Errorf("handles %q and %q", a.Handle, b.Handle)
+	}
+}
+
+func TestDecoysAreStableAndLookReal(t *testing.T) {
+	key := []byte("installation key")
+	first := domain.Decoys(key, "nobody@example.org")
+	if again := domain.Decoys(key, "nobody@example.org"); !slices.EqualFunc(first, again, sameDescriptor) {
+		t.Error("the same address has other decoys at the second look")
+	}
+	if others := domain.Decoys(key, "noone@example.org"); slices.EqualFunc(first, others, sameDescriptor) {
+		t.Error("two addresses share their decoys")
+	}
+	if elsewhere := domain.Decoys([]byte("another key"), "nobody@example.org"); slices.EqualFunc(first, elsewhere, sameDescriptor) {
+		t.Error("another installation makes the same decoys")
+	}
+	lengths := map[int]bool{}
+	for i := range 100 {
+		lengths[len(domain.Decoys(key, domain.Email(fmt.Sprint(i)))[0].ID)] = true
+	}
+	if len(lengths) < 3 {
+		t.Errorf("decoys come in %d lengths only", len(lengths))
+	}
+}
+
+func sameDescriptor(a, b domain.CredentialDescriptor) bool {
+	return a.ID == b.ID && slices.Equal(a.Transports, b.Transports)
+}
+
+func TestASecretIsNeverPrinted(t *testing.T) {
+	secret := domain.NewSecret("hunter2")
+	text, _ := secret.MarshalText()
+	for _, printed := range []string{fmt.Sprint(secret), fmt.Sprintf("%v %+v %#v %s %q", secret, secret, secret, secret, secret), secret.LogValue().String(), string(text)} {
+		if strings.Contains(printed, "hunter2") {
+			t.Errorf("a secret was printed: %s", printed)
+		}
+	}
+	if _, token := session(t, synced); strings.Contains(fmt.Sprintf("%v %+v %#v", token, token, token), token.Reveal()) {
+		t.Error("a session token was printed")
+	}
+}
+
+func TestADeviceIsFitToBeShown(t *testing.T) {
+	d := domain.NewDevice("ok\x00\n\u202e\xff"+strings.Repeat("é", 600), "")
+	if !strings.HasPrefix(d.UserAgent, "oké") || len(d.UserAgent) > 512 {
+		t.Errorf("kept %d bytes: %q…", len(d.UserAgent), d.UserAgent[:10])
+	}
+}
+
+func TestIDsKeepTheirFormAndTime(t *testing.T) {
+	id, err := domain.NewUserID(noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parsed, err := domain.ParseUserID(id.String()); err != nil || parsed != id {
+		t.Errorf("%s came back as %s, %v", id, parsed, err)
+	}
+	if s := id.String(); s[14] != '7' || !strings.ContainsRune("89ab", rune(s[19])) || s[:13] != "01a20846-fe00" {
+		t.Errorf("%s is no UUIDv7 of its time", s)
+	}
+	if later, _ := domain.NewUserID(noon.Add(1e6), rand.Reader); later.String() <= id.String() {
+		t.Error("a later id sorts before an earlier one")
+	}
+	for _, bad := range []string{"", "x", strings.Repeat("0", 36), id.String()[1:], id.String() + "0", strings.Replace(id.String(), "7", "g", 1)} {
+		if _, err := domain.ParseUserID(bad); err == nil {
+			t.Errorf("ParseUserID(%q) succeeded", bad)
+		}
+	}
+}

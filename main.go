@@ -1,0 +1,12 @@
+// Command keylodge is a passkey server. Without arguments it serves.
+package main
+
+import (
+	"os"
+
+	"github.com/keylodge/keylodge/bootstrap"
+)
+
+func main() {
+	os.Exit(bootstrap.Main(os.Args[1:], os.Stdout, os.Stderr))
+}
