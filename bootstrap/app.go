@@ -25,8 +25,8 @@ type App struct {
 }
 
 // Open builds a server over its database, which it makes or upgrades as needed.
-func Open(ctx context.Context, config Config, clock ports.Clock, log *slog.Logger) (*App, error) {
-	app, cleanup, err := assembleApp(ctx, config, clock, log)
+func Open(config Config, clock ports.Clock, log *slog.Logger) (*App, error) {
+	app, cleanup, err := assembleApp(config, clock, log)
 	if err != nil {
 		return nil, err
 	}

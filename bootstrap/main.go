@@ -70,7 +70,7 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("%w; free the address or set KEYLODGE_LISTEN to another one", err)
 	}
-	app, err := Open(ctx, config, system.Clock{}, log)
+	app, err := Open(config, system.Clock{}, log)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package bootstrap
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -63,8 +62,8 @@ func relyingParty(config Config) (*webauthn.RelyingParty, error) {
 	})
 }
 
-func openStore(ctx context.Context, config Config, log *slog.Logger) (*sqlite.Store, func(), error) {
-	store, err := sqlite.Open(ctx, config.DatabasePath)
+func openStore(config Config, log *slog.Logger) (*sqlite.Store, func(), error) {
+	store, err := sqlite.Open(config.DatabasePath)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,7 +3,6 @@
 package bootstrap
 
 import (
-	"context"
 	"log/slog"
 
 	"github.com/google/wire"
@@ -17,6 +16,6 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	panic(wire.Build(useCaseSet))
 }
 
-func assembleApp(ctx context.Context, config Config, clock ports.Clock, log *slog.Logger) (*App, func(), error) {
+func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func(), error) {
 	panic(wire.Build(appSet))
 }

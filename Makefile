@@ -1,0 +1,85 @@
+# Every task of the house, and all that each of them needs. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Generators and linters stand in modfiles of their own, so that they never enter the product's dependencies.
+SQLC := CGO_ENABLED=0 go tool -modfile=tools/go.mod sqlc
+WIRE := CGO_ENABLED=0 go tool -modfile=tools/go.mod wire
+LINT := CGO_ENABLED=0 go tool -modfile=tools/lint/go.mod golangci-lint
+
+# How long `make fuzz` spends on each target.
+FUZZTIME ?= 60s
+
+# A developer's own settings are for `make run`; tests must not see them.
+WITHOUT_SETTINGS := env $(patsubst %,-u %,$(filter KEYLODGE_%,$(.VARIABLES)))
+
+# $(call or_mend_with,target) follows a check and names the target that mends what it found.
+or_mend_with = || { echo "FAILED. Mend it with: make $(1)" >&2; exit 1; }
+
+.PHONY: help
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: ## Run every test, with the race detector and a real browser; installs what the machine lacks
+	@.ci/setup
+	$(WITHOUT_SETTINGS) CGO_ENABLED=1 REQUIRE_BROWSER=1 go test -race -timeout 20m ./...
+
+.PHONY: check
+check: vet verify lint ## Everything that judges the code without running it: vet, verify and lint
+
+.PHONY: vet
+vet: ## Look for mistakes with go vet
+	go vet ./...
+
+.PHONY: verify
+verify: ## Fail if generated code, formatting or go.mod is out of step with its sources
+	@echo 'gofmt -l .'; found=$$(gofmt -l .) && echo "$$found" && test -z "$$found" $(call or_mend_with,fmt)
+	@echo 'sqlc diff'; $(SQLC) diff $(call or_mend_with,generate)
+	@echo 'wire diff ./bootstrap'; $(WIRE) diff ./bootstrap $(call or_mend_with,generate)
+	@echo 'go mod tidy -diff'; go mod tidy -diff $(call or_mend_with,tidy)
+	go mod verify
+
+.PHONY: lint
+lint: ## Hold the code to .golangci.yml, the layers of the house among it
+	$(LINT) run
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(LINT) fmt
+
+.PHONY: tidy
+tidy: ## Bring go.mod and go.sum in step with the imports
+	go mod tidy
+
+.PHONY: generate
+generate: ## Write what is generated: SQL access, wiring, the matrix of stories
+	$(SQLC) generate
+	$(WIRE) gen ./bootstrap
+	go test ./acceptance -run '^TestMatrix$$' -update
+
+.PHONY: build
+build: ## Build bin/keylodge, one static binary; the same sources give the same bytes
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -buildid=' -o bin/keylodge .
+
+.PHONY: run
+run: ## Serve from the sources, on http://localhost:8080 unless told otherwise
+	go run .
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME (60s)
+	@listed=$$(go test -list '^Fuzz' ./...); \
+	echo "$$listed" | awk '/^Fuzz/ { target[++n] = $$1 } /^ok/ { while (n) print $$2, target[n--] }' | \
+	while read -r package target; do \
+		echo "$$target in $$package"; \
+		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	done
+
+.PHONY: clean
+clean: ## Remove what was built here
+	rm -rf bin coverage.out

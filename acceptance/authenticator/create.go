@@ -1,0 +1,140 @@
+package authenticator
+
+import (
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// ctap2 is the canonical CBOR that authenticators speak (CTAP 2.1, section 8).
+var ctap2 = func() cbor.EncMode {
+	mode, err := cbor.CTAP2EncOptions().EncMode()
+	if err != nil {
+		panic(err)
+	}
+	return mode
+}()
+
+type attestation struct {
+	Format            string `cbor:"fmt"`
+	Statement         any    `cbor:"attStmt"`
+	AuthenticatorData []byte `cbor:"authData"`
+}
+
+// Create answers navigator.credentials.create() for the given PublicKeyCredentialCreationOptionsJSON, and keeps the new
+// passkey. Beside the Err variables of this package it returns an error for options that it cannot read.
+func (a *Authenticator) Create(optionsJSON []byte, variations ...Variation) (RegistrationResponse, error) {
+	var options creationOptions
+	if err := json.Unmarshal(optionsJSON, &options); err != nil {
+		return RegistrationResponse{}, fmt.Errorf("reading creation options: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+
+	c := a.begin("webauthn.create", options.RP.ID, options.Challenge)
+	if a.holdsAny(c.rpID, options.ExcludeCredentials) {
+		return RegistrationResponse{}, ErrInvalidState
+	}
+	algorithm, err := a.supported(options.PubKeyCredParams)
+	if err != nil {
+		return RegistrationResponse{}, err
+	}
+	p, err := newPasskey(c.rpID, options.User.ID, algorithm)
+	if err != nil {
+		return RegistrationResponse{}, err
+	}
+	if a.deviceBound {
+		p.signCount = 1
+	}
+	c.flags |= AttestedCredentialData
+	if options.Extensions.CredProps {
+		c.credProps = &CredProps{RK: true}
+	}
+	for _, vary := range variations {
+		vary(c)
+	}
+	if c.credentialID != nil {
+		p.id = c.credentialID
+	}
+	response, err := a.attest(c, p)
+	if err != nil {
+		return RegistrationResponse{}, err
+	}
+	a.passkeys = append(a.passkeys, p)
+	return response, nil
+}
+
+func (a *Authenticator) attest(c *ceremony, p *passkey) (RegistrationResponse, error) {
+	clientDataJSON, err := c.clientDataJSON()
+	if err != nil {
+		return RegistrationResponse{}, err
+	}
+	attested, err := a.attestedCredentialData(c, p)
+	if err != nil {
+		return RegistrationResponse{}, err
+	}
+	authenticatorData := c.authenticatorData(p, attested)
+	object, err := a.attestationObject(c, p, authenticatorData, clientDataJSON)
+	if err != nil {
+		return RegistrationResponse{}, err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(p.key.Public())
+	if err != nil {
+		return RegistrationResponse{}, fmt.Errorf("encoding a public key: %w", err)
+	}
+	id := c.idOf(p)
+	return RegistrationResponse{
+		ID: id, RawID: id, Type: publicKeyType,
+		AuthenticatorAttachment: a.attachment(),
+		ClientExtensionResults:  ClientExtensionResults{CredProps: c.credProps},
+		Response: AttestationResponse{
+			ClientDataJSON: clientDataJSON, AttestationObject: object, AuthenticatorData: authenticatorData,
+			Transports: a.transports(), PublicKey: spki, PublicKeyAlgorithm: p.algorithm,
+		},
+	}, nil
+}
+
+// attestedCredentialData is laid out as in WebAuthn Level 3, section 6.5.1.
+func (a *Authenticator) attestedCredentialData(c *ceremony, p *passkey) ([]byte, error) {
+	key, err := p.coseKey()
+	if err != nil {
+		return nil, err
+	}
+	if c.rewriteCOSEKey != nil {
+		c.rewriteCOSEKey(key)
+	}
+	encodedKey, err := ctap2.Marshal(key)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a COSE key: %w", err)
+	}
+	data := append([]byte(nil), a.aaguid[:]...)
+	data = binary.BigEndian.AppendUint16(data, uint16(len(p.id)))
+	data = append(data, p.id...)
+	return append(data, encodedKey...), nil
+}
+
+func (a *Authenticator) attestationObject(c *ceremony, p *passkey, authenticatorData, clientDataJSON []byte) ([]byte, error) {
+	object := attestation{Format: "none", Statement: map[string]any{}}
+	switch {
+	case c.attestation != nil:
+		object = *c.attestation
+	case a.selfAttested:
+		signature, err := p.sign(authenticatorData, clientDataJSON)
+		if err != nil {
+			return nil, fmt.Errorf("signing an attestation: %w", err)
+		}
+		if c.rewriteSignature != nil {
+			signature = c.rewriteSignature(signature)
+		}
+		object = attestation{Format: "packed", Statement: map[string]any{"alg": p.algorithm, "sig": signature}}
+	}
+	object.AuthenticatorData = authenticatorData
+	encoded, err := ctap2.Marshal(object)
+	if err != nil {
+		return nil, fmt.Errorf("encoding an attestation object: %w", err)
+	}
+	return encoded, nil
+}

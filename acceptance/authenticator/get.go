@@ -1,0 +1,58 @@
+package authenticator
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Get answers navigator.credentials.get() for the given PublicKeyCredentialRequestOptionsJSON. Beside the Err variables
+// of this package it returns an error for options that it cannot read.
+func (a *Authenticator) Get(optionsJSON []byte, variations ...Variation) (AuthenticationResponse, error) {
+	var options requestOptions
+	if err := json.Unmarshal(optionsJSON, &options); err != nil {
+		return AuthenticationResponse{}, fmt.Errorf("reading request options: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+
+	c := a.begin("webauthn.get", options.RPID, options.Challenge)
+	rpID := c.rpID
+	for _, vary := range variations {
+		vary(c)
+	}
+	p, err := a.choose(rpID, options.AllowCredentials, c.userHandle)
+	if err != nil {
+		return AuthenticationResponse{}, err
+	}
+	if a.deviceBound {
+		p.signCount++
+	}
+	return a.assert(c, p)
+}
+
+func (a *Authenticator) assert(c *ceremony, p *passkey) (AuthenticationResponse, error) {
+	clientDataJSON, err := c.clientDataJSON()
+	if err != nil {
+		return AuthenticationResponse{}, err
+	}
+	authenticatorData := c.authenticatorData(p, nil)
+	signature, err := p.sign(authenticatorData, clientDataJSON)
+	if err != nil {
+		return AuthenticationResponse{}, fmt.Errorf("signing an assertion: %w", err)
+	}
+	if c.rewriteSignature != nil {
+		signature = c.rewriteSignature(signature)
+	}
+	userHandle := p.userHandle
+	if c.answerUserHandle != nil {
+		userHandle = *c.answerUserHandle
+	}
+	id := c.idOf(p)
+	return AuthenticationResponse{
+		ID: id, RawID: id, Type: publicKeyType,
+		AuthenticatorAttachment: a.attachment(),
+		Response: AssertionResponse{
+			ClientDataJSON: clientDataJSON, AuthenticatorData: authenticatorData, Signature: signature, UserHandle: userHandle,
+		},
+	}, nil
+}

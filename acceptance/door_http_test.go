@@ -1,0 +1,251 @@
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// server is the whole program on a listener of its own, with its log in hand.
+type server struct {
+	origin string
+	app    *bootstrap.App
+	log    *logbook
+}
+
+func startServer(t *testing.T, clock ports.Clock, adjust func(*bootstrap.Config)) *server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := "http://localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	log := &logbook{}
+	app, err := bootstrap.Open(settings(t, origin, adjust), clock, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- app.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		app.Close()
+	})
+	return &server{origin: origin, app: app, log: log}
+}
+
+// httpDoor calls the API as a program of some web page's would: with its cookies and the headers of a browser.
+type httpDoor struct{ server *server }
+
+func (d httpDoor) client(t *testing.T, kind deviceKind) client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &script{
+		t: t, authenticator: authenticator.New(d.server.origin, kind.options()...),
+		connection: &httpConnection{t: t, server: d.server, http: &http.Client{Jar: jar}},
+	}
+}
+
+func (d httpDoor) sweep(t *testing.T) { useCaseDoor{d.server.app.UseCases()}.sweep(t) }
+
+type httpConnection struct {
+	t      *testing.T
+	server *server
+	http   *http.Client
+}
+
+type ceremonyBody struct {
+	ChallengeID string          `json:"challenge_id"`
+	Options     json.RawMessage `json:"options"`
+}
+
+type sessionBody struct {
+	User struct {
+		Email       string `json:"email"`
+		DisplayName string `json:"display_name"`
+	} `json:"user"`
+}
+
+func (s sessionBody) identity() identity {
+	return identity{name: s.User.DisplayName, email: s.User.Email}
+}
+
+func (c *httpConnection) beginSignUp(who applicant) (attempt, refusal) {
+	var begun ceremonyBody
+	refused := c.call(http.MethodPost, "/v1/signup/options", map[string]string{"email": who.email, "display_name": who.name}, &begun)
+	return attempt{begun.ChallengeID, begun.Options}, refused
+}
+
+func (c *httpConnection) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (identity, refusal) {
+	return c.finish("/v1/signup/verify", challengeID, answer)
+}
+
+func (c *httpConnection) beginSignIn(email string) (attempt, refusal) {
+	var begun ceremonyBody
+	refused := c.call(http.MethodPost, "/v1/login/options", map[string]string{"email": email}, &begun)
+	return attempt{begun.ChallengeID, begun.Options}, refused
+}
+
+func (c *httpConnection) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (identity, refusal) {
+	return c.finish("/v1/login/verify", challengeID, answer)
+}
+
+func (c *httpConnection) finish(path, challengeID string, credential any) (identity, refusal) {
+	var session sessionBody
+	refused := c.call(http.MethodPost, path, map[string]any{"challenge_id": challengeID, "credential": credential}, &session)
+	return session.identity(), refused
+}
+
+func (c *httpConnection) whoAmI() (identity, refusal) {
+	var session sessionBody
+	refused := c.call(http.MethodGet, "/v1/session", nil, &session)
+	return session.identity(), refused
+}
+
+func (c *httpConnection) signOut() refusal { return c.call(http.MethodDelete, "/v1/session", nil, nil) }
+
+const sessionCookie = "keylodge_session"
+
+func (c *httpConnection) keepsToken() string {
+	for _, cookie := range c.http.Jar.Cookies(c.address()) {
+		if cookie.Name == sessionCookie {
+			return cookie.Value
+		}
+	}
+	c.t.Fatal("there is no session cookie")
+	return ""
+}
+
+func (c *httpConnection) bringsToken(token string) {
+	c.http.Jar.SetCookies(c.address(), []*http.Cookie{{Name: sessionCookie, Value: token, Path: "/"}})
+}
+
+func (c *httpConnection) address() *url.URL {
+	address, err := url.Parse(c.server.origin)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return address
+}
+
+// call sends body, if any, and decodes a good answer into result. A bad one must be a problem document; what it says to
+// the log and not to its caller is read from the log, by request id.
+func (c *httpConnection) call(method, path string, body, result any) refusal {
+	c.t.Helper()
+	var payload io.Reader
+	if body != nil {
+		payload = bytes.NewReader(encode(c.t, body))
+	}
+	request, err := http.NewRequestWithContext(c.t.Context(), method, c.server.origin+path, payload)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Origin", c.server.origin)
+	request.Header.Set("Sec-Fetch-Site", "same-origin")
+	response, err := c.http.Do(request)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if response.StatusCode < 300 {
+		if result != nil {
+			c.decode(answer, result)
+		}
+		return refusal{}
+	}
+	var problem struct {
+		Code      string `json:"code"`
+		Status    int    `json:"status"`
+		RequestID string `json:"request_id"`
+	}
+	c.decode(answer, &problem)
+	if problem.Status != response.StatusCode || problem.RequestID != response.Header.Get("X-Request-Id") || response.StatusCode >= 500 {
+		c.t.Fatalf("%s %s: status %d, X-Request-Id %q, and %s", method, path, response.StatusCode, response.Header.Get("X-Request-Id"), answer)
+	}
+	reason := c.server.log.reasonOf(problem.RequestID)
+	if reason != "" && bytes.Contains(answer, []byte(reason)) {
+		c.t.Fatalf("the caller was told the reason: %s", answer)
+	}
+	return refusal{problem.Code, reason}
+}
+
+func (c *httpConnection) decode(body []byte, into any) {
+	c.t.Helper()
+	if err := json.Unmarshal(body, into); err != nil {
+		c.t.Fatalf("%v in %s", err, body)
+	}
+}
+
+// logbook keeps a server's log, in JSON lines.
+type logbook struct {
+	mu    sync.Mutex
+	lines [][]byte
+}
+
+func (l *logbook) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, bytes.Clone(line))
+	return len(line), nil
+}
+
+type logEntry struct {
+	RequestID string        `json:"request_id"`
+	Reason    domain.Reason `json:"reason"`
+}
+
+// reasonOf returns the reason logged for a request, "" if there is none.
+func (l *logbook) reasonOf(requestID string) domain.Reason {
+	for _, entry := range l.rejections() {
+		if entry.RequestID == requestID {
+			return entry.Reason
+		}
+	}
+	return ""
+}
+
+// rejections are the entries that give a reason, in order.
+func (l *logbook) rejections() []logEntry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var entries []logEntry
+	for _, line := range l.lines {
+		var entry logEntry
+		if err := json.Unmarshal(line, &entry); err == nil && entry.Reason != "" {
+			entries = append(entries, entry)
+		}
+	}
+	return entries
+}
+
+func (l *logbook) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(bytes.Join(l.lines, nil))
+}

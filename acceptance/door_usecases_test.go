@@ -1,0 +1,168 @@
+package acceptance
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+const useCaseOrigin = "http://localhost:8080"
+
+// useCaseDoor executes the use cases, with nothing between.
+type useCaseDoor struct{ usecases application.UseCases }
+
+func openUseCases(t *testing.T, config bootstrap.Config, store ports.Store, clock ports.Clock) door {
+	t.Helper()
+	usecases, err := bootstrap.UseCases(config, store, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return useCaseDoor{usecases}
+}
+
+func (d useCaseDoor) client(t *testing.T, kind deviceKind) client {
+	return &script{
+		t: t, authenticator: authenticator.New(useCaseOrigin, kind.options()...),
+		connection: &directConnection{t: t, usecases: d.usecases, browser: domain.BindTo(domain.NewSecret(rand.Text()))},
+	}
+}
+
+func (d useCaseDoor) sweep(t *testing.T) {
+	t.Helper()
+	if _, err := d.usecases.Housekeeping.Sweep.Execute(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type directConnection struct {
+	t        *testing.T
+	usecases application.UseCases
+	browser  domain.Binding
+	token    domain.SessionToken
+}
+
+func (c *directConnection) context() context.Context { return c.t.Context() }
+
+func (c *directConnection) beginSignUp(who applicant) (attempt, refusal) {
+	email, badEmail := domain.ParseEmail(who.email)
+	name, badName := domain.ParseDisplayName(who.name)
+	if err := domain.Collect(badEmail, badName); err != nil {
+		return attempt{}, refusalOf(c.t, err)
+	}
+	started, err := c.usecases.SignUp.Begin.Execute(c.context(), signup.Application{Email: email, DisplayName: name}, c.browser)
+	return attempt{started.ChallengeID.String(), started.Options}, refusalOf(c.t, err)
+}
+
+func (c *directConnection) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (identity, refusal) {
+	grant, err := c.usecases.SignUp.Finish.Execute(c.context(), signup.Answer{
+		ChallengeID: c.challenge(challengeID), Binding: c.browser, Visitor: c.visitor(),
+		Credential: ports.RegistrationAnswer{
+			ID: answer.ID, ClientDataJSON: answer.Response.ClientDataJSON, AttestationObject: answer.Response.AttestationObject,
+			Transports: answer.Response.Transports, Attachment: answer.AuthenticatorAttachment, Extensions: encode(c.t, answer.ClientExtensionResults),
+		},
+	})
+	return c.enter(grant, err)
+}
+
+func (c *directConnection) beginSignIn(address string) (attempt, refusal) {
+	email, err := domain.ParseEmail(address)
+	if err != nil {
+		return attempt{}, refusalOf(c.t, err)
+	}
+	started, err := c.usecases.Login.Begin.Execute(c.context(), email, c.browser)
+	return attempt{started.ChallengeID.String(), started.Options}, refusalOf(c.t, err)
+}
+
+func (c *directConnection) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (identity, refusal) {
+	grant, err := c.usecases.Login.Finish.Execute(c.context(), login.Answer{
+		ChallengeID: c.challenge(challengeID), Binding: c.browser, Visitor: c.visitor(),
+		Credential: ports.AuthenticationAnswer{
+			ID: answer.ID, ClientDataJSON: answer.Response.ClientDataJSON, AuthenticatorData: answer.Response.AuthenticatorData,
+			Signature: answer.Response.Signature, UserHandle: answer.Response.UserHandle,
+			Attachment: answer.AuthenticatorAttachment, Extensions: encode(c.t, answer.ClientExtensionResults),
+		},
+	})
+	return c.enter(grant, err)
+}
+
+func (c *directConnection) enter(grant access.Grant, err error) (identity, refusal) {
+	if err != nil {
+		return identity{}, refusalOf(c.t, err)
+	}
+	c.token = grant.Token
+	return identityOf(grant.User), refusal{}
+}
+
+func (c *directConnection) whoAmI() (identity, refusal) {
+	current, err := c.usecases.Sessions.Authenticate.Execute(c.context(), c.token)
+	if err != nil {
+		return identity{}, refusalOf(c.t, err)
+	}
+	return identityOf(current.User), refusal{}
+}
+
+// signOut drops the token as well, like a browser whose cookie is cleared.
+func (c *directConnection) signOut() refusal {
+	err := c.usecases.Sessions.SignOut.Execute(c.context(), c.token)
+	c.token = domain.SessionToken{}
+	return refusalOf(c.t, err)
+}
+
+func (c *directConnection) keepsToken() string { return c.token.Reveal() }
+
+func (c *directConnection) bringsToken(token string) {
+	parsed, err := domain.ParseSessionToken(token)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.token = parsed
+}
+
+func (c *directConnection) visitor() access.Visitor {
+	return access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", Session: c.token}
+}
+
+func (c *directConnection) challenge(id string) domain.ChallengeID {
+	parsed, err := domain.ParseChallengeID(id)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return parsed
+}
+
+func identityOf(u *domain.User) identity {
+	return identity{name: string(u.DisplayName()), email: string(u.Email())}
+}
+
+// refusalOf fails the story for an error that is no rule of the product.
+func refusalOf(t *testing.T, err error) refusal {
+	t.Helper()
+	if err == nil {
+		return refusal{}
+	}
+	var broken *domain.Error
+	if !errors.As(err, &broken) {
+		t.Fatal(err)
+	}
+	return refusal{broken.Code, domain.ReasonOf(err)}
+}
+
+func encode(t *testing.T, value any) []byte {
+	t.Helper()
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return encoded
+}

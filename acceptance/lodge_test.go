@@ -1,0 +1,129 @@
+package acceptance
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/sqlite"
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// lodge is a server of a story's own, with a clock that stands still until somebody waits.
+type lodge struct {
+	t     *testing.T
+	clock *clock
+	door  door
+}
+
+// door is a way in. A client of it is one person's device: it keeps what a device keeps and shares nothing.
+type door interface {
+	client(t *testing.T, kind deviceKind) client
+	sweep(t *testing.T)
+}
+
+// deviceKind is what keeps a person's passkeys.
+type deviceKind int
+
+const (
+	phone           deviceKind = iota // synced passkeys, which count nothing
+	securityKey                       // device-bound passkeys, which count their uses
+	suggestingPhone                   // a phone whose browser offers passkeys among its suggestions, where there is a browser
+)
+
+func (k deviceKind) options() []authenticator.Option {
+	if k == securityKey {
+		return []authenticator.Option{authenticator.DeviceBound()}
+	}
+	return nil
+}
+
+// client is what a person can do.
+type client interface {
+	signUp(who applicant, tricks ...trick) (identity, refusal)
+	signIn(email string, tricks ...trick) (identity, refusal)
+	whoAmI() (identity, refusal)
+	signOut() refusal
+}
+
+// applicant is what a person says of themselves when they sign up.
+type applicant struct{ name, email string }
+
+// identity is who the server says somebody is.
+type identity struct{ name, email string }
+
+// refusal is how an attempt was refused: the code that its caller saw and the reason in the server's log. The zero value
+// means that it was not.
+type refusal struct {
+	code   string
+	reason domain.Reason
+}
+
+func (l *lodge) waits(d time.Duration) { l.clock.advance(d) }
+
+// clock is the injected one. It begins with the real time, since a browser has a clock of its own for its cookies.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Now().UTC().Truncate(time.Microsecond)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// settings are those of a server without any, but with a secret and a fresh database.
+func settings(t *testing.T, publicURL string, adjust func(*bootstrap.Config)) bootstrap.Config {
+	t.Helper()
+	raw := make([]byte, masterkey.Size)
+	rand.Read(raw)
+	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := bootstrap.Config{
+		PublicURL: publicURL, RPID: "localhost", RPName: "Keylodge", Origins: []string{publicURL},
+		DatabasePath: filepath.Join(t.TempDir(), "keylodge.db"), Secret: &secret,
+		Registration: domain.RegistrationOpen,
+		Use:          domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject},
+		Sessions:     domain.SessionLifetime{TTL: 30 * 24 * time.Hour, IdleTTL: 7 * 24 * time.Hour},
+		ChallengeTTL: 5 * time.Minute,
+	}
+	if adjust != nil {
+		adjust(&config)
+	}
+	return config
+}
+
+func memoryStore(*testing.T) ports.Store { return memory.New() }
+
+func sqliteStore(t *testing.T) ports.Store {
+	t.Helper()
+	store, err := sqlite.Open(filepath.Join(t.TempDir(), "keylodge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store
+}

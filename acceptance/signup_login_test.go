@@ -1,0 +1,220 @@
+package acceptance
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+)
+
+func comesBackWithoutAName(l *lodge) {
+	ada := l.person("Ada", suggestingPhone)
+	ada.signsUp()
+	ada.isSignedIn()
+	ada.signsOut()
+	ada.isAskedToSignIn("unauthenticated")
+	ada.signsIn()
+	ada.isSignedIn()
+}
+
+func signsUpWithoutAName(l *lodge) {
+	somebody := l.person("", phone)
+	if _, isPage := somebody.device.(*tab); isPage {
+		somebody.name = "an account without a name" // what the page calls it
+		_, refused := somebody.device.signUp(applicant{})
+		if refused != (refusal{}) {
+			l.t.Fatalf("refused: %+v", refused)
+		}
+	} else {
+		somebody.signsUp()
+	}
+	somebody.isSignedIn()
+	somebody.signsOut()
+	somebody.signsIn()
+}
+
+func signsInByEmail(l *lodge) {
+	ada := l.person("Ada", phone)
+	ada.email = "ada@example.org"
+	ada.signsUp()
+	ada.signsOut()
+	ada.signsInByEmail()
+	ada.signsOut()
+	who, refused := ada.device.signIn(" Ada@Example.ORG")
+	ada.mustBe(who, refused)
+}
+
+func comesBackWithASecurityKey(l *lodge) {
+	ada := l.person("Ada", securityKey)
+	ada.signsUp()
+	for range 3 {
+		ada.signsOut()
+		ada.signsIn()
+	}
+}
+
+func picksFromSuggestions(l *lodge) {
+	ada := l.person("Ada", suggestingPhone)
+	ada.signsUp()
+	browser := ada.device.(*tab)
+	browser.touchReady(true) // the next time the page asks, without a button
+	browser.press("#sign-out")
+	browser.until("the suggestion is taken", settledAnew)
+	ada.isSignedIn()
+}
+
+// settledAnew holds when somebody is signed in who was not when the page last asked.
+const settledAnew = `document.querySelector('main').dataset.state === 'signed-in' && document.querySelector('main').getAttribute('aria-busy') !== 'true' && !document.getElementById('message').dataset.code`
+
+func twoPeopleNeverMeet(l *lodge) {
+	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+	ada.signsUp()
+	ben.isAskedToSignIn("unauthenticated")
+	ben.signsUp()
+	ada.isSignedIn()
+	ben.isSignedIn()
+	ada.signsOut()
+	ben.isSignedIn()
+	ada.signsIn()
+	ben.signsOut()
+	ada.isSignedIn()
+	ben.signsIn()
+}
+
+func twoPeopleShareADevice(l *lodge) {
+	ada := l.person("Ada", phone)
+	ada.email = "ada@example.org"
+	ada.signsUp()
+	ada.signsOut()
+
+	ben := &person{t: l.t, device: ada.device, applicant: applicant{name: "Ben", email: "ben@example.org"}}
+	ben.signsUp()
+	ben.signsOut()
+
+	ada.signsInByEmail()
+	ada.signsOut()
+	ben.signsInByEmail()
+	ben.signsOut()
+
+	// Ben picks his own passkey for Ada's account.
+	script := ada.script()
+	begun, refused := script.connection.beginSignIn(ada.email)
+	if refused != (refusal{}) {
+		l.t.Fatalf("refused: %+v", refused)
+	}
+	bens := authenticatorOptionsWithout(l, begun.options)
+	answer, err := script.authenticator.Get(bens)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	_, refused = script.connection.finishSignIn(begun.challengeID, answer)
+	ben.mustBeRefused(refused, "passkey_rejected", "user_handle_mismatch")
+}
+
+// authenticatorOptionsWithout drops allowCredentials, as a client would that does not care.
+func authenticatorOptionsWithout(l *lodge, options []byte) []byte {
+	l.t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal(options, &members); err != nil {
+		l.t.Fatal(err)
+	}
+	delete(members, "allowCredentials")
+	return encode(l.t, members)
+}
+
+func anAddressIsTaken(l *lodge) {
+	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+	ada.email, ben.email = "ada@example.org", "ada@example.org"
+	ada.signsUp()
+	ben.isRefusedSignUp("email_taken", "")
+	ben.email = "ben@example.org"
+	ben.signsUp()
+	ada.isSignedIn()
+}
+
+func anUnknownAddress(l *lodge) {
+	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+	ada.email = "ada@example.org"
+	ada.signsUp()
+	ada.signsOut()
+	ben.signsUp()
+	ben.signsOut()
+
+	allowed := func(email string) (attempt, []authenticatorDescriptor) {
+		l.t.Helper()
+		begun, refused := ben.script().connection.beginSignIn(email)
+		if refused != (refusal{}) {
+			l.t.Fatalf("refused: %+v", refused)
+		}
+		var options struct {
+			AllowCredentials []authenticatorDescriptor `json:"allowCredentials"`
+		}
+		if err := json.Unmarshal(begun.options, &options); err != nil {
+			l.t.Fatal(err)
+		}
+		return begun, options.AllowCredentials
+	}
+	_, known := allowed("ada@example.org")
+	_, unknown := allowed("nobody@example.org")
+	_, again := allowed("nobody@example.org")
+	if len(known) == 0 || len(unknown) == 0 {
+		l.t.Fatalf("%d passkeys for a known address, %d for an unknown one", len(known), len(unknown))
+	}
+	if !bytes.Equal(encode(l.t, unknown), encode(l.t, again)) {
+		l.t.Fatal("an unknown address is answered differently each time")
+	}
+	if known[0].Type != unknown[0].Type || (known[0].Transports == nil) != (unknown[0].Transports == nil) {
+		l.t.Fatalf("%+v for a known address, %+v for an unknown one", known[0], unknown[0])
+	}
+
+	// Ben's passkey fits neither, and is refused in the same way.
+	for _, email := range []string{"ada@example.org", "nobody@example.org"} {
+		begun, _ := allowed(email)
+		answer, err := ben.script().authenticator.Get(authenticatorOptionsWithout(l, begun.options))
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		_, refused := ben.script().connection.finishSignIn(begun.challengeID, answer)
+		ben.mustBeRefused(refused, "passkey_rejected", "user_handle_mismatch")
+	}
+}
+
+type authenticatorDescriptor struct {
+	Type       string                  `json:"type"`
+	ID         authenticator.Base64URL `json:"id"`
+	Transports []string                `json:"transports"`
+}
+
+func dismissesThePrompt(l *lodge) {
+	ada := l.person("Ada", phone)
+	ada.signsUp()
+	ada.signsOut()
+	switch device := ada.device.(type) {
+	case *tab:
+		device.dismisses()
+		_, refused := device.signIn("")
+		ada.mustBeRefused(refused, "NotAllowedError", "")
+	case *script:
+		device.beginsSignIn()
+	}
+	ada.isAskedToSignIn("unauthenticated")
+	ada.signsIn()
+}
+
+func hasNoPasskey(l *lodge) {
+	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+	ada.signsUp()
+	ben.isRefusedSignIn("NotAllowedError", "")
+
+	// A passkey of this RP id that another installation made.
+	made := ben.script().beginsSignUp(ben.applicant)
+	if _, err := ben.script().authenticator.Create(made.options); err != nil {
+		l.t.Fatal(err)
+	}
+	ben.isRefusedSignIn("passkey_unknown", "")
+}
+
+func signUpIsClosed(l *lodge) {
+	ada := l.person("Ada", phone)
+	ada.isRefusedSignUp("registration_closed", "")
+}

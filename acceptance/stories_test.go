@@ -1,0 +1,171 @@
+package acceptance
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// story is what happens to some people at a server of their own.
+type story struct {
+	title    string
+	play     func(l *lodge)
+	cannot   exceptions
+	settings func(*bootstrap.Config) // nil for the usual ones
+}
+
+// exceptions say why a door cannot play a story. A door that is not named plays it.
+type exceptions map[string]string
+
+const (
+	useCases = "use cases"
+	overHTTP = "HTTP"
+	browser  = "browser"
+)
+
+// Why a browser does not play some of the stories.
+const (
+	neverForges   = "a browser writes the truth into what it signs"
+	asksOnce      = "the page answers each challenge once, and at once"
+	keepsToItself = "the page never hands its challenge to another browser"
+	cannotRegress = "the browser's authenticator has one id for one key"
+	noAutofill    = "suggestions are the browser's; to the server they are a sign-in without a name"
+)
+
+// stories is the matrix: every story, and every door that cannot play it.
+var stories = []story{
+	{title: "A person signs up, signs out, and comes back without giving a name", play: comesBackWithoutAName},
+	{title: "A person signs up without saying anything about themselves", play: signsUpWithoutAName},
+	{title: "A person signs in by e-mail, however they write the address", play: signsInByEmail},
+	{title: "A person with a security key comes back", play: comesBackWithASecurityKey},
+	{title: "A person picks their passkey from the browser's suggestions", play: picksFromSuggestions, cannot: exceptions{useCases: noAutofill, overHTTP: noAutofill}},
+	{title: "Two people on two devices never see each other", play: twoPeopleNeverMeet},
+	{title: "Two people on one device stay apart", play: twoPeopleShareADevice, cannot: exceptions{browser: "a virtual authenticator always picks the newest passkey"}},
+	{title: "An e-mail address belongs to one account", play: anAddressIsTaken},
+	{title: "An address without an account is answered like one with", play: anUnknownAddress, cannot: exceptions{browser: "what tells the two apart would be in the answer, which the page does not show"}},
+	{title: "A person dismisses the prompt and tries again", play: dismissesThePrompt},
+	{title: "A person with no passkey here cannot sign in", play: hasNoPasskey, cannot: exceptions{browser: "without a passkey the prompt stays open until its time is over"}},
+	{title: "Sign-up is closed", play: signUpIsClosed, cannot: exceptions{browser: "the page does not offer what the server does not"}, settings: func(c *bootstrap.Config) { c.Registration = domain.RegistrationClosed }},
+
+	{title: "An answer is replayed", play: anAnswerIsReplayed, cannot: exceptions{browser: asksOnce}},
+	{title: "Sixteen copies of one answer arrive at once", play: sixteenAnswersAtOnce, cannot: exceptions{browser: asksOnce}},
+	{title: "A failed answer spends its challenge", play: aFailedAnswerSpendsItsChallenge, cannot: exceptions{browser: asksOnce}},
+	{title: "A challenge expires", play: aChallengeExpires},
+	{title: "What has expired is swept away", play: whatExpiredIsSweptAway, cannot: exceptions{browser: asksOnce}},
+	{title: "A challenge is answered from another browser", play: answeredFromAnotherBrowser, cannot: exceptions{browser: keepsToItself}},
+	{title: "A sign-up's challenge is used to sign in", play: aChallengeForAnotherPurpose, cannot: exceptions{browser: asksOnce}},
+
+	{title: "An answer was made for another origin", play: anotherOrigin, cannot: exceptions{browser: neverForges}},
+	{title: "An answer was made inside another site's frame", play: insideAnotherSitesFrame, cannot: exceptions{browser: neverForges}},
+	{title: "An answer was made for another RP id", play: anotherRPID, cannot: exceptions{browser: neverForges}},
+	{title: "An answer is of the wrong type", play: theWrongType, cannot: exceptions{browser: neverForges}},
+	{title: "An answer is for another challenge", play: anotherChallenge, cannot: exceptions{browser: neverForges}},
+	{title: "An answer says two things at once", play: clientDataWithTwoFaces, cannot: exceptions{browser: neverForges}},
+	{title: "An answer claims a backup that cannot be", play: anImpossibleBackup, cannot: exceptions{browser: neverForges}},
+	{title: "A signature is bad", play: aBadSignature},
+	{title: "The device did not check who it was", play: notVerifiedByTheDevice},
+	{title: "Nobody touched the device", play: nobodyTouchedTheDevice},
+	{title: "Somebody else's credential id is registered again", play: aCredentialIDTwice, cannot: exceptions{browser: cannotRegress}},
+	{title: "A counter goes back", play: aCounterGoesBack},
+	{title: "A counter goes back where that is only noted", play: aCounterGoesBackNoted, settings: func(c *bootstrap.Config) { c.Use.Counter = domain.CounterFlag }},
+	{title: "A counter goes back where that suspends the passkey", play: aCounterGoesBackSuspended, settings: func(c *bootstrap.Config) { c.Use.Counter = domain.CounterSuspend }},
+	{title: "A synced passkey's counter means nothing", play: aSyncedCounterGoesBack},
+	{title: "A passkey's backup eligibility changes", play: backupEligibilityChanges},
+	{title: "A passkey's backup eligibility changes where that is accepted", play: backupEligibilityChangesAccepted, settings: func(c *bootstrap.Config) { c.Use.BackupEligibility = domain.BackupEligibilityAcceptAndRecord }},
+
+	{title: "A session ends after its idle time", play: aSessionEndsIdle},
+	{title: "A session in use ends at its age", play: aSessionEndsOld},
+	{title: "Signing in again ends the session before", play: signingInReplacesTheSession, cannot: exceptions{browser: "the page does not show a session's token"}},
+}
+
+func TestStories(t *testing.T) {
+	for _, s := range stories {
+		t.Run(strings.ReplaceAll(s.title, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			s.through(t, useCases, "memory", func(t *testing.T, c *clock) door {
+				return openUseCases(t, settings(t, useCaseOrigin, s.settings), memoryStore(t), c)
+			})
+			s.through(t, useCases, "SQLite", func(t *testing.T, c *clock) door {
+				return openUseCases(t, settings(t, useCaseOrigin, s.settings), sqliteStore(t), c)
+			})
+			s.through(t, overHTTP, "SQLite", func(t *testing.T, c *clock) door {
+				return httpDoor{startServer(t, c, s.settings)}
+			})
+			s.through(t, browser, "SQLite", func(t *testing.T, c *clock) door {
+				requireChromium(t)
+				return browserDoor{startServer(t, c, s.settings)}
+			})
+		})
+	}
+}
+
+func (s story) through(t *testing.T, name, store string, open func(*testing.T, *clock) door) {
+	if _, excepted := s.cannot[name]; excepted {
+		return
+	}
+	t.Run(name+" on "+store, func(t *testing.T) {
+		c := newClock()
+		s.play(&lodge{t: t, clock: c, door: open(t, c)})
+	})
+}
+
+var _ ports.Clock = (*clock)(nil)
+
+var update = flag.Bool("update", false, "write docs/stories.md")
+
+const matrixFile = "../docs/stories.md"
+
+// TestMatrix holds docs/stories.md to the table above.
+func TestMatrix(t *testing.T) {
+	want := matrix()
+	if *update {
+		if err := os.WriteFile(matrixFile, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(matrixFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what the table of stories says; `make generate` writes it", matrixFile)
+	}
+	for _, s := range stories {
+		for name := range s.cannot {
+			if name != useCases && name != overHTTP && name != browser {
+				t.Errorf("%q names a door that is not there: %q", s.title, name)
+			}
+		}
+	}
+}
+
+func matrix() string {
+	var b strings.Builder
+	b.WriteString("# The stories\n\n" +
+		"Each story is played through every door that can play it: the use cases directly (on memory and on SQLite), HTTP on a real\n" +
+		"listener, and Chromium with a virtual authenticator on the product's own page. `make generate` writes this page from the table\n" +
+		"in `acceptance/stories_test.go`.\n\n" +
+		"| story | use cases | HTTP | browser | why not |\n| --- | --- | --- | --- | --- |\n")
+	for _, s := range stories {
+		var cells, reasons []string
+		for _, name := range []string{useCases, overHTTP, browser} {
+			reason, excepted := s.cannot[name]
+			if !excepted {
+				cells = append(cells, "✓")
+				continue
+			}
+			cells = append(cells, "—")
+			if len(reasons) == 0 || reasons[len(reasons)-1] != reason {
+				reasons = append(reasons, reason)
+			}
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.title, strings.Join(cells, " | "), strings.Join(reasons, "; "))
+	}
+	return b.String()
+}

@@ -1,0 +1,298 @@
+package acceptance
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+)
+
+// tab is a person's browser, open at the page.
+type tab struct {
+	t      *testing.T
+	ctx    context.Context
+	server *server
+	kind   deviceKind
+	keys   webauthn.AuthenticatorID
+}
+
+// plugIn gives the browser an authenticator. Nobody touches it until they mean to: the page asks for a passkey in the
+// background, to offer it among the suggestions, and would get one.
+func (b *tab) plugIn() {
+	synced := b.kind != securityKey
+	b.keys = call(b, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+		Protocol: webauthn.AuthenticatorProtocolCtap2, Ctap2version: webauthn.Ctap2versionCtap21,
+		Transport: webauthn.AuthenticatorTransportInternal, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true,
+		DefaultBackupEligibility: synced, DefaultBackupState: synced,
+	}}).AuthenticatorID
+	b.touchReady(false)
+}
+
+// withoutSuggestions makes the browser one that knows no conditional mediation. A virtual authenticator that is ready to
+// be touched would otherwise take the first suggestion at once, before the story has seen how the last attempt ended.
+func (b *tab) withoutSuggestions() {
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `PublicKeyCredential.isConditionalMediationAvailable = async () => false`,
+	})
+}
+
+// touchReady says whether the person touches the authenticator as soon as it asks.
+func (b *tab) touchReady(yes bool) {
+	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.keys, Enabled: yes})
+}
+
+func (b *tab) open() {
+	b.do(chromedp.Navigate(b.server.origin + "/"))
+	b.until("the page knows who is here", `document.querySelector('main').dataset.state !== 'loading'`)
+}
+
+func (b *tab) signUp(who applicant, tricks ...trick) (identity, refusal) {
+	b.t.Helper()
+	b.fill("#display-name", who.name)
+	b.fill("#sign-up-email", who.email)
+	return b.perform("#sign-up", tricks)
+}
+
+func (b *tab) signIn(email string, tricks ...trick) (identity, refusal) {
+	b.t.Helper()
+	b.fill("#email", email)
+	return b.perform("#sign-in", tricks)
+}
+
+// perform presses a button that starts a ceremony, plays the person's part in it, and sees how it ends.
+func (b *tab) perform(button string, tricks []trick) (identity, refusal) {
+	b.t.Helper()
+	for _, trick := range tricks {
+		if trick.inBrowser == nil {
+			b.t.Fatal("a browser does not play this trick: say so in the table of stories")
+		}
+		trick.inBrowser(b)
+	}
+	before := len(b.server.log.rejections())
+	b.touchReady(true)
+	defer b.touchReady(false)
+	b.press(button)
+	b.until("the ceremony ends", settled)
+	b.override(webauthn.SetResponseOverrideBitsParams{})
+	call(b, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: b.keys, IsUserVerified: true})
+	return b.outcomeSince(before)
+}
+
+// outcomeSince reads how a ceremony ended, and from the log why, if it was refused after so many others.
+func (b *tab) outcomeSince(before int) (identity, refusal) {
+	if b.state() == "signed-in" {
+		return b.shown(), refusal{}
+	}
+	refused := refusal{code: b.told()}
+	if after := b.server.log.rejections(); len(after) > before {
+		refused.reason = after[len(after)-1].Reason
+	}
+	return identity{}, refused
+}
+
+// told is the code of what the page says to the person.
+func (b *tab) told() string {
+	return eval[string](b, `document.getElementById('message').dataset.code ?? ''`)
+}
+
+// settled holds once a person is signed in, or a message says why not.
+const settled = `(() => {
+	const main = document.querySelector('main');
+	if (main.getAttribute('aria-busy') === 'true') return false;
+	return main.dataset.state === 'signed-in' || Boolean(document.getElementById('message').dataset.code);
+})()`
+
+// whoAmI opens the page anew and looks.
+func (b *tab) whoAmI() (identity, refusal) {
+	b.t.Helper()
+	b.open()
+	if b.state() == "signed-in" {
+		return b.shown(), refusal{}
+	}
+	if code := b.told(); code != "" {
+		return identity{}, refusal{code: code}
+	}
+	return identity{}, refusal{code: "unauthenticated"}
+}
+
+func (b *tab) signOut() refusal {
+	b.t.Helper()
+	b.press("#sign-out")
+	b.until("the person is signed out", `document.querySelector('main').dataset.state === 'signed-out'`)
+	return refusal{}
+}
+
+func (b *tab) state() string { return eval[string](b, `document.querySelector('main').dataset.state`) }
+
+func (b *tab) shown() identity {
+	return identity{
+		name:  eval[string](b, `document.getElementById('who').textContent`),
+		email: eval[string](b, `document.getElementById('who-email').textContent`),
+	}
+}
+
+func (b *tab) fill(field, text string) {
+	b.t.Helper()
+	eval[string](b, fmt.Sprintf(`document.querySelector(%q).value = ''`, field))
+	if text != "" {
+		b.do(chromedp.SendKeys(chromedp.CSS(field), text))
+	}
+}
+
+func (b *tab) press(button string) {
+	b.t.Helper()
+	b.until(button+" can be pressed", fmt.Sprintf(`document.querySelector(%q).checkVisibility()`, button))
+	b.do(chromedp.Click(chromedp.CSS(button), chromedp.NodeVisible))
+}
+
+// Ways in which the virtual authenticator can be told to misbehave.
+
+func (b *tab) override(bits webauthn.SetResponseOverrideBitsParams) {
+	bits.AuthenticatorID = b.keys
+	call(b, webauthn.SetResponseOverrideBits, bits)
+}
+
+func (b *tab) hidesVerification() {
+	yes := true
+	b.override(webauthn.SetResponseOverrideBitsParams{IsBadUV: &yes})
+}
+
+func (b *tab) hidesPresence() {
+	yes := true
+	b.override(webauthn.SetResponseOverrideBitsParams{IsBadUP: &yes})
+}
+
+func (b *tab) spoilsSignatures() {
+	yes := true
+	b.override(webauthn.SetResponseOverrideBitsParams{IsBogusSignature: &yes})
+}
+
+// dismisses makes the device refuse to unlock, which a page cannot tell from a dismissed prompt.
+func (b *tab) dismisses() {
+	call(b, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: b.keys})
+}
+
+// setCredential changes what the authenticator keeps of its one passkey.
+func (b *tab) setCredential(change webauthn.SetCredentialPropertiesParams) {
+	change.AuthenticatorID, change.CredentialID = b.keys, b.credentials()[0].CredentialID
+	call(b, webauthn.SetCredentialProperties, change)
+}
+
+func (b *tab) credentials() []*webauthn.Credential {
+	b.t.Helper()
+	held := call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.keys}).Credentials
+	if len(held) == 0 {
+		b.t.Fatal("the authenticator holds no passkey")
+	}
+	return held
+}
+
+// countsInBrowser makes the next signature carry the count n.
+func countsInBrowser(n uint32) func(*tab) {
+	return func(b *tab) {
+		before := float64(n) - 1
+		b.setCredential(webauthn.SetCredentialPropertiesParams{SignCount: &before})
+	}
+}
+
+func (b *tab) losesBackupEligibility() {
+	no := false
+	b.setCredential(webauthn.SetCredentialPropertiesParams{BackupEligibility: &no, BackupState: &no})
+}
+
+// signInSlowly presses the button while the authenticator is unplugged, and plugs it in again when meanwhile is over.
+func (b *tab) signInSlowly(meanwhile func()) (identity, refusal) {
+	b.t.Helper()
+	before, held := len(b.server.log.rejections()), b.credentials()
+	call(b, webauthn.RemoveVirtualAuthenticator, webauthn.RemoveVirtualAuthenticatorParams{AuthenticatorID: b.keys})
+	b.press("#sign-in")
+	b.until("the browser asks for a passkey", `document.querySelector('main').getAttribute('aria-busy') === 'true' && document.getElementById('message').textContent !== ''`)
+	meanwhile()
+	b.plugIn()
+	b.touchReady(true)
+	defer b.touchReady(false)
+	for _, credential := range held {
+		call(b, addCredential, addCredentialParams{b.keys, copiedCredential{
+			credential.CredentialID, true, credential.RpID, credential.PrivateKey, credential.UserHandle, credential.SignCount,
+			credential.BackupEligibility, credential.BackupState,
+		}})
+	}
+	b.until("the ceremony ends", settled)
+	return b.outcomeSince(before)
+}
+
+// addCredential is webauthn.AddCredential without the members for keys that this authenticator does not have: it refuses
+// them even where they say no.
+var addCredential = cdp.Command[addCredentialParams, cdp.Empty]{Method: webauthn.CommandAddCredential}
+
+type addCredentialParams struct {
+	AuthenticatorID webauthn.AuthenticatorID `json:"authenticatorId"`
+	Credential      copiedCredential         `json:"credential"`
+}
+
+type copiedCredential struct {
+	CredentialID         []byte  `json:"credentialId"`
+	IsResidentCredential bool    `json:"isResidentCredential"`
+	RPID                 string  `json:"rpId"`
+	PrivateKey           []byte  `json:"privateKey"`
+	UserHandle           []byte  `json:"userHandle"`
+	SignCount            float64 `json:"signCount"`
+	BackupEligibility    bool    `json:"backupEligibility"`
+	BackupState          bool    `json:"backupState"`
+}
+
+// (What follows is how a story's line becomes something that happens in the browser.)
+
+func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, actions...); err != nil {
+		b.t.Fatalf("%v\n%s", err, b.describe())
+	}
+}
+
+func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
+	b.t.Helper()
+	result, err := chromedp.Call(b.ctx, command, params)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return result
+}
+
+func eval[T any](b *tab, expression string) T {
+	b.t.Helper()
+	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
+const patience = 20 * time.Second
+
+// until waits for something to hold in the page. The wait ends as soon as it does; patience only bounds a failure.
+func (b *tab) until(what, expression string) {
+	b.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !eval[bool](b, expression) {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("waited in vain until %s\n%s", what, b.describe())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// describe is what somebody who debugs a failed story wants to see.
+func (b *tab) describe() string {
+	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.querySelector('main')?.innerText + '\n' + document.getElementById('message')?.dataset.code`))
+	if err != nil {
+		text = err.Error()
+	}
+	return fmt.Sprintf("the page says: %s\nthe server's log:\n%s", strconv.Quote(text), b.server.log.text())
+}

@@ -1,0 +1,97 @@
+// Package memory keeps Keylodge's state in maps: for tests, and to show how little a ports.Store needs. It forgets
+// everything when its process ends.
+package memory
+
+import (
+	"context"
+	"errors"
+	"maps"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var errReadOnly = errors.New("a view cannot write")
+
+// Store is a ports.Store in memory.
+type Store struct {
+	// current holds the state whenever nobody uses it: a lock that a context can give up waiting for.
+	current chan state
+}
+
+var _ ports.Store = (*Store)(nil)
+
+// state is everything that is kept. Its values are snapshots that nobody else holds.
+type state struct {
+	readOnly    bool
+	users       map[domain.UserID]domain.UserSnapshot
+	credentials map[domain.CredentialID]domain.CredentialSnapshot
+	challenges  map[domain.ChallengeID]domain.ChallengeSnapshot
+	sessions    map[domain.SessionID]domain.SessionSnapshot
+}
+
+// New returns an empty store.
+func New() *Store {
+	s := &Store{current: make(chan state, 1)}
+	s.current <- state{
+		users:       map[domain.UserID]domain.UserSnapshot{},
+		credentials: map[domain.CredentialID]domain.CredentialSnapshot{},
+		challenges:  map[domain.ChallengeID]domain.ChallengeSnapshot{},
+		sessions:    map[domain.SessionID]domain.SessionSnapshot{},
+	}
+	return s
+}
+
+// View implements ports.Store.
+func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
+	return s.use(ctx, func(now state) (state, error) {
+		view := now
+		view.readOnly = true
+		return now, run(ctx, view, fn)
+	})
+}
+
+// Update implements ports.Store. fn writes to a copy, which takes the state's place if all goes well.
+func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
+	return s.use(ctx, func(now state) (state, error) {
+		next := state{
+			users:       maps.Clone(now.users),
+			credentials: maps.Clone(now.credentials),
+			challenges:  maps.Clone(now.challenges),
+			sessions:    maps.Clone(now.sessions),
+		}
+		if err := run(ctx, next, fn); err != nil {
+			return now, err
+		}
+		return next, nil
+	})
+}
+
+func (s *Store) use(ctx context.Context, fn func(state) (state, error)) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case now := <-s.current:
+		next := now
+		defer func() { s.current <- next }()
+		next, err = fn(now)
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func run(ctx context.Context, s state, fn func(tx ports.Tx) error) error {
+	if err := fn(ports.Tx{Users: users{s}, Credentials: credentials{s}, Challenges: challenges{s}, Sessions: sessions{s}}); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (s state) writable() error {
+	if s.readOnly {
+		return errReadOnly
+	}
+	return nil
+}

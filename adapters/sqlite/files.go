@@ -1,0 +1,62 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// header begins every SQLite database that holds anything (https://sqlite.org/fileformat.html, section 1.3.1).
+const header = "SQLite format 3\x00"
+
+var errNoDatabase = errors.New("this is not an SQLite database; name another file, or move this one away to start with an empty database")
+
+// prepareFiles makes the database at path, if there is none, for this user only. What is there keeps its mode, which is
+// the operator's decision.
+func prepareFiles(path string) error {
+	mode, err := prepareFile(path)
+	if err != nil {
+		return explain(path, err)
+	}
+	// SQLite gives the mode of the database to its -wal file, and to this one whatever the umask allows.
+	shm, err := os.OpenFile(path+"-shm", os.O_RDWR|os.O_CREATE, mode)
+	if err != nil {
+		return explain(path, err)
+	}
+	return shm.Close()
+}
+
+func prepareFile(path string) (fs.FileMode, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	var start [len(header)]byte
+	n, err := io.ReadFull(f, start[:])
+	switch {
+	case errors.Is(err, io.EOF): // empty: about to become one
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		return 0, err
+	case string(start[:n]) != header:
+		return 0, errNoDatabase
+	}
+	return info.Mode().Perm(), nil
+}
+
+func explain(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("opening the database %s: make the directory %s first: %w", path, filepath.Dir(path), err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("opening the database %s: let user id %d read and write it and its directory: %w", path, os.Geteuid(), err)
+	}
+	return fmt.Errorf("opening the database %s: %w", path, err)
+}

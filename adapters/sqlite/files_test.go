@@ -1,0 +1,97 @@
+package sqlite
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestTheFilesAreForThisUserOnly(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 2 { // new, and found
+		s, err := Open(filepath.Join(dir, "keylodge.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(t, s, i)
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := []string{}
+		for _, file := range files {
+			info, err := file.Info()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Mode().Perm() != 0o600 {
+				t.Errorf("%s has mode %o", file.Name(), info.Mode().Perm())
+			}
+			names = append(names, file.Name())
+		}
+		if got := strings.Join(names, " "); got != "keylodge.db keylodge.db-shm keylodge.db-wal" {
+			t.Errorf("files: %s", got)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAPathIsTakenAsItIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a b?mode=memory&c#d%20é.db")
+	add(t, openAt(t, path), 0)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() == 0 {
+		t.Error("the file stayed empty")
+	}
+}
+
+func TestOpenSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "notes.txt")
+	if err := os.WriteFile(text, []byte("These are my notes, not a database."), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	short := filepath.Join(dir, "short.txt")
+	if err := os.WriteFile(short, []byte("Hi"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "missing", "keylodge.db"): "make the directory " + filepath.Join(dir, "missing") + " first",
+		text:  "this is not an SQLite database; name another file",
+		short: "this is not an SQLite database; name another file",
+		dir:   "is a directory",
+	} {
+		s, err := Open(path)
+		if err == nil {
+			t.Errorf("%s was opened", path)
+			_ = s.Close()
+		} else if !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v; want it to say %q", path, err, want)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
+		t.Errorf("beside the two files are now %v, %v", left, err)
+	}
+}
+
+func TestOpenSaysWhoLacksPermission(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root lacks none")
+	}
+	path := filepath.Join(t.TempDir(), "keylodge.db")
+	if err := os.WriteFile(path, nil, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(path)
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "read and write it and its directory") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,148 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database"
+	"github.com/golang-migrate/migrate/v4/source"
+	"github.com/golang-migrate/migrate/v4/source/iofs"
+)
+
+// upgrade brings the schema to the newest of the given migrations.
+func upgrade(db *sql.DB, files fs.FS) error {
+	migrations, err := iofs.New(files, ".")
+	if err != nil {
+		return fmt.Errorf("reading the migrations: %w", err)
+	}
+	newest, err := newestOf(migrations)
+	if err != nil {
+		return fmt.Errorf("reading the migrations: %w", err)
+	}
+	conn, err := db.Conn(context.Background())
+	if err != nil {
+		return err
+	}
+	m, err := migrate.NewWithInstance("iofs", migrations, "sqlite", &migrationDriver{conn: conn, newest: newest})
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	err = m.Up()
+	if errors.Is(err, migrate.ErrNoChange) {
+		err = nil
+	}
+	if err != nil {
+		err = fault("upgrading the schema; nothing was changed", err)
+	}
+	_, closeErr := m.Close()
+	return errors.Join(err, closeErr)
+}
+
+func newestOf(migrations source.Driver) (int, error) {
+	version, err := migrations.First()
+	for next := version; err == nil; next, err = migrations.Next(version) {
+		version = next
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return int(version), err
+}
+
+// migrationDriver is golang-migrate's door to the database. All that happens between Lock and Unlock is one
+// transaction: an upgrade of many steps happens whole or not at all, no crash leaves it half done ("dirty"), and two
+// processes that start at once go one after the other.
+type migrationDriver struct {
+	conn   *sql.Conn
+	newest int
+	failed bool
+}
+
+var _ database.Driver = (*migrationDriver)(nil)
+
+// Lock waits for whoever else writes, then keeps them out. Foreign keys are checked after each step instead of during
+// it, since rebuilding a table (https://sqlite.org/lang_altertable.html, section 7) would delete what refers to it.
+func (d *migrationDriver) Lock() error {
+	d.failed = false
+	return d.exec(`PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE;
+		CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY, dirty INTEGER NOT NULL) STRICT`)
+}
+
+// Unlock commits, or rolls back if any step failed.
+func (d *migrationDriver) Unlock() error {
+	end := "COMMIT"
+	if d.failed {
+		end = "ROLLBACK"
+	}
+	return errors.Join(d.exec(end), d.exec("PRAGMA foreign_keys = ON"))
+}
+
+func (d *migrationDriver) Run(migration io.Reader) error {
+	statements, err := io.ReadAll(migration)
+	if err != nil {
+		return d.step(err)
+	}
+	if err := d.exec(string(statements)); err != nil {
+		return d.step(err)
+	}
+	return d.step(d.checkForeignKeys())
+}
+
+func (d *migrationDriver) checkForeignKeys() error {
+	var table, parent string
+	var rowid, constraint any
+	err := d.conn.QueryRowContext(context.Background(), "PRAGMA foreign_key_check").Scan(&table, &rowid, &parent, &constraint)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("a row of %s refers to a row of %s that is not there", table, parent)
+}
+
+func (d *migrationDriver) SetVersion(version int, dirty bool) error {
+	if err := d.exec("DELETE FROM schema_migrations"); err != nil {
+		return d.step(err)
+	}
+	if version == database.NilVersion {
+		return nil
+	}
+	_, err := d.conn.ExecContext(context.Background(), "INSERT INTO schema_migrations (version, dirty) VALUES (?, ?)", version, dirty)
+	return d.step(err)
+}
+
+func (d *migrationDriver) Version() (version int, dirty bool, err error) {
+	err = d.conn.QueryRowContext(context.Background(), "SELECT version, dirty FROM schema_migrations").Scan(&version, &dirty)
+	if errors.Is(err, sql.ErrNoRows) {
+		return database.NilVersion, false, nil
+	}
+	if err == nil && version > d.newest {
+		err = fmt.Errorf("its schema is version %d and this program knows up to %d: a newer release made it; start that one, or restore a backup from before the upgrade", version, d.newest)
+	}
+	return version, dirty, d.step(err)
+}
+
+func (d *migrationDriver) Close() error { return d.conn.Close() }
+
+func (d *migrationDriver) Open(string) (database.Driver, error) {
+	return nil, errors.New("this driver is made from an open database, not from a URL")
+}
+
+func (d *migrationDriver) Drop() error { return errors.New("dropping everything is not supported") }
+
+func (d *migrationDriver) exec(statements string) error {
+	_, err := d.conn.ExecContext(context.Background(), statements)
+	return err
+}
+
+// step notes that a step failed, so that Unlock takes everything back.
+func (d *migrationDriver) step(err error) error {
+	d.failed = d.failed || err != nil
+	return err
+}

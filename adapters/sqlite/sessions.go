@@ -1,0 +1,120 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/keylodge/keylodge/db/sqlitedb"
+	"github.com/keylodge/keylodge/domain"
+)
+
+type sessions struct{ queries *sqlitedb.Queries }
+
+func (s sessions) Add(ctx context.Context, session *domain.Session) error {
+	state := session.Snapshot()
+	amr, err := listText(state.AMR)
+	if err != nil {
+		return fmt.Errorf("adding a session: %w", err)
+	}
+	err = s.queries.AddSession(context.WithoutCancel(ctx), sqlitedb.AddSessionParams{
+		ID:              state.ID.String(),
+		UserID:          state.UserID.String(),
+		CredentialID:    state.CredentialID.Bytes(),
+		TokenDigest:     state.Token[:],
+		Assurance:       string(state.Assurance),
+		AMR:             amr,
+		DeviceName:      state.Device.Name,
+		DeviceUserAgent: state.Device.UserAgent,
+		DeviceIP:        state.Device.IP,
+		CreatedAt:       micros(state.CreatedAt),
+		AuthTime:        micros(state.AuthTime),
+		LastSeenAt:      micros(state.LastSeenAt),
+		IdleEndsAt:      micros(state.IdleEndsAt),
+		ExpiresAt:       micros(state.ExpiresAt),
+		RevokedAt:       optionalMicros(state.RevokedAt),
+	})
+	if err != nil {
+		return fault("adding a session", err)
+	}
+	return nil
+}
+
+func (s sessions) ByToken(ctx context.Context, token domain.TokenDigest) (*domain.Session, error) {
+	row, err := s.queries.SessionByToken(context.WithoutCancel(ctx), token[:])
+	if err != nil {
+		return nil, lookupFault("looking up a session", err, domain.ErrUnauthenticated)
+	}
+	return sessionOf(row)
+}
+
+func (s sessions) Save(ctx context.Context, session *domain.Session) error {
+	state := session.Snapshot()
+	amr, err := listText(state.AMR)
+	if err != nil {
+		return fmt.Errorf("saving a session: %w", err)
+	}
+	saved, err := s.queries.SaveSession(context.WithoutCancel(ctx), sqlitedb.SaveSessionParams{
+		CredentialID:    state.CredentialID.Bytes(),
+		TokenDigest:     state.Token[:],
+		Assurance:       string(state.Assurance),
+		AMR:             amr,
+		DeviceName:      state.Device.Name,
+		DeviceUserAgent: state.Device.UserAgent,
+		DeviceIP:        state.Device.IP,
+		AuthTime:        micros(state.AuthTime),
+		LastSeenAt:      micros(state.LastSeenAt),
+		IdleEndsAt:      micros(state.IdleEndsAt),
+		ExpiresAt:       micros(state.ExpiresAt),
+		RevokedAt:       optionalMicros(state.RevokedAt),
+		ID:              state.ID.String(),
+	})
+	if err != nil {
+		return fault("saving a session", err)
+	}
+	if saved == 0 {
+		return domain.ErrUnauthenticated
+	}
+	return nil
+}
+
+func (s sessions) Sweep(ctx context.Context, ended time.Time, limit int) (int, error) {
+	swept, err := s.queries.SweepSessions(context.WithoutCancel(ctx), sqlitedb.SweepSessionsParams{Ended: micros(ended), UpTo: int64(limit)})
+	if err != nil {
+		return 0, fault("sweeping sessions", err)
+	}
+	return int(swept), nil
+}
+
+func sessionOf(row sqlitedb.Session) (*domain.Session, error) {
+	id, err := domain.ParseSessionID(row.ID)
+	if err != nil {
+		return nil, fmt.Errorf("reading a session: %w", err)
+	}
+	userID, err := domain.ParseUserID(row.UserID)
+	if err != nil {
+		return nil, fmt.Errorf("reading a session's user: %w", err)
+	}
+	amr, err := listOf(row.AMR)
+	if err != nil {
+		return nil, fmt.Errorf("reading a session's methods: %w", err)
+	}
+	state := domain.SessionSnapshot{
+		ID:           id,
+		UserID:       userID,
+		CredentialID: domain.CredentialID(row.CredentialID),
+		Assurance:    domain.Assurance(row.Assurance),
+		AMR:          amr,
+		Device:       domain.Device{Name: row.DeviceName, UserAgent: row.DeviceUserAgent, IP: row.DeviceIP},
+		CreatedAt:    timeOf(row.CreatedAt),
+		AuthTime:     timeOf(row.AuthTime),
+		LastSeenAt:   timeOf(row.LastSeenAt),
+		IdleEndsAt:   timeOf(row.IdleEndsAt),
+		ExpiresAt:    timeOf(row.ExpiresAt),
+		RevokedAt:    optionalTime(row.RevokedAt),
+	}
+	if err := fixedBytes(state.Token[:], row.TokenDigest); err != nil {
+		return nil, fmt.Errorf("reading a session's token digest: %w", err)
+	}
+	return domain.RestoreSession(state), nil
+}

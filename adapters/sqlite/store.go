@@ -1,0 +1,144 @@
+// Package sqlite keeps Keylodge's state in one SQLite file.
+//
+// One connection writes and a few read, which is what SQLite does at once. The writer carries many callers in one
+// commit; see writer.go. A statement, once begun, runs to its end whatever becomes of its caller's context, since
+// interrupting a write would make SQLite roll back everybody who shares its transaction; contexts are heeded before a
+// unit of work starts and after it ran.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/ncruces/go-sqlite3/driver"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/migrations"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// readers is how many Views run at once. Lookups by index take microseconds; more connections would only cost memory.
+const readers = 4
+
+var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
+
+// Store is a ports.Store in a file.
+type Store struct {
+	db          *sql.DB
+	connections []*connection
+	writer      *writer
+	readers     chan *connection
+	closing     chan struct{}
+	close       func() error
+}
+
+var _ ports.Store = (*Store)(nil)
+
+// Open opens the database at path, makes it if there is none (readable by this user only), and brings its schema up to
+// date. Its errors say what to do.
+func Open(path string) (*Store, error) {
+	if err := prepareFiles(path); err != nil {
+		return nil, err
+	}
+	db, err := openDatabase(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database %s: %w", path, err)
+	}
+	s := &Store{db: db, readers: make(chan *connection, readers), closing: make(chan struct{})}
+	s.close = sync.OnceValue(s.shutDown)
+	if err := s.start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the database %s: %w", path, err), s.disconnect())
+	}
+	return s, nil
+}
+
+func openDatabase(path string) (*sql.DB, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	// The order counts: without a timeout the other settings would fail when somebody else has the file open.
+	settings := url.Values{
+		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"},
+		"modeof":  {absolute},
+	}
+	query := strings.ReplaceAll(settings.Encode(), "+", "%20") // a space, which SQLite knows by this name only
+	return driver.Open("file:" + (&url.URL{Path: absolute}).EscapedPath() + "?" + query)
+}
+
+func (s *Store) start() error {
+	if err := upgrade(s.db, migrations.SQLite()); err != nil {
+		return err
+	}
+	for range readers {
+		reader, err := s.connect()
+		if err != nil {
+			return err
+		}
+		if err := reader.exec("PRAGMA query_only = ON"); err != nil {
+			return err
+		}
+		s.readers <- reader
+	}
+	connection, err := s.connect()
+	if err != nil {
+		return err
+	}
+	s.writer, err = startWriter(connection)
+	return err
+}
+
+func (s *Store) connect() (*connection, error) {
+	c, err := connect(s.db)
+	if err == nil {
+		s.connections = append(s.connections, c)
+	}
+	return c, err
+}
+
+// View implements ports.Store.
+func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case reader := <-s.readers:
+		defer func() { s.readers <- reader }()
+		return reader.view(ctx, fn)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.closing:
+		return errClosed
+	}
+}
+
+// Update implements ports.Store. fn runs on its caller's goroutine.
+func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
+	return s.writer.update(ctx, fn)
+}
+
+// Close finishes what waits or runs and closes the file. Views and Updates that come later get domain.ErrUnavailable.
+func (s *Store) Close() error { return s.close() }
+
+func (s *Store) shutDown() error {
+	close(s.closing)
+	s.writer.stop()
+	for range cap(s.readers) {
+		<-s.readers
+	}
+	return s.disconnect()
+}
+
+func (s *Store) disconnect() error {
+	var errs []error
+	for _, c := range s.connections {
+		errs = append(errs, c.close())
+	}
+	return errors.Join(append(errs, s.db.Close())...)
+}

@@ -1,0 +1,205 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ncruces/go-sqlite3/driver"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// maxBatch bounds how long the first of those who share a commit waits for it.
+const maxBatch = 128
+
+// writer owns the one connection that writes. A commit that reaches the disk costs milliseconds, a unit of work
+// microseconds: so all who wait share one commit. Each has its turn in a savepoint of its own, on its own goroutine, so
+// that one that fails or panics takes only its own writes with it; and each is answered after the commit, not before.
+type writer struct {
+	*connection
+	turns      chan *turn    // unbuffered: whoever waits can still leave
+	closing    chan struct{} // nobody new may queue
+	closed     chan struct{} // nobody will be served any more
+	committing bool
+}
+
+// turn is one caller's use of the writer's connection. Each channel carries one message, in this order.
+type turn struct {
+	ctx       context.Context
+	begun     chan error // nil: the savepoint stands, the connection is the caller's
+	ended     chan bool  // the connection is the writer's again; true: keep what was written
+	committed chan error // what became of it, if it was to be kept
+}
+
+func startWriter(c *connection) (*writer, error) {
+	w := &writer{connection: c, turns: make(chan *turn), closing: make(chan struct{}), closed: make(chan struct{})}
+	// A full disk can make SQLite end the transaction by itself. Whatever is written after that, in the belief that the
+	// transaction still stands, must not become a commit of its own.
+	err := c.conn.Raw(func(raw any) error {
+		raw.(driver.Conn).Raw().CommitHook(func() bool { return w.committing })
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	go w.run()
+	return w, nil
+}
+
+// stop lets those who wait have their turn, refuses everybody after them, and returns when nobody is left.
+func (w *writer) stop() {
+	close(w.closing)
+	<-w.closed
+}
+
+func (w *writer) update(ctx context.Context, fn func(tx ports.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-w.closing:
+		return errClosed
+	default:
+	}
+	t := &turn{ctx: ctx, begun: make(chan error), ended: make(chan bool), committed: make(chan error, 1)}
+	select {
+	case w.turns <- t:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.closed:
+		return errClosed
+	}
+	select {
+	case err := <-t.begun:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := t.take(fn, w.tx); err != nil {
+		return err
+	}
+	return <-t.committed
+}
+
+// take hands the connection back in every case, also if fn panics or ends its goroutine.
+func (t *turn) take(fn func(tx ports.Tx) error, tx ports.Tx) error {
+	keep := false
+	defer func() { t.ended <- keep }()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := t.ctx.Err(); err != nil {
+		return err
+	}
+	keep = true
+	return nil
+}
+
+func (w *writer) run() {
+	defer close(w.closed)
+	for {
+		select {
+		case t := <-w.turns:
+			w.batch(t)
+		case <-w.closing:
+			for t := w.waiting(); t != nil; t = w.waiting() {
+				w.batch(t)
+			}
+			return
+		}
+	}
+}
+
+// waiting returns the turn of somebody who waits, or nil.
+func (w *writer) waiting() *turn {
+	select {
+	case t := <-w.turns:
+		return t
+	default:
+		return nil
+	}
+}
+
+// batch gives first and those who wait behind it their turns in one transaction.
+func (w *writer) batch(first *turn) {
+	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
+		first.refuse(fault("beginning a transaction", err))
+		return
+	}
+	kept, err := w.serveAll(first)
+	if err == nil {
+		err = w.commit()
+	}
+	if err != nil {
+		// Where SQLite ended the transaction by itself there is none left to roll back, and this says so in vain.
+		_ = w.exec("ROLLBACK")
+	}
+	for _, t := range kept {
+		t.committed <- err
+	}
+}
+
+// serveAll returns the turns that await the commit. After an error the transaction is lost.
+func (w *writer) serveAll(first *turn) (kept []*turn, err error) {
+	served := 0
+	for t := first; t != nil; t = w.waiting() {
+		keep, err := w.serve(t)
+		if keep {
+			kept = append(kept, t)
+		}
+		if err != nil {
+			return kept, err
+		}
+		if served++; served == maxBatch {
+			break
+		}
+	}
+	return kept, nil
+}
+
+func (w *writer) commit() error {
+	w.committing = true
+	defer func() { w.committing = false }()
+	if err := w.exec("COMMIT"); err != nil {
+		return fault("committing", err)
+	}
+	return nil
+}
+
+// serve gives t its turn and reports whether t awaits the commit. After an error the transaction is lost.
+func (w *writer) serve(t *turn) (keep bool, err error) {
+	if err := w.exec("SAVEPOINT turn"); err != nil {
+		err = lost(err)
+		t.refuse(err)
+		return false, err
+	}
+	select {
+	case t.begun <- nil:
+		keep = <-t.ended
+	case <-t.ctx.Done():
+	}
+	end := "RELEASE turn"
+	if !keep {
+		end = "ROLLBACK TO turn; RELEASE turn"
+	}
+	if err := w.exec(end); err != nil {
+		return keep, lost(err)
+	}
+	return keep, nil
+}
+
+// refuse tells the caller, if still there, that there is no turn.
+func (t *turn) refuse(err error) {
+	select {
+	case t.begun <- err:
+	case <-t.ctx.Done():
+	}
+}
+
+// lost is the error of everybody whose transaction SQLite has ended by itself: the savepoint is gone with it.
+func lost(err error) error {
+	return fmt.Errorf("the transaction was lost: %w: %w", domain.ErrUnavailable, err)
+}

@@ -1,0 +1,271 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ncruces/go-sqlite3/driver"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+func TestThoseWhoWaitShareOneCommit(t *testing.T) {
+	s := openNew(t)
+	commits := 0
+	onCommit(t, s, func() bool { commits++; return s.writer.committing })
+	const callers = 64
+	for i, err := range together(t, s, callers, addNumbered, nothing) {
+		if err != nil {
+			t.Errorf("caller %d: %v", i, err)
+		}
+	}
+	wantChallenges(t, s, callers)
+	if commits > callers/4 {
+		t.Errorf("%d callers took %d commits", callers, commits)
+	}
+}
+
+func TestAFailedCommitIsTheErrorOfAllWhoShareIt(t *testing.T) {
+	s := openNew(t)
+	onCommit(t, s, func() bool { return false })
+	for i, err := range together(t, s, 8, addNumbered, nothing) {
+		if err == nil && i < 8 {
+			t.Errorf("caller %d was told that its writes are kept", i)
+		}
+	}
+	onCommit(t, s, func() bool { return s.writer.committing })
+	wantChallenges(t, s, 0)
+	add(t, s, 0)
+	wantChallenges(t, s, 1)
+}
+
+func TestAFullDiskIsTheErrorOfAllWhoseTransactionItEnds(t *testing.T) {
+	s := openNew(t)
+	var pages int
+	if err := s.writer.conn.QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
+		t.Fatal(err)
+	}
+	limitPages := func(n int) {
+		t.Helper()
+		if err := s.writer.exec(fmt.Sprintf("PRAGMA max_page_count = %d", n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limitPages(pages + 4)
+	const callers, greedy, hidden, first = 4, 2, 98, 99
+	results := together(t, s, callers, func(i int, tx ports.Tx) error {
+		if i != greedy {
+			return addNumbered(i, tx)
+		}
+		huge := numbered(greedy).Snapshot()
+		huge.Ceremony = make([]byte, 1<<20)
+		if err := tx.Challenges.Add(t.Context(), domain.RestoreChallenge(huge)); !errors.Is(err, domain.ErrUnavailable) {
+			return fmt.Errorf("on the full disk: got %w", err)
+		}
+		// SQLite has ended the transaction. What is small enough to be kept must not be kept on its own.
+		_ = addNumbered(hidden, tx)
+		return nil
+	}, func(tx ports.Tx) error { return addNumbered(first, tx) })
+	for i, id := range []int{0, 1, greedy, 3, first} {
+		err := results[i]
+		_, findErr := find(t, s, id)
+		if (err == nil) != (findErr == nil) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
+			t.Errorf("caller %d got %v, and looking for its challenge: %v", i, err, findErr)
+		}
+	}
+	if results[greedy] == nil || results[callers] == nil {
+		t.Errorf("who filled the disk got %v, who had written before got %v", results[greedy], results[callers])
+	}
+	if _, err := find(t, s, hidden); !errors.Is(err, domain.ErrChallengeNotFound) {
+		t.Errorf("what was written after the transaction had ended: %v", err)
+	}
+	limitPages(1 << 20)
+	add(t, s, 100)
+}
+
+func TestADatabaseThatSomebodyElseLocksIsUnavailable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keylodge.db")
+	s := openAt(t, path)
+	other, err := driver.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := s.writer.exec("PRAGMA busy_timeout = 20"); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := other.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelSerializable})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Update(t.Context(), func(ports.Tx) error { t.Error("fn ran"); return nil })
+	if !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got %v, want %v", err, domain.ErrUnavailable)
+	}
+	if err := lock.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, 0)
+}
+
+func TestAGoroutineThatEndsInFnKeepsNothing(t *testing.T) {
+	s := openNew(t)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.Update(t.Context(), func(tx ports.Tx) error {
+			_ = tx.Challenges.Add(t.Context(), numbered(0))
+			runtime.Goexit()
+			return nil
+		})
+	}()
+	<-ended
+	add(t, s, 1)
+	wantChallenges(t, s, 1)
+}
+
+func TestCloseFinishesWhatWaitsAndRefusesWhatComesLater(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keylodge.db")
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	const callers = 8
+	for i, err := range together(t, s, callers, addNumbered, func(ports.Tx) error {
+		go func() { closed <- s.Close() }()
+		<-s.closing
+		return nil
+	}) {
+		if err != nil {
+			t.Errorf("caller %d: %v", i, err)
+		}
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	for name, run := range map[string]func() error{
+		"Update": func() error { return s.Update(t.Context(), func(ports.Tx) error { return nil }) },
+		"View":   func() error { return s.View(t.Context(), func(ports.Tx) error { return nil }) },
+	} {
+		if err := run(); !errors.Is(err, domain.ErrUnavailable) {
+			t.Errorf("%s after Close: got %v, want %v", name, err, domain.ErrUnavailable)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("a second Close: %v", err)
+	}
+	wantChallenges(t, openAt(t, path), callers)
+}
+
+// BenchmarkUpdate shows what sharing a commit is worth.
+func BenchmarkUpdate(b *testing.B) {
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			s := openNew(b)
+			var next atomic.Int64
+			var all sync.WaitGroup
+			b.ResetTimer()
+			for range callers {
+				all.Go(func() {
+					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+						if err := s.Update(b.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(b.Context(), numbered(int(i))) }); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+// together has n callers run Update(job) in one transaction: somebody keeps the writer busy until they all wait, and runs
+// first before them. It returns what each got, the first's result last.
+func together(t *testing.T, s *Store, n int, job func(i int, tx ports.Tx) error, first func(tx ports.Tx) error) []error {
+	t.Helper()
+	results := make([]error, n+1)
+	var callers, about sync.WaitGroup
+	results[n] = s.Update(t.Context(), func(tx ports.Tx) error {
+		about.Add(n)
+		for i := range n {
+			callers.Go(func() {
+				about.Done()
+				results[i] = s.Update(t.Context(), func(tx ports.Tx) error { return job(i, tx) })
+			})
+		}
+		about.Wait()
+		time.Sleep(50 * time.Millisecond) // from being about to wait to waiting
+		return first(tx)
+	})
+	callers.Wait()
+	return results
+}
+
+func nothing(ports.Tx) error { return nil }
+
+func addNumbered(i int, tx ports.Tx) error {
+	return tx.Challenges.Add(context.Background(), numbered(i))
+}
+
+func onCommit(t *testing.T, s *Store, hook func() bool) {
+	t.Helper()
+	if err := s.writer.conn.Raw(func(raw any) error { raw.(driver.Conn).Raw().CommitHook(hook); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func numbered(i int) *domain.Challenge {
+	at := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+	return domain.RestoreChallenge(domain.ChallengeSnapshot{
+		ID: numberedID(i), Purpose: domain.PurposeLogin, Ceremony: make([]byte, 200), CreatedAt: at, ExpiresAt: at.Add(time.Minute),
+	})
+}
+
+func numberedID(i int) domain.ChallengeID {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(i))
+	id, err := domain.ParseChallengeID(fmt.Sprintf("019a0000-0000-7000-%x-%x", b[:2], b[2:]))
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+func add(t *testing.T, s *Store, i int) {
+	t.Helper()
+	if err := s.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), numbered(i)) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func find(t *testing.T, s *Store, i int) (found *domain.Challenge, err error) {
+	t.Helper()
+	err = s.View(t.Context(), func(tx ports.Tx) (err error) {
+		found, err = tx.Challenges.ByID(t.Context(), numberedID(i))
+		return err
+	})
+	return found, err
+}
+
+func wantChallenges(t *testing.T, s *Store, want int) {
+	t.Helper()
+	var n int
+	if err := s.db.QueryRowContext(t.Context(), "SELECT count(*) FROM webauthn_challenges").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	if n != want {
+		t.Errorf("%d challenges are kept, want %d", n, want)
+	}
+}

@@ -1,0 +1,238 @@
+package webauthn
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/go-webauthn/webauthn/protocol"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+func authenticationRules() []rule {
+	const (
+		up, uv, be, bs = authenticator.UserPresent, authenticator.UserVerified, authenticator.BackupEligible, authenticator.BackedUp
+		ed             = authenticator.ExtensionData
+		none           = authenticator.Flags(0)
+		malf           = domain.ReasonMalformed
+		sig            = domain.ReasonSignatureInvalid
+		handle         = domain.ReasonUserHandleMismatch
+	)
+	return append(clientDataRules(protocol.AssertCeremony, protocol.CreateCeremony), []rule{
+		{"another RP id", authenticator.ForgeRPID("evil.example"), domain.ReasonRPIDMismatch, nil},
+		{"no user presence", authenticator.ForgeFlags(none, up), domain.ReasonUserPresenceMissing, nil},
+		{"no user verification", authenticator.ForgeFlags(none, uv), domain.ReasonUserVerificationMissing, nil},
+		{"BS without BE", authenticator.ForgeFlags(bs, be), domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(be, bs)},
+
+		{"authenticator data too short", truncated(36), malf, nil},
+		{"no authenticator data", truncated(0), malf, nil},
+		{"trailing bytes", appended(0), malf, nil},
+		{"ED set without extensions", authenticator.ForgeFlags(ed, none), malf, rewriteData(func(data []byte) []byte { data[32] |= byte(ed); return append(data, 0xa0) })},
+		{"AT set with nothing attested", authenticator.ForgeFlags(authenticator.AttestedCredentialData, none), malf, nil},
+
+		{"a signature with a bit changed", authenticator.ForgeSignature(func(s []byte) []byte { s[len(s)-1] ^= 1; return s }), sig, nil},
+		{"a signature with a byte more", authenticator.ForgeSignature(func(s []byte) []byte { return append(s, 0) }), sig, nil},
+		{"no signature", authenticator.ForgeSignature(func([]byte) []byte { return nil }), sig, nil},
+
+		{"another user's handle", authenticator.ForgeUserHandle(bytes.Repeat([]byte{1}, 32)), handle, nil},
+		{"no user handle", authenticator.ForgeUserHandle(nil), handle, nil},
+		{"an empty user handle", authenticator.ForgeUserHandle([]byte{}), handle, nil},
+		{"another credential's id", authenticator.ForgeAnswerID([]byte("another")), handle, nil},
+		{"a credential id of 1024 bytes", authenticator.ForgeAnswerID(make([]byte, 1024)), malf, nil},
+		{"no credential id", authenticator.ForgeAnswerID([]byte{}), malf, nil},
+	}...)
+}
+
+func TestAuthenticationRules(t *testing.T) {
+	rp := newRelyingParty(t)
+	ada := signUp(t, rp, authenticator.New(origin))
+	verify := func(t *testing.T, variation authenticator.Variation) error {
+		ceremony, answer := answerAuthentication(t, rp, nil, ada.device, variation)
+		_, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential)
+		return err
+	}
+	for _, r := range authenticationRules() {
+		t.Run(r.name, func(t *testing.T) {
+			wantReason(t, verify(t, r.refused), r.reason)
+			if r.accepted == nil {
+				r.accepted = honest()
+			}
+			if err := verify(t, r.accepted); err != nil {
+				t.Errorf("the twin was refused: %v", err)
+			}
+		})
+	}
+}
+
+func TestAnAssertionByAnotherKeyIsRefused(t *testing.T) {
+	rp := newRelyingParty(t)
+	ada := signUp(t, rp, authenticator.New(origin))
+	ben := signUp(t, rp, authenticator.New(origin))
+
+	ceremony, answer := answerAuthentication(t, rp, nil, ben.device,
+		authenticator.ForgeAnswerID(ada.credential.ID().Bytes()), authenticator.ForgeUserHandle(ada.user.Handle().Bytes()))
+	_, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential)
+	wantReason(t, err, domain.ReasonSignatureInvalid)
+}
+
+func TestAnAnswerFitsItsOwnCeremonyOnly(t *testing.T) {
+	rp := newRelyingParty(t)
+	ada := signUp(t, rp, authenticator.New(origin))
+	_, answer := answerAuthentication(t, rp, nil, ada.device)
+	later, err := rp.BeginAuthentication(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = rp.VerifyAuthentication(later.State, answer, ada.user, ada.credential)
+	wantReason(t, err, domain.ReasonChallengeMismatch)
+
+	session, restoreErr := restore(later.State)
+	if restoreErr != nil {
+		t.Fatal(restoreErr)
+	}
+	if bytes.Contains([]byte(err.Error()), []byte(session.Challenge)) {
+		t.Errorf("the detail tells the expected challenge: %v", err)
+	}
+}
+
+func TestTheAllowListDecidesWhoMayAnswer(t *testing.T) {
+	rp := newRelyingParty(t)
+	ada := signUp(t, rp, authenticator.New(origin))
+	ben := signUp(t, rp, authenticator.New(origin))
+	another := domain.CredentialDescriptor{ID: "a passkey of Ada's on another device"}
+
+	// The devices answer a request without the list, as an attacker's client would whom the list does not suit.
+	answer := func(t *testing.T, who passkeyOf, allowed []domain.CredentialDescriptor, variations ...authenticator.Variation) error {
+		t.Helper()
+		listed, err := rp.BeginAuthentication(allowed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed = withFixedChallenge(t, listed)
+		open, err := rp.BeginAuthentication(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := who.device.Get(withFixedChallenge(t, open).Options, variations...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = rp.VerifyAuthentication(listed.State, ports.AuthenticationAnswer{
+			ID: response.ID, ClientDataJSON: response.Response.ClientDataJSON, AuthenticatorData: response.Response.AuthenticatorData,
+			Signature: response.Response.Signature, UserHandle: response.Response.UserHandle,
+		}, who.user, who.credential)
+		return err
+	}
+	list := []domain.CredentialDescriptor{another, ada.credential.Descriptor()}
+
+	if err := answer(t, ada, list); err != nil {
+		t.Errorf("one of several listed passkeys: %v", err)
+	}
+	if err := answer(t, ada, list, authenticator.ForgeUserHandle(nil)); err != nil {
+		t.Errorf("a listed passkey needs no user handle: %v", err)
+	}
+	wantReason(t, answer(t, ada, list, authenticator.ForgeUserHandle(ben.user.Handle().Bytes())), domain.ReasonUserHandleMismatch)
+	wantReason(t, answer(t, ben, list), domain.ReasonUserHandleMismatch)
+	wantReason(t, answer(t, ada, []domain.CredentialDescriptor{another}), domain.ReasonUserHandleMismatch)
+	wantReason(t, answer(t, ada, domain.Decoys([]byte("key"), "nobody@example.org")), domain.ReasonUserHandleMismatch)
+}
+
+// Counters and backup eligibility are the domain's to judge: what the answer says is reported, not refused.
+func TestCountersAndBackupFlagsAreReported(t *testing.T) {
+	rp := newRelyingParty(t)
+	ada := signUp(t, rp, authenticator.New(origin, authenticator.DeviceBound()))
+	if got := ada.credential.Snapshot().SignCount; got != 1 {
+		t.Fatalf("the counter is %d after registration", got)
+	}
+	const uvup = authenticator.UserPresent | authenticator.UserVerified
+	for _, c := range []struct {
+		name      string
+		variation authenticator.Variation
+		want      domain.Assertion
+	}{
+		{"an honest counter", honest(), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 2}},
+		{"a counter that stands still", authenticator.ForgeSignCount(1), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 1}},
+		{"a counter gone back", authenticator.ForgeSignCount(0), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 0}},
+		{
+			"BE and BS newly set", authenticator.ForgeFlags(authenticator.BackupEligible|authenticator.BackedUp, 0),
+			domain.Assertion{Flags: domain.AuthenticatorFlags(uvup | authenticator.BackupEligible | authenticator.BackedUp), SignCount: 5},
+		},
+	} {
+		ceremony, answer := answerAuthentication(t, rp, nil, ada.device, c.variation)
+		got, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential)
+		if err != nil || got != c.want {
+			t.Errorf("%s: %+v, %v; want %+v", c.name, got, err, c.want)
+		}
+	}
+}
+
+func TestUnaskedExtensionResultsDoNotKeepAnybodyOut(t *testing.T) {
+	rp := newRelyingParty(t)
+	ada := signUp(t, rp, authenticator.New(origin))
+	ceremony, answer := answerAuthentication(t, rp, nil, ada.device)
+	answer.Extensions = []byte(`{"appid":true,"credProps":{"rk":true},"unheard-of":null}`)
+	if _, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzVerifyAuthentication(f *testing.F) {
+	rp := newRelyingParty(f)
+	// One user and one credential id in every process; only the key differs.
+	applicant, err := domain.NewApplicant("ada@example.org", "Ada", now, bytes.NewReader(make([]byte, 64)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	device := authenticator.New(origin)
+	ceremony, registrationAnswer := answerRegistration(f, rp, applicant, device, authenticator.ForgeCredentialID([]byte("one passkey")))
+	registration, err := rp.VerifyRegistration(ceremony.State, registrationAnswer)
+	if err != nil {
+		f.Fatal(err)
+	}
+	user := applicant.Admit(now)
+	credential, err := domain.NewCredential(user.ID(), "", registration, now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	begun, err := rp.BeginAuthentication(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	begun = withFixedChallenge(f, begun)
+	response, err := device.Get(begun.Options)
+	if err != nil {
+		f.Fatal(err)
+	}
+	r := response.Response
+	extended := append(bytes.Clone(r.AuthenticatorData), 0xa0)
+	extended[32] |= byte(authenticator.ExtensionData)
+	f.Add([]byte(response.ID), []byte(r.ClientDataJSON), []byte(r.AuthenticatorData), []byte(r.Signature), []byte(r.UserHandle))
+	f.Add([]byte(response.ID), []byte(r.ClientDataJSON), extended, []byte(r.Signature), []byte(r.UserHandle))
+	f.Fuzz(func(t *testing.T, id, clientDataJSON, authenticatorData, signature, userHandle []byte) {
+		_, err := rp.VerifyAuthentication(begun.State, ports.AuthenticationAnswer{
+			ID: id, ClientDataJSON: clientDataJSON, AuthenticatorData: authenticatorData, Signature: signature, UserHandle: userHandle,
+		}, user, credential)
+		var rejection *domain.Rejection
+		if err != nil && !errors.As(err, &rejection) {
+			t.Fatalf("%v is no rejection", err)
+		}
+		if err == nil && !bytes.Equal(authenticatorData, r.AuthenticatorData) {
+			t.Fatalf("accepted authenticator data that nobody signed: %x", authenticatorData)
+		}
+	})
+}
+
+func BenchmarkVerifyAuthentication(b *testing.B) {
+	rp := newRelyingParty(b)
+	ada := signUp(b, rp, authenticator.New(origin, authenticator.WithAlgorithms(authenticator.ES256)))
+	ceremony, answer := answerAuthentication(b, rp, nil, ada.device)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

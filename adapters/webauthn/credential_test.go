@@ -1,0 +1,91 @@
+package webauthn
+
+import (
+	"bytes"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// What the library returns for a new passkey comes back whole from storage, so that it can be judged again later.
+func TestTheLibrarysRecordSurvivesStorage(t *testing.T) {
+	rp := newRelyingParty(t)
+	model := [16]byte{0xea, 0x9b, 0x8d, 0x66, 0x4d, 0x01, 0x1d, 0x21, 0x3c, 0xe4, 0xb6, 0xb4, 0x8c, 0xb5, 0x75, 0xd4}
+	extended := rewriteData(func(data []byte) []byte {
+		data[32] |= byte(authenticator.ExtensionData)
+		return append(data, []byte("\xa1\x6bcredProtect\x02")...)
+	})
+	for name, c := range map[string]struct {
+		options   []authenticator.Option
+		variation authenticator.Variation
+		extension string
+	}{
+		"synced":        {[]authenticator.Option{authenticator.WithAAGUID(model)}, honest(), `"rk":true`},
+		"device-bound":  {[]authenticator.Option{authenticator.DeviceBound()}, honest(), `"rk":true`},
+		"self-attested": {[]authenticator.Option{authenticator.SelfAttested()}, honest(), `"rk":true`},
+		"EdDSA":         {[]authenticator.Option{authenticator.WithAlgorithms(authenticator.EdDSA)}, honest(), `"rk":true`},
+		"RS256":         {[]authenticator.Option{authenticator.WithAlgorithms(authenticator.RS256)}, honest(), `"rk":true`},
+		"credProtect":   {nil, extended, `"credProtect":"userVerificationOptionalWithCredentialIDList"`},
+		"no credProps":  {nil, authenticator.ForgeCredProps(nil), `{}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), authenticator.New(origin, c.options...), c.variation)
+			session, err := restore(ceremony.State)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parsed, err := parseRegistration(answer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := rp.checkNewCredential(parsed, session); err != nil {
+				t.Fatal(err)
+			}
+			want, err := rp.library.CreateCredential(account{handle: session.UserID}, session, parsed)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			registration, err := rp.VerifyRegistration(ceremony.State, answer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			credential, err := domain.NewCredential(domain.UserID{}, "", registration, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := recordOf(credential.Snapshot())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, *want) {
+				t.Errorf("got  %+v\nwant %+v", got, *want)
+			}
+			if !slices.Equal(registration.Transports, answer.Transports) || registration.Attachment != answer.Attachment {
+				t.Errorf("transports %q, attachment %q; want %q, %q", registration.Transports, registration.Attachment, answer.Transports, answer.Attachment)
+			}
+			if registration.RPID != rpID || !bytes.Contains(registration.Attestation.AuthenticatorData, registration.PublicKey) {
+				t.Errorf("registration %+v", registration)
+			}
+			if !strings.Contains(string(registration.Extensions), c.extension) {
+				t.Errorf("extensions %s", registration.Extensions)
+			}
+		})
+	}
+}
+
+func TestTheLibrarysRecordKeepsTheCloneWarning(t *testing.T) {
+	ada := signUp(t, newRelyingParty(t), authenticator.New(origin))
+	snapshot := ada.credential.Snapshot()
+	for _, warning := range []bool{true, false} {
+		snapshot.CloneWarning = warning
+		record, err := recordOf(snapshot)
+		if err != nil || record.Authenticator.CloneWarning != warning {
+			t.Errorf("%t became %t, %v", warning, record.Authenticator.CloneWarning, err)
+		}
+	}
+}

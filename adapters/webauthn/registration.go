@@ -1,0 +1,129 @@
+package webauthn
+
+import (
+	"errors"
+	"fmt"
+
+	strictjson "github.com/go-json-experiment/json"
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/webauthn"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// BeginRegistration asks for a discoverable credential of a verified user, without attestation.
+func (rp *RelyingParty) BeginRegistration(applicant *domain.Applicant) (ports.Ceremony, error) {
+	user := account{handle: applicant.Handle.Bytes(), name: applicant.AccountName(), displayName: string(applicant.DisplayName)}
+	if user.displayName == "" {
+		user.displayName = user.name
+	}
+	creation, session, err := rp.library.BeginRegistration(user,
+		webauthn.WithCredentialParameters(offered()),
+		webauthn.WithExtensions(webauthn.WithExtensionCredProps()),
+	)
+	if err != nil {
+		return ports.Ceremony{}, fmt.Errorf("beginning a registration: %w", err)
+	}
+	return begin(creation.Response, session)
+}
+
+// VerifyRegistration follows WebAuthn Level 3, section 7.1, as far as the port promises.
+func (rp *RelyingParty) VerifyRegistration(ceremony []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
+	session, err := restore(ceremony)
+	if err != nil {
+		return domain.Registration{}, err
+	}
+	if len(session.UserID) == 0 {
+		return domain.Registration{}, errors.New("the ceremony state is not that of a registration")
+	}
+	if err := checkClientData(answer.ClientDataJSON, protocol.CreateCeremony, session.Challenge, rp.origins); err != nil {
+		return domain.Registration{}, err
+	}
+	parsed, err := parseRegistration(answer)
+	if err != nil {
+		return domain.Registration{}, err
+	}
+	if err := rp.checkNewCredential(parsed, session); err != nil {
+		return domain.Registration{}, err
+	}
+	credential, err := rp.library.CreateCredential(account{handle: session.UserID}, session, parsed)
+	if err != nil {
+		return domain.Registration{}, rejectionOf(err)
+	}
+	return registrationOf(credential, session.GetRelyingPartyID(rp.library.Config.RPID))
+}
+
+func parseRegistration(answer ports.RegistrationAnswer) (*protocol.ParsedCredentialCreationData, error) {
+	id, err := domain.NewCredentialID(answer.ID)
+	if err != nil {
+		return nil, err
+	}
+	credProps, err := parseCredProps(answer.Extensions)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := protocol.CredentialCreationResponse{
+		PublicKeyCredential: protocol.PublicKeyCredential{
+			Credential:              protocol.Credential{ID: id.String(), Type: string(protocol.PublicKeyCredentialType)},
+			RawID:                   answer.ID,
+			ClientExtensionResults:  protocol.AuthenticationExtensionsClientOutputs{CredProps: credProps},
+			AuthenticatorAttachment: answer.Attachment,
+		},
+		AttestationResponse: protocol.AuthenticatorAttestationResponse{
+			AuthenticatorResponse: protocol.AuthenticatorResponse{ClientDataJSON: answer.ClientDataJSON},
+			Transports:            answer.Transports,
+			AttestationObject:     answer.AttestationObject,
+		},
+	}.Parse()
+	if err != nil {
+		return nil, rejectionOf(err)
+	}
+	return parsed, nil
+}
+
+// parseCredProps takes the one client extension output that was asked for. Others are not read: they are unsigned, some
+// password managers send them unasked, and section 7.1 leaves it to the relying party to ignore them.
+//
+// A client that says that the passkey is not discoverable contradicts the options, since it would have had to fail the
+// ceremony instead (section 5.1.3): the answer is impossible, hence malformed. Many clients say nothing, which is
+// allowed.
+func parseCredProps(extensions []byte) (*protocol.CredentialPropertiesOutput, error) {
+	if extensions == nil {
+		return nil, nil
+	}
+	var outputs struct {
+		CredProps *struct {
+			RK *bool `json:"rk"`
+		} `json:"credProps"`
+	}
+	if err := strictjson.Unmarshal(extensions, &outputs); err != nil {
+		return nil, domain.Reject(domain.ReasonMalformed, "client extension results: "+quote(err.Error()))
+	}
+	if outputs.CredProps == nil {
+		return nil, nil
+	}
+	if rk := outputs.CredProps.RK; rk != nil && !*rk {
+		return nil, domain.Reject(domain.ReasonMalformed, "the client made a passkey that is not discoverable, against the options")
+	}
+	return &protocol.CredentialPropertiesOutput{RK: outputs.CredProps.RK}, nil
+}
+
+func (rp *RelyingParty) checkNewCredential(parsed *protocol.ParsedCredentialCreationData, session webauthn.SessionData) error {
+	object := parsed.Response.AttestationObject
+	if err := checkAuthenticatorData(object.AuthData, session.GetRelyingPartyID(rp.library.Config.RPID)); err != nil {
+		return err
+	}
+	algorithm, err := checkPublicKey(object.AuthData.AttData.CredentialPublicKey, session.CredParams)
+	if err != nil {
+		return err
+	}
+	if attested := domain.CredentialID(object.AuthData.AttData.CredentialID); attested != domain.CredentialID(parsed.RawID) {
+		return domain.Reject(domain.ReasonMalformed, "the answer names another credential than the authenticator made: "+quote(attested.String()))
+	}
+	// Clients repeat these two outside the attestation object, where nothing vouches for them. What is kept is taken
+	// from inside.
+	parsed.Raw.AttestationResponse.AuthenticatorData = object.RawAuthData
+	parsed.Raw.AttestationResponse.PublicKeyAlgorithm = algorithm
+	return nil
+}

@@ -1,0 +1,275 @@
+package webauthn
+
+import (
+	"bytes"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/go-webauthn/webauthn/protocol"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+func TestEveryAlgorithmAndAttestationRegistersAndSignsIn(t *testing.T) {
+	rp := newRelyingParty(t)
+	kinds := map[string][]authenticator.Option{
+		"synced":                      nil,
+		"device-bound":                {authenticator.DeviceBound()},
+		"synced, self-attested":       {authenticator.SelfAttested()},
+		"device-bound, self-attested": {authenticator.DeviceBound(), authenticator.SelfAttested()},
+	}
+	algorithms := map[string]authenticator.Algorithm{"ES256": authenticator.ES256, "EdDSA": authenticator.EdDSA, "RS256": authenticator.RS256}
+	for algorithmName, algorithm := range algorithms {
+		for kindName, options := range kinds {
+			t.Run(algorithmName+", "+kindName, func(t *testing.T) {
+				ada := signUp(t, rp, authenticator.New(origin, append(options, authenticator.WithAlgorithms(algorithm))...))
+				if got := ada.credential.Snapshot().Algorithm; got != int64(algorithm) {
+					t.Errorf("algorithm %d", got)
+				}
+				ceremony, answer := answerAuthentication(t, rp, nil, ada.device)
+				if _, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// cose changes labels of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y.
+func cose(changes map[int]any) authenticator.Variation {
+	return authenticator.ForgeCOSEKey(func(key map[int]any) {
+		for label, value := range changes {
+			if value == nil {
+				delete(key, label)
+			} else {
+				key[label] = value
+			}
+		}
+	})
+}
+
+// rsaKey turns the key into one of RS256 with a modulus of the given size, odd as all are.
+func rsaKey(bits int, algorithm int) authenticator.Variation {
+	modulus := new(big.Int).SetBit(big.NewInt(1), bits-1, 1).Bytes()
+	return cose(map[int]any{1: 3, 3: algorithm, -1: modulus, -2: []byte{1, 0, 1}, -3: nil})
+}
+
+var rewriteData = authenticator.ForgeAuthenticatorData
+
+func appended(b byte) authenticator.Variation {
+	return rewriteData(func(data []byte) []byte { return append(data, b) })
+}
+
+func truncated(length int) authenticator.Variation {
+	return rewriteData(func(data []byte) []byte { return data[:length] })
+}
+
+func registrationRules() []rule {
+	const (
+		up, uv, be, bs = authenticator.UserPresent, authenticator.UserVerified, authenticator.BackupEligible, authenticator.BackedUp
+		at, ed         = authenticator.AttestedCredentialData, authenticator.ExtensionData
+		none           = authenticator.Flags(0)
+		malf           = domain.ReasonMalformed
+		alg            = domain.ReasonAlgorithmNotAllowed
+		att            = domain.ReasonAttestationRejected
+	)
+	off := make([]byte, 32)
+	return append(clientDataRules(protocol.CreateCeremony, protocol.AssertCeremony), []rule{
+		{"another RP id", authenticator.ForgeRPID("evil.example"), domain.ReasonRPIDMismatch, nil},
+		{"the origin as RP id", authenticator.ForgeRPID(origin), domain.ReasonRPIDMismatch, nil},
+		{"no user presence", authenticator.ForgeFlags(none, up), domain.ReasonUserPresenceMissing, nil},
+		{"no user verification", authenticator.ForgeFlags(none, uv), domain.ReasonUserVerificationMissing, nil},
+		{"BS without BE", authenticator.ForgeFlags(bs, be), domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(be, bs)},
+
+		{"authenticator data too short", truncated(36), malf, nil},
+		{"nothing attested", truncated(37), malf, nil},
+		{"cut within the credential id", truncated(60), malf, nil},
+		{"trailing bytes", appended(0), malf, nil},
+		{"AT not set", authenticator.ForgeFlags(none, at), malf, nil},
+		{"AT not set and nothing attested", rewriteData(func(data []byte) []byte { data[32] &^= byte(at); return data[:37] }), malf, nil},
+		{"ED set without extensions", authenticator.ForgeFlags(ed, none), malf, rewriteData(func(data []byte) []byte { data[32] |= byte(ed); return append(data, 0xa0) })},
+		{"extensions without ED", appended(0xa0), malf, nil},
+
+		{"a credential id of no bytes", authenticator.ForgeCredentialID([]byte{}), malf, authenticator.ForgeCredentialID([]byte{7})},
+		{"a credential id of 1024 bytes", authenticator.ForgeCredentialID(make([]byte, 1024)), malf, authenticator.ForgeCredentialID(make([]byte, 1023))},
+		{"another id in the answer", authenticator.ForgeAnswerID([]byte("another")), malf, nil},
+
+		{"ES384, not offered", cose(map[int]any{3: -35}), alg, nil},
+		{"Ed448, not offered", cose(map[int]any{3: -53}), alg, nil},
+		{"no algorithm", cose(map[int]any{3: nil}), alg, nil},
+		{"RSA key said to be ES256", rsaKey(2048, -7), alg, rsaKey(2048, -257)},
+		{"RSA key of 2047 bits", rsaKey(2047, -257), alg, nil},
+		{"RSA key of 4097 bits", rsaKey(4097, -257), alg, rsaKey(4096, -257)},
+		{"EC key said to be EdDSA", cose(map[int]any{3: -8}), malf, nil},
+		{"EC key said to be RS256", cose(map[int]any{3: -257}), malf, nil},
+		{"EC key said to be OKP", cose(map[int]any{1: 1}), malf, nil},
+		{"EC point off the curve", cose(map[int]any{-2: off}), malf, nil},
+		{"EC key on another curve", cose(map[int]any{-1: 2}), malf, nil},
+		{"EC key without y", cose(map[int]any{-3: nil}), malf, nil},
+		{"algorithm as text", cose(map[int]any{3: "ES256"}), malf, nil},
+
+		{"none with a statement", authenticator.ForgeAttestation("none", map[string]any{"sig": []byte{1}}), att, authenticator.ForgeAttestation("none", map[string]any{})},
+		{"an unknown format", authenticator.ForgeAttestation("keylodge", map[string]any{}), att, nil},
+		{"no format", authenticator.ForgeAttestation("", map[string]any{}), att, nil},
+		{"the format in capitals", authenticator.ForgeAttestation("None", map[string]any{}), att, nil},
+		{"packed without a statement", authenticator.ForgeAttestation("packed", map[string]any{}), att, nil},
+		{"packed with a bogus signature", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}}), att, nil},
+		{"packed with an empty chain", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}, "x5c": []any{}}), att, nil},
+		{"packed by ECDAA", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}, "ecdaaKeyId": []byte{1}}), att, nil},
+
+		{"a passkey that is not discoverable", authenticator.ForgeCredProps(&authenticator.CredProps{RK: false}), malf, authenticator.ForgeCredProps(nil)},
+	}...)
+}
+
+func TestRegistrationRules(t *testing.T) {
+	rp := newRelyingParty(t)
+	verify := func(t *testing.T, variation authenticator.Variation) error {
+		device := authenticator.New(origin, authenticator.WithAlgorithms(authenticator.ES256))
+		ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), device, variation)
+		_, err := rp.VerifyRegistration(ceremony.State, answer)
+		return err
+	}
+	for _, r := range registrationRules() {
+		t.Run(r.name, func(t *testing.T) {
+			wantReason(t, verify(t, r.refused), r.reason)
+			if r.accepted == nil {
+				r.accepted = honest()
+			}
+			if err := verify(t, r.accepted); err != nil {
+				t.Errorf("the twin was refused: %v", err)
+			}
+		})
+	}
+}
+
+func TestASelfAttestationMustHold(t *testing.T) {
+	rp := newRelyingParty(t)
+	device := authenticator.New(origin, authenticator.SelfAttested())
+	breakIt := func(signature []byte) []byte { return bytes.Repeat([]byte{0x30}, len(signature)) }
+	ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), device, authenticator.ForgeSignature(breakIt))
+	_, err := rp.VerifyRegistration(ceremony.State, answer)
+	wantReason(t, err, domain.ReasonAttestationRejected)
+}
+
+// The library would refuse it too, for the same reason; ours must not depend on that.
+func TestTheAnswerNamesTheCredentialThatWasMade(t *testing.T) {
+	rp := newRelyingParty(t)
+	for name, c := range map[string]struct {
+		variation authenticator.Variation
+		want      domain.Reason
+	}{
+		"its own id":           {honest(), ""},
+		"another passkey's id": {authenticator.ForgeAnswerID([]byte("another")), domain.ReasonMalformed},
+	} {
+		ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), authenticator.New(origin), c.variation)
+		session, err := restore(ceremony.State)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := parseRegistration(answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := domain.ReasonOf(rp.checkNewCredential(parsed, session)); got != c.want {
+			t.Errorf("%s: reason %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestRegistrationAnswersOutOfShape(t *testing.T) {
+	rp := newRelyingParty(t)
+	for _, c := range []struct {
+		name     string
+		refused  func(*ports.RegistrationAnswer)
+		accepted func(*ports.RegistrationAnswer)
+	}{
+		{"no id", func(a *ports.RegistrationAnswer) { a.ID = nil }, nil},
+		{"no attestation object", func(a *ports.RegistrationAnswer) { a.AttestationObject = nil }, nil},
+		{"bytes after the attestation object", func(a *ports.RegistrationAnswer) { a.AttestationObject = append(a.AttestationObject, 0) }, nil},
+		{"half an attestation object", func(a *ports.RegistrationAnswer) { a.AttestationObject = a.AttestationObject[:80] }, nil},
+		{"an attestation object that is a list", func(a *ports.RegistrationAnswer) { a.AttestationObject = []byte{0x80} }, nil},
+		{"an empty attestation object", func(a *ports.RegistrationAnswer) { a.AttestationObject = []byte{0xa0} }, nil},
+		{
+			"extension results that are a list",
+			func(a *ports.RegistrationAnswer) { a.Extensions = []byte(`[]`) },
+			func(a *ports.RegistrationAnswer) { a.Extensions = nil },
+		},
+		{
+			"credProps of the wrong type",
+			func(a *ports.RegistrationAnswer) { a.Extensions = []byte(`{"credProps":{"rk":"true"}}`) },
+			func(a *ports.RegistrationAnswer) { a.Extensions = []byte(`{"credProps":{}}`) },
+		},
+		{
+			"credProps twice",
+			func(a *ports.RegistrationAnswer) {
+				a.Extensions = []byte(`{"credProps":{"rk":false},"credProps":{"rk":true}}`)
+			},
+			func(a *ports.RegistrationAnswer) {
+				a.Extensions = []byte(`{"unasked":null,"AppID":7,"credProps":{"rk":true}}`)
+			},
+		},
+		{
+			"extension results that are no JSON",
+			func(a *ports.RegistrationAnswer) { a.Extensions = []byte{} },
+			func(a *ports.RegistrationAnswer) { a.Attachment, a.Transports = "unheard-of", []string{"unheard-of"} },
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			verify := func(edit func(*ports.RegistrationAnswer)) error {
+				ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), authenticator.New(origin))
+				if edit != nil {
+					edit(&answer)
+				}
+				_, err := rp.VerifyRegistration(ceremony.State, answer)
+				return err
+			}
+			wantReason(t, verify(c.refused), domain.ReasonMalformed)
+			if err := verify(c.accepted); err != nil {
+				t.Errorf("the twin was refused: %v", err)
+			}
+		})
+	}
+}
+
+func FuzzVerifyRegistration(f *testing.F) {
+	rp := newRelyingParty(f)
+	ceremony, err := rp.BeginRegistration(newApplicant(f, "ada@example.org", "Ada"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	ceremony = withFixedChallenge(f, ceremony)
+	for _, options := range [][]authenticator.Option{nil, {authenticator.SelfAttested()}, {authenticator.WithAlgorithms(authenticator.EdDSA)}} {
+		response, err := authenticator.New(origin, options...).Create(ceremony.Options)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte(response.ID), []byte(response.Response.ClientDataJSON), []byte(response.Response.AttestationObject), []byte(`{"credProps":{"rk":true}}`))
+	}
+	f.Fuzz(func(t *testing.T, id, clientDataJSON, attestationObject, extensions []byte) {
+		answer := ports.RegistrationAnswer{ID: id, ClientDataJSON: clientDataJSON, AttestationObject: attestationObject, Extensions: extensions}
+		_, err := rp.VerifyRegistration(ceremony.State, answer)
+		var rejection *domain.Rejection
+		if err != nil && !errors.As(err, &rejection) {
+			t.Fatalf("%v is no rejection", err)
+		}
+	})
+}
+
+// withFixedChallenge makes the challenge the same in every process, else no input would come past the check of it in
+// another process than the one that found it.
+func withFixedChallenge(t testing.TB, ceremony ports.Ceremony) ports.Ceremony {
+	t.Helper()
+	session, err := restore(ceremony.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixed := []byte(strings.Repeat("A", len(session.Challenge)))
+	return ports.Ceremony{
+		Options: bytes.ReplaceAll(ceremony.Options, []byte(session.Challenge), fixed),
+		State:   bytes.ReplaceAll(ceremony.State, []byte(session.Challenge), fixed),
+	}
+}

@@ -1,0 +1,314 @@
+package webauthn
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/webauthn"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+const (
+	rpID          = "keylodge.example"
+	origin        = "https://keylodge.example"
+	anotherOrigin = "https://id.keylodge.example:8443"
+	appOrigin     = "android:apk-key-hash:3hFrYGs2ubJsfFWPhZ1BTEGmtHUtGjPbp0fKTKGOkEo"
+)
+
+var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func newRelyingParty(t testing.TB) *RelyingParty {
+	t.Helper()
+	rp, err := New(Config{RPID: rpID, RPName: "Keylodge", Origins: []string{origin, anotherOrigin, appOrigin}, Timeout: 5 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rp
+}
+
+func newApplicant(t testing.TB, email domain.Email, name domain.DisplayName) *domain.Applicant {
+	t.Helper()
+	applicant, err := domain.NewApplicant(email, name, now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return applicant
+}
+
+// passkeyOf is a user with a passkey on a device, made by an honest registration.
+type passkeyOf struct {
+	user       *domain.User
+	device     *authenticator.Authenticator
+	credential *domain.Credential
+}
+
+func signUp(t testing.TB, rp *RelyingParty, device *authenticator.Authenticator) passkeyOf {
+	t.Helper()
+	applicant := newApplicant(t, "ada@example.org", "Ada")
+	ceremony, answer := answerRegistration(t, rp, applicant, device)
+	registration, err := rp.VerifyRegistration(ceremony.State, answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := applicant.Admit(now)
+	credential, err := domain.NewCredential(user.ID(), "", registration, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return passkeyOf{user, device, credential}
+}
+
+func answerRegistration(
+	t testing.TB, rp *RelyingParty, applicant *domain.Applicant, device *authenticator.Authenticator, variations ...authenticator.Variation,
+) (ports.Ceremony, ports.RegistrationAnswer) {
+	t.Helper()
+	ceremony, err := rp.BeginRegistration(applicant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := device.Create(ceremony.Options, variations...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	extensions, err := json.Marshal(response.ClientExtensionResults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ceremony, ports.RegistrationAnswer{
+		ID:                response.ID,
+		ClientDataJSON:    response.Response.ClientDataJSON,
+		AttestationObject: response.Response.AttestationObject,
+		Transports:        response.Response.Transports,
+		Attachment:        response.AuthenticatorAttachment,
+		Extensions:        extensions,
+	}
+}
+
+func answerAuthentication(
+	t testing.TB, rp *RelyingParty, allowed []domain.CredentialDescriptor, device *authenticator.Authenticator, variations ...authenticator.Variation,
+) (ports.Ceremony, ports.AuthenticationAnswer) {
+	t.Helper()
+	ceremony, err := rp.BeginAuthentication(allowed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := device.Get(ceremony.Options, variations...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ceremony, ports.AuthenticationAnswer{
+		ID:                response.ID,
+		ClientDataJSON:    response.Response.ClientDataJSON,
+		AuthenticatorData: response.Response.AuthenticatorData,
+		Signature:         response.Response.Signature,
+		UserHandle:        response.Response.UserHandle,
+		Attachment:        response.AuthenticatorAttachment,
+	}
+}
+
+func wantReason(t testing.TB, err error, want domain.Reason) {
+	t.Helper()
+	if got := domain.ReasonOf(err); err == nil || got != want {
+		t.Errorf("refused with reason %q (%v), want %q", got, err, want)
+	}
+}
+
+func TestNewRefusesWhatCouldNeverWork(t *testing.T) {
+	good := Config{RPID: rpID, RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute}
+	for name, spoil := range map[string]func(*Config){
+		"no RP id":                  func(c *Config) { c.RPID = "" },
+		"an RP id that is a URL":    func(c *Config) { c.RPID = origin },
+		"an RP id that is an IP":    func(c *Config) { c.RPID = "192.0.2.1" },
+		"no name":                   func(c *Config) { c.RPName = "" },
+		"no timeout":                func(c *Config) { c.Timeout = 0 },
+		"no origins":                func(c *Config) { c.Origins = nil },
+		"an unreadable origin":      func(c *Config) { c.Origins = []string{"https://a b"} },
+		"an origin with a path":     func(c *Config) { c.Origins = []string{origin + "/"} },
+		"an origin without a host":  func(c *Config) { c.Origins = []string{"https://"} },
+		"an origin in capitals":     func(c *Config) { c.Origins = []string{"https://Keylodge.example"} },
+		"an origin's default port":  func(c *Config) { c.Origins = []string{"https://keylodge.example:443"} },
+		"a second origin gone awry": func(c *Config) { c.Origins = append(c.Origins, "http://localhost:80") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := good
+			spoil(&config)
+			if _, err := New(config); err == nil {
+				t.Error("accepted")
+			}
+		})
+	}
+	for _, o := range []string{origin, anotherOrigin, appOrigin, "http://localhost:8080", "http://localhost", "ios:bundle-id:org.example"} {
+		config := good
+		config.Origins = []string{o}
+		if _, err := New(config); err != nil {
+			t.Errorf("origin %s: %v", o, err)
+		}
+	}
+}
+
+func TestRegistrationOptions(t *testing.T) {
+	rp := newRelyingParty(t)
+	applicant := newApplicant(t, "ada@example.org", "")
+	ceremony, err := rp.BeginRegistration(applicant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := withoutChallenge(t, ceremony.Options)
+	wantJSON(t, got, `{
+		"rp": {"id": "keylodge.example", "name": "Keylodge"},
+		"user": {"id": "`+applicant.Handle.String()+`", "name": "ada@example.org", "displayName": "ada@example.org"},
+		"pubKeyCredParams": [{"type": "public-key", "alg": -7}, {"type": "public-key", "alg": -8}, {"type": "public-key", "alg": -257}],
+		"timeout": 300000,
+		"authenticatorSelection": {"residentKey": "required", "requireResidentKey": true, "userVerification": "required"},
+		"attestation": "none",
+		"extensions": {"credProps": true}
+	}`)
+
+	named, err := rp.BeginRegistration(newApplicant(t, "ada@example.org", "Ada"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if user := withoutChallenge(t, named.Options)["user"].(map[string]any); user["displayName"] != "Ada" || user["name"] != "ada@example.org" {
+		t.Errorf("user %v", user)
+	}
+}
+
+func TestAuthenticationOptions(t *testing.T) {
+	rp := newRelyingParty(t)
+	usernameless, err := rp.BeginAuthentication(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantJSON(t, withoutChallenge(t, usernameless.Options), `{"rpId": "keylodge.example", "timeout": 300000, "userVerification": "required"}`)
+
+	listed, err := rp.BeginAuthentication([]domain.CredentialDescriptor{{ID: "\x01\x02", Transports: []string{"internal"}}, {ID: "\xff"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantJSON(t, withoutChallenge(t, listed.Options), `{"rpId": "keylodge.example", "timeout": 300000, "userVerification": "required",
+		"allowCredentials": [{"type": "public-key", "id": "AQI", "transports": ["internal"]}, {"type": "public-key", "id": "_w"}]}`)
+}
+
+// withoutChallenge checks and removes the only member that differs each time.
+func withoutChallenge(t *testing.T, options json.RawMessage) map[string]any {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal(options, &members); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := members["challenge"].(string)
+	if challenge, err := base64.RawURLEncoding.DecodeString(text); err != nil || len(challenge) != 32 {
+		t.Errorf("challenge %q: %d bytes, %v", text, len(challenge), err)
+	}
+	delete(members, "challenge")
+	return members
+}
+
+func wantJSON(t *testing.T, got map[string]any, want string) {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal([]byte(want), &members); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, members) {
+		t.Errorf("got  %v\nwant %v", got, members)
+	}
+}
+
+func TestTheStateIsTheWholeSession(t *testing.T) {
+	rp := newRelyingParty(t)
+	applicant := newApplicant(t, "ada@example.org", "Ada")
+	creation, session, err := rp.library.BeginRegistration(account{handle: applicant.Handle.Bytes(), name: "a", displayName: "a"},
+		webauthn.WithCredentialParameters(offered()), webauthn.WithExtensions(webauthn.WithExtensionCredProps()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := begin(creation.Response, session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored, err := restore(packed.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(restored, *session) {
+		t.Errorf("restored %+v\nwant     %+v", restored, *session)
+	}
+	if !session.Expires.IsZero() {
+		t.Error("the library would judge expiry by a clock of its own")
+	}
+
+	ceremony, err := rp.BeginRegistration(applicant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := restore(ceremony.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own.Challenge = session.Challenge
+	if !reflect.DeepEqual(own, *session) {
+		t.Errorf("the state of a ceremony is %+v\nwant %+v", own, *session)
+	}
+}
+
+func TestAStateThatIsNotTheCeremonysIsAFaultAndNoRejection(t *testing.T) {
+	rp := newRelyingParty(t)
+	ada := signUp(t, rp, authenticator.New(origin))
+	registration, registrationAnswer := answerRegistration(t, rp, newApplicant(t, "ben@example.org", "Ben"), ada.device)
+	authentication, authenticationAnswer := answerAuthentication(t, rp, nil, ada.device, authenticator.Choose(ada.user.Handle().Bytes()))
+
+	for name, state := range map[string][]byte{"garbage": []byte("{"), "nothing": nil, "that of an authentication": authentication.State} {
+		_, err := rp.VerifyRegistration(state, registrationAnswer)
+		wantFault(t, "registration, state "+name, err)
+	}
+	for name, state := range map[string][]byte{"garbage": []byte("{"), "nothing": nil, "that of a registration": registration.State} {
+		_, err := rp.VerifyAuthentication(state, authenticationAnswer, ada.user, ada.credential)
+		wantFault(t, "authentication, state "+name, err)
+	}
+	snapshot := ada.credential.Snapshot()
+	snapshot.Extensions = []byte("{")
+	_, err := rp.VerifyAuthentication(authentication.State, authenticationAnswer, ada.user, domain.RestoreCredential(snapshot))
+	wantFault(t, "a credential that storage broke", err)
+}
+
+func wantFault(t *testing.T, name string, err error) {
+	t.Helper()
+	var rejection *domain.Rejection
+	if err == nil || errors.As(err, &rejection) {
+		t.Errorf("%s: %v, want an error that is no rejection", name, err)
+	}
+}
+
+func TestRejectionsByTheLibrarysErrorType(t *testing.T) {
+	const secret = "the expected challenge"
+	for want, kinds := range map[domain.Reason][]*protocol.Error{
+		domain.ReasonSignatureInvalid: {protocol.ErrAssertionSignature},
+		domain.ReasonAttestationRejected: {
+			protocol.ErrAttestation, protocol.ErrAttestationFormat, protocol.ErrInvalidAttestation,
+			protocol.ErrAttestationCertificate, protocol.ErrMetadata, protocol.ErrNotSpecImplemented,
+		},
+		domain.ReasonMalformed: {protocol.ErrParsingData, protocol.ErrBadRequest, protocol.ErrVerification},
+	} {
+		for _, kind := range kinds {
+			for _, details := range []string{"", strings.Repeat("d", 1000)} {
+				err := rejectionOf(kind.WithDetails(details).WithInfo(secret))
+				wantReason(t, err, want)
+				if text := err.Error(); strings.Contains(text, secret) || len(text) > 300 {
+					t.Errorf("%s: the detail is %q", kind.Type, text)
+				}
+			}
+		}
+	}
+	wantReason(t, rejectionOf(errors.New("of another library")), domain.ReasonMalformed)
+}

@@ -1,0 +1,69 @@
+// Calls to /v1. An answer comes back as its JSON; anything else is thrown as a Problem or as Unreachable.
+
+/** What the server refused, from its application/problem+json (RFC 9457). */
+export class Problem extends Error {
+  constructor(response, body) {
+    super(body?.title ?? `The server answered with status ${response.status}.`);
+    this.name = 'Problem';
+    this.code = body?.code ?? `http_${response.status}`;
+    this.status = response.status;
+    this.requestId = body?.request_id ?? response.headers.get('X-Request-Id');
+    this.fields = body?.errors ?? [];
+    this.retryAfter = Number(response.headers.get('Retry-After')) || 0; // seconds
+  }
+}
+
+/** No answer came: offline, or the server is down. */
+export class Unreachable extends Error {
+  constructor(cause) {
+    super('The server did not answer.', { cause });
+    this.name = 'Unreachable';
+    this.code = 'unreachable';
+  }
+}
+
+export const get = (path) => call('GET', path);
+export const post = (path, body) => call('POST', path, body);
+export const del = (path) => call('DELETE', path);
+
+// The server's clock counts for what expires there, whatever this device's says.
+let clockSkew = 0;
+
+/** The server's time in milliseconds, as of its latest answer. */
+export const serverNow = () => Date.now() + clockSkew;
+
+let csrfToken = null;
+
+// A page that was reloaded has lost the session's CSRF token: it learns it again when it is first asked for it.
+async function call(method, path, body) {
+  try {
+    return await attempt(method, path, body);
+  } catch (error) {
+    if (error.code !== 'csrf_rejected') throw error;
+    await attempt('GET', '/csrf');
+    return attempt(method, path, body);
+  }
+}
+
+async function attempt(method, path, body) {
+  const headers = { Accept: 'application/json, application/problem+json' };
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  if (csrfToken && method !== 'GET') headers['X-CSRF-Token'] = csrfToken;
+
+  let response;
+  try {
+    response = await fetch('/v1' + path, {
+      method, headers, body: JSON.stringify(body), credentials: 'same-origin', cache: 'no-store',
+    });
+  } catch (cause) {
+    throw new Unreachable(cause);
+  }
+  const date = Date.parse(response.headers.get('Date'));
+  if (date) clockSkew = date - Date.now();
+
+  if (response.status === 204) return null;
+  const answer = await response.json().catch(() => null);
+  if (!response.ok || answer === null) throw new Problem(response, answer);
+  if (answer.csrf_token) csrfToken = answer.csrf_token;
+  return answer;
+}

@@ -1,0 +1,59 @@
+// The two ceremonies. Each asks the server for options, the browser for an answer, and the server for its verdict.
+
+import { post } from './api.js';
+import { tellAccepted, tellUnknown } from './signals.js';
+
+/** Why passkeys cannot work on this page, as a code that words.js knows; null if they can. */
+export function obstacle() {
+  if (!window.isSecureContext) return 'insecure_context';
+  const complete = window.PublicKeyCredential?.parseCreationOptionsFromJSON && PublicKeyCredential.parseRequestOptionsFromJSON;
+  return complete ? null : 'webauthn_missing';
+}
+
+/** Makes an account and its first passkey. Returns the session answer. */
+export async function signUp({ email, displayName }) {
+  const ceremony = await post('/signup/options', given({ email, display_name: displayName }));
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(ceremony.options);
+  const credential = await navigator.credentials.create({ publicKey });
+  try {
+    return await verify('/signup/verify', ceremony, credential);
+  } catch (error) {
+    // The device has the passkey by now, and no account goes with it.
+    const refused = error.status >= 400 && error.status < 500 && error.code !== 'passkey_already_registered';
+    if (refused) await tellUnknown(ceremony.options.rp.id, credential.id);
+    throw error;
+  }
+}
+
+/** Signs in by button: with one of the address's passkeys, or without an address with any that the person picks. */
+export async function signIn({ email }) {
+  const ceremony = await signInOptions({ email });
+  return finishSignIn(ceremony, await askForPasskey(ceremony));
+}
+
+/** The first call of signing in. */
+export const signInOptions = ({ email } = {}) => post('/login/options', given({ email }));
+
+/** Lets the browser ask for a passkey; `how` may hold `mediation` and `signal`. */
+export function askForPasskey(ceremony, how = {}) {
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(ceremony.options);
+  return navigator.credentials.get({ publicKey, ...how });
+}
+
+/** The last call of signing in. Returns the session answer. */
+export async function finishSignIn(ceremony, credential) {
+  try {
+    return await verify('/login/verify', ceremony, credential);
+  } catch (error) {
+    if (error.code === 'passkey_unknown') await tellUnknown(ceremony.options.rpId, credential.id);
+    throw error;
+  }
+}
+
+async function verify(path, ceremony, credential) {
+  const answer = await post(path, { challenge_id: ceremony.challenge_id, credential: credential.toJSON() });
+  tellAccepted(answer.signals);
+  return answer;
+}
+
+const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value));

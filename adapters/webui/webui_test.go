@@ -1,0 +1,313 @@
+package webui_test
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/adapters/webui"
+)
+
+var contentTypes = map[string]string{
+	".css":  "text/css; charset=utf-8",
+	".html": "text/html; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".svg":  "image/svg+xml",
+}
+
+func TestEveryFileIsServed(t *testing.T) {
+	for name, address := range addresses(t) {
+		t.Run(name, func(t *testing.T) {
+			want := source(t, name)
+			res, body := request(t, http.MethodGet, address, "")
+			if res.StatusCode != http.StatusOK || !bytes.Equal(body, want) {
+				t.Errorf("GET %s: status %d and %d bytes, want 200 and the file's %d", address, res.StatusCode, len(body), len(want))
+			}
+			if got := res.Header.Get("Content-Type"); got != contentTypes[filepath.Ext(name)] {
+				t.Errorf("Content-Type is %q", got)
+			}
+
+			head, body := request(t, http.MethodHead, address, "")
+			if head.StatusCode != http.StatusOK || len(body) != 0 {
+				t.Errorf("HEAD %s: status %d and %d bytes, want 200 and none", address, head.StatusCode, len(body))
+			}
+			for _, header := range []string{"Content-Type", "Etag", "Cache-Control"} {
+				if head.Header.Get(header) != res.Header.Get(header) {
+					t.Errorf("HEAD says %s %q, GET %q", header, head.Header.Get(header), res.Header.Get(header))
+				}
+			}
+			if got := head.Header.Get("Content-Length"); got != strconv.Itoa(len(want)) {
+				t.Errorf("HEAD says Content-Length %q, want %d", got, len(want))
+			}
+		})
+	}
+}
+
+func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
+	want := map[string]string{
+		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+			"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+		"Permissions-Policy":           "publickey-credentials-create=(self), publickey-credentials-get=(self)",
+		"Referrer-Policy":              "no-referrer",
+		"X-Content-Type-Options":       "nosniff",
+		"Cache-Control":                "no-cache",
+	}
+	for name, address := range addresses(t) {
+		for _, ifNoneMatch := range []string{"", "*"} {
+			res, _ := request(t, http.MethodGet, address, ifNoneMatch)
+			for header, value := range want {
+				if got := res.Header.Values(header); !slices.Equal(got, []string{value}) {
+					t.Errorf("%s, status %d: %s is %q, want %q", name, res.StatusCode, header, got, value)
+				}
+			}
+		}
+	}
+}
+
+func TestACopyThatIsStillGoodIsNotSentAgain(t *testing.T) {
+	tags := map[string]string{}
+	for name, address := range addresses(t) {
+		res, _ := request(t, http.MethodGet, address, "")
+		etag := res.Header.Get("Etag")
+		if other, seen := tags[etag]; seen || !regexp.MustCompile(`^"[\w-]+"$`).MatchString(etag) {
+			t.Fatalf("%s: ETag %q is malformed, or also that of %q", name, etag, other)
+		}
+		tags[etag] = name
+
+		for ifNoneMatch, want := range map[string]int{
+			etag: 304, "W/" + etag: 304, `"other", ` + etag: 304, "*": 304,
+			`"other"`: 200, strings.Trim(etag, `"`): 200,
+		} {
+			res, body := request(t, http.MethodGet, address, ifNoneMatch)
+			if res.StatusCode != want {
+				t.Errorf("%s, If-None-Match %s: status %d, want %d", name, ifNoneMatch, res.StatusCode, want)
+			}
+			if want == http.StatusNotModified && (len(body) != 0 || res.Header.Get("Etag") != etag) {
+				t.Errorf("%s: a 304 with %d bytes and ETag %q", name, len(body), res.Header.Get("Etag"))
+			}
+		}
+	}
+}
+
+func TestNothingElseIsServed(t *testing.T) {
+	for _, address := range []string{"/index.html", "/assets/", "/assets/index.html", "/assets/../webui.go", "/static/app.js"} {
+		if res, _ := request(t, http.MethodGet, address, ""); res.StatusCode != http.StatusNotFound {
+			t.Errorf("GET %s: status %d, want 404", address, res.StatusCode)
+		}
+	}
+}
+
+// The policy would have a browser drop it all, and the page would fail at run time.
+func TestThePageHoldsNothingInline(t *testing.T) {
+	for _, name := range []string{"index.html", "favicon.svg"} {
+		for _, e := range elements(t, name) {
+			if e.name == "style" || (e.name == "script" && (e.attributes["src"] == "" || e.text != "")) {
+				t.Errorf("%s: inline <%s>", name, e.name)
+			}
+			for attribute, value := range e.attributes {
+				if attribute == "style" || strings.HasPrefix(attribute, "on") || strings.HasPrefix(strings.ToLower(value), "javascript:") {
+					t.Errorf("%s: <%s %s=%q>", name, e.name, attribute, value)
+				}
+			}
+		}
+	}
+	markup := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\.style\b|srcdoc`)
+	for name := range addresses(t) {
+		if found := markup.Find(source(t, name)); filepath.Ext(name) == ".js" && found != nil {
+			t.Errorf("%s uses %s", name, found)
+		}
+	}
+}
+
+func TestAssetsAndReferencesToThemAgree(t *testing.T) {
+	known := addresses(t)
+	referenced := map[string]bool{"index.html": true}
+	refer := func(from, address string) {
+		for name, a := range known {
+			if a == address {
+				referenced[name] = true
+				return
+			}
+		}
+		t.Errorf("%s refers to %s, which is not there", from, address)
+	}
+	for _, e := range elements(t, "index.html") {
+		for _, attribute := range []string{"src", "href"} {
+			if address := e.attributes[attribute]; address != "" && !strings.HasPrefix(address, "#") {
+				refer("index.html", address)
+			}
+		}
+	}
+	imports := regexp.MustCompile(`(?:from|import)\s*\(?'([^']+)'`)
+	for name := range known {
+		if filepath.Ext(name) != ".js" {
+			continue
+		}
+		for _, found := range imports.FindAllSubmatch(source(t, name), -1) {
+			relative, isRelative := strings.CutPrefix(string(found[1]), "./")
+			if !isRelative {
+				t.Errorf("%s imports %s; modules stand side by side", name, found[1])
+			}
+			refer(name, "/assets/"+relative)
+		}
+	}
+	for name := range known {
+		if !referenced[name] {
+			t.Errorf("%s is embedded and never referred to", name)
+		}
+	}
+}
+
+func TestScriptsFindTheElementsTheyAskFor(t *testing.T) {
+	ids := map[string]string{}
+	labelled := map[string]bool{}
+	all := elements(t, "index.html")
+	for _, e := range all {
+		if id := e.attributes["id"]; id != "" {
+			if ids[id] != "" {
+				t.Errorf("two elements have the id %s", id)
+			}
+			ids[id] = e.name
+		}
+		if e.name == "label" {
+			labelled[e.attributes["for"]] = true
+		}
+	}
+	for _, found := range regexp.MustCompile(`\$\('([^']+)'\)`).FindAllSubmatch(source(t, "app.js"), -1) {
+		if id := string(found[1]); ids[id] == "" {
+			t.Errorf("app.js asks for #%s, which is not there", id)
+		}
+	}
+	// Browser tests hold on to these.
+	for id, name := range map[string]string{
+		"sign-in": "button", "sign-up": "button", "sign-out": "button", "message": "p", "who": "span",
+		"email": "input", "display-name": "input", "sign-up-email": "input",
+	} {
+		if ids[id] != name {
+			t.Errorf("#%s is a %q, want a %s", id, ids[id], name)
+		}
+	}
+	for _, e := range all {
+		if id := e.attributes["id"]; e.name == "input" && !labelled[id] {
+			t.Errorf("#%s has no label", id)
+		}
+		if e.name == "main" && e.attributes["data-state"] != "loading" {
+			t.Errorf("the page starts in state %q, before anybody knows who is here", e.attributes["data-state"])
+		}
+		for _, attribute := range []string{"aria-labelledby", "aria-describedby", "for"} {
+			if id := e.attributes[attribute]; id != "" && ids[id] == "" {
+				t.Errorf("<%s %s=%q> points nowhere", e.name, attribute, id)
+			}
+		}
+	}
+}
+
+func TestEveryFailureThatAPersonCanMeetHasWords(t *testing.T) {
+	words := string(source(t, "words.js"))
+	for _, code := range []string{
+		"AbortError", "InvalidStateError", "NotAllowedError", "NotSupportedError", "SecurityError",
+		"insecure_context", "unreachable", "webauthn_missing",
+		"body_too_large", "challenge_expired", "challenge_not_found", "cross_origin_rejected", "csrf_rejected", "email_taken",
+		"invalid_request", "invite_invalid", "passkey_already_registered", "passkey_rejected", "passkey_suspended", "passkey_unknown",
+		"rate_limited", "registration_closed", "session_expired", "session_revoked", "unavailable", "user_disabled",
+		"user_verification_required",
+	} {
+		sentence := regexp.MustCompile(`(?m)^  ` + code + `: '.+\.',$`)
+		if !sentence.MatchString(words) && !strings.Contains(words, "case '"+code+"':") {
+			t.Errorf("words.js has none for %s", code)
+		}
+	}
+}
+
+// addresses maps each file of the page to where it is served.
+func addresses(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := os.ReadDir("static")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, file := range files {
+		all[file.Name()] = "/assets/" + file.Name()
+	}
+	all["index.html"] = "/"
+	return all
+}
+
+func source(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("static", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func request(t *testing.T, method, address, ifNoneMatch string) (*http.Response, []byte) {
+	t.Helper()
+	app := fiber.New()
+	webui.Mount(app)
+	req := httptest.NewRequest(method, address, nil)
+	if ifNoneMatch != "" {
+		req.Header.Set("If-None-Match", ifNoneMatch)
+	}
+	res, err := app.Test(req, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, body
+}
+
+type element struct {
+	name       string
+	attributes map[string]string
+	text       string // what follows its start tag, up to the next start tag
+}
+
+// elements reads a file the way package encoding/xml reads HTML. What it cannot read is an error too.
+func elements(t *testing.T, name string) []element {
+	t.Helper()
+	decoder := xml.NewDecoder(bytes.NewReader(source(t, name)))
+	decoder.Strict, decoder.AutoClose, decoder.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
+	var all []element
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			e := element{name: strings.ToLower(token.Name.Local), attributes: map[string]string{}}
+			for _, a := range token.Attr {
+				e.attributes[strings.ToLower(a.Name.Local)] = a.Value
+			}
+			all = append(all, e)
+		case xml.CharData:
+			if len(all) > 0 {
+				all[len(all)-1].text += strings.TrimSpace(string(token))
+			}
+		}
+	}
+}

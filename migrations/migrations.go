@@ -1,0 +1,24 @@
+// Package migrations holds the schema of each engine, as golang-migrate reads it and as sqlc does: it has one source.
+//
+// The rule for migrations: a file that was released is never edited again; a change is a new pair of files under the
+// next number. The engines' folders have the same numbers with the same meaning. An upgrade runs while nobody is served,
+// in one transaction, so it either happened or it did not; a step that needs no transaction around it is not allowed. A
+// down file undoes its up file for whoever develops the next one; an installation goes back by restoring its backup.
+package migrations
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed sqlite/*.sql
+var files embed.FS
+
+// SQLite is the folder of SQLite's migrations.
+func SQLite() fs.FS {
+	folder, err := fs.Sub(files, "sqlite")
+	if err != nil {
+		panic(err) // only for a name that is no path at all
+	}
+	return folder
+}

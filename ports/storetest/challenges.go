@@ -1,0 +1,141 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var challenges = rules{
+	"every field is kept": func(t *testing.T, store ports.Store) {
+		signUp := challenge("ada")
+		wantComplete(t, signUp)
+		addChallenges(t, store, challenge("ben"), signUp)
+		got, err := challengeByID(t, store, signUp.ID)
+		wantSame(t, got, err, signUp)
+		got, err = take(t, store, signUp.ID)
+		wantSame(t, got, err, signUp)
+	},
+
+	"optional fields stay empty": func(t *testing.T, store ports.Store) {
+		login := challenge("ada")
+		login.Purpose, login.Binding, login.Applicant = domain.PurposeLogin, domain.Binding{}, nil
+		signUp := challenge("ben")
+		signUp.Applicant.Email, signUp.Applicant.DisplayName = "", ""
+		addChallenges(t, store, login, signUp)
+		for _, s := range []domain.ChallengeSnapshot{login, signUp} {
+			got, err := challengeByID(t, store, s.ID)
+			wantSame(t, got, err, s)
+		}
+	},
+
+	"an unknown one is not found": func(t *testing.T, store ports.Store) {
+		_, err := challengeByID(t, store, challenge("ada").ID)
+		wantError(t, err, domain.ErrChallengeNotFound)
+		_, err = take(t, store, challenge("ada").ID)
+		wantError(t, err, domain.ErrChallengeNotFound)
+	},
+
+	"an id is added once": func(t *testing.T, store ports.Store) {
+		first, second := challenge("ada"), challenge("ben")
+		second.ID = first.ID
+		addChallenges(t, store, first)
+		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), domain.RestoreChallenge(second)) })
+		if err == nil {
+			t.Fatal("the second was added")
+		}
+		got, err := challengeByID(t, store, first.ID)
+		wantSame(t, got, err, first)
+	},
+
+	"looking does not take": func(t *testing.T, store ports.Store) {
+		addChallenges(t, store, challenge("ada"))
+		for range 3 {
+			got, err := challengeByID(t, store, challenge("ada").ID)
+			wantSame(t, got, err, challenge("ada"))
+		}
+	},
+
+	"what was taken is gone": func(t *testing.T, store ports.Store) {
+		addChallenges(t, store, challenge("ada"), challenge("ben"))
+		if _, err := take(t, store, challenge("ada").ID); err != nil {
+			t.Fatal(err)
+		}
+		_, err := challengeByID(t, store, challenge("ada").ID)
+		wantError(t, err, domain.ErrChallengeNotFound)
+		_, err = take(t, store, challenge("ada").ID)
+		wantError(t, err, domain.ErrChallengeNotFound)
+		got, err := challengeByID(t, store, challenge("ben").ID)
+		wantSame(t, got, err, challenge("ben"))
+	},
+
+	"of many who take one at once one gets it, and what the winner wrote holds": func(t *testing.T, store ports.Store) {
+		addChallenges(t, store, challenge("ada"))
+		name := func(i int) string { return fmt.Sprint("applicant", i) }
+		won := winner(t, atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				if err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i)))); err != nil {
+					return err
+				}
+				_, err := tx.Challenges.Take(t.Context(), challenge("ada").ID)
+				return err
+			})
+		}), domain.ErrChallengeNotFound)
+		_, err := challengeByID(t, store, challenge("ada").ID)
+		wantError(t, err, domain.ErrChallengeNotFound)
+		for i := range crowd {
+			got, err := userByID(t, store, userID(name(i)))
+			if i == won {
+				wantSame(t, got, err, user(name(i)))
+			} else {
+				wantError(t, err, domain.ErrUserNotFound)
+			}
+		}
+	},
+
+	"sweeping takes the expired, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
+		now := hour(50)
+		expiring := func(name string, at time.Time) domain.ChallengeSnapshot {
+			s := challenge(name)
+			s.ExpiresAt = at
+			return s
+		}
+		addChallenges(t, store,
+			expiring("just now", now), expiring("oldest", now.Add(-2*time.Hour)), expiring("soon", now.Add(time.Microsecond)),
+			expiring("older", now.Add(-time.Hour)), expiring("later", now.Add(time.Hour)))
+		for _, step := range []struct{ swept, left string }{
+			{"2", "[just now soon later]"},
+			{"1", "[soon later]"},
+			{"0", "[soon later]"},
+		} {
+			var swept int
+			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
+				swept, err = tx.Challenges.Sweep(ctx, now, 2)
+				return err
+			})
+			left := []string{}
+			for _, name := range []string{"oldest", "older", "just now", "soon", "later"} {
+				if _, err := challengeByID(t, store, challenge(name).ID); err == nil {
+					left = append(left, name)
+				}
+			}
+			if fmt.Sprint(swept) != step.swept || fmt.Sprint(left) != step.left {
+				t.Fatalf("swept %d, left %v; want %s, %s", swept, left, step.swept, step.left)
+			}
+		}
+	},
+}
+
+func take(t *testing.T, store ports.Store, id domain.ChallengeID) (*domain.Challenge, error) {
+	t.Helper()
+	var taken *domain.Challenge
+	err := store.Update(t.Context(), func(tx ports.Tx) (err error) {
+		taken, err = tx.Challenges.Take(t.Context(), id)
+		return err
+	})
+	return taken, err
+}

@@ -1,0 +1,104 @@
+// Package storetest is the contract of ports.Store as tests. Whoever writes an adapter runs them against it:
+//
+//	func TestContract(t *testing.T) {
+//		storetest.Run(t, func(t *testing.T) ports.Store { return open(t) })
+//	}
+//
+// Run them with the race detector too: half of what a store promises is about callers who come at once.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Run holds a store to its contract. open returns a new, empty one and closes it when its test ends.
+func Run(t *testing.T, open func(t *testing.T) ports.Store) {
+	t.Run("UnitOfWork", func(t *testing.T) { runAll(t, open, unitOfWork) })
+	t.Run("Context", func(t *testing.T) { runAll(t, open, contexts) })
+	t.Run("Users", func(t *testing.T) { runAll(t, open, users) })
+	t.Run("Credentials", func(t *testing.T) { runAll(t, open, credentials) })
+	t.Run("Challenges", func(t *testing.T) { runAll(t, open, challenges) })
+	t.Run("Sessions", func(t *testing.T) { runAll(t, open, sessions) })
+}
+
+// rules are tests by the sentence that each holds a store to.
+type rules map[string]func(t *testing.T, store ports.Store)
+
+func runAll(t *testing.T, open func(t *testing.T) ports.Store, all rules) {
+	for rule, test := range all {
+		t.Run(rule, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// crowd is how many callers come at once where it matters who wins.
+const crowd = 16
+
+// atOnce lets n callers go at the same moment and returns what each of them got.
+func atOnce(n int, call func(i int) error) []error {
+	results := make([]error, n)
+	start := make(chan struct{})
+	var callers sync.WaitGroup
+	for i := range n {
+		callers.Go(func() {
+			<-start
+			results[i] = call(i)
+		})
+	}
+	close(start)
+	callers.Wait()
+	return results
+}
+
+// winner fails the test unless exactly one caller succeeded and all others got the given error.
+func winner(t *testing.T, results []error, otherwise error) int {
+	t.Helper()
+	won := -1
+	for i, err := range results {
+		switch {
+		case err == nil && won >= 0:
+			t.Fatalf("callers %d and %d both succeeded", won, i)
+		case err == nil:
+			won = i
+		case !errors.Is(err, otherwise):
+			t.Errorf("caller %d got %v, want %v", i, err, otherwise)
+		}
+	}
+	if won < 0 {
+		t.Fatal("nobody succeeded")
+	}
+	return won
+}
+
+// update fails the test if the store does.
+func update(t *testing.T, store ports.Store, fn func(ctx context.Context, tx ports.Tx) error) {
+	t.Helper()
+	ctx := t.Context()
+	if err := store.Update(ctx, func(tx ports.Tx) error { return fn(ctx, tx) }); err != nil {
+		t.Fatalf("Update: %v", err)
+	}
+}
+
+// get reads one thing in a View of its own.
+func get[T any](t *testing.T, store ports.Store, read func(ctx context.Context, tx ports.Tx) (T, error)) (T, error) {
+	t.Helper()
+	ctx := t.Context()
+	var result T
+	err := store.View(ctx, func(tx ports.Tx) (err error) {
+		result, err = read(ctx, tx)
+		return err
+	})
+	return result, err
+}
+
+// wantError fails the test unless err is the given one.
+func wantError(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("got error %v, want %v", err, want)
+	}
+}

@@ -1,0 +1,268 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var errOfCaller = errors.New("the caller's own reason")
+
+// patience is how long a test waits for what a store may, but need not, let happen at the same time.
+const patience = 50 * time.Millisecond
+
+var unitOfWork = rules{
+	"fn's error comes back as it was, and nothing is kept": func(t *testing.T, store ports.Store) {
+		seed(t, store)
+		err := store.Update(t.Context(), func(tx ports.Tx) error { return errors.Join(writeEverything(t.Context(), tx), errOfCaller) })
+		wantError(t, err, errOfCaller)
+		wantSeedOnly(t, store)
+		wantError(t, store.View(t.Context(), func(ports.Tx) error { return errOfCaller }), errOfCaller)
+	},
+
+	"an error inside fn that it gets over spoils nothing": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		again := user("ben")
+		again.Email = user("ada").Email
+		update(t, store, func(ctx context.Context, tx ports.Tx) error {
+			if err := tx.Users.Add(ctx, domain.RestoreUser(again)); !errors.Is(err, domain.ErrEmailTaken) {
+				return fmt.Errorf("got %v, want %v", err, domain.ErrEmailTaken)
+			}
+			return tx.Users.Add(ctx, domain.RestoreUser(user("cem")))
+		})
+		got, err := userByID(t, store, userID("cem"))
+		wantSame(t, got, err, user("cem"))
+	},
+
+	"a panic reaches the caller, and nothing is kept": func(t *testing.T, store ports.Store) {
+		seed(t, store)
+		for name, run := range map[string]func(context.Context, func(ports.Tx) error) error{"Update": store.Update, "View": store.View} {
+			recovered := func() (recovered any) {
+				defer func() { recovered = recover() }()
+				return run(t.Context(), func(tx ports.Tx) error {
+					if name == "Update" {
+						if err := writeEverything(t.Context(), tx); err != nil {
+							return err
+						}
+					}
+					panic(errOfCaller)
+				})
+			}()
+			if recovered != errOfCaller {
+				t.Fatalf("%s: recovered %v, want what was thrown", name, recovered)
+			}
+		}
+		wantSeedOnly(t, store)
+		update(t, store, writeEverything)
+	},
+
+	"one that fails does no harm to those beside it": func(t *testing.T, store ports.Store) {
+		name := func(i int) string { return fmt.Sprint("applicant", i) }
+		release := occupy(t, store)
+		results := make(chan []error)
+		go func() {
+			results <- atOnce(crowd, func(i int) (err error) {
+				defer func() {
+					if recovered := recover(); recovered != nil {
+						err = recovered.(error)
+					}
+				}()
+				return store.Update(t.Context(), func(tx ports.Tx) error {
+					err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i))))
+					switch {
+					case i%4 == 1:
+						return errors.Join(err, errOfCaller)
+					case i%4 == 3:
+						panic(errOfCaller)
+					}
+					return err
+				})
+			})
+		}()
+		time.Sleep(patience) // for them to queue up
+		release()
+		for i, err := range <-results {
+			got, readErr := userByID(t, store, userID(name(i)))
+			if i%2 == 1 {
+				wantError(t, err, errOfCaller)
+				wantError(t, readErr, domain.ErrUserNotFound)
+			} else {
+				wantError(t, err, nil)
+				wantSame(t, got, readErr, user(name(i)))
+			}
+		}
+	},
+
+	"a unit of work sees its own writes": func(t *testing.T, store ports.Store) {
+		update(t, store, func(ctx context.Context, tx ports.Tx) error {
+			if err := tx.Users.Add(ctx, domain.RestoreUser(user("ada"))); err != nil {
+				return err
+			}
+			_, err := tx.Users.ByEmail(ctx, user("ada").Email)
+			return err
+		})
+	},
+
+	"a view cannot write": func(t *testing.T, store ports.Store) {
+		seed(t, store)
+		ctx := t.Context()
+		for name, write := range map[string]func(tx ports.Tx) error{
+			"Users.Add": func(tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(user("new"))) },
+			"Credentials.Add": func(tx ports.Tx) error {
+				return tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "new")))
+			},
+			"Credentials.Save": func(tx ports.Tx) error {
+				return tx.Credentials.Save(ctx, domain.RestoreCredential(unused(credential("ada", "seed"))))
+			},
+			"Challenges.Add": func(tx ports.Tx) error { return tx.Challenges.Add(ctx, domain.RestoreChallenge(challenge("new"))) },
+			"Challenges.Take": func(tx ports.Tx) error {
+				_, err := tx.Challenges.Take(ctx, challenge("seed").ID)
+				return err
+			},
+			"Challenges.Sweep": func(tx ports.Tx) error {
+				_, err := tx.Challenges.Sweep(ctx, hour(99), 9)
+				return err
+			},
+			"Sessions.Add":  func(tx ports.Tx) error { return tx.Sessions.Add(ctx, domain.RestoreSession(session("ada", "new"))) },
+			"Sessions.Save": func(tx ports.Tx) error { return tx.Sessions.Save(ctx, domain.RestoreSession(live("ada", "seed"))) },
+			"Sessions.Sweep": func(tx ports.Tx) error {
+				_, err := tx.Sessions.Sweep(ctx, hour(99), 9)
+				return err
+			},
+		} {
+			var refused error
+			if err := store.View(ctx, func(tx ports.Tx) error { refused = write(tx); return nil }); err != nil {
+				t.Errorf("View around %s: %v", name, err)
+			}
+			if refused == nil {
+				t.Errorf("%s succeeded in a View", name)
+			}
+			wantSeedOnly(t, store)
+		}
+	},
+
+	"a view sees one state from its first read to its end": func(t *testing.T, store ports.Store) {
+		signUp := func(ctx context.Context, tx ports.Tx) error {
+			return errors.Join(
+				tx.Users.Add(ctx, domain.RestoreUser(user("ada"))),
+				tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "key"))))
+		}
+		written := make(chan error, 1)
+		_, err := get(t, store, func(ctx context.Context, tx ports.Tx) (any, error) {
+			if _, err := tx.Users.ByID(ctx, userID("ada")); !errors.Is(err, domain.ErrUserNotFound) {
+				return nil, fmt.Errorf("before: got %v, want %v", err, domain.ErrUserNotFound)
+			}
+			go func() { written <- store.Update(ctx, func(tx ports.Tx) error { return signUp(ctx, tx) }) }()
+			time.Sleep(patience) // for the update to end, unless this store lets updates wait for views
+			if _, err := tx.Credentials.ByID(ctx, "key"); !errors.Is(err, domain.ErrPasskeyUnknown) {
+				return nil, fmt.Errorf("after: got %v, want %v", err, domain.ErrPasskeyUnknown)
+			}
+			return nil, nil
+		})
+		wantError(t, err, nil)
+		wantError(t, <-written, nil)
+		got, err := credentialByID(t, store, "key")
+		wantSame(t, got, err, credential("ada", "key"))
+	},
+
+	"a view sees nothing of an update that runs": func(t *testing.T, store ports.Store) {
+		seed(t, store)
+		var views sync.WaitGroup
+		update(t, store, func(ctx context.Context, tx ports.Tx) error {
+			if err := writeEverything(ctx, tx); err != nil {
+				return err
+			}
+			seen := make(chan error, 1)
+			views.Go(func() {
+				seen <- store.View(ctx, func(tx ports.Tx) error {
+					_, err := tx.Users.ByID(ctx, userID("new"))
+					return err
+				})
+			})
+			select {
+			case err := <-seen:
+				if !errors.Is(err, domain.ErrUserNotFound) {
+					return fmt.Errorf("a view during the update: got %v, want %v", err, domain.ErrUserNotFound)
+				}
+			case <-time.After(patience): // this store lets views wait for updates, which is its right
+			}
+			return nil
+		})
+		views.Wait()
+		got, err := userByID(t, store, userID("new"))
+		wantSame(t, got, err, user("new"))
+	},
+}
+
+// occupy starts an Update that lasts until the returned function is called, which waits for its end.
+func occupy(t *testing.T, store ports.Store) (release func()) {
+	t.Helper()
+	running, released, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- store.Update(t.Context(), func(tx ports.Tx) error {
+			close(running)
+			<-released
+			return tx.Users.Add(t.Context(), domain.RestoreUser(user("occupier")))
+		})
+	}()
+	<-running
+	return func() {
+		t.Helper()
+		close(released)
+		if err := <-ended; err != nil {
+			t.Fatalf("the update that the others waited for: %v", err)
+		}
+		got, err := userByID(t, store, userID("occupier"))
+		wantSame(t, got, err, user("occupier"))
+	}
+}
+
+// seed keeps one of each: Ada, her passkey and session, and a challenge.
+func seed(t *testing.T, store ports.Store) {
+	t.Helper()
+	addUsers(t, store, user("ada"))
+	addCredentials(t, store, credential("ada", "seed"))
+	addSessions(t, store, session("ada", "seed"))
+	addChallenges(t, store, challenge("seed"))
+}
+
+// writeEverything adds one of each beside the seed and changes all that the seed has.
+func writeEverything(ctx context.Context, tx ports.Tx) error {
+	if _, err := tx.Challenges.Take(ctx, challenge("seed").ID); err != nil {
+		return err
+	}
+	return errors.Join(
+		tx.Users.Add(ctx, domain.RestoreUser(user("new"))),
+		tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "new"))),
+		tx.Credentials.Save(ctx, domain.RestoreCredential(unused(credential("ada", "seed")))),
+		tx.Challenges.Add(ctx, domain.RestoreChallenge(challenge("new"))),
+		tx.Sessions.Add(ctx, domain.RestoreSession(session("ada", "new"))),
+		tx.Sessions.Save(ctx, domain.RestoreSession(live("ada", "seed"))),
+	)
+}
+
+// wantSeedOnly fails the test unless the seed is all there is, unchanged.
+func wantSeedOnly(t *testing.T, store ports.Store) {
+	t.Helper()
+	key, err := credentialByID(t, store, "seed")
+	wantSame(t, key, err, credential("ada", "seed"))
+	s, err := sessionByToken(t, store, session("ada", "seed").Token)
+	wantSame(t, s, err, session("ada", "seed"))
+	c, err := challengeByID(t, store, challenge("seed").ID)
+	wantSame(t, c, err, challenge("seed"))
+
+	_, err = userByID(t, store, userID("new"))
+	wantError(t, err, domain.ErrUserNotFound)
+	_, err = credentialByID(t, store, "new")
+	wantError(t, err, domain.ErrPasskeyUnknown)
+	_, err = sessionByToken(t, store, session("ada", "new").Token)
+	wantError(t, err, domain.ErrUnauthenticated)
+	_, err = challengeByID(t, store, challenge("new").ID)
+	wantError(t, err, domain.ErrChallengeNotFound)
+}
