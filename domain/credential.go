@@ -18,7 +18,7 @@ type CredentialSnapshot struct {
 	Name       PasskeyName // "" if the person gave none
 	Status     CredentialStatus
 	RPID       string
-	PublicKey  []byte // COSE_Key, as the authenticator sent it
+	PublicKey  []byte // COSE_Key, in CTAP2 canonical CBOR
 	Algorithm  int64  // COSE algorithm identifier of PublicKey
 	AAGUID     [16]byte
 	Attachment string // "platform", "cross-platform" or "" if the client did not say

@@ -69,7 +69,9 @@ func New(config Config, usecases application.UseCases, log *slog.Logger) *Server
 		ReadTimeout:             readTimeout,
 		WriteTimeout:            writeTimeout,
 		IdleTimeout:             idleTimeout,
-		ErrorHandler:            s.renderProblem,
+
+		DisablePreParseMultipartForm: true, // no endpoint takes a form; let it be refused as any other body is
+		ErrorHandler:                 s.renderProblem,
 	})
 	app.Use(s.observe, s.recoverPanic, s.secureHeaders, s.withDeadline)
 	s.route(app)

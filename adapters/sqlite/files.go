@@ -42,7 +42,7 @@ func prepareFile(path string) (fs.FileMode, error) {
 	var start [len(header)]byte
 	n, err := io.ReadFull(f, start[:])
 	switch {
-	case errors.Is(err, io.EOF): // empty: about to become one
+	case errors.Is(err, io.EOF), start == [len(header)]byte{}: // about to become one, here or in another process
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return 0, err
 	case string(start[:n]) != header:

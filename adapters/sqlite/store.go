@@ -15,7 +15,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 
 	"github.com/keylodge/keylodge/domain"
@@ -65,7 +67,7 @@ func openDatabase(path string) (*sql.DB, error) {
 	}
 	// The order counts: without a timeout the other settings would fail when somebody else has the file open.
 	settings := url.Values{
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"},
+		"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)"},
 		"modeof":  {absolute},
 	}
 	query := strings.ReplaceAll(settings.Encode(), "+", "%20") // a space, which SQLite knows by this name only
@@ -73,6 +75,9 @@ func openDatabase(path string) (*sql.DB, error) {
 }
 
 func (s *Store) start() error {
+	if err := useWAL(s.db); err != nil {
+		return err
+	}
 	if err := upgrade(s.db, migrations.SQLite()); err != nil {
 		return err
 	}
@@ -92,6 +97,22 @@ func (s *Store) start() error {
 	}
 	s.writer, err = startWriter(connection)
 	return err
+}
+
+// useWAL makes the write-ahead log the file's journal, which it then stays. Unlike everything else, this does not wait
+// while another process that starts just now does the same.
+func useWAL(db *sql.DB) error {
+	var err error
+	for range 100 {
+		if _, err = db.Exec("PRAGMA journal_mode = WAL"); !errors.Is(err, sqlite3.BUSY) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err != nil {
+		return fault("choosing the write-ahead log", err)
+	}
+	return nil
 }
 
 func (s *Store) connect() (*connection, error) {

@@ -12,6 +12,23 @@ func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) ports.Store { return openNew(t) })
 }
 
+// What survives a power cut, and what a reader waits for, hangs on these.
+func TestEveryConnectionHasItsSettings(t *testing.T) {
+	s := openNew(t)
+	for _, c := range s.connections {
+		var journal string
+		var synchronous, foreignKeys, busyTimeout int
+		const query = "SELECT journal_mode, synchronous, foreign_keys, timeout FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys, pragma_busy_timeout"
+		if err := c.conn.QueryRowContext(t.Context(), query).Scan(&journal, &synchronous, &foreignKeys, &busyTimeout); err != nil {
+			t.Fatal(err)
+		}
+		const full = 2
+		if journal != "wal" || synchronous != full || foreignKeys != 1 || busyTimeout != 5000 {
+			t.Errorf("journal_mode %s, synchronous %d, foreign_keys %d, busy_timeout %d", journal, synchronous, foreignKeys, busyTimeout)
+		}
+	}
+}
+
 func openNew(t testing.TB) *Store {
 	t.Helper()
 	return openAt(t, filepath.Join(t.TempDir(), "keylodge.db"))

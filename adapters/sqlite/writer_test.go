@@ -141,7 +141,7 @@ func TestCloseFinishesWhatWaitsAndRefusesWhatComesLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed := make(chan error, 1)
-	const callers = 8
+	const callers = 4 * maxBatch // so that some are still waiting after the first commit
 	for i, err := range together(t, s, callers, addNumbered, func(ports.Tx) error {
 		go func() { closed <- s.Close() }()
 		<-s.closing
@@ -206,7 +206,7 @@ func together(t *testing.T, s *Store, n int, job func(i int, tx ports.Tx) error,
 			})
 		}
 		about.Wait()
-		time.Sleep(50 * time.Millisecond) // from being about to wait to waiting
+		time.Sleep(200 * time.Millisecond) // from being about to wait to waiting
 		return first(tx)
 	})
 	callers.Wait()

@@ -154,13 +154,16 @@ for (const [id, ceremony] of Object.entries(ceremonies)) {
 $('sign-out').addEventListener('click', () => {
   run($('sign-out'), null, async () => {
     await del('/session');
-    showSignedOut();
-    say({ text: 'You are signed out.', calm: true });
-  }, (error) => {
-    if (error.status === 401) showSignedOut();
-    tell(error);
-  });
+    leave();
+  }, (error) => (error.status === 401 ? leave(error) : tell(error)));
 });
+
+// The session is over: because its owner said so, or for the reason that the server gives.
+function leave(error) {
+  showSignedOut();
+  if (!error || error.code === 'unauthenticated') say({ text: 'You are signed out.', calm: true });
+  else tell(error);
+}
 
 // ——— Who is here ———
 
@@ -174,10 +177,8 @@ async function whoIsHere() {
   } catch (error) {
     if (error.status !== 401) throw error;
     if (busy || main.dataset.state === 'signed-out') return;
-    const wasShown = shown !== null;
-    showSignedOut();
-    if (error.code !== 'unauthenticated') tell(error);
-    else if (wasShown) say({ text: 'You are signed out.', calm: true });
+    if (error.code === 'unauthenticated' && shown === null) showSignedOut();
+    else leave(error);
   }
 }
 

@@ -1,0 +1,157 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+)
+
+func TestBadInputGetsAClearError(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	deep := strings.Repeat("[", 33) + strings.Repeat("]", 33)
+	for name, c := range map[string]struct {
+		path, body string
+		status     int
+		code       string
+		field      string
+		fieldCode  string
+	}{
+		"not JSON":                   {"/v1/login/options", `hello`, 400, "invalid_request", "", "invalid_json"},
+		"half of it":                 {"/v1/login/options", `{"email":"ada@example.org"`, 400, "invalid_request", "", "invalid_json"},
+		"no object":                  {"/v1/login/options", `[]`, 400, "invalid_request", "", "invalid_json"},
+		"null":                       {"/v1/login/options", `null`, 400, "invalid_request", "", "invalid_json"},
+		"two objects":                {"/v1/login/options", `{}{}`, 400, "invalid_request", "", "invalid_json"},
+		"bytes behind it":            {"/v1/login/options", "{}\x00", 400, "invalid_request", "", "invalid_json"},
+		"a byte order mark":          {"/v1/login/options", "\xef\xbb\xbf{}", 400, "invalid_request", "", "invalid_json"},
+		"invalid UTF-8":              {"/v1/signup/options", "{\"display_name\":\"\xff\"}", 400, "invalid_request", "display_name", "invalid_json"},
+		"half a surrogate pair":      {"/v1/signup/options", `{"display_name":"\ud800"}`, 400, "invalid_request", "display_name", "invalid_json"},
+		"a member twice":             {"/v1/login/options", `{"email":"ada@example.org","email":"ben@example.org"}`, 400, "invalid_request", "email", "duplicate_member"},
+		"a member twice, deep":       {"/v1/login/verify", `{"credential":{"response":{"signature":"AA","signature":"AQ"}}}`, 400, "invalid_request", "credential.response.signature", "duplicate_member"},
+		"a number for a text":        {"/v1/login/options", `{"email":7}`, 400, "invalid_request", "email", "wrong_type"},
+		"a text for an object":       {"/v1/login/verify", `{"credential":"x"}`, 400, "invalid_request", "credential", "wrong_type"},
+		"an object for a list":       {"/v1/signup/verify", `{"credential":{"response":{"transports":{}}}}`, 400, "invalid_request", "credential.response.transports", "wrong_type"},
+		"a number in a list":         {"/v1/signup/verify", `{"credential":{"response":{"transports":[1]}}}`, 400, "invalid_request", "credential.response.transports.0", "wrong_type"},
+		"a text for an extension":    {"/v1/signup/verify", `{"credential":{"clientExtensionResults":"x"}}`, 400, "invalid_request", "challenge_id", "invalid_id"},
+		"no base64":                  {"/v1/login/verify", `{"credential":{"id":"***"}}`, 400, "invalid_request", "credential.id", "invalid_base64"},
+		"a line break in base64":     {"/v1/login/verify", `{"credential":{"id":"AA\nAA"}}`, 400, "invalid_request", "credential.id", "invalid_base64"},
+		"too deep":                   {"/v1/login/options", `{"x":` + deep + `}`, 400, "invalid_request", "", "too_deep"},
+		"nothing to verify":          {"/v1/login/verify", `{}`, 400, "invalid_request", "challenge_id", "invalid_id"},
+		"no body to verify":          {"/v1/signup/verify", ``, 400, "invalid_request", "challenge_id", "invalid_id"},
+		"a challenge id that is not": {"/v1/login/verify", `{"challenge_id":"7"}`, 400, "invalid_request", "challenge_id", "invalid_id"},
+		"an address that is not":     {"/v1/signup/options", `{"email":"ada"}`, 400, "invalid_request", "email", "invalid_email"},
+		"an address at sign-in":      {"/v1/login/options", `{"email":"ada"}`, 400, "invalid_request", "email", "invalid_email"},
+		"a name with a line break":   {"/v1/signup/options", `{"display_name":"a\nb"}`, 400, "invalid_request", "display_name", "invalid_name"},
+		"a name that is too long":    {"/v1/signup/options", `{"display_name":"` + strings.Repeat("x", 65) + `"}`, 400, "invalid_request", "display_name", "too_long"},
+		"a transport that is not":    {"/v1/login/verify", `{"challenge_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","credential":{"id":"AA","type":"public-key","response":{"clientDataJSON":"AA","authenticatorData":"AA","signature":"AA"}},"transport":"pigeon"}`, 400, "invalid_request", "transport", "unsupported_transport"},
+		"too large":                  {"/v1/login/options", `{"x":"` + strings.Repeat("x", 64<<10) + `"}`, 413, "body_too_large", "", ""},
+		"a challenge nobody has":     {"/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), 404, "challenge_not_found", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := s.send(t, http.MethodPost, c.path, c.body)
+			got.wants(t, c.status, c.code)
+			p := got.problem(t)
+			if c.fieldCode == "" {
+				return
+			}
+			if len(p.Errors) == 0 || p.Errors[0].Code != c.fieldCode || c.field != "" && p.Errors[0].Field != c.field || p.Errors[0].Detail == "" {
+				t.Errorf("got %+v, want %q to be %s", p.Errors, c.field, c.fieldCode)
+			}
+		})
+	}
+}
+
+func verifyBody(challengeID string) string {
+	return fmt.Sprintf(`{"challenge_id":%q,"credential":{"id":"AA","rawId":"AA","type":"public-key","response":{"clientDataJSON":"AA","authenticatorData":"AA","signature":"AA"}}}`, challengeID)
+}
+
+func TestAllMissingMembersAreNamedAtOnce(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	p := s.send(t, http.MethodPost, "/v1/signup/verify", `{"credential":{"rawId":"AA","clientExtensionResults":[]},"passkey_name":"a\u0000b","transport":"bearer"}`).problem(t)
+	var named []string
+	for _, e := range p.Errors {
+		named = append(named, e.Field)
+	}
+	want := "challenge_id credential.id credential.rawId credential.type credential.clientExtensionResults " +
+		"credential.response.clientDataJSON credential.response.attestationObject passkey_name transport"
+	if got := strings.Join(named, " "); got != want {
+		t.Errorf("named %s\nwant  %s", got, want)
+	}
+}
+
+func TestABodyIsJSONOrNothing(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", ""} {
+		s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Type", contentType).wants(t, 415, "unsupported_media_type")
+	}
+	s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Encoding", "gzip").wants(t, 415, "unsupported_media_type")
+	for _, contentType := range []string{"application/json", "Application/JSON; charset=utf-8"} {
+		if got := s.send(t, http.MethodPost, "/v1/login/options", `{"unknown":{"members":["are","ignored"]}}`, "Content-Type", contentType); got.StatusCode != 200 {
+			t.Errorf("%s: %d %s", contentType, got.StatusCode, got.body)
+		}
+	}
+}
+
+// An attempt begins with a request that can be read: until then nothing is spent.
+func TestAnUnreadableAnswerSpendsNothing(t *testing.T) {
+	clock := newClock()
+	s := startServer(t, clock, nil)
+	ada := (&lodge{t: t, clock: clock, door: httpDoor{s}}).person("Ada", phone)
+	made := ada.script().beginsSignUp(ada.applicant)
+	s.send(t, http.MethodPost, "/v1/signup/verify", fmt.Sprintf(`{"challenge_id":%q}`, made.challengeID)).wants(t, 400, "invalid_request")
+	s.send(t, http.MethodPost, "/v1/signup/verify", fmt.Sprintf(`{"challenge_id":%q,"credential":{}`, made.challengeID)).wants(t, 400, "invalid_request")
+	answer, err := ada.script().authenticator.Create(made.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, refused := ada.script().connection.finishSignUp(made.challengeID, answer)
+	ada.mustBe(who, refused)
+}
+
+// Some password managers write padded base64, some the standard alphabet.
+func TestEveryBase64IsUnderstood(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	for name, spelling := range map[string]func(string) string{
+		"padded":            func(b64 string) string { return b64 + strings.Repeat("=", (4-len(b64)%4)%4) },
+		"standard alphabet": func(b64 string) string { return strings.NewReplacer("-", "+", "_", "/").Replace(b64) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var begun ceremonyBody
+			if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/signup/options", "").body, &begun); err != nil {
+				t.Fatal(err)
+			}
+			made, err := authenticator.New(s.origin).Create(begun.Options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": map[string]any{
+				"id": spelling(made.ID.String()), "rawId": spelling(made.RawID.String()), "type": "public-key",
+				"response": map[string]any{
+					"clientDataJSON":    spelling(made.Response.ClientDataJSON.String()),
+					"attestationObject": spelling(made.Response.AttestationObject.String()),
+				},
+			}})
+			if got := s.send(t, http.MethodPost, "/v1/signup/verify", string(body)); got.StatusCode != 201 {
+				t.Errorf("%d %s", got.StatusCode, got.body)
+			}
+		})
+	}
+}
+
+func TestAddressesAndMethodsThatAreNot(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	s.send(t, http.MethodGet, "/v1/nothing", "").wants(t, 404, "not_found")
+	s.send(t, http.MethodGet, "/V1/config", "").wants(t, 404, "not_found")
+	s.send(t, http.MethodGet, "/v1/config/", "").wants(t, 404, "not_found")
+	s.send(t, http.MethodGet, "/v1/../v1/config/%00", "").wants(t, 404, "not_found")
+	got := s.send(t, http.MethodGet, "/v1/login/options", "")
+	got.wants(t, 405, "method_not_allowed")
+	if allow := got.Header.Get("Allow"); !strings.Contains(allow, "POST") {
+		t.Errorf("Allow: %q", allow)
+	}
+	s.send(t, http.MethodPut, "/v1/session", "").wants(t, 405, "method_not_allowed")
+	s.send(t, http.MethodGet, "/v1/config", "", "X-Large", strings.Repeat("x", 17<<10)).wants(t, 431, "invalid_request")
+}

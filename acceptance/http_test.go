@@ -1,0 +1,77 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// The contract of the HTTP API beyond its ceremonies, on a real listener.
+
+// answer is what came back, read to its end.
+type answer struct {
+	*http.Response
+	body []byte
+}
+
+type problemBody struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Code      string `json:"code"`
+	RequestID string `json:"request_id"`
+	Errors    []struct {
+		Field  string `json:"field"`
+		Code   string `json:"code"`
+		Detail string `json:"detail"`
+	} `json:"errors"`
+}
+
+// send makes one request without cookies. Headers are name, value, name, value; a body is JSON unless they say otherwise.
+func (s *server) send(t *testing.T, method, path, body string, headers ...string) answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, s.origin+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	read, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{response, read}
+}
+
+// problem holds the answer to the form of every error and returns it.
+func (a answer) problem(t *testing.T) problemBody {
+	t.Helper()
+	var p problemBody
+	if err := json.Unmarshal(a.body, &p); err != nil {
+		t.Fatalf("status %d with %q: %v", a.StatusCode, a.body, err)
+	}
+	if a.Header.Get("Content-Type") != "application/problem+json" || a.Header.Get("Cache-Control") != "no-store" ||
+		p.Type != "urn:keylodge:problem:"+p.Code || p.Status != a.StatusCode || p.Title == "" ||
+		p.RequestID == "" || p.RequestID != a.Header.Get("X-Request-Id") {
+		t.Fatalf("not a problem document of ours: %v %s", a.Header, a.body)
+	}
+	return p
+}
+
+func (a answer) wants(t *testing.T, status int, code string) {
+	t.Helper()
+	if p := a.problem(t); a.StatusCode != status || p.Code != code {
+		t.Errorf("got %d %s, want %d %s", a.StatusCode, p.Code, status, code)
+	}
+}
