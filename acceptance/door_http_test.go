@@ -25,6 +25,7 @@ type server struct {
 	origin string
 	app    *bootstrap.App
 	log    *logbook
+	wire   *http.Transport // to the listener, wherever this machine looks localhost up
 }
 
 func startServer(t *testing.T, clock ports.Clock, adjust func(*bootstrap.Config)) *server {
@@ -49,7 +50,12 @@ func startServer(t *testing.T, clock ports.Clock, adjust func(*bootstrap.Config)
 		}
 		app.Close()
 	})
-	return &server{origin: origin, app: app, log: log}
+	var dialer net.Dialer
+	wire := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, listener.Addr().String())
+	}}
+	t.Cleanup(wire.CloseIdleConnections)
+	return &server{origin: origin, app: app, log: log, wire: wire}
 }
 
 // httpDoor calls the API as a program of some web page's would: with its cookies and the headers of a browser.
@@ -63,7 +69,7 @@ func (d httpDoor) client(t *testing.T, kind deviceKind) client {
 	}
 	return &script{
 		t: t, authenticator: authenticator.New(d.server.origin, kind.options()...),
-		connection: &httpConnection{t: t, server: d.server, http: &http.Client{Jar: jar}},
+		connection: &httpConnection{t: t, server: d.server, http: &http.Client{Jar: jar, Transport: d.server.wire}},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
@@ -49,7 +50,21 @@ type directConnection struct {
 	t        *testing.T
 	usecases application.UseCases
 	browser  domain.Binding
-	token    domain.SessionToken
+
+	mu    sync.Mutex // a story may answer many times at once
+	token domain.SessionToken
+}
+
+func (c *directConnection) session() domain.SessionToken {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.token
+}
+
+func (c *directConnection) keep(token domain.SessionToken) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.token = token
 }
 
 func (c *directConnection) context() context.Context { return c.t.Context() }
@@ -100,12 +115,12 @@ func (c *directConnection) enter(grant access.Grant, err error) (identity, refus
 	if err != nil {
 		return identity{}, refusalOf(c.t, err)
 	}
-	c.token = grant.Token
+	c.keep(grant.Token)
 	return identityOf(grant.User), refusal{}
 }
 
 func (c *directConnection) whoAmI() (identity, refusal) {
-	current, err := c.usecases.Sessions.Authenticate.Execute(c.context(), c.token)
+	current, err := c.usecases.Sessions.Authenticate.Execute(c.context(), c.session())
 	if err != nil {
 		return identity{}, refusalOf(c.t, err)
 	}
@@ -114,23 +129,23 @@ func (c *directConnection) whoAmI() (identity, refusal) {
 
 // signOut drops the token as well, like a browser whose cookie is cleared.
 func (c *directConnection) signOut() refusal {
-	err := c.usecases.Sessions.SignOut.Execute(c.context(), c.token)
-	c.token = domain.SessionToken{}
+	err := c.usecases.Sessions.SignOut.Execute(c.context(), c.session())
+	c.keep(domain.SessionToken{})
 	return refusalOf(c.t, err)
 }
 
-func (c *directConnection) keepsToken() string { return c.token.Reveal() }
+func (c *directConnection) keepsToken() string { return c.session().Reveal() }
 
 func (c *directConnection) bringsToken(token string) {
 	parsed, err := domain.ParseSessionToken(token)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.token = parsed
+	c.keep(parsed)
 }
 
 func (c *directConnection) visitor() access.Visitor {
-	return access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", Session: c.token}
+	return access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", Session: c.session()}
 }
 
 func (c *directConnection) challenge(id string) domain.ChallengeID {

@@ -42,7 +42,7 @@ func (s *server) send(t *testing.T, method, path, body string, headers ...string
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
-	response, err := http.DefaultTransport.RoundTrip(request)
+	response, err := s.wire.RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}

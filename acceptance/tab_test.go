@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
@@ -206,45 +207,23 @@ func (b *tab) losesBackupEligibility() {
 	b.setCredential(webauthn.SetCredentialPropertiesParams{BackupEligibility: &no, BackupState: &no})
 }
 
-// signInSlowly presses the button while the authenticator is unplugged, and plugs it in again when meanwhile is over.
+// signInSlowly presses the button and holds the answer back on its way to the server until meanwhile is over.
 func (b *tab) signInSlowly(meanwhile func()) (identity, refusal) {
 	b.t.Helper()
-	before, held := len(b.server.log.rejections()), b.credentials()
-	call(b, webauthn.RemoveVirtualAuthenticator, webauthn.RemoveVirtualAuthenticatorParams{AuthenticatorID: b.keys})
-	b.press("#sign-in")
-	b.until("the browser asks for a passkey", `document.querySelector('main').getAttribute('aria-busy') === 'true' && document.getElementById('message').textContent !== ''`)
-	meanwhile()
-	b.plugIn()
+	before := len(b.server.log.rejections())
+	call(b, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/v1/login/verify"}}})
 	b.touchReady(true)
 	defer b.touchReady(false)
-	for _, credential := range held {
-		call(b, addCredential, addCredentialParams{b.keys, copiedCredential{
-			credential.CredentialID, true, credential.RpID, credential.PrivateKey, credential.UserHandle, credential.SignCount,
-			credential.BackupEligibility, credential.BackupState,
-		}})
+	anyRequest := func(fetch.EventRequestPaused) bool { return true }
+	held, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, chromedp.Click(chromedp.CSS("#sign-in"))))
+	if err != nil {
+		b.t.Fatal(err)
 	}
+	meanwhile()
+	call(b, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: held.RequestID})
+	call(b, fetch.Disable, cdp.Empty{})
 	b.until("the ceremony ends", settled)
 	return b.outcomeSince(before)
-}
-
-// addCredential is webauthn.AddCredential without the members for keys that this authenticator does not have: it refuses
-// them even where they say no.
-var addCredential = cdp.Command[addCredentialParams, cdp.Empty]{Method: webauthn.CommandAddCredential}
-
-type addCredentialParams struct {
-	AuthenticatorID webauthn.AuthenticatorID `json:"authenticatorId"`
-	Credential      copiedCredential         `json:"credential"`
-}
-
-type copiedCredential struct {
-	CredentialID         []byte  `json:"credentialId"`
-	IsResidentCredential bool    `json:"isResidentCredential"`
-	RPID                 string  `json:"rpId"`
-	PrivateKey           []byte  `json:"privateKey"`
-	UserHandle           []byte  `json:"userHandle"`
-	SignCount            float64 `json:"signCount"`
-	BackupEligibility    bool    `json:"backupEligibility"`
-	BackupState          bool    `json:"backupState"`
 }
 
 // (What follows is how a story's line becomes something that happens in the browser.)

@@ -1,3 +1,5 @@
+// Package bootstrap puts the house together: it reads the settings, builds every part, starts them in order and stops them in
+// order. Only main imports it.
 package bootstrap
 
 import (
@@ -9,7 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/httpapi"
+	"github.com/gofiber/fiber/v2"
+
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/ports"
@@ -18,7 +21,7 @@ import (
 // App is a whole server, opened and not yet serving.
 type App struct {
 	usecases application.UseCases
-	server   *httpapi.Server
+	server   *fiber.App
 	sweeper  *jobs.Sweeper
 	log      *slog.Logger
 	cleanup  func()
@@ -63,15 +66,14 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	}()
 
 	failed := make(chan error, 1)
-	go func() { failed <- a.server.App.Listener(listener) }()
+	go func() { failed <- a.server.Listener(listener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
 	a.log.Info("stopping; requests under way are finished first")
-	a.server.Drain()
-	if err := a.server.App.ShutdownWithTimeout(stopTimeout); err != nil {
+	if err := a.server.ShutdownWithTimeout(stopTimeout); err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/google/wire"
 
 	"github.com/keylodge/keylodge/adapters/httpapi"
@@ -100,8 +101,8 @@ func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	}, nil
 }
 
-func httpServer(config httpapi.Config, usecases application.UseCases, log *slog.Logger) *httpapi.Server {
+func httpServer(config httpapi.Config, usecases application.UseCases, log *slog.Logger) *fiber.App {
 	server := httpapi.New(config, usecases, log)
-	webui.Mount(server.App)
+	webui.Mount(server)
 	return server
 }

@@ -228,15 +228,15 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		cleanup()
 		return nil, nil, err
 	}
-	server := httpServer(httpapiConfig, useCases, log)
+	app := httpServer(httpapiConfig, useCases, log)
 	sweeper := jobs.NewSweeper(useCases, log)
-	app := &App{
+	bootstrapApp := &App{
 		usecases: useCases,
-		server:   server,
+		server:   app,
 		sweeper:  sweeper,
 		log:      log,
 	}
-	return app, func() {
+	return bootstrapApp, func() {
 		cleanup()
 	}, nil
 }

@@ -22,7 +22,7 @@ type Store interface {
 	// nil. Otherwise nothing of it is kept, and fn's error is returned as it was. What fn has read stays as it was
 	// read until the commit, so that reading, deciding and writing is safe. fn is short: it does no cryptography and
 	// no input or output but tx's, since many callers may share one commit. It may run on another goroutine, and it
-	// never runs after Update has returned.
+	// never runs after Update has returned. A panic in it keeps nothing and reaches Update's caller.
 	Update(ctx context.Context, fn func(tx Tx) error) error
 }
 
@@ -46,7 +46,7 @@ type Users interface {
 	ByEmail(ctx context.Context, email domain.Email) (*domain.User, error)
 }
 
-// Credentials are the passkeys. Their ids are unique over all users (WebAuthn Level 3, section 7.1, step 22) and
+// Credentials are the passkeys. Ids are unique over all users (WebAuthn Level 3, section 7.1, step 22) and
 // compared byte for byte.
 type Credentials interface {
 	// Add keeps a new passkey, or returns domain.ErrPasskeyAlreadyRegistered if anybody has one of that id.
@@ -58,12 +58,13 @@ type Credentials interface {
 	// OfUser returns a user's passkeys, oldest first.
 	OfUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error)
 
-	// Save keeps what a use of the passkey changed, or returns domain.ErrPasskeyUnknown.
+	// Save keeps everything that can change about a passkey, or returns domain.ErrPasskeyUnknown.
 	Save(ctx context.Context, c *domain.Credential) error
 }
 
 // Challenges are the ceremonies under way.
 type Challenges interface {
+	// Add keeps a new challenge. An id that is there already is a fault.
 	Add(ctx context.Context, c *domain.Challenge) error
 
 	// ByID looks without taking. It returns domain.ErrChallengeNotFound for an unknown or taken id.
@@ -79,6 +80,7 @@ type Challenges interface {
 
 // Sessions are the sign-ins that last.
 type Sessions interface {
+	// Add keeps a new session. An id or a token that is there already is a fault.
 	Add(ctx context.Context, s *domain.Session) error
 
 	// ByToken returns domain.ErrUnauthenticated for a token that opens nothing. A session that has ended and was not

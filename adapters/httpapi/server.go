@@ -6,7 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -27,18 +27,11 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 }
 
-// Server is the API on a Fiber app. Further adapters may mount their own routes on App before it serves.
-type Server struct {
-	App *fiber.App
-	*server
-}
-
 type server struct {
 	config   Config
 	usecases application.UseCases
 	log      *slog.Logger
 	cookies  cookies
-	draining atomic.Bool
 }
 
 // Limits of a connection. A slow client costs a goroutine and a buffer for so long and no longer.
@@ -50,12 +43,15 @@ const (
 	maxHeaderSize  = 16 << 10
 )
 
-// New builds the API; nothing listens yet.
-func New(config Config, usecases application.UseCases, log *slog.Logger) *Server {
-	secure := len(config.PublicURL) > 8 && config.PublicURL[:8] == "https://"
+// New builds the API. Nothing listens yet, and further routes may be added.
+func New(config Config, usecases application.UseCases, log *slog.Logger) *fiber.App {
 	s := &server{
 		config: config, usecases: usecases, log: log,
-		cookies: cookies{secure: secure, lifetime: config.SessionTTL, bindingKeys: config.BindingKeys},
+		cookies: cookies{
+			secure:      strings.HasPrefix(config.PublicURL, "https://"),
+			lifetime:    config.SessionTTL,
+			bindingKeys: config.BindingKeys,
+		},
 	}
 	app := fiber.New(fiber.Config{
 		AppName:                 "Keylodge",
@@ -75,11 +71,8 @@ func New(config Config, usecases application.UseCases, log *slog.Logger) *Server
 	})
 	app.Use(s.observe, s.recoverPanic, s.secureHeaders, s.withDeadline)
 	s.route(app)
-	return &Server{App: app, server: s}
+	return app
 }
-
-// Drain makes /readyz say no, so that a load balancer stops sending before the listener closes.
-func (s *server) Drain() { s.draining.Store(true) }
 
 // withDeadline gives every request a context that ends: Fiber's own never does.
 func (s *server) withDeadline(c *fiber.Ctx) error {

@@ -104,7 +104,7 @@ func (s *Store) start() error {
 func useWAL(db *sql.DB) error {
 	var err error
 	for range 100 {
-		if _, err = db.Exec("PRAGMA journal_mode = WAL"); !errors.Is(err, sqlite3.BUSY) {
+		if _, err = db.ExecContext(context.Background(), "PRAGMA journal_mode = WAL"); !errors.Is(err, sqlite3.BUSY) {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)

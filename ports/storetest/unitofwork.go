@@ -75,10 +75,10 @@ var unitOfWork = rules{
 				}()
 				return store.Update(t.Context(), func(tx ports.Tx) error {
 					err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i))))
-					switch {
-					case i%4 == 1:
+					switch i % 4 {
+					case 1:
 						return errors.Join(err, errOfCaller)
-					case i%4 == 3:
+					case 3:
 						panic(errOfCaller)
 					}
 					return err

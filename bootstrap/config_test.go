@@ -1,0 +1,171 @@
+package bootstrap
+
+import (
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// load reads settings in an empty directory, with an environment that says nothing else.
+func load(t *testing.T, settings ...string) (Config, error) {
+	t.Helper()
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "KEYLODGE_") {
+			t.Setenv(name, "") // so that it comes back afterwards
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Chdir(t.TempDir())
+	for _, setting := range settings {
+		name, value, _ := strings.Cut(setting, "=")
+		t.Setenv("KEYLODGE_"+name, value)
+	}
+	return LoadConfig()
+}
+
+func TestWithoutSettingsItServesLocalhost(t *testing.T) {
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.PublicURL != "http://localhost:8080" || config.RPID != "localhost" || config.Listen != "127.0.0.1:8080" ||
+		config.DatabasePath != "keylodge.db" || config.Secret != nil || config.RPName != "Keylodge" ||
+		!slices.Equal(config.Origins, []string{"http://localhost:8080"}) || config.Registration != domain.RegistrationOpen ||
+		config.Use != (domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject}) ||
+		config.Sessions != (domain.SessionLifetime{TTL: 720 * time.Hour, IdleTTL: 168 * time.Hour}) ||
+		config.ChallengeTTL != 5*time.Minute || config.LogLevel != slog.LevelInfo || config.LogFormat != LogAuto {
+		t.Errorf("%+v", config)
+	}
+}
+
+func TestTheAddressDecidesTheRest(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings []string
+		url, id  string
+		origins  []string
+	}{
+		"a public name":         {[]string{"PUBLIC_URL=https://id.example.org/"}, "https://id.example.org", "id.example.org", nil},
+		"in capitals, with 443": {[]string{"PUBLIC_URL=HTTPS://ID.example.ORG:443"}, "https://id.example.org", "id.example.org", nil},
+		"a parent domain":       {[]string{"PUBLIC_URL=https://id.example.org", "RP_ID=example.org"}, "https://id.example.org", "example.org", nil},
+		"a port of its own":     {[]string{"LISTEN=:9999"}, "http://localhost:9999", "localhost", nil},
+		"more origins": {
+			[]string{"PUBLIC_URL=https://id.example.org", "ORIGINS=https://app.example.org, android:apk-key-hash:" + strings.Repeat("A", 43) + ",https://partner.example"},
+			"https://id.example.org", "id.example.org",
+			[]string{"https://app.example.org", "android:apk-key-hash:" + strings.Repeat("A", 43), "https://partner.example"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config, err := load(t, c.settings...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if config.PublicURL != c.url || config.RPID != c.id || !slices.Equal(config.Origins, append([]string{c.url}, c.origins...)) {
+				t.Errorf("%s, %s, %v", config.PublicURL, config.RPID, config.Origins)
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeRefusesToStart(t *testing.T) {
+	short := base64.StdEncoding.EncodeToString(make([]byte, 31))
+	for name, c := range map[string]struct {
+		settings []string
+		setting  string // that must be named
+		says     string
+	}{
+		"an RP id that no origin belongs to": {[]string{"PUBLIC_URL=https://id.example.org", "RP_ID=example.com"}, "RP_ID", "no origin belongs to"},
+		"an RP id below the address":         {[]string{"PUBLIC_URL=https://example.org", "RP_ID=id.example.org"}, "RP_ID", "no origin belongs to"},
+		"an RP id that only ends alike":      {[]string{"PUBLIC_URL=https://notexample.org", "RP_ID=example.org"}, "RP_ID", "no origin belongs to"},
+		"an RP id with a scheme":             {[]string{"PUBLIC_URL=https://example.org", "RP_ID=https://example.org"}, "RP_ID", "not a domain name"},
+		"an RP id that is a whole TLD":       {[]string{"PUBLIC_URL=https://example.org", "RP_ID=org"}, "RP_ID", "not a domain name"},
+		"http on a public host":              {[]string{"PUBLIC_URL=http://id.example.org"}, "PUBLIC_URL", "use https://id.example.org"},
+		"http for another origin":            {[]string{"ORIGINS=http://app.example.org"}, "ORIGINS", "use https://app.example.org"},
+		"an IP address":                      {[]string{"PUBLIC_URL=http://127.0.0.1:8080"}, "PUBLIC_URL", "http://localhost"},
+		"an address with a path":             {[]string{"PUBLIC_URL=https://example.org/login"}, "PUBLIC_URL", "more than scheme, host and port"},
+		"no address":                         {[]string{"PUBLIC_URL=example.org"}, "PUBLIC_URL", "not a web address"},
+		"an origin with a slash":             {[]string{"ORIGINS=https://app.example.org/"}, "ORIGINS", "write https://app.example.org\n"},
+		"an origin in capitals":              {[]string{"ORIGINS=https://App.example.org"}, "ORIGINS", "write https://app.example.org\n"},
+		"an origin with its scheme's port":   {[]string{"ORIGINS=https://app.example.org:443"}, "ORIGINS", "write https://app.example.org\n"},
+		"an app's origin cut short":          {[]string{"ORIGINS=android:apk-key-hash:AAAA"}, "ORIGINS", "43 characters"},
+		"a secret that is too short":         {[]string{"SECRET=" + short}, "SECRET", "31 bytes"},
+		"a secret that is no base64":         {[]string{"SECRET=correct horse battery staple!!!!!!!!"}, "SECRET", "openssl rand -base64 32"},
+		"a former secret that is too short":  {[]string{"PREVIOUS_SECRETS=" + short}, "PREVIOUS_SECRETS", "31 bytes"},
+		"a misspelt name":                    {[]string{"PUBLIC_URI=https://example.org"}, "PUBLIC_URI", "KEYLODGE_PUBLIC_URL"},
+		"a database that is not":             {[]string{"DATABASE_URL=mysql://ada:hunter2@db/keylodge"}, "DATABASE_URL", "sqlite:"},
+		"a database without a file":          {[]string{"DATABASE_URL=sqlite:"}, "DATABASE_URL", "names no file"},
+		"an address to listen on that isn't": {[]string{"LISTEN=8080"}, "LISTEN", "host:port"},
+		"an idle time beyond the end":        {[]string{"SESSION_TTL=1h", "SESSION_IDLE_TTL=2h"}, "SESSION_IDLE_TTL", "never matter"},
+		"a time without a unit":              {[]string{"CHALLENGE_TTL=300"}, "CHALLENGE_TTL", "90s"},
+		"a time out of range":                {[]string{"CHALLENGE_TTL=1s"}, "CHALLENGE_TTL", "from 30s to 1h"},
+		"a policy that is not":               {[]string{"COUNTER_POLICY=ignore"}, "COUNTER_POLICY", "reject or flag or suspend"},
+		"another policy that is not":         {[]string{"BACKUP_ELIGIBILITY_POLICY=accept"}, "BACKUP_ELIGIBILITY_POLICY", "accept-and-record"},
+		"a registration that is not":         {[]string{"REGISTRATION=maybe"}, "REGISTRATION", "open or closed"},
+		"a proxy that is not":                {[]string{"TRUSTED_PROXIES=10.0.0.0/8,proxy"}, "TRUSTED_PROXIES", `"proxy"`},
+		"a level that is not":                {[]string{"LOG_LEVEL=loud"}, "LOG_LEVEL", "debug, info, warn or error"},
+		"a format that is not":               {[]string{"LOG_FORMAT=xml"}, "LOG_FORMAT", "text or json"},
+		"no name":                            {[]string{"RP_NAME="}, "RP_NAME", "1 to 64 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, c.settings...)
+			var faults Faults
+			if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != "KEYLODGE_"+c.setting || faults[0].Fix == "" {
+				t.Fatalf("got %v", err)
+			}
+			if !strings.Contains(err.Error()+"\n", c.says) {
+				t.Errorf("%v\ndoes not say %q", err, c.says)
+			}
+			if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "horse") || strings.Contains(err.Error(), short) {
+				t.Errorf("a secret was told: %v", err)
+			}
+		})
+	}
+}
+
+func TestAllFaultsAreToldAtOnce(t *testing.T) {
+	_, err := load(t, "PUBLIC_URL=http://id.example.org", "SECRET=AAAA", "NONSENSE=1", "SESSION_TTL=soon", "LOG_LEVEL=loud")
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 5 {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAFileCompletesTheEnvironment(t *testing.T) {
+	_, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(".env", []byte("KEYLODGE_RP_NAME=From the file\nKEYLODGE_LISTEN=127.0.0.1:1234\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KEYLODGE_RP_NAME", "From the environment")
+	t.Cleanup(func() { _ = os.Unsetenv("KEYLODGE_LISTEN") })
+	config, err := LoadConfig()
+	if err != nil || config.RPName != "From the environment" || config.Listen != "127.0.0.1:1234" {
+		t.Errorf("%q, %q, %v", config.RPName, config.Listen, err)
+	}
+}
+
+// Every setting has its line in the README and in .env.example, and none has one that is not there.
+func TestSettingsAreDocumented(t *testing.T) {
+	for file, mark := range map[string]string{"README.md": "| `%`", ".env.example": "# KEYLODGE_%="} {
+		text, err := os.ReadFile(filepath.Join("..", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range settingNames() {
+			if line := strings.Replace(mark, "%", strings.TrimPrefix(name, "KEYLODGE_"), 1); !strings.Contains(string(text), line) {
+				t.Errorf("%s does not explain %s", file, name)
+			}
+		}
+	}
+}
