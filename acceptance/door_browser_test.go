@@ -16,9 +16,9 @@ import (
 // authenticator is the browser's virtual one.
 type browserDoor struct{ server *server }
 
-func (d browserDoor) sweep(t *testing.T) { httpDoor(d).sweep(t) }
+func (d browserDoor) sweep(t testing.TB) { httpDoor(d).sweep(t) }
 
-func (d browserDoor) client(t *testing.T, kind deviceKind) client {
+func (d browserDoor) client(t testing.TB, kind deviceKind) client {
 	t.Helper()
 	ctx, closeTab := chromedp.NewContext(chromium(t), chromedp.WithNewBrowserContext())
 	t.Cleanup(closeTab)
@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 
 // chromium returns the running browser. Without one installed the test is skipped, or fails where REQUIRE_BROWSER says
 // that it must not be.
-func chromium(t *testing.T) context.Context {
+func chromium(t testing.TB) context.Context {
 	t.Helper()
 	requireChromium(t)
 	startChromium.Do(func() {
@@ -81,7 +81,7 @@ func chromium(t *testing.T) context.Context {
 	return chromiumTab
 }
 
-func requireChromium(t *testing.T) {
+func requireChromium(t testing.TB) {
 	t.Helper()
 	if _, found := chromiumPath(); found {
 		return

@@ -28,7 +28,7 @@ type server struct {
 	wire   *http.Transport // to the listener, wherever this machine looks localhost up
 }
 
-func startServer(t *testing.T, clock ports.Clock, adjust func(*bootstrap.Config)) *server {
+func startServer(t testing.TB, clock ports.Clock, adjust func(*bootstrap.Config)) *server {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -61,7 +61,7 @@ func startServer(t *testing.T, clock ports.Clock, adjust func(*bootstrap.Config)
 // httpDoor calls the API as a program of some web page's would: with its cookies and the headers of a browser.
 type httpDoor struct{ server *server }
 
-func (d httpDoor) client(t *testing.T, kind deviceKind) client {
+func (d httpDoor) client(t testing.TB, kind deviceKind) client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -73,10 +73,10 @@ func (d httpDoor) client(t *testing.T, kind deviceKind) client {
 	}
 }
 
-func (d httpDoor) sweep(t *testing.T) { useCaseDoor{d.server.app.UseCases()}.sweep(t) }
+func (d httpDoor) sweep(t testing.TB) { useCaseDoor{d.server.app.UseCases()}.sweep(t) }
 
 type httpConnection struct {
-	t      *testing.T
+	t      testing.TB
 	server *server
 	http   *http.Client
 }

@@ -23,7 +23,7 @@ const useCaseOrigin = "http://localhost:8080"
 // useCaseDoor executes the use cases, with nothing between.
 type useCaseDoor struct{ usecases application.UseCases }
 
-func openUseCases(t *testing.T, config bootstrap.Config, store ports.Store, clock ports.Clock) door {
+func openUseCases(t testing.TB, config bootstrap.Config, store ports.Store, clock ports.Clock) door {
 	t.Helper()
 	usecases, err := bootstrap.UseCases(config, store, clock)
 	if err != nil {
@@ -32,14 +32,14 @@ func openUseCases(t *testing.T, config bootstrap.Config, store ports.Store, cloc
 	return useCaseDoor{usecases}
 }
 
-func (d useCaseDoor) client(t *testing.T, kind deviceKind) client {
+func (d useCaseDoor) client(t testing.TB, kind deviceKind) client {
 	return &script{
 		t: t, authenticator: authenticator.New(useCaseOrigin, kind.options()...),
 		connection: &directConnection{t: t, usecases: d.usecases, browser: domain.BindTo(domain.NewSecret(rand.Text()))},
 	}
 }
 
-func (d useCaseDoor) sweep(t *testing.T) {
+func (d useCaseDoor) sweep(t testing.TB) {
 	t.Helper()
 	if _, err := d.usecases.Housekeeping.Sweep.Execute(t.Context()); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func (d useCaseDoor) sweep(t *testing.T) {
 }
 
 type directConnection struct {
-	t        *testing.T
+	t        testing.TB
 	usecases application.UseCases
 	browser  domain.Binding
 
@@ -161,7 +161,7 @@ func identityOf(u *domain.User) identity {
 }
 
 // refusalOf fails the story for an error that is no rule of the product.
-func refusalOf(t *testing.T, err error) refusal {
+func refusalOf(t testing.TB, err error) refusal {
 	t.Helper()
 	if err == nil {
 		return refusal{}
@@ -173,7 +173,7 @@ func refusalOf(t *testing.T, err error) refusal {
 	return refusal{broken.Code, domain.ReasonOf(err)}
 }
 
-func encode(t *testing.T, value any) []byte {
+func encode(t testing.TB, value any) []byte {
 	t.Helper()
 	encoded, err := json.Marshal(value)
 	if err != nil {

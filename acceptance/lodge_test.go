@@ -19,15 +19,15 @@ import (
 
 // lodge is a server of a story's own, with a clock that stands still until somebody waits.
 type lodge struct {
-	t     *testing.T
+	t     testing.TB
 	clock *clock
 	door  door
 }
 
 // door is a way in. A client of it is one person's device: it keeps what a device keeps and shares nothing.
 type door interface {
-	client(t *testing.T, kind deviceKind) client
-	sweep(t *testing.T)
+	client(t testing.TB, kind deviceKind) client
+	sweep(t testing.TB)
 }
 
 // deviceKind is what keeps a person's passkeys.
@@ -90,7 +90,7 @@ func (c *clock) advance(d time.Duration) {
 }
 
 // settings are those of a server without any, but with a secret and a fresh database.
-func settings(t *testing.T, publicURL string, adjust func(*bootstrap.Config)) bootstrap.Config {
+func settings(t testing.TB, publicURL string, adjust func(*bootstrap.Config)) bootstrap.Config {
 	t.Helper()
 	raw := make([]byte, masterkey.Size)
 	rand.Read(raw)
@@ -112,9 +112,9 @@ func settings(t *testing.T, publicURL string, adjust func(*bootstrap.Config)) bo
 	return config
 }
 
-func memoryStore(*testing.T) ports.Store { return memory.New() }
+func memoryStore(testing.TB) ports.Store { return memory.New() }
 
-func sqliteStore(t *testing.T) ports.Store {
+func sqliteStore(t testing.TB) ports.Store {
 	t.Helper()
 	store, err := sqlite.Open(filepath.Join(t.TempDir(), "keylodge.db"))
 	if err != nil {

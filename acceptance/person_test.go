@@ -8,7 +8,7 @@ import (
 
 // person is somebody in a story, with a device in front of them.
 type person struct {
-	t      *testing.T
+	t      testing.TB
 	device client
 	applicant
 }

@@ -10,7 +10,7 @@ import (
 // script is a device without a page: an authenticator in software and a connection to the server. A story can direct
 // each of its steps.
 type script struct {
-	t             *testing.T
+	t             testing.TB
 	connection    connection
 	authenticator *authenticator.Authenticator
 }

@@ -94,20 +94,32 @@ func twoPeopleShareADevice(l *lodge) {
 	ada.signsInByEmail()
 	ada.signsOut()
 	ben.signsInByEmail()
+}
+
+func anotherPersonsPasskey(l *lodge) {
+	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+	ada.email = "ada@example.org"
+	ada.signsUp()
+	ben.signsUp()
 	ben.signsOut()
 
-	// Ben picks his own passkey for Ada's account.
-	script := ada.script()
-	begun, refused := script.connection.beginSignIn(ada.email)
+	device := ben.script()
+	begun, refused := device.connection.beginSignIn(ada.email)
 	if refused != (refusal{}) {
 		l.t.Fatalf("refused: %+v", refused)
 	}
-	bens := authenticatorOptionsWithout(l, begun.options)
-	answer, err := script.authenticator.Get(bens)
+	answer, err := device.authenticator.Get(authenticatorOptionsWithout(l, begun.options))
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	_, refused = script.connection.finishSignIn(begun.challengeID, answer)
+	_, refused = device.connection.finishSignIn(begun.challengeID, answer)
+	ben.mustBeRefused(refused, "passkey_rejected", "user_handle_mismatch")
+
+	// Ben says that he is Ada, with his own passkey.
+	begun = device.beginsSignIn()
+	adas := ada.script().answers(ada.script().beginsSignIn()).Response.UserHandle
+	answer = device.answers(begun, trick{forge: authenticator.ForgeUserHandle(adas)})
+	_, refused = device.connection.finishSignIn(begun.challengeID, answer)
 	ben.mustBeRefused(refused, "passkey_rejected", "user_handle_mismatch")
 }
 
@@ -205,6 +217,9 @@ func hasNoPasskey(l *lodge) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.signsUp()
 	ben.isRefusedSignIn("NotAllowedError", "")
+	if _, isPage := ben.device.(*tab); isPage {
+		return
+	}
 
 	// A passkey of this RP id that another installation made.
 	made := ben.script().beginsSignUp(ben.applicant)
@@ -216,5 +231,9 @@ func hasNoPasskey(l *lodge) {
 
 func signUpIsClosed(l *lodge) {
 	ada := l.person("Ada", phone)
+	if page, isPage := ada.device.(*tab); isPage {
+		page.until("sign-up is explained and not offered", `document.getElementById('sign-up-form').hidden && !document.getElementById('registration-note').hidden`)
+		return
+	}
 	ada.isRefusedSignUp("registration_closed", "")
 }

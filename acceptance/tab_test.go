@@ -16,7 +16,7 @@ import (
 
 // tab is a person's browser, open at the page.
 type tab struct {
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
 	server *server
 	kind   deviceKind

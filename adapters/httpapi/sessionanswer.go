@@ -79,6 +79,8 @@ func (s *server) renderGrant(c *fiber.Ctx, grant access.Grant) error {
 		s.log.Warn("passkey finding allowed by policy", slog.String("request_id", requestID(c)),
 			slog.String("finding", string(grant.Finding)), slog.String("user_id", grant.User.ID().String()))
 	}
+	s.log.Info("signed in", slog.String("request_id", requestID(c)), slog.String("user_id", grant.User.ID().String()),
+		slog.String("session_id", grant.Session.ID().String()), slog.String("passkey_id", grant.Credential.ID().String()))
 	s.cookies.setSession(c, grant.Token)
 	return c.JSON(sessionAnswer{
 		User: userOf(grant.User), Session: sessionOf(grant.Session), Passkey: passkeyOf(grant.Credential),
