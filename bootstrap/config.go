@@ -29,6 +29,8 @@ type Config struct {
 
 	LogLevel  slog.Level
 	LogFormat LogFormat
+
+	WithoutEffect []string // settings that were given and do nothing in this version
 }
 
 // LogFormat is how log lines are written.

@@ -48,24 +48,36 @@ func LoadConfig() (Config, error) {
 		return Config{}, err
 	}
 	config, faults := env.check()
-	faults = append(unknownSettings(), faults...)
-	if len(faults) > 0 {
+	unknown, announced := otherSettings()
+	if faults = append(unknown, faults...); len(faults) > 0 {
 		return Config{}, faults
 	}
+	config.WithoutEffect = announced
 	return config, nil
 }
 
-// unknownSettings finds misspelt names: a setting that silently does nothing is a rule that somebody believes in.
-func unknownSettings() Faults {
+// announcedSettings are names that a later version gives a meaning. They are taken, so that one configuration serves
+// both; the log says at start that they do nothing yet, so that nobody believes in them.
+var announcedSettings = []string{
+	"OPS_LISTEN", "JWT_KEY_FILE", "JWT_AUDIENCE", "ACCESS_TOKEN_TTL", "STEP_UP_TTL", "RECOVERY_POLICY", "MAX_PASSKEYS", "RATE_LIMITS",
+}
+
+// otherSettings finds the names that mean nothing (yet). An unknown one is a fault: a setting that silently does nothing is
+// a rule that somebody believes in.
+func otherSettings() (unknown Faults, announced []string) {
 	known := settingNames()
-	var faults Faults
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, prefix+"_") && !slices.Contains(known, name) {
-			faults = append(faults, Fault{Setting: name, Problem: "there is no such setting", Fix: "correct or remove it; the settings are " + strings.Join(known, ", ")})
+		short, ours := strings.CutPrefix(name, prefix+"_")
+		switch {
+		case !ours, slices.Contains(known, name):
+		case slices.Contains(announcedSettings, short):
+			announced = append(announced, name)
+		default:
+			unknown = append(unknown, Fault{Setting: name, Problem: "there is no such setting", Fix: "correct or remove it; the settings are " + strings.Join(known, ", ")})
 		}
 	}
-	return faults
+	return unknown, announced
 }
 
 func settingNames() []string {

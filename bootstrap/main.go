@@ -78,6 +78,9 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 	log.Info("Keylodge is ready; open "+config.PublicURL+" in a browser",
 		slog.String("listen", listener.Addr().String()), slog.String("rp_id", config.RPID),
 		slog.String("database", config.DatabasePath), slog.String("version", version()))
+	for _, setting := range config.WithoutEffect {
+		log.Warn("this setting does nothing in this version", slog.String("setting", setting))
+	}
 	return app.Serve(ctx, listener)
 }
 

@@ -25,9 +25,15 @@ func (s *server) observe(c *fiber.Ctx) error {
 		level = slog.LevelDebug
 	}
 	s.log.LogAttrs(c.UserContext(), level, "request",
-		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", c.Path()),
+		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", clip(c.Path())),
 		slog.Int("status", c.Response().StatusCode()), slog.Duration("took", time.Since(begun)), slog.String("ip", s.clientIP(c)))
 	return nil
+}
+
+// clip keeps a client from filling the log with one request.
+func clip(path string) string {
+	const longest = 200
+	return path[:min(len(path), longest)]
 }
 
 // recoverPanic turns a panic into an internal error; its value and stack are for the log alone.
