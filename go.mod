@@ -35,7 +35,7 @@ require (
 	github.com/rivo/uniseg v0.2.0 // indirect
 	github.com/tinylib/msgp v1.6.4 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
-	github.com/valyala/fasthttp v1.77.0 // indirect; at least this one: what Fiber asks for by itself answers smuggled requests
+	github.com/valyala/fasthttp v1.77.0 // at least this one: what Fiber asks for by itself answers smuggled requests
 	github.com/x448/float16 v0.8.4 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect

@@ -153,5 +153,25 @@ func TestAddressesAndMethodsThatAreNot(t *testing.T) {
 		t.Errorf("Allow: %q", allow)
 	}
 	s.send(t, http.MethodPut, "/v1/session", "").wants(t, 405, "method_not_allowed")
-	s.send(t, http.MethodGet, "/v1/config", "", "X-Large", strings.Repeat("x", 17<<10)).wants(t, 431, "invalid_request")
+}
+
+// What is refused before any route looks like every other answer, and leaves its trace in the log.
+func TestRefusalsBeforeAnyRouteAreAnswersLikeOthers(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	for name, got := range map[string]answer{
+		"431 invalid_request":    s.send(t, http.MethodGet, "/v1/config", "", "X-Large", strings.Repeat("x", 17<<10)),
+		"413 body_too_large":     s.send(t, http.MethodPost, "/v1/login/options", strings.Repeat("x", 65<<10)),
+		"405 method_not_allowed": s.send(t, "FOO", "/v1/config", ""),
+	} {
+		p := got.problem(t)
+		if fmt.Sprint(p.Status, " ", p.Code) != name {
+			t.Errorf("got %d %s, want %s", p.Status, p.Code, name)
+		}
+		if got.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: unguarded: %v", name, got.Header)
+		}
+		if !strings.Contains(s.log.text(), p.RequestID) {
+			t.Errorf("%s: the log knows nothing of it", name)
+		}
+	}
 }

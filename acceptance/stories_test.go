@@ -48,6 +48,7 @@ var stories = []story{
 	{title: "Two people on two devices never see each other", play: twoPeopleNeverMeet},
 	{title: "Two people on one device stay apart", play: twoPeopleShareADevice},
 	{title: "A person answers with a passkey that is not the account's", play: anotherPersonsPasskey, cannot: exceptions{browser: neverForges}},
+	{title: "A person mistypes their address and corrects it", play: mistypesTheAddress},
 	{title: "An e-mail address belongs to one account", play: anAddressIsTaken},
 	{title: "An address without an account is answered like one with", play: anUnknownAddress, cannot: exceptions{browser: "what tells the two apart would be in the answer, which the page does not show"}},
 	{title: "A person dismisses the prompt and tries again", play: dismissesThePrompt},

@@ -106,14 +106,17 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 		"an address to listen on that isn't": {[]string{"LISTEN=8080"}, "LISTEN", "host:port"},
 		"an idle time beyond the end":        {[]string{"SESSION_TTL=1h", "SESSION_IDLE_TTL=2h"}, "SESSION_IDLE_TTL", "never matter"},
 		"a time without a unit":              {[]string{"CHALLENGE_TTL=300"}, "CHALLENGE_TTL", "90s"},
-		"a time out of range":                {[]string{"CHALLENGE_TTL=1s"}, "CHALLENGE_TTL", "from 30s to 1h"},
+		"a time out of range":                {[]string{"CHALLENGE_TTL=1s"}, "CHALLENGE_TTL", "from 30s to 1h\n"},
 		"a policy that is not":               {[]string{"COUNTER_POLICY=ignore"}, "COUNTER_POLICY", "reject or flag or suspend"},
 		"another policy that is not":         {[]string{"BACKUP_ELIGIBILITY_POLICY=accept"}, "BACKUP_ELIGIBILITY_POLICY", "accept-and-record"},
 		"a registration that is not":         {[]string{"REGISTRATION=maybe"}, "REGISTRATION", "open or closed"},
 		"a proxy that is not":                {[]string{"TRUSTED_PROXIES=10.0.0.0/8,proxy"}, "TRUSTED_PROXIES", `"proxy"`},
 		"a level that is not":                {[]string{"LOG_LEVEL=loud"}, "LOG_LEVEL", "debug, info, warn or error"},
 		"a format that is not":               {[]string{"LOG_FORMAT=xml"}, "LOG_FORMAT", "text or json"},
-		"no name":                            {[]string{"RP_NAME="}, "RP_NAME", "1 to 64 bytes"},
+		"a name that is too long":            {[]string{"RP_NAME=" + strings.Repeat("x", 65)}, "RP_NAME", "64 bytes"},
+		"a port that is not":                 {[]string{"LISTEN=127.0.0.1:http"}, "LISTEN", "host:port"},
+		"a port that cannot be":              {[]string{"LISTEN=:99999"}, "LISTEN", "host:port"},
+		"the second of two former secrets":   {[]string{"PREVIOUS_SECRETS=" + strings.Repeat("A", 43) + "," + short}, "PREVIOUS_SECRETS", "number 2 holds 31 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.settings...)
@@ -146,6 +149,31 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	var faults Faults
 	if !errors.As(err, &faults) || len(faults) != 5 {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnEmptySettingIsNone(t *testing.T) {
+	var empty []string
+	for _, name := range settingNames() {
+		empty = append(empty, strings.TrimPrefix(name, "KEYLODGE_")+"=")
+	}
+	config, err := load(t, empty...)
+	if err != nil || config.PublicURL != "http://localhost:8080" || config.DatabasePath != "keylodge.db" {
+		t.Errorf("%+v, %v", config, err)
+	}
+}
+
+func TestABrokenFileTellsNoSecret(t *testing.T) {
+	if _, err := load(t); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"KEYLODGE_SECRET=\"hunter2", "KEYLODGE_RP_NAME x\nKEYLODGE_SECRET=hunter2\n"} {
+		if err := os.WriteFile(".env", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadConfig(); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), ".env") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 

@@ -40,13 +40,14 @@ type environment struct {
 // LoadConfig reads the environment, and .env in the working directory for what the environment does not say. Every
 // fault is in the error, each with its fix; with any, there is no Config.
 func LoadConfig() (Config, error) {
-	if err := godotenv.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Config{}, Faults{{Setting: ".env", Problem: err.Error(), Fix: "write NAME=value lines"}}
+	if err := loadFile(); err != nil {
+		return Config{}, err
 	}
 	var env environment
 	if err := envconfig.Process(prefix, &env); err != nil {
 		return Config{}, err
 	}
+	env.fillEmpty()
 	config, faults := env.check()
 	unknown, announced := otherSettings()
 	if faults = append(unknown, faults...); len(faults) > 0 {
@@ -54,6 +55,29 @@ func LoadConfig() (Config, error) {
 	}
 	config.WithoutEffect = announced
 	return config, nil
+}
+
+func loadFile() error {
+	err := godotenv.Load()
+	var unreadable *fs.PathError
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.As(err, &unreadable):
+		return Faults{{Setting: ".env", Problem: err.Error(), Fix: "let this user read it, or move it away"}}
+	}
+	// The library's words quote the file, secrets included.
+	return Faults{{Setting: ".env", Problem: "a line in it cannot be read", Fix: "write NAME=value lines, each quote closed on its own line"}}
+}
+
+// fillEmpty takes an empty value for none, since what starts programs often has no other way to say nothing.
+func (e *environment) fillEmpty() {
+	fields := reflect.ValueOf(e).Elem()
+	for i := range fields.NumField() {
+		if fields.Field(i).String() == "" {
+			fields.Field(i).SetString(fields.Type().Field(i).Tag.Get("default"))
+		}
+	}
 }
 
 // announcedSettings are names that a later version gives a meaning. They are taken, so that one configuration serves

@@ -2,8 +2,10 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -36,7 +38,7 @@ func Main(arguments []string, stdout, stderr io.Writer) int {
 	switch {
 	case len(arguments) == 0:
 		return serve(stderr)
-	case len(arguments) == 1 && arguments[0] == "version":
+	case len(arguments) == 1 && (arguments[0] == "version" || arguments[0] == "--version"):
 		fmt.Fprintln(stdout, "keylodge", version())
 		return exitOK
 	case len(arguments) == 1 && (arguments[0] == "help" || arguments[0] == "--help" || arguments[0] == "-h"):
@@ -68,7 +70,7 @@ func serve(stderr io.Writer) int {
 func run(ctx context.Context, config Config, log *slog.Logger) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Listen)
 	if err != nil {
-		return fmt.Errorf("%w; free the address or set KEYLODGE_LISTEN to another one", err)
+		return fmt.Errorf("%w; %s", err, listenAdvice(err))
 	}
 	app, err := Open(config, system.Clock{}, log)
 	if err != nil {
@@ -81,7 +83,21 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 	for _, setting := range config.WithoutEffect {
 		log.Warn("this setting does nothing in this version", slog.String("setting", setting))
 	}
-	return app.Serve(ctx, listener)
+	if err := app.Serve(ctx, listener); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+func listenAdvice(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "stop what listens there, or set KEYLODGE_LISTEN to another address"
+	case errors.Is(err, fs.ErrPermission):
+		return "set KEYLODGE_LISTEN to a port above 1023, and put a proxy in front of it"
+	}
+	return "set KEYLODGE_LISTEN to an address of this machine"
 }
 
 // newLogger writes for people on a terminal and for programs elsewhere, unless the settings say which.

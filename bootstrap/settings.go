@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,11 +49,11 @@ func (e environment) check() (Config, Faults) {
 	if config.Sessions.IdleTTL > config.Sessions.TTL && config.Sessions.TTL > 0 {
 		c.fault("SESSION_IDLE_TTL", "it is longer than KEYLODGE_SESSION_TTL, so it would never matter", "make it shorter, or the other longer")
 	}
-	if e.RPName == "" || len(e.RPName) > 64 {
-		c.fault("RP_NAME", "it must have 1 to 64 bytes", "write the name that people know the site by")
+	if len(e.RPName) > 64 {
+		c.fault("RP_NAME", "it is longer than 64 bytes", "write the short name that people know the site by")
 	}
 	if e.Secret != "" {
-		key := c.secret("SECRET", e.Secret)
+		key := c.secret("SECRET", "it", e.Secret)
 		config.Secret = &key
 	}
 	c.relyingParty(&config, publicURL, e.RPID, e.Origins)
@@ -62,17 +63,22 @@ func (e environment) check() (Config, Faults) {
 // defaultPublicURL follows the port, so that one setting moves a server on its own machine.
 func defaultPublicURL(listen string) string {
 	_, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		port = "8080"
+	if err != nil || !isPort(port) {
+		port = "8080" // the fault is told where the setting is checked
 	}
 	return "http://localhost:" + port
 }
 
 func (c *checker) listen(s string) string {
-	if _, _, err := net.SplitHostPort(s); err != nil {
+	if _, port, err := net.SplitHostPort(s); err != nil || !isPort(port) {
 		c.fault("LISTEN", fmt.Sprintf("%q is not an address to listen on", s), "write host:port, such as 127.0.0.1:8080 or :8080")
 	}
 	return s
+}
+
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
 func (c *checker) proxies(s string) []netip.Prefix {
@@ -104,18 +110,18 @@ func (c *checker) database(s string) string {
 
 const secretFix = "make one with: openssl rand -base64 32"
 
-func (c *checker) secret(setting, s string) masterkey.Key {
+func (c *checker) secret(setting, which, s string) masterkey.Key {
 	key, err := masterkey.Parse(s)
 	if err != nil {
-		c.fault(setting, err.Error(), secretFix)
+		c.fault(setting, which+" "+err.Error(), secretFix)
 	}
 	return key
 }
 
 func (c *checker) previousSecrets(s string) []masterkey.Key {
 	var keys []masterkey.Key
-	for _, item := range list(s) {
-		keys = append(keys, c.secret("PREVIOUS_SECRETS", item))
+	for i, item := range list(s) {
+		keys = append(keys, c.secret("PREVIOUS_SECRETS", fmt.Sprintf("number %d", i+1), item))
 	}
 	return keys
 }
@@ -126,9 +132,21 @@ func (c *checker) duration(setting, s string, least, most time.Duration) time.Du
 	case err != nil:
 		c.fault(setting, fmt.Sprintf("%q is not a length of time", s), "write it like 90s, 5m or 720h")
 	case d < least || d > most:
-		c.fault(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("choose from %s to %s", least, most))
+		c.fault(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("choose from %s to %s", short(least), short(most)))
 	}
 	return d
+}
+
+// short writes 720h and not 720h0m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 func (c *checker) logLevel(s string) slog.Level {

@@ -75,8 +75,11 @@ func TestNamelessAccountsCanBeToldApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if user := a.Admit(noon); user.AccountName() != a.AccountName() {
+		if user := a.Admit(noon); user.AccountName() != a.AccountName() || user.ShownName() != a.ShownName() {
 			t.Errorf("the applicant is %q and the user %q", a.AccountName(), user.AccountName())
+		}
+		if shown := a.ShownName(); display != "" && shown != string(display) || display == "" && shown != a.AccountName() {
+			t.Errorf("%q is shown as %q", display, shown)
 		}
 		return a.AccountName()
 	}

@@ -45,6 +45,9 @@ func NewApplicant(email Email, name DisplayName, now time.Time, random io.Reader
 // that keeps two nameless accounts apart.
 func (a *Applicant) AccountName() string { return accountName(a.UserID, a.Email, a.DisplayName) }
 
+// ShownName is what an authenticator calls the person: their display name, or the account's for want of one.
+func (a *Applicant) ShownName() string { return shownName(a.DisplayName, a.AccountName()) }
+
 // Admit turns the applicant into a user, once their passkey is verified.
 func (a *Applicant) Admit(now time.Time) *User {
 	return &User{UserSnapshot{ID: a.UserID, Handle: a.Handle, Email: a.Email, DisplayName: a.DisplayName, CreatedAt: now}}
@@ -66,6 +69,16 @@ func (u *User) CreatedAt() time.Time     { return u.state.CreatedAt }
 // AccountName is what an authenticator lists the user's passkeys under.
 func (u *User) AccountName() string {
 	return accountName(u.state.ID, u.state.Email, u.state.DisplayName)
+}
+
+// ShownName is what an authenticator calls the person.
+func (u *User) ShownName() string { return shownName(u.state.DisplayName, u.AccountName()) }
+
+func shownName(name DisplayName, account string) string {
+	if name != "" {
+		return string(name)
+	}
+	return account
 }
 
 func accountName(id UserID, email Email, name DisplayName) string {

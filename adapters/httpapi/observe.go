@@ -15,6 +15,7 @@ import (
 func (s *server) observe(c *fiber.Ctx) error {
 	begun := time.Now()
 	id := requestID(c)
+	c.Locals(observedKey, true)
 	if err := c.Next(); err != nil {
 		if err := s.renderProblem(c, err); err != nil {
 			return err
@@ -26,8 +27,21 @@ func (s *server) observe(c *fiber.Ctx) error {
 	}
 	s.log.LogAttrs(c.UserContext(), level, "request",
 		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", clip(c.Path())),
-		slog.Int("status", c.Response().StatusCode()), slog.Duration("took", time.Since(begun)), slog.String("ip", s.clientIP(c)))
+		slog.Int("status", c.Response().StatusCode()), slog.Float64("took_ms", float64(time.Since(begun).Microseconds())/1000), slog.String("ip", s.clientIP(c)))
 	return nil
+}
+
+const observedKey = "observed"
+
+// observeRefusal logs a request that was refused before it came to observe: too large, too slow, or hardly HTTP. Little
+// of it is known.
+func (s *server) observeRefusal(c *fiber.Ctx, p problem) {
+	if c.Locals(observedKey) != nil {
+		return
+	}
+	s.setSecureHeaders(c)
+	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, "request refused", slog.String("request_id", p.RequestID),
+		slog.Int("status", p.Status), slog.String("code", p.Code), slog.String("ip", s.clientIP(c)))
 }
 
 // clip keeps a client from filling the log with one request.

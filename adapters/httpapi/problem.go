@@ -49,7 +49,7 @@ var (
 		http.StatusNotFound:                    {Code: "not_found", Message: "there is nothing at this address"},
 		http.StatusMethodNotAllowed:            {Code: "method_not_allowed", Message: "this address does not take this method; see the Allow header"},
 		http.StatusRequestEntityTooLarge:       {Code: "body_too_large", Message: "the body is larger than 64 KiB"},
-		http.StatusUnsupportedMediaType:        {Code: "unsupported_media_type", Message: "send the body as application/json"},
+		http.StatusUnsupportedMediaType:        {Code: "unsupported_media_type", Message: "send the body as application/json, uncompressed"},
 		http.StatusRequestHeaderFieldsTooLarge: {Code: "invalid_request", Message: "the request's headers are too large"},
 		http.StatusRequestTimeout:              {Code: "invalid_request", Message: "the request took too long to arrive"},
 	}
@@ -74,7 +74,8 @@ func problemOf(err error) problem {
 			}
 		}
 		return p
-	case errors.As(err, &refused) && refused.Code < http.StatusInternalServerError:
+	case errors.As(err, &refused) && (refused.Code < http.StatusInternalServerError || refused.Code == http.StatusBadGateway):
+		// 502 is what Fiber makes of a connection that broke while the request was read.
 		if known, found := httpErrors[refused.Code]; found {
 			return newProblem(refused.Code, known)
 		}
@@ -93,6 +94,7 @@ func newProblem(status int, e *domain.Error) problem {
 func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	p := problemOf(err)
 	p.RequestID = requestID(c)
+	s.observeRefusal(c, p)
 	s.logFailure(p, err, c)
 	body, err := json.Marshal(p)
 	if err != nil {

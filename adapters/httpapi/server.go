@@ -6,10 +6,12 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/domain"
@@ -69,9 +71,28 @@ func New(config Config, usecases application.UseCases, log *slog.Logger) *fiber.
 		DisablePreParseMultipartForm: true, // no endpoint takes a form; let it be refused as any other body is
 		ErrorHandler:                 s.renderProblem,
 	})
+	s.refuseUnknownMethods(app)
 	app.Use(s.observe, s.recoverPanic, s.secureHeaders, s.withDeadline)
 	s.route(app)
 	return app
+}
+
+// refuseUnknownMethods answers as for any other method that an address does not take. Fiber would answer by itself, past
+// everything that all answers have in common.
+func (s *server) refuseUnknownMethods(app *fiber.App) {
+	handle := app.Server().Handler
+	app.Server().Handler = func(request *fasthttp.RequestCtx) {
+		if slices.Contains(app.Config().RequestMethods, string(request.Method())) {
+			handle(request)
+			return
+		}
+		c := app.AcquireCtx(request)
+		defer app.ReleaseCtx(c)
+		c.Set(fiber.HeaderAllow, "GET, HEAD, POST, DELETE")
+		if err := s.renderProblem(c, fiber.ErrMethodNotAllowed); err != nil {
+			s.log.Error("an answer could not be written", slog.Any("error", err))
+		}
+	}
 }
 
 // withDeadline gives every request a context that ends: Fiber's own never does.

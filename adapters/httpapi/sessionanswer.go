@@ -127,7 +127,7 @@ func (s *server) signalsFor(u *domain.User, accepted []*domain.Credential) signa
 	}
 	return signals{
 		RPID: s.config.RPID, UserID: u.Handle().String(), Accepted: ids,
-		Name: u.AccountName(), DisplayName: string(u.DisplayName()),
+		Name: u.AccountName(), DisplayName: u.ShownName(),
 	}
 }
 

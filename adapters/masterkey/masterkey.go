@@ -31,10 +31,10 @@ func Parse(encoded string) (Key, error) {
 	plain := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(strings.TrimSpace(encoded), "="))
 	secret, err := base64.RawStdEncoding.DecodeString(plain)
 	if err != nil {
-		return Key{}, errors.New("it is not base64")
+		return Key{}, errors.New("is not base64")
 	}
 	if len(secret) < Size {
-		return Key{}, fmt.Errorf("it holds %d bytes, and %d are needed", len(secret), Size)
+		return Key{}, fmt.Errorf("holds %d bytes, and %d are needed", len(secret), Size)
 	}
 	return Key{secret}, nil
 }
@@ -45,22 +45,31 @@ func (k Key) Derive(purpose string) ([]byte, error) {
 	return hkdf.Key(sha256.New, k.secret, nil, "keylodge "+purpose, 32)
 }
 
-// LoadOrCreate reads the key file, or makes it with a new key, readable by its owner alone. Of several processes that
-// start at once one makes it and all get the same key.
+// LoadOrCreate reads the key file, or makes it with a new key, readable by its owner alone; one that others can read is
+// refused. Of several processes that start at once one makes it and all get the same key.
 func LoadOrCreate(path string) (Key, error) {
-	encoded, err := os.ReadFile(path)
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = create(path); err != nil {
-			return Key{}, fmt.Errorf("making the key file %s: %w", path, err)
+			return Key{}, fmt.Errorf("making the key file %s: let this user write to its directory, or set KEYLODGE_SECRET: %w", path, err)
 		}
-		encoded, err = os.ReadFile(path)
+		info, err = os.Stat(path)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return Key{}, fmt.Errorf("reading the key file: %w", err)
+	case !info.Mode().IsRegular():
+		return Key{}, fmt.Errorf("the key file %s is no file; move it away and put the right one in its place", path)
+	case info.Mode().Perm()&0o077 != 0:
+		return Key{}, fmt.Errorf("the key file %s can be read by others than its owner; run: chmod 600 %s", path, path)
+	}
+	encoded, err := os.ReadFile(path)
+	if err != nil {
+		return Key{}, fmt.Errorf("reading the key file: let this user read it: %w", err)
 	}
 	key, err := Parse(string(encoded))
 	if err != nil {
-		return Key{}, fmt.Errorf("the key file %s is damaged (%w); put the right one back: without it nothing it protects can be read", path, err)
+		return Key{}, fmt.Errorf("the key file %s is damaged (it %w); put the right one back: without it nothing it protects can be read", path, err)
 	}
 	return key, nil
 }

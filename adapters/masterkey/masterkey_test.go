@@ -56,6 +56,24 @@ func TestADamagedKeyFileIsNotReplaced(t *testing.T) {
 	}
 }
 
+func TestAKeyFileThatOthersCanReadIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keylodge.secret")
+	if _, err := LoadOrCreate(path); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o660} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadOrCreate(path); err == nil || !strings.Contains(err.Error(), "chmod 600 "+path) {
+			t.Errorf("mode %o: %v", mode, err)
+		}
+	}
+	if _, err := LoadOrCreate(filepath.Dir(path)); err == nil || !strings.Contains(err.Error(), "is no file") {
+		t.Errorf("a directory: %v", err)
+	}
+}
+
 func TestKeysAreReadInEveryBase64(t *testing.T) {
 	secret := bytes.Repeat([]byte{0xfb, 0xff}, Size/2)
 	want := derive(t, Key{secret}, "test")

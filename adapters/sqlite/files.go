@@ -12,6 +12,8 @@ import (
 // header begins every SQLite database that holds anything (https://sqlite.org/fileformat.html, section 1.3.1).
 const header = "SQLite format 3\x00"
 
+var errDirectory = errors.New("this is a directory; name a file in it")
+
 var errNoDatabase = errors.New("this is not an SQLite database; name another file, or move this one away to start with an empty database")
 
 // prepareFiles makes the database at path, if there is none, for this user only. What is there keeps its mode, which is
@@ -30,6 +32,9 @@ func prepareFiles(path string) error {
 }
 
 func prepareFile(path string) (fs.FileMode, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return 0, errDirectory
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return 0, err

@@ -14,10 +14,7 @@ import (
 
 // BeginRegistration asks for a discoverable credential of a verified user, without attestation.
 func (rp *RelyingParty) BeginRegistration(applicant *domain.Applicant) (ports.Ceremony, error) {
-	user := account{handle: applicant.Handle.Bytes(), name: applicant.AccountName(), displayName: string(applicant.DisplayName)}
-	if user.displayName == "" {
-		user.displayName = user.name
-	}
+	user := account{handle: applicant.Handle.Bytes(), name: applicant.AccountName(), displayName: applicant.ShownName()}
 	creation, session, err := rp.library.BeginRegistration(user,
 		webauthn.WithCredentialParameters(offered()),
 		webauthn.WithExtensions(webauthn.WithExtensionCredProps()),

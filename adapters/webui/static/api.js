@@ -32,23 +32,9 @@ let clockSkew = 0;
 /** The server's time in milliseconds, as of its latest answer. */
 export const serverNow = () => Date.now() + clockSkew;
 
-let csrfToken = null;
-
-// A page that was reloaded has lost the session's CSRF token: it learns it again when it is first asked for it.
 async function call(method, path, body) {
-  try {
-    return await attempt(method, path, body);
-  } catch (error) {
-    if (error.code !== 'csrf_rejected') throw error;
-    await attempt('GET', '/csrf');
-    return attempt(method, path, body);
-  }
-}
-
-async function attempt(method, path, body) {
   const headers = { Accept: 'application/json, application/problem+json' };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
-  if (csrfToken && method !== 'GET') headers['X-CSRF-Token'] = csrfToken;
 
   let response;
   try {
@@ -64,6 +50,5 @@ async function attempt(method, path, body) {
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => null);
   if (!response.ok || answer === null) throw new Problem(response, answer);
-  if (answer.csrf_token) csrfToken = answer.csrf_token;
   return answer;
 }

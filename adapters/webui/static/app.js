@@ -39,7 +39,7 @@ function showSignedOut() {
 }
 
 function showSignedIn({ user, session }) {
-  const name = user.display_name ?? user.email ?? 'an account without a name';
+  const name = user.display_name ?? user.email ?? accountTag(user.id);
   shown = session.id;
   $('who').textContent = name;
   $('who-email').textContent = user.email ?? '';
@@ -52,6 +52,11 @@ function showSignedIn({ user, session }) {
   for (const form of document.forms) form.reset();
   clear();
   enter('signed-in', $('signed-in-heading'));
+}
+
+// What password managers list a nameless account under, so that two of them can be told apart here too.
+function accountTag(id) {
+  return `account ${id.slice(-6).toUpperCase()}`;
 }
 
 function keptHow(amr) {
@@ -85,6 +90,7 @@ function clear() {
     input.removeAttribute('aria-invalid');
     input.removeAttribute('aria-describedby');
   }
+  for (const complaint of document.querySelectorAll('.complaint')) complaint.remove();
 }
 
 function tell(error, form) {
@@ -92,9 +98,19 @@ function tell(error, form) {
   if (!words) return clear();
   say(words);
   const input = words.field && form?.elements.namedItem(words.field);
-  if (!input) return;
+  if (input) complain(input, words.text);
+}
+
+// A fault in a field is told beside it: on a phone with its keyboard up, there is room for little else.
+function complain(input, text) {
+  const complaint = document.createElement('p');
+  complaint.className = 'complaint';
+  complaint.id = `${input.id}-complaint`;
+  complaint.textContent = text;
+  input.after(complaint);
   input.setAttribute('aria-invalid', 'true');
-  input.setAttribute('aria-describedby', 'message');
+  input.setAttribute('aria-describedby', complaint.id);
+  message.dataset.tone = 'beside';
   input.focus();
 }
 
@@ -203,9 +219,7 @@ function applyConfig() {
   $('sign-up-email').required = config.email === 'required';
   $('sign-up-form').hidden = config.registration !== 'open';
   $('registration-note').hidden = config.registration === 'open';
-  $('registration-note').textContent = config.registration === 'invite'
-    ? 'New accounts are by invitation. Ask whoever runs this service for one.'
-    : 'New accounts are not taken here at the moment.';
+  $('registration-note').textContent = 'New accounts are not taken here at the moment.';
 }
 
 $('retry').addEventListener('click', async () => {

@@ -13,15 +13,11 @@ const sentences = {
   // The way to the server
   unreachable: 'The server cannot be reached. Check your connection and try again.',
   unavailable: 'The server cannot do this right now. Try again in a moment.',
-  rate_limited: 'That was too many attempts.',
 
   // What the server said (problem codes)
   session_expired: 'You were signed out because it has been a while. Sign in again to go on.',
   session_revoked: 'This sign-in was ended, here or from another device. Sign in again to go on.',
-  csrf_rejected: 'This page has grown old. Reload it and try again.',
   registration_closed: 'New accounts are not taken here at the moment. Ask whoever runs this service.',
-  invite_invalid: 'This invitation is not valid, or was used already. Ask for a new one.',
-  user_disabled: 'This account has been disabled. Ask whoever runs this service.',
   passkey_suspended: 'This passkey has been suspended for your safety. Sign in with another one.',
   passkey_unknown: 'This passkey is not known here any more. Choose another one, or create a new account.',
   passkey_rejected: 'This passkey’s answer could not be accepted. Try again.',
@@ -52,9 +48,8 @@ export function wordsFor(error, rpId) {
     case 'invalid_request':
       if (error.fields.length > 0) return say(error.fields.map(({ detail }) => sentence(detail)).join(' '), { field: error.fields[0].field });
       break;
-    case 'rate_limited':
     case 'unavailable':
-      if (error.retryAfter > 0) return say(`${sentences[code]} Try again in ${duration(error.retryAfter)}.`.replace(' Try again in a moment.', ''));
+      if (error.retryAfter > 0) return say(`The server cannot do this right now. Try again in ${duration(error.retryAfter)}.`);
   }
   if (sentences[code]) return say(sentences[code]);
   const reference = error.requestId ? ` If it keeps happening, quote this reference: ${error.requestId}` : '';
