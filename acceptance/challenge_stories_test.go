@@ -56,11 +56,17 @@ func sixteenAnswersAtOnce(l *lodge) {
 
 func aFailedAnswerSpendsItsChallenge(l *lodge) {
 	ada := l.person("Ada", phone)
+	device := ada.script()
+	made := device.beginsSignUp(ada.applicant)
+	_, refused := device.connection.finishSignUp(made.challengeID, device.makes(made, otherOrigin))
+	ada.mustBeRefused(refused, "passkey_rejected", domain.ReasonOriginNotAllowed)
+	_, refused = device.connection.finishSignUp(made.challengeID, device.makes(made))
+	ada.mustBeRefused(refused, "challenge_not_found", "")
 	ada.signsUp()
 	ada.signsOut()
-	device := ada.script()
+
 	begun := device.beginsSignIn()
-	_, refused := device.connection.finishSignIn(begun.challengeID, device.answers(begun, badSignature))
+	_, refused = device.connection.finishSignIn(begun.challengeID, device.answers(begun, badSignature))
 	ada.mustBeRefused(refused, "passkey_rejected", domain.ReasonSignatureInvalid)
 	_, refused = device.connection.finishSignIn(begun.challengeID, device.answers(begun))
 	ada.mustBeRefused(refused, "challenge_not_found", "")
@@ -89,6 +95,14 @@ func aChallengeExpires(l *lodge) {
 	_, refused = device.connection.finishSignIn(begun.challengeID, device.answers(begun))
 	ada.mustBeRefused(refused, "challenge_expired", "")
 	ada.signsIn()
+
+	ben := l.person("Ben", phone)
+	device = ben.script()
+	made := device.beginsSignUp(ben.applicant)
+	l.waits(5 * time.Minute)
+	_, refused = device.connection.finishSignUp(made.challengeID, device.makes(made))
+	ben.mustBeRefused(refused, "challenge_expired", "")
+	ben.signsUp()
 }
 
 func whatExpiredIsSweptAway(l *lodge) {
@@ -112,6 +126,7 @@ func whatExpiredIsSweptAway(l *lodge) {
 	l.waits(time.Hour)
 	l.door.sweep(l.t)
 	ada.isAskedToSignIn("unauthenticated")
+	ada.signsIn() // with the token that opens nothing any more still in hand
 }
 
 func second(_ identity, refused refusal) refusal { return refused }

@@ -7,8 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
 )
 
 // members are the paths of every member of a JSON document.
@@ -69,8 +73,220 @@ func TestAnswersHaveTheirForm(t *testing.T) {
 	if got := members(t, options.body); !slices.Contains(got, "challenge_id") || !slices.Contains(got, "expires_at") || !slices.Contains(got, "options.challenge") {
 		t.Errorf("options: %v", got)
 	}
+	var begun struct {
+		Options struct{ Timeout int }
+	}
+	if err := json.Unmarshal(options.body, &begun); err != nil || begun.Options.Timeout != 300_000 {
+		t.Errorf("the client has another time than the server gives: %s", options.body)
+	}
 	if !strings.Contains(string(session.body), `"name":"Firefox on Linux"`) {
 		t.Errorf("the device is not named: %s", session.body)
+	}
+}
+
+// sessionContent is a session answer, read by somebody who was promised docs/api.md.
+type sessionContent struct {
+	User struct {
+		ID            string    `json:"id"`
+		Email         *string   `json:"email"`
+		EmailVerified *bool     `json:"email_verified"`
+		DisplayName   *string   `json:"display_name"`
+		CreatedAt     time.Time `json:"created_at"`
+	} `json:"user"`
+	Session struct {
+		AMR        []string  `json:"amr"`
+		Assurance  string    `json:"assurance"`
+		CreatedAt  time.Time `json:"created_at"`
+		AuthTime   time.Time `json:"auth_time"`
+		LastSeenAt time.Time `json:"last_seen_at"`
+		ExpiresAt  time.Time `json:"expires_at"`
+		Current    bool      `json:"current"`
+	} `json:"session"`
+	Passkey struct {
+		ID             string     `json:"id"`
+		Name           *string    `json:"name"`
+		Transports     []string   `json:"transports"`
+		BackupEligible bool       `json:"backup_eligible"`
+		BackedUp       bool       `json:"backed_up"`
+		SignCount      uint32     `json:"sign_count"`
+		CreatedAt      time.Time  `json:"created_at"`
+		LastUsedAt     *time.Time `json:"last_used_at"`
+		Status         string     `json:"status"`
+		Authenticator  struct {
+			AAGUID string `json:"aaguid"`
+		} `json:"authenticator"`
+	} `json:"passkey"`
+	Signals struct {
+		RPID        string   `json:"rp_id"`
+		UserID      string   `json:"user_id"`
+		Accepted    []string `json:"accepted_credential_ids"`
+		Name        string   `json:"name"`
+		DisplayName string   `json:"display_name"`
+	} `json:"signals"`
+}
+
+func (a answer) content(t *testing.T, status int) sessionContent {
+	t.Helper()
+	var content sessionContent
+	if err := json.Unmarshal(a.body, &content); err != nil || a.StatusCode != status {
+		t.Fatalf("%d %s: %v", a.StatusCode, a.body, err)
+	}
+	return content
+}
+
+func TestASessionAnswerSaysWhatIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		device             []authenticator.Option
+		forge              []authenticator.Variation
+		eligible, backedUp bool
+		counts             uint32
+		method             string
+	}{
+		"a security key":              {[]authenticator.Option{authenticator.DeviceBound()}, nil, false, false, 1, "hwk"},
+		"a synced passkey":            {nil, nil, true, true, 0, "swk"},
+		"a passkey not synced so far": {nil, []authenticator.Variation{authenticator.ForgeFlags(0, authenticator.BackedUp)}, true, false, 0, "swk"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := newClock()
+			s := startServer(t, clock, nil)
+			device := authenticator.New(s.origin, append(c.device, authenticator.WithAAGUID([16]byte{0xea, 0x9b, 0x8d, 0x66}))...)
+			begin := func(path, body string) (begun ceremonyBody) {
+				t.Helper()
+				if err := json.Unmarshal(s.send(t, http.MethodPost, path, body).body, &begun); err != nil {
+					t.Fatal(err)
+				}
+				return begun
+			}
+			begun := begin("/v1/signup/options", `{"email":"ada@example.org","display_name":"Ada"}`)
+			var options struct {
+				User struct{ ID string }
+			}
+			if err := json.Unmarshal(begun.Options, &options); err != nil {
+				t.Fatal(err)
+			}
+			made, err := device.Create(begun.Options, c.forge...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			signUp := s.send(t, http.MethodPost, "/v1/signup/verify", string(encode(t, map[string]any{
+				"challenge_id": begun.ChallengeID, "credential": made, "passkey_name": "Ada's key",
+			})))
+			first, registered := signUp.content(t, 201), clock.Now()
+
+			clock.advance(time.Hour)
+			begun = begin("/v1/login/options", `{}`)
+			signed, err := device.Get(begun.Options, c.forge...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			signIn := s.send(t, http.MethodPost, "/v1/login/verify", string(encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": signed})))
+			second, used := signIn.content(t, 200), clock.Now()
+
+			for when, got := range map[string]sessionContent{"sign-up": first, "sign-in": second} {
+				user, session, passkey, signals := got.User, got.Session, got.Passkey, got.Signals
+				if user.Email == nil || *user.Email != "ada@example.org" || user.EmailVerified == nil || *user.EmailVerified || user.DisplayName == nil ||
+					*user.DisplayName != "Ada" || !user.CreatedAt.Equal(registered) || user.ID != first.User.ID {
+					t.Errorf("at %s the user is %+v", when, user)
+				}
+				if !slices.Equal(session.AMR, []string{c.method, "user", "mfa"}) || session.Assurance != "passkey" || !session.Current ||
+					!session.ExpiresAt.Equal(session.CreatedAt.Add(30*day)) || !session.AuthTime.Equal(session.CreatedAt) || !session.LastSeenAt.Equal(session.CreatedAt) {
+					t.Errorf("at %s the session is %+v", when, session)
+				}
+				if passkey.ID != made.ID.String() || passkey.Name == nil || *passkey.Name != "Ada's key" || len(made.Response.Transports) == 0 ||
+					len(passkey.Transports) != len(made.Response.Transports) || passkey.BackupEligible != c.eligible || passkey.BackedUp != c.backedUp ||
+					!passkey.CreatedAt.Equal(registered) || passkey.Status != "active" || passkey.Authenticator.AAGUID != "ea9b8d66-0000-0000-0000-000000000000" {
+					t.Errorf("at %s the passkey is %+v", when, passkey)
+				}
+				if signals.RPID != "localhost" || signals.UserID != options.User.ID || !slices.Equal(signals.Accepted, []string{passkey.ID}) ||
+					signals.Name != "ada@example.org" || signals.DisplayName != "Ada" {
+					t.Errorf("at %s the signals are %+v", when, signals)
+				}
+			}
+			if first.Passkey.LastUsedAt != nil || second.Passkey.LastUsedAt == nil || !second.Passkey.LastUsedAt.Equal(used) {
+				t.Errorf("last used at %v, then %v", first.Passkey.LastUsedAt, second.Passkey.LastUsedAt)
+			}
+			if counted := second.Passkey.SignCount - first.Passkey.SignCount; counted != c.counts || c.counts > 0 && second.Passkey.SignCount == 0 {
+				t.Errorf("counted %d, then %d", first.Passkey.SignCount, second.Passkey.SignCount)
+			}
+
+			clock.advance(time.Hour)
+			now := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", signIn.Cookies()[0].Name+"="+signIn.Cookies()[0].Value).content(t, 200)
+			if !now.Session.LastSeenAt.Equal(clock.Now()) || !now.Session.AuthTime.Equal(used) || !now.Session.ExpiresAt.Equal(used.Add(30*day)) || !now.Session.Current {
+				t.Errorf("an hour later the session is %+v", now.Session)
+			}
+		})
+	}
+}
+
+// What a policy lets pass is for the operator to hear of.
+func TestAnAllowedOddityIsLogged(t *testing.T) {
+	clock := newClock()
+	s := startServer(t, clock, func(c *bootstrap.Config) { c.Use.Counter = domain.CounterFlag })
+	ada := (&lodge{t: t, clock: clock, door: httpDoor{s}}).person("Ada", securityKey)
+	usesTheKey(ada, 3)
+	if strings.Contains(s.log.text(), `"finding"`) {
+		t.Errorf("something odd was found: %s", s.log.text())
+	}
+	who, refused := ada.device.signIn("", countsBackTo(1))
+	ada.mustBe(who, refused)
+	if !strings.Contains(s.log.text(), `"finding":"counter_regressed"`) {
+		t.Error("a counter went back and nobody was told")
+	}
+}
+
+func TestNobodysNameIsNull(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	_, verify := signUpByHand(t, s, s.origin)
+	got := verify.content(t, 201)
+	if got.User.Email != nil || got.User.DisplayName != nil || got.Passkey.Name != nil || !strings.HasPrefix(got.Signals.Name, "account ") || got.Signals.DisplayName != got.Signals.Name {
+		t.Errorf("%s", verify.body)
+	}
+}
+
+func TestTheConfigIsTheServers(t *testing.T) {
+	s := startServer(t, newClock(), func(c *bootstrap.Config) {
+		c.Registration, c.RPName, c.PublicURL, c.RPID, c.Origins = domain.RegistrationClosed, "Ada's", "https://id.example.org", "example.org", []string{"https://id.example.org"}
+	})
+	for path, want := range map[string]string{
+		"/v1/config":                     `{"rp_id":"example.org","rp_name":"Ada's","registration":"closed","email":"optional","recovery":{"policy":"off"}}`,
+		"/.well-known/passkey-endpoints": `{"enroll":"https://id.example.org/","manage":"https://id.example.org/"}`,
+	} {
+		got := s.send(t, http.MethodGet, path, "")
+		if string(got.body) != want {
+			t.Errorf("%s: got %s\nwant %s", path, got.body, want)
+		}
+		if public := strings.Contains(got.Header.Get("Cache-Control"), "public"); public == strings.HasPrefix(path, "/v1") {
+			t.Errorf("%s: Cache-Control %q", path, got.Header.Get("Cache-Control"))
+		}
+	}
+}
+
+// An address without an account has the same passkeys after a restart, as one with would, and others elsewhere.
+func TestDecoysAreTheInstallations(t *testing.T) {
+	decoys := func(secret *masterkey.Key) (string, *masterkey.Key) {
+		t.Helper()
+		s := startServer(t, newClock(), func(c *bootstrap.Config) {
+			if secret != nil {
+				c.Secret = secret
+			}
+			secret = c.Secret
+		})
+		var begun struct {
+			Options struct {
+				AllowCredentials json.RawMessage `json:"allowCredentials"`
+			} `json:"options"`
+		}
+		if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", `{"email":"nobody@example.org"}`).body, &begun); err != nil {
+			t.Fatal(err)
+		}
+		return string(begun.Options.AllowCredentials), secret
+	}
+	here, secret := decoys(nil)
+	if again, _ := decoys(secret); len(here) < 20 || again != here {
+		t.Errorf("before a restart %s, afterwards %s", here, again)
+	}
+	if elsewhere, _ := decoys(nil); elsewhere == here {
+		t.Errorf("two installations have the same decoys: %s", here)
 	}
 }
 
@@ -94,7 +310,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 					t.Errorf("%s: %s is %q, want %q", path, name, got.Header.Get(name), want)
 				}
 			}
-			if strict := got.Header.Get("Strict-Transport-Security"); (strict != "") != (public != "") {
+			if strict := got.Header.Get("Strict-Transport-Security"); (strict == "max-age=31536000") != (public != "") || public == "" && strict != "" {
 				t.Errorf("%s at %q: Strict-Transport-Security is %q", path, public, strict)
 			}
 			if strings.HasPrefix(path, "/v1") && got.Header.Get("Cache-Control") != "no-store" {
@@ -130,6 +346,8 @@ func TestTheClientIsNotWhoItSaysItIs(t *testing.T) {
 		"a proxy that says nothing":       {[]string{"127.0.0.0/8"}, "", "127.0.0.1"},
 		"a proxy that talks nonsense":     {[]string{"127.0.0.0/8"}, "203.0.113.9, unknown", "127.0.0.1"},
 		"IPv6, an address mapped to it":   {[]string{"127.0.0.0/8"}, "::ffff:203.0.113.9", "203.0.113.9"},
+		"IPv6, with a zone":               {[]string{"127.0.0.0/8"}, "fe80::1%eth0", "fe80::1"},
+		"a header for each proxy":         {[]string{"127.0.0.0/8", "10.0.0.0/8"}, "6.6.6.6\n203.0.113.9\n10.0.0.7", "203.0.113.9"},
 		"everybody in between is known":   {[]string{"127.0.0.0/8", "10.0.0.0/8"}, "10.0.0.9, 10.0.0.7", "10.0.0.9"},
 		"a proxy that is somebody else's": {[]string{"10.0.0.0/8"}, "203.0.113.9", "127.0.0.1"},
 	} {
@@ -140,8 +358,10 @@ func TestTheClientIsNotWhoItSaysItIs(t *testing.T) {
 				}
 			})
 			headers := []string{"X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "https", "X-Real-Ip", "7.7.7.7"}
-			if c.forwarded != "" {
-				headers = append(headers, "X-Forwarded-For", c.forwarded)
+			for header := range strings.SplitSeq(c.forwarded, "\n") {
+				if header != "" {
+					headers = append(headers, "X-Forwarded-For", header)
+				}
 			}
 			_, verify := signUpByHand(t, s, s.origin, headers...)
 			if !strings.Contains(string(verify.body), `"ip":"`+c.want+`"`) {

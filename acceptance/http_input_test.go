@@ -38,6 +38,7 @@ func TestBadInputGetsAClearError(t *testing.T) {
 		"a text for an extension":    {"/v1/signup/verify", `{"credential":{"clientExtensionResults":"x"}}`, 400, "invalid_request", "challenge_id", "invalid_id"},
 		"no base64":                  {"/v1/login/verify", `{"credential":{"id":"***"}}`, 400, "invalid_request", "credential.id", "invalid_base64"},
 		"a line break in base64":     {"/v1/login/verify", `{"credential":{"id":"AA\nAA"}}`, 400, "invalid_request", "credential.id", "invalid_base64"},
+		"a return in base64":         {"/v1/login/verify", `{"credential":{"id":"AA\rAA"}}`, 400, "invalid_request", "credential.id", "invalid_base64"},
 		"too deep":                   {"/v1/login/options", `{"x":` + deep + `}`, 400, "invalid_request", "", "too_deep"},
 		"nothing to verify":          {"/v1/login/verify", `{}`, 400, "invalid_request", "challenge_id", "invalid_id"},
 		"no body to verify":          {"/v1/signup/verify", ``, 400, "invalid_request", "challenge_id", "invalid_id"},
@@ -82,13 +83,52 @@ func TestAllMissingMembersAreNamedAtOnce(t *testing.T) {
 	}
 }
 
+func TestAllMissingMembersOfASignInAreNamedAtOnce(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	p := s.send(t, http.MethodPost, "/v1/login/verify", `{"challenge_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","credential":{},"transport":"cookie"}`).problem(t)
+	var named []string
+	for _, e := range p.Errors {
+		named = append(named, e.Field)
+	}
+	want := "credential.id credential.type credential.response.clientDataJSON credential.response.authenticatorData credential.response.signature"
+	if got := strings.Join(named, " "); got != want {
+		t.Errorf("named %s\nwant  %s", got, want)
+	}
+}
+
+func TestWhatIsAllowedIsNotRefused(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	for name, c := range map[string]struct{ path, body string }{
+		"32 levels":                   {"/v1/login/options", `{"x":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`},
+		"white space around it":       {"/v1/login/options", " \t\r\n{} \t\r\n"},
+		"a member in capitals":        {"/v1/login/options", `{"EMAIL":"no address"}`},
+		"no extensions, transport":    {"/v1/login/verify", strings.Replace(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), "{", `{"transport":"cookie",`, 1)},
+		"null for extensions":         {"/v1/login/verify", strings.Replace(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), `"id"`, `"clientExtensionResults":null,"id"`, 1)},
+		"a credential without rawId":  {"/v1/login/verify", strings.Replace(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), `"rawId":"AA",`, "", 1)},
+		"null for an address, a name": {"/v1/signup/options", `{"email":null,"display_name":null}`},
+	} {
+		if got := s.send(t, http.MethodPost, c.path, c.body, "Content-Encoding", "identity"); got.StatusCode != 200 && got.StatusCode != 404 {
+			t.Errorf("%s: %d %s", name, got.StatusCode, got.body)
+		}
+	}
+}
+
+func TestALongNameIsNotEchoedInFull(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	name := strings.Repeat("é", 1000)
+	p := s.send(t, http.MethodPost, "/v1/login/options", `{"`+name+`":1,"`+name+`":2}`).problem(t)
+	if len(p.Errors) != 1 || p.Errors[0].Code != "duplicate_member" || len(p.Errors[0].Field) > 128 || !strings.HasPrefix(name, p.Errors[0].Field) {
+		t.Errorf("got %+v", p.Errors)
+	}
+}
+
 func TestABodyIsJSONOrNothing(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", ""} {
 		s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Type", contentType).wants(t, 415, "unsupported_media_type")
 	}
 	s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Encoding", "gzip").wants(t, 415, "unsupported_media_type")
-	for _, contentType := range []string{"application/json", "Application/JSON; charset=utf-8"} {
+	for _, contentType := range []string{"application/json", "Application/JSON; charset=utf-8", "application/json ;charset=utf-8"} {
 		if got := s.send(t, http.MethodPost, "/v1/login/options", `{"unknown":{"members":["are","ignored"]}}`, "Content-Type", contentType); got.StatusCode != 200 {
 			t.Errorf("%s: %d %s", contentType, got.StatusCode, got.body)
 		}
@@ -134,7 +174,7 @@ func TestEveryBase64IsUnderstood(t *testing.T) {
 					"attestationObject": spelling(made.Response.AttestationObject.String()),
 				},
 			}})
-			if got := s.send(t, http.MethodPost, "/v1/signup/verify", string(body)); got.StatusCode != 201 {
+			if got := s.send(t, http.MethodPost, "/v1/signup/verify", string(body)); got.StatusCode != 201 || !strings.Contains(string(got.body), `"transports":[]`) {
 				t.Errorf("%d %s", got.StatusCode, got.body)
 			}
 		})

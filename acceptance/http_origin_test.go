@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/keylodge/keylodge/bootstrap"
@@ -54,7 +55,13 @@ func TestAllowedOriginsAndNobodyElseReadAnswers(t *testing.T) {
 		if allowed := got.Header.Get("Access-Control-Allow-Origin"); allowed != want {
 			t.Errorf("GET from %s: Access-Control-Allow-Origin %q", origin, allowed)
 		}
-		if got.Header.Get("Vary") == "" {
+		if credentials := got.Header.Get("Access-Control-Allow-Credentials"); (credentials == "true") != (want != "") {
+			t.Errorf("GET from %s: Access-Control-Allow-Credentials %q", origin, credentials)
+		}
+		if exposed := got.Header.Get("Access-Control-Expose-Headers"); strings.Contains(exposed, "X-Request-Id") != (want != "") {
+			t.Errorf("GET from %s: Access-Control-Expose-Headers %q", origin, exposed)
+		}
+		if !strings.Contains(got.Header.Get("Vary"), "Origin") {
 			t.Errorf("GET from %s: no Vary, so a cache would hand one origin's answer to another", origin)
 		}
 		preflight := s.send(t, http.MethodOptions, "/v1/login/options", "", "Origin", origin,
@@ -62,5 +69,20 @@ func TestAllowedOriginsAndNobodyElseReadAnswers(t *testing.T) {
 		if preflight.StatusCode != 204 || preflight.Header.Get("Access-Control-Allow-Origin") != want || (preflight.Header.Get("Access-Control-Allow-Methods") != "") != (want != "") {
 			t.Errorf("preflight from %s: %d %v", origin, preflight.StatusCode, preflight.Header)
 		}
+		if want != "" && (!strings.Contains(preflight.Header.Get("Access-Control-Allow-Methods"), "DELETE") ||
+			!strings.Contains(preflight.Header.Get("Access-Control-Allow-Headers"), "Content-Type") ||
+			preflight.Header.Get("Access-Control-Allow-Credentials") != "true" || preflight.Header.Get("Access-Control-Max-Age") == "") {
+			t.Errorf("preflight from %s does not open the API: %v", origin, preflight.Header)
+		}
 	}
+}
+
+func TestReadingIsNotGuarded(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		if got := s.send(t, method, "/v1/config", "", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"); got.StatusCode != 200 {
+			t.Errorf("%s: %d %s", method, got.StatusCode, got.body)
+		}
+	}
+	s.send(t, http.MethodOptions, "/v1/config", "", "Origin", s.origin).wants(t, 405, "method_not_allowed") // no preflight
 }

@@ -36,11 +36,11 @@ func (s *server) send(t *testing.T, method, path, body string, headers ...string
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body != "" {
-		request.Header.Set("Content-Type", "application/json")
-	}
 	for i := 0; i < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
+		request.Header.Add(headers[i], headers[i+1])
+	}
+	if _, said := request.Header["Content-Type"]; body != "" && !said {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	response, err := s.wire.RoundTrip(request)
 	if err != nil {

@@ -87,6 +87,16 @@ func (s *script) answers(a attempt, tricks ...trick) authenticator.Authenticatio
 	return answer
 }
 
+// makes lets the authenticator make a passkey, which the server does not know yet.
+func (s *script) makes(a attempt, tricks ...trick) authenticator.RegistrationResponse {
+	s.t.Helper()
+	answer, err := s.authenticator.Create(a.options, variations(tricks)...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer
+}
+
 // beginsSignUp starts a sign-up and must succeed.
 func (s *script) beginsSignUp(who applicant) attempt {
 	s.t.Helper()

@@ -157,6 +157,10 @@ func anAddressIsTaken(l *lodge) {
 	ada.email, ben.email = "ada@example.org", "ada@example.org"
 	ada.signsUp()
 	ben.isRefusedSignUp("email_taken", "")
+	if device, isScript := ben.device.(*script); isScript {
+		_, refused := device.connection.beginSignUp(ben.applicant)
+		ben.mustBeRefused(refused, "email_taken", "") // before a passkey is made for nothing
+	}
 	ben.email = "ben@example.org"
 	ben.signsUp()
 	ada.isSignedIn()

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -57,6 +59,8 @@ func TestTheAddressDecidesTheRest(t *testing.T) {
 		"a public name":         {[]string{"PUBLIC_URL=https://id.example.org/"}, "https://id.example.org", "id.example.org", nil},
 		"in capitals, with 443": {[]string{"PUBLIC_URL=HTTPS://ID.example.ORG:443"}, "https://id.example.org", "id.example.org", nil},
 		"a parent domain":       {[]string{"PUBLIC_URL=https://id.example.org", "RP_ID=example.org"}, "https://id.example.org", "example.org", nil},
+		"in plain, with 80":     {[]string{"PUBLIC_URL=http://localhost:80"}, "http://localhost", "localhost", nil},
+		"a name below here":     {[]string{"PUBLIC_URL=http://id.localhost:8080", "RP_ID=localhost"}, "http://id.localhost:8080", "localhost", nil},
 		"a port of its own":     {[]string{"LISTEN=:9999"}, "http://localhost:9999", "localhost", nil},
 		"more origins": {
 			[]string{"PUBLIC_URL=https://id.example.org", "ORIGINS=https://app.example.org, android:apk-key-hash:" + strings.Repeat("A", 43) + ",https://partner.example"},
@@ -76,6 +80,40 @@ func TestTheAddressDecidesTheRest(t *testing.T) {
 	}
 }
 
+func TestEverySettingArrives(t *testing.T) {
+	secret, former := strings.Repeat("A", 43), strings.Repeat("B", 43)
+	config, err := load(t, "PUBLIC_URL=https://id.example.org", "LISTEN=:9999", "RP_ID=example.org", "RP_NAME="+strings.Repeat("x", 64),
+		"ORIGINS= https://app.example.org ,,https://app.example.org,http://app.localhost:3000", "TRUSTED_PROXIES=10.0.0.7, ::ffff:10.0.0.8,10.1.2.3/16,fd00::1",
+		"DATABASE_URL=sqlite:/var/lib//keylodge/./keylodge.db", "SECRET="+secret, "PREVIOUS_SECRETS="+former+","+secret, "REGISTRATION=closed",
+		"COUNTER_POLICY=suspend", "BACKUP_ELIGIBILITY_POLICY=accept-and-record", "SESSION_TTL=2h", "SESSION_IDLE_TTL=1h", "CHALLENGE_TTL=1h",
+		"LOG_LEVEL=warn", "LOG_FORMAT=json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var proxies []string
+	for _, proxy := range config.TrustedProxies {
+		proxies = append(proxies, proxy.String())
+	}
+	if !slices.Equal(config.Origins, []string{"https://id.example.org", "https://app.example.org", "http://app.localhost:3000"}) ||
+		!slices.Equal(proxies, []string{"10.0.0.7/32", "10.0.0.8/32", "10.1.0.0/16", "fd00::1/128"}) {
+		t.Errorf("origins %v, proxies %v", config.Origins, proxies)
+	}
+	if config.PublicURL != "https://id.example.org" || config.Listen != ":9999" || config.RPID != "example.org" || config.RPName != strings.Repeat("x", 64) ||
+		config.DatabasePath != "/var/lib/keylodge/keylodge.db" || config.Secret == nil || len(config.PreviousSecrets) != 2 ||
+		config.Registration != domain.RegistrationClosed ||
+		config.Use != (domain.UsePolicy{Counter: domain.CounterSuspend, BackupEligibility: domain.BackupEligibilityAcceptAndRecord}) ||
+		config.Sessions != (domain.SessionLifetime{TTL: 2 * time.Hour, IdleTTL: time.Hour}) || config.ChallengeTTL != time.Hour ||
+		config.LogLevel != slog.LevelWarn || config.LogFormat != LogJSON {
+		t.Errorf("%+v", config)
+	}
+	for encoded, key := range map[string]masterkey.Key{secret: *config.Secret, former: config.PreviousSecrets[0]} {
+		want, err := masterkey.Parse(encoded)
+		if err != nil || !reflect.DeepEqual(key, want) {
+			t.Errorf("a secret became another one, %v", err)
+		}
+	}
+}
+
 func TestWhatCannotBeRefusesToStart(t *testing.T) {
 	short := base64.StdEncoding.EncodeToString(make([]byte, 31))
 	for name, c := range map[string]struct {
@@ -92,6 +130,11 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 		"http for another origin":            {[]string{"ORIGINS=http://app.example.org"}, "ORIGINS", "use https://app.example.org"},
 		"an IP address":                      {[]string{"PUBLIC_URL=http://127.0.0.1:8080"}, "PUBLIC_URL", "http://localhost"},
 		"an address with a path":             {[]string{"PUBLIC_URL=https://example.org/login"}, "PUBLIC_URL", "more than scheme, host and port"},
+		"an address with a name in it":       {[]string{"PUBLIC_URL=https://ada@example.org"}, "PUBLIC_URL", "more than scheme, host and port"},
+		"an address with a query":            {[]string{"PUBLIC_URL=https://example.org?a=b"}, "PUBLIC_URL", "more than scheme, host and port"},
+		"an address with a fragment":         {[]string{"PUBLIC_URL=https://example.org#a"}, "PUBLIC_URL", "more than scheme, host and port"},
+		"an address of another scheme":       {[]string{"PUBLIC_URL=ftp://example.org"}, "PUBLIC_URL", `begins with "ftp"`},
+		"http on a host that ends alike":     {[]string{"PUBLIC_URL=http://id.notlocalhost"}, "PUBLIC_URL", "use https://id.notlocalhost"},
 		"no address":                         {[]string{"PUBLIC_URL=example.org"}, "PUBLIC_URL", "not a web address"},
 		"an origin with a slash":             {[]string{"ORIGINS=https://app.example.org/"}, "ORIGINS", "write https://app.example.org\n"},
 		"an origin in capitals":              {[]string{"ORIGINS=https://App.example.org"}, "ORIGINS", "write https://app.example.org\n"},
@@ -103,10 +146,15 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 		"a misspelt name":                    {[]string{"PUBLIC_URI=https://example.org"}, "PUBLIC_URI", "KEYLODGE_PUBLIC_URL"},
 		"a database that is not":             {[]string{"DATABASE_URL=mysql://ada:hunter2@db/keylodge"}, "DATABASE_URL", "sqlite:"},
 		"a database without a file":          {[]string{"DATABASE_URL=sqlite:"}, "DATABASE_URL", "names no file"},
+		"a database that is a folder":        {[]string{"DATABASE_URL=sqlite:/var/lib/"}, "DATABASE_URL", "names no file"},
 		"an address to listen on that isn't": {[]string{"LISTEN=8080"}, "LISTEN", "host:port"},
 		"an idle time beyond the end":        {[]string{"SESSION_TTL=1h", "SESSION_IDLE_TTL=2h"}, "SESSION_IDLE_TTL", "never matter"},
 		"a time without a unit":              {[]string{"CHALLENGE_TTL=300"}, "CHALLENGE_TTL", "90s"},
 		"a time out of range":                {[]string{"CHALLENGE_TTL=1s"}, "CHALLENGE_TTL", "from 30s to 1h\n"},
+		"a time that is too long":            {[]string{"CHALLENGE_TTL=61m"}, "CHALLENGE_TTL", "from 30s to 1h"},
+		"an idle time of nothing":            {[]string{"SESSION_IDLE_TTL=0s"}, "SESSION_IDLE_TTL", "from 1m to"},
+		"a session of nothing":               {[]string{"SESSION_TTL=0s"}, "SESSION_TTL", "from 1m to"},
+		"a session of years":                 {[]string{"SESSION_TTL=9000h"}, "SESSION_TTL", "to 8760h"},
 		"a policy that is not":               {[]string{"COUNTER_POLICY=ignore"}, "COUNTER_POLICY", "reject or flag or suspend"},
 		"another policy that is not":         {[]string{"BACKUP_ELIGIBILITY_POLICY=accept"}, "BACKUP_ELIGIBILITY_POLICY", "accept-and-record"},
 		"a registration that is not":         {[]string{"REGISTRATION=maybe"}, "REGISTRATION", "open or closed"},
@@ -145,10 +193,10 @@ func TestAnnouncedSettingsAreTakenAndNamed(t *testing.T) {
 }
 
 func TestAllFaultsAreToldAtOnce(t *testing.T) {
-	_, err := load(t, "PUBLIC_URL=http://id.example.org", "SECRET=AAAA", "NONSENSE=1", "SESSION_TTL=soon", "LOG_LEVEL=loud")
+	config, err := load(t, "PUBLIC_URL=http://id.example.org", "SECRET=AAAA", "NONSENSE=1", "SESSION_TTL=soon", "LOG_LEVEL=loud")
 	var faults Faults
-	if !errors.As(err, &faults) || len(faults) != 5 {
-		t.Errorf("got %v", err)
+	if !errors.As(err, &faults) || len(faults) != 5 || !reflect.DeepEqual(config, Config{}) {
+		t.Errorf("got %+v, %v", config, err)
 	}
 }
 
@@ -190,6 +238,20 @@ func TestAFileCompletesTheEnvironment(t *testing.T) {
 	config, err := LoadConfig()
 	if err != nil || config.RPName != "From the environment" || config.Listen != "127.0.0.1:1234" {
 		t.Errorf("%q, %q, %v", config.RPName, config.Listen, err)
+	}
+}
+
+func TestAFileThatCannotBeReadIsAFault(t *testing.T) {
+	if _, err := load(t); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(".env", []byte("KEYLODGE_RP_NAME='never closed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := LoadConfig()
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != ".env" {
+		t.Errorf("got %v", err)
 	}
 }
 

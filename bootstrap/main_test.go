@@ -3,15 +3,20 @@ package bootstrap
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/system"
 )
 
@@ -23,6 +28,7 @@ func TestTheCommandLine(t *testing.T) {
 	}{
 		"help":            {[]string{"help"}, 0, "passkey server", ""},
 		"help as a flag":  {[]string{"--help"}, 0, "passkey server", ""},
+		"help, in short":  {[]string{"-h"}, 0, "passkey server", ""},
 		"version":         {[]string{"version"}, 0, "keylodge ", ""},
 		"no such command": {[]string{"dance"}, 2, "", `no command "dance"`},
 	} {
@@ -95,6 +101,9 @@ func TestItMakesItsDatabaseAndSecretOnceAndStopsWhenTold(t *testing.T) {
 		t.Error("the second start made another secret")
 	}
 	files, _ := filepath.Glob("*")
+	if !slices.Equal(files, []string{"keylodge.db", "keylodge.secret"}) {
+		t.Errorf("left behind: %v", files)
+	}
 	for _, file := range files {
 		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v %v", file, info.Mode(), err)
@@ -130,7 +139,11 @@ func TestAStopWaitsForRequestsUnderWay(t *testing.T) {
 	}
 	waitUntilServed(t, listener.Addr().String())
 	stop()
-	time.Sleep(50 * time.Millisecond) // let the stop begin; the test holds however long it takes
+	select {
+	case err := <-stopped:
+		t.Fatalf("it stopped under a request: %v", err)
+	case <-time.After(50 * time.Millisecond): // let the stop begin; the test holds however long it takes
+	}
 	if _, err := conn.Write([]byte("}")); err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +156,203 @@ func TestAStopWaitsForRequestsUnderWay(t *testing.T) {
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)
+	}
+	if late, err := net.Dial("tcp", listener.Addr().String()); err == nil {
+		defer late.Close()
+		t.Error("it takes requests after its stop")
+	}
+}
+
+func TestTheSecretIsKeptBesideTheDatabase(t *testing.T) {
+	config, err := load(t, "DATABASE_URL=sqlite:data/keylodge.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir("data", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.Close()
+	if files, _ := filepath.Glob("*/*"); !slices.Equal(files, []string{"data/keylodge.db", "data/keylodge.secret"}) {
+		t.Errorf("it made %v", files)
+	}
+}
+
+func TestAConfiguredSecretIsWrittenNowhere(t *testing.T) {
+	config, err := load(t, "SECRET="+strings.Repeat("A", 43))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.Close()
+	if files, _ := filepath.Glob("*"); !slices.Equal(files, []string{"keylodge.db"}) {
+		t.Errorf("it made %v", files)
+	}
+}
+
+func TestTheProductAloneNeedsASecret(t *testing.T) {
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := UseCases(config, memory.New(), system.Clock{}); err == nil || !strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestALostListenerIsAnError(t *testing.T) {
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Serve(t.Context(), listener); err == nil {
+		t.Error("it serves on nothing and is content")
+	}
+}
+
+// slowClock holds up whoever asks for the time.
+type slowClock struct{ asked, told chan struct{} }
+
+func (c slowClock) Now() time.Time {
+	c.asked <- struct{}{}
+	<-c.told
+	return time.Now()
+}
+
+func TestAStopWaitsForTheJobUnderWay(t *testing.T) {
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := slowClock{make(chan struct{}), make(chan struct{})}
+	app, err := Open(config, clock, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- app.Serve(ctx, listener) }()
+	<-clock.asked // by the sweeper: nobody else is there
+	stop()
+	select {
+	case err := <-stopped:
+		t.Errorf("it stopped, and would close the database, under a job: %v", err)
+	case <-time.After(50 * time.Millisecond): // the test holds however long it takes
+		close(clock.told)
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestASignalStopsIt(t *testing.T) {
+	if _, err := load(t, "LISTEN=127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		log := newLineLog()
+		exited := make(chan int, 1)
+		go func() { exited <- Main(nil, io.Discard, log) }()
+		if first := <-log.lines; !strings.Contains(first, "ready") {
+			t.Fatal(first)
+		}
+		if err := syscall.Kill(os.Getpid(), signal); err != nil {
+			t.Fatal(err)
+		}
+		if code := <-exited; code != exitOK {
+			t.Errorf("%s: exit %d", signal, code)
+		}
+	}
+}
+
+// With a single processor every commit would stop everybody while the disk works.
+func TestItHasTwoProcessorsAtLeast(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if _, err := load(t, "LISTEN="+taken.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	for given, want := range map[int]int{1: 2, 2: 2, 3: 3} {
+		runtime.GOMAXPROCS(given)
+		var stderr bytes.Buffer
+		if code := Main(nil, io.Discard, &stderr); code != exitFailure || !strings.Contains(stderr.String(), "KEYLODGE_LISTEN") {
+			t.Errorf("exit %d, %s", code, stderr.String())
+		}
+		if got := runtime.GOMAXPROCS(0); got != want {
+			t.Errorf("of %d processors it uses %d", given, got)
+		}
+	}
+}
+
+func TestTheLogIsWrittenAsItIsAsked(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings []string
+		want     string
+	}{
+		"not on a terminal": {nil, `{"time":`},
+		"text":              {[]string{"LOG_FORMAT=text"}, "time="},
+		"JSON":              {[]string{"LOG_FORMAT=json"}, `{"time":`},
+		"errors alone":      {[]string{"LOG_LEVEL=error"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config, err := load(t, c.settings...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file, err := os.Create("log")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			log := newLogger(config, file)
+			log.Debug("never") // by default
+			log.Info("hello")
+			written, err := os.ReadFile("log")
+			if err != nil || !strings.HasPrefix(string(written), c.want) || strings.Contains(string(written), "hello") != (c.want != "") || strings.Contains(string(written), "never") {
+				t.Errorf("%v: %s", err, written)
+			}
+		})
+	}
+}
+
+func TestATerminalIsWrittenTextUnlessAskedOtherwise(t *testing.T) {
+	terminal, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, as a terminal is
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	for format, text := range map[LogFormat]bool{LogAuto: true, LogText: true, LogJSON: false} {
+		if _, isText := newLogger(Config{LogFormat: format}, terminal).Handler().(*slog.TextHandler); isText != text {
+			t.Errorf("format %q: text %t", format, isText)
+		}
 	}
 }
 

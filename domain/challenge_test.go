@@ -23,6 +23,8 @@ func challenge(t *testing.T, by domain.Binding) *domain.Challenge {
 
 func TestAChallengeIsRedeemedInTimeByItsBrowserForItsPurpose(t *testing.T) {
 	adas, bens := domain.BindTo(domain.NewSecret("ada")), domain.BindTo(domain.NewSecret("ben"))
+	almostAdas := adas
+	almostAdas[len(almostAdas)-1] ^= 1
 	for name, c := range map[string]struct {
 		bound, by domain.Binding
 		purpose   domain.Purpose
@@ -34,6 +36,7 @@ func TestAChallengeIsRedeemedInTimeByItsBrowserForItsPurpose(t *testing.T) {
 		"in the last microsecond":     {adas, adas, domain.PurposeLogin, 5*time.Minute - time.Microsecond, nil, ""},
 		"when the time is over":       {adas, adas, domain.PurposeLogin, 5 * time.Minute, domain.ErrChallengeExpired, ""},
 		"by another browser":          {adas, bens, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"by one that is almost it":    {adas, almostAdas, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 		"by a client without cookies": {adas, domain.Binding{}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 		"bound to nobody, by anybody": {domain.Binding{}, bens, domain.PurposeLogin, 0, nil, ""},
 		"for another purpose":         {adas, adas, domain.PurposeSignUp, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
@@ -51,9 +54,17 @@ func TestAChallengeIsRedeemedInTimeByItsBrowserForItsPurpose(t *testing.T) {
 }
 
 func TestASnapshotSharesNothingWithItsChallenge(t *testing.T) {
-	c := challenge(t, domain.Binding{})
-	c.Snapshot().Ceremony[0] = 'X'
-	if state, _ := c.Redeem(domain.PurposeLogin, domain.Binding{}, noon); string(state) != "state" {
-		t.Errorf("the challenge's state became %q", state)
+	ada := domain.Applicant{DisplayName: "Ada"}
+	c, err := domain.NewChallenge(domain.PurposeSignUp, domain.Binding{}, []byte("state"), &ada, 5*time.Minute, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := c.Snapshot()
+	restored := domain.RestoreChallenge(taken)
+	taken.Ceremony[0], taken.Applicant.DisplayName = 'X', "Mallory"
+	for _, c := range []*domain.Challenge{c, restored} {
+		if state, _ := c.Redeem(domain.PurposeSignUp, domain.Binding{}, noon); string(state) != "state" || c.Applicant().DisplayName != "Ada" {
+			t.Errorf("the challenge became %q of %s", state, c.Applicant().DisplayName)
+		}
 	}
 }

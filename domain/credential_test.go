@@ -1,7 +1,9 @@
 package domain_test
 
 import (
+	"crypto/rand"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -125,6 +127,90 @@ func TestBackupEligibilityStaysAndBackupStateFollows(t *testing.T) {
 	}
 }
 
+func TestBackupEligibilityNeverAppears(t *testing.T) {
+	key := credential(t, deviceBound, 0)
+	finding, err := key.RecordUse(domain.Assertion{Flags: synced}, domain.UsePolicy{BackupEligibility: domain.BackupEligibilityReject}, noon)
+	if domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged || finding != domain.FindingBackupEligibilityChanged || key.BackupEligible() {
+		t.Errorf("finding %q, error %v, BE now %t", finding, err, key.BackupEligible())
+	}
+}
+
+// A copy of a device-bound key cannot escape the counter by calling itself synced.
+func TestTheCounterIsJudgedByWhatThePasskeyWas(t *testing.T) {
+	key := credential(t, deviceBound, 7)
+	policy := domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityAcceptAndRecord}
+	if _, err := key.RecordUse(domain.Assertion{Flags: synced, SignCount: 6}, policy, noon); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
+		t.Errorf("got %v", err)
+	}
+	if is := key.Snapshot(); !is.CloneWarning || key.BackupEligible() {
+		t.Errorf("left with warning %t, BE %t", is.CloneWarning, key.BackupEligible())
+	}
+}
+
+func TestAPolicyThatNobodyChoseRefuses(t *testing.T) {
+	var unset domain.UsePolicy
+	if _, err := credential(t, deviceBound, 7).RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 7}, unset, noon); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
+		t.Errorf("a regressed counter: got %v", err)
+	}
+	if _, err := credential(t, synced, 0).RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, unset, noon); domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged {
+		t.Errorf("a changed BE flag: got %v", err)
+	}
+	if err := domain.RegistrationPolicy("").Admits(); !errors.Is(err, domain.ErrRegistrationClosed) {
+		t.Errorf("a sign-up: got %v", err)
+	}
+}
+
+// Passkeys kept before verification was demanded, or kept by somebody else, count as verified from their first use here.
+func TestVerificationIsLatched(t *testing.T) {
+	key := domain.RestoreCredential(domain.CredentialSnapshot{Status: domain.CredentialActive, Flags: up})
+	if _, err := key.RecordUse(domain.Assertion{Flags: deviceBound}, domain.UsePolicy{}, noon); err != nil || !key.Snapshot().Flags.UserVerified() {
+		t.Errorf("flags %b, %v", key.Snapshot().Flags, err)
+	}
+}
+
+func TestARegistrationIsKeptWhole(t *testing.T) {
+	registration := domain.Registration{
+		CredentialID: "id", RPID: "example.org", PublicKey: []byte("key"), Algorithm: -7, AAGUID: [16]byte{1}, Attachment: "platform",
+		Transports: []string{"usb", "internal"}, Flags: synced, SignCount: 7, Extensions: []byte("{}"),
+		Attestation: domain.Attestation{Type: "none", Format: "none", Object: []byte("object"), AuthenticatorData: []byte("data"), ClientDataJSON: []byte("{}")},
+	}
+	owner, err := domain.NewUserID(noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := domain.NewCredential(owner, "Ada's key", registration, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := domain.CredentialSnapshot{
+		ID: "id", UserID: owner, Name: "Ada's key", Status: domain.CredentialActive, RPID: "example.org", PublicKey: []byte("key"), Algorithm: -7,
+		AAGUID: [16]byte{1}, Attachment: "platform", Transports: []string{"internal", "usb"}, Flags: synced, SignCount: 7,
+		Attestation: registration.Attestation, Extensions: []byte("{}"), CreatedAt: noon,
+	}
+	if got := key.Snapshot(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if !slices.Equal(registration.Transports, []string{"usb", "internal"}) {
+		t.Error("the registration was sorted under its owner's hands")
+	}
+
+	// And it shares nothing with anybody.
+	taken := key.Snapshot()
+	restored := domain.RestoreCredential(taken)
+	a := taken.Attestation
+	for _, bytes := range [][]byte{taken.PublicKey, taken.Extensions, a.Object, a.AuthenticatorData, a.ClientDataJSON, registration.PublicKey} {
+		bytes[0] = 'X'
+	}
+	taken.Transports[0], key.Descriptor().Transports[0] = "X", "X"
+	want.PublicKey, want.Extensions = []byte("key"), []byte("{}")
+	want.Attestation = domain.Attestation{Type: "none", Format: "none", Object: []byte("object"), AuthenticatorData: []byte("data"), ClientDataJSON: []byte("{}")}
+	for _, key := range []*domain.Credential{key, restored} {
+		if got := key.Snapshot(); !reflect.DeepEqual(got, want) {
+			t.Errorf("it became %+v", got)
+		}
+	}
+}
+
 func TestACredentialIDHasALength(t *testing.T) {
 	for length, fits := range map[int]bool{0: false, 1: true, 1023: true, 1024: false} {
 		if _, err := domain.NewCredentialID(make([]byte, length)); (err == nil) != fits {
@@ -140,6 +226,12 @@ func TestHintsFromAClientAreKeptOnlyIfPlausible(t *testing.T) {
 	}, noon)
 	if err != nil {
 		t.Fatal(err)
+	}
+	many, err := domain.NewCredential(domain.UserID{}, "", domain.Registration{
+		CredentialID: "id", Flags: synced, Transports: []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"},
+	}, noon)
+	if err != nil || len(many.Snapshot().Transports) != 8 {
+		t.Errorf("%d transports were kept, %v", len(many.Snapshot().Transports), err)
 	}
 	is := c.Snapshot()
 	if want := []string{"internal", "smart-card", "usb"}; !slices.Equal(is.Transports, want) || is.Attachment != "" {

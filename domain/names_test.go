@@ -1,12 +1,15 @@
 package domain_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keylodge/keylodge/domain"
 )
@@ -26,7 +29,7 @@ func TestAnAddressHasOneForm(t *testing.T) {
 	for _, bad := range []string{
 		"ada", "@example.org", "ada@", "ada@localhost", "ada@@example.org", "a da@example.org", "ada@example..org", ".ada@example.org",
 		"ada@-example.org", "ada@exam\nple.org", "ada@exa\x00mple.org", "ädä@example.org", "ada@b@c.org", `"ada"@example.org`,
-		strings.Repeat("a", 65) + "@example.org", "ada@" + strings.Repeat("a.", 126) + "org",
+		strings.Repeat("a", 65) + "@example.org", "ada@example-.org", "ada@" + strings.Repeat("a", 64) + ".org", "ada@" + strings.Repeat("a.", 126) + "org",
 	} {
 		if got, err := domain.ParseEmail(bad); !errors.Is(err, domain.ErrInvalidRequest) {
 			t.Errorf("ParseEmail(%q) = %q, %v", bad, got, err)
@@ -46,7 +49,7 @@ func TestANameIsOneVisibleLine(t *testing.T) {
 			t.Errorf("ParseDisplayName(%q) = %q, %v", given, got, err)
 		}
 	}
-	for _, bad := range []string{strings.Repeat("é", 65), "Ada\nBen", "Ada\x00", "Ada\u202enimda", "\xff\xfe", "Ada\u2028Ben"} {
+	for _, bad := range []string{strings.Repeat("é", 65), "Ada\nBen", "Ada\x00", "Ada\u202enimda", "\xff\xfe", "Ada\u2028Ben", "Ada\u2029Ben"} {
 		if got, err := domain.ParseDisplayName(bad); !errors.Is(err, domain.ErrInvalidRequest) {
 			t.Errorf("ParseDisplayName(%q) = %q, %v", bad, got, err)
 		}
@@ -161,9 +164,44 @@ func TestIDsKeepTheirFormAndTime(t *testing.T) {
 	if later, _ := domain.NewUserID(noon.Add(1e6), rand.Reader); later.String() <= id.String() {
 		t.Error("a later id sorts before an earlier one")
 	}
-	for _, bad := range []string{"", "x", strings.Repeat("0", 36), id.String()[1:], id.String() + "0", strings.Replace(id.String(), "7", "g", 1)} {
+	for _, bad := range []string{"", "x", strings.Repeat("0", 36), id.String()[1:], id.String() + "0", strings.Replace(id.String(), "7", "g", 1), id.String()[:23] + "0" + id.String()[24:]} {
 		if _, err := domain.ParseUserID(bad); err == nil {
 			t.Errorf("ParseUserID(%q) succeeded", bad)
+		}
+	}
+}
+
+// Beside its time an id is made of randomness, all of it: nothing in it can be guessed.
+func TestIDsAreFullOfRandomness(t *testing.T) {
+	for random, want := range map[byte]string{0x00: "01a20846-fe00-7000-8000-000000000000", 0xff: "01a20846-fe00-7fff-bfff-ffffffffffff"} {
+		if id, err := domain.NewChallengeID(noon, bytes.NewReader(bytes.Repeat([]byte{random}, 10))); err != nil || id.String() != want {
+			t.Errorf("of bytes %x: %s, %v", random, id, err)
+		}
+	}
+}
+
+func TestNothingIsMadeWithoutEnoughRandomness(t *testing.T) {
+	key := credential(t, synced, 0)
+	for name, c := range map[string]struct {
+		takes  int
+		making func(random io.Reader) error
+	}{
+		"an id":        {10, func(r io.Reader) error { _, err := domain.NewUserID(noon, r); return err }},
+		"a handle":     {32, func(r io.Reader) error { _, err := domain.NewUserHandle(r); return err }},
+		"an applicant": {42, func(r io.Reader) error { _, err := domain.NewApplicant("", "", noon, r); return err }},
+		"a challenge": {10, func(r io.Reader) error {
+			_, err := domain.NewChallenge(domain.PurposeLogin, domain.Binding{}, nil, nil, time.Minute, noon, r)
+			return err
+		}},
+		"a session": {42, func(r io.Reader) error {
+			_, _, err := domain.OpenSession(key, domain.Device{}, lifetime, noon, r)
+			return err
+		}},
+	} {
+		for given := range c.takes + 1 {
+			if err := c.making(bytes.NewReader(make([]byte, given))); (err == nil) != (given == c.takes) {
+				t.Errorf("%s of %d random bytes: %v", name, given, err)
+			}
 		}
 	}
 }

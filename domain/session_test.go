@@ -45,6 +45,29 @@ func TestASessionEndsIdleOldOrRevoked(t *testing.T) {
 	}
 }
 
+func TestTheIdleEndIsNeverBeyondTheLastOne(t *testing.T) {
+	s, _ := session(t, synced)
+	s.Touch(lifetime, noon.Add(29*24*time.Hour))
+	if is := s.Snapshot(); !is.IdleEndsAt.Equal(is.ExpiresAt) || !is.ExpiresAt.Equal(noon.Add(lifetime.TTL)) {
+		t.Errorf("idle until %s, lasts until %s", is.IdleEndsAt, is.ExpiresAt)
+	}
+	careless := s.Snapshot()
+	careless.IdleEndsAt = careless.ExpiresAt.Add(time.Hour)
+	if err := domain.RestoreSession(careless).Usable(careless.ExpiresAt); !errors.Is(err, domain.ErrSessionExpired) {
+		t.Errorf("restored with an idle end beyond it: got %v", err)
+	}
+}
+
+func TestASnapshotSharesNothingWithItsSession(t *testing.T) {
+	s, _ := session(t, synced)
+	taken := s.Snapshot()
+	restored := domain.RestoreSession(taken)
+	taken.AMR[0] = "pwd"
+	if s.Snapshot().AMR[0] != "swk" || restored.Snapshot().AMR[0] != "swk" {
+		t.Error("the session was changed from outside")
+	}
+}
+
 func TestUseIsKnownToTheMinute(t *testing.T) {
 	s, _ := session(t, synced)
 	if !s.SeenLately(noon.Add(time.Minute-1)) || s.SeenLately(noon.Add(time.Minute)) {
@@ -54,8 +77,9 @@ func TestUseIsKnownToTheMinute(t *testing.T) {
 
 func TestMethodsSayWhereTheKeyIs(t *testing.T) {
 	for flags, want := range map[domain.AuthenticatorFlags][]string{
-		synced:      {"swk", "user", "mfa"},
-		deviceBound: {"hwk", "user", "mfa"},
+		synced:       {"swk", "user", "mfa"},
+		up | uv | be: {"swk", "user", "mfa"}, // it may leave its device
+		deviceBound:  {"hwk", "user", "mfa"},
 	} {
 		if s, _ := session(t, flags); !slices.Equal(s.Snapshot().AMR, want) {
 			t.Errorf("flags %b: amr %v, want %v", flags, s.Snapshot().AMR, want)
@@ -71,6 +95,14 @@ func TestATokenOpensItsSessionOnly(t *testing.T) {
 	}
 	if _, other := session(t, synced); other.Digest() == token.Digest() {
 		t.Error("two sessions share a token")
+	}
+	rest, last := token.Reveal()[:len(token.Reveal())-1], "A"
+	if rest+last == token.Reveal() {
+		last = "B"
+	}
+	almost, err := domain.ParseSessionToken(rest + last)
+	if err != nil || almost.Digest() == token.Digest() {
+		t.Errorf("a token that differs in its last letter opens the same session, %v", err)
 	}
 	for _, bad := range []string{"", "kls_", token.Reveal()[4:], token.Reveal() + "x", "klx" + token.Reveal()[3:]} {
 		if _, err := domain.ParseSessionToken(bad); !errors.Is(err, domain.ErrUnauthenticated) {

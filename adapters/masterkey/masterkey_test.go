@@ -74,6 +74,34 @@ func TestAKeyFileThatOthersCanReadIsRefused(t *testing.T) {
 	}
 }
 
+// Another process may have been faster between the look and the making.
+func TestAKeyFileThatAppearedMeanwhileIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keylodge.secret")
+	if err := os.WriteFile(path, []byte("theirs"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := create(path); err != nil {
+		t.Error(err)
+	}
+	if kept, _ := os.ReadFile(path); string(kept) != "theirs" {
+		t.Error("the other process's key was written over")
+	}
+}
+
+func TestNoTwoInstallationsShareAKey(t *testing.T) {
+	var derived [2][]byte
+	for i := range derived {
+		key, err := LoadOrCreate(filepath.Join(t.TempDir(), "keylodge.secret"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		derived[i] = derive(t, key, "test")
+	}
+	if bytes.Equal(derived[0], derived[1]) {
+		t.Error("two new keys are the same")
+	}
+}
+
 func TestKeysAreReadInEveryBase64(t *testing.T) {
 	secret := bytes.Repeat([]byte{0xfb, 0xff}, Size/2)
 	want := derive(t, Key{secret}, "test")
@@ -112,8 +140,8 @@ func TestAKeyIsNeverPrinted(t *testing.T) {
 func derive(t *testing.T, key Key, purpose string) []byte {
 	t.Helper()
 	derived, err := key.Derive(purpose)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(derived) != 32 {
+		t.Fatalf("a key of %d bytes, %v", len(derived), err)
 	}
 	return derived
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -58,7 +59,8 @@ func (d *Desk) Refuse(ctx context.Context, id domain.ChallengeID, cause error) e
 		return err
 	})
 	if err != nil && !errors.Is(err, domain.ErrChallengeNotFound) {
-		return errors.Join(err, cause)
+		// The attempt could come again: the fault counts, whatever became of the answer.
+		return fmt.Errorf("spending the challenge: %w (its answer was refused: %v)", err, cause)
 	}
 	return cause
 }

@@ -1,0 +1,93 @@
+package httpapi_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/httpapi"
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// listening is a relying party that keeps what it is shown and accepts nothing.
+type listening struct {
+	ports.RelyingParty
+	registration   ports.RegistrationAnswer
+	authentication ports.AuthenticationAnswer
+}
+
+var errNothingAccepted = domain.Reject(domain.ReasonMalformed, "")
+
+func (l *listening) VerifyRegistration(_ []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
+	l.registration = answer
+	return domain.Registration{}, errNothingAccepted
+}
+
+func (l *listening) VerifyAuthentication(_ []byte, answer ports.AuthenticationAnswer, _ *domain.User, _ *domain.Credential) (domain.Assertion, error) {
+	l.authentication = answer
+	return domain.Assertion{}, errNothingAccepted
+}
+
+func TestACredentialArrivesWhole(t *testing.T) {
+	store, relyingParty := memory.New(), &listening{}
+	desk := &ceremony.Desk{Store: store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
+	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
+		SignUp: application.SignUp{Finish: &signup.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk}},
+		Login:  application.Login{Finish: &login.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk}},
+	}, slog.New(slog.DiscardHandler))
+	ada, err := domain.NewApplicant("", "Ada", clock{}.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := domain.NewCredential(ada.UserID, "", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, clock{}.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Update(t.Context(), func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(t.Context(), ada.Admit(clock{}.Now())), tx.Credentials.Add(t.Context(), key))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func(path string, purpose domain.Purpose, response string) {
+		t.Helper()
+		started, err := desk.Start(t.Context(), purpose, domain.Binding{}, ports.Ceremony{}, ada)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(fmt.Sprintf(`{"challenge_id":%q,"credential":{"id":"aWQ","rawId":"aWQ",
+			"type":"public-key","authenticatorAttachment":"platform","clientExtensionResults":{"credProps":{"rk":true}},"response":%s}}`, started.ChallengeID, response)))
+		request.Header.Set("Content-Type", "application/json")
+		got, err := api.Test(request, -1)
+		if err != nil || got.StatusCode != 422 {
+			t.Fatalf("%s: %v, %v", path, got, err)
+		}
+	}
+	answer("/v1/signup/verify", domain.PurposeSignUp, `{"clientDataJSON":"Y2xpZW50","attestationObject":"b2JqZWN0","transports":["usb","nfc"]}`)
+	if want := (ports.RegistrationAnswer{
+		ID: []byte("id"), ClientDataJSON: []byte("client"), AttestationObject: []byte("object"), Transports: []string{"usb", "nfc"},
+		Attachment: "platform", Extensions: []byte(`{"credProps":{"rk":true}}`),
+	}); !reflect.DeepEqual(relyingParty.registration, want) {
+		t.Errorf("got  %+v\nwant %+v", relyingParty.registration, want)
+	}
+	answer("/v1/login/verify", domain.PurposeLogin, `{"clientDataJSON":"Y2xpZW50","authenticatorData":"ZGF0YQ","signature":"c2lnbmF0dXJl","userHandle":"YWRh"}`)
+	if want := (ports.AuthenticationAnswer{
+		ID: []byte("id"), ClientDataJSON: []byte("client"), AuthenticatorData: []byte("data"), Signature: []byte("signature"), UserHandle: []byte("ada"),
+		Attachment: "platform", Extensions: []byte(`{"credProps":{"rk":true}}`),
+	}); !reflect.DeepEqual(relyingParty.authentication, want) {
+		t.Errorf("got  %+v\nwant %+v", relyingParty.authentication, want)
+	}
+}

@@ -1,0 +1,48 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/adapters/httpapi"
+	"github.com/keylodge/keylodge/application"
+)
+
+// A listener on every address shows the peers of IPv4 in IPv6 form; a proxy listed as IPv4 is one of them all the same.
+func TestAProxyIsTrustedOnAListenerForBothProtocols(t *testing.T) {
+	listener, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	api := httpapi.New(httpapi.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		application.UseCases{}, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	stopped := make(chan error, 1)
+	go func() { stopped <- api.Listener(listener) }()
+	request, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)+"/livez", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-Forwarded-For", "203.0.113.9")
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := api.Shutdown(); err != nil {
+		t.Error(err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "ip=203.0.113.9") {
+		t.Errorf("logged %s", log.String())
+	}
+}

@@ -1,0 +1,153 @@
+package signup_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/webauthn"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+type clock struct{}
+
+func (clock) Now() time.Time { return noon }
+
+type names struct{}
+
+func (names) NameOf(string) string { return "" }
+
+// interrupted is the relying party, with something that happens just before its next verdict.
+type interrupted struct {
+	ports.RelyingParty
+	meanwhile func()
+}
+
+func (r *interrupted) VerifyRegistration(state []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
+	if meanwhile := r.meanwhile; meanwhile != nil {
+		r.meanwhile = nil
+		meanwhile()
+	}
+	return r.RelyingParty.VerifyRegistration(state, answer)
+}
+
+const origin = "http://localhost:8080"
+
+type lodge struct {
+	t            *testing.T
+	store        ports.Store
+	relyingParty *interrupted
+}
+
+func newLodge(t *testing.T) *lodge {
+	t.Helper()
+	relyingParty, err := webauthn.New(webauthn.Config{RPID: "localhost", RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &lodge{t, memory.New(), &interrupted{RelyingParty: relyingParty}}
+}
+
+func (l *lodge) desk() *ceremony.Desk {
+	return &ceremony.Desk{Store: l.store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
+}
+
+// attempt is a sign-up that a device has answered.
+type attempt struct {
+	challenge domain.ChallengeID
+	answer    ports.RegistrationAnswer
+}
+
+// begins has somebody sign up on a device of their own.
+func (l *lodge) begins(email domain.Email) (attempt, error) {
+	l.t.Helper()
+	begin := &signup.Begin{
+		Policy: domain.RegistrationOpen, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Random: rand.Reader, Desk: l.desk(),
+	}
+	started, err := begin.Execute(l.t.Context(), signup.Application{Email: email}, domain.Binding{})
+	if err != nil {
+		return attempt{}, err
+	}
+	made, err := authenticator.New(origin).Create(started.Options)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return attempt{started.ChallengeID, ports.RegistrationAnswer{
+		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject,
+	}}, nil
+}
+
+func (l *lodge) finishes(a attempt) (access.Grant, error) {
+	finish := &signup.Finish{
+		Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Desk: l.desk(),
+		Door: &access.Door{Random: rand.Reader, Devices: names{}, Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour}},
+	}
+	return finish.Execute(l.t.Context(), signup.Answer{ChallengeID: a.challenge, Credential: a.answer, PasskeyName: "Ada's key"})
+}
+
+func (l *lodge) mustBegin(email domain.Email) attempt {
+	l.t.Helper()
+	begun, err := l.begins(email)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return begun
+}
+
+func TestAPasskeyKeepsTheNameItWasGiven(t *testing.T) {
+	l := newLodge(t)
+	if grant, err := l.finishes(l.mustBegin("")); err != nil || grant.Credential.Snapshot().Name != "Ada's key" {
+		t.Errorf("got %+v, %v", grant.Credential, err)
+	}
+}
+
+// Nobody makes a passkey for an account that cannot be; and of two who are under way the first one gets the address.
+func TestATakenAddressIsRefusedAtOnceAndInTheEnd(t *testing.T) {
+	l := newLodge(t)
+	adas, bens := l.mustBegin("ada@example.org"), l.mustBegin("ada@example.org")
+	if _, err := l.finishes(adas); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.begins("ada@example.org"); !errors.Is(err, domain.ErrEmailTaken) {
+		t.Errorf("whoever begins afterwards gets %v", err)
+	}
+	if _, err := l.finishes(bens); !errors.Is(err, domain.ErrEmailTaken) {
+		t.Errorf("whoever began before gets %v", err)
+	}
+}
+
+func TestAnAnswerThatWasTakenMeanwhileMakesNothing(t *testing.T) {
+	l := newLodge(t)
+	begun := l.mustBegin("ada@example.org")
+	l.relyingParty.meanwhile = func() {
+		if _, err := l.finishes(begun); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.finishes(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+		t.Errorf("the second got %v", err)
+	}
+}
+
+// down is a store that cannot be read.
+type down struct{ ports.Store }
+
+func (down) View(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
+
+func TestAnOutageIsNotAFreeAddress(t *testing.T) {
+	l := newLodge(t)
+	l.store = down{l.store}
+	if _, err := l.begins("ada@example.org"); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+}
