@@ -60,7 +60,7 @@ func (d *Desk) Refuse(ctx context.Context, id domain.ChallengeID, cause error) e
 	})
 	if err != nil && !errors.Is(err, domain.ErrChallengeNotFound) {
 		// The attempt could come again: the fault counts, whatever became of the answer.
-		return fmt.Errorf("spending the challenge: %w (its answer was refused: %v)", err, cause)
+		return fmt.Errorf("spending the challenge: %w (its answer was refused: %s)", err, cause.Error())
 	}
 	return cause
 }
