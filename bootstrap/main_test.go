@@ -111,6 +111,38 @@ func TestItMakesItsDatabaseAndSecretOnceAndStopsWhenTold(t *testing.T) {
 	}
 }
 
+func TestADatabaseWithoutItsKeyIsNotOpened(t *testing.T) {
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() error {
+		app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+		if err == nil {
+			app.Close()
+		}
+		return err
+	}
+	if err := open(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename("keylodge.secret", "elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); err == nil || !strings.Contains(err.Error(), "put the file back") {
+		t.Errorf("without its key: %v", err)
+	}
+	if made, _ := os.Stat("keylodge.secret"); made != nil {
+		t.Error("another key was made")
+	}
+	if err := os.Rename("elsewhere", "keylodge.secret"); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); err != nil {
+		t.Errorf("with its key again: %v", err)
+	}
+}
+
 func TestAStopWaitsForRequestsUnderWay(t *testing.T) {
 	config, err := load(t)
 	if err != nil {

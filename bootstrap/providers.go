@@ -2,9 +2,12 @@ package bootstrap
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/gofiber/fiber/v2"
@@ -63,7 +66,8 @@ func relyingParty(config Config) (*webauthn.RelyingParty, error) {
 	})
 }
 
-func openStore(config Config, log *slog.Logger) (*sqlite.Store, func(), error) {
+// openStore wants the key although it does not use it, so that no database is ever made before its key is there.
+func openStore(config Config, _ masterkey.Key, log *slog.Logger) (*sqlite.Store, func(), error) {
 	store, err := sqlite.Open(config.DatabasePath)
 	if err != nil {
 		return nil, nil, err
@@ -77,12 +81,23 @@ func openStore(config Config, log *slog.Logger) (*sqlite.Store, func(), error) {
 
 const keyFile = "keylodge.secret"
 
-// masterKey is the configured secret, or the one kept beside the database.
+// masterKey is the configured secret, or the one kept beside the database. One is made for a new database only: an old
+// one whose key is missing was made under a key that somebody should bring back.
 func masterKey(config Config) (masterkey.Key, error) {
 	if config.Secret != nil {
 		return *config.Secret, nil
 	}
-	return masterkey.LoadOrCreate(filepath.Join(filepath.Dir(config.DatabasePath), keyFile))
+	path := filepath.Join(filepath.Dir(config.DatabasePath), keyFile)
+	if isThere(config.DatabasePath) && !isThere(path) {
+		return masterkey.Key{}, fmt.Errorf("the database %s is there and its key file %s is not: put the file back, or set KEYLODGE_SECRET to the secret that was used",
+			config.DatabasePath, path)
+	}
+	return masterkey.LoadOrCreate(path)
+}
+
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {

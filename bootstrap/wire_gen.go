@@ -121,7 +121,11 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 
 func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func(), error) {
 	registrationPolicy := config.Registration
-	store, cleanup, err := openStore(config, log)
+	key, err := masterKey(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, cleanup, err := openStore(config, key, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -163,11 +167,6 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	signUp := application.SignUp{
 		Begin:  begin,
 		Finish: finish,
-	}
-	key, err := masterKey(config)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
 	}
 	loginDecoyKey, err := decoyKey(key)
 	if err != nil {

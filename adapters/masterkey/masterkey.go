@@ -51,7 +51,7 @@ func LoadOrCreate(path string) (Key, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = create(path); err != nil {
-			return Key{}, fmt.Errorf("making the key file %s: let this user write to its directory, or set KEYLODGE_SECRET: %w", path, err)
+			return Key{}, fmt.Errorf("making the key file %s: %s, or set KEYLODGE_SECRET: %w", path, creationAdvice(path, err), err)
 		}
 		info, err = os.Stat(path)
 	}
@@ -72,6 +72,13 @@ func LoadOrCreate(path string) (Key, error) {
 		return Key{}, fmt.Errorf("the key file %s is damaged (it %w); put the right one back: without it nothing it protects can be read", path, err)
 	}
 	return key, nil
+}
+
+func creationAdvice(path string, err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "make the directory " + filepath.Dir(path) + " first"
+	}
+	return "let this user write to " + filepath.Dir(path)
 }
 
 // create writes the whole file under another name first and then links it, so that nobody ever reads half a key or

@@ -56,6 +56,13 @@ func TestADamagedKeyFileIsNotReplaced(t *testing.T) {
 	}
 }
 
+func TestAMissingDirectoryIsNamed(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "missing")
+	if _, err := LoadOrCreate(filepath.Join(directory, "keylodge.secret")); err == nil || !strings.Contains(err.Error(), "make the directory "+directory+" first") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAKeyFileThatOthersCanReadIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.secret")
 	if _, err := LoadOrCreate(path); err != nil {
