@@ -2,6 +2,11 @@ package httpapi
 
 import "github.com/gofiber/fiber/v2"
 
+const (
+	livezPath  = "/livez"
+	readyzPath = "/readyz"
+)
+
 // livez says that the process serves requests; it asks nothing else.
 func (s *server) livez(c *fiber.Ctx) error {
 	return c.JSON(fiber.Map{"status": "live"})

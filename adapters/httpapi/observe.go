@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -22,8 +21,8 @@ func (s *server) observe(c *fiber.Ctx) error {
 		}
 	}
 	level := slog.LevelInfo
-	if strings.HasSuffix(c.Path(), "z") { // probes ask every few seconds
-		level = slog.LevelDebug
+	if path := c.Path(); path == livezPath || path == readyzPath {
+		level = slog.LevelDebug // probes ask every few seconds
 	}
 	s.log.LogAttrs(c.UserContext(), level, "request",
 		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", clip(c.Path())),
@@ -39,7 +38,6 @@ func (s *server) observeRefusal(c *fiber.Ctx, p problem) {
 	if c.Locals(observedKey) != nil {
 		return
 	}
-	s.setSecureHeaders(c)
 	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, "request refused", slog.String("request_id", p.RequestID),
 		slog.Int("status", p.Status), slog.String("code", p.Code), slog.String("ip", s.clientIP(c)))
 }

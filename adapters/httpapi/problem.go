@@ -94,6 +94,7 @@ func newProblem(status int, e *domain.Error) problem {
 func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	p := problemOf(err)
 	p.RequestID = requestID(c)
+	s.setSecureHeaders(c) // it may never have come to secureHeaders
 	s.observeRefusal(c, p)
 	s.logFailure(p, err, c)
 	body, err := json.Marshal(p)

@@ -3,8 +3,8 @@ package httpapi
 import "github.com/gofiber/fiber/v2"
 
 func (s *server) route(app *fiber.App) {
-	app.Get("/livez", s.livez)
-	app.Get("/readyz", s.readyz)
+	app.Get(livezPath, s.livez)
+	app.Get(readyzPath, s.readyz)
 	app.Get("/.well-known/passkey-endpoints", s.passkeyEndpoints)
 
 	v1 := app.Group("/v1", s.guardOrigin, noStore)

@@ -1,0 +1,218 @@
+package bootstrap
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/system"
+)
+
+func TestADatabaseWithoutItsKeyIsNotOpened(t *testing.T) {
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() error {
+		app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+		if err == nil {
+			app.Close()
+		}
+		return err
+	}
+	if err := open(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename("keylodge.secret", "elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); err == nil || !strings.Contains(err.Error(), "put the file back") {
+		t.Errorf("without its key: %v", err)
+	}
+	if made, _ := os.Stat("keylodge.secret"); made != nil {
+		t.Error("another key was made")
+	}
+	if err := os.Rename("elsewhere", "keylodge.secret"); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); err != nil {
+		t.Errorf("with its key again: %v", err)
+	}
+}
+
+func TestAStopWaitsForRequestsUnderWay(t *testing.T) {
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- app.Serve(ctx, listener) }()
+
+	// A request that is half way here when the stop comes.
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write([]byte("POST /v1/login/options HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{")); err != nil {
+		t.Fatal(err)
+	}
+	waitUntilServed(t, listener.Addr().String())
+	stop()
+	select {
+	case err := <-stopped:
+		t.Fatalf("it stopped under a request: %v", err)
+	case <-time.After(50 * time.Millisecond): // let the stop begin; the test holds however long it takes
+	}
+	if _, err := conn.Write([]byte("}")); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, len("HTTP/1.1 200 OK"))
+	if _, err := conn.Read(answer); err != nil || string(answer) != "HTTP/1.1 200 OK" {
+		t.Errorf("the request under way got %q, %v", answer, err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if late, err := net.Dial("tcp", listener.Addr().String()); err == nil {
+		defer late.Close()
+		t.Error("it takes requests after its stop")
+	}
+}
+
+func TestTheSecretIsKeptBesideTheDatabase(t *testing.T) {
+	config, err := load(t, "DATABASE_URL=sqlite:data/keylodge.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir("data", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.Close()
+	if files, _ := filepath.Glob("*/*"); !slices.Equal(files, []string{"data/keylodge.db", "data/keylodge.secret"}) {
+		t.Errorf("it made %v", files)
+	}
+}
+
+func TestAConfiguredSecretIsWrittenNowhere(t *testing.T) {
+	config, err := load(t, "SECRET="+strings.Repeat("A", 43))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.Close()
+	if files, _ := filepath.Glob("*"); !slices.Equal(files, []string{"keylodge.db"}) {
+		t.Errorf("it made %v", files)
+	}
+}
+
+func TestTheProductAloneNeedsASecret(t *testing.T) {
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := UseCases(config, memory.New(), system.Clock{}); err == nil || !strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestALostListenerIsAnError(t *testing.T) {
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Serve(t.Context(), listener); err == nil {
+		t.Error("it serves on nothing and is content")
+	}
+}
+
+// slowClock holds up whoever asks for the time.
+type slowClock struct{ asked, told chan struct{} }
+
+func (c slowClock) Now() time.Time {
+	c.asked <- struct{}{}
+	<-c.told
+	return time.Now()
+}
+
+func TestAStopWaitsForTheJobUnderWay(t *testing.T) {
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := slowClock{make(chan struct{}), make(chan struct{})}
+	app, err := Open(config, clock, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- app.Serve(ctx, listener) }()
+	<-clock.asked // by the sweeper: nobody else is there
+	stop()
+	select {
+	case err := <-stopped:
+		t.Errorf("it stopped, and would close the database, under a job: %v", err)
+	case <-time.After(50 * time.Millisecond): // the test holds however long it takes
+		close(clock.told)
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func waitUntilServed(t *testing.T, address string) {
+	t.Helper()
+	response, err := http.Get("http://" + address + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("readyz says %s", response.Status)
+	}
+}
