@@ -2,6 +2,8 @@ package acceptance
 
 import (
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -286,5 +288,27 @@ func TestDecoysAreTheInstallations(t *testing.T) {
 	}
 	if elsewhere, _ := decoys(nil); elsewhere == here {
 		t.Errorf("two installations have the same decoys: %s", here)
+	}
+}
+
+func TestASignInIsCounted(t *testing.T) {
+	clock := newClock()
+	s := startServer(t, clock, nil)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.app.ServeOperations(listener))
+	ada := (&lodge{t: t, clock: clock, door: httpDoor{s}}).person("Ada", phone)
+	ada.signsUp()
+	ada.signsOut()
+	ada.signsIn()
+	answer, err := http.Get("http://" + listener.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if counts, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(counts), "keylodge_sign_ins_total 2\n") {
+		t.Errorf("%v %s", err, counts)
 	}
 }

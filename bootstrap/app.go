@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
-
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/ports"
@@ -20,11 +18,12 @@ import (
 
 // App is a whole server, opened and not yet serving.
 type App struct {
-	usecases application.UseCases
-	server   *fiber.App
-	sweeper  *jobs.Sweeper
-	log      *slog.Logger
-	cleanup  func()
+	usecases   application.UseCases
+	server     publicServer
+	operations operations
+	sweeper    *jobs.Sweeper
+	log        *slog.Logger
+	cleanup    func()
 }
 
 // Open builds a server over its database, which it makes or upgrades as needed.
@@ -77,4 +76,20 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("stopping: %w", err)
 	}
 	return nil
+}
+
+// ServeOperations answers the operator's tools on the listener, until stop is called.
+func (a *App) ServeOperations(listener net.Listener) (stop func()) {
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := a.operations.Listener(listener); err != nil {
+			a.log.Error("health and metrics are gone", slog.Any("error", err))
+		}
+	})
+	return func() {
+		if err := a.operations.ShutdownWithTimeout(time.Second); err != nil {
+			a.log.Warn("stopping health and metrics", slog.Any("error", err))
+		}
+		serving.Wait()
+	}
 }

@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -214,5 +215,47 @@ func waitUntilServed(t *testing.T, address string) {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		t.Fatalf("readyz says %s", response.Status)
+	}
+}
+
+func TestTheOperatorsToolsAreAnsweredOnAListenerOfTheirOwn(t *testing.T) {
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := app.ServeOperations(listener)
+	waitUntilServed(t, listener.Addr().String())
+	get := func(path string) (status int, body string) {
+		response, err := http.Get("http://" + listener.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		read, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(read)
+	}
+	for path, want := range map[string]int{"/livez": 200, "/metrics": 200, "/v1/config": 404, "/": 404} {
+		if status, body := get(path); status != want {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	if _, body := get("/metrics"); !strings.Contains(body, `keylodge_ceremonies_rejected_total{reason="signature_invalid"} 0`) {
+		t.Errorf("the reasons are not counted: %s", body)
+	}
+	stop()
+	if _, err := net.Dial("tcp", listener.Addr().String()); err == nil {
+		t.Error("told to stop, it goes on")
 	}
 }

@@ -13,6 +13,8 @@ import (
 type Config struct {
 	PublicURL      string // scheme, host and port as browsers write an origin, no trailing slash
 	Listen         string
+	OpsListen      string // for health and metrics; "" for none
+	OpsListenGiven bool   // somebody counts on it
 	RPID           string
 	RPName         string
 	Origins        []string // PublicURL first

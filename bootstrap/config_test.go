@@ -41,7 +41,7 @@ func TestWithoutSettingsItServesLocalhost(t *testing.T) {
 		t.Fatal(err)
 	}
 	if config.PublicURL != "http://localhost:8080" || config.RPID != "localhost" || config.Listen != "127.0.0.1:8080" ||
-		config.DatabasePath != "keylodge.db" || config.Secret != nil || config.RPName != "Keylodge" ||
+		config.OpsListen != "127.0.0.1:9090" || config.OpsListenGiven || config.DatabasePath != "keylodge.db" || config.Secret != nil || config.RPName != "Keylodge" ||
 		!slices.Equal(config.Origins, []string{"http://localhost:8080"}) || config.Registration != domain.RegistrationOpen ||
 		config.Use != (domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject}) ||
 		config.Sessions != (domain.SessionLifetime{TTL: 720 * time.Hour, IdleTTL: 168 * time.Hour}) ||
@@ -162,6 +162,7 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 		"a level that is not":                {[]string{"LOG_LEVEL=loud"}, "LOG_LEVEL", "debug, info, warn or error"},
 		"a format that is not":               {[]string{"LOG_FORMAT=xml"}, "LOG_FORMAT", "text or json"},
 		"a name that is too long":            {[]string{"RP_NAME=" + strings.Repeat("x", 65)}, "RP_NAME", "64 bytes"},
+		"an operator's address that isn't":   {[]string{"OPS_LISTEN=9090"}, "OPS_LISTEN", "host:port"},
 		"a port that is not":                 {[]string{"LISTEN=127.0.0.1:http"}, "LISTEN", "host:port"},
 		"a port that cannot be":              {[]string{"LISTEN=:99999"}, "LISTEN", "host:port"},
 		"the second of two former secrets":   {[]string{"PREVIOUS_SECRETS=" + strings.Repeat("A", 43) + "," + short}, "PREVIOUS_SECRETS", "number 2 holds 31 bytes"},
@@ -206,6 +207,9 @@ func TestAnEmptySettingIsNone(t *testing.T) {
 		empty = append(empty, strings.TrimPrefix(name, "KEYLODGE_")+"=")
 	}
 	config, err := load(t, empty...)
+	if config.OpsListen != "" {
+		t.Errorf("an empty KEYLODGE_OPS_LISTEN turns it off, and it is %q", config.OpsListen)
+	}
 	if err != nil || config.PublicURL != "http://localhost:8080" || config.DatabasePath != "keylodge.db" {
 		t.Errorf("%+v, %v", config, err)
 	}

@@ -20,6 +20,7 @@ const prefix = "KEYLODGE"
 type environment struct {
 	PublicURL               string `envconfig:"PUBLIC_URL"`
 	Listen                  string `envconfig:"LISTEN" default:"127.0.0.1:8080"`
+	OpsListen               string `envconfig:"OPS_LISTEN" default:"127.0.0.1:9090" empty:"off"`
 	RPID                    string `envconfig:"RP_ID"`
 	RPName                  string `envconfig:"RP_NAME" default:"Keylodge"`
 	Origins                 string `envconfig:"ORIGINS"`
@@ -54,6 +55,7 @@ func LoadConfig() (Config, error) {
 		return Config{}, faults
 	}
 	config.WithoutEffect = announced
+	_, config.OpsListenGiven = os.LookupEnv(prefix + "_OPS_LISTEN")
 	return config, nil
 }
 
@@ -70,12 +72,14 @@ func loadFile() error {
 	return Faults{{Setting: ".env", Problem: "a line in it cannot be read", Fix: "write NAME=value lines, each quote closed on its own line"}}
 }
 
-// fillEmpty takes an empty value for none, since what starts programs often has no other way to say nothing.
+// fillEmpty takes an empty value for none, since what starts programs often has no other way to say nothing; except where
+// empty means off.
 func (e *environment) fillEmpty() {
 	fields := reflect.ValueOf(e).Elem()
 	for i := range fields.NumField() {
-		if fields.Field(i).String() == "" {
-			fields.Field(i).SetString(fields.Type().Field(i).Tag.Get("default"))
+		tag := fields.Type().Field(i).Tag
+		if fields.Field(i).String() == "" && tag.Get("empty") == "" {
+			fields.Field(i).SetString(tag.Get("default"))
 		}
 	}
 }
@@ -83,7 +87,7 @@ func (e *environment) fillEmpty() {
 // announcedSettings are names that a later version gives a meaning. They are taken, so that one configuration serves
 // both; the log says at start that they do nothing yet, so that nobody believes in them.
 var announcedSettings = []string{
-	"OPS_LISTEN", "JWT_KEY_FILE", "JWT_AUDIENCE", "ACCESS_TOKEN_TTL", "STEP_UP_TTL", "RECOVERY_POLICY", "MAX_PASSKEYS", "RATE_LIMITS",
+	"JWT_KEY_FILE", "JWT_AUDIENCE", "ACCESS_TOKEN_TTL", "STEP_UP_TTL", "RECOVERY_POLICY", "MAX_PASSKEYS", "RATE_LIMITS",
 }
 
 // otherSettings finds the names that mean nothing (yet). An unknown one is a fault: a setting that silently does nothing is

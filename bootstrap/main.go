@@ -72,6 +72,10 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("%w; %s", err, listenAdvice(err))
 	}
+	opsListener, opsErr := listenForOperations(ctx, config)
+	if opsErr != nil && config.OpsListenGiven {
+		return fmt.Errorf("%w; set KEYLODGE_OPS_LISTEN to a free address, or to nothing", opsErr)
+	}
 	app, err := Open(config, system.Clock{}, log)
 	if err != nil {
 		return err
@@ -80,6 +84,13 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 	log.Info("Keylodge is ready; open "+config.PublicURL+" in a browser",
 		slog.String("listen", listener.Addr().String()), slog.String("rp_id", config.RPID),
 		slog.String("database", config.DatabasePath), slog.String("version", version()))
+	if opsErr != nil {
+		log.Warn("no health and metrics for the operator: the usual address is taken; set KEYLODGE_OPS_LISTEN to another one, or to nothing",
+			slog.Any("error", opsErr))
+	}
+	if opsListener != nil {
+		defer app.ServeOperations(opsListener)()
+	}
 	for _, setting := range config.WithoutEffect {
 		log.Warn("this setting does nothing in this version", slog.String("setting", setting))
 	}
@@ -88,6 +99,14 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// listenForOperations returns no listener if there is to be none.
+func listenForOperations(ctx context.Context, config Config) (net.Listener, error) {
+	if config.OpsListen == "" {
+		return nil, nil
+	}
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", config.OpsListen)
 }
 
 func listenAdvice(err error) string {

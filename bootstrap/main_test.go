@@ -68,6 +68,33 @@ func TestATakenAddressIsToldBeforeTheDatabaseIsTouched(t *testing.T) {
 	}
 }
 
+func TestATakenAddressForOperationsMattersIfSomebodyCountsOnIt(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	config, err := load(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN="+taken.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), config, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_OPS_LISTEN") {
+		t.Errorf("given: %v", err)
+	}
+	config.OpsListenGiven = false
+	ctx, stop := context.WithCancel(t.Context())
+	log := newLineLog()
+	stopped := make(chan error, 1)
+	go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
+	if first, second := <-log.lines, <-log.lines; !strings.Contains(first, "is ready") || !strings.Contains(second, "KEYLODGE_OPS_LISTEN") {
+		t.Errorf("not given: it says %q and %q", first, second)
+	}
+	stop()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestItMakesItsDatabaseAndSecretOnceAndStopsWhenTold(t *testing.T) {
 	config, err := load(t, "LISTEN=127.0.0.1:0")
 	if err != nil {

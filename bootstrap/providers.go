@@ -16,6 +16,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/adapters/useragent"
 	"github.com/keylodge/keylodge/adapters/webauthn"
@@ -50,8 +51,9 @@ var appSet = wire.NewSet(
 	useCaseSet,
 	masterKey,
 	openStore, wire.Bind(new(ports.Store), new(*sqlite.Store)),
-	httpConfig, httpServer, jobs.NewSweeper,
-	wire.Struct(new(App), "usecases", "server", "sweeper", "log"),
+	metrics.New, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)),
+	httpConfig, httpServer, operationsServer, jobs.NewSweeper,
+	wire.Struct(new(App), "usecases", "server", "operations", "sweeper", "log"),
 )
 
 func challengeTTL(config Config) ceremony.TTL { return ceremony.TTL(config.ChallengeTTL) }
@@ -116,8 +118,18 @@ func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	}, nil
 }
 
-func httpServer(config httpapi.Config, usecases application.UseCases, log *slog.Logger) *fiber.App {
-	server := httpapi.New(config, usecases, log)
+// publicServer and operations are two of a kind that must not be mixed up.
+type (
+	publicServer struct{ *fiber.App }
+	operations   struct{ *fiber.App }
+)
+
+func httpServer(config httpapi.Config, usecases application.UseCases, meter httpapi.Meter, log *slog.Logger) publicServer {
+	server := httpapi.New(config, usecases, meter, log)
 	webui.Mount(server)
-	return server
+	return publicServer{server}
+}
+
+func operationsServer(usecases application.UseCases, m *metrics.Metrics, log *slog.Logger) operations {
+	return operations{httpapi.NewOperations(usecases, m.Handler(), log)}
 }

@@ -28,7 +28,7 @@ func (e environment) check() (Config, Faults) {
 		publicURL = defaultPublicURL(e.Listen)
 	}
 	config := Config{
-		Listen:          c.listen(e.Listen),
+		Listen:          c.listen("LISTEN", e.Listen),
 		RPName:          e.RPName,
 		TrustedProxies:  c.proxies(e.TrustedProxies),
 		DatabasePath:    c.database(e.DatabaseURL),
@@ -48,6 +48,9 @@ func (e environment) check() (Config, Faults) {
 	}
 	if config.Sessions.IdleTTL > config.Sessions.TTL && config.Sessions.TTL > 0 {
 		c.fault("SESSION_IDLE_TTL", "it is longer than KEYLODGE_SESSION_TTL, so it would never matter", "make it shorter, or the other longer")
+	}
+	if e.OpsListen != "" {
+		config.OpsListen = c.listen("OPS_LISTEN", e.OpsListen)
 	}
 	if len(e.RPName) > 64 {
 		c.fault("RP_NAME", "it is longer than 64 bytes", "write the short name that people know the site by")
@@ -69,9 +72,9 @@ func defaultPublicURL(listen string) string {
 	return "http://localhost:" + port
 }
 
-func (c *checker) listen(s string) string {
+func (c *checker) listen(setting, s string) string {
 	if _, port, err := net.SplitHostPort(s); err != nil || !isPort(port) {
-		c.fault("LISTEN", fmt.Sprintf("%q is not an address to listen on", s), "write host:port, such as 127.0.0.1:8080 or :8080")
+		c.fault(setting, fmt.Sprintf("%q is not an address to listen on", s), "write host:port, such as 127.0.0.1:8080 or :8080")
 	}
 	return s
 }

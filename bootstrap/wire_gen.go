@@ -9,6 +9,7 @@ package bootstrap
 import (
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/useragent"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/access"
@@ -227,15 +228,18 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		cleanup()
 		return nil, nil, err
 	}
-	app := httpServer(httpapiConfig, useCases, log)
+	metricsMetrics := metrics.New()
+	bootstrapPublicServer := httpServer(httpapiConfig, useCases, metricsMetrics, log)
+	bootstrapOperations := operationsServer(useCases, metricsMetrics, log)
 	sweeper := jobs.NewSweeper(useCases, log)
-	bootstrapApp := &App{
-		usecases: useCases,
-		server:   app,
-		sweeper:  sweeper,
-		log:      log,
+	app := &App{
+		usecases:   useCases,
+		server:     bootstrapPublicServer,
+		operations: bootstrapOperations,
+		sweeper:    sweeper,
+		log:        log,
 	}
-	return bootstrapApp, func() {
+	return app, func() {
 		cleanup()
 	}, nil
 }

@@ -148,6 +148,9 @@ const (
 	FindingBackupEligibilityChanged Finding = "backup_eligibility_changed"
 )
 
+// Findings are all of them.
+var Findings = []Finding{FindingCounterRegressed, FindingBackupEligibilityChanged}
+
 // RecordUse notes a verified assertion. It may leave a mark and refuse at once: whoever calls it saves the credential
 // first and returns the error afterwards, or the mark is lost.
 //

@@ -2,7 +2,7 @@ package domain
 
 import "errors"
 
-// Reason is why a ceremony was rejected: a closed set, for the log and its reader. An anonymous caller sees only the
+// Reason is why a ceremony was rejected: a closed set, for the log, the metrics and their readers. An anonymous caller sees only the
 // code of the error that goes with it, since a reason tells a forger which check to work on next.
 type Reason string
 
@@ -23,6 +23,25 @@ const (
 	ReasonUserHandleMismatch       Reason = "user_handle_mismatch"
 	ReasonMalformed                Reason = "malformed"
 )
+
+// Reasons are all of them.
+var Reasons = []Reason{
+	ReasonChallengeMismatch,
+	ReasonOriginNotAllowed,
+	ReasonCrossOrigin,
+	ReasonRPIDMismatch,
+	ReasonTypeMismatch,
+	ReasonUserPresenceMissing,
+	ReasonUserVerificationMissing,
+	ReasonBackupStateInvalid,
+	ReasonBackupEligibilityChanged,
+	ReasonAlgorithmNotAllowed,
+	ReasonAttestationRejected,
+	ReasonSignatureInvalid,
+	ReasonCounterRegressed,
+	ReasonUserHandleMismatch,
+	ReasonMalformed,
+}
 
 // Rejection is a refused ceremony: the error that its caller sees, and the reason and detail that only the log does.
 type Rejection struct {

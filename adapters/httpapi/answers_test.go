@@ -14,6 +14,7 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
@@ -47,7 +48,7 @@ func TestACredentialArrivesWhole(t *testing.T) {
 	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
 		SignUp: application.SignUp{Finish: &signup.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk}},
 		Login:  application.Login{Finish: &login.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk}},
-	}, slog.New(slog.DiscardHandler))
+	}, metrics.New(), slog.New(slog.DiscardHandler))
 	ada, err := domain.NewApplicant("", "Ada", clock{}.Now(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

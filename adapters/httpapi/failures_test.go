@@ -17,6 +17,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/adapters/httpapi"
+	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -37,6 +38,12 @@ func (clock) Now() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.
 // call makes one request to the API over the given store and returns the answer and the log.
 func call(t *testing.T, s store, method, path, body string, headers ...string) (answer *http.Response, read, log string) {
 	t.Helper()
+	return callMetered(t, s, metrics.New(), method, path, body, headers...)
+}
+
+// callMetered is call with the metrics in hand.
+func callMetered(t *testing.T, s store, meter httpapi.Meter, method, path, body string, headers ...string) (answer *http.Response, read, log string) {
+	t.Helper()
 	var lines bytes.Buffer
 	api := httpapi.New(httpapi.Config{PublicURL: "http://localhost:8080", BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
 		Sessions: application.Sessions{
@@ -44,7 +51,7 @@ func call(t *testing.T, s store, method, path, body string, headers ...string) (
 			SignOut:      &sessions.SignOut{Store: s, Clock: clock{}},
 		},
 		Housekeeping: application.Housekeeping{Ready: &housekeeping.Ready{Store: s}},
-	}, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	}, meter, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	request := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
@@ -163,7 +170,7 @@ func TestRequestsAreLoggedWithoutWhatTheyCarry(t *testing.T) {
 }
 
 func TestASlowClientIsCutOff(t *testing.T) {
-	limits := httpapi.New(httpapi.Config{}, application.UseCases{}, slog.New(slog.DiscardHandler)).Config()
+	limits := httpapi.New(httpapi.Config{}, application.UseCases{}, metrics.New(), slog.New(slog.DiscardHandler)).Config()
 	for name, limit := range map[string]time.Duration{"reading": limits.ReadTimeout, "writing": limits.WriteTimeout, "waiting": limits.IdleTimeout} {
 		if limit <= 0 || limit > time.Minute {
 			t.Errorf("%s may take %s", name, limit)

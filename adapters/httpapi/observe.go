@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -15,19 +17,34 @@ func (s *server) observe(c *fiber.Ctx) error {
 	begun := time.Now()
 	id := requestID(c)
 	c.Locals(observedKey, true)
+	route := ""
 	if err := c.Next(); err != nil {
+		if unrouted(err) {
+			route = "none"
+		}
 		if err := s.renderProblem(c, err); err != nil {
 			return err
 		}
 	}
+	if route == "" {
+		route = c.Route().Path
+	}
+	took := time.Since(begun)
+	s.meter.Answered(c.Method(), route, c.Response().StatusCode(), took)
 	level := slog.LevelInfo
 	if path := c.Path(); path == livezPath || path == readyzPath {
 		level = slog.LevelDebug // probes ask every few seconds
 	}
 	s.log.LogAttrs(c.UserContext(), level, "request",
 		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", clip(c.Path())),
-		slog.Int("status", c.Response().StatusCode()), slog.Float64("took_ms", float64(time.Since(begun).Microseconds())/1000), slog.String("ip", s.clientIP(c)))
+		slog.Int("status", c.Response().StatusCode()), slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", s.clientIP(c)))
 	return nil
+}
+
+// unrouted reports whether no route took the request.
+func unrouted(err error) bool {
+	var refused *fiber.Error
+	return errors.As(err, &refused) && (refused.Code == http.StatusNotFound || refused.Code == http.StatusMethodNotAllowed)
 }
 
 const observedKey = "observed"

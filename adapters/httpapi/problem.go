@@ -113,6 +113,7 @@ func (s *server) logFailure(p problem, err error, c *fiber.Ctx) {
 	id := slog.String("request_id", p.RequestID)
 	var rejection *domain.Rejection
 	if errors.As(err, &rejection) {
+		s.meter.Rejected(rejection.Reason)
 		s.log.Warn("ceremony rejected", id, slog.String("code", p.Code), slog.String("reason", string(rejection.Reason)),
 			slog.String("detail", rejection.Detail), slog.String("ip", s.clientIP(c)))
 	}

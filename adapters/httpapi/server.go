@@ -33,6 +33,7 @@ type server struct {
 	config   Config
 	usecases application.UseCases
 	log      *slog.Logger
+	meter    Meter
 	cookies  cookies
 }
 
@@ -46,16 +47,24 @@ const (
 )
 
 // New builds the API. Nothing listens yet, and further routes may be added.
-func New(config Config, usecases application.UseCases, log *slog.Logger) *fiber.App {
+func New(config Config, usecases application.UseCases, meter Meter, log *slog.Logger) *fiber.App {
 	s := &server{
-		config: config, usecases: usecases, log: log,
+		config: config, usecases: usecases, meter: meter, log: log,
 		cookies: cookies{
 			secure:      strings.HasPrefix(config.PublicURL, "https://"),
 			lifetime:    config.SessionTTL,
 			bindingKeys: config.BindingKeys,
 		},
 	}
-	app := fiber.New(fiber.Config{
+	app := fiber.New(s.fiberConfig())
+	s.refuseUnknownMethods(app)
+	app.Use(s.observe, s.recoverPanic, s.secureHeaders, s.withDeadline)
+	s.route(app)
+	return app
+}
+
+func (s *server) fiberConfig() fiber.Config {
+	return fiber.Config{
 		AppName:                 "Keylodge",
 		DisableStartupMessage:   true,
 		Immutable:               true, // Fiber's strings otherwise change under whoever keeps them
@@ -70,11 +79,7 @@ func New(config Config, usecases application.UseCases, log *slog.Logger) *fiber.
 
 		DisablePreParseMultipartForm: true, // no endpoint takes a form; let it be refused as any other body is
 		ErrorHandler:                 s.renderProblem,
-	})
-	s.refuseUnknownMethods(app)
-	app.Use(s.observe, s.recoverPanic, s.secureHeaders, s.withDeadline)
-	s.route(app)
-	return app
+	}
 }
 
 // refuseUnknownMethods answers as for any other method that an address does not take. Fiber would answer by itself, past

@@ -75,6 +75,7 @@ type signals struct {
 
 // renderGrant hands out a session: the token in the cookie, never in the body.
 func (s *server) renderGrant(c *fiber.Ctx, grant access.Grant) error {
+	s.meter.SignedIn(grant.Finding)
 	if grant.Finding != domain.FindingNone {
 		s.log.Warn("passkey finding allowed by policy", slog.String("request_id", requestID(c)),
 			slog.String("finding", string(grant.Finding)), slog.String("user_id", grant.User.ID().String()))
