@@ -28,7 +28,9 @@ func (d browserDoor) client(t testing.TB, kind deviceKind) client {
 	b.do(chromedp.Navigate("about:blank"))
 	call(b, webauthn.Enable, webauthn.EnableParams{})
 	b.plugIn()
-	if kind != suggestingPhone {
+	if kind == suggestingPhone {
+		b.watchSuggestions()
+	} else {
 		b.withoutSuggestions()
 	}
 	b.open()

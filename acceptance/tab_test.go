@@ -43,6 +43,19 @@ func (b *tab) withoutSuggestions() {
 	})
 }
 
+// watchSuggestions lets a story see whether the page is waiting for a suggestion to be picked.
+func (b *tab) watchSuggestions() {
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		const get = navigator.credentials.get.bind(navigator.credentials);
+		navigator.credentials.get = (options) => {
+			const asked = get(options);
+			if (options.mediation !== 'conditional') return asked;
+			window.suggesting = true;
+			return asked.finally(() => { window.suggesting = false; });
+		}`,
+	})
+}
+
 // touchReady says whether the person touches the authenticator as soon as it asks.
 func (b *tab) touchReady(yes bool) {
 	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.keys, Enabled: yes})
@@ -76,6 +89,10 @@ func (b *tab) perform(button string, tricks []trick) (identity, refusal) {
 		trick.inBrowser(b)
 	}
 	before := len(b.server.log.rejections())
+	if b.kind == suggestingPhone {
+		// A suggestion asked for after the authenticator is ready would be taken before the button is pressed.
+		b.until("suggestions wait", `window.suggesting === true`)
+	}
 	b.touchReady(true)
 	defer b.touchReady(false)
 	b.press(button)
