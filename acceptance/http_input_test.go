@@ -75,6 +75,9 @@ func TestAllMissingMembersAreNamedAtOnce(t *testing.T) {
 	var named []string
 	for _, e := range p.Errors {
 		named = append(named, e.Field)
+		if !strings.Contains(p.Detail, e.Field+": "+e.Detail) {
+			t.Errorf("the detail leaves out %s: %s", e.Field, p.Detail)
+		}
 	}
 	want := "challenge_id credential.id credential.rawId credential.type credential.clientExtensionResults " +
 		"credential.response.clientDataJSON credential.response.attestationObject passkey_name transport"
@@ -89,6 +92,9 @@ func TestAllMissingMembersOfASignInAreNamedAtOnce(t *testing.T) {
 	var named []string
 	for _, e := range p.Errors {
 		named = append(named, e.Field)
+		if !strings.Contains(p.Detail, e.Field+": "+e.Detail) {
+			t.Errorf("the detail leaves out %s: %s", e.Field, p.Detail)
+		}
 	}
 	want := "credential.id credential.type credential.response.clientDataJSON credential.response.authenticatorData credential.response.signature"
 	if got := strings.Join(named, " "); got != want {

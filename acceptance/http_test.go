@@ -19,6 +19,7 @@ type answer struct {
 type problemBody struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
+	Detail    string `json:"detail"`
 	Status    int    `json:"status"`
 	Code      string `json:"code"`
 	RequestID string `json:"request_id"`

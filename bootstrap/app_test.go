@@ -49,20 +49,23 @@ func TestADatabaseWithoutItsKeyIsNotOpened(t *testing.T) {
 	}
 }
 
-func TestAStopWaitsForRequestsUnderWay(t *testing.T) {
+func TestAnEmptyFileIsANewDatabase(t *testing.T) {
 	config, err := load(t)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("keylodge.db", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer app.Close()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	app.Close()
+}
+
+func TestAStopWaitsForRequestsUnderWay(t *testing.T) {
+	app, listener := openedWithListener(t)
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- app.Serve(ctx, listener) }()
@@ -145,19 +148,7 @@ func TestTheProductAloneNeedsASecret(t *testing.T) {
 }
 
 func TestALostListenerIsAnError(t *testing.T) {
-	config, err := load(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer app.Close()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, listener := openedWithListener(t)
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -219,19 +210,7 @@ func waitUntilServed(t *testing.T, address string) {
 }
 
 func TestTheOperatorsToolsAreAnsweredOnAListenerOfTheirOwn(t *testing.T) {
-	config, err := load(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer app.Close()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, listener := openedWithListener(t)
 	stop := app.ServeOperations(listener)
 	waitUntilServed(t, listener.Addr().String())
 	get := func(path string) (status int, body string) {
@@ -258,4 +237,23 @@ func TestTheOperatorsToolsAreAnsweredOnAListenerOfTheirOwn(t *testing.T) {
 	if _, err := net.Dial("tcp", listener.Addr().String()); err == nil {
 		t.Error("told to stop, it goes on")
 	}
+}
+
+// openedWithListener is an app over an empty directory and somewhere for it to serve.
+func openedWithListener(t *testing.T) (*App, net.Listener) {
+	t.Helper()
+	config, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(app.Close)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app, listener
 }

@@ -90,16 +90,17 @@ func masterKey(config Config) (masterkey.Key, error) {
 		return *config.Secret, nil
 	}
 	path := filepath.Join(filepath.Dir(config.DatabasePath), keyFile)
-	if isThere(config.DatabasePath) && !isThere(path) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && holdsSomething(config.DatabasePath) {
 		return masterkey.Key{}, fmt.Errorf("the database %s is there and its key file %s is not: put the file back, or set KEYLODGE_SECRET to the secret that was used",
 			config.DatabasePath, path)
 	}
 	return masterkey.LoadOrCreate(path)
 }
 
-func isThere(path string) bool {
-	_, err := os.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist)
+// holdsSomething is false for an empty file, which somebody may have put there to be filled.
+func holdsSomething(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() > 0
 }
 
 func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {

@@ -42,7 +42,7 @@ func (s *server) preflight(c *fiber.Ctx, allowed bool) error {
 		return c.Next()
 	}
 	if allowed {
-		c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, PATCH, DELETE")
+		c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, DELETE")
 		c.Set(fiber.HeaderAccessControlAllowHeaders, "Content-Type, X-Request-Id")
 		c.Set(fiber.HeaderAccessControlMaxAge, "600")
 	}

@@ -69,6 +69,7 @@ func problemOf(err error) problem {
 		p := newProblem(statuses[broken.Kind], broken)
 		var invalid *domain.InvalidInput
 		if errors.As(err, &invalid) {
+			p.Detail = invalid.Error()
 			for _, f := range invalid.Fields {
 				p.Errors = append(p.Errors, invalidField{f.Field, f.Code, f.Message})
 			}
