@@ -2,17 +2,27 @@
 package application
 
 import (
+	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/application/stepup"
+	"github.com/keylodge/keylodge/application/tokens"
 )
 
-// UseCases is the whole product: what the HTTP API, the jobs and the acceptance stories all receive.
+// UseCases is the whole product: what the HTTP API, the commands, the jobs and the acceptance stories all receive.
 type UseCases struct {
 	SignUp       SignUp
 	Login        Login
+	StepUp       StepUp
 	Sessions     Sessions
+	Passkeys     Passkeys
+	Account      Account
+	Keys         Keys
+	Admin        Admin
 	Housekeeping Housekeeping
 }
 
@@ -28,14 +38,61 @@ type Login struct {
 	Finish *login.Finish
 }
 
-// Sessions serves people who are signed in.
+// StepUp makes sure that somebody who is signed in is still there.
+type StepUp struct {
+	Begin  *stepup.Begin
+	Finish *stepup.Finish
+}
+
+// Sessions serves people and programs that are signed in.
 type Sessions struct {
 	Authenticate *sessions.Authenticate
+	Refresh      *sessions.Refresh
+	Mint         *sessions.Mint
 	SignOut      *sessions.SignOut
+	List         *sessions.List
+	Revoke       *sessions.Revoke
+	RevokeOthers *sessions.RevokeOthers
+}
+
+// Passkeys lets people look after theirs.
+type Passkeys struct {
+	List      *passkeys.List
+	BeginAdd  *passkeys.BeginAdd
+	FinishAdd *passkeys.FinishAdd
+	Rename    *passkeys.Rename
+	Remove    *passkeys.Remove
+}
+
+// Account lets people look after their account.
+type Account struct {
+	Change *account.Change
+	Delete *account.Delete
+	Events *account.Events
+}
+
+// Keys are those of access tokens.
+type Keys struct {
+	Publish *tokens.Publish
+	List    *tokens.ListKeys
+	Rotate  *tokens.RotateKeys
+}
+
+// Admin is for the operator.
+type Admin struct {
+	ListUsers      *admin.ListUsers
+	ShowUser       *admin.ShowUser
+	DisableUser    *admin.DisableUser
+	EnableUser     *admin.EnableUser
+	DeleteUser     *admin.DeleteUser
+	RevokeSession  *admin.RevokeSession
+	RevokeSessions *admin.RevokeSessions
 }
 
 // Housekeeping runs by itself.
 type Housekeeping struct {
-	Sweep *housekeeping.Sweep
-	Ready *housekeeping.Ready
+	Sweep    *housekeeping.Sweep
+	Ready    *housekeeping.Ready
+	LastSeen *sessions.LastSeen
+	KeepKeys *tokens.KeepKeys
 }

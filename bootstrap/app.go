@@ -21,18 +21,22 @@ type App struct {
 	usecases   application.UseCases
 	server     publicServer
 	operations operations
-	sweeper    *jobs.Sweeper
+	jobs       *jobs.Jobs
 	log        *slog.Logger
 	cleanup    func()
 }
 
-// Open builds a server over its database, which it makes or upgrades as needed.
+// Open builds a server over its database, which it makes or upgrades as needed, and makes sure of its signing keys.
 func Open(config Config, clock ports.Clock, log *slog.Logger) (*App, error) {
 	app, cleanup, err := assembleApp(config, clock, log)
 	if err != nil {
 		return nil, err
 	}
 	app.cleanup = cleanup
+	if err := app.usecases.Housekeeping.KeepKeys.Execute(context.Background()); err != nil {
+		app.Close()
+		return nil, err
+	}
 	return app, nil
 }
 
@@ -58,7 +62,7 @@ const stopTimeout = 15 * time.Second
 func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	background, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
 	var working sync.WaitGroup
-	working.Go(func() { a.sweeper.Run(background) })
+	working.Go(func() { a.jobs.Run(background) })
 	defer func() {
 		stopJobs()
 		working.Wait()

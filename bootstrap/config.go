@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -28,6 +29,12 @@ type Config struct {
 	Use          domain.UsePolicy
 	Sessions     domain.SessionLifetime
 	ChallengeTTL time.Duration
+	StepUpTTL    domain.StepUpTTL
+	PasskeyLimit domain.PasskeyLimit
+
+	Access   domain.AccessPolicy
+	Rotation domain.KeyRotation
+	Brought  tokens.Brought // the keys in the operator's own file, if there is one
 
 	LogLevel  slog.Level
 	LogFormat LogFormat

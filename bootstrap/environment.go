@@ -34,6 +34,13 @@ type environment struct {
 	SessionTTL              string `envconfig:"SESSION_TTL" default:"720h"`
 	SessionIdleTTL          string `envconfig:"SESSION_IDLE_TTL" default:"168h"`
 	ChallengeTTL            string `envconfig:"CHALLENGE_TTL" default:"5m"`
+	StepUpTTL               string `envconfig:"STEP_UP_TTL" default:"10m"`
+	MaxPasskeys             string `envconfig:"MAX_PASSKEYS" default:"20"`
+	AccessTokenTTL          string `envconfig:"ACCESS_TOKEN_TTL" default:"5m"`
+	JWTAudience             string `envconfig:"JWT_AUDIENCE"`
+	JWTAlgorithm            string `envconfig:"JWT_ALGORITHM" default:"ES256"`
+	JWTRotationInterval     string `envconfig:"JWT_ROTATION_INTERVAL" default:"720h"`
+	JWTKeyFile              string `envconfig:"JWT_KEY_FILE"`
 	LogLevel                string `envconfig:"LOG_LEVEL" default:"info"`
 	LogFormat               string `envconfig:"LOG_FORMAT"`
 }
@@ -86,9 +93,7 @@ func (e *environment) fillEmpty() {
 
 // announcedSettings are names that a later version gives a meaning. They are taken, so that one configuration serves
 // both; the log says at start that they do nothing yet, so that nobody believes in them.
-var announcedSettings = []string{
-	"JWT_KEY_FILE", "JWT_AUDIENCE", "ACCESS_TOKEN_TTL", "STEP_UP_TTL", "RECOVERY_POLICY", "MAX_PASSKEYS", "RATE_LIMITS",
-}
+var announcedSettings = []string{"RECOVERY_POLICY", "RATE_LIMITS"}
 
 // otherSettings finds the names that mean nothing (yet). An unknown one is a fault: a setting that silently does nothing is
 // a rule that somebody believes in.

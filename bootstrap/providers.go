@@ -13,8 +13,10 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/wire"
 
+	"github.com/keylodge/keylodge/adapters/aaguid"
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/jobs"
+	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/sqlite"
@@ -23,26 +25,49 @@ import (
 	"github.com/keylodge/keylodge/adapters/webui"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/application/stepup"
+	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
 // useCaseSet is the product over a store, a clock and a secret.
 var useCaseSet = wire.NewSet(
-	wire.FieldsOf(new(Config), "Registration", "Use", "Sessions"),
-	challengeTTL, decoyKey, randomness,
+	wire.FieldsOf(new(Config), "Registration", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "Access", "Rotation", "Brought"),
+	challengeTTL, decoyKey, refreshKeys, randomness,
 	relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),
 	useragent.New, wire.Bind(new(ports.DeviceNames), new(*useragent.Names)),
+	jwt.New, wire.Bind(new(ports.TokenKeys), new(*jwt.Keys)),
+	sealer, wire.Bind(new(ports.Sealer), new(*masterkey.Sealer)),
+	tokens.NewKeyring, sessions.NewLastSeen,
+	wire.Struct(new(tokens.Issuer), "*"),
 	wire.Struct(new(ceremony.Desk), "*"),
-	wire.Struct(new(access.Door), "*"),
+	wire.Struct(new(access.Door), "*"), wire.Struct(new(access.SecurityLog), "Random", "Devices"), wire.Struct(new(access.Examiner), "*"),
 	wire.Struct(new(signup.Begin), "*"), wire.Struct(new(signup.Finish), "*"), wire.Struct(new(application.SignUp), "*"),
 	wire.Struct(new(login.Begin), "*"), wire.Struct(new(login.Finish), "*"), wire.Struct(new(application.Login), "*"),
-	wire.Struct(new(sessions.Authenticate), "*"), wire.Struct(new(sessions.SignOut), "*"), wire.Struct(new(application.Sessions), "*"),
-	wire.Struct(new(housekeeping.Sweep), "*"), wire.Struct(new(housekeeping.Ready), "*"), wire.Struct(new(application.Housekeeping), "*"),
+	wire.Struct(new(stepup.Begin), "*"), wire.Struct(new(stepup.Finish), "*"), wire.Struct(new(application.StepUp), "*"),
+	wire.Struct(new(sessions.Authenticate), "*"), wire.Struct(new(sessions.Refresh), "*"), wire.Struct(new(sessions.Mint), "*"),
+	wire.Struct(new(sessions.SignOut), "*"), wire.Struct(new(sessions.List), "*"), wire.Struct(new(sessions.Revoke), "*"),
+	wire.Struct(new(sessions.RevokeOthers), "*"), wire.Struct(new(application.Sessions), "*"),
+	wire.Struct(new(passkeys.List), "*"), wire.Struct(new(passkeys.BeginAdd), "*"), wire.Struct(new(passkeys.FinishAdd), "*"),
+	wire.Struct(new(passkeys.Rename), "*"), wire.Struct(new(passkeys.Remove), "*"), wire.Struct(new(application.Passkeys), "*"),
+	wire.Struct(new(account.Change), "*"), wire.Struct(new(account.Delete), "*"), wire.Struct(new(account.Events), "*"),
+	wire.Struct(new(application.Account), "*"),
+	wire.Struct(new(tokens.Publish), "*"), wire.Struct(new(tokens.ListKeys), "*"), wire.Struct(new(tokens.RotateKeys), "*"),
+	wire.Struct(new(application.Keys), "*"),
+	wire.Struct(new(admin.ListUsers), "*"), wire.Struct(new(admin.ShowUser), "*"), wire.Struct(new(admin.DisableUser), "*"),
+	wire.Struct(new(admin.EnableUser), "*"), wire.Struct(new(admin.DeleteUser), "*"), wire.Struct(new(admin.RevokeSession), "*"),
+	wire.Struct(new(admin.RevokeSessions), "*"), wire.Struct(new(application.Admin), "*"),
+	wire.Struct(new(housekeeping.Sweep), "*"), wire.Struct(new(housekeeping.Ready), "*"), wire.Struct(new(tokens.KeepKeys), "*"),
+	wire.Struct(new(application.Housekeeping), "*"),
 	wire.Struct(new(application.UseCases), "*"),
 )
 
@@ -52,8 +77,9 @@ var appSet = wire.NewSet(
 	masterKey,
 	openStore, wire.Bind(new(ports.Store), new(*sqlite.Store)),
 	metrics.New, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)),
-	httpConfig, httpServer, operationsServer, jobs.NewSweeper,
-	wire.Struct(new(App), "usecases", "server", "operations", "sweeper", "log"),
+	aaguid.New, wire.Bind(new(ports.AuthenticatorNames), new(*aaguid.Names)),
+	httpConfig, httpServer, operationsServer, jobs.New,
+	wire.Struct(new(App), "usecases", "server", "operations", "jobs", "log"),
 )
 
 func challengeTTL(config Config) ceremony.TTL { return ceremony.TTL(config.ChallengeTTL) }
@@ -61,6 +87,28 @@ func challengeTTL(config Config) ceremony.TTL { return ceremony.TTL(config.Chall
 func randomness() io.Reader { return rand.Reader }
 
 func decoyKey(secret masterkey.Key) (login.DecoyKey, error) { return secret.Derive("decoy passkeys") }
+
+// refreshKeys are those of the present secret and of the former ones, so that nobody is signed out when it is replaced.
+func refreshKeys(config Config, secret masterkey.Key) (domain.RefreshKeys, error) {
+	return deriveAll("refresh tokens", secret, config.PreviousSecrets)
+}
+
+func sealer(config Config, secret masterkey.Key) (*masterkey.Sealer, error) {
+	return masterkey.NewSealer(secret, config.PreviousSecrets)
+}
+
+// deriveAll derives the key for one purpose from each secret, the present one first.
+func deriveAll(purpose string, present masterkey.Key, previous []masterkey.Key) ([][]byte, error) {
+	keys := make([][]byte, 0, 1+len(previous))
+	for _, s := range append([]masterkey.Key{present}, previous...) {
+		key, err := s.Derive(purpose)
+		if err != nil {
+			return nil, fmt.Errorf("deriving the key of %s: %w", purpose, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
 
 func relyingParty(config Config) (*webauthn.RelyingParty, error) {
 	return webauthn.New(webauthn.Config{
@@ -104,18 +152,18 @@ func holdsSomething(path string) bool {
 }
 
 func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
-	bindingKeys := make([][]byte, 0, 1+len(config.PreviousSecrets))
-	for _, s := range append([]masterkey.Key{secret}, config.PreviousSecrets...) {
-		key, err := s.Derive("browser binding")
-		if err != nil {
-			return httpapi.Config{}, fmt.Errorf("deriving the browser binding key: %w", err)
-		}
-		bindingKeys = append(bindingKeys, key)
+	bindingKeys, err := deriveAll("browser binding", secret, config.PreviousSecrets)
+	if err != nil {
+		return httpapi.Config{}, err
+	}
+	csrfKeys, err := deriveAll("CSRF tokens", secret, config.PreviousSecrets)
+	if err != nil {
+		return httpapi.Config{}, err
 	}
 	return httpapi.Config{
 		PublicURL: config.PublicURL, Origins: config.Origins, RPID: config.RPID, RPName: config.RPName,
 		Registration: config.Registration, SessionTTL: config.Sessions.TTL,
-		BindingKeys: bindingKeys, TrustedProxies: config.TrustedProxies,
+		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies,
 	}, nil
 }
 
@@ -125,8 +173,8 @@ type (
 	operations   struct{ *fiber.App }
 )
 
-func httpServer(config httpapi.Config, usecases application.UseCases, meter httpapi.Meter, log *slog.Logger) publicServer {
-	server := httpapi.New(config, usecases, meter, log)
+func httpServer(config httpapi.Config, usecases application.UseCases, names ports.AuthenticatorNames, meter httpapi.Meter, log *slog.Logger) publicServer {
+	server := httpapi.New(config, usecases, names, meter, log)
 	webui.Mount(server)
 	return publicServer{server}
 }

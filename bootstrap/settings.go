@@ -39,10 +39,12 @@ func (e environment) check() (Config, Faults) {
 			BackupEligibility: oneOf(&c, "BACKUP_ELIGIBILITY_POLICY", e.BackupEligibilityPolicy, domain.BackupEligibilityReject, domain.BackupEligibilityAcceptAndRecord),
 		},
 		Sessions: domain.SessionLifetime{
-			TTL:     c.duration("SESSION_TTL", e.SessionTTL, time.Minute, 365*24*time.Hour),
-			IdleTTL: c.duration("SESSION_IDLE_TTL", e.SessionIdleTTL, time.Minute, 365*24*time.Hour),
+			TTL:     c.duration("SESSION_TTL", e.SessionTTL, 5*time.Minute, 365*24*time.Hour),
+			IdleTTL: c.duration("SESSION_IDLE_TTL", e.SessionIdleTTL, 5*time.Minute, 365*24*time.Hour),
 		},
 		ChallengeTTL: c.duration("CHALLENGE_TTL", e.ChallengeTTL, 30*time.Second, time.Hour),
+		StepUpTTL:    domain.StepUpTTL(c.duration("STEP_UP_TTL", e.StepUpTTL, time.Minute, 24*time.Hour)),
+		PasskeyLimit: domain.PasskeyLimit(c.number("MAX_PASSKEYS", e.MaxPasskeys, 1, 100)),
 		LogLevel:     c.logLevel(e.LogLevel),
 		LogFormat:    oneOf(&c, "LOG_FORMAT", e.LogFormat, LogAuto, LogText, LogJSON),
 	}
@@ -60,6 +62,7 @@ func (e environment) check() (Config, Faults) {
 		config.Secret = &key
 	}
 	c.relyingParty(&config, publicURL, e.RPID, e.Origins)
+	c.tokens(&config, e)
 	return config, c.faults
 }
 
@@ -138,6 +141,17 @@ func (c *checker) duration(setting, s string, least, most time.Duration) time.Du
 		c.fault(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("choose from %s to %s", short(least), short(most)))
 	}
 	return d
+}
+
+func (c *checker) number(setting, s string, least, most int) int {
+	n, err := strconv.Atoi(s)
+	switch {
+	case err != nil:
+		c.fault(setting, fmt.Sprintf("%q is not a number", s), fmt.Sprintf("write a number from %d to %d", least, most))
+	case n < least || n > most:
+		c.fault(setting, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("choose from %d to %d", least, most))
+	}
+	return n
 }
 
 // short writes 720h and not 720h0m0s.

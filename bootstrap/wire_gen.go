@@ -7,17 +7,24 @@
 package bootstrap
 
 import (
+	"github.com/keylodge/keylodge/adapters/aaguid"
 	"github.com/keylodge/keylodge/adapters/jobs"
+	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/useragent"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/application/stepup"
+	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/ports"
 	"log/slog"
 )
@@ -46,11 +53,36 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Random:       reader,
 		Desk:         desk,
 	}
+	keys := jwt.New()
+	masterkeySealer, err := sealer(config, secret)
+	if err != nil {
+		return application.UseCases{}, err
+	}
+	keyRotation := config.Rotation
+	brought := config.Brought
+	keyring := tokens.NewKeyring(store, keys, masterkeySealer, clock, keyRotation, brought)
+	accessPolicy := config.Access
+	domainRefreshKeys, err := refreshKeys(config, secret)
+	if err != nil {
+		return application.UseCases{}, err
+	}
+	issuer := &tokens.Issuer{
+		Keyring:     keyring,
+		Keys:        keys,
+		Random:      reader,
+		Policy:      accessPolicy,
+		RefreshKeys: domainRefreshKeys,
+	}
 	names := useragent.New()
+	securityLog := &access.SecurityLog{
+		Random:  reader,
+		Devices: names,
+	}
 	sessionLifetime := config.Sessions
 	door := &access.Door{
 		Random:   reader,
-		Devices:  names,
+		Issuer:   issuer,
+		Log:      securityLog,
 		Lifetime: sessionLifetime,
 	}
 	finish := &signup.Finish{
@@ -75,30 +107,199 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		DecoyKey:     loginDecoyKey,
 	}
 	usePolicy := config.Use
+	examiner := &access.Examiner{
+		Policy: usePolicy,
+		Log:    securityLog,
+	}
 	loginFinish := &login.Finish{
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
 		Door:         door,
-		Policy:       usePolicy,
+		Log:          securityLog,
+		Examiner:     examiner,
 	}
 	applicationLogin := application.Login{
 		Begin:  loginBegin,
 		Finish: loginFinish,
 	}
+	stepupBegin := &stepup.Begin{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Desk:         desk,
+	}
+	stepupFinish := &stepup.Finish{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Clock:        clock,
+		Desk:         desk,
+		Log:          securityLog,
+		Examiner:     examiner,
+	}
+	stepUp := application.StepUp{
+		Begin:  stepupBegin,
+		Finish: stepupFinish,
+	}
+	lastSeen := sessions.NewLastSeen(store, sessionLifetime)
 	authenticate := &sessions.Authenticate{
 		Store:    store,
 		Clock:    clock,
+		Issuer:   issuer,
+		LastSeen: lastSeen,
 		Lifetime: sessionLifetime,
+	}
+	refresh := &sessions.Refresh{
+		Store:    store,
+		Clock:    clock,
+		Issuer:   issuer,
+		Log:      securityLog,
+		Lifetime: sessionLifetime,
+	}
+	mint := &sessions.Mint{
+		Clock:  clock,
+		Issuer: issuer,
 	}
 	signOut := &sessions.SignOut{
 		Store: store,
 		Clock: clock,
+		Log:   securityLog,
+	}
+	sessionsList := &sessions.List{
+		Store: store,
+		Clock: clock,
+	}
+	revoke := &sessions.Revoke{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	revokeOthers := &sessions.RevokeOthers{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
 	}
 	applicationSessions := application.Sessions{
 		Authenticate: authenticate,
+		Refresh:      refresh,
+		Mint:         mint,
 		SignOut:      signOut,
+		List:         sessionsList,
+		Revoke:       revoke,
+		RevokeOthers: revokeOthers,
+	}
+	passkeysList := &passkeys.List{
+		Store: store,
+	}
+	stepUpTTL := config.StepUpTTL
+	passkeyLimit := config.PasskeyLimit
+	beginAdd := &passkeys.BeginAdd{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Clock:        clock,
+		Desk:         desk,
+		StepUp:       stepUpTTL,
+		Limit:        passkeyLimit,
+	}
+	finishAdd := &passkeys.FinishAdd{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Clock:        clock,
+		Desk:         desk,
+		Log:          securityLog,
+		Limit:        passkeyLimit,
+	}
+	rename := &passkeys.Rename{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	remove := &passkeys.Remove{
+		Store:  store,
+		Clock:  clock,
+		Log:    securityLog,
+		StepUp: stepUpTTL,
+	}
+	applicationPasskeys := application.Passkeys{
+		List:      passkeysList,
+		BeginAdd:  beginAdd,
+		FinishAdd: finishAdd,
+		Rename:    rename,
+		Remove:    remove,
+	}
+	change := &account.Change{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	accountDelete := &account.Delete{
+		Store:  store,
+		Clock:  clock,
+		Log:    securityLog,
+		StepUp: stepUpTTL,
+	}
+	events := &account.Events{
+		Store: store,
+	}
+	applicationAccount := application.Account{
+		Change: change,
+		Delete: accountDelete,
+		Events: events,
+	}
+	publish := &tokens.Publish{
+		Keyring: keyring,
+	}
+	listKeys := &tokens.ListKeys{
+		Keyring: keyring,
+	}
+	rotateKeys := &tokens.RotateKeys{
+		Keyring: keyring,
+	}
+	applicationKeys := application.Keys{
+		Publish: publish,
+		List:    listKeys,
+		Rotate:  rotateKeys,
+	}
+	listUsers := &admin.ListUsers{
+		Store: store,
+	}
+	showUser := &admin.ShowUser{
+		Store: store,
+		Clock: clock,
+	}
+	disableUser := &admin.DisableUser{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	enableUser := &admin.EnableUser{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	deleteUser := &admin.DeleteUser{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	revokeSession := &admin.RevokeSession{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	revokeSessions := &admin.RevokeSessions{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	applicationAdmin := application.Admin{
+		ListUsers:      listUsers,
+		ShowUser:       showUser,
+		DisableUser:    disableUser,
+		EnableUser:     enableUser,
+		DeleteUser:     deleteUser,
+		RevokeSession:  revokeSession,
+		RevokeSessions: revokeSessions,
 	}
 	sweep := &housekeeping.Sweep{
 		Store: store,
@@ -107,14 +308,24 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	ready := &housekeeping.Ready{
 		Store: store,
 	}
+	keepKeys := &tokens.KeepKeys{
+		Keyring: keyring,
+	}
 	applicationHousekeeping := application.Housekeeping{
-		Sweep: sweep,
-		Ready: ready,
+		Sweep:    sweep,
+		Ready:    ready,
+		LastSeen: lastSeen,
+		KeepKeys: keepKeys,
 	}
 	useCases := application.UseCases{
 		SignUp:       signUp,
 		Login:        applicationLogin,
+		StepUp:       stepUp,
 		Sessions:     applicationSessions,
+		Passkeys:     applicationPasskeys,
+		Account:      applicationAccount,
+		Keys:         applicationKeys,
+		Admin:        applicationAdmin,
 		Housekeeping: applicationHousekeeping,
 	}
 	return useCases, nil
@@ -151,11 +362,38 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Random:       reader,
 		Desk:         desk,
 	}
+	keys := jwt.New()
+	masterkeySealer, err := sealer(config, key)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	keyRotation := config.Rotation
+	brought := config.Brought
+	keyring := tokens.NewKeyring(store, keys, masterkeySealer, clock, keyRotation, brought)
+	accessPolicy := config.Access
+	domainRefreshKeys, err := refreshKeys(config, key)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	issuer := &tokens.Issuer{
+		Keyring:     keyring,
+		Keys:        keys,
+		Random:      reader,
+		Policy:      accessPolicy,
+		RefreshKeys: domainRefreshKeys,
+	}
 	names := useragent.New()
+	securityLog := &access.SecurityLog{
+		Random:  reader,
+		Devices: names,
+	}
 	sessionLifetime := config.Sessions
 	door := &access.Door{
 		Random:   reader,
-		Devices:  names,
+		Issuer:   issuer,
+		Log:      securityLog,
 		Lifetime: sessionLifetime,
 	}
 	finish := &signup.Finish{
@@ -181,30 +419,199 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		DecoyKey:     loginDecoyKey,
 	}
 	usePolicy := config.Use
+	examiner := &access.Examiner{
+		Policy: usePolicy,
+		Log:    securityLog,
+	}
 	loginFinish := &login.Finish{
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
 		Door:         door,
-		Policy:       usePolicy,
+		Log:          securityLog,
+		Examiner:     examiner,
 	}
 	applicationLogin := application.Login{
 		Begin:  loginBegin,
 		Finish: loginFinish,
 	}
+	stepupBegin := &stepup.Begin{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Desk:         desk,
+	}
+	stepupFinish := &stepup.Finish{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Clock:        clock,
+		Desk:         desk,
+		Log:          securityLog,
+		Examiner:     examiner,
+	}
+	stepUp := application.StepUp{
+		Begin:  stepupBegin,
+		Finish: stepupFinish,
+	}
+	lastSeen := sessions.NewLastSeen(store, sessionLifetime)
 	authenticate := &sessions.Authenticate{
 		Store:    store,
 		Clock:    clock,
+		Issuer:   issuer,
+		LastSeen: lastSeen,
 		Lifetime: sessionLifetime,
+	}
+	refresh := &sessions.Refresh{
+		Store:    store,
+		Clock:    clock,
+		Issuer:   issuer,
+		Log:      securityLog,
+		Lifetime: sessionLifetime,
+	}
+	mint := &sessions.Mint{
+		Clock:  clock,
+		Issuer: issuer,
 	}
 	signOut := &sessions.SignOut{
 		Store: store,
 		Clock: clock,
+		Log:   securityLog,
+	}
+	sessionsList := &sessions.List{
+		Store: store,
+		Clock: clock,
+	}
+	revoke := &sessions.Revoke{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	revokeOthers := &sessions.RevokeOthers{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
 	}
 	applicationSessions := application.Sessions{
 		Authenticate: authenticate,
+		Refresh:      refresh,
+		Mint:         mint,
 		SignOut:      signOut,
+		List:         sessionsList,
+		Revoke:       revoke,
+		RevokeOthers: revokeOthers,
+	}
+	passkeysList := &passkeys.List{
+		Store: store,
+	}
+	stepUpTTL := config.StepUpTTL
+	passkeyLimit := config.PasskeyLimit
+	beginAdd := &passkeys.BeginAdd{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Clock:        clock,
+		Desk:         desk,
+		StepUp:       stepUpTTL,
+		Limit:        passkeyLimit,
+	}
+	finishAdd := &passkeys.FinishAdd{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Clock:        clock,
+		Desk:         desk,
+		Log:          securityLog,
+		Limit:        passkeyLimit,
+	}
+	rename := &passkeys.Rename{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	remove := &passkeys.Remove{
+		Store:  store,
+		Clock:  clock,
+		Log:    securityLog,
+		StepUp: stepUpTTL,
+	}
+	applicationPasskeys := application.Passkeys{
+		List:      passkeysList,
+		BeginAdd:  beginAdd,
+		FinishAdd: finishAdd,
+		Rename:    rename,
+		Remove:    remove,
+	}
+	change := &account.Change{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	accountDelete := &account.Delete{
+		Store:  store,
+		Clock:  clock,
+		Log:    securityLog,
+		StepUp: stepUpTTL,
+	}
+	events := &account.Events{
+		Store: store,
+	}
+	applicationAccount := application.Account{
+		Change: change,
+		Delete: accountDelete,
+		Events: events,
+	}
+	publish := &tokens.Publish{
+		Keyring: keyring,
+	}
+	listKeys := &tokens.ListKeys{
+		Keyring: keyring,
+	}
+	rotateKeys := &tokens.RotateKeys{
+		Keyring: keyring,
+	}
+	applicationKeys := application.Keys{
+		Publish: publish,
+		List:    listKeys,
+		Rotate:  rotateKeys,
+	}
+	listUsers := &admin.ListUsers{
+		Store: store,
+	}
+	showUser := &admin.ShowUser{
+		Store: store,
+		Clock: clock,
+	}
+	disableUser := &admin.DisableUser{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	enableUser := &admin.EnableUser{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	deleteUser := &admin.DeleteUser{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	revokeSession := &admin.RevokeSession{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	revokeSessions := &admin.RevokeSessions{
+		Store: store,
+		Clock: clock,
+		Log:   securityLog,
+	}
+	applicationAdmin := application.Admin{
+		ListUsers:      listUsers,
+		ShowUser:       showUser,
+		DisableUser:    disableUser,
+		EnableUser:     enableUser,
+		DeleteUser:     deleteUser,
+		RevokeSession:  revokeSession,
+		RevokeSessions: revokeSessions,
 	}
 	sweep := &housekeeping.Sweep{
 		Store: store,
@@ -213,14 +620,24 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	ready := &housekeeping.Ready{
 		Store: store,
 	}
+	keepKeys := &tokens.KeepKeys{
+		Keyring: keyring,
+	}
 	applicationHousekeeping := application.Housekeeping{
-		Sweep: sweep,
-		Ready: ready,
+		Sweep:    sweep,
+		Ready:    ready,
+		LastSeen: lastSeen,
+		KeepKeys: keepKeys,
 	}
 	useCases := application.UseCases{
 		SignUp:       signUp,
 		Login:        applicationLogin,
+		StepUp:       stepUp,
 		Sessions:     applicationSessions,
+		Passkeys:     applicationPasskeys,
+		Account:      applicationAccount,
+		Keys:         applicationKeys,
+		Admin:        applicationAdmin,
 		Housekeeping: applicationHousekeeping,
 	}
 	httpapiConfig, err := httpConfig(config, key)
@@ -228,15 +645,16 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		cleanup()
 		return nil, nil, err
 	}
+	aaguidNames := aaguid.New()
 	metricsMetrics := metrics.New()
-	bootstrapPublicServer := httpServer(httpapiConfig, useCases, metricsMetrics, log)
+	bootstrapPublicServer := httpServer(httpapiConfig, useCases, aaguidNames, metricsMetrics, log)
 	bootstrapOperations := operationsServer(useCases, metricsMetrics, log)
-	sweeper := jobs.NewSweeper(useCases, log)
+	jobsJobs := jobs.New(useCases, log)
 	app := &App{
 		usecases:   useCases,
 		server:     bootstrapPublicServer,
 		operations: bootstrapOperations,
-		sweeper:    sweeper,
+		jobs:       jobsJobs,
 		log:        log,
 	}
 	return app, func() {

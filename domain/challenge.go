@@ -11,9 +11,18 @@ import (
 type Purpose string
 
 const (
-	PurposeSignUp Purpose = "signup"
-	PurposeLogin  Purpose = "login"
+	PurposeSignUp     Purpose = "signup"
+	PurposeLogin      Purpose = "login"
+	PurposeStepUp     Purpose = "step-up"
+	PurposeAddPasskey Purpose = "add-passkey"
 )
+
+// Respondent is who answers a ceremony, and who it was begun for: a browser, and the session in it if somebody is signed
+// in there.
+type Respondent struct {
+	Browser Binding   // zero for clients that keep no cookies
+	Session SessionID // zero for ceremonies that open one
+}
 
 // Challenge is the server's side of a ceremony under way. Storage gives it out once (ports.Challenges.Take); Redeem
 // says whether that once may be now.
@@ -24,6 +33,7 @@ type ChallengeSnapshot struct {
 	ID        ChallengeID
 	Purpose   Purpose
 	Binding   Binding    // zero if bound to no browser
+	SessionID SessionID  // zero if bound to no session
 	Ceremony  []byte     // what the relying party needs to verify the answer; opaque
 	Applicant *Applicant // who is signing up; nil for other purposes
 	CreatedAt time.Time
@@ -31,13 +41,13 @@ type ChallengeSnapshot struct {
 }
 
 // NewChallenge opens a ceremony that may be answered until ttl has passed.
-func NewChallenge(purpose Purpose, by Binding, ceremony []byte, applicant *Applicant, ttl time.Duration, now time.Time, random io.Reader) (*Challenge, error) {
+func NewChallenge(purpose Purpose, by Respondent, ceremony []byte, applicant *Applicant, ttl time.Duration, now time.Time, random io.Reader) (*Challenge, error) {
 	id, err := NewChallengeID(now, random)
 	if err != nil {
 		return nil, err
 	}
 	return &Challenge{ChallengeSnapshot{
-		ID: id, Purpose: purpose, Binding: by, Ceremony: ceremony, Applicant: applicant,
+		ID: id, Purpose: purpose, Binding: by.Browser, SessionID: by.Session, Ceremony: ceremony, Applicant: applicant,
 		CreatedAt: now, ExpiresAt: now.Add(ttl),
 	}}, nil
 }
@@ -62,13 +72,17 @@ func (c *Challenge) ExpiresAt() time.Time  { return c.state.ExpiresAt }
 func (c *Challenge) Applicant() *Applicant { return c.state.Applicant }
 
 // Redeem returns the ceremony state if the challenge may be answered now: for the purpose it was issued for, by the
-// browser it was issued to, before it expires (WebAuthn Level 3, section 13.4.3). To anybody else it does not exist.
-func (c *Challenge) Redeem(purpose Purpose, by Binding, now time.Time) ([]byte, error) {
+// browser and in the session it was issued to, before it expires (WebAuthn Level 3, section 13.4.3). To anybody else it
+// does not exist.
+func (c *Challenge) Redeem(purpose Purpose, by Respondent, now time.Time) ([]byte, error) {
 	if c.state.Purpose != purpose {
 		return nil, c.refuse("issued for " + string(c.state.Purpose) + ", answered for " + string(purpose))
 	}
-	if !c.state.Binding.IsZero() && subtle.ConstantTimeCompare(c.state.Binding[:], by[:]) != 1 {
+	if !c.state.Binding.IsZero() && subtle.ConstantTimeCompare(c.state.Binding[:], by.Browser[:]) != 1 {
 		return nil, c.refuse("answered by another browser than it was issued to")
+	}
+	if c.state.SessionID != by.Session {
+		return nil, c.refuse("answered in another session than it was issued in")
 	}
 	if !now.Before(c.state.ExpiresAt) {
 		return nil, ErrChallengeExpired

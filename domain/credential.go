@@ -130,6 +130,7 @@ func (s CredentialSnapshot) clone() CredentialSnapshot {
 
 func (c *Credential) ID() CredentialID         { return c.state.ID }
 func (c *Credential) UserID() UserID           { return c.state.UserID }
+func (c *Credential) Name() PasskeyName        { return c.state.Name }
 func (c *Credential) Status() CredentialStatus { return c.state.Status }
 func (c *Credential) BackupEligible() bool     { return c.state.Flags.BackupEligible() }
 func (c *Credential) BackedUp() bool           { return c.state.Flags.BackedUp() }
@@ -137,6 +138,13 @@ func (c *Credential) BackedUp() bool           { return c.state.Flags.BackedUp()
 // Descriptor names the passkey to a client.
 func (c *Credential) Descriptor() CredentialDescriptor {
 	return CredentialDescriptor{ID: c.state.ID, Transports: slices.Clone(c.state.Transports)}
+}
+
+// Rename gives the passkey another name, or none, and reports whether that changed anything.
+func (c *Credential) Rename(name PasskeyName) bool {
+	changed := c.state.Name != name
+	c.state.Name = name
+	return changed
 }
 
 // Finding is something odd about the use of a passkey that its owner and the operator should hear of.

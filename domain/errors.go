@@ -36,16 +36,27 @@ var (
 	ErrUnauthenticated = &Error{KindUnauthenticated, "unauthenticated", "nobody is signed in; sign in first"}
 	ErrSessionExpired  = &Error{KindUnauthenticated, "session_expired", "this session has expired; sign in again"}
 	ErrSessionRevoked  = &Error{KindUnauthenticated, "session_revoked", "this session was ended; sign in again"}
+	// Every fault of an access token looks the same from outside but its age, which its holder can mend.
+	ErrAccessTokenInvalid  = &Error{KindUnauthenticated, "unauthenticated", "this access token is not valid here; sign in again"}
+	ErrAccessTokenExpired  = &Error{KindUnauthenticated, "unauthenticated", "this access token has expired; refresh it"}
+	ErrRefreshTokenInvalid = &Error{KindUnauthenticated, "refresh_token_invalid", "this refresh token is not known here; sign in again"}
+	ErrRefreshTokenReused  = &Error{KindUnauthenticated, "refresh_token_reused", "this refresh token was used before, so its session was ended; sign in again"}
 
 	ErrRegistrationClosed = &Error{KindForbidden, "registration_closed", "sign-up is closed here; ask the operator for an account"}
+	ErrUserDisabled       = &Error{KindForbidden, "user_disabled", "this account is disabled; ask the operator"}
+	ErrStepUpRequired     = &Error{KindForbidden, "step_up_required", "this needs a fresh proof that it is you; confirm with your passkey and try again"}
 	ErrPasskeySuspended   = &Error{KindForbidden, "passkey_suspended", "this passkey is suspended; sign in with another one"}
 
 	ErrChallengeNotFound = &Error{KindNotFound, "challenge_not_found", "this attempt is not known here or was already used; start again"}
 	ErrPasskeyUnknown    = &Error{KindNotFound, "passkey_unknown", "this passkey is not registered here; remove it from your device or use another one"}
 	ErrUserNotFound      = &Error{KindNotFound, "not_found", "there is no such user"}
+	ErrPasskeyNotFound   = &Error{KindNotFound, "not_found", "you have no such passkey; list yours again"}
+	ErrSessionNotFound   = &Error{KindNotFound, "not_found", "there is no such session, or it has ended; list them again"}
 
 	ErrEmailTaken               = &Error{KindConflict, "email_taken", "this e-mail address has an account already; sign in instead"}
 	ErrPasskeyAlreadyRegistered = &Error{KindConflict, "passkey_already_registered", "this passkey is registered already; sign in with it"}
+	ErrPasskeyLimitReached      = &Error{KindConflict, "passkey_limit_reached", "this account has as many passkeys as it may; remove one first"}
+	ErrLastPasskey              = &Error{KindConflict, "last_passkey", "this is the only passkey that opens the account; add another one first"}
 
 	ErrChallengeExpired = &Error{KindGone, "challenge_expired", "this attempt has expired; start again"}
 

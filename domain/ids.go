@@ -18,6 +18,9 @@ type ChallengeID struct{ uuid }
 // SessionID names a session in lists and logs. It opens nothing: the session's token does.
 type SessionID struct{ uuid }
 
+// EventID names an entry of a security log. Ids of later entries sort after those of earlier ones, to the millisecond.
+type EventID struct{ uuid }
+
 func NewUserID(now time.Time, random io.Reader) (UserID, error) {
 	id, err := newUUIDv7(now, random)
 	return UserID{id}, err
@@ -33,6 +36,11 @@ func NewSessionID(now time.Time, random io.Reader) (SessionID, error) {
 	return SessionID{id}, err
 }
 
+func NewEventID(now time.Time, random io.Reader) (EventID, error) {
+	id, err := newUUIDv7(now, random)
+	return EventID{id}, err
+}
+
 func ParseUserID(s string) (UserID, error) {
 	id, err := parseUUID(s)
 	return UserID{id}, err
@@ -46,6 +54,11 @@ func ParseChallengeID(s string) (ChallengeID, error) {
 func ParseSessionID(s string) (SessionID, error) {
 	id, err := parseUUID(s)
 	return SessionID{id}, err
+}
+
+func ParseEventID(s string) (EventID, error) {
+	id, err := parseUUID(s)
+	return EventID{id}, err
 }
 
 // uuid is a UUID version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, then 74 random bits. Sorted by time, so

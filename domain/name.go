@@ -20,9 +20,9 @@ func ParseDisplayName(s string) (DisplayName, error) {
 	return DisplayName(name), err
 }
 
-// ParsePasskeyName follows the rules of ParseDisplayName.
-func ParsePasskeyName(s string) (PasskeyName, error) {
-	name, err := parseName("passkey_name", s)
+// ParsePasskeyName follows the rules of ParseDisplayName. Field is where the name stands in the request.
+func ParsePasskeyName(field, s string) (PasskeyName, error) {
+	name, err := parseName(field, s)
 	return PasskeyName(name), err
 }
 

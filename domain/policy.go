@@ -1,5 +1,7 @@
 package domain
 
+import "time"
+
 // CounterPolicy says what follows when a device-bound passkey's signature counter fails to advance, which means that
 // there are two copies of its key (WebAuthn Level 3, section 6.1.1).
 type CounterPolicy string
@@ -40,3 +42,9 @@ func (p RegistrationPolicy) Admits() error {
 	}
 	return nil
 }
+
+// StepUpTTL is how long a passkey's proof is fresh enough for what changes who can open an account.
+type StepUpTTL time.Duration
+
+// PasskeyLimit is how many passkeys an account may have.
+type PasskeyLimit int

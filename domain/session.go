@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Session is a sign-in that lasts. Whoever holds its token is the user, until it ends.
+// Session is a sign-in that lasts. Whoever holds its token is the user, until it ends. A browser's session is carried by
+// one token for all its life, a program's by refresh tokens that replace each other.
 type Session struct{ state SessionSnapshot }
 
 // SessionSnapshot is a session's state as storage keeps it.
@@ -18,7 +19,10 @@ type SessionSnapshot struct {
 	ID           SessionID
 	UserID       UserID
 	CredentialID CredentialID // the passkey that opened it
-	Token        TokenDigest
+	Transport    Transport
+	Token        TokenDigest // of the session token, or of the latest refresh token
+	Previous     TokenDigest // of the refresh token before it; zero before the first refresh
+	RotatedAt    time.Time   // when the one replaced the other; zero before the first refresh
 	Assurance    Assurance
 	AMR          []string // authentication methods, RFC 8176
 	Device       Device
@@ -29,6 +33,14 @@ type SessionSnapshot struct {
 	ExpiresAt    time.Time
 	RevokedAt    time.Time // zero while it was not ended early
 }
+
+// Transport is how a session's holder shows that they hold it.
+type Transport string
+
+const (
+	TransportCookie Transport = "cookie" // a browser, by its session cookie
+	TransportBearer Transport = "bearer" // a program, by access tokens (RFC 6750) that refresh tokens renew
+)
 
 // Assurance is how strongly a session was opened.
 type Assurance string
@@ -67,24 +79,47 @@ func ParseSessionToken(s string) (SessionToken, error) {
 
 func (t SessionToken) Digest() TokenDigest { return sha256.Sum256([]byte(t.Reveal())) }
 
-// OpenSession starts the session of a user who has just proved themselves with a passkey. The token is returned here
-// and never again.
+// OpenSession starts the session of a browser whose user has just proved themselves with a passkey. The token is returned
+// here and never again.
 func OpenSession(by *Credential, device Device, lifetime SessionLifetime, now time.Time, random io.Reader) (*Session, SessionToken, error) {
-	id, err := NewSessionID(now, random)
-	if err != nil {
-		return nil, SessionToken{}, err
-	}
 	token, err := newSessionToken(random)
 	if err != nil {
 		return nil, SessionToken{}, err
 	}
+	s, err := openSession(by, device, TransportCookie, lifetime, now, random)
+	if err != nil {
+		return nil, SessionToken{}, err
+	}
+	s.state.Token = token.Digest()
+	return s, token, nil
+}
+
+// OpenBearerSession starts the session of a program instead, with its first refresh token.
+func OpenBearerSession(by *Credential, device Device, lifetime SessionLifetime, keys RefreshKeys, now time.Time, random io.Reader) (*Session, RefreshToken, error) {
+	s, err := openSession(by, device, TransportBearer, lifetime, now, random)
+	if err != nil {
+		return nil, RefreshToken{}, err
+	}
+	token, err := keys.first(s.ID(), random)
+	if err != nil {
+		return nil, RefreshToken{}, err
+	}
+	s.state.Token = token.Digest()
+	return s, token, nil
+}
+
+func openSession(by *Credential, device Device, transport Transport, lifetime SessionLifetime, now time.Time, random io.Reader) (*Session, error) {
+	id, err := NewSessionID(now, random)
+	if err != nil {
+		return nil, err
+	}
 	s := &Session{SessionSnapshot{
-		ID: id, UserID: by.UserID(), CredentialID: by.ID(), Token: token.Digest(),
+		ID: id, UserID: by.UserID(), CredentialID: by.ID(), Transport: transport,
 		Assurance: AssurancePasskey, AMR: methods(by), Device: device,
 		CreatedAt: now, AuthTime: now, ExpiresAt: now.Add(lifetime.TTL),
 	}}
 	s.Touch(lifetime, now)
-	return s, token, nil
+	return s, nil
 }
 
 // methods names how the user authenticated (RFC 8176): the key is in hardware if it cannot leave its device, else in
@@ -110,6 +145,12 @@ func (s SessionSnapshot) clone() SessionSnapshot {
 func (s *Session) ID() SessionID              { return s.state.ID }
 func (s *Session) UserID() UserID             { return s.state.UserID }
 func (s *Session) CredentialID() CredentialID { return s.state.CredentialID }
+func (s *Session) Transport() Transport       { return s.state.Transport }
+func (s *Session) AuthTime() time.Time        { return s.state.AuthTime }
+func (s *Session) AMR() []string              { return slices.Clone(s.state.AMR) }
+
+// EndsAt is when the session ends if nobody uses it any more.
+func (s *Session) EndsAt() time.Time { return s.state.IdleEndsAt }
 
 // Usable returns nil while the session lasts, else ErrSessionRevoked or ErrSessionExpired.
 func (s *Session) Usable(now time.Time) error {
@@ -135,6 +176,62 @@ func (s *Session) Touch(lifetime SessionLifetime, now time.Time) {
 	if s.state.IdleEndsAt.After(s.state.ExpiresAt) {
 		s.state.IdleEndsAt = s.state.ExpiresAt
 	}
+}
+
+// SeenFrom notes where the session was last used from.
+func (s *Session) SeenFrom(ip string) {
+	if ip != "" {
+		s.state.Device.IP = ip
+	}
+}
+
+// StepUp notes that the user has just proved themselves again with one of their passkeys. Nothing else renews AuthTime:
+// neither a refresh, which proves a token and no person, nor a recovery. The session stays what it is.
+func (s *Session) StepUp(with *Credential, now time.Time) {
+	s.state.AuthTime = now
+	s.state.AMR = methods(with)
+	s.state.Assurance = AssurancePasskey
+}
+
+// Fresh returns ErrStepUpRequired unless a passkey has proved the user within ttl: what changes who can open the account
+// must not be open to whoever finds an unlocked browser.
+func (s *Session) Fresh(ttl StepUpTTL, now time.Time) error {
+	if s.state.Assurance != AssurancePasskey || now.Sub(s.state.AuthTime) > time.Duration(ttl) {
+		return ErrStepUpRequired
+	}
+	return nil
+}
+
+// Refresh takes the session's refresh token and returns its successor, and reports whether the session changed by that
+// and must be saved: it does so also together with ErrRefreshTokenReused, since the session is revoked then.
+//
+// The token before the latest one gets the same successor again for ten seconds. Any other that was ever minted for the
+// session means that two parties hold it, and nobody can tell which of them is the user. A token that was never minted
+// here is ErrRefreshTokenInvalid and changes nothing.
+func (s *Session) Refresh(token RefreshToken, keys RefreshKeys, lifetime SessionLifetime, now time.Time) (next RefreshToken, changed bool, err error) {
+	digest := token.Digest()
+	latest, previous := digest == s.state.Token, digest == s.state.Previous
+	if token.SessionID() != s.state.ID || !latest && !previous && !keys.minted(token) {
+		return RefreshToken{}, false, ErrRefreshTokenInvalid
+	}
+	if err := s.Usable(now); err != nil {
+		return RefreshToken{}, false, err
+	}
+	switch {
+	case latest:
+		next = successor(keys[0], token)
+		s.state.Previous, s.state.Token, s.state.RotatedAt = digest, next.Digest(), now
+		s.Touch(lifetime, now)
+		return next, true, nil
+	case previous && now.Sub(s.state.RotatedAt) <= refreshGrace:
+		next, found := keys.successorWith(s.state.Token, token)
+		if !found { // the server's secret was replaced meanwhile
+			return RefreshToken{}, false, ErrRefreshTokenInvalid
+		}
+		return next, false, nil
+	}
+	s.Revoke(now)
+	return RefreshToken{}, true, ErrRefreshTokenReused
 }
 
 // Revoke ends the session for good. The first end stands.

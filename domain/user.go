@@ -16,6 +16,7 @@ type UserSnapshot struct {
 	Email           Email       // "" if none
 	EmailVerifiedAt time.Time   // zero if not verified
 	DisplayName     DisplayName // "" if none
+	DisabledAt      time.Time   // zero unless the operator shut the account
 	CreatedAt       time.Time
 }
 
@@ -41,12 +42,8 @@ func NewApplicant(email Email, name DisplayName, now time.Time, random io.Reader
 	return &Applicant{UserID: id, Handle: handle, Email: email, DisplayName: name}, nil
 }
 
-// AccountName is what an authenticator lists the passkey under: the address, else the display name, else a short tag
-// that keeps two nameless accounts apart.
-func (a *Applicant) AccountName() string { return accountName(a.UserID, a.Email, a.DisplayName) }
-
-// ShownName is what an authenticator calls the person: their display name, or the account's for want of one.
-func (a *Applicant) ShownName() string { return shownName(a.DisplayName, a.AccountName()) }
+// Entity is how a new passkey will name its owner.
+func (a *Applicant) Entity() UserEntity { return entity(a.UserID, a.Handle, a.Email, a.DisplayName) }
 
 // Admit turns the applicant into a user, once their passkey is verified.
 func (a *Applicant) Admit(now time.Time) *User {
@@ -66,28 +63,79 @@ func (u *User) EmailVerified() bool      { return !u.state.EmailVerifiedAt.IsZer
 func (u *User) DisplayName() DisplayName { return u.state.DisplayName }
 func (u *User) CreatedAt() time.Time     { return u.state.CreatedAt }
 
-// AccountName is what an authenticator lists the user's passkeys under.
-func (u *User) AccountName() string {
-	return accountName(u.state.ID, u.state.Email, u.state.DisplayName)
-}
-
-// ShownName is what an authenticator calls the person.
-func (u *User) ShownName() string { return shownName(u.state.DisplayName, u.AccountName()) }
-
-func shownName(name DisplayName, account string) string {
-	if name != "" {
-		return string(name)
+// Enabled returns ErrUserDisabled while the operator has the account shut. Nobody is told before they have proved that it
+// is theirs.
+func (u *User) Enabled() error {
+	if !u.state.DisabledAt.IsZero() {
+		return ErrUserDisabled
 	}
-	return account
+	return nil
 }
 
-func accountName(id UserID, email Email, name DisplayName) string {
+// DisabledAt is zero unless the account is shut.
+func (u *User) DisabledAt() time.Time { return u.state.DisabledAt }
+
+// Disable shuts the account and reports whether it was open.
+func (u *User) Disable(now time.Time) bool {
+	if !u.state.DisabledAt.IsZero() {
+		return false
+	}
+	u.state.DisabledAt = now
+	return true
+}
+
+// Enable opens the account again and reports whether it was shut.
+func (u *User) Enable() bool {
+	wasDisabled := !u.state.DisabledAt.IsZero()
+	u.state.DisabledAt = time.Time{}
+	return wasDisabled
+}
+
+// Rename gives the user another display name, or none, and reports whether that changed anything.
+func (u *User) Rename(name DisplayName) bool {
+	changed := u.state.DisplayName != name
+	u.state.DisplayName = name
+	return changed
+}
+
+// MoveTo gives the user another e-mail address, or none, and reports whether that changed anything. A new address is
+// nobody's until it is verified.
+func (u *User) MoveTo(email Email) bool {
+	if u.state.Email == email {
+		return false
+	}
+	u.state.Email, u.state.EmailVerifiedAt = email, time.Time{}
+	return true
+}
+
+// Entity is how the user's passkeys name their owner.
+func (u *User) Entity() UserEntity {
+	return entity(u.state.ID, u.state.Handle, u.state.Email, u.state.DisplayName)
+}
+
+// UserEntity is a user as authenticators know them: PublicKeyCredentialUserEntity (WebAuthn Level 3, section 5.4.3).
+type UserEntity struct {
+	Handle UserHandle
+	// Name is what the passkey is listed under: the address, else the display name, else a short tag that keeps two
+	// nameless accounts apart.
+	Name string
+	// DisplayName is what the person is called: their display name, or Name for want of one.
+	DisplayName string
+}
+
+func entity(id UserID, handle UserHandle, email Email, name DisplayName) UserEntity {
+	e := UserEntity{Handle: handle}
 	switch {
 	case email != "":
-		return string(email)
+		e.Name = string(email)
 	case name != "":
-		return string(name)
+		e.Name = string(name)
+	default:
+		text := id.String()
+		e.Name = "account " + strings.ToUpper(text[len(text)-6:])
 	}
-	text := id.String()
-	return "account " + strings.ToUpper(text[len(text)-6:])
+	if e.DisplayName = string(name); e.DisplayName == "" {
+		e.DisplayName = e.Name
+	}
+	return e
 }

@@ -10,7 +10,9 @@ import (
 // between the two calls and judges no policy: that a challenge is answered once and in time, who owns a credential, and
 // what counters and backup flags mean, is decided by its callers.
 type RelyingParty interface {
-	BeginRegistration(applicant *domain.Applicant) (Ceremony, error)
+	// BeginRegistration asks for a new passkey of the given user, on none of the authenticators that hold one of those
+	// excluded.
+	BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (Ceremony, error)
 
 	// VerifyRegistration returns what the answer proves, or a *domain.Rejection.
 	VerifyRegistration(ceremony []byte, answer RegistrationAnswer) (domain.Registration, error)

@@ -32,6 +32,8 @@ type Tx struct {
 	Credentials Credentials
 	Challenges  Challenges
 	Sessions    Sessions
+	Events      Events
+	SigningKeys SigningKeys
 }
 
 // Users are the people with an account.
@@ -44,6 +46,14 @@ type Users interface {
 
 	// ByEmail returns domain.ErrUserNotFound for nobody.
 	ByEmail(ctx context.Context, email domain.Email) (*domain.User, error)
+	// List returns up to limit users whose ids come after the given one, by id: from the first for the zero id.
+	List(ctx context.Context, after domain.UserID, limit int) ([]*domain.User, error)
+	// Save keeps everything that can change about a user, or returns domain.ErrEmailTaken or domain.ErrUserNotFound.
+	Save(ctx context.Context, u *domain.User) error
+	// Remove takes the user away with everything of theirs: passkeys, sessions and the challenges bound to those. Their
+	// events stay, without anything that says whose they were: what is left of each is its id, kind, time, party and
+	// reason. It returns domain.ErrUserNotFound for nobody.
+	Remove(ctx context.Context, id domain.UserID) error
 }
 
 // Credentials are the passkeys. Ids are unique over all users (WebAuthn Level 3, section 7.1, step 22) and
@@ -60,6 +70,8 @@ type Credentials interface {
 
 	// Save keeps everything that can change about a passkey, or returns domain.ErrPasskeyUnknown.
 	Save(ctx context.Context, c *domain.Credential) error
+	// Remove takes the passkey away, or returns domain.ErrPasskeyUnknown.
+	Remove(ctx context.Context, id domain.CredentialID) error
 }
 
 // Challenges are the ceremonies under way.
@@ -87,9 +99,35 @@ type Sessions interface {
 	// swept yet is returned: whether it may be used is its own decision.
 	ByToken(ctx context.Context, token domain.TokenDigest) (*domain.Session, error)
 
+	// ByID returns domain.ErrSessionNotFound for an id that nobody has, and otherwise does as ByToken.
+	ByID(ctx context.Context, id domain.SessionID) (*domain.Session, error)
+	// Live returns up to limit sessions of the user that last at the given time and whose ids come before the given one,
+	// newest first by id: from the newest for the zero id.
+	Live(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error)
 	// Save keeps the session's changes, or returns domain.ErrUnauthenticated if it is gone.
 	Save(ctx context.Context, s *domain.Session) error
 
 	// Sweep removes up to limit sessions that ended, in whichever way, at or before the given time and says how many.
 	Sweep(ctx context.Context, ended time.Time, limit int) (int, error)
+}
+
+// Events are the security logs of all users. They are written and never changed.
+type Events interface {
+	// Add keeps a new event. An id that is there already is a fault.
+	Add(ctx context.Context, e *domain.Event) error
+	// OfUser returns up to limit events of the user whose ids come before the given one, newest first by id: from the
+	// newest for the zero id.
+	OfUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int) ([]*domain.Event, error)
+	// Sweep removes up to limit events from at or before the given time, oldest first, and says how many.
+	Sweep(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// SigningKeys are the keys of access tokens. There are few.
+type SigningKeys interface {
+	// Add keeps a new key. An id that is there already is a fault.
+	Add(ctx context.Context, k *domain.SigningKey) error
+	// All returns every key, the first to sign first.
+	All(ctx context.Context) (domain.SigningKeys, error)
+	// Remove takes a key away; one that is not there is no error.
+	Remove(ctx context.Context, id string) error
 }

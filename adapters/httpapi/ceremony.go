@@ -35,8 +35,25 @@ func (s *server) bindBrowser(c *fiber.Ctx) domain.Binding {
 
 // visitor describes the caller to the use cases. A token that is none is as good as no token.
 func (s *server) visitor(c *fiber.Ctx) access.Visitor {
-	token, _ := s.cookies.sessionToken(c)
-	return access.Visitor{UserAgent: c.Get(fiber.HeaderUserAgent), IP: s.clientIP(c), Session: token}
+	token, _ := s.sessionToken(c)
+	return access.Visitor{UserAgent: c.Get(fiber.HeaderUserAgent), IP: s.clientIP(c), RequestID: requestID(c), Session: token}
+}
+
+// newcomer is a visitor who wants a session, carried as they say.
+func (s *server) newcomer(c *fiber.Ctx, transport string) (access.Visitor, error) {
+	visitor := s.visitor(c)
+	switch domain.Transport(transport) {
+	case "", domain.TransportCookie:
+		if s.fromOtherSite(c) {
+			return visitor, domain.Invalid("transport", "unsupported_transport", `no cookie reaches a page on another site; ask for "bearer"`)
+		}
+		visitor.Transport = domain.TransportCookie
+	case domain.TransportBearer:
+		visitor.Transport = domain.TransportBearer
+	default:
+		return visitor, domain.Invalid("transport", "unsupported_transport", `this must be "cookie" or "bearer"`)
+	}
+	return visitor, nil
 }
 
 // registrationCredential is RegistrationResponseJSON (WebAuthn Level 3, section 5.1.8).
@@ -118,12 +135,4 @@ func parseChallengeID(s string) (domain.ChallengeID, error) {
 		return id, domain.Invalid("challenge_id", "invalid_id", "send the challenge_id of the options call")
 	}
 	return id, nil
-}
-
-// checkTransport knows cookies only so far.
-func checkTransport(transport string) error {
-	if transport != "" && transport != "cookie" {
-		return domain.Invalid("transport", "unsupported_transport", `this server offers "cookie"`)
-	}
-	return nil
 }

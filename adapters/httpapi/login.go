@@ -35,12 +35,13 @@ func (s *server) loginVerify(c *fiber.Ctx) error {
 		return err
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
+	visitor, badTransport := s.newcomer(c, body.Transport)
 	credential, badCredential := body.Credential.answer()
-	if err := domain.Collect(badID, badCredential, checkTransport(body.Transport)); err != nil {
+	if err := domain.Collect(badID, badCredential, badTransport); err != nil {
 		return err
 	}
 	grant, err := s.usecases.Login.Finish.Execute(c.UserContext(), login.Answer{
-		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential, Visitor: s.visitor(c),
+		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential, Visitor: visitor,
 	})
 	if err != nil {
 		return err

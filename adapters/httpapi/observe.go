@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/access"
 )
 
 // observe logs every request once it is answered, errors included. Neither bodies, queries nor cookies are logged: they
@@ -31,14 +33,25 @@ func (s *server) observe(c *fiber.Ctx) error {
 	}
 	took := time.Since(begun)
 	s.meter.Answered(c.Method(), route, c.Response().StatusCode(), took)
+	attributes := []slog.Attr{
+		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", clip(c.Path())),
+		slog.Int("status", c.Response().StatusCode()), slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", s.clientIP(c)),
+	}
+	if code, refused := c.Locals(codeKey).(string); refused {
+		attributes = append(attributes, slog.String("code", code))
+	}
 	level := slog.LevelInfo
 	if path := c.Path(); path == livezPath || path == readyzPath {
 		level = slog.LevelDebug // probes ask every few seconds
 	}
-	s.log.LogAttrs(c.UserContext(), level, "request",
-		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", clip(c.Path())),
-		slog.Int("status", c.Response().StatusCode()), slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", s.clientIP(c)))
+	s.log.LogAttrs(c.UserContext(), level, "request", attributes...)
 	return nil
+}
+
+// note tells the operator's log what somebody did to their account (OWASP ASVS 5.0, 16.3.1).
+func (s *server) note(c *fiber.Ctx, actor access.Actor, what string, more ...slog.Attr) {
+	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, what, append([]slog.Attr{slog.String("request_id", requestID(c)),
+		slog.String("user_id", actor.User.ID().String()), slog.String("session_id", actor.Session.ID().String())}, more...)...)
 }
 
 // unrouted reports whether no route took the request.
@@ -47,7 +60,10 @@ func unrouted(err error) bool {
 	return errors.As(err, &refused) && (refused.Code == http.StatusNotFound || refused.Code == http.StatusMethodNotAllowed)
 }
 
-const observedKey = "observed"
+const (
+	observedKey = "observed"
+	codeKey     = "code"
+)
 
 // observeRefusal logs a request that was refused before it came to observe: too large, too slow, or hardly HTTP. Little
 // of it is known.

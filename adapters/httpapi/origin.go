@@ -22,7 +22,7 @@ func (s *server) guardOrigin(c *fiber.Ctx) error {
 	if allowed {
 		c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
 		c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
-		c.Set(fiber.HeaderAccessControlExposeHeaders, "X-Request-Id, Retry-After")
+		c.Set(fiber.HeaderAccessControlExposeHeaders, "X-Request-Id, Retry-After, WWW-Authenticate")
 	}
 	switch c.Method() {
 	case http.MethodGet, http.MethodHead:
@@ -42,8 +42,8 @@ func (s *server) preflight(c *fiber.Ctx, allowed bool) error {
 		return c.Next()
 	}
 	if allowed {
-		c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, DELETE")
-		c.Set(fiber.HeaderAccessControlAllowHeaders, "Content-Type, X-Request-Id")
+		c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, PATCH, DELETE")
+		c.Set(fiber.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, X-CSRF-Token, X-Request-Id")
 		c.Set(fiber.HeaderAccessControlMaxAge, "600")
 	}
 	return c.SendStatus(http.StatusNoContent)
@@ -56,6 +56,19 @@ func (s *server) fromOwnSite(c *fiber.Ctx) bool {
 		return true
 	case "":
 		return s.ownSite(c.Get(fiber.HeaderOrigin))
+	}
+	return false
+}
+
+// fromOtherSite reports whether a browser sent the request from a page of another site. A client that says neither where it
+// is nor how it came there is no browser.
+func (s *server) fromOtherSite(c *fiber.Ctx) bool {
+	switch c.Get(headerSecFetchSite) {
+	case "cross-site":
+		return true
+	case "":
+		origin := c.Get(fiber.HeaderOrigin)
+		return origin != "" && !s.ownSite(origin)
 	}
 	return false
 }

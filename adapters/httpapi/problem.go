@@ -45,6 +45,8 @@ var statuses = map[domain.Kind]int{
 var (
 	errCrossOrigin = &domain.Error{Kind: domain.KindForbidden, Code: "cross_origin_rejected", Message: "this page is not on an origin that may call this server; add it to KEYLODGE_ORIGINS"}
 
+	errCSRF = &domain.Error{Kind: domain.KindForbidden, Code: "csrf_rejected", Message: "send the session's CSRF token in the X-CSRF-Token header; GET /v1/csrf gives one"}
+
 	httpErrors = map[int]*domain.Error{
 		http.StatusNotFound:                    {Code: "not_found", Message: "there is nothing at this address"},
 		http.StatusMethodNotAllowed:            {Code: "method_not_allowed", Message: "this address does not take this method; see the Allow header"},
@@ -95,6 +97,7 @@ func newProblem(status int, e *domain.Error) problem {
 func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	p := problemOf(err)
 	p.RequestID = requestID(c)
+	c.Locals(codeKey, p.Code)
 	s.setSecureHeaders(c) // it may never have come to secureHeaders
 	s.observeRefusal(c, p)
 	s.logFailure(p, err, c)
@@ -103,6 +106,9 @@ func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 		return err
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
+	if p.Status == http.StatusUnauthorized {
+		challengeCaller(c)
+	}
 	if p.Status == http.StatusServiceUnavailable {
 		c.Set(fiber.HeaderRetryAfter, retryAfter)
 	}
@@ -117,6 +123,9 @@ func (s *server) logFailure(p problem, err error, c *fiber.Ctx) {
 		s.meter.Rejected(rejection.Reason)
 		s.log.Warn("ceremony rejected", id, slog.String("code", p.Code), slog.String("reason", string(rejection.Reason)),
 			slog.String("detail", rejection.Detail), slog.String("ip", s.clientIP(c)))
+	}
+	if errors.Is(err, domain.ErrRefreshTokenReused) {
+		s.log.Warn("a refresh token was used again; its session was ended", id, slog.String("ip", s.clientIP(c)))
 	}
 	if p.Status >= http.StatusInternalServerError {
 		s.log.Error("request failed", id, slog.String("code", p.Code), slog.Any("error", err))

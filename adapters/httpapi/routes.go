@@ -6,6 +6,8 @@ func (s *server) route(app *fiber.App) {
 	app.Get(livezPath, s.livez)
 	app.Get(readyzPath, s.readyz)
 	app.Get("/.well-known/passkey-endpoints", s.passkeyEndpoints)
+	app.Get("/.well-known/jwks.json", s.jwks)
+	app.Get("/openapi.json", s.getOpenAPI)
 
 	v1 := app.Group("/v1", s.guardOrigin, noStore)
 	v1.Get("/config", s.getConfig)
@@ -13,8 +15,27 @@ func (s *server) route(app *fiber.App) {
 	v1.Post("/signup/verify", s.signUpVerify)
 	v1.Post("/login/options", s.loginOptions)
 	v1.Post("/login/verify", s.loginVerify)
-	v1.Get("/session", s.getSession)
+
+	v1.Get("/session", s.signedIn(s.getSession))
 	v1.Delete("/session", s.deleteSession)
+	v1.Post("/session/refresh", s.refreshSession)
+	v1.Post("/session/token", s.signedIn(s.mintToken))
+	v1.Post("/session/step-up/options", s.signedIn(s.stepUpOptions))
+	v1.Post("/session/step-up/verify", s.signedIn(s.stepUpVerify))
+	v1.Get("/csrf", s.signedIn(s.getCSRF))
+
+	v1.Get("/me", s.signedIn(s.getAccount))
+	v1.Patch("/me", s.signedIn(s.patchAccount))
+	v1.Delete("/me", s.signedIn(s.deleteAccount))
+	v1.Get("/me/passkeys", s.signedIn(s.listPasskeys))
+	v1.Post("/me/passkeys/options", s.signedIn(s.addPasskeyOptions))
+	v1.Post("/me/passkeys/verify", s.signedIn(s.addPasskeyVerify))
+	v1.Patch("/me/passkeys/:id", s.signedIn(s.renamePasskey))
+	v1.Delete("/me/passkeys/:id", s.signedIn(s.deletePasskey))
+	v1.Get("/me/sessions", s.signedIn(s.listSessions))
+	v1.Delete("/me/sessions", s.signedIn(s.revokeOtherSessions))
+	v1.Delete("/me/sessions/:id", s.signedIn(s.revokeSession))
+	v1.Get("/me/events", s.signedIn(s.listEvents))
 }
 
 // noStore keeps answers about a person out of every cache.

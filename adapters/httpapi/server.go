@@ -15,6 +15,7 @@ import (
 
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
 )
 
 // Config is what the API needs to know of the installation.
@@ -26,6 +27,7 @@ type Config struct {
 	Registration   domain.RegistrationPolicy
 	SessionTTL     time.Duration
 	BindingKeys    [][]byte // for the browser cookie: the first one signs, all verify
+	CSRFKeys       [][]byte // likewise for CSRF tokens
 	TrustedProxies []netip.Prefix
 }
 
@@ -35,6 +37,8 @@ type server struct {
 	log      *slog.Logger
 	meter    Meter
 	cookies  cookies
+	csrf     csrfTokens
+	names    ports.AuthenticatorNames
 }
 
 // Limits of a connection. A slow client costs a goroutine and a buffer for so long and no longer.
@@ -47,9 +51,10 @@ const (
 )
 
 // New builds the API. Nothing listens yet, and further routes may be added.
-func New(config Config, usecases application.UseCases, meter Meter, log *slog.Logger) *fiber.App {
+func New(config Config, usecases application.UseCases, names ports.AuthenticatorNames, meter Meter, log *slog.Logger) *fiber.App {
 	s := &server{
-		config: config, usecases: usecases, meter: meter, log: log,
+		config: config, usecases: usecases, names: names, meter: meter, log: log,
+		csrf: csrfTokens{config.CSRFKeys},
 		cookies: cookies{
 			secure:      strings.HasPrefix(config.PublicURL, "https://"),
 			lifetime:    config.SessionTTL,
@@ -93,7 +98,7 @@ func (s *server) refuseUnknownMethods(app *fiber.App) {
 		}
 		c := app.AcquireCtx(request)
 		defer app.ReleaseCtx(c)
-		c.Set(fiber.HeaderAllow, "GET, HEAD, POST, DELETE")
+		c.Set(fiber.HeaderAllow, "GET, HEAD, POST, PATCH, DELETE")
 		if err := s.renderProblem(c, fiber.ErrMethodNotAllowed); err != nil {
 			s.log.Error("an answer could not be written", slog.Any("error", err))
 		}

@@ -17,6 +17,9 @@ type sessionAnswer struct {
 	Session session `json:"session"`
 	Passkey passkey `json:"passkey"`
 	Signals signals `json:"signals"`
+	// One of the two, by transport.
+	CSRFToken string     `json:"csrf_token,omitempty"`
+	Tokens    *tokenPair `json:"tokens,omitempty"`
 }
 
 type user struct {
@@ -35,6 +38,7 @@ type session struct {
 	AuthTime   time.Time `json:"auth_time"`
 	AMR        []string  `json:"amr"`
 	Assurance  string    `json:"assurance"`
+	Transport  string    `json:"transport"`
 	Device     device    `json:"device"`
 	Current    bool      `json:"current"`
 }
@@ -73,7 +77,8 @@ type signals struct {
 	DisplayName string   `json:"display_name"`
 }
 
-// renderGrant hands out a session: the token in the cookie, never in the body.
+// renderGrant hands out a session: a browser's in the cookie and never in the body, where scripts could read it; a
+// program's as tokens.
 func (s *server) renderGrant(c *fiber.Ctx, grant access.Grant) error {
 	s.meter.SignedIn(grant.Finding)
 	if grant.Finding != domain.FindingNone {
@@ -82,11 +87,17 @@ func (s *server) renderGrant(c *fiber.Ctx, grant access.Grant) error {
 	}
 	s.log.Info("signed in", slog.String("request_id", requestID(c)), slog.String("user_id", grant.User.ID().String()),
 		slog.String("session_id", grant.Session.ID().String()), slog.String("passkey_id", grant.Credential.ID().String()))
-	s.cookies.setSession(c, grant.Token)
-	return c.JSON(sessionAnswer{
-		User: userOf(grant.User), Session: sessionOf(grant.Session), Passkey: passkeyOf(grant.Credential),
+	answer := sessionAnswer{
+		User: userOf(grant.User), Session: sessionOf(grant.Session, access.Actor{Session: grant.Session}), Passkey: s.passkeyOf(grant.Credential),
 		Signals: s.signalsFor(grant.User, grant.Accepted),
-	})
+	}
+	if grant.Tokens != nil {
+		answer.Tokens = tokensOf(grant.Tokens)
+	} else {
+		s.cookies.setSession(c, grant.Token)
+		answer.CSRFToken = s.csrf.mint(grant.Session.ID())
+	}
+	return c.JSON(answer)
 }
 
 func userOf(u *domain.User) user {
@@ -96,19 +107,20 @@ func userOf(u *domain.User) user {
 	}
 }
 
-func sessionOf(sn *domain.Session) session {
+// sessionOf shows a session to the actor, who is in it or not.
+func sessionOf(sn *domain.Session, actor access.Actor) session {
 	is := sn.Snapshot()
 	return session{
 		ID: is.ID.String(), CreatedAt: is.CreatedAt, LastSeenAt: is.LastSeenAt, ExpiresAt: is.ExpiresAt, AuthTime: is.AuthTime,
-		AMR: is.AMR, Assurance: string(is.Assurance), Current: true,
+		AMR: is.AMR, Assurance: string(is.Assurance), Transport: string(is.Transport), Current: is.ID == actor.Session.ID(),
 		Device: device{Name: is.Device.Name, UserAgent: is.Device.UserAgent, IP: is.Device.IP},
 	}
 }
 
-func passkeyOf(c *domain.Credential) passkey {
+func (s *server) passkeyOf(c *domain.Credential) passkey {
 	is := c.Snapshot()
 	p := passkey{
-		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{AAGUID: formatAAGUID(is.AAGUID)},
+		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{formatAAGUID(is.AAGUID), optional(s.names.NameOf(is.AAGUID))},
 		Transports: is.Transports, BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
 		CreatedAt: is.CreatedAt, Status: string(is.Status),
 	}
@@ -121,14 +133,15 @@ func passkeyOf(c *domain.Credential) passkey {
 	return p
 }
 
-func (s *server) signalsFor(u *domain.User, accepted []*domain.Credential) signals {
+func (s *server) signalsFor(u *domain.User, accepted domain.Keyring) signals {
 	ids := make([]string, len(accepted))
 	for i, c := range accepted {
 		ids[i] = c.ID().String()
 	}
+	entity := u.Entity()
 	return signals{
-		RPID: s.config.RPID, UserID: u.Handle().String(), Accepted: ids,
-		Name: u.AccountName(), DisplayName: u.ShownName(),
+		RPID: s.config.RPID, UserID: entity.Handle.String(), Accepted: ids,
+		Name: entity.Name, DisplayName: entity.DisplayName,
 	}
 }
 

@@ -40,13 +40,14 @@ func (s *server) signUpVerify(c *fiber.Ctx) error {
 		return err
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
+	visitor, badTransport := s.newcomer(c, body.Transport)
 	credential, badCredential := body.Credential.answer()
-	name, badName := domain.ParsePasskeyName(body.PasskeyName)
-	if err := domain.Collect(badID, badCredential, badName, checkTransport(body.Transport)); err != nil {
+	name, badName := domain.ParsePasskeyName("passkey_name", body.PasskeyName)
+	if err := domain.Collect(badID, badCredential, badName, badTransport); err != nil {
 		return err
 	}
 	grant, err := s.usecases.SignUp.Finish.Execute(c.UserContext(), signup.Answer{
-		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential, PasskeyName: name, Visitor: s.visitor(c),
+		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential, PasskeyName: name, Visitor: visitor,
 	})
 	if err != nil {
 		return err

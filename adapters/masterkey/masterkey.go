@@ -22,8 +22,12 @@ const Size = 32
 // Key is the secret itself. It prints as nothing.
 type Key struct{ secret []byte }
 
-func (Key) String() string       { return "[redacted]" }
-func (Key) GoString() string     { return "[redacted]" }
+func (Key) String() string   { return "[redacted]" }
+func (Key) GoString() string { return "[redacted]" }
+
+// Format redacts whatever the verb: %d and %x would otherwise pass String by.
+func (Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
+
 func (Key) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
 // Parse reads a key in base64, of either alphabet, padded or not: Size bytes or more.

@@ -28,6 +28,8 @@ type state struct {
 	credentials map[domain.CredentialID]domain.CredentialSnapshot
 	challenges  map[domain.ChallengeID]domain.ChallengeSnapshot
 	sessions    map[domain.SessionID]domain.SessionSnapshot
+	events      map[domain.EventID]domain.EventSnapshot
+	signingKeys map[string]domain.SigningKeySnapshot
 }
 
 // New returns an empty store.
@@ -38,6 +40,8 @@ func New() *Store {
 		credentials: map[domain.CredentialID]domain.CredentialSnapshot{},
 		challenges:  map[domain.ChallengeID]domain.ChallengeSnapshot{},
 		sessions:    map[domain.SessionID]domain.SessionSnapshot{},
+		events:      map[domain.EventID]domain.EventSnapshot{},
+		signingKeys: map[string]domain.SigningKeySnapshot{},
 	}
 	return s
 }
@@ -59,6 +63,8 @@ func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 			credentials: maps.Clone(now.credentials),
 			challenges:  maps.Clone(now.challenges),
 			sessions:    maps.Clone(now.sessions),
+			events:      maps.Clone(now.events),
+			signingKeys: maps.Clone(now.signingKeys),
 		}
 		if err := run(ctx, next, fn); err != nil {
 			return now, err
@@ -83,7 +89,15 @@ func (s *Store) use(ctx context.Context, fn func(state) (state, error)) (err err
 }
 
 func run(ctx context.Context, s state, fn func(tx ports.Tx) error) error {
-	if err := fn(ports.Tx{Users: users{s}, Credentials: credentials{s}, Challenges: challenges{s}, Sessions: sessions{s}}); err != nil {
+	err := fn(ports.Tx{
+		Users:       users{s},
+		Credentials: credentials{s},
+		Challenges:  challenges{s},
+		Sessions:    sessions{s},
+		Events:      events{s},
+		SigningKeys: signingKeys{s},
+	})
+	if err != nil {
 		return err
 	}
 	return ctx.Err()

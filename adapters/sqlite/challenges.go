@@ -16,6 +16,7 @@ func (c challenges) Add(ctx context.Context, challenge *domain.Challenge) error 
 	row := sqlitedb.AddChallengeParams{
 		ID:        s.ID.String(),
 		Purpose:   string(s.Purpose),
+		SessionID: optionalID(s.SessionID),
 		Ceremony:  s.Ceremony,
 		CreatedAt: micros(s.CreatedAt),
 		ExpiresAt: micros(s.ExpiresAt),
@@ -64,9 +65,14 @@ func challengeOf(row sqlitedb.Challenge) (*domain.Challenge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a challenge: %w", err)
 	}
+	sessionID, err := optionalIDOf(row.SessionID, domain.ParseSessionID)
+	if err != nil {
+		return nil, fmt.Errorf("reading a challenge's session: %w", err)
+	}
 	s := domain.ChallengeSnapshot{
 		ID:        id,
 		Purpose:   domain.Purpose(row.Purpose),
+		SessionID: sessionID,
 		Ceremony:  row.Ceremony,
 		CreatedAt: timeOf(row.CreatedAt),
 		ExpiresAt: timeOf(row.ExpiresAt),

@@ -41,6 +41,35 @@ func textOf(s *string) string {
 	return *s
 }
 
+// identifier is any of the domain's ids.
+type identifier interface {
+	fmt.Stringer
+	IsZero() bool
+}
+
+// optionalID holds the zero id as NULL.
+func optionalID(id identifier) *string {
+	if id.IsZero() {
+		return nil
+	}
+	return new(id.String())
+}
+
+func optionalIDOf[ID identifier](text *string, parse func(string) (ID, error)) (id ID, err error) {
+	if text == nil {
+		return id, nil
+	}
+	return parse(*text)
+}
+
+// before is where a list begins that goes down from the id: for the zero id, above every id that a column holds.
+func before(id identifier) string {
+	if id.IsZero() {
+		return "~"
+	}
+	return id.String()
+}
+
 // listText holds a list of strings as a JSON array.
 func listText(list []string) (string, error) {
 	if list == nil {

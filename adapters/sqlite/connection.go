@@ -30,6 +30,8 @@ func connect(db *sql.DB) (*connection, error) {
 		Credentials: credentials{queries},
 		Challenges:  challenges{queries},
 		Sessions:    sessions{queries},
+		Events:      events{queries},
+		SigningKeys: signingKeys{queries},
 	}}, nil
 }
 

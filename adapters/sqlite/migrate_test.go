@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -13,7 +14,9 @@ import (
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 
+	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/migrations"
+	"github.com/keylodge/keylodge/ports"
 )
 
 func TestAnUpgradeHappensOnce(t *testing.T) {
@@ -88,9 +91,116 @@ func TestManyMayStartAtOnce(t *testing.T) {
 	openAt(t, path)
 }
 
-func TestEveryMigrationCanBeUndone(t *testing.T) {
+func TestEveryMigrationCanBeUndoneAndDoneAgain(t *testing.T) {
 	db := newDatabase(t)
-	wantUpgrade(t, db, migrations.SQLite(), "")
+	m := migrator(t, db)
+	contents := []string{contentsOf(t, db)}
+	for _, rows := range releases {
+		if err := m.Steps(1); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec(rows); err != nil {
+			t.Fatal(err)
+		}
+		contents = append(contents, contentsOf(t, db))
+	}
+	if err := m.Steps(1); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("one more step: got error %v; want none to be left, or say in releases what the last one holds", err)
+	}
+	for version := len(releases) - 1; version >= 0; version-- {
+		if err := m.Steps(-1); err != nil {
+			t.Fatal(err)
+		}
+		if got := contentsOf(t, db); got != contents[version] {
+			t.Fatalf("back at version %d:\n%s\nwant it as it was:\n%s", version, got, contents[version])
+		}
+	}
+	wantState(t, db, "version -1, tables ")
+	for i, rows := range releases {
+		if err := m.Steps(1); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec(rows); err != nil {
+			t.Fatal(err)
+		}
+		if got := contentsOf(t, db); got != contents[i+1] {
+			t.Fatalf("again at version %d:\n%s\nwant it as it was:\n%s", i+1, got, contents[i+1])
+		}
+	}
+}
+
+func TestWhatTheFirstReleaseKeptIsStillThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keylodge.db")
+	db, err := openDatabase(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := migrator(t, db).Migrate(1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(releases[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := openAt(t, path).View(t.Context(), func(tx ports.Tx) error {
+		user, userErr := tx.Users.ByEmail(t.Context(), "ada@example.org")
+		session, sessionErr := tx.Sessions.ByToken(t.Context(), domain.TokenDigest{})
+		_, challengeErr := tx.Challenges.ByID(t.Context(), numberedID(3))
+		if err := errors.Join(userErr, sessionErr, challengeErr); err != nil {
+			return err
+		}
+		keys, err := tx.Credentials.OfUser(t.Context(), user.ID())
+		if err != nil || len(keys) != 1 {
+			t.Errorf("%d passkeys, error %v; want 1", len(keys), err)
+		}
+		if err := user.Enabled(); err != nil {
+			t.Errorf("the user: %v", err)
+		}
+		if session.Transport() != domain.TransportCookie {
+			t.Errorf("the session's transport is %q, want a browser's", session.Transport())
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// releases are what an installation may hold at each version, beside what it held at those before.
+var releases = []string{
+	`INSERT INTO users (id, user_handle, email, email_verified_at, display_name, created_at)
+	VALUES ('019a0000-0000-7000-0000-000000000001', x'01', 'ada@example.org', 1, 'Ada', 1);
+	INSERT INTO passkeys (credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports,
+		flags, sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data,
+		client_data_json, extensions, created_at, last_used_at)
+	VALUES (x'ff', '019a0000-0000-7000-0000-000000000001', '', 'active', 'example.org', x'01', -7, zeroblob(16), '', '["usb"]',
+		5, 1, 0, 'none', 'none', x'01', x'01', x'01', '{}', 1, 2);
+	INSERT INTO sessions (id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip,
+		created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at)
+	VALUES ('019a0000-0000-7000-0000-000000000002', '019a0000-0000-7000-0000-000000000001', x'ff', zeroblob(32), 'passkey',
+		'["hwk"]', '', '', '', 1, 1, 1, 2, 3, 2);
+	INSERT INTO webauthn_challenges (id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email,
+		applicant_display_name, created_at, expires_at)
+	VALUES ('019a0000-0000-7000-0000-000000000003', 'signup', zeroblob(32), x'01', '019a0000-0000-7000-0000-000000000004',
+		x'02', 'ben@example.org', '', 1, 2)`,
+
+	`UPDATE users SET disabled_at = 3;
+	INSERT INTO sessions (id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance,
+		amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at)
+	VALUES ('019a0000-0000-7000-0000-000000000005', '019a0000-0000-7000-0000-000000000001', x'ff', 'bearer',
+		CAST('thirty-two bytes of a new digest' AS BLOB), zeroblob(32), 2, 'passkey', '[]', '', '', '', 1, 1, 1, 2, 3);
+	INSERT INTO webauthn_challenges (id, purpose, session_id, ceremony, created_at, expires_at)
+	VALUES ('019a0000-0000-7000-0000-000000000006', 'step-up', '019a0000-0000-7000-0000-000000000002', x'01', 1, 2),
+		('019a0000-0000-7000-0000-000000000007', 'step-up', '019a0000-0000-7000-0000-000000000005', x'01', 1, 2);
+	INSERT INTO events (id, kind, at, party, user_id, session_id)
+	VALUES ('019a0000-0000-7000-0000-000000000008', 'signed_in', 1, 'user', '019a0000-0000-7000-0000-000000000001',
+		'019a0000-0000-7000-0000-000000000005');
+	INSERT INTO events (id, kind, at, party) VALUES ('019a0000-0000-7000-0000-000000000009', 'signed_out', 1, 'user');
+	INSERT INTO signing_keys (id, algorithm, sealed, created_at, signs_from) VALUES ('kid', 'ES256', x'01', 1, 1)`,
+}
+
+// migrator steps through the migrations one by one.
+func migrator(t *testing.T, db *sql.DB) *migrate.Migrate {
+	t.Helper()
 	files, err := iofs.New(migrations.SQLite(), ".")
 	if err != nil {
 		t.Fatal(err)
@@ -103,11 +213,46 @@ func TestEveryMigrationCanBeUndone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
-	if err := m.Down(); err != nil {
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// contentsOf is the whole database as text: its schema, and every row of every table.
+func contentsOf(t *testing.T, db *sql.DB) string {
+	t.Helper()
+	const ours = "FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'schema_migrations'"
+	var contents strings.Builder
+	for _, statement := range column(t, db, "SELECT sql "+ours+" ORDER BY name") {
+		fmt.Fprintln(&contents, statement)
+	}
+	for _, table := range column(t, db, "SELECT name "+ours+" AND type = 'table' ORDER BY name") {
+		fields := column(t, db, fmt.Sprintf("SELECT 'quote(' || name || ')' FROM pragma_table_info('%s')", table))
+		for _, row := range column(t, db, fmt.Sprintf("SELECT concat_ws(' ', %s) FROM %s ORDER BY 1", strings.Join(fields, ", "), table)) {
+			fmt.Fprintln(&contents, table, row)
+		}
+	}
+	return contents.String()
+}
+
+func column(t *testing.T, db *sql.DB, query string) []string {
+	t.Helper()
+	rows, err := db.Query(query)
+	if err != nil {
 		t.Fatal(err)
 	}
-	wantState(t, db, "version -1, tables ")
+	defer rows.Close()
+	var values []string
+	for rows.Next() {
+		var value string
+		if err := rows.Scan(&value); err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, value)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return values
 }
 
 // steps are migrations of those statements, numbered from 1.

@@ -61,13 +61,7 @@ func (c credentials) OfUser(ctx context.Context, id domain.UserID) ([]*domain.Cr
 	if err != nil {
 		return nil, fault("listing a user's passkeys", err)
 	}
-	list := make([]*domain.Credential, len(rows))
-	for i, row := range rows {
-		if list[i], err = credentialOf(row); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+	return restoreAll(rows, credentialOf)
 }
 
 func (c credentials) Save(ctx context.Context, credential *domain.Credential) error {
@@ -90,6 +84,17 @@ func (c credentials) Save(ctx context.Context, credential *domain.Credential) er
 		return fault("saving a passkey", err)
 	}
 	if saved == 0 {
+		return domain.ErrPasskeyUnknown
+	}
+	return nil
+}
+
+func (c credentials) Remove(ctx context.Context, id domain.CredentialID) error {
+	removed, err := c.queries.RemovePasskey(context.WithoutCancel(ctx), id.Bytes())
+	if err != nil {
+		return fault("removing a passkey", err)
+	}
+	if removed == 0 {
 		return domain.ErrPasskeyUnknown
 	}
 	return nil

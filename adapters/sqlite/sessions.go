@@ -18,21 +18,24 @@ func (s sessions) Add(ctx context.Context, session *domain.Session) error {
 		return fmt.Errorf("adding a session: %w", err)
 	}
 	err = s.queries.AddSession(context.WithoutCancel(ctx), sqlitedb.AddSessionParams{
-		ID:              state.ID.String(),
-		UserID:          state.UserID.String(),
-		CredentialID:    state.CredentialID.Bytes(),
-		TokenDigest:     state.Token[:],
-		Assurance:       string(state.Assurance),
-		AMR:             amr,
-		DeviceName:      state.Device.Name,
-		DeviceUserAgent: state.Device.UserAgent,
-		DeviceIP:        state.Device.IP,
-		CreatedAt:       micros(state.CreatedAt),
-		AuthTime:        micros(state.AuthTime),
-		LastSeenAt:      micros(state.LastSeenAt),
-		IdleEndsAt:      micros(state.IdleEndsAt),
-		ExpiresAt:       micros(state.ExpiresAt),
-		RevokedAt:       optionalMicros(state.RevokedAt),
+		ID:                  state.ID.String(),
+		UserID:              state.UserID.String(),
+		CredentialID:        state.CredentialID.Bytes(),
+		Transport:           string(state.Transport),
+		TokenDigest:         state.Token[:],
+		PreviousTokenDigest: optionalDigest(state.Previous),
+		RotatedAt:           optionalMicros(state.RotatedAt),
+		Assurance:           string(state.Assurance),
+		AMR:                 amr,
+		DeviceName:          state.Device.Name,
+		DeviceUserAgent:     state.Device.UserAgent,
+		DeviceIP:            state.Device.IP,
+		CreatedAt:           micros(state.CreatedAt),
+		AuthTime:            micros(state.AuthTime),
+		LastSeenAt:          micros(state.LastSeenAt),
+		IdleEndsAt:          micros(state.IdleEndsAt),
+		ExpiresAt:           micros(state.ExpiresAt),
+		RevokedAt:           optionalMicros(state.RevokedAt),
 	})
 	if err != nil {
 		return fault("adding a session", err)
@@ -48,6 +51,24 @@ func (s sessions) ByToken(ctx context.Context, token domain.TokenDigest) (*domai
 	return sessionOf(row)
 }
 
+func (s sessions) ByID(ctx context.Context, id domain.SessionID) (*domain.Session, error) {
+	row, err := s.queries.SessionByID(context.WithoutCancel(ctx), id.String())
+	if err != nil {
+		return nil, lookupFault("looking up a session", err, domain.ErrSessionNotFound)
+	}
+	return sessionOf(row)
+}
+
+func (s sessions) Live(ctx context.Context, user domain.UserID, now time.Time, from domain.SessionID, limit int) ([]*domain.Session, error) {
+	rows, err := s.queries.LiveSessions(context.WithoutCancel(ctx), sqlitedb.LiveSessionsParams{
+		UserID: user.String(), Now: micros(now), Before: before(from), UpTo: int64(limit),
+	})
+	if err != nil {
+		return nil, fault("listing a user's sessions", err)
+	}
+	return restoreAll(rows, sessionOf)
+}
+
 func (s sessions) Save(ctx context.Context, session *domain.Session) error {
 	state := session.Snapshot()
 	amr, err := listText(state.AMR)
@@ -55,19 +76,21 @@ func (s sessions) Save(ctx context.Context, session *domain.Session) error {
 		return fmt.Errorf("saving a session: %w", err)
 	}
 	saved, err := s.queries.SaveSession(context.WithoutCancel(ctx), sqlitedb.SaveSessionParams{
-		CredentialID:    state.CredentialID.Bytes(),
-		TokenDigest:     state.Token[:],
-		Assurance:       string(state.Assurance),
-		AMR:             amr,
-		DeviceName:      state.Device.Name,
-		DeviceUserAgent: state.Device.UserAgent,
-		DeviceIP:        state.Device.IP,
-		AuthTime:        micros(state.AuthTime),
-		LastSeenAt:      micros(state.LastSeenAt),
-		IdleEndsAt:      micros(state.IdleEndsAt),
-		ExpiresAt:       micros(state.ExpiresAt),
-		RevokedAt:       optionalMicros(state.RevokedAt),
-		ID:              state.ID.String(),
+		CredentialID:        state.CredentialID.Bytes(),
+		TokenDigest:         state.Token[:],
+		PreviousTokenDigest: optionalDigest(state.Previous),
+		RotatedAt:           optionalMicros(state.RotatedAt),
+		Assurance:           string(state.Assurance),
+		AMR:                 amr,
+		DeviceName:          state.Device.Name,
+		DeviceUserAgent:     state.Device.UserAgent,
+		DeviceIP:            state.Device.IP,
+		AuthTime:            micros(state.AuthTime),
+		LastSeenAt:          micros(state.LastSeenAt),
+		IdleEndsAt:          micros(state.IdleEndsAt),
+		ExpiresAt:           micros(state.ExpiresAt),
+		RevokedAt:           optionalMicros(state.RevokedAt),
+		ID:                  state.ID.String(),
 	})
 	if err != nil {
 		return fault("saving a session", err)
@@ -103,6 +126,8 @@ func sessionOf(row sqlitedb.Session) (*domain.Session, error) {
 		ID:           id,
 		UserID:       userID,
 		CredentialID: domain.CredentialID(row.CredentialID),
+		Transport:    domain.Transport(row.Transport),
+		RotatedAt:    optionalTime(row.RotatedAt),
 		Assurance:    domain.Assurance(row.Assurance),
 		AMR:          amr,
 		Device:       domain.Device{Name: row.DeviceName, UserAgent: row.DeviceUserAgent, IP: row.DeviceIP},
@@ -116,5 +141,18 @@ func sessionOf(row sqlitedb.Session) (*domain.Session, error) {
 	if err := fixedBytes(state.Token[:], row.TokenDigest); err != nil {
 		return nil, fmt.Errorf("reading a session's token digest: %w", err)
 	}
+	if row.PreviousTokenDigest != nil {
+		if err := fixedBytes(state.Previous[:], row.PreviousTokenDigest); err != nil {
+			return nil, fmt.Errorf("reading a session's previous token digest: %w", err)
+		}
+	}
 	return domain.RestoreSession(state), nil
+}
+
+// optionalDigest holds the zero digest as NULL.
+func optionalDigest(d domain.TokenDigest) []byte {
+	if d == (domain.TokenDigest{}) {
+		return nil
+	}
+	return d[:]
 }

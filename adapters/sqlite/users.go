@@ -2,7 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/ncruces/go-sqlite3"
 
 	"github.com/keylodge/keylodge/db/sqlitedb"
 	"github.com/keylodge/keylodge/domain"
@@ -18,6 +21,7 @@ func (u users) Add(ctx context.Context, user *domain.User) error {
 		Email:           optionalText(s.Email),
 		EmailVerifiedAt: optionalMicros(s.EmailVerifiedAt),
 		DisplayName:     string(s.DisplayName),
+		DisabledAt:      optionalMicros(s.DisabledAt),
 		CreatedAt:       micros(s.CreatedAt),
 	})
 	if err != nil {
@@ -45,6 +49,49 @@ func (u users) ByEmail(ctx context.Context, email domain.Email) (*domain.User, e
 	return userOf(row)
 }
 
+func (u users) List(ctx context.Context, after domain.UserID, limit int) ([]*domain.User, error) {
+	rows, err := u.queries.UsersAfter(context.WithoutCancel(ctx), sqlitedb.UsersAfterParams{After: after.String(), UpTo: int64(limit)})
+	if err != nil {
+		return nil, fault("listing users", err)
+	}
+	return restoreAll(rows, userOf)
+}
+
+func (u users) Save(ctx context.Context, user *domain.User) error {
+	s := user.Snapshot()
+	saved, err := u.queries.SaveUser(context.WithoutCancel(ctx), sqlitedb.SaveUserParams{
+		Email:           optionalText(s.Email),
+		EmailVerifiedAt: optionalMicros(s.EmailVerifiedAt),
+		DisplayName:     string(s.DisplayName),
+		DisabledAt:      optionalMicros(s.DisabledAt),
+		ID:              s.ID.String(),
+	})
+	switch {
+	case errors.Is(err, sqlite3.CONSTRAINT_UNIQUE): // of what changes, the address alone is unique
+		return domain.ErrEmailTaken
+	case err != nil:
+		return fault("saving a user", err)
+	case saved == 0:
+		return domain.ErrUserNotFound
+	}
+	return nil
+}
+
+func (u users) Remove(ctx context.Context, id domain.UserID) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := u.queries.DisownEvents(ctx, new(id.String())); err != nil {
+		return fault("making a user's events nobody's", err)
+	}
+	removed, err := u.queries.RemoveUser(ctx, id.String())
+	if err != nil {
+		return fault("removing a user", err)
+	}
+	if removed == 0 {
+		return domain.ErrUserNotFound
+	}
+	return nil
+}
+
 func userOf(row sqlitedb.User) (*domain.User, error) {
 	id, err := domain.ParseUserID(row.ID)
 	if err != nil {
@@ -56,6 +103,7 @@ func userOf(row sqlitedb.User) (*domain.User, error) {
 		Email:           domain.Email(textOf(row.Email)),
 		EmailVerifiedAt: optionalTime(row.EmailVerifiedAt),
 		DisplayName:     domain.DisplayName(row.DisplayName),
+		DisabledAt:      optionalTime(row.DisabledAt),
 		CreatedAt:       timeOf(row.CreatedAt),
 	}), nil
 }

@@ -13,10 +13,10 @@ import (
 )
 
 // BeginRegistration asks for a discoverable credential of a verified user, without attestation.
-func (rp *RelyingParty) BeginRegistration(applicant *domain.Applicant) (ports.Ceremony, error) {
-	user := account{handle: applicant.Handle.Bytes(), name: applicant.AccountName(), displayName: applicant.ShownName()}
-	creation, session, err := rp.library.BeginRegistration(user,
+func (rp *RelyingParty) BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (ports.Ceremony, error) {
+	creation, session, err := rp.library.BeginRegistration(account{handle: user.Handle.Bytes(), name: user.Name, displayName: user.DisplayName},
 		webauthn.WithCredentialParameters(offered()),
+		webauthn.WithExclusions(descriptorsOf(excluded)),
 		webauthn.WithExtensions(webauthn.WithExtensionCredProps()),
 	)
 	if err != nil {

@@ -237,7 +237,7 @@ func TestRegistrationAnswersOutOfShape(t *testing.T) {
 
 func FuzzVerifyRegistration(f *testing.F) {
 	rp := newRelyingParty(f)
-	ceremony, err := rp.BeginRegistration(newApplicant(f, "ada@example.org", "Ada"))
+	ceremony, err := rp.BeginRegistration(newApplicant(f, "ada@example.org", "Ada").Entity(), nil)
 	if err != nil {
 		f.Fatal(err)
 	}

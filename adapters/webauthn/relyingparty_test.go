@@ -72,7 +72,7 @@ func answerRegistration(
 	t testing.TB, rp *RelyingParty, applicant *domain.Applicant, device *authenticator.Authenticator, variations ...authenticator.Variation,
 ) (ports.Ceremony, ports.RegistrationAnswer) {
 	t.Helper()
-	ceremony, err := rp.BeginRegistration(applicant)
+	ceremony, err := rp.BeginRegistration(applicant.Entity(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestNewRefusesWhatCouldNeverWork(t *testing.T) {
 func TestRegistrationOptions(t *testing.T) {
 	rp := newRelyingParty(t)
 	applicant := newApplicant(t, "ada@example.org", "")
-	ceremony, err := rp.BeginRegistration(applicant)
+	ceremony, err := rp.BeginRegistration(applicant.Entity(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestRegistrationOptions(t *testing.T) {
 		"extensions": {"credProps": true}
 	}`)
 
-	named, err := rp.BeginRegistration(newApplicant(t, "ada@example.org", "Ada"))
+	named, err := rp.BeginRegistration(newApplicant(t, "ada@example.org", "Ada").Entity(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func TestTheStateIsTheWholeSession(t *testing.T) {
 		t.Error("the library would judge expiry by a clock of its own")
 	}
 
-	ceremony, err := rp.BeginRegistration(applicant)
+	ceremony, err := rp.BeginRegistration(applicant.Entity(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
-// Package access opens sessions: what every way of signing in ends with.
+// Package access is what letting people in has in common: sessions are opened, their holders known, and what they do kept
+// in their security log.
 package access
 
 import (
@@ -7,28 +8,23 @@ import (
 	"io"
 	"time"
 
+	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Visitor is who is calling, as far as the transport knows.
-type Visitor struct {
-	UserAgent string
-	IP        string
-	// Session is the token that the visitor brought, if any. Signing in replaces it: a token that was known before a
-	// sign-in is worth nothing after it, so that nobody can plant one (session fixation).
-	Session domain.SessionToken
-}
-
 // Grant is a session just opened, with what its owner is told once.
 type Grant struct {
-	User       *domain.User
-	Session    *domain.Session
-	Token      domain.SessionToken
+	User    *domain.User
+	Session *domain.Session
+	// Token carries the session of a browser; zero for a program's.
+	Token domain.SessionToken
+	// Tokens carry the session of a program; nil for a browser's.
+	Tokens     *tokens.Pair
 	Credential *domain.Credential
 	// Accepted are all passkeys of the user, for the client to bring its password manager in line (Signal API,
 	// WebAuthn Level 3, section 5.1.10).
-	Accepted []*domain.Credential
+	Accepted domain.Keyring
 	// Finding is what was odd about the passkey's use and allowed by policy.
 	Finding domain.Finding
 }
@@ -36,27 +32,52 @@ type Grant struct {
 // Door opens sessions.
 type Door struct {
 	Random   io.Reader
-	Devices  ports.DeviceNames
+	Issuer   *tokens.Issuer
+	Log      *SecurityLog
 	Lifetime domain.SessionLifetime
 }
 
-// Open makes the session that credential, just verified, has earned. Nothing is stored yet: Admit does that.
-func (d *Door) Open(credential *domain.Credential, visitor Visitor, now time.Time) (*domain.Session, domain.SessionToken, error) {
-	device := domain.NewDevice(visitor.UserAgent, visitor.IP)
-	device.Name = d.Devices.NameOf(device.UserAgent)
-	return domain.OpenSession(credential, device, d.Lifetime, now, d.Random)
+// Open makes the session that credential, just verified, has earned its owner. Nothing is stored yet: Admit does that.
+func (d *Door) Open(ctx context.Context, owner *domain.User, credential *domain.Credential, visitor Visitor, now time.Time) (Grant, error) {
+	grant := Grant{User: owner, Credential: credential}
+	device := d.Log.device(visitor)
+	var err error
+	if visitor.Transport != domain.TransportBearer {
+		grant.Session, grant.Token, err = domain.OpenSession(credential, device, d.Lifetime, now, d.Random)
+		return grant, err
+	}
+	var refresh domain.RefreshToken
+	grant.Session, refresh, err = domain.OpenBearerSession(credential, device, d.Lifetime, d.Issuer.RefreshKeys, now, d.Random)
+	if err != nil {
+		return Grant{}, err
+	}
+	// Signed now and not after the commit: a session without its tokens would be no use to anybody.
+	grant.Tokens, err = d.Issuer.Pair(ctx, grant.Session, refresh, now)
+	return grant, err
 }
 
-// Admit stores the session, ends the one that it replaces, and lists the user's passkeys, inside the unit of work that
-// spends the challenge.
-func (d *Door) Admit(ctx context.Context, tx ports.Tx, session *domain.Session, visitor Visitor, now time.Time) ([]*domain.Credential, error) {
-	if err := endReplaced(ctx, tx, visitor.Session, now); err != nil {
-		return nil, err
+// Admit stores the session, ends the one that it replaces, enters both in the log, and lists the user's passkeys, inside
+// the unit of work that spends the challenge.
+func (d *Door) Admit(ctx context.Context, tx ports.Tx, grant *Grant, visitor Visitor, how domain.EventKind, now time.Time) error {
+	if grant.Tokens == nil { // a program's session replaces no browser's
+		if err := endReplaced(ctx, tx, visitor.Session, now); err != nil {
+			return err
+		}
 	}
-	if err := tx.Sessions.Add(ctx, session); err != nil {
-		return nil, err
+	if err := tx.Sessions.Add(ctx, grant.Session); err != nil {
+		return err
 	}
-	return tx.Credentials.OfUser(ctx, session.UserID())
+	event, err := d.Log.Event(visitor, now, domain.EventSnapshot{
+		Kind: how, UserID: grant.User.ID(), SessionID: grant.Session.ID(), CredentialID: grant.Credential.ID(), PasskeyName: grant.Credential.Name(),
+	})
+	if err != nil {
+		return err
+	}
+	if err := tx.Events.Add(ctx, event); err != nil {
+		return err
+	}
+	grant.Accepted, err = tx.Credentials.OfUser(ctx, grant.User.ID())
+	return err
 }
 
 func endReplaced(ctx context.Context, tx ports.Tx, token domain.SessionToken, now time.Time) error {

@@ -33,7 +33,7 @@ type Started struct {
 }
 
 // Start keeps the server's side of a ceremony. Applicant is nil unless somebody signs up.
-func (d *Desk) Start(ctx context.Context, purpose domain.Purpose, by domain.Binding, c ports.Ceremony, applicant *domain.Applicant) (Started, error) {
+func (d *Desk) Start(ctx context.Context, purpose domain.Purpose, by domain.Respondent, c ports.Ceremony, applicant *domain.Applicant) (Started, error) {
 	challenge, err := domain.NewChallenge(purpose, by, c.State, applicant, time.Duration(d.TTL), d.Clock.Now(), d.Random)
 	if err != nil {
 		return Started{}, err
@@ -45,18 +45,32 @@ func (d *Desk) Start(ctx context.Context, purpose domain.Purpose, by domain.Bind
 	return Started{ChallengeID: challenge.ID(), Options: c.Options, ExpiresAt: challenge.ExpiresAt()}, nil
 }
 
-// Refuse spends the challenge of an answer that was refused because of cause, and returns cause. It does so in a unit of
-// work of its own: a challenge taken in the one that failed would be alive again after its rollback, for another guess.
+// Look returns the challenge if it may be answered now, and the state of its ceremony. It takes nothing.
+func (d *Desk) Look(ctx context.Context, tx ports.Tx, id domain.ChallengeID, purpose domain.Purpose, by domain.Respondent, now time.Time) (*domain.Challenge, []byte, error) {
+	challenge, err := tx.Challenges.ByID(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	state, err := challenge.Redeem(purpose, by, now)
+	return challenge, state, err
+}
+
+// Refuse spends the challenge of an answer that was refused because of cause, enters the event in the log if there is one,
+// and returns cause. It does so in a unit of work of its own: a challenge taken in the one that failed would be alive again
+// after its rollback, for another guess.
 //
 // An outage or a caller who went away refused nothing: the same answer may come again.
-func (d *Desk) Refuse(ctx context.Context, id domain.ChallengeID, cause error) error {
+func (d *Desk) Refuse(ctx context.Context, id domain.ChallengeID, event *domain.Event, cause error) error {
 	if errors.Is(cause, domain.ErrUnavailable) || ctx.Err() != nil && errors.Is(cause, ctx.Err()) {
 		return cause
 	}
 	ctx = context.WithoutCancel(ctx)
 	err := d.Store.Update(ctx, func(tx ports.Tx) error {
 		_, err := tx.Challenges.Take(ctx, id)
-		return err
+		if err != nil || event == nil {
+			return err
+		}
+		return tx.Events.Add(ctx, event)
 	})
 	if err != nil && !errors.Is(err, domain.ErrChallengeNotFound) {
 		// The attempt could come again: the fault counts, whatever became of the answer.

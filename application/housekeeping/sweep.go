@@ -8,23 +8,25 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// What is over is kept for a while, so that a latecomer hears that it has expired rather than that it never was.
+// What is over is kept for a while, so that a latecomer hears that it has expired rather than that it never was; events for
+// as long as somebody may want to look back.
 const (
 	challengeRetention = time.Hour
 	sessionRetention   = 24 * time.Hour
+	eventRetention     = 400 * 24 * time.Hour // a year and a month, so that last year's can still be read
 )
 
 // batch is small, so that a sweep after a long absence never holds a sign-in up for more than a few milliseconds.
 const batch = 256
 
-// Sweep removes challenges and sessions that are over.
+// Sweep removes challenges and sessions that are over, and events of long ago.
 type Sweep struct {
 	Store ports.Store
 	Clock ports.Clock
 }
 
 // Swept says how many were removed.
-type Swept struct{ Challenges, Sessions int }
+type Swept struct{ Challenges, Sessions, Events int }
 
 // Execute removes everything that is due, one small unit of work after another. What was removed before an error stays
 // removed and is counted.
@@ -39,6 +41,12 @@ func (s *Sweep) Execute(ctx context.Context) (Swept, error) {
 	}
 	err = s.inBatches(ctx, &swept.Sessions, func(tx ports.Tx) (int, error) {
 		return tx.Sessions.Sweep(ctx, now.Add(-sessionRetention), batch)
+	})
+	if err != nil {
+		return swept, err
+	}
+	err = s.inBatches(ctx, &swept.Events, func(tx ports.Tx) (int, error) {
+		return tx.Events.Sweep(ctx, now.Add(-eventRetention), batch)
 	})
 	return swept, err
 }

@@ -35,12 +35,12 @@ func (b *Begin) Execute(ctx context.Context, email domain.Email, by domain.Bindi
 	if err != nil {
 		return ceremony.Started{}, err
 	}
-	return b.Desk.Start(ctx, domain.PurposeLogin, by, authentication, nil)
+	return b.Desk.Start(ctx, domain.PurposeLogin, domain.Respondent{Browser: by}, authentication, nil)
 }
 
 func (b *Begin) passkeysOf(ctx context.Context, email domain.Email) ([]domain.CredentialDescriptor, error) {
 	decoys := domain.Decoys(b.DecoyKey, email)
-	var credentials []*domain.Credential
+	var credentials domain.Keyring
 	err := b.Store.View(ctx, func(tx ports.Tx) error {
 		var id domain.UserID // nobody's, if the address is nobody's: looked up all the same, for the time it takes
 		user, err := tx.Users.ByEmail(ctx, email)
@@ -59,9 +59,5 @@ func (b *Begin) passkeysOf(ctx context.Context, email domain.Email) ([]domain.Cr
 	if len(credentials) == 0 {
 		return decoys, nil
 	}
-	allowed := make([]domain.CredentialDescriptor, len(credentials))
-	for i, c := range credentials {
-		allowed[i] = c.Descriptor()
-	}
-	return allowed, nil
+	return credentials.Descriptors(), nil
 }

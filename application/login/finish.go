@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/keylodge/keylodge/application/access"
@@ -17,7 +18,8 @@ type Finish struct {
 	Clock        ports.Clock
 	Desk         *ceremony.Desk
 	Door         *access.Door
-	Policy       domain.UsePolicy
+	Log          *access.SecurityLog
+	Examiner     *access.Examiner
 }
 
 // Answer is what the client made of the options.
@@ -29,55 +31,60 @@ type Answer struct {
 }
 
 // Execute returns the new session. It fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
-// domain.ErrPasskeyUnknown, domain.ErrPasskeySuspended, or a *domain.Rejection; the challenge is spent all the same.
+// domain.ErrPasskeyUnknown, domain.ErrPasskeySuspended, domain.ErrUserDisabled, or a *domain.Rejection; the challenge is
+// spent all the same, and the owner of the passkey finds the attempt in their log.
 func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, error) {
-	grant, err := f.signIn(ctx, answer)
+	now := f.Clock.Now()
+	known, err := f.lookUp(ctx, answer, now)
 	if err != nil {
-		return access.Grant{}, f.Desk.Refuse(ctx, answer.ChallengeID, err)
+		return access.Grant{}, f.Desk.Refuse(ctx, answer.ChallengeID, nil, err)
+	}
+	grant, err := f.signIn(ctx, answer, known, now)
+	if err != nil {
+		event, eventErr := f.Log.Refused(answer.Visitor, now, domain.EventSnapshot{
+			Kind: domain.EventSignInRefused, UserID: known.owner.ID(), CredentialID: known.credential.ID(), PasskeyName: known.credential.Name(),
+		}, err)
+		return access.Grant{}, f.Desk.Refuse(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
 	}
 	return grant, nil
 }
 
-func (f *Finish) signIn(ctx context.Context, answer Answer) (access.Grant, error) {
-	now := f.Clock.Now()
-	known, err := f.lookUp(ctx, answer, now)
-	if err != nil {
-		return access.Grant{}, err
-	}
+func (f *Finish) signIn(ctx context.Context, answer Answer, known knownPasskey, now time.Time) (access.Grant, error) {
 	assertion, err := f.RelyingParty.VerifyAuthentication(known.ceremony, answer.Credential, known.owner, known.credential)
 	if err != nil {
 		return access.Grant{}, err
 	}
-	session, token, err := f.Door.Open(known.credential, answer.Visitor, now)
+	grant, err := f.Door.Open(ctx, known.owner, known.credential, answer.Visitor, now)
 	if err != nil {
 		return access.Grant{}, err
 	}
-	grant := access.Grant{User: known.owner, Session: session, Token: token}
 	var refusal error
 	err = f.Store.Update(ctx, func(tx ports.Tx) error {
 		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
 			return err
 		}
-		// Read again: another sign-in may have moved the counter since.
-		grant.Credential, err = tx.Credentials.ByID(ctx, known.credential.ID())
+		// Read again: the account may have been shut since.
+		if grant.User, err = tx.Users.ByID(ctx, known.owner.ID()); err != nil {
+			return err
+		}
+		if err := grant.User.Enabled(); err != nil {
+			return err
+		}
+		use, err := f.Examiner.Record(ctx, tx, known.credential.ID(), assertion, answer.Visitor, domain.EventSignInRefused, now)
 		if err != nil {
 			return err
 		}
-		grant.Finding, refusal = grant.Credential.RecordUse(assertion, f.Policy, now)
-		if err := tx.Credentials.Save(ctx, grant.Credential); err != nil {
-			return err
-		}
-		if refusal != nil {
+		if refusal = use.Refusal; refusal != nil {
 			return nil // commit the mark that it left; it is an error afterwards
 		}
-		grant.Accepted, err = f.Door.Admit(ctx, tx, session, answer.Visitor, now)
-		return err
+		grant.Credential, grant.Finding = use.Credential, use.Finding
+		return f.Door.Admit(ctx, tx, &grant, answer.Visitor, domain.EventSignedIn, now)
 	})
+	if err == nil {
+		err = refusal
+	}
 	if err != nil {
 		return access.Grant{}, err
-	}
-	if refusal != nil {
-		return access.Grant{}, refusal
 	}
 	return grant, nil
 }
@@ -90,13 +97,11 @@ type knownPasskey struct {
 
 func (f *Finish) lookUp(ctx context.Context, answer Answer, now time.Time) (known knownPasskey, err error) {
 	err = f.Store.View(ctx, func(tx ports.Tx) error {
-		challenge, err := tx.Challenges.ByID(ctx, answer.ChallengeID)
+		_, state, err := f.Desk.Look(ctx, tx, answer.ChallengeID, domain.PurposeLogin, domain.Respondent{Browser: answer.Binding}, now)
 		if err != nil {
 			return err
 		}
-		if known.ceremony, err = challenge.Redeem(domain.PurposeLogin, answer.Binding, now); err != nil {
-			return err
-		}
+		known.ceremony = state
 		id, err := domain.NewCredentialID(answer.Credential.ID)
 		if err != nil {
 			return err

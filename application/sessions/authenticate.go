@@ -3,7 +3,10 @@ package sessions
 
 import (
 	"context"
+	"errors"
 
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -12,49 +15,66 @@ import (
 type Authenticate struct {
 	Store    ports.Store
 	Clock    ports.Clock
+	Issuer   *tokens.Issuer
+	LastSeen *LastSeen
 	Lifetime domain.SessionLifetime
 }
 
-// Current is the session of a request, and whose it is.
-type Current struct {
-	User    *domain.User
-	Session *domain.Session
+// Proof is how a caller shows that they hold a session: one of the two.
+type Proof struct {
+	Session domain.SessionToken // of a browser
+	Access  string              // a program's access token, as it was sent
 }
 
-// Execute puts off the session's idle end. It fails with domain.ErrUnauthenticated, domain.ErrSessionExpired or
-// domain.ErrSessionRevoked.
-func (a *Authenticate) Execute(ctx context.Context, token domain.SessionToken) (Current, error) {
+// Execute puts off the session's idle end, which is written down later. It fails with domain.ErrUnauthenticated,
+// domain.ErrAccessTokenInvalid, domain.ErrAccessTokenExpired, domain.ErrSessionExpired, domain.ErrSessionRevoked or
+// domain.ErrUserDisabled. An access token is not believed alone: its session is looked up, so that it is worth nothing
+// from the moment the session ends.
+func (a *Authenticate) Execute(ctx context.Context, proof Proof, visitor access.Visitor) (access.Actor, error) {
 	now := a.Clock.Now()
-	var current Current
+	find := func(tx ports.Tx) (*domain.Session, error) { return tx.Sessions.ByToken(ctx, proof.Session.Digest()) }
+	if proof.Access != "" {
+		claims, err := a.Issuer.Read(ctx, proof.Access, now)
+		if err != nil {
+			return access.Actor{}, err
+		}
+		find = func(tx ports.Tx) (*domain.Session, error) { return sessionOf(ctx, tx, claims) }
+	}
+	actor := access.Actor{Visitor: visitor}
 	err := a.Store.View(ctx, func(tx ports.Tx) (err error) {
-		if current.Session, err = tx.Sessions.ByToken(ctx, token.Digest()); err != nil {
+		if actor.Session, err = find(tx); err != nil {
 			return err
 		}
-		if err := current.Session.Usable(now); err != nil {
+		if err := actor.Session.Usable(now); err != nil {
 			return err
 		}
-		current.User, err = tx.Users.ByID(ctx, current.Session.UserID())
+		actor.User, err = tx.Users.ByID(ctx, actor.Session.UserID())
 		return err
 	})
 	if err != nil {
-		return Current{}, err
+		return access.Actor{}, err
 	}
-	if current.Session.SeenLately(now) {
-		return current, nil
+	if err := actor.User.Enabled(); err != nil {
+		return access.Actor{}, err
 	}
-	err = a.Store.Update(ctx, func(tx ports.Tx) (err error) {
-		// Read again: it may have been revoked since, and a revocation must not be written over.
-		if current.Session, err = tx.Sessions.ByToken(ctx, token.Digest()); err != nil {
-			return err
-		}
-		if err := current.Session.Usable(now); err != nil {
-			return err
-		}
-		current.Session.Touch(a.Lifetime, now)
-		return tx.Sessions.Save(ctx, current.Session)
-	})
+	if !actor.Session.SeenLately(now) {
+		a.LastSeen.Note(actor.Session.ID(), visitor.IP, now)
+		actor.Session.Touch(a.Lifetime, now)
+		actor.Session.SeenFrom(visitor.IP)
+	}
+	return actor, nil
+}
+
+func sessionOf(ctx context.Context, tx ports.Tx, claims domain.AccessClaims) (*domain.Session, error) {
+	session, err := tx.Sessions.ByID(ctx, claims.SessionID)
+	if errors.Is(err, domain.ErrSessionNotFound) {
+		return nil, domain.ErrAccessTokenInvalid // over so long ago that it was swept away, or its user is gone
+	}
 	if err != nil {
-		return Current{}, err
+		return nil, err
 	}
-	return current, nil
+	if session.UserID() != claims.Subject {
+		return nil, domain.ErrAccessTokenInvalid
+	}
+	return session, nil
 }

@@ -4,27 +4,29 @@ import (
 	"context"
 	"errors"
 
+	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// SignOut ends the session that a token opens.
+// SignOut ends the session of whoever asks.
 type SignOut struct {
 	Store ports.Store
 	Clock ports.Clock
+	Log   *access.SecurityLog
 }
 
-// Execute succeeds also if the token opens nothing (any more): whoever wants to be signed out is.
-func (s *SignOut) Execute(ctx context.Context, token domain.SessionToken) error {
+// Execute succeeds also if the session has ended meanwhile: whoever wants to be signed out is.
+func (s *SignOut) Execute(ctx context.Context, actor access.Actor) error {
+	now := s.Clock.Now()
 	err := s.Store.Update(ctx, func(tx ports.Tx) error {
-		session, err := tx.Sessions.ByToken(ctx, token.Digest())
+		actor, err := actor.Confirm(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		session.Revoke(s.Clock.Now())
-		return tx.Sessions.Save(ctx, session)
+		return s.Log.End(ctx, tx, actor.Session, actor.Visitor, domain.EventSnapshot{Kind: domain.EventSignedOut}, now)
 	})
-	if errors.Is(err, domain.ErrUnauthenticated) {
+	if errors.Is(err, domain.ErrSessionRevoked) || errors.Is(err, domain.ErrSessionExpired) {
 		return nil
 	}
 	return err

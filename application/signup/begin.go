@@ -40,11 +40,11 @@ func (b *Begin) Execute(ctx context.Context, application Application, by domain.
 	if err != nil {
 		return ceremony.Started{}, err
 	}
-	registration, err := b.RelyingParty.BeginRegistration(applicant)
+	registration, err := b.RelyingParty.BeginRegistration(applicant.Entity(), nil)
 	if err != nil {
 		return ceremony.Started{}, err
 	}
-	return b.Desk.Start(ctx, domain.PurposeSignUp, by, registration, applicant)
+	return b.Desk.Start(ctx, domain.PurposeSignUp, domain.Respondent{Browser: by}, registration, applicant)
 }
 
 func (b *Begin) requireFree(ctx context.Context, email domain.Email) error {

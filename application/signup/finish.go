@@ -32,7 +32,7 @@ type Answer struct {
 func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, error) {
 	grant, err := f.admit(ctx, answer)
 	if err != nil {
-		return access.Grant{}, f.Desk.Refuse(ctx, answer.ChallengeID, err)
+		return access.Grant{}, f.Desk.Refuse(ctx, answer.ChallengeID, nil, err)
 	}
 	return grant, nil
 }
@@ -40,14 +40,11 @@ func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, erro
 func (f *Finish) admit(ctx context.Context, answer Answer) (access.Grant, error) {
 	now := f.Clock.Now()
 	var challenge *domain.Challenge
+	var state []byte
 	err := f.Store.View(ctx, func(tx ports.Tx) (err error) {
-		challenge, err = tx.Challenges.ByID(ctx, answer.ChallengeID)
+		challenge, state, err = f.Desk.Look(ctx, tx, answer.ChallengeID, domain.PurposeSignUp, domain.Respondent{Browser: answer.Binding}, now)
 		return err
 	})
-	if err != nil {
-		return access.Grant{}, err
-	}
-	state, err := challenge.Redeem(domain.PurposeSignUp, answer.Binding, now)
 	if err != nil {
 		return access.Grant{}, err
 	}
@@ -60,11 +57,10 @@ func (f *Finish) admit(ctx context.Context, answer Answer) (access.Grant, error)
 	if err != nil {
 		return access.Grant{}, err
 	}
-	session, token, err := f.Door.Open(credential, answer.Visitor, now)
+	grant, err := f.Door.Open(ctx, user, credential, answer.Visitor, now)
 	if err != nil {
 		return access.Grant{}, err
 	}
-	grant := access.Grant{User: user, Session: session, Token: token, Credential: credential}
 	err = f.Store.Update(ctx, func(tx ports.Tx) error {
 		// First of all: whoever does not get the challenge writes nothing.
 		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
@@ -76,8 +72,7 @@ func (f *Finish) admit(ctx context.Context, answer Answer) (access.Grant, error)
 		if err := tx.Credentials.Add(ctx, credential); err != nil {
 			return err
 		}
-		grant.Accepted, err = f.Door.Admit(ctx, tx, session, answer.Visitor, now)
-		return err
+		return f.Door.Admit(ctx, tx, &grant, answer.Visitor, domain.EventSignedUp, now)
 	})
 	if err != nil {
 		return access.Grant{}, err

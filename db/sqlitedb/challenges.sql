@@ -1,8 +1,8 @@
 -- name: AddChallenge :exec
 INSERT INTO webauthn_challenges (
-    id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name,
-    created_at, expires_at
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    id, purpose, binding, session_id, ceremony, applicant_user_id, applicant_handle, applicant_email,
+    applicant_display_name, created_at, expires_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: ChallengeByID :one
 SELECT * FROM webauthn_challenges WHERE id = ?;

@@ -11,15 +11,16 @@ import (
 
 const addChallenge = `-- name: AddChallenge :exec
 INSERT INTO webauthn_challenges (
-    id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name,
-    created_at, expires_at
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    id, purpose, binding, session_id, ceremony, applicant_user_id, applicant_handle, applicant_email,
+    applicant_display_name, created_at, expires_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddChallengeParams struct {
 	ID                   string
 	Purpose              string
 	Binding              []byte
+	SessionID            *string
 	Ceremony             []byte
 	ApplicantUserID      *string
 	ApplicantHandle      []byte
@@ -34,6 +35,7 @@ func (q *Queries) AddChallenge(ctx context.Context, arg AddChallengeParams) erro
 		arg.ID,
 		arg.Purpose,
 		arg.Binding,
+		arg.SessionID,
 		arg.Ceremony,
 		arg.ApplicantUserID,
 		arg.ApplicantHandle,
@@ -46,7 +48,7 @@ func (q *Queries) AddChallenge(ctx context.Context, arg AddChallengeParams) erro
 }
 
 const challengeByID = `-- name: ChallengeByID :one
-SELECT id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at FROM webauthn_challenges WHERE id = ?
+SELECT id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id FROM webauthn_challenges WHERE id = ?
 `
 
 func (q *Queries) ChallengeByID(ctx context.Context, id string) (Challenge, error) {
@@ -63,6 +65,7 @@ func (q *Queries) ChallengeByID(ctx context.Context, id string) (Challenge, erro
 		&i.ApplicantDisplayName,
 		&i.CreatedAt,
 		&i.ExpiresAt,
+		&i.SessionID,
 	)
 	return i, err
 }
@@ -88,7 +91,7 @@ func (q *Queries) SweepChallenges(ctx context.Context, arg SweepChallengesParams
 }
 
 const takeChallenge = `-- name: TakeChallenge :one
-DELETE FROM webauthn_challenges WHERE id = ? RETURNING id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at
+DELETE FROM webauthn_challenges WHERE id = ? RETURNING id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id
 `
 
 // One statement finds and removes, so that a challenge is taken once.
@@ -106,6 +109,7 @@ func (q *Queries) TakeChallenge(ctx context.Context, id string) (Challenge, erro
 		&i.ApplicantDisplayName,
 		&i.CreatedAt,
 		&i.ExpiresAt,
+		&i.SessionID,
 	)
 	return i, err
 }

@@ -27,11 +27,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addChallengeStmt, err = db.PrepareContext(ctx, addChallenge); err != nil {
 		return nil, fmt.Errorf("error preparing query AddChallenge: %w", err)
 	}
+	if q.addEventStmt, err = db.PrepareContext(ctx, addEvent); err != nil {
+		return nil, fmt.Errorf("error preparing query AddEvent: %w", err)
+	}
 	if q.addPasskeyStmt, err = db.PrepareContext(ctx, addPasskey); err != nil {
 		return nil, fmt.Errorf("error preparing query AddPasskey: %w", err)
 	}
 	if q.addSessionStmt, err = db.PrepareContext(ctx, addSession); err != nil {
 		return nil, fmt.Errorf("error preparing query AddSession: %w", err)
+	}
+	if q.addSigningKeyStmt, err = db.PrepareContext(ctx, addSigningKey); err != nil {
+		return nil, fmt.Errorf("error preparing query AddSigningKey: %w", err)
 	}
 	if q.addUserStmt, err = db.PrepareContext(ctx, addUser); err != nil {
 		return nil, fmt.Errorf("error preparing query AddUser: %w", err)
@@ -39,11 +45,29 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.challengeByIDStmt, err = db.PrepareContext(ctx, challengeByID); err != nil {
 		return nil, fmt.Errorf("error preparing query ChallengeByID: %w", err)
 	}
+	if q.disownEventsStmt, err = db.PrepareContext(ctx, disownEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query DisownEvents: %w", err)
+	}
+	if q.eventsOfUserStmt, err = db.PrepareContext(ctx, eventsOfUser); err != nil {
+		return nil, fmt.Errorf("error preparing query EventsOfUser: %w", err)
+	}
+	if q.liveSessionsStmt, err = db.PrepareContext(ctx, liveSessions); err != nil {
+		return nil, fmt.Errorf("error preparing query LiveSessions: %w", err)
+	}
 	if q.passkeyByIDStmt, err = db.PrepareContext(ctx, passkeyByID); err != nil {
 		return nil, fmt.Errorf("error preparing query PasskeyByID: %w", err)
 	}
 	if q.passkeysOfUserStmt, err = db.PrepareContext(ctx, passkeysOfUser); err != nil {
 		return nil, fmt.Errorf("error preparing query PasskeysOfUser: %w", err)
+	}
+	if q.removePasskeyStmt, err = db.PrepareContext(ctx, removePasskey); err != nil {
+		return nil, fmt.Errorf("error preparing query RemovePasskey: %w", err)
+	}
+	if q.removeSigningKeyStmt, err = db.PrepareContext(ctx, removeSigningKey); err != nil {
+		return nil, fmt.Errorf("error preparing query RemoveSigningKey: %w", err)
+	}
+	if q.removeUserStmt, err = db.PrepareContext(ctx, removeUser); err != nil {
+		return nil, fmt.Errorf("error preparing query RemoveUser: %w", err)
 	}
 	if q.savePasskeyStmt, err = db.PrepareContext(ctx, savePasskey); err != nil {
 		return nil, fmt.Errorf("error preparing query SavePasskey: %w", err)
@@ -51,11 +75,23 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.saveSessionStmt, err = db.PrepareContext(ctx, saveSession); err != nil {
 		return nil, fmt.Errorf("error preparing query SaveSession: %w", err)
 	}
+	if q.saveUserStmt, err = db.PrepareContext(ctx, saveUser); err != nil {
+		return nil, fmt.Errorf("error preparing query SaveUser: %w", err)
+	}
+	if q.sessionByIDStmt, err = db.PrepareContext(ctx, sessionByID); err != nil {
+		return nil, fmt.Errorf("error preparing query SessionByID: %w", err)
+	}
 	if q.sessionByTokenStmt, err = db.PrepareContext(ctx, sessionByToken); err != nil {
 		return nil, fmt.Errorf("error preparing query SessionByToken: %w", err)
 	}
+	if q.signingKeysStmt, err = db.PrepareContext(ctx, signingKeys); err != nil {
+		return nil, fmt.Errorf("error preparing query SigningKeys: %w", err)
+	}
 	if q.sweepChallengesStmt, err = db.PrepareContext(ctx, sweepChallenges); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepChallenges: %w", err)
+	}
+	if q.sweepEventsStmt, err = db.PrepareContext(ctx, sweepEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query SweepEvents: %w", err)
 	}
 	if q.sweepSessionsStmt, err = db.PrepareContext(ctx, sweepSessions); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepSessions: %w", err)
@@ -69,6 +105,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.userByIDStmt, err = db.PrepareContext(ctx, userByID); err != nil {
 		return nil, fmt.Errorf("error preparing query UserByID: %w", err)
 	}
+	if q.usersAfterStmt, err = db.PrepareContext(ctx, usersAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query UsersAfter: %w", err)
+	}
 	return &q, nil
 }
 
@@ -77,6 +116,11 @@ func (q *Queries) Close() error {
 	if q.addChallengeStmt != nil {
 		if cerr := q.addChallengeStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addChallengeStmt: %w", cerr)
+		}
+	}
+	if q.addEventStmt != nil {
+		if cerr := q.addEventStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addEventStmt: %w", cerr)
 		}
 	}
 	if q.addPasskeyStmt != nil {
@@ -89,6 +133,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addSessionStmt: %w", cerr)
 		}
 	}
+	if q.addSigningKeyStmt != nil {
+		if cerr := q.addSigningKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addSigningKeyStmt: %w", cerr)
+		}
+	}
 	if q.addUserStmt != nil {
 		if cerr := q.addUserStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addUserStmt: %w", cerr)
@@ -97,6 +146,21 @@ func (q *Queries) Close() error {
 	if q.challengeByIDStmt != nil {
 		if cerr := q.challengeByIDStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing challengeByIDStmt: %w", cerr)
+		}
+	}
+	if q.disownEventsStmt != nil {
+		if cerr := q.disownEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing disownEventsStmt: %w", cerr)
+		}
+	}
+	if q.eventsOfUserStmt != nil {
+		if cerr := q.eventsOfUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing eventsOfUserStmt: %w", cerr)
+		}
+	}
+	if q.liveSessionsStmt != nil {
+		if cerr := q.liveSessionsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing liveSessionsStmt: %w", cerr)
 		}
 	}
 	if q.passkeyByIDStmt != nil {
@@ -109,6 +173,21 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing passkeysOfUserStmt: %w", cerr)
 		}
 	}
+	if q.removePasskeyStmt != nil {
+		if cerr := q.removePasskeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing removePasskeyStmt: %w", cerr)
+		}
+	}
+	if q.removeSigningKeyStmt != nil {
+		if cerr := q.removeSigningKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing removeSigningKeyStmt: %w", cerr)
+		}
+	}
+	if q.removeUserStmt != nil {
+		if cerr := q.removeUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing removeUserStmt: %w", cerr)
+		}
+	}
 	if q.savePasskeyStmt != nil {
 		if cerr := q.savePasskeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing savePasskeyStmt: %w", cerr)
@@ -119,14 +198,34 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing saveSessionStmt: %w", cerr)
 		}
 	}
+	if q.saveUserStmt != nil {
+		if cerr := q.saveUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing saveUserStmt: %w", cerr)
+		}
+	}
+	if q.sessionByIDStmt != nil {
+		if cerr := q.sessionByIDStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sessionByIDStmt: %w", cerr)
+		}
+	}
 	if q.sessionByTokenStmt != nil {
 		if cerr := q.sessionByTokenStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sessionByTokenStmt: %w", cerr)
 		}
 	}
+	if q.signingKeysStmt != nil {
+		if cerr := q.signingKeysStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing signingKeysStmt: %w", cerr)
+		}
+	}
 	if q.sweepChallengesStmt != nil {
 		if cerr := q.sweepChallengesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sweepChallengesStmt: %w", cerr)
+		}
+	}
+	if q.sweepEventsStmt != nil {
+		if cerr := q.sweepEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sweepEventsStmt: %w", cerr)
 		}
 	}
 	if q.sweepSessionsStmt != nil {
@@ -147,6 +246,11 @@ func (q *Queries) Close() error {
 	if q.userByIDStmt != nil {
 		if cerr := q.userByIDStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing userByIDStmt: %w", cerr)
+		}
+	}
+	if q.usersAfterStmt != nil {
+		if cerr := q.usersAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing usersAfterStmt: %w", cerr)
 		}
 	}
 	return err
@@ -186,43 +290,69 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 }
 
 type Queries struct {
-	db                  DBTX
-	tx                  *sql.Tx
-	addChallengeStmt    *sql.Stmt
-	addPasskeyStmt      *sql.Stmt
-	addSessionStmt      *sql.Stmt
-	addUserStmt         *sql.Stmt
-	challengeByIDStmt   *sql.Stmt
-	passkeyByIDStmt     *sql.Stmt
-	passkeysOfUserStmt  *sql.Stmt
-	savePasskeyStmt     *sql.Stmt
-	saveSessionStmt     *sql.Stmt
-	sessionByTokenStmt  *sql.Stmt
-	sweepChallengesStmt *sql.Stmt
-	sweepSessionsStmt   *sql.Stmt
-	takeChallengeStmt   *sql.Stmt
-	userByEmailStmt     *sql.Stmt
-	userByIDStmt        *sql.Stmt
+	db                   DBTX
+	tx                   *sql.Tx
+	addChallengeStmt     *sql.Stmt
+	addEventStmt         *sql.Stmt
+	addPasskeyStmt       *sql.Stmt
+	addSessionStmt       *sql.Stmt
+	addSigningKeyStmt    *sql.Stmt
+	addUserStmt          *sql.Stmt
+	challengeByIDStmt    *sql.Stmt
+	disownEventsStmt     *sql.Stmt
+	eventsOfUserStmt     *sql.Stmt
+	liveSessionsStmt     *sql.Stmt
+	passkeyByIDStmt      *sql.Stmt
+	passkeysOfUserStmt   *sql.Stmt
+	removePasskeyStmt    *sql.Stmt
+	removeSigningKeyStmt *sql.Stmt
+	removeUserStmt       *sql.Stmt
+	savePasskeyStmt      *sql.Stmt
+	saveSessionStmt      *sql.Stmt
+	saveUserStmt         *sql.Stmt
+	sessionByIDStmt      *sql.Stmt
+	sessionByTokenStmt   *sql.Stmt
+	signingKeysStmt      *sql.Stmt
+	sweepChallengesStmt  *sql.Stmt
+	sweepEventsStmt      *sql.Stmt
+	sweepSessionsStmt    *sql.Stmt
+	takeChallengeStmt    *sql.Stmt
+	userByEmailStmt      *sql.Stmt
+	userByIDStmt         *sql.Stmt
+	usersAfterStmt       *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
-		db:                  tx,
-		tx:                  tx,
-		addChallengeStmt:    q.addChallengeStmt,
-		addPasskeyStmt:      q.addPasskeyStmt,
-		addSessionStmt:      q.addSessionStmt,
-		addUserStmt:         q.addUserStmt,
-		challengeByIDStmt:   q.challengeByIDStmt,
-		passkeyByIDStmt:     q.passkeyByIDStmt,
-		passkeysOfUserStmt:  q.passkeysOfUserStmt,
-		savePasskeyStmt:     q.savePasskeyStmt,
-		saveSessionStmt:     q.saveSessionStmt,
-		sessionByTokenStmt:  q.sessionByTokenStmt,
-		sweepChallengesStmt: q.sweepChallengesStmt,
-		sweepSessionsStmt:   q.sweepSessionsStmt,
-		takeChallengeStmt:   q.takeChallengeStmt,
-		userByEmailStmt:     q.userByEmailStmt,
-		userByIDStmt:        q.userByIDStmt,
+		db:                   tx,
+		tx:                   tx,
+		addChallengeStmt:     q.addChallengeStmt,
+		addEventStmt:         q.addEventStmt,
+		addPasskeyStmt:       q.addPasskeyStmt,
+		addSessionStmt:       q.addSessionStmt,
+		addSigningKeyStmt:    q.addSigningKeyStmt,
+		addUserStmt:          q.addUserStmt,
+		challengeByIDStmt:    q.challengeByIDStmt,
+		disownEventsStmt:     q.disownEventsStmt,
+		eventsOfUserStmt:     q.eventsOfUserStmt,
+		liveSessionsStmt:     q.liveSessionsStmt,
+		passkeyByIDStmt:      q.passkeyByIDStmt,
+		passkeysOfUserStmt:   q.passkeysOfUserStmt,
+		removePasskeyStmt:    q.removePasskeyStmt,
+		removeSigningKeyStmt: q.removeSigningKeyStmt,
+		removeUserStmt:       q.removeUserStmt,
+		savePasskeyStmt:      q.savePasskeyStmt,
+		saveSessionStmt:      q.saveSessionStmt,
+		saveUserStmt:         q.saveUserStmt,
+		sessionByIDStmt:      q.sessionByIDStmt,
+		sessionByTokenStmt:   q.sessionByTokenStmt,
+		signingKeysStmt:      q.signingKeysStmt,
+		sweepChallengesStmt:  q.sweepChallengesStmt,
+		sweepEventsStmt:      q.sweepEventsStmt,
+		sweepSessionsStmt:    q.sweepSessionsStmt,
+		takeChallengeStmt:    q.takeChallengeStmt,
+		userByEmailStmt:      q.userByEmailStmt,
+		userByIDStmt:         q.userByIDStmt,
+		usersAfterStmt:       q.usersAfterStmt,
 	}
 }

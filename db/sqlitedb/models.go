@@ -15,6 +15,23 @@ type Challenge struct {
 	ApplicantDisplayName *string
 	CreatedAt            int64
 	ExpiresAt            int64
+	SessionID            *string
+}
+
+type Event struct {
+	ID           string
+	Kind         string
+	At           int64
+	Party        string
+	Reason       *string
+	UserID       *string
+	SessionID    *string
+	CredentialID []byte
+	PasskeyName  *string
+	DeviceName   *string
+	IP           *string
+	Changed      string
+	RequestID    *string
 }
 
 type Passkey struct {
@@ -42,21 +59,32 @@ type Passkey struct {
 }
 
 type Session struct {
-	ID              string
-	UserID          string
-	CredentialID    []byte
-	TokenDigest     []byte
-	Assurance       string
-	AMR             string
-	DeviceName      string
-	DeviceUserAgent string
-	DeviceIP        string
-	CreatedAt       int64
-	AuthTime        int64
-	LastSeenAt      int64
-	IdleEndsAt      int64
-	ExpiresAt       int64
-	RevokedAt       *int64
+	ID                  string
+	UserID              string
+	CredentialID        []byte
+	TokenDigest         []byte
+	Assurance           string
+	AMR                 string
+	DeviceName          string
+	DeviceUserAgent     string
+	DeviceIP            string
+	CreatedAt           int64
+	AuthTime            int64
+	LastSeenAt          int64
+	IdleEndsAt          int64
+	ExpiresAt           int64
+	RevokedAt           *int64
+	Transport           string
+	PreviousTokenDigest []byte
+	RotatedAt           *int64
+}
+
+type SigningKey struct {
+	ID        string
+	Algorithm string
+	Sealed    []byte
+	CreatedAt int64
+	SignsFrom int64
 }
 
 type User struct {
@@ -66,4 +94,5 @@ type User struct {
 	EmailVerifiedAt *int64
 	DisplayName     string
 	CreatedAt       int64
+	DisabledAt      *int64
 }

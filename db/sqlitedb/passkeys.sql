@@ -17,3 +17,6 @@ SELECT * FROM passkeys WHERE user_id = ? ORDER BY created_at, credential_id;
 UPDATE passkeys
 SET name = ?, status = ?, transports = ?, flags = ?, sign_count = ?, clone_warning = ?, last_used_at = ?
 WHERE credential_id = ?;
+
+-- name: RemovePasskey :execrows
+DELETE FROM passkeys WHERE credential_id = ?;

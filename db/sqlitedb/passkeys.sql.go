@@ -154,6 +154,18 @@ func (q *Queries) PasskeysOfUser(ctx context.Context, userID string) ([]Passkey,
 	return items, nil
 }
 
+const removePasskey = `-- name: RemovePasskey :execrows
+DELETE FROM passkeys WHERE credential_id = ?
+`
+
+func (q *Queries) RemovePasskey(ctx context.Context, credentialID []byte) (int64, error) {
+	result, err := q.exec(ctx, q.removePasskeyStmt, removePasskey, credentialID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const savePasskey = `-- name: SavePasskey :execrows
 UPDATE passkeys
 SET name = ?, status = ?, transports = ?, flags = ?, sign_count = ?, clone_warning = ?, last_used_at = ?

@@ -11,27 +11,30 @@ import (
 
 const addSession = `-- name: AddSession :exec
 INSERT INTO sessions (
-    id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip,
-    created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr, device_name,
+    device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddSessionParams struct {
-	ID              string
-	UserID          string
-	CredentialID    []byte
-	TokenDigest     []byte
-	Assurance       string
-	AMR             string
-	DeviceName      string
-	DeviceUserAgent string
-	DeviceIP        string
-	CreatedAt       int64
-	AuthTime        int64
-	LastSeenAt      int64
-	IdleEndsAt      int64
-	ExpiresAt       int64
-	RevokedAt       *int64
+	ID                  string
+	UserID              string
+	CredentialID        []byte
+	Transport           string
+	TokenDigest         []byte
+	PreviousTokenDigest []byte
+	RotatedAt           *int64
+	Assurance           string
+	AMR                 string
+	DeviceName          string
+	DeviceUserAgent     string
+	DeviceIP            string
+	CreatedAt           int64
+	AuthTime            int64
+	LastSeenAt          int64
+	IdleEndsAt          int64
+	ExpiresAt           int64
+	RevokedAt           *int64
 }
 
 func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
@@ -39,7 +42,10 @@ func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
 		arg.ID,
 		arg.UserID,
 		arg.CredentialID,
+		arg.Transport,
 		arg.TokenDigest,
+		arg.PreviousTokenDigest,
+		arg.RotatedAt,
 		arg.Assurance,
 		arg.AMR,
 		arg.DeviceName,
@@ -55,34 +61,99 @@ func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
 	return err
 }
 
+const liveSessions = `-- name: LiveSessions :many
+SELECT id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at, transport, previous_token_digest, rotated_at FROM sessions
+WHERE user_id = ?1 AND id < ?2 AND revoked_at IS NULL AND idle_ends_at > ?3
+ORDER BY id DESC LIMIT ?4
+`
+
+type LiveSessionsParams struct {
+	UserID string
+	Before string
+	Now    int64
+	UpTo   int64
+}
+
+// The idle end is never after the absolute one.
+func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]Session, error) {
+	rows, err := q.query(ctx, q.liveSessionsStmt, liveSessions,
+		arg.UserID,
+		arg.Before,
+		arg.Now,
+		arg.UpTo,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Session{}
+	for rows.Next() {
+		var i Session
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.CredentialID,
+			&i.TokenDigest,
+			&i.Assurance,
+			&i.AMR,
+			&i.DeviceName,
+			&i.DeviceUserAgent,
+			&i.DeviceIP,
+			&i.CreatedAt,
+			&i.AuthTime,
+			&i.LastSeenAt,
+			&i.IdleEndsAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.Transport,
+			&i.PreviousTokenDigest,
+			&i.RotatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const saveSession = `-- name: SaveSession :execrows
 UPDATE sessions
-SET credential_id = ?, token_digest = ?, assurance = ?, amr = ?, device_name = ?, device_user_agent = ?, device_ip = ?,
-    auth_time = ?, last_seen_at = ?, idle_ends_at = ?, expires_at = ?, revoked_at = ?
+SET credential_id = ?, token_digest = ?, previous_token_digest = ?, rotated_at = ?, assurance = ?, amr = ?, device_name = ?,
+    device_user_agent = ?, device_ip = ?, auth_time = ?, last_seen_at = ?, idle_ends_at = ?, expires_at = ?, revoked_at = ?
 WHERE id = ?
 `
 
 type SaveSessionParams struct {
-	CredentialID    []byte
-	TokenDigest     []byte
-	Assurance       string
-	AMR             string
-	DeviceName      string
-	DeviceUserAgent string
-	DeviceIP        string
-	AuthTime        int64
-	LastSeenAt      int64
-	IdleEndsAt      int64
-	ExpiresAt       int64
-	RevokedAt       *int64
-	ID              string
+	CredentialID        []byte
+	TokenDigest         []byte
+	PreviousTokenDigest []byte
+	RotatedAt           *int64
+	Assurance           string
+	AMR                 string
+	DeviceName          string
+	DeviceUserAgent     string
+	DeviceIP            string
+	AuthTime            int64
+	LastSeenAt          int64
+	IdleEndsAt          int64
+	ExpiresAt           int64
+	RevokedAt           *int64
+	ID                  string
 }
 
-// Whose session it is and when it began never changes.
+// Whose session it is, how it is carried and when it began never changes.
 func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (int64, error) {
 	result, err := q.exec(ctx, q.saveSessionStmt, saveSession,
 		arg.CredentialID,
 		arg.TokenDigest,
+		arg.PreviousTokenDigest,
+		arg.RotatedAt,
 		arg.Assurance,
 		arg.AMR,
 		arg.DeviceName,
@@ -101,8 +172,38 @@ func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (int64
 	return result.RowsAffected()
 }
 
+const sessionByID = `-- name: SessionByID :one
+SELECT id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at, transport, previous_token_digest, rotated_at FROM sessions WHERE id = ?
+`
+
+func (q *Queries) SessionByID(ctx context.Context, id string) (Session, error) {
+	row := q.queryRow(ctx, q.sessionByIDStmt, sessionByID, id)
+	var i Session
+	err := row.Scan(
+		&i.ID,
+		&i.UserID,
+		&i.CredentialID,
+		&i.TokenDigest,
+		&i.Assurance,
+		&i.AMR,
+		&i.DeviceName,
+		&i.DeviceUserAgent,
+		&i.DeviceIP,
+		&i.CreatedAt,
+		&i.AuthTime,
+		&i.LastSeenAt,
+		&i.IdleEndsAt,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.Transport,
+		&i.PreviousTokenDigest,
+		&i.RotatedAt,
+	)
+	return i, err
+}
+
 const sessionByToken = `-- name: SessionByToken :one
-SELECT id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at FROM sessions WHERE token_digest = ?
+SELECT id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at, transport, previous_token_digest, rotated_at FROM sessions WHERE token_digest = ?
 `
 
 func (q *Queries) SessionByToken(ctx context.Context, tokenDigest []byte) (Session, error) {
@@ -124,6 +225,9 @@ func (q *Queries) SessionByToken(ctx context.Context, tokenDigest []byte) (Sessi
 		&i.IdleEndsAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
+		&i.Transport,
+		&i.PreviousTokenDigest,
+		&i.RotatedAt,
 	)
 	return i, err
 }
@@ -132,7 +236,7 @@ const sweepSessions = `-- name: SweepSessions :execrows
 DELETE FROM sessions
 WHERE id IN (
     SELECT s.id FROM sessions AS s
-    WHERE COALESCE(s.revoked_at, s.idle_ends_at) <= CAST(?1 AS INTEGER)
+    WHERE COALESCE(s.revoked_at, s.idle_ends_at) <= +CAST(?1 AS INTEGER)
     ORDER BY COALESCE(s.revoked_at, s.idle_ends_at) LIMIT ?2
 )
 `
@@ -142,6 +246,7 @@ type SweepSessionsParams struct {
 	UpTo  int64
 }
 
+// The plus hides the parameter's type, by which SQLite would pass over the index: an expression in one has none.
 func (q *Queries) SweepSessions(ctx context.Context, arg SweepSessionsParams) (int64, error) {
 	result, err := q.exec(ctx, q.sweepSessionsStmt, sweepSessions, arg.Ended, arg.UpTo)
 	if err != nil {

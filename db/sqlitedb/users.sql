@@ -1,6 +1,6 @@
 -- name: AddUser :execrows
-INSERT INTO users (id, user_handle, email, email_verified_at, display_name, created_at)
-VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO users (id, user_handle, email, email_verified_at, display_name, disabled_at, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (email) DO NOTHING;
 
 -- name: UserByID :one
@@ -8,3 +8,14 @@ SELECT * FROM users WHERE id = ?;
 
 -- name: UserByEmail :one
 SELECT * FROM users WHERE email = CAST(sqlc.arg(email) AS TEXT);
+
+-- name: UsersAfter :many
+SELECT * FROM users WHERE id > sqlc.arg(after) ORDER BY id LIMIT sqlc.arg(up_to);
+
+-- What passkeys and other systems know a user by never changes.
+-- name: SaveUser :execrows
+UPDATE users SET email = ?, email_verified_at = ?, display_name = ?, disabled_at = ? WHERE id = ?;
+
+-- Passkeys, sessions and the challenges bound to those go along.
+-- name: RemoveUser :execrows
+DELETE FROM users WHERE id = ?;

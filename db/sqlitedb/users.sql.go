@@ -10,8 +10,8 @@ import (
 )
 
 const addUser = `-- name: AddUser :execrows
-INSERT INTO users (id, user_handle, email, email_verified_at, display_name, created_at)
-VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO users (id, user_handle, email, email_verified_at, display_name, disabled_at, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (email) DO NOTHING
 `
 
@@ -21,6 +21,7 @@ type AddUserParams struct {
 	Email           *string
 	EmailVerifiedAt *int64
 	DisplayName     string
+	DisabledAt      *int64
 	CreatedAt       int64
 }
 
@@ -31,6 +32,7 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 		arg.Email,
 		arg.EmailVerifiedAt,
 		arg.DisplayName,
+		arg.DisabledAt,
 		arg.CreatedAt,
 	)
 	if err != nil {
@@ -39,8 +41,48 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 	return result.RowsAffected()
 }
 
+const removeUser = `-- name: RemoveUser :execrows
+DELETE FROM users WHERE id = ?
+`
+
+// Passkeys, sessions and the challenges bound to those go along.
+func (q *Queries) RemoveUser(ctx context.Context, id string) (int64, error) {
+	result, err := q.exec(ctx, q.removeUserStmt, removeUser, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const saveUser = `-- name: SaveUser :execrows
+UPDATE users SET email = ?, email_verified_at = ?, display_name = ?, disabled_at = ? WHERE id = ?
+`
+
+type SaveUserParams struct {
+	Email           *string
+	EmailVerifiedAt *int64
+	DisplayName     string
+	DisabledAt      *int64
+	ID              string
+}
+
+// What passkeys and other systems know a user by never changes.
+func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, error) {
+	result, err := q.exec(ctx, q.saveUserStmt, saveUser,
+		arg.Email,
+		arg.EmailVerifiedAt,
+		arg.DisplayName,
+		arg.DisabledAt,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const userByEmail = `-- name: UserByEmail :one
-SELECT id, user_handle, email, email_verified_at, display_name, created_at FROM users WHERE email = CAST(?1 AS TEXT)
+SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at FROM users WHERE email = CAST(?1 AS TEXT)
 `
 
 func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
@@ -53,12 +95,13 @@ func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
 		&i.EmailVerifiedAt,
 		&i.DisplayName,
 		&i.CreatedAt,
+		&i.DisabledAt,
 	)
 	return i, err
 }
 
 const userByID = `-- name: UserByID :one
-SELECT id, user_handle, email, email_verified_at, display_name, created_at FROM users WHERE id = ?
+SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at FROM users WHERE id = ?
 `
 
 func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
@@ -71,6 +114,47 @@ func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
 		&i.EmailVerifiedAt,
 		&i.DisplayName,
 		&i.CreatedAt,
+		&i.DisabledAt,
 	)
 	return i, err
+}
+
+const usersAfter = `-- name: UsersAfter :many
+SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at FROM users WHERE id > ?1 ORDER BY id LIMIT ?2
+`
+
+type UsersAfterParams struct {
+	After string
+	UpTo  int64
+}
+
+func (q *Queries) UsersAfter(ctx context.Context, arg UsersAfterParams) ([]User, error) {
+	rows, err := q.query(ctx, q.usersAfterStmt, usersAfter, arg.After, arg.UpTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []User{}
+	for rows.Next() {
+		var i User
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserHandle,
+			&i.Email,
+			&i.EmailVerifiedAt,
+			&i.DisplayName,
+			&i.CreatedAt,
+			&i.DisabledAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

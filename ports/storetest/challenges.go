@@ -12,8 +12,11 @@ import (
 
 var challenges = rules{
 	"every field is kept": func(t *testing.T, store ports.Store) {
-		signUp := challenge("ada")
+		in := session("ada", "phone")
+		signUp := bound(challenge("ada"), in)
 		wantComplete(t, signUp)
+		addUsers(t, store, user("ada"))
+		addSessions(t, store, in)
 		addChallenges(t, store, challenge("ben"), signUp)
 		got, err := challengeByID(t, store, signUp.ID)
 		wantSame(t, got, err, signUp)
@@ -71,6 +74,29 @@ var challenges = rules{
 		wantError(t, err, domain.ErrChallengeNotFound)
 		got, err := challengeByID(t, store, challenge("ben").ID)
 		wantSame(t, got, err, challenge("ben"))
+	},
+
+	"one that was begun in a session goes with it": func(t *testing.T, store ports.Store) {
+		ended, lasting := session("ada", "phone"), live("ada", "laptop")
+		lasting.IdleEndsAt, lasting.ExpiresAt = hour(20), hour(21)
+		stranded := bound(challenge("stranded"), ended)
+		kept := []domain.ChallengeSnapshot{bound(challenge("kept"), lasting), challenge("unbound")}
+		addUsers(t, store, user("ada"))
+		addSessions(t, store, ended, lasting)
+		addChallenges(t, store, append(kept, stranded)...)
+		update(t, store, func(ctx context.Context, tx ports.Tx) error {
+			swept, err := tx.Sessions.Sweep(ctx, ended.RevokedAt, 9)
+			if err == nil && swept != 1 {
+				return fmt.Errorf("%d sessions were swept, want 1", swept)
+			}
+			return err
+		})
+		_, err := challengeByID(t, store, stranded.ID)
+		wantError(t, err, domain.ErrChallengeNotFound)
+		for _, s := range kept {
+			got, err := challengeByID(t, store, s.ID)
+			wantSame(t, got, err, s)
+		}
 	},
 
 	"of many who take one at once one gets it, and what the winner wrote holds": func(t *testing.T, store ports.Store) {

@@ -47,10 +47,12 @@ var credentials = rules{
 		}
 	},
 
-	"an unknown passkey is not found and not saved": func(t *testing.T, store ports.Store) {
+	"an unknown passkey is not found, not saved and not removed": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		key := credential("ada", "key")
 		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Credentials.Save(t.Context(), domain.RestoreCredential(key)) })
+		wantError(t, err, domain.ErrPasskeyUnknown)
+		err = store.Update(t.Context(), func(tx ports.Tx) error { return tx.Credentials.Remove(t.Context(), key.ID) })
 		wantError(t, err, domain.ErrPasskeyUnknown)
 		_, err = credentialByID(t, store, key.ID)
 		wantError(t, err, domain.ErrPasskeyUnknown)
@@ -99,9 +101,7 @@ var credentials = rules{
 		addUsers(t, store, user("ada"), user("ben"), user("cem"))
 		addCredentials(t, store, made("ada", "b", hour(2)), made("ben", "d", hour(0)), made("ada", "a", hour(3)), made("ada", "c", hour(1)))
 		for owner, want := range map[string]string{"ada": "[c b a]", "ben": "[d]", "cem": "[]", "nobody": "[]"} {
-			keys, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Credential, error) {
-				return tx.Credentials.OfUser(ctx, userID(owner))
-			})
+			keys, err := credentialsOf(t, store, owner)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -142,6 +142,22 @@ var credentials = rules{
 		}
 		got, err := credentialByID(t, store, bystander.ID)
 		wantSame(t, got, err, bystander)
+	},
+
+	"removing takes one, and not the sessions that it opened": func(t *testing.T, store ports.Store) {
+		opened := live("ada", "phone")
+		opened.CredentialID = "key"
+		addUsers(t, store, user("ada"))
+		addCredentials(t, store, credential("ada", "key"), credential("ada", "other"))
+		addSessions(t, store, opened)
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Credentials.Remove(ctx, "key") })
+		_, err := credentialByID(t, store, "key")
+		wantError(t, err, domain.ErrPasskeyUnknown)
+		left, err := credentialsOf(t, store, "ada")
+		wantList(t, left, err, credential("ada", "other"))
+		s, err := sessionByID(t, store, opened.ID)
+		wantSame(t, s, err, opened)
+		addCredentials(t, store, credential("ada", "key")) // it may join again
 	},
 
 	"of many who count at once no count is lost": func(t *testing.T, store ports.Store) {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,11 +19,13 @@ var sessions = rules{
 		addSessions(t, store, session("ada", "laptop"), s)
 		got, err := sessionByToken(t, store, s.Token)
 		wantSame(t, got, err, s)
+		got, err = sessionByID(t, store, s.ID)
+		wantSame(t, got, err, s)
 	},
 
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
 		s := live("ada", "phone")
-		s.AMR, s.Device = nil, domain.Device{}
+		s.AMR, s.Device, s.Previous, s.RotatedAt = nil, domain.Device{}, domain.TokenDigest{}, time.Time{}
 		addUsers(t, store, user("ada"))
 		addSessions(t, store, s)
 		got, err := sessionByToken(t, store, s.Token)
@@ -52,38 +55,53 @@ var sessions = rules{
 		wantError(t, err, domain.ErrUnauthenticated)
 	},
 
-	"a token is added once": func(t *testing.T, store ports.Store) {
+	"the token before the latest one opens nothing": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
-		first, second := live("ada", "first"), live("ada", "second")
-		second.Token = first.Token
-		addSessions(t, store, first)
-		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), domain.RestoreSession(second)) })
-		if err == nil {
-			t.Fatal("the second was added")
-		}
-		got, err := sessionByToken(t, store, first.Token)
-		wantSame(t, got, err, first)
+		addSessions(t, store, live("ada", "phone"))
+		_, err := sessionByToken(t, store, live("ada", "phone").Previous)
+		wantError(t, err, domain.ErrUnauthenticated)
 	},
 
-	"an unknown one opens nothing and is not saved": func(t *testing.T, store ports.Store) {
+	"an id or a token is added once": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		first, sameID, sameToken := live("ada", "first"), live("ada", "second"), live("ada", "third")
+		sameID.ID, sameToken.Token = first.ID, first.Token
+		addSessions(t, store, first)
+		for _, s := range []domain.SessionSnapshot{sameID, sameToken} {
+			err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), domain.RestoreSession(s)) })
+			if err == nil {
+				t.Fatal("the second was added")
+			}
+			got, err := sessionByToken(t, store, first.Token)
+			wantSame(t, got, err, first)
+			got, err = sessionByID(t, store, first.ID)
+			wantSame(t, got, err, first)
+		}
+	},
+
+	"an unknown one opens nothing, is not found and not saved": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		s := live("ada", "phone")
 		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), domain.RestoreSession(s)) })
 		wantError(t, err, domain.ErrUnauthenticated)
 		_, err = sessionByToken(t, store, s.Token)
 		wantError(t, err, domain.ErrUnauthenticated)
+		_, err = sessionByID(t, store, s.ID)
+		wantError(t, err, domain.ErrSessionNotFound)
 	},
 
 	"all that can change is saved": func(t *testing.T, store ports.Store) {
 		before := live("ada", "phone")
+		before.Previous, before.RotatedAt = domain.TokenDigest{}, time.Time{}
 		after := before
 		after.CredentialID = "another"
 		after.Token = domain.TokenDigest(noise("another token", 32))
+		after.Previous, after.RotatedAt = before.Token, hour(19)
 		after.Assurance = "recovery"
 		after.AMR = []string{"swk"}
 		after.Device = domain.Device{Name: "Chrome on Android", UserAgent: "Mozilla/5.0 (Linux; Android 16)", IP: "192.0.2.9"}
 		after.AuthTime, after.LastSeenAt, after.IdleEndsAt, after.ExpiresAt, after.RevokedAt = hour(20), hour(21), hour(22), hour(23), hour(24)
-		wantChanged(t, before, after, "ID", "UserID", "CreatedAt")
+		wantChanged(t, before, after, "ID", "UserID", "Transport", "CreatedAt")
 		bystander := live("ada", "laptop")
 		addUsers(t, store, user("ada"))
 		addSessions(t, store, before, bystander)
@@ -98,6 +116,69 @@ var sessions = rules{
 		wantError(t, err, domain.ErrUnauthenticated)
 		got, err := sessionByToken(t, store, bystander.Token)
 		wantSame(t, got, err, bystander)
+	},
+
+	"those live at a time are neither revoked nor at their end": func(t *testing.T, store ports.Store) {
+		now, soon := hour(50), hour(50).Add(time.Microsecond)
+		ending := func(tag string, idleEnd, end, revoked time.Time) domain.SessionSnapshot {
+			s := session("ada", tag)
+			s.IdleEndsAt, s.ExpiresAt, s.RevokedAt = idleEnd, end, revoked
+			return s
+		}
+		never := time.Time{}
+		addUsers(t, store, user("ada"))
+		addSessions(t, store,
+			ending("lasts", hour(60), hour(70), never),
+			ending("idles until soon", soon, hour(70), never),
+			ending("expires soon", soon, soon, never),
+			ending("idle since now", now, hour(70), never),
+			ending("expired now", now, now, never),
+			ending("idle for long", hour(40), hour(70), never),
+			ending("expired long ago", hour(30), hour(40), never),
+			ending("revoked long ago", hour(60), hour(70), hour(1)),
+			ending("revoked now", hour(60), hour(70), now),
+			ending("revoked by a clock that is ahead", hour(60), hour(70), hour(55)))
+		all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Session, error) {
+			return tx.Sessions.Live(ctx, userID("ada"), now, domain.SessionID{}, 99)
+		})
+		want := []domain.SessionSnapshot{
+			ending("lasts", hour(60), hour(70), never),
+			ending("idles until soon", soon, hour(70), never),
+			ending("expires soon", soon, soon, never),
+		}
+		slices.SortFunc(want, func(a, b domain.SessionSnapshot) int { return compareIDs(b.ID, a.ID) })
+		wantList(t, all, err, want...)
+	},
+
+	"a user's live ones are listed newest first by id, page by page, and nobody else's": func(t *testing.T, store ports.Store) {
+		page := func(owner string) func(domain.SessionID, int) ([]domain.SessionID, error) {
+			return func(before domain.SessionID, limit int) ([]domain.SessionID, error) {
+				all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Session, error) {
+					return tx.Sessions.Live(ctx, userID(owner), hour(5), before, limit)
+				})
+				return idsOf(all), err
+			}
+		}
+		addUsers(t, store, user("ada"), user("ben"), user("cem"))
+		ids := map[string][]domain.SessionID{}
+		for i := range 6 { // by twos in one millisecond, an ended one and somebody else's among each two
+			for _, owner := range []string{"ada", "ben"} {
+				tag := fmt.Sprint("session", i)
+				lasting, ended := live(owner, tag), session(owner, tag+" ended")
+				lasting.ID = must(domain.NewSessionID(hour(3-i/2), source(owner+tag)))
+				lasting.CreatedAt = hour(i)
+				ended.ID = must(domain.NewSessionID(hour(3-i/2), source(owner+tag+" ended")))
+				addSessions(t, store, lasting, ended)
+				ids[owner] = append(ids[owner], lasting.ID)
+			}
+		}
+		for owner, want := range ids {
+			slices.SortFunc(want, func(a, b domain.SessionID) int { return compareIDs(b, a) })
+			wantPages(t, want, page(owner))
+		}
+		wantPages(t, nil, page("cem"))
+		wantPages(t, nil, page("nobody"))
+		wantFrom(t, ids["ada"], ids["ben"][2], page("ada"))
 	},
 
 	"what comes out is a copy": func(t *testing.T, store ports.Store) {

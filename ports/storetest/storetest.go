@@ -19,11 +19,14 @@ import (
 // Run holds a store to its contract. open returns a new, empty one and closes it when its test ends.
 func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("UnitOfWork", func(t *testing.T) { runAll(t, open, unitOfWork) })
+	t.Run("Decisions", func(t *testing.T) { runAll(t, open, decisions) })
 	t.Run("Context", func(t *testing.T) { runAll(t, open, contexts) })
 	t.Run("Users", func(t *testing.T) { runAll(t, open, users) })
 	t.Run("Credentials", func(t *testing.T) { runAll(t, open, credentials) })
 	t.Run("Challenges", func(t *testing.T) { runAll(t, open, challenges) })
 	t.Run("Sessions", func(t *testing.T) { runAll(t, open, sessions) })
+	t.Run("Events", func(t *testing.T) { runAll(t, open, events) })
+	t.Run("SigningKeys", func(t *testing.T) { runAll(t, open, signingKeys) })
 }
 
 // rules are tests by the sentence that each holds a store to.

@@ -32,12 +32,22 @@ var unitOfWork = rules{
 		again.Email = user("ada").Email
 		update(t, store, func(ctx context.Context, tx ports.Tx) error {
 			if err := tx.Users.Add(ctx, domain.RestoreUser(again)); !errors.Is(err, domain.ErrEmailTaken) {
-				return fmt.Errorf("got %v, want %v", err, domain.ErrEmailTaken)
+				return fmt.Errorf("adding: got %v, want %v", err, domain.ErrEmailTaken)
 			}
-			return tx.Users.Add(ctx, domain.RestoreUser(user("cem")))
+			if err := tx.Users.Add(ctx, domain.RestoreUser(user("cem"))); err != nil {
+				return err
+			}
+			moved := user("cem")
+			moved.Email = user("ada").Email
+			if err := tx.Users.Save(ctx, domain.RestoreUser(moved)); !errors.Is(err, domain.ErrEmailTaken) {
+				return fmt.Errorf("saving: got %v, want %v", err, domain.ErrEmailTaken)
+			}
+			return tx.Users.Add(ctx, domain.RestoreUser(user("dua")))
 		})
-		got, err := userByID(t, store, userID("cem"))
-		wantSame(t, got, err, user("cem"))
+		for _, name := range []string{"ada", "cem", "dua"} {
+			got, err := userByID(t, store, userID(name))
+			wantSame(t, got, err, user(name))
+		}
 	},
 
 	"a panic reaches the caller, and nothing is kept": func(t *testing.T, store ports.Store) {
@@ -113,14 +123,17 @@ var unitOfWork = rules{
 		seed(t, store)
 		ctx := t.Context()
 		for name, write := range map[string]func(tx ports.Tx) error{
-			"Users.Add": func(tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(user("new"))) },
+			"Users.Add":    func(tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(user("new"))) },
+			"Users.Save":   func(tx ports.Tx) error { return tx.Users.Save(ctx, domain.RestoreUser(renamed(user("ada")))) },
+			"Users.Remove": func(tx ports.Tx) error { return tx.Users.Remove(ctx, userID("leaver")) },
 			"Credentials.Add": func(tx ports.Tx) error {
 				return tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "new")))
 			},
 			"Credentials.Save": func(tx ports.Tx) error {
 				return tx.Credentials.Save(ctx, domain.RestoreCredential(unused(credential("ada", "seed"))))
 			},
-			"Challenges.Add": func(tx ports.Tx) error { return tx.Challenges.Add(ctx, domain.RestoreChallenge(challenge("new"))) },
+			"Credentials.Remove": func(tx ports.Tx) error { return tx.Credentials.Remove(ctx, "seed") },
+			"Challenges.Add":     func(tx ports.Tx) error { return tx.Challenges.Add(ctx, domain.RestoreChallenge(challenge("new"))) },
 			"Challenges.Take": func(tx ports.Tx) error {
 				_, err := tx.Challenges.Take(ctx, challenge("seed").ID)
 				return err
@@ -135,6 +148,15 @@ var unitOfWork = rules{
 				_, err := tx.Sessions.Sweep(ctx, hour(99), 9)
 				return err
 			},
+			"Events.Add": func(tx ports.Tx) error { return tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "new"))) },
+			"Events.Sweep": func(tx ports.Tx) error {
+				_, err := tx.Events.Sweep(ctx, hour(99), 9)
+				return err
+			},
+			"SigningKeys.Add": func(tx ports.Tx) error {
+				return tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(signingKey("new")))
+			},
+			"SigningKeys.Remove": func(tx ports.Tx) error { return tx.SigningKeys.Remove(ctx, "seed") },
 		} {
 			var refused error
 			if err := store.View(ctx, func(tx ports.Tx) error { refused = write(tx); return nil }); err != nil {
@@ -221,48 +243,4 @@ func occupy(t *testing.T, store ports.Store) (release func()) {
 		got, err := userByID(t, store, userID("occupier"))
 		wantSame(t, got, err, user("occupier"))
 	}
-}
-
-// seed keeps one of each: Ada, her passkey and session, and a challenge.
-func seed(t *testing.T, store ports.Store) {
-	t.Helper()
-	addUsers(t, store, user("ada"))
-	addCredentials(t, store, credential("ada", "seed"))
-	addSessions(t, store, session("ada", "seed"))
-	addChallenges(t, store, challenge("seed"))
-}
-
-// writeEverything adds one of each beside the seed and changes all that the seed has.
-func writeEverything(ctx context.Context, tx ports.Tx) error {
-	if _, err := tx.Challenges.Take(ctx, challenge("seed").ID); err != nil {
-		return err
-	}
-	return errors.Join(
-		tx.Users.Add(ctx, domain.RestoreUser(user("new"))),
-		tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "new"))),
-		tx.Credentials.Save(ctx, domain.RestoreCredential(unused(credential("ada", "seed")))),
-		tx.Challenges.Add(ctx, domain.RestoreChallenge(challenge("new"))),
-		tx.Sessions.Add(ctx, domain.RestoreSession(session("ada", "new"))),
-		tx.Sessions.Save(ctx, domain.RestoreSession(live("ada", "seed"))),
-	)
-}
-
-// wantSeedOnly fails the test unless the seed is all there is, unchanged.
-func wantSeedOnly(t *testing.T, store ports.Store) {
-	t.Helper()
-	key, err := credentialByID(t, store, "seed")
-	wantSame(t, key, err, credential("ada", "seed"))
-	s, err := sessionByToken(t, store, session("ada", "seed").Token)
-	wantSame(t, s, err, session("ada", "seed"))
-	c, err := challengeByID(t, store, challenge("seed").ID)
-	wantSame(t, c, err, challenge("seed"))
-
-	_, err = userByID(t, store, userID("new"))
-	wantError(t, err, domain.ErrUserNotFound)
-	_, err = credentialByID(t, store, "new")
-	wantError(t, err, domain.ErrPasskeyUnknown)
-	_, err = sessionByToken(t, store, session("ada", "new").Token)
-	wantError(t, err, domain.ErrUnauthenticated)
-	_, err = challengeByID(t, store, challenge("new").ID)
-	wantError(t, err, domain.ErrChallengeNotFound)
 }

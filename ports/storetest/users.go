@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ var users = rules{
 
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
 		ada := user("ada")
-		ada.Email, ada.EmailVerifiedAt, ada.DisplayName = "", time.Time{}, ""
+		ada.Email, ada.EmailVerifiedAt, ada.DisplayName, ada.DisabledAt = "", time.Time{}, "", time.Time{}
 		addUsers(t, store, ada)
 		got, err := userByID(t, store, ada.ID)
 		wantSame(t, got, err, ada)
@@ -39,7 +40,15 @@ var users = rules{
 		wantError(t, err, domain.ErrUserNotFound)
 	},
 
-	"an unknown user is not found": func(t *testing.T, store ports.Store) {
+	"an unknown user is not found, not saved and not removed": func(t *testing.T, store ports.Store) {
+		for name, write := range map[string]func(tx ports.Tx) error{
+			"Save":   func(tx ports.Tx) error { return tx.Users.Save(t.Context(), domain.RestoreUser(user("ada"))) },
+			"Remove": func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), userID("ada")) },
+		} {
+			if err := store.Update(t.Context(), write); !errors.Is(err, domain.ErrUserNotFound) {
+				t.Errorf("%s: got %v, want %v", name, err, domain.ErrUserNotFound)
+			}
+		}
 		_, err := userByID(t, store, userID("ada"))
 		wantError(t, err, domain.ErrUserNotFound)
 		_, err = userByEmail(t, store, "ada@example.org")
@@ -80,7 +89,7 @@ var users = rules{
 		wantSame(t, got, err, ada)
 	},
 
-	"of many who want one address at once one gets it": func(t *testing.T, store ports.Store) {
+	"of many who sign up with one address at once one gets it": func(t *testing.T, store ports.Store) {
 		applicant := func(i int) domain.UserSnapshot {
 			s := user(fmt.Sprint("applicant", i))
 			s.Email = "ada@example.org"
@@ -98,6 +107,214 @@ var users = rules{
 			}
 		}
 	},
+
+	"all that can change is saved": func(t *testing.T, store ports.Store) {
+		before, bystander := user("ada"), user("ben")
+		before.DisabledAt = time.Time{}
+		after := before
+		after.Email = "countess@example.org"
+		after.EmailVerifiedAt = time.Time{}
+		after.DisplayName = ""
+		after.DisabledAt = hour(20)
+		wantChanged(t, before, after, "ID", "Handle", "CreatedAt")
+		addUsers(t, store, before, bystander)
+		for _, state := range []domain.UserSnapshot{after, before} {
+			saveUser(t, store, state)
+			got, err := userByID(t, store, before.ID)
+			wantSame(t, got, err, state)
+		}
+		got, err := userByID(t, store, bystander.ID)
+		wantSame(t, got, err, bystander)
+	},
+
+	"who moves is found by the new address, and the old one is free": func(t *testing.T, store ports.Store) {
+		ada, ben := user("ada"), user("ben")
+		given := ada.Email
+		addUsers(t, store, ada, ben)
+		ada.Email = "countess@example.org"
+		saveUser(t, store, ada)
+		got, err := userByEmail(t, store, ada.Email)
+		wantSame(t, got, err, ada)
+		_, err = userByEmail(t, store, given)
+		wantError(t, err, domain.ErrUserNotFound)
+		ben.Email = given
+		saveUser(t, store, ben)
+		got, err = userByEmail(t, store, given)
+		wantSame(t, got, err, ben)
+	},
+
+	"many may give up their address": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"), user("ben"))
+		for _, name := range []string{"ada", "ben"} {
+			s := user(name)
+			s.Email, s.EmailVerifiedAt = "", time.Time{}
+			saveUser(t, store, s)
+			got, err := userByID(t, store, s.ID)
+			wantSame(t, got, err, s)
+		}
+	},
+
+	"nobody moves to an address that somebody has": func(t *testing.T, store ports.Store) {
+		ada, ben := user("ada"), user("ben")
+		addUsers(t, store, ada, ben)
+		moved := ben
+		moved.Email = ada.Email
+		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Save(t.Context(), domain.RestoreUser(moved)) })
+		wantError(t, err, domain.ErrEmailTaken)
+		got, err := userByEmail(t, store, ada.Email)
+		wantSame(t, got, err, ada)
+		got, err = userByEmail(t, store, ben.Email)
+		wantSame(t, got, err, ben)
+	},
+
+	"of many who move to one address at once one gets it": func(t *testing.T, store ports.Store) {
+		name := func(i int) string { return fmt.Sprint("mover", i) }
+		for i := range crowd {
+			addUsers(t, store, user(name(i)))
+		}
+		moved := func(i int) domain.UserSnapshot {
+			s := user(name(i))
+			s.Email = "ada@example.org"
+			return s
+		}
+		won := winner(t, atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Save(t.Context(), domain.RestoreUser(moved(i))) })
+		}), domain.ErrEmailTaken)
+		for i := range crowd {
+			want := user(name(i))
+			if i == won {
+				want = moved(i)
+			}
+			got, err := userByID(t, store, want.ID)
+			wantSame(t, got, err, want)
+		}
+	},
+
+	"they are listed by id, page by page": func(t *testing.T, store ports.Store) {
+		page := func(after domain.UserID, limit int) ([]domain.UserID, error) {
+			all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.User, error) {
+				return tx.Users.List(ctx, after, limit)
+			})
+			return idsOf(all), err
+		}
+		wantPages(t, nil, page)
+		var ids []domain.UserID
+		for i, name := range []string{"ada", "ben", "cem", "dua", "eve", "fay"} {
+			s := user(name)
+			s.ID = must(domain.NewUserID(hour(3-i/2), source(name))) // by twos in one millisecond
+			ids = append(ids, s.ID)
+			addUsers(t, store, s)
+		}
+		slices.SortFunc(ids, compareIDs)
+		wantPages(t, ids, page)
+
+		removed := ids[2]
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, removed) })
+		rest, err := page(removed, 99)
+		if err != nil || !slices.Equal(rest, ids[3:]) {
+			t.Fatalf("after one who is gone: got %v, %v; want %v", rest, err, ids[3:])
+		}
+		listed, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.User, error) {
+			return tx.Users.List(ctx, removed, 1)
+		})
+		wantError(t, err, nil)
+		got, err := userByID(t, store, ids[3])
+		wantSame(t, got, err, listed[0].Snapshot())
+	},
+
+	"who is removed goes with all that is theirs, and nothing else does": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"), user("ben"))
+		update(t, store, func(ctx context.Context, tx ports.Tx) error {
+			return errors.Join(
+				addVisit(ctx, tx, "ada", "phone"), addVisit(ctx, tx, "ben", "phone"),
+				addVisit(ctx, tx, "ada", "laptop"), addVisit(ctx, tx, "ben", "laptop"))
+		})
+		addChallenges(t, store, challenge("ada"))
+		addSigningKeys(t, store, signingKey("key"))
+
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
+
+		_, err := userByID(t, store, userID("ada"))
+		wantError(t, err, domain.ErrUserNotFound)
+		_, err = userByEmail(t, store, user("ada").Email)
+		wantError(t, err, domain.ErrUserNotFound)
+		wantNoVisit(t, store, "ada", "phone")
+		wantNoVisit(t, store, "ada", "laptop")
+		keys, err := credentialsOf(t, store, "ada")
+		wantList(t, keys, err)
+
+		got, err := userByID(t, store, userID("ben"))
+		wantSame(t, got, err, user("ben"))
+		wantVisit(t, store, "ben", "phone")
+		wantVisit(t, store, "ben", "laptop")
+		signUp, err := challengeByID(t, store, challenge("ada").ID)
+		wantSame(t, signUp, err, challenge("ada"))
+		signing, err := allSigningKeys(t, store)
+		wantList(t, signing, err, signingKey("key"))
+	},
+
+	"what stays of a removed user's events says nothing of whose they were": func(t *testing.T, store ports.Store) {
+		before := event("ada", "phone")
+		wantComplete(t, before)
+		wantChanged(t, before, disowned(before), ofDisowned...)
+		addUsers(t, store, user("ada"), user("ben"))
+		addEvents(t, store, before, event("ben", "phone"))
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
+		got, err := eventsOf(t, store, domain.UserID{})
+		wantList(t, got, err, disowned(before))
+		got, err = eventsOf(t, store, userID("ben"))
+		wantList(t, got, err, event("ben", "phone"))
+	},
+
+	"a removed user's address and passkeys are free again": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		addCredentials(t, store, credential("ada", "key"))
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
+		ben := user("ben")
+		ben.Email = user("ada").Email
+		addUsers(t, store, ben)
+		addCredentials(t, store, credential("ben", "key"))
+		got, err := userByEmail(t, store, user("ada").Email)
+		wantSame(t, got, err, ben)
+		key, err := credentialByID(t, store, "key")
+		wantSame(t, key, err, credential("ben", "key"))
+	},
+
+	"nothing is kept of who is not there": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
+		for name, add := range map[string]func(ctx context.Context, tx ports.Tx) error{
+			"a passkey": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "adalate")))
+			},
+			"a session": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Sessions.Add(ctx, domain.RestoreSession(live("ada", "late")))
+			},
+			"a challenge": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Challenges.Add(ctx, domain.RestoreChallenge(bound(challenge("adalate"), live("ada", "late"))))
+			},
+			"an event": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "late")))
+			},
+		} {
+			if err := store.Update(t.Context(), func(tx ports.Tx) error { return add(t.Context(), tx) }); err == nil {
+				t.Errorf("%s of a removed user was added", name)
+			}
+			wantNoVisit(t, store, "ada", "late")
+		}
+	},
+
+	"of many who remove one at once one does": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		winner(t, atOnce(crowd, func(int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), userID("ada")) })
+		}), domain.ErrUserNotFound)
+	},
+}
+
+func saveUser(t *testing.T, store ports.Store, s domain.UserSnapshot) {
+	t.Helper()
+	update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Save(ctx, domain.RestoreUser(s)) })
 }
 
 func userByEmail(t *testing.T, store ports.Store, email domain.Email) (*domain.User, error) {

@@ -1,0 +1,79 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/domain"
+)
+
+func (s *server) getAccount(c *fiber.Ctx, actor access.Actor) error {
+	return c.JSON(fiber.Map{"user": userOf(actor.User)})
+}
+
+// patchAccount follows JSON Merge Patch (RFC 7396) in one respect: what is absent stays, what is null goes.
+func (s *server) patchAccount(c *fiber.Ctx, actor access.Actor) error {
+	var body struct {
+		Email       removable `json:"email"`
+		DisplayName removable `json:"display_name"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	var wish account.Wish
+	var badEmail, badName error
+	if body.Email.present {
+		var email domain.Email
+		email, badEmail = domain.ParseEmail(body.Email.text)
+		wish.Email = &email
+	}
+	if body.DisplayName.present {
+		var name domain.DisplayName
+		name, badName = domain.ParseDisplayName(body.DisplayName.text)
+		wish.DisplayName = &name
+	}
+	if err := domain.Collect(badEmail, badName); err != nil {
+		return err
+	}
+	changed, err := s.usecases.Account.Change.Execute(c.UserContext(), actor, wish)
+	if err != nil {
+		return err
+	}
+	s.note(c, actor, "account changed")
+	return c.JSON(fiber.Map{"user": userOf(changed.User), "signals": s.signalsFor(changed.User, changed.Accepted)})
+}
+
+func (s *server) deleteAccount(c *fiber.Ctx, actor access.Actor) error {
+	if err := s.usecases.Account.Delete.Execute(c.UserContext(), actor); err != nil {
+		return err
+	}
+	s.note(c, actor, "account deleted")
+	s.cookies.clearSession(c)
+	return c.SendStatus(http.StatusNoContent)
+}
+
+// removable is a text member that may be absent, or null to take the text away.
+type removable struct {
+	present bool
+	text    string
+}
+
+func (r *removable) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	token, err := decoder.ReadToken()
+	if err != nil {
+		return err
+	}
+	switch token.Kind() {
+	case 'n':
+		*r = removable{present: true}
+	case '"':
+		*r = removable{present: true, text: token.String()}
+	default:
+		return domain.Invalid("", "wrong_type", "this member must be text, or null")
+	}
+	return nil
+}

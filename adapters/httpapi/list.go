@@ -1,0 +1,38 @@
+package httpapi
+
+import (
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// list is a part of a list. NextCursor leads to the next part and is null with the last one.
+type list[T any] struct {
+	Items      []T     `json:"items"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+const (
+	defaultPage = 50
+	largestPage = 100
+)
+
+// page reads which part of a list is asked for. A cursor is the id of the last item of the part before; clients are told
+// nothing of that, so that it can become something else.
+func page[ID any](c *fiber.Ctx, parse func(string) (ID, error)) (after ID, limit int, err error) {
+	limit = defaultPage
+	var badLimit, badCursor error
+	if text := c.Query("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > largestPage {
+			badLimit = domain.Invalid("limit", "out_of_range", "ask for 1 to 100 items")
+		}
+	}
+	if text := c.Query("cursor"); text != "" {
+		if after, err = parse(text); err != nil {
+			badCursor = domain.Invalid("cursor", "invalid_cursor", "send the next_cursor of the page before")
+		}
+	}
+	return after, limit, domain.Collect(badLimit, badCursor)
+}

@@ -1,0 +1,111 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/domain"
+)
+
+func (s *server) listPasskeys(c *fiber.Ctx, actor access.Actor) error {
+	owned, err := s.usecases.Passkeys.List.Execute(c.UserContext(), actor)
+	if err != nil {
+		return err
+	}
+	items := make([]passkey, len(owned))
+	for i, credential := range owned {
+		items[i] = s.passkeyOf(credential)
+	}
+	return c.JSON(fiber.Map{"items": items, "signals": s.signalsFor(actor.User, owned)})
+}
+
+func (s *server) addPasskeyOptions(c *fiber.Ctx, actor access.Actor) error {
+	started, err := s.usecases.Passkeys.BeginAdd.Execute(c.UserContext(), actor, s.bindBrowser(c))
+	if err != nil {
+		return err
+	}
+	return renderCeremony(c, started)
+}
+
+func (s *server) addPasskeyVerify(c *fiber.Ctx, actor access.Actor) error {
+	var body struct {
+		ChallengeID string                 `json:"challenge_id"`
+		Credential  registrationCredential `json:"credential"`
+		PasskeyName string                 `json:"passkey_name"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	id, badID := parseChallengeID(body.ChallengeID)
+	credential, badCredential := body.Credential.answer()
+	name, badName := domain.ParsePasskeyName("passkey_name", body.PasskeyName)
+	if err := domain.Collect(badID, badCredential, badName); err != nil {
+		return err
+	}
+	added, err := s.usecases.Passkeys.FinishAdd.Execute(c.UserContext(), actor, passkeys.Answer{
+		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential, Name: name,
+	})
+	if err != nil {
+		return err
+	}
+	s.note(c, actor, "passkey added", slog.String("passkey_id", added.Credential.ID().String()))
+	return c.Status(http.StatusCreated).JSON(fiber.Map{
+		"passkey": s.passkeyOf(added.Credential), "signals": s.signalsFor(added.User, added.Accepted),
+	})
+}
+
+func (s *server) renamePasskey(c *fiber.Ctx, actor access.Actor) error {
+	var body struct {
+		Name removable `json:"name"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	if !body.Name.present {
+		return required("name", nil)
+	}
+	name, err := domain.ParsePasskeyName("name", body.Name.text)
+	if err != nil {
+		return err
+	}
+	id, err := credentialID(c)
+	if err != nil {
+		return err
+	}
+	renamed, err := s.usecases.Passkeys.Rename.Execute(c.UserContext(), actor, id, name)
+	if err != nil {
+		return err
+	}
+	return c.JSON(fiber.Map{"passkey": s.passkeyOf(renamed)})
+}
+
+func (s *server) deletePasskey(c *fiber.Ctx, actor access.Actor) error {
+	id, err := credentialID(c)
+	if err != nil {
+		return err
+	}
+	removed, err := s.usecases.Passkeys.Remove.Execute(c.UserContext(), actor, id)
+	if err != nil {
+		return err
+	}
+	s.note(c, actor, "passkey removed", slog.String("passkey_id", id.String()))
+	return c.JSON(fiber.Map{"signals": s.signalsFor(removed.User, removed.Accepted)})
+}
+
+// credentialID reads the id in the path. One that could be nobody's is as good as one that is not the caller's.
+func credentialID(c *fiber.Ctx) (domain.CredentialID, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(c.Params("id"))
+	if err != nil {
+		return "", domain.ErrPasskeyNotFound
+	}
+	id, err := domain.NewCredentialID(raw)
+	if err != nil {
+		return "", domain.ErrPasskeyNotFound
+	}
+	return id, nil
+}

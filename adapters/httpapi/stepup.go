@@ -1,0 +1,40 @@
+package httpapi
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/stepup"
+	"github.com/keylodge/keylodge/domain"
+)
+
+func (s *server) stepUpOptions(c *fiber.Ctx, actor access.Actor) error {
+	started, err := s.usecases.StepUp.Begin.Execute(c.UserContext(), actor, s.bindBrowser(c))
+	if err != nil {
+		return err
+	}
+	return renderCeremony(c, started)
+}
+
+func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Actor) error {
+	var body struct {
+		ChallengeID string                   `json:"challenge_id"`
+		Credential  authenticationCredential `json:"credential"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	id, badID := parseChallengeID(body.ChallengeID)
+	credential, badCredential := body.Credential.answer()
+	if err := domain.Collect(badID, badCredential); err != nil {
+		return err
+	}
+	stepped, err := s.usecases.StepUp.Finish.Execute(c.UserContext(), actor, stepup.Answer{
+		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential,
+	})
+	if err != nil {
+		return err
+	}
+	s.note(c, actor, "stepped up")
+	return c.JSON(fiber.Map{"session": sessionOf(stepped, actor)})
+}

@@ -1,0 +1,46 @@
+package httpapi
+
+import (
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/tokens"
+)
+
+// accessToken is what makes an Authorization header, as OAuth 2.0 writes it (RFC 6749, section 5.1). Times are seconds.
+type accessToken struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int    `json:"expires_in"`
+}
+
+// tokenPair carries the session of a program.
+type tokenPair struct {
+	accessToken
+	RefreshToken     string `json:"refresh_token"`
+	RefreshExpiresIn int    `json:"refresh_expires_in"`
+}
+
+func accessTokenOf(a tokens.Access) accessToken {
+	return accessToken{AccessToken: a.Token.Reveal(), TokenType: "Bearer", ExpiresIn: seconds(a.ExpiresIn)}
+}
+
+func tokensOf(p *tokens.Pair) *tokenPair {
+	return &tokenPair{accessTokenOf(p.Access), p.Refresh.Reveal(), seconds(p.RefreshExpiresIn)}
+}
+
+// seconds rounds down: nobody is promised more than there is.
+func seconds(d time.Duration) int { return int(d / time.Second) }
+
+// jwks publishes the keys that access tokens are verified with (RFC 7517, section 5), to anybody's pages too. A new key
+// stands here for longer than an answer may be kept before it signs.
+func (s *server) jwks(c *fiber.Ctx) error {
+	keys, err := s.usecases.Keys.Publish.Execute(c.UserContext())
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderCacheControl, "public, max-age=300")
+	c.Set(fiber.HeaderAccessControlAllowOrigin, "*")
+	return c.JSON(fiber.Map{"keys": keys}, "application/jwk-set+json")
+}

@@ -1,0 +1,66 @@
+// Package jobs runs use cases by the clock.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/keylodge/keylodge/application"
+)
+
+// Jobs is what the server does by itself while it serves.
+type Jobs struct {
+	usecases application.UseCases
+	log      *slog.Logger
+}
+
+// New returns jobs that stand still until Run.
+func New(usecases application.UseCases, log *slog.Logger) *Jobs { return &Jobs{usecases, log} }
+
+// Run does each job at once and then whenever it is due again, until ctx ends. One that fails is logged and tried again
+// when it is due. What is known at the end is written down before it returns.
+func (j *Jobs) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { j.every(ctx, time.Minute, "sweeping", j.sweep) })
+	running.Go(func() {
+		j.every(ctx, 30*time.Second, "keeping the signing keys", j.usecases.Housekeeping.KeepKeys.Execute)
+	})
+	running.Go(func() { j.every(ctx, time.Second, "writing down when sessions were used", j.lastSeen) })
+	running.Wait()
+	j.attempt(context.WithoutCancel(ctx), "writing down when sessions were used", j.lastSeen)
+}
+
+func (j *Jobs) every(ctx context.Context, interval time.Duration, doing string, do func(context.Context) error) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		j.attempt(ctx, doing, do)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (j *Jobs) attempt(ctx context.Context, doing string, do func(context.Context) error) {
+	if err := do(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		j.log.Error(doing+" failed; it is tried again soon", slog.Any("error", err))
+	}
+}
+
+func (j *Jobs) sweep(ctx context.Context) error {
+	swept, err := j.usecases.Housekeeping.Sweep.Execute(ctx)
+	if swept.Challenges+swept.Sessions+swept.Events > 0 {
+		j.log.Debug("swept", slog.Int("challenges", swept.Challenges), slog.Int("sessions", swept.Sessions), slog.Int("events", swept.Events))
+	}
+	return err
+}
+
+func (j *Jobs) lastSeen(ctx context.Context) error {
+	_, err := j.usecases.Housekeeping.LastSeen.Execute(ctx)
+	return err
+}

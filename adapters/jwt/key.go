@@ -1,0 +1,93 @@
+package jwt
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// tokenType is the typ of every access token (RFC 9068, section 2.1). No other kind of token passes for one, nor one of
+// these for another kind (RFC 8725, section 3.11).
+const tokenType = "at+jwt"
+
+// Key implements ports.TokenKey. It never changes.
+type Key struct {
+	method  jwt.SigningMethod
+	private crypto.Signer // what method takes
+	id      string
+	public  json.RawMessage
+}
+
+var _ ports.TokenKey = (*Key)(nil)
+
+// newKey takes a private key as crypto/x509 returns it. Its errors say what is wrong with the key, to be put after a
+// word for it.
+func newKey(private any) (*Key, error) {
+	switch private := private.(type) {
+	case *ecdsa.PrivateKey:
+		if private.Curve != elliptic.P256() {
+			return nil, unsuitable("an EC key on " + private.Curve.Params().Name)
+		}
+		point, err := private.PublicKey.Bytes()
+		if err != nil {
+			return nil, errors.New("is no point of P-256")
+		}
+		return assemble(jwt.SigningMethodES256, private, p256JWK(point))
+	case ed25519.PrivateKey:
+		return assemble(jwt.SigningMethodEdDSA, private, ed25519JWK(private.Public().(ed25519.PublicKey)))
+	case *rsa.PrivateKey:
+		return nil, unsuitable("an RSA key")
+	default:
+		return nil, unsuitable("a key of another kind")
+	}
+}
+
+func assemble(method jwt.SigningMethod, private crypto.Signer, public requiredMembers) (*Key, error) {
+	id, err := public.thumbprint()
+	if err != nil {
+		return nil, err
+	}
+	published, err := json.Marshal(jwk{requiredMembers: public, ID: id, Algorithm: method.Alg(), Use: "sig"})
+	if err != nil {
+		return nil, err
+	}
+	return &Key{method, private, id, published}, nil
+}
+
+func unsuitable(what string) error {
+	return fmt.Errorf("is %s, and access tokens are signed with P-256 (%s) or Ed25519 (%s)", what, domain.SigningES256, domain.SigningEdDSA)
+}
+
+func (k *Key) ID() string                         { return k.id }
+func (k *Key) Algorithm() domain.SigningAlgorithm { return domain.SigningAlgorithm(k.method.Alg()) }
+func (k *Key) Private() ([]byte, error)           { return x509.MarshalPKCS8PrivateKey(k.private) }
+func (k *Key) Public() (json.RawMessage, error)   { return bytes.Clone(k.public), nil }
+
+func (k *Key) Sign(stated domain.AccessClaims) (domain.AccessToken, error) {
+	token := jwt.NewWithClaims(k.method, newClaims(stated))
+	token.Header["typ"] = tokenType
+	token.Header["kid"] = k.id
+	signed, err := token.SignedString(k.private)
+	if err != nil {
+		return domain.AccessToken{}, fmt.Errorf("signing an access token: %w", err)
+	}
+	return domain.AccessToken{Secret: domain.NewSecret(signed)}, nil
+}
+
+// Format prints nothing of the key, whatever the verb: %d would go past a String method.
+func (k *Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
+
+func (k *Key) LogValue() slog.Value { return slog.StringValue("[redacted]") }

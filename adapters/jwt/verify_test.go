@@ -1,0 +1,534 @@
+package jwt
+
+import (
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// draft is a token in the making: honest, until a forger has changed it.
+type draft struct {
+	header  map[string]any
+	claims  map[string]any
+	payload string                     // instead of the claims
+	encode  [3]func(raw []byte) string // of header, payload and signature
+	sign    func(text string) []byte
+	finish  func(token string) string // what happens to it after it was signed
+}
+
+// keyring is who can sign. All but the stranger are known to Verify.
+type keyring struct {
+	ours     *Key
+	sibling  *Key // of the same algorithm
+	other    *Key // of the other algorithm
+	stranger *Key // of the same algorithm
+}
+
+func (k keyring) known() []ports.TokenKey { return []ports.TokenKey{k.other, k.sibling, k.ours} }
+
+func newKeyring(t testing.TB, algorithm domain.SigningAlgorithm) keyring {
+	other := domain.SigningES256
+	if algorithm == other {
+		other = domain.SigningEdDSA
+	}
+	return keyring{generate(t, algorithm), generate(t, algorithm), generate(t, other), generate(t, algorithm)}
+}
+
+func newDraft(key *Key) *draft {
+	return &draft{
+		header: map[string]any{"alg": key.method.Alg(), "kid": key.id, "typ": "at+jwt"},
+		claims: map[string]any{
+			"iss": issuer, "aud": services, "sub": "0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d", "sid": "0195517e-5d1e-7b7c-9a1b-6d7e8f901a2b",
+			"jti": "f9hXtP1wGmLzRkQ2", "iat": now.Unix() - 60, "nbf": now.Unix() - 60, "exp": now.Unix() + 240, "auth_time": now.Unix() - 3600,
+			"amr": []string{"hwk", "user", "mfa"},
+		},
+		encode: [3]func([]byte) string{encode, encode, encode},
+		sign:   by(key),
+		finish: func(token string) string { return token },
+	}
+}
+
+func by(key *Key) func(string) []byte {
+	return func(text string) []byte {
+		signature, err := key.method.Sign(text, key.private)
+		if err != nil {
+			panic(err)
+		}
+		return signature
+	}
+}
+
+func (d *draft) token(t testing.TB) string {
+	t.Helper()
+	payload := d.payload
+	if payload == "" {
+		payload = mustJSON(d.claims)
+	}
+	text := d.encode[0](wantsPadding(mustJSON(d.header))) + "." + d.encode[1](wantsPadding(payload))
+	return d.finish(text + "." + d.encode[2](d.sign(text)))
+}
+
+// wantsPadding adds white space to JSON until its base64 would end in padding.
+func wantsPadding(json string) []byte {
+	return append([]byte(json), strings.Repeat(" ", (4-len(json)%3)%3)...)
+}
+
+func encode(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
+
+type change func(d *draft, k keyring)
+
+func header(name string, value any) change {
+	return func(d *draft, _ keyring) { d.header[name] = value }
+}
+func claim(name string, value any) change {
+	return func(d *draft, _ keyring) { d.claims[name] = value }
+}
+
+func without(name string) change {
+	return func(d *draft, _ keyring) {
+		delete(d.header, name)
+		delete(d.claims, name)
+	}
+}
+
+func payload(json string) change { return func(d *draft, _ keyring) { d.payload = json } }
+
+// encoded changes how one of the three parts is written, before it is signed.
+func encoded(i int, f func(raw []byte) string) change {
+	return func(d *draft, _ keyring) { d.encode[i] = f }
+}
+
+func finished(f func(token string) string) change {
+	return func(d *draft, _ keyring) { d.finish = f }
+}
+
+// segment changes one of the three parts of the finished token.
+func segment(i int, f func(string) string) change {
+	return finished(func(token string) string {
+		parts := strings.Split(token, ".")
+		parts[i] = f(parts[i])
+		return strings.Join(parts, ".")
+	})
+}
+
+// rewritten replaces a piece of the header or payload of the finished token.
+func rewritten(i int, old, replacement string) change {
+	return segment(i, func(encoded string) string {
+		raw, err := base64.RawURLEncoding.DecodeString(encoded)
+		if err != nil || !strings.Contains(string(raw), old) {
+			panic("no " + old + " in " + string(raw))
+		}
+		return encode([]byte(strings.Replace(string(raw), old, replacement, 1)))
+	})
+}
+
+// hmacWith is the attack of RFC 8725, section 2.1: a public key, which everybody has, taken as an HMAC secret.
+func hmacWith(secret func(k *Key) ([]byte, error)) change {
+	return func(d *draft, k keyring) {
+		known, err := secret(k.ours)
+		if err != nil {
+			panic(err)
+		}
+		d.header["alg"] = "HS256"
+		d.sign = func(text string) []byte {
+			mac, err := jwt.SigningMethodHS256.Sign(text, known)
+			if err != nil {
+				panic(err)
+			}
+			return mac
+		}
+	}
+}
+
+// strangers has a token signed by a key that the token itself brings along, under the name of one that is known.
+func strangers(parameter string) change {
+	return func(d *draft, k keyring) {
+		d.header[parameter] = broughtAlong(parameter, k.stranger)
+		d.sign = by(k.stranger)
+	}
+}
+
+// honestWith brings the same parameter along and is signed as it should be.
+func honestWith(parameter string) change {
+	return func(d *draft, k keyring) { d.header[parameter] = broughtAlong(parameter, k.stranger) }
+}
+
+func broughtAlong(parameter string, key *Key) any {
+	switch parameter {
+	case "jwk":
+		return key.public
+	case "x5c":
+		return []string{"MIIB"}
+	default:
+		return "https://evil.example/keys"
+	}
+}
+
+func extraClaim(size int) change { return claim("extra", strings.Repeat("x", size)) }
+
+// rules are forgeries, each beside the nearest token that is honest. No change makes an honest token.
+func rules() map[string][2]change {
+	all := map[string][2]change{
+		"no algorithm": {header("alg", nil), nil},
+		"algorithm none": {func(d *draft, _ keyring) {
+			d.header["alg"] = "none"
+			d.sign = func(string) []byte { return nil }
+		}, nil},
+		"algorithm NONE, still signed":          {header("alg", "NONE"), nil},
+		"algorithm none, still signed":          {header("alg", "none"), nil},
+		"another algorithm's name":              {header("alg", "ES384"), nil},
+		"HMAC with the public key as JWK":       {hmacWith(func(k *Key) ([]byte, error) { return k.public, nil }), nil},
+		"HMAC with the public key in DER":       {hmacWith(publicDER), nil},
+		"HMAC with the public key in PEM":       {hmacWith(publicPEM), nil},
+		"the other key's algorithm":             {func(d *draft, k keyring) { d.header["alg"] = k.other.method.Alg() }, nil},
+		"the other key and algorithm, our kid":  {otherKey(false), otherKey(true)},
+		"a key that is not known":               {func(d *draft, k keyring) { d.header["kid"], d.sign = k.stranger.id, by(k.stranger) }, nil},
+		"a key that is not known, under our id": {func(d *draft, k keyring) { d.sign = by(k.stranger) }, nil},
+		"the kid of another key": {
+			func(d *draft, k keyring) { d.header["kid"] = k.sibling.id },
+			func(d *draft, k keyring) { d.header["kid"], d.sign = k.sibling.id, by(k.sibling) },
+		},
+		"no kid":                  {without("kid"), nil},
+		"kid empty":               {header("kid", ""), nil},
+		"kid null":                {header("kid", nil), nil},
+		"kid a list":              {func(d *draft, k keyring) { d.header["kid"] = []string{k.ours.id} }, nil},
+		"kid with a space":        {func(d *draft, k keyring) { d.header["kid"] = k.ours.id + " " }, nil},
+		"no type":                 {without("typ"), nil},
+		"type of an ID token":     {header("typ", "JWT"), nil},
+		"type of a logout token":  {header("typ", "logout+jwt"), nil},
+		"type in capitals":        {header("typ", "AT+JWT"), nil},
+		"type as a media type":    {header("typ", "application/at+jwt"), nil},
+		"type a list":             {header("typ", []string{"at+jwt"}), nil},
+		"critical extension":      {header("crit", []string{"exp"}), header("exp", 1)},
+		"critical, but empty":     {header("crit", []string{}), nil},
+		"unencoded payload":       {func(d *draft, _ keyring) { d.header["crit"], d.header["b64"] = []string{"b64"}, false }, nil},
+		"another issuer":          {claim("iss", "https://evil.example"), nil},
+		"issuer with a slash":     {claim("iss", issuer+"/"), nil},
+		"issuer in capitals":      {claim("iss", strings.ToUpper(issuer)), nil},
+		"another audience":        {claim("aud", "https://other.example"), claim("aud", []string{"https://other.example", services})},
+		"several other audiences": {claim("aud", []string{"a", services + "/"}), claim("aud", []string{services})},
+		"audience empty":          {claim("aud", []string{}), nil},
+		"audience an object":      {claim("aud", map[string]bool{services: true}), nil},
+		"audience with a number":  {claim("aud", []any{services, 1}), nil},
+		"subject no id":           {claim("sub", "ada"), nil},
+		"session no id":           {claim("sid", "1"), nil},
+		"token id empty":          {claim("jti", ""), nil},
+		"methods empty":           {claim("amr", []string{}), nil},
+		"methods a string":        {claim("amr", "hwk"), claim("amr", []string{"hwk"})},
+		"not valid yet":           {claim("nbf", now.Add(clockLeeway).Unix()+1), claim("nbf", now.Add(clockLeeway).Unix())},
+		"issued in the future":    {claim("iat", now.Add(clockLeeway).Unix()+1), claim("iat", now.Add(clockLeeway).Unix())},
+		"payload null":            {payload("null"), nil},
+		"payload a list":          {payload("[]"), nil},
+		"payload a string":        {payload(`"sub"`), nil},
+		"payload followed by more": {
+			func(d *draft, _ keyring) { d.payload = mustJSON(d.claims) + "{}" },
+			func(d *draft, _ keyring) { d.payload = mustJSON(d.claims) + "\n" },
+		},
+
+		"payload changed":           {rewritten(1, "4c5d", "4c5e"), rewritten(1, "4c5d", "4c5d")},
+		"end put off":               {rewritten(1, fmt.Sprint(now.Unix()+240), fmt.Sprint(now.Unix()+241)), nil},
+		"header changed":            {rewritten(0, "at+jwt", "at\\u002bjwt"), nil},
+		"signature empty":           {segment(2, func(string) string { return "" }), nil},
+		"signature cut":             {segment(2, func(s string) string { return s[:len(s)-4] }), nil},
+		"signature with more":       {segment(2, func(s string) string { return s + "AAAA" }), nil},
+		"signature of zeros":        {segment(2, func(string) string { return encode(make([]byte, 64)) }), nil},
+		"signature in DER":          {func(d *draft, k keyring) { d.sign = inDER(d.sign, k.ours) }, nil},
+		"signature's spare bits":    {segment(2, spareBits), nil},
+		"trailing dot":              {finished(func(s string) string { return s + "." }), nil},
+		"trailing dots":             {finished(func(s string) string { return s + ".." }), nil},
+		"leading dot":               {finished(func(s string) string { return "." + s }), nil},
+		"a fourth part":             {finished(func(s string) string { return s + ".AAAA" }), nil},
+		"two parts":                 {finished(func(s string) string { return s[:strings.LastIndex(s, ".")] }), nil},
+		"dots only":                 {finished(func(string) string { return ".." }), nil},
+		"nothing":                   {finished(func(string) string { return "" }), nil},
+		"header padded":             {encoded(0, base64.URLEncoding.EncodeToString), nil},
+		"payload padded":            {encoded(1, base64.URLEncoding.EncodeToString), nil},
+		"signature padded":          {encoded(2, base64.URLEncoding.EncodeToString), nil},
+		"the other base64 alphabet": {otherAlphabet(base64.RawStdEncoding), otherAlphabet(base64.RawURLEncoding)},
+		"line break at the end":     {finished(func(s string) string { return s + "\n" }), nil},
+		"line break in the header":  {encoded(0, broken), nil},
+		"line break in the payload": {encoded(1, broken), nil},
+		"line break, signature":     {encoded(2, broken), nil},
+		"space before":              {finished(func(s string) string { return " " + s }), nil},
+		"with its scheme":           {finished(func(s string) string { return "Bearer " + s }), nil},
+		"JSON serialization":        {finished(jsonSerialization), nil},
+		"too big":                   {extraClaim(6000), extraClaim(5000)},
+	}
+	for _, name := range []string{"iss", "aud", "sub", "exp", "iat", "nbf", "jti", "sid", "auth_time", "amr"} {
+		all["no "+name] = [2]change{without(name), nil}
+		all[name+" null"] = [2]change{claim(name, nil), nil}
+		all[name+" true"] = [2]change{claim(name, true), nil}
+	}
+	for _, parameter := range []string{"jwk", "jku", "x5u", "x5c"} {
+		all["signed by the key of its "+parameter] = [2]change{strangers(parameter), honestWith(parameter)}
+	}
+	return all
+}
+
+func TestForgedTokensAreRefused(t *testing.T) {
+	for _, algorithm := range algorithms {
+		t.Run(string(algorithm), func(t *testing.T) {
+			k := newKeyring(t, algorithm)
+			for name, rule := range rules() {
+				forged, twin := newDraft(k.ours), newDraft(k.ours)
+				rule[0](forged, k)
+				if rule[1] != nil {
+					rule[1](twin, k)
+				}
+				stated, err := New().Verify(forged.token(t), k.known(), expected)
+				if err != domain.ErrAccessTokenInvalid || !reflect.ValueOf(stated).IsZero() {
+					t.Errorf("%s: %v, %+v", name, err, stated)
+				}
+				if stated, err := New().Verify(twin.token(t), k.known(), expected); err != nil || stated.Subject != honest(t).Subject {
+					t.Errorf("the honest twin of %q: %v, %+v", name, err, stated)
+				}
+			}
+		})
+	}
+}
+
+// The library would also stop at a key of the wrong type. This does not rely on it.
+func TestAKeyIsNeverUsedWithAnotherAlgorithm(t *testing.T) {
+	k := newKeyring(t, domain.SigningES256)
+	for _, method := range []jwt.SigningMethod{k.other.method, jwt.SigningMethodES384, jwt.SigningMethodHS256, jwt.SigningMethodNone} {
+		if key, err := publicKeyAmong(k.known())(&jwt.Token{Header: newDraft(k.ours).header, Method: method}); err == nil {
+			t.Errorf("%s may be verified with a key for %s: %v", method.Alg(), k.ours.Algorithm(), key)
+		}
+	}
+}
+
+func TestNoCharacterOfATokenCanBeChanged(t *testing.T) {
+	for _, algorithm := range algorithms {
+		k := newKeyring(t, algorithm)
+		token := sign(t, k.ours, honest(t))
+		for i := range token {
+			replacement := "A"
+			if token[i] == 'A' {
+				replacement = "B"
+			}
+			if _, err := New().Verify(token[:i]+replacement+token[i+1:], k.known(), expected); err != domain.ErrAccessTokenInvalid {
+				t.Errorf("%s: character %d changed: %v", algorithm, i, err)
+			}
+		}
+	}
+}
+
+func TestATokenEndsOnTime(t *testing.T) {
+	k := newKeyring(t, domain.SigningEdDSA)
+	token := sign(t, k.ours, honest(t))
+	for after, want := range map[time.Duration]error{
+		-time.Microsecond: nil,
+		0:                 domain.ErrAccessTokenExpired,
+		time.Hour:         domain.ErrAccessTokenExpired,
+	} {
+		when := expected
+		when.Now = honest(t).ExpiresAt.Add(after)
+		if _, err := New().Verify(token, k.known(), when); err != want {
+			t.Errorf("%s after its end: %v, want %v", after, err, want)
+		}
+	}
+}
+
+// A token that is too old and has another fault is not worth refreshing.
+func TestOnlyATokenThatIsRightOtherwiseIsExpired(t *testing.T) {
+	old := func(also change) change {
+		return func(d *draft, k keyring) {
+			d.claims["exp"] = now.Unix()
+			also(d, k)
+		}
+	}
+	for _, algorithm := range algorithms {
+		k := newKeyring(t, algorithm)
+		for name, c := range map[string]struct {
+			change
+			want error
+		}{
+			"nothing else":    {func(*draft, keyring) {}, domain.ErrAccessTokenExpired},
+			"signature":       {func(d *draft, k keyring) { d.sign = by(k.stranger) }, domain.ErrAccessTokenInvalid},
+			"algorithm":       {header("alg", "none"), domain.ErrAccessTokenInvalid},
+			"type":            {header("typ", "JWT"), domain.ErrAccessTokenInvalid},
+			"issuer":          {claim("iss", "https://evil.example"), domain.ErrAccessTokenInvalid},
+			"audience":        {claim("aud", "https://other.example"), domain.ErrAccessTokenInvalid},
+			"beginning":       {claim("nbf", now.Unix()+3600), domain.ErrAccessTokenInvalid},
+			"a missing claim": {without("jti"), domain.ErrAccessTokenInvalid},
+			"session":         {claim("sid", "x"), domain.ErrAccessTokenInvalid},
+		} {
+			d := newDraft(k.ours)
+			old(c.change)(d, k)
+			if _, err := New().Verify(d.token(t), k.known(), expected); err != c.want {
+				t.Errorf("%s, %s: %v, want %v", algorithm, name, err, c.want)
+			}
+		}
+	}
+}
+
+// An expectation that somebody forgot to fill in believes nothing.
+func TestNothingIsBelievedByDefault(t *testing.T) {
+	k := newKeyring(t, domain.SigningEdDSA)
+	for name, d := range map[string]*draft{"honest": newDraft(k.ours), "empty": newDraft(k.ours), "missing": newDraft(k.ours)} {
+		switch name {
+		case "empty":
+			d.claims["iss"], d.claims["aud"] = "", ""
+		case "missing":
+			delete(d.claims, "iss")
+			delete(d.claims, "aud")
+		}
+		if _, err := New().Verify(d.token(t), k.known(), ports.TokenExpectation{Now: now}); err != domain.ErrAccessTokenInvalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := New().Verify(newDraft(k.ours).token(t), nil, expected); err != domain.ErrAccessTokenInvalid {
+		t.Errorf("without keys: %v", err)
+	}
+}
+
+// Whatever comes in, it is refused in one of two ways, unless it is the text that was signed here. The keys are always the
+// same ones, since each worker of the fuzzer makes its own.
+func FuzzVerify(f *testing.F) {
+	var keys []ports.TokenKey
+	signed := map[string]bool{}
+	for _, ours := range rfcKeys(f) {
+		k := newKeyring(f, ours.Algorithm())
+		k.ours = ours
+		keys = append(keys, ours)
+		token := sign(f, ours, honest(f))
+		signed[token[:strings.LastIndex(token, ".")]] = true
+		f.Add(token)
+		for _, rule := range rules() {
+			forged := newDraft(ours)
+			rule[0](forged, k)
+			f.Add(forged.token(f))
+		}
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		stated, err := New().Verify(token, keys, expected)
+		switch {
+		case err == nil && !signed[token[:strings.LastIndex(token, ".")]]:
+			t.Errorf("believed %q: %+v", token, stated)
+		case err != nil && err != domain.ErrAccessTokenInvalid && err != domain.ErrAccessTokenExpired:
+			t.Errorf("failed by %v", err)
+		case err != nil && !reflect.ValueOf(stated).IsZero():
+			t.Errorf("refused, and returned %+v", stated)
+		}
+	})
+}
+
+// Even of what our own key has signed, only that is believed which is an access token for here and now: signed again from
+// what it states, it states the same.
+func FuzzVerifyOfSigned(f *testing.F) {
+	key := rfcKeys(f)[0]
+	for _, rule := range rules() {
+		for _, change := range rule {
+			d, k := newDraft(key), newKeyring(f, key.Algorithm())
+			if change != nil {
+				change(d, k)
+			}
+			f.Add(mustJSON(d.header), mustJSON(d.claims))
+		}
+	}
+	f.Fuzz(func(t *testing.T, header, payload string) {
+		text := encode([]byte(header)) + "." + encode([]byte(payload))
+		stated, err := New().Verify(text+"."+encode(by(key)(text)), []ports.TokenKey{key}, expected)
+		if err != nil {
+			return
+		}
+		again := sign(t, key, stated)
+		if len(again) > maxTokenSize { // what JSON escapes may have grown
+			return
+		}
+		if same, err := New().Verify(again, []ports.TokenKey{key}, expected); err != nil || !reflect.DeepEqual(same, stated) {
+			t.Errorf("stated %+v\nthen   %+v, %v", stated, same, err)
+		}
+	})
+}
+
+func BenchmarkVerify(b *testing.B) {
+	for _, algorithm := range algorithms {
+		k, keys := newKeyring(b, algorithm), New()
+		token, known := sign(b, k.ours, honest(b)), k.known()
+		b.Run(string(algorithm), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := keys.Verify(token, known, expected); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func mustJSON(v any) string {
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(encoded)
+}
+
+func publicDER(key *Key) ([]byte, error) { return x509.MarshalPKIXPublicKey(key.private.Public()) }
+
+func publicPEM(key *Key) ([]byte, error) {
+	der, err := publicDER(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), err
+}
+
+func otherKey(byItsID bool) change {
+	return func(d *draft, k keyring) {
+		d.header["alg"], d.sign = k.other.method.Alg(), by(k.other)
+		if byItsID {
+			d.header["kid"] = k.other.id
+		}
+	}
+}
+
+// inDER writes an ECDSA signature as X.509 does instead of RFC 7518, section 3.4, and cuts one of Ed25519.
+func inDER(sign func(string) []byte, key *Key) func(string) []byte {
+	return func(text string) []byte {
+		signature := sign(text)
+		if _, isECDSA := key.private.(*ecdsa.PrivateKey); !isECDSA {
+			return signature[:63]
+		}
+		r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
+		der, err := asn1.Marshal(struct{ R, S *big.Int }{r, s})
+		if err != nil {
+			panic(err)
+		}
+		return der
+	}
+}
+
+// spareBits sets the last bits of the last character, which stand for no byte: 64 bytes leave four.
+func spareBits(encoded string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(encoded) - 1
+	return encoded[:last] + alphabet[strings.IndexByte(alphabet, encoded[last])+1:][:1]
+}
+
+func broken(raw []byte) string { return encode(raw)[:10] + "\r\n" + encode(raw)[10:] }
+
+// otherAlphabet has a payload that both alphabets write differently: _ in the one, / in the other.
+func otherAlphabet(e *base64.Encoding) change {
+	return func(d *draft, _ keyring) {
+		d.claims["extra"] = "?????"
+		d.encode[1] = e.EncodeToString
+	}
+}
+
+func jsonSerialization(token string) string {
+	parts := strings.Split(token, ".")
+	return mustJSON(map[string]string{"protected": parts[0], "payload": parts[1], "signature": parts[2]})
+}

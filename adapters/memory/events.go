@@ -1,0 +1,52 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+type events struct{ state }
+
+func (e events) Add(_ context.Context, event *domain.Event) error {
+	if err := e.writable(); err != nil {
+		return err
+	}
+	s := event.Snapshot()
+	if _, found := e.events[s.ID]; found {
+		return fmt.Errorf("there is an event %s already", s.ID)
+	}
+	if _, found := e.users[s.UserID]; !found && !reflect.DeepEqual(s, disowned(s)) {
+		return fmt.Errorf("the event is not of a user who is there, and says whose it is: %s", s.ID)
+	}
+	e.events[s.ID] = s
+	return nil
+}
+
+func (e events) OfUser(_ context.Context, user domain.UserID, before domain.EventID, limit int) ([]*domain.Event, error) {
+	logged := []*domain.Event{}
+	newestFirst := func(a, b domain.EventSnapshot) int { return compareIDs(b.ID, a.ID) }
+	for _, s := range slices.SortedFunc(maps.Values(e.events), newestFirst) {
+		if len(logged) < limit && s.UserID == user && isBefore(s.ID, before) {
+			logged = append(logged, domain.RestoreEvent(s))
+		}
+	}
+	return logged, nil
+}
+
+func (e events) Sweep(_ context.Context, before time.Time, limit int) (int, error) {
+	if err := e.writable(); err != nil {
+		return 0, err
+	}
+	return sweep(e.events, func(s domain.EventSnapshot) time.Time { return s.At }, before, limit), nil
+}
+
+// disowned is what stays of an event whose user goes. It names what stays, so that whatever joins the snapshot goes.
+func disowned(s domain.EventSnapshot) domain.EventSnapshot {
+	return domain.EventSnapshot{ID: s.ID, Kind: s.Kind, At: s.At, By: s.By, Reason: s.Reason}
+}

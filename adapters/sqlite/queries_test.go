@@ -1,0 +1,61 @@
+package sqlite
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// A table that has grown must not be felt: every row is found by an index, and comes from it in its order.
+func TestEveryQueryIsAnsweredByIndex(t *testing.T) {
+	harmless := map[string]string{ // parts of plans, where there is little to sort or to read
+		"PasskeysOfUser": "USE TEMP B-TREE FOR LAST TERM OF ORDER BY", // those made in one microsecond
+		"SigningKeys":    "SCAN signing_keys; USE TEMP B-TREE FOR ORDER BY",
+	}
+	s := openNew(t)
+	files, err := filepath.Glob("../../db/sqlitedb/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files of queries, error %v", len(files), err)
+	}
+	argument := regexp.MustCompile(`sqlc\.n?arg\(\w+\)`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, query := range strings.Split(string(text), "-- name: ")[1:] {
+			name, statement, _ := strings.Cut(query, " ")
+			_, statement, _ = strings.Cut(statement, "\n")
+			statement, _, _ = strings.Cut(statement, ";")
+			statement = argument.ReplaceAllString(statement, "?")
+			plan := planOf(t, s, statement)
+			if costly := strings.Replace(plan, harmless[name], "", 1); strings.Contains(costly, "SCAN") || strings.Contains(costly, "TEMP B-TREE") {
+				t.Errorf("%s: %s", name, plan)
+			}
+		}
+	}
+}
+
+func planOf(t *testing.T, s *Store, statement string) string {
+	t.Helper()
+	rows, err := s.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement, make([]any, strings.Count(statement, "?"))...)
+	if err != nil {
+		t.Fatalf("%v in %s", err, statement)
+	}
+	defer rows.Close()
+	var steps []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		steps = append(steps, step)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(steps, "; ")
+}

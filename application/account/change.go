@@ -1,0 +1,70 @@
+// Package account is what people do with their account as a whole.
+package account
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Change corrects what an account says about its owner.
+type Change struct {
+	Store ports.Store
+	Clock ports.Clock
+	Log   *access.SecurityLog
+}
+
+// Wish is what is to be changed: what is nil stays as it is, what is empty goes.
+type Wish struct {
+	Email       *domain.Email
+	DisplayName *domain.DisplayName
+}
+
+// Changed is the account afterwards, with the passkeys that now carry another name.
+type Changed struct {
+	User     *domain.User
+	Accepted domain.Keyring
+}
+
+// Execute fails with domain.ErrEmailTaken.
+func (c *Change) Execute(ctx context.Context, actor access.Actor, wish Wish) (changed Changed, err error) {
+	now := c.Clock.Now()
+	err = c.Store.Update(ctx, func(tx ports.Tx) error {
+		actor, err := actor.Confirm(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		changed.User = actor.User
+		if changed.Accepted, err = tx.Credentials.OfUser(ctx, actor.User.ID()); err != nil {
+			return err
+		}
+		names := wish.apply(actor.User)
+		if len(names) == 0 {
+			return nil
+		}
+		if err := tx.Users.Save(ctx, actor.User); err != nil {
+			return err
+		}
+		event, err := c.Log.Event(actor.Visitor, now, domain.EventSnapshot{
+			Kind: domain.EventAccountChanged, UserID: actor.User.ID(), SessionID: actor.Session.ID(), Changed: names,
+		})
+		if err != nil {
+			return err
+		}
+		return tx.Events.Add(ctx, event)
+	})
+	return changed, err
+}
+
+// apply returns the names of what it changed.
+func (w Wish) apply(u *domain.User) (names []string) {
+	if w.DisplayName != nil && u.Rename(*w.DisplayName) {
+		names = append(names, "display_name")
+	}
+	if w.Email != nil && u.MoveTo(*w.Email) {
+		names = append(names, "email")
+	}
+	return names
+}

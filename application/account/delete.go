@@ -1,0 +1,41 @@
+package account
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Delete takes an account away at its owner's wish.
+type Delete struct {
+	Store  ports.Store
+	Clock  ports.Clock
+	Log    *access.SecurityLog
+	StepUp domain.StepUpTTL
+}
+
+// Execute removes everything of the person. That there was somebody, and when they left, stays in the events, without a
+// name. It fails with domain.ErrStepUpRequired.
+func (d *Delete) Execute(ctx context.Context, actor access.Actor) error {
+	now := d.Clock.Now()
+	return d.Store.Update(ctx, func(tx ports.Tx) error {
+		actor, err := actor.Confirm(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		if err := actor.Session.Fresh(d.StepUp, now); err != nil {
+			return err
+		}
+		// Removing the user takes their name off it, as off all others.
+		event, err := d.Log.Event(actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventAccountDeleted, UserID: actor.User.ID()})
+		if err != nil {
+			return err
+		}
+		if err := tx.Events.Add(ctx, event); err != nil {
+			return err
+		}
+		return tx.Users.Remove(ctx, actor.User.ID())
+	})
+}

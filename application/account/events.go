@@ -1,0 +1,28 @@
+package account
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Events shows a person their security log.
+type Events struct{ Store ports.Store }
+
+// Page is a part of the log.
+type Page struct {
+	Events []*domain.Event
+	More   bool // there are older ones
+}
+
+// Execute returns up to limit events, newest first, that came before the given one: from the newest for the zero id.
+func (e *Events) Execute(ctx context.Context, actor access.Actor, before domain.EventID, limit int) (Page, error) {
+	var events []*domain.Event
+	err := e.Store.View(ctx, func(tx ports.Tx) (err error) {
+		events, err = tx.Events.OfUser(ctx, actor.User.ID(), before, limit+1)
+		return err
+	})
+	return Page{Events: events[:min(limit, len(events))], More: len(events) > limit}, err
+}

@@ -1,0 +1,34 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// DeleteUser takes an account away, say because its owner asked in writing.
+type DeleteUser struct {
+	Store ports.Store
+	Clock ports.Clock
+	Log   *access.SecurityLog
+}
+
+// Execute removes everything of the person, as account.Delete does. It fails with domain.ErrUserNotFound.
+func (d *DeleteUser) Execute(ctx context.Context, who Who) error {
+	return d.Store.Update(ctx, func(tx ports.Tx) error {
+		user, err := who.find(ctx, tx)
+		if err != nil {
+			return err
+		}
+		event, err := d.Log.Event(access.Visitor{}, d.Clock.Now(), domain.EventSnapshot{Kind: domain.EventAccountDeleted, UserID: user.ID(), By: domain.ByOperator})
+		if err != nil {
+			return err
+		}
+		if err := tx.Events.Add(ctx, event); err != nil {
+			return err
+		}
+		return tx.Users.Remove(ctx, user.ID())
+	})
+}

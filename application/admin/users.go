@@ -1,0 +1,47 @@
+// Package admin is what the operator does, at the machine itself.
+package admin
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// ListUsers shows the operator who has an account.
+type ListUsers struct{ Store ports.Store }
+
+// Execute returns up to limit users, oldest first, after the given one: from the first for the zero id.
+func (l *ListUsers) Execute(ctx context.Context, after domain.UserID, limit int) (list []*domain.User, err error) {
+	err = l.Store.View(ctx, func(tx ports.Tx) error {
+		list, err = tx.Users.List(ctx, after, limit)
+		return err
+	})
+	return list, err
+}
+
+// Who names a user: by id, or by e-mail address.
+type Who struct {
+	ID    domain.UserID
+	Email domain.Email
+}
+
+// ParseWho reads what an operator wrote: an e-mail address if it has an @, else an id.
+func ParseWho(s string) (Who, error) {
+	if id, err := domain.ParseUserID(s); err == nil {
+		return Who{ID: id}, nil
+	}
+	email, err := domain.ParseEmail(s)
+	if err != nil || email == "" {
+		return Who{}, domain.Invalid("user", "invalid_user", "name the user by id or by e-mail address")
+	}
+	return Who{Email: email}, nil
+}
+
+// find returns domain.ErrUserNotFound for nobody.
+func (w Who) find(ctx context.Context, tx ports.Tx) (*domain.User, error) {
+	if w.Email != "" {
+		return tx.Users.ByEmail(ctx, w.Email)
+	}
+	return tx.Users.ByID(ctx, w.ID)
+}

@@ -1,0 +1,22 @@
+// Package passkeys is what people do with their own passkeys.
+package passkeys
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// List shows a person their passkeys.
+type List struct{ Store ports.Store }
+
+// Execute returns all of them, oldest first, suspended ones among them.
+func (l *List) Execute(ctx context.Context, actor access.Actor) (list domain.Keyring, err error) {
+	err = l.Store.View(ctx, func(tx ports.Tx) error {
+		list, err = tx.Credentials.OfUser(ctx, actor.User.ID())
+		return err
+	})
+	return list, err
+}

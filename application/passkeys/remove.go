@@ -1,0 +1,70 @@
+package passkeys
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Remove takes a passkey away from its owner's account.
+type Remove struct {
+	Store  ports.Store
+	Clock  ports.Clock
+	Log    *access.SecurityLog
+	StepUp domain.StepUpTTL
+}
+
+// Removed is the account without the passkey.
+type Removed struct {
+	User     *domain.User
+	Accepted domain.Keyring
+}
+
+// Execute also ends the other sessions that this passkey opened: whoever removes the passkey of a lost device wants
+// nobody to stay signed in on it. It fails with domain.ErrStepUpRequired, domain.ErrPasskeyNotFound, also for somebody
+// else's, or domain.ErrLastPasskey.
+func (r *Remove) Execute(ctx context.Context, actor access.Actor, id domain.CredentialID) (removed Removed, err error) {
+	now := r.Clock.Now()
+	err = r.Store.Update(ctx, func(tx ports.Tx) error {
+		actor, err := actor.Confirm(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		if err := actor.Session.Fresh(r.StepUp, now); err != nil {
+			return err
+		}
+		// Read here, so that of two who remove the last two at once one finds only one left.
+		var present domain.Keyring
+		if present, err = tx.Credentials.OfUser(ctx, actor.User.ID()); err != nil {
+			return err
+		}
+		leaving, err := present.Find(id)
+		if err != nil {
+			return err
+		}
+		removed.User = actor.User
+		if removed.Accepted, err = present.Without(id); err != nil {
+			return err
+		}
+		if err := tx.Credentials.Remove(ctx, id); err != nil {
+			return err
+		}
+		about := domain.EventSnapshot{
+			Kind: domain.EventPasskeyRemoved, UserID: actor.User.ID(), SessionID: actor.Session.ID(), CredentialID: id, PasskeyName: leaving.Name(),
+		}
+		event, err := r.Log.Event(actor.Visitor, now, about)
+		if err != nil {
+			return err
+		}
+		if err := tx.Events.Add(ctx, event); err != nil {
+			return err
+		}
+		about.Kind, about.Reason = domain.EventSessionRevoked, string(domain.EventPasskeyRemoved)
+		keep := func(s *domain.Session) bool { return s.ID() == actor.Session.ID() || s.CredentialID() != id }
+		_, err = r.Log.EndAll(ctx, tx, actor.User.ID(), keep, actor.Visitor, about, now)
+		return err
+	})
+	return removed, err
+}

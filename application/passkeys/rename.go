@@ -1,0 +1,45 @@
+package passkeys
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Rename gives a passkey the name that its owner knows it by.
+type Rename struct {
+	Store ports.Store
+	Clock ports.Clock
+	Log   *access.SecurityLog
+}
+
+// Execute fails with domain.ErrPasskeyNotFound, also for somebody else's. The empty name is none.
+func (r *Rename) Execute(ctx context.Context, actor access.Actor, id domain.CredentialID, name domain.PasskeyName) (renamed *domain.Credential, err error) {
+	now := r.Clock.Now()
+	err = r.Store.Update(ctx, func(tx ports.Tx) error {
+		actor, err := actor.Confirm(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		var present domain.Keyring
+		if present, err = tx.Credentials.OfUser(ctx, actor.User.ID()); err != nil {
+			return err
+		}
+		if renamed, err = present.Find(id); err != nil || !renamed.Rename(name) {
+			return err
+		}
+		if err := tx.Credentials.Save(ctx, renamed); err != nil {
+			return err
+		}
+		event, err := r.Log.Event(actor.Visitor, now, domain.EventSnapshot{
+			Kind: domain.EventPasskeyRenamed, UserID: actor.User.ID(), SessionID: actor.Session.ID(), CredentialID: id, PasskeyName: name,
+		})
+		if err != nil {
+			return err
+		}
+		return tx.Events.Add(ctx, event)
+	})
+	return renamed, err
+}

@@ -1,0 +1,107 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// LastSeen writes down when sessions were last used, and from where, after their callers have been answered: a read stays a
+// read, and a busy session costs one write a minute. What was noted in the last moment before a crash is lost, which ends
+// an idle session that much earlier and does no other harm.
+type LastSeen struct {
+	store    ports.Store
+	lifetime domain.SessionLifetime
+
+	mu    sync.Mutex
+	noted map[domain.SessionID]sighting
+}
+
+type sighting struct {
+	ip string
+	at time.Time
+}
+
+// mostNoted bounds the memory of what could not be written yet. Beyond it nothing is noted.
+const mostNoted = 100_000
+
+// NewLastSeen returns one that has seen nobody.
+func NewLastSeen(store ports.Store, lifetime domain.SessionLifetime) *LastSeen {
+	return &LastSeen{store: store, lifetime: lifetime, noted: map[domain.SessionID]sighting{}}
+}
+
+// Note remembers a use until the next Execute. It neither blocks nor fails.
+func (l *LastSeen) Note(id domain.SessionID, ip string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, known := l.noted[id]; known || len(l.noted) < mostNoted {
+		l.noted[id] = sighting{ip, at}
+	}
+}
+
+// Execute writes down what was noted and says of how many sessions. What could not be written stays noted.
+func (l *LastSeen) Execute(ctx context.Context) (int, error) {
+	const batch = 256 // so that a sign-in does not wait long behind it
+	written := 0
+	for {
+		some := l.take(batch)
+		if len(some) == 0 {
+			return written, nil
+		}
+		err := l.store.Update(ctx, func(tx ports.Tx) error { return l.write(ctx, tx, some) })
+		if err != nil {
+			l.putBack(some)
+			return written, err
+		}
+		written += len(some)
+	}
+}
+
+func (l *LastSeen) write(ctx context.Context, tx ports.Tx, some map[domain.SessionID]sighting) error {
+	for id, seen := range some {
+		session, err := tx.Sessions.ByID(ctx, id)
+		if errors.Is(err, domain.ErrSessionNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if session.Usable(seen.at) != nil || session.SeenLately(seen.at) {
+			continue // it ended, or was written meanwhile
+		}
+		session.Touch(l.lifetime, seen.at)
+		session.SeenFrom(seen.ip)
+		if err := tx.Sessions.Save(ctx, session); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *LastSeen) take(most int) map[domain.SessionID]sighting {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	some := make(map[domain.SessionID]sighting, min(most, len(l.noted)))
+	for id, seen := range l.noted {
+		if len(some) == most {
+			break
+		}
+		some[id] = seen
+		delete(l.noted, id)
+	}
+	return some
+}
+
+func (l *LastSeen) putBack(some map[domain.SessionID]sighting) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, seen := range some {
+		if _, newer := l.noted[id]; !newer {
+			l.noted[id] = seen
+		}
+	}
+}

@@ -1,0 +1,35 @@
+package sessions
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Revoke ends one of a person's sessions, say on a device that they have lost.
+type Revoke struct {
+	Store ports.Store
+	Clock ports.Clock
+	Log   *access.SecurityLog
+}
+
+// Execute fails with domain.ErrSessionNotFound for a session that has ended, never was, or is another user's.
+func (r *Revoke) Execute(ctx context.Context, actor access.Actor, id domain.SessionID) error {
+	now := r.Clock.Now()
+	return r.Store.Update(ctx, func(tx ports.Tx) error {
+		actor, err := actor.Confirm(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		session, err := tx.Sessions.ByID(ctx, id)
+		if err != nil {
+			return err
+		}
+		if session.UserID() != actor.User.ID() || session.Usable(now) != nil {
+			return domain.ErrSessionNotFound
+		}
+		return r.Log.End(ctx, tx, session, actor.Visitor, domain.EventSnapshot{Kind: domain.EventSessionRevoked}, now)
+	})
+}

@@ -1,0 +1,190 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// decisions are what Update's promise is for, that what fn has read stays as it was read until the commit: read, decide,
+// write. The outcome is that of callers who came one after another (serializable, in SQL's words). It is not enough to
+// guard the rows that fn writes, or to show each fn one state of its own: these callers write different rows, or add what
+// nobody else has, and each of them alone would be right.
+var decisions = rules{
+	"of many who take one of somebody's two passkeys away one does": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		addCredentials(t, store, unused(credential("ada", "phone")), unused(credential("ada", "laptop")))
+		winner(t, atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				keys, err := tx.Credentials.OfUser(t.Context(), userID("ada"))
+				if err != nil {
+					return err
+				}
+				leaving := keys[i%len(keys)].ID()
+				if _, err := domain.Keyring(keys).Without(leaving); err != nil {
+					return err
+				}
+				ponder()
+				return tx.Credentials.Remove(t.Context(), leaving)
+			})
+		}), domain.ErrLastPasskey)
+		if left, err := credentialsOf(t, store, "ada"); err != nil || len(left) != 1 {
+			t.Fatalf("%d passkeys are left, error %v; want 1", len(left), err)
+		}
+	},
+
+	"as many add a passkey as the limit has room for": func(t *testing.T, store ports.Store) {
+		const limit = 3
+		addUsers(t, store, user("ada"))
+		addCredentials(t, store, credential("ada", "first"))
+		added := 0
+		for i, err := range atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				keys, err := tx.Credentials.OfUser(t.Context(), userID("ada"))
+				if err != nil {
+					return err
+				}
+				if err := domain.Keyring(keys).Room(limit); err != nil {
+					return err
+				}
+				ponder()
+				return tx.Credentials.Add(t.Context(), domain.RestoreCredential(credential("ada", fmt.Sprint("further", i))))
+			})
+		}) {
+			if err == nil {
+				added++
+			} else {
+				t.Logf("caller %d: %v", i, err)
+				wantError(t, err, domain.ErrPasskeyLimitReached)
+			}
+		}
+		if kept, err := credentialsOf(t, store, "ada"); err != nil || len(kept) != limit || added != limit-1 {
+			t.Fatalf("%d were added and %d are kept, error %v; want %d and %d", added, len(kept), err, limit-1, limit)
+		}
+	},
+
+	"of many who refresh with one token one rotates it, and all get the same successor": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		keys := domain.RefreshKeys{noise("refresh key", 32)}
+		lifetime := domain.SessionLifetime{TTL: 9 * time.Hour, IdleTTL: time.Hour}
+		opened, token, err := domain.OpenBearerSession(domain.RestoreCredential(credential("ada", "key")), domain.Device{}, lifetime, keys, hour(0), source("token"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		addSessions(t, store, opened.Snapshot())
+
+		var successors [crowd]domain.RefreshToken
+		var rotated [crowd]bool
+		for _, err := range atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				session, err := tx.Sessions.ByID(t.Context(), token.SessionID())
+				if err != nil {
+					return err
+				}
+				now := hour(0).Add(time.Duration(1+i) * time.Microsecond)
+				if successors[i], rotated[i], err = session.Refresh(token, keys, lifetime, now); err != nil || !rotated[i] {
+					return err
+				}
+				ponder()
+				return tx.Sessions.Save(t.Context(), session)
+			})
+		}) {
+			wantError(t, err, nil)
+		}
+
+		won := slices.Index(rotated[:], true)
+		for i := range crowd {
+			if successors[i].Reveal() != successors[0].Reveal() || rotated[i] && i != won {
+				t.Fatalf("caller %d: rotated is %t, as it is for caller %d; the same successor as caller 0's: %t",
+					i, rotated[i], won, successors[i].Reveal() == successors[0].Reveal())
+			}
+		}
+		want := opened.Snapshot()
+		want.Token, want.Previous = successors[won].Digest(), token.Digest()
+		want.RotatedAt = hour(0).Add(time.Duration(1+won) * time.Microsecond)
+		want.LastSeenAt, want.IdleEndsAt = want.RotatedAt, want.RotatedAt.Add(lifetime.IdleTTL)
+		got, err := sessionByID(t, store, opened.ID())
+		wantSame(t, got, err, want)
+	},
+
+	"of many who find no signing key and make one one does": func(t *testing.T, store ports.Store) {
+		for _, err := range atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				keys, err := tx.SigningKeys.All(t.Context())
+				if err != nil || len(keys) > 0 {
+					return err
+				}
+				ponder()
+				return tx.SigningKeys.Add(t.Context(), domain.RestoreSigningKey(signingKey(fmt.Sprint("key", i))))
+			})
+		}) {
+			wantError(t, err, nil)
+		}
+		if keys, err := allSigningKeys(t, store); err != nil || len(keys) != 1 {
+			t.Fatalf("%d keys were made, error %v; want 1", len(keys), err)
+		}
+	},
+
+	"of many who change one session no change is lost": func(t *testing.T, store ports.Store) {
+		want := live("ada", "phone")
+		want.AMR = nil
+		addUsers(t, store, user("ada"))
+		addSessions(t, store, want)
+		for _, err := range atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				session, err := tx.Sessions.ByID(t.Context(), want.ID)
+				if err != nil {
+					return err
+				}
+				s := session.Snapshot()
+				s.AMR = append(s.AMR, fmt.Sprintf("change %02d", i))
+				ponder()
+				return tx.Sessions.Save(t.Context(), domain.RestoreSession(s))
+			})
+		}) {
+			wantError(t, err, nil)
+		}
+		got, err := sessionByID(t, store, want.ID)
+		wantError(t, err, nil)
+		s := got.Snapshot()
+		slices.Sort(s.AMR)
+		for i := range crowd {
+			want.AMR = append(want.AMR, fmt.Sprintf("change %02d", i))
+		}
+		wantSame(t, domain.RestoreSession(s), nil, want)
+	},
+
+	"whoever finds a user and adds what is theirs is done before the user goes": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		tag := func(i int) string { return fmt.Sprint("visit", i) }
+		for i, err := range atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				ctx := t.Context()
+				if i == crowd/2 {
+					return tx.Users.Remove(ctx, userID("ada"))
+				}
+				if _, err := tx.Users.ByID(ctx, userID("ada")); err != nil {
+					return err
+				}
+				ponder()
+				return addVisit(ctx, tx, "ada", tag(i))
+			})
+		}) {
+			if err != nil && i != crowd/2 {
+				wantError(t, err, domain.ErrUserNotFound)
+			} else {
+				wantError(t, err, nil)
+			}
+		}
+		for i := range crowd {
+			wantNoVisit(t, store, "ada", tag(i))
+		}
+	},
+}
+
+// ponder is time for others to read the same, if the store lets them.
+func ponder() { time.Sleep(time.Millisecond) }

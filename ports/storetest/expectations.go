@@ -1,0 +1,174 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+func userByID(t *testing.T, store ports.Store, id domain.UserID) (*domain.User, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.User, error) { return tx.Users.ByID(ctx, id) })
+}
+
+func credentialByID(t *testing.T, store ports.Store, id domain.CredentialID) (*domain.Credential, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Credential, error) {
+		return tx.Credentials.ByID(ctx, id)
+	})
+}
+
+func credentialsOf(t *testing.T, store ports.Store, owner string) ([]*domain.Credential, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Credential, error) {
+		return tx.Credentials.OfUser(ctx, userID(owner))
+	})
+}
+
+func challengeByID(t *testing.T, store ports.Store, id domain.ChallengeID) (*domain.Challenge, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Challenge, error) { return tx.Challenges.ByID(ctx, id) })
+}
+
+func sessionByToken(t *testing.T, store ports.Store, token domain.TokenDigest) (*domain.Session, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Session, error) {
+		return tx.Sessions.ByToken(ctx, token)
+	})
+}
+
+func sessionByID(t *testing.T, store ports.Store, id domain.SessionID) (*domain.Session, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Session, error) { return tx.Sessions.ByID(ctx, id) })
+}
+
+// eventsOf returns a user's whole log; for the zero id, the events that are nobody's any more.
+func eventsOf(t *testing.T, store ports.Store, id domain.UserID) ([]*domain.Event, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Event, error) {
+		return tx.Events.OfUser(ctx, id, domain.EventID{}, 1000)
+	})
+}
+
+func allSigningKeys(t *testing.T, store ports.Store) (domain.SigningKeys, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (domain.SigningKeys, error) { return tx.SigningKeys.All(ctx) })
+}
+
+// wantSame fails the test unless what a store returned is what it was given.
+func wantSame[A interface{ Snapshot() S }, S any](t *testing.T, got A, err error, want S) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("reading back: %v", err)
+	}
+	if !reflect.DeepEqual(got.Snapshot(), want) {
+		t.Fatalf("came back different:\n got %+v\nwant %+v", got.Snapshot(), want)
+	}
+}
+
+// wantList fails the test unless a store returned exactly these, in this order.
+func wantList[A interface{ Snapshot() S }, S any](t *testing.T, got []A, err error, want ...S) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("listing: %v", err)
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d of %T are listed, want %d", len(got), got, len(want))
+	}
+	for i := range want {
+		wantSame(t, got[i], nil, want[i])
+	}
+}
+
+// wantPages fails the test unless the wanted list is what page gives, whatever the limit: in order, nothing twice, nothing
+// left out, and only the last page short. page returns up to limit ids that come after the given one in the list's order,
+// from its start for the zero id.
+func wantPages[ID comparable](t *testing.T, want []ID, page func(from ID, limit int) ([]ID, error)) {
+	t.Helper()
+	for limit := range len(want) + 2 {
+		var from ID
+		for rest := want; ; rest = rest[min(limit, len(rest)):] {
+			got, err := page(from, limit)
+			if err != nil {
+				t.Fatalf("a page of %d: %v", limit, err)
+			}
+			if wanted := rest[:min(limit, len(rest))]; !slices.Equal(got, wanted) {
+				t.Fatalf("a page of %d from %v on:\n got %v\nwant %v", limit, from, got, wanted)
+			}
+			if len(got) == 0 {
+				break
+			}
+			from = got[len(got)-1]
+		}
+	}
+}
+
+// wantFrom fails the test unless a list that goes down by id may be read from an id that is not on it.
+func wantFrom[ID interface {
+	comparable
+	fmt.Stringer
+}](t *testing.T, all []ID, from ID, page func(from ID, limit int) ([]ID, error)) {
+	t.Helper()
+	want := slices.DeleteFunc(slices.Clone(all), func(id ID) bool { return compareIDs(id, from) >= 0 })
+	if got, err := page(from, len(all)); err != nil || !slices.Equal(got, want) || len(got) == 0 {
+		t.Fatalf("from %v on: got %v, %v; want %v", from, got, err, want)
+	}
+}
+
+// compareIDs orders ids as every list by id does: by their bytes, which is by their text.
+func compareIDs[ID fmt.Stringer](a, b ID) int { return strings.Compare(a.String(), b.String()) }
+
+func idsOf[A interface{ ID() ID }, ID any](all []A) []ID {
+	ids := make([]ID, len(all))
+	for i, one := range all {
+		ids[i] = one.ID()
+	}
+	return ids
+}
+
+// wantComplete fails the test if any field of a snapshot is zero, so that a field that is added to the domain cannot be
+// forgotten by a store.
+func wantComplete(t *testing.T, snapshot any) {
+	t.Helper()
+	var walk func(path string, v reflect.Value)
+	walk = func(path string, v reflect.Value) {
+		if v.IsZero() {
+			t.Errorf("%s is zero; give it a value in storetest", path)
+			return
+		}
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		if v.Kind() != reflect.Struct || v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			walk(path+"."+v.Type().Field(i).Name, v.Field(i))
+		}
+	}
+	walk(fmt.Sprintf("%T", snapshot), reflect.ValueOf(snapshot))
+}
+
+// wantChanged fails the test unless every field but the fixed ones differs, so that a field that is added to the domain
+// is one that Save keeps, or one that somebody decided it does not.
+func wantChanged(t *testing.T, before, after any, fixed ...string) {
+	t.Helper()
+	isFixed := map[string]bool{}
+	for _, name := range fixed {
+		isFixed[name] = true
+	}
+	b, a := reflect.ValueOf(before), reflect.ValueOf(after)
+	for i := range b.NumField() {
+		name := b.Type().Field(i).Name
+		if same := reflect.DeepEqual(b.Field(i).Interface(), a.Field(i).Interface()); same != isFixed[name] {
+			t.Errorf("%T.%s: unchanged is %t, want %t", before, name, same, isFixed[name])
+		}
+	}
+}
