@@ -54,9 +54,10 @@ tidy: ## Bring go.mod and go.sum in step with the imports
 	go mod tidy
 
 .PHONY: generate
-generate: ## Write what is generated: SQL access, wiring, the matrix of stories
+generate: ## Write what is generated: SQL access, wiring, the OpenAPI document, the matrix of stories
 	$(SQLC) generate
 	$(WIRE) gen ./bootstrap
+	go test ./adapters/httpapi -run '^TestOpenAPI$$' -update
 	go test ./acceptance -run '^TestMatrix$$' -update
 
 .PHONY: build

@@ -129,7 +129,7 @@ func whatExpiredIsSweptAway(l *lodge) {
 	ada.signsIn() // with the token that opens nothing any more still in hand
 }
 
-func second(_ identity, refused refusal) refusal { return refused }
+func second[T any](_ T, refused refusal) refusal { return refused }
 
 func answeredFromAnotherBrowser(l *lodge) {
 	ada, mallory := l.person("Ada", phone), l.person("Mallory", phone)

@@ -10,13 +10,18 @@ import (
 
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
+
+	"github.com/keylodge/keylodge/application"
 )
 
 // browserDoor goes through the product's own page in a real Chromium. Only the person's finger is played: the
 // authenticator is the browser's virtual one.
 type browserDoor struct{ server *server }
 
-func (d browserDoor) sweep(t testing.TB) { httpDoor(d).sweep(t) }
+func (d browserDoor) sweep(t testing.TB)  { httpDoor(d).sweep(t) }
+func (d browserDoor) settle(t testing.TB) { httpDoor(d).settle(t) }
+
+func (d browserDoor) operator() application.UseCases { return d.server.app.UseCases() }
 
 func (d browserDoor) client(t testing.TB, kind deviceKind) client {
 	t.Helper()

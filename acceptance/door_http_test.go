@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -25,7 +26,7 @@ type server struct {
 	origin string
 	app    *bootstrap.App
 	log    *logbook
-	wire   *http.Transport // to the listener, wherever this machine looks localhost up
+	wire   http.RoundTripper // to the listener, wherever this machine looks localhost up
 }
 
 func startServer(t testing.TB, clock ports.Clock, adjust func(*bootstrap.Config)) *server {
@@ -55,7 +56,7 @@ func startServer(t testing.TB, clock ports.Clock, adjust func(*bootstrap.Config)
 		return dialer.DialContext(ctx, network, listener.Addr().String())
 	}}
 	t.Cleanup(wire.CloseIdleConnections)
-	return &server{origin: origin, app: app, log: log, wire: wire}
+	return &server{origin: origin, app: app, log: log, wire: heldToContract(t, wire)}
 }
 
 // httpDoor calls the API as a program of some web page's would: with its cookies and the headers of a browser.
@@ -63,22 +64,35 @@ type httpDoor struct{ server *server }
 
 func (d httpDoor) client(t testing.TB, kind deviceKind) client {
 	t.Helper()
+	return &script{t: t, authenticator: authenticator.New(d.server.origin, kind.options()...), connection: d.server.connect(t)}
+}
+
+func (s *server) connect(t testing.TB) *httpConnection {
+	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &script{
-		t: t, authenticator: authenticator.New(d.server.origin, kind.options()...),
-		connection: &httpConnection{t: t, server: d.server, http: &http.Client{Jar: jar, Transport: d.server.wire}},
-	}
+	return &httpConnection{t: t, server: s, http: &http.Client{Jar: jar, Transport: s.wire}}
 }
 
+func (c *httpConnection) anew() connection { return c.server.connect(c.t) }
+
 func (d httpDoor) sweep(t testing.TB) { useCaseDoor{d.server.app.UseCases()}.sweep(t) }
+
+func (d httpDoor) settle(t testing.TB) { useCaseDoor{d.server.app.UseCases()}.settle(t) }
+
+func (d httpDoor) operator() application.UseCases { return d.server.app.UseCases() }
 
 type httpConnection struct {
 	t      testing.TB
 	server *server
 	http   *http.Client
+
+	mu        sync.Mutex // a story may call many times at once
+	transport string
+	csrf      string
+	tokens    tokenPair
 }
 
 type ceremonyBody struct {
@@ -91,6 +105,8 @@ type sessionBody struct {
 		Email       string `json:"email"`
 		DisplayName string `json:"display_name"`
 	} `json:"user"`
+	CSRFToken string     `json:"csrf_token"`
+	Tokens    tokensBody `json:"tokens"`
 }
 
 func (s sessionBody) identity() identity {
@@ -119,7 +135,16 @@ func (c *httpConnection) finishSignIn(challengeID string, answer authenticator.A
 
 func (c *httpConnection) finish(path, challengeID string, credential any) (identity, refusal) {
 	var session sessionBody
-	refused := c.call(http.MethodPost, path, map[string]any{"challenge_id": challengeID, "credential": credential}, &session)
+	body := map[string]any{"challenge_id": challengeID, "credential": credential}
+	if c.transport != "" {
+		body["transport"] = c.transport
+	}
+	refused := c.call(http.MethodPost, path, body, &session)
+	if refused == (refusal{}) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.csrf, c.tokens = session.CSRFToken, tokenPair(session.Tokens.pair())
+	}
 	return session.identity(), refused
 }
 
@@ -144,6 +169,9 @@ func (c *httpConnection) keepsToken() string {
 }
 
 func (c *httpConnection) bringsToken(token string) {
+	c.mu.Lock()
+	c.csrf = ""
+	c.mu.Unlock()
 	c.http.Jar.SetCookies(c.address(), []*http.Cookie{{Name: sessionCookie, Value: token, Path: "/"}})
 }
 
@@ -170,6 +198,7 @@ func (c *httpConnection) call(method, path string, body, result any) refusal {
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Origin", c.server.origin)
 	request.Header.Set("Sec-Fetch-Site", "same-origin")
+	c.authorize(request)
 	response, err := c.http.Do(request)
 	if err != nil {
 		c.t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
@@ -33,11 +34,14 @@ func openUseCases(t testing.TB, config bootstrap.Config, store ports.Store, cloc
 }
 
 func (d useCaseDoor) client(t testing.TB, kind deviceKind) client {
-	return &script{
-		t: t, authenticator: authenticator.New(useCaseOrigin, kind.options()...),
-		connection: &directConnection{t: t, usecases: d.usecases, browser: domain.BindTo(domain.NewSecret(rand.Text()))},
-	}
+	return &script{t: t, authenticator: authenticator.New(useCaseOrigin, kind.options()...), connection: connect(t, d.usecases)}
 }
+
+func connect(t testing.TB, usecases application.UseCases) *directConnection {
+	return &directConnection{t: t, usecases: usecases, browser: domain.BindTo(domain.NewSecret(rand.Text()))}
+}
+
+func (c *directConnection) anew() connection { return connect(c.t, c.usecases) }
 
 func (d useCaseDoor) sweep(t testing.TB) {
 	t.Helper()
@@ -46,13 +50,25 @@ func (d useCaseDoor) sweep(t testing.TB) {
 	}
 }
 
+func (d useCaseDoor) settle(t testing.TB) {
+	t.Helper()
+	_, seen := d.usecases.Housekeeping.LastSeen.Execute(t.Context())
+	if err := errors.Join(seen, d.usecases.Housekeeping.KeepKeys.Execute(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d useCaseDoor) operator() application.UseCases { return d.usecases }
+
 type directConnection struct {
 	t        testing.TB
 	usecases application.UseCases
 	browser  domain.Binding
 
-	mu    sync.Mutex // a story may answer many times at once
-	token domain.SessionToken
+	mu        sync.Mutex // a story may answer many times at once
+	transport domain.Transport
+	token     domain.SessionToken
+	tokens    tokenPair
 }
 
 func (c *directConnection) session() domain.SessionToken {
@@ -82,10 +98,7 @@ func (c *directConnection) beginSignUp(who applicant) (attempt, refusal) {
 func (c *directConnection) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (identity, refusal) {
 	grant, err := c.usecases.SignUp.Finish.Execute(c.context(), signup.Answer{
 		ChallengeID: c.challenge(challengeID), Binding: c.browser, Visitor: c.visitor(),
-		Credential: ports.RegistrationAnswer{
-			ID: answer.ID, ClientDataJSON: answer.Response.ClientDataJSON, AttestationObject: answer.Response.AttestationObject,
-			Transports: answer.Response.Transports, Attachment: answer.AuthenticatorAttachment, Extensions: encode(c.t, answer.ClientExtensionResults),
-		},
+		Credential: c.registrationAnswer(answer),
 	})
 	return c.enter(grant, err)
 }
@@ -102,11 +115,7 @@ func (c *directConnection) beginSignIn(address string) (attempt, refusal) {
 func (c *directConnection) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (identity, refusal) {
 	grant, err := c.usecases.Login.Finish.Execute(c.context(), login.Answer{
 		ChallengeID: c.challenge(challengeID), Binding: c.browser, Visitor: c.visitor(),
-		Credential: ports.AuthenticationAnswer{
-			ID: answer.ID, ClientDataJSON: answer.Response.ClientDataJSON, AuthenticatorData: answer.Response.AuthenticatorData,
-			Signature: answer.Response.Signature, UserHandle: answer.Response.UserHandle,
-			Attachment: answer.AuthenticatorAttachment, Extensions: encode(c.t, answer.ClientExtensionResults),
-		},
+		Credential: c.authenticationAnswer(answer),
 	})
 	return c.enter(grant, err)
 }
@@ -116,20 +125,31 @@ func (c *directConnection) enter(grant access.Grant, err error) (identity, refus
 		return identity{}, refusalOf(c.t, err)
 	}
 	c.keep(grant.Token)
+	if grant.Tokens != nil {
+		c.bringsTokens(tokenPair{grant.Tokens.Access.Token.Reveal(), grant.Tokens.Refresh.Reveal()})
+	}
 	return identityOf(grant.User), refusal{}
 }
 
 func (c *directConnection) whoAmI() (identity, refusal) {
-	current, err := c.usecases.Sessions.Authenticate.Execute(c.context(), c.session())
+	actor, err := c.actor()
 	if err != nil {
 		return identity{}, refusalOf(c.t, err)
 	}
-	return identityOf(current.User), refusal{}
+	return identityOf(actor.User), refusal{}
+}
+
+// actor is who the connection's holder is, as every request finds out anew.
+func (c *directConnection) actor() (access.Actor, error) {
+	return c.usecases.Sessions.Authenticate.Execute(c.context(), sessions.Proof{Session: c.session(), Access: c.keepsTokens().access}, c.visitor())
 }
 
 // signOut drops the token as well, like a browser whose cookie is cleared.
 func (c *directConnection) signOut() refusal {
-	err := c.usecases.Sessions.SignOut.Execute(c.context(), c.session())
+	actor, err := c.actor()
+	if err == nil {
+		err = c.usecases.Sessions.SignOut.Execute(c.context(), actor)
+	}
 	c.keep(domain.SessionToken{})
 	return refusalOf(c.t, err)
 }
@@ -145,7 +165,7 @@ func (c *directConnection) bringsToken(token string) {
 }
 
 func (c *directConnection) visitor() access.Visitor {
-	return access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", Session: c.session()}
+	return access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", Session: c.session(), Transport: c.transport}
 }
 
 func (c *directConnection) challenge(id string) domain.ChallengeID {

@@ -3,6 +3,7 @@ package acceptance
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,8 +13,14 @@ import (
 )
 
 // signUpByHand makes an account as a browser on the given origin would and returns the answers of both calls.
+// signUpByHand sends the headers with both calls. The pseudo-header "transport" says how the session is to be carried.
 func signUpByHand(t *testing.T, s *server, origin string, headers ...string) (options, verify answer) {
 	t.Helper()
+	transport := "cookie"
+	if at := slices.Index(headers, "transport"); at >= 0 {
+		transport = headers[at+1]
+		headers = slices.Delete(slices.Clone(headers), at, at+2)
+	}
 	options = s.send(t, http.MethodPost, "/v1/signup/options", "", headers...)
 	var begun ceremonyBody
 	if err := json.Unmarshal(options.body, &begun); err != nil {
@@ -26,7 +33,7 @@ func signUpByHand(t *testing.T, s *server, origin string, headers ...string) (op
 	for _, cookie := range options.Cookies() {
 		headers = append(headers, "Cookie", cookie.Name+"="+cookie.Value)
 	}
-	body := encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": made})
+	body := encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": made, "transport": transport})
 	return options, s.send(t, http.MethodPost, "/v1/signup/verify", string(body), headers...)
 }
 
@@ -62,7 +69,8 @@ func TestCookiesAreHeldTight(t *testing.T) {
 					t.Errorf("got  %s\nwant %s", got, want)
 				}
 			}
-			out := s.send(t, http.MethodDelete, "/v1/session", "", "Cookie", verify.Cookies()[0].Name+"="+verify.Cookies()[0].Value)
+			out := s.send(t, http.MethodDelete, "/v1/session", "", "Cookie", verify.Cookies()[0].Name+"="+verify.Cookies()[0].Value,
+				"X-CSRF-Token", verify.csrfToken(t))
 			// A browser forgets a cookie only if it is told so with the attributes that the name demands.
 			cleared := strings.ToLower(c.prefix) + "keylodge_session=; expires=thu, 01 jan 1970 00:00:01 gmt; path=/; httponly" + c.secure + "; samesite=lax"
 			if got := out.Header.Values("Set-Cookie"); out.StatusCode != 204 || len(got) != 1 || strings.ToLower(got[0]) != cleared {

@@ -71,7 +71,7 @@ func verifyBody(challengeID string) string {
 
 func TestAllMissingMembersAreNamedAtOnce(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	p := s.send(t, http.MethodPost, "/v1/signup/verify", `{"credential":{"rawId":"AA","clientExtensionResults":[]},"passkey_name":"a\u0000b","transport":"bearer"}`).problem(t)
+	p := s.send(t, http.MethodPost, "/v1/signup/verify", `{"credential":{"rawId":"AA","clientExtensionResults":[]},"passkey_name":"a\u0000b","transport":"pigeon"}`).problem(t)
 	var named []string
 	for _, e := range p.Errors {
 		named = append(named, e.Field)

@@ -12,6 +12,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/sqlite"
+	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -28,6 +29,9 @@ type lodge struct {
 type door interface {
 	client(t testing.TB, kind deviceKind) client
 	sweep(t testing.TB)
+	// settle has what the server does by itself done.
+	settle(t testing.TB)
+	operator() application.UseCases
 }
 
 // deviceKind is what keeps a person's passkeys.
@@ -52,7 +56,40 @@ type client interface {
 	signIn(email string, tricks ...trick) (identity, refusal)
 	whoAmI() (identity, refusal)
 	signOut() refusal
+	resident
 }
+
+// resident is what somebody who is signed in can do about their account. A page steps up by itself when it is asked to.
+type resident interface {
+	stepUp(tricks ...trick) refusal
+	passkeys() ([]shownPasskey, refusal)
+	addPasskey(name string, tricks ...trick) refusal
+	renamePasskey(id, name string) refusal
+	removePasskey(id string) refusal
+	sessions() ([]shownSession, refusal)
+	revokeSession(id string) refusal
+	revokeOtherSessions() (int, refusal)
+	changeAccount(name, email string) (identity, refusal)
+	deleteAccount() refusal
+	events() ([]shownEvent, refusal)
+
+	// takes puts another authenticator, without passkeys, in the place of the one at hand.
+	takes(kind deviceKind)
+	// twin is another device of the same person, to which the passkeys at hand were synced.
+	twin() client
+}
+
+// shownPasskey is a passkey as its owner sees it. Name is "" for one without.
+type shownPasskey struct{ id, name, status string }
+
+// shownSession is a place where somebody is signed in, as they see it.
+type shownSession struct {
+	id, device string
+	current    bool
+}
+
+// shownEvent is an entry of somebody's log, as they see it.
+type shownEvent struct{ kind, reason string }
 
 // applicant is what a person says of themselves when they sign up.
 type applicant struct{ name, email string }
@@ -67,7 +104,11 @@ type refusal struct {
 	reason domain.Reason
 }
 
-func (l *lodge) waits(d time.Duration) { l.clock.advance(d) }
+func (l *lodge) waits(d time.Duration) {
+	l.t.Helper()
+	l.door.settle(l.t)
+	l.clock.advance(d)
+}
 
 // clock is the injected one. It begins with the real time, since a browser has a clock of its own for its cookies.
 type clock struct {
@@ -105,6 +146,9 @@ func settings(t testing.TB, publicURL string, adjust func(*bootstrap.Config)) bo
 		Use:          domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject},
 		Sessions:     domain.SessionLifetime{TTL: 30 * 24 * time.Hour, IdleTTL: 7 * 24 * time.Hour},
 		ChallengeTTL: 5 * time.Minute,
+		StepUpTTL:    domain.StepUpTTL(10 * time.Minute), PasskeyLimit: 20,
+		Access:   domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute},
+		Rotation: domain.KeyRotation{Algorithm: domain.SigningES256, Every: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
 	}
 	if adjust != nil {
 		adjust(&config)

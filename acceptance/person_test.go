@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/keylodge/keylodge/domain"
@@ -89,6 +90,116 @@ func (p *person) mustBeRefused(refused refusal, code string, reason domain.Reaso
 	}
 	if who, refused := p.device.whoAmI(); refused.code != "unauthenticated" {
 		p.t.Fatalf("after a refusal %s is %+v (%+v)", p.name, who, refused)
+	}
+}
+
+// elsewhere is the same person on another device, to which their passkeys were synced, signed in.
+func (p *person) elsewhere() *person {
+	p.t.Helper()
+	there := &person{t: p.t, device: p.device.twin(), applicant: p.applicant}
+	there.signsIn()
+	return there
+}
+
+// addsPasskey makes one on another kind of authenticator, which is the one at hand from then on.
+func (p *person) addsPasskey(name string, kind deviceKind) shownPasskey {
+	p.t.Helper()
+	p.device.takes(kind)
+	p.may(p.device.addPasskey(name))
+	return p.passkeyCalled(name)
+}
+
+func (p *person) passkeyCalled(name string) shownPasskey {
+	p.t.Helper()
+	for _, key := range p.seesPasskeys() {
+		if key.name == name {
+			return key
+		}
+	}
+	p.t.Fatalf("%s has no passkey called %q", p.name, name)
+	return shownPasskey{}
+}
+
+func (p *person) seesPasskeys() []shownPasskey {
+	p.t.Helper()
+	keys, refused := p.device.passkeys()
+	p.may(refused)
+	return keys
+}
+
+func (p *person) hasPasskeys(names ...string) {
+	p.t.Helper()
+	var found []string
+	for _, key := range p.seesPasskeys() {
+		found = append(found, key.name)
+	}
+	slices.Sort(found) // those of one moment are in no order
+	slices.Sort(names)
+	if !slices.Equal(found, names) {
+		p.t.Fatalf("%s has passkeys called %q, want %q", p.name, found, names)
+	}
+}
+
+func (p *person) seesSessions() []shownSession {
+	p.t.Helper()
+	sessions, refused := p.device.sessions()
+	p.may(refused)
+	current := 0
+	for _, session := range sessions {
+		if session.current {
+			current++
+		}
+	}
+	if current != 1 {
+		p.t.Fatalf("%d of %s's sessions are the current one: %+v", current, p.name, sessions)
+	}
+	return sessions
+}
+
+// otherSession is the one elsewhere, of two.
+func (p *person) otherSession() shownSession {
+	p.t.Helper()
+	sessions := p.seesSessions()
+	if len(sessions) != 2 {
+		p.t.Fatalf("%s has %d sessions", p.name, len(sessions))
+	}
+	if sessions[0].current {
+		return sessions[1]
+	}
+	return sessions[0]
+}
+
+// stepsUp where a page would by itself.
+func (p *person) stepsUp() {
+	p.t.Helper()
+	if device, isScript := p.device.(*script); isScript {
+		p.may(device.stepUp())
+	}
+}
+
+// seesEvents holds when the newest entries of the person's log are these, newest first.
+func (p *person) seesEvents(newest ...shownEvent) {
+	p.t.Helper()
+	events, refused := p.device.events()
+	p.may(refused)
+	if len(events) < len(newest) || !slices.Equal(events[:len(newest)], newest) {
+		p.t.Fatalf("%s's log begins with %v, want %v", p.name, events[:min(len(events), len(newest)+2)], newest)
+	}
+}
+
+// may holds when nothing was refused.
+func (p *person) may(refused refusal) {
+	p.t.Helper()
+	if refused != (refusal{}) {
+		p.t.Fatalf("%s is refused: %+v", p.name, refused)
+	}
+}
+
+// mayNot holds when it was refused with this code, whoever is signed in.
+func (p *person) mayNot(refused refusal, code string) {
+	p.t.Helper()
+	if refused.code != code {
+		p.t.Fatalf("%s got %+v, want %s", p.name, refused, code)
 	}
 }
 

@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
@@ -27,7 +28,33 @@ type connection interface {
 	// A session's token, as somebody could have copied it and brought it back.
 	keepsToken() string
 	bringsToken(token string)
+
+	// anew is a connection of another device, to the same server.
+	anew() connection
+
+	beginStepUp() (attempt, refusal)
+	finishStepUp(challengeID string, answer authenticator.AuthenticationResponse) refusal
+	beginAddPasskey() (attempt, refusal)
+	finishAddPasskey(challengeID, name string, answer authenticator.RegistrationResponse) refusal
+	passkeys() ([]shownPasskey, refusal)
+	renamePasskey(id, name string) refusal
+	removePasskey(id string) refusal
+	sessions() ([]shownSession, refusal)
+	revokeSession(id string) refusal
+	revokeOtherSessions() (int, refusal)
+	changeAccount(name, email string) (identity, refusal)
+	deleteAccount() refusal
+	events() ([]shownEvent, refusal)
+
+	// A program's session is carried by tokens, from its next sign-in on.
+	becomesProgram()
+	refreshWith(token string) (tokenPair, refusal)
+	keepsTokens() tokenPair
+	bringsTokens(tokenPair)
 }
+
+// tokenPair is what carries the session of a program.
+type tokenPair struct{ access, refresh string }
 
 // attempt is a ceremony under way.
 type attempt struct {
@@ -105,4 +132,24 @@ func (s *script) beginsSignUp(who applicant) attempt {
 		s.t.Fatalf("a sign-up cannot begin: %+v", refused)
 	}
 	return begun
+}
+
+// atOnce lets n callers go at the same moment and counts how they were refused; "" counts those who were not.
+func atOnce(n int, call func(i int) refusal) map[string]int {
+	codes := make([]string, n)
+	start := make(chan struct{})
+	var callers sync.WaitGroup
+	for i := range n {
+		callers.Go(func() {
+			<-start
+			codes[i] = call(i).code
+		})
+	}
+	close(start)
+	callers.Wait()
+	outcomes := map[string]int{}
+	for _, code := range codes {
+		outcomes[code]++
+	}
+	return outcomes
 }

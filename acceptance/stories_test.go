@@ -35,6 +35,10 @@ const (
 	asksOnce      = "the page answers each challenge once, and at once"
 	keepsToItself = "the page never hands its challenge to another browser"
 	cannotRegress = "the browser's authenticator has one id for one key"
+	stepsUpItself = "the page steps up by itself"
+	noProgram     = "a page is no program: it has a cookie"
+	noIDs         = "the page knows its own person's ids only"
+	cannotSwap    = "a virtual authenticator that was taken away does not come back"
 	noAutofill    = "suggestions are the browser's; to the server they are a sign-in without a name"
 )
 
@@ -84,6 +88,45 @@ var stories = []story{
 	{title: "A session ends after its idle time", play: aSessionEndsIdle},
 	{title: "A session in use ends at its age", play: aSessionEndsOld},
 	{title: "Signing in again ends the session before", play: signingInReplacesTheSession, cannot: exceptions{browser: "the page does not show a session's token"}},
+
+	{title: "A person adds a passkey and signs in with it", play: addsAPasskey},
+	{title: "A person renames a passkey", play: renamesAPasskey},
+	{title: "A person deletes a passkey, and nobody stays signed in by it", play: deletesAPasskey},
+	{title: "The last passkey stays", play: keepsTheLastPasskey},
+	{title: "An authenticator holds one passkey of an account", play: addsOneWhereOneIs},
+	{title: "An account has only so many passkeys", play: reachesTheLimit, settings: twoPasskeysAtMost},
+	{title: "The last two passkeys are deleted sixteen times at once", play: theLastPasskeyIsDeletedTwiceAtOnce, cannot: exceptions{browser: asksOnce}},
+	{title: "Sixteen passkeys want the last place at once", play: theLimitIsReachedTwiceAtOnce, settings: twoPasskeysAtMost, cannot: exceptions{browser: asksOnce}},
+	{title: "A passkey is added in the session that asked for it", play: aPasskeyIsAddedInItsOwnSession, cannot: exceptions{browser: keepsToItself}},
+	{title: "A suspended passkey's owner sees and deletes it", play: ownsASuspendedPasskey, settings: func(c *bootstrap.Config) { c.Use.Counter = domain.CounterSuspend }, cannot: exceptions{browser: cannotSwap}},
+
+	{title: "What is sensitive asks for a step-up", play: stepsUpForWhatIsSensitive},
+	{title: "A step-up renews the session and mints nothing", play: stepUpMintsNothing, cannot: exceptions{browser: stepsUpItself}},
+	{title: "A step-up is nobody else's, and for nothing else", play: stepUpIsNotBorrowed, cannot: exceptions{browser: keepsToItself}},
+
+	{title: "A person sees where they are signed in, and ends one of it", play: seesTheirDevices},
+	{title: "A person signs out everywhere else", play: signsOutEverywhereElse},
+	{title: "A person ends the session that they are in", play: endsTheSessionAtHand, cannot: exceptions{browser: "the page offers to sign out instead"}},
+	{title: "A device that was not used drops out of the list", play: knowsWhenADeviceWasUsed},
+
+	{title: "A person changes name and address", play: changesWhatTheAccountSays},
+	{title: "A person deletes their account", play: deletesTheAccount},
+	{title: "A person reads in their log what was refused", play: readsWhatWasRefused},
+	{title: "A log is read page by page", play: aDayInTheLog, cannot: exceptions{browser: stepsUpItself}},
+	{title: "The operator shuts an account and opens it again", play: theOperatorShutsAnAccount},
+	{title: "A person reaches nothing of another's", play: reachesNothingOfAnothers, cannot: exceptions{browser: noIDs}},
+
+	{title: "A program signs in, refreshes and signs out", play: aProgramSignsIn, cannot: exceptions{browser: noProgram}},
+	{title: "A program's session ends idle or old", play: aProgramStaysSignedIn, cannot: exceptions{browser: noProgram}},
+	{title: "An answer with tokens is lost and asked for again", play: anAnswerWithTokensIsLost, cannot: exceptions{browser: noProgram}},
+	{title: "A refresh token is stolen", play: aRefreshTokenIsStolen, cannot: exceptions{browser: noProgram}},
+	{title: "A refresh token of long ago is shown", play: aRefreshTokenOfLongAgoIsShown, cannot: exceptions{browser: noProgram}},
+	{title: "A refresh token is invented", play: aRefreshTokenIsInvented, cannot: exceptions{browser: noProgram}},
+	{title: "Sixteen refreshes of one token at once", play: sixteenRefreshesAtOnce, cannot: exceptions{browser: noProgram}},
+	{title: "A refresh is no step-up", play: aRefreshIsNoStepUp, cannot: exceptions{browser: noProgram}},
+	{title: "An access token ends with its session", play: anAccessTokenEndsWithItsSession, cannot: exceptions{browser: noProgram}},
+	{title: "A shut account's program is out", play: aDisabledAccountsProgramIsOut, cannot: exceptions{browser: noProgram}},
+	{title: "Signing keys are rotated, and no token is refused", play: keysAreRotated, cannot: exceptions{browser: noProgram}},
 }
 
 func TestStories(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
@@ -31,6 +32,7 @@ func (b *tab) plugIn() {
 		Protocol: webauthn.AuthenticatorProtocolCtap2, Ctap2version: webauthn.Ctap2versionCtap21,
 		Transport: webauthn.AuthenticatorTransportInternal, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true,
 		DefaultBackupEligibility: synced, DefaultBackupState: synced,
+		HasCmtgKey: true, // or it takes no copies of credentials: cdproto names that extension in each
 	}}).AuthenticatorID
 	b.touchReady(false)
 }
@@ -82,6 +84,26 @@ func (b *tab) signIn(email string, tricks ...trick) (identity, refusal) {
 // perform presses a button that starts a ceremony, plays the person's part in it, and sees how it ends.
 func (b *tab) perform(button string, tricks []trick) (identity, refusal) {
 	b.t.Helper()
+	if b.kind == suggestingPhone {
+		// A suggestion asked for after the authenticator is ready would be taken before the button is pressed.
+		b.until("suggestions wait", `window.suggesting === true`)
+	}
+	var who identity
+	refused := b.withDevice(tricks, func() string {
+		b.press(button)
+		b.until("the ceremony ends", settled)
+		if b.state() != "signed-in" {
+			return b.told()
+		}
+		who = b.shown()
+		return ""
+	})
+	return who, refused
+}
+
+// withDevice plays the person's part with the authenticator while act goes on, which returns the code of a refusal.
+func (b *tab) withDevice(tricks []trick, act func() string) refusal {
+	b.t.Helper()
 	for _, trick := range tricks {
 		if trick.inBrowser == nil {
 			b.t.Fatal("a browser does not play this trick: say so in the table of stories")
@@ -89,29 +111,21 @@ func (b *tab) perform(button string, tricks []trick) (identity, refusal) {
 		trick.inBrowser(b)
 	}
 	before := len(b.server.log.rejections())
-	if b.kind == suggestingPhone {
-		// A suggestion asked for after the authenticator is ready would be taken before the button is pressed.
-		b.until("suggestions wait", `window.suggesting === true`)
-	}
 	b.touchReady(true)
 	defer b.touchReady(false)
-	b.press(button)
-	b.until("the ceremony ends", settled)
+	code := act()
 	b.override(webauthn.SetResponseOverrideBitsParams{})
 	call(b, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: b.keys, IsUserVerified: true})
-	return b.outcomeSince(before)
+	return b.refusalSince(before, code)
 }
 
-// outcomeSince reads how a ceremony ended, and from the log why, if it was refused after so many others.
-func (b *tab) outcomeSince(before int) (identity, refusal) {
-	if b.state() == "signed-in" {
-		return b.shown(), refusal{}
-	}
-	refused := refusal{code: b.told()}
-	if after := b.server.log.rejections(); len(after) > before {
+// refusalSince adds why, if the server's log has it: it is the newest of more rejections than before.
+func (b *tab) refusalSince(before int, code string) refusal {
+	refused := refusal{code: code}
+	if after := b.server.log.rejections(); code != "" && len(after) > before {
 		refused.reason = after[len(after)-1].Reason
 	}
-	return identity{}, refused
+	return refused
 }
 
 // told is the code of what the page says to the person.
@@ -159,7 +173,8 @@ func (b *tab) fill(field, text string) {
 	b.t.Helper()
 	eval[string](b, fmt.Sprintf(`document.querySelector(%q).value = ''`, field))
 	if text != "" {
-		b.do(chromedp.SendKeys(chromedp.CSS(field), text))
+		b.do(chromedp.Focus(chromedp.CSS(field)))
+		call(b, input.InsertText, input.InsertTextParams{Text: text}) // as it would be pasted: there are characters without a key
 	}
 }
 
@@ -240,7 +255,10 @@ func (b *tab) signInSlowly(meanwhile func()) (identity, refusal) {
 	call(b, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: held.RequestID})
 	call(b, fetch.Disable, cdp.Empty{})
 	b.until("the ceremony ends", settled)
-	return b.outcomeSince(before)
+	if b.state() == "signed-in" {
+		return b.shown(), refusal{}
+	}
+	return identity{}, b.refusalSince(before, b.told())
 }
 
 // (What follows is how a story's line becomes something that happens in the browser.)

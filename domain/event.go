@@ -96,6 +96,7 @@ func (e *Event) After(last EventID) *Event {
 }
 
 func (e *Event) ID() EventID     { return e.state.ID }
+func (e *Event) UserID() UserID  { return e.state.UserID }
 func (e *Event) Kind() EventKind { return e.state.Kind }
 
 func (s EventSnapshot) clone() EventSnapshot {

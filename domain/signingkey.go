@@ -39,6 +39,7 @@ func (k *SigningKey) Snapshot() SigningKeySnapshot {
 }
 
 func (k *SigningKey) ID() string                  { return k.state.ID }
+func (k *SigningKey) Is(other *SigningKey) bool   { return k.state.ID == other.state.ID }
 func (k *SigningKey) Algorithm() SigningAlgorithm { return k.state.Algorithm }
 func (k *SigningKey) CreatedAt() time.Time        { return k.state.CreatedAt }
 func (k *SigningKey) SignsFrom() time.Time        { return k.state.SignsFrom }
@@ -92,7 +93,7 @@ func (k SigningKeys) Successor(id string, algorithm SigningAlgorithm, sealed []b
 	s := SigningKeySnapshot{ID: id, Algorithm: algorithm, Sealed: sealed, CreatedAt: now, SignsFrom: now}
 	if latest := k.latest(); latest != nil {
 		s.SignsFrom = now.Add(keyAnnouncement)
-		if latest.SignsFrom().After(s.SignsFrom) {
+		if !s.SignsFrom.After(latest.SignsFrom()) { // one after the other, never two at once
 			s.SignsFrom = latest.SignsFrom().Add(time.Microsecond)
 		}
 	}

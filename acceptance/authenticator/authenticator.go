@@ -72,6 +72,9 @@ func SelfAttested() Option {
 	return func(a *Authenticator) { a.selfAttested = true }
 }
 
+// Origin is where the authenticator's browser is.
+func (a *Authenticator) Origin() string { return a.origin }
+
 func (a *Authenticator) attachment() string {
 	if a.deviceBound {
 		return "cross-platform"

@@ -60,7 +60,7 @@ func (d *Door) Open(ctx context.Context, owner *domain.User, credential *domain.
 // the unit of work that spends the challenge.
 func (d *Door) Admit(ctx context.Context, tx ports.Tx, grant *Grant, visitor Visitor, how domain.EventKind, now time.Time) error {
 	if grant.Tokens == nil { // a program's session replaces no browser's
-		if err := endReplaced(ctx, tx, visitor.Session, now); err != nil {
+		if err := d.endReplaced(ctx, tx, visitor, how, now); err != nil {
 			return err
 		}
 	}
@@ -80,17 +80,17 @@ func (d *Door) Admit(ctx context.Context, tx ports.Tx, grant *Grant, visitor Vis
 	return err
 }
 
-func endReplaced(ctx context.Context, tx ports.Tx, token domain.SessionToken, now time.Time) error {
-	if token.IsZero() {
+// endReplaced ends the session that the visitor's browser was in, whoever's it was, and tells its owner.
+func (d *Door) endReplaced(ctx context.Context, tx ports.Tx, visitor Visitor, how domain.EventKind, now time.Time) error {
+	if visitor.Session.IsZero() {
 		return nil
 	}
-	replaced, err := tx.Sessions.ByToken(ctx, token.Digest())
+	replaced, err := tx.Sessions.ByToken(ctx, visitor.Session.Digest())
 	if errors.Is(err, domain.ErrUnauthenticated) {
 		return nil
 	}
-	if err != nil {
+	if err != nil || replaced.Usable(now) != nil {
 		return err
 	}
-	replaced.Revoke(now)
-	return tx.Sessions.Save(ctx, replaced)
+	return d.Log.End(ctx, tx, replaced, visitor, domain.EventSnapshot{Kind: domain.EventSessionRevoked, Reason: string(how)}, now)
 }

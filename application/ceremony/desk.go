@@ -66,8 +66,12 @@ func (d *Desk) Refuse(ctx context.Context, id domain.ChallengeID, event *domain.
 	}
 	ctx = context.WithoutCancel(ctx)
 	err := d.Store.Update(ctx, func(tx ports.Tx) error {
-		_, err := tx.Challenges.Take(ctx, id)
-		if err != nil || event == nil {
+		if _, err := tx.Challenges.Take(ctx, id); err != nil || event == nil {
+			return err
+		}
+		if _, err := tx.Users.ByID(ctx, event.UserID()); errors.Is(err, domain.ErrUserNotFound) {
+			return nil // the account is gone, and nobody left to tell
+		} else if err != nil {
 			return err
 		}
 		return tx.Events.Add(ctx, event)

@@ -63,8 +63,10 @@ func (f *Finish) signIn(ctx context.Context, answer Answer, known knownPasskey, 
 		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
 			return err
 		}
-		// Read again: the account may have been shut since.
-		if grant.User, err = tx.Users.ByID(ctx, known.owner.ID()); err != nil {
+		// Read again: the account may have been shut or deleted since.
+		if grant.User, err = tx.Users.ByID(ctx, known.owner.ID()); errors.Is(err, domain.ErrUserNotFound) {
+			return domain.ErrPasskeyUnknown // the account went, and its passkeys with it
+		} else if err != nil {
 			return err
 		}
 		if err := grant.User.Enabled(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ type opened struct {
 	keys  domain.SigningKeys // nil if they were brought
 	byID  map[string]ports.TokenKey
 	order []ports.TokenKey
+	lost  domain.SigningKeys // that could not be opened
 }
 
 // ErrBrought refuses to rotate keys that are not kept here.
@@ -98,7 +100,7 @@ func (k *Keyring) refresh(ctx context.Context, force bool) (*opened, error) {
 		return nil, err
 	}
 	if force || stored.Due(k.rotation, now) || len(stored.Spent(k.rotation, now)) > 0 {
-		if stored, err = k.rotate(ctx, readable, force, now); err != nil {
+		if stored, err = k.rotate(ctx, readable.lost, force, now); err != nil {
 			return nil, err
 		}
 		if readable, err = k.open(stored); err != nil {
@@ -110,7 +112,7 @@ func (k *Keyring) refresh(ctx context.Context, force bool) (*opened, error) {
 
 // rotate decides once more inside a unit of work, since other nodes see at the same time that a key is due. Forced, it
 // also gives up keys that nobody can open.
-func (k *Keyring) rotate(ctx context.Context, readable *opened, force bool, now time.Time) (domain.SigningKeys, error) {
+func (k *Keyring) rotate(ctx context.Context, lost domain.SigningKeys, force bool, now time.Time) (domain.SigningKeys, error) {
 	pair, sealed, err := k.generate()
 	if err != nil {
 		return nil, err
@@ -120,17 +122,11 @@ func (k *Keyring) rotate(ctx context.Context, readable *opened, force bool, now 
 		if stored, err = tx.SigningKeys.All(ctx); err != nil {
 			return err
 		}
-		usable := stored
-		gone := stored.Spent(k.rotation, now)
+		usable, gone := stored, stored.Spent(k.rotation, now)
 		if force {
-			usable = nil
-			for _, key := range stored {
-				if readable.byID[key.ID()] != nil {
-					usable = append(usable, key)
-				} else {
-					gone = append(gone, key)
-				}
-			}
+			isLost := func(key *domain.SigningKey) bool { return slices.ContainsFunc(lost, key.Is) }
+			usable = slices.DeleteFunc(slices.Clone(stored), isLost)
+			gone = append(gone, lost...)
 		}
 		if force || stored.Due(k.rotation, now) {
 			if err := tx.SigningKeys.Add(ctx, usable.Successor(pair.ID(), pair.Algorithm(), sealed, now)); err != nil {
@@ -168,6 +164,7 @@ func (k *Keyring) open(stored domain.SigningKeys) (*opened, error) {
 		pair, err := k.openOne(key)
 		if err != nil {
 			faults = errors.Join(faults, fmt.Errorf("signing key %s: %w", key.ID(), err))
+			readable.lost = append(readable.lost, key)
 			continue
 		}
 		readable.keys = append(readable.keys, key)

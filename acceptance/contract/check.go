@@ -1,0 +1,137 @@
+package contract
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+func (c *Contract) check(request *http.Request, sent []byte, response *http.Response, answered []byte) error {
+	if isPage(request) || isPreflight(request) && response.StatusCode == http.StatusNoContent && len(answered) == 0 {
+		return nil
+	}
+	operation, inPath := c.operationFor(request)
+	declared, found := operation.answers[response.StatusCode]
+	if !found {
+		return errors.New("this status is not declared")
+	}
+	if request.Method == http.MethodHead {
+		declared.content = nil
+	}
+	if err := declared.check(response.Header, answered); err != nil {
+		return fmt.Errorf("the answer breaks the contract: %w", err)
+	}
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return nil
+	}
+	if err := operation.check(request, inPath, sent); err != nil {
+		return fmt.Errorf("the request was accepted and breaks the contract: %w", err)
+	}
+	return nil
+}
+
+// isPage tells Keylodge's own page, which is for people.
+func isPage(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/assets/"))
+}
+
+// isPreflight tells the question of a browser that asks for leave (Fetch standard, section 3.2.2).
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+func (a answer) check(header http.Header, body []byte) error {
+	var found []error
+	for name, declared := range a.headers {
+		if err := declared.check(header.Values(name)); err != nil {
+			found = append(found, fmt.Errorf("header %s: %w", name, err))
+		}
+	}
+	if len(a.content) > 0 {
+		found = append(found, a.content.check(header.Get("Content-Type"), body))
+	} else if len(body) > 0 {
+		found = append(found, errors.New("there should be no body"))
+	}
+	return errors.Join(found...)
+}
+
+func (o operation) check(request *http.Request, inPath map[string]string, sent []byte) error {
+	query := request.URL.Query()
+	for _, p := range o.parameters {
+		given := query[p.name]
+		if p.in == "path" {
+			given = []string{inPath[p.name]}
+		}
+		if p.mayBeEmpty && slices.Equal(given, []string{""}) {
+			continue
+		}
+		if err := p.check(given); err != nil {
+			return fmt.Errorf("parameter %s: %w", p.name, err)
+		}
+	}
+	if err := o.checkSecurity(request); err != nil {
+		return err
+	}
+	if len(sent) == 0 {
+		if o.body.required {
+			return errors.New("a body is required")
+		}
+		return nil
+	}
+	return o.body.content.check(request.Header.Get("Content-Type"), sent)
+}
+
+// checkSecurity looks for what authenticates the request. Whether that is any good, the server has judged.
+func (o operation) checkSecurity(request *http.Request) error {
+	for _, credentials := range o.security {
+		if !slices.ContainsFunc(credentials, func(c credential) bool { return !c.isIn(request) }) {
+			return nil
+		}
+	}
+	if len(o.security) > 0 {
+		return fmt.Errorf("it carries none of %v", o.security)
+	}
+	return nil
+}
+
+// check tries a value as the text that it is and, where a number is wanted, as one.
+func (v value) check(given []string) error {
+	if len(given) == 0 {
+		if v.required {
+			return errors.New("it is missing")
+		}
+		return nil
+	}
+	for _, text := range given {
+		err := v.schema.Validate(text)
+		if number, notJSON := jsonschema.UnmarshalJSON(strings.NewReader(text)); err != nil && notJSON == nil {
+			err = v.schema.Validate(number)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c content) check(contentType string, body []byte) error {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return fmt.Errorf("Content-Type %q: %w", contentType, err)
+	}
+	schema, found := c[mediaType]
+	if !found {
+		return fmt.Errorf("Content-Type %q is not declared", contentType)
+	}
+	decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("it is no JSON: %w", err)
+	}
+	return schema.Validate(decoded)
+}

@@ -1,0 +1,120 @@
+package contract
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// document is an OpenAPI 3.1 document and the compiler of the schemas in it: JSON Schema 2020-12, formats included.
+type document struct {
+	root    any
+	schemas *jsonschema.Compiler
+}
+
+const documentURL = "http://localhost/openapi.json"
+
+func open(file string) (*document, error) {
+	opened, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("opening the contract: %w", err)
+	}
+	defer opened.Close()
+	root, err := jsonschema.UnmarshalJSON(opened)
+	if err != nil {
+		return nil, fmt.Errorf("reading the contract %s: %w", file, err)
+	}
+	schemas := jsonschema.NewCompiler()
+	schemas.DefaultDraft(jsonschema.Draft2020)
+	schemas.AssertFormat()
+	if err := schemas.AddResource(documentURL, root); err != nil {
+		return nil, fmt.Errorf("reading the contract %s: %w", file, err)
+	}
+	return &document{root: root, schemas: schemas}, nil
+}
+
+// place is somewhere in the document. What is not there is a place without a value.
+type place struct {
+	document *document
+	pointer  string // RFC 6901
+	value    any
+}
+
+func (d *document) top() place { return place{document: d, value: d.root} }
+
+// at steps into members, one after the other, and on to whatever they refer to.
+func (p place) at(names ...string) place {
+	for _, name := range names {
+		p = p.member(name)
+		object, _ := p.value.(map[string]any)
+		if reference, refers := object["$ref"].(string); refers {
+			p = p.document.top().at(split(reference)...)
+		}
+	}
+	return p
+}
+
+// member is one of an object's, by its name, or of a list's, by its index.
+func (p place) member(name string) place {
+	member := place{document: p.document, pointer: p.pointer + "/" + escape.Replace(name)}
+	switch value := p.value.(type) {
+	case map[string]any:
+		member.value = value[name]
+	case []any:
+		if i, err := strconv.Atoi(name); err == nil && i < len(value) {
+			member.value = value[i]
+		}
+	}
+	return member
+}
+
+var escape, unescape = strings.NewReplacer("~", "~0", "/", "~1"), strings.NewReplacer("~1", "/", "~0", "~")
+
+func split(reference string) []string {
+	names := strings.Split(strings.TrimPrefix(reference, "#/"), "/")
+	for i, name := range names {
+		names[i] = unescape.Replace(name)
+	}
+	return names
+}
+
+// members are those of an object, in the order of their names, or those of a list.
+func (p place) members() iter.Seq2[string, place] {
+	var names []string
+	switch value := p.value.(type) {
+	case map[string]any:
+		names = slices.Sorted(maps.Keys(value))
+	case []any:
+		for i := range value {
+			names = append(names, strconv.Itoa(i))
+		}
+	}
+	return func(yield func(string, place) bool) {
+		for _, name := range names {
+			if !yield(name, p.at(name)) {
+				return
+			}
+		}
+	}
+}
+
+func (p place) text() string { text, _ := p.value.(string); return text }
+func (p place) isTrue() bool { return p.value == true }
+
+// schema compiles the schema that stands here. Whoever wants one does not step to what it refers to: there may be more
+// beside the reference.
+func (p place) schema() (*jsonschema.Schema, error) {
+	fragment := url.URL{Fragment: p.pointer}
+	schema, err := p.document.schemas.Compile(documentURL + fragment.String())
+	if err != nil {
+		return nil, fmt.Errorf("compiling a schema of the contract: %w", err)
+	}
+	return schema, nil
+}

@@ -1,0 +1,201 @@
+package contract_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/contract"
+)
+
+// exchange is a request, and what a server might answer. Its methods return one that differs.
+type exchange struct {
+	method, path string
+	sentHeader   http.Header
+	sent         string
+	status       int
+	header       http.Header
+	answer       string
+}
+
+func (e exchange) to(method, path string) exchange { e.method, e.path = method, path; return e }
+
+func (e exchange) sending(from, to string) exchange { e.sent = replace(e.sent, from, to); return e }
+
+func (e exchange) sendingHeader(name, value string) exchange {
+	e.sentHeader = withHeader(e.sentHeader, name, value)
+	return e
+}
+
+func (e exchange) answering(from, to string) exchange {
+	e.answer = replace(e.answer, from, to)
+	return e
+}
+
+func (e exchange) answeringHeader(name, value string) exchange {
+	e.header = withHeader(e.header, name, value)
+	return e
+}
+
+func (e exchange) answeringStatus(status int) exchange { e.status = status; return e }
+
+// replace panics rather than change nothing.
+func replace(text, from, to string) string {
+	if !strings.Contains(text, from) {
+		panic(from + " is not in " + text)
+	}
+	return strings.Replace(text, from, to, 1)
+}
+
+// withHeader takes the header away for an empty value.
+func withHeader(h http.Header, name, value string) http.Header {
+	if h = h.Clone(); h == nil {
+		h = http.Header{}
+	}
+	h.Del(name)
+	if value != "" {
+		h.Set(name, value)
+	}
+	return h
+}
+
+// breach is what the contract finds wrong with the exchange, nil if nothing is.
+func (e exchange) breach(t *testing.T, kept *contract.Contract) error {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), e.method, "http://localhost:8080"+e.path, strings.NewReader(e.sent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = e.sentHeader
+	var found error
+	response, err := kept.Watch(e.wire(), func(breach error) { found = errors.Join(found, breach) }).RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read, err := io.ReadAll(response.Body); err != nil || string(read) != e.answer || response.StatusCode != e.status {
+		t.Fatalf("the answer does not arrive as it was: %d %s, %v", response.StatusCode, read, err)
+	}
+	return found
+}
+
+func (e exchange) wire() http.RoundTripper {
+	return transport(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: e.status, Header: e.header, Body: io.NopCloser(strings.NewReader(e.answer))}, nil
+	})
+}
+
+// transport is a wire with a server at its end.
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// Exchanges as they should be.
+
+func getConfig() exchange {
+	return exchange{method: "GET", path: "/v1/config", status: 200, header: answerHeader("application/json"), answer: config}
+}
+
+func signIn() exchange {
+	return exchange{
+		method: "POST", path: "/v1/login/verify", sentHeader: http.Header{"Content-Type": {"application/json; charset=utf-8"}}, sent: verify,
+		status: 200, header: answerHeader("application/json"), answer: signedIn,
+	}
+}
+
+func getSession() exchange {
+	return exchange{
+		method: "GET", path: "/v1/session", sentHeader: http.Header{"Cookie": {"keylodge_session=kls_x"}},
+		status: 200, header: answerHeader("application/json"), answer: `{"user":` + user + `,"session":` + session + `}`,
+	}
+}
+
+func listEvents() exchange {
+	return exchange{
+		method: "GET", path: "/v1/me/events?limit=1", sentHeader: http.Header{"Authorization": {"Bearer e30.e30.AA"}},
+		status: 200, header: answerHeader("application/json"), answer: `{"items":[` + event + `],"next_cursor":"abc"}`,
+	}
+}
+
+func renamePasskey() exchange {
+	return exchange{
+		method: "PATCH", path: "/v1/me/passkeys/AQID", sent: `{"name":null}`,
+		sentHeader: http.Header{"Content-Type": {"application/json"}, "Cookie": {"__Host-keylodge_session=kls_x"}, "X-Csrf-Token": {"x"}},
+		status:     200, header: answerHeader("application/json"), answer: `{"passkey":` + passkey + `}`,
+	}
+}
+
+func signOut() exchange {
+	return exchange{method: "DELETE", path: "/v1/session", status: 204, header: answerHeader("")}
+}
+
+func preflight() exchange {
+	return exchange{method: "OPTIONS", path: "/v1/session", sentHeader: http.Header{"Access-Control-Request-Method": {"DELETE"}}, status: 204}
+}
+
+func openPage() exchange {
+	return exchange{method: "GET", path: "/", status: 200, header: http.Header{"Content-Type": {"text/html"}}, answer: "<!doctype html>"}
+}
+
+// nobodyIsSignedIn is a refusal, and the model of those below.
+func nobodyIsSignedIn() exchange {
+	return exchange{
+		method: "GET", path: "/v1/session",
+		status: 401, header: withHeader(answerHeader("application/problem+json"), "WWW-Authenticate", `Bearer realm="keylodge"`),
+		answer: `{"type":"urn:keylodge:problem:any","title":"what to do","status":401,"code":"unauthenticated","request_id":"` + requestID + `"}`,
+	}
+}
+
+func invalidRequest() exchange {
+	return nobodyIsSignedIn().to("POST", "/v1/login/options").answeringStatus(400).answering("401", "400").
+		answering(`"unauthenticated"`, `"invalid_request","detail":"no","errors":[{"field":"email","code":"invalid_email","detail":"no"}]`)
+}
+
+func nothingHere() exchange {
+	return nobodyIsSignedIn().to("GET", "/v1/nothing").answeringStatus(404).answering("401", "404").answering("unauthenticated", "not_found")
+}
+
+func methodNotAllowed() exchange {
+	return nobodyIsSignedIn().to("PUT", "/v1/config").answeringStatus(405).answering("401", "405").
+		answering("unauthenticated", "method_not_allowed").answeringHeader("Allow", "GET, HEAD")
+}
+
+func headersTooLarge() exchange {
+	return nobodyIsSignedIn().answeringStatus(431).answering("401", "431").answering("unauthenticated", "invalid_request")
+}
+
+const requestID = "LCNJTYJAFO4CMTBNRPZDYK2JVF"
+
+func answerHeader(contentType string) http.Header {
+	h := http.Header{"X-Request-Id": {requestID}, "Cache-Control": {"no-store"}}
+	return withHeader(h, "Content-Type", contentType)
+}
+
+const (
+	at     = `"2026-11-23T06:02:18.875992Z"`
+	uuid   = `"01a206fa-f19b-71aa-8eee-8e90a9bc70db"`
+	handle = `"Z7khSgvtqZ2eGCVfUhUWw4IEwgzbCKiRfSVBbIYzq8Y"`
+
+	config = `{"rp_id":"localhost","rp_name":"Keylodge","registration":"open","email":"optional","recovery":{"policy":"off"}}`
+
+	user    = `{"id":` + uuid + `,"email":null,"email_verified":false,"display_name":"Ada","created_at":` + at + `}`
+	session = `{"id":` + uuid + `,"created_at":` + at + `,"last_seen_at":` + at + `,"expires_at":` + at + `,"auth_time":` + at +
+		`,"amr":["swk","user","mfa"],"assurance":"passkey","transport":"cookie",` +
+		`"device":{"name":"Firefox on Linux","user_agent":"","ip":"::1"},"current":true}`
+	passkey = `{"id":"AQID","name":null,"authenticator":{"aaguid":` + uuid + `,"name":null},"transports":["internal"],"backup_eligible":true,` +
+		`"backed_up":true,"sign_count":0,"created_at":` + at + `,"last_used_at":null,"status":"active"}`
+	signals  = `{"rp_id":"localhost","user_id":` + handle + `,"accepted_credential_ids":["AQID"],"name":"Ada","display_name":"Ada"}`
+	csrf     = `"csrf_token":"x"`
+	signedIn = `{"user":` + user + `,"session":` + session + `,"passkey":` + passkey + `,"signals":` + signals + `,` + csrf + `}`
+	tokens   = `"tokens":{"access_token":"e30.e30.AA","token_type":"Bearer","expires_in":300,"refresh_token":"klr_` +
+		`AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","refresh_expires_in":604800}`
+
+	begun = `{"challenge_id":` + uuid + `,"options":{"challenge":` + handle +
+		`,"timeout":300000,"rpId":"localhost","userVerification":"required"},"expires_at":` + at + `}`
+	verify = `{"challenge_id":` + uuid + `,"credential":{"id":"AQID","type":"public-key","response":{"clientDataJSON":"AA==",` +
+		`"authenticatorData":"A/+A","signature":"AA","userHandle":null}},"unheard_of":"ignored"}`
+
+	event = `{"id":` + uuid + `,"kind":"signed_in","at":` + at + `,"by":"user","session_id":` + uuid +
+		`,"passkey":{"id":"AQID","name":null},"device":{"name":"","ip":""},"reason":null,"changed":[],"request_id":null}`
+)

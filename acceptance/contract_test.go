@@ -1,0 +1,40 @@
+package acceptance
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/contract"
+)
+
+const openAPIFile = "../adapters/httpapi/openapi.json"
+
+var openAPI = sync.OnceValues(func() (*contract.Contract, error) { return contract.Load(openAPIFile) })
+
+// heldToContract fails the test for every exchange over wire that is not as the OpenAPI document has it. Benchmarks
+// measure the server alone.
+func heldToContract(t testing.TB, wire http.RoundTripper) http.RoundTripper {
+	t.Helper()
+	if _, measuring := t.(*testing.B); measuring {
+		return wire
+	}
+	kept, err := openAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kept.Watch(wire, func(breach error) { t.Error(breach) })
+}
+
+func TestTheContractIsServed(t *testing.T) {
+	want, err := os.ReadFile(openAPIFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := startServer(t, newClock(), nil).send(t, http.MethodGet, "/openapi.json", "")
+	if got.StatusCode != 200 || !bytes.Equal(got.body, want) {
+		t.Errorf("%d with %d bytes, and not what is in %s", got.StatusCode, len(got.body), openAPIFile)
+	}
+}

@@ -1,0 +1,135 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/bootstrap"
+)
+
+func (a answer) csrfToken(t *testing.T) string {
+	t.Helper()
+	var body struct {
+		CSRFToken string `json:"csrf_token"`
+	}
+	if err := json.Unmarshal(a.body, &body); err != nil || body.CSRFToken == "" {
+		t.Fatalf("no CSRF token in %d %s", a.StatusCode, a.body)
+	}
+	return body.CSRFToken
+}
+
+// sessionCookieOf is the Cookie header that brings the session of an answer back.
+func sessionCookieOf(t *testing.T, a answer) string {
+	t.Helper()
+	for _, cookie := range a.Cookies() {
+		if strings.HasSuffix(cookie.Name, "keylodge_session") {
+			return cookie.Name + "=" + cookie.Value
+		}
+	}
+	t.Fatalf("no session cookie in %d %v", a.StatusCode, a.Header)
+	return ""
+}
+
+// changing are the calls that change something for whoever is signed in, each with a body that is good enough to be read.
+var changing = []struct{ method, path, body string }{
+	{http.MethodDelete, "/v1/session", ""},
+	{http.MethodPost, "/v1/session/token", ""},
+	{http.MethodPost, "/v1/session/step-up/options", ""},
+	{http.MethodPost, "/v1/session/step-up/verify", "{}"},
+	{http.MethodPatch, "/v1/me", `{"display_name":"Mallory"}`},
+	{http.MethodDelete, "/v1/me", ""},
+	{http.MethodPost, "/v1/me/passkeys/options", ""},
+	{http.MethodPost, "/v1/me/passkeys/verify", "{}"},
+	{http.MethodPatch, "/v1/me/passkeys/AAAA", `{"name":"Mine"}`},
+	{http.MethodDelete, "/v1/me/passkeys/AAAA", ""},
+	{http.MethodDelete, "/v1/me/sessions", ""},
+	{http.MethodDelete, "/v1/me/sessions/01a206fa-f19b-71aa-8eee-8e90a9bc70db", ""},
+}
+
+func TestACookieAloneChangesNothing(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	_, adas := signUpByHand(t, s, s.origin)
+	_, bens := signUpByHand(t, s, s.origin)
+	cookie, good := sessionCookieOf(t, adas), adas.csrfToken(t)
+	nonce, mac, _ := strings.Cut(good, ".")
+	for name, token := range map[string]string{
+		"none":                      "",
+		"another session's":         bens.csrfToken(t),
+		"an invented one":           strings.Repeat("A", len(nonce)) + "." + strings.Repeat("A", len(mac)),
+		"one with another nonce":    "A" + nonce[1:] + "." + mac,
+		"one with another MAC":      nonce + ".A" + mac[1:],
+		"one without a MAC":         nonce + ".",
+		"one that is cut":           good[:len(good)-1],
+		"one with something behind": good + "A",
+		"two":                       good + ", " + good,
+		"the session's own":         strings.SplitN(cookie, "=", 2)[1],
+		"a long one":                good + strings.Repeat("A", 4000),
+	} {
+		for _, call := range changing {
+			got := s.send(t, call.method, call.path, call.body, "Cookie", cookie, "X-CSRF-Token", token, "Origin", s.origin, "Sec-Fetch-Site", "same-origin")
+			if p := got.problem(t); p.Code != "csrf_rejected" || got.StatusCode != 403 {
+				t.Errorf("%s with %s: %d %s", call.path, name, got.StatusCode, p.Code)
+			}
+		}
+	}
+	who := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie)
+	if who.StatusCode != 200 || strings.Contains(string(who.body), "Mallory") {
+		t.Errorf("afterwards: %d %s", who.StatusCode, who.body)
+	}
+	// The twin of it all: with its token the cookie is let in.
+	for _, call := range changing[1:] {
+		if got := s.send(t, call.method, call.path, call.body, "Cookie", cookie, "X-CSRF-Token", good); got.StatusCode == 403 || got.StatusCode == 401 {
+			t.Errorf("%s with the right one: %d %s", call.path, got.StatusCode, got.body)
+		}
+		if call.path == "/v1/me" && call.method == http.MethodDelete {
+			break // gone
+		}
+	}
+}
+
+func TestAReloadedPageGetsAnotherCSRFToken(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	_, verify := signUpByHand(t, s, s.origin)
+	cookie := sessionCookieOf(t, verify)
+	first := s.send(t, http.MethodGet, "/v1/csrf", "", "Cookie", cookie).csrfToken(t)
+	second := s.send(t, http.MethodGet, "/v1/csrf", "", "Cookie", cookie).csrfToken(t)
+	if first == second || first == verify.csrfToken(t) {
+		t.Error("the same token twice, which a compressed answer could give away")
+	}
+	for _, token := range []string{first, second, verify.csrfToken(t)} {
+		if got := s.send(t, http.MethodPatch, "/v1/me", `{}`, "Cookie", cookie, "X-CSRF-Token", token); got.StatusCode != 200 {
+			t.Errorf("%d %s", got.StatusCode, got.body)
+		}
+	}
+	s.send(t, http.MethodGet, "/v1/csrf", "").wants(t, 401, "unauthenticated")
+}
+
+// What a cookie opens, no page of another site opens with it, allowed or not.
+func TestAPageOfAnotherSiteHasTokensAndNoCookie(t *testing.T) {
+	const partner = "https://app.example.org"
+	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
+	_, verify := signUpByHand(t, s, s.origin)
+	cookie, token := sessionCookieOf(t, verify), verify.csrfToken(t)
+	for _, headers := range [][]string{{"Origin", partner, "Sec-Fetch-Site", "cross-site"}, {"Origin", partner}} {
+		headers = append(headers, "Cookie", cookie, "X-CSRF-Token", token)
+		s.send(t, http.MethodGet, "/v1/session", "", headers...).wants(t, 401, "unauthenticated")
+		s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Mallory"}`, headers...).wants(t, 401, "unauthenticated")
+
+		refused := s.send(t, http.MethodPost, "/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), headers...)
+		refused.wants(t, 400, "invalid_request")
+		if p := refused.problem(t); len(p.Errors) != 1 || p.Errors[0].Field != "transport" || !strings.Contains(p.Errors[0].Detail, "bearer") {
+			t.Errorf("%+v", p.Errors)
+		}
+	}
+	// Its own sign-in, with tokens, works from there.
+	options, program := signUpByHand(t, s, partner, "Origin", partner, "Sec-Fetch-Site", "cross-site", "transport", "bearer")
+	if len(options.Cookies())+len(program.Cookies()) != 0 {
+		t.Errorf("cookies were set: %v %v", options.Cookies(), program.Cookies())
+	}
+	got := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, "Authorization", "Bearer "+program.tokens(t).AccessToken, "Origin", partner, "Sec-Fetch-Site", "cross-site")
+	if got.StatusCode != 200 || got.Header.Get("Access-Control-Allow-Origin") != partner {
+		t.Errorf("%d %v %s", got.StatusCode, got.Header, got.body)
+	}
+}

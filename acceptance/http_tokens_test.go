@@ -1,0 +1,236 @@
+package acceptance
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/bootstrap"
+)
+
+func (a answer) tokens(t *testing.T) (pair struct {
+	AccessToken      string `json:"access_token"`
+	TokenType        string `json:"token_type"`
+	ExpiresIn        int    `json:"expires_in"`
+	RefreshToken     string `json:"refresh_token"`
+	RefreshExpiresIn int    `json:"refresh_expires_in"`
+}) {
+	t.Helper()
+	body := struct{ Tokens any }{&pair}
+	if err := json.Unmarshal(a.body, &body); err != nil || pair.AccessToken == "" || pair.RefreshToken == "" {
+		t.Fatalf("no tokens in %d %s", a.StatusCode, a.body)
+	}
+	return pair
+}
+
+// part decodes one part of a JWT: 0 for its header, 1 for its claims.
+func part(t *testing.T, token string, n int) map[string]any {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(parts[n])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members map[string]any
+	if err := json.Unmarshal(raw, &members); err != nil {
+		t.Fatal(err)
+	}
+	return members
+}
+
+func TestAProgramGetsTokensAndNoCookie(t *testing.T) {
+	clock := newClock()
+	s := startServer(t, clock, nil)
+	_, verify := signUpByHand(t, s, s.origin, "transport", "bearer")
+	pair := verify.tokens(t)
+	if len(verify.Cookies()) != 0 || strings.Contains(string(verify.body), "csrf_token") {
+		t.Errorf("%v %s", verify.Cookies(), verify.body)
+	}
+	if pair.TokenType != "Bearer" || pair.ExpiresIn < 299 || pair.ExpiresIn > 300 || pair.RefreshExpiresIn != 7*24*60*60 || !strings.HasPrefix(pair.RefreshToken, "klr_") {
+		t.Errorf("%+v", pair)
+	}
+	header, claims := part(t, pair.AccessToken, 0), part(t, pair.AccessToken, 1)
+	if header["typ"] != "at+jwt" || header["alg"] != "ES256" || header["kid"] == "" || header["kid"] == nil || len(header) != 3 {
+		t.Errorf("header %v", header)
+	}
+	content := verify.content(t, 201)
+	now := float64(clock.Now().Unix())
+	if claims["iss"] != s.origin || claims["aud"] != s.origin || claims["sub"] != content.User.ID || claims["sid"] == "" || claims["jti"] == "" ||
+		claims["iat"] != now || claims["nbf"] != now || claims["exp"] != now+300 || claims["auth_time"] != now || len(claims) != 10 {
+		t.Errorf("claims %v", claims)
+	}
+	who := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "bearer "+pair.AccessToken)
+	if who.StatusCode != 200 || !strings.Contains(string(who.body), `"transport":"bearer"`) {
+		t.Errorf("%d %s", who.StatusCode, who.body)
+	}
+	for _, secret := range []string{pair.AccessToken, pair.RefreshToken} {
+		if strings.Contains(s.log.text(), secret) {
+			t.Error("a token stands in the log")
+		}
+	}
+}
+
+func TestATokenThatDoesNotHoldIsNotMadeUpForByACookie(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	_, verify := signUpByHand(t, s, s.origin)
+	cookie := sessionCookieOf(t, verify)
+	if who := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie); who.StatusCode != 200 || who.Header.Get("WWW-Authenticate") != "" {
+		t.Fatalf("%d %s", who.StatusCode, who.body)
+	}
+	for _, header := range []string{"Bearer x", "Bearer ", "Bearer", "Basic YWRhOng=", "x", "Bearer " + strings.SplitN(cookie, "=", 2)[1]} {
+		got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie, "Authorization", header)
+		got.wants(t, 401, "unauthenticated")
+		if challenge := got.Header.Get("WWW-Authenticate"); challenge != `Bearer realm="keylodge", error="invalid_token"` {
+			t.Errorf("%q is challenged with %q", header, challenge)
+		}
+	}
+	if got := s.send(t, http.MethodGet, "/v1/session", ""); got.Header.Get("WWW-Authenticate") != `Bearer realm="keylodge"` {
+		t.Errorf("nobody is challenged with %q", got.Header.Get("WWW-Authenticate"))
+	}
+}
+
+// A token that was handed to another service must not let that service in here, if the operator keeps the two apart.
+func TestATokenForAnotherServiceOpensNothingHere(t *testing.T) {
+	const service = "https://api.example.org"
+	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Access.Audience = service })
+	_, verify := signUpByHand(t, s, s.origin)
+	mint := func(headers ...string) string {
+		t.Helper()
+		got := s.send(t, http.MethodPost, "/v1/session/token", "", headers...)
+		var minted struct {
+			AccessToken string `json:"access_token"`
+			TokenType   string `json:"token_type"`
+			ExpiresIn   int    `json:"expires_in"`
+		}
+		if err := json.Unmarshal(got.body, &minted); err != nil || got.StatusCode != 200 || minted.TokenType != "Bearer" || minted.ExpiresIn < 299 {
+			t.Fatalf("%d %s", got.StatusCode, got.body)
+		}
+		return minted.AccessToken
+	}
+	minted := mint("Cookie", sessionCookieOf(t, verify), "X-CSRF-Token", verify.csrfToken(t))
+	if aud := part(t, minted, 1)["aud"]; aud != service {
+		t.Errorf("aud %v", aud)
+	}
+	s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+minted).wants(t, 401, "unauthenticated")
+
+	_, program := signUpByHand(t, s, s.origin, "transport", "bearer")
+	own := program.tokens(t).AccessToken
+	if aud, _ := part(t, own, 1)["aud"].([]any); len(aud) != 2 || !slices.Contains(aud, any(service)) || !slices.Contains(aud, any(s.origin)) {
+		t.Errorf("a program's own aud: %v", part(t, own, 1)["aud"])
+	}
+	if got := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+own); got.StatusCode != 200 {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+	s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+mint("Authorization", "Bearer "+own)).wants(t, 401, "unauthenticated")
+}
+
+// By default a minted token is for Keylodge too, and ends with the session that minted it.
+func TestAMintedTokenEndsWithItsSession(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	_, verify := signUpByHand(t, s, s.origin)
+	cookie, csrf := sessionCookieOf(t, verify), verify.csrfToken(t)
+	var minted struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/session/token", "", "Cookie", cookie, "X-CSRF-Token", csrf).body, &minted); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.send(t, http.MethodGet, "/v1/me", "", "Authorization", "Bearer "+minted.AccessToken); got.StatusCode != 200 {
+		t.Fatalf("%d %s", got.StatusCode, got.body)
+	}
+	s.send(t, http.MethodDelete, "/v1/session", "", "Cookie", cookie, "X-CSRF-Token", csrf)
+	s.send(t, http.MethodGet, "/v1/me", "", "Authorization", "Bearer "+minted.AccessToken).wants(t, 401, "session_revoked")
+}
+
+func TestPublishedKeysAreAnnouncedBeforeTheySign(t *testing.T) {
+	clock := newClock()
+	s := startServer(t, clock, nil)
+	published := func() (ids []any) {
+		t.Helper()
+		got := s.send(t, http.MethodGet, "/.well-known/jwks.json", "", "Origin", "https://anybody.example")
+		var set struct{ Keys []map[string]any }
+		if err := json.Unmarshal(got.body, &set); err != nil || got.StatusCode != 200 || got.Header.Get("Cache-Control") != "public, max-age=300" ||
+			got.Header.Get("Access-Control-Allow-Origin") != "*" || got.Header.Get("Content-Type") != "application/jwk-set+json" {
+			t.Fatalf("%d %v %s", got.StatusCode, got.Header, got.body)
+		}
+		for _, key := range set.Keys {
+			if key["d"] != nil || key["kty"] != "EC" || key["crv"] != "P-256" || key["use"] != "sig" || key["alg"] != "ES256" {
+				t.Errorf("%v", key)
+			}
+			ids = append(ids, key["kid"])
+		}
+		return ids
+	}
+	signer := func() any {
+		t.Helper()
+		_, verify := signUpByHand(t, s, s.origin, "transport", "bearer")
+		return part(t, verify.tokens(t).AccessToken, 0)["kid"]
+	}
+	first := published()
+	if len(first) != 1 || signer() != first[0] {
+		t.Fatalf("%v", first)
+	}
+	if _, err := s.app.UseCases().Keys.Rotate.Execute(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	both := published()
+	if len(both) != 2 || !slices.Contains(both, first[0]) || signer() != first[0] {
+		t.Fatalf("just after a rotation: %v", both)
+	}
+	clock.advance(2 * time.Hour)
+	if kid := signer(); kid == first[0] || !slices.Contains(both, kid) {
+		t.Errorf("after its announcement the new key does not sign")
+	}
+	if now := published(); len(now) != 2 {
+		t.Errorf("the old key is gone while its tokens live: %v", now)
+	}
+}
+
+func TestListsTellWhatIsWrongWithTheirQuery(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	_, verify := signUpByHand(t, s, s.origin)
+	cookie := sessionCookieOf(t, verify)
+	for query, field := range map[string]string{
+		"limit=0": "limit", "limit=101": "limit", "limit=-1": "limit", "limit=x": "limit", "limit=1e1": "limit",
+		"cursor=x": "cursor", "cursor=01a206fa-f19b-71aa-8eee-8e90a9bc70d": "cursor",
+	} {
+		for _, path := range []string{"/v1/me/events", "/v1/me/sessions"} {
+			got := s.send(t, http.MethodGet, path+"?"+query, "", "Cookie", cookie)
+			got.wants(t, 400, "invalid_request")
+			if p := got.problem(t); len(p.Errors) != 1 || p.Errors[0].Field != field {
+				t.Errorf("%s?%s: %+v", path, query, p.Errors)
+			}
+		}
+	}
+	for _, query := range []string{"", "?limit=1", "?limit=100", "?cursor=01a206fa-f19b-71aa-8eee-8e90a9bc70db", "?limit=&cursor="} {
+		if got := s.send(t, http.MethodGet, "/v1/me/events"+query, "", "Cookie", cookie); got.StatusCode != 200 {
+			t.Errorf("%s: %d %s", query, got.StatusCode, got.body)
+		}
+	}
+}
+
+func TestWhatIsAbsentFromAChangeStays(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	_, verify := signUpByHand(t, s, s.origin)
+	cookie, csrf := sessionCookieOf(t, verify), verify.csrfToken(t)
+	for _, step := range []struct{ body, name, email string }{
+		{`{"display_name":"Ada","email":"ada@example.org"}`, `"Ada"`, `"ada@example.org"`},
+		{`{}`, `"Ada"`, `"ada@example.org"`},
+		{`{"email":null}`, `"Ada"`, `null`},
+		{`{"email":"Ada@Example.org","role":"admin","id":"x","email_verified":true}`, `"Ada"`, `"ada@example.org"`},
+		{`{"display_name":""}`, `null`, `"ada@example.org"`},
+	} {
+		got := s.send(t, http.MethodPatch, "/v1/me", step.body, "Cookie", cookie, "X-CSRF-Token", csrf)
+		if got.StatusCode != 200 || !strings.Contains(string(got.body), `"display_name":`+step.name+`,"created_at"`) ||
+			!strings.Contains(string(got.body), `"email":`+step.email+`,"email_verified":false`) {
+			t.Errorf("after %s: %d %s", step.body, got.StatusCode, got.body)
+		}
+	}
+	for _, body := range []string{`{"email":7}`, `{"display_name":["Ada"]}`, `{"email":{}}`} {
+		s.send(t, http.MethodPatch, "/v1/me", body, "Cookie", cookie, "X-CSRF-Token", csrf).wants(t, 400, "invalid_request")
+	}
+}
