@@ -52,7 +52,7 @@ type Users interface {
 	Save(ctx context.Context, u *domain.User) error
 	// Remove takes the user away with everything of theirs: passkeys, sessions and the challenges bound to those. Their
 	// events stay, without anything that says whose they were: what is left of each is its id, kind, time, party and
-	// reason. It returns domain.ErrUserNotFound for nobody.
+	// reason. Whatever is added afterwards for a user who is gone is a fault. It returns domain.ErrUserNotFound for nobody.
 	Remove(ctx context.Context, id domain.UserID) error
 }
 
@@ -76,7 +76,7 @@ type Credentials interface {
 
 // Challenges are the ceremonies under way.
 type Challenges interface {
-	// Add keeps a new challenge. An id that is there already is a fault.
+	// Add keeps a new challenge. An id that is there already is a fault, and so is a session that is not there.
 	Add(ctx context.Context, c *domain.Challenge) error
 
 	// ByID looks without taking. It returns domain.ErrChallengeNotFound for an unknown or taken id.
@@ -107,16 +107,18 @@ type Sessions interface {
 	// Save keeps the session's changes, or returns domain.ErrUnauthenticated if it is gone.
 	Save(ctx context.Context, s *domain.Session) error
 
-	// Sweep removes up to limit sessions that ended, in whichever way, at or before the given time and says how many.
+	// Sweep removes up to limit sessions that ended, in whichever way, at or before the given time, with the challenges bound
+	// to them, and says how many.
 	Sweep(ctx context.Context, ended time.Time, limit int) (int, error)
 }
 
 // Events are the security logs of all users. They are written and never changed.
 type Events interface {
-	// Add keeps a new event. An id that is there already is a fault.
+	// Add keeps a new event. An id that is there already is a fault, and so is an event of a user who is not there, or one of
+	// nobody that says more than Users.Remove leaves.
 	Add(ctx context.Context, e *domain.Event) error
 	// OfUser returns up to limit events of the user whose ids come before the given one, newest first by id: from the
-	// newest for the zero id.
+	// newest for the zero id. Those of the zero user are nobody's any more.
 	OfUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int) ([]*domain.Event, error)
 	// Sweep removes up to limit events from at or before the given time, oldest first, and says how many.
 	Sweep(ctx context.Context, before time.Time, limit int) (int, error)

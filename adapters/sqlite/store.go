@@ -65,9 +65,10 @@ func openDatabase(path string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The order counts: without a timeout the other settings would fail when somebody else has the file open.
+	// The order counts: without a timeout the other settings would fail when somebody else has the file open. What was
+	// deleted is overwritten, since it may be all that is left of somebody who wanted to be forgotten.
 	settings := url.Values{
-		"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)"},
+		"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)"},
 		"modeof":  {absolute},
 	}
 	query := strings.ReplaceAll(settings.Encode(), "+", "%20") // a space, which SQLite knows by this name only

@@ -38,11 +38,29 @@ func (d *Desk) Start(ctx context.Context, purpose domain.Purpose, by domain.Resp
 	if err != nil {
 		return Started{}, err
 	}
-	err = d.Store.Update(ctx, func(tx ports.Tx) error { return tx.Challenges.Add(ctx, challenge) })
+	err = d.Store.Update(ctx, func(tx ports.Tx) error {
+		if err := stillThere(ctx, tx, by.Session); err != nil {
+			return err
+		}
+		return tx.Challenges.Add(ctx, challenge)
+	})
 	if err != nil {
 		return Started{}, err
 	}
 	return Started{ChallengeID: challenge.ID(), Options: c.Options, ExpiresAt: challenge.ExpiresAt()}, nil
+}
+
+// stillThere looks whether the session that begins a ceremony was not swept away, or removed with its user, meanwhile.
+func stillThere(ctx context.Context, tx ports.Tx, id domain.SessionID) error {
+	if id.IsZero() {
+		return nil
+	}
+	if _, err := tx.Sessions.ByID(ctx, id); errors.Is(err, domain.ErrSessionNotFound) {
+		return domain.ErrSessionRevoked
+	} else if err != nil {
+		return err
+	}
+	return nil
 }
 
 // Look returns the challenge if it may be answered now, and the state of its ceremony. It takes nothing.

@@ -22,6 +22,7 @@ func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("Decisions", func(t *testing.T) { runAll(t, open, decisions) })
 	t.Run("Context", func(t *testing.T) { runAll(t, open, contexts) })
 	t.Run("Users", func(t *testing.T) { runAll(t, open, users) })
+	t.Run("Removal", func(t *testing.T) { runAll(t, open, removal) })
 	t.Run("Credentials", func(t *testing.T) { runAll(t, open, credentials) })
 	t.Run("Challenges", func(t *testing.T) { runAll(t, open, challenges) })
 	t.Run("Sessions", func(t *testing.T) { runAll(t, open, sessions) })

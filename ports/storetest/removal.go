@@ -1,0 +1,102 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// removal is what Users.Remove leaves: nothing by which anybody could tell who was here, whichever way it came in.
+var removal = rules{
+	"who is removed goes with all that is theirs, and nothing else does": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"), user("ben"))
+		update(t, store, func(ctx context.Context, tx ports.Tx) error {
+			return errors.Join(
+				addVisit(ctx, tx, "ada", "phone"), addVisit(ctx, tx, "ben", "phone"),
+				addVisit(ctx, tx, "ada", "laptop"), addVisit(ctx, tx, "ben", "laptop"))
+		})
+		addChallenges(t, store, challenge("ada"))
+		addSigningKeys(t, store, signingKey("key"))
+
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
+
+		_, err := userByID(t, store, userID("ada"))
+		wantError(t, err, domain.ErrUserNotFound)
+		_, err = userByEmail(t, store, user("ada").Email)
+		wantError(t, err, domain.ErrUserNotFound)
+		wantNoVisit(t, store, "ada", "phone")
+		wantNoVisit(t, store, "ada", "laptop")
+		keys, err := credentialsOf(t, store, "ada")
+		wantList(t, keys, err)
+
+		got, err := userByID(t, store, userID("ben"))
+		wantSame(t, got, err, user("ben"))
+		wantVisit(t, store, "ben", "phone")
+		wantVisit(t, store, "ben", "laptop")
+		signUp, err := challengeByID(t, store, challenge("ada").ID)
+		wantSame(t, signUp, err, challenge("ada"))
+		signing, err := allSigningKeys(t, store)
+		wantList(t, signing, err, signingKey("key"))
+	},
+
+	"what stays of a removed user's events says nothing of whose they were": func(t *testing.T, store ports.Store) {
+		before := event("ada", "phone")
+		wantComplete(t, before)
+		wantChanged(t, before, disowned(before), ofDisowned...)
+		addUsers(t, store, user("ada"), user("ben"))
+		addEvents(t, store, before, event("ben", "phone"))
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
+		got, err := eventsOf(t, store, domain.UserID{})
+		wantList(t, got, err, disowned(before))
+		got, err = eventsOf(t, store, userID("ben"))
+		wantList(t, got, err, event("ben", "phone"))
+	},
+
+	"a removed user's address and passkeys are free again": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		addCredentials(t, store, credential("ada", "key"))
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
+		ben := user("ben")
+		ben.Email = user("ada").Email
+		addUsers(t, store, ben)
+		addCredentials(t, store, credential("ben", "key"))
+		got, err := userByEmail(t, store, user("ada").Email)
+		wantSame(t, got, err, ben)
+		key, err := credentialByID(t, store, "key")
+		wantSame(t, key, err, credential("ben", "key"))
+	},
+
+	"nothing is kept of who is not there": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
+		for name, add := range map[string]func(ctx context.Context, tx ports.Tx) error{
+			"a passkey": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "adalate")))
+			},
+			"a session": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Sessions.Add(ctx, domain.RestoreSession(live("ada", "late")))
+			},
+			"a challenge": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Challenges.Add(ctx, domain.RestoreChallenge(bound(challenge("adalate"), live("ada", "late"))))
+			},
+			"an event": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "late")))
+			},
+		} {
+			if err := store.Update(t.Context(), func(tx ports.Tx) error { return add(t.Context(), tx) }); err == nil {
+				t.Errorf("%s of a removed user was added", name)
+			}
+			wantNoVisit(t, store, "ada", "late")
+		}
+	},
+
+	"of many who remove one at once one does": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		winner(t, atOnce(crowd, func(int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), userID("ada")) })
+		}), domain.ErrUserNotFound)
+	},
+}
