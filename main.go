@@ -8,5 +8,5 @@ import (
 )
 
 func main() {
-	os.Exit(bootstrap.Main(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(bootstrap.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

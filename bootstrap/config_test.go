@@ -45,7 +45,9 @@ func TestWithoutSettingsItServesLocalhost(t *testing.T) {
 		!slices.Equal(config.Origins, []string{"http://localhost:8080"}) || config.Registration != domain.RegistrationOpen ||
 		config.Use != (domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject}) ||
 		config.Sessions != (domain.SessionLifetime{TTL: 720 * time.Hour, IdleTTL: 168 * time.Hour}) ||
-		config.ChallengeTTL != 5*time.Minute || config.LogLevel != slog.LevelInfo || config.LogFormat != LogAuto {
+		config.ChallengeTTL != 5*time.Minute || config.StepUpTTL != domain.StepUpTTL(10*time.Minute) || config.PasskeyLimit != 20 || config.Brought != nil ||
+		config.Access != (domain.AccessPolicy{Issuer: "http://localhost:8080", Audience: "http://localhost:8080", TTL: 5 * time.Minute}) ||
+		config.Rotation != (domain.KeyRotation{Algorithm: domain.SigningES256, Every: 720 * time.Hour, TokenTTL: 5 * time.Minute}) || config.LogLevel != slog.LevelInfo || config.LogFormat != LogAuto {
 		t.Errorf("%+v", config)
 	}
 }
@@ -152,8 +154,8 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 		"a time without a unit":              {[]string{"CHALLENGE_TTL=300"}, "CHALLENGE_TTL", "90s"},
 		"a time out of range":                {[]string{"CHALLENGE_TTL=1s"}, "CHALLENGE_TTL", "from 30s to 1h\n"},
 		"a time that is too long":            {[]string{"CHALLENGE_TTL=61m"}, "CHALLENGE_TTL", "from 30s to 1h"},
-		"an idle time of nothing":            {[]string{"SESSION_IDLE_TTL=0s"}, "SESSION_IDLE_TTL", "from 1m to"},
-		"a session of nothing":               {[]string{"SESSION_TTL=0s"}, "SESSION_TTL", "from 1m to"},
+		"an idle time of nothing":            {[]string{"SESSION_IDLE_TTL=0s"}, "SESSION_IDLE_TTL", "from 5m to"},
+		"a session of nothing":               {[]string{"SESSION_TTL=0s"}, "SESSION_TTL", "from 5m to"},
 		"a session of years":                 {[]string{"SESSION_TTL=9000h"}, "SESSION_TTL", "to 8760h"},
 		"a policy that is not":               {[]string{"COUNTER_POLICY=ignore"}, "COUNTER_POLICY", "reject or flag or suspend"},
 		"another policy that is not":         {[]string{"BACKUP_ELIGIBILITY_POLICY=accept"}, "BACKUP_ELIGIBILITY_POLICY", "accept-and-record"},
@@ -184,11 +186,11 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 }
 
 func TestAnnouncedSettingsAreTakenAndNamed(t *testing.T) {
-	config, err := load(t, "RATE_LIMITS=on", "MAX_PASSKEYS=20")
+	config, err := load(t, "RATE_LIMITS=on", "RECOVERY_POLICY=any")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if slices.Sort(config.WithoutEffect); !slices.Equal(config.WithoutEffect, []string{"KEYLODGE_MAX_PASSKEYS", "KEYLODGE_RATE_LIMITS"}) {
+	if slices.Sort(config.WithoutEffect); !slices.Equal(config.WithoutEffect, []string{"KEYLODGE_RATE_LIMITS", "KEYLODGE_RECOVERY_POLICY"}) {
 		t.Errorf("named %v", config.WithoutEffect)
 	}
 }

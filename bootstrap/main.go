@@ -14,57 +14,40 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/keylodge/keylodge/adapters/aaguid"
+	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/system"
 )
 
-const usage = `Keylodge is a passkey server.
-
-  keylodge            serve, as the KEYLODGE_ settings in the environment and in .env say
-  keylodge version    print the version
-  keylodge help       print this
-
-Without any setting it serves http://localhost:8080 with a SQLite database in the working directory.
-`
-
-// Exit codes.
-const (
-	exitOK       = 0
-	exitFailure  = 1 // it ran and could not go on
-	exitMisusage = 2 // arguments or settings cannot be used
-)
-
 // Main is the program. It returns its exit code.
-func Main(arguments []string, stdout, stderr io.Writer) int {
-	switch {
-	case len(arguments) == 0:
-		return serve(stderr)
-	case len(arguments) == 1 && (arguments[0] == "version" || arguments[0] == "--version"):
-		fmt.Fprintln(stdout, "keylodge", version())
-		return exitOK
-	case len(arguments) == 1 && (arguments[0] == "help" || arguments[0] == "--help" || arguments[0] == "-h"):
-		fmt.Fprint(stdout, usage)
-		return exitOK
-	}
-	fmt.Fprintf(stderr, "keylodge: there is no command %q\n\n%s", arguments[0], usage)
-	return exitMisusage
+func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return cli.Run(ctx, cli.Program{
+		Version:        version(),
+		Serve:          func(ctx context.Context) error { return serve(ctx, stderr) },
+		Open:           openForCommand,
+		Authenticators: aaguid.New(),
+		Stdin:          stdin,
+		Interactive:    isTerminal(stdin),
+		Stdout:         stdout,
+		Stderr:         stderr,
+	}, arguments)
 }
 
-func serve(stderr io.Writer) int {
-	config, err := LoadConfig()
+func serve(ctx context.Context, stderr io.Writer) error {
+	config, err := loadSettings()
 	if err != nil {
-		fmt.Fprintln(stderr, "keylodge:", err)
-		return exitMisusage
+		return err
 	}
 	// A goroutine in fdatasync keeps its processor: with only one, a commit would stop everybody else.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	log := newLogger(config, stderr)
 	if err := run(ctx, config, log); err != nil {
 		log.Error("keylodge cannot go on", slog.Any("error", err))
-		return exitFailure
+		return cli.ErrLogged
 	}
-	return exitOK
+	return nil
 }
 
 func run(ctx context.Context, config Config, log *slog.Logger) error {
@@ -128,8 +111,8 @@ func newLogger(config Config, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

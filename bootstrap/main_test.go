@@ -13,36 +13,19 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/keylodge/keylodge/adapters/cli"
 )
 
-func TestTheCommandLine(t *testing.T) {
-	for name, c := range map[string]struct {
-		arguments []string
-		code      int
-		out, err  string
-	}{
-		"help":            {[]string{"help"}, 0, "passkey server", ""},
-		"help as a flag":  {[]string{"--help"}, 0, "passkey server", ""},
-		"help, in short":  {[]string{"-h"}, 0, "passkey server", ""},
-		"version":         {[]string{"version"}, 0, "keylodge ", ""},
-		"no such command": {[]string{"dance"}, 2, "", `no command "dance"`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			code := Main(c.arguments, &stdout, &stderr)
-			if code != c.code || !strings.Contains(stdout.String(), c.out) || !strings.Contains(stderr.String(), c.err) || c.err == "" && stderr.Len() > 0 {
-				t.Errorf("exit %d, stdout %q, stderr %q", code, stdout.String(), stderr.String())
-			}
-		})
-	}
-}
+// nobody is at the other end of standard input.
+var nobody = strings.NewReader("")
 
 func TestBadSettingsAreToldBeforeAnythingIsMade(t *testing.T) {
 	if _, err := load(t, "PUBLIC_URL=http://id.example.org"); err == nil {
 		t.Fatal("the settings are good")
 	}
 	var stdout, stderr bytes.Buffer
-	if code := Main(nil, &stdout, &stderr); code != exitMisusage || !strings.Contains(stderr.String(), "KEYLODGE_PUBLIC_URL") {
+	if code := Main(nil, nobody, &stdout, &stderr); code != cli.ExitMisuse || !strings.Contains(stderr.String(), "KEYLODGE_PUBLIC_URL") {
 		t.Errorf("exit %d, %q", code, stderr.String())
 	}
 	if made, _ := os.ReadDir("."); len(made) > 0 {
@@ -140,16 +123,27 @@ func TestASignalStopsIt(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		log := newLineLog()
 		exited := make(chan int, 1)
-		go func() { exited <- Main(nil, io.Discard, log) }()
+		go func() { exited <- Main(nil, nobody, io.Discard, log) }()
 		if first := <-log.lines; !strings.Contains(first, "ready") {
 			t.Fatal(first)
 		}
 		if err := syscall.Kill(os.Getpid(), signal); err != nil {
 			t.Fatal(err)
 		}
-		if code := <-exited; code != exitOK {
+		if code := <-exited; code != cli.ExitOK {
 			t.Errorf("%s: exit %d", signal, code)
 		}
+	}
+}
+
+func TestAFailureToServeIsToldOnceByTheLog(t *testing.T) {
+	if _, err := load(t, "LISTEN=192.0.2.7:0"); err != nil { // nobody's address (RFC 5737)
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	code := Main(nil, nobody, &stdout, &stderr)
+	if code != cli.ExitFailure || stdout.Len() > 0 || !strings.HasPrefix(stderr.String(), `{"time":`) || strings.Count(stderr.String(), "\n") != 1 {
+		t.Errorf("exit %d, %q, %q", code, stdout.String(), stderr.String())
 	}
 }
 
@@ -168,7 +162,7 @@ func TestItHasTwoProcessorsAtLeast(t *testing.T) {
 	for given, want := range map[int]int{1: 2, 2: 2, 3: 3} {
 		runtime.GOMAXPROCS(given)
 		var stderr bytes.Buffer
-		if code := Main(nil, io.Discard, &stderr); code != exitFailure || !strings.Contains(stderr.String(), "KEYLODGE_LISTEN") {
+		if code := Main([]string{"serve"}, nobody, io.Discard, &stderr); code != cli.ExitFailure || !strings.Contains(stderr.String(), "KEYLODGE_LISTEN") {
 			t.Errorf("exit %d, %s", code, stderr.String())
 		}
 		if got := runtime.GOMAXPROCS(0); got != want {

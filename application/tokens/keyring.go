@@ -86,11 +86,7 @@ func (k *Keyring) refresh(ctx context.Context, force bool) (*opened, error) {
 	if len(k.brought) > 0 {
 		return k.keep(&opened{byID: byID(k.brought), order: k.brought}), nil
 	}
-	var stored domain.SigningKeys
-	err := k.store.View(ctx, func(tx ports.Tx) (err error) {
-		stored, err = tx.SigningKeys.All(ctx)
-		return err
-	})
+	stored, err := k.stored(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +104,14 @@ func (k *Keyring) refresh(ctx context.Context, force bool) (*opened, error) {
 		}
 	}
 	return k.keep(readable), nil
+}
+
+func (k *Keyring) stored(ctx context.Context) (keys domain.SigningKeys, err error) {
+	err = k.store.View(ctx, func(tx ports.Tx) error {
+		keys, err = tx.SigningKeys.All(ctx)
+		return err
+	})
+	return keys, err
 }
 
 // rotate decides once more inside a unit of work, since other nodes see at the same time that a key is due. Forced, it

@@ -29,13 +29,13 @@ const (
 // ListKeys tells an operator about the signing keys.
 type ListKeys struct{ Keyring *Keyring }
 
-// Execute returns the keys, the last to sign first.
+// Execute returns the keys, the last to sign first, and makes none.
 func (l *ListKeys) Execute(ctx context.Context) ([]Key, error) {
-	current, err := l.Keyring.look(ctx)
+	stored, err := l.Keyring.stored(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return l.Keyring.describe(current), nil
+	return l.Keyring.describe(stored), nil
 }
 
 // RotateKeys makes the next signing key by hand.
@@ -52,21 +52,17 @@ func (r *RotateKeys) Execute(ctx context.Context) ([]Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.Keyring.describe(current), nil
+	return r.Keyring.describe(current.keys), nil
 }
 
-func (k *Keyring) describe(current *opened) []Key {
-	var list []Key
-	for i, key := range k.brought {
-		state := KeyRetired
-		if i == 0 {
-			state = KeySigning
-		}
-		list = append(list, Key{ID: key.ID(), Algorithm: key.Algorithm(), State: state})
+func (k *Keyring) describe(stored domain.SigningKeys) []Key {
+	if len(k.brought) > 0 {
+		return k.brought.describe()
 	}
+	var list []Key
 	now := k.clock.Now()
-	signer := current.keys.Signer(now)
-	for _, key := range slices.Backward(current.keys) {
+	signer := stored.Signer(now)
+	for _, key := range slices.Backward(stored) {
 		state := KeyRetired
 		switch {
 		case key == signer:
@@ -76,5 +72,14 @@ func (k *Keyring) describe(current *opened) []Key {
 		}
 		list = append(list, Key{ID: key.ID(), Algorithm: key.Algorithm(), State: state, CreatedAt: key.CreatedAt(), SignsFrom: key.SignsFrom()})
 	}
+	return list
+}
+
+func (b Brought) describe() []Key {
+	list := make([]Key, len(b))
+	for i, key := range b {
+		list[i] = Key{ID: key.ID(), Algorithm: key.Algorithm(), State: KeyRetired}
+	}
+	list[0].State = KeySigning
 	return list
 }

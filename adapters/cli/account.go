@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// printAccount shows an account to people.
+func (p *Program) printAccount(a admin.Account) {
+	u := a.User
+	newTable(p.Stdout).write(
+		[]string{"ID", u.ID().String()},
+		[]string{"E-mail", string(u.Email())},
+		[]string{"Verified", yesOrNo(u.EmailVerified())},
+		[]string{"Name", string(u.DisplayName())},
+		[]string{"Created", moment(u.CreatedAt())},
+		[]string{"Disabled", moment(u.DisabledAt())},
+	)
+
+	fmt.Fprintln(p.Stdout, "\nPasskeys")
+	newTable(p.Stdout, "ID", "CREATED", "LAST USED", "STATUS", "SYNCED", "COUNTER", "CLONED?", "AUTHENTICATOR", "NAME").write(
+		each(a.Passkeys, p.passkeyRow)...)
+
+	fmt.Fprintln(p.Stdout, "\nSessions")
+	newTable(p.Stdout, "ID", "CREATED", "LAST SEEN", "EXPIRES", "TRANSPORT", "IP", "DEVICE").write(each(a.Sessions, sessionRow)...)
+
+	fmt.Fprintln(p.Stdout, "\nLatest events")
+	newTable(p.Stdout, "AT", "EVENT", "BY", "IP", "DETAILS").write(each(a.Events, eventRow)...)
+}
+
+func (p *Program) passkeyRow(c *domain.Credential) []string {
+	is := c.Snapshot()
+	return []string{
+		is.ID.String(), moment(is.CreatedAt), moment(is.LastUsedAt), string(is.Status), yesOrNo(c.BackedUp()),
+		strconv.FormatUint(uint64(is.SignCount), 10), yesOrNo(is.CloneWarning), p.Authenticators.NameOf(is.AAGUID), string(is.Name),
+	}
+}
+
+func sessionRow(s *domain.Session) []string {
+	is := s.Snapshot()
+	return []string{
+		is.ID.String(), moment(is.CreatedAt), moment(is.LastSeenAt), moment(is.ExpiresAt), string(is.Transport), is.Device.IP, is.Device.Name,
+	}
+}
+
+func eventRow(e *domain.Event) []string {
+	is := e.Snapshot()
+	details := append([]string{is.Reason}, is.Changed...)
+	details = append(details, is.DeviceName, string(is.PasskeyName))
+	details = slices.DeleteFunc(details, func(detail string) bool { return detail == "" })
+	return []string{moment(is.At), string(is.Kind), string(is.By), is.IP, strings.Join(details, ", ")}
+}
+
+func yesOrNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

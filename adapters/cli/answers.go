@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"encoding/hex"
+	"time"
+
+	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// What programs read. Members are named as in the HTTP API; what is absent is null.
+type (
+	user struct {
+		ID            string     `json:"id"`
+		Email         *string    `json:"email"`
+		EmailVerified bool       `json:"email_verified"`
+		DisplayName   *string    `json:"display_name"`
+		CreatedAt     time.Time  `json:"created_at"`
+		DisabledAt    *time.Time `json:"disabled_at"`
+	}
+
+	account struct {
+		User     user      `json:"user"`
+		Passkeys []passkey `json:"passkeys"`
+		Sessions []session `json:"sessions"`
+		Events   []event   `json:"events"`
+	}
+
+	passkey struct {
+		ID             string        `json:"id"`
+		Name           *string       `json:"name"`
+		Authenticator  authenticator `json:"authenticator"`
+		Transports     []string      `json:"transports"`
+		BackupEligible bool          `json:"backup_eligible"`
+		BackedUp       bool          `json:"backed_up"`
+		SignCount      uint32        `json:"sign_count"`
+		CloneWarning   bool          `json:"clone_warning"`
+		CreatedAt      time.Time     `json:"created_at"`
+		LastUsedAt     *time.Time    `json:"last_used_at"`
+		Status         string        `json:"status"`
+	}
+
+	authenticator struct {
+		AAGUID string  `json:"aaguid"`
+		Name   *string `json:"name"`
+	}
+
+	session struct {
+		ID         string    `json:"id"`
+		CreatedAt  time.Time `json:"created_at"`
+		LastSeenAt time.Time `json:"last_seen_at"`
+		ExpiresAt  time.Time `json:"expires_at"`
+		AuthTime   time.Time `json:"auth_time"`
+		AMR        []string  `json:"amr"`
+		Assurance  string    `json:"assurance"`
+		Transport  string    `json:"transport"`
+		Device     device    `json:"device"`
+	}
+
+	device struct {
+		Name      string `json:"name"`
+		UserAgent string `json:"user_agent"`
+		IP        string `json:"ip"`
+	}
+
+	event struct {
+		ID        string        `json:"id"`
+		Kind      string        `json:"kind"`
+		At        time.Time     `json:"at"`
+		By        string        `json:"by"`
+		SessionID *string       `json:"session_id"`
+		Passkey   *namedPasskey `json:"passkey"`
+		Device    *namedDevice  `json:"device"`
+		Reason    *string       `json:"reason"`
+		Changed   []string      `json:"changed"`
+		RequestID *string       `json:"request_id"`
+	}
+
+	namedPasskey struct {
+		ID   string  `json:"id"`
+		Name *string `json:"name"`
+	}
+
+	namedDevice struct {
+		Name string `json:"name"`
+		IP   string `json:"ip"`
+	}
+
+	key struct {
+		ID        string     `json:"id"`
+		Algorithm string     `json:"algorithm"`
+		State     string     `json:"state"`
+		CreatedAt *time.Time `json:"created_at"`
+		SignsFrom *time.Time `json:"signs_from"`
+	}
+
+	// done names what was changed.
+	done struct {
+		UserID          string `json:"user_id,omitempty"`
+		SessionID       string `json:"session_id,omitempty"`
+		SessionsRevoked *int   `json:"sessions_revoked,omitempty"`
+	}
+)
+
+func userOf(u *domain.User) user {
+	return user{
+		ID: u.ID().String(), Email: optional(string(u.Email())), EmailVerified: u.EmailVerified(),
+		DisplayName: optional(string(u.DisplayName())), CreatedAt: u.CreatedAt(), DisabledAt: optional(u.DisabledAt()),
+	}
+}
+
+func accountOf(a admin.Account, names ports.AuthenticatorNames) account {
+	return account{
+		User:     userOf(a.User),
+		Passkeys: each(a.Passkeys, func(c *domain.Credential) passkey { return passkeyOf(c, names) }),
+		Sessions: each(a.Sessions, sessionOf),
+		Events:   each(a.Events, eventOf),
+	}
+}
+
+func passkeyOf(c *domain.Credential, names ports.AuthenticatorNames) passkey {
+	is := c.Snapshot()
+	return passkey{
+		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{formatAAGUID(is.AAGUID), optional(names.NameOf(is.AAGUID))},
+		Transports: list(is.Transports), BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
+		CloneWarning: is.CloneWarning, CreatedAt: is.CreatedAt, LastUsedAt: optional(is.LastUsedAt), Status: string(is.Status),
+	}
+}
+
+func sessionOf(s *domain.Session) session {
+	is := s.Snapshot()
+	return session{
+		ID: is.ID.String(), CreatedAt: is.CreatedAt, LastSeenAt: is.LastSeenAt, ExpiresAt: is.ExpiresAt, AuthTime: is.AuthTime,
+		AMR: is.AMR, Assurance: string(is.Assurance), Transport: string(is.Transport),
+		Device: device{is.Device.Name, is.Device.UserAgent, is.Device.IP},
+	}
+}
+
+func eventOf(e *domain.Event) event {
+	is := e.Snapshot()
+	shown := event{
+		ID: is.ID.String(), Kind: string(is.Kind), At: is.At, By: string(is.By),
+		Reason: optional(is.Reason), Changed: list(is.Changed), RequestID: optional(is.RequestID),
+	}
+	if !is.SessionID.IsZero() {
+		shown.SessionID = optional(is.SessionID.String())
+	}
+	if is.CredentialID != "" {
+		shown.Passkey = &namedPasskey{is.CredentialID.String(), optional(string(is.PasskeyName))}
+	}
+	if is.DeviceName != "" || is.IP != "" {
+		shown.Device = &namedDevice{is.DeviceName, is.IP}
+	}
+	return shown
+}
+
+func keyOf(k tokens.Key) key {
+	return key{
+		ID: k.ID, Algorithm: string(k.Algorithm), State: string(k.State),
+		CreatedAt: optional(k.CreatedAt), SignsFrom: optional(k.SignsFrom),
+	}
+}
+
+// optional is nil for the zero value.
+func optional[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+// list is empty rather than null.
+func list(items []string) []string { return append([]string{}, items...) }
+
+func each[T, U any](items []T, turn func(T) U) []U {
+	turned := make([]U, len(items))
+	for i, item := range items {
+		turned[i] = turn(item)
+	}
+	return turned
+}
+
+func formatAAGUID(a [16]byte) string {
+	h := hex.EncodeToString(a[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}

@@ -1,0 +1,211 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/cli"
+	"github.com/keylodge/keylodge/adapters/jwt"
+	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/useragent"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+var devices = useragent.New() // once: it takes a while
+
+type fixedClock struct{}
+
+func (fixedClock) Now() time.Time { return noon }
+
+// oneModel knows what one model of authenticator is called.
+type oneModel struct{}
+
+func (oneModel) NameOf(aaguid [16]byte) string {
+	if aaguid == [16]byte{7} {
+		return "Clé de sécurité"
+	}
+	return ""
+}
+
+// lodge is the product over a store in memory, and a command line in front of it.
+type lodge struct {
+	store   ports.Store
+	brought tokens.Brought
+	program cli.Program
+	opened  int // how often, less how often it was released
+}
+
+func newLodge() *lodge {
+	l := &lodge{store: memory.New()}
+	l.program = cli.Program{
+		Version:        "v1.2.3",
+		Serve:          func(context.Context) error { return errors.New("nobody asked for the server") },
+		Authenticators: oneModel{},
+		Stdin:          strings.NewReader(""),
+		Open: func(context.Context) (application.UseCases, func() error, error) {
+			l.opened++
+			usecases, err := l.usecases()
+			return usecases, func() error { l.opened--; return nil }, err
+		},
+	}
+	return l
+}
+
+func (l *lodge) usecases() (application.UseCases, error) {
+	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, 32)))
+	if err != nil {
+		return application.UseCases{}, err
+	}
+	sealer, err := masterkey.NewSealer(secret, nil)
+	if err != nil {
+		return application.UseCases{}, err
+	}
+	rotation := domain.KeyRotation{Algorithm: domain.SigningES256, Every: 720 * time.Hour, TokenTTL: 5 * time.Minute}
+	keyring := tokens.NewKeyring(l.store, jwt.New(), sealer, fixedClock{}, rotation, l.brought)
+	log := &access.SecurityLog{Random: rand.Reader, Devices: devices}
+	return application.UseCases{
+		Keys: application.Keys{List: &tokens.ListKeys{Keyring: keyring}, Rotate: &tokens.RotateKeys{Keyring: keyring}},
+		Admin: application.Admin{
+			ListUsers:      &admin.ListUsers{Store: l.store},
+			ShowUser:       &admin.ShowUser{Store: l.store, Clock: fixedClock{}},
+			DisableUser:    &admin.DisableUser{Store: l.store, Clock: fixedClock{}, Log: log},
+			EnableUser:     &admin.EnableUser{Store: l.store, Clock: fixedClock{}, Log: log},
+			DeleteUser:     &admin.DeleteUser{Store: l.store, Clock: fixedClock{}, Log: log},
+			RevokeSession:  &admin.RevokeSession{Store: l.store, Clock: fixedClock{}, Log: log},
+			RevokeSessions: &admin.RevokeSessions{Store: l.store, Clock: fixedClock{}, Log: log},
+		},
+	}, nil
+}
+
+// run runs a command line, whose parts are separated by spaces.
+func (l *lodge) run(t *testing.T, line string) (exitCode int, stdout, stderr string) {
+	t.Helper()
+	return l.runIn(t.Context(), t, line)
+}
+
+func (l *lodge) runIn(ctx context.Context, t *testing.T, line string) (exitCode int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	p := l.program
+	p.Stdout, p.Stderr = &out, &err
+	exitCode = cli.Run(ctx, p, strings.Fields(line))
+	if l.opened != 0 {
+		t.Errorf("%q leaves the database open", line)
+	}
+	return exitCode, out.String(), err.String()
+}
+
+// succeeds runs a command line and returns what it writes.
+func (l *lodge) succeeds(t *testing.T, line string) string {
+	t.Helper()
+	exitCode, stdout, stderr := l.run(t, line)
+	if exitCode != cli.ExitOK || stderr != "" {
+		t.Fatalf("%q: exit %d, %s", line, exitCode, stderr)
+	}
+	return stdout
+}
+
+// fails runs a command line that has to fail without writing to stdout, and returns why it says it does.
+func (l *lodge) fails(t *testing.T, line string, want int) string {
+	t.Helper()
+	exitCode, stdout, stderr := l.run(t, line)
+	if exitCode != want || stdout != "" || stderr == "" {
+		t.Errorf("%q: exit %d, not %d; stdout %q, stderr %q", line, exitCode, want, stdout, stderr)
+	}
+	return stderr
+}
+
+func (l *lodge) update(t *testing.T, fn func(ctx context.Context, tx ports.Tx) error) {
+	t.Helper()
+	if err := l.store.Update(t.Context(), func(tx ports.Tx) error { return fn(t.Context(), tx) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (l *lodge) addUser(t *testing.T, u domain.UserSnapshot) {
+	t.Helper()
+	l.update(t, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(u)) })
+}
+
+func (l *lodge) addSession(t *testing.T, s domain.SessionSnapshot) {
+	t.Helper()
+	l.update(t, func(ctx context.Context, tx ports.Tx) error { return tx.Sessions.Add(ctx, domain.RestoreSession(s)) })
+}
+
+// userID is the id of the nth user, sessionID that of the nth session.
+func userID(n int) domain.UserID {
+	id, err := domain.ParseUserID(fmt.Sprintf("01930000-0000-7000-8000-%012x", n))
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+func sessionID(n int) domain.SessionID {
+	id, err := domain.ParseSessionID(fmt.Sprintf("01930000-0000-7000-9000-%012x", n))
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+// ada and ben are users; ben is somebody without an address.
+var (
+	ada = domain.UserSnapshot{ID: userID(1), Handle: "ada's handle", Email: "ada@example.org", EmailVerifiedAt: noon, DisplayName: "Ada", CreatedAt: noon.Add(-48 * time.Hour)}
+	ben = domain.UserSnapshot{ID: userID(2), Handle: "ben's handle", DisplayName: "Ben", CreatedAt: noon.Add(-24 * time.Hour)}
+)
+
+// sessionOf is a session that lasts.
+func sessionOf(owner domain.UserSnapshot, n int) domain.SessionSnapshot {
+	return domain.SessionSnapshot{
+		ID: sessionID(n), UserID: owner.ID, CredentialID: "key", Transport: domain.TransportCookie, Token: domain.TokenDigest{byte(n)},
+		Assurance: domain.AssurancePasskey, AMR: []string{"hwk", "user", "mfa"},
+		Device:    domain.Device{Name: "Firefox on Linux", UserAgent: "Mozilla/5.0 (X11)", IP: "192.0.2.7"},
+		CreatedAt: noon.Add(-2 * time.Hour), AuthTime: noon.Add(-time.Hour), LastSeenAt: noon.Add(-time.Minute),
+		IdleEndsAt: noon.Add(time.Hour), ExpiresAt: noon.Add(2 * time.Hour),
+	}
+}
+
+// account is what users show --json writes.
+type account struct {
+	User     map[string]any   `json:"user"`
+	Passkeys []map[string]any `json:"passkeys"`
+	Sessions []map[string]any `json:"sessions"`
+	Events   []map[string]any `json:"events"`
+}
+
+func (l *lodge) account(t *testing.T, who domain.UserSnapshot) account {
+	t.Helper()
+	return document[account](t, l.succeeds(t, "users show --json "+who.ID.String()))
+}
+
+// document reads a text that is one JSON document.
+func document[T any](t *testing.T, text string) T {
+	t.Helper()
+	var read T
+	decoder := json.NewDecoder(strings.NewReader(text))
+	if err := decoder.Decode(&read); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		t.Fatalf("more than one document: %s", text)
+	}
+	return read
+}

@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/domain"
+)
+
+var errNotConfirmed = &domain.Error{
+	Kind: domain.KindConflict, Code: "not_confirmed",
+	Message: "not confirmed, so nothing was deleted; type what is asked for, or add --yes",
+}
+
+// confirmDeletion returns errNotConfirmed unless somebody at the terminal types whose account is to go.
+func (p *Program) confirmDeletion(ctx context.Context, a admin.Account) error {
+	if !p.Interactive {
+		return errNotConfirmed
+	}
+	whose := addressOrID(a.User)
+	fmt.Fprint(p.Stderr, printable(fmt.Sprintf("The account of %s goes for good, with %s. Type %s to delete it: ",
+		whose, counted(len(a.Passkeys), "passkey"), whose)))
+	typed := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(p.Stdin).ReadString('\n') // an end of input is an answer, too: none
+		typed <- strings.TrimSpace(line)
+	}()
+	select {
+	case answer := <-typed:
+		if !strings.EqualFold(answer, whose) {
+			return errNotConfirmed
+		}
+		return nil
+	case <-ctx.Done():
+		fmt.Fprintln(p.Stderr)
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// Exit codes.
+const (
+	ExitOK       = 0
+	ExitFailure  = 1 // it ran and could not go on
+	ExitMisuse   = 2 // arguments or settings cannot be used
+	ExitNotFound = 3 // no such user or session
+	ExitRefused  = 4 // not as things stand, or not confirmed
+)
+
+// exitCodes is the only place that maps the domain's failures to exit codes. Whatever else fails is ExitFailure.
+var exitCodes = map[domain.Kind]int{
+	domain.KindInvalid:  ExitMisuse,
+	domain.KindNotFound: ExitNotFound,
+	domain.KindConflict: ExitRefused,
+}
+
+// errInterrupted can promise that much, since a unit of work that fails keeps nothing.
+var errInterrupted = &domain.Error{Code: "interrupted", Message: "interrupted; nothing was changed"}
+
+// failure is an error as programs read it.
+type failure struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// failureOf tells all that is known: whoever runs the command runs the server.
+func failureOf(err error) (f failure, exitCode int) {
+	if errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
+	var known *domain.Error
+	if !errors.As(err, &known) {
+		return failure{"internal", err.Error()}, ExitFailure
+	}
+	if code, found := exitCodes[known.Kind]; found {
+		return failure{known.Code, err.Error()}, code
+	}
+	return failure{known.Code, err.Error()}, ExitFailure
+}
+
+// conclude tells why a command failed, if it did, and returns the exit code.
+func (p *Program) conclude(err error, asJSON bool) int {
+	if err == nil {
+		return ExitOK
+	}
+	f, exitCode := failureOf(err)
+	switch {
+	case errors.Is(err, ErrLogged):
+	case asJSON:
+		_ = printJSON(p.Stderr, map[string]failure{"error": f}) // for want of anywhere to tell of it
+	default:
+		for i, line := range strings.Split(f.Message, "\n") {
+			if i == 0 {
+				line = "keylodge: " + line
+			}
+			fmt.Fprintln(p.Stderr, printable(line))
+		}
+	}
+	return exitCode
+}

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/tokens"
+)
+
+func (p *Program) keys() *cobra.Command {
+	group := &cobra.Command{Use: "keys", Short: "Look after the keys that sign access tokens"}
+	group.AddCommand(p.listKeys(), p.rotateKeys())
+	return offerJSON(group)
+}
+
+func (p *Program) listKeys() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the signing keys, the last to sign first", Args: noArguments,
+		Long: `List the signing keys, the last to sign first. A key is announced before it signs, and stays published after it is retired
+until the last token that it has signed has expired.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.within(cmd.Context(), func(usecases application.UseCases) error {
+				keys, err := usecases.Keys.List.Execute(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return p.showKeys(cmd, keys)
+			})
+		},
+	}
+}
+
+func (p *Program) rotateKeys() *cobra.Command {
+	return &cobra.Command{
+		Use: "rotate", Short: "Make the next signing key", Args: noArguments,
+		Long: `Make the next signing key, and list all of them. It signs as soon as everybody can know it; tokens that are out stay valid.
+Keys that cannot be read, because the secret that they were kept under is lost, are given up.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.within(cmd.Context(), func(usecases application.UseCases) error {
+				keys, err := usecases.Keys.Rotate.Execute(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return p.showKeys(cmd, keys)
+			})
+		},
+	}
+}
+
+func (p *Program) showKeys(cmd *cobra.Command, keys []tokens.Key) error {
+	if asJSON(cmd) {
+		return printJSON(p.Stdout, map[string][]key{"keys": each(keys, keyOf)})
+	}
+	t := newTable(p.Stdout, "ID", "ALGORITHM", "STATE", "CREATED", "SIGNS FROM")
+	t.write(each(keys, func(k tokens.Key) []string {
+		return []string{k.ID, string(k.Algorithm), string(k.State), moment(k.CreatedAt), moment(k.SignsFrom)}
+	})...)
+	return nil
+}
+
+// moment is a time for people: in one word, to the second; "" for none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/domain"
+)
+
+func (p *Program) users() *cobra.Command {
+	group := &cobra.Command{
+		Use: "users", Short: "Look after accounts",
+		Long: "Look after accounts. WHO is a user's id or e-mail address.",
+	}
+	group.AddCommand(p.listUsers(), p.showUser(), p.disableUser(), p.enableUser(), p.deleteUser())
+	return offerJSON(group)
+}
+
+func (p *Program) listUsers() *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the users, oldest first", Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case !cmd.Flags().Changed("limit"):
+				limit = math.MaxInt
+			case limit < 1:
+				return invalidArguments(cmd, errors.New("--limit takes a number from 1"))
+			}
+			return p.within(cmd.Context(), func(usecases application.UseCases) error {
+				return p.printUsers(cmd, usecases.Admin.ListUsers, limit)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 0, "list `N` users at most; without it, all")
+	return cmd
+}
+
+func (p *Program) printUsers(cmd *cobra.Command, users *admin.ListUsers, limit int) error {
+	if asJSON(cmd) {
+		list, err := beginJSONList(p.Stdout, "users")
+		if err != nil {
+			return err
+		}
+		err = eachPage(cmd.Context(), users, limit, func(page []*domain.User) error {
+			for _, u := range page {
+				if err := list.add(userOf(u)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return list.end()
+	}
+	t := newTable(p.Stdout, "ID", "CREATED", "STATUS", "EMAIL", "NAME")
+	return eachPage(cmd.Context(), users, limit, func(page []*domain.User) error {
+		t.write(each(page, func(u *domain.User) []string {
+			return []string{u.ID().String(), moment(u.CreatedAt()), userStatus(u), string(u.Email()), string(u.DisplayName())}
+		})...)
+		return nil
+	})
+}
+
+// eachPage hands on all users, up to limit, a page at a time: one at least, if an empty one.
+func eachPage(ctx context.Context, users *admin.ListUsers, limit int, do func([]*domain.User) error) error {
+	const size = 100
+	var last domain.UserID
+	for {
+		page, err := users.Execute(ctx, last, min(size, limit))
+		if err != nil {
+			return err
+		}
+		if err := do(page); err != nil {
+			return err
+		}
+		limit -= len(page)
+		if len(page) < size || limit == 0 {
+			return nil
+		}
+		last = page[len(page)-1].ID()
+	}
+}
+
+func (p *Program) showUser() *cobra.Command {
+	return &cobra.Command{
+		Use: "show WHO", Short: "Show an account: its passkeys, sessions and latest events", Args: oneArgument,
+		Long: "Show an account: its passkeys, up to 100 sessions that last, and the latest 20 events.\nWHO is the user's id or e-mail address.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.withUser(cmd, args[0], func(_ application.UseCases, account admin.Account) error {
+				if asJSON(cmd) {
+					return printJSON(p.Stdout, accountOf(account, p.Authenticators))
+				}
+				p.printAccount(account)
+				return nil
+			})
+		},
+	}
+}
+
+func (p *Program) disableUser() *cobra.Command {
+	return &cobra.Command{
+		Use: "disable WHO", Short: "Shut an account and end its sessions", Args: oneArgument,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.Account) error {
+				ended, err := usecases.Admin.DisableUser.Execute(cmd.Context(), only(account.User))
+				if err != nil {
+					return err
+				}
+				if asJSON(cmd) {
+					return printJSON(p.Stdout, done{UserID: account.User.ID().String(), SessionsRevoked: &ended})
+				}
+				p.say("User %s is disabled; %s ended.", addressOrID(account.User), counted(ended, "session"))
+				return nil
+			})
+		},
+	}
+}
+
+func (p *Program) enableUser() *cobra.Command {
+	return &cobra.Command{
+		Use: "enable WHO", Short: "Open an account again", Args: oneArgument,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.Account) error {
+				if err := usecases.Admin.EnableUser.Execute(cmd.Context(), only(account.User)); err != nil {
+					return err
+				}
+				if asJSON(cmd) {
+					return printJSON(p.Stdout, done{UserID: account.User.ID().String()})
+				}
+				p.say("User %s is enabled.", addressOrID(account.User))
+				return nil
+			})
+		},
+	}
+}
+
+func (p *Program) deleteUser() *cobra.Command {
+	var confirmed bool
+	cmd := &cobra.Command{
+		Use: "delete WHO", Short: "Delete an account and everything of it, for good", Args: oneArgument,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.Account) error {
+				if !confirmed {
+					if err := p.confirmDeletion(cmd.Context(), account); err != nil {
+						return err
+					}
+				}
+				if err := usecases.Admin.DeleteUser.Execute(cmd.Context(), only(account.User)); err != nil {
+					return err
+				}
+				if asJSON(cmd) {
+					return printJSON(p.Stdout, done{UserID: account.User.ID().String()})
+				}
+				p.say("User %s is deleted.", addressOrID(account.User))
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&confirmed, "yes", false, "do not ask; needed where there is no terminal")
+	return cmd
+}
+
+// withUser looks up the user that is written, by id or e-mail address, and acts on them.
+func (p *Program) withUser(cmd *cobra.Command, written string, act func(application.UseCases, admin.Account) error) error {
+	who, err := admin.ParseWho(written)
+	if err != nil {
+		return err
+	}
+	return p.within(cmd.Context(), func(usecases application.UseCases) error {
+		account, err := usecases.Admin.ShowUser.Execute(cmd.Context(), who)
+		if err != nil {
+			return err
+		}
+		return act(usecases, account)
+	})
+}
+
+// only names the user that was found, whoever may get their address meanwhile.
+func only(u *domain.User) admin.Who { return admin.Who{ID: u.ID()} }
+
+func addressOrID(u *domain.User) string {
+	if u.Email() != "" {
+		return string(u.Email())
+	}
+	return u.ID().String()
+}
+
+func userStatus(u *domain.User) string {
+	if u.Enabled() != nil {
+		return "disabled"
+	}
+	return "active"
+}
+
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

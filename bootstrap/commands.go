@@ -1,0 +1,58 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/keylodge/keylodge/adapters/sqlite"
+	"github.com/keylodge/keylodge/adapters/system"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// openForCommand opens the product over the database that the settings name, as the server does and beside one that may be
+// running: the schema is upgraded if need be, since both are the same program. Nothing listens, no job runs, and what is
+// not there is not made: a command in the wrong directory would otherwise leave an empty database behind, and be content.
+func openForCommand(context.Context) (usecases application.UseCases, release func() error, err error) {
+	config, err := loadSettings()
+	if err != nil {
+		return usecases, nil, err
+	}
+	if isMissing(config.DatabasePath) {
+		return usecases, nil, &domain.Error{
+			Kind: domain.KindUnavailable, Code: "no_database",
+			Message: "there is no database at " + config.DatabasePath + "; start the server once, or set KEYLODGE_DATABASE_URL to where it is",
+		}
+	}
+	secret, err := masterKey(config)
+	if err != nil {
+		return usecases, nil, err
+	}
+	store, err := sqlite.Open(config.DatabasePath)
+	if err != nil {
+		return usecases, nil, err
+	}
+	usecases, err = assembleUseCases(config, secret, store, system.Clock{})
+	if err != nil {
+		return usecases, nil, errors.Join(err, store.Close())
+	}
+	return usecases, store.Close, nil
+}
+
+// isMissing takes an empty file for none, as holdsSomething does. One that cannot be looked at is not missing: opening it
+// tells why.
+func isMissing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !holdsSomething(path)
+}
+
+// loadSettings is LoadConfig for the command line: settings that cannot be used are the caller's to mend.
+func loadSettings() (Config, error) {
+	config, err := LoadConfig()
+	if err != nil {
+		return Config{}, &domain.Error{Kind: domain.KindInvalid, Code: "invalid_settings", Message: err.Error()}
+	}
+	return config, nil
+}

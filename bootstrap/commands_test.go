@@ -1,0 +1,330 @@
+package bootstrap
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/cli"
+	"github.com/keylodge/keylodge/adapters/jwt"
+	"github.com/keylodge/keylodge/adapters/sqlite"
+	"github.com/keylodge/keylodge/adapters/system"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// command runs the program on a command line, whose parts are separated by spaces, with nobody at a terminal.
+func command(line string) (exitCode int, stdout, stderr string) { return commandWith(nobody, line) }
+
+func commandWith(stdin io.Reader, line string) (exitCode int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	exitCode = Main(strings.Fields(line), stdin, &out, &err)
+	return exitCode, out.String(), err.String()
+}
+
+// resident is a user in the database, with a session.
+type resident struct {
+	user    domain.UserSnapshot
+	session domain.SessionSnapshot
+}
+
+// inhabited makes the database of an empty directory as the server does, and lets Ada and Ben sign up.
+func inhabited(t *testing.T, settings ...string) (ada, ben resident) {
+	t.Helper()
+	config, err := load(t, settings...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.Close()
+	store, err := sqlite.Open(config.DatabasePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	return moveIn(t, store, "Ada"), moveIn(t, store, "Ben")
+}
+
+func moveIn(t *testing.T, store ports.Store, name string) resident {
+	t.Helper()
+	now := system.Clock{}.Now()
+	email, err := domain.ParseEmail(name + "@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	applicant, err := domain.NewApplicant(email, domain.DisplayName(name), now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := applicant.Admit(now)
+	passkey, err := domain.NewCredential(user.ID(), "Blue key", domain.Registration{
+		CredentialID: domain.CredentialID(name), RPID: "localhost", PublicKey: []byte("public"), Flags: 1<<0 | 1<<2, // UP, UV
+		Attestation: domain.Attestation{Object: []byte("object"), AuthenticatorData: []byte("data"), ClientDataJSON: []byte("{}")},
+	}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lifetime := domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour}
+	session, _, err := domain.OpenSession(passkey, domain.Device{Name: "Firefox on Linux"}, lifetime, now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Update(t.Context(), func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(t.Context(), user), tx.Credentials.Add(t.Context(), passkey), tx.Sessions.Add(t.Context(), session))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resident{user.Snapshot(), session.Snapshot()}
+}
+
+func TestTheCommandLine(t *testing.T) {
+	if _, err := load(t); err != nil {
+		t.Fatal(err)
+	}
+	for line, c := range map[string]struct {
+		exitCode int
+		out, err string
+	}{
+		"help":            {cli.ExitOK, "passkey server", ""},
+		"--help":          {cli.ExitOK, "passkey server", ""},
+		"-h":              {cli.ExitOK, "passkey server", ""},
+		"version":         {cli.ExitOK, "keylodge ", ""},
+		"--version":       {cli.ExitOK, "keylodge ", ""},
+		"completion bash": {cli.ExitOK, "keylodge", ""},
+		"completion zsh":  {cli.ExitOK, "keylodge", ""},
+		"completion fish": {cli.ExitOK, "keylodge", ""},
+		"dance":           {cli.ExitMisuse, "", `no command "dance"`},
+		"user":            {cli.ExitMisuse, "", "did you mean users?"},
+		"users show Ada":  {cli.ExitMisuse, "", "by id or by e-mail address"},
+	} {
+		t.Run(line, func(t *testing.T) {
+			exitCode, stdout, stderr := command(line)
+			if exitCode != c.exitCode || !strings.Contains(stdout, c.out) || !strings.Contains(stderr, c.err) || (c.err == "") != (stderr == "") {
+				t.Errorf("exit %d, stdout %q, stderr %q", exitCode, stdout, stderr)
+			}
+		})
+	}
+	wantFiles(t)
+}
+
+func TestTheOperatorLooksAfterAccounts(t *testing.T) {
+	ada, ben := inhabited(t)
+	for _, c := range []struct {
+		line     string
+		exitCode int
+		want     string // on stdout, or on stderr if it fails
+	}{
+		{"users list", cli.ExitOK, "ada@example.org  Ada\n"},
+		{"users list --limit 1", cli.ExitOK, ada.user.ID.String()},
+		{"users show ben@example.org", cli.ExitOK, "Firefox on Linux"},
+		{"sessions revoke " + ada.session.ID.String(), cli.ExitOK, "ended"},
+		{"sessions revoke " + ada.session.ID.String(), cli.ExitNotFound, "no such session"},
+		{"sessions revoke --user ben@example.org", cli.ExitOK, "1 session ended"},
+		{"users disable ada@example.org", cli.ExitOK, "disabled"},
+		{"users list", cli.ExitOK, "disabled"},
+		{"users enable " + ada.user.ID.String(), cli.ExitOK, "enabled"},
+		{"users delete ben@example.org", cli.ExitRefused, "--yes"},
+		{"users delete ben@example.org --yes", cli.ExitOK, "deleted"},
+		{"users show " + ben.user.ID.String(), cli.ExitNotFound, "no such user"},
+		{"keys list", cli.ExitOK, "signing"},
+		{"keys rotate", cli.ExitOK, "announced"},
+	} {
+		exitCode, stdout, stderr := command(c.line)
+		said := stdout
+		if c.exitCode != cli.ExitOK {
+			said = stderr
+		}
+		if exitCode != c.exitCode || !strings.Contains(said, c.want) || said != stdout+stderr {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q", c.line, exitCode, stdout, stderr)
+		}
+	}
+	wantFiles(t, "keylodge.db", "keylodge.secret")
+}
+
+func TestProgramsReadJSON(t *testing.T) {
+	ada, ben := inhabited(t)
+	for _, c := range []struct {
+		line     string
+		exitCode int
+		members  []string
+	}{
+		{"users list --json", cli.ExitOK, []string{"users"}},
+		{"users show --json " + ada.user.ID.String(), cli.ExitOK, []string{"events", "passkeys", "sessions", "user"}},
+		{"users disable --json ada@example.org", cli.ExitOK, []string{"sessions_revoked", "user_id"}},
+		{"users enable --json ada@example.org", cli.ExitOK, []string{"user_id"}},
+		{"sessions revoke --json " + ben.session.ID.String(), cli.ExitOK, []string{"session_id", "sessions_revoked"}},
+		{"sessions revoke --json --user ben@example.org", cli.ExitOK, []string{"sessions_revoked", "user_id"}},
+		{"users delete --json --yes ben@example.org", cli.ExitOK, []string{"user_id"}},
+		{"keys list --json", cli.ExitOK, []string{"keys"}},
+		{"keys rotate --json", cli.ExitOK, []string{"keys"}},
+		{"users show --json ben@example.org", cli.ExitNotFound, []string{"error"}},
+	} {
+		exitCode, stdout, stderr := command(c.line)
+		var document map[string]any
+		if err := json.Unmarshal([]byte(stdout+stderr), &document); err != nil {
+			t.Errorf("%q: %v in %q", c.line, err, stdout+stderr)
+		}
+		var members []string
+		for name := range document {
+			members = append(members, name)
+		}
+		slices.Sort(members)
+		if exitCode != c.exitCode || !slices.Equal(members, c.members) || (exitCode == cli.ExitOK) != (stderr == "") {
+			t.Errorf("%q: exit %d, %v, stderr %q", c.line, exitCode, members, stderr)
+		}
+	}
+}
+
+// The null device is taken for a terminal: it is asked, and says nothing.
+func TestATerminalIsAskedBeforeAnAccountGoes(t *testing.T) {
+	inhabited(t)
+	terminal, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	if exitCode, _, stderr := commandWith(terminal, "users delete ada@example.org"); exitCode != cli.ExitRefused || !strings.Contains(stderr, "Type ada@example.org") {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+	piped := strings.NewReader("ada@example.org\n")
+	if exitCode, _, stderr := commandWith(piped, "users delete ada@example.org"); exitCode != cli.ExitRefused || strings.Contains(stderr, "Type ada") {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+	if exitCode, _, _ := command("users show ada@example.org"); exitCode != cli.ExitOK {
+		t.Error("the account is gone")
+	}
+}
+
+func TestNoCommandMakesADatabase(t *testing.T) {
+	for name, prepare := range map[string]func() error{
+		"none":          func() error { return nil },
+		"an empty file": func() error { return os.WriteFile("keylodge.db", nil, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := load(t); err != nil {
+				t.Fatal(err)
+			}
+			if err := prepare(); err != nil {
+				t.Fatal(err)
+			}
+			before, _ := filepath.Glob("*")
+			for _, line := range []string{"users list", "keys list", "keys rotate", "users delete --yes ada@example.org"} {
+				if exitCode, _, stderr := command(line); exitCode != cli.ExitFailure || !strings.Contains(stderr, "there is no database at keylodge.db; start the server once") {
+					t.Errorf("%q: exit %d, %s", line, exitCode, stderr)
+				}
+			}
+			if _, _, stderr := command("users list --json"); !strings.Contains(stderr, `"no_database"`) {
+				t.Errorf("as JSON: %s", stderr)
+			}
+			wantFiles(t, before...)
+		})
+	}
+}
+
+func TestACommandNeedsTheKeyOfTheDatabase(t *testing.T) {
+	inhabited(t)
+	if err := os.Remove("keylodge.secret"); err != nil {
+		t.Fatal(err)
+	}
+	if exitCode, _, stderr := command("users list"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "put the file back") {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+}
+
+func TestWhatIsNoDatabaseIsToldSo(t *testing.T) {
+	if _, err := load(t, "SECRET="+strings.Repeat("A", 43)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("keylodge.db", []byte("Dear diary,"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if exitCode, _, stderr := command("users list"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "not an SQLite database") {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+}
+
+func TestSettingsThatCannotBeUsedAreMisuse(t *testing.T) {
+	if _, err := load(t, "PUBLIC_URL=http://id.example.org", "LOG_LEVEL=loud"); err == nil {
+		t.Fatal("the settings are good")
+	}
+	exitCode, _, stderr := command("users list")
+	if exitCode != cli.ExitMisuse || !strings.HasPrefix(stderr, "keylodge: the settings cannot be used:\n  KEYLODGE_") || !strings.Contains(stderr, "\n    fix: ") {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+	if exitCode, _, stderr = command("users list --json"); exitCode != cli.ExitMisuse || !strings.Contains(stderr, `"invalid_settings"`) {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+}
+
+func TestKeysFromAFileAreNotRotated(t *testing.T) {
+	inhabited(t)
+	key, err := jwt.New().Generate(domain.SigningES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := key.Private()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("signing.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KEYLODGE_JWT_KEY_FILE", "signing.pem")
+	if exitCode, _, stderr := command("keys rotate"); exitCode != cli.ExitRefused || !strings.Contains(stderr, "KEYLODGE_JWT_KEY_FILE") {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+	if exitCode, stdout, stderr := command("keys list"); exitCode != cli.ExitOK || !strings.Contains(stdout, key.ID()) {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+}
+
+// A server that runs and a command beside it see what the other does.
+func TestACommandWorksBesideTheServer(t *testing.T) {
+	inhabited(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
+	config, err := LoadConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	log := newLineLog()
+	stopped := make(chan error, 1)
+	go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
+	if first := <-log.lines; !strings.Contains(first, "is ready") {
+		t.Fatal(first)
+	}
+	for _, line := range []string{"users disable ada@example.org", "users list", "keys rotate", "users delete --yes ada@example.org"} {
+		if exitCode, _, stderr := command(line); exitCode != cli.ExitOK {
+			t.Errorf("%q: exit %d, %s", line, exitCode, stderr)
+		}
+	}
+	stop()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+func wantFiles(t *testing.T, want ...string) {
+	t.Helper()
+	files, err := filepath.Glob("*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(files, want) {
+		t.Errorf("left behind: %v, not %v", files, want)
+	}
+}
