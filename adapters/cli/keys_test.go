@@ -12,6 +12,10 @@ import (
 
 func TestKeysAreListedAndRotated(t *testing.T) {
 	l := newLodge()
+	if before := document[map[string][]map[string]any](t, l.succeeds(t, "keys list --json"))["keys"]; len(before) != 0 {
+		t.Fatalf("before the first start there are %v", before)
+	}
+	l.succeeds(t, "keys rotate")
 	before := document[map[string][]map[string]any](t, l.succeeds(t, "keys list --json"))["keys"]
 	if len(before) != 1 || before[0]["state"] != "signing" || before[0]["algorithm"] != "ES256" ||
 		before[0]["created_at"] != "2026-11-23T12:00:00Z" || before[0]["signs_from"] != "2026-11-23T12:00:00Z" {
