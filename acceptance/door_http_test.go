@@ -143,7 +143,7 @@ func (c *httpConnection) finish(path, challengeID string, credential any) (ident
 	if refused == (refusal{}) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.csrf, c.tokens = session.CSRFToken, tokenPair(session.Tokens.pair())
+		c.csrf, c.tokens = session.CSRFToken, session.Tokens.pair()
 	}
 	return session.identity(), refused
 }

@@ -48,7 +48,7 @@ const (
 	EventSessionRevoked     EventKind = "session_revoked"
 	EventRefreshTokenReused EventKind = "refresh_token_reused"
 	EventPasskeyAdded       EventKind = "passkey_added"
-	EventPasskeyAddRefused  EventKind = "passkey_add_refused"
+	EventPasskeyAddRefused  EventKind = "passkey_add_refused" //nolint:gosec // the name of an event
 	EventPasskeyRenamed     EventKind = "passkey_renamed"
 	EventPasskeyRemoved     EventKind = "passkey_removed"
 	EventPasskeyFlagged     EventKind = "passkey_flagged"   // a Finding

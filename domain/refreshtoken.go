@@ -88,8 +88,8 @@ func successor(key []byte, t RefreshToken) RefreshToken {
 }
 
 func mintRefreshToken(key []byte, session SessionID, nonce []byte) RefreshToken {
-	body := append(session.uuid[:], nonce...)
-	raw := append(body, refreshTag(key, body)...)
+	body := slices.Concat(session.uuid[:], nonce)
+	raw := slices.Concat(body, refreshTag(key, body))
 	return RefreshToken{NewSecret(refreshTokenPrefix + base64.RawURLEncoding.EncodeToString(raw))}
 }
 

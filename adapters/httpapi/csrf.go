@@ -13,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-const headerCSRFToken = "X-CSRF-Token"
+const headerCSRFToken = "X-CSRF-Token" //nolint:gosec // the name of a header
 
 // csrfTokens proves that a request was made by a page that could read an answer of ours, which other sites' cannot: a
 // signed double submit (OWASP, Cross-Site Request Forgery Prevention), where the token goes in a header beside the session

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -26,7 +27,7 @@ func (Key) String() string   { return "[redacted]" }
 func (Key) GoString() string { return "[redacted]" }
 
 // Format redacts whatever the verb: %d and %x would otherwise pass String by.
-func (Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
+func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
 
 func (Key) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 

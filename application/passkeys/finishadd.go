@@ -3,6 +3,7 @@ package passkeys
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/keylodge/keylodge/application/access"
@@ -86,7 +87,7 @@ func (f *FinishAdd) add(ctx context.Context, actor access.Actor, answer Answer, 
 		if err := tx.Credentials.Add(ctx, credential); err != nil {
 			return err
 		}
-		added.User, added.Accepted = actor.User, append(present, credential)
+		added.User, added.Accepted = actor.User, slices.Concat(present, domain.Keyring{credential})
 		event, err := f.Log.Event(actor.Visitor, now, domain.EventSnapshot{
 			Kind: domain.EventPasskeyAdded, UserID: actor.User.ID(), SessionID: actor.Session.ID(),
 			CredentialID: credential.ID(), PasskeyName: credential.Name(),
