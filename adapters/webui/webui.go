@@ -1,5 +1,5 @@
-// Package webui serves Keylodge's own page: sign up, sign in, see who is signed in, sign out. The page is a client of
-// /v1 like any other and is written in what browsers run as it is: no build step, nobody else's code.
+// Package webui serves Keylodge's own page: sign up, sign in, and all that people do with their account. The page is a
+// client of /v1 like any other and is written in what browsers run as it is: no build step, nobody else's code.
 package webui
 
 import (

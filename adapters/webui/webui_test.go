@@ -18,6 +18,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/adapters/webui"
+	"github.com/keylodge/keylodge/domain"
 )
 
 var contentTypes = map[string]string{
@@ -187,15 +188,33 @@ func TestScriptsFindTheElementsTheyAskFor(t *testing.T) {
 			labelled[e.attributes["for"]] = true
 		}
 	}
-	for _, found := range regexp.MustCompile(`\$\('([^']+)'\)`).FindAllSubmatch(source(t, "app.js"), -1) {
-		if id := string(found[1]); ids[id] == "" {
-			t.Errorf("app.js asks for #%s, which is not there", id)
+	parts := map[string]bool{}
+	for _, e := range all {
+		parts[e.attributes["data-part"]] = true
+	}
+	for name := range addresses(t) {
+		if filepath.Ext(name) != ".js" {
+			continue
+		}
+		for _, found := range regexp.MustCompile(`\$\('([^']+)'\)`).FindAllSubmatch(source(t, name), -1) {
+			if id := string(found[1]); ids[id] == "" {
+				t.Errorf("%s asks for #%s, which is not there", name, id)
+			}
+		}
+		for _, found := range regexp.MustCompile(`part\(entry, '([^']+)'\)`).FindAllSubmatch(source(t, name), -1) {
+			if !parts[string(found[1])] {
+				t.Errorf("%s asks for the part %s, which no template has", name, found[1])
+			}
 		}
 	}
 	// Browser tests hold on to these.
 	for id, name := range map[string]string{
 		"sign-in": "button", "sign-up": "button", "sign-out": "button", "message": "p", "who": "span",
 		"email": "input", "display-name": "input", "sign-up-email": "input",
+		"rooms": "div", "account-name": "input", "account-email": "input", "save-account": "button",
+		"passkey-list": "ul", "add-passkey": "button", "new-passkey-name": "input", "make-passkey": "button",
+		"device-list": "ul", "more-devices": "button", "sign-out-others": "button", "event-list": "ul", "more-events": "button",
+		"delete-account": "button", "delete-word": "input", "delete-for-good": "button",
 	} {
 		if ids[id] != name {
 			t.Errorf("#%s is a %q, want a %s", id, ids[id], name)
@@ -224,10 +243,59 @@ func TestEveryFailureThatAPersonCanMeetHasWords(t *testing.T) {
 		"body_too_large", "challenge_expired", "challenge_not_found", "cross_origin_rejected", "email_taken",
 		"invalid_request", "passkey_already_registered", "passkey_rejected", "passkey_suspended", "passkey_unknown",
 		"registration_closed", "session_expired", "session_revoked", "unavailable", "user_verification_required",
+		"csrf_rejected", "last_passkey", "not_found", "passkey_limit_reached", "session_changed", "step_up_required", "user_disabled",
 	} {
-		sentence := regexp.MustCompile(`(?m)^  ` + code + `: '.+\.',$`)
-		if !sentence.MatchString(words) && !strings.Contains(words, "case '"+code+"':") {
+		if !sentenceFor(code).MatchString(words) && !strings.Contains(words, "case '"+code+"':") {
 			t.Errorf("words.js has none for %s", code)
+		}
+	}
+}
+
+func TestEveryEventHasWords(t *testing.T) {
+	words := string(source(t, "eventwords.js"))
+	for _, kind := range []domain.EventKind{
+		domain.EventSignedUp, domain.EventSignedIn, domain.EventSignInRefused, domain.EventSignedOut,
+		domain.EventSteppedUp, domain.EventStepUpRefused, domain.EventSessionRevoked, domain.EventRefreshTokenReused,
+		domain.EventPasskeyAdded, domain.EventPasskeyAddRefused, domain.EventPasskeyRenamed, domain.EventPasskeyRemoved,
+		domain.EventPasskeyFlagged, domain.EventPasskeySuspended,
+		domain.EventAccountChanged, domain.EventAccountDisabled, domain.EventAccountEnabled, domain.EventAccountDeleted,
+	} {
+		if !regexp.MustCompile(`(?m)^  ` + string(kind) + `: '.+[^.]',$`).MatchString(words) {
+			t.Errorf("eventwords.js has none for %s", kind)
+		}
+	}
+	reasons := []string{
+		domain.ErrPasskeySuspended.Code, domain.ErrUserDisabled.Code,
+		string(domain.EventPasskeyRemoved), string(domain.EventAccountDisabled), string(domain.EventSignedIn), string(domain.EventSignedUp),
+	}
+	for _, reason := range domain.Reasons {
+		reasons = append(reasons, string(reason))
+	}
+	for _, finding := range domain.Findings {
+		reasons = append(reasons, string(finding))
+	}
+	for _, reason := range reasons {
+		if !sentenceFor(reason).MatchString(words) {
+			t.Errorf("eventwords.js has no sentence for the reason %s", reason)
+		}
+	}
+}
+
+func sentenceFor(code string) *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^  ` + code + `: '.+\.',$`)
+}
+
+// A module that nobody named would be asked for only once the one that imports it has come.
+func TestEveryModuleIsAskedForAtOnce(t *testing.T) {
+	named := map[string]bool{}
+	for _, e := range elements(t, "index.html") {
+		if e.attributes["rel"] == "modulepreload" || e.name == "script" {
+			named[e.attributes["href"]+e.attributes["src"]] = true
+		}
+	}
+	for name, address := range addresses(t) {
+		if filepath.Ext(name) == ".js" && !named[address] {
+			t.Errorf("index.html does not name %s", name)
 		}
 	}
 }

@@ -22,9 +22,14 @@ export class Unreachable extends Error {
   }
 }
 
-export const get = (path) => call('GET', path);
+/** query's members that are null or absent are left out. */
+export const get = (path, query = {}) => call('GET', path + asQuery(query));
 export const post = (path, body) => call('POST', path, body);
-export const del = (path) => call('DELETE', path);
+
+function asQuery(members) {
+  const query = new URLSearchParams(Object.entries(members).filter(([, value]) => value != null)).toString();
+  return query && `?${query}`;
+}
 
 // The server's clock counts for what expires there, whatever this device's says.
 let clockSkew = 0;
@@ -32,8 +37,9 @@ let clockSkew = 0;
 /** The server's time in milliseconds, as of its latest answer. */
 export const serverNow = () => Date.now() + clockSkew;
 
-async function call(method, path, body) {
-  const headers = { Accept: 'application/json, application/problem+json' };
+/** Calls by any method. session.js does so for what takes more than a body. */
+export async function call(method, path, body, more = {}) {
+  const headers = { Accept: 'application/json, application/problem+json', ...more };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
 
   let response;

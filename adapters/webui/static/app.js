@@ -1,19 +1,51 @@
 // The page: what is shown when, and what its buttons do.
 
-import { del, get } from './api.js';
+import { Account } from './account.js';
+import { call, get } from './api.js';
 import { Autofill } from './autofill.js';
+import { Devices } from './devices.js';
+import { $ } from './dom.js';
+import { Farewell } from './farewell.js';
+import { belongTo, clear, say, tell } from './message.js';
+import { PasskeyList } from './passkeylist.js';
 import { obstacle, signIn, signUp } from './passkeys.js';
-import { wordsFor } from './words.js';
+import { SecurityLog } from './securitylog.js';
+import { del, hold } from './session.js';
+import { withStepUp } from './stepup.js';
 
-const $ = (id) => document.getElementById(id);
 const main = document.querySelector('main');
-const message = $('message');
 
 let config = {};
 let shown = null; // the id of the session on show
 let busy = false;
 
 const autofill = new Autofill({ signedIn: showSignedIn, failed: tell });
+
+// What the parts of the account page can have done for the person.
+const desk = {
+  /** Does what a button is for. action returns what to say of it; then everything is shown as it is now. */
+  change: (button, action, form) => run(button, async () => {
+    const text = await action();
+    if (text) say({ text, calm: true });
+    if (shown) await refresh();
+  }, (error) => refused(error, form)),
+
+  /** Does what changes nothing. */
+  look: (button, action) => run(button, action, refused),
+
+  /** Makes a call that may need a step-up. */
+  confirmed: (attempt) => withStepUp(attempt, tell),
+
+  /** Says at once what would come of it. */
+  refuse: (error, form) => {
+    clear();
+    tell(error, form);
+  },
+};
+
+const account = new Account(desk, showUser);
+const lists = [new PasskeyList(desk), new Devices(desk), new SecurityLog(desk)];
+const farewell = new Farewell(desk, () => leave(null, 'Your account is deleted, and all that belonged to it. Goodbye.'));
 
 // ——— States ———
 
@@ -27,31 +59,42 @@ function setState(state) {
 function enter(state, heading) {
   const arriving = main.dataset.state === 'loading';
   setState(state);
+  entitle(heading);
+  if (arriving) return;
+  scrollTo(0, 0);
+  heading.focus();
+}
+
+function entitle(heading) {
   document.title = `${heading.textContent.trim()} · ${config.rp_name}`;
-  if (!arriving) heading.focus();
 }
 
 function showSignedOut() {
   shown = null;
-  for (const id of ['who', 'who-email', 'since', 'device', 'ip', 'kept']) $(id).textContent = '';
+  hold(null);
+  forget();
   enter('signed-out', $('signed-out-heading'));
   offerAutofill();
 }
 
-function showSignedIn({ user, session }) {
-  const name = user.display_name ?? user.email ?? accountTag(user.id);
+function showSignedIn({ user, session, csrf_token: token }) {
+  forget();
   shown = session.id;
+  hold(session.id, token);
+  for (const form of document.forms) form.reset();
+  clear();
+  showUser(user);
+  enter('signed-in', $('signed-in-heading'));
+  fillRooms();
+}
+
+function showUser(user) {
+  const name = user.display_name ?? user.email ?? accountTag(user.id);
   $('who').textContent = name;
   $('who-email').textContent = user.email ?? '';
   $('who-email').hidden = !user.email || user.email === name;
-  $('since').dateTime = session.created_at;
-  $('since').textContent = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short' }).format(new Date(session.created_at));
-  $('device').textContent = session.device?.name || 'Unknown device';
-  $('ip').textContent = session.device?.ip || 'Unknown';
-  $('kept').textContent = keptHow(session.amr ?? []);
-  for (const form of document.forms) form.reset();
-  clear();
-  enter('signed-in', $('signed-in-heading'));
+  entitle($('signed-in-heading'));
+  account.show(user);
 }
 
 // What password managers list a nameless account under, so that two of them can be told apart here too.
@@ -59,65 +102,48 @@ function accountTag(id) {
   return `account ${id.slice(-6).toUpperCase()}`;
 }
 
-function keptHow(amr) {
-  if (amr.includes('swk')) return 'Synced by your password manager, so that your other devices have it too';
-  if (amr.includes('hwk')) return 'Bound to one device or security key; it cannot be copied';
-  return 'Not known';
+// Nothing of a person stays in the page once they have left.
+function forget() {
+  for (const id of ['who', 'who-email']) $(id).textContent = '';
+  for (const part of [account, ...lists, farewell]) part.clear();
+  $('rooms').setAttribute('aria-busy', 'true');
+  $('reload').hidden = true;
 }
 
-// ——— Messages ———
+// ——— The account's lists ———
 
-function say({ code, text, calm, link }) {
-  message.setAttribute('role', calm ? 'status' : 'alert');
-  message.dataset.tone = calm ? 'calm' : 'alarm';
-  message.dataset.code = code ?? '';
-  message.replaceChildren(text);
-  if (link) {
-    const anchor = document.createElement('a');
-    anchor.href = link;
-    anchor.textContent = link;
-    message.append(anchor);
+// They come into view together, once all are there.
+async function fillRooms() {
+  try {
+    await refresh();
+  } catch (error) {
+    await refused(error);
+    $('reload').hidden = shown === null;
   }
-  message.scrollIntoView({ block: 'nearest' });
 }
 
-function clear() {
-  message.setAttribute('role', 'status');
-  message.removeAttribute('data-code');
-  message.removeAttribute('data-tone');
-  message.replaceChildren();
-  for (const input of document.querySelectorAll('[aria-invalid]')) {
-    input.removeAttribute('aria-invalid');
-    input.removeAttribute('aria-describedby');
-  }
-  for (const complaint of document.querySelectorAll('.complaint')) complaint.remove();
+let latest = 0;
+
+// Of two that overtake each other, the later one counts.
+async function refresh() {
+  const mine = ++latest;
+  const session = shown;
+  const shows = await Promise.all(lists.map((list) => list.load()));
+  if (mine !== latest || session !== shown) return;
+  for (const show of shows) show();
+  $('rooms').setAttribute('aria-busy', 'false');
+  $('reload').hidden = true;
 }
 
-function tell(error, form) {
-  const words = wordsFor(error, config.rp_id);
-  if (!words) return clear();
-  say(words);
-  const input = words.field && form?.elements.namedItem(words.field);
-  if (input) complain(input, words.text);
-}
-
-// A fault in a field is told beside it: on a phone with its keyboard up, there is room for little else.
-function complain(input, text) {
-  const complaint = document.createElement('p');
-  complaint.className = 'complaint';
-  complaint.id = `${input.id}-complaint`;
-  complaint.textContent = text;
-  input.after(complaint);
-  input.setAttribute('aria-invalid', 'true');
-  input.setAttribute('aria-describedby', complaint.id);
-  message.dataset.tone = 'beside';
-  input.focus();
-}
+$('reload').addEventListener('click', () => run($('reload'), async () => {
+  await refresh();
+  $('passkeys-heading').focus();
+}, refused));
 
 // ——— Actions ———
 
 // One thing at a time. Buttons stay focusable while it runs, or the keyboard's place on the page would be lost.
-async function run(button, waiting, action, failed) {
+async function run(button, action, failed) {
   if (busy) return;
   busy = true;
   const state = main.dataset.state;
@@ -126,10 +152,9 @@ async function run(button, waiting, action, failed) {
   try {
     await autofill.stop();
     if (main.dataset.state !== state) return; // a passkey had been picked from the suggestions, just before
-    if (waiting) say({ text: waiting, calm: true });
     await action();
   } catch (error) {
-    failed(error);
+    await failed(error);
   } finally {
     busy = false;
     setBusy(button, false);
@@ -146,6 +171,10 @@ function setBusy(button, on) {
   }
 }
 
+main.addEventListener('click', (event) => {
+  if (event.target.closest('[aria-disabled]')) event.stopImmediatePropagation();
+}, { capture: true });
+
 function offerAutofill() {
   if (main.dataset.state === 'signed-out' && !busy && !obstacle() && config.email !== 'off') autofill.wake();
 }
@@ -159,42 +188,62 @@ for (const [id, ceremony] of Object.entries(ceremonies)) {
   const form = $(`${id}-form`);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    run($(id), 'Your browser takes it from here…', async () => {
-      const code = obstacle();
-      if (code) throw Object.assign(new Error(code), { code });
+    run($(id), async () => {
+      if (!obstacle()) say({ text: 'Your browser takes it from here…', calm: true });
       showSignedIn(await ceremony(form.elements));
     }, (error) => tell(error, form));
   });
 }
 
-$('sign-out').addEventListener('click', () => {
-  run($('sign-out'), null, async () => {
-    await del('/session');
-    leave();
-  }, (error) => (error.status === 401 ? leave(error) : tell(error)));
-});
+$('sign-out').addEventListener('click', () => run($('sign-out'), async () => {
+  await del('/session');
+  await leave();
+}, refused));
 
-// The session is over: because its owner said so, or for the reason that the server gives.
-function leave(error) {
+// Something could not be done for the person. Either they are out, or what they saw is not how things are.
+async function refused(error, form) {
+  if (isOut(error)) return leave(error);
+  try {
+    if (error.code === 'session_changed') await present(await get('/session'));
+    if (error.status === 404 || error.status === 409) await refresh();
+  } catch {
+    // What went wrong first is what the person is told.
+  }
+  tell(error, form);
+}
+
+const isOut = ({ status, code }) => status === 401 || code === 'user_disabled';
+
+// The session is over: because its owner said so, or for the reason that the server gives. That is told once: the cookie
+// of a session that was ended would have it told again at every visit.
+async function leave(error, goodbye = 'You are signed out.') {
+  const told = error && error.code !== 'unauthenticated';
+  if (told) await call('DELETE', '/session').catch(() => {});
   showSignedOut();
-  if (!error || error.code === 'unauthenticated') say({ text: 'You are signed out.', calm: true });
-  else tell(error);
+  if (told) tell(error);
+  else say({ text: goodbye, calm: true });
 }
 
 // ——— Who is here ———
 
+async function present(answer) {
+  if (answer.session.id !== shown) {
+    await autofill.stop();
+    return showSignedIn(answer);
+  }
+  showUser(answer.user);
+  await refresh();
+}
+
 async function whoIsHere() {
   try {
     const answer = await get('/session');
-    if (!busy && answer.session.id !== shown) {
-      await autofill.stop();
-      showSignedIn(answer);
-    }
+    if (!busy) await present(answer);
   } catch (error) {
-    if (error.status !== 401) throw error;
+    if (!isOut(error)) throw error;
     if (busy || main.dataset.state === 'signed-out') return;
     if (error.code === 'unauthenticated' && shown === null) showSignedOut();
-    else leave(error);
+    else await leave(error);
   }
 }
 
@@ -213,10 +262,10 @@ async function open() {
 }
 
 function applyConfig() {
+  belongTo(config.rp_id);
   $('place').textContent = config.rp_name;
-  $('email-field').hidden = config.email === 'off';
-  $('sign-up-email-field').hidden = config.email === 'off';
-  $('sign-up-email').required = config.email === 'required';
+  for (const id of ['email-field', 'sign-up-email-field', 'account-email-field']) $(id).hidden = config.email === 'off';
+  for (const id of ['sign-up-email', 'account-email']) $(id).required = config.email === 'required';
   $('sign-up-form').hidden = config.registration !== 'open';
   $('registration-note').hidden = config.registration === 'open';
   $('registration-note').textContent = 'New accounts are not taken here at the moment.';

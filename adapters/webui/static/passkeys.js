@@ -1,6 +1,7 @@
-// The two ceremonies. Each asks the server for options, the browser for an answer, and the server for its verdict.
+// The ceremonies. Each asks the server for options, the browser for an answer, and the server for its verdict.
 
 import { post } from './api.js';
+import * as session from './session.js';
 import { tellAccepted, tellUnknown } from './signals.js';
 
 /** Why passkeys cannot work on this page, as a code that words.js knows; null if they can. */
@@ -10,13 +11,31 @@ export function obstacle() {
   return complete ? null : 'webauthn_missing';
 }
 
+/** Throws what obstacle returns. */
+export function mustWork() {
+  const code = obstacle();
+  if (code) throw Object.assign(new Error(code), { code });
+}
+
 /** Makes an account and its first passkey. Returns the session answer. */
 export async function signUp({ email, displayName }) {
+  mustWork();
   const ceremony = await post('/signup/options', given({ email, display_name: displayName }));
+  return makePasskey(ceremony, (answer) => post('/signup/verify', answer));
+}
+
+/** Makes a further passkey for whoever is signed in. Returns {passkey, signals}. */
+export async function addPasskey({ name }) {
+  mustWork();
+  const ceremony = await session.post('/me/passkeys/options');
+  return makePasskey(ceremony, (answer) => session.post('/me/passkeys/verify', { ...answer, ...given({ passkey_name: name }) }));
+}
+
+async function makePasskey(ceremony, verify) {
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(ceremony.options);
   const credential = await navigator.credentials.create({ publicKey });
   try {
-    return await verify('/signup/verify', ceremony, credential);
+    return await finish(ceremony, credential, verify);
   } catch (error) {
     // The device has the passkey by now, and no account goes with it.
     const refused = error.status >= 400 && error.status < 500 && error.code !== 'passkey_already_registered';
@@ -27,6 +46,7 @@ export async function signUp({ email, displayName }) {
 
 /** Signs in by button: with one of the address's passkeys, or without an address with any that the person picks. */
 export async function signIn({ email }) {
+  mustWork();
   const ceremony = await signInOptions({ email });
   return finishSignIn(ceremony, await askForPasskey(ceremony));
 }
@@ -43,17 +63,17 @@ export function askForPasskey(ceremony, how = {}) {
 /** The last call of signing in. Returns the session answer. */
 export async function finishSignIn(ceremony, credential) {
   try {
-    return await verify('/login/verify', ceremony, credential);
+    return await finish(ceremony, credential, (answer) => post('/login/verify', answer));
   } catch (error) {
     if (error.code === 'passkey_unknown') await tellUnknown(ceremony.options.rpId, credential.id);
     throw error;
   }
 }
 
-async function verify(path, ceremony, credential) {
-  const answer = await post(path, { challenge_id: ceremony.challenge_id, credential: credential.toJSON() });
-  tellAccepted(answer.signals);
-  return answer;
+async function finish(ceremony, credential, verify) {
+  const verdict = await verify({ challenge_id: ceremony.challenge_id, credential: credential.toJSON() });
+  tellAccepted(verdict.signals);
+  return verdict;
 }
 
 const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value));

@@ -3,7 +3,7 @@
 const sentences = {
   // The browser's own (DOMException names)
   NotAllowedError: 'Nothing was changed: it was cancelled, it took too long, or there was no passkey to use. Try again whenever you like.',
-  InvalidStateError: 'This device already has a passkey for this account. Sign in with it instead.',
+  InvalidStateError: 'This device already has a passkey for this account. Use that one.',
   NotSupportedError: 'This device cannot make or use the kind of passkey that is needed here. Try another device, or a security key.',
   ConstraintError: 'This device cannot check that it is you. Set up a screen lock, or use another device.',
   NotReadableError: 'The passkey could not be read. Unlock your device or password manager and try again.',
@@ -15,6 +15,13 @@ const sentences = {
   unavailable: 'The server cannot do this right now. Try again in a moment.',
 
   // What the server said (problem codes)
+  step_up_required: 'To be sure that it is you, your browser now asks for one of your passkeys.',
+  last_passkey: 'This is the only passkey that opens your account. Add another one, then this one can go.',
+  passkey_limit_reached: 'Your account has as many passkeys as it can hold. Remove one that you no longer need, then add this one.',
+  not_found: 'That was gone already. What you see now is how things are.',
+  csrf_rejected: 'The server could not be sure that this came from you. Reload the page and try again.',
+  session_changed: 'Somebody else has signed in here in the meantime, so nothing was changed.',
+  user_disabled: 'This account has been shut. Ask whoever runs this service.',
   session_expired: 'You were signed out because it has been a while. Sign in again to go on.',
   session_revoked: 'This sign-in was ended, here or from another device. Sign in again to go on.',
   registration_closed: 'New accounts are not taken here at the moment. Ask whoever runs this service.',
@@ -25,12 +32,14 @@ const sentences = {
   user_verification_required: 'Your device did not check that it is you. Unlock it with your fingerprint, face or PIN and try again.',
   challenge_expired: 'That took a little too long. Try again.',
   challenge_not_found: 'That attempt is no longer open. Try again.',
-  email_taken: 'This e-mail address has an account already. Sign in with it instead.',
+  email_taken: 'This e-mail address has an account already. Sign in with it, or give another one.',
   body_too_large: 'That is more than the server takes. Shorten what you entered.',
 };
 
 // Somebody changed their mind, or time went by: no reason for alarm.
-const calm = new Set(['NotAllowedError', 'session_expired', 'session_revoked', 'challenge_expired']);
+const calm = new Set([
+  'NotAllowedError', 'session_expired', 'session_revoked', 'challenge_expired', 'step_up_required', 'last_passkey', 'not_found',
+]);
 
 /**
  * Returns what to tell the person: {code, text, calm, field?, link?}. field is the request's member to correct; link is
@@ -48,6 +57,8 @@ export function wordsFor(error, rpId) {
     case 'invalid_request':
       if (error.fields.length > 0) return say(error.fields.map(({ detail }) => sentence(detail)).join(' '), { field: error.fields[0].field });
       break;
+    case 'email_taken':
+      return say(sentences[code], { field: 'email' });
     case 'unavailable':
       if (error.retryAfter > 0) return say(`The server cannot do this right now. Try again in ${duration(error.retryAfter)}.`);
   }

@@ -1,0 +1,180 @@
+package acceptance
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/webauthn"
+)
+
+// What the page does beyond the stories, where nobody but its owner's password manager sees it, or in a bad moment.
+
+// openTab is a server of a test's own, and Ada in front of its page, signed up with a phone.
+func openTab(t *testing.T) (*person, *tab, *clock) {
+	t.Helper()
+	t.Parallel()
+	requireChromium(t)
+	c := newClock()
+	b := browserDoor{startServer(t, c, nil)}.client(t, phone).(*tab)
+	ada := &person{t: t, device: b, applicant: applicant{name: "Ada"}}
+	ada.signsUp()
+	return ada, b, c
+}
+
+func TestThePasswordManagerHearsOfChanges(t *testing.T) {
+	ada, b, _ := openTab(t)
+	first := b.credentials()[0]
+
+	_, refused := b.changeAccount("Ada Lovelace", "ada@example.org")
+	ada.may(refused)
+	b.eventually("the passkey carries the new names", func(held []*webauthn.Credential) bool {
+		return len(held) == 1 && held[0].UserDisplayName == "Ada Lovelace" && held[0].UserName == "ada@example.org"
+	})
+
+	blue := ada.addsPasskey("Blue key", securityKey)
+	ada.may(b.removePasskey(blue.id))
+	b.eventually("the removed passkey is gone", isEmpty)
+
+	b.takes(phone)
+	first.ActiveCmtgKeyIndex = nil // as in twin
+	call(b, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: b.keys, Credential: first})
+	ada.may(b.deleteAccount())
+	b.eventually("no passkey is left", isEmpty)
+}
+
+func TestAPasskeyThatWasRefusedIsForgotten(t *testing.T) {
+	ada, b, _ := openTab(t)
+	b.takes(securityKey)
+	ada.mayNot(b.addPasskey("", notVerified), "user_verification_required")
+	b.eventually("the device has it no more", isEmpty)
+}
+
+func TestAStepUpThatIsCancelledChangesNothing(t *testing.T) {
+	ada, b, c := openTab(t)
+	blue := ada.addsPasskey("Blue key", securityKey)
+	c.advance(11 * time.Minute)
+	b.dismisses()
+	ada.mayNot(b.removePasskey(blue.id), "NotAllowedError")
+	if tone := eval[string](b, `document.getElementById('message').dataset.tone`); tone != "calm" {
+		t.Errorf("the page takes it with %s", tone)
+	}
+	ada.passkeyCalled("Blue key")
+	ada.may(b.removePasskey(blue.id))
+}
+
+func TestACSRFTokenThatNoLongerHoldsIsReplaced(t *testing.T) {
+	ada, b, _ := openTab(t)
+	session := ada.seesSessions()[0].id
+	evalPromise(b, fmt.Sprintf(`import('/assets/session.js').then(({ hold }) => { hold(%q, 'of yesterday'); return ''; })`, session))
+	_, refused := b.changeAccount("Ada Lovelace", "")
+	ada.may(refused)
+}
+
+// Two windows of one browser stand side by side, so neither is told when the other one comes into view.
+func TestNothingIsDoneInTheNameOfWhoeverSignedInMeanwhile(t *testing.T) {
+	ada, b, _ := openTab(t)
+	b.withDevice(nil, func() string {
+		return evalPromise(b, `import('/assets/passkeys.js').then(({ signUp }) => signUp({ displayName: 'Ben' })).then(() => '')`)
+	})
+	_, refused := b.changeAccount("Ada Lovelace", "")
+	ada.mayNot(refused, "session_changed")
+	if who := b.shown(); who.name != "Ben" {
+		t.Errorf("the page shows %+v", who)
+	}
+	if who, _ := b.whoAmI(); who.name != "Ben" {
+		t.Errorf("Ben is called %+v now", who)
+	}
+}
+
+func TestAFaultIsToldBesideItsField(t *testing.T) {
+	ada, b, _ := openTab(t)
+	ben := browserDoor{b.server}.client(t, phone)
+	if _, refused := ben.signUp(applicant{name: "Ben", email: "ben@example.org"}); refused != (refusal{}) {
+		t.Fatalf("%+v", refused)
+	}
+	key := ada.seesPasskeys()[0]
+	_, refused := b.changeAccount("Ada", "ben@example.org")
+	ada.mayNot(refused, "email_taken")
+	b.complainsAbout("#account-email")
+	ada.mayNot(b.renamePasskey(key.id, "one\u202eeno"), "invalid_request")
+	b.complainsAbout(within(key.id, "new-name"))
+}
+
+func TestALongLogIsReadToItsEnd(t *testing.T) {
+	ada, b, _ := openTab(t)
+	key := ada.seesPasskeys()[0]
+	evalPromise(b, fmt.Sprintf(`(async () => {
+		const { patch } = await import('/assets/session.js');
+		for (let i = 0; i < 24; i++) await patch('/me/passkeys/%s', { name: String(i) });
+		return '';
+	})()`, key.id))
+	events, refused := b.events()
+	ada.may(refused)
+	if len(events) != 25 || events[0].kind != "passkey_renamed" || events[24].kind != "signed_up" {
+		t.Fatalf("%d: %v", len(events), events)
+	}
+}
+
+func TestListsThatDidNotComeAreAskedForAgain(t *testing.T) {
+	ada, b, _ := openTab(t)
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		const real = window.fetch;
+		window.cut = true;
+		window.fetch = (address, how) => window.cut && address.startsWith('/v1/me/') ? Promise.reject(new TypeError('cut')) : real(address, how);`,
+	})
+	b.open()
+	b.until("the page offers to try again", `document.getElementById('reload').checkVisibility()`)
+	if code := b.told(); code != "unreachable" {
+		t.Errorf("the page says %q", code)
+	}
+	b.mayNotSee("#passkey-list", "#device-list", "#event-list")
+	eval[bool](b, `window.cut = false; true`)
+	b.press("#reload")
+	b.until("the lists are there", `document.getElementById('rooms').getAttribute('aria-busy') === 'false'`)
+	b.mayNotSee("#reload")
+	if len(b.entries("passkey-list")) != 1 {
+		t.Errorf("%s has no passkey", ada.name)
+	}
+}
+
+func (b *tab) mayNotSee(elements ...string) {
+	b.t.Helper()
+	for _, element := range elements {
+		if eval[bool](b, fmt.Sprintf(`document.querySelector(%q).checkVisibility({ visibilityProperty: true })`, element)) {
+			b.t.Errorf("%s can be seen\n%s", element, b.describe())
+		}
+	}
+}
+
+// complainsAbout holds when the field, and it alone, is marked, has the focus, and says what is wrong with it.
+func (b *tab) complainsAbout(field string) {
+	b.t.Helper()
+	if !eval[bool](b, fmt.Sprintf(`(() => {
+		const marked = document.querySelectorAll('[aria-invalid]');
+		const field = document.querySelector(%q);
+		const complaint = document.getElementById(field.getAttribute('aria-describedby'));
+		return marked.length === 1 && marked[0] === field && document.activeElement === field && complaint.checkVisibility() && complaint.textContent !== '';
+	})()`, field)) {
+		b.t.Errorf("the page does not complain about %s\n%s", field, b.describe())
+	}
+}
+
+// eventually waits for the authenticator at hand to hold what it should: nobody waits for a signal to arrive.
+func (b *tab) eventually(what string, holds func([]*webauthn.Credential) bool) {
+	b.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		held := call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.keys}).Credentials
+		if holds(held) {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("waited in vain until %s: %d passkeys\n%s", what, len(held), b.describe())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func isEmpty(held []*webauthn.Credential) bool { return len(held) == 0 }

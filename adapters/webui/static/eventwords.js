@@ -1,0 +1,81 @@
+// The security log's kinds and reasons in plain words.
+
+const titles = {
+  signed_up: 'Account created',
+  signed_in: 'Signed in',
+  sign_in_refused: 'Sign-in refused',
+  signed_out: 'Signed out',
+  stepped_up: 'Confirmed that it is you',
+  step_up_refused: 'Confirmation refused',
+  session_revoked: 'Sign-in ended',
+  refresh_token_reused: 'An app’s sign-in ended',
+  passkey_added: 'Passkey added',
+  passkey_add_refused: 'New passkey refused',
+  passkey_renamed: 'Passkey renamed',
+  passkey_removed: 'Passkey removed',
+  passkey_flagged: 'Something odd about a passkey',
+  passkey_suspended: 'Passkey suspended',
+  account_changed: 'Account changed',
+  account_disabled: 'Account shut',
+  account_enabled: 'Account opened again',
+  account_deleted: 'Account deleted',
+};
+
+// How the name of the passkey follows.
+const joints = { signed_in: ' with ', stepped_up: ', with ', sign_in_refused: ' with ', step_up_refused: ' with ', passkey_renamed: ': now ' };
+
+const reasons = {
+  // Why an answer was not accepted
+  challenge_mismatch: 'The passkey answered another attempt.',
+  origin_not_allowed: 'The passkey was used on another website.',
+  cross_origin: 'The passkey was used inside another website’s page.',
+  rp_id_mismatch: 'The passkey was used for another website.',
+  type_mismatch: 'The passkey answered something else than what was asked.',
+  user_presence_missing: 'Nobody touched the device.',
+  user_verification_missing: 'The device did not check who it was.',
+  backup_state_invalid: 'What the passkey said about being synced cannot be.',
+  backup_eligibility_changed: 'Whether the passkey can be synced is not what it was when it was made.',
+  algorithm_not_allowed: 'The passkey’s kind of key is not taken here.',
+  attestation_rejected: 'The passkey’s model is not taken here.',
+  signature_invalid: 'The passkey’s signature was wrong.',
+  counter_regressed: 'The passkey’s counter did not go on, as if there were a copy of it.',
+  user_handle_mismatch: 'The passkey belongs to another account.',
+  malformed: 'What the device sent could not be read.',
+
+  // What stood in the way
+  passkey_suspended: 'The passkey was suspended.',
+  user_disabled: 'The account was shut.',
+
+  // What it followed from
+  passkey_removed: 'The passkey that opened it was removed.',
+  account_disabled: 'The account was shut.',
+  signed_in: 'A new sign-in in the same browser took its place.',
+  signed_up: 'A new account in the same browser took its place.',
+};
+
+const members = { display_name: 'name', email: 'e-mail address' };
+
+/** What happened, in a few words. */
+export function titleFor({ kind, by, passkey, changed }) {
+  let title = titles[kind] ?? plain(kind);
+  if (passkey?.name) title += `${joints[kind] ?? ': '}“${passkey.name}”`;
+  if (changed.length > 0) title += `: ${changed.map((name) => members[name] ?? name).join(' and ')}`;
+  if (by === 'operator') title += ', by the operator';
+  return title;
+}
+
+/** Why, as a sentence; '' if there is nothing to say. */
+export function reasonFor({ kind, reason }) {
+  if (kind === 'refresh_token_reused') return 'Its token was used twice, as if somebody had a copy of it.';
+  if (!reason) return '';
+  return reasons[reason] ?? `${plain(reason)}.`;
+}
+
+// A server that is newer than the page may have further ones.
+function plain(code) {
+  const words = code.replaceAll('_', ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** Whether the owner should have a look at it. */
+export const concerning = ({ kind }) => /_refused$|_reused$|_flagged$|_suspended$|_disabled$/.test(kind);

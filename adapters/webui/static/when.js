@@ -1,0 +1,32 @@
+// Times, in the words that people use for them.
+
+import { serverNow } from './api.js';
+
+const format = (options) => new Intl.DateTimeFormat('en-GB', options);
+const clock = format({ hour: '2-digit', minute: '2-digit' });
+const day = format({ day: 'numeric', month: 'long' });
+const dayOfYear = format({ day: 'numeric', month: 'long', year: 'numeric' });
+const everything = format({ dateStyle: 'full', timeStyle: 'long' });
+
+/** Puts the day of an RFC 3339 time into a <time> element: “today”, “12 May”, “12 May 2025”. */
+export function showDay(element, text) {
+  const time = new Date(text);
+  element.dateTime = text;
+  element.title = everything.format(time);
+  element.textContent = dayOf(time);
+}
+
+/** As showDay, with the time of day. */
+export function showTime(element, text) {
+  showDay(element, text);
+  element.textContent += `, ${clock.format(new Date(text))}`;
+}
+
+function dayOf(time) {
+  const now = new Date(serverNow());
+  const yesterday = new Date(now);
+  yesterday.setDate(now.getDate() - 1);
+  if (time.toDateString() === now.toDateString()) return 'today';
+  if (time.toDateString() === yesterday.toDateString()) return 'yesterday';
+  return (time.getFullYear() === now.getFullYear() ? day : dayOfYear).format(time);
+}
