@@ -12,7 +12,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func challenge(t *testing.T, by domain.Binding) *domain.Challenge {
+func challenge(t *testing.T, by domain.Respondent) *domain.Challenge {
 	t.Helper()
 	c, err := domain.NewChallenge(domain.PurposeLogin, by, []byte("state"), nil, 5*time.Minute, noon, rand.Reader)
 	if err != nil {
@@ -21,28 +21,46 @@ func challenge(t *testing.T, by domain.Binding) *domain.Challenge {
 	return c
 }
 
-func TestAChallengeIsRedeemedInTimeByItsBrowserForItsPurpose(t *testing.T) {
+func sessionID(t *testing.T) domain.SessionID {
+	t.Helper()
+	id, err := domain.NewSessionID(noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestAChallengeIsRedeemedInTimeByItsRespondentForItsPurpose(t *testing.T) {
 	adas, bens := domain.BindTo(domain.NewSecret("ada")), domain.BindTo(domain.NewSecret("ben"))
 	almostAdas := adas
 	almostAdas[len(almostAdas)-1] ^= 1
+	ada, ben, anybody := domain.Respondent{Browser: adas}, domain.Respondent{Browser: bens}, domain.Respondent{}
+	signedIn := domain.Respondent{Browser: adas, Session: sessionID(t)}
 	for name, c := range map[string]struct {
-		bound, by domain.Binding
-		purpose   domain.Purpose
-		after     time.Duration
-		want      error
-		reason    domain.Reason
+		issued, by domain.Respondent
+		purpose    domain.Purpose
+		after      time.Duration
+		want       error
+		reason     domain.Reason
 	}{
-		"at once":                     {adas, adas, domain.PurposeLogin, 0, nil, ""},
-		"in the last microsecond":     {adas, adas, domain.PurposeLogin, 5*time.Minute - time.Microsecond, nil, ""},
-		"when the time is over":       {adas, adas, domain.PurposeLogin, 5 * time.Minute, domain.ErrChallengeExpired, ""},
-		"by another browser":          {adas, bens, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"by one that is almost it":    {adas, almostAdas, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"by a client without cookies": {adas, domain.Binding{}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"bound to nobody, by anybody": {domain.Binding{}, bens, domain.PurposeLogin, 0, nil, ""},
-		"for another purpose":         {adas, adas, domain.PurposeSignUp, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"at once":                     {ada, ada, domain.PurposeLogin, 0, nil, ""},
+		"in the last microsecond":     {ada, ada, domain.PurposeLogin, 5*time.Minute - time.Microsecond, nil, ""},
+		"when the time is over":       {ada, ada, domain.PurposeLogin, 5 * time.Minute, domain.ErrChallengeExpired, ""},
+		"by another browser":          {ada, ben, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"by one that is almost it":    {ada, domain.Respondent{Browser: almostAdas}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"by a client without cookies": {ada, anybody, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"bound to nobody, by anybody": {anybody, ben, domain.PurposeLogin, 0, nil, ""},
+		"for another purpose":         {ada, ada, domain.PurposeSignUp, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+
+		"in its session":               {signedIn, signedIn, domain.PurposeLogin, 0, nil, ""},
+		"in another session":           {signedIn, domain.Respondent{Browser: adas, Session: sessionID(t)}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in none":                      {signedIn, ada, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in one, issued in none":       {ada, signedIn, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in its session, elsewhere":    {signedIn, domain.Respondent{Browser: bens, Session: signedIn.Session}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in its session, by a program": {domain.Respondent{Session: signedIn.Session}, domain.Respondent{Session: signedIn.Session}, domain.PurposeLogin, 0, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			state, err := challenge(t, c.bound).Redeem(c.purpose, c.by, noon.Add(c.after))
+			state, err := challenge(t, c.issued).Redeem(c.purpose, c.by, noon.Add(c.after))
 			if !errors.Is(err, c.want) || domain.ReasonOf(err) != c.reason {
 				t.Fatalf("got %v (reason %q), want %v (reason %q)", err, domain.ReasonOf(err), c.want, c.reason)
 			}
@@ -55,7 +73,7 @@ func TestAChallengeIsRedeemedInTimeByItsBrowserForItsPurpose(t *testing.T) {
 
 func TestASnapshotSharesNothingWithItsChallenge(t *testing.T) {
 	ada := domain.Applicant{DisplayName: "Ada"}
-	c, err := domain.NewChallenge(domain.PurposeSignUp, domain.Binding{}, []byte("state"), &ada, 5*time.Minute, noon, rand.Reader)
+	c, err := domain.NewChallenge(domain.PurposeSignUp, domain.Respondent{}, []byte("state"), &ada, 5*time.Minute, noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +81,7 @@ func TestASnapshotSharesNothingWithItsChallenge(t *testing.T) {
 	restored := domain.RestoreChallenge(taken)
 	taken.Ceremony[0], taken.Applicant.DisplayName = 'X', "Mallory"
 	for _, c := range []*domain.Challenge{c, restored} {
-		if state, _ := c.Redeem(domain.PurposeSignUp, domain.Binding{}, noon); string(state) != "state" || c.Applicant().DisplayName != "Ada" {
+		if state, _ := c.Redeem(domain.PurposeSignUp, domain.Respondent{}, noon); string(state) != "state" || c.Applicant().DisplayName != "Ada" {
 			t.Errorf("the challenge became %q of %s", state, c.Applicant().DisplayName)
 		}
 	}

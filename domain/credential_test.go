@@ -21,9 +21,18 @@ const (
 	synced      = up | uv | be | bs
 )
 
+// adasID is whose passkeys and sessions are, unless a test has them be somebody's.
+var adasID = func() domain.UserID {
+	id, err := domain.ParseUserID("01a20846-fe00-7000-8000-0000000000ad")
+	if err != nil {
+		panic(err)
+	}
+	return id
+}()
+
 func credential(t *testing.T, flags domain.AuthenticatorFlags, count uint32) *domain.Credential {
 	t.Helper()
-	c, err := domain.NewCredential(domain.UserID{}, "Ada's key", domain.Registration{CredentialID: "id", Flags: flags, SignCount: count}, noon)
+	c, err := domain.NewCredential(adasID, "Ada's key", domain.Registration{CredentialID: "id", Flags: flags, SignCount: count}, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,6 +216,18 @@ func TestARegistrationIsKeptWhole(t *testing.T) {
 	for _, key := range []*domain.Credential{key, restored} {
 		if got := key.Snapshot(); !reflect.DeepEqual(got, want) {
 			t.Errorf("it became %+v", got)
+		}
+	}
+}
+
+func TestAPasskeyTakesAnotherName(t *testing.T) {
+	key := credential(t, synced, 0)
+	for _, c := range []struct {
+		name    domain.PasskeyName
+		changed bool
+	}{{"Ada's key", false}, {"the blue one", true}, {"the blue one", false}, {"", true}, {"", false}} {
+		if changed := key.Rename(c.name); changed != c.changed || key.Name() != c.name {
+			t.Errorf("renamed to %q: changed %t, is %q", c.name, changed, key.Name())
 		}
 	}
 }

@@ -56,6 +56,22 @@ func TestANameIsOneVisibleLine(t *testing.T) {
 	}
 }
 
+// A passkey is named in more than one place of the contract, and a fault is told where it is.
+func TestAPasskeysNameIsOneVisibleLine(t *testing.T) {
+	if name, err := domain.ParsePasskeyName("name", "  Ada's key "); name != "Ada's key" || err != nil {
+		t.Errorf("got %q, %v", name, err)
+	}
+	for _, field := range []string{"name", "passkey_name"} {
+		for bad, code := range map[string]string{"a\nb": "invalid_name", "\xff": "invalid_name", strings.Repeat("x", 65): "too_long"} {
+			_, err := domain.ParsePasskeyName(field, bad)
+			var invalid *domain.InvalidInput
+			if !errors.As(err, &invalid) || len(invalid.Fields) != 1 || invalid.Fields[0].Field != field || invalid.Fields[0].Code != code {
+				t.Errorf("ParsePasskeyName(%q, %q): %v", field, bad, err)
+			}
+		}
+	}
+}
+
 func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	_, badEmail := domain.ParseEmail("ada")
 	_, badName := domain.ParseDisplayName("a\nb")
@@ -73,27 +89,28 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 }
 
 func TestNamelessAccountsCanBeToldApart(t *testing.T) {
-	name := func(email domain.Email, display domain.DisplayName) string {
+	entity := func(email domain.Email, display domain.DisplayName) domain.UserEntity {
 		a, err := domain.NewApplicant(email, display, noon, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if user := a.Admit(noon); user.AccountName() != a.AccountName() || user.ShownName() != a.ShownName() {
-			t.Errorf("the applicant is %q and the user %q", a.AccountName(), user.AccountName())
+		if user := a.Admit(noon); user.Entity() != a.Entity() || a.Entity().Handle != a.Handle {
+			t.Errorf("the applicant is %+v and the user %+v", a.Entity(), user.Entity())
 		}
-		if shown := a.ShownName(); display != "" && shown != string(display) || display == "" && shown != a.AccountName() {
-			t.Errorf("%q is shown as %q", display, shown)
-		}
-		return a.AccountName()
+		return a.Entity()
 	}
-	if got := name("ada@example.org", "Ada"); got != "ada@example.org" {
-		t.Errorf("with both: %q", got)
+	if got := entity("ada@example.org", "Ada"); got.Name != "ada@example.org" || got.DisplayName != "Ada" {
+		t.Errorf("with both: %+v", got)
 	}
-	if got := name("", "Ada"); got != "Ada" {
-		t.Errorf("with a name: %q", got)
+	if got := entity("ada@example.org", ""); got.Name != "ada@example.org" || got.DisplayName != got.Name {
+		t.Errorf("with an address: %+v", got)
 	}
-	if one, two := name("", ""), name("", ""); one == two || !strings.HasPrefix(one, "account ") {
-		t.Errorf("two nameless accounts are %q and %q", one, two)
+	if got := entity("", "Ada"); got.Name != "Ada" || got.DisplayName != "Ada" {
+		t.Errorf("with a name: %+v", got)
+	}
+	one, two := entity("", ""), entity("", "")
+	if one.Name == two.Name || !strings.HasPrefix(one.Name, "account ") || one.DisplayName != one.Name {
+		t.Errorf("two nameless accounts are %+v and %+v", one, two)
 	}
 }
 
@@ -140,6 +157,9 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 	}
 	if _, token := session(t, synced); strings.Contains(fmt.Sprintf("%v %+v %#v", token, token, token), token.Reveal()) {
 		t.Error("a session token was printed")
+	}
+	if _, token := bearerSession(t); strings.Contains(fmt.Sprintf("%v %+v %#v", token, token, token), token.Reveal()) {
+		t.Error("a refresh token was printed")
 	}
 }
 
@@ -190,11 +210,20 @@ func TestNothingIsMadeWithoutEnoughRandomness(t *testing.T) {
 		"a handle":     {32, func(r io.Reader) error { _, err := domain.NewUserHandle(r); return err }},
 		"an applicant": {42, func(r io.Reader) error { _, err := domain.NewApplicant("", "", noon, r); return err }},
 		"a challenge": {10, func(r io.Reader) error {
-			_, err := domain.NewChallenge(domain.PurposeLogin, domain.Binding{}, nil, nil, time.Minute, noon, r)
+			_, err := domain.NewChallenge(domain.PurposeLogin, domain.Respondent{}, nil, nil, time.Minute, noon, r)
 			return err
 		}},
 		"a session": {42, func(r io.Reader) error {
 			_, _, err := domain.OpenSession(key, domain.Device{}, lifetime, noon, r)
+			return err
+		}},
+		"a bearer session": {42, func(r io.Reader) error {
+			_, _, err := domain.OpenBearerSession(key, domain.Device{}, lifetime, refreshKeys, noon, r)
+			return err
+		}},
+		"an event": {10, func(r io.Reader) error { _, err := domain.NewEvent(domain.EventSnapshot{}, noon, r); return err }},
+		"claims": {16, func(r io.Reader) error {
+			_, err := domain.AccessPolicy{}.Claims(domain.RestoreSession(domain.SessionSnapshot{}), nil, noon, r)
 			return err
 		}},
 	} {

@@ -3,6 +3,7 @@ package domain_test
 import (
 	"crypto/rand"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -108,5 +109,113 @@ func TestATokenOpensItsSessionOnly(t *testing.T) {
 		if _, err := domain.ParseSessionToken(bad); !errors.Is(err, domain.ErrUnauthenticated) {
 			t.Errorf("ParseSessionToken(%q): %v", bad, err)
 		}
+	}
+}
+
+func TestABrowserAndAProgramCarryTheirSessionsDifferently(t *testing.T) {
+	browsers, cookie := session(t, synced)
+	programs, refresh := bearerSession(t)
+	for name, c := range map[string]struct {
+		is        domain.SessionSnapshot
+		transport domain.Transport
+		token     domain.TokenDigest
+	}{
+		"a browser": {browsers.Snapshot(), domain.TransportCookie, cookie.Digest()},
+		"a program": {programs.Snapshot(), domain.TransportBearer, refresh.Digest()},
+	} {
+		if c.is.Transport != c.transport || c.is.Token != c.token || c.is.Previous != (domain.TokenDigest{}) || !c.is.RotatedAt.IsZero() {
+			t.Errorf("%s: %+v", name, c.is)
+		}
+		// In all else they are alike.
+		c.is.ID, c.is.Transport, c.is.Token = domain.SessionID{}, "", domain.TokenDigest{}
+		want := domain.SessionSnapshot{
+			UserID: adasID, CredentialID: "id", Assurance: domain.AssurancePasskey, AMR: []string{"swk", "user", "mfa"},
+			Device: domain.Device{UserAgent: "curl/8.5.0", IP: "127.0.0.1"}, CreatedAt: noon, AuthTime: noon, LastSeenAt: noon,
+			IdleEndsAt: noon.Add(lifetime.IdleTTL), ExpiresAt: noon.Add(lifetime.TTL),
+		}
+		if !reflect.DeepEqual(c.is, want) {
+			t.Errorf("%s: got  %+v\nwant %+v", name, c.is, want)
+		}
+	}
+	if refresh.SessionID() != programs.ID() {
+		t.Errorf("the refresh token of session %s names %s", programs.ID(), refresh.SessionID())
+	}
+}
+
+func TestAProofIsFreshForAWhile(t *testing.T) {
+	const ttl = domain.StepUpTTL(10 * time.Minute)
+	s, _ := session(t, synced)
+	for after, want := range map[time.Duration]error{
+		-time.Second:                     nil, // a clock that was put back a little
+		0:                                nil,
+		10 * time.Minute:                 nil,
+		10*time.Minute + time.Nanosecond: domain.ErrStepUpRequired,
+		24 * time.Hour:                   domain.ErrStepUpRequired,
+	} {
+		if err := s.Fresh(ttl, noon.Add(after)); !errors.Is(err, want) {
+			t.Errorf("after %s: got %v, want %v", after, err, want)
+		}
+	}
+}
+
+func TestNeitherUseNorRefreshIsAProof(t *testing.T) {
+	s, token := bearerSession(t)
+	later := noon.Add(time.Hour)
+	refreshed(t, s, token, later)
+	s.Touch(lifetime, later)
+	if err := s.Fresh(domain.StepUpTTL(10*time.Minute), later); !errors.Is(err, domain.ErrStepUpRequired) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What recovery opens proves a code, however lately, and no passkey.
+func TestARecoveredSessionIsNeverFresh(t *testing.T) {
+	s, _ := session(t, synced)
+	is := s.Snapshot()
+	is.Assurance = "recovery"
+	recovered := domain.RestoreSession(is)
+	if err := recovered.Fresh(domain.StepUpTTL(10*time.Minute), noon); !errors.Is(err, domain.ErrStepUpRequired) {
+		t.Errorf("got %v", err)
+	}
+	recovered.StepUp(credential(t, synced, 0), noon)
+	if err := recovered.Fresh(domain.StepUpTTL(10*time.Minute), noon); err != nil {
+		t.Errorf("after a step-up: %v", err)
+	}
+}
+
+func TestAStepUpRenewsTheProofAndNothingElse(t *testing.T) {
+	s, _ := session(t, synced)
+	before := s.Snapshot()
+	later := noon.Add(time.Hour)
+	s.StepUp(credential(t, deviceBound, 7), later)
+	want := before
+	want.AuthTime, want.AMR = later, []string{"hwk", "user", "mfa"}
+	if got := s.Snapshot(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if err := s.Fresh(domain.StepUpTTL(time.Minute), later); err != nil {
+		t.Errorf("just stepped up: %v", err)
+	}
+}
+
+func TestASessionKnowsWhereItWasLastUsedFrom(t *testing.T) {
+	s, _ := session(t, synced)
+	for _, c := range []struct{ from, known string }{
+		{"203.0.113.9", "203.0.113.9"},
+		{"", "203.0.113.9"}, // not known this time
+		{"2001:db8::1", "2001:db8::1"},
+	} {
+		s.SeenFrom(c.from)
+		if device := s.Snapshot().Device; device.IP != c.known || device.UserAgent != "curl/8.5.0" {
+			t.Errorf("seen from %q: %+v", c.from, device)
+		}
+	}
+}
+
+func TestASessionsMethodsAreItsOwn(t *testing.T) {
+	s, _ := session(t, synced)
+	s.AMR()[0] = "pwd"
+	if s.AMR()[0] != "swk" {
+		t.Error("the session was changed from outside")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/signup"
@@ -29,6 +30,15 @@ type listening struct {
 	registration   ports.RegistrationAnswer
 	authentication ports.AuthenticationAnswer
 }
+
+type names struct{}
+
+func (names) NameOf(userAgent string) string { return userAgent }
+
+// noModels knows no model of authenticators.
+type noModels struct{}
+
+func (noModels) NameOf([16]byte) string { return "" }
 
 var errNothingAccepted = domain.Reject(domain.ReasonMalformed, "")
 
@@ -45,10 +55,11 @@ func (l *listening) VerifyAuthentication(_ []byte, answer ports.AuthenticationAn
 func TestACredentialArrivesWhole(t *testing.T) {
 	store, relyingParty := memory.New(), &listening{}
 	desk := &ceremony.Desk{Store: store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
+	log := &access.SecurityLog{Random: rand.Reader, Devices: names{}}
 	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
 		SignUp: application.SignUp{Finish: &signup.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk}},
-		Login:  application.Login{Finish: &login.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk}},
-	}, metrics.New(), slog.New(slog.DiscardHandler))
+		Login:  application.Login{Finish: &login.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk, Log: log}},
+	}, noModels{}, metrics.New(), slog.New(slog.DiscardHandler))
 	ada, err := domain.NewApplicant("", "Ada", clock{}.Now(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +76,7 @@ func TestACredentialArrivesWhole(t *testing.T) {
 	}
 	answer := func(path string, purpose domain.Purpose, response string) {
 		t.Helper()
-		started, err := desk.Start(t.Context(), purpose, domain.Binding{}, ports.Ceremony{}, ada)
+		started, err := desk.Start(t.Context(), purpose, domain.Respondent{}, ports.Ceremony{}, ada)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -47,11 +47,11 @@ func callMetered(t *testing.T, s store, meter httpapi.Meter, method, path, body 
 	var lines bytes.Buffer
 	api := httpapi.New(httpapi.Config{PublicURL: "http://localhost:8080", BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
 		Sessions: application.Sessions{
-			Authenticate: &sessions.Authenticate{Store: s, Clock: clock{}},
+			Authenticate: &sessions.Authenticate{Store: s, Clock: clock{}, Issuer: issuer(t)},
 			SignOut:      &sessions.SignOut{Store: s, Clock: clock{}},
 		},
 		Housekeeping: application.Housekeeping{Ready: &housekeeping.Ready{Store: s}},
-	}, meter, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	}, noModels{}, meter, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	request := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
@@ -170,7 +170,7 @@ func TestRequestsAreLoggedWithoutWhatTheyCarry(t *testing.T) {
 }
 
 func TestASlowClientIsCutOff(t *testing.T) {
-	limits := httpapi.New(httpapi.Config{}, application.UseCases{}, metrics.New(), slog.New(slog.DiscardHandler)).Config()
+	limits := httpapi.New(httpapi.Config{}, application.UseCases{}, noModels{}, metrics.New(), slog.New(slog.DiscardHandler)).Config()
 	for name, limit := range map[string]time.Duration{"reading": limits.ReadTimeout, "writing": limits.WriteTimeout, "waiting": limits.IdleTimeout} {
 		if limit <= 0 || limit > time.Minute {
 			t.Errorf("%s may take %s", name, limit)

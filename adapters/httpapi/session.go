@@ -20,8 +20,9 @@ func (s *server) getSession(c *fiber.Ctx, actor access.Actor) error {
 func (s *server) deleteSession(c *fiber.Ctx) error {
 	actor, err := s.authenticate(c)
 	if err == nil {
-		err = s.usecases.Sessions.SignOut.Execute(c.UserContext(), actor)
-		s.note(c, actor, "signed out")
+		if err = s.usecases.Sessions.SignOut.Execute(c.UserContext(), actor); err == nil {
+			s.note(c, actor, "signed out")
+		}
 	}
 	if err != nil && problemOf(err).Status != http.StatusUnauthorized {
 		return err

@@ -4,26 +4,117 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+var (
+	noon     = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
+)
+
+const deviceBound = domain.AuthenticatorFlags(1<<0 | 1<<2)
 
 // echoes names a device by all that it is told of it.
 type echoes struct{}
 
 func (echoes) NameOf(userAgent string) string { return userAgent }
 
+func securityLog() *access.SecurityLog {
+	return &access.SecurityLog{Random: rand.Reader, Devices: echoes{}}
+}
+
+// person is somebody with an account and a security key that has counted to 7.
+type person struct {
+	t     *testing.T
+	store ports.Store
+	user  *domain.User
+	key   *domain.Credential
+}
+
+func newPerson(t *testing.T, store ports.Store, name string) *person {
+	t.Helper()
+	applicant, err := domain.NewApplicant("", domain.DisplayName(name), noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := domain.NewCredential(applicant.UserID, "a key", domain.Registration{CredentialID: domain.CredentialID(name), Flags: deviceBound, SignCount: 7}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &person{t, store, applicant.Admit(noon), key}
+	p.update(func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(t.Context(), p.user), tx.Credentials.Add(t.Context(), p.key))
+	})
+	return p
+}
+
+func (p *person) update(fn func(ports.Tx) error) {
+	p.t.Helper()
+	if err := p.store.Update(p.t.Context(), fn); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// signsIn opens a session at the given time, with the token of its browser.
+func (p *person) signsIn(at time.Time) (*domain.Session, domain.SessionToken) {
+	p.t.Helper()
+	session, token, err := domain.OpenSession(p.key, domain.Device{}, lifetime, at, rand.Reader)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
+	return session, token
+}
+
+// session is one of theirs, as the store has it.
+func (p *person) session(id domain.SessionID) (s *domain.Session) {
+	p.t.Helper()
+	p.update(func(tx ports.Tx) (err error) {
+		s, err = tx.Sessions.ByID(p.t.Context(), id)
+		return err
+	})
+	return s
+}
+
+// log is the person's, in no order.
+func (p *person) log() (entries []domain.EventSnapshot) {
+	p.t.Helper()
+	p.update(func(tx ports.Tx) error {
+		events, err := tx.Events.OfUser(p.t.Context(), p.user.ID(), domain.EventID{}, 1000)
+		for _, e := range events {
+			entries = append(entries, e.Snapshot())
+		}
+		return err
+	})
+	return entries
+}
+
+// heads are the kinds and reasons of a log's entries, sorted.
+func heads(entries []domain.EventSnapshot) []string {
+	list := make([]string, len(entries))
+	for i, e := range entries {
+		list[i] = strings.TrimSpace(string(e.Kind) + " " + e.Reason)
+	}
+	slices.Sort(list)
+	return list
+}
+
 // lost are sessions that cannot be looked up.
 type lost struct{ ports.Sessions }
 
 func (lost) ByToken(context.Context, domain.TokenDigest) (*domain.Session, error) {
+	return nil, domain.ErrUnavailable
+}
+
+func (lost) ByID(context.Context, domain.SessionID) (*domain.Session, error) {
 	return nil, domain.ErrUnavailable
 }
 
@@ -33,8 +124,8 @@ func TestNobodyIsAdmittedBesideASessionThatCouldNotBeEnded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session := domain.RestoreSession(domain.SessionSnapshot{})
-	_, err = (&access.Door{}).Admit(t.Context(), ports.Tx{Sessions: lost{}}, session, access.Visitor{Session: token}, noon)
+	grant := access.Grant{Session: domain.RestoreSession(domain.SessionSnapshot{})}
+	err = (&access.Door{}).Admit(t.Context(), ports.Tx{Sessions: lost{}}, &grant, access.Visitor{Session: token}, domain.EventSignedIn, noon)
 	if !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
@@ -42,16 +133,200 @@ func TestNobodyIsAdmittedBesideASessionThatCouldNotBeEnded(t *testing.T) {
 
 // Names come from what is kept of a User-Agent, which is short and printable, not from all that a client may send.
 func TestADeviceIsNamedByWhatIsKeptOfIt(t *testing.T) {
-	key, err := domain.NewCredential(domain.UserID{}, "", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, noon)
+	ada := newPerson(t, memory.New(), "Ada")
+	door := &access.Door{Random: rand.Reader, Log: securityLog()}
+	grant, err := door.Open(t.Context(), ada.user, ada.key, access.Visitor{UserAgent: "curl\x00" + strings.Repeat("x", 1000), IP: "127.0.0.1"}, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	door := &access.Door{Random: rand.Reader, Devices: echoes{}}
-	session, _, err := door.Open(key, access.Visitor{UserAgent: "curl\x00" + strings.Repeat("x", 1000), IP: "127.0.0.1"}, noon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if device := session.Snapshot().Device; device.Name != device.UserAgent || !strings.HasPrefix(device.Name, "curlx") || device.IP != "127.0.0.1" {
+	if device := grant.Session.Snapshot().Device; device.Name != device.UserAgent || !strings.HasPrefix(device.Name, "curlx") || device.IP != "127.0.0.1" {
 		t.Errorf("%+v", device)
+	}
+}
+
+func (p *person) isAdmitted(visitor access.Visitor, how domain.EventKind, at time.Time) access.Grant {
+	p.t.Helper()
+	door := &access.Door{Random: rand.Reader, Log: securityLog(), Lifetime: lifetime}
+	grant, err := door.Open(p.t.Context(), p.user, p.key, visitor, at)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.update(func(tx ports.Tx) error { return door.Admit(p.t.Context(), tx, &grant, visitor, how, at) })
+	return grant
+}
+
+func TestWhoeverIsAdmittedFindsItInTheirLog(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	grant := ada.isAdmitted(access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}, domain.EventSignedUp, noon)
+	log := ada.log()
+	if len(log) != 1 {
+		t.Fatalf("logged %+v", log)
+	}
+	want := domain.EventSnapshot{
+		ID: log[0].ID, UserID: ada.user.ID(), Kind: domain.EventSignedUp, At: noon, By: domain.ByUser, SessionID: grant.Session.ID(),
+		CredentialID: ada.key.ID(), PasskeyName: "a key", DeviceName: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17",
+	}
+	if got := log[0]; got.Changed != nil || !equal(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if grant.User != ada.user || grant.Credential != ada.key || grant.Tokens != nil || len(grant.Accepted) != 1 || grant.Accepted[0].ID() != ada.key.ID() {
+		t.Errorf("granted %+v", grant)
+	}
+	if opened := ada.session(grant.Session.ID()); opened.Snapshot().Token != grant.Token.Digest() {
+		t.Error("the token does not open the session")
+	}
+}
+
+func equal(a, b domain.EventSnapshot) bool {
+	a.Changed, b.Changed = nil, nil
+	return a.ID == b.ID && a.UserID == b.UserID && a.Kind == b.Kind && a.At.Equal(b.At) && a.By == b.By && a.SessionID == b.SessionID &&
+		a.CredentialID == b.CredentialID && a.PasskeyName == b.PasskeyName && a.DeviceName == b.DeviceName && a.IP == b.IP &&
+		a.Reason == b.Reason && a.RequestID == b.RequestID
+}
+
+// Whoever planted a session in this browser before is out of it, and whoever was in it finds out.
+func TestASignInEndsTheSessionThatItReplaces(t *testing.T) {
+	store := memory.New()
+	ada, ben := newPerson(t, store, "Ada"), newPerson(t, store, "Ben")
+	bens, planted := ben.signsIn(noon)
+	adas := ada.isAdmitted(access.Visitor{Session: planted}, domain.EventSignedIn, noon)
+	if err := ben.session(bens.ID()).Usable(noon); !errors.Is(err, domain.ErrSessionRevoked) {
+		t.Errorf("the one that was there: %v", err)
+	}
+	if err := ada.session(adas.Session.ID()).Usable(noon); err != nil {
+		t.Errorf("the one in its place: %v", err)
+	}
+	if log := ben.log(); len(log) != 1 || log[0].Kind != domain.EventSessionRevoked || log[0].SessionID != bens.ID() {
+		t.Errorf("the log of whoever was in it: %+v", log)
+	}
+	if log := heads(ada.log()); !slices.Equal(log, []string{"signed_in"}) {
+		t.Errorf("the log of whoever is in now: %q", log)
+	}
+}
+
+func TestASignInLeavesWhatIsOverAlone(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	expired, expiredToken := ada.signsIn(noon.Add(-2 * time.Hour))
+	revoked, revokedToken := ada.signsIn(noon.Add(-time.Minute))
+	revoked.Revoke(noon.Add(-time.Second))
+	ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), revoked) })
+	unknown, err := domain.ParseSessionToken("kls_" + strings.Repeat("A", 43))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []domain.SessionToken{expiredToken, revokedToken, unknown, {}} {
+		ada.isAdmitted(access.Visitor{Session: token}, domain.EventSignedIn, noon)
+	}
+	if err := ada.session(expired.ID()).Usable(noon); !errors.Is(err, domain.ErrSessionExpired) {
+		t.Errorf("the one that had expired: %v", err)
+	}
+	if at := ada.session(revoked.ID()).Snapshot().RevokedAt; !at.Equal(noon.Add(-time.Second)) {
+		t.Errorf("the one that was revoked: at %s", at)
+	}
+	if log := heads(ada.log()); !slices.Equal(log, []string{"signed_in", "signed_in", "signed_in", "signed_in"}) {
+		t.Errorf("logged %q", log)
+	}
+}
+
+// Between the look that let somebody in and the write that they want, anything may happen.
+func TestAnActorIsConfirmedAsTheyAreNow(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(ada *person, session *domain.Session)
+		after     time.Duration
+		want      error
+	}{
+		"nothing happened": {func(*person, *domain.Session) {}, 0, nil},
+		"the session ended": {func(ada *person, s *domain.Session) {
+			s.Revoke(noon)
+			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
+		}, 0, domain.ErrSessionRevoked},
+		"it was idle for too long": {func(*person, *domain.Session) {}, time.Hour, domain.ErrSessionExpired},
+		"the account was shut": {func(ada *person, _ *domain.Session) {
+			ada.user.Disable(noon)
+			ada.update(func(tx ports.Tx) error { return tx.Users.Save(t.Context(), ada.user) })
+		}, 0, domain.ErrUserDisabled},
+		"the account was deleted": {func(ada *person, _ *domain.Session) {
+			ada.update(func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), ada.user.ID()) })
+		}, 0, domain.ErrSessionRevoked},
+		"they took another name": {func(ada *person, _ *domain.Session) {
+			ada.user.Rename("Countess")
+			ada.update(func(tx ports.Tx) error { return tx.Users.Save(t.Context(), ada.user) })
+		}, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ada := newPerson(t, memory.New(), "Ada")
+			session, _ := ada.signsIn(noon)
+			let := access.Actor{User: domain.RestoreUser(ada.user.Snapshot()), Session: domain.RestoreSession(session.Snapshot()), Visitor: access.Visitor{IP: "127.0.0.1"}}
+			c.meanwhile(ada, session)
+			err := ada.store.View(t.Context(), func(tx ports.Tx) error {
+				confirmed, err := let.Confirm(t.Context(), tx, noon.Add(c.after))
+				if err == nil && (confirmed.User.Snapshot() != ada.user.Snapshot() || confirmed.Session.ID() != session.ID() || confirmed.Visitor != let.Visitor) {
+					t.Errorf("confirmed %+v", confirmed)
+				}
+				return err
+			})
+			if !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAnOutageConfirmsNobody(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	session, _ := ada.signsIn(noon)
+	let := access.Actor{User: ada.user, Session: session}
+	if _, err := let.Confirm(t.Context(), ports.Tx{Sessions: lost{}}, noon); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnActorAnswersInTheirSession(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	session, _ := ada.signsIn(noon)
+	browser := domain.BindTo(domain.NewSecret("Ada's browser"))
+	if got := (access.Actor{Session: session}).Respondent(browser); got != (domain.Respondent{Browser: browser, Session: session.ID()}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// There may be more sessions than fit in one look.
+func TestAllSessionsButTheKeptOnesEnd(t *testing.T) {
+	for _, n := range []int{0, 1, 99, 100, 101, 250} {
+		store := memory.New()
+		ada, ben := newPerson(t, store, "Ada"), newPerson(t, store, "Ben")
+		bens, _ := ben.signsIn(noon)
+		over, _ := ada.signsIn(noon.Add(-2 * time.Hour))
+		own, _ := ada.signsIn(noon)
+		for range n {
+			ada.signsIn(noon)
+		}
+		ended := 0
+		ada.update(func(tx ports.Tx) (err error) {
+			e := domain.EventSnapshot{Kind: domain.EventSessionRevoked, Reason: "reason"}
+			keep := func(s *domain.Session) bool { return s.ID() == own.ID() }
+			ended, err = securityLog().EndAll(t.Context(), tx, ada.user.ID(), keep, access.Visitor{IP: "127.0.0.1"}, e, noon)
+			return err
+		})
+		if log := ada.log(); ended != n || len(log) != n {
+			t.Errorf("of %d other sessions %d were ended and %d logged", n, ended, len(log))
+		}
+		seen := map[domain.SessionID]bool{}
+		for _, e := range ada.log() {
+			seen[e.SessionID] = true
+			if e.Kind != domain.EventSessionRevoked || e.Reason != "reason" || e.IP != "127.0.0.1" || e.UserID != ada.user.ID() {
+				t.Errorf("logged %+v", e)
+			}
+			if err := ada.session(e.SessionID).Usable(noon); !errors.Is(err, domain.ErrSessionRevoked) {
+				t.Errorf("one that ended: %v", err)
+			}
+		}
+		if len(seen) != n || seen[own.ID()] || seen[over.ID()] || seen[bens.ID()] {
+			t.Errorf("%d different sessions were ended, of %d; the kept one %t, the one that was over %t, Ben's %t",
+				len(seen), n, seen[own.ID()], seen[over.ID()], seen[bens.ID()])
+		}
+		if err := errors.Join(ada.session(own.ID()).Usable(noon), ben.session(bens.ID()).Usable(noon)); err != nil {
+			t.Errorf("the kept ones: %v", err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func desk(store ports.Store) *ceremony.Desk {
 // begun is the challenge of a sign-in under way.
 func begun(t *testing.T, store ports.Store) domain.ChallengeID {
 	t.Helper()
-	started, err := desk(store).Start(t.Context(), domain.PurposeLogin, domain.Binding{}, ports.Ceremony{}, nil)
+	started, err := desk(store).Start(t.Context(), domain.PurposeLogin, domain.Respondent{}, ports.Ceremony{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func TestARefusalSpendsTheChallengeAndAnInterruptionDoesNot(t *testing.T) {
 			if c.gone {
 				leave()
 			}
-			if err := desk(store).Refuse(ctx, id, c.cause); err != c.cause {
+			if err := desk(store).Refuse(ctx, id, nil, c.cause); err != c.cause {
 				t.Errorf("got %v, want the cause", err)
 			}
 			if spent := isSpent(t, store, id); spent != c.spent {
@@ -83,7 +84,7 @@ func TestAChallengeThatIsGoneAlreadyCanBeRefused(t *testing.T) {
 	store := memory.New()
 	id := begun(t, store)
 	for range 2 {
-		if err := desk(store).Refuse(t.Context(), id, domain.ErrChallengeExpired); err != domain.ErrChallengeExpired {
+		if err := desk(store).Refuse(t.Context(), id, nil, domain.ErrChallengeExpired); err != domain.ErrChallengeExpired {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -96,8 +97,143 @@ func (full) Update(context.Context, func(ports.Tx) error) error { return domain.
 
 func TestAChallengeThatCouldNotBeSpentIsTold(t *testing.T) {
 	store := memory.New()
-	err := desk(full{store}).Refuse(t.Context(), begun(t, store), domain.Reject(domain.ReasonSignatureInvalid, ""))
+	err := desk(full{store}).Refuse(t.Context(), begun(t, store), nil, domain.Reject(domain.ReasonSignatureInvalid, ""))
 	if !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), string(domain.ReasonSignatureInvalid)) {
 		t.Errorf("got %v, want the outage and the cause", err)
+	}
+}
+
+// ada is somebody in whose log a refusal can be entered.
+func ada(t *testing.T, store ports.Store) domain.UserID {
+	t.Helper()
+	applicant, err := domain.NewApplicant("", "Ada", noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Add(t.Context(), applicant.Admit(noon)) }); err != nil {
+		t.Fatal(err)
+	}
+	return applicant.UserID
+}
+
+func refusal(t *testing.T, of domain.UserID) *domain.Event {
+	t.Helper()
+	event, err := domain.NewEvent(domain.EventSnapshot{Kind: domain.EventSignInRefused, UserID: of, Reason: "signature_invalid"}, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return event
+}
+
+func logged(t *testing.T, store ports.Store, of domain.UserID) (n int) {
+	t.Helper()
+	err := store.View(t.Context(), func(tx ports.Tx) error {
+		events, err := tx.Events.OfUser(t.Context(), of, domain.EventID{}, 100)
+		n = len(events)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// However often the same answer comes, it was one attempt: nobody fills another's log with a single challenge.
+func TestARefusalIsLoggedByWhoeverSpendsTheChallenge(t *testing.T) {
+	store := memory.New()
+	id, owner := begun(t, store), ada(t, store)
+	cause := domain.Reject(domain.ReasonSignatureInvalid, "")
+	var answering sync.WaitGroup
+	for range 16 {
+		event := refusal(t, owner)
+		answering.Go(func() {
+			if err := desk(store).Refuse(t.Context(), id, event, cause); err != error(cause) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	answering.Wait()
+	if n := logged(t, store, owner); n != 1 || !isSpent(t, store, id) {
+		t.Errorf("%d events, spent %t", n, isSpent(t, store, id))
+	}
+}
+
+func TestAnInterruptionIsNotLogged(t *testing.T) {
+	store := memory.New()
+	id, owner := begun(t, store), ada(t, store)
+	if err := desk(store).Refuse(t.Context(), id, refusal(t, owner), domain.ErrUnavailable); err != domain.ErrUnavailable {
+		t.Errorf("got %v", err)
+	}
+	if n := logged(t, store, owner); n != 0 {
+		t.Errorf("%d events", n)
+	}
+}
+
+// silent is a store that enters nothing in anybody's log.
+type silent struct{ ports.Store }
+
+type silentEvents struct{ ports.Events }
+
+func (s silent) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	return s.Store.Update(ctx, func(tx ports.Tx) error {
+		tx.Events = silentEvents{}
+		return fn(tx)
+	})
+}
+
+func (silentEvents) Add(context.Context, *domain.Event) error { return domain.ErrUnavailable }
+
+// Otherwise an attempt could be made without leaving a trace.
+func TestAChallengeIsNotSpentWithoutTheEntryInTheLog(t *testing.T) {
+	store := memory.New()
+	id, owner := begun(t, store), ada(t, store)
+	err := desk(silent{store}).Refuse(t.Context(), id, refusal(t, owner), domain.Reject(domain.ReasonSignatureInvalid, ""))
+	if !errors.Is(err, domain.ErrUnavailable) || isSpent(t, store, id) {
+		t.Errorf("got %v, spent %t", err, isSpent(t, store, id))
+	}
+}
+
+// What is begun in a session can be looked at there and nowhere else.
+func TestALookKeepsToTheRespondent(t *testing.T) {
+	store := memory.New()
+	owner := ada(t, store)
+	key, err := domain.NewCredential(owner, "", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, _, err := domain.OpenSession(key, domain.Device{}, domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour}, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), session) }); err != nil {
+		t.Fatal(err)
+	}
+	adas := domain.Respondent{Session: session.ID()}
+	started, err := desk(store).Start(t.Context(), domain.PurposeStepUp, adas, ports.Ceremony{Options: []byte("options"), State: []byte("state")}, nil)
+	if err != nil || string(started.Options) != "options" || !started.ExpiresAt.Equal(noon.Add(5*time.Minute)) {
+		t.Fatalf("started %+v, %v", started, err)
+	}
+	for name, c := range map[string]struct {
+		by      domain.Respondent
+		purpose domain.Purpose
+		want    error
+	}{
+		"in its session":      {adas, domain.PurposeStepUp, nil},
+		"in none":             {domain.Respondent{}, domain.PurposeStepUp, domain.ErrChallengeNotFound},
+		"for another purpose": {adas, domain.PurposeAddPasskey, domain.ErrChallengeNotFound},
+	} {
+		err := store.View(t.Context(), func(tx ports.Tx) error {
+			challenge, state, err := desk(store).Look(t.Context(), tx, started.ChallengeID, c.purpose, c.by, noon)
+			if err == nil && (challenge.ID() != started.ChallengeID || string(state) != "state") {
+				t.Errorf("%s: challenge %s with state %q", name, challenge.ID(), state)
+			}
+			return err
+		})
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+	}
+	if isSpent(t, store, started.ChallengeID) {
+		t.Error("a look has taken the challenge")
 	}
 }

@@ -20,7 +20,7 @@ type clock time.Time
 
 func (c clock) Now() time.Time { return time.Time(c) }
 
-// leave puts n challenges and n sessions of one user into the store, which all end at noon.
+// leave puts n challenges and n sessions of one user into the store, which all end at noon, and n events of then.
 func leave(t *testing.T, store ports.Store, n int) {
 	t.Helper()
 	err := store.Update(t.Context(), func(tx ports.Tx) error {
@@ -36,7 +36,7 @@ func leave(t *testing.T, store ports.Store, n int) {
 			return err
 		}
 		for range n {
-			challenge, err := domain.NewChallenge(domain.PurposeLogin, domain.Binding{}, nil, nil, 0, noon, rand.Reader)
+			challenge, err := domain.NewChallenge(domain.PurposeLogin, domain.Respondent{}, nil, nil, 0, noon, rand.Reader)
 			if err != nil {
 				return err
 			}
@@ -44,7 +44,12 @@ func leave(t *testing.T, store ports.Store, n int) {
 			if err != nil {
 				return err
 			}
-			if err := errors.Join(tx.Challenges.Add(t.Context(), challenge), tx.Sessions.Add(t.Context(), session)); err != nil {
+			event, err := domain.NewEvent(domain.EventSnapshot{UserID: ada.UserID}, noon, rand.Reader)
+			if err != nil {
+				return err
+			}
+			err = errors.Join(tx.Challenges.Add(t.Context(), challenge), tx.Sessions.Add(t.Context(), session), tx.Events.Add(t.Context(), event))
+			if err != nil {
 				return err
 			}
 		}
@@ -61,6 +66,9 @@ func TestWhatIsOverIsKeptForAWhileAndThenSwept(t *testing.T) {
 		time.Hour:        {Challenges: 3},
 		24*time.Hour - 1: {Challenges: 3},
 		24 * time.Hour:   {Challenges: 3, Sessions: 3},
+
+		400*24*time.Hour - 1: {Challenges: 3, Sessions: 3},
+		400 * 24 * time.Hour: {Challenges: 3, Sessions: 3, Events: 3},
 	} {
 		store := memory.New()
 		leave(t, store, 3)
@@ -92,15 +100,17 @@ func TestALongAbsenceIsSweptInSmallUnits(t *testing.T) {
 		1: {Challenges: 256},
 		3: {Challenges: 512}, // the third finds nothing, which ends the challenges
 		4: {Challenges: 512, Sessions: 256},
-		5: {Challenges: 512, Sessions: 512},
 		6: {Challenges: 512, Sessions: 512},
+		7: {Challenges: 512, Sessions: 512, Events: 256},
+		8: {Challenges: 512, Sessions: 512, Events: 512},
+		9: {Challenges: 512, Sessions: 512, Events: 512},
 	} {
 		t.Run(fmt.Sprint(units), func(t *testing.T) {
 			store := &patient{memory.New(), 1}
 			leave(t, store, 512)
 			store.left = units
-			swept, err := (&housekeeping.Sweep{Store: store, Clock: clock(noon.Add(24 * time.Hour))}).Execute(t.Context())
-			if swept != want || (err == nil) != (units == 6) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
+			swept, err := (&housekeeping.Sweep{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).Execute(t.Context())
+			if swept != want || (err == nil) != (units == 9) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
 				t.Errorf("swept %+v, %v; want %+v", swept, err, want)
 			}
 		})

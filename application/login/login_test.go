@@ -4,15 +4,20 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -51,7 +56,9 @@ type lodge struct {
 	store        ports.Store
 	relyingParty *interrupted
 	adas         *authenticator.Authenticator
+	adasID       domain.UserID
 	keyID        domain.CredentialID
+	issuer       *tokens.Issuer
 	policy       domain.UsePolicy
 }
 
@@ -67,7 +74,7 @@ func newLodge(t *testing.T) *lodge {
 		t.Fatal(err)
 	}
 	key := l.register(ada)
-	l.keyID = key.ID()
+	l.adasID, l.keyID = ada.UserID, key.ID()
 	err = l.store.Update(t.Context(), func(tx ports.Tx) error {
 		return errors.Join(tx.Users.Add(t.Context(), ada.Admit(noon)), tx.Credentials.Add(t.Context(), key))
 	})
@@ -79,7 +86,7 @@ func newLodge(t *testing.T) *lodge {
 
 func (l *lodge) register(who *domain.Applicant) *domain.Credential {
 	l.t.Helper()
-	begun, err := l.relyingParty.BeginRegistration(who)
+	begun, err := l.relyingParty.BeginRegistration(who.Entity(), nil)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -137,12 +144,57 @@ func (l *lodge) counts(count uint32) attempt {
 	return l.begins(domain.Binding{}, authenticator.ForgeSignCount(count))
 }
 
-func (l *lodge) finishes(a attempt) (access.Grant, error) {
+func (l *lodge) finishes(a attempt) (access.Grant, error) { return l.finishesAs(a, access.Visitor{}) }
+
+func (l *lodge) finishesAs(a attempt, visitor access.Visitor) (access.Grant, error) {
+	log := &access.SecurityLog{Random: rand.Reader, Devices: names{}}
 	finish := &login.Finish{
-		Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Desk: l.desk(), Policy: l.policy,
-		Door: &access.Door{Random: rand.Reader, Devices: names{}, Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour}},
+		Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Desk: l.desk(), Log: log,
+		Examiner: &access.Examiner{Policy: l.policy, Log: log},
+		Door: &access.Door{
+			Random: rand.Reader, Issuer: l.issuer, Log: log, Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
+		},
 	}
-	return finish.Execute(l.t.Context(), login.Answer{ChallengeID: a.challenge, Credential: a.answer})
+	return finish.Execute(l.t.Context(), login.Answer{ChallengeID: a.challenge, Credential: a.answer, Visitor: visitor})
+}
+
+// log is Ada's: kinds and reasons, sorted.
+func (l *lodge) log() []string {
+	l.t.Helper()
+	list := []string{}
+	err := l.store.View(l.t.Context(), func(tx ports.Tx) error {
+		events, err := tx.Events.OfUser(l.t.Context(), l.adasID, domain.EventID{}, 100)
+		for _, e := range events {
+			list = append(list, strings.TrimSpace(string(e.Kind())+" "+e.Snapshot().Reason))
+		}
+		return err
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// operator has the store do something to Ada's account.
+func (l *lodge) operator(does func(ctx context.Context, tx ports.Tx) error) {
+	l.t.Helper()
+	if err := l.store.Update(l.t.Context(), func(tx ports.Tx) error { return does(l.t.Context(), tx) }); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *lodge) disablesAda(ctx context.Context, tx ports.Tx) error {
+	ada, err := tx.Users.ByID(ctx, l.adasID)
+	if err != nil {
+		return err
+	}
+	ada.Disable(noon)
+	return tx.Users.Save(ctx, ada)
+}
+
+func (l *lodge) deletesAda(ctx context.Context, tx ports.Tx) error {
+	return tx.Users.Remove(ctx, l.adasID)
 }
 
 // key is Ada's, as the store has it.
@@ -339,3 +391,220 @@ func TestAnOutageIsNotAnUnknownAddress(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestASignInIsLogged(t *testing.T) {
+	l := newLodge(t)
+	if _, err := l.finishes(l.counts(2)); err != nil {
+		t.Fatal(err)
+	}
+	if log := l.log(); !slices.Equal(log, []string{"signed_in"}) {
+		t.Errorf("logged %q", log)
+	}
+}
+
+// The owner of a passkey hears of each attempt that somebody made with it.
+func TestARefusedSignInIsLogged(t *testing.T) {
+	for name, c := range map[string]struct {
+		policy    domain.CounterPolicy
+		attempt   func(*lodge) attempt
+		meanwhile func(*lodge)
+		want      error
+		log       []string
+	}{
+		"a bad signature": {
+			attempt: func(l *lodge) attempt { return l.begins(domain.Binding{}, authenticator.ForgeSignature(halved)) },
+			want:    domain.ErrPasskeyRejected, log: []string{"sign_in_refused signature_invalid"},
+		},
+		"a counter that went back": {
+			policy: domain.CounterReject, attempt: func(l *lodge) attempt { return l.counts(1) },
+			want: domain.ErrPasskeyRejected, log: []string{"passkey_flagged counter_regressed", "sign_in_refused counter_regressed"},
+		},
+		"a shut account": {
+			attempt: func(l *lodge) attempt { l.operator(l.disablesAda); return l.counts(2) },
+			want:    domain.ErrUserDisabled, log: []string{"sign_in_refused user_disabled"},
+		},
+		"an account that is shut meanwhile": {
+			attempt:   func(l *lodge) attempt { return l.counts(2) },
+			meanwhile: func(l *lodge) { l.operator(l.disablesAda) },
+			want:      domain.ErrUserDisabled, log: []string{"sign_in_refused user_disabled"},
+		},
+		// Whether the account is shut is for its owner to know, not for whoever names one of its passkeys.
+		"a bad signature, a shut account": {
+			attempt: func(l *lodge) attempt {
+				l.operator(l.disablesAda)
+				return l.begins(domain.Binding{}, authenticator.ForgeSignature(halved))
+			},
+			want: domain.ErrPasskeyRejected, log: []string{"sign_in_refused signature_invalid"},
+		},
+		"a passkey that nobody has": {
+			attempt: func(l *lodge) attempt {
+				return l.begins(domain.Binding{}, authenticator.ForgeAnswerID([]byte("unknown")))
+			},
+			want: domain.ErrPasskeyUnknown, log: []string{},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLodge(t)
+			l.policy.Counter = c.policy
+			begun := c.attempt(l)
+			if c.meanwhile != nil {
+				l.relyingParty.meanwhile = func() { c.meanwhile(l) }
+			}
+			if grant, err := l.finishes(begun); !errors.Is(err, c.want) || grant.Session != nil {
+				t.Errorf("got %+v, %v; want %v", grant, err, c.want)
+			}
+			if log := l.log(); !slices.Equal(log, c.log) {
+				t.Errorf("logged %q, want %q", log, c.log)
+			}
+			if n := l.sessions(); n != 0 {
+				t.Errorf("%d sessions", n)
+			}
+			if _, err := l.finishes(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+				t.Errorf("the same answer again: %v", err)
+			}
+			if log := l.log(); !slices.Equal(log, c.log) {
+				t.Errorf("logged again: %q", log)
+			}
+		})
+	}
+}
+
+func TestARefusedAnswerThatComesManyTimesIsLoggedOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		attempt func(*lodge) attempt
+		log     []string
+	}{
+		"a bad signature": {
+			func(l *lodge) attempt { return l.begins(domain.Binding{}, authenticator.ForgeSignature(halved)) },
+			[]string{"sign_in_refused signature_invalid"},
+		},
+		"a counter that went back": {
+			func(l *lodge) attempt { return l.counts(1) },
+			[]string{"passkey_flagged counter_regressed", "sign_in_refused counter_regressed"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLodge(t)
+			begun := c.attempt(l)
+			var answering sync.WaitGroup
+			for range 16 {
+				answering.Go(func() {
+					if _, err := l.finishes(begun); !errors.Is(err, domain.ErrPasskeyRejected) && !errors.Is(err, domain.ErrChallengeNotFound) {
+						t.Errorf("got %v", err)
+					}
+				})
+			}
+			answering.Wait()
+			if log := l.log(); !slices.Equal(log, c.log) {
+				t.Errorf("logged %q, want %q", log, c.log)
+			}
+		})
+	}
+}
+
+// Then nobody has this passkey any more, and there is nobody to tell.
+func TestAnAccountThatIsDeletedMeanwhileIsNotSignedInTo(t *testing.T) {
+	for name, variations := range map[string][]authenticator.Variation{
+		"a good answer": nil,
+		"a bad one":     {authenticator.ForgeSignature(halved)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLodge(t)
+			begun := l.begins(domain.Binding{}, variations...)
+			l.relyingParty.meanwhile = func() { l.operator(l.deletesAda) }
+			want := domain.ErrPasskeyUnknown
+			if variations != nil {
+				want = domain.ErrPasskeyRejected
+			}
+			if _, err := l.finishes(begun); !errors.Is(err, want) {
+				t.Errorf("got %v, want %v", err, want)
+			}
+			if _, err := l.finishes(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+				t.Errorf("the same answer again: %v", err)
+			}
+		})
+	}
+}
+
+// bringing is an issuer with a key of its own.
+func bringing(t *testing.T, store ports.Store) *tokens.Issuer {
+	t.Helper()
+	keys := jwt.New()
+	key, err := keys.Generate(domain.SigningES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tokens.Issuer{
+		Keyring: tokens.NewKeyring(store, keys, nil, clock{}, domain.KeyRotation{}, tokens.Brought{key}), Keys: keys, Random: rand.Reader,
+		RefreshKeys: domain.RefreshKeys{make([]byte, 32)}, Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
+	}
+}
+
+func TestAProgramGetsTokensAndNoCookie(t *testing.T) {
+	l := newLodge(t)
+	l.issuer = bringing(t, l.store)
+	for transport, bearer := range map[domain.Transport]bool{"": false, domain.TransportCookie: false, domain.TransportBearer: true} {
+		grant, err := l.finishesAs(l.begins(domain.Binding{}), access.Visitor{Transport: transport})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if grant.Token.IsZero() != bearer || (grant.Tokens != nil) != bearer || (grant.Session.Transport() == domain.TransportBearer) != bearer {
+			t.Errorf("transport %q: %+v", transport, grant)
+		}
+		if !bearer {
+			continue
+		}
+		if grant.Tokens.Refresh.Digest() != grant.Session.Snapshot().Token || grant.Tokens.RefreshExpiresIn != time.Hour || grant.Tokens.Access.ExpiresIn != 5*time.Minute {
+			t.Errorf("granted %+v", grant.Tokens)
+		}
+		if claims, err := l.issuer.Read(t.Context(), grant.Tokens.Access.Token.Reveal(), noon); err != nil || claims.SessionID != grant.Session.ID() || claims.Subject != l.adasID {
+			t.Errorf("the access token states %+v, %v", claims, err)
+		}
+	}
+}
+
+// A browser has one session at a time; a program's beside it is another matter.
+func TestASignInReplacesTheBrowsersSessionOnly(t *testing.T) {
+	for transport, want := range map[domain.Transport]error{domain.TransportCookie: domain.ErrSessionRevoked, domain.TransportBearer: nil} {
+		l := newLodge(t)
+		l.issuer = bringing(t, l.store)
+		before, err := l.finishes(l.begins(domain.Binding{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.finishesAs(l.begins(domain.Binding{}), access.Visitor{Session: before.Token, Transport: transport}); err != nil {
+			t.Fatal(err)
+		}
+		l.operator(func(ctx context.Context, tx ports.Tx) error {
+			session, err := tx.Sessions.ByID(ctx, before.Session.ID())
+			if err == nil && !errors.Is(session.Usable(noon), want) {
+				t.Errorf("after a sign-in by %s the one before is %v", transport, session.Usable(noon))
+			}
+			return err
+		})
+	}
+}
+
+// A session is no use without its tokens, so none is opened if they cannot be made.
+func TestNoSessionOpensWithoutItsTokens(t *testing.T) {
+	l := newLodge(t)
+	l.issuer = &tokens.Issuer{
+		Keys: jwt.New(), Random: rand.Reader, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+		Keyring: tokens.NewKeyring(down{l.store}, jwt.New(), nil, clock{}, domain.KeyRotation{}, nil),
+	}
+	begun := l.counts(2)
+	if _, err := l.finishesAs(begun, access.Visitor{Transport: domain.TransportBearer}); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if n := l.sessions(); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+	if _, err := l.finishes(begun); err != nil {
+		t.Errorf("the same answer after the outage: %v", err)
+	}
+}
+
+// down is a store that cannot be read.
+type down struct{ ports.Store }
+
+func (down) View(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }

@@ -90,7 +90,10 @@ func (l *lodge) begins(email domain.Email) (attempt, error) {
 func (l *lodge) finishes(a attempt) (access.Grant, error) {
 	finish := &signup.Finish{
 		Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Desk: l.desk(),
-		Door: &access.Door{Random: rand.Reader, Devices: names{}, Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour}},
+		Door: &access.Door{
+			Random: rand.Reader, Log: &access.SecurityLog{Random: rand.Reader, Devices: names{}},
+			Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
+		},
 	}
 	return finish.Execute(l.t.Context(), signup.Answer{ChallengeID: a.challenge, Credential: a.answer, PasskeyName: "Ada's key"})
 }
@@ -102,6 +105,25 @@ func (l *lodge) mustBegin(email domain.Email) attempt {
 		l.t.Fatal(err)
 	}
 	return begun
+}
+
+func TestASignUpIsTheFirstEntryInTheLog(t *testing.T) {
+	l := newLodge(t)
+	grant, err := l.finishes(l.mustBegin(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log []*domain.Event
+	err = l.store.View(t.Context(), func(tx ports.Tx) (err error) {
+		log, err = tx.Events.OfUser(t.Context(), grant.User.ID(), domain.EventID{}, 10)
+		return err
+	})
+	if err != nil || len(log) != 1 {
+		t.Fatalf("logged %v, %v", log, err)
+	}
+	if is := log[0].Snapshot(); is.Kind != domain.EventSignedUp || is.SessionID != grant.Session.ID() || is.CredentialID != grant.Credential.ID() || is.PasskeyName != "Ada's key" {
+		t.Errorf("logged %+v", is)
+	}
 }
 
 func TestAPasskeyKeepsTheNameItWasGiven(t *testing.T) {

@@ -1,0 +1,381 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/adapters/httpapi"
+	"github.com/keylodge/keylodge/adapters/jwt"
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/metrics"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/sessions"
+	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+const (
+	publicURL = "http://localhost:8080"
+	elsewhere = "https://app.example" // an allowed origin on another site
+)
+
+var lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
+
+// issuer signs with a key of its own.
+func issuer(t *testing.T) *tokens.Issuer {
+	t.Helper()
+	keys := jwt.New()
+	key, err := keys.Generate(domain.SigningES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tokens.Issuer{
+		Keyring: tokens.NewKeyring(nil, keys, nil, clock{}, domain.KeyRotation{}, tokens.Brought{key}), Keys: keys, Random: rand.Reader,
+		Policy: domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+	}
+}
+
+// losing is a store that may lose what is written.
+type losing struct {
+	ports.Store
+	lost bool
+}
+
+func (s *losing) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	if s.lost {
+		return domain.ErrUnavailable
+	}
+	return s.Store.Update(ctx, fn)
+}
+
+// lodge is the API where Ada is signed in, in a browser and with a program.
+type lodge struct {
+	t       *testing.T
+	api     *fiber.App
+	store   *losing
+	log     *bytes.Buffer // the operator's
+	ada     *domain.User
+	session *domain.Session // the browser's
+	cookie  string
+	csrf    string
+	bearer  string
+}
+
+func newLodge(t *testing.T) *lodge {
+	t.Helper()
+	l := &lodge{t: t, store: &losing{Store: memory.New()}, log: &bytes.Buffer{}}
+	log := &access.SecurityLog{Random: rand.Reader, Devices: names{}}
+	issuer, now := issuer(t), clock{}.Now()
+	l.api = httpapi.New(httpapi.Config{
+		PublicURL: publicURL, Origins: []string{publicURL, elsewhere}, RPID: "localhost",
+		BindingKeys: [][]byte{make([]byte, 32)}, CSRFKeys: [][]byte{make([]byte, 32)},
+	}, application.UseCases{
+		Sessions: application.Sessions{
+			Authenticate: &sessions.Authenticate{Store: l.store, Clock: clock{}, Issuer: issuer, LastSeen: sessions.NewLastSeen(l.store, lifetime), Lifetime: lifetime},
+			SignOut:      &sessions.SignOut{Store: l.store, Clock: clock{}, Log: log},
+			List:         &sessions.List{Store: l.store, Clock: clock{}},
+		},
+		Account: application.Account{
+			Change: &account.Change{Store: l.store, Clock: clock{}, Log: log},
+			Events: &account.Events{Store: l.store},
+		},
+		Passkeys: application.Passkeys{Rename: &passkeys.Rename{Store: l.store, Clock: clock{}, Log: log}},
+	}, noModels{}, metrics.New(), slog.New(slog.NewTextHandler(l.log, nil)))
+
+	applicant, err := domain.NewApplicant("ada@example.org", "Ada", now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.ada = applicant.Admit(now)
+	key, err := domain.NewCredential(l.ada.ID(), "a key", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var token domain.SessionToken
+	if l.session, token, err = domain.OpenSession(key, domain.Device{}, lifetime, now, rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	program, refresh, err := domain.OpenBearerSession(key, domain.Device{}, lifetime, issuer.RefreshKeys, now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.update(func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(t.Context(), l.ada), tx.Credentials.Add(t.Context(), key), tx.Sessions.Add(t.Context(), l.session), tx.Sessions.Add(t.Context(), program))
+	})
+	pair, err := issuer.Pair(t.Context(), program, refresh, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.bearer = "Bearer " + pair.Access.Token.Reveal()
+	l.cookie = "keylodge_session=" + token.Reveal()
+	l.csrf = l.csrfToken(l.cookie)
+	return l
+}
+
+func (l *lodge) update(fn func(ports.Tx) error) {
+	l.t.Helper()
+	if err := l.store.Update(l.t.Context(), fn); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// answer is what came back: the status, the header and the body's members.
+type answer struct {
+	status int
+	header http.Header
+	body   map[string]any
+}
+
+func (a answer) code() string { code, _ := a.body["code"].(string); return code }
+
+// faults are the fields that a problem names, with what is wrong with them.
+func (a answer) faults() (list []string) {
+	errs, _ := a.body["errors"].([]any)
+	for _, each := range errs {
+		fault := each.(map[string]any)
+		list = append(list, fault["field"].(string)+" "+fault["code"].(string))
+	}
+	slices.Sort(list)
+	return list
+}
+
+// call makes a request with the headers that have a value.
+func (l *lodge) call(method, path, body string, headers map[string]string) answer {
+	l.t.Helper()
+	request := httptest.NewRequest(method, path, strings.NewReader(body))
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for name, value := range headers {
+		if value != "" {
+			request.Header.Set(name, value)
+		}
+	}
+	response, err := l.api.Test(request, -1)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	got := answer{status: response.StatusCode, header: response.Header}
+	read, err := io.ReadAll(response.Body)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if len(bytes.TrimSpace(read)) > 0 {
+		if err := json.Unmarshal(read, &got.body); err != nil {
+			l.t.Fatalf("%v in %s", err, read)
+		}
+	}
+	return got
+}
+
+func (l *lodge) csrfToken(cookie string) string {
+	l.t.Helper()
+	got := l.call(http.MethodGet, "/v1/csrf", "", map[string]string{"Cookie": cookie})
+	token, _ := got.body["csrf_token"].(string)
+	if got.status != 200 || token == "" {
+		l.t.Fatalf("%+v", got)
+	}
+	return token
+}
+
+// isOver says how Ada's browser session has ended; nil if it lasts.
+func (l *lodge) isOver() (over error) {
+	l.t.Helper()
+	l.update(func(tx ports.Tx) error {
+		session, err := tx.Sessions.ByID(l.t.Context(), l.session.ID())
+		if err == nil {
+			over = session.Usable(clock{}.Now())
+		}
+		return err
+	})
+	return over
+}
+
+func TestWhoeverSendsAnAuthorizationHeaderMeansIt(t *testing.T) {
+	l := newLodge(t)
+	token := strings.TrimPrefix(l.bearer, "Bearer ")
+	for name, c := range map[string]struct {
+		authorization string
+		status        int
+		challenge     string // WWW-Authenticate
+	}{
+		"a good token":                    {l.bearer, 200, ""},
+		"the scheme in small letters":     {"bearer " + token, 200, ""},
+		"the scheme in capitals":          {"BEARER " + token, 200, ""},
+		"a bad token":                     {l.bearer[:len(l.bearer)-4] + "AAAA", 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"no token":                        {"Bearer", 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"another scheme":                  {"Basic " + token, 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"a longer scheme":                 {"BearerX " + token, 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"no scheme":                       {token, 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"two spaces":                      {"Bearer  " + token, 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"a tab":                           {"Bearer\t" + token, 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"more behind the token":           {l.bearer + " x", 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"two tokens":                      {l.bearer + ", " + l.bearer, 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"what is in the cookie":           {"Bearer " + strings.TrimPrefix(l.cookie, "keylodge_session="), 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"a token that is not one at all":  {"Bearer x", 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"a token of another installation": {newLodge(t).bearer, 401, `Bearer realm="keylodge", error="invalid_token"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// A good cookie beside it, CSRF token and all, makes up for nothing.
+			for _, cookie := range []string{"", l.cookie} {
+				headers := map[string]string{"Authorization": c.authorization, "Cookie": cookie, "X-CSRF-Token": l.csrf}
+				for method, body := range map[string]string{http.MethodGet: "", http.MethodPatch: "{}"} {
+					got := l.call(method, "/v1/me", body, headers)
+					if got.status != c.status || got.header.Get("WWW-Authenticate") != c.challenge {
+						t.Errorf("%s, cookie %t: %+v", method, cookie != "", got)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestACookieIsEnoughToLookAndNotToChange(t *testing.T) {
+	l := newLodge(t)
+	other := newLodge(t)
+	for name, c := range map[string]struct {
+		headers map[string]string
+		reads   int
+		writes  int
+		code    string // of the refused write
+	}{
+		"nothing":                           {nil, 401, 401, "unauthenticated"},
+		"the cookie":                        {map[string]string{"Cookie": l.cookie}, 200, 403, "csrf_rejected"},
+		"the cookie and its CSRF token":     {map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf}, 200, 200, ""},
+		"the cookie and another's token":    {map[string]string{"Cookie": l.cookie, "X-CSRF-Token": other.csrf}, 200, 403, "csrf_rejected"},
+		"the cookie and a made up token":    {map[string]string{"Cookie": l.cookie, "X-CSRF-Token": "a.b"}, 200, 403, "csrf_rejected"},
+		"a token in the query is not asked": {map[string]string{"Cookie": l.cookie}, 200, 403, "csrf_rejected"},
+		"the CSRF token alone":              {map[string]string{"X-CSRF-Token": l.csrf}, 401, 401, "unauthenticated"},
+		"a cookie that opens nothing":       {map[string]string{"Cookie": other.cookie, "X-CSRF-Token": l.csrf}, 401, 401, "unauthenticated"},
+		"a cookie that is none":             {map[string]string{"Cookie": "keylodge_session=x", "X-CSRF-Token": l.csrf}, 401, 401, "unauthenticated"},
+		"the access token in the cookie":    {map[string]string{"Cookie": "keylodge_session=" + strings.TrimPrefix(l.bearer, "Bearer ")}, 401, 401, "unauthenticated"},
+		"an access token":                   {map[string]string{"Authorization": l.bearer}, 200, 200, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				if got := l.call(method, "/v1/me", "", c.headers); got.status != c.reads || (got.header.Get("WWW-Authenticate") == `Bearer realm="keylodge"`) != (c.reads == 401) {
+					t.Errorf("%s: %+v", method, got)
+				}
+			}
+			if got := l.call(http.MethodPatch, "/v1/me?csrf_token="+l.csrf, "{}", c.headers); got.status != c.writes || got.code() != c.code {
+				t.Errorf("writing: %+v", got)
+			}
+		})
+	}
+}
+
+// A browser adds cookies to requests that other sites' pages have thought up. Even an allowed page there has to bring tokens
+// of its own.
+func TestCookiesOfPagesOnOtherSitesAreIgnored(t *testing.T) {
+	for name, c := range map[string]struct {
+		site, origin string
+		counts       bool
+	}{
+		"the page itself":                       {"same-origin", publicURL, true},
+		"the page itself, looking":              {"same-origin", "", true},
+		"a sibling on the same site":            {"same-site", "", true},
+		"typed into the address bar":            {"none", "", true},
+		"no browser at all":                     {"", "", true},
+		"an old browser, the page itself":       {"", publicURL, true},
+		"an allowed page on another site":       {"cross-site", elsewhere, false},
+		"an old browser, an allowed page there": {"", elsewhere, false},
+		"a link on another site":                {"cross-site", "", false},
+		"it says one thing and is another":      {"cross-site", publicURL, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLodge(t)
+			by := func(authorization string) map[string]string {
+				return map[string]string{
+					"Cookie": l.cookie, "X-CSRF-Token": l.csrf, "Authorization": authorization, "Sec-Fetch-Site": c.site, "Origin": c.origin,
+				}
+			}
+			status := map[bool]int{true: 200, false: 401}[c.counts]
+			if got := l.call(http.MethodGet, "/v1/me", "", by("")); got.status != status {
+				t.Errorf("looking: %+v", got)
+			}
+			changes, signsOut := status, 204
+			if c.site == "cross-site" && c.origin == "" {
+				changes, signsOut = 403, 403 // whoever asks
+			}
+			if got := l.call(http.MethodPatch, "/v1/me", "{}", by("")); got.status != changes {
+				t.Errorf("changing: %+v", got)
+			}
+			if got := l.call(http.MethodGet, "/v1/me", "", by(l.bearer)); got.status != 200 {
+				t.Errorf("with an access token: %+v", got)
+			}
+			// Nor can such a page sign anybody out.
+			got := l.call(http.MethodDelete, "/v1/session", "", by(""))
+			if over := l.isOver(); errors.Is(over, domain.ErrSessionRevoked) != c.counts || got.status != signsOut {
+				t.Errorf("signing out: %+v, then %v", got, over)
+			}
+		})
+	}
+}
+
+func TestSigningOutByCookieNeedsTheCSRFToken(t *testing.T) {
+	l := newLodge(t)
+	if got := l.call(http.MethodDelete, "/v1/session", "", map[string]string{"Cookie": l.cookie}); got.status != 403 || got.code() != "csrf_rejected" || got.header.Get("Set-Cookie") != "" {
+		t.Errorf("without it: %+v", got)
+	}
+	if err := l.isOver(); err != nil {
+		t.Errorf("without it: %v", err)
+	}
+	got := l.call(http.MethodDelete, "/v1/session", "", map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf})
+	if cookie := got.header.Get("Set-Cookie"); got.status != 204 || !strings.HasPrefix(cookie, "keylodge_session=;") {
+		t.Errorf("with it: %+v", got)
+	}
+	if err := l.isOver(); !errors.Is(err, domain.ErrSessionRevoked) {
+		t.Errorf("with it: %v", err)
+	}
+	// Whoever is out is told so, and needs nothing for it.
+	for name, headers := range map[string]map[string]string{
+		"the same cookie":         {"Cookie": l.cookie},
+		"no cookie":               nil,
+		"a token that is no good": {"Authorization": "Bearer x"},
+	} {
+		if got := l.call(http.MethodDelete, "/v1/session", "", headers); got.status != 204 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestWhoeverCouldNotBeSignedOutIsToldSo(t *testing.T) {
+	l := newLodge(t)
+	headers := map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf}
+	l.store.lost = true
+	if got := l.call(http.MethodDelete, "/v1/session", "", headers); got.status != 503 || got.header.Get("Set-Cookie") != "" || strings.Contains(l.log.String(), "signed out") {
+		t.Errorf("%+v, logged %s", got, l.log)
+	}
+	l.store.lost = false
+	if got := l.call(http.MethodDelete, "/v1/session", "", headers); got.status != 204 || !strings.Contains(l.log.String(), `msg="signed out"`) {
+		t.Errorf("%+v, logged %s", got, l.log)
+	}
+}
+
+func TestACSRFTokenIsForThoseWhoAreSignedIn(t *testing.T) {
+	l := newLodge(t)
+	if got := l.call(http.MethodGet, "/v1/csrf", "", nil); got.status != 401 || got.code() != "unauthenticated" {
+		t.Errorf("got %+v", got)
+	}
+	if again := l.csrfToken(l.cookie); again == l.csrf {
+		t.Error("two answers carry the same token, which a compressed answer could give away")
+	}
+}

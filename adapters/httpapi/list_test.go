@@ -1,0 +1,82 @@
+package httpapi_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+func TestAPageIsAskedForRightly(t *testing.T) {
+	l := newLodge(t)
+	id := l.session.ID().String()
+	for query, want := range map[string][]string{
+		"":                           nil,
+		"limit=1":                    nil,
+		"limit=100":                  nil,
+		"limit=":                     nil,
+		"cursor=":                    nil,
+		"limit=7&cursor=" + id:       nil,
+		"limit=0":                    {"limit out_of_range"},
+		"limit=101":                  {"limit out_of_range"},
+		"limit=-1":                   {"limit out_of_range"},
+		"limit=x":                    {"limit out_of_range"},
+		"limit=1.5":                  {"limit out_of_range"},
+		"limit=1e1":                  {"limit out_of_range"},
+		"limit=0x10":                 {"limit out_of_range"},
+		"limit=99999999999999999999": {"limit out_of_range"},
+		"cursor=x":                   {"cursor invalid_cursor"},
+		"cursor=" + id[1:]:           {"cursor invalid_cursor"},
+		"cursor=" + id + "0":         {"cursor invalid_cursor"},
+		"limit=0&cursor=x":           {"cursor invalid_cursor", "limit out_of_range"},
+	} {
+		for _, path := range []string{"/v1/me/sessions", "/v1/me/events"} {
+			got := l.call(http.MethodGet, path+"?"+query, "", map[string]string{"Cookie": l.cookie})
+			if status := map[bool]int{true: 200, false: 400}[want == nil]; got.status != status || !slices.Equal(got.faults(), want) {
+				t.Errorf("%s?%s: %+v", path, query, got)
+			}
+			if want != nil && got.code() != "invalid_request" {
+				t.Errorf("%s?%s: %s", path, query, got.code())
+			}
+		}
+	}
+}
+
+func TestACursorLeadsThroughTheWholeList(t *testing.T) {
+	l := newLodge(t)
+	for i := range 4 {
+		e, err := domain.NewEvent(domain.EventSnapshot{UserID: l.ada.ID(), Kind: domain.EventSignedIn, RequestID: fmt.Sprint(i)}, clock{}.Now(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
+	}
+	for path, all := range map[string]int{"/v1/me/sessions": 2, "/v1/me/events": 4} {
+		for limit := 1; limit <= 5; limit++ {
+			seen := map[string]bool{}
+			cursor := ""
+			for pages := 0; ; pages++ {
+				got := l.call(http.MethodGet, fmt.Sprintf("%s?limit=%d&cursor=%s", path, limit, cursor), "", map[string]string{"Cookie": l.cookie})
+				items, _ := got.body["items"].([]any)
+				for _, item := range items {
+					seen[item.(map[string]any)["id"].(string)] = true
+				}
+				next, more := got.body["next_cursor"].(string)
+				if got.status != 200 || len(items) > limit || pages > all || !more && got.body["next_cursor"] != nil {
+					t.Fatalf("%s by %d: %+v", path, limit, got)
+				}
+				if !more {
+					break
+				}
+				cursor = next
+			}
+			if len(seen) != all {
+				t.Errorf("%s by %d: %d of %d were seen", path, limit, len(seen), all)
+			}
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"gopkg.in/yaml.v3"
+
+	"github.com/keylodge/keylodge/adapters/httpapi"
+	"github.com/keylodge/keylodge/adapters/metrics"
+	"github.com/keylodge/keylodge/application"
+)
+
+var update = flag.Bool("update", false, "write openapi.json")
+
+// TestOpenAPI holds openapi.json to its source.
+func TestOpenAPI(t *testing.T) {
+	source, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := jsonOf(t, source)
+	if *update {
+		if err := os.WriteFile("openapi.json", want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("openapi.json is not what openapi.yaml says; `make generate` writes it")
+	}
+}
+
+// jsonOf writes YAML as JSON, in the order of the source.
+func jsonOf(t *testing.T, source []byte) []byte {
+	t.Helper()
+	var document yaml.Node
+	if err := yaml.Unmarshal(source, &document); err != nil {
+		t.Fatal(err)
+	}
+	var written bytes.Buffer
+	if err := encodeYAML(jsontext.NewEncoder(&written, jsontext.WithIndent("  ")), document.Content[0]); err != nil {
+		t.Fatal(err)
+	}
+	return written.Bytes()
+}
+
+func encodeYAML(to *jsontext.Encoder, node *yaml.Node) error {
+	switch node.Kind {
+	case yaml.AliasNode:
+		return encodeYAML(to, node.Alias)
+	case yaml.MappingNode:
+		return encodeBetween(to, jsontext.BeginObject, node.Content, jsontext.EndObject)
+	case yaml.SequenceNode:
+		return encodeBetween(to, jsontext.BeginArray, node.Content, jsontext.EndArray)
+	}
+	if node.Tag == "!!null" && node.Value == "" {
+		return fmt.Errorf("line %d: a member without a value; a text with a comma needs quotes between braces", node.Line)
+	}
+	var value any
+	if err := node.Decode(&value); err != nil {
+		return err
+	}
+	return json.MarshalEncode(to, value)
+}
+
+func encodeBetween(to *jsontext.Encoder, begin jsontext.Token, content []*yaml.Node, end jsontext.Token) error {
+	if err := to.WriteToken(begin); err != nil {
+		return err
+	}
+	for _, node := range content {
+		if err := encodeYAML(to, node); err != nil {
+			return err
+		}
+	}
+	return to.WriteToken(end)
+}
+
+func openAPI(t *testing.T) *openapi3.T {
+	t.Helper()
+	document, err := openapi3.NewLoader().LoadFromFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
+
+func TestOpenAPIIsValid(t *testing.T) {
+	if err := openAPI(t).Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is open in an answer would let a renamed or surplus member pass.
+func TestAnswersAreClosedInOpenAPI(t *testing.T) {
+	mayBeAbsent := []string{"allowCredentials", "detail", "errors", "excludeCredentials", "transports"}
+	for path, item := range openAPI(t).Paths.Map() {
+		for method, operation := range item.Operations() {
+			for status, response := range operation.Responses.Map() {
+				for _, content := range response.Value.Content {
+					err := content.Schema.WalkSubtree(func(at string, schema *openapi3.SchemaRef) error {
+						if !schema.Value.Type.Includes("object") || path == "/openapi.json" {
+							return nil
+						}
+						if open := schema.Value.AdditionalProperties.Has; open == nil || *open {
+							t.Errorf("%s %s, %s %s: members that are not named may be there", method, path, status, at)
+						}
+						for name := range schema.Value.Properties {
+							if !slices.Contains(schema.Value.Required, name) && !slices.Contains(mayBeAbsent, name) {
+								t.Errorf("%s %s, %s %s: %s may be absent", method, path, status, at, name)
+							}
+						}
+						return nil
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestEveryRouteIsInOpenAPI(t *testing.T) {
+	served := map[string]bool{}
+	app := httpapi.New(httpapi.Config{}, application.UseCases{}, nil, metrics.New(), slog.New(slog.DiscardHandler))
+	parameter := regexp.MustCompile(`:(\w+)`)
+	for _, route := range app.GetRoutes(true) {
+		if route.Method != http.MethodHead { // each GET brings one
+			served[route.Method+" "+parameter.ReplaceAllString(route.Path, "{$1}")] = true
+		}
+	}
+	described := map[string]bool{}
+	for path, item := range openAPI(t).Paths.Map() {
+		for method := range item.Operations() {
+			described[method+" "+path] = true
+		}
+	}
+	for route := range served {
+		if !described[route] {
+			t.Errorf("%s is served and not described", route)
+		}
+	}
+	for route := range described {
+		if !served[route] {
+			t.Errorf("%s is described and not served", route)
+		}
+	}
+}

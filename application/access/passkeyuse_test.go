@@ -1,0 +1,155 @@
+package access_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"testing/iotest"
+
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+const synced = deviceBound | 1<<3 | 1<<4
+
+// uses has the person's key counted to 7 be used, and keeps what came of it.
+func (p *person) uses(a domain.Assertion, policy domain.UsePolicy) (use access.Use) {
+	p.t.Helper()
+	examiner := &access.Examiner{Policy: policy, Log: securityLog()}
+	visitor := access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}
+	p.update(func(tx ports.Tx) (err error) {
+		use, err = examiner.Record(p.t.Context(), tx, p.key.ID(), a, visitor, domain.EventStepUpRefused, noon)
+		return err
+	})
+	return use
+}
+
+func (p *person) keyNow() (is domain.CredentialSnapshot) {
+	p.t.Helper()
+	p.update(func(tx ports.Tx) error {
+		key, err := tx.Credentials.ByID(p.t.Context(), p.key.ID())
+		if err == nil {
+			is = key.Snapshot()
+		}
+		return err
+	})
+	return is
+}
+
+func TestWhatIsOddAboutAUseIsLoggedByPolicy(t *testing.T) {
+	regressed := domain.Assertion{Flags: deviceBound, SignCount: 7}
+	changed := domain.Assertion{Flags: synced, SignCount: 8}
+	for name, c := range map[string]struct {
+		use     domain.Assertion
+		policy  domain.UsePolicy
+		finding domain.Finding
+		reason  domain.Reason // of the refusal
+		log     []string
+		left    domain.CredentialSnapshot
+	}{
+		"nothing": {
+			domain.Assertion{Flags: deviceBound, SignCount: 8}, domain.UsePolicy{Counter: domain.CounterReject}, "", "", []string{},
+			domain.CredentialSnapshot{SignCount: 8, Status: domain.CredentialActive, LastUsedAt: noon},
+		},
+		"the counter, rejected": {
+			regressed, domain.UsePolicy{Counter: domain.CounterReject}, domain.FindingCounterRegressed, domain.ReasonCounterRegressed,
+			[]string{"passkey_flagged counter_regressed", "step_up_refused counter_regressed"},
+			domain.CredentialSnapshot{SignCount: 7, Status: domain.CredentialActive, CloneWarning: true},
+		},
+		"the counter, flagged": {
+			regressed, domain.UsePolicy{Counter: domain.CounterFlag}, domain.FindingCounterRegressed, "",
+			[]string{"passkey_flagged counter_regressed"},
+			domain.CredentialSnapshot{SignCount: 7, Status: domain.CredentialActive, CloneWarning: true, LastUsedAt: noon},
+		},
+		"the counter, suspended": {
+			regressed, domain.UsePolicy{Counter: domain.CounterSuspend}, domain.FindingCounterRegressed, domain.ReasonCounterRegressed,
+			[]string{"passkey_suspended counter_regressed", "step_up_refused counter_regressed"},
+			domain.CredentialSnapshot{SignCount: 7, Status: domain.CredentialSuspended, CloneWarning: true},
+		},
+		"backup eligibility, rejected": {
+			changed, domain.UsePolicy{BackupEligibility: domain.BackupEligibilityReject}, domain.FindingBackupEligibilityChanged, domain.ReasonBackupEligibilityChanged,
+			[]string{"passkey_flagged backup_eligibility_changed", "step_up_refused backup_eligibility_changed"},
+			domain.CredentialSnapshot{SignCount: 7, Status: domain.CredentialActive},
+		},
+		"backup eligibility, accepted": {
+			changed, domain.UsePolicy{BackupEligibility: domain.BackupEligibilityAcceptAndRecord}, domain.FindingBackupEligibilityChanged, "",
+			[]string{"passkey_flagged backup_eligibility_changed"},
+			domain.CredentialSnapshot{SignCount: 8, Status: domain.CredentialActive, LastUsedAt: noon},
+		},
+		"nobody was there": {
+			domain.Assertion{Flags: 1 << 2, SignCount: 8}, domain.UsePolicy{}, "", domain.ReasonUserPresenceMissing,
+			[]string{"step_up_refused user_presence_missing"},
+			domain.CredentialSnapshot{SignCount: 7, Status: domain.CredentialActive},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ada := newPerson(t, memory.New(), "Ada")
+			use := ada.uses(c.use, c.policy)
+			if use.Finding != c.finding || domain.ReasonOf(use.Refusal) != c.reason || (use.Refusal == nil) != (c.reason == "") {
+				t.Errorf("finding %q, refusal %v", use.Finding, use.Refusal)
+			}
+			is := ada.keyNow()
+			if is.SignCount != c.left.SignCount || is.Status != c.left.Status || is.CloneWarning != c.left.CloneWarning || !is.LastUsedAt.Equal(c.left.LastUsedAt) {
+				t.Errorf("left %+v", is)
+			}
+			log := ada.log()
+			if got := heads(log); !slices.Equal(got, c.log) {
+				t.Errorf("logged %q, want %q", got, c.log)
+			}
+			for _, e := range log {
+				want := domain.EventSnapshot{
+					ID: e.ID, UserID: ada.user.ID(), Kind: e.Kind, At: noon, By: domain.ByUser, CredentialID: ada.key.ID(), PasskeyName: "a key",
+					DeviceName: "curl/8.5.0", IP: "127.0.0.1", Reason: e.Reason, RequestID: "request-17",
+				}
+				if !equal(e, want) {
+					t.Errorf("got  %+v\nwant %+v", e, want)
+				}
+			}
+		})
+	}
+}
+
+// A suspended passkey is not found odd again at every attempt; that it was tried is told.
+func TestASuspendedPasskeyThatIsTriedIsLogged(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	policy := domain.UsePolicy{Counter: domain.CounterSuspend}
+	ada.uses(domain.Assertion{Flags: deviceBound, SignCount: 7}, policy)
+	logged := heads(ada.log())
+	if use := ada.uses(domain.Assertion{Flags: deviceBound, SignCount: 9}, policy); !errors.Is(use.Refusal, domain.ErrPasskeySuspended) || use.Finding != "" {
+		t.Errorf("finding %q, refusal %v", use.Finding, use.Refusal)
+	}
+	logged = append(logged, "step_up_refused passkey_suspended")
+	slices.Sort(logged)
+	if got := heads(ada.log()); !slices.Equal(got, logged) {
+		t.Errorf("logged %q, want %q", got, logged)
+	}
+}
+
+func TestAPasskeyThatIsGoneIsNotUsed(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
+		_, err := (&access.Examiner{Log: securityLog()}).Record(t.Context(), tx, "gone", domain.Assertion{}, access.Visitor{}, domain.EventSignInRefused, noon)
+		return err
+	})
+	if !errors.Is(err, domain.ErrPasskeyUnknown) || len(ada.log()) != 0 {
+		t.Errorf("got %v, logged %+v", err, ada.log())
+	}
+}
+
+// A use that leaves a mark leaves it in the log as well, or not at all.
+func TestNoMarkWithoutItsEntry(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	dry := &access.SecurityLog{Random: iotest.ErrReader(errors.New("no randomness")), Devices: echoes{}}
+	for _, policy := range []domain.CounterPolicy{domain.CounterFlag, domain.CounterReject} {
+		examiner := &access.Examiner{Policy: domain.UsePolicy{Counter: policy}, Log: dry}
+		err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
+			_, err := examiner.Record(t.Context(), tx, ada.key.ID(), domain.Assertion{Flags: deviceBound, SignCount: 7}, access.Visitor{}, domain.EventSignInRefused, noon)
+			return err
+		})
+		if err == nil || ada.keyNow().CloneWarning {
+			t.Errorf("%s: got %v, warning %t", policy, err, ada.keyNow().CloneWarning)
+		}
+	}
+}

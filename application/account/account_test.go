@@ -1,0 +1,343 @@
+package account_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var (
+	noon     = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: 12 * time.Hour}
+)
+
+const stepUp = domain.StepUpTTL(10 * time.Minute)
+
+type clock time.Time
+
+func (c clock) Now() time.Time { return time.Time(c) }
+
+type names struct{}
+
+func (names) NameOf(userAgent string) string { return userAgent }
+
+func securityLog() *access.SecurityLog {
+	return &access.SecurityLog{Random: rand.Reader, Devices: names{}}
+}
+
+func update(t *testing.T, store ports.Store, fn func(ports.Tx) error) {
+	t.Helper()
+	if err := store.Update(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// moves is somebody with an account, an address that they have verified, a passkey and a session by it.
+func moves(t *testing.T, store ports.Store, name string, email domain.Email) access.Actor {
+	t.Helper()
+	applicant, err := domain.NewApplicant(email, domain.DisplayName(name), noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := applicant.Admit(noon).Snapshot()
+	is.EmailVerifiedAt = noon
+	user := domain.RestoreUser(is)
+	key, err := domain.NewCredential(user.ID(), "", domain.Registration{CredentialID: domain.CredentialID(name), Flags: 1<<0 | 1<<2}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, _, err := domain.OpenSession(key, domain.Device{}, lifetime, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(t, store, func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(t.Context(), user), tx.Credentials.Add(t.Context(), key), tx.Sessions.Add(t.Context(), session))
+	})
+	return access.Actor{User: user, Session: session, Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+}
+
+// userNow is somebody as the store has them.
+func userNow(t *testing.T, store ports.Store, id domain.UserID) (is domain.UserSnapshot) {
+	t.Helper()
+	update(t, store, func(tx ports.Tx) error {
+		user, err := tx.Users.ByID(t.Context(), id)
+		if err == nil {
+			is = user.Snapshot()
+		}
+		return err
+	})
+	return is
+}
+
+func entries(t *testing.T, store ports.Store, of domain.UserID) (list []domain.EventSnapshot) {
+	t.Helper()
+	update(t, store, func(tx ports.Tx) error {
+		events, err := tx.Events.OfUser(t.Context(), of, domain.EventID{}, 1000)
+		for _, e := range events {
+			list = append(list, e.Snapshot())
+		}
+		return err
+	})
+	return list
+}
+
+func change(t *testing.T, store ports.Store, actor access.Actor, wish account.Wish) (account.Changed, error) {
+	t.Helper()
+	return (&account.Change{Store: store, Clock: clock(noon), Log: securityLog()}).Execute(t.Context(), actor, wish)
+}
+
+func TestWhatIsWishedForIsChangedAndTheRestStays(t *testing.T) {
+	for name, c := range map[string]struct {
+		wish     account.Wish
+		email    domain.Email
+		name     domain.DisplayName
+		verified bool
+		changed  []string // nil if nothing is logged
+	}{
+		"nothing":              {account.Wish{}, "ada@example.org", "Ada", true, nil},
+		"the same":             {account.Wish{Email: new(domain.Email("ada@example.org")), DisplayName: new(domain.DisplayName("Ada"))}, "ada@example.org", "Ada", true, nil},
+		"another name":         {account.Wish{DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.org", "Countess", true, []string{"display_name"}},
+		"no name":              {account.Wish{DisplayName: new(domain.DisplayName(""))}, "ada@example.org", "", true, []string{"display_name"}},
+		"another address":      {account.Wish{Email: new(domain.Email("ada@example.com"))}, "ada@example.com", "Ada", false, []string{"email"}},
+		"no address":           {account.Wish{Email: new(domain.Email(""))}, "", "Ada", false, []string{"email"}},
+		"both":                 {account.Wish{Email: new(domain.Email("ada@example.com")), DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.com", "Countess", false, []string{"display_name", "email"}},
+		"one, the other stays": {account.Wish{Email: new(domain.Email("ada@example.org")), DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.org", "Countess", true, []string{"display_name"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := memory.New()
+			ada := moves(t, store, "Ada", "ada@example.org")
+			ben := moves(t, store, "Ben", "ben@example.org")
+			changed, err := change(t, store, ada, c.wish)
+			if err != nil {
+				t.Fatal(err)
+			}
+			is := userNow(t, store, ada.User.ID())
+			if is.Email != c.email || is.DisplayName != c.name || is.EmailVerifiedAt.IsZero() == c.verified || is != changed.User.Snapshot() {
+				t.Errorf("stored %+v, returned %+v", is, changed.User)
+			}
+			if len(changed.Accepted) != 1 || changed.Accepted[0].ID() != "Ada" {
+				t.Errorf("accepted %v", changed.Accepted)
+			}
+			if got, want := userNow(t, store, ben.User.ID()), ben.User.Snapshot(); got != want {
+				t.Errorf("Ben became %+v", got)
+			}
+			log := entries(t, store, ada.User.ID())
+			if c.changed == nil {
+				if len(log) != 0 {
+					t.Errorf("logged %+v", log)
+				}
+				return
+			}
+			if len(log) != 1 || log[0].Kind != domain.EventAccountChanged || !slices.Equal(log[0].Changed, c.changed) || log[0].SessionID != ada.Session.ID() ||
+				log[0].IP != "127.0.0.1" || log[0].By != domain.ByUser {
+				t.Errorf("logged %+v", log)
+			}
+		})
+	}
+}
+
+func TestATakenAddressChangesNothing(t *testing.T) {
+	store := memory.New()
+	ada := moves(t, store, "Ada", "ada@example.org")
+	moves(t, store, "Ben", "ben@example.org")
+	_, err := change(t, store, ada, account.Wish{Email: new(domain.Email("ben@example.org")), DisplayName: new(domain.DisplayName("Countess"))})
+	if !errors.Is(err, domain.ErrEmailTaken) {
+		t.Errorf("got %v", err)
+	}
+	if got := userNow(t, store, ada.User.ID()); got != ada.User.Snapshot() || len(entries(t, store, ada.User.ID())) != 0 {
+		t.Errorf("left %+v, logged %+v", got, entries(t, store, ada.User.ID()))
+	}
+}
+
+// What somebody else changed between the look that let the caller in and the write is not changed back.
+func TestAChangeIsMadeToTheAccountAsItIsNow(t *testing.T) {
+	store := memory.New()
+	ada := moves(t, store, "Ada", "ada@example.org")
+	if _, err := change(t, store, ada, account.Wish{Email: new(domain.Email("ada@example.com"))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := change(t, store, ada, account.Wish{DisplayName: new(domain.DisplayName("Countess"))}); err != nil {
+		t.Fatal(err)
+	}
+	if is := userNow(t, store, ada.User.ID()); is.Email != "ada@example.com" || is.DisplayName != "Countess" {
+		t.Errorf("left %+v", is)
+	}
+}
+
+func remove(t *testing.T, store ports.Store, actor access.Actor, after time.Duration) error {
+	t.Helper()
+	return (&account.Delete{Store: store, Clock: clock(noon.Add(after)), Log: securityLog(), StepUp: stepUp}).Execute(t.Context(), actor)
+}
+
+func TestDeletingAnAccountNeedsAFreshProof(t *testing.T) {
+	stale := func(s *domain.Session) *domain.Session {
+		is := s.Snapshot()
+		is.AuthTime = noon.Add(-time.Hour)
+		return domain.RestoreSession(is)
+	}
+	for name, c := range map[string]struct {
+		after         time.Duration
+		known, stored func(*domain.Session) *domain.Session
+		want          error
+	}{
+		"fresh":                   {0, nil, nil, nil},
+		"as old as may be":        {time.Duration(stepUp), nil, nil, nil},
+		"a moment older":          {time.Duration(stepUp) + 1, nil, nil, domain.ErrStepUpRequired},
+		"stepped up meanwhile":    {0, stale, nil, nil},
+		"only the caller says so": {0, nil, stale, domain.ErrStepUpRequired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := memory.New()
+			ada := moves(t, store, "Ada", "")
+			if c.stored != nil {
+				update(t, store, func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), c.stored(ada.Session)) })
+			}
+			if c.known != nil {
+				ada.Session = c.known(ada.Session)
+			}
+			if err := remove(t, store, ada, c.after); !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+			update(t, store, func(tx ports.Tx) error {
+				if _, err := tx.Users.ByID(t.Context(), ada.User.ID()); errors.Is(err, domain.ErrUserNotFound) != (c.want == nil) {
+					t.Errorf("afterwards: %v", err)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+func TestNothingOfADeletedAccountIsLeftButWhatNamesNobody(t *testing.T) {
+	store := memory.New()
+	ada, ben := moves(t, store, "Ada", "ada@example.org"), moves(t, store, "Ben", "ben@example.org")
+	if _, err := change(t, store, ada, account.Wish{DisplayName: new(domain.DisplayName("Countess"))}); err != nil {
+		t.Fatal(err)
+	}
+	refused, err := domain.NewEvent(domain.EventSnapshot{
+		Kind: domain.EventSignInRefused, UserID: ada.User.ID(), CredentialID: "Ada", PasskeyName: "a key", IP: "127.0.0.1", DeviceName: "curl", RequestID: "request-18",
+		Reason: "signature_invalid",
+	}, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	adas, err := domain.NewChallenge(domain.PurposeStepUp, ada.Respondent(domain.Binding{}), nil, nil, time.Hour, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bens, err := domain.NewChallenge(domain.PurposeStepUp, ben.Respondent(domain.Binding{}), nil, nil, time.Hour, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(t, store, func(tx ports.Tx) error {
+		return errors.Join(tx.Events.Add(t.Context(), refused), tx.Challenges.Add(t.Context(), adas), tx.Challenges.Add(t.Context(), bens))
+	})
+
+	if err := remove(t, store, ada, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+
+	update(t, store, func(tx ports.Tx) error {
+		_, byID := tx.Users.ByID(t.Context(), ada.User.ID())
+		_, byEmail := tx.Users.ByEmail(t.Context(), "ada@example.org")
+		_, key := tx.Credentials.ByID(t.Context(), "Ada")
+		_, session := tx.Sessions.ByID(t.Context(), ada.Session.ID())
+		_, challenge := tx.Challenges.ByID(t.Context(), adas.ID())
+		if !errors.Is(byID, domain.ErrUserNotFound) || !errors.Is(byEmail, domain.ErrUserNotFound) || !errors.Is(key, domain.ErrPasskeyUnknown) ||
+			!errors.Is(session, domain.ErrSessionNotFound) || !errors.Is(challenge, domain.ErrChallengeNotFound) {
+			t.Errorf("Ada is still there: %v, %v, %v, %v, %v", byID, byEmail, key, session, challenge)
+		}
+		_, byID = tx.Users.ByID(t.Context(), ben.User.ID())
+		_, key = tx.Credentials.ByID(t.Context(), "Ben")
+		_, session = tx.Sessions.ByID(t.Context(), ben.Session.ID())
+		_, challenge = tx.Challenges.ByID(t.Context(), bens.ID())
+		return errors.Join(byID, key, session, challenge)
+	})
+	if log := entries(t, store, ada.User.ID()); len(log) != 0 {
+		t.Errorf("her log: %+v", log)
+	}
+	anonymous := entries(t, store, domain.UserID{})
+	got := map[domain.EventKind]domain.EventSnapshot{}
+	for _, e := range anonymous {
+		got[e.Kind] = e
+	}
+	for kind, want := range map[domain.EventKind]domain.EventSnapshot{
+		domain.EventAccountChanged: {At: noon, By: domain.ByUser},
+		domain.EventSignInRefused:  {At: noon, By: domain.ByUser, Reason: "signature_invalid"},
+		domain.EventAccountDeleted: {At: noon.Add(time.Minute), By: domain.ByUser},
+	} {
+		e := got[kind]
+		want.ID, want.Kind = e.ID, kind
+		if len(e.Changed) != 0 || e.ID != want.ID || e.Kind != want.Kind || !e.At.Equal(want.At) || e.By != want.By || e.Reason != want.Reason || !e.UserID.IsZero() ||
+			!e.SessionID.IsZero() || e.CredentialID != "" || e.PasskeyName != "" || e.DeviceName != "" || e.IP != "" || e.RequestID != "" {
+			t.Errorf("left %+v, want %+v", e, want)
+		}
+	}
+	if len(anonymous) != 3 {
+		t.Errorf("left %+v", anonymous)
+	}
+	if err := remove(t, store, ada, time.Minute); !errors.Is(err, domain.ErrSessionRevoked) {
+		t.Errorf("once more: %v", err)
+	}
+}
+
+func TestAPersonReadsTheirOwnLogNewestFirst(t *testing.T) {
+	store := memory.New()
+	ada, ben := moves(t, store, "Ada", ""), moves(t, store, "Ben", "")
+	var newestFirst []domain.EventID
+	for i := range 5 {
+		for _, actor := range []access.Actor{ada, ben} {
+			e, err := domain.NewEvent(domain.EventSnapshot{UserID: actor.User.ID(), Kind: domain.EventSignedIn}, noon.Add(time.Duration(i)*time.Second), rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			update(t, store, func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
+			if actor.User.ID() == ada.User.ID() {
+				newestFirst = append([]domain.EventID{e.ID()}, newestFirst...)
+			}
+		}
+	}
+	for limit := 1; limit <= 6; limit++ {
+		var seen []domain.EventID
+		var before domain.EventID
+		for more := true; more; {
+			page, err := (&account.Events{Store: store}).Execute(t.Context(), ada, before, limit)
+			if err != nil || len(page.Events) > limit || page.More && len(page.Events) < limit {
+				t.Fatalf("by %d: %d, more %t, %v", limit, len(page.Events), page.More, err)
+			}
+			for _, e := range page.Events {
+				seen = append(seen, e.ID())
+			}
+			if more = page.More; more {
+				before = seen[len(seen)-1]
+			}
+			if page.More == (len(seen) == 5) {
+				t.Fatalf("by %d: after %d of 5 there is more: %t", limit, len(seen), page.More)
+			}
+		}
+		if !slices.Equal(seen, newestFirst) {
+			t.Errorf("by %d: got %v, want %v", limit, seen, newestFirst)
+		}
+	}
+}
+
+// down is a store that cannot be read.
+type down struct{ ports.Store }
+
+func (down) View(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
+
+func TestAnOutageIsNoEmptyLog(t *testing.T) {
+	ada := moves(t, memory.New(), "Ada", "")
+	if page, err := (&account.Events{Store: down{}}).Execute(t.Context(), ada, domain.EventID{}, 10); !errors.Is(err, domain.ErrUnavailable) || len(page.Events) != 0 || page.More {
+		t.Errorf("got %+v, %v", page, err)
+	}
+}

@@ -1,0 +1,428 @@
+package admin_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var (
+	noon     = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
+)
+
+type clock struct{}
+
+func (clock) Now() time.Time { return noon }
+
+type names struct{}
+
+func (names) NameOf(userAgent string) string { return userAgent }
+
+// house is an installation and its operator.
+type house struct {
+	t     *testing.T
+	store ports.Store
+	log   *access.SecurityLog
+}
+
+func newHouse(t *testing.T) *house {
+	return &house{t, memory.New(), &access.SecurityLog{Random: rand.Reader, Devices: names{}}}
+}
+
+func (h *house) update(fn func(ports.Tx) error) {
+	h.t.Helper()
+	if err := h.store.Update(h.t.Context(), fn); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// person is somebody with an account, whose address is their name's, and a passkey.
+type person struct {
+	*house
+	user *domain.User
+	key  *domain.Credential
+}
+
+func (h *house) moves(name string) *person {
+	h.t.Helper()
+	applicant, err := domain.NewApplicant(domain.Email(name+"@example.org"), domain.DisplayName(name), noon, rand.Reader)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	key, err := domain.NewCredential(applicant.UserID, "", domain.Registration{CredentialID: domain.CredentialID(name), Flags: 1<<0 | 1<<2}, noon)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	p := &person{h, applicant.Admit(noon), key}
+	h.update(func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(h.t.Context(), p.user), tx.Credentials.Add(h.t.Context(), key))
+	})
+	return p
+}
+
+func (p *person) who() admin.Who { return admin.Who{ID: p.user.ID()} }
+
+func (p *person) signsIn(at time.Time) domain.SessionID {
+	p.t.Helper()
+	session, _, err := domain.OpenSession(p.key, domain.Device{}, lifetime, at, rand.Reader)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
+	return session.ID()
+}
+
+func (h *house) isOver(id domain.SessionID) (over error) {
+	h.t.Helper()
+	h.update(func(tx ports.Tx) error {
+		s, err := tx.Sessions.ByID(h.t.Context(), id)
+		if err == nil {
+			over = s.Usable(noon)
+		}
+		return err
+	})
+	return over
+}
+
+func (h *house) entries(of domain.UserID) (list []domain.EventSnapshot) {
+	h.t.Helper()
+	h.update(func(tx ports.Tx) error {
+		events, err := tx.Events.OfUser(h.t.Context(), of, domain.EventID{}, 1000)
+		for _, e := range events {
+			list = append(list, e.Snapshot())
+		}
+		return err
+	})
+	return list
+}
+
+func (p *person) now() (user *domain.User) {
+	p.t.Helper()
+	p.update(func(tx ports.Tx) (err error) {
+		user, err = tx.Users.ByID(p.t.Context(), p.user.ID())
+		return err
+	})
+	return user
+}
+
+func (h *house) disables(who admin.Who) (int, error) {
+	return (&admin.DisableUser{Store: h.store, Clock: clock{}, Log: h.log}).Execute(h.t.Context(), who)
+}
+
+func (h *house) enables(who admin.Who) error {
+	return (&admin.EnableUser{Store: h.store, Clock: clock{}, Log: h.log}).Execute(h.t.Context(), who)
+}
+
+func (h *house) deletes(who admin.Who) error {
+	return (&admin.DeleteUser{Store: h.store, Clock: clock{}, Log: h.log}).Execute(h.t.Context(), who)
+}
+
+func (h *house) revokes(id domain.SessionID) error {
+	return (&admin.RevokeSession{Store: h.store, Clock: clock{}, Log: h.log}).Execute(h.t.Context(), id)
+}
+
+func (h *house) revokesAll(who admin.Who) (int, error) {
+	return (&admin.RevokeSessions{Store: h.store, Clock: clock{}, Log: h.log}).Execute(h.t.Context(), who)
+}
+
+func (h *house) shows(who admin.Who) (admin.Account, error) {
+	return (&admin.ShowUser{Store: h.store, Clock: clock{}}).Execute(h.t.Context(), who)
+}
+
+func TestAUserIsNamedByIDOrAddress(t *testing.T) {
+	id := newHouse(t).moves("ada").user.ID()
+	for given, want := range map[string]admin.Who{
+		id.String():         {ID: id},
+		"ada@example.org":   {Email: "ada@example.org"},
+		" Ada@Example.ORG ": {Email: "ada@example.org"},
+	} {
+		if got, err := admin.ParseWho(given); err != nil || got != want {
+			t.Errorf("ParseWho(%q) = %+v, %v", given, got, err)
+		}
+	}
+	for _, bad := range []string{"", " ", "ada", "@example.org", id.String()[1:]} {
+		if got, err := admin.ParseWho(bad); !errors.Is(err, domain.ErrInvalidRequest) || got != (admin.Who{}) {
+			t.Errorf("ParseWho(%q) = %+v, %v", bad, got, err)
+		}
+	}
+}
+
+func TestNobodyIsFoundUnderAStrangeName(t *testing.T) {
+	h := newHouse(t)
+	ada := h.moves("ada")
+	stranger := newHouse(t).moves("ben").user.ID()
+	for _, who := range []admin.Who{{}, {ID: stranger}, {Email: "ben@example.org"}} {
+		_, shown := h.shows(who)
+		_, disabled := h.disables(who)
+		_, revoked := h.revokesAll(who)
+		for what, err := range map[string]error{
+			"show": shown, "disable": disabled, "enable": h.enables(who), "delete": h.deletes(who), "revoke": revoked,
+		} {
+			if !errors.Is(err, domain.ErrUserNotFound) {
+				t.Errorf("%s %+v: %v", what, who, err)
+			}
+		}
+	}
+	if len(h.entries(ada.user.ID())) != 0 || len(h.entries(domain.UserID{})) != 0 {
+		t.Error("something was logged")
+	}
+}
+
+func TestTheOperatorSeesWhoHasAnAccount(t *testing.T) {
+	h := newHouse(t)
+	var all []domain.UserID
+	for i := range 5 {
+		all = append(all, h.moves(fmt.Sprint("user", i)).user.ID())
+	}
+	slices.SortFunc(all, func(a, b domain.UserID) int { return slices.Compare([]byte(a.String()), []byte(b.String())) })
+	var seen []domain.UserID
+	var after domain.UserID
+	for {
+		page, err := (&admin.ListUsers{Store: h.store}).Execute(t.Context(), after, 2)
+		if err != nil || len(page) > 2 {
+			t.Fatalf("%v, %v", page, err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, user := range page {
+			after = user.ID()
+			seen = append(seen, after)
+		}
+	}
+	if !slices.Equal(seen, all) {
+		t.Errorf("got %v, want %v", seen, all)
+	}
+}
+
+func TestTheOperatorSeesAnAccount(t *testing.T) {
+	h := newHouse(t)
+	ada, ben := h.moves("ada"), h.moves("ben")
+	ben.signsIn(noon)
+	open := ada.signsIn(noon)
+	ada.signsIn(noon.Add(-lifetime.IdleTTL)) // expired
+	for i := range 25 {
+		e, err := domain.NewEvent(domain.EventSnapshot{UserID: ada.user.ID(), Kind: domain.EventSignedIn}, noon.Add(time.Duration(i)*time.Second), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
+	}
+	for _, who := range []admin.Who{ada.who(), {Email: "ada@example.org"}} {
+		got, err := h.shows(who)
+		if err != nil || got.User.ID() != ada.user.ID() || len(got.Passkeys) != 1 || got.Passkeys[0].ID() != "ada" || len(got.Sessions) != 1 || got.Sessions[0].ID() != open {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if len(got.Events) != 20 || !got.Events[0].Snapshot().At.Equal(noon.Add(24*time.Second)) {
+			t.Errorf("%d events", len(got.Events))
+		}
+	}
+}
+
+func TestAShutAccountIsShutAtOnce(t *testing.T) {
+	h := newHouse(t)
+	ada, ben := h.moves("ada"), h.moves("ben")
+	open := []domain.SessionID{ada.signsIn(noon), ada.signsIn(noon)}
+	expired, bens := ada.signsIn(noon.Add(-lifetime.IdleTTL)), ben.signsIn(noon)
+	if n, err := h.disables(ada.who()); n != 2 || err != nil {
+		t.Errorf("ended %d, %v", n, err)
+	}
+	if user := ada.now(); !errors.Is(user.Enabled(), domain.ErrUserDisabled) || !user.DisabledAt().Equal(noon) {
+		t.Errorf("left %+v", user)
+	}
+	for _, id := range open {
+		if err := h.isOver(id); !errors.Is(err, domain.ErrSessionRevoked) {
+			t.Errorf("a session of hers: %v", err)
+		}
+	}
+	if err := h.isOver(expired); !errors.Is(err, domain.ErrSessionExpired) {
+		t.Errorf("one that had expired: %v", err)
+	}
+	if err := errors.Join(h.isOver(bens), ben.now().Enabled()); err != nil {
+		t.Errorf("Ben: %v", err)
+	}
+	counted := map[string]int{}
+	for _, e := range h.entries(ada.user.ID()) {
+		counted[string(e.Kind)+" "+e.Reason]++
+		if e.By != domain.ByOperator || e.IP != "" || e.DeviceName != "" || e.RequestID != "" || !e.At.Equal(noon) {
+			t.Errorf("logged %+v", e)
+		}
+	}
+	if len(counted) != 2 || counted["account_disabled "] != 1 || counted["session_revoked account_disabled"] != 2 {
+		t.Errorf("logged %v", counted)
+	}
+}
+
+// Whoever got in all the same, say in the moment between, is out the second time; the log says once that it was shut.
+func TestAnAccountIsShutAgainWithoutAnotherEntry(t *testing.T) {
+	h := newHouse(t)
+	ada := h.moves("ada")
+	for want := range 2 {
+		if n, err := h.disables(ada.who()); n != want || err != nil {
+			t.Errorf("ended %d, %v", n, err)
+		}
+		ada.signsIn(noon)
+	}
+	if log := h.entries(ada.user.ID()); len(log) != 2 {
+		t.Errorf("logged %+v", log)
+	}
+}
+
+func TestAShutAccountIsOpenedAgain(t *testing.T) {
+	h := newHouse(t)
+	ada := h.moves("ada")
+	if err := h.enables(ada.who()); err != nil || len(h.entries(ada.user.ID())) != 0 {
+		t.Errorf("an open one: %v, logged %+v", err, h.entries(ada.user.ID()))
+	}
+	before := ada.signsIn(noon)
+	if _, err := h.disables(ada.who()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := h.enables(ada.who()); err != nil || ada.now().Enabled() != nil {
+			t.Errorf("got %v, then %v", err, ada.now().Enabled())
+		}
+	}
+	// What it ended stays ended.
+	if err := h.isOver(before); !errors.Is(err, domain.ErrSessionRevoked) {
+		t.Errorf("the session of before: %v", err)
+	}
+	opened := 0
+	for _, e := range h.entries(ada.user.ID()) {
+		if e.Kind == domain.EventAccountEnabled {
+			opened++
+			if e.By != domain.ByOperator || e.UserID != ada.user.ID() {
+				t.Errorf("logged %+v", e)
+			}
+		}
+	}
+	if opened != 1 {
+		t.Errorf("logged %d times", opened)
+	}
+}
+
+func TestADeletedUserLeavesWhatNamesNobody(t *testing.T) {
+	h := newHouse(t)
+	ada, ben := h.moves("ada"), h.moves("ben")
+	session := ada.signsIn(noon)
+	if _, err := h.disables(ada.who()); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.deletes(admin.Who{Email: "ada@example.org"}); err != nil {
+		t.Fatal(err)
+	}
+	h.update(func(tx ports.Tx) error {
+		_, user := tx.Users.ByID(t.Context(), ada.user.ID())
+		_, key := tx.Credentials.ByID(t.Context(), "ada")
+		_, byID := tx.Sessions.ByID(t.Context(), session)
+		if !errors.Is(user, domain.ErrUserNotFound) || !errors.Is(key, domain.ErrPasskeyUnknown) || !errors.Is(byID, domain.ErrSessionNotFound) {
+			t.Errorf("Ada is still there: %v, %v, %v", user, key, byID)
+		}
+		return nil
+	})
+	if log := h.entries(ada.user.ID()); len(log) != 0 {
+		t.Errorf("her log: %+v", log)
+	}
+	counted := map[domain.EventKind]int{}
+	for _, e := range h.entries(domain.UserID{}) {
+		counted[e.Kind]++
+		if e.By != domain.ByOperator || !e.SessionID.IsZero() || e.CredentialID != "" || e.IP != "" || e.DeviceName != "" {
+			t.Errorf("left %+v", e)
+		}
+	}
+	if counted[domain.EventAccountDeleted] != 1 || counted[domain.EventAccountDisabled] != 1 || counted[domain.EventSessionRevoked] != 1 || len(counted) != 3 {
+		t.Errorf("left %v", counted)
+	}
+	if err := ben.now().Enabled(); err != nil {
+		t.Errorf("Ben: %v", err)
+	}
+}
+
+func TestTheOperatorEndsAnybodysSession(t *testing.T) {
+	h := newHouse(t)
+	ada := h.moves("ada")
+	lost, other, expired := ada.signsIn(noon), ada.signsIn(noon), ada.signsIn(noon.Add(-lifetime.IdleTTL))
+	for name, c := range map[string]struct {
+		id         domain.SessionID
+		want, over error
+	}{
+		"one that lasts":   {lost, nil, domain.ErrSessionRevoked},
+		"one that expired": {expired, domain.ErrSessionNotFound, domain.ErrSessionExpired},
+	} {
+		if err := h.revokes(c.id); !errors.Is(err, c.want) || !errors.Is(h.isOver(c.id), c.over) {
+			t.Errorf("%s: %v, afterwards %v", name, err, h.isOver(c.id))
+		}
+	}
+	for name, id := range map[string]domain.SessionID{"one that was ended": lost, "none": {}} {
+		if err := h.revokes(id); !errors.Is(err, domain.ErrSessionNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := h.isOver(other); err != nil {
+		t.Errorf("another: %v", err)
+	}
+	log := h.entries(ada.user.ID())
+	if len(log) != 1 || log[0].Kind != domain.EventSessionRevoked || log[0].SessionID != lost || log[0].By != domain.ByOperator || log[0].Reason != "" {
+		t.Errorf("logged %+v", log)
+	}
+}
+
+func TestTheOperatorEndsAllSessionsOfAUser(t *testing.T) {
+	h := newHouse(t)
+	ada, ben := h.moves("ada"), h.moves("ben")
+	adas := []domain.SessionID{ada.signsIn(noon), ada.signsIn(noon)}
+	bens := ben.signsIn(noon)
+	for _, want := range []int{2, 0} {
+		if n, err := h.revokesAll(ada.who()); n != want || err != nil {
+			t.Errorf("ended %d, %v; want %d", n, err, want)
+		}
+	}
+	for _, id := range adas {
+		if err := h.isOver(id); !errors.Is(err, domain.ErrSessionRevoked) {
+			t.Errorf("one of hers: %v", err)
+		}
+	}
+	if err := errors.Join(h.isOver(bens), ada.now().Enabled()); err != nil {
+		t.Errorf("Ben's, or her account: %v", err)
+	}
+	for _, e := range h.entries(ada.user.ID()) {
+		if e.Kind != domain.EventSessionRevoked || e.By != domain.ByOperator || e.Reason != "" {
+			t.Errorf("logged %+v", e)
+		}
+	}
+}
+
+// down is a store that cannot be reached.
+type down struct{}
+
+func (down) View(context.Context, func(ports.Tx) error) error   { return domain.ErrUnavailable }
+func (down) Update(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
+
+func TestAnOutageIsTold(t *testing.T) {
+	h := newHouse(t)
+	ada := h.moves("ada")
+	id := ada.signsIn(noon)
+	h.store = down{}
+	_, listed := (&admin.ListUsers{Store: h.store}).Execute(t.Context(), domain.UserID{}, 10)
+	_, shown := h.shows(ada.who())
+	_, disabled := h.disables(ada.who())
+	_, revoked := h.revokesAll(ada.who())
+	for what, err := range map[string]error{
+		"list": listed, "show": shown, "disable": disabled, "enable": h.enables(ada.who()), "delete": h.deletes(ada.who()), "revoke": h.revokes(id), "revoke all": revoked,
+	} {
+		if !errors.Is(err, domain.ErrUnavailable) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

@@ -1,0 +1,266 @@
+package passkeys_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/webauthn"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var (
+	noon     = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
+)
+
+const (
+	origin = "http://localhost:8080"
+	stepUp = domain.StepUpTTL(10 * time.Minute)
+)
+
+type clock time.Time
+
+func (c clock) Now() time.Time { return time.Time(c) }
+
+type names struct{}
+
+func (names) NameOf(userAgent string) string { return userAgent }
+
+// interrupted is the relying party, with something that happens just before its next verdict.
+type interrupted struct {
+	ports.RelyingParty
+	meanwhile func()
+}
+
+func (r *interrupted) VerifyRegistration(state []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
+	if meanwhile := r.meanwhile; meanwhile != nil {
+		r.meanwhile = nil
+		meanwhile()
+	}
+	return r.RelyingParty.VerifyRegistration(state, answer)
+}
+
+// lodge is everything around passkeys, at a time that stands still until a test moves it.
+type lodge struct {
+	t            *testing.T
+	store        ports.Store
+	relyingParty *interrupted
+	now          time.Time
+	limit        domain.PasskeyLimit
+}
+
+func newLodge(t *testing.T) *lodge {
+	t.Helper()
+	relyingParty, err := webauthn.New(webauthn.Config{RPID: "localhost", RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &lodge{t: t, store: memory.New(), relyingParty: &interrupted{RelyingParty: relyingParty}, now: noon, limit: 20}
+}
+
+func (l *lodge) log() *access.SecurityLog {
+	return &access.SecurityLog{Random: rand.Reader, Devices: names{}}
+}
+
+func (l *lodge) desk() *ceremony.Desk {
+	return &ceremony.Desk{Store: l.store, Clock: clock(l.now), Random: rand.Reader, TTL: ceremony.TTL(5 * time.Minute)}
+}
+
+func (l *lodge) update(fn func(ports.Tx) error) {
+	l.t.Helper()
+	if err := l.store.Update(context.WithoutCancel(l.t.Context()), fn); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// person is somebody with an account and one passkey, called after them, by which they have just signed in.
+type person struct {
+	*lodge
+	user *domain.User
+	access.Actor
+}
+
+func (l *lodge) moves(name string) *person {
+	l.t.Helper()
+	applicant, err := domain.NewApplicant("", domain.DisplayName(name), l.now, rand.Reader)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	p := &person{lodge: l, user: applicant.Admit(l.now)}
+	l.update(func(tx ports.Tx) error { return tx.Users.Add(l.t.Context(), p.user) })
+	p.Actor = p.signsIn(p.owns(domain.CredentialID(name), domain.CredentialActive))
+	return p
+}
+
+// owns gives them another passkey.
+func (p *person) owns(id domain.CredentialID, status domain.CredentialStatus) *domain.Credential {
+	p.t.Helper()
+	key := domain.RestoreCredential(domain.CredentialSnapshot{
+		ID: id, UserID: p.user.ID(), Name: domain.PasskeyName(id + "'s key"), Status: status, Flags: 1<<0 | 1<<2, CreatedAt: p.now,
+	})
+	p.update(func(tx ports.Tx) error { return tx.Credentials.Add(p.t.Context(), key) })
+	return key
+}
+
+func (p *person) signsIn(with *domain.Credential) access.Actor {
+	p.t.Helper()
+	session, _, err := domain.OpenSession(with, domain.Device{}, lifetime, p.now, rand.Reader)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
+	return access.Actor{User: p.user, Session: session, Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+}
+
+// ring is all that they have, as the store has it.
+func (p *person) ring() (ids []domain.CredentialID) {
+	p.t.Helper()
+	list, err := (&passkeys.List{Store: p.store}).Execute(context.WithoutCancel(p.t.Context()), p.Actor)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, c := range list {
+		ids = append(ids, c.ID())
+	}
+	return ids
+}
+
+func (p *person) entries() (list []domain.EventSnapshot) {
+	p.t.Helper()
+	p.update(func(tx ports.Tx) error {
+		events, err := tx.Events.OfUser(p.t.Context(), p.user.ID(), domain.EventID{}, 1000)
+		for _, e := range events {
+			list = append(list, e.Snapshot())
+		}
+		return err
+	})
+	return list
+}
+
+// heads are the kinds and reasons of their log, sorted.
+func (p *person) heads() []string {
+	p.t.Helper()
+	list := []string{}
+	for _, e := range p.entries() {
+		list = append(list, strings.TrimSpace(string(e.Kind)+" "+e.Reason))
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (p *person) begins(in access.Actor, browser domain.Binding) (ceremony.Started, error) {
+	begin := &passkeys.BeginAdd{Store: p.store, RelyingParty: p.relyingParty, Clock: clock(p.now), Desk: p.desk(), StepUp: stepUp, Limit: p.limit}
+	return begin.Execute(p.t.Context(), in, browser)
+}
+
+// attempt is the making of a passkey that a device has answered.
+type attempt struct {
+	challenge domain.ChallengeID
+	answer    ports.RegistrationAnswer
+}
+
+// makes has a device of theirs make a passkey.
+func (p *person) makes(variations ...authenticator.Variation) attempt {
+	p.t.Helper()
+	return p.makesOn(authenticator.New(origin), variations...)
+}
+
+func (p *person) makesOn(device *authenticator.Authenticator, variations ...authenticator.Variation) attempt {
+	p.t.Helper()
+	started, err := p.begins(p.Actor, domain.Binding{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	made, err := device.Create(started.Options, variations...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return attempt{started.ChallengeID, ports.RegistrationAnswer{
+		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject,
+	}}
+}
+
+func (l *lodge) adds(actor access.Actor, a attempt) (passkeys.Added, error) {
+	finish := &passkeys.FinishAdd{Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Desk: l.desk(), Log: l.log(), Limit: l.limit}
+	return finish.Execute(l.t.Context(), actor, passkeys.Answer{ChallengeID: a.challenge, Credential: a.answer, Name: "the blue one"})
+}
+
+func (l *lodge) renames(actor access.Actor, id domain.CredentialID, name domain.PasskeyName) (*domain.Credential, error) {
+	return (&passkeys.Rename{Store: l.store, Clock: clock(l.now), Log: l.log()}).Execute(l.t.Context(), actor, id, name)
+}
+
+func (l *lodge) removes(actor access.Actor, id domain.CredentialID) (passkeys.Removed, error) {
+	return (&passkeys.Remove{Store: l.store, Clock: clock(l.now), Log: l.log(), StepUp: stepUp}).Execute(l.t.Context(), actor, id)
+}
+
+func ids(ring domain.Keyring) (list []domain.CredentialID) {
+	for _, c := range ring {
+		list = append(list, c.ID())
+	}
+	return list
+}
+
+func TestAPersonSeesTheirOwnPasskeysOldestFirst(t *testing.T) {
+	l := newLodge(t)
+	ada := l.moves("Ada")
+	l.moves("Ben")
+	l.now = noon.Add(time.Minute)
+	ada.owns("A second", domain.CredentialSuspended)
+	if got := ada.ring(); !slices.Equal(got, []domain.CredentialID{"Ada", "A second"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAPasskeyIsRenamedByItsOwnerOnly(t *testing.T) {
+	l := newLodge(t)
+	ada, ben := l.moves("Ada"), l.moves("Ben")
+	for name, c := range map[string]struct {
+		id   domain.CredentialID
+		name domain.PasskeyName
+		want error
+	}{
+		"somebody else's": {"Ben", "mine", domain.ErrPasskeyNotFound},
+		"nobody's":        {"nobody", "mine", domain.ErrPasskeyNotFound},
+	} {
+		if got, err := l.renames(ada.Actor, c.id, c.name); !errors.Is(err, c.want) || got != nil {
+			t.Errorf("%s: got %v, %v", name, got, err)
+		}
+	}
+	for _, name := range []domain.PasskeyName{"the blue one", "the blue one", ""} {
+		got, err := l.renames(ada.Actor, "Ada", name)
+		if err != nil || got.ID() != "Ada" || got.Name() != name {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		l.update(func(tx ports.Tx) error {
+			if stored, err := tx.Credentials.ByID(t.Context(), "Ada"); err != nil || stored.Name() != name {
+				t.Errorf("stored %+v, %v", stored, err)
+			}
+			return nil
+		})
+	}
+	// Twice it changed something.
+	log := ada.entries()
+	if len(log) != 2 || len(ben.entries()) != 0 {
+		t.Fatalf("logged %+v and %+v", log, ben.entries())
+	}
+	var told []string
+	for _, e := range log {
+		if told = append(told, string(e.PasskeyName)); e.Kind != domain.EventPasskeyRenamed || e.CredentialID != "Ada" || e.SessionID != ada.Session.ID() || e.IP != "127.0.0.1" {
+			t.Errorf("logged %+v", e)
+		}
+	}
+	if slices.Sort(told); !slices.Equal(told, []string{"", "the blue one"}) {
+		t.Errorf("told the names %q", told)
+	}
+}

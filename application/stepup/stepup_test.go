@@ -1,0 +1,601 @@
+package stepup_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/webauthn"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/stepup"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var (
+	noon     = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: 2 * time.Hour}
+)
+
+const (
+	origin = "http://localhost:8080"
+	ttl    = domain.StepUpTTL(10 * time.Minute)
+)
+
+type clock time.Time
+
+func (c clock) Now() time.Time { return time.Time(c) }
+
+type names struct{}
+
+func (names) NameOf(userAgent string) string { return userAgent }
+
+// interrupted is the relying party, with something that happens just before its next verdict.
+type interrupted struct {
+	ports.RelyingParty
+	meanwhile func()
+}
+
+func (r *interrupted) VerifyAuthentication(
+	state []byte, answer ports.AuthenticationAnswer, owner *domain.User, credential *domain.Credential,
+) (domain.Assertion, error) {
+	if meanwhile := r.meanwhile; meanwhile != nil {
+		r.meanwhile = nil
+		meanwhile()
+	}
+	return r.RelyingParty.VerifyAuthentication(state, answer, owner, credential)
+}
+
+// lodge is everything around a step-up, at a time that stands still until a test moves it.
+type lodge struct {
+	t            *testing.T
+	store        ports.Store
+	relyingParty *interrupted
+	now          time.Time
+	policy       domain.UsePolicy
+}
+
+func newLodge(t *testing.T) *lodge {
+	t.Helper()
+	relyingParty, err := webauthn.New(webauthn.Config{RPID: "localhost", RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &lodge{t: t, store: memory.New(), relyingParty: &interrupted{RelyingParty: relyingParty}, now: noon}
+}
+
+func (l *lodge) desk() *ceremony.Desk {
+	return &ceremony.Desk{Store: l.store, Clock: clock(l.now), Random: rand.Reader, TTL: ceremony.TTL(5 * time.Minute)}
+}
+
+func (l *lodge) update(fn func(ports.Tx) error) {
+	l.t.Helper()
+	if err := l.store.Update(context.WithoutCancel(l.t.Context()), fn); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// person is somebody with an account and a device, by which they signed in at noon.
+type person struct {
+	*lodge
+	user   *domain.User
+	device *authenticator.Authenticator
+	key    *domain.Credential
+	access.Actor
+}
+
+// moves has them make a passkey on a security key, or on a device of the given kind.
+func (l *lodge) moves(name string, kind ...authenticator.Option) *person {
+	l.t.Helper()
+	applicant, err := domain.NewApplicant("", domain.DisplayName(name), noon, rand.Reader)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	p := &person{lodge: l, user: applicant.Admit(noon)}
+	l.update(func(tx ports.Tx) error { return tx.Users.Add(l.t.Context(), p.user) })
+	p.device, p.key = p.makes(kind...)
+	p.Actor = p.signsIn()
+	return p
+}
+
+func (p *person) makes(kind ...authenticator.Option) (*authenticator.Authenticator, *domain.Credential) {
+	p.t.Helper()
+	if kind == nil {
+		kind = []authenticator.Option{authenticator.DeviceBound()}
+	}
+	device := authenticator.New(origin, kind...)
+	begun, err := p.relyingParty.BeginRegistration(p.user.Entity(), nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	made, err := device.Create(begun.Options)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	registration, err := p.relyingParty.VerifyRegistration(begun.State, ports.RegistrationAnswer{
+		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject,
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	key, err := domain.NewCredential(p.user.ID(), domain.PasskeyName(p.user.DisplayName()+"'s key"), registration, noon)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.update(func(tx ports.Tx) error { return tx.Credentials.Add(p.t.Context(), key) })
+	return device, key
+}
+
+func (p *person) signsIn() access.Actor {
+	p.t.Helper()
+	session, _, err := domain.OpenSession(p.key, domain.Device{}, lifetime, noon, rand.Reader)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
+	return access.Actor{User: p.user, Session: session, Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+}
+
+// session is theirs, as the store has it.
+func (p *person) session() (is domain.SessionSnapshot) {
+	p.t.Helper()
+	p.update(func(tx ports.Tx) error {
+		s, err := tx.Sessions.ByID(p.t.Context(), p.Session.ID())
+		if err == nil {
+			is = s.Snapshot()
+		}
+		return err
+	})
+	return is
+}
+
+// keyNow is their passkey, as the store has it.
+func (p *person) keyNow() (is domain.CredentialSnapshot) {
+	p.t.Helper()
+	p.update(func(tx ports.Tx) error {
+		c, err := tx.Credentials.ByID(p.t.Context(), p.key.ID())
+		if err == nil {
+			is = c.Snapshot()
+		}
+		return err
+	})
+	return is
+}
+
+func (p *person) entries() (list []domain.EventSnapshot) {
+	p.t.Helper()
+	p.update(func(tx ports.Tx) error {
+		events, err := tx.Events.OfUser(p.t.Context(), p.user.ID(), domain.EventID{}, 1000)
+		for _, e := range events {
+			list = append(list, e.Snapshot())
+		}
+		return err
+	})
+	return list
+}
+
+// heads are the kinds and reasons of their log, sorted.
+func (p *person) heads() []string {
+	p.t.Helper()
+	list := []string{}
+	for _, e := range p.entries() {
+		list = append(list, strings.TrimSpace(string(e.Kind)+" "+e.Reason))
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (p *person) begins(browser domain.Binding) ceremony.Started {
+	p.t.Helper()
+	started, err := (&stepup.Begin{Store: p.store, RelyingParty: p.relyingParty, Desk: p.desk()}).Execute(p.t.Context(), p.Actor, browser)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return started
+}
+
+// attempt is a step-up that a device has answered.
+type attempt struct {
+	challenge domain.ChallengeID
+	answer    ports.AuthenticationAnswer
+}
+
+func (p *person) answers(variations ...authenticator.Variation) attempt {
+	p.t.Helper()
+	started := p.begins(domain.Binding{})
+	return answerOf(p.t, p.device, started.ChallengeID, started.Options, variations...)
+}
+
+func answerOf(t *testing.T, device *authenticator.Authenticator, id domain.ChallengeID, options []byte, variations ...authenticator.Variation) attempt {
+	t.Helper()
+	made, err := device.Get(options, variations...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attempt{id, ports.AuthenticationAnswer{
+		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AuthenticatorData: made.Response.AuthenticatorData,
+		Signature: made.Response.Signature, UserHandle: made.Response.UserHandle,
+	}}
+}
+
+func (l *lodge) stepsUp(actor access.Actor, a attempt) (*domain.Session, error) {
+	log := &access.SecurityLog{Random: rand.Reader, Devices: names{}}
+	finish := &stepup.Finish{
+		Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Desk: l.desk(), Log: log,
+		Examiner: &access.Examiner{Policy: l.policy, Log: log},
+	}
+	return finish.Execute(l.t.Context(), actor, stepup.Answer{ChallengeID: a.challenge, Credential: a.answer})
+}
+
+func halved(signature []byte) []byte { return signature[:len(signature)/2] }
+
+func TestAStepUpAsksForOneOfThePersonsOwnPasskeys(t *testing.T) {
+	l := newLodge(t)
+	ada := l.moves("Ada")
+	l.moves("Ben")
+	_, second := ada.makes()
+	var options struct {
+		UserVerification string
+		AllowCredentials []struct{ ID authenticator.Base64URL }
+	}
+	started := ada.begins(domain.Binding{})
+	if err := json.Unmarshal(started.Options, &options); err != nil {
+		t.Fatal(err)
+	}
+	var allowed []domain.CredentialID
+	for _, c := range options.AllowCredentials {
+		allowed = append(allowed, domain.CredentialID(c.ID))
+	}
+	want := []domain.CredentialID{ada.key.ID(), second.ID()}
+	slices.Sort(allowed)
+	slices.Sort(want)
+	if !slices.Equal(allowed, want) || options.UserVerification != "required" || !started.ExpiresAt.Equal(noon.Add(5*time.Minute)) {
+		t.Errorf("%s", started.Options)
+	}
+}
+
+func TestAStepUpRenewsTheProofOfItsSession(t *testing.T) {
+	l := newLodge(t)
+	ada := l.moves("Ada")
+	twin := ada.signsIn()
+	ada.device, ada.key = ada.makes(authenticator.WithAlgorithms(authenticator.ES256)) // a phone that she has had since
+	l.now = noon.Add(time.Hour)
+	if err := ada.Session.Fresh(ttl, l.now); !errors.Is(err, domain.ErrStepUpRequired) {
+		t.Fatalf("before: %v", err)
+	}
+	stepped, err := l.stepsUp(ada.Actor, ada.answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ada.Session.Snapshot()
+	want.AuthTime, want.AMR = l.now, []string{"swk", "user", "mfa"}
+	if got := ada.session(); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(stepped.Snapshot(), want) {
+		t.Errorf("stored %+v\nreturned %+v\nwant %+v", got, stepped.Snapshot(), want)
+	}
+	if used := ada.keyNow().LastUsedAt; !used.Equal(l.now) {
+		t.Errorf("the passkey was used at %s", used)
+	}
+	log := ada.entries()
+	if len(log) != 1 || log[0].Kind != domain.EventSteppedUp || log[0].SessionID != ada.Session.ID() || log[0].CredentialID != ada.key.ID() ||
+		log[0].PasskeyName != "Ada's key" || log[0].IP != "127.0.0.1" {
+		t.Errorf("logged %+v", log)
+	}
+	// No session was made, and no other one is fresher for it.
+	l.update(func(tx ports.Tx) error {
+		live, err := tx.Sessions.Live(t.Context(), ada.user.ID(), l.now, domain.SessionID{}, 10)
+		if len(live) != 2 {
+			t.Errorf("%d sessions", len(live))
+		}
+		for _, s := range live {
+			if s.ID() == twin.Session.ID() && !s.AuthTime().Equal(noon) {
+				t.Errorf("the other one is proved at %s", s.AuthTime())
+			}
+		}
+		return err
+	})
+}
+
+func TestAStepUpIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		policy  domain.CounterPolicy
+		attempt func(ada, ben *person) attempt
+		want    error
+		log     []string
+	}{
+		"with a bad signature": {
+			attempt: func(ada, _ *person) attempt { return ada.answers(authenticator.ForgeSignature(halved)) },
+			want:    domain.ErrPasskeyRejected, log: []string{"step_up_refused signature_invalid"},
+		},
+		"when nobody was verified": {
+			attempt: func(ada, _ *person) attempt {
+				return ada.answers(authenticator.ForgeFlags(0, authenticator.UserVerified))
+			},
+			want: domain.ErrUserVerificationRequired, log: []string{"step_up_refused user_verification_missing"},
+		},
+		"with a copy of the key": {
+			policy: domain.CounterReject, attempt: func(ada, _ *person) attempt { return ada.answers(authenticator.ForgeSignCount(1)) },
+			want: domain.ErrPasskeyRejected, log: []string{"passkey_flagged counter_regressed", "step_up_refused counter_regressed"},
+		},
+		"with a copy of the key, which is suspended": {
+			policy: domain.CounterSuspend, attempt: func(ada, _ *person) attempt { return ada.answers(authenticator.ForgeSignCount(1)) },
+			want: domain.ErrPasskeyRejected, log: []string{"passkey_suspended counter_regressed", "step_up_refused counter_regressed"},
+		},
+		"with a suspended passkey": {
+			attempt: func(ada, _ *person) attempt {
+				ada.update(func(tx ports.Tx) error {
+					is := ada.key.Snapshot()
+					is.Status = domain.CredentialSuspended
+					return tx.Credentials.Save(t.Context(), domain.RestoreCredential(is))
+				})
+				return ada.answers()
+			},
+			want: domain.ErrPasskeySuspended, log: []string{"step_up_refused passkey_suspended"},
+		},
+		"with somebody else's passkey": {
+			attempt: func(ada, ben *person) attempt {
+				started := ada.begins(domain.Binding{})
+				return answerOf(t, ben.device, started.ChallengeID, withoutAllowed(t, started.Options))
+			},
+			want: domain.ErrPasskeyUnknown, log: []string{},
+		},
+		"with a passkey that nobody has": {
+			attempt: func(ada, _ *person) attempt { return ada.answers(authenticator.ForgeAnswerID([]byte("unknown"))) },
+			want:    domain.ErrPasskeyUnknown, log: []string{},
+		},
+		"too late": {
+			attempt: func(ada, _ *person) attempt {
+				begun := ada.answers()
+				ada.now = ada.now.Add(5 * time.Minute)
+				return begun
+			},
+			want: domain.ErrChallengeExpired, log: []string{},
+		},
+		"in somebody else's session": {
+			attempt: func(_, ben *person) attempt { return ben.answers() },
+			want:    domain.ErrChallengeNotFound, log: []string{"step_up_refused challenge_mismatch"},
+		},
+		"in another browser": {
+			attempt: func(ada, _ *person) attempt {
+				started := ada.begins(domain.BindTo(domain.NewSecret("another")))
+				return answerOf(t, ada.device, started.ChallengeID, started.Options)
+			},
+			want: domain.ErrChallengeNotFound, log: []string{"step_up_refused challenge_mismatch"},
+		},
+		"for a sign-in": {
+			attempt: func(ada, _ *person) attempt {
+				begun, err := ada.relyingParty.BeginAuthentication(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				started, err := ada.desk().Start(t.Context(), domain.PurposeLogin, domain.Respondent{Session: ada.Session.ID()}, begun, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return answerOf(t, ada.device, started.ChallengeID, started.Options)
+			},
+			want: domain.ErrChallengeNotFound, log: []string{"step_up_refused challenge_mismatch"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLodge(t)
+			l.policy.Counter = c.policy
+			ada, ben := l.moves("Ada"), l.moves("Ben")
+			l.now = noon.Add(time.Hour)
+			begun := c.attempt(ada, ben)
+			if stepped, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, c.want) || stepped != nil {
+				t.Errorf("got %+v, %v; want %v", stepped, err, c.want)
+			}
+			if got, want := ada.session(), ada.Session.Snapshot(); !reflect.DeepEqual(got, want) {
+				t.Errorf("the session became %+v", got)
+			}
+			if key := ada.keyNow(); key.CloneWarning != (c.policy != "") || !key.LastUsedAt.IsZero() || (key.Status == domain.CredentialSuspended) !=
+				(c.policy == domain.CounterSuspend || errors.Is(c.want, domain.ErrPasskeySuspended)) {
+				t.Errorf("left the passkey with warning %t, %s, used at %s", key.CloneWarning, key.Status, key.LastUsedAt)
+			}
+			for range 2 {
+				if got := ada.heads(); !slices.Equal(got, c.log) || len(ben.entries()) != 0 {
+					t.Errorf("logged %q and %+v, want %q", got, ben.entries(), c.log)
+				}
+				if _, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+					t.Errorf("the same answer again: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// withoutAllowed lets a device choose any of its passkeys.
+func withoutAllowed(t *testing.T, options []byte) []byte {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal(options, &members); err != nil {
+		t.Fatal(err)
+	}
+	delete(members, "allowCredentials")
+	edited, err := json.Marshal(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return edited
+}
+
+func TestARefusedEntryNamesSessionAndPasskey(t *testing.T) {
+	l := newLodge(t)
+	ada := l.moves("Ada")
+	if _, err := l.stepsUp(ada.Actor, ada.answers(authenticator.ForgeSignature(halved))); err == nil {
+		t.Fatal("it was accepted")
+	}
+	log := ada.entries()
+	if len(log) != 1 || log[0].SessionID != ada.Session.ID() || log[0].CredentialID != ada.key.ID() || log[0].PasskeyName != "Ada's key" || log[0].RequestID != "request-17" {
+		t.Errorf("logged %+v", log)
+	}
+}
+
+func TestAnAllowedOddityIsLoggedBesideTheStepUp(t *testing.T) {
+	l := newLodge(t)
+	l.policy.Counter = domain.CounterFlag
+	ada := l.moves("Ada")
+	if _, err := l.stepsUp(ada.Actor, ada.answers(authenticator.ForgeSignCount(1))); err != nil {
+		t.Fatal(err)
+	}
+	if got := ada.heads(); !slices.Equal(got, []string{"passkey_flagged counter_regressed", "stepped_up"}) {
+		t.Errorf("logged %q", got)
+	}
+}
+
+func TestARefusedAnswerThatComesManyTimesIsLoggedOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		variation authenticator.Variation
+		log       []string
+	}{
+		"a bad signature":          {authenticator.ForgeSignature(halved), []string{"step_up_refused signature_invalid"}},
+		"a counter that went back": {authenticator.ForgeSignCount(1), []string{"passkey_flagged counter_regressed", "step_up_refused counter_regressed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLodge(t)
+			ada := l.moves("Ada")
+			begun := ada.answers(c.variation)
+			var answering sync.WaitGroup
+			for range 16 {
+				answering.Go(func() {
+					if _, err := l.stepsUp(ada.Actor, begun); err == nil {
+						t.Error("it was accepted")
+					}
+				})
+			}
+			answering.Wait()
+			if got := ada.heads(); !slices.Equal(got, c.log) {
+				t.Errorf("logged %q, want %q", got, c.log)
+			}
+		})
+	}
+}
+
+func TestAnAnswerStepsUpOnce(t *testing.T) {
+	l := newLodge(t)
+	ada := l.moves("Ada")
+	l.now = noon.Add(time.Hour)
+	begun := ada.answers()
+	results := make([]error, 16)
+	var answering sync.WaitGroup
+	for i := range results {
+		answering.Go(func() { _, results[i] = l.stepsUp(ada.Actor, begun) })
+	}
+	answering.Wait()
+	accepted := 0
+	for _, err := range results {
+		switch {
+		case err == nil:
+			accepted++
+		case !errors.Is(err, domain.ErrChallengeNotFound):
+			t.Errorf("got %v", err)
+		}
+	}
+	if got := ada.heads(); accepted != 1 || !slices.Equal(got, []string{"stepped_up"}) || ada.keyNow().CloneWarning {
+		t.Errorf("%d were accepted, logged %q, warning %t", accepted, got, ada.keyNow().CloneWarning)
+	}
+}
+
+func TestACounterThatMovedMeanwhileCounts(t *testing.T) {
+	l := newLodge(t)
+	ada := l.moves("Ada")
+	mallorys, adas := ada.answers(authenticator.ForgeSignCount(5)), ada.answers(authenticator.ForgeSignCount(5))
+	l.relyingParty.meanwhile = func() {
+		if _, err := l.stepsUp(ada.Actor, adas); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.stepsUp(ada.Actor, mallorys); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
+		t.Errorf("a copy of the key that counted to the same number got %v", err)
+	}
+}
+
+// A session that ends during its step-up is not brought back by it.
+func TestASessionThatEndsMeanwhileIsNotSteppedUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(*person)
+		want      error
+	}{
+		"revoked": {func(ada *person) {
+			ended := domain.RestoreSession(ada.Session.Snapshot())
+			ended.Revoke(ada.now)
+			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), ended) })
+		}, domain.ErrSessionRevoked},
+		"its account is shut": {func(ada *person) {
+			ada.update(func(tx ports.Tx) error {
+				shut := domain.RestoreUser(ada.user.Snapshot())
+				shut.Disable(ada.now)
+				return tx.Users.Save(t.Context(), shut)
+			})
+		}, domain.ErrUserDisabled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLodge(t)
+			ada := l.moves("Ada")
+			l.now = noon.Add(time.Hour)
+			begun := ada.answers()
+			l.relyingParty.meanwhile = func() { c.meanwhile(ada) }
+			if stepped, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, c.want) || stepped != nil {
+				t.Errorf("got %+v, %v; want %v", stepped, err, c.want)
+			}
+			if is := ada.session(); !is.AuthTime.Equal(noon) || !ada.keyNow().LastUsedAt.IsZero() {
+				t.Errorf("proved at %s, the passkey used at %s", is.AuthTime, ada.keyNow().LastUsedAt)
+			}
+			if _, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+				t.Errorf("the same answer again: %v", err)
+			}
+		})
+	}
+}
+
+// failing is a store whose next unit of work that writes is lost.
+type failing struct {
+	ports.Store
+	lost bool
+}
+
+func (s *failing) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	if s.lost {
+		s.lost = false
+		return domain.ErrUnavailable
+	}
+	return s.Store.Update(ctx, fn)
+}
+
+func TestAnAnswerMayComeAgainAfterAnOutage(t *testing.T) {
+	l := newLodge(t)
+	ada := l.moves("Ada")
+	begun := ada.answers()
+	l.store = &failing{l.store, true}
+	if _, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, domain.ErrUnavailable) {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := l.stepsUp(ada.Actor, begun); err != nil {
+		t.Errorf("the same answer after the outage: %v", err)
+	}
+}
+
+// down is a store that cannot be read.
+type down struct{ ports.Store }
+
+func (down) View(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
+
+// Options without a list would let any passkey answer, and ask the person for one that does not count.
+func TestAnOutageIsNoEmptyList(t *testing.T) {
+	l := newLodge(t)
+	ada := l.moves("Ada")
+	begin := &stepup.Begin{Store: down{l.store}, RelyingParty: l.relyingParty, Desk: l.desk()}
+	if started, err := begin.Execute(t.Context(), ada.Actor, domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) || started.Options != nil {
+		t.Errorf("got %s, %v", started.Options, err)
+	}
+}

@@ -1,0 +1,105 @@
+package domain_test
+
+import (
+	"crypto/rand"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+func event(t *testing.T, e domain.EventSnapshot, now time.Time) *domain.Event {
+	t.Helper()
+	entered, err := domain.NewEvent(e, now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entered
+}
+
+func TestAnEventGetsItsIDAndTimeHere(t *testing.T) {
+	told := domain.EventSnapshot{
+		ID: domain.EventID{}, At: noon.Add(-time.Hour), Kind: domain.EventAccountChanged, SessionID: sessionID(t), CredentialID: "id",
+		PasskeyName: "Ada's key", DeviceName: "curl", IP: "127.0.0.1", Reason: "reason", Changed: []string{"email"}, RequestID: "request-17",
+	}
+	e := event(t, told, noon)
+	want := told
+	want.ID, want.At, want.By = e.ID(), noon, domain.ByUser
+	if got := e.Snapshot(); e.ID().IsZero() || e.Kind() != domain.EventAccountChanged || !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if again := event(t, e.Snapshot(), noon); again.ID() == e.ID() {
+		t.Error("two events share an id")
+	}
+}
+
+func TestAnEventIsTheUsersDoingUnlessItSaysOtherwise(t *testing.T) {
+	for told, want := range map[domain.Party]domain.Party{"": domain.ByUser, domain.ByUser: domain.ByUser, domain.ByOperator: domain.ByOperator} {
+		if got := event(t, domain.EventSnapshot{By: told}, noon).Snapshot().By; got != want {
+			t.Errorf("by %q is kept as by %q", told, got)
+		}
+	}
+}
+
+// A log is read and paged by id, so ids are of the order in which things happened.
+func TestIDsOfEventsSortByTime(t *testing.T) {
+	earlier := event(t, domain.EventSnapshot{}, noon)
+	for _, after := range []time.Duration{time.Millisecond, time.Second, 24 * time.Hour, 50 * 365 * 24 * time.Hour} {
+		later := event(t, domain.EventSnapshot{}, noon.Add(after))
+		if later.ID().String() <= earlier.ID().String() {
+			t.Errorf("after %s the id %s does not sort after %s", after, later.ID(), earlier.ID())
+		}
+		earlier = later
+	}
+	if parsed, err := domain.ParseEventID(earlier.ID().String()); err != nil || parsed != earlier.ID() {
+		t.Errorf("%s came back as %s, %v", earlier.ID(), parsed, err)
+	}
+	if id, err := domain.ParseEventID("x"); err == nil || !id.IsZero() {
+		t.Errorf("no id came back as %s, %v", id, err)
+	}
+}
+
+func TestASnapshotSharesNothingWithItsEvent(t *testing.T) {
+	told := domain.EventSnapshot{Changed: []string{"email"}}
+	e := event(t, told, noon)
+	taken := e.Snapshot()
+	restored := domain.RestoreEvent(taken)
+	told.Changed[0], taken.Changed[0] = "told", "taken"
+	for name, e := range map[string]*domain.Event{"the event": e, "the restored one": restored} {
+		if changed := e.Snapshot().Changed[0]; changed != "email" {
+			t.Errorf("%s became %q", name, changed)
+		}
+	}
+}
+
+// Within one millisecond ids are random, and a log still reads in the order in which it was written.
+func TestAnEventFollowsTheOneBefore(t *testing.T) {
+	id := func(s string) domain.EventID {
+		parsed, err := domain.ParseEventID(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parsed
+	}
+	for name, c := range map[string]struct{ own, last, want string }{
+		"the first of all":       {"01a20846-fe00-7000-8000-000000000000", "00000000-0000-0000-0000-000000000000", "01a20846-fe00-7000-8000-000000000000"},
+		"after it anyway":        {"01a20846-fe00-7000-8000-000000000002", "01a20846-fe00-7000-8000-000000000001", "01a20846-fe00-7000-8000-000000000002"},
+		"the same":               {"01a20846-fe00-7000-8000-000000000001", "01a20846-fe00-7000-8000-000000000001", "01a20846-fe00-7000-8000-000000000002"},
+		"before it":              {"01a20846-fe00-7000-8000-000000000000", "01a20846-fe00-7fff-bfff-000000000007", "01a20846-fe00-7fff-bfff-000000000008"},
+		"before it, with a full": {"01a20846-fe00-7000-8000-000000000000", "01a20846-fe00-7fff-8000-0000000000ff", "01a20846-fe00-7fff-8000-000000000100"},
+		"with many full":         {"01a20846-fe00-7000-8000-000000000000", "01a20846-fe00-7fff-80fe-ffffffffffff", "01a20846-fe00-7fff-80ff-000000000000"},
+		"a clock put back":       {"01a20846-fdff-7000-8000-000000000000", "01a20846-fe00-7000-8000-000000000001", "01a20846-fe00-7000-8000-000000000002"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := domain.RestoreEvent(domain.EventSnapshot{ID: id(c.own), Kind: domain.EventSignedIn, At: noon})
+			after := e.After(id(c.last))
+			if after.ID() != id(c.want) || after.Kind() != domain.EventSignedIn || !after.Snapshot().At.Equal(noon) {
+				t.Errorf("became %+v", after.Snapshot())
+			}
+			if e.ID() != id(c.own) {
+				t.Errorf("the event itself became %s", e.ID())
+			}
+		})
+	}
+}

@@ -1,0 +1,376 @@
+package domain_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+var refreshKeys = domain.RefreshKeys{bytes.Repeat([]byte{1}, 32)}
+
+func bearerSession(t *testing.T) (*domain.Session, domain.RefreshToken) {
+	t.Helper()
+	return bearerSessionUnder(t, refreshKeys)
+}
+
+func bearerSessionUnder(t *testing.T, keys domain.RefreshKeys) (*domain.Session, domain.RefreshToken) {
+	t.Helper()
+	s, token, err := domain.OpenBearerSession(credential(t, synced, 0), domain.NewDevice("curl/8.5.0", "127.0.0.1"), lifetime, keys, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, token
+}
+
+// refreshed exchanges a token and fails the test unless it is the latest one.
+func refreshed(t *testing.T, s *domain.Session, token domain.RefreshToken, now time.Time) domain.RefreshToken {
+	t.Helper()
+	next, changed, err := s.Refresh(token, refreshKeys, lifetime, now)
+	if err != nil || !changed {
+		t.Fatalf("the latest token: changed %t, %v", changed, err)
+	}
+	return next
+}
+
+// changesNothing fails the test if a refused token left its mark on the session.
+func changesNothing(t *testing.T, s *domain.Session, token domain.RefreshToken, keys domain.RefreshKeys, now time.Time, want error) {
+	t.Helper()
+	before := s.Snapshot()
+	next, changed, err := s.Refresh(token, keys, lifetime, now)
+	if !errors.Is(err, want) || changed || !next.IsZero() {
+		t.Errorf("got %q, changed %t, %v; want %v", next.Reveal(), changed, err, want)
+	}
+	after := s.Snapshot()
+	if before.Token != after.Token || before.Previous != after.Previous || !before.RevokedAt.Equal(after.RevokedAt) || !before.IdleEndsAt.Equal(after.IdleEndsAt) {
+		t.Errorf("the session was %+v and is %+v", before, after)
+	}
+}
+
+func TestEachRefreshTokenIsReplacedByTheNext(t *testing.T) {
+	s, token := bearerSession(t)
+	seen := []string{token.Reveal()}
+	for i := range 5 {
+		now := noon.Add(time.Duration(i) * time.Hour)
+		next := refreshed(t, s, token, now)
+		is := s.Snapshot()
+		if is.Token != next.Digest() || is.Previous != token.Digest() || !is.RotatedAt.Equal(now) {
+			t.Errorf("kept %+v after %q was replaced by %q at %s", is, token.Reveal(), next.Reveal(), now)
+		}
+		if !is.LastSeenAt.Equal(now) || !is.IdleEndsAt.Equal(now.Add(lifetime.IdleTTL)) {
+			t.Errorf("a refresh at %s left it seen at %s, idle until %s", now, is.LastSeenAt, is.IdleEndsAt)
+		}
+		if !is.AuthTime.Equal(noon) || !is.ExpiresAt.Equal(noon.Add(lifetime.TTL)) {
+			t.Errorf("a refresh, which proves nobody, left auth time %s, end %s", is.AuthTime, is.ExpiresAt)
+		}
+		if next.SessionID() != s.ID() || slices.Contains(seen, next.Reveal()) {
+			t.Errorf("the next token %q is of session %s; seen were %q", next.Reveal(), next.SessionID(), seen)
+		}
+		seen, token = append(seen, next.Reveal()), next
+	}
+}
+
+// For answers that were lost on their way, and two tabs that ask at once.
+func TestATokenJustReplacedGetsTheSameSuccessorForTenSeconds(t *testing.T) {
+	for after, want := range map[time.Duration]error{
+		-time.Second:                         nil, // a clock that was put back a little
+		0:                                    nil,
+		time.Second:                          nil,
+		10 * time.Second:                     nil,
+		10*time.Second + time.Microsecond:    domain.ErrRefreshTokenReused,
+		time.Minute:                          domain.ErrRefreshTokenReused,
+		7*24*time.Hour - 1*time.Microsecond:  domain.ErrRefreshTokenReused,
+		7*24*time.Hour + 30*time.Microsecond: domain.ErrSessionExpired,
+	} {
+		t.Run(after.String(), func(t *testing.T) {
+			s, first := bearerSession(t)
+			second := refreshed(t, s, first, noon)
+			again, changed, err := s.Refresh(first, refreshKeys, lifetime, noon.Add(after))
+			if !errors.Is(err, want) {
+				t.Fatalf("got %v, want %v", err, want)
+			}
+			if want == nil && (again != second || changed) {
+				t.Errorf("got %q, changed %t; the first answer was %q", again.Reveal(), changed, second.Reveal())
+			}
+			if reused := errors.Is(want, domain.ErrRefreshTokenReused); changed != reused || s.Snapshot().RevokedAt.IsZero() == reused {
+				t.Errorf("changed %t, revoked at %s", changed, s.Snapshot().RevokedAt)
+			}
+		})
+	}
+}
+
+// The grace is measured from the rotation, not from the last time somebody asked again.
+func TestAskingAgainDoesNotLengthenTheGrace(t *testing.T) {
+	s, first := bearerSession(t)
+	refreshed(t, s, first, noon)
+	for _, after := range []time.Duration{6 * time.Second, 9 * time.Second} {
+		if _, _, err := s.Refresh(first, refreshKeys, lifetime, noon.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := s.Refresh(first, refreshKeys, lifetime, noon.Add(12*time.Second)); !errors.Is(err, domain.ErrRefreshTokenReused) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAReusedTokenEndsTheSessionForBoth(t *testing.T) {
+	s, stolen := bearerSession(t)
+	token := stolen
+	for i := range 3 {
+		token = refreshed(t, s, token, noon.Add(time.Duration(i)*time.Second))
+	}
+	// Two rotations ago is too old, also within ten seconds: nobody who waits for an answer sends it.
+	next, changed, err := s.Refresh(stolen, refreshKeys, lifetime, noon.Add(3*time.Second))
+	if !errors.Is(err, domain.ErrRefreshTokenReused) || !changed || !next.IsZero() {
+		t.Fatalf("got %q, changed %t, %v", next.Reveal(), changed, err)
+	}
+	if at := s.Snapshot().RevokedAt; !at.Equal(noon.Add(3 * time.Second)) {
+		t.Errorf("revoked at %s", at)
+	}
+	changesNothing(t, s, token, refreshKeys, noon.Add(4*time.Second), domain.ErrSessionRevoked)
+	changesNothing(t, s, stolen, refreshKeys, noon.Add(4*time.Second), domain.ErrSessionRevoked)
+}
+
+func TestASessionThatIsOverIsNotRefreshed(t *testing.T) {
+	s, token := bearerSession(t)
+	changesNothing(t, s, token, refreshKeys, noon.Add(lifetime.IdleTTL), domain.ErrSessionExpired)
+	s.Revoke(noon)
+	changesNothing(t, s, token, refreshKeys, noon, domain.ErrSessionRevoked)
+}
+
+// Otherwise anybody who has read a session's id, which is no secret, could end it.
+func TestATokenThatWasNeverMintedChangesNothing(t *testing.T) {
+	s, token := bearerSession(t)
+	refreshed(t, s, token, noon)
+	mallorys := domain.RefreshKeys{bytes.Repeat([]byte{2}, 32)}
+	own, other := s.ID(), sessionID(t)
+	_, others := bearerSession(t)
+	ofAnother := domain.RestoreSession(func() domain.SessionSnapshot { is := s.Snapshot(); is.ID = other; return is }())
+	for name, c := range map[string]struct {
+		session *domain.Session
+		token   domain.RefreshToken
+		keys    domain.RefreshKeys
+	}{
+		"zeros beside its id":                {s, invented(t, own, make([]byte, 48)), refreshKeys},
+		"minted elsewhere under its id":      {s, mintedUnder(t, mallorys, own), refreshKeys},
+		"a tag that is wrong in its end":     {s, tamperedWith(t, token, 63), refreshKeys},
+		"a tag that is wrong in its start":   {s, tamperedWith(t, token, 48), refreshKeys},
+		"another nonce":                      {s, tamperedWith(t, token, 16), refreshKeys},
+		"another session's":                  {s, others, refreshKeys},
+		"its own, shown to another":          {ofAnother, token, refreshKeys},
+		"by a server that knows no keys yet": {s, tamperedWith(t, token, 20), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changesNothing(t, c.session, c.token, c.keys, noon.Add(time.Minute), domain.ErrRefreshTokenInvalid)
+		})
+	}
+}
+
+// invented is a token for a session that is no secret, with what Mallory puts behind it.
+func invented(t *testing.T, session domain.SessionID, rest []byte) domain.RefreshToken {
+	t.Helper()
+	_, honest := bearerSession(t)
+	raw := rawOf(t, honest)
+	id := idBytes(t, session)
+	return parsed(t, append(append(raw[:0], id...), rest...))
+}
+
+// mintedUnder is a token for the session as a server with other keys would mint it.
+func mintedUnder(t *testing.T, keys domain.RefreshKeys, session domain.SessionID) domain.RefreshToken {
+	t.Helper()
+	id := idBytes(t, session)
+	random := append(slices.Clone(id[6:]), bytes.Repeat([]byte{7}, 32)...) // the id is made of the time and of these
+	s, token, err := domain.OpenBearerSession(credential(t, synced, 0), domain.Device{}, lifetime, keys, noon, bytes.NewReader(random))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.ID() != session {
+		t.Fatalf("made session %s instead of %s", s.ID(), session)
+	}
+	return token
+}
+
+func tamperedWith(t *testing.T, token domain.RefreshToken, at int) domain.RefreshToken {
+	t.Helper()
+	raw := rawOf(t, token)
+	raw[at] ^= 1
+	return parsed(t, raw)
+}
+
+func rawOf(t *testing.T, token domain.RefreshToken) []byte {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token.Reveal(), "klr_"))
+	if err != nil || len(raw) != 64 {
+		t.Fatalf("a token of %d bytes, %v", len(raw), err)
+	}
+	return raw
+}
+
+func idBytes(t *testing.T, session domain.SessionID) []byte {
+	t.Helper()
+	id, err := hex.DecodeString(strings.ReplaceAll(session.String(), "-", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func parsed(t *testing.T, raw []byte) domain.RefreshToken {
+	t.Helper()
+	token, err := domain.ParseRefreshToken("klr_" + base64.RawURLEncoding.EncodeToString(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func TestTokensOutliveTheReplacementOfTheServersSecret(t *testing.T) {
+	former, present := refreshKeys[0], bytes.Repeat([]byte{3}, 32)
+	both := domain.RefreshKeys{present, former}
+
+	t.Run("the latest one is exchanged for one under the new secret", func(t *testing.T) {
+		s, token := bearerSession(t)
+		next, _, err := s.Refresh(token, both, lifetime, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.Refresh(next, domain.RefreshKeys{present}, lifetime, noon.Add(time.Hour)); err != nil {
+			t.Errorf("its successor, when the former secret is forgotten: %v", err)
+		}
+	})
+	t.Run("one that was replaced just before gets the same answer", func(t *testing.T) {
+		s, token := bearerSession(t)
+		next := refreshed(t, s, token, noon)
+		if again, changed, err := s.Refresh(token, both, lifetime, noon.Add(time.Second)); err != nil || changed || again != next {
+			t.Errorf("got %q instead of %q, changed %t, %v", again.Reveal(), next.Reveal(), changed, err)
+		}
+	})
+	t.Run("one of long ago is known as reused", func(t *testing.T) {
+		s, token := bearerSession(t)
+		refreshed(t, s, refreshed(t, s, token, noon), noon)
+		if _, changed, err := s.Refresh(token, both, lifetime, noon.Add(time.Second)); !errors.Is(err, domain.ErrRefreshTokenReused) || !changed {
+			t.Errorf("changed %t, %v", changed, err)
+		}
+	})
+}
+
+// When the secret is gone for good the digests are still there: nobody is signed out, and theft of the last one is noticed.
+func TestTokensOutliveTheLossOfTheServersSecret(t *testing.T) {
+	others := domain.RefreshKeys{bytes.Repeat([]byte{4}, 32)}
+
+	t.Run("the latest one is exchanged", func(t *testing.T) {
+		s, token := bearerSession(t)
+		next, changed, err := s.Refresh(token, others, lifetime, noon)
+		if err != nil || !changed {
+			t.Fatalf("changed %t, %v", changed, err)
+		}
+		if _, _, err := s.Refresh(next, others, lifetime, noon.Add(time.Hour)); err != nil {
+			t.Errorf("its successor: %v", err)
+		}
+	})
+	t.Run("the one before it has no successor to be told", func(t *testing.T) {
+		s, token := bearerSession(t)
+		refreshed(t, s, token, noon)
+		changesNothing(t, s, token, others, noon.Add(time.Second), domain.ErrRefreshTokenInvalid)
+	})
+	t.Run("later, the one before it is reused", func(t *testing.T) {
+		s, token := bearerSession(t)
+		refreshed(t, s, token, noon)
+		if _, changed, err := s.Refresh(token, others, lifetime, noon.Add(time.Minute)); !errors.Is(err, domain.ErrRefreshTokenReused) || !changed {
+			t.Errorf("changed %t, %v", changed, err)
+		}
+	})
+	t.Run("older ones are not known any more", func(t *testing.T) {
+		s, token := bearerSession(t)
+		refreshed(t, s, refreshed(t, s, token, noon), noon)
+		changesNothing(t, s, token, others, noon.Add(time.Second), domain.ErrRefreshTokenInvalid)
+	})
+}
+
+// Whoever reads an old token somewhere cannot work out the ones that followed.
+func TestASuccessorDependsOnTheServersSecret(t *testing.T) {
+	s, token := bearerSession(t)
+	same := domain.RestoreSession(s.Snapshot())
+	ours, _, err := s.Refresh(token, refreshKeys, lifetime, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, _, err := same.Refresh(token, domain.RefreshKeys{bytes.Repeat([]byte{5}, 32)}, lifetime, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(rawOf(t, ours)[16:48], rawOf(t, theirs)[16:48]) {
+		t.Error("two secrets lead to the same successor")
+	}
+}
+
+// One token has one form. Whatever else decodes to the same bytes is none.
+func TestARefreshTokenHasOneForm(t *testing.T) {
+	s, token := bearerSession(t)
+	good := token.Reveal()
+	parsed, err := domain.ParseRefreshToken(good)
+	if err != nil || parsed != token || parsed.SessionID() != s.ID() || parsed.Digest() != s.Snapshot().Token {
+		t.Fatalf("%q came back as %q of session %s, %v", good, parsed.Reveal(), parsed.SessionID(), err)
+	}
+	if !strings.HasPrefix(good, "klr_") || len(good) != 4+86 {
+		t.Errorf("%q is not klr_ and 64 bytes in base64url", good)
+	}
+	body := good[4:]
+	_, browsers := session(t, synced)
+	for name, bad := range map[string]string{
+		"empty":                     "",
+		"its prefix alone":          "klr_",
+		"no prefix":                 body,
+		"another prefix":            "kls_" + body,
+		"the prefix in capitals":    "KLR_" + body,
+		"the prefix twice":          "klr_" + good,
+		"a session token":           browsers.Reveal(),
+		"a byte short":              "klr_" + base64.RawURLEncoding.EncodeToString(make([]byte, 63)),
+		"a byte long":               "klr_" + base64.RawURLEncoding.EncodeToString(make([]byte, 65)),
+		"a letter short":            good[:len(good)-1],
+		"padded":                    good + "==",
+		"a newline at its end":      good + "\n",
+		"a newline within":          good[:40] + "\n" + good[40:],
+		"a carriage return within":  good[:40] + "\r" + good[40:],
+		"a space before":            " " + good,
+		"a space after":             good + " ",
+		"a zero byte after":         good + "\x00",
+		"the standard alphabet":     "klr_" + strings.Repeat("+/", 43),
+		"bits beyond its last byte": "klr_" + strings.Repeat("A", 85) + "B",
+	} {
+		if token, err := domain.ParseRefreshToken(bad); !errors.Is(err, domain.ErrRefreshTokenInvalid) || !token.IsZero() {
+			t.Errorf("%s: %q, %v", name, token.Reveal(), err)
+		}
+	}
+	// Letter case matters: another case is another token, which nobody was given.
+	if swapped, err := domain.ParseRefreshToken("klr_" + swapCase(body)); err == nil && swapped.Digest() == token.Digest() {
+		t.Error("a token in another case has the same digest")
+	}
+}
+
+func swapCase(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z':
+			return r - 'a' + 'A'
+		case 'A' <= r && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return r
+	}, s)
+}
+
+func TestNoTwoSessionsShareARefreshToken(t *testing.T) {
+	_, one := bearerSession(t)
+	_, two := bearerSession(t)
+	if one.Digest() == two.Digest() {
+		t.Error("they do")
+	}
+}
