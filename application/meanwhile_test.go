@@ -1,15 +1,11 @@
 package application_test
 
 import (
-	"crypto/rand"
 	"errors"
 	"reflect"
 	"testing"
-	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/adapters/memory"
-	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/ceremony"
@@ -19,116 +15,6 @@ import (
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
-
-var (
-	noon     = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: 3 * time.Minute}
-)
-
-const (
-	origin = "http://localhost:8080"
-	stepUp = domain.StepUpTTL(10 * time.Minute)
-)
-
-// clock stands still until it is told to go on.
-type clock struct{ now time.Time }
-
-func (c *clock) Now() time.Time { return c.now }
-
-type names struct{}
-
-func (names) NameOf(string) string { return "" }
-
-// house is where Ada has just signed in, twice, by one of her two passkeys.
-type house struct {
-	t            *testing.T
-	store        ports.Store
-	relyingParty ports.RelyingParty
-	clock        *clock
-	log          *access.SecurityLog
-	device       *authenticator.Authenticator
-	ada          access.Actor
-	other        domain.SessionID
-}
-
-func newHouse(t *testing.T) *house {
-	t.Helper()
-	relyingParty, err := webauthn.New(webauthn.Config{RPID: "localhost", RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &house{
-		t: t, store: memory.New(), relyingParty: relyingParty, clock: &clock{noon}, device: authenticator.New(origin),
-		log: &access.SecurityLog{Random: rand.Reader, Devices: names{}},
-	}
-	applicant, err := domain.NewApplicant("ada@example.org", "Ada", noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	begun, err := relyingParty.BeginRegistration(applicant.Entity(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	registration, err := relyingParty.VerifyRegistration(begun.State, h.creates(begun.Options))
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := domain.NewCredential(applicant.UserID, "", registration, noon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := domain.NewCredential(applicant.UserID, "", domain.Registration{CredentialID: "second", Flags: 1<<0 | 1<<2}, noon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.ada.User = applicant.Admit(noon)
-	h.update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), h.ada.User), tx.Credentials.Add(t.Context(), key), tx.Credentials.Add(t.Context(), second))
-	})
-	h.ada.Session = h.opens(key)
-	h.other = h.opens(key).ID()
-	return h
-}
-
-func (h *house) opens(by *domain.Credential) *domain.Session {
-	h.t.Helper()
-	session, _, err := domain.OpenSession(by, domain.Device{}, lifetime, noon, rand.Reader)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.update(func(tx ports.Tx) error { return tx.Sessions.Add(h.t.Context(), session) })
-	return session
-}
-
-func (h *house) update(fn func(ports.Tx) error) {
-	h.t.Helper()
-	if err := h.store.Update(h.t.Context(), fn); err != nil {
-		h.t.Fatal(err)
-	}
-}
-
-func (h *house) creates(options []byte) ports.RegistrationAnswer {
-	h.t.Helper()
-	made, err := h.device.Create(options)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return ports.RegistrationAnswer{ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject}
-}
-
-func (h *house) desk() *ceremony.Desk {
-	return &ceremony.Desk{Store: h.store, Clock: h.clock, Random: rand.Reader, TTL: ceremony.TTL(time.Hour)}
-}
-
-func (h *house) beginsToAdd() (ceremony.Started, error) {
-	begin := &passkeys.BeginAdd{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), StepUp: stepUp, Limit: 20}
-	return begin.Execute(h.t.Context(), h.ada, domain.Binding{})
-}
-
-func (h *house) beginsToStepUp() (ceremony.Started, error) {
-	begin := &stepup.Begin{Store: h.store, RelyingParty: h.relyingParty, Desk: h.desk()}
-	return begin.Execute(h.t.Context(), h.ada, domain.Binding{})
-}
 
 // deeds are all that somebody who is signed in can change. Each is prepared while all is well.
 var deeds = map[string]func(*house) (does func() error){
@@ -174,14 +60,7 @@ var deeds = map[string]func(*house) (does func() error){
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		made, err := h.device.Get(started.Options)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		answer := stepup.Answer{ChallengeID: started.ChallengeID, Credential: ports.AuthenticationAnswer{
-			ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AuthenticatorData: made.Response.AuthenticatorData,
-			Signature: made.Response.Signature, UserHandle: made.Response.UserHandle,
-		}}
+		answer := stepup.Answer{ChallengeID: started.ChallengeID, Credential: h.gets(started.Options)}
 		return func() error {
 			finish := &stepup.Finish{
 				Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Log: h.log, Examiner: &access.Examiner{Log: h.log},
@@ -206,48 +85,6 @@ var deeds = map[string]func(*house) (does func() error){
 			return (&sessions.SignOut{Store: h.store, Clock: h.clock, Log: h.log}).Execute(h.t.Context(), h.ada)
 		}
 	},
-}
-
-// kept is all that the store keeps of Ada, but for refused attempts in her log.
-type kept struct {
-	user     *domain.UserSnapshot
-	passkeys []domain.CredentialSnapshot
-	sessions []domain.SessionSnapshot
-	log      []domain.EventSnapshot
-}
-
-func (h *house) keeps() (k kept) {
-	h.t.Helper()
-	h.update(func(tx ports.Tx) error {
-		if user, err := tx.Users.ByID(h.t.Context(), h.ada.User.ID()); err == nil {
-			k.user = new(user.Snapshot())
-		}
-		owned, err := tx.Credentials.OfUser(h.t.Context(), h.ada.User.ID())
-		if err != nil {
-			return err
-		}
-		for _, c := range owned {
-			k.passkeys = append(k.passkeys, c.Snapshot())
-		}
-		for _, id := range []domain.SessionID{h.ada.Session.ID(), h.other} {
-			if session, err := tx.Sessions.ByID(h.t.Context(), id); err == nil {
-				k.sessions = append(k.sessions, session.Snapshot())
-			}
-		}
-		for _, whose := range []domain.UserID{h.ada.User.ID(), {}} {
-			events, err := tx.Events.OfUser(h.t.Context(), whose, domain.EventID{}, 100)
-			if err != nil {
-				return err
-			}
-			for _, e := range events {
-				if e.Kind() != domain.EventStepUpRefused && e.Kind() != domain.EventPasskeyAddRefused {
-					k.log = append(k.log, e.Snapshot())
-				}
-			}
-		}
-		return nil
-	})
-	return k
 }
 
 // Between the look that let Ada in and the write that she wants, her session ends or her account is shut. Then she changes

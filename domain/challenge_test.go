@@ -67,6 +67,10 @@ func TestAChallengeIsRedeemedInTimeByItsRespondentForItsPurpose(t *testing.T) {
 			if err == nil != bytes.Equal(state, []byte("state")) {
 				t.Errorf("state %q came with error %v", state, err)
 			}
+			var rejection *domain.Rejection
+			if errors.As(err, &rejection) && rejection.Detail == "" {
+				t.Error("the log is not told what did not match")
+			}
 		})
 	}
 }
@@ -78,6 +82,9 @@ func TestASnapshotSharesNothingWithItsChallenge(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := c.Snapshot()
+	if !taken.CreatedAt.Equal(noon) || !taken.ExpiresAt.Equal(noon.Add(5*time.Minute)) || !c.ExpiresAt().Equal(taken.ExpiresAt) {
+		t.Errorf("it lasts from %s to %s", taken.CreatedAt, taken.ExpiresAt)
+	}
 	restored := domain.RestoreChallenge(taken)
 	taken.Ceremony[0], taken.Applicant.DisplayName = 'X', "Mallory"
 	for _, c := range []*domain.Challenge{c, restored} {

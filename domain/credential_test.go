@@ -164,6 +164,9 @@ func TestAPolicyThatNobodyChoseRefuses(t *testing.T) {
 	if _, err := credential(t, synced, 0).RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, unset, noon); domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged {
 		t.Errorf("a changed BE flag: got %v", err)
 	}
+	if err := domain.RegistrationOpen.Admits(); err != nil {
+		t.Errorf("a sign-up where everybody may: %v", err)
+	}
 	if err := domain.RegistrationPolicy("").Admits(); !errors.Is(err, domain.ErrRegistrationClosed) {
 		t.Errorf("a sign-up: got %v", err)
 	}
@@ -243,7 +246,7 @@ func TestACredentialIDHasALength(t *testing.T) {
 func TestHintsFromAClientAreKeptOnlyIfPlausible(t *testing.T) {
 	c, err := domain.NewCredential(domain.UserID{}, "", domain.Registration{
 		CredentialID: "id", Flags: synced, Attachment: "<b>",
-		Transports: []string{"usb", "internal", "usb", "", "no spaces", "UPPER", "smart-card", "x234567890123456789012345678901234567890"},
+		Transports: []string{"usb", "internal", "usb", "", "no spaces", "UPPER", "smart-card", "x23456789012345678901234567890123"},
 	}, noon)
 	if err != nil {
 		t.Fatal(err)
@@ -253,6 +256,10 @@ func TestHintsFromAClientAreKeptOnlyIfPlausible(t *testing.T) {
 	}, noon)
 	if err != nil || len(many.Snapshot().Transports) != 8 {
 		t.Errorf("%d transports were kept, %v", len(many.Snapshot().Transports), err)
+	}
+	longest, err := domain.NewCredential(domain.UserID{}, "", domain.Registration{CredentialID: "id", Flags: synced, Transports: []string{"x2345678901234567890123456789012"}}, noon)
+	if err != nil || len(longest.Snapshot().Transports) != 1 {
+		t.Errorf("a hint of 32 letters: %q, %v", longest.Snapshot().Transports, err)
 	}
 	is := c.Snapshot()
 	if want := []string{"internal", "smart-card", "usb"}; !slices.Equal(is.Transports, want) || is.Attachment != "" {

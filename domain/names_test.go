@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -16,11 +17,15 @@ import (
 
 func TestAnAddressHasOneForm(t *testing.T) {
 	for given, want := range map[string]domain.Email{
-		"":                           "",
-		"  ada@example.org ":         "ada@example.org",
-		"Ada.Lovelace@Example.ORG":   "ada.lovelace@example.org",
-		"ada+keys@sub.example.co.uk": "ada+keys@sub.example.co.uk",
-		"ada@xn--mller-kva.example":  "ada@xn--mller-kva.example",
+		"":                                       "",
+		"  ada@example.org ":                     "ada@example.org",
+		"Ada.Lovelace@Example.ORG":               "ada.lovelace@example.org",
+		"ada+keys@sub.example.co.uk":             "ada+keys@sub.example.co.uk",
+		"ada@xn--mller-kva.example":              "ada@xn--mller-kva.example",
+		"azAZ09@az.AZ.09":                        "azaz09@az.az.09",
+		"a@" + strings.Repeat("b", 63) + ".org":  domain.Email("a@" + strings.Repeat("b", 63) + ".org"),
+		strings.Repeat("a", 64) + "@example.org": domain.Email(strings.Repeat("a", 64) + "@example.org"),
+		strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 93) + "org": domain.Email(strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 93) + "org"),
 	} {
 		if got, err := domain.ParseEmail(given); got != want || err != nil {
 			t.Errorf("ParseEmail(%q) = %q, %v; want %q", given, got, err, want)
@@ -30,6 +35,7 @@ func TestAnAddressHasOneForm(t *testing.T) {
 		"ada", "@example.org", "ada@", "ada@localhost", "ada@@example.org", "a da@example.org", "ada@example..org", ".ada@example.org",
 		"ada@-example.org", "ada@exam\nple.org", "ada@exa\x00mple.org", "ädä@example.org", "ada@b@c.org", `"ada"@example.org`,
 		strings.Repeat("a", 65) + "@example.org", "ada@example-.org", "ada@" + strings.Repeat("a", 64) + ".org", "ada@" + strings.Repeat("a.", 126) + "org",
+		strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 93) + "info",
 	} {
 		if got, err := domain.ParseEmail(bad); !errors.Is(err, domain.ErrInvalidRequest) {
 			t.Errorf("ParseEmail(%q) = %q, %v", bad, got, err)
@@ -94,7 +100,7 @@ func TestNamelessAccountsCanBeToldApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if user := a.Admit(noon); user.Entity() != a.Entity() || a.Entity().Handle != a.Handle {
+		if user := a.Admit(noon); user.Entity() != a.Entity() || a.Entity().Handle != a.Handle || !user.CreatedAt().Equal(noon) {
 			t.Errorf("the applicant is %+v and the user %+v", a.Entity(), user.Entity())
 		}
 		return a.Entity()
@@ -109,7 +115,7 @@ func TestNamelessAccountsCanBeToldApart(t *testing.T) {
 		t.Errorf("with a name: %+v", got)
 	}
 	one, two := entity("", ""), entity("", "")
-	if one.Name == two.Name || !strings.HasPrefix(one.Name, "account ") || one.DisplayName != one.Name {
+	if one.Name == two.Name || len(one.Name) != len("account 0A1B2C") || !strings.HasPrefix(one.Name, "account ") || one.DisplayName != one.Name {
 		t.Errorf("two nameless accounts are %+v and %+v", one, two)
 	}
 }
@@ -136,10 +142,13 @@ func TestDecoysAreStableAndLookReal(t *testing.T) {
 	}
 	lengths := map[int]bool{}
 	for i := range 100 {
-		lengths[len(domain.Decoys(key, domain.Email(fmt.Sprint(i)))[0].ID)] = true
+		decoy := domain.Decoys(key, domain.Email(fmt.Sprint(i)))[0]
+		if lengths[len(decoy.ID)] = true; !slices.Equal(decoy.Transports, []string{"hybrid", "internal"}) {
+			t.Errorf("a decoy has the transports %q", decoy.Transports)
+		}
 	}
-	if len(lengths) < 3 {
-		t.Errorf("decoys come in %d lengths only", len(lengths))
+	if want := map[int]bool{16: true, 20: true, 32: true}; !maps.Equal(lengths, want) {
+		t.Errorf("decoys come in the lengths %v, and real ones in %v", lengths, want)
 	}
 }
 
@@ -168,6 +177,11 @@ func TestADeviceIsFitToBeShown(t *testing.T) {
 	if !strings.HasPrefix(d.UserAgent, "oké") || len(d.UserAgent) > 512 {
 		t.Errorf("kept %d bytes: %q…", len(d.UserAgent), d.UserAgent[:10])
 	}
+	for length, kept := range map[int]int{511: 511, 512: 512, 513: 512} {
+		if d := domain.NewDevice(strings.Repeat("x", length), ""); len(d.UserAgent) != kept {
+			t.Errorf("of %d bytes %d were kept", length, len(d.UserAgent))
+		}
+	}
 }
 
 func TestIDsKeepTheirFormAndTime(t *testing.T) {
@@ -185,10 +199,20 @@ func TestIDsKeepTheirFormAndTime(t *testing.T) {
 		t.Error("a later id sorts before an earlier one")
 	}
 	for _, bad := range []string{"", "x", strings.Repeat("0", 36), id.String()[1:], id.String() + "0", strings.Replace(id.String(), "7", "g", 1), id.String()[:23] + "0" + id.String()[24:]} {
-		if _, err := domain.ParseUserID(bad); err == nil {
+		if !isNoUserID(bad) {
 			t.Errorf("ParseUserID(%q) succeeded", bad)
 		}
 	}
+	for _, at := range []int{8, 13, 18, 23} {
+		if bad := id.String()[:at] + "0" + id.String()[at+1:]; !isNoUserID(bad) {
+			t.Errorf("ParseUserID(%q) succeeded", bad)
+		}
+	}
+}
+
+func isNoUserID(s string) bool {
+	_, err := domain.ParseUserID(s)
+	return err != nil
 }
 
 // Beside its time an id is made of randomness, all of it: nothing in it can be guessed.
@@ -200,9 +224,14 @@ func TestIDsAreFullOfRandomness(t *testing.T) {
 	}
 }
 
-func TestNothingIsMadeWithoutEnoughRandomness(t *testing.T) {
+// made is all that is made of randomness, and how many bytes of it each takes.
+func made(t *testing.T) map[string]struct {
+	takes  int
+	making func(random io.Reader) error
+} {
+	t.Helper()
 	key := credential(t, synced, 0)
-	for name, c := range map[string]struct {
+	return map[string]struct {
 		takes  int
 		making func(random io.Reader) error
 	}{
@@ -226,10 +255,39 @@ func TestNothingIsMadeWithoutEnoughRandomness(t *testing.T) {
 			_, err := domain.AccessPolicy{}.Claims(domain.RestoreSession(domain.SessionSnapshot{}), nil, noon, r)
 			return err
 		}},
-	} {
+	}
+}
+
+func TestNothingIsMadeWithoutEnoughRandomness(t *testing.T) {
+	for name, c := range made(t) {
 		for given := range c.takes + 1 {
 			if err := c.making(bytes.NewReader(make([]byte, given))); (err == nil) != (given == c.takes) {
 				t.Errorf("%s of %d random bytes: %v", name, given, err)
+			}
+		}
+	}
+}
+
+// stumbling is a source that fails at one of its reads and goes on as if nothing had been.
+type stumbling struct{ at, reads int }
+
+func (s *stumbling) Read(p []byte) (int, error) {
+	if s.reads++; s.reads == s.at {
+		return 0, errors.New("stumbled")
+	}
+	return len(p), nil
+}
+
+// What was not read is zeros, which anybody could guess.
+func TestNothingIsMadeOfASourceThatStumbled(t *testing.T) {
+	for name, c := range made(t) {
+		source := &stumbling{}
+		if err := c.making(source); err != nil || source.reads == 0 {
+			t.Fatalf("%s: %d reads, %v", name, source.reads, err)
+		}
+		for at := range source.reads {
+			if err := c.making(&stumbling{at: at + 1}); err == nil {
+				t.Errorf("%s was made although read %d failed", name, at+1)
 			}
 		}
 	}

@@ -374,3 +374,17 @@ func TestNoTwoSessionsShareARefreshToken(t *testing.T) {
 		t.Error("they do")
 	}
 }
+
+// Tokens outlive an upgrade of the server, so their form stays. Made by other software: HMAC-SHA-256 of Python's hmac.
+func TestTheFormOfRefreshTokensStaysTheSame(t *testing.T) {
+	s, first, err := domain.OpenBearerSession(credential(t, synced, 0), domain.Device{}, lifetime, refreshKeys, noon, bytes.NewReader(make([]byte, 42)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "klr_AaIIRv4AcACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAlOtGT515yl8R9Nv2bQ3emg"; first.Reveal() != want {
+		t.Errorf("the first is %s, want %s", first.Reveal(), want)
+	}
+	if second, want := refreshed(t, s, first, noon), "klr_AaIIRv4AcACAAAAAAAAAAAz3wiBlVFvX63RIKMERMi0vIHdN5mEFyWxSVeHwxkcrGZ04REuZNXa0aSxQywDq3w"; second.Reveal() != want {
+		t.Errorf("the second is %s, want %s", second.Reveal(), want)
+	}
+}

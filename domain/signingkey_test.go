@@ -51,9 +51,12 @@ func TestTheLatestKeyWhoseTimeHasComeSigns(t *testing.T) {
 
 // A node whose clock goes a little slow, or was put back, sees a key that another has just made for now.
 func TestAKeySignsAlsoBeforeTheTimeOfTheFirst(t *testing.T) {
-	keys := domain.SigningKeys{signingKey("second", noon.Add(time.Hour)), signingKey("first", noon)}
-	if got := keys.Signer(noon.Add(-time.Microsecond)); got == nil || got.ID() != "first" {
-		t.Errorf("%v signs", got)
+	keys := domain.SigningKeys{signingKey("second", noon.Add(time.Hour)), signingKey("first", noon), signingKey("third", noon.Add(2*time.Hour))}
+	for range keys {
+		if got := keys.Signer(noon.Add(-time.Microsecond)); got == nil || got.ID() != "first" {
+			t.Errorf("of %q %v signs", keyIDs(keys), got)
+		}
+		keys = append(keys[1:], keys[0])
 	}
 }
 
@@ -146,6 +149,13 @@ func TestAKeyIsSpentWhenNobodyCanHoldATokenOfIt(t *testing.T) {
 	}
 	if spent := (domain.SigningKeys{}).Spent(monthly, noon); len(spent) != 0 {
 		t.Errorf("of no keys %q are spent", keyIDs(spent))
+	}
+}
+
+func TestAKeyIsTheSameByItsID(t *testing.T) {
+	key := signingKey("one", noon)
+	if !key.Is(signingKey("one", noon.Add(time.Hour))) || key.Is(signingKey("another", noon)) {
+		t.Error("it is not itself, or it is another")
 	}
 }
 

@@ -84,7 +84,7 @@ func (p *person) session(id domain.SessionID) (s *domain.Session) {
 	return s
 }
 
-// log is the person's, in no order.
+// log is the person's, newest first.
 func (p *person) log() (entries []domain.EventSnapshot) {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) error {
