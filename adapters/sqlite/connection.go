@@ -32,6 +32,10 @@ func connect(db *sql.DB) (*connection, error) {
 		Sessions:    sessions{queries},
 		Events:      events{queries},
 		SigningKeys: signingKeys{queries},
+		TOTPs:       totps{queries},
+		BackupCodes: backupCodes{queries},
+		Grants:      grants{queries},
+		Lockouts:    lockouts{queries},
 	}}, nil
 }
 
