@@ -141,12 +141,12 @@ func TestPasskeysOfBeforeAreReviewed(t *testing.T) {
 	button := func(name, part string) string {
 		return fmt.Sprintf(`#review-list [data-id='%s'] [data-part='%s']`, ada.idOnShow(name), part)
 	}
-	names("Red key", "Blue key", "Passkey")
+	names("Passkey", "Blue key", "Red key")
 	ada.isSignedIn() // and after a reload it is still to be done
-	names("Red key", "Blue key", "Passkey")
+	names("Passkey", "Blue key", "Red key")
 
 	ada.may(back.withDevice(nil, func() string { return back.presses(button("Blue key", "remove")) }))
-	names("Red key", "Passkey") // though the session is now as good as any
+	names("Passkey", "Red key") // though the session is now as good as any
 	back.press(button("Red key", "keep"))
 	names("Passkey")
 	back.press(button("Passkey", "keep"))

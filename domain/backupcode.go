@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // BackupCode is a code to be kept on paper: 80 random bits as sixteen letters and digits that cannot be mistaken for each
@@ -51,12 +52,12 @@ func ParseBackupCode(s string) (BackupCode, error) {
 	}
 	var plain strings.Builder
 	for _, r := range strings.ToLower(s) {
-		switch r {
-		case ' ', '-', '\t', '‐', '‑', '–', '—', '\u00a0':
+		switch {
+		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r), r == '−': // the last one is a minus
 			continue
-		case 'o':
+		case r == 'o':
 			r = '0'
-		case 'i', 'l':
+		case r == 'i', r == 'l':
 			r = '1'
 		}
 		if !strings.ContainsRune(crockford, r) {

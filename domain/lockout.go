@@ -40,11 +40,10 @@ func (k LockoutKey) subject(kind, name string) LockoutSubject {
 }
 
 const (
-	freeFailures  = 5 // wrong codes before the first wait
-	firstWait     = 15 * time.Minute
-	longestWait   = 24 * time.Hour
-	ClosedAfter   = 20 // wrong codes in a row; NIST SP 800-63B-4, section 3.2.2, allows a hundred
-	lockoutTooOld = 30 * 24 * time.Hour
+	freeFailures = 5 // wrong codes before the first wait
+	firstWait    = 15 * time.Minute
+	longestWait  = 24 * time.Hour
+	ClosedAfter  = 20 // wrong codes in a row; NIST SP 800-63B-4, section 3.2.2, allows a hundred
 )
 
 // NewLockout counts nothing yet.

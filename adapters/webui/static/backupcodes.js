@@ -5,7 +5,7 @@ import { $ } from './dom.js';
 import { Fold } from './fold.js';
 import { say } from './message.js';
 import { post } from './session.js';
-import { showDay } from './when.js';
+import { showDate, showDay } from './when.js';
 
 const few = 3;
 const sheet = $('code-sheet');
@@ -59,7 +59,7 @@ export class BackupCodes {
       const { codes } = await this.#desk.confirmed(() => post('/me/recovery/backup-codes'));
       this.#replacing.close();
       $('code-list').replaceChildren(...codes.map(entry));
-      showDay($('code-sheet-day'), new Date(serverNow()).toISOString());
+      showDate($('code-sheet-day'), new Date(serverNow()).toISOString());
       sheet.hidden = false;
       instead.hidden = true;
       sheet.focus();

@@ -5,6 +5,7 @@ import { post } from './api.js';
 import { $ } from './dom.js';
 import { clear, say, tell } from './message.js';
 import { enrolWithGrant } from './passkeys.js';
+import { showTime } from './when.js';
 
 const form = $('recover-form');
 const account = $('recover-account');
@@ -53,6 +54,7 @@ export class WayBack {
   clear() {
     this.#token = '';
     form.reset();
+    $('enrol-limit').hidden = true;
     this.#label('Make a new passkey');
   }
 
@@ -72,8 +74,10 @@ export class WayBack {
   }
 
   async #redeem() {
-    const { grant_token: token } = await post('/recovery/redeem', this.#claim());
+    const { grant_token: token, expires_at: end } = await post('/recovery/redeem', this.#claim());
     form.reset();
+    showTime($('enrol-until'), end);
+    $('enrol-limit').hidden = false;
     this.bring(token);
     await this.#enrol();
   }
