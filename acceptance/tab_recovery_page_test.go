@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,12 +130,11 @@ func TestPasskeysOfBeforeAreReviewed(t *testing.T) {
 	names := func(want ...string) {
 		t.Helper()
 		back.until("the passkeys are there", `document.getElementById('rooms').getAttribute('aria-busy') === 'false'`)
-		earlier := back.entries("review-list")
 		var found []string
-		for _, entry := range earlier {
+		for _, entry := range back.entries("review-list") {
 			found = append(found, entry.Parts["name"])
 		}
-		if len(found) != len(want) || strings.Join(found, ", ") != strings.Join(want, ", ") {
+		if !slices.Equal(found, want) {
 			t.Fatalf("to be reviewed are %q, want %q\n%s", found, want, back.describe())
 		}
 	}

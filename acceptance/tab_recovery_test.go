@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image/png"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/makiuchi-d/gozxing"
@@ -132,7 +131,7 @@ func (b *tab) scans(image string) *url.URL {
 	}
 	read, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true}) // without a camera's doubts
 	if err != nil {
-		b.t.Fatalf("a picture of %s by %s pixels cannot be read: %v", strconv.Itoa(picture.Bounds().Dx()), strconv.Itoa(picture.Bounds().Dy()), err)
+		b.t.Fatalf("a picture of %v pixels cannot be read: %v", picture.Bounds().Size(), err)
 	}
 	address, err := url.Parse(read.GetText())
 	if err != nil {

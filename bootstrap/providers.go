@@ -92,7 +92,14 @@ func challengeTTL(config Config) ceremony.TTL { return ceremony.TTL(config.Chall
 
 func randomness() io.Reader { return rand.Reader }
 
-func decoyKey(secret masterkey.Key) (login.DecoyKey, error) { return secret.Derive("decoy passkeys") }
+// decoyKey is of the oldest secret there is: decoys that changed with the secret would be told from real passkeys, which
+// do not.
+func decoyKey(config Config, secret masterkey.Key) (login.DecoyKey, error) {
+	if n := len(config.PreviousSecrets); n > 0 {
+		secret = config.PreviousSecrets[n-1]
+	}
+	return secret.Derive("decoy passkeys")
+}
 
 // refreshKeys are those of the present secret and of the former ones, so that nobody is signed out when it is replaced.
 func refreshKeys(config Config, secret masterkey.Key) (domain.RefreshKeys, error) {

@@ -97,7 +97,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Begin:  begin,
 		Finish: finish,
 	}
-	loginDecoyKey, err := decoyKey(secret)
+	loginDecoyKey, err := decoyKey(config, secret)
 	if err != nil {
 		return application.UseCases{}, err
 	}
@@ -507,7 +507,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Begin:  begin,
 		Finish: finish,
 	}
-	loginDecoyKey, err := decoyKey(key)
+	loginDecoyKey, err := decoyKey(config, key)
 	if err != nil {
 		cleanup()
 		return nil, nil, err

@@ -9,7 +9,7 @@ func (s *server) route(app *fiber.App) {
 	app.Get("/.well-known/jwks.json", s.jwks)
 	app.Get("/openapi.json", s.getOpenAPI)
 
-	v1 := app.Group("/v1", s.guardOrigin, noStore)
+	v1 := app.Group("/v1", s.guardOrigin, noStore, requireJSON)
 	v1.Get("/config", s.getConfig)
 	v1.Post("/signup/options", s.signUpOptions)
 	v1.Post("/signup/verify", s.signUpVerify)

@@ -75,12 +75,12 @@ func leave(t *testing.T, store ports.Store, n int) {
 
 func TestWhatIsOverIsKeptForAWhileAndThenSwept(t *testing.T) {
 	for after, want := range map[time.Duration]housekeeping.Swept{
-		-1:               {},
-		0:                {Grants: 1},
-		time.Hour - 1:    {Grants: 1},
-		time.Hour:        {Challenges: 3, Grants: 1},
-		24*time.Hour - 1: {Challenges: 3, Grants: 1},
-		24 * time.Hour:   {Challenges: 3, Sessions: 3, Grants: 1},
+		-1:                {},
+		0:                 {Grants: 1},
+		5*time.Minute - 1: {Grants: 1},
+		5 * time.Minute:   {Challenges: 3, Grants: 1},
+		24*time.Hour - 1:  {Challenges: 3, Grants: 1},
+		24 * time.Hour:    {Challenges: 3, Sessions: 3, Grants: 1},
 
 		400*24*time.Hour - 1: {Challenges: 3, Sessions: 3, Grants: 1},
 		400 * 24 * time.Hour: {Challenges: 3, Sessions: 3, Grants: 1, Lockouts: 3, Events: 3},

@@ -11,7 +11,7 @@ import (
 // What is over is kept for a while, so that a latecomer hears that it has expired rather than that it never was; events for
 // as long as somebody may want to look back.
 const (
-	challengeRetention = time.Hour
+	challengeRetention = 5 * time.Minute
 	sessionRetention   = 24 * time.Hour
 	lockoutRetention   = 400 * 24 * time.Hour // of silence; names that nobody has would gather for ever
 	eventRetention     = 400 * 24 * time.Hour // a year and a month, so that last year's can still be read

@@ -193,11 +193,11 @@ func (r *Redeem) judge(claim Claim, s seen, now time.Time) (attempt, error) {
 	if err != nil {
 		return attempt{}, err
 	}
-	a.step, err = r.Codes.Step(secret, claim.TOTPCode, now)
-	if err != nil && !errors.Is(err, domain.ErrInvalidCode) {
-		return attempt{}, err
+	step, wrong := r.Codes.Step(secret, claim.TOTPCode, now)
+	if wrong != nil && !errors.Is(wrong, domain.ErrInvalidCode) {
+		return attempt{}, wrong
 	}
-	a.wrong = err != nil || !s.app.Confirmed()
+	a.step, a.wrong = step, wrong != nil || !s.app.Confirmed()
 	return a, nil
 }
 

@@ -101,7 +101,6 @@ export class WayBack {
       this.#label('Try again');
       return tell(error);
     }
-    this.clear();
     if (this.#policy === 'off') this.#stage.out();
     else this.#ask();
     say(over);
