@@ -29,7 +29,7 @@ func (c *httpConnection) authorize(request *http.Request) {
 	if request.Method == http.MethodGet {
 		return
 	}
-	if csrf == "" && !strings.Contains(request.URL.Path, "/login/") && !strings.Contains(request.URL.Path, "/signup/") {
+	if csrf == "" && !strings.Contains(request.URL.Path, "/login/") && !strings.Contains(request.URL.Path, "/signup/") && !strings.Contains(request.URL.Path, "/v1/recovery/") {
 		csrf = c.asksForCSRF()
 	}
 	request.Header.Set("X-CSRF-Token", csrf)

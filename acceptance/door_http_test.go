@@ -134,11 +134,15 @@ func (c *httpConnection) finishSignIn(challengeID string, answer authenticator.A
 }
 
 func (c *httpConnection) finish(path, challengeID string, credential any) (identity, refusal) {
-	var session sessionBody
-	body := map[string]any{"challenge_id": challengeID, "credential": credential}
+	return c.enter(path, map[string]any{"challenge_id": challengeID, "credential": credential})
+}
+
+// enter sends a verify call and keeps the session that it opens.
+func (c *httpConnection) enter(path string, body map[string]any) (identity, refusal) {
 	if c.transport != "" {
 		body["transport"] = c.transport
 	}
+	var session sessionBody
 	refused := c.call(http.MethodPost, path, body, &session)
 	if refused == (refusal{}) {
 		c.mu.Lock()

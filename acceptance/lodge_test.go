@@ -56,6 +56,8 @@ type client interface {
 	signIn(email string, tricks ...trick) (identity, refusal)
 	whoAmI() (identity, refusal)
 	signOut() refusal
+	// recover redeems the claim and enrols a passkey on the authenticator at hand.
+	recover(c claim, tricks ...trick) (identity, refusal)
 	resident
 }
 
@@ -73,11 +75,26 @@ type resident interface {
 	deleteAccount() refusal
 	events() ([]shownEvent, refusal)
 
+	recoveryFactors() (shownFactors, refusal)
+	setUpTOTP() (secret string, refused refusal) // shown; confirmTOTP makes it count
+	confirmTOTP(code string) refusal
+	removeTOTP() refusal
+	makeBackupCodes() ([]string, refusal)
+
 	// takes puts another authenticator, without passkeys, in the place of the one at hand.
 	takes(kind deviceKind)
 	// twin is another device of the same person, to which the passkeys at hand were synced.
 	twin() client
 }
+
+// shownFactors is what somebody would recover with, as they see it.
+type shownFactors struct {
+	app       bool
+	codesLeft int
+}
+
+// claim is what somebody shows to recover; what is "" is not shown.
+type claim struct{ email, totpCode, backupCode string }
 
 // shownPasskey is a passkey as its owner sees it. Name is "" for one without.
 type shownPasskey struct{ id, name, status string }
@@ -142,7 +159,7 @@ func settings(t testing.TB, publicURL string, adjust func(*bootstrap.Config)) bo
 	config := bootstrap.Config{
 		PublicURL: publicURL, RPID: "localhost", RPName: "Keylodge", Origins: []string{publicURL},
 		DatabasePath: filepath.Join(t.TempDir(), "keylodge.db"), Secret: &secret,
-		Registration: domain.RegistrationOpen,
+		Registration: domain.RegistrationOpen, Recovery: domain.RecoveryAny,
 		Use:          domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject},
 		Sessions:     domain.SessionLifetime{TTL: 30 * 24 * time.Hour, IdleTTL: 7 * 24 * time.Hour},
 		ChallengeTTL: 5 * time.Minute,

@@ -46,6 +46,15 @@ type connection interface {
 	deleteAccount() refusal
 	events() ([]shownEvent, refusal)
 
+	redeem(c claim) (grant string, refused refusal)
+	beginRecovery(grant string) (attempt, refusal)
+	finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (identity, refusal)
+	recoveryFactors() (shownFactors, refusal)
+	setUpTOTP() (secret string, refused refusal)
+	confirmTOTP(code string) refusal
+	removeTOTP() refusal
+	makeBackupCodes() ([]string, refusal)
+
 	// A program's session is carried by tokens, from its next sign-in on.
 	becomesProgram()
 	refreshWith(token string) (tokenPair, refusal)

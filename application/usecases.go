@@ -7,6 +7,7 @@ import (
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/application/stepup"
@@ -21,6 +22,7 @@ type UseCases struct {
 	Sessions     Sessions
 	Passkeys     Passkeys
 	Account      Account
+	Recovery     Recovery
 	Keys         Keys
 	Admin        Admin
 	Housekeeping Housekeeping
@@ -71,6 +73,18 @@ type Account struct {
 	Events *account.Events
 }
 
+// Recovery lets people back in who have lost their passkeys, and look after what they would do it with.
+type Recovery struct {
+	Show        *recovery.Show
+	SetUpTOTP   *recovery.SetUpTOTP
+	ConfirmTOTP *recovery.ConfirmTOTP
+	RemoveTOTP  *recovery.RemoveTOTP
+	MakeCodes   *recovery.MakeCodes
+	Redeem      *recovery.Redeem
+	Begin       *recovery.Begin
+	Finish      *recovery.Finish
+}
+
 // Keys are those of access tokens.
 type Keys struct {
 	Publish *tokens.Publish
@@ -87,6 +101,7 @@ type Admin struct {
 	DeleteUser     *admin.DeleteUser
 	RevokeSession  *admin.RevokeSession
 	RevokeSessions *admin.RevokeSessions
+	RecoverUser    *admin.RecoverUser
 }
 
 // Housekeeping runs by itself.

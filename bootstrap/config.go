@@ -26,6 +26,7 @@ type Config struct {
 	PreviousSecrets []masterkey.Key // still believed, no longer used
 
 	Registration domain.RegistrationPolicy
+	Recovery     domain.RecoveryPolicy
 	Use          domain.UsePolicy
 	Sessions     domain.SessionLifetime
 	ChallengeTTL time.Duration

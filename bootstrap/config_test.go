@@ -42,7 +42,7 @@ func TestWithoutSettingsItServesLocalhost(t *testing.T) {
 	}
 	if config.PublicURL != "http://localhost:8080" || config.RPID != "localhost" || config.Listen != "127.0.0.1:8080" ||
 		config.OpsListen != "127.0.0.1:9090" || config.OpsListenGiven || config.DatabasePath != "keylodge.db" || config.Secret != nil || config.RPName != "Keylodge" ||
-		!slices.Equal(config.Origins, []string{"http://localhost:8080"}) || config.Registration != domain.RegistrationOpen ||
+		!slices.Equal(config.Origins, []string{"http://localhost:8080"}) || config.Registration != domain.RegistrationOpen || config.Recovery != domain.RecoveryAny ||
 		config.Use != (domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject}) ||
 		config.Sessions != (domain.SessionLifetime{TTL: 720 * time.Hour, IdleTTL: 168 * time.Hour}) ||
 		config.ChallengeTTL != 5*time.Minute || config.StepUpTTL != domain.StepUpTTL(10*time.Minute) || config.PasskeyLimit != 20 || config.Brought != nil ||
@@ -186,11 +186,11 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 }
 
 func TestAnnouncedSettingsAreTakenAndNamed(t *testing.T) {
-	config, err := load(t, "RATE_LIMITS=on", "RECOVERY_POLICY=any")
+	config, err := load(t, "RATE_LIMITS=on")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if slices.Sort(config.WithoutEffect); !slices.Equal(config.WithoutEffect, []string{"KEYLODGE_RATE_LIMITS", "KEYLODGE_RECOVERY_POLICY"}) {
+	if slices.Sort(config.WithoutEffect); !slices.Equal(config.WithoutEffect, []string{"KEYLODGE_RATE_LIMITS"}) {
 		t.Errorf("named %v", config.WithoutEffect)
 	}
 }

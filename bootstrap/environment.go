@@ -29,6 +29,7 @@ type environment struct {
 	Secret                  string `envconfig:"SECRET"`
 	PreviousSecrets         string `envconfig:"PREVIOUS_SECRETS"`
 	Registration            string `envconfig:"REGISTRATION" default:"open"`
+	RecoveryPolicy          string `envconfig:"RECOVERY_POLICY" default:"any"`
 	CounterPolicy           string `envconfig:"COUNTER_POLICY" default:"reject"`
 	BackupEligibilityPolicy string `envconfig:"BACKUP_ELIGIBILITY_POLICY" default:"reject"`
 	SessionTTL              string `envconfig:"SESSION_TTL" default:"720h"`
@@ -93,7 +94,7 @@ func (e *environment) fillEmpty() {
 
 // announcedSettings are names that a later version gives a meaning. They are taken, so that one configuration serves
 // both; the log says at start that they do nothing yet, so that nobody believes in them.
-var announcedSettings = []string{"RECOVERY_POLICY", "RATE_LIMITS"}
+var announcedSettings = []string{"RATE_LIMITS"}
 
 // otherSettings finds the names that mean nothing (yet). An unknown one is a fault: a setting that silently does nothing is
 // a rule that somebody believes in.

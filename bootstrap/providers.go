@@ -20,6 +20,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/sqlite"
+	"github.com/keylodge/keylodge/adapters/totp"
 	"github.com/keylodge/keylodge/adapters/useragent"
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/adapters/webui"
@@ -31,6 +32,7 @@ import (
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/application/stepup"
@@ -41,11 +43,12 @@ import (
 
 // useCaseSet is the product over a store, a clock and a secret.
 var useCaseSet = wire.NewSet(
-	wire.FieldsOf(new(Config), "Registration", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "Access", "Rotation", "Brought"),
-	challengeTTL, decoyKey, refreshKeys, randomness,
+	wire.FieldsOf(new(Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "Access", "Rotation", "Brought"),
+	challengeTTL, decoyKey, refreshKeys, codePeppers, grantKeys, lockoutKey, randomness,
 	relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),
 	useragent.New, wire.Bind(new(ports.DeviceNames), new(*useragent.Names)),
 	jwt.New, wire.Bind(new(ports.TokenKeys), new(*jwt.Keys)),
+	totpCodes, wire.Bind(new(ports.TOTPCodes), new(*totp.Codes)),
 	sealer, wire.Bind(new(ports.Sealer), new(*masterkey.Sealer)),
 	tokens.NewKeyring, sessions.NewLastSeen,
 	wire.Struct(new(tokens.Issuer), "*"),
@@ -61,11 +64,14 @@ var useCaseSet = wire.NewSet(
 	wire.Struct(new(passkeys.Rename), "*"), wire.Struct(new(passkeys.Remove), "*"), wire.Struct(new(application.Passkeys), "*"),
 	wire.Struct(new(account.Change), "*"), wire.Struct(new(account.Delete), "*"), wire.Struct(new(account.Events), "*"),
 	wire.Struct(new(application.Account), "*"),
+	wire.Struct(new(recovery.Show), "*"), wire.Struct(new(recovery.SetUpTOTP), "*"), wire.Struct(new(recovery.ConfirmTOTP), "*"),
+	wire.Struct(new(recovery.RemoveTOTP), "*"), wire.Struct(new(recovery.MakeCodes), "*"), wire.Struct(new(recovery.Redeem), "*"),
+	wire.Struct(new(recovery.Begin), "*"), wire.Struct(new(recovery.Finish), "*"), wire.Struct(new(application.Recovery), "*"),
 	wire.Struct(new(tokens.Publish), "*"), wire.Struct(new(tokens.ListKeys), "*"), wire.Struct(new(tokens.RotateKeys), "*"),
 	wire.Struct(new(application.Keys), "*"),
 	wire.Struct(new(admin.ListUsers), "*"), wire.Struct(new(admin.ShowUser), "*"), wire.Struct(new(admin.DisableUser), "*"),
 	wire.Struct(new(admin.EnableUser), "*"), wire.Struct(new(admin.DeleteUser), "*"), wire.Struct(new(admin.RevokeSession), "*"),
-	wire.Struct(new(admin.RevokeSessions), "*"), wire.Struct(new(application.Admin), "*"),
+	wire.Struct(new(admin.RevokeSessions), "*"), wire.Struct(new(admin.RecoverUser), "*"), wire.Struct(new(application.Admin), "*"),
 	wire.Struct(new(housekeeping.Sweep), "*"), wire.Struct(new(housekeeping.Ready), "*"), wire.Struct(new(tokens.KeepKeys), "*"),
 	wire.Struct(new(application.Housekeeping), "*"),
 	wire.Struct(new(application.UseCases), "*"),
@@ -86,12 +92,34 @@ func challengeTTL(config Config) ceremony.TTL { return ceremony.TTL(config.Chall
 
 func randomness() io.Reader { return rand.Reader }
 
-func decoyKey(secret masterkey.Key) (login.DecoyKey, error) { return secret.Derive("decoy passkeys") }
+// decoyKey is of the oldest secret there is: decoys that changed with the secret would be told from real passkeys, which
+// do not.
+func decoyKey(config Config, secret masterkey.Key) (login.DecoyKey, error) {
+	if n := len(config.PreviousSecrets); n > 0 {
+		secret = config.PreviousSecrets[n-1]
+	}
+	return secret.Derive("decoy passkeys")
+}
 
 // refreshKeys are those of the present secret and of the former ones, so that nobody is signed out when it is replaced.
 func refreshKeys(config Config, secret masterkey.Key) (domain.RefreshKeys, error) {
 	return deriveAll("refresh tokens", secret, config.PreviousSecrets)
 }
+
+func codePeppers(config Config, secret masterkey.Key) (domain.CodePeppers, error) {
+	return deriveAll("backup codes", secret, config.PreviousSecrets)
+}
+
+func grantKeys(config Config, secret masterkey.Key) (domain.GrantKeys, error) {
+	return deriveAll("recovery grants", secret, config.PreviousSecrets)
+}
+
+// lockoutKey is of the present secret alone: what was counted under a former one is forgotten with it.
+func lockoutKey(secret masterkey.Key) (domain.LockoutKey, error) {
+	return secret.Derive("recovery lockouts")
+}
+
+func totpCodes(config Config) *totp.Codes { return totp.New(config.RPName) }
 
 func sealer(config Config, secret masterkey.Key) (*masterkey.Sealer, error) {
 	return masterkey.NewSealer(secret, config.PreviousSecrets)
@@ -162,7 +190,7 @@ func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	}
 	return httpapi.Config{
 		PublicURL: config.PublicURL, Origins: config.Origins, RPID: config.RPID, RPName: config.RPName,
-		Registration: config.Registration, SessionTTL: config.Sessions.TTL,
+		Registration: config.Registration, Recovery: config.Recovery, SessionTTL: config.Sessions.TTL,
 		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies,
 	}, nil
 }

@@ -34,6 +34,7 @@ func (e environment) check() (Config, Faults) {
 		DatabasePath:    c.database(e.DatabaseURL),
 		PreviousSecrets: c.previousSecrets(e.PreviousSecrets),
 		Registration:    oneOf(&c, "REGISTRATION", e.Registration, domain.RegistrationOpen, domain.RegistrationClosed),
+		Recovery:        oneOf(&c, "RECOVERY_POLICY", e.RecoveryPolicy, domain.RecoveryAny, domain.RecoveryBoth, domain.RecoveryOff),
 		Use: domain.UsePolicy{
 			Counter:           oneOf(&c, "COUNTER_POLICY", e.CounterPolicy, domain.CounterReject, domain.CounterFlag, domain.CounterSuspend),
 			BackupEligibility: oneOf(&c, "BACKUP_ELIGIBILITY_POLICY", e.BackupEligibilityPolicy, domain.BackupEligibilityReject, domain.BackupEligibilityAcceptAndRecord),

@@ -21,6 +21,7 @@ import (
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/application/stepup"
@@ -96,7 +97,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Begin:  begin,
 		Finish: finish,
 	}
-	loginDecoyKey, err := decoyKey(secret)
+	loginDecoyKey, err := decoyKey(config, secret)
 	if err != nil {
 		return application.UseCases{}, err
 	}
@@ -111,6 +112,10 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Policy: usePolicy,
 		Log:    securityLog,
 	}
+	domainLockoutKey, err := lockoutKey(secret)
+	if err != nil {
+		return application.UseCases{}, err
+	}
 	loginFinish := &login.Finish{
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
@@ -119,6 +124,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Door:         door,
 		Log:          securityLog,
 		Examiner:     examiner,
+		Lockout:      domainLockoutKey,
 	}
 	applicationLogin := application.Login{
 		Begin:  loginBegin,
@@ -233,10 +239,11 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Log:   securityLog,
 	}
 	accountDelete := &account.Delete{
-		Store:  store,
-		Clock:  clock,
-		Log:    securityLog,
-		StepUp: stepUpTTL,
+		Store:   store,
+		Clock:   clock,
+		Log:     securityLog,
+		StepUp:  stepUpTTL,
+		Lockout: domainLockoutKey,
 	}
 	events := &account.Events{
 		Store: store,
@@ -245,6 +252,88 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Change: change,
 		Delete: accountDelete,
 		Events: events,
+	}
+	recoveryPolicy := config.Recovery
+	show := &recovery.Show{
+		Policy: recoveryPolicy,
+		Store:  store,
+	}
+	codes := totpCodes(config)
+	setUpTOTP := &recovery.SetUpTOTP{
+		Policy: recoveryPolicy,
+		Store:  store,
+		Codes:  codes,
+		Sealer: masterkeySealer,
+		Clock:  clock,
+		StepUp: stepUpTTL,
+	}
+	confirmTOTP := &recovery.ConfirmTOTP{
+		Policy: recoveryPolicy,
+		Store:  store,
+		Codes:  codes,
+		Sealer: masterkeySealer,
+		Clock:  clock,
+		Log:    securityLog,
+	}
+	removeTOTP := &recovery.RemoveTOTP{
+		Policy: recoveryPolicy,
+		Store:  store,
+		Clock:  clock,
+		Log:    securityLog,
+		StepUp: stepUpTTL,
+	}
+	domainCodePeppers, err := codePeppers(config, secret)
+	if err != nil {
+		return application.UseCases{}, err
+	}
+	makeCodes := &recovery.MakeCodes{
+		Policy:  recoveryPolicy,
+		Store:   store,
+		Clock:   clock,
+		Random:  reader,
+		Log:     securityLog,
+		StepUp:  stepUpTTL,
+		Peppers: domainCodePeppers,
+	}
+	domainGrantKeys, err := grantKeys(config, secret)
+	if err != nil {
+		return application.UseCases{}, err
+	}
+	redeem := &recovery.Redeem{
+		Policy:  recoveryPolicy,
+		Store:   store,
+		Codes:   codes,
+		Sealer:  masterkeySealer,
+		Clock:   clock,
+		Random:  reader,
+		Log:     securityLog,
+		Peppers: domainCodePeppers,
+		Keys:    domainGrantKeys,
+		Lockout: domainLockoutKey,
+	}
+	recoveryBegin := &recovery.Begin{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Clock:        clock,
+		Desk:         desk,
+	}
+	recoveryFinish := &recovery.Finish{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Clock:        clock,
+		Desk:         desk,
+		Door:         door,
+		Log:          securityLog,
+	}
+	applicationRecovery := application.Recovery{
+		Show:        show,
+		SetUpTOTP:   setUpTOTP,
+		ConfirmTOTP: confirmTOTP,
+		RemoveTOTP:  removeTOTP,
+		MakeCodes:   makeCodes,
+		Redeem:      redeem,
+		Begin:       recoveryBegin,
+		Finish:      recoveryFinish,
 	}
 	publish := &tokens.Publish{
 		Keyring: keyring,
@@ -278,9 +367,10 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Log:   securityLog,
 	}
 	deleteUser := &admin.DeleteUser{
-		Store: store,
-		Clock: clock,
-		Log:   securityLog,
+		Store:   store,
+		Clock:   clock,
+		Log:     securityLog,
+		Lockout: domainLockoutKey,
 	}
 	revokeSession := &admin.RevokeSession{
 		Store: store,
@@ -292,6 +382,14 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Clock: clock,
 		Log:   securityLog,
 	}
+	recoverUser := &admin.RecoverUser{
+		Store:  store,
+		Clock:  clock,
+		Random: reader,
+		Log:    securityLog,
+		Keys:   domainGrantKeys,
+		Access: accessPolicy,
+	}
 	applicationAdmin := application.Admin{
 		ListUsers:      listUsers,
 		ShowUser:       showUser,
@@ -300,6 +398,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		DeleteUser:     deleteUser,
 		RevokeSession:  revokeSession,
 		RevokeSessions: revokeSessions,
+		RecoverUser:    recoverUser,
 	}
 	sweep := &housekeeping.Sweep{
 		Store: store,
@@ -324,6 +423,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Sessions:     applicationSessions,
 		Passkeys:     applicationPasskeys,
 		Account:      applicationAccount,
+		Recovery:     applicationRecovery,
 		Keys:         applicationKeys,
 		Admin:        applicationAdmin,
 		Housekeeping: applicationHousekeeping,
@@ -407,7 +507,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Begin:  begin,
 		Finish: finish,
 	}
-	loginDecoyKey, err := decoyKey(key)
+	loginDecoyKey, err := decoyKey(config, key)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
@@ -423,6 +523,11 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Policy: usePolicy,
 		Log:    securityLog,
 	}
+	domainLockoutKey, err := lockoutKey(key)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
 	loginFinish := &login.Finish{
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
@@ -431,6 +536,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Door:         door,
 		Log:          securityLog,
 		Examiner:     examiner,
+		Lockout:      domainLockoutKey,
 	}
 	applicationLogin := application.Login{
 		Begin:  loginBegin,
@@ -545,10 +651,11 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Log:   securityLog,
 	}
 	accountDelete := &account.Delete{
-		Store:  store,
-		Clock:  clock,
-		Log:    securityLog,
-		StepUp: stepUpTTL,
+		Store:   store,
+		Clock:   clock,
+		Log:     securityLog,
+		StepUp:  stepUpTTL,
+		Lockout: domainLockoutKey,
 	}
 	events := &account.Events{
 		Store: store,
@@ -557,6 +664,90 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Change: change,
 		Delete: accountDelete,
 		Events: events,
+	}
+	recoveryPolicy := config.Recovery
+	show := &recovery.Show{
+		Policy: recoveryPolicy,
+		Store:  store,
+	}
+	codes := totpCodes(config)
+	setUpTOTP := &recovery.SetUpTOTP{
+		Policy: recoveryPolicy,
+		Store:  store,
+		Codes:  codes,
+		Sealer: masterkeySealer,
+		Clock:  clock,
+		StepUp: stepUpTTL,
+	}
+	confirmTOTP := &recovery.ConfirmTOTP{
+		Policy: recoveryPolicy,
+		Store:  store,
+		Codes:  codes,
+		Sealer: masterkeySealer,
+		Clock:  clock,
+		Log:    securityLog,
+	}
+	removeTOTP := &recovery.RemoveTOTP{
+		Policy: recoveryPolicy,
+		Store:  store,
+		Clock:  clock,
+		Log:    securityLog,
+		StepUp: stepUpTTL,
+	}
+	domainCodePeppers, err := codePeppers(config, key)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	makeCodes := &recovery.MakeCodes{
+		Policy:  recoveryPolicy,
+		Store:   store,
+		Clock:   clock,
+		Random:  reader,
+		Log:     securityLog,
+		StepUp:  stepUpTTL,
+		Peppers: domainCodePeppers,
+	}
+	domainGrantKeys, err := grantKeys(config, key)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	redeem := &recovery.Redeem{
+		Policy:  recoveryPolicy,
+		Store:   store,
+		Codes:   codes,
+		Sealer:  masterkeySealer,
+		Clock:   clock,
+		Random:  reader,
+		Log:     securityLog,
+		Peppers: domainCodePeppers,
+		Keys:    domainGrantKeys,
+		Lockout: domainLockoutKey,
+	}
+	recoveryBegin := &recovery.Begin{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Clock:        clock,
+		Desk:         desk,
+	}
+	recoveryFinish := &recovery.Finish{
+		Store:        store,
+		RelyingParty: webauthnRelyingParty,
+		Clock:        clock,
+		Desk:         desk,
+		Door:         door,
+		Log:          securityLog,
+	}
+	applicationRecovery := application.Recovery{
+		Show:        show,
+		SetUpTOTP:   setUpTOTP,
+		ConfirmTOTP: confirmTOTP,
+		RemoveTOTP:  removeTOTP,
+		MakeCodes:   makeCodes,
+		Redeem:      redeem,
+		Begin:       recoveryBegin,
+		Finish:      recoveryFinish,
 	}
 	publish := &tokens.Publish{
 		Keyring: keyring,
@@ -590,9 +781,10 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Log:   securityLog,
 	}
 	deleteUser := &admin.DeleteUser{
-		Store: store,
-		Clock: clock,
-		Log:   securityLog,
+		Store:   store,
+		Clock:   clock,
+		Log:     securityLog,
+		Lockout: domainLockoutKey,
 	}
 	revokeSession := &admin.RevokeSession{
 		Store: store,
@@ -604,6 +796,14 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Clock: clock,
 		Log:   securityLog,
 	}
+	recoverUser := &admin.RecoverUser{
+		Store:  store,
+		Clock:  clock,
+		Random: reader,
+		Log:    securityLog,
+		Keys:   domainGrantKeys,
+		Access: accessPolicy,
+	}
 	applicationAdmin := application.Admin{
 		ListUsers:      listUsers,
 		ShowUser:       showUser,
@@ -612,6 +812,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		DeleteUser:     deleteUser,
 		RevokeSession:  revokeSession,
 		RevokeSessions: revokeSessions,
+		RecoverUser:    recoverUser,
 	}
 	sweep := &housekeeping.Sweep{
 		Store: store,
@@ -636,6 +837,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Sessions:     applicationSessions,
 		Passkeys:     applicationPasskeys,
 		Account:      applicationAccount,
+		Recovery:     applicationRecovery,
 		Keys:         applicationKeys,
 		Admin:        applicationAdmin,
 		Housekeeping: applicationHousekeeping,

@@ -15,13 +15,15 @@ const (
 	PurposeLogin      Purpose = "login"
 	PurposeStepUp     Purpose = "step-up"
 	PurposeAddPasskey Purpose = "add-passkey"
+	PurposeRecovery   Purpose = "recovery"
 )
 
 // Respondent is who answers a ceremony, and who it was begun for: a browser, and the session in it if somebody is signed
 // in there.
 type Respondent struct {
-	Browser Binding   // zero for clients that keep no cookies
-	Session SessionID // zero for ceremonies that open one
+	Browser Binding     // zero for clients that keep no cookies
+	Session SessionID   // zero for ceremonies that open one
+	Grant   TokenDigest // of a recovery; zero for other ceremonies
 }
 
 // Challenge is the server's side of a ceremony under way. Storage gives it out once (ports.Challenges.Take); Redeem
@@ -32,10 +34,11 @@ type Challenge struct{ state ChallengeSnapshot }
 type ChallengeSnapshot struct {
 	ID        ChallengeID
 	Purpose   Purpose
-	Binding   Binding    // zero if bound to no browser
-	SessionID SessionID  // zero if bound to no session
-	Ceremony  []byte     // what the relying party needs to verify the answer; opaque
-	Applicant *Applicant // who is signing up; nil for other purposes
+	Binding   Binding     // zero if bound to no browser
+	SessionID SessionID   // zero if bound to no session
+	Grant     TokenDigest // zero if bound to no recovery
+	Ceremony  []byte      // what the relying party needs to verify the answer; opaque
+	Applicant *Applicant  // who is signing up; nil for other purposes
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
@@ -47,7 +50,7 @@ func NewChallenge(purpose Purpose, by Respondent, ceremony []byte, applicant *Ap
 		return nil, err
 	}
 	return &Challenge{ChallengeSnapshot{
-		ID: id, Purpose: purpose, Binding: by.Browser, SessionID: by.Session, Ceremony: ceremony, Applicant: applicant,
+		ID: id, Purpose: purpose, Binding: by.Browser, SessionID: by.Session, Grant: by.Grant, Ceremony: ceremony, Applicant: applicant,
 		CreatedAt: now, ExpiresAt: now.Add(ttl),
 	}}, nil
 }
@@ -83,6 +86,9 @@ func (c *Challenge) Redeem(purpose Purpose, by Respondent, now time.Time) ([]byt
 	}
 	if c.state.SessionID != by.Session {
 		return nil, c.refuse("answered in another session than it was issued in")
+	}
+	if c.state.Grant != by.Grant {
+		return nil, c.refuse("answered in another recovery than it was issued in")
 	}
 	if !now.Before(c.state.ExpiresAt) {
 		return nil, ErrChallengeExpired

@@ -36,6 +36,7 @@ func TestAChallengeIsRedeemedInTimeByItsRespondentForItsPurpose(t *testing.T) {
 	almostAdas[len(almostAdas)-1] ^= 1
 	ada, ben, anybody := domain.Respondent{Browser: adas}, domain.Respondent{Browser: bens}, domain.Respondent{}
 	signedIn := domain.Respondent{Browser: adas, Session: sessionID(t)}
+	recovering := domain.Respondent{Browser: adas, Grant: domain.TokenDigest{31: 1}}
 	for name, c := range map[string]struct {
 		issued, by domain.Respondent
 		purpose    domain.Purpose
@@ -58,6 +59,13 @@ func TestAChallengeIsRedeemedInTimeByItsRespondentForItsPurpose(t *testing.T) {
 		"in one, issued in none":       {ada, signedIn, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 		"in its session, elsewhere":    {signedIn, domain.Respondent{Browser: bens, Session: signedIn.Session}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 		"in its session, by a program": {domain.Respondent{Session: signedIn.Session}, domain.Respondent{Session: signedIn.Session}, domain.PurposeLogin, 0, nil, ""},
+
+		"in its recovery":               {recovering, recovering, domain.PurposeLogin, 0, nil, ""},
+		"in another recovery":           {recovering, domain.Respondent{Browser: adas, Grant: domain.TokenDigest{31: 2}}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in no recovery":                {recovering, ada, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in a recovery, issued in none": {ada, recovering, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in its recovery, elsewhere":    {recovering, domain.Respondent{Browser: bens, Grant: recovering.Grant}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in its recovery, by a program": {domain.Respondent{Grant: recovering.Grant}, domain.Respondent{Grant: recovering.Grant}, domain.PurposeLogin, 0, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			state, err := challenge(t, c.issued).Redeem(c.purpose, c.by, noon.Add(c.after))

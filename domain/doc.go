@@ -8,7 +8,8 @@
 // a passkey. A [User] owns credentials; an [Applicant] is somebody who is about to. A [Session] is a sign-in that lasts,
 // opened by a credential and carried by a [SessionToken], or, for a program, by a [RefreshToken] and the [AccessToken] that
 // it renews. A step-up is a ceremony inside a session: the same person, proved again. What happens to an account is an
-// [Event] in its owner's log.
+// [Event] in its owner's log. Recovery codes, of an authenticator app ([TOTP]) or from paper ([BackupCode]), buy a [Grant],
+// and a grant buys one passkey.
 //
 // # The rules
 //
@@ -25,6 +26,9 @@
 //   - A shut account lets nobody in: [User.Enabled].
 //   - An access token never outlives its session, and is for whom it says: [AccessPolicy.Claims].
 //   - A signing key is known before it signs and for as long as its tokens live: [SigningKeys].
+//   - A code of an app is accepted once, and none before it any more: [TOTP.Accept].
+//   - A grant is no session, and its session is not fresh: [Grant], [Session.Recovered].
+//   - Whoever guesses recovery codes waits: [Lockout].
 //   - An event outlives its user, without a name: ports.Users.Remove.
 //   - A user handle says nothing about its user: [NewUserHandle].
 //   - An unknown e-mail address looks like a known one: [Decoys].

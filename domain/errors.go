@@ -16,6 +16,7 @@ const (
 	KindConflict                        // it clashes with what is there
 	KindGone                            // it was there and its time is over
 	KindRejected                        // well-formed, and the proof does not hold
+	KindLimited                         // too often; the same call may succeed after a while
 	KindUnavailable                     // not now; the same call may succeed later
 )
 
@@ -32,6 +33,10 @@ func (e *Error) Error() string { return e.Message }
 // Every rule that can be broken.
 var (
 	ErrInvalidRequest = &Error{KindInvalid, "invalid_request", "the request is not valid; see errors for the fields to correct"}
+
+	// A code that is wrong, spent, somebody else's or nobody's looks the same from outside.
+	ErrInvalidCode  = &Error{KindInvalid, "invalid_code", "this code is not right, or was used before; try another one"}
+	ErrInvalidGrant = &Error{KindInvalid, "invalid_code", "this recovery is over or was used; start again with another code"}
 
 	ErrUnauthenticated = &Error{KindUnauthenticated, "unauthenticated", "nobody is signed in; sign in first"}
 	ErrSessionExpired  = &Error{KindUnauthenticated, "session_expired", "this session has expired; sign in again"}
@@ -53,6 +58,8 @@ var (
 	ErrPasskeyNotFound   = &Error{KindNotFound, "not_found", "you have no such passkey; list yours again"}
 	ErrSessionNotFound   = &Error{KindNotFound, "not_found", "there is no such session, or it has ended; list them again"}
 
+	ErrRecoveryOff = &Error{KindNotFound, "not_found", "recovery is switched off here; ask the operator"}
+
 	ErrEmailTaken               = &Error{KindConflict, "email_taken", "this e-mail address has an account already; sign in instead"}
 	ErrPasskeyAlreadyRegistered = &Error{KindConflict, "passkey_already_registered", "this passkey is registered already; sign in with it"}
 	ErrPasskeyLimitReached      = &Error{KindConflict, "passkey_limit_reached", "this account has as many passkeys as it may; remove one first"}
@@ -62,6 +69,8 @@ var (
 
 	ErrPasskeyRejected          = &Error{KindRejected, "passkey_rejected", "the passkey's answer could not be accepted; try again"}
 	ErrUserVerificationRequired = &Error{KindRejected, "user_verification_required", "the passkey did not check that it is you; unlock it with your PIN, fingerprint or face and try again"}
+
+	ErrRateLimited = &Error{KindLimited, "rate_limited", "too many attempts; try again later"}
 
 	ErrUnavailable = &Error{KindUnavailable, "unavailable", "the server cannot do this right now; try again in a moment"}
 )

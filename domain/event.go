@@ -54,6 +54,12 @@ const (
 	EventPasskeyFlagged     EventKind = "passkey_flagged"   // a Finding
 	EventPasskeySuspended   EventKind = "passkey_suspended" // because of a Finding
 	EventAccountChanged     EventKind = "account_changed"
+	EventTOTPAdded          EventKind = "totp_added"
+	EventTOTPRemoved        EventKind = "totp_removed"
+	EventBackupCodesMade    EventKind = "backup_codes_made"
+	EventRecoveryGranted    EventKind = "recovery_granted" // Changed says by which factors
+	EventRecoveryRefused    EventKind = "recovery_refused"
+	EventRecovered          EventKind = "recovered"
 	EventAccountDisabled    EventKind = "account_disabled"
 	EventAccountEnabled     EventKind = "account_enabled"
 	EventAccountDeleted     EventKind = "account_deleted"

@@ -43,6 +43,23 @@ func (p RegistrationPolicy) Admits() error {
 	return nil
 }
 
+// RecoveryPolicy says what buys a recovery.
+type RecoveryPolicy string
+
+const (
+	RecoveryAny  RecoveryPolicy = "any"  // a code of the authenticator app, or a backup code
+	RecoveryBoth RecoveryPolicy = "both" // one of each (NIST SP 800-63B-4, section 4.2.2.2)
+	RecoveryOff  RecoveryPolicy = "off"
+)
+
+// On returns ErrRecoveryOff if there is no recovery.
+func (p RecoveryPolicy) On() error {
+	if p == RecoveryOff {
+		return ErrRecoveryOff
+	}
+	return nil
+}
+
 // StepUpTTL is how long a passkey's proof is fresh enough for what changes who can open an account.
 type StepUpTTL time.Duration
 

@@ -45,8 +45,10 @@ const (
 // Assurance is how strongly a session was opened.
 type Assurance string
 
-// AssurancePasskey is a passkey with user verification: the normal way in.
-const AssurancePasskey Assurance = "passkey"
+const (
+	AssurancePasskey  Assurance = "passkey"  // a passkey with user verification: the normal way in
+	AssuranceRecovery Assurance = "recovery" // a recovery code and a new passkey, until one steps up
+)
 
 // SessionLifetime is how long a session lasts: TTL from its start at most, IdleTTL from its last use at most.
 type SessionLifetime struct{ TTL, IdleTTL time.Duration }
@@ -120,6 +122,13 @@ func openSession(by *Credential, device Device, transport Transport, lifetime Se
 	}}
 	s.Touch(lifetime, now)
 	return s, nil
+}
+
+// Recovered marks a session that has just been opened as one that was bought by recovery: it looks around and steps up,
+// and what is sensitive waits for that.
+func (s *Session) Recovered() {
+	s.state.Assurance = AssuranceRecovery
+	s.state.AMR = []string{"otp"} // RFC 8176: a one-time password, from an app, from paper or from the operator
 }
 
 // methods names how the user authenticated (RFC 8176): the key is in hardware if it cannot leave its device, else in

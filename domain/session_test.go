@@ -169,17 +169,48 @@ func TestNeitherUseNorRefreshIsAProof(t *testing.T) {
 }
 
 // What recovery opens proves a code, however lately, and no passkey.
-func TestARecoveredSessionIsNeverFresh(t *testing.T) {
-	s, _ := session(t, synced)
-	is := s.Snapshot()
-	is.Assurance = "recovery"
-	recovered := domain.RestoreSession(is)
-	if err := recovered.Fresh(domain.StepUpTTL(10*time.Minute), noon); !errors.Is(err, domain.ErrStepUpRequired) {
-		t.Errorf("got %v", err)
+func TestARecoveredSessionIsNotFreshUntilAStepUp(t *testing.T) {
+	const ttl = domain.StepUpTTL(10 * time.Minute)
+	browsers, _ := session(t, deviceBound)
+	programs, _ := bearerSession(t)
+	for name, s := range map[string]*domain.Session{"a browser's": browsers, "a program's": programs} {
+		t.Run(name, func(t *testing.T) {
+			want := s.Snapshot()
+			want.Assurance, want.AMR = domain.AssuranceRecovery, []string{"otp"}
+			s.Recovered()
+			if got := s.Snapshot(); !reflect.DeepEqual(got, want) {
+				t.Errorf("got  %+v\nwant %+v", got, want)
+			}
+			if err := s.Usable(noon); err != nil {
+				t.Errorf("it does not open: %v", err)
+			}
+			for _, after := range []time.Duration{0, time.Second, time.Hour} {
+				if err := s.Fresh(ttl, noon.Add(after)); !errors.Is(err, domain.ErrStepUpRequired) {
+					t.Errorf("after %s: got %v", after, err)
+				}
+			}
+			later := noon.Add(time.Hour)
+			s.Touch(lifetime, later)
+			if err := domain.RestoreSession(s.Snapshot()).Fresh(ttl, later); !errors.Is(err, domain.ErrStepUpRequired) {
+				t.Errorf("after it was used and stored: %v", err)
+			}
+			s.StepUp(credential(t, synced, 0), later)
+			if err := s.Fresh(ttl, later); err != nil {
+				t.Errorf("after a step-up: %v", err)
+			}
+			if is := s.Snapshot(); is.Assurance != domain.AssurancePasskey || !slices.Equal(is.AMR, []string{"swk", "user", "mfa"}) {
+				t.Errorf("after a step-up: %+v", is)
+			}
+		})
 	}
-	recovered.StepUp(credential(t, synced, 0), noon)
-	if err := recovered.Fresh(domain.StepUpTTL(10*time.Minute), noon); err != nil {
-		t.Errorf("after a step-up: %v", err)
+}
+
+func TestARefreshDoesNotMakeUpForARecovery(t *testing.T) {
+	s, token := bearerSession(t)
+	s.Recovered()
+	refreshed(t, s, token, noon.Add(time.Minute))
+	if err := s.Fresh(domain.StepUpTTL(10*time.Minute), noon.Add(time.Minute)); !errors.Is(err, domain.ErrStepUpRequired) || s.Snapshot().Assurance != domain.AssuranceRecovery {
+		t.Errorf("got %v, %+v", err, s.Snapshot())
 	}
 }
 

@@ -85,7 +85,13 @@ func (k SigningKeys) Signer(now time.Time) *SigningKey {
 // Due reports whether a new key has to be made now, to be announced in time.
 func (k SigningKeys) Due(r KeyRotation, now time.Time) bool {
 	latest := k.latest()
-	return latest == nil || latest.Algorithm() != r.Algorithm || !now.Before(latest.SignsFrom().Add(r.Every-keyAnnouncement))
+	if latest == nil {
+		return true
+	}
+	// The key that signs will do as well as the one that is announced: nodes that are told different algorithms, as they are
+	// while a new setting is rolled out, must not outdo each other.
+	wanted := latest.Algorithm() == r.Algorithm || k.Signer(now).Algorithm() == r.Algorithm
+	return !wanted || !now.Before(latest.SignsFrom().Add(r.Every-keyAnnouncement))
 }
 
 // Successor makes a key of a new pair the next to sign: after its announcement, or at once if no key signs now.

@@ -34,6 +34,10 @@ type Tx struct {
 	Sessions    Sessions
 	Events      Events
 	SigningKeys SigningKeys
+	TOTPs       TOTPs
+	BackupCodes BackupCodes
+	Grants      Grants
+	Lockouts    Lockouts
 }
 
 // Users are the people with an account.
@@ -50,7 +54,8 @@ type Users interface {
 	List(ctx context.Context, after domain.UserID, limit int) ([]*domain.User, error)
 	// Save keeps everything that can change about a user, or returns domain.ErrEmailTaken or domain.ErrUserNotFound.
 	Save(ctx context.Context, u *domain.User) error
-	// Remove takes the user away with everything of theirs: passkeys, sessions and the challenges bound to those. Their
+	// Remove takes the user away with everything of theirs: passkeys, sessions, authenticator app, backup
+	// codes and grant, and the challenges bound to any of those. Their
 	// events stay, without anything that says whose they were: what is left of each is its id, kind, time, party and
 	// reason. Whatever is added afterwards for a user who is gone is a fault. It returns domain.ErrUserNotFound for nobody.
 	Remove(ctx context.Context, id domain.UserID) error
@@ -76,7 +81,8 @@ type Credentials interface {
 
 // Challenges are the ceremonies under way.
 type Challenges interface {
-	// Add keeps a new challenge. An id that is there already is a fault, and so is a session that is not there.
+	// Add keeps a new challenge. An id that is there already is a fault, and so is a session or a grant that is not
+	// there.
 	Add(ctx context.Context, c *domain.Challenge) error
 
 	// ByID looks without taking. It returns domain.ErrChallengeNotFound for an unknown or taken id.
@@ -132,4 +138,58 @@ type SigningKeys interface {
 	All(ctx context.Context) (domain.SigningKeys, error)
 	// Remove takes a key away; one that is not there is no error.
 	Remove(ctx context.Context, id string) error
+}
+
+// TOTPs are people's authenticator apps: one each, at most.
+type TOTPs interface {
+	// Of returns the user's, or a new one that holds nothing.
+	Of(ctx context.Context, user domain.UserID) (*domain.TOTP, error)
+	// Save keeps it, also if it is the user's first. A user who is not there is a fault.
+	Save(ctx context.Context, t *domain.TOTP) error
+	// Remove takes it away; one that is not there is no error.
+	Remove(ctx context.Context, user domain.UserID) error
+}
+
+// BackupCodes are people's codes on paper, as digests. Digests are unique over all users.
+type BackupCodes interface {
+	// Replace keeps a new set in the place of what is left of the user's former one. A digest that is there already is a
+	// fault, and so is a user who is not.
+	Replace(ctx context.Context, user domain.UserID, set []domain.CodeDigest, now time.Time) error
+	// Stock says how many of a user's set are left and when it was made: zero and the zero time for a user without one.
+	// A set that is used up is still one.
+	Stock(ctx context.Context, user domain.UserID) (left int, made time.Time, err error)
+	// Owner returns whose unspent code is kept under one of the digests, and under which, or domain.ErrInvalidCode.
+	Owner(ctx context.Context, digests []domain.CodeDigest) (domain.UserID, domain.CodeDigest, error)
+	// Spend takes a code away. Of any number of concurrent callers exactly one succeeds; the rest get
+	// domain.ErrInvalidCode.
+	Spend(ctx context.Context, digest domain.CodeDigest) error
+}
+
+// Grants are the recoveries under way: one a user, at most. Whichever way a grant goes, the challenges bound to it go with
+// it.
+type Grants interface {
+	// Put keeps a grant in the place of the user's former one. The token of somebody else's grant is a fault, and so is a
+	// user who is not there.
+	Put(ctx context.Context, g *domain.Grant) error
+	// OfUser returns domain.ErrInvalidGrant for a user without one.
+	OfUser(ctx context.Context, user domain.UserID) (*domain.Grant, error)
+	// ByToken looks without taking. It returns domain.ErrInvalidGrant for a token that opens nothing.
+	ByToken(ctx context.Context, token domain.TokenDigest) (*domain.Grant, error)
+	// Take removes the grant and returns it. Of any number of concurrent callers exactly one succeeds; the rest get
+	// domain.ErrInvalidGrant.
+	Take(ctx context.Context, token domain.TokenDigest) (*domain.Grant, error)
+	// Sweep removes up to limit grants that expired at or before the given time and says how many.
+	Sweep(ctx context.Context, expired time.Time, limit int) (int, error)
+}
+
+// Lockouts count wrong recovery codes.
+type Lockouts interface {
+	// Of returns the subject's, or a new one that has counted nothing.
+	Of(ctx context.Context, subject domain.LockoutSubject) (*domain.Lockout, error)
+	// Save keeps it, also if it is the subject's first.
+	Save(ctx context.Context, l *domain.Lockout) error
+	// Clear forgets what was counted; nothing counted is no error.
+	Clear(ctx context.Context, subject domain.LockoutSubject) error
+	// Sweep removes up to limit lockouts that last counted at or before the given time, oldest first, and says how many.
+	Sweep(ctx context.Context, before time.Time, limit int) (int, error)
 }

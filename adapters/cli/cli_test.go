@@ -90,6 +90,10 @@ func (l *lodge) usecases() (application.UseCases, error) {
 			DeleteUser:     &admin.DeleteUser{Store: l.store, Clock: fixedClock{}, Log: log},
 			RevokeSession:  &admin.RevokeSession{Store: l.store, Clock: fixedClock{}, Log: log},
 			RevokeSessions: &admin.RevokeSessions{Store: l.store, Clock: fixedClock{}, Log: log},
+			RecoverUser: &admin.RecoverUser{
+				Store: l.store, Clock: fixedClock{}, Random: rand.Reader, Log: log,
+				Keys: domain.GrantKeys{make([]byte, 32)}, Access: domain.AccessPolicy{Issuer: "https://id.example.org"},
+			},
 		},
 	}, nil
 }

@@ -88,7 +88,7 @@ func TestWhatCannotBeUnderstoodIsMisuse(t *testing.T) {
 		"users lst":                        `"lst" (did you mean list?); see: keylodge users --help`,
 		"users lst --limit 3":              `"lst" (did you mean list?)`,
 		"help users lst":                   `"lst" (did you mean list?)`,
-		"users":                            "say which command: delete, disable, enable, list, show",
+		"users":                            "say which command: delete, disable, enable, list, recover, show",
 		"completion":                       "say which command: bash",
 		"completion ksh":                   `"ksh"`,
 		"completion bash now":              "now",

@@ -18,7 +18,7 @@ func (p *Program) users() *cobra.Command {
 		Use: "users", Short: "Look after accounts",
 		Long: "Look after accounts. WHO is a user's id or e-mail address.",
 	}
-	group.AddCommand(p.listUsers(), p.showUser(), p.disableUser(), p.enableUser(), p.deleteUser())
+	group.AddCommand(p.listUsers(), p.showUser(), p.disableUser(), p.enableUser(), p.recoverUser(), p.deleteUser())
 	return offerJSON(group)
 }
 

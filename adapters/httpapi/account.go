@@ -52,7 +52,7 @@ func (s *server) deleteAccount(c *fiber.Ctx, actor access.Actor) error {
 		return err
 	}
 	s.note(c, actor, "account deleted")
-	s.cookies.clearSession(c)
+	s.forgetSession(c)
 	return c.SendStatus(http.StatusNoContent)
 }
 

@@ -46,7 +46,8 @@ func (s *server) authenticate(c *fiber.Ctx) (access.Actor, error) {
 }
 
 func (s *server) proof(c *fiber.Ctx) (proof sessions.Proof, byCookie bool, err error) {
-	if header := c.Get(fiber.HeaderAuthorization); header != "" {
+	if byBearer(c) {
+		header := c.Get(fiber.HeaderAuthorization)
 		scheme, token, _ := strings.Cut(header, " ")
 		if !strings.EqualFold(scheme, "Bearer") || token == "" {
 			return proof, false, domain.ErrUnauthenticated
@@ -56,6 +57,9 @@ func (s *server) proof(c *fiber.Ctx) (proof sessions.Proof, byCookie bool, err e
 	token, err := s.sessionToken(c)
 	return sessions.Proof{Session: token}, true, err
 }
+
+// byBearer reports whether the caller wants to be judged by a token, good or not.
+func byBearer(c *fiber.Ctx) bool { return c.Get(fiber.HeaderAuthorization) != "" }
 
 // sessionToken is the browser's, or domain.ErrUnauthenticated. A page on another site cannot use it, even if its origin is
 // an allowed one: it is to use tokens of its own.
@@ -72,7 +76,7 @@ func isSafe(method string) bool { return method == http.MethodGet || method == h
 // challengeCaller tells whoever was not let in how it is done (RFC 9110, section 11.6.1; RFC 6750, section 3).
 func challengeCaller(c *fiber.Ctx) {
 	challenge := `Bearer realm="keylodge"`
-	if c.Get(fiber.HeaderAuthorization) != "" {
+	if byBearer(c) {
 		challenge += `, error="invalid_token"`
 	}
 	c.Set(fiber.HeaderWWWAuthenticate, challenge)

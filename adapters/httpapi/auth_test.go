@@ -47,7 +47,7 @@ func issuer(t *testing.T) *tokens.Issuer {
 		t.Fatal(err)
 	}
 	return &tokens.Issuer{
-		Keyring: tokens.NewKeyring(nil, keys, nil, clock{}, domain.KeyRotation{}, tokens.Brought{key}), Keys: keys, Random: rand.Reader,
+		Keyring: tokens.NewKeyring(memory.New(), keys, nil, clock{}, domain.KeyRotation{}, tokens.Brought{key}), Keys: keys, Random: rand.Reader,
 		Policy: domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 	}
 }
@@ -347,13 +347,29 @@ func TestSigningOutByCookieNeedsTheCSRFToken(t *testing.T) {
 	}
 	// Whoever is out is told so, and needs nothing for it.
 	for name, headers := range map[string]map[string]string{
-		"the same cookie":         {"Cookie": l.cookie},
-		"no cookie":               nil,
-		"a token that is no good": {"Authorization": "Bearer x"},
+		"the same cookie": {"Cookie": l.cookie},
+		"no cookie":       nil,
 	} {
-		if got := l.call(http.MethodDelete, "/v1/session", "", headers); got.status != 204 {
+		if got := l.call(http.MethodDelete, "/v1/session", "", headers); got.status != 204 || !strings.HasPrefix(got.header.Get("Set-Cookie"), "keylodge_session=;") {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+// A program that is told that it is signed out must be: its refresh token would go on.
+func TestATokenThatDoesNotHoldSignsNobodyOut(t *testing.T) {
+	l := newLodge(t)
+	for name, headers := range map[string]map[string]string{
+		"a token that is no good":       {"Authorization": "Bearer x"},
+		"the same beside a good cookie": {"Authorization": "Bearer x", "Cookie": l.cookie, "X-CSRF-Token": l.csrf},
+		"another scheme":                {"Authorization": "Basic YWRhOng=", "Cookie": l.cookie},
+	} {
+		if got := l.call(http.MethodDelete, "/v1/session", "", headers); got.status != 401 || got.header.Get("Set-Cookie") != "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if err := l.isOver(); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 

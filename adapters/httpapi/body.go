@@ -30,13 +30,6 @@ func decodeBody(c *fiber.Ctx, into any) error {
 	if len(body) == 0 {
 		return nil
 	}
-	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && encoding != "identity" {
-		return fiber.ErrUnsupportedMediaType
-	}
-	mediaType, _, _ := strings.Cut(c.Get(fiber.HeaderContentType), ";")
-	if !strings.EqualFold(strings.TrimSpace(mediaType), fiber.MIMEApplicationJSON) {
-		return fiber.ErrUnsupportedMediaType
-	}
 	if err := checkShape(body); err != nil {
 		return err
 	}
@@ -44,6 +37,22 @@ func decodeBody(c *fiber.Ctx, into any) error {
 		return invalidBody(err)
 	}
 	return nil
+}
+
+// requireJSON refuses every body that says it is something else, also where none is read: a form can be sent from any page
+// without asking, JSON cannot (OWASP, disallowing simple requests).
+func requireJSON(c *fiber.Ctx) error {
+	if len(c.Request().Body()) == 0 {
+		return c.Next()
+	}
+	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && encoding != "identity" {
+		return fiber.ErrUnsupportedMediaType
+	}
+	mediaType, _, _ := strings.Cut(c.Get(fiber.HeaderContentType), ";")
+	if !strings.EqualFold(strings.TrimSpace(mediaType), fiber.MIMEApplicationJSON) {
+		return fiber.ErrUnsupportedMediaType
+	}
+	return c.Next()
 }
 
 // checkShape refuses what is no JSON object, and nesting that only costs time.

@@ -7,7 +7,7 @@ func (s *server) getConfig(c *fiber.Ctx) error {
 	return c.JSON(publicConfig{
 		RPID: s.config.RPID, RPName: s.config.RPName,
 		Registration: string(s.config.Registration), Email: "optional",
-		Recovery: recoveryConfig{Policy: "off"},
+		Recovery: recoveryConfig{Policy: string(s.config.Recovery)},
 	})
 }
 

@@ -49,5 +49,8 @@ func (t csrfTokens) sign(key []byte, session domain.SessionID, nonce string) str
 
 // getCSRF gives a page that was reloaded a token for the session that its cookie holds.
 func (s *server) getCSRF(c *fiber.Ctx, actor access.Actor) error {
+	if byBearer(c) {
+		return domain.ErrUnauthenticated // by cookie, which is what the token is for
+	}
 	return c.JSON(fiber.Map{"csrf_token": s.csrf.mint(actor.Session.ID())})
 }

@@ -41,7 +41,7 @@ func (s *server) revokeSession(c *fiber.Ctx, actor access.Actor) error {
 	}
 	s.note(c, actor, "session revoked", slog.String("revoked_session_id", id.String()))
 	if id == actor.Session.ID() {
-		s.cookies.clearSession(c)
+		s.forgetSession(c)
 	}
 	return c.SendStatus(http.StatusNoContent)
 }

@@ -147,7 +147,7 @@ func TestEveryRequestHasADeadline(t *testing.T) {
 
 func TestRequestsAreLoggedWithoutWhatTheyCarry(t *testing.T) {
 	_, _, log := call(t, fails(nil), http.MethodDelete, "/v1/session?email=hunter2", `{"hunter2":"hunter2"}`,
-		"Cookie", "keylodge_session=hunter2; keylodge_browser=hunter2", "Authorization", "Bearer hunter2", "X-Request-Id", "request-17")
+		"Content-Type", "application/json", "Cookie", "keylodge_session=hunter2; keylodge_browser=hunter2", "X-Request-Id", "request-17")
 	var line struct {
 		Level, Msg, Method, Path string
 		RequestID                string `json:"request_id"`

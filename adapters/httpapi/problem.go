@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -38,6 +40,7 @@ var statuses = map[domain.Kind]int{
 	domain.KindConflict:        http.StatusConflict,
 	domain.KindGone:            http.StatusGone,
 	domain.KindRejected:        http.StatusUnprocessableEntity,
+	domain.KindLimited:         http.StatusTooManyRequests,
 	domain.KindUnavailable:     http.StatusServiceUnavailable,
 }
 
@@ -101,13 +104,17 @@ func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	s.setSecureHeaders(c) // it may never have come to secureHeaders
 	s.observeRefusal(c, p)
 	s.logFailure(p, err, c)
-	body, err := json.Marshal(p)
-	if err != nil {
-		return err
+	body, unwritten := json.Marshal(p)
+	if unwritten != nil {
+		return unwritten
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	if p.Status == http.StatusUnauthorized {
 		challengeCaller(c)
+	}
+	var wait *domain.Wait
+	if errors.As(err, &wait) {
+		c.Set(fiber.HeaderRetryAfter, strconv.FormatInt(int64(math.Ceil(wait.For.Seconds())), 10))
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		c.Set(fiber.HeaderRetryAfter, retryAfter)

@@ -9,7 +9,7 @@ func (s *server) route(app *fiber.App) {
 	app.Get("/.well-known/jwks.json", s.jwks)
 	app.Get("/openapi.json", s.getOpenAPI)
 
-	v1 := app.Group("/v1", s.guardOrigin, noStore)
+	v1 := app.Group("/v1", s.guardOrigin, noStore, requireJSON)
 	v1.Get("/config", s.getConfig)
 	v1.Post("/signup/options", s.signUpOptions)
 	v1.Post("/signup/verify", s.signUpVerify)
@@ -36,6 +36,15 @@ func (s *server) route(app *fiber.App) {
 	v1.Delete("/me/sessions", s.signedIn(s.revokeOtherSessions))
 	v1.Delete("/me/sessions/:id", s.signedIn(s.revokeSession))
 	v1.Get("/me/events", s.signedIn(s.listEvents))
+	v1.Get("/me/recovery", s.signedIn(s.getRecovery))
+	v1.Post("/me/recovery/totp", s.signedIn(s.setUpTOTP))
+	v1.Post("/me/recovery/totp/confirm", s.signedIn(s.confirmTOTP))
+	v1.Delete("/me/recovery/totp", s.signedIn(s.removeTOTP))
+	v1.Post("/me/recovery/backup-codes", s.signedIn(s.makeBackupCodes))
+
+	v1.Post("/recovery/redeem", s.redeem)
+	v1.Post("/recovery/options", s.recoveryOptions)
+	v1.Post("/recovery/verify", s.recoveryVerify)
 }
 
 // noStore keeps answers about a person out of every cache.

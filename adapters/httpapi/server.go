@@ -25,6 +25,7 @@ type Config struct {
 	RPID           string
 	RPName         string
 	Registration   domain.RegistrationPolicy
+	Recovery       domain.RecoveryPolicy
 	SessionTTL     time.Duration
 	BindingKeys    [][]byte // for the browser cookie: the first one signs, all verify
 	CSRFKeys       [][]byte // likewise for CSRF tokens

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/gofiber/fiber/v2"
@@ -16,19 +17,30 @@ func (s *server) getSession(c *fiber.Ctx, actor access.Actor) error {
 	}{userOf(actor.User), sessionOf(actor.Session, actor)})
 }
 
-// deleteSession signs out. Whoever is not signed in is told that they are out, and loses a cookie that opens nothing.
+// deleteSession signs out. Whoever is not signed in is told that they are out, and loses a cookie that opens nothing. A
+// program whose access token does not hold is not: its session would live on, with whoever has its refresh token.
 func (s *server) deleteSession(c *fiber.Ctx) error {
 	actor, err := s.authenticate(c)
+	over := errors.Is(err, domain.ErrSessionRevoked) || errors.Is(err, domain.ErrSessionExpired)
+	nobody := !byBearer(c) && errors.Is(err, domain.ErrUnauthenticated)
 	if err == nil {
-		if err = s.usecases.Sessions.SignOut.Execute(c.UserContext(), actor); err == nil {
-			s.note(c, actor, "signed out")
+		if err := s.usecases.Sessions.SignOut.Execute(c.UserContext(), actor); err != nil {
+			return err
 		}
-	}
-	if err != nil && problemOf(err).Status != http.StatusUnauthorized {
+		s.note(c, actor, "signed out")
+	} else if !over && !nobody {
 		return err
 	}
-	s.cookies.clearSession(c)
+	s.forgetSession(c)
 	return c.SendStatus(http.StatusNoContent)
+}
+
+// forgetSession takes a browser's cookie away once its session is over. A program's call leaves a cookie alone that happens
+// to come along: it is another session's.
+func (s *server) forgetSession(c *fiber.Ctx) {
+	if !byBearer(c) {
+		s.cookies.clearSession(c)
+	}
 }
 
 func (s *server) refreshSession(c *fiber.Ctx) error {

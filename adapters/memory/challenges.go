@@ -22,6 +22,9 @@ func (c challenges) Add(_ context.Context, challenge *domain.Challenge) error {
 	if _, found := c.sessions[s.SessionID]; !found && !s.SessionID.IsZero() {
 		return fmt.Errorf("the challenge's session %s is not there", s.SessionID)
 	}
+	if !c.hasGrant(s.Grant) && s.Grant != (domain.TokenDigest{}) {
+		return fmt.Errorf("the grant of challenge %s is not there", s.ID)
+	}
 	c.challenges[s.ID] = s
 	return nil
 }
@@ -50,10 +53,10 @@ func (c challenges) Sweep(_ context.Context, expired time.Time, limit int) (int,
 	return sweep(c.challenges, func(s domain.ChallengeSnapshot) time.Time { return s.ExpiresAt }, expired, limit), nil
 }
 
-// removeStrandedChallenges takes away the challenges whose session is gone, since nobody can answer them any more.
+// removeStrandedChallenges takes away the challenges whose session or grant is gone, since nobody can answer them any more.
 func (s state) removeStrandedChallenges() {
 	maps.DeleteFunc(s.challenges, func(_ domain.ChallengeID, c domain.ChallengeSnapshot) bool {
 		_, found := s.sessions[c.SessionID]
-		return !found && !c.SessionID.IsZero()
+		return !found && !c.SessionID.IsZero() || !s.hasGrant(c.Grant) && c.Grant != (domain.TokenDigest{})
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"time"
 
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -23,25 +24,35 @@ var _ ports.Store = (*Store)(nil)
 
 // state is everything that is kept. Its values are snapshots that nobody else holds.
 type state struct {
-	readOnly    bool
-	users       map[domain.UserID]domain.UserSnapshot
-	credentials map[domain.CredentialID]domain.CredentialSnapshot
-	challenges  map[domain.ChallengeID]domain.ChallengeSnapshot
-	sessions    map[domain.SessionID]domain.SessionSnapshot
-	events      map[domain.EventID]domain.EventSnapshot
-	signingKeys map[string]domain.SigningKeySnapshot
+	readOnly       bool
+	users          map[domain.UserID]domain.UserSnapshot
+	credentials    map[domain.CredentialID]domain.CredentialSnapshot
+	challenges     map[domain.ChallengeID]domain.ChallengeSnapshot
+	sessions       map[domain.SessionID]domain.SessionSnapshot
+	events         map[domain.EventID]domain.EventSnapshot
+	signingKeys    map[string]domain.SigningKeySnapshot
+	totps          map[domain.UserID]domain.TOTPSnapshot
+	backupCodeSets map[domain.UserID]time.Time // when each was made
+	backupCodes    map[domain.CodeDigest]domain.UserID
+	grants         map[domain.UserID]domain.GrantSnapshot
+	lockouts       map[domain.LockoutSubject]domain.LockoutSnapshot
 }
 
 // New returns an empty store.
 func New() *Store {
 	s := &Store{current: make(chan state, 1)}
 	s.current <- state{
-		users:       map[domain.UserID]domain.UserSnapshot{},
-		credentials: map[domain.CredentialID]domain.CredentialSnapshot{},
-		challenges:  map[domain.ChallengeID]domain.ChallengeSnapshot{},
-		sessions:    map[domain.SessionID]domain.SessionSnapshot{},
-		events:      map[domain.EventID]domain.EventSnapshot{},
-		signingKeys: map[string]domain.SigningKeySnapshot{},
+		users:          map[domain.UserID]domain.UserSnapshot{},
+		credentials:    map[domain.CredentialID]domain.CredentialSnapshot{},
+		challenges:     map[domain.ChallengeID]domain.ChallengeSnapshot{},
+		sessions:       map[domain.SessionID]domain.SessionSnapshot{},
+		events:         map[domain.EventID]domain.EventSnapshot{},
+		signingKeys:    map[string]domain.SigningKeySnapshot{},
+		totps:          map[domain.UserID]domain.TOTPSnapshot{},
+		backupCodeSets: map[domain.UserID]time.Time{},
+		backupCodes:    map[domain.CodeDigest]domain.UserID{},
+		grants:         map[domain.UserID]domain.GrantSnapshot{},
+		lockouts:       map[domain.LockoutSubject]domain.LockoutSnapshot{},
 	}
 	return s
 }
@@ -59,12 +70,17 @@ func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
 func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	return s.use(ctx, func(now state) (state, error) {
 		next := state{
-			users:       maps.Clone(now.users),
-			credentials: maps.Clone(now.credentials),
-			challenges:  maps.Clone(now.challenges),
-			sessions:    maps.Clone(now.sessions),
-			events:      maps.Clone(now.events),
-			signingKeys: maps.Clone(now.signingKeys),
+			users:          maps.Clone(now.users),
+			credentials:    maps.Clone(now.credentials),
+			challenges:     maps.Clone(now.challenges),
+			sessions:       maps.Clone(now.sessions),
+			events:         maps.Clone(now.events),
+			signingKeys:    maps.Clone(now.signingKeys),
+			totps:          maps.Clone(now.totps),
+			backupCodeSets: maps.Clone(now.backupCodeSets),
+			backupCodes:    maps.Clone(now.backupCodes),
+			grants:         maps.Clone(now.grants),
+			lockouts:       maps.Clone(now.lockouts),
 		}
 		if err := run(ctx, next, fn); err != nil {
 			return now, err
@@ -96,6 +112,10 @@ func run(ctx context.Context, s state, fn func(tx ports.Tx) error) error {
 		Sessions:    sessions{s},
 		Events:      events{s},
 		SigningKeys: signingKeys{s},
+		TOTPs:       totps{s},
+		BackupCodes: backupCodes{s},
+		Grants:      grants{s},
+		Lockouts:    lockouts{s},
 	})
 	if err != nil {
 		return err

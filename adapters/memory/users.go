@@ -86,6 +86,9 @@ func (u users) Remove(_ context.Context, id domain.UserID) error {
 	delete(u.users, id)
 	maps.DeleteFunc(u.credentials, func(_ domain.CredentialID, s domain.CredentialSnapshot) bool { return s.UserID == id })
 	maps.DeleteFunc(u.sessions, func(_ domain.SessionID, s domain.SessionSnapshot) bool { return s.UserID == id })
+	delete(u.totps, id)
+	u.removeBackupCodes(id)
+	delete(u.grants, id)
 	u.removeStrandedChallenges()
 	for eventID, s := range u.events {
 		if s.UserID == id {

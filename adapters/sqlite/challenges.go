@@ -14,15 +14,14 @@ type challenges struct{ queries *sqlitedb.Queries }
 func (c challenges) Add(ctx context.Context, challenge *domain.Challenge) error {
 	s := challenge.Snapshot()
 	row := sqlitedb.AddChallengeParams{
-		ID:        s.ID.String(),
-		Purpose:   string(s.Purpose),
-		SessionID: optionalID(s.SessionID),
-		Ceremony:  s.Ceremony,
-		CreatedAt: micros(s.CreatedAt),
-		ExpiresAt: micros(s.ExpiresAt),
-	}
-	if !s.Binding.IsZero() {
-		row.Binding = s.Binding[:]
+		ID:            s.ID.String(),
+		Purpose:       string(s.Purpose),
+		Binding:       optionalDigest(s.Binding),
+		SessionID:     optionalID(s.SessionID),
+		RecoveryGrant: optionalDigest(s.Grant),
+		Ceremony:      s.Ceremony,
+		CreatedAt:     micros(s.CreatedAt),
+		ExpiresAt:     micros(s.ExpiresAt),
 	}
 	if a := s.Applicant; a != nil {
 		row.ApplicantUserID = new(a.UserID.String())
@@ -77,10 +76,11 @@ func challengeOf(row sqlitedb.Challenge) (*domain.Challenge, error) {
 		CreatedAt: timeOf(row.CreatedAt),
 		ExpiresAt: timeOf(row.ExpiresAt),
 	}
-	if row.Binding != nil {
-		if err := fixedBytes(s.Binding[:], row.Binding); err != nil {
-			return nil, fmt.Errorf("reading a challenge's binding: %w", err)
-		}
+	if err := optionalBytes(s.Binding[:], row.Binding); err != nil {
+		return nil, fmt.Errorf("reading a challenge's binding: %w", err)
+	}
+	if err := optionalBytes(s.Grant[:], row.RecoveryGrant); err != nil {
+		return nil, fmt.Errorf("reading a challenge's grant: %w", err)
 	}
 	if row.ApplicantUserID != nil {
 		userID, err := domain.ParseUserID(*row.ApplicantUserID)

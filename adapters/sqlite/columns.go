@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -71,7 +72,7 @@ func before(id identifier) string {
 }
 
 // listText holds a list of strings as a JSON array.
-func listText(list []string) (string, error) {
+func listText[S ~string](list []S) (string, error) {
 	if list == nil {
 		return "[]", nil
 	}
@@ -79,8 +80,8 @@ func listText(list []string) (string, error) {
 	return string(text), err
 }
 
-func listOf(text string) ([]string, error) {
-	var list []string
+func listOf[S ~string](text string) ([]S, error) {
+	var list []S
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		return nil, fmt.Errorf("%q is not a list of strings: %w", text, err)
 	}
@@ -88,6 +89,23 @@ func listOf(text string) ([]string, error) {
 		return nil, nil
 	}
 	return list, nil
+}
+
+// optionalDigest holds the zero digest as NULL.
+func optionalDigest[D ~[sha256.Size]byte](d D) []byte {
+	var zero D
+	if d == zero {
+		return nil
+	}
+	return d[:]
+}
+
+// optionalBytes is fixedBytes for a column that may be NULL, which leaves the array as it is.
+func optionalBytes(array, column []byte) error {
+	if column == nil {
+		return nil
+	}
+	return fixedBytes(array, column)
 }
 
 // fixedBytes fills an array from a column that holds exactly so many bytes.

@@ -14,6 +14,7 @@ type connection struct {
 	conn    *sql.Conn
 	queries *sqlitedb.Queries
 	tx      ports.Tx
+	removed bool // a user, and what is left of them in the write-ahead log is to be forgotten
 }
 
 func connect(db *sql.DB) (*connection, error) {
@@ -25,14 +26,20 @@ func connect(db *sql.DB) (*connection, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &connection{conn: conn, queries: queries, tx: ports.Tx{
-		Users:       users{queries},
+	c := &connection{conn: conn, queries: queries}
+	c.tx = ports.Tx{
+		Users:       users{queries, &c.removed},
 		Credentials: credentials{queries},
 		Challenges:  challenges{queries},
 		Sessions:    sessions{queries},
 		Events:      events{queries},
 		SigningKeys: signingKeys{queries},
-	}}, nil
+		TOTPs:       totps{queries},
+		BackupCodes: backupCodes{queries},
+		Grants:      grants{queries},
+		Lockouts:    lockouts{queries},
+	}
+	return c, nil
 }
 
 func (c *connection) close() error { return errors.Join(c.queries.Close(), c.conn.Close()) }

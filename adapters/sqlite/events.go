@@ -71,7 +71,7 @@ func eventOf(row sqlitedb.Event) (*domain.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading an event's session: %w", err)
 	}
-	changed, err := listOf(row.Changed)
+	changed, err := listOf[string](row.Changed)
 	if err != nil {
 		return nil, fmt.Errorf("reading what an event changed: %w", err)
 	}

@@ -196,6 +196,21 @@ var releases = []string{
 		'019a0000-0000-7000-0000-000000000005');
 	INSERT INTO events (id, kind, at, party) VALUES ('019a0000-0000-7000-0000-000000000009', 'signed_out', 1, 'user');
 	INSERT INTO signing_keys (id, algorithm, sealed, created_at, signs_from) VALUES ('kid', 'ES256', x'01', 1, 1)`,
+
+	`INSERT INTO totps (user_id, secret, confirmed_at, step, pending, pending_at)
+	VALUES ('019a0000-0000-7000-0000-000000000001', x'01', 1, 2, x'02', 3);
+	INSERT INTO backup_code_sets (user_id, made_at) VALUES ('019a0000-0000-7000-0000-000000000001', 1);
+	INSERT INTO backup_codes (digest, user_id) VALUES (zeroblob(32), '019a0000-0000-7000-0000-000000000001');
+	INSERT INTO recovery_grants (user_id, token_digest, nonce, code_digest, factors, created_at, expires_at)
+	VALUES ('019a0000-0000-7000-0000-000000000001', zeroblob(32), x'01', zeroblob(32), '["backup_code"]', 1, 2);
+	INSERT INTO recovery_lockouts (subject, failures, locked_until, updated_at) VALUES (zeroblob(32), 5, 2, 1);
+	INSERT INTO sessions (id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip,
+		created_at, auth_time, last_seen_at, idle_ends_at, expires_at)
+	VALUES ('019a0000-0000-7000-0000-00000000000a', '019a0000-0000-7000-0000-000000000001', x'ff',
+		CAST('the digest of a recovery session' AS BLOB), 'recovery', '["otp"]', '', '', '', 1, 1, 1, 2, 3);
+	INSERT INTO webauthn_challenges (id, purpose, session_id, recovery_grant, ceremony, created_at, expires_at)
+	VALUES ('019a0000-0000-7000-0000-00000000000b', 'recovery', NULL, zeroblob(32), x'01', 1, 2),
+		('019a0000-0000-7000-0000-00000000000c', 'step-up', '019a0000-0000-7000-0000-00000000000a', NULL, x'01', 1, 2)`,
 }
 
 // migrator steps through the migrations one by one.

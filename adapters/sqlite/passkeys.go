@@ -105,7 +105,7 @@ func credentialOf(row sqlitedb.Passkey) (*domain.Credential, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a passkey's user: %w", err)
 	}
-	transports, err := listOf(row.Transports)
+	transports, err := listOf[string](row.Transports)
 	if err != nil {
 		return nil, fmt.Errorf("reading a passkey's transports: %w", err)
 	}

@@ -118,7 +118,7 @@ func sessionOf(row sqlitedb.Session) (*domain.Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a session's user: %w", err)
 	}
-	amr, err := listOf(row.AMR)
+	amr, err := listOf[string](row.AMR)
 	if err != nil {
 		return nil, fmt.Errorf("reading a session's methods: %w", err)
 	}
@@ -141,18 +141,8 @@ func sessionOf(row sqlitedb.Session) (*domain.Session, error) {
 	if err := fixedBytes(state.Token[:], row.TokenDigest); err != nil {
 		return nil, fmt.Errorf("reading a session's token digest: %w", err)
 	}
-	if row.PreviousTokenDigest != nil {
-		if err := fixedBytes(state.Previous[:], row.PreviousTokenDigest); err != nil {
-			return nil, fmt.Errorf("reading a session's previous token digest: %w", err)
-		}
+	if err := optionalBytes(state.Previous[:], row.PreviousTokenDigest); err != nil {
+		return nil, fmt.Errorf("reading a session's previous token digest: %w", err)
 	}
 	return domain.RestoreSession(state), nil
-}
-
-// optionalDigest holds the zero digest as NULL.
-func optionalDigest(d domain.TokenDigest) []byte {
-	if d == (domain.TokenDigest{}) {
-		return nil
-	}
-	return d[:]
 }

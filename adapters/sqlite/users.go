@@ -11,7 +11,10 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-type users struct{ queries *sqlitedb.Queries }
+type users struct {
+	queries *sqlitedb.Queries
+	removed *bool // set when somebody was
+}
 
 func (u users) Add(ctx context.Context, user *domain.User) error {
 	s := user.Snapshot()
@@ -89,6 +92,7 @@ func (u users) Remove(ctx context.Context, id domain.UserID) error {
 	if removed == 0 {
 		return domain.ErrUserNotFound
 	}
+	*u.removed = true
 	return nil
 }
 

@@ -140,6 +140,19 @@ func (w *writer) batch(first *turn) {
 	for _, t := range kept {
 		t.committed <- err
 	}
+	if err == nil && w.removed {
+		w.forget()
+	}
+}
+
+// forget empties the write-ahead log into the file, where deleted rows have been overwritten. The log would go on holding
+// whoever was removed until it is full. If a reader is in the way, the next commit tries again.
+func (w *writer) forget() {
+	var busy, frames, done int
+	row := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
+	if err := row.Scan(&busy, &frames, &done); err == nil && busy == 0 {
+		w.removed = false
+	}
 }
 
 // serveAll returns the turns that await the commit. After an error the transaction is lost.

@@ -18,8 +18,9 @@ import (
 var embedded embed.FS
 
 // contentSecurityPolicy lets the page run its own modules and talk to its own origin, and nothing else: no inline
-// script or style, no frames around it, no form that leaves without a script, no string that becomes markup.
-const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+// script or style, no frames around it, no form that leaves without a script, no string that becomes markup. Images may also
+// come as data: the QR code of an authenticator app holds a secret, so that it is part of an answer and has no address.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // headers go out with the page and with each of its assets, so that an asset opened by itself is held to them too.

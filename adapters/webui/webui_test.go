@@ -58,7 +58,7 @@ func TestEveryFileIsServed(t *testing.T) {
 
 func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
 	want := map[string]string{
-		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 			"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
 		"Cross-Origin-Opener-Policy":   "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin",
@@ -215,6 +215,12 @@ func TestScriptsFindTheElementsTheyAskFor(t *testing.T) {
 		"passkey-list": "ul", "add-passkey": "button", "new-passkey-name": "input", "make-passkey": "button",
 		"device-list": "ul", "more-devices": "button", "sign-out-others": "button", "event-list": "ul", "more-events": "button",
 		"delete-account": "button", "delete-word": "input", "delete-for-good": "button",
+		"make-codes": "button", "replace-codes": "button", "code-list": "ol", "codes-left": "span",
+		"set-up-app": "button", "app-qr": "img", "app-secret": "code", "app-code": "input", "confirm-app": "button",
+		"remove-app": "button", "confirm-remove-app": "button",
+		"lost-passkey": "button", "by-app": "input", "by-backup": "input", "recover-account": "input",
+		"recover-app-code": "input", "recover-backup-code": "input", "recover": "button", "enrol": "button",
+		"review": "section", "review-list": "ul", "end-review": "button",
 	} {
 		if ids[id] != name {
 			t.Errorf("#%s is a %q, want a %s", id, ids[id], name)
@@ -243,6 +249,7 @@ func TestEveryFailureThatAPersonCanMeetHasWords(t *testing.T) {
 		"body_too_large", "challenge_expired", "challenge_not_found", "cross_origin_rejected", "email_taken",
 		"invalid_request", "passkey_already_registered", "passkey_rejected", "passkey_suspended", "passkey_unknown",
 		"registration_closed", "session_expired", "session_revoked", "unavailable", "user_verification_required",
+		"invalid_code", "rate_limited",
 		"csrf_rejected", "last_passkey", "not_found", "passkey_limit_reached", "session_changed", "step_up_required", "user_disabled",
 	} {
 		if !sentenceFor(code).MatchString(words) && !strings.Contains(words, "case '"+code+"':") {
@@ -258,6 +265,8 @@ func TestEveryEventHasWords(t *testing.T) {
 		domain.EventSteppedUp, domain.EventStepUpRefused, domain.EventSessionRevoked, domain.EventRefreshTokenReused,
 		domain.EventPasskeyAdded, domain.EventPasskeyAddRefused, domain.EventPasskeyRenamed, domain.EventPasskeyRemoved,
 		domain.EventPasskeyFlagged, domain.EventPasskeySuspended,
+		domain.EventTOTPAdded, domain.EventTOTPRemoved, domain.EventBackupCodesMade,
+		domain.EventRecoveryGranted, domain.EventRecoveryRefused, domain.EventRecovered,
 		domain.EventAccountChanged, domain.EventAccountDisabled, domain.EventAccountEnabled, domain.EventAccountDeleted,
 	} {
 		if !regexp.MustCompile(`(?m)^  ` + string(kind) + `: '.+[^.]',$`).MatchString(words) {
@@ -265,7 +274,7 @@ func TestEveryEventHasWords(t *testing.T) {
 		}
 	}
 	reasons := []string{
-		domain.ErrPasskeySuspended.Code, domain.ErrUserDisabled.Code,
+		domain.ErrPasskeySuspended.Code, domain.ErrUserDisabled.Code, domain.ErrInvalidCode.Code, string(domain.EventRecovered),
 		string(domain.EventPasskeyRemoved), string(domain.EventAccountDisabled), string(domain.EventSignedIn), string(domain.EventSignedUp),
 	}
 	for _, reason := range domain.Reasons {
@@ -277,6 +286,15 @@ func TestEveryEventHasWords(t *testing.T) {
 	for _, reason := range reasons {
 		if !sentenceFor(reason).MatchString(words) {
 			t.Errorf("eventwords.js has no sentence for the reason %s", reason)
+		}
+	}
+}
+
+func TestEveryRecoveryFactorHasWords(t *testing.T) {
+	words := string(source(t, "eventwords.js"))
+	for _, factor := range []domain.RecoveryFactor{domain.ByTOTP, domain.ByBackupCode, domain.ByTheirWord} {
+		if !regexp.MustCompile(`\b` + string(factor) + `: '[^']+',`).MatchString(words) {
+			t.Errorf("eventwords.js has none for %s", factor)
 		}
 	}
 }

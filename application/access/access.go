@@ -39,11 +39,17 @@ type Door struct {
 
 // Open makes the session that credential, just verified, has earned its owner. Nothing is stored yet: Admit does that.
 func (d *Door) Open(ctx context.Context, owner *domain.User, credential *domain.Credential, visitor Visitor, now time.Time) (Grant, error) {
+	return d.open(ctx, owner, credential, visitor, func(*domain.Session) {}, now)
+}
+
+func (d *Door) open(ctx context.Context, owner *domain.User, credential *domain.Credential, visitor Visitor, mark func(*domain.Session), now time.Time) (Grant, error) {
 	grant := Grant{User: owner, Credential: credential}
 	device := d.Log.device(visitor)
 	var err error
 	if visitor.Transport != domain.TransportBearer {
-		grant.Session, grant.Token, err = domain.OpenSession(credential, device, d.Lifetime, now, d.Random)
+		if grant.Session, grant.Token, err = domain.OpenSession(credential, device, d.Lifetime, now, d.Random); err == nil {
+			mark(grant.Session)
+		}
 		return grant, err
 	}
 	var refresh domain.RefreshToken
@@ -51,9 +57,16 @@ func (d *Door) Open(ctx context.Context, owner *domain.User, credential *domain.
 	if err != nil {
 		return Grant{}, err
 	}
+	mark(grant.Session)
 	// Signed now and not after the commit: a session without its tokens would be no use to anybody.
 	grant.Tokens, err = d.Issuer.Pair(ctx, grant.Session, refresh, now)
 	return grant, err
+}
+
+// OpenRecovered makes the session of somebody who has just enrolled a passkey by recovery. It is one of recovery's assurance
+// until they step up.
+func (d *Door) OpenRecovered(ctx context.Context, owner *domain.User, credential *domain.Credential, visitor Visitor, now time.Time) (Grant, error) {
+	return d.open(ctx, owner, credential, visitor, (*domain.Session).Recovered, now)
 }
 
 // Admit stores the session, ends the one that it replaces, enters both in the log, and lists the user's passkeys, inside

@@ -25,6 +25,10 @@ func (l *SecurityLog) Event(visitor Visitor, now time.Time, e domain.EventSnapsh
 		device := l.device(visitor)
 		e.DeviceName, e.IP, e.RequestID = device.Name, device.IP, visitor.RequestID
 	}
+	return l.enter(e, now)
+}
+
+func (l *SecurityLog) enter(e domain.EventSnapshot, now time.Time) (*domain.Event, error) {
 	event, err := domain.NewEvent(e, now, l.Random)
 	if err != nil {
 		return nil, err
@@ -34,6 +38,11 @@ func (l *SecurityLog) Event(visitor Visitor, now time.Time, e domain.EventSnapsh
 	event = event.After(l.last)
 	l.last = event.ID()
 	return event, nil
+}
+
+// Nameless is something that nobody can be told of.
+func (l *SecurityLog) Nameless(now time.Time, e domain.EventSnapshot) (*domain.Event, error) {
+	return l.enter(e, now)
 }
 
 // Refused is an attempt that failed because of cause, if that is something for the account's owner to know: a passkey's

@@ -14,6 +14,8 @@ type Delete struct {
 	Clock  ports.Clock
 	Log    *access.SecurityLog
 	StepUp domain.StepUpTTL
+	// Lockout finds what was counted against the account, which the store cannot tell is theirs.
+	Lockout domain.LockoutKey
 }
 
 // Execute removes everything of the person. That there was somebody, and when they left, stays in the events, without a
@@ -34,6 +36,9 @@ func (d *Delete) Execute(ctx context.Context, actor access.Actor) error {
 			return err
 		}
 		if err := tx.Events.Add(ctx, event); err != nil {
+			return err
+		}
+		if err := tx.Lockouts.Clear(ctx, d.Lockout.Account(actor.User.ID())); err != nil {
 			return err
 		}
 		return tx.Users.Remove(ctx, actor.User.ID())

@@ -13,6 +13,8 @@ type DeleteUser struct {
 	Store ports.Store
 	Clock ports.Clock
 	Log   *access.SecurityLog
+	// Lockout finds what was counted against the account, which the store cannot tell is theirs.
+	Lockout domain.LockoutKey
 }
 
 // Execute removes everything of the person, as account.Delete does. It fails with domain.ErrUserNotFound.
@@ -27,6 +29,9 @@ func (d *DeleteUser) Execute(ctx context.Context, who Who) error {
 			return err
 		}
 		if err := tx.Events.Add(ctx, event); err != nil {
+			return err
+		}
+		if err := tx.Lockouts.Clear(ctx, d.Lockout.Account(user.ID())); err != nil {
 			return err
 		}
 		return tx.Users.Remove(ctx, user.ID())

@@ -39,7 +39,7 @@ func (d *Desk) Start(ctx context.Context, purpose domain.Purpose, by domain.Resp
 		return Started{}, err
 	}
 	err = d.Store.Update(ctx, func(tx ports.Tx) error {
-		if err := stillThere(ctx, tx, by.Session); err != nil {
+		if err := stillThere(ctx, tx, by); err != nil {
 			return err
 		}
 		return tx.Challenges.Add(ctx, challenge)
@@ -50,17 +50,22 @@ func (d *Desk) Start(ctx context.Context, purpose domain.Purpose, by domain.Resp
 	return Started{ChallengeID: challenge.ID(), Options: c.Options, ExpiresAt: challenge.ExpiresAt()}, nil
 }
 
-// stillThere looks whether the session that begins a ceremony was not swept away, or removed with its user, meanwhile.
-func stillThere(ctx context.Context, tx ports.Tx, id domain.SessionID) error {
-	if id.IsZero() {
+// stillThere looks whether what begins a ceremony, a session or a grant, has not ended or been removed with its user
+// meanwhile.
+func stillThere(ctx context.Context, tx ports.Tx, by domain.Respondent) error {
+	if by.Grant != (domain.TokenDigest{}) {
+		if _, err := tx.Grants.ByToken(ctx, by.Grant); err != nil {
+			return err
+		}
+	}
+	if by.Session.IsZero() {
 		return nil
 	}
-	if _, err := tx.Sessions.ByID(ctx, id); errors.Is(err, domain.ErrSessionNotFound) {
+	_, err := tx.Sessions.ByID(ctx, by.Session)
+	if errors.Is(err, domain.ErrSessionNotFound) {
 		return domain.ErrSessionRevoked
-	} else if err != nil {
-		return err
 	}
-	return nil
+	return err
 }
 
 // Look returns the challenge if it may be answered now, and the state of its ceremony. It takes nothing.

@@ -20,7 +20,8 @@ type clock time.Time
 
 func (c clock) Now() time.Time { return time.Time(c) }
 
-// leave puts n challenges and n sessions of one user into the store, which all end at noon, and n events of then.
+// leave puts n challenges and n sessions of one user into the store and a grant, which all end at noon, and n events and
+// lockouts of then.
 func leave(t *testing.T, store ports.Store, n int) {
 	t.Helper()
 	err := store.Update(t.Context(), func(tx ports.Tx) error {
@@ -35,7 +36,19 @@ func leave(t *testing.T, store ports.Store, n int) {
 		if err := tx.Users.Add(t.Context(), ada.Admit(noon)); err != nil {
 			return err
 		}
-		for range n {
+		grant, _, err := domain.NewGrant(ada.UserID, nil, domain.CodeDigest{}, domain.GrantKeys{nil}, noon.Add(-10*time.Minute), rand.Reader)
+		if err != nil {
+			return err
+		}
+		if err := tx.Grants.Put(t.Context(), grant); err != nil {
+			return err
+		}
+		for i := range n {
+			wrong := domain.NewLockout(domain.LockoutKey{}.Unknown(fmt.Sprint(i)))
+			wrong.Fail(noon)
+			if err := tx.Lockouts.Save(t.Context(), wrong); err != nil {
+				return err
+			}
 			challenge, err := domain.NewChallenge(domain.PurposeLogin, domain.Respondent{}, nil, nil, 0, noon, rand.Reader)
 			if err != nil {
 				return err
@@ -62,13 +75,15 @@ func leave(t *testing.T, store ports.Store, n int) {
 
 func TestWhatIsOverIsKeptForAWhileAndThenSwept(t *testing.T) {
 	for after, want := range map[time.Duration]housekeeping.Swept{
-		time.Hour - 1:    {},
-		time.Hour:        {Challenges: 3},
-		24*time.Hour - 1: {Challenges: 3},
-		24 * time.Hour:   {Challenges: 3, Sessions: 3},
+		-1:                {},
+		0:                 {Grants: 1},
+		5*time.Minute - 1: {Grants: 1},
+		5 * time.Minute:   {Challenges: 3, Grants: 1},
+		24*time.Hour - 1:  {Challenges: 3, Grants: 1},
+		24 * time.Hour:    {Challenges: 3, Sessions: 3, Grants: 1},
 
-		400*24*time.Hour - 1: {Challenges: 3, Sessions: 3},
-		400 * 24 * time.Hour: {Challenges: 3, Sessions: 3, Events: 3},
+		400*24*time.Hour - 1: {Challenges: 3, Sessions: 3, Grants: 1},
+		400 * 24 * time.Hour: {Challenges: 3, Sessions: 3, Grants: 1, Lockouts: 3, Events: 3},
 	} {
 		store := memory.New()
 		leave(t, store, 3)
@@ -96,21 +111,23 @@ func (p *patient) Update(ctx context.Context, fn func(ports.Tx) error) error {
 // One unit of work is small, so that nobody who signs in waits for a sweep after a long absence.
 func TestALongAbsenceIsSweptInSmallUnits(t *testing.T) {
 	for units, want := range map[int]housekeeping.Swept{
-		0: {},
-		1: {Challenges: 256},
-		3: {Challenges: 512}, // the third finds nothing, which ends the challenges
-		4: {Challenges: 512, Sessions: 256},
-		6: {Challenges: 512, Sessions: 512},
-		7: {Challenges: 512, Sessions: 512, Events: 256},
-		8: {Challenges: 512, Sessions: 512, Events: 512},
-		9: {Challenges: 512, Sessions: 512, Events: 512},
+		0:  {},
+		1:  {Challenges: 256},
+		3:  {Challenges: 512}, // the third finds nothing, which ends the challenges
+		4:  {Challenges: 512, Sessions: 256},
+		6:  {Challenges: 512, Sessions: 512},
+		7:  {Challenges: 512, Sessions: 512, Grants: 1},
+		8:  {Challenges: 512, Sessions: 512, Grants: 1, Lockouts: 256},
+		10: {Challenges: 512, Sessions: 512, Grants: 1, Lockouts: 512},
+		11: {Challenges: 512, Sessions: 512, Grants: 1, Lockouts: 512, Events: 256},
+		13: {Challenges: 512, Sessions: 512, Grants: 1, Lockouts: 512, Events: 512},
 	} {
 		t.Run(fmt.Sprint(units), func(t *testing.T) {
 			store := &patient{memory.New(), 1}
 			leave(t, store, 512)
 			store.left = units
 			swept, err := (&housekeeping.Sweep{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).Execute(t.Context())
-			if swept != want || (err == nil) != (units == 9) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
+			if swept != want || (err == nil) != (units == 13) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
 				t.Errorf("swept %+v, %v; want %+v", swept, err, want)
 			}
 		})

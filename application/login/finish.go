@@ -20,6 +20,7 @@ type Finish struct {
 	Door         *access.Door
 	Log          *access.SecurityLog
 	Examiner     *access.Examiner
+	Lockout      domain.LockoutKey
 }
 
 // Answer is what the client made of the options.
@@ -80,6 +81,10 @@ func (f *Finish) signIn(ctx context.Context, answer Answer, known knownPasskey, 
 			return nil // commit the mark that it left; it is an error afterwards
 		}
 		grant.Credential, grant.Finding = use.Credential, use.Finding
+		// Whoever guesses at recovery codes locks that way and never this one; this one opens that again.
+		if err := tx.Lockouts.Clear(ctx, f.Lockout.Account(grant.User.ID())); err != nil {
+			return err
+		}
 		return f.Door.Admit(ctx, tx, &grant, answer.Visitor, domain.EventSignedIn, now)
 	})
 	if err == nil {

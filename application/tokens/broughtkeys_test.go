@@ -6,13 +6,19 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/adapters/jwt"
+	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
 func (i *installation) nodeBringing(keys ...ports.TokenKey) *node {
-	return i.nodeOf(tokens.NewKeyring(i.store, jwt.New(), nil, i.clock, rotation, keys))
+	i.t.Helper()
+	sealer, err := masterkey.NewSealer(i.secret, nil)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return i.nodeOf(tokens.NewKeyring(i.store, jwt.New(), sealer, i.clock, rotation, keys))
 }
 
 func tokenKey(t *testing.T, algorithm domain.SigningAlgorithm) ports.TokenKey {
@@ -49,11 +55,10 @@ func TestTheFirstOfTheKeysThatWereBroughtSigns(t *testing.T) {
 	}
 }
 
-// They are the operator's: nothing is made, stored or even read beside them.
+// They are the operator's: nothing is made or stored beside them.
 func TestWithKeysThatWereBroughtNoneIsMade(t *testing.T) {
 	i := newInstallation(t)
 	n := i.nodeBringing(tokenKey(t, domain.SigningES256))
-	i.store.down = true
 	n.mustKeep()
 	if list, err := n.rotates(); !errors.Is(err, tokens.ErrBrought) || list != nil {
 		t.Errorf("rotating: %+v, %v", list, err)
@@ -65,5 +70,23 @@ func TestWithKeysThatWereBroughtNoneIsMade(t *testing.T) {
 	}
 	if stored := i.stored(); len(stored) != 0 {
 		t.Errorf("%d keys are stored", len(stored))
+	}
+}
+
+// An operator who brings keys of their own must not sign everybody out by it.
+func TestTokensOfTheKeysBeforeThemAreBelievedStill(t *testing.T) {
+	i := newInstallation(t)
+	made := i.node()
+	token := made.issues()
+	brought := tokenKey(t, domain.SigningES256)
+	n := i.nodeBringing(brought)
+	if err := n.believes(token); err != nil {
+		t.Errorf("a token that was out: %v", err)
+	}
+	if ids := n.publishes(); !slices.Equal(ids, []string{brought.ID(), signedBy(t, token)}) {
+		t.Errorf("published %q", ids)
+	}
+	if id := signedBy(t, n.issues()); id != brought.ID() {
+		t.Errorf("%s signs", id)
 	}
 }

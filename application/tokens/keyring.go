@@ -83,12 +83,12 @@ func (k *Keyring) look(ctx context.Context) (*opened, error) {
 func (k *Keyring) refresh(ctx context.Context, force bool) (*opened, error) {
 	k.loading.Lock()
 	defer k.loading.Unlock()
-	if len(k.brought) > 0 {
-		return k.keep(&opened{byID: byID(k.brought), order: k.brought}), nil
-	}
 	stored, err := k.stored(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if len(k.brought) > 0 {
+		return k.besideBrought(stored)
 	}
 	now := k.clock.Now()
 	readable, err := k.open(stored)
@@ -104,6 +104,15 @@ func (k *Keyring) refresh(ctx context.Context, force bool) (*opened, error) {
 		}
 	}
 	return k.keep(readable), nil
+}
+
+// besideBrought goes on believing the keys that are kept here, which may have signed until the operator brought others.
+func (k *Keyring) besideBrought(stored domain.SigningKeys) (*opened, error) {
+	readable, err := k.open(stored)
+	if err != nil {
+		return nil, err
+	}
+	return k.keep(&opened{byID: readable.byID, order: slices.Concat(k.brought, readable.order)}), nil
 }
 
 func (k *Keyring) stored(ctx context.Context) (keys domain.SigningKeys, err error) {
@@ -176,7 +185,7 @@ func (k *Keyring) open(stored domain.SigningKeys) (*opened, error) {
 		readable.order = append(readable.order, pair)
 	}
 	if faults != nil {
-		return readable, fmt.Errorf("the keys of access tokens cannot be read; if a former secret is lost, give them up with: keylodge keys rotate: %w", faults)
+		return readable, fmt.Errorf("the keys of access tokens cannot be read: %w; only if that secret is lost for good, give them up with: keylodge keys rotate", faults)
 	}
 	return readable, nil
 }
@@ -195,14 +204,6 @@ func (k *Keyring) openOne(key *domain.SigningKey) (ports.TokenKey, error) {
 func (k *Keyring) keep(now *opened) *opened {
 	k.current.Store(now)
 	return now
-}
-
-func byID(keys []ports.TokenKey) map[string]ports.TokenKey {
-	all := make(map[string]ports.TokenKey, len(keys))
-	for _, key := range keys {
-		all[key.ID()] = key
-	}
-	return all
 }
 
 func sealingLabel(id string) string { return "signing key " + id }

@@ -1,8 +1,8 @@
 -- name: AddChallenge :exec
 INSERT INTO webauthn_challenges (
-    id, purpose, binding, session_id, ceremony, applicant_user_id, applicant_handle, applicant_email,
+    id, purpose, binding, session_id, recovery_grant, ceremony, applicant_user_id, applicant_handle, applicant_email,
     applicant_display_name, created_at, expires_at
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: ChallengeByID :one
 SELECT * FROM webauthn_challenges WHERE id = ?;

@@ -11,9 +11,9 @@ import (
 
 const addChallenge = `-- name: AddChallenge :exec
 INSERT INTO webauthn_challenges (
-    id, purpose, binding, session_id, ceremony, applicant_user_id, applicant_handle, applicant_email,
+    id, purpose, binding, session_id, recovery_grant, ceremony, applicant_user_id, applicant_handle, applicant_email,
     applicant_display_name, created_at, expires_at
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddChallengeParams struct {
@@ -21,6 +21,7 @@ type AddChallengeParams struct {
 	Purpose              string
 	Binding              []byte
 	SessionID            *string
+	RecoveryGrant        []byte
 	Ceremony             []byte
 	ApplicantUserID      *string
 	ApplicantHandle      []byte
@@ -36,6 +37,7 @@ func (q *Queries) AddChallenge(ctx context.Context, arg AddChallengeParams) erro
 		arg.Purpose,
 		arg.Binding,
 		arg.SessionID,
+		arg.RecoveryGrant,
 		arg.Ceremony,
 		arg.ApplicantUserID,
 		arg.ApplicantHandle,
@@ -48,7 +50,7 @@ func (q *Queries) AddChallenge(ctx context.Context, arg AddChallengeParams) erro
 }
 
 const challengeByID = `-- name: ChallengeByID :one
-SELECT id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id FROM webauthn_challenges WHERE id = ?
+SELECT id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id, recovery_grant FROM webauthn_challenges WHERE id = ?
 `
 
 func (q *Queries) ChallengeByID(ctx context.Context, id string) (Challenge, error) {
@@ -66,6 +68,7 @@ func (q *Queries) ChallengeByID(ctx context.Context, id string) (Challenge, erro
 		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.SessionID,
+		&i.RecoveryGrant,
 	)
 	return i, err
 }
@@ -91,7 +94,7 @@ func (q *Queries) SweepChallenges(ctx context.Context, arg SweepChallengesParams
 }
 
 const takeChallenge = `-- name: TakeChallenge :one
-DELETE FROM webauthn_challenges WHERE id = ? RETURNING id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id
+DELETE FROM webauthn_challenges WHERE id = ? RETURNING id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id, recovery_grant
 `
 
 // One statement finds and removes, so that a challenge is taken once.
@@ -110,6 +113,7 @@ func (q *Queries) TakeChallenge(ctx context.Context, id string) (Challenge, erro
 		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.SessionID,
+		&i.RecoveryGrant,
 	)
 	return i, err
 }

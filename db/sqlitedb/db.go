@@ -24,11 +24,20 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.addBackupCodeStmt, err = db.PrepareContext(ctx, addBackupCode); err != nil {
+		return nil, fmt.Errorf("error preparing query AddBackupCode: %w", err)
+	}
+	if q.addBackupCodeSetStmt, err = db.PrepareContext(ctx, addBackupCodeSet); err != nil {
+		return nil, fmt.Errorf("error preparing query AddBackupCodeSet: %w", err)
+	}
 	if q.addChallengeStmt, err = db.PrepareContext(ctx, addChallenge); err != nil {
 		return nil, fmt.Errorf("error preparing query AddChallenge: %w", err)
 	}
 	if q.addEventStmt, err = db.PrepareContext(ctx, addEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query AddEvent: %w", err)
+	}
+	if q.addGrantStmt, err = db.PrepareContext(ctx, addGrant); err != nil {
+		return nil, fmt.Errorf("error preparing query AddGrant: %w", err)
 	}
 	if q.addPasskeyStmt, err = db.PrepareContext(ctx, addPasskey); err != nil {
 		return nil, fmt.Errorf("error preparing query AddPasskey: %w", err)
@@ -42,8 +51,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addUserStmt, err = db.PrepareContext(ctx, addUser); err != nil {
 		return nil, fmt.Errorf("error preparing query AddUser: %w", err)
 	}
+	if q.backupCodeStockStmt, err = db.PrepareContext(ctx, backupCodeStock); err != nil {
+		return nil, fmt.Errorf("error preparing query BackupCodeStock: %w", err)
+	}
 	if q.challengeByIDStmt, err = db.PrepareContext(ctx, challengeByID); err != nil {
 		return nil, fmt.Errorf("error preparing query ChallengeByID: %w", err)
+	}
+	if q.clearLockoutStmt, err = db.PrepareContext(ctx, clearLockout); err != nil {
+		return nil, fmt.Errorf("error preparing query ClearLockout: %w", err)
 	}
 	if q.disownEventsStmt, err = db.PrepareContext(ctx, disownEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query DisownEvents: %w", err)
@@ -51,8 +66,20 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.eventsOfUserStmt, err = db.PrepareContext(ctx, eventsOfUser); err != nil {
 		return nil, fmt.Errorf("error preparing query EventsOfUser: %w", err)
 	}
+	if q.grantByTokenStmt, err = db.PrepareContext(ctx, grantByToken); err != nil {
+		return nil, fmt.Errorf("error preparing query GrantByToken: %w", err)
+	}
+	if q.grantOfUserStmt, err = db.PrepareContext(ctx, grantOfUser); err != nil {
+		return nil, fmt.Errorf("error preparing query GrantOfUser: %w", err)
+	}
 	if q.liveSessionsStmt, err = db.PrepareContext(ctx, liveSessions); err != nil {
 		return nil, fmt.Errorf("error preparing query LiveSessions: %w", err)
+	}
+	if q.lockoutOfSubjectStmt, err = db.PrepareContext(ctx, lockoutOfSubject); err != nil {
+		return nil, fmt.Errorf("error preparing query LockoutOfSubject: %w", err)
+	}
+	if q.ownerOfBackupCodeStmt, err = db.PrepareContext(ctx, ownerOfBackupCode); err != nil {
+		return nil, fmt.Errorf("error preparing query OwnerOfBackupCode: %w", err)
 	}
 	if q.passkeyByIDStmt, err = db.PrepareContext(ctx, passkeyByID); err != nil {
 		return nil, fmt.Errorf("error preparing query PasskeyByID: %w", err)
@@ -60,20 +87,35 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.passkeysOfUserStmt, err = db.PrepareContext(ctx, passkeysOfUser); err != nil {
 		return nil, fmt.Errorf("error preparing query PasskeysOfUser: %w", err)
 	}
+	if q.removeBackupCodeSetStmt, err = db.PrepareContext(ctx, removeBackupCodeSet); err != nil {
+		return nil, fmt.Errorf("error preparing query RemoveBackupCodeSet: %w", err)
+	}
+	if q.removeGrantOfUserStmt, err = db.PrepareContext(ctx, removeGrantOfUser); err != nil {
+		return nil, fmt.Errorf("error preparing query RemoveGrantOfUser: %w", err)
+	}
 	if q.removePasskeyStmt, err = db.PrepareContext(ctx, removePasskey); err != nil {
 		return nil, fmt.Errorf("error preparing query RemovePasskey: %w", err)
 	}
 	if q.removeSigningKeyStmt, err = db.PrepareContext(ctx, removeSigningKey); err != nil {
 		return nil, fmt.Errorf("error preparing query RemoveSigningKey: %w", err)
 	}
+	if q.removeTOTPStmt, err = db.PrepareContext(ctx, removeTOTP); err != nil {
+		return nil, fmt.Errorf("error preparing query RemoveTOTP: %w", err)
+	}
 	if q.removeUserStmt, err = db.PrepareContext(ctx, removeUser); err != nil {
 		return nil, fmt.Errorf("error preparing query RemoveUser: %w", err)
+	}
+	if q.saveLockoutStmt, err = db.PrepareContext(ctx, saveLockout); err != nil {
+		return nil, fmt.Errorf("error preparing query SaveLockout: %w", err)
 	}
 	if q.savePasskeyStmt, err = db.PrepareContext(ctx, savePasskey); err != nil {
 		return nil, fmt.Errorf("error preparing query SavePasskey: %w", err)
 	}
 	if q.saveSessionStmt, err = db.PrepareContext(ctx, saveSession); err != nil {
 		return nil, fmt.Errorf("error preparing query SaveSession: %w", err)
+	}
+	if q.saveTOTPStmt, err = db.PrepareContext(ctx, saveTOTP); err != nil {
+		return nil, fmt.Errorf("error preparing query SaveTOTP: %w", err)
 	}
 	if q.saveUserStmt, err = db.PrepareContext(ctx, saveUser); err != nil {
 		return nil, fmt.Errorf("error preparing query SaveUser: %w", err)
@@ -87,17 +129,32 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.signingKeysStmt, err = db.PrepareContext(ctx, signingKeys); err != nil {
 		return nil, fmt.Errorf("error preparing query SigningKeys: %w", err)
 	}
+	if q.spendBackupCodeStmt, err = db.PrepareContext(ctx, spendBackupCode); err != nil {
+		return nil, fmt.Errorf("error preparing query SpendBackupCode: %w", err)
+	}
 	if q.sweepChallengesStmt, err = db.PrepareContext(ctx, sweepChallenges); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepChallenges: %w", err)
 	}
 	if q.sweepEventsStmt, err = db.PrepareContext(ctx, sweepEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepEvents: %w", err)
 	}
+	if q.sweepGrantsStmt, err = db.PrepareContext(ctx, sweepGrants); err != nil {
+		return nil, fmt.Errorf("error preparing query SweepGrants: %w", err)
+	}
+	if q.sweepLockoutsStmt, err = db.PrepareContext(ctx, sweepLockouts); err != nil {
+		return nil, fmt.Errorf("error preparing query SweepLockouts: %w", err)
+	}
 	if q.sweepSessionsStmt, err = db.PrepareContext(ctx, sweepSessions); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepSessions: %w", err)
 	}
+	if q.tOTPOfUserStmt, err = db.PrepareContext(ctx, tOTPOfUser); err != nil {
+		return nil, fmt.Errorf("error preparing query TOTPOfUser: %w", err)
+	}
 	if q.takeChallengeStmt, err = db.PrepareContext(ctx, takeChallenge); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeChallenge: %w", err)
+	}
+	if q.takeGrantStmt, err = db.PrepareContext(ctx, takeGrant); err != nil {
+		return nil, fmt.Errorf("error preparing query TakeGrant: %w", err)
 	}
 	if q.userByEmailStmt, err = db.PrepareContext(ctx, userByEmail); err != nil {
 		return nil, fmt.Errorf("error preparing query UserByEmail: %w", err)
@@ -113,6 +170,16 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 
 func (q *Queries) Close() error {
 	var err error
+	if q.addBackupCodeStmt != nil {
+		if cerr := q.addBackupCodeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addBackupCodeStmt: %w", cerr)
+		}
+	}
+	if q.addBackupCodeSetStmt != nil {
+		if cerr := q.addBackupCodeSetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addBackupCodeSetStmt: %w", cerr)
+		}
+	}
 	if q.addChallengeStmt != nil {
 		if cerr := q.addChallengeStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addChallengeStmt: %w", cerr)
@@ -121,6 +188,11 @@ func (q *Queries) Close() error {
 	if q.addEventStmt != nil {
 		if cerr := q.addEventStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addEventStmt: %w", cerr)
+		}
+	}
+	if q.addGrantStmt != nil {
+		if cerr := q.addGrantStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addGrantStmt: %w", cerr)
 		}
 	}
 	if q.addPasskeyStmt != nil {
@@ -143,9 +215,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addUserStmt: %w", cerr)
 		}
 	}
+	if q.backupCodeStockStmt != nil {
+		if cerr := q.backupCodeStockStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing backupCodeStockStmt: %w", cerr)
+		}
+	}
 	if q.challengeByIDStmt != nil {
 		if cerr := q.challengeByIDStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing challengeByIDStmt: %w", cerr)
+		}
+	}
+	if q.clearLockoutStmt != nil {
+		if cerr := q.clearLockoutStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing clearLockoutStmt: %w", cerr)
 		}
 	}
 	if q.disownEventsStmt != nil {
@@ -158,9 +240,29 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing eventsOfUserStmt: %w", cerr)
 		}
 	}
+	if q.grantByTokenStmt != nil {
+		if cerr := q.grantByTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing grantByTokenStmt: %w", cerr)
+		}
+	}
+	if q.grantOfUserStmt != nil {
+		if cerr := q.grantOfUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing grantOfUserStmt: %w", cerr)
+		}
+	}
 	if q.liveSessionsStmt != nil {
 		if cerr := q.liveSessionsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing liveSessionsStmt: %w", cerr)
+		}
+	}
+	if q.lockoutOfSubjectStmt != nil {
+		if cerr := q.lockoutOfSubjectStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing lockoutOfSubjectStmt: %w", cerr)
+		}
+	}
+	if q.ownerOfBackupCodeStmt != nil {
+		if cerr := q.ownerOfBackupCodeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing ownerOfBackupCodeStmt: %w", cerr)
 		}
 	}
 	if q.passkeyByIDStmt != nil {
@@ -173,6 +275,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing passkeysOfUserStmt: %w", cerr)
 		}
 	}
+	if q.removeBackupCodeSetStmt != nil {
+		if cerr := q.removeBackupCodeSetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing removeBackupCodeSetStmt: %w", cerr)
+		}
+	}
+	if q.removeGrantOfUserStmt != nil {
+		if cerr := q.removeGrantOfUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing removeGrantOfUserStmt: %w", cerr)
+		}
+	}
 	if q.removePasskeyStmt != nil {
 		if cerr := q.removePasskeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing removePasskeyStmt: %w", cerr)
@@ -183,9 +295,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing removeSigningKeyStmt: %w", cerr)
 		}
 	}
+	if q.removeTOTPStmt != nil {
+		if cerr := q.removeTOTPStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing removeTOTPStmt: %w", cerr)
+		}
+	}
 	if q.removeUserStmt != nil {
 		if cerr := q.removeUserStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing removeUserStmt: %w", cerr)
+		}
+	}
+	if q.saveLockoutStmt != nil {
+		if cerr := q.saveLockoutStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing saveLockoutStmt: %w", cerr)
 		}
 	}
 	if q.savePasskeyStmt != nil {
@@ -196,6 +318,11 @@ func (q *Queries) Close() error {
 	if q.saveSessionStmt != nil {
 		if cerr := q.saveSessionStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing saveSessionStmt: %w", cerr)
+		}
+	}
+	if q.saveTOTPStmt != nil {
+		if cerr := q.saveTOTPStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing saveTOTPStmt: %w", cerr)
 		}
 	}
 	if q.saveUserStmt != nil {
@@ -218,6 +345,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing signingKeysStmt: %w", cerr)
 		}
 	}
+	if q.spendBackupCodeStmt != nil {
+		if cerr := q.spendBackupCodeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing spendBackupCodeStmt: %w", cerr)
+		}
+	}
 	if q.sweepChallengesStmt != nil {
 		if cerr := q.sweepChallengesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sweepChallengesStmt: %w", cerr)
@@ -228,14 +360,34 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing sweepEventsStmt: %w", cerr)
 		}
 	}
+	if q.sweepGrantsStmt != nil {
+		if cerr := q.sweepGrantsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sweepGrantsStmt: %w", cerr)
+		}
+	}
+	if q.sweepLockoutsStmt != nil {
+		if cerr := q.sweepLockoutsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sweepLockoutsStmt: %w", cerr)
+		}
+	}
 	if q.sweepSessionsStmt != nil {
 		if cerr := q.sweepSessionsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sweepSessionsStmt: %w", cerr)
 		}
 	}
+	if q.tOTPOfUserStmt != nil {
+		if cerr := q.tOTPOfUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing tOTPOfUserStmt: %w", cerr)
+		}
+	}
 	if q.takeChallengeStmt != nil {
 		if cerr := q.takeChallengeStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing takeChallengeStmt: %w", cerr)
+		}
+	}
+	if q.takeGrantStmt != nil {
+		if cerr := q.takeGrantStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing takeGrantStmt: %w", cerr)
 		}
 	}
 	if q.userByEmailStmt != nil {
@@ -290,69 +442,107 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 }
 
 type Queries struct {
-	db                   DBTX
-	tx                   *sql.Tx
-	addChallengeStmt     *sql.Stmt
-	addEventStmt         *sql.Stmt
-	addPasskeyStmt       *sql.Stmt
-	addSessionStmt       *sql.Stmt
-	addSigningKeyStmt    *sql.Stmt
-	addUserStmt          *sql.Stmt
-	challengeByIDStmt    *sql.Stmt
-	disownEventsStmt     *sql.Stmt
-	eventsOfUserStmt     *sql.Stmt
-	liveSessionsStmt     *sql.Stmt
-	passkeyByIDStmt      *sql.Stmt
-	passkeysOfUserStmt   *sql.Stmt
-	removePasskeyStmt    *sql.Stmt
-	removeSigningKeyStmt *sql.Stmt
-	removeUserStmt       *sql.Stmt
-	savePasskeyStmt      *sql.Stmt
-	saveSessionStmt      *sql.Stmt
-	saveUserStmt         *sql.Stmt
-	sessionByIDStmt      *sql.Stmt
-	sessionByTokenStmt   *sql.Stmt
-	signingKeysStmt      *sql.Stmt
-	sweepChallengesStmt  *sql.Stmt
-	sweepEventsStmt      *sql.Stmt
-	sweepSessionsStmt    *sql.Stmt
-	takeChallengeStmt    *sql.Stmt
-	userByEmailStmt      *sql.Stmt
-	userByIDStmt         *sql.Stmt
-	usersAfterStmt       *sql.Stmt
+	db                      DBTX
+	tx                      *sql.Tx
+	addBackupCodeStmt       *sql.Stmt
+	addBackupCodeSetStmt    *sql.Stmt
+	addChallengeStmt        *sql.Stmt
+	addEventStmt            *sql.Stmt
+	addGrantStmt            *sql.Stmt
+	addPasskeyStmt          *sql.Stmt
+	addSessionStmt          *sql.Stmt
+	addSigningKeyStmt       *sql.Stmt
+	addUserStmt             *sql.Stmt
+	backupCodeStockStmt     *sql.Stmt
+	challengeByIDStmt       *sql.Stmt
+	clearLockoutStmt        *sql.Stmt
+	disownEventsStmt        *sql.Stmt
+	eventsOfUserStmt        *sql.Stmt
+	grantByTokenStmt        *sql.Stmt
+	grantOfUserStmt         *sql.Stmt
+	liveSessionsStmt        *sql.Stmt
+	lockoutOfSubjectStmt    *sql.Stmt
+	ownerOfBackupCodeStmt   *sql.Stmt
+	passkeyByIDStmt         *sql.Stmt
+	passkeysOfUserStmt      *sql.Stmt
+	removeBackupCodeSetStmt *sql.Stmt
+	removeGrantOfUserStmt   *sql.Stmt
+	removePasskeyStmt       *sql.Stmt
+	removeSigningKeyStmt    *sql.Stmt
+	removeTOTPStmt          *sql.Stmt
+	removeUserStmt          *sql.Stmt
+	saveLockoutStmt         *sql.Stmt
+	savePasskeyStmt         *sql.Stmt
+	saveSessionStmt         *sql.Stmt
+	saveTOTPStmt            *sql.Stmt
+	saveUserStmt            *sql.Stmt
+	sessionByIDStmt         *sql.Stmt
+	sessionByTokenStmt      *sql.Stmt
+	signingKeysStmt         *sql.Stmt
+	spendBackupCodeStmt     *sql.Stmt
+	sweepChallengesStmt     *sql.Stmt
+	sweepEventsStmt         *sql.Stmt
+	sweepGrantsStmt         *sql.Stmt
+	sweepLockoutsStmt       *sql.Stmt
+	sweepSessionsStmt       *sql.Stmt
+	tOTPOfUserStmt          *sql.Stmt
+	takeChallengeStmt       *sql.Stmt
+	takeGrantStmt           *sql.Stmt
+	userByEmailStmt         *sql.Stmt
+	userByIDStmt            *sql.Stmt
+	usersAfterStmt          *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
-		db:                   tx,
-		tx:                   tx,
-		addChallengeStmt:     q.addChallengeStmt,
-		addEventStmt:         q.addEventStmt,
-		addPasskeyStmt:       q.addPasskeyStmt,
-		addSessionStmt:       q.addSessionStmt,
-		addSigningKeyStmt:    q.addSigningKeyStmt,
-		addUserStmt:          q.addUserStmt,
-		challengeByIDStmt:    q.challengeByIDStmt,
-		disownEventsStmt:     q.disownEventsStmt,
-		eventsOfUserStmt:     q.eventsOfUserStmt,
-		liveSessionsStmt:     q.liveSessionsStmt,
-		passkeyByIDStmt:      q.passkeyByIDStmt,
-		passkeysOfUserStmt:   q.passkeysOfUserStmt,
-		removePasskeyStmt:    q.removePasskeyStmt,
-		removeSigningKeyStmt: q.removeSigningKeyStmt,
-		removeUserStmt:       q.removeUserStmt,
-		savePasskeyStmt:      q.savePasskeyStmt,
-		saveSessionStmt:      q.saveSessionStmt,
-		saveUserStmt:         q.saveUserStmt,
-		sessionByIDStmt:      q.sessionByIDStmt,
-		sessionByTokenStmt:   q.sessionByTokenStmt,
-		signingKeysStmt:      q.signingKeysStmt,
-		sweepChallengesStmt:  q.sweepChallengesStmt,
-		sweepEventsStmt:      q.sweepEventsStmt,
-		sweepSessionsStmt:    q.sweepSessionsStmt,
-		takeChallengeStmt:    q.takeChallengeStmt,
-		userByEmailStmt:      q.userByEmailStmt,
-		userByIDStmt:         q.userByIDStmt,
-		usersAfterStmt:       q.usersAfterStmt,
+		db:                      tx,
+		tx:                      tx,
+		addBackupCodeStmt:       q.addBackupCodeStmt,
+		addBackupCodeSetStmt:    q.addBackupCodeSetStmt,
+		addChallengeStmt:        q.addChallengeStmt,
+		addEventStmt:            q.addEventStmt,
+		addGrantStmt:            q.addGrantStmt,
+		addPasskeyStmt:          q.addPasskeyStmt,
+		addSessionStmt:          q.addSessionStmt,
+		addSigningKeyStmt:       q.addSigningKeyStmt,
+		addUserStmt:             q.addUserStmt,
+		backupCodeStockStmt:     q.backupCodeStockStmt,
+		challengeByIDStmt:       q.challengeByIDStmt,
+		clearLockoutStmt:        q.clearLockoutStmt,
+		disownEventsStmt:        q.disownEventsStmt,
+		eventsOfUserStmt:        q.eventsOfUserStmt,
+		grantByTokenStmt:        q.grantByTokenStmt,
+		grantOfUserStmt:         q.grantOfUserStmt,
+		liveSessionsStmt:        q.liveSessionsStmt,
+		lockoutOfSubjectStmt:    q.lockoutOfSubjectStmt,
+		ownerOfBackupCodeStmt:   q.ownerOfBackupCodeStmt,
+		passkeyByIDStmt:         q.passkeyByIDStmt,
+		passkeysOfUserStmt:      q.passkeysOfUserStmt,
+		removeBackupCodeSetStmt: q.removeBackupCodeSetStmt,
+		removeGrantOfUserStmt:   q.removeGrantOfUserStmt,
+		removePasskeyStmt:       q.removePasskeyStmt,
+		removeSigningKeyStmt:    q.removeSigningKeyStmt,
+		removeTOTPStmt:          q.removeTOTPStmt,
+		removeUserStmt:          q.removeUserStmt,
+		saveLockoutStmt:         q.saveLockoutStmt,
+		savePasskeyStmt:         q.savePasskeyStmt,
+		saveSessionStmt:         q.saveSessionStmt,
+		saveTOTPStmt:            q.saveTOTPStmt,
+		saveUserStmt:            q.saveUserStmt,
+		sessionByIDStmt:         q.sessionByIDStmt,
+		sessionByTokenStmt:      q.sessionByTokenStmt,
+		signingKeysStmt:         q.signingKeysStmt,
+		spendBackupCodeStmt:     q.spendBackupCodeStmt,
+		sweepChallengesStmt:     q.sweepChallengesStmt,
+		sweepEventsStmt:         q.sweepEventsStmt,
+		sweepGrantsStmt:         q.sweepGrantsStmt,
+		sweepLockoutsStmt:       q.sweepLockoutsStmt,
+		sweepSessionsStmt:       q.sweepSessionsStmt,
+		tOTPOfUserStmt:          q.tOTPOfUserStmt,
+		takeChallengeStmt:       q.takeChallengeStmt,
+		takeGrantStmt:           q.takeGrantStmt,
+		userByEmailStmt:         q.userByEmailStmt,
+		userByIDStmt:            q.userByIDStmt,
+		usersAfterStmt:          q.usersAfterStmt,
 	}
 }

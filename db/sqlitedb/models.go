@@ -4,6 +4,16 @@
 
 package sqlitedb
 
+type BackupCode struct {
+	Digest []byte
+	UserID string
+}
+
+type BackupCodeSet struct {
+	UserID string
+	MadeAt int64
+}
+
 type Challenge struct {
 	ID                   string
 	Purpose              string
@@ -16,6 +26,7 @@ type Challenge struct {
 	CreatedAt            int64
 	ExpiresAt            int64
 	SessionID            *string
+	RecoveryGrant        []byte
 }
 
 type Event struct {
@@ -58,6 +69,23 @@ type Passkey struct {
 	LastUsedAt        *int64
 }
 
+type RecoveryGrant struct {
+	UserID      string
+	TokenDigest []byte
+	Nonce       []byte
+	CodeDigest  []byte
+	Factors     string
+	CreatedAt   int64
+	ExpiresAt   int64
+}
+
+type RecoveryLockout struct {
+	Subject     []byte
+	Failures    int64
+	LockedUntil *int64
+	UpdatedAt   int64
+}
+
 type Session struct {
 	ID                  string
 	UserID              string
@@ -85,6 +113,15 @@ type SigningKey struct {
 	Sealed    []byte
 	CreatedAt int64
 	SignsFrom int64
+}
+
+type TOTP struct {
+	UserID      string
+	Secret      []byte
+	ConfirmedAt *int64
+	Step        int64
+	Pending     []byte
+	PendingAt   *int64
 }
 
 type User struct {

@@ -16,6 +16,6 @@ SELECT * FROM users WHERE id > sqlc.arg(after) ORDER BY id LIMIT sqlc.arg(up_to)
 -- name: SaveUser :execrows
 UPDATE users SET email = ?, email_verified_at = ?, display_name = ?, disabled_at = ? WHERE id = ?;
 
--- Passkeys, sessions and the challenges bound to those go along.
+-- Passkeys, sessions, the authenticator app, backup codes, the grant and the challenges bound to any of those go along.
 -- name: RemoveUser :execrows
 DELETE FROM users WHERE id = ?;

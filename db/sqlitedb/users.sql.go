@@ -45,7 +45,7 @@ const removeUser = `-- name: RemoveUser :execrows
 DELETE FROM users WHERE id = ?
 `
 
-// Passkeys, sessions and the challenges bound to those go along.
+// Passkeys, sessions, the authenticator app, backup codes, the grant and the challenges bound to any of those go along.
 func (q *Queries) RemoveUser(ctx context.Context, id string) (int64, error) {
 	result, err := q.exec(ctx, q.removeUserStmt, removeUser, id)
 	if err != nil {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -12,11 +13,12 @@ import (
 
 var challenges = rules{
 	"every field is kept": func(t *testing.T, store ports.Store) {
-		in := session("ada", "phone")
-		signUp := bound(challenge("ada"), in)
+		in, by := session("ada", "phone"), grant("ada", "recovery")
+		signUp := under(bound(challenge("ada"), in), by)
 		wantComplete(t, signUp)
 		addUsers(t, store, user("ada"))
 		addSessions(t, store, in)
+		putGrants(t, store, by)
 		addChallenges(t, store, challenge("ben"), signUp)
 		got, err := challengeByID(t, store, signUp.ID)
 		wantSame(t, got, err, signUp)
@@ -96,6 +98,54 @@ var challenges = rules{
 		for _, s := range kept {
 			got, err := challengeByID(t, store, s.ID)
 			wantSame(t, got, err, s)
+		}
+	},
+
+	"one that was begun under a grant goes with it": func(t *testing.T, store ports.Store) {
+		lasting := grant("lasting", "grant")
+		kept := []domain.ChallengeSnapshot{under(challenge("kept"), lasting), challenge("unbound")}
+		addUsers(t, store, user("lasting"))
+		putGrants(t, store, lasting)
+		addChallenges(t, store, kept...)
+		for how, end := range map[string]func(ctx context.Context, tx ports.Tx, g domain.GrantSnapshot) error{
+			"taken": func(ctx context.Context, tx ports.Tx, g domain.GrantSnapshot) error {
+				_, err := tx.Grants.Take(ctx, g.Token)
+				return err
+			},
+			"swept": func(ctx context.Context, tx ports.Tx, g domain.GrantSnapshot) error {
+				_, err := tx.Grants.Sweep(ctx, g.ExpiresAt, 9)
+				return err
+			},
+			"replaced": func(ctx context.Context, tx ports.Tx, _ domain.GrantSnapshot) error {
+				return tx.Grants.Put(ctx, domain.RestoreGrant(grant("replaced", "in its place")))
+			},
+		} {
+			ending := grant(how, "grant")
+			ending.ExpiresAt = lasting.ExpiresAt.Add(-time.Hour)
+			addUsers(t, store, user(how))
+			putGrants(t, store, ending)
+			addChallenges(t, store, under(challenge(how), ending))
+			update(t, store, func(ctx context.Context, tx ports.Tx) error { return end(ctx, tx, ending) })
+			if _, err := challengeByID(t, store, challenge(how).ID); !errors.Is(err, domain.ErrChallengeNotFound) {
+				t.Errorf("its grant was %s: got %v, want %v", how, err, domain.ErrChallengeNotFound)
+			}
+		}
+		for _, s := range kept {
+			got, err := challengeByID(t, store, s.ID)
+			wantSame(t, got, err, s)
+		}
+	},
+
+	"one of a session or a grant that is not there is not added": func(t *testing.T, store ports.Store) {
+		for name, s := range map[string]domain.ChallengeSnapshot{
+			"session": bound(challenge("ada"), session("ada", "phone")),
+			"grant":   under(challenge("ada"), grant("ada", "recovery")),
+		} {
+			if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), domain.RestoreChallenge(s)) }); err == nil {
+				t.Errorf("one of a %s that is not there was added", name)
+			}
+			_, err := challengeByID(t, store, s.ID)
+			wantError(t, err, domain.ErrChallengeNotFound)
 		}
 	},
 

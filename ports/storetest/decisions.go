@@ -158,6 +158,82 @@ var decisions = rules{
 		wantSame(t, domain.RestoreSession(s), nil, want)
 	},
 
+	"of many who show one code of an app one is let in": func(t *testing.T, store ports.Store) {
+		want := totp("ada")
+		shown := want.Step + 1
+		addUsers(t, store, user("ada"))
+		saveTOTPs(t, store, want)
+		winner(t, atOnce(crowd, func(int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				app, err := tx.TOTPs.Of(t.Context(), userID("ada"))
+				if err != nil {
+					return err
+				}
+				if err := app.Accept(shown); err != nil {
+					return err
+				}
+				ponder()
+				return tx.TOTPs.Save(t.Context(), app)
+			})
+		}), domain.ErrInvalidCode)
+		want.Step = shown
+		got, err := totpOf(t, store, "ada")
+		wantSame(t, got, err, want)
+	},
+
+	"of many wrong codes at once each counts": func(t *testing.T, store ports.Store) {
+		subject := lockout("ada").Subject
+		for _, err := range atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				counted, err := tx.Lockouts.Of(t.Context(), subject)
+				if err != nil {
+					return err
+				}
+				counted.Fail(hour(i))
+				ponder()
+				return tx.Lockouts.Save(t.Context(), counted)
+			})
+		}) {
+			wantError(t, err, nil)
+		}
+		got, err := lockoutOf(t, store, subject)
+		wantError(t, err, nil)
+		if n := got.Snapshot().Failures; n != crowd {
+			t.Fatalf("%d wrong codes are counted, want %d", n, crowd)
+		}
+	},
+
+	"a code that was found can be spent, whoever replaces its set meanwhile": func(t *testing.T, store ports.Store) {
+		before, after := codes("before"), codes("after")
+		addUsers(t, store, user("ada"))
+		replaceCodes(t, store, "ada", before, hour(24))
+		for i, err := range atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				if i == crowd/2 {
+					return tx.BackupCodes.Replace(t.Context(), userID("ada"), after, hour(25))
+				}
+				_, digest, err := tx.BackupCodes.Owner(t.Context(), before[i%len(before):][:1])
+				if err != nil {
+					return err
+				}
+				ponder()
+				if err := tx.BackupCodes.Spend(t.Context(), digest); err != nil {
+					return fmt.Errorf("it was found, and now: %s", err.Error())
+				}
+				return nil
+			})
+		}) {
+			if err != nil && i != crowd/2 {
+				wantError(t, err, domain.ErrInvalidCode)
+			} else {
+				wantError(t, err, nil)
+			}
+		}
+		wantStock(t, store, "ada", len(after), hour(25))
+		wantOwner(t, store, "ada", after...)
+		wantNoOwner(t, store, before...)
+	},
+
 	"whoever finds a user and adds what is theirs is done before the user goes": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		tag := func(i int) string { return fmt.Sprint("visit", i) }
@@ -171,7 +247,7 @@ var decisions = rules{
 					return err
 				}
 				ponder()
-				return addVisit(ctx, tx, "ada", tag(i))
+				return errors.Join(addVisit(ctx, tx, "ada", tag(i)), addWaysBack(ctx, tx, "ada", tag(i)))
 			})
 		}) {
 			if err != nil && i != crowd/2 {
@@ -182,6 +258,7 @@ var decisions = rules{
 		}
 		for i := range crowd {
 			wantNoVisit(t, store, "ada", tag(i))
+			wantNoWaysBack(t, store, "ada", tag(i))
 		}
 	},
 }

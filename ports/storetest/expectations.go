@@ -62,6 +62,73 @@ func allSigningKeys(t *testing.T, store ports.Store) (domain.SigningKeys, error)
 	return get(t, store, func(ctx context.Context, tx ports.Tx) (domain.SigningKeys, error) { return tx.SigningKeys.All(ctx) })
 }
 
+func totpOf(t *testing.T, store ports.Store, owner string) (*domain.TOTP, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.TOTP, error) { return tx.TOTPs.Of(ctx, userID(owner)) })
+}
+
+func grantOf(t *testing.T, store ports.Store, owner string) (*domain.Grant, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Grant, error) {
+		return tx.Grants.OfUser(ctx, userID(owner))
+	})
+}
+
+func grantByToken(t *testing.T, store ports.Store, token domain.TokenDigest) (*domain.Grant, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Grant, error) { return tx.Grants.ByToken(ctx, token) })
+}
+
+func lockoutOf(t *testing.T, store ports.Store, subject domain.LockoutSubject) (*domain.Lockout, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Lockout, error) { return tx.Lockouts.Of(ctx, subject) })
+}
+
+// wantStock fails the test unless so many of the owner's backup codes are left, of a set made then.
+func wantStock(t *testing.T, store ports.Store, owner string, left int, made time.Time) {
+	t.Helper()
+	type stock struct {
+		left int
+		made time.Time
+	}
+	got, err := get(t, store, func(ctx context.Context, tx ports.Tx) (s stock, err error) {
+		s.left, s.made, err = tx.BackupCodes.Stock(ctx, userID(owner))
+		return s, err
+	})
+	if want := (stock{left, made}); err != nil || got != want {
+		t.Fatalf("%s has %d codes of %v, error %v; want %d of %v", owner, got.left, got.made, err, left, made)
+	}
+}
+
+// wantOwner fails the test unless each of the codes is that owner's.
+func wantOwner(t *testing.T, store ports.Store, owner string, set ...domain.CodeDigest) {
+	t.Helper()
+	for i, digest := range set {
+		id, found, err := ownerOf(t, store, digest)
+		if err != nil || id != userID(owner) || found != digest {
+			t.Fatalf("code %d: got %v, %x, %v; want it to be %s's", i, id, found, err, owner)
+		}
+	}
+}
+
+// wantNoOwner fails the test unless each of the codes is nobody's.
+func wantNoOwner(t *testing.T, store ports.Store, set ...domain.CodeDigest) {
+	t.Helper()
+	for _, digest := range set {
+		_, _, err := ownerOf(t, store, digest)
+		wantError(t, err, domain.ErrInvalidCode)
+	}
+}
+
+func ownerOf(t *testing.T, store ports.Store, digests ...domain.CodeDigest) (id domain.UserID, found domain.CodeDigest, err error) {
+	t.Helper()
+	id, err = get(t, store, func(ctx context.Context, tx ports.Tx) (id domain.UserID, err error) {
+		id, found, err = tx.BackupCodes.Owner(ctx, digests)
+		return id, err
+	})
+	return id, found, err
+}
+
 // wantSame fails the test unless what a store returned is what it was given.
 func wantSame[A interface{ Snapshot() S }, S any](t *testing.T, got A, err error, want S) {
 	t.Helper()

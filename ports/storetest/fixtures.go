@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func credential(owner, id string) domain.CredentialSnapshot {
 	}
 }
 
-// challenge is the sign-up of somebody of that name, bound to no session, every other field set.
+// challenge is the sign-up of somebody of that name, bound to no session and no recovery, every other field set.
 func challenge(name string) domain.ChallengeSnapshot {
 	return domain.ChallengeSnapshot{
 		ID:       must(domain.NewChallengeID(hour(0), source(name+"'s challenge id"))),
@@ -105,6 +106,12 @@ func challenge(name string) domain.ChallengeSnapshot {
 // bound is the challenge as begun in a session.
 func bound(s domain.ChallengeSnapshot, in domain.SessionSnapshot) domain.ChallengeSnapshot {
 	s.SessionID = in.ID
+	return s
+}
+
+// under is the challenge as begun under a grant.
+func under(s domain.ChallengeSnapshot, g domain.GrantSnapshot) domain.ChallengeSnapshot {
+	s.Grant = g.Token
 	return s
 }
 
@@ -175,6 +182,50 @@ func signingKey(id string) domain.SigningKeySnapshot {
 	}
 }
 
+// totp is that owner's authenticator app with another one beside it, every field set.
+func totp(owner string) domain.TOTPSnapshot {
+	return domain.TOTPSnapshot{
+		UserID:      userID(owner),
+		Secret:      append([]byte("\x00\xff{"), noise(owner+" secret", 60)...),
+		ConfirmedAt: hour(18),
+		Step:        1<<40 + 7,
+		Pending:     append([]byte("\x00\xff{"), noise(owner+" pending", 60)...),
+		PendingAt:   hour(19),
+	}
+}
+
+// codes is a set of backup codes, told from others by its tag.
+func codes(tag string) []domain.CodeDigest {
+	set := make([]domain.CodeDigest, domain.BackupCodes)
+	for i := range set {
+		set[i] = domain.CodeDigest(noise(fmt.Sprint(tag, " code ", i), 32))
+	}
+	return set
+}
+
+// grant is a recovery of that owner, told from their others by its tag, every field set.
+func grant(owner, tag string) domain.GrantSnapshot {
+	return domain.GrantSnapshot{
+		UserID:    userID(owner),
+		Token:     domain.TokenDigest(noise(owner+tag+" grant", 32)),
+		Nonce:     append([]byte("\x00\xff"), noise(owner+tag+" nonce", 30)...),
+		Code:      domain.CodeDigest(noise(owner+tag+" code that paid", 32)),
+		By:        []domain.RecoveryFactor{domain.ByTOTP, domain.ByBackupCode, "an, \"odd\" one"},
+		CreatedAt: hour(20),
+		ExpiresAt: hour(21),
+	}
+}
+
+// lockout is that of whoever goes by that name, every field set.
+func lockout(name string) domain.LockoutSnapshot {
+	return domain.LockoutSnapshot{
+		Subject:     domain.LockoutSubject(noise(name+"'s subject", 32)),
+		Failures:    7,
+		LockedUntil: hour(22),
+		UpdatedAt:   hour(23),
+	}
+}
+
 func addUsers(t *testing.T, store ports.Store, all ...domain.UserSnapshot) {
 	t.Helper()
 	update(t, store, func(ctx context.Context, tx ports.Tx) error {
@@ -214,6 +265,34 @@ func addSigningKeys(t *testing.T, store ports.Store, all ...domain.SigningKeySna
 	t.Helper()
 	update(t, store, func(ctx context.Context, tx ports.Tx) error {
 		return each(all, func(s domain.SigningKeySnapshot) error { return tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(s)) })
+	})
+}
+
+func saveTOTPs(t *testing.T, store ports.Store, all ...domain.TOTPSnapshot) {
+	t.Helper()
+	update(t, store, func(ctx context.Context, tx ports.Tx) error {
+		return each(all, func(s domain.TOTPSnapshot) error { return tx.TOTPs.Save(ctx, domain.RestoreTOTP(s)) })
+	})
+}
+
+func replaceCodes(t *testing.T, store ports.Store, owner string, set []domain.CodeDigest, now time.Time) {
+	t.Helper()
+	update(t, store, func(ctx context.Context, tx ports.Tx) error {
+		return tx.BackupCodes.Replace(ctx, userID(owner), set, now)
+	})
+}
+
+func putGrants(t *testing.T, store ports.Store, all ...domain.GrantSnapshot) {
+	t.Helper()
+	update(t, store, func(ctx context.Context, tx ports.Tx) error {
+		return each(all, func(s domain.GrantSnapshot) error { return tx.Grants.Put(ctx, domain.RestoreGrant(s)) })
+	})
+}
+
+func saveLockouts(t *testing.T, store ports.Store, all ...domain.LockoutSnapshot) {
+	t.Helper()
+	update(t, store, func(ctx context.Context, tx ports.Tx) error {
+		return each(all, func(s domain.LockoutSnapshot) error { return tx.Lockouts.Save(ctx, domain.RestoreLockout(s)) })
 	})
 }
 

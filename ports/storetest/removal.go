@@ -16,7 +16,8 @@ var removal = rules{
 		update(t, store, func(ctx context.Context, tx ports.Tx) error {
 			return errors.Join(
 				addVisit(ctx, tx, "ada", "phone"), addVisit(ctx, tx, "ben", "phone"),
-				addVisit(ctx, tx, "ada", "laptop"), addVisit(ctx, tx, "ben", "laptop"))
+				addVisit(ctx, tx, "ada", "laptop"), addVisit(ctx, tx, "ben", "laptop"),
+				addWaysBack(ctx, tx, "ada", ""), addWaysBack(ctx, tx, "ben", ""))
 		})
 		addChallenges(t, store, challenge("ada"))
 		addSigningKeys(t, store, signingKey("key"))
@@ -29,6 +30,7 @@ var removal = rules{
 		wantError(t, err, domain.ErrUserNotFound)
 		wantNoVisit(t, store, "ada", "phone")
 		wantNoVisit(t, store, "ada", "laptop")
+		wantNoWaysBack(t, store, "ada", "")
 		keys, err := credentialsOf(t, store, "ada")
 		wantList(t, keys, err)
 
@@ -36,6 +38,7 @@ var removal = rules{
 		wantSame(t, got, err, user("ben"))
 		wantVisit(t, store, "ben", "phone")
 		wantVisit(t, store, "ben", "laptop")
+		wantWaysBack(t, store, "ben", "")
 		signUp, err := challengeByID(t, store, challenge("ada").ID)
 		wantSame(t, signUp, err, challenge("ada"))
 		signing, err := allSigningKeys(t, store)
@@ -55,14 +58,17 @@ var removal = rules{
 		wantList(t, got, err, event("ben", "phone"))
 	},
 
-	"a removed user's address and passkeys are free again": func(t *testing.T, store ports.Store) {
+	"a removed user's address, passkeys and codes are free again": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
+		replaceCodes(t, store, "ada", codes("set"), hour(24))
 		addCredentials(t, store, credential("ada", "key"))
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
 		ben := user("ben")
 		ben.Email = user("ada").Email
 		addUsers(t, store, ben)
 		addCredentials(t, store, credential("ben", "key"))
+		replaceCodes(t, store, "ben", codes("set"), hour(24))
+		wantOwner(t, store, "ben", codes("set")...)
 		got, err := userByEmail(t, store, user("ada").Email)
 		wantSame(t, got, err, ben)
 		key, err := credentialByID(t, store, "key")
@@ -82,6 +88,21 @@ var removal = rules{
 			"a challenge": func(ctx context.Context, tx ports.Tx) error {
 				return tx.Challenges.Add(ctx, domain.RestoreChallenge(bound(challenge("adalate"), live("ada", "late"))))
 			},
+			"an authenticator app": func(ctx context.Context, tx ports.Tx) error {
+				return tx.TOTPs.Save(ctx, domain.RestoreTOTP(totp("ada")))
+			},
+			"a set of backup codes": func(ctx context.Context, tx ports.Tx) error {
+				return tx.BackupCodes.Replace(ctx, userID("ada"), codes("adalate"), hour(24))
+			},
+			"an empty set of backup codes": func(ctx context.Context, tx ports.Tx) error {
+				return tx.BackupCodes.Replace(ctx, userID("ada"), nil, hour(24))
+			},
+			"a grant": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Grants.Put(ctx, domain.RestoreGrant(grant("ada", "late")))
+			},
+			"a recovery's challenge": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Challenges.Add(ctx, domain.RestoreChallenge(under(challenge("adalate back"), grant("ada", "late"))))
+			},
 			"an event": func(ctx context.Context, tx ports.Tx) error {
 				return tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "late")))
 			},
@@ -90,6 +111,7 @@ var removal = rules{
 				t.Errorf("%s of a removed user was added", name)
 			}
 			wantNoVisit(t, store, "ada", "late")
+			wantNoWaysBack(t, store, "ada", "late")
 		}
 	},
 

@@ -9,21 +9,33 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// seed keeps one of each: Ada, her passkey and session, a challenge in it, an event and a signing key; and somebody who is
-// about to leave, with as much.
+// seed keeps one of each: Ada, her passkey and session, her ways back and a recovery under way, a challenge in both, an
+// event, a signing key and a lockout; and somebody who is about to leave, with as much.
 func seed(t *testing.T, store ports.Store) {
 	t.Helper()
 	addUsers(t, store, user("ada"), user("leaver"))
 	addCredentials(t, store, credential("ada", "seed"), credential("leaver", "leaving"))
 	addSessions(t, store, session("ada", "seed"), session("leaver", "leaving"))
-	addChallenges(t, store, bound(challenge("seed"), session("ada", "seed")), bound(challenge("leaving"), session("leaver", "leaving")))
+	saveTOTPs(t, store, totp("ada"), totp("leaver"))
+	replaceCodes(t, store, "ada", codes("seed"), hour(24))
+	replaceCodes(t, store, "leaver", codes("leaving"), hour(24))
+	putGrants(t, store, grant("ada", "seed"), grant("leaver", "leaving"))
+	addChallenges(t, store, seedChallenge("ada", "seed"), seedChallenge("leaver", "leaving"))
+	saveLockouts(t, store, lockout("seed"), lockout("leaving"))
 	addEvents(t, store, event("ada", "seed"), event("leaver", "leaving"))
 	addSigningKeys(t, store, signingKey("seed"))
+}
+
+func seedChallenge(owner, tag string) domain.ChallengeSnapshot {
+	return under(bound(challenge(tag), session(owner, tag)), grant(owner, tag))
 }
 
 // writeEverything adds one of each beside the seed, and changes or removes all that the seed has.
 func writeEverything(ctx context.Context, tx ports.Tx) error {
 	if _, err := tx.Challenges.Take(ctx, challenge("seed").ID); err != nil {
+		return err
+	}
+	if _, err := tx.Grants.Take(ctx, grant("leaver", "leaving").Token); err != nil {
 		return err
 	}
 	return errors.Join(
@@ -38,6 +50,14 @@ func writeEverything(ctx context.Context, tx ports.Tx) error {
 		tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "new"))),
 		tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(signingKey("new"))),
 		tx.SigningKeys.Remove(ctx, "seed"),
+		tx.TOTPs.Save(ctx, domain.NewTOTP(userID("ada"))),
+		tx.TOTPs.Remove(ctx, userID("leaver")),
+		tx.BackupCodes.Replace(ctx, userID("ada"), codes("new"), hour(25)),
+		tx.BackupCodes.Spend(ctx, codes("leaving")[0]),
+		tx.Grants.Put(ctx, domain.RestoreGrant(grant("ada", "new"))),
+		tx.Lockouts.Save(ctx, domain.RestoreLockout(lockout("new"))),
+		tx.Lockouts.Save(ctx, domain.NewLockout(lockout("seed").Subject)),
+		tx.Lockouts.Clear(ctx, lockout("leaving").Subject),
 		tx.Users.Remove(ctx, userID("leaver")),
 	)
 }
@@ -53,9 +73,17 @@ func wantSeedOnly(t *testing.T, store ports.Store) {
 		s, err := sessionByToken(t, store, session(owner, tag).Token)
 		wantSame(t, s, err, session(owner, tag))
 		c, err := challengeByID(t, store, challenge(tag).ID)
-		wantSame(t, c, err, bound(challenge(tag), session(owner, tag)))
+		wantSame(t, c, err, seedChallenge(owner, tag))
 		logged, err := eventsOf(t, store, userID(owner))
 		wantList(t, logged, err, event(owner, tag))
+		app, err := totpOf(t, store, owner)
+		wantSame(t, app, err, totp(owner))
+		wantStock(t, store, owner, domain.BackupCodes, hour(24))
+		wantOwner(t, store, owner, codes(tag)...)
+		g, err := grantOf(t, store, owner)
+		wantSame(t, g, err, grant(owner, tag))
+		l, err := lockoutOf(t, store, lockout(tag).Subject)
+		wantSame(t, l, err, lockout(tag))
 	}
 	anonymous, err := eventsOf(t, store, domain.UserID{})
 	wantList(t, anonymous, err)
@@ -68,6 +96,11 @@ func wantSeedOnly(t *testing.T, store ports.Store) {
 	wantError(t, err, domain.ErrUnauthenticated)
 	_, err = challengeByID(t, store, challenge("new").ID)
 	wantError(t, err, domain.ErrChallengeNotFound)
+	wantNoOwner(t, store, codes("new")...)
+	_, err = grantByToken(t, store, grant("ada", "new").Token)
+	wantError(t, err, domain.ErrInvalidGrant)
+	unlocked, err := lockoutOf(t, store, lockout("new").Subject)
+	wantSame(t, unlocked, err, domain.NewLockout(lockout("new").Subject).Snapshot())
 }
 
 func renamed(s domain.UserSnapshot) domain.UserSnapshot {

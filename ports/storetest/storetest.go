@@ -28,6 +28,10 @@ func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("Sessions", func(t *testing.T) { runAll(t, open, sessions) })
 	t.Run("Events", func(t *testing.T) { runAll(t, open, events) })
 	t.Run("SigningKeys", func(t *testing.T) { runAll(t, open, signingKeys) })
+	t.Run("TOTPs", func(t *testing.T) { runAll(t, open, totps) })
+	t.Run("BackupCodes", func(t *testing.T) { runAll(t, open, backupCodes) })
+	t.Run("Grants", func(t *testing.T) { runAll(t, open, grants) })
+	t.Run("Lockouts", func(t *testing.T) { runAll(t, open, lockouts) })
 }
 
 // rules are tests by the sentence that each holds a store to.

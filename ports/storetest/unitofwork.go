@@ -156,7 +156,26 @@ var unitOfWork = rules{
 			"SigningKeys.Add": func(tx ports.Tx) error {
 				return tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(signingKey("new")))
 			},
-			"SigningKeys.Remove": func(tx ports.Tx) error { return tx.SigningKeys.Remove(ctx, "seed") },
+			"SigningKeys.Remove":  func(tx ports.Tx) error { return tx.SigningKeys.Remove(ctx, "seed") },
+			"TOTPs.Save":          func(tx ports.Tx) error { return tx.TOTPs.Save(ctx, domain.NewTOTP(userID("ada"))) },
+			"TOTPs.Remove":        func(tx ports.Tx) error { return tx.TOTPs.Remove(ctx, userID("ada")) },
+			"BackupCodes.Replace": func(tx ports.Tx) error { return tx.BackupCodes.Replace(ctx, userID("ada"), codes("new"), hour(25)) },
+			"BackupCodes.Spend":   func(tx ports.Tx) error { return tx.BackupCodes.Spend(ctx, codes("seed")[0]) },
+			"Grants.Put":          func(tx ports.Tx) error { return tx.Grants.Put(ctx, domain.RestoreGrant(grant("ada", "new"))) },
+			"Grants.Take": func(tx ports.Tx) error {
+				_, err := tx.Grants.Take(ctx, grant("ada", "seed").Token)
+				return err
+			},
+			"Grants.Sweep": func(tx ports.Tx) error {
+				_, err := tx.Grants.Sweep(ctx, hour(99), 9)
+				return err
+			},
+			"Lockouts.Save":  func(tx ports.Tx) error { return tx.Lockouts.Save(ctx, domain.NewLockout(lockout("seed").Subject)) },
+			"Lockouts.Clear": func(tx ports.Tx) error { return tx.Lockouts.Clear(ctx, lockout("seed").Subject) },
+			"Lockouts.Sweep": func(tx ports.Tx) error {
+				_, err := tx.Lockouts.Sweep(ctx, hour(99), 9)
+				return err
+			},
 		} {
 			var refused error
 			if err := store.View(ctx, func(tx ports.Tx) error { refused = write(tx); return nil }); err != nil {

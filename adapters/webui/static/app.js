@@ -6,18 +6,23 @@ import { Autofill } from './autofill.js';
 import { Devices } from './devices.js';
 import { $ } from './dom.js';
 import { Farewell } from './farewell.js';
+import { takeGrantToken } from './grantlink.js';
 import { belongTo, clear, say, tell } from './message.js';
 import { PasskeyList } from './passkeylist.js';
 import { obstacle, signIn, signUp } from './passkeys.js';
+import { RecoveryFactors } from './recoveryfactors.js';
+import { Review } from './review.js';
 import { SecurityLog } from './securitylog.js';
 import { del, hold } from './session.js';
 import { withStepUp } from './stepup.js';
+import { WayBack } from './wayback.js';
 
 const main = document.querySelector('main');
 
 let config = {};
 let shown = null; // the id of the session on show
 let busy = false;
+let grantToken = takeGrantToken(); // of the link that led here
 
 const autofill = new Autofill({ signedIn: showSignedIn, failed: tell });
 
@@ -44,14 +49,18 @@ const desk = {
 };
 
 const account = new Account(desk, showUser);
-const lists = [new PasskeyList(desk), new Devices(desk), new SecurityLog(desk)];
+const review = new Review((button, id) => passkeys.remove(button, id));
+const passkeys = new PasskeyList(desk, (items) => review.see(items));
+const factors = new RecoveryFactors(desk);
+const lists = [passkeys, factors, new Devices(desk), new SecurityLog(desk)];
 const farewell = new Farewell(desk, () => leave(null, 'Your account is deleted, and all that belonged to it. Goodbye.'));
+const wayBack = new WayBack({ run, enter, in: showSignedIn, out: showSignedOut, back });
 
 // ——— States ———
 
 function setState(state) {
   main.dataset.state = state;
-  main.setAttribute('aria-busy', String(state === 'loading'));
+  main.setAttribute('aria-busy', String(state === 'loading' || busy));
 }
 
 // The new state's heading takes the focus, so that a screen reader says where one is. A page that has just been opened
@@ -84,6 +93,7 @@ function showSignedIn({ user, session, csrf_token: token }) {
   for (const form of document.forms) form.reset();
   clear();
   showUser(user);
+  review.begin(session);
   enter('signed-in', $('signed-in-heading'));
   fillRooms();
 }
@@ -95,6 +105,7 @@ function showUser(user) {
   $('who-email').hidden = !user.email || user.email === name;
   entitle($('signed-in-heading'));
   account.show(user);
+  factors.belongTo(user);
 }
 
 // What password managers list a nameless account under, so that two of them can be told apart here too.
@@ -105,7 +116,7 @@ function accountTag(id) {
 // Nothing of a person stays in the page once they have left.
 function forget() {
   for (const id of ['who', 'who-email']) $(id).textContent = '';
-  for (const part of [account, ...lists, farewell]) part.clear();
+  for (const part of [account, review, ...lists, farewell, wayBack]) part.clear();
   $('rooms').setAttribute('aria-busy', 'true');
   $('reload').hidden = true;
 }
@@ -247,13 +258,31 @@ async function whoIsHere() {
   }
 }
 
+// From the way back in. Whoever came by a link may be signed in all the same.
+async function back() {
+  try {
+    await whoIsHere();
+  } catch {
+    showSignedOut();
+  }
+}
+
+function followLink() {
+  shown = null;
+  hold(null);
+  forget();
+  wayBack.bring(grantToken);
+  grantToken = '';
+}
+
 async function open() {
   $('retry').hidden = true;
   clear();
   try {
     config = await get('/config');
     applyConfig();
-    await whoIsHere();
+    if (grantToken) followLink();
+    else await whoIsHere();
   } catch (error) {
     tell(error);
     $('retry').hidden = false;
@@ -263,11 +292,13 @@ async function open() {
 
 function applyConfig() {
   belongTo(config.rp_id);
-  $('place').textContent = config.rp_name;
+  for (const id of ['place', 'code-sheet-place']) $(id).textContent = config.rp_name;
   for (const id of ['email-field', 'sign-up-email-field', 'account-email-field']) $(id).hidden = config.email === 'off';
   for (const id of ['sign-up-email', 'account-email']) $(id).required = config.email === 'required';
   $('sign-up-form').hidden = config.registration !== 'open';
   $('registration-note').hidden = config.registration === 'open';
+  factors.follow(config.recovery.policy);
+  wayBack.follow(config.recovery.policy, config.email);
   $('registration-note').textContent = 'New accounts are not taken here at the moment.';
 }
 
@@ -276,11 +307,18 @@ $('retry').addEventListener('click', async () => {
   main.querySelector(`.${main.dataset.state} h1`)?.focus();
 });
 
-// Another tab, or somebody else on this device, may have signed in or out meanwhile.
+// Another tab, or somebody else on this device, may have signed in or out meanwhile. Whoever is on the way back in was
+// away to look up a code.
 document.addEventListener('visibilitychange', () => {
-  if (document.hidden || busy || main.dataset.state === 'loading') return;
+  if (document.hidden || busy || !['signed-in', 'signed-out'].includes(main.dataset.state)) return;
   whoIsHere().catch(() => {}); // what is on show stays until the server can be asked
   offerAutofill();
+});
+
+// A link that is followed from the page itself leaves the page where it is.
+addEventListener('hashchange', () => {
+  grantToken = takeGrantToken();
+  if (grantToken && !busy && main.dataset.state !== 'loading') followLink();
 });
 
 // The browser may bring the whole page back later (back/forward cache). It is put away without the person's name on it.

@@ -16,6 +16,12 @@ const titles = {
   passkey_flagged: 'Something odd about a passkey',
   passkey_suspended: 'Passkey suspended',
   account_changed: 'Account changed',
+  totp_added: 'Authenticator app set up',
+  totp_removed: 'Authenticator app removed',
+  backup_codes_made: 'Backup codes made',
+  recovery_granted: 'Recovery allowed',
+  recovery_refused: 'Recovery refused',
+  recovered: 'Came back in by recovery',
   account_disabled: 'Account shut',
   account_enabled: 'Account opened again',
   account_deleted: 'Account deleted',
@@ -43,6 +49,7 @@ const reasons = {
   malformed: 'What the device sent could not be read.',
 
   // What stood in the way
+  invalid_code: 'The code was wrong, or had been used before.',
   passkey_suspended: 'The passkey was suspended.',
   user_disabled: 'The account was shut.',
 
@@ -51,9 +58,14 @@ const reasons = {
   account_disabled: 'The account was shut.',
   signed_in: 'A new sign-in in the same browser took its place.',
   signed_up: 'A new account in the same browser took its place.',
+  recovered: 'Somebody came back in by recovery, which ends every other sign-in.',
 };
 
-const members = { display_name: 'name', email: 'e-mail address' };
+// What was changed, or what a recovery was allowed for.
+const members = {
+  display_name: 'name', email: 'e-mail address',
+  totp: 'a code of the authenticator app', backup_code: 'a backup code', operator: 'a link',
+};
 
 /** What happened, in a few words. */
 export function titleFor({ kind, by, passkey, changed }) {
@@ -78,4 +90,4 @@ function plain(code) {
 }
 
 /** Whether the owner should have a look at it. */
-export const concerning = ({ kind }) => /_refused$|_reused$|_flagged$|_suspended$|_disabled$/.test(kind);
+export const concerning = ({ kind }) => /^recover|_refused$|_reused$|_flagged$|_suspended$|_disabled$/.test(kind);

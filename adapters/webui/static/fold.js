@@ -6,34 +6,38 @@ export class Fold {
   #opener;
   #form;
   #instead;
+  #closed;
 
-  /** While the form is open, `instead` is hidden: the button itself, or what it is among. It opens if mayOpen says so. */
-  constructor(opener, form, { instead = opener, mayOpen = () => true } = {}) {
+  /**
+   * While the form is open, `instead` is hidden: the button itself, or what it is among. pressed is what the button does,
+   * if there is more to it than to open; closed is told when the form is put away.
+   */
+  constructor(opener, form, { instead = opener, pressed = () => this.open(), closed = () => {} } = {}) {
     this.#opener = opener;
     this.#form = form;
     this.#instead = instead;
-    opener.addEventListener('click', () => {
-      if (mayOpen()) this.#open();
-    });
+    this.#closed = closed;
+    opener.addEventListener('click', () => pressed());
     form.querySelector('[type="button"]').addEventListener('click', () => this.close());
     form.addEventListener('keydown', ({ key, isComposing }) => {
       if (key === 'Escape' && !isComposing) this.close();
     });
   }
 
-  #open() {
+  /** The focus goes to the first field, or to a form that takes it itself because there is something to read first. */
+  open() {
     clear();
     this.#form.reset();
     this.#turn(true);
-    const input = this.#form.querySelector('input');
-    input?.select();
-    (input ?? this.#form).focus();
+    if (this.#form.hasAttribute('tabindex')) return this.#form.focus();
+    this.#form.querySelector('input').select();
   }
 
   /** The keyboard's place on the page goes back to the button, if it was in the form. */
   close() {
     const inside = this.#form.contains(document.activeElement);
     this.#turn(false);
+    this.#closed();
     if (inside) this.#opener.focus();
   }
 

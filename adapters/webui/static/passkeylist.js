@@ -4,18 +4,21 @@ import { get } from './api.js';
 import { $, part } from './dom.js';
 import { Fold } from './fold.js';
 import { showItems } from './list.js';
+import { showFacts } from './passkeyfacts.js';
 import { addPasskey } from './passkeys.js';
 import { del, patch } from './session.js';
 import { tellAccepted } from './signals.js';
-import { showDay, showTime } from './when.js';
 
 export class PasskeyList {
   #desk;
+  #changed;
   #adding;
   #items = [];
 
-  constructor(desk) {
+  /** changed gets the passkeys as they are, whenever they are shown. */
+  constructor(desk, changed) {
     this.#desk = desk;
+    this.#changed = changed;
     const form = $('add-passkey-form');
     this.#adding = new Fold($('add-passkey'), form);
     form.addEventListener('submit', (event) => {
@@ -39,8 +42,19 @@ export class PasskeyList {
     this.#show([]);
   }
 
+  /** Removes a passkey at the press of a button; done is called once it is. */
+  remove(button, id, done = () => {}) {
+    this.#desk.change(button, async () => {
+      const { signals } = await this.#desk.confirmed(() => del(addressOf(id)));
+      tellAccepted(signals);
+      done();
+      return 'The passkey is removed. It opens nothing here any more.';
+    });
+  }
+
   #show(items) {
     this.#items = items;
+    this.#changed(items);
     $('second-passkey').hidden = items.length !== 1;
     showItems($('passkey-list'), items, {
       template: $('passkey-entry'), prepare: (entry, { id }) => this.#prepare(entry, id), fill,
@@ -48,7 +62,6 @@ export class PasskeyList {
   }
 
   #prepare(entry, id) {
-    const address = `/me/passkeys/${id}`;
     const instead = part(entry, 'actions');
 
     const renameForm = part(entry, 'rename-form');
@@ -56,57 +69,38 @@ export class PasskeyList {
     renameForm.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#desk.change(part(entry, 'save'), async () => {
-        const { passkey } = await patch(address, { name: part(entry, 'new-name').value.trim() || null });
+        const { passkey } = await patch(addressOf(id), { name: part(entry, 'new-name').value.trim() || null });
         renaming.close();
         return passkey.name ? `The passkey is called “${passkey.name}” now.` : 'The passkey has no name of its own any more.';
       }, renameForm);
     });
 
     const removeForm = part(entry, 'remove-form');
-    const removing = new Fold(part(entry, 'remove'), removeForm, { instead, mayOpen: () => this.#maySpare(id) });
+    const removing = new Fold(part(entry, 'remove'), removeForm, {
+      instead,
+      pressed: () => {
+        if (this.#canSpare(id)) removing.open();
+        else this.#desk.refuse({ code: 'last_passkey' });
+      },
+    });
     removeForm.addEventListener('submit', (event) => {
       event.preventDefault();
-      this.#desk.change(part(entry, 'confirm'), async () => {
-        const { signals } = await this.#desk.confirmed(() => del(address));
-        tellAccepted(signals);
-        removing.close();
-        return 'The passkey is removed. It opens nothing here any more.';
-      });
+      this.remove(part(entry, 'confirm'), id, () => removing.close());
     });
   }
 
   // Nobody is asked to confirm what would be refused. A suspended passkey beside the last one opens nothing.
-  #maySpare(id) {
+  #canSpare(id) {
     const others = this.#items.filter((item) => item.id !== id);
     const leaving = this.#items.find((item) => item.id === id);
-    const spare = others.length > 0 && (leaving.status !== 'active' || others.some(({ status }) => status === 'active'));
-    if (!spare) this.#desk.refuse({ code: 'last_passkey' });
-    return spare;
+    return others.length > 0 && (leaving.status !== 'active' || others.some(({ status }) => status === 'active'));
   }
 }
 
+const addressOf = (id) => `/me/passkeys/${id}`;
+
 function fill(entry, passkey) {
-  const suspended = passkey.status === 'suspended';
-  const name = nameOf(passkey);
-  const model = passkey.authenticator.name;
-  part(entry, 'name').textContent = name;
-  part(entry, 'name').toggleAttribute('data-nameless', !passkey.name);
+  showFacts(entry, passkey);
   part(entry, 'new-name').defaultValue = passkey.name ?? '';
-  for (const warning of ['suspended', 'why']) part(entry, warning).hidden = !suspended;
-  part(entry, 'model').textContent = model;
-  part(entry, 'model').hidden = !model || model === name;
-  part(entry, 'kept').textContent = keptHow(passkey);
-  showDay(part(entry, 'added'), passkey.created_at);
-  part(entry, 'last-used').hidden = passkey.last_used_at === null;
-  if (passkey.last_used_at !== null) showTime(part(entry, 'used'), passkey.last_used_at);
-}
-
-function nameOf({ name, authenticator, transports }) {
-  const pluggedIn = transports.some((way) => way === 'usb' || way === 'nfc') && !transports.includes('internal');
-  return name ?? authenticator.name ?? (pluggedIn ? 'Security key' : 'Passkey');
-}
-
-function keptHow({ backup_eligible: eligible, backed_up: backedUp }) {
-  if (backedUp) return 'Synced between your devices';
-  return eligible ? 'Not synced yet' : 'Bound to one device';
+  for (const warning of ['suspended', 'why']) part(entry, warning).hidden = passkey.status !== 'suspended';
 }

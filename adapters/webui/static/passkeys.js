@@ -31,6 +31,14 @@ export async function addPasskey({ name }) {
   return makePasskey(ceremony, (answer) => session.post('/me/passkeys/verify', { ...answer, ...given({ passkey_name: name }) }));
 }
 
+/** Makes the one passkey that a recovery's grant is good for. Returns the session answer. */
+export async function enrolWithGrant(token) {
+  mustWork();
+  const grant = { grant_token: token };
+  const ceremony = await post('/recovery/options', grant);
+  return makePasskey(ceremony, (answer) => post('/recovery/verify', { ...answer, ...grant }));
+}
+
 async function makePasskey(ceremony, verify) {
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(ceremony.options);
   const credential = await navigator.credentials.create({ publicKey });

@@ -16,6 +16,12 @@ export function showDay(element, text) {
   element.textContent = dayOf(time);
 }
 
+/** As showDay, in full: what is printed is read on another day. */
+export function showDate(element, text) {
+  showDay(element, text);
+  element.textContent = dayOfYear.format(new Date(text));
+}
+
 /** As showDay, with the time of day. */
 export function showTime(element, text) {
   showDay(element, text);

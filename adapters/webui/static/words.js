@@ -32,6 +32,8 @@ const sentences = {
   user_verification_required: 'Your device did not check that it is you. Unlock it with your fingerprint, face or PIN and try again.',
   challenge_expired: 'That took a little too long. Try again.',
   challenge_not_found: 'That attempt is no longer open. Try again.',
+  invalid_code: 'That does not match, or the code was used before. Check what you entered, or use another code.',
+  rate_limited: 'That was tried too often. Try again later.',
   email_taken: 'This e-mail address has an account already. Sign in with it, or give another one.',
   body_too_large: 'That is more than the server takes. Shorten what you entered.',
 };
@@ -59,6 +61,11 @@ export function wordsFor(error, rpId) {
       break;
     case 'email_taken':
       return say(sentences[code], { field: 'email' });
+    case 'invalid_code':
+      return say(sentences[code], { field: 'code' });
+    case 'rate_limited':
+      if (error.retryAfter > 0) return say(`That was tried too often. Try again in ${duration(error.retryAfter)}.`);
+      break;
     case 'unavailable':
       if (error.retryAfter > 0) return say(`The server cannot do this right now. Try again in ${duration(error.retryAfter)}.`);
   }
@@ -78,7 +85,8 @@ function wrongAddress(rpId) {
 
 function duration(seconds) {
   if (seconds < 90) return seconds === 1 ? 'a second' : `${seconds} seconds`;
-  return `${Math.ceil(seconds / 60)} minutes`;
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 90 ? `${minutes} minutes` : `${Math.ceil(minutes / 60)} hours`;
 }
 
 function sentence(text) {

@@ -1,0 +1,118 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+)
+
+func TestWhoeverHasToWaitIsToldForHowLong(t *testing.T) {
+	clock := newClock()
+	s := startServer(t, clock, nil)
+	redeem := func(body string) answer { return s.send(t, http.MethodPost, "/v1/recovery/redeem", body) }
+	const guess = `{"email":"nobody@example.org","totp_code":"000000"}`
+	for range 5 {
+		redeem(guess).wants(t, 400, "invalid_code")
+	}
+	for _, step := range []struct {
+		after time.Duration
+		want  string
+	}{{0, "900"}, {5*time.Minute - time.Millisecond, "601"}, {time.Millisecond, "600"}} {
+		clock.advance(step.after)
+		got := redeem(guess)
+		got.wants(t, 429, "rate_limited")
+		if got.Header.Get("Retry-After") != step.want {
+			t.Errorf("after %s: Retry-After %q, want %s", step.after, got.Header.Get("Retry-After"), step.want)
+		}
+	}
+	clock.advance(10 * time.Minute)
+	redeem(guess).wants(t, 400, "invalid_code")
+}
+
+// Only what is wrong with the form of a claim is told; everything else looks the same.
+func TestAClaimSaysWhatIsMissing(t *testing.T) {
+	open := startServer(t, newClock(), nil)
+	both := startServer(t, newClock(), func(c *bootstrap.Config) { c.Recovery = domain.RecoveryBoth })
+	for name, c := range map[string]struct {
+		server *server
+		body   string
+		fields []string
+	}{
+		"nothing":                       {open, `{}`, []string{"backup_code"}},
+		"a code of nobody's app":        {open, `{"totp_code":"123456"}`, []string{"email"}},
+		"a name alone":                  {open, `{"email":"ada@example.org"}`, []string{"backup_code"}},
+		"no address":                    {open, `{"email":"ada","totp_code":"123456"}`, []string{"email"}},
+		"no id":                         {open, `{"user_id":"7","totp_code":"123456"}`, []string{"user_id"}},
+		"a backup code alone, for both": {both, `{"backup_code":"0000-0000-0000-0000"}`, []string{"totp_code"}},
+		"an app alone, for both":        {both, `{"email":"ada@example.org","totp_code":"123456"}`, []string{"backup_code"}},
+	} {
+		got := c.server.send(t, http.MethodPost, "/v1/recovery/redeem", c.body)
+		got.wants(t, 400, "invalid_request")
+		var fields []string
+		for _, e := range got.problem(t).Errors {
+			fields = append(fields, e.Field)
+		}
+		if !slices.Equal(fields, c.fields) {
+			t.Errorf("%s: %v, want %v", name, fields, c.fields)
+		}
+	}
+	for name, body := range map[string]string{
+		"an address that nobody has": `{"email":"nobody@example.org","totp_code":"123456"}`,
+		"an id that nobody has":      `{"user_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","totp_code":"123456"}`,
+		"letters":                    `{"email":"nobody@example.org","totp_code":"abcdef"}`,
+		"no backup code":             `{"backup_code":"hello"}`,
+		"a backup code of nobody's":  `{"backup_code":"0000-0000-0000-0000"}`,
+	} {
+		if got := open.send(t, http.MethodPost, "/v1/recovery/redeem", body); got.problem(t).Code != "invalid_code" {
+			t.Errorf("%s: %s", name, got.body)
+		}
+	}
+}
+
+// Nothing that opens an account stands in the log, whoever writes it there.
+func TestRecoveryLeavesNoSecretInTheLog(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	_, verify := signUpByHand(t, s, s.origin)
+	headers := []string{"Cookie", sessionCookieOf(t, verify), "X-CSRF-Token", verify.csrfToken(t)}
+	var made struct{ Codes []string }
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/backup-codes", "", headers...).body, &made); err != nil || len(made.Codes) != 10 {
+		t.Fatalf("%v, %v", made, err)
+	}
+	var app struct{ Secret, OTPAuthURI string }
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/totp", "", headers...).body, &app); err != nil || app.Secret == "" {
+		t.Fatal(err)
+	}
+	var granted struct {
+		GrantToken string `json:"grant_token"`
+	}
+	claim := string(encode(t, map[string]string{"backup_code": made.Codes[0]}))
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/redeem", claim).body, &granted); err != nil {
+		t.Fatal(err)
+	}
+	var begun ceremonyBody
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/options", string(encode(t, granted))).body, &begun); err != nil {
+		t.Fatal(err)
+	}
+	key, err := authenticator.New(s.origin).Create(begun.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entered := s.send(t, http.MethodPost, "/v1/recovery/verify", string(encode(t, map[string]any{
+		"grant_token": granted.GrantToken, "challenge_id": begun.ChallengeID, "credential": key,
+	})))
+	if entered.StatusCode != 201 || !strings.Contains(string(entered.body), `"assurance":"recovery"`) || !strings.Contains(string(entered.body), `"amr":["otp"]`) {
+		t.Fatalf("%d %s", entered.StatusCode, entered.body)
+	}
+	for _, secret := range append(made.Codes, app.Secret, granted.GrantToken, strings.ReplaceAll(made.Codes[0], "-", "")) {
+		if strings.Contains(s.log.text(), secret) {
+			t.Errorf("the log has %s", secret)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+type lockouts struct{ state }
+
+func (l lockouts) Of(_ context.Context, subject domain.LockoutSubject) (*domain.Lockout, error) {
+	s, found := l.lockouts[subject]
+	if !found {
+		return domain.NewLockout(subject), nil
+	}
+	return domain.RestoreLockout(s), nil
+}
+
+func (l lockouts) Save(_ context.Context, lockout *domain.Lockout) error {
+	if err := l.writable(); err != nil {
+		return err
+	}
+	s := lockout.Snapshot()
+	l.lockouts[s.Subject] = s
+	return nil
+}
+
+func (l lockouts) Clear(_ context.Context, subject domain.LockoutSubject) error {
+	if err := l.writable(); err != nil {
+		return err
+	}
+	delete(l.lockouts, subject)
+	return nil
+}
+
+func (l lockouts) Sweep(_ context.Context, before time.Time, limit int) (int, error) {
+	if err := l.writable(); err != nil {
+		return 0, err
+	}
+	return sweep(l.lockouts, func(s domain.LockoutSnapshot) time.Time { return s.UpdatedAt }, before, limit), nil
+}

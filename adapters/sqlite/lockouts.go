@@ -1,0 +1,68 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/keylodge/keylodge/db/sqlitedb"
+	"github.com/keylodge/keylodge/domain"
+)
+
+type lockouts struct{ queries *sqlitedb.Queries }
+
+func (l lockouts) Of(ctx context.Context, subject domain.LockoutSubject) (*domain.Lockout, error) {
+	row, err := l.queries.LockoutOfSubject(context.WithoutCancel(ctx), subject[:])
+	if errors.Is(err, sql.ErrNoRows) {
+		return domain.NewLockout(subject), nil
+	}
+	if err != nil {
+		return nil, fault("looking up a lockout", err)
+	}
+	return lockoutOf(row)
+}
+
+func (l lockouts) Save(ctx context.Context, lockout *domain.Lockout) error {
+	s := lockout.Snapshot()
+	err := l.queries.SaveLockout(context.WithoutCancel(ctx), sqlitedb.SaveLockoutParams{
+		Subject:     s.Subject[:],
+		Failures:    int64(s.Failures),
+		LockedUntil: optionalMicros(s.LockedUntil),
+		UpdatedAt:   micros(s.UpdatedAt),
+	})
+	if err != nil {
+		return fault("saving a lockout", err)
+	}
+	return nil
+}
+
+func (l lockouts) Clear(ctx context.Context, subject domain.LockoutSubject) error {
+	if err := l.queries.ClearLockout(context.WithoutCancel(ctx), subject[:]); err != nil {
+		return fault("clearing a lockout", err)
+	}
+	return nil
+}
+
+func (l lockouts) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
+	swept, err := l.queries.SweepLockouts(context.WithoutCancel(ctx), sqlitedb.SweepLockoutsParams{
+		Before: micros(before), UpTo: int64(limit),
+	})
+	if err != nil {
+		return 0, fault("sweeping lockouts", err)
+	}
+	return int(swept), nil
+}
+
+func lockoutOf(row sqlitedb.RecoveryLockout) (*domain.Lockout, error) {
+	s := domain.LockoutSnapshot{
+		Failures:    int(row.Failures),
+		LockedUntil: optionalTime(row.LockedUntil),
+		UpdatedAt:   timeOf(row.UpdatedAt),
+	}
+	if err := fixedBytes(s.Subject[:], row.Subject); err != nil {
+		return nil, fmt.Errorf("reading a lockout's subject: %w", err)
+	}
+	return domain.RestoreLockout(s), nil
+}

@@ -1,0 +1,184 @@
+package totp
+
+import (
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// rfcSecret is that of RFC 6238, appendix B.
+var rfcSecret = domain.NewSecret(base32.StdEncoding.EncodeToString([]byte("12345678901234567890")))
+
+var codes = New("Keylodge")
+
+// sent is when an app with the RFC's secret showed 005924; its half minute begins 10 seconds before.
+var sent = time.Unix(1234567890, 0)
+
+const (
+	shown     = "005924"
+	shownStep = domain.TOTPStep(0x273EF07)
+)
+
+func TestTheCodesAreThoseOfRFC6238(t *testing.T) {
+	for at, c := range map[int64]struct {
+		code string
+		step domain.TOTPStep
+	}{
+		59:          {"287082", 1},
+		1111111109:  {"081804", 0x23523EC},
+		1111111111:  {"050471", 0x23523ED},
+		1234567890:  {"005924", 0x273EF07},
+		2000000000:  {"279037", 0x3F940AA},
+		20000000000: {"353130", 0x27BC86AA},
+	} {
+		if step, err := codes.Step(rfcSecret, c.code, time.Unix(at, 0)); step != c.step || err != nil {
+			t.Errorf("%s at %d: got step %d, %v, want %d", c.code, at, step, err, c.step)
+		}
+	}
+}
+
+func TestACodeIsGoodForOneStepMoreOnEitherSide(t *testing.T) {
+	begins := time.Unix(int64(shownStep)*30, 0)
+	for after, good := range map[time.Duration]bool{
+		-30*time.Second - 1: false,
+		-30 * time.Second:   true,
+		-1:                  true,
+		0:                   true,
+		30*time.Second - 1:  true,
+		30 * time.Second:    true,
+		60*time.Second - 1:  true,
+		60 * time.Second:    false,
+	} {
+		step, err := codes.Step(rfcSecret, shown, begins.Add(after))
+		if good && (step != shownStep || err != nil) || !good && (step != 0 || !errors.Is(err, domain.ErrInvalidCode)) {
+			t.Errorf("%s after its half minute began: step %d, %v", after, step, err)
+		}
+	}
+}
+
+// At these times the RFC's secret has one code for two steps that are both within reach.
+func TestOfTwoStepsWithOneCodeTheLaterOneIsSpent(t *testing.T) {
+	for name, c := range map[string]struct {
+		code   string
+		second domain.TOTPStep
+	}{
+		"one after the other": {"963181", 59061240 + 1},
+		"one between them":    {"768734", 61331809 + 2},
+	} {
+		now := time.Unix(int64(c.second-1)*30, 0)
+		if step, err := codes.Step(rfcSecret, c.code, now); step != c.second || err != nil {
+			t.Errorf("%s: got step %d, %v, want %d", name, step, err, c.second)
+		}
+	}
+}
+
+func TestSpacesInACodeDoNotCount(t *testing.T) {
+	for _, code := range []string{shown, "005 924", " 00 59 24\n", "005\u00a0924", "005\u202f924", "\t0 0 5 9 2 4\r\n"} {
+		if step, err := codes.Step(rfcSecret, code, sent); step != shownStep || err != nil {
+			t.Errorf("%q: got step %d, %v", code, step, err)
+		}
+	}
+}
+
+func TestWhatIsNotSixDigitsIsNoCode(t *testing.T) {
+	for _, code := range []string{
+		"", "      ", "5924", "05924", "0005924", "89005924", "005924005924",
+		"٠٠٥٩٢٤", "００５９２４", "००५९२४", "00592٤", // the same in other scripts
+		"005-924", "+05924", "-05924", "00592o", "005924\x00", "0x5924", "\xff05924",
+	} {
+		if step, err := codes.Step(rfcSecret, code, sent); step != 0 || !errors.Is(err, domain.ErrInvalidCode) {
+			t.Errorf("%q: got step %d, %v", code, step, err)
+		}
+	}
+}
+
+func TestACodeWithOneOtherDigitIsWrong(t *testing.T) {
+	for i := range len(shown) {
+		for digit := byte('0'); digit <= '9'; digit++ {
+			code := []byte(shown)
+			code[i] = digit
+			if _, err := codes.Step(rfcSecret, string(code), sent); (err == nil) != (string(code) == shown) {
+				t.Errorf("%s: %v", code, err)
+			}
+		}
+	}
+}
+
+func TestACodeIsThatOfItsSecretOnly(t *testing.T) {
+	other, err := codes.Decoy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := codes.Step(other, shown, sent); !errors.Is(err, domain.ErrInvalidCode) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestASecretIsTheSameInEitherCase(t *testing.T) {
+	if step, err := codes.Step(domain.NewSecret(strings.ToLower(rfcSecret.Reveal())), shown, sent); step != shownStep || err != nil {
+		t.Errorf("got step %d, %v", step, err)
+	}
+}
+
+func TestABrokenSecretIsAFaultAndNotPrinted(t *testing.T) {
+	for _, secret := range []string{"", "not base32!", "GEZDGNBV1890", rfcSecret.Reveal() + "G"} {
+		step, err := codes.Step(domain.NewSecret(secret), shown, sent)
+		if step != 0 || err == nil || errors.Is(err, domain.ErrInvalidCode) {
+			t.Errorf("%q: got step %d, %v", secret, step, err)
+			continue
+		}
+		if secret != "" && strings.Contains(fmt.Sprintf("%+v", err), secret) {
+			t.Errorf("the error tells the secret: %v", err)
+		}
+	}
+}
+
+// What is allocated shows how much was computed: a judgement that leaves out one of the three steps allocates a third
+// less. The clock would be too noisy to tell.
+func TestTheSameIsDoneForEveryCode(t *testing.T) {
+	effort := func(code string, now time.Time) float64 {
+		return testing.AllocsPerRun(100, func() { _, _ = codes.Step(rfcSecret, code, now) })
+	}
+	wrong := effort("123456", sent)
+	for name, now := range map[string]time.Time{
+		"the present step":  sent,
+		"the step before":   sent.Add(30 * time.Second),
+		"the step after":    sent.Add(-30 * time.Second),
+		"a step out of use": sent.Add(time.Hour),
+	} {
+		if right := effort(shown, now); math.Abs(right-wrong) > wrong/6 {
+			t.Errorf("%v allocations for a code of %s, %v for a wrong one", right, name, wrong)
+		}
+	}
+}
+
+func TestDecoysAreSecretsLikeOthers(t *testing.T) {
+	seen := map[string]bool{}
+	for range 100 {
+		decoy, err := codes.Decoy()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := base32.StdEncoding.DecodeString(decoy.Reveal())
+		if err != nil || len(raw) != 20 || seen[decoy.Reveal()] {
+			t.Fatalf("%q after %d others: %v", decoy.Reveal(), len(seen), err)
+		}
+		seen[decoy.Reveal()] = true
+	}
+}
+
+func BenchmarkStep(b *testing.B) {
+	for name, code := range map[string]string{"Right": shown, "Wrong": "123456"} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				_, _ = codes.Step(rfcSecret, code, sent)
+			}
+		})
+	}
+}

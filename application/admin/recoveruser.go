@@ -1,0 +1,64 @@
+package admin
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// RecoverUser gives the operator a grant to pass on to a person who has nothing left to recover with, and whom they know.
+type RecoverUser struct {
+	Store  ports.Store
+	Clock  ports.Clock
+	Random io.Reader
+	Log    *access.SecurityLog
+	Keys   domain.GrantKeys
+	Access domain.AccessPolicy
+}
+
+// Recovery is what the operator passes on.
+type Recovery struct {
+	User  *domain.User
+	Token domain.GrantToken
+	// Link leads to the page that enrols. The token stands in its fragment, which browsers keep to themselves.
+	Link      domain.Secret
+	ExpiresAt time.Time
+}
+
+var errDisabled = &domain.Error{Kind: domain.KindConflict, Code: "user_disabled", Message: "this account is disabled; enable it first"}
+
+// Execute fails with domain.ErrUserNotFound, or with user_disabled for an account that is shut. It works whatever the recovery policy says: the
+// operator's word is not a code.
+func (r *RecoverUser) Execute(ctx context.Context, who Who) (recovery Recovery, err error) {
+	now := r.Clock.Now()
+	err = r.Store.Update(ctx, func(tx ports.Tx) error {
+		user, err := who.find(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if user.Enabled() != nil {
+			return errDisabled
+		}
+		grant, token, err := domain.NewGrant(user.ID(), []domain.RecoveryFactor{domain.ByTheirWord}, domain.CodeDigest{}, r.Keys, now, r.Random)
+		if err != nil {
+			return err
+		}
+		link := domain.NewSecret(r.Access.Issuer + "/#recover=" + token.Reveal())
+		recovery = Recovery{User: user, Token: token, Link: link, ExpiresAt: grant.ExpiresAt()}
+		if err := tx.Grants.Put(ctx, grant); err != nil {
+			return err
+		}
+		event, err := r.Log.Event(access.Visitor{}, now, domain.EventSnapshot{
+			Kind: domain.EventRecoveryGranted, UserID: user.ID(), By: domain.ByOperator, Changed: []string{string(domain.ByTheirWord)},
+		})
+		if err != nil {
+			return err
+		}
+		return tx.Events.Add(ctx, event)
+	})
+	return recovery, err
+}

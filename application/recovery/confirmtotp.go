@@ -1,0 +1,71 @@
+package recovery
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// ConfirmTOTP lets an authenticator app count once it has shown a code.
+type ConfirmTOTP struct {
+	Policy domain.RecoveryPolicy
+	Store  ports.Store
+	Codes  ports.TOTPCodes
+	Sealer ports.Sealer
+	Clock  ports.Clock
+	Log    *access.SecurityLog
+}
+
+// Execute fails with domain.ErrInvalidCode, also if nothing is being set up (any more). Wrong codes do not count against
+// anybody: whoever sets an app up has its secret.
+func (c *ConfirmTOTP) Execute(ctx context.Context, actor access.Actor, code string) error {
+	if err := c.Policy.On(); err != nil {
+		return err
+	}
+	now := c.Clock.Now()
+	var pending []byte
+	err := c.Store.View(ctx, func(tx ports.Tx) error {
+		app, err := tx.TOTPs.Of(ctx, actor.User.ID())
+		if err != nil {
+			return err
+		}
+		pending, err = app.Pending(now)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	secret, err := c.Sealer.Open(pending, sealingLabel(actor.User.ID()))
+	if err != nil {
+		return err
+	}
+	step, err := c.Codes.Step(domain.NewSecret(string(secret)), code, now)
+	if err != nil {
+		return err
+	}
+	return c.Store.Update(ctx, func(tx ports.Tx) error {
+		actor, err := actor.Confirm(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		app, err := tx.TOTPs.Of(ctx, actor.User.ID())
+		if err != nil {
+			return err
+		}
+		if waiting, err := app.Pending(now); err != nil || !bytes.Equal(waiting, pending) {
+			return domain.ErrInvalidCode // set up anew, or confirmed, meanwhile
+		}
+		app.Confirm(step, now)
+		if err := tx.TOTPs.Save(ctx, app); err != nil {
+			return err
+		}
+		event, err := c.Log.Event(actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventTOTPAdded, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
+		if err != nil {
+			return err
+		}
+		return tx.Events.Add(ctx, event)
+	})
+}

@@ -1,0 +1,58 @@
+package recovery
+
+import (
+	"context"
+	"io"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// MakeCodes gives a person a new set of backup codes, and makes the former one worthless.
+type MakeCodes struct {
+	Policy  domain.RecoveryPolicy
+	Store   ports.Store
+	Clock   ports.Clock
+	Random  io.Reader
+	Log     *access.SecurityLog
+	StepUp  domain.StepUpTTL
+	Peppers domain.CodePeppers
+}
+
+// Execute returns the codes, which are shown once. It fails with domain.ErrRecoveryOff or domain.ErrStepUpRequired.
+func (m *MakeCodes) Execute(ctx context.Context, actor access.Actor) ([]domain.BackupCode, error) {
+	if err := m.Policy.On(); err != nil {
+		return nil, err
+	}
+	now := m.Clock.Now()
+	codes, err := domain.NewBackupCodes(m.Random)
+	if err != nil {
+		return nil, err
+	}
+	digests := make([]domain.CodeDigest, len(codes))
+	for i, code := range codes {
+		digests[i] = m.Peppers.Digest(code)
+	}
+	err = m.Store.Update(ctx, func(tx ports.Tx) error {
+		actor, err := actor.Confirm(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		if err := actor.Session.Fresh(m.StepUp, now); err != nil {
+			return err
+		}
+		if err := tx.BackupCodes.Replace(ctx, actor.User.ID(), digests, now); err != nil {
+			return err
+		}
+		event, err := m.Log.Event(actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventBackupCodesMade, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
+		if err != nil {
+			return err
+		}
+		return tx.Events.Add(ctx, event)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return codes, nil
+}

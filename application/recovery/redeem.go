@@ -1,0 +1,295 @@
+package recovery
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Redeem takes recovery codes and gives a grant for them.
+type Redeem struct {
+	Policy  domain.RecoveryPolicy
+	Store   ports.Store
+	Codes   ports.TOTPCodes
+	Sealer  ports.Sealer
+	Clock   ports.Clock
+	Random  io.Reader
+	Log     *access.SecurityLog
+	Peppers domain.CodePeppers
+	Keys    domain.GrantKeys
+	Lockout domain.LockoutKey
+}
+
+// Claim is what somebody says and shows: a code of the app together with the account's name, a backup code, or both.
+type Claim struct {
+	Name       Name
+	TOTPCode   string // "" if none was shown
+	BackupCode string // likewise
+}
+
+// Name is what an account is called by.
+type Name struct {
+	Email domain.Email
+	ID    domain.UserID
+}
+
+// Granted is what a claim buys.
+type Granted struct {
+	Token     domain.GrantToken
+	ExpiresAt time.Time
+}
+
+// Execute fails with domain.ErrInvalidCode whatever is wrong with the claim, an account that is not there or shut included,
+// with a *domain.Wait after too many wrong ones, with domain.ErrRecoveryOff, or with a *domain.InvalidInput for a claim that
+// the policy could never accept.
+func (r *Redeem) Execute(ctx context.Context, claim Claim, visitor access.Visitor) (Granted, error) {
+	if err := errors.Join(r.Policy.On(), claim.check(r.Policy)); err != nil {
+		return Granted{}, err
+	}
+	now := r.Clock.Now()
+	seen, err := r.look(ctx, claim, visitor, now)
+	if err != nil {
+		return Granted{}, err
+	}
+	attempt, err := r.judge(claim, seen, now)
+	if err != nil {
+		return Granted{}, err
+	}
+	var granted Granted
+	var refusal error
+	err = r.Store.Update(ctx, func(tx ports.Tx) error {
+		lockout, err := tx.Lockouts.Of(ctx, seen.subject)
+		if err != nil {
+			return err
+		}
+		// Again: of many who guess at once each has to wait for those before.
+		if err := lockout.Open(now); err != nil {
+			return err
+		}
+		granted, refusal = Granted{}, nil
+		grant, token, err := r.grant(ctx, tx, attempt, now)
+		if errors.Is(err, domain.ErrInvalidCode) {
+			refusal = err
+			return r.refuse(ctx, tx, seen, lockout, visitor, now) // commit the count; it is an error afterwards
+		}
+		if err != nil {
+			return err
+		}
+		granted = Granted{Token: token, ExpiresAt: grant.ExpiresAt()}
+		if err := tx.Lockouts.Clear(ctx, seen.subject); err != nil {
+			return err
+		}
+		event, err := r.Log.Event(visitor, now, domain.EventSnapshot{Kind: domain.EventRecoveryGranted, UserID: grant.UserID(), Changed: names(grant.By())})
+		if err != nil {
+			return err
+		}
+		return tx.Events.Add(ctx, event)
+	})
+	if err == nil {
+		err = refusal
+	}
+	if err != nil {
+		return Granted{}, err
+	}
+	return granted, nil
+}
+
+func (c Claim) check(policy domain.RecoveryPolicy) error {
+	missing := func(field, why string) error { return domain.Invalid(field, "required", why) }
+	var faults []error
+	if c.TOTPCode == "" && c.BackupCode == "" {
+		faults = append(faults, missing("backup_code", "show a backup code, or the account's name and a code of its app"))
+	}
+	if policy == domain.RecoveryBoth {
+		if c.TOTPCode == "" {
+			faults = append(faults, missing("totp_code", "here both a code of the app and a backup code are needed"))
+		}
+		if c.BackupCode == "" && c.TOTPCode != "" {
+			faults = append(faults, missing("backup_code", "here both a code of the app and a backup code are needed"))
+		}
+	}
+	if c.TOTPCode != "" && c.Name == (Name{}) {
+		faults = append(faults, missing("email", "a code of an app goes with the account's e-mail address or user_id"))
+	}
+	return domain.Collect(faults...)
+}
+
+// seen is what there was to be seen of the account before anything was judged.
+type seen struct {
+	user    domain.UserID // zero for a name that nobody has, and for a claim that names nobody
+	app     *domain.TOTP
+	subject domain.LockoutSubject
+	byName  bool
+}
+
+// look finds the account by the name that it is called by. A name that nobody has is looked up and counted against all the
+// same, so that it takes the same time and ends in the same waits.
+func (r *Redeem) look(ctx context.Context, claim Claim, visitor access.Visitor, now time.Time) (seen, error) {
+	s := seen{byName: claim.TOTPCode != ""}
+	err := r.Store.View(ctx, func(tx ports.Tx) error {
+		s.subject = r.Lockout.Address(network(visitor.IP))
+		if s.byName {
+			var err error
+			if s.user, s.subject, err = r.account(ctx, tx, claim.Name); err != nil {
+				return err
+			}
+		}
+		lockout, err := tx.Lockouts.Of(ctx, s.subject)
+		if err != nil {
+			return err
+		}
+		if err := lockout.Open(now); err != nil {
+			return err
+		}
+		s.app, err = tx.TOTPs.Of(ctx, s.user)
+		return err
+	})
+	return s, err
+}
+
+func (r *Redeem) account(ctx context.Context, tx ports.Tx, name Name) (domain.UserID, domain.LockoutSubject, error) {
+	called := name.ID.String()
+	user, err := tx.Users.ByID(ctx, name.ID)
+	if name.Email != "" {
+		called = string(name.Email)
+		user, err = tx.Users.ByEmail(ctx, name.Email)
+	}
+	if errors.Is(err, domain.ErrUserNotFound) {
+		return domain.UserID{}, r.Lockout.Unknown(called), nil
+	}
+	if err != nil {
+		return domain.UserID{}, domain.LockoutSubject{}, err
+	}
+	return user.ID(), r.Lockout.Account(user.ID()), nil
+}
+
+// attempt is a claim as far as it can be judged without the store.
+type attempt struct {
+	seen
+	step   domain.TOTPStep
+	wrong  bool // the code of the app is not right
+	paper  bool // a backup code was shown
+	digest []domain.CodeDigest
+}
+
+// judge does the cryptography. An account without an app is judged by a secret that is nobody's.
+func (r *Redeem) judge(claim Claim, s seen, now time.Time) (attempt, error) {
+	a := attempt{seen: s, paper: claim.BackupCode != ""}
+	if a.paper {
+		if code, err := domain.ParseBackupCode(claim.BackupCode); err == nil {
+			a.digest = r.Peppers.Digests(code)
+		}
+	}
+	if claim.TOTPCode == "" {
+		return a, nil
+	}
+	secret, err := r.secretOf(s)
+	if err != nil {
+		return attempt{}, err
+	}
+	step, wrong := r.Codes.Step(secret, claim.TOTPCode, now)
+	if wrong != nil && !errors.Is(wrong, domain.ErrInvalidCode) {
+		return attempt{}, wrong
+	}
+	a.step, a.wrong = step, wrong != nil || !s.app.Confirmed()
+	return a, nil
+}
+
+func (r *Redeem) secretOf(s seen) (domain.Secret, error) {
+	if !s.app.Confirmed() {
+		return r.Codes.Decoy()
+	}
+	plain, err := r.Sealer.Open(s.app.Secret(), sealingLabel(s.user))
+	return domain.NewSecret(string(plain)), err
+}
+
+// grant spends what is spent at once and opens the grant, or returns domain.ErrInvalidCode. A backup code is spent later,
+// by the enrolment that it buys: whoever loses the answer, or the power, on the way has lost no code.
+func (r *Redeem) grant(ctx context.Context, tx ports.Tx, a attempt, now time.Time) (*domain.Grant, domain.GrantToken, error) {
+	owner, paidWith := a.user, domain.CodeDigest{}
+	var by []domain.RecoveryFactor
+	if a.byName {
+		app, err := tx.TOTPs.Of(ctx, a.user)
+		if err != nil {
+			return nil, domain.GrantToken{}, err
+		}
+		if a.wrong || !bytes.Equal(app.Secret(), a.app.Secret()) {
+			return nil, domain.GrantToken{}, domain.ErrInvalidCode
+		}
+		if err := app.Accept(a.step); err != nil {
+			return nil, domain.GrantToken{}, err
+		}
+		if err := tx.TOTPs.Save(ctx, app); err != nil {
+			return nil, domain.GrantToken{}, err
+		}
+		by = append(by, domain.ByTOTP)
+	}
+	if a.paper {
+		holder, digest, err := tx.BackupCodes.Owner(ctx, a.digest)
+		if err != nil {
+			return nil, domain.GrantToken{}, err
+		}
+		if a.byName && holder != owner {
+			return nil, domain.GrantToken{}, domain.ErrInvalidCode
+		}
+		owner, paidWith = holder, digest
+		by = append(by, domain.ByBackupCode)
+	}
+	user, err := tx.Users.ByID(ctx, owner)
+	if errors.Is(err, domain.ErrUserNotFound) || err == nil && user.Enabled() != nil {
+		return nil, domain.GrantToken{}, domain.ErrInvalidCode
+	}
+	if err != nil {
+		return nil, domain.GrantToken{}, err
+	}
+	if a.paper {
+		// The same code again: its answer was lost.
+		grant, err := tx.Grants.OfUser(ctx, owner)
+		if err == nil && grant.Code() == paidWith && grant.Usable(now) == nil {
+			if token, found := grant.TokenAgain(r.Keys); found {
+				return grant, token, nil
+			}
+		} else if err != nil && !errors.Is(err, domain.ErrInvalidGrant) {
+			return nil, domain.GrantToken{}, err
+		}
+	}
+	grant, token, err := domain.NewGrant(owner, by, paidWith, r.Keys, now, r.Random)
+	if err != nil {
+		return nil, domain.GrantToken{}, err
+	}
+	return grant, token, tx.Grants.Put(ctx, grant)
+}
+
+// refuse counts the failure and enters it in the log: a name that nobody has, in nobody's.
+func (r *Redeem) refuse(ctx context.Context, tx ports.Tx, s seen, lockout *domain.Lockout, visitor access.Visitor, now time.Time) error {
+	lockout.Fail(now)
+	if !s.byName {
+		lockout.Relent()
+	}
+	if err := tx.Lockouts.Save(ctx, lockout); err != nil {
+		return err
+	}
+	e := domain.EventSnapshot{Kind: domain.EventRecoveryRefused, UserID: s.user, Reason: domain.ErrInvalidCode.Code}
+	event, err := r.Log.Event(visitor, now, e)
+	if s.user.IsZero() {
+		event, err = r.Log.Nameless(now, e)
+	}
+	if err != nil {
+		return err
+	}
+	return tx.Events.Add(ctx, event)
+}
+
+func names(by []domain.RecoveryFactor) []string {
+	list := make([]string, len(by))
+	for i, factor := range by {
+		list[i] = string(factor)
+	}
+	return list
+}

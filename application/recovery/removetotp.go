@@ -1,0 +1,47 @@
+package recovery
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// RemoveTOTP makes an authenticator app count for nothing.
+type RemoveTOTP struct {
+	Policy domain.RecoveryPolicy
+	Store  ports.Store
+	Clock  ports.Clock
+	Log    *access.SecurityLog
+	StepUp domain.StepUpTTL
+}
+
+// Execute fails with domain.ErrRecoveryOff or domain.ErrStepUpRequired. It is no error if there is none.
+func (r *RemoveTOTP) Execute(ctx context.Context, actor access.Actor) error {
+	if err := r.Policy.On(); err != nil {
+		return err
+	}
+	now := r.Clock.Now()
+	return r.Store.Update(ctx, func(tx ports.Tx) error {
+		actor, err := actor.Confirm(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		if err := actor.Session.Fresh(r.StepUp, now); err != nil {
+			return err
+		}
+		app, err := tx.TOTPs.Of(ctx, actor.User.ID())
+		if err != nil {
+			return err
+		}
+		if err := tx.TOTPs.Remove(ctx, actor.User.ID()); err != nil || !app.Confirmed() {
+			return err
+		}
+		event, err := r.Log.Event(actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventTOTPRemoved, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
+		if err != nil {
+			return err
+		}
+		return tx.Events.Add(ctx, event)
+	})
+}

@@ -1,0 +1,97 @@
+package domain
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+)
+
+// BackupCode is a code to be kept on paper: 80 random bits as sixteen letters and digits that cannot be mistaken for each
+// other (Crockford's Base32), in groups of four.
+type BackupCode struct{ Secret }
+
+// BackupCodes is how many a set holds.
+const BackupCodes = 10
+
+const (
+	crockford        = "0123456789abcdefghjkmnpqrstvwxyz"
+	backupCodeLength = 16 // of five bits each
+)
+
+// NewBackupCodes draws a set.
+func NewBackupCodes(random io.Reader) ([]BackupCode, error) {
+	set := make([]BackupCode, BackupCodes)
+	for i := range set {
+		var raw [backupCodeLength]byte
+		if _, err := io.ReadFull(random, raw[:]); err != nil {
+			return nil, fmt.Errorf("reading randomness: %w", err)
+		}
+		for j, b := range raw {
+			raw[j] = crockford[b%32] // 256 is a multiple of 32: every letter is as likely
+		}
+		set[i] = BackupCode{NewSecret(string(raw[:]))}
+	}
+	return set, nil
+}
+
+// Written is the code as its owner writes it down. It is shown once.
+func (c BackupCode) Written() string {
+	s := c.Reveal()
+	return s[:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:]
+}
+
+// ParseBackupCode reads a code from paper: in either case, with spaces and hyphens wherever they are, and with the letters
+// that look like digits. Anything that cannot be one is ErrInvalidCode.
+func ParseBackupCode(s string) (BackupCode, error) {
+	const longest = 64
+	if len(s) > longest {
+		return BackupCode{}, ErrInvalidCode
+	}
+	var plain strings.Builder
+	for _, r := range strings.ToLower(s) {
+		switch {
+		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r), r == '−': // the last one is a minus
+			continue
+		case r == 'o':
+			r = '0'
+		case r == 'i', r == 'l':
+			r = '1'
+		}
+		if !strings.ContainsRune(crockford, r) {
+			return BackupCode{}, ErrInvalidCode
+		}
+		plain.WriteRune(r)
+	}
+	if plain.Len() != backupCodeLength {
+		return BackupCode{}, ErrInvalidCode
+	}
+	return BackupCode{NewSecret(plain.String())}, nil
+}
+
+// CodeDigest is what the server keeps of a backup code: an HMAC under a key of its own, so that a stolen database gives no
+// way to try codes, and a code is found without knowing whose it is.
+type CodeDigest [sha256.Size]byte
+
+// CodePeppers are the keys of code digests: the first one for new codes, all for codes that come back.
+type CodePeppers [][]byte
+
+// Digest is how a new code is kept.
+func (p CodePeppers) Digest(c BackupCode) CodeDigest { return digestCode(p[0], c) }
+
+// Digests are all ways in which a code may have been kept.
+func (p CodePeppers) Digests(c BackupCode) []CodeDigest {
+	all := make([]CodeDigest, len(p))
+	for i, key := range p {
+		all[i] = digestCode(key, c)
+	}
+	return all
+}
+
+func digestCode(key []byte, c BackupCode) CodeDigest {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(c.Reveal()))
+	return CodeDigest(mac.Sum(nil))
+}

@@ -1,0 +1,214 @@
+package domain_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+const (
+	written = "0123-4567-89ab-cdef"
+	plain   = "0123456789abcdef"
+	letters = "0123456789abcdefghjkmnpqrstvwxyz" // all that Crockford's Base32 has
+)
+
+func backupCode(t *testing.T, s string) domain.BackupCode {
+	t.Helper()
+	code, err := domain.ParseBackupCode(s)
+	if err != nil {
+		t.Fatalf("%q: %v", s, err)
+	}
+	return code
+}
+
+func TestASetIsTenCodesOf80BitsThatAreAllDifferent(t *testing.T) {
+	form := regexp.MustCompile(`^[` + letters + `]{4}(-[` + letters + `]{4}){3}$`)
+	seen := map[string]bool{}
+	for range 10 {
+		set, err := domain.NewBackupCodes(rand.Reader)
+		if err != nil || len(set) != 10 || domain.BackupCodes != 10 {
+			t.Fatalf("a set of %d, %v", len(set), err)
+		}
+		for _, code := range set {
+			if !form.MatchString(code.Written()) || seen[code.Written()] {
+				t.Errorf("%q after %d others", code.Written(), len(seen))
+			}
+			seen[code.Written()] = true
+			if printed := fmt.Sprintf("%v %+v %#v %s", code, code, code, code); strings.Contains(printed, code.Reveal()) || strings.Contains(printed, code.Written()) {
+				t.Errorf("the code is printed: %s", printed)
+			}
+		}
+	}
+}
+
+// Of a source in which each byte comes equally often, each letter does; five bits of each byte make it 16 × 5 = 80.
+func TestEveryLetterOfACodeIsAsLikely(t *testing.T) {
+	counter := make([]byte, 0, 8*160)
+	for i := range cap(counter) { // eight sets, that is five times all bytes
+		counter = append(counter, byte(i))
+	}
+	source, counts := bytes.NewReader(counter), map[rune]int{}
+	for range 8 {
+		set, err := domain.NewBackupCodes(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, code := range set {
+			for _, r := range code.Reveal() {
+				counts[r]++
+			}
+		}
+	}
+	for _, r := range letters {
+		if counts[r] != 8*160/32 {
+			t.Errorf("%c came %d times of %d", r, counts[r], 8*160)
+		}
+	}
+	if source.Len() != 0 || len(counts) != len(letters) {
+		t.Errorf("%d bytes left over, %d different letters", source.Len(), len(counts))
+	}
+}
+
+func TestOneBitMakesAnotherCode(t *testing.T) {
+	first := func(random []byte) string {
+		set, err := domain.NewBackupCodes(bytes.NewReader(random))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set[0].Reveal()
+	}
+	seen := map[string]bool{first(make([]byte, 160)): true}
+	for bit := range 80 {
+		random := make([]byte, 160)
+		random[bit/5] = 1 << (bit % 5)
+		code := first(random)
+		if seen[code] {
+			t.Errorf("bit %d does not count: %s", bit, code)
+		}
+		seen[code] = true
+	}
+}
+
+func TestNoSetIsMadeWithoutEnoughRandomness(t *testing.T) {
+	for _, given := range []int{0, 15, 16, 159} {
+		if set, err := domain.NewBackupCodes(bytes.NewReader(make([]byte, given))); err == nil || set != nil {
+			t.Errorf("of %d random bytes: a set of %d, %v", given, len(set), err)
+		}
+	}
+}
+
+func TestACodeIsReadAsPeopleWriteIt(t *testing.T) {
+	for _, typed := range []string{
+		written, plain, "0123-4567-89AB-CDEF", "0123 4567 89ab cdef", "  0123-4567-89ab-cdef\t", "01-23-45-67-89-ab-cd-ef-",
+		"0123\u00a04567\u00a089ab\u00a0cdef", "---0123456789abcdef",
+		"0123\u20104567\u201089ab\u2010cdef", // hyphen
+		"0123\u20114567\u201189ab\u2011cdef", // non-breaking hyphen
+		"0123\u20134567\u201389ab\u2013cdef", // en dash
+		"0123\u20144567\u201489ab\u2014cdef", // em dash
+		"o123-4567-89ab-cdef", "O123-4567-89ab-cdef", "0i23-4567-89ab-cdef", "0I23-4567-89ab-cdef", "0l23-4567-89ab-cdef", "0L23-4567-89AB-CDEF",
+		"0123-4567\n89ab-cdef\r\n", "0123\u22124567\u221289ab\u2212cdef", "0123\u20094567\u200989ab\u2009cdef", // pasted
+		"0 1 2 3 4 5 6 7 8 9 a b c d e f",
+		"0—1—2—3—4—5—6—7—8—9—a—b—c—d—e—f", // 61 bytes
+	} {
+		if code, err := domain.ParseBackupCode(typed); err != nil || code.Reveal() != plain || code.Written() != written {
+			t.Errorf("%q: %v", typed, err)
+		}
+	}
+	for _, r := range letters {
+		typed := strings.Repeat(string(r), 16)
+		for _, typed := range []string{typed, strings.ToUpper(typed)} {
+			if code, err := domain.ParseBackupCode(typed); err != nil || code.Reveal() != strings.Repeat(string(r), 16) {
+				t.Errorf("%q: %v", typed, err)
+			}
+		}
+	}
+}
+
+func TestWhatCannotBeABackupCodeIsRefused(t *testing.T) {
+	for name, typed := range map[string]string{
+		"nothing":            "",
+		"hyphens only":       "----------------",
+		"a letter too few":   "0123-4567-89ab-cde",
+		"a letter too many":  "0123-4567-89ab-cdef-0",
+		"twice the code":     written + written,
+		"a u":                "u123-4567-89ab-cdef",
+		"a U":                "U123-4567-89ab-cdef",
+		"a dot":              "0123.4567.89ab.cdef",
+		"an underscore":      "0123_4567_89ab_cdef",
+		"a zero byte":        "0123-4567-89ab-cdef\x00",
+		"broken UTF-8":       "0123-4567-89ab-cde\xff",
+		"a replacement":      "0123-4567-89ab-cde\ufffd",
+		"other digits":       "٠123-4567-89ab-cdef",
+		"a Cyrillic a":       "0123-4567-89аb-cdef",
+		"a full-width digit": "０123-4567-89ab-cdef",
+		"a long s":           "0123-4567-89ab-cdeſ",
+		"a zero-width space": "0123-4567-89ab-\u200bcdef",
+		"65 bytes":           written + strings.Repeat(" ", 65-len(written)),
+		"a book":             strings.Repeat("-", 1<<20) + plain,
+	} {
+		if code, err := domain.ParseBackupCode(typed); !errors.Is(err, domain.ErrInvalidCode) || !code.IsZero() {
+			t.Errorf("%s: %q, %v", name, code.Reveal(), err)
+		}
+	}
+	if _, err := domain.ParseBackupCode(written + strings.Repeat(" ", 64-len(written))); err != nil {
+		t.Errorf("64 bytes: %v", err)
+	}
+}
+
+func FuzzParseBackupCode(f *testing.F) {
+	for _, seed := range []string{"", written, plain, "OIL1-oil1-OIL1-oil1", "0123 4567 89AB CDEF", "u123-4567-89ab-cdef", "K123-4567-89ab-cdef", "İ123-4567-89ab-cdef", "—\u00a0‑", "\xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, typed string) {
+		code, err := domain.ParseBackupCode(typed)
+		if err != nil {
+			if !errors.Is(err, domain.ErrInvalidCode) || !code.IsZero() {
+				t.Fatalf("%q: %q, %v", typed, code.Reveal(), err)
+			}
+			return
+		}
+		normal := code.Reveal()
+		if len(normal) != 16 || strings.Trim(normal, letters) != "" {
+			t.Fatalf("%q became %q", typed, normal)
+		}
+		for _, form := range []string{normal, code.Written(), strings.ToUpper(code.Written()), strings.ReplaceAll(code.Written(), "-", " ")} {
+			if again, err := domain.ParseBackupCode(form); err != nil || again != code {
+				t.Fatalf("%q became %q, and %q of it %q, %v", typed, normal, form, again.Reveal(), err)
+			}
+		}
+	})
+}
+
+func TestACodeIsKnownUnderThePresentPepperAndTheOnesBefore(t *testing.T) {
+	older, newer := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+	code := backupCode(t, written)
+	before, after := domain.CodePeppers{older}, domain.CodePeppers{newer, older}
+
+	mac := hmac.New(sha256.New, older)
+	mac.Write([]byte(plain))
+	if want := domain.CodeDigest(mac.Sum(nil)); before.Digest(code) != want {
+		t.Errorf("got %x, want %x", before.Digest(code), want)
+	}
+	kept := before.Digest(code)
+	if want := []domain.CodeDigest{after.Digest(code), kept}; after.Digest(code) == kept || !slices.Equal(after.Digests(code), want) {
+		t.Errorf("got %x, want %x", after.Digests(code), want)
+	}
+	if domain.CodePeppers.Digest(after, backupCode(t, "O123 4567 89AB CDEF")) != after.Digest(code) {
+		t.Error("the digest depends on how the code was typed")
+	}
+	if slices.Contains(after.Digests(backupCode(t, "0123-4567-89ab-cdeg")), kept) {
+		t.Error("another code has the same digest")
+	}
+	if slices.Contains((domain.CodePeppers{newer}).Digests(code), kept) {
+		t.Error("a code is known under a pepper that was taken away")
+	}
+}

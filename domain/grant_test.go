@@ -1,0 +1,163 @@
+package domain_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+var (
+	grantKey  = bytes.Repeat([]byte{1}, 32)
+	otherKey  = bytes.Repeat([]byte{2}, 32)
+	grantKeys = domain.GrantKeys{grantKey}
+)
+
+func grant(t *testing.T, by ...domain.RecoveryFactor) (*domain.Grant, domain.GrantToken) {
+	t.Helper()
+	g, token, err := domain.NewGrant(adasID, by, domain.CodeDigest{7}, grantKeys, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, token
+}
+
+func TestAGrantKeepsWhoPaidWithWhat(t *testing.T) {
+	by := []domain.RecoveryFactor{domain.ByTOTP, domain.ByBackupCode}
+	g, token := grant(t, by...)
+	got := g.Snapshot()
+	if len(got.Nonce) != 32 {
+		t.Errorf("a nonce of %d bytes", len(got.Nonce))
+	}
+	got.Nonce = nil
+	want := domain.GrantSnapshot{
+		UserID: adasID, Token: sha256.Sum256([]byte(token.Reveal())), Code: domain.CodeDigest{7}, By: by, CreatedAt: noon, ExpiresAt: noon.Add(10 * time.Minute),
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if g.UserID() != adasID || g.Code() != want.Code || !slices.Equal(g.By(), by) || !g.CreatedAt().Equal(noon) || !g.ExpiresAt().Equal(want.ExpiresAt) {
+		t.Errorf("the grant says otherwise than its snapshot %+v", want)
+	}
+}
+
+func TestAGrantLastsTenMinutesAndTheOperatorsFifteen(t *testing.T) {
+	for _, c := range []struct {
+		by  []domain.RecoveryFactor
+		ttl time.Duration
+	}{
+		{[]domain.RecoveryFactor{domain.ByTOTP}, 10 * time.Minute},
+		{[]domain.RecoveryFactor{domain.ByBackupCode}, 10 * time.Minute},
+		{[]domain.RecoveryFactor{domain.ByBackupCode, domain.ByTOTP}, 10 * time.Minute},
+		{[]domain.RecoveryFactor{domain.ByTheirWord}, 15 * time.Minute},
+	} {
+		g, _ := grant(t, c.by...)
+		for after, want := range map[time.Duration]error{
+			0: nil, c.ttl - time.Nanosecond: nil, c.ttl: domain.ErrInvalidGrant, 24 * time.Hour: domain.ErrInvalidGrant,
+		} {
+			if err := g.Usable(noon.Add(after)); !errors.Is(err, want) {
+				t.Errorf("by %v, after %s: got %v, want %v", c.by, after, err, want)
+			}
+		}
+	}
+}
+
+func TestTheSameGrantHasTheSameToken(t *testing.T) {
+	g, token := grant(t, domain.ByBackupCode)
+	if again, ok := domain.RestoreGrant(g.Snapshot()).TokenAgain(grantKeys); !ok || again != token {
+		t.Errorf("got %q, %t, want %q", again.Reveal(), ok, token.Reveal())
+	}
+	if again, ok := g.TokenAgain(domain.GrantKeys{otherKey, grantKey}); !ok || again != token {
+		t.Errorf("after the secret was replaced: got %q, %t, want %q", again.Reveal(), ok, token.Reveal())
+	}
+	if again, ok := g.TokenAgain(domain.GrantKeys{otherKey}); ok || !again.IsZero() {
+		t.Errorf("after the former secret was taken away: got %q", again.Reveal())
+	}
+}
+
+func TestAnotherGrantHasAnotherToken(t *testing.T) {
+	ben, err := domain.ParseUserID("01a20846-fe00-7000-8000-0000000000be")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := func(owner domain.UserID, keys domain.GrantKeys, nonce byte) domain.GrantToken {
+		_, token, err := domain.NewGrant(owner, nil, domain.CodeDigest{}, keys, noon, bytes.NewReader(bytes.Repeat([]byte{nonce}, 32)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	first := token(adasID, grantKeys, 0)
+	if token(adasID, grantKeys, 0) != first {
+		t.Error("the token depends on more than owner, key and nonce")
+	}
+	for name, other := range map[string]domain.GrantToken{
+		"another owner":              token(ben, grantKeys, 0),
+		"another key":                token(adasID, domain.GrantKeys{otherKey}, 0),
+		"another key before the old": token(adasID, domain.GrantKeys{otherKey, grantKey}, 0),
+		"another nonce":              token(adasID, grantKeys, 1),
+	} {
+		if other == first || other.Digest() == first.Digest() {
+			t.Errorf("%s: the same token", name)
+		}
+	}
+}
+
+func TestNoGrantIsMadeWithoutEnoughRandomness(t *testing.T) {
+	for given := range 33 {
+		g, token, err := domain.NewGrant(adasID, nil, domain.CodeDigest{}, grantKeys, noon, bytes.NewReader(make([]byte, given)))
+		if (err == nil) != (given == 32) || (g == nil) != token.IsZero() || (g == nil) != (err != nil) {
+			t.Errorf("of %d random bytes: %v, %v", given, g, err)
+		}
+	}
+}
+
+func TestAGrantTokenIsReadAsItWasMade(t *testing.T) {
+	g, token := grant(t, domain.ByTOTP)
+	if !regexp.MustCompile(`^klg_[A-Za-z0-9_-]{43}$`).MatchString(token.Reveal()) {
+		t.Errorf("made %q", token.Reveal())
+	}
+	if read, err := domain.ParseGrantToken(token.Reveal()); err != nil || read != token || read.Digest() != g.Snapshot().Token {
+		t.Errorf("read %q, %v", read.Reveal(), err)
+	}
+	_, session := session(t, synced)
+	for _, bad := range []string{
+		"", "klg_", token.Reveal()[4:], token.Reveal() + "A", token.Reveal()[:len(token.Reveal())-1], "KLG_" + token.Reveal()[4:], "kls_" + token.Reveal()[4:],
+		" " + token.Reveal(), session.Reveal(),
+	} {
+		if read, err := domain.ParseGrantToken(bad); !errors.Is(err, domain.ErrInvalidGrant) || !read.IsZero() {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	if _, err := domain.ParseSessionToken(token.Reveal()); !errors.Is(err, domain.ErrUnauthenticated) {
+		t.Errorf("as a session's: %v", err)
+	}
+	if printed := fmt.Sprintf("%v %+v %#v", token, token, token); strings.Contains(printed, token.Reveal()) {
+		t.Errorf("the token is printed: %s", printed)
+	}
+}
+
+func TestASnapshotSharesNothingWithItsGrant(t *testing.T) {
+	by := []domain.RecoveryFactor{domain.ByTOTP}
+	g, token := grant(t, by...)
+	taken := g.Snapshot()
+	restored := domain.RestoreGrant(taken)
+	taken.Nonce[0] ^= 1
+	for _, theirs := range [][]domain.RecoveryFactor{by, taken.By, g.By()} {
+		theirs[0] = domain.ByTheirWord
+	}
+	for name, g := range map[string]*domain.Grant{"the grant": g, "the restored one": restored} {
+		if again, ok := g.TokenAgain(grantKeys); !ok || again != token || g.By()[0] != domain.ByTOTP {
+			t.Errorf("%s was changed from outside", name)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package domain_test
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// confirmedTOTP is Ada's app with the given secret, confirmed at noon by a code of step 100.
+func confirmedTOTP(secret string) *domain.TOTP {
+	app := domain.NewTOTP(adasID)
+	app.SetUp([]byte(secret), noon)
+	app.Confirm(100, noon)
+	return app
+}
+
+func TestAnAppCountsOnceItIsConfirmed(t *testing.T) {
+	app := domain.NewTOTP(adasID)
+	counts := func(when string, want bool) {
+		t.Helper()
+		if app.UserID() != adasID || app.Confirmed() != want || (app.Secret() != nil) != want || app.ConfirmedAt().IsZero() == want {
+			t.Errorf("%s: %+v", when, app.Snapshot())
+		}
+		if err := domain.RestoreTOTP(app.Snapshot()).Accept(1 << 40); (err == nil) != want || err != nil && !errors.Is(err, domain.ErrInvalidCode) {
+			t.Errorf("%s, a code of it: %v", when, err)
+		}
+	}
+	counts("new", false)
+	app.SetUp([]byte("sealed"), noon)
+	counts("set up", false)
+	app.Confirm(100, noon.Add(time.Minute))
+	counts("confirmed", true)
+	want := domain.TOTPSnapshot{UserID: adasID, Secret: []byte("sealed"), ConfirmedAt: noon.Add(time.Minute), Step: 100}
+	if got := app.Snapshot(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestASetupIsOverAfterAQuarterOfAnHour(t *testing.T) {
+	app := domain.NewTOTP(adasID)
+	app.SetUp([]byte("first"), noon.Add(-time.Minute))
+	app.SetUp([]byte("sealed"), noon) // the latest counts, from its own time
+	for after, good := range map[time.Duration]bool{0: true, 15*time.Minute - 1: true, 15 * time.Minute: true, 15*time.Minute + 1: false, 24 * time.Hour: false} {
+		secret, err := app.Pending(noon.Add(after))
+		if good && (string(secret) != "sealed" || err != nil) || !good && (secret != nil || !errors.Is(err, domain.ErrInvalidCode)) {
+			t.Errorf("after %s: %q, %v", after, secret, err)
+		}
+	}
+}
+
+func TestNothingIsPendingUnlessItWasSetUp(t *testing.T) {
+	for name, app := range map[string]*domain.TOTP{"new": domain.NewTOTP(adasID), "confirmed": confirmedTOTP("sealed")} {
+		if secret, err := app.Pending(noon); secret != nil || !errors.Is(err, domain.ErrInvalidCode) {
+			t.Errorf("%s: %q, %v", name, secret, err)
+		}
+	}
+	// A zero time is no reason to take nothing for something.
+	if secret, err := domain.NewTOTP(adasID).Pending(time.Time{}); secret != nil || !errors.Is(err, domain.ErrInvalidCode) {
+		t.Errorf("at no time: %q, %v", secret, err)
+	}
+}
+
+func TestSettingUpLeavesTheConfirmedAppAlone(t *testing.T) {
+	app := confirmedTOTP("old")
+	want := app.Snapshot()
+	app.SetUp([]byte("new"), noon.Add(time.Hour))
+	want.Pending, want.PendingAt = []byte("new"), noon.Add(time.Hour)
+	if got := app.Snapshot(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if err := app.Accept(101); err != nil {
+		t.Errorf("a code of the old app: %v", err)
+	}
+	app.Confirm(90, noon.Add(time.Hour)) // whatever the old app's last code was
+	if string(app.Secret()) != "new" || !app.ConfirmedAt().Equal(noon.Add(time.Hour)) {
+		t.Errorf("confirmed: %+v", app.Snapshot())
+	}
+	if err := app.Accept(91); err != nil {
+		t.Errorf("the next code of the new app: %v", err)
+	}
+}
+
+func TestAStepIsAcceptedOnceAndNoneBeforeIt(t *testing.T) {
+	app := confirmedTOTP("sealed")
+	for _, c := range []struct {
+		step domain.TOTPStep
+		good bool
+	}{
+		{100, false}, // by it the app was confirmed
+		{99, false}, {0, false}, {-1, false},
+		{101, true}, {101, false}, {100, false},
+		{105, true}, {104, false}, {102, false}, {105, false},
+		{106, true},
+	} {
+		before := app.Snapshot()
+		if err := app.Accept(c.step); (err == nil) != c.good || err != nil && !errors.Is(err, domain.ErrInvalidCode) {
+			t.Errorf("%d after %d: %v", c.step, before.Step, err)
+		}
+		if c.good {
+			before.Step = c.step
+		}
+		if got := app.Snapshot(); !reflect.DeepEqual(got, before) {
+			t.Errorf("%d: got  %+v\nwant %+v", c.step, got, before)
+		}
+	}
+}
+
+func TestASnapshotSharesNothingWithItsApp(t *testing.T) {
+	sealed := []byte("new")
+	app := confirmedTOTP("old")
+	app.SetUp(sealed, noon)
+	taken := app.Snapshot()
+	restored := domain.RestoreTOTP(taken)
+	pending, _ := app.Pending(noon)
+	for _, theirs := range [][]byte{sealed, taken.Secret, taken.Pending, app.Secret(), pending} {
+		theirs[0] = 'X'
+	}
+	for name, app := range map[string]*domain.TOTP{"the app": app, "the restored one": restored} {
+		if is := app.Snapshot(); string(is.Secret) != "old" || string(is.Pending) != "new" {
+			t.Errorf("%s was changed from outside: %s, %s", name, is.Secret, is.Pending)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var lockouts = rules{
+	"every field is kept, though nobody of that name is there": func(t *testing.T, store ports.Store) {
+		l := lockout("ada")
+		wantComplete(t, l)
+		saveLockouts(t, store, lockout("ben"), l)
+		got, err := lockoutOf(t, store, l.Subject)
+		wantSame(t, got, err, l)
+	},
+
+	"optional fields stay empty": func(t *testing.T, store ports.Store) {
+		l := lockout("ada")
+		l.LockedUntil, l.Failures = time.Time{}, 0
+		saveLockouts(t, store, l)
+		got, err := lockoutOf(t, store, l.Subject)
+		wantSame(t, got, err, l)
+	},
+
+	"where nothing was counted there is a new one": func(t *testing.T, store ports.Store) {
+		saveLockouts(t, store, lockout("ben"))
+		got, err := lockoutOf(t, store, lockout("ada").Subject)
+		wantSame(t, got, err, domain.LockoutSnapshot{Subject: lockout("ada").Subject})
+	},
+
+	"subjects are compared byte for byte": func(t *testing.T, store ports.Store) {
+		subjects := []domain.LockoutSubject{{}, {0: 'a'}, {0: 'A'}, {31: 1}, {0: 0xff, 1: 0xc3, 31: 0xfe}}
+		of := func(i int) domain.LockoutSnapshot {
+			l := lockout("ada")
+			l.Subject, l.Failures = subjects[i], i
+			return l
+		}
+		for i := range subjects {
+			saveLockouts(t, store, of(i))
+		}
+		for i, subject := range subjects {
+			got, err := lockoutOf(t, store, subject)
+			wantSame(t, got, err, of(i))
+		}
+	},
+
+	"all that can change is saved": func(t *testing.T, store ports.Store) {
+		before := lockout("ada")
+		after := domain.LockoutSnapshot{Subject: before.Subject, Failures: 1 << 40, UpdatedAt: hour(30)}
+		wantChanged(t, before, after, "Subject")
+		saveLockouts(t, store, lockout("ben"))
+		for _, state := range []domain.LockoutSnapshot{before, after, before} {
+			saveLockouts(t, store, state)
+			got, err := lockoutOf(t, store, before.Subject)
+			wantSame(t, got, err, state)
+		}
+		got, err := lockoutOf(t, store, lockout("ben").Subject)
+		wantSame(t, got, err, lockout("ben"))
+	},
+
+	"clearing forgets one, and nothing counted is no error": func(t *testing.T, store ports.Store) {
+		saveLockouts(t, store, lockout("ada"), lockout("ben"))
+		for range 2 {
+			update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Lockouts.Clear(ctx, lockout("ada").Subject) })
+			got, err := lockoutOf(t, store, lockout("ada").Subject)
+			wantSame(t, got, err, domain.LockoutSnapshot{Subject: lockout("ada").Subject})
+			got, err = lockoutOf(t, store, lockout("ben").Subject)
+			wantSame(t, got, err, lockout("ben"))
+		}
+	},
+
+	"what comes out is a copy": func(t *testing.T, store ports.Store) {
+		given := domain.RestoreLockout(lockout("ada"))
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Lockouts.Save(ctx, given) })
+		given.Fail(hour(30))
+		got, err := lockoutOf(t, store, lockout("ada").Subject)
+		wantSame(t, got, err, lockout("ada"))
+		got.Fail(hour(31))
+		got, err = lockoutOf(t, store, lockout("ada").Subject)
+		wantSame(t, got, err, lockout("ada"))
+	},
+
+	"sweeping takes the old, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
+		now := hour(50)
+		names := []string{"oldest", "older", "just now", "too new", "new"}
+		for name, l := range map[string]domain.LockoutSnapshot{
+			"oldest":   {Failures: 30, UpdatedAt: now.Add(-2 * time.Hour)},
+			"older":    {Failures: 1, UpdatedAt: now.Add(-time.Hour)},
+			"just now": {Failures: 1, UpdatedAt: now},
+			"too new":  {Failures: 1, UpdatedAt: now.Add(time.Microsecond)},
+			"new":      {Failures: 1, UpdatedAt: now.Add(time.Hour)},
+		} {
+			l.Subject = lockout(name).Subject
+			saveLockouts(t, store, l)
+		}
+		for _, step := range []struct{ swept, left string }{
+			{"2", "[just now too new new]"},
+			{"1", "[too new new]"},
+			{"0", "[too new new]"},
+		} {
+			var swept int
+			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
+				swept, err = tx.Lockouts.Sweep(ctx, now, 2)
+				return err
+			})
+			left := []string{}
+			for _, name := range names {
+				if l, err := lockoutOf(t, store, lockout(name).Subject); err == nil && l.Snapshot().Failures > 0 {
+					left = append(left, name)
+				}
+			}
+			if fmt.Sprint(swept) != step.swept || fmt.Sprint(left) != step.left {
+				t.Fatalf("swept %d, left %v; want %s, %s", swept, left, step.swept, step.left)
+			}
+		}
+	},
+}
