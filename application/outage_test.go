@@ -55,6 +55,7 @@ func (b *breaking) around(tx ports.Tx) ports.Tx {
 	return ports.Tx{
 		Users: breakingUsers{tx.Users, b}, Credentials: breakingCredentials{tx.Credentials, b}, Challenges: breakingChallenges{tx.Challenges, b},
 		Sessions: breakingSessions{tx.Sessions, b}, Events: breakingEvents{tx.Events, b}, SigningKeys: breakingKeys{tx.SigningKeys, b},
+		TOTPs: breakingTOTPs{tx.TOTPs, b}, BackupCodes: breakingCodes{tx.BackupCodes, b}, Grants: breakingGrants{tx.Grants, b}, Lockouts: breakingLockouts{tx.Lockouts, b},
 	}
 }
 
