@@ -149,6 +149,9 @@ type kept struct {
 	sessions []domain.SessionSnapshot
 	log      []domain.EventSnapshot
 	keys     []domain.SigningKeySnapshot
+	apps     []domain.TOTPSnapshot
+	codes    []int
+	grants   []domain.GrantSnapshot
 }
 
 func (h *house) keeps() (k kept) {
@@ -180,7 +183,14 @@ func (h *house) keeps() (k kept) {
 					k.log = append(k.log, e.Snapshot())
 				}
 			}
-			if err := errors.Join(credentialsErr, sessionsErr, eventsErr); err != nil {
+			app, appErr := tx.TOTPs.Of(ctx, owner)
+			k.apps = append(k.apps, app.Snapshot())
+			codes, _, codesErr := tx.BackupCodes.Stock(ctx, owner)
+			k.codes = append(k.codes, codes)
+			if grant, err := tx.Grants.OfUser(ctx, owner); err == nil {
+				k.grants = append(k.grants, grant.Snapshot())
+			}
+			if err := errors.Join(credentialsErr, sessionsErr, eventsErr, appErr, codesErr); err != nil {
 				return err
 			}
 		}

@@ -113,10 +113,12 @@ func TestNobodyChangesAnythingOnceTheyAreOut(t *testing.T) {
 		want      error
 		instead   map[string]error // of want
 	}{
-		"the session was ended":      {ended, domain.ErrSessionRevoked, map[string]error{"sign out": nil}},
-		"the session has expired":    {idle, domain.ErrSessionExpired, map[string]error{"sign out": nil}},
-		"the account was shut":       {shut, domain.ErrUserDisabled, nil},
-		"the account was deleted":    {deleted, domain.ErrSessionRevoked, map[string]error{"sign out": nil, "add a passkey": domain.ErrChallengeNotFound, "step up": domain.ErrChallengeNotFound}},
+		"the session was ended":   {ended, domain.ErrSessionRevoked, map[string]error{"sign out": nil}},
+		"the session has expired": {idle, domain.ErrSessionExpired, map[string]error{"sign out": nil}},
+		"the account was shut":    {shut, domain.ErrUserDisabled, nil},
+		"the account was deleted": {deleted, domain.ErrSessionRevoked, map[string]error{
+			"sign out": nil, "add a passkey": domain.ErrChallengeNotFound, "step up": domain.ErrChallengeNotFound, "confirm an app": domain.ErrInvalidCode,
+		}},
 		"nothing, so they change it": {nil, nil, nil},
 	} {
 		for deed, prepare := range deeds {

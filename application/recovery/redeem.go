@@ -39,6 +39,20 @@ type Name struct {
 	ID    domain.UserID
 }
 
+func (n Name) find(ctx context.Context, tx ports.Tx) (*domain.User, error) {
+	if n.Email != "" {
+		return tx.Users.ByEmail(ctx, n.Email)
+	}
+	return tx.Users.ByID(ctx, n.ID)
+}
+
+func (n Name) String() string {
+	if n.Email != "" {
+		return string(n.Email)
+	}
+	return n.ID.String()
+}
+
 // Granted is what a claim buys.
 type Granted struct {
 	Token     domain.GrantToken
@@ -154,14 +168,9 @@ func (r *Redeem) look(ctx context.Context, claim Claim, visitor access.Visitor, 
 }
 
 func (r *Redeem) account(ctx context.Context, tx ports.Tx, name Name) (domain.UserID, domain.LockoutSubject, error) {
-	called := name.ID.String()
-	user, err := tx.Users.ByID(ctx, name.ID)
-	if name.Email != "" {
-		called = string(name.Email)
-		user, err = tx.Users.ByEmail(ctx, name.Email)
-	}
+	user, err := name.find(ctx, tx)
 	if errors.Is(err, domain.ErrUserNotFound) {
-		return domain.UserID{}, r.Lockout.Unknown(called), nil
+		return domain.UserID{}, r.Lockout.Unknown(name.String()), nil
 	}
 	if err != nil {
 		return domain.UserID{}, domain.LockoutSubject{}, err
