@@ -202,11 +202,14 @@ func (r *Redeem) judge(claim Claim, s seen, now time.Time) (attempt, error) {
 	if err != nil {
 		return attempt{}, err
 	}
-	step, wrong := r.Codes.Step(secret, claim.TOTPCode, now)
-	if wrong != nil && !errors.Is(wrong, domain.ErrInvalidCode) {
-		return attempt{}, wrong
+	switch step, err := r.Codes.Step(secret, claim.TOTPCode, now); {
+	case errors.Is(err, domain.ErrInvalidCode):
+		a.wrong = true
+	case err != nil:
+		return attempt{}, err
+	default:
+		a.step, a.wrong = step, !s.app.Confirmed()
 	}
-	a.step, a.wrong = step, wrong != nil || !s.app.Confirmed()
 	return a, nil
 }
 
