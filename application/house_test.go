@@ -3,6 +3,8 @@ package application_test
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -37,12 +39,26 @@ type names struct{}
 
 func (names) NameOf(string) string { return "" }
 
+// stumbling is a source of randomness that fails at one of its reads and goes on as if nothing had been.
+type stumbling struct{ at, reads int }
+
+var errStumbled = errors.New("no randomness at this moment")
+
+func (s *stumbling) Read(p []byte) (int, error) {
+	if s.reads++; s.reads == s.at {
+		return 0, errStumbled
+	}
+	return rand.Read(p)
+}
+
 // house is where Ada has just signed in, twice, by one of her two passkeys.
 type house struct {
 	t            *testing.T
 	store        ports.Store
 	relyingParty ports.RelyingParty
 	clock        *clock
+	random       *stumbling
+	policy       domain.UsePolicy
 	log          *access.SecurityLog
 	device       *authenticator.Authenticator
 	ada          access.Actor
@@ -56,9 +72,10 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	random := &stumbling{}
 	h := &house{
-		t: t, store: memory.New(), relyingParty: relyingParty, clock: &clock{noon}, device: authenticator.New(origin),
-		log: &access.SecurityLog{Random: rand.Reader, Devices: names{}},
+		t: t, store: memory.New(), relyingParty: relyingParty, clock: &clock{noon}, random: random, device: authenticator.New(origin),
+		log: &access.SecurityLog{Random: random, Devices: names{}},
 	}
 	applicant, err := domain.NewApplicant("ada@example.org", "Ada", noon, rand.Reader)
 	if err != nil {
@@ -129,7 +146,7 @@ func (h *house) gets(options []byte, variations ...authenticator.Variation) port
 }
 
 func (h *house) desk() *ceremony.Desk {
-	return &ceremony.Desk{Store: h.store, Clock: h.clock, Random: rand.Reader, TTL: ceremony.TTL(time.Hour)}
+	return &ceremony.Desk{Store: h.store, Clock: h.clock, Random: h.random, TTL: ceremony.TTL(time.Hour)}
 }
 
 func (h *house) beginsToAdd() (ceremony.Started, error) {
@@ -152,6 +169,17 @@ type kept struct {
 	apps     []domain.TOTPSnapshot
 	codes    []int
 	grants   []domain.GrantSnapshot
+}
+
+// changed names what is not as it was before.
+func (k kept) changed(before kept) (parts []string) {
+	now, then := reflect.ValueOf(k), reflect.ValueOf(before)
+	for i := range now.NumField() {
+		if fmt.Sprintf("%+v", now.Field(i)) != fmt.Sprintf("%+v", then.Field(i)) {
+			parts = append(parts, now.Type().Field(i).Name)
+		}
+	}
+	return parts
 }
 
 func (h *house) keeps() (k kept) {

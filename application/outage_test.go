@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"reflect"
 	"testing"
 	"time"
 
@@ -223,14 +222,14 @@ func (h *house) keyring() *tokens.Keyring {
 
 func (h *house) issuer() *tokens.Issuer {
 	return &tokens.Issuer{
-		Keyring: h.keyring(), Keys: jwt.New(), Random: rand.Reader, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+		Keyring: h.keyring(), Keys: jwt.New(), Random: h.random, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
 	}
 }
 
 // door opens sessions, by cookie or with tokens.
 func (h *house) door() *access.Door {
-	return &access.Door{Random: rand.Reader, Issuer: h.issuer(), Log: h.log, Lifetime: lifetime}
+	return &access.Door{Random: h.random, Issuer: h.issuer(), Log: h.log, Lifetime: lifetime}
 }
 
 func (h *house) begunSignIn(variations ...authenticator.Variation) login.Answer {
@@ -244,7 +243,8 @@ func (h *house) begunSignIn(variations ...authenticator.Variation) login.Answer 
 
 func (h *house) signsIn(answer login.Answer) error {
 	finish := &login.Finish{
-		Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Door: h.door(), Log: h.log, Examiner: &access.Examiner{Log: h.log},
+		Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Door: h.door(), Log: h.log,
+		Examiner: &access.Examiner{Policy: h.policy, Log: h.log},
 	}
 	_, err := finish.Execute(h.t.Context(), answer)
 	return err
@@ -254,13 +254,13 @@ func (h *house) signsIn(answer login.Answer) error {
 var others = map[string]func(*house) (does func() error){
 	"begin to sign up": func(h *house) func() error {
 		return func() error {
-			begin := &signup.Begin{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: rand.Reader, Desk: h.desk()}
+			begin := &signup.Begin{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Desk: h.desk()}
 			_, err := begin.Execute(h.t.Context(), signup.Application{Email: "ben@example.org"}, domain.Binding{})
 			return err
 		}
 	},
 	"sign up": func(h *house) func() error {
-		begin := &signup.Begin{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: rand.Reader, Desk: h.desk()}
+		begin := &signup.Begin{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Desk: h.desk()}
 		started, err := begin.Execute(h.t.Context(), signup.Application{Email: "ben@example.org"}, domain.Binding{})
 		if err != nil {
 			h.t.Fatal(err)
@@ -288,6 +288,11 @@ var others = map[string]func(*house) (does func() error){
 		if err := (&tokens.KeepKeys{Keyring: h.keyring()}).Execute(h.t.Context()); err != nil {
 			h.t.Fatal(err)
 		}
+		return func() error { return h.signsIn(answer) }
+	},
+	"sign in oddly": func(h *house) func() error {
+		h.policy.BackupEligibility = domain.BackupEligibilityAcceptAndRecord
+		answer := h.begunSignIn(authenticator.ForgeFlags(0, authenticator.BackupEligible|authenticator.BackedUp))
 		return func() error { return h.signsIn(answer) }
 	},
 	"begin to add a passkey": func(h *house) func() error {
@@ -455,8 +460,8 @@ func TestAnOutageIsToldKeepsNothingAndCanBeGotOver(t *testing.T) {
 					if !errors.Is(err, domain.ErrUnavailable) {
 						t.Errorf("thing %d failed: got %v", at, err)
 					}
-					if after := h.keeps(); !inTurn[name] && !reflect.DeepEqual(before, after) {
-						t.Errorf("thing %d failed\nbefore %+v\nafter  %+v", at, before, after)
+					if changed := h.keeps().changed(before); !inTurn[name] && changed != nil {
+						t.Errorf("thing %d failed, and changed are %q", at, changed)
 					}
 					if err := does(); err != nil {
 						t.Errorf("after thing %d failed: %v", at, err)
@@ -489,6 +494,59 @@ func TestAnOutageDoesNotHideARefusal(t *testing.T) {
 			if err := h.signsIn(answer); !errors.Is(err, want) {
 				t.Errorf("after thing %d failed: got %v, want %v", at, err, want)
 			}
+		}
+	}
+}
+
+// What should have been random is zeros then, which anybody could guess.
+func TestWithoutRandomnessNothingIsKept(t *testing.T) {
+	afterwards := map[string]bool{"refresh": true} // tokens are signed after the commit; the same one may be shown again
+	for _, each := range []map[string]func(*house) func() error{deeds, others} {
+		for name, prepare := range each {
+			t.Run(name, func(t *testing.T) {
+				for at := 1; ; at++ {
+					h := newHouse(t)
+					does := prepare(h)
+					before := h.keeps()
+					h.random.at, h.random.reads = at, 0
+					err := does()
+					if h.random.reads < at {
+						if err != nil {
+							t.Errorf("got %v", err)
+						}
+						return
+					}
+					if !errors.Is(err, errStumbled) {
+						t.Errorf("read %d failed: got %v", at, err)
+					}
+					if changed := h.keeps().changed(before); !afterwards[name] && changed != nil {
+						t.Errorf("read %d failed, and changed are %q", at, changed)
+					}
+				}
+			})
+		}
+	}
+}
+
+// speechless is a relying party that can ask nobody anything.
+type speechless struct{ ports.RelyingParty }
+
+var errSpeechless = errors.New("no options")
+
+func (speechless) BeginRegistration(domain.UserEntity, []domain.CredentialDescriptor) (ports.Ceremony, error) {
+	return ports.Ceremony{}, errSpeechless
+}
+
+func (speechless) BeginAuthentication([]domain.CredentialDescriptor) (ports.Ceremony, error) {
+	return ports.Ceremony{}, errSpeechless
+}
+
+func TestNothingBeginsWithoutOptions(t *testing.T) {
+	for _, name := range []string{"begin to sign up", "begin to sign in", "begin to add a passkey", "begin to step up"} {
+		h := newHouse(t)
+		h.relyingParty = speechless{h.relyingParty}
+		if err := others[name](h)(); !errors.Is(err, errSpeechless) {
+			t.Errorf("%s: got %v", name, err)
 		}
 	}
 }

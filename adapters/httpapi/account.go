@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -43,7 +44,9 @@ func (s *server) patchAccount(c *fiber.Ctx, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
-	s.note(c, actor, "account changed")
+	if len(changed.Names) > 0 {
+		s.note(c, actor, "account changed", slog.Any("changed", changed.Names))
+	}
 	return c.JSON(fiber.Map{"user": userOf(changed.User), "signals": s.signalsFor(changed.User, changed.Accepted)})
 }
 

@@ -26,6 +26,7 @@ type Wish struct {
 type Changed struct {
 	User     *domain.User
 	Accepted domain.Keyring
+	Names    []string // of what is different now: "display_name", "email"
 }
 
 // Execute fails with domain.ErrEmailTaken.
@@ -40,15 +41,15 @@ func (c *Change) Execute(ctx context.Context, actor access.Actor, wish Wish) (ch
 		if changed.Accepted, err = tx.Credentials.OfUser(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		names := wish.apply(actor.User)
-		if len(names) == 0 {
+		changed.Names = wish.apply(actor.User)
+		if len(changed.Names) == 0 {
 			return nil
 		}
 		if err := tx.Users.Save(ctx, actor.User); err != nil {
 			return err
 		}
 		event, err := c.Log.Event(actor.Visitor, now, domain.EventSnapshot{
-			Kind: domain.EventAccountChanged, UserID: actor.User.ID(), SessionID: actor.Session.ID(), Changed: names,
+			Kind: domain.EventAccountChanged, UserID: actor.User.ID(), SessionID: actor.Session.ID(), Changed: changed.Names,
 		})
 		if err != nil {
 			return err

@@ -26,33 +26,6 @@ type Redeem struct {
 	Lockout domain.LockoutKey
 }
 
-// Claim is what somebody says and shows: a code of the app together with the account's name, a backup code, or both.
-type Claim struct {
-	Name       Name
-	TOTPCode   string // "" if none was shown
-	BackupCode string // likewise
-}
-
-// Name is what an account is called by.
-type Name struct {
-	Email domain.Email
-	ID    domain.UserID
-}
-
-func (n Name) find(ctx context.Context, tx ports.Tx) (*domain.User, error) {
-	if n.Email != "" {
-		return tx.Users.ByEmail(ctx, n.Email)
-	}
-	return tx.Users.ByID(ctx, n.ID)
-}
-
-func (n Name) String() string {
-	if n.Email != "" {
-		return string(n.Email)
-	}
-	return n.ID.String()
-}
-
 // Granted is what a claim buys.
 type Granted struct {
 	Token     domain.GrantToken
@@ -114,26 +87,6 @@ func (r *Redeem) Execute(ctx context.Context, claim Claim, visitor access.Visito
 	return granted, nil
 }
 
-func (c Claim) check(policy domain.RecoveryPolicy) error {
-	missing := func(field, why string) error { return domain.Invalid(field, "required", why) }
-	var faults []error
-	if c.TOTPCode == "" && c.BackupCode == "" {
-		faults = append(faults, missing("backup_code", "show a backup code, or the account's name and a code of its app"))
-	}
-	if policy == domain.RecoveryBoth {
-		if c.TOTPCode == "" {
-			faults = append(faults, missing("totp_code", "here both a code of the app and a backup code are needed"))
-		}
-		if c.BackupCode == "" && c.TOTPCode != "" {
-			faults = append(faults, missing("backup_code", "here both a code of the app and a backup code are needed"))
-		}
-	}
-	if c.TOTPCode != "" && c.Name == (Name{}) {
-		faults = append(faults, missing("email", "a code of an app goes with the account's e-mail address or user_id"))
-	}
-	return domain.Collect(faults...)
-}
-
 // seen is what there was to be seen of the account before anything was judged.
 type seen struct {
 	user    domain.UserID // zero for a name that nobody has, and for a claim that names nobody
@@ -176,49 +129,6 @@ func (r *Redeem) account(ctx context.Context, tx ports.Tx, name Name) (domain.Us
 		return domain.UserID{}, domain.LockoutSubject{}, err
 	}
 	return user.ID(), r.Lockout.Account(user.ID()), nil
-}
-
-// attempt is a claim as far as it can be judged without the store.
-type attempt struct {
-	seen
-	step   domain.TOTPStep
-	wrong  bool // the code of the app is not right
-	paper  bool // a backup code was shown
-	digest []domain.CodeDigest
-}
-
-// judge does the cryptography. An account without an app is judged by a secret that is nobody's.
-func (r *Redeem) judge(claim Claim, s seen, now time.Time) (attempt, error) {
-	a := attempt{seen: s, paper: claim.BackupCode != ""}
-	if a.paper {
-		if code, err := domain.ParseBackupCode(claim.BackupCode); err == nil {
-			a.digest = r.Peppers.Digests(code)
-		}
-	}
-	if claim.TOTPCode == "" {
-		return a, nil
-	}
-	secret, err := r.secretOf(s)
-	if err != nil {
-		return attempt{}, err
-	}
-	switch step, err := r.Codes.Step(secret, claim.TOTPCode, now); {
-	case errors.Is(err, domain.ErrInvalidCode):
-		a.wrong = true
-	case err != nil:
-		return attempt{}, err
-	default:
-		a.step, a.wrong = step, !s.app.Confirmed()
-	}
-	return a, nil
-}
-
-func (r *Redeem) secretOf(s seen) (domain.Secret, error) {
-	if !s.app.Confirmed() {
-		return r.Codes.Decoy()
-	}
-	plain, err := r.Sealer.Open(s.app.Secret(), sealingLabel(s.user))
-	return domain.NewSecret(string(plain)), err
 }
 
 // grant spends what is spent at once and opens the grant, or returns domain.ErrInvalidCode. A backup code is spent later,

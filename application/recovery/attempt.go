@@ -1,0 +1,51 @@
+package recovery
+
+import (
+	"errors"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// attempt is a claim as far as it can be judged without the store.
+type attempt struct {
+	seen
+	step   domain.TOTPStep
+	wrong  bool // the code of the app is not right
+	paper  bool // a backup code was shown
+	digest []domain.CodeDigest
+}
+
+// judge does the cryptography. An account without an app is judged by a secret that is nobody's.
+func (r *Redeem) judge(claim Claim, s seen, now time.Time) (attempt, error) {
+	a := attempt{seen: s, paper: claim.BackupCode != ""}
+	if a.paper {
+		if code, err := domain.ParseBackupCode(claim.BackupCode); err == nil {
+			a.digest = r.Peppers.Digests(code)
+		}
+	}
+	if claim.TOTPCode == "" {
+		return a, nil
+	}
+	secret, err := r.secretOf(s)
+	if err != nil {
+		return attempt{}, err
+	}
+	switch step, err := r.Codes.Step(secret, claim.TOTPCode, now); {
+	case errors.Is(err, domain.ErrInvalidCode):
+		a.wrong = true
+	case err != nil:
+		return attempt{}, err
+	default:
+		a.step, a.wrong = step, !s.app.Confirmed()
+	}
+	return a, nil
+}
+
+func (r *Redeem) secretOf(s seen) (domain.Secret, error) {
+	if !s.app.Confirmed() {
+		return r.Codes.Decoy()
+	}
+	plain, err := r.Sealer.Open(s.app.Secret(), sealingLabel(s.user))
+	return domain.NewSecret(string(plain)), err
+}

@@ -1,0 +1,55 @@
+package recovery
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Claim is what somebody says and shows: a code of the app together with the account's name, a backup code, or both.
+type Claim struct {
+	Name       Name
+	TOTPCode   string // "" if none was shown
+	BackupCode string // likewise
+}
+
+// Name is what an account is called by.
+type Name struct {
+	Email domain.Email
+	ID    domain.UserID
+}
+
+func (n Name) find(ctx context.Context, tx ports.Tx) (*domain.User, error) {
+	if n.Email != "" {
+		return tx.Users.ByEmail(ctx, n.Email)
+	}
+	return tx.Users.ByID(ctx, n.ID)
+}
+
+func (n Name) String() string {
+	if n.Email != "" {
+		return string(n.Email)
+	}
+	return n.ID.String()
+}
+
+func (c Claim) check(policy domain.RecoveryPolicy) error {
+	missing := func(field, why string) error { return domain.Invalid(field, "required", why) }
+	var faults []error
+	if c.TOTPCode == "" && c.BackupCode == "" {
+		faults = append(faults, missing("backup_code", "show a backup code, or the account's name and a code of its app"))
+	}
+	if policy == domain.RecoveryBoth {
+		if c.TOTPCode == "" {
+			faults = append(faults, missing("totp_code", "here both a code of the app and a backup code are needed"))
+		}
+		if c.BackupCode == "" && c.TOTPCode != "" {
+			faults = append(faults, missing("backup_code", "here both a code of the app and a backup code are needed"))
+		}
+	}
+	if c.TOTPCode != "" && c.Name == (Name{}) {
+		faults = append(faults, missing("email", "a code of an app goes with the account's e-mail address or user_id"))
+	}
+	return domain.Collect(faults...)
+}
