@@ -196,7 +196,7 @@ func TestASignInEndsTheSessionThatItReplaces(t *testing.T) {
 	if err := ada.session(adas.Session.ID()).Usable(noon); err != nil {
 		t.Errorf("the one in its place: %v", err)
 	}
-	if log := ben.log(); len(log) != 1 || log[0].Kind != domain.EventSessionRevoked || log[0].SessionID != bens.ID() {
+	if log := ben.log(); len(log) != 1 || log[0].Kind != domain.EventSessionRevoked || log[0].Reason != "signed_in" || log[0].SessionID != bens.ID() {
 		t.Errorf("the log of whoever was in it: %+v", log)
 	}
 	if log := heads(ada.log()); !slices.Equal(log, []string{"signed_in"}) {
@@ -287,6 +287,25 @@ func TestAnActorAnswersInTheirSession(t *testing.T) {
 	browser := domain.BindTo(domain.NewSecret("Ada's browser"))
 	if got := (access.Actor{Session: session}).Respondent(browser); got != (domain.Respondent{Browser: browser, Session: session.ID()}) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestSessionsThatAreKeptAreLookedAtOnce(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	for range 250 {
+		ada.signsIn(noon)
+	}
+	looked := 0
+	ada.update(func(tx ports.Tx) error {
+		keep := func(*domain.Session) bool { looked++; return looked <= 250 } // and it would not end otherwise
+		ended, err := securityLog().EndAll(t.Context(), tx, ada.user.ID(), keep, access.Visitor{}, domain.EventSnapshot{}, noon)
+		if ended != 0 {
+			t.Errorf("%d were ended", ended)
+		}
+		return err
+	})
+	if looked != 250 {
+		t.Errorf("%d looks at 250 sessions", looked)
 	}
 }
 

@@ -142,14 +142,21 @@ func TestAPasskeyThatIsGoneIsNotUsed(t *testing.T) {
 func TestNoMarkWithoutItsEntry(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
 	dry := &access.SecurityLog{Random: iotest.ErrReader(errors.New("no randomness")), Devices: echoes{}}
-	for _, policy := range []domain.CounterPolicy{domain.CounterFlag, domain.CounterReject} {
-		examiner := &access.Examiner{Policy: domain.UsePolicy{Counter: policy}, Log: dry}
+	for name, c := range map[string]struct {
+		policy domain.CounterPolicy
+		use    domain.Assertion
+	}{
+		"an allowed oddity": {domain.CounterFlag, domain.Assertion{Flags: deviceBound, SignCount: 7}},
+		"a refused one":     {domain.CounterReject, domain.Assertion{Flags: deviceBound, SignCount: 7}},
+		"a refusal alone":   {domain.CounterReject, domain.Assertion{Flags: 1 << 2, SignCount: 8}},
+	} {
+		examiner := &access.Examiner{Policy: domain.UsePolicy{Counter: c.policy}, Log: dry}
 		err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
-			_, err := examiner.Record(t.Context(), tx, ada.key.ID(), domain.Assertion{Flags: deviceBound, SignCount: 7}, access.Visitor{}, domain.EventSignInRefused, noon)
+			_, err := examiner.Record(t.Context(), tx, ada.key.ID(), c.use, access.Visitor{}, domain.EventSignInRefused, noon)
 			return err
 		})
 		if err == nil || ada.keyNow().CloneWarning {
-			t.Errorf("%s: got %v, warning %t", policy, err, ada.keyNow().CloneWarning)
+			t.Errorf("%s: got %v, warning %t", name, err, ada.keyNow().CloneWarning)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package login_test
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -100,7 +101,7 @@ func (l *lodge) register(who *domain.Applicant) *domain.Credential {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	key, err := domain.NewCredential(who.UserID, "", registration, noon)
+	key, err := domain.NewCredential(who.UserID, "Ada's key", registration, noon)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -119,6 +120,7 @@ func (l *lodge) begin(store ports.Store) *login.Begin {
 type attempt struct {
 	challenge domain.ChallengeID
 	answer    ports.AuthenticationAnswer
+	browser   domain.Binding // that it comes from
 }
 
 // begins starts a sign-in in the given browser and has Ada's key answer it.
@@ -132,7 +134,7 @@ func (l *lodge) begins(browser domain.Binding, variations ...authenticator.Varia
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return attempt{started.ChallengeID, ports.AuthenticationAnswer{
+	return attempt{challenge: started.ChallengeID, answer: ports.AuthenticationAnswer{
 		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AuthenticatorData: made.Response.AuthenticatorData,
 		Signature: made.Response.Signature, UserHandle: made.Response.UserHandle,
 	}}
@@ -155,7 +157,7 @@ func (l *lodge) finishesAs(a attempt, visitor access.Visitor) (access.Grant, err
 			Random: rand.Reader, Issuer: l.issuer, Log: log, Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
 		},
 	}
-	return finish.Execute(l.t.Context(), login.Answer{ChallengeID: a.challenge, Credential: a.answer, Visitor: visitor})
+	return finish.Execute(l.t.Context(), login.Answer{ChallengeID: a.challenge, Binding: a.browser, Credential: a.answer, Visitor: visitor})
 }
 
 // log is Ada's: kinds and reasons, sorted.
@@ -436,6 +438,12 @@ func TestARefusedSignInIsLogged(t *testing.T) {
 			},
 			want: domain.ErrPasskeyRejected, log: []string{"sign_in_refused signature_invalid"},
 		},
+		"an id that could be nobody's": {
+			attempt: func(l *lodge) attempt {
+				return l.begins(domain.Binding{}, authenticator.ForgeAnswerID(make([]byte, 1024)))
+			},
+			want: domain.ErrPasskeyRejected, log: []string{},
+		},
 		"a passkey that nobody has": {
 			attempt: func(l *lodge) attempt {
 				return l.begins(domain.Binding{}, authenticator.ForgeAnswerID([]byte("unknown")))
@@ -466,6 +474,65 @@ func TestARefusedSignInIsLogged(t *testing.T) {
 				t.Errorf("logged again: %q", log)
 			}
 		})
+	}
+}
+
+func TestARefusedEntryNamesThePasskey(t *testing.T) {
+	l := newLodge(t)
+	if _, err := l.finishesAs(l.begins(domain.Binding{}, authenticator.ForgeSignature(halved)), access.Visitor{IP: "203.0.113.9", RequestID: "request-17"}); err == nil {
+		t.Fatal("it was accepted")
+	}
+	l.operator(func(ctx context.Context, tx ports.Tx) error {
+		events, err := tx.Events.OfUser(ctx, l.adasID, domain.EventID{}, 10)
+		for _, e := range events {
+			if is := e.Snapshot(); is.CredentialID != l.keyID || is.PasskeyName != "Ada's key" || is.IP != "203.0.113.9" || is.RequestID != "request-17" || !is.SessionID.IsZero() {
+				t.Errorf("logged %+v", is)
+			}
+		}
+		return err
+	})
+}
+
+func TestAChallengeIsAnsweredInTheBrowserThatAskedForIt(t *testing.T) {
+	l := newLodge(t)
+	adas, bens := domain.BindTo(domain.NewSecret("Ada's browser")), domain.BindTo(domain.NewSecret("Ben's browser"))
+	for browser, want := range map[domain.Binding]error{adas: nil, bens: domain.ErrChallengeNotFound, {}: domain.ErrChallengeNotFound} {
+		begun := l.begins(adas)
+		begun.browser = browser
+		if _, err := l.finishes(begun); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+}
+
+// Who has an account cannot be found out by asking for its passkeys.
+func TestAnAddressIsAnsweredWithPasskeysOrDecoys(t *testing.T) {
+	l := newLodge(t)
+	keyless, err := domain.NewApplicant("keyless@example.org", "", noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.operator(func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, keyless.Admit(noon)) })
+	decoys := func(email domain.Email) []domain.CredentialDescriptor { return domain.Decoys([]byte("key"), email) }
+	for email, want := range map[domain.Email][]domain.CredentialDescriptor{
+		"":                    nil,
+		"ada@example.org":     {{ID: l.keyID}},
+		"keyless@example.org": decoys("keyless@example.org"),
+		"nobody@example.org":  decoys("nobody@example.org"),
+	} {
+		started, err := l.begin(l.store).Execute(t.Context(), email, domain.Binding{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var options struct {
+			AllowCredentials []struct{ ID authenticator.Base64URL }
+		}
+		if err := json.Unmarshal(started.Options, &options); err != nil {
+			t.Fatal(err)
+		}
+		if len(options.AllowCredentials) != len(want) || len(want) == 1 && string(options.AllowCredentials[0].ID) != string(want[0].ID) {
+			t.Errorf("%q is answered with %s", email, started.Options)
+		}
 	}
 }
 

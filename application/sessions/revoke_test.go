@@ -168,8 +168,14 @@ func TestAPersonEndsAllSessionsButTheirOwn(t *testing.T) {
 	if err := h.isOver(expired.Session.ID(), 0); !errors.Is(err, domain.ErrSessionExpired) {
 		t.Errorf("the one that had expired: %v", err)
 	}
-	if log := ada.entries(); len(log) != len(others) {
+	log := ada.entries()
+	if len(log) != len(others) {
 		t.Errorf("%d were logged", len(log))
+	}
+	for _, e := range log {
+		if e.Kind != domain.EventSessionRevoked || e.By != domain.ByUser || e.IP != "127.0.0.1" {
+			t.Errorf("logged %+v", e)
+		}
 	}
 	if n, err := h.revokeOthers(actor); n != 0 || err != nil {
 		t.Errorf("once more: %d, %v", n, err)

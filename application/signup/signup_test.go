@@ -47,6 +47,7 @@ type lodge struct {
 	t            *testing.T
 	store        ports.Store
 	relyingParty *interrupted
+	policy       domain.RegistrationPolicy
 }
 
 func newLodge(t *testing.T) *lodge {
@@ -55,7 +56,7 @@ func newLodge(t *testing.T) *lodge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &lodge{t, memory.New(), &interrupted{RelyingParty: relyingParty}}
+	return &lodge{t, memory.New(), &interrupted{RelyingParty: relyingParty}, domain.RegistrationOpen}
 }
 
 func (l *lodge) desk() *ceremony.Desk {
@@ -66,23 +67,28 @@ func (l *lodge) desk() *ceremony.Desk {
 type attempt struct {
 	challenge domain.ChallengeID
 	answer    ports.RegistrationAnswer
+	browser   domain.Binding // that it comes from
 }
 
 // begins has somebody sign up on a device of their own.
 func (l *lodge) begins(email domain.Email) (attempt, error) {
+	return l.beginsIn(domain.Binding{}, email)
+}
+
+func (l *lodge) beginsIn(browser domain.Binding, email domain.Email, variations ...authenticator.Variation) (attempt, error) {
 	l.t.Helper()
 	begin := &signup.Begin{
-		Policy: domain.RegistrationOpen, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Random: rand.Reader, Desk: l.desk(),
+		Policy: l.policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Random: rand.Reader, Desk: l.desk(),
 	}
-	started, err := begin.Execute(l.t.Context(), signup.Application{Email: email}, domain.Binding{})
+	started, err := begin.Execute(l.t.Context(), signup.Application{Email: email}, browser)
 	if err != nil {
 		return attempt{}, err
 	}
-	made, err := authenticator.New(origin).Create(started.Options)
+	made, err := authenticator.New(origin).Create(started.Options, variations...)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return attempt{started.ChallengeID, ports.RegistrationAnswer{
+	return attempt{challenge: started.ChallengeID, answer: ports.RegistrationAnswer{
 		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject,
 	}}, nil
 }
@@ -95,7 +101,7 @@ func (l *lodge) finishes(a attempt) (access.Grant, error) {
 			Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
 		},
 	}
-	return finish.Execute(l.t.Context(), signup.Answer{ChallengeID: a.challenge, Credential: a.answer, PasskeyName: "Ada's key"})
+	return finish.Execute(l.t.Context(), signup.Answer{ChallengeID: a.challenge, Binding: a.browser, Credential: a.answer, PasskeyName: "Ada's key"})
 }
 
 func (l *lodge) mustBegin(email domain.Email) attempt {
@@ -123,6 +129,52 @@ func TestASignUpIsTheFirstEntryInTheLog(t *testing.T) {
 	}
 	if is := log[0].Snapshot(); is.Kind != domain.EventSignedUp || is.SessionID != grant.Session.ID() || is.CredentialID != grant.Credential.ID() || is.PasskeyName != "Ada's key" {
 		t.Errorf("logged %+v", is)
+	}
+}
+
+func TestNobodySignsUpWhereItIsClosed(t *testing.T) {
+	l := newLodge(t)
+	l.policy = domain.RegistrationClosed
+	if begun, err := l.begins(""); !errors.Is(err, domain.ErrRegistrationClosed) || begun.challenge != (domain.ChallengeID{}) {
+		t.Errorf("got %+v, %v", begun, err)
+	}
+}
+
+func TestASignUpIsFinishedInTheBrowserThatBeganIt(t *testing.T) {
+	l := newLodge(t)
+	adas, bens := domain.BindTo(domain.NewSecret("Ada's browser")), domain.BindTo(domain.NewSecret("Ben's browser"))
+	for browser, want := range map[domain.Binding]error{adas: nil, bens: domain.ErrChallengeNotFound, {}: domain.ErrChallengeNotFound} {
+		begun, err := l.beginsIn(adas, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun.browser = browser
+		if _, err := l.finishes(begun); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+}
+
+func TestARefusedSignUpMakesNobody(t *testing.T) {
+	for reason, variation := range map[domain.Reason]authenticator.Variation{
+		domain.ReasonOriginNotAllowed:        authenticator.ForgeOrigin("https://mallory.example"),
+		domain.ReasonUserVerificationMissing: authenticator.ForgeFlags(0, authenticator.UserVerified),
+		domain.ReasonBackupStateInvalid:      authenticator.ForgeFlags(0, authenticator.BackupEligible),
+	} {
+		l := newLodge(t)
+		begun, err := l.beginsIn(domain.Binding{}, "ada@example.org", variation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if grant, err := l.finishes(begun); domain.ReasonOf(err) != reason || grant.Session != nil {
+			t.Errorf("%s: got %+v, %v", reason, grant, err)
+		}
+		if _, err := l.finishes(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+			t.Errorf("%s: the same answer again: %v", reason, err)
+		}
+		if _, err := l.begins("ada@example.org"); err != nil {
+			t.Errorf("%s: the address is taken: %v", reason, err)
+		}
 	}
 }
 

@@ -352,6 +352,10 @@ func TestAStepUpIsRefused(t *testing.T) {
 			attempt: func(ada, _ *person) attempt { return ada.answers(authenticator.ForgeAnswerID([]byte("unknown"))) },
 			want:    domain.ErrPasskeyUnknown, log: []string{},
 		},
+		"with an id that could be nobody's": {
+			attempt: func(ada, _ *person) attempt { return ada.answers(authenticator.ForgeAnswerID(make([]byte, 1024))) },
+			want:    domain.ErrPasskeyRejected, log: []string{"step_up_refused malformed"},
+		},
 		"too late": {
 			attempt: func(ada, _ *person) attempt {
 				begun := ada.answers()

@@ -1,8 +1,10 @@
 package tokens_test
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/keylodge/keylodge/adapters/jwt"
@@ -63,6 +65,9 @@ func TestWithKeysThatWereBroughtNoneIsMade(t *testing.T) {
 	if list, err := n.rotates(); !errors.Is(err, tokens.ErrBrought) || list != nil {
 		t.Errorf("rotating: %+v, %v", list, err)
 	}
+	if tokens.ErrBrought.Kind != domain.KindConflict || tokens.ErrBrought.Code != "signing_keys_brought" || !strings.Contains(tokens.ErrBrought.Message, "KEYLODGE_JWT_KEY_FILE") {
+		t.Errorf("told as %+v", tokens.ErrBrought)
+	}
 	i.clock.advance(10 * rotation.Every)
 	n.mustKeep()
 	if err := n.believes(n.issues()); err != nil {
@@ -88,5 +93,26 @@ func TestTokensOfTheKeysBeforeThemAreBelievedStill(t *testing.T) {
 	}
 	if id := signedBy(t, n.issues()); id != brought.ID() {
 		t.Errorf("%s signs", id)
+	}
+}
+
+// broken is a key that can be neither used nor published.
+type broken struct{ ports.TokenKey }
+
+var errBroken = errors.New("the key is broken")
+
+func (broken) Sign(domain.AccessClaims) (domain.AccessToken, error) {
+	return domain.AccessToken{}, errBroken
+}
+
+func (broken) Public() (json.RawMessage, error) { return nil, errBroken }
+
+func TestAKeyThatFailsIsTold(t *testing.T) {
+	n := newInstallation(t).nodeBringing(broken{tokenKey(t, domain.SigningES256)})
+	if token, err := n.issue(); !errors.Is(err, errBroken) || token != "" {
+		t.Errorf("issuing: %q, %v", token, err)
+	}
+	if keys, err := (&tokens.Publish{Keyring: n.keyring}).Execute(t.Context()); !errors.Is(err, errBroken) || keys != nil {
+		t.Errorf("publishing: %s, %v", keys, err)
 	}
 }

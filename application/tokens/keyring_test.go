@@ -534,3 +534,40 @@ func TestARotationThatFailedIsMadeUpFor(t *testing.T) {
 		t.Errorf("listed %q", got)
 	}
 }
+
+// Every node looks twice a minute. That is a look, as long as no key comes or goes.
+func TestNothingIsWrittenWhileNoKeyComesOrGoes(t *testing.T) {
+	i := newInstallation(t)
+	n, other := i.node(), i.node()
+	n.mustKeep()
+	i.store.between = func() { t.Error("something is written") }
+	for range 10 {
+		n.mustKeep()
+		other.mustKeep()
+		i.clock.advance(time.Minute)
+	}
+}
+
+func TestAKeyThatCannotBeMadeIsTold(t *testing.T) {
+	i := newInstallation(t)
+	unknown := rotation
+	unknown.Algorithm = "HS256"
+	if err := i.nodeWith(unknown, i.secret).keeps(); err == nil || !strings.Contains(err.Error(), "HS256") {
+		t.Errorf("of an unknown algorithm: %v", err)
+	}
+	open := i.nodeOf(tokens.NewKeyring(i.store, jwt.New(), openly{}, i.clock, rotation, nil))
+	if err := open.keeps(); !errors.Is(err, errOpen) {
+		t.Errorf("that cannot be sealed: %v", err)
+	}
+	if len(i.stored()) != 0 {
+		t.Errorf("%d keys are stored", len(i.stored()))
+	}
+}
+
+// openly is a sealer that seals nothing.
+type openly struct{}
+
+var errOpen = errors.New("it does not close")
+
+func (openly) Seal([]byte, string) ([]byte, error) { return nil, errOpen }
+func (openly) Open([]byte, string) ([]byte, error) { return nil, errOpen }

@@ -32,7 +32,8 @@ func TestKeysThatNobodyCanOpenAreToldAndNotReplaced(t *testing.T) {
 	stored := i.stored()[0].ID()
 	n := i.nodeWith(rotation, newSecret(t))
 	err := n.keeps()
-	if err == nil || !strings.Contains(err.Error(), "keylodge keys rotate") || !strings.Contains(err.Error(), stored) {
+	if err == nil || !strings.Contains(err.Error(), "keylodge keys rotate") || !strings.Contains(err.Error(), stored) ||
+		!strings.Contains(err.Error(), "KEYLODGE_PREVIOUS_SECRETS") {
 		t.Errorf("keeping the keys: %v", err)
 	}
 	if _, err := n.issue(); err == nil {
