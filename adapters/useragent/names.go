@@ -10,26 +10,25 @@ import (
 )
 
 // Names implements ports.DeviceNames.
-type Names struct {
-	parser func() (*uaparser.Parser, error)
-}
+type Names struct{}
 
-// New starts to read the patterns in the background, which takes some tens of milliseconds; the first caller waits for
-// the rest of it.
+// patterns are read once for the process: that takes some tens of milliseconds, and they never change.
+var patterns = sync.OnceValues(func() (*uaparser.Parser, error) { return uaparser.New() })
+
+// New starts to read the patterns in the background; the first caller waits for the rest of it.
 func New() *Names {
-	names := &Names{parser: sync.OnceValues(func() (*uaparser.Parser, error) { return uaparser.New() })}
-	go func() { _, _ = names.parser() }()
-	return names
+	go func() { _, _ = patterns() }()
+	return &Names{}
 }
 
 const unknown = "Unknown device"
 
 // NameOf returns words like "Firefox on Linux" or "Safari on iPhone".
-func (n *Names) NameOf(userAgent string) string {
+func (*Names) NameOf(userAgent string) string {
 	if userAgent == "" {
 		return unknown
 	}
-	parser, err := n.parser()
+	parser, err := patterns()
 	if err != nil {
 		return unknown
 	}
