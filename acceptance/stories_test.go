@@ -134,6 +134,7 @@ var stories = []story{
 	{title: "A grant enrols one passkey, and is no session", play: aGrantEnrolsOnce, cannot: exceptions{browser: asksOnce}},
 	{title: "A grant expires, and its code is not lost", play: aGrantExpires, cannot: exceptions{browser: asksOnce}},
 	{title: "A grant is its owner's, and for nothing else", play: aGrantIsSomebodysOwn, cannot: exceptions{browser: keepsToItself}},
+	{title: "A grant ends with what bought it", play: aGrantEndsWithWhatBoughtIt, cannot: exceptions{browser: asksOnce}},
 	{title: "Sixteen recoveries at once", play: sixteenRecoveriesAtOnce, cannot: exceptions{browser: asksOnce}},
 	{title: "Somebody guesses codes until they have to wait, and the owner does not", play: guessesUntilLocked, cannot: exceptions{browser: "the page asks like any other client"}},
 	{title: "Somebody guesses for weeks, until only a passkey opens the way again", play: guessesUntilClosed, cannot: exceptions{browser: "the page asks like any other client"}},

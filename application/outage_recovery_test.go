@@ -91,6 +91,10 @@ func (g breakingGrants) Take(ctx context.Context, token domain.TokenDigest) (*do
 	return looking(g.breaking, func() (*domain.Grant, error) { return g.Grants.Take(ctx, token) })
 }
 
+func (g breakingGrants) Remove(ctx context.Context, user domain.UserID) error {
+	return asking(g.breaking, func() error { return g.Grants.Remove(ctx, user) })
+}
+
 func (g breakingGrants) Sweep(ctx context.Context, expired time.Time, limit int) (int, error) {
 	return looking(g.breaking, func() (int, error) { return g.Grants.Sweep(ctx, expired, limit) })
 }
@@ -184,7 +188,7 @@ func (r *recovers) granted() domain.GrantToken {
 }
 
 func (r *recovers) begins(token domain.GrantToken) (ceremony.Started, error) {
-	return (&recovery.Begin{Store: r.store, RelyingParty: r.relyingParty, Clock: r.clock, Desk: r.desk()}).Execute(r.t.Context(), token, domain.Binding{})
+	return (&recovery.Begin{Policy: domain.RecoveryAny, Store: r.store, RelyingParty: r.relyingParty, Clock: r.clock, Desk: r.desk()}).Execute(r.t.Context(), token, domain.Binding{})
 }
 
 func init() {
@@ -242,7 +246,7 @@ func init() {
 			h.device = authenticator.New(origin)
 			answer := recovery.Answer{Token: token, ChallengeID: started.ChallengeID, Credential: h.creates(started.Options)}
 			return func() error {
-				finish := &recovery.Finish{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Door: h.door(), Log: h.log}
+				finish := &recovery.Finish{Policy: domain.RecoveryAny, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Door: h.door(), Log: h.log}
 				_, err := finish.Execute(h.t.Context(), answer)
 				return err
 			}

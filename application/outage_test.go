@@ -303,7 +303,7 @@ var others = map[string]func(*house) (does func() error){
 	},
 	"authenticate": func(h *house) func() error {
 		return func() error {
-			authenticate := &sessions.Authenticate{Store: h.store, Clock: h.clock, LastSeen: sessions.NewLastSeen(h.store, lifetime), Lifetime: lifetime}
+			authenticate := &sessions.Authenticate{Store: h.store, Clock: h.clock, LastSeen: sessions.NewLastSeen(h.store, h.clock, lifetime), Lifetime: lifetime}
 			_, err := authenticate.Execute(h.t.Context(), sessions.Proof{Session: h.cookie}, access.Visitor{})
 			return err
 		}
@@ -410,7 +410,7 @@ var others = map[string]func(*house) (does func() error){
 		}
 	},
 	"write down a use": func(h *house) func() error {
-		lastSeen := sessions.NewLastSeen(switching{h}, lifetime)
+		lastSeen := sessions.NewLastSeen(switching{h}, h.clock, lifetime)
 		lastSeen.Note(h.other, "203.0.113.9", noon.Add(2*time.Minute))
 		return func() error { _, err := lastSeen.Execute(h.t.Context()); return err }
 	},

@@ -142,12 +142,13 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Desk:         desk,
 		Log:          securityLog,
 		Examiner:     examiner,
+		Lockout:      domainLockoutKey,
 	}
 	stepUp := application.StepUp{
 		Begin:  stepupBegin,
 		Finish: stepupFinish,
 	}
-	lastSeen := sessions.NewLastSeen(store, sessionLifetime)
+	lastSeen := sessions.NewLastSeen(store, clock, sessionLifetime)
 	authenticate := &sessions.Authenticate{
 		Store:    store,
 		Clock:    clock,
@@ -312,12 +313,14 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Lockout: domainLockoutKey,
 	}
 	recoveryBegin := &recovery.Begin{
+		Policy:       recoveryPolicy,
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
 	}
 	recoveryFinish := &recovery.Finish{
+		Policy:       recoveryPolicy,
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
@@ -554,12 +557,13 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Desk:         desk,
 		Log:          securityLog,
 		Examiner:     examiner,
+		Lockout:      domainLockoutKey,
 	}
 	stepUp := application.StepUp{
 		Begin:  stepupBegin,
 		Finish: stepupFinish,
 	}
-	lastSeen := sessions.NewLastSeen(store, sessionLifetime)
+	lastSeen := sessions.NewLastSeen(store, clock, sessionLifetime)
 	authenticate := &sessions.Authenticate{
 		Store:    store,
 		Clock:    clock,
@@ -726,12 +730,14 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Lockout: domainLockoutKey,
 	}
 	recoveryBegin := &recovery.Begin{
+		Policy:       recoveryPolicy,
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
 	}
 	recoveryFinish := &recovery.Finish{
+		Policy:       recoveryPolicy,
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,

@@ -105,6 +105,19 @@ func (g *Grant) ExpiresAt() time.Time { return g.state.ExpiresAt }
 func (g *Grant) By() []RecoveryFactor { return slices.Clone(g.state.By) }
 func (g *Grant) CreatedAt() time.Time { return g.state.CreatedAt }
 
+// PaidFor returns ErrInvalidGrant if the grant was bought with less than the policy asks for, which may have changed since.
+// The operator's word counts under every one.
+func (g *Grant) PaidFor(policy RecoveryPolicy) error {
+	by := func(f RecoveryFactor) bool { return slices.Contains(g.state.By, f) }
+	switch {
+	case by(ByTheirWord),
+		policy == RecoveryAny,
+		policy == RecoveryBoth && by(ByTOTP) && by(ByBackupCode):
+		return nil
+	}
+	return ErrInvalidGrant
+}
+
 // Usable returns ErrInvalidGrant once the grant's time is over.
 func (g *Grant) Usable(now time.Time) error {
 	if !now.Before(g.state.ExpiresAt) {

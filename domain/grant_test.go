@@ -161,3 +161,23 @@ func TestASnapshotSharesNothingWithItsGrant(t *testing.T) {
 		}
 	}
 }
+
+// The policy may have become stricter since.
+func TestAGrantIsWorthWhatWasPaidForIt(t *testing.T) {
+	app, paper, word := []domain.RecoveryFactor{domain.ByTOTP}, []domain.RecoveryFactor{domain.ByBackupCode}, []domain.RecoveryFactor{domain.ByTheirWord}
+	both := []domain.RecoveryFactor{domain.ByTOTP, domain.ByBackupCode}
+	for _, c := range []struct {
+		by     []domain.RecoveryFactor
+		policy domain.RecoveryPolicy
+		good   bool
+	}{
+		{app, domain.RecoveryAny, true}, {paper, domain.RecoveryAny, true}, {both, domain.RecoveryAny, true}, {word, domain.RecoveryAny, true},
+		{app, domain.RecoveryBoth, false}, {paper, domain.RecoveryBoth, false}, {both, domain.RecoveryBoth, true}, {word, domain.RecoveryBoth, true},
+		{app, domain.RecoveryOff, false}, {both, domain.RecoveryOff, false}, {word, domain.RecoveryOff, true},
+	} {
+		err := domain.RestoreGrant(domain.GrantSnapshot{By: c.by}).PaidFor(c.policy)
+		if (err == nil) != c.good || err != nil && !errors.Is(err, domain.ErrInvalidGrant) {
+			t.Errorf("paid by %v under %q: %v", c.by, c.policy, err)
+		}
+	}
+}

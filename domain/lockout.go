@@ -67,6 +67,13 @@ func (l *Lockout) Open(now time.Time) error {
 	return nil
 }
 
+// Cool forgets what was counted more than a day ago: for addresses, which many people share.
+func (l *Lockout) Cool(now time.Time) {
+	if now.Sub(l.state.UpdatedAt) >= longestWait {
+		l.state.Failures, l.state.LockedUntil = 0, time.Time{}
+	}
+}
+
 // Relent takes a closed way for one that only has to wait: for addresses, which nobody signs in for.
 func (l *Lockout) Relent() { l.state.Failures = min(l.state.Failures, ClosedAfter-1) }
 

@@ -137,3 +137,19 @@ func TestSubjectsAreToldApartByKindNameAndKey(t *testing.T) {
 		seen[subject] = name
 	}
 }
+
+func TestAnAddressIsForgivenAfterADay(t *testing.T) {
+	wrong := domain.NewLockout(domain.LockoutKey{}.Address("203.0.113.9"))
+	for range 7 {
+		wrong.Fail(noon)
+	}
+	before := wrong.Snapshot()
+	wrong.Cool(noon.Add(24*time.Hour - time.Microsecond))
+	if wrong.Snapshot() != before {
+		t.Errorf("a moment before: %+v", wrong.Snapshot())
+	}
+	wrong.Cool(noon.Add(24 * time.Hour))
+	if is := wrong.Snapshot(); is.Failures != 0 || !is.LockedUntil.IsZero() || is.Subject != before.Subject {
+		t.Errorf("after a day: %+v", is)
+	}
+}

@@ -94,6 +94,22 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	}
 }
 
+// A reason would tell a forger which check to work on next.
+func TestARejectionTellsTheLogMoreThanItsCaller(t *testing.T) {
+	for reason, told := range map[domain.Reason]*domain.Error{
+		domain.ReasonSignatureInvalid: domain.ErrPasskeyRejected, domain.ReasonUserVerificationMissing: domain.ErrUserVerificationRequired,
+	} {
+		err := domain.Reject(reason, "detail")
+		var broken *domain.Error
+		if !errors.As(err, &broken) || broken != told || err.Detail != "detail" || err.Error() != string(reason)+": detail" || domain.ReasonOf(err) != reason {
+			t.Errorf("%s: the log is told %q, the caller %v", reason, err, broken)
+		}
+	}
+	if reason := domain.ReasonOf(domain.ErrPasskeyRejected); reason != "" {
+		t.Errorf("nothing was rejected because of %q", reason)
+	}
+}
+
 func TestNamelessAccountsCanBeToldApart(t *testing.T) {
 	entity := func(email domain.Email, display domain.DisplayName) domain.UserEntity {
 		a, err := domain.NewApplicant(email, display, noon, rand.Reader)
@@ -221,6 +237,10 @@ func TestIDsAreFullOfRandomness(t *testing.T) {
 		if id, err := domain.NewChallengeID(noon, bytes.NewReader(bytes.Repeat([]byte{random}, 10))); err != nil || id.String() != want {
 			t.Errorf("of bytes %x: %s, %v", random, id, err)
 		}
+	}
+	mixed := []byte{0xf1, 0xe2, 0xd3, 0xc4, 0xb5, 0xa6, 0x97, 0x88, 0x79, 0x6a}
+	if id, err := domain.NewChallengeID(noon, bytes.NewReader(mixed)); err != nil || id.String() != "01a20846-fe00-71e2-93c4-b5a69788796a" {
+		t.Errorf("of bytes %x: %s, %v", mixed, id, err)
 	}
 }
 

@@ -124,11 +124,24 @@ func openSession(by *Credential, device Device, transport Transport, lifetime Se
 	return s, nil
 }
 
+// Never is the AuthTime of a session in which no passkey has been shown.
+var Never = time.Unix(0, 0).UTC()
+
 // Recovered marks a session that has just been opened as one that was bought by recovery: it looks around and steps up,
-// and what is sensitive waits for that.
+// and what is sensitive waits for that. Nobody takes it for one in which a passkey was shown, here or in another service.
 func (s *Session) Recovered() {
 	s.state.Assurance = AssuranceRecovery
+	s.state.AuthTime = Never
 	s.state.AMR = []string{"otp"} // RFC 8176: a one-time password, from an app, from paper or from the operator
+}
+
+// ByPasskey returns ErrStepUpRequired in a session that recovery bought, until its owner has shown a passkey: it must not
+// change by what one recovers.
+func (s *Session) ByPasskey() error {
+	if s.state.Assurance != AssurancePasskey {
+		return ErrStepUpRequired
+	}
+	return nil
 }
 
 // methods names how the user authenticated (RFC 8176): the key is in hardware if it cannot leave its device, else in

@@ -176,7 +176,7 @@ func TestARecoveredSessionIsNotFreshUntilAStepUp(t *testing.T) {
 	for name, s := range map[string]*domain.Session{"a browser's": browsers, "a program's": programs} {
 		t.Run(name, func(t *testing.T) {
 			want := s.Snapshot()
-			want.Assurance, want.AMR = domain.AssuranceRecovery, []string{"otp"}
+			want.Assurance, want.AMR, want.AuthTime = domain.AssuranceRecovery, []string{"otp"}, domain.Never
 			s.Recovered()
 			if got := s.Snapshot(); !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
@@ -189,13 +189,16 @@ func TestARecoveredSessionIsNotFreshUntilAStepUp(t *testing.T) {
 					t.Errorf("after %s: got %v", after, err)
 				}
 			}
+			if err := s.ByPasskey(); !errors.Is(err, domain.ErrStepUpRequired) {
+				t.Errorf("by a passkey: %v", err)
+			}
 			later := noon.Add(time.Hour)
 			s.Touch(lifetime, later)
 			if err := domain.RestoreSession(s.Snapshot()).Fresh(ttl, later); !errors.Is(err, domain.ErrStepUpRequired) {
 				t.Errorf("after it was used and stored: %v", err)
 			}
 			s.StepUp(credential(t, synced, 0), later)
-			if err := s.Fresh(ttl, later); err != nil {
+			if err := errors.Join(s.Fresh(ttl, later), s.ByPasskey()); err != nil {
 				t.Errorf("after a step-up: %v", err)
 			}
 			if is := s.Snapshot(); is.Assurance != domain.AssurancePasskey || !slices.Equal(is.AMR, []string{"swk", "user", "mfa"}) {

@@ -51,6 +51,9 @@ func (t *TOTP) SetUp(sealed []byte, now time.Time) {
 	t.state.Pending, t.state.PendingAt = slices.Clone(sealed), now
 }
 
+// GiveUp forgets what was being set up: whoever began it may not be who the account is back with.
+func (t *TOTP) GiveUp() { t.state.Pending, t.state.PendingAt = nil, time.Time{} }
+
 // Pending is the secret that waits for its first code, sealed, or ErrInvalidCode if none does (any more).
 func (t *TOTP) Pending(now time.Time) ([]byte, error) {
 	if t.state.Pending == nil || now.Sub(t.state.PendingAt) > pendingTTL {

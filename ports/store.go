@@ -175,6 +175,8 @@ type Grants interface {
 	OfUser(ctx context.Context, user domain.UserID) (*domain.Grant, error)
 	// ByToken looks without taking. It returns domain.ErrInvalidGrant for a token that opens nothing.
 	ByToken(ctx context.Context, token domain.TokenDigest) (*domain.Grant, error)
+	// Remove takes the user's grant away; none is no error.
+	Remove(ctx context.Context, user domain.UserID) error
 	// Take removes the grant and returns it. Of any number of concurrent callers exactly one succeeds; the rest get
 	// domain.ErrInvalidGrant.
 	Take(ctx context.Context, token domain.TokenDigest) (*domain.Grant, error)

@@ -88,7 +88,7 @@ func newLodge(t *testing.T) *lodge {
 		BindingKeys: [][]byte{make([]byte, 32)}, CSRFKeys: [][]byte{make([]byte, 32)},
 	}, application.UseCases{
 		Sessions: application.Sessions{
-			Authenticate: &sessions.Authenticate{Store: l.store, Clock: clock{}, Issuer: issuer, LastSeen: sessions.NewLastSeen(l.store, lifetime), Lifetime: lifetime},
+			Authenticate: &sessions.Authenticate{Store: l.store, Clock: clock{}, Issuer: issuer, LastSeen: sessions.NewLastSeen(l.store, clock{}, lifetime), Lifetime: lifetime},
 			SignOut:      &sessions.SignOut{Store: l.store, Clock: clock{}, Log: log},
 			List:         &sessions.List{Store: l.store, Clock: clock{}},
 		},
@@ -390,6 +390,9 @@ func TestACSRFTokenIsForThoseWhoAreSignedIn(t *testing.T) {
 	l := newLodge(t)
 	if got := l.call(http.MethodGet, "/v1/csrf", "", nil); got.status != 401 || got.code() != "unauthenticated" {
 		t.Errorf("got %+v", got)
+	}
+	if got := l.call(http.MethodGet, "/v1/csrf", "", map[string]string{"Authorization": l.bearer}); got.status != 401 || got.code() != "unauthenticated" {
+		t.Errorf("a program, which needs none: %+v", got)
 	}
 	if again := l.csrfToken(l.cookie); again == l.csrf {
 		t.Error("two answers carry the same token, which a compressed answer could give away")

@@ -80,3 +80,20 @@ func TestACursorLeadsThroughTheWholeList(t *testing.T) {
 		}
 	}
 }
+
+func TestAPageHasFiftyItemsUnlessItSays(t *testing.T) {
+	l := newLodge(t)
+	for range 51 {
+		e, err := domain.NewEvent(domain.EventSnapshot{UserID: l.ada.ID(), Kind: domain.EventSignedIn}, clock{}.Now(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
+	}
+	for _, query := range []string{"", "?limit=", "?limit=50"} {
+		got := l.call(http.MethodGet, "/v1/me/events"+query, "", map[string]string{"Cookie": l.cookie})
+		if items, _ := got.body["items"].([]any); len(items) != 50 || got.body["next_cursor"] == nil {
+			t.Errorf("%q: %d items, %v", query, len(items), got.body["next_cursor"])
+		}
+	}
+}

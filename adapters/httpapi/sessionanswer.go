@@ -31,16 +31,16 @@ type user struct {
 }
 
 type session struct {
-	ID         string    `json:"id"`
-	CreatedAt  time.Time `json:"created_at"`
-	LastSeenAt time.Time `json:"last_seen_at"`
-	ExpiresAt  time.Time `json:"expires_at"`
-	AuthTime   time.Time `json:"auth_time"`
-	AMR        []string  `json:"amr"`
-	Assurance  string    `json:"assurance"`
-	Transport  string    `json:"transport"`
-	Device     device    `json:"device"`
-	Current    bool      `json:"current"`
+	ID         string     `json:"id"`
+	CreatedAt  time.Time  `json:"created_at"`
+	LastSeenAt time.Time  `json:"last_seen_at"`
+	ExpiresAt  time.Time  `json:"expires_at"`
+	AuthTime   *time.Time `json:"auth_time"`
+	AMR        []string   `json:"amr"`
+	Assurance  string     `json:"assurance"`
+	Transport  string     `json:"transport"`
+	Device     device     `json:"device"`
+	Current    bool       `json:"current"`
 }
 
 type device struct {
@@ -111,7 +111,7 @@ func userOf(u *domain.User) user {
 func sessionOf(sn *domain.Session, actor access.Actor) session {
 	is := sn.Snapshot()
 	return session{
-		ID: is.ID.String(), CreatedAt: is.CreatedAt, LastSeenAt: is.LastSeenAt, ExpiresAt: is.ExpiresAt, AuthTime: is.AuthTime,
+		ID: is.ID.String(), CreatedAt: is.CreatedAt, LastSeenAt: is.LastSeenAt, ExpiresAt: is.ExpiresAt, AuthTime: authTime(is.AuthTime),
 		AMR: is.AMR, Assurance: string(is.Assurance), Transport: string(is.Transport), Current: is.ID == actor.Session.ID(),
 		Device: device{Name: is.Device.Name, UserAgent: is.Device.UserAgent, IP: is.Device.IP},
 	}
@@ -155,4 +155,12 @@ func optional(s string) *string {
 func formatAAGUID(a [16]byte) string {
 	h := hex.EncodeToString(a[:])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// authTime is null in a session in which no passkey has been shown.
+func authTime(t time.Time) *time.Time {
+	if !t.After(domain.Never) {
+		return nil
+	}
+	return &t
 }

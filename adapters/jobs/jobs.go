@@ -17,6 +17,9 @@ type Jobs struct {
 	log      *slog.Logger
 }
 
+// lastMoment is how long a stop waits for what is written down at its end.
+const lastMoment = 5 * time.Second
+
 // New returns jobs that stand still until Run.
 func New(usecases application.UseCases, log *slog.Logger) *Jobs { return &Jobs{usecases, log} }
 
@@ -30,7 +33,9 @@ func (j *Jobs) Run(ctx context.Context) {
 	})
 	running.Go(func() { j.every(ctx, time.Second, "writing down when sessions were used", j.lastSeen) })
 	running.Wait()
-	j.attempt(context.WithoutCancel(ctx), "writing down when sessions were used", j.lastSeen)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastMoment)
+	defer cancel()
+	j.attempt(ctx, "writing down when sessions were used", j.lastSeen)
 }
 
 func (j *Jobs) every(ctx context.Context, interval time.Duration, doing string, do func(context.Context) error) {

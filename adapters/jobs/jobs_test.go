@@ -55,7 +55,7 @@ type running struct {
 
 func start(t *testing.T, store ports.Store) running {
 	t.Helper()
-	log, lastSeen := &bytes.Buffer{}, sessions.NewLastSeen(store, lifetime)
+	log, lastSeen := &bytes.Buffer{}, sessions.NewLastSeen(store, clock{}, lifetime)
 	work := jobs.New(application.UseCases{
 		Housekeeping: application.Housekeeping{
 			Sweep:    &housekeeping.Sweep{Store: store, Clock: clock{}},
@@ -112,8 +112,8 @@ func isThere(t *testing.T, store ports.Store, id domain.ChallengeID) bool {
 	return err == nil
 }
 
-// signsIn puts a session into the store.
-func signsIn(t *testing.T, store ports.Store) domain.SessionID {
+// signsIn puts a session into the store that began so long ago.
+func signsIn(t *testing.T, store ports.Store, ago time.Duration) domain.SessionID {
 	t.Helper()
 	ada, err := domain.NewApplicant("", "Ada", time.Now(), rand.Reader)
 	if err != nil {
@@ -123,7 +123,7 @@ func signsIn(t *testing.T, store ports.Store) domain.SessionID {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, _, err := domain.OpenSession(key, domain.Device{}, lifetime, time.Now().UTC(), rand.Reader)
+	session, _, err := domain.OpenSession(key, domain.Device{}, lifetime, time.Now().UTC().Add(-ago), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestItKeepsTheKeysAtOnceAndThenEveryHalfMinute(t *testing.T) {
 func TestItWritesDownEverySecondWhenSessionsWereUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		id := signsIn(t, store)
+		id := signsIn(t, store, 0)
 		run := start(t, store)
 		defer run.stop()
 		waits(5 * time.Minute)
@@ -233,7 +233,7 @@ func TestItWritesDownEverySecondWhenSessionsWereUsed(t *testing.T) {
 func TestWhatWasNotedIsWrittenWhenItStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		id := signsIn(t, store)
+		id := signsIn(t, store, 0)
 		run := start(t, store)
 		waits(5*time.Minute + time.Second/2) // between two looks
 		used := time.Now().UTC()
@@ -265,7 +265,7 @@ func (s *interrupted) Update(ctx context.Context, fn func(ports.Tx) error) error
 func TestWhatIsBeingWrittenWhenItStopsIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &interrupted{Store: memory.New()}
-		id := signsIn(t, store)
+		id := signsIn(t, store, 0)
 		run := start(t, store)
 		waits(5*time.Minute + time.Second/2)
 		used := time.Now().UTC()
@@ -292,10 +292,20 @@ func TestItSaysWhatItSweptAndNothingElse(t *testing.T) {
 		if run.log.Len() > 0 {
 			t.Errorf("with nothing to sweep it says %s", run.log)
 		}
-		leave(t, store)
-		waits(time.Minute)
-		if !strings.Contains(run.log.String(), "level=DEBUG msg=swept challenges=1 sessions=0 events=0") {
-			t.Errorf("it says %q", run.log)
+		old, err := domain.NewEvent(domain.EventSnapshot{Kind: domain.EventAccountDeleted}, time.Now().Add(-500*24*time.Hour), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line, leaves := range map[string]func(){
+			"challenges=1 sessions=0 events=0": func() { leave(t, store) },
+			"challenges=0 sessions=1 events=0": func() { signsIn(t, store, 48*time.Hour) },
+			"challenges=0 sessions=0 events=1": func() { update(t, store, func(tx ports.Tx) error { return tx.Events.Add(t.Context(), old) }) },
+		} {
+			leaves()
+			waits(time.Minute)
+			if !strings.Contains(run.log.String(), "level=DEBUG msg=swept "+line) {
+				t.Errorf("it says %q", run.log)
+			}
 		}
 		run.log.Reset()
 		run.stop()
@@ -328,7 +338,7 @@ func (s *troubled) Update(ctx context.Context, fn func(ports.Tx) error) error {
 func TestAJobThatFailedIsToldAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &troubled{Store: memory.New()}
-		left, id := leave(t, store), signsIn(t, store)
+		left, id := leave(t, store), signsIn(t, store, 0)
 		store.down.Store(true)
 		run := start(t, store)
 		defer run.stop()

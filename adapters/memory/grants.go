@@ -44,6 +44,15 @@ func (g grants) ByToken(_ context.Context, token domain.TokenDigest) (*domain.Gr
 	return nil, domain.ErrInvalidGrant
 }
 
+func (g grants) Remove(_ context.Context, user domain.UserID) error {
+	if err := g.writable(); err != nil {
+		return err
+	}
+	delete(g.grants, user)
+	g.removeStrandedChallenges()
+	return nil
+}
+
 func (g grants) Take(ctx context.Context, token domain.TokenDigest) (*domain.Grant, error) {
 	if err := g.writable(); err != nil {
 		return nil, err

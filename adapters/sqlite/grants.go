@@ -53,6 +53,13 @@ func (g grants) ByToken(ctx context.Context, token domain.TokenDigest) (*domain.
 	return grantOf(row)
 }
 
+func (g grants) Remove(ctx context.Context, user domain.UserID) error {
+	if err := g.queries.RemoveGrantOfUser(context.WithoutCancel(ctx), user.String()); err != nil {
+		return fault("removing a user's grant", err)
+	}
+	return nil
+}
+
 func (g grants) Take(ctx context.Context, token domain.TokenDigest) (*domain.Grant, error) {
 	row, err := g.queries.TakeGrant(context.WithoutCancel(ctx), token[:])
 	if err != nil {

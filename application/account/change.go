@@ -29,13 +29,18 @@ type Changed struct {
 	Names    []string // of what is different now: "display_name", "email"
 }
 
-// Execute fails with domain.ErrEmailTaken.
+// Execute fails with domain.ErrEmailTaken, or with domain.ErrStepUpRequired for another address in a recovered session.
 func (c *Change) Execute(ctx context.Context, actor access.Actor, wish Wish) (changed Changed, err error) {
 	now := c.Clock.Now()
 	err = c.Store.Update(ctx, func(tx ports.Tx) error {
 		actor, err := actor.Confirm(ctx, tx, now)
 		if err != nil {
 			return err
+		}
+		if wish.Email != nil && *wish.Email != actor.User.Email() {
+			if err := actor.Session.ByPasskey(); err != nil { // the address is what one recovers by
+				return err
+			}
 		}
 		changed.User = actor.User
 		if changed.Accepted, err = tx.Credentials.OfUser(ctx, actor.User.ID()); err != nil {

@@ -28,6 +28,9 @@ func (d *DisableUser) Execute(ctx context.Context, who Who) (ended int, err erro
 				return err
 			}
 		}
+		if err := tx.Grants.Remove(ctx, user.ID()); err != nil {
+			return err
+		}
 		e := domain.EventSnapshot{Kind: domain.EventSessionRevoked, By: domain.ByOperator, Reason: string(domain.EventAccountDisabled)}
 		ended, err = d.Log.EndAll(ctx, tx, user.ID(), func(*domain.Session) bool { return false }, access.Visitor{}, e, now)
 		return err

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/domain"
@@ -10,6 +11,7 @@ import (
 
 // Begin starts the enrolment that a grant buys.
 type Begin struct {
+	Policy       domain.RecoveryPolicy
 	Store        ports.Store
 	RelyingParty ports.RelyingParty
 	Clock        ports.Clock
@@ -27,11 +29,14 @@ func (b *Begin) Execute(ctx context.Context, token domain.GrantToken, browser do
 		if err != nil {
 			return err
 		}
-		if err := grant.Usable(now); err != nil {
+		if err := errors.Join(grant.Usable(now), grant.PaidFor(b.Policy)); err != nil {
 			return err
 		}
 		if user, err = tx.Users.ByID(ctx, grant.UserID()); err != nil {
 			return err
+		}
+		if user.Enabled() != nil {
+			return domain.ErrInvalidGrant // nobody is told about an account before they have proved that it is theirs
 		}
 		present, err = tx.Credentials.OfUser(ctx, user.ID())
 		return err

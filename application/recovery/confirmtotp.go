@@ -19,10 +19,13 @@ type ConfirmTOTP struct {
 	Log    *access.SecurityLog
 }
 
-// Execute fails with domain.ErrInvalidCode, also if nothing is being set up (any more). Wrong codes do not count against
+// Execute fails with domain.ErrStepUpRequired in a recovered session, or with domain.ErrInvalidCode, also if nothing is being set up (any more). Wrong codes do not count against
 // anybody: whoever sets an app up has its secret.
 func (c *ConfirmTOTP) Execute(ctx context.Context, actor access.Actor, code string) error {
 	if err := c.Policy.On(); err != nil {
+		return err
+	}
+	if err := actor.Session.ByPasskey(); err != nil {
 		return err
 	}
 	now := c.Clock.Now()
@@ -51,6 +54,9 @@ func (c *ConfirmTOTP) Execute(ctx context.Context, actor access.Actor, code stri
 		if err != nil {
 			return err
 		}
+		if err := actor.Session.ByPasskey(); err != nil {
+			return err
+		}
 		app, err := tx.TOTPs.Of(ctx, actor.User.ID())
 		if err != nil {
 			return err
@@ -60,6 +66,10 @@ func (c *ConfirmTOTP) Execute(ctx context.Context, actor access.Actor, code stri
 		}
 		app.Confirm(step, now)
 		if err := tx.TOTPs.Save(ctx, app); err != nil {
+			return err
+		}
+		// What the former app bought goes with it: its owner may be replacing it because of that.
+		if err := tx.Grants.Remove(ctx, actor.User.ID()); err != nil {
 			return err
 		}
 		event, err := c.Log.Event(actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventTOTPAdded, UserID: actor.User.ID(), SessionID: actor.Session.ID()})

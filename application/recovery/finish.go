@@ -13,6 +13,7 @@ import (
 
 // Finish enrols the passkey that a grant bought.
 type Finish struct {
+	Policy       domain.RecoveryPolicy
 	Store        ports.Store
 	RelyingParty ports.RelyingParty
 	Clock        ports.Clock
@@ -83,7 +84,7 @@ func (f *Finish) enrol(ctx context.Context, answer Answer, owner *domain.User, s
 		if err != nil {
 			return err
 		}
-		if err := grant.Usable(now); err != nil {
+		if err := errors.Join(grant.Usable(now), grant.PaidFor(f.Policy)); err != nil {
 			return err
 		}
 		if code := grant.Code(); code != (domain.CodeDigest{}) {
@@ -98,6 +99,14 @@ func (f *Finish) enrol(ctx context.Context, answer Answer, owner *domain.User, s
 			return err
 		}
 		if err := tx.Credentials.Add(ctx, credential); err != nil {
+			return err
+		}
+		app, err := tx.TOTPs.Of(ctx, owner.ID())
+		if err != nil {
+			return err
+		}
+		app.GiveUp()
+		if err := tx.TOTPs.Save(ctx, app); err != nil {
 			return err
 		}
 		// Whoever had the lost device may still be signed in on it.

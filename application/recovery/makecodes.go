@@ -45,6 +45,10 @@ func (m *MakeCodes) Execute(ctx context.Context, actor access.Actor) ([]domain.B
 		if err := tx.BackupCodes.Replace(ctx, actor.User.ID(), digests, now); err != nil {
 			return err
 		}
+		// What the former ones have bought goes with them.
+		if err := tx.Grants.Remove(ctx, actor.User.ID()); err != nil {
+			return err
+		}
 		event, err := m.Log.Event(actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventBackupCodesMade, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
 		if err != nil {
 			return err

@@ -51,17 +51,17 @@ func (r *Redeem) Execute(ctx context.Context, claim Claim, visitor access.Visito
 	var granted Granted
 	var refusal error
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
-		lockout, err := tx.Lockouts.Of(ctx, seen.subject)
-		if err != nil {
-			return err
-		}
 		// Again: of many who guess at once each has to wait for those before.
-		if err := lockout.Open(now); err != nil {
+		lockout, wait, err := r.lockout(ctx, tx, seen, now)
+		if err != nil {
 			return err
 		}
 		granted, refusal = Granted{}, nil
 		grant, token, err := r.grant(ctx, tx, attempt, now)
 		if errors.Is(err, domain.ErrInvalidCode) {
+			if wait != nil {
+				return wait
+			}
 			refusal = err
 			return r.refuse(ctx, tx, seen, lockout, visitor, now) // commit the count; it is an error afterwards
 		}
@@ -69,8 +69,10 @@ func (r *Redeem) Execute(ctx context.Context, claim Claim, visitor access.Visito
 			return err
 		}
 		granted = Granted{Token: token, ExpiresAt: grant.ExpiresAt()}
-		if err := tx.Lockouts.Clear(ctx, seen.subject); err != nil {
-			return err
+		if seen.byName {
+			if err := tx.Lockouts.Clear(ctx, seen.subject); err != nil {
+				return err
+			}
 		}
 		event, err := r.Log.Event(visitor, now, domain.EventSnapshot{Kind: domain.EventRecoveryGranted, UserID: grant.UserID(), Changed: names(grant.By())})
 		if err != nil {
@@ -107,17 +109,30 @@ func (r *Redeem) look(ctx context.Context, claim Claim, visitor access.Visitor, 
 				return err
 			}
 		}
-		lockout, err := tx.Lockouts.Of(ctx, s.subject)
-		if err != nil {
+		if _, _, err := r.lockout(ctx, tx, s, now); err != nil {
 			return err
 		}
-		if err := lockout.Open(now); err != nil {
-			return err
-		}
+		var err error
 		s.app, err = tx.TOTPs.Of(ctx, s.user)
 		return err
 	})
 	return s, err
+}
+
+// lockout returns what was counted, and what the next wrong code is answered with if that is a wait. An account lets no code
+// be tried while it waits. An address does: somebody behind it may have a right one, and nobody guesses 80 bits.
+func (r *Redeem) lockout(ctx context.Context, tx ports.Tx, s seen, now time.Time) (counted *domain.Lockout, wait, err error) {
+	if counted, err = tx.Lockouts.Of(ctx, s.subject); err != nil {
+		return nil, nil, err
+	}
+	if !s.byName {
+		counted.Cool(now)
+	}
+	wait = counted.Open(now)
+	if s.byName {
+		return counted, nil, wait
+	}
+	return counted, wait, nil
 }
 
 func (r *Redeem) account(ctx context.Context, tx ports.Tx, name Name) (domain.UserID, domain.LockoutSubject, error) {

@@ -38,6 +38,10 @@ func (r *RemoveTOTP) Execute(ctx context.Context, actor access.Actor) error {
 		if err := tx.TOTPs.Remove(ctx, actor.User.ID()); err != nil || !app.Confirmed() {
 			return err
 		}
+		// What it has bought goes with it.
+		if err := tx.Grants.Remove(ctx, actor.User.ID()); err != nil {
+			return err
+		}
 		event, err := r.Log.Event(actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventTOTPRemoved, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 // an idle session that much earlier and does no other harm.
 type LastSeen struct {
 	store    ports.Store
+	clock    ports.Clock
 	lifetime domain.SessionLifetime
 
 	mu    sync.Mutex
@@ -30,8 +31,8 @@ type sighting struct {
 const mostNoted = 100_000
 
 // NewLastSeen returns one that has seen nobody.
-func NewLastSeen(store ports.Store, lifetime domain.SessionLifetime) *LastSeen {
-	return &LastSeen{store: store, lifetime: lifetime, noted: map[domain.SessionID]sighting{}}
+func NewLastSeen(store ports.Store, clock ports.Clock, lifetime domain.SessionLifetime) *LastSeen {
+	return &LastSeen{store: store, clock: clock, lifetime: lifetime, noted: map[domain.SessionID]sighting{}}
 }
 
 // Note remembers a use until the next Execute. It neither blocks nor fails.
@@ -62,6 +63,7 @@ func (l *LastSeen) Execute(ctx context.Context) (int, error) {
 }
 
 func (l *LastSeen) write(ctx context.Context, tx ports.Tx, some map[domain.SessionID]sighting) error {
+	now := l.clock.Now()
 	for id, seen := range some {
 		session, err := tx.Sessions.ByID(ctx, id)
 		if errors.Is(err, domain.ErrSessionNotFound) {
@@ -70,8 +72,9 @@ func (l *LastSeen) write(ctx context.Context, tx ports.Tx, some map[domain.Sessi
 		if err != nil {
 			return err
 		}
-		if session.Usable(seen.at) != nil || session.SeenLately(seen.at) {
-			continue // it ended, or was written meanwhile
+		// Judged by the present time too: what has ended since it was used must not come back to life.
+		if session.Usable(seen.at) != nil || session.Usable(now) != nil || session.SeenLately(seen.at) {
+			continue
 		}
 		session.Touch(l.lifetime, seen.at)
 		session.SeenFrom(seen.ip)

@@ -80,7 +80,7 @@ func TestTheLatestUseIsWritten(t *testing.T) {
 func TestAUseThatWasWrittenMeanwhileStands(t *testing.T) {
 	h := newHouse(t)
 	actor, _ := h.moves("Ada").signsIn(0)
-	elsewhere := sessions.NewLastSeen(h.store, lifetime)
+	elsewhere := sessions.NewLastSeen(h.store, clock(noon), lifetime)
 	elsewhere.Note(actor.Session.ID(), "203.0.113.9", noon.Add(5*time.Minute))
 	h.lastSeen.Note(actor.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
 	if _, err := elsewhere.Execute(t.Context()); err != nil {
@@ -142,7 +142,7 @@ func TestWhatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
 func TestAnOutageWhileASessionIsLookedUpForgetsNothing(t *testing.T) {
 	h := newHouse(t)
 	actor, _ := h.moves("Ada").signsIn(0)
-	lastSeen := sessions.NewLastSeen(blind{h.store}, lifetime)
+	lastSeen := sessions.NewLastSeen(blind{h.store}, clock(noon), lifetime)
 	lastSeen.Note(actor.Session.ID(), "", noon.Add(time.Minute))
 	for range 2 {
 		if n, err := lastSeen.Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) || n != 0 {
@@ -205,6 +205,26 @@ func TestNotingAndWritingGoTogether(t *testing.T) {
 	for _, id := range ids {
 		if is := h.session(id); !is.LastSeenAt.Equal(noon.Add(30 * time.Minute)) {
 			t.Errorf("left %+v", is)
+		}
+	}
+}
+
+// Between a use and its writing down the session may run out; whoever ends all others then passes it by as over.
+func TestASessionThatRanOutBeforeItsUseWasWrittenStaysOver(t *testing.T) {
+	h := newHouse(t)
+	actor, _ := h.moves("Ada").signsIn(0)
+	end := noon.Add(lifetime.IdleTTL)
+	for _, c := range []struct {
+		at      time.Time
+		written bool
+	}{{end, false}, {end.Add(-time.Microsecond), true}} {
+		late := sessions.NewLastSeen(h.store, clock(c.at), lifetime)
+		late.Note(actor.Session.ID(), "", end.Add(-time.Second))
+		if _, err := late.Execute(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if after := h.session(actor.Session.ID()).IdleEndsAt; after.After(end) != c.written {
+			t.Errorf("written at %s: it ends at %s", c.at, after)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func newHouse(t *testing.T) *house {
 	}
 	store := &watched{Store: memory.New()}
 	return &house{
-		t: t, store: store, signing: signing, lastSeen: sessions.NewLastSeen(store, lifetime), log: &access.SecurityLog{Random: rand.Reader, Devices: names{}},
+		t: t, store: store, signing: signing, lastSeen: sessions.NewLastSeen(store, clock(noon), lifetime), log: &access.SecurityLog{Random: rand.Reader, Devices: names{}},
 		issuer: &tokens.Issuer{
 			Keyring: tokens.NewKeyring(store, keys, nil, clock(noon), domain.KeyRotation{}, tokens.Brought{signing}), Keys: keys, Random: rand.Reader,
 			Policy:      domain.AccessPolicy{Issuer: issuer, Audience: services, TTL: 5 * time.Minute},

@@ -19,6 +19,7 @@ type Finish struct {
 	Desk         *ceremony.Desk
 	Log          *access.SecurityLog
 	Examiner     *access.Examiner
+	Lockout      domain.LockoutKey
 }
 
 // Answer is what the client made of the options.
@@ -73,6 +74,10 @@ func (f *Finish) stepUp(ctx context.Context, actor access.Actor, answer Answer, 
 		}
 		actor.Session.StepUp(use.Credential, now)
 		if err := tx.Sessions.Save(ctx, actor.Session); err != nil {
+			return err
+		}
+		// As good as signing in: it opens the way of recovery codes again.
+		if err := tx.Lockouts.Clear(ctx, f.Lockout.Account(actor.User.ID())); err != nil {
 			return err
 		}
 		event, err := f.Log.Event(actor.Visitor, now, domain.EventSnapshot{

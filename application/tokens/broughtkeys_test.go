@@ -73,6 +73,9 @@ func TestWithKeysThatWereBroughtNoneIsMade(t *testing.T) {
 	if err := n.believes(n.issues()); err != nil {
 		t.Error(err)
 	}
+	if got := states(n.lists()); !slices.Equal(got, []tokens.KeyState{tokens.KeySigning}) {
+		t.Errorf("listed %q", got)
+	}
 	if stored := i.stored(); len(stored) != 0 {
 		t.Errorf("%d keys are stored", len(stored))
 	}
@@ -93,6 +96,26 @@ func TestTokensOfTheKeysBeforeThemAreBelievedStill(t *testing.T) {
 	}
 	if id := signedBy(t, n.issues()); id != brought.ID() {
 		t.Errorf("%s signs", id)
+	}
+}
+
+// Whoever has lost the secret may bring keys instead of it. What nobody can open has nothing to say then, least of all that
+// it has to be given up by a rotation, which there is none of.
+func TestKeysThatNobodyCanOpenAreNotMissedBesideThoseThatWereBrought(t *testing.T) {
+	i := newInstallation(t)
+	i.node().mustKeep()
+	sealer, err := masterkey.NewSealer(newSecret(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	brought := tokenKey(t, domain.SigningES256)
+	n := i.nodeOf(tokens.NewKeyring(i.store, jwt.New(), sealer, i.clock, rotation, tokens.Brought{brought}))
+	n.mustKeep()
+	if err := n.believes(n.issues()); err != nil {
+		t.Error(err)
+	}
+	if ids := n.publishes(); !slices.Equal(ids, []string{brought.ID()}) {
+		t.Errorf("published %q", ids)
 	}
 }
 

@@ -88,7 +88,7 @@ func (k *Keyring) refresh(ctx context.Context, force bool) (*opened, error) {
 		return nil, err
 	}
 	if len(k.brought) > 0 {
-		return k.besideBrought(stored)
+		return k.besideBrought(stored), nil
 	}
 	now := k.clock.Now()
 	readable, err := k.open(stored)
@@ -106,13 +106,11 @@ func (k *Keyring) refresh(ctx context.Context, force bool) (*opened, error) {
 	return k.keep(readable), nil
 }
 
-// besideBrought goes on believing the keys that are kept here, which may have signed until the operator brought others.
-func (k *Keyring) besideBrought(stored domain.SigningKeys) (*opened, error) {
-	readable, err := k.open(stored)
-	if err != nil {
-		return nil, err
-	}
-	return k.keep(&opened{byID: readable.byID, order: slices.Concat(k.brought, readable.order)}), nil
+// besideBrought goes on believing the keys that are kept here, which may have signed until the operator brought others, as
+// far as they can be opened: bringing others is a way on, too, when the secret of these is lost.
+func (k *Keyring) besideBrought(stored domain.SigningKeys) *opened {
+	readable, _ := k.open(stored)
+	return k.keep(&opened{byID: readable.byID, order: slices.Concat(k.brought, readable.order)})
 }
 
 func (k *Keyring) stored(ctx context.Context) (keys domain.SigningKeys, err error) {

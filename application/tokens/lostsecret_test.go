@@ -94,6 +94,21 @@ func TestANodeKeepsTheKeysThatItKnows(t *testing.T) {
 	n.mustKeep()
 }
 
+func TestAStrangeKeyThatComesDuringARotationIsToldAsWell(t *testing.T) {
+	i := newInstallation(t)
+	n := i.node()
+	token := n.issues()
+	i.clock.advance(rotation.Every - announcement)
+	var strange string
+	i.store.between = func() { strange = i.addsAKeyUnder(newInstallation(t), i.clock.Now().Add(-time.Hour)) }
+	if err := n.keeps(); err == nil || !strings.Contains(err.Error(), strange) {
+		t.Errorf("keeping the keys: %v", err)
+	}
+	if still := n.issues(); signedBy(t, still) != signedBy(t, token) || n.believes(still) != nil {
+		t.Errorf("key %s signs, not %s", signedBy(t, still), signedBy(t, token))
+	}
+}
+
 // addsAKeyUnder puts a key of another installation into the store.
 func (i *installation) addsAKeyUnder(other *installation, signsFrom time.Time) string {
 	i.t.Helper()

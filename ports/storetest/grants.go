@@ -33,6 +33,20 @@ var grants = rules{
 		wantSame(t, got, err, g)
 	},
 
+	"a user's is removed, and nobody else's": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"), user("ben"))
+		putGrants(t, store, grant("ada", "recovery"), grant("ben", "recovery"))
+		for range 2 { // none is no error
+			update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Grants.Remove(ctx, userID("ada")) })
+		}
+		_, err := grantOf(t, store, "ada")
+		wantError(t, err, domain.ErrInvalidGrant)
+		_, err = grantByToken(t, store, grant("ada", "recovery").Token)
+		wantError(t, err, domain.ErrInvalidGrant)
+		got, err := grantOf(t, store, "ben")
+		wantSame(t, got, err, grant("ben", "recovery"))
+	},
+
 	"an unknown one opens nothing": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"), user("ben"))
 		putGrants(t, store, grant("ben", "recovery"))

@@ -172,6 +172,7 @@ var unitOfWork = rules{
 			},
 			"Lockouts.Save":  func(tx ports.Tx) error { return tx.Lockouts.Save(ctx, domain.NewLockout(lockout("seed").Subject)) },
 			"Lockouts.Clear": func(tx ports.Tx) error { return tx.Lockouts.Clear(ctx, lockout("seed").Subject) },
+			"Grants.Remove":  func(tx ports.Tx) error { return tx.Grants.Remove(ctx, userID("ada")) },
 			"Lockouts.Sweep": func(tx ports.Tx) error {
 				_, err := tx.Lockouts.Sweep(ctx, hour(99), 9)
 				return err
