@@ -121,8 +121,8 @@ func (b *tab) changeAccount(name, email string) (identity, refusal) {
 	b.t.Helper()
 	b.fill("#account-name", name)
 	b.fill("#account-email", email)
-	if code := b.presses("#save-account"); code != "" {
-		return identity{}, refusal{code: code}
+	if refused := b.withDevice(nil, func() string { return b.presses("#save-account") }); refused.code != "" {
+		return identity{}, refused
 	}
 	if refused := b.reopen(); refused != (refusal{}) {
 		return identity{}, refused

@@ -234,3 +234,20 @@ func TestWhoeverLooksUpACodeComesBackToTheForm(t *testing.T) {
 		t.Errorf("the focus is on %q", focused)
 	}
 }
+
+// After a recovery another address waits for a passkey, which the page asks for by itself.
+func TestAnAddressChangedAfterARecoveryIsConfirmedByPasskey(t *testing.T) {
+	requireChromium(t)
+	t.Parallel()
+	c := newClock()
+	l := &lodge{t: t, clock: c, door: browserDoor{startServer(t, c, nil)}}
+	ada := l.person("Ada", phone)
+	ada.signsUp()
+	codes := ada.writesDownCodes()
+	back := l.losesEverything(ada)
+	back.recovers(claim{backupCode: codes[0]})
+	who, refused := back.device.changeAccount("Ada", "ada@example.org")
+	back.email = "ada@example.org"
+	back.mustBe(who, refused)
+	back.seesEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "stepped_up"}, shownEvent{kind: "recovered"})
+}

@@ -17,7 +17,7 @@ export class Account {
       desk.change($('save-account'), async () => {
         const corrections = this.#corrections();
         if (Object.keys(corrections).length === 0) return 'There was nothing to change.';
-        const { user, signals } = await patch('/me', corrections);
+        const { user, signals } = await desk.confirmed(() => patch('/me', corrections));
         tellAccepted(signals);
         for (const name of members) form.elements.namedItem(name).value = user[name] ?? '';
         changed(user);
