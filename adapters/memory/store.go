@@ -36,6 +36,7 @@ type state struct {
 	backupCodes    map[domain.CodeDigest]domain.UserID
 	grants         map[domain.UserID]domain.GrantSnapshot
 	lockouts       map[domain.LockoutSubject]domain.LockoutSnapshot
+	messages       map[domain.MessageID]domain.MessageSnapshot
 }
 
 // New returns an empty store.
@@ -53,6 +54,7 @@ func New() *Store {
 		backupCodes:    map[domain.CodeDigest]domain.UserID{},
 		grants:         map[domain.UserID]domain.GrantSnapshot{},
 		lockouts:       map[domain.LockoutSubject]domain.LockoutSnapshot{},
+		messages:       map[domain.MessageID]domain.MessageSnapshot{},
 	}
 	return s
 }
@@ -81,6 +83,7 @@ func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 			backupCodes:    maps.Clone(now.backupCodes),
 			grants:         maps.Clone(now.grants),
 			lockouts:       maps.Clone(now.lockouts),
+			messages:       maps.Clone(now.messages),
 		}
 		if err := run(ctx, next, fn); err != nil {
 			return now, err
@@ -116,6 +119,7 @@ func run(ctx context.Context, s state, fn func(tx ports.Tx) error) error {
 		BackupCodes: backupCodes{s},
 		Grants:      grants{s},
 		Lockouts:    lockouts{s},
+		Messages:    messages{s},
 	})
 	if err != nil {
 		return err

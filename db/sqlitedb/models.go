@@ -45,6 +45,22 @@ type Event struct {
 	RequestID    *string
 }
 
+type Message struct {
+	ID          string
+	UserID      *string
+	Recipient   string
+	Kind        string
+	HappenedAt  *int64
+	Party       *string
+	PasskeyName *string
+	DeviceName  *string
+	IP          *string
+	Code        []byte
+	Attempts    int64
+	DueAt       int64
+	ExpiresAt   int64
+}
+
 type Passkey struct {
 	CredentialID      []byte
 	UserID            string
@@ -132,4 +148,8 @@ type User struct {
 	DisplayName     string
 	CreatedAt       int64
 	DisabledAt      *int64
+	ClaimedEmail    *string
+	ClaimCode       []byte
+	ClaimFailures   *int64
+	ClaimExpiresAt  *int64
 }
