@@ -64,6 +64,7 @@ func (e environment) check() (Config, Faults) {
 	}
 	c.relyingParty(&config, publicURL, e.RPID, e.Origins)
 	c.tokens(&config, e)
+	c.smtp(&config, e)
 	return config, c.faults
 }
 
