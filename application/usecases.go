@@ -109,6 +109,7 @@ type Admin struct {
 
 // Housekeeping runs by itself.
 type Housekeeping struct {
+	TakeDuty *housekeeping.TakeDuty
 	Sweep    *housekeeping.Sweep
 	Ready    *housekeeping.Ready
 	LastSeen *sessions.LastSeen

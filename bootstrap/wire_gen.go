@@ -433,6 +433,10 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		RevokeSessions: revokeSessions,
 		RecoverUser:    recoverUser,
 	}
+	takeDuty := &housekeeping.TakeDuty{
+		Store: store,
+		Clock: clock,
+	}
 	sweep := &housekeeping.Sweep{
 		Store: store,
 		Clock: clock,
@@ -455,6 +459,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Clock:  clock,
 	}
 	applicationHousekeeping := application.Housekeeping{
+		TakeDuty: takeDuty,
 		Sweep:    sweep,
 		Ready:    ready,
 		LastSeen: lastSeen,
@@ -892,6 +897,10 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		RevokeSessions: revokeSessions,
 		RecoverUser:    recoverUser,
 	}
+	takeDuty := &housekeeping.TakeDuty{
+		Store: store,
+		Clock: clock,
+	}
 	sweep := &housekeeping.Sweep{
 		Store: store,
 		Clock: clock,
@@ -915,6 +924,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Clock:  clock,
 	}
 	applicationHousekeeping := application.Housekeeping{
+		TakeDuty: takeDuty,
 		Sweep:    sweep,
 		Ready:    ready,
 		LastSeen: lastSeen,

@@ -39,6 +39,7 @@ type Tx struct {
 	Grants      Grants
 	Lockouts    Lockouts
 	Messages    Messages
+	Duties      Duties
 }
 
 // Users are the people with an account.
@@ -210,4 +211,11 @@ type Messages interface {
 	Remove(ctx context.Context, id domain.MessageID) error
 	// Sweep removes up to limit messages that expired at or before the given time and says how many.
 	Sweep(ctx context.Context, expired time.Time, limit int) (int, error)
+}
+
+// Duties are what one node does for all of them.
+type Duties interface {
+	// Take returns true if the duty is due at the given time, as one is that nobody has taken yet, and then puts it off until
+	// next. Of any number of concurrent callers one gets true.
+	Take(ctx context.Context, duty domain.Duty, now, next time.Time) (bool, error)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/housekeeping"
+	"github.com/keylodge/keylodge/domain"
 )
 
 // Jobs is what the server does by itself while it serves.
@@ -59,7 +60,13 @@ func (j *Jobs) attempt(ctx context.Context, doing string, do func(context.Contex
 	}
 }
 
+// sweepTurn is a little less than the time between two sweeps, since no clock strikes twice at the same moment.
+const sweepTurn = 50 * time.Second
+
 func (j *Jobs) sweep(ctx context.Context) error {
+	if mine, err := j.usecases.Housekeeping.TakeDuty.Execute(ctx, domain.DutySweep, sweepTurn); err != nil || !mine {
+		return err
+	}
 	swept, err := j.usecases.Housekeeping.Sweep.Execute(ctx)
 	if swept != (housekeeping.Swept{}) {
 		j.log.Debug("swept", slog.Int("challenges", swept.Challenges), slog.Int("sessions", swept.Sessions), slog.Int("grants", swept.Grants),

@@ -65,6 +65,7 @@ func startDelivering(t *testing.T, store ports.Store, deliver *mail.Deliver) run
 	log, lastSeen := &bytes.Buffer{}, sessions.NewLastSeen(store, clock{}, lifetime)
 	work := jobs.New(application.UseCases{
 		Housekeeping: application.Housekeeping{
+			TakeDuty: &housekeeping.TakeDuty{Store: store, Clock: clock{}},
 			Sweep:    &housekeeping.Sweep{Store: store, Clock: clock{}},
 			LastSeen: lastSeen,
 			KeepKeys: &tokens.KeepKeys{Keyring: keyring(t, store)},

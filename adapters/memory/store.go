@@ -36,6 +36,7 @@ type state struct {
 	backupCodes    map[domain.CodeDigest]domain.UserID
 	grants         map[domain.UserID]domain.GrantSnapshot
 	lockouts       map[domain.LockoutSubject]domain.LockoutSnapshot
+	duties         map[domain.Duty]time.Time // when each is due
 	messages       map[domain.MessageID]domain.MessageSnapshot
 }
 
@@ -54,6 +55,7 @@ func New() *Store {
 		backupCodes:    map[domain.CodeDigest]domain.UserID{},
 		grants:         map[domain.UserID]domain.GrantSnapshot{},
 		lockouts:       map[domain.LockoutSubject]domain.LockoutSnapshot{},
+		duties:         map[domain.Duty]time.Time{},
 		messages:       map[domain.MessageID]domain.MessageSnapshot{},
 	}
 	return s
@@ -83,6 +85,7 @@ func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 			backupCodes:    maps.Clone(now.backupCodes),
 			grants:         maps.Clone(now.grants),
 			lockouts:       maps.Clone(now.lockouts),
+			duties:         maps.Clone(now.duties),
 			messages:       maps.Clone(now.messages),
 		}
 		if err := run(ctx, next, fn); err != nil {
@@ -119,6 +122,7 @@ func run(ctx context.Context, s state, fn func(tx ports.Tx) error) error {
 		BackupCodes: backupCodes{s},
 		Grants:      grants{s},
 		Lockouts:    lockouts{s},
+		Duties:      duties{s},
 		Messages:    messages{s},
 	})
 	if err != nil {

@@ -38,6 +38,7 @@ func connect(db *sql.DB) (*connection, error) {
 		BackupCodes: backupCodes{queries},
 		Grants:      grants{queries},
 		Lockouts:    lockouts{queries},
+		Duties:      duties{queries},
 		Messages:    messages{queries, &c.removed},
 	}
 	return c, nil

@@ -224,6 +224,8 @@ var releases = []string{
 			'passkey_removed', 1, 'operator', 'Phone', 'Firefox', '192.0.2.1', NULL, 1, 1, 2),
 		('019a0000-0000-7000-0000-00000000000f', NULL, 'cem@example.org', 'account_deleted', 1, 'user', NULL, NULL, NULL,
 			NULL, 0, 1, 2)`,
+
+	`INSERT INTO duties (name, due_at) VALUES ('sweep', 1)`,
 }
 
 // migrator steps through the migrations one by one.

@@ -168,6 +168,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.takeChallengeStmt, err = db.PrepareContext(ctx, takeChallenge); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeChallenge: %w", err)
 	}
+	if q.takeDutyStmt, err = db.PrepareContext(ctx, takeDuty); err != nil {
+		return nil, fmt.Errorf("error preparing query TakeDuty: %w", err)
+	}
 	if q.takeGrantStmt, err = db.PrepareContext(ctx, takeGrant); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeGrant: %w", err)
 	}
@@ -425,6 +428,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing takeChallengeStmt: %w", cerr)
 		}
 	}
+	if q.takeDutyStmt != nil {
+		if cerr := q.takeDutyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing takeDutyStmt: %w", cerr)
+		}
+	}
 	if q.takeGrantStmt != nil {
 		if cerr := q.takeGrantStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing takeGrantStmt: %w", cerr)
@@ -532,6 +540,7 @@ type Queries struct {
 	sweepSessionsStmt       *sql.Stmt
 	tOTPOfUserStmt          *sql.Stmt
 	takeChallengeStmt       *sql.Stmt
+	takeDutyStmt            *sql.Stmt
 	takeGrantStmt           *sql.Stmt
 	userByEmailStmt         *sql.Stmt
 	userByIDStmt            *sql.Stmt
@@ -590,6 +599,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		sweepSessionsStmt:       q.sweepSessionsStmt,
 		tOTPOfUserStmt:          q.tOTPOfUserStmt,
 		takeChallengeStmt:       q.takeChallengeStmt,
+		takeDutyStmt:            q.takeDutyStmt,
 		takeGrantStmt:           q.takeGrantStmt,
 		userByEmailStmt:         q.userByEmailStmt,
 		userByIDStmt:            q.userByIDStmt,

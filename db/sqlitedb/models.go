@@ -29,6 +29,11 @@ type Challenge struct {
 	RecoveryGrant        []byte
 }
 
+type Duty struct {
+	Name  string
+	DueAt int64
+}
+
 type Event struct {
 	ID           string
 	Kind         string

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("BackupCodes", func(t *testing.T) { runAll(t, open, backupCodes) })
 	t.Run("Grants", func(t *testing.T) { runAll(t, open, grants) })
 	t.Run("Lockouts", func(t *testing.T) { runAll(t, open, lockouts) })
+	t.Run("Duties", func(t *testing.T) { runAll(t, open, duties) })
 	t.Run("Messages", func(t *testing.T) { runAll(t, open, messages) })
 }
 

@@ -177,6 +177,10 @@ var unitOfWork = rules{
 				_, err := tx.Lockouts.Sweep(ctx, hour(99), 9)
 				return err
 			},
+			"Duties.Take": func(tx ports.Tx) error {
+				_, err := tx.Duties.Take(ctx, "sweep", hour(99), hour(100))
+				return err
+			},
 			"Messages.Add": func(tx ports.Tx) error {
 				return tx.Messages.Add(ctx, domain.RestoreMessage(message("ada", "new")))
 			},
