@@ -28,7 +28,7 @@ const superuser = "keylodge"
 // settings are for tests: nothing has to survive a power cut, and many databases are made from one.
 var settings = []string{
 	"listen_addresses=", "max_connections=200", "shared_buffers=32MB", "fsync=off", "full_page_writes=off",
-	"synchronous_commit=off", "autovacuum=off", "logging_collector=off",
+	"autovacuum=off", "logging_collector=off",
 }
 
 // Server is a PostgreSQL server of this process.
@@ -74,7 +74,7 @@ func (s *Server) make() error {
 			return err
 		}
 	}
-	initdb := exec.Command(filepath.Join(s.binaries, "initdb"), "--pgdata="+s.data(), "--username="+superuser,
+	initdb := exec.Command(filepath.Join(s.binaries, "initdb"), "--pgdata="+s.Data(), "--username="+superuser,
 		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
 	initdb.Dir = s.folder
 	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
@@ -107,7 +107,7 @@ func (s *Server) Run() error {
 		return err
 	}
 	defer log.Close()
-	arguments := []string{"-c", keeper, "keeper", filepath.Join(s.binaries, "postgres"), "-D", s.data(), "-k", s.folder}
+	arguments := []string{"-c", keeper, "keeper", filepath.Join(s.binaries, "postgres"), "-D", s.Data(), "-k", s.folder}
 	for _, setting := range s.settings {
 		arguments = append(arguments, "-c", setting)
 	}
@@ -173,7 +173,8 @@ func (s *Server) URL(database string) string {
 	}).String()
 }
 
-func (s *Server) data() string { return filepath.Join(s.folder, "data") }
+// Data is the folder that the server keeps its data in.
+func (s *Server) Data() string { return filepath.Join(s.folder, "data") }
 
 // findBinaries looks where PostgreSQL is usually put, and takes the newest. Only that folder has all its parts for sure:
 // Debian puts psql on the PATH and the server not.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,7 +46,11 @@ func (s *Store) begin(ctx context.Context, options pgx.TxOptions) (*attempt, err
 	tx, err := conn.BeginTx(ctx, options)
 	if err != nil {
 		defer conn.Release()
-		return nil, fault("beginning a transaction", met(ctx, conn.Conn(), err))
+		err = met(ctx, conn.Conn(), err)
+		if stateOf(err) == featureNotSupported {
+			err = fmt.Errorf("%w: %w", errReplica, err)
+		}
+		return nil, fault("beginning a transaction", err)
 	}
 	return &attempt{conn: conn, tx: tx}, nil
 }
@@ -87,9 +92,12 @@ func (a *attempt) collections() ports.Tx {
 	}
 }
 
-// commit returns an error that is a conflict, or one that leaves open whether anything was kept: a connection may be lost
+// commit returns an error that is a conflict or a connection lost before, or one that leaves open whether anything was kept: a connection may be lost
 // between the commit and the word of it. To begin again would then do everything twice.
 func (a *attempt) commit(ctx context.Context) error {
+	if a.tx.Conn().IsClosed() {
+		return fault("committing", errLost)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	err := a.tx.Commit(ctx)
@@ -98,8 +106,17 @@ func (a *attempt) commit(ctx context.Context) error {
 		return nil
 	case isConflict(err):
 		return fault("committing", err)
+	case wasNotSent(err):
+		return fault("committing", fmt.Errorf("%w: %w", errLost, err))
 	}
 	return fmt.Errorf("committing, and it is not known whether that happened: %w: %w", domain.ErrUnavailable, err)
+}
+
+// wasNotSent says that not a byte of a statement reached the network. pgconn.SafeToRetry alone does not: it is also true
+// for what pgx says after the answer to a statement could not be read.
+func wasNotSent(err error) bool {
+	var network *net.OpError
+	return pgconn.SafeToRetry(err) && errors.As(err, &network) && network.Op == "write"
 }
 
 // end gives the connection back in every case, also if fn panics or ends its goroutine. What was not committed is gone.
@@ -111,12 +128,14 @@ func (a *attempt) end(ctx context.Context) {
 	a.conn.Release()
 }
 
-// met says of an error what only the connection knows: whether it is still there.
+// met says of an error what only the connection knows: whether it is still there. pgx ends it by itself where a
+// transaction could not begin, for which the server's own word is the reason.
 func met(ctx context.Context, conn *pgx.Conn, err error) error {
 	if err := ended(ctx, err); err != nil {
 		return err
 	}
-	if conn.IsClosed() {
+	var failure *pgconn.PgError
+	if conn.IsClosed() && (!errors.As(err, &failure) || failure.SeverityUnlocalized == "FATAL") {
 		return fmt.Errorf("%w: %w", errLost, err)
 	}
 	return err

@@ -20,6 +20,8 @@ const (
 	foreignKeyViolation  = "23503"
 	undefinedTable       = "42P01"
 	duplicateTable       = "42P07"
+	duplicateObject      = "42710"
+	featureNotSupported  = "0A000"
 	internalError        = "XX000" // "tuple concurrently updated"
 	readOnly             = "25006"
 	lockNotAvailable     = "55P03"
@@ -39,8 +41,12 @@ var (
 	outageClasses = []string{"08", "28", "53", "57", "58"}
 )
 
-// errLost is a connection that ended in the middle of a transaction, which ended with it.
-var errLost = errors.New("the connection was lost")
+var (
+	// errLost is a connection that ended in the middle of a transaction, which ended with it.
+	errLost = errors.New("the connection was lost")
+	// errReplica is what a server that only follows another one makes of a transaction that could write.
+	errReplica = errors.New("the server is a replica")
+)
 
 // fault says what was being done when PostgreSQL failed, and whether it is an outage.
 func fault(doing string, err error) error {
@@ -62,11 +68,11 @@ func lookupFault(doing string, err, absent error) error {
 }
 
 func isOutage(err error) bool {
-	if state := stateOf(err); state != "" {
+	if state := stateOf(err); state != "" && !errors.Is(err, errReplica) {
 		return slices.Contains(outages, state) || slices.Contains(outageClasses, state[:2])
 	}
 	var unreachable *pgconn.ConnectError
-	return errors.Is(err, errLost) || errors.As(err, &unreachable)
+	return errors.Is(err, errLost) || errors.Is(err, errReplica) || errors.As(err, &unreachable)
 }
 
 // isConflict says that somebody else's transaction went first, so that this one has to begin again.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/golang-migrate/migrate/v4"
@@ -112,7 +113,7 @@ func (d *migrationDriver) makeTables() error {
 		err = exec(d.ctx, d.gate, `CREATE TABLE IF NOT EXISTS schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL);
 			CREATE TABLE IF NOT EXISTS schema_lock (id bigint NOT NULL PRIMARY KEY);
 			INSERT INTO schema_lock (id) VALUES (1) ON CONFLICT (id) DO NOTHING`)
-		if !isConflict(err) && !mayBeConflict(err) && stateOf(err) != duplicateTable && stateOf(err) != internalError {
+		if !slices.Contains([]string{serializationFailure, deadlockDetected, uniqueViolation, duplicateTable, duplicateObject, internalError}, stateOf(err)) {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)

@@ -56,17 +56,20 @@ func (s *Store) beginToRead(ctx context.Context) (*attempt, error) {
 	var tries tries
 	for {
 		a, err := s.begin(ctx, reading)
-		if err == nil || !tries.again(ctx, err) {
-			return a, err
+		if err == nil {
+			return a, nil
 		}
 		s.leaveIfMoved(err)
+		if !tries.again(ctx, err) {
+			return nil, err
+		}
 	}
 }
 
 // leaveIfMoved lets all connections go where one of them shows that the server has stopped or has become a replica: the
 // others would only fail one by one.
 func (s *Store) leaveIfMoved(cause error) {
-	if errors.Is(cause, errLost) || stateOf(cause) == readOnly {
+	if errors.Is(cause, errLost) || errors.Is(cause, errReplica) || stateOf(cause) == readOnly {
 		s.pool.Reset()
 	}
 }

@@ -35,6 +35,10 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(ctx, config)
+}
+
+func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
 	if err := upgrade(ctx, config.ConnConfig, migrations.Postgres()); err != nil {
 		return nil, explain(config.ConnConfig, err)
 	}
@@ -72,10 +76,13 @@ func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	var tries tries
 	for {
 		cause, err := s.try(ctx, fn)
-		if cause == nil || !tries.again(ctx, cause) {
+		if cause == nil {
 			return err
 		}
 		s.leaveIfMoved(cause)
+		if !tries.again(ctx, cause) {
+			return err
+		}
 		if err := tries.pause(ctx); err != nil {
 			return err
 		}
