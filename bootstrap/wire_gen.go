@@ -32,7 +32,7 @@ import (
 
 // Injectors from wire.go:
 
-func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, clock ports.Clock) (application.UseCases, error) {
+func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, clock ports.Clock) (application.UseCases, error) {
 	registrationPolicy := config.Registration
 	webauthnRelyingParty, err := relyingParty(config)
 	if err != nil {
@@ -41,14 +41,14 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	reader := randomness()
 	ttl := challengeTTL(config)
 	desk := &ceremony.Desk{
-		Store:  store,
+		Store:  store2,
 		Clock:  clock,
 		Random: reader,
 		TTL:    ttl,
 	}
 	begin := &signup.Begin{
 		Policy:       registrationPolicy,
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Random:       reader,
@@ -61,7 +61,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	keyRotation := config.Rotation
 	brought := config.Brought
-	keyring := tokens.NewKeyring(store, keys, masterkeySealer, clock, keyRotation, brought)
+	keyring := tokens.NewKeyring(store2, keys, masterkeySealer, clock, keyRotation, brought)
 	accessPolicy := config.Access
 	domainRefreshKeys, err := refreshKeys(config, secret)
 	if err != nil {
@@ -87,7 +87,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Lifetime: sessionLifetime,
 	}
 	finish := &signup.Finish{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -102,7 +102,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		return application.UseCases{}, err
 	}
 	loginBegin := &login.Begin{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Desk:         desk,
 		DecoyKey:     loginDecoyKey,
@@ -117,7 +117,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		return application.UseCases{}, err
 	}
 	loginFinish := &login.Finish{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -131,12 +131,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Finish: loginFinish,
 	}
 	stepupBegin := &stepup.Begin{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Desk:         desk,
 	}
 	stepupFinish := &stepup.Finish{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -148,16 +148,16 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Begin:  stepupBegin,
 		Finish: stepupFinish,
 	}
-	lastSeen := sessions.NewLastSeen(store, clock, sessionLifetime)
+	lastSeen := sessions.NewLastSeen(store2, clock, sessionLifetime)
 	authenticate := &sessions.Authenticate{
-		Store:    store,
+		Store:    store2,
 		Clock:    clock,
 		Issuer:   issuer,
 		LastSeen: lastSeen,
 		Lifetime: sessionLifetime,
 	}
 	refresh := &sessions.Refresh{
-		Store:    store,
+		Store:    store2,
 		Clock:    clock,
 		Issuer:   issuer,
 		Log:      securityLog,
@@ -168,21 +168,21 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Issuer: issuer,
 	}
 	signOut := &sessions.SignOut{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	sessionsList := &sessions.List{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 	}
 	revoke := &sessions.Revoke{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	revokeOthers := &sessions.RevokeOthers{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
@@ -196,12 +196,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		RevokeOthers: revokeOthers,
 	}
 	passkeysList := &passkeys.List{
-		Store: store,
+		Store: store2,
 	}
 	stepUpTTL := config.StepUpTTL
 	passkeyLimit := config.PasskeyLimit
 	beginAdd := &passkeys.BeginAdd{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -209,7 +209,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Limit:        passkeyLimit,
 	}
 	finishAdd := &passkeys.FinishAdd{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -217,12 +217,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Limit:        passkeyLimit,
 	}
 	rename := &passkeys.Rename{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	remove := &passkeys.Remove{
-		Store:  store,
+		Store:  store2,
 		Clock:  clock,
 		Log:    securityLog,
 		StepUp: stepUpTTL,
@@ -235,19 +235,19 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Remove:    remove,
 	}
 	change := &account.Change{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	accountDelete := &account.Delete{
-		Store:   store,
+		Store:   store2,
 		Clock:   clock,
 		Log:     securityLog,
 		StepUp:  stepUpTTL,
 		Lockout: domainLockoutKey,
 	}
 	events := &account.Events{
-		Store: store,
+		Store: store2,
 	}
 	applicationAccount := application.Account{
 		Change: change,
@@ -257,12 +257,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	recoveryPolicy := config.Recovery
 	show := &recovery.Show{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  store2,
 	}
 	codes := totpCodes(config)
 	setUpTOTP := &recovery.SetUpTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  store2,
 		Codes:  codes,
 		Sealer: masterkeySealer,
 		Clock:  clock,
@@ -270,7 +270,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	confirmTOTP := &recovery.ConfirmTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  store2,
 		Codes:  codes,
 		Sealer: masterkeySealer,
 		Clock:  clock,
@@ -278,7 +278,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	removeTOTP := &recovery.RemoveTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  store2,
 		Clock:  clock,
 		Log:    securityLog,
 		StepUp: stepUpTTL,
@@ -289,7 +289,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	makeCodes := &recovery.MakeCodes{
 		Policy:  recoveryPolicy,
-		Store:   store,
+		Store:   store2,
 		Clock:   clock,
 		Random:  reader,
 		Log:     securityLog,
@@ -302,7 +302,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	redeem := &recovery.Redeem{
 		Policy:  recoveryPolicy,
-		Store:   store,
+		Store:   store2,
 		Codes:   codes,
 		Sealer:  masterkeySealer,
 		Clock:   clock,
@@ -314,14 +314,14 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	recoveryBegin := &recovery.Begin{
 		Policy:       recoveryPolicy,
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
 	}
 	recoveryFinish := &recovery.Finish{
 		Policy:       recoveryPolicy,
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -353,40 +353,40 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Rotate:  rotateKeys,
 	}
 	listUsers := &admin.ListUsers{
-		Store: store,
+		Store: store2,
 	}
 	showUser := &admin.ShowUser{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 	}
 	disableUser := &admin.DisableUser{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	enableUser := &admin.EnableUser{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	deleteUser := &admin.DeleteUser{
-		Store:   store,
+		Store:   store2,
 		Clock:   clock,
 		Log:     securityLog,
 		Lockout: domainLockoutKey,
 	}
 	revokeSession := &admin.RevokeSession{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	revokeSessions := &admin.RevokeSessions{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	recoverUser := &admin.RecoverUser{
-		Store:  store,
+		Store:  store2,
 		Clock:  clock,
 		Random: reader,
 		Log:    securityLog,
@@ -404,11 +404,11 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		RecoverUser:    recoverUser,
 	}
 	sweep := &housekeeping.Sweep{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 	}
 	ready := &housekeeping.Ready{
-		Store: store,
+		Store: store2,
 	}
 	keepKeys := &tokens.KeepKeys{
 		Keyring: keyring,
@@ -440,7 +440,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	if err != nil {
 		return nil, nil, err
 	}
-	store, cleanup, err := openStore(config, key, log)
+	portsStore, cleanup, err := openStore(config, key, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -452,14 +452,14 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	reader := randomness()
 	ttl := challengeTTL(config)
 	desk := &ceremony.Desk{
-		Store:  store,
+		Store:  portsStore,
 		Clock:  clock,
 		Random: reader,
 		TTL:    ttl,
 	}
 	begin := &signup.Begin{
 		Policy:       registrationPolicy,
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Random:       reader,
@@ -473,7 +473,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	keyRotation := config.Rotation
 	brought := config.Brought
-	keyring := tokens.NewKeyring(store, keys, masterkeySealer, clock, keyRotation, brought)
+	keyring := tokens.NewKeyring(portsStore, keys, masterkeySealer, clock, keyRotation, brought)
 	accessPolicy := config.Access
 	domainRefreshKeys, err := refreshKeys(config, key)
 	if err != nil {
@@ -500,7 +500,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Lifetime: sessionLifetime,
 	}
 	finish := &signup.Finish{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -516,7 +516,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		return nil, nil, err
 	}
 	loginBegin := &login.Begin{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Desk:         desk,
 		DecoyKey:     loginDecoyKey,
@@ -532,7 +532,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		return nil, nil, err
 	}
 	loginFinish := &login.Finish{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -546,12 +546,12 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Finish: loginFinish,
 	}
 	stepupBegin := &stepup.Begin{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Desk:         desk,
 	}
 	stepupFinish := &stepup.Finish{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -563,16 +563,16 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Begin:  stepupBegin,
 		Finish: stepupFinish,
 	}
-	lastSeen := sessions.NewLastSeen(store, clock, sessionLifetime)
+	lastSeen := sessions.NewLastSeen(portsStore, clock, sessionLifetime)
 	authenticate := &sessions.Authenticate{
-		Store:    store,
+		Store:    portsStore,
 		Clock:    clock,
 		Issuer:   issuer,
 		LastSeen: lastSeen,
 		Lifetime: sessionLifetime,
 	}
 	refresh := &sessions.Refresh{
-		Store:    store,
+		Store:    portsStore,
 		Clock:    clock,
 		Issuer:   issuer,
 		Log:      securityLog,
@@ -583,21 +583,21 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Issuer: issuer,
 	}
 	signOut := &sessions.SignOut{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	sessionsList := &sessions.List{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 	}
 	revoke := &sessions.Revoke{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	revokeOthers := &sessions.RevokeOthers{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
@@ -611,12 +611,12 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		RevokeOthers: revokeOthers,
 	}
 	passkeysList := &passkeys.List{
-		Store: store,
+		Store: portsStore,
 	}
 	stepUpTTL := config.StepUpTTL
 	passkeyLimit := config.PasskeyLimit
 	beginAdd := &passkeys.BeginAdd{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -624,7 +624,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Limit:        passkeyLimit,
 	}
 	finishAdd := &passkeys.FinishAdd{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -632,12 +632,12 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Limit:        passkeyLimit,
 	}
 	rename := &passkeys.Rename{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	remove := &passkeys.Remove{
-		Store:  store,
+		Store:  portsStore,
 		Clock:  clock,
 		Log:    securityLog,
 		StepUp: stepUpTTL,
@@ -650,19 +650,19 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Remove:    remove,
 	}
 	change := &account.Change{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	accountDelete := &account.Delete{
-		Store:   store,
+		Store:   portsStore,
 		Clock:   clock,
 		Log:     securityLog,
 		StepUp:  stepUpTTL,
 		Lockout: domainLockoutKey,
 	}
 	events := &account.Events{
-		Store: store,
+		Store: portsStore,
 	}
 	applicationAccount := application.Account{
 		Change: change,
@@ -672,12 +672,12 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	recoveryPolicy := config.Recovery
 	show := &recovery.Show{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  portsStore,
 	}
 	codes := totpCodes(config)
 	setUpTOTP := &recovery.SetUpTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  portsStore,
 		Codes:  codes,
 		Sealer: masterkeySealer,
 		Clock:  clock,
@@ -685,7 +685,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	confirmTOTP := &recovery.ConfirmTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  portsStore,
 		Codes:  codes,
 		Sealer: masterkeySealer,
 		Clock:  clock,
@@ -693,7 +693,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	removeTOTP := &recovery.RemoveTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  portsStore,
 		Clock:  clock,
 		Log:    securityLog,
 		StepUp: stepUpTTL,
@@ -705,7 +705,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	makeCodes := &recovery.MakeCodes{
 		Policy:  recoveryPolicy,
-		Store:   store,
+		Store:   portsStore,
 		Clock:   clock,
 		Random:  reader,
 		Log:     securityLog,
@@ -719,7 +719,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	redeem := &recovery.Redeem{
 		Policy:  recoveryPolicy,
-		Store:   store,
+		Store:   portsStore,
 		Codes:   codes,
 		Sealer:  masterkeySealer,
 		Clock:   clock,
@@ -731,14 +731,14 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	recoveryBegin := &recovery.Begin{
 		Policy:       recoveryPolicy,
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
 	}
 	recoveryFinish := &recovery.Finish{
 		Policy:       recoveryPolicy,
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -770,40 +770,40 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Rotate:  rotateKeys,
 	}
 	listUsers := &admin.ListUsers{
-		Store: store,
+		Store: portsStore,
 	}
 	showUser := &admin.ShowUser{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 	}
 	disableUser := &admin.DisableUser{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	enableUser := &admin.EnableUser{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	deleteUser := &admin.DeleteUser{
-		Store:   store,
+		Store:   portsStore,
 		Clock:   clock,
 		Log:     securityLog,
 		Lockout: domainLockoutKey,
 	}
 	revokeSession := &admin.RevokeSession{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	revokeSessions := &admin.RevokeSessions{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	recoverUser := &admin.RecoverUser{
-		Store:  store,
+		Store:  portsStore,
 		Clock:  clock,
 		Random: reader,
 		Log:    securityLog,
@@ -821,11 +821,11 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		RecoverUser:    recoverUser,
 	}
 	sweep := &housekeeping.Sweep{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 	}
 	ready := &housekeeping.Ready{
-		Store: store,
+		Store: portsStore,
 	}
 	keepKeys := &tokens.KeepKeys{
 		Keyring: keyring,

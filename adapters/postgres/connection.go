@@ -60,7 +60,22 @@ func reasonOf(err error) string {
 	return reason
 }
 
-// name is the database for messages: where it is, and who asks.
+// CheckURL returns what is wrong with a URL, if anything can be told without connecting.
+func CheckURL(databaseURL string) error {
+	_, err := parse(databaseURL)
+	return err
+}
+
+// Name is what may be shown of a URL: which database it is, where, and who asks.
+func Name(databaseURL string) string {
+	config, err := parse(databaseURL)
+	if err != nil {
+		return "a database whose URL cannot be read"
+	}
+	return name(config.ConnConfig)
+}
+
+// name is the database for messages.
 func name(c *pgx.ConnConfig) string {
 	return fmt.Sprintf("%s at %s:%d as user %s", c.Database, c.Host, c.Port, c.User)
 }

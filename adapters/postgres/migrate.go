@@ -34,7 +34,7 @@ func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) error {
 	if err != nil {
 		return fault("connecting", err)
 	}
-	if version, _, err := driver.Version(); err != nil || version == newest {
+	if version, dirty, err := driver.Version(); err != nil || version == newest && !dirty {
 		return errors.Join(fault("looking for the schema", err), driver.Close())
 	}
 	m, err := migrate.NewWithInstance("iofs", migrations, "postgres", driver)
@@ -51,6 +51,20 @@ func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) error {
 	}
 	_, closeErr := m.Close()
 	return errors.Join(err, closeErr)
+}
+
+// IsEmpty says whether the database that the URL names is still without a schema of ours. It changes nothing.
+func IsEmpty(ctx context.Context, databaseURL string) (bool, error) {
+	config, err := parse(databaseURL)
+	if err != nil {
+		return false, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return false, explain(config.ConnConfig, fault("connecting", err))
+	}
+	version, _, err := versionOf(ctx, conn)
+	return version == database.NilVersion, errors.Join(err, conn.Close(ctx))
 }
 
 func newestOf(migrations source.Driver) (int, error) {
@@ -150,14 +164,19 @@ func (d *migrationDriver) SetVersion(version int, dirty bool) error {
 }
 
 func (d *migrationDriver) Version() (version int, dirty bool, err error) {
-	err = d.conn.QueryRow(d.ctx, "SELECT version, dirty FROM schema_migrations").Scan(&version, &dirty)
-	if errors.Is(err, pgx.ErrNoRows) || stateOf(err) == undefinedTable {
-		return database.NilVersion, false, nil
-	}
+	version, dirty, err = versionOf(d.ctx, d.conn)
 	if err == nil && version > d.newest {
 		err = fmt.Errorf("its schema is version %d and this program knows up to %d: a newer release made it; start that one, or restore a backup from before the upgrade", version, d.newest)
 	}
 	return version, dirty, d.step(err)
+}
+
+func versionOf(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, err error) {
+	err = conn.QueryRow(ctx, "SELECT version, dirty FROM schema_migrations").Scan(&version, &dirty)
+	if errors.Is(err, pgx.ErrNoRows) || stateOf(err) == undefinedTable {
+		return database.NilVersion, false, nil
+	}
+	return version, dirty, err
 }
 
 func (d *migrationDriver) Close() error { return errors.Join(d.conn.Close(d.ctx), d.gate.Close(d.ctx)) }
