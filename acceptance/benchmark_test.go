@@ -1,6 +1,13 @@
 package acceptance
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/adapters/postgres"
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/ports"
+)
 
 // BenchmarkSignIn is a whole sign-in: options, the device's signature, verify. The device's own work is in the figure.
 func BenchmarkSignIn(b *testing.B) {
@@ -14,7 +21,14 @@ func BenchmarkSignIn(b *testing.B) {
 		{"use cases on SQLite", func(t testing.TB) door {
 			return openUseCases(t, settings(t, useCaseOrigin, nil), sqliteStore(t), newClock())
 		}},
+		{"use cases on Postgres", func(t testing.TB) door {
+			return openUseCases(t, settings(t, useCaseOrigin, nil), durablePostgres(t), newClock())
+		}},
 		{"HTTP on SQLite", func(t testing.TB) door { return httpDoor{startServer(t, newClock(), nil)} }},
+		{"HTTP on Postgres", func(t testing.TB) door {
+			server := postgresserver.Own(t, durable...)
+			return httpDoor{startServer(t, newClock(), func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(server.URL("postgres")) })}
+		}},
 	} {
 		b.Run(c.name+"/one after another", func(b *testing.B) {
 			ada := (&lodge{t: b, clock: newClock(), door: c.open(b)}).person("Ada", phone)
@@ -42,4 +56,21 @@ func BenchmarkSignIn(b *testing.B) {
 			})
 		})
 	}
+}
+
+// durable are a server's settings by which a commit reaches the disk, as it does on SQLite.
+var durable = []string{"fsync=on", "full_page_writes=on"}
+
+func durablePostgres(t testing.TB) ports.Store {
+	t.Helper()
+	store, err := postgres.Open(t.Context(), postgresserver.Own(t, durable...).URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store
 }

@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"path/filepath"
@@ -10,8 +11,10 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/acceptance/mailserver"
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/bootstrap"
@@ -170,7 +173,7 @@ func settings(t testing.TB, publicURL string, adjust func(*bootstrap.Config)) bo
 	}
 	config := bootstrap.Config{
 		PublicURL: publicURL, RPID: "localhost", RPName: "Keylodge", Origins: []string{publicURL},
-		DatabasePath: filepath.Join(t.TempDir(), "keylodge.db"), Secret: &secret,
+		Database: bootstrap.SQLite(filepath.Join(t.TempDir(), "keylodge.db")), Secret: &secret,
 		Registration: domain.RegistrationOpen, Recovery: domain.RecoveryAny,
 		Use:          domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject},
 		Sessions:     domain.SessionLifetime{TTL: 30 * 24 * time.Hour, IdleTTL: 7 * 24 * time.Hour},
@@ -183,6 +186,43 @@ func settings(t testing.TB, publicURL string, adjust func(*bootstrap.Config)) bo
 		adjust(&config)
 	}
 	return config
+}
+
+// onPostgres adjusts settings to a database of the test's own on the tests' PostgreSQL.
+func onPostgres(t testing.TB, adjust func(*bootstrap.Config)) func(*bootstrap.Config) {
+	t.Helper()
+	url := postgresURL(t)
+	return func(config *bootstrap.Config) {
+		config.Database = bootstrap.Postgres(url)
+		if adjust != nil {
+			adjust(config)
+		}
+	}
+}
+
+func postgresURL(t testing.TB) string {
+	t.Helper()
+	return postgresserver.Migrated(t, func(url string) error {
+		store, err := postgres.Open(context.Background(), url)
+		if err != nil {
+			return err
+		}
+		return store.Close()
+	})
+}
+
+func postgresStore(t testing.TB) ports.Store {
+	t.Helper()
+	store, err := postgres.Open(t.Context(), postgresURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store
 }
 
 func memoryStore(testing.TB) ports.Store { return memory.New() }

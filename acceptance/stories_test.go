@@ -168,8 +168,14 @@ func TestStories(t *testing.T) {
 			s.through(t, useCases, "SQLite", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) door {
 				return openUseCases(t, settings(t, useCaseOrigin, adjust), sqliteStore(t), c)
 			})
+			s.through(t, useCases, "PostgreSQL", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) door {
+				return openUseCases(t, settings(t, useCaseOrigin, adjust), postgresStore(t), c)
+			})
 			s.through(t, overHTTP, "SQLite", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) door {
 				return httpDoor{startServer(t, c, adjust)}
+			})
+			s.through(t, overHTTP, "PostgreSQL", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) door {
+				return httpDoor{startServer(t, c, onPostgres(t, adjust))}
 			})
 			s.through(t, browser, "SQLite", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) door {
 				requireChromium(t)
@@ -233,9 +239,9 @@ func TestMatrix(t *testing.T) {
 func matrix() string {
 	var b strings.Builder
 	b.WriteString("# The stories\n\n" +
-		"Each story is played through every door that can play it: the use cases directly (on memory and on SQLite), HTTP on a real\n" +
-		"listener, and Chromium with a virtual authenticator on the product's own page. `make generate` writes this page from the table\n" +
-		"in `acceptance/stories_test.go`.\n\n" +
+		"Each story is played through every door that can play it: the use cases directly (on memory, SQLite and PostgreSQL), HTTP on\n" +
+		"a real listener (on SQLite and PostgreSQL), and Chromium with a virtual authenticator on the product's own page (on SQLite).\n" +
+		"`make generate` writes this page from the table in `acceptance/stories_test.go`.\n\n" +
 		"| story | use cases | HTTP | browser | why not |\n| --- | --- | --- | --- | --- |\n")
 	for _, s := range stories {
 		var cells, reasons []string

@@ -216,7 +216,7 @@ func TestAnAddressOfBeforeThereWasMailIsConfirmed(t *testing.T) {
 	post := mailserver.Start(t, mailserver.Options{})
 	server := func(mail bool) *server {
 		return startServer(t, c, func(c *bootstrap.Config) {
-			c.DatabasePath, c.Secret = first.DatabasePath, first.Secret
+			c.Database, c.Secret = first.Database, first.Secret
 			if mail {
 				c.SMTP = sendingTo(t, post, c.PublicURL)
 			}

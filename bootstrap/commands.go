@@ -3,10 +3,7 @@ package bootstrap
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
 
-	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/domain"
@@ -15,22 +12,22 @@ import (
 // openForCommand opens the product over the database that the settings name, as the server does and beside one that may be
 // running: the schema is upgraded if need be, since both are the same program. Nothing listens, no job runs, and what is
 // not there is not made: a command in the wrong directory would otherwise leave an empty database behind, and be content.
-func openForCommand(context.Context) (usecases application.UseCases, release func() error, err error) {
+func openForCommand(ctx context.Context) (usecases application.UseCases, release func() error, err error) {
 	config, err := loadSettings()
 	if err != nil {
 		return usecases, nil, err
 	}
-	if isMissing(config.DatabasePath) {
+	if config.Database.isMissing(ctx) {
 		return usecases, nil, &domain.Error{
 			Kind: domain.KindUnavailable, Code: "no_database",
-			Message: "there is no database at " + config.DatabasePath + "; start the server once, or set KEYLODGE_DATABASE_URL to where it is",
+			Message: "there is no database at " + config.Database.String() + "; start the server once, or set KEYLODGE_DATABASE_URL to where it is",
 		}
 	}
 	secret, err := masterKey(config)
 	if err != nil {
 		return usecases, nil, err
 	}
-	store, err := sqlite.Open(config.DatabasePath)
+	store, err := config.Database.open(ctx)
 	if err != nil {
 		return usecases, nil, err
 	}
@@ -39,13 +36,6 @@ func openForCommand(context.Context) (usecases application.UseCases, release fun
 		return usecases, nil, errors.Join(err, store.Close())
 	}
 	return usecases, store.Close, nil
-}
-
-// isMissing takes an empty file for none, as holdsSomething does. One that cannot be looked at is not missing: opening it
-// tells why.
-func isMissing(path string) bool {
-	_, err := os.Stat(path)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && !holdsSomething(path)
 }
 
 // loadSettings is LoadConfig for the command line: settings that cannot be used are the caller's to mend.

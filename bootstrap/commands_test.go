@@ -18,7 +18,6 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/jwt"
-	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -51,7 +50,7 @@ func inhabited(t *testing.T, settings ...string) (ada, ben resident) {
 		t.Fatal(err)
 	}
 	app.Close()
-	store, err := sqlite.Open(config.DatabasePath)
+	store, err := config.Database.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,8 @@ type Config struct {
 	Origins        []string // PublicURL first
 	TrustedProxies []netip.Prefix
 
-	DatabasePath    string          // of SQLite
-	Secret          *masterkey.Key  // nil: from the key file beside the database
+	Database        Database
+	Secret          *masterkey.Key  // nil: from the key file beside the database, which is a file then
 	PreviousSecrets []masterkey.Key // still believed, no longer used
 
 	Registration domain.RegistrationPolicy

@@ -41,7 +41,7 @@ func TestWithoutSettingsItServesLocalhost(t *testing.T) {
 		t.Fatal(err)
 	}
 	if config.PublicURL != "http://localhost:8080" || config.RPID != "localhost" || config.Listen != "127.0.0.1:8080" ||
-		config.OpsListen != "127.0.0.1:9090" || config.OpsListenGiven || config.DatabasePath != "keylodge.db" || config.Secret != nil || config.RPName != "Keylodge" ||
+		config.OpsListen != "127.0.0.1:9090" || config.OpsListenGiven || config.Database != SQLite("keylodge.db") || config.Secret != nil || config.RPName != "Keylodge" ||
 		!slices.Equal(config.Origins, []string{"http://localhost:8080"}) || config.Registration != domain.RegistrationOpen || config.Recovery != domain.RecoveryAny ||
 		config.Use != (domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject}) ||
 		config.Sessions != (domain.SessionLifetime{TTL: 720 * time.Hour, IdleTTL: 168 * time.Hour}) ||
@@ -101,7 +101,7 @@ func TestEverySettingArrives(t *testing.T) {
 		t.Errorf("origins %v, proxies %v", config.Origins, proxies)
 	}
 	if config.PublicURL != "https://id.example.org" || config.Listen != ":9999" || config.RPID != "example.org" || config.RPName != strings.Repeat("x", 64) ||
-		config.DatabasePath != "/var/lib/keylodge/keylodge.db" || config.Secret == nil || len(config.PreviousSecrets) != 2 ||
+		config.Database != SQLite("/var/lib/keylodge/keylodge.db") || config.Secret == nil || len(config.PreviousSecrets) != 2 ||
 		config.Registration != domain.RegistrationClosed ||
 		config.Use != (domain.UsePolicy{Counter: domain.CounterSuspend, BackupEligibility: domain.BackupEligibilityAcceptAndRecord}) ||
 		config.Sessions != (domain.SessionLifetime{TTL: 2 * time.Hour, IdleTTL: time.Hour}) || config.ChallengeTTL != time.Hour ||
@@ -117,7 +117,7 @@ func TestEverySettingArrives(t *testing.T) {
 }
 
 func TestWhatCannotBeRefusesToStart(t *testing.T) {
-	short := base64.StdEncoding.EncodeToString(make([]byte, 31))
+	short, long := base64.StdEncoding.EncodeToString(make([]byte, 31)), base64.StdEncoding.EncodeToString(make([]byte, 32))
 	for name, c := range map[string]struct {
 		settings []string
 		setting  string // that must be named
@@ -148,6 +148,8 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 		"a misspelt name":                    {[]string{"PUBLIC_URI=https://example.org"}, "PUBLIC_URI", "KEYLODGE_PUBLIC_URL"},
 		"a database that is not":             {[]string{"DATABASE_URL=mysql://ada:hunter2@db/keylodge"}, "DATABASE_URL", "sqlite:"},
 		"a database without a file":          {[]string{"DATABASE_URL=sqlite:"}, "DATABASE_URL", "names no file"},
+		"a server's database in no URL":      {[]string{"DATABASE_URL=postgres://ada:hunter2%zz@db/keylodge", "SECRET=" + long}, "DATABASE_URL", "postgres://user:password@host"},
+		"a server's database in odd TLS":     {[]string{"DATABASE_URL=postgres://ada:hunter2@db/keylodge?sslmode=odd", "SECRET=" + long}, "DATABASE_URL", "sslmode"},
 		"a database that is a folder":        {[]string{"DATABASE_URL=sqlite:/var/lib/"}, "DATABASE_URL", "names no file"},
 		"an address to listen on that isn't": {[]string{"LISTEN=8080"}, "LISTEN", "host:port"},
 		"an idle time beyond the end":        {[]string{"SESSION_TTL=1h", "SESSION_IDLE_TTL=2h"}, "SESSION_IDLE_TTL", "never matter"},
@@ -212,7 +214,7 @@ func TestAnEmptySettingIsNone(t *testing.T) {
 	if config.OpsListen != "" {
 		t.Errorf("an empty KEYLODGE_OPS_LISTEN turns it off, and it is %q", config.OpsListen)
 	}
-	if err != nil || config.PublicURL != "http://localhost:8080" || config.DatabasePath != "keylodge.db" {
+	if err != nil || config.PublicURL != "http://localhost:8080" || config.Database != SQLite("keylodge.db") {
 		t.Errorf("%+v, %v", config, err)
 	}
 }

@@ -66,7 +66,7 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 	defer app.Close()
 	log.Info("Keylodge is ready; open "+config.PublicURL+" in a browser",
 		slog.String("listen", listener.Addr().String()), slog.String("rp_id", config.RPID),
-		slog.String("database", config.DatabasePath), slog.String("version", version()))
+		slog.Any("database", config.Database), slog.String("version", version()))
 	if opsErr != nil {
 		log.Warn("no health and metrics for the operator: the usual address is taken; set KEYLODGE_OPS_LISTEN to another one, or to nothing",
 			slog.Any("error", opsErr))

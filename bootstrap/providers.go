@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -20,7 +21,6 @@ import (
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/smtp"
-	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/adapters/totp"
 	"github.com/keylodge/keylodge/adapters/useragent"
 	"github.com/keylodge/keylodge/adapters/webauthn"
@@ -86,7 +86,7 @@ var useCaseSet = wire.NewSet(
 var appSet = wire.NewSet(
 	useCaseSet,
 	masterKey,
-	openStore, wire.Bind(new(ports.Store), new(*sqlite.Store)),
+	openStore,
 	metrics.New, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)),
 	aaguid.New, wire.Bind(new(ports.AuthenticatorNames), new(*aaguid.Names)),
 	httpConfig, httpServer, operationsServer, jobs.New,
@@ -164,8 +164,8 @@ func relyingParty(config Config) (*webauthn.RelyingParty, error) {
 }
 
 // openStore wants the key although it does not use it, so that no database is ever made before its key is there.
-func openStore(config Config, _ masterkey.Key, log *slog.Logger) (*sqlite.Store, func(), error) {
-	store, err := sqlite.Open(config.DatabasePath)
+func openStore(config Config, _ masterkey.Key, log *slog.Logger) (ports.Store, func(), error) {
+	store, err := config.Database.open(context.Background())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -184,18 +184,15 @@ func masterKey(config Config) (masterkey.Key, error) {
 	if config.Secret != nil {
 		return *config.Secret, nil
 	}
-	path := filepath.Join(filepath.Dir(config.DatabasePath), keyFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && holdsSomething(config.DatabasePath) {
+	if config.Database.url != "" {
+		return masterkey.Key{}, errors.New("a database on a server has no key file beside it: it needs a configured secret")
+	}
+	path := filepath.Join(filepath.Dir(config.Database.path), keyFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && config.Database.holdsSomething() {
 		return masterkey.Key{}, fmt.Errorf("the database %s is there and its key file %s is not: put the file back, or set KEYLODGE_SECRET to the secret that was used",
-			config.DatabasePath, path)
+			config.Database, path)
 	}
 	return masterkey.LoadOrCreate(path)
-}
-
-// holdsSomething is false for an empty file, which somebody may have put there to be filled.
-func holdsSomething(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Size() > 0
 }
 
 func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -31,7 +32,7 @@ func (e environment) check() (Config, Faults) {
 		Listen:          c.listen("LISTEN", e.Listen),
 		RPName:          e.RPName,
 		TrustedProxies:  c.proxies(e.TrustedProxies),
-		DatabasePath:    c.database(e.DatabaseURL),
+		Database:        c.database(e.DatabaseURL),
 		PreviousSecrets: c.previousSecrets(e.PreviousSecrets),
 		Registration:    oneOf(&c, "REGISTRATION", e.Registration, domain.RegistrationOpen, domain.RegistrationClosed),
 		Recovery:        oneOf(&c, "RECOVERY_POLICY", e.RecoveryPolicy, domain.RecoveryAny, domain.RecoveryBoth, domain.RecoveryOff),
@@ -61,6 +62,9 @@ func (e environment) check() (Config, Faults) {
 	if e.Secret != "" {
 		key := c.secret("SECRET", "it", e.Secret)
 		config.Secret = &key
+	}
+	if config.Database.url != "" && e.Secret == "" {
+		c.fault("SECRET", "it is not set, and with PostgreSQL there is no folder to keep one in", secretFix+", and give every server the same")
 	}
 	c.relyingParty(&config, publicURL, e.RPID, e.Origins)
 	c.tokens(&config, e)
@@ -103,17 +107,24 @@ func (c *checker) proxies(s string) []netip.Prefix {
 	return prefixes
 }
 
-func (c *checker) database(s string) string {
-	const fix = "write sqlite:FILE, such as sqlite:/var/lib/keylodge/keylodge.db"
-	path, found := strings.CutPrefix(s, "sqlite:")
+func (c *checker) database(s string) Database {
+	const (
+		file   = "write sqlite:FILE, such as sqlite:/var/lib/keylodge/keylodge.db"
+		server = "write postgres://user:password@host:5432/database"
+	)
+	scheme, path, _ := strings.Cut(s, ":")
 	switch {
-	case !found:
-		scheme, _, _ := strings.Cut(s, ":")
-		c.fault("DATABASE_URL", fmt.Sprintf("no storage goes by %q", scheme), fix)
+	case scheme == "postgres" || scheme == "postgresql":
+		if err := postgres.CheckURL(s); err != nil {
+			c.fault("DATABASE_URL", err.Error(), server)
+		}
+		return Postgres(s)
+	case scheme != "sqlite":
+		c.fault("DATABASE_URL", fmt.Sprintf("no storage goes by %q", scheme), file+"; or "+server)
 	case path == "" || strings.HasSuffix(path, "/"):
-		c.fault("DATABASE_URL", "it names no file", fix)
+		c.fault("DATABASE_URL", "it names no file", file)
 	}
-	return filepath.Clean(path)
+	return SQLite(filepath.Clean(path))
 }
 
 const secretFix = "make one with: openssl rand -base64 32"

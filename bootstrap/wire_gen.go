@@ -33,7 +33,7 @@ import (
 
 // Injectors from wire.go:
 
-func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, clock ports.Clock) (application.UseCases, error) {
+func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, clock ports.Clock) (application.UseCases, error) {
 	registrationPolicy := config.Registration
 	domainMailPolicy := mailPolicy(config)
 	webauthnRelyingParty, err := relyingParty(config)
@@ -43,7 +43,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	reader := randomness()
 	ttl := challengeTTL(config)
 	desk := &ceremony.Desk{
-		Store:  store,
+		Store:  store2,
 		Clock:  clock,
 		Random: reader,
 		TTL:    ttl,
@@ -51,7 +51,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	begin := &signup.Begin{
 		Policy:       registrationPolicy,
 		Mail:         domainMailPolicy,
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Random:       reader,
@@ -64,7 +64,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	keyRotation := config.Rotation
 	brought := config.Brought
-	keyring := tokens.NewKeyring(store, keys, masterkeySealer, clock, keyRotation, brought)
+	keyring := tokens.NewKeyring(store2, keys, masterkeySealer, clock, keyRotation, brought)
 	accessPolicy := config.Access
 	domainRefreshKeys, err := refreshKeys(config, secret)
 	if err != nil {
@@ -106,7 +106,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Lockout: domainLockoutKey,
 	}
 	finish := &signup.Finish{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -122,7 +122,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		return application.UseCases{}, err
 	}
 	loginBegin := &login.Begin{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Desk:         desk,
 		DecoyKey:     loginDecoyKey,
@@ -133,7 +133,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Log:    securityLog,
 	}
 	loginFinish := &login.Finish{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -147,12 +147,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Finish: loginFinish,
 	}
 	stepupBegin := &stepup.Begin{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Desk:         desk,
 	}
 	stepupFinish := &stepup.Finish{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -164,16 +164,16 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Begin:  stepupBegin,
 		Finish: stepupFinish,
 	}
-	lastSeen := sessions.NewLastSeen(store, clock, sessionLifetime)
+	lastSeen := sessions.NewLastSeen(store2, clock, sessionLifetime)
 	authenticate := &sessions.Authenticate{
-		Store:    store,
+		Store:    store2,
 		Clock:    clock,
 		Issuer:   issuer,
 		LastSeen: lastSeen,
 		Lifetime: sessionLifetime,
 	}
 	refresh := &sessions.Refresh{
-		Store:    store,
+		Store:    store2,
 		Clock:    clock,
 		Issuer:   issuer,
 		Log:      securityLog,
@@ -184,21 +184,21 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Issuer: issuer,
 	}
 	signOut := &sessions.SignOut{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	sessionsList := &sessions.List{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 	}
 	revoke := &sessions.Revoke{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	revokeOthers := &sessions.RevokeOthers{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
@@ -212,12 +212,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		RevokeOthers: revokeOthers,
 	}
 	passkeysList := &passkeys.List{
-		Store: store,
+		Store: store2,
 	}
 	stepUpTTL := config.StepUpTTL
 	passkeyLimit := config.PasskeyLimit
 	beginAdd := &passkeys.BeginAdd{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -225,7 +225,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Limit:        passkeyLimit,
 	}
 	finishAdd := &passkeys.FinishAdd{
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -233,12 +233,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Limit:        passkeyLimit,
 	}
 	rename := &passkeys.Rename{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	remove := &passkeys.Remove{
-		Store:  store,
+		Store:  store2,
 		Clock:  clock,
 		Log:    securityLog,
 		StepUp: stepUpTTL,
@@ -251,31 +251,31 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Remove:    remove,
 	}
 	change := &account.Change{
-		Store:  store,
+		Store:  store2,
 		Clock:  clock,
 		Log:    securityLog,
 		Claims: claims,
 	}
 	sendCode := &account.SendCode{
-		Store:  store,
+		Store:  store2,
 		Clock:  clock,
 		Claims: claims,
 	}
 	confirmEmail := &account.ConfirmEmail{
-		Store:  store,
+		Store:  store2,
 		Clock:  clock,
 		Log:    securityLog,
 		Claims: claims,
 	}
 	accountDelete := &account.Delete{
-		Store:   store,
+		Store:   store2,
 		Clock:   clock,
 		Log:     securityLog,
 		StepUp:  stepUpTTL,
 		Lockout: domainLockoutKey,
 	}
 	events := &account.Events{
-		Store: store,
+		Store: store2,
 	}
 	applicationAccount := application.Account{
 		Change:       change,
@@ -287,12 +287,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	recoveryPolicy := config.Recovery
 	show := &recovery.Show{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  store2,
 	}
 	codes := totpCodes(config)
 	setUpTOTP := &recovery.SetUpTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  store2,
 		Codes:  codes,
 		Sealer: masterkeySealer,
 		Clock:  clock,
@@ -300,7 +300,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	confirmTOTP := &recovery.ConfirmTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  store2,
 		Codes:  codes,
 		Sealer: masterkeySealer,
 		Clock:  clock,
@@ -308,7 +308,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	removeTOTP := &recovery.RemoveTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  store2,
 		Clock:  clock,
 		Log:    securityLog,
 		StepUp: stepUpTTL,
@@ -319,7 +319,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	makeCodes := &recovery.MakeCodes{
 		Policy:  recoveryPolicy,
-		Store:   store,
+		Store:   store2,
 		Clock:   clock,
 		Random:  reader,
 		Log:     securityLog,
@@ -332,7 +332,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	redeem := &recovery.Redeem{
 		Policy:  recoveryPolicy,
-		Store:   store,
+		Store:   store2,
 		Codes:   codes,
 		Sealer:  masterkeySealer,
 		Clock:   clock,
@@ -344,14 +344,14 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	recoveryBegin := &recovery.Begin{
 		Policy:       recoveryPolicy,
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
 	}
 	recoveryFinish := &recovery.Finish{
 		Policy:       recoveryPolicy,
-		Store:        store,
+		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -383,40 +383,40 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Rotate:  rotateKeys,
 	}
 	listUsers := &admin.ListUsers{
-		Store: store,
+		Store: store2,
 	}
 	showUser := &admin.ShowUser{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 	}
 	disableUser := &admin.DisableUser{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	enableUser := &admin.EnableUser{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	deleteUser := &admin.DeleteUser{
-		Store:   store,
+		Store:   store2,
 		Clock:   clock,
 		Log:     securityLog,
 		Lockout: domainLockoutKey,
 	}
 	revokeSession := &admin.RevokeSession{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	revokeSessions := &admin.RevokeSessions{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	recoverUser := &admin.RecoverUser{
-		Store:  store,
+		Store:  store2,
 		Clock:  clock,
 		Random: reader,
 		Log:    securityLog,
@@ -434,15 +434,15 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		RecoverUser:    recoverUser,
 	}
 	takeDuty := &housekeeping.TakeDuty{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 	}
 	sweep := &housekeeping.Sweep{
-		Store: store,
+		Store: store2,
 		Clock: clock,
 	}
 	ready := &housekeeping.Ready{
-		Store: store,
+		Store: store2,
 	}
 	keepKeys := &tokens.KeepKeys{
 		Keyring: keyring,
@@ -453,7 +453,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	deliver := &mail.Deliver{
 		Policy: domainMailPolicy,
-		Store:  store,
+		Store:  store2,
 		Mailer: portsMailer,
 		Sealer: masterkeySealer,
 		Clock:  clock,
@@ -488,7 +488,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	if err != nil {
 		return nil, nil, err
 	}
-	store, cleanup, err := openStore(config, key, log)
+	portsStore, cleanup, err := openStore(config, key, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -500,7 +500,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	reader := randomness()
 	ttl := challengeTTL(config)
 	desk := &ceremony.Desk{
-		Store:  store,
+		Store:  portsStore,
 		Clock:  clock,
 		Random: reader,
 		TTL:    ttl,
@@ -508,7 +508,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	begin := &signup.Begin{
 		Policy:       registrationPolicy,
 		Mail:         domainMailPolicy,
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Random:       reader,
@@ -522,7 +522,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	keyRotation := config.Rotation
 	brought := config.Brought
-	keyring := tokens.NewKeyring(store, keys, masterkeySealer, clock, keyRotation, brought)
+	keyring := tokens.NewKeyring(portsStore, keys, masterkeySealer, clock, keyRotation, brought)
 	accessPolicy := config.Access
 	domainRefreshKeys, err := refreshKeys(config, key)
 	if err != nil {
@@ -567,7 +567,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Lockout: domainLockoutKey,
 	}
 	finish := &signup.Finish{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -584,7 +584,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		return nil, nil, err
 	}
 	loginBegin := &login.Begin{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Desk:         desk,
 		DecoyKey:     loginDecoyKey,
@@ -595,7 +595,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Log:    securityLog,
 	}
 	loginFinish := &login.Finish{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -609,12 +609,12 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Finish: loginFinish,
 	}
 	stepupBegin := &stepup.Begin{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Desk:         desk,
 	}
 	stepupFinish := &stepup.Finish{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -626,16 +626,16 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Begin:  stepupBegin,
 		Finish: stepupFinish,
 	}
-	lastSeen := sessions.NewLastSeen(store, clock, sessionLifetime)
+	lastSeen := sessions.NewLastSeen(portsStore, clock, sessionLifetime)
 	authenticate := &sessions.Authenticate{
-		Store:    store,
+		Store:    portsStore,
 		Clock:    clock,
 		Issuer:   issuer,
 		LastSeen: lastSeen,
 		Lifetime: sessionLifetime,
 	}
 	refresh := &sessions.Refresh{
-		Store:    store,
+		Store:    portsStore,
 		Clock:    clock,
 		Issuer:   issuer,
 		Log:      securityLog,
@@ -646,21 +646,21 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Issuer: issuer,
 	}
 	signOut := &sessions.SignOut{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	sessionsList := &sessions.List{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 	}
 	revoke := &sessions.Revoke{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	revokeOthers := &sessions.RevokeOthers{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
@@ -674,12 +674,12 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		RevokeOthers: revokeOthers,
 	}
 	passkeysList := &passkeys.List{
-		Store: store,
+		Store: portsStore,
 	}
 	stepUpTTL := config.StepUpTTL
 	passkeyLimit := config.PasskeyLimit
 	beginAdd := &passkeys.BeginAdd{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -687,7 +687,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Limit:        passkeyLimit,
 	}
 	finishAdd := &passkeys.FinishAdd{
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -695,12 +695,12 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Limit:        passkeyLimit,
 	}
 	rename := &passkeys.Rename{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	remove := &passkeys.Remove{
-		Store:  store,
+		Store:  portsStore,
 		Clock:  clock,
 		Log:    securityLog,
 		StepUp: stepUpTTL,
@@ -713,31 +713,31 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Remove:    remove,
 	}
 	change := &account.Change{
-		Store:  store,
+		Store:  portsStore,
 		Clock:  clock,
 		Log:    securityLog,
 		Claims: claims,
 	}
 	sendCode := &account.SendCode{
-		Store:  store,
+		Store:  portsStore,
 		Clock:  clock,
 		Claims: claims,
 	}
 	confirmEmail := &account.ConfirmEmail{
-		Store:  store,
+		Store:  portsStore,
 		Clock:  clock,
 		Log:    securityLog,
 		Claims: claims,
 	}
 	accountDelete := &account.Delete{
-		Store:   store,
+		Store:   portsStore,
 		Clock:   clock,
 		Log:     securityLog,
 		StepUp:  stepUpTTL,
 		Lockout: domainLockoutKey,
 	}
 	events := &account.Events{
-		Store: store,
+		Store: portsStore,
 	}
 	applicationAccount := application.Account{
 		Change:       change,
@@ -749,12 +749,12 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	recoveryPolicy := config.Recovery
 	show := &recovery.Show{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  portsStore,
 	}
 	codes := totpCodes(config)
 	setUpTOTP := &recovery.SetUpTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  portsStore,
 		Codes:  codes,
 		Sealer: masterkeySealer,
 		Clock:  clock,
@@ -762,7 +762,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	confirmTOTP := &recovery.ConfirmTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  portsStore,
 		Codes:  codes,
 		Sealer: masterkeySealer,
 		Clock:  clock,
@@ -770,7 +770,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	removeTOTP := &recovery.RemoveTOTP{
 		Policy: recoveryPolicy,
-		Store:  store,
+		Store:  portsStore,
 		Clock:  clock,
 		Log:    securityLog,
 		StepUp: stepUpTTL,
@@ -782,7 +782,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	makeCodes := &recovery.MakeCodes{
 		Policy:  recoveryPolicy,
-		Store:   store,
+		Store:   portsStore,
 		Clock:   clock,
 		Random:  reader,
 		Log:     securityLog,
@@ -796,7 +796,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	redeem := &recovery.Redeem{
 		Policy:  recoveryPolicy,
-		Store:   store,
+		Store:   portsStore,
 		Codes:   codes,
 		Sealer:  masterkeySealer,
 		Clock:   clock,
@@ -808,14 +808,14 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	recoveryBegin := &recovery.Begin{
 		Policy:       recoveryPolicy,
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
 	}
 	recoveryFinish := &recovery.Finish{
 		Policy:       recoveryPolicy,
-		Store:        store,
+		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
@@ -847,40 +847,40 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Rotate:  rotateKeys,
 	}
 	listUsers := &admin.ListUsers{
-		Store: store,
+		Store: portsStore,
 	}
 	showUser := &admin.ShowUser{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 	}
 	disableUser := &admin.DisableUser{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	enableUser := &admin.EnableUser{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	deleteUser := &admin.DeleteUser{
-		Store:   store,
+		Store:   portsStore,
 		Clock:   clock,
 		Log:     securityLog,
 		Lockout: domainLockoutKey,
 	}
 	revokeSession := &admin.RevokeSession{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	revokeSessions := &admin.RevokeSessions{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 		Log:   securityLog,
 	}
 	recoverUser := &admin.RecoverUser{
-		Store:  store,
+		Store:  portsStore,
 		Clock:  clock,
 		Random: reader,
 		Log:    securityLog,
@@ -898,15 +898,15 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		RecoverUser:    recoverUser,
 	}
 	takeDuty := &housekeeping.TakeDuty{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 	}
 	sweep := &housekeeping.Sweep{
-		Store: store,
+		Store: portsStore,
 		Clock: clock,
 	}
 	ready := &housekeeping.Ready{
-		Store: store,
+		Store: portsStore,
 	}
 	keepKeys := &tokens.KeepKeys{
 		Keyring: keyring,
@@ -918,7 +918,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	deliver := &mail.Deliver{
 		Policy: domainMailPolicy,
-		Store:  store,
+		Store:  portsStore,
 		Mailer: portsMailer,
 		Sealer: masterkeySealer,
 		Clock:  clock,

@@ -11,12 +11,17 @@ import (
 	"io/fs"
 )
 
-//go:embed sqlite/*.sql
+//go:embed sqlite/*.sql postgres/*.sql
 var files embed.FS
 
 // SQLite is the folder of SQLite's migrations.
-func SQLite() fs.FS {
-	folder, err := fs.Sub(files, "sqlite")
+func SQLite() fs.FS { return folder("sqlite") }
+
+// Postgres is the folder of PostgreSQL's migrations.
+func Postgres() fs.FS { return folder("postgres") }
+
+func folder(name string) fs.FS {
+	folder, err := fs.Sub(files, name)
 	if err != nil {
 		panic(err) // only for a name that is no path at all
 	}

@@ -22,7 +22,9 @@ type Store interface {
 	// nil. Otherwise nothing of it is kept, and fn's error is returned as it was. What fn has read stays as it was
 	// read until the commit, so that reading, deciding and writing is safe. fn is short: it does no cryptography and
 	// no input or output but tx's, since many callers may share one commit. It may run on another goroutine, and it
-	// never runs after Update has returned. A panic in it keeps nothing and reaches Update's caller.
+	// never runs after Update has returned. A panic in it keeps nothing and reaches Update's caller. It may run more than
+	// once, each time on a state anew, where another's transaction came in between: what it leaves outside of tx is that of
+	// its last run.
 	Update(ctx context.Context, fn func(tx Tx) error) error
 }
 

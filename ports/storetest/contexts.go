@@ -2,9 +2,11 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -52,21 +54,36 @@ var contexts = rules{
 		wantError(t, store.View(ctx, func(ports.Tx) error { cancel(); return nil }), context.Canceled)
 	},
 
-	"nobody waits for their turn longer than theirs lasts": func(t *testing.T, store ports.Store) {
+	"nobody waits for another's writes longer than theirs lasts": func(t *testing.T, store ports.Store) {
 		seed(t, store)
-		release := occupy(t, store)
+		written, released, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		go func() {
+			ended <- store.Update(t.Context(), func(tx ports.Tx) error {
+				defer close(written)
+				if err := tx.Users.Save(t.Context(), domain.RestoreUser(renamed(user("ada")))); err != nil {
+					return err
+				}
+				written <- struct{}{}
+				<-released
+				return errOfCaller
+			})
+		}()
+		<-written
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
 		go func() { result <- store.Update(ctx, func(tx ports.Tx) error { return writeEverything(ctx, tx) }) }()
-		time.Sleep(patience) // for it to queue up
+		time.Sleep(patience) // for it to meet what the other one writes
 		cancel()
 		select {
 		case err := <-result:
-			wantError(t, err, context.Canceled)
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("got error %v, want %v", err, context.Canceled)
+			}
 		case <-time.After(10 * time.Second):
 			t.Error("still waiting")
 		}
-		release()
+		close(released)
+		wantError(t, <-ended, errOfCaller)
 		wantSeedOnly(t, store)
 		update(t, store, writeEverything)
 	},

@@ -1,0 +1,238 @@
+// Package postgresserver runs a private PostgreSQL for tests: on a Unix socket in a folder of its own, without a port that
+// others could reach. It ends, and its folder goes, with the process that started it, however that ends.
+package postgresserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// superuser is who the server belongs to. Nobody needs a password on its socket.
+const superuser = "keylodge"
+
+// settings are for tests: nothing has to survive a power cut, and many databases are made from one.
+var settings = []string{
+	"listen_addresses=", "max_connections=200", "shared_buffers=32MB", "fsync=off", "full_page_writes=off",
+	"autovacuum=off", "logging_collector=off",
+}
+
+// Server is a PostgreSQL server of this process.
+type Server struct {
+	binaries string
+	folder   string // socket, data and log
+	settings []string
+	process  *exec.Cmd
+	lifeline io.Closer // the process ends when this closes
+}
+
+// ErrNotInstalled says that there is nothing to run.
+var ErrNotInstalled = errors.New("no PostgreSQL 15 or newer is installed")
+
+// Start makes a server with an empty database postgres and starts it. More settings, such as fsync=on, go before its own.
+func Start(more ...string) (*Server, error) {
+	binaries, err := findBinaries()
+	if err != nil {
+		return nil, err
+	}
+	// Not below a test's own folder: the path of a Unix socket may have 107 bytes and no more.
+	folder, err := os.MkdirTemp("", "pg")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{binaries: binaries, folder: folder, settings: append(slices.Clone(settings), more...)}
+	if err := s.make(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	if err := s.Run(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	return s, nil
+}
+
+func (s *Server) make() error {
+	owner, err := ownerOfServers()
+	if err != nil {
+		return err
+	}
+	if owner != nil {
+		if err := os.Chown(s.folder, int(owner.Uid), int(owner.Gid)); err != nil {
+			return err
+		}
+	}
+	initdb := exec.Command(filepath.Join(s.binaries, "initdb"), "--pgdata="+s.Data(), "--username="+superuser,
+		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
+	initdb.Dir = s.folder
+	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
+	if output, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, output)
+	}
+	return nil
+}
+
+// keeper runs the server until its own standard input ends, which the kernel sees to when the process that holds the other
+// end is gone. It then stops the server without waiting for anybody, and takes the folder along if it was left alone.
+const keeper = `
+trap '' INT TERM HUP
+"$@" </dev/null &
+server=$!
+read -r word
+kill -QUIT $server
+wait $server
+test "$word" = stop || rm -rf "$KEPT"
+`
+
+// Run starts the server again after Stop.
+func (s *Server) Run() error {
+	owner, err := ownerOfServers()
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(s.folder, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	arguments := []string{"-c", keeper, "keeper", filepath.Join(s.binaries, "postgres"), "-D", s.Data(), "-k", s.folder}
+	for _, setting := range s.settings {
+		arguments = append(arguments, "-c", setting)
+	}
+	process := exec.Command("sh", arguments...)
+	process.Dir = s.folder
+	process.Env = []string{"KEPT=" + s.folder, "PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+	process.Stdout, process.Stderr = log, log
+	// A group of its own, so that an interrupt at a terminal leaves the order of things to the keeper.
+	process.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Setpgid: true}
+	lifeline, err := process.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := process.Start(); err != nil {
+		return err
+	}
+	s.process, s.lifeline = process, lifeline
+	return s.awaitStart()
+}
+
+func (s *Server) awaitStart() error {
+	var err error
+	for range 300 {
+		if err = s.Exec("postgres", "SELECT 1"); err == nil {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	log, _ := os.ReadFile(filepath.Join(s.folder, "log"))
+	return errors.Join(fmt.Errorf("the server does not answer: %w\n%s", err, bytes.TrimSpace(log)), s.Close())
+}
+
+// Stop ends the server at once, as a crash would, and keeps its data for Run.
+func (s *Server) Stop() error {
+	if _, err := io.WriteString(s.lifeline.(io.Writer), "stop\n"); err != nil {
+		return err
+	}
+	return s.process.Wait()
+}
+
+// Close ends the server and removes all that it kept.
+func (s *Server) Close() error {
+	return errors.Join(s.lifeline.Close(), s.process.Wait(), os.RemoveAll(s.folder))
+}
+
+// Exec runs statements in one of the server's databases.
+func (s *Server) Exec(database, statements string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.URL(database))
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, statements, pgx.QueryExecModeSimpleProtocol)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+// URL is that of one of the server's databases.
+func (s *Server) URL(database string) string {
+	return (&url.URL{
+		Scheme: "postgres", User: url.User(superuser), Path: "/" + database,
+		RawQuery: url.Values{"host": {s.folder}}.Encode(),
+	}).String()
+}
+
+// Data is the folder that the server keeps its data in.
+func (s *Server) Data() string { return filepath.Join(s.folder, "data") }
+
+// findBinaries looks where PostgreSQL is usually put, and takes the newest. Only that folder has all its parts for sure:
+// Debian puts psql on the PATH and the server not.
+func findBinaries() (string, error) {
+	var folders []string
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			folders = append(folders, filepath.Dir(path))
+		}
+	}
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return "", err
+		}
+		folders = append(folders, found...)
+	}
+	best, folder := 0, ""
+	for _, f := range folders {
+		if version := majorVersion(f); version > best {
+			best, folder = version, f
+		}
+	}
+	if best < 15 {
+		return "", ErrNotInstalled
+	}
+	return folder, nil
+}
+
+// majorVersion is 0 where there is no server.
+func majorVersion(folder string) int {
+	output, err := exec.Command(filepath.Join(folder, "postgres"), "--version").Output() // postgres (PostgreSQL) 15.18 (…)
+	words := bytes.Fields(output)
+	if err != nil || len(words) < 3 {
+		return 0
+	}
+	major, _, _ := bytes.Cut(words[2], []byte("."))
+	version, err := strconv.Atoi(string(major))
+	if err != nil {
+		return 0
+	}
+	return version
+}
+
+// ownerOfServers is somebody else where this process is root, since PostgreSQL refuses to be: the user that its package
+// makes, or nobody.
+func ownerOfServers() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
+		gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uidErr, gidErr)
+	}
+	return nil, fmt.Errorf("PostgreSQL does not run as root, and neither postgres nor nobody is a user of this %s", runtime.GOOS)
+}

@@ -1,0 +1,192 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/keylodge/keylodge/db/postgresdb"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Whoever waits for these waits beyond the end of their own context: half a commit is no answer.
+const (
+	commitTimeout   = 10 * time.Second
+	rollbackTimeout = 2 * time.Second
+)
+
+var (
+	reading = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	writing = pgx.TxOptions{IsoLevel: pgx.Serializable, AccessMode: pgx.ReadWrite}
+)
+
+// attempt is one run of a unit of work: a transaction on a connection of its own. Every statement passes through it.
+type attempt struct {
+	conn *pgxpool.Conn
+	tx   pgx.Tx
+	// failure is the first error that a statement met. PostgreSQL has given up the transaction then, whatever becomes of
+	// the error on its way through fn.
+	failure error
+}
+
+var _ postgresdb.DBTX = (*attempt)(nil)
+
+func (s *Store) begin(ctx context.Context, options pgx.TxOptions) (*attempt, error) {
+	conn, err := s.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tx, err := conn.BeginTx(ctx, options)
+	if err != nil {
+		defer conn.Release()
+		err = met(ctx, conn.Conn(), err)
+		if stateOf(err) == featureNotSupported {
+			err = fmt.Errorf("%w: %w", errReplica, err)
+		}
+		return nil, fault("beginning a transaction", err)
+	}
+	return &attempt{conn: conn, tx: tx}, nil
+}
+
+func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	select {
+	case <-s.closing:
+		return nil, errClosed
+	default:
+	}
+	conn, err := s.pool.Acquire(ctx)
+	if err == nil {
+		return conn, nil
+	}
+	if err := ended(ctx, err); err != nil {
+		return nil, err
+	}
+	select {
+	case <-s.closing:
+		return nil, errClosed
+	default:
+		return nil, fault("connecting", err)
+	}
+}
+
+func (a *attempt) collections() ports.Tx {
+	queries := postgresdb.New(a)
+	return ports.Tx{
+		Users:       users{queries},
+		Credentials: credentials{queries},
+		Challenges:  challenges{queries},
+		Sessions:    sessions{queries},
+		Events:      events{queries},
+		SigningKeys: signingKeys{queries},
+		TOTPs:       totps{queries},
+		BackupCodes: backupCodes{queries},
+		Grants:      grants{queries},
+		Lockouts:    lockouts{queries},
+		Messages:    messages{queries},
+		Duties:      duties{queries},
+	}
+}
+
+// commit returns an error that is a conflict or a connection lost before, or one that leaves open whether anything was kept: a connection may be lost
+// between the commit and the word of it. To begin again would then do everything twice.
+func (a *attempt) commit(ctx context.Context) error {
+	if a.tx.Conn().IsClosed() {
+		return fault("committing", errLost)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	err := a.tx.Commit(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case isConflict(err):
+		return fault("committing", err)
+	case wasNotSent(err):
+		return fault("committing", fmt.Errorf("%w: %w", errLost, err))
+	}
+	return fmt.Errorf("committing, and it is not known whether that happened: %w: %w", domain.ErrUnavailable, err)
+}
+
+// wasNotSent says that not a byte of a statement reached the network. pgconn.SafeToRetry alone does not: it is also true
+// for what pgx says after the answer to a statement could not be read.
+func wasNotSent(err error) bool {
+	var network *net.OpError
+	return pgconn.SafeToRetry(err) && errors.As(err, &network) && network.Op == "write"
+}
+
+// end gives the connection back in every case, also if fn panics or ends its goroutine. What was not committed is gone.
+func (a *attempt) end(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	// A connection that cannot even roll back is closed by this, and the transaction with it.
+	_ = a.tx.Rollback(ctx)
+	a.conn.Release()
+}
+
+// met says of an error what only the connection knows: whether it is still there. pgx ends it by itself where a
+// transaction could not begin, for which the server's own word is the reason.
+func met(ctx context.Context, conn *pgx.Conn, err error) error {
+	if err := ended(ctx, err); err != nil {
+		return err
+	}
+	var failure *pgconn.PgError
+	if conn.IsClosed() && (!errors.As(err, &failure) || failure.SeverityUnlocalized == "FATAL") {
+		return fmt.Errorf("%w: %w", errLost, err)
+	}
+	return err
+}
+
+func (a *attempt) note(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	err = met(ctx, a.tx.Conn(), err)
+	if a.failure == nil {
+		a.failure = err
+	}
+	return err
+}
+
+// Exec implements postgresdb.DBTX.
+func (a *attempt) Exec(ctx context.Context, statement string, arguments ...any) (pgconn.CommandTag, error) {
+	tag, err := a.tx.Exec(ctx, statement, arguments...)
+	return tag, a.note(ctx, err)
+}
+
+// Query implements postgresdb.DBTX.
+func (a *attempt) Query(ctx context.Context, statement string, arguments ...any) (pgx.Rows, error) {
+	rows, err := a.tx.Query(ctx, statement, arguments...)
+	return notedRows{rows, a, ctx}, a.note(ctx, err)
+}
+
+// QueryRow implements postgresdb.DBTX.
+func (a *attempt) QueryRow(ctx context.Context, statement string, arguments ...any) pgx.Row {
+	return notedRow{a.tx.QueryRow(ctx, statement, arguments...), a, ctx}
+}
+
+// notedRows and notedRow hand on what a query found, and its attempt hears of the error at their end.
+type (
+	notedRows struct {
+		pgx.Rows
+		attempt *attempt
+		ctx     context.Context
+	}
+	notedRow struct {
+		pgx.Row
+		attempt *attempt
+		ctx     context.Context
+	}
+)
+
+func (r notedRows) Err() error { return r.attempt.note(r.ctx, r.Rows.Err()) }
+
+func (r notedRow) Scan(destinations ...any) error {
+	return r.attempt.note(r.ctx, r.Row.Scan(destinations...))
+}

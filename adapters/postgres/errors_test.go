@@ -1,0 +1,343 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+func TestAServerThatStoppedIsUnavailableUntilItIsBack(t *testing.T) {
+	server := postgresserver.Own(t)
+	s := openAt(t, server.URL("postgres"))
+	add(t, s, 0)
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	wantUnavailable(t, s)
+	if err := server.Run(); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, 1)
+	wantChallenges(t, s, 2)
+}
+
+// All of the pool's connections are dead then, and nobody has noticed.
+func TestARestartIsNotNoticed(t *testing.T) {
+	server := postgresserver.Own(t)
+	s := openAt(t, server.URL("postgres"))
+	occupyConnections(t, s, 8)
+	restart(t, server)
+	for i := range 4 {
+		add(t, s, i)
+	}
+	occupyConnections(t, s, 8)
+	restart(t, server)
+	if err := s.View(t.Context(), func(ports.Tx) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	wantChallenges(t, s, 4)
+}
+
+func TestAConnectionThatIsLostBeforeTheCommitIsReplaced(t *testing.T) {
+	url := postgresserver.Migrated(t, migrated)
+	s, operator := openAt(t, url), connect(t, url)
+	lose := func(losses int) (runs int, err error) {
+		err = s.Update(t.Context(), func(tx ports.Tx) error {
+			runs++
+			addErr := tx.Challenges.Add(t.Context(), numbered(losses))
+			if runs <= losses {
+				column(t, operator, "SELECT pg_terminate_backend(pid, 5000)::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+			}
+			return addErr
+		})
+		return runs, err
+	}
+	for losses := range maxLosses + 1 {
+		if runs, err := lose(losses); err != nil || runs != losses+1 {
+			t.Errorf("lost %d times: fn ran %d times, error %v", losses, runs, err)
+		}
+	}
+	wantChallenges(t, s, maxLosses+1)
+	if runs, err := lose(maxLosses + 1); !errors.Is(err, domain.ErrUnavailable) || runs != maxLosses+1 {
+		t.Errorf("lost %d times: fn ran %d times, error %v", maxLosses+1, runs, err)
+	}
+}
+
+// Whether the commit happened is not known then. It did, and doing it again would do it twice.
+func TestAConnectionThatIsLostDuringTheCommitIsNot(t *testing.T) {
+	config, err := parse(postgresserver.Migrated(t, migrated))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var deaf atomic.Bool
+	dial := config.ConnConfig.DialFunc
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		return &deafAtCommit{Conn: conn, deaf: &deaf}, err
+	}
+	s, err := open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	runs := 0
+	deaf.Store(true)
+	err = s.Update(t.Context(), func(tx ports.Tx) error {
+		runs++
+		return tx.Challenges.Add(t.Context(), numbered(runs))
+	})
+	deaf.Store(false)
+	if !errors.Is(err, domain.ErrUnavailable) || runs != 1 {
+		t.Errorf("fn ran %d times, error %v; want 1 and %v", runs, err, domain.ErrUnavailable)
+	}
+	wantChallenges(t, s, 1)
+}
+
+// deafAtCommit lets a commit go to the server and its answer not come back.
+type deafAtCommit struct {
+	net.Conn
+	deaf *atomic.Bool
+	cut  atomic.Bool
+}
+
+func (c *deafAtCommit) Write(b []byte) (int, error) {
+	if c.deaf.Load() && bytes.Contains(b, []byte("commit")) {
+		c.cut.Store(true)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *deafAtCommit) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.cut.Load() {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func TestAServerWithoutAFreeConnectionIsUnavailable(t *testing.T) {
+	server := postgresserver.Own(t, "max_connections=8", "superuser_reserved_connections=0", "max_wal_senders=0")
+	s := openAt(t, server.URL("postgres"))
+	s.pool.Reset()
+	var others []*pgx.Conn
+	var err error
+	for err == nil {
+		var other *pgx.Conn
+		if other, err = pgx.Connect(t.Context(), server.URL("postgres")); err == nil {
+			others = append(others, other)
+		}
+	}
+	wantUnavailable(t, s)
+	if _, err := Open(t.Context(), server.URL("postgres")); err == nil || !strings.Contains(err.Error(), "raise the server's max_connections") {
+		t.Errorf("opening: got %v", err)
+	}
+	for _, other := range others {
+		other.Close(t.Context())
+	}
+	time.Sleep(100 * time.Millisecond) // for the server to notice
+	add(t, s, 0)
+}
+
+// A primary that has become a replica reads and does not write.
+func TestAReplicaIsUnavailableForUpdates(t *testing.T) {
+	server := postgresserver.Own(t)
+	s := openAt(t, server.URL("postgres"))
+	add(t, s, 0)
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	signal := filepath.Join(server.Data(), "standby.signal")
+	if err := os.WriteFile(signal, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Run(); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Update(t.Context(), func(ports.Tx) error { t.Error("fn ran"); return nil })
+	if !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("Update: got %v, want %v", err, domain.ErrUnavailable)
+	}
+	if err := s.View(t.Context(), func(tx ports.Tx) error {
+		_, err := tx.Challenges.ByID(t.Context(), numberedID(0))
+		return err
+	}); err != nil {
+		t.Errorf("View: %v", err)
+	}
+	if err := s.View(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), numbered(1)) }); err == nil {
+		t.Error("a View wrote")
+	}
+}
+
+func TestWhoseContextEndsGetsItsErrorAndNoOutage(t *testing.T) {
+	url := postgresserver.Migrated(t, migrated)
+	s, other := openAt(t, url), connect(t, url)
+	add(t, s, 0)
+	if err := exec(t.Context(), other, "BEGIN; DELETE FROM webauthn_challenges"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := s.Update(ctx, func(tx ports.Tx) error {
+		_, err := tx.Challenges.Take(ctx, numberedID(0)) // waits for the other's end
+		return err
+	})
+	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("in a statement: got %v", err)
+	}
+	release := occupyAll(t, s)
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err = s.View(ctx, func(ports.Tx) error { return nil })
+	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("waiting for a connection: got %v", err)
+	}
+	release()
+}
+
+func TestWhichErrorsAreOutages(t *testing.T) {
+	for code, outage := range map[string]bool{
+		"08006": true, "25006": true, "28P01": true, "3D000": true, "40001": true, "40P01": true, "42501": true, "53100": true,
+		"53200": true, "53300": true, "55P03": true, "57014": true, "57P01": true, "57P02": true, "57P03": true, "58030": true,
+		"22021": false, "23505": false, "23514": false, "42601": false, "42P01": false, "XX000": false,
+	} {
+		err := fault("trying", fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: code}))
+		if errors.Is(err, domain.ErrUnavailable) != outage {
+			t.Errorf("%s: an outage is %t, want %t", code, !outage, outage)
+		}
+	}
+}
+
+func TestAnErrorAtTheStartSaysWhatToDo(t *testing.T) {
+	const password = "correcthorse"
+	server := postgresserver.Own(t)
+	for _, statements := range []string{
+		"CREATE ROLE clerk LOGIN PASSWORD '" + password + "'",
+		"CREATE DATABASE locked",
+	} {
+		if err := server.Exec("postgres", statements); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := "local all keylodge trust\nlocal locked clerk scram-sha-256\nlocal other clerk scram-sha-256\n"
+	if err := os.WriteFile(filepath.Join(server.Data(), "pg_hba.conf"), []byte(lines), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Exec("postgres", "SELECT pg_reload_conf()"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // for the server to read it
+	as := func(password, database string) string {
+		return strings.Replace(server.URL(database), "keylodge@", "clerk:"+password+"@", 1)
+	}
+	for name, c := range map[string]struct{ url, want string }{
+		"wrong password":     {as("staple"+password, "locked"), "correct the user or the password"},
+		"not let in":         {as(password, "postgres"), "pg_hba.conf"},
+		"no such database":   {as(password, "other"), `CREATE DATABASE "other" OWNER "clerk"`},
+		"no right":           {as(password, "locked"), `GRANT USAGE, CREATE ON SCHEMA public TO "clerk"`},
+		"nobody there":       {"postgres://ada:" + password + "@127.0.0.1:1/lodge?connect_timeout=2", "start the server, or correct the host and the port"},
+		"no such host":       {"postgres://ada:" + password + "@nowhere.invalid/lodge?connect_timeout=2", "start the server, or correct the host and the port"},
+		"no URL":             {"postgres://ada:" + password + "%zz@localhost/lodge", "%-escapes"},
+		"no such mode":       {"postgres://ada:" + password + "@localhost/lodge?sslmode=maybe", "sslmode"},
+		"another password":   {"postgres://ada@localhost/lodge?sslmode=maybe&password=" + password, "sslmode"},
+		"no such file":       {"postgres://ada:" + password + "@localhost/lodge?sslmode=verify-full&sslrootcert=/no/such/file", "/no/such/file"},
+		"a pool of no size":  {"postgres://ada:" + password + "@localhost/lodge?pool_max_conns=0", "pool_max_conns"},
+		"a TLS that is none": {"postgres://ada:" + password + "@" + plaintextServer(t) + "/lodge?sslmode=require", "set sslmode"},
+	} {
+		s, err := Open(t.Context(), c.url)
+		if err == nil {
+			t.Errorf("%s: it opened", name)
+			s.Close()
+			continue
+		}
+		if !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want it to say %q", name, err, c.want)
+		}
+		if strings.Contains(err.Error(), password) {
+			t.Errorf("%s: the password is in: %v", name, err)
+		}
+	}
+}
+
+// plaintextServer answers as PostgreSQL does where it has no certificate: no to TLS.
+func plaintextServer(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.ReadFull(conn, make([]byte, 8)) // SSLRequest
+			_, _ = conn.Write([]byte("N"))
+			conn.Close()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func wantUnavailable(t *testing.T, s *Store) {
+	t.Helper()
+	for name, run := range map[string]func(context.Context, func(ports.Tx) error) error{"Update": s.Update, "View": s.View} {
+		err := run(t.Context(), func(ports.Tx) error { t.Errorf("%s: fn ran", name); return nil })
+		if !errors.Is(err, domain.ErrUnavailable) {
+			t.Errorf("%s: got %v, want %v", name, err, domain.ErrUnavailable)
+		}
+	}
+}
+
+func restart(t *testing.T, server *postgresserver.Server) {
+	t.Helper()
+	if err := errors.Join(server.Stop(), server.Run()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// occupyConnections leaves the pool with so many idle connections.
+func occupyConnections(t *testing.T, s *Store, n int) {
+	t.Helper()
+	if n == 0 {
+		return
+	}
+	if err := s.View(t.Context(), func(ports.Tx) error { occupyConnections(t, s, n-1); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// occupyAll takes all of the pool's connections until the returned function is called.
+func occupyAll(t *testing.T, s *Store) (release func()) {
+	t.Helper()
+	var held []interface{ Release() }
+	for range maxConnections {
+		conn, err := s.pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, conn)
+	}
+	return func() {
+		for _, conn := range held {
+			conn.Release()
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/keylodge/keylodge/db/postgresdb"
+	"github.com/keylodge/keylodge/domain"
+)
+
+type events struct{ queries *postgresdb.Queries }
+
+func (e events) Add(ctx context.Context, event *domain.Event) error {
+	s := event.Snapshot()
+	row := postgresdb.AddEventParams{
+		ID:          s.ID.String(),
+		Kind:        string(s.Kind),
+		At:          s.At,
+		Party:       string(s.By),
+		Reason:      optionalText(s.Reason),
+		UserID:      optionalID(s.UserID),
+		SessionID:   optionalID(s.SessionID),
+		PasskeyName: optionalText(s.PasskeyName),
+		DeviceName:  optionalText(s.DeviceName),
+		IP:          optionalText(s.IP),
+		Changed:     textList(s.Changed),
+		RequestID:   optionalText(s.RequestID),
+	}
+	if s.CredentialID != "" {
+		row.CredentialID = s.CredentialID.Bytes()
+	}
+	if err := e.queries.AddEvent(ctx, row); err != nil {
+		return fault("adding an event", err)
+	}
+	return nil
+}
+
+func (e events) OfUser(ctx context.Context, user domain.UserID, from domain.EventID, limit int) ([]*domain.Event, error) {
+	var rows []postgresdb.Event
+	var err error
+	if user.IsZero() {
+		rows, err = e.queries.EventsOfNobody(ctx, postgresdb.EventsOfNobodyParams{Before: before(from), UpTo: int64(limit)})
+	} else {
+		rows, err = e.queries.EventsOfUser(ctx, postgresdb.EventsOfUserParams{
+			UserID: optionalID(user), Before: before(from), UpTo: int64(limit),
+		})
+	}
+	if err != nil {
+		return nil, fault("listing a user's events", err)
+	}
+	return restoreAll(rows, eventOf)
+}
+
+func (e events) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
+	swept, err := e.queries.SweepEvents(ctx, postgresdb.SweepEventsParams{Before: before, UpTo: int64(limit)})
+	if err != nil {
+		return 0, fault("sweeping events", err)
+	}
+	return int(swept), nil
+}
+
+func eventOf(row postgresdb.Event) (*domain.Event, error) {
+	id, err := domain.ParseEventID(row.ID)
+	if err != nil {
+		return nil, fmt.Errorf("reading an event: %w", err)
+	}
+	userID, err := optionalIDOf(row.UserID, domain.ParseUserID)
+	if err != nil {
+		return nil, fmt.Errorf("reading an event's user: %w", err)
+	}
+	sessionID, err := optionalIDOf(row.SessionID, domain.ParseSessionID)
+	if err != nil {
+		return nil, fmt.Errorf("reading an event's session: %w", err)
+	}
+	return domain.RestoreEvent(domain.EventSnapshot{
+		ID:           id,
+		UserID:       userID,
+		Kind:         domain.EventKind(row.Kind),
+		At:           timeOf(row.At),
+		By:           domain.Party(row.Party),
+		SessionID:    sessionID,
+		CredentialID: domain.CredentialID(row.CredentialID),
+		PasskeyName:  domain.PasskeyName(textOf(row.PasskeyName)),
+		DeviceName:   textOf(row.DeviceName),
+		IP:           textOf(row.IP),
+		Reason:       textOf(row.Reason),
+		Changed:      listOf[string](row.Changed),
+		RequestID:    textOf(row.RequestID),
+	}), nil
+}

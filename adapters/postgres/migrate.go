@@ -1,0 +1,200 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database"
+	"github.com/golang-migrate/migrate/v4/source"
+	"github.com/golang-migrate/migrate/v4/source/iofs"
+	"github.com/jackc/pgx/v5"
+)
+
+// lockTimeout is how long somebody else's upgrade may take.
+const lockTimeout = time.Hour
+
+// upgrade brings the schema to the newest of the given migrations. One that is there already is not touched, which takes
+// no right to change it.
+func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) error {
+	migrations, err := iofs.New(files, ".")
+	if err != nil {
+		return fmt.Errorf("reading the migrations: %w", err)
+	}
+	newest, err := newestOf(migrations)
+	if err != nil {
+		return fmt.Errorf("reading the migrations: %w", err)
+	}
+	driver, err := connectDriver(ctx, config, newest)
+	if err != nil {
+		return fault("connecting", err)
+	}
+	if version, dirty, err := driver.Version(); err != nil || version == newest && !dirty {
+		return errors.Join(fault("looking for the schema", err), driver.Close())
+	}
+	m, err := migrate.NewWithInstance("iofs", migrations, "postgres", driver)
+	if err != nil {
+		return errors.Join(err, driver.Close())
+	}
+	m.LockTimeout = lockTimeout
+	err = m.Up()
+	if errors.Is(err, migrate.ErrNoChange) { // somebody else was first
+		err = nil
+	}
+	if err != nil {
+		err = fault("upgrading the schema; nothing was changed", err)
+	}
+	_, closeErr := m.Close()
+	return errors.Join(err, closeErr)
+}
+
+// IsEmpty says whether the database that the URL names is still without a schema of ours. It changes nothing.
+func IsEmpty(ctx context.Context, databaseURL string) (bool, error) {
+	config, err := parse(databaseURL)
+	if err != nil {
+		return false, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return false, explain(config.ConnConfig, fault("connecting", err))
+	}
+	version, _, err := versionOf(ctx, conn)
+	return version == database.NilVersion, errors.Join(err, conn.Close(ctx))
+}
+
+func newestOf(migrations source.Driver) (int, error) {
+	version, err := migrations.First()
+	for next := version; err == nil; next, err = migrations.Next(version) {
+		version = next
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return int(version), err
+}
+
+// migrationDriver is golang-migrate's door to the database. All that happens between Lock and Unlock is one transaction: an
+// upgrade of many steps happens whole or not at all, and no crash leaves it half done ("dirty").
+//
+// Servers that start at once go one after the other: each holds a row of schema_lock meanwhile. A row, and not an advisory
+// lock, since CockroachDB has none, YugabyteDB has had them for a short time, and a pooler such as PgBouncer would lose
+// them. And on a connection of its own, since a database that does not roll back changes of a schema ends the transaction,
+// and with it the lock, at the first of them.
+type migrationDriver struct {
+	ctx    context.Context
+	gate   *pgx.Conn
+	conn   *pgx.Conn
+	newest int
+	failed bool
+}
+
+var _ database.Driver = (*migrationDriver)(nil)
+
+func connectDriver(ctx context.Context, config *pgx.ConnConfig, newest int) (*migrationDriver, error) {
+	gate, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, errors.Join(err, gate.Close(ctx))
+	}
+	return &migrationDriver{ctx: ctx, gate: gate, conn: conn, newest: newest}, nil
+}
+
+// Lock waits for whoever else upgrades, for as long as that takes, then keeps them out.
+func (d *migrationDriver) Lock() error {
+	d.failed = false
+	if err := d.makeTables(); err != nil {
+		return err
+	}
+	const noLimits = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;"
+	if err := exec(d.ctx, d.gate, "BEGIN;"+noLimits+"SELECT id FROM schema_lock FOR UPDATE"); err != nil {
+		return err
+	}
+	return exec(d.ctx, d.conn, "BEGIN;"+noLimits)
+}
+
+// makeTables makes what Lock needs. Those who do so at once may get in each other's way, whatever IF NOT EXISTS promises.
+func (d *migrationDriver) makeTables() error {
+	var err error
+	for range 20 {
+		err = exec(d.ctx, d.gate, `CREATE TABLE IF NOT EXISTS schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL);
+			CREATE TABLE IF NOT EXISTS schema_lock (id bigint NOT NULL PRIMARY KEY);
+			INSERT INTO schema_lock (id) VALUES (1) ON CONFLICT (id) DO NOTHING`)
+		if !slices.Contains([]string{serializationFailure, deadlockDetected, uniqueViolation, duplicateTable, duplicateObject, internalError}, stateOf(err)) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return err
+}
+
+// Unlock commits, or rolls back if any step failed.
+func (d *migrationDriver) Unlock() error {
+	end := "COMMIT"
+	if d.failed {
+		end = "ROLLBACK"
+	}
+	return errors.Join(exec(d.ctx, d.conn, end), exec(d.ctx, d.gate, "ROLLBACK"))
+}
+
+func (d *migrationDriver) Run(migration io.Reader) error {
+	statements, err := io.ReadAll(migration)
+	if err != nil {
+		return d.step(err)
+	}
+	return d.step(exec(d.ctx, d.conn, string(statements)))
+}
+
+func (d *migrationDriver) SetVersion(version int, dirty bool) error {
+	if err := exec(d.ctx, d.conn, "DELETE FROM schema_migrations"); err != nil {
+		return d.step(err)
+	}
+	if version == database.NilVersion {
+		return nil
+	}
+	_, err := d.conn.Exec(d.ctx, "INSERT INTO schema_migrations (version, dirty) VALUES ($1, $2)", version, dirty)
+	return d.step(err)
+}
+
+func (d *migrationDriver) Version() (version int, dirty bool, err error) {
+	version, dirty, err = versionOf(d.ctx, d.conn)
+	if err == nil && version > d.newest {
+		err = fmt.Errorf("its schema is version %d and this program knows up to %d: a newer release made it; start that one, or restore a backup from before the upgrade", version, d.newest)
+	}
+	return version, dirty, d.step(err)
+}
+
+func versionOf(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, err error) {
+	err = conn.QueryRow(ctx, "SELECT version, dirty FROM schema_migrations").Scan(&version, &dirty)
+	if errors.Is(err, pgx.ErrNoRows) || stateOf(err) == undefinedTable {
+		return database.NilVersion, false, nil
+	}
+	return version, dirty, err
+}
+
+func (d *migrationDriver) Close() error { return errors.Join(d.conn.Close(d.ctx), d.gate.Close(d.ctx)) }
+
+func (d *migrationDriver) Open(string) (database.Driver, error) {
+	return nil, errors.New("this driver is made from open connections, not from a URL")
+}
+
+func (d *migrationDriver) Drop() error { return errors.New("dropping everything is not supported") }
+
+// step notes that a step failed, so that Unlock takes everything back.
+func (d *migrationDriver) step(err error) error {
+	d.failed = d.failed || err != nil
+	return err
+}
+
+// exec runs statements that take and return nothing.
+func exec(ctx context.Context, conn *pgx.Conn, statements string) error {
+	_, err := conn.Exec(ctx, statements, pgx.QueryExecModeSimpleProtocol)
+	return err
+}

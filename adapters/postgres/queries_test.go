@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+)
+
+// A table that has grown must not be felt: every row is found by an index, and comes from it in its order. The planner is told
+// to avoid everything else, so that what is left of it has no other way.
+func TestEveryQueryIsAnsweredByIndex(t *testing.T) {
+	harmless := map[string]string{ // where there is little to sort or to read
+		"PasskeysOfUser": "Incremental Sort", // those made in one microsecond
+		"SigningKeys":    "Seq Scan",
+	}
+	url := postgresserver.Migrated(t, migrated)
+	db := connect(t, url)
+	if err := exec(t.Context(), db, "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off"); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("../../db/postgresdb/*.sql.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files of queries, error %v", len(files), err)
+	}
+	query := regexp.MustCompile("(?s)`-- name: (\\w+) :\\w+\n(.*?)\n`")
+	checked := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range query.FindAllStringSubmatch(string(text), -1) {
+			name, plan := match[1], planOf(t, db, match[2])
+			checked++
+			if harmless[name] != "" && strings.Contains(plan, harmless[name]) {
+				continue
+			}
+			if strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Sort") {
+				t.Errorf("%s:\n%s", name, plan)
+			}
+		}
+	}
+	if checked < 30 {
+		t.Errorf("%d queries were found: where are the others?", checked)
+	}
+}
+
+func planOf(t *testing.T, db *pgx.Conn, statement string) string {
+	t.Helper()
+	parameters := 0
+	for strings.Contains(statement, fmt.Sprintf("$%d", parameters+1)) {
+		parameters++
+	}
+	nulls := ""
+	if parameters > 0 {
+		nulls = "(" + strings.Repeat("NULL, ", parameters-1) + "NULL)"
+	}
+	if err := exec(t.Context(), db, "PREPARE planned AS "+statement); err != nil {
+		t.Fatalf("%v in %s", err, statement)
+	}
+	plan := strings.Join(column(t, db, "EXPLAIN EXECUTE planned"+nulls), "\n")
+	if err := exec(t.Context(), db, "DEALLOCATE planned"); err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}

@@ -1,0 +1,75 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// How often a unit of work is begun again, by what had happened to it. Of those who meet, one gets through each time, so
+// conflicts are as many as there are others who want the same; the other two are signs of trouble.
+const (
+	maxConflicts  = 50
+	maxDuplicates = 4
+	maxLosses     = 2
+)
+
+// tries counts what a unit of work has met so far.
+type tries struct{ conflicts, duplicates, losses int }
+
+// again counts the cause and says whether to begin again. A connection lost before the commit was sent is no reason for
+// doubt: the server rolls back what was begun on it.
+func (t *tries) again(ctx context.Context, cause error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	switch {
+	case isConflict(cause):
+		t.conflicts++
+		return t.conflicts <= maxConflicts
+	case mayBeConflict(cause):
+		t.duplicates++
+		return t.duplicates <= maxDuplicates
+	case errors.Is(cause, errLost):
+		t.losses++
+		return t.losses <= maxLosses
+	}
+	return false
+}
+
+// pause waits for a moment that differs from that of whoever else begins again, longer each time.
+func (t *tries) pause(ctx context.Context) error {
+	longest := time.Millisecond << min(t.conflicts+t.duplicates+t.losses, 5)
+	timer := time.NewTimer(rand.N(longest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// beginToRead is begin for a View, whose function has not run yet.
+func (s *Store) beginToRead(ctx context.Context) (*attempt, error) {
+	var tries tries
+	for {
+		a, err := s.begin(ctx, reading)
+		if err == nil {
+			return a, nil
+		}
+		s.leaveIfMoved(err)
+		if !tries.again(ctx, err) {
+			return nil, err
+		}
+	}
+}
+
+// leaveIfMoved lets all connections go where one of them shows that the server has stopped or has become a replica: the
+// others would only fail one by one.
+func (s *Store) leaveIfMoved(cause error) {
+	if errors.Is(cause, errLost) || errors.Is(cause, errReplica) || stateOf(cause) == readOnly {
+		s.pool.Reset()
+	}
+}

@@ -1,0 +1,276 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Each reads what another one writes: alone each would be right, so all but one have to begin again.
+func TestWhoeverMeetsAnotherBeginsAgain(t *testing.T) {
+	s := openNew(t)
+	const callers = 16
+	var runs atomic.Int64
+	var all sync.WaitGroup
+	for i := range callers {
+		all.Go(func() {
+			err := s.Update(t.Context(), func(tx ports.Tx) error {
+				runs.Add(1)
+				for other := range callers {
+					if _, err := tx.Challenges.ByID(t.Context(), numberedID(other)); err != nil && !errors.Is(err, domain.ErrChallengeNotFound) {
+						return err
+					}
+				}
+				return tx.Challenges.Add(t.Context(), numbered(i))
+			})
+			if err != nil {
+				t.Errorf("caller %d: %v", i, err)
+			}
+		})
+	}
+	all.Wait()
+	wantChallenges(t, s, callers)
+	if n := runs.Load(); n == callers {
+		t.Errorf("nobody met anybody in %d runs: this test shows nothing", n)
+	}
+}
+
+// What fn makes of the error of a statement is its own affair: the conflict stays one.
+func TestAConflictThatFnHidesIsStillOne(t *testing.T) {
+	s := openNew(t)
+	add(t, s, 0)
+	runs := 0
+	err := s.Update(t.Context(), func(tx ports.Tx) error {
+		if runs++; runs > 1 {
+			return nil
+		}
+		if _, err := tx.Challenges.ByID(t.Context(), numberedID(0)); err != nil {
+			return err
+		}
+		take(t, s, 0)
+		if _, err := tx.Challenges.Take(t.Context(), numberedID(0)); err == nil {
+			t.Error("it was taken twice")
+		}
+		return nil
+	})
+	if err != nil || runs != 2 {
+		t.Errorf("fn ran %d times, error %v; want 2", runs, err)
+	}
+}
+
+func TestAStatementThatFailedIsNotForgottenAtTheCommit(t *testing.T) {
+	s := openNew(t)
+	add(t, s, 0)
+	err := s.Update(t.Context(), func(tx ports.Tx) error {
+		if err := tx.Challenges.Add(t.Context(), numbered(0)); err == nil {
+			t.Error("it was added twice")
+		}
+		return nil
+	})
+	if err == nil || errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got %v, want a fault", err)
+	}
+}
+
+func TestNobodyBeginsAgainForEver(t *testing.T) {
+	s := openNew(t)
+	add(t, s, 0)
+	runs := 0
+	err := s.Update(t.Context(), func(tx ports.Tx) error {
+		runs++
+		if _, err := tx.Challenges.ByID(t.Context(), numberedID(0)); err != nil {
+			return err
+		}
+		take(t, s, 0) // by somebody who is always faster
+		add(t, s, 0)
+		_, err := tx.Challenges.Take(t.Context(), numberedID(0))
+		return err
+	})
+	if !errors.Is(err, domain.ErrUnavailable) || runs != maxConflicts+1 {
+		t.Errorf("fn ran %d times, error %v; want %d and %v", runs, err, maxConflicts+1, domain.ErrUnavailable)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	runs = 0
+	err = s.Update(ctx, func(tx ports.Tx) error {
+		if runs++; runs == 3 {
+			cancel()
+		}
+		if _, err := tx.Challenges.ByID(t.Context(), numberedID(0)); err != nil {
+			return err
+		}
+		take(t, s, 0)
+		add(t, s, 0)
+		_, err := tx.Challenges.Take(t.Context(), numberedID(0))
+		return err
+	})
+	if err == nil || runs != 3 {
+		t.Errorf("whose context ended in the third run: fn ran %d times, error %v", runs, err)
+	}
+}
+
+func TestSweepsBesideEachOtherTakeEverythingOnce(t *testing.T) {
+	s := openNew(t)
+	const challenges, sweepers = 60, 4
+	for i := range challenges {
+		add(t, s, i)
+	}
+	var swept atomic.Int64
+	var all sync.WaitGroup
+	for range sweepers {
+		all.Go(func() {
+			for {
+				var n int
+				if err := s.Update(t.Context(), func(tx ports.Tx) (err error) {
+					n, err = tx.Challenges.Sweep(t.Context(), numberedTime.Add(time.Hour), 7)
+					return err
+				}); err != nil {
+					t.Error(err)
+					return
+				}
+				if swept.Add(int64(n)); n == 0 {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	wantChallenges(t, s, 0)
+	if n := swept.Load(); n != challenges {
+		t.Errorf("%d were counted, want %d", n, challenges)
+	}
+}
+
+func TestAGoroutineThatEndsInFnKeepsNothing(t *testing.T) {
+	s := openNew(t)
+	for range maxConnections + 1 { // one of which would be missing each time
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = s.Update(t.Context(), func(tx ports.Tx) error {
+				_ = tx.Challenges.Add(t.Context(), numbered(0))
+				runtime.Goexit()
+				return nil
+			})
+		}()
+		<-ended
+	}
+	add(t, s, 1)
+	wantChallenges(t, s, 1)
+}
+
+func TestCloseFinishesWhatRunsAndRefusesWhatComesLater(t *testing.T) {
+	url := postgresserver.Migrated(t, migrated)
+	s, err := Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	if err := s.Update(t.Context(), func(tx ports.Tx) error {
+		go func() { closed <- s.Close() }()
+		<-s.closing
+		return tx.Challenges.Add(t.Context(), numbered(0))
+	}); err != nil {
+		t.Error(err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	for name, run := range map[string]func() error{
+		"Update": func() error { return s.Update(t.Context(), func(ports.Tx) error { return nil }) },
+		"View":   func() error { return s.View(t.Context(), func(ports.Tx) error { return nil }) },
+	} {
+		if err := run(); !errors.Is(err, domain.ErrUnavailable) {
+			t.Errorf("%s after Close: got %v, want %v", name, err, domain.ErrUnavailable)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("a second Close: %v", err)
+	}
+	wantChallenges(t, openAt(t, url), 1)
+}
+
+// BenchmarkUpdate is the twin of SQLite's, on a server that writes each commit through to the disk.
+func BenchmarkUpdate(b *testing.B) {
+	server := postgresserver.Own(b, "fsync=on", "full_page_writes=on", "synchronous_commit=on")
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			if err := server.Exec("postgres", "DROP DATABASE IF EXISTS bench WITH (FORCE)"); err != nil {
+				b.Fatal(err)
+			}
+			if err := server.Exec("postgres", "CREATE DATABASE bench"); err != nil {
+				b.Fatal(err)
+			}
+			s := openAt(b, server.URL("bench"))
+			var next atomic.Int64
+			var all sync.WaitGroup
+			b.ResetTimer()
+			for range callers {
+				all.Go(func() {
+					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+						if err := s.Update(b.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(b.Context(), numbered(int(i))) }); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+var numberedTime = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+
+func numbered(i int) *domain.Challenge {
+	return domain.RestoreChallenge(domain.ChallengeSnapshot{
+		ID: numberedID(i), Purpose: domain.PurposeLogin, Ceremony: make([]byte, 200), CreatedAt: numberedTime, ExpiresAt: numberedTime.Add(time.Minute),
+	})
+}
+
+func numberedID(i int) domain.ChallengeID {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(i))
+	id, err := domain.ParseChallengeID(fmt.Sprintf("019a0000-0000-7000-%x-%x", b[:2], b[2:]))
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+func add(t *testing.T, s *Store, i int) {
+	t.Helper()
+	if err := s.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), numbered(i)) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func take(t *testing.T, s *Store, i int) {
+	t.Helper()
+	if err := s.Update(t.Context(), func(tx ports.Tx) error {
+		_, err := tx.Challenges.Take(t.Context(), numberedID(i))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantChallenges(t *testing.T, s *Store, want int) {
+	t.Helper()
+	var n int
+	if err := s.pool.QueryRow(t.Context(), "SELECT count(*) FROM webauthn_challenges").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	if n != want {
+		t.Errorf("%d challenges are kept, want %d", n, want)
+	}
+}

@@ -1,0 +1,119 @@
+// Package postgres keeps Keylodge's state in a PostgreSQL database.
+//
+// Every unit of work is a transaction on a connection of its own from a pool: serializable where it writes, one snapshot
+// where it reads. A transaction that met another's is begun again; see retry.go. The SQL stays inside what CockroachDB and
+// YugabyteDB take.
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/migrations"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
+
+// Store is a ports.Store in a PostgreSQL database.
+type Store struct {
+	pool    *pgxpool.Pool
+	closing chan struct{}
+	close   func() error
+}
+
+var _ ports.Store = (*Store)(nil)
+
+// Open connects to the database that the URL names and brings its schema up to date. Any number of servers may do so at
+// once. Its errors say what to do, and never the password.
+func Open(ctx context.Context, databaseURL string) (*Store, error) {
+	config, err := parse(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, config)
+}
+
+func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
+	if err := upgrade(ctx, config.ConnConfig, migrations.Postgres()); err != nil {
+		return nil, explain(config.ConnConfig, err)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, explain(config.ConnConfig, err)
+	}
+	s := &Store{pool: pool, closing: make(chan struct{})}
+	s.close = sync.OnceValue(s.shutDown)
+	return s, nil
+}
+
+// View implements ports.Store.
+func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	a, err := s.beginToRead(ctx)
+	if err != nil {
+		return err
+	}
+	defer a.end(ctx)
+	if err := fn(a.collections()); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// Update implements ports.Store. fn runs on its caller's goroutine, and anew each time that another's transaction came in
+// between.
+func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var tries tries
+	for {
+		cause, err := s.try(ctx, fn)
+		if cause == nil {
+			return err
+		}
+		s.leaveIfMoved(cause)
+		if !tries.again(ctx, cause) {
+			return err
+		}
+		if err := tries.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// try runs fn once. The cause is what the database did to it, and nil if it was fn that did not want to be kept.
+func (s *Store) try(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
+	a, err := s.begin(ctx, writing)
+	if err != nil {
+		return err, err
+	}
+	defer a.end(ctx)
+	if err := fn(a.collections()); err != nil {
+		return a.failure, err
+	}
+	if a.failure != nil {
+		return a.failure, fault("a statement had failed before the commit", a.failure)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	err = a.commit(ctx)
+	return err, err
+}
+
+// Close waits for whatever runs and closes all connections. Views and Updates that come later get domain.ErrUnavailable.
+func (s *Store) Close() error { return s.close() }
+
+func (s *Store) shutDown() error {
+	close(s.closing)
+	s.pool.Close()
+	return nil
+}

@@ -1,0 +1,67 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/keylodge/keylodge/adapters/postgres"
+	"github.com/keylodge/keylodge/adapters/sqlite"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Database is where everything is kept: a file of SQLite's, or a database on a PostgreSQL server. It prints without the
+// password.
+type Database struct {
+	path string // of the file; "" where a server keeps it
+	url  string // of the server's database; "" where a file is it
+}
+
+// SQLite is a file. What is not there is made.
+func SQLite(path string) Database { return Database{path: path} }
+
+// Postgres is a database on a server, by its connection URI.
+func Postgres(url string) Database { return Database{url: url} }
+
+func (d Database) String() string {
+	if d.url != "" {
+		return postgres.Name(d.url)
+	}
+	return d.path
+}
+
+func (d Database) GoString() string { return d.String() }
+
+func (d Database) LogValue() slog.Value { return slog.StringValue(d.String()) }
+
+// store is what both adapters open.
+type store interface {
+	ports.Store
+	Close() error
+}
+
+func (d Database) open(ctx context.Context) (store, error) {
+	if d.url != "" {
+		return postgres.Open(ctx, d.url)
+	}
+	return sqlite.Open(d.path)
+}
+
+// isMissing takes an empty file, and a database without our tables, for none. What cannot be looked at is not missing:
+// opening it tells why.
+func (d Database) isMissing(ctx context.Context) bool {
+	if d.url != "" {
+		empty, err := postgres.IsEmpty(ctx, d.url)
+		return err == nil && empty
+	}
+	_, err := os.Stat(d.path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !d.holdsSomething()
+}
+
+// holdsSomething is false for an empty file, which somebody may have put there to be filled.
+func (d Database) holdsSomething() bool {
+	info, err := os.Stat(d.path)
+	return err == nil && info.Size() > 0
+}

@@ -1,0 +1,101 @@
+package bootstrap
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/adapters/cli"
+	"github.com/keylodge/keylodge/adapters/system"
+)
+
+var aSecret = base64.StdEncoding.EncodeToString(make([]byte, 32))
+
+func TestAServersDatabaseTakesASecret(t *testing.T) {
+	for _, scheme := range []string{"postgres", "postgresql"} {
+		const url = "://ada:hunter2@db:5433/keylodge"
+		_, err := load(t, "DATABASE_URL="+scheme+url)
+		if err == nil || !strings.Contains(err.Error(), "KEYLODGE_SECRET") || !strings.Contains(err.Error(), "openssl rand") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("without one: %v", err)
+		}
+		config, err := load(t, "DATABASE_URL="+scheme+url, "SECRET="+aSecret)
+		if err != nil || config.Database != Postgres(scheme+url) {
+			t.Errorf("with one: %v, %v", config.Database, err)
+		}
+	}
+}
+
+func TestThePasswordOfADatabaseIsNotPrinted(t *testing.T) {
+	for _, url := range []string{
+		"postgres://ada:hunter2@db:5433/lodge", "postgres://ada@db:5433/lodge?password=hunter2", "postgres://ada:hunter2@db:5433/lodge?sslmode=odd",
+		"postgres://ada:hunter2%zz@db:5433/lodge",
+	} {
+		config := Config{Database: Postgres(url)}
+		var log bytes.Buffer
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("", slog.Any("database", config.Database), slog.Any("config", config))
+		_, fault := load(t, "DATABASE_URL="+url, "SECRET="+aSecret)
+		for _, printed := range []string{fmt.Sprint(config), fmt.Sprintf("%+v", config), fmt.Sprintf("%#v", config), log.String(), fmt.Sprint(fault)} {
+			if strings.Contains(printed, "hunter2") {
+				t.Errorf("it is in %s", printed)
+			}
+		}
+	}
+	if got := Postgres("postgres://ada:hunter2@db:5433/lodge").String(); got != "lodge at db:5433 as user ada" {
+		t.Errorf("what is left is %q", got)
+	}
+}
+
+func TestAServerRunsOnPostgres(t *testing.T) {
+	url := postgresserver.Empty(t)
+	config, err := load(t, "DATABASE_URL="+url, "SECRET="+aSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if exitCode, _, stderr := command("users list"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "there is no database at test") {
+		t.Errorf("before the first start: exit %d, %q", exitCode, stderr)
+	}
+	for range 2 {
+		ctx, stop := context.WithCancel(t.Context())
+		log := newLineLog()
+		stopped := make(chan error, 1)
+		go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
+		if first := <-log.lines; !strings.Contains(first, "is ready") || !strings.Contains(first, "as user keylodge") {
+			t.Errorf("the first line is %q", first)
+		}
+		stop()
+		if err := <-stopped; err != nil {
+			t.Fatal(err)
+		}
+	}
+	store, err := config.Database.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	moveIn(t, store, "Ada")
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	exitCode, stdout, stderr := command("users list")
+	if exitCode != cli.ExitOK || !strings.Contains(stdout, "ada@example.org") {
+		t.Errorf("exit %d, %q, %q", exitCode, stdout, stderr)
+	}
+	if made, _ := os.ReadDir("."); len(made) > 0 {
+		t.Errorf("left behind: %v", made)
+	}
+}
+
+func TestWithoutASecretNoServersDatabaseIsOpened(t *testing.T) {
+	app, err := Open(Config{Database: Postgres("postgres://db/keylodge")}, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "configured secret") {
+		if err == nil {
+			app.Close()
+		}
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,22 @@
+-- name: AddPasskey :execrows
+INSERT INTO passkeys (
+    credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count,
+    clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json,
+    extensions, created_at, last_used_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+ON CONFLICT (credential_id) DO NOTHING;
+
+-- name: PasskeyByID :one
+SELECT * FROM passkeys WHERE credential_id = $1;
+
+-- name: PasskeysOfUser :many
+SELECT * FROM passkeys WHERE user_id = $1 ORDER BY created_at, credential_id;
+
+-- What registration fixed stays as it is.
+-- name: SavePasskey :execrows
+UPDATE passkeys
+SET name = $1, status = $2, transports = $3, flags = $4, sign_count = $5, clone_warning = $6, last_used_at = $7
+WHERE credential_id = $8;
+
+-- name: RemovePasskey :execrows
+DELETE FROM passkeys WHERE credential_id = $1;

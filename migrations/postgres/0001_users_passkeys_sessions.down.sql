@@ -1,0 +1,4 @@
+DROP TABLE sessions;
+DROP TABLE webauthn_challenges;
+DROP TABLE passkeys;
+DROP TABLE users;
