@@ -11,9 +11,11 @@ import (
 type duties struct{ queries *sqlitedb.Queries }
 
 func (d duties) Take(ctx context.Context, duty domain.Duty, now, next time.Time) (bool, error) {
-	taken, err := d.queries.TakeDuty(context.WithoutCancel(ctx), sqlitedb.TakeDutyParams{
-		Name: string(duty), Next: micros(next), Now: micros(now),
-	})
+	ctx = context.WithoutCancel(ctx)
+	taken, err := d.queries.PutOffDuty(ctx, sqlitedb.PutOffDutyParams{Name: string(duty), Next: micros(next), Now: micros(now)})
+	if err == nil && taken == 0 {
+		taken, err = d.queries.AddDuty(ctx, sqlitedb.AddDutyParams{Name: string(duty), DueAt: micros(next)})
+	}
 	if err != nil {
 		return false, fault("taking a duty", err)
 	}

@@ -33,6 +33,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addChallengeStmt, err = db.PrepareContext(ctx, addChallenge); err != nil {
 		return nil, fmt.Errorf("error preparing query AddChallenge: %w", err)
 	}
+	if q.addDutyStmt, err = db.PrepareContext(ctx, addDuty); err != nil {
+		return nil, fmt.Errorf("error preparing query AddDuty: %w", err)
+	}
 	if q.addEventStmt, err = db.PrepareContext(ctx, addEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query AddEvent: %w", err)
 	}
@@ -92,6 +95,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.passkeysOfUserStmt, err = db.PrepareContext(ctx, passkeysOfUser); err != nil {
 		return nil, fmt.Errorf("error preparing query PasskeysOfUser: %w", err)
+	}
+	if q.putOffDutyStmt, err = db.PrepareContext(ctx, putOffDuty); err != nil {
+		return nil, fmt.Errorf("error preparing query PutOffDuty: %w", err)
 	}
 	if q.removeBackupCodeSetStmt, err = db.PrepareContext(ctx, removeBackupCodeSet); err != nil {
 		return nil, fmt.Errorf("error preparing query RemoveBackupCodeSet: %w", err)
@@ -168,9 +174,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.takeChallengeStmt, err = db.PrepareContext(ctx, takeChallenge); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeChallenge: %w", err)
 	}
-	if q.takeDutyStmt, err = db.PrepareContext(ctx, takeDuty); err != nil {
-		return nil, fmt.Errorf("error preparing query TakeDuty: %w", err)
-	}
 	if q.takeGrantStmt, err = db.PrepareContext(ctx, takeGrant); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeGrant: %w", err)
 	}
@@ -201,6 +204,11 @@ func (q *Queries) Close() error {
 	if q.addChallengeStmt != nil {
 		if cerr := q.addChallengeStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addChallengeStmt: %w", cerr)
+		}
+	}
+	if q.addDutyStmt != nil {
+		if cerr := q.addDutyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addDutyStmt: %w", cerr)
 		}
 	}
 	if q.addEventStmt != nil {
@@ -301,6 +309,11 @@ func (q *Queries) Close() error {
 	if q.passkeysOfUserStmt != nil {
 		if cerr := q.passkeysOfUserStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing passkeysOfUserStmt: %w", cerr)
+		}
+	}
+	if q.putOffDutyStmt != nil {
+		if cerr := q.putOffDutyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putOffDutyStmt: %w", cerr)
 		}
 	}
 	if q.removeBackupCodeSetStmt != nil {
@@ -428,11 +441,6 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing takeChallengeStmt: %w", cerr)
 		}
 	}
-	if q.takeDutyStmt != nil {
-		if cerr := q.takeDutyStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing takeDutyStmt: %w", cerr)
-		}
-	}
 	if q.takeGrantStmt != nil {
 		if cerr := q.takeGrantStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing takeGrantStmt: %w", cerr)
@@ -495,6 +503,7 @@ type Queries struct {
 	addBackupCodeStmt       *sql.Stmt
 	addBackupCodeSetStmt    *sql.Stmt
 	addChallengeStmt        *sql.Stmt
+	addDutyStmt             *sql.Stmt
 	addEventStmt            *sql.Stmt
 	addGrantStmt            *sql.Stmt
 	addMessageStmt          *sql.Stmt
@@ -515,6 +524,7 @@ type Queries struct {
 	ownerOfBackupCodeStmt   *sql.Stmt
 	passkeyByIDStmt         *sql.Stmt
 	passkeysOfUserStmt      *sql.Stmt
+	putOffDutyStmt          *sql.Stmt
 	removeBackupCodeSetStmt *sql.Stmt
 	removeGrantOfUserStmt   *sql.Stmt
 	removeMessageStmt       *sql.Stmt
@@ -540,7 +550,6 @@ type Queries struct {
 	sweepSessionsStmt       *sql.Stmt
 	tOTPOfUserStmt          *sql.Stmt
 	takeChallengeStmt       *sql.Stmt
-	takeDutyStmt            *sql.Stmt
 	takeGrantStmt           *sql.Stmt
 	userByEmailStmt         *sql.Stmt
 	userByIDStmt            *sql.Stmt
@@ -554,6 +563,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addBackupCodeStmt:       q.addBackupCodeStmt,
 		addBackupCodeSetStmt:    q.addBackupCodeSetStmt,
 		addChallengeStmt:        q.addChallengeStmt,
+		addDutyStmt:             q.addDutyStmt,
 		addEventStmt:            q.addEventStmt,
 		addGrantStmt:            q.addGrantStmt,
 		addMessageStmt:          q.addMessageStmt,
@@ -574,6 +584,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		ownerOfBackupCodeStmt:   q.ownerOfBackupCodeStmt,
 		passkeyByIDStmt:         q.passkeyByIDStmt,
 		passkeysOfUserStmt:      q.passkeysOfUserStmt,
+		putOffDutyStmt:          q.putOffDutyStmt,
 		removeBackupCodeSetStmt: q.removeBackupCodeSetStmt,
 		removeGrantOfUserStmt:   q.removeGrantOfUserStmt,
 		removeMessageStmt:       q.removeMessageStmt,
@@ -599,7 +610,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		sweepSessionsStmt:       q.sweepSessionsStmt,
 		tOTPOfUserStmt:          q.tOTPOfUserStmt,
 		takeChallengeStmt:       q.takeChallengeStmt,
-		takeDutyStmt:            q.takeDutyStmt,
 		takeGrantStmt:           q.takeGrantStmt,
 		userByEmailStmt:         q.userByEmailStmt,
 		userByIDStmt:            q.userByIDStmt,

@@ -9,21 +9,35 @@ import (
 	"context"
 )
 
-const takeDuty = `-- name: TakeDuty :execrows
-INSERT INTO duties (name, due_at)
-SELECT ?1, ?2
-WHERE NOT EXISTS (SELECT 1 FROM duties AS d WHERE d.name = ?1 AND d.due_at > ?3)
-ON CONFLICT (name) DO UPDATE SET due_at = excluded.due_at
+const addDuty = `-- name: AddDuty :execrows
+INSERT INTO duties (name, due_at) VALUES (?, ?) ON CONFLICT (name) DO NOTHING
 `
 
-type TakeDutyParams struct {
-	Name string
+type AddDutyParams struct {
+	Name  string
+	DueAt int64
+}
+
+func (q *Queries) AddDuty(ctx context.Context, arg AddDutyParams) (int64, error) {
+	result, err := q.exec(ctx, q.addDutyStmt, addDuty, arg.Name, arg.DueAt)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const putOffDuty = `-- name: PutOffDuty :execrows
+UPDATE duties SET due_at = ?1 WHERE name = ?2 AND due_at <= ?3
+`
+
+type PutOffDutyParams struct {
 	Next int64
+	Name string
 	Now  int64
 }
 
-func (q *Queries) TakeDuty(ctx context.Context, arg TakeDutyParams) (int64, error) {
-	result, err := q.exec(ctx, q.takeDutyStmt, takeDuty, arg.Name, arg.Next, arg.Now)
+func (q *Queries) PutOffDuty(ctx context.Context, arg PutOffDutyParams) (int64, error) {
+	result, err := q.exec(ctx, q.putOffDutyStmt, putOffDuty, arg.Next, arg.Name, arg.Now)
 	if err != nil {
 		return 0, err
 	}
