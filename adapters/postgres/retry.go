@@ -41,7 +41,7 @@ func (t *tries) again(ctx context.Context, cause error) bool {
 // pause waits for a moment that differs from that of whoever else begins again, longer each time.
 func (t *tries) pause(ctx context.Context) error {
 	longest := time.Millisecond << min(t.conflicts+t.duplicates+t.losses, 5)
-	timer := time.NewTimer(rand.N(longest))
+	timer := time.NewTimer(rand.N(longest)) //nolint:gosec // nothing hangs on whether somebody can guess it
 	defer timer.Stop()
 	select {
 	case <-timer.C:
