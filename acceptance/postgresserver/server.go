@@ -74,7 +74,7 @@ func (s *Server) make() error {
 			return err
 		}
 	}
-	initdb := exec.Command(filepath.Join(s.binaries, "initdb"), "--pgdata="+s.Data(), "--username="+superuser,
+	initdb := exec.CommandContext(context.Background(), filepath.Join(s.binaries, "initdb"), "--pgdata="+s.Data(), "--username="+superuser,
 		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
 	initdb.Dir = s.folder
 	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
@@ -111,7 +111,7 @@ func (s *Server) Run() error {
 	for _, setting := range s.settings {
 		arguments = append(arguments, "-c", setting)
 	}
-	process := exec.Command("sh", arguments...)
+	process := exec.CommandContext(context.Background(), "sh", arguments...)
 	process.Dir = s.folder
 	process.Env = []string{"KEPT=" + s.folder, "PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 	process.Stdout, process.Stderr = log, log
@@ -206,7 +206,7 @@ func findBinaries() (string, error) {
 
 // majorVersion is 0 where there is no server.
 func majorVersion(folder string) int {
-	output, err := exec.Command(filepath.Join(folder, "postgres"), "--version").Output() // postgres (PostgreSQL) 15.18 (…)
+	output, err := exec.CommandContext(context.Background(), filepath.Join(folder, "postgres"), "--version").Output() // postgres (PostgreSQL) 15.18 (…)
 	words := bytes.Fields(output)
 	if err != nil || len(words) < 3 {
 		return 0

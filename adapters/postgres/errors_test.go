@@ -148,7 +148,9 @@ func TestAServerWithoutAFreeConnectionIsUnavailable(t *testing.T) {
 		t.Errorf("opening: got %v", err)
 	}
 	for _, other := range others {
-		other.Close(t.Context())
+		if err := other.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 	time.Sleep(100 * time.Millisecond) // for the server to notice
 	add(t, s, 0)
@@ -261,8 +263,7 @@ func TestAnErrorAtTheStartSaysWhatToDo(t *testing.T) {
 	} {
 		s, err := Open(t.Context(), c.url)
 		if err == nil {
-			t.Errorf("%s: it opened", name)
-			s.Close()
+			t.Errorf("%s: it opened: closing it gives %v", name, s.Close())
 			continue
 		}
 		if !strings.Contains(err.Error(), c.want) {
@@ -290,7 +291,7 @@ func plaintextServer(t *testing.T) (address string) {
 			}
 			_, _ = io.ReadFull(conn, make([]byte, 8)) // SSLRequest
 			_, _ = conn.Write([]byte("N"))
-			conn.Close()
+			_ = conn.Close()
 		}
 	}()
 	return listener.Addr().String()

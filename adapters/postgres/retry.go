@@ -8,15 +8,16 @@ import (
 )
 
 // How often a unit of work is begun again, by what had happened to it. Of those who meet, one gets through each time, so
-// conflicts are as many as there are others who want the same; the other two are signs of trouble.
+// conflicts are as many as there are others who want the same; the others are signs of trouble.
 const (
 	maxConflicts  = 50
+	maxDeadlocks  = 5 // PostgreSQL waits for a second before it looks for one
 	maxDuplicates = 4
 	maxLosses     = 2
 )
 
 // tries counts what a unit of work has met so far.
-type tries struct{ conflicts, duplicates, losses int }
+type tries struct{ conflicts, deadlocks, duplicates, losses int }
 
 // again counts the cause and says whether to begin again. A connection lost before the commit was sent is no reason for
 // doubt: the server rolls back what was begun on it.
@@ -25,6 +26,9 @@ func (t *tries) again(ctx context.Context, cause error) bool {
 		return false
 	}
 	switch {
+	case stateOf(cause) == deadlockDetected:
+		t.deadlocks++
+		return t.deadlocks <= maxDeadlocks
 	case isConflict(cause):
 		t.conflicts++
 		return t.conflicts <= maxConflicts
@@ -40,8 +44,8 @@ func (t *tries) again(ctx context.Context, cause error) bool {
 
 // pause waits for a moment that differs from that of whoever else begins again, longer each time.
 func (t *tries) pause(ctx context.Context) error {
-	longest := time.Millisecond << min(t.conflicts+t.duplicates+t.losses, 5)
-	timer := time.NewTimer(rand.N(longest))
+	longest := time.Millisecond << min(t.conflicts+t.deadlocks+t.duplicates+t.losses, 5)
+	timer := time.NewTimer(rand.N(longest)) //nolint:gosec // nothing hangs on whether somebody can guess it
 	defer timer.Stop()
 	select {
 	case <-timer.C:

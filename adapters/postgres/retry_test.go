@@ -118,6 +118,27 @@ func TestNobodyBeginsAgainForEver(t *testing.T) {
 	}
 }
 
+// A constraint may speak of what was there for a moment only.
+func TestWhatAConstraintRefusedIsTriedOnAStateAnew(t *testing.T) {
+	s := openNew(t)
+	runs := 0
+	err := s.Update(t.Context(), func(tx ports.Tx) error {
+		if runs++; runs > 1 {
+			return tx.Challenges.Add(t.Context(), numbered(0))
+		}
+		if _, err := tx.Challenges.ByID(t.Context(), numberedID(1)); !errors.Is(err, domain.ErrChallengeNotFound) {
+			return err
+		}
+		add(t, s, 0)
+		err := tx.Challenges.Add(t.Context(), numbered(0))
+		take(t, s, 0)
+		return err
+	})
+	if err != nil || runs != 2 {
+		t.Errorf("fn ran %d times, error %v; want 2", runs, err)
+	}
+}
+
 func TestSweepsBesideEachOtherTakeEverythingOnce(t *testing.T) {
 	s := openNew(t)
 	const challenges, sweepers = 60, 4

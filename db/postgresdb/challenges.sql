@@ -7,9 +7,14 @@ INSERT INTO webauthn_challenges (
 -- name: ChallengeByID :one
 SELECT * FROM webauthn_challenges WHERE id = $1;
 
--- One statement finds and removes, so that a challenge is taken once.
+-- One statement finds and removes, so that a challenge is taken once. It locks the grant before it locks the challenge, as
+-- whoever takes the grant does, which takes the challenges along: in another order many of them would wait for each other.
 -- name: TakeChallenge :one
-DELETE FROM webauthn_challenges WHERE id = $1 RETURNING *;
+DELETE FROM webauthn_challenges AS c
+WHERE c.id = $1 AND (
+    c.recovery_grant IS NULL OR EXISTS (SELECT 1 FROM recovery_grants AS g WHERE g.token_digest = c.recovery_grant FOR UPDATE)
+)
+RETURNING *;
 
 -- name: SweepChallenges :execrows
 DELETE FROM webauthn_challenges

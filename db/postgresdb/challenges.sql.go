@@ -95,10 +95,15 @@ func (q *Queries) SweepChallenges(ctx context.Context, arg SweepChallengesParams
 }
 
 const takeChallenge = `-- name: TakeChallenge :one
-DELETE FROM webauthn_challenges WHERE id = $1 RETURNING id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id, recovery_grant
+DELETE FROM webauthn_challenges AS c
+WHERE c.id = $1 AND (
+    c.recovery_grant IS NULL OR EXISTS (SELECT 1 FROM recovery_grants AS g WHERE g.token_digest = c.recovery_grant FOR UPDATE)
+)
+RETURNING id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id, recovery_grant
 `
 
-// One statement finds and removes, so that a challenge is taken once.
+// One statement finds and removes, so that a challenge is taken once. It locks the grant before it locks the challenge, as
+// whoever takes the grant does, which takes the challenges along: in another order many of them would wait for each other.
 func (q *Queries) TakeChallenge(ctx context.Context, id string) (Challenge, error) {
 	row := q.db.QueryRow(ctx, takeChallenge, id)
 	var i Challenge

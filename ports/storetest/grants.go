@@ -159,6 +159,26 @@ var grants = rules{
 		wantList(t, kept, err, credential("ada", key(won)))
 	},
 
+	"of many who take it with a challenge of their own under it one gets through": func(t *testing.T, store ports.Store) {
+		g := grant("ada", "recovery")
+		own := func(i int) domain.ChallengeSnapshot { return under(challenge(fmt.Sprint("attempt", i)), g) }
+		addUsers(t, store, user("ada"))
+		putGrants(t, store, g)
+		for i := range crowd {
+			addChallenges(t, store, own(i))
+		}
+		winner(t, atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				if _, err := tx.Challenges.Take(t.Context(), own(i).ID); err != nil {
+					return err
+				}
+				ponder()
+				_, err := tx.Grants.Take(t.Context(), g.Token)
+				return err
+			})
+		}), domain.ErrChallengeNotFound) // the others' went with the grant
+	},
+
 	"of many that are put at once one is left": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		nth := func(i int) domain.GrantSnapshot { return grant("ada", fmt.Sprint("recovery", i)) }
