@@ -77,9 +77,7 @@ func (f *Finish) enrol(ctx context.Context, answer Answer, owner *domain.User, s
 		return access.Grant{}, err
 	}
 	err = f.Store.Update(ctx, func(tx ports.Tx) error {
-		// The challenge goes with the grant, like all that were issued under it. To take it first would have those who
-		// answer at once wait for each other, where storage locks rows.
-		if _, err := tx.Challenges.ByID(ctx, answer.ChallengeID); err != nil {
+		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
 			return err
 		}
 		grant, err := tx.Grants.Take(ctx, answer.Token.Digest())
