@@ -22,9 +22,9 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: ## Run every test, with the race detector, a real browser, PostgreSQL and mail server; installs what is missing
+test: ## Run every test, with the race detector, a real browser, database and mail server; installs what is missing
 	@.ci/setup
-	$(WITHOUT_SETTINGS) CGO_ENABLED=1 REQUIRE_BROWSER=1 REQUIRE_MAILSERVER=1 REQUIRE_POSTGRES=1 go test -race -timeout 20m ./...
+	$(WITHOUT_SETTINGS) CGO_ENABLED=1 REQUIRE_BROWSER=1 REQUIRE_MAILSERVER=1 REQUIRE_POSTGRES=1 REQUIRE_HAPROXY=1 go test -race -timeout 20m ./...
 
 .PHONY: check
 check: vet verify lint ## Everything that judges the code without running it: vet, verify and lint

@@ -1,0 +1,231 @@
+package nodes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+func TestThreeNodesAreOne(t *testing.T) {
+	c := start(t)
+
+	t.Run("of three that start at once one makes the tables", func(t *testing.T) {
+		var versions, dirty int
+		must(t, c.query(t, "SELECT count(*), count(*) FILTER (WHERE dirty) FROM schema_migrations", &versions, &dirty))
+		if versions != 1 || dirty != 0 {
+			t.Errorf("%d versions, %d of them dirty", versions, dirty)
+		}
+		var keys int
+		must(t, c.query(t, "SELECT count(*) FROM signing_keys", &keys))
+		if keys != 1 {
+			t.Errorf("%d signing keys were made", keys)
+		}
+	})
+
+	t.Run("a ceremony that begins on one node ends on another", func(t *testing.T) {
+		apart := 0
+		for range 9 {
+			ada := c.person()
+			must(t, ada.signUp())
+			if ada.nodes[0] != ada.nodes[1] {
+				apart++
+			}
+			if _, err := ada.signIn("cookie"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if apart == 0 {
+			t.Error("none was spread over two nodes")
+		}
+	})
+
+	t.Run("a session that is ended is refused everywhere at once", func(t *testing.T) {
+		ada := c.person()
+		must(t, ada.signUp())
+		elsewhere := c.person()
+		elsewhere.device = ada.device
+		in, err := elsewhere.signIn("cookie")
+		must(t, err)
+		for _, n := range c.nodes {
+			must(t, elsewhere.askAt("http://"+strings.Replace(n.address, "127.0.0.1", "localhost", 1), http.MethodGet, "/v1/session", nil, nil))
+		}
+		must(t, ada.ask(http.MethodDelete, "/v1/me/sessions/"+in.Session.ID, nil, nil))
+		for _, n := range c.nodes {
+			err := elsewhere.askAt("http://"+strings.Replace(n.address, "127.0.0.1", "localhost", 1), http.MethodGet, "/v1/session", nil, nil)
+			if r := (refused{}); !errors.As(err, &r) || r.Code != "session_revoked" {
+				t.Errorf("%s says %v", n.name, err)
+			}
+		}
+	})
+
+	t.Run("of sixteen who answer one challenge on all nodes one gets in", func(t *testing.T) {
+		ada := c.person()
+		must(t, ada.signUp())
+		var begun ceremony
+		must(t, ada.ask(http.MethodPost, "/v1/login/options", struct{}{}, &begun))
+		answer, err := ada.device.Get(begun.Options)
+		must(t, err)
+		errs := make([]error, 16)
+		var asking sync.WaitGroup
+		for i := range errs {
+			asking.Go(func() {
+				one := &person{cluster: c, http: ada.http}
+				errs[i] = one.enter("/v1/login/verify", begun, answer, "bearer", nil)
+			})
+		}
+		asking.Wait()
+		in := 0
+		for _, err := range errs {
+			if r := (refused{}); err == nil {
+				in++
+			} else if !errors.As(err, &r) || r.Code != "challenge_not_found" {
+				t.Errorf("one is answered %v", err)
+			}
+		}
+		if in != 1 {
+			t.Errorf("%d got in", in)
+		}
+	})
+
+	t.Run("all nodes publish the same keys and take each other's tokens", func(t *testing.T) {
+		ada := c.person()
+		must(t, ada.signUp())
+		in, err := ada.signIn("bearer")
+		must(t, err)
+		var published []string
+		for _, n := range c.nodes {
+			published = append(published, c.keysOf(t, n))
+			request, _ := http.NewRequest(http.MethodGet, "http://"+n.address+"/v1/session", nil)
+			request.Header.Set("Authorization", "Bearer "+in.Tokens.Access)
+			response, err := http.DefaultClient.Do(request)
+			must(t, err)
+			_ = response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				t.Errorf("%s answers %d to the token", n.name, response.StatusCode)
+			}
+		}
+		if len(slices.Compact(published)) != 1 {
+			t.Errorf("published: %q", published)
+		}
+	})
+
+	t.Run("a node that is killed in the middle costs nothing that was acknowledged", func(t *testing.T) {
+		var mu sync.Mutex
+		var acknowledged []*person
+		var failures int
+		stop := make(chan struct{})
+		var working sync.WaitGroup
+		for range 6 {
+			working.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					p := c.person()
+					err := p.signUp()
+					mu.Lock()
+					if err == nil {
+						acknowledged = append(acknowledged, p)
+					} else {
+						failures++
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		c.kill(c.nodes[1])
+		time.Sleep(time.Second)
+		c.run(c.nodes[1])
+		c.await(c.nodes[1])
+		time.Sleep(500 * time.Millisecond)
+		close(stop)
+		working.Wait()
+		lost := 0
+		for _, p := range acknowledged {
+			if _, err := p.signIn("cookie"); err != nil {
+				t.Errorf("somebody who was told that they have an account: %v", err)
+				lost++
+			}
+		}
+		t.Logf("%d sign-ups were acknowledged, %d failed around the kill, %d lost", len(acknowledged), failures, lost)
+		if len(acknowledged) < 20 || failures > len(acknowledged)/2 {
+			t.Errorf("%d sign-ups and %d failures", len(acknowledged), failures)
+		}
+	})
+}
+
+// What has expired is swept by one of the nodes, and not by each.
+func TestOneOfThreeNodesSweeps(t *testing.T) {
+	c := start(t)
+	ada := c.person()
+	var begun ceremony
+	must(t, ada.ask(http.MethodPost, "/v1/login/options", struct{}{}, &begun))
+	for _, n := range c.nodes {
+		c.kill(n)
+	}
+	must(t, c.exec(t, "UPDATE webauthn_challenges SET created_at = created_at - interval '1 day', expires_at = expires_at - interval '1 day'; DELETE FROM duties"))
+	for _, n := range c.nodes {
+		n.log = &logbook{}
+		c.run(n)
+	}
+	for _, n := range c.nodes {
+		c.await(n)
+	}
+	var left int
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if must(t, c.query(t, "SELECT count(*) FROM webauthn_challenges", &left)); left == 0 {
+			break
+		}
+	}
+	swept := 0
+	for _, n := range c.nodes {
+		swept += strings.Count(n.log.String(), `"msg":"swept"`)
+	}
+	var duties int
+	must(t, c.query(t, "SELECT count(*) FROM duties", &duties))
+	if left != 0 || swept != 1 || duties != 1 {
+		t.Errorf("%d challenges are left, %d nodes have swept, %d duties", left, swept, duties)
+	}
+}
+
+func (c *cluster) keysOf(t *testing.T, n *node) string {
+	t.Helper()
+	response, err := http.Get("http://" + n.address + "/.well-known/jwks.json")
+	must(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	must(t, err)
+	var set struct{ Keys []struct{ Kid string } }
+	must(t, json.Unmarshal(body, &set))
+	return fmt.Sprint(set.Keys)
+}
+
+func (c *cluster) query(t *testing.T, statement string, into ...any) error {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), c.database)
+	must(t, err)
+	defer conn.Close(context.Background())
+	return conn.QueryRow(context.Background(), statement).Scan(into...)
+}
+
+func (c *cluster) exec(t *testing.T, statements string) error {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), c.database)
+	must(t, err)
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(context.Background(), statements, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
