@@ -16,6 +16,22 @@ const (
 	maxLosses     = 2
 )
 
+// How many write at once, and after how many conflicts somebody does so alone. PostgreSQL notes what a transaction has read by
+// the page of an index, which on small tables everybody shares: the more write at once, the more begin again, and with
+// nobody who goes first some would never end. Other servers are still in the way of one who is alone here.
+const (
+	writers    = 8
+	aloneAfter = 3
+)
+
+// turns is how many of the writers' turns the next try takes.
+func (t *tries) turns() int64 {
+	if t.conflicts+t.deadlocks < aloneAfter {
+		return 1
+	}
+	return writers
+}
+
 // tries counts what a unit of work has met so far.
 type tries struct{ conflicts, deadlocks, duplicates, losses int }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/migrations"
@@ -22,6 +23,7 @@ var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
 // Store is a ports.Store in a PostgreSQL database.
 type Store struct {
 	pool    *pgxpool.Pool
+	writers *semaphore.Weighted // see retry.go
 	closing chan struct{}
 	close   func() error
 }
@@ -46,7 +48,7 @@ func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
 	if err != nil {
 		return nil, explain(config.ConnConfig, err)
 	}
-	s := &Store{pool: pool, closing: make(chan struct{})}
+	s := &Store{pool: pool, writers: semaphore.NewWeighted(writers), closing: make(chan struct{})}
 	s.close = sync.OnceValue(s.shutDown)
 	return s, nil
 }
@@ -75,7 +77,7 @@ func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	}
 	var tries tries
 	for {
-		cause, err := s.try(ctx, fn)
+		cause, err := s.inTurn(ctx, tries.turns(), fn)
 		if cause == nil {
 			return err
 		}
@@ -87,6 +89,15 @@ func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 			return err
 		}
 	}
+}
+
+// inTurn is try with so many of the writers' turns.
+func (s *Store) inTurn(ctx context.Context, turns int64, fn func(tx ports.Tx) error) (cause, err error) {
+	if err := s.writers.Acquire(ctx, turns); err != nil {
+		return nil, err
+	}
+	defer s.writers.Release(turns)
+	return s.try(ctx, fn)
 }
 
 // try runs fn once. The cause is what the database did to it, and nil if it was fn that did not want to be kept.
