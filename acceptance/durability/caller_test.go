@@ -72,6 +72,7 @@ func (c *caller) sendFrom(from, method, path string, body any, in *session) (rep
 	if err != nil {
 		return reply{}, err
 	}
+	c.server.answered.Add(1)
 	r := reply{status: response.StatusCode, header: response.Header, body: read}
 	if !r.good() {
 		var problem struct{ Code string }

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,37 +19,25 @@ var (
 	seed   = flag.Uint64("seed", 0, "of everything that is left to chance; 0 for another one each time")
 )
 
-const workers = 16
+func chosenSeed() uint64 {
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano())
+	}
+	return *seed
+}
 
 // However suddenly the process ends, what it acknowledged is there, what was spent stays spent, and what it did not get to
 // answer is there as a whole or not at all.
 func TestNothingAcknowledgedIsLostWhenTheProcessIsKilled(t *testing.T) {
-	if *seed == 0 {
-		*seed = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-seed=%d", *seed)
-	random := rand.New(rand.NewPCG(*seed, 0))
+	random := rand.New(rand.NewPCG(chosenSeed(), 0))
 	s := newServer(t, t.TempDir())
-	staff := make([]*worker, workers)
-	for i := range staff {
-		staff[i] = &worker{t: t, number: i, caller: newCaller(s, ""), random: rand.New(rand.NewPCG(*seed, uint64(i)+1)), tally: newTally()}
-	}
-	everybody := func(do func(*worker)) {
-		var all sync.WaitGroup
-		for _, w := range staff {
-			all.Go(func() { do(w) })
-		}
-		all.Wait()
-	}
+	staff := newStaff(t, s)
 	var busy, starting time.Duration
 	kills := 0
 	s.start()
 	for kills < *rounds && !t.Failed() {
 		begun := time.Now()
-		var all sync.WaitGroup
-		for _, w := range staff {
-			all.Go(w.works)
-		}
+		all := staff.begin((*worker).works)
 		time.Sleep(time.Duration(random.IntN(int(800 * time.Millisecond))))
 		s.kill()
 		kills++
@@ -65,19 +52,11 @@ func TestNothingAcknowledgedIsLostWhenTheProcessIsKilled(t *testing.T) {
 		begun = time.Now()
 		s.start()
 		starting = max(starting, time.Since(begun))
-		everybody((*worker).looks)
+		staff.all((*worker).looks)
 		wantSound(t, s)
 	}
-	everybody(func(w *worker) {
-		for _, p := range w.former {
-			w.looksAt(p)
-		}
-	})
-	sum, people := newTally(), 0
-	for _, w := range staff {
-		sum.add(w.tally)
-		people += len(w.people) + len(w.former)
-	}
+	staff.all((*worker).looksAtFormer)
+	sum, people := staff.sum()
 	if strings.Contains(s.log.text(), `"level":"ERROR"`) {
 		t.Error("the log tells of errors")
 	}

@@ -94,6 +94,7 @@ type tally struct {
 	acknowledged map[string]int
 	doubtful     map[string]int // sent and not answered
 	kept         map[string]int // of those, what turned out to be there
+	refused      int            // for an outage
 	looked       int            // requests that compared the server with the ledger
 	spent        int            // single-use things that were tried again
 }
@@ -110,6 +111,7 @@ func (t *tally) add(other tally) {
 			to[kind] += n
 		}
 	}
+	t.refused += other.refused
 	t.looked += other.looked
 	t.spent += other.spent
 }

@@ -266,3 +266,10 @@ func (w *worker) userID(p *person) string {
 	w.read(p, got, &me)
 	return me.User.ID
 }
+
+// looksAtFormer comes back to those who made room for others.
+func (w *worker) looksAtFormer() {
+	for _, p := range w.former {
+		w.looksAt(p)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -50,6 +51,8 @@ type server struct {
 	process  *exec.Cmd
 	ended    chan error // one message: how the process ended
 	log      logbook
+	troubled atomic.Bool  // a test keeps it from writing
+	answered atomic.Int64 // requests of callers
 }
 
 func newServer(t testing.TB, folder string, settings ...string) *server {
@@ -180,6 +183,12 @@ func (l *logbook) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lines.String()
+}
+
+func (l *logbook) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines.Reset()
 }
 
 func (l *logbook) tail() string {

@@ -95,12 +95,27 @@ func (w *worker) try(p *person, kind string, r request, done func(reply), settle
 			}
 		}
 		return false
+	case w.isOutage(p, got):
+		return false
 	case !got.good():
 		w.disagrees(p, "%s is refused: %d %s", kind, got.status, got.body)
 		return false
 	}
 	w.acknowledged[kind]++
 	done(got)
+	return true
+}
+
+// isOutage reports whether the answer is that of a server which cannot write, while a test has made it so. Then nothing of
+// what was asked may be there.
+func (w *worker) isOutage(p *person, got reply) bool {
+	if got.status != http.StatusServiceUnavailable || !w.caller.server.troubled.Load() {
+		return false
+	}
+	w.refused++
+	if got.code != "unavailable" || got.header.Get("Retry-After") == "" {
+		w.disagrees(p, "an outage is told by %v %s", got.header, got.body)
+	}
 	return true
 }
 
@@ -115,6 +130,8 @@ func (w *worker) begins(p *person, path string, body any, in *session) (c ceremo
 	switch {
 	case err != nil:
 		w.cut = true
+		return c, false
+	case w.isOutage(p, got):
 		return c, false
 	case !got.good():
 		w.disagrees(p, "%s is refused: %d %s", path, got.status, got.body)
@@ -326,7 +343,7 @@ func (w *worker) endsSession(p *person) {
 		return // it is the only one
 	}
 	kind, event, r := "revocation", "", request{method: http.MethodDelete, path: "/v1/me/sessions/" + ended.id, in: by}
-	if ended.held() {
+	if ended.held() && w.chance(70) {
 		kind, event, r = "sign-out", "signed_out", request{method: http.MethodDelete, path: "/v1/session", in: ended}
 	}
 	done := func(reply) {
