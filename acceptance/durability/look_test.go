@@ -33,7 +33,7 @@ func (w *worker) looksAt(p *person) {
 	w.looksAtSessions(p)
 	w.looksAtAccount(p)
 	if p.grant != "" {
-		w.tally.looked++
+		w.looked++
 		if got := w.must(p, optionsFor(p.grant)); !got.good() {
 			w.disagrees(p, "the grant is lost: %d %s", got.status, got.body)
 		}
@@ -43,7 +43,7 @@ func (w *worker) looksAt(p *person) {
 
 func (w *worker) triesWhatIsSpent(p *person) {
 	for _, one := range p.spent {
-		w.tally.spent++
+		w.spent++
 		w.probes++ // each from another address: too many wrong codes from one would have it wait
 		got := w.mustFrom(fmt.Sprintf("11.%d.%d.%d", w.number, w.probes>>8&255, w.probes&255), p, one.request)
 		if !slices.Contains(one.codes, got.code) {
@@ -74,7 +74,7 @@ func (w *worker) looksAtSessions(p *person) {
 		if !s.held() {
 			continue
 		}
-		w.tally.spent++
+		w.spent++
 		if got := w.must(p, request{method: http.MethodGet, path: "/v1/session", in: s}); got.status != http.StatusUnauthorized {
 			w.disagrees(p, "a session was ended and is answered with %d %s", got.status, got.body)
 		}
@@ -143,7 +143,7 @@ func (w *worker) usesFormerRefreshToken(p *person) {
 		w.disagrees(p, "the latest refresh token is lost: %d %s", got.status, got.body)
 		return
 	}
-	w.tally.spent++
+	w.spent++
 	if got := refresh(s.formerRefresh); got.code != "refresh_token_reused" {
 		w.disagrees(p, "a refresh token that was replaced twice is answered with %d %s", got.status, got.body)
 		return
@@ -157,7 +157,7 @@ func (w *worker) usesFormerRefreshToken(p *person) {
 func (w *worker) must(p *person, r request) reply { return w.mustFrom(p.from, p, r) }
 
 func (w *worker) mustFrom(from string, p *person, r request) reply {
-	w.tally.looked++
+	w.looked++
 	got, err := w.caller.sendFrom(from, r.method, r.path, r.body, r.in)
 	if err != nil {
 		w.disagrees(p, "%s %s is not answered: %v", r.method, r.path, err)

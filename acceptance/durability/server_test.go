@@ -49,7 +49,7 @@ type server struct {
 	port     int
 	settings []string
 	process  *exec.Cmd
-	ended    chan error // one message: how the process ended
+	ended    chan struct{} // closed once the process is gone
 	log      logbook
 	troubled atomic.Bool  // a test keeps it from writing
 	answered atomic.Int64 // requests of callers
@@ -104,8 +104,12 @@ func (s *server) launch() {
 		s.t.Fatal(err)
 	}
 	process := s.process
-	s.ended = make(chan error, 1)
-	go func() { s.ended <- process.Wait() }()
+	ended := make(chan struct{})
+	s.ended = ended
+	go func() {
+		defer close(ended)
+		_ = process.Wait() // how it ended is read from its state
+	}()
 }
 
 // start returns once the server is ready.

@@ -36,8 +36,7 @@ func TestAStopUnderLoadFinishesWhatIsInFlight(t *testing.T) {
 		}
 		longest = max(longest, time.Since(told))
 		working.Wait()
-		if conn, err := net.Dial("tcp", s.address()); err == nil {
-			conn.Close()
+		if s.listens() {
 			t.Error("somebody still listens")
 		}
 		// What comes back was begun, and what was begun comes back. Whoever sends something into a connection that is just being
@@ -68,8 +67,7 @@ func TestAStopWaitsForTheSlowAndNotForEver(t *testing.T) {
 	s.signal(syscall.SIGTERM)
 	told := time.Now()
 	time.Sleep(time.Second)
-	if conn, err := net.Dial("tcp", s.address()); err == nil {
-		conn.Close()
+	if s.listens() {
 		t.Error("it takes new connections while it stops")
 	}
 	if status := finish(t, slow); status != http.StatusOK {
@@ -92,9 +90,11 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, t.TempDir())
 			s.start()
-			defer s.halfRequest().Close()
+			silent := s.halfRequest()
+			defer silent.Close()
 			time.Sleep(100 * time.Millisecond)
 			s.signal(signal)
+			time.Sleep(200 * time.Millisecond) // or the system would make one of the two
 			s.signal(signal)
 			time.Sleep(1500 * time.Millisecond)
 			select {
@@ -138,6 +138,14 @@ func TestAStopWritesDownWhoWasSeen(t *testing.T) {
 	if time.Since(time.UnixMicro(seen)) > time.Minute {
 		t.Errorf("last seen at %s", time.UnixMicro(seen))
 	}
+}
+
+func (s *server) listens() bool {
+	conn, err := net.Dial("tcp", s.address())
+	if err == nil {
+		defer conn.Close()
+	}
+	return err == nil
 }
 
 // halfRequest is a connection with a request of which the last byte is missing.

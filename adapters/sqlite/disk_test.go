@@ -24,6 +24,7 @@ type disk struct {
 	files map[string]*platter
 
 	writes, syncs, reads atomic.Pointer[error] // what these fail with
+	written              atomic.Int64          // how often something was
 }
 
 // platter is what has reached the disk of one file, and what was changed since.
@@ -144,6 +145,7 @@ func (f *diskFile) WriteAt(b []byte, at int64) (int, error) {
 	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
+	f.disk.written.Add(1)
 	f.platter.changes = append(f.platter.changes, change{at: at, data: slices.Clone(b)})
 	return f.File.WriteAt(b, at)
 }

@@ -194,6 +194,10 @@ func TestAFailingDiskIsAnOutageUntilItWorksAgain(t *testing.T) {
 			if err := nothingAtAll(); err != nil {
 				t.Errorf("afterwards: %v", err)
 			}
+			written := disk.written.Load()
+			if err := nothingAtAll(); err != nil || disk.written.Load() != written {
+				t.Errorf("it goes on trying: %d writes, %v", disk.written.Load()-written, err)
+			}
 			add(t, s, 100)
 			wantChallenges(t, s, 2)
 		})
