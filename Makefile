@@ -14,6 +14,9 @@ FUZZTIME ?= 60s
 # A developer's own settings are for `make run`; tests must not see them.
 WITHOUT_SETTINGS := env $(patsubst %,-u %,$(filter KEYLODGE_%,$(.VARIABLES)))
 
+# What the tests need is there, and without it they fail instead of being skipped.
+WITH_ALL := $(WITHOUT_SETTINGS) REQUIRE_BROWSER=1 REQUIRE_MAILSERVER=1 REQUIRE_POSTGRES=1 REQUIRE_HAPROXY=1
+
 # $(call or_mend_with,target) follows a check and names the target that mends what it found.
 or_mend_with = || { echo "FAILED. Mend it with: make $(1)" >&2; exit 1; }
 
@@ -24,7 +27,8 @@ help: ## List these targets
 .PHONY: test
 test: ## Run every test, with the race detector, a real browser, database and mail server; installs what is missing
 	@.ci/setup
-	$(WITHOUT_SETTINGS) CGO_ENABLED=1 REQUIRE_BROWSER=1 REQUIRE_MAILSERVER=1 REQUIRE_POSTGRES=1 REQUIRE_HAPROXY=1 go test -race -timeout 20m ./...
+	$(WITH_ALL) CGO_ENABLED=1 go test -race -timeout 20m $$(go list ./... | grep -v '/acceptance/\(durability\|nodes\)$$')
+	$(WITH_ALL) go test -p 1 ./acceptance/durability ./acceptance/nodes # processes that the race detector does not see
 
 .PHONY: check
 check: vet verify lint ## Everything that judges the code without running it: vet, verify and lint

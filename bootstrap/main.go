@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/keylodge/keylodge/adapters/aaguid"
 	"github.com/keylodge/keylodge/adapters/cli"
@@ -23,6 +24,9 @@ import (
 func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// Some supervisors send a signal to the process and at once to its whole group. Whoever sends another one later does
+	// not want to wait: it ends the process as it would any other, which loses nothing that was acknowledged.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	return cli.Run(ctx, cli.Program{
 		Version:        version(),
 		Serve:          func(ctx context.Context) error { return serve(ctx, stderr) },

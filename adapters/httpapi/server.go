@@ -64,6 +64,7 @@ func New(config Config, usecases application.UseCases, names ports.Authenticator
 		},
 	}
 	app := fiber.New(s.fiberConfig())
+	app.Server().CloseOnShutdown = true // so that nobody sends another request on a connection that is about to go
 	s.refuseUnknownMethods(app)
 	app.Use(s.observe, s.recoverPanic, s.secureHeaders, s.withDeadline)
 	s.route(app)

@@ -52,6 +52,11 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, err)
 	}
+	return openOn(db, path)
+}
+
+// openOn is Open on the database at path, and closes it if that fails.
+func openOn(db *sql.DB, path string) (*Store, error) {
 	s := &Store{db: db, readers: make(chan *connection, readers), closing: make(chan struct{})}
 	s.close = sync.OnceValue(s.shutDown)
 	if err := s.start(); err != nil {
@@ -61,9 +66,18 @@ func Open(path string) (*Store, error) {
 }
 
 func openDatabase(path string) (*sql.DB, error) {
-	absolute, err := filepath.Abs(path)
+	name, err := uri(path)
 	if err != nil {
 		return nil, err
+	}
+	return driver.Open(name)
+}
+
+// uri names the database at path together with the settings of every connection to it.
+func uri(path string) (string, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
 	}
 	// The order counts: without a timeout the other settings would fail when somebody else has the file open. What was
 	// deleted is overwritten, since it may be all that is left of somebody who wanted to be forgotten.
@@ -72,7 +86,7 @@ func openDatabase(path string) (*sql.DB, error) {
 		"modeof":  {absolute},
 	}
 	query := strings.ReplaceAll(settings.Encode(), "+", "%20") // a space, which SQLite knows by this name only
-	return driver.Open("file:" + (&url.URL{Path: absolute}).EscapedPath() + "?" + query)
+	return "file:" + (&url.URL{Path: absolute}).EscapedPath() + "?" + query, nil
 }
 
 func (s *Store) start() error {

@@ -22,6 +22,7 @@ type writer struct {
 	closing    chan struct{} // nobody new may queue
 	closed     chan struct{} // nobody will be served any more
 	committing bool
+	failing    bool // the last transaction failed
 }
 
 // turn is one caller's use of the writer's connection. Each channel carries one message, in this order.
@@ -125,14 +126,18 @@ func (w *writer) waiting() *turn {
 
 // batch gives first and those who wait behind it their turns in one transaction.
 func (w *writer) batch(first *turn) {
-	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
-		first.refuse(fault("beginning a transaction", err))
+	if err := w.begin(); err != nil {
+		// Whoever waits behind it would only wait as long again, for the same.
+		for t := first; t != nil; t = w.waiting() {
+			t.refuse(err)
+		}
 		return
 	}
 	kept, err := w.serveAll(first)
 	if err == nil {
 		err = w.commit()
 	}
+	w.failing = err != nil
 	if err != nil {
 		// Where SQLite ended the transaction by itself there is none left to roll back, and this says so in vain.
 		_ = w.exec("ROLLBACK")
@@ -143,6 +148,21 @@ func (w *writer) batch(first *turn) {
 	if err == nil && w.removed {
 		w.forget()
 	}
+}
+
+// begin starts a transaction. After a failure it writes something, so that one in which nothing is written tells
+// whether writing is possible again.
+func (w *writer) begin() error {
+	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
+		return fault("beginning a transaction", err)
+	}
+	if w.failing {
+		if err := w.exec("PRAGMA user_version = 0"); err != nil { // which is what it is
+			_ = w.exec("ROLLBACK")
+			return fault("trying whether the database can be written again", err)
+		}
+	}
+	return nil
 }
 
 // forget empties the write-ahead log into the file, where deleted rows have been overwritten. The log would go on holding

@@ -158,11 +158,19 @@ func (deafUsers) ByID(context.Context, domain.UserID) (*domain.User, error) {
 	return nil, domain.ErrUnavailable
 }
 
+// stiff is a store that nothing can be written to.
+type stiff struct{ ports.Store }
+
+func (stiff) Update(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
+
 func TestItIsReadyWhileTheStoreAnswers(t *testing.T) {
 	if err := (&housekeeping.Ready{Store: memory.New()}).Execute(t.Context()); err != nil {
 		t.Errorf("an empty store is not ready: %v", err)
 	}
 	if err := (&housekeeping.Ready{Store: deaf{memory.New()}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("a store that cannot look anything up: got %v", err)
+	}
+	if err := (&housekeeping.Ready{Store: stiff{memory.New()}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("a store that cannot be written: got %v", err)
 	}
 }

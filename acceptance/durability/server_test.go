@@ -1,0 +1,202 @@
+package durability
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// program is the path of the built program, which TestMain builds as people get it: without the race detector.
+var program string
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "keylodge-durability-")
+	if err != nil {
+		panic(err)
+	}
+	program = filepath.Join(folder, "keylodge")
+	build := exec.Command("go", "build", "-o", program, "github.com/keylodge/keylodge")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	code := 1
+	if said, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, said)
+	} else {
+		code = m.Run()
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// server is the program on a database of its own. It may be started any number of times, at the same address.
+type server struct {
+	t        testing.TB
+	folder   string // of the database
+	port     int
+	settings []string
+	process  *exec.Cmd
+	ended    chan struct{} // closed once the process is gone
+	log      logbook
+	troubled atomic.Bool  // a test keeps it from writing
+	answered atomic.Int64 // requests of callers
+}
+
+func newServer(t testing.TB, folder string, settings ...string) *server {
+	t.Helper()
+	s := &server{t: t, folder: folder, port: freePort(t), settings: settings}
+	t.Cleanup(func() {
+		if s.process != nil {
+			s.kill()
+		}
+		if t.Failed() {
+			t.Logf("the end of the server's log:\n%s", s.log.tail())
+		}
+	})
+	return s
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+func (s *server) address() string  { return "127.0.0.1:" + strconv.Itoa(s.port) }
+func (s *server) origin() string   { return "http://localhost:" + strconv.Itoa(s.port) }
+func (s *server) database() string { return filepath.Join(s.folder, "keylodge.db") }
+
+// launch begins a process and does not wait for it to serve.
+func (s *server) launch() {
+	s.t.Helper()
+	s.process = exec.Command(program)
+	s.process.Dir = s.folder
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "KEYLODGE_") {
+			s.process.Env = append(s.process.Env, variable)
+		}
+	}
+	s.process.Env = append(s.process.Env,
+		"KEYLODGE_LISTEN="+s.address(), "KEYLODGE_OPS_LISTEN=", "KEYLODGE_LOG_FORMAT=json", "KEYLODGE_LOG_LEVEL=error",
+		"KEYLODGE_DATABASE_URL=sqlite:"+s.database(), "KEYLODGE_TRUSTED_PROXIES=127.0.0.1",
+		// Nothing is to run out while a slow machine looks at it.
+		"KEYLODGE_CHALLENGE_TTL=1h", "KEYLODGE_ACCESS_TOKEN_TTL=1h", "KEYLODGE_STEP_UP_TTL=24h")
+	s.process.Env = append(s.process.Env, s.settings...)
+	s.process.Stderr = &s.log
+	if err := s.process.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	process := s.process
+	ended := make(chan struct{})
+	s.ended = ended
+	go func() {
+		defer close(ended)
+		_ = process.Wait() // how it ended is read from its state
+	}()
+}
+
+// start returns once the server is ready.
+func (s *server) start() {
+	s.t.Helper()
+	s.launch()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		if status, _ := s.get("/readyz"); status == http.StatusOK {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	s.t.Fatal("it does not get ready")
+}
+
+// get asks on a connection of its own. Status is 0 without an answer.
+func (s *server) get(path string) (status int, header http.Header) {
+	wire := &http.Transport{DisableKeepAlives: true}
+	response, err := (&http.Client{Transport: wire, Timeout: 15 * time.Second}).Get("http://" + s.address() + path)
+	if err != nil {
+		return 0, nil
+	}
+	defer response.Body.Close()
+	return response.StatusCode, response.Header
+}
+
+// kill ends the process as a power cut ends it, as far as the process is concerned.
+func (s *server) kill() {
+	s.t.Helper()
+	if err := s.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.t.Fatal(err)
+	}
+	<-s.ended
+	s.process = nil
+}
+
+// stops waits for the end of a process that was told to stop, and returns its exit code, or minus the signal that ended it.
+func (s *server) stops(within time.Duration) int {
+	s.t.Helper()
+	select {
+	case <-s.ended:
+	case <-time.After(within):
+		s.t.Fatalf("it has not stopped after %s", within)
+	}
+	status := s.process.ProcessState.Sys().(syscall.WaitStatus)
+	s.process = nil
+	if status.Signaled() {
+		return -int(status.Signal())
+	}
+	return status.ExitStatus()
+}
+
+func (s *server) signal(signal os.Signal) {
+	s.t.Helper()
+	if err := s.process.Process.Signal(signal); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// logbook keeps what a server says.
+type logbook struct {
+	mu    sync.Mutex
+	lines bytes.Buffer
+}
+
+func (l *logbook) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.Write(line)
+}
+
+func (l *logbook) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.String()
+}
+
+func (l *logbook) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines.Reset()
+}
+
+func (l *logbook) tail() string {
+	const most = 4000
+	text := l.text()
+	return text[max(0, len(text)-most):]
+}

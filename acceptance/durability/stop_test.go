@@ -1,0 +1,196 @@
+package durability
+
+import (
+	"bufio"
+	"database/sql"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ncruces/go-sqlite3/driver"
+)
+
+// patience is how long requests in flight may take once the server is told to stop, and a moment to end in.
+const patience = 15*time.Second + 3*time.Second
+
+// Told to stop while everybody is busy, it answers whole whatever it began, and what it answered is there.
+func TestAStopUnderLoadFinishesWhatIsInFlight(t *testing.T) {
+	s := newServer(t, t.TempDir(), "KEYLODGE_LOG_LEVEL=info") // a line for each request
+	staff, random := newStaff(t, s), rand.New(rand.NewPCG(chosenSeed(), 0))
+	var longest time.Duration
+	const stops = 10
+	for range stops {
+		s.start()
+		working := staff.begin((*worker).works)
+		time.Sleep(time.Duration(100+random.IntN(200)) * time.Millisecond)
+		s.signal(syscall.SIGTERM)
+		told := time.Now()
+		if code := s.stops(patience); code != 0 {
+			t.Fatalf("exit code %d", code)
+		}
+		longest = max(longest, time.Since(told))
+		working.Wait()
+		if s.listens() {
+			t.Error("somebody still listens")
+		}
+		// What comes back was begun, and what was begun comes back. Whoever sends something into a connection that is just being
+		// closed as idle, or finds nobody there, was not heard.
+		if begun := int64(strings.Count(s.log.text(), `"msg":"request"`)); begun != s.answered.Load() {
+			t.Errorf("%d requests were carried out, %d were answered", begun, s.answered.Load())
+		}
+		s.start()
+		staff.all((*worker).looks)
+		s.kill()
+		s.log.clear()
+		s.answered.Store(0)
+	}
+	sum, _ := staff.sum()
+	if kept := total(sum.kept); kept > 0 {
+		t.Errorf("%d requests were carried out and not answered: %s", kept, counts(sum.kept))
+	}
+	t.Logf("%d stops, the longest %d ms; %d writes acknowledged, %d not begun", stops, longest.Milliseconds(), total(sum.acknowledged), total(sum.doubtful))
+}
+
+// A client that never finishes what it says does not keep the server from stopping, and one that is slow is waited for.
+func TestAStopWaitsForTheSlowAndNotForEver(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, t.TempDir())
+	s.start()
+	silent, slow := s.halfRequest(), s.halfRequest()
+	time.Sleep(100 * time.Millisecond) // until the server has read the first half
+	s.signal(syscall.SIGTERM)
+	told := time.Now()
+	time.Sleep(time.Second)
+	if s.listens() {
+		t.Error("it takes new connections while it stops")
+	}
+	if status := finish(t, slow); status != http.StatusOK {
+		t.Errorf("whoever was slow got %d", status)
+	}
+	if code := s.stops(patience); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if err := silent.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("stopped %d ms after it was told", time.Since(told).Milliseconds())
+}
+
+// Whoever tells it a second time does not want to wait. Some supervisors send each signal twice, within an instant; that is
+// once.
+func TestASecondSignalEndsItAtOnce(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, t.TempDir())
+			s.start()
+			silent := s.halfRequest()
+			defer silent.Close()
+			time.Sleep(100 * time.Millisecond)
+			s.signal(signal)
+			time.Sleep(200 * time.Millisecond) // or the system would make one of the two
+			s.signal(signal)
+			time.Sleep(1500 * time.Millisecond)
+			select {
+			case <-s.ended:
+				t.Fatal("one signal, sent twice, did not let it finish")
+			default:
+			}
+			s.signal(signal)
+			if code := s.stops(time.Second); code != -int(signal) {
+				t.Errorf("exit code %d, want the signal's own end", code)
+			}
+			s.start()
+			wantSound(t, s)
+		})
+	}
+}
+
+// The last thing that the server does is to write down who was seen.
+func TestAStopWritesDownWhoWasSeen(t *testing.T) {
+	s := newServer(t, t.TempDir())
+	s.start()
+	staff := newStaff(t, s)[:1]
+	for len(staff[0].people) == 0 {
+		staff[0].signsUp()
+	}
+	ada := staff[0].people[0]
+	// A session is written down once a minute; this one is made to be due.
+	inDatabase(t, s, func(db *sql.DB) error {
+		_, err := db.Exec("UPDATE sessions SET last_seen_at = last_seen_at - 3600000000")
+		return err
+	})
+	if got := staff[0].must(ada, request{method: http.MethodGet, path: "/v1/session", in: ada.held()[0]}); !got.good() {
+		t.Fatal(got.status)
+	}
+	s.signal(syscall.SIGTERM)
+	if code := s.stops(patience); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	var seen int64
+	inDatabase(t, s, func(db *sql.DB) error { return db.QueryRow("SELECT last_seen_at FROM sessions").Scan(&seen) })
+	if time.Since(time.UnixMicro(seen)) > time.Minute {
+		t.Errorf("last seen at %s", time.UnixMicro(seen))
+	}
+}
+
+func (s *server) listens() bool {
+	conn, err := net.Dial("tcp", s.address())
+	if err == nil {
+		defer conn.Close()
+	}
+	return err == nil
+}
+
+// halfRequest is a connection with a request of which the last byte is missing.
+func (s *server) halfRequest() net.Conn {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.address())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, err = io.WriteString(conn, "POST /v1/login/options HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return conn
+}
+
+// finish sends the missing byte and returns the answer's status.
+func finish(t *testing.T, conn net.Conn) int {
+	t.Helper()
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "}"); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := io.ReadAll(response.Body); err != nil {
+		t.Errorf("the answer is not whole: %v", err)
+	}
+	if !response.Close {
+		t.Error("the answer does not say that the connection ends with it")
+	}
+	return response.StatusCode
+}
+
+// inDatabase runs do on a connection of its own.
+func inDatabase(t *testing.T, s *server, do func(*sql.DB) error) {
+	t.Helper()
+	db, err := driver.Open("file:" + s.database() + "?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(do(db), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}

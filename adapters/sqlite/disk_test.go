@@ -1,0 +1,183 @@
+package sqlite
+
+import (
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/ncruces/go-sqlite3/util/vfsutil"
+	"github.com/ncruces/go-sqlite3/vfs"
+)
+
+// disk is the machine's own file system, of which a test knows what would be left after a power cut, and which fails when
+// it is told to. Memory that connections share is not on it.
+type disk struct {
+	vfs.VFS
+
+	mu    sync.Mutex
+	files map[string]*platter
+
+	writes, syncs, reads atomic.Pointer[error] // what these fail with
+	written              atomic.Int64          // how often something was
+}
+
+// platter is what has reached the disk of one file, and what was changed since.
+type platter struct {
+	synced  []byte
+	changes []change
+}
+
+// change is one write, or a new length.
+type change struct {
+	at   int64
+	data []byte
+	cut  bool
+}
+
+const sector = 512
+
+func (p *platter) apply(c change) {
+	end := c.at + int64(len(c.data))
+	if grow := end - int64(len(p.synced)); grow > 0 {
+		p.synced = append(p.synced, make([]byte, grow)...)
+	}
+	if c.cut {
+		p.synced = p.synced[:c.at]
+		return
+	}
+	copy(p.synced[c.at:], c.data)
+}
+
+// openOnDisk opens a store at path on a disk of its own.
+func openOnDisk(t testing.TB, path string) (*Store, *disk) {
+	t.Helper()
+	d := &disk{VFS: vfs.Find("os"), files: map[string]*platter{}}
+	vfs.Register(t.Name(), d)
+	t.Cleanup(func() { vfs.Unregister(t.Name()) })
+	if err := prepareFiles(path); err != nil {
+		t.Fatal(err)
+	}
+	name, err := uri(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := driver.Open(name + "&vfs=" + url.QueryEscape(t.Name()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := openOn(db, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, d
+}
+
+// afterPowerCut copies into folder what a power cut at this moment would leave: what was synced, and of what was not, each
+// sector by chance.
+func (d *disk) afterPowerCut(t testing.TB, folder string, random *rand.Rand) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, p := range d.files {
+		left := platter{synced: slices.Clone(p.synced)}
+		for _, c := range p.changes {
+			for from := 0; from < max(len(c.data), 1); from += sector {
+				if random.IntN(2) == 0 {
+					piece := c.data[from:min(from+sector, len(c.data))]
+					left.apply(change{c.at + int64(from), piece, c.cut})
+				}
+			}
+		}
+		if err := os.WriteFile(filepath.Join(folder, filepath.Base(name)), left.synced, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (d *disk) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	return vfsutil.WrapOpen(d.VFS, name, flags)
+}
+
+func (d *disk) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	file, flags, err := vfsutil.WrapOpenFilename(d.VFS, name, flags)
+	if err != nil || flags&(vfs.OPEN_MAIN_DB|vfs.OPEN_WAL) == 0 {
+		return file, flags, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.files[name.String()] == nil {
+		content, err := os.ReadFile(name.String())
+		if err != nil {
+			return nil, flags, err
+		}
+		d.files[name.String()] = &platter{synced: content}
+	}
+	return &diskFile{file, d, d.files[name.String()]}, flags, nil
+}
+
+type diskFile struct {
+	vfs.File
+	disk    *disk
+	platter *platter
+}
+
+func (f *diskFile) ReadAt(b []byte, at int64) (int, error) {
+	if err := f.disk.reads.Load(); err != nil {
+		return 0, *err
+	}
+	return f.File.ReadAt(b, at)
+}
+
+func (f *diskFile) WriteAt(b []byte, at int64) (int, error) {
+	if err := f.disk.writes.Load(); err != nil {
+		return 0, *err
+	}
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	f.disk.written.Add(1)
+	f.platter.changes = append(f.platter.changes, change{at: at, data: slices.Clone(b)})
+	return f.File.WriteAt(b, at)
+}
+
+func (f *diskFile) Truncate(size int64) error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	f.platter.changes = append(f.platter.changes, change{at: size, cut: true})
+	return f.File.Truncate(size)
+}
+
+// Sync spares the real disk: nobody cuts its power.
+func (f *diskFile) Sync(vfs.SyncFlag) error {
+	if err := f.disk.syncs.Load(); err != nil {
+		return *err
+	}
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	for _, c := range f.platter.changes {
+		f.platter.apply(c)
+	}
+	f.platter.changes = nil
+	return nil
+}
+
+func (f *diskFile) Unwrap() vfs.File { return f.File }
+
+func (f *diskFile) LockState() vfs.LockLevel { return vfsutil.WrapLockState(f.File) }
+
+func (f *diskFile) SharedMemory() vfs.SharedMemory {
+	if shared, ok := f.File.(vfs.FileSharedMemory); ok {
+		return shared.SharedMemory()
+	}
+	return nil
+}
