@@ -57,6 +57,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.backupCodeStockStmt, err = db.PrepareContext(ctx, backupCodeStock); err != nil {
 		return nil, fmt.Errorf("error preparing query BackupCodeStock: %w", err)
 	}
+	if q.backupCodesOfUserStmt, err = db.PrepareContext(ctx, backupCodesOfUser); err != nil {
+		return nil, fmt.Errorf("error preparing query BackupCodesOfUser: %w", err)
+	}
 	if q.challengeByIDStmt, err = db.PrepareContext(ctx, challengeByID); err != nil {
 		return nil, fmt.Errorf("error preparing query ChallengeByID: %w", err)
 	}
@@ -83,6 +86,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.lockoutOfSubjectStmt, err = db.PrepareContext(ctx, lockoutOfSubject); err != nil {
 		return nil, fmt.Errorf("error preparing query LockoutOfSubject: %w", err)
+	}
+	if q.lockoutsAfterStmt, err = db.PrepareContext(ctx, lockoutsAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query LockoutsAfter: %w", err)
+	}
+	if q.messagesAfterStmt, err = db.PrepareContext(ctx, messagesAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query MessagesAfter: %w", err)
 	}
 	if q.ownerOfBackupCodeStmt, err = db.PrepareContext(ctx, ownerOfBackupCode); err != nil {
 		return nil, fmt.Errorf("error preparing query OwnerOfBackupCode: %w", err)
@@ -240,6 +249,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing backupCodeStockStmt: %w", cerr)
 		}
 	}
+	if q.backupCodesOfUserStmt != nil {
+		if cerr := q.backupCodesOfUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing backupCodesOfUserStmt: %w", cerr)
+		}
+	}
 	if q.challengeByIDStmt != nil {
 		if cerr := q.challengeByIDStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing challengeByIDStmt: %w", cerr)
@@ -283,6 +297,16 @@ func (q *Queries) Close() error {
 	if q.lockoutOfSubjectStmt != nil {
 		if cerr := q.lockoutOfSubjectStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing lockoutOfSubjectStmt: %w", cerr)
+		}
+	}
+	if q.lockoutsAfterStmt != nil {
+		if cerr := q.lockoutsAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing lockoutsAfterStmt: %w", cerr)
+		}
+	}
+	if q.messagesAfterStmt != nil {
+		if cerr := q.messagesAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing messagesAfterStmt: %w", cerr)
 		}
 	}
 	if q.ownerOfBackupCodeStmt != nil {
@@ -495,6 +519,7 @@ type Queries struct {
 	addSigningKeyStmt       *sql.Stmt
 	addUserStmt             *sql.Stmt
 	backupCodeStockStmt     *sql.Stmt
+	backupCodesOfUserStmt   *sql.Stmt
 	challengeByIDStmt       *sql.Stmt
 	clearLockoutStmt        *sql.Stmt
 	disownEventsStmt        *sql.Stmt
@@ -504,6 +529,8 @@ type Queries struct {
 	grantOfUserStmt         *sql.Stmt
 	liveSessionsStmt        *sql.Stmt
 	lockoutOfSubjectStmt    *sql.Stmt
+	lockoutsAfterStmt       *sql.Stmt
+	messagesAfterStmt       *sql.Stmt
 	ownerOfBackupCodeStmt   *sql.Stmt
 	passkeyByIDStmt         *sql.Stmt
 	passkeysOfUserStmt      *sql.Stmt
@@ -553,6 +580,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addSigningKeyStmt:       q.addSigningKeyStmt,
 		addUserStmt:             q.addUserStmt,
 		backupCodeStockStmt:     q.backupCodeStockStmt,
+		backupCodesOfUserStmt:   q.backupCodesOfUserStmt,
 		challengeByIDStmt:       q.challengeByIDStmt,
 		clearLockoutStmt:        q.clearLockoutStmt,
 		disownEventsStmt:        q.disownEventsStmt,
@@ -562,6 +590,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		grantOfUserStmt:         q.grantOfUserStmt,
 		liveSessionsStmt:        q.liveSessionsStmt,
 		lockoutOfSubjectStmt:    q.lockoutOfSubjectStmt,
+		lockoutsAfterStmt:       q.lockoutsAfterStmt,
+		messagesAfterStmt:       q.messagesAfterStmt,
 		ownerOfBackupCodeStmt:   q.ownerOfBackupCodeStmt,
 		passkeyByIDStmt:         q.passkeyByIDStmt,
 		passkeysOfUserStmt:      q.passkeysOfUserStmt,
