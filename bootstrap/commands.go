@@ -26,6 +26,10 @@ func openForCommand(context.Context) (usecases application.UseCases, release fun
 			Message: "there is no database at " + config.DatabasePath + "; start the server once, or set KEYLODGE_DATABASE_URL to where it is",
 		}
 	}
+	return openProduct(config)
+}
+
+func openProduct(config Config) (usecases application.UseCases, release func() error, err error) {
 	secret, err := masterKey(config)
 	if err != nil {
 		return usecases, nil, err
