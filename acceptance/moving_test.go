@@ -57,6 +57,27 @@ func TestAnInstallationMoves(t *testing.T) {
 	}
 }
 
+// Whatever the stores on its way, an installation comes out of them as it went in.
+func TestAnInstallationMovesBackAndForth(t *testing.T) {
+	clock := newClock()
+	config := settings(t, useCaseOrigin, nil)
+	const users = 40
+	var former string
+	for i, store := range []ports.Store{memoryStore(t), sqliteStore(t), sqliteStore(t), memoryStore(t)} {
+		l := &lodge{t: t, clock: clock, door: openUseCases(t, config, store, clock)}
+		file := filepath.Join(t.TempDir(), "keylodge.jsonl")
+		if i == 0 {
+			fill(t, store, clock.Now(), users)
+		} else {
+			l.importsTheRest(former)
+		}
+		if l.exports(file, users); i > 0 {
+			wantSameFile(t, former, file)
+		}
+		former = file
+	}
+}
+
 // settlers are those of an installation whose devices are at hand.
 type settlers struct {
 	ada, ben  *person

@@ -141,4 +141,3 @@ func were(n int, what string) string {
 	}
 	return counted(n, what) + " were"
 }
-
