@@ -253,4 +253,3 @@ func wantSameFile(t *testing.T, names ...string) {
 	}
 	t.Fatalf("%d lines have become %d", len(one), len(other))
 }
-

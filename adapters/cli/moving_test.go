@@ -102,7 +102,12 @@ func TestAFileThatIsThereIsNotWrittenOver(t *testing.T) {
 	if err := os.WriteFile(file, []byte("Dear diary,"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if why := inhabited(t, 0).fails(t, "export "+file, cli.ExitRefused); !strings.Contains(why, "--force") {
+	l := inhabited(t, 0)
+	l.program.Open = func(context.Context) (application.UseCases, func() error, error) {
+		t.Error("it opens the database all the same")
+		return application.UseCases{}, nil, errors.New("not now")
+	}
+	if why := l.fails(t, "export "+file, cli.ExitRefused); !strings.Contains(why, "--force") {
 		t.Error(why)
 	}
 	if text, err := os.ReadFile(file); string(text) != "Dear diary," {

@@ -2,7 +2,6 @@ package moving
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"time"
 
@@ -49,36 +48,18 @@ func fill(array, text []byte) error {
 	return nil
 }
 
-// moment is a time, written to the microsecond, which is what stores keep. The zero one is left out.
+// moment is a time, written to the microsecond, which is what stores keep.
 type moment struct{ time.Time }
 
-const momentLayout = "2006-01-02T15:04:05.000000Z"
+const momentLayout = `"2006-01-02T15:04:05.000000Z"`
 
 func momentOf(t time.Time) moment { return moment{t.UTC()} }
 
-func (m moment) MarshalText() ([]byte, error) {
-	if !m.Truncate(time.Microsecond).Equal(m.Time) {
-		return nil, errors.New("a time that is finer than a microsecond")
-	}
-	return m.AppendFormat(nil, momentLayout), nil
-}
+func (m moment) MarshalJSON() ([]byte, error) { return m.AppendFormat(nil, momentLayout), nil }
 
-func (m *moment) UnmarshalText(text []byte) (err error) {
+func (m *moment) UnmarshalJSON(text []byte) (err error) {
 	m.Time, err = time.Parse(momentLayout, string(text))
 	return err
-}
-
-// MarshalJSON and UnmarshalJSON keep time.Time's own from coming first.
-func (m moment) MarshalJSON() ([]byte, error) {
-	text, err := m.MarshalText()
-	return append(append([]byte{'"'}, text...), '"'), err
-}
-
-func (m *moment) UnmarshalJSON(text []byte) error {
-	if len(text) < 2 || text[0] != '"' {
-		return fmt.Errorf("%s is no time", text)
-	}
-	return m.UnmarshalText(text[1 : len(text)-1])
 }
 
 // Ids are written as everywhere.
