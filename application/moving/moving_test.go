@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -136,6 +137,19 @@ func TestEverythingThatLastsMoves(t *testing.T) {
 	outcome, err = h.imports(file)
 	if err != nil || outcome != (Outcome{Present: want, Total: 2}) {
 		t.Errorf("once more: %+v, %v", outcome, err)
+	}
+	h.isLeftAs(file)
+}
+
+// Files of this version are about in the world: whoever changes how they are written has made another version.
+func TestTheFormatStaysTheSame(t *testing.T) {
+	file, err := os.ReadFile("testdata/version1.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t)
+	if outcome, err := h.imports(file); err != nil || outcome.Added.Users != 2 {
+		t.Fatalf("%+v, %v", outcome, err)
 	}
 	h.isLeftAs(file)
 }
