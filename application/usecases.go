@@ -7,6 +7,7 @@ import (
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/moving"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -26,6 +27,7 @@ type UseCases struct {
 	Recovery     Recovery
 	Keys         Keys
 	Admin        Admin
+	Moving       Moving
 	Housekeeping Housekeeping
 }
 
@@ -105,6 +107,12 @@ type Admin struct {
 	RevokeSession  *admin.RevokeSession
 	RevokeSessions *admin.RevokeSessions
 	RecoverUser    *admin.RecoverUser
+}
+
+// Moving carries the whole installation to another database.
+type Moving struct {
+	Export *moving.Export
+	Import *moving.Import
 }
 
 // Housekeeping runs by itself.

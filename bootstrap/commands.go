@@ -23,6 +23,10 @@ func openForCommand(ctx context.Context) (usecases application.UseCases, release
 			Message: "there is no database at " + config.Database.String() + "; start the server once, or set KEYLODGE_DATABASE_URL to where it is",
 		}
 	}
+	return openProduct(ctx, config)
+}
+
+func openProduct(ctx context.Context, config Config) (usecases application.UseCases, release func() error, err error) {
 	secret, err := masterKey(config)
 	if err != nil {
 		return usecases, nil, err

@@ -31,11 +31,13 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Version:        version(),
 		Serve:          func(ctx context.Context) error { return serve(ctx, stderr) },
 		Open:           openForCommand,
+		OpenForImport:  openForImport,
 		Authenticators: aaguid.New(),
 		Stdin:          stdin,
 		Interactive:    isTerminal(stdin),
 		Stdout:         stdout,
 		Stderr:         stderr,
+		Terminal:       isTerminal(stderr),
 	}, arguments)
 }
 

@@ -33,6 +33,7 @@ import (
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/moving"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -46,7 +47,7 @@ import (
 // useCaseSet is the product over a store, a clock and a secret.
 var useCaseSet = wire.NewSet(
 	wire.FieldsOf(new(Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "Access", "Rotation", "Brought"),
-	challengeTTL, decoyKey, refreshKeys, codePeppers, grantKeys, emailCodeKeys, lockoutKey, randomness,
+	challengeTTL, decoyKey, refreshKeys, codePeppers, grantKeys, emailCodeKeys, lockoutKey, movingKeys, randomness,
 	mailPolicy, mailer,
 	relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),
 	useragent.New, wire.Bind(new(ports.DeviceNames), new(*useragent.Names)),
@@ -77,6 +78,7 @@ var useCaseSet = wire.NewSet(
 	wire.Struct(new(admin.ListUsers), "*"), wire.Struct(new(admin.ShowUser), "*"), wire.Struct(new(admin.DisableUser), "*"),
 	wire.Struct(new(admin.EnableUser), "*"), wire.Struct(new(admin.DeleteUser), "*"), wire.Struct(new(admin.RevokeSession), "*"),
 	wire.Struct(new(admin.RevokeSessions), "*"), wire.Struct(new(admin.RecoverUser), "*"), wire.Struct(new(application.Admin), "*"),
+	wire.Struct(new(moving.Export), "*"), wire.Struct(new(moving.Import), "*"), wire.Struct(new(application.Moving), "*"),
 	wire.Struct(new(housekeeping.TakeDuty), "*"), wire.Struct(new(housekeeping.Sweep), "*"), wire.Struct(new(housekeeping.Ready), "*"), wire.Struct(new(tokens.KeepKeys), "*"),
 	wire.Struct(new(application.Housekeeping), "*"),
 	wire.Struct(new(application.UseCases), "*"),
@@ -121,6 +123,10 @@ func grantKeys(config Config, secret masterkey.Key) (domain.GrantKeys, error) {
 
 func emailCodeKeys(config Config, secret masterkey.Key) (domain.EmailCodeKeys, error) {
 	return deriveAll("e-mail codes", secret, config.PreviousSecrets)
+}
+
+func movingKeys(config Config, secret masterkey.Key) (moving.Keys, error) {
+	return deriveAll("exports", secret, config.PreviousSecrets)
 }
 
 func mailPolicy(config Config) domain.MailPolicy { return config.SMTP != nil }

@@ -21,6 +21,7 @@ import (
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/moving"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -433,6 +434,23 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		RevokeSessions: revokeSessions,
 		RecoverUser:    recoverUser,
 	}
+	keys2, err := movingKeys(config, secret)
+	if err != nil {
+		return application.UseCases{}, err
+	}
+	export := &moving.Export{
+		Store: store2,
+		Clock: clock,
+		Keys:  keys2,
+	}
+	movingImport := &moving.Import{
+		Store: store2,
+		Keys:  keys2,
+	}
+	applicationMoving := application.Moving{
+		Export: export,
+		Import: movingImport,
+	}
 	takeDuty := &housekeeping.TakeDuty{
 		Store: store2,
 		Clock: clock,
@@ -476,6 +494,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Recovery:     applicationRecovery,
 		Keys:         applicationKeys,
 		Admin:        applicationAdmin,
+		Moving:       applicationMoving,
 		Housekeeping: applicationHousekeeping,
 	}
 	return useCases, nil
@@ -897,6 +916,24 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		RevokeSessions: revokeSessions,
 		RecoverUser:    recoverUser,
 	}
+	keys2, err := movingKeys(config, key)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	export := &moving.Export{
+		Store: portsStore,
+		Clock: clock,
+		Keys:  keys2,
+	}
+	movingImport := &moving.Import{
+		Store: portsStore,
+		Keys:  keys2,
+	}
+	applicationMoving := application.Moving{
+		Export: export,
+		Import: movingImport,
+	}
 	takeDuty := &housekeeping.TakeDuty{
 		Store: portsStore,
 		Clock: clock,
@@ -941,6 +978,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Recovery:     applicationRecovery,
 		Keys:         applicationKeys,
 		Admin:        applicationAdmin,
+		Moving:       applicationMoving,
 		Housekeeping: applicationHousekeeping,
 	}
 	httpapiConfig, err := httpConfig(config, key)

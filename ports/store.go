@@ -162,6 +162,8 @@ type BackupCodes interface {
 	// Stock says how many of a user's set are left and when it was made: zero and the zero time for a user without one.
 	// A set that is used up is still one.
 	Stock(ctx context.Context, user domain.UserID) (left int, made time.Time, err error)
+	// Of returns those of the user's that are left, in whichever order.
+	Of(ctx context.Context, user domain.UserID) ([]domain.CodeDigest, error)
 	// Owner returns whose unspent code is kept under one of the digests, and under which, or domain.ErrInvalidCode.
 	Owner(ctx context.Context, digests []domain.CodeDigest) (domain.UserID, domain.CodeDigest, error)
 	// Spend takes a code away. Of any number of concurrent callers exactly one succeeds; the rest get
@@ -192,6 +194,9 @@ type Grants interface {
 type Lockouts interface {
 	// Of returns the subject's, or a new one that has counted nothing.
 	Of(ctx context.Context, subject domain.LockoutSubject) (*domain.Lockout, error)
+	// List returns up to limit lockouts whose subjects come after the given one, by subject: from the first for the zero
+	// subject, which is nobody's.
+	List(ctx context.Context, after domain.LockoutSubject, limit int) ([]*domain.Lockout, error)
 	// Save keeps it, also if it is the subject's first.
 	Save(ctx context.Context, l *domain.Lockout) error
 	// Clear forgets what was counted; nothing counted is no error.
@@ -207,6 +212,8 @@ type Messages interface {
 	Add(ctx context.Context, m *domain.Message) error
 	// Due returns up to limit messages that are due at the given time, the one that has been so for longest first.
 	Due(ctx context.Context, now time.Time, limit int) ([]*domain.Message, error)
+	// List returns up to limit messages whose ids come after the given one, by id: from the first for the zero id.
+	List(ctx context.Context, after domain.MessageID, limit int) ([]*domain.Message, error)
 	// Save keeps the message's changes. One that is gone is no error and stays gone.
 	Save(ctx context.Context, m *domain.Message) error
 	// Remove takes a message away; one that is not there is no error.

@@ -26,10 +26,13 @@ type Program struct {
 	// Open opens the product over the database that is there, without serving. Release gives the database back.
 	Open           func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
 	Authenticators ports.AuthenticatorNames
+	// OpenForImport is Open, but makes the database if there is none.
+	OpenForImport func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
 
 	Stdin          io.Reader
 	Interactive    bool // whoever is at Stdin can be asked
 	Stdout, Stderr io.Writer
+	Terminal       bool // whoever is at Stderr can watch
 }
 
 // ErrLogged is a failure that nobody needs to be told of again.
@@ -81,7 +84,7 @@ func (p *Program) root() *cobra.Command {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(p.Stdout, cmd) })
 	root.SetHelpCommand(helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(p.serve(), p.users(), p.sessions(), p.keys(), p.version())
+	root.AddCommand(p.serve(), p.users(), p.sessions(), p.keys(), p.exportAll(), p.importAll(), p.version())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {
@@ -108,8 +111,13 @@ func (p *Program) version() *cobra.Command {
 func (p *Program) printVersion() { p.say("keylodge %s", p.Version) }
 
 // within opens the product for as long as do takes.
-func (p *Program) within(ctx context.Context, do func(usecases application.UseCases) error) (err error) {
-	usecases, release, err := p.Open(ctx)
+func (p *Program) within(ctx context.Context, do func(usecases application.UseCases) error) error {
+	return p.withinOf(ctx, p.Open, do)
+}
+
+func (p *Program) withinOf(ctx context.Context, open func(context.Context) (application.UseCases, func() error, error),
+	do func(usecases application.UseCases) error) (err error) {
+	usecases, release, err := open(ctx)
 	if err != nil {
 		return err
 	}

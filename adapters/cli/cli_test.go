@@ -21,6 +21,7 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/moving"
 	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -65,6 +66,7 @@ func newLodge() *lodge {
 			return usecases, func() error { l.opened--; return nil }, err
 		},
 	}
+	l.program.OpenForImport = l.program.Open
 	return l
 }
 
@@ -82,6 +84,10 @@ func (l *lodge) usecases() (application.UseCases, error) {
 	log := &access.SecurityLog{Random: rand.Reader, Devices: devices}
 	return application.UseCases{
 		Keys: application.Keys{List: &tokens.ListKeys{Keyring: keyring}, Rotate: &tokens.RotateKeys{Keyring: keyring}},
+		Moving: application.Moving{
+			Export: &moving.Export{Store: l.store, Clock: fixedClock{}, Keys: moving.Keys{make([]byte, 32)}},
+			Import: &moving.Import{Store: l.store, Keys: moving.Keys{make([]byte, 32)}},
+		},
 		Admin: application.Admin{
 			ListUsers:      &admin.ListUsers{Store: l.store},
 			ShowUser:       &admin.ShowUser{Store: l.store, Clock: fixedClock{}},

@@ -11,7 +11,7 @@ import (
 const about = `Keylodge is a passkey server. Without a command it serves, as the KEYLODGE_ settings in the environment and in .env say;
 without any setting, http://localhost:8080 with a SQLite database in the working directory.
 
-The other commands use the same settings and the same database, whether a server is running or not. None of them makes a
+The other commands use the same settings and the same database, whether a server is running or not. None but import makes a
 database. One that an earlier release has left is upgraded, as the server would do it.`
 
 const exitCodesHelp = `

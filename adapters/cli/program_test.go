@@ -35,7 +35,7 @@ func TestAFailureThatIsLoggedIsNotToldAgain(t *testing.T) {
 
 func TestEveryCommandHasItsHelp(t *testing.T) {
 	for line, want := range map[string][]string{
-		"help":                   {"KEYLODGE_", "keylodge [COMMAND]", "users ", "sessions ", "keys ", "serve ", "version ", "completion ", "\n  0  ", "\n  1  ", "\n  2  ", "\n  3  ", "\n  4  "},
+		"help":                   {"KEYLODGE_", "keylodge [COMMAND]", "users ", "sessions ", "keys ", "export ", "import ", "serve ", "version ", "completion ", "\n  0  ", "\n  1  ", "\n  2  ", "\n  3  ", "\n  4  "},
 		"--help":                 {"Exit codes"},
 		"-h":                     {"Exit codes"},
 		"help users":             {"keylodge users COMMAND", "list ", "show ", "disable ", "enable ", "delete ", "--json"},
@@ -45,6 +45,8 @@ func TestEveryCommandHasItsHelp(t *testing.T) {
 		"users delete --help":    {"--yes"},
 		"sessions revoke --help": {"SESSION-ID", "--user WHO"},
 		"keys rotate --help":     {"keylodge keys rotate"},
+		"export --help":          {"keylodge export {FILE | -}", "--force", "--json"},
+		"import --help":          {"keylodge import {FILE | -}", "--into-existing", "--json"},
 		"completion --help":      {"bash", "zsh", "fish"},
 	} {
 		text := newLodge().succeeds(t, line)
@@ -112,6 +114,14 @@ func TestWhatCannotBeUnderstoodIsMisuse(t *testing.T) {
 		"sessions revoke ada@example.org":  "by its id",
 		"sessions revoke --user ada":       "by id or by e-mail address",
 		"keys rotate now":                  `"now"`,
+		"export":                           "keylodge export {FILE | -}",
+		"export a b":                       "keylodge export {FILE | -}",
+		"export --into-existing a":         "--into-existing",
+		"import":                           "keylodge import {FILE | -}",
+		"import --force a":                 "--force",
+		"export /nowhere/at/all":           "/nowhere/at",
+		"import /nowhere/at/all":           "no such file",
+		"import /":                         "is no file",
 		"keys list --yes":                  "--yes",
 		"users show --secret hush ada@b.c": "--secret",
 	} {
@@ -120,6 +130,7 @@ func TestWhatCannotBeUnderstoodIsMisuse(t *testing.T) {
 			t.Errorf("%q opens the database", line)
 			return application.UseCases{}, nil, errors.New("not now")
 		}
+		l.program.OpenForImport = l.program.Open
 		if why := l.fails(t, line, cli.ExitMisuse); !strings.HasPrefix(why, "keylodge: ") || !strings.Contains(why, want) {
 			t.Errorf("%q: %s", line, why)
 		}

@@ -39,6 +39,16 @@ func (b backupCodes) Stock(_ context.Context, user domain.UserID) (left int, mad
 	return left, b.backupCodeSets[user], nil
 }
 
+func (b backupCodes) Of(_ context.Context, user domain.UserID) ([]domain.CodeDigest, error) {
+	unspent := []domain.CodeDigest{}
+	for digest, owner := range b.backupCodes {
+		if owner == user {
+			unspent = append(unspent, digest)
+		}
+	}
+	return unspent, nil
+}
+
 func (b backupCodes) Owner(_ context.Context, digests []domain.CodeDigest) (domain.UserID, domain.CodeDigest, error) {
 	for _, digest := range digests {
 		if owner, found := b.backupCodes[digest]; found {

@@ -1,7 +1,10 @@
 package memory
 
 import (
+	"bytes"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/keylodge/keylodge/domain"
@@ -15,6 +18,17 @@ func (l lockouts) Of(_ context.Context, subject domain.LockoutSubject) (*domain.
 		return domain.NewLockout(subject), nil
 	}
 	return domain.RestoreLockout(s), nil
+}
+
+func (l lockouts) List(_ context.Context, after domain.LockoutSubject, limit int) ([]*domain.Lockout, error) {
+	list := []*domain.Lockout{}
+	compare := func(a, b domain.LockoutSubject) int { return bytes.Compare(a[:], b[:]) }
+	for _, subject := range slices.SortedFunc(maps.Keys(l.lockouts), compare) {
+		if len(list) < limit && compare(subject, after) > 0 {
+			list = append(list, domain.RestoreLockout(l.lockouts[subject]))
+		}
+	}
+	return list, nil
 }
 
 func (l lockouts) Save(_ context.Context, lockout *domain.Lockout) error {

@@ -41,6 +41,17 @@ func (m messages) Due(_ context.Context, now time.Time, limit int) ([]*domain.Me
 	return due, nil
 }
 
+func (m messages) List(_ context.Context, after domain.MessageID, limit int) ([]*domain.Message, error) {
+	list := []*domain.Message{}
+	byID := func(a, b domain.MessageSnapshot) int { return compareIDs(a.ID, b.ID) }
+	for _, s := range slices.SortedFunc(maps.Values(m.messages), byID) {
+		if len(list) < limit && compareIDs(s.ID, after) > 0 {
+			list = append(list, domain.RestoreMessage(s))
+		}
+	}
+	return list, nil
+}
+
 func (m messages) Save(_ context.Context, message *domain.Message) error {
 	if err := m.writable(); err != nil {
 		return err

@@ -40,6 +40,20 @@ func (b backupCodes) Stock(ctx context.Context, user domain.UserID) (int, time.T
 	return int(row.Unspent), timeOf(row.MadeAt), nil
 }
 
+func (b backupCodes) Of(ctx context.Context, user domain.UserID) ([]domain.CodeDigest, error) {
+	columns, err := b.queries.BackupCodesOfUser(context.WithoutCancel(ctx), user.String())
+	if err != nil {
+		return nil, fault("listing a user's backup codes", err)
+	}
+	unspent := make([]domain.CodeDigest, len(columns))
+	for i, column := range columns {
+		if err := fixedBytes(unspent[i][:], column); err != nil {
+			return nil, fmt.Errorf("reading a backup code's digest: %w", err)
+		}
+	}
+	return unspent, nil
+}
+
 func (b backupCodes) Owner(ctx context.Context, digests []domain.CodeDigest) (domain.UserID, domain.CodeDigest, error) {
 	for _, digest := range digests {
 		owner, err := b.queries.OwnerOfBackupCode(context.WithoutCancel(ctx), digest[:])

@@ -24,6 +24,14 @@ func (l lockouts) Of(ctx context.Context, subject domain.LockoutSubject) (*domai
 	return lockoutOf(row)
 }
 
+func (l lockouts) List(ctx context.Context, after domain.LockoutSubject, limit int) ([]*domain.Lockout, error) {
+	rows, err := l.queries.LockoutsAfter(context.WithoutCancel(ctx), sqlitedb.LockoutsAfterParams{After: after[:], UpTo: int64(limit)})
+	if err != nil {
+		return nil, fault("listing lockouts", err)
+	}
+	return restoreAll(rows, lockoutOf)
+}
+
 func (l lockouts) Save(ctx context.Context, lockout *domain.Lockout) error {
 	s := lockout.Snapshot()
 	err := l.queries.SaveLockout(context.WithoutCancel(ctx), sqlitedb.SaveLockoutParams{

@@ -48,6 +48,14 @@ func (m messages) Due(ctx context.Context, now time.Time, limit int) ([]*domain.
 	return restoreAll(rows, messageOf)
 }
 
+func (m messages) List(ctx context.Context, after domain.MessageID, limit int) ([]*domain.Message, error) {
+	rows, err := m.queries.MessagesAfter(context.WithoutCancel(ctx), sqlitedb.MessagesAfterParams{After: after.String(), UpTo: int64(limit)})
+	if err != nil {
+		return nil, fault("listing messages", err)
+	}
+	return restoreAll(rows, messageOf)
+}
+
 func (m messages) Save(ctx context.Context, message *domain.Message) error {
 	s := message.Snapshot()
 	err := m.queries.SaveMessage(context.WithoutCancel(ctx), sqlitedb.SaveMessageParams{

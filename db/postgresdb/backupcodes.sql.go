@@ -55,6 +55,30 @@ func (q *Queries) BackupCodeStock(ctx context.Context, userID string) (BackupCod
 	return i, err
 }
 
+const backupCodesOfUser = `-- name: BackupCodesOfUser :many
+SELECT digest FROM backup_codes WHERE user_id = $1
+`
+
+func (q *Queries) BackupCodesOfUser(ctx context.Context, userID string) ([][]byte, error) {
+	rows, err := q.db.Query(ctx, backupCodesOfUser, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := [][]byte{}
+	for rows.Next() {
+		var digest []byte
+		if err := rows.Scan(&digest); err != nil {
+			return nil, err
+		}
+		items = append(items, digest)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ownerOfBackupCode = `-- name: OwnerOfBackupCode :one
 SELECT user_id FROM backup_codes WHERE digest = $1
 `

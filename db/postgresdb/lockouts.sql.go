@@ -35,6 +35,40 @@ func (q *Queries) LockoutOfSubject(ctx context.Context, subject []byte) (Recover
 	return i, err
 }
 
+const lockoutsAfter = `-- name: LockoutsAfter :many
+SELECT subject, failures, locked_until, updated_at FROM recovery_lockouts WHERE subject > $1 ORDER BY subject LIMIT $2::bigint
+`
+
+type LockoutsAfterParams struct {
+	After []byte
+	UpTo  int64
+}
+
+func (q *Queries) LockoutsAfter(ctx context.Context, arg LockoutsAfterParams) ([]RecoveryLockout, error) {
+	rows, err := q.db.Query(ctx, lockoutsAfter, arg.After, arg.UpTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RecoveryLockout{}
+	for rows.Next() {
+		var i RecoveryLockout
+		if err := rows.Scan(
+			&i.Subject,
+			&i.Failures,
+			&i.LockedUntil,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const saveLockout = `-- name: SaveLockout :exec
 INSERT INTO recovery_lockouts (subject, failures, locked_until, updated_at)
 VALUES ($1, $2, $3, $4)

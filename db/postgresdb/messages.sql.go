@@ -94,6 +94,49 @@ func (q *Queries) DueMessages(ctx context.Context, arg DueMessagesParams) ([]Mes
 	return items, nil
 }
 
+const messagesAfter = `-- name: MessagesAfter :many
+SELECT id, user_id, recipient, kind, happened_at, party, passkey_name, device_name, ip, code, attempts, due_at, expires_at FROM messages WHERE id > $1 ORDER BY id LIMIT $2::bigint
+`
+
+type MessagesAfterParams struct {
+	After string
+	UpTo  int64
+}
+
+func (q *Queries) MessagesAfter(ctx context.Context, arg MessagesAfterParams) ([]Message, error) {
+	rows, err := q.db.Query(ctx, messagesAfter, arg.After, arg.UpTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Message{}
+	for rows.Next() {
+		var i Message
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.Recipient,
+			&i.Kind,
+			&i.HappenedAt,
+			&i.Party,
+			&i.PasskeyName,
+			&i.DeviceName,
+			&i.IP,
+			&i.Code,
+			&i.Attempts,
+			&i.DueAt,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const removeMessage = `-- name: RemoveMessage :exec
 DELETE FROM messages WHERE id = $1
 `

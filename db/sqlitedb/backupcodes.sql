@@ -12,6 +12,9 @@ INSERT INTO backup_codes (digest, user_id) VALUES (?, ?);
 SELECT s.made_at, (SELECT count(*) FROM backup_codes AS c WHERE c.user_id = s.user_id) AS unspent
 FROM backup_code_sets AS s WHERE s.user_id = ?;
 
+-- name: BackupCodesOfUser :many
+SELECT digest FROM backup_codes WHERE user_id = ?;
+
 -- name: OwnerOfBackupCode :one
 SELECT user_id FROM backup_codes WHERE digest = ?;
 

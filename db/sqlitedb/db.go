@@ -60,6 +60,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.backupCodeStockStmt, err = db.PrepareContext(ctx, backupCodeStock); err != nil {
 		return nil, fmt.Errorf("error preparing query BackupCodeStock: %w", err)
 	}
+	if q.backupCodesOfUserStmt, err = db.PrepareContext(ctx, backupCodesOfUser); err != nil {
+		return nil, fmt.Errorf("error preparing query BackupCodesOfUser: %w", err)
+	}
 	if q.challengeByIDStmt, err = db.PrepareContext(ctx, challengeByID); err != nil {
 		return nil, fmt.Errorf("error preparing query ChallengeByID: %w", err)
 	}
@@ -86,6 +89,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.lockoutOfSubjectStmt, err = db.PrepareContext(ctx, lockoutOfSubject); err != nil {
 		return nil, fmt.Errorf("error preparing query LockoutOfSubject: %w", err)
+	}
+	if q.lockoutsAfterStmt, err = db.PrepareContext(ctx, lockoutsAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query LockoutsAfter: %w", err)
+	}
+	if q.messagesAfterStmt, err = db.PrepareContext(ctx, messagesAfter); err != nil {
+		return nil, fmt.Errorf("error preparing query MessagesAfter: %w", err)
 	}
 	if q.ownerOfBackupCodeStmt, err = db.PrepareContext(ctx, ownerOfBackupCode); err != nil {
 		return nil, fmt.Errorf("error preparing query OwnerOfBackupCode: %w", err)
@@ -251,6 +260,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing backupCodeStockStmt: %w", cerr)
 		}
 	}
+	if q.backupCodesOfUserStmt != nil {
+		if cerr := q.backupCodesOfUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing backupCodesOfUserStmt: %w", cerr)
+		}
+	}
 	if q.challengeByIDStmt != nil {
 		if cerr := q.challengeByIDStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing challengeByIDStmt: %w", cerr)
@@ -294,6 +308,16 @@ func (q *Queries) Close() error {
 	if q.lockoutOfSubjectStmt != nil {
 		if cerr := q.lockoutOfSubjectStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing lockoutOfSubjectStmt: %w", cerr)
+		}
+	}
+	if q.lockoutsAfterStmt != nil {
+		if cerr := q.lockoutsAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing lockoutsAfterStmt: %w", cerr)
+		}
+	}
+	if q.messagesAfterStmt != nil {
+		if cerr := q.messagesAfterStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing messagesAfterStmt: %w", cerr)
 		}
 	}
 	if q.ownerOfBackupCodeStmt != nil {
@@ -512,6 +536,7 @@ type Queries struct {
 	addSigningKeyStmt       *sql.Stmt
 	addUserStmt             *sql.Stmt
 	backupCodeStockStmt     *sql.Stmt
+	backupCodesOfUserStmt   *sql.Stmt
 	challengeByIDStmt       *sql.Stmt
 	clearLockoutStmt        *sql.Stmt
 	disownEventsStmt        *sql.Stmt
@@ -521,6 +546,8 @@ type Queries struct {
 	grantOfUserStmt         *sql.Stmt
 	liveSessionsStmt        *sql.Stmt
 	lockoutOfSubjectStmt    *sql.Stmt
+	lockoutsAfterStmt       *sql.Stmt
+	messagesAfterStmt       *sql.Stmt
 	ownerOfBackupCodeStmt   *sql.Stmt
 	passkeyByIDStmt         *sql.Stmt
 	passkeysOfUserStmt      *sql.Stmt
@@ -572,6 +599,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addSigningKeyStmt:       q.addSigningKeyStmt,
 		addUserStmt:             q.addUserStmt,
 		backupCodeStockStmt:     q.backupCodeStockStmt,
+		backupCodesOfUserStmt:   q.backupCodesOfUserStmt,
 		challengeByIDStmt:       q.challengeByIDStmt,
 		clearLockoutStmt:        q.clearLockoutStmt,
 		disownEventsStmt:        q.disownEventsStmt,
@@ -581,6 +609,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		grantOfUserStmt:         q.grantOfUserStmt,
 		liveSessionsStmt:        q.liveSessionsStmt,
 		lockoutOfSubjectStmt:    q.lockoutOfSubjectStmt,
+		lockoutsAfterStmt:       q.lockoutsAfterStmt,
+		messagesAfterStmt:       q.messagesAfterStmt,
 		ownerOfBackupCodeStmt:   q.ownerOfBackupCodeStmt,
 		passkeyByIDStmt:         q.passkeyByIDStmt,
 		passkeysOfUserStmt:      q.passkeysOfUserStmt,

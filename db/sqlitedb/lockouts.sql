@@ -1,6 +1,9 @@
 -- name: LockoutOfSubject :one
 SELECT * FROM recovery_lockouts WHERE subject = ?;
 
+-- name: LockoutsAfter :many
+SELECT * FROM recovery_lockouts WHERE subject > sqlc.arg(after) ORDER BY subject LIMIT sqlc.arg(up_to);
+
 -- name: SaveLockout :exec
 INSERT INTO recovery_lockouts (subject, failures, locked_until, updated_at)
 VALUES (?, ?, ?, ?)

@@ -6,6 +6,9 @@ INSERT INTO messages (
 -- name: DueMessages :many
 SELECT * FROM messages WHERE due_at <= sqlc.arg(now) ORDER BY due_at, id LIMIT sqlc.arg(up_to);
 
+-- name: MessagesAfter :many
+SELECT * FROM messages WHERE id > sqlc.arg(after) ORDER BY id LIMIT sqlc.arg(up_to);
+
 -- What a message says, and to whom, never changes.
 -- name: SaveMessage :exec
 UPDATE messages SET attempts = ?, due_at = ? WHERE id = ?;

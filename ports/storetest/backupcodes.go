@@ -19,6 +19,8 @@ var backupCodes = rules{
 		wantStock(t, store, "ben", 3, hour(25))
 		wantOwner(t, store, "ada", codes("ada")...)
 		wantOwner(t, store, "ben", codes("ben")[:3]...)
+		wantUnspent(t, store, "ada", codes("ada")...)
+		wantUnspent(t, store, "ben", codes("ben")[:3]...)
 	},
 
 	"without a set there is nothing": func(t *testing.T, store ports.Store) {
@@ -26,6 +28,8 @@ var backupCodes = rules{
 		replaceCodes(t, store, "ben", codes("ben"), hour(24))
 		wantStock(t, store, "ada", 0, time.Time{})
 		wantNoOwner(t, store, codes("ada")...)
+		wantUnspent(t, store, "ada")
+		wantUnspent(t, store, "nobody")
 		_, _, err := ownerOf(t, store)
 		wantError(t, err, domain.ErrInvalidCode)
 		wantError(t, spend(t, store, codes("ada")[0]), domain.ErrInvalidCode)
@@ -67,6 +71,7 @@ var backupCodes = rules{
 			wantStock(t, store, "ada", len(set)-i-1, hour(24))
 			wantNoOwner(t, store, set[:i+1]...)
 			wantOwner(t, store, "ada", set[i+1:]...)
+			wantUnspent(t, store, "ada", set[i+1:]...)
 		}
 	},
 
@@ -79,6 +84,7 @@ var backupCodes = rules{
 		wantStock(t, store, "ada", domain.BackupCodes, hour(25))
 		wantOwner(t, store, "ada", codes("new")...)
 		wantNoOwner(t, store, codes("former")...)
+		wantUnspent(t, store, "ada", codes("new")...)
 		wantStock(t, store, "ben", domain.BackupCodes, hour(24))
 		wantOwner(t, store, "ben", codes("ben")...)
 	},

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"reflect"
@@ -120,6 +121,19 @@ func wantStock(t *testing.T, store ports.Store, owner string, left int, made tim
 	})
 	if want := (stock{left, made}); err != nil || got != want {
 		t.Fatalf("%s has %d codes of %v, error %v; want %d of %v", owner, got.left, got.made, err, left, made)
+	}
+}
+
+// wantUnspent fails the test unless these are the owner's codes that are left, in whichever order.
+func wantUnspent(t *testing.T, store ports.Store, owner string, want ...domain.CodeDigest) {
+	t.Helper()
+	got, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]domain.CodeDigest, error) {
+		return tx.BackupCodes.Of(ctx, userID(owner))
+	})
+	byBytes := func(a, b domain.CodeDigest) int { return bytes.Compare(a[:], b[:]) }
+	slices.SortFunc(got, byBytes)
+	if want = slices.SortedFunc(slices.Values(want), byBytes); err != nil || !slices.Equal(got, want) {
+		t.Fatalf("%s has %x left, error %v; want %x", owner, got, err, want)
 	}
 }
 

@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,6 +49,39 @@ var lockouts = rules{
 			got, err := lockoutOf(t, store, subject)
 			wantSame(t, got, err, of(i))
 		}
+	},
+
+	"all are listed by subject, page by page": func(t *testing.T, store ports.Store) {
+		page := func(after domain.LockoutSubject, limit int) (subjects []domain.LockoutSubject, err error) {
+			list, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Lockout, error) {
+				return tx.Lockouts.List(ctx, after, limit)
+			})
+			for _, l := range list {
+				subjects = append(subjects, l.Snapshot().Subject)
+			}
+			return subjects, err
+		}
+		wantPages(t, nil, page)
+		want := []domain.LockoutSubject{{0: 0x7f}, {31: 1}, {0: 0xff, 31: 1}, {0: 'a'}, {0: 'A'}, {0: 0xff}, {0: 0x80}}
+		for i, subject := range want {
+			l := lockout("ada")
+			l.Subject, l.Failures = subject, i
+			saveLockouts(t, store, l)
+		}
+		slices.SortFunc(want, func(a, b domain.LockoutSubject) int { return bytes.Compare(a[:], b[:]) })
+		wantPages(t, want, page)
+		between, err := page(domain.LockoutSubject{0: 'A', 31: 7}, 1)
+		if err != nil || len(between) != 1 || between[0] != (domain.LockoutSubject{0: 'a'}) {
+			t.Fatalf("after a subject that is not there: %x, %v", between, err)
+		}
+	},
+
+	"those that are listed are whole": func(t *testing.T, store ports.Store) {
+		saveLockouts(t, store, lockout("ada"))
+		list, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Lockout, error) {
+			return tx.Lockouts.List(ctx, domain.LockoutSubject{}, 9)
+		})
+		wantList(t, list, err, lockout("ada"))
 	},
 
 	"all that can change is saved": func(t *testing.T, store ports.Store) {

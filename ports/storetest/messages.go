@@ -88,6 +88,39 @@ var messages = rules{
 		wantList(t, listed, err)
 	},
 
+	"all are listed by id, due or not, page by page": func(t *testing.T, store ports.Store) {
+		page := func(after domain.MessageID, limit int) ([]domain.MessageID, error) {
+			list, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Message, error) {
+				return tx.Messages.List(ctx, after, limit)
+			})
+			return idsOf(list), err
+		}
+		wantPages(t, nil, page)
+		addUsers(t, store, user("ada"), user("ben"))
+		var want []domain.MessageID
+		for i := range 6 { // by twos in one millisecond, of two people and of nobody
+			m := message([]string{"ada", "ben"}[i%2], fmt.Sprint("message", i))
+			if i == 3 {
+				m = farewell("ada")
+			}
+			m.ID = must(domain.NewMessageID(hour(3-i/2), source(fmt.Sprint("message", i))))
+			m.DueAt, m.ExpiresAt = hour(1000*i), hour(i)
+			addMessages(t, store, m)
+			want = append(want, m.ID)
+		}
+		slices.SortFunc(want, compareIDs)
+		wantPages(t, want, page)
+	},
+
+	"those that are listed are whole": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		addMessages(t, store, message("ada", "code"))
+		list, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Message, error) {
+			return tx.Messages.List(ctx, domain.MessageID{}, 9)
+		})
+		wantList(t, list, err, message("ada", "code"))
+	},
+
 	"one that has expired is due until it is swept": func(t *testing.T, store ports.Store) {
 		expired := message("ada", "expired")
 		expired.DueAt, expired.ExpiresAt = hour(1), hour(2)

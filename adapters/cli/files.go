@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// draft is a file that takes its name only when it is whole.
+type draft struct {
+	io.Writer
+	file  *os.File // nil if it goes to standard output
+	name  string
+	force bool
+}
+
+// draft begins a file for this user alone. What has its name already is written over with force only.
+func (p *Program) draft(name string, force bool) (*draft, error) {
+	if name == standard {
+		return &draft{Writer: p.Stdout}, nil
+	}
+	if _, err := os.Lstat(name); err == nil && !force {
+		return nil, errThere(name)
+	}
+	file, err := os.CreateTemp(filepath.Dir(name), ".keylodge-export-*") // CreateTemp makes it 0600
+	if err != nil {
+		return nil, unusableFile(err)
+	}
+	return &draft{file, file, name, force}, nil
+}
+
+func (d *draft) keep() error {
+	if d.file == nil {
+		return nil
+	}
+	if err := errors.Join(d.file.Sync(), d.file.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", d.name, err)
+	}
+	if !d.force {
+		switch err := os.Link(d.file.Name(), d.name); {
+		case err == nil:
+			return nil
+		case errors.Is(err, fs.ErrExist):
+			return errThere(d.name)
+		}
+		// Not every file system has links; the name was free a while ago.
+	}
+	return os.Rename(d.file.Name(), d.name)
+}
+
+// discard comes last in every case.
+func (d *draft) discard() {
+	if d.file != nil {
+		_ = d.file.Close()
+		_ = os.Remove(d.file.Name()) // in vain once it has its own name
+	}
+}
+
+// source is a file that can be read more than once.
+type source struct {
+	*os.File
+	copied bool
+}
+
+// source opens a file. What cannot be read twice, such as standard input, is copied to a temporary one first.
+func (p *Program) source(ctx context.Context, name string) (source, error) {
+	in := p.Stdin
+	if name != standard {
+		file, err := os.Open(name)
+		if err != nil {
+			return source{}, unusableFile(err)
+		}
+		info, err := file.Stat()
+		switch {
+		case err != nil || info.IsDir():
+			_ = file.Close()
+			return source{}, unusableFile(errors.Join(err, errors.New(name+" is no file")))
+		case info.Mode().IsRegular():
+			return source{File: file}, nil
+		}
+		defer file.Close()
+		in = file
+	}
+	file, err := os.CreateTemp("", "keylodge-import-*") // 0600
+	if err != nil {
+		return source{}, fmt.Errorf("copying the export: %w", err)
+	}
+	copied := source{file, true}
+	done := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(file, in)
+		done <- err
+	}()
+	select {
+	case err = <-done:
+	case <-ctx.Done(): // and whoever writes is left to it
+		err = ctx.Err()
+	}
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		copied.discard()
+		return source{}, fmt.Errorf("copying the export: %w", err)
+	}
+	return copied, nil
+}
+
+func (s source) discard() {
+	_ = s.Close()
+	if s.copied {
+		_ = os.Remove(s.Name())
+	}
+}
+
+func errThere(name string) error {
+	return &domain.Error{Kind: domain.KindConflict, Code: "file_exists", Message: name + " is there already; name another file, or add --force"}
+}
+
+func unusableFile(err error) error {
+	return &domain.Error{Kind: domain.KindInvalid, Code: "invalid_file", Message: err.Error()}
+}

@@ -1,0 +1,289 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/adapters/cli"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// inhabited has Ada, who is signed in, Ben, and so many more.
+func inhabited(t *testing.T, more int) *lodge {
+	t.Helper()
+	l := newLodge()
+	l.addUser(t, ada)
+	l.addUser(t, ben)
+	l.addSession(t, sessionOf(ada, 1))
+	for i := range more {
+		l.addUser(t, domain.UserSnapshot{ID: userID(100 + i), Handle: domain.UserHandle(fmt.Sprint(i)), CreatedAt: noon})
+	}
+	return l
+}
+
+func wantFiles(t *testing.T, directory string, want ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(directory)
+	if err != nil || len(entries) != len(want) {
+		t.Fatalf("left behind: %v, %v; not %v", entries, err, want)
+	}
+	for i, entry := range entries {
+		if info, err := entry.Info(); err != nil || entry.Name() != want[i] || info.Mode().Perm() != 0o600 {
+			t.Errorf("left behind: %v, %v", info, err)
+		}
+	}
+}
+
+func TestAnInstallationIsCarriedInAFile(t *testing.T) {
+	directory := t.TempDir()
+	file := filepath.Join(directory, "lodge.jsonl")
+	text := inhabited(t, 0).succeeds(t, "export "+file)
+	if text != "2 users are in "+file+", with 0 passkeys, 1 session, 0 events, 0 signing keys, 0 lockouts, 0 messages. Keep the secret with it.\n" {
+		t.Errorf("it says %q", text)
+	}
+	wantFiles(t, directory, "lodge.jsonl")
+
+	l := newLodge()
+	if text = l.succeeds(t, "import "+file); text != "2 users are now in, with 0 passkeys, 1 session, 0 events, 0 signing keys, 0 lockouts, 0 messages.\n" {
+		t.Errorf("it says %q", text)
+	}
+	if text = l.succeeds(t, "import "+file); !strings.Contains(text, "\n2 users were there already, with 0 passkeys, 1 session,") {
+		t.Errorf("it says %q", text)
+	}
+	if account := l.account(t, ada); account.User["email"] != "ada@example.org" || len(account.Sessions) != 1 {
+		t.Errorf("%+v", account)
+	}
+}
+
+func TestAMoveIsToldInJSON(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lodge.jsonl")
+	counts := map[string]any{"users": 2.0, "passkeys": 0.0, "sessions": 1.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "messages": 0.0}
+	none := map[string]any{"users": 0.0, "passkeys": 0.0, "sessions": 0.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "messages": 0.0}
+	wantDocument(t, inhabited(t, 0).succeeds(t, "export --json "+file), map[string]any{"exported": counts})
+	l := newLodge()
+	wantDocument(t, l.succeeds(t, "import --json "+file), map[string]any{"imported": counts, "already_there": none})
+	wantDocument(t, l.succeeds(t, "import "+file+" --json"), map[string]any{"imported": none, "already_there": counts})
+}
+
+// What goes to standard output is the export and nothing else.
+func TestAnInstallationIsCarriedInAPipe(t *testing.T) {
+	for _, line := range []string{"export -", "export --json -"} {
+		exitCode, stdout, stderr := inhabited(t, 0).run(t, line)
+		if exitCode != cli.ExitOK || !strings.HasSuffix(stdout, "}\n") || !strings.Contains(stderr, "user") {
+			t.Fatalf("exit %d, %q, %q", exitCode, stdout, stderr)
+		}
+		for part := range strings.Lines(stdout) {
+			if !json.Valid([]byte(part)) {
+				t.Errorf("%q is in the way", part)
+			}
+		}
+		t.Setenv("TMPDIR", t.TempDir())
+		l := newLodge()
+		l.program.Stdin = strings.NewReader(stdout)
+		l.succeeds(t, "import -")
+		l.account(t, ben)
+		wantFiles(t, os.Getenv("TMPDIR"))
+	}
+}
+
+func TestAFileThatIsThereIsNotWrittenOver(t *testing.T) {
+	directory := t.TempDir()
+	file := filepath.Join(directory, "diary")
+	if err := os.WriteFile(file, []byte("Dear diary,"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := inhabited(t, 0)
+	l.program.Open = func(context.Context) (application.UseCases, func() error, error) {
+		t.Error("it opens the database all the same")
+		return application.UseCases{}, nil, errors.New("not now")
+	}
+	if why := l.fails(t, "export "+file, cli.ExitRefused); !strings.Contains(why, "--force") {
+		t.Error(why)
+	}
+	if text, err := os.ReadFile(file); string(text) != "Dear diary," {
+		t.Errorf("%s, %v", text, err)
+	}
+	inhabited(t, 0).succeeds(t, "export --force "+file)
+	newLodge().succeeds(t, "import "+file)
+	wantFiles(t, directory, "diary")
+}
+
+// Somebody makes a file of that name while the export runs.
+func TestAFileThatComesMeanwhileIsNotWrittenOver(t *testing.T) {
+	directory := t.TempDir()
+	file := filepath.Join(directory, "diary")
+	l := inhabited(t, 0)
+	open := l.program.Open
+	l.program.Open = func(ctx context.Context) (application.UseCases, func() error, error) {
+		return first(open(ctx))(os.WriteFile(file, []byte("Dear diary,"), 0o600))
+	}
+	l.fails(t, "export "+file, cli.ExitRefused)
+	if text, err := os.ReadFile(file); string(text) != "Dear diary," {
+		t.Errorf("%s, %v", text, err)
+	}
+	wantFiles(t, directory, "diary")
+}
+
+func first[A, B any](a A, b B, err error) func(error) (A, B, error) {
+	return func(another error) (A, B, error) { return a, b, errors.Join(err, another) }
+}
+
+func TestAnExportThatFailsLeavesNoFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		store ports.Store
+		ctx   func() context.Context
+	}{
+		"an outage": {outOfOrder{}, t.Context},
+		"an interrupt": {inhabited(t, 0).store, func() context.Context {
+			ctx, interrupt := context.WithCancel(t.Context())
+			interrupt()
+			return ctx
+		}},
+	} {
+		directory := t.TempDir()
+		l := newLodge()
+		l.store = c.store
+		if exitCode, stdout, stderr := l.runIn(c.ctx(), t, "export "+filepath.Join(directory, "lodge")); exitCode != cli.ExitFailure || stdout != "" {
+			t.Errorf("%s: exit %d, %q, %q", name, exitCode, stdout, stderr)
+		}
+		wantFiles(t, directory)
+	}
+}
+
+// interrupting is a store whose user loses patience after so many units of work.
+type interrupting struct {
+	ports.Store
+	left      int
+	interrupt func()
+}
+
+func (s *interrupting) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
+	if s.left--; s.left < 0 {
+		s.interrupt()
+	}
+	return s.Store.Update(ctx, fn)
+}
+
+func TestAnInterruptedImportSaysHowToGoOn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lodge.jsonl")
+	inhabited(t, 120).succeeds(t, "export "+file)
+	l := newLodge()
+	sound := l.store
+	for left, want := range []string{"interrupted; nothing was changed", "interrupted; 100 of 122 users are in and stay; run the same import again, and it goes on"} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		l.store = &interrupting{sound, left, interrupt}
+		exitCode, stdout, stderr := l.runIn(ctx, t, "import "+file)
+		if exitCode != cli.ExitFailure || stdout != "" || stderr != "keylodge: "+want+"\n" {
+			t.Errorf("exit %d, %q, %q", exitCode, stdout, stderr)
+		}
+	}
+	l.store = sound
+	if text := l.succeeds(t, "import "+file); !strings.HasPrefix(text, "22 users are now in,") || !strings.Contains(text, "\n100 users were there already") {
+		t.Error(text)
+	}
+}
+
+// breaking is a store that fails after so many units of work.
+type breaking struct {
+	ports.Store
+	left int
+}
+
+func (s *breaking) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
+	if s.left--; s.left < 0 {
+		return fmt.Errorf("writing: %w", domain.ErrUnavailable)
+	}
+	return s.Store.Update(ctx, fn)
+}
+
+func TestAnImportThatFailsSaysHowFarItCame(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lodge.jsonl")
+	inhabited(t, 120).succeeds(t, "export "+file)
+	l := newLodge()
+	l.store = &breaking{l.store, 1}
+	why := l.fails(t, "import "+file, cli.ExitFailure)
+	if !strings.HasPrefix(why, "keylodge: writing: ") || !strings.Contains(why, "\n100 of 122 users are in and stay; once that is mended,") {
+		t.Error(why)
+	}
+}
+
+func TestAnImportThatIsRefusedSaysWhy(t *testing.T) {
+	directory := t.TempDir()
+	file := filepath.Join(directory, "lodge.jsonl")
+	inhabited(t, 0).succeeds(t, "export "+file)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := filepath.Join(directory, "short")
+	if err := os.WriteFile(short, text[:len(text)-9], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if why := newLodge().fails(t, "import "+short, cli.ExitMisuse); !strings.Contains(why, "cut short") {
+		t.Error(why)
+	}
+	mallory := domain.UserSnapshot{ID: userID(3), Handle: "mallory's handle", CreatedAt: noon}
+	l := newLodge()
+	l.addUser(t, mallory)
+	if why := l.fails(t, "import "+file, cli.ExitRefused); !strings.Contains(why, "--into-existing") {
+		t.Error(why)
+	}
+	l.succeeds(t, "import --into-existing "+file)
+	another := ada
+	another.DisplayName = "Another"
+	l = newLodge()
+	l.addUser(t, another)
+	if why := l.fails(t, "import "+file, cli.ExitRefused); !strings.Contains(why, ada.ID.String()) {
+		t.Error(why)
+	}
+}
+
+// Nobody waits for an end of input that does not come.
+func TestAnImportThatWaitsForInputCanBeInterrupted(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, interrupt := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	defer writer.Close()
+	l := newLodge()
+	l.program.Stdin = readOnce(reader, interrupt)
+	if exitCode, _, stderr := l.runIn(ctx, t, "import -"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "interrupted") {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+	wantFiles(t, os.Getenv("TMPDIR"))
+}
+
+func TestATerminalSeesHowFarAMoveIs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lodge.jsonl")
+	l := inhabited(t, 120)
+	l.program.Terminal = true
+	var stdout, stderr bytes.Buffer
+	for _, arguments := range [][]string{{"export", file}, {"import", file}} {
+		p := l.program
+		p.Stdout, p.Stderr = &stdout, &stderr
+		if exitCode := cli.Run(t.Context(), p, arguments); exitCode != cli.ExitOK {
+			t.Fatalf("exit %d, %s", exitCode, stderr.String())
+		}
+	}
+	seen := stderr.String()
+	for _, want := range []string{
+		"\rexporting [", "[==============================] 100%  122 of 122 users\x1b[K\n", "\rchecking  [", "\rimporting [",
+	} {
+		if !strings.Contains(seen, want) {
+			t.Errorf("no %q in %q", want, seen)
+		}
+	}
+	if strings.ContainsAny(stdout.String(), "\r\x1b") {
+		t.Errorf("it is drawn on standard output: %q", stdout.String())
+	}
+	l.succeeds(t, "export --json --force "+file) // a program reads what stands there
+}

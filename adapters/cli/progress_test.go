@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/application/moving"
+)
+
+func TestTheBar(t *testing.T) {
+	for _, c := range []struct {
+		done, total int
+		took        time.Duration
+		want        string
+	}{
+		{0, 0, 0, "[==============================] 100%  0 of 0 users"},
+		{0, 10, time.Minute, "[                              ]   0%  0 of 10 users"},
+		{5, 10, 0, "[===============               ]  50%  5 of 10 users"},
+		{2500, 10_000, 5 * time.Second, "[=======                       ]  25%  2500 of 10000 users  500/s  15s left"},
+		{10_000, 10_000, 20 * time.Second, "[==============================] 100%  10000 of 10000 users  500/s"},
+		{11, 10, 11 * time.Second, "[==============================] 100%  11 of 10 users  1/s"},
+	} {
+		if got := bar(moving.Importing, c.done, c.total, c.took); got != "importing "+c.want {
+			t.Errorf("%d of %d in %s: %q, want %q", c.done, c.total, c.took, got, c.want)
+		}
+	}
+}
+
+// It is drawn ten times a second at most, and at the end; where nobody watches, a line every ten seconds will do.
+func TestProgressIsShownNowAndThen(t *testing.T) {
+	show := func(terminal bool) string {
+		var w bytes.Buffer
+		now := time.Unix(0, 0)
+		p := &progress{w: &w, terminal: terminal, now: func() time.Time { return now }}
+		for done := range 10_000 { // at 400 a second
+			p.report(moving.Exporting, done+1, 10_000)
+			now = now.Add(2500 * time.Microsecond)
+		}
+		p.end()
+		return w.String()
+	}
+	seen := show(true)
+	if n := strings.Count(seen, "\r"); n < 240 || n > 260 || strings.Count(seen, "\n") != 1 || !strings.Contains(seen, "10000 of 10000 users") {
+		t.Errorf("drawn %d times: %q", n, seen[max(0, len(seen)-300):])
+	}
+	if seen = show(false); seen != "exporting: 4001 of 10000 users\nexporting: 8001 of 10000 users\n" {
+		t.Errorf("%q", seen)
+	}
+}

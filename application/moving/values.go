@@ -1,0 +1,115 @@
+package moving
+
+import (
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// binary is written in unpadded base64url. Nothing and none are the same.
+type binary []byte
+
+func (b binary) MarshalText() ([]byte, error) { return base64.RawURLEncoding.AppendEncode(nil, b), nil }
+
+func (b *binary) UnmarshalText(text []byte) (err error) {
+	*b, err = base64.RawURLEncoding.Strict().AppendDecode(nil, text)
+	return err
+}
+
+func binaryOf(b []byte) binary {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
+// digest is 32 bytes, written likewise.
+type digest [32]byte
+
+func (d digest) MarshalText() ([]byte, error)     { return binary(d[:]).MarshalText() }
+func (d *digest) UnmarshalText(text []byte) error { return fill(d[:], text) }
+
+// aaguid is 16 bytes, written likewise.
+type aaguid [16]byte
+
+func (a aaguid) MarshalText() ([]byte, error)     { return binary(a[:]).MarshalText() }
+func (a *aaguid) UnmarshalText(text []byte) error { return fill(a[:], text) }
+
+func fill(array, text []byte) error {
+	var b binary
+	if err := b.UnmarshalText(text); err != nil {
+		return err
+	}
+	if copy(array, b) != len(array) || len(b) != len(array) {
+		return fmt.Errorf("%d bytes where %d belong", len(b), len(array))
+	}
+	return nil
+}
+
+// moment is a time, written to the microsecond, which is what stores keep.
+type moment struct{ time.Time }
+
+const momentLayout = `"2006-01-02T15:04:05.000000Z"`
+
+func momentOf(t time.Time) moment { return moment{t.UTC()} }
+
+func (m moment) MarshalJSON() ([]byte, error) { return m.AppendFormat(nil, momentLayout), nil }
+
+func (m *moment) UnmarshalJSON(text []byte) (err error) {
+	m.Time, err = time.Parse(momentLayout, string(text))
+	return err
+}
+
+// Ids are written as everywhere.
+type (
+	userID    struct{ domain.UserID }
+	sessionID struct{ domain.SessionID }
+	eventID   struct{ domain.EventID }
+	messageID struct{ domain.MessageID }
+)
+
+func (id userID) MarshalText() ([]byte, error)    { return []byte(id.String()), nil }
+func (id sessionID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (id eventID) MarshalText() ([]byte, error)   { return []byte(id.String()), nil }
+func (id messageID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+func (id *userID) UnmarshalText(text []byte) (err error) {
+	id.UserID, err = domain.ParseUserID(string(text))
+	return err
+}
+
+func (id *sessionID) UnmarshalText(text []byte) (err error) {
+	id.SessionID, err = domain.ParseSessionID(string(text))
+	return err
+}
+
+func (id *eventID) UnmarshalText(text []byte) (err error) {
+	id.EventID, err = domain.ParseEventID(string(text))
+	return err
+}
+
+func (id *messageID) UnmarshalText(text []byte) (err error) {
+	id.MessageID, err = domain.ParseMessageID(string(text))
+	return err
+}
+
+// listOf is nil for an empty list.
+func listOf[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+func each[T, U any](list []T, turn func(T) U) []U {
+	if len(list) == 0 {
+		return nil
+	}
+	turned := make([]U, len(list))
+	for i, one := range list {
+		turned[i] = turn(one)
+	}
+	return turned
+}

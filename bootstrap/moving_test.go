@@ -1,0 +1,89 @@
+package bootstrap
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/adapters/cli"
+)
+
+// exported is the file of an installation of Ada and Ben, and its key file.
+func exported(t *testing.T) (file, key string) {
+	t.Helper()
+	inhabited(t)
+	directory := t.TempDir()
+	file, key = filepath.Join(directory, "lodge.jsonl"), filepath.Join(directory, "key")
+	if exitCode, stdout, stderr := command("export " + file); exitCode != cli.ExitOK || !strings.HasPrefix(stdout, "2 users are in "+file) ||
+		!strings.Contains(stdout, "1 signing key,") || stderr != "" {
+		t.Fatalf("exit %d, %s%s", exitCode, stdout, stderr)
+	}
+	carry(t, "keylodge.secret", key)
+	return file, key
+}
+
+func carry(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnImportMakesTheDatabase(t *testing.T) {
+	file, key := exported(t)
+	t.Chdir(t.TempDir())
+	carry(t, key, "keylodge.secret")
+	for range 2 {
+		if exitCode, _, stderr := command("import " + file); exitCode != cli.ExitOK || stderr != "" {
+			t.Fatalf("exit %d, %s", exitCode, stderr)
+		}
+	}
+	for _, line := range []string{"users show ada@example.org", "users show ben@example.org"} {
+		if exitCode, stdout, stderr := command(line); exitCode != cli.ExitOK || !strings.Contains(stdout, "Blue key") {
+			t.Errorf("exit %d, %s", exitCode, stderr)
+		}
+	}
+	if exitCode, stdout, _ := command("keys list"); exitCode != cli.ExitOK || strings.Count(stdout, "signing") != 1 {
+		t.Errorf("exit %d, %s", exitCode, stdout)
+	}
+}
+
+// A new secret beside the new database would make the import useless in silence.
+func TestAnImportNeedsTheSecret(t *testing.T) {
+	file, key := exported(t)
+	t.Chdir(t.TempDir())
+	if exitCode, _, stderr := command("import " + file); exitCode != cli.ExitMisuse || !strings.Contains(stderr, "copy the key file to keylodge.secret") {
+		t.Errorf("without one: exit %d, %s", exitCode, stderr)
+	}
+	wantFiles(t)
+	t.Setenv("KEYLODGE_SECRET", strings.Repeat("A", 43))
+	if exitCode, _, stderr := command("import " + file); exitCode != cli.ExitMisuse || !strings.Contains(stderr, "KEYLODGE_PREVIOUS_SECRETS") {
+		t.Errorf("with another one: exit %d, %s", exitCode, stderr)
+	}
+	if exitCode, stdout, _ := command("users list"); exitCode != cli.ExitOK || strings.Contains(stdout, "@") {
+		t.Errorf("exit %d, %s", exitCode, stdout)
+	}
+	secret, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KEYLODGE_PREVIOUS_SECRETS", strings.TrimSpace(string(secret)))
+	if exitCode, _, stderr := command("import " + file); exitCode != cli.ExitOK {
+		t.Errorf("with the right one among the former: exit %d, %s", exitCode, stderr)
+	}
+}
+
+func TestAnExportNeedsADatabase(t *testing.T) {
+	if _, err := load(t); err != nil {
+		t.Fatal(err)
+	}
+	if exitCode, _, stderr := command("export lodge.jsonl"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "there is no database") {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+	wantFiles(t)
+}
