@@ -36,9 +36,11 @@ func TestAPowerCutLosesNothingThatWasAcknowledged(t *testing.T) {
 		}
 	})
 	t.Run("without waiting for the disk", func(t *testing.T) { // else this test would not see anything
-		if lost, revived, _ := powerCuts(t, "NORMAL"); lost == 0 || revived == 0 {
-			t.Errorf("lost %d, alive again %d", lost, revived)
+		lost, revived, _ := powerCuts(t, "NORMAL")
+		if lost == 0 {
+			t.Error("nothing is lost")
 		}
+		t.Logf("lost %d, alive again %d", lost, revived) // the latter takes a checkpoint between the two, which is left to chance
 	})
 }
 
@@ -55,9 +57,36 @@ func powerCuts(t *testing.T, synchronous string) (lost, revived, halved int) {
 	}
 	var mu sync.Mutex
 	added, taken := map[int]bool{}, map[int]bool{} // acknowledged; by the first of the two
+	note := func(ledger map[int]bool, i int, there bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if there {
+			ledger[i] = true
+		} else {
+			delete(ledger, i)
+		}
+	}
+	addAndTake := func(i int) error {
+		if err := s.Update(t.Context(), func(tx ports.Tx) error { return errors.Join(addNumbered(i, tx), addNumbered(i+1, tx)) }); err != nil {
+			return err
+		}
+		note(added, i, true)
+		if i%4 != 0 {
+			return nil
+		}
+		note(added, i, false) // in doubt
+		err := s.Update(t.Context(), func(tx ports.Tx) error {
+			_, first := tx.Challenges.Take(t.Context(), numberedID(i))
+			_, second := tx.Challenges.Take(t.Context(), numberedID(i+1))
+			return errors.Join(first, second)
+		})
+		note(taken, i, err == nil)
+		return err
+	}
 	stop := make(chan struct{})
 	var callers sync.WaitGroup
-	const many, cuts = 8, 30
+	var resting sync.RWMutex // held while a cut is looked at, so that there is not ever more to look at
+	const many, cuts = 8, 15
 	for c := range many {
 		callers.Go(func() {
 			for i := c * 1_000_000; ; i += 2 {
@@ -66,30 +95,13 @@ func powerCuts(t *testing.T, synchronous string) (lost, revived, halved int) {
 					return
 				default:
 				}
-				if err := s.Update(t.Context(), func(tx ports.Tx) error { return errors.Join(addNumbered(i, tx), addNumbered(i+1, tx)) }); err != nil {
+				resting.RLock()
+				err := addAndTake(i)
+				resting.RUnlock()
+				if err != nil {
 					t.Error(err)
 					return
 				}
-				mu.Lock()
-				added[i] = true
-				mu.Unlock()
-				if i%4 != 0 {
-					continue
-				}
-				mu.Lock()
-				delete(added, i) // in doubt
-				mu.Unlock()
-				if err := s.Update(t.Context(), func(tx ports.Tx) error {
-					_, err := tx.Challenges.Take(t.Context(), numberedID(i))
-					_, err2 := tx.Challenges.Take(t.Context(), numberedID(i+1))
-					return errors.Join(err, err2)
-				}); err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				taken[i] = true
-				mu.Unlock()
 			}
 		})
 	}
@@ -100,6 +112,7 @@ func powerCuts(t *testing.T, synchronous string) (lost, revived, halved int) {
 		mu.Unlock()
 		folder := t.TempDir()
 		disk.afterPowerCut(t, folder, random)
+		resting.Lock()
 		after := openAt(t, filepath.Join(folder, "keylodge.db"))
 		there := numbersIn(t, after)
 		for i := range wantThere {
@@ -124,6 +137,7 @@ func powerCuts(t *testing.T, synchronous string) (lost, revived, halved int) {
 		if err := after.Close(); err != nil {
 			t.Error(err)
 		}
+		resting.Unlock()
 	}
 	close(stop)
 	callers.Wait()
