@@ -201,7 +201,7 @@ func TestAFileThatWasChangedChangesNothing(t *testing.T) {
 		bad[fmt.Sprint("line ", i+1, " twice")] = bytes.Join(slices.Insert(slices.Clone(lines), i, lines[i]), nil)
 		bad[fmt.Sprint("cut after line ", i)] = bytes.Join(lines[:i], nil)
 	}
-	for i := 0; i < len(file); i += 3 {
+	for i := 0; i < len(file); i += 7 {
 		changed := slices.Clone(file)
 		changed[i] ^= 1
 		bad[fmt.Sprint("byte ", i, " changed")] = changed
