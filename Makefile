@@ -29,6 +29,7 @@ test: ## Run every test, with the race detector, a real browser, database and ma
 	@.ci/setup
 	$(WITH_ALL) CGO_ENABLED=1 go test -race -timeout 20m $$(go list ./... | grep -v '/acceptance/\(durability\|nodes\)$$')
 	$(WITH_ALL) go test -p 1 ./acceptance/durability ./acceptance/nodes # processes that the race detector does not see
+	$(WITH_ALL) go test ./acceptance -run '^TestAnInstallationMoves$$' # with as many people as would take it too long
 
 .PHONY: check
 check: vet verify lint ## Everything that judges the code without running it: vet, verify and lint

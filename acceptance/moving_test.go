@@ -20,7 +20,8 @@ import (
 
 // moves are from which store to which one a whole installation is carried.
 var moves = map[string]struct{ from, to func(testing.TB) ports.Store }{
-	"SQLite to SQLite": {sqliteStore, sqliteStore},
+	"SQLite to PostgreSQL": {sqliteStore, postgresStore},
+	"PostgreSQL to SQLite": {postgresStore, sqliteStore},
 }
 
 // Ten thousand users move, once they have been interrupted in the middle, and everybody is as they were: signed in where
@@ -63,7 +64,7 @@ func TestAnInstallationMovesBackAndForth(t *testing.T) {
 	config := settings(t, useCaseOrigin, nil)
 	const users = 40
 	var former string
-	for i, store := range []ports.Store{memoryStore(t), sqliteStore(t), sqliteStore(t), memoryStore(t)} {
+	for i, store := range []ports.Store{memoryStore(t), sqliteStore(t), postgresStore(t), sqliteStore(t), memoryStore(t)} {
 		l := &lodge{t: t, clock: clock, door: openUseCases(t, config, store, clock)}
 		file := filepath.Join(t.TempDir(), "keylodge.jsonl")
 		if i == 0 {
