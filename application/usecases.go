@@ -106,8 +106,9 @@ type Admin struct {
 
 // Housekeeping runs by itself.
 type Housekeeping struct {
-	Sweep    *housekeeping.Sweep
-	Ready    *housekeeping.Ready
-	LastSeen *sessions.LastSeen
-	KeepKeys *tokens.KeepKeys
+	Sweep         *housekeeping.Sweep
+	Ready         *housekeeping.Ready
+	GuardPasskeys *housekeeping.GuardPasskeys
+	LastSeen      *sessions.LastSeen
+	KeepKeys      *tokens.KeepKeys
 }

@@ -17,6 +17,7 @@ type Config struct {
 	OpsListen      string // for health and metrics; "" for none
 	OpsListenGiven bool   // somebody counts on it
 	RPID           string
+	AbandonedRPIDs []string // whose passkeys may be there and open nothing
 	RPName         string
 	Origins        []string // PublicURL first
 	TrustedProxies []netip.Prefix

@@ -72,7 +72,8 @@ var useCaseSet = wire.NewSet(
 	wire.Struct(new(admin.ListUsers), "*"), wire.Struct(new(admin.ShowUser), "*"), wire.Struct(new(admin.DisableUser), "*"),
 	wire.Struct(new(admin.EnableUser), "*"), wire.Struct(new(admin.DeleteUser), "*"), wire.Struct(new(admin.RevokeSession), "*"),
 	wire.Struct(new(admin.RevokeSessions), "*"), wire.Struct(new(admin.RecoverUser), "*"), wire.Struct(new(application.Admin), "*"),
-	wire.Struct(new(housekeeping.Sweep), "*"), wire.Struct(new(housekeeping.Ready), "*"), wire.Struct(new(tokens.KeepKeys), "*"),
+	wire.Struct(new(housekeeping.Sweep), "*"), wire.Struct(new(housekeeping.Ready), "*"),
+	rpIDs, wire.Struct(new(housekeeping.GuardPasskeys), "*"), wire.Struct(new(tokens.KeepKeys), "*"),
 	wire.Struct(new(application.Housekeeping), "*"),
 	wire.Struct(new(application.UseCases), "*"),
 )
@@ -117,6 +118,10 @@ func grantKeys(config Config, secret masterkey.Key) (domain.GrantKeys, error) {
 // lockoutKey is of the present secret alone: what was counted under a former one is forgotten with it.
 func lockoutKey(secret masterkey.Key) (domain.LockoutKey, error) {
 	return secret.Derive("recovery lockouts")
+}
+
+func rpIDs(config Config) housekeeping.RPIDs {
+	return housekeeping.RPIDs{Present: config.RPID, Abandoned: config.AbandonedRPIDs}
 }
 
 func totpCodes(config Config) *totp.Codes { return totp.New(config.RPName) }

@@ -63,6 +63,7 @@ func (e environment) check() (Config, Faults) {
 		config.Secret = &key
 	}
 	c.relyingParty(&config, publicURL, e.RPID, e.Origins)
+	config.AbandonedRPIDs = c.abandoned(config.RPID, e.AbandonedRPIDs)
 	c.tokens(&config, e)
 	return config, c.faults
 }

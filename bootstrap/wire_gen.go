@@ -410,14 +410,20 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	ready := &housekeeping.Ready{
 		Store: store,
 	}
+	rpiDs := rpIDs(config)
+	guardPasskeys := &housekeeping.GuardPasskeys{
+		Store: store,
+		RPIDs: rpiDs,
+	}
 	keepKeys := &tokens.KeepKeys{
 		Keyring: keyring,
 	}
 	applicationHousekeeping := application.Housekeeping{
-		Sweep:    sweep,
-		Ready:    ready,
-		LastSeen: lastSeen,
-		KeepKeys: keepKeys,
+		Sweep:         sweep,
+		Ready:         ready,
+		GuardPasskeys: guardPasskeys,
+		LastSeen:      lastSeen,
+		KeepKeys:      keepKeys,
 	}
 	useCases := application.UseCases{
 		SignUp:       signUp,
@@ -827,14 +833,20 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	ready := &housekeeping.Ready{
 		Store: store,
 	}
+	rpiDs := rpIDs(config)
+	guardPasskeys := &housekeeping.GuardPasskeys{
+		Store: store,
+		RPIDs: rpiDs,
+	}
 	keepKeys := &tokens.KeepKeys{
 		Keyring: keyring,
 	}
 	applicationHousekeeping := application.Housekeeping{
-		Sweep:    sweep,
-		Ready:    ready,
-		LastSeen: lastSeen,
-		KeepKeys: keepKeys,
+		Sweep:         sweep,
+		Ready:         ready,
+		GuardPasskeys: guardPasskeys,
+		LastSeen:      lastSeen,
+		KeepKeys:      keepKeys,
 	}
 	useCases := application.UseCases{
 		SignUp:       signUp,

@@ -211,6 +211,8 @@ var releases = []string{
 	INSERT INTO webauthn_challenges (id, purpose, session_id, recovery_grant, ceremony, created_at, expires_at)
 	VALUES ('019a0000-0000-7000-0000-00000000000b', 'recovery', NULL, zeroblob(32), x'01', 1, 2),
 		('019a0000-0000-7000-0000-00000000000c', 'step-up', '019a0000-0000-7000-0000-00000000000a', NULL, x'01', 1, 2)`,
+
+	``, // an index, and nothing that was not there before
 }
 
 // migrator steps through the migrations one by one.
