@@ -36,6 +36,7 @@ type Config struct {
 
 	Access   domain.AccessPolicy
 	Rotation domain.KeyRotation
+	KeyFile  string         // the operator's own, "" for none
 	Brought  tokens.Brought // the keys in the operator's own file, if there is one
 
 	LogLevel  slog.Level

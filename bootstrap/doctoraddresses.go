@@ -67,7 +67,7 @@ func (e *examination) lookAtOrigins(context.Context) {
 		e.Fault("origins", fmt.Sprintf("of %d other names in KEYLODGE_ORIGINS browsers take %d", len(labels), maxRelatedLabels), "leave the others out, or give them a Keylodge of their own")
 	case len(related) > 0:
 		e.Warn("origins", fmt.Sprintf("%s: not on %s or below it, so only browsers that know related origins let them use its passkeys", strings.Join(related, ", "), e.config.RPID),
-			fmt.Sprintf(`serve https://%s/.well-known/webauthn as application/json, saying {"origins": ["%s"]}`, e.config.RPID, strings.Join(related, `", "`)))
+			"serve https://"+e.config.RPID+`/.well-known/webauthn as application/json, saying {"origins": ["`+strings.Join(related, `", "`)+`"]}`)
 	}
 	if len(local) > 0 {
 		e.Warn("origins", strings.Join(local, ", ")+": whatever listens there on a visitor's own machine may hold ceremonies", "leave it out where people's accounts are")

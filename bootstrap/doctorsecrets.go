@@ -35,9 +35,7 @@ func (e *examination) lookAtSecretFiles(context.Context) {
 		e.Warn("previous_secrets", "the present secret is among the former ones", "take it out of KEYLODGE_PREVIOUS_SECRETS")
 	}
 	e.lookAtReadable("settings.file", ".env", "KEYLODGE_SECRET=", "KEYLODGE_PREVIOUS_SECRETS=")
-	if file := os.Getenv(prefix + "_JWT_KEY_FILE"); file != "" {
-		e.lookAtReadable("jwt_key_file", file, "PRIVATE KEY")
-	}
+	e.lookAtReadable("jwt_key_file", e.config.KeyFile, "PRIVATE KEY")
 }
 
 // lookAtReadable warns of a file with something secret in it that others can read. One that is not there, or without, is

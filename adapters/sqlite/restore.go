@@ -119,7 +119,7 @@ func (r *restoration) Present(ctx context.Context) (*ports.Inventory, error) {
 	var present ports.Inventory
 	db, err := r.file.open(ctx)
 	if err != nil {
-		return &present, nil //nolint:nilerr // damaged, say: a reason to restore, not to give up
+		return &present, nil // damaged, say: a reason to restore, not to give up
 	}
 	defer db.Close()
 	if version, err := db.recognise(ctx); err == nil {

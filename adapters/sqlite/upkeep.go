@@ -94,7 +94,7 @@ func (f *File) prepare() error {
 	defer database.Close()
 	const readVersion, wal = 19, 2 // https://sqlite.org/fileformat.html, section 1.3.3
 	if _, err := io.ReadFull(database, start[:]); err != nil || start[readVersion] != wal {
-		return nil //nolint:nilerr // a file that is too short for a header is found out by SQLite
+		return nil // one that is too short for a header is found out by SQLite
 	}
 	return prepareFiles(f.path)
 }

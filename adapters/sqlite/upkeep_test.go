@@ -52,7 +52,9 @@ func fill(t *testing.T, path string) {
 			t.Fatal(err)
 		}
 	}
-	m.Close()
+	if err, closeErr := m.Close(); err != nil || closeErr != nil {
+		t.Fatal(err, closeErr)
+	}
 }
 
 // fileContents is contentsOf a file that is there.
@@ -136,13 +138,17 @@ func TestABackupOfALiveDatabaseHoldsAllThatWasAcknowledged(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "keylodge.db")
 	p := populate(t, openAt(t, path))
+	run(t, path, `INSERT INTO signing_keys (id, algorithm, sealed, created_at, signs_from)
+		SELECT value, 'ES256', randomblob(1000000), 1, 1 FROM generate_series(1, 20)`) // more than is copied at a time
 	for p.in.Load() < 500 {
 		time.Sleep(time.Millisecond)
 	}
 	for n := range 5 {
 		file := filepath.Join(t.TempDir(), "keylodge.backup")
 		before := p.in.Load()
-		saved, err := NewFile(path).Save(t.Context(), file, false)
+		ctx, giveUp := context.WithTimeout(t.Context(), time.Minute)
+		saved, err := NewFile(path).Save(ctx, file, false)
+		giveUp()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -578,7 +584,9 @@ func TestAnOlderBackupIsRestoredAsItIs(t *testing.T) {
 		if err := m.Steps(1 + version); err != nil {
 			t.Fatal(err)
 		}
-		m.Close()
+		if err, closeErr := m.Close(); err != nil || closeErr != nil {
+			t.Fatal(err, closeErr)
+		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
