@@ -138,8 +138,7 @@ func TestABackupOfALiveDatabaseHoldsAllThatWasAcknowledged(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "keylodge.db")
 	p := populate(t, openAt(t, path))
-	run(t, path, `INSERT INTO signing_keys (id, algorithm, sealed, created_at, signs_from)
-		SELECT value, 'ES256', randomblob(1000000), 1, 1 FROM generate_series(1, 20)`) // more than is copied at a time
+	run(t, path, ballast)
 	for p.in.Load() < 500 {
 		time.Sleep(time.Millisecond)
 	}
@@ -177,6 +176,51 @@ func TestABackupOfALiveDatabaseHoldsAllThatWasAcknowledged(t *testing.T) {
 		t.Error("nobody came in meanwhile")
 	}
 }
+
+// Somebody else writes between any two steps of the copy. It is of one moment all the same, and it ends.
+func TestABackupIsOfOneMoment(t *testing.T) {
+	s := openNew(t)
+	path := databaseOf(t, s)
+	run(t, path, ballast)
+	source, err := NewFile(path).open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	d, err := newDraft(filepath.Join(t.TempDir(), "backup"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	looks := 0
+	between := &onLook{Context: t.Context(), look: func() error {
+		if looks++; looks > 100 {
+			return errors.New("it begins again and again")
+		}
+		add(t, s, looks)
+		return nil
+	}}
+	if err := source.copyTo(between, d.path); err != nil {
+		t.Fatal(err)
+	}
+	if looks < 3 {
+		t.Fatalf("it was copied in %d steps, so this shows nothing", looks)
+	}
+	if left := value(t, d.path, "SELECT count(*) FROM webauthn_challenges"); left != "0" {
+		t.Errorf("it holds %s of what was written while it was made", left)
+	}
+}
+
+// onLook is a context that notices when it is asked whether it is over.
+type onLook struct {
+	context.Context
+	look func() error
+}
+
+func (c *onLook) Err() error { return c.look() }
+
+// ballast is more than is copied at a time.
+const ballast = `INSERT INTO signing_keys (id, algorithm, sealed, created_at, signs_from)
+	SELECT value, 'ES256', randomblob(1000000), 1, 1 FROM generate_series(1, 20)`
 
 func TestABackupReplacesNothingUnlessTold(t *testing.T) {
 	path := filled(t)
@@ -231,24 +275,11 @@ func TestABackupThatIsInterruptedLeavesNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Here it is interrupted once it has begun to copy.
-	if err := source.copyTo(&lateCancel{Context: t.Context(), after: 0}, d.path); !errors.Is(err, context.Canceled) {
+	if err := source.copyTo(&onLook{t.Context(), func() error { return context.Canceled }}, d.path); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	d.discard()
 	wantNames(t, folder)
-}
-
-// lateCancel is over once it was looked at a few times.
-type lateCancel struct {
-	context.Context
-	after int
-}
-
-func (c *lateCancel) Err() error {
-	if c.after--; c.after < 0 {
-		return context.Canceled
-	}
-	return nil
 }
 
 func TestOnlyAWholeDatabaseOfOursIsBackedUp(t *testing.T) {
