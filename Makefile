@@ -22,9 +22,9 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: ## Run every test, with the race detector and a real browser; installs what the machine lacks
+test: ## Run every test, with the race detector, a real browser and a real mail server; installs what the machine lacks
 	@.ci/setup
-	$(WITHOUT_SETTINGS) CGO_ENABLED=1 REQUIRE_BROWSER=1 go test -race -timeout 20m ./...
+	$(WITHOUT_SETTINGS) CGO_ENABLED=1 REQUIRE_BROWSER=1 REQUIRE_MAILSERVER=1 go test -race -timeout 20m ./...
 
 .PHONY: check
 check: vet verify lint ## Everything that judges the code without running it: vet, verify and lint

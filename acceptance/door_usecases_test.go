@@ -53,7 +53,8 @@ func (d useCaseDoor) sweep(t testing.TB) {
 func (d useCaseDoor) settle(t testing.TB) {
 	t.Helper()
 	_, seen := d.usecases.Housekeeping.LastSeen.Execute(t.Context())
-	if err := errors.Join(seen, d.usecases.Housekeeping.KeepKeys.Execute(t.Context())); err != nil {
+	_, delivered := d.usecases.Housekeeping.Deliver.Execute(t.Context())
+	if err := errors.Join(seen, delivered, d.usecases.Housekeeping.KeepKeys.Execute(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 }

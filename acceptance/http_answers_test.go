@@ -47,7 +47,7 @@ func TestAnswersHaveTheirForm(t *testing.T) {
 	sessionMembers := []string{
 		"session.amr", "session.assurance", "session.auth_time", "session.created_at", "session.current", "session.device.ip",
 		"session.device.name", "session.device.user_agent", "session.expires_at", "session.id", "session.last_seen_at", "session.transport",
-		"user.created_at", "user.display_name", "user.email", "user.email_verified", "user.id",
+		"user.created_at", "user.display_name", "user.email", "user.email_verified", "user.id", "user.pending_email",
 	}
 	passkeyMembers := []string{
 		"passkey.authenticator.aaguid", "passkey.authenticator.name", "passkey.backed_up", "passkey.backup_eligible", "passkey.created_at",
@@ -59,7 +59,7 @@ func TestAnswersHaveTheirForm(t *testing.T) {
 		status int
 		want   []string
 	}{
-		"config":            {s.send(t, http.MethodGet, "/v1/config", ""), 200, []string{"email", "recovery.policy", "registration", "rp_id", "rp_name"}},
+		"config":            {s.send(t, http.MethodGet, "/v1/config", ""), 200, []string{"email", "mail", "recovery.policy", "registration", "rp_id", "rp_name"}},
 		"verify":            {verify, 201, slices.Concat(passkeyMembers, sessionMembers, []string{"csrf_token"})},
 		"session":           {session, 200, sessionMembers},
 		"passkey endpoints": {s.send(t, http.MethodGet, "/.well-known/passkey-endpoints", ""), 200, []string{"enroll", "manage"}},
@@ -249,7 +249,7 @@ func TestTheConfigIsTheServers(t *testing.T) {
 		c.Registration, c.RPName, c.PublicURL, c.RPID, c.Origins = domain.RegistrationClosed, "Ada's", "https://id.example.org", "example.org", []string{"https://id.example.org"}
 	})
 	for path, want := range map[string]string{
-		"/v1/config":                     `{"rp_id":"example.org","rp_name":"Ada's","registration":"closed","email":"optional","recovery":{"policy":"any"}}`,
+		"/v1/config":                     `{"rp_id":"example.org","rp_name":"Ada's","registration":"closed","email":"optional","recovery":{"policy":"any"},"mail":"off"}`,
 		"/.well-known/passkey-endpoints": `{"enroll":"https://id.example.org/","manage":"https://id.example.org/"}`,
 	} {
 		got := s.send(t, http.MethodGet, path, "")

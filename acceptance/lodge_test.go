@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/mailserver"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/sqlite"
@@ -23,6 +24,7 @@ type lodge struct {
 	t     testing.TB
 	clock *clock
 	door  door
+	post  *mailserver.Server // nil where no mail is sent
 }
 
 // door is a way in. A client of it is one person's device: it keeps what a device keeps and shares nothing.
@@ -75,6 +77,10 @@ type resident interface {
 	deleteAccount() refusal
 	events() ([]shownEvent, refusal)
 
+	emailStatus() (shownEmail, refusal)
+	sendEmailCode() refusal
+	confirmEmail(code string) refusal
+
 	recoveryFactors() (shownFactors, refusal)
 	setUpTOTP() (secret string, refused refusal) // shown; confirmTOTP makes it count
 	confirmTOTP(code string) refusal
@@ -91,6 +97,12 @@ type resident interface {
 type shownFactors struct {
 	app       bool
 	codesLeft int
+}
+
+// shownEmail is somebody's address as they see it: the one that names their account, and the one that waits for its code.
+type shownEmail struct {
+	held, pending string
+	verified      bool
 }
 
 // claim is what somebody shows to recover; what is "" is not shown.

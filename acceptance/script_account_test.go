@@ -44,6 +44,9 @@ func (s *script) removePasskey(id string) refusal       { return s.connection.re
 func (s *script) sessions() ([]shownSession, refusal)   { return s.connection.sessions() }
 func (s *script) revokeSession(id string) refusal       { return s.connection.revokeSession(id) }
 func (s *script) revokeOtherSessions() (int, refusal)   { return s.connection.revokeOtherSessions() }
+func (s *script) emailStatus() (shownEmail, refusal)    { return s.connection.emailStatus() }
+func (s *script) sendEmailCode() refusal                { return s.connection.sendEmailCode() }
+func (s *script) confirmEmail(code string) refusal      { return s.connection.confirmEmail(code) }
 func (s *script) deleteAccount() refusal                { return s.connection.deleteAccount() }
 func (s *script) events() ([]shownEvent, refusal)       { return s.connection.events() }
 

@@ -46,6 +46,10 @@ type connection interface {
 	deleteAccount() refusal
 	events() ([]shownEvent, refusal)
 
+	emailStatus() (shownEmail, refusal)
+	sendEmailCode() refusal
+	confirmEmail(code string) refusal
+
 	redeem(c claim) (grant string, refused refusal)
 	beginRecovery(grant string) (attempt, refusal)
 	finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (identity, refusal)

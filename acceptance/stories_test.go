@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keylodge/keylodge/acceptance/mailserver"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -18,6 +19,7 @@ type story struct {
 	play     func(l *lodge)
 	cannot   exceptions
 	settings func(*bootstrap.Config) // nil for the usual ones
+	mail     bool                    // whether the server sends any
 }
 
 // exceptions say why a door cannot play a story. A door that is not named plays it.
@@ -142,6 +144,14 @@ var stories = []story{
 	{title: "A person replaces and removes what they would recover with", play: changesTheFactors},
 	{title: "The operator knows a person who has nothing left", play: theOperatorKnowsThem, cannot: exceptions{browser: "the link is followed in a test of the page"}},
 
+	{title: "A person confirms their address by a code from a letter", play: confirmsTheirAddress, mail: true},
+	{title: "An address that has an account is claimed in vain, and its owner is told", play: claimsATakenAddress, mail: true},
+	{title: "A person changes their address, and whoever reads at the former one is told", play: movesToAnotherAddress, mail: true},
+	{title: "Somebody guesses a code, and nobody's address is theirs", play: guessesAnEmailCode, mail: true},
+	{title: "A mailbox gets only so many letters that nobody answers", play: floodsAMailbox, mail: true, cannot: exceptions{browser: "the page asks like any other client"}},
+	{title: "A person is told by mail of what changes who can open their account", play: isToldByMail, mail: true},
+	{title: "Letters wait while the mail server is away", play: lettersWait, mail: true, cannot: exceptions{browser: "the page has no part in it"}},
+
 	{title: "Signing keys are rotated, and no token is refused", play: keysAreRotated, cannot: exceptions{browser: noProgram}},
 }
 
@@ -149,30 +159,44 @@ func TestStories(t *testing.T) {
 	for _, s := range stories {
 		t.Run(strings.ReplaceAll(s.title, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			s.through(t, useCases, "memory", func(t *testing.T, c *clock) door {
-				return openUseCases(t, settings(t, useCaseOrigin, s.settings), memoryStore(t), c)
+			s.through(t, useCases, "memory", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) door {
+				return openUseCases(t, settings(t, useCaseOrigin, adjust), memoryStore(t), c)
 			})
-			s.through(t, useCases, "SQLite", func(t *testing.T, c *clock) door {
-				return openUseCases(t, settings(t, useCaseOrigin, s.settings), sqliteStore(t), c)
+			s.through(t, useCases, "memory, trying twice", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) door {
+				return openUseCases(t, settings(t, useCaseOrigin, adjust), twice{memoryStore(t)}, c)
 			})
-			s.through(t, overHTTP, "SQLite", func(t *testing.T, c *clock) door {
-				return httpDoor{startServer(t, c, s.settings)}
+			s.through(t, useCases, "SQLite", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) door {
+				return openUseCases(t, settings(t, useCaseOrigin, adjust), sqliteStore(t), c)
 			})
-			s.through(t, browser, "SQLite", func(t *testing.T, c *clock) door {
+			s.through(t, overHTTP, "SQLite", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) door {
+				return httpDoor{startServer(t, c, adjust)}
+			})
+			s.through(t, browser, "SQLite", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) door {
 				requireChromium(t)
-				return browserDoor{startServer(t, c, s.settings)}
+				return browserDoor{startServer(t, c, adjust)}
 			})
 		})
 	}
 }
 
-func (s story) through(t *testing.T, name, store string, open func(*testing.T, *clock) door) {
+func (s story) through(t *testing.T, name, store string, open func(*testing.T, *clock, func(*bootstrap.Config)) door) {
 	if _, excepted := s.cannot[name]; excepted {
 		return
 	}
 	t.Run(name+" on "+store, func(t *testing.T) {
-		c := newClock()
-		s.play(&lodge{t: t, clock: c, door: open(t, c)})
+		l := &lodge{t: t, clock: newClock()}
+		if s.mail {
+			l.post = mailserver.Start(t, mailserver.Options{})
+		}
+		l.door = open(t, l.clock, func(c *bootstrap.Config) {
+			if s.settings != nil {
+				s.settings(c)
+			}
+			if s.mail {
+				c.SMTP = sendingTo(t, l.post, c.PublicURL)
+			}
+		})
+		s.play(l)
 	})
 }
 

@@ -124,6 +124,12 @@ func (b *tab) changeAccount(name, email string) (identity, refusal) {
 	if refused := b.withDevice(nil, func() string { return b.presses("#save-account") }); refused.code != "" {
 		return identity{}, refused
 	}
+	if email == eval[string](b, `document.getElementById('account-email').value`) && b.sees("#withdraw-email") {
+		// The field has the address as it should be. That another one waits to take its place is said beneath it.
+		if refused := b.withDevice(nil, func() string { return b.presses("#withdraw-email") }); refused.code != "" {
+			return identity{}, refused
+		}
+	}
 	if refused := b.reopen(); refused != (refusal{}) {
 		return identity{}, refused
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/stepup"
 	"github.com/keylodge/keylodge/domain"
@@ -51,7 +52,7 @@ func (s *stumbling) Read(p []byte) (int, error) {
 	return rand.Read(p)
 }
 
-// house is where Ada has just signed in, twice, by one of her two passkeys.
+// house is where Ada has just signed in, twice, by one of her two passkeys. It sends mail, and her address is verified.
 type house struct {
 	t            *testing.T
 	store        ports.Store
@@ -60,6 +61,7 @@ type house struct {
 	random       *stumbling
 	policy       domain.UsePolicy
 	log          *access.SecurityLog
+	claims       *mail.Claims
 	device       *authenticator.Authenticator
 	ada          access.Actor
 	cookie       domain.SessionToken // of her session
@@ -75,7 +77,8 @@ func newHouse(t *testing.T) *house {
 	random := &stumbling{}
 	h := &house{
 		t: t, store: memory.New(), relyingParty: relyingParty, clock: &clock{noon}, random: random, device: authenticator.New(origin),
-		log: &access.SecurityLog{Random: random, Devices: names{}},
+		log:    &access.SecurityLog{Random: random, Devices: names{}, Mail: domain.MailOn},
+		claims: &mail.Claims{Policy: domain.MailOn, Keys: domain.EmailCodeKeys{make([]byte, 32)}, Sealer: unsealed{}, Random: random, Lockout: make([]byte, 32)},
 	}
 	applicant, err := domain.NewApplicant("ada@example.org", "Ada", noon, rand.Reader)
 	if err != nil {
@@ -97,7 +100,9 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.ada.User = applicant.Admit(noon)
+	is := applicant.Admit(noon).Snapshot()
+	is.EmailVerifiedAt = noon
+	h.ada.User = domain.RestoreUser(is)
 	h.update(func(tx ports.Tx) error {
 		return errors.Join(tx.Users.Add(t.Context(), h.ada.User), tx.Credentials.Add(t.Context(), key), tx.Credentials.Add(t.Context(), second))
 	})
@@ -169,6 +174,8 @@ type kept struct {
 	apps     []domain.TOTPSnapshot
 	codes    []int
 	grants   []domain.GrantSnapshot
+	messages []domain.MessageSnapshot
+	sent     []domain.LockoutSnapshot // to the mailboxes that anybody claims here
 }
 
 // changed names what is not as it was before.
@@ -227,11 +234,22 @@ func (h *house) keeps() (k kept) {
 				k.sessions = append(k.sessions, session.Snapshot())
 			}
 		}
+		for _, mailbox := range []domain.Email{"ada@example.org", claimedByAda, "ben@example.org"} {
+			sent, err := tx.Lockouts.Of(ctx, h.claims.Lockout.Mailbox(mailbox))
+			if err != nil {
+				return err
+			}
+			k.sent = append(k.sent, sent.Snapshot())
+		}
+		messages, messagesErr := tx.Messages.Due(ctx, noon.Add(100*365*24*time.Hour), 100)
+		for _, m := range messages {
+			k.messages = append(k.messages, m.Snapshot())
+		}
 		keys, err := tx.SigningKeys.All(ctx)
 		for _, key := range keys {
 			k.keys = append(k.keys, key.Snapshot())
 		}
-		return err
+		return errors.Join(err, messagesErr)
 	})
 	return k
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/passkeys"
@@ -55,6 +56,7 @@ func (b *breaking) around(tx ports.Tx) ports.Tx {
 		Users: breakingUsers{tx.Users, b}, Credentials: breakingCredentials{tx.Credentials, b}, Challenges: breakingChallenges{tx.Challenges, b},
 		Sessions: breakingSessions{tx.Sessions, b}, Events: breakingEvents{tx.Events, b}, SigningKeys: breakingKeys{tx.SigningKeys, b},
 		TOTPs: breakingTOTPs{tx.TOTPs, b}, BackupCodes: breakingCodes{tx.BackupCodes, b}, Grants: breakingGrants{tx.Grants, b}, Lockouts: breakingLockouts{tx.Lockouts, b},
+		Messages: breakingMessages{tx.Messages, b},
 	}
 }
 
@@ -250,27 +252,42 @@ func (h *house) signsIn(answer login.Answer) error {
 	return err
 }
 
+func (h *house) beginsToSignUp(email domain.Email) (ceremony.Started, error) {
+	begin := &signup.Begin{
+		Policy: domain.RegistrationOpen, Mail: h.claims.Policy, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Desk: h.desk(),
+	}
+	return begin.Execute(h.t.Context(), signup.Application{Email: email}, domain.Binding{})
+}
+
+func (h *house) signsUp(email domain.Email) (does func() error) {
+	h.t.Helper()
+	started, err := h.beginsToSignUp(email)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	answer := signup.Answer{ChallengeID: started.ChallengeID, Credential: h.creates(started.Options), Visitor: access.Visitor{Session: h.cookie}}
+	return func() error {
+		finish := &signup.Finish{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Door: h.door(), Claims: h.claims}
+		_, err := finish.Execute(h.t.Context(), answer)
+		return err
+	}
+}
+
 // others are what people do who are not signed in, the operator, and the house by itself; and what is only looked at.
 var others = map[string]func(*house) (does func() error){
 	"begin to sign up": func(h *house) func() error {
-		return func() error {
-			begin := &signup.Begin{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Desk: h.desk()}
-			_, err := begin.Execute(h.t.Context(), signup.Application{Email: "ben@example.org"}, domain.Binding{})
-			return err
-		}
+		return func() error { _, err := h.beginsToSignUp("ben@example.org"); return err }
 	},
-	"sign up": func(h *house) func() error {
-		begin := &signup.Begin{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Desk: h.desk()}
-		started, err := begin.Execute(h.t.Context(), signup.Application{Email: "ben@example.org"}, domain.Binding{})
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		answer := signup.Answer{ChallengeID: started.ChallengeID, Credential: h.creates(started.Options), Visitor: access.Visitor{Session: h.cookie}}
-		return func() error {
-			finish := &signup.Finish{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Door: h.door()}
-			_, err := finish.Execute(h.t.Context(), answer)
-			return err
-		}
+	"sign up":            func(h *house) func() error { return h.signsUp("ben@example.org") },
+	"sign up nameless":   func(h *house) func() error { return h.signsUp("") },
+	"sign up as another": func(h *house) func() error { return h.signsUp("ada@example.org") },
+	"begin to sign up, no mail": func(h *house) func() error {
+		h.sendsNoMail()
+		return func() error { _, err := h.beginsToSignUp("ben@example.org"); return err }
+	},
+	"sign up, no mail": func(h *house) func() error {
+		h.sendsNoMail()
+		return h.signsUp("ben@example.org")
 	},
 	"begin to sign in": func(h *house) func() error {
 		return func() error {
@@ -439,7 +456,7 @@ func (s switching) Update(ctx context.Context, fn func(ports.Tx) error) error {
 // At whatever moment the store fails, whoever asked hears of that, nothing is kept by halves, and the same succeeds
 // afterwards: no challenge, no token and no attempt is used up by an outage.
 func TestAnOutageIsToldKeepsNothingAndCanBeGotOver(t *testing.T) {
-	inTurn := map[string]bool{"sweep": true} // a unit of work after another; what was kept before stays
+	inTurn := map[string]bool{"sweep": true, "deliver": true} // a unit of work after another; what was kept before stays
 	for _, each := range []map[string]func(*house) func() error{deeds, others} {
 		for name, prepare := range each {
 			t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -68,9 +69,11 @@ type Passkeys struct {
 
 // Account lets people look after their account.
 type Account struct {
-	Change *account.Change
-	Delete *account.Delete
-	Events *account.Events
+	Change       *account.Change
+	SendCode     *account.SendCode
+	ConfirmEmail *account.ConfirmEmail
+	Delete       *account.Delete
+	Events       *account.Events
 }
 
 // Recovery lets people back in who have lost their passkeys, and look after what they would do it with.
@@ -106,9 +109,11 @@ type Admin struct {
 
 // Housekeeping runs by itself.
 type Housekeeping struct {
+	TakeDuty      *housekeeping.TakeDuty
 	Sweep         *housekeeping.Sweep
 	Ready         *housekeeping.Ready
 	GuardPasskeys *housekeeping.GuardPasskeys
 	LastSeen      *sessions.LastSeen
 	KeepKeys      *tokens.KeepKeys
+	Deliver       *mail.Deliver
 }

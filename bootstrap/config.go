@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/adapters/smtp"
 	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -33,6 +34,8 @@ type Config struct {
 	ChallengeTTL time.Duration
 	StepUpTTL    domain.StepUpTTL
 	PasskeyLimit domain.PasskeyLimit
+
+	SMTP *smtp.Config // nil: no mail is sent
 
 	Access   domain.AccessPolicy
 	Rotation domain.KeyRotation

@@ -45,7 +45,7 @@ func TestWithoutSettingsItServesLocalhost(t *testing.T) {
 		!slices.Equal(config.Origins, []string{"http://localhost:8080"}) || config.Registration != domain.RegistrationOpen || config.Recovery != domain.RecoveryAny ||
 		config.Use != (domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject}) ||
 		config.Sessions != (domain.SessionLifetime{TTL: 720 * time.Hour, IdleTTL: 168 * time.Hour}) ||
-		config.ChallengeTTL != 5*time.Minute || config.StepUpTTL != domain.StepUpTTL(10*time.Minute) || config.PasskeyLimit != 20 || config.Brought != nil ||
+		config.ChallengeTTL != 5*time.Minute || config.StepUpTTL != domain.StepUpTTL(10*time.Minute) || config.PasskeyLimit != 20 || config.Brought != nil || config.SMTP != nil ||
 		config.Access != (domain.AccessPolicy{Issuer: "http://localhost:8080", Audience: "http://localhost:8080", TTL: 5 * time.Minute}) ||
 		config.Rotation != (domain.KeyRotation{Algorithm: domain.SigningES256, Every: 720 * time.Hour, TokenTTL: 5 * time.Minute}) || config.LogLevel != slog.LevelInfo || config.LogFormat != LogAuto {
 		t.Errorf("%+v", config)

@@ -29,6 +29,7 @@ func examine(ctx context.Context) ports.Findings {
 		e.lookAtListeners,
 		e.lookAtProxies,
 		e.lookAtSecretFiles,
+		e.lookAtMail,
 		e.lookAtStorage,
 	} {
 		if ctx.Err() != nil {

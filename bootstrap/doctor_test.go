@@ -66,6 +66,8 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 			t.Setenv("KEYLODGE_SECRET", strings.Repeat("A", 43))
 		}},
 
+		"a mail server that is not there": {settings: []string{"SMTP_HOST=127.0.0.1", "SMTP_PORT=1", "SMTP_TLS=none", "SMTP_FROM=no-reply@example.org"}, check: "mail", state: ports.FindingFault, says: "127.0.0.1:1"},
+
 		"passkeys of another RP id":     {there: true, settings: []string{public, proxied}, check: "passkeys", state: ports.FindingFault, says: "2 of localhost"},
 		"passkeys that were given up":   {there: true, settings: []string{public, proxied, "ABANDONED_RP_IDS=localhost"}, check: "passkeys", state: ports.FindingWarning, says: "keylodge users recover"},
 		"given up, and nothing is left": {there: true, settings: []string{"ABANDONED_RP_IDS=old.example.org"}, check: "passkeys", state: ports.FindingWarning, says: "take it out"},

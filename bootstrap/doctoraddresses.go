@@ -34,7 +34,7 @@ func (e *examination) lookAtRelyingParty(context.Context) {
 		e.OK("rp_id", id+", the host of the public address")
 	}
 	if isLocalhost(host) {
-		if !isLoopback(e.config.Listen) {
+		if !isLocal(e.config.Listen) {
 			e.Warn("public_url", e.config.PublicURL+" is this machine itself, and the server listens for others, whose browsers will refuse",
 				"set KEYLODGE_PUBLIC_URL to the https address that people see, or KEYLODGE_LISTEN to 127.0.0.1")
 			return
@@ -103,13 +103,10 @@ func registrableLabel(host string) string {
 	return label
 }
 
-func isLoopback(listen string) bool {
+// isLocal reports whether only this machine reaches who listens on an address.
+func isLocal(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return isLocalhost(host) || err == nil && ip.IsLoopback()
+	return err == nil && (isLocalhost(host) || isLoopback(host))
 }
 
 func (e *examination) lookAtListeners(ctx context.Context) {
@@ -119,7 +116,7 @@ func (e *examination) lookAtListeners(ctx context.Context) {
 		return
 	}
 	e.lookAtListener(ctx, "ops_listen", "KEYLODGE_OPS_LISTEN", e.config.OpsListen, isReady)
-	if !isLoopback(e.config.OpsListen) {
+	if !isLocal(e.config.OpsListen) {
 		e.Warn("ops_listen", "health and metrics can be read by whoever reaches "+e.config.OpsListen, "let a firewall keep the public away, or set KEYLODGE_OPS_LISTEN to 127.0.0.1:9090")
 	}
 }
@@ -218,7 +215,7 @@ func (e *examination) lookAtProxies(context.Context) {
 		e.Warn("proxies", "everybody is trusted to say whose address a request comes from, so everybody can say any", "name the proxy's own address in KEYLODGE_TRUSTED_PROXIES")
 	case slices.ContainsFunc(proxies, wide):
 		e.Warn("proxies", fmt.Sprintf("%v: strangers' addresses may be among them, and theirs is then believed to be whatever they say", proxies), "name the proxy's own address in KEYLODGE_TRUSTED_PROXIES")
-	case behindProxy && len(proxies) == 0 && isLoopback(e.config.Listen):
+	case behindProxy && len(proxies) == 0 && isLocal(e.config.Listen):
 		e.Warn("proxies", "the proxy that gives the https address is not trusted, so every visitor has its address", "set KEYLODGE_TRUSTED_PROXIES=127.0.0.1,::1 if it runs on this machine")
 	case behindProxy && len(proxies) == 0:
 		e.Warn("proxies", "this server does not speak https, so something stands before it, and that is not trusted: every visitor has its address",

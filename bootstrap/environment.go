@@ -43,6 +43,13 @@ type environment struct {
 	JWTAlgorithm            string `envconfig:"JWT_ALGORITHM" default:"ES256"`
 	JWTRotationInterval     string `envconfig:"JWT_ROTATION_INTERVAL" default:"720h"`
 	JWTKeyFile              string `envconfig:"JWT_KEY_FILE"`
+	SMTPHost                string `envconfig:"SMTP_HOST"`
+	SMTPPort                string `envconfig:"SMTP_PORT"`
+	SMTPTLS                 string `envconfig:"SMTP_TLS"`
+	SMTPUsername            string `envconfig:"SMTP_USERNAME"`
+	SMTPPassword            string `envconfig:"SMTP_PASSWORD"`
+	SMTPFrom                string `envconfig:"SMTP_FROM"`
+	SMTPCAFile              string `envconfig:"SMTP_CA_FILE"`
 	LogLevel                string `envconfig:"LOG_LEVEL" default:"info"`
 	LogFormat               string `envconfig:"LOG_FORMAT"`
 }

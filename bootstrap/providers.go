@@ -19,6 +19,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/metrics"
+	"github.com/keylodge/keylodge/adapters/smtp"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/adapters/totp"
 	"github.com/keylodge/keylodge/adapters/useragent"
@@ -31,6 +32,7 @@ import (
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -44,7 +46,8 @@ import (
 // useCaseSet is the product over a store, a clock and a secret.
 var useCaseSet = wire.NewSet(
 	wire.FieldsOf(new(Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "Access", "Rotation", "Brought"),
-	challengeTTL, decoyKey, refreshKeys, codePeppers, grantKeys, lockoutKey, randomness,
+	challengeTTL, decoyKey, refreshKeys, codePeppers, grantKeys, emailCodeKeys, lockoutKey, randomness,
+	mailPolicy, mailer,
 	relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),
 	useragent.New, wire.Bind(new(ports.DeviceNames), new(*useragent.Names)),
 	jwt.New, wire.Bind(new(ports.TokenKeys), new(*jwt.Keys)),
@@ -53,7 +56,7 @@ var useCaseSet = wire.NewSet(
 	tokens.NewKeyring, sessions.NewLastSeen,
 	wire.Struct(new(tokens.Issuer), "*"),
 	wire.Struct(new(ceremony.Desk), "*"),
-	wire.Struct(new(access.Door), "*"), wire.Struct(new(access.SecurityLog), "Random", "Devices"), wire.Struct(new(access.Examiner), "*"),
+	wire.Struct(new(access.Door), "*"), wire.Struct(new(access.SecurityLog), "Random", "Devices", "Mail"), wire.Struct(new(access.Examiner), "*"),
 	wire.Struct(new(signup.Begin), "*"), wire.Struct(new(signup.Finish), "*"), wire.Struct(new(application.SignUp), "*"),
 	wire.Struct(new(login.Begin), "*"), wire.Struct(new(login.Finish), "*"), wire.Struct(new(application.Login), "*"),
 	wire.Struct(new(stepup.Begin), "*"), wire.Struct(new(stepup.Finish), "*"), wire.Struct(new(application.StepUp), "*"),
@@ -62,7 +65,9 @@ var useCaseSet = wire.NewSet(
 	wire.Struct(new(sessions.RevokeOthers), "*"), wire.Struct(new(application.Sessions), "*"),
 	wire.Struct(new(passkeys.List), "*"), wire.Struct(new(passkeys.BeginAdd), "*"), wire.Struct(new(passkeys.FinishAdd), "*"),
 	wire.Struct(new(passkeys.Rename), "*"), wire.Struct(new(passkeys.Remove), "*"), wire.Struct(new(application.Passkeys), "*"),
-	wire.Struct(new(account.Change), "*"), wire.Struct(new(account.Delete), "*"), wire.Struct(new(account.Events), "*"),
+	wire.Struct(new(mail.Claims), "*"), wire.Struct(new(mail.Deliver), "*"),
+	wire.Struct(new(account.Change), "*"), wire.Struct(new(account.SendCode), "*"), wire.Struct(new(account.ConfirmEmail), "*"),
+	wire.Struct(new(account.Delete), "*"), wire.Struct(new(account.Events), "*"),
 	wire.Struct(new(application.Account), "*"),
 	wire.Struct(new(recovery.Show), "*"), wire.Struct(new(recovery.SetUpTOTP), "*"), wire.Struct(new(recovery.ConfirmTOTP), "*"),
 	wire.Struct(new(recovery.RemoveTOTP), "*"), wire.Struct(new(recovery.MakeCodes), "*"), wire.Struct(new(recovery.Redeem), "*"),
@@ -72,8 +77,8 @@ var useCaseSet = wire.NewSet(
 	wire.Struct(new(admin.ListUsers), "*"), wire.Struct(new(admin.ShowUser), "*"), wire.Struct(new(admin.DisableUser), "*"),
 	wire.Struct(new(admin.EnableUser), "*"), wire.Struct(new(admin.DeleteUser), "*"), wire.Struct(new(admin.RevokeSession), "*"),
 	wire.Struct(new(admin.RevokeSessions), "*"), wire.Struct(new(admin.RecoverUser), "*"), wire.Struct(new(application.Admin), "*"),
-	wire.Struct(new(housekeeping.Sweep), "*"), wire.Struct(new(housekeeping.Ready), "*"),
-	rpIDs, wire.Struct(new(housekeeping.GuardPasskeys), "*"), wire.Struct(new(tokens.KeepKeys), "*"),
+	wire.Struct(new(housekeeping.TakeDuty), "*"), wire.Struct(new(housekeeping.Sweep), "*"), wire.Struct(new(housekeeping.Ready), "*"), wire.Struct(new(tokens.KeepKeys), "*"),
+	rpIDs, wire.Struct(new(housekeeping.GuardPasskeys), "*"),
 	wire.Struct(new(application.Housekeeping), "*"),
 	wire.Struct(new(application.UseCases), "*"),
 )
@@ -113,6 +118,20 @@ func codePeppers(config Config, secret masterkey.Key) (domain.CodePeppers, error
 
 func grantKeys(config Config, secret masterkey.Key) (domain.GrantKeys, error) {
 	return deriveAll("recovery grants", secret, config.PreviousSecrets)
+}
+
+func emailCodeKeys(config Config, secret masterkey.Key) (domain.EmailCodeKeys, error) {
+	return deriveAll("e-mail codes", secret, config.PreviousSecrets)
+}
+
+func mailPolicy(config Config) domain.MailPolicy { return config.SMTP != nil }
+
+// mailer is nil where no mail is sent.
+func mailer(config Config) (ports.Mailer, error) {
+	if config.SMTP == nil {
+		return nil, nil
+	}
+	return smtp.New(*config.SMTP)
 }
 
 // lockoutKey is of the present secret alone: what was counted under a former one is forgotten with it.
@@ -195,7 +214,7 @@ func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	}
 	return httpapi.Config{
 		PublicURL: config.PublicURL, Origins: config.Origins, RPID: config.RPID, RPName: config.RPName,
-		Registration: config.Registration, Recovery: config.Recovery, SessionTTL: config.Sessions.TTL,
+		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL,
 		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies,
 	}, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -34,6 +35,7 @@ import (
 
 func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, clock ports.Clock) (application.UseCases, error) {
 	registrationPolicy := config.Registration
+	domainMailPolicy := mailPolicy(config)
 	webauthnRelyingParty, err := relyingParty(config)
 	if err != nil {
 		return application.UseCases{}, err
@@ -48,6 +50,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	}
 	begin := &signup.Begin{
 		Policy:       registrationPolicy,
+		Mail:         domainMailPolicy,
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
@@ -78,6 +81,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	securityLog := &access.SecurityLog{
 		Random:  reader,
 		Devices: names,
+		Mail:    domainMailPolicy,
 	}
 	sessionLifetime := config.Sessions
 	door := &access.Door{
@@ -86,12 +90,28 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Log:      securityLog,
 		Lifetime: sessionLifetime,
 	}
+	domainEmailCodeKeys, err := emailCodeKeys(config, secret)
+	if err != nil {
+		return application.UseCases{}, err
+	}
+	domainLockoutKey, err := lockoutKey(secret)
+	if err != nil {
+		return application.UseCases{}, err
+	}
+	claims := &mail.Claims{
+		Policy:  domainMailPolicy,
+		Keys:    domainEmailCodeKeys,
+		Sealer:  masterkeySealer,
+		Random:  reader,
+		Lockout: domainLockoutKey,
+	}
 	finish := &signup.Finish{
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
 		Door:         door,
+		Claims:       claims,
 	}
 	signUp := application.SignUp{
 		Begin:  begin,
@@ -111,10 +131,6 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	examiner := &access.Examiner{
 		Policy: usePolicy,
 		Log:    securityLog,
-	}
-	domainLockoutKey, err := lockoutKey(secret)
-	if err != nil {
-		return application.UseCases{}, err
 	}
 	loginFinish := &login.Finish{
 		Store:        store,
@@ -235,9 +251,21 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Remove:    remove,
 	}
 	change := &account.Change{
-		Store: store,
-		Clock: clock,
-		Log:   securityLog,
+		Store:  store,
+		Clock:  clock,
+		Log:    securityLog,
+		Claims: claims,
+	}
+	sendCode := &account.SendCode{
+		Store:  store,
+		Clock:  clock,
+		Claims: claims,
+	}
+	confirmEmail := &account.ConfirmEmail{
+		Store:  store,
+		Clock:  clock,
+		Log:    securityLog,
+		Claims: claims,
 	}
 	accountDelete := &account.Delete{
 		Store:   store,
@@ -250,9 +278,11 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		Store: store,
 	}
 	applicationAccount := application.Account{
-		Change: change,
-		Delete: accountDelete,
-		Events: events,
+		Change:       change,
+		SendCode:     sendCode,
+		ConfirmEmail: confirmEmail,
+		Delete:       accountDelete,
+		Events:       events,
 	}
 	recoveryPolicy := config.Recovery
 	show := &recovery.Show{
@@ -403,6 +433,10 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 		RevokeSessions: revokeSessions,
 		RecoverUser:    recoverUser,
 	}
+	takeDuty := &housekeeping.TakeDuty{
+		Store: store,
+		Clock: clock,
+	}
 	sweep := &housekeeping.Sweep{
 		Store: store,
 		Clock: clock,
@@ -418,12 +452,25 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 	keepKeys := &tokens.KeepKeys{
 		Keyring: keyring,
 	}
+	portsMailer, err := mailer(config)
+	if err != nil {
+		return application.UseCases{}, err
+	}
+	deliver := &mail.Deliver{
+		Policy: domainMailPolicy,
+		Store:  store,
+		Mailer: portsMailer,
+		Sealer: masterkeySealer,
+		Clock:  clock,
+	}
 	applicationHousekeeping := application.Housekeeping{
+		TakeDuty:      takeDuty,
 		Sweep:         sweep,
 		Ready:         ready,
 		GuardPasskeys: guardPasskeys,
 		LastSeen:      lastSeen,
 		KeepKeys:      keepKeys,
+		Deliver:       deliver,
 	}
 	useCases := application.UseCases{
 		SignUp:       signUp,
@@ -442,6 +489,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, cl
 
 func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func(), error) {
 	registrationPolicy := config.Registration
+	domainMailPolicy := mailPolicy(config)
 	key, err := masterKey(config)
 	if err != nil {
 		return nil, nil, err
@@ -465,6 +513,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	begin := &signup.Begin{
 		Policy:       registrationPolicy,
+		Mail:         domainMailPolicy,
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
@@ -497,6 +546,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	securityLog := &access.SecurityLog{
 		Random:  reader,
 		Devices: names,
+		Mail:    domainMailPolicy,
 	}
 	sessionLifetime := config.Sessions
 	door := &access.Door{
@@ -505,12 +555,30 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Log:      securityLog,
 		Lifetime: sessionLifetime,
 	}
+	domainEmailCodeKeys, err := emailCodeKeys(config, key)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	domainLockoutKey, err := lockoutKey(key)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	claims := &mail.Claims{
+		Policy:  domainMailPolicy,
+		Keys:    domainEmailCodeKeys,
+		Sealer:  masterkeySealer,
+		Random:  reader,
+		Lockout: domainLockoutKey,
+	}
 	finish := &signup.Finish{
 		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Desk:         desk,
 		Door:         door,
+		Claims:       claims,
 	}
 	signUp := application.SignUp{
 		Begin:  begin,
@@ -531,11 +599,6 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	examiner := &access.Examiner{
 		Policy: usePolicy,
 		Log:    securityLog,
-	}
-	domainLockoutKey, err := lockoutKey(key)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
 	}
 	loginFinish := &login.Finish{
 		Store:        store,
@@ -656,9 +719,21 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Remove:    remove,
 	}
 	change := &account.Change{
-		Store: store,
-		Clock: clock,
-		Log:   securityLog,
+		Store:  store,
+		Clock:  clock,
+		Log:    securityLog,
+		Claims: claims,
+	}
+	sendCode := &account.SendCode{
+		Store:  store,
+		Clock:  clock,
+		Claims: claims,
+	}
+	confirmEmail := &account.ConfirmEmail{
+		Store:  store,
+		Clock:  clock,
+		Log:    securityLog,
+		Claims: claims,
 	}
 	accountDelete := &account.Delete{
 		Store:   store,
@@ -671,9 +746,11 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Store: store,
 	}
 	applicationAccount := application.Account{
-		Change: change,
-		Delete: accountDelete,
-		Events: events,
+		Change:       change,
+		SendCode:     sendCode,
+		ConfirmEmail: confirmEmail,
+		Delete:       accountDelete,
+		Events:       events,
 	}
 	recoveryPolicy := config.Recovery
 	show := &recovery.Show{
@@ -826,6 +903,10 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		RevokeSessions: revokeSessions,
 		RecoverUser:    recoverUser,
 	}
+	takeDuty := &housekeeping.TakeDuty{
+		Store: store,
+		Clock: clock,
+	}
 	sweep := &housekeeping.Sweep{
 		Store: store,
 		Clock: clock,
@@ -841,12 +922,26 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	keepKeys := &tokens.KeepKeys{
 		Keyring: keyring,
 	}
+	portsMailer, err := mailer(config)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	deliver := &mail.Deliver{
+		Policy: domainMailPolicy,
+		Store:  store,
+		Mailer: portsMailer,
+		Sealer: masterkeySealer,
+		Clock:  clock,
+	}
 	applicationHousekeeping := application.Housekeeping{
+		TakeDuty:      takeDuty,
 		Sweep:         sweep,
 		Ready:         ready,
 		GuardPasskeys: guardPasskeys,
 		LastSeen:      lastSeen,
 		KeepKeys:      keepKeys,
+		Deliver:       deliver,
 	}
 	useCases := application.UseCases{
 		SignUp:       signUp,

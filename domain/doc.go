@@ -29,6 +29,8 @@
 //   - A code of an app is accepted once, and none before it any more: [TOTP.Accept].
 //   - A grant is no session, and its session is not fresh: [Grant], [Session.Recovered].
 //   - Whoever guesses recovery codes waits: [Lockout].
+//   - Where mail is sent, an address is nobody's until its code is shown: [User.Claim], [User.Prove].
+//   - Whoever can open an account is told what changes that, at an address that is theirs: [NoticeOf].
 //   - An event outlives its user, without a name: ports.Users.Remove.
 //   - A user handle says nothing about its user: [NewUserHandle].
 //   - An unknown e-mail address looks like a known one: [Decoys].

@@ -58,7 +58,9 @@ var (
 	ErrPasskeyNotFound   = &Error{KindNotFound, "not_found", "you have no such passkey; list yours again"}
 	ErrSessionNotFound   = &Error{KindNotFound, "not_found", "there is no such session, or it has ended; list them again"}
 
-	ErrRecoveryOff = &Error{KindNotFound, "not_found", "recovery is switched off here; ask the operator"}
+	ErrMailOff      = &Error{KindNotFound, "not_found", "this server sends no mail, so it verifies no address; ask the operator"}
+	ErrNoEmailClaim = &Error{KindNotFound, "not_found", "no e-mail address of yours waits for a code; set one first"}
+	ErrRecoveryOff  = &Error{KindNotFound, "not_found", "recovery is switched off here; ask the operator"}
 
 	ErrEmailTaken               = &Error{KindConflict, "email_taken", "this e-mail address has an account already; sign in instead"}
 	ErrPasskeyAlreadyRegistered = &Error{KindConflict, "passkey_already_registered", "this passkey is registered already; sign in with it"}

@@ -59,6 +59,7 @@ const (
 	EventBackupCodesMade    EventKind = "backup_codes_made"
 	EventRecoveryGranted    EventKind = "recovery_granted" // Changed says by which factors
 	EventRecoveryRefused    EventKind = "recovery_refused"
+	EventRecoveryClosed     EventKind = "recovery_closed" // too many wrong codes; a sign-in by passkey opens it
 	EventRecovered          EventKind = "recovered"
 	EventAccountDisabled    EventKind = "account_disabled"
 	EventAccountEnabled     EventKind = "account_enabled"

@@ -21,6 +21,9 @@ type SessionID struct{ uuid }
 // EventID names an entry of a security log. Ids of later entries sort after those of earlier ones, to the millisecond.
 type EventID struct{ uuid }
 
+// MessageID names a message in logs, and towards mail servers, which may be handed one twice.
+type MessageID struct{ uuid }
+
 func NewUserID(now time.Time, random io.Reader) (UserID, error) {
 	id, err := newUUIDv7(now, random)
 	return UserID{id}, err
@@ -41,6 +44,11 @@ func NewEventID(now time.Time, random io.Reader) (EventID, error) {
 	return EventID{id}, err
 }
 
+func NewMessageID(now time.Time, random io.Reader) (MessageID, error) {
+	id, err := newUUIDv7(now, random)
+	return MessageID{id}, err
+}
+
 func ParseUserID(s string) (UserID, error) {
 	id, err := parseUUID(s)
 	return UserID{id}, err
@@ -59,6 +67,11 @@ func ParseSessionID(s string) (SessionID, error) {
 func ParseEventID(s string) (EventID, error) {
 	id, err := parseUUID(s)
 	return EventID{id}, err
+}
+
+func ParseMessageID(s string) (MessageID, error) {
+	id, err := parseUUID(s)
+	return MessageID{id}, err
 }
 
 // uuid is a UUID version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, then 74 random bits. Sorted by time, so

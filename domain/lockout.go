@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Lockout counts wrong recovery codes against one account, or one address, and makes whoever guesses wait. It never keeps
-// a passkey from signing in.
+// Lockout counts wrong recovery codes against one account, or one address, and makes whoever guesses wait; likewise letters
+// that nobody asked for, against a mailbox. It never keeps a passkey from signing in.
 type Lockout struct{ state LockoutSnapshot }
 
 // LockoutSnapshot is a lockout's state as storage keeps it.
@@ -19,7 +19,7 @@ type LockoutSnapshot struct {
 }
 
 // LockoutSubject is against whom wrong codes count: an account, whichever of its names was called; a name that nobody has,
-// so that it looks like one that somebody has; or an address.
+// so that it looks like one that somebody has; an address; or a mailbox.
 type LockoutSubject [sha256.Size]byte
 
 // LockoutKey keeps the names that strangers try out of the database.
@@ -32,6 +32,7 @@ func (LockoutKey) Account(id UserID) LockoutSubject {
 
 func (k LockoutKey) Unknown(name string) LockoutSubject { return k.subject("unknown", name) }
 func (k LockoutKey) Address(ip string) LockoutSubject   { return k.subject("address", ip) }
+func (k LockoutKey) Mailbox(at Email) LockoutSubject    { return k.subject("mailbox", string(at)) }
 
 func (k LockoutKey) subject(kind, name string) LockoutSubject {
 	mac := hmac.New(sha256.New, k)
@@ -43,7 +44,7 @@ const (
 	freeFailures = 5 // wrong codes before the first wait
 	firstWait    = 15 * time.Minute
 	longestWait  = 24 * time.Hour
-	ClosedAfter  = 20 // wrong codes in a row; NIST SP 800-63B-4, section 3.2.2, allows a hundred
+	closedAfter  = 20 // wrong codes in a row; NIST SP 800-63B-4, section 3.2.2, allows a hundred
 )
 
 // NewLockout counts nothing yet.
@@ -58,7 +59,7 @@ func (l *Lockout) Snapshot() LockoutSnapshot { return l.state }
 // Open returns a *Wait while no code may be tried. After twenty wrong ones in a row that is for good, until somebody signs
 // in by passkey.
 func (l *Lockout) Open(now time.Time) error {
-	if l.state.Failures >= ClosedAfter {
+	if l.Closed() {
 		return &Wait{Until: now.Add(longestWait), For: longestWait}
 	}
 	if now.Before(l.state.LockedUntil) {
@@ -66,6 +67,9 @@ func (l *Lockout) Open(now time.Time) error {
 	}
 	return nil
 }
+
+// Closed reports whether waiting is over for good, until somebody signs in by passkey.
+func (l *Lockout) Closed() bool { return l.state.Failures >= closedAfter }
 
 // Cool forgets what was counted more than a day ago: for addresses, which many people share.
 func (l *Lockout) Cool(now time.Time) {
@@ -75,7 +79,7 @@ func (l *Lockout) Cool(now time.Time) {
 }
 
 // Relent takes a closed way for one that only has to wait: for addresses, which nobody signs in for.
-func (l *Lockout) Relent() { l.state.Failures = min(l.state.Failures, ClosedAfter-1) }
+func (l *Lockout) Relent() { l.state.Failures = min(l.state.Failures, closedAfter-1) }
 
 // Fail counts a wrong code. From the fifth on each one makes the next wait longer: a quarter of an hour, doubled each time,
 // up to a day.

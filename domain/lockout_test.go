@@ -34,6 +34,8 @@ func waits(t *testing.T, l *domain.Lockout, now time.Time, want time.Duration) {
 	}
 }
 
+const closedAfter = 20 // wrong codes in a row
+
 func TestWaitsGrowWithWrongCodes(t *testing.T) {
 	const m, h = time.Minute, time.Hour
 	schedule := []time.Duration{0, 0, 0, 0, 0, 15 * m, 30 * m, 60 * m, 120 * m, 240 * m, 480 * m, 960 * m, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h}
@@ -50,19 +52,27 @@ func TestWaitsGrowWithWrongCodes(t *testing.T) {
 		waits(t, l, now.Add(want-1), 1)
 		waits(t, l, now.Add(want), 0)
 	}
-	if len(schedule) != domain.ClosedAfter {
-		t.Errorf("closed after %d, want %d", domain.ClosedAfter, len(schedule))
+	if len(schedule) != closedAfter {
+		t.Errorf("closed after %d, want %d", closedAfter, len(schedule))
 	}
 }
 
 func TestAfterTwentyWrongCodesTheWayIsClosed(t *testing.T) {
-	for failures := domain.ClosedAfter; failures <= 100; failures++ {
+	for failures := closedAfter; failures <= 100; failures++ {
 		l, now := failed(t, failures)
 		if is := l.Snapshot(); !is.LockedUntil.Equal(now.Add(24 * time.Hour)) {
 			t.Errorf("%d wrong codes: %+v at %s", failures, is, now)
 		}
 		for _, after := range []time.Duration{0, 24*time.Hour - 1, 24 * time.Hour, 10 * 365 * 24 * time.Hour} {
 			waits(t, l, now.Add(after), 24*time.Hour)
+		}
+	}
+}
+
+func TestAWayIsClosedFromTheTwentiethWrongCodeOn(t *testing.T) {
+	for failures := range 25 {
+		if l, _ := failed(t, failures); l.Closed() != (failures >= closedAfter) {
+			t.Errorf("%d wrong codes: closed %t", failures, l.Closed())
 		}
 	}
 }
@@ -110,7 +120,8 @@ func TestALockoutIsKeptAsItIs(t *testing.T) {
 func TestSubjectsAreToldApartByKindNameAndKey(t *testing.T) {
 	key := domain.LockoutKey(bytes.Repeat([]byte{1}, 32))
 	again := domain.LockoutKey(bytes.Clone(key))
-	if key.Account(adasID) != again.Account(adasID) || key.Unknown("x") != again.Unknown("x") || key.Address("x") != again.Address("x") {
+	if key.Account(adasID) != again.Account(adasID) || key.Unknown("x") != again.Unknown("x") || key.Address("x") != again.Address("x") ||
+		key.Mailbox("x") != again.Mailbox("x") {
 		t.Error("a subject is not itself")
 	}
 	other := domain.LockoutKey(bytes.Repeat([]byte{2}, 32))
@@ -130,6 +141,10 @@ func TestSubjectsAreToldApartByKindNameAndKey(t *testing.T) {
 		"another address":         key.Address("192.0.2.10"),
 		"a name, another key":     other.Unknown("ada@example.org"),
 		"an address, another key": other.Address("192.0.2.1"),
+		"a mailbox like a name":   key.Mailbox("ada@example.org"),
+		"a mailbox like a host":   key.Mailbox("192.0.2.1"),
+		"another mailbox":         key.Mailbox("ada@example.or"),
+		"a mailbox, another key":  other.Mailbox("ada@example.org"),
 	} {
 		if before, found := seen[subject]; found {
 			t.Errorf("%s and %s are the same", name, before)

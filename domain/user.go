@@ -15,6 +15,7 @@ type UserSnapshot struct {
 	Handle          UserHandle
 	Email           Email       // "" if none
 	EmailVerifiedAt time.Time   // zero if not verified
+	Claim           EmailClaim  // zero if none
 	DisplayName     DisplayName // "" if none
 	DisabledAt      time.Time   // zero unless the operator shut the account
 	CreatedAt       time.Time
@@ -98,8 +99,8 @@ func (u *User) Rename(name DisplayName) bool {
 	return changed
 }
 
-// MoveTo gives the user another e-mail address, or none, and reports whether that changed anything. A new address is
-// nobody's until it is verified.
+// MoveTo gives the user another e-mail address at their word, or none, and reports whether that changed anything. A new
+// address is not verified.
 func (u *User) MoveTo(email Email) bool {
 	if u.state.Email == email {
 		return false
@@ -110,7 +111,11 @@ func (u *User) MoveTo(email Email) bool {
 
 // Entity is how the user's passkeys name their owner.
 func (u *User) Entity() UserEntity {
-	return entity(u.state.ID, u.state.Handle, u.state.Email, u.state.DisplayName)
+	email := u.state.Email
+	if email == "" {
+		email = u.state.Claim.Email // nobody but its owner sees it here
+	}
+	return entity(u.state.ID, u.state.Handle, email, u.state.DisplayName)
 }
 
 // UserEntity is a user as authenticators know them: PublicKeyCredentialUserEntity (WebAuthn Level 3, section 5.4.3).

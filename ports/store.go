@@ -38,6 +38,8 @@ type Tx struct {
 	BackupCodes BackupCodes
 	Grants      Grants
 	Lockouts    Lockouts
+	Messages    Messages
+	Duties      Duties
 }
 
 // Users are the people with an account.
@@ -54,8 +56,8 @@ type Users interface {
 	List(ctx context.Context, after domain.UserID, limit int) ([]*domain.User, error)
 	// Save keeps everything that can change about a user, or returns domain.ErrEmailTaken or domain.ErrUserNotFound.
 	Save(ctx context.Context, u *domain.User) error
-	// Remove takes the user away with everything of theirs: passkeys, sessions, authenticator app, backup
-	// codes and grant, and the challenges bound to any of those. Their
+	// Remove takes the user away with everything of theirs: passkeys, sessions, authenticator app, backup codes, grant and
+	// messages, and the challenges bound to any of those. Their
 	// events stay, without anything that says whose they were: what is left of each is its id, kind, time, party and
 	// reason. Whatever is added afterwards for a user who is gone is a fault. It returns domain.ErrUserNotFound for nobody.
 	Remove(ctx context.Context, id domain.UserID) error
@@ -197,4 +199,26 @@ type Lockouts interface {
 	Clear(ctx context.Context, subject domain.LockoutSubject) error
 	// Sweep removes up to limit lockouts that last counted at or before the given time, oldest first, and says how many.
 	Sweep(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// Messages wait to be sent.
+type Messages interface {
+	// Add keeps a new message. An id that is there already is a fault, and so is a user who is not there; a message may have
+	// none.
+	Add(ctx context.Context, m *domain.Message) error
+	// Due returns up to limit messages that are due at the given time, the one that has been so for longest first.
+	Due(ctx context.Context, now time.Time, limit int) ([]*domain.Message, error)
+	// Save keeps the message's changes. One that is gone is no error and stays gone.
+	Save(ctx context.Context, m *domain.Message) error
+	// Remove takes a message away; one that is not there is no error.
+	Remove(ctx context.Context, id domain.MessageID) error
+	// Sweep removes up to limit messages that expired at or before the given time and says how many.
+	Sweep(ctx context.Context, expired time.Time, limit int) (int, error)
+}
+
+// Duties are what one node does for all of them.
+type Duties interface {
+	// Take returns true if the duty is due at the given time, as one is that nobody has taken yet, and then puts it off until
+	// next. Of any number of concurrent callers one gets true.
+	Take(ctx context.Context, duty domain.Duty, now, next time.Time) (bool, error)
 }

@@ -17,6 +17,7 @@ func (p *Program) printAccount(a admin.Account) {
 		[]string{"ID", u.ID().String()},
 		[]string{"E-mail", string(u.Email())},
 		[]string{"Verified", yesOrNo(u.EmailVerified())},
+		[]string{"Claimed", string(u.PendingEmail())},
 		[]string{"Name", string(u.DisplayName())},
 		[]string{"Created", moment(u.CreatedAt())},
 		[]string{"Disabled", moment(u.DisabledAt())},

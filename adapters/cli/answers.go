@@ -16,6 +16,7 @@ type (
 		ID            string     `json:"id"`
 		Email         *string    `json:"email"`
 		EmailVerified bool       `json:"email_verified"`
+		PendingEmail  *string    `json:"pending_email"`
 		DisplayName   *string    `json:"display_name"`
 		CreatedAt     time.Time  `json:"created_at"`
 		DisabledAt    *time.Time `json:"disabled_at"`
@@ -107,7 +108,8 @@ type (
 func userOf(u *domain.User) user {
 	return user{
 		ID: u.ID().String(), Email: optional(string(u.Email())), EmailVerified: u.EmailVerified(),
-		DisplayName: optional(string(u.DisplayName())), CreatedAt: u.CreatedAt(), DisabledAt: optional(u.DisabledAt()),
+		PendingEmail: optional(string(u.PendingEmail())),
+		DisplayName:  optional(string(u.DisplayName())), CreatedAt: u.CreatedAt(), DisabledAt: optional(u.DisabledAt()),
 	}
 }
 

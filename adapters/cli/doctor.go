@@ -13,8 +13,8 @@ func (p *Program) doctor() *cobra.Command {
 	return offerJSON(&cobra.Command{
 		Use: "doctor", Short: "Look for what is wrong with the installation, and say what to do", Args: noArguments,
 		Long: `Look for what is wrong with the installation, and say what to do: settings, RP id and origins, addresses, proxies, secrets, the
-database and its disk, clocks. It changes nothing, and asks nobody but this machine. A fault keeps something from working, and
-is exit code 5; a warning is worth a look. It may run beside the server, and should as the server's own user.`,
+database and its disk, clocks. It changes nothing, and asks nobody but this machine and the mail server, if there is one. A fault
+keeps something from working, and is exit code 5; a warning is worth a look. It may run beside the server, and should as the server's own user.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			findings := p.Examine(cmd.Context())
 			if err := cmd.Context().Err(); err != nil {

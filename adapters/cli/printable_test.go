@@ -40,7 +40,7 @@ func TestNothingThatUsersChoseDisturbsATerminal(t *testing.T) {
 		return tx.Events.Add(ctx, event)
 	})
 
-	for line, lines := range map[string]int{"users list": 2, "users show ada@example.org": 18} {
+	for line, lines := range map[string]int{"users list": 2, "users show ada@example.org": 19} {
 		text := l.succeeds(t, line)
 		if strings.Count(text, "\n") != lines {
 			t.Errorf("%q is of %d lines: %s", line, strings.Count(text, "\n"), text)

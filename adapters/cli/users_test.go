@@ -38,8 +38,8 @@ func TestUsersAreListed(t *testing.T) {
 	}
 	list := document[map[string][]map[string]any](t, l.succeeds(t, "users list --json"))["users"]
 	want := []map[string]any{
-		{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "display_name": "Ada", "created_at": "2026-11-21T12:00:00Z", "disabled_at": nil},
-		{"id": ben.ID.String(), "email": nil, "email_verified": false, "display_name": "Ben", "created_at": "2026-11-22T12:00:00Z", "disabled_at": "2026-11-23T12:00:00Z"},
+		{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "created_at": "2026-11-21T12:00:00Z", "disabled_at": nil},
+		{"id": ben.ID.String(), "email": nil, "email_verified": false, "pending_email": nil, "display_name": "Ben", "created_at": "2026-11-22T12:00:00Z", "disabled_at": "2026-11-23T12:00:00Z"},
 	}
 	if !reflect.DeepEqual(list, want) {
 		t.Errorf("it lists %v", list)
@@ -119,6 +119,7 @@ func TestAnAccountIsShown(t *testing.T) {
 	const want = `ID        01930000-0000-7000-8000-000000000001
 E-mail    ada@example.org
 Verified  yes
+Claimed   -
 Name      Ada
 Created   2026-11-21T12:00:00Z
 Disabled  -
@@ -145,7 +146,7 @@ AT                    EVENT            BY    IP         DETAILS
 	event := shown.Events[0]
 	delete(event, "id")
 	wanted := account{
-		User: map[string]any{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "display_name": "Ada", "created_at": "2026-11-21T12:00:00Z", "disabled_at": nil},
+		User: map[string]any{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "created_at": "2026-11-21T12:00:00Z", "disabled_at": nil},
 		Passkeys: []map[string]any{{
 			"id": "a2V5", "name": "Blue key", "authenticator": map[string]any{"aaguid": "07000000-0000-0000-0000-000000000000", "name": "Clé de sécurité"},
 			"transports": []any{"usb"}, "backup_eligible": false, "backed_up": false, "sign_count": 9.0, "clone_warning": true,

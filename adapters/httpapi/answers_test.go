@@ -19,6 +19,7 @@ import (
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -57,7 +58,7 @@ func TestACredentialArrivesWhole(t *testing.T) {
 	desk := &ceremony.Desk{Store: store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
 	log := &access.SecurityLog{Random: rand.Reader, Devices: names{}}
 	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
-		SignUp: application.SignUp{Finish: &signup.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk}},
+		SignUp: application.SignUp{Finish: &signup.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk, Claims: &mail.Claims{}}},
 		Login:  application.Login{Finish: &login.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk, Log: log}},
 	}, noModels{}, metrics.New(), slog.New(slog.DiscardHandler))
 	ada, err := domain.NewApplicant("", "Ada", clock{}.Now(), rand.Reader)

@@ -24,6 +24,7 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/tokens"
@@ -93,7 +94,7 @@ func newLodge(t *testing.T) *lodge {
 			List:         &sessions.List{Store: l.store, Clock: clock{}},
 		},
 		Account: application.Account{
-			Change: &account.Change{Store: l.store, Clock: clock{}, Log: log},
+			Change: &account.Change{Store: l.store, Clock: clock{}, Log: log, Claims: &mail.Claims{}},
 			Events: &account.Events{Store: l.store},
 		},
 		Passkeys: application.Passkeys{Rename: &passkeys.Rename{Store: l.store, Clock: clock{}, Log: log}},

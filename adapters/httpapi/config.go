@@ -1,13 +1,17 @@
 package httpapi
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/domain"
+)
 
 // getConfig is what a client may know before anybody signs in.
 func (s *server) getConfig(c *fiber.Ctx) error {
 	return c.JSON(publicConfig{
 		RPID: s.config.RPID, RPName: s.config.RPName,
 		Registration: string(s.config.Registration), Email: "optional",
-		Recovery: recoveryConfig{Policy: string(s.config.Recovery)},
+		Recovery: recoveryConfig{Policy: string(s.config.Recovery)}, Mail: mailConfig(s.config.Mail),
 	})
 }
 
@@ -17,6 +21,14 @@ type publicConfig struct {
 	Registration string         `json:"registration"`
 	Email        string         `json:"email"`
 	Recovery     recoveryConfig `json:"recovery"`
+	Mail         string         `json:"mail"`
+}
+
+func mailConfig(p domain.MailPolicy) string {
+	if p.On() != nil {
+		return "off"
+	}
+	return "on"
 }
 
 type recoveryConfig struct {

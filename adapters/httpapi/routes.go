@@ -27,6 +27,8 @@ func (s *server) route(app *fiber.App) {
 	v1.Get("/me", s.signedIn(s.getAccount))
 	v1.Patch("/me", s.signedIn(s.patchAccount))
 	v1.Delete("/me", s.signedIn(s.deleteAccount))
+	v1.Post("/me/email/code", s.signedIn(s.sendEmailCode))
+	v1.Post("/me/email/confirm", s.signedIn(s.confirmEmail))
 	v1.Get("/me/passkeys", s.signedIn(s.listPasskeys))
 	v1.Post("/me/passkeys/options", s.signedIn(s.addPasskeyOptions))
 	v1.Post("/me/passkeys/verify", s.signedIn(s.addPasskeyVerify))

@@ -26,6 +26,7 @@ type Config struct {
 	RPName         string
 	Registration   domain.RegistrationPolicy
 	Recovery       domain.RecoveryPolicy
+	Mail           domain.MailPolicy
 	SessionTTL     time.Duration
 	BindingKeys    [][]byte // for the browser cookie: the first one signs, all verify
 	CSRFKeys       [][]byte // likewise for CSRF tokens

@@ -26,6 +26,7 @@ type user struct {
 	ID            string    `json:"id"`
 	Email         *string   `json:"email"`
 	EmailVerified bool      `json:"email_verified"`
+	PendingEmail  *string   `json:"pending_email"`
 	DisplayName   *string   `json:"display_name"`
 	CreatedAt     time.Time `json:"created_at"`
 }
@@ -103,7 +104,8 @@ func (s *server) renderGrant(c *fiber.Ctx, grant access.Grant) error {
 func userOf(u *domain.User) user {
 	return user{
 		ID: u.ID().String(), Email: optional(string(u.Email())), EmailVerified: u.EmailVerified(),
-		DisplayName: optional(string(u.DisplayName())), CreatedAt: u.CreatedAt(),
+		PendingEmail: optional(string(u.PendingEmail())),
+		DisplayName:  optional(string(u.DisplayName())), CreatedAt: u.CreatedAt(),
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/housekeeping"
+	"github.com/keylodge/keylodge/domain"
 )
 
 // Jobs is what the server does by itself while it serves.
@@ -31,6 +33,7 @@ func (j *Jobs) Run(ctx context.Context) {
 	running.Go(func() {
 		j.every(ctx, 30*time.Second, "keeping the signing keys", j.usecases.Housekeeping.KeepKeys.Execute)
 	})
+	running.Go(func() { j.every(ctx, 2*time.Second, "sending mail", j.deliver) })
 	running.Go(func() { j.every(ctx, time.Second, "writing down when sessions were used", j.lastSeen) })
 	running.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastMoment)
@@ -57,10 +60,31 @@ func (j *Jobs) attempt(ctx context.Context, doing string, do func(context.Contex
 	}
 }
 
+// sweepTurn is a little less than the time between two sweeps, since no clock strikes twice at the same moment.
+const sweepTurn = 50 * time.Second
+
 func (j *Jobs) sweep(ctx context.Context) error {
+	if mine, err := j.usecases.Housekeeping.TakeDuty.Execute(ctx, domain.DutySweep, sweepTurn); err != nil || !mine {
+		return err
+	}
 	swept, err := j.usecases.Housekeeping.Sweep.Execute(ctx)
-	if swept.Challenges+swept.Sessions+swept.Events > 0 {
-		j.log.Debug("swept", slog.Int("challenges", swept.Challenges), slog.Int("sessions", swept.Sessions), slog.Int("events", swept.Events))
+	if swept != (housekeeping.Swept{}) {
+		j.log.Debug("swept", slog.Int("challenges", swept.Challenges), slog.Int("sessions", swept.Sessions), slog.Int("grants", swept.Grants),
+			slog.Int("lockouts", swept.Lockouts), slog.Int("messages", swept.Messages), slog.Int("events", swept.Events))
+	}
+	return err
+}
+
+// deliver reports each message that could not be sent by its id, never by whom it was for.
+func (j *Jobs) deliver(ctx context.Context) error {
+	delivered, err := j.usecases.Housekeeping.Deliver.Execute(ctx)
+	for _, f := range delivered.Failed {
+		about := []any{slog.String("message_id", f.ID.String()), slog.String("kind", string(f.Kind)), slog.Int("attempts", f.Attempts), slog.Any("error", f.Cause)}
+		if f.GivenUp {
+			j.log.Error("a message could not be sent and is given up", about...)
+		} else {
+			j.log.Warn("a message could not be sent; it is tried again later", about...)
+		}
 	}
 	return err
 }

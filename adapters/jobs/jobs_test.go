@@ -19,6 +19,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/housekeeping"
+	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
@@ -53,14 +54,22 @@ type running struct {
 	stop     func()
 }
 
+// start sends no mail.
 func start(t *testing.T, store ports.Store) running {
+	t.Helper()
+	return startDelivering(t, store, &mail.Deliver{})
+}
+
+func startDelivering(t *testing.T, store ports.Store, deliver *mail.Deliver) running {
 	t.Helper()
 	log, lastSeen := &bytes.Buffer{}, sessions.NewLastSeen(store, clock{}, lifetime)
 	work := jobs.New(application.UseCases{
 		Housekeeping: application.Housekeeping{
+			TakeDuty: &housekeeping.TakeDuty{Store: store, Clock: clock{}},
 			Sweep:    &housekeeping.Sweep{Store: store, Clock: clock{}},
 			LastSeen: lastSeen,
 			KeepKeys: &tokens.KeepKeys{Keyring: keyring(t, store)},
+			Deliver:  deliver,
 		},
 	}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -296,10 +305,15 @@ func TestItSaysWhatItSweptAndNothingElse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		stale, err := domain.NewNotice("ada@example.org", domain.UserID{}, domain.MessageRecovered, old.Snapshot(), time.Now().Add(-5*24*time.Hour), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for line, leaves := range map[string]func(){
-			"challenges=1 sessions=0 events=0": func() { leave(t, store) },
-			"challenges=0 sessions=1 events=0": func() { signsIn(t, store, 48*time.Hour) },
-			"challenges=0 sessions=0 events=1": func() { update(t, store, func(tx ports.Tx) error { return tx.Events.Add(t.Context(), old) }) },
+			"challenges=1 sessions=0 grants=0 lockouts=0 messages=0 events=0": func() { leave(t, store) },
+			"challenges=0 sessions=1 grants=0 lockouts=0 messages=0 events=0": func() { signsIn(t, store, 48*time.Hour) },
+			"challenges=0 sessions=0 grants=0 lockouts=0 messages=1 events=0": func() { update(t, store, func(tx ports.Tx) error { return tx.Messages.Add(t.Context(), stale) }) },
+			"challenges=0 sessions=0 grants=0 lockouts=0 messages=0 events=1": func() { update(t, store, func(tx ports.Tx) error { return tx.Events.Add(t.Context(), old) }) },
 		} {
 			leaves()
 			waits(time.Minute)

@@ -36,6 +36,8 @@ type state struct {
 	backupCodes    map[domain.CodeDigest]domain.UserID
 	grants         map[domain.UserID]domain.GrantSnapshot
 	lockouts       map[domain.LockoutSubject]domain.LockoutSnapshot
+	duties         map[domain.Duty]time.Time // when each is due
+	messages       map[domain.MessageID]domain.MessageSnapshot
 }
 
 // New returns an empty store.
@@ -53,6 +55,8 @@ func New() *Store {
 		backupCodes:    map[domain.CodeDigest]domain.UserID{},
 		grants:         map[domain.UserID]domain.GrantSnapshot{},
 		lockouts:       map[domain.LockoutSubject]domain.LockoutSnapshot{},
+		duties:         map[domain.Duty]time.Time{},
+		messages:       map[domain.MessageID]domain.MessageSnapshot{},
 	}
 	return s
 }
@@ -81,6 +85,8 @@ func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 			backupCodes:    maps.Clone(now.backupCodes),
 			grants:         maps.Clone(now.grants),
 			lockouts:       maps.Clone(now.lockouts),
+			duties:         maps.Clone(now.duties),
+			messages:       maps.Clone(now.messages),
 		}
 		if err := run(ctx, next, fn); err != nil {
 			return now, err
@@ -116,6 +122,8 @@ func run(ctx context.Context, s state, fn func(tx ports.Tx) error) error {
 		BackupCodes: backupCodes{s},
 		Grants:      grants{s},
 		Lockouts:    lockouts{s},
+		Duties:      duties{s},
+		Messages:    messages{s},
 	})
 	if err != nil {
 		return err

@@ -89,6 +89,7 @@ func (u users) Remove(_ context.Context, id domain.UserID) error {
 	delete(u.totps, id)
 	u.removeBackupCodes(id)
 	delete(u.grants, id)
+	maps.DeleteFunc(u.messages, func(_ domain.MessageID, s domain.MessageSnapshot) bool { return s.UserID == id })
 	u.removeStrandedChallenges()
 	for eventID, s := range u.events {
 		if s.UserID == id {

@@ -14,7 +14,7 @@ type connection struct {
 	conn    *sql.Conn
 	queries *sqlitedb.Queries
 	tx      ports.Tx
-	removed bool // a user, and what is left of them in the write-ahead log is to be forgotten
+	removed bool // a user, or what told of one, and what is left of it in the write-ahead log is to be forgotten
 }
 
 func connect(db *sql.DB) (*connection, error) {
@@ -38,6 +38,8 @@ func connect(db *sql.DB) (*connection, error) {
 		BackupCodes: backupCodes{queries},
 		Grants:      grants{queries},
 		Lockouts:    lockouts{queries},
+		Duties:      duties{queries},
+		Messages:    messages{queries, &c.removed},
 	}
 	return c, nil
 }

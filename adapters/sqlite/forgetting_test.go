@@ -15,91 +15,69 @@ import (
 
 // Whoever wants to be forgotten is not to be read in the files any more, also while the server runs.
 func TestNothingOfARemovedUserIsLeftInTheFiles(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keylodge.db")
-	store, err := sqlite.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	store, path := openForTraces(t)
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	ada, err := domain.NewApplicant("lovelace@example.org", "Ada Lovelace", now, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := func() (in []string) {
-		t.Helper()
-		for _, suffix := range []string{"", "-wal"} {
-			content, err := os.ReadFile(path + suffix)
+	write(t, store, func(tx ports.Tx) error { return tx.Users.Add(t.Context(), ada.Admit(now)) })
+	if len(filesWith(t, path, "lovelace@example.org", "Ada Lovelace")) == 0 {
+		t.Fatal("she is not there at all")
+	}
+	write(t, store, func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), ada.UserID) })
+	waitForForgetting(t, store)
+	if in := filesWith(t, path, "lovelace@example.org", "Ada Lovelace"); len(in) != 0 {
+		t.Errorf("she can be read in %v", in)
+	}
+}
+
+// The last that tells of somebody may be the message that they are gone.
+func TestNothingOfAMessageThatOutlivedItsUserIsLeftInTheFiles(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for how, end := range map[string]func(tx ports.Tx, m *domain.Message) error{
+		"removed": func(tx ports.Tx, m *domain.Message) error { return tx.Messages.Remove(t.Context(), m.ID()) },
+		"swept": func(tx ports.Tx, m *domain.Message) error {
+			_, err := tx.Messages.Sweep(t.Context(), m.Snapshot().ExpiresAt, 9)
+			return err
+		},
+	} {
+		t.Run(how, func(t *testing.T) {
+			store, path := openForTraces(t)
+			m, err := domain.NewNotice("lovelace@example.org", domain.UserID{}, domain.MessageAccountDeleted, domain.EventSnapshot{At: now}, now, rand.Reader)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if bytes.Contains(content, []byte("lovelace@example.org")) || bytes.Contains(content, []byte("Ada Lovelace")) {
-				in = append(in, path+suffix)
+			write(t, store, func(tx ports.Tx) error { return tx.Messages.Add(t.Context(), m) })
+			if len(filesWith(t, path, "lovelace@example.org")) == 0 {
+				t.Fatal("it is not there at all")
 			}
-		}
-		return in
-	}
-	if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Add(t.Context(), ada.Admit(now)) }); err != nil {
-		t.Fatal(err)
-	}
-	if len(found()) == 0 {
-		t.Fatal("she is not there at all")
-	}
-	if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), ada.UserID) }); err != nil {
-		t.Fatal(err)
-	}
-	// The log is emptied after the answer; whoever comes next has waited for that.
-	if err := store.Update(t.Context(), func(ports.Tx) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if in := found(); len(in) != 0 {
-		t.Errorf("she can be read in %v", in)
+			write(t, store, func(tx ports.Tx) error { return end(tx, m) })
+			waitForForgetting(t, store)
+			if in := filesWith(t, path, "lovelace@example.org"); len(in) != 0 {
+				t.Errorf("whom it was for can be read in %v", in)
+			}
+		})
 	}
 }
 
 // A backup reads for a while, Litestream always. Neither may stop everybody who writes after somebody was removed.
 func TestForgettingWaitsForNobodyWhoReads(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keylodge.db")
-	store, err := sqlite.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	store, path := openForTraces(t)
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	ada, err := domain.NewApplicant("lovelace@example.org", "Ada Lovelace", now, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Add(t.Context(), ada.Admit(now)) }); err != nil {
-		t.Fatal(err)
-	}
-	inLog := func() bool {
-		content, err := os.ReadFile(path + "-wal")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return bytes.Contains(content, []byte("lovelace@example.org"))
-	}
+	write(t, store, func(tx ports.Tx) error { return tx.Users.Add(t.Context(), ada.Admit(now)) })
 	err = store.View(t.Context(), func(tx ports.Tx) error {
 		if _, err := tx.Users.ByID(t.Context(), ada.UserID); err != nil {
 			return err
 		}
 		begun := time.Now()
-		if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), ada.UserID) }); err != nil {
-			return err
-		}
+		write(t, store, func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), ada.UserID) })
 		for range 5 {
-			if err := store.Update(t.Context(), func(ports.Tx) error { return nil }); err != nil {
-				return err
-			}
+			write(t, store, func(ports.Tx) error { return nil })
 		}
 		if took := time.Since(begun); took > 4*time.Second { // less than one wait for a reader
 			t.Errorf("six writes beside a reader took %s", took)
@@ -109,17 +87,60 @@ func TestForgettingWaitsForNobodyWhoReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !inLog() {
+	if len(filesWith(t, path, "lovelace@example.org")) == 0 {
 		t.Fatal("the reader was not in the way, so this shows nothing")
 	}
 	deadline := time.Now().Add(30 * time.Second)
-	for inLog() {
+	for len(filesWith(t, path, "lovelace@example.org")) > 0 {
 		if time.Now().After(deadline) {
 			t.Fatal("she is never forgotten")
 		}
 		time.Sleep(100 * time.Millisecond)
-		if err := store.Update(t.Context(), func(ports.Tx) error { return nil }); err != nil {
+		write(t, store, func(ports.Tx) error { return nil })
+	}
+}
+
+func openForTraces(t *testing.T) (store *sqlite.Store, path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "keylodge.db")
+	store, err := sqlite.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store, path
+}
+
+func write(t *testing.T, store *sqlite.Store, fn func(tx ports.Tx) error) {
+	t.Helper()
+	if err := store.Update(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitForForgetting returns when the log has been emptied, which is after the answer; whoever comes next has waited for that.
+func waitForForgetting(t *testing.T, store *sqlite.Store) {
+	t.Helper()
+	write(t, store, func(ports.Tx) error { return nil })
+}
+
+// filesWith names the files of the database that any of the texts can be read in.
+func filesWith(t *testing.T, path string, texts ...string) (in []string) {
+	t.Helper()
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(path + suffix)
+		if err != nil {
 			t.Fatal(err)
 		}
+		for _, text := range texts {
+			if bytes.Contains(content, []byte(text)) {
+				in = append(in, path+suffix)
+			}
+		}
 	}
+	return in
 }

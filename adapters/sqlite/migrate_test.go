@@ -156,6 +156,9 @@ func TestWhatTheFirstReleaseKeptIsStillThere(t *testing.T) {
 		if err := user.Enabled(); err != nil {
 			t.Errorf("the user: %v", err)
 		}
+		if pending := user.PendingEmail(); pending != "" {
+			t.Errorf("the user claims %q", pending)
+		}
 		if session.Transport() != domain.TransportCookie {
 			t.Errorf("the session's transport is %q, want a browser's", session.Transport())
 		}
@@ -211,6 +214,18 @@ var releases = []string{
 	INSERT INTO webauthn_challenges (id, purpose, session_id, recovery_grant, ceremony, created_at, expires_at)
 	VALUES ('019a0000-0000-7000-0000-00000000000b', 'recovery', NULL, zeroblob(32), x'01', 1, 2),
 		('019a0000-0000-7000-0000-00000000000c', 'step-up', '019a0000-0000-7000-0000-00000000000a', NULL, x'01', 1, 2)`,
+
+	`UPDATE users SET claimed_email = 'countess@example.org', claim_code = zeroblob(32), claim_failures = 1, claim_expires_at = 2;
+	INSERT INTO messages (id, user_id, recipient, kind, happened_at, party, passkey_name, device_name, ip, code, attempts,
+		due_at, expires_at)
+	VALUES ('019a0000-0000-7000-0000-00000000000d', '019a0000-0000-7000-0000-000000000001', 'countess@example.org',
+			'email_code', 1, NULL, NULL, NULL, NULL, x'01', 0, 1, 2),
+		('019a0000-0000-7000-0000-00000000000e', '019a0000-0000-7000-0000-000000000001', 'ada@example.org',
+			'passkey_removed', 1, 'operator', 'Phone', 'Firefox', '192.0.2.1', NULL, 1, 1, 2),
+		('019a0000-0000-7000-0000-00000000000f', NULL, 'cem@example.org', 'account_deleted', 1, 'user', NULL, NULL, NULL,
+			NULL, 0, 1, 2)`,
+
+	`INSERT INTO duties (name, due_at) VALUES ('sweep', 1)`,
 
 	``, // an index, and nothing that was not there before
 }

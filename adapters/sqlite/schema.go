@@ -133,7 +133,7 @@ type stock struct {
 
 func takeStock(ctx context.Context, conn *sql.Conn) (stock, error) {
 	s := stock{map[string]int64{}, map[string][]string{}}
-	columns, err := columnsOf(ctx, conn)
+	columns, err := allColumns(ctx, conn)
 	if err != nil {
 		return s, err
 	}

@@ -248,19 +248,19 @@ func (c *single) missing(ctx context.Context, version int) ([]string, error) {
 		return nil, err
 	}
 	defer model.Close()
-	want, err := columnsOf(ctx, model)
+	want, err := allColumns(ctx, model)
 	if err != nil {
 		return nil, err
 	}
-	there, err := columnsOf(ctx, c.DB)
+	there, err := allColumns(ctx, c.DB)
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(want, func(column string) bool { return slices.Contains(there, column) }), nil
 }
 
-// columnsOf lists every column of every table as table.column.
-func columnsOf(ctx context.Context, db querier) ([]string, error) {
+// allColumns lists every column of every table as table.column.
+func allColumns(ctx context.Context, db querier) ([]string, error) {
 	return texts(ctx, db, `SELECT t.name || '.' || c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
 		WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY t.name, c.cid`)
 }

@@ -18,11 +18,16 @@ type users struct {
 
 func (u users) Add(ctx context.Context, user *domain.User) error {
 	s := user.Snapshot()
+	claim := columnsOf(s.Claim)
 	added, err := u.queries.AddUser(context.WithoutCancel(ctx), sqlitedb.AddUserParams{
 		ID:              s.ID.String(),
 		UserHandle:      s.Handle.Bytes(),
 		Email:           optionalText(s.Email),
 		EmailVerifiedAt: optionalMicros(s.EmailVerifiedAt),
+		ClaimedEmail:    claim.email,
+		ClaimCode:       claim.code,
+		ClaimFailures:   claim.failures,
+		ClaimExpiresAt:  claim.expiresAt,
 		DisplayName:     string(s.DisplayName),
 		DisabledAt:      optionalMicros(s.DisabledAt),
 		CreatedAt:       micros(s.CreatedAt),
@@ -62,9 +67,14 @@ func (u users) List(ctx context.Context, after domain.UserID, limit int) ([]*dom
 
 func (u users) Save(ctx context.Context, user *domain.User) error {
 	s := user.Snapshot()
+	claim := columnsOf(s.Claim)
 	saved, err := u.queries.SaveUser(context.WithoutCancel(ctx), sqlitedb.SaveUserParams{
 		Email:           optionalText(s.Email),
 		EmailVerifiedAt: optionalMicros(s.EmailVerifiedAt),
+		ClaimedEmail:    claim.email,
+		ClaimCode:       claim.code,
+		ClaimFailures:   claim.failures,
+		ClaimExpiresAt:  claim.expiresAt,
 		DisplayName:     string(s.DisplayName),
 		DisabledAt:      optionalMicros(s.DisabledAt),
 		ID:              s.ID.String(),
@@ -101,11 +111,16 @@ func userOf(row sqlitedb.User) (*domain.User, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a user: %w", err)
 	}
+	claim, err := claimOf(row)
+	if err != nil {
+		return nil, fmt.Errorf("reading a user's claim: %w", err)
+	}
 	return domain.RestoreUser(domain.UserSnapshot{
 		ID:              id,
 		Handle:          domain.UserHandle(row.UserHandle),
 		Email:           domain.Email(textOf(row.Email)),
 		EmailVerifiedAt: optionalTime(row.EmailVerifiedAt),
+		Claim:           claim,
 		DisplayName:     domain.DisplayName(row.DisplayName),
 		DisabledAt:      optionalTime(row.DisabledAt),
 		CreatedAt:       timeOf(row.CreatedAt),

@@ -20,11 +20,35 @@ func TestNobodyLeavesTheirNameInTheEvents(t *testing.T) {
 	}
 }
 
+// A claim to an address is whole or there is none, and it is written as addresses are compared.
+func TestAClaimIsWholeOrThereIsNone(t *testing.T) {
+	s := openFilled(t)
+	const none = "UPDATE users SET claimed_email = NULL, claim_code = NULL, claim_failures = NULL, claim_expires_at = NULL"
+	for _, set := range []string{
+		"claimed_email = NULL", "claim_code = NULL", "claim_failures = NULL", "claim_expires_at = NULL",
+		"claimed_email = ''", "claimed_email = 'Countess@example.org'", "claim_code = zeroblob(31)", "claim_failures = -1",
+	} {
+		if _, err := s.db.ExecContext(t.Context(), "UPDATE users SET "+set); err == nil {
+			t.Errorf("a claim could be given %s", set)
+		}
+	}
+	if _, err := s.db.ExecContext(t.Context(), none); err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range []string{
+		"claimed_email = 'countess@example.org'", "claim_code = zeroblob(32)", "claim_failures = 0", "claim_expires_at = 1",
+	} {
+		if _, err := s.db.ExecContext(t.Context(), "UPDATE users SET "+set); err == nil {
+			t.Errorf("without a claim, there could be %s", set)
+		}
+	}
+}
+
 // A table or column that a migration adds is looked through as well, since releases has to fill it.
 func TestNoTableNamesWhoeverWasRemoved(t *testing.T) {
 	s := openFilled(t)
 	const ada = "019a0000-0000-7000-0000-000000000001"
-	traces := append(column(t, s.db, "SELECT id FROM sessions"), ada, "ada@example.org")
+	traces := append(column(t, s.db, "SELECT id FROM sessions"), ada, "ada@example.org", "countess@example.org")
 	for _, trace := range traces {
 		if !strings.Contains(contentsOf(t, s.db), trace) {
 			t.Fatalf("%s is not there to begin with", trace)

@@ -220,6 +220,8 @@ func TestScriptsFindTheElementsTheyAskFor(t *testing.T) {
 		"remove-app": "button", "confirm-remove-app": "button",
 		"lost-passkey": "button", "by-app": "input", "by-backup": "input", "recover-account": "input",
 		"recover-app-code": "input", "recover-backup-code": "input", "recover": "button", "enrol": "button",
+		"email-claim": "form", "email-code": "input", "confirm-email": "button", "send-email-code": "button", "withdraw-email": "button",
+		"who-email": "span", "who-claims": "span", "email-verified": "span",
 		"review": "section", "review-list": "ul", "end-review": "button",
 	} {
 		if ids[id] != name {
@@ -266,7 +268,7 @@ func TestEveryEventHasWords(t *testing.T) {
 		domain.EventPasskeyAdded, domain.EventPasskeyAddRefused, domain.EventPasskeyRenamed, domain.EventPasskeyRemoved,
 		domain.EventPasskeyFlagged, domain.EventPasskeySuspended,
 		domain.EventTOTPAdded, domain.EventTOTPRemoved, domain.EventBackupCodesMade,
-		domain.EventRecoveryGranted, domain.EventRecoveryRefused, domain.EventRecovered,
+		domain.EventRecoveryGranted, domain.EventRecoveryRefused, domain.EventRecoveryClosed, domain.EventRecovered,
 		domain.EventAccountChanged, domain.EventAccountDisabled, domain.EventAccountEnabled, domain.EventAccountDeleted,
 	} {
 		if !regexp.MustCompile(`(?m)^  ` + string(kind) + `: '.+[^.]',$`).MatchString(words) {
@@ -286,6 +288,16 @@ func TestEveryEventHasWords(t *testing.T) {
 	for _, reason := range reasons {
 		if !sentenceFor(reason).MatchString(words) {
 			t.Errorf("eventwords.js has no sentence for the reason %s", reason)
+		}
+	}
+}
+
+// What account.Change and account.ConfirmEmail name as changed.
+func TestWhatWasChangedHasWords(t *testing.T) {
+	words := string(source(t, "eventwords.js"))
+	for _, member := range []string{"display_name", "email", "pending_email"} {
+		if !regexp.MustCompile(`\b` + member + `: '[^']+',`).MatchString(words) {
+			t.Errorf("eventwords.js has none for %s", member)
 		}
 	}
 }

@@ -80,13 +80,10 @@ func (d *Door) Admit(ctx context.Context, tx ports.Tx, grant *Grant, visitor Vis
 	if err := tx.Sessions.Add(ctx, grant.Session); err != nil {
 		return err
 	}
-	event, err := d.Log.Event(visitor, now, domain.EventSnapshot{
+	err := d.Log.Enter(ctx, tx, visitor, now, domain.EventSnapshot{
 		Kind: how, UserID: grant.User.ID(), SessionID: grant.Session.ID(), CredentialID: grant.Credential.ID(), PasskeyName: grant.Credential.Name(),
 	})
 	if err != nil {
-		return err
-	}
-	if err := tx.Events.Add(ctx, event); err != nil {
 		return err
 	}
 	grant.Accepted, err = tx.Credentials.OfUser(ctx, grant.User.ID())

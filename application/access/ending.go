@@ -15,11 +15,7 @@ func (l *SecurityLog) End(ctx context.Context, tx ports.Tx, session *domain.Sess
 		return err
 	}
 	e.UserID, e.SessionID = session.UserID(), session.ID()
-	event, err := l.Event(visitor, now, e)
-	if err != nil {
-		return err
-	}
-	return tx.Events.Add(ctx, event)
+	return l.Enter(ctx, tx, visitor, now, e)
 }
 
 // EndAll ends every live session of the user but those that keep says, and returns how many it ended.

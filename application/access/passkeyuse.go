@@ -43,11 +43,7 @@ func (x *Examiner) Record(ctx context.Context, tx ports.Tx, id domain.Credential
 		if credential.Status() == domain.CredentialSuspended {
 			found.Kind = domain.EventPasskeySuspended
 		}
-		event, err := x.Log.Event(visitor, now, found)
-		if err != nil {
-			return Use{}, err
-		}
-		if err := tx.Events.Add(ctx, event); err != nil {
+		if err := x.Log.Enter(ctx, tx, visitor, now, found); err != nil {
 			return Use{}, err
 		}
 	}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -10,25 +11,49 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// SecurityLog words the events that use cases keep, each in the unit of work of what it tells of.
+// SecurityLog keeps the events, each in the unit of work of what it tells of, and, where the server sends mail, has an
+// account's owner told of those that change who can open it.
 type SecurityLog struct {
 	Random  io.Reader
 	Devices ports.DeviceNames
+	Mail    domain.MailPolicy
 
 	mu   sync.Mutex
 	last domain.EventID
 }
 
-// Event is something that a visitor did. Where from is added to what e says, unless the operator did it.
-func (l *SecurityLog) Event(visitor Visitor, now time.Time, e domain.EventSnapshot) (*domain.Event, error) {
+// Enter keeps something that a visitor did. Where from is added to what e says, unless the operator did it.
+func (l *SecurityLog) Enter(ctx context.Context, tx ports.Tx, visitor Visitor, now time.Time, e domain.EventSnapshot) error {
+	event, err := l.event(visitor, now, e)
+	if err != nil {
+		return err
+	}
+	if err := tx.Events.Add(ctx, event); err != nil {
+		return err
+	}
+	return l.notify(ctx, tx, event, now)
+}
+
+// EnterNameless keeps something that nobody can be told of. The visitor is looked at all the same and forgotten, so that
+// it takes no less time than Enter.
+func (l *SecurityLog) EnterNameless(ctx context.Context, tx ports.Tx, visitor Visitor, now time.Time, e domain.EventSnapshot) error {
+	l.device(visitor)
+	event, err := l.next(e, now)
+	if err != nil {
+		return err
+	}
+	return tx.Events.Add(ctx, event)
+}
+
+func (l *SecurityLog) event(visitor Visitor, now time.Time, e domain.EventSnapshot) (*domain.Event, error) {
 	if e.By != domain.ByOperator {
 		device := l.device(visitor)
 		e.DeviceName, e.IP, e.RequestID = device.Name, device.IP, visitor.RequestID
 	}
-	return l.enter(e, now)
+	return l.next(e, now)
 }
 
-func (l *SecurityLog) enter(e domain.EventSnapshot, now time.Time) (*domain.Event, error) {
+func (l *SecurityLog) next(e domain.EventSnapshot, now time.Time) (*domain.Event, error) {
 	event, err := domain.NewEvent(e, now, l.Random)
 	if err != nil {
 		return nil, err
@@ -38,11 +63,6 @@ func (l *SecurityLog) enter(e domain.EventSnapshot, now time.Time) (*domain.Even
 	event = event.After(l.last)
 	l.last = event.ID()
 	return event, nil
-}
-
-// Nameless is something that nobody can be told of.
-func (l *SecurityLog) Nameless(now time.Time, e domain.EventSnapshot) (*domain.Event, error) {
-	return l.enter(e, now)
 }
 
 // Refused is an attempt that failed because of cause, if that is something for the account's owner to know: a passkey's
@@ -57,7 +77,7 @@ func (l *SecurityLog) Refused(visitor Visitor, now time.Time, e domain.EventSnap
 	if e.Reason == "" || e.UserID.IsZero() {
 		return nil, nil
 	}
-	return l.Event(visitor, now, e)
+	return l.event(visitor, now, e)
 }
 
 func (l *SecurityLog) device(visitor Visitor) domain.Device {

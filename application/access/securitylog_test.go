@@ -15,16 +15,22 @@ import (
 
 func TestAnEntrySaysWhereFromUnlessTheOperatorMadeIt(t *testing.T) {
 	visitor := access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}
+	ada := newPerson(t, memory.New(), "Ada")
 	for party, want := range map[domain.Party]domain.EventSnapshot{
 		domain.ByUser:     {By: domain.ByUser, DeviceName: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"},
 		domain.ByOperator: {By: domain.ByOperator},
 	} {
-		event, err := securityLog().Event(visitor, noon, domain.EventSnapshot{By: party, Kind: domain.EventSessionRevoked, Reason: "reason"})
-		if err != nil {
-			t.Fatal(err)
+		ada.update(func(tx ports.Tx) error {
+			return securityLog().Enter(t.Context(), tx, visitor, noon, domain.EventSnapshot{UserID: ada.user.ID(), By: party, Kind: domain.EventSessionRevoked, Reason: string(party)})
+		})
+		var got domain.EventSnapshot
+		for _, e := range ada.log() {
+			if e.Reason == string(party) {
+				got = e
+			}
 		}
-		want.ID, want.At, want.Kind, want.Reason = event.ID(), noon, domain.EventSessionRevoked, "reason"
-		if got := event.Snapshot(); !equal(got, want) {
+		want.ID, want.UserID, want.At, want.Kind, want.Reason = got.ID, ada.user.ID(), noon, domain.EventSessionRevoked, string(party)
+		if !equal(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
 	}
@@ -74,42 +80,39 @@ func TestARefusalIsEnteredIfItIsForTheOwnerToKnow(t *testing.T) {
 func TestALogReadsInTheOrderInWhichItWasWritten(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
 	log := securityLog()
-	var newestFirst []domain.EventID
 	for i := range 100 {
-		event, err := log.Event(access.Visitor{}, noon.Add(-time.Duration(i%3)*time.Microsecond), domain.EventSnapshot{UserID: ada.user.ID(), Kind: domain.EventSignedIn})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ada.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), event) })
-		newestFirst = append([]domain.EventID{event.ID()}, newestFirst...)
+		ada.update(func(tx ports.Tx) error {
+			return log.Enter(t.Context(), tx, access.Visitor{}, noon.Add(-time.Duration(i%3)*time.Microsecond), domain.EventSnapshot{UserID: ada.user.ID(), Kind: domain.EventSignedIn, Reason: fmt.Sprint(99 - i)})
+		})
 	}
-	for i, e := range ada.log() {
-		if e.ID != newestFirst[i] {
-			t.Fatalf("at %d stands %s, want %s", i, e.ID, newestFirst[i])
+	entries := ada.log()
+	if len(entries) != 100 {
+		t.Fatalf("%d entries", len(entries))
+	}
+	for i, e := range entries {
+		if e.Reason != fmt.Sprint(i) {
+			t.Fatalf("at %d stands %s", i, e.Reason)
 		}
 	}
 }
 
 func TestNoTwoEntriesShareAnIDHoweverManyAreWrittenAtOnce(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
 	log := securityLog()
-	ids := make([]domain.EventID, 64)
+	const entries = 64
 	var writing sync.WaitGroup
-	for i := range ids {
+	for range entries {
 		writing.Go(func() {
-			event, err := log.Event(access.Visitor{}, noon, domain.EventSnapshot{})
+			err := ada.store.Update(t.Context(), func(tx ports.Tx) error { // which refuses an id twice
+				return log.Enter(t.Context(), tx, access.Visitor{}, noon, domain.EventSnapshot{UserID: ada.user.ID(), Kind: domain.EventSignedIn})
+			})
 			if err != nil {
 				t.Error(err)
-				return
 			}
-			ids[i] = event.ID()
 		})
 	}
 	writing.Wait()
-	seen := map[domain.EventID]bool{}
-	for _, id := range ids {
-		seen[id] = true
-	}
-	if len(seen) != len(ids) {
-		t.Errorf("%d ids for %d entries", len(seen), len(ids))
+	if n := len(ada.log()); n != entries {
+		t.Errorf("%d entries, want %d", n, entries)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -92,7 +93,7 @@ func entries(t *testing.T, store ports.Store, of domain.UserID) (list []domain.E
 
 func change(t *testing.T, store ports.Store, actor access.Actor, wish account.Wish) (account.Changed, error) {
 	t.Helper()
-	return (&account.Change{Store: store, Clock: clock(noon), Log: securityLog()}).Execute(t.Context(), actor, wish)
+	return (&account.Change{Store: store, Clock: clock(noon), Log: securityLog(), Claims: &mail.Claims{}}).Execute(t.Context(), actor, wish)
 }
 
 func TestWhatIsWishedForIsChangedAndTheRestStays(t *testing.T) {

@@ -31,16 +31,16 @@ func (d *Delete) Execute(ctx context.Context, actor access.Actor) error {
 			return err
 		}
 		// Removing the user takes their name off it, as off all others.
-		event, err := d.Log.Event(actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventAccountDeleted, UserID: actor.User.ID()})
-		if err != nil {
-			return err
-		}
-		if err := tx.Events.Add(ctx, event); err != nil {
+		e := domain.EventSnapshot{Kind: domain.EventAccountDeleted, UserID: actor.User.ID()}
+		if err := d.Log.Enter(ctx, tx, actor.Visitor, now, e); err != nil {
 			return err
 		}
 		if err := tx.Lockouts.Clear(ctx, d.Lockout.Account(actor.User.ID())); err != nil {
 			return err
 		}
-		return tx.Users.Remove(ctx, actor.User.ID())
+		if err := tx.Users.Remove(ctx, actor.User.ID()); err != nil {
+			return err
+		}
+		return d.Log.Notify(ctx, tx, actor.User, domain.UserID{}, domain.MessageAccountDeleted, actor.Visitor, e, now)
 	})
 }

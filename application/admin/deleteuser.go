@@ -19,21 +19,22 @@ type DeleteUser struct {
 
 // Execute removes everything of the person, as account.Delete does. It fails with domain.ErrUserNotFound.
 func (d *DeleteUser) Execute(ctx context.Context, who Who) error {
+	now := d.Clock.Now()
 	return d.Store.Update(ctx, func(tx ports.Tx) error {
 		user, err := who.find(ctx, tx)
 		if err != nil {
 			return err
 		}
-		event, err := d.Log.Event(access.Visitor{}, d.Clock.Now(), domain.EventSnapshot{Kind: domain.EventAccountDeleted, UserID: user.ID(), By: domain.ByOperator})
-		if err != nil {
-			return err
-		}
-		if err := tx.Events.Add(ctx, event); err != nil {
+		e := domain.EventSnapshot{Kind: domain.EventAccountDeleted, UserID: user.ID(), By: domain.ByOperator}
+		if err := d.Log.Enter(ctx, tx, access.Visitor{}, now, e); err != nil {
 			return err
 		}
 		if err := tx.Lockouts.Clear(ctx, d.Lockout.Account(user.ID())); err != nil {
 			return err
 		}
-		return tx.Users.Remove(ctx, user.ID())
+		if err := tx.Users.Remove(ctx, user.ID()); err != nil {
+			return err
+		}
+		return d.Log.Notify(ctx, tx, user, domain.UserID{}, domain.MessageAccountDeleted, access.Visitor{}, e, now)
 	})
 }

@@ -32,9 +32,5 @@ func keepChange(ctx context.Context, tx ports.Tx, log *access.SecurityLog, user 
 	if err := tx.Users.Save(ctx, user); err != nil {
 		return err
 	}
-	event, err := log.Event(access.Visitor{}, now, domain.EventSnapshot{Kind: kind, UserID: user.ID(), By: domain.ByOperator})
-	if err != nil {
-		return err
-	}
-	return tx.Events.Add(ctx, event)
+	return log.Enter(ctx, tx, access.Visitor{}, now, domain.EventSnapshot{Kind: kind, UserID: user.ID(), By: domain.ByOperator})
 }

@@ -52,13 +52,9 @@ func (r *RecoverUser) Execute(ctx context.Context, who Who) (recovery Recovery, 
 		if err := tx.Grants.Put(ctx, grant); err != nil {
 			return err
 		}
-		event, err := r.Log.Event(access.Visitor{}, now, domain.EventSnapshot{
+		return r.Log.Enter(ctx, tx, access.Visitor{}, now, domain.EventSnapshot{
 			Kind: domain.EventRecoveryGranted, UserID: user.ID(), By: domain.ByOperator, Changed: []string{string(domain.ByTheirWord)},
 		})
-		if err != nil {
-			return err
-		}
-		return tx.Events.Add(ctx, event)
 	})
 	return recovery, err
 }

@@ -20,14 +20,14 @@ const (
 // batch is small, so that a sweep after a long absence never holds a sign-in up for more than a few milliseconds.
 const batch = 256
 
-// Sweep removes challenges, sessions and grants that are over, and counts and events of long ago.
+// Sweep removes challenges, sessions, grants and messages that are over, and counts and events of long ago.
 type Sweep struct {
 	Store ports.Store
 	Clock ports.Clock
 }
 
 // Swept says how many were removed.
-type Swept struct{ Challenges, Sessions, Grants, Lockouts, Events int }
+type Swept struct{ Challenges, Sessions, Grants, Lockouts, Messages, Events int }
 
 // Execute removes everything that is due, one small unit of work after another. What was removed before an error stays
 // removed and is counted.
@@ -42,6 +42,7 @@ func (s *Sweep) Execute(ctx context.Context) (Swept, error) {
 		{&swept.Sessions, func(tx ports.Tx) (int, error) { return tx.Sessions.Sweep(ctx, now.Add(-sessionRetention), batch) }},
 		{&swept.Grants, func(tx ports.Tx) (int, error) { return tx.Grants.Sweep(ctx, now, batch) }},
 		{&swept.Lockouts, func(tx ports.Tx) (int, error) { return tx.Lockouts.Sweep(ctx, now.Add(-lockoutRetention), batch) }},
+		{&swept.Messages, func(tx ports.Tx) (int, error) { return tx.Messages.Sweep(ctx, now, batch) }},
 		{&swept.Events, func(tx ports.Tx) (int, error) { return tx.Events.Sweep(ctx, now.Add(-eventRetention), batch) }},
 	} {
 		if err := s.inBatches(ctx, one.total, one.sweep); err != nil {

@@ -88,14 +88,10 @@ func (f *FinishAdd) add(ctx context.Context, actor access.Actor, answer Answer, 
 			return err
 		}
 		added.User, added.Accepted = actor.User, slices.Concat(present, domain.Keyring{credential})
-		event, err := f.Log.Event(actor.Visitor, now, domain.EventSnapshot{
+		return f.Log.Enter(ctx, tx, actor.Visitor, now, domain.EventSnapshot{
 			Kind: domain.EventPasskeyAdded, UserID: actor.User.ID(), SessionID: actor.Session.ID(),
 			CredentialID: credential.ID(), PasskeyName: credential.Name(),
 		})
-		if err != nil {
-			return err
-		}
-		return tx.Events.Add(ctx, event)
 	})
 	if err != nil {
 		return Added{}, err

@@ -54,11 +54,7 @@ func (r *Remove) Execute(ctx context.Context, actor access.Actor, id domain.Cred
 		about := domain.EventSnapshot{
 			Kind: domain.EventPasskeyRemoved, UserID: actor.User.ID(), SessionID: actor.Session.ID(), CredentialID: id, PasskeyName: leaving.Name(),
 		}
-		event, err := r.Log.Event(actor.Visitor, now, about)
-		if err != nil {
-			return err
-		}
-		if err := tx.Events.Add(ctx, event); err != nil {
+		if err := r.Log.Enter(ctx, tx, actor.Visitor, now, about); err != nil {
 			return err
 		}
 		about.Kind, about.Reason = domain.EventSessionRevoked, string(domain.EventPasskeyRemoved)

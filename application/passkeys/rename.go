@@ -33,13 +33,9 @@ func (r *Rename) Execute(ctx context.Context, actor access.Actor, id domain.Cred
 		if err := tx.Credentials.Save(ctx, renamed); err != nil {
 			return err
 		}
-		event, err := r.Log.Event(actor.Visitor, now, domain.EventSnapshot{
+		return r.Log.Enter(ctx, tx, actor.Visitor, now, domain.EventSnapshot{
 			Kind: domain.EventPasskeyRenamed, UserID: actor.User.ID(), SessionID: actor.Session.ID(), CredentialID: id, PasskeyName: name,
 		})
-		if err != nil {
-			return err
-		}
-		return tx.Events.Add(ctx, event)
 	})
 	return renamed, err
 }

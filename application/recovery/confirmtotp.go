@@ -72,10 +72,6 @@ func (c *ConfirmTOTP) Execute(ctx context.Context, actor access.Actor, code stri
 		if err := tx.Grants.Remove(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		event, err := c.Log.Event(actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventTOTPAdded, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
-		if err != nil {
-			return err
-		}
-		return tx.Events.Add(ctx, event)
+		return c.Log.Enter(ctx, tx, actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventTOTPAdded, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
 	})
 }

@@ -49,11 +49,7 @@ func (m *MakeCodes) Execute(ctx context.Context, actor access.Actor) ([]domain.B
 		if err := tx.Grants.Remove(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		event, err := m.Log.Event(actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventBackupCodesMade, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
-		if err != nil {
-			return err
-		}
-		return tx.Events.Add(ctx, event)
+		return m.Log.Enter(ctx, tx, actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventBackupCodesMade, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
 	})
 	if err != nil {
 		return nil, err

@@ -74,11 +74,7 @@ func (r *Redeem) Execute(ctx context.Context, claim Claim, visitor access.Visito
 				return err
 			}
 		}
-		event, err := r.Log.Event(visitor, now, domain.EventSnapshot{Kind: domain.EventRecoveryGranted, UserID: grant.UserID(), Changed: names(grant.By())})
-		if err != nil {
-			return err
-		}
-		return tx.Events.Add(ctx, event)
+		return r.Log.Enter(ctx, tx, visitor, now, domain.EventSnapshot{Kind: domain.EventRecoveryGranted, UserID: grant.UserID(), Changed: names(grant.By())})
 	})
 	if err == nil {
 		err = refusal
@@ -213,14 +209,14 @@ func (r *Redeem) refuse(ctx context.Context, tx ports.Tx, s seen, lockout *domai
 		return err
 	}
 	e := domain.EventSnapshot{Kind: domain.EventRecoveryRefused, UserID: s.user, Reason: domain.ErrInvalidCode.Code}
-	event, err := r.Log.Event(visitor, now, e)
+	enter := r.Log.Enter
 	if s.user.IsZero() {
-		event, err = r.Log.Nameless(now, e)
+		enter = r.Log.EnterNameless
 	}
-	if err != nil {
+	if err := enter(ctx, tx, visitor, now, e); err != nil || !lockout.Closed() {
 		return err
 	}
-	return tx.Events.Add(ctx, event)
+	return enter(ctx, tx, visitor, now, domain.EventSnapshot{Kind: domain.EventRecoveryClosed, UserID: s.user})
 }
 
 func names(by []domain.RecoveryFactor) []string {

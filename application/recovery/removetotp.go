@@ -42,10 +42,6 @@ func (r *RemoveTOTP) Execute(ctx context.Context, actor access.Actor) error {
 		if err := tx.Grants.Remove(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		event, err := r.Log.Event(actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventTOTPRemoved, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
-		if err != nil {
-			return err
-		}
-		return tx.Events.Add(ctx, event)
+		return r.Log.Enter(ctx, tx, actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventTOTPRemoved, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
 	})
 }

@@ -30,6 +30,7 @@ func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visito
 	err := r.Store.Update(ctx, func(tx ports.Tx) error {
 		var changed bool
 		var err error
+		reused = nil
 		if session, err = tx.Sessions.ByID(ctx, token.SessionID()); errors.Is(err, domain.ErrSessionNotFound) {
 			return domain.ErrRefreshTokenInvalid
 		} else if err != nil {

@@ -2,9 +2,12 @@ package signup
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -16,6 +19,7 @@ type Finish struct {
 	Clock        ports.Clock
 	Desk         *ceremony.Desk
 	Door         *access.Door
+	Claims       *mail.Claims
 }
 
 // Answer is what the client made of the options.
@@ -27,7 +31,7 @@ type Answer struct {
 	Visitor     access.Visitor
 }
 
-// Execute returns the new user's first session. It fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
+// Execute returns the new user's first session. Where mail is sent their address waits for its code. It fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
 // domain.ErrPasskeyAlreadyRegistered, domain.ErrEmailTaken, or a *domain.Rejection; the challenge is spent all the same.
 func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, error) {
 	grant, err := f.admit(ctx, answer)
@@ -53,6 +57,10 @@ func (f *Finish) admit(ctx context.Context, answer Answer) (access.Grant, error)
 		return access.Grant{}, err
 	}
 	user := challenge.Applicant().Admit(now)
+	claimed, draft, err := f.claim(user, now)
+	if err != nil {
+		return access.Grant{}, err
+	}
 	credential, err := domain.NewCredential(user.ID(), answer.PasskeyName, registration, now)
 	if err != nil {
 		return access.Grant{}, err
@@ -66,7 +74,7 @@ func (f *Finish) admit(ctx context.Context, answer Answer) (access.Grant, error)
 		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
 			return err
 		}
-		if err := tx.Users.Add(ctx, user); err != nil {
+		if err := f.addUser(ctx, tx, user, claimed, draft, now); err != nil {
 			return err
 		}
 		if err := tx.Credentials.Add(ctx, credential); err != nil {
@@ -78,4 +86,31 @@ func (f *Finish) admit(ctx context.Context, answer Answer) (access.Grant, error)
 		return access.Grant{}, err
 	}
 	return grant, nil
+}
+
+// claim takes the address from the user where it has to be proved first, and draws the code.
+func (f *Finish) claim(user *domain.User, now time.Time) (domain.Email, mail.Draft, error) {
+	email := user.Email()
+	if email == "" || f.Claims.Policy == domain.MailOff {
+		return "", mail.Draft{}, nil
+	}
+	user.MoveTo("")
+	draft, err := f.Claims.Draw(user.ID(), now)
+	return email, draft, err
+}
+
+func (f *Finish) addUser(ctx context.Context, tx ports.Tx, user *domain.User, claimed domain.Email, draft mail.Draft, now time.Time) error {
+	var message *domain.Message
+	if claimed != "" {
+		var err error
+		message, err = f.Claims.Enter(ctx, tx, user, claimed, draft, now)
+		// A stranger's requests keep nobody from signing up; another code can be sent later.
+		if err != nil && !errors.Is(err, domain.ErrRateLimited) {
+			return err
+		}
+	}
+	if err := tx.Users.Add(ctx, user); err != nil || message == nil {
+		return err
+	}
+	return tx.Messages.Add(ctx, message)
 }

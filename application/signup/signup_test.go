@@ -12,6 +12,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -48,6 +49,7 @@ type lodge struct {
 	store        ports.Store
 	relyingParty *interrupted
 	policy       domain.RegistrationPolicy
+	claims       *mail.Claims
 }
 
 func newLodge(t *testing.T) *lodge {
@@ -56,7 +58,7 @@ func newLodge(t *testing.T) *lodge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &lodge{t, memory.New(), &interrupted{RelyingParty: relyingParty}, domain.RegistrationOpen}
+	return &lodge{t, memory.New(), &interrupted{RelyingParty: relyingParty}, domain.RegistrationOpen, &mail.Claims{}}
 }
 
 func (l *lodge) desk() *ceremony.Desk {
@@ -78,7 +80,7 @@ func (l *lodge) begins(email domain.Email) (attempt, error) {
 func (l *lodge) beginsIn(browser domain.Binding, email domain.Email, variations ...authenticator.Variation) (attempt, error) {
 	l.t.Helper()
 	begin := &signup.Begin{
-		Policy: l.policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Random: rand.Reader, Desk: l.desk(),
+		Policy: l.policy, Mail: l.claims.Policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Random: rand.Reader, Desk: l.desk(),
 	}
 	started, err := begin.Execute(l.t.Context(), signup.Application{Email: email}, browser)
 	if err != nil {
@@ -95,9 +97,9 @@ func (l *lodge) beginsIn(browser domain.Binding, email domain.Email, variations 
 
 func (l *lodge) finishes(a attempt) (access.Grant, error) {
 	finish := &signup.Finish{
-		Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Desk: l.desk(),
+		Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Desk: l.desk(), Claims: l.claims,
 		Door: &access.Door{
-			Random: rand.Reader, Log: &access.SecurityLog{Random: rand.Reader, Devices: names{}},
+			Random: rand.Reader, Log: &access.SecurityLog{Random: rand.Reader, Devices: names{}, Mail: l.claims.Policy},
 			Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
 		},
 	}

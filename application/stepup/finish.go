@@ -80,14 +80,10 @@ func (f *Finish) stepUp(ctx context.Context, actor access.Actor, answer Answer, 
 		if err := tx.Lockouts.Clear(ctx, f.Lockout.Account(actor.User.ID())); err != nil {
 			return err
 		}
-		event, err := f.Log.Event(actor.Visitor, now, domain.EventSnapshot{
+		return f.Log.Enter(ctx, tx, actor.Visitor, now, domain.EventSnapshot{
 			Kind: domain.EventSteppedUp, UserID: actor.User.ID(), SessionID: actor.Session.ID(),
 			CredentialID: use.Credential.ID(), PasskeyName: use.Credential.Name(),
 		})
-		if err != nil {
-			return err
-		}
-		return tx.Events.Add(ctx, event)
 	})
 	if err == nil {
 		err = refusal

@@ -15,7 +15,7 @@ import (
 )
 
 // Keyring holds the signing keys of the installation opened and in memory, so that a login that wants tokens asks no
-// database for them. All nodes of one database share the keys; each reads them again now and then (Refresh).
+// database for them. All nodes of one database share the keys; each reads them again now and then (KeepKeys).
 type Keyring struct {
 	store    ports.Store
 	keys     ports.TokenKeys
@@ -46,7 +46,7 @@ var ErrBrought = &domain.Error{
 	Message: "the signing keys come from KEYLODGE_JWT_KEY_FILE; put the new key first in that file and restart",
 }
 
-// NewKeyring makes a keyring that reads its keys at the first need, or at Refresh.
+// NewKeyring makes a keyring that reads its keys at the first need, or by KeepKeys.
 func NewKeyring(store ports.Store, keys ports.TokenKeys, sealer ports.Sealer, clock ports.Clock, rotation domain.KeyRotation, brought Brought) *Keyring {
 	return &Keyring{store: store, keys: keys, sealer: sealer, clock: clock, rotation: rotation, brought: brought}
 }

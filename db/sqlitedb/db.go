@@ -39,6 +39,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.addGrantStmt, err = db.PrepareContext(ctx, addGrant); err != nil {
 		return nil, fmt.Errorf("error preparing query AddGrant: %w", err)
 	}
+	if q.addMessageStmt, err = db.PrepareContext(ctx, addMessage); err != nil {
+		return nil, fmt.Errorf("error preparing query AddMessage: %w", err)
+	}
 	if q.addPasskeyStmt, err = db.PrepareContext(ctx, addPasskey); err != nil {
 		return nil, fmt.Errorf("error preparing query AddPasskey: %w", err)
 	}
@@ -62,6 +65,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.disownEventsStmt, err = db.PrepareContext(ctx, disownEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query DisownEvents: %w", err)
+	}
+	if q.dueMessagesStmt, err = db.PrepareContext(ctx, dueMessages); err != nil {
+		return nil, fmt.Errorf("error preparing query DueMessages: %w", err)
 	}
 	if q.eventsOfUserStmt, err = db.PrepareContext(ctx, eventsOfUser); err != nil {
 		return nil, fmt.Errorf("error preparing query EventsOfUser: %w", err)
@@ -96,6 +102,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.removeGrantOfUserStmt, err = db.PrepareContext(ctx, removeGrantOfUser); err != nil {
 		return nil, fmt.Errorf("error preparing query RemoveGrantOfUser: %w", err)
 	}
+	if q.removeMessageStmt, err = db.PrepareContext(ctx, removeMessage); err != nil {
+		return nil, fmt.Errorf("error preparing query RemoveMessage: %w", err)
+	}
 	if q.removePasskeyStmt, err = db.PrepareContext(ctx, removePasskey); err != nil {
 		return nil, fmt.Errorf("error preparing query RemovePasskey: %w", err)
 	}
@@ -110,6 +119,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.saveLockoutStmt, err = db.PrepareContext(ctx, saveLockout); err != nil {
 		return nil, fmt.Errorf("error preparing query SaveLockout: %w", err)
+	}
+	if q.saveMessageStmt, err = db.PrepareContext(ctx, saveMessage); err != nil {
+		return nil, fmt.Errorf("error preparing query SaveMessage: %w", err)
 	}
 	if q.savePasskeyStmt, err = db.PrepareContext(ctx, savePasskey); err != nil {
 		return nil, fmt.Errorf("error preparing query SavePasskey: %w", err)
@@ -147,6 +159,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.sweepLockoutsStmt, err = db.PrepareContext(ctx, sweepLockouts); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepLockouts: %w", err)
 	}
+	if q.sweepMessagesStmt, err = db.PrepareContext(ctx, sweepMessages); err != nil {
+		return nil, fmt.Errorf("error preparing query SweepMessages: %w", err)
+	}
 	if q.sweepSessionsStmt, err = db.PrepareContext(ctx, sweepSessions); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepSessions: %w", err)
 	}
@@ -155,6 +170,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.takeChallengeStmt, err = db.PrepareContext(ctx, takeChallenge); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeChallenge: %w", err)
+	}
+	if q.takeDutyStmt, err = db.PrepareContext(ctx, takeDuty); err != nil {
+		return nil, fmt.Errorf("error preparing query TakeDuty: %w", err)
 	}
 	if q.takeGrantStmt, err = db.PrepareContext(ctx, takeGrant); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeGrant: %w", err)
@@ -198,6 +216,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing addGrantStmt: %w", cerr)
 		}
 	}
+	if q.addMessageStmt != nil {
+		if cerr := q.addMessageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addMessageStmt: %w", cerr)
+		}
+	}
 	if q.addPasskeyStmt != nil {
 		if cerr := q.addPasskeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing addPasskeyStmt: %w", cerr)
@@ -236,6 +259,11 @@ func (q *Queries) Close() error {
 	if q.disownEventsStmt != nil {
 		if cerr := q.disownEventsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing disownEventsStmt: %w", cerr)
+		}
+	}
+	if q.dueMessagesStmt != nil {
+		if cerr := q.dueMessagesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing dueMessagesStmt: %w", cerr)
 		}
 	}
 	if q.eventsOfUserStmt != nil {
@@ -293,6 +321,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing removeGrantOfUserStmt: %w", cerr)
 		}
 	}
+	if q.removeMessageStmt != nil {
+		if cerr := q.removeMessageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing removeMessageStmt: %w", cerr)
+		}
+	}
 	if q.removePasskeyStmt != nil {
 		if cerr := q.removePasskeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing removePasskeyStmt: %w", cerr)
@@ -316,6 +349,11 @@ func (q *Queries) Close() error {
 	if q.saveLockoutStmt != nil {
 		if cerr := q.saveLockoutStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing saveLockoutStmt: %w", cerr)
+		}
+	}
+	if q.saveMessageStmt != nil {
+		if cerr := q.saveMessageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing saveMessageStmt: %w", cerr)
 		}
 	}
 	if q.savePasskeyStmt != nil {
@@ -378,6 +416,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing sweepLockoutsStmt: %w", cerr)
 		}
 	}
+	if q.sweepMessagesStmt != nil {
+		if cerr := q.sweepMessagesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sweepMessagesStmt: %w", cerr)
+		}
+	}
 	if q.sweepSessionsStmt != nil {
 		if cerr := q.sweepSessionsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sweepSessionsStmt: %w", cerr)
@@ -391,6 +434,11 @@ func (q *Queries) Close() error {
 	if q.takeChallengeStmt != nil {
 		if cerr := q.takeChallengeStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing takeChallengeStmt: %w", cerr)
+		}
+	}
+	if q.takeDutyStmt != nil {
+		if cerr := q.takeDutyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing takeDutyStmt: %w", cerr)
 		}
 	}
 	if q.takeGrantStmt != nil {
@@ -457,6 +505,7 @@ type Queries struct {
 	addChallengeStmt        *sql.Stmt
 	addEventStmt            *sql.Stmt
 	addGrantStmt            *sql.Stmt
+	addMessageStmt          *sql.Stmt
 	addPasskeyStmt          *sql.Stmt
 	addSessionStmt          *sql.Stmt
 	addSigningKeyStmt       *sql.Stmt
@@ -465,6 +514,7 @@ type Queries struct {
 	challengeByIDStmt       *sql.Stmt
 	clearLockoutStmt        *sql.Stmt
 	disownEventsStmt        *sql.Stmt
+	dueMessagesStmt         *sql.Stmt
 	eventsOfUserStmt        *sql.Stmt
 	grantByTokenStmt        *sql.Stmt
 	grantOfUserStmt         *sql.Stmt
@@ -476,11 +526,13 @@ type Queries struct {
 	passkeysOfUserStmt      *sql.Stmt
 	removeBackupCodeSetStmt *sql.Stmt
 	removeGrantOfUserStmt   *sql.Stmt
+	removeMessageStmt       *sql.Stmt
 	removePasskeyStmt       *sql.Stmt
 	removeSigningKeyStmt    *sql.Stmt
 	removeTOTPStmt          *sql.Stmt
 	removeUserStmt          *sql.Stmt
 	saveLockoutStmt         *sql.Stmt
+	saveMessageStmt         *sql.Stmt
 	savePasskeyStmt         *sql.Stmt
 	saveSessionStmt         *sql.Stmt
 	saveTOTPStmt            *sql.Stmt
@@ -493,9 +545,11 @@ type Queries struct {
 	sweepEventsStmt         *sql.Stmt
 	sweepGrantsStmt         *sql.Stmt
 	sweepLockoutsStmt       *sql.Stmt
+	sweepMessagesStmt       *sql.Stmt
 	sweepSessionsStmt       *sql.Stmt
 	tOTPOfUserStmt          *sql.Stmt
 	takeChallengeStmt       *sql.Stmt
+	takeDutyStmt            *sql.Stmt
 	takeGrantStmt           *sql.Stmt
 	userByEmailStmt         *sql.Stmt
 	userByIDStmt            *sql.Stmt
@@ -511,6 +565,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		addChallengeStmt:        q.addChallengeStmt,
 		addEventStmt:            q.addEventStmt,
 		addGrantStmt:            q.addGrantStmt,
+		addMessageStmt:          q.addMessageStmt,
 		addPasskeyStmt:          q.addPasskeyStmt,
 		addSessionStmt:          q.addSessionStmt,
 		addSigningKeyStmt:       q.addSigningKeyStmt,
@@ -519,6 +574,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		challengeByIDStmt:       q.challengeByIDStmt,
 		clearLockoutStmt:        q.clearLockoutStmt,
 		disownEventsStmt:        q.disownEventsStmt,
+		dueMessagesStmt:         q.dueMessagesStmt,
 		eventsOfUserStmt:        q.eventsOfUserStmt,
 		grantByTokenStmt:        q.grantByTokenStmt,
 		grantOfUserStmt:         q.grantOfUserStmt,
@@ -530,11 +586,13 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		passkeysOfUserStmt:      q.passkeysOfUserStmt,
 		removeBackupCodeSetStmt: q.removeBackupCodeSetStmt,
 		removeGrantOfUserStmt:   q.removeGrantOfUserStmt,
+		removeMessageStmt:       q.removeMessageStmt,
 		removePasskeyStmt:       q.removePasskeyStmt,
 		removeSigningKeyStmt:    q.removeSigningKeyStmt,
 		removeTOTPStmt:          q.removeTOTPStmt,
 		removeUserStmt:          q.removeUserStmt,
 		saveLockoutStmt:         q.saveLockoutStmt,
+		saveMessageStmt:         q.saveMessageStmt,
 		savePasskeyStmt:         q.savePasskeyStmt,
 		saveSessionStmt:         q.saveSessionStmt,
 		saveTOTPStmt:            q.saveTOTPStmt,
@@ -547,9 +605,11 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		sweepEventsStmt:         q.sweepEventsStmt,
 		sweepGrantsStmt:         q.sweepGrantsStmt,
 		sweepLockoutsStmt:       q.sweepLockoutsStmt,
+		sweepMessagesStmt:       q.sweepMessagesStmt,
 		sweepSessionsStmt:       q.sweepSessionsStmt,
 		tOTPOfUserStmt:          q.tOTPOfUserStmt,
 		takeChallengeStmt:       q.takeChallengeStmt,
+		takeDutyStmt:            q.takeDutyStmt,
 		takeGrantStmt:           q.takeGrantStmt,
 		userByEmailStmt:         q.userByEmailStmt,
 		userByIDStmt:            q.userByIDStmt,

@@ -29,6 +29,11 @@ type Challenge struct {
 	RecoveryGrant        []byte
 }
 
+type Duty struct {
+	Name  string
+	DueAt int64
+}
+
 type Event struct {
 	ID           string
 	Kind         string
@@ -43,6 +48,22 @@ type Event struct {
 	IP           *string
 	Changed      string
 	RequestID    *string
+}
+
+type Message struct {
+	ID          string
+	UserID      *string
+	Recipient   string
+	Kind        string
+	HappenedAt  *int64
+	Party       *string
+	PasskeyName *string
+	DeviceName  *string
+	IP          *string
+	Code        []byte
+	Attempts    int64
+	DueAt       int64
+	ExpiresAt   int64
 }
 
 type Passkey struct {
@@ -132,4 +153,8 @@ type User struct {
 	DisplayName     string
 	CreatedAt       int64
 	DisabledAt      *int64
+	ClaimedEmail    *string
+	ClaimCode       []byte
+	ClaimFailures   *int64
+	ClaimExpiresAt  *int64
 }

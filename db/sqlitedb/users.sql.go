@@ -10,8 +10,10 @@ import (
 )
 
 const addUser = `-- name: AddUser :execrows
-INSERT INTO users (id, user_handle, email, email_verified_at, display_name, disabled_at, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO users (
+    id, user_handle, email, email_verified_at, claimed_email, claim_code, claim_failures, claim_expires_at, display_name,
+    disabled_at, created_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (email) DO NOTHING
 `
 
@@ -20,6 +22,10 @@ type AddUserParams struct {
 	UserHandle      []byte
 	Email           *string
 	EmailVerifiedAt *int64
+	ClaimedEmail    *string
+	ClaimCode       []byte
+	ClaimFailures   *int64
+	ClaimExpiresAt  *int64
 	DisplayName     string
 	DisabledAt      *int64
 	CreatedAt       int64
@@ -31,6 +37,10 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 		arg.UserHandle,
 		arg.Email,
 		arg.EmailVerifiedAt,
+		arg.ClaimedEmail,
+		arg.ClaimCode,
+		arg.ClaimFailures,
+		arg.ClaimExpiresAt,
 		arg.DisplayName,
 		arg.DisabledAt,
 		arg.CreatedAt,
@@ -45,7 +55,8 @@ const removeUser = `-- name: RemoveUser :execrows
 DELETE FROM users WHERE id = ?
 `
 
-// Passkeys, sessions, the authenticator app, backup codes, the grant and the challenges bound to any of those go along.
+// Passkeys, sessions, the authenticator app, backup codes, the grant, messages and the challenges bound to any of those go
+// along.
 func (q *Queries) RemoveUser(ctx context.Context, id string) (int64, error) {
 	result, err := q.exec(ctx, q.removeUserStmt, removeUser, id)
 	if err != nil {
@@ -55,12 +66,19 @@ func (q *Queries) RemoveUser(ctx context.Context, id string) (int64, error) {
 }
 
 const saveUser = `-- name: SaveUser :execrows
-UPDATE users SET email = ?, email_verified_at = ?, display_name = ?, disabled_at = ? WHERE id = ?
+UPDATE users
+SET email = ?, email_verified_at = ?, claimed_email = ?, claim_code = ?, claim_failures = ?, claim_expires_at = ?,
+    display_name = ?, disabled_at = ?
+WHERE id = ?
 `
 
 type SaveUserParams struct {
 	Email           *string
 	EmailVerifiedAt *int64
+	ClaimedEmail    *string
+	ClaimCode       []byte
+	ClaimFailures   *int64
+	ClaimExpiresAt  *int64
 	DisplayName     string
 	DisabledAt      *int64
 	ID              string
@@ -71,6 +89,10 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, erro
 	result, err := q.exec(ctx, q.saveUserStmt, saveUser,
 		arg.Email,
 		arg.EmailVerifiedAt,
+		arg.ClaimedEmail,
+		arg.ClaimCode,
+		arg.ClaimFailures,
+		arg.ClaimExpiresAt,
 		arg.DisplayName,
 		arg.DisabledAt,
 		arg.ID,
@@ -82,7 +104,7 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, erro
 }
 
 const userByEmail = `-- name: UserByEmail :one
-SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at FROM users WHERE email = CAST(?1 AS TEXT)
+SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at, claimed_email, claim_code, claim_failures, claim_expires_at FROM users WHERE email = CAST(?1 AS TEXT)
 `
 
 func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
@@ -96,12 +118,16 @@ func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
 		&i.DisplayName,
 		&i.CreatedAt,
 		&i.DisabledAt,
+		&i.ClaimedEmail,
+		&i.ClaimCode,
+		&i.ClaimFailures,
+		&i.ClaimExpiresAt,
 	)
 	return i, err
 }
 
 const userByID = `-- name: UserByID :one
-SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at FROM users WHERE id = ?
+SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at, claimed_email, claim_code, claim_failures, claim_expires_at FROM users WHERE id = ?
 `
 
 func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
@@ -115,12 +141,16 @@ func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
 		&i.DisplayName,
 		&i.CreatedAt,
 		&i.DisabledAt,
+		&i.ClaimedEmail,
+		&i.ClaimCode,
+		&i.ClaimFailures,
+		&i.ClaimExpiresAt,
 	)
 	return i, err
 }
 
 const usersAfter = `-- name: UsersAfter :many
-SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at FROM users WHERE id > ?1 ORDER BY id LIMIT ?2
+SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at, claimed_email, claim_code, claim_failures, claim_expires_at FROM users WHERE id > ?1 ORDER BY id LIMIT ?2
 `
 
 type UsersAfterParams struct {
@@ -145,6 +175,10 @@ func (q *Queries) UsersAfter(ctx context.Context, arg UsersAfterParams) ([]User,
 			&i.DisplayName,
 			&i.CreatedAt,
 			&i.DisabledAt,
+			&i.ClaimedEmail,
+			&i.ClaimCode,
+			&i.ClaimFailures,
+			&i.ClaimExpiresAt,
 		); err != nil {
 			return nil, err
 		}

@@ -203,6 +203,37 @@ var decisions = rules{
 		}
 	},
 
+	"of many who take the message that is due for longest each gets another one": func(t *testing.T, store ports.Store) {
+		now := hour(50)
+		addUsers(t, store, user("ada"))
+		for i := range crowd {
+			m := message("ada", fmt.Sprint("letter", i))
+			m.DueAt = hour(i / 4) // by fours due at one time
+			addMessages(t, store, m)
+		}
+		var taken [crowd]domain.MessageID
+		for _, err := range atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				due, err := tx.Messages.Due(t.Context(), now, 1)
+				if err != nil || len(due) == 0 {
+					return errors.Join(err, errors.New("nothing is due"))
+				}
+				due[0].Attempt(now)
+				taken[i] = due[0].ID()
+				ponder()
+				return tx.Messages.Save(t.Context(), due[0])
+			})
+		}) {
+			wantError(t, err, nil)
+		}
+		slices.SortFunc(taken[:], compareIDs)
+		if distinct := slices.Compact(slices.Clone(taken[:])); len(distinct) != crowd {
+			t.Fatalf("%d messages were taken by %d callers", len(distinct), crowd)
+		}
+		left, err := dueMessages(t, store, now, 1)
+		wantList(t, left, err)
+	},
+
 	"a code that was found can be spent, whoever replaces its set meanwhile": func(t *testing.T, store ports.Store) {
 		before, after := codes("before"), codes("after")
 		addUsers(t, store, user("ada"))

@@ -84,6 +84,29 @@ func lockoutOf(t *testing.T, store ports.Store, subject domain.LockoutSubject) (
 	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Lockout, error) { return tx.Lockouts.Of(ctx, subject) })
 }
 
+func dueMessages(t *testing.T, store ports.Store, now time.Time, limit int) ([]*domain.Message, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Message, error) {
+		return tx.Messages.Due(ctx, now, limit)
+	})
+}
+
+// allMessages returns every message that waits, by id.
+func allMessages(t *testing.T, store ports.Store) []*domain.Message {
+	t.Helper()
+	all, err := dueMessages(t, store, hour(9999), 9999)
+	wantError(t, err, nil)
+	slices.SortFunc(all, func(a, b *domain.Message) int { return compareIDs(a.ID(), b.ID()) })
+	return all
+}
+
+// wantMessages fails the test unless exactly these wait, in whichever order.
+func wantMessages(t *testing.T, store ports.Store, want ...domain.MessageSnapshot) {
+	t.Helper()
+	byID := func(a, b domain.MessageSnapshot) int { return compareIDs(a.ID, b.ID) }
+	wantList(t, allMessages(t, store), nil, slices.SortedFunc(slices.Values(want), byID)...)
+}
+
 // wantStock fails the test unless so many of the owner's backup codes are left, of a set made then.
 func wantStock(t *testing.T, store ports.Store, owner string, left int, made time.Time) {
 	t.Helper()

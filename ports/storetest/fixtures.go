@@ -43,16 +43,22 @@ func handle(name string) domain.UserHandle {
 	return domain.UserHandle("\x00\xff\xc3\x28" + string(noise(name+"'s handle", 27)) + "\x00")
 }
 
-// user is a person of that name with an e-mail address, every field set.
+// user is a person of that name with an e-mail address and a claim to another one, every field set.
 func user(name string) domain.UserSnapshot {
 	return domain.UserSnapshot{
 		ID:              userID(name),
 		Handle:          handle(name),
 		Email:           domain.Email(name + "@example.org"),
 		EmailVerifiedAt: hour(1),
-		DisplayName:     domain.DisplayName("Žofie ☺ " + name),
-		DisabledAt:      hour(13),
-		CreatedAt:       hour(2),
+		Claim: domain.EmailClaim{
+			Email:     domain.Email(name + "@example.com"),
+			Code:      domain.EmailCodeDigest(noise(name+"'s e-mail code", 32)),
+			Failures:  3,
+			ExpiresAt: hour(24),
+		},
+		DisplayName: domain.DisplayName("Žofie ☺ " + name),
+		DisabledAt:  hour(13),
+		CreatedAt:   hour(2),
 	}
 }
 
@@ -226,6 +232,34 @@ func lockout(name string) domain.LockoutSnapshot {
 	}
 }
 
+// message is a letter of that owner's, told from their others by its tag, every field set.
+func message(owner, tag string) domain.MessageSnapshot {
+	return domain.MessageSnapshot{
+		ID:     must(domain.NewMessageID(hour(0), source(owner+tag+" message id"))),
+		UserID: userID(owner),
+		To:     domain.Email(owner + "@example.com"),
+		Kind:   domain.MessageEmailCode,
+		About: domain.MessageFacts{
+			At:          hour(25),
+			By:          domain.ByOperator,
+			PasskeyName: domain.PasskeyName("Klíč ☺ of " + owner),
+			DeviceName:  "Firefox on Linux ☺",
+			IP:          "2001:db8::7",
+		},
+		Code:      append([]byte("\x00\xff{"), noise(owner+tag+" sealed code", 40)...),
+		Attempts:  5,
+		DueAt:     hour(26),
+		ExpiresAt: hour(27),
+	}
+}
+
+// farewell is a letter to that owner, who is not there any more or never was: a message of nobody.
+func farewell(owner string) domain.MessageSnapshot {
+	m := message(owner, "farewell")
+	m.UserID, m.Kind, m.Code = domain.UserID{}, domain.MessageAccountDeleted, nil
+	return m
+}
+
 func addUsers(t *testing.T, store ports.Store, all ...domain.UserSnapshot) {
 	t.Helper()
 	update(t, store, func(ctx context.Context, tx ports.Tx) error {
@@ -293,6 +327,13 @@ func saveLockouts(t *testing.T, store ports.Store, all ...domain.LockoutSnapshot
 	t.Helper()
 	update(t, store, func(ctx context.Context, tx ports.Tx) error {
 		return each(all, func(s domain.LockoutSnapshot) error { return tx.Lockouts.Save(ctx, domain.RestoreLockout(s)) })
+	})
+}
+
+func addMessages(t *testing.T, store ports.Store, all ...domain.MessageSnapshot) {
+	t.Helper()
+	update(t, store, func(ctx context.Context, tx ports.Tx) error {
+		return each(all, func(s domain.MessageSnapshot) error { return tx.Messages.Add(ctx, domain.RestoreMessage(s)) })
 	})
 }
 

@@ -21,6 +21,7 @@ var removal = rules{
 		})
 		addChallenges(t, store, challenge("ada"))
 		addSigningKeys(t, store, signingKey("key"))
+		addMessages(t, store, farewell("ada"))
 
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
 
@@ -43,6 +44,7 @@ var removal = rules{
 		wantSame(t, signUp, err, challenge("ada"))
 		signing, err := allSigningKeys(t, store)
 		wantList(t, signing, err, signingKey("key"))
+		wantMessages(t, store, message("ben", "phone"), message("ben", "laptop"), farewell("ada"))
 	},
 
 	"what stays of a removed user's events says nothing of whose they were": func(t *testing.T, store ports.Store) {
@@ -102,6 +104,9 @@ var removal = rules{
 			},
 			"a recovery's challenge": func(ctx context.Context, tx ports.Tx) error {
 				return tx.Challenges.Add(ctx, domain.RestoreChallenge(under(challenge("adalate back"), grant("ada", "late"))))
+			},
+			"a message": func(ctx context.Context, tx ports.Tx) error {
+				return tx.Messages.Add(ctx, domain.RestoreMessage(message("ada", "late")))
 			},
 			"an event": func(ctx context.Context, tx ports.Tx) error {
 				return tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "late")))

@@ -10,7 +10,7 @@ import (
 )
 
 // seed keeps one of each: Ada, her passkey and session, her ways back and a recovery under way, a challenge in both, an
-// event, a signing key and a lockout; and somebody who is about to leave, with as much.
+// event, a message, a signing key and a lockout; and somebody who is about to leave, with as much.
 func seed(t *testing.T, store ports.Store) {
 	t.Helper()
 	addUsers(t, store, user("ada"), user("leaver"))
@@ -24,6 +24,12 @@ func seed(t *testing.T, store ports.Store) {
 	saveLockouts(t, store, lockout("seed"), lockout("leaving"))
 	addEvents(t, store, event("ada", "seed"), event("leaver", "leaving"))
 	addSigningKeys(t, store, signingKey("seed"))
+	addMessages(t, store, seedMessages...)
+}
+
+// seedMessages are one of Ada's, two of the leaver's, and one of nobody.
+var seedMessages = []domain.MessageSnapshot{
+	message("ada", "seed"), message("leaver", "leaving"), message("leaver", "removed"), farewell("seed"),
 }
 
 func seedChallenge(owner, tag string) domain.ChallengeSnapshot {
@@ -58,6 +64,10 @@ func writeEverything(ctx context.Context, tx ports.Tx) error {
 		tx.Lockouts.Save(ctx, domain.RestoreLockout(lockout("new"))),
 		tx.Lockouts.Save(ctx, domain.NewLockout(lockout("seed").Subject)),
 		tx.Lockouts.Clear(ctx, lockout("leaving").Subject),
+		tx.Messages.Add(ctx, domain.RestoreMessage(message("ada", "new"))),
+		tx.Messages.Save(ctx, domain.RestoreMessage(attempted(message("ada", "seed")))),
+		tx.Messages.Remove(ctx, message("leaver", "removed").ID),
+		tx.Messages.Remove(ctx, farewell("seed").ID),
 		tx.Users.Remove(ctx, userID("leaver")),
 	)
 }
@@ -89,6 +99,7 @@ func wantSeedOnly(t *testing.T, store ports.Store) {
 	wantList(t, anonymous, err)
 	signing, err := allSigningKeys(t, store)
 	wantList(t, signing, err, signingKey("seed"))
+	wantMessages(t, store, seedMessages...)
 
 	_, err = userByID(t, store, userID("new"))
 	wantError(t, err, domain.ErrUserNotFound)
@@ -105,5 +116,12 @@ func wantSeedOnly(t *testing.T, store ports.Store) {
 
 func renamed(s domain.UserSnapshot) domain.UserSnapshot {
 	s.DisplayName = "Renamed"
+	s.Claim = domain.EmailClaim{}
 	return s
+}
+
+func attempted(s domain.MessageSnapshot) domain.MessageSnapshot {
+	m := domain.RestoreMessage(s)
+	m.Attempt(hour(28))
+	return m.Snapshot()
 }

@@ -22,6 +22,7 @@ func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("Decisions", func(t *testing.T) { runAll(t, open, decisions) })
 	t.Run("Context", func(t *testing.T) { runAll(t, open, contexts) })
 	t.Run("Users", func(t *testing.T) { runAll(t, open, users) })
+	t.Run("EmailClaims", func(t *testing.T) { runAll(t, open, emailClaims) })
 	t.Run("Removal", func(t *testing.T) { runAll(t, open, removal) })
 	t.Run("Credentials", func(t *testing.T) { runAll(t, open, credentials) })
 	t.Run("Challenges", func(t *testing.T) { runAll(t, open, challenges) })
@@ -32,6 +33,8 @@ func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("BackupCodes", func(t *testing.T) { runAll(t, open, backupCodes) })
 	t.Run("Grants", func(t *testing.T) { runAll(t, open, grants) })
 	t.Run("Lockouts", func(t *testing.T) { runAll(t, open, lockouts) })
+	t.Run("Duties", func(t *testing.T) { runAll(t, open, duties) })
+	t.Run("Messages", func(t *testing.T) { runAll(t, open, messages) })
 }
 
 // rules are tests by the sentence that each holds a store to.

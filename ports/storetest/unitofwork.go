@@ -177,6 +177,21 @@ var unitOfWork = rules{
 				_, err := tx.Lockouts.Sweep(ctx, hour(99), 9)
 				return err
 			},
+			"Duties.Take": func(tx ports.Tx) error {
+				_, err := tx.Duties.Take(ctx, "sweep", hour(99), hour(100))
+				return err
+			},
+			"Messages.Add": func(tx ports.Tx) error {
+				return tx.Messages.Add(ctx, domain.RestoreMessage(message("ada", "new")))
+			},
+			"Messages.Save": func(tx ports.Tx) error {
+				return tx.Messages.Save(ctx, domain.RestoreMessage(attempted(message("ada", "seed"))))
+			},
+			"Messages.Remove": func(tx ports.Tx) error { return tx.Messages.Remove(ctx, message("ada", "seed").ID) },
+			"Messages.Sweep": func(tx ports.Tx) error {
+				_, err := tx.Messages.Sweep(ctx, hour(99), 9)
+				return err
+			},
 		} {
 			var refused error
 			if err := store.View(ctx, func(tx ports.Tx) error { refused = write(tx); return nil }); err != nil {

@@ -26,6 +26,7 @@ var users = rules{
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
 		ada := user("ada")
 		ada.Email, ada.EmailVerifiedAt, ada.DisplayName, ada.DisabledAt = "", time.Time{}, "", time.Time{}
+		ada.Claim = domain.EmailClaim{}
 		addUsers(t, store, ada)
 		got, err := userByID(t, store, ada.ID)
 		wantSame(t, got, err, ada)
@@ -114,6 +115,7 @@ var users = rules{
 		after := before
 		after.Email = "countess@example.org"
 		after.EmailVerifiedAt = time.Time{}
+		after.Claim = domain.EmailClaim{}
 		after.DisplayName = ""
 		after.DisabledAt = hour(20)
 		wantChanged(t, before, after, "ID", "Handle", "CreatedAt")

@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// addVisit adds all that a user may have: a passkey, a session with a ceremony under way in it, and an event.
+// addVisit adds all that a user may have: a passkey, a session with a ceremony under way in it, an event, and a message.
 func addVisit(ctx context.Context, tx ports.Tx, owner, tag string) error {
 	for _, add := range []func() error{
 		func() error { return tx.Credentials.Add(ctx, domain.RestoreCredential(credential(owner, owner+tag))) },
@@ -18,6 +18,7 @@ func addVisit(ctx context.Context, tx ports.Tx, owner, tag string) error {
 			return tx.Challenges.Add(ctx, domain.RestoreChallenge(bound(challenge(owner+tag), live(owner, tag))))
 		},
 		func() error { return tx.Events.Add(ctx, domain.RestoreEvent(event(owner, tag))) },
+		func() error { return tx.Messages.Add(ctx, domain.RestoreMessage(message(owner, tag))) },
 	} {
 		if err := add(); err != nil {
 			return err
@@ -40,6 +41,9 @@ func wantVisit(t *testing.T, store ports.Store, owner, tag string) {
 	if !slices.Contains(idsOf(logged), event(owner, tag).ID) {
 		t.Fatalf("the event of %s is gone", owner+tag)
 	}
+	if !slices.Contains(idsOf(allMessages(t, store)), message(owner, tag).ID) {
+		t.Fatalf("the message of %s is gone", owner+tag)
+	}
 }
 
 // wantNoVisit fails the test if anything of the visit is there.
@@ -55,4 +59,7 @@ func wantNoVisit(t *testing.T, store ports.Store, owner, tag string) {
 	wantError(t, err, domain.ErrChallengeNotFound)
 	logged, err := eventsOf(t, store, userID(owner))
 	wantList(t, logged, err)
+	if slices.Contains(idsOf(allMessages(t, store)), message(owner, tag).ID) {
+		t.Fatalf("the message of %s is there", owner+tag)
+	}
 }

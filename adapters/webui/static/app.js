@@ -98,11 +98,16 @@ function showSignedIn({ user, session, csrf_token: token }) {
   fillRooms();
 }
 
-function showUser(user) {
-  const name = user.display_name ?? user.email ?? accountTag(user.id);
+function showUser(answered) {
+  const user = config.mail === 'on' ? answered : { ...answered, pending_email: null };
+  const claimed = user.email ? null : user.pending_email;
+  const name = user.display_name ?? user.email ?? claimed ?? accountTag(user.id);
   $('who').textContent = name;
-  $('who-email').textContent = user.email ?? '';
-  $('who-email').hidden = !user.email || user.email === name;
+  for (const [id, address] of [['who-email', user.email], ['who-claims', claimed]]) {
+    $(id).textContent = address ?? '';
+    $(id).hidden = !address || address === name;
+  }
+  $('who-unconfirmed').hidden = !claimed;
   entitle($('signed-in-heading'));
   account.show(user);
   factors.belongTo(user);
@@ -115,7 +120,7 @@ function accountTag(id) {
 
 // Nothing of a person stays in the page once they have left.
 function forget() {
-  for (const id of ['who', 'who-email']) $(id).textContent = '';
+  for (const id of ['who', 'who-email', 'who-claims']) $(id).textContent = '';
   for (const part of [account, review, ...lists, farewell, wayBack]) part.clear();
   $('rooms').setAttribute('aria-busy', 'true');
   $('reload').hidden = true;
@@ -202,6 +207,7 @@ for (const [id, ceremony] of Object.entries(ceremonies)) {
     run($(id), async () => {
       if (!obstacle()) say({ text: 'Your browser takes it from here…', calm: true });
       showSignedIn(await ceremony(form.elements));
+      if (id === 'sign-up') account.askForCode();
     }, (error) => tell(error, form));
   });
 }
@@ -215,8 +221,7 @@ $('sign-out').addEventListener('click', () => run($('sign-out'), async () => {
 async function refused(error, form) {
   if (isOut(error)) return leave(error);
   try {
-    if (error.code === 'session_changed') await present(await get('/session'));
-    if (error.status === 404 || error.status === 409) await refresh();
+    if (error.code === 'session_changed' || error.status === 404 || error.status === 409) await present(await get('/session'));
   } catch {
     // What went wrong first is what the person is told.
   }
@@ -297,6 +302,7 @@ function applyConfig() {
   for (const id of ['sign-up-email', 'account-email']) $(id).required = config.email === 'required';
   $('sign-up-form').hidden = config.registration !== 'open';
   $('registration-note').hidden = config.registration === 'open';
+  account.follow(config.mail);
   factors.follow(config.recovery.policy);
   wayBack.follow(config.recovery.policy, config.email);
   $('registration-note').textContent = 'New accounts are not taken here at the moment.';

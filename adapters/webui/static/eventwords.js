@@ -21,6 +21,7 @@ const titles = {
   backup_codes_made: 'Backup codes made',
   recovery_granted: 'Recovery allowed',
   recovery_refused: 'Recovery refused',
+  recovery_closed: 'Recovery by code closed',
   recovered: 'Came back in by recovery',
   account_disabled: 'Account shut',
   account_enabled: 'Account opened again',
@@ -63,7 +64,7 @@ const reasons = {
 
 // What was changed, or what a recovery was allowed for.
 const members = {
-  display_name: 'name', email: 'e-mail address',
+  display_name: 'name', email: 'e-mail address', pending_email: 'unconfirmed e-mail address',
   totp: 'a code of the authenticator app', backup_code: 'a backup code', operator: 'a link',
 };
 
@@ -79,6 +80,7 @@ export function titleFor({ kind, by, passkey, changed }) {
 /** Why, as a sentence; '' if there is nothing to say. */
 export function reasonFor({ kind, reason }) {
   if (kind === 'refresh_token_reused') return 'Its token was used twice, as if somebody had a copy of it.';
+  if (kind === 'recovery_closed') return 'Too many wrong codes were tried. Signing in with a passkey opens it again.';
   if (!reason) return '';
   return reasons[reason] ?? `${plain(reason)}.`;
 }

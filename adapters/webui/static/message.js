@@ -41,7 +41,7 @@ export function clear() {
 
 /** Says what went wrong, beside its field if the form has it. */
 export function tell(error, form) {
-  const words = wordsFor(error, rpId);
+  const words = wordsFor(error, rpId, form?.dataset.about);
   if (!words) return clear();
   say(words);
   const input = words.field && form?.elements.namedItem(words.field);

@@ -28,8 +28,9 @@ export class RecoveryFactors {
   }
 
   /** Names the account's owner. The app is of use to those only who know what their account is called by. */
-  belongTo({ id, email }) {
+  belongTo({ id, email, pending_email: pending }) {
     $('account-id').textContent = email ? '' : id;
+    $('account-id-why').textContent = pending ? 'Your e-mail address is not confirmed yet' : 'You have given no e-mail address';
     $('account-id-note').hidden = Boolean(email);
     $('code-sheet-account').textContent = email ?? id;
   }

@@ -28,6 +28,9 @@ export function showTime(element, text) {
   element.textContent += `, ${clock.format(new Date(text))}`;
 }
 
+/** The time of day of an RFC 3339 time, as text. */
+export const timeOfDay = (text) => clock.format(new Date(text));
+
 function dayOf(time) {
   const now = new Date(serverNow());
   const yesterday = new Date(now);

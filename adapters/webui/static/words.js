@@ -33,9 +33,14 @@ const sentences = {
   challenge_expired: 'That took a little too long. Try again.',
   challenge_not_found: 'That attempt is no longer open. Try again.',
   invalid_code: 'That does not match, or the code was used before. Check what you entered, or use another code.',
-  rate_limited: 'That was tried too often. Try again later.',
   email_taken: 'This e-mail address has an account already. Sign in with it, or give another one.',
   body_too_large: 'That is more than the server takes. Shorten what you entered.',
+};
+
+// What they say of a code that was sent to an e-mail address.
+const ofEmailCodes = {
+  invalid_code: 'This code is not right or too old. Look for the latest letter, or send another code.',
+  email_taken: 'Another account was quicker and has this address now. Sign in there if it is yours, or give another address here.',
 };
 
 // Somebody changed their mind, or time went by: no reason for alarm.
@@ -45,11 +50,13 @@ const calm = new Set([
 
 /**
  * Returns what to tell the person: {code, text, calm, field?, link?}. field is the request's member to correct; link is
- * an address to go to. Returns null if there is nothing to tell. rpId is the domain that this server's passkeys belong to.
+ * an address to go to. Returns null if there is nothing to tell. rpId is the domain that this server's passkeys belong to;
+ * about is what the person's form is about: 'email', 'email-code', or nothing in particular.
  */
-export function wordsFor(error, rpId) {
+export function wordsFor(error, rpId, about) {
   const code = error.code && typeof error.code === 'string' ? error.code : error.name;
   const say = (text, more) => ({ code, text, calm: calm.has(code), ...more });
+  if (about === 'email-code' && ofEmailCodes[code]) return say(ofEmailCodes[code], { field: 'code' });
   switch (code) {
     case 'AbortError':
       return null;
@@ -64,10 +71,10 @@ export function wordsFor(error, rpId) {
     case 'invalid_code':
       return say(sentences[code], { field: 'code' });
     case 'rate_limited':
-      if (error.retryAfter > 0) return say(`That was tried too often. Try again in ${duration(error.retryAfter)}.`);
-      break;
+      if (about) return say(`So many codes went to this address that the next one has to wait. Look for the latest letter, or try again ${when(error)}.`, { field: 'email' });
+      return say(`That was tried too often. Try again ${when(error)}.`);
     case 'unavailable':
-      if (error.retryAfter > 0) return say(`The server cannot do this right now. Try again in ${duration(error.retryAfter)}.`);
+      if (error.retryAfter > 0) return say(`The server cannot do this right now. Try again ${when(error)}.`);
   }
   if (sentences[code]) return say(sentences[code]);
   const reference = error.requestId ? ` If it keeps happening, quote this reference: ${error.requestId}` : '';
@@ -82,6 +89,8 @@ function wrongAddress(rpId) {
   const href = `${protocol}//${rpId}${port && ':' + port}/`;
   return [`You are at ${hostname}, but passkeys here belong to ${rpId}. Go to `, { link: href }];
 }
+
+const when = ({ retryAfter }) => (retryAfter > 0 ? `in ${duration(retryAfter)}` : 'later');
 
 function duration(seconds) {
   if (seconds < 90) return seconds === 1 ? 'a second' : `${seconds} seconds`;

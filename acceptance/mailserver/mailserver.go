@@ -1,0 +1,230 @@
+// Package mailserver starts a real mail server for a test: Exim, with a configuration of its own, as the user that runs the
+// test. It takes letters on a free port of this machine and keeps them in a maildir for the test to read.
+package mailserver
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	_ "embed"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"text/template"
+	"time"
+)
+
+// TLS says how a server encrypts.
+type TLS uint8
+
+const (
+	STARTTLS    TLS = iota // offered after the greeting
+	ImplicitTLS            // from the first byte
+	Plain                  // not at all
+)
+
+// Options of a server. The zero value offers STARTTLS and takes letters from everybody.
+type Options struct {
+	TLS                TLS
+	Username, Password string // of the only one who may send; letters, digits and hyphens
+	Mechanism          string // PLAIN unless it says LOGIN
+}
+
+// Server is a running mail server.
+type Server struct {
+	Addr   string         // 127.0.0.1 and the port
+	CA     *x509.CertPool // who signed its certificate, which is for 127.0.0.1 and localhost
+	CAFile string         // the same as PEM
+
+	t        testing.TB
+	options  Options
+	exim     string
+	dir      string
+	listener net.Listener
+	talks    sync.WaitGroup
+	ctx      context.Context
+	answers  map[string]string
+}
+
+// Start returns a server that stops with the test. Without Exim installed the test is skipped, or fails where
+// REQUIRE_MAILSERVER says that it must not be.
+func Start(t testing.TB, options Options) *Server {
+	t.Helper()
+	s := &Server{t: t, options: options, exim: requireExim(t), answers: map[string]string{}}
+	s.makeFolder()
+	s.configure()
+	ctx, hangUp := context.WithCancel(context.Background())
+	s.ctx = ctx
+	s.listen("127.0.0.1:0")
+	s.Addr = s.listener.Addr().String()
+	t.Cleanup(func() {
+		s.Stop()
+		impatience := time.AfterFunc(5*time.Second, hangUp) // a client may still hold its connection
+		s.talks.Wait()
+		impatience.Stop()
+		hangUp()
+	})
+	return s
+}
+
+// Stop closes the port. Letters that were taken stay to be read.
+func (s *Server) Stop() { _ = s.listener.Close() }
+
+// Resume opens the port again after Stop.
+func (s *Server) Resume() {
+	s.t.Helper()
+	s.listen(s.Addr)
+}
+
+// Answer has the server reply to a command (MAIL, RCPT, or DATA after the letter) about an address (the sender's with MAIL,
+// otherwise the recipient's) with a code that begins with 4 or 5, and words. An empty reply takes that back.
+func (s *Server) Answer(command, address, reply string) {
+	s.t.Helper()
+	s.answers[command+"/"+address] = reply
+	var lines bytes.Buffer
+	for key, reply := range s.answers {
+		if reply != "" {
+			fmt.Fprintf(&lines, "%s: %s\n", key, reply)
+		}
+	}
+	s.write("answers", lines.Bytes())
+}
+
+func requireExim(t testing.TB) string {
+	t.Helper()
+	// As .ci/setup looks for it. Others than root rarely have /usr/sbin among their paths.
+	for _, name := range []string{"exim4", "exim", "/usr/sbin/exim4", "/usr/sbin/exim"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("REQUIRE_MAILSERVER") != "" {
+		t.Fatal("no Exim found, and REQUIRE_MAILSERVER is set; `make test` installs it")
+	}
+	t.Skip("no Exim found: nothing is sent by mail; `make test` installs it")
+	return ""
+}
+
+// nobody is the user that Exim runs as if root runs the test: it delivers nothing as root.
+const nobody = 65534
+
+func owner() (uid, gid int) {
+	if os.Getuid() == 0 {
+		return nobody, nobody
+	}
+	return os.Getuid(), os.Getgid()
+}
+
+// makeFolder does not use t.TempDir, which root keeps to itself.
+func (s *Server) makeFolder() {
+	s.t.Helper()
+	dir, err := os.MkdirTemp("", "mailserver")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			s.t.Error(err)
+		}
+	})
+	s.dir = dir
+	for _, name := range []string{"", "spool", "maildir"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			s.t.Fatal(err)
+		}
+		s.giveAway(path)
+	}
+}
+
+//go:embed exim.conf
+var configuration string
+
+func (s *Server) configure() {
+	s.t.Helper()
+	s.makeCertificate()
+	s.Answer("", "", "")
+	uid, gid := owner()
+	if s.options.Mechanism == "" {
+		s.options.Mechanism = "PLAIN"
+	}
+	var file bytes.Buffer
+	err := template.Must(template.New("").Parse(configuration)).Execute(&file, map[string]any{
+		"Hostname": "mail.example.org", "Exim": s.exim, "UID": uid, "GID": gid, "Dir": s.dir,
+		"STARTTLS": s.options.TLS == STARTTLS,
+		"Username": s.options.Username, "Password": s.options.Password, "Mechanism": s.options.Mechanism,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("exim.conf", file.Bytes())
+}
+
+func (s *Server) write(name string, content []byte) {
+	s.t.Helper()
+	path := filepath.Join(s.dir, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.giveAway(path)
+}
+
+func (s *Server) giveAway(path string) {
+	s.t.Helper()
+	uid, gid := owner()
+	if err := os.Chown(path, uid, gid); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// listen accepts for Exim, as inetd does: a process each connection, which ends with it. A daemon would outlive a test that
+// crashes.
+func (s *Server) listen(address string) {
+	s.t.Helper()
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.listener = listener
+	s.talks.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			s.talks.Go(func() { s.talk(conn.(*net.TCPConn)) })
+		}
+	})
+}
+
+func (s *Server) talk(conn *net.TCPConn) {
+	socket, err := conn.File()
+	_ = conn.Close() // the socket is a duplicate
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	defer socket.Close()
+	arguments := []string{"-C", filepath.Join(s.dir, "exim.conf"), "-bs", "-odf"}
+	if s.options.TLS == ImplicitTLS {
+		arguments = append(arguments, "-tls-on-connect")
+	}
+	exim := exec.CommandContext(s.ctx, s.exim, arguments...)
+	exim.Dir = s.dir
+	exim.Stdin, exim.Stdout = socket, socket
+	var complaints bytes.Buffer
+	exim.Stderr = &complaints
+	exim.WaitDelay = time.Second
+	if uid, gid := owner(); uid != os.Getuid() {
+		exim.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	}
+	// Clients hang up as they like, which Exim calls a failure.
+	if err := exim.Run(); err != nil && s.ctx.Err() == nil && complaints.Len() > 0 {
+		s.t.Errorf("exim: %v\n%s", err, complaints.Bytes())
+	}
+}

@@ -1,0 +1,36 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/access"
+)
+
+// sendEmailCode has a code sent to the address that the caller says is theirs.
+func (s *server) sendEmailCode(c *fiber.Ctx, actor access.Actor) error {
+	expires, err := s.usecases.Account.SendCode.Execute(c.UserContext(), actor)
+	if err != nil {
+		return err
+	}
+	return c.Status(http.StatusAccepted).JSON(fiber.Map{"expires_at": expires})
+}
+
+func (s *server) confirmEmail(c *fiber.Ctx, actor access.Actor) error {
+	var body struct {
+		Code string `json:"code"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	if body.Code == "" {
+		return required("code", nil)
+	}
+	changed, err := s.usecases.Account.ConfirmEmail.Execute(c.UserContext(), actor, body.Code)
+	if err != nil {
+		return err
+	}
+	s.note(c, actor, "e-mail address confirmed")
+	return c.JSON(fiber.Map{"user": userOf(changed.User), "signals": s.signalsFor(changed.User, changed.Accepted)})
+}

@@ -1,0 +1,238 @@
+package smtp
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// kinds are all that there are. TestThereIsALetterOfEveryKind sees to it.
+var kinds = map[string]domain.MessageKind{
+	"MessageEmailCode":          domain.MessageEmailCode,
+	"MessageAddressTaken":       domain.MessageAddressTaken,
+	"MessageEmailChanged":       domain.MessageEmailChanged,
+	"MessageEmailRemoved":       domain.MessageEmailRemoved,
+	"MessageAccountDeleted":     domain.MessageAccountDeleted,
+	"MessagePasskeyAdded":       domain.MessagePasskeyAdded,
+	"MessagePasskeyRemoved":     domain.MessagePasskeyRemoved,
+	"MessagePasskeySuspended":   domain.MessagePasskeySuspended,
+	"MessageRecoveryGranted":    domain.MessageRecoveryGranted,
+	"MessageRecovered":          domain.MessageRecovered,
+	"MessageRecoveryClosed":     domain.MessageRecoveryClosed,
+	"MessageTOTPAdded":          domain.MessageTOTPAdded,
+	"MessageTOTPRemoved":        domain.MessageTOTPRemoved,
+	"MessageBackupCodesMade":    domain.MessageBackupCodesMade,
+	"MessageRefreshTokenReused": domain.MessageRefreshTokenReused,
+}
+
+func TestThereIsALetterOfEveryKind(t *testing.T) {
+	source, err := parser.ParseFile(token.NewFileSet(), "../../domain/message.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared []string
+	ast.Inspect(source, func(node ast.Node) bool {
+		if spec, ok := node.(*ast.ValueSpec); ok {
+			if of, ok := spec.Type.(*ast.Ident); ok && of.Name == "MessageKind" {
+				declared = append(declared, spec.Names[0].Name)
+			}
+		}
+		return true
+	})
+	slices.Sort(declared)
+	if known := slices.Sorted(maps.Keys(kinds)); !slices.Equal(declared, known) {
+		t.Errorf("the domain declares %q, this test knows %q", declared, known)
+	}
+	files, err := fs.Glob(embedded, "letters/*.txt")
+	if err != nil || len(files) != len(kinds)+1 {
+		t.Errorf("%d kinds, and beside what they share these letters: %q, %v", len(kinds), files, err)
+	}
+}
+
+// everything is a letter that has all facts, whatever its kind.
+func everything(t *testing.T, kind domain.MessageKind, by domain.Party) ports.Letter {
+	t.Helper()
+	letter := codeLetter(t)
+	letter.Message.Kind = kind
+	letter.Message.About = domain.MessageFacts{At: noon, By: by, PasskeyName: "Ada's key", DeviceName: "Firefox on Linux", IP: "2001:db8::7"}
+	return letter
+}
+
+var links = regexp.MustCompile(`\w+://\S*|\bwww\.\S*|\S+@\S+`)
+
+func TestLettersReadWell(t *testing.T) {
+	mailer := aMailer(t)
+	for _, kind := range kinds {
+		for _, by := range []domain.Party{domain.ByUser, domain.ByOperator} {
+			full := everything(t, kind, by)
+			bare := codeLetter(t)
+			bare.Message.Kind, bare.Message.About.By = kind, by
+			for _, letter := range []ports.Letter{full, bare} {
+				subject, text, err := mailer.word(letter)
+				if err != nil {
+					t.Errorf("%s: %v", kind, err)
+					continue
+				}
+				if subject == "" || len(subject) > 100 || strings.Contains(subject, "\n") || !strings.Contains(subject, "Schlüssel & Söhne") {
+					t.Errorf("%s has the subject %q", kind, subject)
+				}
+				for _, wrong := range []string{"\n\n\n", "<no value>", "{{", "“”", ": \n", " .", "  \n", "&amp;", "&#39;"} {
+					if strings.Contains(text, wrong) {
+						t.Errorf("%s by %s contains %q:\n%s", kind, by, wrong, text)
+					}
+				}
+				if text != strings.TrimSpace(text)+"\n" {
+					t.Errorf("%s by %s begins or ends with a gap:\n%q", kind, by, text)
+				}
+				for _, link := range links.FindAllString(text, -1) {
+					if strings.TrimRight(link, ".,") != "https://id.example.org" {
+						t.Errorf("%s links to %s", kind, link)
+					}
+				}
+				if !strings.Contains(text, "https://id.example.org") || !strings.Contains(text, "never asks for a code") {
+					t.Errorf("%s does not say where to go or what is never asked:\n%s", kind, text)
+				}
+				if has := strings.Contains(text, "1234 5678"); has != (kind == domain.MessageEmailCode) {
+					t.Errorf("%s shows a code: %t", kind, has)
+				}
+			}
+			_, text, err := mailer.word(full)
+			if err != nil || kind == domain.MessageEmailCode {
+				continue
+			}
+			byUser := by == domain.ByUser
+			for fact, told := range map[string]bool{
+				"When: 1 August 2026, 10:00 UTC\n": true, "Device: Firefox on Linux\n": byUser, "IP address: 2001:db8::7\n": byUser,
+				"By: the operator of Schlüssel & Söhne\n": !byUser,
+			} {
+				if strings.Contains(text, fact) != told {
+					t.Errorf("%s by %s tells %q: %t, in\n%s", kind, by, fact, !told, text)
+				}
+			}
+			if aboutPasskey := strings.HasPrefix(string(kind), "passkey_") || kind == domain.MessageRecovered; strings.Contains(text, "“Ada's key”") != aboutPasskey {
+				t.Errorf("%s names the passkey: %t", kind, !aboutPasskey)
+			}
+		}
+	}
+}
+
+func TestALetterThatCannotBeWordedIsNotSent(t *testing.T) {
+	mailer := aMailer(t)
+	codeless, unknown := codeLetter(t), codeLetter(t)
+	codeless.Code = domain.Secret{}
+	unknown.Message.Kind = "passkey_polished"
+	for _, letter := range []ports.Letter{codeless, unknown} {
+		if message, err := mailer.compose(letter); err == nil {
+			t.Errorf("%s became %v", letter.Message.Kind, message)
+		}
+	}
+}
+
+// Whoever is warned of may have chosen these names.
+func TestNamesCannotWriteTheLetter(t *testing.T) {
+	mailer := aMailer(t)
+	const evil = "key\r\nBcc: mallory@example.net\r\n\r\nSign in at https://evil.example or www.evil.example/\u2028\u202eelpmaxe\x00\xff"
+	letter := everything(t, domain.MessagePasskeyAdded, domain.ByUser)
+	letter.Message.About.PasskeyName, letter.Message.About.DeviceName, letter.Message.About.IP = evil, evil+strings.Repeat("x", 1000), "127.0.0.1\r\nBcc: x"
+	composed, err := mailer.compose(letter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var raw bytes.Buffer
+	if _, err := composed.WriteTo(&raw); err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := mail.ReadMessage(&raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(parsed.Header) != 10 || parsed.Header.Get("Bcc") != "" {
+		t.Errorf("the header is %q", parsed.Header)
+	}
+	_, text, err := mailer.word(letter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "key Bcc mallory example.net"
+	if !strings.Contains(text, "“key Bcc mallory example net Sign in at https evil example or") || !strings.Contains(text, "\nDevice: key Bcc mallory") {
+		t.Errorf("%q is not there as one harmless line:\n%s", name, text)
+	}
+	for _, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(line, "Bcc") || strings.HasPrefix(line, "Device") && len([]rune(line)) > 64+len("Device: ") || strings.HasPrefix(line, "IP") {
+			t.Errorf("a line of its own: %q", line)
+		}
+	}
+	if strings.Contains(text, "evil.") || strings.ContainsAny(text, "\u202e\u2028\x00\r") {
+		t.Errorf("it went through: %q", text)
+	}
+}
+
+func TestHarmlessNamesStayAsTheyAre(t *testing.T) {
+	for _, name := range []string{"Ada's key", "YubiKey 5.2 (blue)", "👩‍🚀 Ωmega", "Chrome on Windows 10.0", "Key No. 2"} {
+		if got := unlinked(name); got != name {
+			t.Errorf("%q became %q", name, got)
+		}
+	}
+}
+
+func TestAConfigurationThatCannotWorkIsRefused(t *testing.T) {
+	for fault, but := range map[string]func(*Config){
+		"no host":               func(c *Config) { c.Host = "" },
+		"no port":               func(c *Config) { c.Port = 0 },
+		"an impossible port":    func(c *Config) { c.Port = 65536 },
+		"no word about TLS":     func(c *Config) { c.TLS = 0 },
+		"an unknown TLS":        func(c *Config) { c.TLS = NoTLS + 1 },
+		"a name, no password":   func(c *Config) { c.Password = domain.Secret{} },
+		"a password, no name":   func(c *Config) { c.Username = "" },
+		"a password, no TLS":    func(c *Config) { c.TLS = NoTLS },
+		"no sender":             func(c *Config) { c.From = mail.Address{} },
+		"a sender from nowhere": func(c *Config) { c.From = mail.Address{Address: "lodge"} },
+		"no service":            func(c *Config) { c.Service = "" },
+		"nowhere to go":         func(c *Config) { c.PublicURL = "id.example.org" },
+	} {
+		config := Config{
+			Host: "mail.example.org", Port: 587, TLS: STARTTLS, Username: "keylodge", Password: domain.NewSecret("correct-horse"),
+			From: lodge, Service: "Keylodge", PublicURL: "https://id.example.org",
+		}
+		if _, err := New(config); err != nil {
+			t.Fatal(err)
+		}
+		but(&config)
+		if _, err := New(config); err == nil || strings.Contains(err.Error(), "correct-horse") {
+			t.Errorf("%s: %v", fault, err)
+		}
+	}
+}
+
+func TestTheGreetingNamesADomain(t *testing.T) {
+	for want, candidates := range map[string][]string{
+		"id.example.org": {"id.example.org", "example.org"},
+		"example.org":    {"localhost", "example.org"},
+		"example.net":    {"192.0.2.7", "example.net"},
+		"localhost":      {"2001:db8::7", "localhost"},
+	} {
+		if got := localName(candidates...); got != want {
+			t.Errorf("of %q: %s", candidates, got)
+		}
+	}
+}
+
+func aMailer(t *testing.T) *Mailer {
+	t.Helper()
+	mailer, err := New(configFor(t, "127.0.0.1:25"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mailer
+}

@@ -1,0 +1,108 @@
+// Package smtp words letters and hands them to a mail server, over github.com/wneessen/go-mail.
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// TLS says how the connection to the server is encrypted. There is no way that settles for less than it says.
+type TLS uint8
+
+const (
+	STARTTLS    TLS = iota + 1 // asked for after the greeting (RFC 3207); without it nothing is sent
+	ImplicitTLS                // from the first byte (RFC 8314)
+	NoTLS                      // for a server on the same machine; sends no password
+)
+
+// Config says where letters go and who writes them.
+type Config struct {
+	Host      string // what the server's certificate is for, too
+	Port      int
+	TLS       TLS
+	Username  string // "" if the server wants none
+	Password  domain.Secret
+	From      mail.Address
+	Service   string         // what people know the site by
+	PublicURL string         // the one link in letters
+	RootCAs   *x509.CertPool // who may sign the server's certificate; nil for those whom the system trusts
+}
+
+// Mailer implements ports.Mailer. Each letter has a connection of its own; it may be used from any number of goroutines.
+type Mailer struct {
+	address   string
+	tls       *tls.Config
+	config    Config
+	localName string // said in EHLO
+	patience  time.Duration
+}
+
+var _ ports.Mailer = (*Mailer)(nil)
+
+// patience is how long connecting, the first words up to signing in, and handing a letter over may take, each.
+const patience = 30 * time.Second
+
+// New returns an error for a configuration under which no letter could be sent, or a password would be sent in the clear.
+func New(config Config) (*Mailer, error) {
+	public, err := url.Parse(config.PublicURL)
+	switch {
+	case config.Host == "":
+		return nil, errors.New("the mail server has no name")
+	case config.Port < 1 || config.Port > 65535:
+		return nil, fmt.Errorf("the mail server's port cannot be %d", config.Port)
+	case config.TLS < STARTTLS || config.TLS > NoTLS:
+		return nil, errors.New("nothing says how the connection to the mail server is encrypted")
+	case (config.Username == "") != config.Password.IsZero():
+		return nil, errors.New("signing in to the mail server takes a user name and a password")
+	case config.TLS == NoTLS && !config.Password.IsZero():
+		return nil, errors.New("a password must not be sent to the mail server without TLS")
+	case !strings.Contains(config.From.Address, "@") || domainOf(config.From) == "":
+		return nil, fmt.Errorf("%q is not an address that letters can come from", config.From.Address)
+	case config.Service == "":
+		return nil, errors.New("the service has no name")
+	case err != nil || public.Host == "":
+		return nil, fmt.Errorf("%q is not a URL to send people to", config.PublicURL)
+	}
+	return &Mailer{
+		address:   net.JoinHostPort(config.Host, strconv.Itoa(config.Port)),
+		tls:       &tls.Config{ServerName: config.Host, RootCAs: config.RootCAs, MinVersion: tls.VersionTLS12},
+		config:    config,
+		localName: localName(public.Hostname(), domainOf(config.From)),
+		patience:  patience,
+	}, nil
+}
+
+// localName picks the first candidate that could stand in an e-mail address, since servers want a domain name that others
+// know (RFC 5321, section 4.1.1.1).
+func localName(candidates ...string) string {
+	for _, name := range candidates {
+		if _, err := domain.ParseEmail("postmaster@" + name); err == nil && net.ParseIP(name) == nil {
+			return name
+		}
+	}
+	return "localhost"
+}
+
+// Send implements ports.Mailer. Its errors are for the operator's log: one line, with the server's words as far as they fit,
+// and without the password, the code and the recipient's address.
+func (m *Mailer) Send(ctx context.Context, letter ports.Letter) error {
+	message, err := m.compose(letter)
+	if err != nil {
+		return err
+	}
+	t := &talk{mailer: m, redact: redactor(m.config, letter)}
+	defer t.end()
+	return t.explain(ctx, t.hand(ctx, letter.Message.To, message))
+}

@@ -1,0 +1,264 @@
+package smtp
+
+import (
+	"crypto/rand"
+	"errors"
+	"mime"
+	"net"
+	"net/mail"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/mailserver"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var noon = time.Date(2026, time.August, 1, 12, 0, 0, 0, time.FixedZone("Berlin", 2*60*60))
+
+func TestALetterArrivesAsItWasWorded(t *testing.T) {
+	server := mailserver.Start(t, mailserver.Options{TLS: mailserver.Plain})
+	letter := codeLetter(t)
+	send(t, mailerFor(t, server, func(*Config) {}), letter)
+
+	arrived := theLetter(t, server)
+	if arrived.Sender != "lodge@example.org" || arrived.Recipient != "ada@example.org" {
+		t.Errorf("the envelope says from %q to %q", arrived.Sender, arrived.Recipient)
+	}
+	for name, want := range map[string]string{
+		"From":                      `"Ada's Keylodge" <lodge@example.org>`,
+		"To":                        "<ada@example.org>",
+		"Message-Id":                "<" + letter.Message.ID.String() + "@example.org>",
+		"Date":                      "Sat, 01 Aug 2026 10:00:00 +0000",
+		"Auto-Submitted":            "auto-generated",
+		"X-Auto-Response-Suppress":  "All",
+		"Mime-Version":              "1.0",
+		"Content-Type":              "text/plain; charset=UTF-8",
+		"Content-Transfer-Encoding": "quoted-printable",
+		"Reply-To":                  "",
+		"X-Mailer":                  "",
+		"User-Agent":                "",
+	} {
+		if got := arrived.Header[name]; strings.Join(got, "|") != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if subject, err := new(mime.WordDecoder).DecodeHeader(arrived.Header.Get("Subject")); err != nil || subject != "Your code for Schlüssel & Söhne" {
+		t.Errorf("the subject is %q, %v", subject, err)
+	}
+	for _, words := range []string{"\n    1234 5678\n", "until 1 August 2026, 10:30 UTC", "https://id.example.org", "Schlüssel & Söhne"} {
+		if !strings.Contains(arrived.Text, words) {
+			t.Errorf("nothing says %q in\n%s", words, arrived.Text)
+		}
+	}
+	if greeted := arrived.Header.Get("Received"); !strings.Contains(greeted, "helo=id.example.org") {
+		t.Errorf("the greeting left %q", greeted)
+	}
+}
+
+func TestALetterIsTheSameAtEveryTry(t *testing.T) {
+	server := mailserver.Start(t, mailserver.Options{TLS: mailserver.Plain})
+	letter := codeLetter(t)
+	server.Answer("DATA", "ada@example.org", "451 4.3.0 try again")
+	mailer := mailerFor(t, server, func(*Config) {})
+	if err := mailer.Send(t.Context(), letter); err == nil {
+		t.Fatal("a letter that was put off counts as sent")
+	}
+	server.Answer("DATA", "ada@example.org", "")
+	send(t, mailer, letter)
+	send(t, mailer, letter)
+	both := server.Letters("ada@example.org")
+	if len(both) != 2 {
+		t.Fatalf("%d letters arrived", len(both))
+	}
+	for _, name := range []string{"Message-Id", "Date"} {
+		if first, second := both[0].Header.Get(name), both[1].Header.Get(name); first != second {
+			t.Errorf("%s: first %q, then %q", name, first, second)
+		}
+	}
+}
+
+func TestALetterGoesEncryptedAndSignedIn(t *testing.T) {
+	for name, c := range map[string]struct {
+		options mailserver.Options
+		by      TLS
+	}{
+		"STARTTLS":                      {mailserver.Options{}, STARTTLS},
+		"STARTTLS and PLAIN":            {mailserver.Options{Username: "keylodge", Password: "correct-horse"}, STARTTLS},
+		"STARTTLS and LOGIN":            {mailserver.Options{Username: "keylodge", Password: "correct-horse", Mechanism: "LOGIN"}, STARTTLS},
+		"TLS from the first byte":       {mailserver.Options{TLS: mailserver.ImplicitTLS}, ImplicitTLS},
+		"TLS from the start, and PLAIN": {mailserver.Options{TLS: mailserver.ImplicitTLS, Username: "keylodge", Password: "correct-horse"}, ImplicitTLS},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := mailserver.Start(t, c.options)
+			send(t, mailerFor(t, server, func(config *Config) {
+				config.TLS, config.Username, config.Password = c.by, c.options.Username, domain.NewSecret(c.options.Password)
+			}), codeLetter(t))
+			how := theLetter(t, server).Header.Get("Received")
+			protocol := "with esmtps" // RFC 3848
+			if c.options.Username != "" {
+				protocol = "with esmtpsa"
+			}
+			if !strings.Contains(how, protocol+" ") {
+				t.Errorf("it went %q, want %s", how, protocol)
+			}
+		})
+	}
+}
+
+func TestAServerThatIsNotTheOneIsToldNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		server  mailserver.TLS
+		by      TLS
+		but     func(*Config)
+		because string
+	}{
+		"an authority that nobody knows": {mailserver.STARTTLS, STARTTLS, func(c *Config) { c.RootCAs = nil }, "certificate signed by unknown authority"},
+		"and with TLS from the start":    {mailserver.ImplicitTLS, ImplicitTLS, func(c *Config) { c.RootCAs = nil }, "certificate signed by unknown authority"},
+		"another name":                   {mailserver.STARTTLS, STARTTLS, func(c *Config) { c.Host = "127.0.0.2" }, "127.0.0.2"},
+		"no STARTTLS":                    {mailserver.Plain, STARTTLS, func(*Config) {}, "does not offer STARTTLS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := mailserver.Start(t, mailserver.Options{TLS: c.server, Username: "keylodge", Password: "correct-horse"})
+			mailer := mailerFor(t, server, func(config *Config) {
+				config.TLS, config.Username, config.Password = c.by, "keylodge", domain.NewSecret("correct-horse")
+				c.but(config)
+			})
+			mailer.address = server.Addr
+			err := mailer.Send(t.Context(), codeLetter(t))
+			if !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, domain.ErrUndeliverable) || !strings.Contains(err.Error(), c.because) {
+				t.Errorf("got %v", err)
+			}
+			if arrived := server.Letters("ada@example.org"); len(arrived) != 0 {
+				t.Errorf("and %d letters arrived", len(arrived))
+			}
+		})
+	}
+}
+
+func TestAServerThatRefusesTheKeylodgeIsUnavailable(t *testing.T) {
+	server := mailserver.Start(t, mailserver.Options{Username: "keylodge", Password: "correct-horse"})
+	for name, password := range map[string]string{"a wrong password": "battery-staple", "no password": ""} {
+		err := mailerFor(t, server, func(c *Config) {
+			c.TLS = STARTTLS
+			if password != "" {
+				c.Username, c.Password = "keylodge", domain.NewSecret(password)
+			}
+		}).Send(t.Context(), codeLetter(t))
+		if !errors.Is(err, domain.ErrUnavailable) || strings.Contains(err.Error(), "battery-staple") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	server.Answer("MAIL", "lodge@example.org", "550 5.1.8 no such sender")
+	err := mailerFor(t, server, func(c *Config) {
+		c.TLS, c.Username, c.Password = STARTTLS, "keylodge", domain.NewSecret("correct-horse")
+	}).Send(t.Context(), codeLetter(t))
+	if !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "550 5.1.8 no such sender") {
+		t.Errorf("a sender that it does not take: %v", err)
+	}
+}
+
+func TestARefusedLetterIsNotAnOutage(t *testing.T) {
+	server := mailserver.Start(t, mailserver.Options{TLS: mailserver.Plain})
+	mailer := mailerFor(t, server, func(*Config) {})
+	for _, c := range []struct {
+		command, reply string
+		kind           error // nil for neither
+	}{
+		{"RCPT", "550 5.1.1 nobody here", domain.ErrUndeliverable},
+		{"RCPT", "552 5.2.2 mailbox full", domain.ErrUndeliverable},
+		{"RCPT", "450 4.2.1 come back later", nil},
+		{"RCPT", "421 4.3.2 closing", domain.ErrUnavailable},
+		{"RCPT", "454 4.7.1 relay access denied", domain.ErrUnavailable},
+		{"RCPT", "530 5.7.0 sign in first", domain.ErrUnavailable},
+		{"DATA", "554 5.6.0 this looks odd", domain.ErrUndeliverable},
+		{"DATA", "451 4.3.0 disk full", nil},
+	} {
+		server.Answer(c.command, "ada@example.org", c.reply)
+		err := mailer.Send(t.Context(), codeLetter(t))
+		if err == nil || !strings.Contains(err.Error(), c.reply) {
+			t.Errorf("%s: %v", c.reply, err)
+		}
+		for _, kind := range []error{domain.ErrUndeliverable, domain.ErrUnavailable} {
+			if errors.Is(err, kind) != (c.kind == kind) {
+				t.Errorf("%s to %s became %v; is it %q: %t", c.reply, c.command, err, kind, errors.Is(err, kind))
+			}
+		}
+		server.Answer(c.command, "ada@example.org", "")
+	}
+	send(t, mailer, codeLetter(t))
+	theLetter(t, server)
+}
+
+func TestAServerThatIsDownIsUnavailable(t *testing.T) {
+	server := mailserver.Start(t, mailserver.Options{TLS: mailserver.Plain})
+	mailer := mailerFor(t, server, func(*Config) {})
+	server.Stop()
+	if err := mailer.Send(t.Context(), codeLetter(t)); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	server.Resume()
+	send(t, mailer, codeLetter(t))
+	theLetter(t, server)
+}
+
+func codeLetter(t *testing.T) ports.Letter {
+	t.Helper()
+	id, err := domain.NewMessageID(noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ports.Letter{
+		Message: domain.MessageSnapshot{
+			ID: id, To: "ada@example.org", Kind: domain.MessageEmailCode,
+			About: domain.MessageFacts{At: noon}, ExpiresAt: noon.Add(30 * time.Minute),
+		},
+		Code: domain.NewSecret("12345678"),
+	}
+}
+
+var lodge = mail.Address{Name: "Ada's Keylodge", Address: "lodge@example.org"}
+
+// mailerFor speaks in the clear unless told otherwise.
+func mailerFor(t *testing.T, server *mailserver.Server, but func(*Config)) *Mailer {
+	t.Helper()
+	config := configFor(t, server.Addr)
+	config.RootCAs = server.CA
+	but(&config)
+	mailer, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mailer
+}
+
+func configFor(t *testing.T, address string) Config {
+	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{Host: host, Port: number, TLS: NoTLS, From: lodge, Service: "Schlüssel & Söhne", PublicURL: "https://id.example.org"}
+}
+
+func send(t *testing.T, mailer *Mailer, letter ports.Letter) {
+	t.Helper()
+	if err := mailer.Send(t.Context(), letter); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func theLetter(t *testing.T, server *mailserver.Server) mailserver.Letter {
+	t.Helper()
+	letters := server.Letters("ada@example.org")
+	if len(letters) != 1 {
+		t.Fatalf("%d letters arrived", len(letters))
+	}
+	return letters[0]
+}

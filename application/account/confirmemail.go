@@ -1,0 +1,60 @@
+package account
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// ConfirmEmail makes an address a person's own once they show the code that was sent to it.
+type ConfirmEmail struct {
+	Store  ports.Store
+	Clock  ports.Clock
+	Log    *access.SecurityLog
+	Claims *mail.Claims
+}
+
+// Execute fails with domain.ErrMailOff, domain.ErrInvalidCode, domain.ErrStepUpRequired in a recovered session, or, for
+// whoever has shown that they read the address's mail, domain.ErrEmailTaken if another account was quicker.
+func (c *ConfirmEmail) Execute(ctx context.Context, actor access.Actor, code string) (changed Changed, err error) {
+	if err := c.Claims.Policy.On(); err != nil {
+		return Changed{}, err
+	}
+	parsed, err := domain.ParseEmailCode(code)
+	if err != nil {
+		return Changed{}, err
+	}
+	now := c.Clock.Now()
+	digests := c.Claims.Keys.Digests(actor.User.ID(), parsed)
+	var refusal error
+	err = c.Store.Update(ctx, func(tx ports.Tx) error {
+		changed, refusal = Changed{}, nil
+		actor, err := actor.Confirm(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		if err := actor.Session.ByPasskey(); err != nil {
+			return err
+		}
+		before := domain.RestoreUser(actor.User.Snapshot())
+		refusal = actor.User.Prove(digests, now)
+		if err := tx.Users.Save(ctx, actor.User); err != nil || refusal != nil {
+			return err
+		}
+		if err := c.Claims.Proved(ctx, tx, actor.User.Email()); err != nil {
+			return err
+		}
+		changed = Changed{User: actor.User, Names: []string{"email"}}
+		if changed.Accepted, err = tx.Credentials.OfUser(ctx, actor.User.ID()); err != nil {
+			return err
+		}
+		return keepChange(ctx, tx, c.Log, actor, before, changed.Names, now)
+	})
+	if err == nil {
+		err = refusal
+	}
+	return changed, err
+}

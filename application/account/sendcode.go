@@ -1,0 +1,63 @@
+package account
+
+import (
+	"context"
+	"time"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// SendCode has another code sent to the address that a person says is theirs.
+type SendCode struct {
+	Store  ports.Store
+	Clock  ports.Clock
+	Claims *mail.Claims
+}
+
+// Execute returns until when the code is good; those before it are not any more. It fails with domain.ErrMailOff,
+// domain.ErrNoEmailClaim, a *domain.Wait after too many of them, or domain.ErrStepUpRequired in a recovered session.
+func (s *SendCode) Execute(ctx context.Context, actor access.Actor) (expires time.Time, err error) {
+	if err := s.Claims.Policy.On(); err != nil {
+		return time.Time{}, err
+	}
+	now := s.Clock.Now()
+	draft, err := s.Claims.Draw(actor.User.ID(), now)
+	if err != nil {
+		return time.Time{}, err
+	}
+	err = s.Store.Update(ctx, func(tx ports.Tx) error {
+		actor, err := actor.Confirm(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		if err := actor.Session.ByPasskey(); err != nil {
+			return err
+		}
+		unproved := unproved(actor.User)
+		if unproved == "" {
+			return domain.ErrNoEmailClaim
+		}
+		message, err := s.Claims.Enter(ctx, tx, actor.User, unproved, draft, now)
+		if err != nil {
+			return err
+		}
+		if err := tx.Users.Save(ctx, actor.User); err != nil {
+			return err
+		}
+		expires = actor.User.Snapshot().Claim.ExpiresAt
+		return tx.Messages.Add(ctx, message)
+	})
+	return expires, err
+}
+
+// unproved is the address that a code would prove: the one that is claimed, or one that is held since before the server
+// sent mail. It is "" if there is neither.
+func unproved(u *domain.User) domain.Email {
+	if u.PendingEmail() == "" && !u.EmailVerified() {
+		return u.Email()
+	}
+	return u.PendingEmail()
+}

@@ -1,0 +1,26 @@
+package housekeeping
+
+import (
+	"context"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// TakeDuty decides which node does what one of them does for all.
+type TakeDuty struct {
+	Store ports.Store
+	Clock ports.Clock
+}
+
+// Execute returns true for one of all nodes that ask within the interval. Should that one fail or die, the duty falls to
+// whoever asks after it.
+func (d *TakeDuty) Execute(ctx context.Context, duty domain.Duty, interval time.Duration) (mine bool, err error) {
+	now := d.Clock.Now()
+	err = d.Store.Update(ctx, func(tx ports.Tx) (err error) {
+		mine, err = tx.Duties.Take(ctx, duty, now, now.Add(interval))
+		return err
+	})
+	return mine, err
+}

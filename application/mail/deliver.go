@@ -1,0 +1,126 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Deliver sends what waits. A message is sent at least once: a server that stops between sending it and writing that down
+// leaves it to be sent again, under the same id.
+type Deliver struct {
+	Policy domain.MailPolicy
+	Store  ports.Store
+	Mailer ports.Mailer // nil where no mail is sent
+	Sealer ports.Sealer
+	Clock  ports.Clock
+}
+
+// Delivered says what became of the messages that were due.
+type Delivered struct {
+	Sent   int
+	Failed []Failure
+}
+
+// Failure is a message that could not be sent.
+type Failure struct {
+	ID       domain.MessageID
+	Kind     domain.MessageKind
+	Attempts int
+	GivenUp  bool // else it is tried again later
+	Cause    error
+}
+
+// Execute sends one message after another until none is due, or no mail server can be talked with, which its Failed say and
+// which is no error. Of several nodes that do this at once each sends other messages.
+func (d *Deliver) Execute(ctx context.Context) (Delivered, error) {
+	var delivered Delivered
+	if d.Policy == domain.MailOff {
+		return delivered, nil
+	}
+	for ctx.Err() == nil {
+		message, err := d.next(ctx)
+		if err != nil || message == nil {
+			return delivered, err
+		}
+		cause := d.send(ctx, message)
+		if cause != nil && ctx.Err() != nil {
+			break // interrupted, for all that is known sent; it is due again before long
+		}
+		givenUp, err := d.settle(context.WithoutCancel(ctx), message, cause)
+		if err != nil {
+			return delivered, err
+		}
+		if cause == nil {
+			delivered.Sent++
+			continue
+		}
+		is := message.Snapshot()
+		delivered.Failed = append(delivered.Failed, Failure{is.ID, is.Kind, is.Attempts, givenUp, cause})
+		if errors.Is(cause, domain.ErrUnavailable) {
+			break
+		}
+	}
+	return delivered, nil //nolint:nilerr // what could not be sent is in Failed
+}
+
+// next takes the message that is due for longest, or nil.
+func (d *Deliver) next(ctx context.Context) (*domain.Message, error) {
+	now := d.Clock.Now()
+	anything := false
+	err := d.Store.View(ctx, func(tx ports.Tx) error { // most of the time there is nothing, and nothing to write
+		due, err := tx.Messages.Due(ctx, now, 1)
+		anything = len(due) > 0
+		return err
+	})
+	if err != nil || !anything {
+		return nil, err
+	}
+	var message *domain.Message
+	err = d.Store.Update(ctx, func(tx ports.Tx) error {
+		message = nil
+		due, err := tx.Messages.Due(ctx, now, 1)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		message = due[0]
+		message.Attempt(now)
+		return tx.Messages.Save(ctx, message)
+	})
+	return message, err
+}
+
+func (d *Deliver) send(ctx context.Context, message *domain.Message) error {
+	letter := ports.Letter{Message: message.Snapshot()}
+	if !d.Clock.Now().Before(letter.Message.ExpiresAt) {
+		return fmt.Errorf("%w: it has expired", domain.ErrUndeliverable)
+	}
+	if sealed := letter.Message.Code; sealed != nil {
+		code, err := d.Sealer.Open(sealed, sealingLabel(message.ID()))
+		if err != nil {
+			return fmt.Errorf("%w: its code cannot be read: %w", domain.ErrUndeliverable, err)
+		}
+		letter.Code = domain.NewSecret(string(code))
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	return d.Mailer.Send(ctx, letter)
+}
+
+// sendTimeout is less than the time for which nobody else tries.
+const sendTimeout = time.Minute
+
+func (d *Deliver) settle(ctx context.Context, message *domain.Message, cause error) (givenUp bool, err error) {
+	givenUp = cause != nil && (errors.Is(cause, domain.ErrUndeliverable) || !message.Postpone(d.Clock.Now()))
+	err = d.Store.Update(ctx, func(tx ports.Tx) error {
+		if cause == nil || givenUp {
+			return tx.Messages.Remove(ctx, message.ID())
+		}
+		return tx.Messages.Save(ctx, message)
+	})
+	return givenUp, err
+}

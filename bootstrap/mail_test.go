@@ -1,0 +1,226 @@
+package bootstrap
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/smtp"
+	"github.com/keylodge/keylodge/domain"
+)
+
+const from = "SMTP_FROM=Example <no-reply@example.org>"
+
+// authority is one that a mail server's certificate may come from, and a file with its certificate.
+func authority(t *testing.T) (*x509.Certificate, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Example CA"}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, about, about, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := x509.ParseCertificate(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made, written(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})))
+}
+
+func written(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestWithoutAMailServerNoMailIsSent(t *testing.T) {
+	for name, settings := range map[string][]string{"none": nil, "an empty one": {"SMTP_HOST=", "SMTP_PASSWORD="}} {
+		config, err := load(t, settings...)
+		if err != nil || config.SMTP != nil || mailPolicy(config) != domain.MailOff {
+			t.Errorf("%s: %+v, %v", name, config.SMTP, err)
+		}
+		if sender, err := mailer(config); err != nil || sender != nil {
+			t.Errorf("%s: a mailer %v, %v", name, sender, err)
+		}
+	}
+}
+
+func TestMailIsSentAsTheSettingsSay(t *testing.T) {
+	config, err := load(t, "PUBLIC_URL=https://id.example.org", "RP_NAME=Example", "SMTP_HOST=smtp.example.org", "SMTP_PORT=2525", "SMTP_TLS=tls",
+		"SMTP_USERNAME=keylodge", "SMTP_PASSWORD=hunter2", "SMTP_FROM=Example <no-reply@example.org>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := smtp.Config{
+		Host: "smtp.example.org", Port: 2525, TLS: smtp.ImplicitTLS, Username: "keylodge", Password: domain.NewSecret("hunter2"),
+		From: mail.Address{Name: "Example", Address: "no-reply@example.org"}, Service: "Example", PublicURL: "https://id.example.org",
+	}
+	if *config.SMTP != want || mailPolicy(config) != domain.MailOn {
+		t.Errorf("got  %+v\nwant %+v", config.SMTP, want)
+	}
+	if sender, err := mailer(config); err != nil || sender == nil {
+		t.Errorf("a mailer %v, %v", sender, err)
+	}
+}
+
+// What is not said is safe: encrypted, and with the port that goes with how.
+func TestWhatIsNotSaidOfTheMailServer(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings []string
+		tls      smtp.TLS
+		port     int
+	}{
+		"nothing":              {[]string{"SMTP_HOST=smtp.example.org"}, smtp.STARTTLS, 587},
+		"an empty TLS":         {[]string{"SMTP_HOST=smtp.example.org", "SMTP_TLS="}, smtp.STARTTLS, 587},
+		"the port":             {[]string{"SMTP_HOST=smtp.example.org", "SMTP_TLS=starttls"}, smtp.STARTTLS, 587},
+		"the port of tls":      {[]string{"SMTP_HOST=smtp.example.org", "SMTP_TLS=tls"}, smtp.ImplicitTLS, 465},
+		"the port of none":     {[]string{"SMTP_HOST=localhost", "SMTP_TLS=none"}, smtp.NoTLS, 25},
+		"tls, but the port":    {[]string{"SMTP_HOST=smtp.example.org", "SMTP_PORT=1"}, smtp.STARTTLS, 1},
+		"the greatest port":    {[]string{"SMTP_HOST=smtp.example.org", "SMTP_PORT=65535"}, smtp.STARTTLS, 65535},
+		"by IP":                {[]string{"SMTP_HOST=192.0.2.25"}, smtp.STARTTLS, 587},
+		"by IPv6":              {[]string{"SMTP_HOST=2001:db8::25"}, smtp.STARTTLS, 587},
+		"none on this machine": {[]string{"SMTP_HOST=127.0.0.1", "SMTP_TLS=none", "SMTP_PORT=1025"}, smtp.NoTLS, 1025},
+		"none likewise":        {[]string{"SMTP_HOST=127.9.9.9", "SMTP_TLS=none"}, smtp.NoTLS, 25},
+		"none by IPv6":         {[]string{"SMTP_HOST=::1", "SMTP_TLS=none"}, smtp.NoTLS, 25},
+	} {
+		config, err := load(t, append(c.settings, from)...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if s := config.SMTP; s.TLS != c.tls || s.Port != c.port || s.Username != "" || !s.Password.IsZero() || s.RootCAs != nil || s.Service != "Keylodge" || s.PublicURL != "http://localhost:8080" {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
+func TestAMailServersAuthorityIsRead(t *testing.T) {
+	ca, file := authority(t)
+	config, err := load(t, "SMTP_HOST=smtp.example.org", from, "SMTP_CA_FILE="+file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := x509.NewCertPool()
+	want.AddCert(ca)
+	if !config.SMTP.RootCAs.Equal(want) {
+		t.Error("others are trusted")
+	}
+}
+
+func TestAMailServerThatCannotBeRefusesToStart(t *testing.T) {
+	host := "SMTP_HOST=smtp.example.org"
+	for name, c := range map[string]struct {
+		settings []string
+		setting  string // that must be named
+		says     string
+		fix      string
+	}{
+		"a port without a server":      {[]string{"SMTP_PORT=587"}, "SMTP_PORT", "does nothing without KEYLODGE_SMTP_HOST", "remove this one"},
+		"a name without a server":      {[]string{"SMTP_USERNAME=keylodge"}, "SMTP_USERNAME", "does nothing without", "name the mail server"},
+		"a password without a server":  {[]string{"SMTP_PASSWORD=hunter2"}, "SMTP_PASSWORD", "does nothing without", "name the mail server"},
+		"a sender without a server":    {[]string{from}, "SMTP_FROM", "does nothing without", "name the mail server"},
+		"an authority without one":     {[]string{"SMTP_CA_FILE=ca.pem"}, "SMTP_CA_FILE", "does nothing without", "name the mail server"},
+		"a server with a scheme":       {[]string{"SMTP_HOST=smtp://example.org", from}, "SMTP_HOST", "not the name of a machine", "smtp.example.org"},
+		"a server with its port":       {[]string{"SMTP_HOST=smtp.example.org:587", from}, "SMTP_HOST", "not the name of a machine", "KEYLODGE_SMTP_PORT"},
+		"a server with a password":     {[]string{"SMTP_HOST=smtp://ada:hunter2@smtp.example.org", from}, "SMTP_HOST", "not the name of a machine", "the name alone"},
+		"a server with a name":         {[]string{"SMTP_HOST=ada@smtp.example.org", from}, "SMTP_HOST", "not the name of a machine", "the name alone"},
+		"a TLS without a server":       {[]string{"SMTP_TLS=none"}, "SMTP_TLS", "does nothing without", "name the mail server"},
+		"a password without TLS":       {[]string{"SMTP_HOST=localhost", from, "SMTP_TLS=none", "SMTP_USERNAME=a", "SMTP_PASSWORD=hunter2"}, "SMTP_PASSWORD", "never sent without TLS", "starttls or tls"},
+		"two servers":                  {[]string{"SMTP_HOST=smtp.example.org smtp.example.net", from}, "SMTP_HOST", "not the name of a machine", "the name alone"},
+		"no sender":                    {[]string{host}, "SMTP_FROM", "need a sender", "no-reply@example.org"},
+		"a sender without an address":  {[]string{host, "SMTP_FROM=Example"}, "SMTP_FROM", `"Example" is not an address`, "no-reply@example.org"},
+		"two senders":                  {[]string{host, "SMTP_FROM=a@example.org, b@example.org"}, "SMTP_FROM", "is not an address", "no-reply@example.org"},
+		"a name and no password":       {[]string{host, from, "SMTP_USERNAME=keylodge"}, "SMTP_USERNAME", "one of them is missing", "KEYLODGE_SMTP_PASSWORD, or neither"},
+		"a password and no name":       {[]string{host, from, "SMTP_PASSWORD=hunter2"}, "SMTP_USERNAME", "one of them is missing", "KEYLODGE_SMTP_PASSWORD, or neither"},
+		"a TLS that is not":            {[]string{host, from, "SMTP_TLS=ssl"}, "SMTP_TLS", `"ssl" is not one of`, "starttls or tls or none"},
+		"none elsewhere":               {[]string{host, from, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
+		"none at an IP":                {[]string{"SMTP_HOST=192.0.2.25", from, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
+		"none at a name like this one": {[]string{"SMTP_HOST=localhost.example.org", from, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
+		"port 0":                       {[]string{host, from, "SMTP_PORT=0"}, "SMTP_PORT", "0 is out of range", "from 1 to 65535"},
+		"a port beyond the last":       {[]string{host, from, "SMTP_PORT=65536"}, "SMTP_PORT", "65536 is out of range", "from 1 to 65535"},
+		"a port by name":               {[]string{host, from, "SMTP_PORT=submission"}, "SMTP_PORT", "not a number", "from 1 to 65535"},
+		"a file that is not there":     {[]string{host, from, "SMTP_CA_FILE=/nowhere/ca.pem"}, "SMTP_CA_FILE", "/nowhere/ca.pem", "PEM file"},
+		"a file without a certificate": {[]string{host, from, "SMTP_CA_FILE=" + written(t, "SMTP_PASSWORD=hunter2\n")}, "SMTP_CA_FILE", "no certificate", "PEM file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config, err := load(t, c.settings...)
+			var faults Faults
+			if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != "KEYLODGE_"+c.setting {
+				t.Fatalf("got %+v, %v", config, err)
+			}
+			if !strings.Contains(faults[0].Problem, c.says) || !strings.Contains(faults[0].Fix, c.fix) {
+				t.Errorf("%v\ndoes not say %q and %q", err, c.says, c.fix)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("a secret was told: %v", err)
+			}
+		})
+	}
+}
+
+func TestAllFaultsOfAMailServerAreToldAtOnce(t *testing.T) {
+	_, err := load(t, "SMTP_HOST=smtp.example.org:25", "SMTP_PORT=many", "SMTP_TLS=none", "SMTP_PASSWORD=hunter2", "SMTP_CA_FILE=/nowhere/ca.pem")
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 7 || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
+	}
+	_, err = load(t, "SMTP_PORT=587", "SMTP_USERNAME=keylodge", "SMTP_PASSWORD=hunter2", from, "SMTP_CA_FILE=ca.pem")
+	if !errors.As(err, &faults) || len(faults) != 5 || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("without a server: %v", err)
+	}
+}
+
+// A digest of one kind of secret is never one of another kind's; and codes of before the secret was replaced still count.
+func TestCodesHaveKeysOfTheirOwn(t *testing.T) {
+	config, err := load(t, "SECRET="+strings.Repeat("A", 43), "PREVIOUS_SECRETS="+strings.Repeat("B", 42)+"A")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes, err := emailCodeKeys(config, *config.Secret)
+	if err != nil || len(codes) != 2 {
+		t.Fatalf("%d keys, %v", len(codes), err)
+	}
+	former, err := emailCodeKeys(Config{}, config.PreviousSecrets[0])
+	if err != nil || !bytes.Equal(codes[1], former[0]) {
+		t.Errorf("the former key is another one, %v", err)
+	}
+	grants, err := grantKeys(config, *config.Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refresh, err := refreshKeys(config, *config.Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lockouts, err := lockoutKey(*config.Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, key := range [][]byte{codes[0], codes[1], grants[0], refresh[0], lockouts} {
+		if len(key) != 32 || seen[string(key)] {
+			t.Errorf("%d bytes, seen before %t", len(key), seen[string(key)])
+		}
+		seen[string(key)] = true
+	}
+}

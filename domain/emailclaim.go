@@ -1,0 +1,137 @@
+package domain
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// EmailClaim is an address that a user says is theirs. It names no account and belongs to nobody until the code that was
+// sent to it is shown. The zero value is none.
+type EmailClaim struct {
+	Email     Email
+	Code      EmailCodeDigest
+	Failures  int
+	ExpiresAt time.Time // of the code; the claim stays and can get another one
+}
+
+// EmailCode proves an address: eight digits.
+type EmailCode struct{ Secret }
+
+// EmailCodeDigest is what the server keeps of an e-mail code: an HMAC under a key of its own, since eight digits are soon
+// tried through.
+type EmailCodeDigest [sha256.Size]byte
+
+// EmailCodeKeys are the keys of code digests: the first one for new codes, all for codes that come back.
+type EmailCodeKeys [][]byte
+
+const (
+	emailCodeTTL      = 30 * time.Minute
+	emailCodeLength   = 8
+	emailCodeFailures = 5 // tries, of a hundred million codes
+)
+
+// NewEmailCode draws a code.
+func NewEmailCode(random io.Reader) (EmailCode, error) {
+	const codes = 100_000_000
+	const fair = (1 << 32) / codes * codes // above it some codes would be likelier than others
+	for {
+		var raw [4]byte
+		if _, err := io.ReadFull(random, raw[:]); err != nil {
+			return EmailCode{}, fmt.Errorf("reading randomness: %w", err)
+		}
+		if n := binary.BigEndian.Uint32(raw[:]); n < fair {
+			return EmailCode{NewSecret(fmt.Sprintf("%0*d", emailCodeLength, n%codes))}, nil
+		}
+	}
+}
+
+// ParseEmailCode reads a code as it was typed or pasted: spaces and hyphens do not count. Anything that cannot be one is
+// ErrInvalidCode.
+func ParseEmailCode(s string) (EmailCode, error) {
+	const longest = 32
+	if len(s) > longest {
+		return EmailCode{}, ErrInvalidCode
+	}
+	digits := strings.NewReplacer(" ", "", "\t", "", "-", "", "\u00a0", "").Replace(s)
+	if len(digits) != emailCodeLength || strings.Trim(digits, "0123456789") != "" {
+		return EmailCode{}, ErrInvalidCode
+	}
+	return EmailCode{NewSecret(digits)}, nil
+}
+
+// Digest is how a new code of the user's is kept.
+func (k EmailCodeKeys) Digest(user UserID, c EmailCode) EmailCodeDigest {
+	return digestEmailCode(k[0], user, c)
+}
+
+// Digests are all ways in which a code of the user's may have been kept.
+func (k EmailCodeKeys) Digests(user UserID, c EmailCode) []EmailCodeDigest {
+	all := make([]EmailCodeDigest, len(k))
+	for i, key := range k {
+		all[i] = digestEmailCode(key, user, c)
+	}
+	return all
+}
+
+func digestEmailCode(key []byte, user UserID, c EmailCode) EmailCodeDigest {
+	return EmailCodeDigest(keyed(key, "e-mail code", slices.Concat(user.uuid[:], []byte(c.Reveal()))))
+}
+
+// Claim notes that the user says the address is theirs, in the place of what they claimed before. What they hold stays
+// theirs meanwhile.
+func (u *User) Claim(email Email, code EmailCodeDigest, now time.Time) {
+	u.state.Claim = EmailClaim{Email: email, Code: code, ExpiresAt: now.Add(emailCodeTTL)}
+}
+
+// PendingEmail is the address that waits for its code; "" if none does.
+func (u *User) PendingEmail() Email { return u.state.Claim.Email }
+
+// Withdraw forgets the claim and reports whether there was one.
+func (u *User) Withdraw() bool {
+	claimed := u.state.Claim.Email != ""
+	u.state.Claim = EmailClaim{}
+	return claimed
+}
+
+// Prove makes the claimed address the user's if one of the digests is its code's. Otherwise it returns ErrInvalidCode, and
+// counts: after five wrong ones the code is worth nothing. Save the user in either case.
+func (u *User) Prove(digests []EmailCodeDigest, now time.Time) error {
+	claim := &u.state.Claim
+	if claim.Email == "" || !now.Before(claim.ExpiresAt) || claim.Failures >= emailCodeFailures {
+		return ErrInvalidCode
+	}
+	right := false
+	for _, d := range digests {
+		right = hmac.Equal(d[:], claim.Code[:]) || right
+	}
+	if !right {
+		claim.Failures++
+		return ErrInvalidCode
+	}
+	u.state.Email, u.state.EmailVerifiedAt = claim.Email, now
+	u.state.Claim = EmailClaim{}
+	return nil
+}
+
+// NewAddressTakenMessage tells the owner of an address that somebody else claimed it.
+func NewAddressTakenMessage(id MessageID, owner *User, now time.Time) *Message {
+	return &Message{MessageSnapshot{
+		ID: id, UserID: owner.ID(), To: owner.Email(), Kind: MessageAddressTaken,
+		About: MessageFacts{At: now}, DueAt: now, ExpiresAt: now.Add(noticeTTL),
+	}}
+}
+
+// NewEmailCodeMessage brings the code of a claim to its address. The code is sealed; it is of no use longer than the claim.
+func NewEmailCodeMessage(id MessageID, claimant *User, sealed []byte, now time.Time) *Message {
+	claim := claimant.state.Claim
+	return &Message{MessageSnapshot{
+		ID: id, UserID: claimant.ID(), To: claim.Email, Kind: MessageEmailCode, Code: slices.Clone(sealed),
+		About: MessageFacts{At: now}, DueAt: now, ExpiresAt: claim.ExpiresAt,
+	}}
+}
