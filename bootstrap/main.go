@@ -27,6 +27,8 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Version:        version(),
 		Serve:          func(ctx context.Context) error { return serve(ctx, stderr) },
 		Open:           openForCommand,
+		Maintain:       maintain,
+		Examine:        examine,
 		Authenticators: aaguid.New(),
 		Stdin:          stdin,
 		Interactive:    isTerminal(stdin),

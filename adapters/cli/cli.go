@@ -26,10 +26,25 @@ type Program struct {
 	// Open opens the product over the database that is there, without serving. Release gives the database back.
 	Open           func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
 	Authenticators ports.AuthenticatorNames
+	// Maintain names the database for what is done to it as a whole, and opens nothing.
+	Maintain func() (Maintenance, error)
+	// Examine looks at the whole installation, settings first, and changes nothing.
+	Examine func(ctx context.Context) ports.Findings
 
 	Stdin          io.Reader
 	Interactive    bool // whoever is at Stdin can be asked
 	Stdout, Stderr io.Writer
+}
+
+// Maintenance is the database as a whole.
+type Maintenance struct {
+	Database string // what people know it by: its file, say
+	ports.Backups
+	ports.Schema
+	SecretFile string // "" if the secret is a setting
+	// OpensSealed returns why the secret of this installation does not open what another one, or a backup, has sealed: nil if
+	// it does.
+	OpensSealed func(domain.SigningKeys) error
 }
 
 // ErrLogged is a failure that nobody needs to be told of again.
@@ -81,7 +96,7 @@ func (p *Program) root() *cobra.Command {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(p.Stdout, cmd) })
 	root.SetHelpCommand(helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(p.serve(), p.users(), p.sessions(), p.keys(), p.version())
+	root.AddCommand(p.serve(), p.users(), p.sessions(), p.keys(), p.backup(), p.restore(), p.migrate(), p.doctor(), p.version())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {

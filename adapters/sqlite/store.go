@@ -60,7 +60,13 @@ func Open(path string) (*Store, error) {
 	return s, nil
 }
 
-func openDatabase(path string) (*sql.DB, error) {
+// busyTimeout is how every connection waits for others, once it is open.
+const busyTimeout = "PRAGMA busy_timeout = 5000"
+
+func openDatabase(path string) (*sql.DB, error) { return openIn("rwc", path) }
+
+// openIn opens a file to read and write it ("rw"), or also to make it ("rwc").
+func openIn(mode, path string) (*sql.DB, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -70,9 +76,15 @@ func openDatabase(path string) (*sql.DB, error) {
 	settings := url.Values{
 		"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)"},
 		"modeof":  {absolute},
+		"mode":    {mode},
 	}
+	return driver.Open(uri(absolute, settings))
+}
+
+// uri names a file as SQLite wants it (https://sqlite.org/uri.html).
+func uri(absolute string, settings url.Values) string {
 	query := strings.ReplaceAll(settings.Encode(), "+", "%20") // a space, which SQLite knows by this name only
-	return driver.Open("file:" + (&url.URL{Path: absolute}).EscapedPath() + "?" + query)
+	return "file:" + (&url.URL{Path: absolute}).EscapedPath() + "?" + query
 }
 
 func (s *Store) start() error {

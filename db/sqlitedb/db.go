@@ -93,6 +93,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.passkeyByIDStmt, err = db.PrepareContext(ctx, passkeyByID); err != nil {
 		return nil, fmt.Errorf("error preparing query PasskeyByID: %w", err)
 	}
+	if q.passkeysOfOtherRPsStmt, err = db.PrepareContext(ctx, passkeysOfOtherRPs); err != nil {
+		return nil, fmt.Errorf("error preparing query PasskeysOfOtherRPs: %w", err)
+	}
 	if q.passkeysOfUserStmt, err = db.PrepareContext(ctx, passkeysOfUser); err != nil {
 		return nil, fmt.Errorf("error preparing query PasskeysOfUser: %w", err)
 	}
@@ -304,6 +307,11 @@ func (q *Queries) Close() error {
 	if q.passkeyByIDStmt != nil {
 		if cerr := q.passkeyByIDStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing passkeyByIDStmt: %w", cerr)
+		}
+	}
+	if q.passkeysOfOtherRPsStmt != nil {
+		if cerr := q.passkeysOfOtherRPsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing passkeysOfOtherRPsStmt: %w", cerr)
 		}
 	}
 	if q.passkeysOfUserStmt != nil {
@@ -523,6 +531,7 @@ type Queries struct {
 	lockoutOfSubjectStmt    *sql.Stmt
 	ownerOfBackupCodeStmt   *sql.Stmt
 	passkeyByIDStmt         *sql.Stmt
+	passkeysOfOtherRPsStmt  *sql.Stmt
 	passkeysOfUserStmt      *sql.Stmt
 	putOffDutyStmt          *sql.Stmt
 	removeBackupCodeSetStmt *sql.Stmt
@@ -583,6 +592,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		lockoutOfSubjectStmt:    q.lockoutOfSubjectStmt,
 		ownerOfBackupCodeStmt:   q.ownerOfBackupCodeStmt,
 		passkeyByIDStmt:         q.passkeyByIDStmt,
+		passkeysOfOtherRPsStmt:  q.passkeysOfOtherRPsStmt,
 		passkeysOfUserStmt:      q.passkeysOfUserStmt,
 		putOffDutyStmt:          q.putOffDutyStmt,
 		removeBackupCodeSetStmt: q.removeBackupCodeSetStmt,
