@@ -10,7 +10,6 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/sqlite"
-	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -58,11 +57,11 @@ type whole interface {
 	ports.Inspection
 }
 
-func (d Database) whole() (whole, error) {
+func (d Database) whole() whole {
 	if d.url != "" {
-		return nil, &domain.Error{Kind: domain.KindConflict, Code: "not_supported", Message: "this is for SQLite only"}
+		return postgres.NewDatabase(d.url)
 	}
-	return sqlite.NewFile(d.path), nil
+	return sqlite.NewFile(d.path)
 }
 
 // secretFile is where a secret is made that no setting gives; "" where a server keeps the database, which has no folder.

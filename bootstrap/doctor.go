@@ -60,11 +60,7 @@ func settingsFaults(err error) (found ports.Findings) {
 
 // lookAtStorage looks at the database from below, and at what is in it if that is sound and of this release.
 func (e *examination) lookAtStorage(ctx context.Context) {
-	database, err := e.config.Database.whole()
-	if err != nil {
-		e.Warn("database", err.Error(), "look at the server with its own tools")
-		return
-	}
+	database := e.config.Database.whole()
 	below := database.Inspect(ctx, system.Clock{}.Now())
 	e.Findings = append(e.Findings, below...)
 	if below.Faulty() || e.config.Database.isMissing(ctx) {

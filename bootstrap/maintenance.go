@@ -18,10 +18,7 @@ func maintain() (cli.Maintenance, error) {
 	if err != nil {
 		return cli.Maintenance{}, err
 	}
-	database, err := config.Database.whole()
-	if err != nil {
-		return cli.Maintenance{}, err
-	}
+	database := config.Database.whole()
 	m := cli.Maintenance{
 		Database: config.Database.String(), Backups: database, Schema: database,
 		OpensSealed: func(keys domain.SigningKeys) error { return opensSealed(config, keys) },

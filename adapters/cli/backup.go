@@ -15,7 +15,8 @@ func (p *Program) backup() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "backup FILE", Short: "Save the database in a file, also while the server runs", Args: oneArgument,
 		Long: `Save the database in a file, also while the server runs. All that was acknowledged before the backup began is in it. The file
-is checked; it is there whole or not at all, for this user alone. It does not hold the secret, which is to be kept too.`,
+is checked; it is there whole or not at all, for this user alone. It does not hold the secret, which is to be kept too.
+A database on a PostgreSQL server is saved with pg_dump.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := p.Maintain()
 			if err != nil {
@@ -47,7 +48,7 @@ func (p *Program) restore() *cobra.Command {
 		Use: "restore FILE", Short: "Put a backup in the place of the database, while no server runs", Args: oneArgument,
 		Long: `Put a backup in the place of the database. The server, and whatever else has the database open, is stopped first. The backup is
 checked; what was there is kept beside it under another name. A backup of an earlier release is upgraded by the next start,
-one of a later release is refused.`,
+one of a later release is refused. A database on a PostgreSQL server is restored with pg_restore.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := p.Maintain()
 			if err != nil {
