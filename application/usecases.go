@@ -117,10 +117,11 @@ type Moving struct {
 
 // Housekeeping runs by itself.
 type Housekeeping struct {
-	TakeDuty *housekeeping.TakeDuty
-	Sweep    *housekeeping.Sweep
-	Ready    *housekeeping.Ready
-	LastSeen *sessions.LastSeen
-	KeepKeys *tokens.KeepKeys
-	Deliver  *mail.Deliver
+	TakeDuty      *housekeeping.TakeDuty
+	Sweep         *housekeeping.Sweep
+	Ready         *housekeeping.Ready
+	GuardPasskeys *housekeeping.GuardPasskeys
+	LastSeen      *sessions.LastSeen
+	KeepKeys      *tokens.KeepKeys
+	Deliver       *mail.Deliver
 }

@@ -26,18 +26,30 @@ type App struct {
 	cleanup    func()
 }
 
-// Open builds a server over its database, which it makes or upgrades as needed, and makes sure of its signing keys.
+// Open builds a server over its database, which it makes or upgrades as needed. It refuses to if passkeys there would open
+// nothing, and makes sure of its signing keys.
 func Open(config Config, clock ports.Clock, log *slog.Logger) (*App, error) {
 	app, cleanup, err := assembleApp(config, clock, log)
 	if err != nil {
 		return nil, err
 	}
 	app.cleanup = cleanup
-	if err := app.usecases.Housekeeping.KeepKeys.Execute(context.Background()); err != nil {
+	if err := app.prepare(context.Background()); err != nil {
 		app.Close()
 		return nil, err
 	}
 	return app, nil
+}
+
+func (a *App) prepare(ctx context.Context) error {
+	abandoned, err := a.usecases.Housekeeping.GuardPasskeys.Execute(ctx)
+	if err != nil {
+		return err
+	}
+	for id, passkeys := range abandoned {
+		a.log.Warn("passkeys of an RP id that was given up are there and open nothing", slog.String("rp_id", id), slog.Int("passkeys", passkeys))
+	}
+	return a.usecases.Housekeeping.KeepKeys.Execute(ctx)
 }
 
 // UseCases builds the product over any store that keeps the contract of ports.Store. Config needs its Secret.

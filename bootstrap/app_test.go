@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/system"
 )
@@ -47,6 +48,41 @@ func TestADatabaseWithoutItsKeyIsNotOpened(t *testing.T) {
 	}
 	if err := open(); err != nil {
 		t.Errorf("with its key again: %v", err)
+	}
+}
+
+func TestAChangedRPIDIsRefusedUnlessThePasskeysAreGivenUp(t *testing.T) {
+	inhabited(t)
+	open := func(settings ...string) error {
+		for _, setting := range settings {
+			name, value, _ := strings.Cut(setting, "=")
+			t.Setenv("KEYLODGE_"+name, value)
+		}
+		config, err := LoadConfig()
+		if err != nil {
+			t.Fatal(err)
+		}
+		app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+		if err == nil {
+			app.Close()
+		}
+		return err
+	}
+	if err := open(); err != nil {
+		t.Errorf("unchanged: %v", err)
+	}
+	err := open("PUBLIC_URL=https://id.example.org")
+	if err == nil || !strings.Contains(err.Error(), "the RP id is id.example.org") || !strings.Contains(err.Error(), "2 of localhost") {
+		t.Errorf("changed: %v", err)
+	}
+	if exitCode, stdout, _ := command("users list"); exitCode != cli.ExitOK || !strings.Contains(stdout, "ada@example.org") {
+		t.Errorf("the operator cannot look: exit %d", exitCode)
+	}
+	if err := open("ABANDONED_RP_IDS=localhost"); err != nil {
+		t.Errorf("given up: %v", err)
+	}
+	if err := open("PUBLIC_URL=https://id.example.com", "ABANDONED_RP_IDS=id.example.org"); err == nil {
+		t.Error("what was given up for one change let another one pass")
 	}
 }
 

@@ -18,6 +18,7 @@ type Config struct {
 	OpsListen      string // for health and metrics; "" for none
 	OpsListenGiven bool   // somebody counts on it
 	RPID           string
+	AbandonedRPIDs []string // whose passkeys may be there and open nothing
 	RPName         string
 	Origins        []string // PublicURL first
 	TrustedProxies []netip.Prefix
@@ -38,6 +39,7 @@ type Config struct {
 
 	Access   domain.AccessPolicy
 	Rotation domain.KeyRotation
+	KeyFile  string         // the operator's own, "" for none
 	Brought  tokens.Brought // the keys in the operator's own file, if there is one
 
 	LogLevel  slog.Level

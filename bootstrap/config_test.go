@@ -128,6 +128,8 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 		"an RP id that only ends alike":      {[]string{"PUBLIC_URL=https://notexample.org", "RP_ID=example.org"}, "RP_ID", "no origin belongs to"},
 		"an RP id with a scheme":             {[]string{"PUBLIC_URL=https://example.org", "RP_ID=https://example.org"}, "RP_ID", "not a domain name"},
 		"an RP id that is a whole TLD":       {[]string{"PUBLIC_URL=https://example.org", "RP_ID=org"}, "RP_ID", "not a domain name"},
+		"its own RP id, given up":            {[]string{"ABANDONED_RP_IDS=old.example.org,localhost"}, "ABANDONED_RP_IDS", "take it out"},
+		"given up what is no RP id":          {[]string{"ABANDONED_RP_IDS=https://old.example.org"}, "ABANDONED_RP_IDS", "separated by commas"},
 		"http on a public host":              {[]string{"PUBLIC_URL=http://id.example.org"}, "PUBLIC_URL", "use https://id.example.org"},
 		"http for another origin":            {[]string{"ORIGINS=http://app.example.org"}, "ORIGINS", "use https://app.example.org"},
 		"an IP address":                      {[]string{"PUBLIC_URL=http://127.0.0.1:8080"}, "PUBLIC_URL", "http://localhost"},

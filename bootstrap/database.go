@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/sqlite"
@@ -47,6 +48,28 @@ func (d Database) open(ctx context.Context) (store, error) {
 		return postgres.Open(ctx, d.url)
 	}
 	return sqlite.Open(d.path)
+}
+
+// whole is the database as one thing, for its upkeep.
+type whole interface {
+	ports.Backups
+	ports.Schema
+	ports.Inspection
+}
+
+func (d Database) whole() whole {
+	if d.url != "" {
+		return postgres.NewDatabase(d.url)
+	}
+	return sqlite.NewFile(d.path)
+}
+
+// secretFile is where a secret is made that no setting gives; "" where a server keeps the database, which has no folder.
+func (d Database) secretFile() string {
+	if d.url != "" {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(d.path), keyFile)
 }
 
 // isMissing takes an empty file, and a database without our tables, for none. What cannot be looked at is not missing:

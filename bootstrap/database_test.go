@@ -90,6 +90,36 @@ func TestAServerRunsOnPostgres(t *testing.T) {
 	}
 }
 
+func TestUpkeepOnPostgres(t *testing.T) {
+	url := postgresserver.Empty(t)
+	if _, err := load(t, "DATABASE_URL="+url, "SECRET="+aSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN="); err != nil {
+		t.Fatal(err)
+	}
+	wantCommand(t, "doctor", cli.ExitOK, "the first start makes them")
+	wantCommand(t, "migrate up", cli.ExitOK, "Migration 1 (")
+	wantCommand(t, "backup night.db", cli.ExitRefused, "pg_dump --format=custom")
+	wantCommand(t, "restore --yes night.db", cli.ExitRefused, "pg_restore")
+	stop := serving(t)
+	wantCommand(t, "migrate down --yes", cli.ExitRefused, "stop the server")
+	wantCommand(t, "doctor", cli.ExitOK, "it opens all that is sealed")
+	put(t, "keylodge.secret", "not ours", 0o644)
+	wantCommand(t, "doctor", cli.ExitOK, "0 faults, 0 warnings.")
+	drop(t, "keylodge.secret")
+	stop()
+	t.Setenv("KEYLODGE_SECRET", strings.Repeat("A", 42)+"E")
+	wantCommand(t, "doctor --json", cli.ExitUnwell, "the faults above")
+	t.Setenv("KEYLODGE_SECRET", "")
+	if exitCode, stdout, _ := command("doctor"); exitCode != cli.ExitUnwell || !strings.Contains(stdout, "KEYLODGE_SECRET: it is not set") {
+		t.Errorf("without a secret: exit %d, %s", exitCode, stdout)
+	}
+	t.Setenv("KEYLODGE_SECRET", aSecret)
+	wantCommand(t, "migrate down --yes", cli.ExitOK, "lost: nothing")
+	wantCommand(t, "doctor", cli.ExitOK, "keylodge migrate up")
+	if made, _ := os.ReadDir("."); len(made) > 0 {
+		t.Errorf("left behind: %v", made)
+	}
+}
+
 func TestWithoutASecretNoServersDatabaseIsOpened(t *testing.T) {
 	app, err := Open(Config{Database: Postgres("postgres://db/keylodge")}, system.Clock{}, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "configured secret") {

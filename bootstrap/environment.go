@@ -22,6 +22,7 @@ type environment struct {
 	Listen                  string `envconfig:"LISTEN" default:"127.0.0.1:8080"`
 	OpsListen               string `envconfig:"OPS_LISTEN" default:"127.0.0.1:9090" empty:"off"`
 	RPID                    string `envconfig:"RP_ID"`
+	AbandonedRPIDs          string `envconfig:"ABANDONED_RP_IDS"`
 	RPName                  string `envconfig:"RP_NAME" default:"Keylodge"`
 	Origins                 string `envconfig:"ORIGINS"`
 	TrustedProxies          string `envconfig:"TRUSTED_PROXIES"`

@@ -32,6 +32,8 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Serve:          func(ctx context.Context) error { return serve(ctx, stderr) },
 		Open:           openForCommand,
 		OpenForImport:  openForImport,
+		Maintain:       maintain,
+		Examine:        examine,
 		Authenticators: aaguid.New(),
 		Stdin:          stdin,
 		Interactive:    isTerminal(stdin),

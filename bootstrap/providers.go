@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/wire"
@@ -80,6 +79,7 @@ var useCaseSet = wire.NewSet(
 	wire.Struct(new(admin.RevokeSessions), "*"), wire.Struct(new(admin.RecoverUser), "*"), wire.Struct(new(application.Admin), "*"),
 	wire.Struct(new(moving.Export), "*"), wire.Struct(new(moving.Import), "*"), wire.Struct(new(application.Moving), "*"),
 	wire.Struct(new(housekeeping.TakeDuty), "*"), wire.Struct(new(housekeeping.Sweep), "*"), wire.Struct(new(housekeeping.Ready), "*"), wire.Struct(new(tokens.KeepKeys), "*"),
+	rpIDs, wire.Struct(new(housekeeping.GuardPasskeys), "*"),
 	wire.Struct(new(application.Housekeeping), "*"),
 	wire.Struct(new(application.UseCases), "*"),
 )
@@ -144,6 +144,10 @@ func lockoutKey(secret masterkey.Key) (domain.LockoutKey, error) {
 	return secret.Derive("recovery lockouts")
 }
 
+func rpIDs(config Config) housekeeping.RPIDs {
+	return housekeeping.RPIDs{Present: config.RPID, Abandoned: config.AbandonedRPIDs}
+}
+
 func totpCodes(config Config) *totp.Codes { return totp.New(config.RPName) }
 
 func sealer(config Config, secret masterkey.Key) (*masterkey.Sealer, error) {
@@ -193,7 +197,7 @@ func masterKey(config Config) (masterkey.Key, error) {
 	if config.Database.url != "" {
 		return masterkey.Key{}, errors.New("a database on a server has no key file beside it: it needs a configured secret")
 	}
-	path := filepath.Join(filepath.Dir(config.Database.path), keyFile)
+	path := config.Database.secretFile()
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && config.Database.holdsSomething() {
 		return masterkey.Key{}, fmt.Errorf("the database %s is there and its key file %s is not: put the file back, or set KEYLODGE_SECRET to the secret that was used",
 			config.Database, path)

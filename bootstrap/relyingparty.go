@@ -110,3 +110,17 @@ func (c *checker) rpID(id string, origins []string) {
 			"use the host of KEYLODGE_PUBLIC_URL or a parent domain of it, or leave it unset")
 	}
 }
+
+// abandoned names RP ids, so that what was meant for one change cannot let another one pass.
+func (c *checker) abandoned(present, s string) []string {
+	ids := list(s)
+	for _, id := range ids {
+		switch {
+		case id == present && present != "":
+			c.fault("ABANDONED_RP_IDS", fmt.Sprintf("%q is the RP id of this server", id), "take it out: its passkeys are wanted")
+		case id != "localhost" && !domainName.MatchString(id):
+			c.fault("ABANDONED_RP_IDS", fmt.Sprintf("%q is not a domain name", id), "write former RP ids separated by commas, such as old.example.org")
+		}
+	}
+	return ids
+}

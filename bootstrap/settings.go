@@ -67,6 +67,7 @@ func (e environment) check() (Config, Faults) {
 		c.fault("SECRET", "it is not set, and with PostgreSQL there is no folder to keep one in", secretFix+", and give every server the same")
 	}
 	c.relyingParty(&config, publicURL, e.RPID, e.Origins)
+	config.AbandonedRPIDs = c.abandoned(config.RPID, e.AbandonedRPIDs)
 	c.tokens(&config, e)
 	c.smtp(&config, e)
 	return config, c.faults

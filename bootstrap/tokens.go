@@ -26,6 +26,7 @@ func (c *checker) tokens(config *Config, e environment) {
 	if e.JWTKeyFile == "" {
 		return
 	}
+	config.KeyFile = e.JWTKeyFile
 	const fix = "name a PEM file with private keys, made with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
 	text, err := os.ReadFile(e.JWTKeyFile)
 	if err != nil {

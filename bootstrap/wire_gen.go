@@ -462,6 +462,11 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	ready := &housekeeping.Ready{
 		Store: store2,
 	}
+	rpiDs := rpIDs(config)
+	guardPasskeys := &housekeeping.GuardPasskeys{
+		Store: store2,
+		RPIDs: rpiDs,
+	}
 	keepKeys := &tokens.KeepKeys{
 		Keyring: keyring,
 	}
@@ -477,12 +482,13 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Clock:  clock,
 	}
 	applicationHousekeeping := application.Housekeeping{
-		TakeDuty: takeDuty,
-		Sweep:    sweep,
-		Ready:    ready,
-		LastSeen: lastSeen,
-		KeepKeys: keepKeys,
-		Deliver:  deliver,
+		TakeDuty:      takeDuty,
+		Sweep:         sweep,
+		Ready:         ready,
+		GuardPasskeys: guardPasskeys,
+		LastSeen:      lastSeen,
+		KeepKeys:      keepKeys,
+		Deliver:       deliver,
 	}
 	useCases := application.UseCases{
 		SignUp:       signUp,
@@ -945,6 +951,11 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	ready := &housekeeping.Ready{
 		Store: portsStore,
 	}
+	rpiDs := rpIDs(config)
+	guardPasskeys := &housekeeping.GuardPasskeys{
+		Store: portsStore,
+		RPIDs: rpiDs,
+	}
 	keepKeys := &tokens.KeepKeys{
 		Keyring: keyring,
 	}
@@ -961,12 +972,13 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Clock:  clock,
 	}
 	applicationHousekeeping := application.Housekeeping{
-		TakeDuty: takeDuty,
-		Sweep:    sweep,
-		Ready:    ready,
-		LastSeen: lastSeen,
-		KeepKeys: keepKeys,
-		Deliver:  deliver,
+		TakeDuty:      takeDuty,
+		Sweep:         sweep,
+		Ready:         ready,
+		GuardPasskeys: guardPasskeys,
+		LastSeen:      lastSeen,
+		KeepKeys:      keepKeys,
+		Deliver:       deliver,
 	}
 	useCases := application.UseCases{
 		SignUp:       signUp,

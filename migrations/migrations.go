@@ -3,7 +3,8 @@
 // The rule for migrations: a file that was released is never edited again; a change is a new pair of files under the
 // next number. The engines' folders have the same numbers with the same meaning. An upgrade runs while nobody is served,
 // in one transaction, so it either happened or it did not; a statement that cannot run in a transaction has no place here.
-// A down file undoes its up file for whoever develops the next one; an installation goes back by restoring its backup.
+// A down file undoes its up file and loses nothing that the version before has a place for: it is an installation's way
+// back ("keylodge migrate down"), beside restoring a backup.
 package migrations
 
 import (

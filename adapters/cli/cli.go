@@ -28,11 +28,26 @@ type Program struct {
 	Authenticators ports.AuthenticatorNames
 	// OpenForImport is Open, but makes the database if there is none.
 	OpenForImport func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
+	// Maintain names the database for what is done to it as a whole, and opens nothing.
+	Maintain func() (Maintenance, error)
+	// Examine looks at the whole installation, settings first, and changes nothing.
+	Examine func(ctx context.Context) ports.Findings
 
 	Stdin          io.Reader
 	Interactive    bool // whoever is at Stdin can be asked
 	Stdout, Stderr io.Writer
 	Terminal       bool // whoever is at Stderr can watch
+}
+
+// Maintenance is the database as a whole.
+type Maintenance struct {
+	Database string // what people know it by: its file, say
+	ports.Backups
+	ports.Schema
+	SecretFile string // "" if the secret is a setting
+	// OpensSealed returns why the secret of this installation does not open what another one, or a backup, has sealed: nil if
+	// it does.
+	OpensSealed func(domain.SigningKeys) error
 }
 
 // ErrLogged is a failure that nobody needs to be told of again.
@@ -84,7 +99,8 @@ func (p *Program) root() *cobra.Command {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(p.Stdout, cmd) })
 	root.SetHelpCommand(helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(p.serve(), p.users(), p.sessions(), p.keys(), p.exportAll(), p.importAll(), p.version())
+	root.AddCommand(p.serve(), p.users(), p.sessions(), p.keys(), p.backup(), p.restore(), p.exportAll(), p.importAll(), p.migrate(), p.doctor(),
+		p.version())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {

@@ -16,6 +16,7 @@ const (
 	ExitMisuse   = 2 // arguments or settings cannot be used
 	ExitNotFound = 3 // no such user or session
 	ExitRefused  = 4 // not as things stand, or not confirmed
+	ExitUnwell   = 5 // doctor has found a fault
 )
 
 // exitCodes is the only place that maps the domain's failures to exit codes. Whatever else fails is ExitFailure.
@@ -38,6 +39,9 @@ type failure struct {
 func failureOf(err error) (f failure, exitCode int) {
 	if errors.Is(err, context.Canceled) {
 		err = errInterrupted
+	}
+	if errors.Is(err, errFaultsFound) {
+		return failure{errFaultsFound.Code, err.Error()}, ExitUnwell
 	}
 	var known *domain.Error
 	if !errors.As(err, &known) {

@@ -11,8 +11,9 @@ import (
 const about = `Keylodge is a passkey server. Without a command it serves, as the KEYLODGE_ settings in the environment and in .env say;
 without any setting, http://localhost:8080 with a SQLite database in the working directory.
 
-The other commands use the same settings and the same database, whether a server is running or not. None but import makes a
-database. One that an earlier release has left is upgraded, as the server would do it.`
+The other commands use the same settings and the same database, whether a server is running or not. None of them but
+restore and import makes a database. One that an earlier release has left is upgraded, as the server would do it, except by
+backup, restore, migrate and doctor.`
 
 const exitCodesHelp = `
 Exit codes:
@@ -21,6 +22,7 @@ Exit codes:
   2  the arguments or the settings cannot be used
   3  there is no such user or session
   4  refused as things stand, or not confirmed
+  5  doctor has found a fault
 `
 
 func helpCommand() *cobra.Command {

@@ -35,7 +35,7 @@ func TestAFailureThatIsLoggedIsNotToldAgain(t *testing.T) {
 
 func TestEveryCommandHasItsHelp(t *testing.T) {
 	for line, want := range map[string][]string{
-		"help":                   {"KEYLODGE_", "keylodge [COMMAND]", "users ", "sessions ", "keys ", "export ", "import ", "serve ", "version ", "completion ", "\n  0  ", "\n  1  ", "\n  2  ", "\n  3  ", "\n  4  "},
+		"help":                   {"KEYLODGE_", "keylodge [COMMAND]", "users ", "sessions ", "keys ", "backup ", "restore ", "migrate ", "doctor ", "export ", "import ", "serve ", "version ", "completion ", "\n  0  ", "\n  1  ", "\n  2  ", "\n  3  ", "\n  4  ", "\n  5  "},
 		"--help":                 {"Exit codes"},
 		"-h":                     {"Exit codes"},
 		"help users":             {"keylodge users COMMAND", "list ", "show ", "disable ", "enable ", "delete ", "--json"},
@@ -45,8 +45,11 @@ func TestEveryCommandHasItsHelp(t *testing.T) {
 		"users delete --help":    {"--yes"},
 		"sessions revoke --help": {"SESSION-ID", "--user WHO"},
 		"keys rotate --help":     {"keylodge keys rotate"},
-		"export --help":          {"keylodge export {FILE | -}", "--force", "--json"},
-		"import --help":          {"keylodge import {FILE | -}", "--into-existing", "--json"},
+		"backup --help":          {"keylodge backup FILE", "--force", "--json", "secret"},
+		"restore --help":         {"keylodge restore FILE", "--yes", "--json"},
+		"migrate --help":         {"status ", "up ", "down ", "--json"},
+		"migrate down --help":    {"--yes", "earlier release"},
+		"doctor --help":          {"exit code 5", "--json"},
 		"completion --help":      {"bash", "zsh", "fish"},
 	} {
 		text := newLodge().succeeds(t, line)
@@ -123,6 +126,13 @@ func TestWhatCannotBeUnderstoodIsMisuse(t *testing.T) {
 		"import /nowhere/at/all":           "no such file",
 		"import /":                         "is no file",
 		"keys list --yes":                  "--yes",
+		"backup":                           "backup FILE",
+		"backup a b":                       "backup FILE",
+		"restore":                          "restore FILE",
+		"migrate":                          "say which command: down, status, up",
+		"migrate sideways":                 `"sideways"`,
+		"migrate up 3":                     `"3"`,
+		"doctor now":                       `"now"`,
 		"users show --secret hush ada@b.c": "--secret",
 	} {
 		l := newLodge()

@@ -70,3 +70,13 @@ func (c credentials) Remove(_ context.Context, id domain.CredentialID) error {
 	delete(c.credentials, id)
 	return nil
 }
+
+func (c credentials) Foreign(_ context.Context, rpID string) (map[string]int, error) {
+	foreign := map[string]int{}
+	for _, s := range c.credentials {
+		if s.RPID != rpID {
+			foreign[s.RPID]++
+		}
+	}
+	return foreign, nil
+}

@@ -21,6 +21,9 @@ const (
 	connectTimeout = 5 * time.Second
 )
 
+// applicationName is what the server's operator sees us as.
+const applicationName = "keylodge"
+
 // restAfter is how long a connection may have been idle and still be taken without asking whether it is there: a round
 // trip, which a unit of work that is begun again on a new connection makes unnecessary.
 const restAfter = time.Minute
@@ -43,7 +46,7 @@ func parse(databaseURL string) (*pgxpool.Config, error) {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
-		config.ConnConfig.RuntimeParams["application_name"] = "keylodge"
+		config.ConnConfig.RuntimeParams["application_name"] = applicationName
 	}
 	config.PingTimeout = connectTimeout
 	config.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > restAfter }

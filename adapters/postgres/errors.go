@@ -19,6 +19,7 @@ const (
 	uniqueViolation      = "23505"
 	foreignKeyViolation  = "23503"
 	undefinedTable       = "42P01"
+	undefinedColumn      = "42703"
 	duplicateTable       = "42P07"
 	duplicateObject      = "42710"
 	featureNotSupported  = "0A000"

@@ -11,7 +11,6 @@ import (
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
-	"github.com/golang-migrate/migrate/v4/source"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
 )
@@ -22,13 +21,9 @@ const lockTimeout = time.Hour
 // upgrade brings the schema to the newest of the given migrations. One that is there already is not touched, which takes
 // no right to change it.
 func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) error {
-	migrations, err := iofs.New(files, ".")
+	newest, err := newestOf(files)
 	if err != nil {
-		return fmt.Errorf("reading the migrations: %w", err)
-	}
-	newest, err := newestOf(migrations)
-	if err != nil {
-		return fmt.Errorf("reading the migrations: %w", err)
+		return err
 	}
 	driver, err := connectDriver(ctx, config, newest)
 	if err != nil {
@@ -37,17 +32,23 @@ func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) error {
 	if version, dirty, err := driver.Version(); err != nil || version == newest && !dirty {
 		return errors.Join(fault("looking for the schema", err), driver.Close())
 	}
-	m, err := migrate.NewWithInstance("iofs", migrations, "postgres", driver)
+	return fault("upgrading the schema; nothing was changed", withMigrations(driver, files, (*migrate.Migrate).Up))
+}
+
+// withMigrations steps through the given migrations on the driver's connections, and closes those. No change is no error:
+// somebody else was first.
+func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Migrate) error) error {
+	steps, err := iofs.New(files, ".")
+	if err != nil {
+		return errors.Join(fmt.Errorf("reading the migrations: %w", err), driver.Close())
+	}
+	m, err := migrate.NewWithInstance("iofs", steps, "postgres", driver)
 	if err != nil {
 		return errors.Join(err, driver.Close())
 	}
 	m.LockTimeout = lockTimeout
-	err = m.Up()
-	if errors.Is(err, migrate.ErrNoChange) { // somebody else was first
+	if err = step(m); errors.Is(err, migrate.ErrNoChange) {
 		err = nil
-	}
-	if err != nil {
-		err = fault("upgrading the schema; nothing was changed", err)
 	}
 	_, closeErr := m.Close()
 	return errors.Join(err, closeErr)
@@ -67,15 +68,19 @@ func IsEmpty(ctx context.Context, databaseURL string) (bool, error) {
 	return version == database.NilVersion, errors.Join(err, conn.Close(ctx))
 }
 
-func newestOf(migrations source.Driver) (int, error) {
+func newestOf(files fs.FS) (int, error) {
+	migrations, err := iofs.New(files, ".")
+	if err != nil {
+		return 0, fmt.Errorf("reading the migrations: %w", err)
+	}
 	version, err := migrations.First()
 	for next := version; err == nil; next, err = migrations.Next(version) {
 		version = next
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("reading the migrations: %w", err)
 	}
-	return int(version), err
+	return int(version), nil
 }
 
 // migrationDriver is golang-migrate's door to the database. All that happens between Lock and Unlock is one transaction: an
@@ -91,6 +96,8 @@ type migrationDriver struct {
 	conn   *pgx.Conn
 	newest int
 	failed bool
+	first  func() error // if set, runs before everything; its error leaves all as it is
+	last   func() error // if set, runs last of all; its error takes everything back
 }
 
 var _ database.Driver = (*migrationDriver)(nil)
@@ -117,7 +124,14 @@ func (d *migrationDriver) Lock() error {
 	if err := exec(d.ctx, d.gate, "BEGIN;"+noLimits+"SELECT id FROM schema_lock FOR UPDATE"); err != nil {
 		return err
 	}
-	return exec(d.ctx, d.conn, "BEGIN;"+noLimits)
+	if err := exec(d.ctx, d.conn, "BEGIN;"+noLimits); err != nil || d.first == nil {
+		return err
+	}
+	if err := d.first(); err != nil {
+		d.failed = true
+		return errors.Join(err, d.Unlock())
+	}
+	return nil
 }
 
 // makeTables makes what Lock needs. Those who do so at once may get in each other's way, whatever IF NOT EXISTS promises.
@@ -137,11 +151,15 @@ func (d *migrationDriver) makeTables() error {
 
 // Unlock commits, or rolls back if any step failed.
 func (d *migrationDriver) Unlock() error {
+	var err error
+	if !d.failed && d.last != nil {
+		err = d.step(d.last())
+	}
 	end := "COMMIT"
 	if d.failed {
 		end = "ROLLBACK"
 	}
-	return errors.Join(exec(d.ctx, d.conn, end), exec(d.ctx, d.gate, "ROLLBACK"))
+	return errors.Join(err, exec(d.ctx, d.conn, end), exec(d.ctx, d.gate, "ROLLBACK"))
 }
 
 func (d *migrationDriver) Run(migration io.Reader) error {
@@ -166,7 +184,7 @@ func (d *migrationDriver) SetVersion(version int, dirty bool) error {
 func (d *migrationDriver) Version() (version int, dirty bool, err error) {
 	version, dirty, err = versionOf(d.ctx, d.conn)
 	if err == nil && version > d.newest {
-		err = fmt.Errorf("its schema is version %d and this program knows up to %d: a newer release made it; start that one, or restore a backup from before the upgrade", version, d.newest)
+		err = errNewerRelease(version, d.newest)
 	}
 	return version, dirty, d.step(err)
 }

@@ -239,6 +239,8 @@ var releases = []string{
 			NULL, NULL, 0, '2026-04-01', '2026-04-02')`,
 
 	`INSERT INTO duties (name, due_at) VALUES ('sweep', '2026-05-01')`,
+
+	``, // an index, and nothing that was not there before
 }
 
 // migrator steps through the migrations one by one.

@@ -92,6 +92,18 @@ func (c credentials) Remove(ctx context.Context, id domain.CredentialID) error {
 	return nil
 }
 
+func (c credentials) Foreign(ctx context.Context, rpID string) (map[string]int, error) {
+	rows, err := c.queries.PasskeysOfOtherRPs(ctx, rpID)
+	if err != nil {
+		return nil, fault("counting the passkeys of other RP ids", err)
+	}
+	foreign := make(map[string]int, len(rows))
+	for _, row := range rows {
+		foreign[row.RPID] = int(row.Passkeys)
+	}
+	return foreign, nil
+}
+
 func credentialOf(row postgresdb.Passkey) (*domain.Credential, error) {
 	userID, err := domain.ParseUserID(row.UserID)
 	if err != nil {

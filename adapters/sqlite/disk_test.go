@@ -63,7 +63,7 @@ func openOnDisk(t testing.TB, path string) (*Store, *disk) {
 	if err := prepareFiles(path); err != nil {
 		t.Fatal(err)
 	}
-	name, err := uri(path)
+	name, err := nameOf(path, "rwc")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,6 +61,45 @@ func TestNothingOfAMessageThatOutlivedItsUserIsLeftInTheFiles(t *testing.T) {
 	}
 }
 
+// A backup reads for a while, Litestream always. Neither may stop everybody who writes after somebody was removed.
+func TestForgettingWaitsForNobodyWhoReads(t *testing.T) {
+	store, path := openForTraces(t)
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	ada, err := domain.NewApplicant("lovelace@example.org", "Ada Lovelace", now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, store, func(tx ports.Tx) error { return tx.Users.Add(t.Context(), ada.Admit(now)) })
+	err = store.View(t.Context(), func(tx ports.Tx) error {
+		if _, err := tx.Users.ByID(t.Context(), ada.UserID); err != nil {
+			return err
+		}
+		begun := time.Now()
+		write(t, store, func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), ada.UserID) })
+		for range 5 {
+			write(t, store, func(ports.Tx) error { return nil })
+		}
+		if took := time.Since(begun); took > 4*time.Second { // less than one wait for a reader
+			t.Errorf("six writes beside a reader took %s", took)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(filesWith(t, path, "lovelace@example.org")) == 0 {
+		t.Fatal("the reader was not in the way, so this shows nothing")
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for len(filesWith(t, path, "lovelace@example.org")) > 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("she is never forgotten")
+		}
+		time.Sleep(100 * time.Millisecond)
+		write(t, store, func(ports.Tx) error { return nil })
+	}
+}
+
 func openForTraces(t *testing.T) (store *sqlite.Store, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "keylodge.db")

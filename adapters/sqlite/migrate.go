@@ -12,35 +12,58 @@ import (
 	"github.com/golang-migrate/migrate/v4/database"
 	"github.com/golang-migrate/migrate/v4/source"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
+
+	"github.com/keylodge/keylodge/migrations"
+	"github.com/keylodge/keylodge/ports"
 )
 
 // upgrade brings the schema to the newest of the given migrations.
 func upgrade(db *sql.DB, files fs.FS) error {
-	migrations, err := iofs.New(files, ".")
-	if err != nil {
-		return fmt.Errorf("reading the migrations: %w", err)
-	}
-	newest, err := newestOf(migrations)
-	if err != nil {
-		return fmt.Errorf("reading the migrations: %w", err)
-	}
 	conn, err := db.Conn(context.Background())
 	if err != nil {
 		return err
 	}
-	m, err := migrate.NewWithInstance("iofs", migrations, "sqlite", &migrationDriver{conn: conn, newest: newest})
-	if err != nil {
-		return errors.Join(err, conn.Close())
+	if err := withMigrations(&migrationDriver{conn: conn}, files, (*migrate.Migrate).Up); err != nil {
+		return fault("upgrading the schema; nothing was changed", err)
 	}
-	err = m.Up()
-	if errors.Is(err, migrate.ErrNoChange) {
+	return nil
+}
+
+// withMigrations steps through the given migrations on the driver's connection, and closes that. No change is no error.
+func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Migrate) error) error {
+	steps, err := iofs.New(files, ".")
+	if err != nil {
+		return errors.Join(fmt.Errorf("reading the migrations: %w", err), driver.Close())
+	}
+	if driver.newest, err = newestOf(steps); err != nil {
+		return errors.Join(fmt.Errorf("reading the migrations: %w", err), driver.Close())
+	}
+	m, err := migrate.NewWithInstance("iofs", steps, "sqlite", driver)
+	if err != nil {
+		return errors.Join(err, driver.Close())
+	}
+	if err = step(m); errors.Is(err, migrate.ErrNoChange) {
 		err = nil
-	}
-	if err != nil {
-		err = fault("upgrading the schema; nothing was changed", err)
 	}
 	_, closeErr := m.Close()
 	return errors.Join(err, closeErr)
+}
+
+// allMigrations are those of this program, the first one first.
+func allMigrations() ([]ports.Migration, error) {
+	files, err := fs.Glob(migrations.SQLite(), "*.up.sql")
+	if err != nil {
+		return nil, err
+	}
+	all := make([]ports.Migration, len(files)) // in the order of their names, which begin with their numbers
+	for i, file := range files {
+		parsed, err := source.DefaultParse(file)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = ports.Migration{Version: int(parsed.Version), Name: parsed.Identifier}
+	}
+	return all, nil
 }
 
 func newestOf(migrations source.Driver) (int, error) {
@@ -61,6 +84,7 @@ type migrationDriver struct {
 	conn   *sql.Conn
 	newest int
 	failed bool
+	last   func() error // if set, runs last of all; its error takes everything back
 }
 
 var _ database.Driver = (*migrationDriver)(nil)
@@ -75,11 +99,15 @@ func (d *migrationDriver) Lock() error {
 
 // Unlock commits, or rolls back if any step failed.
 func (d *migrationDriver) Unlock() error {
+	var err error
+	if !d.failed && d.last != nil {
+		err = d.step(d.last())
+	}
 	end := "COMMIT"
 	if d.failed {
 		end = "ROLLBACK"
 	}
-	return errors.Join(d.exec(end), d.exec("PRAGMA foreign_keys = ON"))
+	return errors.Join(err, d.exec(end), d.exec("PRAGMA foreign_keys = ON"))
 }
 
 func (d *migrationDriver) Run(migration io.Reader) error {
@@ -123,7 +151,7 @@ func (d *migrationDriver) Version() (version int, dirty bool, err error) {
 		return database.NilVersion, false, nil
 	}
 	if err == nil && version > d.newest {
-		err = fmt.Errorf("its schema is version %d and this program knows up to %d: a newer release made it; start that one, or restore a backup from before the upgrade", version, d.newest)
+		err = errNewerRelease(version, d.newest)
 	}
 	return version, dirty, d.step(err)
 }

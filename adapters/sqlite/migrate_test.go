@@ -226,6 +226,8 @@ var releases = []string{
 			NULL, 0, 1, 2)`,
 
 	`INSERT INTO duties (name, due_at) VALUES ('sweep', 1)`,
+
+	``, // an index, and nothing that was not there before
 }
 
 // migrator steps through the migrations one by one.

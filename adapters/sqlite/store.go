@@ -65,28 +65,39 @@ func openOn(db *sql.DB, path string) (*Store, error) {
 	return s, nil
 }
 
-func openDatabase(path string) (*sql.DB, error) {
-	name, err := uri(path)
+// busyTimeout is how every connection waits for others, once it is open.
+const busyTimeout = "PRAGMA busy_timeout = 5000"
+
+func openDatabase(path string) (*sql.DB, error) { return openIn("rwc", path) }
+
+// openIn opens a file to read and write it ("rw"), or also to make it ("rwc").
+func openIn(mode, path string) (*sql.DB, error) {
+	name, err := nameOf(path, mode)
 	if err != nil {
 		return nil, err
 	}
 	return driver.Open(name)
 }
 
-// uri names the database at path together with the settings of every connection to it.
-func uri(path string) (string, error) {
+// nameOf names the database at path together with the settings of every connection to it.
+func nameOf(path, mode string) (string, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
 	}
 	// The order counts: without a timeout the other settings would fail when somebody else has the file open. What was
 	// deleted is overwritten, since it may be all that is left of somebody who wanted to be forgotten.
-	settings := url.Values{
+	return uri(absolute, url.Values{
 		"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)"},
 		"modeof":  {absolute},
-	}
+		"mode":    {mode},
+	}), nil
+}
+
+// uri names a file as SQLite wants it (https://sqlite.org/uri.html).
+func uri(absolute string, settings url.Values) string {
 	query := strings.ReplaceAll(settings.Encode(), "+", "%20") // a space, which SQLite knows by this name only
-	return "file:" + (&url.URL{Path: absolute}).EscapedPath() + "?" + query, nil
+	return "file:" + (&url.URL{Path: absolute}).EscapedPath() + "?" + query
 }
 
 func (s *Store) start() error {

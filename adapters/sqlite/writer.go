@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/ncruces/go-sqlite3/driver"
 
@@ -23,6 +24,8 @@ type writer struct {
 	closed     chan struct{} // nobody will be served any more
 	committing bool
 	failing    bool // the last transaction failed
+
+	triedToForget time.Time
 }
 
 // turn is one caller's use of the writer's connection. Each channel carries one message, in this order.
@@ -165,14 +168,27 @@ func (w *writer) begin() error {
 	return nil
 }
 
+// forgetEvery is how long to wait before trying again to empty the log while somebody reads from it, say a backup.
+const forgetEvery = time.Second
+
 // forget empties the write-ahead log into the file, where deleted rows have been overwritten. The log would go on holding
-// whoever was removed until it is full. If a reader is in the way, the next commit tries again.
+// whoever was removed until it is full. If a reader is in the way, a later commit tries again: waiting for one that reads
+// for long, as a backup does, or always, as Litestream does, would stop everybody who writes.
 func (w *writer) forget() {
+	if time.Since(w.triedToForget) < forgetEvery {
+		return
+	}
+	w.triedToForget = time.Now()
+	if err := w.exec("PRAGMA busy_timeout = 0"); err != nil {
+		return
+	}
 	var busy, frames, done int
 	row := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	if err := row.Scan(&busy, &frames, &done); err == nil && busy == 0 {
 		w.removed = false
+		w.triedToForget = time.Time{} // whoever is next is forgotten at once
 	}
+	_ = w.exec(busyTimeout) // it sets a number, and has failed for nothing yet
 }
 
 // serveAll returns the turns that await the commit. After an error the transaction is lost.

@@ -41,3 +41,12 @@ func (s *Show) Execute(ctx context.Context, actor access.Actor) (have Factors, e
 
 // sealingLabel binds a sealed secret to its owner.
 func sealingLabel(owner domain.UserID) string { return "totp " + owner.String() }
+
+// Readable reports whether the sealer opens the secret of an app that counts; without one there is nothing to open.
+func Readable(app *domain.TOTP, sealer ports.Sealer) bool {
+	if !app.Confirmed() {
+		return true
+	}
+	_, err := sealer.Open(app.Secret(), sealingLabel(app.UserID()))
+	return err == nil
+}

@@ -2,10 +2,13 @@ package tokens
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
 )
 
 // Key is a signing key as its operator sees it.
@@ -82,4 +85,15 @@ func (b Brought) describe() []Key {
 	}
 	list[0].State = KeySigning
 	return list
+}
+
+// Unreadable returns why the sealer cannot open some of the keys: nil if it opens all of them.
+func Unreadable(keys domain.SigningKeys, sealer ports.Sealer) error {
+	var faults error
+	for _, key := range keys {
+		if _, err := sealer.Open(key.Snapshot().Sealed, sealingLabel(key.ID())); err != nil {
+			faults = errors.Join(faults, fmt.Errorf("signing key %s: %w", key.ID(), err))
+		}
+	}
+	return faults
 }

@@ -20,3 +20,9 @@ WHERE credential_id = $8;
 
 -- name: RemovePasskey :execrows
 DELETE FROM passkeys WHERE credential_id = $1;
+
+-- In two halves, since an index knows less and more, and not other.
+-- name: PasskeysOfOtherRPs :many
+SELECT less.rp_id, count(*) AS passkeys FROM passkeys AS less WHERE less.rp_id < sqlc.arg(rp_id) GROUP BY less.rp_id
+UNION ALL
+SELECT more.rp_id, count(*) AS passkeys FROM passkeys AS more WHERE more.rp_id > sqlc.arg(rp_id) GROUP BY more.rp_id;

@@ -102,6 +102,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.passkeyByIDStmt, err = db.PrepareContext(ctx, passkeyByID); err != nil {
 		return nil, fmt.Errorf("error preparing query PasskeyByID: %w", err)
 	}
+	if q.passkeysOfOtherRPsStmt, err = db.PrepareContext(ctx, passkeysOfOtherRPs); err != nil {
+		return nil, fmt.Errorf("error preparing query PasskeysOfOtherRPs: %w", err)
+	}
 	if q.passkeysOfUserStmt, err = db.PrepareContext(ctx, passkeysOfUser); err != nil {
 		return nil, fmt.Errorf("error preparing query PasskeysOfUser: %w", err)
 	}
@@ -330,6 +333,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing passkeyByIDStmt: %w", cerr)
 		}
 	}
+	if q.passkeysOfOtherRPsStmt != nil {
+		if cerr := q.passkeysOfOtherRPsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing passkeysOfOtherRPsStmt: %w", cerr)
+		}
+	}
 	if q.passkeysOfUserStmt != nil {
 		if cerr := q.passkeysOfUserStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing passkeysOfUserStmt: %w", cerr)
@@ -550,6 +558,7 @@ type Queries struct {
 	messagesAfterStmt       *sql.Stmt
 	ownerOfBackupCodeStmt   *sql.Stmt
 	passkeyByIDStmt         *sql.Stmt
+	passkeysOfOtherRPsStmt  *sql.Stmt
 	passkeysOfUserStmt      *sql.Stmt
 	putOffDutyStmt          *sql.Stmt
 	removeBackupCodeSetStmt *sql.Stmt
@@ -613,6 +622,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		messagesAfterStmt:       q.messagesAfterStmt,
 		ownerOfBackupCodeStmt:   q.ownerOfBackupCodeStmt,
 		passkeyByIDStmt:         q.passkeyByIDStmt,
+		passkeysOfOtherRPsStmt:  q.passkeysOfOtherRPsStmt,
 		passkeysOfUserStmt:      q.passkeysOfUserStmt,
 		putOffDutyStmt:          q.putOffDutyStmt,
 		removeBackupCodeSetStmt: q.removeBackupCodeSetStmt,

@@ -105,6 +105,41 @@ func (q *Queries) PasskeyByID(ctx context.Context, credentialID []byte) (Passkey
 	return i, err
 }
 
+const passkeysOfOtherRPs = `-- name: PasskeysOfOtherRPs :many
+SELECT less.rp_id, count(*) AS passkeys FROM passkeys AS less WHERE less.rp_id < ?1 GROUP BY less.rp_id
+UNION ALL
+SELECT more.rp_id, count(*) AS passkeys FROM passkeys AS more WHERE more.rp_id > ?1 GROUP BY more.rp_id
+`
+
+type PasskeysOfOtherRPsRow struct {
+	RPID     string
+	Passkeys int64
+}
+
+// In two halves, since an index knows less and more, and not other.
+func (q *Queries) PasskeysOfOtherRPs(ctx context.Context, rpID string) ([]PasskeysOfOtherRPsRow, error) {
+	rows, err := q.query(ctx, q.passkeysOfOtherRPsStmt, passkeysOfOtherRPs, rpID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []PasskeysOfOtherRPsRow{}
+	for rows.Next() {
+		var i PasskeysOfOtherRPsRow
+		if err := rows.Scan(&i.RPID, &i.Passkeys); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const passkeysOfUser = `-- name: PasskeysOfUser :many
 SELECT credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json, extensions, created_at, last_used_at FROM passkeys WHERE user_id = ? ORDER BY created_at, credential_id
 `

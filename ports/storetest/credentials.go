@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +159,43 @@ var credentials = rules{
 		s, err := sessionByID(t, store, opened.ID)
 		wantSame(t, s, err, opened)
 		addCredentials(t, store, credential("ada", "key")) // it may join again
+	},
+
+	"passkeys of other RP ids are counted, each RP id by itself": func(t *testing.T, store ports.Store) {
+		foreign := func(rpID string) map[string]int {
+			t.Helper()
+			counts, err := get(t, store, func(ctx context.Context, tx ports.Tx) (map[string]int, error) {
+				return tx.Credentials.Foreign(ctx, rpID)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return counts
+		}
+		if got := foreign("example.org"); len(got) != 0 {
+			t.Errorf("of no passkeys: %v", got)
+		}
+		addUsers(t, store, user("ada"), user("ben"))
+		for i, rpID := range []string{"example.org", "example.com", "example.org", "id.example.org", "example.org"} {
+			key := credential([]string{"ada", "ben"}[i%2], fmt.Sprint("key", i))
+			key.RPID = rpID
+			key.Status = []domain.CredentialStatus{domain.CredentialActive, domain.CredentialSuspended}[i%2]
+			addCredentials(t, store, key)
+		}
+		for rpID, want := range map[string]map[string]int{
+			"example.org":    {"example.com": 1, "id.example.org": 1},
+			"id.example.org": {"example.com": 1, "example.org": 3},
+			"EXAMPLE.ORG":    {"example.com": 1, "example.org": 3, "id.example.org": 1},
+			"":               {"example.com": 1, "example.org": 3, "id.example.org": 1},
+		} {
+			if got := foreign(rpID); !maps.Equal(got, want) {
+				t.Errorf("beside %q: %v, want %v", rpID, got, want)
+			}
+		}
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ben")) })
+		if got := foreign("example.org"); len(got) != 0 {
+			t.Errorf("after their owner is gone: %v", got)
+		}
 	},
 
 	"of many who count at once no count is lost": func(t *testing.T, store ports.Store) {

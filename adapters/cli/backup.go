@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keylodge/keylodge/ports"
+)
+
+func (p *Program) backup() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use: "backup FILE", Short: "Save the database in a file, also while the server runs", Args: oneArgument,
+		Long: `Save the database in a file, also while the server runs. All that was acknowledged before the backup began is in it. The file
+is checked; it is there whole or not at all, for this user alone. It does not hold the secret, which is to be kept too.
+A database on a PostgreSQL server is saved with pg_dump.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, err := p.Maintain()
+			if err != nil {
+				return err
+			}
+			saved, err := m.Save(cmd.Context(), args[0], force)
+			if err != nil {
+				return err
+			}
+			if asJSON(cmd) {
+				return printJSON(p.Stdout, backupMade{args[0], inventoryOf(saved), optional(m.SecretFile)})
+			}
+			p.say("%s holds %s; it is checked.", args[0], described(saved))
+			if m.SecretFile != "" {
+				p.say("It does not hold the secret, without which parts of it cannot be read: keep a copy of %s too, in another place.", m.SecretFile)
+			} else {
+				p.say("It does not hold the secret, without which parts of it cannot be read: keep what KEYLODGE_SECRET says too, in another place.")
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "replace FILE if it is there")
+	return offerJSON(cmd)
+}
+
+func (p *Program) restore() *cobra.Command {
+	var confirmed bool
+	cmd := &cobra.Command{
+		Use: "restore FILE", Short: "Put a backup in the place of the database, while no server runs", Args: oneArgument,
+		Long: `Put a backup in the place of the database. The server, and whatever else has the database open, is stopped first. The backup is
+checked; what was there is kept beside it under another name. A backup of an earlier release is upgraded by the next start,
+one of a later release is refused. A database on a PostgreSQL server is restored with pg_restore.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, err := p.Maintain()
+			if err != nil {
+				return err
+			}
+			return p.restoreFrom(cmd, m, args[0], confirmed)
+		},
+	}
+	cmd.Flags().BoolVar(&confirmed, "yes", false, "do not ask; needed where there is no terminal and something to replace")
+	return offerJSON(cmd)
+}
+
+func (p *Program) restoreFrom(cmd *cobra.Command, m Maintenance, file string, confirmed bool) error {
+	ctx := cmd.Context()
+	prepared, err := m.Prepare(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = prepared.Discard() }() // a draft that is in nobody's way
+	present, err := prepared.Present(ctx)
+	if err != nil {
+		return err
+	}
+	sealed := m.OpensSealed(prepared.Backup().SigningKeys)
+	if sealed != nil && !asJSON(cmd) {
+		fmt.Fprintln(p.Stderr, printable(fmt.Sprintf("Warning: the backup holds keys that this installation cannot open: %v", sealed)))
+	}
+	if present != nil && !confirmed {
+		err := p.confirm(ctx, "restore", "The database %s (%s) is replaced by %s (%s). What is there is kept under another name. Type restore to go on: ",
+			m.Database, described(*present), file, described(prepared.Backup()))
+		if err != nil {
+			return err
+		}
+	}
+	kept, err := prepared.Commit(ctx)
+	if err != nil {
+		return err
+	}
+	status, err := m.Status(ctx)
+	if err != nil {
+		return err
+	}
+	pending := pendingOf(status)
+	if asJSON(cmd) {
+		return printJSON(p.Stdout, backupRestored{file, inventoryOf(prepared.Backup()), optional(kept), pending, sealed == nil})
+	}
+	p.say("%s is restored from %s: %s.", m.Database, file, described(prepared.Backup()))
+	if kept != "" {
+		p.say("What was there is kept as %s; remove it once you are sure.", kept)
+	}
+	if pending > 0 {
+		p.say("It is of an earlier release: the next start upgrades it, by %s.", counted(pending, "migration"))
+	}
+	return nil
+}
+
+// described is an inventory in a few words.
+func described(i ports.Inventory) string {
+	if i.Bytes == 0 {
+		return "which cannot be read"
+	}
+	parts := []string{
+		counted(int(i.Users), "user"), counted(int(i.Passkeys), "passkey"),
+		fmt.Sprintf("%s in %s", size(i.Bytes), counted(int(i.Pages), "page")), fmt.Sprintf("schema version %d", i.Schema),
+	}
+	if !i.LatestEvent.IsZero() {
+		parts = append(parts, "latest event "+moment(i.LatestEvent))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func size(bytes int64) string {
+	switch {
+	case bytes >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(bytes)/1e9)
+	case bytes >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
+	}
+	return fmt.Sprintf("%.1f kB", float64(bytes)/1e3)
+}
+
+type (
+	inventory struct {
+		Bytes       int64      `json:"bytes"`
+		Pages       int64      `json:"pages"`
+		Schema      int        `json:"schema"`
+		Users       int64      `json:"users"`
+		Passkeys    int64      `json:"passkeys"`
+		LatestEvent *time.Time `json:"latest_event"`
+	}
+
+	backupMade struct {
+		File string `json:"file"`
+		inventory
+		SecretFile *string `json:"secret_file"`
+	}
+
+	backupRestored struct {
+		File string `json:"file"`
+		inventory
+		Kept       *string `json:"kept"`
+		Pending    int     `json:"pending_migrations"`
+		SecretFits bool    `json:"secret_fits"`
+	}
+)
+
+func inventoryOf(i ports.Inventory) inventory {
+	return inventory{i.Bytes, i.Pages, i.Schema, i.Users, i.Passkeys, optional(i.LatestEvent)}
+}

@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keylodge/keylodge/ports"
+)
+
+func (p *Program) migrate() *cobra.Command {
+	group := &cobra.Command{
+		Use: "migrate", Short: "Look after the schema of the database",
+		Long: "Look after the schema of the database. The server upgrades it by itself when it starts.",
+	}
+	group.AddCommand(p.migrationStatus(), p.migrateUp(), p.migrateDown())
+	return offerJSON(group)
+}
+
+func (p *Program) migrationStatus() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "List the migrations, and which are applied", Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			m, err := p.Maintain()
+			if err != nil {
+				return err
+			}
+			status, err := m.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON(cmd) {
+				return printJSON(p.Stdout, map[string][]migration{"migrations": each(status, migrationOf)})
+			}
+			newTable(p.Stdout, "VERSION", "STATE", "NAME").write(each(status, func(m ports.Migration) []string {
+				return []string{strconv.Itoa(m.Version), migrationState(m), m.Name}
+			})...)
+			return nil
+		},
+	}
+}
+
+func (p *Program) migrateUp() *cobra.Command {
+	return &cobra.Command{
+		Use: "up", Short: "Apply the migrations that are pending, as the next start would", Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			m, err := p.Maintain()
+			if err != nil {
+				return err
+			}
+			applied, err := m.Up(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for i := range applied {
+				applied[i].Applied = true
+			}
+			if asJSON(cmd) {
+				return printJSON(p.Stdout, map[string][]migration{"migrations": each(applied, migrationOf)})
+			}
+			for _, m := range applied {
+				p.say("Migration %d (%s) is applied.", m.Version, m.Name)
+			}
+			if len(applied) == 0 {
+				p.say("Nothing is pending.")
+			}
+			return nil
+		},
+	}
+}
+
+func (p *Program) migrateDown() *cobra.Command {
+	var confirmed bool
+	cmd := &cobra.Command{
+		Use: "down", Short: "Take the newest migration back, while no server runs", Args: noArguments,
+		Long: `Take the newest migration back, to go back to an earlier release: with the later one, since an earlier one does not know the way.
+What the earlier release has no place for is lost; it is said before. The server, and whatever else has the database open, is
+stopped first. Make a backup first, too.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			m, err := p.Maintain()
+			if err != nil {
+				return err
+			}
+			return p.takeBack(cmd, m, confirmed)
+		},
+	}
+	cmd.Flags().BoolVar(&confirmed, "yes", false, "do not ask; needed where there is no terminal")
+	return cmd
+}
+
+func (p *Program) takeBack(cmd *cobra.Command, m Maintenance, confirmed bool) error {
+	if !confirmed {
+		loss, err := m.Rehearse(cmd.Context())
+		if err != nil {
+			return err
+		}
+		err = p.confirm(cmd.Context(), "down", "Taking migration %d (%s) of %s back loses this: %s. Type down to go on: ",
+			loss.Migration.Version, loss.Migration.Name, m.Database, lossInWords(loss))
+		if err != nil {
+			return err
+		}
+	}
+	loss, err := m.Down(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if asJSON(cmd) {
+		return printJSON(p.Stdout, lossOf(loss))
+	}
+	p.say("Migration %d (%s) is taken back; lost: %s.", loss.Migration.Version, loss.Migration.Name, lossInWords(loss))
+	p.say("Start the earlier release now: this one would apply the migration again.")
+	return nil
+}
+
+func lossInWords(l ports.Loss) string {
+	var parts []string
+	for _, table := range slices.Sorted(maps.Keys(l.Rows)) {
+		parts = append(parts, fmt.Sprintf("%s of %s", counted(int(l.Rows[table]), "row"), table))
+	}
+	for _, table := range l.Tables {
+		if l.Rows[table] == 0 {
+			parts = append(parts, "the empty table "+table)
+		}
+	}
+	for _, column := range l.Columns {
+		parts = append(parts, "the column "+column)
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
+}
+
+type (
+	migration struct {
+		Version int    `json:"version"`
+		Name    string `json:"name"`
+		State   string `json:"state"`
+	}
+
+	migrationLoss struct {
+		Migration migration        `json:"migration"`
+		Rows      map[string]int64 `json:"rows"`
+		Tables    []string         `json:"tables"`
+		Columns   []string         `json:"columns"`
+	}
+)
+
+func migrationOf(m ports.Migration) migration {
+	return migration{m.Version, m.Name, migrationState(m)}
+}
+
+func lossOf(l ports.Loss) migrationLoss {
+	return migrationLoss{migrationOf(l.Migration), l.Rows, list(l.Tables), list(l.Columns)}
+}
+
+func migrationState(m ports.Migration) string {
+	if m.Applied {
+		return "applied"
+	}
+	return "pending"
+}
+
+func pendingOf(status []ports.Migration) int {
+	pending := 0
+	for _, m := range status {
+		if !m.Applied {
+			pending++
+		}
+	}
+	return pending
+}

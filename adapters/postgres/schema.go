@@ -1,0 +1,244 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/source"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/migrations"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Status implements ports.Schema. Of a database without tables, no migration is applied.
+func (d *Database) Status(ctx context.Context) ([]ports.Migration, error) {
+	all, err := allMigrations()
+	if err != nil {
+		return nil, err
+	}
+	conn, config, err := d.connect(ctx)
+	if config == nil {
+		return nil, err
+	}
+	if err != nil {
+		return nil, explain(config.ConnConfig, err)
+	}
+	version, err := recognise(ctx, conn, newestVersion(all))
+	if err := closing(ctx, conn, err); err != nil {
+		return nil, explain(config.ConnConfig, err)
+	}
+	for i := range all {
+		all[i].Applied = all[i].Version <= version
+	}
+	return all, nil
+}
+
+// Up implements ports.Schema, as Open does it.
+func (d *Database) Up(ctx context.Context) ([]ports.Migration, error) {
+	before, err := d.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config, err := parse(d.url)
+	if err != nil {
+		return nil, err
+	}
+	if err := upgrade(ctx, config.ConnConfig, migrations.Postgres()); err != nil {
+		return nil, explain(config.ConnConfig, err)
+	}
+	return slices.DeleteFunc(before, func(m ports.Migration) bool { return m.Applied }), nil
+}
+
+// errRehearsed takes a step back that was only tried.
+var errRehearsed = errors.New("this was a rehearsal")
+
+// Rehearse implements ports.Schema. It takes the step, looks at what is missing, and takes the step back.
+func (d *Database) Rehearse(ctx context.Context) (ports.Loss, error) {
+	loss, err := d.down(ctx, errRehearsed)
+	if errors.Is(err, errRehearsed) {
+		err = nil
+	}
+	return loss, err
+}
+
+// Down implements ports.Schema.
+func (d *Database) Down(ctx context.Context) (ports.Loss, error) { return d.down(ctx, nil) }
+
+func (d *Database) down(ctx context.Context, verdict error) (loss ports.Loss, err error) {
+	status, err := d.Status(ctx)
+	if err != nil {
+		return loss, err
+	}
+	newest := lastApplied(status)
+	if newest == nil {
+		return loss, &domain.Error{Kind: domain.KindConflict, Code: "nothing_to_undo", Message: "no migration is applied, so there is none to take back"}
+	}
+	loss.Migration = *newest
+	config, err := parse(d.url)
+	if err != nil {
+		return loss, err
+	}
+	driver, err := connectDriver(ctx, config.ConnConfig, newestVersion(status))
+	if err != nil {
+		return loss, explain(config.ConnConfig, fault("connecting", err))
+	}
+	var before stock
+	driver.first = func() (err error) {
+		if err := driver.alone(); err != nil {
+			return err
+		}
+		before, err = takeStock(ctx, driver.conn)
+		return err
+	}
+	driver.last = func() error {
+		after, err := takeStock(ctx, driver.conn)
+		if err != nil {
+			return err
+		}
+		before.less(after, &loss)
+		if err := driver.nobodyElse(0); err != nil {
+			return err
+		}
+		return verdict
+	}
+	if err := withMigrations(driver, migrations.Postgres(), func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
+		return loss, fault(fmt.Sprintf("taking migration %d back; nothing was changed", newest.Version), err)
+	}
+	return loss, nil
+}
+
+// How long the step back waits for those who are just leaving, and for the tables.
+const (
+	leaveTimeout = 2 * time.Second
+	tableTimeout = "SET LOCAL lock_timeout = '2s'"
+)
+
+// alone keeps out whoever asks for the version of the schema, as every server does first, until the transaction ends. Of
+// those who have asked already it sees the connections.
+func (d *migrationDriver) alone() error {
+	var version string
+	if err := d.conn.QueryRow(d.ctx, "SELECT version()").Scan(&version); err != nil {
+		return err
+	}
+	if !isPostgres(version) {
+		return errOtherEngine(version)
+	}
+	if err := d.nobodyElse(leaveTimeout); err != nil {
+		return err
+	}
+	err := exec(d.ctx, d.conn, tableTimeout+"; LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE")
+	if stateOf(err) == lockNotAvailable {
+		return errInUse("a backup, or a transaction that was left open")
+	}
+	return err
+}
+
+// others counts the connections of Keylodge's, under the name that it gives itself and the one that the URL may give it,
+// without the driver's own.
+const others = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+	AND application_name IN ('` + applicationName + `', current_setting('application_name')) AND pid <> ALL ($1::bigint[])`
+
+// nobodyElse fails if others are still there after the time that they are given.
+func (d *migrationDriver) nobodyElse(grace time.Duration) error {
+	own := []int64{int64(d.gate.PgConn().PID()), int64(d.conn.PgConn().PID())}
+	for deadline := time.Now().Add(grace); ; time.Sleep(50 * time.Millisecond) {
+		var connections int
+		if err := d.gate.QueryRow(d.ctx, others, own).Scan(&connections); err != nil {
+			return err
+		}
+		if connections == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return errInUse(fmt.Sprintf("connections of Keylodge's: %d", connections))
+		}
+	}
+}
+
+// allMigrations are those of this program, the first one first.
+func allMigrations() ([]ports.Migration, error) {
+	files, err := fs.Glob(migrations.Postgres(), "*.up.sql")
+	if err != nil {
+		return nil, err
+	}
+	all := make([]ports.Migration, len(files)) // in the order of their names, which begin with their numbers
+	for i, file := range files {
+		parsed, err := source.DefaultParse(file)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = ports.Migration{Version: int(parsed.Version), Name: parsed.Identifier}
+	}
+	return all, nil
+}
+
+func newestVersion(all []ports.Migration) int { return all[len(all)-1].Version }
+
+func lastApplied(status []ports.Migration) *ports.Migration {
+	for i := range slices.Backward(status) {
+		if status[i].Applied {
+			return &status[i]
+		}
+	}
+	return nil
+}
+
+// stock is how many rows each table has, and its columns.
+type stock struct {
+	rows    map[string]int64
+	columns map[string][]string
+}
+
+func takeStock(ctx context.Context, conn *pgx.Conn) (stock, error) {
+	s := stock{map[string]int64{}, map[string][]string{}}
+	rows, err := conn.Query(ctx, `SELECT c.table_name::text, c.column_name::text FROM information_schema.columns AS c
+		JOIN pg_tables AS t ON t.schemaname = c.table_schema AND t.tablename = c.table_name
+		WHERE c.table_schema = current_schema() AND c.table_name NOT IN ('schema_migrations', 'schema_lock')`)
+	if err != nil {
+		return s, err
+	}
+	var table, column string
+	if _, err := pgx.ForEachRow(rows, []any{&table, &column}, func() error {
+		s.columns[table] = append(s.columns[table], column)
+		return nil
+	}); err != nil {
+		return s, err
+	}
+	for table := range s.columns {
+		var rows int64
+		if err := conn.QueryRow(ctx, "SELECT count(*) FROM "+pgx.Identifier{table}.Sanitize(), pgx.QueryExecModeExec).Scan(&rows); err != nil {
+			return s, err
+		}
+		s.rows[table] = rows
+	}
+	return s, nil
+}
+
+// less enters what is there before and not after.
+func (before stock) less(after stock, loss *ports.Loss) {
+	loss.Rows = map[string]int64{}
+	for table, columns := range before.columns {
+		if lost := before.rows[table] - after.rows[table]; lost > 0 {
+			loss.Rows[table] = lost
+		}
+		left, found := after.columns[table]
+		if !found {
+			loss.Tables = append(loss.Tables, table)
+			continue
+		}
+		for _, column := range columns {
+			if !slices.Contains(left, column) {
+				loss.Columns = append(loss.Columns, table+"."+column)
+			}
+		}
+	}
+	slices.Sort(loss.Tables)
+	slices.Sort(loss.Columns)
+}

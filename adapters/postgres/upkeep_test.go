@@ -1,0 +1,217 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+func TestBackupsAreLeftToPostgres(t *testing.T) {
+	d := NewDatabase("postgres://ada:hunter2@db/lodge")
+	_, err := d.Save(t.Context(), "night.db", true)
+	wantRefusal(t, err, "use_pg_dump", "pg_dump --format=custom")
+	_, err = d.Prepare(t.Context(), "night.db")
+	wantRefusal(t, err, "use_pg_restore", "pg_restore --clean")
+}
+
+func TestASchemaIsListedUpgradedAndTakenBack(t *testing.T) {
+	url := postgresserver.Empty(t)
+	d := NewDatabase(url)
+	wantApplied(t, d, 0)
+	if _, err := d.Rehearse(t.Context()); err == nil {
+		t.Error("without tables something was rehearsed")
+	}
+	_, err := d.Down(t.Context())
+	wantRefusal(t, err, "nothing_to_undo", "no migration")
+	all := len(releases)
+	if applied, err := d.Up(t.Context()); err != nil || len(applied) != all {
+		t.Fatalf("Up: %v, %v", applied, err)
+	}
+	wantApplied(t, d, all)
+	if applied, err := d.Up(t.Context()); err != nil || len(applied) != 0 {
+		t.Errorf("Up again: %v, %v", applied, err)
+	}
+	db := connect(t, url)
+	for _, rows := range releases {
+		if err := exec(t.Context(), db, rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lost := map[string]bool{}
+	for version := all; version > 0; version-- {
+		before := contentsOf(t, db)
+		rehearsed, err := d.Rehearse(t.Context())
+		if err != nil || rehearsed.Migration.Version != version {
+			t.Fatalf("Rehearse at %d: %+v, %v", version, rehearsed, err)
+		}
+		if after := contentsOf(t, db); after != before {
+			t.Fatalf("a rehearsal at %d left:\n%s\nof:\n%s", version, after, before)
+		}
+		wantApplied(t, d, version)
+		taken, err := d.Down(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantApplied(t, d, version-1)
+		if got, want := lossText(taken), lossText(rehearsed); got != want {
+			t.Errorf("at %d: lost %s, and in rehearsal %s", version, got, want)
+		}
+		for _, table := range taken.Tables {
+			lost[table] = true
+		}
+		for _, column := range taken.Columns {
+			lost[column] = true
+		}
+		if version == 5 && lossText(taken) != "rows 1 of duties; tables duties; columns " {
+			t.Errorf("of version 5: %s", lossText(taken))
+		}
+	}
+	for _, what := range []string{"passkeys", "events", "totps", "messages", "users.claimed_email", "users.disabled_at"} {
+		if !lost[what] {
+			t.Errorf("nobody said that %s went", what)
+		}
+	}
+}
+
+func TestTheSchemaIsNotTakenBackUnderAServer(t *testing.T) {
+	for name, parameters := range map[string]string{"": "", "renamed": "&application_name=lodge"} {
+		url := postgresserver.Empty(t) + parameters
+		d := NewDatabase(url)
+		s, err := Open(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(t, s, 0) // so that it holds a connection
+		for _, down := range []func(context.Context) (ports.Loss, error){d.Rehearse, d.Down} {
+			_, err := down(t.Context())
+			wantRefusal(t, err, "database_in_use", "stop the server")
+		}
+		wantApplied(t, d, len(releases))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Down(t.Context()); err != nil {
+			t.Errorf("%s: after the server is gone: %v", name, err)
+		}
+	}
+}
+
+// One that comes in the middle of it waits for the end of it, and then brings the schema up again.
+func TestAServerThatStartsMeanwhileWaits(t *testing.T) {
+	url := postgresserver.Migrated(t, migrated)
+	config, err := parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver, err := connectDriver(t.Context(), config.ConnConfig, 9999)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer driver.Close()
+	driver.first = driver.alone
+	if err := driver.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() { opened <- migrated(url) }()
+	select {
+	case err := <-opened:
+		t.Errorf("it did not wait: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	driver.failed = true
+	if err := driver.Unlock(); err != nil {
+		t.Error(err)
+	}
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+}
+
+// pg_dump does so for as long as it takes.
+func TestTheSchemaIsNotTakenBackUnderABackup(t *testing.T) {
+	url := postgresserver.Migrated(t, migrated)
+	if err := exec(t.Context(), connect(t, url), "BEGIN; LOCK TABLE schema_migrations IN ACCESS SHARE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := NewDatabase(url).Down(t.Context())
+	wantRefusal(t, err, "database_in_use", "a backup")
+}
+
+func TestWhatIsNotOfThisReleaseIsLeftAlone(t *testing.T) {
+	for statements, want := range map[string]struct{ code, says string }{
+		"UPDATE schema_migrations SET version = 9999": {"newer_release", "start that one"},
+		"UPDATE schema_migrations SET dirty = true":   {"not_a_keylodge_database", "half done"},
+		"DROP TABLE passkeys CASCADE":                 {"not_a_keylodge_database", "no users and passkeys"},
+		"DROP TABLE schema_migrations; CREATE TABLE schema_migrations (version text); INSERT INTO schema_migrations VALUES ('1')": {"not_a_keylodge_database", "as Keylodge writes it"},
+	} {
+		url := postgresserver.Empty(t)
+		if err := migrated(url); err != nil {
+			t.Fatal(err)
+		}
+		db := connect(t, url)
+		if err := exec(t.Context(), db, statements); err != nil {
+			t.Fatal(err)
+		}
+		d := NewDatabase(url)
+		_, statusErr := d.Status(t.Context())
+		_, upErr := d.Up(t.Context())
+		_, downErr := d.Down(t.Context())
+		for _, err := range []error{statusErr, upErr, downErr} {
+			wantRefusal(t, err, want.code, want.says)
+		}
+	}
+}
+
+func TestOnlyPostgresTakesASchemaBack(t *testing.T) {
+	for version, want := range map[string]bool{
+		"PostgreSQL 15.18 (Debian 15.18-0+deb12u1) on x86_64": true,
+		"PostgreSQL 15.2-YB-2.25.0.0-b0 on x86_64":            false,
+		"CockroachDB CCL v25.1.0 (x86_64-pc-linux-gnu)":       false,
+	} {
+		if isPostgres(version) != want {
+			t.Errorf("%s: %t", version, !want)
+		}
+	}
+}
+
+func wantApplied(t *testing.T, d *Database, want int) {
+	t.Helper()
+	status, err := d.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range status {
+		if m.Version != i+1 || m.Applied != (i < want) || m.Name == "" {
+			t.Fatalf("%+v, of which %d should be applied", status, want)
+		}
+	}
+	if len(status) != len(releases) {
+		t.Fatalf("%d migrations, want %d", len(status), len(releases))
+	}
+}
+
+func wantRefusal(t *testing.T, err error, code, says string) {
+	t.Helper()
+	var refusal *domain.Error
+	if !errors.As(err, &refusal) || refusal.Code != code || !strings.Contains(refusal.Message, says) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v, want %s, %q", err, code, says)
+	}
+}
+
+func lossText(l ports.Loss) string {
+	var rows []string
+	for table, n := range l.Rows {
+		rows = append(rows, fmt.Sprintf("%d of %s", n, table))
+	}
+	slices.Sort(rows)
+	return "rows " + strings.Join(rows, ", ") + "; tables " + strings.Join(l.Tables, ", ") + "; columns " + strings.Join(l.Columns, ", ")
+}

@@ -1,0 +1,177 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/golang-migrate/migrate/v4"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/migrations"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Status implements ports.Schema. Of a database that is not there yet, no migration is applied.
+func (f *File) Status(ctx context.Context) ([]ports.Migration, error) {
+	all, err := allMigrations()
+	if err != nil {
+		return nil, err
+	}
+	found, err := f.holdsSomething()
+	if err != nil || !found {
+		return all, err
+	}
+	db, err := f.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	version, err := db.recognise(ctx)
+	if err != nil {
+		return nil, explainUpkeep(f.path, err)
+	}
+	for i := range all {
+		all[i].Applied = all[i].Version <= version
+	}
+	return all, nil
+}
+
+// Up implements ports.Schema.
+func (f *File) Up(ctx context.Context) ([]ports.Migration, error) {
+	before, err := f.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	db, err := f.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	if err := useWAL(db.DB); err != nil {
+		return nil, err
+	}
+	if err := upgrade(db.DB, migrations.SQLite()); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(before, func(m ports.Migration) bool { return m.Applied }), nil
+}
+
+// errRehearsed takes a step back that was only tried.
+var errRehearsed = errors.New("this was a rehearsal")
+
+// Rehearse implements ports.Schema. It takes the step, looks at what is missing, and takes the step back.
+func (f *File) Rehearse(ctx context.Context) (ports.Loss, error) {
+	loss, err := f.down(ctx, errRehearsed)
+	if errors.Is(err, errRehearsed) {
+		err = nil
+	}
+	return loss, err
+}
+
+// Down implements ports.Schema.
+func (f *File) Down(ctx context.Context) (ports.Loss, error) { return f.down(ctx, nil) }
+
+func (f *File) down(ctx context.Context, verdict error) (loss ports.Loss, err error) {
+	status, err := f.Status(ctx)
+	if err != nil {
+		return loss, err
+	}
+	newest := lastApplied(status)
+	if newest == nil {
+		return loss, &domain.Error{Kind: domain.KindConflict, Code: "nothing_to_undo", Message: "no migration is applied, so there is none to take back"}
+	}
+	loss.Migration = *newest
+	db, err := f.open(ctx)
+	if err != nil {
+		return loss, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := db.alone(ctx); err != nil {
+		return loss, err
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return loss, err
+	}
+	before, err := takeStock(ctx, conn)
+	if err != nil {
+		return loss, errors.Join(err, conn.Close())
+	}
+	step := &migrationDriver{conn: conn}
+	step.last = func() error {
+		after, err := takeStock(ctx, conn)
+		if err == nil {
+			before.less(after, &loss)
+			err = verdict
+		}
+		return err
+	}
+	if err := withMigrations(step, migrations.SQLite(), func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
+		return loss, errors.Join(fmt.Errorf("taking migration %d back; nothing was changed: %w", newest.Version, err), db.backToWAL(ctx))
+	}
+	return loss, db.backToWAL(ctx)
+}
+
+func lastApplied(status []ports.Migration) *ports.Migration {
+	for i := range slices.Backward(status) {
+		if status[i].Applied {
+			return &status[i]
+		}
+	}
+	return nil
+}
+
+// stock is how many rows each table has, and its columns.
+type stock struct {
+	rows    map[string]int64
+	columns map[string][]string
+}
+
+func takeStock(ctx context.Context, conn *sql.Conn) (stock, error) {
+	s := stock{map[string]int64{}, map[string][]string{}}
+	columns, err := allColumns(ctx, conn)
+	if err != nil {
+		return s, err
+	}
+	for _, column := range columns {
+		table, name, _ := strings.Cut(column, ".")
+		s.columns[table] = append(s.columns[table], name)
+	}
+	for table := range s.columns {
+		var rows int64
+		// The name is one of our own tables', or of somebody's who may write to the database anyway.
+		if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM "`+strings.ReplaceAll(table, `"`, `""`)+`"`).Scan(&rows); err != nil {
+			return s, err
+		}
+		s.rows[table] = rows
+	}
+	delete(s.rows, "schema_migrations")
+	delete(s.columns, "schema_migrations")
+	return s, nil
+}
+
+// less enters what is there before and not after.
+func (before stock) less(after stock, loss *ports.Loss) {
+	loss.Rows = map[string]int64{}
+	for table, columns := range before.columns {
+		if lost := before.rows[table] - after.rows[table]; lost > 0 {
+			loss.Rows[table] = lost
+		}
+		left, found := after.columns[table]
+		if !found {
+			loss.Tables = append(loss.Tables, table)
+			continue
+		}
+		for _, column := range columns {
+			if !slices.Contains(left, column) {
+				loss.Columns = append(loss.Columns, table+"."+column)
+			}
+		}
+	}
+	slices.Sort(loss.Tables)
+	slices.Sort(loss.Columns)
+}

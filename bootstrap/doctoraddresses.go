@@ -1,0 +1,228 @@
+package bootstrap
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+// lookAtRelyingParty asks what the settings cannot tell by themselves: what browsers make of that RP id there.
+func (e *examination) lookAtRelyingParty(context.Context) {
+	id, host := e.config.RPID, hostOf(e.config.PublicURL)
+	switch {
+	case !belongs(host, id):
+		e.Fault("rp_id", fmt.Sprintf("the page at %s cannot use passkeys of %s: it is not on that domain or below it", e.config.PublicURL, id),
+			"set KEYLODGE_RP_ID to "+host+" or a parent domain of it; if there are passkeys already, move KEYLODGE_PUBLIC_URL instead")
+	case id != host && isPublicSuffix(id):
+		e.Fault("rp_id", id+" is a domain under which anybody may have a name (a public suffix), and browsers make no passkeys for it",
+			"set KEYLODGE_RP_ID to "+host+", or to the domain that is yours")
+	case id != host:
+		e.OK("rp_id", fmt.Sprintf("%s: every page on it or below it, and not only %s, may ask for these passkeys", id, host))
+	default:
+		e.OK("rp_id", id+", the host of the public address")
+	}
+	if isLocalhost(host) {
+		if !isLocal(e.config.Listen) {
+			e.Warn("public_url", e.config.PublicURL+" is this machine itself, and the server listens for others, whose browsers will refuse",
+				"set KEYLODGE_PUBLIC_URL to the https address that people see, or KEYLODGE_LISTEN to 127.0.0.1")
+			return
+		}
+		e.OK("public_url", e.config.PublicURL+", for people at this machine")
+		return
+	}
+	e.OK("public_url", e.config.PublicURL)
+}
+
+// maxRelatedLabels is how many names browsers take from a list of related origins (WebAuthn Level 3, section 5.11.1).
+const maxRelatedLabels = 5
+
+func (e *examination) lookAtOrigins(context.Context) {
+	var related, local []string
+	labels := map[string]bool{}
+	for _, origin := range e.config.Origins[1:] {
+		host := hostOf(origin)
+		switch {
+		case host == "": // an app's
+		case isLocalhost(host) && !isLocalhost(hostOf(e.config.PublicURL)):
+			local = append(local, origin)
+		case !belongs(host, e.config.RPID):
+			related = append(related, origin)
+			labels[registrableLabel(host)] = true
+		}
+	}
+	switch {
+	case len(labels) > maxRelatedLabels:
+		e.Fault("origins", fmt.Sprintf("of %d other names in KEYLODGE_ORIGINS browsers take %d", len(labels), maxRelatedLabels), "leave the others out, or give them a Keylodge of their own")
+	case len(related) > 0:
+		e.Warn("origins", fmt.Sprintf("%s: not on %s or below it, so only browsers that know related origins let them use its passkeys", strings.Join(related, ", "), e.config.RPID),
+			"serve https://"+e.config.RPID+`/.well-known/webauthn as application/json, saying {"origins": ["`+strings.Join(related, `", "`)+`"]}`)
+	}
+	if len(local) > 0 {
+		e.Warn("origins", strings.Join(local, ", ")+": whatever listens there on a visitor's own machine may hold ceremonies", "leave it out where people's accounts are")
+	}
+	if len(related)+len(local) == 0 {
+		e.OK("origins", strings.Join(e.config.Origins, ", "))
+	}
+}
+
+func hostOf(origin string) string {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+func belongs(host, rpID string) bool { return host == rpID || strings.HasSuffix(host, "."+rpID) }
+
+// isPublicSuffix goes by the list that came with this program; names that were added to it since are not known.
+func isPublicSuffix(domain string) bool {
+	suffix, _ := publicsuffix.PublicSuffix(domain)
+	return suffix == domain
+}
+
+// registrableLabel is the name that somebody registered, without what it is registered under: example of www.example.co.uk.
+func registrableLabel(host string) string {
+	registrable, err := publicsuffix.EffectiveTLDPlusOne(host)
+	if err != nil {
+		return host
+	}
+	label, _, _ := strings.Cut(registrable, ".")
+	return label
+}
+
+// isLocal reports whether only this machine reaches who listens on an address.
+func isLocal(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	return err == nil && (isLocalhost(host) || isLoopback(host))
+}
+
+func (e *examination) lookAtListeners(ctx context.Context) {
+	e.lookAtListener(ctx, "listen", "KEYLODGE_LISTEN", e.config.Listen, e.isThisServer)
+	if e.config.OpsListen == "" {
+		e.OK("ops_listen", "health and metrics are turned off")
+		return
+	}
+	e.lookAtListener(ctx, "ops_listen", "KEYLODGE_OPS_LISTEN", e.config.OpsListen, isReady)
+	if !isLocal(e.config.OpsListen) {
+		e.Warn("ops_listen", "health and metrics can be read by whoever reaches "+e.config.OpsListen, "let a firewall keep the public away, or set KEYLODGE_OPS_LISTEN to 127.0.0.1:9090")
+	}
+}
+
+// lookAtListener finds out whether an address is free, or served by whom it should be.
+func (e *examination) lookAtListener(ctx context.Context, check, setting, address string, asked func(ctx context.Context, address string) error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err == nil {
+		_ = listener.Close()
+		e.OK(check, address+" is free; no server runs there")
+		return
+	}
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		e.Fault(check, err.Error(), strings.ReplaceAll(listenAdvice(err), "KEYLODGE_LISTEN", setting))
+		return
+	}
+	if err := asked(ctx, nearest(address)); err != nil {
+		e.Fault(check, address+" is taken, and not by a server with these settings that is ready: "+err.Error(), "stop what listens there, or set "+setting+" to another address; if it is the server, its log says why")
+		return
+	}
+	e.OK(check, "the server answers on "+address)
+}
+
+// nearest is where a client on this machine reaches who listens on an address.
+func nearest(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func (e *examination) isThisServer(ctx context.Context, address string) error {
+	var said struct {
+		RPID string `json:"rp_id"`
+	}
+	if err := ask(ctx, "http://"+address+"/v1/config", &said); err != nil {
+		return err
+	}
+	if said.RPID != e.config.RPID {
+		return fmt.Errorf("who answers there is for the RP id %q", said.RPID)
+	}
+	return nil
+}
+
+func isReady(ctx context.Context, address string) error {
+	var said struct {
+		Status string `json:"status"`
+	}
+	if err := ask(ctx, "http://"+address+"/readyz", &said); err != nil {
+		return err
+	}
+	if said.Status != "ready" {
+		return errors.New("it says something else than that it is ready")
+	}
+	return nil
+}
+
+// ask gets a small JSON document from this machine: by no proxy, and from nowhere that it is sent on to.
+func ask(ctx context.Context, address string, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", address, response.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<16)).Decode(answer); err != nil {
+		return fmt.Errorf("%s does not answer as Keylodge does", address)
+	}
+	return nil
+}
+
+func (e *examination) lookAtProxies(context.Context) {
+	everybody := func(network netip.Prefix) bool { return network.Bits() == 0 }
+	wide := func(network netip.Prefix) bool {
+		return !network.Addr().IsPrivate() && !network.Addr().IsLoopback() && network.Bits() < network.Addr().BitLen()/2
+	}
+	behindProxy := strings.HasPrefix(e.config.PublicURL, "https:")
+	switch proxies := e.config.TrustedProxies; {
+	case slices.ContainsFunc(proxies, everybody):
+		e.Warn("proxies", "everybody is trusted to say whose address a request comes from, so everybody can say any", "name the proxy's own address in KEYLODGE_TRUSTED_PROXIES")
+	case slices.ContainsFunc(proxies, wide):
+		e.Warn("proxies", fmt.Sprintf("%v: strangers' addresses may be among them, and theirs is then believed to be whatever they say", proxies), "name the proxy's own address in KEYLODGE_TRUSTED_PROXIES")
+	case behindProxy && len(proxies) == 0 && isLocal(e.config.Listen):
+		e.Warn("proxies", "the proxy that gives the https address is not trusted, so every visitor has its address", "set KEYLODGE_TRUSTED_PROXIES=127.0.0.1,::1 if it runs on this machine")
+	case behindProxy && len(proxies) == 0:
+		e.Warn("proxies", "this server does not speak https, so something stands before it, and that is not trusted: every visitor has its address",
+			"name it in KEYLODGE_TRUSTED_PROXIES, and let nobody reach "+e.config.Listen+" around it")
+	case !behindProxy && len(proxies) == 0:
+		e.OK("proxies", "none; the server is asked directly")
+	default:
+		e.OK("proxies", fmt.Sprintf("%v; let nobody reach %s around them", proxies, e.config.Listen))
+	}
+}

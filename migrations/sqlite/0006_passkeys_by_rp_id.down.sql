@@ -1,0 +1,1 @@
+DROP INDEX passkeys_by_rp_id;
