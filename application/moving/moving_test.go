@@ -219,7 +219,7 @@ func TestAFileThatWasChangedChangesNothing(t *testing.T) {
 	}
 	h.isLeftAs(before)
 	for name, want := range map[string]string{
-		"cut after line 5": errCutShort.Message, "cut after byte 600": errCutShort.Message, "without line 5": errTampered.Message, "line 4 twice": errTampered.Message,
+		"cut after line 5": errCutShort.Message, "cut after byte 602": errCutShort.Message, "without line 5": errTampered.Message, "line 4 twice": errTampered.Message,
 		"followed by more": errTampered.Message, "something else": errNoExport.Message, "nothing": errNoExport.Message,
 		"of another format": errVersion.Message, "users swapped": "line 6 of the export cannot be used: its user comes out of turn",
 	} {
