@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -97,7 +98,7 @@ func (c *cluster) run(n *node) {
 	c.t.Helper()
 	n.process = exec.CommandContext(context.Background(), c.binary)
 	n.process.Dir = c.t.TempDir()
-	n.process.Env = append(c.settings, "KEYLODGE_LISTEN="+n.address, "PATH="+os.Getenv("PATH"))
+	n.process.Env = slices.Concat(c.settings, []string{"KEYLODGE_LISTEN=" + n.address, "PATH=" + os.Getenv("PATH")})
 	n.process.Stdout, n.process.Stderr = n.log, n.log
 	n.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := n.process.Start(); err != nil {

@@ -217,7 +217,7 @@ func (c *cluster) query(t *testing.T, statement string, into ...any) error {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), c.database)
 	must(t, err)
-	defer conn.Close(context.Background())
+	defer func() { must(t, conn.Close(context.Background())) }()
 	return conn.QueryRow(context.Background(), statement).Scan(into...)
 }
 
@@ -225,7 +225,7 @@ func (c *cluster) exec(t *testing.T, statements string) error {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), c.database)
 	must(t, err)
-	defer conn.Close(context.Background())
+	defer func() { must(t, conn.Close(context.Background())) }()
 	_, err = conn.Exec(context.Background(), statements, pgx.QueryExecModeSimpleProtocol)
 	return err
 }

@@ -115,7 +115,8 @@ func (p *person) signIn(transport string) (entered, error) {
 		return entered{}, err
 	}
 	var in entered
-	return in, p.enter("/v1/login/verify", begun, answer, transport, &in)
+	err = p.enter("/v1/login/verify", begun, answer, transport, &in)
+	return in, err
 }
 
 func (p *person) enter(path string, begun ceremony, answer any, transport string, in *entered) error {
