@@ -1,8 +1,10 @@
 // Package migrations holds the schema of each engine, as golang-migrate reads it and as sqlc does: it has one source.
 //
 // The rule for migrations: a file that was released is never edited again; a change is a new pair of files under the
-// next number. The engines' folders have the same numbers with the same meaning. An upgrade runs while nobody is served,
-// in one transaction, so it either happened or it did not; a statement that cannot run in a transaction has no place here.
+// next number. The engines' folders have the same numbers with the same meaning. An upgrade runs in one transaction, so it
+// either happened or it did not; a statement that cannot run in a transaction has no place here. Servers of the release
+// before serve on meanwhile and afterwards (a rolling upgrade), so a release only adds: tables, indexes, and columns that may
+// be NULL or have a default. It takes away only what the release before it no longer reads or writes.
 // A down file undoes its up file and loses nothing that the version before has a place for: it is an installation's way
 // back ("keylodge migrate down"), beside restoring a backup.
 package migrations
