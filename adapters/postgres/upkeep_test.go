@@ -124,7 +124,7 @@ func TestAServerThatStartsMeanwhileWaits(t *testing.T) {
 	go func() { opened <- migrated(url) }()
 	select {
 	case err := <-opened:
-		t.Errorf("it did not wait: %v", err)
+		t.Fatalf("it did not wait: %v", err)
 	case <-time.After(300 * time.Millisecond):
 	}
 	driver.failed = true
