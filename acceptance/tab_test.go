@@ -288,7 +288,7 @@ func eval[T any](b *tab, expression string) T {
 	return value
 }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // until waits for something to hold in the page. The wait ends as soon as it does; patience only bounds a failure.
 func (b *tab) until(what, expression string) {
