@@ -27,7 +27,7 @@ help: ## List these targets
 .PHONY: test
 test: ## Run every test, with the race detector, a real browser, database and mail server; installs what is missing
 	@.ci/setup
-	$(WITH_ALL) CGO_ENABLED=1 go test -race -timeout 40m $$(go list ./... | grep -v '/acceptance/\(durability\|nodes\)$$')
+	$(WITH_ALL) CGO_ENABLED=1 go test -race -timeout 30m $$(go list ./... | grep -v '/acceptance/\(durability\|nodes\)$$')
 	$(WITH_ALL) go test -p 1 ./acceptance/durability ./acceptance/nodes # processes that the race detector does not see
 	$(WITH_ALL) go test ./acceptance -run '^TestAnInstallationMoves$$' # with as many people as would take it too long
 

@@ -137,9 +137,13 @@ func (p *population) end() {
 func TestABackupOfALiveDatabaseHoldsAllThatWasAcknowledged(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "keylodge.db")
-	p := populate(t, openAt(t, path))
-	run(t, path, ballast)
+	store := openAt(t, path)
+	run(t, path, ballast) // before anybody comes: on a slow disk it holds the lock for longer than a writer waits
+	p := populate(t, store)
 	for p.in.Load() < 500 {
+		if t.Failed() {
+			t.FailNow()
+		}
 		time.Sleep(time.Millisecond)
 	}
 	for n := range 5 {
