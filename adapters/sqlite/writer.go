@@ -130,8 +130,13 @@ func (w *writer) waiting() *turn {
 // batch gives first and those who wait behind it their turns in one transaction.
 func (w *writer) batch(first *turn) {
 	if err := w.begin(); err != nil {
-		// Whoever waits behind it would only wait as long again, for the same.
-		for t := first; t != nil; t = w.waiting() {
+		// Whoever waits behind it would only wait as long again, for the same. Whoever comes once somebody has been told may
+		// know that it is over.
+		refused := []*turn{first}
+		for t := w.waiting(); t != nil; t = w.waiting() {
+			refused = append(refused, t)
+		}
+		for _, t := range refused {
 			t.refuse(err)
 		}
 		return
