@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -26,62 +25,53 @@ type cluster struct {
 	t        *testing.T
 	database string
 	origin   string // of the load balancer, which people see
+	admin    string // the socket by which the load balancer is told what to do
 	nodes    []*node
-	binary   string
 	settings []string
 }
 
 // node is one server.
 type node struct {
+	cluster *cluster
 	name    string
 	address string
+	binary  string   // the program that runs there
+	own     []string // settings that the others do not have
 	process *exec.Cmd
 	log     *logbook
 }
 
-const size = 3
-
-// built is the program, made once.
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "nodes")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "keylodge")
-	build := exec.Command("go", "build", "-o", path, "github.com/keylodge/keylodge")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, output)
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := built(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
+// url is where the node is reached around the load balancer, by the name that its cookies are for.
+func (n *node) url() string {
+	return "http://" + strings.Replace(n.address, "127.0.0.1", "localhost", 1)
 }
+
+const size = 3
 
 // start brings everything up. The servers find an empty database, all at once.
 func start(t *testing.T) *cluster {
 	t.Helper()
+	return startWith(t, thisRelease(t))
+}
+
+// startWith is start with another program, and more settings, which may say what each node has of its own.
+func startWith(t *testing.T, binary string, settings ...func(i int) string) *cluster {
+	t.Helper()
 	balancer := requireBalancer(t)
-	binary, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
 	secret := make([]byte, 32)
 	rand.Read(secret)
-	c := &cluster{t: t, binary: binary, database: postgresserver.Empty(t), origin: "http://localhost:" + freePort(t)}
+	c := &cluster{t: t, database: postgresserver.Empty(t), origin: "http://localhost:" + freePort(t)}
 	c.settings = []string{
 		"KEYLODGE_PUBLIC_URL=" + c.origin, "KEYLODGE_DATABASE_URL=" + c.database, "KEYLODGE_OPS_LISTEN=",
 		"KEYLODGE_SECRET=" + base64.StdEncoding.EncodeToString(secret), "KEYLODGE_TRUSTED_PROXIES=127.0.0.1",
-		"KEYLODGE_LOG_LEVEL=debug", "KEYLODGE_LOG_FORMAT=json",
+		"KEYLODGE_LOG_LEVEL=debug", "KEYLODGE_LOG_FORMAT=json", "KEYLODGE_RATE_LIMITS=off",
 	}
 	for i := range size {
-		c.nodes = append(c.nodes, &node{name: fmt.Sprintf("node%d", i+1), address: "127.0.0.1:" + freePort(t), log: &logbook{}})
+		n := &node{cluster: c, name: fmt.Sprintf("node%d", i+1), address: "127.0.0.1:" + freePort(t), binary: binary, log: &logbook{}}
+		for _, setting := range settings {
+			n.own = append(n.own, setting(i))
+		}
+		c.nodes = append(c.nodes, n)
 	}
 	for _, n := range c.nodes {
 		c.run(n)
@@ -96,9 +86,9 @@ func start(t *testing.T) *cluster {
 // run starts a node's process, which ends with the test.
 func (c *cluster) run(n *node) {
 	c.t.Helper()
-	n.process = exec.CommandContext(context.Background(), c.binary)
+	n.process = exec.CommandContext(context.Background(), n.binary)
 	n.process.Dir = c.t.TempDir()
-	n.process.Env = slices.Concat(c.settings, []string{"KEYLODGE_LISTEN=" + n.address, "PATH=" + os.Getenv("PATH")})
+	n.process.Env = c.environment(n)
 	n.process.Stdout, n.process.Stderr = n.log, n.log
 	n.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := n.process.Start(); err != nil {
@@ -114,18 +104,50 @@ func (c *cluster) run(n *node) {
 	})
 }
 
+func (c *cluster) environment(n *node) []string {
+	return slices.Concat(c.settings, n.own, []string{"KEYLODGE_LISTEN=" + n.address, "PATH=" + os.Getenv("PATH")})
+}
+
+// command runs a command of the node's program, with its settings, and returns what it says.
+func (c *cluster) command(n *node, arguments ...string) (string, error) {
+	command := exec.CommandContext(context.Background(), n.binary, arguments...)
+	command.Dir, command.Env = c.t.TempDir(), c.environment(n)
+	said, err := command.CombinedOutput()
+	return string(said), err
+}
+
 func (c *cluster) await(n *node) {
 	c.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if answer, err := http.Get("http://" + n.address + "/readyz"); err == nil {
-			_ = answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return
-			}
+	c.until(n.name+" is ready", func() bool {
+		answer, err := http.Get("http://" + n.address + "/readyz")
+		if err != nil {
+			return false
 		}
-		if time.Now().After(deadline) {
-			c.t.Fatalf("%s is not ready:\n%s", n.name, n.log.tail())
+		_ = answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+}
+
+// until waits for something that has to come. The time that it gets only bounds a failure.
+func (c *cluster) until(what string, so func() bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
+		if c.t.Failed() || time.Now().After(deadline) {
+			var activity string
+			_ = c.query(c.t, "SELECT string_agg(concat_ws(' ', pid, state, wait_event_type, wait_event, now() - xact_start, pg_blocking_pids(pid), left(query, 100)), E'\\n') FROM pg_stat_activity WHERE state <> 'idle'", &activity)
+			c.t.Fatalf("in vain it was waited until %s; in the database:\n%s", what, activity)
 		}
+	}
+}
+
+// stop tells a node to end, and waits until it has done what was under way.
+func (c *cluster) stop(n *node) {
+	c.t.Helper()
+	if err := n.process.Process.Signal(syscall.SIGTERM); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := n.process.Wait(); err != nil {
+		c.t.Fatalf("%s does not stop well: %v\n%s", n.name, err, n.log.tail())
 	}
 }
 
@@ -136,67 +158,6 @@ func (c *cluster) kill(n *node) {
 		c.t.Fatal(err)
 	}
 	_ = n.process.Wait()
-}
-
-// requireBalancer finds HAProxy, or skips the test, or fails it where REQUIRE_HAPROXY says that it must be there.
-func requireBalancer(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"haproxy", "/usr/sbin/haproxy"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("REQUIRE_HAPROXY") != "" {
-		t.Fatal("no HAProxy found, and REQUIRE_HAPROXY is set; `make test` installs it")
-	}
-	t.Skip("no HAProxy found; `make test` installs it")
-	return ""
-}
-
-// balance starts HAProxy: each request goes to the next node, on a connection of its own, and says which one that was.
-func (c *cluster) balance(haproxy string) {
-	c.t.Helper()
-	var b strings.Builder
-	fmt.Fprintf(&b, `global
-  log stderr format raw local0 err
-defaults
-  mode http
-  timeout connect 2s
-  timeout client 20s
-  timeout server 20s
-  option http-server-close
-  http-reuse never
-  option redispatch 1
-  retries 3
-  retry-on conn-failure
-frontend front
-  bind %s
-  default_backend lodges
-backend lodges
-  balance roundrobin
-  option forwardfor
-  option httpchk GET /readyz
-  http-response set-header X-Node %%s
-`, strings.TrimPrefix(strings.Replace(c.origin, "localhost", "127.0.0.1", 1), "http://"))
-	for _, n := range c.nodes {
-		fmt.Fprintf(&b, "  server %s %s check inter 200 fall 1 rise 1\n", n.name, n.address)
-	}
-	file := filepath.Join(c.t.TempDir(), "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-	log := &logbook{}
-	balancer := exec.CommandContext(context.Background(), haproxy, "-db", "-f", file)
-	balancer.Stdout, balancer.Stderr = log, log
-	balancer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := balancer.Start(); err != nil {
-		c.t.Fatal(err)
-	}
-	c.t.Cleanup(func() {
-		_ = balancer.Process.Kill()
-		_ = balancer.Wait()
-	})
-	c.await(&node{name: "the load balancer", address: strings.TrimPrefix(c.origin, "http://"), log: log})
 }
 
 func freePort(t *testing.T) string {

@@ -57,11 +57,11 @@ func TestThreeNodesAreOne(t *testing.T) {
 		in, err := elsewhere.signIn("cookie")
 		must(t, err)
 		for _, n := range c.nodes {
-			must(t, elsewhere.askAt("http://"+strings.Replace(n.address, "127.0.0.1", "localhost", 1), http.MethodGet, "/v1/session", nil, nil))
+			must(t, elsewhere.askAt(n.url(), http.MethodGet, "/v1/session", nil, nil))
 		}
 		must(t, ada.ask(http.MethodDelete, "/v1/me/sessions/"+in.Session.ID, nil, nil))
 		for _, n := range c.nodes {
-			err := elsewhere.askAt("http://"+strings.Replace(n.address, "127.0.0.1", "localhost", 1), http.MethodGet, "/v1/session", nil, nil)
+			err := elsewhere.askAt(n.url(), http.MethodGet, "/v1/session", nil, nil)
 			if r := (refused{}); !errors.As(err, &r) || r.Code != "session_revoked" {
 				t.Errorf("%s says %v", n.name, err)
 			}

@@ -18,12 +18,27 @@ type person struct {
 	device  *authenticator.Authenticator
 	http    *http.Client
 	csrf    string
+	access  string   // token of a program; "" for a browser
+	base    string   // where requests go; "" for the load balancer
 	nodes   []string // that answered, one after the other
 }
 
 func (c *cluster) person() *person {
 	jar, _ := cookiejar.New(nil) // never fails
 	return &person{cluster: c, device: authenticator.New(c.origin), http: &http.Client{Jar: jar}}
+}
+
+// at sends what follows straight to a node.
+func (p *person) at(n *node) *person {
+	p.base = n.url()
+	return p
+}
+
+// program is somebody's, signed in with a device of theirs, without a browser.
+func (p *person) program() *person {
+	other := p.cluster.person()
+	other.device, other.base = p.device, p.base
+	return other
 }
 
 type refused struct {
@@ -35,7 +50,11 @@ func (r refused) Error() string { return fmt.Sprintf("%d %s", r.status, r.Code) 
 
 // ask sends a request through the load balancer and returns a refused for any answer that is not a good one.
 func (p *person) ask(method, path string, body, result any) error {
-	return p.askAt(p.cluster.origin, method, path, body, result)
+	base := p.base
+	if base == "" {
+		base = p.cluster.origin
+	}
+	return p.askAt(base, method, path, body, result)
 }
 
 func (p *person) askAt(base, method, path string, body, result any) error {
@@ -55,6 +74,9 @@ func (p *person) askAt(base, method, path string, body, result any) error {
 	request.Header.Set("Origin", p.cluster.origin)
 	if p.csrf != "" {
 		request.Header.Set("X-CSRF-Token", p.csrf)
+	}
+	if p.access != "" {
+		request.Header.Set("Authorization", "Bearer "+p.access)
 	}
 	response, err := p.http.Do(request)
 	if err != nil {
@@ -94,29 +116,38 @@ type entered struct {
 }
 
 func (p *person) signUp() error {
-	var begun ceremony
-	if err := p.ask(http.MethodPost, "/v1/signup/options", map[string]string{"display_name": "Ada"}, &begun); err != nil {
-		return err
-	}
-	made, err := p.device.Create(begun.Options)
+	begun, made, err := p.beginSignUp()
 	if err != nil {
 		return err
 	}
 	return p.enter("/v1/signup/verify", begun, made, "cookie", nil)
 }
 
-func (p *person) signIn(transport string) (entered, error) {
-	var begun ceremony
-	if err := p.ask(http.MethodPost, "/v1/login/options", struct{}{}, &begun); err != nil {
-		return entered{}, err
+// beginSignUp returns the ceremony and the device's answer to it.
+func (p *person) beginSignUp() (begun ceremony, answer any, err error) {
+	if err := p.ask(http.MethodPost, "/v1/signup/options", map[string]string{"display_name": "Ada"}, &begun); err != nil {
+		return begun, nil, err
 	}
-	answer, err := p.device.Get(begun.Options)
+	answer, err = p.device.Create(begun.Options)
+	return begun, answer, err
+}
+
+func (p *person) signIn(transport string) (entered, error) {
+	begun, answer, err := p.beginSignIn()
 	if err != nil {
 		return entered{}, err
 	}
 	var in entered
 	err = p.enter("/v1/login/verify", begun, answer, transport, &in)
 	return in, err
+}
+
+func (p *person) beginSignIn() (begun ceremony, answer any, err error) {
+	if err := p.ask(http.MethodPost, "/v1/login/options", struct{}{}, &begun); err != nil {
+		return begun, nil, err
+	}
+	answer, err = p.device.Get(begun.Options)
+	return begun, answer, err
 }
 
 func (p *person) enter(path string, begun ceremony, answer any, transport string, in *entered) error {
@@ -127,7 +158,41 @@ func (p *person) enter(path string, begun ceremony, answer any, transport string
 	if err == nil && transport == "cookie" {
 		p.csrf = in.CSRFToken
 	}
+	if err == nil {
+		p.access = in.Tokens.Access
+	}
 	return err
+}
+
+// refresh trades the refresh token for the next pair.
+func (p *person) refresh(in *entered) error {
+	access := p.access
+	p.access = "" // not needed, and perhaps expired
+	err := p.ask(http.MethodPost, "/v1/session/refresh", map[string]string{"refresh_token": in.Tokens.Refresh}, in)
+	if p.access = access; err == nil {
+		p.access = in.Tokens.Access
+	}
+	return err
+}
+
+// mint returns an access token for other services.
+func (p *person) mint() (string, error) {
+	var minted struct {
+		Access string `json:"access_token"`
+	}
+	err := p.ask(http.MethodPost, "/v1/session/token", struct{}{}, &minted)
+	return minted.Access, err
+}
+
+// isIn asks who the person is.
+func (p *person) isIn() (name string, err error) {
+	var shown struct {
+		User struct {
+			Name string `json:"display_name"`
+		}
+	}
+	err = p.ask(http.MethodGet, "/v1/session", nil, &shown)
+	return shown.User.Name, err
 }
 
 func must(t *testing.T, err error) {

@@ -1,0 +1,131 @@
+package nodes
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// requireBalancer finds HAProxy, or skips the test, or fails it where REQUIRE_HAPROXY says that it must be there.
+func requireBalancer(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"haproxy", "/usr/sbin/haproxy"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("REQUIRE_HAPROXY") != "" {
+		t.Fatal("no HAProxy found, and REQUIRE_HAPROXY is set; `make test` installs it")
+	}
+	t.Skip("no HAProxy found; `make test` installs it")
+	return ""
+}
+
+// balance starts HAProxy: each request goes to the next node, on a connection of its own, and says which one that was.
+func (c *cluster) balance(haproxy string) {
+	c.t.Helper()
+	folder := c.t.TempDir()
+	c.admin = filepath.Join(folder, "admin")
+	var b strings.Builder
+	fmt.Fprintf(&b, `global
+  log stderr format raw local0 err
+  stats socket %s level admin
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 20s
+  timeout server 20s
+  timeout check 20s
+  option http-server-close
+  http-reuse never
+  option redispatch 1
+  retries 3
+  retry-on conn-failure
+frontend front
+  bind %s
+  default_backend lodges
+backend lodges
+  balance roundrobin
+  option forwardfor
+  option httpchk GET /readyz
+  http-response set-header X-Node %%s
+`, c.admin, strings.TrimPrefix(strings.Replace(c.origin, "localhost", "127.0.0.1", 1), "http://"))
+	for _, n := range c.nodes {
+		fmt.Fprintf(&b, "  server %s %s check inter 200 fall 1 rise 1\n", n.name, n.address)
+	}
+	file := filepath.Join(folder, "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	log := &logbook{}
+	balancer := exec.CommandContext(context.Background(), haproxy, "-db", "-f", file)
+	balancer.Stdout, balancer.Stderr = log, log
+	balancer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := balancer.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() {
+		_ = balancer.Process.Kill()
+		_ = balancer.Wait()
+	})
+	c.await(&node{name: "the load balancer", address: strings.TrimPrefix(c.origin, "http://"), log: log})
+}
+
+// takeOut sends a node no more requests, and waits until those that it has are answered.
+func (c *cluster) takeOut(n *node) {
+	c.t.Helper()
+	c.tell("set server lodges/" + n.name + " state maint")
+	c.until(n.name+" has answered all", func() bool { return c.told(n, "scur") == "0" })
+}
+
+// putBack is takeOut undone. The load balancer has seen the node before it returns.
+func (c *cluster) putBack(n *node) {
+	c.t.Helper()
+	c.tell("set server lodges/" + n.name + " state ready")
+	c.until(n.name+" is up to the load balancer", func() bool { return c.told(n, "status") == "UP" })
+}
+
+// told is one of HAProxy's figures of a node.
+func (c *cluster) told(n *node, figure string) string {
+	c.t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(c.tell("show stat"), "# "))).ReadAll()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, row := range rows[1:] {
+		if row[1] == n.name {
+			for i, name := range rows[0] {
+				if name == figure {
+					return row[i]
+				}
+			}
+		}
+	}
+	c.t.Fatalf("HAProxy tells no %s of %s: %v", figure, n.name, rows)
+	return ""
+}
+
+func (c *cluster) tell(command string) string {
+	c.t.Helper()
+	conn, err := new(net.Dialer).DialContext(context.Background(), "unix", c.admin)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, command+"\n"); err != nil {
+		c.t.Fatal(err)
+	}
+	said, err := io.ReadAll(conn)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(said)
+}
