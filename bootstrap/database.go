@@ -40,6 +40,7 @@ func (d Database) LogValue() slog.Value { return slog.StringValue(d.String()) }
 // store is what both adapters open.
 type store interface {
 	ports.Store
+	NewerSchema() int
 	Close() error
 }
 

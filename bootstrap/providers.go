@@ -179,6 +179,9 @@ func openStore(config Config, _ masterkey.Key, log *slog.Logger) (ports.Store, f
 	if err != nil {
 		return nil, nil, err
 	}
+	if version := store.NewerSchema(); version > 0 {
+		log.Warn("a newer release has upgraded the schema; this one serves on it meanwhile: go on with the upgrade, or back", slog.Int("schema", version))
+	}
 	return store, func() {
 		if err := store.Close(); err != nil {
 			log.Error("closing the database failed", slog.Any("error", err))

@@ -16,7 +16,7 @@ type Backups interface {
 	// is a conflict.
 	Save(ctx context.Context, file string, replace bool) (Inventory, error)
 	// Prepare checks a backup and makes it ready to replace the store. Nothing is replaced before Commit. A file that is
-	// damaged, of something else, or of a newer release is an error of domain.KindInvalid.
+	// damaged, or of something else, is an error of domain.KindInvalid, and one that this program is too old for a conflict.
 	Prepare(ctx context.Context, file string) (Restoration, error)
 }
 
@@ -45,14 +45,15 @@ type Inventory struct {
 
 // Schema is the form of what is stored, in versions.
 type Schema interface {
-	// Status lists the migrations that this program has, the first one first. A store that a newer release has made is a
-	// conflict.
+	// Status lists the migrations that this program has, the first one first, and after them the last one of a newer release
+	// that has made the store, if this program may serve on it. If it may not, that is a conflict.
 	Status(ctx context.Context) ([]Migration, error)
 	// Up brings the store to the newest version, also while others use it, and returns what was missing.
 	Up(ctx context.Context) ([]Migration, error)
 	// Rehearse finds out what Down would lose, and changes nothing.
 	Rehearse(ctx context.Context) (Loss, error)
-	// Down takes the newest migration back. While anybody else has the store open, and with none left, that is a conflict.
+	// Down takes the newest migration back. While anybody else has the store open, with none left, and with one that this
+	// program does not know, that is a conflict.
 	Down(ctx context.Context) (Loss, error)
 }
 
@@ -61,6 +62,7 @@ type Migration struct {
 	Version int
 	Name    string
 	Applied bool
+	Newer   bool // it was brought by a newer release: this program knows its number only
 }
 
 // Loss is what goes when a migration is taken back.

@@ -1,69 +1,174 @@
 package nodes
 
 import (
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 )
 
-// grown is what a migration of the next release may do while this one serves: it adds, and what is there keeps its name,
-// its type and its meaning.
-const grown = `
-	ALTER TABLE users ADD COLUMN of_the_next_release text;
-	ALTER TABLE sessions ADD COLUMN of_the_next_release bigint NOT NULL DEFAULT 0;
-	ALTER TABLE webauthn_challenges ADD COLUMN of_the_next_release text;
-	CREATE TABLE of_the_next_release (id uuid NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE);
-	CREATE INDEX users_of_the_next_release ON users (of_the_next_release);
-	UPDATE schema_migrations SET version = version + 1;`
-
-// In a rolling upgrade the first node of the next release makes the schema grow while those of this one serve. Nobody is
-// turned away meanwhile; and a node of this release does not start on it any more.
-func TestNodesServeWhileTheSchemaGrows(t *testing.T) {
+// An installation goes from this release to the next, and a part of it back again, while people come and go.
+func TestRollingUpgrade(t *testing.T) {
+	next := nextRelease(t)
+	version, err := nextVersion()
+	must(t, err)
 	c := start(t)
-	ada := c.person()
-	must(t, ada.signUp()) // so that all statements are prepared on some connections
-	var mu sync.Mutex
-	var failures []error
-	served := 0
-	stop := make(chan struct{})
-	var working sync.WaitGroup
-	for range 3 {
-		working.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				p := c.person()
-				err := p.signUp()
-				if err == nil {
-					_, err = p.signIn("cookie")
-				}
-				mu.Lock()
-				if served++; err != nil {
-					failures = append(failures, err)
-				}
-				mu.Unlock()
-			}
-		})
+	here := c.nodes[0].binary
+	old := c.person()
+	must(t, old.signUp()) // so that all statements are prepared on some connections
+
+	t.Run("the next release is one", func(t *testing.T) {
+		said, err := c.command(&node{binary: next}, "migrate", "status")
+		if pending := regexp.MustCompile(fmt.Sprintf(`(?m)^%d +pending +titles$`, version)); err != nil || !pending.MatchString(said) {
+			t.Fatalf("%s, %v", said, err)
+		}
+	})
+
+	crowd := c.crowd()
+	crowd.lasts(40)
+	c.replace(c.nodes[0], next)
+	crossing(t, c.nodes[0], c.nodes[1])
+	crossing(t, c.nodes[1], c.nodes[0])
+	calm(t, crowd, "while the first node was replaced")
+
+	t.Run("a node of this release that crashes meanwhile comes back", func(t *testing.T) {
+		n := c.nodes[1]
+		c.kill(n)
+		n.log = &logbook{}
+		c.run(n)
+		c.await(n)
+		c.putBack(n)
+		crowd.lasts(40)
+		t.Logf("%d requests were cut off by the crash", crowd.forget())
+		if said := n.log.String(); !strings.Contains(said, `"level":"WARN","msg":"a newer release`) {
+			t.Errorf("it does not say that the schema is another release's: %s", said)
+		}
+		crossing(t, c.nodes[0], n)
+		said, err := c.command(n, "migrate", "status")
+		if last := regexp.MustCompile(fmt.Sprintf(`(?m)^%d +newer +\(of a newer release\)$`, version)); err != nil || !last.MatchString(said) {
+			t.Errorf("migrate status: %v, %s", err, said)
+		}
+		said, err = c.command(n, "doctor")
+		if err != nil || !strings.Contains(said, "go on with the upgrade") {
+			t.Errorf("doctor: %v, %s", err, said)
+		}
+	})
+
+	c.replace(c.nodes[1], next)
+	c.replace(c.nodes[2], next)
+	crowd.lasts(40)
+	calm(t, crowd, "while the others were replaced")
+
+	t.Run("and back", func(t *testing.T) {
+		young := c.person().at(c.nodes[0])
+		must(t, young.signUp())
+		wantNames(t, young, title+"Ada", c.nodes[0])
+		c.replace(c.nodes[2], here)
+		wantNames(t, young, title+"Ada", c.nodes[1])
+		wantNames(t, young, "Ada", c.nodes[2])
+		wantNames(t, old, "Ada", c.nodes[0], c.nodes[2])
+		crossing(t, c.nodes[2], c.nodes[0])
+		crossing(t, c.nodes[0], c.nodes[2])
+		calm(t, crowd, "while one was put back")
+	})
+
+	crowd.leave()
+	for _, p := range crowd.acknowledged {
+		if _, err := p.signIn("cookie"); err != nil {
+			t.Errorf("somebody who was told that they have an account: %v", err)
+		}
 	}
-	time.Sleep(500 * time.Millisecond)
-	must(t, c.exec(t, grown))
-	time.Sleep(time.Second)
-	close(stop)
-	working.Wait()
-	if len(failures) > 0 || served < 10 {
-		t.Errorf("%d people were served, and %d turned away: %v", served, len(failures), failures)
+	t.Logf("%d rounds, %d sign-ups", crowd.served.Load(), len(crowd.acknowledged))
+
+	t.Run("a release that the schema locks out does not start", func(t *testing.T) {
+		must(t, c.exec(t, fmt.Sprintf("UPDATE schema_floor SET version = %d", version)))
+		n := c.nodes[2]
+		c.kill(n)
+		n.log = &logbook{}
+		c.run(n)
+		_ = n.process.Wait()
+		if said := n.log.String(); !strings.Contains(said, "a newer release made it") {
+			t.Errorf("it says: %s", said)
+		}
+	})
+}
+
+// replace lets another program run where a node's does, in the order that docs/operations.md has.
+func (c *cluster) replace(n *node, binary string) {
+	c.t.Helper()
+	c.takeOut(n)
+	c.stop(n)
+	n.binary, n.log = binary, &logbook{}
+	c.run(n)
+	c.await(n)
+	c.putBack(n)
+}
+
+// calm fails the test if anybody was turned away, or has had no answer.
+func calm(t *testing.T, b *crowd, when string) {
+	t.Helper()
+	b.lasts(40)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.turnedAway)+len(b.cutOff) > 0 {
+		t.Errorf("%s: turned away: %v; cut off: %v", when, b.turnedAway, b.cutOff)
+	}
+}
+
+func wantNames(t *testing.T, p *person, want string, at ...*node) {
+	t.Helper()
+	for _, n := range at {
+		if name, err := p.at(n).isIn(); err != nil || name != want {
+			t.Errorf("%s calls somebody %q, %v; want %q", n.name, name, err, want)
+		}
+	}
+}
+
+// crossing begins on one node what ends on another.
+func crossing(t *testing.T, from, to *node) {
+	t.Helper()
+	c := from.cluster
+	ada := c.person().at(from)
+	begun, made, err := ada.beginSignUp()
+	must(t, err)
+	must(t, ada.at(to).enter("/v1/signup/verify", begun, made, "cookie", nil))
+
+	var codes struct{ Codes []string }
+	must(t, ada.at(from).ask(http.MethodPost, "/v1/me/recovery/backup-codes", struct{}{}, &codes))
+	must(t, ada.ask(http.MethodPost, "/v1/session/step-up/options", struct{}{}, &begun))
+	proof, err := ada.device.Get(begun.Options)
+	must(t, err)
+	must(t, ada.at(to).ask(http.MethodPost, "/v1/session/step-up/verify", map[string]any{"challenge_id": begun.ChallengeID, "credential": proof}, nil))
+
+	program := ada.program().at(from)
+	begun, answer, err := program.beginSignIn()
+	must(t, err)
+	var in entered
+	must(t, program.at(to).enter("/v1/login/verify", begun, answer, "bearer", &in))
+	for _, n := range []*node{from, to, from} {
+		if _, err := program.at(n).isIn(); err != nil {
+			t.Errorf("%s does not take a token: %v", n.name, err)
+		}
+		must(t, program.refresh(&in))
 	}
 
-	late := c.nodes[0]
-	c.kill(late)
-	late.log = &logbook{}
-	c.run(late)
-	_ = late.process.Wait()
-	if said := late.log.String(); !strings.Contains(said, "a newer release made it") {
-		t.Errorf("a node of this release on the schema of the next one: %s", said)
+	var me struct{ User struct{ ID string } }
+	must(t, ada.at(from).ask(http.MethodGet, "/v1/me", nil, &me))
+	lost := c.person().at(to)
+	var grant struct {
+		Token string `json:"grant_token"`
+	}
+	must(t, lost.ask(http.MethodPost, "/v1/recovery/redeem", map[string]string{"user_id": me.User.ID, "backup_code": codes.Codes[0]}, &grant))
+	must(t, lost.at(from).ask(http.MethodPost, "/v1/recovery/options", map[string]string{"grant_token": grant.Token}, &begun))
+	made, err = lost.device.Create(begun.Options)
+	must(t, err)
+	must(t, lost.at(to).ask(http.MethodPost, "/v1/recovery/verify", map[string]any{
+		"grant_token": grant.Token, "challenge_id": begun.ChallengeID, "credential": made, "transport": "cookie",
+	}, nil))
+	_, err = program.at(from).isIn()
+	if r := (refused{}); !errors.As(err, &r) || r.Code != "session_revoked" {
+		t.Errorf("after a recovery on %s, %s says to the former session: %v", to.name, from.name, err)
 	}
 }

@@ -37,7 +37,11 @@ func (p *Program) migrationStatus() *cobra.Command {
 				return printJSON(p.Stdout, map[string][]migration{"migrations": each(status, migrationOf)})
 			}
 			newTable(p.Stdout, "VERSION", "STATE", "NAME").write(each(status, func(m ports.Migration) []string {
-				return []string{strconv.Itoa(m.Version), migrationState(m), m.Name}
+				name := m.Name
+				if m.Newer {
+					name = "(of a newer release)"
+				}
+				return []string{strconv.Itoa(m.Version), migrationState(m), name}
 			})...)
 			return nil
 		},
@@ -159,7 +163,10 @@ func lossOf(l ports.Loss) migrationLoss {
 }
 
 func migrationState(m ports.Migration) string {
-	if m.Applied {
+	switch {
+	case m.Newer:
+		return "newer"
+	case m.Applied:
 		return "applied"
 	}
 	return "pending"

@@ -106,6 +106,8 @@ func adviceOn(c *pgx.ConnConfig, err error) string {
 		return "this is a replica, or it was set to read only: name the primary"
 	case state == tooManyConnections:
 		return "raise the server's max_connections, or lower pool_max_conns in the URL"
+	case state == lockNotAvailable:
+		return "somebody has had the tables for long: let a backup come to its end, or end a transaction that was left open, and start again"
 	case state == startingUp:
 		return "wait until the server has started, and try again"
 	case isTLS(err):

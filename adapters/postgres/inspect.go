@@ -163,6 +163,9 @@ func (i *inspection) lookAtSchema(ctx context.Context) {
 	case version < newest:
 		i.Warn("database.schema", fmt.Sprintf("it is at version %d, and this program brings %d", version, newest),
 			"make a backup, then start the server, which upgrades it; or upgrade it now: keylodge migrate up")
+	case version > newest:
+		i.Warn("database.schema", fmt.Sprintf("it is at version %d, of a newer release, and this program knows %d; it may serve on it meanwhile", version, newest),
+			"go on with the upgrade, or back with that release's: keylodge migrate down")
 	default:
 		i.OK("database.schema", fmt.Sprintf("it is at version %d, as this program wants it", version))
 	}
@@ -174,7 +177,7 @@ const rights = `SELECT current_setting('transaction_read_only') = 'on',
 	COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false), to_regclass('schema_migrations') IS NOT NULL,
 	COALESCE((SELECT min(tablename::text)
 		FROM pg_tables, LATERAL (SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) AS name) AS t
-		WHERE schemaname = current_schema() AND tablename NOT IN ('schema_migrations', 'schema_lock')
+		WHERE schemaname = current_schema() AND tablename NOT IN ('schema_migrations', 'schema_lock', 'schema_floor')
 		AND NOT (has_table_privilege(t.name, 'SELECT') AND has_table_privilege(t.name, 'INSERT')
 			AND has_table_privilege(t.name, 'UPDATE') AND has_table_privilege(t.name, 'DELETE'))), '')`
 

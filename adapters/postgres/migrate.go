@@ -15,24 +15,54 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// lockTimeout is how long somebody else's upgrade may take.
-const lockTimeout = time.Hour
+// How long an upgrade waits: for somebody else's; for a table that others use, with all who come for it after it; and how
+// often, and how long in all, it lets those go first and tries again.
+const (
+	lockTimeout   = time.Hour
+	tableWait     = "SET LOCAL lock_timeout = '500ms';"
+	tablePause    = time.Second
+	tablePatience = 10 * time.Minute
+)
 
 // upgrade brings the schema to the newest of the given migrations. One that is there already is not touched, which takes
-// no right to change it.
-func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) error {
+// no right to change it, nor is one of a newer release: that one's version is returned if it may be served on, and 0 otherwise.
+//
+// Others may be at work meanwhile. Whoever waits for a table that one transaction has holds up everybody who comes for it
+// later, and a backup may have it for an hour; and whoever wants several may want them in another order than a transaction
+// that is under way. So an upgrade gives up soon, with all that it has done, and comes again.
+func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newer int, err error) {
+	for deadline := time.Now().Add(tablePatience); ; {
+		newer, err = upgradeOnce(ctx, config, files)
+		if !slices.Contains([]string{lockNotAvailable, deadlockDetected, serializationFailure}, stateOf(err)) || time.Now().After(deadline) {
+			return newer, err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, errors.Join(ctx.Err(), err)
+		case <-time.After(tablePause):
+		}
+	}
+}
+
+func upgradeOnce(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newer int, err error) {
 	newest, err := newestOf(files)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	driver, err := connectDriver(ctx, config, newest)
 	if err != nil {
-		return fault("connecting", err)
+		return 0, fault("connecting", err)
 	}
-	if version, dirty, err := driver.Version(); err != nil || version == newest && !dirty {
-		return errors.Join(fault("looking for the schema", err), driver.Close())
+	version, dirty, err := driver.Version()
+	if err == nil && (version != newest || dirty) {
+		err = fault("upgrading the schema; nothing was changed", withMigrations(driver, files, (*migrate.Migrate).Up))
+	} else {
+		err = errors.Join(fault("looking for the schema", err), driver.Close())
 	}
-	return fault("upgrading the schema; nothing was changed", withMigrations(driver, files, (*migrate.Migrate).Up))
+	if ahead := (aheadError{}); errors.As(err, &ahead) {
+		return ahead.version, nil
+	}
+	return 0, err
 }
 
 // withMigrations steps through the given migrations on the driver's connections, and closes those. No change is no error:
@@ -120,11 +150,11 @@ func (d *migrationDriver) Lock() error {
 	if err := d.makeTables(); err != nil {
 		return err
 	}
-	const noLimits = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;"
-	if err := exec(d.ctx, d.gate, "BEGIN;"+noLimits+"SELECT id FROM schema_lock FOR UPDATE"); err != nil {
+	const noLimits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;"
+	if err := exec(d.ctx, d.gate, "BEGIN;"+noLimits+"SET LOCAL lock_timeout = 0; SELECT id FROM schema_lock FOR UPDATE"); err != nil {
 		return err
 	}
-	if err := exec(d.ctx, d.conn, "BEGIN;"+noLimits); err != nil || d.first == nil {
+	if err := exec(d.ctx, d.conn, "BEGIN;"+noLimits+tableWait); err != nil || d.first == nil {
 		return err
 	}
 	if err := d.first(); err != nil {
@@ -184,7 +214,11 @@ func (d *migrationDriver) SetVersion(version int, dirty bool) error {
 func (d *migrationDriver) Version() (version int, dirty bool, err error) {
 	version, dirty, err = versionOf(d.ctx, d.conn)
 	if err == nil && version > d.newest {
-		err = errNewerRelease(version, d.newest)
+		if err = admits(d.ctx, d.conn, version, d.newest); err == nil && !dirty {
+			err = aheadError{version}
+		} else if err == nil {
+			err = errNewerRelease(version, d.newest)
+		}
 	}
 	return version, dirty, d.step(err)
 }
@@ -195,6 +229,26 @@ func versionOf(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, er
 		return database.NilVersion, false, nil
 	}
 	return version, dirty, err
+}
+
+// aheadError is a schema that a newer release has made, and that this one may serve on but has nothing to do to.
+type aheadError struct{ version int }
+
+func (e aheadError) Error() string {
+	return fmt.Sprintf("a newer release has brought the schema to version %d", e.version)
+}
+
+// admits returns nil if the schema, of a version that is newer than this program, may be served on by it all the same.
+func admits(ctx context.Context, conn *pgx.Conn, version, newest int) error {
+	var floor int
+	err := conn.QueryRow(ctx, "SELECT version FROM schema_floor").Scan(&floor)
+	if errors.Is(err, pgx.ErrNoRows) || stateOf(err) == undefinedTable {
+		floor, err = version, nil
+	}
+	if err == nil && floor > newest {
+		err = errNewerRelease(version, newest)
+	}
+	return err
 }
 
 func (d *migrationDriver) Close() error { return errors.Join(d.conn.Close(d.ctx), d.gate.Close(d.ctx)) }

@@ -37,6 +37,9 @@ func (d *Database) Status(ctx context.Context) ([]ports.Migration, error) {
 	for i := range all {
 		all[i].Applied = all[i].Version <= version
 	}
+	if version > newestVersion(all) {
+		all = append(all, ports.Migration{Version: version, Applied: true, Newer: true})
+	}
 	return all, nil
 }
 
@@ -50,7 +53,7 @@ func (d *Database) Up(ctx context.Context) ([]ports.Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := upgrade(ctx, config.ConnConfig, migrations.Postgres()); err != nil {
+	if _, err := upgrade(ctx, config.ConnConfig, migrations.Postgres()); err != nil {
 		return nil, explain(config.ConnConfig, err)
 	}
 	return slices.DeleteFunc(before, func(m ports.Migration) bool { return m.Applied }), nil
@@ -79,6 +82,9 @@ func (d *Database) down(ctx context.Context, verdict error) (loss ports.Loss, er
 	newest := lastApplied(status)
 	if newest == nil {
 		return loss, &domain.Error{Kind: domain.KindConflict, Code: "nothing_to_undo", Message: "no migration is applied, so there is none to take back"}
+	}
+	if newest.Newer {
+		return loss, errNewerRelease(newest.Version, newestVersion(status[:len(status)-1]))
 	}
 	loss.Migration = *newest
 	config, err := parse(d.url)
@@ -200,7 +206,7 @@ func takeStock(ctx context.Context, conn *pgx.Conn) (stock, error) {
 	s := stock{map[string]int64{}, map[string][]string{}}
 	rows, err := conn.Query(ctx, `SELECT c.table_name::text, c.column_name::text FROM information_schema.columns AS c
 		JOIN pg_tables AS t ON t.schemaname = c.table_schema AND t.tablename = c.table_name
-		WHERE c.table_schema = current_schema() AND c.table_name NOT IN ('schema_migrations', 'schema_lock')`)
+		WHERE c.table_schema = current_schema() AND c.table_name NOT IN ('schema_migrations', 'schema_lock', 'schema_floor')`)
 	if err != nil {
 		return s, err
 	}

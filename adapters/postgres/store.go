@@ -22,6 +22,7 @@ var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
 
 // Store is a ports.Store in a PostgreSQL database.
 type Store struct {
+	newer   int // see NewerSchema
 	pool    *pgxpool.Pool
 	writers *semaphore.Weighted // see retry.go
 	closing chan struct{}
@@ -41,17 +42,21 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 }
 
 func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
-	if err := upgrade(ctx, config.ConnConfig, migrations.Postgres()); err != nil {
+	newer, err := upgrade(ctx, config.ConnConfig, migrations.Postgres())
+	if err != nil {
 		return nil, explain(config.ConnConfig, err)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, explain(config.ConnConfig, err)
 	}
-	s := &Store{pool: pool, writers: semaphore.NewWeighted(writers), closing: make(chan struct{})}
+	s := &Store{newer: newer, pool: pool, writers: semaphore.NewWeighted(writers), closing: make(chan struct{})}
 	s.close = sync.OnceValue(s.shutDown)
 	return s, nil
 }
+
+// NewerSchema is the version of the schema if a newer release has made it, and 0 otherwise.
+func (s *Store) NewerSchema() int { return s.newer }
 
 // View implements ports.Store.
 func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {

@@ -56,7 +56,7 @@ func (d *Database) connect(ctx context.Context) (*pgx.Conn, *pgxpool.Config, err
 }
 
 // recognise returns the version of the schema, 0 if there is none or every migration was taken back, or says why it is none
-// of ours, or of none that this program knows.
+// of ours, or of none that this program may serve on.
 func recognise(ctx context.Context, conn *pgx.Conn, newest int) (int, error) {
 	version, dirty, err := versionOf(ctx, conn)
 	switch {
@@ -66,10 +66,12 @@ func recognise(ctx context.Context, conn *pgx.Conn, newest int) (int, error) {
 		return 0, fault("looking for the schema", err)
 	case dirty:
 		return 0, errForeign(fmt.Sprintf("an upgrade to version %d was left half done", version))
-	case version > newest:
-		return version, errNewerRelease(version, newest)
 	case version < 1:
 		return 0, nil
+	case version > newest:
+		if err := admits(ctx, conn, version, newest); err != nil {
+			return version, err
+		}
 	}
 	var ours bool
 	if err := conn.QueryRow(ctx, "SELECT to_regclass('users') IS NOT NULL AND to_regclass('passkeys') IS NOT NULL").Scan(&ours); err != nil {

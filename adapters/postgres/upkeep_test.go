@@ -45,11 +45,15 @@ func TestASchemaIsListedUpgradedAndTakenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	status, err := d.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	lost := map[string]bool{}
 	for version := all; version > 0; version-- {
 		before := contentsOf(t, db)
 		rehearsed, err := d.Rehearse(t.Context())
-		if err != nil || rehearsed.Migration.Version != version {
+		if err != nil || rehearsed.Migration.Version != status[version-1].Version {
 			t.Fatalf("Rehearse at %d: %+v, %v", version, rehearsed, err)
 		}
 		if after := contentsOf(t, db); after != before {
@@ -148,9 +152,9 @@ func TestTheSchemaIsNotTakenBackUnderABackup(t *testing.T) {
 
 func TestWhatIsNotOfThisReleaseIsLeftAlone(t *testing.T) {
 	for statements, want := range map[string]struct{ code, says string }{
-		"UPDATE schema_migrations SET version = 9999": {"newer_release", "start that one"},
-		"UPDATE schema_migrations SET dirty = true":   {"not_a_keylodge_database", "half done"},
-		"DROP TABLE passkeys CASCADE":                 {"not_a_keylodge_database", "no users and passkeys"},
+		tooNew: {"newer_release", "start that one"},
+		"UPDATE schema_migrations SET dirty = true": {"not_a_keylodge_database", "half done"},
+		"DROP TABLE passkeys CASCADE":               {"not_a_keylodge_database", "no users and passkeys"},
 		"DROP TABLE schema_migrations; CREATE TABLE schema_migrations (version text); INSERT INTO schema_migrations VALUES ('1')": {"not_a_keylodge_database", "as Keylodge writes it"},
 	} {
 		url := postgresserver.Empty(t)
@@ -190,7 +194,7 @@ func wantApplied(t *testing.T, d *Database, want int) {
 		t.Fatal(err)
 	}
 	for i, m := range status {
-		if m.Version != i+1 || m.Applied != (i < want) || m.Name == "" {
+		if m.Version <= i || m.Applied != (i < want) || m.Name == "" || m.Newer {
 			t.Fatalf("%+v, of which %d should be applied", status, want)
 		}
 	}

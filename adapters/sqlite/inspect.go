@@ -92,7 +92,7 @@ func (i *inspection) lookInside(ctx context.Context, db *single, now time.Time) 
 		i.Fault("database.schema", err.Error(), "this program is damaged: install it again")
 		return
 	}
-	newest := known[len(known)-1].Version
+	newest := newestVersion(known)
 	version, err := db.recognise(ctx)
 	switch {
 	case err != nil:
@@ -101,6 +101,9 @@ func (i *inspection) lookInside(ctx context.Context, db *single, now time.Time) 
 	case version < newest:
 		i.Warn("database.schema", fmt.Sprintf("it is at version %d, and this program brings %d", version, newest),
 			"make a backup, then start the server, which upgrades it; or upgrade it now: keylodge migrate up")
+	case version > newest:
+		i.Warn("database.schema", fmt.Sprintf("it is at version %d, of a newer release, and this program knows %d; it may serve on it meanwhile", version, newest),
+			"go on with the upgrade, or back with that release's: keylodge migrate down")
 	default:
 		i.OK("database.schema", fmt.Sprintf("it is at version %d, as this program wants it", version))
 	}

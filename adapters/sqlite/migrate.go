@@ -17,16 +17,21 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// upgrade brings the schema to the newest of the given migrations.
-func upgrade(db *sql.DB, files fs.FS) error {
+// upgrade brings the schema to the newest of the given migrations. One of a newer release is not touched: its version is
+// returned if it may be served on, and 0 otherwise.
+func upgrade(db *sql.DB, files fs.FS) (newer int, err error) {
 	conn, err := db.Conn(context.Background())
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := withMigrations(&migrationDriver{conn: conn}, files, (*migrate.Migrate).Up); err != nil {
-		return fault("upgrading the schema; nothing was changed", err)
+	err = withMigrations(&migrationDriver{conn: conn}, files, (*migrate.Migrate).Up)
+	if ahead := (aheadError{}); errors.As(err, &ahead) {
+		return ahead.version, nil
 	}
-	return nil
+	if err != nil {
+		return 0, fault("upgrading the schema; nothing was changed", err)
+	}
+	return 0, nil
 }
 
 // withMigrations steps through the given migrations on the driver's connection, and closes that. No change is no error.
@@ -151,9 +156,32 @@ func (d *migrationDriver) Version() (version int, dirty bool, err error) {
 		return database.NilVersion, false, nil
 	}
 	if err == nil && version > d.newest {
-		err = errNewerRelease(version, d.newest)
+		if err = admits(context.Background(), d.conn, version, d.newest); err == nil && !dirty {
+			err = aheadError{version}
+		} else if err == nil {
+			err = errNewerRelease(version, d.newest)
+		}
 	}
 	return version, dirty, d.step(err)
+}
+
+// aheadError is a schema that a newer release has made, and that this one may serve on but has nothing to do to.
+type aheadError struct{ version int }
+
+func (e aheadError) Error() string {
+	return fmt.Sprintf("a newer release has brought the schema to version %d", e.version)
+}
+
+// admits returns nil if the schema, of a version that is newer than this program, may be served on by it all the same.
+func admits(ctx context.Context, db querier, version, newest int) error {
+	floors, err := texts(ctx, db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_floor'")
+	if err == nil && len(floors) > 0 {
+		floors, err = texts(ctx, db, fmt.Sprintf("SELECT version FROM schema_floor WHERE version <= %d", newest))
+	}
+	if err == nil && len(floors) == 0 {
+		err = errNewerRelease(version, newest)
+	}
+	return err
 }
 
 func (d *migrationDriver) Close() error { return d.conn.Close() }

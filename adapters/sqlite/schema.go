@@ -37,6 +37,9 @@ func (f *File) Status(ctx context.Context) ([]ports.Migration, error) {
 	for i := range all {
 		all[i].Applied = all[i].Version <= version
 	}
+	if version > newestVersion(all) {
+		all = append(all, ports.Migration{Version: version, Applied: true, Newer: true})
+	}
 	return all, nil
 }
 
@@ -54,7 +57,7 @@ func (f *File) Up(ctx context.Context) ([]ports.Migration, error) {
 	if err := useWAL(db.DB); err != nil {
 		return nil, err
 	}
-	if err := upgrade(db.DB, migrations.SQLite()); err != nil {
+	if _, err := upgrade(db.DB, migrations.SQLite()); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(before, func(m ports.Migration) bool { return m.Applied }), nil
@@ -83,6 +86,9 @@ func (f *File) down(ctx context.Context, verdict error) (loss ports.Loss, err er
 	newest := lastApplied(status)
 	if newest == nil {
 		return loss, &domain.Error{Kind: domain.KindConflict, Code: "nothing_to_undo", Message: "no migration is applied, so there is none to take back"}
+	}
+	if newest.Newer {
+		return loss, errNewerRelease(newest.Version, newestVersion(status[:len(status)-1]))
 	}
 	loss.Migration = *newest
 	db, err := f.open(ctx)
@@ -115,6 +121,8 @@ func (f *File) down(ctx context.Context, verdict error) (loss ports.Loss, err er
 	}
 	return loss, db.backToWAL(ctx)
 }
+
+func newestVersion(all []ports.Migration) int { return all[len(all)-1].Version }
 
 func lastApplied(status []ports.Migration) *ports.Migration {
 	for i := range slices.Backward(status) {
@@ -149,8 +157,10 @@ func takeStock(ctx context.Context, conn *sql.Conn) (stock, error) {
 		}
 		s.rows[table] = rows
 	}
-	delete(s.rows, "schema_migrations")
-	delete(s.columns, "schema_migrations")
+	for _, table := range []string{"schema_migrations", "schema_floor"} {
+		delete(s.rows, table)
+		delete(s.columns, table)
+	}
 	return s, nil
 }
 

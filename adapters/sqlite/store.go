@@ -32,6 +32,7 @@ var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
 
 // Store is a ports.Store in a file.
 type Store struct {
+	newer       int // see NewerSchema
 	db          *sql.DB
 	connections []*connection
 	writer      *writer
@@ -64,6 +65,9 @@ func openOn(db *sql.DB, path string) (*Store, error) {
 	}
 	return s, nil
 }
+
+// NewerSchema is the version of the schema if a newer release has made it, and 0 otherwise.
+func (s *Store) NewerSchema() int { return s.newer }
 
 // busyTimeout is how every connection waits for others, once it is open.
 const busyTimeout = "PRAGMA busy_timeout = 5000"
@@ -104,9 +108,11 @@ func (s *Store) start() error {
 	if err := useWAL(s.db); err != nil {
 		return err
 	}
-	if err := upgrade(s.db, migrations.SQLite()); err != nil {
+	newer, err := upgrade(s.db, migrations.SQLite())
+	if err != nil {
 		return err
 	}
+	s.newer = newer
 	for range readers {
 		reader, err := s.connect()
 		if err != nil {

@@ -193,13 +193,13 @@ func (c *single) holdsKeylodge(ctx context.Context) error {
 }
 
 // recognise returns the version of the database's schema, 0 if every migration was taken back, or says why it is none of
-// ours, or of none that this program knows.
+// ours, or of none that this program may serve on.
 func (c *single) recognise(ctx context.Context) (version int, err error) {
 	known, err := allMigrations()
 	if err != nil {
 		return 0, err
 	}
-	newest := known[len(known)-1].Version
+	newest := newestVersion(known)
 	var tables, versions, dirty int
 	if err := c.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'").Scan(&tables); err != nil {
 		return 0, err
@@ -216,9 +216,11 @@ func (c *single) recognise(ctx context.Context) (version int, err error) {
 	case versions != 1 || dirty != 0 || version < 1:
 		return 0, errForeign("its schema_migrations is not as Keylodge writes it")
 	case version > newest:
-		return version, errNewerRelease(version, newest)
+		if err := admits(ctx, c.DB, version, newest); err != nil {
+			return version, err
+		}
 	}
-	missing, err := c.missing(ctx, version)
+	missing, err := c.missing(ctx, min(version, newest))
 	if err != nil {
 		return 0, err
 	}

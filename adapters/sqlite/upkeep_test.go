@@ -299,7 +299,7 @@ func TestOnlyAWholeDatabaseOfOursIsBackedUp(t *testing.T) {
 		}, "not_a_keylodge_database"},
 		"of a newer release": {func(t *testing.T, path string) {
 			fill(t, path)
-			run(t, path, "UPDATE schema_migrations SET version = 9999")
+			run(t, path, tooNew)
 		}, "newer_release"},
 		"left dirty": {func(t *testing.T, path string) { fill(t, path); run(t, path, "UPDATE schema_migrations SET dirty = 1") }, "not_a_keylodge_database"},
 		"damaged":    {func(t *testing.T, path string) { fill(t, path); damage(t, path) }, "database_damaged"},
@@ -582,7 +582,7 @@ func TestOnlyABackupIsRestored(t *testing.T) {
 		"without its tables":  {func(t *testing.T, file string) { write(t, file, string(text)); run(t, file, "DROP TABLE totps") }, "not_a_keylodge_database"},
 		"of a newer release": {func(t *testing.T, file string) {
 			write(t, file, string(text))
-			run(t, file, "UPDATE schema_migrations SET version = 9999")
+			run(t, file, tooNew)
 		}, "newer_release"},
 		"half of a database in use": {func(t *testing.T, file string) { write(t, file, string(text)); write(t, file+"-wal", "x") }, "not_a_backup"},
 		"a folder": {func(t *testing.T, file string) {
@@ -863,7 +863,7 @@ func TestUpBringsWhatIsMissing(t *testing.T) {
 	if done, err = f.Up(t.Context()); err != nil || len(done) != 0 {
 		t.Errorf("once more: %+v, %v", done, err)
 	}
-	run(t, path, "UPDATE schema_migrations SET version = 9999")
+	run(t, path, tooNew)
 	for _, do := range []func(context.Context) ([]ports.Migration, error){f.Up, f.Status} {
 		_, err := do(t.Context())
 		wantCode(t, err, "newer_release")

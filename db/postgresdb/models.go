@@ -111,6 +111,10 @@ type RecoveryLockout struct {
 	UpdatedAt   time.Time
 }
 
+type SchemaFloor struct {
+	Version int64
+}
+
 type Session struct {
 	ID                  string
 	UserID              string

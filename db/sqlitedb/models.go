@@ -107,6 +107,10 @@ type RecoveryLockout struct {
 	UpdatedAt   int64
 }
 
+type SchemaFloor struct {
+	Version int64
+}
+
 type Session struct {
 	ID                  string
 	UserID              string
