@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"database/sql"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -84,4 +86,92 @@ func TestAStoreOnTheSchemaOfTheNextRelease(t *testing.T) {
 	run(t, path, "ALTER TABLE users DROP COLUMN display_name")
 	_, err = f.Status(t.Context())
 	wantCode(t, err, "not_a_keylodge_database")
+}
+
+// The rule of migrations.go, as far as columns tell; the adapter of PostgreSQL looks closer at the same migrations.
+func TestMigrationsSayWhomTheyLockOut(t *testing.T) {
+	known, err := allMigrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before []string
+	floor := 0
+	for _, m := range known {
+		model, err := newModel(m.Version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, raised := formOf(t, model), floorOf(t, model)
+		if broken := brokenBy(before, after); floor > 0 && len(broken) > 0 && raised <= floor {
+			t.Errorf("migration %d takes from older releases what they live by (%s) and leaves schema_floor at %d", m.Version, broken, floor)
+		}
+		if raised > m.Version || floor > 0 && raised == m.Version {
+			t.Errorf("migration %d locks the release before out: schema_floor is %d", m.Version, raised)
+		}
+		before, floor = after, raised
+		if err := model.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if floor == 0 {
+		t.Error("there is no schema_floor")
+	}
+}
+
+func TestWhatOlderReleasesLiveBy(t *testing.T) {
+	for step, sound := range map[string]bool{
+		"CREATE TABLE b (n INTEGER NOT NULL)":                   true,
+		"ALTER TABLE a ADD COLUMN k INTEGER":                    true,
+		"ALTER TABLE a ADD COLUMN k INTEGER NOT NULL DEFAULT 0": true,
+		"ALTER TABLE a ADD COLUMN k INTEGER NOT NULL":           false,
+		"ALTER TABLE a DROP COLUMN m":                           false,
+		"ALTER TABLE a RENAME COLUMN m TO k":                    false,
+		"DROP TABLE a; CREATE TABLE a (n INTEGER, m TEXT)":      false,
+		"DROP TABLE a": false,
+	} {
+		db := newDatabase(t)
+		wantUpgrade(t, db, steps("CREATE TABLE a (n INTEGER, m INTEGER)"), "")
+		before := formOf(t, db)
+		if _, err := db.Exec(step); err != nil {
+			t.Fatal(err)
+		}
+		if broken := brokenBy(before, formOf(t, db)); (len(broken) == 0) != sound {
+			t.Errorf("%s: %v", step, broken)
+		}
+	}
+}
+
+// formOf lists the columns of all tables with their types. Those that a row cannot be without end with an exclamation mark.
+func formOf(t *testing.T, db *sql.DB) []string {
+	t.Helper()
+	return column(t, db, `SELECT t.name || '.' || c.name || ' ' || c.type || iif(c."notnull" AND c.dflt_value IS NULL, ' !', '')
+		FROM sqlite_schema AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table' AND t.name NOT LIKE 'schema%' ORDER BY 1`)
+}
+
+func brokenBy(before, after []string) (broken []string) {
+	for _, column := range before {
+		if !slices.Contains(after, column) {
+			broken = append(broken, column)
+		}
+	}
+	for _, column := range after {
+		table, _, _ := strings.Cut(column, ".")
+		old := slices.ContainsFunc(before, func(b string) bool { return strings.HasPrefix(b, table+".") })
+		if old && strings.HasSuffix(column, " !") && !slices.Contains(before, column) {
+			broken = append(broken, column)
+		}
+	}
+	return broken
+}
+
+// floorOf is 0 before there is one.
+func floorOf(t *testing.T, db *sql.DB) (floor int) {
+	t.Helper()
+	if len(column(t, db, "SELECT name FROM sqlite_schema WHERE name = 'schema_floor'")) == 0 {
+		return 0
+	}
+	if err := db.QueryRow("SELECT version FROM schema_floor").Scan(&floor); err != nil {
+		t.Fatal(err)
+	}
+	return floor
 }
