@@ -42,7 +42,7 @@ func (l *lodge) letters(to string) []mailserver.Letter {
 func (l *lodge) lastLetter(to string, count int) mailserver.Letter {
 	l.t.Helper()
 	letters := l.letters(to)
-	for deadline := time.Now().Add(10 * time.Second); len(letters) < count && time.Now().Before(deadline); letters = l.letters(to) {
+	for deadline := time.Now().Add(patience); len(letters) < count && time.Now().Before(deadline); letters = l.letters(to) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	if len(letters) != count {

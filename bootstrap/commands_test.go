@@ -303,7 +303,7 @@ func TestACommandWorksBesideTheServer(t *testing.T) {
 	log := newLineLog()
 	stopped := make(chan error, 1)
 	go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
-	if first := <-log.lines; !strings.Contains(first, "is ready") {
+	if first := nextLine(t, log, stopped); !strings.Contains(first, "is ready") {
 		t.Fatal(first)
 	}
 	for _, line := range []string{"users disable ada@example.org", "users list", "keys rotate", "users delete --yes ada@example.org"} {

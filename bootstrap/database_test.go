@@ -65,7 +65,7 @@ func TestAServerRunsOnPostgres(t *testing.T) {
 		log := newLineLog()
 		stopped := make(chan error, 1)
 		go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
-		if first := <-log.lines; !strings.Contains(first, "is ready") || !strings.Contains(first, "as user keylodge") {
+		if first := nextLine(t, log, stopped); !strings.Contains(first, "is ready") || !strings.Contains(first, "as user keylodge") {
 			t.Errorf("the first line is %q", first)
 		}
 		stop()

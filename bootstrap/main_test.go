@@ -69,7 +69,7 @@ func TestATakenAddressForOperationsMattersIfSomebodyCountsOnIt(t *testing.T) {
 	log := newLineLog()
 	stopped := make(chan error, 1)
 	go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
-	if first, second := <-log.lines, <-log.lines; !strings.Contains(first, "is ready") || !strings.Contains(second, "KEYLODGE_OPS_LISTEN") {
+	if first, second := nextLine(t, log, stopped), nextLine(t, log, stopped); !strings.Contains(first, "is ready") || !strings.Contains(second, "KEYLODGE_OPS_LISTEN") {
 		t.Errorf("not given: it says %q and %q", first, second)
 	}
 	stop()
@@ -89,7 +89,7 @@ func TestItMakesItsDatabaseAndSecretOnceAndStopsWhenTold(t *testing.T) {
 		log := newLineLog()
 		stopped := make(chan error, 1)
 		go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
-		if first := <-log.lines; !strings.Contains(first, "open http://localhost:0 in a browser") {
+		if first := nextLine(t, log, stopped); !strings.Contains(first, "open http://localhost:0 in a browser") {
 			t.Errorf("the first line is %q", first)
 		}
 		stop()
@@ -124,7 +124,7 @@ func TestASignalStopsIt(t *testing.T) {
 		log := newLineLog()
 		exited := make(chan int, 1)
 		go func() { exited <- Main(nil, nobody, io.Discard, log) }()
-		if first := <-log.lines; !strings.Contains(first, "ready") {
+		if first := nextLine(t, log, exited); !strings.Contains(first, "ready") {
 			t.Fatal(first)
 		}
 		if err := syscall.Kill(os.Getpid(), signal); err != nil {
@@ -226,4 +226,16 @@ func (l lineLog) Write(line []byte) (int, error) {
 	default: // nobody reads more than the first ones
 	}
 	return len(line), nil
+}
+
+// nextLine is the next line of a server that says how it ended once it has. One that has ended will write no other.
+func nextLine[How any](t *testing.T, log lineLog, ended <-chan How) string {
+	t.Helper()
+	select {
+	case line := <-log.lines:
+		return line
+	case how := <-ended:
+		t.Fatalf("it ended, with %v, and was to say something", how)
+		return ""
+	}
 }

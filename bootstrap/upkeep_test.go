@@ -30,7 +30,7 @@ func serving(t *testing.T) (stop func()) {
 	log := newLineLog()
 	stopped := make(chan error, 1)
 	go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
-	if first := <-log.lines; !strings.Contains(first, "is ready") {
+	if first := nextLine(t, log, stopped); !strings.Contains(first, "is ready") {
 		t.Fatal(first)
 	}
 	stop = sync.OnceFunc(func() {
@@ -120,6 +120,9 @@ func TestWhatWasAcknowledgedBeforeABackupIsInIt(t *testing.T) {
 		return acknowledged[:len(acknowledged):len(acknowledged)]
 	}
 	for len(sofar()) < 200 {
+		if t.Failed() {
+			t.FailNow()
+		}
 		time.Sleep(time.Millisecond)
 	}
 	for _, file := range []string{"one.db", "two.db", "three.db"} {

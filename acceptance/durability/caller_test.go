@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"time"
 )
 
 // caller is a client on connections that it keeps.
@@ -19,7 +18,7 @@ type caller struct {
 
 func newCaller(s *server, from string) *caller {
 	var dialer net.Dialer
-	return &caller{s, from, &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+	return &caller{s, from, &http.Client{Timeout: patience, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, network, s.address())
 		},

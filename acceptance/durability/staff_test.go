@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
-	"time"
 )
 
 // staff are those who keep a server busy.
@@ -43,11 +42,10 @@ func (s staff) sum() (sum tally, people int) {
 	return sum, people
 }
 
-// beginFor has everybody work for that long.
-func (s staff) beginFor(d time.Duration) *sync.WaitGroup {
-	end := time.Now().Add(d)
+// beginUntil has everybody work until then.
+func (s staff) beginUntil(over func() bool) *sync.WaitGroup {
 	return s.begin(func(w *worker) {
-		for w.cut = false; !w.cut && time.Now().Before(end); {
+		for w.cut = false; !w.cut && !over(); {
 			w.doesSomething()
 		}
 	})

@@ -130,11 +130,10 @@ func (s *Server) Run() error {
 
 func (s *Server) awaitStart() error {
 	var err error
-	for range 300 {
+	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if err = s.Exec("postgres", "SELECT 1"); err == nil {
 			return nil
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	log, _ := os.ReadFile(filepath.Join(s.folder, "log"))
 	return errors.Join(fmt.Errorf("the server does not answer: %w\n%s", err, bytes.TrimSpace(log)), s.Close())
@@ -153,9 +152,12 @@ func (s *Server) Close() error {
 	return errors.Join(s.lifeline.Close(), s.process.Wait(), os.RemoveAll(s.folder))
 }
 
+// patience is how long a server that works may take for anything: it bounds a failure, also where the disk is slow.
+const patience = time.Minute
+
 // Exec runs statements in one of the server's databases.
 func (s *Server) Exec(database, statements string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, s.URL(database))
 	if err != nil {

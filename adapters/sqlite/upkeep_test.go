@@ -149,7 +149,7 @@ func TestABackupOfALiveDatabaseHoldsAllThatWasAcknowledged(t *testing.T) {
 	for n := range 5 {
 		file := filepath.Join(t.TempDir(), "keylodge.backup")
 		before := p.in.Load()
-		ctx, giveUp := context.WithTimeout(t.Context(), time.Minute)
+		ctx, giveUp := context.WithTimeout(t.Context(), 5*time.Minute)
 		saved, err := NewFile(path).Save(ctx, file, false)
 		giveUp()
 		if err != nil {
