@@ -28,6 +28,19 @@ func (r repeating) Update(ctx context.Context, fn func(ports.Tx) error) error {
 	return r.Store.Update(ctx, fn)
 }
 
+func (r repeating) View(ctx context.Context, fn func(ports.Tx) error) error {
+	err := r.Store.View(ctx, func(tx ports.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return errAgain
+	})
+	if err != errAgain {
+		return err
+	}
+	return r.Store.View(ctx, fn)
+}
+
 func (k kept) sizes() (list []int) {
 	for _, field := range reflect.ValueOf(k).Fields() {
 		list = append(list, field.Len())

@@ -15,7 +15,8 @@ import (
 // as its own error. What a collection's method promises to return is in that method's comment; any other error is a
 // fault.
 type Store interface {
-	// View runs fn on one consistent state. Writes through tx fail.
+	// View runs fn on one consistent state. Writes through tx fail. Fn may run more than once, as Update's may, where the
+	// store was kept from reading on.
 	View(ctx context.Context, fn func(tx Tx) error) error
 
 	// Update runs fn and keeps what it wrote if fn returns nil and the commit succeeds; only then does Update return

@@ -185,15 +185,15 @@ func TestOneOfThreeNodesSweeps(t *testing.T) {
 		c.await(n)
 	}
 	var left int
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if must(t, c.query(t, "SELECT count(*) FROM webauthn_challenges", &left)); left == 0 {
-			break
-		}
-	}
 	swept := 0
-	for _, n := range c.nodes {
-		swept += strings.Count(n.log.String(), `"msg":"swept"`)
-	}
+	c.until("somebody has swept, and said so", func() bool {
+		swept = 0
+		for _, n := range c.nodes {
+			swept += strings.Count(n.log.String(), `"msg":"swept"`)
+		}
+		must(t, c.query(t, "SELECT count(*) FROM webauthn_challenges", &left))
+		return left == 0 && swept > 0
+	})
 	var duties int
 	must(t, c.query(t, "SELECT count(*) FROM duties", &duties))
 	if left != 0 || swept != 1 || duties != 1 {

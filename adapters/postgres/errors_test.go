@@ -79,6 +79,28 @@ func TestAConnectionThatIsLostBeforeTheCommitIsReplaced(t *testing.T) {
 	}
 }
 
+func TestAViewThatLosesItsConnectionReadsAnew(t *testing.T) {
+	url := postgresserver.Migrated(t, migrated)
+	s, operator := openAt(t, url), connect(t, url)
+	add(t, s, 0)
+	for losses := range maxLosses + 2 {
+		runs := 0
+		err := s.View(t.Context(), func(tx ports.Tx) error {
+			if runs++; runs <= losses {
+				column(t, operator, "SELECT pg_terminate_backend(pid, 5000)::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+			}
+			_, err := tx.Challenges.ByID(t.Context(), numberedID(0))
+			return err
+		})
+		if losses <= maxLosses && (err != nil || runs != losses+1) {
+			t.Errorf("lost %d times: fn ran %d times, error %v", losses, runs, err)
+		}
+		if losses > maxLosses && (!errors.Is(err, domain.ErrUnavailable) || runs != maxLosses+1) {
+			t.Errorf("lost %d times: fn ran %d times, error %v", losses, runs, err)
+		}
+	}
+}
+
 // Whether the commit happened is not known then. It did, and doing it again would do it twice.
 func TestAConnectionThatIsLostDuringTheCommitIsNot(t *testing.T) {
 	config, err := parse(postgresserver.Migrated(t, migrated))
@@ -152,7 +174,9 @@ func TestAServerWithoutAFreeConnectionIsUnavailable(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	time.Sleep(100 * time.Millisecond) // for the server to notice
+	eventually(t, func() error { // the server has to notice first
+		return s.View(t.Context(), func(ports.Tx) error { return nil })
+	})
 	add(t, s, 0)
 }
 
@@ -243,10 +267,16 @@ func TestAnErrorAtTheStartSaysWhatToDo(t *testing.T) {
 	if err := server.Exec("postgres", "SELECT pg_reload_conf()"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(200 * time.Millisecond) // for the server to read it
 	as := func(password, database string) string {
 		return strings.Replace(server.URL(database), "keylodge@", "clerk:"+password+"@", 1)
 	}
+	eventually(t, func() error { // the server has to read it first: until then it lets everybody in
+		conn, err := pgx.Connect(t.Context(), as(password, "postgres"))
+		if err == nil {
+			return errors.Join(errors.New("everybody is let in"), conn.Close(t.Context()))
+		}
+		return nil
+	})
 	for name, c := range map[string]struct{ url, want string }{
 		"wrong password":     {as("staple"+password, "locked"), "correct the user or the password"},
 		"not let in":         {as(password, "postgres"), "pg_hba.conf"},
@@ -271,6 +301,20 @@ func TestAnErrorAtTheStartSaysWhatToDo(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), password) {
 			t.Errorf("%s: the password is in: %v", name, err)
+		}
+	}
+}
+
+// eventually tries until it works. What it waits for happens by itself, and soon; the bound is for a failure.
+func eventually(t *testing.T, try func() error) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
 		}
 	}
 }

@@ -71,21 +71,6 @@ func (t *tries) pause(ctx context.Context) error {
 	}
 }
 
-// beginToRead is begin for a View, whose function has not run yet.
-func (s *Store) beginToRead(ctx context.Context) (*attempt, error) {
-	var tries tries
-	for {
-		a, err := s.begin(ctx, reading)
-		if err == nil {
-			return a, nil
-		}
-		s.leaveIfMoved(err)
-		if !tries.again(ctx, err) {
-			return nil, err
-		}
-	}
-}
-
 // leaveIfMoved lets all connections go where one of them shows that the server has stopped or has become a replica: the
 // others would only fail one by one.
 func (s *Store) leaveIfMoved(cause error) {

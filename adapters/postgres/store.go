@@ -7,6 +7,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -58,31 +59,42 @@ func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
 // NewerSchema is the version of the schema if a newer release has made it, and 0 otherwise.
 func (s *Store) NewerSchema() int { return s.newer }
 
-// View implements ports.Store.
+// View implements ports.Store. fn runs anew where it met a deadlock, as with a migration that changes what it reads, or
+// lost its connection.
 func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	a, err := s.beginToRead(ctx)
+	return s.again(ctx, func(*tries) (cause, err error) { return s.look(ctx, fn) })
+}
+
+// look is try for a View, of which nothing is kept.
+func (s *Store) look(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
+	a, err := s.begin(ctx, reading)
 	if err != nil {
-		return err
+		return err, err
 	}
 	defer a.end(ctx)
 	if err := fn(a.collections()); err != nil {
-		return err
+		if isConflict(a.failure) || errors.Is(a.failure, errLost) {
+			return a.failure, err
+		}
+		return nil, err
 	}
-	return ctx.Err()
+	return nil, ctx.Err()
 }
 
 // Update implements ports.Store. fn runs on its caller's goroutine, and anew each time that another's transaction came in
 // between.
 func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
+	return s.again(ctx, func(t *tries) (cause, err error) { return s.inTurn(ctx, t.turns(), fn) })
+}
+
+// again does something until the database is no cause to do it again.
+func (s *Store) again(ctx context.Context, do func(*tries) (cause, err error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	var tries tries
 	for {
-		cause, err := s.inTurn(ctx, tries.turns(), fn)
+		cause, err := do(&tries)
 		if cause == nil {
 			return err
 		}

@@ -31,49 +31,73 @@ func (s *SecretUse) Execute(ctx context.Context, secrets []ports.Sealer) (Secret
 	var last domain.UserID
 	for {
 		var users []*domain.User
+		var factors []factors
 		err := s.Store.View(ctx, func(tx ports.Tx) (err error) {
+			factors = nil
 			if users, err = tx.Users.List(ctx, last, page); err != nil {
 				return err
 			}
 			for _, user := range users {
-				if err := needs.countUser(ctx, tx, user.ID(), secrets); err != nil {
+				of, err := factorsOf(ctx, tx, user.ID())
+				if err != nil {
 					return err
 				}
+				factors = append(factors, of)
 			}
 			return nil
 		})
-		if err != nil || len(users) < page {
+		if err != nil {
 			return needs, err
+		}
+		for _, of := range factors {
+			needs.count(of, secrets)
+		}
+		if len(users) < page {
+			return needs, nil
 		}
 		last = users[len(users)-1].ID()
 	}
 }
 
 func (s *SecretUse) countKeys(ctx context.Context, secrets []ports.Sealer, needs *SecretNeeds) error {
-	return s.Store.View(ctx, func(tx ports.Tx) error {
-		keys, err := tx.SigningKeys.All(ctx)
-		for _, key := range keys {
-			count(secrets, needs.Keys, &needs.LostKeys, func(secret ports.Sealer) bool {
-				return tokens.Unreadable(domain.SigningKeys{key}, secret) == nil
-			})
-		}
+	var keys domain.SigningKeys
+	err := s.Store.View(ctx, func(tx ports.Tx) (err error) {
+		keys, err = tx.SigningKeys.All(ctx)
 		return err
 	})
-}
-
-func (n *SecretNeeds) countUser(ctx context.Context, tx ports.Tx, id domain.UserID, secrets []ports.Sealer) error {
-	app, err := tx.TOTPs.Of(ctx, id)
 	if err != nil {
 		return err
 	}
-	if app.Confirmed() {
-		count(secrets, n.Apps, &n.LostApps, func(secret ports.Sealer) bool { return recovery.Readable(app, secret) })
+	for _, key := range keys {
+		count(secrets, needs.Keys, &needs.LostKeys, func(secret ports.Sealer) bool {
+			return tokens.Unreadable(domain.SigningKeys{key}, secret) == nil
+		})
 	}
-	left, made, err := tx.BackupCodes.Stock(ctx, id)
-	if left > 0 && (n.OldestCodes.IsZero() || made.Before(n.OldestCodes)) {
-		n.OldestCodes = made
+	return nil
+}
+
+// factors are what a user has to recover with.
+type factors struct {
+	app   *domain.TOTP
+	codes int // that are left
+	made  time.Time
+}
+
+func factorsOf(ctx context.Context, tx ports.Tx, id domain.UserID) (of factors, err error) {
+	if of.app, err = tx.TOTPs.Of(ctx, id); err != nil {
+		return factors{}, err
 	}
-	return err
+	of.codes, of.made, err = tx.BackupCodes.Stock(ctx, id)
+	return of, err
+}
+
+func (n *SecretNeeds) count(of factors, secrets []ports.Sealer) {
+	if of.app.Confirmed() {
+		count(secrets, n.Apps, &n.LostApps, func(secret ports.Sealer) bool { return recovery.Readable(of.app, secret) })
+	}
+	if of.codes > 0 && (n.OldestCodes.IsZero() || of.made.Before(n.OldestCodes)) {
+		n.OldestCodes = of.made
+	}
 }
 
 // count adds one to the first secret that opens, or to lost.

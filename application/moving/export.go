@@ -59,10 +59,11 @@ func (e *Export) Execute(ctx context.Context, w io.Writer, report Report) (Count
 }
 
 func (e *Export) countUsers(ctx context.Context) (total int, err error) {
+	size := 0
 	err = e.eachPage(ctx, 500, func(_ ports.Tx, page []*domain.User) error {
-		total += len(page)
+		size = len(page)
 		return nil
-	}, func() error { return nil })
+	}, func() error { total += size; return nil })
 	return total, err
 }
 

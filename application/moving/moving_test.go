@@ -506,6 +506,32 @@ func (s *meanwhile) View(ctx context.Context, fn func(tx ports.Tx) error) error 
 	return s.Store.View(ctx, fn)
 }
 
+// hesitant is a store that begins every view again once it is through.
+type hesitant struct{ ports.Store }
+
+func (s hesitant) View(ctx context.Context, fn func(tx ports.Tx) error) error {
+	return errors.Join(s.Store.View(ctx, fn), s.Store.View(ctx, fn))
+}
+
+func TestWhatIsReadTwiceMovesOnce(t *testing.T) {
+	h := furnished(t)
+	file := h.exports()
+	h.store = hesitant{h.store}
+	if again := h.exports(); !bytes.Equal(again, file) {
+		t.Errorf("exported\n%s\nwant\n%s", again, file)
+	}
+	to := newHouse(t)
+	kept := to.store
+	to.store = hesitant{kept}
+	for range 2 {
+		if _, err := to.imports(file); err != nil {
+			t.Error(err)
+		}
+	}
+	to.store = kept
+	to.isLeftAs(file)
+}
+
 // Whoever comes or goes while an export runs is in the file or not, but never by half.
 func TestAnExportBesideAServerCanBeImported(t *testing.T) {
 	for view := range 12 {
