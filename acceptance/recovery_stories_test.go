@@ -124,7 +124,9 @@ func comesBackWithTheApp(l *lodge) {
 	back.recovers(claim{email: " Ada@Example.org", totpCode: code})
 	ada.isAskedToSignIn("session_revoked")
 	again := l.losesEverything(ada)
-	again.cannotRecover(claim{email: "ada@example.org", totpCode: code}, "invalid_code") // looked over a shoulder
+	for range 6 { // looked over a shoulder; and since nobody guesses, the way stays open
+		again.cannotRecover(claim{email: "ada@example.org", totpCode: code}, "invalid_code")
+	}
 	l.waits(time.Minute)
 	again.recovers(claim{email: "ada@example.org", totpCode: phoneApp.shows(-30 * time.Second)}) // a slow clock
 }

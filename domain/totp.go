@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -69,11 +70,17 @@ func (t *TOTP) Confirm(step TOTPStep, now time.Time) {
 	t.state.Pending, t.state.PendingAt = nil, time.Time{}
 }
 
-// Accept spends the codes of the step and of all before it, or returns ErrInvalidCode if they are spent: whoever looks over
-// a shoulder must not be able to use a code again (RFC 6238, section 5.2).
+// ErrCodeShownBefore is ErrInvalidCode for a right code of a step that is spent: it buys nothing, and it was no guess.
+var ErrCodeShownBefore = fmt.Errorf("shown before: %w", ErrInvalidCode)
+
+// Accept spends the codes of the step and of all before it, or returns ErrCodeShownBefore if they are spent: whoever looks
+// over a shoulder must not be able to use a code again (RFC 6238, section 5.2). Without a confirmed app it is ErrInvalidCode.
 func (t *TOTP) Accept(step TOTPStep) error {
-	if !t.Confirmed() || step <= t.state.Step {
+	if !t.Confirmed() {
 		return ErrInvalidCode
+	}
+	if step <= t.state.Step {
+		return ErrCodeShownBefore
 	}
 	t.state.Step = step
 	return nil

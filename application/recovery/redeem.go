@@ -62,7 +62,12 @@ func (r *Redeem) Execute(ctx context.Context, claim Claim, visitor access.Visito
 			if wait != nil {
 				return wait
 			}
-			refusal = err
+			refusal = domain.ErrInvalidCode
+			if !errors.Is(err, domain.ErrCodeShownBefore) { // as it is by whoever lost the answer, or clicked twice
+				if err := r.count(ctx, tx, seen, lockout, now); err != nil {
+					return err
+				}
+			}
 			return r.refuse(ctx, tx, seen, lockout, visitor, now) // commit the count; it is an error afterwards
 		}
 		if err != nil {
@@ -199,15 +204,17 @@ func (r *Redeem) grant(ctx context.Context, tx ports.Tx, a attempt, now time.Tim
 	return grant, token, tx.Grants.Put(ctx, grant)
 }
 
-// refuse counts the failure and enters it in the log: a name that nobody has, in nobody's.
-func (r *Redeem) refuse(ctx context.Context, tx ports.Tx, s seen, lockout *domain.Lockout, visitor access.Visitor, now time.Time) error {
+// count counts a wrong code.
+func (r *Redeem) count(ctx context.Context, tx ports.Tx, s seen, lockout *domain.Lockout, now time.Time) error {
 	lockout.Fail(now)
 	if !s.byName {
 		lockout.Relent()
 	}
-	if err := tx.Lockouts.Save(ctx, lockout); err != nil {
-		return err
-	}
+	return tx.Lockouts.Save(ctx, lockout)
+}
+
+// refuse enters the refusal in the log: of a name that nobody has, in nobody's.
+func (r *Redeem) refuse(ctx context.Context, tx ports.Tx, s seen, lockout *domain.Lockout, visitor access.Visitor, now time.Time) error {
 	e := domain.EventSnapshot{Kind: domain.EventRecoveryRefused, UserID: s.user, Reason: domain.ErrInvalidCode.Code}
 	enter := r.Log.Enter
 	if s.user.IsZero() {
