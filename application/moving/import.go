@@ -29,53 +29,78 @@ const (
 	bytesPerUpdate = 1 << 20 // after which an update is large enough
 )
 
-// Execute checks the whole file, then brings in what is not there yet. Nothing that is there is written over.
+// Execute checks the whole file, then brings in what is not there yet. Nothing that is there is written over, and nothing is
+// brought in that was not checked, whoever writes to the file meanwhile.
 //
 // A user comes in whole or not at all, but for the older part of a log of more than 500 entries, which follows. After an
 // error or an interrupt the same import goes on where it stopped. It fails with a conflict at the first user who is there
 // and different, or whose address or passkey is somebody else's; and, unless the database may have others, at once if
 // somebody is there who is not in the file.
 func (i *Import) Execute(ctx context.Context, file io.ReadSeeker, intoExisting bool, report Report) (outcome Outcome, err error) {
-	if err := i.check(ctx, file, intoExisting, report); err != nil {
+	checked, err := i.check(ctx, file, intoExisting, report)
+	if err != nil {
 		return Outcome{}, err
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return Outcome{}, err
 	}
 	var at time.Time
-	var batch []line
-	size := 0
+	var batch batch
 	flush := func() error {
-		if len(batch) == 0 {
+		if len(batch.lines) == 0 {
 			return nil
 		}
-		done, err := i.bringIn(ctx, batch, at)
+		done, err := i.bringIn(ctx, batch.lines, at)
 		if err != nil {
 			return err
 		}
 		outcome.Added, outcome.Present = outcome.Added.plus(done.Added), outcome.Present.plus(done.Present)
-		batch, size = batch[:0], 0
+		batch.clear()
 		report(Importing, outcome.Added.Users+outcome.Present.Users, outcome.Total)
 		return nil
 	}
-	err = i.Keys.read(file, func(h header) { at, outcome.Total = h.At.Time, h.Users }, func(l line, length int) error {
-		batch = append(batch, l)
-		if size += length; len(batch) < linesPerUpdate && size < bytesPerUpdate {
+	err = i.Keys.read(file, func(h header) { at, outcome.Total = h.At.Time, h.Users }, func(l line, length int, sofar func() digest) error {
+		if !batch.add(l, length) {
 			return nil
 		}
+		if len(checked) == 0 || sofar() != checked[0] {
+			return errTampered
+		}
+		checked = checked[1:]
 		return flush()
 	})
 	if err != nil {
 		return outcome, err
 	}
-	return outcome, flush()
+	return outcome, flush() // all of the file has been read as it was written
 }
 
-// check reads the whole file, so that one that is cut short or changed leaves nothing behind.
-func (i *Import) check(ctx context.Context, file io.Reader, intoExisting bool, report Report) error {
+// batch is what goes into one unit of work.
+type batch struct {
+	lines []line
+	size  int
+}
+
+// add reports whether that is enough.
+func (b *batch) add(l line, length int) bool {
+	b.lines = append(b.lines, l)
+	b.size += length
+	return len(b.lines) == linesPerUpdate || b.size >= bytesPerUpdate
+}
+
+func (b *batch) clear() { b.lines, b.size = b.lines[:0], 0 }
+
+// check reads the whole file, so that one that is cut short or changed leaves nothing behind. It returns a digest of all up
+// to the end of each batch but the last, which the second reading is held to.
+func (i *Import) check(ctx context.Context, file io.Reader, intoExisting bool, report Report) (checked []digest, err error) {
 	residents := &residents{store: i.Store}
 	done, total := 0, 0
-	err := i.Keys.read(file, func(h header) { total = h.Users }, func(l line, _ int) error {
+	var batch batch
+	err = i.Keys.read(file, func(h header) { total = h.Users }, func(l line, length int, sofar func() digest) error {
+		if batch.add(l, length) {
+			checked = append(checked, sofar())
+			batch.clear()
+		}
 		if l.User == nil {
 			return ctx.Err()
 		}
@@ -88,9 +113,9 @@ func (i *Import) check(ctx context.Context, file io.Reader, intoExisting bool, r
 		return residents.upTo(ctx, l.User.ID.UserID)
 	})
 	if err != nil || intoExisting {
-		return err
+		return checked, err
 	}
-	return residents.end(ctx)
+	return checked, residents.end(ctx)
 }
 
 // bringIn is one unit of work, so that whoever is in it is in whole or not at all.

@@ -506,6 +506,42 @@ func (s *meanwhile) View(ctx context.Context, fn func(tx ports.Tx) error) error 
 	return s.Store.View(ctx, fn)
 }
 
+// Whoever can write to the file while it is brought in may do so after it was checked.
+func TestWhatWasNotCheckedIsNotBroughtIn(t *testing.T) {
+	h := newHouse(t)
+	for i := range 3 * linesPerUpdate {
+		u := filled[domain.UserSnapshot](t, fmt.Sprint("user ", i))
+		u.Email, u.Handle = "", domain.UserHandle(fmt.Sprint(i))
+		h.update(func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(u)) })
+	}
+	file := h.exports()
+	lines := bytes.SplitAfter(file, []byte("\n"))
+	other := bytes.Clone(file)
+	at := len(bytes.Join(lines[:linesPerUpdate+20], nil))
+	handle := bytes.Index(other[at:], []byte(`"handle":"`)) + at + len(`"handle":"`)
+	other[handle] ^= 1 // of a user in the second batch
+	to := newHouse(t)
+	outcome, err := (&Import{to.store, to.keys}).Execute(t.Context(), &swapped{Reader: bytes.NewReader(file), next: other}, false, silent)
+	if code(err) != "invalid_export" || outcome.Added.Users != linesPerUpdate {
+		t.Errorf("%+v, %v", outcome, err)
+	}
+	if _, err := to.imports(file); err != nil {
+		t.Errorf("the file as it was: %v", err)
+	}
+	to.isLeftAs(file)
+}
+
+// swapped is a file that becomes another one once it was read.
+type swapped struct {
+	*bytes.Reader
+	next []byte
+}
+
+func (s *swapped) Seek(offset int64, whence int) (int64, error) {
+	s.Reader = bytes.NewReader(s.next)
+	return s.Reader.Seek(offset, whence)
+}
+
 // hesitant is a store that begins every view again once it is through.
 type hesitant struct{ ports.Store }
 

@@ -11,9 +11,9 @@ import (
 	"io"
 )
 
-// read hands the lines of a file to visit in their order, but for the first and the last, with their lengths. It returns
-// nil only for a file that is whole and as it was written; what it has handed out before that was written so, or not.
-func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length int) error) error {
+// read hands the lines of a file to visit in their order, but for the first and the last, each with a digest of all up to it. It
+// returns nil only for a file that is whole and as it was written; what it has handed out before that was written so, or not.
+func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length int, sofar func() digest) error) error {
 	in := reader{r: bufio.NewReaderSize(file, 1<<16)}
 	h, err := in.header()
 	if err != nil {
@@ -51,7 +51,7 @@ func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length
 		}
 		in.mac.Write(in.text)
 		counts = counts.plus(l.counts())
-		if err := visit(l, len(in.text)); err != nil {
+		if err := visit(l, len(in.text), in.sofar); err != nil {
 			return err
 		}
 	}
@@ -83,6 +83,9 @@ func (in *reader) next() error {
 		}
 	}
 }
+
+// sofar is an HMAC of all lines up to the present one.
+func (in *reader) sofar() digest { return digest(in.mac.Sum(nil)) }
 
 // header reads the first line, whose format comes first: a later one may have other members.
 func (in *reader) header() (header, error) {
