@@ -54,6 +54,8 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 		"settings that cannot be":         {settings: []string{"SESSION_TTL=soon"}, check: "settings", state: ports.FindingFault, says: "KEYLODGE_SESSION_TTL"},
 		"a setting that does nothing":     {settings: []string{"RATE_LIMITS=on"}, check: "settings", state: ports.FindingWarning, says: "does nothing"},
 		"settings that others read":       {ruin: func(t *testing.T) { put(t, ".env", "KEYLODGE_PREVIOUS_SECRETS=\n", 0o644) }, check: "settings.file", state: ports.FindingWarning, says: "chmod 600 .env"},
+		"a mail password for all":         {ruin: func(t *testing.T) { put(t, ".env", "KEYLODGE_SMTP_PASSWORD=\n", 0o644) }, check: "settings.file", state: ports.FindingWarning, says: "chmod 600 .env"},
+		"a database's password for all":   {ruin: func(t *testing.T) { put(t, ".env", "#KEYLODGE_DATABASE_URL=postgres://a:b@c/d\n", 0o644) }, check: "settings.file", state: ports.FindingWarning, says: "chmod 600 .env"},
 		"nothing, with settings for all":  {ruin: func(t *testing.T) { put(t, ".env", "KEYLODGE_RP_NAME=Lodge\n", 0o644) }},
 		"no secret":                       {there: true, ruin: func(t *testing.T) { drop(t, "keylodge.secret") }, check: "secret", state: ports.FindingFault, says: "put it back"},
 		"a secret that others read":       {there: true, ruin: func(t *testing.T) { allow(t, "keylodge.secret", 0o644) }, check: "secret", state: ports.FindingFault, says: "chmod 600"},

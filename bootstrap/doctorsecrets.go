@@ -34,7 +34,7 @@ func (e *examination) lookAtSecretFiles(ctx context.Context) {
 	}) {
 		e.Warn("previous_secrets", "the present secret is among the former ones", "take it out of KEYLODGE_PREVIOUS_SECRETS")
 	}
-	e.lookAtReadable("settings.file", ".env", "KEYLODGE_SECRET=", "KEYLODGE_PREVIOUS_SECRETS=")
+	e.lookAtReadable("settings.file", ".env", "KEYLODGE_SECRET=", "KEYLODGE_PREVIOUS_SECRETS=", "KEYLODGE_SMTP_PASSWORD=", "KEYLODGE_DATABASE_URL=postgres")
 	e.lookAtReadable("jwt_key_file", e.config.KeyFile, "PRIVATE KEY")
 }
 

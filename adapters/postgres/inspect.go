@@ -43,11 +43,13 @@ type inspection struct {
 	config *pgxpool.Config
 	now    time.Time // as the caller's clock had it
 	began  time.Time // by the clock of this process, at that moment
+	schema int       // version; 0 for none
 }
 
 func (i *inspection) look(ctx context.Context) {
 	for _, look := range []func(context.Context){
 		i.lookAtServer, i.lookAtTransport, i.lookAtClock, i.lookAtEncoding, i.lookAtSchema, i.lookAtRights, i.lookAtConnections,
+		i.lookAtTimes,
 	} {
 		if i.Faulty() || ctx.Err() != nil {
 			return
@@ -155,6 +157,7 @@ func (i *inspection) lookAtSchema(ctx context.Context) {
 	}
 	newest := newestVersion(known)
 	version, err := recognise(ctx, i.conn, newest)
+	i.schema = version
 	switch {
 	case err != nil:
 		i.Fault("database.schema", oneLine(err), "start the release that made it, or name another database in KEYLODGE_DATABASE_URL")
@@ -227,6 +230,39 @@ func (i *inspection) lookAtConnections(ctx context.Context) {
 		return
 	}
 	i.OK("database.connections", found)
+}
+
+const (
+	// tolerance is how far an event may be ahead: the servers' clocks differ a little.
+	tolerance = time.Minute
+	// overdue is how long after its end a ceremony is still there only if nobody sweeps.
+	overdue = time.Hour
+)
+
+// lookAtTimes looks for what other servers have written, or left undone.
+func (i *inspection) lookAtTimes(ctx context.Context) {
+	if i.schema < 2 { // which brought events
+		return
+	}
+	var latest *time.Time
+	var left int
+	err := i.conn.QueryRow(ctx, "SELECT (SELECT max(at) FROM events), (SELECT count(*) FROM webauthn_challenges WHERE expires_at < $1)",
+		i.now.Add(-overdue)).Scan(&latest, &left)
+	if err != nil {
+		i.fault("jobs", err)
+		return
+	}
+	if ahead := optionalTime(latest).Sub(i.now); latest != nil && ahead > tolerance {
+		i.Warn("events", fmt.Sprintf("the newest event is %s in the future, so a server's clock was ahead when it wrote it", ahead.Round(time.Second)),
+			"set the clocks of all servers, and keep them set (NTP)")
+	} else {
+		i.OK("events", "none is in the future")
+	}
+	if left > 0 {
+		i.Warn("jobs", fmt.Sprintf("%d ceremonies that are long over have not been swept away", left), "start a server: one of them sweeps once a minute. If one runs, its log says why it cannot")
+	} else {
+		i.OK("jobs", "what is over is swept away")
+	}
 }
 
 func (i *inspection) fault(check string, err error) {

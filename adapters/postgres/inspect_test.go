@@ -37,6 +37,10 @@ func TestAnInspectionFindsWhatIsWrong(t *testing.T) {
 		"no tables yet":          {ruin: "DROP SCHEMA public CASCADE; CREATE SCHEMA public"},
 		"few connections":        {as: with("pool_max_conns=1000"), check: "database.connections", state: ports.FindingWarning, says: "pool_max_conns"},
 		"few for the role":       {ruin: clerk + "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clerk; ALTER ROLE clerk CONNECTION LIMIT 5", as: asClerk, check: "database.connections", state: ports.FindingWarning, says: "5 free"},
+		"an event of tomorrow":   {ruin: event("now() + interval '1 day'"), check: "events", state: ports.FindingWarning, says: "NTP"},
+		"an event of just now":   {ruin: event("now() + interval '20 seconds'")},
+		"nobody sweeps":          {ruin: ceremony("now() - interval '61 minutes'"), check: "jobs", state: ports.FindingWarning, says: "1 ceremonies"},
+		"swept before long":      {ruin: ceremony("now() - interval '55 minutes'")},
 		"nobody there":           {as: func(string) string { return "postgres://ada:hunter2@127.0.0.1:1/lodge" }, check: "database.server", state: ports.FindingFault, says: "start the server"},
 		"no such database":       {as: func(url string) string { return strings.Replace(url, "/test", "/other", 1) }, check: "database.server", state: ports.FindingFault, says: "CREATE DATABASE"},
 		"no URL":                 {as: func(string) string { return "postgres://ada:hunter2@%zz" }, check: "database.server", state: ports.FindingFault, says: "%-escapes"},
@@ -56,6 +60,14 @@ func TestAnInspectionFindsWhatIsWrong(t *testing.T) {
 			wantFinding(t, NewDatabase(url).Inspect(t.Context(), time.Now().Add(c.apart)), c.check, c.state, c.says)
 		})
 	}
+}
+
+func event(at string) string {
+	return "INSERT INTO events (id, kind, at, party) VALUES (gen_random_uuid(), 'signed_in', " + at + ", 'user')"
+}
+
+func ceremony(ended string) string {
+	return `INSERT INTO webauthn_challenges (id, purpose, ceremony, created_at, expires_at) VALUES (gen_random_uuid(), 'login', '\x01', now(), ` + ended + ")"
 }
 
 const clerk = `DO $$ BEGIN CREATE ROLE clerk LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$; ALTER ROLE clerk CONNECTION LIMIT -1; `
