@@ -67,10 +67,19 @@ func (f *fault) kind() error {
 	switch {
 	case !aboutLetter, reply == nil, slices.Contains(aboutTheServer, reply.Code):
 		return domain.ErrUnavailable
-	case reply.Code >= 500:
+	case reply.Code >= 500 && !isAboutTheRelay(reply.Msg):
 		return domain.ErrUndeliverable
 	}
 	return nil
+}
+
+// isAboutTheRelay goes by the enhanced status (RFC 3463, section 3) of a letter that was refused for good: its subject is the
+// mail system (3), the way (4), the protocol (5) or a policy (7), say that this sender may not relay, and not the address (1),
+// the mailbox (2) or what the letter holds (6). The operator can mend that, so the letter waits. A reply without one is
+// taken at its word.
+func isAboutTheRelay(said string) bool {
+	subject, found := strings.CutPrefix(said, "5.")
+	return found && len(subject) > 1 && strings.Contains("3457", subject[:1]) && subject[1] == '.'
 }
 
 // aboutTheServer are replies that mean the server or the way it was spoken to, whatever they answer: it closes, it does not

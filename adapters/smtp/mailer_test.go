@@ -169,11 +169,17 @@ func TestARefusedLetterIsNotAnOutage(t *testing.T) {
 	}{
 		{"RCPT", "550 5.1.1 nobody here", domain.ErrUndeliverable},
 		{"RCPT", "552 5.2.2 mailbox full", domain.ErrUndeliverable},
+		{"RCPT", "550 5.7.1 you may not relay", nil},
+		{"RCPT", "554 5.4.1 no way there", nil},
+		{"RCPT", "550 5.70 no such status", domain.ErrUndeliverable},
+		{"RCPT", "550 relay not permitted", domain.ErrUndeliverable}, // or nobody there: who can tell?
 		{"RCPT", "450 4.2.1 come back later", nil},
 		{"RCPT", "421 4.3.2 closing", domain.ErrUnavailable},
 		{"RCPT", "454 4.7.1 relay access denied", domain.ErrUnavailable},
 		{"RCPT", "530 5.7.0 sign in first", domain.ErrUnavailable},
 		{"DATA", "554 5.6.0 this looks odd", domain.ErrUndeliverable},
+		{"DATA", "550 5.7.26 this sender is not authenticated", nil},
+		{"DATA", "552 5.3.4 too big", nil},
 		{"DATA", "451 4.3.0 disk full", nil},
 	} {
 		server.Answer(c.command, "ada@example.org", c.reply)
