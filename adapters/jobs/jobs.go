@@ -29,12 +29,12 @@ func New(usecases application.UseCases, log *slog.Logger) *Jobs { return &Jobs{u
 // when it is due. What is known at the end is written down before it returns.
 func (j *Jobs) Run(ctx context.Context) {
 	var running sync.WaitGroup
-	running.Go(func() { j.every(ctx, time.Minute, "sweeping", j.sweep) })
+	running.Go(func() { j.every(ctx, time.Minute, "sweeping", patiently(j.sweep)) })
 	running.Go(func() {
-		j.every(ctx, 30*time.Second, "keeping the signing keys", j.usecases.Housekeeping.KeepKeys.Execute)
+		j.every(ctx, 30*time.Second, "keeping the signing keys", patiently(j.usecases.Housekeeping.KeepKeys.Execute))
 	})
 	running.Go(func() { j.every(ctx, 2*time.Second, "sending mail", j.deliver) })
-	running.Go(func() { j.every(ctx, time.Second, "writing down when sessions were used", j.lastSeen) })
+	running.Go(func() { j.every(ctx, time.Second, "writing down when sessions were used", patiently(j.lastSeen)) })
 	running.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastMoment)
 	defer cancel()
@@ -54,9 +54,21 @@ func (j *Jobs) every(ctx context.Context, interval time.Duration, doing string, 
 	}
 }
 
+// patience is how long a job may take, less what it waits for a mail server. A store behind a network that swallows everything
+// would else keep it, and its connection, for as long as the system tries, which is a quarter of an hour.
+const patience = 2 * time.Minute
+
 func (j *Jobs) attempt(ctx context.Context, doing string, do func(context.Context) error) {
 	if err := do(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		j.log.Error(doing+" failed; it is tried again soon", slog.Any("error", err))
+	}
+}
+
+func patiently(do func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		return do(ctx)
 	}
 }
 

@@ -392,6 +392,23 @@ func (hanging) Update(ctx context.Context, _ func(ports.Tx) error) error {
 	return ctx.Err()
 }
 
+// Nor does it keep a job: else a connection of the store's would be gone with it for as long as the network swallows everything.
+func TestAStoreThatSaysNothingIsGivenUpAndAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		id := signsIn(t, store, 0)
+		run := startDelivering(t, hanging{}, &mail.Deliver{Policy: domain.MailOn, Store: hanging{}, Clock: clock{}})
+		run.lastSeen.Note(id, "", time.Now().UTC().Add(5*time.Minute))
+		waits(10 * time.Minute)
+		for _, doing := range []string{"sweeping", "keeping the signing keys", "sending mail", "writing down when sessions were used"} {
+			if told := strings.Count(run.log.String(), "\""+doing+" failed; it is tried again soon\""); told < 3 {
+				t.Errorf("%s: told %d times", doing, told)
+			}
+		}
+		run.stop()
+	})
+}
+
 func TestJobsUnderWayStopQuietly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run := start(t, hanging{})

@@ -70,6 +70,8 @@ func (d *Deliver) Execute(ctx context.Context) (Delivered, error) {
 
 // next takes the message that is due for longest, or nil.
 func (d *Deliver) next(ctx context.Context) (*domain.Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
+	defer cancel()
 	now := d.Clock.Now()
 	anything := false
 	err := d.Store.View(ctx, func(tx ports.Tx) error { // most of the time there is nothing, and nothing to write
@@ -111,10 +113,15 @@ func (d *Deliver) send(ctx context.Context, message *domain.Message) error {
 	return d.Mailer.Send(ctx, letter)
 }
 
-// sendTimeout is less than the time for which nobody else tries.
-const sendTimeout = time.Minute
+// A letter is sent and noted in less than the time for which nobody else tries.
+const (
+	sendTimeout = time.Minute
+	noteTimeout = time.Minute // for a store that says nothing
+)
 
 func (d *Deliver) settle(ctx context.Context, message *domain.Message, cause error) (givenUp bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
+	defer cancel()
 	givenUp = cause != nil && (errors.Is(cause, domain.ErrUndeliverable) || !message.Postpone(d.Clock.Now()))
 	err = d.Store.Update(ctx, func(tx ports.Tx) error {
 		if cause == nil || givenUp {
