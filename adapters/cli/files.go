@@ -20,12 +20,17 @@ type draft struct {
 	force bool
 }
 
-// draft begins a file for this user alone. What has its name already is written over with force only.
+// draft begins a file for this user alone. What has its name already is written over with force only, and never if it is no
+// file: a device or a link would be gone.
 func (p *Program) draft(name string, force bool) (*draft, error) {
 	if name == standard {
 		return &draft{Writer: p.Stdout}, nil
 	}
-	if _, err := os.Lstat(name); err == nil && !force {
+	switch there, err := os.Lstat(name); {
+	case err != nil: // the next step says what is wrong, if it is not just that there is none
+	case !there.Mode().IsRegular():
+		return nil, unusableFile(errors.New(name + " is no ordinary file; name another one, or - for standard output"))
+	case !force:
 		return nil, errThere(name)
 	}
 	file, err := os.CreateTemp(filepath.Dir(name), ".keylodge-export-*") // CreateTemp makes it 0600
@@ -42,6 +47,17 @@ func (d *draft) keep() error {
 	if err := errors.Join(d.file.Sync(), d.file.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", d.name, err)
 	}
+	if err := d.takeName(); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(d.name)) // whose list of names is to be on the disk, too
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", d.name, err)
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+func (d *draft) takeName() error {
 	if !d.force {
 		switch err := os.Link(d.file.Name(), d.name); {
 		case err == nil:

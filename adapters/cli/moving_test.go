@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/keylodge/keylodge/adapters/cli"
@@ -116,6 +117,28 @@ func TestAFileThatIsThereIsNotWrittenOver(t *testing.T) {
 	inhabited(t, 0).succeeds(t, "export --force "+file)
 	newLodge().succeeds(t, "import "+file)
 	wantFiles(t, directory, "diary")
+}
+
+// Whoever writes to /dev/stdout by force does not mean to replace it.
+func TestWhatIsNoFileIsNotReplaced(t *testing.T) {
+	directory := t.TempDir()
+	diary, link, pipe := filepath.Join(directory, "diary"), filepath.Join(directory, "link"), filepath.Join(directory, "pipe")
+	if err := errors.Join(os.WriteFile(diary, []byte("Dear diary,"), 0o600), os.Symlink(diary, link), syscall.Mkfifo(pipe, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{link, pipe, directory} {
+		for _, force := range []string{"", "--force "} {
+			if why := inhabited(t, 0).fails(t, "export "+force+name, cli.ExitMisuse); !strings.Contains(why, "- for standard output") {
+				t.Error(why)
+			}
+		}
+	}
+	if drafts, err := filepath.Glob(filepath.Join(directory, ".*")); err != nil || len(drafts) > 0 {
+		t.Errorf("left behind: %v, %v", drafts, err)
+	}
+	if target, err := os.Readlink(link); err != nil || target != diary {
+		t.Errorf("%q, %v", target, err)
+	}
 }
 
 // Somebody makes a file of that name while the export runs.
