@@ -92,6 +92,9 @@ func stepsUpForWhatIsSensitive(l *lodge) {
 		ada.mayNot(ada.device.removePasskey(blue.id), "step_up_required")
 		ada.mayNot(ada.device.deleteAccount(), "step_up_required")
 		ada.mayNot(second(device.connection.beginAddPasskey()), "step_up_required")
+		ada.mayNot(second(device.setUpTOTP()), "step_up_required")
+		ada.mayNot(device.removeTOTP(), "step_up_required")
+		ada.mayNot(second(device.makeBackupCodes()), "step_up_required")
 		ada.hasPasskeys("", "Blue key")
 	}
 	ada.stepsUp()
