@@ -79,7 +79,7 @@ func (f *fault) kind() error {
 // taken at its word.
 func isAboutTheRelay(said string) bool {
 	subject, found := strings.CutPrefix(said, "5.")
-	return found && len(subject) > 1 && strings.Contains("3457", subject[:1]) && subject[1] == '.'
+	return found && len(subject) > 1 && strings.ContainsRune("3457", rune(subject[0])) && subject[1] == '.'
 }
 
 // aboutTheServer are replies that mean the server or the way it was spoken to, whatever they answer: it closes, it does not
