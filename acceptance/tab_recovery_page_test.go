@@ -62,6 +62,9 @@ func TestTheOperatorsLinkLeadsToANewPasskey(t *testing.T) {
 			who, refused := b.perform("#enrol", nil)
 			ada.mustBe(who, refused)
 			b.keepsNoTraceOf(token)
+			if asked := b.sees("#review-factors"); asked != (policy == domain.RecoveryAny) {
+				t.Errorf("asked about what else may be lost: %t", asked)
+			}
 
 			b.follow(link)
 			b.isIn("enrolling")

@@ -23,7 +23,7 @@ export class RecoveryFactors {
   /** Goes by the server's policy. */
   follow(policy) {
     this.#off = policy === 'off';
-    $('recovery').hidden = this.#off;
+    $('recovery').hidden = $('review-factors').hidden = this.#off;
     $('recovery-lead').textContent = leads[policy] ?? '';
   }
 
