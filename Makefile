@@ -20,6 +20,9 @@ WITH_ALL := $(WITHOUT_SETTINGS) REQUIRE_BROWSER=1 REQUIRE_MAILSERVER=1 REQUIRE_P
 # $(call or_mend_with,target) follows a check and names the target that mends what it found.
 or_mend_with = || { echo "FAILED. Mend it with: make $(1)" >&2; exit 1; }
 
+# PATIENCE bounds what a package's tests may take where one hangs: a machine five times slower than a good one gets through.
+PATIENCE := 60m
+
 .PHONY: help
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,9 +30,9 @@ help: ## List these targets
 .PHONY: test
 test: ## Run every test, with the race detector, a real browser, database and mail server; installs what is missing
 	@.ci/setup
-	$(WITH_ALL) CGO_ENABLED=1 go test -race -timeout 30m $$(go list ./... | grep -v '/acceptance/\(durability\|nodes\)$$')
-	$(WITH_ALL) go test -p 1 ./acceptance/durability ./acceptance/nodes # processes that the race detector does not see
-	$(WITH_ALL) go test ./acceptance -run '^TestAnInstallationMoves$$' # with as many people as would take it too long
+	$(WITH_ALL) CGO_ENABLED=1 go test -race -timeout $(PATIENCE) $$(go list ./... | grep -v '/acceptance/\(durability\|nodes\)$$')
+	$(WITH_ALL) go test -timeout $(PATIENCE) -p 1 ./acceptance/durability ./acceptance/nodes # processes that the race detector does not see
+	$(WITH_ALL) go test -timeout $(PATIENCE) ./acceptance -run '^TestAnInstallationMoves$$' # with as many people as would take it too long
 
 .PHONY: check
 check: vet verify lint ## Everything that judges the code without running it: vet, verify and lint
