@@ -122,7 +122,7 @@ func (d *Database) down(ctx context.Context, verdict error) (loss ports.Loss, er
 
 // How long the step back waits for those who are just leaving, and for the tables.
 const (
-	leaveTimeout = 2 * time.Second
+	leaveTimeout = 5 * time.Second
 	tableTimeout = "SET LOCAL lock_timeout = '2s'"
 )
 
