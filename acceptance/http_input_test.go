@@ -141,17 +141,26 @@ func TestABodyIsJSONOrNothing(t *testing.T) {
 	}
 }
 
-// An attempt begins with a request that can be read: until then nothing is spent.
-func TestAnUnreadableAnswerSpendsNothing(t *testing.T) {
+// An attempt begins with a request that can be read and names its challenge: until then nothing is spent. Nor is it by a member
+// that is not of the answer.
+func TestAnUnreadableRequestSpendsNothing(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	ada := (&lodge{t: t, clock: clock, door: httpDoor{s}}).person("Ada", phone)
 	made := ada.script().beginsSignUp(ada.applicant)
-	s.send(t, http.MethodPost, "/v1/signup/verify", fmt.Sprintf(`{"challenge_id":%q}`, made.challengeID)).wants(t, 400, "invalid_request")
-	s.send(t, http.MethodPost, "/v1/signup/verify", fmt.Sprintf(`{"challenge_id":%q,"credential":{}`, made.challengeID)).wants(t, 400, "invalid_request")
 	answer, err := ada.script().authenticator.Create(made.options)
 	if err != nil {
 		t.Fatal(err)
+	}
+	credential := encode(t, answer)
+	for _, body := range []string{
+		fmt.Sprintf(`{"challenge_id":%q,"credential":{}`, made.challengeID),
+		fmt.Sprintf(`{"challenge_id":[%q],"credential":{}}`, made.challengeID),
+		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"passkey_name":"a\nb"}`, made.challengeID, credential),
+		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"passkey_name":7}`, made.challengeID, credential),
+		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"transport":"pigeon"}`, made.challengeID, credential),
+	} {
+		s.send(t, http.MethodPost, "/v1/signup/verify", body).wants(t, 400, "invalid_request")
 	}
 	who, refused := ada.script().connection.finishSignUp(made.challengeID, answer)
 	ada.mustBe(who, refused)

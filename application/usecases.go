@@ -4,6 +4,7 @@ package application
 import (
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/mail"
@@ -21,6 +22,7 @@ type UseCases struct {
 	SignUp       SignUp
 	Login        Login
 	StepUp       StepUp
+	Ceremonies   Ceremonies
 	Sessions     Sessions
 	Passkeys     Passkeys
 	Account      Account
@@ -47,6 +49,11 @@ type Login struct {
 type StepUp struct {
 	Begin  *stepup.Begin
 	Finish *stepup.Finish
+}
+
+// Ceremonies is what all of them share.
+type Ceremonies struct {
+	TurnAway *ceremony.TurnAway
 }
 
 // Sessions serves people and programs that are signed in.

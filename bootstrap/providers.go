@@ -55,7 +55,7 @@ var useCaseSet = wire.NewSet(
 	sealer, wire.Bind(new(ports.Sealer), new(*masterkey.Sealer)),
 	tokens.NewKeyring, sessions.NewLastSeen,
 	wire.Struct(new(tokens.Issuer), "*"),
-	wire.Struct(new(ceremony.Desk), "*"),
+	wire.Struct(new(ceremony.Desk), "*"), wire.Struct(new(ceremony.TurnAway), "*"), wire.Struct(new(application.Ceremonies), "*"),
 	wire.Struct(new(access.Door), "*"), wire.Struct(new(access.SecurityLog), "Random", "Devices", "Mail"), wire.Struct(new(access.Examiner), "*"),
 	wire.Struct(new(signup.Begin), "*"), wire.Struct(new(signup.Finish), "*"), wire.Struct(new(application.SignUp), "*"),
 	wire.Struct(new(login.Begin), "*"), wire.Struct(new(login.Finish), "*"), wire.Struct(new(application.Login), "*"),

@@ -165,6 +165,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Begin:  stepupBegin,
 		Finish: stepupFinish,
 	}
+	turnAway := &ceremony.TurnAway{
+		Desk: desk,
+	}
+	ceremonies := application.Ceremonies{
+		TurnAway: turnAway,
+	}
 	lastSeen := sessions.NewLastSeen(store2, clock, sessionLifetime)
 	authenticate := &sessions.Authenticate{
 		Store:    store2,
@@ -494,6 +500,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		SignUp:       signUp,
 		Login:        applicationLogin,
 		StepUp:       stepUp,
+		Ceremonies:   ceremonies,
 		Sessions:     applicationSessions,
 		Passkeys:     applicationPasskeys,
 		Account:      applicationAccount,
@@ -650,6 +657,12 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	stepUp := application.StepUp{
 		Begin:  stepupBegin,
 		Finish: stepupFinish,
+	}
+	turnAway := &ceremony.TurnAway{
+		Desk: desk,
+	}
+	ceremonies := application.Ceremonies{
+		TurnAway: turnAway,
 	}
 	lastSeen := sessions.NewLastSeen(portsStore, clock, sessionLifetime)
 	authenticate := &sessions.Authenticate{
@@ -984,6 +997,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		SignUp:       signUp,
 		Login:        applicationLogin,
 		StepUp:       stepUp,
+		Ceremonies:   ceremonies,
 		Sessions:     applicationSessions,
 		Passkeys:     applicationPasskeys,
 		Account:      applicationAccount,

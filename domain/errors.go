@@ -70,6 +70,7 @@ var (
 	ErrChallengeExpired = &Error{KindGone, "challenge_expired", "this attempt has expired; start again"}
 
 	ErrPasskeyRejected          = &Error{KindRejected, "passkey_rejected", "the passkey's answer could not be accepted; try again"}
+	ErrAuthenticatorNotAccepted = &Error{KindRejected, "passkey_rejected", "passkeys of this device or app are not accepted here; use another one, or ask the operator which"}
 	ErrUserVerificationRequired = &Error{KindRejected, "user_verification_required", "the passkey did not check that it is you; unlock it with your PIN, fingerprint or face and try again"}
 
 	ErrRateLimited = &Error{KindLimited, "rate_limited", "too many attempts; try again later"}

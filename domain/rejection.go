@@ -47,7 +47,7 @@ var Reasons = []Reason{
 type Rejection struct {
 	Reason Reason
 	Detail string // for the operator; may quote what the client sent, never a secret of the server
-	err    *Error
+	err    error
 }
 
 // Reject refuses a ceremony for the given reason.
@@ -57,6 +57,12 @@ func Reject(reason Reason, detail string) *Rejection {
 		err = ErrUserVerificationRequired
 	}
 	return &Rejection{Reason: reason, Detail: detail, err: err}
+}
+
+// RejectShape refuses an answer that has the wrong members or types, or base64 that is none. Its caller hears which: that is
+// a program's mistake to correct, and tells a forger nothing about the checks to come.
+func RejectShape(faults *InvalidInput) *Rejection {
+	return &Rejection{Reason: ReasonMalformed, Detail: faults.Error(), err: faults}
 }
 
 func (r *Rejection) Error() string { return string(r.Reason) + ": " + r.Detail }

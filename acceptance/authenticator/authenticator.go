@@ -27,11 +27,11 @@ var (
 
 // Authenticator is a browser at one origin with an authenticator built in. It may be used from several goroutines.
 type Authenticator struct {
-	origin       string
-	algorithms   []Algorithm
-	aaguid       [16]byte
-	deviceBound  bool
-	selfAttested bool
+	origin      string
+	algorithms  []Algorithm
+	aaguid      [16]byte
+	deviceBound bool
+	attest      attester // nil for no attestation
 
 	mu       sync.Mutex
 	passkeys []*passkey
@@ -69,7 +69,19 @@ func DeviceBound() Option {
 // SelfAttested makes new passkeys vouch for themselves (the "packed" format with the passkey's own key), whatever
 // attestation the relying party asks for.
 func SelfAttested() Option {
-	return func(a *Authenticator) { a.selfAttested = true }
+	return func(a *Authenticator) { a.attest = selfAttestation }
+}
+
+// Attested makes the batch vouch for new passkeys (the "packed" format with its attestation key and certificates), whatever
+// attestation the relying party asks for.
+func Attested(by *Batch) Option {
+	return func(a *Authenticator) { a.attest = by.packed }
+}
+
+// AttestedU2F makes a key of before FIDO2, which speaks the format "fido-u2f". Its passkeys are of ES256 and it has the zero
+// AAGUID; unlike a real one it says that it verified its user.
+func AttestedU2F(by *Batch) Option {
+	return func(a *Authenticator) { a.attest, a.algorithms = by.u2f, []Algorithm{ES256} }
 }
 
 // Origin is where the authenticator's browser is.

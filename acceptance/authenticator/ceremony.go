@@ -21,8 +21,12 @@ type ceremony struct {
 	signCount                *uint32
 	credentialID             []byte // attested at registration
 	rewriteCOSEKey           func(map[int]any)
+	rewriteEncodedKey        func([]byte) []byte
 	rewriteAuthenticatorData func([]byte) []byte
 	attestation              *attestation
+	rewriteStatement         func(map[string]any)
+	rewriteObject            func(map[string]any)
+	rewriteEncodedObject     func([]byte) []byte
 
 	answerID         []byte
 	answerUserHandle *[]byte
@@ -62,6 +66,13 @@ func (c *ceremony) idOf(p *passkey) []byte {
 		return c.answerID
 	}
 	return p.id
+}
+
+func (c *ceremony) signature(honest []byte) []byte {
+	if c.rewriteSignature == nil {
+		return honest
+	}
+	return c.rewriteSignature(honest)
 }
 
 func (c *ceremony) clientDataJSON() ([]byte, error) {

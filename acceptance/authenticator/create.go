@@ -18,12 +18,6 @@ var ctap2 = func() cbor.EncMode {
 	return mode
 }()
 
-type attestation struct {
-	Format            string `cbor:"fmt"`
-	Statement         any    `cbor:"attStmt"`
-	AuthenticatorData []byte `cbor:"authData"`
-}
-
 // Create answers navigator.credentials.create() for the given PublicKeyCredentialCreationOptionsJSON, and keeps the new
 // passkey. Beside the Err variables of this package it returns an error for options that it cannot read.
 func (a *Authenticator) Create(optionsJSON []byte, variations ...Variation) (RegistrationResponse, error) {
@@ -59,7 +53,7 @@ func (a *Authenticator) Create(optionsJSON []byte, variations ...Variation) (Reg
 	if c.credentialID != nil {
 		p.id = c.credentialID
 	}
-	response, err := a.attest(c, p)
+	response, err := a.register(c, p)
 	if err != nil {
 		return RegistrationResponse{}, err
 	}
@@ -67,7 +61,7 @@ func (a *Authenticator) Create(optionsJSON []byte, variations ...Variation) (Reg
 	return response, nil
 }
 
-func (a *Authenticator) attest(c *ceremony, p *passkey) (RegistrationResponse, error) {
+func (a *Authenticator) register(c *ceremony, p *passkey) (RegistrationResponse, error) {
 	clientDataJSON, err := c.clientDataJSON()
 	if err != nil {
 		return RegistrationResponse{}, err
@@ -110,31 +104,11 @@ func (a *Authenticator) attestedCredentialData(c *ceremony, p *passkey) ([]byte,
 	if err != nil {
 		return nil, fmt.Errorf("encoding a COSE key: %w", err)
 	}
+	if c.rewriteEncodedKey != nil {
+		encodedKey = c.rewriteEncodedKey(encodedKey)
+	}
 	data := append([]byte(nil), a.aaguid[:]...)
 	data = binary.BigEndian.AppendUint16(data, uint16(len(p.id)))
 	data = append(data, p.id...)
 	return append(data, encodedKey...), nil
-}
-
-func (a *Authenticator) attestationObject(c *ceremony, p *passkey, authenticatorData, clientDataJSON []byte) ([]byte, error) {
-	object := attestation{Format: "none", Statement: map[string]any{}}
-	switch {
-	case c.attestation != nil:
-		object = *c.attestation
-	case a.selfAttested:
-		signature, err := p.sign(authenticatorData, clientDataJSON)
-		if err != nil {
-			return nil, fmt.Errorf("signing an attestation: %w", err)
-		}
-		if c.rewriteSignature != nil {
-			signature = c.rewriteSignature(signature)
-		}
-		object = attestation{Format: "packed", Statement: map[string]any{"alg": p.algorithm, "sig": signature}}
-	}
-	object.AuthenticatorData = authenticatorData
-	encoded, err := ctap2.Marshal(object)
-	if err != nil {
-		return nil, fmt.Errorf("encoding an attestation object: %w", err)
-	}
-	return encoded, nil
 }

@@ -40,9 +40,6 @@ func (a *Authenticator) assert(c *ceremony, p *passkey) (AuthenticationResponse,
 	if err != nil {
 		return AuthenticationResponse{}, fmt.Errorf("signing an assertion: %w", err)
 	}
-	if c.rewriteSignature != nil {
-		signature = c.rewriteSignature(signature)
-	}
 	userHandle := p.userHandle
 	if c.answerUserHandle != nil {
 		userHandle = *c.answerUserHandle
@@ -52,7 +49,7 @@ func (a *Authenticator) assert(c *ceremony, p *passkey) (AuthenticationResponse,
 		ID: id, RawID: id, Type: publicKeyType,
 		AuthenticatorAttachment: a.attachment(),
 		Response: AssertionResponse{
-			ClientDataJSON: clientDataJSON, AuthenticatorData: authenticatorData, Signature: signature, UserHandle: userHandle,
+			ClientDataJSON: clientDataJSON, AuthenticatorData: authenticatorData, Signature: c.signature(signature), UserHandle: userHandle,
 		},
 	}, nil
 }

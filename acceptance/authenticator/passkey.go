@@ -55,13 +55,17 @@ func generateKey(algorithm Algorithm) (crypto.Signer, error) {
 
 // sign signs authenticator data and the hash of the client data (WebAuthn Level 3, section 6.3.3, step 11).
 func (p *passkey) sign(authenticatorData, clientDataJSON []byte) ([]byte, error) {
+	return sign(p.key, p.algorithm, authenticatorData, clientDataJSON)
+}
+
+func sign(key crypto.Signer, algorithm Algorithm, authenticatorData, clientDataJSON []byte) ([]byte, error) {
 	clientDataHash := sha256.Sum256(clientDataJSON)
 	message := append(append([]byte(nil), authenticatorData...), clientDataHash[:]...)
-	if p.algorithm == EdDSA {
-		return p.key.Sign(rand.Reader, message, crypto.Hash(0))
+	if algorithm == EdDSA {
+		return key.Sign(rand.Reader, message, crypto.Hash(0))
 	}
 	digest := sha256.Sum256(message)
-	return p.key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	return key.Sign(rand.Reader, digest[:], crypto.SHA256)
 }
 
 // coseKey is the public key as a COSE_Key (RFC 9052, section 7; RFC 9053, section 7; RFC 8230, section 4).

@@ -83,6 +83,26 @@ func ForgeAttestation(format string, statement map[string]any) Variation {
 	return func(c *ceremony) { c.attestation = &attestation{Format: format, Statement: statement} }
 }
 
+// ForgeEncodedKey rewrites the new passkey's public key as it is written in CBOR.
+func ForgeEncodedKey(rewrite func(honest []byte) []byte) Variation {
+	return func(c *ceremony) { c.rewriteEncodedKey = rewrite }
+}
+
+// ForgeStatement rewrites members of the attestation statement, after it was signed.
+func ForgeStatement(rewrite func(statement map[string]any)) Variation {
+	return func(c *ceremony) { c.rewriteStatement = rewrite }
+}
+
+// ForgeAttestationObject rewrites members of the attestation object: fmt, attStmt and authData.
+func ForgeAttestationObject(rewrite func(object map[string]any)) Variation {
+	return func(c *ceremony) { c.rewriteObject = rewrite }
+}
+
+// ForgeEncodedObject rewrites the attestation object as it is written in CBOR.
+func ForgeEncodedObject(rewrite func(honest []byte) []byte) Variation {
+	return func(c *ceremony) { c.rewriteEncodedObject = rewrite }
+}
+
 // ForgeCredProps replaces what the client says about the new passkey; nil makes it say nothing.
 func ForgeCredProps(properties *CredProps) Variation {
 	return func(c *ceremony) { c.credProps = properties }
@@ -98,7 +118,7 @@ func ForgeUserHandle(userHandle []byte) Variation {
 	return func(c *ceremony) { c.answerUserHandle = &userHandle }
 }
 
-// ForgeSignature rewrites the signature of an assertion or self attestation.
+// ForgeSignature rewrites the signature of an assertion or an attestation.
 func ForgeSignature(rewrite func(honest []byte) []byte) Variation {
 	return func(c *ceremony) { c.rewriteSignature = rewrite }
 }

@@ -99,6 +99,19 @@ func invalidBody(err error) error {
 	return domain.Invalid("", "invalid_json", "the body is not valid JSON in UTF-8")
 }
 
+// within is a complaint about a member that was read by itself.
+func within(member string, err error) error {
+	var invalid *domain.InvalidInput
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	path := member
+	if inner := invalid.Fields[0].Field; inner != "" {
+		path += "." + inner
+	}
+	return domain.Invalid(path, invalid.Fields[0].Code, invalid.Fields[0].Message)
+}
+
 // memberPath writes a JSON Pointer as people write members: credential.response.signature. It is cut, since a client
 // chose the names in it.
 func memberPath(p jsontext.Pointer) string {

@@ -3,8 +3,10 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"time"
 
+	strictjson "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
@@ -54,6 +56,39 @@ func (s *server) newcomer(c *fiber.Ctx, transport string) (access.Visitor, error
 		return visitor, domain.Invalid("transport", "unsupported_transport", `this must be "cookie" or "bearer"`)
 	}
 	return visitor, nil
+}
+
+// readCredential reads the credential of a verify call by itself, after the rest of the body: an answer that names its
+// challenge was an attempt, also if it is out of shape.
+func readCredential[C interface{ answer() (A, error) }, A any](raw jsontext.Value) (A, error) {
+	var credential C
+	if len(raw) > 0 {
+		if err := strictjson.Unmarshal(raw, &credential); err != nil {
+			var none A
+			return none, unreadCredential{within("credential", invalidBody(err))}
+		}
+	}
+	return credential.answer()
+}
+
+// unreadCredential has a member of the wrong type; nothing else can be said about its members then.
+type unreadCredential struct{ error }
+
+func (u unreadCredential) Unwrap() error { return u.error }
+
+// faults returns what is wrong with the members of a verify call, or nil. The challenge of an answer that is out of shape is
+// spent; another member's fault, such as a name that is too long, leaves it for the same answer.
+func (s *server) faults(c *fiber.Ctx, id domain.ChallengeID, badID, badCredential error, others ...error) error {
+	faults := domain.Collect(append([]error{badID, badCredential}, others...)...)
+	var unread unreadCredential
+	if errors.As(badCredential, &unread) {
+		faults = unread.error
+	}
+	var invalid *domain.InvalidInput
+	if badID != nil || badCredential == nil || !errors.As(faults, &invalid) {
+		return faults
+	}
+	return s.usecases.Ceremonies.TurnAway.Execute(c.UserContext(), id, domain.RejectShape(invalid))
 }
 
 // registrationCredential is RegistrationResponseJSON (WebAuthn Level 3, section 5.1.8).
@@ -113,7 +148,7 @@ func (p publicKeyCredential) check() error {
 	if p.Type != "public-key" {
 		wrongType = domain.Invalid("credential.type", "unsupported_type", `this must be "public-key"`)
 	}
-	if len(p.RawID) > 0 && !bytes.Equal(p.RawID, p.ID) {
+	if p.RawID != nil && !bytes.Equal(p.RawID, p.ID) {
 		wrongRawID = domain.Invalid("credential.rawId", "mismatch", "this must be the same as credential.id")
 	}
 	if kind := p.Extensions.Kind(); len(p.Extensions) > 0 && kind != '{' && kind != 'n' {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/login"
@@ -27,17 +28,17 @@ func (s *server) loginOptions(c *fiber.Ctx) error {
 
 func (s *server) loginVerify(c *fiber.Ctx) error {
 	var body struct {
-		ChallengeID string                   `json:"challenge_id"`
-		Credential  authenticationCredential `json:"credential"`
-		Transport   string                   `json:"transport"`
+		ChallengeID string         `json:"challenge_id"`
+		Credential  jsontext.Value `json:"credential"`
+		Transport   string         `json:"transport"`
 	}
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
 	visitor, badTransport := s.newcomer(c, body.Transport)
-	credential, badCredential := body.Credential.answer()
-	if err := domain.Collect(badID, badCredential, badTransport); err != nil {
+	credential, badCredential := readCredential[authenticationCredential](body.Credential)
+	if err := s.faults(c, id, badID, badCredential, badTransport); err != nil {
 		return err
 	}
 	grant, err := s.usecases.Login.Finish.Execute(c.UserContext(), login.Answer{

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/access"
@@ -34,17 +35,17 @@ func (s *server) addPasskeyOptions(c *fiber.Ctx, actor access.Actor) error {
 
 func (s *server) addPasskeyVerify(c *fiber.Ctx, actor access.Actor) error {
 	var body struct {
-		ChallengeID string                 `json:"challenge_id"`
-		Credential  registrationCredential `json:"credential"`
-		PasskeyName string                 `json:"passkey_name"`
+		ChallengeID string         `json:"challenge_id"`
+		Credential  jsontext.Value `json:"credential"`
+		PasskeyName string         `json:"passkey_name"`
 	}
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
-	credential, badCredential := body.Credential.answer()
+	credential, badCredential := readCredential[registrationCredential](body.Credential)
 	name, badName := domain.ParsePasskeyName("passkey_name", body.PasskeyName)
-	if err := domain.Collect(badID, badCredential, badName); err != nil {
+	if err := s.faults(c, id, badID, badCredential, badName); err != nil {
 		return err
 	}
 	added, err := s.usecases.Passkeys.FinishAdd.Execute(c.UserContext(), actor, passkeys.Answer{

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/recovery"
@@ -65,18 +66,18 @@ func (s *server) recoveryOptions(c *fiber.Ctx) error {
 
 func (s *server) recoveryVerify(c *fiber.Ctx) error {
 	var body struct {
-		GrantToken  string                 `json:"grant_token"`
-		ChallengeID string                 `json:"challenge_id"`
-		Credential  registrationCredential `json:"credential"`
-		Transport   string                 `json:"transport"`
+		GrantToken  string         `json:"grant_token"`
+		ChallengeID string         `json:"challenge_id"`
+		Credential  jsontext.Value `json:"credential"`
+		Transport   string         `json:"transport"`
 	}
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
 	visitor, badTransport := s.newcomer(c, body.Transport)
-	credential, badCredential := body.Credential.answer()
-	if err := domain.Collect(badID, badCredential, badTransport); err != nil {
+	credential, badCredential := readCredential[registrationCredential](body.Credential)
+	if err := s.faults(c, id, badID, badCredential, badTransport); err != nil {
 		return err
 	}
 	token, err := parseGrantToken(body.GrantToken)

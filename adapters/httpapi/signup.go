@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/signup"
@@ -31,19 +32,19 @@ func (s *server) signUpOptions(c *fiber.Ctx) error {
 
 func (s *server) signUpVerify(c *fiber.Ctx) error {
 	var body struct {
-		ChallengeID string                 `json:"challenge_id"`
-		Credential  registrationCredential `json:"credential"`
-		PasskeyName string                 `json:"passkey_name"`
-		Transport   string                 `json:"transport"`
+		ChallengeID string         `json:"challenge_id"`
+		Credential  jsontext.Value `json:"credential"`
+		PasskeyName string         `json:"passkey_name"`
+		Transport   string         `json:"transport"`
 	}
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
 	visitor, badTransport := s.newcomer(c, body.Transport)
-	credential, badCredential := body.Credential.answer()
+	credential, badCredential := readCredential[registrationCredential](body.Credential)
 	name, badName := domain.ParsePasskeyName("passkey_name", body.PasskeyName)
-	if err := domain.Collect(badID, badCredential, badName, badTransport); err != nil {
+	if err := s.faults(c, id, badID, badCredential, badName, badTransport); err != nil {
 		return err
 	}
 	grant, err := s.usecases.SignUp.Finish.Execute(c.UserContext(), signup.Answer{

@@ -1,11 +1,11 @@
 package httpapi
 
 import (
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/stepup"
-	"github.com/keylodge/keylodge/domain"
 )
 
 func (s *server) stepUpOptions(c *fiber.Ctx, actor access.Actor) error {
@@ -18,15 +18,15 @@ func (s *server) stepUpOptions(c *fiber.Ctx, actor access.Actor) error {
 
 func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Actor) error {
 	var body struct {
-		ChallengeID string                   `json:"challenge_id"`
-		Credential  authenticationCredential `json:"credential"`
+		ChallengeID string         `json:"challenge_id"`
+		Credential  jsontext.Value `json:"credential"`
 	}
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
-	credential, badCredential := body.Credential.answer()
-	if err := domain.Collect(badID, badCredential); err != nil {
+	credential, badCredential := readCredential[authenticationCredential](body.Credential)
+	if err := s.faults(c, id, badID, badCredential); err != nil {
 		return err
 	}
 	stepped, err := s.usecases.StepUp.Finish.Execute(c.UserContext(), actor, stepup.Answer{

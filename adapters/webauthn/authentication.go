@@ -48,6 +48,10 @@ func (rp *RelyingParty) VerifyAuthentication(
 	if err := checkAuthenticatorData(parsed.Response.AuthenticatorData, session.GetRelyingPartyID(rp.library.Config.RPID)); err != nil {
 		return domain.Assertion{}, err
 	}
+	// Nothing is attested at a sign-in (section 6.1).
+	if parsed.Response.AuthenticatorData.Flags.HasAttestedCredentialData() {
+		return domain.Assertion{}, domain.Reject(domain.ReasonMalformed, "authenticator data with AT set")
+	}
 	if err := checkIdentity(answer, session.AllowedCredentialIDs, owner.Handle(), credential.ID()); err != nil {
 		return domain.Assertion{}, err
 	}

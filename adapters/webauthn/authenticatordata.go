@@ -49,5 +49,41 @@ func checkPublicKey(encoded []byte, offered []protocol.CredentialParameter) (int
 			return 0, domain.Reject(domain.ReasonAlgorithmNotAllowed, fmt.Sprintf("RSA key of %d bits for COSE algorithm %d", bits, header.Algorithm))
 		}
 	}
-	return header.Algorithm, nil
+	return header.Algorithm, checkKeyMembers(encoded, key)
+}
+
+// checkKeyMembers refuses what a credential's key must not have: any member that its type and algorithm do not need
+// (section 6.5.1.1), such as its private half; and exponents that make no RSA key (RFC 8017, section 3.1). The library reads
+// neither.
+func checkKeyMembers(encoded []byte, key any) error {
+	var members map[int]webauthncbor.RawMessage
+	if err := webauthncbor.Unmarshal(encoded, &members); err != nil {
+		return domain.Reject(domain.ReasonMalformed, "credential public key: "+quote(err.Error()))
+	}
+	needed := []int{1, 3, -1, -2} // kty, alg, crv and x, or n and e
+	switch k := key.(type) {
+	case webauthncose.EC2PublicKeyData:
+		needed = append(needed, -3) // y
+	case webauthncose.RSAPublicKeyData:
+		if e := new(big.Int).SetBytes(k.Exponent); e.Cmp(big.NewInt(3)) < 0 || e.Bit(0) == 0 {
+			return domain.Reject(domain.ReasonMalformed, "RSA key with exponent "+e.String())
+		}
+	}
+	for label := range members {
+		if !slices.Contains(needed, label) {
+			return domain.Reject(domain.ReasonMalformed, fmt.Sprintf("credential public key with a member %d", label))
+		}
+	}
+	return nil
+}
+
+// checkEncodedKey wants the credential's key in the one form that it can have, CTAP2 canonical CBOR (section 6.5.1). The
+// library takes others and keeps the canonical one, which then differs from what the authenticator's signature covers.
+func checkEncodedKey(object protocol.AttestationObject) error {
+	const beforeID = 37 + 16 + 2 // the fixed part, the AAGUID and the length of the id
+	attested := object.AuthData.AttData
+	if written := object.RawAuthData[beforeID+len(attested.CredentialID):]; !bytes.HasPrefix(written, attested.CredentialPublicKey) {
+		return domain.Reject(domain.ReasonMalformed, "credential public key that is not in canonical CBOR")
+	}
+	return nil
 }

@@ -56,6 +56,9 @@ func parseRegistration(answer ports.RegistrationAnswer) (*protocol.ParsedCredent
 	if err != nil {
 		return nil, err
 	}
+	if err := checkAttestationObject(answer.AttestationObject); err != nil {
+		return nil, err
+	}
 	credProps, err := parseCredProps(answer.Extensions)
 	if err != nil {
 		return nil, err
@@ -115,8 +118,14 @@ func (rp *RelyingParty) checkNewCredential(parsed *protocol.ParsedCredentialCrea
 	if err != nil {
 		return err
 	}
+	if err := checkEncodedKey(object); err != nil {
+		return err
+	}
 	if attested := domain.CredentialID(object.AuthData.AttData.CredentialID); attested != domain.CredentialID(parsed.RawID) {
 		return domain.Reject(domain.ReasonMalformed, "the answer names another credential than the authenticator made: "+quote(attested.String()))
+	}
+	if err := checkStatement(object); err != nil {
+		return err
 	}
 	// Clients repeat these two outside the attestation object, where nothing vouches for them. What is kept is taken
 	// from inside.

@@ -1,0 +1,106 @@
+package acceptance
+
+import (
+	"bytes"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/domain"
+)
+
+func authenticationSteps() []wrongAnswer {
+	const (
+		malformed = domain.ReasonMalformed
+		signature = domain.ReasonSignatureInvalid
+		handle    = domain.ReasonUserHandleMismatch
+		none      = authenticator.Flags(0)
+	)
+	edited := func(step, name string, reason domain.Reason, change edit) wrongAnswer {
+		return wrongAnswer{step: step, name: name, device: ofES256, edit: change, reason: reason}
+	}
+	listed := func(w wrongAnswer) wrongAnswer {
+		w.email = true
+		return w
+	}
+	unknown := edited("§7.2 credential record", "of an id that nobody has", "", func(answer, _ map[string]any) { answer["id"], answer["rawId"] = "AAAA", "AAAA" })
+	unknown.code = "passkey_unknown"
+	counting := func(name string, count uint32) wrongAnswer {
+		return wrongAnswer{
+			step: "§7.2 signCount", name: name, device: append(ofES256[:1:1], authenticator.DeviceBound()),
+			forge: []authenticator.Variation{authenticator.ForgeSignCount(count)}, reason: domain.ReasonCounterRegressed,
+		}
+	}
+	deviceBound := func(w wrongAnswer) wrongAnswer {
+		w.device = append(ofES256[:1:1], authenticator.DeviceBound())
+		return w
+	}
+	unverified := forged("§7.2 UV", "not set", domain.ReasonUserVerificationMissing, authenticator.ForgeFlags(none, userVerified))
+	unverified.code = "user_verification_required"
+	tooLong := edited("§7.2 credential record", "an id of 1024 bytes", malformed, func(answer, _ map[string]any) {
+		long := authenticator.Base64URL(make([]byte, 1024)).String()
+		answer["id"], answer["rawId"] = long, long
+	})
+	tooLong.nobodys = true
+	return []wrongAnswer{
+		unknown,
+		listed(edited("§7.2 allowCredentials", "somebody else's passkey", handle, borrow("id", "rawId", "response.authenticatorData", "response.signature", "response.userHandle", "response.clientDataJSON"))),
+		edited("§7.2 user handle", "somebody else's", handle, borrow("response.userHandle")),
+		edited("§7.2 user handle", "missing", handle, drop("response.userHandle")),
+		edited("§7.2 user handle", "null", handle, set("response.userHandle", nil)),
+		edited("§7.2 user handle", "empty", handle, set("response.userHandle", "")),
+		edited("§7.2 user handle", "nobody's", handle, set("response.userHandle", "AAAA")),
+		edited("§7.2 user handle", "longer than any", handle, set("response.userHandle", authenticator.Base64URL(make([]byte, 65)).String())),
+		listed(edited("§7.2 user handle", "somebody else's, with a list", handle, borrow("response.userHandle"))),
+		edited("§7.2 credential record", "somebody else's id", handle, borrow("id", "rawId")),
+		edited("§7.2 credential record", "somebody else's id and user handle", signature, borrow("id", "rawId", "response.userHandle")),
+		tooLong,
+
+		forged("§7.2 rpIdHash", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
+		forged("§7.2 rpIdHash", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
+		forged("§7.2 UP", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
+		unverified,
+		forged("§7.2 BS", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
+		forged("§7.2 BE", "was set and is not", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(none, backupEligible|backedUp)),
+		deviceBound(forged("§7.2 BE", "was not set and is", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(backupEligible, none))),
+
+		forged("§6.1", "authenticatorData of 36 bytes", malformed, cutTo(36)),
+		forged("§6.1", "a byte behind authenticatorData", malformed, extended(none, 0)),
+		forged("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), extended(extensionData, 0xa0)),
+		forged("§6.1", "ED not set and extensions there", malformed, extended(none, 0xa0), extended(extensionData, 0xa0)),
+		forged("§6.1", "extensions that are a list", malformed, extended(extensionData, 0x80), extended(extensionData, 0xa0)),
+		forged("§6.1", "a byte behind the extensions", malformed, extended(extensionData, 0xa0, 0), extended(extensionData, 0xa0)),
+		forged("§6.1", "AT set and nothing attested", malformed, authenticator.ForgeFlags(attestedData, none)),
+		forged("§6.1", "AT set and a key attested", malformed, rewriteData(func(data []byte) []byte {
+			data[32] |= byte(attestedData)
+			return append(append(append(data, make([]byte, 17)...), 1, 7), 0xa1, 0x01, 0x02)
+		})),
+
+		forged("§7.2 signature", "with a bit changed", signature, authenticator.ForgeSignature(flipLastBit)),
+		forged("§7.2 signature", "with a byte more", signature, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
+		forged("§7.2 signature", "cut short", signature, authenticator.ForgeSignature(func(s []byte) []byte { return s[:len(s)-1] })),
+		forged("§7.2 signature", "of zeros", signature, authenticator.ForgeSignature(func(s []byte) []byte { return make([]byte, len(s)) })),
+		forged("§7.2 signature", "not in DER", signature, authenticator.ForgeSignature(func([]byte) []byte { return bytes.Repeat([]byte{1}, 64) })),
+		edited("§7.2 signature", "of somebody else", signature, borrow("response.signature")),
+		edited("§7.2 signature", "of other authenticatorData", signature, func(answer, _ map[string]any) {
+			response := answer["response"].(map[string]any)
+			data := decode64(response["authenticatorData"].(string))
+			data[36]++
+			response["authenticatorData"] = authenticator.Base64URL(data).String()
+		}),
+		edited("§7.2 signature", "of other clientDataJSON", signature, func(answer, _ map[string]any) {
+			response := answer["response"].(map[string]any)
+			data := decode64(response["clientDataJSON"].(string))
+			response["clientDataJSON"] = authenticator.Base64URL(append([]byte(" "), data...)).String()
+		}),
+
+		counting("as at registration", 1),
+		counting("zero", 0),
+	}
+}
+
+func decode64(text string) []byte {
+	var b authenticator.Base64URL
+	if err := b.UnmarshalText([]byte(text)); err != nil {
+		panic(err)
+	}
+	return b
+}

@@ -1,0 +1,274 @@
+package acceptance
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"math/big"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// The passkeys of the tables are of ES256, so that their CBOR can be told by its bytes.
+var ofES256 = []authenticator.Option{authenticator.WithAlgorithms(authenticator.ES256)}
+
+const (
+	userPresent    = authenticator.UserPresent
+	userVerified   = authenticator.UserVerified
+	backupEligible = authenticator.BackupEligible
+	backedUp       = authenticator.BackedUp
+	attestedData   = authenticator.AttestedCredentialData
+	extensionData  = authenticator.ExtensionData
+)
+
+func forged(step, name string, reason domain.Reason, forge authenticator.Variation, twin ...authenticator.Variation) wrongAnswer {
+	return wrongAnswer{step: step, name: name, device: ofES256, forge: []authenticator.Variation{forge}, reason: reason, twin: twin}
+}
+
+func rewriteData(rewrite func([]byte) []byte) authenticator.Variation {
+	return authenticator.ForgeAuthenticatorData(rewrite)
+}
+
+func cutTo(length int) authenticator.Variation {
+	return rewriteData(func(data []byte) []byte { return data[:length] })
+}
+
+// extended adds extension data, with its flag or without.
+func extended(flag authenticator.Flags, cbor ...byte) authenticator.Variation {
+	return rewriteData(func(data []byte) []byte {
+		data[32] |= byte(flag)
+		return append(data, cbor...)
+	})
+}
+
+func registrationSteps() []wrongAnswer {
+	const malformed = domain.ReasonMalformed
+	none := authenticator.Flags(0)
+	return []wrongAnswer{
+		forged("§7.1 rpIdHash", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
+		forged("§7.1 rpIdHash", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
+		forged("§7.1 UP", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
+		{
+			step: "§7.1 UV", name: "not set", device: ofES256, forge: []authenticator.Variation{authenticator.ForgeFlags(none, userVerified)},
+			code: "user_verification_required", reason: domain.ReasonUserVerificationMissing,
+		},
+		forged("§7.1 BS", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
+		{
+			step: "§7.1 credentialId", name: "of no bytes", device: ofES256, forge: []authenticator.Variation{authenticator.ForgeCredentialID([]byte{}), authenticator.ForgeAnswerID(random(16))},
+			reason: malformed, twin: []authenticator.Variation{authenticator.ForgeCredentialID(random(16))},
+		},
+		forged("§7.1 credentialId", "of 1024 bytes", malformed, authenticator.ForgeCredentialID(random(1024)), authenticator.ForgeCredentialID(random(1023))),
+		forged("§7.1 credentialId", "not that of the answer", malformed, authenticator.ForgeAnswerID([]byte("another"))),
+		forged("§7.1 credProps", "not discoverable", malformed, authenticator.ForgeCredProps(&authenticator.CredProps{RK: false}), authenticator.ForgeCredProps(nil)),
+		{step: "§7.1 credProps", name: "of the wrong type", device: ofES256, edit: set("clientExtensionResults", map[string]any{"credProps": map[string]any{"rk": "true"}}), reason: malformed},
+
+		forged("§6.1", "authData of 36 bytes", malformed, cutTo(36)),
+		forged("§6.1", "authData cut before the AAGUID's end", malformed, cutTo(50)),
+		forged("§6.1", "authData cut within the credential id", malformed, cutTo(60)),
+		forged("§6.1", "authData cut within the key", malformed, cutTo(100)),
+		forged("§6.1", "a byte behind authData", malformed, extended(none, 0)),
+		forged("§6.1", "AT set and nothing attested", malformed, cutTo(37)),
+		forged("§6.1", "AT not set and a key attested", malformed, authenticator.ForgeFlags(none, attestedData)),
+		forged("§6.1", "AT not set and nothing attested", malformed, rewriteData(func(data []byte) []byte { data[32] &^= byte(attestedData); return data[:37] })),
+		forged("§6.1", "AT not set, and ED for what is attested", malformed, authenticator.ForgeFlags(extensionData, attestedData)),
+		forged("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), extended(extensionData, 0xa0)),
+		forged("§6.1", "ED not set and extensions there", malformed, extended(none, 0xa0), extended(extensionData, 0xa0)),
+		forged("§6.1", "extensions that are a list", malformed, extended(extensionData, 0x80), extended(extensionData, 0xa0)),
+		forged("§6.1", "extensions that are cut short", malformed, extended(extensionData, 0xa1), extended(extensionData, 0xa0)),
+		forged("§6.1", "a byte behind the extensions", malformed, extended(extensionData, 0xa0, 0), extended(extensionData, 0xa0)),
+		forged("§6.5.1", "a credential id said to be longer", malformed, rewriteData(func(data []byte) []byte { data[54]++; return data })),
+		forged("§6.5.1", "a credential id said to be shorter", malformed, rewriteData(func(data []byte) []byte { data[54]--; return data })),
+		forged("§6.5.1", "a credential id said to be as long as can be", malformed, rewriteData(func(data []byte) []byte { data[53], data[54] = 0xff, 0xff; return data })),
+	}
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+// objectMembers changes those of the attestation object; one that is nil goes.
+func objectMembers(changes map[string]any) authenticator.Variation {
+	return authenticator.ForgeAttestationObject(func(object map[string]any) {
+		for name, value := range changes {
+			if value == nil {
+				delete(object, name)
+			} else {
+				object[name] = value
+			}
+		}
+	})
+}
+
+func attestationObjects() []wrongAnswer {
+	const step, malformed = "Resp-3", domain.ReasonMalformed
+	object := func(name string, changes map[string]any, twin ...authenticator.Variation) wrongAnswer {
+		return forged(step, name, malformed, objectMembers(changes), twin...)
+	}
+	encoded := func(name string, rewrite func([]byte) []byte, twin ...authenticator.Variation) wrongAnswer {
+		return forged(step, name, malformed, authenticator.ForgeEncodedObject(rewrite), twin...)
+	}
+	return []wrongAnswer{
+		object("no fmt", map[string]any{"fmt": nil}, objectMembers(map[string]any{"epAtt": false})),
+		object("fmt a number", map[string]any{"fmt": 7}),
+		object("fmt bytes", map[string]any{"fmt": []byte("none")}),
+		object("fmt a list", map[string]any{"fmt": []string{"none"}}),
+		object("Fmt for fmt", map[string]any{"fmt": nil, "Fmt": "none"}),
+		object("no attStmt", map[string]any{"attStmt": nil}),
+		object("attStmt a text", map[string]any{"attStmt": "none"}),
+		object("attStmt a list", map[string]any{"attStmt": []any{}}),
+		object("attStmt a number", map[string]any{"attStmt": 0}),
+		object("attStmt of a number", map[string]any{"attStmt": map[int]int{1: 1}}),
+		object("AttStmt for attStmt", map[string]any{"attStmt": nil, "AttStmt": map[string]any{}}),
+		object("no authData", map[string]any{"authData": nil}),
+		object("authData a text", map[string]any{"authData": "AA"}),
+		object("authData a map", map[string]any{"authData": map[string]any{}}),
+		object("authData a list of bytes", map[string]any{"authData": []int{1, 2, 3}}),
+		object("authData empty", map[string]any{"authData": []byte{}}),
+		encoded("attStmt null", func(object []byte) []byte { return replaceOnce(object, "\x67attStmt\xa0", "\x67attStmt\xf6") }),
+		encoded("authData null", func(object []byte) []byte {
+			return append(object[:bytes.Index(object, []byte("\x68authData"))+9], 0xf6)
+		}),
+		encoded("a byte behind it", func(object []byte) []byte { return append(object, 0) }),
+		encoded("another object behind it", func(object []byte) []byte { return append(object, object...) }),
+		encoded("cut short", func(object []byte) []byte { return object[:len(object)-1] }),
+		encoded("half of it", func(object []byte) []byte { return object[:len(object)/2] }),
+		encoded("a list", func([]byte) []byte { return []byte{0x80} }),
+		encoded("an empty map", func([]byte) []byte { return []byte{0xa0} }),
+		encoded("a text", func([]byte) []byte { return []byte("\x64none") }),
+		encoded("no CBOR", func([]byte) []byte { return []byte("\xff\xff") }),
+		encoded("JSON", func([]byte) []byte { return []byte(`{"fmt":"none","attStmt":{}}`) }),
+		encoded("said to have four members", func(object []byte) []byte { object[0] = 0xa4; return object }),
+		encoded("said to have two members", func(object []byte) []byte { object[0] = 0xa2; return object }),
+		encoded("of indefinite length", func(object []byte) []byte { object[0] = 0xbf; return append(object, 0xff) }),
+		encoded("fmt twice", func(object []byte) []byte {
+			return append([]byte("\xa4\x63fmt\x64none"), object[1:]...)
+		}),
+		encoded("tagged", func(object []byte) []byte { return append([]byte{0xd9, 0xd9, 0xf7}, object...) }),
+		encoded("authData said to be longer", func(object []byte) []byte {
+			object[bytes.Index(object, []byte("\x68authData"))+10]++
+			return object
+		}),
+		encoded("authData said to be shorter", func(object []byte) []byte {
+			object[bytes.Index(object, []byte("\x68authData"))+10]--
+			return object
+		}),
+	}
+}
+
+func replaceOnce(in []byte, old, replacement string) []byte {
+	if !bytes.Contains(in, []byte(old)) {
+		panic("no " + old)
+	}
+	return bytes.Replace(in, []byte(old), []byte(replacement), 1)
+}
+
+// cose changes labels of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y. One that is nil goes.
+func cose(changes map[int]any) authenticator.Variation {
+	return authenticator.ForgeCOSEKey(func(key map[int]any) {
+		for label, value := range changes {
+			if value == nil {
+				delete(key, label)
+			} else {
+				key[label] = value
+			}
+		}
+	})
+}
+
+func rsaOf(bits int, algorithm int, exponent ...byte) authenticator.Variation {
+	modulus := new(big.Int).SetBit(big.NewInt(1), bits-1, 1).Bytes()
+	return cose(map[int]any{1: 3, 3: algorithm, -1: modulus, -2: exponent, -3: nil})
+}
+
+func publicKeys() []wrongAnswer {
+	const step = "§7.1 alg"
+	const malformed, algorithm = domain.ReasonMalformed, domain.ReasonAlgorithmNotAllowed
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	point, err := p384.PublicKey.Bytes()
+	if err != nil {
+		panic(err)
+	}
+	key := func(name string, reason domain.Reason, changes map[int]any, twin ...authenticator.Variation) wrongAnswer {
+		return forged("Resp-4", name, reason, cose(changes), twin...)
+	}
+	encoded := func(name string, rewrite func([]byte) []byte) wrongAnswer {
+		return forged("§6.5.1", name, malformed, authenticator.ForgeEncodedKey(rewrite))
+	}
+	coordinate := func(label int, change func([]byte) []byte) authenticator.Variation {
+		return authenticator.ForgeCOSEKey(func(key map[int]any) { key[label] = change(bytes.Clone(key[label].([]byte))) })
+	}
+	return []wrongAnswer{
+		forged(step, "ES384, not offered", algorithm, cose(map[int]any{3: -35, -1: 2, -2: point[1:49], -3: point[49:]})),
+		forged(step, "PS256, not offered", algorithm, rsaOf(2048, -37, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
+		forged(step, "RS1, not offered", algorithm, rsaOf(2048, -65535, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
+		forged(step, "ES256K, not offered", algorithm, cose(map[int]any{3: -47, -1: 8})),
+		forged(step, "Ed448, not offered", algorithm, cose(map[int]any{1: 1, 3: -53, -1: 7, -2: random(57), -3: nil})),
+		forged(step, "EdDSA on Ed448", malformed, cose(map[int]any{1: 1, 3: -8, -1: 7, -2: random(57), -3: nil}), cose(map[int]any{1: 1, 3: -8, -1: 6, -2: append(random(31), 0x12), -3: nil})),
+		forged(step, "none that exists", algorithm, cose(map[int]any{3: 1 << 30})),
+		forged(step, "RSA key said to be ES256", algorithm, rsaOf(2048, -7, 1, 0, 1)),
+		forged(step, "RSA key of 1024 bits", algorithm, rsaOf(1024, -257, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
+		forged(step, "RSA key of 8192 bits", algorithm, rsaOf(8192, -257, 1, 0, 1), rsaOf(4096, -257, 1, 0, 1)),
+		forged("Resp-4", "RSA key without n", malformed, cose(map[int]any{1: 3, 3: -257, -1: nil, -2: []byte{1, 0, 1}, -3: nil})),
+		forged("Resp-4", "RSA key without e", malformed, cose(map[int]any{1: 3, 3: -257, -1: random(256), -2: nil, -3: nil})),
+		forged("Resp-4", "RSA key with the exponent 1", malformed, rsaOf(2048, -257, 1), rsaOf(2048, -257, 1, 0, 1)),
+		forged("Resp-4", "RSA key with the exponent 2", malformed, rsaOf(2048, -257, 2), rsaOf(2048, -257, 3)),
+
+		key("no kty", malformed, map[int]any{1: nil}),
+		key("no alg", algorithm, map[int]any{3: nil}),
+		key("no crv", malformed, map[int]any{-1: nil}),
+		key("no x", malformed, map[int]any{-2: nil}),
+		key("no y", malformed, map[int]any{-3: nil}),
+		key("kty a text", malformed, map[int]any{1: "EC2"}),
+		key("kty OKP", malformed, map[int]any{1: 1}),
+		key("kty RSA", malformed, map[int]any{1: 3}),
+		key("kty none that exists", malformed, map[int]any{1: 99}),
+		key("alg a text", malformed, map[int]any{3: "ES256"}),
+		key("alg EdDSA for an EC key", malformed, map[int]any{3: -8}),
+		key("alg RS256 for an EC key", malformed, map[int]any{3: -257}),
+		key("crv P-384", malformed, map[int]any{-1: 2}),
+		key("crv of Ed25519", malformed, map[int]any{-1: 6}),
+		key("crv a text", malformed, map[int]any{-1: "P-256"}),
+		key("x a number", malformed, map[int]any{-2: 7}),
+		key("y a truth value", malformed, map[int]any{-3: true}),
+		key("x empty", malformed, map[int]any{-2: []byte{}}),
+		key("a point off the curve", malformed, map[int]any{-2: make([]byte, 32)}),
+		key("the point at infinity", malformed, map[int]any{-2: make([]byte, 32), -3: make([]byte, 32)}),
+		key("Ed25519 key of 31 bytes", malformed, map[int]any{1: 1, 3: -8, -1: 6, -2: random(31), -3: nil}),
+		key("Ed25519 key of 33 bytes", malformed, map[int]any{1: 1, 3: -8, -1: 6, -2: random(33), -3: nil}),
+		key("Ed25519 key without x", malformed, map[int]any{1: 1, 3: -8, -1: 6, -2: nil, -3: nil}),
+		key("Ed25519 key without crv", malformed, map[int]any{1: 1, 3: -8, -1: nil, -2: random(32), -3: nil}),
+		forged("Resp-4", "x of 31 bytes", malformed, coordinate(-2, func(x []byte) []byte { return x[1:] })),
+		forged("Resp-4", "x of 33 bytes", malformed, coordinate(-2, func(x []byte) []byte { return append([]byte{0}, x...) })),
+		forged("Resp-4", "y of 33 bytes", malformed, coordinate(-3, func(y []byte) []byte { return append([]byte{0}, y...) })),
+		forged("Resp-4", "x and y in one", malformed, coordinate(-2, func(x []byte) []byte { return append(x, x...) })),
+
+		forged("§6.5.1", "key_ops, an optional member", malformed, cose(map[int]any{4: []int{2}})),
+		forged("§6.5.1", "kid, an optional member", malformed, cose(map[int]any{2: []byte("kid")})),
+		forged("§6.5.1", "the private key in it", malformed, cose(map[int]any{-4: random(32)})),
+		forged("§6.5.1", "a member that a text names", malformed, authenticator.ForgeEncodedKey(func(key []byte) []byte { key[0]++; return append(key, "\x61a\x01"...) })),
+		encoded("the key is no map", func([]byte) []byte { return []byte{0x01} }),
+		forged("§6.5.1", "the key is empty", algorithm, authenticator.ForgeEncodedKey(func([]byte) []byte { return []byte{0xa0} })),
+		encoded("alg twice", func(key []byte) []byte { key[0]++; return append(key, 0x03, 0x26) }),
+		encoded("a label longer than it has to be", func(key []byte) []byte { return replaceOnce(key, "\xa5\x01\x02", "\xa5\x18\x01\x02") }),
+		encoded("a value longer than it has to be", func(key []byte) []byte { return replaceOnce(key, "\xa5\x01\x02", "\xa5\x01\x18\x02") }),
+		encoded("a length longer than it has to be", func(key []byte) []byte { return replaceOnce(key, "\x21\x58\x20", "\x21\x59\x00\x20") }),
+		encoded("labels out of order", func(key []byte) []byte { return replaceOnce(key, "\x01\x02\x03\x26", "\x03\x26\x01\x02") }),
+		encoded("of indefinite length", func(key []byte) []byte { key[0] = 0xbf; return append(key, 0xff) }),
+		encoded("x of indefinite length", func(key []byte) []byte {
+			i := bytes.Index(key, []byte("\x21\x58\x20"))
+			return append(append(append(bytes.Clone(key[:i]), 0x21, 0x5f, 0x58, 0x20), key[i+3:i+35]...), append([]byte{0xff}, key[i+35:]...)...)
+		}),
+		encoded("tagged", func(key []byte) []byte { return append([]byte{0xd9, 0xd9, 0xf7}, key...) }),
+		encoded("said to have six members", func(key []byte) []byte { key[0]++; return key }),
+		encoded("said to have four members", func(key []byte) []byte { key[0]--; return key }),
+		encoded("cut short", func(key []byte) []byte { return key[:len(key)-1] }),
+		encoded("a byte behind it", func(key []byte) []byte { return append(key, 0) }),
+	}
+}

@@ -1,0 +1,246 @@
+package acceptance
+
+import (
+	"bytes"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// lodgeKey is a model of security key that there is not.
+var lodgeKey = [16]byte{0x4b, 0x65, 0x79, 0x6c, 0x6f, 0x64, 0x67, 0x65, 0x20, 0x74, 0x65, 0x73, 0x74, 0x20, 0x6b, 0x31}
+
+func makerOf(t testing.TB, name string) *authenticator.Maker {
+	t.Helper()
+	maker, err := authenticator.NewMaker(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return maker
+}
+
+func batchOf(t testing.TB, maker *authenticator.Maker, model [16]byte, change func(*x509.Certificate)) *authenticator.Batch {
+	t.Helper()
+	batch, err := maker.Batch(model, authenticator.ES256, change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return batch
+}
+
+// statement changes members of the attestation statement; one that is nil goes.
+func statement(changes map[string]any) authenticator.Variation {
+	return authenticator.ForgeStatement(func(honest map[string]any) {
+		for name, value := range changes {
+			if value == nil {
+				delete(honest, name)
+			} else {
+				honest[name] = value
+			}
+		}
+	})
+}
+
+func attestationStatements(t *testing.T) []wrongAnswer {
+	t.Helper()
+	maker := makerOf(t, "Lodge Keys")
+	return append(formats(), append(packedFull(t, maker), append(packedSelf(), u2f(t, maker)...)...)...)
+}
+
+func rejected(step, name string, device []authenticator.Option, forge authenticator.Variation) wrongAnswer {
+	w := wrongAnswer{step: step, name: name, device: device, reason: domain.ReasonAttestationRejected}
+	if forge != nil {
+		w.forge = []authenticator.Variation{forge}
+	}
+	return w
+}
+
+func otherClientData(step string, device []authenticator.Option) wrongAnswer {
+	w := rejected(step, "sig of other clientDataJSON", device, nil)
+	w.edit = func(answer, _ map[string]any) {
+		response := answer["response"].(map[string]any)
+		data := decode64(response["clientDataJSON"].(string))
+		response["clientDataJSON"] = authenticator.Base64URL(append([]byte(" "), data...)).String()
+	}
+	return w
+}
+
+func formats() []wrongAnswer {
+	none := func(name string, format string, statement map[string]any) wrongAnswer {
+		return rejected("Resp-7", name, ofES256, authenticator.ForgeAttestation(format, statement))
+	}
+	return []wrongAnswer{
+		none("none with a statement", "none", map[string]any{"sig": []byte{1}}),
+		none("an unknown format", "keylodge", map[string]any{}),
+		none("an empty format", "", map[string]any{}),
+		none("None", "None", map[string]any{}),
+		none("none with a space", "none ", map[string]any{}),
+		none("PACKED", "PACKED", map[string]any{"alg": -7, "sig": []byte{1}}),
+		none("tpm without a statement", "tpm", map[string]any{}),
+		none("android-key without a statement", "android-key", map[string]any{}),
+		none("android-safetynet without a statement", "android-safetynet", map[string]any{}),
+		none("apple without a statement", "apple", map[string]any{}),
+	}
+}
+
+func packedFull(t *testing.T, maker *authenticator.Maker) []wrongAnswer {
+	t.Helper()
+	const step = "Resp-5"
+	batch := batchOf(t, maker, lodgeKey, nil)
+	by := func(b *authenticator.Batch) []authenticator.Option {
+		return append(ofES256[:1:1], authenticator.WithAAGUID(lodgeKey), authenticator.Attested(b))
+	}
+	honest := by(batch)
+	stated := func(name string, changes map[string]any) wrongAnswer {
+		return rejected(step, name, honest, statement(changes))
+	}
+	// A certificate's fault is in what the device shows; its twin is a device with a good one.
+	certified := func(name string, change func(*x509.Certificate)) wrongAnswer {
+		w := rejected(step, name, honest, nil)
+		w.instead = by(batchOf(t, maker, lodgeKey, change))
+		return w
+	}
+	chained := func(name string, rewrite func([][]byte) [][]byte) wrongAnswer {
+		w := rejected(step, name, honest, nil)
+		w.instead = by(batch.WithChain(rewrite))
+		return w
+	}
+	subject := func(change func(*pkix.Name)) func(*x509.Certificate) {
+		return func(c *x509.Certificate) { change(&c.Subject) }
+	}
+	root := maker.Root().Raw
+	other := batchOf(t, maker, lodgeKey, nil)
+	return []wrongAnswer{
+		stated("no alg", map[string]any{"alg": nil}),
+		stated("alg a text", map[string]any{"alg": "ES256"}),
+		stated("alg another", map[string]any{"alg": -257}),
+		stated("alg none that exists", map[string]any{"alg": -999}),
+		stated("no sig", map[string]any{"sig": nil}),
+		stated("sig a text", map[string]any{"sig": "sig"}),
+		stated("sig empty", map[string]any{"sig": []byte{}}),
+		stated("sig a list", map[string]any{"sig": []int{1}}),
+		rejected(step, "sig with a bit changed", honest, authenticator.ForgeSignature(flipLastBit)),
+		rejected(step, "sig with a byte more", honest, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
+		otherClientData(step, honest),
+		stated("a member that the format does not have", map[string]any{"ver": "2.0"}),
+		stated("no x5c", map[string]any{"x5c": nil}),
+		stated("x5c empty", map[string]any{"x5c": []any{}}),
+		stated("x5c bytes", map[string]any{"x5c": root}),
+		stated("x5c a text", map[string]any{"x5c": "x5c"}),
+		stated("x5c a map", map[string]any{"x5c": map[string]any{}}),
+		stated("x5c of texts", map[string]any{"x5c": []string{"certificate"}}),
+		stated("x5c of empty bytes", map[string]any{"x5c": [][]byte{{}}}),
+		stated("x5c of no certificate", map[string]any{"x5c": [][]byte{[]byte("certificate")}}),
+		stated("x5c and ecdaaKeyId instead of it", map[string]any{"x5c": nil, "ecdaaKeyId": []byte{1}}),
+		chained("the root in front of the batch's certificate", func(own [][]byte) [][]byte { return [][]byte{root, own[0]} }),
+		chained("the root alone", func([][]byte) [][]byte { return [][]byte{root} }),
+		chained("another batch's certificate", func([][]byte) [][]byte { return otherChain(other) }),
+		chained("bytes behind the certificate", func(own [][]byte) [][]byte { return [][]byte{append(bytes.Clone(own[0]), 0)} }),
+		chained("a second one that is no certificate", func(own [][]byte) [][]byte { return [][]byte{own[0], []byte("certificate")} }),
+		chained("a certificate of version 2", func(own [][]byte) [][]byte {
+			return [][]byte{replaceOnce(own[0], "\xa0\x03\x02\x01\x02", "\xa0\x03\x02\x01\x01")}
+		}),
+		certified("expired", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }),
+		certified("not valid yet", func(c *x509.Certificate) { c.NotBefore = time.Now().Add(30 * time.Minute) }),
+		certified("a CA's", func(c *x509.Certificate) { c.IsCA = true }),
+		certified("without a country", subject(func(n *pkix.Name) { n.Country = nil })),
+		certified("of a country that is none", subject(func(n *pkix.Name) { n.Country = []string{"se"} })),
+		certified("without an organization", subject(func(n *pkix.Name) { n.Organization = nil })),
+		certified("without a unit", subject(func(n *pkix.Name) { n.OrganizationalUnit = nil })),
+		certified("of another unit", subject(func(n *pkix.Name) { n.OrganizationalUnit = []string{"Authenticator attestation"} })),
+		certified("without a common name", subject(func(n *pkix.Name) { n.CommonName = "" })),
+		certified("of another model", func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{aaguidExtension(t, [16]byte{1})} }),
+		certified("with a critical model", func(c *x509.Certificate) { c.ExtraExtensions[0].Critical = true }),
+		certified("with a model that is no OCTET STRING", func(c *x509.Certificate) { c.ExtraExtensions[0].Value = lodgeKey[:] }),
+	}
+}
+
+func otherChain(b *authenticator.Batch) (chain [][]byte) {
+	b.WithChain(func(own [][]byte) [][]byte { chain = own; return own })
+	return chain
+}
+
+func aaguidExtension(t *testing.T, model [16]byte) pkix.Extension {
+	t.Helper()
+	extension, err := authenticator.AAGUIDExtension(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return extension
+}
+
+func packedSelf() []wrongAnswer {
+	const step = "Resp-6"
+	device := append(ofES256[:1:1], authenticator.SelfAttested())
+	stated := func(name string, changes map[string]any) wrongAnswer {
+		return rejected(step, name, device, statement(changes))
+	}
+	return []wrongAnswer{
+		stated("no alg", map[string]any{"alg": nil}),
+		stated("alg a text", map[string]any{"alg": "ES256"}),
+		stated("alg not that of the key", map[string]any{"alg": -257}),
+		stated("no sig", map[string]any{"sig": nil}),
+		stated("sig a number", map[string]any{"sig": 1}),
+		stated("sig empty", map[string]any{"sig": []byte{}}),
+		stated("x5c empty", map[string]any{"x5c": []any{}}),
+		stated("x5c that is no list", map[string]any{"x5c": "x5c"}),
+		stated("ecdaaKeyId as well", map[string]any{"ecdaaKeyId": []byte{1}}),
+		stated("ecdaaKeyId that is no bytes", map[string]any{"ecdaaKeyId": "1"}),
+		rejected(step, "sig with a bit changed", device, authenticator.ForgeSignature(flipLastBit)),
+		otherClientData(step, device),
+		stated("a member that the format does not have", map[string]any{"ver": "2.0"}),
+		rejected(step, "sig of other authData", device, authenticator.ForgeAttestationObject(func(object map[string]any) {
+			data := bytes.Clone(object["authData"].([]byte))
+			data[36]++ // the counter
+			object["authData"] = data
+		})),
+	}
+}
+
+func u2f(t *testing.T, maker *authenticator.Maker) []wrongAnswer {
+	t.Helper()
+	const step = "Resp-8"
+	batch := batchOf(t, maker, [16]byte{}, nil)
+	device := []authenticator.Option{authenticator.AttestedU2F(batch)}
+	stated := func(name string, changes map[string]any) wrongAnswer {
+		return rejected(step, name, device, statement(changes))
+	}
+	shown := func(name string, b *authenticator.Batch, more ...authenticator.Option) wrongAnswer {
+		w := rejected(step, name, device, nil)
+		w.instead = append([]authenticator.Option{authenticator.AttestedU2F(b)}, more...)
+		return w
+	}
+	onP384, err := maker.BatchOfP384()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofRSA, err := maker.Batch([16]byte{}, authenticator.RS256, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := maker.Root().Raw
+	unverified := rejected(step, "UV not set, as a real one's never is", device, authenticator.ForgeFlags(0, userVerified))
+	unverified.code, unverified.reason = "user_verification_required", domain.ReasonUserVerificationMissing
+	return []wrongAnswer{
+		unverified,
+		stated("no sig", map[string]any{"sig": nil}),
+		stated("sig a text", map[string]any{"sig": "sig"}),
+		stated("sig empty", map[string]any{"sig": []byte{}}),
+		stated("no x5c", map[string]any{"x5c": nil}),
+		stated("x5c bytes", map[string]any{"x5c": root}),
+		stated("x5c empty", map[string]any{"x5c": []any{}}),
+		stated("x5c of no certificate", map[string]any{"x5c": [][]byte{{1}}}),
+		stated("x5c of a text", map[string]any{"x5c": []string{"certificate"}}),
+		rejected(step, "sig with a bit changed", device, authenticator.ForgeSignature(flipLastBit)),
+		otherClientData(step, device),
+		shown("an AAGUID that is not zero", batch, authenticator.WithAAGUID(lodgeKey)),
+		shown("two certificates", batch.WithChain(func(own [][]byte) [][]byte { return [][]byte{own[0], root} })),
+		shown("a certificate on P-384", onP384),
+		shown("a certificate of RSA", ofRSA),
+		shown("expired", batchOf(t, maker, [16]byte{}, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })),
+	}
+}

@@ -1,0 +1,79 @@
+package webauthn
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// Major types of CBOR (RFC 8949, section 3.1): the three high bits of an item's first byte.
+const (
+	cborBytes byte = 2
+	cborText  byte = 3
+	cborList  byte = 4
+	cborMap   byte = 5
+)
+
+var attestationObjectMembers = map[string]byte{"fmt": cborText, "attStmt": cborMap, "authData": cborBytes}
+
+// checkAttestationObject holds an attestation object to its form (WebAuthn Level 3, section 6.5.4): one CBOR map that has
+// its three members, each of its type. Further members are not read.
+//
+// The library (0.18) takes "Fmt" for "fmt", and a statement that is missing or null for an empty one, which is what the
+// format "none" wants.
+func checkAttestationObject(raw []byte) error {
+	var members map[string]webauthncbor.RawMessage
+	if err := webauthncbor.Unmarshal(raw, &members); err != nil {
+		return domain.Reject(domain.ReasonMalformed, "attestation object: "+quote(err.Error()))
+	}
+	for name := range members {
+		variant := func(known string) bool { return name != known && strings.EqualFold(name, known) }
+		if slices.ContainsFunc([]string{"fmt", "attStmt", "authData"}, variant) {
+			return domain.Reject(domain.ReasonMalformed, "attestation object with a member "+quote(name))
+		}
+	}
+	for name, want := range attestationObjectMembers {
+		item, present := members[name]
+		switch {
+		case !present || len(item) == 0:
+			return domain.Reject(domain.ReasonMalformed, "attestation object without "+name)
+		case name == "attStmt" && item[0]>>5 == cborList: // that of the format "compound" (section 8.9), which judges it
+		case item[0]>>5 != want:
+			return domain.Reject(domain.ReasonMalformed, "attestation object with "+name+" of another type")
+		}
+	}
+	return nil
+}
+
+// checkStatement holds an attestation statement to the syntax of its format (sections 8.2 and 8.6), which names all members.
+//
+// The library looks for the members that it knows, by their types: it takes a statement whose x5c is no list for one
+// without, that is, for a self attestation. Under "fido-u2f" it lets any AAGUID pass, though such keys have none (section
+// 6.1.2) and the signature does not cover it.
+func checkStatement(object protocol.AttestationObject) error {
+	var known []string
+	switch protocol.AttestationFormat(object.Format) {
+	case protocol.AttestationFormatPacked:
+		known = []string{"alg", "sig", "x5c"}
+	case protocol.AttestationFormatFIDOUniversalSecondFactor:
+		known = []string{"sig", "x5c"}
+		if aaguid := domain.AAGUID(object.AuthData.AttData.AAGUID); aaguid != (domain.AAGUID{}) {
+			return domain.Reject(domain.ReasonAttestationRejected, "fido-u2f with AAGUID "+aaguid.String())
+		}
+	default:
+		return nil
+	}
+	for name, value := range object.AttStatement {
+		if !slices.Contains(known, name) {
+			return domain.Reject(domain.ReasonAttestationRejected, object.Format+" with a member "+quote(name))
+		}
+		if _, isList := value.([]any); name == "x5c" && !isList {
+			return domain.Reject(domain.ReasonAttestationRejected, object.Format+" with x5c that is no list")
+		}
+	}
+	return nil
+}
