@@ -230,3 +230,67 @@ func TestRefusalsBeforeAnyRouteAreAnswersLikeOthers(t *testing.T) {
 		}
 	}
 }
+
+// Whichever ceremony it is of, an answer that names its challenge was the attempt, also if it is out of shape.
+func TestAnAnswerOutOfShapeSpendsItsChallenge(t *testing.T) {
+	clock := newClock()
+	s := startServer(t, clock, nil)
+	ada := (&lodge{t: t, clock: clock, door: httpDoor{s}}).person("Ada", phone)
+	ada.signsUp()
+	codes, refused := ada.device.makeBackupCodes()
+	ada.may(refused)
+	device := ada.script()
+	for _, path := range []string{"/v1/me/passkeys", "/v1/session/step-up", "/v1/login", "/v1/signup", "/v1/recovery"} {
+		t.Run(path, func(t *testing.T) {
+			connection := s.connect(t)
+			var options any = map[string]any{}
+			body := map[string]any{}
+			switch path {
+			case "/v1/me/passkeys", "/v1/session/step-up":
+				connection, options = device.connection.(*httpConnection), nil
+			case "/v1/recovery":
+				grant, refused := connection.redeem(claim{backupCode: codes[0]})
+				ada.may(refused)
+				body["grant_token"], options = grant, map[string]any{"grant_token": grant}
+			}
+			begin := func() attempt {
+				var made ceremonyBody
+				ada.may(connection.call(http.MethodPost, path+"/options", options, &made))
+				return attempt{made.ChallengeID, made.Options}
+			}
+			verify := func(begun attempt, credential any) refusal {
+				body["challenge_id"], body["credential"] = begun.challengeID, credential
+				return connection.call(http.MethodPost, path+"/verify", body, nil)
+			}
+			for _, credential := range []any{nil, "AA", map[string]any{}, map[string]any{"id": 7}, map[string]any{"response": []any{}}} {
+				begun := begin()
+				if got, want := verify(begun, credential), (refusal{"invalid_request", "malformed"}); got != want {
+					t.Errorf("%v: %+v", credential, got)
+				}
+				if got := verify(begun, credential); got.code != "invalid_request" {
+					t.Errorf("%v again: %+v", credential, got)
+				}
+				if got := verify(begun, device.authenticatorOf(t, path, begun)); got.code != "challenge_not_found" {
+					t.Errorf("the right answer after %v: %+v", credential, got)
+				}
+			}
+			begun := begin()
+			if got := verify(begun, device.authenticatorOf(t, path, begun)); got != (refusal{}) {
+				t.Errorf("a right answer: %+v", got)
+			}
+		})
+	}
+}
+
+// authenticatorOf answers with the passkey at hand, or makes another one on a device that has none.
+func (s *script) authenticatorOf(t *testing.T, path string, begun attempt) any {
+	t.Helper()
+	if path == "/v1/login" || path == "/v1/session/step-up" {
+		return s.answers(begun)
+	}
+	made, err := authenticator.New(s.authenticator.Origin()).Create(begun.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}

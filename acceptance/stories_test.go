@@ -87,6 +87,8 @@ var stories = []story{
 	{title: "A passkey's backup eligibility changes", play: backupEligibilityChanges},
 	{title: "A passkey's backup eligibility changes where that is accepted", play: backupEligibilityChangesAccepted, settings: func(c *bootstrap.Config) { c.Use.BackupEligibility = domain.BackupEligibilityAcceptAndRecord }},
 
+	{title: "An authenticator that is not taken makes no passkey, whichever way", play: anUnwelcomeAuthenticator, settings: deniesAModel, cannot: exceptions{browser: neverForges}},
+
 	{title: "A session ends after its idle time", play: aSessionEndsIdle},
 	{title: "A session in use ends at its age", play: aSessionEndsOld},
 	{title: "Signing in again ends the session before", play: signingInReplacesTheSession, cannot: exceptions{browser: "the page does not show a session's token"}},

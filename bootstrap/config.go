@@ -7,6 +7,7 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/smtp"
+	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -34,6 +35,9 @@ type Config struct {
 	ChallengeTTL time.Duration
 	StepUpTTL    domain.StepUpTTL
 	PasskeyLimit domain.PasskeyLimit
+
+	Authenticators domain.AuthenticatorPolicy
+	Metadata       *webauthn.Metadata // nil unless authenticators have to be attested
 
 	SMTP *smtp.Config // nil: no mail is sent
 

@@ -33,6 +33,11 @@ type environment struct {
 	RecoveryPolicy          string `envconfig:"RECOVERY_POLICY" default:"any"`
 	CounterPolicy           string `envconfig:"COUNTER_POLICY" default:"reject"`
 	BackupEligibilityPolicy string `envconfig:"BACKUP_ELIGIBILITY_POLICY" default:"reject"`
+	AuthenticatorPolicy     string `envconfig:"AUTHENTICATOR_POLICY" default:"any"`
+	AllowedAAGUIDs          string `envconfig:"ALLOWED_AAGUIDS"`
+	DeniedAAGUIDs           string `envconfig:"DENIED_AAGUIDS"`
+	MetadataFile            string `envconfig:"METADATA_FILE"`
+	MetadataRootFile        string `envconfig:"METADATA_ROOT_FILE"`
 	SessionTTL              string `envconfig:"SESSION_TTL" default:"720h"`
 	SessionIdleTTL          string `envconfig:"SESSION_IDLE_TTL" default:"168h"`
 	ChallengeTTL            string `envconfig:"CHALLENGE_TTL" default:"5m"`

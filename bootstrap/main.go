@@ -82,6 +82,7 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 	if opsListener != nil {
 		defer app.ServeOperations(opsListener)()
 	}
+	tellMetadata(config.Metadata, system.Clock{}.Now(), log)
 	for _, setting := range config.WithoutEffect {
 		log.Warn("this setting does nothing in this version", slog.String("setting", setting))
 	}

@@ -170,6 +170,7 @@ func deriveAll(purpose string, present masterkey.Key, previous []masterkey.Key) 
 func relyingParty(config Config) (*webauthn.RelyingParty, error) {
 	return webauthn.New(webauthn.Config{
 		RPID: config.RPID, RPName: config.RPName, Origins: config.Origins, Timeout: config.ChallengeTTL,
+		Authenticators: config.Authenticators, Metadata: config.Metadata,
 	})
 }
 

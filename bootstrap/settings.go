@@ -68,6 +68,7 @@ func (e environment) check() (Config, Faults) {
 	}
 	c.relyingParty(&config, publicURL, e.RPID, e.Origins)
 	config.AbandonedRPIDs = c.abandoned(config.RPID, e.AbandonedRPIDs)
+	c.authenticators(&config, e)
 	c.tokens(&config, e)
 	c.smtp(&config, e)
 	return config, c.faults

@@ -16,6 +16,7 @@
 //   - A challenge is redeemed for the purpose it was issued for, by the browser and in the session it was issued to, before it
 //     expires: [Challenge.Redeem]. That it is redeemed once is a promise of storage.
 //   - Every answer proves presence and verification of its user, and possible backup flags: [AuthenticatorFlags.Verify].
+//   - The authenticator of a new passkey is one that is taken here: [AuthenticatorPolicy.Admits].
 //   - The counter of a device-bound passkey advances: [Credential.RecordUse], [CounterPolicy].
 //   - Backup eligibility never changes: [Credential.RecordUse], [BackupEligibilityPolicy].
 //   - A suspended passkey signs nobody in: [Credential.RecordUse].

@@ -7,8 +7,9 @@ import (
 )
 
 // RelyingParty makes the options of a ceremony and verifies its answer (WebAuthn Level 3, section 7). It keeps nothing
-// between the two calls and judges no policy: that a challenge is answered once and in time, who owns a credential, and
-// what counters and backup flags mean, is decided by its callers.
+// between the two calls and judges one policy only, which authenticators may make passkeys (domain.AuthenticatorPolicy): that a
+// challenge is answered once and in time, who owns a credential, and what counters and backup flags mean, is decided by its
+// callers.
 type RelyingParty interface {
 	// BeginRegistration asks for a new passkey of the given user, on none of the authenticators that hold one of those
 	// excluded.

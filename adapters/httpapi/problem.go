@@ -72,6 +72,10 @@ func problemOf(err error) problem {
 	switch {
 	case errors.As(err, &broken):
 		p := newProblem(statuses[broken.Kind], broken)
+		if broken == domain.ErrAuthenticatorNotAccepted {
+			// Its type is that of every refused answer; what its caller can do is its own.
+			p.Title, p.Detail = domain.ErrPasskeyRejected.Message, broken.Message
+		}
 		var invalid *domain.InvalidInput
 		if errors.As(err, &invalid) {
 			p.Detail = invalid.Error()

@@ -34,6 +34,14 @@ func rejectionOf(err error) error {
 
 const maxQuoted = 200 // bytes
 
+// quoteEnd is quote for text that says what matters at its end.
+func quoteEnd(text string) string {
+	if len(text) > maxQuoted {
+		return "…" + strconv.Quote(text[len(text)-maxQuoted:])
+	}
+	return strconv.Quote(text)
+}
+
 // quote makes text that a client had a hand in fit for one line of a log.
 func quote(text string) string {
 	if len(text) > maxQuoted {

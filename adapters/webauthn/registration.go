@@ -12,7 +12,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// BeginRegistration asks for a discoverable credential of a verified user, without attestation.
+// BeginRegistration asks for a discoverable credential of a verified user, and for attestation only if the policy makes use of
+// it: clients may then ask their person first.
 func (rp *RelyingParty) BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (ports.Ceremony, error) {
 	creation, session, err := rp.library.BeginRegistration(account{handle: user.Handle.Bytes(), name: user.Name, displayName: user.DisplayName},
 		webauthn.WithCredentialParameters(offered()),
@@ -47,6 +48,9 @@ func (rp *RelyingParty) VerifyRegistration(ceremony []byte, answer ports.Registr
 	credential, err := rp.library.CreateCredential(account{handle: session.UserID}, session, parsed)
 	if err != nil {
 		return domain.Registration{}, rejectionOf(err)
+	}
+	if err := rp.checkAuthenticator(parsed.Response.AttestationObject, credential.AttestationType); err != nil {
+		return domain.Registration{}, err
 	}
 	return registrationOf(credential, session.GetRelyingPartyID(rp.library.Config.RPID))
 }

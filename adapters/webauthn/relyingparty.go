@@ -19,6 +19,7 @@ import (
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -28,12 +29,17 @@ type Config struct {
 	RPName  string        // for people
 	Origins []string      // where ceremonies may happen; an answer's origin equals one of these byte for byte
 	Timeout time.Duration // how long a client is told to wait for its user; when a challenge expires is not decided here
+
+	Authenticators domain.AuthenticatorPolicy
+	Metadata       *Metadata // what Authenticators.Attested is judged by; nil without it
 }
 
 // RelyingParty implements ports.RelyingParty. It keeps no state and may be used from any number of goroutines.
 type RelyingParty struct {
-	library *webauthn.WebAuthn
-	origins []string
+	library  *webauthn.WebAuthn
+	origins  []string
+	policy   domain.AuthenticatorPolicy
+	metadata *Metadata
 }
 
 var _ ports.RelyingParty = (*RelyingParty)(nil)
@@ -48,6 +54,9 @@ func New(config Config) (*RelyingParty, error) {
 	case config.Timeout < time.Millisecond:
 		return nil, fmt.Errorf("a ceremony timeout of %s", config.Timeout)
 	}
+	if config.Authenticators.Attested && config.Metadata == nil {
+		return nil, errors.New("attestation is required, and there are no metadata to judge it by")
+	}
 	for _, origin := range config.Origins {
 		if err := checkOrigin(origin); err != nil {
 			return nil, err
@@ -56,11 +65,15 @@ func New(config Config) (*RelyingParty, error) {
 	// Enforce stays false, so that SessionData.Expires stays zero: the library would compare it with the system's
 	// clock, while expiry is the domain's decision (domain.Challenge.Redeem), on the clock that was injected.
 	timeout := webauthn.TimeoutConfig{Timeout: config.Timeout, TimeoutUVD: config.Timeout}
+	conveyance := protocol.PreferNoAttestation
+	if config.Authenticators.Asks() {
+		conveyance = protocol.PreferDirectAttestation
+	}
 	library, err := webauthn.New(&webauthn.Config{
 		RPID:                  config.RPID,
 		RPDisplayName:         config.RPName,
 		RPOrigins:             slices.Clone(config.Origins),
-		AttestationPreference: protocol.PreferNoAttestation,
+		AttestationPreference: conveyance,
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
 			ResidentKey:        protocol.ResidentKeyRequirementRequired,
 			RequireResidentKey: protocol.ResidentKeyRequired(),
@@ -71,7 +84,7 @@ func New(config Config) (*RelyingParty, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring the relying party: %w", err)
 	}
-	return &RelyingParty{library: library, origins: library.Config.RPOrigins}, nil
+	return &RelyingParty{library: library, origins: library.Config.RPOrigins, policy: config.Authenticators, metadata: config.Metadata}, nil
 }
 
 // checkOrigin refuses a web origin that no browser would ever send in that spelling, since origins are compared byte

@@ -8,6 +8,7 @@ export class Problem extends Error {
     this.code = body?.code ?? `http_${response.status}`;
     this.status = response.status;
     this.requestId = body?.request_id ?? response.headers.get('X-Request-Id');
+    this.detail = body?.detail;
     this.fields = body?.errors ?? [];
     this.retryAfter = Number(response.headers.get('Retry-After')) || 0; // seconds
   }

@@ -70,6 +70,9 @@ export function wordsFor(error, rpId, about) {
       return say(sentences[code], { field: 'email' });
     case 'invalid_code':
       return say(sentences[code], { field: 'code' });
+    case 'passkey_rejected':
+      if (error.detail) return say(sentence(error.detail));
+      break;
     case 'rate_limited':
       if (about) return say(`So many codes went to this address that the next one has to wait. Look for the latest letter, or try again ${when(error)}.`, { field: 'email' });
       return say(`That was tried too often. Try again ${when(error)}.`);

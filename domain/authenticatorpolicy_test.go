@@ -1,0 +1,61 @@
+package domain
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestAAGUIDs(t *testing.T) {
+	const written = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
+	for _, s := range []string{written, strings.ToUpper(written)} {
+		if got, err := ParseAAGUID(s); err != nil || got.String() != written || got[0] != 0xea || got[15] != 0xd4 {
+			t.Errorf("%s: %s, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"", "ea9b8d66", strings.ReplaceAll(written, "-", ""), written + "-", written[:35], written + "0", "{" + written + "}", "xa9b8d66-4d01-1d21-3ce4-b6b48cb575d4", "ea9b8d664-d01-1d21-3ce4-b6b48cb575d4"} {
+		if got, err := ParseAAGUID(s); err == nil || !strings.Contains(err.Error(), s) {
+			t.Errorf("%q: %s, %v", s, got, err)
+		}
+	}
+}
+
+func TestTheAuthenticatorPolicy(t *testing.T) {
+	a, b, zero := AAGUID{1}, AAGUID{2}, AAGUID{}
+	for name, c := range map[string]struct {
+		policy            AuthenticatorPolicy
+		admits, vouchedOf []AAGUID // without a maker's word, and with it
+		asks              bool
+	}{
+		"any":                          {AuthenticatorPolicy{}, []AAGUID{a, b, zero}, []AAGUID{a, b, zero}, false},
+		"attested":                     {AuthenticatorPolicy{Attested: true}, nil, []AAGUID{a, b}, true},
+		"one allowed":                  {AuthenticatorPolicy{Allowed: []AAGUID{a}}, []AAGUID{a}, []AAGUID{a}, true},
+		"zero allowed":                 {AuthenticatorPolicy{Allowed: []AAGUID{zero}}, nil, nil, true},
+		"one denied":                   {AuthenticatorPolicy{Denied: []AAGUID{a}}, []AAGUID{b, zero}, []AAGUID{b, zero}, true},
+		"zero denied":                  {AuthenticatorPolicy{Denied: []AAGUID{zero}}, []AAGUID{a, b}, []AAGUID{a, b}, true},
+		"one allowed and denied":       {AuthenticatorPolicy{Allowed: []AAGUID{a, b}, Denied: []AAGUID{a}}, []AAGUID{b}, []AAGUID{b}, true},
+		"one allowed and all attested": {AuthenticatorPolicy{Attested: true, Allowed: []AAGUID{a}}, nil, []AAGUID{a}, true},
+	} {
+		if c.policy.Asks() != c.asks {
+			t.Errorf("%s: asks %t", name, c.policy.Asks())
+		}
+		for _, model := range []AAGUID{a, b, zero} {
+			for vouched, admitted := range map[bool][]AAGUID{false: c.admits, true: c.vouchedOf} {
+				err := c.policy.Admits(model, vouched)
+				want := false
+				for _, m := range admitted {
+					want = want || m == model
+				}
+				switch {
+				case (err == nil) != want:
+					t.Errorf("%s, %s, vouched %t: %v", name, model, vouched, err)
+				case err != nil && (ReasonOf(err) != ReasonAttestationRejected || !errors.Is(err, ErrAuthenticatorNotAccepted) || !strings.Contains(err.Error(), model.String())):
+					t.Errorf("%s, %s: %v", name, model, err)
+				}
+			}
+		}
+	}
+	if ErrAuthenticatorNotAccepted.Code != ErrPasskeyRejected.Code {
+		t.Error("the code tells a refused authenticator from a refused answer")
+	}
+}
