@@ -117,6 +117,9 @@ func attestationObjects() []wrongAnswer {
 		object("fmt bytes", map[string]any{"fmt": []byte("none")}),
 		object("fmt a list", map[string]any{"fmt": []string{"none"}}),
 		object("Fmt for fmt", map[string]any{"fmt": nil, "Fmt": "none"}),
+		object("Fmt beside fmt", map[string]any{"Fmt": "packed"}),
+		object("ATTSTMT beside attStmt", map[string]any{"ATTSTMT": map[string]any{"sig": []byte{1}}}),
+		object("authdata beside authData", map[string]any{"authdata": []byte{1}}),
 		object("no attStmt", map[string]any{"attStmt": nil}),
 		object("attStmt a text", map[string]any{"attStmt": "none"}),
 		object("attStmt a list", map[string]any{"attStmt": []any{}}),
@@ -219,6 +222,8 @@ func publicKeys() []wrongAnswer {
 		forged("Resp-4", "RSA key without e", malformed, cose(map[int]any{1: 3, 3: -257, -1: random(256), -2: nil, -3: nil})),
 		forged("Resp-4", "RSA key with the exponent 1", malformed, rsaOf(2048, -257, 1), rsaOf(2048, -257, 1, 0, 1)),
 		forged("Resp-4", "RSA key with the exponent 2", malformed, rsaOf(2048, -257, 2), rsaOf(2048, -257, 3)),
+
+		forged("Resp-4", "RSA key with an even exponent", malformed, rsaOf(2048, -257, 1, 0, 0), rsaOf(2048, -257, 1, 0, 1)),
 
 		key("no kty", malformed, map[int]any{1: nil}),
 		key("no alg", algorithm, map[int]any{3: nil}),
