@@ -139,7 +139,7 @@ func newMetadata(payload metadata.PayloadJSON) (*Metadata, error) {
 	if len(models) == 0 {
 		return nil, errors.New("it knows no model of authenticators")
 	}
-	provider, err := memory.New(memory.WithMetadata(models), memory.WithValidateAAGUID(true))
+	provider, err := memory.New(memory.WithMetadata(models))
 	if err != nil {
 		return nil, err
 	}
