@@ -427,12 +427,32 @@ func everyStep(t *testing.T, table []wrongAnswer, ceremony func(*examined, *test
 	}
 }
 
+func wrongRegistrations(t *testing.T) []wrongAnswer {
+	t.Helper()
+	return slices.Concat(registrationShapes(), clientDataOf("webauthn.create", "webauthn.get"), registrationSteps(), attestationObjects(), publicKeys(), attestationStatements(t))
+}
+
+func wrongAuthentications() []wrongAnswer {
+	return slices.Concat(authenticationShapes(), clientDataOf("webauthn.get", "webauthn.create"), authenticationSteps())
+}
+
 func TestEveryStepOfARegistration(t *testing.T) {
-	everyStep(t, slices.Concat(registrationShapes(), clientDataOf("webauthn.create", "webauthn.get"), registrationSteps(), attestationObjects(), publicKeys(), attestationStatements(t)),
-		(*examined).registration)
+	everyStep(t, wrongRegistrations(t), (*examined).registration)
 }
 
 func TestEveryStepOfAnAuthentication(t *testing.T) {
-	everyStep(t, slices.Concat(authenticationShapes(), clientDataOf("webauthn.get", "webauthn.create"), authenticationSteps()),
-		(*examined).authentication)
+	everyStep(t, wrongAuthentications(), (*examined).authentication)
+}
+
+// Also by whoever has the passkey's id only, and also if it is their own.
+func TestACredentialIDIsRegisteredOnce(t *testing.T) {
+	for store, open := range examinedServers() {
+		t.Run(store, func(t *testing.T) {
+			t.Parallel()
+			e := open(t, nil)
+			_, bens := e.holder(t, "Ben", wrongAnswer{})
+			w := wrongAnswer{device: ofES256, forge: []authenticator.Variation{authenticator.ForgeCredentialID(bens.ID)}, code: "passkey_already_registered"}
+			e.judges(t, w, e.registration(t, w))
+		})
+	}
 }

@@ -2,11 +2,15 @@ package acceptance
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
+
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
 )
 
 // What the page does beyond the stories, where nobody but its owner's password manager sees it, or in a bad moment.
@@ -178,3 +182,19 @@ func (b *tab) eventually(what string, holds func([]*webauthn.Credential) bool) {
 }
 
 func isEmpty(held []*webauthn.Credential) bool { return len(held) == 0 }
+
+func TestThePageSaysThatAnotherAuthenticatorIsNeeded(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	s := startServer(t, newClock(), func(c *bootstrap.Config) {
+		c.Authenticators = domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{model(1)}}
+	})
+	b := browserDoor{s}.client(t, phone).(*tab)
+	if _, refused := b.signUp(applicant{name: "Ada"}); refused != (refusal{"passkey_rejected", domain.ReasonAttestationRejected}) {
+		t.Fatalf("got %+v", refused)
+	}
+	if text := eval[string](b, `document.getElementById('message').textContent`); !strings.Contains(text, "not accepted here; use another one") {
+		t.Errorf("the page says %q", text)
+	}
+	b.eventually("the device has it no more", isEmpty)
+}

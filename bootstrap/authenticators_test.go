@@ -98,7 +98,7 @@ func TestAuthenticatorsThatCannotBeRefuseToStart(t *testing.T) {
 		says     string
 	}{
 		"a policy that is not":             {[]string{"AUTHENTICATOR_POLICY=all"}, "AUTHENTICATOR_POLICY", "any or attested"},
-		"attested without metadata":        {[]string{"AUTHENTICATOR_POLICY=attested"}, "METADATA_FILE", "https://mds3.fidoalliance.org/"},
+		"attested without metadata":        {[]string{"AUTHENTICATOR_POLICY=attested"}, "METADATA_FILE", "without metadata no attestation can be judged"},
 		"metadata without attested":        {[]string{"METADATA_FILE=" + blobFile}, "METADATA_FILE", "does nothing"},
 		"metadata for any":                 {[]string{"AUTHENTICATOR_POLICY=any", "METADATA_FILE=" + blobFile}, "METADATA_FILE", "does nothing"},
 		"a root without metadata":          {[]string{"METADATA_ROOT_FILE=" + rootFile}, "METADATA_ROOT_FILE", "does nothing"},

@@ -1,0 +1,115 @@
+package acceptance
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+)
+
+// The options of both ceremonies (Req-1 of the FIDO server conformance tests). Their members and types are held to the OpenAPI
+// document in every test; here is what has to be in them.
+
+type listedCredential struct {
+	Type       string   `json:"type"`
+	ID         string   `json:"id"`
+	Transports []string `json:"transports"`
+}
+
+type ceremonyOptions struct {
+	Challenge          string             `json:"challenge"`
+	ExcludeCredentials []listedCredential `json:"excludeCredentials"`
+	AllowCredentials   []listedCredential `json:"allowCredentials"`
+	User               struct {
+		ID string `json:"id"`
+	} `json:"user"`
+	Algorithms []struct {
+		Type      string                  `json:"type"`
+		Algorithm authenticator.Algorithm `json:"alg"`
+	} `json:"pubKeyCredParams"`
+}
+
+func TestTheOptionsListThePasskeysThatThereAre(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	connection := s.connect(t)
+	device := authenticator.New(s.origin)
+	challenges := map[string]bool{}
+	ask := func(path string, body any) ceremonyOptions {
+		t.Helper()
+		var begun ceremonyBody
+		if refused := connection.call(http.MethodPost, path, body, &begun); refused != (refusal{}) {
+			t.Fatalf("%s: %+v", path, refused)
+		}
+		var options ceremonyOptions
+		if err := json.Unmarshal(begun.Options, &options); err != nil {
+			t.Fatal(err)
+		}
+		if raw, err := base64.RawURLEncoding.DecodeString(options.Challenge); err != nil || len(raw) != 32 || challenges[options.Challenge] {
+			t.Errorf("%s: challenge %q, %v, had before: %t", path, options.Challenge, err, challenges[options.Challenge])
+		}
+		challenges[options.Challenge] = true
+		return options
+	}
+	email := map[string]string{"email": "ada@example.org"}
+
+	handles := map[string]bool{}
+	for range 3 {
+		options := ask("/v1/signup/options", email)
+		if raw, err := base64.RawURLEncoding.DecodeString(options.User.ID); err != nil || len(raw) != 32 || handles[options.User.ID] {
+			t.Errorf("user handle %q, %v", options.User.ID, err)
+		}
+		handles[options.User.ID] = true
+		if len(options.ExcludeCredentials) != 0 {
+			t.Errorf("excluded at sign-up: %v", options.ExcludeCredentials)
+		}
+		var algorithms []authenticator.Algorithm
+		for _, p := range options.Algorithms {
+			algorithms = append(algorithms, p.Algorithm)
+		}
+		if !slices.Equal(algorithms, []authenticator.Algorithm{authenticator.ES256, authenticator.EdDSA, authenticator.RS256}) {
+			t.Errorf("algorithms %v", algorithms)
+		}
+	}
+
+	begun, _ := connection.beginSignUp(applicant{email: email["email"]})
+	made, err := device.Create(begun.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (refusal{}) {
+		t.Fatalf("%+v", refused)
+	}
+	want := []listedCredential{{"public-key", made.ID.String(), []string{"hybrid", "internal"}}}
+	for range 2 {
+		if got := ask("/v1/me/passkeys/options", nil).ExcludeCredentials; !reflect.DeepEqual(got, want) {
+			t.Errorf("excluded when one is added: %v, want %v", got, want)
+		}
+		begun, _ := connection.beginAddPasskey()
+		another, err := authenticator.New(s.origin, authenticator.DeviceBound()).Create(begun.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refused := connection.finishAddPasskey(begun.challengeID, "", another); refused != (refusal{}) {
+			t.Fatalf("%+v", refused)
+		}
+		want = append(want, listedCredential{"public-key", another.ID.String(), []string{"nfc", "usb"}})
+	}
+	sorted := func(list []listedCredential) []listedCredential {
+		list = slices.Clone(list)
+		slices.SortFunc(list, func(a, b listedCredential) int { return strings.Compare(a.ID, b.ID) })
+		return list
+	}
+	for path, body := range map[string]any{"/v1/session/step-up/options": nil, "/v1/login/options": email} {
+		if got := ask(path, body).AllowCredentials; !reflect.DeepEqual(sorted(got), sorted(want)) {
+			t.Errorf("%s: allowed are %v, want %v", path, got, want)
+		}
+	}
+	if got := ask("/v1/login/options", map[string]any{}).AllowCredentials; len(got) != 0 {
+		t.Errorf("allowed without an address: %v", got)
+	}
+}
