@@ -62,11 +62,11 @@ tidy: ## Bring go.mod and go.sum in step with the imports
 	go mod tidy
 
 .PHONY: generate
-generate: ## Write what is generated: SQL access, wiring, the OpenAPI document, the matrix of stories
+generate: ## Write what is generated: SQL access, wiring, the OpenAPI document, the matrix of stories, the steps of ceremonies
 	$(SQLC) generate
 	$(WIRE) gen ./bootstrap
 	go test ./adapters/httpapi -run '^TestOpenAPI$$' -update
-	go test ./acceptance -run '^TestMatrix$$' -update
+	go test ./acceptance -run '^(TestMatrix|TestTheStepsAreDocumented)$$' -update
 
 .PHONY: build
 build: ## Build bin/keylodge, one static binary; the same sources give the same bytes

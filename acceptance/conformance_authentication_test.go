@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/domain"
@@ -25,12 +26,12 @@ func authenticationSteps() []wrongAnswer {
 	unknown.code = "passkey_unknown"
 	counting := func(name string, count uint32) wrongAnswer {
 		return wrongAnswer{
-			step: "§7.2 signCount", name: name, device: append(ofES256[:1:1], authenticator.DeviceBound()),
+			step: "§7.2 signCount", name: name, device: slices.Concat(ofES256, []authenticator.Option{authenticator.DeviceBound()}),
 			forge: []authenticator.Variation{authenticator.ForgeSignCount(count)}, reason: domain.ReasonCounterRegressed,
 		}
 	}
 	deviceBound := func(w wrongAnswer) wrongAnswer {
-		w.device = append(ofES256[:1:1], authenticator.DeviceBound())
+		w.device = slices.Concat(ofES256, []authenticator.Option{authenticator.DeviceBound()})
 		return w
 	}
 	unverified := forged("§7.2 UV", "not set", domain.ReasonUserVerificationMissing, authenticator.ForgeFlags(none, userVerified))

@@ -45,10 +45,14 @@ func unwelcome(name string, device, welcome []authenticator.Option) wrongAnswer 
 
 func model(n byte) [16]byte { return [16]byte{0x4b, 15: n} }
 
-func TestAttestedAuthenticatorsOnly(t *testing.T) {
+// broken are the reports that no model outlives.
+var broken = []string{"REVOKED", "ATTESTATION_KEY_COMPROMISE", "USER_VERIFICATION_BYPASS", "USER_KEY_REMOTE_COMPROMISE", "USER_KEY_PHYSICAL_COMPROMISE"}
+
+// attestedOnly is what a policy that wants attestation refuses, the policy, and the models that its metadata know.
+func attestedOnly(t *testing.T) ([]wrongAnswer, domain.AuthenticatorPolicy, []authenticator.Model) {
+	t.Helper()
 	maker, stranger := makerOf(t, "Lodge Keys"), makerOf(t, "Lodge Keys")
 	welcome := attestedBy(batchOf(t, maker, model(1), nil), model(1))
-	broken := []string{"REVOKED", "ATTESTATION_KEY_COMPROMISE", "USER_VERIFICATION_BYPASS", "USER_KEY_REMOTE_COMPROMISE", "USER_KEY_PHYSICAL_COMPROMISE"}
 	models := []authenticator.Model{
 		{AAGUID: model(1), Makers: []*authenticator.Maker{makerOf(t, "Another"), maker}},
 		{AAGUID: model(2), Makers: []*authenticator.Maker{maker}},
@@ -80,9 +84,14 @@ func TestAttestedAuthenticatorsOnly(t *testing.T) {
 		models = append(models, authenticator.Model{AAGUID: id, Makers: []*authenticator.Maker{maker}, Statuses: []string{"FIDO_CERTIFIED_L1", status}})
 		table = append(table, unwelcome(status, attestedBy(batchOf(t, maker, id, nil), id), welcome))
 	}
+	return table, domain.AuthenticatorPolicy{Attested: true, Allowed: allowed, Denied: []domain.AAGUID{model(5)}}, models
+}
+
+func TestAttestedAuthenticatorsOnly(t *testing.T) {
+	table, policy, models := attestedOnly(t)
+	welcome := table[0].device
 	e := examinedServers()["SQLite"](t, func(c *bootstrap.Config) {
-		c.Authenticators = domain.AuthenticatorPolicy{Attested: true, Allowed: allowed, Denied: []domain.AAGUID{model(5)}}
-		c.Metadata = metadataOf(t, models...)
+		c.Authenticators, c.Metadata = policy, metadataOf(t, models...)
 	})
 	for _, w := range table {
 		t.Run(w.name, func(t *testing.T) { e.judges(t, w, e.registration(t, w)) })

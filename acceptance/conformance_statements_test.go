@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"slices"
 	"testing"
 	"time"
 
@@ -92,7 +93,7 @@ func packedFull(t *testing.T, maker *authenticator.Maker) []wrongAnswer {
 	const step = "Resp-5"
 	batch := batchOf(t, maker, lodgeKey, nil)
 	by := func(b *authenticator.Batch) []authenticator.Option {
-		return append(ofES256[:1:1], authenticator.WithAAGUID(lodgeKey), authenticator.Attested(b))
+		return attestedBy(b, lodgeKey)
 	}
 	honest := by(batch)
 	stated := func(name string, changes map[string]any) wrongAnswer {
@@ -175,7 +176,7 @@ func aaguidExtension(t *testing.T, model [16]byte) pkix.Extension {
 
 func packedSelf() []wrongAnswer {
 	const step = "Resp-6"
-	device := append(ofES256[:1:1], authenticator.SelfAttested())
+	device := slices.Concat(ofES256, []authenticator.Option{authenticator.SelfAttested()})
 	stated := func(name string, changes map[string]any) wrongAnswer {
 		return rejected(step, name, device, statement(changes))
 	}
