@@ -2,24 +2,14 @@ package acceptance
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"database/sql"
 	"encoding/json"
-	"fmt"
-	"io"
 	"maps"
-	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "github.com/ncruces/go-sqlite3/driver"
-
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -92,124 +82,11 @@ func descend(answer map[string]any, path string) (object map[string]any, name st
 	return object, name
 }
 
-// examined is a server with its books open.
-type examined struct {
-	*server
-	metrics string
-	rows    *sql.DB
-	tables  string // a query for the names of all
-}
-
-func examinedServers() map[string]func(*testing.T, func(*bootstrap.Config)) *examined {
-	return map[string]func(*testing.T, func(*bootstrap.Config)) *examined{
-		"SQLite": func(t *testing.T, adjust func(*bootstrap.Config)) *examined {
-			path := t.TempDir() + "/keylodge.db"
-			s := startServer(t, newClock(), func(c *bootstrap.Config) {
-				c.Database = bootstrap.SQLite(path)
-				if adjust != nil {
-					adjust(c)
-				}
-			})
-			return examine(t, s, "sqlite3", "file:"+path+"?mode=ro&_pragma=busy_timeout(60000)", "SELECT name FROM sqlite_master WHERE type = 'table'")
-		},
-		"PostgreSQL": func(t *testing.T, adjust func(*bootstrap.Config)) *examined {
-			url := postgresURL(t)
-			s := startServer(t, newClock(), func(c *bootstrap.Config) {
-				c.Database = bootstrap.Postgres(url)
-				if adjust != nil {
-					adjust(c)
-				}
-			})
-			return examine(t, s, "pgx", url, "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
-		},
+func (w wrongAnswer) wantCode() string {
+	if w.code == "" {
+		return "passkey_rejected"
 	}
-}
-
-func examine(t *testing.T, s *server, driver, source, tables string) *examined {
-	t.Helper()
-	rows, err := sql.Open(driver, source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := rows.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.app.ServeOperations(listener))
-	return &examined{s, "http://" + listener.Addr().String() + "/metrics", rows, tables}
-}
-
-// countRows returns how many rows each table has. Events are left out: what they say of a refusal is asked by eventsBecause.
-func (e *examined) countRows(t *testing.T) map[string]int {
-	t.Helper()
-	names, err := e.rows.QueryContext(t.Context(), e.tables)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer names.Close()
-	var tables []string
-	for names.Next() {
-		var name string
-		if err := names.Scan(&name); err != nil {
-			t.Fatal(err)
-		}
-		if name != "events" {
-			tables = append(tables, name)
-		}
-	}
-	if err := names.Err(); err != nil || len(tables) < 5 {
-		t.Fatalf("tables %q, %v", tables, err)
-	}
-	counts := map[string]int{}
-	for _, table := range tables {
-		counts[table] = e.count(t, "SELECT count(*) FROM "+table)
-	}
-	return counts
-}
-
-func (e *examined) eventsBecause(t *testing.T, reason domain.Reason) int {
-	t.Helper()
-	return e.count(t, "SELECT count(*) FROM events WHERE kind LIKE '%refused' AND reason = '"+string(reason)+"'")
-}
-
-func (e *examined) count(t *testing.T, query string) (n int) {
-	t.Helper()
-	if err := e.rows.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-	return n
-}
-
-// rejections returns the line of each reason's counter.
-func (e *examined) rejections(t *testing.T) map[domain.Reason]string {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.metrics, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	counters := map[domain.Reason]string{}
-	for _, reason := range domain.Reasons {
-		_, after, found := strings.Cut(string(text), fmt.Sprintf("keylodge_ceremonies_rejected_total{reason=%q} ", reason))
-		if !found {
-			t.Fatalf("no counter for %s", reason)
-		}
-		counters[reason], _, _ = strings.Cut(after, "\n")
-	}
-	return counters
+	return w.code
 }
 
 // ceremonyUnderTest is one of the two, with the person who holds it.
@@ -307,105 +184,6 @@ func (l *logbook) last() string {
 	return string(l.lines[len(l.lines)-1])
 }
 
-func (e *examined) registration(t *testing.T, w wrongAnswer) ceremonyUnderTest {
-	t.Helper()
-	connection := e.connect(t)
-	by := func(device []authenticator.Option) func(attempt, ...authenticator.Variation) any {
-		return func(begun attempt, variations ...authenticator.Variation) any {
-			answer, err := authenticator.New(e.origin, device...).Create(begun.options, variations...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return answer
-		}
-	}
-	wrong := by(w.device)
-	if w.instead != nil {
-		wrong = by(w.instead)
-	}
-	return ceremonyUnderTest{
-		connection: connection, path: "/v1/signup/verify",
-		begin: func() attempt {
-			begun, refused := connection.beginSignUp(applicant{name: "Ada"})
-			if refused != (refusal{}) {
-				t.Fatalf("%+v", refused)
-			}
-			return begun
-		},
-		answer: by(w.device), wrong: wrong,
-	}
-}
-
-func (e *examined) authentication(t *testing.T, w wrongAnswer) ceremonyUnderTest {
-	t.Helper()
-	adas, _ := e.holder(t, "Ada", w)
-	bens, _ := e.holder(t, "Ben", w)
-	connection := e.connect(t)
-	answer := func(begun attempt, variations ...authenticator.Variation) any {
-		answer, err := adas.Get(begun.options, variations...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer
-	}
-	return ceremonyUnderTest{
-		connection: connection, path: "/v1/login/verify", listens: true,
-		begin: func() attempt {
-			email := ""
-			if w.email {
-				email = emailOf(t, "Ada")
-			}
-			begun, refused := connection.beginSignIn(email)
-			if refused != (refusal{}) {
-				t.Fatalf("%+v", refused)
-			}
-			return begun
-		},
-		answer: answer, wrong: answer,
-		bens: func(begun attempt) any {
-			answer, err := bens.Get(withoutList(t, begun.options))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return answer
-		},
-	}
-}
-
-// holder signs somebody up and out.
-func (e *examined) holder(t *testing.T, name string, w wrongAnswer) (*authenticator.Authenticator, authenticator.RegistrationResponse) {
-	t.Helper()
-	device, connection := authenticator.New(e.origin, w.device...), e.connect(t)
-	begun, refused := connection.beginSignUp(applicant{name: name, email: emailOf(t, name)})
-	if refused != (refusal{}) {
-		t.Fatalf("%+v", refused)
-	}
-	made, err := device.Create(begun.options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (refusal{}) {
-		t.Fatalf("%+v", refused)
-	}
-	return device, made
-}
-
-// emailOf is an address that nobody else on the server has.
-func emailOf(t *testing.T, name string) string {
-	t.Helper()
-	return fmt.Sprintf("%s.%x@example.org", strings.ToLower(name), sha256.Sum224([]byte(t.Name())))
-}
-
-func withoutList(t *testing.T, options []byte) []byte {
-	t.Helper()
-	var members map[string]any
-	if err := json.Unmarshal(options, &members); err != nil {
-		t.Fatal(err)
-	}
-	delete(members, "allowCredentials")
-	return encode(t, members)
-}
-
 func everyStep(t *testing.T, table []wrongAnswer, ceremony func(*examined, *testing.T, wrongAnswer) ceremonyUnderTest) {
 	t.Helper()
 	for store, open := range examinedServers() {
@@ -453,64 +231,4 @@ func TestACredentialIDIsRegisteredOnce(t *testing.T) {
 			e.judges(t, w, e.registration(t, w))
 		})
 	}
-}
-
-const ceremoniesFile = "../docs/ceremonies.md"
-
-// TestTheStepsAreDocumented holds docs/ceremonies.md to the tables.
-func TestTheStepsAreDocumented(t *testing.T) {
-	want := describeSteps(t)
-	if *update {
-		if err := os.WriteFile(ceremoniesFile, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(ceremoniesFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("%s is not what the tables say; `make generate` writes it", ceremoniesFile)
-	}
-}
-
-func describeSteps(t *testing.T) string {
-	t.Helper()
-	attested, _, _ := attestedOnly(t)
-	var b strings.Builder
-	b.WriteString("# What a ceremony refuses\n\n" +
-		"Each line is one answer with one thing wrong with it. It is sent to a server over HTTP, on SQLite and on PostgreSQL; it must be refused\n" +
-		"with this code, for this reason in the log, the metrics and the log of the account if there is one; no row may be left in any table, and the\n" +
-		"right answer to the same challenge must come too late. Its twin, with nothing wrong, must pass. Steps are those of W3C WebAuthn\n" +
-		"Level 3, sections 7.1 and 7.2, by what they are about; Resp-1 and so on are cases of the FIDO Alliance's server conformance tests.\n" +
-		"A body that cannot be read is no answer: it has no reason and spends nothing.\n" +
-		"`make generate` writes this page from the tables in `acceptance/conformance_*_test.go`.\n")
-	for _, part := range []struct {
-		title string
-		table []wrongAnswer
-	}{
-		{"Registration", wrongRegistrations(t)},
-		{"Registration, where authenticators have to be attested", attested},
-		{"Authentication", wrongAuthentications()},
-	} {
-		fmt.Fprintf(&b, "\n## %s\n\n%d answers.\n\n| step | what is wrong | code | reason |\n| --- | --- | --- | --- |\n", part.title, len(part.table))
-		for _, w := range part.table {
-			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", w.step, w.name, w.wantCode(), quoted(string(w.reason)))
-		}
-	}
-	return b.String()
-}
-
-func quoted(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return "`" + reason + "`"
-}
-
-func (w wrongAnswer) wantCode() string {
-	if w.code == "" {
-		return "passkey_rejected"
-	}
-	return w.code
 }

@@ -1,0 +1,137 @@
+package acceptance
+
+import (
+	"database/sql"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/ncruces/go-sqlite3/driver"
+
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// examined is a server with its books open.
+type examined struct {
+	*server
+	metrics string
+	rows    *sql.DB
+	tables  string // a query for the names of all
+}
+
+func examinedServers() map[string]func(*testing.T, func(*bootstrap.Config)) *examined {
+	return map[string]func(*testing.T, func(*bootstrap.Config)) *examined{
+		"SQLite": func(t *testing.T, adjust func(*bootstrap.Config)) *examined {
+			path := t.TempDir() + "/keylodge.db"
+			s := startServer(t, newClock(), func(c *bootstrap.Config) {
+				c.Database = bootstrap.SQLite(path)
+				if adjust != nil {
+					adjust(c)
+				}
+			})
+			return examine(t, s, "sqlite3", "file:"+path+"?mode=ro&_pragma=busy_timeout(60000)", "SELECT name FROM sqlite_master WHERE type = 'table'")
+		},
+		"PostgreSQL": func(t *testing.T, adjust func(*bootstrap.Config)) *examined {
+			url := postgresURL(t)
+			s := startServer(t, newClock(), func(c *bootstrap.Config) {
+				c.Database = bootstrap.Postgres(url)
+				if adjust != nil {
+					adjust(c)
+				}
+			})
+			return examine(t, s, "pgx", url, "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
+		},
+	}
+}
+
+func examine(t *testing.T, s *server, driver, source, tables string) *examined {
+	t.Helper()
+	rows, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := rows.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.app.ServeOperations(listener))
+	return &examined{s, "http://" + listener.Addr().String() + "/metrics", rows, tables}
+}
+
+// countRows returns how many rows each table has. Events are left out: what they say of a refusal is asked by eventsBecause.
+func (e *examined) countRows(t *testing.T) map[string]int {
+	t.Helper()
+	names, err := e.rows.QueryContext(t.Context(), e.tables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer names.Close()
+	var tables []string
+	for names.Next() {
+		var name string
+		if err := names.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		if name != "events" {
+			tables = append(tables, name)
+		}
+	}
+	if err := names.Err(); err != nil || len(tables) < 5 {
+		t.Fatalf("tables %q, %v", tables, err)
+	}
+	counts := map[string]int{}
+	for _, table := range tables {
+		counts[table] = e.count(t, "SELECT count(*) FROM "+table)
+	}
+	return counts
+}
+
+func (e *examined) eventsBecause(t *testing.T, reason domain.Reason) int {
+	t.Helper()
+	return e.count(t, "SELECT count(*) FROM events WHERE kind LIKE '%refused' AND reason = '"+string(reason)+"'")
+}
+
+func (e *examined) count(t *testing.T, query string) (n int) {
+	t.Helper()
+	if err := e.rows.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// rejections returns the line of each reason's counter.
+func (e *examined) rejections(t *testing.T) map[domain.Reason]string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.metrics, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counters := map[domain.Reason]string{}
+	for _, reason := range domain.Reasons {
+		_, after, found := strings.Cut(string(text), fmt.Sprintf("keylodge_ceremonies_rejected_total{reason=%q} ", reason))
+		if !found {
+			t.Fatalf("no counter for %s", reason)
+		}
+		counters[reason], _, _ = strings.Cut(after, "\n")
+	}
+	return counters
+}

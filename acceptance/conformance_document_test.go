@@ -1,0 +1,61 @@
+package acceptance
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+const ceremoniesFile = "../docs/ceremonies.md"
+
+// TestTheStepsAreDocumented holds docs/ceremonies.md to the tables.
+func TestTheStepsAreDocumented(t *testing.T) {
+	want := describeSteps(t)
+	if *update {
+		if err := os.WriteFile(ceremoniesFile, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(ceremoniesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what the tables say; `make generate` writes it", ceremoniesFile)
+	}
+}
+
+func describeSteps(t *testing.T) string {
+	t.Helper()
+	attested, _, _ := attestedOnly(t)
+	var b strings.Builder
+	b.WriteString("# What a ceremony refuses\n\n" +
+		"Each line is one answer with one thing wrong with it. It is sent to a server over HTTP, on SQLite and on PostgreSQL; it must be refused\n" +
+		"with this code, for this reason in the log, the metrics and the log of the account if there is one; no row may be left in any table, and the\n" +
+		"right answer to the same challenge must come too late. Its twin, with nothing wrong, must pass. Steps are those of W3C WebAuthn\n" +
+		"Level 3, sections 7.1 and 7.2, by what they are about; Resp-1 and so on are cases of the FIDO Alliance's server conformance tests.\n" +
+		"A body that cannot be read is no answer: it has no reason and spends nothing.\n" +
+		"`make generate` writes this page from the tables in `acceptance/conformance_*_test.go`.\n")
+	for _, part := range []struct {
+		title string
+		table []wrongAnswer
+	}{
+		{"Registration", wrongRegistrations(t)},
+		{"Registration, where authenticators have to be attested", attested},
+		{"Authentication", wrongAuthentications()},
+	} {
+		fmt.Fprintf(&b, "\n## %s\n\n%d answers.\n\n| step | what is wrong | code | reason |\n| --- | --- | --- | --- |\n", part.title, len(part.table))
+		for _, w := range part.table {
+			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", w.step, w.name, w.wantCode(), quoted(string(w.reason)))
+		}
+	}
+	return b.String()
+}
+
+func quoted(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return "`" + reason + "`"
+}
