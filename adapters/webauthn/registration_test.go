@@ -242,7 +242,11 @@ func FuzzVerifyRegistration(f *testing.F) {
 		f.Fatal(err)
 	}
 	ceremony = withFixedChallenge(f, ceremony)
-	for _, options := range [][]authenticator.Option{nil, {authenticator.SelfAttested()}, {authenticator.WithAlgorithms(authenticator.EdDSA)}} {
+	_, batch := makerAndBatch(f)
+	for _, options := range [][]authenticator.Option{
+		nil, {authenticator.SelfAttested()}, {authenticator.WithAlgorithms(authenticator.EdDSA)},
+		{authenticator.WithAAGUID(testModel), authenticator.Attested(batch)}, {authenticator.AttestedU2F(batch)},
+	} {
 		response, err := authenticator.New(origin, options...).Create(ceremony.Options)
 		if err != nil {
 			f.Fatal(err)
