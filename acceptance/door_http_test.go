@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -261,8 +262,14 @@ type logEntry struct {
 
 // reasonOf returns the reason logged for a request, "" if there is none.
 func (l *logbook) reasonOf(requestID string) domain.Reason {
-	for _, entry := range l.rejections() {
-		if entry.RequestID == requestID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range slices.Backward(l.lines) { // a log grows long, and few of its lines are about the request
+		if !bytes.Contains(line, []byte(requestID)) {
+			continue
+		}
+		var entry logEntry
+		if err := json.Unmarshal(line, &entry); err == nil && entry.RequestID == requestID && entry.Reason != "" {
 			return entry.Reason
 		}
 	}
