@@ -31,7 +31,8 @@ type Metadata struct {
 
 // ReadMetadata reads a BLOB of the FIDO Metadata Service (version 3, section 3.1) as it is downloaded: a JWT with its certificate
 // chain in it. The chain must lead to root, or, if that is nil, to the one that the FIDO Alliance uses. It is checked as of now,
-// or as of the day when the next BLOB was due, if that is past: old metadata are the operator's to judge, and forged ones nobody's.
+// or, if the day when the next BLOB was due is past, as of that day, or of the first day of the chain if that came later: old
+// metadata are the operator's to judge, and forged ones nobody's.
 //
 // The library's own reader would ask the network for revocation lists, and take no answer for a good one.
 func ReadMetadata(blob []byte, root *x509.Certificate, now time.Time) (*Metadata, error) {
@@ -42,21 +43,18 @@ func ReadMetadata(blob []byte, root *x509.Certificate, now time.Time) (*Metadata
 		}
 	}
 	text := strings.TrimSpace(string(blob))
-	payload, err := readPayload(text)
+	said, err := readPayload(text)
 	if err != nil {
 		return nil, err
 	}
-	nextUpdate, err := time.Parse(time.DateOnly, payload.NextUpdate)
+	nextUpdate, err := time.Parse(time.DateOnly, said.NextUpdate)
 	if err != nil {
 		return nil, fmt.Errorf("the day of its next update cannot be read: %w", err)
 	}
-	if now.After(nextUpdate) {
-		now = nextUpdate
-	}
-	if err := checkSigned(text, root, now); err != nil {
+	if err := checkSigned(text, root, now, nextUpdate); err != nil {
 		return nil, err
 	}
-	return newMetadata(payload)
+	return newMetadata(said, nextUpdate)
 }
 
 func fidoRoot() (*x509.Certificate, error) {
@@ -67,26 +65,34 @@ func fidoRoot() (*x509.Certificate, error) {
 	return x509.ParseCertificate(raw)
 }
 
-func readPayload(text string) (payload metadata.PayloadJSON, err error) {
+// payload is MetadataBLOBPayload (section 3.1.6). Its entries are read one by one: those that this library does not understand
+// must not take the others along.
+type payload struct {
+	Number     int               `json:"no"`
+	NextUpdate string            `json:"nextUpdate"`
+	Entries    []json.RawMessage `json:"entries"`
+}
+
+func readPayload(text string) (p payload, err error) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
-		return payload, errors.New("it is no BLOB of the FIDO Metadata Service, which has three parts with dots between them")
+		return p, errors.New("it is no BLOB of the FIDO Metadata Service, which has three parts with dots between them")
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return payload, fmt.Errorf("its second part is no base64url: %w", err)
+		return p, fmt.Errorf("its second part is no base64url: %w", err)
 	}
-	if err := json.Unmarshal(raw, &payload); err != nil {
-		return payload, fmt.Errorf("what it says cannot be read: %w", err)
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return p, fmt.Errorf("what it says cannot be read: %w", err)
 	}
-	return payload, nil
+	return p, nil
 }
 
-func checkSigned(text string, root *x509.Certificate, now time.Time) error {
+func checkSigned(text string, root *x509.Certificate, now, nextUpdate time.Time) error {
 	parser := jwt.NewParser(jwt.WithoutClaimsValidation(),
 		jwt.WithValidMethods([]string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"}))
 	_, err := parser.ParseWithClaims(text, jwt.MapClaims{}, func(token *jwt.Token) (any, error) {
-		return signerOf(token.Header, root, now)
+		return signerOf(token.Header, root, now, nextUpdate)
 	})
 	if err != nil {
 		return fmt.Errorf("its signature does not hold: %w", err)
@@ -95,7 +101,7 @@ func checkSigned(text string, root *x509.Certificate, now time.Time) error {
 }
 
 // signerOf returns the key of the first certificate in the header, if the chain holds.
-func signerOf(header map[string]any, root *x509.Certificate, now time.Time) (any, error) {
+func signerOf(header map[string]any, root *x509.Certificate, now, nextUpdate time.Time) (any, error) {
 	listed, _ := header["x5c"].([]any)
 	var chain []*x509.Certificate
 	for _, item := range listed {
@@ -113,6 +119,14 @@ func signerOf(header map[string]any, root *x509.Certificate, now time.Time) (any
 	if len(chain) == 0 {
 		return nil, errors.New("there is no certificate in it")
 	}
+	if now.After(nextUpdate) {
+		now = nextUpdate
+		for _, certificate := range chain {
+			if certificate.NotBefore.After(now) {
+				now = certificate.NotBefore
+			}
+		}
+	}
 	options := x509.VerifyOptions{
 		Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	}
@@ -126,26 +140,32 @@ func signerOf(header map[string]any, root *x509.Certificate, now time.Time) (any
 	return chain[0].PublicKey, nil
 }
 
-func newMetadata(payload metadata.PayloadJSON) (*Metadata, error) {
-	decoder, err := metadata.NewDecoder(metadata.WithIgnoreEntryParsingErrors())
-	if err != nil {
-		return nil, err
+func newMetadata(p payload, nextUpdate time.Time) (*Metadata, error) {
+	m := &Metadata{Number: p.Number, NextUpdate: nextUpdate}
+	models := map[uuid.UUID]*metadata.Entry{}
+	for _, raw := range p.Entries {
+		entry, err := readEntry(raw)
+		switch {
+		case err != nil:
+			m.Unreadable++
+		case entry.AaGUID != uuid.Nil: // others are of UAF and U2F
+			models[entry.AaGUID] = &entry
+		}
 	}
-	parsed, err := decoder.Parse(&payload)
-	if err != nil {
-		return nil, err
-	}
-	models := parsed.ToMap()
-	if len(models) == 0 {
+	if m.Models = len(models); m.Models == 0 {
 		return nil, errors.New("it knows no model of authenticators")
 	}
-	provider, err := memory.New(memory.WithMetadata(models))
-	if err != nil {
-		return nil, err
+	var err error
+	m.provider, err = memory.New(memory.WithMetadata(models))
+	return m, err
+}
+
+func readEntry(raw []byte) (metadata.Entry, error) {
+	var entry metadata.EntryJSON
+	if err := json.Unmarshal(raw, &entry); err != nil {
+		return metadata.Entry{}, err
 	}
-	return &Metadata{
-		Number: parsed.Parsed.Number, NextUpdate: parsed.Parsed.NextUpdate, Models: len(models), Unreadable: len(parsed.Unparsed), provider: provider,
-	}, nil
+	return entry.Parse()
 }
 
 // Knows says whether the model is among them.
