@@ -200,3 +200,18 @@ func TestTheDoctorLooksAtAuthenticators(t *testing.T) {
 		})
 	}
 }
+
+// A command that reads the settings is how a new file is tried before it takes the old one's place: docs/operations.md.
+func TestACommandTriesAFileOfMetadata(t *testing.T) {
+	blobFile, rootFile := metadataFiles(t, time.Now().AddDate(0, 1, 0))
+	bad := filepath.Join(t.TempDir(), "metadata.new")
+	put(t, bad, "<html>", 0o600)
+	inhabited(t, attested(blobFile, rootFile)...)
+	if exitCode, _, stderr := command("migrate status"); exitCode != cli.ExitOK {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+	t.Setenv("KEYLODGE_METADATA_FILE", bad)
+	if exitCode, _, stderr := command("migrate status"); exitCode != cli.ExitMisuse || !strings.Contains(stderr, "KEYLODGE_METADATA_FILE") {
+		t.Errorf("exit %d, %s", exitCode, stderr)
+	}
+}
