@@ -6,13 +6,17 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/adapters/webauthn"
+	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
 )
 
 const (
@@ -115,6 +119,38 @@ func tellMetadata(m *webauthn.Metadata, now time.Time, log *slog.Logger) {
 		return
 	}
 	log.Info("new passkeys are held to the metadata of authenticators", known...)
+}
+
+// lookAtFormerPasskeys finds those that joined before the policy, or before their model was broken.
+func (e *examination) lookAtFormerPasskeys(ctx context.Context, store ports.Store) {
+	if !e.config.Authenticators.Asks() {
+		return
+	}
+	former := admin.FormerPasskeys{Store: store, Policy: e.config.Authenticators}
+	if e.config.Metadata != nil {
+		former.Broken = e.config.Metadata.Broken
+	}
+	found, err := former.Execute(ctx)
+	if err != nil {
+		e.Fault("passkeys.authenticators", err.Error(), "run this again")
+		return
+	}
+	for _, model := range slices.SortedFunc(maps.Keys(found), func(a, b domain.AAGUID) int { return strings.Compare(a.String(), b.String()) }) {
+		const named = 3
+		owners := make([]string, 0, named)
+		for _, owner := range found[model][:min(named, len(found[model]))] {
+			owners = append(owners, owner.String())
+		}
+		whose := strings.Join(owners, ", ")
+		if more := len(found[model]) - len(owners); more > 0 {
+			whose += fmt.Sprintf(" and %d more", more)
+		}
+		e.Warn("passkeys.authenticators", fmt.Sprintf("%d passkeys of %s, which would not be taken today, go on signing in: those of %s", len(found[model]), model, whose),
+			"to part somebody from one: keylodge users recover WHO, and have them remove it")
+	}
+	if len(found) == 0 {
+		e.OK("passkeys.authenticators", "all are of models that would be taken today")
+	}
 }
 
 func (e *examination) lookAtAuthenticators(context.Context) {

@@ -215,3 +215,21 @@ func TestACommandTriesAFileOfMetadata(t *testing.T) {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 }
+
+func TestTheDoctorNamesPasskeysOfBeforeThePolicy(t *testing.T) {
+	blobFile, rootFile := metadataFiles(t, time.Now().AddDate(0, 1, 0))
+	ada, ben := inhabited(t, attested(blobFile, rootFile, "LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0")...)
+	exitCode, stdout, stderr := command("doctor")
+	for _, told := range []string{"2 passkeys of 00000000-0000-0000-0000-000000000000", "go on signing in", ada.user.ID.String(), ben.user.ID.String()} {
+		if exitCode != cli.ExitOK || !strings.Contains(stdout, told) {
+			t.Errorf("exit %d, %s%s\ndoes not tell %q", exitCode, stdout, stderr, told)
+		}
+	}
+	t.Setenv("KEYLODGE_AUTHENTICATOR_POLICY", "any")
+	t.Setenv("KEYLODGE_METADATA_FILE", "")
+	t.Setenv("KEYLODGE_METADATA_ROOT_FILE", "")
+	t.Setenv("KEYLODGE_DENIED_AAGUIDS", knownModel)
+	if _, stdout, _ = command("doctor"); !strings.Contains(stdout, "all are of models that would be taken today") {
+		t.Errorf("%s", stdout)
+	}
+}

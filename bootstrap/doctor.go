@@ -82,6 +82,7 @@ func (e *examination) lookAtStorage(ctx context.Context) {
 	}
 	defer store.Close()
 	e.lookAtPasskeys(ctx, store)
+	e.lookAtFormerPasskeys(ctx, store)
 	e.lookAtSecrets(ctx, store)
 }
 

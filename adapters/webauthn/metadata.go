@@ -174,6 +174,12 @@ func (m *Metadata) Knows(model domain.AAGUID) bool {
 	return err == nil && entry != nil
 }
 
+// Broken says whether the model was reported broken or revoked. One that is not known was not.
+func (m *Metadata) Broken(model domain.AAGUID) bool {
+	entry, err := m.provider.GetEntry(context.Background(), uuid.UUID(model))
+	return err == nil && entry != nil && m.provider.ValidateStatusReports(context.Background(), entry.StatusReports) != nil
+}
+
 // Stale says whether there should be a newer one by now.
 func (m *Metadata) Stale(now time.Time) bool { return now.After(m.NextUpdate.AddDate(0, 0, 1)) }
 

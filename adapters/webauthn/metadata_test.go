@@ -172,6 +172,9 @@ func TestWhatIsKeptCanBeJudgedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		metadata := metadataOf(t, authenticator.Model{AAGUID: testModel, Makers: []*authenticator.Maker{maker}, Statuses: c.statuses})
+		if metadata.Broken(testModel) == c.want || metadata.Broken(domain.AAGUID{1}) {
+			t.Errorf("%s: broken %t", name, metadata.Broken(testModel))
+		}
 		err = record.Verify(metadata.provider, protocol.AttestationPolicy{}, protocol.SignaturePolicy{})
 		if (err == nil) != c.want {
 			t.Errorf("%s: %v", name, err)
