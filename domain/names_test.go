@@ -266,6 +266,7 @@ func made(t *testing.T) map[string]struct {
 			_, _, err := domain.OpenSession(key, domain.Device{}, lifetime, noon, r)
 			return err
 		}},
+		"a session token": {32, func(r io.Reader) error { _, err := domain.NewSessionToken(r); return err }},
 		"a bearer session": {42, func(r io.Reader) error {
 			_, _, err := domain.OpenBearerSession(key, domain.Device{}, lifetime, refreshKeys, noon, r)
 			return err

@@ -31,9 +31,10 @@ func (k cookies) name(plain string) string {
 func (k cookies) session() string { return k.name("keylodge_session") }
 func (k cookies) browser() string { return k.name("keylodge_browser") }
 
-func (k cookies) setSession(c *fiber.Ctx, token domain.SessionToken) {
+// setSession gives the browser the token of a session that lasts so long at most.
+func (k cookies) setSession(c *fiber.Ctx, token domain.SessionToken, lasts time.Duration) {
 	c.Cookie(&fiber.Cookie{
-		Name: k.session(), Value: token.Reveal(), Path: "/", MaxAge: int(k.lifetime.Seconds()),
+		Name: k.session(), Value: token.Reveal(), Path: "/", MaxAge: int(lasts.Seconds()),
 		HTTPOnly: true, Secure: k.secure, SameSite: fiber.CookieSameSiteLaxMode,
 	})
 }
