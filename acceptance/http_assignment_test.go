@@ -20,11 +20,7 @@ const (
 // surplus are members that a request does not have: all that the API ever answers, and what frameworks like to bind.
 func surplus(t *testing.T, o operation, other *tenant) map[string]any {
 	t.Helper()
-	members := map[string]any{
-		"user_id": other.userID, "uid": other.userID, "owner": other.userID, "credential_id": other.passkeyID, "role": assignedText, "roles": []string{assignedText},
-		"admin": true, "is_admin": true, "disabled_at": nil, "email_verified_at": assignedTime, "rp_id": assignedText, "public_key": assignedText,
-		"flags": assignedSum, "clone_warning": false, "token": assignedText, "token_digest": assignedText, "fresh": true, "confirmed": true, "verified": true,
-	}
+	members := map[string]any{}
 	for name, is := range readOpenAPI(t).answered(t) {
 		switch is.Type {
 		case "boolean":
@@ -42,7 +38,12 @@ func surplus(t *testing.T, o operation, other *tenant) map[string]any {
 			}
 		}
 	}
-	members["id"], members["assurance"], members["status"] = other.userID, "passkey", "active"
+	maps.Copy(members, map[string]any{
+		"id": other.userID, "user_id": other.userID, "uid": other.userID, "owner": other.userID, "credential_id": other.passkeyID, "role": assignedText, "roles": []string{assignedText},
+		"admin": true, "is_admin": true, "disabled_at": nil, "email_verified_at": assignedTime, "rp_id": assignedText, "public_key": assignedText,
+		"flags": assignedSum, "clone_warning": false, "token": assignedText, "token_digest": assignedText, "fresh": true, "confirmed": true, "verified": true,
+		"assurance": "passkey", "status": "active",
+	})
 	maps.DeleteFunc(members, func(name string, _ any) bool {
 		_, known := o.request[name]
 		return known
