@@ -279,6 +279,41 @@ func made(t *testing.T) map[string]struct {
 	}
 }
 
+// Of what is secret at least 128 bits count: each of them makes another one (OWASP ASVS 5.0, 11.5.1).
+func TestSecretsHave128BitsAtLeast(t *testing.T) {
+	key := credential(t, synced, 0)
+	for name, draw := range map[string]func(r io.Reader) (string, error){
+		"a session's token": func(r io.Reader) (string, error) { token, err := domain.NewSessionToken(r); return token.Reveal(), err },
+		"a refresh token": func(r io.Reader) (string, error) {
+			_, token, err := domain.OpenBearerSession(key, domain.Device{}, lifetime, refreshKeys, noon, r)
+			return token.Reveal(), err
+		},
+		"a grant's token": func(r io.Reader) (string, error) {
+			_, token, err := domain.NewGrant(adasID, nil, domain.CodeDigest{}, grantKeys, noon, r)
+			return token.Reveal(), err
+		},
+		"a user's handle": func(r io.Reader) (string, error) { handle, err := domain.NewUserHandle(r); return string(handle), err },
+		"a token's id": func(r io.Reader) (string, error) {
+			claims, err := domain.AccessPolicy{}.Claims(domain.RestoreSession(domain.SessionSnapshot{}), nil, noon, r)
+			return claims.TokenID, err
+		},
+	} {
+		different := map[string]bool{}
+		for bit := range 8 * 64 {
+			random := bytes.Repeat([]byte{0}, 64)
+			random[bit/8] = 1 << (bit % 8)
+			made, err := draw(bytes.NewReader(random))
+			if err != nil {
+				t.Fatal(err)
+			}
+			different[made] = true
+		}
+		if len(different) < 128 {
+			t.Errorf("%s: %d bits count", name, len(different))
+		}
+	}
+}
+
 func TestNothingIsMadeWithoutEnoughRandomness(t *testing.T) {
 	for name, c := range made(t) {
 		for given := range c.takes + 1 {
