@@ -1,6 +1,9 @@
 package acceptance
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -221,4 +224,43 @@ func TestTheCookieOfAStepUpLastsAsLongAsItsSession(t *testing.T) {
 	// The page's CSRF token goes on: it is of the session, which stays.
 	headers := []string{"Cookie", sessionCookieOf(t, got), "X-CSRF-Token", ada.csrf}
 	e.must(http.MethodPatch, "/v1/me", `{"display_name":"Countess"}`, nil, headers)
+}
+
+// Whoever takes the database alone holds nothing that opens an account, and nothing by which a short code could be tried.
+func TestTheDatabaseAloneOpensNothing(t *testing.T) {
+	e := startEstate(t)
+	ada := e.moves("Ada")
+	ada.must(http.MethodPost, "/v1/me/recovery/totp/confirm", e.encode(map[string]string{"code": ada.app.shows()}), nil, ada.headers)
+	ada.buysGrant()
+	_, token, _ := strings.Cut(ada.session, "=")
+	kept := strings.ToLower(strings.Join(e.rows(), "\n"))
+	secret, err := base32.StdEncoding.DecodeString(ada.app.secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]string{
+		"the session's token": token, "the refresh token": ada.refresh, "the grant's token": ada.grant,
+		"the app's secret": ada.app.secret, "the browser's cookie": strings.Split(ada.browser, "=")[1],
+	}
+	forms := map[string][]byte{"the app's secret, raw": secret}
+	for what, text := range shown {
+		forms[what] = []byte(text)
+	}
+	for _, code := range ada.codes {
+		plain := strings.ReplaceAll(code, "-", "")
+		forms["a backup code"], forms["a backup code "+code] = []byte(code), []byte(plain)
+		// A hash without a key would be tried through, salted or not.
+		unkeyed := sha256.Sum256([]byte(plain))
+		forms["the hash of "+code] = unkeyed[:]
+	}
+	for what, form := range forms {
+		if strings.Contains(kept, strings.ToLower(string(form))) || strings.Contains(kept, fmt.Sprintf("%x", form)) {
+			t.Errorf("the database has %s", what)
+		}
+	}
+	for _, table := range []string{"backup_codes ", "totps ", "recovery_grants ", "sessions "} { // the twin: it was looked at
+		if !strings.Contains(kept, table) {
+			t.Errorf("nothing is kept in %s", table)
+		}
+	}
 }

@@ -134,6 +134,25 @@ func TestThePageHoldsNothingInline(t *testing.T) {
 	}
 }
 
+// What a script could keep in the browser, a script that was slipped in could read, and it would outlive the session (NIST SP
+// 800-63B-4, section 5.1). The session is in a cookie that no script sees.
+func TestThePageKeepsNothingInTheBrowser(t *testing.T) {
+	keeps := regexp.MustCompile(`localStorage|sessionStorage|indexedDB|document\.cookie|cookieStore|caches\.|serviceWorker|history\.(push|replace)State\([^n]`)
+	scripts := 0
+	for name := range addresses(t) {
+		if filepath.Ext(name) != ".js" {
+			continue
+		}
+		scripts++
+		if found := keeps.Find(source(t, name)); found != nil {
+			t.Errorf("%s uses %s", name, found)
+		}
+	}
+	if scripts < 20 {
+		t.Errorf("only %d scripts were looked at", scripts)
+	}
+}
+
 func TestAssetsAndReferencesToThemAgree(t *testing.T) {
 	known := addresses(t)
 	referenced := map[string]bool{"index.html": true}
