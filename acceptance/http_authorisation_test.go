@@ -117,8 +117,8 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 
 // sensitive are the operations that change who can open an account; the others may want a proof after a recovery alone.
 var (
-	sensitive       = []string{"beginAddingPasskey", "deleteAccount", "makeBackupCodes", "removeAuthenticatorApp", "removePasskey", "setUpAuthenticatorApp"}
-	afterARecovery  = []string{"changeAccount", "confirmAuthenticatorApp", "confirmEmail", "sendEmailCode"}
+	sensitive       = []string{"beginAddingPasskey", "changeAccount", "deleteAccount", "makeBackupCodes", "removeAuthenticatorApp", "removePasskey", "setUpAuthenticatorApp"}
+	afterARecovery  = []string{"confirmAuthenticatorApp", "confirmEmail", "sendEmailCode"}
 	whereMailIsSent = []string{"confirmEmail", "sendEmailCode"} // where mail is sent; see the stories of mail
 )
 
@@ -134,7 +134,7 @@ func TestWhatIsSensitiveNeedsAFreshProof(t *testing.T) {
 		t.Helper()
 		path, body := o.path, map[string]any(nil)
 		switch o.id {
-		case "changeAccount":
+		case "changeAccount": // the name alone is not sensitive
 			body = map[string]any{"email": "mallory@example.org"}
 		default:
 			path, body = p.wants(o)

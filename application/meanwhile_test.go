@@ -20,7 +20,7 @@ var deeds = map[string]func(*house) (does func() error){
 	"change the account": func(h *house) func() error {
 		return func() error {
 			wish := account.Wish{DisplayName: new(domain.DisplayName("Countess"))}
-			_, err := (&account.Change{Store: h.store, Clock: h.clock, Log: h.log, Claims: h.claims}).Execute(h.t.Context(), h.ada, wish)
+			_, err := (&account.Change{Store: h.store, Clock: h.clock, Log: h.log, Claims: h.claims, StepUp: stepUp}).Execute(h.t.Context(), h.ada, wish)
 			return err
 		}
 	},

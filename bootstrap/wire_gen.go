@@ -257,6 +257,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Clock:  clock,
 		Log:    securityLog,
 		Claims: claims,
+		StepUp: stepUpTTL,
 	}
 	sendCode := &account.SendCode{
 		Store:  store2,
@@ -744,6 +745,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Clock:  clock,
 		Log:    securityLog,
 		Claims: claims,
+		StepUp: stepUpTTL,
 	}
 	sendCode := &account.SendCode{
 		Store:  portsStore,
