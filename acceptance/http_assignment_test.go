@@ -14,8 +14,8 @@ import (
 const (
 	assignedText = "mass-assigned"
 	assignedTime = "2099-01-01T00:00:00Z"
-	assignedYear = "4070908800" // what that is in a database, in whichever unit
-	assignedSum  = 4242424242424242   // long enough to stand by chance in nothing that is random
+	assignedYear = "4070908800"     // what that is in a database, in whichever unit
+	assignedSum  = 4242424242424242 // long enough to stand by chance in nothing that is random
 )
 
 // surplus are members that a request does not have: all that the API ever answers, and what frameworks like to bind.
