@@ -168,7 +168,7 @@ func TestWhatIsSensitiveNeedsAFreshProof(t *testing.T) {
 }
 
 // What a link or an image on another page can ask for changes nothing.
-func TestLookingChangesNothing(t *testing.T) {
+func TestNoReadWritesAnything(t *testing.T) {
 	e := startEstate(t)
 	ada := e.moves("Ada")
 	before := e.rows("duties") // which the server takes by itself

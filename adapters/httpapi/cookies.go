@@ -31,12 +31,17 @@ func (k cookies) name(plain string) string {
 func (k cookies) session() string { return k.name("keylodge_session") }
 func (k cookies) browser() string { return k.name("keylodge_browser") }
 
-// setSession gives the browser the token of a session that lasts so long at most.
-func (k cookies) setSession(c *fiber.Ctx, token domain.SessionToken, lasts time.Duration) {
+func (k cookies) setSession(c *fiber.Ctx, token domain.SessionToken) {
 	c.Cookie(&fiber.Cookie{
-		Name: k.session(), Value: token.Reveal(), Path: "/", MaxAge: int(lasts.Seconds()),
+		Name: k.session(), Value: token.Reveal(), Path: "/", MaxAge: int(k.lifetime.Seconds()),
 		HTTPOnly: true, Secure: k.secure, SameSite: fiber.CookieSameSiteLaxMode,
 	})
+}
+
+// renewSession gives the browser another token of its session, which lasts so long at most.
+func (k cookies) renewSession(c *fiber.Ctx, token domain.SessionToken, lasts time.Duration) {
+	k.lifetime = lasts
+	k.setSession(c, token)
 }
 
 func (k cookies) clearSession(c *fiber.Ctx) {

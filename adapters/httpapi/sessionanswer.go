@@ -95,7 +95,7 @@ func (s *server) renderGrant(c *fiber.Ctx, grant access.Grant) error {
 	if grant.Tokens != nil {
 		answer.Tokens = tokensOf(grant.Tokens)
 	} else {
-		s.cookies.setSession(c, grant.Token, s.cookies.lifetime)
+		s.cookies.setSession(c, grant.Token)
 		answer.CSRFToken = s.csrf.mint(grant.Session.ID())
 	}
 	return c.JSON(answer)

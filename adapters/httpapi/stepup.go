@@ -37,7 +37,7 @@ func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Actor) error {
 	}
 	s.note(c, actor, "stepped up")
 	if is := stepped.Session.Snapshot(); !stepped.Token.IsZero() {
-		s.cookies.setSession(c, stepped.Token, is.ExpiresAt.Sub(is.AuthTime))
+		s.cookies.renewSession(c, stepped.Token, is.ExpiresAt.Sub(is.AuthTime))
 	}
 	return c.JSON(fiber.Map{"session": sessionOf(stepped.Session, actor)})
 }
