@@ -40,10 +40,9 @@ func surplus(t *testing.T, o operation, other *tenant) map[string]any {
 		}
 	}
 	maps.Copy(members, map[string]any{
-		"id": other.userID, "user_id": other.userID, "uid": other.userID, "owner": other.userID, "credential_id": other.passkeyID, "role": assignedText, "roles": []string{assignedText},
+		"id": other.userID, "user_id": other.userID, "owner": map[string]any{"id": other.userID}, "role": assignedText, "roles": []string{assignedText},
 		"admin": true, "is_admin": true, "disabled_at": nil, "email_verified_at": assignedTime, "rp_id": assignedText, "public_key": assignedText,
 		"flags": assignedSum, "clone_warning": false, "token": assignedText, "token_digest": assignedText, "fresh": true, "confirmed": true, "verified": true,
-		"assurance": "passkey", "status": "active",
 	})
 	maps.DeleteFunc(members, func(name string, _ any) bool {
 		_, known := o.request[name]
