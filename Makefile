@@ -82,11 +82,11 @@ bench: ## Run the benchmarks
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (60s)
-	@listed=$$(go test -list '^Fuzz' ./...); \
+	@listed=$$(go test -list '^Fuzz' ./...) || { echo "$$listed"; exit 1; }; \
 	echo "$$listed" | awk '/^Fuzz/ { target[++n] = $$1 } /^ok/ { while (n) print $$2, target[n--] }' | \
 	while read -r package target; do \
 		echo "$$target in $$package"; \
-		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s "$$package" </dev/null || exit 1; \
 	done
 
 .PHONY: clean
