@@ -224,6 +224,24 @@ func (s *server) readMetrics(t testing.TB) []byte {
 	return metrics
 }
 
+// sendRaw writes to the server's listener and reads until it closes the connection.
+func (s *server) sendRaw(t testing.TB, request string) []byte {
+	t.Helper()
+	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.heard.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	if _, err := io.WriteString(connection, request); err != nil {
+		t.Fatal(err)
+	}
+	answered, err := io.ReadAll(connection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answered
+}
+
 // isPlain holds a log to lines of what can be printed, so that nobody forges one, or writes to the reader's terminal.
 func isPlain(t testing.TB, name string, told []byte) {
 	t.Helper()
@@ -277,6 +295,9 @@ func TestNobodyForgesALineOfTheLog(t *testing.T) {
 		if more := lines() - before; more != 2 {
 			t.Errorf("%s: one request is %d lines of the two logs\n%s", name, more, s.plain.text())
 		}
+	}
+	for _, raw := range []string{"\u009b31m\u202e\u2028\u200b", "\x1b[2J", "\xff\xfe", "\x7f", strings.Repeat("\u202e", 100) + "x"} { // as no browser sends them
+		s.sendRaw(t, "GET /v1/"+raw+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nUser-Agent: "+raw+"\r\n\r\n")
 	}
 	mallory := (&lodge{t: t, clock: newClock(), door: httpDoor{s}}).person("Mallory", phone)
 	for _, forge := range []authenticator.Variation{authenticator.ForgeOrigin("https://" + hostile), authenticator.ForgeType(hostile), authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
