@@ -265,6 +265,17 @@ func (s *stranger) looksAround(l *lodge, address string, mail bool) {
 	}
 }
 
+func forgetWrongCodes(t testing.TB, store ports.Store) {
+	t.Helper()
+	err := store.Update(t.Context(), func(tx ports.Tx) error {
+		_, err := tx.Lockouts.Sweep(t.Context(), time.Now().AddDate(100, 0, 0), 1000)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // BenchmarkEnumeration is how long a stranger waits for the answer about each kind of address, over HTTP and on SQLite. They take
 // turns in one run; the figures are medians, by that of a known address.
 func BenchmarkEnumeration(b *testing.B) {
@@ -286,6 +297,11 @@ func BenchmarkEnumeration(b *testing.B) {
 	}
 	l.shuts("shut@example.org")
 	withoutPasskeys(b, path, "keyless@example.org")
+	store, err := sqlite.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
 	visitor := &stranger{t: b, server: s}
 	device := visitor.device()
 	for name, ask := range map[string]func(address string) time.Duration{
@@ -315,8 +331,8 @@ func BenchmarkEnumeration(b *testing.B) {
 			times := map[string][]time.Duration{}
 			for b.Loop() {
 				visitor.seen = nil
-				visitor.network = rand.IntN(100)  // no one network has to wait
-				clock.advance(8 * 24 * time.Hour) // nor does an account, until it is closed
+				visitor.network = rand.IntN(100) // no one network has to wait
+				forgetWrongCodes(b, store)       // nor does an account
 				for _, i := range rand.Perm(len(classes)) {
 					times[classes[i]] = append(times[classes[i]], ask(classes[i]+"@example.org"))
 				}
