@@ -212,7 +212,7 @@ func TestStrangersCannotTellAccountsApart(t *testing.T) {
 			var want []string
 			for i, address := range addresses {
 				who := &stranger{t: t, server: s, network: i}
-				who.looksAround(l, address, mail)
+				who.looksAround(address, mail)
 				for n, seen := range who.seen {
 					if i == 0 {
 						want = append(want, seen)
@@ -228,7 +228,7 @@ func TestStrangersCannotTellAccountsApart(t *testing.T) {
 	}
 }
 
-func (s *stranger) looksAround(l *lodge, address string, mail bool) {
+func (s *stranger) looksAround(address string, mail bool) {
 	s.t.Helper()
 	_, first := s.listed(address)
 	if _, again := s.listed(strings.ToUpper(address)); !bytes.Equal(encode(s.t, first), encode(s.t, again)) {

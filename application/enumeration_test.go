@@ -36,7 +36,7 @@ type counting struct {
 // observed wraps the house's store.
 func (h *house) observed() *counting {
 	c := &counting{breaking: breaking{Store: h.store}, RelyingParty: h.relyingParty}
-	c.breaking.note = func(what string) { c.asked = append(c.asked, what) }
+	c.note = func(what string) { c.asked = append(c.asked, what) }
 	return c
 }
 
