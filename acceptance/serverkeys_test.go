@@ -68,7 +68,7 @@ func secretsOf(t testing.TB, config bootstrap.Config) (secrets []string) {
 	}
 	keys = append(keys, signingKeysOf(t, config)...)
 	for _, key := range keys {
-		secrets = append(secrets, hex.EncodeToString(key), base64.RawStdEncoding.EncodeToString(key), base64.RawURLEncoding.EncodeToString(key), fmt.Sprint(key))
+		secrets = append(secrets, hex.EncodeToString(key), base64.RawStdEncoding.EncodeToString(key), base64.RawURLEncoding.EncodeToString(key), fmt.Sprintf("%d", key))
 	}
 	if config.SMTP != nil {
 		secrets = append(secrets, config.SMTP.Password.Reveal())
