@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/valyala/fasthttp"
 
@@ -35,7 +36,7 @@ import (
 )
 
 // FuzzRouter sends raw bytes into the whole server, as they come off a connection. Nothing panics, nothing is a 5xx or an
-// error in the log, every answer is of the house's form, and without a session nothing that lasts changes.
+// error in the log, what is logged is one plain line, every answer is of the house's form, and without a session nothing that lasts changes.
 //
 // {cookie}, {csrf}, {access}, {refresh}, {session}, {passkey} and {challenge} in the input become Ada's own, so that the
 // fuzzer comes past the door, and {length} that of the body.
@@ -53,7 +54,7 @@ func FuzzRouter(f *testing.F) {
 			t.Errorf("%q was answered\n%s", raw, answered)
 		}
 		if errs := house.log.take(); len(errs) > 0 {
-			t.Errorf("%q is an error in the log: %s", raw, errs)
+			t.Errorf("%q is an error in the log, or no plain line: %q", raw, errs)
 		}
 		for _, fault := range house.faults {
 			t.Errorf("%q: %s", raw, fault)
@@ -287,7 +288,7 @@ func routerSeeds(t testing.TB) []string {
 		"GET /"+host+"\r\n", "GET /app.js"+host+"\r\n", "HEAD /v1/config"+host+"\r\n", "OPTIONS /v1/me"+host+"Origin: http://localhost:8080\r\nAccess-Control-Request-Method: PATCH\r\n\r\n",
 		"BREW /v1/me"+host+"\r\n", "GET http://localhost:8080/v1/config"+host+"\r\n", "GET //v1/config"+host+"\r\n", "GET /v1/../v1/./config"+host+"\r\n", "GET /v1/%63onfig"+host+"\r\n",
 		"GET /v1/me/passkeys/%00"+host+"Cookie: keylodge_session={cookie}\r\n\r\n", "GET /v1/me/events?limit=1&cursor={session}"+host+"Authorization: Bearer {access}\r\n\r\n",
-		"GET /v1/config HTTP/1.0\r\n\r\n", "GET /v1/config HTTP/1.1\r\n\r\n", "GET /v1/config HTTP/9.9\r\nHost: a\r\n\r\n", "GET /v1/config"+host+"Host: b\r\n\r\n", "GET\r\n\r\n", "\r\n\r\n", "\x16\x03\x01",
+		"GET /v1/\u009b31m\u202e\xff"+host+"\r\n", "GET /v1/config HTTP/1.0\r\n\r\n", "GET /v1/config HTTP/1.1\r\n\r\n", "GET /v1/config HTTP/9.9\r\nHost: a\r\n\r\n", "GET /v1/config"+host+"Host: b\r\n\r\n", "GET\r\n\r\n", "\r\n\r\n", "\x16\x03\x01",
 		"POST /v1/login/options"+host+"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1b\r\n"+options+"\r\n0\r\n\r\n",
 		"POST /v1/login/options"+host+"Content-Type: application/json\r\nContent-Length: 27\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"POST /v1/login/options"+host+"Content-Type: application/json\r\nContent-Length: 27\r\nContent-Length: 28\r\n\r\n"+options,
@@ -308,7 +309,7 @@ type still time.Time
 
 func (s still) Now() time.Time { return time.Time(s) }
 
-// errorLog keeps what is logged as an error.
+// errorLog keeps what is logged as an error, and what would not be one plain line.
 type errorLog struct {
 	slog.Handler
 	errors []string
@@ -317,9 +318,9 @@ type errorLog struct {
 func (l *errorLog) Enabled(context.Context, slog.Level) bool { return true }
 
 func (l *errorLog) Handle(_ context.Context, r slog.Record) error {
-	if r.Level >= slog.LevelError {
-		text := r.Message
-		r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	if r.Level >= slog.LevelError || strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) }) {
 		l.errors = append(l.errors, text)
 	}
 	return nil
