@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/wire"
@@ -208,6 +209,9 @@ func masterKey(config Config) (masterkey.Key, error) {
 	return masterkey.LoadOrCreate(path)
 }
 
+// evenTime is longer than such an answer takes on a disk of today; on a slower one the time of the disk hides what it is for.
+const evenTime = 10 * time.Millisecond
+
 func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	bindingKeys, err := deriveAll("browser binding", secret, config.PreviousSecrets)
 	if err != nil {
@@ -221,6 +225,7 @@ func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 		PublicURL: config.PublicURL, Origins: config.Origins, RPID: config.RPID, RPName: config.RPName,
 		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL,
 		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies,
+		EvenTime: evenTime,
 	}, nil
 }
 

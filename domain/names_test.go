@@ -156,15 +156,26 @@ func TestDecoysAreStableAndLookReal(t *testing.T) {
 	if elsewhere := domain.Decoys([]byte("another key"), "nobody@example.org"); slices.EqualFunc(first, elsewhere, sameDescriptor) {
 		t.Error("another installation makes the same decoys")
 	}
-	lengths := map[int]bool{}
-	for i := range 100 {
-		decoy := domain.Decoys(key, domain.Email(fmt.Sprint(i)))[0]
-		if lengths[len(decoy.ID)] = true; !slices.Equal(decoy.Transports, []string{"hybrid", "internal"}) {
-			t.Errorf("a decoy has the transports %q", decoy.Transports)
+	// A kind or a number that decoys never have would prove an account.
+	kinds, numbers, ids := map[string]bool{}, map[int]bool{}, map[domain.CredentialID]bool{}
+	for i := range 1000 {
+		decoys := domain.Decoys(key, domain.Email(fmt.Sprint(i)))
+		numbers[len(decoys)] = true
+		for _, decoy := range decoys {
+			kinds[fmt.Sprint(len(decoy.ID), decoy.Transports)] = true
+			if ids[decoy.ID] {
+				t.Errorf("the decoy %s is there twice", decoy.ID)
+			}
+			ids[decoy.ID] = true
 		}
 	}
-	if want := map[int]bool{16: true, 20: true, 32: true}; !maps.Equal(lengths, want) {
-		t.Errorf("decoys come in the lengths %v, and real ones in %v", lengths, want)
+	if want := (map[int]bool{1: true, 2: true, 3: true}); !maps.Equal(numbers, want) {
+		t.Errorf("addresses have %v decoys", numbers)
+	}
+	if want := (map[string]bool{
+		"16 [hybrid internal]": true, "20 [hybrid internal]": true, "32 [hybrid internal]": true, "32 [internal]": true, "48 [nfc usb]": true, "64 [nfc usb]": true,
+	}); !maps.Equal(kinds, want) {
+		t.Errorf("decoys are %v, and real passkeys %v", kinds, want)
 	}
 }
 

@@ -31,6 +31,7 @@ type Config struct {
 	BindingKeys    [][]byte // for the browser cookie: the first one signs, all verify
 	CSRFKeys       [][]byte // likewise for CSRF tokens
 	TrustedProxies []netip.Prefix
+	EvenTime       time.Duration // how long answers take at least whose time could tell of accounts
 }
 
 type server struct {

@@ -19,6 +19,7 @@ import (
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -34,6 +35,9 @@ type Config struct {
 type RelyingParty struct {
 	library *webauthn.WebAuthn
 	origins []string
+
+	nobody  *domain.User // see RejectUnknown
+	nobodys *domain.Credential
 }
 
 var _ ports.RelyingParty = (*RelyingParty)(nil)
@@ -71,7 +75,11 @@ func New(config Config) (*RelyingParty, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring the relying party: %w", err)
 	}
-	return &RelyingParty{library: library, origins: library.Config.RPOrigins}, nil
+	nobody, nobodys, err := newNobody()
+	if err != nil {
+		return nil, fmt.Errorf("making the passkey that is nobody's: %w", err)
+	}
+	return &RelyingParty{library: library, origins: library.Config.RPOrigins, nobody: nobody, nobodys: nobodys}, nil
 }
 
 // checkOrigin refuses a web origin that no browser would ever send in that spelling, since origins are compared byte
