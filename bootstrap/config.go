@@ -22,6 +22,7 @@ type Config struct {
 	RPName         string
 	Origins        []string // PublicURL first
 	TrustedProxies []netip.Prefix
+	Patience       time.Duration // with slow clients; 0 for the usual one, which no setting changes
 
 	Database        Database
 	Secret          *masterkey.Key  // nil: from the key file beside the database, which is a file then

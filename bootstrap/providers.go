@@ -220,7 +220,7 @@ func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	return httpapi.Config{
 		PublicURL: config.PublicURL, Origins: config.Origins, RPID: config.RPID, RPName: config.RPName,
 		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL,
-		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies,
+		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies, Patience: config.Patience,
 	}, nil
 }
 
