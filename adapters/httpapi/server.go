@@ -20,6 +20,7 @@ import (
 // Config is what the API needs to know of the installation.
 type Config struct {
 	PublicURL      string   // the origin that people see, without a trailing slash
+	OwnsSubdomains bool     // that nothing but this server and what belongs to it has a name below its host
 	Origins        []string // every allowed origin, the public one among them
 	RPID           string
 	RPName         string
@@ -30,6 +31,7 @@ type Config struct {
 	BindingKeys    [][]byte // for the browser cookie: the first one signs, all verify
 	CSRFKeys       [][]byte // likewise for CSRF tokens
 	TrustedProxies []netip.Prefix
+	WellKnown      WellKnown
 	Patience       time.Duration // with a request that is arriving, and with an answer that is taken; 0 for ten seconds
 }
 
