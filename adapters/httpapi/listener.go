@@ -11,7 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// maxConnections bounds what all clients together cost in memory: some 40 KiB each, and 100 KiB with the largest body. There
+// maxConnections bounds what all clients together cost in memory: some 35 KiB each, and 100 KiB with the largest body. There
 // is no limit by address, since all connections come from the proxy before this server.
 const maxConnections = 4096
 
@@ -35,6 +35,7 @@ type guard struct {
 	room   chan struct{} // one for each open connection
 	closed chan struct{}
 	close  sync.Once
+	warned time.Time
 
 	mu   sync.Mutex
 	open map[*connection]struct{}
@@ -74,8 +75,8 @@ func (g *guard) makeRoom() bool {
 	}
 }
 
-// accept tries again while the system is short of something. A server that gave up then could be ended by anybody who opens
-// connections enough.
+// accept tries again while the system is short of something, and gives back what idle connections hold. A server that gave up
+// then could be ended by anybody who opens connections enough.
 func (g *guard) accept() (net.Conn, error) {
 	const longest = time.Second
 	pause := 5 * time.Millisecond
@@ -84,13 +85,22 @@ func (g *guard) accept() (net.Conn, error) {
 		if err == nil || !passes(err) {
 			return conn, err
 		}
-		g.log.Warn("no connection can be taken for now; the limit of open files may be too low", slog.Any("error", err))
+		g.warn(err)
+		g.dismissIdlest()
 		select {
 		case <-time.After(pause):
 		case <-g.closed:
 			return nil, net.ErrClosed
 		}
 		pause = min(2*pause, longest)
+	}
+}
+
+// warn tells the operator once a minute. Only Accept's caller comes here.
+func (g *guard) warn(err error) {
+	if now := time.Now(); now.Sub(g.warned) > time.Minute {
+		g.warned = now
+		g.log.Warn("no connection can be taken for now; the limit of open files may be too low", slog.Any("error", err))
 	}
 }
 

@@ -153,21 +153,40 @@ type short struct {
 }
 
 func (s *short) Accept() (net.Conn, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.fails) > 0 {
-		err := s.fails[0]
-		s.fails = s.fails[1:]
+	if err := s.fault(); err != nil {
 		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: err}
 	}
 	return s.Listener.Accept()
 }
 
+func (s *short) fault() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.fails) == 0 {
+		return nil
+	}
+	err := s.fails[0]
+	s.fails = s.fails[1:]
+	return err
+}
+
+func (s *short) runsOutOf(fails ...error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails = fails
+}
+
 // Whoever opens connections until there are no file descriptors left does not end the server.
 func TestAShortageIsWaitedFor(t *testing.T) {
-	listener := &short{Listener: listen(t), fails: []error{syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED, syscall.ENOBUFS, syscall.ENOMEM}}
-	served(t, listener, 2, 0, 0)
+	listener := &short{Listener: listen(t)}
+	house := served(t, listener, 8, 0, 0)
+	idle := client(t, listener, question)
+	isAnswered(t, idle)
+	house.restAt(t, 1)
+	listener.runsOutOf(syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED, syscall.ENOBUFS, syscall.ENOMEM)
+	client(t, listener, question) // whoever waits in Accept already is not turned away
 	isAnswered(t, client(t, listener, question))
+	isClosed(t, idle) // which held one
 }
 
 func TestABrokenListenerIsNotWaitedFor(t *testing.T) {
