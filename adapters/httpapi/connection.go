@@ -96,7 +96,7 @@ func (c *connection) Close() error {
 // drain says that nothing more will come from here, and reads what still comes from there: so much, and for so long.
 func (c *connection) drain() {
 	half, can := c.Conn.(interface{ CloseWrite() error })
-	if !can || half.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+	if !can || half.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
 		return
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(c.Conn, lingerSize)) // however it ends, it is over
