@@ -25,6 +25,7 @@ func examine(ctx context.Context) ports.Findings {
 	for _, look := range []func(context.Context){
 		e.lookAtRelyingParty,
 		e.lookAtOrigins,
+		e.lookAtWellKnown,
 		e.lookAtListeners,
 		e.lookAtProxies,
 		e.lookAtSecretFiles,

@@ -82,6 +82,10 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 	if opsListener != nil {
 		defer app.ServeOperations(opsListener)()
 	}
+	if labels := relatedLabels(config); len(labels) > maxRelatedLabels {
+		log.Warn("browsers take only some of the names in KEYLODGE_ORIGINS that are not the RP id's; leave the others out",
+			slog.Int("names", len(labels)), slog.Int("taken", maxRelatedLabels))
+	}
 	for _, setting := range config.WithoutEffect {
 		log.Warn("this setting does nothing in this version", slog.String("setting", setting))
 	}

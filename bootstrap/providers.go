@@ -221,10 +221,12 @@ func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	if err != nil {
 		return httpapi.Config{}, err
 	}
+	known := config.WellKnown
+	known.RelatedOrigins = relatedOrigins(config)
 	return httpapi.Config{
-		PublicURL: config.PublicURL, Origins: config.Origins, RPID: config.RPID, RPName: config.RPName,
+		PublicURL: config.PublicURL, OwnsSubdomains: ownsSubdomains(config.PublicURL), Origins: config.Origins, RPID: config.RPID, RPName: config.RPName,
 		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL,
-		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies,
+		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies, Patience: config.Patience, WellKnown: known,
 		EvenTime: evenTime,
 	}, nil
 }

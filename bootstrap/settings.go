@@ -70,6 +70,7 @@ func (e environment) check() (Config, Faults) {
 	config.AbandonedRPIDs = c.abandoned(config.RPID, e.AbandonedRPIDs)
 	c.tokens(&config, e)
 	c.smtp(&config, e)
+	c.wellKnown(&config, e)
 	return config, c.faults
 }
 

@@ -5,11 +5,11 @@ import "github.com/gofiber/fiber/v2"
 func (s *server) route(app *fiber.App) {
 	app.Get(livezPath, s.livez)
 	app.Get(readyzPath, s.readyz)
-	app.Get("/.well-known/passkey-endpoints", s.passkeyEndpoints)
+	s.routeWellKnown(app)
 	app.Get("/.well-known/jwks.json", s.jwks)
 	app.Get("/openapi.json", s.getOpenAPI)
 
-	v1 := app.Group("/v1", s.guardOrigin, noStore, requireJSON)
+	v1 := app.Group("/v1", s.guardOrigin, noStore, s.guardCookies, requireJSON)
 	v1.Get("/config", s.getConfig)
 	v1.Post("/signup/options", s.signUpOptions)
 	v1.Post("/signup/verify", s.signUpVerify)

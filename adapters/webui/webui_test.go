@@ -62,10 +62,13 @@ func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
 			"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
 		"Cross-Origin-Opener-Policy":   "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin",
-		"Permissions-Policy":           "publickey-credentials-create=(self), publickey-credentials-get=(self)",
-		"Referrer-Policy":              "no-referrer",
-		"X-Content-Type-Options":       "nosniff",
-		"Cache-Control":                "no-cache",
+		"Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self), " +
+			"accelerometer=(), autoplay=(), bluetooth=(), camera=(), clipboard-read=(), clipboard-write=(self), display-capture=(), " +
+			"encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), magnetometer=(), microphone=(), " +
+			"midi=(), payment=(), picture-in-picture=(), screen-wake-lock=(), serial=(), usb=(), web-share=(), xr-spatial-tracking=()",
+		"Referrer-Policy":        "no-referrer",
+		"X-Content-Type-Options": "nosniff",
+		"Cache-Control":          "no-cache",
 	}
 	for name, address := range addresses(t) {
 		for _, ifNoneMatch := range []string{"", "*"} {
