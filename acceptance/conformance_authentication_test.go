@@ -34,7 +34,7 @@ func authenticationSteps() []wrongAnswer {
 		w.device = slices.Concat(ofES256, []authenticator.Option{authenticator.DeviceBound()})
 		return w
 	}
-	unverified := forged("§7.2 UV", "not set", domain.ReasonUserVerificationMissing, authenticator.ForgeFlags(none, userVerified))
+	unverified := forging("§7.2 UV", "not set", domain.ReasonUserVerificationMissing, authenticator.ForgeFlags(none, userVerified))
 	unverified.code = "user_verification_required"
 	tooLong := edited("§7.2 credential record", "an id of 1024 bytes", malformed, func(answer, _ map[string]any) {
 		long := authenticator.Base64URL(make([]byte, 1024)).String()
@@ -55,31 +55,31 @@ func authenticationSteps() []wrongAnswer {
 		edited("§7.2 credential record", "somebody else's id and user handle", signature, borrow("id", "rawId", "response.userHandle")),
 		tooLong,
 
-		forged("§7.2 rpIdHash", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
-		forged("§7.2 rpIdHash", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
-		forged("§7.2 UP", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
+		forging("§7.2 rpIdHash", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
+		forging("§7.2 rpIdHash", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
+		forging("§7.2 UP", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
 		unverified,
-		forged("§7.2 BS", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
-		forged("§7.2 BE", "was set and is not", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(none, backupEligible|backedUp)),
-		deviceBound(forged("§7.2 BE", "was not set and is", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(backupEligible, none))),
+		forging("§7.2 BS", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
+		forging("§7.2 BE", "was set and is not", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(none, backupEligible|backedUp)),
+		deviceBound(forging("§7.2 BE", "was not set and is", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(backupEligible, none))),
 
-		forged("§6.1", "authenticatorData of 36 bytes", malformed, cutTo(36)),
-		forged("§6.1", "a byte behind authenticatorData", malformed, extended(none, 0)),
-		forged("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), extended(extensionData, 0xa0)),
-		forged("§6.1", "ED not set and extensions there", malformed, extended(none, 0xa0), extended(extensionData, 0xa0)),
-		forged("§6.1", "extensions that are a list", malformed, extended(extensionData, 0x80), extended(extensionData, 0xa0)),
-		forged("§6.1", "a byte behind the extensions", malformed, extended(extensionData, 0xa0, 0), extended(extensionData, 0xa0)),
-		forged("§6.1", "AT set and nothing attested", malformed, authenticator.ForgeFlags(attestedData, none)),
-		forged("§6.1", "AT set and a key attested", malformed, rewriteData(func(data []byte) []byte {
+		forging("§6.1", "authenticatorData of 36 bytes", malformed, cutTo(36)),
+		forging("§6.1", "a byte behind authenticatorData", malformed, extended(none, 0)),
+		forging("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), extended(extensionData, 0xa0)),
+		forging("§6.1", "ED not set and extensions there", malformed, extended(none, 0xa0), extended(extensionData, 0xa0)),
+		forging("§6.1", "extensions that are a list", malformed, extended(extensionData, 0x80), extended(extensionData, 0xa0)),
+		forging("§6.1", "a byte behind the extensions", malformed, extended(extensionData, 0xa0, 0), extended(extensionData, 0xa0)),
+		forging("§6.1", "AT set and nothing attested", malformed, authenticator.ForgeFlags(attestedData, none)),
+		forging("§6.1", "AT set and a key attested", malformed, rewriteData(func(data []byte) []byte {
 			data[32] |= byte(attestedData)
 			return append(append(append(data, make([]byte, 17)...), 1, 7), 0xa1, 0x01, 0x02)
 		})),
 
-		forged("§7.2 signature", "with a bit changed", signature, authenticator.ForgeSignature(flipLastBit)),
-		forged("§7.2 signature", "with a byte more", signature, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
-		forged("§7.2 signature", "cut short", signature, authenticator.ForgeSignature(func(s []byte) []byte { return s[:len(s)-1] })),
-		forged("§7.2 signature", "of zeros", signature, authenticator.ForgeSignature(func(s []byte) []byte { return make([]byte, len(s)) })),
-		forged("§7.2 signature", "not in DER", signature, authenticator.ForgeSignature(func([]byte) []byte { return bytes.Repeat([]byte{1}, 64) })),
+		forging("§7.2 signature", "with a bit changed", signature, authenticator.ForgeSignature(flipLastBit)),
+		forging("§7.2 signature", "with a byte more", signature, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
+		forging("§7.2 signature", "cut short", signature, authenticator.ForgeSignature(func(s []byte) []byte { return s[:len(s)-1] })),
+		forging("§7.2 signature", "of zeros", signature, authenticator.ForgeSignature(func(s []byte) []byte { return make([]byte, len(s)) })),
+		forging("§7.2 signature", "not in DER", signature, authenticator.ForgeSignature(func([]byte) []byte { return bytes.Repeat([]byte{1}, 64) })),
 		edited("§7.2 signature", "of somebody else", signature, borrow("response.signature")),
 		edited("§7.2 signature", "of other authenticatorData", signature, func(answer, _ map[string]any) {
 			response := answer["response"].(map[string]any)

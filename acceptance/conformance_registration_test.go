@@ -23,7 +23,7 @@ const (
 	extensionData  = authenticator.ExtensionData
 )
 
-func forged(step, name string, reason domain.Reason, forge authenticator.Variation, twin ...authenticator.Variation) wrongAnswer {
+func forging(step, name string, reason domain.Reason, forge authenticator.Variation, twin ...authenticator.Variation) wrongAnswer {
 	return wrongAnswer{step: step, name: name, device: ofES256, forge: []authenticator.Variation{forge}, reason: reason, twin: twin}
 }
 
@@ -47,40 +47,40 @@ func registrationSteps() []wrongAnswer {
 	const malformed = domain.ReasonMalformed
 	none := authenticator.Flags(0)
 	return []wrongAnswer{
-		forged("§7.1 rpIdHash", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
-		forged("§7.1 rpIdHash", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
-		forged("§7.1 UP", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
+		forging("§7.1 rpIdHash", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
+		forging("§7.1 rpIdHash", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
+		forging("§7.1 UP", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
 		{
 			step: "§7.1 UV", name: "not set", device: ofES256, forge: []authenticator.Variation{authenticator.ForgeFlags(none, userVerified)},
 			code: "user_verification_required", reason: domain.ReasonUserVerificationMissing,
 		},
-		forged("§7.1 BS", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
+		forging("§7.1 BS", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
 		{
 			step: "§7.1 credentialId", name: "of no bytes", device: ofES256, forge: []authenticator.Variation{authenticator.ForgeCredentialID([]byte{}), authenticator.ForgeAnswerID(random(16))},
 			reason: malformed, twin: []authenticator.Variation{authenticator.ForgeCredentialID(random(16))},
 		},
-		forged("§7.1 credentialId", "of 1024 bytes", malformed, authenticator.ForgeCredentialID(random(1024)), authenticator.ForgeCredentialID(random(1023))),
-		forged("§7.1 credentialId", "not that of the answer", malformed, authenticator.ForgeAnswerID([]byte("another"))),
-		forged("§7.1 credProps", "not discoverable", malformed, authenticator.ForgeCredProps(&authenticator.CredProps{RK: false}), authenticator.ForgeCredProps(nil)),
+		forging("§7.1 credentialId", "of 1024 bytes", malformed, authenticator.ForgeCredentialID(random(1024)), authenticator.ForgeCredentialID(random(1023))),
+		forging("§7.1 credentialId", "not that of the answer", malformed, authenticator.ForgeAnswerID([]byte("another"))),
+		forging("§7.1 credProps", "not discoverable", malformed, authenticator.ForgeCredProps(&authenticator.CredProps{RK: false}), authenticator.ForgeCredProps(nil)),
 		{step: "§7.1 credProps", name: "of the wrong type", device: ofES256, edit: set("clientExtensionResults", map[string]any{"credProps": map[string]any{"rk": "true"}}), reason: malformed},
 
-		forged("§6.1", "authData of 36 bytes", malformed, cutTo(36)),
-		forged("§6.1", "authData cut before the AAGUID's end", malformed, cutTo(50)),
-		forged("§6.1", "authData cut within the credential id", malformed, cutTo(60)),
-		forged("§6.1", "authData cut within the key", malformed, cutTo(100)),
-		forged("§6.1", "a byte behind authData", malformed, extended(none, 0)),
-		forged("§6.1", "AT set and nothing attested", malformed, cutTo(37)),
-		forged("§6.1", "AT not set and a key attested", malformed, authenticator.ForgeFlags(none, attestedData)),
-		forged("§6.1", "AT not set and nothing attested", malformed, rewriteData(func(data []byte) []byte { data[32] &^= byte(attestedData); return data[:37] })),
-		forged("§6.1", "AT not set, and ED for what is attested", malformed, authenticator.ForgeFlags(extensionData, attestedData)),
-		forged("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), extended(extensionData, 0xa0)),
-		forged("§6.1", "ED not set and extensions there", malformed, extended(none, 0xa0), extended(extensionData, 0xa0)),
-		forged("§6.1", "extensions that are a list", malformed, extended(extensionData, 0x80), extended(extensionData, 0xa0)),
-		forged("§6.1", "extensions that are cut short", malformed, extended(extensionData, 0xa1), extended(extensionData, 0xa0)),
-		forged("§6.1", "a byte behind the extensions", malformed, extended(extensionData, 0xa0, 0), extended(extensionData, 0xa0)),
-		forged("§6.5.1", "a credential id said to be longer", malformed, rewriteData(func(data []byte) []byte { data[54]++; return data })),
-		forged("§6.5.1", "a credential id said to be shorter", malformed, rewriteData(func(data []byte) []byte { data[54]--; return data })),
-		forged("§6.5.1", "a credential id said to be as long as can be", malformed, rewriteData(func(data []byte) []byte { data[53], data[54] = 0xff, 0xff; return data })),
+		forging("§6.1", "authData of 36 bytes", malformed, cutTo(36)),
+		forging("§6.1", "authData cut before the AAGUID's end", malformed, cutTo(50)),
+		forging("§6.1", "authData cut within the credential id", malformed, cutTo(60)),
+		forging("§6.1", "authData cut within the key", malformed, cutTo(100)),
+		forging("§6.1", "a byte behind authData", malformed, extended(none, 0)),
+		forging("§6.1", "AT set and nothing attested", malformed, cutTo(37)),
+		forging("§6.1", "AT not set and a key attested", malformed, authenticator.ForgeFlags(none, attestedData)),
+		forging("§6.1", "AT not set and nothing attested", malformed, rewriteData(func(data []byte) []byte { data[32] &^= byte(attestedData); return data[:37] })),
+		forging("§6.1", "AT not set, and ED for what is attested", malformed, authenticator.ForgeFlags(extensionData, attestedData)),
+		forging("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), extended(extensionData, 0xa0)),
+		forging("§6.1", "ED not set and extensions there", malformed, extended(none, 0xa0), extended(extensionData, 0xa0)),
+		forging("§6.1", "extensions that are a list", malformed, extended(extensionData, 0x80), extended(extensionData, 0xa0)),
+		forging("§6.1", "extensions that are cut short", malformed, extended(extensionData, 0xa1), extended(extensionData, 0xa0)),
+		forging("§6.1", "a byte behind the extensions", malformed, extended(extensionData, 0xa0, 0), extended(extensionData, 0xa0)),
+		forging("§6.5.1", "a credential id said to be longer", malformed, rewriteData(func(data []byte) []byte { data[54]++; return data })),
+		forging("§6.5.1", "a credential id said to be shorter", malformed, rewriteData(func(data []byte) []byte { data[54]--; return data })),
+		forging("§6.5.1", "a credential id said to be as long as can be", malformed, rewriteData(func(data []byte) []byte { data[53], data[54] = 0xff, 0xff; return data })),
 	}
 }
 
@@ -106,10 +106,10 @@ func objectMembers(changes map[string]any) authenticator.Variation {
 func attestationObjects() []wrongAnswer {
 	const step, malformed = "Resp-3", domain.ReasonMalformed
 	object := func(name string, changes map[string]any, twin ...authenticator.Variation) wrongAnswer {
-		return forged(step, name, malformed, objectMembers(changes), twin...)
+		return forging(step, name, malformed, objectMembers(changes), twin...)
 	}
 	encoded := func(name string, rewrite func([]byte) []byte, twin ...authenticator.Variation) wrongAnswer {
-		return forged(step, name, malformed, authenticator.ForgeEncodedObject(rewrite), twin...)
+		return forging(step, name, malformed, authenticator.ForgeEncodedObject(rewrite), twin...)
 	}
 	return []wrongAnswer{
 		object("no fmt", map[string]any{"fmt": nil}, objectMembers(map[string]any{"epAtt": false})),
@@ -199,31 +199,31 @@ func publicKeys() []wrongAnswer {
 		panic(err)
 	}
 	key := func(name string, reason domain.Reason, changes map[int]any, twin ...authenticator.Variation) wrongAnswer {
-		return forged("Resp-4", name, reason, cose(changes), twin...)
+		return forging("Resp-4", name, reason, cose(changes), twin...)
 	}
 	encoded := func(name string, rewrite func([]byte) []byte) wrongAnswer {
-		return forged("§6.5.1", name, malformed, authenticator.ForgeEncodedKey(rewrite))
+		return forging("§6.5.1", name, malformed, authenticator.ForgeEncodedKey(rewrite))
 	}
 	coordinate := func(label int, change func([]byte) []byte) authenticator.Variation {
 		return authenticator.ForgeCOSEKey(func(key map[int]any) { key[label] = change(bytes.Clone(key[label].([]byte))) })
 	}
 	return []wrongAnswer{
-		forged(step, "ES384, not offered", algorithm, cose(map[int]any{3: -35, -1: 2, -2: point[1:49], -3: point[49:]})),
-		forged(step, "PS256, not offered", algorithm, rsaOf(2048, -37, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
-		forged(step, "RS1, not offered", algorithm, rsaOf(2048, -65535, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
-		forged(step, "ES256K, not offered", algorithm, cose(map[int]any{3: -47, -1: 8})),
-		forged(step, "Ed448, not offered", algorithm, cose(map[int]any{1: 1, 3: -53, -1: 7, -2: random(57), -3: nil})),
-		forged(step, "EdDSA on Ed448", malformed, cose(map[int]any{1: 1, 3: -8, -1: 7, -2: random(57), -3: nil}), cose(map[int]any{1: 1, 3: -8, -1: 6, -2: append(random(31), 0x12), -3: nil})),
-		forged(step, "none that exists", algorithm, cose(map[int]any{3: 1 << 30})),
-		forged(step, "RSA key said to be ES256", algorithm, rsaOf(2048, -7, 1, 0, 1)),
-		forged(step, "RSA key of 1024 bits", algorithm, rsaOf(1024, -257, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
-		forged(step, "RSA key of 8192 bits", algorithm, rsaOf(8192, -257, 1, 0, 1), rsaOf(4096, -257, 1, 0, 1)),
-		forged("Resp-4", "RSA key without n", malformed, cose(map[int]any{1: 3, 3: -257, -1: nil, -2: []byte{1, 0, 1}, -3: nil})),
-		forged("Resp-4", "RSA key without e", malformed, cose(map[int]any{1: 3, 3: -257, -1: random(256), -2: nil, -3: nil})),
-		forged("Resp-4", "RSA key with the exponent 1", malformed, rsaOf(2048, -257, 1), rsaOf(2048, -257, 1, 0, 1)),
-		forged("Resp-4", "RSA key with the exponent 2", malformed, rsaOf(2048, -257, 2), rsaOf(2048, -257, 3)),
+		forging(step, "ES384, not offered", algorithm, cose(map[int]any{3: -35, -1: 2, -2: point[1:49], -3: point[49:]})),
+		forging(step, "PS256, not offered", algorithm, rsaOf(2048, -37, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
+		forging(step, "RS1, not offered", algorithm, rsaOf(2048, -65535, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
+		forging(step, "ES256K, not offered", algorithm, cose(map[int]any{3: -47, -1: 8})),
+		forging(step, "Ed448, not offered", algorithm, cose(map[int]any{1: 1, 3: -53, -1: 7, -2: random(57), -3: nil})),
+		forging(step, "EdDSA on Ed448", malformed, cose(map[int]any{1: 1, 3: -8, -1: 7, -2: random(57), -3: nil}), cose(map[int]any{1: 1, 3: -8, -1: 6, -2: append(random(31), 0x12), -3: nil})),
+		forging(step, "none that exists", algorithm, cose(map[int]any{3: 1 << 30})),
+		forging(step, "RSA key said to be ES256", algorithm, rsaOf(2048, -7, 1, 0, 1)),
+		forging(step, "RSA key of 1024 bits", algorithm, rsaOf(1024, -257, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
+		forging(step, "RSA key of 8192 bits", algorithm, rsaOf(8192, -257, 1, 0, 1), rsaOf(4096, -257, 1, 0, 1)),
+		forging("Resp-4", "RSA key without n", malformed, cose(map[int]any{1: 3, 3: -257, -1: nil, -2: []byte{1, 0, 1}, -3: nil})),
+		forging("Resp-4", "RSA key without e", malformed, cose(map[int]any{1: 3, 3: -257, -1: random(256), -2: nil, -3: nil})),
+		forging("Resp-4", "RSA key with the exponent 1", malformed, rsaOf(2048, -257, 1), rsaOf(2048, -257, 1, 0, 1)),
+		forging("Resp-4", "RSA key with the exponent 2", malformed, rsaOf(2048, -257, 2), rsaOf(2048, -257, 3)),
 
-		forged("Resp-4", "RSA key with an even exponent", malformed, rsaOf(2048, -257, 1, 0, 0), rsaOf(2048, -257, 1, 0, 1)),
+		forging("Resp-4", "RSA key with an even exponent", malformed, rsaOf(2048, -257, 1, 0, 0), rsaOf(2048, -257, 1, 0, 1)),
 
 		key("no kty", malformed, map[int]any{1: nil}),
 		key("no alg", algorithm, map[int]any{3: nil}),
@@ -249,17 +249,17 @@ func publicKeys() []wrongAnswer {
 		key("Ed25519 key of 33 bytes", malformed, map[int]any{1: 1, 3: -8, -1: 6, -2: random(33), -3: nil}),
 		key("Ed25519 key without x", malformed, map[int]any{1: 1, 3: -8, -1: 6, -2: nil, -3: nil}),
 		key("Ed25519 key without crv", malformed, map[int]any{1: 1, 3: -8, -1: nil, -2: random(32), -3: nil}),
-		forged("Resp-4", "x of 31 bytes", malformed, coordinate(-2, func(x []byte) []byte { return x[1:] })),
-		forged("Resp-4", "x of 33 bytes", malformed, coordinate(-2, func(x []byte) []byte { return append([]byte{0}, x...) })),
-		forged("Resp-4", "y of 33 bytes", malformed, coordinate(-3, func(y []byte) []byte { return append([]byte{0}, y...) })),
-		forged("Resp-4", "x and y in one", malformed, coordinate(-2, func(x []byte) []byte { return append(x, x...) })),
+		forging("Resp-4", "x of 31 bytes", malformed, coordinate(-2, func(x []byte) []byte { return x[1:] })),
+		forging("Resp-4", "x of 33 bytes", malformed, coordinate(-2, func(x []byte) []byte { return append([]byte{0}, x...) })),
+		forging("Resp-4", "y of 33 bytes", malformed, coordinate(-3, func(y []byte) []byte { return append([]byte{0}, y...) })),
+		forging("Resp-4", "x and y in one", malformed, coordinate(-2, func(x []byte) []byte { return append(x, x...) })),
 
-		forged("§6.5.1", "key_ops, an optional member", malformed, cose(map[int]any{4: []int{2}})),
-		forged("§6.5.1", "kid, an optional member", malformed, cose(map[int]any{2: []byte("kid")})),
-		forged("§6.5.1", "the private key in it", malformed, cose(map[int]any{-4: random(32)})),
-		forged("§6.5.1", "a member that a text names", malformed, authenticator.ForgeEncodedKey(func(key []byte) []byte { key[0]++; return append(key, "\x61a\x01"...) })),
+		forging("§6.5.1", "key_ops, an optional member", malformed, cose(map[int]any{4: []int{2}})),
+		forging("§6.5.1", "kid, an optional member", malformed, cose(map[int]any{2: []byte("kid")})),
+		forging("§6.5.1", "the private key in it", malformed, cose(map[int]any{-4: random(32)})),
+		forging("§6.5.1", "a member that a text names", malformed, authenticator.ForgeEncodedKey(func(key []byte) []byte { key[0]++; return append(key, "\x61a\x01"...) })),
 		encoded("the key is no map", func([]byte) []byte { return []byte{0x01} }),
-		forged("§6.5.1", "the key is empty", algorithm, authenticator.ForgeEncodedKey(func([]byte) []byte { return []byte{0xa0} })),
+		forging("§6.5.1", "the key is empty", algorithm, authenticator.ForgeEncodedKey(func([]byte) []byte { return []byte{0xa0} })),
 		encoded("alg twice", func(key []byte) []byte { key[0]++; return append(key, 0x03, 0x26) }),
 		encoded("a label longer than it has to be", func(key []byte) []byte { return replaceOnce(key, "\xa5\x01\x02", "\xa5\x18\x01\x02") }),
 		encoded("a value longer than it has to be", func(key []byte) []byte { return replaceOnce(key, "\xa5\x01\x02", "\xa5\x01\x18\x02") }),

@@ -28,6 +28,10 @@ type server struct {
 	app    *bootstrap.App
 	log    *logbook
 	wire   http.RoundTripper // to the listener, wherever this machine looks localhost up
+
+	config *bootstrap.Config
+	heard  *eavesdropper
+	plain  *logbook // the log again, as text
 }
 
 func startServer(t testing.TB, clock ports.Clock, adjust func(*bootstrap.Config)) *server {
@@ -37,27 +41,32 @@ func startServer(t testing.TB, clock ports.Clock, adjust func(*bootstrap.Config)
 		t.Fatal(err)
 	}
 	origin := "http://localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	log := &logbook{}
-	app, err := bootstrap.Open(settings(t, origin, adjust), clock, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	config, heard, log, plain := settings(t, origin, adjust), &eavesdropper{Listener: listener}, &logbook{}, &logbook{}
+	everything := &slog.HandlerOptions{Level: slog.LevelDebug}
+	app, err := bootstrap.Open(config, clock, slog.New(slog.NewMultiHandler(slog.NewJSONHandler(log, everything), slog.NewTextHandler(plain, everything))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
-	go func() { stopped <- app.Serve(ctx, listener) }()
+	go func() { stopped <- app.Serve(ctx, heard) }()
+	s := &server{origin: origin, app: app, log: log, plain: plain, config: &config, heard: heard}
 	t.Cleanup(func() {
+		metrics := s.readMetrics(t)
 		stop()
 		if err := <-stopped; err != nil {
 			t.Error(err)
 		}
 		app.Close()
+		s.holdsItsTongue(t, metrics, config)
 	})
 	var dialer net.Dialer
 	wire := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return dialer.DialContext(ctx, network, listener.Addr().String())
 	}}
 	t.Cleanup(wire.CloseIdleConnections)
-	return &server{origin: origin, app: app, log: log, wire: heldToContract(t, wire)}
+	s.wire = heldToContract(t, wire)
+	return s
 }
 
 // httpDoor calls the API as a program of some web page's would: with its cookies and the headers of a browser.

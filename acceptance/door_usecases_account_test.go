@@ -33,9 +33,12 @@ func (c *directConnection) beginStepUp() (begun attempt, refused refusal) {
 
 func (c *directConnection) finishStepUp(challengeID string, answer authenticator.AuthenticationResponse) refusal {
 	return c.do(func(actor access.Actor) error {
-		_, err := c.usecases.StepUp.Finish.Execute(c.context(), actor, stepup.Answer{
+		stepped, err := c.usecases.StepUp.Finish.Execute(c.context(), actor, stepup.Answer{
 			ChallengeID: c.challenge(challengeID), Binding: c.browser, Credential: c.authenticationAnswer(answer),
 		})
+		if err == nil && !stepped.Token.IsZero() {
+			c.keep(stepped.Token)
+		}
 		return err
 	})
 }

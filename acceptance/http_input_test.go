@@ -1,6 +1,8 @@
 package acceptance
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -20,6 +22,33 @@ func TestBadInputGetsAClearError(t *testing.T) {
 		field      string
 		fieldCode  string
 	}{
+		"a list of objects":          {"/v1/login/options", `[{"email":"ada@example.org"}]`, 400, "invalid_request", "", "invalid_json"},
+		"a text":                     {"/v1/login/options", `"email"`, 400, "invalid_request", "", "invalid_json"},
+		"spaces and nothing else":    {"/v1/login/options", "  ", 400, "invalid_request", "", "invalid_json"},
+		"not a number":               {"/v1/login/options", `{"x":NaN}`, 400, "invalid_request", "", "invalid_json"},
+		"no end of a number":         {"/v1/login/options", `{"x":Infinity}`, 400, "invalid_request", "", "invalid_json"},
+		"a number with a zero":       {"/v1/login/options", `{"x":01}`, 400, "invalid_request", "", "invalid_json"},
+		"a huge number for a text":   {"/v1/login/options", `{"email":1e400}`, 400, "invalid_request", "email", "wrong_type"},
+		"true for a text":            {"/v1/signup/options", `{"display_name":true}`, 400, "invalid_request", "display_name", "wrong_type"},
+		"a list for a text":          {"/v1/signup/options", `{"email":["ada@example.org"]}`, 400, "invalid_request", "email", "wrong_type"},
+		"an object for a text":       {"/v1/signup/options", `{"email":{"$ne":null}}`, 400, "invalid_request", "email", "wrong_type"},
+		"a number for a code":        {"/v1/recovery/redeem", `{"email":"ada@example.org","totp_code":123456}`, 400, "invalid_request", "totp_code", "wrong_type"},
+		"null for what is required":  {"/v1/login/verify", `{"challenge_id":null}`, 400, "invalid_request", "challenge_id", "invalid_id"},
+		"null for a token":           {"/v1/session/refresh", `{"refresh_token":null}`, 400, "invalid_request", "refresh_token", "required"},
+		"names that are not quoted":  {"/v1/login/options", `{email:"ada@example.org"}`, 400, "invalid_request", "", "invalid_json"},
+		"a comma too many":           {"/v1/login/options", `{"email":"ada@example.org",}`, 400, "invalid_request", "", "invalid_json"},
+		"a comment":                  {"/v1/login/options", `{/* Ada */}`, 400, "invalid_request", "", "invalid_json"},
+		"a raw line break":           {"/v1/signup/options", "{\"display_name\":\"a\nb\"}", 400, "invalid_request", "display_name", "invalid_json"},
+		"UTF-16":                     {"/v1/login/options", "\xff\xfe{\x00}\x00", 400, "invalid_request", "", "invalid_json"},
+		"an overlong letter":         {"/v1/signup/options", "{\"display_name\":\"\xc1\x81\"}", 400, "invalid_request", "display_name", "invalid_json"},
+		"a surrogate in UTF-8":       {"/v1/signup/options", "{\"display_name\":\"\xed\xa0\x80\"}", 400, "invalid_request", "display_name", "invalid_json"},
+		"surrogates the wrong way":   {"/v1/signup/options", `{"display_name":"\udc00\ud800"}`, 400, "invalid_request", "display_name", "invalid_json"},
+		"half a surrogate as a name": {"/v1/signup/options", `{"\ud800":1}`, 400, "invalid_request", "", "invalid_json"},
+		"an unknown member twice":    {"/v1/login/options", `{"x":1,"x":2}`, 400, "invalid_request", "x", "duplicate_member"},
+		"twice, once in escapes":     {"/v1/login/options", `{"email":"ada@example.org","\u0065mail":"ben@example.org"}`, 400, "invalid_request", "email", "duplicate_member"},
+		"twice, in an unknown one":   {"/v1/login/options", `{"x":[{"y":{"z":1,"z":1}}]}`, 400, "invalid_request", "x.0.y.z", "duplicate_member"},
+		"33 objects in each other":   {"/v1/login/options", strings.Repeat(`{"x":`, 33) + "1" + strings.Repeat("}", 33), 400, "invalid_request", "", "too_deep"},
+		"very deep":                  {"/v1/login/options", `{"x":` + strings.Repeat("[", 60000), 400, "invalid_request", "", "too_deep"},
 		"not JSON":                   {"/v1/login/options", `hello`, 400, "invalid_request", "", "invalid_json"},
 		"half of it":                 {"/v1/login/options", `{"email":"ada@example.org"`, 400, "invalid_request", "", "invalid_json"},
 		"no object":                  {"/v1/login/options", `[]`, 400, "invalid_request", "", "invalid_json"},
@@ -105,6 +134,10 @@ func TestAllMissingMembersOfASignInAreNamedAtOnce(t *testing.T) {
 func TestWhatIsAllowedIsNotRefused(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for name, c := range map[string]struct{ path, body string }{
+		"an empty object":             {"/v1/login/options", `{}`},
+		"a huge number, unknown":      {"/v1/login/options", `{"x":1e400,"y":123456789012345678901234567890}`},
+		"names of one spelling, all":  {"/v1/login/options", `{"Email":1,"eMail":2,"EMAIL":3}`},
+		"a pair of surrogates":        {"/v1/signup/options", `{"display_name":"\ud83d\udd11"}`},
 		"32 levels":                   {"/v1/login/options", `{"x":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`},
 		"white space around it":       {"/v1/login/options", " \t\r\n{} \t\r\n"},
 		"a member in capitals":        {"/v1/login/options", `{"EMAIL":"no address"}`},
@@ -130,11 +163,23 @@ func TestALongNameIsNotEchoedInFull(t *testing.T) {
 
 func TestABodyIsJSONOrNothing(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", ""} {
+	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", "",
+		"application/json; charset=utf-16", "application/json; charset=iso-8859-1", "application/json; charset=\"utf-7\"", "application/json; charset=",
+		"application/json, text/plain", "text/plain; x=application/json", "application/json; charset=utf-8; charset=utf-16", "json", "*/*", "application/*",
+		"application/problem+json", "application/json text/plain", "text/json"} {
 		s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Type", contentType).wants(t, 415, "unsupported_media_type")
 	}
-	s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Encoding", "gzip").wants(t, 415, "unsupported_media_type")
-	for _, contentType := range []string{"application/json", "Application/JSON; charset=utf-8", "application/json ;charset=utf-8"} {
+	for _, encoding := range []string{"gzip", "deflate", "br", "zstd", "identity, gzip", "GZIP"} {
+		s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Encoding", encoding).wants(t, 415, "unsupported_media_type")
+	}
+	// Ten megabytes in ten kilobytes: nobody unpacks them to find out.
+	var bomb bytes.Buffer
+	packed := gzip.NewWriter(&bomb)
+	if _, err := packed.Write(bytes.Repeat([]byte(" "), 10<<20)); err != nil || packed.Close() != nil || bomb.Len() > 60<<10 {
+		t.Fatal(bomb.Len(), err)
+	}
+	s.send(t, http.MethodPost, "/v1/login/options", bomb.String(), "Content-Encoding", "gzip").wants(t, 415, "unsupported_media_type")
+	for _, contentType := range []string{"application/json", "Application/JSON; charset=utf-8", "application/json ;charset=utf-8", "application/json;charset=\"UTF-8\"", "application/json; v=1"} {
 		if got := s.send(t, http.MethodPost, "/v1/login/options", `{"unknown":{"members":["are","ignored"]}}`, "Content-Type", contentType); got.StatusCode != 200 {
 			t.Errorf("%s: %d %s", contentType, got.StatusCode, got.body)
 		}

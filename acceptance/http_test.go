@@ -43,6 +43,11 @@ func (s *server) send(t *testing.T, method, path, body string, headers ...string
 	if _, said := request.Header["Content-Type"]; body != "" && !said {
 		request.Header.Set("Content-Type", "application/json")
 	}
+	return s.roundTrip(t, request)
+}
+
+func (s *server) roundTrip(t testing.TB, request *http.Request) answer {
+	t.Helper()
 	response, err := s.wire.RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)

@@ -107,16 +107,25 @@ func stepsUpForWhatIsSensitive(l *lodge) {
 	}
 }
 
-func stepUpMintsNothing(l *lodge) {
+// stepUpRenewsTheToken: the session stays, and what a thief may have copied before opens it no longer.
+func stepUpRenewsTheToken(l *lodge) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	device := ada.script()
 	before, sessions := device.connection.keepsToken(), ada.seesSessions()
 	l.waits(time.Hour)
 	ada.may(device.stepUp())
-	if now := ada.seesSessions(); device.connection.keepsToken() != before || len(now) != 1 || now[0] != sessions[0] {
+	if now := ada.seesSessions(); len(now) != 1 || now[0] != sessions[0] {
 		l.t.Fatalf("the session was %+v and is %+v", sessions, now)
 	}
+	after := device.connection.keepsToken()
+	if after == before {
+		l.t.Fatal("whoever copied the session's token is as fresh as its owner")
+	}
+	device.connection.bringsToken(before)
+	ada.isAskedToSignIn("unauthenticated")
+	ada.mayNot(ada.device.deleteAccount(), "unauthenticated")
+	device.connection.bringsToken(after)
 	ada.may(ada.device.deleteAccount())
 }
 

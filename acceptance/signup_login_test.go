@@ -211,6 +211,18 @@ func anUnknownAddress(l *lodge) {
 		_, refused := ben.script().connection.finishSignIn(begun.challengeID, answer)
 		ben.mustBeRefused(refused, "passkey_rejected", "user_handle_mismatch")
 	}
+
+	// Nor does it help to say that it is the one that was asked for.
+	for email, listed := range map[string][]authenticatorDescriptor{"ada@example.org": known, "nobody@example.org": unknown} {
+		begun, _ := allowed(email)
+		answer, err := ben.script().authenticator.Get(authenticatorOptionsWithout(l, begun.options), authenticator.ForgeUserHandle(nil))
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		answer.ID, answer.RawID = listed[0].ID, listed[0].ID
+		_, refused := ben.script().connection.finishSignIn(begun.challengeID, answer)
+		ben.mustBeRefused(refused, "passkey_rejected", "signature_invalid")
+	}
 }
 
 type authenticatorDescriptor struct {

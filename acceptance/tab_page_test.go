@@ -55,6 +55,24 @@ func TestAPasskeyThatWasRefusedIsForgotten(t *testing.T) {
 	b.eventually("the device has it no more", isEmpty)
 }
 
+// Whoever has just changed what opens the account is offered, on the same page, to end what was opened before (OWASP ASVS 5.0,
+// 7.4.3).
+func TestSigningOutElsewhereIsOfferedAfterAChange(t *testing.T) {
+	ada, b, _ := openTab(t)
+	if b.sees("#sign-out-others") {
+		t.Error("it is offered to somebody who is signed in nowhere else")
+	}
+	elsewhere := ada.elsewhere()
+	b.takes(securityKey)
+	ada.may(b.addPasskey("Blue key"))
+	if !b.sees("#sign-out-others") {
+		t.Fatal("after a passkey was added there is no button to sign out everywhere else")
+	}
+	ada.may(refusal{code: b.presses("#sign-out-others")})
+	elsewhere.isAskedToSignIn("session_revoked")
+	ada.isSignedIn()
+}
+
 func TestAStepUpThatIsCancelledChangesNothing(t *testing.T) {
 	ada, b, c := openTab(t)
 	blue := ada.addsPasskey("Blue key", securityKey)

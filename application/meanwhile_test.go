@@ -20,7 +20,7 @@ var deeds = map[string]func(*house) (does func() error){
 	"change the account": func(h *house) func() error {
 		return func() error {
 			wish := account.Wish{DisplayName: new(domain.DisplayName("Countess"))}
-			_, err := (&account.Change{Store: h.store, Clock: h.clock, Log: h.log, Claims: h.claims}).Execute(h.t.Context(), h.ada, wish)
+			_, err := (&account.Change{Store: h.store, Clock: h.clock, Log: h.log, Claims: h.claims, StepUp: stepUp}).Execute(h.t.Context(), h.ada, wish)
 			return err
 		}
 	},
@@ -62,7 +62,7 @@ var deeds = map[string]func(*house) (does func() error){
 		answer := stepup.Answer{ChallengeID: started.ChallengeID, Credential: h.gets(started.Options)}
 		return func() error {
 			finish := &stepup.Finish{
-				Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Log: h.log, Examiner: &access.Examiner{Log: h.log},
+				Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Desk: h.desk(), Log: h.log, Examiner: &access.Examiner{Log: h.log},
 			}
 			_, err := finish.Execute(h.t.Context(), h.ada, answer)
 			return err

@@ -43,7 +43,7 @@ const claimedByAda domain.Email = "ada@example.com"
 func (h *house) sendsNoMail() { h.claims.Policy, h.log.Mail = domain.MailOff, domain.MailOff }
 
 func (h *house) moves(to domain.Email) error {
-	_, err := (&account.Change{Store: h.store, Clock: h.clock, Log: h.log, Claims: h.claims}).Execute(h.t.Context(), h.ada, account.Wish{Email: &to})
+	_, err := (&account.Change{Store: h.store, Clock: h.clock, Log: h.log, Claims: h.claims, StepUp: stepUp}).Execute(h.t.Context(), h.ada, account.Wish{Email: &to})
 	return err
 }
 

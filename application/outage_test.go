@@ -29,9 +29,13 @@ import (
 type breaking struct {
 	ports.Store
 	at, asked int
+	note      func(what string) // hears what was asked; nil for nobody
 }
 
 func (b *breaking) ask() error {
+	if b.note != nil {
+		b.note(caller())
+	}
 	if b.asked++; b.asked == b.at {
 		return fmt.Errorf("thing %d: %w", b.at, domain.ErrUnavailable)
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/ports"
@@ -81,7 +82,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	}()
 
 	failed := make(chan error, 1)
-	go func() { failed <- a.server.Listener(listener) }()
+	go func() { failed <- a.server.Listener(httpapi.Guard(listener, a.log)) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving: %w", err)
@@ -98,7 +99,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 func (a *App) ServeOperations(listener net.Listener) (stop func()) {
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := a.operations.Listener(listener); err != nil {
+		if err := a.operations.Listener(httpapi.Guard(listener, a.log)); err != nil {
 			a.log.Error("health and metrics are gone", slog.Any("error", err))
 		}
 	})

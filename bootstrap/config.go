@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/smtp"
 	"github.com/keylodge/keylodge/adapters/webauthn"
@@ -23,6 +24,8 @@ type Config struct {
 	RPName         string
 	Origins        []string // PublicURL first
 	TrustedProxies []netip.Prefix
+	WellKnown      httpapi.WellKnown // what passkeys and apps on other domains need
+	Patience       time.Duration     // with slow clients; 0 for the usual one, which no setting changes
 
 	Database        Database
 	Secret          *masterkey.Key  // nil: from the key file beside the database, which is a file then

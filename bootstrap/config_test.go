@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -116,6 +117,56 @@ func TestEverySettingArrives(t *testing.T) {
 	}
 }
 
+// fingerprint is the SHA-256 of an app's certificate, as keytool shows it.
+const fingerprint = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"
+
+func TestAppsAndPagesAreReadAsOthersWriteThem(t *testing.T) {
+	const origins = "ORIGINS=android:apk-key-hash:ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v8,android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	other := strings.Repeat("00:", 31) + "00"
+	config, err := load(t, "PUBLIC_URL=https://id.example.org", origins, "APPLE_APPS=A1B2C3D4E5.org.example.app, A1B2C3D4E5.org.example.app-2",
+		"ANDROID_APPS=org.example.app="+strings.ToLower(strings.ReplaceAll(fingerprint, ":", ""))+", org.example.app="+other+",org.example.app="+other+",org.example.two="+fingerprint,
+		"CHANGE_PASSWORD_URL=/#account")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (httpapi.WellKnown{
+		AndroidApps:    []httpapi.AndroidApp{{Package: "org.example.app", Fingerprints: []string{fingerprint, other}}, {Package: "org.example.two", Fingerprints: []string{fingerprint}}},
+		AppleApps:      []string{"A1B2C3D4E5.org.example.app", "A1B2C3D4E5.org.example.app-2"},
+		ChangePassword: "https://id.example.org/#account",
+	}); !reflect.DeepEqual(config.WellKnown, want) {
+		t.Errorf("got  %+v\nwant %+v", config.WellKnown, want)
+	}
+	if config, err = load(t, "CHANGE_PASSWORD_URL=https://example.org/account"); err != nil || config.WellKnown.ChangePassword != "https://example.org/account" {
+		t.Errorf("%+v, %v", config.WellKnown, err)
+	}
+}
+
+// A list of related origins is for those that need one; a public suffix is no name of anybody's.
+func TestRelatedOriginsAreThoseOfOtherDomains(t *testing.T) {
+	config, err := load(t, "PUBLIC_URL=https://id.example.org", "RP_ID=example.org", "ORIGINS=https://app.example.org,https://example.org:8443,https://notexample.org,"+
+		"https://shop.example.co.uk,https://www.example.co.uk,http://localhost:3000,android:apk-key-hash:"+strings.Repeat("A", 43))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := relatedOrigins(config); !slices.Equal(got, []string{"https://notexample.org", "https://shop.example.co.uk", "https://www.example.co.uk"}) {
+		t.Errorf("related are %v", got)
+	}
+	if got := relatedLabels(config); !slices.Equal(got, []string{"notexample", "example"}) {
+		t.Errorf("their names are %v", got)
+	}
+}
+
+func TestOnlyAHostOfItsOwnSpeaksForWhatIsBelowIt(t *testing.T) {
+	for address, owns := range map[string]bool{
+		"https://id.example.org": true, "https://example.org": false, "https://id.example.co.uk": true, "https://example.co.uk": false,
+		"https://ada.github.io": false, "http://localhost:8080": false, "https://id.example.org:8443": true,
+	} {
+		if ownsSubdomains(address) != owns {
+			t.Errorf("%s: %t", address, !owns)
+		}
+	}
+}
+
 func TestWhatCannotBeRefusesToStart(t *testing.T) {
 	short, long := base64.StdEncoding.EncodeToString(make([]byte, 31)), base64.StdEncoding.EncodeToString(make([]byte, 32))
 	for name, c := range map[string]struct {
@@ -171,6 +222,17 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 		"an operator's address that isn't":   {[]string{"OPS_LISTEN=9090"}, "OPS_LISTEN", "host:port"},
 		"a port that is not":                 {[]string{"LISTEN=127.0.0.1:http"}, "LISTEN", "host:port"},
 		"a port that cannot be":              {[]string{"LISTEN=:99999"}, "LISTEN", "host:port"},
+		"an app without a certificate":       {[]string{"ANDROID_APPS=org.example.app"}, "ANDROID_APPS", "no SHA-256 fingerprint"},
+		"an app with half a certificate":     {[]string{"ANDROID_APPS=org.example.app=00:11"}, "ANDROID_APPS", "keytool -list -v"},
+		"an app that is no package":          {[]string{"ANDROID_APPS=app=" + fingerprint}, "ANDROID_APPS", "PACKAGE=FINGERPRINT"},
+		"an app whose origin may not call":   {[]string{"ANDROID_APPS=org.example.app=" + fingerprint}, "ANDROID_APPS", "add android:apk-key-hash:ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v8 to KEYLODGE_ORIGINS"},
+		"an app of Apple's without a team":   {[]string{"APPLE_APPS=org.example.app"}, "APPLE_APPS", "TEAMID.BUNDLE"},
+		"a team without an app":              {[]string{"APPLE_APPS=A1B2C3D4E5"}, "APPLE_APPS", "TEAMID.BUNDLE"},
+		"a page for passwords over http":     {[]string{"CHANGE_PASSWORD_URL=http://example.org/account"}, "CHANGE_PASSWORD_URL", "not https"},
+		"a page for passwords without host":  {[]string{"CHANGE_PASSWORD_URL=account"}, "CHANGE_PASSWORD_URL", "or / for this server's own"},
+		"a page for passwords elsewhere":     {[]string{"CHANGE_PASSWORD_URL=//evil.example/"}, "CHANGE_PASSWORD_URL", "not https"},
+		"a page for passwords of Ada's":      {[]string{"CHANGE_PASSWORD_URL=https://ada@example.org/"}, "CHANGE_PASSWORD_URL", "not a web address"},
+		"a script for passwords":             {[]string{"CHANGE_PASSWORD_URL=javascript:alert(1)"}, "CHANGE_PASSWORD_URL", "not a web address"},
 		"the second of two former secrets":   {[]string{"PREVIOUS_SECRETS=" + strings.Repeat("A", 43) + "," + short}, "PREVIOUS_SECRETS", "number 2 holds 31 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,6 +26,7 @@ func examine(ctx context.Context) ports.Findings {
 		e.lookAtRelyingParty,
 		e.lookAtOrigins,
 		e.lookAtAuthenticators,
+		e.lookAtWellKnown,
 		e.lookAtListeners,
 		e.lookAtProxies,
 		e.lookAtSecretFiles,

@@ -38,6 +38,9 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 		"another site among the origins":        {settings: []string{public, "ORIGINS=https://shop.example.com", proxied}, check: "origins", state: ports.FindingWarning, says: "https://id.example.org/.well-known/webauthn"},
 		"more other sites than browsers take":   {settings: []string{public, "ORIGINS=https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://f.com", proxied}, check: "origins", state: ports.FindingFault, says: "of 6 other names"},
 		"nothing, as one site under many names": {settings: []string{public, "RP_ID=example.org", "ORIGINS=https://a.example.org,https://b.example.org", proxied}},
+		"an app that is not vouched for":        {settings: []string{public, "ORIGINS=android:apk-key-hash:" + strings.Repeat("A", 43), proxied}, check: "well_known", state: ports.FindingWarning, says: "PACKAGE=00:00:00"},
+		"nothing, with apps":                    {settings: []string{public, "ORIGINS=android:apk-key-hash:" + strings.Repeat("A", 43), "ANDROID_APPS=org.example.app=" + strings.Repeat("00", 32), "APPLE_APPS=A1B2C3D4E5.org.example.app", proxied}},
+		"an app, for another host's passkeys":   {settings: []string{public, "RP_ID=example.org", "APPLE_APPS=A1B2C3D4E5.org.example.app", proxied}, check: "well_known", state: ports.FindingWarning, says: "have https://example.org give the same"},
 		"a developer's machine, in public":      {settings: []string{public, "ORIGINS=http://localhost:3000", proxied}, check: "origins", state: ports.FindingWarning, says: "visitor's own machine"},
 		"localhost, for others":                 {settings: []string{"LISTEN=0.0.0.0:0"}, check: "public_url", state: ports.FindingWarning, says: "browsers will refuse"},
 

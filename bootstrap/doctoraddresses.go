@@ -45,21 +45,12 @@ func (e *examination) lookAtRelyingParty(context.Context) {
 	e.OK("public_url", e.config.PublicURL)
 }
 
-// maxRelatedLabels is how many names browsers take from a list of related origins (WebAuthn Level 3, section 5.11.1).
-const maxRelatedLabels = 5
-
 func (e *examination) lookAtOrigins(context.Context) {
-	var related, local []string
-	labels := map[string]bool{}
+	var local []string
+	related, labels := relatedOrigins(e.config), relatedLabels(e.config)
 	for _, origin := range e.config.Origins[1:] {
-		host := hostOf(origin)
-		switch {
-		case host == "": // an app's
-		case isLocalhost(host) && !isLocalhost(hostOf(e.config.PublicURL)):
+		if isLocalhost(hostOf(origin)) && !isLocalhost(hostOf(e.config.PublicURL)) {
 			local = append(local, origin)
-		case !belongs(host, e.config.RPID):
-			related = append(related, origin)
-			labels[registrableLabel(host)] = true
 		}
 	}
 	switch {
@@ -67,7 +58,7 @@ func (e *examination) lookAtOrigins(context.Context) {
 		e.Fault("origins", fmt.Sprintf("of %d other names in KEYLODGE_ORIGINS browsers take %d", len(labels), maxRelatedLabels), "leave the others out, or give them a Keylodge of their own")
 	case len(related) > 0:
 		e.Warn("origins", fmt.Sprintf("%s: not on %s or below it, so only browsers that know related origins let them use its passkeys", strings.Join(related, ", "), e.config.RPID),
-			"serve https://"+e.config.RPID+`/.well-known/webauthn as application/json, saying {"origins": ["`+strings.Join(related, `", "`)+`"]}`)
+			"nothing, if that is meant: https://"+e.config.RPID+"/.well-known/webauthn lists them")
 	}
 	if len(local) > 0 {
 		e.Warn("origins", strings.Join(local, ", ")+": whatever listens there on a visitor's own machine may hold ceremonies", "leave it out where people's accounts are")

@@ -26,6 +26,9 @@ type environment struct {
 	RPName                  string `envconfig:"RP_NAME" default:"Keylodge"`
 	Origins                 string `envconfig:"ORIGINS"`
 	TrustedProxies          string `envconfig:"TRUSTED_PROXIES"`
+	AndroidApps             string `envconfig:"ANDROID_APPS"`
+	AppleApps               string `envconfig:"APPLE_APPS"`
+	ChangePasswordURL       string `envconfig:"CHANGE_PASSWORD_URL"`
 	DatabaseURL             string `envconfig:"DATABASE_URL" default:"sqlite:keylodge.db"`
 	Secret                  string `envconfig:"SECRET"`
 	PreviousSecrets         string `envconfig:"PREVIOUS_SECRETS"`

@@ -83,6 +83,10 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 		defer app.ServeOperations(opsListener)()
 	}
 	tellMetadata(config.Metadata, system.Clock{}.Now(), log)
+	if labels := relatedLabels(config); len(labels) > maxRelatedLabels {
+		log.Warn("browsers take only some of the names in KEYLODGE_ORIGINS that are not the RP id's; leave the others out",
+			slog.Int("names", len(labels)), slog.Int("taken", maxRelatedLabels))
+	}
 	for _, setting := range config.WithoutEffect {
 		log.Warn("this setting does nothing in this version", slog.String("setting", setting))
 	}
@@ -129,7 +133,13 @@ func isTerminal(stream any) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
+// release is what the linker was told by `make build VERSION=…`.
+var release string
+
 func version() string {
+	if release != "" {
+		return release
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}

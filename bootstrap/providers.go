@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/wire"
@@ -209,6 +210,9 @@ func masterKey(config Config) (masterkey.Key, error) {
 	return masterkey.LoadOrCreate(path)
 }
 
+// evenTime is longer than such an answer takes on a disk of today; on a slower one the time of the disk hides what it is for.
+const evenTime = 10 * time.Millisecond
+
 func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	bindingKeys, err := deriveAll("browser binding", secret, config.PreviousSecrets)
 	if err != nil {
@@ -218,10 +222,13 @@ func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	if err != nil {
 		return httpapi.Config{}, err
 	}
+	known := config.WellKnown
+	known.RelatedOrigins = relatedOrigins(config)
 	return httpapi.Config{
-		PublicURL: config.PublicURL, Origins: config.Origins, RPID: config.RPID, RPName: config.RPName,
+		PublicURL: config.PublicURL, OwnsSubdomains: ownsSubdomains(config.PublicURL), Origins: config.Origins, RPID: config.RPID, RPName: config.RPName,
 		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL,
-		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies,
+		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies, Patience: config.Patience, WellKnown: known,
+		EvenTime: evenTime,
 	}, nil
 }
 

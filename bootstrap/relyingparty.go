@@ -72,7 +72,9 @@ func isLocalhost(host string) bool {
 }
 
 // androidOrigin is how an Android app signs its origin: the SHA-256 of its signing certificate, in base64url.
-var androidOrigin = regexp.MustCompile(`^android:apk-key-hash:[A-Za-z0-9_-]{43}$`)
+var androidOrigin = regexp.MustCompile(`^` + apkKeyHash + `[A-Za-z0-9_-]{43}$`)
+
+const apkKeyHash = "android:apk-key-hash:"
 
 func (c *checker) origin(s string) bool {
 	before := len(c.faults)

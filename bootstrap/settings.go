@@ -71,6 +71,7 @@ func (e environment) check() (Config, Faults) {
 	c.authenticators(&config, e)
 	c.tokens(&config, e)
 	c.smtp(&config, e)
+	c.wellKnown(&config, e)
 	return config, c.faults
 }
 

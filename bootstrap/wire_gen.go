@@ -156,6 +156,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
+		Random:       reader,
 		Desk:         desk,
 		Log:          securityLog,
 		Examiner:     examiner,
@@ -262,6 +263,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Clock:  clock,
 		Log:    securityLog,
 		Claims: claims,
+		StepUp: stepUpTTL,
 	}
 	sendCode := &account.SendCode{
 		Store:  store2,
@@ -649,6 +651,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
+		Random:       reader,
 		Desk:         desk,
 		Log:          securityLog,
 		Examiner:     examiner,
@@ -755,6 +758,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Clock:  clock,
 		Log:    securityLog,
 		Claims: claims,
+		StepUp: stepUpTTL,
 	}
 	sendCode := &account.SendCode{
 		Store:  portsStore,

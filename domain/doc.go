@@ -22,7 +22,9 @@
 //   - A suspended passkey signs nobody in: [Credential.RecordUse].
 //   - A session ends: idle, at its absolute age, or when it is revoked: [Session.Usable].
 //   - A refresh token is good once; one that comes back ends its session: [Session.Refresh].
-//   - What changes who can open an account needs a passkey's fresh proof: [Session.Fresh], [Session.StepUp].
+//   - What changes who can open an account, or where its owner is told of that, needs a passkey's fresh proof:
+//     [Session.Fresh], [Session.StepUp].
+//   - Such a proof is nobody's who copied the session's token before it: [Session.Renew].
 //   - An account has so many passkeys and never none that opens it: [Keyring.Room], [Keyring.Without].
 //   - A shut account lets nobody in: [User.Enabled].
 //   - An access token never outlives its session, and is for whom it says: [AccessPolicy.Claims].

@@ -156,15 +156,26 @@ func TestDecoysAreStableAndLookReal(t *testing.T) {
 	if elsewhere := domain.Decoys([]byte("another key"), "nobody@example.org"); slices.EqualFunc(first, elsewhere, sameDescriptor) {
 		t.Error("another installation makes the same decoys")
 	}
-	lengths := map[int]bool{}
-	for i := range 100 {
-		decoy := domain.Decoys(key, domain.Email(fmt.Sprint(i)))[0]
-		if lengths[len(decoy.ID)] = true; !slices.Equal(decoy.Transports, []string{"hybrid", "internal"}) {
-			t.Errorf("a decoy has the transports %q", decoy.Transports)
+	// A kind or a number that decoys never have would prove an account.
+	kinds, numbers, ids := map[string]bool{}, map[int]bool{}, map[domain.CredentialID]bool{}
+	for i := range 1000 {
+		decoys := domain.Decoys(key, domain.Email(fmt.Sprint(i)))
+		numbers[len(decoys)] = true
+		for _, decoy := range decoys {
+			kinds[fmt.Sprint(len(decoy.ID), decoy.Transports)] = true
+			if ids[decoy.ID] {
+				t.Errorf("the decoy %s is there twice", decoy.ID)
+			}
+			ids[decoy.ID] = true
 		}
 	}
-	if want := map[int]bool{16: true, 20: true, 32: true}; !maps.Equal(lengths, want) {
-		t.Errorf("decoys come in the lengths %v, and real ones in %v", lengths, want)
+	if want := (map[int]bool{1: true, 2: true, 3: true}); !maps.Equal(numbers, want) {
+		t.Errorf("addresses have %v decoys", numbers)
+	}
+	if want := (map[string]bool{
+		"16 [hybrid internal]": true, "20 [hybrid internal]": true, "32 [hybrid internal]": true, "32 [internal]": true, "48 [nfc usb]": true, "64 [nfc usb]": true,
+	}); !maps.Equal(kinds, want) {
+		t.Errorf("decoys are %v, and real passkeys %v", kinds, want)
 	}
 }
 
@@ -266,6 +277,7 @@ func made(t *testing.T) map[string]struct {
 			_, _, err := domain.OpenSession(key, domain.Device{}, lifetime, noon, r)
 			return err
 		}},
+		"a session token": {32, func(r io.Reader) error { _, err := domain.NewSessionToken(r); return err }},
 		"a bearer session": {42, func(r io.Reader) error {
 			_, _, err := domain.OpenBearerSession(key, domain.Device{}, lifetime, refreshKeys, noon, r)
 			return err
@@ -275,6 +287,41 @@ func made(t *testing.T) map[string]struct {
 			_, err := domain.AccessPolicy{}.Claims(domain.RestoreSession(domain.SessionSnapshot{}), nil, noon, r)
 			return err
 		}},
+	}
+}
+
+// Of what is secret at least 128 bits count: each of them makes another one (OWASP ASVS 5.0, 11.5.1).
+func TestSecretsHave128BitsAtLeast(t *testing.T) {
+	key := credential(t, synced, 0)
+	for name, draw := range map[string]func(r io.Reader) (string, error){
+		"a session's token": func(r io.Reader) (string, error) { token, err := domain.NewSessionToken(r); return token.Reveal(), err },
+		"a refresh token": func(r io.Reader) (string, error) {
+			_, token, err := domain.OpenBearerSession(key, domain.Device{}, lifetime, refreshKeys, noon, r)
+			return token.Reveal(), err
+		},
+		"a grant's token": func(r io.Reader) (string, error) {
+			_, token, err := domain.NewGrant(adasID, nil, domain.CodeDigest{}, grantKeys, noon, r)
+			return token.Reveal(), err
+		},
+		"a user's handle": func(r io.Reader) (string, error) { handle, err := domain.NewUserHandle(r); return string(handle), err },
+		"a token's id": func(r io.Reader) (string, error) {
+			claims, err := domain.AccessPolicy{}.Claims(domain.RestoreSession(domain.SessionSnapshot{}), nil, noon, r)
+			return claims.TokenID, err
+		},
+	} {
+		different := map[string]bool{}
+		for bit := range 8 * 64 {
+			random := bytes.Repeat([]byte{0}, 64)
+			random[bit/8] = 1 << (bit % 8)
+			made, err := draw(bytes.NewReader(random))
+			if err != nil {
+				t.Fatal(err)
+			}
+			different[made] = true
+		}
+		if len(different) < 128 {
+			t.Errorf("%s: %d bits count", name, len(different))
+		}
 	}
 }
 

@@ -62,7 +62,8 @@ type TokenDigest [sha256.Size]byte
 // sessionTokenPrefix lets secret scanners find a leaked token.
 const sessionTokenPrefix = "kls_"
 
-func newSessionToken(random io.Reader) (SessionToken, error) {
+// NewSessionToken draws a token.
+func NewSessionToken(random io.Reader) (SessionToken, error) {
 	var raw [32]byte
 	if _, err := io.ReadFull(random, raw[:]); err != nil {
 		return SessionToken{}, fmt.Errorf("reading randomness: %w", err)
@@ -84,7 +85,7 @@ func (t SessionToken) Digest() TokenDigest { return sha256.Sum256([]byte(t.Revea
 // OpenSession starts the session of a browser whose user has just proved themselves with a passkey. The token is returned
 // here and never again.
 func OpenSession(by *Credential, device Device, lifetime SessionLifetime, now time.Time, random io.Reader) (*Session, SessionToken, error) {
-	token, err := newSessionToken(random)
+	token, err := NewSessionToken(random)
 	if err != nil {
 		return nil, SessionToken{}, err
 	}
@@ -213,6 +214,22 @@ func (s *Session) StepUp(with *Credential, now time.Time) {
 	s.state.AuthTime = now
 	s.state.AMR = methods(with)
 	s.state.Assurance = AssurancePasskey
+}
+
+// Renew has a browser's session carried by another token, and the one before opens nothing any more: a copy of it that
+// somebody took must not become as fresh as its owner (OWASP ASVS 5.0, 7.2.4). It returns false for a program's session, which
+// refresh tokens carry.
+func (s *Session) Renew(token SessionToken) bool {
+	if s.state.Transport != TransportCookie {
+		return false
+	}
+	s.state.Token = token.Digest()
+	return true
+}
+
+// RenewedSince reports whether the token that carried a browser's session when it was read before carries it no longer.
+func (s *Session) RenewedSince(before *Session) bool {
+	return s.state.Transport == TransportCookie && s.state.Token != before.state.Token
 }
 
 // Fresh returns ErrStepUpRequired unless a passkey has proved the user within ttl: what changes who can open the account

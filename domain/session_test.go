@@ -232,6 +232,44 @@ func TestAStepUpRenewsTheProofAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestABrowsersSessionIsCarriedByAnotherToken(t *testing.T) {
+	browsers, former := session(t, synced)
+	programs, refresh := bearerSession(t)
+	for name, c := range map[string]struct {
+		session *domain.Session
+		renewed bool
+		carried domain.TokenDigest // if it is not
+	}{"a browser's": {browsers, true, former.Digest()}, "a program's": {programs, false, refresh.Digest()}} {
+		token, err := domain.NewSessionToken(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := domain.RestoreSession(c.session.Snapshot())
+		want := before.Snapshot()
+		if c.renewed {
+			want.Token = token.Digest()
+		}
+		if got := c.session.Renew(token); got != c.renewed || !reflect.DeepEqual(c.session.Snapshot(), want) {
+			t.Errorf("%s: %t, %+v, want %+v", name, got, c.session.Snapshot(), want)
+		}
+		if c.session.RenewedSince(before) != c.renewed || c.session.RenewedSince(c.session) || before.Snapshot().Token != c.carried {
+			t.Errorf("%s: renewed since it was read: %t", name, c.session.RenewedSince(before))
+		}
+	}
+	next, _, err := programs.Refresh(refresh, refreshKeys, lifetime, noon)
+	if err != nil || next.Digest() == refresh.Digest() {
+		t.Fatal(err)
+	}
+	if before := programs.Snapshot(); before.Token != next.Digest() {
+		t.Fatal("a refresh left the token")
+	}
+	earlier := programs.Snapshot()
+	earlier.Token = refresh.Digest()
+	if programs.RenewedSince(domain.RestoreSession(earlier)) {
+		t.Error("a refresh puts a program's access tokens out")
+	}
+}
+
 func TestASessionKnowsWhereItWasLastUsedFrom(t *testing.T) {
 	s, _ := session(t, synced)
 	for _, c := range []struct{ from, known string }{

@@ -24,6 +24,11 @@ type RelyingParty interface {
 	// VerifyAuthentication checks the answer against the credential that it names and the credential's owner. It
 	// returns what the answer proves, or a *domain.Rejection.
 	VerifyAuthentication(ceremony []byte, answer AuthenticationAnswer, owner *domain.User, credential *domain.Credential) (domain.Assertion, error)
+
+	// RejectUnknown judges an answer by a credential that is nobody's: it is domain.ErrPasskeyUnknown where any passkey could have
+	// been used. Where the ceremony asked for some, they may have been decoys: then it is the *domain.Rejection that the answer
+	// would get from VerifyAuthentication whose signer does not hold the key, after the same work.
+	RejectUnknown(ceremony []byte, answer AuthenticationAnswer) error
 }
 
 // Ceremony is what starts one.

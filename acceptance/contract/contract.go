@@ -79,6 +79,7 @@ type answer struct {
 // components, and says so in its introduction.
 var (
 	fromAnywhere = map[int]string{
+		http.StatusBadRequest:                  "Unreadable",
 		http.StatusRequestTimeout:              "RequestTimeout",
 		http.StatusRequestEntityTooLarge:       "BodyTooLarge",
 		http.StatusRequestHeaderFieldsTooLarge: "HeadersTooLarge",

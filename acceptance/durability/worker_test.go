@@ -412,13 +412,25 @@ func (w *worker) stepsUp(p *person, s *session) {
 	}
 	k := p.keys[w.random.IntN(len(p.keys))]
 	r := verify("/v1/session/step-up/verify", begun, w.proves(p, k, begun), "", s)
-	done := func(reply) {
+	done := func(got reply) {
 		k.known, s.proved = k.used, true
 		p.events["stepped_up"]++
 		p.spends("a step-up's challenge", r, challengeGone, "session_revoked")
+		if former := *s; got.cookie != "" {
+			p.spends("a cookie of before a step-up", request{method: http.MethodGet, path: "/v1/session", in: &former}, "unauthenticated")
+			s.cookie = got.cookie
+		}
 	}
 	w.try(p, "step-up", r, done, func(r request) bool {
 		got := w.must(p, r)
+		if s.cookie != "" && got.code == "unauthenticated" { // it was done, and the new cookie is lost with the answer
+			s.cookie, k.known = "", k.used
+			p.events["stepped_up"]++
+			if len(p.held()) == 0 {
+				w.signsInAgain(p, k)
+			}
+			return true
+		}
 		if !got.good() && got.code != challengeGone {
 			w.disagrees(p, "a step-up is neither there nor not: %d %s", got.status, got.body)
 		}

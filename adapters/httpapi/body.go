@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"mime"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -48,8 +49,12 @@ func requireJSON(c *fiber.Ctx) error {
 	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && encoding != "identity" {
 		return fiber.ErrUnsupportedMediaType
 	}
-	mediaType, _, _ := strings.Cut(c.Get(fiber.HeaderContentType), ";")
-	if !strings.EqualFold(strings.TrimSpace(mediaType), fiber.MIMEApplicationJSON) {
+	mediaType, parameters, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
+	if err != nil || mediaType != fiber.MIMEApplicationJSON {
+		return fiber.ErrUnsupportedMediaType
+	}
+	// JSON is UTF-8 (RFC 8259, section 8.1). Whoever says otherwise means other characters than would be read here.
+	if charset, said := parameters["charset"]; said && !strings.EqualFold(charset, "utf-8") {
 		return fiber.ErrUnsupportedMediaType
 	}
 	return c.Next()

@@ -21,7 +21,7 @@ func (s *server) clientIP(c *fiber.Ctx) string {
 	}
 	client := peer
 	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		hop, err := parseHop(strings.TrimSpace(hops[i]))
 		if err != nil {
 			break // beyond a hop that cannot be read nothing can be believed
 		}
@@ -31,6 +31,17 @@ func (s *server) clientIP(c *fiber.Ctx) string {
 		}
 	}
 	return text(client)
+}
+
+// parseHop reads an address; some proxies write its port beside it, or brackets around it.
+func parseHop(s string) (netip.Addr, error) {
+	if with, err := netip.ParseAddrPort(s); err == nil {
+		return with.Addr(), nil
+	}
+	if bare, bracketed := strings.CutPrefix(s, "["); bracketed {
+		s = strings.TrimSuffix(bare, "]")
+	}
+	return netip.ParseAddr(s)
 }
 
 func peerAddress(c *fiber.Ctx) netip.Addr {

@@ -31,11 +31,35 @@ func (k cookies) name(plain string) string {
 func (k cookies) session() string { return k.name("keylodge_session") }
 func (k cookies) browser() string { return k.name("keylodge_browser") }
 
+// checkOnce refuses a request that brings two different cookies by a name of ours. A browser does that if somebody else has
+// planted one, for a path or a parent domain; the first would count, and the first is the planted one. Nobody is to act in a
+// session that is not theirs, nor are we to choose.
+func (k cookies) checkOnce(c *fiber.Ctx) error {
+	seen := map[string]string{}
+	for name, value := range c.Request().Header.Cookies() {
+		name, value := string(name), string(value)
+		if name != k.session() && name != k.browser() {
+			continue
+		}
+		if other, again := seen[name]; again && other != value {
+			return domain.Invalid("Cookie", "duplicate_cookie", "two cookies by the name of "+name+" came; delete this site's cookies in the browser")
+		}
+		seen[name] = value
+	}
+	return nil
+}
+
 func (k cookies) setSession(c *fiber.Ctx, token domain.SessionToken) {
 	c.Cookie(&fiber.Cookie{
 		Name: k.session(), Value: token.Reveal(), Path: "/", MaxAge: int(k.lifetime.Seconds()),
 		HTTPOnly: true, Secure: k.secure, SameSite: fiber.CookieSameSiteLaxMode,
 	})
+}
+
+// renewSession gives the browser another token of its session, which lasts so long at most.
+func (k cookies) renewSession(c *fiber.Ctx, token domain.SessionToken, lasts time.Duration) {
+	k.lifetime = lasts
+	k.setSession(c, token)
 }
 
 func (k cookies) clearSession(c *fiber.Ctx) {
@@ -89,4 +113,11 @@ func sign(key []byte, nonce string) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(nonce))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func (s *server) guardCookies(c *fiber.Ctx) error {
+	if err := s.cookies.checkOnce(c); err != nil {
+		return err
+	}
+	return c.Next()
 }

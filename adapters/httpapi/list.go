@@ -23,6 +23,9 @@ const (
 // nothing of that, so that it can become something else.
 func page[ID any](c *fiber.Ctx, parse func(string) (ID, error)) (after ID, limit int, err error) {
 	limit = defaultPage
+	if err := eachOnce(c, "limit", "cursor"); err != nil {
+		return after, 0, err
+	}
 	var badLimit, badCursor error
 	if text := c.Query("limit"); text != "" {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > largestPage {
@@ -35,4 +38,15 @@ func page[ID any](c *fiber.Ctx, parse func(string) (ID, error)) (after ID, limit
 		}
 	}
 	return after, limit, domain.Collect(badLimit, badCursor)
+}
+
+// eachOnce refuses a parameter that stands in the query more than once: which of them counts would be anybody's guess.
+func eachOnce(c *fiber.Ctx, names ...string) error {
+	var faults []error
+	for _, name := range names {
+		if len(c.Context().QueryArgs().PeekMulti(name)) > 1 {
+			faults = append(faults, domain.Invalid(name, "duplicate_parameter", "this parameter stands there twice"))
+		}
+	}
+	return domain.Collect(faults...)
 }

@@ -19,6 +19,9 @@ func (s *server) loginOptions(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	if email != "" {
+		c.Locals(namesAccountKey, true)
+	}
 	started, err := s.usecases.Login.Begin.Execute(c.UserContext(), email, s.bindBrowser(c))
 	if err != nil {
 		return err

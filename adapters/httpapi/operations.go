@@ -24,7 +24,7 @@ type Meter interface {
 // NewOperations builds what the operator's tools ask, on a listener that the public does not reach: health and metrics.
 func NewOperations(usecases application.UseCases, metrics http.Handler, log *slog.Logger) *fiber.App {
 	s := &server{usecases: usecases, log: log}
-	app := fiber.New(s.fiberConfig())
+	app := s.newApp()
 	app.Use(s.recoverPanic, s.withDeadline)
 	app.Get(livezPath, s.livez)
 	app.Get(readyzPath, s.readyz)

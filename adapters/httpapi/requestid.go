@@ -8,15 +8,15 @@ import (
 
 const requestIDKey = "request_id"
 
-// requestID returns the request's id, made at the first call: the caller's own X-Request-Id if it is a sane token, so that
+// requestID returns the request's id, made at the first call: the caller's own X-Request-Id if it is one sane token, so that
 // a request can be followed through proxies and services, else a random one.
 func requestID(c *fiber.Ctx) string {
 	if id, ok := c.Locals(requestIDKey).(string); ok {
 		return id
 	}
-	id := c.Get(fiber.HeaderXRequestID)
-	if !saneRequestID(id) {
-		id = rand.Text()
+	id := rand.Text()
+	if given := c.Request().Header.PeekAll(fiber.HeaderXRequestID); len(given) == 1 && saneRequestID(string(given[0])) {
+		id = string(given[0])
 	}
 	c.Locals(requestIDKey, id)
 	c.Set(fiber.HeaderXRequestID, id)

@@ -5,16 +5,16 @@ import "github.com/gofiber/fiber/v2"
 func (s *server) route(app *fiber.App) {
 	app.Get(livezPath, s.livez)
 	app.Get(readyzPath, s.readyz)
-	app.Get("/.well-known/passkey-endpoints", s.passkeyEndpoints)
+	s.routeWellKnown(app)
 	app.Get("/.well-known/jwks.json", s.jwks)
 	app.Get("/openapi.json", s.getOpenAPI)
 
-	v1 := app.Group("/v1", s.guardOrigin, noStore, requireJSON)
+	v1 := app.Group("/v1", s.guardOrigin, noStore, s.guardCookies, requireJSON)
 	v1.Get("/config", s.getConfig)
 	v1.Post("/signup/options", s.signUpOptions)
 	v1.Post("/signup/verify", s.signUpVerify)
-	v1.Post("/login/options", s.loginOptions)
-	v1.Post("/login/verify", s.loginVerify)
+	v1.Post("/login/options", s.evenly(namesAccount, s.loginOptions))
+	v1.Post("/login/verify", s.evenly(refused, s.loginVerify))
 
 	v1.Get("/session", s.signedIn(s.getSession))
 	v1.Delete("/session", s.deleteSession)
@@ -44,7 +44,7 @@ func (s *server) route(app *fiber.App) {
 	v1.Delete("/me/recovery/totp", s.signedIn(s.removeTOTP))
 	v1.Post("/me/recovery/backup-codes", s.signedIn(s.makeBackupCodes))
 
-	v1.Post("/recovery/redeem", s.redeem)
+	v1.Post("/recovery/redeem", s.evenly(refused, s.redeem))
 	v1.Post("/recovery/options", s.recoveryOptions)
 	v1.Post("/recovery/verify", s.recoveryVerify)
 }

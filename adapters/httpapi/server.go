@@ -3,15 +3,14 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/domain"
@@ -21,6 +20,7 @@ import (
 // Config is what the API needs to know of the installation.
 type Config struct {
 	PublicURL      string   // the origin that people see, without a trailing slash
+	OwnsSubdomains bool     // that nothing but this server and what belongs to it has a name below its host
 	Origins        []string // every allowed origin, the public one among them
 	RPID           string
 	RPName         string
@@ -31,6 +31,9 @@ type Config struct {
 	BindingKeys    [][]byte // for the browser cookie: the first one signs, all verify
 	CSRFKeys       [][]byte // likewise for CSRF tokens
 	TrustedProxies []netip.Prefix
+	EvenTime       time.Duration // how long answers take at least whose time could tell of accounts
+	WellKnown      WellKnown
+	Patience       time.Duration // with a request that is arriving, and with an answer that is taken; 0 for ten seconds
 }
 
 type server struct {
@@ -63,9 +66,7 @@ func New(config Config, usecases application.UseCases, names ports.Authenticator
 			bindingKeys: config.BindingKeys,
 		},
 	}
-	app := fiber.New(s.fiberConfig())
-	app.Server().CloseOnShutdown = true // so that nobody sends another request on a connection that is about to go
-	s.refuseUnknownMethods(app)
+	app := s.newApp()
 	app.Use(s.observe, s.recoverPanic, s.secureHeaders, s.withDeadline)
 	s.route(app)
 	return app
@@ -81,30 +82,12 @@ func (s *server) fiberConfig() fiber.Config {
 		EnableTrustedProxyCheck: true, // with no proxies listed: no header tells Fiber a scheme or a host
 		BodyLimit:               maxBodySize,
 		ReadBufferSize:          maxHeaderSize,
-		ReadTimeout:             readTimeout,
-		WriteTimeout:            writeTimeout,
+		ReadTimeout:             cmp.Or(s.config.Patience, readTimeout),
+		WriteTimeout:            cmp.Or(s.config.Patience, writeTimeout),
 		IdleTimeout:             idleTimeout,
 
 		DisablePreParseMultipartForm: true, // no endpoint takes a form; let it be refused as any other body is
 		ErrorHandler:                 s.renderProblem,
-	}
-}
-
-// refuseUnknownMethods answers as for any other method that an address does not take. Fiber would answer by itself, past
-// everything that all answers have in common.
-func (s *server) refuseUnknownMethods(app *fiber.App) {
-	handle := app.Server().Handler
-	app.Server().Handler = func(request *fasthttp.RequestCtx) {
-		if slices.Contains(app.Config().RequestMethods, string(request.Method())) {
-			handle(request)
-			return
-		}
-		c := app.AcquireCtx(request)
-		defer app.ReleaseCtx(c)
-		c.Set(fiber.HeaderAllow, "GET, HEAD, POST, PATCH, DELETE")
-		if err := s.renderProblem(c, fiber.ErrMethodNotAllowed); err != nil {
-			s.log.Error("an answer could not be written", slog.Any("error", err))
-		}
 	}
 }
 

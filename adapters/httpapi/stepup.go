@@ -36,5 +36,8 @@ func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Actor) error {
 		return err
 	}
 	s.note(c, actor, "stepped up")
-	return c.JSON(fiber.Map{"session": sessionOf(stepped, actor)})
+	if is := stepped.Session.Snapshot(); !stepped.Token.IsZero() {
+		s.cookies.renewSession(c, stepped.Token, is.ExpiresAt.Sub(is.AuthTime))
+	}
+	return c.JSON(fiber.Map{"session": sessionOf(stepped.Session, actor)})
 }

@@ -1,11 +1,91 @@
 package httpapi
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// WellKnown is what others find at /.well-known/ (RFC 8615) because somebody configured it. What is empty is not there.
+type WellKnown struct {
+	RelatedOrigins []string // that may use passkeys of the RP id without being on its domain
+	AndroidApps    []AndroidApp
+	AppleApps      []string // each TEAMID.bundle.id
+	ChangePassword string   // the address of a page
+}
+
+// AndroidApp is an app that may use the passkeys of this site.
+type AndroidApp struct {
+	Package      string
+	Fingerprints []string // the SHA-256 of each signing certificate, as AA:BB:…
+}
+
+func (s *server) routeWellKnown(app *fiber.App) {
+	known := s.config.WellKnown
+	app.Get("/.well-known/passkey-endpoints", s.passkeyEndpoints)
+	app.Get("/.well-known/webauthn", document(len(known.RelatedOrigins) > 0, fiber.Map{"origins": known.RelatedOrigins}))
+	app.Get("/.well-known/assetlinks.json", document(len(known.AndroidApps) > 0, assetLinks(known.AndroidApps)))
+	app.Get("/.well-known/apple-app-site-association", document(len(known.AppleApps) > 0,
+		fiber.Map{"webcredentials": fiber.Map{"apps": known.AppleApps}}))
+	app.Get("/.well-known/change-password", s.changePassword)
+}
+
+// document serves what never changes while the server runs, to everybody; application/json, which is what all who ask for
+// such documents insist on, and never by a redirect.
+func document(there bool, content any) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		if !there {
+			return fiber.ErrNotFound
+		}
+		publish(c)
+		return c.JSON(content)
+	}
+}
+
+// publish lets everybody read and keep an answer: it is about nobody.
+func publish(c *fiber.Ctx) {
+	c.Set(fiber.HeaderCacheControl, "public, max-age=3600")
+	c.Set("Cross-Origin-Resource-Policy", "cross-origin")
+}
 
 // passkeyEndpoints tells password managers where passkeys are made and managed (W3C, A Well-Known URL for Relying Party
 // Passkey Endpoints).
 func (s *server) passkeyEndpoints(c *fiber.Ctx) error {
-	c.Set(fiber.HeaderCacheControl, "public, max-age=3600")
+	publish(c)
 	page := s.config.PublicURL + "/"
 	return c.JSON(fiber.Map{"enroll": page, "manage": page})
+}
+
+// changePassword leads to where people change how they sign in (W3C, A Well-Known URL for Changing Passwords). No password
+// manager asks for it twice, so that nobody needs to keep where it led.
+func (s *server) changePassword(c *fiber.Ctx) error {
+	if s.config.WellKnown.ChangePassword == "" {
+		return fiber.ErrNotFound
+	}
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.Redirect(s.config.WellKnown.ChangePassword, http.StatusFound)
+}
+
+// assetLink is a statement of Digital Asset Links. Android wants both relations of an app that is to use passkeys: the first
+// is the one of links, and its proof that the domain is the app's too.
+type assetLink struct {
+	Relation []string    `json:"relation"`
+	Target   assetTarget `json:"target"`
+}
+
+type assetTarget struct {
+	Namespace    string   `json:"namespace"`
+	Package      string   `json:"package_name"`
+	Fingerprints []string `json:"sha256_cert_fingerprints"`
+}
+
+func assetLinks(apps []AndroidApp) []assetLink {
+	links := make([]assetLink, len(apps))
+	for i, app := range apps {
+		links[i] = assetLink{
+			Relation: []string{"delegate_permission/common.handle_all_urls", "delegate_permission/common.get_login_creds"},
+			Target:   assetTarget{"android_app", app.Package, app.Fingerprints},
+		}
+	}
+	return links
 }

@@ -127,6 +127,32 @@ func TestLettersReadWell(t *testing.T) {
 	}
 }
 
+// Whoever hears of something that they did not do is told what undoes it, where, and who helps if that is not open to them
+// any more (NIST SP 800-63B-4, section 4.6).
+func TestWhoeverDidNotDoItIsToldWhatToDo(t *testing.T) {
+	mailer := aMailer(t)
+	changesNothing := []domain.MessageKind{domain.MessageEmailCode, domain.MessageAddressTaken} // until its code is shown
+	cannotBeUndone := []domain.MessageKind{domain.MessageAccountDeleted}
+	denied := regexp.MustCompile(`If (it was not you|you did not ask for it|you do not know (why|this device))`)
+	undone := regexp.MustCompile(`(?i)(remove|end all other sessions|make (new )?backup codes|set your address again|sign in with a passkey)`)
+	for _, kind := range kinds {
+		for _, by := range []domain.Party{domain.ByUser, domain.ByOperator} {
+			_, text, err := mailer.word(everything(t, kind, by))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said, _, _ := strings.Cut(text, "\n-- \n") // the signature has the address as well
+			switch {
+			case slices.Contains(changesNothing, kind):
+			case !denied.MatchString(said), !strings.Contains(said, "operator of Schlüssel & Söhne"):
+				t.Errorf("%s by %s does not say what to do, or whom to ask, if it was somebody else:\n%s", kind, by, said)
+			case by == domain.ByUser && !slices.Contains(cannotBeUndone, kind) && (!undone.MatchString(said) || !strings.Contains(said, "https://id.example.org")):
+				t.Errorf("%s does not say how it is undone, and where:\n%s", kind, said)
+			}
+		}
+	}
+}
+
 func TestALetterThatCannotBeWordedIsNotSent(t *testing.T) {
 	mailer := aMailer(t)
 	codeless, unknown := codeLetter(t), codeLetter(t)

@@ -101,8 +101,7 @@ func checkIdentity(answer ports.AuthenticationAnswer, allowed [][]byte, owner do
 	case len(allowed) == 0 && len(answer.UserHandle) == 0:
 		return domain.Reject(domain.ReasonUserHandleMismatch, "no user handle, and no list of credentials that would name the user")
 	case len(answer.UserHandle) > 0 && domain.UserHandle(answer.UserHandle) != owner:
-		got := domain.UserHandle(answer.UserHandle).String()
-		return domain.Reject(domain.ReasonUserHandleMismatch, "the user handle is not that of the credential's owner: "+quote(got))
+		return domain.Reject(domain.ReasonUserHandleMismatch, "the user handle is not that of the credential's owner")
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func checkClientData(raw []byte, ceremony protocol.CeremonyType, challenge strin
 	case gotType != string(ceremony):
 		return domain.Reject(domain.ReasonTypeMismatch, "client data of type "+quote(gotType))
 	case subtle.ConstantTimeCompare([]byte(gotChallenge), []byte(challenge)) != 1:
-		return domain.Reject(domain.ReasonChallengeMismatch, "client data with challenge "+quote(gotChallenge))
+		return domain.Reject(domain.ReasonChallengeMismatch, "client data with another challenge")
 	case !slices.Contains(origins, gotOrigin):
 		return domain.Reject(domain.ReasonOriginNotAllowed, "client data from origin "+quote(gotOrigin))
 	}

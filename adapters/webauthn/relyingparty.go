@@ -40,6 +40,9 @@ type RelyingParty struct {
 	origins  []string
 	policy   domain.AuthenticatorPolicy
 	metadata *Metadata
+
+	nobody  *domain.User // see RejectUnknown
+	nobodys *domain.Credential
 }
 
 var _ ports.RelyingParty = (*RelyingParty)(nil)
@@ -84,7 +87,11 @@ func New(config Config) (*RelyingParty, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring the relying party: %w", err)
 	}
-	return &RelyingParty{library: library, origins: library.Config.RPOrigins, policy: config.Authenticators, metadata: config.Metadata}, nil
+	nobody, nobodys, err := newNobody()
+	if err != nil {
+		return nil, fmt.Errorf("making the passkey that is nobody's: %w", err)
+	}
+	return &RelyingParty{library: library, origins: library.Config.RPOrigins, nobody: nobody, nobodys: nobodys, policy: config.Authenticators, metadata: config.Metadata}, nil
 }
 
 // checkOrigin refuses a web origin that no browser would ever send in that spelling, since origins are compared byte

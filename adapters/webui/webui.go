@@ -23,6 +23,13 @@ var embedded embed.FS
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
+// permissions lets the page ask for passkeys, as nobody else in it may, and for nothing else that a browser could give. A
+// feature that is not named would be allowed, so they are named.
+const permissions = "publickey-credentials-create=(self), publickey-credentials-get=(self), " +
+	"accelerometer=(), autoplay=(), bluetooth=(), camera=(), clipboard-read=(), clipboard-write=(self), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), " +
+	"gyroscope=(), hid=(), idle-detection=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), " +
+	"screen-wake-lock=(), serial=(), usb=(), web-share=(), xr-spatial-tracking=()"
+
 // headers go out with the page and with each of its assets, so that an asset opened by itself is held to them too.
 // A browser keeps what it got and asks every time whether it is still good, which makes a release visible at once.
 var headers = [...]struct{ name, value string }{
@@ -30,7 +37,7 @@ var headers = [...]struct{ name, value string }{
 	{fiber.HeaderContentSecurityPolicy, contentSecurityPolicy},
 	{"Cross-Origin-Opener-Policy", "same-origin"},
 	{"Cross-Origin-Resource-Policy", "same-origin"},
-	{fiber.HeaderPermissionsPolicy, "publickey-credentials-create=(self), publickey-credentials-get=(self)"},
+	{fiber.HeaderPermissionsPolicy, permissions},
 	{fiber.HeaderReferrerPolicy, "no-referrer"},
 	{fiber.HeaderXContentTypeOptions, "nosniff"},
 }

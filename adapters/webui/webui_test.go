@@ -62,10 +62,13 @@ func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
 			"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
 		"Cross-Origin-Opener-Policy":   "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin",
-		"Permissions-Policy":           "publickey-credentials-create=(self), publickey-credentials-get=(self)",
-		"Referrer-Policy":              "no-referrer",
-		"X-Content-Type-Options":       "nosniff",
-		"Cache-Control":                "no-cache",
+		"Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self), " +
+			"accelerometer=(), autoplay=(), bluetooth=(), camera=(), clipboard-read=(), clipboard-write=(self), display-capture=(), " +
+			"encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), magnetometer=(), microphone=(), " +
+			"midi=(), payment=(), picture-in-picture=(), screen-wake-lock=(), serial=(), usb=(), web-share=(), xr-spatial-tracking=()",
+		"Referrer-Policy":        "no-referrer",
+		"X-Content-Type-Options": "nosniff",
+		"Cache-Control":          "no-cache",
 	}
 	for name, address := range addresses(t) {
 		for _, ifNoneMatch := range []string{"", "*"} {
@@ -131,6 +134,25 @@ func TestThePageHoldsNothingInline(t *testing.T) {
 		if found := markup.Find(source(t, name)); filepath.Ext(name) == ".js" && found != nil {
 			t.Errorf("%s uses %s", name, found)
 		}
+	}
+}
+
+// What a script could keep in the browser, a script that was slipped in could read, and it would outlive the session (NIST SP
+// 800-63B-4, section 5.1). The session is in a cookie that no script sees.
+func TestThePageKeepsNothingInTheBrowser(t *testing.T) {
+	keeps := regexp.MustCompile(`localStorage|sessionStorage|indexedDB|document\.cookie|cookieStore|caches\.|serviceWorker|history\.(push|replace)State\([^n]`)
+	scripts := 0
+	for name := range addresses(t) {
+		if filepath.Ext(name) != ".js" {
+			continue
+		}
+		scripts++
+		if found := keeps.Find(source(t, name)); found != nil {
+			t.Errorf("%s uses %s", name, found)
+		}
+	}
+	if scripts < 20 {
+		t.Errorf("only %d scripts were looked at", scripts)
 	}
 }
 

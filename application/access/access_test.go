@@ -240,6 +240,14 @@ func TestAnActorIsConfirmedAsTheyAreNow(t *testing.T) {
 			s.Revoke(noon)
 			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
 		}, 0, domain.ErrSessionRevoked},
+		"somebody stepped up in it": {func(ada *person, s *domain.Session) {
+			token, err := domain.NewSessionToken(rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Renew(token)
+			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
+		}, 0, domain.ErrUnauthenticated},
 		"it was idle for too long": {func(*person, *domain.Session) {}, time.Hour, domain.ErrSessionExpired},
 		"the account was shut": {func(ada *person, _ *domain.Session) {
 			ada.user.Disable(noon)

@@ -22,9 +22,11 @@ func (a Actor) Respondent(browser domain.Binding) domain.Respondent {
 }
 
 // Confirm reads the actor's account and session again inside a unit of work, and fails as Authenticate would: between the
-// look that let them in and the write that they want, somebody may have ended the session or shut the account.
+// look that let them in and the write that they want, somebody may have ended the session, shut the account, or stepped up and
+// left them with a token that opens nothing any more.
 func (a Actor) Confirm(ctx context.Context, tx ports.Tx, now time.Time) (Actor, error) {
 	var err error
+	asTheyCame := a.Session
 	if a.Session, err = tx.Sessions.ByID(ctx, a.Session.ID()); errors.Is(err, domain.ErrSessionNotFound) {
 		return Actor{}, domain.ErrSessionRevoked
 	} else if err != nil {
@@ -32,6 +34,9 @@ func (a Actor) Confirm(ctx context.Context, tx ports.Tx, now time.Time) (Actor, 
 	}
 	if err := a.Session.Usable(now); err != nil {
 		return Actor{}, err
+	}
+	if a.Session.RenewedSince(asTheyCame) {
+		return Actor{}, domain.ErrUnauthenticated
 	}
 	if a.User, err = tx.Users.ByID(ctx, a.Session.UserID()); err != nil {
 		return Actor{}, err

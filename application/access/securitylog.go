@@ -80,6 +80,15 @@ func (l *SecurityLog) Refused(visitor Visitor, now time.Time, e domain.EventSnap
 	return l.event(visitor, now, e)
 }
 
+// RefusedNameless is Refused for an attempt that was nobody's, and does as much as that.
+func (l *SecurityLog) RefusedNameless(visitor Visitor, now time.Time, e domain.EventSnapshot, cause error) (*domain.Event, error) {
+	if e.Reason = string(domain.ReasonOf(cause)); e.Reason == "" {
+		return nil, nil
+	}
+	l.device(visitor)
+	return l.next(e, now)
+}
+
 func (l *SecurityLog) device(visitor Visitor) domain.Device {
 	device := domain.NewDevice(visitor.UserAgent, visitor.IP)
 	device.Name = l.Devices.NameOf(device.UserAgent)

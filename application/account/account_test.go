@@ -93,7 +93,7 @@ func entries(t *testing.T, store ports.Store, of domain.UserID) (list []domain.E
 
 func change(t *testing.T, store ports.Store, actor access.Actor, wish account.Wish) (account.Changed, error) {
 	t.Helper()
-	return (&account.Change{Store: store, Clock: clock(noon), Log: securityLog(), Claims: &mail.Claims{}}).Execute(t.Context(), actor, wish)
+	return (&account.Change{Store: store, Clock: clock(noon), Log: securityLog(), Claims: &mail.Claims{}, StepUp: stepUp}).Execute(t.Context(), actor, wish)
 }
 
 func TestWhatIsWishedForIsChangedAndTheRestStays(t *testing.T) {

@@ -17,6 +17,7 @@ type Change struct {
 	Clock  ports.Clock
 	Log    *access.SecurityLog
 	Claims *mail.Claims
+	StepUp domain.StepUpTTL
 }
 
 // Wish is what is to be changed: what is nil stays as it is, what is empty goes.
@@ -34,7 +35,7 @@ type Changed struct {
 
 // Execute gives the account another name or address; where mail is sent, an address is claimed and waits for its code. It
 // fails with domain.ErrEmailTaken, which is never told where mail is sent, with a *domain.Wait if too many codes were sent
-// to the address, or with domain.ErrStepUpRequired for another address in a recovered session.
+// to the address, or with domain.ErrStepUpRequired for another address without a fresh proof.
 func (c *Change) Execute(ctx context.Context, actor access.Actor, wish Wish) (changed Changed, err error) {
 	now := c.Clock.Now()
 	var draft mail.Draft
@@ -49,7 +50,8 @@ func (c *Change) Execute(ctx context.Context, actor access.Actor, wish Wish) (ch
 			return err
 		}
 		if wish.Email != nil && *wish.Email != actor.User.Email() {
-			if err := actor.Session.ByPasskey(); err != nil { // the address is what one recovers by
+			// The address is what one recovers by, and where one is told of everything else (OWASP ASVS 5.0, 7.5.1).
+			if err := actor.Session.Fresh(c.StepUp, now); err != nil {
 				return err
 			}
 		}

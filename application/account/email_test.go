@@ -71,7 +71,7 @@ func (p *post) recovers(actor access.Actor) {
 }
 
 func (p *post) wishes(actor access.Actor, email domain.Email) (account.Changed, error) {
-	change := &account.Change{Store: p.store, Clock: clock(p.now), Log: p.log, Claims: p.claims}
+	change := &account.Change{Store: p.store, Clock: clock(p.now), Log: p.log, Claims: p.claims, StepUp: stepUp}
 	return change.Execute(p.t.Context(), actor, account.Wish{Email: &email})
 }
 
@@ -279,6 +279,26 @@ func TestARecoveredSessionChangesNoAddress(t *testing.T) {
 	}
 	if _, err := p.wishes(ada, "ada@example.org"); err != nil { // what it is already
 		t.Errorf("what it is already: %v", err)
+	}
+}
+
+// Whoever finds a browser that is signed in must not be able to have the owner's letters sent elsewhere.
+func TestAnotherAddressNeedsAFreshProof(t *testing.T) {
+	p := newPost(t)
+	ada := p.moves("Ada", "ada@example.org")
+	before := p.user(ada)
+	p.now = noon.Add(10*time.Minute + time.Second)
+	for name, email := range map[string]domain.Email{"claims": "mallory@example.org", "takes it off": ""} {
+		if _, err := p.wishes(ada, email); !errors.Is(err, domain.ErrStepUpRequired) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := p.user(ada); got != before || len(p.sent("")) != 0 || p.changes(ada) != nil {
+		t.Errorf("was %+v, became %+v; sent %+v, logged %q", before, got, p.sent(""), p.changes(ada))
+	}
+	p.now = noon.Add(10 * time.Minute)
+	if _, err := p.wishes(ada, "ada@example.com"); err != nil {
+		t.Errorf("in time: %v", err)
 	}
 }
 

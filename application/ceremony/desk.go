@@ -93,7 +93,9 @@ func (d *Desk) Refuse(ctx context.Context, id domain.ChallengeID, event *domain.
 			return err
 		}
 		if _, err := tx.Users.ByID(ctx, event.UserID()); errors.Is(err, domain.ErrUserNotFound) {
-			return nil // the account is gone, and nobody left to tell
+			if !event.UserID().IsZero() {
+				return nil // the account is gone, and nobody left to tell
+			}
 		} else if err != nil {
 			return err
 		}

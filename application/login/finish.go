@@ -37,6 +37,9 @@ type Answer struct {
 func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, error) {
 	now := f.Clock.Now()
 	known, err := f.lookUp(ctx, answer, now)
+	if errors.Is(err, domain.ErrPasskeyUnknown) {
+		return access.Grant{}, f.refuseUnknown(ctx, answer, known, now)
+	}
 	if err != nil {
 		return access.Grant{}, f.Desk.Refuse(ctx, answer.ChallengeID, nil, err)
 	}
@@ -48,6 +51,14 @@ func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, erro
 		return access.Grant{}, f.Desk.Refuse(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
 	}
 	return grant, nil
+}
+
+// refuseUnknown refuses a passkey that nobody has. One that was asked for by an address may have been a decoy: it is refused like a
+// real one without its key, and leaves as much behind, lest decoys be told apart by answering with them.
+func (f *Finish) refuseUnknown(ctx context.Context, answer Answer, known knownPasskey, now time.Time) error {
+	err := f.RelyingParty.RejectUnknown(known.ceremony, answer.Credential)
+	event, eventErr := f.Log.RefusedNameless(answer.Visitor, now, domain.EventSnapshot{Kind: domain.EventSignInRefused}, err)
+	return f.Desk.Refuse(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
 }
 
 func (f *Finish) signIn(ctx context.Context, answer Answer, known knownPasskey, now time.Time) (access.Grant, error) {
@@ -113,7 +124,13 @@ func (f *Finish) lookUp(ctx context.Context, answer Answer, now time.Time) (know
 		if err != nil {
 			return err
 		}
-		if known.credential, err = tx.Credentials.ByID(ctx, id); err != nil {
+		if known.credential, err = tx.Credentials.ByID(ctx, id); errors.Is(err, domain.ErrPasskeyUnknown) {
+			_, nobody := tx.Users.ByID(ctx, domain.UserID{}) // for the time it takes
+			if nobody != nil && !errors.Is(nobody, domain.ErrUserNotFound) {
+				return nobody
+			}
+			return err
+		} else if err != nil {
 			return err
 		}
 		known.owner, err = tx.Users.ByID(ctx, known.credential.UserID())

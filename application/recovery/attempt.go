@@ -27,7 +27,7 @@ func (r *Redeem) judge(claim Claim, s seen, now time.Time) (attempt, error) {
 	if claim.TOTPCode == "" {
 		return a, nil
 	}
-	secret, err := r.secretOf(s)
+	secret, decoy, err := r.secretOf(s)
 	if err != nil {
 		return attempt{}, err
 	}
@@ -37,15 +37,19 @@ func (r *Redeem) judge(claim Claim, s seen, now time.Time) (attempt, error) {
 	case err != nil:
 		return attempt{}, err
 	default:
-		a.step, a.wrong = step, !s.app.Confirmed()
+		a.step, a.wrong = step, decoy
 	}
 	return a, nil
 }
 
-func (r *Redeem) secretOf(s seen) (domain.Secret, error) {
-	if !s.app.Confirmed() {
-		return r.Codes.Decoy()
+// secretOf returns a decoy for an account without an app, and for one whose app nobody can open because its secret was taken away: a
+// fault would tell that the account is there. `keylodge doctor` tells the operator.
+func (r *Redeem) secretOf(s seen) (secret domain.Secret, decoy bool, err error) {
+	if s.app.Confirmed() {
+		if plain, err := r.Sealer.Open(s.app.Secret(), sealingLabel(s.user)); err == nil {
+			return domain.NewSecret(string(plain)), false, nil
+		}
 	}
-	plain, err := r.Sealer.Open(s.app.Secret(), sealingLabel(s.user))
-	return domain.NewSecret(string(plain)), err
+	secret, err = r.Codes.Decoy()
+	return secret, true, err
 }

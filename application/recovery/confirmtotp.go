@@ -3,6 +3,7 @@ package recovery
 import (
 	"bytes"
 	"context"
+	"fmt"
 
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/domain"
@@ -42,8 +43,8 @@ func (c *ConfirmTOTP) Execute(ctx context.Context, actor access.Actor, code stri
 		return err
 	}
 	secret, err := c.Sealer.Open(pending, sealingLabel(actor.User.ID()))
-	if err != nil {
-		return err
+	if err != nil { // begun under a secret that was taken away since: to be set up anew
+		return fmt.Errorf("%w: %w", domain.ErrInvalidCode, err)
 	}
 	step, err := c.Codes.Step(domain.NewSecret(string(secret)), code, now)
 	if err != nil {

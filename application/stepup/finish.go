@@ -3,6 +3,7 @@ package stepup
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/keylodge/keylodge/application/access"
@@ -11,11 +12,13 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Finish ends a step-up: the session that it was begun in is as fresh as after a sign-in. No session and no token is made.
+// Finish ends a step-up: the session that it was begun in is as fresh as after a sign-in. It stays the same one, and a
+// browser's is carried by another token from then on.
 type Finish struct {
 	Store        ports.Store
 	RelyingParty ports.RelyingParty
 	Clock        ports.Clock
+	Random       io.Reader
 	Desk         *ceremony.Desk
 	Log          *access.SecurityLog
 	Examiner     *access.Examiner
@@ -29,22 +32,28 @@ type Answer struct {
 	Credential  ports.AuthenticationAnswer
 }
 
+// Stepped is a session after a step-up.
+type Stepped struct {
+	Session *domain.Session
+	Token   domain.SessionToken // of a browser, in the place of the one before; zero for a program
+}
+
 // Execute returns the session with its new AuthTime. It fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
 // domain.ErrPasskeyUnknown also for somebody else's passkey, domain.ErrPasskeySuspended, or a *domain.Rejection; the
 // challenge is spent all the same.
-func (f *Finish) Execute(ctx context.Context, actor access.Actor, answer Answer) (*domain.Session, error) {
+func (f *Finish) Execute(ctx context.Context, actor access.Actor, answer Answer) (Stepped, error) {
 	now := f.Clock.Now()
 	attempt := domain.EventSnapshot{Kind: domain.EventStepUpRefused, UserID: actor.User.ID(), SessionID: actor.Session.ID()}
 	known, err := f.lookUp(ctx, actor, answer, now)
 	if err != nil {
-		return nil, f.refuse(ctx, actor, answer, attempt, err, now)
+		return Stepped{}, f.refuse(ctx, actor, answer, attempt, err, now)
 	}
-	session, err := f.stepUp(ctx, actor, answer, known, now)
+	stepped, err := f.stepUp(ctx, actor, answer, known, now)
 	if err != nil {
 		attempt.CredentialID, attempt.PasskeyName = known.credential.ID(), known.credential.Name()
-		return nil, f.refuse(ctx, actor, answer, attempt, err, now)
+		return Stepped{}, f.refuse(ctx, actor, answer, attempt, err, now)
 	}
-	return session, nil
+	return stepped, nil
 }
 
 func (f *Finish) refuse(ctx context.Context, actor access.Actor, answer Answer, attempt domain.EventSnapshot, cause error, now time.Time) error {
@@ -52,17 +61,23 @@ func (f *Finish) refuse(ctx context.Context, actor access.Actor, answer Answer, 
 	return f.Desk.Refuse(ctx, answer.ChallengeID, event, errors.Join(cause, err))
 }
 
-func (f *Finish) stepUp(ctx context.Context, actor access.Actor, answer Answer, known knownPasskey, now time.Time) (*domain.Session, error) {
+func (f *Finish) stepUp(ctx context.Context, actor access.Actor, answer Answer, known knownPasskey, now time.Time) (Stepped, error) {
 	assertion, err := f.RelyingParty.VerifyAuthentication(known.ceremony, answer.Credential, actor.User, known.credential)
 	if err != nil {
-		return nil, err
+		return Stepped{}, err
 	}
+	token, err := domain.NewSessionToken(f.Random)
+	if err != nil {
+		return Stepped{}, err
+	}
+	var stepped Stepped
 	var refusal error
 	err = f.Store.Update(ctx, func(tx ports.Tx) error {
 		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
 			return err
 		}
-		if actor, err = actor.Confirm(ctx, tx, now); err != nil {
+		actor, err := actor.Confirm(ctx, tx, now)
+		if err != nil {
 			return err
 		}
 		use, err := f.Examiner.Record(ctx, tx, known.credential.ID(), assertion, actor.Visitor, domain.EventStepUpRefused, now)
@@ -73,6 +88,10 @@ func (f *Finish) stepUp(ctx context.Context, actor access.Actor, answer Answer, 
 			return nil // commit the mark that it left; it is an error afterwards
 		}
 		actor.Session.StepUp(use.Credential, now)
+		stepped = Stepped{Session: actor.Session}
+		if actor.Session.Renew(token) {
+			stepped.Token = token
+		}
 		if err := tx.Sessions.Save(ctx, actor.Session); err != nil {
 			return err
 		}
@@ -89,9 +108,9 @@ func (f *Finish) stepUp(ctx context.Context, actor access.Actor, answer Answer, 
 		err = refusal
 	}
 	if err != nil {
-		return nil, err
+		return Stepped{}, err
 	}
-	return actor.Session, nil
+	return stepped, nil
 }
 
 type knownPasskey struct {

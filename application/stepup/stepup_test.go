@@ -228,10 +228,10 @@ func answerOf(t *testing.T, device *authenticator.Authenticator, id domain.Chall
 	}}
 }
 
-func (l *lodge) stepsUp(actor access.Actor, a attempt) (*domain.Session, error) {
+func (l *lodge) stepsUp(actor access.Actor, a attempt) (stepup.Stepped, error) {
 	log := &access.SecurityLog{Random: rand.Reader, Devices: names{}}
 	finish := &stepup.Finish{
-		Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Desk: l.desk(), Log: log,
+		Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Random: rand.Reader, Desk: l.desk(), Log: log,
 		Examiner: &access.Examiner{Policy: l.policy, Log: log},
 	}
 	return finish.Execute(l.t.Context(), actor, stepup.Answer{ChallengeID: a.challenge, Credential: a.answer})
@@ -278,9 +278,9 @@ func TestAStepUpRenewsTheProofOfItsSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := ada.Session.Snapshot()
-	want.AuthTime, want.AMR = l.now, []string{"swk", "user", "mfa"}
-	if got := ada.session(); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(stepped.Snapshot(), want) {
-		t.Errorf("stored %+v\nreturned %+v\nwant %+v", got, stepped.Snapshot(), want)
+	want.AuthTime, want.AMR, want.Token = l.now, []string{"swk", "user", "mfa"}, stepped.Token.Digest()
+	if got := ada.session(); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(stepped.Session.Snapshot(), want) {
+		t.Errorf("stored %+v\nreturned %+v\nwant %+v", got, stepped.Session.Snapshot(), want)
 	}
 	if used := ada.keyNow().LastUsedAt; !used.Equal(l.now) {
 		t.Errorf("the passkey was used at %s", used)
@@ -303,6 +303,48 @@ func TestAStepUpRenewsTheProofOfItsSession(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// Whoever took a copy of the token before must not have what its owner has proved since.
+func TestATokenOfBeforeTheStepUpOpensNothing(t *testing.T) {
+	l := newLodge(t)
+	ada := l.moves("Ada")
+	former := ada.Session.Snapshot().Token
+	stepped, err := l.stepsUp(ada.Actor, ada.answers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.update(func(tx ports.Tx) error {
+		if s, err := tx.Sessions.ByToken(t.Context(), former); !errors.Is(err, domain.ErrUnauthenticated) {
+			t.Errorf("the former token: %v, %v", s, err)
+		}
+		s, err := tx.Sessions.ByToken(t.Context(), stepped.Token.Digest())
+		if err == nil && s.ID() != ada.Session.ID() {
+			t.Errorf("the new token opens %s", s.ID())
+		}
+		return err
+	})
+	// Nor does one that was let in with it just before.
+	if _, err := l.stepsUp(ada.Actor, ada.answers()); !errors.Is(err, domain.ErrUnauthenticated) {
+		t.Errorf("who came with the former token: %v", err)
+	}
+}
+
+// A program's session is carried by refresh tokens, which replace each other by themselves.
+func TestAProgramsTokensOutliveItsStepUp(t *testing.T) {
+	l := newLodge(t)
+	ada := l.moves("Ada")
+	program, _, err := domain.OpenBearerSession(ada.key, domain.Device{}, lifetime, domain.RefreshKeys{make([]byte, 32)}, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.update(func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), program) })
+	ada.Session = program
+	carried := program.Snapshot().Token
+	stepped, err := l.stepsUp(ada.Actor, ada.answers())
+	if err != nil || !stepped.Token.IsZero() || ada.session().Token != carried {
+		t.Errorf("%+v, %v, carried by another token: %t", stepped, err, ada.session().Token != carried)
+	}
 }
 
 func TestAStepUpIsRefused(t *testing.T) {
@@ -396,7 +438,7 @@ func TestAStepUpIsRefused(t *testing.T) {
 			ada, ben := l.moves("Ada"), l.moves("Ben")
 			l.now = noon.Add(time.Hour)
 			begun := c.attempt(ada, ben)
-			if stepped, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, c.want) || stepped != nil {
+			if stepped, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, c.want) || stepped != (stepup.Stepped{}) {
 				t.Errorf("got %+v, %v; want %v", stepped, err, c.want)
 			}
 			if got, want := ada.session(), ada.Session.Snapshot(); !reflect.DeepEqual(got, want) {
@@ -513,13 +555,15 @@ func TestAnAnswerStepsUpOnce(t *testing.T) {
 func TestACounterThatMovedMeanwhileCounts(t *testing.T) {
 	l := newLodge(t)
 	ada := l.moves("Ada")
-	mallorys, adas := ada.answers(authenticator.ForgeSignCount(5)), ada.answers(authenticator.ForgeSignCount(5))
+	mallory := *ada // on another device
+	mallory.Actor = ada.signsIn()
+	mallorys, adas := mallory.answers(authenticator.ForgeSignCount(5)), ada.answers(authenticator.ForgeSignCount(5))
 	l.relyingParty.meanwhile = func() {
 		if _, err := l.stepsUp(ada.Actor, adas); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.stepsUp(ada.Actor, mallorys); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
+	if _, err := l.stepsUp(mallory.Actor, mallorys); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
 		t.Errorf("a copy of the key that counted to the same number got %v", err)
 	}
 }
@@ -549,7 +593,7 @@ func TestASessionThatEndsMeanwhileIsNotSteppedUp(t *testing.T) {
 			l.now = noon.Add(time.Hour)
 			begun := ada.answers()
 			l.relyingParty.meanwhile = func() { c.meanwhile(ada) }
-			if stepped, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, c.want) || stepped != nil {
+			if stepped, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, c.want) || stepped != (stepup.Stepped{}) {
 				t.Errorf("got %+v, %v; want %v", stepped, err, c.want)
 			}
 			if is := ada.session(); !is.AuthTime.Equal(noon) || !ada.keyNow().LastUsedAt.IsZero() {

@@ -1,0 +1,2 @@
+// Package build holds what `make build` makes to its promises.
+package build

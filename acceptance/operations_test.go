@@ -1,0 +1,150 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// operation is one of the API's, as the OpenAPI document describes it. Tests that go through all of them cannot forget a
+// new one: TestEveryRouteIsInOpenAPI, in adapters/httpapi, holds the document to the routes.
+type operation struct {
+	id, method, path string
+	public           bool            // whether it may be called without a session
+	mayWantProof     bool            // whether it may be refused as step_up_required
+	request          map[string]bool // the members of its body, and whether each is required; nil if it takes none
+	answers          []string        // names of all schemas in its good answers, however deep
+}
+
+// object reports whether a call names something that belongs to somebody.
+func (o operation) object() bool {
+	_, ceremony := o.request["challenge_id"]
+	return ceremony || strings.Contains(o.path, "{")
+}
+
+type schema struct {
+	Ref        string             `json:"$ref"`
+	Type       any                `json:"type"`
+	Format     string             `json:"format"`
+	Properties map[string]*schema `json:"properties"`
+	Required   []string           `json:"required"`
+	Items      *schema            `json:"items"`
+	OneOf      []*schema          `json:"oneOf"`
+	AnyOf      []*schema          `json:"anyOf"`
+	AllOf      []*schema          `json:"allOf"`
+}
+
+type openAPIDocument struct {
+	Paths      map[string]map[string]json.RawMessage
+	Components struct {
+		Schemas map[string]*schema
+	}
+}
+
+func readOpenAPI(t *testing.T) openAPIDocument {
+	t.Helper()
+	read, err := os.ReadFile(openAPIFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document openAPIDocument
+	if err := json.Unmarshal(read, &document); err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
+
+func (d openAPIDocument) operations(t *testing.T) (all []operation) {
+	t.Helper()
+	for path, item := range d.Paths {
+		for method, raw := range item {
+			if method == "parameters" {
+				continue
+			}
+			var described struct {
+				OperationID string `json:"operationId"`
+				Security    []map[string]any
+				RequestBody struct {
+					Content map[string]struct{ Schema *schema }
+				}
+				Responses map[string]struct {
+					Ref     string `json:"$ref"`
+					Content map[string]struct{ Schema *schema }
+				}
+			}
+			if err := json.Unmarshal(raw, &described); err != nil {
+				t.Fatal(err)
+			}
+			o := operation{id: described.OperationID, method: strings.ToUpper(method), path: path}
+			o.public = len(described.Security) == 0 || slices.ContainsFunc(described.Security, func(s map[string]any) bool { return len(s) == 0 })
+			o.mayWantProof = strings.HasSuffix(described.Responses["403"].Ref, "/FreshProofRequired")
+			for _, content := range described.RequestBody.Content {
+				o.request = map[string]bool{}
+				d.walk(content.Schema, func(_ string, s *schema) bool {
+					for name := range s.Properties {
+						o.request[name] = slices.Contains(s.Required, name)
+					}
+					return len(s.Properties) == 0 // what is deeper is another object
+				})
+			}
+			for status, response := range described.Responses {
+				for _, content := range response.Content {
+					if strings.HasPrefix(status, "2") {
+						d.walk(content.Schema, func(name string, _ *schema) bool {
+							o.answers = append(o.answers, name)
+							return true
+						})
+					}
+				}
+			}
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.id, b.id) })
+	if len(all) < 30 {
+		t.Fatalf("only %d operations were found in %s", len(all), openAPIFile)
+	}
+	return all
+}
+
+// walk visits a schema and, where visit says so, what it is made of. Name is "" for one without.
+func (d openAPIDocument) walk(s *schema, visit func(name string, s *schema) bool) {
+	seen := map[string]bool{}
+	var walk func(name string, s *schema)
+	walk = func(name string, s *schema) {
+		if s == nil || seen[name] && name != "" {
+			return
+		}
+		seen[name] = true
+		if s.Ref != "" {
+			name = s.Ref[strings.LastIndex(s.Ref, "/")+1:]
+			walk(name, d.Components.Schemas[name])
+			return
+		}
+		if !visit(name, s) {
+			return
+		}
+		for _, part := range slices.Concat(s.OneOf, s.AnyOf, s.AllOf, slices.Collect(maps.Values(s.Properties))) {
+			walk("", part)
+		}
+		walk("", s.Items)
+	}
+	walk("", s)
+}
+
+// answered are the members of all good answers, by name.
+func (d openAPIDocument) answered(t *testing.T) map[string]*schema {
+	t.Helper()
+	members := map[string]*schema{}
+	for _, o := range d.operations(t) {
+		for _, name := range o.answers {
+			if d.Components.Schemas[name] != nil {
+				maps.Copy(members, d.Components.Schemas[name].Properties)
+			}
+		}
+	}
+	return members
+}

@@ -1,0 +1,155 @@
+package acceptance
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/bootstrap"
+)
+
+// hasty is a server that soon has enough of slow clients.
+func hasty(t *testing.T) *server {
+	t.Helper()
+	return startServer(t, newClock(), func(c *bootstrap.Config) { c.Patience = 300 * time.Millisecond })
+}
+
+// A client that sends a byte now and then, for as long as it is let, holds a connection for the time of one request and no
+// longer (slowloris).
+func TestASlowRequestIsCutOff(t *testing.T) {
+	s := hasty(t)
+	for name, raw := range map[string]string{
+		"nothing at all":     "",
+		"an endless target":  "GET /",
+		"an endless name":    get + "X",
+		"an endless value":   get + "X: ",
+		"an endless body":    post + "Content-Length: 60000\r\n\r\n{",
+		"an endless size":    chunked + "0",
+		"an endless text":    chunked + "1;",
+		"an endless chunk":   chunked + "e000\r\n{",
+		"an endless trailer": chunked + "2\r\n{}\r\n0\r\nX: ",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := s.dial(t).says(raw)
+			cut := make(chan struct{})
+			if raw != "" {
+				go func() {
+					for w.t.Context().Err() == nil {
+						if _, err := io.WriteString(w, "0"); err != nil {
+							return
+						}
+						select {
+						case <-cut:
+							return
+						case <-time.After(10 * time.Millisecond):
+						}
+					}
+				}()
+			}
+			got := w.hears()
+			close(cut)
+			// An endless size is too much for a number before it is too slow.
+			if want := []int{408}; !slices.Equal(statuses(got), want) && (name != "an endless size" || !slices.Equal(statuses(got), []int{400})) {
+				t.Fatalf("answered with %v, want %v", statuses(got), want)
+			}
+			got[0].problem(t)
+		})
+	}
+}
+
+// The second request has its own time, counted from its first byte. It may end without a word.
+func TestALaterRequestIsCutOffToo(t *testing.T) {
+	w := hasty(t).dial(t).says(get + "\r\n")
+	if first := w.hearsOne(http.MethodGet); first.StatusCode != 200 {
+		t.Fatal(first.StatusCode)
+	}
+	for _, a := range w.says(get + "X: ").hears() {
+		a.wants(t, http.StatusRequestTimeout, "invalid_request")
+	}
+}
+
+// A client that asks and asks and reads no answer is not waited for either.
+func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
+	w := hasty(t).dial(t)
+	questions := strings.Repeat("GET /openapi.json HTTP/1.1\r\n"+host+"\r\n", 100)
+	for start := time.Now(); ; {
+		if _, err := io.WriteString(w, questions); err != nil {
+			if time.Since(start) > bound-time.Second {
+				t.Fatal("the server is still there")
+			}
+			return
+		}
+	}
+}
+
+// What a request may cost in memory does not depend on what it sends.
+func TestALargeBodyIsNotKept(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	body := bytes.Repeat([]byte("4000\r\n"+strings.Repeat(" ", 0x4000)+"\r\n"), 200) // 3 MiB in all
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	const times = 20
+	for range times {
+		if got := s.dial(t).says(chunked + string(body)).hears(); !slices.Equal(statuses(got), []int{413}) {
+			t.Fatalf("answered with %v", statuses(got))
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > times*1<<20 {
+		t.Errorf("%d bytes are kept", kept)
+	}
+}
+
+// A client that has half closed the connection waits for its answer all the same.
+func TestAHalfClosedConnectionGetsItsAnswer(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	for _, raw := range []string{get + "\r\n", post + "Content-Length: 2\r\n\r\n{}", chunked + "2\r\n{}\r\n" + lastPart} {
+		if got := s.dial(t).says(raw).hangsUp().hears(); !slices.Equal(statuses(got), []int{200}) {
+			t.Errorf("%q was answered with %v", raw, statuses(got))
+		}
+	}
+}
+
+// A body that is too large is not read. Its sender, who is in the middle of it, reads why, and not that the connection broke.
+func TestATooLargeRequestIsToldSo(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	body := strings.Repeat(" ", 2<<20)
+	for name, c := range map[string]struct {
+		raw    string
+		status int
+	}{
+		"a body":    {post + "Content-Length: 2097152\r\n\r\n" + body, 413},
+		"chunks":    {chunked + "200000\r\n" + body + "\r\n" + lastPart, 413},
+		"a header":  {get + "X: " + body + "\r\n\r\n", 431},
+		"not HTTP":  {"\r\n" + body[1:] + "\r\n\r\n", 431},
+		"a trailer": {chunked + lastPart[:3] + "X: " + body, 431},
+	} {
+		for range 5 {
+			// A simple client: it writes everything before it reads anything.
+			if got := s.dial(t).says(c.raw).hangsUp().hears(); !slices.Equal(statuses(got), []int{c.status}) {
+				t.Errorf("%s: answered with %v", name, statuses(got))
+			}
+		}
+	}
+	for range 5 {
+		s.send(t, http.MethodPost, "/v1/login/options", body).wants(t, 413, "body_too_large")
+	}
+}
+
+// Whoever asks first (Expect: 100-continue) is told at once that there is too much of it.
+func TestATooLargeBodyIsNotInvited(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	got := s.dial(t).says(post + "Expect: 100-continue\r\nContent-Length: 65537\r\n\r\n").hears()
+	if !slices.Equal(statuses(got), []int{413}) {
+		t.Fatalf("answered with %v", statuses(got))
+	}
+	got[0].wants(t, 413, "body_too_large")
+}

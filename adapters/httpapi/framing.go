@@ -1,0 +1,112 @@
+package httpapi
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// checkFraming refuses a request that another program could read in another way than this one, or that says a thing twice
+// (OWASP ASVS 5.0, 4.2.1; RFC 9112, sections 3, 5 and 6). Whatever stands between a client and this server, both see the
+// same requests then, with the same headers. fasthttp refuses most of it itself; this is what it lets pass.
+//
+// The error is a *domain.InvalidInput that names the header, or fiber.ErrBadRequest.
+func checkFraming(request *fasthttp.Request) error {
+	switch {
+	case !isKnownVersion(request.Header.Protocol()), !isPlainTarget(request.Header.RequestURI()), !isPlainHost(request.Header.Host()):
+		return fiber.ErrBadRequest
+	case len(request.Header.PeekTrailerKeys()) > 0:
+		// fasthttp would take them for headers, which a proxy never saw (RFC 9110, section 6.5.1).
+		return domain.Invalid("Trailer", "unsupported_trailer", "send the chunks without trailer fields")
+	}
+	return checkHeaderLines(request.Header.RawHeaders())
+}
+
+// isKnownVersion leaves out what fasthttp takes for 1.0: later versions, earlier ones, and those that nobody has made.
+func isKnownVersion(version []byte) bool {
+	return string(version) == "HTTP/1.1" || string(version) == "HTTP/1.0"
+}
+
+// isPlainTarget takes the forms of RFC 9112, section 3.2, that are for this server: a path, * for OPTIONS, and the whole
+// address of a web page. Its host tells nothing here, as the Host header does not.
+func isPlainTarget(target []byte) bool {
+	if bytes.IndexByte(target, '#') >= 0 {
+		return false
+	}
+	if bytes.HasPrefix(target, []byte("/")) || string(target) == "*" {
+		return true
+	}
+	u, err := url.Parse(string(target))
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
+}
+
+// isPlainHost takes what is in names, addresses and ports. fasthttp has seen to it that HTTP/1.1 brings one.
+func isPlainHost(host []byte) bool {
+	for _, b := range host {
+		if !isLetterOrDigit(b) && !strings.ContainsRune("-._:[]", rune(b)) {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetterOrDigit(b byte) bool {
+	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
+}
+
+// single are the headers that something here depends on and that mean one thing. Two of them are two answers to one question:
+// one program reads the first, another the last. Cookie is not among them: HTTP/2 splits it, and some proxies pass it on in
+// parts; what counts there is that no cookie of ours comes twice.
+var single = [...]string{
+	fiber.HeaderAuthorization, fiber.HeaderContentEncoding, fiber.HeaderContentType, fiber.HeaderOrigin,
+	fiber.HeaderTransferEncoding, headerCSRFToken, headerSecFetchSite,
+}
+
+// checkHeaderLines goes by the bytes that came. Each line ends in CRLF, none goes on in the next one (obs-fold), no space is
+// in or around a name, and a body has one length.
+func checkHeaderLines(raw []byte) error {
+	var seen [len(single)]bool
+	var chunked, measured bool
+	for len(raw) > 0 {
+		line, rest, _ := bytes.Cut(raw, []byte("\n"))
+		raw = rest
+		line, whole := bytes.CutSuffix(line, []byte("\r"))
+		if !whole {
+			return fiber.ErrBadRequest
+		}
+		if len(line) == 0 {
+			break
+		}
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		if len(name) == 0 || bytes.ContainsAny(name, " \t") {
+			return fiber.ErrBadRequest
+		}
+		for i := range single {
+			if !strings.EqualFold(string(name), single[i]) {
+				continue
+			}
+			if seen[i] {
+				return domain.Invalid(single[i], "duplicate_header", "this header stands there twice")
+			}
+			seen[i] = true
+		}
+		switch {
+		case strings.EqualFold(string(name), fiber.HeaderContentLength):
+			measured = true
+		case strings.EqualFold(string(name), fiber.HeaderTransferEncoding):
+			chunked = true
+			if !strings.EqualFold(string(bytes.Trim(value, " \t")), "chunked") {
+				return fiber.ErrBadRequest
+			}
+		}
+	}
+	if chunked && measured {
+		return fiber.ErrBadRequest
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package httpapi
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// withRequest hands fn a request as it comes to a handler.
+func withRequest(prepare func(*fasthttp.Request), fn func(c *fiber.Ctx)) {
+	app := fiber.New(fiber.Config{Immutable: true, DisableStartupMessage: true})
+	request := &fasthttp.RequestCtx{}
+	prepare(&request.Request)
+	c := app.AcquireCtx(request)
+	defer app.ReleaseCtx(c)
+	fn(c)
+}
+
+// fuzzedBody is of every kind of member that requests have.
+type fuzzedBody struct {
+	Email      string                   `json:"email"`
+	Transport  *string                  `json:"transport"`
+	Credential authenticationCredential `json:"credential"`
+}
+
+// FuzzDecodeBody reads every body a second time with encoding/json: what is taken here means the same there. Where that one
+// is the more lenient, about letter case, the body has another meaning for it and is left out.
+func FuzzDecodeBody(f *testing.F) {
+	for _, seed := range []string{
+		"", "{}", " {}\n", "null", "[]", `""`, "{", "{}{}", "{},", "\ufeff{}", "{}\x00",
+		`{"email":"ada@example.org","transport":"bearer"}`, `{"email":null,"transport":null,"credential":null}`, `{"email":1}`, `{"email":["a"]}`,
+		`{"email":"a","email":"b"}`, `{"email":"a","Email":"b"}`, `{"EMAIL":"b"}`, `{"email":"a","\u0065mail":"b"}`, `{"\u0065mail":"b"}`,
+		`{"email":"\ud800"}`, `{"email":"\ud83d\ude00"}`, "{\"email\":\"\xff\"}", "{\"\xff\":1}", "{\"email\":\"\x01\"}", `{"email":"\u0000"}`,
+		`{"x":1e999}`, `{"x":-0}`, `{"x":01}`, `{"x":NaN}`, `{"x":1,}`, `{/**/}`, `{'email':1}`,
+		`{"credential":{"id":"AQI","rawId":"AQI=","type":"public-key","clientExtensionResults":{"a":[1,{"b":null}]},"response":{"signature":"+/8","userHandle":null}}}`,
+		`{"credential":{"id":"A"}}`, `{"credential":{"id":"AQ\n=="}}`, `{"credential":{"id":"===="}}`, `{"credential":{"id":5}}`, `{"credential":[]}`,
+		`{"credential":{"response":{"userHandle":""}}}`, `{"credential":{"clientExtensionResults":{"a":1,"a":2}}}`,
+		`{"x":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, `{"x":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, `{"x":` + strings.Repeat(`{"x":`, 60_000/5),
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		var body fuzzedBody
+		var err error
+		withRequest(func(r *fasthttp.Request) { r.SetBody(sent) }, func(c *fiber.Ctx) { err = decodeBody(c, &body) })
+		if err != nil {
+			p := problemOf(err)
+			if p.Status != 400 || p.Code != "invalid_request" || len(p.Errors) == 0 || len(p.Errors[0].Field) > 128 || !utf8.ValidString(p.Detail) {
+				t.Fatalf("%q: %v becomes %+v", sent, err, p)
+			}
+			return
+		}
+		if len(sent) == 0 {
+			return
+		}
+		var members map[string]any
+		reader := json.NewDecoder(bytes.NewReader(sent))
+		reader.UseNumber() // of any size
+		if err := reader.Decode(&members); err != nil || !utf8.Valid(sent) || !json.Valid(sent) {
+			t.Fatalf("%q was read, and is not JSON: %v", sent, err)
+		}
+		if hasVariant(members) {
+			return
+		}
+		var again fuzzedBody
+		if err := json.Unmarshal(sent, &again); err != nil || !reflect.DeepEqual(again, body) {
+			t.Fatalf("%q\nis   %+v\nelse %+v, %v", sent, body, again, err)
+		}
+	})
+}
+
+func hasVariant(members map[string]any) bool {
+	for name, value := range members {
+		for _, known := range []string{
+			"email", "transport", "credential", "id", "rawId", "type", "authenticatorAttachment", "clientExtensionResults", "response",
+			"clientDataJSON", "authenticatorData", "signature", "userHandle",
+		} {
+			if name != known && strings.EqualFold(name, known) {
+				return true
+			}
+		}
+		if nested, is := value.(map[string]any); is && hasVariant(nested) {
+			return true
+		}
+	}
+	return false
+}
+
+// FuzzBinary: of all spellings of some bytes each is those bytes, and what is none is refused.
+func FuzzBinary(f *testing.F) {
+	for _, seed := range []string{"", "AQI", "AQI=", "AQI==", "+/-_", "A", "AR", "====", "A=QI", "AQ\nI", "AQI \t", "AQI\x00", "Äö", "AQI=\r\n"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		var exact binary
+		for _, encoding := range []*base64.Encoding{base64.RawURLEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.StdEncoding} {
+			if err := exact.UnmarshalText([]byte(encoding.EncodeToString(sent))); err != nil || !bytes.Equal(exact, sent) {
+				t.Fatalf("%x became %x, %v", sent, []byte(exact), err)
+			}
+		}
+		var read binary
+		if err := read.UnmarshalText(sent); err != nil {
+			if err != error(notBase64) || read != nil {
+				t.Fatalf("%q: %v, and %x", sent, err, []byte(read))
+			}
+			return
+		}
+		plain := strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(string(sent), "="))
+		if again := base64.RawURLEncoding.EncodeToString(read); len(again) != len(plain) || len(plain) > 0 && again[:len(plain)-1] != plain[:len(plain)-1] {
+			t.Fatalf("%q is %x, which is %q", sent, []byte(read), again)
+		}
+	})
+}
+
+// FuzzCookies: whatever stands in the Cookie header, a browser's cookie counts only if it was signed here, and a session's
+// token is taken as it came. A cookie of ours is found among any others.
+func FuzzCookies(f *testing.F) {
+	key := bytes.Repeat([]byte{7}, 32)
+	k := cookies{bindingKeys: [][]byte{key}}
+	signed := "NONCE." + sign(key, "NONCE")
+	for _, seed := range []string{
+		"", "keylodge_browser=" + signed, "keylodge_browser=" + signed + "; keylodge_session=kls_" + strings.Repeat("A", 43), `keylodge_browser="` + signed + `"`,
+		"keylodge_browser=." + sign(key, ""), "keylodge_browser=NONCE.", "keylodge_browser=" + signed + "x", "keylodge_browser=x; keylodge_browser=" + signed,
+		"Keylodge_Browser=" + signed, "__Host-keylodge_browser=" + signed, "keylodge_browser", "=;=;", "keylodge_browser=" + signed + ";\x00", "a=\"; keylodge_browser=" + signed,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, header []byte) {
+		if bytes.ContainsAny(header, "\r\n") {
+			return // never comes as one header
+		}
+		withRequest(func(r *fasthttp.Request) { r.Header.SetBytesV(fiber.HeaderCookie, header) }, func(c *fiber.Ctx) {
+			value := c.Cookies("keylodge_browser")
+			nonce, mac, _ := strings.Cut(value, ".")
+			ours := hmac.New(sha256.New, key)
+			ours.Write([]byte(nonce))
+			isOurs := mac == base64.RawURLEncoding.EncodeToString(ours.Sum(nil))
+			if got := k.binding(c); got.IsZero() == isOurs || isOurs && got != domain.BindTo(domain.NewSecret(value)) {
+				t.Fatalf("%q: signed here: %t, believed: %t", header, isOurs, !got.IsZero())
+			}
+			token, err := k.sessionToken(c)
+			if err == nil && !bytes.Contains(header, []byte(token.Reveal())) || err != nil && !errors.Is(err, domain.ErrUnauthenticated) {
+				t.Fatalf("%q: %q, %v", header, token.Reveal(), err)
+			}
+		})
+		withRequest(func(r *fasthttp.Request) {
+			r.Header.SetBytesV(fiber.HeaderCookie, append([]byte("keylodge_browser="+signed+"; "), header...))
+		}, func(c *fiber.Ctx) {
+			if bytes.Contains(header, []byte("keylodge_browser")) {
+				return
+			}
+			if k.binding(c) != domain.BindTo(domain.NewSecret(signed)) {
+				t.Fatalf("a cookie of ours is lost before %q", header)
+			}
+		})
+	})
+}
+
+func FuzzCSRFToken(f *testing.F) {
+	session, err := domain.ParseSessionID("01a206fa-f19b-71aa-8eee-8e90a9bc70db")
+	if err != nil {
+		f.Fatal(err)
+	}
+	key := bytes.Repeat([]byte{7}, 32)
+	tokens := csrfTokens{[][]byte{key}}
+	minted := "NONCE." + tokens.sign(key, session, "NONCE")
+	for _, seed := range []string{"", ".", minted, minted + "=", " " + minted, strings.ToUpper(minted), "." + tokens.sign(key, session, ""), "A.B." + tokens.sign(key, session, "A.B")} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		nonce, mac, _ := strings.Cut(token, ".")
+		ours := hmac.New(sha256.New, key)
+		ours.Write([]byte("01a206fa-f19b-71aa-8eee-8e90a9bc70db!" + nonce))
+		want := mac == base64.RawURLEncoding.EncodeToString(ours.Sum(nil)) && len(token) <= 128
+		if err := tokens.verify(token, session); (err == nil) != want || err != nil && err != error(errCSRF) {
+			t.Fatalf("%q: %v", token, err)
+		}
+		if err := tokens.verify(token, domain.SessionID{}); err == nil {
+			t.Fatalf("%q is good for another session", token)
+		}
+	})
+}
+
+// FuzzPage: a cursor that was given out leads on, and whatever else is asked for is told what is wrong with it.
+func FuzzPage(f *testing.F) {
+	const id = "01a206fa-f19b-71aa-8eee-8e90a9bc70db"
+	for _, seed := range []string{
+		"", "cursor=" + id, "limit=1&cursor=" + id, "limit=0", "limit=100", "limit=101", "limit=-1", "limit=1e2", "limit=+5", "limit=٥", "limit=99999999999999999999", "limit=5&limit=500",
+		"cursor=x", "cursor=" + id + "%00", "cursor=%30" + id[1:], "cursor=" + strings.ToUpper(id), "cursor=" + id + "&cursor=x", "%zz=1", "cursor", "limit=%",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, query []byte) {
+		withRequest(func(r *fasthttp.Request) { r.URI().SetQueryStringBytes(query) }, func(c *fiber.Ctx) {
+			after, limit, err := page(c, domain.ParseEventID)
+			if err != nil {
+				if p := problemOf(err); p.Status != 400 || p.Code != "invalid_request" || len(p.Errors) == 0 {
+					t.Fatalf("%q: %v becomes %+v", query, err, p)
+				}
+				return
+			}
+			if limit < 1 || limit > largestPage {
+				t.Fatalf("%q asks for %d items", query, limit)
+			}
+			if cursor := c.Query("cursor"); cursor == "" != after.IsZero() && cursor != (domain.EventID{}).String() || cursor != "" && !strings.EqualFold(cursor, after.String()) {
+				t.Fatalf("%q: after %s", query, after)
+			}
+		})
+	})
+}
+
+func TestACursorLeadsToWhereItCameFrom(t *testing.T) {
+	id, err := domain.NewEventID(time.UnixMilli(1), bytes.NewReader(make([]byte, 16)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	withRequest(func(r *fasthttp.Request) { r.URI().SetQueryString("cursor=" + url.QueryEscape(id.String())) }, func(c *fiber.Ctx) {
+		if after, limit, err := page(c, domain.ParseEventID); after != id || limit != defaultPage || err != nil {
+			t.Errorf("%s, %d, %v", after, limit, err)
+		}
+	})
+}

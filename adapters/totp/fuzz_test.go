@@ -1,0 +1,50 @@
+package totp
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// FuzzStep holds what is accepted to a reading of RFC 6238 of the test's own.
+func FuzzStep(f *testing.F) {
+	for _, seed := range []string{shown, " 005 924 ", "005924\n", "5924", "0059240", "٠٠٥٩٢٤", "+05924", "00592\x004", "", "005\u2009924"} {
+		f.Add(seed, sent.Unix())
+	}
+	for _, at := range []int64{59, 60, 89, 90, 1111111109, 20000000000} {
+		f.Add("287082", at)
+	}
+	f.Fuzz(func(t *testing.T, typed string, at int64) {
+		if at < 60 || at > 1<<40 {
+			return
+		}
+		step, err := codes.Step(rfcSecret, typed, time.Unix(at, 0))
+		var right int64
+		for near := at/30 - 1; near <= at/30+1; near++ {
+			if rfc6238(near) == strings.Join(strings.Fields(typed), "") {
+				right = near // the latest
+			}
+		}
+		switch {
+		case right == 0 && (!errors.Is(err, domain.ErrInvalidCode) || step != 0):
+			t.Fatalf("%q at %d: step %d, %v", typed, at, step, err)
+		case right != 0 && (err != nil || step != domain.TOTPStep(right)):
+			t.Fatalf("%q at %d: step %d, %v, want %d", typed, at, step, err, right)
+		}
+	})
+}
+
+func rfc6238(step int64) string {
+	mac := hmac.New(sha1.New, []byte("12345678901234567890"))
+	_ = binary.Write(mac, binary.BigEndian, step)
+	sum := mac.Sum(nil)
+	at := sum[len(sum)-1] & 0xf
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[at:])&0x7fffffff%1_000_000)
+}

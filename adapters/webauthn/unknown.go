@@ -1,0 +1,52 @@
+package webauthn
+
+import (
+	"crypto/ecdh"
+	"crypto/rand"
+
+	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
+	"github.com/go-webauthn/webauthn/protocol/webauthncose"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// RejectUnknown holds the answer to a key whose private half nobody has, so that it fails where, and after as much work as,
+// it would with a real passkey.
+func (rp *RelyingParty) RejectUnknown(ceremony []byte, answer ports.AuthenticationAnswer) error {
+	session, err := restore(ceremony)
+	if err != nil {
+		return err
+	}
+	if len(session.AllowedCredentialIDs) == 0 {
+		return domain.ErrPasskeyUnknown
+	}
+	is := rp.nobodys.Snapshot()
+	is.ID = domain.CredentialID(answer.ID)
+	if _, err := rp.VerifyAuthentication(ceremony, answer, rp.nobody, domain.RestoreCredential(is)); err != nil {
+		return err
+	}
+	return domain.ErrPasskeyUnknown // nobody can have signed it
+}
+
+// newNobody returns a user and a passkey of theirs for RejectUnknown: the private key is forgotten at once.
+func newNobody() (*domain.User, *domain.Credential, error) {
+	key, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	point := key.PublicKey().Bytes() // 0x04, x, y
+	encoded, err := webauthncbor.Marshal(webauthncose.EC2PublicKeyData{
+		PublicKeyData: webauthncose.PublicKeyData{KeyType: int64(webauthncose.EllipticKey), Algorithm: int64(webauthncose.AlgES256)},
+		Curve:         int64(webauthncose.P256), XCoord: point[1:33], YCoord: point[33:],
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	handle, err := domain.NewUserHandle(rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	return domain.RestoreUser(domain.UserSnapshot{Handle: handle}),
+		domain.RestoreCredential(domain.CredentialSnapshot{PublicKey: encoded, Algorithm: int64(webauthncose.AlgES256)}), nil
+}

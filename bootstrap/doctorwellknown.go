@@ -1,0 +1,67 @@
+package bootstrap
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// lookAtWellKnown finds out whether others look for this server's documents where they are. Browsers and phones ask the RP id's
+// own host, over https and without being sent elsewhere.
+func (e *examination) lookAtWellKnown(context.Context) {
+	var served []string
+	for _, document := range []struct {
+		name  string
+		there bool
+	}{
+		{"webauthn", len(relatedOrigins(e.config)) > 0},
+		{"assetlinks.json", len(e.config.WellKnown.AndroidApps) > 0},
+		{"apple-app-site-association", len(e.config.WellKnown.AppleApps) > 0},
+	} {
+		if document.there {
+			served = append(served, "/.well-known/"+document.name)
+		}
+	}
+	for _, origin := range e.unvouchedApps() {
+		e.Warn("well_known", "the app of "+origin+" is an allowed origin, and this server's assetlinks.json does not name it, without which Android gives it no passkeys",
+			"add it to KEYLODGE_ANDROID_APPS, as PACKAGE="+fingerprintOf(origin)+", unless https://"+e.config.RPID+"/.well-known/assetlinks.json comes from elsewhere and does")
+	}
+	switch documents := strings.Join(served, ", "); {
+	case len(served) == 0:
+		e.OK("well_known", "no app and no other site is vouched for")
+	case hostOf(e.config.PublicURL) != e.config.RPID || !strings.HasPrefix(e.config.PublicURL, "https:"):
+		e.Warn("well_known", fmt.Sprintf("%s: others look there on https://%s, which is not %s", documents, e.config.RPID, e.config.PublicURL),
+			"have https://"+e.config.RPID+" give the same answers there itself; a redirect is not followed")
+	default:
+		e.OK("well_known", "this server answers "+documents)
+	}
+}
+
+// unvouchedApps are the apps among the origins whose certificate no app in the settings has.
+func (e *examination) unvouchedApps() []string {
+	var unvouched []string
+	for _, origin := range e.config.Origins {
+		if !strings.HasPrefix(origin, apkKeyHash) {
+			continue
+		}
+		vouched := false
+		for _, app := range e.config.WellKnown.AndroidApps {
+			vouched = vouched || slices.Contains(app.Fingerprints, fingerprintOf(origin))
+		}
+		if !vouched {
+			unvouched = append(unvouched, origin)
+		}
+	}
+	return unvouched
+}
+
+// fingerprintOf writes the digest in an app's origin as a fingerprint.
+func fingerprintOf(origin string) string {
+	digest, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(origin, apkKeyHash))
+	if err != nil {
+		return "" // no settings with such an origin are used
+	}
+	return writtenFingerprint(digest)
+}

@@ -1,0 +1,353 @@
+package bootstrap
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/adapters/aaguid"
+	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/metrics"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/moving"
+	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// FuzzRouter sends raw bytes into the whole server, as they come off a connection. Nothing panics, nothing is a 5xx or an
+// error in the log, what is logged is one plain line, every answer is of the house's form, and without a session nothing that lasts changes.
+//
+// {cookie}, {csrf}, {access}, {refresh}, {session}, {passkey} and {challenge} in the input become Ada's own, so that the
+// fuzzer comes past the door, and {length} that of the body.
+func FuzzRouter(f *testing.F) {
+	for _, seed := range routerSeeds(f) {
+		f.Add([]byte(seed))
+	}
+	var house *fuzzedHouse
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if house == nil || house.served > 250 { // its challenges slow it down
+			house = newFuzzedHouse(t, 0)
+		}
+		answered := house.answers(t, house.personal(t, string(raw)))
+		if serverFailed.Match(answered) {
+			t.Errorf("%q was answered\n%s", raw, answered)
+		}
+		if errs := house.log.take(); len(errs) > 0 {
+			t.Errorf("%q is an error in the log, or no plain line: %q", raw, errs)
+		}
+		for _, fault := range house.faults {
+			t.Errorf("%q: %s", raw, fault)
+		}
+		after := house.state(t)
+		if changed := after != house.before; changed && !opensSomething.Match(raw) {
+			t.Errorf("%q changed something without a session:\n%s\nbefore:\n%s", raw, after, house.before)
+		} else if changed {
+			house = nil
+		}
+	})
+}
+
+var (
+	serverFailed   = regexp.MustCompile(`(?m)^HTTP/1\.[01] 5`)
+	opensSomething = regexp.MustCompile(`\{(cookie|access|refresh)\}`)
+)
+
+// fuzzedHouse is a server over a store in memory, where Ada is signed in by cookie and by tokens, and Ben's account is shut.
+type fuzzedHouse struct {
+	usecases application.UseCases
+	server   *fasthttp.Server
+	log      *errorLog
+	replace  map[string]string
+	before   string
+	served   int
+	faults   []string
+}
+
+// newFuzzedHouse takes how long answers are held back, which the fuzzer has no time for.
+func newFuzzedHouse(t testing.TB, evenTime time.Duration) *fuzzedHouse {
+	t.Helper()
+	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, masterkey.Size)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const origin = "http://localhost:8080"
+	config := Config{
+		PublicURL: origin, RPID: "localhost", RPName: "Keylodge", Origins: []string{origin},
+		Secret: &secret, Registration: domain.RegistrationOpen, Recovery: domain.RecoveryAny,
+		Use:          domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject},
+		Sessions:     domain.SessionLifetime{TTL: 30 * 24 * time.Hour, IdleTTL: 7 * 24 * time.Hour},
+		ChallengeTTL: 5 * time.Minute, StepUpTTL: domain.StepUpTTL(10 * time.Minute), PasskeyLimit: 20,
+		Access:   domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
+		Rotation: domain.KeyRotation{Algorithm: domain.SigningEdDSA, Every: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
+	}
+	h := &fuzzedHouse{log: &errorLog{}, replace: map[string]string{}}
+	clock := still(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
+	if h.usecases, err = assembleUseCases(config, secret, memory.New(), clock); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.usecases.Housekeeping.KeepKeys.Execute(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ada := h.signsUp(t, "ada@example.org", origin, domain.TransportCookie)
+	ben := h.signsUp(t, "ben@example.org", origin, domain.TransportBearer)
+	adasProgram := h.signsUp(t, "ada@example.com", origin, domain.TransportBearer)
+	if _, err := h.usecases.Admin.DisableUser.Execute(t.Context(), admin.Who{ID: ben.User.ID()}); err != nil {
+		t.Fatal(err)
+	}
+	h.replace["{cookie}"] = ada.Token.Reveal()
+	h.replace["{session}"] = ada.Session.ID().String()
+	h.replace["{passkey}"] = ada.Credential.ID().String()
+	h.replace["{access}"] = adasProgram.Tokens.Access.Token.Reveal()
+	h.replace["{refresh}"] = adasProgram.Tokens.Refresh.Reveal()
+	api, err := httpConfig(config, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api.EvenTime = min(api.EvenTime, evenTime)
+	app := httpServer(api, h.usecases, aaguid.New(), metrics.New(), slog.New(h.log))
+	app.Handler() // as Listener does
+	h.server = app.Server()
+	handle := h.server.Handler
+	h.server.Handler = func(request *fasthttp.RequestCtx) {
+		handle(request)
+		h.judge(request)
+	}
+	h.replace["{csrf}"] = h.csrf(t)
+	h.before = h.state(t)
+	return h
+}
+
+func (h *fuzzedHouse) signsUp(t testing.TB, address domain.Email, origin string, by domain.Transport) access.Grant {
+	t.Helper()
+	begun, err := h.usecases.SignUp.Begin.Execute(t.Context(), signup.Application{Email: address, DisplayName: "Ada"}, domain.Binding{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := authenticator.New(origin).Create(begun.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant, err := h.usecases.SignUp.Finish.Execute(t.Context(), signup.Answer{
+		ChallengeID: begun.ChallengeID, Visitor: access.Visitor{Transport: by},
+		Credential: ports.RegistrationAnswer{ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return grant
+}
+
+func (h *fuzzedHouse) csrf(t testing.TB) string {
+	t.Helper()
+	answered := h.answers(t, "GET /v1/csrf HTTP/1.1\r\nHost: localhost:8080\r\nCookie: keylodge_session="+h.replace["{cookie}"]+"\r\n\r\n")
+	_, rest, _ := strings.Cut(string(answered), `"csrf_token":"`)
+	token, _, found := strings.Cut(rest, `"`)
+	if !found {
+		t.Fatalf("no CSRF token: %s", answered)
+	}
+	return token
+}
+
+// personal puts Ada's own into the request. A challenge is spent by each try, so there is another one for each.
+func (h *fuzzedHouse) personal(t *testing.T, raw string) string {
+	t.Helper()
+	if strings.Contains(raw, "{challenge}") {
+		begun, err := h.usecases.Login.Begin.Execute(t.Context(), "", domain.Binding{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = strings.ReplaceAll(raw, "{challenge}", begun.ChallengeID.String())
+	}
+	for name, value := range h.replace {
+		raw = strings.ReplaceAll(raw, name, value)
+	}
+	_, body, _ := strings.Cut(raw, "\r\n\r\n")
+	return strings.Replace(raw, "{length}", strconv.Itoa(len(body)), 1)
+}
+
+func (h *fuzzedHouse) answers(t testing.TB, raw string) []byte {
+	t.Helper()
+	h.served++
+	h.faults = nil
+	c := &connection{in: strings.NewReader(raw)}
+	_ = h.server.ServeConn(c) // what is no HTTP ends the connection
+	return c.out.Bytes()
+}
+
+// judge holds an answer to what all of them have in common.
+func (h *fuzzedHouse) judge(request *fasthttp.RequestCtx) {
+	header := &request.Response.Header
+	if id := header.Peek("X-Request-Id"); len(id) == 0 {
+		h.faults = append(h.faults, "no X-Request-Id")
+	}
+	status, kind := request.Response.StatusCode(), string(header.ContentType())
+	if status >= 400 && kind != "application/problem+json" {
+		h.faults = append(h.faults, fmt.Sprintf("%d as %s", status, kind))
+	}
+	if string(header.Peek("X-Content-Type-Options")) != "nosniff" || len(header.Peek("Content-Security-Policy")) == 0 {
+		h.faults = append(h.faults, "without the headers of every answer")
+	}
+	for _, cookie := range header.PeekAll("Set-Cookie") {
+		if !bytes.Contains(bytes.ToLower(cookie), []byte("httponly")) {
+			h.faults = append(h.faults, fmt.Sprintf("a cookie for scripts: %s", cookie))
+		}
+	}
+}
+
+// state is everything that lasts, but for what a stranger may leave: counts of wrong codes, and entries of logs.
+func (h *fuzzedHouse) state(t testing.TB) string {
+	t.Helper()
+	var exported, kept bytes.Buffer
+	if _, err := h.usecases.Moving.Export.Execute(t.Context(), &exported, nobodyListens); err != nil {
+		t.Fatal(err)
+	}
+	for text := range bytes.Lines(exported.Bytes()) {
+		var line map[string]json.RawMessage
+		if err := json.Unmarshal(text, &line); err != nil {
+			t.Fatal(err)
+		}
+		if user, is := line["user"]; is {
+			var members map[string]json.RawMessage
+			if err := json.Unmarshal(user, &members); err != nil {
+				t.Fatal(err)
+			}
+			delete(members, "events")
+			fmt.Fprintf(&kept, "%s\n", members)
+		} else if line["signing_key"] != nil || line["messages"] != nil {
+			kept.Write(text)
+		}
+	}
+	return kept.String()
+}
+
+// routerSeeds are every route, as a stranger, a page and a program call it, and what requests get wrong.
+func routerSeeds(t testing.TB) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.FromSlash("../adapters/httpapi/openapi.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		Paths map[string]map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+	const host = " HTTP/1.1\r\nHost: localhost:8080\r\n"
+	body := `{"email":"ada@example.org","display_name":"Ada","name":"Key","passkey_name":"Key","transport":"cookie","challenge_id":"{challenge}",` +
+		`"code":"12345678","totp_code":"000000","refresh_token":"klr_` + strings.Repeat("A", 86) + `","grant_token":"klg_` + strings.Repeat("A", 43) + `",` +
+		`"credential":{"id":"{passkey}","rawId":"{passkey}","type":"public-key","clientExtensionResults":{},"response":{"clientDataJSON":"e30","attestationObject":"oA",` +
+		`"authenticatorData":"AA","signature":"AA","userHandle":"AA","transports":["usb"]}}}`
+	var seeds []string
+	for path, operations := range document.Paths {
+		id := "{passkey}"
+		if strings.Contains(path, "sessions") {
+			id = "{session}"
+		}
+		path = strings.ReplaceAll(path, "{id}", id)
+		for method := range operations {
+			method = strings.ToUpper(method)
+			if !slices.Contains([]string{"GET", "POST", "PATCH", "DELETE"}, method) {
+				continue
+			}
+			for _, caller := range []string{"", "Cookie: keylodge_session={cookie}\r\nX-CSRF-Token: {csrf}\r\nOrigin: http://localhost:8080\r\n", "Authorization: Bearer {access}\r\n"} {
+				request := method + " " + path + host + caller
+				if method == "POST" || method == "PATCH" {
+					request += "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n" + body
+				} else {
+					request += "\r\n"
+				}
+				seeds = append(seeds, request)
+			}
+		}
+	}
+	slices.Sort(seeds)
+	options := `{"email":"ben@example.org"}`
+	return append(seeds,
+		"GET /"+host+"\r\n", "GET /app.js"+host+"\r\n", "HEAD /v1/config"+host+"\r\n", "OPTIONS /v1/me"+host+"Origin: http://localhost:8080\r\nAccess-Control-Request-Method: PATCH\r\n\r\n",
+		"BREW /v1/me"+host+"\r\n", "GET http://localhost:8080/v1/config"+host+"\r\n", "GET //v1/config"+host+"\r\n", "GET /v1/../v1/./config"+host+"\r\n", "GET /v1/%63onfig"+host+"\r\n",
+		"GET /v1/me/passkeys/%00"+host+"Cookie: keylodge_session={cookie}\r\n\r\n", "GET /v1/me/events?limit=1&cursor={session}"+host+"Authorization: Bearer {access}\r\n\r\n",
+		"GET /v1/\u009b31m\u202e\xff"+host+"\r\n", "GET /v1/config HTTP/1.0\r\n\r\n", "GET /v1/config HTTP/1.1\r\n\r\n", "GET /v1/config HTTP/9.9\r\nHost: a\r\n\r\n", "GET /v1/config"+host+"Host: b\r\n\r\n", "GET\r\n\r\n", "\r\n\r\n", "\x16\x03\x01",
+		"POST /v1/login/options"+host+"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1b\r\n"+options+"\r\n0\r\n\r\n",
+		"POST /v1/login/options"+host+"Content-Type: application/json\r\nContent-Length: 27\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"POST /v1/login/options"+host+"Content-Type: application/json\r\nContent-Length: 27\r\nContent-Length: 28\r\n\r\n"+options,
+		"POST /v1/login/options"+host+"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 27\r\n\r\n"+options,
+		"POST /v1/login/options"+host+"Content-Type: application/json\r\nContent-Length: 99999999\r\n\r\n{",
+		"POST /v1/login/options"+host+"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 5\r\n\r\n--x--",
+		"POST /v1/session/refresh"+host+"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"+`{"refresh_token":"{refresh}"}`,
+		"GET /v1/config"+host+"\r\nGET /v1/session"+host+"\r\n",
+		"GET /v1/config"+host+"X-Forwarded-For: ::1, x\r\nX-Request-Id: a\r\nSec-Fetch-Site: cross-site\r\nOrigin: null\r\n\r\n",
+		"GET /v1/config"+host+" folded: x\r\nA\x00: b\r\nCookie: a\x01=b\r\n\r\n", "GET /v1/config"+host+strings.Repeat("A: b\r\n", 4000)+"\r\n",
+	)
+}
+
+func nobodyListens(moving.Stage, int, int) {}
+
+// still is a clock that stands.
+type still time.Time
+
+func (s still) Now() time.Time { return time.Time(s) }
+
+// errorLog keeps what is logged as an error, and what would not be one plain line.
+type errorLog struct {
+	slog.Handler
+	errors []string
+}
+
+func (l *errorLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *errorLog) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	if r.Level >= slog.LevelError || strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		l.errors = append(l.errors, text)
+	}
+	return nil
+}
+
+func (l *errorLog) take() []string {
+	taken := l.errors
+	l.errors = nil
+	return taken
+}
+
+// connection is one whose client has sent everything and reads everything.
+type connection struct {
+	net.Conn
+	in  io.Reader
+	out bytes.Buffer
+}
+
+func (c *connection) Read(p []byte) (int, error)  { return c.in.Read(p) }
+func (c *connection) Write(p []byte) (int, error) { return c.out.Write(p) }
+func (c *connection) Close() error                { return nil }
+func (c *connection) LocalAddr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}
+}
+func (c *connection) RemoteAddr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 40000}
+}
+func (c *connection) SetDeadline(time.Time) error      { return nil }
+func (c *connection) SetReadDeadline(time.Time) error  { return nil }
+func (c *connection) SetWriteDeadline(time.Time) error { return nil }

@@ -1,0 +1,46 @@
+package bootstrap
+
+import (
+	"crypto/rand"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Everything that is secret is drawn from the operating system (OWASP ASVS 5.0, 11.5.1). The core is handed its source
+// here, and what draws by itself must not import another.
+func TestRandomnessIsTheSystems(t *testing.T) {
+	if randomness() != rand.Reader {
+		t.Errorf("the use cases draw from %T", randomness())
+	}
+	notSecret := "adapters/postgres/retry.go" // for how long to wait
+	files := 0
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		path = filepath.ToSlash(strings.TrimPrefix(path, ".."+string(filepath.Separator)))
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (path == "acceptance" || path == "tools" || strings.HasPrefix(entry.Name(), ".") && path != ".."):
+			return filepath.SkipDir
+		case filepath.Ext(path) != ".go", strings.HasSuffix(path, "_test.go"), strings.HasPrefix(path, "ports/storetest/"), path == notSecret:
+			return nil
+		}
+		files++
+		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", path), nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, imported := range parsed.Imports {
+			if strings.HasPrefix(imported.Path.Value, `"math/rand`) {
+				t.Errorf("%s imports %s", path, imported.Path.Value)
+			}
+		}
+		return nil
+	})
+	if err != nil || files < 200 {
+		t.Errorf("%d files, %v", files, err)
+	}
+}

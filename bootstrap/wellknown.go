@@ -1,0 +1,140 @@
+package bootstrap
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/keylodge/keylodge/adapters/httpapi"
+)
+
+// maxRelatedLabels is how many names every browser takes from a list of related origins (WebAuthn Level 3, section 5.11.1).
+const maxRelatedLabels = 5
+
+// wellKnown reads who else may use the passkeys of this site, which others look for at /.well-known/. It comes after the
+// origins, which it is checked against.
+func (c *checker) wellKnown(config *Config, e environment) {
+	config.WellKnown = httpapi.WellKnown{
+		AndroidApps:    c.androidApps(e.AndroidApps, config.Origins),
+		AppleApps:      c.appleApps(e.AppleApps),
+		ChangePassword: c.changePassword(e.ChangePasswordURL, config.PublicURL),
+	}
+}
+
+// relatedOrigins are the web origins beside the public one that are not on the RP id's domain. The others need no list.
+func relatedOrigins(config Config) []string {
+	var related []string
+	for _, origin := range config.Origins {
+		if origin == config.PublicURL {
+			continue
+		}
+		if host := hostOf(origin); strings.HasPrefix(origin, "https://") && !belongs(host, config.RPID) {
+			related = append(related, origin)
+		}
+	}
+	return related
+}
+
+// relatedLabels are the names among the related origins, as browsers count them.
+func relatedLabels(config Config) []string {
+	var labels []string
+	for _, origin := range relatedOrigins(config) {
+		if label := registrableLabel(hostOf(origin)); !slices.Contains(labels, label) {
+			labels = append(labels, label)
+		}
+	}
+	return labels
+}
+
+var packageName = regexp.MustCompile(`^[A-Za-z]\w*(\.[A-Za-z]\w*)+$`)
+
+// androidApps takes each app with a certificate, and one with several several times.
+func (c *checker) androidApps(s string, origins []string) []httpapi.AndroidApp {
+	const form = "write PACKAGE=FINGERPRINT, such as org.example.app=AB:CD:…, where the fingerprint is the SHA-256 of the signing certificate: " +
+		"keytool -list -v shows it, and Play Console under App signing"
+	var apps []httpapi.AndroidApp
+	for _, item := range list(s) {
+		name, fingerprint, _ := strings.Cut(item, "=")
+		digest, err := hex.DecodeString(strings.ReplaceAll(fingerprint, ":", ""))
+		switch {
+		case !packageName.MatchString(name):
+			c.fault("ANDROID_APPS", fmt.Sprintf("%q does not begin with the name of a package", item), form)
+			continue
+		case err != nil || len(digest) != sha256.Size:
+			c.fault("ANDROID_APPS", fmt.Sprintf("what stands behind %s is no SHA-256 fingerprint", name), form)
+			continue
+		}
+		if origin := apkOrigin(digest); !slices.Contains(origins, origin) {
+			c.fault("ANDROID_APPS", fmt.Sprintf("%s may use the passkeys of this site, and its origin may not call it", name), "add "+origin+" to KEYLODGE_ORIGINS")
+		}
+		at := slices.IndexFunc(apps, func(app httpapi.AndroidApp) bool { return app.Package == name })
+		if at < 0 {
+			at, apps = len(apps), append(apps, httpapi.AndroidApp{Package: name})
+		}
+		if written := writtenFingerprint(digest); !slices.Contains(apps[at].Fingerprints, written) {
+			apps[at].Fingerprints = append(apps[at].Fingerprints, written)
+		}
+	}
+	return apps
+}
+
+// apkOrigin is the origin that Android gives an app in its ceremonies: the same digest, written in another way.
+func apkOrigin(digest []byte) string {
+	return apkKeyHash + base64.RawURLEncoding.EncodeToString(digest)
+}
+
+// writtenFingerprint is a digest as Digital Asset Links want it.
+func writtenFingerprint(digest []byte) string {
+	pairs := make([]string, len(digest))
+	for i, b := range digest {
+		pairs[i] = fmt.Sprintf("%02X", b)
+	}
+	return strings.Join(pairs, ":")
+}
+
+var appleApp = regexp.MustCompile(`^[A-Z0-9]{10}(\.[A-Za-z0-9-]+)+$`)
+
+func (c *checker) appleApps(s string) []string {
+	apps := list(s)
+	for _, app := range apps {
+		if !appleApp.MatchString(app) {
+			c.fault("APPLE_APPS", fmt.Sprintf("%q is not the id of an app", app), "write TEAMID.BUNDLE, such as A1B2C3D4E5.org.example.app; the team's id has ten letters and digits")
+		}
+	}
+	return apps
+}
+
+// changePassword takes an address on this server, from its slash on, or a whole one.
+func (c *checker) changePassword(s, publicURL string) string {
+	const fix = "write the https address of a page, or / for this server's own"
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.User != nil:
+		c.fault("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web address", s), fix)
+	case u.Host == "" && u.Scheme == "" && strings.HasPrefix(s, "/"):
+		return publicURL + s
+	case u.Hostname() == "":
+		c.fault("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web address", s), fix)
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLocalhost(u.Hostname())):
+		c.fault("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not https", s), fix)
+	}
+	return s
+}
+
+// ownsSubdomains reports whether nothing but this server's own can have a name below its host: below a name that somebody
+// registered, a name such as id.example.org is given to one thing, and example.org itself to many.
+func ownsSubdomains(publicURL string) bool {
+	host := hostOf(publicURL)
+	registered, err := publicsuffix.EffectiveTLDPlusOne(host)
+	return err == nil && registered != host
+}

@@ -1,0 +1,43 @@
+package bootstrap
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+// A server that starts says what its people would otherwise find out one by one.
+func TestMoreNamesThanBrowsersTakeAreToldAtStart(t *testing.T) {
+	for origins, told := range map[string]bool{
+		"https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://e.org": false, // e is one name
+		"https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://f.com": true,
+	} {
+		config, err := load(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=", "PUBLIC_URL=https://id.example.org", "ORIGINS="+origins)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.WithoutEffect = []string{"the last line"}
+		ctx, stop := context.WithCancel(t.Context())
+		log := newLineLog()
+		stopped := make(chan error, 1)
+		go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
+		warned := false
+		for last := false; !last; {
+			select {
+			case line := <-log.lines:
+				warned = warned || strings.Contains(line, "KEYLODGE_ORIGINS") && strings.Contains(line, "names=6 taken=5")
+				last = strings.Contains(line, "the last line")
+			case err := <-stopped:
+				t.Fatal(err)
+			}
+		}
+		stop()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		if warned != told {
+			t.Errorf("%s: told %t", origins, warned)
+		}
+	}
+}
