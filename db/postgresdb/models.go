@@ -94,6 +94,12 @@ type Passkey struct {
 	LastUsedAt        *time.Time
 }
 
+type RateBucket struct {
+	Subject []byte
+	Filling int64
+	FullAt  time.Time
+}
+
 type RecoveryGrant struct {
 	UserID      string
 	TokenDigest []byte
