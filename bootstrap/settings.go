@@ -71,6 +71,7 @@ func (e environment) check() (Config, Faults) {
 	c.tokens(&config, e)
 	c.smtp(&config, e)
 	c.wellKnown(&config, e)
+	c.rateLimits(&config, e.RateLimits, e.RateLimitURL)
 	return config, c.faults
 }
 
