@@ -58,8 +58,10 @@ func tellStanding(c *fiber.Ctx, s ratelimit.Standing) {
 	c.Append(headerRateLimit, fmt.Sprintf("%q;r=%d;t=%d", s.Policy, s.Remaining, wholeSeconds(s.Next)))
 }
 
-// wholeSeconds never says less than it is.
-func wholeSeconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
+// wholeSeconds never says less than it is, but for what is lost on the way anyhow.
+func wholeSeconds(d time.Duration) int {
+	return int(math.Ceil((d - 10*time.Microsecond).Seconds()))
+}
 
 func nobody(*fiber.Ctx) string { return "" }
 

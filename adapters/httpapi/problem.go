@@ -113,7 +113,7 @@ func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	}
 	var wait *domain.Wait
 	if errors.As(err, &wait) {
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(wholeSeconds(wait.For)))
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(max(wholeSeconds(wait.For), 1)))
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		c.Set(fiber.HeaderRetryAfter, retryAfter)
