@@ -9,9 +9,9 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// patience is how long the shared buckets may take to answer. A call that is refused has not come to the store yet, so this is
-// also what a sign-in may lose to a store of counts that has just died.
-const patience = time.Second
+// patience is how long the shared buckets may take to answer, the wait for a connection among it. It is what a call may lose to a
+// store that has just died, and long enough for one that is only busy.
+const patience = 2 * time.Second
 
 // Counts are the buckets that all servers share, where there are any, and those of this server for the time that the shared
 // ones are out of reach. What guards a secret is shut for that time: to count guesses on each server by itself, from zero,
