@@ -46,7 +46,10 @@ func (r *reachable) Take(ctx context.Context, from ...domain.Bucket) ([]domain.L
 	lost, stuck := r.lost, r.stuck
 	r.mu.Unlock()
 	if stuck != nil {
-		<-stuck
+		select {
+		case <-stuck:
+		case <-ctx.Done():
+		}
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
