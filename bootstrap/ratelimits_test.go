@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/redisserver"
 	"github.com/keylodge/keylodge/adapters/cli"
+	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -88,6 +91,30 @@ func TestAServerStartsWithoutItsRedisAndNotWithAWrongOne(t *testing.T) {
 	redis.Stop()
 	if log, err := open(redis.URL()); err != nil || !strings.Contains(log, "cannot be shared yet") || strings.Contains(log, redis.Password()) {
 		t.Errorf("one that is down: %v, %s", err, log)
+	}
+}
+
+func TestWhatBecomesOfSharedCountsIsTold(t *testing.T) {
+	var log bytes.Buffer
+	meter := metrics.New()
+	watch := countsWatch{slog.New(slog.NewTextHandler(&log, nil)), meter}
+	says := func(line string) {
+		t.Helper()
+		answer := httptest.NewRecorder()
+		meter.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if !strings.Contains(answer.Body.String(), line) {
+			t.Errorf("no %q in the metrics", line)
+		}
+	}
+	says("keylodge_rate_limit_store_up 1")
+	watch.Lost(errors.New("no route"))
+	watch.Alone(true)
+	says("keylodge_rate_limit_store_up 0")
+	says(`keylodge_rate_limit_alone_total{outcome="shut"} 1`)
+	watch.Back()
+	says("keylodge_rate_limit_store_up 1")
+	if said := log.String(); !strings.Contains(said, "no route") || strings.Count(said, "\n") != 2 {
+		t.Errorf("logged %s", said)
 	}
 }
 

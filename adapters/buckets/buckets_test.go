@@ -90,6 +90,18 @@ func TestWhatGoesFirstIsWhatTellsTheLeast(t *testing.T) {
 	}
 }
 
+// What was taken since counts, and not what a bucket was like when it was made.
+func TestAnEmptierBucketStays(t *testing.T) {
+	b := buckets.New(newClock(), 2)
+	limit := domain.RateLimit{Quota: 5, Window: time.Hour}
+	for _, n := range []int{1, 2, 1, 1, 3} {
+		take(t, b, n, limit)
+	}
+	if got := take(t, b, 1, limit); got.Remaining != 1 {
+		t.Errorf("the first: %+v", got)
+	}
+}
+
 func TestAFullBucketIsForgotten(t *testing.T) {
 	clock := newClock()
 	b := buckets.New(clock, buckets.Most)

@@ -232,9 +232,7 @@ func TestAnOutageShutsSecretsAndNothingElse(t *testing.T) {
 	if asked := d.shared.calls() - before; asked != 2 {
 		t.Errorf("a minute later it was asked %d times", asked)
 	}
-	d.watch.mu.Lock()
-	d.watch.heard = nil
-	d.watch.mu.Unlock()
+	d.watch.hears(t, "alone", "alone", "alone", "alone", "alone", "alone", "alone", "alone", "alone", "alone", "shut") // and not that it is lost
 
 	d.shared.lose(false)
 	d.wants(domain.RateRecovery, caller, domain.ErrUncounted)
