@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -26,18 +27,40 @@ func TestBucketsContractWhereAllIsSerializable(t *testing.T) {
 	})
 }
 
-// What was counted under a limit of hours is soon forgotten where the limit is one of seconds now.
+// What was counted under a limit of days is soon forgotten where the limit is one of hours now.
 func TestABucketFollowsItsLimit(t *testing.T) {
 	b := openNew(t).Buckets()
-	subject := domain.RateSubject{1}
-	for _, limit := range []domain.RateLimit{{Quota: 1, Window: 24 * time.Hour}, {Quota: 1, Window: time.Hour}} {
-		if _, err := b.Take(t.Context(), domain.Bucket{Subject: subject, Limit: limit}); err != nil {
-			t.Fatal(err)
+	day, hour := domain.RateLimit{Quota: 1, Window: 24 * time.Hour}, domain.RateLimit{Quota: 1, Window: time.Hour}
+	for _, step := range []struct {
+		limit domain.RateLimit
+		taken bool
+	}{{day, true}, {day, false}, {hour, true}, {hour, false}} {
+		levels, err := b.Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{1}, Limit: step.limit})
+		if err != nil || levels[0].Taken != step.taken {
+			t.Fatalf("%+v: %+v, %v", step, levels, err)
+		}
+		if step.limit == hour && step.taken == false && levels[0].Next > time.Hour {
+			t.Errorf("the next one is %s away", levels[0].Next)
 		}
 	}
-	levels, err := b.Take(t.Context(), domain.Bucket{Subject: subject, Limit: domain.RateLimit{Quota: 1, Window: time.Hour}})
-	if err != nil || levels[0].Taken || levels[0].Next > time.Hour {
-		t.Errorf("got %+v, %v", levels, err)
+}
+
+func TestASweepTakesBucketsThatAreFull(t *testing.T) {
+	url := postgresserver.Migrated(t, migrated)
+	b := openAt(t, url).Buckets()
+	db := connect(t, url)
+	many := fmt.Sprintf("INSERT INTO rate_buckets SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 1, now() - interval '1 second' FROM generate_series(1, %d) AS n", 3*sweepBatch/2)
+	if err := exec(t.Context(), db, many); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{0xff}, Limit: domain.RateLimit{Quota: 1, Window: time.Hour}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := column(t, db, "SELECT substr(encode(subject, 'hex'), 1, 2) FROM rate_buckets"); len(left) != 1 || left[0] != "ff" {
+		t.Errorf("left are %v", left)
 	}
 }
 
