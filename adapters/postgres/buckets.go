@@ -24,7 +24,7 @@ func (b Buckets) Take(ctx context.Context, from ...domain.Bucket) ([]domain.Leve
 	levels := make([]domain.Level, len(from))
 	for i, bucket := range from {
 		asked.Subjects = append(asked.Subjects, bucket.Subject[:])
-		asked.Intervals = append(asked.Intervals, bucket.Limit.Interval().Microseconds())
+		asked.Paces = append(asked.Paces, bucket.Limit.Interval().Microseconds())
 		asked.Fillings = append(asked.Fillings, bucket.Limit.Filling().Microseconds())
 		// Of a bucket that somebody else has just made and emptied nothing comes back.
 		levels[i] = bucket.Limit.Level(bucket.Limit.Filling(), false)

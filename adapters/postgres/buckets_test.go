@@ -49,7 +49,7 @@ func TestASweepTakesBucketsThatAreFull(t *testing.T) {
 	url := postgresserver.Migrated(t, migrated)
 	b := openAt(t, url).Buckets()
 	db := connect(t, url)
-	many := fmt.Sprintf("INSERT INTO rate_buckets SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 1, now() - interval '1 second' FROM generate_series(1, %d) AS n", 3*sweepBatch/2)
+	many := fmt.Sprintf("INSERT INTO rate_buckets SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 1, 1, now() - interval '1 second' FROM generate_series(1, %d) AS n", 3*sweepBatch/2)
 	if err := exec(t.Context(), db, many); err != nil {
 		t.Fatal(err)
 	}

@@ -96,6 +96,7 @@ type Passkey struct {
 
 type RateBucket struct {
 	Subject []byte
+	Pace    int64
 	Filling int64
 	FullAt  time.Time
 }

@@ -11,12 +11,13 @@ import (
 
 const sweepBuckets = `-- name: SweepBuckets :execrows
 DELETE FROM rate_buckets
-WHERE full_at <= now() AND subject IN (
+WHERE full_at <= clock_timestamp() AND subject IN (
     SELECT b.subject FROM rate_buckets AS b
-    WHERE b.full_at <= now() LIMIT $1::bigint
+    WHERE b.full_at <= clock_timestamp() LIMIT $1::bigint
 )
 `
 
+// The first condition is looked at again if somebody takes from the bucket meanwhile.
 func (q *Queries) SweepBuckets(ctx context.Context, upTo int64) (int64, error) {
 	result, err := q.db.Exec(ctx, sweepBuckets, upTo)
 	if err != nil {
@@ -30,25 +31,28 @@ WITH asked AS (
     SELECT unnest($1::bytea[]) AS subject, unnest($2::bigint[]) AS pace,
         unnest($3::bigint[]) AS filling
 ), taken AS (
-    INSERT INTO rate_buckets AS b (subject, filling, full_at)
-    SELECT a.subject, a.filling, now() + a.pace * interval '1 microsecond' FROM asked AS a
+    INSERT INTO rate_buckets AS b (subject, pace, filling, full_at)
+    SELECT a.subject, a.pace, a.filling, clock_timestamp() + a.pace * interval '1 microsecond' FROM asked AS a
     ON CONFLICT (subject) DO UPDATE
-    SET filling = excluded.filling,
-        full_at = least(greatest(b.full_at, now()) + (excluded.full_at - now()), now() + excluded.filling * interval '1 microsecond')
-    WHERE greatest(b.full_at, now()) + (excluded.full_at - now()) <= now() + excluded.filling * interval '1 microsecond'
-        OR b.full_at > now() + excluded.filling * interval '1 microsecond' -- kept under another limit, or by a clock that has been put back
+    SET pace = excluded.pace, filling = excluded.filling,
+        full_at = least(greatest(b.full_at, clock_timestamp()) + excluded.pace * interval '1 microsecond',
+            clock_timestamp() + excluded.filling * interval '1 microsecond')
+    WHERE greatest(b.full_at, clock_timestamp()) + excluded.pace * interval '1 microsecond'
+            <= clock_timestamp() + excluded.filling * interval '1 microsecond'
+        -- kept under a longer limit, or by a clock that has been put back
+        OR b.full_at > clock_timestamp() + excluded.filling * interval '1 microsecond' + interval '1 minute'
     RETURNING b.subject, b.full_at
 )
-SELECT t.subject, true AS taken, (extract(epoch FROM t.full_at - now()) * 1000000)::bigint AS full_in FROM taken AS t
+SELECT t.subject, true AS taken, (extract(epoch FROM t.full_at - clock_timestamp()) * 1000000)::bigint AS full_in FROM taken AS t
 UNION ALL
-SELECT b.subject, false AS taken, (extract(epoch FROM b.full_at - now()) * 1000000)::bigint AS full_in FROM rate_buckets AS b
+SELECT b.subject, false AS taken, (extract(epoch FROM b.full_at - clock_timestamp()) * 1000000)::bigint AS full_in FROM rate_buckets AS b
 WHERE b.subject = ANY($1::bytea[]) AND NOT EXISTS (SELECT 1 FROM taken AS t WHERE t.subject = b.subject)
 `
 
 type TakeTokensParams struct {
-	Subjects  [][]byte
-	Intervals []int64
-	Fillings  []int64
+	Subjects [][]byte
+	Paces    []int64
+	Fillings []int64
 }
 
 type TakeTokensRow struct {
@@ -57,8 +61,10 @@ type TakeTokensRow struct {
 	FullIn  int64
 }
 
+// Whoever waits for another taker looks at the clock afterwards: by the time of their own beginning they would find a bucket
+// that is emptier than any can be.
 func (q *Queries) TakeTokens(ctx context.Context, arg TakeTokensParams) ([]TakeTokensRow, error) {
-	rows, err := q.db.Query(ctx, takeTokens, arg.Subjects, arg.Intervals, arg.Fillings)
+	rows, err := q.db.Query(ctx, takeTokens, arg.Subjects, arg.Paces, arg.Fillings)
 	if err != nil {
 		return nil, err
 	}

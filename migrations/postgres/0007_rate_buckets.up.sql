@@ -2,6 +2,7 @@
 -- not be kept. After a crash of the server all are full, which loses less than a write-ahead log would cost each sign-in.
 CREATE UNLOGGED TABLE rate_buckets (
     subject bytea NOT NULL PRIMARY KEY CHECK (octet_length(subject) = 16),
-    filling bigint NOT NULL CHECK (filling > 0), -- microseconds from empty to full
+    pace    bigint NOT NULL CHECK (pace > 0), -- microseconds in which a token comes back
+    filling bigint NOT NULL CHECK (filling > 0), -- and in which an empty bucket fills
     full_at timestamptz NOT NULL
 );
