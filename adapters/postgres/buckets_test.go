@@ -89,3 +89,35 @@ func BenchmarkTakeTokens(b *testing.B) {
 		}
 	})
 }
+
+// A bucket that is taken from while it is swept is not full any more, and stays.
+func TestASweepLeavesWhatIsTakenFromMeanwhile(t *testing.T) {
+	url := postgresserver.Migrated(t, migrated)
+	b, taker, watcher := openAt(t, url).Buckets(), connect(t, url), connect(t, url)
+	for _, statement := range []string{
+		"INSERT INTO rate_buckets VALUES (decode(repeat('00', 16), 'hex'), 1, 1, now() - interval '1 second')",
+		"BEGIN", "UPDATE rate_buckets SET full_at = now() + interval '1 hour'",
+	} {
+		if err := exec(t.Context(), taker, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swept := make(chan error, 1)
+	go func() { swept <- b.Sweep(context.Background()) }()
+	waiting := "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	for range 3000 {
+		if len(column(t, watcher, waiting)) > 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := exec(t.Context(), taker, "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-swept; err != nil {
+		t.Fatal(err)
+	}
+	if left := column(t, watcher, "SELECT full_at::text FROM rate_buckets"); len(left) != 1 {
+		t.Errorf("left are %v", left)
+	}
+}
