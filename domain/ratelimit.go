@@ -129,10 +129,10 @@ type Level struct {
 // Level is that of a bucket which will be full after so long, for those who keep that alone of it.
 func (l RateLimit) Level(full time.Duration, taken bool) Level {
 	full = min(max(full, 0), l.Filling())
-	missing := (full + l.Interval() - 1) / l.Interval()
-	level := Level{Taken: taken, Remaining: l.Quota - int(missing)}
+	missing := int((full + l.Interval() - 1) / l.Interval())
+	level := Level{Taken: taken, Remaining: l.Quota - missing}
 	if missing > 0 {
-		level.Next = full - (missing-1)*l.Interval()
+		level.Next = full - time.Duration(missing-1)*l.Interval()
 	}
 	return level
 }
