@@ -21,7 +21,7 @@ import (
 )
 
 // timeout is how long one step of a conversation may take: a store of counts that is slower is of no use to a sign-in.
-const timeout = time.Second
+const timeout = 2 * time.Second
 
 var (
 	errUnreadable = errors.New("it cannot be read as a URL; what has a meaning in a URL, such as / or @ in a password, has a %-escape")
