@@ -18,7 +18,7 @@ func TestMoreNamesThanBrowsersTakeAreToldAtStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
+		t.Cleanup(stop)
 		log := newLineLog()
 		stopped := make(chan error, 1)
 		go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
