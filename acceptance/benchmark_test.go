@@ -2,10 +2,13 @@ package acceptance
 
 import (
 	"testing"
+	"time"
 
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/redisserver"
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -25,9 +28,20 @@ func BenchmarkSignIn(b *testing.B) {
 			return openUseCases(t, settings(t, useCaseOrigin, nil), durablePostgres(t), newClock())
 		}},
 		{"HTTP on SQLite", func(t testing.TB) door { return httpDoor{startServer(t, newClock(), nil)} }},
+		{"HTTP on SQLite, counted", func(t testing.TB) door { return httpDoor{startServer(t, newClock(), generous)} }},
 		{"HTTP on Postgres", func(t testing.TB) door {
 			server := postgresserver.Own(t, durable...)
 			return httpDoor{startServer(t, newClock(), func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(server.URL("postgres")) })}
+		}},
+		{"HTTP on Postgres, counted", func(t testing.TB) door {
+			server := postgresserver.Own(t, durable...)
+			return httpDoor{startServer(t, newClock(), together(generous, func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(server.URL("postgres")) }))}
+		}},
+		{"HTTP on Postgres, counted in Redis", func(t testing.TB) door {
+			server, redis := postgresserver.Own(t, durable...), redisserver.Start(t)
+			return httpDoor{startServer(t, newClock(), together(generous, func(c *bootstrap.Config) {
+				c.Database, c.RateLimitURL = bootstrap.Postgres(server.URL("postgres")), domain.NewSecret(redis.URL())
+			}))}
 		}},
 	} {
 		b.Run(c.name+"/one after another", func(b *testing.B) {
@@ -55,6 +69,14 @@ func BenchmarkSignIn(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// generous limits count everybody and stop nobody.
+func generous(c *bootstrap.Config) {
+	c.RateLimits = domain.DefaultRateLimits()
+	for policy := range c.RateLimits {
+		c.RateLimits[policy] = domain.RateLimit{Quota: 1_000_000, Window: time.Second}
 	}
 }
 

@@ -52,7 +52,8 @@ type Config struct {
 	LogLevel  slog.Level
 	LogFormat LogFormat
 
-	WithoutEffect []string // settings that were given and do nothing in this version
+	RateLimits   domain.RateLimits // none: they are off
+	RateLimitURL domain.Secret     // of a Redis; zero for none
 }
 
 // LogFormat is how log lines are written.

@@ -251,16 +251,6 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 	}
 }
 
-func TestAnnouncedSettingsAreTakenAndNamed(t *testing.T) {
-	config, err := load(t, "RATE_LIMITS=on")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if slices.Sort(config.WithoutEffect); !slices.Equal(config.WithoutEffect, []string{"KEYLODGE_RATE_LIMITS"}) {
-		t.Errorf("named %v", config.WithoutEffect)
-	}
-}
-
 func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	config, err := load(t, "PUBLIC_URL=http://id.example.org", "SECRET=AAAA", "NONSENSE=1", "SESSION_TTL=soon", "LOG_LEVEL=loud")
 	var faults Faults

@@ -19,9 +19,6 @@ func examine(ctx context.Context) ports.Findings {
 	}
 	e := &examination{config: config}
 	e.OK("settings", "they can be used")
-	for _, setting := range config.WithoutEffect {
-		e.Warn("settings", setting+" does nothing in this version", "take it out, so that nobody believes in it")
-	}
 	for _, look := range []func(context.Context){
 		e.lookAtRelyingParty,
 		e.lookAtOrigins,
@@ -31,6 +28,7 @@ func examine(ctx context.Context) ports.Findings {
 		e.lookAtProxies,
 		e.lookAtSecretFiles,
 		e.lookAtMail,
+		e.lookAtLimits,
 		e.lookAtStorage,
 	} {
 		if ctx.Err() != nil {

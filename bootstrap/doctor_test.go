@@ -55,7 +55,8 @@ func TestTheDoctorFindsWhatIsWrong(t *testing.T) {
 		"nothing, with private proxies":  {settings: []string{public, "TRUSTED_PROXIES=10.0.0.0/8,fd00::/8"}},
 
 		"settings that cannot be":         {settings: []string{"SESSION_TTL=soon"}, check: "settings", state: ports.FindingFault, says: "KEYLODGE_SESSION_TTL"},
-		"a setting that does nothing":     {settings: []string{"RATE_LIMITS=on"}, check: "settings", state: ports.FindingWarning, says: "does nothing"},
+		"no limits":                       {settings: []string{"RATE_LIMITS=off"}, check: "rate_limits", state: ports.FindingWarning, says: "call without end"},
+		"a Redis that is not there":       {settings: []string{"RATE_LIMIT_URL=redis://:hunter2@127.0.0.1:1"}, check: "rate_limits", state: ports.FindingFault, says: "recovery and codes are shut"},
 		"settings that others read":       {ruin: func(t *testing.T) { put(t, ".env", "KEYLODGE_PREVIOUS_SECRETS=\n", 0o644) }, check: "settings.file", state: ports.FindingWarning, says: "chmod 600 .env"},
 		"a mail password for all":         {ruin: func(t *testing.T) { put(t, ".env", "KEYLODGE_SMTP_PASSWORD=\n", 0o644) }, check: "settings.file", state: ports.FindingWarning, says: "chmod 600 .env"},
 		"a database's password for all":   {ruin: func(t *testing.T) { put(t, ".env", "#KEYLODGE_DATABASE_URL=postgres://a:b@c/d\n", 0o644) }, check: "settings.file", state: ports.FindingWarning, says: "chmod 600 .env"},

@@ -58,6 +58,8 @@ type environment struct {
 	SMTPPassword            string `envconfig:"SMTP_PASSWORD"`
 	SMTPFrom                string `envconfig:"SMTP_FROM"`
 	SMTPCAFile              string `envconfig:"SMTP_CA_FILE"`
+	RateLimits              string `envconfig:"RATE_LIMITS" default:"on"`
+	RateLimitURL            string `envconfig:"RATE_LIMIT_URL"`
 	LogLevel                string `envconfig:"LOG_LEVEL" default:"info"`
 	LogFormat               string `envconfig:"LOG_FORMAT"`
 }
@@ -74,11 +76,9 @@ func LoadConfig() (Config, error) {
 	}
 	env.fillEmpty()
 	config, faults := env.check()
-	unknown, announced := otherSettings()
-	if faults = append(unknown, faults...); len(faults) > 0 {
+	if faults = append(unknownSettings(), faults...); len(faults) > 0 {
 		return Config{}, faults
 	}
-	config.WithoutEffect = announced
 	_, config.OpsListenGiven = os.LookupEnv(prefix + "_OPS_LISTEN")
 	return config, nil
 }
@@ -108,26 +108,16 @@ func (e *environment) fillEmpty() {
 	}
 }
 
-// announcedSettings are names that a later version gives a meaning. They are taken, so that one configuration serves
-// both; the log says at start that they do nothing yet, so that nobody believes in them.
-var announcedSettings = []string{"RATE_LIMITS"}
-
-// otherSettings finds the names that mean nothing (yet). An unknown one is a fault: a setting that silently does nothing is
-// a rule that somebody believes in.
-func otherSettings() (unknown Faults, announced []string) {
+// unknownSettings finds the names that mean nothing: a setting that silently does nothing is a rule that somebody believes in.
+func unknownSettings() (unknown Faults) {
 	known := settingNames()
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
-		short, ours := strings.CutPrefix(name, prefix+"_")
-		switch {
-		case !ours, slices.Contains(known, name):
-		case slices.Contains(announcedSettings, short):
-			announced = append(announced, name)
-		default:
+		if strings.HasPrefix(name, prefix+"_") && !slices.Contains(known, name) {
 			unknown = append(unknown, Fault{Setting: name, Problem: "there is no such setting", Fix: "correct or remove it; the settings are " + strings.Join(known, ", ")})
 		}
 	}
-	return unknown, announced
+	return unknown
 }
 
 func settingNames() []string {

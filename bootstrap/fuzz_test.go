@@ -30,6 +30,7 @@ import (
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/moving"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -125,7 +126,7 @@ func newFuzzedHouse(t testing.TB, evenTime time.Duration) *fuzzedHouse {
 		t.Fatal(err)
 	}
 	api.EvenTime = min(api.EvenTime, evenTime)
-	app := httpServer(api, h.usecases, aaguid.New(), metrics.New(), slog.New(h.log))
+	app := httpServer(api, h.usecases, &ratelimit.Admit{}, aaguid.New(), metrics.New(), slog.New(h.log))
 	app.Handler() // as Listener does
 	h.server = app.Server()
 	handle := h.server.Handler

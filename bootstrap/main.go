@@ -87,9 +87,6 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 		log.Warn("browsers take only some of the names in KEYLODGE_ORIGINS that are not the RP id's; leave the others out",
 			slog.Int("names", len(labels)), slog.Int("taken", maxRelatedLabels))
 	}
-	for _, setting := range config.WithoutEffect {
-		log.Warn("this setting does nothing in this version", slog.String("setting", setting))
-	}
 	if err := app.Serve(ctx, listener); err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ import (
 	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/moving"
 	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
@@ -92,6 +93,7 @@ var appSet = wire.NewSet(
 	openStore,
 	metrics.New, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)),
 	aaguid.New, wire.Bind(new(ports.AuthenticatorNames), new(*aaguid.Names)),
+	wire.FieldsOf(new(Config), "RateLimits"), rateKey, counts, wire.Struct(new(ratelimit.Admit), "*"),
 	httpConfig, httpServer, operationsServer, jobs.New,
 	wire.Struct(new(App), "usecases", "server", "operations", "jobs", "log"),
 )
@@ -238,8 +240,8 @@ type (
 	operations   struct{ *fiber.App }
 )
 
-func httpServer(config httpapi.Config, usecases application.UseCases, names ports.AuthenticatorNames, meter httpapi.Meter, log *slog.Logger) publicServer {
-	server := httpapi.New(config, usecases, names, meter, log)
+func httpServer(config httpapi.Config, usecases application.UseCases, admission *ratelimit.Admit, names ports.AuthenticatorNames, meter httpapi.Meter, log *slog.Logger) publicServer {
+	server := httpapi.New(config, usecases, admission, names, meter, log)
 	webui.Mount(server)
 	return publicServer{server}
 }

@@ -72,6 +72,7 @@ func (e environment) check() (Config, Faults) {
 	c.tokens(&config, e)
 	c.smtp(&config, e)
 	c.wellKnown(&config, e)
+	c.rateLimits(&config, e.RateLimits, e.RateLimitURL)
 	return config, c.faults
 }
 

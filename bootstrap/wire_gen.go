@@ -23,6 +23,7 @@ import (
 	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/moving"
 	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
@@ -1016,11 +1017,28 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		cleanup()
 		return nil, nil, err
 	}
-	aaguidNames := aaguid.New()
+	rateLimits := config.RateLimits
+	domainRateKey, err := rateKey(key)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
 	metricsMetrics := metrics.New()
-	bootstrapPublicServer := httpServer(httpapiConfig, useCases, aaguidNames, metricsMetrics, log)
+	ratelimitCounts, cleanup2, err := counts(config, portsStore, clock, metricsMetrics, log)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	admit := &ratelimit.Admit{
+		Limits: rateLimits,
+		Key:    domainRateKey,
+		Clock:  clock,
+		Counts: ratelimitCounts,
+	}
+	aaguidNames := aaguid.New()
+	bootstrapPublicServer := httpServer(httpapiConfig, useCases, admit, aaguidNames, metricsMetrics, log)
 	bootstrapOperations := operationsServer(useCases, metricsMetrics, log)
-	jobsJobs := jobs.New(useCases, log)
+	jobsJobs := jobs.New(useCases, ratelimitCounts, log)
 	app := &App{
 		usecases:   useCases,
 		server:     bootstrapPublicServer,
@@ -1029,6 +1047,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		log:        log,
 	}
 	return app, func() {
+		cleanup2()
 		cleanup()
 	}, nil
 }

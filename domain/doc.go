@@ -32,6 +32,7 @@
 //   - A code of an app is accepted once, and none before it any more: [TOTP.Accept].
 //   - A grant is no session, and its session is not fresh: [Grant], [Session.Recovered].
 //   - Whoever guesses recovery codes waits: [Lockout].
+//   - Whoever calls too often waits, and keeps nobody else from signing in: [RateClass], [RateLimits].
 //   - Where mail is sent, an address is nobody's until its code is shown: [User.Claim], [User.Prove].
 //   - Whoever can open an account is told what changes that, at an address that is theirs: [NoticeOf].
 //   - An event outlives its user, without a name: ports.Users.Remove.

@@ -76,6 +76,8 @@ var (
 	ErrRateLimited = &Error{KindLimited, "rate_limited", "too many attempts; try again later"}
 
 	ErrUnavailable = &Error{KindUnavailable, "unavailable", "the server cannot do this right now; try again in a moment"}
+	// What can be guessed is shut while nobody can count the guesses.
+	ErrUncounted = &Error{KindUnavailable, "unavailable", "the server cannot count attempts right now, so it takes none of these; try again in a moment"}
 )
 
 // InvalidField says what is wrong with one member of a request. Field is its path (credential.response.signature),

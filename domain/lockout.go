@@ -30,9 +30,9 @@ func (LockoutKey) Account(id UserID) LockoutSubject {
 	return LockoutSubject(sha256.Sum256([]byte("account\x00" + id.String())))
 }
 
-func (k LockoutKey) Unknown(name string) LockoutSubject { return k.subject("unknown", name) }
-func (k LockoutKey) Address(ip string) LockoutSubject   { return k.subject("address", ip) }
-func (k LockoutKey) Mailbox(at Email) LockoutSubject    { return k.subject("mailbox", string(at)) }
+func (k LockoutKey) Unknown(name string) LockoutSubject  { return k.subject("unknown", name) }
+func (k LockoutKey) Address(from Network) LockoutSubject { return k.subject("address", string(from)) }
+func (k LockoutKey) Mailbox(at Email) LockoutSubject     { return k.subject("mailbox", string(at)) }
 
 func (k LockoutKey) subject(kind, name string) LockoutSubject {
 	mac := hmac.New(sha256.New, k)

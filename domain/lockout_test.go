@@ -132,7 +132,7 @@ func TestSubjectsAreToldApartByKindNameAndKey(t *testing.T) {
 	for name, subject := range map[string]domain.LockoutSubject{
 		"her account":             key.Account(adasID),
 		"a name like her id":      key.Unknown(adasID.String()),
-		"an address like her id":  key.Address(adasID.String()),
+		"an address like her id":  key.Address(domain.Network(adasID.String())),
 		"somebody else's account": key.Account(domain.UserID{}),
 		"a name":                  key.Unknown("ada@example.org"),
 		"another name":            key.Unknown("ada@example.or"),

@@ -64,7 +64,8 @@ func startWith(t *testing.T, binary string, settings ...func(i int) string) *clu
 	c.settings = []string{
 		"KEYLODGE_PUBLIC_URL=" + c.origin, "KEYLODGE_DATABASE_URL=" + c.database, "KEYLODGE_OPS_LISTEN=",
 		"KEYLODGE_SECRET=" + base64.StdEncoding.EncodeToString(secret), "KEYLODGE_TRUSTED_PROXIES=127.0.0.1",
-		"KEYLODGE_LOG_LEVEL=debug", "KEYLODGE_LOG_FORMAT=json", "KEYLODGE_RATE_LIMITS=off",
+		"KEYLODGE_LOG_LEVEL=debug", "KEYLODGE_LOG_FORMAT=json",
+		"KEYLODGE_RATE_LIMITS=off", // all come from one address, and hundreds at once
 	}
 	for i := range size {
 		n := &node{cluster: c, name: fmt.Sprintf("node%d", i+1), address: "127.0.0.1:" + freePort(t), binary: binary, log: &logbook{}}

@@ -20,6 +20,7 @@ import (
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -60,7 +61,7 @@ func TestACredentialArrivesWhole(t *testing.T) {
 	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
 		SignUp: application.SignUp{Finish: &signup.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk, Claims: &mail.Claims{}}},
 		Login:  application.Login{Finish: &login.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk, Log: log}},
-	}, noModels{}, metrics.New(), slog.New(slog.DiscardHandler))
+	}, &ratelimit.Admit{}, noModels{}, metrics.New(), slog.New(slog.DiscardHandler))
 	ada, err := domain.NewApplicant("", "Ada", clock{}.Now(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ import (
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
@@ -98,7 +99,7 @@ func newLodge(t *testing.T) *lodge {
 			Events: &account.Events{Store: l.store},
 		},
 		Passkeys: application.Passkeys{Rename: &passkeys.Rename{Store: l.store, Clock: clock{}, Log: log}},
-	}, noModels{}, metrics.New(), slog.New(slog.NewTextHandler(l.log, nil)))
+	}, &ratelimit.Admit{}, noModels{}, metrics.New(), slog.New(slog.NewTextHandler(l.log, nil)))
 
 	applicant, err := domain.NewApplicant("ada@example.org", "Ada", now, rand.Reader)
 	if err != nil {

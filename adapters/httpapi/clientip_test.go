@@ -13,6 +13,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/ratelimit"
 )
 
 // A listener on every address shows the peers of IPv4 in IPv6 form; a proxy listed as IPv4 is one of them all the same.
@@ -23,7 +24,7 @@ func TestAProxyIsTrustedOnAListenerForBothProtocols(t *testing.T) {
 	}
 	var log bytes.Buffer
 	api := httpapi.New(httpapi.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
-		application.UseCases{}, noModels{}, metrics.New(), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		application.UseCases{}, &ratelimit.Admit{}, noModels{}, metrics.New(), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	stopped := make(chan error, 1)
 	go func() { stopped <- api.Listener(listener) }()
 	request, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)+"/livez", nil)

@@ -20,6 +20,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/housekeeping"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -51,7 +52,7 @@ func callMetered(t *testing.T, s store, meter httpapi.Meter, method, path, body 
 			SignOut:      &sessions.SignOut{Store: s, Clock: clock{}},
 		},
 		Housekeeping: application.Housekeeping{Ready: &housekeeping.Ready{Store: s}},
-	}, noModels{}, meter, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	}, &ratelimit.Admit{}, noModels{}, meter, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	request := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
@@ -170,7 +171,7 @@ func TestRequestsAreLoggedWithoutWhatTheyCarry(t *testing.T) {
 }
 
 func TestASlowClientIsCutOff(t *testing.T) {
-	limits := httpapi.New(httpapi.Config{}, application.UseCases{}, noModels{}, metrics.New(), slog.New(slog.DiscardHandler)).Config()
+	limits := httpapi.New(httpapi.Config{}, application.UseCases{}, &ratelimit.Admit{}, noModels{}, metrics.New(), slog.New(slog.DiscardHandler)).Config()
 	for name, limit := range map[string]time.Duration{"reading": limits.ReadTimeout, "writing": limits.WriteTimeout, "waiting": limits.IdleTimeout} {
 		if limit <= 0 || limit > time.Minute {
 			t.Errorf("%s may take %s", name, limit)

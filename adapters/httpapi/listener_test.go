@@ -16,6 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -24,12 +25,13 @@ type unmetered struct{}
 func (unmetered) Answered(string, string, int, time.Duration) {}
 func (unmetered) Rejected(domain.Reason)                      {}
 func (unmetered) SignedIn(domain.Finding)                     {}
+func (unmetered) Limited(domain.RatePolicy)                   {}
 
 // served is an API on a listener with room for so many.
 func served(t *testing.T, listener net.Listener, room int, grace time.Duration) *guard {
 	t.Helper()
 	guarded := newGuard(listener, room, grace, slog.New(slog.DiscardHandler))
-	api := New(Config{}, application.UseCases{}, nil, unmetered{}, slog.New(slog.DiscardHandler))
+	api := New(Config{}, application.UseCases{}, &ratelimit.Admit{}, nil, unmetered{}, slog.New(slog.DiscardHandler))
 	stopped := make(chan error, 1)
 	go func() { stopped <- api.Listener(guarded) }()
 	t.Cleanup(func() {

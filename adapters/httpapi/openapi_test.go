@@ -19,6 +19,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/ratelimit"
 )
 
 var update = flag.Bool("update", false, "write openapi.json")
@@ -136,7 +137,7 @@ func TestAnswersAreClosedInOpenAPI(t *testing.T) {
 
 func TestEveryRouteIsInOpenAPI(t *testing.T) {
 	served := map[string]bool{}
-	app := httpapi.New(httpapi.Config{}, application.UseCases{}, nil, metrics.New(), slog.New(slog.DiscardHandler))
+	app := httpapi.New(httpapi.Config{}, application.UseCases{}, &ratelimit.Admit{}, nil, metrics.New(), slog.New(slog.DiscardHandler))
 	parameter := regexp.MustCompile(`:(\w+)`)
 	for _, route := range app.GetRoutes(true) {
 		if route.Method != http.MethodHead { // each GET brings one

@@ -19,6 +19,8 @@ type Meter interface {
 	Rejected(reason domain.Reason)
 	// SignedIn counts a session opened, with what was odd about it and allowed.
 	SignedIn(finding domain.Finding)
+	// Limited counts a call that was refused because too many had come before.
+	Limited(policy domain.RatePolicy)
 }
 
 // NewOperations builds what the operator's tools ask, on a listener that the public does not reach: health and metrics.

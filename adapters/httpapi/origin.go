@@ -22,7 +22,7 @@ func (s *server) guardOrigin(c *fiber.Ctx) error {
 	if allowed {
 		c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
 		c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
-		c.Set(fiber.HeaderAccessControlExposeHeaders, "X-Request-Id, Retry-After, WWW-Authenticate")
+		c.Set(fiber.HeaderAccessControlExposeHeaders, "X-Request-Id, Retry-After, WWW-Authenticate, RateLimit, RateLimit-Policy")
 	}
 	switch c.Method() {
 	case http.MethodGet, http.MethodHead:

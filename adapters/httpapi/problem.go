@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"math"
 	"net/http"
 	"strconv"
 
@@ -118,7 +117,7 @@ func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	}
 	var wait *domain.Wait
 	if errors.As(err, &wait) {
-		c.Set(fiber.HeaderRetryAfter, strconv.FormatInt(int64(math.Ceil(wait.For.Seconds())), 10))
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(max(wholeSeconds(wait.For), 1)))
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		c.Set(fiber.HeaderRetryAfter, retryAfter)
@@ -138,7 +137,7 @@ func (s *server) logFailure(p problem, err error, c *fiber.Ctx) {
 	if errors.Is(err, domain.ErrRefreshTokenReused) {
 		s.log.Warn("a refresh token was used again; its session was ended", id, slog.String("ip", s.clientIP(c)))
 	}
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, domain.ErrUncounted) { // which is told once, when it begins
 		s.log.Error("request failed", id, slog.String("code", p.Code), slog.Any("error", err))
 	}
 }

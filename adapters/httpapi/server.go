@@ -13,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -37,13 +38,14 @@ type Config struct {
 }
 
 type server struct {
-	config   Config
-	usecases application.UseCases
-	log      *slog.Logger
-	meter    Meter
-	cookies  cookies
-	csrf     csrfTokens
-	names    ports.AuthenticatorNames
+	config    Config
+	usecases  application.UseCases
+	admission *ratelimit.Admit
+	log       *slog.Logger
+	meter     Meter
+	cookies   cookies
+	csrf      csrfTokens
+	names     ports.AuthenticatorNames
 }
 
 // Limits of a connection. A slow client costs a goroutine and a buffer for so long and no longer.
@@ -56,9 +58,9 @@ const (
 )
 
 // New builds the API. Nothing listens yet, and further routes may be added.
-func New(config Config, usecases application.UseCases, names ports.AuthenticatorNames, meter Meter, log *slog.Logger) *fiber.App {
+func New(config Config, usecases application.UseCases, admission *ratelimit.Admit, names ports.AuthenticatorNames, meter Meter, log *slog.Logger) *fiber.App {
 	s := &server{
-		config: config, usecases: usecases, names: names, meter: meter, log: log,
+		config: config, usecases: usecases, admission: admission, names: names, meter: meter, log: log,
 		csrf: csrfTokens{config.CSRFKeys},
 		cookies: cookies{
 			secure:      strings.HasPrefix(config.PublicURL, "https://"),

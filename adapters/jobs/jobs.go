@@ -10,12 +10,14 @@ import (
 
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/housekeeping"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/domain"
 )
 
 // Jobs is what the server does by itself while it serves.
 type Jobs struct {
 	usecases application.UseCases
+	counts   *ratelimit.Counts
 	log      *slog.Logger
 }
 
@@ -23,13 +25,16 @@ type Jobs struct {
 const lastMoment = 5 * time.Second
 
 // New returns jobs that stand still until Run.
-func New(usecases application.UseCases, log *slog.Logger) *Jobs { return &Jobs{usecases, log} }
+func New(usecases application.UseCases, counts *ratelimit.Counts, log *slog.Logger) *Jobs {
+	return &Jobs{usecases, counts, log}
+}
 
 // Run does each job at once and then whenever it is due again, until ctx ends. One that fails is logged and tried again
 // when it is due. What is known at the end is written down before it returns.
 func (j *Jobs) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { j.every(ctx, time.Minute, "sweeping", patiently(j.sweep)) })
+	running.Go(func() { j.every(ctx, time.Minute, "sweeping counts of calls", patiently(j.counts.Sweep)) })
 	running.Go(func() {
 		j.every(ctx, 30*time.Second, "keeping the signing keys", patiently(j.usecases.Housekeeping.KeepKeys.Execute))
 	})

@@ -20,6 +20,7 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
@@ -71,7 +72,7 @@ func startDelivering(t *testing.T, store ports.Store, deliver *mail.Deliver) run
 			KeepKeys: &tokens.KeepKeys{Keyring: keyring(t, store)},
 			Deliver:  deliver,
 		},
-	}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	}, ratelimit.NewCounts(nil, nil, clock{}, nil), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() {

@@ -21,6 +21,9 @@ type Metrics struct {
 	rejected *prometheus.CounterVec
 	signIns  prometheus.Counter
 	findings *prometheus.CounterVec
+	limited  *prometheus.CounterVec
+	shared   prometheus.Gauge
+	alone    *prometheus.CounterVec
 }
 
 // New starts to count, Go's runtime and the process among it. Every reason and finding is there from the start, at zero,
@@ -41,14 +44,30 @@ func New() *Metrics {
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "keylodge_passkey_findings_total", Help: "Odd uses of passkeys that were allowed by policy.",
 		}, []string{"finding"}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "keylodge_rate_limited_total", Help: "Calls refused because too many had come before, by the limit that was met.",
+		}, []string{"policy"}),
+		shared: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "keylodge_rate_limit_store_up", Help: "Whether the counts that servers share can be reached; 1 where this server counts by itself.",
+		}),
+		alone: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "keylodge_rate_limit_alone_total", Help: "Calls decided without the shared counts: counted on this server only, or shut out.",
+		}, []string{"outcome"}),
 	}
-	m.registry.MustRegister(m.requests, m.rejected, m.signIns, m.findings,
+	m.shared.Set(1)
+	m.registry.MustRegister(m.requests, m.rejected, m.signIns, m.findings, m.limited, m.shared, m.alone,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, reason := range domain.Reasons {
 		m.rejected.WithLabelValues(string(reason))
 	}
 	for _, finding := range domain.Findings {
 		m.findings.WithLabelValues(string(finding))
+	}
+	for _, policy := range domain.RatePolicies() {
+		m.limited.WithLabelValues(string(policy))
+	}
+	for _, outcome := range []string{counted, shut} {
+		m.alone.WithLabelValues(outcome)
 	}
 	return m
 }
@@ -67,6 +86,34 @@ func (m *Metrics) SignedIn(finding domain.Finding) {
 	if finding != domain.FindingNone {
 		m.findings.WithLabelValues(string(finding)).Inc()
 	}
+}
+
+// Limited counts a refused call.
+func (m *Metrics) Limited(policy domain.RatePolicy) {
+	m.limited.WithLabelValues(string(policy)).Inc()
+}
+
+// What becomes of a call while the shared counts are out of reach.
+const (
+	counted = "counted"
+	shut    = "shut"
+)
+
+// CountsShared says whether the shared counts can be reached.
+func (m *Metrics) CountsShared(reached bool) {
+	m.shared.Set(0)
+	if reached {
+		m.shared.Set(1)
+	}
+}
+
+// Alone counts a call that was decided without them.
+func (m *Metrics) Alone(shutOut bool) {
+	outcome := counted
+	if shutOut {
+		outcome = shut
+	}
+	m.alone.WithLabelValues(outcome).Inc()
 }
 
 // Handler answers with all metrics.

@@ -9,10 +9,16 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestSignInsAndFindingsAreCounted(t *testing.T) {
+func TestWhatHappensIsCounted(t *testing.T) {
 	m := New()
 	m.SignedIn(domain.FindingNone)
 	m.SignedIn(domain.FindingCounterRegressed)
+	m.Limited(domain.RateLogin.PerAccount())
+	for _, shut := range []bool{true, false, false} {
+		m.Alone(shut)
+	}
+	m.CountsShared(true)
+	m.CountsShared(false)
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, line := range []string{
@@ -20,6 +26,11 @@ func TestSignInsAndFindingsAreCounted(t *testing.T) {
 		`keylodge_passkey_findings_total{finding="counter_regressed"} 1`,
 		`keylodge_passkey_findings_total{finding="backup_eligibility_changed"} 0`,
 		"go_goroutines ",
+		`keylodge_rate_limited_total{policy="login-account"} 1`,
+		`keylodge_rate_limited_total{policy="recovery"} 0`,
+		"keylodge_rate_limit_store_up 0",
+		`keylodge_rate_limit_alone_total{outcome="counted"} 2`,
+		`keylodge_rate_limit_alone_total{outcome="shut"} 1`,
 	} {
 		if !strings.Contains(answer.Body.String(), line) {
 			t.Errorf("no %q in\n%s", line, answer.Body)

@@ -242,6 +242,8 @@ var releases = []string{
 
 	``, // an index, and nothing that was not there before
 
+	`INSERT INTO rate_buckets (subject, pace, filling, full_at) VALUES (decode(repeat('00', 16), 'hex'), 1, 1, '2026-05-01')`,
+
 	``, // what is there of the schema itself
 }
 

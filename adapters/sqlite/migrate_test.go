@@ -229,6 +229,8 @@ var releases = []string{
 
 	``, // an index, and nothing that was not there before
 
+	``, // of PostgreSQL's
+
 	``, // what is there of the schema itself
 }
 

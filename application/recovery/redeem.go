@@ -103,7 +103,7 @@ type seen struct {
 func (r *Redeem) look(ctx context.Context, claim Claim, visitor access.Visitor, now time.Time) (seen, error) {
 	s := seen{byName: claim.TOTPCode != ""}
 	err := r.Store.View(ctx, func(tx ports.Tx) error {
-		s.subject = r.Lockout.Address(network(visitor.IP))
+		s.subject = r.Lockout.Address(domain.NetworkOf(visitor.IP))
 		if s.byName {
 			var err error
 			if s.user, s.subject, err = r.account(ctx, tx, claim.Name); err != nil {

@@ -94,6 +94,13 @@ type Passkey struct {
 	LastUsedAt        *time.Time
 }
 
+type RateBucket struct {
+	Subject []byte
+	Pace    int64
+	Filling int64
+	FullAt  time.Time
+}
+
 type RecoveryGrant struct {
 	UserID      string
 	TokenDigest []byte

@@ -1,0 +1,155 @@
+// Package redisserver runs a private Redis or Valkey for tests, on a port of this machine's own and behind a password. It
+// keeps nothing, and ends with the process that started it, however that ends.
+package redisserver
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Server is a server of this process.
+type Server struct {
+	binary   string
+	address  string
+	password string
+	folder   string
+	process  *exec.Cmd
+	lifeline io.Closer
+}
+
+// Start starts one that ends with the test. It skips the test where none is installed, or fails it where REQUIRE_REDIS says
+// that one must be.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	binary := require(t)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{binary: binary, address: listener.Addr().String(), password: rand.Text(), folder: t.TempDir()}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+func require(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{"valkey-server", "redis-server"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("REQUIRE_REDIS") != "" {
+		t.Fatal("neither Redis nor Valkey found, and REQUIRE_REDIS is set; `make test` installs one")
+	}
+	t.Skip("neither Redis nor Valkey found; `make test` installs one")
+	return ""
+}
+
+// keeper runs the server until its own standard input ends, which the kernel sees to when the process that holds the other end
+// is gone.
+const keeper = `
+"$@" </dev/null >log 2>&1 &
+server=$!
+read -r word
+kill -KILL $server
+wait $server
+`
+
+// Run starts the server again after Stop, with nothing in it.
+func (s *Server) Run() error {
+	_, port, err := net.SplitHostPort(s.address)
+	if err != nil {
+		return err
+	}
+	process := exec.CommandContext(context.Background(), "sh", "-c", keeper, "keeper", s.binary,
+		"--bind", "127.0.0.1", "--port", port, "--requirepass", s.password, "--save", "", "--appendonly", "no", "--dir", s.folder)
+	process.Dir = s.folder
+	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	lifeline, err := process.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := process.Start(); err != nil {
+		return err
+	}
+	s.process, s.lifeline = process, lifeline
+	return s.awaitStart()
+}
+
+func (s *Server) awaitStart() error {
+	var err error
+	for range 1500 {
+		var said string
+		if said, err = s.Ask("PING"); err == nil && said == "+PONG" {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	log, _ := os.ReadFile(s.folder + "/log")
+	s.Stop()
+	return fmt.Errorf("the server does not answer: %w\n%s", err, log)
+}
+
+// Stop ends the server at once, as a crash would. Nobody listens on its port until Run.
+func (s *Server) Stop() {
+	if s.process == nil {
+		return
+	}
+	_ = s.lifeline.Close()
+	_ = s.process.Wait()
+	s.process = nil
+}
+
+// Ask sends one command and returns the first line of the answer.
+func (s *Server) Ask(command string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.address)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return "", err
+	}
+	if _, err := fmt.Fprintf(conn, "AUTH %s\r\n%s\r\n", s.password, command); err != nil {
+		return "", err
+	}
+	answers := bufio.NewReader(conn)
+	welcome, err := answers.ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	if !strings.HasPrefix(welcome, "+OK") {
+		return "", errors.New(strings.TrimSpace(welcome))
+	}
+	answer, err := answers.ReadString('\n')
+	return strings.TrimSpace(answer), err
+}
+
+// URL is that of the server's first database, password included.
+func (s *Server) URL() string {
+	return (&url.URL{Scheme: "redis", User: url.UserPassword("", s.password), Host: s.address, Path: "/0"}).String()
+}
+
+// Password is what must never be printed.
+func (s *Server) Password() string { return s.password }

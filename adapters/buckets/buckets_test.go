@@ -1,0 +1,129 @@
+package buckets_test
+
+import (
+	"encoding/binary"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/buckets"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports/bucketstest"
+)
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) wait(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func newClock() *clock { return &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
+
+func TestContract(t *testing.T) {
+	bucketstest.Run(t, func(*testing.T) bucketstest.Shared {
+		clock := newClock()
+		b := buckets.New(clock, buckets.Most)
+		return bucketstest.Shared{Here: b, There: b, Wait: clock.wait}
+	})
+}
+
+func subject(n int) (s domain.RateSubject) {
+	binary.BigEndian.PutUint64(s[:], uint64(n))
+	return s
+}
+
+func take(t *testing.T, b *buckets.Buckets, n int, limit domain.RateLimit) domain.Level {
+	t.Helper()
+	levels, err := b.Take(t.Context(), domain.Bucket{Subject: subject(n), Limit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return levels[0]
+}
+
+// A million addresses that call once each are no more than may be kept, and push out nobody who was refused.
+func TestAMillionAddressesTakeNoMoreMemory(t *testing.T) {
+	const most = 1000
+	b := buckets.New(newClock(), most)
+	limit := domain.RateLimit{Quota: 30, Window: time.Minute}
+	const guesser = 0
+	for range limit.Quota {
+		take(t, b, guesser, limit)
+	}
+	if take(t, b, guesser, limit).Taken {
+		t.Fatal("the guesser's bucket is not empty")
+	}
+	for n := 1; n <= 1_000_000; n++ {
+		take(t, b, n, limit)
+	}
+	if b.Len() > most {
+		t.Errorf("%d buckets are kept, more than %d", b.Len(), most)
+	}
+	if take(t, b, guesser, limit).Taken {
+		t.Error("the guesser has got a new bucket by way of a million addresses")
+	}
+}
+
+// With buckets of several limits the one goes that would be full the soonest, whichever limit it is of.
+func TestWhatGoesFirstIsWhatTellsTheLeast(t *testing.T) {
+	b := buckets.New(newClock(), 2)
+	short, long := domain.RateLimit{Quota: 2, Window: time.Second}, domain.RateLimit{Quota: 2, Window: time.Hour}
+	take(t, b, 1, long)
+	take(t, b, 2, short)
+	take(t, b, 3, long) // in the place of 2
+	if got := take(t, b, 1, long); got.Remaining != 0 {
+		t.Errorf("the first: %+v", got)
+	}
+	if got := take(t, b, 3, long); got.Remaining != 0 {
+		t.Errorf("the third: %+v", got)
+	}
+}
+
+// What was taken since counts, and not what a bucket was like when it was made.
+func TestAnEmptierBucketStays(t *testing.T) {
+	b := buckets.New(newClock(), 2)
+	limit := domain.RateLimit{Quota: 5, Window: time.Hour}
+	for _, n := range []int{1, 2, 1, 1, 3} {
+		take(t, b, n, limit)
+	}
+	if got := take(t, b, 1, limit); got.Remaining != 1 {
+		t.Errorf("the first: %+v", got)
+	}
+}
+
+func TestAFullBucketIsForgotten(t *testing.T) {
+	clock := newClock()
+	b := buckets.New(clock, buckets.Most)
+	limit := domain.RateLimit{Quota: 10, Window: time.Minute}
+	for n := range 100 {
+		take(t, b, n, limit)
+	}
+	clock.wait(time.Minute)
+	take(t, b, 1000, limit)
+	if b.Len() != 1 {
+		t.Errorf("%d buckets are left of those that are full again", b.Len())
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	kept := buckets.New(newClock(), buckets.Most)
+	limit := domain.RateLimit{Quota: 300, Window: time.Minute}
+	n := 0
+	for b.Loop() {
+		n++
+		if _, err := kept.Take(b.Context(), domain.Bucket{Subject: subject(n), Limit: limit}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

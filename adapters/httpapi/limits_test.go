@@ -1,0 +1,87 @@
+package httpapi_test
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/adapters/buckets"
+	"github.com/keylodge/keylodge/adapters/httpapi"
+	"github.com/keylodge/keylodge/adapters/metrics"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// stingy takes one call of each class.
+func stingy() *ratelimit.Admit {
+	limits := domain.RateLimits{}
+	for _, class := range domain.RateClasses {
+		limits[class.PerAddress()] = domain.RateLimit{Quota: 1, Window: time.Hour}
+	}
+	return &ratelimit.Admit{Limits: limits, Key: domain.RateKey("key"), Clock: clock{},
+		Counts: ratelimit.NewCounts(nil, buckets.New(clock{}, buckets.Most), clock{}, nil)}
+}
+
+// Whatever signs in or changes something is limited, before anything is looked up; a route that is added later is, too, or
+// stands here.
+func TestEveryChangingRouteIsLimited(t *testing.T) {
+	free := []string{ // nobody is to wait before they can shut a thief out
+		"DELETE /v1/session", "DELETE /v1/me/sessions", "DELETE /v1/me/sessions/:id",
+	}
+	api := func() *fiber.App {
+		return httpapi.New(httpapi.Config{Origins: []string{publicURL}, RPID: "localhost", BindingKeys: [][]byte{make([]byte, 32)}},
+			application.UseCases{}, stingy(), noModels{}, metrics.New(), slog.New(slog.DiscardHandler))
+	}
+	checked := 0
+	for _, route := range api().GetRoutes(true) {
+		if !strings.HasPrefix(route.Path, "/v1/") || slices.Contains([]string{http.MethodGet, http.MethodHead}, route.Method) {
+			continue
+		}
+		checked++
+		app := api()
+		var got *http.Response
+		for range 2 {
+			request := httptest.NewRequest(route.Method, strings.Replace(route.Path, ":id", "01890000-0000-7000-8000-000000000001", 1), nil)
+			request.Header.Set("Origin", publicURL)
+			var err error
+			if got, err = app.Test(request, -1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		name := route.Method + " " + route.Path
+		if limited := got.StatusCode == http.StatusTooManyRequests; limited == slices.Contains(free, name) {
+			t.Errorf("%s is limited: %t", name, limited)
+		} else if limited && (got.Header.Get("Retry-After") != "3600" || !strings.HasSuffix(got.Header.Get("RateLimit"), ";r=0;t=3600") ||
+			!strings.HasSuffix(got.Header.Get("RateLimit-Policy"), ";q=1;w=3600") ||
+			!strings.Contains(got.Header.Get("Access-Control-Expose-Headers"), "RateLimit, RateLimit-Policy")) {
+			t.Errorf("%s: %v", name, got.Header)
+		}
+	}
+	if checked < 25 {
+		t.Errorf("%d routes were found", checked)
+	}
+}
+
+// What is not JSON, or comes from a foreign page, is refused for that, and takes nobody's token.
+func TestWhatIsRefusedAnyhowIsNotCounted(t *testing.T) {
+	app := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{}, stingy(), noModels{}, metrics.New(), slog.New(slog.DiscardHandler))
+	for range 3 {
+		request := httptest.NewRequest(http.MethodPost, "/v1/login/options", strings.NewReader("a=b"))
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if got, err := app.Test(request, -1); err != nil || got.StatusCode != http.StatusUnsupportedMediaType || got.Header.Get("RateLimit") != "" {
+			t.Fatalf("%v, %v", got, err)
+		}
+		request = httptest.NewRequest(http.MethodPost, "/v1/login/options", nil)
+		request.Header.Set("Origin", "https://evil.example")
+		if got, err := app.Test(request, -1); err != nil || got.StatusCode != http.StatusForbidden || got.Header.Get("RateLimit") != "" {
+			t.Fatalf("%v, %v", got, err)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports/bucketstest"
+)
+
+func TestBucketsContract(t *testing.T) {
+	bucketstest.Run(t, func(t *testing.T) bucketstest.Shared {
+		url := postgresserver.Migrated(t, migrated)
+		return bucketstest.Shared{Here: openAt(t, url).Buckets(), There: openAt(t, url).Buckets(), Wait: time.Sleep}
+	})
+}
+
+// On a database whose every transaction is serializable, as CockroachDB's are, takers meet each other.
+func TestBucketsContractWhereAllIsSerializable(t *testing.T) {
+	bucketstest.Run(t, func(t *testing.T) bucketstest.Shared {
+		url := postgresserver.Migrated(t, migrated) + "&default_transaction_isolation=serializable"
+		return bucketstest.Shared{Here: openAt(t, url).Buckets(), There: openAt(t, url).Buckets(), Wait: time.Sleep}
+	})
+}
+
+// What was counted under a limit of days is soon forgotten where the limit is one of hours now.
+func TestABucketFollowsItsLimit(t *testing.T) {
+	b := openNew(t).Buckets()
+	day, hour := domain.RateLimit{Quota: 1, Window: 24 * time.Hour}, domain.RateLimit{Quota: 1, Window: time.Hour}
+	for _, step := range []struct {
+		limit domain.RateLimit
+		taken bool
+	}{{day, true}, {day, false}, {hour, true}, {hour, false}} {
+		levels, err := b.Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{1}, Limit: step.limit})
+		if err != nil || levels[0].Taken != step.taken {
+			t.Fatalf("%+v: %+v, %v", step, levels, err)
+		}
+		if step.limit == hour && step.taken == false && levels[0].Next > time.Hour {
+			t.Errorf("the next one is %s away", levels[0].Next)
+		}
+	}
+}
+
+func TestASweepTakesBucketsThatAreFull(t *testing.T) {
+	url := postgresserver.Migrated(t, migrated)
+	b := openAt(t, url).Buckets()
+	db := connect(t, url)
+	many := fmt.Sprintf("INSERT INTO rate_buckets SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 1, 1, now() - interval '1 second' FROM generate_series(1, %d) AS n", 3*sweepBatch/2)
+	if err := exec(t.Context(), db, many); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{0xff}, Limit: domain.RateLimit{Quota: 1, Window: time.Hour}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := column(t, db, "SELECT substr(encode(subject, 'hex'), 1, 2) FROM rate_buckets"); len(left) != 1 || left[0] != "ff" {
+		t.Errorf("left are %v", left)
+	}
+}
+
+func TestBucketsOfAClosedStoreAreOutOfReach(t *testing.T) {
+	s, err := Open(t.Context(), postgresserver.Migrated(t, migrated))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Buckets().Take(t.Context(), domain.Bucket{Limit: domain.RateLimit{Quota: 1, Window: time.Second}})
+	if !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func BenchmarkTakeTokens(b *testing.B) {
+	buckets := openNew(b).Buckets()
+	limit := domain.RateLimit{Quota: 1_000_000, Window: time.Second}
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			if _, err := buckets.Take(context.Background(), domain.Bucket{Limit: limit}, domain.Bucket{Subject: domain.RateSubject{1}, Limit: limit}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// A bucket that is taken from while it is swept is not full any more, and stays.
+func TestASweepLeavesWhatIsTakenFromMeanwhile(t *testing.T) {
+	url := postgresserver.Migrated(t, migrated)
+	b, taker, watcher := openAt(t, url).Buckets(), connect(t, url), connect(t, url)
+	for _, statement := range []string{
+		"INSERT INTO rate_buckets VALUES (decode(repeat('00', 16), 'hex'), 1, 1, now() - interval '1 second')",
+		"BEGIN", "UPDATE rate_buckets SET full_at = now() + interval '1 hour'",
+	} {
+		if err := exec(t.Context(), taker, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swept := make(chan error, 1)
+	go func() { swept <- b.Sweep(context.Background()) }()
+	waiting := "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	for range 3000 {
+		if len(column(t, watcher, waiting)) > 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := exec(t.Context(), taker, "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-swept; err != nil {
+		t.Fatal(err)
+	}
+	if left := column(t, watcher, "SELECT full_at::text FROM rate_buckets"); len(left) != 1 {
+		t.Errorf("left are %v", left)
+	}
+}

@@ -1,0 +1,155 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/redisserver"
+	"github.com/keylodge/keylodge/adapters/redis"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports/bucketstest"
+)
+
+func open(t testing.TB, serverURL string) *redis.Buckets {
+	t.Helper()
+	b, err := redis.Open(serverURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func TestContract(t *testing.T) {
+	server := redisserver.Start(t)
+	bucketstest.Run(t, func(t *testing.T) bucketstest.Shared {
+		return bucketstest.Shared{Here: open(t, server.URL()), There: open(t, server.URL()), Wait: time.Sleep}
+	})
+}
+
+// What is in the database says nothing of anybody, and goes by itself.
+func TestABucketGoesWhenItIsFull(t *testing.T) {
+	server := redisserver.Start(t)
+	b := open(t, server.URL())
+	for _, window := range []time.Duration{time.Second, time.Hour} {
+		subject := domain.RateKey("key").Named(domain.RateLogin.PerAccount(), "ada@example.org", domain.NetworkOf("203.0.113.9"))
+		subject[0] = byte(window >> 30)
+		if _, err := b.Take(t.Context(), domain.Bucket{Subject: subject, Limit: domain.RateLimit{Quota: 1, Window: window}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size := ""
+	for range 1000 {
+		var err error
+		if size, err = server.Ask("DBSIZE"); err != nil {
+			t.Fatal(err)
+		}
+		if size == ":1" {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if size != ":1" {
+		t.Errorf("DBSIZE %s, want the bucket of an hour alone", size)
+	}
+}
+
+func TestAnOutageIsOneAndEnds(t *testing.T) {
+	server := redisserver.Start(t)
+	b := open(t, server.URL())
+	one := domain.Bucket{Limit: domain.RateLimit{Quota: 3, Window: time.Hour}}
+	if err := b.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server.Stop()
+	if _, err := b.Take(t.Context(), one); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("without a server: %v", err)
+	}
+	if err := b.Check(t.Context()); !errors.Is(err, domain.ErrUnavailable) || strings.Contains(err.Error(), server.Password()) {
+		t.Errorf("without a server Check says %v", err)
+	}
+	if err := server.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if levels, err := b.Take(t.Context(), one); err != nil || !levels[0].Taken {
+		t.Errorf("with the server back: %+v, %v", levels, err)
+	}
+}
+
+func TestWhatIsWrongWithAServerIsSaidWithItsRemedy(t *testing.T) {
+	server := redisserver.Start(t)
+	of := func(change func(u *url.URL)) string {
+		u, err := url.Parse(server.URL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(u)
+		return u.String()
+	}
+	for name, c := range map[string]struct {
+		url, says string
+		passes    bool // it may be otherwise later
+	}{
+		"another password": {of(func(u *url.URL) { u.User = url.UserPassword("", "hunter2") }), "correct the user and the password", false},
+		"no password":      {of(func(u *url.URL) { u.User = nil }), "correct the user and the password", false},
+		"no such database": {of(func(u *url.URL) { u.Path = "/4711" }), "the number of a database", false},
+		"no TLS":           {of(func(u *url.URL) { u.Scheme = "rediss" }), "if it does not speak TLS", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := open(t, c.url).Check(t.Context())
+			if err == nil || !strings.Contains(err.Error(), c.says) || errors.Is(err, domain.ErrUnavailable) != c.passes ||
+				strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), server.Password()) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestAURLThatCannotBeUsedIsToldWithoutItsPassword(t *testing.T) {
+	for given, says := range map[string]string{
+		"redis://:hunter2@localhost:port":         "cannot be read",
+		"redis://:hunter2/x@localhost":            "cannot be read",
+		"http://:hunter2@localhost":               "redis:// or rediss://",
+		"redis://:hunter2@":                       "names no server",
+		"redis://localhost/hunter2@localhost":     "not the number of a database",
+		"redis://:hunter2@localhost/0?timeout=1s": "parameters",
+		"redis://:hunter2@localhost/0#1":          "parameters",
+	} {
+		err := redis.CheckURL(given)
+		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", given, err)
+		}
+		if name := redis.Name(given); strings.Contains(name, "hunter2") {
+			t.Errorf("named %s", name)
+		}
+	}
+	for given, name := range map[string]string{
+		"redis://localhost":                        "Redis at localhost:6379, database 0",
+		"rediss://u:hunter2@redis.example:6390/3":  "Redis at redis.example:6390, database 3",
+		"redis://:hunter2%2F@[2001:db8::1]:6379/0": "Redis at [2001:db8::1]:6379, database 0",
+	} {
+		if err := redis.CheckURL(given); err != nil || redis.Name(given) != name {
+			t.Errorf("%s: %v, named %s", given, err, redis.Name(given))
+		}
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	kept := open(b, redisserver.Start(b).URL())
+	one, another := domain.Bucket{Subject: domain.RateSubject{1}}, domain.Bucket{Subject: domain.RateSubject{2}}
+	one.Limit = domain.RateLimit{Quota: 1_000_000, Window: time.Second}
+	another.Limit = one.Limit
+	for b.Loop() {
+		if _, err := kept.Take(context.Background(), one, another); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

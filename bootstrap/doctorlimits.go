@@ -1,0 +1,46 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"net/url"
+
+	"github.com/keylodge/keylodge/adapters/redis"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// lookAtLimits takes a token from the shared counts, as every call does.
+func (e *examination) lookAtLimits(ctx context.Context) {
+	if len(e.config.RateLimits) == 0 {
+		e.Warn("rate_limits", "they are off, so whoever wants to may call without end", "take KEYLODGE_RATE_LIMITS=off out, unless something before this server limits calls by address")
+		return
+	}
+	if e.config.RateLimitURL.IsZero() {
+		where := "this server alone"
+		if e.config.Database.url != "" {
+			where = "all servers of the database"
+		}
+		e.OK("rate_limits", "they are on, and calls are counted by "+where)
+		return
+	}
+	serverURL := e.config.RateLimitURL.Reveal()
+	shared, err := redis.Open(serverURL)
+	if err != nil {
+		e.Fault("rate_limits", err.Error(), "correct KEYLODGE_RATE_LIMIT_URL")
+		return
+	}
+	defer shared.Close()
+	switch err := shared.Check(ctx); {
+	case errors.Is(err, domain.ErrUnavailable):
+		e.Fault("rate_limits", "recovery and codes are shut, and the rest is counted by each server alone: "+err.Error(),
+			"start Redis, let this machine reach it, or correct KEYLODGE_RATE_LIMIT_URL")
+		return
+	case err != nil:
+		e.Fault("rate_limits", err.Error(), "do as it says: the server does not start like this")
+		return
+	}
+	if u, err := url.Parse(serverURL); err == nil && u.Scheme == "redis" && !isLoopback(u.Hostname()) {
+		e.Warn("rate_limits", "the password of "+redis.Name(serverURL)+" goes over the network in the clear", "write rediss://, unless that network is yours alone")
+	}
+	e.OK("rate_limits", "they are on, and calls are counted in "+redis.Name(serverURL))
+}

@@ -1,0 +1,140 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/buckets"
+	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/adapters/metrics"
+	"github.com/keylodge/keylodge/adapters/redis"
+	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+const (
+	limitsOn    = "on"
+	limitsOff   = "off"
+	limitsFix   = "write on, off, or what differs from the defaults, such as login=600/1m,recovery=10/10m,refresh=off"
+	mostQuota   = 1_000_000
+	mostWindow  = 24 * time.Hour
+	limitSyntax = "write it like 30/1m: so many calls, 1 to 1000000, in a time of whole seconds up to 24h; or off"
+)
+
+// rateLimits reads on, off, or the limits that differ from the defaults. None are left where they are off.
+func (c *checker) rateLimits(config *Config, limits, url string) {
+	config.RateLimits = domain.DefaultRateLimits()
+	switch limits {
+	case limitsOn:
+	case limitsOff:
+		config.RateLimits = nil
+		if url != "" {
+			c.fault("RATE_LIMIT_URL", "it does nothing with KEYLODGE_RATE_LIMITS=off", "remove it, or switch the limits on")
+		}
+	default:
+		for _, item := range list(limits) {
+			c.rateLimit(config.RateLimits, item)
+		}
+	}
+	if url == "" {
+		return
+	}
+	if err := redis.CheckURL(url); err != nil {
+		c.fault("RATE_LIMIT_URL", err.Error(), "write redis://:password@host:6379/0, or rediss://… for TLS")
+	}
+	config.RateLimitURL = domain.NewSecret(url)
+}
+
+func (c *checker) rateLimit(limits domain.RateLimits, item string) {
+	name, value, assigned := strings.Cut(item, "=")
+	policy := domain.RatePolicy(strings.TrimSpace(name))
+	value = strings.TrimSpace(value)
+	if !assigned {
+		c.fault("RATE_LIMITS", fmt.Sprintf("%q does not say what it limits", item), limitsFix)
+		return
+	}
+	if _, known := domain.DefaultRateLimits()[policy]; !known {
+		var names []string
+		for _, p := range domain.RatePolicies() {
+			names = append(names, string(p))
+		}
+		c.fault("RATE_LIMITS", fmt.Sprintf("there is no limit by the name of %q", policy), "write one of "+strings.Join(names, ", "))
+		return
+	}
+	if value == limitsOff {
+		delete(limits, policy)
+		return
+	}
+	quota, window, slashed := strings.Cut(value, "/")
+	n, err := strconv.Atoi(quota)
+	d, bad := time.ParseDuration(window)
+	if !slashed || err != nil || bad != nil || n < 1 || n > mostQuota || d < time.Second || d > mostWindow || d%time.Second != 0 {
+		c.fault("RATE_LIMITS", fmt.Sprintf("%q is no limit for %s", value, policy), limitSyntax)
+		return
+	}
+	limits[policy] = domain.RateLimit{Quota: n, Window: d}
+}
+
+// rateKey is of the present secret alone: with another one everybody has full buckets, once.
+func rateKey(secret masterkey.Key) (domain.RateKey, error) {
+	return secret.Derive("rate limits")
+}
+
+// sharing is what a store has whose servers can share more than its units of work.
+type sharing interface{ Buckets() ports.Buckets }
+
+// counts are shared through Redis if one is named, else through the database if it can, else kept by this server alone. A
+// Redis that cannot be reached right now does not keep the server from starting; one that does not take its settings does.
+func counts(config Config, store ports.Store, clock ports.Clock, m *metrics.Metrics, log *slog.Logger) (*ratelimit.Counts, func(), error) {
+	local := buckets.New(clock, buckets.Most)
+	watch := countsWatch{log, m}
+	if len(config.RateLimits) > 0 && !config.RateLimitURL.IsZero() {
+		shared, err := redis.Open(config.RateLimitURL.Reveal())
+		if err != nil {
+			return nil, nil, err
+		}
+		closeShared := func() {
+			if err := shared.Close(); err != nil {
+				log.Error("closing the connections to Redis failed", slog.Any("error", err))
+			}
+		}
+		if err := shared.Check(context.Background()); errors.Is(err, domain.ErrUnavailable) {
+			log.Warn("counts of calls cannot be shared yet", slog.Any("error", err))
+		} else if err != nil {
+			closeShared()
+			return nil, nil, fmt.Errorf("KEYLODGE_RATE_LIMIT_URL: %w", err)
+		}
+		return ratelimit.NewCounts(shared, local, clock, watch), closeShared, nil
+	}
+	if shared, can := store.(sharing); can && len(config.RateLimits) > 0 {
+		return ratelimit.NewCounts(shared.Buckets(), local, clock, watch), func() {}, nil
+	}
+	return ratelimit.NewCounts(nil, local, clock, watch), func() {}, nil
+}
+
+// countsWatch tells the operator what becomes of the shared counts.
+type countsWatch struct {
+	log     *slog.Logger
+	metrics *metrics.Metrics
+}
+
+var _ ports.BucketsWatch = countsWatch{}
+
+func (w countsWatch) Lost(cause error) {
+	w.metrics.CountsShared(false)
+	w.log.Error("the shared counts of calls are out of reach: recovery and codes are shut, everything else is counted by this server alone",
+		slog.Any("error", cause))
+}
+
+func (w countsWatch) Back() {
+	w.metrics.CountsShared(true)
+	w.log.Info("the shared counts of calls are back")
+}
+
+func (w countsWatch) Alone(shut bool) { w.metrics.Alone(shut) }

@@ -1,0 +1,126 @@
+package domain_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+func TestEveryClassIsLimitedByDefault(t *testing.T) {
+	limits := domain.DefaultRateLimits()
+	for _, class := range domain.RateClasses {
+		if _, limited := limits[class.PerAddress()]; !limited {
+			t.Errorf("%s has no limit per address", class)
+		}
+		if _, limited := limits[class.PerAccount()]; !limited && class != domain.RateRefresh { // which names nobody
+			t.Errorf("%s has no limit per account", class)
+		}
+	}
+	if got := domain.RatePolicies(); len(got) != len(limits) {
+		t.Errorf("%d policies are told, of %d", len(got), len(limits))
+	}
+	for policy, limit := range limits {
+		if limit.Window%time.Second != 0 || limit.Quota < 1 || limit.Interval() < time.Microsecond || limit.Filling() > limit.Window {
+			t.Errorf("%s: %+v", policy, limit)
+		}
+	}
+}
+
+// A person who mistypes a few times, and a hundred people behind one address who sign in within a minute, are not in the way
+// of anybody; whoever tries names and codes by the hundred is.
+func TestDefaultsLetPeopleThroughAndStopScripts(t *testing.T) {
+	limits := domain.DefaultRateLimits()
+	for policy, c := range map[domain.RatePolicy]struct{ people, script int }{
+		domain.RateSignUp.PerAddress():   {2 * 50, 500},    // fifty of a class at once
+		domain.RateLogin.PerAddress():    {2 * 120, 1000},  // an office in the morning
+		domain.RateLogin.PerAccount():    {2 * 8, 100},     // somebody with eight browsers
+		domain.RateRefresh.PerAddress():  {1000, 5000},     // five thousand programs in five minutes
+		domain.RateRecovery.PerAddress(): {2*3 + 10, 100},  // two people and ten mistakes
+		domain.RateRecovery.PerAccount(): {3 + 5, 50},      // one, and more mistakes than the lockout takes
+		domain.RateCode.PerAccount():     {2 * 5, 100},     // two codes, each tried as often as it may be
+		domain.RateStepUp.PerAccount():   {2 * 5, 100},     //
+		domain.RateChange.PerAccount():   {2*5 + 10, 1000}, // five passkeys and their names
+	} {
+		if quota := limits[policy].Quota; quota < c.people || quota >= c.script {
+			t.Errorf("%s takes %d at once, want at least %d and less than %d", policy, quota, c.people, c.script)
+		}
+	}
+}
+
+func TestWhatCanBeGuessedIsShutWhileNobodyCounts(t *testing.T) {
+	for _, class := range domain.RateClasses {
+		want := class == domain.RateRecovery || class == domain.RateCode
+		if class.GuardsSecret() != want {
+			t.Errorf("%s guards a secret: %t", class, !want)
+		}
+	}
+}
+
+func TestALevelIsWhatIsLeftOfABucket(t *testing.T) {
+	limit := domain.RateLimit{Quota: 4, Window: time.Minute}
+	const s = time.Second
+	for full, want := range map[time.Duration]domain.Level{
+		-s:                      {Remaining: 4},
+		0:                       {Remaining: 4},
+		1 * s:                   {Remaining: 3, Next: s},
+		15 * s:                  {Remaining: 3, Next: 15 * s},
+		16 * s:                  {Remaining: 2, Next: s},
+		46 * s:                  {Remaining: 0, Next: s},
+		60 * s:                  {Remaining: 0, Next: 15 * s},
+		time.Hour:               {Remaining: 0, Next: 15 * s},
+		45*s + time.Microsecond: {Remaining: 0, Next: time.Microsecond},
+	} {
+		if got := limit.Level(full, false); got != want {
+			t.Errorf("full in %s: got %+v, want %+v", full, got, want)
+		}
+	}
+}
+
+// Nobody can read from a shared store who called, and no two callers share a bucket.
+func TestEachCallerHasABucketOfTheirOwn(t *testing.T) {
+	key, other := domain.RateKey("one"), domain.RateKey("another")
+	login, signup := domain.RateLogin.PerAccount(), domain.RateSignUp.PerAccount()
+	office, home := domain.NetworkOf("192.0.2.1"), domain.NetworkOf("198.51.100.1")
+	seen := map[domain.RateSubject]string{}
+	for name, subject := range map[string]domain.RateSubject{
+		"Ada":                        key.Named(login, "ada@example.org", office),
+		"Ada, said elsewhere":        key.Named(login, "ada@example.org", home),
+		"Ada signs up":               key.Named(signup, "ada@example.org", office),
+		"Ben":                        key.Named(login, "ben@example.org", office),
+		"the office":                 key.Address(login, office),
+		"home":                       key.Address(login, home),
+		"Ada, signed in":             key.User(login, adasID),
+		"Ada's id, said by somebody": key.Named(login, adasID.String(), ""),
+		"Ada, under another key":     other.Named(login, "ada@example.org", office),
+	} {
+		if twin, taken := seen[subject]; taken {
+			t.Errorf("%s and %s share a bucket", name, twin)
+		}
+		seen[subject] = name
+		if strings.Contains(string(subject[:]), "ada") {
+			t.Errorf("%s can be read", name)
+		}
+	}
+	if key.Named(login, "x", office) != domain.RateKey("one").Named(login, "x", office) {
+		t.Error("a bucket is not found again")
+	}
+}
+
+func TestANetworkIsWhatOneHostMayChooseFrom(t *testing.T) {
+	for ip, want := range map[string]domain.Network{
+		"203.0.113.9":             "203.0.113.9",
+		"::ffff:203.0.113.9":      "203.0.113.9",
+		"2001:db8:1:2:3:4:5:6":    "2001:db8:1:2::/64",
+		"2001:db8:1:2:ffff::":     "2001:db8:1:2::/64",
+		"2001:db8:1:3::1":         "2001:db8:1:3::/64",
+		"fe80::1%eth0":            "fe80::/64",
+		"":                        "",
+		"what is it that is here": "what is it that is here",
+	} {
+		if got := domain.NetworkOf(ip); got != want {
+			t.Errorf("%q: got %q, want %q", ip, got, want)
+		}
+	}
+}
