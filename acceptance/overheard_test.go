@@ -31,6 +31,17 @@ func (e *eavesdropper) Accept() (net.Conn, error) {
 	return heard, nil
 }
 
+// forget is for tests of what the server itself keeps.
+func (e *eavesdropper) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.heard {
+		c.mu.Lock()
+		c.in, c.out = bytes.Buffer{}, bytes.Buffer{}
+		c.mu.Unlock()
+	}
+}
+
 type heardConnection struct {
 	net.Conn
 	mu      sync.Mutex
@@ -51,6 +62,9 @@ func (c *heardConnection) Write(p []byte) (int, error) {
 	c.mu.Unlock()
 	return c.Conn.Write(p)
 }
+
+// CloseWrite is what the server's end of a TCP connection can do, too.
+func (c *heardConnection) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
 
 // exchange is a request with its answer.
 type exchange struct {
@@ -102,7 +116,7 @@ var (
 		"code", "title", "detail", "field", "type", "status", "kind", "reason", "registration", "policy", "mail", "transport", "assurance", "amr", "party", "changed",
 		"transports", "token_type", "attestation", "userVerification", "residentKey", "hints", "alg",
 		"created_at", "last_seen_at", "expires_at", "auth_time", "last_used_at", "confirmed_at", "generated_at", "at", "disabled_at")
-	publicRequests = setOf("id", "rawId", "user_id", "type", "transport", "transports", "authenticatorAttachment")
+	publicRequests = setOf("id", "rawId", "user_id", "type", "transport", "transports", "authenticatorAttachment", "assurance")
 )
 
 func setOf(names ...string) map[string]bool {
