@@ -72,6 +72,7 @@ func (c *caller) sendFrom(from, method, path string, body any, in *session) (rep
 		return reply{}, err
 	}
 	c.server.answered.Add(1)
+	c.server.handed.Answer(response, read)
 	r := reply{status: response.StatusCode, header: response.Header, body: read}
 	if !r.good() {
 		var problem struct{ Code string }

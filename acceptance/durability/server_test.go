@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/keylodge/keylodge/acceptance/handedout"
 )
 
 // program is the path of the built program, which TestMain builds as people get it: without the race detector.
@@ -52,6 +54,7 @@ type server struct {
 	log      logbook
 	troubled atomic.Bool  // a test keeps it from writing
 	answered atomic.Int64 // requests of callers
+	handed   handedout.Secrets
 }
 
 func newServer(t testing.TB, folder string, settings ...string) *server {
@@ -60,6 +63,9 @@ func newServer(t testing.TB, folder string, settings ...string) *server {
 	t.Cleanup(func() {
 		if s.process != nil {
 			s.kill()
+		}
+		if found := s.handed.In(s.log.text()); len(found) > 0 {
+			t.Errorf("of %d secrets that were handed out, these are in the log: %q", s.handed.Len(), found)
 		}
 		if t.Failed() {
 			t.Logf("the end of the server's log:\n%s", s.log.tail())

@@ -53,8 +53,8 @@ func carriedRelease(t *testing.T) string {
 	path, err := build("carried", edits{
 		"adapters/system/clock.go": replacing("time.Now().UTC()", "time.Now().Add(shift()).UTC()"),
 		"adapters/system/shift.go": saying(shift),
-		"adapters/jobs/jobs.go": replacing(`30*time.Second, "keeping the signing keys", j.usecases.Housekeeping.KeepKeys.Execute`,
-			`50*time.Millisecond, "keeping the signing keys", j.keepKeys`),
+		"adapters/jobs/jobs.go": replacing(`30*time.Second, "keeping the signing keys", patiently(j.usecases.Housekeeping.KeepKeys.Execute)`,
+			`50*time.Millisecond, "keeping the signing keys", patiently(j.keepKeys)`),
 		"adapters/jobs/keeping.go": saying(keeping),
 	})
 	if err != nil {

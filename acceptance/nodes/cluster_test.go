@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/handedout"
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
 )
 
@@ -28,6 +29,7 @@ type cluster struct {
 	admin    string // the socket by which the load balancer is told what to do
 	nodes    []*node
 	settings []string
+	handed   handedout.Secrets
 }
 
 // node is one server.
@@ -95,12 +97,15 @@ func (c *cluster) run(n *node) {
 	if err := n.process.Start(); err != nil {
 		c.t.Fatal(err)
 	}
-	process := n.process
+	process, log := n.process, n.log
 	c.t.Cleanup(func() {
 		_ = process.Process.Kill()
 		_ = process.Wait()
+		if found := c.handed.In(log.String()); len(found) > 0 || c.handed.Len() == 0 {
+			c.t.Errorf("of %d secrets that were handed out, these are in the log of %s: %q", c.handed.Len(), n.name, found)
+		}
 		if c.t.Failed() {
-			c.t.Logf("%s:\n%s", n.name, n.log.tail())
+			c.t.Logf("%s:\n%s", n.name, log.tail())
 		}
 	})
 }

@@ -88,6 +88,7 @@ func (p *person) askAt(base, method, path string, body, result any) error {
 	if err != nil {
 		return err
 	}
+	p.cluster.handed.Answer(response, answer)
 	if response.StatusCode >= 300 {
 		r := refused{status: response.StatusCode}
 		_ = json.Unmarshal(answer, &r)
