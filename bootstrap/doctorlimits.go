@@ -39,8 +39,18 @@ func (e *examination) lookAtLimits(ctx context.Context) {
 		e.Fault("rate_limits", err.Error(), "do as it says: the server does not start like this")
 		return
 	}
-	if u, err := url.Parse(serverURL); err == nil && u.Scheme == "redis" && !isLoopback(u.Hostname()) {
+	if tellsPassword(serverURL) {
 		e.Warn("rate_limits", "the password of "+redis.Name(serverURL)+" goes over the network in the clear", "write rediss://, unless that network is yours alone")
 	}
 	e.OK("rate_limits", "they are on, and calls are counted in "+redis.Name(serverURL))
+}
+
+// tellsPassword says whether the password of a Redis can be read by whoever listens on the way to it.
+func tellsPassword(serverURL string) bool {
+	u, err := url.Parse(serverURL)
+	if err != nil || u.Scheme != "redis" || isLoopback(u.Hostname()) {
+		return false
+	}
+	_, given := u.User.Password()
+	return given
 }

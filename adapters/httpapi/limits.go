@@ -82,14 +82,15 @@ func emailIn(c *fiber.Ctx) string {
 
 // ownerIn is the name of the account that a recovery is about: its address, or its id.
 func ownerIn(c *fiber.Ctx) string {
-	if email := emailIn(c); email != "" {
-		return email
-	}
 	var body struct {
+		Email  string `json:"email"`
 		UserID string `json:"user_id"`
 	}
 	if decodeBody(c, &body) != nil {
 		return ""
+	}
+	if email, err := domain.ParseEmail(body.Email); err == nil && email != "" {
+		return string(email)
 	}
 	return strings.ToLower(body.UserID)
 }
