@@ -73,6 +73,9 @@ func FuzzDecodeBody(f *testing.F) {
 		if err := reader.Decode(&members); err != nil || !utf8.Valid(sent) || !json.Valid(sent) {
 			t.Fatalf("%q was read, and is not JSON: %v", sent, err)
 		}
+		if levels := depth(members); levels > 32 {
+			t.Fatalf("%d levels were read", levels)
+		}
 		if hasVariant(members) {
 			return
 		}
@@ -81,6 +84,22 @@ func FuzzDecodeBody(f *testing.F) {
 			t.Fatalf("%q\nis   %+v\nelse %+v, %v", sent, body, again, err)
 		}
 	})
+}
+
+func depth(value any) (levels int) {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, member := range value {
+			levels = max(levels, depth(member))
+		}
+	case []any:
+		for _, item := range value {
+			levels = max(levels, depth(item))
+		}
+	default:
+		return 0
+	}
+	return levels + 1
 }
 
 func hasVariant(members map[string]any) bool {
@@ -134,7 +153,7 @@ func FuzzCookies(f *testing.F) {
 	signed := "NONCE." + sign(key, "NONCE")
 	for _, seed := range []string{
 		"", "keylodge_browser=" + signed, "keylodge_browser=" + signed + "; keylodge_session=kls_" + strings.Repeat("A", 43), `keylodge_browser="` + signed + `"`,
-		"keylodge_browser=." + sign(key, ""), "keylodge_browser=NONCE.", "keylodge_browser=" + signed + "x", "keylodge_browser=x; keylodge_browser=" + signed,
+		"keylodge_browser=." + sign(key, ""), "keylodge_browser=NONCE.", "keylodge_browser=OTHER." + sign(key, "NONCE"), "keylodge_browser=" + signed + "x", "keylodge_browser=x; keylodge_browser=" + signed,
 		"Keylodge_Browser=" + signed, "__Host-keylodge_browser=" + signed, "keylodge_browser", "=;=;", "keylodge_browser=" + signed + ";\x00", "a=\"; keylodge_browser=" + signed,
 	} {
 		f.Add([]byte(seed))
