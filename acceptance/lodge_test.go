@@ -148,7 +148,9 @@ type clock struct {
 	now time.Time
 }
 
-func newClock() *clock { return &clock{now: time.Now().UTC().Truncate(time.Microsecond)} }
+// newClock returns a clock that shows tenths of a second, so that a time which is written with fewer than six digits breaks the
+// pattern of the OpenAPI document.
+func newClock() *clock { return &clock{now: time.Now().UTC().Truncate(100 * time.Millisecond)} }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()

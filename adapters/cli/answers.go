@@ -2,9 +2,9 @@ package cli
 
 import (
 	"encoding/hex"
-	"time"
 
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -13,13 +13,13 @@ import (
 // What programs read. Members are named as in the HTTP API; what is absent is null.
 type (
 	user struct {
-		ID            string     `json:"id"`
-		Email         *string    `json:"email"`
-		EmailVerified bool       `json:"email_verified"`
-		PendingEmail  *string    `json:"pending_email"`
-		DisplayName   *string    `json:"display_name"`
-		CreatedAt     time.Time  `json:"created_at"`
-		DisabledAt    *time.Time `json:"disabled_at"`
+		ID            string          `json:"id"`
+		Email         *string         `json:"email"`
+		EmailVerified bool            `json:"email_verified"`
+		PendingEmail  *string         `json:"pending_email"`
+		DisplayName   *string         `json:"display_name"`
+		CreatedAt     timestamp.Time  `json:"created_at"`
+		DisabledAt    *timestamp.Time `json:"disabled_at"`
 	}
 
 	account struct {
@@ -30,17 +30,17 @@ type (
 	}
 
 	passkey struct {
-		ID             string        `json:"id"`
-		Name           *string       `json:"name"`
-		Authenticator  authenticator `json:"authenticator"`
-		Transports     []string      `json:"transports"`
-		BackupEligible bool          `json:"backup_eligible"`
-		BackedUp       bool          `json:"backed_up"`
-		SignCount      uint32        `json:"sign_count"`
-		CloneWarning   bool          `json:"clone_warning"`
-		CreatedAt      time.Time     `json:"created_at"`
-		LastUsedAt     *time.Time    `json:"last_used_at"`
-		Status         string        `json:"status"`
+		ID             string          `json:"id"`
+		Name           *string         `json:"name"`
+		Authenticator  authenticator   `json:"authenticator"`
+		Transports     []string        `json:"transports"`
+		BackupEligible bool            `json:"backup_eligible"`
+		BackedUp       bool            `json:"backed_up"`
+		SignCount      uint32          `json:"sign_count"`
+		CloneWarning   bool            `json:"clone_warning"`
+		CreatedAt      timestamp.Time  `json:"created_at"`
+		LastUsedAt     *timestamp.Time `json:"last_used_at"`
+		Status         string          `json:"status"`
 	}
 
 	authenticator struct {
@@ -49,15 +49,15 @@ type (
 	}
 
 	session struct {
-		ID         string    `json:"id"`
-		CreatedAt  time.Time `json:"created_at"`
-		LastSeenAt time.Time `json:"last_seen_at"`
-		ExpiresAt  time.Time `json:"expires_at"`
-		AuthTime   time.Time `json:"auth_time"`
-		AMR        []string  `json:"amr"`
-		Assurance  string    `json:"assurance"`
-		Transport  string    `json:"transport"`
-		Device     device    `json:"device"`
+		ID         string         `json:"id"`
+		CreatedAt  timestamp.Time `json:"created_at"`
+		LastSeenAt timestamp.Time `json:"last_seen_at"`
+		ExpiresAt  timestamp.Time `json:"expires_at"`
+		AuthTime   timestamp.Time `json:"auth_time"`
+		AMR        []string       `json:"amr"`
+		Assurance  string         `json:"assurance"`
+		Transport  string         `json:"transport"`
+		Device     device         `json:"device"`
 	}
 
 	device struct {
@@ -67,16 +67,16 @@ type (
 	}
 
 	event struct {
-		ID        string        `json:"id"`
-		Kind      string        `json:"kind"`
-		At        time.Time     `json:"at"`
-		By        string        `json:"by"`
-		SessionID *string       `json:"session_id"`
-		Passkey   *namedPasskey `json:"passkey"`
-		Device    *namedDevice  `json:"device"`
-		Reason    *string       `json:"reason"`
-		Changed   []string      `json:"changed"`
-		RequestID *string       `json:"request_id"`
+		ID        string         `json:"id"`
+		Kind      string         `json:"kind"`
+		At        timestamp.Time `json:"at"`
+		By        string         `json:"by"`
+		SessionID *string        `json:"session_id"`
+		Passkey   *namedPasskey  `json:"passkey"`
+		Device    *namedDevice   `json:"device"`
+		Reason    *string        `json:"reason"`
+		Changed   []string       `json:"changed"`
+		RequestID *string        `json:"request_id"`
 	}
 
 	namedPasskey struct {
@@ -90,11 +90,11 @@ type (
 	}
 
 	key struct {
-		ID        string     `json:"id"`
-		Algorithm string     `json:"algorithm"`
-		State     string     `json:"state"`
-		CreatedAt *time.Time `json:"created_at"`
-		SignsFrom *time.Time `json:"signs_from"`
+		ID        string          `json:"id"`
+		Algorithm string          `json:"algorithm"`
+		State     string          `json:"state"`
+		CreatedAt *timestamp.Time `json:"created_at"`
+		SignsFrom *timestamp.Time `json:"signs_from"`
 	}
 
 	// done names what was changed.
@@ -109,7 +109,7 @@ func userOf(u *domain.User) user {
 	return user{
 		ID: u.ID().String(), Email: optional(string(u.Email())), EmailVerified: u.EmailVerified(),
 		PendingEmail: optional(string(u.PendingEmail())),
-		DisplayName:  optional(string(u.DisplayName())), CreatedAt: u.CreatedAt(), DisabledAt: optional(u.DisabledAt()),
+		DisplayName:  optional(string(u.DisplayName())), CreatedAt: timestamp.Of(u.CreatedAt()), DisabledAt: timestamp.Optional(u.DisabledAt()),
 	}
 }
 
@@ -127,14 +127,14 @@ func passkeyOf(c *domain.Credential, names ports.AuthenticatorNames) passkey {
 	return passkey{
 		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{formatAAGUID(is.AAGUID), optional(names.NameOf(is.AAGUID))},
 		Transports: list(is.Transports), BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
-		CloneWarning: is.CloneWarning, CreatedAt: is.CreatedAt, LastUsedAt: optional(is.LastUsedAt), Status: string(is.Status),
+		CloneWarning: is.CloneWarning, CreatedAt: timestamp.Of(is.CreatedAt), LastUsedAt: timestamp.Optional(is.LastUsedAt), Status: string(is.Status),
 	}
 }
 
 func sessionOf(s *domain.Session) session {
 	is := s.Snapshot()
 	return session{
-		ID: is.ID.String(), CreatedAt: is.CreatedAt, LastSeenAt: is.LastSeenAt, ExpiresAt: is.ExpiresAt, AuthTime: is.AuthTime,
+		ID: is.ID.String(), CreatedAt: timestamp.Of(is.CreatedAt), LastSeenAt: timestamp.Of(is.LastSeenAt), ExpiresAt: timestamp.Of(is.ExpiresAt), AuthTime: timestamp.Of(is.AuthTime),
 		AMR: is.AMR, Assurance: string(is.Assurance), Transport: string(is.Transport),
 		Device: device{is.Device.Name, is.Device.UserAgent, is.Device.IP},
 	}
@@ -143,7 +143,7 @@ func sessionOf(s *domain.Session) session {
 func eventOf(e *domain.Event) event {
 	is := e.Snapshot()
 	shown := event{
-		ID: is.ID.String(), Kind: string(is.Kind), At: is.At, By: string(is.By),
+		ID: is.ID.String(), Kind: string(is.Kind), At: timestamp.Of(is.At), By: string(is.By),
 		Reason: optional(is.Reason), Changed: list(is.Changed), RequestID: optional(is.RequestID),
 	}
 	if !is.SessionID.IsZero() {
@@ -161,7 +161,7 @@ func eventOf(e *domain.Event) event {
 func keyOf(k tokens.Key) key {
 	return key{
 		ID: k.ID, Algorithm: string(k.Algorithm), State: string(k.State),
-		CreatedAt: optional(k.CreatedAt), SignsFrom: optional(k.SignsFrom),
+		CreatedAt: timestamp.Optional(k.CreatedAt), SignsFrom: timestamp.Optional(k.SignsFrom),
 	}
 }
 

@@ -3,10 +3,10 @@ package cli
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -132,12 +132,12 @@ func size(bytes int64) string {
 
 type (
 	inventory struct {
-		Bytes       int64      `json:"bytes"`
-		Pages       int64      `json:"pages"`
-		Schema      int        `json:"schema"`
-		Users       int64      `json:"users"`
-		Passkeys    int64      `json:"passkeys"`
-		LatestEvent *time.Time `json:"latest_event"`
+		Bytes       int64           `json:"bytes"`
+		Pages       int64           `json:"pages"`
+		Schema      int             `json:"schema"`
+		Users       int64           `json:"users"`
+		Passkeys    int64           `json:"passkeys"`
+		LatestEvent *timestamp.Time `json:"latest_event"`
 	}
 
 	backupMade struct {
@@ -156,5 +156,5 @@ type (
 )
 
 func inventoryOf(i ports.Inventory) inventory {
-	return inventory{i.Bytes, i.Pages, i.Schema, i.Users, i.Passkeys, optional(i.LatestEvent)}
+	return inventory{i.Bytes, i.Pages, i.Schema, i.Users, i.Passkeys, timestamp.Optional(i.LatestEvent)}
 }

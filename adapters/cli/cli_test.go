@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -129,8 +130,19 @@ func (l *lodge) succeeds(t *testing.T, line string) string {
 	if exitCode != cli.ExitOK || stderr != "" {
 		t.Fatalf("%q: exit %d, %s", line, exitCode, stderr)
 	}
+	for _, at := range anyTime.FindAllString(stdout, -1) {
+		if strings.Contains(line, "--json") && !sixDigits.MatchString(at) {
+			t.Errorf("%q: %s has not six digits of a second", line, at)
+		}
+	}
 	return stdout
 }
+
+// anyTime is a time as JSON has it, in whatever form.
+var (
+	anyTime   = regexp.MustCompile(`"\d{4}-\d\d-\d\d[^"]*"`)
+	sixDigits = regexp.MustCompile(`^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"$`)
+)
 
 // fails runs a command line that has to fail without writing to stdout, and returns why it says it does.
 func (l *lodge) fails(t *testing.T, line string, want int) string {

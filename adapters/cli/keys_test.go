@@ -18,7 +18,7 @@ func TestKeysAreListedAndRotated(t *testing.T) {
 	l.succeeds(t, "keys rotate")
 	before := document[map[string][]map[string]any](t, l.succeeds(t, "keys list --json"))["keys"]
 	if len(before) != 1 || before[0]["state"] != "signing" || before[0]["algorithm"] != "ES256" ||
-		before[0]["created_at"] != "2026-11-23T12:00:00Z" || before[0]["signs_from"] != "2026-11-23T12:00:00Z" {
+		before[0]["created_at"] != "2026-11-23T12:00:00.000000Z" || before[0]["signs_from"] != "2026-11-23T12:00:00.000000Z" {
 		t.Fatalf("it begins with %v", before)
 	}
 	after := document[map[string][]map[string]any](t, l.succeeds(t, "keys rotate --json"))["keys"]

@@ -1,12 +1,11 @@
 package cli
 
 import (
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/timestamp"
 )
 
 // recoverUser prints what lets one person in. It goes to standard output alone, for the operator to pass on.
@@ -23,7 +22,7 @@ func (p *Program) recoverUser() *cobra.Command {
 					return err
 				}
 				if asJSON(cmd) {
-					return printJSON(p.Stdout, recoveryLink{account.User.ID().String(), given.Link.Reveal(), given.ExpiresAt})
+					return printJSON(p.Stdout, recoveryLink{account.User.ID().String(), given.Link.Reveal(), timestamp.Of(given.ExpiresAt)})
 				}
 				p.say("Give this link to %s, and to nobody else. It works once, until %s:", addressOrID(account.User), moment(given.ExpiresAt))
 				p.say("%s", given.Link.Reveal())
@@ -34,7 +33,7 @@ func (p *Program) recoverUser() *cobra.Command {
 }
 
 type recoveryLink struct {
-	UserID    string    `json:"user_id"`
-	Link      string    `json:"link"`
-	ExpiresAt time.Time `json:"expires_at"`
+	UserID    string         `json:"user_id"`
+	Link      string         `json:"link"`
+	ExpiresAt timestamp.Time `json:"expires_at"`
 }

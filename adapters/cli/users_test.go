@@ -38,8 +38,8 @@ func TestUsersAreListed(t *testing.T) {
 	}
 	list := document[map[string][]map[string]any](t, l.succeeds(t, "users list --json"))["users"]
 	want := []map[string]any{
-		{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "created_at": "2026-11-21T12:00:00Z", "disabled_at": nil},
-		{"id": ben.ID.String(), "email": nil, "email_verified": false, "pending_email": nil, "display_name": "Ben", "created_at": "2026-11-22T12:00:00Z", "disabled_at": "2026-11-23T12:00:00Z"},
+		{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
+		{"id": ben.ID.String(), "email": nil, "email_verified": false, "pending_email": nil, "display_name": "Ben", "created_at": "2026-11-22T12:00:00.000000Z", "disabled_at": "2026-11-23T12:00:00.000000Z"},
 	}
 	if !reflect.DeepEqual(list, want) {
 		t.Errorf("it lists %v", list)
@@ -146,19 +146,19 @@ AT                    EVENT            BY    IP         DETAILS
 	event := shown.Events[0]
 	delete(event, "id")
 	wanted := account{
-		User: map[string]any{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "created_at": "2026-11-21T12:00:00Z", "disabled_at": nil},
+		User: map[string]any{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
 		Passkeys: []map[string]any{{
 			"id": "a2V5", "name": "Blue key", "authenticator": map[string]any{"aaguid": "07000000-0000-0000-0000-000000000000", "name": "Clé de sécurité"},
 			"transports": []any{"usb"}, "backup_eligible": false, "backed_up": false, "sign_count": 9.0, "clone_warning": true,
-			"created_at": "2026-11-23T09:00:00Z", "last_used_at": "2026-11-23T11:00:00Z", "status": "active",
+			"created_at": "2026-11-23T09:00:00.000000Z", "last_used_at": "2026-11-23T11:00:00.000000Z", "status": "active",
 		}},
 		Sessions: []map[string]any{{
-			"id": sessionID(1).String(), "created_at": "2026-11-23T10:00:00Z", "last_seen_at": "2026-11-23T11:59:00Z", "expires_at": "2026-11-23T14:00:00Z",
-			"auth_time": "2026-11-23T11:00:00Z", "amr": []any{"hwk", "user", "mfa"}, "assurance": "passkey", "transport": "cookie",
+			"id": sessionID(1).String(), "created_at": "2026-11-23T10:00:00.000000Z", "last_seen_at": "2026-11-23T11:59:00.000000Z", "expires_at": "2026-11-23T14:00:00.000000Z",
+			"auth_time": "2026-11-23T11:00:00.000000Z", "amr": []any{"hwk", "user", "mfa"}, "assurance": "passkey", "transport": "cookie",
 			"device": map[string]any{"name": "Firefox on Linux", "user_agent": "Mozilla/5.0 (X11)", "ip": "192.0.2.7"},
 		}},
 		Events: []map[string]any{{
-			"kind": "passkey_flagged", "at": "2026-11-23T12:00:00Z", "by": "user", "session_id": sessionID(1).String(), "reason": "counter_regressed",
+			"kind": "passkey_flagged", "at": "2026-11-23T12:00:00.000000Z", "by": "user", "session_id": sessionID(1).String(), "reason": "counter_regressed",
 			"passkey": map[string]any{"id": "a2V5", "name": "Blue key"}, "device": map[string]any{"name": "Firefox on Linux", "ip": "192.0.2.7"},
 			"changed": []any{}, "request_id": "r1",
 		}},

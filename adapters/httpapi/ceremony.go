@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"time"
 
 	strictjson "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -20,11 +20,11 @@ import (
 type ceremonyAnswer struct {
 	ChallengeID string          `json:"challenge_id"`
 	Options     json.RawMessage `json:"options"`
-	ExpiresAt   time.Time       `json:"expires_at"`
+	ExpiresAt   timestamp.Time  `json:"expires_at"`
 }
 
 func renderCeremony(c *fiber.Ctx, started ceremony.Started) error {
-	return c.JSON(ceremonyAnswer{started.ChallengeID.String(), started.Options, started.ExpiresAt})
+	return c.JSON(ceremonyAnswer{started.ChallengeID.String(), started.Options, timestamp.Of(started.ExpiresAt)})
 }
 
 // bindBrowser binds a ceremony to the browser that starts it, if it is one that will come back with the cookie.

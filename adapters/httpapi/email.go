@@ -6,6 +6,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/timestamp"
 )
 
 // sendEmailCode has a code sent to the address that the caller says is theirs.
@@ -14,7 +15,7 @@ func (s *server) sendEmailCode(c *fiber.Ctx, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
-	return c.Status(http.StatusAccepted).JSON(fiber.Map{"expires_at": expires})
+	return c.Status(http.StatusAccepted).JSON(fiber.Map{"expires_at": timestamp.Of(expires)})
 }
 
 func (s *server) confirmEmail(c *fiber.Ctx, actor access.Actor) error {

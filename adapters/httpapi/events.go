@@ -1,26 +1,25 @@
 package httpapi
 
 import (
-	"time"
-
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 )
 
 // event is an entry of the caller's security log.
 type event struct {
-	ID        string        `json:"id"`
-	Kind      string        `json:"kind"`
-	At        time.Time     `json:"at"`
-	By        string        `json:"by"`
-	SessionID *string       `json:"session_id"`
-	Passkey   *namedPasskey `json:"passkey"`
-	Device    *namedDevice  `json:"device"`
-	Reason    *string       `json:"reason"`
-	Changed   []string      `json:"changed"`
-	RequestID *string       `json:"request_id"`
+	ID        string         `json:"id"`
+	Kind      string         `json:"kind"`
+	At        timestamp.Time `json:"at"`
+	By        string         `json:"by"`
+	SessionID *string        `json:"session_id"`
+	Passkey   *namedPasskey  `json:"passkey"`
+	Device    *namedDevice   `json:"device"`
+	Reason    *string        `json:"reason"`
+	Changed   []string       `json:"changed"`
+	RequestID *string        `json:"request_id"`
 }
 
 type namedPasskey struct {
@@ -56,7 +55,7 @@ func (s *server) listEvents(c *fiber.Ctx, actor access.Actor) error {
 func eventOf(e *domain.Event) event {
 	is := e.Snapshot()
 	shown := event{
-		ID: is.ID.String(), Kind: string(is.Kind), At: is.At, By: string(is.By),
+		ID: is.ID.String(), Kind: string(is.Kind), At: timestamp.Of(is.At), By: string(is.By),
 		Reason: optional(is.Reason), Changed: is.Changed, RequestID: optional(is.RequestID),
 	}
 	if shown.Changed == nil {

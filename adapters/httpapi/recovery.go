@@ -2,12 +2,12 @@ package httpapi
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/recovery"
+	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -41,9 +41,9 @@ func (s *server) redeem(c *fiber.Ctx) error {
 		return err
 	}
 	return c.JSON(struct {
-		GrantToken string    `json:"grant_token"`
-		ExpiresAt  time.Time `json:"expires_at"`
-	}{granted.Token.Reveal(), granted.ExpiresAt})
+		GrantToken string         `json:"grant_token"`
+		ExpiresAt  timestamp.Time `json:"expires_at"`
+	}{granted.Token.Reveal(), timestamp.Of(granted.ExpiresAt)})
 }
 
 func (s *server) recoveryOptions(c *fiber.Ctx) error {

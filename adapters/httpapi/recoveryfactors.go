@@ -3,11 +3,11 @@ package httpapi
 import (
 	"encoding/base64"
 	"net/http"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/timestamp"
 )
 
 // getRecovery shows what the caller would recover with.
@@ -17,19 +17,19 @@ func (s *server) getRecovery(c *fiber.Ctx, actor access.Actor) error {
 		return err
 	}
 	type totp struct {
-		Enrolled    bool       `json:"enrolled"`
-		ConfirmedAt *time.Time `json:"confirmed_at"`
+		Enrolled    bool            `json:"enrolled"`
+		ConfirmedAt *timestamp.Time `json:"confirmed_at"`
 	}
 	type backupCodes struct {
-		Remaining   int        `json:"remaining"`
-		GeneratedAt *time.Time `json:"generated_at"`
+		Remaining   int             `json:"remaining"`
+		GeneratedAt *timestamp.Time `json:"generated_at"`
 	}
 	return c.JSON(struct {
 		TOTP        totp        `json:"totp"`
 		BackupCodes backupCodes `json:"backup_codes"`
 	}{
-		totp{have.TOTP.Confirmed(), optionalTime(have.TOTP.ConfirmedAt())},
-		backupCodes{have.CodesLeft, optionalTime(have.CodesMadeAt)},
+		totp{have.TOTP.Confirmed(), timestamp.Optional(have.TOTP.ConfirmedAt())},
+		backupCodes{have.CodesLeft, timestamp.Optional(have.CodesMadeAt)},
 	})
 }
 
@@ -83,11 +83,4 @@ func (s *server) makeBackupCodes(c *fiber.Ctx, actor access.Actor) error {
 		codes[i] = code.Written()
 	}
 	return c.JSON(fiber.Map{"codes": codes})
-}
-
-func optionalTime(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }

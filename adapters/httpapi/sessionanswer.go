@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -23,25 +24,25 @@ type sessionAnswer struct {
 }
 
 type user struct {
-	ID            string    `json:"id"`
-	Email         *string   `json:"email"`
-	EmailVerified bool      `json:"email_verified"`
-	PendingEmail  *string   `json:"pending_email"`
-	DisplayName   *string   `json:"display_name"`
-	CreatedAt     time.Time `json:"created_at"`
+	ID            string         `json:"id"`
+	Email         *string        `json:"email"`
+	EmailVerified bool           `json:"email_verified"`
+	PendingEmail  *string        `json:"pending_email"`
+	DisplayName   *string        `json:"display_name"`
+	CreatedAt     timestamp.Time `json:"created_at"`
 }
 
 type session struct {
-	ID         string     `json:"id"`
-	CreatedAt  time.Time  `json:"created_at"`
-	LastSeenAt time.Time  `json:"last_seen_at"`
-	ExpiresAt  time.Time  `json:"expires_at"`
-	AuthTime   *time.Time `json:"auth_time"`
-	AMR        []string   `json:"amr"`
-	Assurance  string     `json:"assurance"`
-	Transport  string     `json:"transport"`
-	Device     device     `json:"device"`
-	Current    bool       `json:"current"`
+	ID         string          `json:"id"`
+	CreatedAt  timestamp.Time  `json:"created_at"`
+	LastSeenAt timestamp.Time  `json:"last_seen_at"`
+	ExpiresAt  timestamp.Time  `json:"expires_at"`
+	AuthTime   *timestamp.Time `json:"auth_time"`
+	AMR        []string        `json:"amr"`
+	Assurance  string          `json:"assurance"`
+	Transport  string          `json:"transport"`
+	Device     device          `json:"device"`
+	Current    bool            `json:"current"`
 }
 
 type device struct {
@@ -51,16 +52,16 @@ type device struct {
 }
 
 type passkey struct {
-	ID             string        `json:"id"`
-	Name           *string       `json:"name"`
-	Authenticator  authenticator `json:"authenticator"`
-	Transports     []string      `json:"transports"`
-	BackupEligible bool          `json:"backup_eligible"`
-	BackedUp       bool          `json:"backed_up"`
-	SignCount      uint32        `json:"sign_count"`
-	CreatedAt      time.Time     `json:"created_at"`
-	LastUsedAt     *time.Time    `json:"last_used_at"`
-	Status         string        `json:"status"`
+	ID             string          `json:"id"`
+	Name           *string         `json:"name"`
+	Authenticator  authenticator   `json:"authenticator"`
+	Transports     []string        `json:"transports"`
+	BackupEligible bool            `json:"backup_eligible"`
+	BackedUp       bool            `json:"backed_up"`
+	SignCount      uint32          `json:"sign_count"`
+	CreatedAt      timestamp.Time  `json:"created_at"`
+	LastUsedAt     *timestamp.Time `json:"last_used_at"`
+	Status         string          `json:"status"`
 }
 
 type authenticator struct {
@@ -105,7 +106,7 @@ func userOf(u *domain.User) user {
 	return user{
 		ID: u.ID().String(), Email: optional(string(u.Email())), EmailVerified: u.EmailVerified(),
 		PendingEmail: optional(string(u.PendingEmail())),
-		DisplayName:  optional(string(u.DisplayName())), CreatedAt: u.CreatedAt(),
+		DisplayName:  optional(string(u.DisplayName())), CreatedAt: timestamp.Of(u.CreatedAt()),
 	}
 }
 
@@ -113,7 +114,7 @@ func userOf(u *domain.User) user {
 func sessionOf(sn *domain.Session, actor access.Actor) session {
 	is := sn.Snapshot()
 	return session{
-		ID: is.ID.String(), CreatedAt: is.CreatedAt, LastSeenAt: is.LastSeenAt, ExpiresAt: is.ExpiresAt, AuthTime: authTime(is.AuthTime),
+		ID: is.ID.String(), CreatedAt: timestamp.Of(is.CreatedAt), LastSeenAt: timestamp.Of(is.LastSeenAt), ExpiresAt: timestamp.Of(is.ExpiresAt), AuthTime: authTime(is.AuthTime),
 		AMR: is.AMR, Assurance: string(is.Assurance), Transport: string(is.Transport), Current: is.ID == actor.Session.ID(),
 		Device: device{Name: is.Device.Name, UserAgent: is.Device.UserAgent, IP: is.Device.IP},
 	}
@@ -124,13 +125,10 @@ func (s *server) passkeyOf(c *domain.Credential) passkey {
 	p := passkey{
 		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{formatAAGUID(is.AAGUID), optional(s.names.NameOf(is.AAGUID))},
 		Transports: is.Transports, BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
-		CreatedAt: is.CreatedAt, Status: string(is.Status),
+		CreatedAt: timestamp.Of(is.CreatedAt), LastUsedAt: timestamp.Optional(is.LastUsedAt), Status: string(is.Status),
 	}
 	if p.Transports == nil {
 		p.Transports = []string{}
-	}
-	if !is.LastUsedAt.IsZero() {
-		p.LastUsedAt = &is.LastUsedAt
 	}
 	return p
 }
@@ -160,9 +158,9 @@ func formatAAGUID(a [16]byte) string {
 }
 
 // authTime is null in a session in which no passkey has been shown.
-func authTime(t time.Time) *time.Time {
+func authTime(t time.Time) *timestamp.Time {
 	if !t.After(domain.Never) {
 		return nil
 	}
-	return &t
+	return timestamp.Optional(t)
 }

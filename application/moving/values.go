@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -48,19 +49,10 @@ func fill(array, text []byte) error {
 	return nil
 }
 
-// moment is a time, written to the microsecond, which is what stores keep.
-type moment struct{ time.Time }
+// moment is a time.
+type moment = timestamp.Time
 
-const momentLayout = `"2006-01-02T15:04:05.000000Z"`
-
-func momentOf(t time.Time) moment { return moment{t.UTC()} }
-
-func (m moment) MarshalJSON() ([]byte, error) { return m.AppendFormat(nil, momentLayout), nil }
-
-func (m *moment) UnmarshalJSON(text []byte) (err error) {
-	m.Time, err = time.Parse(momentLayout, string(text))
-	return err
-}
+func momentOf(t time.Time) moment { return timestamp.Of(t) }
 
 // Ids are written as everywhere.
 type (
