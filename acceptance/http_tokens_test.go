@@ -81,11 +81,23 @@ func TestATokenThatDoesNotHoldIsNotMadeUpForByACookie(t *testing.T) {
 	if who := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie); who.StatusCode != 200 || who.Header.Get("WWW-Authenticate") != "" {
 		t.Fatalf("%d %s", who.StatusCode, who.body)
 	}
-	for _, header := range []string{"Bearer x", "Bearer ", "Bearer", "Basic YWRhOng=", "x", "Bearer " + strings.SplitN(cookie, "=", 2)[1]} {
+	for _, header := range []string{"Bearer x", "Bearer ", "Bearer", "Bearer\tx", "Bearer " + strings.SplitN(cookie, "=", 2)[1]} {
 		got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie, "Authorization", header)
 		got.wants(t, 401, "unauthenticated")
 		if challenge := got.Header.Get("WWW-Authenticate"); challenge != `Bearer realm="keylodge", error="invalid_token"` {
 			t.Errorf("%q is challenged with %q", header, challenge)
+		}
+	}
+	// A browser behind a proxy with HTTP Basic authentication sends the proxy's credentials with every request.
+	for _, header := range []string{"Basic YWRhOng=", "x"} {
+		got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie, "Authorization", header, "Sec-Fetch-Site", "same-origin")
+		if got.StatusCode != 200 || got.Header.Get("WWW-Authenticate") != "" {
+			t.Errorf("with %q beside the cookie: %d %s", header, got.StatusCode, got.body)
+		}
+		got = s.send(t, http.MethodGet, "/v1/session", "", "Authorization", header)
+		got.wants(t, 401, "unauthenticated")
+		if challenge := got.Header.Get("WWW-Authenticate"); challenge != `Bearer realm="keylodge"` {
+			t.Errorf("%q alone is challenged with %q", header, challenge)
 		}
 	}
 	if got := s.send(t, http.MethodGet, "/v1/session", ""); got.Header.Get("WWW-Authenticate") != `Bearer realm="keylodge"` {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // signedIn lets only those through who hold a session: by access token in the Authorization header (RFC 6750), else by
-// cookie. Whoever sends the header means it: a token that does not hold is not made up for by a cookie.
+// cookie. A bearer token that does not hold is not made up for by a cookie; a header of another scheme is ignored.
 //
 // A browser adds its cookie to requests that other pages have thought up. So a cookie counts for pages of this site only,
 // and for a request that changes something only together with the session's CSRF token. No page can make a browser add an
@@ -46,20 +47,52 @@ func (s *server) authenticate(c *fiber.Ctx) (access.Actor, error) {
 }
 
 func (s *server) proof(c *fiber.Ctx) (proof sessions.Proof, byCookie bool, err error) {
-	if byBearer(c) {
-		header := c.Get(fiber.HeaderAuthorization)
-		scheme, token, _ := strings.Cut(header, " ")
-		if !strings.EqualFold(scheme, "Bearer") || token == "" {
+	if given, bearer := bearerToken(c.Get(fiber.HeaderAuthorization)); bearer {
+		if given == "" {
 			return proof, false, domain.ErrUnauthenticated
 		}
-		return sessions.Proof{Access: token}, false, nil
+		return sessions.Proof{Access: given}, false, nil
 	}
 	token, err := s.sessionToken(c)
 	return sessions.Proof{Session: token}, true, err
 }
 
-// byBearer reports whether the caller wants to be judged by a token, good or not.
-func byBearer(c *fiber.Ctx) bool { return c.Get(fiber.HeaderAuthorization) != "" }
+// byBearer reports whether the request is authenticated by an access token, valid or not, and by no cookie.
+func byBearer(c *fiber.Ctx) bool {
+	_, bearer := bearerToken(c.Get(fiber.HeaderAuthorization))
+	return bearer
+}
+
+// bearerToken returns the token of an Authorization header whose scheme is Bearer, in any case (RFC 6750, section 2.1; RFC
+// 9110, sections 11.2 and 11.6.2). The token is empty if what follows the scheme is not one or more spaces and a token68.
+// Any other scheme, such as the Basic of a proxy in front of this server, is not for this server.
+func bearerToken(header string) (token string, bearer bool) {
+	scheme, rest := header, ""
+	if end := strings.IndexFunc(header, isNoTokenChar); end >= 0 {
+		scheme, rest = header[:end], header[end:]
+	}
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", false
+	}
+	token = strings.TrimLeft(rest, " ")
+	if token == rest || !isToken68(token) {
+		return "", true
+	}
+	return token, true
+}
+
+// isNoTokenChar reports whether r is in no token of RFC 9110, section 5.6.2.
+func isNoTokenChar(r rune) bool {
+	return r >= utf8.RuneSelf || !isLetterOrDigit(byte(r)) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+}
+
+// isToken68 reports whether s is a token68 (RFC 9110, section 11.2), which RFC 6750 calls b64token.
+func isToken68(s string) bool {
+	text := strings.TrimRight(s, "=")
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return r >= utf8.RuneSelf || !isLetterOrDigit(byte(r)) && !strings.ContainsRune("-._~+/", r)
+	})
+}
 
 // sessionToken is the browser's, or domain.ErrUnauthenticated. A page on another site cannot use it, even if its origin is
 // an allowed one: it is to use tokens of its own.
@@ -73,7 +106,8 @@ func (s *server) sessionToken(c *fiber.Ctx) (domain.SessionToken, error) {
 // isSafe follows RFC 9110, section 9.2.1, for the methods that are routed.
 func isSafe(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
-// challengeCaller tells whoever was not let in how it is done (RFC 9110, section 11.6.1; RFC 6750, section 3).
+// challengeCaller tells a caller that was not let in how to authenticate (RFC 9110, section 11.6.1). There is an error code only
+// if the request had a bearer token, or should have had one (RFC 6750, section 3.1).
 func challengeCaller(c *fiber.Ctx) {
 	challenge := `Bearer realm="keylodge"`
 	if byBearer(c) {

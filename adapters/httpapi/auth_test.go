@@ -211,40 +211,79 @@ func (l *lodge) isOver() (over error) {
 	return over
 }
 
-func TestWhoeverSendsAnAuthorizationHeaderMeansIt(t *testing.T) {
+// A Bearer scheme is judged by its token, valid or not, and no cookie is looked at. Any other scheme is as no header at all.
+func TestAuthorizationHeader(t *testing.T) {
 	l := newLodge(t)
 	token := strings.TrimPrefix(l.bearer, "Bearer ")
+	const (
+		plain   = `Bearer realm="keylodge"`
+		invalid = `Bearer realm="keylodge", error="invalid_token"`
+	)
+	type want struct {
+		status    int
+		challenge string // WWW-Authenticate
+	}
+	good, bad, ignored := want{200, ""}, want{401, invalid}, want{401, plain}
 	for name, c := range map[string]struct {
 		authorization string
-		status        int
-		challenge     string // WWW-Authenticate
+		want          want // without a cookie; with one a header that is ignored leaves it alone
 	}{
-		"a good token":                    {l.bearer, 200, ""},
-		"the scheme in small letters":     {"bearer " + token, 200, ""},
-		"the scheme in capitals":          {"BEARER " + token, 200, ""},
-		"a bad token":                     {l.bearer[:len(l.bearer)-4] + "AAAA", 401, `Bearer realm="keylodge", error="invalid_token"`},
-		"no token":                        {"Bearer", 401, `Bearer realm="keylodge", error="invalid_token"`},
-		"another scheme":                  {"Basic " + token, 401, `Bearer realm="keylodge", error="invalid_token"`},
-		"a longer scheme":                 {"BearerX " + token, 401, `Bearer realm="keylodge", error="invalid_token"`},
-		"no scheme":                       {token, 401, `Bearer realm="keylodge", error="invalid_token"`},
-		"two spaces":                      {"Bearer  " + token, 401, `Bearer realm="keylodge", error="invalid_token"`},
-		"a tab":                           {"Bearer\t" + token, 401, `Bearer realm="keylodge", error="invalid_token"`},
-		"more behind the token":           {l.bearer + " x", 401, `Bearer realm="keylodge", error="invalid_token"`},
-		"two tokens":                      {l.bearer + ", " + l.bearer, 401, `Bearer realm="keylodge", error="invalid_token"`},
-		"what is in the cookie":           {"Bearer " + strings.TrimPrefix(l.cookie, "keylodge_session="), 401, `Bearer realm="keylodge", error="invalid_token"`},
-		"a token that is not one at all":  {"Bearer x", 401, `Bearer realm="keylodge", error="invalid_token"`},
-		"a token of another installation": {newLodge(t).bearer, 401, `Bearer realm="keylodge", error="invalid_token"`},
+		"a good token":                   {l.bearer, good},
+		"the scheme in small letters":    {"bearer " + token, good},
+		"the scheme in capitals":         {"BEARER " + token, good},
+		"two spaces":                     {"Bearer  " + token, good},
+		"many spaces":                    {"bEARER" + strings.Repeat(" ", 100) + token, good},
+		"a bad token":                    {l.bearer[:len(l.bearer)-4] + "AAAA", bad},
+		"no token":                       {"Bearer", bad},
+		"a tab":                          {"Bearer\t" + token, bad},
+		"a space and a tab":              {"Bearer \t" + token, bad},
+		"more behind the token":          {l.bearer + " x", bad},
+		"two tokens":                     {l.bearer + ", " + l.bearer, bad},
+		"a token and another scheme":     {l.bearer + ", Basic YWRhOng=", bad},
+		"a token in quotes":              {`Bearer "` + token + `"`, bad},
+		"a parameter":                    {"Bearer token=" + token, bad},
+		"padding in the middle":          {"Bearer a=b", bad},
+		"padding alone":                  {"Bearer ==", bad},
+		"padding behind the token":       {l.bearer + "=", bad},
+		"a character that is in none":    {l.bearer + "!", bad},
+		"a letter beyond ASCII":          {l.bearer + "\u00e9", bad},
+		"a comma behind the scheme":      {"Bearer," + token, bad},
+		"a colon behind the scheme":      {"Bearer: " + token, bad},
+		"an equals sign":                 {"Bearer=" + token, bad},
+		"what is in the cookie":          {"Bearer " + strings.TrimPrefix(l.cookie, "keylodge_session="), bad},
+		"a token that is not one at all": {"Bearer x", bad},
+		"another installation's token":   {newLodge(t).bearer, bad},
+
+		"Basic":                         {"Basic dXNlcjpwYXNz", ignored},
+		"Basic with a token of ours":    {"Basic " + token, ignored},
+		"Basic, then Bearer":            {"Basic dXNlcjpwYXNz, " + l.bearer, ignored},
+		"Digest":                        {`Digest username="ada", realm="proxy", nonce="bearer", uri="/v1/me"`, ignored},
+		"Negotiate":                     {"Negotiate YIIZ", ignored},
+		"DPoP":                          {"DPoP " + token, ignored},
+		"a longer scheme":               {"BearerX " + token, ignored},
+		"a scheme that continues":       {"Bearer-Token " + token, ignored},
+		"a shorter scheme":              {"Beare " + token, ignored},
+		"no scheme":                     {token, ignored},
+		"a scheme alone":                {"x", ignored},
+		"a scheme in letters elsewhere": {"B\u0435arer " + token, ignored}, // Cyrillic
 	} {
 		t.Run(name, func(t *testing.T) {
-			// A good cookie beside it, CSRF token and all, makes up for nothing.
 			for _, cookie := range []string{"", l.cookie} {
-				headers := map[string]string{"Authorization": c.authorization, "Cookie": cookie, "X-CSRF-Token": l.csrf}
+				want := c.want
+				if want == ignored && cookie != "" {
+					want = good
+				}
 				for method, body := range map[string]string{http.MethodGet: "", http.MethodPatch: "{}"} {
-					got := l.call(method, "/v1/me", body, headers)
-					if got.status != c.status || got.header.Get("WWW-Authenticate") != c.challenge {
+					got := l.call(method, "/v1/me", body, map[string]string{"Authorization": c.authorization, "Cookie": cookie, "X-CSRF-Token": l.csrf})
+					if got.status != want.status || got.header.Get("WWW-Authenticate") != want.challenge {
 						t.Errorf("%s, cookie %t: %+v", method, cookie != "", got)
 					}
 				}
+			}
+			// A header that is ignored spares nobody the CSRF token.
+			got := l.call(http.MethodPatch, "/v1/me", "{}", map[string]string{"Authorization": c.authorization, "Cookie": l.cookie})
+			if c.want == ignored && (got.status != 403 || got.code() != "csrf_rejected") {
+				t.Errorf("without a CSRF token: %+v", got)
 			}
 		})
 	}
@@ -349,8 +388,9 @@ func TestSigningOutByCookieNeedsTheCSRFToken(t *testing.T) {
 	}
 	// Whoever is out is told so, and needs nothing for it.
 	for name, headers := range map[string]map[string]string{
-		"the same cookie": {"Cookie": l.cookie},
-		"no cookie":       nil,
+		"the same cookie":  {"Cookie": l.cookie},
+		"no cookie":        nil,
+		"a proxy's header": {"Authorization": "Basic dXNlcjpwYXNz"},
 	} {
 		if got := l.call(http.MethodDelete, "/v1/session", "", headers); got.status != 204 || !strings.HasPrefix(got.header.Get("Set-Cookie"), "keylodge_session=;") {
 			t.Errorf("%s: %+v", name, got)
@@ -364,7 +404,7 @@ func TestATokenThatDoesNotHoldSignsNobodyOut(t *testing.T) {
 	for name, headers := range map[string]map[string]string{
 		"a token that is no good":       {"Authorization": "Bearer x"},
 		"the same beside a good cookie": {"Authorization": "Bearer x", "Cookie": l.cookie, "X-CSRF-Token": l.csrf},
-		"another scheme":                {"Authorization": "Basic YWRhOng=", "Cookie": l.cookie},
+		"a scheme without a token":      {"Authorization": "Bearer", "Cookie": l.cookie, "X-CSRF-Token": l.csrf},
 	} {
 		if got := l.call(http.MethodDelete, "/v1/session", "", headers); got.status != 401 || got.header.Get("Set-Cookie") != "" {
 			t.Errorf("%s: %+v", name, got)
