@@ -81,7 +81,7 @@ func changesWhatTheAccountSays(l *lodge) {
 	ada.seesEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "account_changed"}, shownEvent{kind: "signed_up"})
 	_, refused := ada.device.changeAccount("Ada", "ben@example.org")
 	ada.mayNot(refused, "email_taken")
-	_, refused = ada.device.changeAccount("Ada", "ada@example")
+	_, refused = ada.device.changeAccount("Ada", "ada@example.123")
 	ada.mayNot(refused, "invalid_request")
 	ada.isSignedIn()
 	ada.signsOut()

@@ -137,7 +137,7 @@ func authenticatorOptionsWithout(l *lodge, options []byte) []byte {
 
 func mistypesTheAddress(l *lodge) {
 	ada := l.person("Ada", phone)
-	ada.email = "ada@example"
+	ada.email = "ada@example.123"
 	_, refused := ada.device.signUp(ada.applicant)
 	if refused != (refusal{code: "invalid_request"}) {
 		l.t.Fatalf("got %+v", refused)

@@ -9,7 +9,8 @@ type Email string
 const maxEmailLength = 254 // RFC 5321, section 4.5.3.1.3, less the angle brackets
 
 // ParseEmail canonicalises an address. The empty string is no address and no error. It takes the dot-atom form
-// (RFC 5322, section 3.2.3) in ASCII, with an internationalised domain in its xn-- form.
+// (RFC 5322, section 3.2.3) in ASCII, with an internationalised domain in its xn-- form. The domain may have one label; it
+// is no IP address, and no literal of one.
 func ParseEmail(s string) (Email, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -45,11 +46,11 @@ func isDotAtom(s string) bool {
 	return true
 }
 
+// isDomainName takes names of one label, which an intranet may have (RFC 5321, section 4.1.2), and no name that ends in a
+// number, which is an IP address or none (URL Standard, ends-in-a-number checker).
 func isDomainName(s string) bool {
-	if !strings.Contains(s, ".") {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
+	label := ""
+	for label = range strings.SplitSeq(s, ".") {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
 		}
@@ -59,7 +60,16 @@ func isDomainName(s string) bool {
 			}
 		}
 	}
-	return true
+	return !isNumber(label)
+}
+
+// isNumber reports whether a label is a number in decimal digits, or in hexadecimal ones after 0x.
+func isNumber(label string) bool {
+	label, digits := strings.ToLower(label), "0123456789"
+	if hex, found := strings.CutPrefix(label, "0x"); found {
+		label, digits = hex, digits+"abcdef"
+	}
+	return strings.Trim(label, digits) == ""
 }
 
 func isAlphanumeric(r rune) bool {

@@ -12,9 +12,13 @@ type DisplayName string
 // PasskeyName is what a person calls one of their passkeys.
 type PasskeyName string
 
-const maxNameLength = 64 // code points
+const (
+	maxNameLength   = 64 // code points
+	maxStackedMarks = 4  // nonspacing marks on one character (Unicode UTS 39, section 5.4)
+)
 
-// ParseDisplayName trims and checks a name: up to 64 code points, one line, nothing invisible that could disguise it.
+// ParseDisplayName trims and checks a name: up to 64 code points, one line, visible, and without characters that could
+// disguise it. The caller passes it in Unicode Normalization Form C. It returns an InvalidInput otherwise.
 func ParseDisplayName(s string) (DisplayName, error) {
 	name, err := parseName("display_name", s)
 	return DisplayName(name), err
@@ -26,19 +30,120 @@ func ParsePasskeyName(field, s string) (PasskeyName, error) {
 	return PasskeyName(name), err
 }
 
+// parseName trims white space and invisible format characters, which come along when a name is pasted. What remains must
+// pass checkName; a name of white space alone is none.
 func parseName(field, s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", Invalid(field, "invalid_name", "a name must be valid UTF-8")
 	}
-	s = strings.TrimSpace(s)
-	if utf8.RuneCountInString(s) > maxNameLength {
-		return "", Invalid(field, "too_long", "a name has at most 64 characters")
+	if s = strings.TrimSpace(s); s == "" {
+		return "", nil
 	}
-	for _, r := range s {
-		// Controls break lists and logs; bidirectional marks let one name be drawn as another (Unicode TR 36, 2.5).
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
-			return "", Invalid(field, "invalid_name", "a name is one line of ordinary characters")
-		}
+	s = strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || isBlank(r) || isFormat(r) && !isTag(r) })
+	switch problem := checkName(s); {
+	case s == "":
+		return "", Invalid(field, "invalid_name", "a name needs a visible character")
+	case utf8.RuneCountInString(s) > maxNameLength:
+		return "", Invalid(field, "too_long", "a name has at most 64 characters")
+	case problem != "":
+		return "", Invalid(field, "invalid_name", problem)
 	}
 	return s, nil
+}
+
+// checkName returns what is wrong with a trimmed name, or "". Control and format characters break lists and logs, and let
+// one name be drawn as another (Unicode TR 36, section 2.5). Of the invisible characters those remain that a script or an
+// emoji needs, where it needs them: combining marks, variation selectors, joiners between two characters, and the tags of
+// a flag.
+func checkName(s string) string {
+	const ordinary = "a name is one line of ordinary characters"
+	runes := []rune(s)
+	var base rune // the character that marks and selectors belong to; 0 after white space and at the start
+	stacked := 0
+	for i, r := range runes {
+		switch {
+		case isJoiner(r):
+			last := i+1 == len(runes)
+			if base < utf8.RuneSelf || isJoiner(runes[i-1]) || last || !canJoin(runes[i+1]) || unicode.In(base, unicode.Latin, unicode.Greek, unicode.Cyrillic) {
+				return "a joiner in a name stands between two characters of a script that joins, or of an emoji; remove it"
+			}
+		case unicode.Is(unicode.Variation_Selector, r):
+			if i == 0 || runes[i-1] != base || !takesSelector(base, r) {
+				return "a variation selector in a name follows the character that it changes; remove it"
+			}
+		case isTag(r):
+			if base != blackFlag {
+				return ordinary + "; remove the invisible ones"
+			}
+		case unicode.IsMark(r) && !isIgnorable(r):
+			if base == 0 {
+				return "a combining mark in a name follows the letter that it belongs to"
+			}
+			if unicode.In(r, unicode.Mn, unicode.Me) {
+				stacked++
+			}
+			if stacked > maxStackedMarks {
+				return "a name has at most 4 combining marks on one letter"
+			}
+		case unicode.IsSpace(r) && !unicode.IsControl(r) && r != '\u2028' && r != '\u2029', r == brailleBlank:
+			base, stacked = 0, 0
+		case unicode.IsControl(r), isFormat(r), isBlank(r), isIgnorable(r), unicode.Is(unicode.Noncharacter_Code_Point, r),
+			r == '\u2028', r == '\u2029':
+			return ordinary + "; remove the invisible ones"
+		default:
+			base, stacked = r, 0
+		}
+	}
+	return ""
+}
+
+const (
+	brailleBlank = '\u2800'     // a Braille cell without dots
+	blackFlag    = '\U0001F3F4' // the flags of England, Scotland and Wales are this one and tags (Unicode UTS 51, annex C)
+)
+
+// isBlank is true of characters of visible categories that are drawn as nothing.
+func isBlank(r rune) bool {
+	switch r {
+	case brailleBlank, '\ufffc', '\U0001D159':
+		return true
+	}
+	return isIgnorable(r)
+}
+
+// isIgnorable is true of characters other than format characters that are drawn as nothing, such as the fillers of Hangul
+// (Default_Ignorable_Code_Point).
+func isIgnorable(r rune) bool {
+	return unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && !unicode.Is(unicode.Variation_Selector, r)
+}
+
+// isFormat is true of invisible format characters: joiners, direction marks, soft hyphens, tags. The number signs of Arabic
+// and its neighbours are of that category and visible.
+func isFormat(r rune) bool {
+	return unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+}
+
+func isTag(r rune) bool { return '\U000E0020' <= r && r <= '\U000E007F' }
+
+// isJoiner is true of ZERO WIDTH NON-JOINER, ZERO WIDTH JOINER and MONGOLIAN VOWEL SEPARATOR.
+func isJoiner(r rune) bool { return r == '\u200c' || r == '\u200d' || r == '\u180e' }
+
+// canJoin is true of what may follow a joiner: anything visible, a combining mark included (the virama of some scripts).
+func canJoin(r rune) bool {
+	return !unicode.IsSpace(r) && !unicode.IsControl(r) && !isFormat(r) && !isBlank(r) && !unicode.Is(unicode.Variation_Selector, r)
+}
+
+// takesSelector reports whether a variation selector can change base: those of emoji a symbol, a digit or a punctuation mark,
+// the others a character beyond the alphabets that have no variants.
+func takesSelector(base, selector rune) bool {
+	emoji := selector == '\ufe0e' || selector == '\ufe0f'
+	switch {
+	case base == 0:
+		return false
+	case !unicode.IsLetter(base):
+		return true
+	case emoji:
+		return base == 'ℹ' || unicode.Is(unicode.Han, base)
+	}
+	return !unicode.In(base, unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Arabic, unicode.Hebrew, unicode.Devanagari)
 }

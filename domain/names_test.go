@@ -22,7 +22,12 @@ func TestAnAddressHasOneForm(t *testing.T) {
 		"Ada.Lovelace@Example.ORG":               "ada.lovelace@example.org",
 		"ada+keys@sub.example.co.uk":             "ada+keys@sub.example.co.uk",
 		"ada@xn--mller-kva.example":              "ada@xn--mller-kva.example",
-		"azAZ09@az.AZ.09":                        "azaz09@az.az.09",
+		"azAZ09@az.09.AZ":                        "azaz09@az.09.az",
+		"ada@example.a1":                         "ada@example.a1",
+		"ada@0x.example":                         "ada@0x.example",
+		"ada@192.0.2.example":                    "ada@192.0.2.example",
+		"ada@localhost":                          "ada@localhost", // of one label, as on an intranet
+		"Ada@Intranet":                           "ada@intranet",
 		"a@" + strings.Repeat("b", 63) + ".org":  domain.Email("a@" + strings.Repeat("b", 63) + ".org"),
 		strings.Repeat("a", 64) + "@example.org": domain.Email(strings.Repeat("a", 64) + "@example.org"),
 		strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 93) + "org": domain.Email(strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 93) + "org"),
@@ -32,10 +37,12 @@ func TestAnAddressHasOneForm(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"ada", "@example.org", "ada@", "ada@localhost", "ada@@example.org", "a da@example.org", "ada@example..org", ".ada@example.org",
+		"ada", "@example.org", "ada@", "ada@@example.org", "a da@example.org", "ada@example..org", ".ada@example.org",
 		"ada@-example.org", "ada@exam\nple.org", "ada@exa\x00mple.org", "ädä@example.org", "ada@b@c.org", `"ada"@example.org`,
 		strings.Repeat("a", 65) + "@example.org", "ada@example-.org", "ada@" + strings.Repeat("a", 64) + ".org", "ada@" + strings.Repeat("a.", 126) + "org",
 		strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 93) + "info",
+		"ada@192.0.2.1", "ada@127.1", "ada@2130706433", "ada@example.123", "ada@example.0", "ada@example.0x7f", "ada@0x7F000001", "ada@example.0x", // ends like an IP address
+		"ada@[192.0.2.1]", "ada@[IPv6:2001:db8::1]", "ada@::1", "ada@2001:db8::1", "ada@example.org.", "ada@localhost.", "ada@.", "ada@my_host", "ada@-", "ada@host:25", "ada@*.org",
 	} {
 		if got, err := domain.ParseEmail(bad); !errors.Is(err, domain.ErrInvalidRequest) {
 			t.Errorf("ParseEmail(%q) = %q, %v", bad, got, err)
@@ -46,18 +53,97 @@ func TestAnAddressHasOneForm(t *testing.T) {
 func TestANameIsOneVisibleLine(t *testing.T) {
 	for given, want := range map[string]domain.DisplayName{
 		"":                       "",
+		" \t\u00a0\u3000":        "",
 		"  Ada Lovelace\t":       "Ada Lovelace",
 		"Ωmega 👩‍🚀":              "Ωmega 👩‍🚀",
 		strings.Repeat("é", 64):  domain.DisplayName(strings.Repeat("é", 64)),
 		"O'Brien <b>&amp;</b> %": "O'Brien <b>&amp;</b> %",
+		"...":                    "...",
+		"李小龍":                    "李小龍",
+		"山田　太郎":                  "山田　太郎",
+		"محمد علي":               "محمد علي",
+		"דוד בן־גוריון":          "דוד בן־גוריון",
+		"דָּוִד":                 "דָּוִד",   // letters with two marks
+		"می‌خواهم":               "می‌خواهم", // ZERO WIDTH NON-JOINER in Persian
+		"ශ්‍රී":                  "ශ්‍රී",    // ZERO WIDTH JOINER in Sinhala
+		"র‍্যাব":                 "র‍্যাব",   // and before a virama, in Bengali
+		"Nguyễn Thị":             "Nguyễn Thị",
+		"Q\u0323\u0307":          "Q\u0323\u0307", // two marks, and no composed form
+		"👩🏽‍❤️‍💋‍👨🏻":             "👩🏽‍❤️‍💋‍👨🏻",
+		"❤️":                     "❤️",
+		"1️⃣":                    "1️⃣",
+		"🏴\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074\U000E007F": "🏴\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074\U000E007F", // Scotland
+		"🇫🇷":                        "🇫🇷",
+		"葛\U000E0100城":              "葛\U000E0100城", // an ideographic variant
+		"\u0601١٢":                  "\u0601١٢",     // a visible format character
+		"⠁⠙⠁⠀⠇":                     "⠁⠙⠁⠀⠇",        // Braille with a blank cell
+		"\ufeffAda\u200b":           "Ada",          // what comes along when a name is pasted
+		"\u202aAda Lovelace\u202c ": "Ada Lovelace",
+		"محمد\u200f":                "محمد",
+		"Ada\u200d":                 "Ada",
+		"\u3164Ada\u2800":           "Ada",
 	} {
 		if got, err := domain.ParseDisplayName(given); got != want || err != nil {
-			t.Errorf("ParseDisplayName(%q) = %q, %v", given, got, err)
+			t.Errorf("ParseDisplayName(%+q) = %+q, %v", given, got, err)
 		}
 	}
-	for _, bad := range []string{strings.Repeat("é", 65), "Ada\nBen", "Ada\x00", "Ada\u202enimda", "\xff\xfe", "Ada\u2028Ben", "Ada\u2029Ben"} {
+	for name, bad := range map[string]string{
+		"a letter too many":                    strings.Repeat("é", 65),
+		"two lines":                            "Ada\nBen",
+		"a control character":                  "Ada\x00",
+		"a control character of C1":            "Ada\u0085Ben",
+		"another direction":                    "Ada\u202enimda",
+		"an isolate that is never closed":      "Ada \u2067Ben",
+		"an isolate that is closed":            "Ada \u2067Ben\u2069 C",
+		"a direction mark":                     "Ada\u200eBen",
+		"no UTF-8":                             "\xff\xfe",
+		"a line separator":                     "Ada\u2028Ben",
+		"a paragraph separator":                "Ada\u2029Ben",
+		"zero width spaces only":               "\u200b\u200b",
+		"a space between invisible characters": "\u200b \u2060",
+		"joiners only":                         "\u200d\u200c",
+		"direction marks only":                 "\u200e\u200f\u061c",
+		"a soft hyphen only":                   "\u00ad",
+		"a byte order mark only":               "\ufeff",
+		"Hangul fillers only":                  "\u3164\u115f\u1160\uffa0",
+		"blank Braille only":                   "\u2800\u2800",
+		"a Mongolian separator only":           "\u180e",
+		"variation selectors only":             "\ufe0f\ufe0f",
+		"supplementary selectors only":         "\U000E0100",
+		"a Mongolian selector only":            "\u180b",
+		"tags only":                            "\U000E0041\U000E0064\U000E0061",
+		"a language tag only":                  "\U000E0001",
+		"combining marks only":                 "\u0301\u0301",
+		"a grapheme joiner only":               "\u034f",
+		"inherent vowels of Khmer only":        "\u17b4\u17b5",
+		"an enclosing mark only":               "\u20dd",
+		"an object replacement only":           "\ufffc",
+		"a musical blank only":                 "\U0001D159",
+		"invisible operators only":             "\u2061\u2062\u2063\u2064",
+		"an annotation anchor only":            "\ufff9",
+		"a mark at the start":                  "\u0301Ada",
+		"a mark behind a space":                "Ada \u0301Ben",
+		"a mark behind pasted white space":     "\u200b\u0301Ada",
+		"a vowel sign at the start":            "\u093eA",
+		"five marks on one letter":             "Z" + strings.Repeat("\u0301", 5),
+		"a selector behind a Latin letter":     "Ada\ufe0f",
+		"an ideographic selector behind one":   "Ada\U000E0100",
+		"two selectors":                        "❤\ufe0f\ufe0f",
+		"a selector behind a space":            "Ada \ufe0f",
+		"a joiner in Latin":                    "A\u200dda",
+		"a joiner in digits":                   "1\u200c2",
+		"a joiner before a space":              "می\u200c خواهم",
+		"two joiners":                          "می\u200c\u200dخواهم",
+		"a zero width space inside":            "A\u200bda",
+		"a soft hyphen inside":                 "A\u00adda",
+		"a filler inside":                      "A\u3164da",
+		"an invisible operator inside":         "A\u2062da",
+		"tags behind a letter":                 "Ada\U000E0041\U000E0042",
+		"tags behind another flag":             "🇫🇷\U000E0041",
+		"a noncharacter":                       "Ada\ufdd0",
+	} {
 		if got, err := domain.ParseDisplayName(bad); !errors.Is(err, domain.ErrInvalidRequest) {
-			t.Errorf("ParseDisplayName(%q) = %q, %v", bad, got, err)
+			t.Errorf("%s: ParseDisplayName(%+q) = %+q, %v", name, bad, got, err)
 		}
 	}
 }

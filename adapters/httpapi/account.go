@@ -34,7 +34,7 @@ func (s *server) patchAccount(c *fiber.Ctx, actor access.Actor) error {
 	}
 	if body.DisplayName.present {
 		var name domain.DisplayName
-		name, badName = domain.ParseDisplayName(body.DisplayName.text)
+		name, badName = displayName(body.DisplayName.text)
 		wish.DisplayName = &name
 	}
 	if err := domain.Collect(badEmail, badName); err != nil {

@@ -44,7 +44,7 @@ func (s *server) addPasskeyVerify(c *fiber.Ctx, actor access.Actor) error {
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
 	credential, badCredential := readCredential[registrationCredential](body.Credential)
-	name, badName := domain.ParsePasskeyName("passkey_name", body.PasskeyName)
+	name, badName := passkeyName("passkey_name", body.PasskeyName)
 	if err := s.faults(c, id, badID, badCredential, badName); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (s *server) renamePasskey(c *fiber.Ctx, actor access.Actor) error {
 	if !body.Name.present {
 		return required("name", nil)
 	}
-	name, err := domain.ParsePasskeyName("name", body.Name.text)
+	name, err := passkeyName("name", body.Name.text)
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,13 @@ func TestAnAbsentMemberIsNoWish(t *testing.T) {
 		`{"email":""}`:                       {nil, "Ada"},
 		`{"email":" "}`:                      {nil, "Ada"},
 		`{"email":"Ada@Example.com"}`:        {"ada@example.com", "Ada"},
+		`{"email":"ada@intranet"}`:           {"ada@intranet", "Ada"},
 		`{"display_name":null}`:              {"ada@example.org", nil},
 		`{"display_name":""}`:                {"ada@example.org", nil},
 		`{"display_name":" Countess "}`:      {"ada@example.org", "Countess"},
 		`{"display_name":"null"}`:            {"ada@example.org", "null"},
+		`{"display_name":"Ren\u0065\u0301"}`: {"ada@example.org", "Ren\u00e9"}, // composed
+		`{"display_name":"\ufeffCountess"}`:  {"ada@example.org", "Countess"},
 		`{"email":null,"display_name":"Count\u0065ss"}`:   {nil, "Countess"},
 		`{"email":"ada@example.com","display_name":null}`: {"ada@example.com", nil},
 	} {
@@ -50,6 +53,12 @@ func TestAMemberThatIsNoTextIsRefused(t *testing.T) {
 		`{"display_name":{"email":null}}`:          {"display_name wrong_type"},
 		`{"email":null,"email":"ada@example.org"}`: {"email duplicate_member"},
 		`{"email":"x"}`:                            {"email invalid_email"},
+		`{"email":"ada@192.0.2.1"}`:                {"email invalid_email"},
+		`{"email":"ada@example.123"}`:              {"email invalid_email"},
+		`{"display_name":"\u200b"}`:                {"display_name invalid_name"},
+		`{"display_name":"\u0301"}`:                {"display_name invalid_name"},
+		`{"display_name":"\u3164"}`:                {"display_name invalid_name"},
+		`{"display_name":"Ada\u202eneB"}`:          {"display_name invalid_name"},
 		`{"email":"x","display_name":"a\nb"}`:      {"display_name invalid_name", "email invalid_email"},
 	} {
 		got := l.call(http.MethodPatch, "/v1/me", body, map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf})

@@ -19,7 +19,7 @@ func (s *server) signUpOptions(c *fiber.Ctx) error {
 		return err
 	}
 	email, badEmail := domain.ParseEmail(body.Email)
-	name, badName := domain.ParseDisplayName(body.DisplayName)
+	name, badName := displayName(body.DisplayName)
 	if err := domain.Collect(badEmail, badName); err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (s *server) signUpVerify(c *fiber.Ctx) error {
 	id, badID := parseChallengeID(body.ChallengeID)
 	visitor, badTransport := s.newcomer(c, body.Transport)
 	credential, badCredential := readCredential[registrationCredential](body.Credential)
-	name, badName := domain.ParsePasskeyName("passkey_name", body.PasskeyName)
+	name, badName := passkeyName("passkey_name", body.PasskeyName)
 	if err := s.faults(c, id, badID, badCredential, badName, badTransport); err != nil {
 		return err
 	}

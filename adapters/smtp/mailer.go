@@ -84,11 +84,11 @@ func New(config Config) (*Mailer, error) {
 	}, nil
 }
 
-// localName picks the first candidate that could stand in an e-mail address, since servers want a domain name that others
-// know (RFC 5321, section 4.1.1.1).
+// localName picks the first candidate of two labels or more that could stand in an e-mail address, since servers want a domain
+// name that others know (RFC 5321, section 4.1.1.1).
 func localName(candidates ...string) string {
 	for _, name := range candidates {
-		if _, err := domain.ParseEmail("postmaster@" + name); err == nil && net.ParseIP(name) == nil {
+		if _, err := domain.ParseEmail("postmaster@" + name); err == nil && strings.Contains(name, ".") {
 			return name
 		}
 	}
