@@ -52,10 +52,14 @@ func calls(t *testing.T) [][2]string {
 func TestEveryAnswerIsGuarded(t *testing.T) {
 	for public, strict := range map[string]string{
 		"": "", "https://id.example.org": "max-age=31536000; includeSubDomains", "https://example.org": "max-age=31536000",
+		"https://localhost:8443": "", "https://id.localhost": "",
 	} {
 		s := startServer(t, newClock(), func(c *bootstrap.Config) {
 			if public != "" {
 				c.PublicURL, c.RPID, c.Origins = public, "example.org", []string{public}
+				if strings.Contains(public, "localhost") {
+					c.RPID = "localhost"
+				}
 			}
 			c.WellKnown = httpapi.WellKnown{ChangePassword: c.PublicURL + "/", AppleApps: []string{"A1B2C3D4E5.org.example.app"}}
 			c.Patience = 300 * time.Millisecond

@@ -46,6 +46,8 @@ type server struct {
 	cookies   cookies
 	csrf      csrfTokens
 	names     ports.AuthenticatorNames
+
+	strictTransport string // Strict-Transport-Security, or "" for none
 }
 
 // Limits of a connection. A slow client costs a goroutine and a buffer for so long and no longer.
@@ -61,7 +63,7 @@ const (
 func New(config Config, usecases application.UseCases, admission *ratelimit.Admit, names ports.AuthenticatorNames, meter Meter, log *slog.Logger) *fiber.App {
 	s := &server{
 		config: config, usecases: usecases, admission: admission, names: names, meter: meter, log: log,
-		csrf: csrfTokens{config.CSRFKeys},
+		csrf: csrfTokens{config.CSRFKeys}, strictTransport: config.strictTransport(),
 		cookies: cookies{
 			secure:      strings.HasPrefix(config.PublicURL, "https://"),
 			lifetime:    config.SessionTTL,
