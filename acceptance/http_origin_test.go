@@ -20,7 +20,12 @@ func TestOtherSitesChangeNothingHere(t *testing.T) {
 		"a program":                        {nil, false},
 		"a person who typed the address":   {[]string{"Sec-Fetch-Site", "none"}, false},
 		"another site":                     {[]string{"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"}, true},
+		"our own page without Origin":      {[]string{"Sec-Fetch-Site", "same-origin"}, false},
 		"another site without Origin":      {[]string{"Sec-Fetch-Site", "cross-site"}, true},
+		"a neighbour without Origin":       {[]string{"Sec-Fetch-Site", "same-site"}, true},
+		"another spelling without Origin":  {[]string{"Sec-Fetch-Site", "Same-Origin"}, true},
+		"a list without Origin":            {[]string{"Sec-Fetch-Site", "same-origin, cross-site"}, true},
+		"an unknown value without Origin":  {[]string{"Sec-Fetch-Site", "same-party"}, true},
 		"another site in an old browser":   {[]string{"Origin", "https://evil.example"}, true},
 		"an opaque origin":                 {[]string{"Origin", "null"}, true},
 		"a neighbour on our site":          {[]string{"Origin", "http://evil.localhost", "Sec-Fetch-Site", "same-site"}, true},
@@ -73,6 +78,87 @@ func TestAllowedOriginsAndNobodyElseReadAnswers(t *testing.T) {
 			preflight.Header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type, X-CSRF-Token, X-Request-Id" ||
 			preflight.Header.Get("Access-Control-Allow-Credentials") != "true" || preflight.Header.Get("Access-Control-Max-Age") == "") {
 			t.Errorf("preflight from %s does not open the API: %v", origin, preflight.Header)
+		}
+	}
+}
+
+// Monitoring in a page adds headers to its requests, and a browser asks first whether it may (Fetch standard, section 3.2.2).
+func TestPreflight_AllowsTheHeadersThatItAsksFor(t *testing.T) {
+	const partner, own = "https://app.example.org", "Authorization, Content-Type, X-CSRF-Token, X-Request-Id"
+	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
+	many := strings.TrimSuffix(strings.Repeat("x-many,", 146), ",") // 1,021 bytes
+	for asked, want := range map[string]string{
+		"":                                    own,
+		"content-type":                        own,
+		"content-type,sentry-trace,baggage":   own + ", sentry-trace, baggage",
+		"baggage, traceparent,\ttracestate":   own + ", baggage, traceparent, tracestate",
+		"x-requested-with":                    own + ", x-requested-with",
+		"b3,x-b3-spanid,x-b3-traceid":         own + ", b3, x-b3-spanid, x-b3-traceid",
+		"newrelic,x-cloud-trace-context":      own + ", newrelic, x-cloud-trace-context",
+		"x-datadog-origin,x-datadog-trace-id": own + ", x-datadog-origin, x-datadog-trace-id",
+		"uber-trace-id,x-amzn-trace-id":       own + ", uber-trace-id, x-amzn-trace-id",
+		"AUTHORIZATION,x-csrf-token,a,A":      own + ", a",
+		",a,,b,":                              own + ", a, b",
+		many:                                  own + ", x-many",
+		many + ",abc":                         own, // 1,025 bytes
+		"a,b c":                               own,
+		"a:b":                                 own,
+		"a\"b":                                own,
+		"a;b":                                 own,
+		"a\tb":                                own,
+		"a,\u00e9":                            own,
+	} {
+		for _, method := range []string{"POST", "PATCH"} {
+			got := s.send(t, http.MethodOptions, "/v1/login/options", "", "Origin", partner, "Access-Control-Request-Method", method,
+				"Access-Control-Request-Headers", asked, "Access-Control-Request-Private-Network", "true")
+			if allowed := got.Header.Get("Access-Control-Allow-Headers"); got.StatusCode != 204 || allowed != want {
+				t.Errorf("%q: %d, allowed %q, want %q", asked, got.StatusCode, allowed, want)
+			}
+			if vary := got.Header.Get("Vary"); vary != "Origin, Access-Control-Request-Headers" {
+				t.Errorf("%q: Vary %q", asked, vary)
+			}
+			if private := got.Header.Values("Access-Control-Allow-Private-Network"); len(private) > 0 {
+				t.Errorf("%q: private network %q", asked, private)
+			}
+		}
+	}
+	got := s.send(t, http.MethodOptions, "/v1/login/options", "", "Origin", "https://evil.example",
+		"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "traceparent")
+	if allowed := got.Header.Values("Access-Control-Allow-Headers"); got.StatusCode != 204 || len(allowed) > 0 {
+		t.Errorf("another origin: %d, allowed %q", got.StatusCode, allowed)
+	}
+}
+
+// The binding cookie is for browsers that bring it back, and a session cookie for those that will send it.
+func TestOnlyPagesOfThisSiteGetCookies(t *testing.T) {
+	const partner, sibling = "https://app.example.org", "http://app.localhost"
+	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner, sibling) })
+	for _, c := range []struct {
+		site, origin  string
+		bound, cookie bool // a binding cookie is set; the transport may be cookie
+	}{
+		{"", "", false, true},
+		{"none", "", false, true},
+		{"same-origin", "", true, true},
+		{"same-origin", s.origin, true, true},
+		{"", s.origin, true, true},
+		{"same-site", sibling, true, true},
+		{"", sibling, true, true},
+		{"cross-site", s.origin, false, false},
+		{"cross-site", partner, false, false},
+		{"", partner, false, false},
+		{"none", partner, false, false},
+		{"same-origin, same-site", partner, false, false},
+		{"SAME-SITE", partner, false, false},
+	} {
+		headers := []string{"Sec-Fetch-Site", c.site, "Origin", c.origin}
+		options := s.send(t, http.MethodPost, "/v1/login/options", "", headers...)
+		if options.StatusCode != 200 || (len(options.Cookies()) == 1) != c.bound {
+			t.Errorf("%q from %q: %d, cookies %v", c.site, c.origin, options.StatusCode, options.Cookies())
+		}
+		verify := s.send(t, http.MethodPost, "/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), headers...)
+		if p := verify.problem(t); (p.Code == "challenge_not_found") != c.cookie || (len(p.Errors) == 1 && p.Errors[0].Field == "transport") == c.cookie {
+			t.Errorf("%q from %q: %d %s", c.site, c.origin, verify.StatusCode, verify.body)
 		}
 	}
 }

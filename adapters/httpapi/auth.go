@@ -97,7 +97,7 @@ func isToken68(s string) bool {
 // sessionToken is the browser's, or domain.ErrUnauthenticated. A page on another site cannot use it, even if its origin is
 // an allowed one: it is to use tokens of its own.
 func (s *server) sessionToken(c *fiber.Ctx) (domain.SessionToken, error) {
-	if s.fromOtherSite(c) {
+	if s.provenance(c) == fromOtherSite {
 		return domain.SessionToken{}, domain.ErrUnauthenticated
 	}
 	return s.cookies.sessionToken(c)

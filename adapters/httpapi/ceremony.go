@@ -29,7 +29,7 @@ func renderCeremony(c *fiber.Ctx, started ceremony.Started) error {
 
 // bindBrowser binds a ceremony to the browser that starts it, if it is one that will come back with the cookie.
 func (s *server) bindBrowser(c *fiber.Ctx) domain.Binding {
-	if !s.fromOwnSite(c) {
+	if s.provenance(c) != fromOwnSite {
 		return domain.Binding{}
 	}
 	return s.cookies.bind(c)
@@ -46,7 +46,7 @@ func (s *server) newcomer(c *fiber.Ctx, transport string) (access.Visitor, error
 	visitor := s.visitor(c)
 	switch domain.Transport(transport) {
 	case "", domain.TransportCookie:
-		if s.fromOtherSite(c) {
+		if s.provenance(c) == fromOtherSite {
 			return visitor, domain.Invalid("transport", "unsupported_transport", `no cookie reaches a page on another site; ask for "bearer"`)
 		}
 		visitor.Transport = domain.TransportCookie
