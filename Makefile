@@ -71,7 +71,7 @@ generate: ## Write what is generated: SQL access, wiring, the OpenAPI document, 
 	$(SQLC) generate
 	$(WIRE) gen ./bootstrap
 	go test ./adapters/httpapi -run '^TestOpenAPI$$' -update
-	go test ./acceptance -run '^(TestMatrix|TestTheStepsAreDocumented)$$' -update
+	go test ./acceptance -run '^(TestMatrix|TestTheStepsAreDocumented|TestTokenTable_document)$$' -update
 
 .PHONY: build
 build: ## Build bin/keylodge, one static binary; the same sources give the same bytes

@@ -56,7 +56,12 @@ func (c *httpConnection) beginStepUp() (attempt, refusal) {
 }
 
 func (c *httpConnection) finishStepUp(challengeID string, answer authenticator.AuthenticationResponse) refusal {
-	return c.call(http.MethodPost, "/v1/session/step-up/verify", map[string]any{"challenge_id": challengeID, "credential": answer}, nil)
+	var body struct{ Tokens tokensBody }
+	refused := c.call(http.MethodPost, "/v1/session/step-up/verify", map[string]any{"challenge_id": challengeID, "credential": answer}, &body)
+	if body.Tokens != (tokensBody{}) {
+		c.bringsTokens(body.Tokens.pair())
+	}
+	return refused
 }
 
 func (c *httpConnection) beginAddPasskey() (attempt, refusal) {

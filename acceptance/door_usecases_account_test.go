@@ -39,6 +39,9 @@ func (c *directConnection) finishStepUp(challengeID string, answer authenticator
 		if err == nil && !stepped.Token.IsZero() {
 			c.keep(stepped.Token)
 		}
+		if err == nil && stepped.Tokens != nil {
+			c.bringsTokens(tokenPair{stepped.Tokens.Access.Token.Reveal(), stepped.Tokens.Refresh.Reveal()})
+		}
 		return err
 	})
 }

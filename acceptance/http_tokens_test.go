@@ -60,7 +60,7 @@ func TestAProgramGetsTokensAndNoCookie(t *testing.T) {
 	content := verify.content(t, 201)
 	now := float64(clock.Now().Unix())
 	if claims["iss"] != s.origin || claims["aud"] != s.origin || claims["sub"] != content.User.ID || claims["sid"] == "" || claims["jti"] == "" ||
-		claims["iat"] != now || claims["nbf"] != now || claims["exp"] != now+300 || claims["auth_time"] != now || len(claims) != 10 {
+		claims["iat"] != now || claims["nbf"] != now || claims["exp"] != now+300 || claims["auth_time"] != now || claims["scope"] != "account" || len(claims) != 11 {
 		t.Errorf("claims %v", claims)
 	}
 	who := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "bearer "+pair.AccessToken)
@@ -138,24 +138,6 @@ func TestATokenForAnotherServiceOpensNothingHere(t *testing.T) {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 	s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+mint("Authorization", "Bearer "+own)).wants(t, 401, "unauthenticated")
-}
-
-// By default a minted token is for Keylodge too, and ends with the session that minted it.
-func TestAMintedTokenEndsWithItsSession(t *testing.T) {
-	s := startServer(t, newClock(), nil)
-	_, verify := signUpByHand(t, s, s.origin)
-	cookie, csrf := sessionCookieOf(t, verify), verify.csrfToken(t)
-	var minted struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/session/token", "", "Cookie", cookie, "X-CSRF-Token", csrf).body, &minted); err != nil {
-		t.Fatal(err)
-	}
-	if got := s.send(t, http.MethodGet, "/v1/me", "", "Authorization", "Bearer "+minted.AccessToken); got.StatusCode != 200 {
-		t.Fatalf("%d %s", got.StatusCode, got.body)
-	}
-	s.send(t, http.MethodDelete, "/v1/session", "", "Cookie", cookie, "X-CSRF-Token", csrf)
-	s.send(t, http.MethodGet, "/v1/me", "", "Authorization", "Bearer "+minted.AccessToken).wants(t, 401, "session_revoked")
 }
 
 func TestPublishedKeysAreAnnouncedBeforeTheySign(t *testing.T) {

@@ -107,6 +107,7 @@ func newHouse(t *testing.T) *house {
 		return errors.Join(tx.Users.Add(t.Context(), h.ada.User), tx.Credentials.Add(t.Context(), key), tx.Credentials.Add(t.Context(), second))
 	})
 	h.ada.Session, h.cookie = h.opens(key)
+	h.ada.Proof = h.ada.Session.Proof()
 	other, _ := h.opens(key)
 	h.other = other.ID()
 	return h

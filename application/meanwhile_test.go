@@ -62,7 +62,8 @@ var deeds = map[string]func(*house) (does func() error){
 		answer := stepup.Answer{ChallengeID: started.ChallengeID, Credential: h.gets(started.Options)}
 		return func() error {
 			finish := &stepup.Finish{
-				Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Desk: h.desk(), Log: h.log, Examiner: &access.Examiner{Log: h.log},
+				Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Issuer: h.issuer(), Desk: h.desk(), Log: h.log,
+				Examiner: &access.Examiner{Log: h.log},
 			}
 			_, err := finish.Execute(h.t.Context(), h.ada, answer)
 			return err

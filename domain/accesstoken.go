@@ -21,7 +21,12 @@ type AccessClaims struct {
 	ExpiresAt time.Time
 	AuthTime  time.Time
 	AMR       []string
+	Scope     []string // ScopeAccount, or none
 }
+
+// ScopeAccount is the scope of access tokens that are for Keylodge's own API. Without it a token is for other services, also where
+// KEYLODGE_JWT_AUDIENCE is not set and the two kinds have the same audience (RFC 9068, section 2.2.3).
+const ScopeAccount = "account"
 
 // AccessPolicy says what access tokens of this installation look like.
 type AccessPolicy struct {
@@ -31,31 +36,39 @@ type AccessPolicy struct {
 	TTL      time.Duration
 }
 
-// OwnAudience is for whom a program's own tokens are: the services, and Keylodge itself, whose API they open.
-func (p AccessPolicy) OwnAudience() []string {
+// AccessClaims returns the claims of an access token of a bearer session: for Keylodge's own API, and for other services.
+func (p AccessPolicy) AccessClaims(s *Session, now time.Time, random io.Reader) (AccessClaims, error) {
+	audience := []string{p.Audience, p.Issuer}
 	if p.Audience == p.Issuer {
-		return []string{p.Issuer}
+		audience = audience[:1]
 	}
-	return []string{p.Audience, p.Issuer}
+	return p.claims(s, s.Proof(), audience, []string{ScopeAccount}, now, random)
 }
 
-// ServiceAudience is for whom tokens are that a session hands to other services. If Audience differs from Issuer, they
-// cannot turn round and use them here.
-func (p AccessPolicy) ServiceAudience() []string { return []string{p.Audience} }
+// ServiceClaims returns the claims of a token for other services, which Keylodge itself does not accept. It states the
+// authentication of the proof that requested it, and does not outlive that proof. It fails with ErrUnauthenticated if the proof
+// does not permit it.
+func (p AccessPolicy) ServiceClaims(s *Session, requested SessionProof, now time.Time, random io.Reader) (AccessClaims, error) {
+	if !requested.Kind.Permits(UseIssue) {
+		return AccessClaims{}, ErrUnauthenticated
+	}
+	return p.claims(s, requested, []string{p.Audience}, nil, now, random)
+}
 
-// Claims states that the session is held, for the given audience. A token never outlives its session. Times are whole
-// seconds, as JWT has them.
-func (p AccessPolicy) Claims(s *Session, audience []string, now time.Time, random io.Reader) (AccessClaims, error) {
+// claims never outlive the session. Times are whole seconds, as JWT has them.
+func (p AccessPolicy) claims(s *Session, as SessionProof, audience, scope []string, now time.Time, random io.Reader) (AccessClaims, error) {
 	var id [16]byte
 	if _, err := io.ReadFull(random, id[:]); err != nil {
 		return AccessClaims{}, fmt.Errorf("reading randomness: %w", err)
 	}
 	expires := now.Add(p.TTL)
-	if s.EndsAt().Before(expires) {
-		expires = s.EndsAt()
+	for _, end := range []time.Time{s.EndsAt(), as.ExpiresAt} {
+		if !end.IsZero() && end.Before(expires) {
+			expires = end
+		}
 	}
 	return AccessClaims{
 		TokenID: base64.RawURLEncoding.EncodeToString(id[:]), Issuer: p.Issuer, Audience: audience, Subject: s.UserID(), SessionID: s.ID(),
-		IssuedAt: now.Truncate(time.Second), ExpiresAt: expires.Truncate(time.Second), AuthTime: s.AuthTime().Truncate(time.Second), AMR: s.AMR(),
+		IssuedAt: inSeconds(now), ExpiresAt: inSeconds(expires), AuthTime: inSeconds(as.AuthTime), AMR: as.AMR, Scope: scope,
 	}, nil
 }

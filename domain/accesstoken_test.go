@@ -3,6 +3,7 @@ package domain_test
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -11,23 +12,55 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestAnAccessTokenStatesWhoHoldsTheSession(t *testing.T) {
+func TestAccessPolicy_AccessClaims(t *testing.T) {
 	policy := domain.AccessPolicy{Issuer: "https://keylodge.example", Audience: "https://api.example", TTL: 5 * time.Minute}
 	s, _ := session(t, synced)
-	s.StepUp(credential(t, deviceBound, 0), noon.Add(1500*time.Millisecond))
+	stepUp(t, s, deviceBound, noon.Add(1500*time.Millisecond))
 	now := noon.Add(90*time.Second + 700*time.Millisecond)
-	claims, err := policy.Claims(s, []string{"somebody"}, now, bytes.NewReader(make([]byte, 16)))
+	claims, err := policy.AccessClaims(s, now, bytes.NewReader(make([]byte, 16)))
 	want := domain.AccessClaims{
-		TokenID: "AAAAAAAAAAAAAAAAAAAAAA", Issuer: "https://keylodge.example", Audience: []string{"somebody"}, Subject: s.UserID(), SessionID: s.ID(),
+		TokenID: "AAAAAAAAAAAAAAAAAAAAAA", Issuer: "https://keylodge.example", Audience: []string{"https://api.example", "https://keylodge.example"},
+		Subject: s.UserID(), SessionID: s.ID(), Scope: []string{"account"},
 		// Whole seconds, as JWT has them, and none of them later than it is.
 		IssuedAt: noon.Add(90 * time.Second), ExpiresAt: noon.Add(390 * time.Second), AuthTime: noon.Add(time.Second), AMR: []string{"hwk", "user", "mfa"},
 	}
 	if err != nil || !reflect.DeepEqual(claims, want) {
 		t.Errorf("got  %+v, %v\nwant %+v", claims, err, want)
 	}
-	again, err := policy.Claims(s, nil, now, rand.Reader)
+	again, err := policy.AccessClaims(s, now, rand.Reader)
 	if err != nil || again.TokenID == claims.TokenID || len(again.TokenID) != 22 {
 		t.Errorf("another token has the id %q, %v", again.TokenID, err)
+	}
+	policy.Audience = policy.Issuer
+	if same, err := policy.AccessClaims(s, now, rand.Reader); err != nil || !slices.Equal(same.Audience, []string{policy.Issuer}) {
+		t.Errorf("where the audience is the issuer: %q, %v", same.Audience, err)
+	}
+}
+
+// A token for other services states what the proof that requested it stems from, and is worth no more, here or later.
+func TestAccessPolicy_ServiceClaims(t *testing.T) {
+	policy := domain.AccessPolicy{Issuer: "https://keylodge.example", Audience: "https://keylodge.example", TTL: 5 * time.Minute}
+	s, _ := bearerSession(t)
+	claims, err := policy.AccessClaims(s, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stepUp(t, s, deviceBound, noon.Add(time.Minute))
+	later := noon.Add(2 * time.Minute)
+	got, err := policy.ServiceClaims(s, claims.Proof(), later, rand.Reader)
+	if err != nil || got.Scope != nil || !slices.Equal(got.Audience, []string{policy.Audience}) || got.SessionID != s.ID() || got.Subject != s.UserID() ||
+		!got.AuthTime.Equal(noon) || !slices.Equal(got.AMR, []string{"swk", "user", "mfa"}) || !got.IssuedAt.Equal(later) || !got.ExpiresAt.Equal(claims.ExpiresAt) {
+		t.Errorf("by an access token of before the step-up: %+v, %v", got, err)
+	}
+	if got, err := policy.ServiceClaims(s, s.Proof(), later, rand.Reader); err != nil || !got.AuthTime.Equal(noon.Add(time.Minute)) || !got.ExpiresAt.Equal(later.Add(policy.TTL)) {
+		t.Errorf("by the cookie: %+v, %v", got, err)
+	}
+	for _, kind := range []domain.TokenKind{domain.TokenService, domain.TokenRefresh, domain.TokenRecoveryGrant, ""} {
+		proof := s.Proof()
+		proof.Kind = kind
+		if got, err := policy.ServiceClaims(s, proof, later, rand.Reader); !errors.Is(err, domain.ErrUnauthenticated) || got.TokenID != "" {
+			t.Errorf("by %q: %+v, %v", kind, got, err)
+		}
 	}
 }
 
@@ -44,23 +77,10 @@ func TestAnAccessTokenNeverOutlivesItsSession(t *testing.T) {
 			s, _ := session(t, synced)
 			is := s.Snapshot()
 			is.IdleEndsAt = noon.Add(c.left)
-			claims, err := policy.Claims(domain.RestoreSession(is), nil, noon, rand.Reader)
+			claims, err := policy.AccessClaims(domain.RestoreSession(is), noon, rand.Reader)
 			if err != nil || !claims.ExpiresAt.Equal(noon.Add(c.want)) || claims.ExpiresAt.After(is.IdleEndsAt) {
 				t.Errorf("expires at %s, %v; the session lasts until %s", claims.ExpiresAt, err, is.IdleEndsAt)
 			}
 		})
-	}
-}
-
-// What a session hands to other services is not for Keylodge, or they could turn round and use it here.
-func TestTokensAreForTheirAudience(t *testing.T) {
-	apart := domain.AccessPolicy{Issuer: "https://keylodge.example", Audience: "https://api.example"}
-	if own, services := apart.OwnAudience(), apart.ServiceAudience(); !slices.Equal(own, []string{"https://api.example", "https://keylodge.example"}) ||
-		!slices.Equal(services, []string{"https://api.example"}) {
-		t.Errorf("own %q, for services %q", own, services)
-	}
-	one := domain.AccessPolicy{Issuer: "https://keylodge.example", Audience: "https://keylodge.example"}
-	if own, services := one.OwnAudience(), one.ServiceAudience(); !slices.Equal(own, []string{"https://keylodge.example"}) || !slices.Equal(services, own) {
-		t.Errorf("where both are one: own %q, for services %q", own, services)
 	}
 }

@@ -370,7 +370,7 @@ func made(t *testing.T) map[string]struct {
 		}},
 		"an event": {10, func(r io.Reader) error { _, err := domain.NewEvent(domain.EventSnapshot{}, noon, r); return err }},
 		"claims": {16, func(r io.Reader) error {
-			_, err := domain.AccessPolicy{}.Claims(domain.RestoreSession(domain.SessionSnapshot{}), nil, noon, r)
+			_, err := domain.AccessPolicy{}.AccessClaims(domain.RestoreSession(domain.SessionSnapshot{}), noon, r)
 			return err
 		}},
 	}
@@ -391,7 +391,7 @@ func TestSecretsHave128BitsAtLeast(t *testing.T) {
 		},
 		"a user's handle": func(r io.Reader) (string, error) { handle, err := domain.NewUserHandle(r); return string(handle), err },
 		"a token's id": func(r io.Reader) (string, error) {
-			claims, err := domain.AccessPolicy{}.Claims(domain.RestoreSession(domain.SessionSnapshot{}), nil, noon, r)
+			claims, err := domain.AccessPolicy{}.AccessClaims(domain.RestoreSession(domain.SessionSnapshot{}), noon, r)
 			return claims.TokenID, err
 		},
 	} {

@@ -27,7 +27,7 @@ type SessionSnapshot struct {
 	AMR          []string // authentication methods, RFC 8176
 	Device       Device
 	CreatedAt    time.Time
-	AuthTime     time.Time // the last passkey assertion
+	AuthTime     time.Time // the latest passkey assertion; no two lie within one second
 	LastSeenAt   time.Time
 	IdleEndsAt   time.Time // never after ExpiresAt
 	ExpiresAt    time.Time
@@ -136,15 +136,6 @@ func (s *Session) Recovered() {
 	s.state.AMR = []string{"otp"} // RFC 8176: a one-time password, from an app, from paper or from the operator
 }
 
-// ByPasskey returns ErrStepUpRequired in a session that recovery bought, until its owner has shown a passkey: it must not
-// change by what one recovers.
-func (s *Session) ByPasskey() error {
-	if s.state.Assurance != AssurancePasskey {
-		return ErrStepUpRequired
-	}
-	return nil
-}
-
 // methods names how the user authenticated (RFC 8176): the key is in hardware if it cannot leave its device, else in
 // software; presence and verification are demanded of every assertion, which makes it multi-factor.
 func methods(c *Credential) []string {
@@ -171,6 +162,7 @@ func (s *Session) CredentialID() CredentialID { return s.state.CredentialID }
 func (s *Session) Transport() Transport       { return s.state.Transport }
 func (s *Session) AuthTime() time.Time        { return s.state.AuthTime }
 func (s *Session) AMR() []string              { return slices.Clone(s.state.AMR) }
+func (s *Session) ExpiresAt() time.Time       { return s.state.ExpiresAt }
 
 // EndsAt is when the session ends if nobody uses it any more.
 func (s *Session) EndsAt() time.Time { return s.state.IdleEndsAt }
@@ -208,37 +200,61 @@ func (s *Session) SeenFrom(ip string) {
 	}
 }
 
-// StepUp notes that the user has just proved themselves again with one of their passkeys. Nothing else renews AuthTime:
-// neither a refresh, which proves a token and no person, nor a recovery. The session stays what it is.
-func (s *Session) StepUp(with *Credential, now time.Time) {
-	s.state.AuthTime = now
-	s.state.AMR = methods(with)
-	s.state.Assurance = AssurancePasskey
+// clockLeeway is how far the clocks of two nodes may differ.
+const clockLeeway = 30 * time.Second
+
+// SessionCarrier is the secret that carries a session: a cookie's token, or a refresh token.
+type SessionCarrier struct {
+	Token   SessionToken // zero in a bearer session
+	Refresh RefreshToken // zero in a browser's
 }
 
-// Renew has a browser's session carried by another token, and the one before opens nothing any more: a copy of it that
-// somebody took must not become as fresh as its owner (OWASP ASVS 5.0, 7.2.4). It returns false for a program's session, which
-// refresh tokens carry.
-func (s *Session) Renew(token SessionToken) bool {
-	if s.state.Transport != TransportCookie {
-		return false
+// NewCarrier draws another secret for the session, for StepUp to put in the place of the one before.
+func (s *Session) NewCarrier(keys RefreshKeys, random io.Reader) (c SessionCarrier, err error) {
+	if s.state.Transport == TransportBearer {
+		c.Refresh, err = keys.first(s.ID(), random)
+	} else {
+		c.Token, err = NewSessionToken(random)
 	}
-	s.state.Token = token.Digest()
-	return true
+	return c, err
 }
+
+func (s *Session) carry(c SessionCarrier) {
+	if s.state.Transport == TransportBearer {
+		s.state.Token = c.Refresh.Digest()
+	} else {
+		s.state.Token = c.Token.Digest()
+	}
+	s.state.Previous, s.state.RotatedAt = TokenDigest{}, time.Time{}
+}
+
+// StepUp records that the user has just been verified again by one of their passkeys, and replaces the secret that carries the
+// session. A copy of the former cookie opens nothing, and the former refresh token has no successor: to use it is reuse, and
+// revokes the session (OWASP ASVS 5.0, 7.2.4). Nothing else renews AuthTime: neither a refresh, which proves possession of a
+// token, nor a recovery.
+func (s *Session) StepUp(with *Credential, carrier SessionCarrier, now time.Time) {
+	s.state.AuthTime = s.nextAuthTime(now)
+	s.state.AMR = methods(with)
+	s.state.Assurance = AssurancePasskey
+	s.carry(carrier)
+}
+
+// nextAuthTime returns now, or, since tokens state whole seconds, the next second after an assertion of this very second: two
+// assertions are always told apart.
+func (s *Session) nextAuthTime(now time.Time) time.Time {
+	last := s.state.AuthTime
+	if last.Sub(now) <= clockLeeway && !inSeconds(now).After(inSeconds(last)) {
+		return inSeconds(last).Add(time.Second)
+	}
+	return now
+}
+
+// inSeconds is a time as tokens state it (NumericDate, RFC 7519, section 2).
+func inSeconds(t time.Time) time.Time { return t.Truncate(time.Second) }
 
 // RenewedSince reports whether the token that carried a browser's session when it was read before carries it no longer.
 func (s *Session) RenewedSince(before *Session) bool {
 	return s.state.Transport == TransportCookie && s.state.Token != before.state.Token
-}
-
-// Fresh returns ErrStepUpRequired unless a passkey has proved the user within ttl: what changes who can open the account
-// must not be open to whoever finds an unlocked browser.
-func (s *Session) Fresh(ttl StepUpTTL, now time.Time) error {
-	if s.state.Assurance != AssurancePasskey || now.Sub(s.state.AuthTime) > time.Duration(ttl) {
-		return ErrStepUpRequired
-	}
-	return nil
 }
 
 // Refresh takes the session's refresh token and returns its successor, and reports whether the session changed by that

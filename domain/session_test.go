@@ -142,20 +142,72 @@ func TestABrowserAndAProgramCarryTheirSessionsDifferently(t *testing.T) {
 	}
 }
 
-func TestAProofIsFreshForAWhile(t *testing.T) {
+func TestSessionProof_RequireRecentAuth(t *testing.T) {
 	const ttl = domain.StepUpTTL(10 * time.Minute)
 	s, _ := session(t, synced)
 	for after, want := range map[time.Duration]error{
-		-time.Second:                     nil, // a clock that was put back a little
+		-24 * time.Hour:                  domain.ErrStepUpRequired, // an assertion ahead of the clock
+		-31 * time.Second:                domain.ErrStepUpRequired,
+		-30 * time.Second:                nil, // another node's clock
 		0:                                nil,
 		10 * time.Minute:                 nil,
 		10*time.Minute + time.Nanosecond: domain.ErrStepUpRequired,
 		24 * time.Hour:                   domain.ErrStepUpRequired,
 	} {
-		if err := s.Fresh(ttl, noon.Add(after)); !errors.Is(err, want) {
+		if err := s.Proof().RequireRecentAuth(s, ttl, noon.Add(after)); !errors.Is(err, want) {
 			t.Errorf("after %s: got %v, want %v", after, err, want)
 		}
 	}
+	for _, kind := range append(slices.Clone(domain.TokenKinds), "") {
+		proof := s.Proof()
+		proof.Kind = kind
+		err := proof.RequireRecentAuth(s, ttl, noon)
+		if permitted := kind == domain.TokenSessionCookie || kind == domain.TokenAccess; permitted != (err == nil) {
+			t.Errorf("by %q: got %v", kind, err)
+		}
+	}
+}
+
+// A copy of what was issued before a step-up must not become as recent, or as strong, as the step-up.
+func TestSessionProof_issuedBeforeAStepUp(t *testing.T) {
+	const ttl = domain.StepUpTTL(10 * time.Minute)
+	for name, open := range map[string]func(*domain.Session){"signed in": func(*domain.Session) {}, "recovered": (*domain.Session).Recovered} {
+		for _, after := range []time.Duration{0, time.Millisecond, time.Second, time.Minute, time.Hour} {
+			s, _ := bearerSession(t)
+			open(s)
+			before := s.Proof()
+			stepUp(t, s, synced, noon.Add(after))
+			if err := before.RequireRecentAuth(s, ttl, noon.Add(after)); !errors.Is(err, domain.ErrStepUpRequired) {
+				t.Errorf("%s, %s later: recent: %v", name, after, err)
+			}
+			if err := before.RequirePasskey(s); !errors.Is(err, domain.ErrStepUpRequired) {
+				t.Errorf("%s, %s later: by passkey: %v", name, after, err)
+			}
+			if err := s.Proof().RequireRecentAuth(s, ttl, noon.Add(after)); err != nil {
+				t.Errorf("%s, %s later: the proof issued since: %v", name, after, err)
+			}
+		}
+	}
+}
+
+// After a clock was wrong, a step-up under the right one makes the session recent again.
+func TestSession_StepUp_afterTheClockWasSetBack(t *testing.T) {
+	s, _ := session(t, synced)
+	earlier := noon.Add(-time.Hour)
+	stepUp(t, s, synced, earlier)
+	if err := s.Proof().RequireRecentAuth(s, domain.StepUpTTL(10*time.Minute), earlier); err != nil {
+		t.Errorf("got %v, assertion at %s", err, s.AuthTime())
+	}
+}
+
+func stepUp(t *testing.T, s *domain.Session, flags domain.AuthenticatorFlags, now time.Time) domain.SessionCarrier {
+	t.Helper()
+	carrier, err := s.NewCarrier(refreshKeys, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.StepUp(credential(t, flags, 0), carrier, now)
+	return carrier
 }
 
 func TestNeitherUseNorRefreshIsAProof(t *testing.T) {
@@ -163,7 +215,7 @@ func TestNeitherUseNorRefreshIsAProof(t *testing.T) {
 	later := noon.Add(time.Hour)
 	refreshed(t, s, token, later)
 	s.Touch(lifetime, later)
-	if err := s.Fresh(domain.StepUpTTL(10*time.Minute), later); !errors.Is(err, domain.ErrStepUpRequired) {
+	if err := s.Proof().RequireRecentAuth(s, domain.StepUpTTL(10*time.Minute), later); !errors.Is(err, domain.ErrStepUpRequired) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -185,20 +237,21 @@ func TestARecoveredSessionIsNotFreshUntilAStepUp(t *testing.T) {
 				t.Errorf("it does not open: %v", err)
 			}
 			for _, after := range []time.Duration{0, time.Second, time.Hour} {
-				if err := s.Fresh(ttl, noon.Add(after)); !errors.Is(err, domain.ErrStepUpRequired) {
+				if err := s.Proof().RequireRecentAuth(s, ttl, noon.Add(after)); !errors.Is(err, domain.ErrStepUpRequired) {
 					t.Errorf("after %s: got %v", after, err)
 				}
 			}
-			if err := s.ByPasskey(); !errors.Is(err, domain.ErrStepUpRequired) {
+			if err := s.Proof().RequirePasskey(s); !errors.Is(err, domain.ErrStepUpRequired) {
 				t.Errorf("by a passkey: %v", err)
 			}
 			later := noon.Add(time.Hour)
 			s.Touch(lifetime, later)
-			if err := domain.RestoreSession(s.Snapshot()).Fresh(ttl, later); !errors.Is(err, domain.ErrStepUpRequired) {
+			stored := domain.RestoreSession(s.Snapshot())
+			if err := stored.Proof().RequireRecentAuth(stored, ttl, later); !errors.Is(err, domain.ErrStepUpRequired) {
 				t.Errorf("after it was used and stored: %v", err)
 			}
-			s.StepUp(credential(t, synced, 0), later)
-			if err := errors.Join(s.Fresh(ttl, later), s.ByPasskey()); err != nil {
+			stepUp(t, s, synced, later)
+			if err := errors.Join(s.Proof().RequireRecentAuth(s, ttl, later), s.Proof().RequirePasskey(s)); err != nil {
 				t.Errorf("after a step-up: %v", err)
 			}
 			if is := s.Snapshot(); is.Assurance != domain.AssurancePasskey || !slices.Equal(is.AMR, []string{"swk", "user", "mfa"}) {
@@ -212,7 +265,7 @@ func TestARefreshDoesNotMakeUpForARecovery(t *testing.T) {
 	s, token := bearerSession(t)
 	s.Recovered()
 	refreshed(t, s, token, noon.Add(time.Minute))
-	if err := s.Fresh(domain.StepUpTTL(10*time.Minute), noon.Add(time.Minute)); !errors.Is(err, domain.ErrStepUpRequired) || s.Snapshot().Assurance != domain.AssuranceRecovery {
+	if err := s.Proof().RequireRecentAuth(s, domain.StepUpTTL(10*time.Minute), noon.Add(time.Minute)); !errors.Is(err, domain.ErrStepUpRequired) || s.Snapshot().Assurance != domain.AssuranceRecovery {
 		t.Errorf("got %v, %+v", err, s.Snapshot())
 	}
 }
@@ -221,52 +274,57 @@ func TestAStepUpRenewsTheProofAndNothingElse(t *testing.T) {
 	s, _ := session(t, synced)
 	before := s.Snapshot()
 	later := noon.Add(time.Hour)
-	s.StepUp(credential(t, deviceBound, 7), later)
+	carrier := stepUp(t, s, deviceBound, later)
 	want := before
-	want.AuthTime, want.AMR = later, []string{"hwk", "user", "mfa"}
+	want.AuthTime, want.AMR, want.Token = later, []string{"hwk", "user", "mfa"}, carrier.Token.Digest()
 	if got := s.Snapshot(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if err := s.Fresh(domain.StepUpTTL(time.Minute), later); err != nil {
+	if err := s.Proof().RequireRecentAuth(s, domain.StepUpTTL(time.Minute), later); err != nil {
 		t.Errorf("just stepped up: %v", err)
 	}
 }
 
-func TestABrowsersSessionIsCarriedByAnotherToken(t *testing.T) {
-	browsers, former := session(t, synced)
-	programs, refresh := bearerSession(t)
-	for name, c := range map[string]struct {
-		session *domain.Session
-		renewed bool
-		carried domain.TokenDigest // if it is not
-	}{"a browser's": {browsers, true, former.Digest()}, "a program's": {programs, false, refresh.Digest()}} {
-		token, err := domain.NewSessionToken(rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := domain.RestoreSession(c.session.Snapshot())
-		want := before.Snapshot()
-		if c.renewed {
-			want.Token = token.Digest()
-		}
-		if got := c.session.Renew(token); got != c.renewed || !reflect.DeepEqual(c.session.Snapshot(), want) {
-			t.Errorf("%s: %t, %+v, want %+v", name, got, c.session.Snapshot(), want)
-		}
-		if c.session.RenewedSince(before) != c.renewed || c.session.RenewedSince(c.session) || before.Snapshot().Token != c.carried {
-			t.Errorf("%s: renewed since it was read: %t", name, c.session.RenewedSince(before))
-		}
+func TestSession_StepUp_replacesTheCookie(t *testing.T) {
+	s, former := session(t, synced)
+	before := domain.RestoreSession(s.Snapshot())
+	carrier := stepUp(t, s, synced, noon)
+	if is := s.Snapshot().Token; is == former.Digest() || is != carrier.Token.Digest() || !carrier.Refresh.IsZero() {
+		t.Errorf("carried by %x, %+v", is, carrier)
 	}
-	next, _, err := programs.Refresh(refresh, refreshKeys, lifetime, noon)
-	if err != nil || next.Digest() == refresh.Digest() {
-		t.Fatal(err)
+	if !s.RenewedSince(before) || s.RenewedSince(s) {
+		t.Error("a request that came with the former cookie is not told from one with the new cookie")
 	}
-	if before := programs.Snapshot(); before.Token != next.Digest() {
-		t.Fatal("a refresh left the token")
-	}
-	earlier := programs.Snapshot()
-	earlier.Token = refresh.Digest()
-	if programs.RenewedSince(domain.RestoreSession(earlier)) {
-		t.Error("a refresh puts a program's access tokens out")
+}
+
+// The former refresh token has no successor that a copy of it could lead to: to use it ends the session.
+func TestSession_StepUp_replacesTheRefreshToken(t *testing.T) {
+	for name, steps := range map[string]func(*domain.Session, domain.RefreshToken) domain.RefreshToken{
+		"the first one": func(_ *domain.Session, first domain.RefreshToken) domain.RefreshToken { return first },
+		"its successor": func(s *domain.Session, first domain.RefreshToken) domain.RefreshToken {
+			return refreshed(t, s, first, noon)
+		},
+		"its parent": func(s *domain.Session, first domain.RefreshToken) domain.RefreshToken {
+			refreshed(t, s, first, noon)
+			return first
+		},
+	} {
+		s, first := bearerSession(t)
+		former := steps(s, first)
+		before := domain.RestoreSession(s.Snapshot())
+		carrier := stepUp(t, s, synced, noon)
+		if s.RenewedSince(before) {
+			t.Errorf("%s: a step-up ends access tokens", name)
+		}
+		if next := refreshed(t, domain.RestoreSession(s.Snapshot()), carrier.Refresh, noon); next.IsZero() || !carrier.Token.IsZero() {
+			t.Errorf("%s: the new one: %+v", name, carrier)
+		}
+		if _, changed, err := s.Refresh(former, refreshKeys, lifetime, noon); !errors.Is(err, domain.ErrRefreshTokenReused) || !changed {
+			t.Errorf("%s, used after the step-up: %t, %v", name, changed, err)
+		}
+		if err := s.Usable(noon); !errors.Is(err, domain.ErrSessionRevoked) {
+			t.Errorf("%s: the session: %v", name, err)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type TokenKey interface {
 type TokenExpectation struct {
 	Issuer   string
 	Audience string // one of the token's
+	Scope    string // likewise; "" wants none
 	Now      time.Time
 }
 

@@ -36,8 +36,15 @@ func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Actor) error {
 		return err
 	}
 	s.note(c, actor, "stepped up")
-	if is := stepped.Session.Snapshot(); !stepped.Token.IsZero() {
-		s.cookies.renewSession(c, stepped.Token, is.ExpiresAt.Sub(is.AuthTime))
+	if !stepped.Token.IsZero() {
+		s.cookies.renewSession(c, stepped.Token, stepped.ExpiresIn)
 	}
-	return c.JSON(fiber.Map{"session": sessionOf(stepped.Session, actor)})
+	answer := struct {
+		Session session    `json:"session"`
+		Tokens  *tokenPair `json:"tokens,omitempty"`
+	}{Session: sessionOf(stepped.Session, actor)}
+	if stepped.Tokens != nil {
+		answer.Tokens = tokensOf(stepped.Tokens)
+	}
+	return c.JSON(answer)
 }

@@ -3,6 +3,7 @@ package jwt
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -22,6 +23,7 @@ type claims struct {
 	SessionID string           `json:"sid"`
 	AuthTime  *jwt.NumericDate `json:"auth_time"`
 	AMR       []string         `json:"amr"`
+	Scope     string           `json:"scope,omitempty"` // separated by spaces (RFC 9068, section 2.2.3)
 }
 
 // audience is written as a string if it is a single one, as an array otherwise (RFC 7519, section 4.1.3), and read from
@@ -44,6 +46,7 @@ func newClaims(c domain.AccessClaims) claims {
 		},
 		Audience:  audience{c.Audience},
 		SessionID: c.SessionID.String(), AuthTime: jwt.NewNumericDate(c.AuthTime), AMR: c.AMR,
+		Scope: strings.Join(c.Scope, " "),
 	}
 }
 
@@ -57,6 +60,7 @@ func (c claims) check(want ports.TokenExpectation) (domain.AccessClaims, error) 
 	case userErr != nil, sessionErr != nil, c.ID == "", len(c.AMR) == 0,
 		c.IssuedAt == nil, c.NotBefore == nil, c.ExpiresAt == nil, c.AuthTime == nil,
 		c.Issuer == "", c.Issuer != want.Issuer, !slices.Contains(c.Audience.ClaimStrings, want.Audience),
+		want.Scope != "" && !slices.Contains(c.scope(), want.Scope),
 		c.IssuedAt.After(latest), c.NotBefore.After(latest):
 		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
 	case !want.Now.Before(c.ExpiresAt.Time):
@@ -65,5 +69,13 @@ func (c claims) check(want ports.TokenExpectation) (domain.AccessClaims, error) 
 	return domain.AccessClaims{
 		TokenID: c.ID, Issuer: c.Issuer, Audience: c.Audience.ClaimStrings, Subject: user, SessionID: session,
 		IssuedAt: c.IssuedAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(), AuthTime: c.AuthTime.UTC(), AMR: c.AMR,
+		Scope: c.scope(),
 	}, nil
+}
+
+func (c claims) scope() []string {
+	if c.Scope == "" {
+		return nil
+	}
+	return strings.Split(c.Scope, " ")
 }

@@ -535,3 +535,31 @@ func jsonSerialization(token string) string {
 	parts := strings.Split(token, ".")
 	return mustJSON(map[string]string{"protected": parts[0], "payload": parts[1], "signature": parts[2]})
 }
+
+// Tokens for other services differ from those for Keylodge by their scope alone where both have one audience.
+func TestKeys_Verify_scope(t *testing.T) {
+	k := newKeyring(t, domain.SigningES256)
+	want := expected
+	want.Scope = domain.ScopeAccount
+	for scope, err := range map[any]error{
+		"account": nil, "openid account email": nil,
+		"": domain.ErrAccessTokenInvalid, " ": domain.ErrAccessTokenInvalid, "Account": domain.ErrAccessTokenInvalid, "accounts": domain.ErrAccessTokenInvalid,
+		"account,email": domain.ErrAccessTokenInvalid, "\taccount": domain.ErrAccessTokenInvalid, 1: domain.ErrAccessTokenInvalid, true: domain.ErrAccessTokenInvalid,
+	} {
+		d := newDraft(k.ours)
+		d.claims["scope"] = scope
+		if _, got := New().Verify(d.token(t), k.known(), want); got != err {
+			t.Errorf("scope %q: %v, want %v", scope, got, err)
+		}
+	}
+	for name, scope := range map[string]any{"a list": []string{"account"}, "null": nil} {
+		d := newDraft(k.ours)
+		d.claims["scope"] = scope
+		if _, err := New().Verify(d.token(t), k.known(), want); err != domain.ErrAccessTokenInvalid {
+			t.Errorf("scope as %s: %v", name, err)
+		}
+	}
+	if _, err := New().Verify(newDraft(k.ours).token(t), k.known(), want); err != domain.ErrAccessTokenInvalid {
+		t.Errorf("without scope: %v", err)
+	}
+}

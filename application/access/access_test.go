@@ -241,11 +241,11 @@ func TestAnActorIsConfirmedAsTheyAreNow(t *testing.T) {
 			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
 		}, 0, domain.ErrSessionRevoked},
 		"somebody stepped up in it": {func(ada *person, s *domain.Session) {
-			token, err := domain.NewSessionToken(rand.Reader)
+			carrier, err := s.NewCarrier(nil, rand.Reader)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.Renew(token)
+			s.StepUp(ada.key, carrier, noon)
 			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
 		}, 0, domain.ErrUnauthenticated},
 		"it was idle for too long": {func(*person, *domain.Session) {}, time.Hour, domain.ErrSessionExpired},
@@ -283,7 +283,7 @@ func TestAnActorIsConfirmedAsTheyAreNow(t *testing.T) {
 func TestAnOutageConfirmsNobody(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
 	session, _ := ada.signsIn(noon)
-	let := access.Actor{User: ada.user, Session: session}
+	let := access.Actor{User: ada.user, Session: session, Proof: session.Proof()}
 	if _, err := let.Confirm(t.Context(), ports.Tx{Sessions: lost{}}, noon); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}

@@ -13,7 +13,16 @@ import (
 type Actor struct {
 	User    *domain.User
 	Session *domain.Session
+	Proof   domain.SessionProof // of the session, as the request presented it
 	Visitor Visitor
+}
+
+// RequirePasskey returns domain.ErrStepUpRequired unless the session, and the proof of it, stem from a passkey assertion.
+func (a Actor) RequirePasskey() error { return a.Proof.RequirePasskey(a.Session) }
+
+// RequireRecentAuth returns domain.ErrStepUpRequired unless that assertion is recent enough for what is sensitive.
+func (a Actor) RequireRecentAuth(ttl domain.StepUpTTL, now time.Time) error {
+	return a.Proof.RequireRecentAuth(a.Session, ttl, now)
 }
 
 // Respondent is the actor as one who answers a ceremony in the given browser.

@@ -63,7 +63,7 @@ func moves(t *testing.T, store ports.Store, name string, email domain.Email) acc
 	update(t, store, func(tx ports.Tx) error {
 		return errors.Join(tx.Users.Add(t.Context(), user), tx.Credentials.Add(t.Context(), key), tx.Sessions.Add(t.Context(), session))
 	})
-	return access.Actor{User: user, Session: session, Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+	return access.Actor{User: user, Session: session, Proof: session.Proof(), Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
 // userNow is somebody as the store has them.

@@ -51,7 +51,7 @@ func (c *Change) Execute(ctx context.Context, actor access.Actor, wish Wish) (ch
 		}
 		if wish.Email != nil && *wish.Email != actor.User.Email() {
 			// The address is what one recovers by, and where one is told of everything else (OWASP ASVS 5.0, 7.5.1).
-			if err := actor.Session.Fresh(c.StepUp, now); err != nil {
+			if err := actor.RequireRecentAuth(c.StepUp, now); err != nil {
 				return err
 			}
 		}

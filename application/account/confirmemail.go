@@ -36,7 +36,7 @@ func (c *ConfirmEmail) Execute(ctx context.Context, actor access.Actor, code str
 		if err != nil {
 			return err
 		}
-		if err := actor.Session.ByPasskey(); err != nil {
+		if err := actor.RequirePasskey(); err != nil {
 			return err
 		}
 		before := domain.RestoreUser(actor.User.Snapshot())

@@ -27,7 +27,7 @@ func (d *Delete) Execute(ctx context.Context, actor access.Actor) error {
 		if err != nil {
 			return err
 		}
-		if err := actor.Session.Fresh(d.StepUp, now); err != nil {
+		if err := actor.RequireRecentAuth(d.StepUp, now); err != nil {
 			return err
 		}
 		// Removing the user takes their name off it, as off all others.

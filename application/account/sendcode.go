@@ -33,7 +33,7 @@ func (s *SendCode) Execute(ctx context.Context, actor access.Actor) (expires tim
 		if err != nil {
 			return err
 		}
-		if err := actor.Session.ByPasskey(); err != nil {
+		if err := actor.RequirePasskey(); err != nil {
 			return err
 		}
 		unproved := unproved(actor.User)

@@ -22,7 +22,7 @@ type BeginAdd struct {
 // Execute returns the options for a passkey on an authenticator that holds none of the person's yet. It fails with
 // domain.ErrStepUpRequired or domain.ErrPasskeyLimitReached.
 func (b *BeginAdd) Execute(ctx context.Context, actor access.Actor, browser domain.Binding) (ceremony.Started, error) {
-	if err := actor.Session.Fresh(b.StepUp, b.Clock.Now()); err != nil {
+	if err := actor.RequireRecentAuth(b.StepUp, b.Clock.Now()); err != nil {
 		return ceremony.Started{}, err
 	}
 	var present domain.Keyring

@@ -38,7 +38,7 @@ type Added struct {
 }
 
 // Execute fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired, domain.ErrPasskeyAlreadyRegistered,
-// domain.ErrPasskeyLimitReached, or a *domain.Rejection; the challenge is spent all the same.
+// domain.ErrPasskeyLimitReached, domain.ErrStepUpRequired if the session was stepped up in since the actor's token was issued, or a *domain.Rejection; the challenge is spent all the same.
 func (f *FinishAdd) Execute(ctx context.Context, actor access.Actor, answer Answer) (Added, error) {
 	now := f.Clock.Now()
 	added, err := f.add(ctx, actor, answer, now)
@@ -75,6 +75,9 @@ func (f *FinishAdd) add(ctx context.Context, actor access.Actor, answer Answer, 
 		}
 		actor, err := actor.Confirm(ctx, tx, now)
 		if err != nil {
+			return err
+		}
+		if err := actor.RequirePasskey(); err != nil { // there may have been a step-up since Begin: what was issued before it adds nothing
 			return err
 		}
 		var present domain.Keyring

@@ -120,7 +120,7 @@ func (p *person) signsIn(with *domain.Credential) access.Actor {
 		p.t.Fatal(err)
 	}
 	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
-	return access.Actor{User: p.user, Session: session, Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+	return access.Actor{User: p.user, Session: session, Proof: session.Proof(), Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
 // ring is all that they have, as the store has it.

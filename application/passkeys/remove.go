@@ -32,7 +32,7 @@ func (r *Remove) Execute(ctx context.Context, actor access.Actor, id domain.Cred
 		if err != nil {
 			return err
 		}
-		if err := actor.Session.Fresh(r.StepUp, now); err != nil {
+		if err := actor.RequireRecentAuth(r.StepUp, now); err != nil {
 			return err
 		}
 		// Read here, so that of two who remove the last two at once one finds only one left.

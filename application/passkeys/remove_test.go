@@ -96,10 +96,10 @@ func TestTheProofIsAsFreshAsItIsInTheStore(t *testing.T) {
 	}{
 		"fresh":                         {fresh, fresh, nil},
 		"stale":                         {stale, stale, domain.ErrStepUpRequired},
-		"stepped up meanwhile":          {stale, fresh, nil},
+		"stepped up meanwhile":          {stale, fresh, domain.ErrStepUpRequired}, // which replaced what this caller holds
 		"only the caller says so":       {fresh, stale, domain.ErrStepUpRequired},
-		"as old as may be":              {fresh, noon.Add(-time.Duration(stepUp)), nil},
-		"a moment older":                {fresh, noon.Add(-time.Duration(stepUp) - time.Microsecond), domain.ErrStepUpRequired},
+		"as old as may be":              {noon.Add(-time.Duration(stepUp)), noon.Add(-time.Duration(stepUp)), nil},
+		"a moment older":                {noon.Add(-time.Duration(stepUp) - time.Microsecond), noon.Add(-time.Duration(stepUp) - time.Microsecond), domain.ErrStepUpRequired},
 		"by a recovery that has no key": {fresh, time.Time{}, domain.ErrStepUpRequired},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,6 +117,7 @@ func TestTheProofIsAsFreshAsItIsInTheStore(t *testing.T) {
 			l.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), at(c.stored)) })
 			actor := ada.Actor
 			actor.Session = at(c.known)
+			actor.Proof = actor.Session.Proof()
 			if _, err := l.removes(actor, "another"); !errors.Is(err, c.want) || (len(ada.ring()) == 1) != (c.want == nil) {
 				t.Errorf("got %v, left %q; want %v", err, ada.ring(), c.want)
 			}
@@ -174,7 +175,7 @@ func TestThePasskeyThatOpenedTheCurrentSessionLeavesItOpen(t *testing.T) {
 		if err == nil {
 			var session *domain.Session
 			session, _, err = domain.OpenSession(key, domain.Device{}, lifetime, noon, rand.Reader)
-			twin = access.Actor{User: ada.user, Session: session}
+			twin = access.Actor{User: ada.user, Session: session, Proof: session.Proof()}
 			return errors.Join(err, tx.Sessions.Add(t.Context(), session))
 		}
 		return err

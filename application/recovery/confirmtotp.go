@@ -26,7 +26,7 @@ func (c *ConfirmTOTP) Execute(ctx context.Context, actor access.Actor, code stri
 	if err := c.Policy.On(); err != nil {
 		return err
 	}
-	if err := actor.Session.ByPasskey(); err != nil {
+	if err := actor.RequirePasskey(); err != nil {
 		return err
 	}
 	now := c.Clock.Now()
@@ -55,7 +55,7 @@ func (c *ConfirmTOTP) Execute(ctx context.Context, actor access.Actor, code stri
 		if err != nil {
 			return err
 		}
-		if err := actor.Session.ByPasskey(); err != nil {
+		if err := actor.RequirePasskey(); err != nil {
 			return err
 		}
 		app, err := tx.TOTPs.Of(ctx, actor.User.ID())

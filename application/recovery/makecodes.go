@@ -39,7 +39,7 @@ func (m *MakeCodes) Execute(ctx context.Context, actor access.Actor) ([]domain.B
 		if err != nil {
 			return err
 		}
-		if err := actor.Session.Fresh(m.StepUp, now); err != nil {
+		if err := actor.RequireRecentAuth(m.StepUp, now); err != nil {
 			return err
 		}
 		if err := tx.BackupCodes.Replace(ctx, actor.User.ID(), digests, now); err != nil {

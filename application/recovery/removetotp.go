@@ -28,7 +28,7 @@ func (r *RemoveTOTP) Execute(ctx context.Context, actor access.Actor) error {
 		if err != nil {
 			return err
 		}
-		if err := actor.Session.Fresh(r.StepUp, now); err != nil {
+		if err := actor.RequireRecentAuth(r.StepUp, now); err != nil {
 			return err
 		}
 		app, err := tx.TOTPs.Of(ctx, actor.User.ID())

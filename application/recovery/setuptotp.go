@@ -25,7 +25,7 @@ func (s *SetUpTOTP) Execute(ctx context.Context, actor access.Actor) (ports.TOTP
 	if err := s.Policy.On(); err != nil {
 		return ports.TOTPKey{}, err
 	}
-	if err := actor.Session.Fresh(s.StepUp, now); err != nil {
+	if err := actor.RequireRecentAuth(s.StepUp, now); err != nil {
 		return ports.TOTPKey{}, err
 	}
 	key, err := s.Codes.Generate(actor.User.Entity().Name)
@@ -41,7 +41,7 @@ func (s *SetUpTOTP) Execute(ctx context.Context, actor access.Actor) (ports.TOTP
 		if err != nil {
 			return err
 		}
-		if err := actor.Session.Fresh(s.StepUp, now); err != nil {
+		if err := actor.RequireRecentAuth(s.StepUp, now); err != nil {
 			return err
 		}
 		app, err := tx.TOTPs.Of(ctx, actor.User.ID())

@@ -25,7 +25,7 @@ func (h *house) accessToken(actor access.Actor, after time.Duration) string {
 // forged is a token that our own key has signed and that states something else.
 func (h *house) forged(actor access.Actor, differently func(*domain.AccessClaims)) string {
 	h.t.Helper()
-	claims, err := h.issuer.Policy.Claims(actor.Session, h.issuer.Policy.OwnAudience(), noon, h.issuer.Random)
+	claims, err := h.issuer.Policy.AccessClaims(actor.Session, noon, h.issuer.Random)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestAnAccessTokenEndsWithItsSession(t *testing.T) {
 			token := h.accessToken(actor, 0)
 			c.meanwhile(ada, actor)
 			got, err := h.authenticate(sessions.Proof{Access: token}, time.Second)
-			if !errors.Is(err, c.want) || err != nil && got != (access.Actor{}) {
+			if !errors.Is(err, c.want) || err != nil && got.Session != nil {
 				t.Errorf("got %+v, %v; want %v", got, err, c.want)
 			}
 		})
@@ -102,7 +102,7 @@ func TestOnlyATokenForKeylodgeAboutItsOwnSessionIsBelieved(t *testing.T) {
 	h := newHouse(t)
 	ada, ben := h.moves("Ada"), h.moves("Ben")
 	actor, _ := ada.connects(0)
-	forServices, err := h.issuer.ForServices(t.Context(), actor.Session, noon)
+	forServices, err := h.issuer.ForServices(t.Context(), actor.Session, actor.Proof, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +116,8 @@ func TestOnlyATokenForKeylodgeAboutItsOwnSessionIsBelieved(t *testing.T) {
 		"in its last moment":        {h.forged(actor, func(*domain.AccessClaims) {}), 5*time.Minute - 1, nil},
 		"too old":                   {h.forged(actor, func(*domain.AccessClaims) {}), 5 * time.Minute, domain.ErrAccessTokenExpired},
 		"for other services":        {forServices.Token.Reveal(), 0, domain.ErrAccessTokenInvalid},
+		"without the scope":         {h.forged(actor, func(c *domain.AccessClaims) { c.Scope = nil }), 0, domain.ErrAccessTokenInvalid},
+		"with another scope":        {h.forged(actor, func(c *domain.AccessClaims) { c.Scope = []string{"accounts", "acc", "ount"} }), 0, domain.ErrAccessTokenInvalid},
 		"about somebody else":       {h.forged(actor, func(c *domain.AccessClaims) { c.Subject = ben.user.ID() }), 0, domain.ErrAccessTokenInvalid},
 		"about nobody":              {h.forged(actor, func(c *domain.AccessClaims) { c.Subject = domain.UserID{} }), 0, domain.ErrAccessTokenInvalid},
 		"about no session":          {h.forged(actor, func(c *domain.AccessClaims) { c.SessionID = domain.SessionID{} }), 0, domain.ErrAccessTokenInvalid},
@@ -123,13 +125,13 @@ func TestOnlyATokenForKeylodgeAboutItsOwnSessionIsBelieved(t *testing.T) {
 		"of a house like this one":  {newHouse(t).forged(actor, func(*domain.AccessClaims) {}), 0, domain.ErrAccessTokenInvalid},
 		"no token":                  {"x", 0, domain.ErrAccessTokenInvalid},
 		"the value of a cookie":     {cookie.Reveal(), 0, domain.ErrAccessTokenInvalid},
-		"about a browser's session": {h.forged(access.Actor{Session: h.cookieSession(cookie)}, func(*domain.AccessClaims) {}), 0, nil},
+		"about a browser's session": {h.forged(access.Actor{Session: h.cookieSession(cookie)}, func(*domain.AccessClaims) {}), 0, domain.ErrAccessTokenInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// A cookie beside it changes nothing.
 			for _, proof := range []sessions.Proof{{Access: c.token}, {Access: c.token, Session: cookie}} {
 				got, err := h.authenticate(proof, c.after)
-				if !errors.Is(err, c.want) || err != nil && got != (access.Actor{}) {
+				if !errors.Is(err, c.want) || err != nil && got.Session != nil {
 					t.Errorf("got %+v, %v; want %v", got, err, c.want)
 				}
 			}

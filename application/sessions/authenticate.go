@@ -32,17 +32,22 @@ type Proof struct {
 // from the moment the session ends.
 func (a *Authenticate) Execute(ctx context.Context, proof Proof, visitor access.Visitor) (access.Actor, error) {
 	now := a.Clock.Now()
-	find := func(tx ports.Tx) (*domain.Session, error) { return tx.Sessions.ByToken(ctx, proof.Session.Digest()) }
+	var claims domain.AccessClaims
+	var err error
 	if proof.Access != "" {
-		claims, err := a.Issuer.Read(ctx, proof.Access, now)
-		if err != nil {
+		if claims, err = a.Issuer.Read(ctx, proof.Access, now); err != nil {
 			return access.Actor{}, err
 		}
-		find = func(tx ports.Tx) (*domain.Session, error) { return sessionOf(ctx, tx, claims) }
 	}
 	actor := access.Actor{Visitor: visitor}
-	err := a.Store.View(ctx, func(tx ports.Tx) (err error) {
-		if actor.Session, err = find(tx); err != nil {
+	err = a.Store.View(ctx, func(tx ports.Tx) (err error) {
+		if proof.Access != "" {
+			actor.Session, err = sessionOf(ctx, tx, claims)
+			actor.Proof = claims.Proof()
+		} else if actor.Session, err = tx.Sessions.ByToken(ctx, proof.Session.Digest()); err == nil {
+			actor.Proof = actor.Session.Proof()
+		}
+		if err != nil {
 			return err
 		}
 		if err := actor.Session.Usable(now); err != nil {
@@ -73,7 +78,7 @@ func sessionOf(ctx context.Context, tx ports.Tx, claims domain.AccessClaims) (*d
 	if err != nil {
 		return nil, err
 	}
-	if session.UserID() != claims.Subject {
+	if session.UserID() != claims.Subject || session.Transport() != domain.TransportBearer {
 		return nil, domain.ErrAccessTokenInvalid
 	}
 	return session, nil

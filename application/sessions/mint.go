@@ -15,5 +15,5 @@ type Mint struct {
 }
 
 func (m *Mint) Execute(ctx context.Context, actor access.Actor) (tokens.Access, error) {
-	return m.Issuer.ForServices(ctx, actor.Session, m.Clock.Now())
+	return m.Issuer.ForServices(ctx, actor.Session, actor.Proof, m.Clock.Now())
 }

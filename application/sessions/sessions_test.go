@@ -137,7 +137,7 @@ func (p *person) connects(after time.Duration) (access.Actor, domain.RefreshToke
 func (p *person) keeps(session *domain.Session) access.Actor {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
-	return access.Actor{User: p.user, Session: session, Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+	return access.Actor{User: p.user, Session: session, Proof: session.Proof(), Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
 func (p *person) isDisabled() {
@@ -230,7 +230,7 @@ func TestAUseIsWrittenOnceAMinute(t *testing.T) {
 func TestNobodyIsTakenForTheHolderOfASessionThatEnded(t *testing.T) {
 	h := newHouse(t)
 	_, token := h.moves("Ada").signsIn(0)
-	if current, err := h.authenticate(sessions.Proof{Session: token}, time.Hour); !errors.Is(err, domain.ErrSessionExpired) || current != (access.Actor{}) {
+	if current, err := h.authenticate(sessions.Proof{Session: token}, time.Hour); !errors.Is(err, domain.ErrSessionExpired) || current.Session != nil {
 		t.Errorf("got %+v, %v", current, err)
 	}
 	if n := h.writesDown(); n != 0 {
@@ -251,11 +251,11 @@ func TestACallerIsKnownByTheirCookie(t *testing.T) {
 		t.Errorf("they come as %+v, seen from %s", got.Visitor, got.Session.Snapshot().Device.IP)
 	}
 	ada.isDisabled()
-	if got, err := h.authenticate(sessions.Proof{Session: token}, 3*time.Minute); !errors.Is(err, domain.ErrUserDisabled) || got != (access.Actor{}) {
+	if got, err := h.authenticate(sessions.Proof{Session: token}, 3*time.Minute); !errors.Is(err, domain.ErrUserDisabled) || got.Session != nil {
 		t.Errorf("with a shut account: %+v, %v", got, err)
 	}
 	ada.isDeleted()
-	if got, err := h.authenticate(sessions.Proof{Session: token}, 3*time.Minute); !errors.Is(err, domain.ErrUnauthenticated) || got != (access.Actor{}) {
+	if got, err := h.authenticate(sessions.Proof{Session: token}, 3*time.Minute); !errors.Is(err, domain.ErrUnauthenticated) || got.Session != nil {
 		t.Errorf("without an account: %+v, %v", got, err)
 	}
 	if _, err := h.authenticate(sessions.Proof{Session: bens}, 3*time.Minute); err != nil {

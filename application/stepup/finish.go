@@ -8,17 +8,19 @@ import (
 
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Finish ends a step-up: the session that it was begun in is as fresh as after a sign-in. It stays the same one, and a
-// browser's is carried by another token from then on.
+// Finish ends a step-up: the session that it was begun in is as fresh as after a sign-in. It stays the same session, carried by
+// another cookie, or another pair of tokens, from then on; what was issued before is not fresh.
 type Finish struct {
 	Store        ports.Store
 	RelyingParty ports.RelyingParty
 	Clock        ports.Clock
 	Random       io.Reader
+	Issuer       *tokens.Issuer
 	Desk         *ceremony.Desk
 	Log          *access.SecurityLog
 	Examiner     *access.Examiner
@@ -34,8 +36,10 @@ type Answer struct {
 
 // Stepped is a session after a step-up.
 type Stepped struct {
-	Session *domain.Session
-	Token   domain.SessionToken // of a browser, in the place of the one before; zero for a program
+	Session   *domain.Session
+	Token     domain.SessionToken // of a browser, in the place of the one before; zero for a program
+	Tokens    *tokens.Pair        // of a program, likewise; nil for a browser
+	ExpiresIn time.Duration       // until the session's last moment
 }
 
 // Execute returns the session with its new AuthTime. It fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
@@ -66,7 +70,7 @@ func (f *Finish) stepUp(ctx context.Context, actor access.Actor, answer Answer, 
 	if err != nil {
 		return Stepped{}, err
 	}
-	token, err := domain.NewSessionToken(f.Random)
+	carrier, err := actor.Session.NewCarrier(f.Issuer.RefreshKeys, f.Random)
 	if err != nil {
 		return Stepped{}, err
 	}
@@ -87,11 +91,8 @@ func (f *Finish) stepUp(ctx context.Context, actor access.Actor, answer Answer, 
 		if refusal = use.Refusal; refusal != nil {
 			return nil // commit the mark that it left; it is an error afterwards
 		}
-		actor.Session.StepUp(use.Credential, now)
-		stepped = Stepped{Session: actor.Session}
-		if actor.Session.Renew(token) {
-			stepped.Token = token
-		}
+		actor.Session.StepUp(use.Credential, carrier, now)
+		stepped = Stepped{Session: actor.Session, Token: carrier.Token, ExpiresIn: actor.Session.ExpiresAt().Sub(now)}
 		if err := tx.Sessions.Save(ctx, actor.Session); err != nil {
 			return err
 		}
@@ -106,6 +107,10 @@ func (f *Finish) stepUp(ctx context.Context, actor access.Actor, answer Answer, 
 	})
 	if err == nil {
 		err = refusal
+	}
+	if err == nil && actor.Session.Transport() == domain.TransportBearer {
+		// After the commit, since AuthTime is known then. Should it fail, the session is lost, as with any lost answer.
+		stepped.Tokens, err = f.Issuer.Pair(ctx, stepped.Session, carrier.Refresh, now)
 	}
 	if err != nil {
 		return Stepped{}, err

@@ -13,11 +13,13 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/stepup"
+	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -63,6 +65,7 @@ type lodge struct {
 	relyingParty *interrupted
 	now          time.Time
 	policy       domain.UsePolicy
+	issuer       *tokens.Issuer
 }
 
 func newLodge(t *testing.T) *lodge {
@@ -71,7 +74,17 @@ func newLodge(t *testing.T) *lodge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &lodge{t: t, store: memory.New(), relyingParty: &interrupted{RelyingParty: relyingParty}, now: noon}
+	keys := jwt.New()
+	signing, err := keys.Generate(domain.SigningES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lodge{t: t, store: memory.New(), relyingParty: &interrupted{RelyingParty: relyingParty}, now: noon}
+	l.issuer = &tokens.Issuer{
+		Keyring: tokens.NewKeyring(l.store, keys, nil, clock(noon), domain.KeyRotation{}, tokens.Brought{signing}), Keys: keys, Random: rand.Reader,
+		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+	}
+	return l
 }
 
 func (l *lodge) desk() *ceremony.Desk {
@@ -143,7 +156,7 @@ func (p *person) signsIn() access.Actor {
 		p.t.Fatal(err)
 	}
 	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
-	return access.Actor{User: p.user, Session: session, Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+	return access.Actor{User: p.user, Session: session, Proof: session.Proof(), Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
 // session is theirs, as the store has it.
@@ -231,7 +244,7 @@ func answerOf(t *testing.T, device *authenticator.Authenticator, id domain.Chall
 func (l *lodge) stepsUp(actor access.Actor, a attempt) (stepup.Stepped, error) {
 	log := &access.SecurityLog{Random: rand.Reader, Devices: names{}}
 	finish := &stepup.Finish{
-		Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Random: rand.Reader, Desk: l.desk(), Log: log,
+		Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Random: rand.Reader, Issuer: l.issuer, Desk: l.desk(), Log: log,
 		Examiner: &access.Examiner{Policy: l.policy, Log: log},
 	}
 	return finish.Execute(l.t.Context(), actor, stepup.Answer{ChallengeID: a.challenge, Credential: a.answer})
@@ -270,7 +283,7 @@ func TestAStepUpRenewsTheProofOfItsSession(t *testing.T) {
 	twin := ada.signsIn()
 	ada.device, ada.key = ada.makes(authenticator.WithAlgorithms(authenticator.ES256)) // a phone that she has had since
 	l.now = noon.Add(time.Hour)
-	if err := ada.Session.Fresh(ttl, l.now); !errors.Is(err, domain.ErrStepUpRequired) {
+	if err := ada.RequireRecentAuth(ttl, l.now); !errors.Is(err, domain.ErrStepUpRequired) {
 		t.Fatalf("before: %v", err)
 	}
 	stepped, err := l.stepsUp(ada.Actor, ada.answers())
@@ -330,21 +343,55 @@ func TestATokenOfBeforeTheStepUpOpensNothing(t *testing.T) {
 	}
 }
 
-// A program's session is carried by refresh tokens, which replace each other by themselves.
-func TestAProgramsTokensOutliveItsStepUp(t *testing.T) {
+// A program gets another pair of tokens. An access token of before the step-up still opens the session, and is not recent; the
+// refresh token of before it ends the session.
+func TestFinish_replacesAProgramsTokens(t *testing.T) {
 	l := newLodge(t)
 	ada := l.moves("Ada")
-	program, _, err := domain.OpenBearerSession(ada.key, domain.Device{}, lifetime, domain.RefreshKeys{make([]byte, 32)}, noon, rand.Reader)
+	program, former, err := domain.OpenBearerSession(ada.key, domain.Device{}, lifetime, l.issuer.RefreshKeys, noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.update(func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), program) })
 	ada.Session = program
-	carried := program.Snapshot().Token
-	stepped, err := l.stepsUp(ada.Actor, ada.answers())
-	if err != nil || !stepped.Token.IsZero() || ada.session().Token != carried {
-		t.Errorf("%+v, %v, carried by another token: %t", stepped, err, ada.session().Token != carried)
+	before, err := l.issuer.Policy.AccessClaims(program, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
 	}
+	ada.Proof = before.Proof()
+	l.now = noon.Add(time.Minute)
+	stepped, err := l.stepsUp(ada.Actor, ada.answers())
+	if err != nil || !stepped.Token.IsZero() || stepped.Tokens == nil || ada.session().Token != stepped.Tokens.Refresh.Digest() {
+		t.Fatalf("%+v, %v, carried by %x", stepped, err, ada.session().Token)
+	}
+	after, err := l.issuer.Read(t.Context(), stepped.Tokens.Access.Token.Reveal(), l.now)
+	if err != nil || !after.AuthTime.Equal(l.now) {
+		t.Fatalf("the new access token: %+v, %v", after, err)
+	}
+	for _, c := range []struct {
+		claims domain.AccessClaims
+		want   error
+	}{{before, domain.ErrStepUpRequired}, {after, nil}} {
+		actor := ada.Actor
+		actor.Proof = c.claims.Proof()
+		l.update(func(tx ports.Tx) error {
+			confirmed, err := actor.Confirm(t.Context(), tx, l.now)
+			if got := confirmed.RequireRecentAuth(ttl, l.now); err == nil && !errors.Is(got, c.want) {
+				t.Errorf("the access token of %s: %v, want %v", c.claims.AuthTime, got, c.want)
+			}
+			return err
+		})
+	}
+	l.update(func(tx ports.Tx) error {
+		s, err := tx.Sessions.ByID(t.Context(), program.ID())
+		if err != nil {
+			return err
+		}
+		if _, _, err := s.Refresh(former, l.issuer.RefreshKeys, lifetime, l.now); !errors.Is(err, domain.ErrRefreshTokenReused) {
+			t.Errorf("the former refresh token: %v", err)
+		}
+		return nil
+	})
 }
 
 func TestAStepUpIsRefused(t *testing.T) {

@@ -33,16 +33,25 @@ type Pair struct {
 
 // Pair goes with a session and its refresh token.
 func (i *Issuer) Pair(ctx context.Context, s *domain.Session, refresh domain.RefreshToken, now time.Time) (*Pair, error) {
-	access, err := i.issue(ctx, s, i.Policy.OwnAudience(), now)
+	claims, err := i.Policy.AccessClaims(s, now, i.Random)
+	if err != nil {
+		return nil, err
+	}
+	access, err := i.sign(ctx, claims, now)
 	if err != nil {
 		return nil, err
 	}
 	return &Pair{Access: access, Refresh: refresh, RefreshExpiresIn: s.EndsAt().Sub(now)}, nil
 }
 
-// ForServices makes an access token that a session's holder can show to other services.
-func (i *Issuer) ForServices(ctx context.Context, s *domain.Session, now time.Time) (Access, error) {
-	return i.issue(ctx, s, i.Policy.ServiceAudience(), now)
+// ForServices makes an access token that the holder of the proof can show to other services. It fails with
+// domain.ErrUnauthenticated if the proof does not permit that.
+func (i *Issuer) ForServices(ctx context.Context, s *domain.Session, requested domain.SessionProof, now time.Time) (Access, error) {
+	claims, err := i.Policy.ServiceClaims(s, requested, now, i.Random)
+	if err != nil {
+		return Access{}, err
+	}
+	return i.sign(ctx, claims, now)
 }
 
 // Read returns what an access token for Keylodge itself states. It fails with domain.ErrAccessTokenInvalid or
@@ -52,14 +61,12 @@ func (i *Issuer) Read(ctx context.Context, token string, now time.Time) (domain.
 	if err != nil {
 		return domain.AccessClaims{}, err
 	}
-	return i.Keys.Verify(token, keys, ports.TokenExpectation{Issuer: i.Policy.Issuer, Audience: i.Policy.Issuer, Now: now})
+	return i.Keys.Verify(token, keys, ports.TokenExpectation{
+		Issuer: i.Policy.Issuer, Audience: i.Policy.Issuer, Scope: domain.ScopeAccount, Now: now,
+	})
 }
 
-func (i *Issuer) issue(ctx context.Context, s *domain.Session, audience []string, now time.Time) (Access, error) {
-	claims, err := i.Policy.Claims(s, audience, now, i.Random)
-	if err != nil {
-		return Access{}, err
-	}
+func (i *Issuer) sign(ctx context.Context, claims domain.AccessClaims, now time.Time) (Access, error) {
 	key, err := i.Keyring.signer(ctx, now)
 	if err != nil {
 		return Access{}, err

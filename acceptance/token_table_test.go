@@ -1,0 +1,285 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v3/jwk"
+	"github.com/lestrrat-go/jwx/v3/jwt"
+
+	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+)
+
+const tokensFile = "../docs/security/tokens.md"
+
+// The domain's table of tokens, played over HTTP: each kind of token is presented in every place and for every use, and each
+// event happens to each kind of token.
+func TestTokenTable(t *testing.T) {
+	engines := map[string]func(*bootstrap.Config){"SQLite": nil, "PostgreSQL": onPostgres(t, nil)}
+	for engine, adjust := range engines {
+		t.Run(engine, func(t *testing.T) {
+			clock := newClock()
+			s := startServer(t, clock, adjust)
+			for _, kind := range domain.TokenKinds {
+				for _, use := range domain.TokenUses {
+					t.Run(fmt.Sprintf("%s/may %s", kind, use), func(t *testing.T) {
+						h := newTokenHolder(t, s, clock, kind)
+						if accepted := h.accepted(use, h.token); accepted != kind.Permits(use) {
+							t.Errorf("accepted: %t, want %t", accepted, kind.Permits(use))
+						}
+					})
+				}
+				for _, end := range domain.TokenEnds {
+					t.Run(fmt.Sprintf("%s/ends by %s", kind, end), func(t *testing.T) {
+						h := newTokenHolder(t, s, clock, kind)
+						use := typicalUse[kind]
+						tokenEnds[end](h)
+						if accepted := h.accepted(use, h.token); accepted == kind.EndedBy(end) {
+							t.Errorf("accepted afterwards: %t, want %t", accepted, !kind.EndedBy(end))
+						}
+					})
+				}
+				t.Run(fmt.Sprintf("%s/ends by age", kind), func(t *testing.T) {
+					h := newTokenHolder(t, s, clock, kind)
+					clock.advance(tokenAges[kind] - time.Second)
+					if !h.accepted(typicalUse[kind], h.token) {
+						t.Error("rejected before its time")
+					}
+				})
+				t.Run(fmt.Sprintf("%s/ended by age", kind), func(t *testing.T) {
+					h := newTokenHolder(t, s, clock, kind)
+					clock.advance(tokenAges[kind])
+					if h.accepted(typicalUse[kind], h.token) {
+						t.Error("accepted after its time")
+					}
+				})
+			}
+		})
+	}
+}
+
+var typicalUse = map[domain.TokenKind]domain.TokenUse{
+	domain.TokenSessionCookie: domain.UseAccount, domain.TokenAccess: domain.UseAccount, domain.TokenService: domain.UseServices,
+	domain.TokenRefresh: domain.UseRefresh, domain.TokenRecoveryGrant: domain.UseEnrol,
+}
+
+var tokenAges = map[domain.TokenKind]time.Duration{
+	domain.TokenSessionCookie: 7 * 24 * time.Hour, domain.TokenAccess: 5 * time.Minute, domain.TokenService: 5 * time.Minute,
+	domain.TokenRefresh: 7 * 24 * time.Hour, domain.TokenRecoveryGrant: 10 * time.Minute,
+}
+
+// tokenHolder is Ada, with an account, backup codes, and a token of one kind that was copied.
+type tokenHolder struct {
+	t      *testing.T
+	server *server
+	clock  *clock
+	ada    *person // in the session that the token belongs to
+	who    admin.Who
+	codes  []string
+	token  string
+}
+
+var tokenHolders atomic.Int64
+
+func newTokenHolder(t *testing.T, s *server, clock *clock, kind domain.TokenKind) *tokenHolder {
+	t.Helper()
+	l := &lodge{t: t, clock: clock, door: httpDoor{s}}
+	ada := l.person("Ada", phone)
+	ada.email = fmt.Sprintf("ada.%d@example.org", tokenHolders.Add(1))
+	h := &tokenHolder{t: t, server: s, clock: clock, ada: ada, who: admin.Who{Email: domain.Email(ada.email)}}
+	if kind == domain.TokenAccess || kind == domain.TokenRefresh {
+		ada.script().connection.becomesProgram()
+	}
+	ada.signsUp()
+	var refused refusal
+	h.codes, refused = ada.device.makeBackupCodes()
+	ada.may(refused)
+	connection := ada.script().connection
+	switch kind {
+	case domain.TokenSessionCookie:
+		h.token = connection.keepsToken()
+	case domain.TokenAccess:
+		h.token = connection.keepsTokens().access
+	case domain.TokenRefresh:
+		h.token = connection.keepsTokens().refresh
+	case domain.TokenService:
+		h.token = h.serviceToken("Cookie", sessionCookie+"="+connection.keepsToken())
+	case domain.TokenRecoveryGrant:
+		h.token, refused = connection.redeem(claim{email: ada.email, backupCode: h.codes[0]})
+		ada.may(refused)
+	}
+	return h
+}
+
+func (h *tokenHolder) serviceToken(headers ...string) string {
+	h.t.Helper()
+	var issued struct {
+		AccessToken string `json:"access_token"`
+	}
+	answer := h.server.send(h.t, http.MethodPost, "/v1/session/token", "", append(headers, "X-CSRF-Token", h.csrfToken(headers...))...)
+	if err := json.Unmarshal(answer.body, &issued); err != nil || answer.StatusCode != http.StatusOK {
+		h.t.Fatalf("%d %s", answer.StatusCode, answer.body)
+	}
+	return issued.AccessToken
+}
+
+func (h *tokenHolder) csrfToken(headers ...string) string {
+	var body struct {
+		CSRFToken string `json:"csrf_token"`
+	}
+	_ = json.Unmarshal(h.server.send(h.t, http.MethodGet, "/v1/csrf", "", headers...).body, &body) // "" for what is no cookie
+	return body.CSRFToken
+}
+
+// accepted presents a token for a use in every place where a client can put one, and reports whether it was accepted in any.
+func (h *tokenHolder) accepted(use domain.TokenUse, token string) bool {
+	h.t.Helper()
+	body := func(member string) string { return `{"` + member + `":"` + token + `"}` }
+	switch use {
+	case domain.UseAccount:
+		return h.opens(http.MethodGet, "/v1/me", "", token) && h.opens(http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, token)
+	case domain.UseSensitive:
+		return h.opens(http.MethodPost, "/v1/me/passkeys/options", "", token) && h.opens(http.MethodPost, "/v1/me/recovery/totp", "", token)
+	case domain.UseStepUp:
+		return h.opens(http.MethodPost, "/v1/session/step-up/options", "", token)
+	case domain.UseIssue:
+		return h.opens(http.MethodPost, "/v1/session/token", "", token)
+	case domain.UseRefresh:
+		return h.opens(http.MethodPost, "/v1/session/refresh", body("refresh_token"), token)
+	case domain.UseEnrol:
+		return h.opens(http.MethodPost, "/v1/recovery/options", body("grant_token"), token)
+	case domain.UseServices:
+		return h.verifiedByAService(token)
+	}
+	h.t.Fatalf("%q is not played", use)
+	return false
+}
+
+func (h *tokenHolder) opens(method, path, body, token string) bool {
+	h.t.Helper()
+	cookie := []string{"Cookie", sessionCookie + "=" + token}
+	for _, headers := range [][]string{
+		append(cookie, "X-CSRF-Token", h.csrfToken(cookie...)),
+		{"Authorization", "Bearer " + token},
+	} {
+		switch got := h.server.send(h.t, method, path, body, headers...); got.StatusCode {
+		case http.StatusOK:
+			return true
+		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		default:
+			h.t.Fatalf("%s %s: %d %s", method, path, got.StatusCode, got.body)
+		}
+	}
+	return false
+}
+
+// verifiedByAService is what a service does that knows the address of the keys and nothing more.
+func (h *tokenHolder) verifiedByAService(token string) bool {
+	h.t.Helper()
+	keys, err := jwk.Fetch(h.t.Context(), h.server.origin+"/.well-known/jwks.json", jwk.WithHTTPClient(&http.Client{Transport: h.server.wire}))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	_, err = jwt.ParseString(token, jwt.WithKeySet(keys), jwt.WithIssuer(h.server.origin), jwt.WithAudience(h.server.origin),
+		jwt.WithRequiredClaim("exp"), jwt.WithClock(jwt.ClockFunc(h.clock.Now)))
+	return err == nil
+}
+
+var tokenEnds = map[domain.TokenEnd]func(*tokenHolder){
+	domain.EndUse: func(h *tokenHolder) {
+		connection := h.ada.script().connection
+		if pair, refused := connection.refreshWith(h.token); refused == (refusal{}) { // and its successor, so that no lost answer is assumed
+			_, refused = connection.refreshWith(pair.refresh)
+			h.ada.may(refused)
+		}
+		if strings.HasPrefix(h.token, "klg_") {
+			h.ada.device.takes(securityKey)
+			_, refused := h.ada.script().enrols(h.token)
+			h.ada.may(refused)
+		}
+	},
+	domain.EndSignOut: func(h *tokenHolder) { h.ada.signsOut() },
+	domain.EndRevocation: func(h *tokenHolder) {
+		elsewhere := h.ada.elsewhere()
+		_, refused := elsewhere.device.revokeOtherSessions()
+		h.ada.may(refused)
+	},
+	domain.EndStepUp: func(h *tokenHolder) { h.ada.stepsUp() },
+	domain.EndRecovery: func(h *tokenHolder) {
+		elsewhere := (&lodge{t: h.t, clock: h.clock, door: httpDoor{h.server}}).person("Ada", phone)
+		_, refused := elsewhere.device.recover(claim{email: h.ada.email, backupCode: h.codes[1]})
+		h.ada.may(refused)
+	},
+	domain.EndPasskeyRemoved: func(h *tokenHolder) {
+		first := h.ada.seesPasskeys()[0]
+		h.ada.addsPasskey("Second", securityKey)
+		elsewhere := h.ada.elsewhere() // with the second passkey
+		h.ada.may(elsewhere.device.removePasskey(first.id))
+	},
+	domain.EndFactorReplaced: func(h *tokenHolder) {
+		_, refused := h.ada.device.makeBackupCodes()
+		h.ada.may(refused)
+	},
+	domain.EndDisabled: func(h *tokenHolder) {
+		if _, err := h.server.app.UseCases().Admin.DisableUser.Execute(h.t.Context(), h.who); err != nil {
+			h.t.Fatal(err)
+		}
+	},
+	domain.EndDeleted: func(h *tokenHolder) { h.ada.may(h.ada.device.deleteAccount()) },
+}
+
+// TestTokenTable_document holds the page to the table.
+func TestTokenTable_document(t *testing.T) {
+	const begin, end = "<!-- the table of domain.TokenKind -->\n\n", "\n<!-- end of the table -->"
+	page, err := os.ReadFile(tokensFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(page), begin)
+	_, after, found := strings.Cut(rest, end)
+	if !found {
+		t.Fatalf("%s has no place for the table", tokensFile)
+	}
+	want := before + begin + describeTokens() + end + after
+	if *update {
+		if err := os.WriteFile(tokensFile, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if string(page) != want {
+		t.Errorf("%s is not what the table says; `make generate` writes it", tokensFile)
+	}
+}
+
+func describeTokens() string {
+	var b strings.Builder
+	row := func(what string, cell func(domain.TokenKind) string) {
+		fmt.Fprintf(&b, "| %s |", what)
+		for _, kind := range domain.TokenKinds {
+			fmt.Fprintf(&b, " %s |", cell(kind))
+		}
+		b.WriteByte('\n')
+	}
+	mark := func(yes bool) string {
+		if yes {
+			return "yes"
+		}
+		return ""
+	}
+	row("", func(k domain.TokenKind) string { return string(k) })
+	row("---", func(domain.TokenKind) string { return "---" })
+	for _, use := range domain.TokenUses {
+		row("may "+string(use), func(k domain.TokenKind) string { return mark(k.Permits(use)) })
+	}
+	for _, end := range domain.TokenEnds {
+		row("ends by "+string(end), func(k domain.TokenKind) string { return mark(k.EndedBy(end)) })
+	}
+	return b.String()
+}
