@@ -33,15 +33,24 @@ func TestASlowRequestIsCutOff(t *testing.T) {
 		"an endless text":    chunked + "1;",
 		"an endless chunk":   chunked + "e000\r\n{",
 		"an endless trailer": chunked + "2\r\n{}\r\n0\r\nX: ",
+		"endless chunks":     chunked,
+		"endless extensions": chunked,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			more := "0"
+			switch name {
+			case "endless chunks":
+				more = "1\r\n0\r\n"
+			case "endless extensions":
+				more = "1;a\r\n0\r\n"
+			}
 			w := s.dial(t).says(raw)
 			cut := make(chan struct{})
 			if raw != "" {
 				go func() {
 					for w.t.Context().Err() == nil {
-						if _, err := io.WriteString(w, "0"); err != nil {
+						if _, err := io.WriteString(w, more); err != nil {
 							return
 						}
 						select {
@@ -59,6 +68,47 @@ func TestASlowRequestIsCutOff(t *testing.T) {
 				t.Fatalf("answered with %v, want %v", statuses(got), want)
 			}
 			got[0].problem(t)
+		})
+	}
+}
+
+// A client that sends as fast as it can is cut off by size, and not when its time is over.
+func TestFramingOfChunksIsBoundedBySize(t *testing.T) {
+	const most = 64 << 20 // bytes that a client gets rid of: far more than buffers hold, far less than ten seconds carry
+	s := startServer(t, newClock(), nil)
+	for name, c := range map[string]struct {
+		raw, more string
+		status    int
+	}{
+		"an endless extension":        {chunked + "1;", strings.Repeat("x", 64<<10), 400},
+		"an endless quoted extension": {chunked + "1;a=\"", strings.Repeat("x", 64<<10), 400},
+		"endless extensions":          {chunked + "1", strings.Repeat(";a", 32<<10), 400},
+		"endless blanks":              {chunked + "1", strings.Repeat(" ", 64<<10), 400},
+		"an endless size":             {chunked, strings.Repeat("0", 64<<10), 400},
+		"extensions in every chunk":   {chunked, strings.Repeat("1;"+strings.Repeat("x", 1000)+"\r\n \r\n", 64), 400},
+		"chunks without end":          {chunked, strings.Repeat("1\r\n \r\n", 10<<10), 413},
+		"a trailer without end":       {chunked + "0\r\nX: ", strings.Repeat("x", 64<<10), 431},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := s.dial(t).says(c.raw)
+			sent := make(chan int)
+			go func() {
+				n := 0
+				for n < most {
+					more, err := io.WriteString(w, c.more)
+					if n += more; err != nil {
+						break
+					}
+				}
+				sent <- n
+			}()
+			got := w.hears()
+			if !slices.Equal(statuses(got), []int{c.status}) {
+				t.Fatalf("answered with %v, want %d", statuses(got), c.status)
+			}
+			if n := <-sent; n >= most {
+				t.Errorf("%d bytes were taken", n)
+			}
 		})
 	}
 }

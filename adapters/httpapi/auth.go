@@ -3,7 +3,6 @@ package httpapi
 import (
 	"net/http"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -83,14 +82,14 @@ func bearerToken(header string) (token string, bearer bool) {
 
 // isNoTokenChar reports whether r is in no token of RFC 9110, section 5.6.2.
 func isNoTokenChar(r rune) bool {
-	return r >= utf8.RuneSelf || !isLetterOrDigit(byte(r)) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	return !isLetterOrDigit(r) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
 // isToken68 reports whether s is a token68 (RFC 9110, section 11.2), which RFC 6750 calls b64token.
 func isToken68(s string) bool {
 	text := strings.TrimRight(s, "=")
 	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
-		return r >= utf8.RuneSelf || !isLetterOrDigit(byte(r)) && !strings.ContainsRune("-._~+/", r)
+		return !isLetterOrDigit(r) && !strings.ContainsRune("-._~+/", r)
 	})
 }
 

@@ -55,7 +55,7 @@ func isPlainHost(host []byte) bool {
 	return true
 }
 
-func isLetterOrDigit(b byte) bool {
+func isLetterOrDigit[T byte | rune](b T) bool {
 	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
 }
 
