@@ -130,9 +130,9 @@ func (h *house) update(fn func(ports.Tx) error) {
 	}
 }
 
-func (h *house) creates(options []byte) ports.RegistrationAnswer {
+func (h *house) creates(options []byte, variations ...authenticator.Variation) ports.RegistrationAnswer {
 	h.t.Helper()
-	made, err := h.device.Create(options)
+	made, err := h.device.Create(options, variations...)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -295,7 +295,7 @@ var others = map[string]func(*house) (does func() error){
 	},
 	"begin to sign in": func(h *house) func() error {
 		return func() error {
-			_, err := (&login.Begin{Store: h.store, RelyingParty: h.relyingParty, Desk: h.desk()}).Execute(h.t.Context(), "ada@example.org", domain.Binding{})
+			_, err := (&login.Begin{Store: h.store, RelyingParty: h.relyingParty, Desk: h.desk(), Decoys: decoys}).Execute(h.t.Context(), "ada@example.org", domain.Binding{})
 			return err
 		}
 	},

@@ -1,18 +1,26 @@
 package bootstrap
 
 import (
+	"encoding/json"
+	"net/mail"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/adapters/smtp"
+	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/domain"
 )
 
 // On a clock that only waiting moves: an answer that could tell of an account takes the same time for each, and no other waits.
 func TestAnswersThatCouldTellOfAnAccountTakeTheirTime(t *testing.T) {
 	house := newFuzzedHouse(t, time.Hour) // as long as the server lets them
 	verify := `{"challenge_id":"{challenge}","credential":{"id":"{passkey}","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"AA","signature":"AA"}}}`
+	registration := `{"challenge_id":"{challenge}","credential":{"id":"AAAA","type":"public-key","response":{"clientDataJSON":"e30","attestationObject":"AA"}}}`
 	for name, c := range map[string]struct {
 		path, body string
 		status     int
@@ -27,22 +35,62 @@ func TestAnswersThatCouldTellOfAnAccountTakeTheirTime(t *testing.T) {
 		"a code of an account":       {"/v1/recovery/redeem", `{"email":"ada@example.org","totp_code":"abcdef"}`, 400, evenTime},
 		"a code of nobody":           {"/v1/recovery/redeem", `{"email":"nobody@example.org","totp_code":"abcdef"}`, 400, evenTime},
 		"a backup code of nobody's":  {"/v1/recovery/redeem", `{"backup_code":"0000-0000-0000-0000"}`, 400, evenTime},
+		"a refused sign-up":          {"/v1/signup/verify", registration, 404, evenTime},
+		"a refused recovery":         {"/v1/recovery/verify", `{"grant_token":"{grant}",` + registration[1:], 400, evenTime},
+		"a refused further passkey":  {"/v1/me/passkeys/verify", registration, 404, evenTime},
 		"anything else":              {"/v1/signup/options", `{}`, 200, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := house.personal(t, c.body)
 			synctest.Test(t, func(t *testing.T) {
-				var request fasthttp.RequestCtx
-				request.Request.Header.SetMethod("POST")
-				request.Request.SetRequestURI(c.path)
-				request.Request.Header.SetContentType("application/json")
-				request.Request.SetBodyString(body)
-				begun := time.Now()
-				house.server.Handler(&request)
-				if took := time.Since(begun); took != c.want || request.Response.StatusCode() != c.status {
-					t.Errorf("%d after %s, want %d after %s: %s", request.Response.StatusCode(), took, c.status, c.want, request.Response.Body())
-				}
+				house.answersAfter(t, "POST", c.path, body, c.status, c.want)
 			})
 		})
+	}
+}
+
+// Where mail is sent nobody is told that an address is taken: also an answer that goes well takes the same time for each.
+func TestAnswersAboutAPendingAddressTakeTheirTime(t *testing.T) {
+	house := newFuzzedHouse(t, time.Hour, func(c *Config) {
+		c.SMTP = &smtp.Config{Host: "localhost", Port: 25, TLS: smtp.NoTLS, PublicURL: c.PublicURL, From: mail.Address{Address: "keylodge@example.org"}, Service: "Keylodge"}
+	})
+	signsUp := func(email string) string {
+		begun, err := house.usecases.SignUp.Begin.Execute(t.Context(), signup.Application{Email: domain.Email(email)}, domain.Binding{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := authenticator.New("http://localhost:8080").Create(begun.Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := json.Marshal(map[string]any{"challenge_id": begun.ChallengeID.String(), "credential": made})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	named, nameless := signsUp("zoe@example.org"), signsUp("")
+	synctest.Test(t, func(t *testing.T) {
+		house.answersAfter(t, "POST", "/v1/signup/verify", named, 201, evenTime)
+		house.answersAfter(t, "POST", "/v1/signup/verify", nameless, 201, 0)
+		house.answersAfter(t, "PATCH", "/v1/me", `{"email":"ben@example.org"}`, 200, evenTime)
+		house.answersAfter(t, "POST", "/v1/me/email/code", `{}`, 202, evenTime)
+		house.answersAfter(t, "PATCH", "/v1/me", `{"email":null}`, 200, 0)
+	})
+}
+
+// answersAfter sends the request as a signed-in program's.
+func (h *fuzzedHouse) answersAfter(t *testing.T, method, path, body string, status int, want time.Duration) {
+	t.Helper()
+	var request fasthttp.RequestCtx
+	request.Request.Header.SetMethod(method)
+	request.Request.SetRequestURI(path)
+	request.Request.Header.SetContentType("application/json")
+	request.Request.Header.Set("Authorization", "Bearer "+h.replace["{access}"])
+	request.Request.SetBodyString(body)
+	begun := time.Now()
+	h.server.Handler(&request)
+	if took := time.Since(begun); took != want || request.Response.StatusCode() != status {
+		t.Errorf("%s %s: %d after %s, want %d after %s: %s", method, path, request.Response.StatusCode(), took, status, want, request.Response.Body())
 	}
 }

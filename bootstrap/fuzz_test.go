@@ -86,7 +86,7 @@ type fuzzedHouse struct {
 }
 
 // newFuzzedHouse takes how long answers are held back, which the fuzzer has no time for.
-func newFuzzedHouse(t testing.TB, evenTime time.Duration) *fuzzedHouse {
+func newFuzzedHouse(t testing.TB, evenTime time.Duration, adjust ...func(*Config)) *fuzzedHouse {
 	t.Helper()
 	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, masterkey.Size)))
 	if err != nil {
@@ -101,6 +101,9 @@ func newFuzzedHouse(t testing.TB, evenTime time.Duration) *fuzzedHouse {
 		ChallengeTTL: 5 * time.Minute, StepUpTTL: domain.StepUpTTL(10 * time.Minute), PasskeyLimit: 20,
 		Access:   domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
 		Rotation: domain.KeyRotation{Algorithm: domain.SigningEdDSA, Every: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
+	}
+	for _, change := range adjust {
+		change(&config)
 	}
 	h := &fuzzedHouse{log: &errorLog{}, replace: map[string]string{}}
 	clock := still(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))

@@ -48,7 +48,7 @@ import (
 // useCaseSet is the product over a store, a clock and a secret.
 var useCaseSet = wire.NewSet(
 	wire.FieldsOf(new(Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "Access", "Rotation", "Brought"),
-	challengeTTL, decoyKey, refreshKeys, codePeppers, grantKeys, emailCodeKeys, lockoutKey, movingKeys, randomness,
+	challengeTTL, decoys, refreshKeys, codePeppers, grantKeys, emailCodeKeys, lockoutKey, movingKeys, randomness,
 	mailPolicy, mailer,
 	relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),
 	useragent.New, wire.Bind(new(ports.DeviceNames), new(*useragent.Names)),
@@ -102,13 +102,10 @@ func challengeTTL(config Config) ceremony.TTL { return ceremony.TTL(config.Chall
 
 func randomness() io.Reader { return rand.Reader }
 
-// decoyKey is of the oldest secret there is: decoys that changed with the secret would be told from real passkeys, which
-// do not.
-func decoyKey(config Config, secret masterkey.Key) (login.DecoyKey, error) {
-	if n := len(config.PreviousSecrets); n > 0 {
-		secret = config.PreviousSecrets[n-1]
-	}
-	return secret.Derive("decoy passkeys")
+func decoys(config Config, secret masterkey.Key) (domain.Decoys, error) {
+	keys, err := deriveAll("decoy passkeys", secret, config.PreviousSecrets)
+	policy := config.Authenticators
+	return domain.Decoys{Keys: keys, Limit: config.PasskeyLimit, DeviceBound: policy.Attested || len(policy.Allowed) > 0}, err
 }
 
 // refreshKeys are those of the present secret and of the former ones, so that nobody is signed out when it is replaced.

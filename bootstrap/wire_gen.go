@@ -107,6 +107,10 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Random:  reader,
 		Lockout: domainLockoutKey,
 	}
+	domainDecoys, err := decoys(config, secret)
+	if err != nil {
+		return application.UseCases{}, err
+	}
 	finish := &signup.Finish{
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
@@ -114,20 +118,17 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Desk:         desk,
 		Door:         door,
 		Claims:       claims,
+		Decoys:       domainDecoys,
 	}
 	signUp := application.SignUp{
 		Begin:  begin,
 		Finish: finish,
 	}
-	loginDecoyKey, err := decoyKey(config, secret)
-	if err != nil {
-		return application.UseCases{}, err
-	}
 	loginBegin := &login.Begin{
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Desk:         desk,
-		DecoyKey:     loginDecoyKey,
+		Decoys:       domainDecoys,
 	}
 	usePolicy := config.Use
 	examiner := &access.Examiner{
@@ -142,6 +143,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Door:         door,
 		Log:          securityLog,
 		Examiner:     examiner,
+		Decoys:       domainDecoys,
 		Lockout:      domainLockoutKey,
 	}
 	applicationLogin := application.Login{
@@ -241,6 +243,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Desk:         desk,
 		Log:          securityLog,
 		Limit:        passkeyLimit,
+		Decoys:       domainDecoys,
 	}
 	rename := &passkeys.Rename{
 		Store: store2,
@@ -368,6 +371,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Desk:         desk,
 		Door:         door,
 		Log:          securityLog,
+		Decoys:       domainDecoys,
 	}
 	applicationRecovery := application.Recovery{
 		Show:        show,
@@ -602,6 +606,11 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Random:  reader,
 		Lockout: domainLockoutKey,
 	}
+	domainDecoys, err := decoys(config, key)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
 	finish := &signup.Finish{
 		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
@@ -609,21 +618,17 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Desk:         desk,
 		Door:         door,
 		Claims:       claims,
+		Decoys:       domainDecoys,
 	}
 	signUp := application.SignUp{
 		Begin:  begin,
 		Finish: finish,
 	}
-	loginDecoyKey, err := decoyKey(config, key)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
 	loginBegin := &login.Begin{
 		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Desk:         desk,
-		DecoyKey:     loginDecoyKey,
+		Decoys:       domainDecoys,
 	}
 	usePolicy := config.Use
 	examiner := &access.Examiner{
@@ -638,6 +643,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Door:         door,
 		Log:          securityLog,
 		Examiner:     examiner,
+		Decoys:       domainDecoys,
 		Lockout:      domainLockoutKey,
 	}
 	applicationLogin := application.Login{
@@ -737,6 +743,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Desk:         desk,
 		Log:          securityLog,
 		Limit:        passkeyLimit,
+		Decoys:       domainDecoys,
 	}
 	rename := &passkeys.Rename{
 		Store: portsStore,
@@ -866,6 +873,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Desk:         desk,
 		Door:         door,
 		Log:          securityLog,
+		Decoys:       domainDecoys,
 	}
 	applicationRecovery := application.Recovery{
 		Show:        show,

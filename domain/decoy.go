@@ -3,44 +3,114 @@ package domain
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"fmt"
 	"slices"
 )
 
-// decoyShapes are what passkeys look like to whoever is asked for them, by length of id and transports: mostly synced ones, some
-// that stay in a computer, a few security keys. Each is as likely as it stands here often.
-var decoyShapes = [16]struct {
-	length     int
-	transports []string
-}{
-	{20, synced}, {20, synced}, {20, synced}, {20, synced}, {20, synced},
-	{16, synced}, {16, synced}, {16, synced}, {16, synced},
-	{32, synced}, {32, synced},
-	{32, inside}, {32, inside}, {32, inside},
-	{48, aKey}, {64, aKey},
+// Decoys invents the passkeys of e-mail addresses that have none, so that a sign-in by e-mail does not disclose which addresses have
+// an account (WebAuthn Level 3, section 14.6.2). It stores nothing: a decoy is recognised by a tag in its id, which only a server
+// that has one of the keys can compute.
+type Decoys struct {
+	// Keys are derived from the present secret first and from the former ones after it. Decoys are made with the last, oldest key:
+	// decoys that changed with the secret would be told from passkeys, which do not change.
+	Keys [][]byte
+	// Limit is how many passkeys an account may have: more decoys than that would be known as decoys.
+	Limit PasskeyLimit
+	// DeviceBound leaves out synced passkeys, which a policy on authenticators does not let in.
+	DeviceBound bool
 }
 
-var synced, inside, aKey = []string{"hybrid", "internal"}, []string{"internal"}, []string{"nfc", "usb"}
+// decoyShape is what a client sees of a passkey: the length of its id, whether the id is a UUID of version 4, and its transports.
+type decoyShape struct {
+	length     int
+	uuid       bool
+	transports []string
+}
 
-// decoyCounts are how many passkeys people have.
-var decoyCounts = [8]int{1, 1, 1, 1, 1, 2, 2, 3}
+var (
+	synced, internal, usb, usbAndNFC = []string{"hybrid", "internal"}, []string{"internal"}, []string{"usb"}, []string{"nfc", "usb"}
 
-// Decoys invents the passkeys of an address that has none, so that asking for a login by e-mail does not tell which
-// addresses have an account (WebAuthn Level 3, section 14.6.2). The same key and address give the same answer for ever,
-// as a real account would. They are of every usual kind and number, so that neither proves an account.
-func Decoys(key []byte, email Email) []CredentialDescriptor {
-	seed := keyedHash(key, string(email))
-	decoys := make([]CredentialDescriptor, decoyCounts[seed[0]%8])
+	// deviceBoundShapes are those of computers and security keys. Each is as likely as it is listed often.
+	deviceBoundShapes = []decoyShape{
+		{32, false, internal}, {32, false, internal}, {32, false, internal}, {32, false, internal},
+		{48, false, usbAndNFC}, {64, false, usbAndNFC}, {48, false, usb}, {64, false, usb},
+	}
+	// allShapes are mostly those of synced passkeys: of phones, of browsers, of password managers, and of clients that report no
+	// transports.
+	allShapes = append([]decoyShape{
+		{20, false, synced}, {20, false, synced}, {20, false, synced}, {20, false, synced}, {20, false, synced}, {20, false, synced}, {20, false, synced},
+		{16, false, synced}, {16, false, synced}, {16, false, synced}, {16, false, synced}, {16, false, synced}, {16, false, internal},
+		{16, true, synced}, {16, true, synced}, {16, true, internal}, {16, true, internal},
+		{32, false, synced}, {32, false, synced}, {32, false, synced},
+		{16, false, nil}, {20, false, nil}, {32, false, nil}, {64, false, nil},
+	}, deviceBoundShapes...)
+)
+
+// Of returns the decoys of an address: the same ones each time, of every usual shape and number.
+func (d Decoys) Of(email Email) []CredentialDescriptor {
+	key := d.Keys[len(d.Keys)-1]
+	seed := keyedHash(key, []byte("address"), []byte(email))
+	decoys := make([]CredentialDescriptor, d.number(seed))
 	for i := range decoys {
-		own := keyedHash(seed, string(rune('1'+i)))
-		shape := decoyShapes[own[0]%16]
-		id := slices.Concat(keyedHash(own, "credential id"), keyedHash(own, "its rest"))
-		decoys[i] = CredentialDescriptor{ID: CredentialID(id[:shape.length]), Transports: slices.Clone(shape.transports)}
+		own := keyedHash(seed, []byte{byte(i)})
+		shape := d.shapes()[int(own[0])%len(d.shapes())]
+		decoys[i] = CredentialDescriptor{ID: shape.id(key, own), Transports: slices.Clone(shape.transports)}
 	}
 	return decoys
 }
 
-func keyedHash(key []byte, text string) []byte {
+// Include reports whether the id is that of a decoy, of any address. A passkey of another id is taken for one with a probability of
+// 1 in 2^56 or less.
+func (d Decoys) Include(id CredentialID) bool {
+	length := func(s decoyShape) bool { return s.length == len(id) }
+	if !slices.ContainsFunc(allShapes, length) {
+		return false
+	}
+	included := false
+	for _, key := range d.Keys {
+		random, tag := id[:tagAt(len(id))], id[tagAt(len(id)):]
+		included = hmac.Equal([]byte(tag), decoyTag(key, []byte(random), len(id))) || included
+	}
+	return included
+}
+
+func (d Decoys) shapes() []decoyShape {
+	if d.DeviceBound {
+		return deviceBoundShapes
+	}
+	return allShapes
+}
+
+// number is one for five addresses of eight, and each further decoy is there in three cases of eight.
+func (d Decoys) number(seed []byte) int {
+	n := 1
+	for n < min(int(d.Limit), len(seed)) && seed[n] < 3*32 {
+		n++
+	}
+	return n
+}
+
+func (s decoyShape) id(key, seed []byte) CredentialID {
+	random := slices.Concat(keyedHash(seed, []byte("id")), keyedHash(seed, []byte("rest of the id")))[:tagAt(s.length)]
+	if s.uuid { // RFC 9562, section 5.4
+		random[6], random[8] = random[6]&0x0f|0x40, random[8]&0x3f|0x80
+	}
+	return CredentialID(slices.Concat(random, decoyTag(key, random, s.length)))
+}
+
+// tagAt is where the tag begins in an id of the given length: behind the bits that a UUID fixes.
+func tagAt(length int) int { return length/2 + 1 }
+
+func decoyTag(key, random []byte, length int) []byte {
+	return keyedHash(key, []byte("tag"), random)[:length-tagAt(length)]
+}
+
+// keyedHash is the HMAC of the parts, each behind its length.
+func keyedHash(key []byte, parts ...[]byte) []byte {
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(text))
+	for _, part := range parts {
+		mac.Write(fmt.Appendf(nil, "%d:", len(part)))
+		mac.Write(part)
+	}
 	return mac.Sum(nil)
 }

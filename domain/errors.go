@@ -35,7 +35,7 @@ var (
 	ErrInvalidRequest = &Error{KindInvalid, "invalid_request", "the request is not valid; see errors for the fields to correct"}
 
 	// A code that is wrong, spent, somebody else's or nobody's looks the same from outside.
-	ErrInvalidCode  = &Error{KindInvalid, "invalid_code", "this code is not right, or was used before; try another one"}
+	ErrInvalidCode  = &Error{KindInvalid, "invalid_code", "this code is not right, was used before, or is locked after too many wrong ones; try another one, or try again later"}
 	ErrInvalidGrant = &Error{KindInvalid, "invalid_code", "this recovery is over or was used; start again with another code"}
 
 	ErrUnauthenticated = &Error{KindUnauthenticated, "unauthenticated", "nobody is signed in; sign in first"}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Lockout counts wrong recovery codes against one account, or one address, and makes whoever guesses wait; likewise letters
-// that nobody asked for, against a mailbox. It never keeps a passkey from signing in.
+// Lockout counts wrong recovery codes against one account, or one caller, and makes them wait; likewise letters that nobody asked for,
+// against a mailbox. It never keeps a passkey from signing in.
 type Lockout struct{ state LockoutSnapshot }
 
 // LockoutSnapshot is a lockout's state as storage keeps it.
@@ -18,8 +18,8 @@ type LockoutSnapshot struct {
 	UpdatedAt   time.Time
 }
 
-// LockoutSubject is against whom wrong codes count: an account, whichever of its names was called; a name that nobody has,
-// so that it looks like one that somebody has; an address; or a mailbox.
+// LockoutSubject is what wrong codes count against: an account, by either of its names; an unknown name, so that the same work is
+// done for it; a name together with the network that said it, known or not; a network; or a mailbox.
 type LockoutSubject [sha256.Size]byte
 
 // LockoutKey keeps the names that strangers try out of the database.
@@ -30,7 +30,10 @@ func (LockoutKey) Account(id UserID) LockoutSubject {
 	return LockoutSubject(sha256.Sum256([]byte("account\x00" + id.String())))
 }
 
-func (k LockoutKey) Unknown(name string) LockoutSubject  { return k.subject("unknown", name) }
+func (k LockoutKey) Unknown(name string) LockoutSubject { return k.subject("unknown", name) }
+func (k LockoutKey) Named(name string, from Network) LockoutSubject {
+	return k.subject("named", string(from)+"\x00"+name)
+}
 func (k LockoutKey) Address(from Network) LockoutSubject { return k.subject("address", string(from)) }
 func (k LockoutKey) Mailbox(at Email) LockoutSubject     { return k.subject("mailbox", string(at)) }
 

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,45 +226,6 @@ func TestUserHandlesSayNothing(t *testing.T) {
 	if len(a.Handle) != 32 || a.Handle == b.Handle || strings.Contains(string(a.Handle), a.UserID.String()) {
 		t.Errorf("handles %q and %q", a.Handle, b.Handle)
 	}
-}
-
-func TestDecoysAreStableAndLookReal(t *testing.T) {
-	key := []byte("installation key")
-	first := domain.Decoys(key, "nobody@example.org")
-	if again := domain.Decoys(key, "nobody@example.org"); !slices.EqualFunc(first, again, sameDescriptor) {
-		t.Error("the same address has other decoys at the second look")
-	}
-	if others := domain.Decoys(key, "noone@example.org"); slices.EqualFunc(first, others, sameDescriptor) {
-		t.Error("two addresses share their decoys")
-	}
-	if elsewhere := domain.Decoys([]byte("another key"), "nobody@example.org"); slices.EqualFunc(first, elsewhere, sameDescriptor) {
-		t.Error("another installation makes the same decoys")
-	}
-	// A kind or a number that decoys never have would prove an account.
-	kinds, numbers, ids := map[string]bool{}, map[int]bool{}, map[domain.CredentialID]bool{}
-	for i := range 1000 {
-		decoys := domain.Decoys(key, domain.Email(fmt.Sprint(i)))
-		numbers[len(decoys)] = true
-		for _, decoy := range decoys {
-			kinds[fmt.Sprint(len(decoy.ID), decoy.Transports)] = true
-			if ids[decoy.ID] {
-				t.Errorf("the decoy %s is there twice", decoy.ID)
-			}
-			ids[decoy.ID] = true
-		}
-	}
-	if want := (map[int]bool{1: true, 2: true, 3: true}); !maps.Equal(numbers, want) {
-		t.Errorf("addresses have %v decoys", numbers)
-	}
-	if want := (map[string]bool{
-		"16 [hybrid internal]": true, "20 [hybrid internal]": true, "32 [hybrid internal]": true, "32 [internal]": true, "48 [nfc usb]": true, "64 [nfc usb]": true,
-	}); !maps.Equal(kinds, want) {
-		t.Errorf("decoys are %v, and real passkeys %v", kinds, want)
-	}
-}
-
-func sameDescriptor(a, b domain.CredentialDescriptor) bool {
-	return a.ID == b.ID && slices.Equal(a.Transports, b.Transports)
 }
 
 func TestASecretIsNeverPrinted(t *testing.T) {

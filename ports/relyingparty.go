@@ -25,10 +25,10 @@ type RelyingParty interface {
 	// returns what the answer proves, or a *domain.Rejection.
 	VerifyAuthentication(ceremony []byte, answer AuthenticationAnswer, owner *domain.User, credential *domain.Credential) (domain.Assertion, error)
 
-	// RejectUnknown judges an answer by a credential that is nobody's: it is domain.ErrPasskeyUnknown where any passkey could have
-	// been used. Where the ceremony asked for some, they may have been decoys: then it is the *domain.Rejection that the answer
-	// would get from VerifyAuthentication whose signer does not hold the key, after the same work.
-	RejectUnknown(ceremony []byte, answer AuthenticationAnswer) error
+	// RejectUnknown judges an answer that names a credential that is not stored. It returns domain.ErrPasskeyUnknown if the
+	// ceremony asked for any passkey and the credential is no decoy. Otherwise it returns the *domain.Rejection that
+	// VerifyAuthentication returns for a stored credential and an answer by another key, after the same work.
+	RejectUnknown(ceremony []byte, answer AuthenticationAnswer, decoy bool) error
 }
 
 // Ceremony is what starts one.

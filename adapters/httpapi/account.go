@@ -44,6 +44,9 @@ func (s *server) patchAccount(c *fiber.Ctx, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
+	if changed.User.PendingEmail() != "" {
+		c.Locals(namesAccountKey, true)
+	}
 	if len(changed.Names) > 0 {
 		s.note(c, actor, "account changed", slog.Any("changed", changed.Names))
 	}

@@ -15,6 +15,7 @@ func (s *server) sendEmailCode(c *fiber.Ctx, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
+	c.Locals(namesAccountKey, true)
 	return c.Status(http.StatusAccepted).JSON(fiber.Map{"expires_at": timestamp.Of(expires)})
 }
 

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"slices"
+
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/domain"
@@ -18,9 +20,9 @@ func (s *server) route(app *fiber.App) {
 	v1 := app.Group("/v1", s.guardOrigin, noStore, s.guardCookies, requireJSON)
 	v1.Get("/config", s.getConfig)
 	v1.Post("/signup/options", s.limit(domain.RateSignUp, emailIn), s.signUpOptions)
-	v1.Post("/signup/verify", s.limit(domain.RateSignUp, nobody), s.signUpVerify)
-	v1.Post("/login/options", s.limit(domain.RateLogin, emailIn), s.evenly(namesAccount, s.loginOptions))
-	v1.Post("/login/verify", s.limit(domain.RateLogin, nobody), s.evenly(refused, s.loginVerify))
+	v1.Post("/signup/verify", s.limit(domain.RateSignUp, nobody), s.evenly(namesAccount), s.signUpVerify)
+	v1.Post("/login/options", s.limit(domain.RateLogin, emailIn), s.evenly(namesAccount), s.loginOptions)
+	v1.Post("/login/verify", s.limit(domain.RateLogin, nobody), s.evenly(refused), s.loginVerify)
 
 	v1.Get("/session", s.signedIn(s.getSession))
 	v1.Delete("/session", s.deleteSession)
@@ -31,13 +33,13 @@ func (s *server) route(app *fiber.App) {
 	v1.Get("/csrf", s.signedIn(s.getCSRF))
 
 	v1.Get("/me", s.signedIn(s.getAccount))
-	v1.Patch("/me", s.limited(domain.RateChange, s.patchAccount)...)
+	v1.Patch("/me", slices.Insert(s.limited(domain.RateChange, s.patchAccount), 0, s.evenly(namesAccount))...)
 	v1.Delete("/me", s.limited(domain.RateChange, s.deleteAccount)...)
-	v1.Post("/me/email/code", s.limited(domain.RateCode, s.sendEmailCode)...)
+	v1.Post("/me/email/code", slices.Insert(s.limited(domain.RateCode, s.sendEmailCode), 0, s.evenly(namesAccount))...)
 	v1.Post("/me/email/confirm", s.limited(domain.RateCode, s.confirmEmail)...)
 	v1.Get("/me/passkeys", s.signedIn(s.listPasskeys))
 	v1.Post("/me/passkeys/options", s.limited(domain.RateChange, s.addPasskeyOptions)...)
-	v1.Post("/me/passkeys/verify", s.limited(domain.RateChange, s.addPasskeyVerify)...)
+	v1.Post("/me/passkeys/verify", slices.Insert(s.limited(domain.RateChange, s.addPasskeyVerify), 0, s.evenly(refused))...)
 	v1.Patch("/me/passkeys/:id", s.limited(domain.RateChange, s.renamePasskey)...)
 	v1.Delete("/me/passkeys/:id", s.limited(domain.RateChange, s.deletePasskey)...)
 	v1.Get("/me/sessions", s.signedIn(s.listSessions))
@@ -50,9 +52,9 @@ func (s *server) route(app *fiber.App) {
 	v1.Delete("/me/recovery/totp", s.limited(domain.RateChange, s.removeTOTP)...)
 	v1.Post("/me/recovery/backup-codes", s.limited(domain.RateChange, s.makeBackupCodes)...)
 
-	v1.Post("/recovery/redeem", s.limit(domain.RateRecovery, ownerIn), s.evenly(refused, s.redeem))
+	v1.Post("/recovery/redeem", s.limit(domain.RateRecovery, ownerIn), s.evenly(refused), s.redeem)
 	v1.Post("/recovery/options", s.limit(domain.RateRecovery, nobody), s.recoveryOptions)
-	v1.Post("/recovery/verify", s.limit(domain.RateRecovery, nobody), s.recoveryVerify)
+	v1.Post("/recovery/verify", s.limit(domain.RateRecovery, nobody), s.evenly(refused), s.recoveryVerify)
 }
 
 // noStore keeps answers about a person out of every cache.

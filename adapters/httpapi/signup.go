@@ -53,5 +53,8 @@ func (s *server) signUpVerify(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	if grant.User.PendingEmail() != "" {
+		c.Locals(namesAccountKey, true)
+	}
 	return s.renderGrant(c.Status(http.StatusCreated), grant)
 }

@@ -136,7 +136,7 @@ func TestTheAllowListDecidesWhoMayAnswer(t *testing.T) {
 	wantReason(t, answer(t, ada, list, authenticator.ForgeUserHandle(ben.user.Handle().Bytes())), domain.ReasonUserHandleMismatch)
 	wantReason(t, answer(t, ben, list), domain.ReasonUserHandleMismatch)
 	wantReason(t, answer(t, ada, []domain.CredentialDescriptor{another}), domain.ReasonUserHandleMismatch)
-	wantReason(t, answer(t, ada, domain.Decoys([]byte("key"), "nobody@example.org")), domain.ReasonUserHandleMismatch)
+	wantReason(t, answer(t, ada, domain.Decoys{Keys: [][]byte{[]byte("key")}}.Of("nobody@example.org")), domain.ReasonUserHandleMismatch)
 }
 
 // Counters and backup eligibility are the domain's to judge: what the answer says is reported, not refused.

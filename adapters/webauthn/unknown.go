@@ -11,14 +11,14 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// RejectUnknown holds the answer to a key whose private half nobody has, so that it fails where, and after as much work as,
-// it would with a real passkey.
-func (rp *RelyingParty) RejectUnknown(ceremony []byte, answer ports.AuthenticationAnswer) error {
+// RejectUnknown verifies the answer with a key whose private half was discarded, so that it fails at the same check, and after the
+// same work, as with a stored passkey.
+func (rp *RelyingParty) RejectUnknown(ceremony []byte, answer ports.AuthenticationAnswer, decoy bool) error {
 	session, err := restore(ceremony)
 	if err != nil {
 		return err
 	}
-	if len(session.AllowedCredentialIDs) == 0 {
+	if len(session.AllowedCredentialIDs) == 0 && !decoy {
 		return domain.ErrPasskeyUnknown
 	}
 	is := rp.nobodys.Snapshot()

@@ -10,15 +10,12 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// DecoyKey makes the decoys of this installation its own.
-type DecoyKey []byte
-
 // Begin starts a sign-in.
 type Begin struct {
 	Store        ports.Store
 	RelyingParty ports.RelyingParty
 	Desk         *ceremony.Desk
-	DecoyKey     DecoyKey
+	Decoys       domain.Decoys
 }
 
 // Execute returns the options for any passkey, or with an address for those of its account. An address without an
@@ -39,7 +36,7 @@ func (b *Begin) Execute(ctx context.Context, email domain.Email, by domain.Bindi
 }
 
 func (b *Begin) passkeysOf(ctx context.Context, email domain.Email) ([]domain.CredentialDescriptor, error) {
-	decoys := domain.Decoys(b.DecoyKey, email)
+	decoys := b.Decoys.Of(email)
 	var credentials domain.Keyring
 	err := b.Store.View(ctx, func(tx ports.Tx) error {
 		var id domain.UserID // nobody's, if the address is nobody's: looked up all the same, for the time it takes

@@ -20,6 +20,7 @@ type Finish struct {
 	Door         *access.Door
 	Log          *access.SecurityLog
 	Examiner     *access.Examiner
+	Decoys       domain.Decoys
 	Lockout      domain.LockoutKey
 }
 
@@ -36,9 +37,10 @@ type Answer struct {
 // spent all the same, and the owner of the passkey finds the attempt in their log.
 func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, error) {
 	now := f.Clock.Now()
+	decoy := f.Decoys.Include(domain.CredentialID(answer.Credential.ID)) // computed for every id, for the time it takes
 	known, err := f.lookUp(ctx, answer, now)
 	if errors.Is(err, domain.ErrPasskeyUnknown) {
-		return access.Grant{}, f.refuseUnknown(ctx, answer, known, now)
+		return access.Grant{}, f.refuseUnknown(ctx, answer, known, decoy, now)
 	}
 	if err != nil {
 		return access.Grant{}, f.Desk.Refuse(ctx, answer.ChallengeID, nil, err)
@@ -53,10 +55,10 @@ func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, erro
 	return grant, nil
 }
 
-// refuseUnknown refuses a passkey that nobody has. One that was asked for by an address may have been a decoy: it is refused like a
-// real one without its key, and leaves as much behind, lest decoys be told apart by answering with them.
-func (f *Finish) refuseUnknown(ctx context.Context, answer Answer, known knownPasskey, now time.Time) error {
-	err := f.RelyingParty.RejectUnknown(known.ceremony, answer.Credential)
+// refuseUnknown refuses a passkey that is not stored. A decoy, and any passkey where some were asked for, is refused like a stored
+// one whose key did not sign, and the same rows are written, so that answers do not disclose which ids are decoys.
+func (f *Finish) refuseUnknown(ctx context.Context, answer Answer, known knownPasskey, decoy bool, now time.Time) error {
+	err := f.RelyingParty.RejectUnknown(known.ceremony, answer.Credential, decoy)
 	event, eventErr := f.Log.RefusedNameless(answer.Visitor, now, domain.EventSnapshot{Kind: domain.EventSignInRefused}, err)
 	return f.Desk.Refuse(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
 }

@@ -113,7 +113,7 @@ func (l *lodge) desk() *ceremony.Desk {
 }
 
 func (l *lodge) begin(store ports.Store) *login.Begin {
-	return &login.Begin{Store: store, RelyingParty: l.relyingParty, Desk: l.desk(), DecoyKey: login.DecoyKey("key")}
+	return &login.Begin{Store: store, RelyingParty: l.relyingParty, Desk: l.desk(), Decoys: domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}}
 }
 
 // attempt is a sign-in that Ada's key has answered.
@@ -513,7 +513,9 @@ func TestAnAddressIsAnsweredWithPasskeysOrDecoys(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.operator(func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, keyless.Admit(noon)) })
-	decoys := func(email domain.Email) []domain.CredentialDescriptor { return domain.Decoys([]byte("key"), email) }
+	decoys := func(email domain.Email) []domain.CredentialDescriptor {
+		return domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}.Of(email)
+	}
 	for email, want := range map[domain.Email][]domain.CredentialDescriptor{
 		"":                    nil,
 		"ada@example.org":     {{ID: l.keyID}},

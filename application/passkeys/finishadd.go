@@ -20,6 +20,7 @@ type FinishAdd struct {
 	Desk         *ceremony.Desk
 	Log          *access.SecurityLog
 	Limit        domain.PasskeyLimit
+	Decoys       domain.Decoys
 }
 
 // Answer is what the client made of the options.
@@ -87,7 +88,7 @@ func (f *FinishAdd) add(ctx context.Context, actor access.Actor, answer Answer, 
 		if err := present.Room(f.Limit); err != nil {
 			return err
 		}
-		if err := tx.Credentials.Add(ctx, credential); err != nil {
+		if err := access.Register(ctx, tx, f.Decoys, credential); err != nil {
 			return err
 		}
 		added.User, added.Accepted = actor.User, slices.Concat(present, domain.Keyring{credential})

@@ -20,6 +20,7 @@ type Finish struct {
 	Desk         *ceremony.Desk
 	Door         *access.Door
 	Log          *access.SecurityLog
+	Decoys       domain.Decoys
 }
 
 // Answer is what the client made of the options.
@@ -98,7 +99,7 @@ func (f *Finish) enrol(ctx context.Context, answer Answer, owner *domain.User, s
 		if err := entered.User.Enabled(); err != nil {
 			return err
 		}
-		if err := tx.Credentials.Add(ctx, credential); err != nil {
+		if err := access.Register(ctx, tx, f.Decoys, credential); err != nil {
 			return err
 		}
 		app, err := tx.TOTPs.Of(ctx, owner.ID())

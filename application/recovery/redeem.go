@@ -40,7 +40,7 @@ func (r *Redeem) Execute(ctx context.Context, claim Claim, visitor access.Visito
 		return Granted{}, err
 	}
 	now := r.Clock.Now()
-	seen, err := r.look(ctx, claim, visitor, now)
+	seen, err := r.look(ctx, claim, visitor)
 	if err != nil {
 		return Granted{}, err
 	}
@@ -51,31 +51,30 @@ func (r *Redeem) Execute(ctx context.Context, claim Claim, visitor access.Visito
 	var granted Granted
 	var refusal error
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
-		// Again: of many who guess at once each has to wait for those before.
-		lockout, wait, err := r.lockout(ctx, tx, seen, now)
+		// Read inside this unit of work: of many guesses at once each sees the count of those before.
+		counts, err := r.counts(ctx, tx, seen, now)
 		if err != nil {
 			return err
 		}
 		granted, refusal = Granted{}, nil
+		attempt := attempt
+		attempt.wrong = attempt.wrong || counts.locked
 		grant, token, err := r.grant(ctx, tx, attempt, now)
 		if errors.Is(err, domain.ErrInvalidCode) {
-			if wait != nil {
-				return wait
-			}
-			refusal = domain.ErrInvalidCode
-			if !errors.Is(err, domain.ErrCodeShownBefore) { // as it is by whoever lost the answer, or clicked twice
-				if err := r.count(ctx, tx, seen, lockout, now); err != nil {
+			refusal = counts.refusal
+			if !errors.Is(err, domain.ErrCodeShownBefore) { // a repeated right code, for example after a lost answer, is no guess
+				if err := counts.fail(ctx, tx, now); err != nil {
 					return err
 				}
 			}
-			return r.refuse(ctx, tx, seen, lockout, visitor, now) // commit the count; it is an error afterwards
+			return r.refuse(ctx, tx, seen, counts.closed, visitor, now) // commits the count; the error is returned afterwards
 		}
 		if err != nil {
 			return err
 		}
 		granted = Granted{Token: token, ExpiresAt: grant.ExpiresAt()}
 		if seen.byName {
-			if err := tx.Lockouts.Clear(ctx, seen.subject); err != nil {
+			if err := tx.Lockouts.Clear(ctx, seen.account); err != nil {
 				return err
 			}
 		}
@@ -92,48 +91,31 @@ func (r *Redeem) Execute(ctx context.Context, claim Claim, visitor access.Visito
 
 // seen is what there was to be seen of the account before anything was judged.
 type seen struct {
-	user    domain.UserID // zero for a name that nobody has, and for a claim that names nobody
+	user    domain.UserID // zero for an unknown name, and for a claim without a name
 	app     *domain.TOTP
-	subject domain.LockoutSubject
 	byName  bool
+	caller  domain.LockoutSubject // the network, with the name that it says if it says one
+	account domain.LockoutSubject // of a claim by name
 }
 
-// look finds the account by the name that it is called by. A name that nobody has is looked up and counted against all the
-// same, so that it takes the same time and ends in the same waits.
-func (r *Redeem) look(ctx context.Context, claim Claim, visitor access.Visitor, now time.Time) (seen, error) {
-	s := seen{byName: claim.TOTPCode != ""}
+// look finds the account by its name. An unknown name is looked up and counted against all the same, so that it takes the same
+// time.
+func (r *Redeem) look(ctx context.Context, claim Claim, visitor access.Visitor) (seen, error) {
+	network := domain.NetworkOf(visitor.IP)
+	s := seen{byName: claim.TOTPCode != "", caller: r.Lockout.Address(network)}
 	err := r.Store.View(ctx, func(tx ports.Tx) error {
-		s.subject = r.Lockout.Address(domain.NetworkOf(visitor.IP))
 		if s.byName {
+			s.caller = r.Lockout.Named(claim.Name.String(), network)
 			var err error
-			if s.user, s.subject, err = r.account(ctx, tx, claim.Name); err != nil {
+			if s.user, s.account, err = r.account(ctx, tx, claim.Name); err != nil {
 				return err
 			}
-		}
-		if _, _, err := r.lockout(ctx, tx, s, now); err != nil {
-			return err
 		}
 		var err error
 		s.app, err = tx.TOTPs.Of(ctx, s.user)
 		return err
 	})
 	return s, err
-}
-
-// lockout returns what was counted, and what the next wrong code is answered with if that is a wait. An account lets no code
-// be tried while it waits. An address does: somebody behind it may have a right one, and nobody guesses 80 bits.
-func (r *Redeem) lockout(ctx context.Context, tx ports.Tx, s seen, now time.Time) (counted *domain.Lockout, wait, err error) {
-	if counted, err = tx.Lockouts.Of(ctx, s.subject); err != nil {
-		return nil, nil, err
-	}
-	if !s.byName {
-		counted.Cool(now)
-	}
-	wait = counted.Open(now)
-	if s.byName {
-		return counted, nil, wait
-	}
-	return counted, wait, nil
 }
 
 func (r *Redeem) account(ctx context.Context, tx ports.Tx, name Name) (domain.UserID, domain.LockoutSubject, error) {
@@ -145,6 +127,52 @@ func (r *Redeem) account(ctx context.Context, tx ports.Tx, name Name) (domain.Us
 		return domain.UserID{}, domain.LockoutSubject{}, err
 	}
 	return user.ID(), r.Lockout.Account(user.ID()), nil
+}
+
+// counts are the two counts of wrong codes.
+//
+// The caller's decides what a refused caller is answered: it knows nothing of the account, so that neither guesses from elsewhere nor
+// a sign-in by the owner show in it. It makes nothing wrong that is right, since other people may share the network.
+//
+// The account's, of a claim by name, is what stops guesses: while it is locked every code is wrong. No answer shows that it is: a
+// wait that ended early would disclose that the owner signed in, hence that there is an account.
+type counts struct {
+	caller, account *domain.Lockout // account is nil for a claim without a name
+	refusal         error           // domain.ErrInvalidCode, or a *domain.Wait
+	locked, closed  bool            // of the account; closed by this attempt
+}
+
+func (r *Redeem) counts(ctx context.Context, tx ports.Tx, s seen, now time.Time) (c counts, err error) {
+	if c.caller, err = tx.Lockouts.Of(ctx, s.caller); err != nil {
+		return counts{}, err
+	}
+	c.caller.Cool(now)
+	if c.refusal = c.caller.Open(now); c.refusal == nil {
+		c.refusal = domain.ErrInvalidCode
+	}
+	if s.byName {
+		if c.account, err = tx.Lockouts.Of(ctx, s.account); err != nil {
+			return counts{}, err
+		}
+		c.locked = c.account.Open(now) != nil
+	}
+	return c, nil
+}
+
+// fail counts a wrong code, unless there is a wait already. The counts are saved in any case, so that the same work is done.
+func (c *counts) fail(ctx context.Context, tx ports.Tx, now time.Time) error {
+	if c.caller.Open(now) == nil {
+		c.caller.Fail(now)
+		c.caller.Relent()
+	}
+	if c.account != nil && !c.locked {
+		c.account.Fail(now)
+		c.closed = c.account.Closed()
+	}
+	if err := tx.Lockouts.Save(ctx, c.caller); err != nil || c.account == nil {
+		return err
+	}
+	return tx.Lockouts.Save(ctx, c.account)
 }
 
 // grant spends what is spent at once and opens the grant, or returns domain.ErrInvalidCode. A backup code is spent later,
@@ -204,23 +232,14 @@ func (r *Redeem) grant(ctx context.Context, tx ports.Tx, a attempt, now time.Tim
 	return grant, token, tx.Grants.Put(ctx, grant)
 }
 
-// count counts a wrong code.
-func (r *Redeem) count(ctx context.Context, tx ports.Tx, s seen, lockout *domain.Lockout, now time.Time) error {
-	lockout.Fail(now)
-	if !s.byName {
-		lockout.Relent()
-	}
-	return tx.Lockouts.Save(ctx, lockout)
-}
-
-// refuse enters the refusal in the log: of a name that nobody has, in nobody's.
-func (r *Redeem) refuse(ctx context.Context, tx ports.Tx, s seen, lockout *domain.Lockout, visitor access.Visitor, now time.Time) error {
+// refuse enters the refusal in the log: for an unknown name, in nobody's.
+func (r *Redeem) refuse(ctx context.Context, tx ports.Tx, s seen, closed bool, visitor access.Visitor, now time.Time) error {
 	e := domain.EventSnapshot{Kind: domain.EventRecoveryRefused, UserID: s.user, Reason: domain.ErrInvalidCode.Code}
 	enter := r.Log.Enter
 	if s.user.IsZero() {
 		enter = r.Log.EnterNameless
 	}
-	if err := enter(ctx, tx, visitor, now, e); err != nil || !lockout.Closed() {
+	if err := enter(ctx, tx, visitor, now, e); err != nil || !closed {
 		return err
 	}
 	return enter(ctx, tx, visitor, now, domain.EventSnapshot{Kind: domain.EventRecoveryClosed, UserID: s.user})

@@ -20,6 +20,7 @@ type Finish struct {
 	Desk         *ceremony.Desk
 	Door         *access.Door
 	Claims       *mail.Claims
+	Decoys       domain.Decoys
 }
 
 // Answer is what the client made of the options.
@@ -77,7 +78,7 @@ func (f *Finish) admit(ctx context.Context, answer Answer) (access.Grant, error)
 		if err := f.addUser(ctx, tx, user, claimed, draft, now); err != nil {
 			return err
 		}
-		if err := tx.Credentials.Add(ctx, credential); err != nil {
+		if err := access.Register(ctx, tx, f.Decoys, credential); err != nil {
 			return err
 		}
 		return f.Door.Admit(ctx, tx, &grant, answer.Visitor, domain.EventSignedUp, now)

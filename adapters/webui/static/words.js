@@ -32,7 +32,7 @@ const sentences = {
   user_verification_required: 'Your device did not check that it is you. Unlock it with your fingerprint, face or PIN and try again.',
   challenge_expired: 'That took a little too long. Try again.',
   challenge_not_found: 'That attempt is no longer open. Try again.',
-  invalid_code: 'That does not match, or the code was used before. Check what you entered, or use another code.',
+  invalid_code: 'That does not match, was used before, or is locked after too many wrong codes. Check it, use a backup code, or try again later.',
   email_taken: 'This e-mail address has an account already. Sign in with it, or give another one.',
   body_too_large: 'That is more than the server takes. Shorten what you entered.',
 };
