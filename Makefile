@@ -20,7 +20,7 @@ RELEASE := $(if $(VERSION),-X github.com/keylodge/keylodge/bootstrap.release=$(V
 WITHOUT_SETTINGS := env $(patsubst %,-u %,$(filter KEYLODGE_%,$(.VARIABLES)))
 
 # What the tests need is there, and without it they fail instead of being skipped.
-WITH_ALL := $(WITHOUT_SETTINGS) REQUIRE_BROWSER=1 REQUIRE_MAILSERVER=1 REQUIRE_POSTGRES=1 REQUIRE_HAPROXY=1 REQUIRE_REDIS=1
+WITH_ALL := $(WITHOUT_SETTINGS) REQUIRE_BROWSER=1 REQUIRE_MAILSERVER=1 REQUIRE_POSTGRES=1 REQUIRE_PGBOUNCER=1 REQUIRE_HAPROXY=1 REQUIRE_REDIS=1
 
 # $(call or_mend_with,target) follows a check and names the target that mends what it found.
 or_mend_with = || { echo "FAILED. Mend it with: make $(1)" >&2; exit 1; }

@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -119,8 +120,9 @@ func (c *checker) database(s string) Database {
 	scheme, path, _ := strings.Cut(s, ":")
 	switch {
 	case scheme == "postgres" || scheme == "postgresql":
-		if err := postgres.CheckURL(s); err != nil {
-			c.fault("DATABASE_URL", err.Error(), server)
+		var invalid *postgres.URLError
+		if errors.As(postgres.CheckURL(s), &invalid) {
+			c.fault("DATABASE_URL", invalid.Problem, invalid.Fix)
 		}
 		return Postgres(s)
 	case scheme != "sqlite":

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -65,14 +66,12 @@ func Start(more ...string) (*Server, error) {
 }
 
 func (s *Server) make() error {
+	if err := s.Chown(s.folder); err != nil {
+		return err
+	}
 	owner, err := ownerOfServers()
 	if err != nil {
 		return err
-	}
-	if owner != nil {
-		if err := os.Chown(s.folder, int(owner.Uid), int(owner.Gid)); err != nil {
-			return err
-		}
 	}
 	initdb := exec.CommandContext(context.Background(), filepath.Join(s.binaries, "initdb"), "--pgdata="+s.Data(), "--username="+superuser,
 		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
@@ -169,14 +168,26 @@ func (s *Server) Exec(database, statements string) error {
 
 // URL is that of one of the server's databases.
 func (s *Server) URL(database string) string {
-	return (&url.URL{
-		Scheme: "postgres", User: url.User(superuser), Path: "/" + database,
-		RawQuery: url.Values{"host": {s.folder}}.Encode(),
-	}).String()
+	query := url.Values{"host": {s.folder}}
+	for _, setting := range s.settings {
+		if port, found := strings.CutPrefix(setting, "port="); found {
+			query.Set("port", port) // in the name of the socket, too
+		}
+	}
+	return (&url.URL{Scheme: "postgres", User: url.User(superuser), Path: "/" + database, RawQuery: query.Encode()}).String()
 }
 
 // Data is the folder that the server keeps its data in.
 func (s *Server) Data() string { return filepath.Join(s.folder, "data") }
+
+// Chown gives a file to the user that the server runs as.
+func (s *Server) Chown(path string) error {
+	owner, err := ownerOfServers()
+	if err != nil || owner == nil {
+		return err
+	}
+	return os.Chown(path, int(owner.Uid), int(owner.Gid))
+}
 
 // findBinaries looks where PostgreSQL is usually put, and takes the newest. Only that folder has all its parts for sure:
 // Debian puts psql on the PATH and the server not.

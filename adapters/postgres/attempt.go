@@ -24,7 +24,7 @@ const (
 
 var (
 	reading = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	writing = pgx.TxOptions{IsoLevel: pgx.Serializable, AccessMode: pgx.ReadWrite}
+	writing = pgx.TxOptions{IsoLevel: pgx.Serializable} // read-only where default_transaction_read_only says so
 )
 
 // attempt is one run of a unit of work: a transaction on a connection of its own. Every statement passes through it.
@@ -43,6 +43,10 @@ func (s *Store) begin(ctx context.Context, options pgx.TxOptions) (*attempt, err
 	if err != nil {
 		return nil, err
 	}
+	if options == writing && s.isReadOnly(conn) {
+		conn.Release()
+		return nil, fault("beginning a transaction", errReadOnly)
+	}
 	tx, err := conn.BeginTx(ctx, options)
 	if err != nil {
 		defer conn.Release()
@@ -53,6 +57,13 @@ func (s *Store) begin(ctx context.Context, options pgx.TxOptions) (*attempt, err
 		return nil, fault("beginning a transaction", err)
 	}
 	return &attempt{conn: conn, tx: tx}, nil
+}
+
+// isReadOnly reports whether the server has told the connection that its transactions may only read, which an operator or a
+// provider whose disk is nearly full sets. A pooler tells what may long be over: behind one, the first statement that writes
+// finds out.
+func (s *Store) isReadOnly(conn *pgxpool.Conn) bool {
+	return !s.pooled && conn.Conn().PgConn().ParameterStatus("default_transaction_read_only") == "on"
 }
 
 func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {

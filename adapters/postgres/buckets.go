@@ -79,7 +79,7 @@ func (b Buckets) alone(ctx context.Context, doing string, run func(*postgresdb.Q
 		conn.Release()
 		b.store.leaveIfMoved(err)
 		if !tries.again(ctx, err) {
-			return fault(doing, err)
+			return b.store.advised(fault(doing, err))
 		}
 		if err := tries.pause(ctx); err != nil {
 			return err

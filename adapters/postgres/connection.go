@@ -3,10 +3,11 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,22 +29,49 @@ const applicationName = "keylodge"
 // trip, which a unit of work that is begun again on a new connection makes unnecessary.
 const restAfter = time.Minute
 
-// parse reads the URL (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS, and pgxpool's
-// parameters). Its errors do not quote the URL, which may hold a password.
+// URLError says what is wrong with the URL of a database, and what to write instead. It quotes nothing that may be part of a
+// password.
+type URLError struct{ Problem, Fix string }
+
+func (e *URLError) Error() string { return e.Problem + ": " + e.Fix }
+
+const urlShape = "write postgres://user:password@host:5432/database" //nolint:gosec // the shape of a URL, not one
+
+// errEscapes is the likely cause of a URL that is none: url.Parse would quote parts of a password.
+var errEscapes = &URLError{
+	"the URL of the database cannot be read",
+	urlShape + ", with %-escapes in the user and the password: @ is %40, : is %3A, / is %2F, # is %23, ? is %3F, % is %25, and a blank is %20",
+}
+
+// parse reads the URL (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS, and the parameters of
+// pgx and pgxpool). Its errors are *URLError.
 func parse(databaseURL string) (*pgxpool.Config, error) {
 	u, err := url.Parse(databaseURL)
+	if err != nil || u.Opaque != "" || strings.Contains(databaseURL, "#") || strings.Contains(u.EscapedPath(), "@") {
+		return nil, errEscapes
+	}
+	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return nil, errors.New("the URL of the database cannot be read: write postgres://user:password@host:5432/database, with %-escapes for what has a meaning in a URL")
+		return nil, errEscapes
+	}
+	if err := checkParameters(query); err != nil {
+		return nil, err
 	}
 	config, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
-		return nil, fmt.Errorf("the URL of the database cannot be used: %s", reasonOf(err))
+		return nil, &URLError{"the URL of the database cannot be used: " + reasonOf(err), "correct that parameter, or take it out"}
 	}
-	if !u.Query().Has("pool_max_conns") {
+	if err := checkConfig(config, query); err != nil {
+		return nil, err
+	}
+	if !query.Has("pool_max_conns") {
 		config.MaxConns = maxConnections
 	}
-	if !u.Query().Has("connect_timeout") {
+	if !query.Has("connect_timeout") {
 		config.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	if config.ConnConfig.StatementCacheCapacity < 1 { // pgx would refuse every statement
+		forgetNames(config.ConnConfig)
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = applicationName
@@ -53,17 +81,55 @@ func parse(databaseURL string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
+// parameterName is what any parameter of a URL looks like. What does not may be the end of a password that has a "?" in it.
+var parameterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
+
+var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
+
+func checkParameters(query url.Values) error {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		switch {
+		case !parameterName.MatchString(name):
+			return errEscapes
+		case len(query[name]) > 1:
+			return &URLError{fmt.Sprintf("the URL of the database says %s more than once", name), "leave one of them"}
+		case name == "sslmode" && !slices.Contains(sslModes, query.Get(name)):
+			return &URLError{fmt.Sprintf("the URL of the database says sslmode=%s, and there is no such mode", query.Get(name)),
+				"write one of " + strings.Join(sslModes, ", ")}
+		}
+	}
+	return nil
+}
+
+// checkConfig finds parameters that would be without effect, or keep every statement from being made.
+func checkConfig(config *pgxpool.Config, query url.Values) error {
+	c := config.ConnConfig
+	if network, _ := pgconn.NetworkAddress(c.Host, c.Port); network != "unix" && query.Get("sslrootcert") != "" && !verifies(c.TLSConfig) {
+		return &URLError{"the URL of the database says sslrootcert, and under its sslmode no certificate is checked", "add sslmode=verify-full"}
+	}
+	if c.DescriptionCacheCapacity < 1 {
+		return &URLError{fmt.Sprintf("the URL of the database says description_cache_capacity=%d", c.DescriptionCacheCapacity), "write 1 or more, or take it out"}
+	}
+	return nil
+}
+
+// verifies reports whether the server's certificate is checked.
+func verifies(c *tls.Config) bool {
+	return c != nil && (!c.InsecureSkipVerify || c.VerifyPeerCertificate != nil)
+}
+
 // reasonOf is what is wrong with a URL, without the URL: pgx writes it before the reason, and leaves a password in its
 // parameters as it is.
 func reasonOf(err error) string {
-	_, reason, found := strings.Cut(err.Error(), "`: ")
-	if !found {
-		return "see the documentation of PostgreSQL's connection URIs"
+	const end = "`: "
+	text := err.Error()
+	if i := strings.LastIndex(text, end); i >= 0 {
+		return text[i+len(end):]
 	}
-	return reason
+	return "see the documentation of PostgreSQL's connection URIs"
 }
 
-// CheckURL returns what is wrong with a URL, if anything can be told without connecting.
+// CheckURL returns what is wrong with a URL, a *URLError, if that can be found without connecting.
 func CheckURL(databaseURL string) error {
 	_, err := parse(databaseURL)
 	return err
@@ -81,53 +147,4 @@ func Name(databaseURL string) string {
 // name is the database for messages.
 func name(c *pgx.ConnConfig) string {
 	return fmt.Sprintf("%s at %s:%d as user %s", c.Database, c.Host, c.Port, c.User)
-}
-
-// explain adds what to do about an error at the start.
-func explain(c *pgx.ConnConfig, err error) error {
-	if advice := adviceOn(c, err); advice != "" {
-		return fmt.Errorf("opening the database %s: %s: %w", name(c), advice, err)
-	}
-	return fmt.Errorf("opening the database %s: %w", name(c), err)
-}
-
-func adviceOn(c *pgx.ConnConfig, err error) string {
-	state := stateOf(err)
-	switch {
-	case state == invalidPassword:
-		return "correct the user or the password"
-	case strings.HasPrefix(state, "28"):
-		return "let this user in from here, in the server's pg_hba.conf, or connect as another"
-	case state == noDatabase:
-		return fmt.Sprintf("make it first: CREATE DATABASE %s OWNER %s", pgx.Identifier{c.Database}.Sanitize(), pgx.Identifier{c.User}.Sanitize())
-	case state == permissionDenied, state == noSchema:
-		return fmt.Sprintf("let the user make tables in a schema on its search_path: GRANT USAGE, CREATE ON SCHEMA public TO %s", pgx.Identifier{c.User}.Sanitize())
-	case state == readOnly:
-		return "this is a replica, or it was set to read only: name the primary"
-	case state == tooManyConnections:
-		return "raise the server's max_connections, or lower pool_max_conns in the URL"
-	case state == lockNotAvailable:
-		return "somebody has had the tables for long: let a backup come to its end, or end a transaction that was left open, and start again"
-	case state == startingUp:
-		return "wait until the server has started, and try again"
-	case isTLS(err):
-		return "set sslmode, and sslrootcert to the file of whoever signed the server's certificate, in the URL; sslmode=disable is for a network that is yours alone"
-	case state == "" && isUnreachable(err):
-		return "start the server, or correct the host and the port"
-	}
-	return ""
-}
-
-func isTLS(err error) bool {
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var verification *tls.CertificateVerificationError
-	return errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &verification) ||
-		err != nil && strings.Contains(err.Error(), "server refused TLS connection") // which has no type
-}
-
-func isUnreachable(err error) bool {
-	var unreachable *pgconn.ConnectError
-	return errors.As(err, &unreachable)
 }

@@ -236,72 +236,41 @@ func TestWhoseContextEndsGetsItsErrorAndNoOutage(t *testing.T) {
 	release()
 }
 
-func TestWhichErrorsAreOutages(t *testing.T) {
+func TestConditions_whichErrorsAreOutages(t *testing.T) {
 	for code, outage := range map[string]bool{
-		"08006": true, "25006": true, "28P01": true, "3D000": true, "40001": true, "40P01": true, "42501": true, "53100": true,
-		"53200": true, "53300": true, "55P03": true, "57014": true, "57P01": true, "57P02": true, "57P03": true, "58030": true,
-		"22021": false, "23505": false, "23514": false, "42601": false, "42P01": false, "XX000": false,
+		"08006": true, "08P01": true, "0A000": true, "25006": true, "25P03": true, "25P04": true, "26000": true, "28000": true, "28P01": true,
+		"3D000": true, "40001": true, "40003": true, "40P01": true, "42501": true, "42P05": true, "53100": true, "53200": true, "53300": true,
+		"53400": true, "54000": true, "55000": true, "55006": true, "55P03": true, "57014": true, "57P01": true, "57P02": true, "57P03": true,
+		"57P04": true, "57P05": true, "58030": true, "58P01": true, "72000": true,
+		"22021": false, "23505": false, "23514": false, "25P02": false, "42601": false, "42703": false, "42704": false, "42P01": false,
+		"XX000": false, "XX001": false, "XX002": false,
 	} {
-		err := fault("trying", fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: code}))
-		if errors.Is(err, domain.ErrUnavailable) != outage {
+		cause := fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: code})
+		if err := fault("trying", cause); errors.Is(err, domain.ErrUnavailable) != outage {
 			t.Errorf("%s: an outage is %t, want %t", code, !outage, outage)
+		}
+		if err := fault("trying", fmt.Errorf("%w: %w", errLost, cause)); !errors.Is(err, domain.ErrUnavailable) {
+			t.Errorf("%s, and the connection is lost: that is no outage", code)
 		}
 	}
 }
 
-func TestAnErrorAtTheStartSaysWhatToDo(t *testing.T) {
-	const password = "correcthorse"
-	server := postgresserver.Own(t)
-	for _, statements := range []string{
-		"CREATE ROLE clerk LOGIN PASSWORD '" + password + "'",
-		"CREATE DATABASE locked",
-	} {
-		if err := server.Exec("postgres", statements); err != nil {
-			t.Fatal(err)
-		}
-	}
-	lines := "local all keylodge trust\nlocal locked clerk scram-sha-256\nlocal other clerk scram-sha-256\n"
-	if err := os.WriteFile(filepath.Join(server.Data(), "pg_hba.conf"), []byte(lines), 0o644); err != nil {
+// The documentation has the same table as the code, in the same order.
+func TestConditions_areDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/storage.md")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := server.Exec("postgres", "SELECT pg_reload_conf()"); err != nil {
-		t.Fatal(err)
+	var rows []string
+	for _, c := range conditions {
+		status := "500 `internal`"
+		if c.outage {
+			status = "503 `unavailable`"
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", c.state, status, c.advice))
 	}
-	as := func(password, database string) string {
-		return strings.Replace(server.URL(database), "keylodge@", "clerk:"+password+"@", 1)
-	}
-	eventually(t, func() error { // the server has to read it first: until then it lets everybody in
-		conn, err := pgx.Connect(t.Context(), as(password, "postgres"))
-		if err == nil {
-			return errors.Join(errors.New("everybody is let in"), conn.Close(t.Context()))
-		}
-		return nil
-	})
-	for name, c := range map[string]struct{ url, want string }{
-		"wrong password":     {as("staple"+password, "locked"), "correct the user or the password"},
-		"not let in":         {as(password, "postgres"), "pg_hba.conf"},
-		"no such database":   {as(password, "other"), `CREATE DATABASE "other" OWNER "clerk"`},
-		"no right":           {as(password, "locked"), `GRANT USAGE, CREATE ON SCHEMA public TO "clerk"`},
-		"nobody there":       {"postgres://ada:" + password + "@127.0.0.1:1/lodge?connect_timeout=2", "start the server, or correct the host and the port"},
-		"no such host":       {"postgres://ada:" + password + "@nowhere.invalid/lodge?connect_timeout=2", "start the server, or correct the host and the port"},
-		"no URL":             {"postgres://ada:" + password + "%zz@localhost/lodge", "%-escapes"},
-		"no such mode":       {"postgres://ada:" + password + "@localhost/lodge?sslmode=maybe", "sslmode"},
-		"another password":   {"postgres://ada@localhost/lodge?sslmode=maybe&password=" + password, "sslmode"},
-		"no such file":       {"postgres://ada:" + password + "@localhost/lodge?sslmode=verify-full&sslrootcert=/no/such/file", "/no/such/file"},
-		"a pool of no size":  {"postgres://ada:" + password + "@localhost/lodge?pool_max_conns=0", "pool_max_conns"},
-		"a TLS that is none": {"postgres://ada:" + password + "@" + plaintextServer(t) + "/lodge?sslmode=require", "set sslmode"},
-	} {
-		s, err := Open(t.Context(), c.url)
-		if err == nil {
-			t.Errorf("%s: it opened: closing it gives %v", name, s.Close())
-			continue
-		}
-		if !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v; want it to say %q", name, err, c.want)
-		}
-		if strings.Contains(err.Error(), password) {
-			t.Errorf("%s: the password is in: %v", name, err)
-		}
+	if want := strings.Join(rows, ""); !strings.Contains(string(page), want) {
+		t.Errorf("docs/storage.md does not have these rows:\n%s", want)
 	}
 }
 
@@ -317,28 +286,6 @@ func eventually(t *testing.T, try func() error) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// plaintextServer answers as PostgreSQL does where it has no certificate: no to TLS.
-func plaintextServer(t *testing.T) (address string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.ReadFull(conn, make([]byte, 8)) // SSLRequest
-			_, _ = conn.Write([]byte("N"))
-			_ = conn.Close()
-		}
-	}()
-	return listener.Addr().String()
 }
 
 func wantUnavailable(t *testing.T, s *Store) {

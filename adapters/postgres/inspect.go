@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -18,8 +19,9 @@ import (
 func (d *Database) Inspect(ctx context.Context, now time.Time) ports.Findings {
 	i := inspection{now: now, began: time.Now()}
 	conn, config, err := d.connect(ctx)
-	if config == nil {
-		i.Fault("database.server", err.Error(), "correct KEYLODGE_DATABASE_URL")
+	var invalid *URLError
+	if errors.As(err, &invalid) {
+		i.Fault("database.server", invalid.Problem, invalid.Fix)
 		return i.Findings
 	}
 	if err != nil {
@@ -48,7 +50,7 @@ type inspection struct {
 
 func (i *inspection) look(ctx context.Context) {
 	for _, look := range []func(context.Context){
-		i.lookAtServer, i.lookAtTransport, i.lookAtClock, i.lookAtEncoding, i.lookAtSchema, i.lookAtRights, i.lookAtConnections,
+		i.lookAtServer, i.lookAtPooler, i.lookAtTransport, i.lookAtClock, i.lookAtEncoding, i.lookAtSchema, i.lookAtRights, i.lookAtConnections,
 		i.lookAtTimes,
 	} {
 		if i.Faulty() || ctx.Err() != nil {
@@ -79,11 +81,22 @@ func (i *inspection) lookAtServer(ctx context.Context) {
 	}
 }
 
+func (i *inspection) lookAtPooler(ctx context.Context) {
+	pooled, err := isPooled(ctx, i.conn)
+	switch {
+	case err != nil:
+		i.fault("database.pooler", err)
+	case pooled:
+		i.OK("database.pooler", "a pooler such as PgBouncer is in front of it, so statements are not prepared under a name")
+	default:
+		i.OK("database.pooler", "no pooler is in front of it")
+	}
+}
+
 func (i *inspection) lookAtTransport(context.Context) {
 	wire := i.conn.PgConn().Conn()
 	_, encrypted := wire.(*tls.Conn)
-	config := i.config.ConnConfig.TLSConfig
-	i.judgeTransport(wire.RemoteAddr(), encrypted, config != nil && (!config.InsecureSkipVerify || config.VerifyPeerCertificate != nil))
+	i.judgeTransport(wire.RemoteAddr(), encrypted, verifies(i.config.ConnConfig.TLSConfig))
 }
 
 // judgeTransport is told whether the server's certificate was checked, which without encryption means nothing.

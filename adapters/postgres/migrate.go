@@ -90,7 +90,7 @@ func IsEmpty(ctx context.Context, databaseURL string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, unnamed(config.ConnConfig))
 	if err != nil {
 		return false, explain(config.ConnConfig, fault("connecting", err))
 	}
@@ -133,11 +133,11 @@ type migrationDriver struct {
 var _ database.Driver = (*migrationDriver)(nil)
 
 func connectDriver(ctx context.Context, config *pgx.ConnConfig, newest int) (*migrationDriver, error) {
-	gate, err := pgx.ConnectConfig(ctx, config)
+	gate, err := pgx.ConnectConfig(ctx, unnamed(config))
 	if err != nil {
 		return nil, err
 	}
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := pgx.ConnectConfig(ctx, unnamed(config))
 	if err != nil {
 		return nil, errors.Join(err, gate.Close(ctx))
 	}

@@ -14,6 +14,7 @@ const (
 	maxDeadlocks  = 5 // PostgreSQL waits for a second before it looks for one
 	maxDuplicates = 4
 	maxLosses     = 2
+	maxForgotten  = 4
 )
 
 // How many write at once, and after how many conflicts somebody does so alone. PostgreSQL notes what a transaction has read by
@@ -33,7 +34,7 @@ func (t *tries) turns() int64 {
 }
 
 // tries counts what a unit of work has met so far.
-type tries struct{ conflicts, deadlocks, duplicates, losses int }
+type tries struct{ conflicts, deadlocks, duplicates, losses, forgotten int }
 
 // again counts the cause and says whether to begin again. A connection lost before the commit was sent is no reason for
 // doubt: the server rolls back what was begun on it.
@@ -54,13 +55,16 @@ func (t *tries) again(ctx context.Context, cause error) bool {
 	case errors.Is(cause, errLost):
 		t.losses++
 		return t.losses <= maxLosses
+	case isForgotten(cause):
+		t.forgotten++
+		return t.forgotten <= maxForgotten
 	}
 	return false
 }
 
 // pause waits for a moment that differs from that of whoever else begins again, longer each time.
 func (t *tries) pause(ctx context.Context) error {
-	longest := time.Millisecond << min(t.conflicts+t.deadlocks+t.duplicates+t.losses, 5)
+	longest := time.Millisecond << min(t.conflicts+t.deadlocks+t.duplicates+t.losses+t.forgotten, 5)
 	timer := time.NewTimer(rand.N(longest)) //nolint:gosec // nothing hangs on whether somebody can guess it
 	defer timer.Stop()
 	select {
@@ -71,10 +75,14 @@ func (t *tries) pause(ctx context.Context) error {
 	}
 }
 
-// leaveIfMoved lets all connections go where one of them shows that the server has stopped or has become a replica: the
-// others would only fail one by one.
+// leaveIfMoved lets all connections go where one of them shows that the server has stopped, has become a replica or read-only,
+// or that its prepared statements are not what they were: the others would only fail one by one. From then on those that
+// replace them prepare nothing under a name if that is what went wrong.
 func (s *Store) leaveIfMoved(cause error) {
-	if errors.Is(cause, errLost) || errors.Is(cause, errReplica) || stateOf(cause) == readOnly {
+	if isMisnamed(cause) {
+		s.unnamed.Store(true)
+	}
+	if errors.Is(cause, errLost) || errors.Is(cause, errReplica) || stateOf(cause) == readOnly || errors.Is(cause, errReadOnly) || isForgotten(cause) {
 		s.pool.Reset()
 	}
 }

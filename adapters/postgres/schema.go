@@ -136,6 +136,11 @@ func (d *migrationDriver) alone() error {
 	if !isPostgres(version) {
 		return errOtherEngine(version)
 	}
+	if pooled, err := isPooled(d.ctx, d.conn); err != nil {
+		return err
+	} else if pooled {
+		return errBehindPooler
+	}
 	if err := d.nobodyElse(leaveTimeout); err != nil {
 		return err
 	}

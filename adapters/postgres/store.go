@@ -7,10 +7,11 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/semaphore"
 
@@ -24,7 +25,10 @@ var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
 // Store is a ports.Store in a PostgreSQL database.
 type Store struct {
 	newer   int // see NewerSchema
+	config  *pgx.ConnConfig
 	pool    *pgxpool.Pool
+	pooled  bool                // a pooler is in front of the server
+	unnamed atomic.Bool         // connections prepare no statements under a name: see pooler.go
 	writers *semaphore.Weighted // see retry.go
 	closing chan struct{}
 	close   func() error
@@ -43,15 +47,23 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 }
 
 func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
+	pooled, err := probe(ctx, config.ConnConfig)
+	if err != nil {
+		return nil, explain(config.ConnConfig, err)
+	}
 	newer, err := upgrade(ctx, config.ConnConfig, migrations.Postgres())
 	if err != nil {
 		return nil, explain(config.ConnConfig, err)
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
+	s := &Store{
+		newer: newer, config: config.ConnConfig, pooled: pooled,
+		writers: semaphore.NewWeighted(writers), closing: make(chan struct{}),
+	}
+	s.unnamed.Store(pooled && !wantsNames(config.ConnConfig))
+	s.watchNames(config)
+	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, explain(config.ConnConfig, err)
 	}
-	s := &Store{newer: newer, pool: pool, writers: semaphore.NewWeighted(writers), closing: make(chan struct{})}
 	s.close = sync.OnceValue(s.shutDown)
 	return s, nil
 }
@@ -60,7 +72,7 @@ func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
 func (s *Store) NewerSchema() int { return s.newer }
 
 // View implements ports.Store. fn runs anew where it met a deadlock, as with a migration that changes what it reads, or
-// lost its connection.
+// lost its connection or a prepared statement.
 func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
 	return s.again(ctx, func(*tries) (cause, err error) { return s.look(ctx, fn) })
 }
@@ -73,10 +85,7 @@ func (s *Store) look(ctx context.Context, fn func(tx ports.Tx) error) (cause, er
 	}
 	defer a.end(ctx)
 	if err := fn(a.collections()); err != nil {
-		if isConflict(a.failure) || errors.Is(a.failure, errLost) {
-			return a.failure, err
-		}
-		return nil, err
+		return a.failure, err
 	}
 	return nil, ctx.Err()
 }
@@ -100,7 +109,7 @@ func (s *Store) again(ctx context.Context, do func(*tries) (cause, err error)) e
 		}
 		s.leaveIfMoved(cause)
 		if !tries.again(ctx, cause) {
-			return err
+			return s.advised(err)
 		}
 		if err := tries.pause(ctx); err != nil {
 			return err

@@ -48,7 +48,7 @@ func (d *Database) connect(ctx context.Context) (*pgx.Conn, *pgxpool.Config, err
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, unnamed(config.ConnConfig))
 	if err != nil {
 		return nil, config, fault("connecting", err)
 	}
@@ -103,6 +103,14 @@ func errInUse(who string) error {
 		Kind: domain.KindConflict, Code: "database_in_use",
 		Message: "somebody has the database open (" + who + "); stop the server, all of them if there are several, and whatever else holds the tables, then try again",
 	}
+}
+
+// errBehindPooler is that of a step that needs to know whether servers are connected. A pooler keeps connections open without
+// any, and hides to whom they belong.
+var errBehindPooler = &domain.Error{
+	Kind: domain.KindConflict, Code: "behind_pooler",
+	Message: "a pooler such as PgBouncer is in front of the database, and hides which servers use it; stop them all, " +
+		"and set KEYLODGE_DATABASE_URL to the PostgreSQL server itself for this command",
 }
 
 // errOtherEngine keeps from those that speak as PostgreSQL does, and commit each change of a schema by itself, what would

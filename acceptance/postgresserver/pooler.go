@@ -1,0 +1,139 @@
+package postgresserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// poolerPort is the number in the name of PgBouncer's Unix socket. No port is opened.
+const poolerPort = "6432"
+
+// Pooler is a PgBouncer of this process, in front of one server.
+type Pooler struct {
+	folder   string // socket, configuration and log
+	process  *exec.Cmd
+	lifeline io.Closer
+}
+
+// StartPooler starts a PgBouncer in front of the server of a database of this package, with the given pool_mode and the
+// defaults of PgBouncer but for further settings ("name = value"). It ends with the test. Without PgBouncer the test is
+// skipped, or fails if REQUIRE_PGBOUNCER is set.
+func StartPooler(t testing.TB, databaseURL, mode string, settings ...string) *Pooler {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := startPooler(requirePooler(t), u.Query().Get("host"), mode, settings)
+	if err != nil {
+		t.Fatalf("starting PgBouncer: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(p.lifeline.Close(), p.process.Wait(), os.RemoveAll(p.folder)); err != nil {
+			t.Errorf("stopping the test's PgBouncer: %v", err)
+		}
+	})
+	if err := p.awaitStart(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// URL is that of a database of the server, behind the PgBouncer.
+func (p *Pooler) URL(databaseURL string) string {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return databaseURL
+	}
+	query := u.Query()
+	query.Set("host", p.folder)
+	query.Set("port", poolerPort)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+func requirePooler(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{"pgbouncer", "/usr/sbin/pgbouncer"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("REQUIRE_PGBOUNCER") != "" {
+		t.Fatal("no PgBouncer found, and REQUIRE_PGBOUNCER is set; `make test` installs it")
+	}
+	t.Skip("no PgBouncer found: what needs it is not tested; `make test` installs it")
+	return ""
+}
+
+// poolerKeeper runs PgBouncer until its own standard input ends, as keeper runs the server.
+const poolerKeeper = `
+trap '' INT TERM HUP
+"$@" </dev/null &
+pooler=$!
+read -r word
+kill -KILL $pooler
+wait $pooler
+exit 0
+`
+
+func startPooler(binary, server, mode string, settings []string) (*Pooler, error) {
+	owner, err := ownerOfServers()
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp("", "pb") // a short path, as that of the server
+	if err != nil {
+		return nil, err
+	}
+	if owner != nil {
+		if err := os.Chown(folder, int(owner.Uid), int(owner.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	configuration := fmt.Sprintf("[databases]\n* = host=%s\n[pgbouncer]\npool_mode = %s\nlisten_port = %s\nunix_socket_dir = %s\n"+
+		"auth_type = trust\nauth_file = %s\n%s\n", server, mode, poolerPort, folder, filepath.Join(folder, "users"), strings.Join(settings, "\n"))
+	for name, content := range map[string]string{"pgbouncer.ini": configuration, "users": `"` + superuser + `" ""` + "\n"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	log, err := os.Create(filepath.Join(folder, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	process := exec.CommandContext(context.Background(), "sh", "-c", poolerKeeper, "keeper", binary, filepath.Join(folder, "pgbouncer.ini"))
+	process.Dir, process.Stdout, process.Stderr = folder, log, log
+	process.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Setpgid: true}
+	lifeline, err := process.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	return &Pooler{folder: folder, process: process, lifeline: lifeline}, process.Start()
+}
+
+// awaitStart waits until PgBouncer takes connections, whatever it then makes of them.
+func (p *Pooler) awaitStart() error {
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		var conn net.Conn
+		if conn, err = net.Dial("unix", filepath.Join(p.folder, ".s.PGSQL."+poolerPort)); err == nil {
+			return conn.Close()
+		}
+	}
+	log, _ := os.ReadFile(filepath.Join(p.folder, "log"))
+	return fmt.Errorf("PgBouncer does not answer: %w\n%s", err, bytes.TrimSpace(log))
+}

@@ -1,0 +1,60 @@
+package postgres
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// The database is on a small disk of its own, whose rest something else fills.
+func TestStore_fullDisk(t *testing.T) {
+	server := postgresserver.Own(t)
+	disk := smallDisk(t, server)
+	run(t, server, []string{"CREATE TABLESPACE small LOCATION '" + disk + "/space'", "CREATE DATABASE lodge TABLESPACE small"})
+	s := openAt(t, server.URL("lodge"))
+	filler := filepath.Join(disk, "filler")
+	if err := os.WriteFile(filler, make([]byte, 64<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("filling the disk: %v", err)
+	}
+	err := eventuallyFails(t, s, 1)
+	if !errors.Is(err, domain.ErrUnavailable) || stateOf(err) != "53100" || !strings.Contains(err.Error(), "make room on it") {
+		t.Errorf("got %v; want an outage of SQLSTATE 53100", err)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, 1)
+}
+
+// smallDisk mounts one of a few megabytes, with a folder for the server. Only root can; if REQUIRE_DISK is set the test is not
+// skipped.
+func smallDisk(t *testing.T, server *postgresserver.Server) (folder string) {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "pgdisk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(folder) })
+	if err := syscall.Mount("keylodge-test", folder, "tmpfs", 0, "size=24m,mode=0755"); err != nil {
+		if os.Getenv("REQUIRE_DISK") != "" {
+			t.Fatalf("no small disk can be mounted, and REQUIRE_DISK is set: %v", err)
+		}
+		t.Skipf("only root can mount a small disk: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(folder, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	space := filepath.Join(folder, "space")
+	if err := errors.Join(os.Mkdir(space, 0o700), server.Chown(space)); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}

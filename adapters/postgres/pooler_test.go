@@ -1,0 +1,191 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/bucketstest"
+	"github.com/keylodge/keylodge/ports/storetest"
+)
+
+func TestStore_contractBehindPgBouncer(t *testing.T) {
+	for _, mode := range []string{"transaction", "session"} {
+		t.Run(mode, func(t *testing.T) {
+			// In session mode every connection of a server keeps one of PgBouncer's.
+			pooler := postgresserver.StartPooler(t, postgresserver.Migrated(t, migrated), mode, fmt.Sprint("default_pool_size = ", 2*maxConnections+2))
+			storetest.Run(t, func(t *testing.T) ports.Store {
+				return openAt(t, pooler.URL(postgresserver.Migrated(t, migrated)))
+			})
+			bucketstest.Run(t, func(t *testing.T) bucketstest.Shared {
+				url := pooler.URL(postgresserver.Migrated(t, migrated))
+				return bucketstest.Shared{Here: openAt(t, url).Buckets(), There: openAt(t, url).Buckets(), Wait: time.Sleep}
+			})
+		})
+	}
+}
+
+// The URL may choose how statements are sent. Those that take names get over a pooler that does not follow them, too.
+func TestStore_queryModesBehindPgBouncer(t *testing.T) {
+	pooler := postgresserver.StartPooler(t, postgresserver.Migrated(t, migrated), "transaction")
+	for _, parameters := range []string{
+		"default_query_exec_mode=cache_statement", "default_query_exec_mode=cache_describe", "default_query_exec_mode=describe_exec",
+		"default_query_exec_mode=exec", "default_query_exec_mode=simple_protocol", "statement_cache_capacity=0",
+	} {
+		t.Run(parameters, func(t *testing.T) {
+			url := postgresserver.Migrated(t, migrated)
+			s := openAt(t, pooler.URL(url)+"&"+parameters)
+			const callers = 64
+			var all sync.WaitGroup
+			for i := range callers {
+				all.Go(func() {
+					if err := s.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), numbered(i)) }); err != nil {
+						t.Errorf("Add %d: %v", i, err)
+					}
+					if err := s.View(t.Context(), func(tx ports.Tx) error {
+						_, err := tx.Challenges.ByID(t.Context(), numberedID(i))
+						return err
+					}); err != nil {
+						t.Errorf("ByID %d: %v", i, err)
+					}
+					limit := domain.RateLimit{Quota: 1, Window: time.Hour}
+					levels, err := s.Buckets().Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{byte(i)}, Limit: limit})
+					if err != nil || !levels[0].Taken {
+						t.Errorf("Buckets.Take %d: %+v, %v", i, levels, err)
+					}
+				})
+			}
+			all.Wait()
+			wantChallenges(t, s, callers)
+		})
+	}
+}
+
+// Both modes send arguments as text, which every statement has to take.
+func TestStore_contractInTextModes(t *testing.T) {
+	for _, mode := range []string{"exec", "simple_protocol"} {
+		t.Run(mode, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) ports.Store {
+				return openAt(t, postgresserver.Migrated(t, migrated)+"&default_query_exec_mode="+mode)
+			})
+		})
+	}
+}
+
+func TestStore_preparesStatementsOnADirectConnectionOnly(t *testing.T) {
+	direct := postgresserver.Migrated(t, migrated)
+	pooler := postgresserver.StartPooler(t, direct, "session")
+	for _, c := range []struct {
+		name, url string
+		prepares  bool
+	}{
+		{"direct", direct, true},
+		{"behind a pooler", pooler.URL(direct), false},
+		{"behind a pooler, by the URL", pooler.URL(direct) + "&default_query_exec_mode=cache_statement", true},
+		{"direct, without a cache", direct + "&statement_cache_capacity=0", false},
+	} {
+		s := openAt(t, c.url)
+		if err := s.View(t.Context(), func(tx ports.Tx) error {
+			_, err := tx.Challenges.ByID(t.Context(), numberedID(0))
+			return err
+		}); !errors.Is(err, domain.ErrChallengeNotFound) {
+			t.Fatal(err)
+		}
+		conn, err := s.pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var prepared int
+		err = conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_prepared_statements WHERE name <> ''", pgx.QueryExecModeExec).Scan(&prepared)
+		conn.Release()
+		if err != nil || prepared > 0 != c.prepares {
+			t.Errorf("%s: %d statements are prepared, %v", c.name, prepared, err)
+		}
+	}
+}
+
+func TestOpen_behindPgBouncerInStatementMode(t *testing.T) {
+	for name, url := range map[string]string{"made": postgresserver.Migrated(t, migrated), "empty": postgresserver.Empty(t)} {
+		pooler := postgresserver.StartPooler(t, url, "statement")
+		s, err := Open(t.Context(), pooler.URL(url))
+		if err == nil {
+			t.Errorf("%s: it opened: closing it gives %v", name, s.Close())
+			continue
+		}
+		if !strings.Contains(err.Error(), "set PgBouncer's pool_mode to transaction or session") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Four servers start at once, and find nothing. Each waits in a transaction, and one of them has two.
+func TestOpen_upgradesBehindPgBouncer(t *testing.T) {
+	url := postgresserver.Empty(t)
+	pooler := postgresserver.StartPooler(t, url, "transaction", "default_pool_size = 5", "query_wait_timeout = 20")
+	if empty, err := IsEmpty(t.Context(), pooler.URL(url)); err != nil || !empty {
+		t.Errorf("IsEmpty: %t, %v", empty, err)
+	}
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			s, err := Open(t.Context(), pooler.URL(url))
+			if err != nil {
+				t.Errorf("server %d: %v", i, err)
+				return
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	database := NewDatabase(pooler.URL(url))
+	status, err := database.Status(t.Context())
+	if err != nil || !status[len(status)-1].Applied {
+		t.Errorf("Status: %+v, %v", status, err)
+	}
+	var refused *domain.Error
+	if _, err := database.Down(t.Context()); !errors.As(err, &refused) || refused.Code != "behind_pooler" {
+		t.Errorf("Down: %v", err)
+	}
+	if findings := database.Inspect(t.Context(), time.Now()); !strings.Contains(fmt.Sprint(findings), "a pooler such as PgBouncer is in front of it") || findings.Faulty() {
+		t.Errorf("Inspect: %+v", findings)
+	}
+	if findings := NewDatabase(url).Inspect(t.Context(), time.Now()); !strings.Contains(fmt.Sprint(findings), "no pooler is in front of it") {
+		t.Errorf("Inspect without: %+v", findings)
+	}
+}
+
+func TestOpen_saysWhatPgBouncerRefuses(t *testing.T) {
+	direct := postgresserver.Migrated(t, migrated)
+	pooler := postgresserver.StartPooler(t, direct, "transaction", "max_client_conn = 1", "query_wait_timeout = 1")
+	url := pooler.URL(direct)
+	wantAdvice := func(what, url, want string) {
+		t.Helper()
+		s, err := Open(t.Context(), url)
+		if err == nil {
+			t.Errorf("%s: it opened: closing it gives %v", what, s.Close())
+			return
+		}
+		if !strings.Contains(err.Error(), want) || !errors.Is(err, domain.ErrUnavailable) {
+			t.Errorf("%s: %v; want it to say %q", what, err, want)
+		}
+	}
+	wantAdvice("a parameter", url+"&search_path=public", "PgBouncer takes no parameter search_path: take it out of the URL")
+	wantAdvice("a foreign parameter", url+"&pgbouncer=true", "PgBouncer takes no parameter pgbouncer: take it out of the URL")
+	wantAdvice("a user", strings.Replace(url, "keylodge@", "ben@", 1), "correct the user or the password in the URL")
+	wantAdvice("a database", strings.Replace(url, "/test", "/none", 1), "make the database none")
+	other := connect(t, url)
+	wantAdvice("connections", url, "raise PgBouncer's max_client_conn")
+	if err := other.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
