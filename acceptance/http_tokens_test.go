@@ -60,7 +60,7 @@ func TestAProgramGetsTokensAndNoCookie(t *testing.T) {
 	content := verify.content(t, 201)
 	now := float64(clock.Now().Unix())
 	if claims["iss"] != s.origin || claims["aud"] != s.origin || claims["sub"] != content.User.ID || claims["sid"] == "" || claims["jti"] == "" ||
-		claims["iat"] != now || claims["nbf"] != now || claims["exp"] != now+300 || claims["auth_time"] != now || claims["scope"] != "account" || len(claims) != 11 {
+		claims["iat"] != now-30 || claims["client_id"] != "keylodge" || claims["exp"] != now+300 || claims["auth_time"] != now || claims["scope"] != "account" || len(claims) != 11 {
 		t.Errorf("claims %v", claims)
 	}
 	who := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "bearer "+pair.AccessToken)

@@ -15,9 +15,10 @@ type AccessClaims struct {
 	TokenID   string // jti
 	Issuer    string
 	Audience  []string
+	ClientID  string // FirstPartyClient
 	Subject   UserID
 	SessionID SessionID // sid
-	IssuedAt  time.Time // also nbf; whole seconds
+	IssuedAt  time.Time // clockLeeway ago; whole seconds
 	ExpiresAt time.Time
 	AuthTime  time.Time
 	AMR       []string
@@ -27,6 +28,10 @@ type AccessClaims struct {
 // ScopeAccount is the scope of access tokens that are for Keylodge's own API. Without it a token is for other services, also where
 // KEYLODGE_JWT_AUDIENCE is not set and the two kinds have the same audience (RFC 9068, section 2.2.3).
 const ScopeAccount = "account"
+
+// FirstPartyClient is the client_id of every token (RFC 9068, section 2.2): sessions are opened by Keylodge's own API, not by an OAuth
+// client that was registered.
+const FirstPartyClient = "keylodge"
 
 // AccessPolicy says what access tokens of this installation look like.
 type AccessPolicy struct {
@@ -55,7 +60,8 @@ func (p AccessPolicy) ServiceClaims(s *Session, requested SessionProof, now time
 	return p.claims(s, requested, []string{p.Audience}, nil, now, random)
 }
 
-// claims never outlive the session. Times are whole seconds, as JWT has them.
+// claims never outlive the session. Times are whole seconds, as JWT has them. The time of issue is set back by clockLeeway, since
+// other services' libraries refuse a token that their clock has not reached.
 func (p AccessPolicy) claims(s *Session, as SessionProof, audience, scope []string, now time.Time, random io.Reader) (AccessClaims, error) {
 	var id [16]byte
 	if _, err := io.ReadFull(random, id[:]); err != nil {
@@ -68,7 +74,7 @@ func (p AccessPolicy) claims(s *Session, as SessionProof, audience, scope []stri
 		}
 	}
 	return AccessClaims{
-		TokenID: base64.RawURLEncoding.EncodeToString(id[:]), Issuer: p.Issuer, Audience: audience, Subject: s.UserID(), SessionID: s.ID(),
-		IssuedAt: inSeconds(now), ExpiresAt: inSeconds(expires), AuthTime: inSeconds(as.AuthTime), AMR: as.AMR, Scope: scope,
+		TokenID: base64.RawURLEncoding.EncodeToString(id[:]), Issuer: p.Issuer, Audience: audience, ClientID: FirstPartyClient, Subject: s.UserID(), SessionID: s.ID(),
+		IssuedAt: inSeconds(now.Add(-clockLeeway)), ExpiresAt: inSeconds(expires), AuthTime: inSeconds(as.AuthTime), AMR: as.AMR, Scope: scope,
 	}, nil
 }

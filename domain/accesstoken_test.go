@@ -20,9 +20,9 @@ func TestAccessPolicy_AccessClaims(t *testing.T) {
 	claims, err := policy.AccessClaims(s, now, bytes.NewReader(make([]byte, 16)))
 	want := domain.AccessClaims{
 		TokenID: "AAAAAAAAAAAAAAAAAAAAAA", Issuer: "https://keylodge.example", Audience: []string{"https://api.example", "https://keylodge.example"},
-		Subject: s.UserID(), SessionID: s.ID(), Scope: []string{"account"},
-		// Whole seconds, as JWT has them, and none of them later than it is.
-		IssuedAt: noon.Add(90 * time.Second), ExpiresAt: noon.Add(390 * time.Second), AuthTime: noon.Add(time.Second), AMR: []string{"hwk", "user", "mfa"},
+		ClientID: "keylodge", Subject: s.UserID(), SessionID: s.ID(), Scope: []string{"account"},
+		// Whole seconds, as JWT has them, and none of them later than it is. The issue is set back by 30 seconds.
+		IssuedAt: noon.Add(60 * time.Second), ExpiresAt: noon.Add(390 * time.Second), AuthTime: noon.Add(time.Second), AMR: []string{"hwk", "user", "mfa"},
 	}
 	if err != nil || !reflect.DeepEqual(claims, want) {
 		t.Errorf("got  %+v, %v\nwant %+v", claims, err, want)
@@ -49,7 +49,7 @@ func TestAccessPolicy_ServiceClaims(t *testing.T) {
 	later := noon.Add(2 * time.Minute)
 	got, err := policy.ServiceClaims(s, claims.Proof(), later, rand.Reader)
 	if err != nil || got.Scope != nil || !slices.Equal(got.Audience, []string{policy.Audience}) || got.SessionID != s.ID() || got.Subject != s.UserID() ||
-		!got.AuthTime.Equal(noon) || !slices.Equal(got.AMR, []string{"swk", "user", "mfa"}) || !got.IssuedAt.Equal(later) || !got.ExpiresAt.Equal(claims.ExpiresAt) {
+		!got.AuthTime.Equal(noon) || !slices.Equal(got.AMR, []string{"swk", "user", "mfa"}) || !got.IssuedAt.Equal(later.Add(-30*time.Second)) || !got.ExpiresAt.Equal(claims.ExpiresAt) {
 		t.Errorf("by an access token of before the step-up: %+v, %v", got, err)
 	}
 	if got, err := policy.ServiceClaims(s, s.Proof(), later, rand.Reader); err != nil || !got.AuthTime.Equal(noon.Add(time.Minute)) || !got.ExpiresAt.Equal(later.Add(policy.TTL)) {

@@ -2,6 +2,7 @@ package jwt
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -16,18 +17,19 @@ import (
 // Letting a token begin early gives nothing away: who has it holds the session. Its end has no leeway.
 const clockLeeway = 30 * time.Second
 
-// claims are the payload of an access token. A pointer is nil for a claim that is missing.
+// claims are the payload of an access token as it is written.
 type claims struct {
 	jwt.RegisteredClaims
 	Audience  audience         `json:"aud"` // goes before that of RegisteredClaims
+	ClientID  string           `json:"client_id"`
 	SessionID string           `json:"sid"`
 	AuthTime  *jwt.NumericDate `json:"auth_time"`
 	AMR       []string         `json:"amr"`
 	Scope     string           `json:"scope,omitempty"` // separated by spaces (RFC 9068, section 2.2.3)
 }
 
-// audience is written as a string if it is a single one, as an array otherwise (RFC 7519, section 4.1.3), and read from
-// either. The library has a switch for that, which is global.
+// audience is written as a string if it is a single one, as an array otherwise (RFC 7519, section 4.1.3). The library has
+// a switch for that, which is global.
 type audience struct{ jwt.ClaimStrings }
 
 func (a audience) MarshalJSON() ([]byte, error) {
@@ -37,45 +39,71 @@ func (a audience) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]string(a.ClaimStrings))
 }
 
+// newClaims states no nbf, which is optional (RFC 7519, section 4.1.5): libraries compare it without leeway, so that a token would
+// be refused by a service whose clock is behind. A token is valid from its issue.
 func newClaims(c domain.AccessClaims) claims {
-	issued := jwt.NewNumericDate(c.IssuedAt)
 	return claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: c.Issuer, Subject: c.Subject.String(), ID: c.TokenID,
-			IssuedAt: issued, NotBefore: issued, ExpiresAt: jwt.NewNumericDate(c.ExpiresAt),
+			IssuedAt: jwt.NewNumericDate(c.IssuedAt), ExpiresAt: jwt.NewNumericDate(c.ExpiresAt),
 		},
-		Audience:  audience{c.Audience},
+		Audience: audience{c.Audience}, ClientID: c.ClientID,
 		SessionID: c.SessionID.String(), AuthTime: jwt.NewNumericDate(c.AuthTime), AMR: c.AMR,
 		Scope: strings.Join(c.Scope, " "),
 	}
 }
 
-// check returns what the claims state if they are all there and as wanted. The age comes last: only a token that is
-// right otherwise may be called expired.
-func (c claims) check(want ports.TokenExpectation) (domain.AccessClaims, error) {
-	user, userErr := domain.ParseUserID(c.Subject)
-	session, sessionErr := domain.ParseSessionID(c.SessionID)
-	latest := want.Now.Add(clockLeeway)
-	switch {
-	case userErr != nil, sessionErr != nil, c.ID == "", len(c.AMR) == 0,
-		c.IssuedAt == nil, c.NotBefore == nil, c.ExpiresAt == nil, c.AuthTime == nil,
-		c.Issuer == "", c.Issuer != want.Issuer, !slices.Contains(c.Audience.ClaimStrings, want.Audience),
-		want.Scope != "" && !slices.Contains(c.scope(), want.Scope),
-		c.IssuedAt.After(latest), c.NotBefore.After(latest):
-		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
-	case !want.Now.Before(c.ExpiresAt.Time):
-		return domain.AccessClaims{}, domain.ErrAccessTokenExpired
-	}
-	return domain.AccessClaims{
-		TokenID: c.ID, Issuer: c.Issuer, Audience: c.Audience.ClaimStrings, Subject: user, SessionID: session,
-		IssuedAt: c.IssuedAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(), AuthTime: c.AuthTime.UTC(), AMR: c.AMR,
-		Scope: c.scope(),
-	}, nil
+// statement is the payload of an access token as it is read. It implements jwt.Claims for the library's parser, whose own checks
+// are switched off.
+type statement struct {
+	jwt.MapClaims // always nil
+	domain.AccessClaims
+	notBefore time.Time // zero if it is not stated
 }
 
-func (c claims) scope() []string {
-	if c.Scope == "" {
-		return nil
+// UnmarshalJSON reads the claims by their exact names and types. Claims of other names are ignored (RFC 7519, section 4).
+func (s *statement) UnmarshalJSON(payload []byte) error {
+	members, err := parseObject(payload)
+	if err != nil {
+		return err
 	}
-	return strings.Split(c.Scope, " ")
+	var errs [12]error
+	c := &s.AccessClaims
+	c.Issuer, errs[0] = members.text("iss")
+	c.Audience, errs[1] = members.textOrTexts("aud")
+	c.ClientID, errs[2] = members.text("client_id")
+	c.TokenID, errs[3] = members.text("jti")
+	c.AMR, errs[4] = members.texts("amr")
+	c.IssuedAt, errs[5] = members.date("iat")
+	c.ExpiresAt, errs[6] = members.date("exp")
+	c.AuthTime, errs[7] = members.date("auth_time")
+	if members["nbf"] != nil {
+		s.notBefore, errs[8] = members.date("nbf")
+	}
+	if members["scope"] != nil {
+		c.Scope, errs[9] = members.words("scope")
+	}
+	subject, errSubject := members.text("sub")
+	session, errSession := members.text("sid")
+	if err := errors.Join(append(errs[:], errSubject, errSession)...); err != nil {
+		return err
+	}
+	c.Subject, errs[10] = domain.ParseUserID(subject)
+	c.SessionID, errs[11] = domain.ParseSessionID(session)
+	return errors.Join(errs[10:]...)
+}
+
+// check returns the claims if they are as wanted. The age comes last: only a token that is right otherwise may be called expired.
+func (s *statement) check(want ports.TokenExpectation) (domain.AccessClaims, error) {
+	latest := want.Now.Add(clockLeeway)
+	c := s.AccessClaims
+	switch {
+	case c.Issuer != want.Issuer, !slices.Contains(c.Audience, want.Audience),
+		want.Scope != "" && !slices.Contains(c.Scope, want.Scope),
+		c.IssuedAt.After(latest), s.notBefore.After(latest):
+		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
+	case !want.Now.Before(c.ExpiresAt):
+		return domain.AccessClaims{}, domain.ErrAccessTokenExpired
+	}
+	return c, nil
 }

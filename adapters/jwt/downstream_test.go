@@ -3,6 +3,7 @@ package jwt_test
 import (
 	"context"
 	"crypto"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -100,6 +101,33 @@ func TestServicesBelieveATokenByThePublishedKeysAlone(t *testing.T) {
 	}
 }
 
+// Services whose clock is behind by up to half a minute believe a token that was issued just now: the library below compares iat
+// with its clock and knows no leeway unless it is configured.
+func TestServicesWithASlowClockBelieveAFreshToken(t *testing.T) {
+	key, err := keylodge.New().Generate(domain.SigningES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, now := publish(t, []ports.TokenKey{key}), time.Now()
+	session := domain.RestoreSession(domain.SessionSnapshot{IdleEndsAt: now.Add(time.Hour), AuthTime: now, AMR: []string{"hwk"}})
+	stated, err := domain.AccessPolicy{Issuer: issuer, Audience: services, TTL: 5 * time.Minute}.AccessClaims(session, now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := key.Sign(stated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, behind := range []time.Duration{0, time.Second, 5 * time.Second, 29 * time.Second} {
+		if _, err := (service{published, issuer, services, now.Add(-behind)}).believes(t.Context(), token.Reveal()); err != nil {
+			t.Errorf("a clock that is %s behind: %v", behind, err)
+		}
+	}
+	if _, err := (service{published, issuer, services, now.Add(-time.Minute)}).believes(t.Context(), token.Reveal()); err == nil {
+		t.Error("believed by a clock that is a minute behind, although this library compares iat")
+	}
+}
+
 // The kid is the thumbprint that others work out from the published key.
 func TestOthersFindTheSameThumbprint(t *testing.T) {
 	for _, algorithm := range []domain.SigningAlgorithm{domain.SigningES256, domain.SigningEdDSA} {
@@ -158,7 +186,7 @@ func claims(t *testing.T, now time.Time) domain.AccessClaims {
 		t.Fatal(err)
 	}
 	return domain.AccessClaims{
-		TokenID: "f9hXtP1wGmLzRkQ2", Issuer: issuer, Audience: []string{services, issuer}, Subject: user, SessionID: session,
+		TokenID: "f9hXtP1wGmLzRkQ2", Issuer: issuer, Audience: []string{services, issuer}, ClientID: "keylodge", Subject: user, SessionID: session,
 		IssuedAt: now.Truncate(time.Second), ExpiresAt: now.Add(5 * time.Minute).Truncate(time.Second),
 		AuthTime: now.Add(-time.Hour).Truncate(time.Second), AMR: []string{"hwk", "user", "mfa"},
 	}

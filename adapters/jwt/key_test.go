@@ -43,7 +43,7 @@ func honest(t testing.TB) domain.AccessClaims {
 	}
 	issued := now.Add(-time.Minute).Truncate(time.Second)
 	return domain.AccessClaims{
-		TokenID: "f9hXtP1wGmLzRkQ2", Issuer: issuer, Audience: []string{services}, Subject: user, SessionID: session,
+		TokenID: "f9hXtP1wGmLzRkQ2", Issuer: issuer, Audience: []string{services}, ClientID: "keylodge", Subject: user, SessionID: session,
 		IssuedAt: issued, ExpiresAt: issued.Add(5 * time.Minute), AuthTime: issued.Add(-time.Hour), AMR: []string{"hwk", "user", "mfa"},
 	}
 }
@@ -74,7 +74,7 @@ func TestAnAccessTokenSaysWhatRFC9068Asks(t *testing.T) {
 		key := generate(t, algorithm)
 		header := fmt.Sprintf(`{"alg":%q,"kid":%q,"typ":"at+jwt"}`, algorithm, key.ID())
 		payload := `{"iss":"https://keylodge.example","sub":"0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d",` +
-			`"exp":1772366640,"nbf":1772366340,"iat":1772366340,"jti":"f9hXtP1wGmLzRkQ2","aud":%s,` +
+			`"exp":1772366640,"iat":1772366340,"jti":"f9hXtP1wGmLzRkQ2","aud":%s,"client_id":"keylodge",` +
 			`"sid":"0195517e-5d1e-7b7c-9a1b-6d7e8f901a2b","auth_time":1772362740,"amr":["hwk","user","mfa"]}`
 		isWritten(t, sign(t, key, honest(t)), header, fmt.Sprintf(payload, `"https://api.example"`))
 		isWritten(t, sign(t, key, several), header, fmt.Sprintf(payload, `["https://api.example","https://keylodge.example"]`))

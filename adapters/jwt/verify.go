@@ -13,14 +13,22 @@ import (
 // maxTokenSize is ten times what a token of ours needs, and little enough to be decoded for anybody who asks.
 const maxTokenSize = 8 << 10
 
-// Verify knows keys of this package only. Duplicate members and names in other letter case are not looked for: the
-// library decodes as encoding/json does, and nothing decoded is believed that one of our own keys has not signed.
+// Verify knows keys of this package only. It refuses header and claims of other types than RFC 9068 gives them, and members that
+// occur twice, also in a token that one of our own keys has signed: two parsers could read them differently.
 func (k *Keys) Verify(token string, keys []ports.TokenKey, want ports.TokenExpectation) (domain.AccessClaims, error) {
 	// Base64 decoders skip line breaks, so that one token could be written in many ways.
 	if len(token) > maxTokenSize || strings.ContainsAny(token, "\r\n") {
 		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
 	}
-	var stated claims
+	encoded, _, _ := strings.Cut(token, ".")
+	header, err := k.parser.DecodeSegment(encoded)
+	if err != nil {
+		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
+	}
+	if _, err := parseObject(header); err != nil { // the library takes the last of two members
+		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
+	}
+	var stated statement
 	if _, err := k.parser.ParseWithClaims(token, &stated, publicKeyAmong(keys)); err != nil {
 		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
 	}

@@ -53,7 +53,7 @@ func newDraft(key *Key) *draft {
 		header: map[string]any{"alg": key.method.Alg(), "kid": key.id, "typ": "at+jwt"},
 		claims: map[string]any{
 			"iss": issuer, "aud": services, "sub": "0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d", "sid": "0195517e-5d1e-7b7c-9a1b-6d7e8f901a2b",
-			"jti": "f9hXtP1wGmLzRkQ2", "iat": now.Unix() - 60, "nbf": now.Unix() - 60, "exp": now.Unix() + 240, "auth_time": now.Unix() - 3600,
+			"jti": "f9hXtP1wGmLzRkQ2", "client_id": "keylodge", "iat": now.Unix() - 60, "exp": now.Unix() + 240, "auth_time": now.Unix() - 3600,
 			"amr": []string{"hwk", "user", "mfa"},
 		},
 		encode: [3]func([]byte) string{encode, encode, encode},
@@ -271,7 +271,7 @@ func rules() map[string][2]change {
 		"JSON serialization":        {finished(jsonSerialization), nil},
 		"too big":                   {extraClaim(6000), extraClaim(5000)},
 	}
-	for _, name := range []string{"iss", "aud", "sub", "exp", "iat", "nbf", "jti", "sid", "auth_time", "amr"} {
+	for _, name := range []string{"iss", "aud", "sub", "exp", "iat", "jti", "client_id", "sid", "auth_time", "amr"} {
 		all["no "+name] = [2]change{without(name), nil}
 		all[name+" null"] = [2]change{claim(name, nil), nil}
 		all[name+" true"] = [2]change{claim(name, true), nil}

@@ -1,0 +1,138 @@
+package jwt
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// errMalformed is the cause of every refusal in this file. Callers answer domain.ErrAccessTokenInvalid, which has no details.
+var errMalformed = errors.New("malformed JSON in a token")
+
+const (
+	// maxDepth bounds the objects and arrays inside each other. Tokens of Keylodge have two levels.
+	maxDepth = 8
+	// endOfTime is the first second of the year 10000, which RFC 3339 and this package do not write any more.
+	endOfTime = 253_402_300_800
+)
+
+// object is a JSON object whose members were not decoded yet. Names are compared exactly: encoding/json would also take
+// "EXP" for "exp".
+type object map[string]json.RawMessage
+
+// parseObject reads one JSON object that fills the text. It refuses a member name that occurs twice in any object (RFC 7515,
+// section 4, and RFC 7519, section 4, permit that), invalid UTF-8, and more than maxDepth levels.
+func parseObject(text []byte) (object, error) {
+	if !utf8.Valid(text) {
+		return nil, errMalformed
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	if err := checkValue(decoder, 0); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errMalformed
+	}
+	var members object
+	if err := json.Unmarshal(text, &members); err != nil || members == nil {
+		return nil, errMalformed
+	}
+	return members, nil
+}
+
+// checkValue reads one value and refuses duplicate members in it.
+func checkValue(decoder *json.Decoder, depth int) error {
+	token, err := decoder.Token()
+	if err != nil {
+		return errMalformed
+	}
+	opened, container := token.(json.Delim)
+	if !container {
+		return nil
+	}
+	if depth == maxDepth {
+		return errMalformed
+	}
+	names := map[string]bool{}
+	for decoder.More() {
+		if opened == '{' {
+			name, err := decoder.Token()
+			text, isText := name.(string)
+			if err != nil || !isText || names[text] {
+				return errMalformed
+			}
+			names[text] = true
+		}
+		if err := checkValue(decoder, depth+1); err != nil {
+			return err
+		}
+	}
+	if _, err := decoder.Token(); err != nil { // the closing one
+		return errMalformed
+	}
+	return nil
+}
+
+// text returns a member that is a string, and not empty.
+func (o object) text(name string) (string, error) {
+	var s string
+	if raw := o[name]; len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil || s == "" {
+		return "", errMalformed
+	}
+	return s, nil
+}
+
+// texts returns a member that is an array of strings, none of them empty, and at least one of them.
+func (o object) texts(name string) ([]string, error) {
+	var elements []json.RawMessage
+	if raw := o[name]; len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &elements) != nil || len(elements) == 0 {
+		return nil, errMalformed
+	}
+	list := make([]string, len(elements))
+	for i, element := range elements {
+		var err error
+		if list[i], err = (object{name: element}).text(name); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// textOrTexts returns a member that is one string or an array of them (RFC 7519, section 4.1.3).
+func (o object) textOrTexts(name string) ([]string, error) {
+	if raw := o[name]; len(raw) > 0 && raw[0] == '[' {
+		return o.texts(name)
+	}
+	s, err := o.text(name)
+	return []string{s}, err
+}
+
+// words returns a member that is a string of words with one space between each two (RFC 6749, section 3.3).
+func (o object) words(name string) ([]string, error) {
+	s, err := o.text(name)
+	words := strings.Split(s, " ")
+	if err != nil || slices.Contains(words, "") {
+		return nil, errMalformed
+	}
+	return words, nil
+}
+
+// date returns a member that is a NumericDate (RFC 7519, section 2): a JSON number of seconds since the Unix epoch, not negative and
+// before the year 10000. A fraction of a second is cut off, which lets no token live longer.
+func (o object) date(name string) (time.Time, error) {
+	raw := o[name]
+	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' {
+		return time.Time{}, errMalformed
+	}
+	seconds, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || seconds >= endOfTime {
+		return time.Time{}, errMalformed
+	}
+	return time.Unix(int64(seconds), 0).UTC(), nil
+}

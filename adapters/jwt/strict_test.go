@@ -1,0 +1,199 @@
+package jwt
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// signedAs signs a header and a payload as they are written.
+func signedAs(key *Key, header, payload string) string {
+	text := encode([]byte(header)) + "." + encode([]byte(payload))
+	return text + "." + encode(by(key)(text))
+}
+
+// The claims of an honest token, as JSON values by their names.
+func honestClaims() map[string]string {
+	return map[string]string{
+		"iss": `"` + issuer + `"`, "aud": `"` + services + `"`, "sub": `"0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d"`,
+		"sid": `"0195517e-5d1e-7b7c-9a1b-6d7e8f901a2b"`, "jti": `"f9hXtP1wGmLzRkQ2"`, "client_id": `"keylodge"`,
+		"iat": fmt.Sprint(now.Unix() - 60), "nbf": fmt.Sprint(now.Unix() - 60), "exp": fmt.Sprint(now.Unix() + 240),
+		"auth_time": fmt.Sprint(now.Unix() - 3600), "amr": `["hwk","user","mfa"]`, "scope": `"account"`,
+	}
+}
+
+func written(claims map[string]string, more ...string) string {
+	members := more
+	for name, value := range claims {
+		members = append(members, fmt.Sprintf("%q:%s", name, value))
+	}
+	return "{" + strings.Join(members, ",") + "}"
+}
+
+// None of these can be made by Keylodge: every one has a right signature of its key, and is refused.
+func TestVerify_refusesOddTokensOfItsOwnKey(t *testing.T) {
+	key := generate(t, domain.SigningEdDSA)
+	header := fmt.Sprintf(`{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, key.ID())
+	with := func(name, value string) string {
+		claims := honestClaims()
+		claims[name] = value
+		return written(claims)
+	}
+	odd := map[string][2]string{} // header and payload
+	for name, value := range honestClaims() {
+		for _, other := range []string{`""`, `null`, `true`, `{}`, `[]`, `[null]`, `[1]`, `[""]`, `[["account"]]`, `{"` + name + `":` + value + `}`} {
+			odd[name+": "+other] = [2]string{header, with(name, other)}
+		}
+		odd[name+" twice"] = [2]string{header, written(honestClaims(), fmt.Sprintf("%q:%s", name, value))}
+		odd[name+" twice, escaped"] = [2]string{header, written(honestClaims(), fmt.Sprintf(`"\u%04x%s":%s`, name[0], name[1:], value))}
+		if name == "nbf" || name == "scope" { // optional, so that another name is an unknown claim
+			continue
+		}
+		claims := honestClaims()
+		delete(claims, name)
+		odd[name+" in capitals"] = [2]string{header, written(claims, fmt.Sprintf("%q:%s", strings.ToUpper(name), value))}
+		odd[name+" in an object"] = [2]string{header, written(claims, fmt.Sprintf(`"claims":{%q:%s}`, name, value))}
+	}
+	for _, name := range []string{"iss", "aud", "sub", "sid", "jti", "client_id", "scope"} {
+		odd[name+": a number"] = [2]string{header, with(name, "1")}
+		if name != "aud" {
+			odd[name+": a list"] = [2]string{header, with(name, "["+honestClaims()[name]+"]")}
+		}
+	}
+	for _, name := range []string{"exp", "nbf", "iat", "auth_time"} {
+		for _, date := range []string{
+			`"` + honestClaims()[name] + `"`, `"2026-03-01T12:00:00Z"`, "-1", "-0", "-1e99", "1e300", "1e999", "253402300800", "9223372036854775808",
+			"18446744073709551617", "[" + honestClaims()[name] + "]",
+		} {
+			odd[name+": "+date] = [2]string{header, with(name, date)}
+		}
+	}
+	odd["exp in milliseconds"] = [2]string{header, with("exp", honestClaims()["exp"]+"000")}
+	for _, list := range []string{`["hwk",null]`, `["hwk",1]`, `["hwk",""]`, `["hwk",["mfa"]]`, `{"0":"hwk"}`} {
+		odd["amr: "+list] = [2]string{header, with("amr", list)}
+	}
+	for _, list := range []string{`["` + services + `",null]`, `["` + services + `",""]`, `["` + services + `",1]`, `[["` + services + `"]]`} {
+		odd["aud: "+list] = [2]string{header, with("aud", list)}
+	}
+	for _, scope := range []string{`" account"`, `"account "`, `"account  email"`, `" "`} {
+		odd["scope: "+scope] = [2]string{header, with("scope", scope)}
+	}
+	honest := written(honestClaims())
+	for name, payload := range map[string]string{
+		"duplicates of an unknown claim":   written(honestClaims(), `"x":1`, `"x":1`),
+		"duplicates in an unknown claim":   written(honestClaims(), `"x":{"y":1,"y":2}`),
+		"duplicates in a list":             written(honestClaims(), `"x":[[{"y":1,"y":2}]]`),
+		"nested too deep":                  written(honestClaims(), `"x":`+strings.Repeat("[", 8)+strings.Repeat("]", 8)),
+		"nested very deep":                 written(honestClaims(), `"x":`+strings.Repeat(`[`, 1000)+strings.Repeat("]", 1000)),
+		"not closed":                       honest[:len(honest)-1],
+		"closed twice":                     honest + "}",
+		"followed by another":              honest + honest,
+		"followed by a comma":              honest + ",",
+		"followed by a zero byte":          honest + "\x00",
+		"after a byte order mark":          "\ufeff" + honest,
+		"after a no-break space":           "\u00a0" + honest,
+		"after a form feed":                "\f" + honest,
+		"with invalid UTF-8":               written(honestClaims(), "\"x\":\"\xff\""),
+		"in UTF-16":                        "{\x00}\x00",
+		"with a comment":                   honest + "/**/",
+		"with a trailing comma":            honest[:len(honest)-1] + ",}",
+		"in a list":                        "[" + honest + "]",
+		"in a string":                      fmt.Sprintf("%q", honest),
+		"a token in a token":               `"` + signedAs(key, header, honest) + `"`,
+		"with a number of leading zeros":   with("exp", "0"+honestClaims()["exp"]),
+		"with a hexadecimal number":        with("exp", fmt.Sprintf("0x%x", now.Unix()+240)),
+		"with a number that has no digits": with("exp", "NaN"),
+	} {
+		odd["payload "+name] = [2]string{header, payload}
+	}
+	inner := header[1 : len(header)-1]
+	for name, header := range map[string]string{
+		"alg twice":                  `{"alg":"none",` + inner + `}`,
+		"kid twice":                  `{"kid":"x",` + inner + `}`,
+		"typ twice":                  `{"typ":"JWT",` + inner + `}`,
+		"alg twice, equal":           `{"alg":"EdDSA",` + inner + `}`,
+		"an unknown parameter twice": `{"x":1,"x":1,` + inner + `}`,
+		"a nested parameter twice":   `{"x":{"y":1,"y":1},` + inner + `}`,
+		"crit null":                  `{"crit":null,` + inner + `}`,
+		"crit with an unknown name":  `{"crit":["x"],"x":1,` + inner + `}`,
+		"crit a string":              `{"crit":"exp",` + inner + `}`,
+		"names in capitals":          strings.ToUpper(header[:7]) + header[7:],
+		"closed twice":               header + "}",
+		"a list":                     "[" + header + "]",
+		"null":                       "null",
+		"nested too deep":            `{"x":` + strings.Repeat("[", 8) + strings.Repeat("]", 8) + `,` + inner + `}`,
+		"invalid UTF-8":              "{\"x\":\"\xff\"," + inner + `}`,
+	} {
+		odd["header: "+name] = [2]string{header, honest}
+	}
+	keys := []ports.TokenKey{key}
+	for name, token := range odd {
+		stated, err := New().Verify(signedAs(key, token[0], token[1]), keys, expected)
+		if err != domain.ErrAccessTokenInvalid || !reflect.ValueOf(stated).IsZero() {
+			t.Errorf("%s: %v, %+v", name, err, stated)
+		}
+	}
+}
+
+// What RFC 7519 leaves free is accepted: the order of members, white space of JSON, unknown claims, numbers with a fraction or an
+// exponent, and one audience as a list.
+func TestVerify_acceptsWhatRFC7519LeavesFree(t *testing.T) {
+	key := generate(t, domain.SigningEdDSA)
+	header := fmt.Sprintf(" {\"x\": {\"y\": [1]},\n\t\"alg\": \"EdDSA\", \"kid\": %q, \"typ\": \"at+jwt\"}\r\n", key.ID())
+	claims := honestClaims()
+	claims["aud"] = "[" + claims["aud"] + "]"
+	claims["iat"] += ".5"
+	claims["exp"] += ".5"
+	claims["auth_time"] = fmt.Sprintf("%.9fe9", float64(now.Unix()-3600)/1e9)
+	want := honest(t)
+	want.Scope = []string{domain.ScopeAccount}
+	want.IssuedAt, want.ExpiresAt = want.IssuedAt.UTC(), want.ExpiresAt.UTC()
+	want.AuthTime = now.Add(-3600 * 1e9).Truncate(1e9)
+	got, err := New().Verify(signedAs(key, header, written(claims, `"x": {"exp": "never", "y": [[[[[[]]]]]]}`)), []ports.TokenKey{key}, expected)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v\nwant %+v", got, err, want)
+	}
+	delete(claims, "nbf")
+	delete(claims, "scope")
+	if got, err := New().Verify(signedAs(key, header, written(claims)), []ports.TokenKey{key}, expected); err != nil || got.Scope != nil {
+		t.Errorf("without what is optional: %+v, %v", got, err)
+	}
+}
+
+// Each part of a token has one spelling: no padding, no white space, no spare bits that are set, even if they are signed.
+func TestVerify_refusesOtherSpellingsOfBase64(t *testing.T) {
+	key := generate(t, domain.SigningEdDSA)
+	header := fmt.Sprintf(`{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, key.ID())
+	for len(header)%3 != 1 {
+		header += " "
+	}
+	payload := written(honestClaims())
+	for len(payload)%3 != 1 {
+		payload += " "
+	}
+	if _, err := New().Verify(signedAs(key, header, payload), []ports.TokenKey{key}, expected); err != nil {
+		t.Fatal(err)
+	}
+	for name, spell := range map[string]func(string) string{
+		"spare bits":         spareBits,
+		"padding":            func(s string) string { return s + "==" },
+		"a space":            func(s string) string { return s[:8] + " " + s[8:] },
+		"a tab":              func(s string) string { return s + "\t" },
+		"a newline":          func(s string) string { return s + "\n" },
+		"a no-break space":   func(s string) string { return s + "\u00a0" },
+		"one more character": func(s string) string { return s + "A" },
+	} {
+		for part := range 2 {
+			parts := [2]string{encode([]byte(header)), encode([]byte(payload))}
+			parts[part] = spell(parts[part])
+			text := parts[0] + "." + parts[1]
+			if _, err := New().Verify(text+"."+encode(by(key)(text)), []ports.TokenKey{key}, expected); err != domain.ErrAccessTokenInvalid {
+				t.Errorf("%s in part %d: %v", name, part, err)
+			}
+		}
+	}
+}
