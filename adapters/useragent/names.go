@@ -3,7 +3,6 @@
 package useragent
 
 import (
-	"strings"
 	"sync"
 
 	"github.com/ua-parser/uap-go/uaparser"
@@ -23,7 +22,8 @@ func New() *Names {
 
 const unknown = "Unknown device"
 
-// NameOf returns words like "Firefox on Linux" or "Safari on iPhone".
+// NameOf returns "Firefox on Linux" or "Safari on iPhone": a browser and a system out of closed lists, one of the two, or
+// "Unknown device". No part of it is the client's own text.
 func (*Names) NameOf(userAgent string) string {
 	if userAgent == "" {
 		return unknown
@@ -45,25 +45,100 @@ func (*Names) NameOf(userAgent string) string {
 	return browser + " on " + system
 }
 
-func browserName(family string) string {
-	family = strings.TrimSuffix(strings.TrimPrefix(family, "Mobile "), " Mobile")
-	return known(family)
+// browsers are the names that a browser or a program is shown by, for each family of the patterns. Some patterns take the family
+// out of the header itself: without this list a client could have any text shown to the account's owner, in the security log and
+// in e-mail. A family that is not listed has no name.
+var browsers = map[string]string{
+	"Amazon Silk":                "Amazon Silk",
+	"Android":                    "Android Browser",
+	"Apache-HttpClient":          "Apache HttpClient",
+	"Brave":                      "Brave",
+	"Chrome":                     "Chrome",
+	"Chrome Mobile":              "Chrome",
+	"Chrome Mobile WebView":      "Chrome",
+	"Chrome Mobile iOS":          "Chrome",
+	"Chromium":                   "Chromium",
+	"DuckDuckGo":                 "DuckDuckGo",
+	"DuckDuckGo Mobile":          "DuckDuckGo",
+	"Edge":                       "Edge",
+	"Edge Mobile":                "Edge",
+	"Epiphany":                   "Epiphany",
+	"Facebook":                   "Facebook",
+	"Falkon":                     "Falkon",
+	"Firefox":                    "Firefox",
+	"Firefox Mobile":             "Firefox",
+	"Firefox iOS":                "Firefox",
+	"Go-http-client":             "Go-http-client",
+	"Google":                     "Google",
+	"HTTPie":                     "HTTPie",
+	"HeadlessChrome":             "Headless Chrome",
+	"IE":                         "Internet Explorer",
+	"Instagram":                  "Instagram",
+	"Konqueror":                  "Konqueror",
+	"MiuiBrowser":                "MIUI Browser",
+	"Mobile Safari":              "Safari",
+	"Mobile Safari UI/WKWebView": "Safari",
+	"Opera":                      "Opera",
+	"Opera Mini":                 "Opera Mini",
+	"Opera Mobile":               "Opera",
+	"Opera Touch":                "Opera",
+	"Pale Moon":                  "Pale Moon",
+	"PostmanRuntime":             "Postman",
+	"Python Requests":            "Python Requests",
+	"QQ Browser":                 "QQ Browser",
+	"QQ Browser Mobile":          "QQ Browser",
+	"Safari":                     "Safari",
+	"Samsung Internet":           "Samsung Internet",
+	"SeaMonkey":                  "SeaMonkey",
+	"UC Browser":                 "UC Browser",
+	"Vivaldi":                    "Vivaldi",
+	"Wget":                       "Wget",
+	"Whale":                      "Whale",
+	"Yandex Browser":             "Yandex Browser",
+	"axios":                      "axios",
+	"curl":                       "curl",
+	"insomnia":                   "Insomnia",
+	"okhttp":                     "OkHttp",
 }
+
+// systems are the same for operating systems.
+var systems = map[string]string{
+	"Android":       "Android",
+	"Arch Linux":    "Arch Linux",
+	"BlackBerry OS": "BlackBerry OS",
+	"CentOS":        "CentOS",
+	"Chrome OS":     "Chrome OS",
+	"Debian":        "Debian",
+	"Fedora":        "Fedora",
+	"FreeBSD":       "FreeBSD",
+	"Gentoo":        "Gentoo",
+	"HarmonyOS":     "HarmonyOS",
+	"KaiOS":         "KaiOS",
+	"Linux":         "Linux",
+	"Mac OS X":      "macOS",
+	"Mandriva":      "Mandriva",
+	"NetBSD":        "NetBSD",
+	"OpenBSD":       "OpenBSD",
+	"Red Hat":       "Red Hat",
+	"SUSE":          "SUSE",
+	"Slackware":     "Slackware",
+	"Solaris":       "Solaris",
+	"Tizen":         "Tizen",
+	"Ubuntu":        "Ubuntu",
+	"Windows":       "Windows",
+	"Windows Phone": "Windows Phone",
+	"iOS":           "iOS",
+	"tvOS":          "tvOS",
+	"watchOS":       "watchOS",
+	"webOS":         "webOS",
+}
+
+func browserName(family string) string { return browsers[family] }
 
 func systemName(client *uaparser.Client) string {
 	switch client.Device.Family {
 	case "iPhone", "iPad":
 		return client.Device.Family
 	}
-	if client.Os.Family == "Mac OS X" {
-		return "macOS"
-	}
-	return known(client.Os.Family)
-}
-
-func known(family string) string {
-	if family == "Other" {
-		return ""
-	}
-	return family
+	return systems[client.Os.Family]
 }

@@ -11,13 +11,40 @@ func TestDevicesHaveReadableNames(t *testing.T) {
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0":           "Edge on Windows",
 		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36":                         "Chrome on Android",
 		"Mozilla/5.0 (iPad; CPU OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1":          "Safari on iPad",
-		"Keys/1.0 (Windows NT 10.0)":        "Windows",
-		"curl/8.5.0":                        "curl",
-		"":                                  "Unknown device",
+		"Keys/1.0 (Windows NT 10.0)": "Windows",
+		"curl/8.5.0":                 "curl",
+		"":                           "Unknown device",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/120.0.0.0 Mobile/15E148 Safari/604.1": "Chrome on iPhone",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148":                              "Safari on iPhone",
+		"Mozilla/5.0 (Linux; Android 14; SM-S911B; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/120.0.0.0 Mobile Safari/537.36":     "Chrome on Android",
 		"\x00\xff<script>alert(1)</script>": "Unknown device",
 	} {
 		if got := names.NameOf(userAgent); got != want {
 			t.Errorf("NameOf(%q) = %q, want %q", userAgent, got, want)
+		}
+	}
+}
+
+// The header is the client's to choose, and the name is shown to the account's owner: no word of it comes through.
+func TestNameOf_ShowsNoTextOfTheClient(t *testing.T) {
+	names := New()
+	for _, text := range []string{"Call 555-0100 now", "Your account is locked", "evil.example", "Call5550100"} {
+		for userAgent, want := range map[string]string{
+			text:                                   "Unknown device",
+			text + "/1.0":                          "Unknown device",
+			text + "/1.0 CFNetwork/1490 Darwin/23": "iOS",
+			text + "/1.0 (Windows NT 10.0)":        "Windows",
+			text + " bot/1.0":                      "Unknown device",
+			text + "Bot/2.0 (X11; Linux x86_64)":   "Linux",
+			"Mozilla/5.0 (Linux; Android 10; " + text + " Build/X) AppleWebKit/537.36": "Android Browser on Android",
+			"Mozilla/5.0 (compatible; " + text + "; +http://evil.example)":             "Unknown device",
+			"Nokia" + text + "/2.0": "Unknown device",
+			"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) " + text + "/1":          "Safari on iPhone",
+			"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0 " + text: "Firefox on Linux",
+		} {
+			if got := names.NameOf(userAgent); got != want {
+				t.Errorf("NameOf(%q) = %q, want %q", userAgent, got, want)
+			}
 		}
 	}
 }
