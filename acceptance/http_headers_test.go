@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -122,21 +123,45 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	}
 }
 
-func TestARequestIDIsTakenOverIfItIsSane(t *testing.T) {
+// The owner of an account reads request ids in the security log: no client writes there. The operator's log has what a client
+// sent beside it, under a name of its own.
+func TestRequestID_IsTheServersOwn(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	for given, kept := range map[string]bool{
-		"4bf92f3577b34da6a3ce929d0e0e4736": true, "trace-01.a_B": true,
+	seen := map[string]bool{}
+	for sent, kept := range map[string]bool{
+		"4bf92f3577b34da6a3ce929d0e0e4736": true, "trace-01.a_B": true, "CALL-555-0100-your-account-is-locked": true,
 		"short": false, strings.Repeat("x", 65): false, "with space": false, "quote\"quote": false, "a=b;c=dddd": false, "": false,
 	} {
-		got := s.send(t, http.MethodGet, "/v1/config", "", "X-Request-Id", given).Header.Get("X-Request-Id")
-		if (got == given) != kept || got == "" {
-			t.Errorf("X-Request-Id %q was answered with %q", given, got)
+		id := s.send(t, http.MethodGet, "/v1/config", "", "X-Request-Id", sent).Header.Get("X-Request-Id")
+		if !regexp.MustCompile(`^[A-Z2-7]{26}$`).MatchString(id) || seen[id] {
+			t.Errorf("X-Request-Id %q was answered with %q", sent, id)
+		}
+		seen[id] = true
+		want := ""
+		if kept {
+			want = sent
+		}
+		if got := s.log.clientRequestIDOf(id); got != want {
+			t.Errorf("of %q the log says %q, want %q", sent, got, want)
 		}
 	}
-	for range 2 {
-		got := s.send(t, http.MethodGet, "/v1/config", "", "X-Request-Id", "trace-of-ada", "X-Request-Id", "trace-of-ben").Header.Values("X-Request-Id")
-		if len(got) != 1 || strings.HasPrefix(got[0], "trace") {
-			t.Errorf("two of them were answered with %q", got)
+	got := s.send(t, http.MethodGet, "/v1/config", "", "X-Request-Id", "trace-of-ada", "X-Request-Id", "trace-of-ben").Header.Values("X-Request-Id")
+	if len(got) != 1 || strings.HasPrefix(got[0], "trace") || s.log.clientRequestIDOf(got[0]) != "" {
+		t.Errorf("two of them were answered with %q", got)
+	}
+}
+
+// clientRequestIDOf returns what the line of a request says that its client sent as X-Request-Id.
+func (l *logbook) clientRequestIDOf(requestID string) string {
+	for line := range strings.Lines(l.text()) {
+		var entry struct {
+			Msg             string `json:"msg"`
+			RequestID       string `json:"request_id"`
+			ClientRequestID string `json:"client_request_id"`
+		}
+		if err := json.Unmarshal([]byte(line), &entry); err == nil && entry.Msg == "request" && entry.RequestID == requestID {
+			return entry.ClientRequestID
 		}
 	}
+	return "no such line"
 }

@@ -281,8 +281,8 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 		t.Fatalf("%d of %d were answered", len(got), many)
 	}
 	for i, a := range got {
-		if want := []int{200, 404, 405}[i%3]; a.StatusCode != want || a.Header.Get("X-Request-Id") != fmt.Sprintf("pipelined-%d", i) {
-			t.Errorf("answer %d is %d to %s", i, a.StatusCode, a.Header.Get("X-Request-Id"))
+		if want := []int{200, 404, 405}[i%3]; a.StatusCode != want || s.log.clientRequestIDOf(a.Header.Get("X-Request-Id")) != fmt.Sprintf("pipelined-%d", i) {
+			t.Errorf("answer %d is %d to %s", i, a.StatusCode, s.log.clientRequestIDOf(a.Header.Get("X-Request-Id")))
 		}
 	}
 }

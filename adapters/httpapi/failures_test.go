@@ -91,12 +91,12 @@ func TestFailuresTellTheLogAndNotTheCaller(t *testing.T) {
 		"an unusual status":   {fails(fiber.NewError(http.StatusTeapot, "hunter2")), 400, "invalid_request", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer, body, log := call(t, c.store, http.MethodGet, "/readyz", "", "X-Request-Id", "request-17")
+			answer, body, log := call(t, c.store, http.MethodGet, "/readyz", "")
 			var problem struct {
 				Code      string `json:"code"`
 				RequestID string `json:"request_id"`
 			}
-			if err := json.Unmarshal([]byte(body), &problem); err != nil || answer.StatusCode != c.status || problem.Code != c.code || problem.RequestID != "request-17" {
+			if err := json.Unmarshal([]byte(body), &problem); err != nil || answer.StatusCode != c.status || problem.Code != c.code || problem.RequestID != answer.Header.Get("X-Request-Id") {
 				t.Errorf("%d %s, %v", answer.StatusCode, body, err)
 			}
 			if strings.Contains(body, "hunter2") || strings.Contains(body, "signature_invalid") {
@@ -112,7 +112,7 @@ func TestFailuresTellTheLogAndNotTheCaller(t *testing.T) {
 				if strings.Contains(line, `"msg":"request"`) {
 					continue
 				}
-				for _, part := range []string{`"level":"` + c.level + `"`, "hunter2", `"request_id":"request-17"`} {
+				for _, part := range []string{`"level":"` + c.level + `"`, "hunter2", `"request_id":"` + problem.RequestID + `"`} {
 					if !strings.Contains(line, part) {
 						t.Errorf("%s is not in %s", part, line)
 					}
@@ -147,17 +147,19 @@ func TestEveryRequestHasADeadline(t *testing.T) {
 }
 
 func TestRequestsAreLoggedWithoutWhatTheyCarry(t *testing.T) {
-	_, _, log := call(t, fails(nil), http.MethodDelete, "/v1/session?email=hunter2", `{"hunter2":"hunter2"}`,
+	answer, _, log := call(t, fails(nil), http.MethodDelete, "/v1/session?email=hunter2", `{"hunter2":"hunter2"}`,
 		"Content-Type", "application/json", "Cookie", "keylodge_session=hunter2; keylodge_browser=hunter2", "X-Request-Id", "request-17")
 	var line struct {
 		Level, Msg, Method, Path string
 		RequestID                string `json:"request_id"`
+		ClientRequestID          string `json:"client_request_id"`
 		Status                   int
 	}
 	if err := json.Unmarshal([]byte(log), &line); err != nil {
 		t.Fatalf("%v in %s", err, log)
 	}
-	if line.Level != "INFO" || line.Msg != "request" || line.Method != http.MethodDelete || line.Path != "/v1/session" || line.Status != 204 || line.RequestID != "request-17" {
+	if line.Level != "INFO" || line.Msg != "request" || line.Method != http.MethodDelete || line.Path != "/v1/session" || line.Status != 204 ||
+		line.RequestID != answer.Header.Get("X-Request-Id") || line.ClientRequestID != "request-17" {
 		t.Errorf("logged %+v", line)
 	}
 	if strings.Contains(log, "hunter2") {

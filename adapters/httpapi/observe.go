@@ -38,6 +38,9 @@ func (s *server) observe(c *fiber.Ctx) error {
 		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", clip(c.Path())),
 		slog.Int("status", c.Response().StatusCode()), slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", s.clientIP(c)),
 	}
+	if sent := clientRequestID(c); sent != "" {
+		attributes = append(attributes, slog.String("client_request_id", sent))
+	}
 	if code, refused := c.Locals(codeKey).(string); refused {
 		attributes = append(attributes, slog.String("code", code))
 	}

@@ -8,29 +8,29 @@ import (
 
 const requestIDKey = "request_id"
 
-// requestID returns the request's id, made at the first call: the caller's own X-Request-Id if it is one sane token, so that
-// a request can be followed through proxies and services, else a random one.
+// requestID returns the request's id, which is made at the first call and answered as X-Request-Id. It is always the server's
+// own: the security log shows it to the account's owner, who must not read there what another client has chosen.
 func requestID(c *fiber.Ctx) string {
 	if id, ok := c.Locals(requestIDKey).(string); ok {
 		return id
 	}
 	id := rand.Text()
-	if given := c.Request().Header.PeekAll(fiber.HeaderXRequestID); len(given) == 1 && saneRequestID(string(given[0])) {
-		id = string(given[0])
-	}
 	c.Locals(requestIDKey, id)
 	c.Set(fiber.HeaderXRequestID, id)
 	return id
 }
 
-func saneRequestID(id string) bool {
-	if len(id) < 8 || len(id) > 64 {
-		return false
+// clientRequestID returns the X-Request-Id that the client or a proxy sent, for the operator's log, or "" if there is not
+// exactly one or it is not a token of 8 to 64 letters, digits, "-", "_" and ".".
+func clientRequestID(c *fiber.Ctx) string {
+	sent := c.Request().Header.PeekAll(fiber.HeaderXRequestID)
+	if len(sent) != 1 || len(sent[0]) < 8 || len(sent[0]) > 64 {
+		return ""
 	}
-	for _, r := range id {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.' {
-			return false
+	for _, b := range sent[0] {
+		if (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && b != '-' && b != '_' && b != '.' {
+			return ""
 		}
 	}
-	return true
+	return string(sent[0])
 }
