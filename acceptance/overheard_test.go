@@ -112,7 +112,7 @@ func readExchange(in, out *bufio.Reader) (x exchange, err error) {
 // Members that are no secrets. Every other text that goes in or out as JSON is taken for one, so that a new member is one
 // until it is named here: ids, which name and open nothing; times; words of ours; what WebAuthn says in every ceremony.
 var (
-	publicAnswers = setOf("id", "user_id", "session_id", "passkey_id", "rp_id", "rpId", "rp_name", "accepted_credential_ids", "next_cursor", "request_id", "aaguid", "ip", "kid",
+	publicAnswers = setOf("id", "addresses", "user_id", "session_id", "passkey_id", "rp_id", "rpId", "rp_name", "accepted_credential_ids", "next_cursor", "request_id", "aaguid", "ip", "kid",
 		"code", "title", "detail", "field", "type", "status", "kind", "reason", "registration", "policy", "mail", "transport", "assurance", "amr", "party", "changed",
 		"transports", "token_type", "attestation", "userVerification", "residentKey", "hints", "alg",
 		"created_at", "last_seen_at", "expires_at", "auth_time", "last_used_at", "confirmed_at", "generated_at", "at", "disabled_at")

@@ -195,8 +195,16 @@ func (e breakingEvents) Add(ctx context.Context, event *domain.Event) error {
 	return asking(e.breaking, func() error { return e.Events.Add(ctx, event) })
 }
 
-func (e breakingEvents) OfUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int) ([]*domain.Event, error) {
-	return looking(e.breaking, func() ([]*domain.Event, error) { return e.Events.OfUser(ctx, user, before, limit) })
+func (e breakingEvents) ByKey(ctx context.Context, key domain.RepetitionKey) (*domain.Event, error) {
+	return looking(e.breaking, func() (*domain.Event, error) { return e.Events.ByKey(ctx, key) })
+}
+
+func (e breakingEvents) Save(ctx context.Context, event *domain.Event) error {
+	return asking(e.breaking, func() error { return e.Events.Save(ctx, event) })
+}
+
+func (e breakingEvents) OfUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
+	return looking(e.breaking, func() ([]*domain.Event, error) { return e.Events.OfUser(ctx, user, before, limit, kinds...) })
 }
 
 func (e breakingEvents) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {

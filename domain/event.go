@@ -2,8 +2,11 @@ package domain
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -25,7 +28,25 @@ type EventSnapshot struct {
 	Reason       string   // a Reason, a Finding or the code of an Error
 	Changed      []string // names of what was changed
 	RequestID    string   // as in the operator's log
+
+	// An event that repeats an earlier one is counted there and is no entry of its own.
+	Key      RepetitionKey // what the two have in common; zero for an event that stands alone
+	Repeats  int           // how often it happened again
+	LastAt   time.Time     // of the latest repetition; zero for none
+	OtherIPs []string      // further addresses that repetitions came from: at most maxOtherIPs
 }
+
+// RepetitionKey is the same for events that are counted as one entry: those of one account, kind, reason and UTC day.
+type RepetitionKey [16]byte
+
+// IsZero says that the event stands alone.
+func (k RepetitionKey) IsZero() bool { return k == RepetitionKey{} }
+
+// ErrEventNotFound says that no event has a key.
+var ErrEventNotFound = errors.New("there is no such event")
+
+// maxOtherIPs bounds what a stranger with many addresses adds to an entry.
+const maxOtherIPs = 9
 
 // Party is whose doing an event was.
 type Party string
@@ -66,9 +87,38 @@ const (
 	EventAccountDeleted     EventKind = "account_deleted"
 )
 
-// NewEvent enters what has happened into the log. The id and the time of e are given here; By is the user unless e says
-// otherwise.
+// EventKinds are all of them.
+var EventKinds = []EventKind{
+	EventSignedUp, EventSignedIn, EventSignInRefused, EventSignedOut, EventSteppedUp, EventStepUpRefused, EventSessionRevoked,
+	EventRefreshTokenReused, EventPasskeyAdded, EventPasskeyAddRefused, EventPasskeyRenamed, EventPasskeyRemoved,
+	EventPasskeyFlagged, EventPasskeySuspended, EventAccountChanged, EventTOTPAdded, EventTOTPRemoved, EventBackupCodesMade,
+	EventRecoveryGranted, EventRecoveryRefused, EventRecoveryClosed, EventRecovered, EventAccountDisabled, EventAccountEnabled,
+	EventAccountDeleted,
+}
+
+// repeatable reports whether a person without access to the account can cause such an event as often as they like. One entry a
+// day for each reason bounds what they add to the log, so that they can't push out of sight what changed the account.
+func (k EventKind) repeatable() bool {
+	switch k {
+	case EventSignInRefused, EventStepUpRefused, EventPasskeyAddRefused, EventRecoveryRefused, EventPasskeyFlagged:
+		return true
+	}
+	return false
+}
+
+// NewEvent enters what has happened into the log. The id, the time and the key of e are given here; By is the user unless e
+// says otherwise.
 func NewEvent(e EventSnapshot, now time.Time, random io.Reader) (*Event, error) {
+	return newEvent(e, "user\x00"+e.UserID.String(), now, random)
+}
+
+// NewNamelessEvent enters what a stranger did about a name or a passkey that belongs to no account. Such events share 256
+// entries for each kind, reason and day: they are bounded, and few of those that are written at once meet in one row.
+func NewNamelessEvent(e EventSnapshot, about LockoutSubject, now time.Time, random io.Reader) (*Event, error) {
+	return newEvent(e, "nameless\x00"+string(about[:1]), now, random)
+}
+
+func newEvent(e EventSnapshot, of string, now time.Time, random io.Reader) (*Event, error) {
 	id, err := NewEventID(now, random)
 	if err != nil {
 		return nil, err
@@ -77,7 +127,60 @@ func NewEvent(e EventSnapshot, now time.Time, random io.Reader) (*Event, error) 
 	if e.By == "" {
 		e.By = ByUser
 	}
+	e.Key, e.Repeats, e.LastAt, e.OtherIPs = RepetitionKey{}, 0, time.Time{}, nil
+	if e.Kind.repeatable() {
+		e.Key = e.repetitionKey(of)
+	}
 	return RestoreEvent(e), nil
+}
+
+func (s EventSnapshot) repetitionKey(of string) RepetitionKey {
+	parts := []string{of, string(s.Kind), s.Reason, s.At.UTC().Format(time.DateOnly)}
+	if s.Kind == EventPasskeyFlagged {
+		// Who flags a passkey holds a copy of its key. Each passkey is an entry, and a notice, of its own.
+		parts = append(parts, string(s.CredentialID))
+	}
+	digest := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return RepetitionKey(digest[:len(RepetitionKey{})])
+}
+
+// Repeat counts another event with the same key here. The passkey and the session stay if they are the other's too; the
+// device and the request stay those of the first.
+func (e *Event) Repeat(other *Event) {
+	s, o := &e.state, other.state
+	s.Repeats++
+	if o.At.After(s.LastAt) {
+		s.LastAt = o.At
+	}
+	if o.CredentialID != s.CredentialID {
+		s.CredentialID, s.PasskeyName = "", ""
+	}
+	if o.SessionID != s.SessionID {
+		s.SessionID = SessionID{}
+	}
+	if o.IP != "" && o.IP != s.IP && !slices.Contains(s.OtherIPs, o.IP) && len(s.OtherIPs) < maxOtherIPs {
+		s.OtherIPs = append(s.OtherIPs, o.IP)
+	}
+}
+
+// Count is how often the event happened.
+func (e *Event) Count() int { return e.state.Repeats + 1 }
+
+// LastAt is when the event happened last.
+func (e *Event) LastAt() time.Time {
+	if e.state.LastAt.IsZero() {
+		return e.state.At
+	}
+	return e.state.LastAt
+}
+
+// Addresses are the IP addresses that the event came from, in the order of their first appearance: at most ten, and none if
+// it came from no address.
+func (e *Event) Addresses() []string {
+	if e.state.IP == "" {
+		return slices.Clone(e.state.OtherIPs)
+	}
+	return append([]string{e.state.IP}, e.state.OtherIPs...)
 }
 
 // RestoreEvent is storage's way back from a snapshot.
@@ -106,7 +209,11 @@ func (e *Event) ID() EventID     { return e.state.ID }
 func (e *Event) UserID() UserID  { return e.state.UserID }
 func (e *Event) Kind() EventKind { return e.state.Kind }
 
+// Key is zero for an event that stands alone.
+func (e *Event) Key() RepetitionKey { return e.state.Key }
+
 func (s EventSnapshot) clone() EventSnapshot {
 	s.Changed = slices.Clone(s.Changed)
+	s.OtherIPs = slices.Clone(s.OtherIPs)
 	return s
 }

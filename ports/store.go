@@ -61,8 +61,8 @@ type Users interface {
 	Save(ctx context.Context, u *domain.User) error
 	// Remove takes the user away with everything of theirs: passkeys, sessions, authenticator app, backup codes, grant and
 	// messages, and the challenges bound to any of those. Their
-	// events stay, without anything that says whose they were: what is left of each is its id, kind, time, party and
-	// reason. Whatever is added afterwards for a user who is gone is a fault. It returns domain.ErrUserNotFound for nobody.
+	// events stay, without anything that says whose they were: what is left of each is its id, kind, time, party,
+	// reason, and how often and when last it happened. Whatever is added afterwards for a user who is gone is a fault. It returns domain.ErrUserNotFound for nobody.
 	Remove(ctx context.Context, id domain.UserID) error
 }
 
@@ -126,14 +126,18 @@ type Sessions interface {
 	Sweep(ctx context.Context, ended time.Time, limit int) (int, error)
 }
 
-// Events are the security logs of all users. They are written and never changed.
+// Events are the security logs of all users. Nothing of an event changes but what its repetitions add to it.
 type Events interface {
-	// Add keeps a new event. An id that is there already is a fault, and so is an event of a user who is not there, or one of
-	// nobody that says more than Users.Remove leaves.
+	// Add keeps a new event. An id or a key that is there already is a fault, and so is an event of a user who is not there,
+	// or one of nobody that says more than Users.Remove leaves, its key excepted.
 	Add(ctx context.Context, e *domain.Event) error
+	// ByKey returns the event with that key, or domain.ErrEventNotFound.
+	ByKey(ctx context.Context, key domain.RepetitionKey) (*domain.Event, error)
+	// Save keeps what domain.Event.Repeat changes, or returns domain.ErrEventNotFound if the event is gone.
+	Save(ctx context.Context, e *domain.Event) error
 	// OfUser returns up to limit events of the user whose ids come before the given one, newest first by id: from the
-	// newest for the zero id. Those of the zero user are nobody's any more.
-	OfUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int) ([]*domain.Event, error)
+	// newest for the zero id, and of the given kinds only if there are any. Those of the zero user are nobody's.
+	OfUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error)
 	// Sweep removes up to limit events from at or before the given time, oldest first, and says how many.
 	Sweep(ctx context.Context, before time.Time, limit int) (int, error)
 }

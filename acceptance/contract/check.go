@@ -71,6 +71,9 @@ func (o operation) check(request *http.Request, inPath map[string]string, sent [
 		if p.mayBeEmpty && slices.Equal(given, []string{""}) {
 			continue
 		}
+		if p.list && len(given) > 0 {
+			given = strings.Split(strings.Join(given, ","), ",")
+		}
 		if err := p.check(given); err != nil {
 			return fmt.Errorf("parameter %s: %w", p.name, err)
 		}

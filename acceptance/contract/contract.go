@@ -31,6 +31,7 @@ type operation struct {
 type parameter struct {
 	in, name   string
 	mayBeEmpty bool
+	list       bool // its items are separated by commas (style form, explode false)
 	value
 }
 
@@ -135,7 +136,14 @@ func (r *reader) operation(method, path string, item, at place) operation {
 func (r *reader) parameters(of place) []parameter {
 	var all []parameter
 	for _, at := range of.at("parameters").members() {
-		all = append(all, parameter{at.at("in").text(), at.at("name").text(), at.at("allowEmptyValue").isTrue(), r.value(at)})
+		list := at.at("explode").value == false
+		value := r.value(at)
+		if list {
+			items, err := at.at("schema").member("items").schema()
+			r.keep(err)
+			value.schema = items
+		}
+		all = append(all, parameter{at.at("in").text(), at.at("name").text(), at.at("allowEmptyValue").isTrue(), list, value})
 	}
 	return all
 }

@@ -53,8 +53,15 @@ func eventRow(e *domain.Event) []string {
 	is := e.Snapshot()
 	details := append([]string{is.Reason}, is.Changed...)
 	details = append(details, is.DeviceName, string(is.PasskeyName))
+	ip := is.IP
+	if more := len(is.OtherIPs); more > 0 {
+		ip += fmt.Sprintf(" +%d", more)
+	}
+	if e.Count() > 1 {
+		details = append(details, fmt.Sprintf("%d times until %s", e.Count(), moment(e.LastAt())))
+	}
 	details = slices.DeleteFunc(details, func(detail string) bool { return detail == "" })
-	return []string{moment(is.At), string(is.Kind), string(is.By), is.IP, strings.Join(details, ", ")}
+	return []string{moment(is.At), string(is.Kind), string(is.By), ip, strings.Join(details, ", ")}
 }
 
 func yesOrNo(b bool) string {

@@ -70,10 +70,13 @@ type (
 		ID        string         `json:"id"`
 		Kind      string         `json:"kind"`
 		At        timestamp.Time `json:"at"`
+		Count     int            `json:"count"`
+		LastAt    timestamp.Time `json:"last_at"`
 		By        string         `json:"by"`
 		SessionID *string        `json:"session_id"`
 		Passkey   *namedPasskey  `json:"passkey"`
 		Device    *namedDevice   `json:"device"`
+		Addresses []string       `json:"addresses"`
 		Reason    *string        `json:"reason"`
 		Changed   []string       `json:"changed"`
 		RequestID *string        `json:"request_id"`
@@ -143,8 +146,8 @@ func sessionOf(s *domain.Session) session {
 func eventOf(e *domain.Event) event {
 	is := e.Snapshot()
 	shown := event{
-		ID: is.ID.String(), Kind: string(is.Kind), At: timestamp.Of(is.At), By: string(is.By),
-		Reason: optional(is.Reason), Changed: list(is.Changed), RequestID: optional(is.RequestID),
+		ID: is.ID.String(), Kind: string(is.Kind), At: timestamp.Of(is.At), Count: e.Count(), LastAt: timestamp.Of(e.LastAt()), By: string(is.By),
+		Addresses: list(e.Addresses()), Reason: optional(is.Reason), Changed: list(is.Changed), RequestID: optional(is.RequestID),
 	}
 	if !is.SessionID.IsZero() {
 		shown.SessionID = optional(is.SessionID.String())

@@ -114,6 +114,11 @@ func TestAnAccountIsShown(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		again := event.Snapshot()
+		for i, ip := range []string{"192.0.2.8", "192.0.2.9"} {
+			again.At, again.IP = noon.Add(time.Duration(i+1)*time.Minute), ip
+			event.Repeat(domain.RestoreEvent(again))
+		}
 		return tx.Events.Add(ctx, event)
 	})
 	const want = `ID        01930000-0000-7000-8000-000000000001
@@ -133,8 +138,8 @@ ID                                    CREATED               LAST SEEN           
 01930000-0000-7000-9000-000000000001  2026-11-23T10:00:00Z  2026-11-23T11:59:00Z  2026-11-23T14:00:00Z  cookie     192.0.2.7  Firefox on Linux
 
 Latest events
-AT                    EVENT            BY    IP         DETAILS
-2026-11-23T12:00:00Z  passkey_flagged  user  192.0.2.7  counter_regressed, Firefox on Linux, Blue key
+AT                    EVENT            BY    IP            DETAILS
+2026-11-23T12:00:00Z  passkey_flagged  user  192.0.2.7 +2  counter_regressed, Firefox on Linux, Blue key, 3 times until 2026-11-23T12:02:00Z
 `
 	for _, who := range []string{"ada@example.org", "Ada@Example.ORG", ada.ID.String()} {
 		if text := l.succeeds(t, "users show "+who); text != want {
@@ -158,9 +163,9 @@ AT                    EVENT            BY    IP         DETAILS
 			"device": map[string]any{"name": "Firefox on Linux", "user_agent": "Mozilla/5.0 (X11)", "ip": "192.0.2.7"},
 		}},
 		Events: []map[string]any{{
-			"kind": "passkey_flagged", "at": "2026-11-23T12:00:00.000000Z", "by": "user", "session_id": sessionID(1).String(), "reason": "counter_regressed",
+			"kind": "passkey_flagged", "at": "2026-11-23T12:00:00.000000Z", "count": 3.0, "last_at": "2026-11-23T12:02:00.000000Z", "by": "user", "session_id": sessionID(1).String(), "reason": "counter_regressed",
 			"passkey": map[string]any{"id": "a2V5", "name": "Blue key"}, "device": map[string]any{"name": "Firefox on Linux", "ip": "192.0.2.7"},
-			"changed": []any{}, "request_id": "r1",
+			"addresses": []any{"192.0.2.7", "192.0.2.8", "192.0.2.9"}, "changed": []any{}, "request_id": "r1",
 		}},
 	}
 	if !reflect.DeepEqual(shown, wanted) {

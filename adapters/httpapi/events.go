@@ -1,6 +1,9 @@
 package httpapi
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/access"
@@ -13,10 +16,13 @@ type event struct {
 	ID        string         `json:"id"`
 	Kind      string         `json:"kind"`
 	At        timestamp.Time `json:"at"`
+	Count     int            `json:"count"`
+	LastAt    timestamp.Time `json:"last_at"`
 	By        string         `json:"by"`
 	SessionID *string        `json:"session_id"`
 	Passkey   *namedPasskey  `json:"passkey"`
 	Device    *namedDevice   `json:"device"`
+	Addresses []string       `json:"addresses"`
 	Reason    *string        `json:"reason"`
 	Changed   []string       `json:"changed"`
 	RequestID *string        `json:"request_id"`
@@ -33,11 +39,12 @@ type namedDevice struct {
 }
 
 func (s *server) listEvents(c *fiber.Ctx, actor access.Actor) error {
-	before, limit, err := page(c, domain.ParseEventID)
-	if err != nil {
+	before, limit, badPage := page(c, domain.ParseEventID)
+	kinds, badKind := kindsIn(c)
+	if err := domain.Collect(badPage, badKind); err != nil {
 		return err
 	}
-	found, err := s.usecases.Account.Events.Execute(c.UserContext(), actor, before, limit)
+	found, err := s.usecases.Account.Events.Execute(c.UserContext(), actor, before, limit, kinds...)
 	if err != nil {
 		return err
 	}
@@ -52,14 +59,38 @@ func (s *server) listEvents(c *fiber.Ctx, actor access.Actor) error {
 	return c.JSON(list[event]{items, optional(next)})
 }
 
+// kindsIn reads which kinds of events are asked for, separated by commas; none asks for all.
+func kindsIn(c *fiber.Ctx) ([]domain.EventKind, error) {
+	if err := eachOnce(c, "kind"); err != nil {
+		return nil, err
+	}
+	text := c.Query("kind")
+	if text == "" {
+		return nil, nil
+	}
+	var kinds []domain.EventKind
+	for name := range strings.SplitSeq(text, ",") {
+		kind := domain.EventKind(name)
+		if !slices.Contains(domain.EventKinds, kind) {
+			return nil, domain.Invalid("kind", "unknown_kind", "send kinds of events, separated by commas, such as passkey_added,passkey_removed")
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds, nil
+}
+
 func eventOf(e *domain.Event) event {
 	is := e.Snapshot()
 	shown := event{
-		ID: is.ID.String(), Kind: string(is.Kind), At: timestamp.Of(is.At), By: string(is.By),
-		Reason: optional(is.Reason), Changed: is.Changed, RequestID: optional(is.RequestID),
+		ID: is.ID.String(), Kind: string(is.Kind), At: timestamp.Of(is.At), Count: e.Count(), LastAt: timestamp.Of(e.LastAt()), By: string(is.By),
+		Addresses: e.Addresses(),
+		Reason:    optional(is.Reason), Changed: is.Changed, RequestID: optional(is.RequestID),
 	}
 	if shown.Changed == nil {
 		shown.Changed = []string{}
+	}
+	if shown.Addresses == nil {
+		shown.Addresses = []string{}
 	}
 	if !is.SessionID.IsZero() {
 		shown.SessionID = optional(is.SessionID.String())

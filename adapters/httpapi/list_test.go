@@ -110,3 +110,55 @@ func TestAPageHasFiftyItemsUnlessItSays(t *testing.T) {
 		}
 	}
 }
+
+func TestListEvents_kind(t *testing.T) {
+	l := newLodge(t)
+	for _, e := range []domain.EventSnapshot{
+		{Kind: domain.EventPasskeyAdded}, {Kind: domain.EventSignedIn}, {Kind: domain.EventPasskeyRemoved}, {Kind: domain.EventSignedIn},
+	} {
+		e.UserID = l.ada.ID()
+		entry, err := domain.NewEvent(e, clock{}.Now(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), entry) })
+	}
+	get := func(query string) answer {
+		return l.call(http.MethodGet, "/v1/me/events"+query, "", map[string]string{"Cookie": l.cookie})
+	}
+	for query, want := range map[string][]string{
+		"":                                      {"passkey_added", "passkey_removed", "signed_in", "signed_in"},
+		"?kind=":                                {"passkey_added", "passkey_removed", "signed_in", "signed_in"},
+		"?kind=signed_in":                       {"signed_in", "signed_in"},
+		"?kind=passkey_added,passkey_removed":   {"passkey_added", "passkey_removed"},
+		"?kind=passkey_added%2Cpasskey_removed": {"passkey_added", "passkey_removed"},
+		"?kind=recovered":                       {},
+		"?kind=signed_in,signed_in&limit=2&cursor": {"signed_in", "signed_in"},
+	} {
+		got := get(query)
+		items, _ := got.body["items"].([]any)
+		kinds := []string{}
+		for _, item := range items {
+			kinds = append(kinds, item.(map[string]any)["kind"].(string))
+		}
+		slices.Sort(kinds)
+		if got.status != 200 || !slices.Equal(kinds, want) || got.body["next_cursor"] != nil {
+			t.Errorf("%q: %d %v, want %v", query, got.status, kinds, want)
+		}
+	}
+	for query, want := range map[string][]string{
+		"?kind=signed":                   {"kind unknown_kind"},
+		"?kind=Signed_In":                {"kind unknown_kind"},
+		"?kind=signed_in,":               {"kind unknown_kind"},
+		"?kind=signed_in,%20recovered":   {"kind unknown_kind"},
+		"?kind='%20OR%201=1--":           {"kind unknown_kind"},
+		"?kind=%22":                      {"kind unknown_kind"},
+		"?kind=signed_in&kind=":          {"kind duplicate_parameter"},
+		"?kind=signed_in&kind=recovered": {"kind duplicate_parameter"},
+		"?kind=x&limit=0":                {"kind unknown_kind", "limit out_of_range"},
+	} {
+		if got := get(query); got.status != 400 || got.code() != "invalid_request" || !slices.Equal(got.faults(), want) {
+			t.Errorf("%q: %+v, want %v", query, got, want)
+		}
+	}
+}

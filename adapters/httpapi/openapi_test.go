@@ -20,6 +20,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/domain"
 )
 
 var update = flag.Bool("update", false, "write openapi.json")
@@ -159,5 +160,21 @@ func TestEveryRouteIsInOpenAPI(t *testing.T) {
 		if !served[route] {
 			t.Errorf("%s is described and not served", route)
 		}
+	}
+}
+
+func TestOpenAPI_EventKinds(t *testing.T) {
+	described := []string{}
+	for _, kind := range openAPI(t).Components.Schemas["EventKind"].Value.Enum {
+		described = append(described, kind.(string))
+	}
+	known := []string{}
+	for _, kind := range domain.EventKinds {
+		known = append(known, string(kind))
+	}
+	slices.Sort(described)
+	slices.Sort(known)
+	if !slices.Equal(described, known) {
+		t.Errorf("described are %v, known are %v", described, known)
 	}
 }

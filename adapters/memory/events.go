@@ -21,18 +21,45 @@ func (e events) Add(_ context.Context, event *domain.Event) error {
 	if _, found := e.events[s.ID]; found {
 		return fmt.Errorf("there is an event %s already", s.ID)
 	}
-	if _, found := e.users[s.UserID]; !found && !reflect.DeepEqual(s, disowned(s)) {
+	if _, err := e.ByKey(context.Background(), s.Key); err == nil {
+		return fmt.Errorf("there is an event with the key %x already", s.Key)
+	}
+	bare := disowned(s)
+	bare.Key = s.Key
+	if _, found := e.users[s.UserID]; !found && !reflect.DeepEqual(s, bare) {
 		return fmt.Errorf("the event is not of a user who is there, and says whose it is: %s", s.ID)
 	}
 	e.events[s.ID] = s
 	return nil
 }
 
-func (e events) OfUser(_ context.Context, user domain.UserID, before domain.EventID, limit int) ([]*domain.Event, error) {
+func (e events) ByKey(_ context.Context, key domain.RepetitionKey) (*domain.Event, error) {
+	if !key.IsZero() {
+		for _, s := range e.events {
+			if s.Key == key {
+				return domain.RestoreEvent(s), nil
+			}
+		}
+	}
+	return nil, domain.ErrEventNotFound
+}
+
+func (e events) Save(_ context.Context, event *domain.Event) error {
+	if err := e.writable(); err != nil {
+		return err
+	}
+	if _, found := e.events[event.ID()]; !found {
+		return domain.ErrEventNotFound
+	}
+	e.events[event.ID()] = event.Snapshot()
+	return nil
+}
+
+func (e events) OfUser(_ context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
 	logged := []*domain.Event{}
 	newestFirst := func(a, b domain.EventSnapshot) int { return compareIDs(b.ID, a.ID) }
 	for _, s := range slices.SortedFunc(maps.Values(e.events), newestFirst) {
-		if len(logged) < limit && s.UserID == user && isBefore(s.ID, before) {
+		if len(logged) < limit && s.UserID == user && isBefore(s.ID, before) && (len(kinds) == 0 || slices.Contains(kinds, s.Kind)) {
 			logged = append(logged, domain.RestoreEvent(s))
 		}
 	}
@@ -48,5 +75,5 @@ func (e events) Sweep(_ context.Context, before time.Time, limit int) (int, erro
 
 // disowned is what stays of an event whose user goes. It names what stays, so that whatever joins the snapshot goes.
 func disowned(s domain.EventSnapshot) domain.EventSnapshot {
-	return domain.EventSnapshot{ID: s.ID, Kind: s.Kind, At: s.At, By: s.By, Reason: s.Reason}
+	return domain.EventSnapshot{ID: s.ID, Kind: s.Kind, At: s.At, By: s.By, Reason: s.Reason, Repeats: s.Repeats, LastAt: s.LastAt}
 }

@@ -26,6 +26,12 @@ func (e events) Add(ctx context.Context, event *domain.Event) error {
 		IP:          optionalText(s.IP),
 		Changed:     textList(s.Changed),
 		RequestID:   optionalText(s.RequestID),
+		Repeats:     int64(s.Repeats),
+		LastAt:      optionalTimestamp(s.LastAt),
+		OtherIPs:    textList(s.OtherIPs),
+	}
+	if !s.Key.IsZero() {
+		row.RepeatKey = s.Key[:]
 	}
 	if s.CredentialID != "" {
 		row.CredentialID = s.CredentialID.Bytes()
@@ -36,14 +42,45 @@ func (e events) Add(ctx context.Context, event *domain.Event) error {
 	return nil
 }
 
-func (e events) OfUser(ctx context.Context, user domain.UserID, from domain.EventID, limit int) ([]*domain.Event, error) {
+func (e events) ByKey(ctx context.Context, key domain.RepetitionKey) (*domain.Event, error) {
+	row, err := e.queries.EventByKey(ctx, key[:])
+	if err != nil {
+		return nil, lookupFault("looking an event up", err, domain.ErrEventNotFound)
+	}
+	return eventOf(row)
+}
+
+func (e events) Save(ctx context.Context, event *domain.Event) error {
+	s := event.Snapshot()
+	row := postgresdb.SaveEventParams{
+		ID:          s.ID.String(),
+		SessionID:   optionalID(s.SessionID),
+		PasskeyName: optionalText(s.PasskeyName),
+		Repeats:     int64(s.Repeats),
+		LastAt:      optionalTimestamp(s.LastAt),
+		OtherIPs:    textList(s.OtherIPs),
+	}
+	if s.CredentialID != "" {
+		row.CredentialID = s.CredentialID.Bytes()
+	}
+	saved, err := e.queries.SaveEvent(ctx, row)
+	if err != nil {
+		return fault("saving an event", err)
+	}
+	if saved == 0 {
+		return domain.ErrEventNotFound
+	}
+	return nil
+}
+
+func (e events) OfUser(ctx context.Context, user domain.UserID, from domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
 	var rows []postgresdb.Event
 	var err error
 	if user.IsZero() {
-		rows, err = e.queries.EventsOfNobody(ctx, postgresdb.EventsOfNobodyParams{Before: before(from), UpTo: int64(limit)})
+		rows, err = e.queries.EventsOfNobody(ctx, postgresdb.EventsOfNobodyParams{Before: before(from), Kinds: textList(kinds), UpTo: int64(limit)})
 	} else {
 		rows, err = e.queries.EventsOfUser(ctx, postgresdb.EventsOfUserParams{
-			UserID: optionalID(user), Before: before(from), UpTo: int64(limit),
+			UserID: optionalID(user), Before: before(from), Kinds: textList(kinds), UpTo: int64(limit),
 		})
 	}
 	if err != nil {
@@ -73,6 +110,10 @@ func eventOf(row postgresdb.Event) (*domain.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading an event's session: %w", err)
 	}
+	var key domain.RepetitionKey
+	if err := optionalBytes(key[:], row.RepeatKey); err != nil {
+		return nil, fmt.Errorf("reading an event's key: %w", err)
+	}
 	return domain.RestoreEvent(domain.EventSnapshot{
 		ID:           id,
 		UserID:       userID,
@@ -87,5 +128,9 @@ func eventOf(row postgresdb.Event) (*domain.Event, error) {
 		Reason:       textOf(row.Reason),
 		Changed:      listOf[string](row.Changed),
 		RequestID:    textOf(row.RequestID),
+		Key:          key,
+		Repeats:      int(row.Repeats),
+		LastAt:       optionalTime(row.LastAt),
+		OtherIPs:     listOf[string](row.OtherIPs),
 	}), nil
 }

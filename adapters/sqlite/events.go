@@ -17,6 +17,10 @@ func (e events) Add(ctx context.Context, event *domain.Event) error {
 	if err != nil {
 		return fmt.Errorf("adding an event: %w", err)
 	}
+	otherIPs, err := listText(s.OtherIPs)
+	if err != nil {
+		return fmt.Errorf("adding an event: %w", err)
+	}
 	row := sqlitedb.AddEventParams{
 		ID:          s.ID.String(),
 		Kind:        string(s.Kind),
@@ -30,6 +34,12 @@ func (e events) Add(ctx context.Context, event *domain.Event) error {
 		IP:          optionalText(s.IP),
 		Changed:     changed,
 		RequestID:   optionalText(s.RequestID),
+		Repeats:     int64(s.Repeats),
+		LastAt:      optionalMicros(s.LastAt),
+		OtherIPs:    otherIPs,
+	}
+	if !s.Key.IsZero() {
+		row.RepeatKey = s.Key[:]
 	}
 	if s.CredentialID != "" {
 		row.CredentialID = s.CredentialID.Bytes()
@@ -40,9 +50,48 @@ func (e events) Add(ctx context.Context, event *domain.Event) error {
 	return nil
 }
 
-func (e events) OfUser(ctx context.Context, user domain.UserID, from domain.EventID, limit int) ([]*domain.Event, error) {
+func (e events) ByKey(ctx context.Context, key domain.RepetitionKey) (*domain.Event, error) {
+	row, err := e.queries.EventByKey(context.WithoutCancel(ctx), key[:])
+	if err != nil {
+		return nil, lookupFault("looking an event up", err, domain.ErrEventNotFound)
+	}
+	return eventOf(row)
+}
+
+func (e events) Save(ctx context.Context, event *domain.Event) error {
+	s := event.Snapshot()
+	otherIPs, err := listText(s.OtherIPs)
+	if err != nil {
+		return fmt.Errorf("saving an event: %w", err)
+	}
+	row := sqlitedb.SaveEventParams{
+		ID:          s.ID.String(),
+		SessionID:   optionalID(s.SessionID),
+		PasskeyName: optionalText(s.PasskeyName),
+		Repeats:     int64(s.Repeats),
+		LastAt:      optionalMicros(s.LastAt),
+		OtherIPs:    otherIPs,
+	}
+	if s.CredentialID != "" {
+		row.CredentialID = s.CredentialID.Bytes()
+	}
+	saved, err := e.queries.SaveEvent(context.WithoutCancel(ctx), row)
+	if err != nil {
+		return fault("saving an event", err)
+	}
+	if saved == 0 {
+		return domain.ErrEventNotFound
+	}
+	return nil
+}
+
+func (e events) OfUser(ctx context.Context, user domain.UserID, from domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
+	kindList, err := listText(kinds)
+	if err != nil {
+		return nil, fmt.Errorf("listing a user's events: %w", err)
+	}
 	rows, err := e.queries.EventsOfUser(context.WithoutCancel(ctx), sqlitedb.EventsOfUserParams{
-		UserID: optionalID(user), Before: before(from), UpTo: int64(limit),
+		UserID: optionalID(user), Before: before(from), Kinds: kindList, UpTo: int64(limit),
 	})
 	if err != nil {
 		return nil, fault("listing a user's events", err)
@@ -75,6 +124,14 @@ func eventOf(row sqlitedb.Event) (*domain.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading what an event changed: %w", err)
 	}
+	otherIPs, err := listOf[string](row.OtherIPs)
+	if err != nil {
+		return nil, fmt.Errorf("reading where an event came from: %w", err)
+	}
+	var key domain.RepetitionKey
+	if err := optionalBytes(key[:], row.RepeatKey); err != nil {
+		return nil, fmt.Errorf("reading an event's key: %w", err)
+	}
 	return domain.RestoreEvent(domain.EventSnapshot{
 		ID:           id,
 		UserID:       userID,
@@ -89,5 +146,9 @@ func eventOf(row sqlitedb.Event) (*domain.Event, error) {
 		Reason:       textOf(row.Reason),
 		Changed:      changed,
 		RequestID:    textOf(row.RequestID),
+		Key:          key,
+		Repeats:      int(row.Repeats),
+		LastAt:       optionalTime(row.LastAt),
+		OtherIPs:     otherIPs,
 	}), nil
 }

@@ -55,5 +55,6 @@ func (x *Examiner) Record(ctx context.Context, tx ports.Tx, id domain.Credential
 	if err != nil || event == nil {
 		return use, err
 	}
-	return use, tx.Events.Add(ctx, event)
+	_, err = Keep(ctx, tx, event)
+	return use, err
 }

@@ -28,21 +28,39 @@ func (l *SecurityLog) Enter(ctx context.Context, tx ports.Tx, visitor Visitor, n
 	if err != nil {
 		return err
 	}
-	if err := tx.Events.Add(ctx, event); err != nil {
-		return err
+	if added, err := Keep(ctx, tx, event); err != nil || !added {
+		return err // of a repetition no notice is sent
 	}
 	return l.notify(ctx, tx, event, now)
 }
 
-// EnterNameless keeps something that nobody can be told of. The visitor is looked at all the same and forgotten, so that
-// it takes no less time than Enter.
-func (l *SecurityLog) EnterNameless(ctx context.Context, tx ports.Tx, visitor Visitor, now time.Time, e domain.EventSnapshot) error {
+// Keep records an event inside a unit of work. A repetition is counted in the entry that it repeats; added reports whether
+// the event is an entry of its own.
+func Keep(ctx context.Context, tx ports.Tx, event *domain.Event) (added bool, err error) {
+	if event.Key().IsZero() {
+		return true, tx.Events.Add(ctx, event)
+	}
+	earlier, err := tx.Events.ByKey(ctx, event.Key())
+	if errors.Is(err, domain.ErrEventNotFound) {
+		return true, tx.Events.Add(ctx, event)
+	}
+	if err != nil {
+		return false, err
+	}
+	earlier.Repeat(event)
+	return false, tx.Events.Save(ctx, earlier)
+}
+
+// EnterNameless keeps something about a name that belongs to no account. The visitor is looked at all the same and
+// forgotten, so that it takes no less time than Enter.
+func (l *SecurityLog) EnterNameless(ctx context.Context, tx ports.Tx, visitor Visitor, now time.Time, e domain.EventSnapshot, about domain.LockoutSubject) error {
 	l.device(visitor)
-	event, err := l.next(e, now)
+	event, err := domain.NewNamelessEvent(e, about, now, l.Random)
 	if err != nil {
 		return err
 	}
-	return tx.Events.Add(ctx, event)
+	_, err = Keep(ctx, tx, l.inOrder(event))
+	return err
 }
 
 func (l *SecurityLog) event(visitor Visitor, now time.Time, e domain.EventSnapshot) (*domain.Event, error) {
@@ -50,19 +68,20 @@ func (l *SecurityLog) event(visitor Visitor, now time.Time, e domain.EventSnapsh
 		device := l.device(visitor)
 		e.DeviceName, e.IP, e.RequestID = device.Name, device.IP, visitor.RequestID
 	}
-	return l.next(e, now)
-}
-
-func (l *SecurityLog) next(e domain.EventSnapshot, now time.Time) (*domain.Event, error) {
 	event, err := domain.NewEvent(e, now, l.Random)
 	if err != nil {
 		return nil, err
 	}
+	return l.inOrder(event), nil
+}
+
+// inOrder returns the event with an id that sorts after those of all before.
+func (l *SecurityLog) inOrder(event *domain.Event) *domain.Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	event = event.After(l.last)
 	l.last = event.ID()
-	return event, nil
+	return event
 }
 
 // Refused is an attempt that failed because of cause, if that is something for the account's owner to know: a passkey's
@@ -80,13 +99,17 @@ func (l *SecurityLog) Refused(visitor Visitor, now time.Time, e domain.EventSnap
 	return l.event(visitor, now, e)
 }
 
-// RefusedNameless is Refused for an attempt that was nobody's, and does as much as that.
-func (l *SecurityLog) RefusedNameless(visitor Visitor, now time.Time, e domain.EventSnapshot, cause error) (*domain.Event, error) {
+// RefusedNameless is Refused for an attempt about a name or a passkey that belongs to no account, and does as much as that.
+func (l *SecurityLog) RefusedNameless(visitor Visitor, now time.Time, e domain.EventSnapshot, cause error, about domain.LockoutSubject) (*domain.Event, error) {
 	if e.Reason = string(domain.ReasonOf(cause)); e.Reason == "" {
 		return nil, nil
 	}
 	l.device(visitor)
-	return l.next(e, now)
+	event, err := domain.NewNamelessEvent(e, about, now, l.Random)
+	if err != nil {
+		return nil, err
+	}
+	return l.inOrder(event), nil
 }
 
 func (l *SecurityLog) device(visitor Visitor) domain.Device {

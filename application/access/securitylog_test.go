@@ -3,6 +3,7 @@ package access_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -115,4 +116,56 @@ func TestNoTwoEntriesShareAnIDHoweverManyAreWrittenAtOnce(t *testing.T) {
 	if n := len(ada.log()); n != entries {
 		t.Errorf("%d entries, want %d", n, entries)
 	}
+}
+
+// However often a stranger tries, what changed the account stays in sight.
+func TestSecurityLog_CountsRepetitions(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	log := securityLog()
+	enter := func(e domain.EventSnapshot, ip string) {
+		e.UserID = ada.user.ID()
+		visitor := access.Visitor{IP: ip, RequestID: "request-" + ip}
+		ada.update(func(tx ports.Tx) error { return log.Enter(t.Context(), tx, visitor, noon, e) })
+	}
+	enter(domain.EventSnapshot{Kind: domain.EventPasskeyAdded}, "192.0.2.7")
+	for i := range 156 {
+		enter(domain.EventSnapshot{Kind: domain.EventSignInRefused, Reason: []string{"signature_invalid", "malformed"}[i%2]}, fmt.Sprint("203.0.113.", i%20))
+		enter(domain.EventSnapshot{Kind: domain.EventRecoveryRefused, Reason: "invalid_code"}, "203.0.113.9")
+	}
+	enter(domain.EventSnapshot{Kind: domain.EventPasskeyAdded}, "192.0.2.7")
+	entries := ada.log()
+	want := []string{"passkey_added", "passkey_added", "recovery_refused invalid_code", "sign_in_refused malformed", "sign_in_refused signature_invalid"}
+	if got := heads(entries); !slices.Equal(got, want) {
+		t.Fatalf("logged %q, want %q", got, want)
+	}
+	for _, e := range entries {
+		if times := map[domain.EventKind]int{domain.EventSignInRefused: 77, domain.EventRecoveryRefused: 155}[e.Kind]; e.Repeats != times {
+			t.Errorf("%s %s: %d repetitions, want %d", e.Kind, e.Reason, e.Repeats, times)
+		}
+	}
+}
+
+// Names that belong to no account share their entries: making them up fills no table.
+func TestSecurityLog_CountsNamelessRepetitions(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	for i := range 600 {
+		about := domain.LockoutKey("key").Unknown(fmt.Sprint("name", i))
+		ada.update(func(tx ports.Tx) error {
+			return securityLog().EnterNameless(t.Context(), tx, access.Visitor{IP: "203.0.113.9"}, noon, domain.EventSnapshot{Kind: domain.EventRecoveryRefused, Reason: "invalid_code"}, about)
+		})
+	}
+	ada.update(func(tx ports.Tx) error {
+		entries, err := tx.Events.OfUser(t.Context(), domain.UserID{}, domain.EventID{}, 1000)
+		times := 0
+		for _, e := range entries {
+			times += e.Count()
+			if len(e.Addresses()) != 0 {
+				t.Errorf("an entry says where it came from: %v", e.Addresses())
+			}
+		}
+		if len(entries) > 256 || times != 600 {
+			t.Errorf("%d entries for %d attempts", len(entries), times)
+		}
+		return err
+	})
 }

@@ -17,11 +17,12 @@ type Page struct {
 	More   bool // there are older ones
 }
 
-// Execute returns up to limit events, newest first, that came before the given one: from the newest for the zero id.
-func (e *Events) Execute(ctx context.Context, actor access.Actor, before domain.EventID, limit int) (Page, error) {
+// Execute returns up to limit events, newest first, that came before the given one: from the newest for the zero id. It
+// returns those of the given kinds only, if there are any.
+func (e *Events) Execute(ctx context.Context, actor access.Actor, before domain.EventID, limit int, kinds ...domain.EventKind) (Page, error) {
 	var events []*domain.Event
 	err := e.Store.View(ctx, func(tx ports.Tx) (err error) {
-		events, err = tx.Events.OfUser(ctx, actor.User.ID(), before, limit+1)
+		events, err = tx.Events.OfUser(ctx, actor.User.ID(), before, limit+1, kinds...)
 		return err
 	})
 	return Page{Events: events[:min(limit, len(events))], More: len(events) > limit}, err

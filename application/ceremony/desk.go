@@ -10,6 +10,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -99,7 +100,8 @@ func (d *Desk) Refuse(ctx context.Context, id domain.ChallengeID, event *domain.
 		} else if err != nil {
 			return err
 		}
-		return tx.Events.Add(ctx, event)
+		_, err := access.Keep(ctx, tx, event)
+		return err
 	})
 	if err != nil && !errors.Is(err, domain.ErrChallengeNotFound) {
 		// The attempt could come again: the fault counts, whatever became of the answer.

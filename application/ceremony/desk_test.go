@@ -176,7 +176,7 @@ type silentEvents struct{ ports.Events }
 
 func (s silent) Update(ctx context.Context, fn func(ports.Tx) error) error {
 	return s.Store.Update(ctx, func(tx ports.Tx) error {
-		tx.Events = silentEvents{}
+		tx.Events = silentEvents{tx.Events}
 		return fn(tx)
 	})
 }

@@ -59,7 +59,8 @@ func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, erro
 // one whose key did not sign, and the same rows are written, so that answers do not disclose which ids are decoys.
 func (f *Finish) refuseUnknown(ctx context.Context, answer Answer, known knownPasskey, decoy bool, now time.Time) error {
 	err := f.RelyingParty.RejectUnknown(known.ceremony, answer.Credential, decoy)
-	event, eventErr := f.Log.RefusedNameless(answer.Visitor, now, domain.EventSnapshot{Kind: domain.EventSignInRefused}, err)
+	event, eventErr := f.Log.RefusedNameless(answer.Visitor, now, domain.EventSnapshot{Kind: domain.EventSignInRefused}, err,
+		f.Lockout.Unknown(string(answer.Credential.ID)))
 	return f.Desk.Refuse(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
 }
 

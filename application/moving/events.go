@@ -16,18 +16,22 @@ type events struct {
 }
 
 type event struct {
-	ID           eventID   `json:"id"`
-	Kind         string    `json:"kind"`
-	At           moment    `json:"at"`
-	By           string    `json:"by"`
-	SessionID    sessionID `json:"session,omitzero"`
-	CredentialID binary    `json:"passkey,omitempty"`
-	PasskeyName  string    `json:"passkey_name,omitempty"`
-	DeviceName   string    `json:"device_name,omitempty"`
-	IP           string    `json:"ip,omitempty"`
-	Reason       string    `json:"reason,omitempty"`
-	Changed      []string  `json:"changed,omitempty"`
-	RequestID    string    `json:"request_id,omitempty"`
+	ID           eventID       `json:"id"`
+	Kind         string        `json:"kind"`
+	At           moment        `json:"at"`
+	By           string        `json:"by"`
+	SessionID    sessionID     `json:"session,omitzero"`
+	CredentialID binary        `json:"passkey,omitempty"`
+	PasskeyName  string        `json:"passkey_name,omitempty"`
+	DeviceName   string        `json:"device_name,omitempty"`
+	IP           string        `json:"ip,omitempty"`
+	Reason       string        `json:"reason,omitempty"`
+	Changed      []string      `json:"changed,omitempty"`
+	RequestID    string        `json:"request_id,omitempty"`
+	Key          repetitionKey `json:"key,omitzero"` // absent for those of nobody: the other installation may have an event of that key
+	Repeats      int           `json:"repeats,omitempty"`
+	LastAt       moment        `json:"last_at,omitzero"`
+	OtherIPs     []string      `json:"other_ips,omitempty"`
 }
 
 // merge adds those that are not there and reports whether there were any.
@@ -80,11 +84,16 @@ func eventsOf(log []*domain.Event) []event {
 }
 
 func eventOf(s domain.EventSnapshot) event {
-	return event{
+	e := event{
 		ID: eventID{s.ID}, Kind: string(s.Kind), At: momentOf(s.At), By: string(s.By), SessionID: sessionID{s.SessionID},
 		CredentialID: binaryOf(s.CredentialID.Bytes()), PasskeyName: string(s.PasskeyName), DeviceName: s.DeviceName, IP: s.IP,
 		Reason: s.Reason, Changed: listOf(s.Changed), RequestID: s.RequestID,
+		Repeats: s.Repeats, LastAt: momentOf(s.LastAt), OtherIPs: listOf(s.OtherIPs),
 	}
+	if !s.UserID.IsZero() {
+		e.Key = repetitionKey(s.Key)
+	}
+	return e
 }
 
 func (r event) snapshot(owner domain.UserID) domain.EventSnapshot {
@@ -92,5 +101,6 @@ func (r event) snapshot(owner domain.UserID) domain.EventSnapshot {
 		ID: r.ID.EventID, UserID: owner, Kind: domain.EventKind(r.Kind), At: r.At.Time, By: domain.Party(r.By),
 		SessionID: r.SessionID.SessionID, CredentialID: domain.CredentialID(r.CredentialID), PasskeyName: domain.PasskeyName(r.PasskeyName),
 		DeviceName: r.DeviceName, IP: r.IP, Reason: r.Reason, Changed: r.Changed, RequestID: r.RequestID,
+		Key: domain.RepetitionKey(r.Key), Repeats: r.Repeats, LastAt: r.LastAt.Time, OtherIPs: r.OtherIPs,
 	}
 }

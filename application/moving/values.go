@@ -38,6 +38,12 @@ type aaguid [16]byte
 func (a aaguid) MarshalText() ([]byte, error)     { return binary(a[:]).MarshalText() }
 func (a *aaguid) UnmarshalText(text []byte) error { return fill(a[:], text) }
 
+// repetitionKey is 16 bytes, written likewise.
+type repetitionKey [16]byte
+
+func (k repetitionKey) MarshalText() ([]byte, error)     { return binary(k[:]).MarshalText() }
+func (k *repetitionKey) UnmarshalText(text []byte) error { return fill(k[:], text) }
+
 func fill(array, text []byte) error {
 	var b binary
 	if err := b.UnmarshalText(text); err != nil {

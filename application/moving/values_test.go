@@ -34,6 +34,10 @@ func filled[S any](t *testing.T, name string) S {
 			v.Set(reflect.ValueOf(must(domain.NewEventID(noon, random))))
 		case v.Type() == reflect.TypeFor[domain.MessageID]():
 			v.Set(reflect.ValueOf(must(domain.NewMessageID(noon, random))))
+		case v.Type() == reflect.TypeFor[domain.RepetitionKey](): // unique, as an id is
+			var key domain.RepetitionKey
+			random.Read(key[:])
+			v.Set(reflect.ValueOf(key))
 		case v.Type() == reflect.TypeFor[domain.CredentialID]() || v.Type() == reflect.TypeFor[domain.UserHandle]():
 			v.SetString(fmt.Sprintf("\x00\xff\xc3\x28%d", n))
 		case v.Kind() == reflect.Struct:

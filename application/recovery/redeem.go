@@ -235,14 +235,16 @@ func (r *Redeem) grant(ctx context.Context, tx ports.Tx, a attempt, now time.Tim
 // refuse enters the refusal in the log: for an unknown name, in nobody's.
 func (r *Redeem) refuse(ctx context.Context, tx ports.Tx, s seen, closed bool, visitor access.Visitor, now time.Time) error {
 	e := domain.EventSnapshot{Kind: domain.EventRecoveryRefused, UserID: s.user, Reason: domain.ErrInvalidCode.Code}
-	enter := r.Log.Enter
-	if s.user.IsZero() {
-		enter = r.Log.EnterNameless
+	enter := func(e domain.EventSnapshot) error {
+		if s.user.IsZero() {
+			return r.Log.EnterNameless(ctx, tx, visitor, now, e, s.caller)
+		}
+		return r.Log.Enter(ctx, tx, visitor, now, e)
 	}
-	if err := enter(ctx, tx, visitor, now, e); err != nil || !closed {
+	if err := enter(e); err != nil || !closed {
 		return err
 	}
-	return enter(ctx, tx, visitor, now, domain.EventSnapshot{Kind: domain.EventRecoveryClosed, UserID: s.user})
+	return enter(domain.EventSnapshot{Kind: domain.EventRecoveryClosed, UserID: s.user})
 }
 
 func names(by []domain.RecoveryFactor) []string {

@@ -12,8 +12,9 @@ import (
 
 const addEvent = `-- name: AddEvent :exec
 INSERT INTO events (
-    id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id,
+    repeat_key, repeats, last_at, other_ips
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 `
 
 type AddEventParams struct {
@@ -30,6 +31,10 @@ type AddEventParams struct {
 	IP           *string
 	Changed      []string
 	RequestID    *string
+	RepeatKey    []byte
+	Repeats      int64
+	LastAt       *time.Time
+	OtherIPs     []string
 }
 
 func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
@@ -47,6 +52,10 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 		arg.IP,
 		arg.Changed,
 		arg.RequestID,
+		arg.RepeatKey,
+		arg.Repeats,
+		arg.LastAt,
+		arg.OtherIPs,
 	)
 	return err
 }
@@ -54,7 +63,7 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 const disownEvents = `-- name: DisownEvents :exec
 UPDATE events
 SET user_id = NULL, session_id = NULL, credential_id = NULL, passkey_name = NULL, device_name = NULL, ip = NULL,
-    changed = '{}', request_id = NULL
+    changed = '{}', request_id = NULL, repeat_key = NULL, other_ips = '{}'
 WHERE user_id = $1
 `
 
@@ -64,20 +73,51 @@ func (q *Queries) DisownEvents(ctx context.Context, userID *string) error {
 	return err
 }
 
+const eventByKey = `-- name: EventByKey :one
+SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = $1
+`
+
+func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, error) {
+	row := q.db.QueryRow(ctx, eventByKey, repeatKey)
+	var i Event
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.At,
+		&i.Party,
+		&i.Reason,
+		&i.UserID,
+		&i.SessionID,
+		&i.CredentialID,
+		&i.PasskeyName,
+		&i.DeviceName,
+		&i.IP,
+		&i.Changed,
+		&i.RequestID,
+		&i.RepeatKey,
+		&i.Repeats,
+		&i.LastAt,
+		&i.OtherIPs,
+	)
+	return i, err
+}
+
 const eventsOfNobody = `-- name: EventsOfNobody :many
-SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id FROM events
+SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id IS NULL AND id < $1
-ORDER BY id DESC LIMIT $2::bigint
+    AND (cardinality($2::text[]) = 0 OR kind = ANY($2::text[]))
+ORDER BY id DESC LIMIT $3::bigint
 `
 
 type EventsOfNobodyParams struct {
 	Before string
+	Kinds  []string
 	UpTo   int64
 }
 
 // Those that are nobody's any more: no index would find NULL by IS NOT DISTINCT FROM.
 func (q *Queries) EventsOfNobody(ctx context.Context, arg EventsOfNobodyParams) ([]Event, error) {
-	rows, err := q.db.Query(ctx, eventsOfNobody, arg.Before, arg.UpTo)
+	rows, err := q.db.Query(ctx, eventsOfNobody, arg.Before, arg.Kinds, arg.UpTo)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +139,10 @@ func (q *Queries) EventsOfNobody(ctx context.Context, arg EventsOfNobodyParams) 
 			&i.IP,
 			&i.Changed,
 			&i.RequestID,
+			&i.RepeatKey,
+			&i.Repeats,
+			&i.LastAt,
+			&i.OtherIPs,
 		); err != nil {
 			return nil, err
 		}
@@ -111,19 +155,27 @@ func (q *Queries) EventsOfNobody(ctx context.Context, arg EventsOfNobodyParams) 
 }
 
 const eventsOfUser = `-- name: EventsOfUser :many
-SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id FROM events
+SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id = $1 AND id < $2
-ORDER BY id DESC LIMIT $3::bigint
+    AND (cardinality($3::text[]) = 0 OR kind = ANY($3::text[]))
+ORDER BY id DESC LIMIT $4::bigint
 `
 
 type EventsOfUserParams struct {
 	UserID *string
 	Before string
+	Kinds  []string
 	UpTo   int64
 }
 
+// No kinds asks for all.
 func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]Event, error) {
-	rows, err := q.db.Query(ctx, eventsOfUser, arg.UserID, arg.Before, arg.UpTo)
+	rows, err := q.db.Query(ctx, eventsOfUser,
+		arg.UserID,
+		arg.Before,
+		arg.Kinds,
+		arg.UpTo,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +197,10 @@ func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]E
 			&i.IP,
 			&i.Changed,
 			&i.RequestID,
+			&i.RepeatKey,
+			&i.Repeats,
+			&i.LastAt,
+			&i.OtherIPs,
 		); err != nil {
 			return nil, err
 		}
@@ -154,6 +210,38 @@ func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]E
 		return nil, err
 	}
 	return items, nil
+}
+
+const saveEvent = `-- name: SaveEvent :execrows
+UPDATE events
+SET session_id = $1, credential_id = $2, passkey_name = $3, repeats = $4, last_at = $5, other_ips = $6
+WHERE id = $7
+`
+
+type SaveEventParams struct {
+	SessionID    *string
+	CredentialID []byte
+	PasskeyName  *string
+	Repeats      int64
+	LastAt       *time.Time
+	OtherIPs     []string
+	ID           string
+}
+
+func (q *Queries) SaveEvent(ctx context.Context, arg SaveEventParams) (int64, error) {
+	result, err := q.db.Exec(ctx, saveEvent,
+		arg.SessionID,
+		arg.CredentialID,
+		arg.PasskeyName,
+		arg.Repeats,
+		arg.LastAt,
+		arg.OtherIPs,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const sweepEvents = `-- name: SweepEvents :execrows

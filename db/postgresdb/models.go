@@ -52,6 +52,10 @@ type Event struct {
 	IP           *string
 	Changed      []string
 	RequestID    *string
+	RepeatKey    []byte
+	Repeats      int64
+	LastAt       *time.Time
+	OtherIPs     []string
 }
 
 type Message struct {

@@ -75,6 +75,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.dueMessagesStmt, err = db.PrepareContext(ctx, dueMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query DueMessages: %w", err)
 	}
+	if q.eventByKeyStmt, err = db.PrepareContext(ctx, eventByKey); err != nil {
+		return nil, fmt.Errorf("error preparing query EventByKey: %w", err)
+	}
 	if q.eventsOfUserStmt, err = db.PrepareContext(ctx, eventsOfUser); err != nil {
 		return nil, fmt.Errorf("error preparing query EventsOfUser: %w", err)
 	}
@@ -131,6 +134,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.removeUserStmt, err = db.PrepareContext(ctx, removeUser); err != nil {
 		return nil, fmt.Errorf("error preparing query RemoveUser: %w", err)
+	}
+	if q.saveEventStmt, err = db.PrepareContext(ctx, saveEvent); err != nil {
+		return nil, fmt.Errorf("error preparing query SaveEvent: %w", err)
 	}
 	if q.saveLockoutStmt, err = db.PrepareContext(ctx, saveLockout); err != nil {
 		return nil, fmt.Errorf("error preparing query SaveLockout: %w", err)
@@ -288,6 +294,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing dueMessagesStmt: %w", cerr)
 		}
 	}
+	if q.eventByKeyStmt != nil {
+		if cerr := q.eventByKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing eventByKeyStmt: %w", cerr)
+		}
+	}
 	if q.eventsOfUserStmt != nil {
 		if cerr := q.eventsOfUserStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing eventsOfUserStmt: %w", cerr)
@@ -381,6 +392,11 @@ func (q *Queries) Close() error {
 	if q.removeUserStmt != nil {
 		if cerr := q.removeUserStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing removeUserStmt: %w", cerr)
+		}
+	}
+	if q.saveEventStmt != nil {
+		if cerr := q.saveEventStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing saveEventStmt: %w", cerr)
 		}
 	}
 	if q.saveLockoutStmt != nil {
@@ -549,6 +565,7 @@ type Queries struct {
 	clearLockoutStmt        *sql.Stmt
 	disownEventsStmt        *sql.Stmt
 	dueMessagesStmt         *sql.Stmt
+	eventByKeyStmt          *sql.Stmt
 	eventsOfUserStmt        *sql.Stmt
 	grantByTokenStmt        *sql.Stmt
 	grantOfUserStmt         *sql.Stmt
@@ -568,6 +585,7 @@ type Queries struct {
 	removeSigningKeyStmt    *sql.Stmt
 	removeTOTPStmt          *sql.Stmt
 	removeUserStmt          *sql.Stmt
+	saveEventStmt           *sql.Stmt
 	saveLockoutStmt         *sql.Stmt
 	saveMessageStmt         *sql.Stmt
 	savePasskeyStmt         *sql.Stmt
@@ -613,6 +631,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		clearLockoutStmt:        q.clearLockoutStmt,
 		disownEventsStmt:        q.disownEventsStmt,
 		dueMessagesStmt:         q.dueMessagesStmt,
+		eventByKeyStmt:          q.eventByKeyStmt,
 		eventsOfUserStmt:        q.eventsOfUserStmt,
 		grantByTokenStmt:        q.grantByTokenStmt,
 		grantOfUserStmt:         q.grantOfUserStmt,
@@ -632,6 +651,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		removeSigningKeyStmt:    q.removeSigningKeyStmt,
 		removeTOTPStmt:          q.removeTOTPStmt,
 		removeUserStmt:          q.removeUserStmt,
+		saveEventStmt:           q.saveEventStmt,
 		saveLockoutStmt:         q.saveLockoutStmt,
 		saveMessageStmt:         q.saveMessageStmt,
 		savePasskeyStmt:         q.savePasskeyStmt,

@@ -11,8 +11,9 @@ import (
 
 const addEvent = `-- name: AddEvent :exec
 INSERT INTO events (
-    id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id,
+    repeat_key, repeats, last_at, other_ips
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddEventParams struct {
@@ -29,6 +30,10 @@ type AddEventParams struct {
 	IP           *string
 	Changed      string
 	RequestID    *string
+	RepeatKey    []byte
+	Repeats      int64
+	LastAt       *int64
+	OtherIPs     string
 }
 
 func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
@@ -46,13 +51,17 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 		arg.IP,
 		arg.Changed,
 		arg.RequestID,
+		arg.RepeatKey,
+		arg.Repeats,
+		arg.LastAt,
+		arg.OtherIPs,
 	)
 	return err
 }
 
 const disownEvents = `-- name: DisownEvents :exec
-INSERT OR REPLACE INTO events (id, kind, at, party, reason)
-SELECT e.id, e.kind, e.at, e.party, e.reason FROM events AS e WHERE e.user_id = ?
+INSERT OR REPLACE INTO events (id, kind, at, party, reason, repeats, last_at)
+SELECT e.id, e.kind, e.at, e.party, e.reason, e.repeats, e.last_at FROM events AS e WHERE e.user_id = ?
 `
 
 // Each is written anew with what may stay, so that a column that joins the table goes unless it is named here.
@@ -61,21 +70,57 @@ func (q *Queries) DisownEvents(ctx context.Context, userID *string) error {
 	return err
 }
 
+const eventByKey = `-- name: EventByKey :one
+SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = ?
+`
+
+func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, error) {
+	row := q.queryRow(ctx, q.eventByKeyStmt, eventByKey, repeatKey)
+	var i Event
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.At,
+		&i.Party,
+		&i.Reason,
+		&i.UserID,
+		&i.SessionID,
+		&i.CredentialID,
+		&i.PasskeyName,
+		&i.DeviceName,
+		&i.IP,
+		&i.Changed,
+		&i.RequestID,
+		&i.RepeatKey,
+		&i.Repeats,
+		&i.LastAt,
+		&i.OtherIPs,
+	)
+	return i, err
+}
+
 const eventsOfUser = `-- name: EventsOfUser :many
-SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id FROM events
+SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id IS ?1 AND id < ?2
-ORDER BY id DESC LIMIT ?3
+    AND (CAST(?3 AS TEXT) = '[]' OR instr(CAST(?3 AS TEXT), '"' || kind || '"') > 0)
+ORDER BY id DESC LIMIT ?4
 `
 
 type EventsOfUserParams struct {
 	UserID *string
 	Before string
+	Kinds  string
 	UpTo   int64
 }
 
-// Without a user these are the events that are nobody's any more.
+// Without a user these are the events that are nobody's. Kinds is an array in JSON; an empty one asks for all kinds.
 func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]Event, error) {
-	rows, err := q.query(ctx, q.eventsOfUserStmt, eventsOfUser, arg.UserID, arg.Before, arg.UpTo)
+	rows, err := q.query(ctx, q.eventsOfUserStmt, eventsOfUser,
+		arg.UserID,
+		arg.Before,
+		arg.Kinds,
+		arg.UpTo,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +142,10 @@ func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]E
 			&i.IP,
 			&i.Changed,
 			&i.RequestID,
+			&i.RepeatKey,
+			&i.Repeats,
+			&i.LastAt,
+			&i.OtherIPs,
 		); err != nil {
 			return nil, err
 		}
@@ -109,6 +158,38 @@ func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]E
 		return nil, err
 	}
 	return items, nil
+}
+
+const saveEvent = `-- name: SaveEvent :execrows
+UPDATE events
+SET session_id = ?, credential_id = ?, passkey_name = ?, repeats = ?, last_at = ?, other_ips = ?
+WHERE id = ?
+`
+
+type SaveEventParams struct {
+	SessionID    *string
+	CredentialID []byte
+	PasskeyName  *string
+	Repeats      int64
+	LastAt       *int64
+	OtherIPs     string
+	ID           string
+}
+
+func (q *Queries) SaveEvent(ctx context.Context, arg SaveEventParams) (int64, error) {
+	result, err := q.exec(ctx, q.saveEventStmt, saveEvent,
+		arg.SessionID,
+		arg.CredentialID,
+		arg.PasskeyName,
+		arg.Repeats,
+		arg.LastAt,
+		arg.OtherIPs,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const sweepEvents = `-- name: SweepEvents :execrows

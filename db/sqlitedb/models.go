@@ -48,6 +48,10 @@ type Event struct {
 	IP           *string
 	Changed      string
 	RequestID    *string
+	RepeatKey    []byte
+	Repeats      int64
+	LastAt       *int64
+	OtherIPs     string
 }
 
 type Message struct {

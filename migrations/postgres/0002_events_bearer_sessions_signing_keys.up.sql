@@ -32,15 +32,20 @@ CREATE TABLE events (
     ip            text        CHECK (ip <> ''),
     changed       text[]      NOT NULL DEFAULT '{}', -- names of what was changed
     request_id    text        CHECK (request_id <> ''),
+    repeat_key    bytea       CHECK (length(repeat_key) = 16), -- equal for events that are counted as one; NULL if it stands alone
+    repeats       bigint      NOT NULL DEFAULT 0 CHECK (repeats >= 0), -- how often it happened again
+    last_at       timestamptz CHECK ((last_at IS NULL) = (repeats = 0)), -- when it did last
+    other_ips     text[]      NOT NULL DEFAULT '{}',
     CHECK (
         user_id IS NOT NULL
-        OR changed = '{}' AND session_id IS NULL AND credential_id IS NULL
+        OR changed = '{}' AND other_ips = '{}' AND session_id IS NULL AND credential_id IS NULL
             AND COALESCE(passkey_name, device_name, ip, request_id) IS NULL
     )
 );
 
 CREATE INDEX events_of_user ON events (user_id, id);
 CREATE INDEX events_by_time ON events (at ASC);
+CREATE UNIQUE INDEX events_by_repeat_key ON events (repeat_key) WHERE repeat_key IS NOT NULL;
 
 -- A key that signs access tokens.
 CREATE TABLE signing_keys (

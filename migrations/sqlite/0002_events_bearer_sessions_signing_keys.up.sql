@@ -32,14 +32,19 @@ CREATE TABLE events (
     ip            TEXT    CHECK (ip <> ''),
     changed       TEXT    NOT NULL DEFAULT '[]' CHECK (json_type(changed) = 'array'), -- names of what was changed
     request_id    TEXT    CHECK (request_id <> ''),
+    repeat_key    BLOB    CHECK (length(repeat_key) = 16), -- equal for events that are counted as one; NULL if it stands alone
+    repeats       INTEGER NOT NULL DEFAULT 0 CHECK (repeats >= 0), -- how often it happened again
+    last_at       INTEGER CHECK ((last_at IS NULL) = (repeats = 0)), -- when it did last
+    other_ips     TEXT    NOT NULL DEFAULT '[]' CHECK (json_type(other_ips) = 'array'),
     CHECK (
         user_id IS NOT NULL
-        OR changed = '[]' AND COALESCE(session_id, credential_id, passkey_name, device_name, ip, request_id) IS NULL
+        OR changed = '[]' AND other_ips = '[]' AND COALESCE(session_id, credential_id, passkey_name, device_name, ip, request_id) IS NULL
     )
 ) STRICT;
 
 CREATE INDEX events_of_user ON events (user_id, id);
 CREATE INDEX events_by_time ON events (at);
+CREATE UNIQUE INDEX events_by_repeat_key ON events (repeat_key) WHERE repeat_key IS NOT NULL;
 
 -- A key that signs access tokens.
 CREATE TABLE signing_keys (

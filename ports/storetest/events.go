@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -68,7 +69,7 @@ var events = rules{
 		bare := disowned(full)
 		for i := range reflect.TypeFor[domain.EventSnapshot]().NumField() {
 			name := reflect.TypeFor[domain.EventSnapshot]().Field(i).Name
-			if slices.Contains(ofDisowned, name) {
+			if slices.Contains(ofDisowned, name) || name == "Key" { // strangers' refusals that name no account have one
 				continue
 			}
 			telling := bare
@@ -81,6 +82,113 @@ var events = rules{
 		addEvents(t, store, bare)
 		got, err := eventsOf(t, store, domain.UserID{})
 		wantList(t, got, err, bare)
+	},
+
+	"a key is added once, is found, and goes with its event's owner": func(t *testing.T, store ports.Store) {
+		adas, again := event("ada", "phone"), event("ben", "phone")
+		again.Key = adas.Key
+		nameless := disowned(event("nobody", "phone"))
+		nameless.Key = repetitionKey("nameless")
+		alone := event("ada", "alone")
+		alone.Key, alone.Repeats, alone.LastAt, alone.OtherIPs = domain.RepetitionKey{}, 0, time.Time{}, nil
+		addUsers(t, store, user("ada"), user("ben"))
+		addEvents(t, store, adas, nameless, alone)
+		if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Events.Add(t.Context(), domain.RestoreEvent(again)) }); err == nil {
+			t.Fatal("the second was added")
+		}
+		for _, want := range []domain.EventSnapshot{adas, nameless} {
+			got, err := eventByKey(t, store, want.Key)
+			wantSame(t, got, err, want)
+		}
+		for _, unknown := range []domain.RepetitionKey{{}, repetitionKey("unknown")} {
+			_, err := eventByKey(t, store, unknown)
+			wantError(t, err, domain.ErrEventNotFound)
+		}
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
+		_, err := eventByKey(t, store, adas.Key)
+		wantError(t, err, domain.ErrEventNotFound)
+	},
+
+	"repetitions change what they may, and nothing else": func(t *testing.T, store ports.Store) {
+		before := event("ada", "phone")
+		before.Repeats, before.LastAt, before.OtherIPs = 0, time.Time{}, nil
+		after := before
+		after.SessionID, after.CredentialID, after.PasskeyName = domain.SessionID{}, "", ""
+		after.Repeats, after.LastAt, after.OtherIPs = 7, hour(30), []string{"192.0.2.8"}
+		wantChanged(t, before, after, "ID", "UserID", "Kind", "At", "By", "DeviceName", "IP", "Reason", "Changed", "RequestID", "Key")
+		other := event("ada", "laptop")
+		addUsers(t, store, user("ada"))
+		addEvents(t, store, before, other)
+		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Events.Save(ctx, domain.RestoreEvent(after)) })
+		got, err := eventByKey(t, store, before.Key)
+		wantSame(t, got, err, after)
+		got, err = eventByKey(t, store, other.Key)
+		wantSame(t, got, err, other)
+		err = store.Update(t.Context(), func(tx ports.Tx) error { return tx.Events.Save(t.Context(), domain.RestoreEvent(event("ada", "gone"))) })
+		wantError(t, err, domain.ErrEventNotFound)
+	},
+
+	"repetitions that come at once are all counted": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"))
+		at := func(i int) *domain.Event {
+			return must(domain.NewEvent(domain.EventSnapshot{
+				UserID: userID("ada"), Kind: domain.EventSignInRefused, Reason: "signature_invalid", IP: fmt.Sprint("192.0.2.", i%4),
+			}, hour(0), source(fmt.Sprint("event ", i))))
+		}
+		for _, err := range atOnce(crowd, func(i int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				earlier, err := tx.Events.ByKey(t.Context(), at(i).Key())
+				if errors.Is(err, domain.ErrEventNotFound) {
+					return tx.Events.Add(t.Context(), at(i))
+				}
+				if err != nil {
+					return err
+				}
+				earlier.Repeat(at(i))
+				return tx.Events.Save(t.Context(), earlier)
+			})
+		}) {
+			wantError(t, err, nil)
+		}
+		logged, err := eventsOf(t, store, userID("ada"))
+		if err != nil || len(logged) != 1 || logged[0].Count() != crowd || len(logged[0].Addresses()) != 4 {
+			t.Errorf("%d entries, the first %+v, %v", len(logged), logged, err)
+		}
+	},
+
+	"a user's are listed by kind": func(t *testing.T, store ports.Store) {
+		addUsers(t, store, user("ada"), user("ben"))
+		of := map[domain.EventKind][]domain.EventID{}
+		for i, kind := range []domain.EventKind{
+			domain.EventSignedIn, domain.EventPasskeyAdded, domain.EventSignedIn, domain.EventSignedOut, domain.EventPasskeyAdded,
+		} {
+			for _, owner := range []string{"ada", "ben", ""} {
+				e := event(owner, fmt.Sprint("event", i))
+				e.ID, e.Kind = must(domain.NewEventID(hour(9-i), source(fmt.Sprint(owner, i)))), kind
+				if owner == "" {
+					e = disowned(e)
+				}
+				addEvents(t, store, e)
+				if owner != "ben" {
+					of[domain.EventKind(owner)+kind] = append(of[domain.EventKind(owner)+kind], e.ID)
+				}
+			}
+		}
+		for user, owner := range map[domain.UserID]domain.EventKind{userID("ada"): "ada", {}: ""} {
+			page := func(kinds ...domain.EventKind) func(domain.EventID, int) ([]domain.EventID, error) {
+				return func(before domain.EventID, limit int) ([]domain.EventID, error) {
+					all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Event, error) {
+						return tx.Events.OfUser(ctx, user, before, limit, kinds...)
+					})
+					return idsOf(all), err
+				}
+			}
+			wantPages(t, of[owner+domain.EventPasskeyAdded], page(domain.EventPasskeyAdded))
+			both := slices.Concat(of[owner+domain.EventSignedIn], of[owner+domain.EventSignedOut])
+			slices.SortFunc(both, func(a, b domain.EventID) int { return compareIDs(b, a) })
+			wantPages(t, both, page(domain.EventSignedOut, domain.EventSignedIn))
+			wantPages(t, nil, page(domain.EventRecovered))
+		}
 	},
 
 	"a user's are listed newest first by id, page by page, and nobody else's": func(t *testing.T, store ports.Store) {

@@ -51,6 +51,11 @@ func sessionByID(t *testing.T, store ports.Store, id domain.SessionID) (*domain.
 }
 
 // eventsOf returns a user's whole log; for the zero id, the events that are nobody's any more.
+func eventByKey(t *testing.T, store ports.Store, key domain.RepetitionKey) (*domain.Event, error) {
+	t.Helper()
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Event, error) { return tx.Events.ByKey(ctx, key) })
+}
+
 func eventsOf(t *testing.T, store ports.Store, id domain.UserID) ([]*domain.Event, error) {
 	t.Helper()
 	return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Event, error) {

@@ -166,16 +166,24 @@ func event(owner, tag string) domain.EventSnapshot {
 		Reason:       string(domain.FindingCounterRegressed),
 		Changed:      []string{"display_name", "an, \"odd\" one"},
 		RequestID:    "the request of " + owner + tag,
+		Key:          repetitionKey(owner + tag),
+		Repeats:      1<<31 + 1,
+		LastAt:       hour(29),
+		OtherIPs:     []string{"2001:db8::8", "192.0.2.7"},
 	}
+}
+
+func repetitionKey(name string) domain.RepetitionKey {
+	return domain.RepetitionKey(noise(name+" key", len(domain.RepetitionKey{})))
 }
 
 // disowned is what stays of an event when its user goes.
 func disowned(s domain.EventSnapshot) domain.EventSnapshot {
-	return domain.EventSnapshot{ID: s.ID, Kind: s.Kind, At: s.At, By: s.By, Reason: s.Reason}
+	return domain.EventSnapshot{ID: s.ID, Kind: s.Kind, At: s.At, By: s.By, Reason: s.Reason, Repeats: s.Repeats, LastAt: s.LastAt}
 }
 
 // ofDisowned names the fields that disowned leaves.
-var ofDisowned = []string{"ID", "Kind", "At", "By", "Reason"}
+var ofDisowned = []string{"ID", "Kind", "At", "By", "Reason", "Repeats", "LastAt"}
 
 // signingKey is a key of that id, every field set.
 func signingKey(id string) domain.SigningKeySnapshot {

@@ -54,6 +54,7 @@ func writeEverything(ctx context.Context, tx ports.Tx) error {
 		tx.Sessions.Add(ctx, domain.RestoreSession(session("ada", "new"))),
 		tx.Sessions.Save(ctx, domain.RestoreSession(live("ada", "seed"))),
 		tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "new"))),
+		tx.Events.Save(ctx, domain.RestoreEvent(repeated(event("ada", "seed")))),
 		tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(signingKey("new"))),
 		tx.SigningKeys.Remove(ctx, "seed"),
 		tx.TOTPs.Save(ctx, domain.NewTOTP(userID("ada"))),
@@ -118,6 +119,12 @@ func renamed(s domain.UserSnapshot) domain.UserSnapshot {
 	s.DisplayName = "Renamed"
 	s.Claim = domain.EmailClaim{}
 	return s
+}
+
+func repeated(s domain.EventSnapshot) domain.EventSnapshot {
+	e := domain.RestoreEvent(s)
+	e.Repeat(e)
+	return e.Snapshot()
 }
 
 func attempted(s domain.MessageSnapshot) domain.MessageSnapshot {

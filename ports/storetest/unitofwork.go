@@ -148,7 +148,8 @@ var unitOfWork = rules{
 				_, err := tx.Sessions.Sweep(ctx, hour(99), 9)
 				return err
 			},
-			"Events.Add": func(tx ports.Tx) error { return tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "new"))) },
+			"Events.Add":  func(tx ports.Tx) error { return tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "new"))) },
+			"Events.Save": func(tx ports.Tx) error { return tx.Events.Save(ctx, domain.RestoreEvent(event("ada", "seed"))) },
 			"Events.Sweep": func(tx ports.Tx) error {
 				_, err := tx.Events.Sweep(ctx, hour(99), 9)
 				return err

@@ -28,6 +28,14 @@ const titles = {
   account_deleted: 'Account deleted',
 };
 
+/** The kinds of events that are shown together, by the value of the choice on the page; '' shows all. */
+export const groups = {
+  changes: 'signed_up,passkey_added,passkey_renamed,passkey_removed,passkey_suspended,account_changed,totp_added,totp_removed,'
+    + 'backup_codes_made,recovery_granted,recovered,account_disabled,account_enabled',
+  sign_ins: 'signed_up,signed_in,stepped_up,signed_out,session_revoked,refresh_token_reused,recovered',
+  refused: 'sign_in_refused,step_up_refused,passkey_add_refused,passkey_flagged,passkey_suspended,recovery_refused,recovery_closed',
+};
+
 // How the name of the passkey follows.
 const joints = { signed_in: ' with ', stepped_up: ', with ', sign_in_refused: ' with ', step_up_refused: ' with ', passkey_renamed: ': now ' };
 

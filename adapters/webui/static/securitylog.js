@@ -2,17 +2,19 @@
 
 import { get } from './api.js';
 import { $, part } from './dom.js';
-import { concerning, reasonFor, titleFor } from './eventwords.js';
+import { concerning, groups, reasonFor, titleFor } from './eventwords.js';
 import { PagedList } from './list.js';
-import { showTime } from './when.js';
+import { showTime, timeOfDay } from './when.js';
 
 export class SecurityLog {
   #list;
 
   constructor(desk) {
-    this.#list = new PagedList((limit, cursor) => get('/me/events', { limit, cursor }), $('event-list'), $('more-events'), {
+    const group = $('event-group');
+    this.#list = new PagedList((limit, cursor) => get('/me/events', { limit, cursor, kind: groups[group.value] }), $('event-list'), $('more-events'), {
       template: $('event-entry'), fill,
     });
+    group.addEventListener('change', () => desk.look(group, async () => (await this.load())()));
     $('more-events').addEventListener('click', () => desk.look($('more-events'), () => this.#list.extend()));
   }
 
@@ -22,6 +24,7 @@ export class SecurityLog {
   }
 
   clear() {
+    $('event-group').value = '';
     this.#list.clear();
   }
 }
@@ -35,8 +38,13 @@ function fill(entry, event) {
   part(entry, 'reason').textContent = reason;
   part(entry, 'reason').hidden = !reason;
   showTime(part(entry, 'at'), event.at);
-  for (const detail of ['name', 'ip']) {
-    part(entry, detail).textContent = event.device?.[detail] ?? '';
-    part(entry, detail).hidden = !event.device?.[detail];
+  const [ip, ...others] = event.addresses;
+  for (const [detail, text] of Object.entries({
+    count: event.count > 1 ? `${event.count} times, until ${timeOfDay(event.last_at)}` : '',
+    name: event.device?.name ?? '',
+    ip: others.length > 0 ? `${ip} and ${others.length} more` : ip ?? '',
+  })) {
+    part(entry, detail).textContent = text;
+    part(entry, detail).hidden = !text;
   }
 }

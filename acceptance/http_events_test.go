@@ -1,0 +1,133 @@
+package acceptance
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/bootstrap"
+)
+
+// eventPage is a page of GET /v1/me/events.
+type eventPage struct {
+	Items []struct {
+		Kind, Reason string
+		Count        int
+		At           string
+		LastAt       string `json:"last_at"`
+		Addresses    []string
+		Device       struct{ Name, IP string }
+		RequestID    string `json:"request_id"`
+	}
+	NextCursor *string `json:"next_cursor"`
+}
+
+func (s *server) eventsOf(t *testing.T, token, query string) (page eventPage) {
+	t.Helper()
+	got := s.send(t, http.MethodGet, "/v1/me/events"+query, "", "Authorization", "Bearer "+token)
+	if err := json.Unmarshal(got.body, &page); got.StatusCode != 200 || err != nil {
+		t.Fatalf("%d %s, %v", got.StatusCode, got.body, err)
+	}
+	if strings.Contains(string(got.body), "555") {
+		t.Errorf("a stranger wrote into the log: %s", got.body)
+	}
+	return page
+}
+
+// floods has a stranger answer sixteen sign-ins at once with the id of a passkey whose key they do not have. Each comes from an
+// address of its own, with a message to the owner in every header that is theirs to choose.
+func (s *server) floods(t *testing.T, passkeyID string) {
+	t.Helper()
+	device := authenticator.New(s.origin)
+	var begun ceremonyBody
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/signup/options", "").body, &begun); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := device.Create(begun.Options); err != nil {
+		t.Fatal(err)
+	}
+	bodies := make([][]byte, 16)
+	for i := range bodies {
+		if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", "{}").body, &begun); err != nil {
+			t.Fatal(err)
+		}
+		made, err := device.Get(begun.Options, authenticator.ForgeUserHandle(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var forged map[string]any
+		if err := json.Unmarshal(encode(t, made), &forged); err != nil {
+			t.Fatal(err)
+		}
+		forged["id"], forged["rawId"] = passkeyID, passkeyID
+		bodies[i] = encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": forged})
+	}
+	var answering sync.WaitGroup
+	for i, body := range bodies {
+		answering.Go(func() {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.origin+"/v1/login/verify", bytes.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for name, value := range map[string]string{
+				"Content-Type": "application/json", "User-Agent": "Call 555-0100 now/1.0 CFNetwork/1490 Darwin/23",
+				"X-Request-Id": "CALL-555-0100-your-account-is-locked", "X-Forwarded-For": fmt.Sprintf("Call 555-0100, 198.51.100.%d", i),
+			} {
+				request.Header.Set(name, value)
+			}
+			if got := s.roundTrip(t, request); got.StatusCode != http.StatusUnprocessableEntity {
+				t.Errorf("%d %s", got.StatusCode, got.body)
+			}
+		})
+	}
+	answering.Wait()
+}
+
+// However often strangers try, what changed the account stays in sight, and they do not choose a word of what its owner reads.
+func TestListEvents_RefusalsOfStrangersAreCounted(t *testing.T) {
+	for storage, adjust := range map[string]func(*testing.T) func(*bootstrap.Config){
+		"sqlite":   func(*testing.T) func(*bootstrap.Config) { return behindAProxy },
+		"postgres": func(t *testing.T) func(*bootstrap.Config) { return onPostgres(t, behindAProxy) },
+	} {
+		t.Run(storage, func(t *testing.T) {
+			clock := newClock()
+			s := startServer(t, clock, adjust(t))
+			_, signUp := signUpByHand(t, s, s.origin, "transport", "bearer")
+			token, passkeyID := signUp.tokens(t).AccessToken, signUp.content(t, 201).Passkey.ID
+			first := clock.Now()
+			for range 3 {
+				s.floods(t, passkeyID)
+				clock.advance(1e9)
+			}
+			page := s.eventsOf(t, token, "?limit=1")
+			if len(page.Items) != 1 || page.NextCursor == nil {
+				t.Fatalf("the first page is %+v", page)
+			}
+			is := page.Items[0]
+			if is.Kind != "sign_in_refused" || is.Reason != "user_handle_mismatch" || is.Count != 48 || len(is.Addresses) != 10 || is.Device.Name != "iOS" ||
+				!strings.HasPrefix(is.Device.IP, "198.51.100.") || !regexp.MustCompile(`^[A-Z2-7]{26}$`).MatchString(is.RequestID) {
+				t.Errorf("counted as %+v", is)
+			}
+			if want := first.Format("15:04:05"); !strings.Contains(is.At, want) || !strings.Contains(is.LastAt, first.Add(2e9).Format("15:04:05")) {
+				t.Errorf("from %s to %s, want %s and two seconds later", is.At, is.LastAt, want)
+			}
+			s.floods(t, passkeyID) // while the owner reads on
+			if rest := s.eventsOf(t, token, "?limit=1&cursor="+*page.NextCursor); len(rest.Items) != 1 || rest.Items[0].Kind != "signed_up" || rest.NextCursor != nil {
+				t.Errorf("the second page is %+v", rest)
+			}
+			if found := s.eventsOf(t, token, "?kind=signed_up,passkey_added"); len(found.Items) != 1 || found.Items[0].Kind != "signed_up" {
+				t.Errorf("by kind: %+v", found)
+			}
+			if again := s.eventsOf(t, token, "?kind=sign_in_refused"); len(again.Items) != 1 || again.Items[0].Count != 64 {
+				t.Errorf("after a fourth flood: %+v", again)
+			}
+		})
+	}
+}
