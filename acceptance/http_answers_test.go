@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/mailserver"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
@@ -219,20 +221,85 @@ func TestASessionAnswerSaysWhatIs(t *testing.T) {
 	}
 }
 
-// What a policy lets pass is for the operator to hear of.
-func TestAnAllowedOddityIsLogged(t *testing.T) {
-	clock := newClock()
-	s := startServer(t, clock, func(c *bootstrap.Config) { c.Use.Counter = domain.CounterFlag })
-	ada := (&lodge{t: t, clock: clock, door: httpDoor{s}}).person("Ada", securityKey)
-	usesTheKey(ada, 3)
-	if strings.Contains(s.log.text(), `"finding"`) {
-		t.Errorf("something odd was found: %s", s.log.text())
+// A passkey that may have been copied is told to the operator's log, to the metrics and to the owner by mail, under every policy, at
+// sign-in and at step-up. The runbook quotes the message of the log.
+func TestPasskeyAnomaly_IsToldUnderEveryPolicy(t *testing.T) {
+	for name, c := range map[string]struct {
+		device  deviceKind
+		adjust  func(*domain.UsePolicy)
+		trick   trick
+		finding domain.Finding
+		outcome string
+		subject string
+	}{
+		"counter, reject":  {securityKey, func(*domain.UsePolicy) {}, countsBackTo(1), domain.FindingCounterRegressed, "refused", "may have been copied"},
+		"counter, flag":    {securityKey, func(p *domain.UsePolicy) { p.Counter = domain.CounterFlag }, countsBackTo(1), domain.FindingCounterRegressed, "allowed", "may have been copied"},
+		"counter, suspend": {securityKey, func(p *domain.UsePolicy) { p.Counter = domain.CounterSuspend }, countsBackTo(1), domain.FindingCounterRegressed, "suspended", "suspended"},
+		"backup eligibility, reject": {
+			phone, func(*domain.UsePolicy) {}, noLongerEligible, domain.FindingBackupEligibilityChanged, "refused", "may have been copied",
+		},
+		"backup eligibility, accept and record": {
+			phone, func(p *domain.UsePolicy) { p.BackupEligibility = domain.BackupEligibilityAcceptAndRecord }, noLongerEligible,
+			domain.FindingBackupEligibilityChanged, "allowed", "may have been copied",
+		},
+	} {
+		for _, where := range []string{"sign-in", "step-up"} {
+			t.Run(name+", "+where, func(t *testing.T) {
+				clock := newClock()
+				post := mailserver.Start(t, mailserver.Options{})
+				s := startServer(t, clock, func(config *bootstrap.Config) {
+					config.SMTP = sendingTo(t, post, config.PublicURL)
+					c.adjust(&config.Use)
+				})
+				l := &lodge{t: t, clock: clock, door: httpDoor{s}, post: post}
+				ada := l.confirmed("Ada", c.device, "ada@example.org")
+				key := ada.seesPasskeys()[0].id
+				for range 3 {
+					ada.may(ada.device.stepUp())
+				}
+				counter := fmt.Sprintf("keylodge_passkey_findings_total{finding=%q} ", c.finding)
+				if strings.Contains(s.log.text(), `"passkey anomaly"`) || !strings.Contains(string(s.readMetrics(t)), counter+"0\n") {
+					t.Fatal("something was found before there was anything")
+				}
+				var refused refusal
+				if where == "step-up" {
+					refused = ada.device.stepUp(c.trick)
+				} else {
+					ada.signsOut()
+					_, refused = ada.device.signIn("", c.trick)
+				}
+				if (refused == refusal{}) != (c.outcome == "allowed") {
+					t.Errorf("refused with %+v", refused)
+				}
+				found := s.log.lineWith("passkey anomaly")
+				for attribute, want := range map[string]any{"level": "WARN", "finding": string(c.finding), "outcome": c.outcome, "passkey_id": key, "ip": "127.0.0.1"} {
+					if found[attribute] != want {
+						t.Errorf("%s is %v in the log, want %v", attribute, found[attribute], want)
+					}
+				}
+				if user, _ := found["user_id"].(string); len(user) != 36 {
+					t.Errorf("the log says %v", found)
+				}
+				if metrics := string(s.readMetrics(t)); !strings.Contains(metrics, counter+"1\n") {
+					t.Errorf("no %q1 among the metrics", counter)
+				}
+				if letter := l.lastLetter("ada@example.org", 2); !strings.Contains(letter.Subject, c.subject) {
+					t.Errorf("the owner reads %q", letter.Subject)
+				}
+			})
+		}
 	}
-	who, refused := ada.device.signIn("", countsBackTo(1))
-	ada.mustBe(who, refused)
-	if !strings.Contains(s.log.text(), `"finding":"counter_regressed"`) {
-		t.Error("a counter went back and nobody was told")
+}
+
+// lineWith returns the attributes of the last line with the message, or nil.
+func (l *logbook) lineWith(message string) (found map[string]any) {
+	for line := range strings.Lines(l.text()) {
+		var entry map[string]any
+		if err := json.Unmarshal([]byte(line), &entry); err == nil && entry["msg"] == message {
+			found = entry
+		}
 	}
+	return found
 }
 
 func TestNobodysNameIsNull(t *testing.T) {

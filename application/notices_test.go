@@ -27,8 +27,11 @@ var letters = map[string]map[domain.MessageKind]domain.Email{
 	"prove an address":       {domain.MessageEmailChanged: "ada@example.org"},
 	"take an address off":    {domain.MessageEmailRemoved: "ada@example.org"},
 
-	"add a passkey":      {domain.MessagePasskeyAdded: "ada@example.org"},
-	"remove a passkey":   {domain.MessagePasskeyRemoved: "ada@example.org"},
+	"add a passkey":        {domain.MessagePasskeyAdded: "ada@example.org"},
+	"remove a passkey":     {domain.MessagePasskeyRemoved: "ada@example.org"},
+	"use a copied passkey": {domain.MessagePasskeyFlagged: "ada@example.org"},
+	"use a copied passkey where that is only noted": {domain.MessagePasskeyFlagged: "ada@example.org"},
+	"sign in oddly":      {domain.MessagePasskeyFlagged: "ada@example.org"},
 	"suspend a passkey":  {domain.MessagePasskeySuspended: "ada@example.org"},
 	"show a spent token": {domain.MessageRefreshTokenReused: "ada@example.org"},
 
@@ -50,23 +53,14 @@ var outliving = []domain.MessageKind{domain.MessageAccountDeleted}
 
 // further are deeds that only this is asked about.
 var further = map[string]func(*house) func() error{
+	"use a copied passkey": func(h *house) func() error {
+		return onceRefused(h.signsInByACopy(domain.CounterReject), domain.ErrPasskeyRejected)
+	},
+	"use a copied passkey where that is only noted": func(h *house) func() error {
+		return h.signsInByACopy(domain.CounterFlag)
+	},
 	"suspend a passkey": func(h *house) func() error {
-		h.policy.Counter = domain.CounterSuspend
-		h.device = authenticator.New(origin, authenticator.DeviceBound())
-		started, err := h.beginsToAdd()
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		add := &passkeys.FinishAdd{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Log: h.log, Limit: 20}
-		added, err := add.Execute(h.t.Context(), h.ada, passkeys.Answer{ChallengeID: started.ChallengeID, Credential: h.creates(started.Options)})
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		is := added.Credential.Snapshot()
-		is.SignCount = 1000 // ahead of the device, so that the next sign-in looks like one by a copy
-		h.update(func(tx ports.Tx) error { return tx.Credentials.Save(h.t.Context(), domain.RestoreCredential(is)) })
-		answer := h.begunSignIn()
-		return onceRefused(func() error { return h.signsIn(answer) }, domain.ErrPasskeyRejected)
+		return onceRefused(h.signsInByACopy(domain.CounterSuspend), domain.ErrPasskeyRejected)
 	},
 	"show a spent token": func(h *house) func() error {
 		issuer := h.issuer()
@@ -107,6 +101,27 @@ var further = map[string]func(*house) func() error{
 		})
 		return onceRefused(func() error { _, err := r.redeems(mallorys); return err }, domain.ErrInvalidCode)
 	},
+}
+
+// signsInByACopy is a sign-in with a passkey whose counter is behind the one that is stored.
+func (h *house) signsInByACopy(policy domain.CounterPolicy) func() error {
+	h.t.Helper()
+	h.policy.Counter = policy
+	h.device = authenticator.New(origin, authenticator.DeviceBound())
+	started, err := h.beginsToAdd()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	add := &passkeys.FinishAdd{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Log: h.log, Limit: 20}
+	added, err := add.Execute(h.t.Context(), h.ada, passkeys.Answer{ChallengeID: started.ChallengeID, Credential: h.creates(started.Options)})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	is := added.Credential.Snapshot()
+	is.SignCount = 1000 // ahead of the device, so that the next sign-in looks like one by a copy
+	h.update(func(tx ports.Tx) error { return tx.Credentials.Save(h.t.Context(), domain.RestoreCredential(is)) })
+	answer := h.begunSignIn()
+	return func() error { return h.signsIn(answer) }
 }
 
 func everyDeed() map[string]func(*house) func() error {

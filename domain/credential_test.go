@@ -266,3 +266,25 @@ func TestHintsFromAClientAreKeptOnlyIfPlausible(t *testing.T) {
 		t.Errorf("kept %q and %q, want %q and none", is.Transports, is.Attachment, want)
 	}
 }
+
+// A backup has older counters than the authenticators: after its restore no genuine one is refused, and a copy is found out by the
+// owner's next use (docs/decisions/0039-counters-after-a-restore.md).
+func TestCredential_CountersAfterARestore(t *testing.T) {
+	const deviceBound = domain.AuthenticatorFlags(1<<0 | 1<<2)
+	restored := domain.RestoreCredential(domain.CredentialSnapshot{ID: "key", Status: domain.CredentialActive, Flags: deviceBound, SignCount: 50})
+	for _, use := range []struct {
+		whose string
+		count uint32
+		want  domain.Finding
+	}{
+		{"the copy's", 61, domain.FindingNone}, // it was a finding before the restore, when 100 was stored
+		{"the owner's", 101, domain.FindingNone},
+		{"the copy's", 62, domain.FindingCounterRegressed},
+		{"the owner's", 102, domain.FindingNone},
+	} {
+		finding, err := restored.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: use.count}, domain.UsePolicy{Counter: domain.CounterReject}, noon)
+		if finding != use.want || (err != nil) != (use.want != domain.FindingNone) {
+			t.Errorf("%s %d: %q, %v", use.whose, use.count, finding, err)
+		}
+	}
+}

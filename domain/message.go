@@ -43,6 +43,7 @@ const (
 	MessageAccountDeleted     MessageKind = MessageKind(EventAccountDeleted)
 	MessagePasskeyAdded       MessageKind = MessageKind(EventPasskeyAdded)
 	MessagePasskeyRemoved     MessageKind = MessageKind(EventPasskeyRemoved)
+	MessagePasskeyFlagged     MessageKind = MessageKind(EventPasskeyFlagged)
 	MessagePasskeySuspended   MessageKind = MessageKind(EventPasskeySuspended)
 	MessageRecoveryGranted    MessageKind = MessageKind(EventRecoveryGranted)
 	MessageRecovered          MessageKind = MessageKind(EventRecovered)
@@ -57,7 +58,7 @@ const (
 // account, or that show that somebody tries to.
 func NoticeOf(kind EventKind) (MessageKind, bool) {
 	switch notice := MessageKind(kind); notice {
-	case MessagePasskeyAdded, MessagePasskeyRemoved, MessagePasskeySuspended,
+	case MessagePasskeyAdded, MessagePasskeyRemoved, MessagePasskeyFlagged, MessagePasskeySuspended,
 		MessageRecoveryGranted, MessageRecovered, MessageRecoveryClosed,
 		MessageTOTPAdded, MessageTOTPRemoved, MessageBackupCodesMade,
 		MessageRefreshTokenReused:

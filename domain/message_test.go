@@ -49,7 +49,7 @@ var errStumbled = errors.New("no randomness at this moment")
 // Whoever gets a letter for everything reads none.
 func TestThereIsANoticeOfWhatOpensAnAccountAndOfNothingElse(t *testing.T) {
 	told := []domain.EventKind{
-		domain.EventPasskeyAdded, domain.EventPasskeyRemoved, domain.EventPasskeySuspended, domain.EventRecoveryGranted, domain.EventRecovered,
+		domain.EventPasskeyAdded, domain.EventPasskeyRemoved, domain.EventPasskeyFlagged, domain.EventPasskeySuspended, domain.EventRecoveryGranted, domain.EventRecovered,
 		domain.EventRecoveryClosed, domain.EventTOTPAdded, domain.EventTOTPRemoved, domain.EventBackupCodesMade, domain.EventRefreshTokenReused,
 	}
 	for _, kind := range told {
@@ -59,7 +59,7 @@ func TestThereIsANoticeOfWhatOpensAnAccountAndOfNothingElse(t *testing.T) {
 	}
 	for _, kind := range []domain.EventKind{
 		domain.EventSignedUp, domain.EventSignedIn, domain.EventSignInRefused, domain.EventSignedOut, domain.EventSteppedUp, domain.EventStepUpRefused,
-		domain.EventSessionRevoked, domain.EventPasskeyAddRefused, domain.EventPasskeyRenamed, domain.EventPasskeyFlagged, domain.EventAccountChanged,
+		domain.EventSessionRevoked, domain.EventPasskeyAddRefused, domain.EventPasskeyRenamed, domain.EventAccountChanged,
 		domain.EventRecoveryRefused, domain.EventAccountDisabled, domain.EventAccountEnabled,
 		domain.EventAccountDeleted, // told as well, when there is no user any more who could be asked for an address
 		"", "email_code", "address_taken", "email_changed", "email_removed",

@@ -24,7 +24,8 @@ type unmetered struct{}
 
 func (unmetered) Answered(string, string, int, time.Duration) {}
 func (unmetered) Rejected(domain.Reason)                      {}
-func (unmetered) SignedIn(domain.Finding)                     {}
+func (unmetered) SignedIn()                                   {}
+func (unmetered) Found(domain.Finding)                        {}
 func (unmetered) Limited(domain.RatePolicy)                   {}
 
 // served is an API on a listener with room for so many.

@@ -12,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
 )
 
 // observe logs every request once it is answered, errors included. Neither bodies, queries nor cookies are logged: they
@@ -56,6 +57,18 @@ func (s *server) observe(c *fiber.Ctx) error {
 func (s *server) note(c *fiber.Ctx, actor access.Actor, what string, more ...slog.Attr) {
 	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, what, append([]slog.Attr{slog.String("request_id", requestID(c)),
 		slog.String("user_id", actor.User.ID().String()), slog.String("session_id", actor.Session.ID().String())}, more...)...)
+}
+
+// noteFinding counts an odd use of a passkey and tells the operator's log, where docs/runbooks/passkey-may-be-cloned.md begins.
+// Without a finding it does nothing.
+func (s *server) noteFinding(c *fiber.Ctx, finding domain.Finding, credential *domain.Credential, outcome string) {
+	if finding == domain.FindingNone {
+		return
+	}
+	s.meter.Found(finding)
+	s.log.LogAttrs(c.UserContext(), slog.LevelWarn, "passkey anomaly", slog.String("request_id", requestID(c)),
+		slog.String("finding", string(finding)), slog.String("outcome", outcome), slog.String("user_id", credential.UserID().String()),
+		slog.String("passkey_id", credential.ID().String()), slog.String("ip", s.clientIP(c)))
 }
 
 // unrouted reports whether no route took the request.

@@ -18,7 +18,8 @@ type Meter interface {
 	Answered(method, route string, status int, took time.Duration)
 	Rejected(reason domain.Reason)
 	// SignedIn counts a session opened, with what was odd about it and allowed.
-	SignedIn(finding domain.Finding)
+	SignedIn()
+	Found(finding domain.Finding)
 	// Limited counts a call that was refused because too many had come before.
 	Limited(policy domain.RatePolicy)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -133,6 +134,14 @@ func (s *server) logFailure(p problem, err error, c *fiber.Ctx) {
 		s.meter.Rejected(rejection.Reason)
 		s.log.Warn("ceremony rejected", id, slog.String("code", p.Code), slog.String("reason", string(rejection.Reason)),
 			slog.String("detail", rejection.Detail), slog.String("ip", s.clientIP(c)))
+	}
+	var odd *access.RefusedFinding
+	if errors.As(err, &odd) {
+		outcome := "refused"
+		if odd.Credential.Status() == domain.CredentialSuspended {
+			outcome = "suspended"
+		}
+		s.noteFinding(c, odd.Finding, odd.Credential, outcome)
 	}
 	if errors.Is(err, domain.ErrRefreshTokenReused) {
 		s.log.Warn("a refresh token was used again; its session was ended", id, slog.String("ip", s.clientIP(c)))

@@ -82,11 +82,8 @@ type signals struct {
 // renderGrant hands out a session: a browser's in the cookie and never in the body, where scripts could read it; a
 // program's as tokens.
 func (s *server) renderGrant(c *fiber.Ctx, grant access.Grant) error {
-	s.meter.SignedIn(grant.Finding)
-	if grant.Finding != domain.FindingNone {
-		s.log.Warn("passkey finding allowed by policy", slog.String("request_id", requestID(c)),
-			slog.String("finding", string(grant.Finding)), slog.String("user_id", grant.User.ID().String()))
-	}
+	s.meter.SignedIn()
+	s.noteFinding(c, grant.Finding, grant.Credential, "allowed")
 	s.log.Info("signed in", slog.String("request_id", requestID(c)), slog.String("user_id", grant.User.ID().String()),
 		slog.String("session_id", grant.Session.ID().String()), slog.String("passkey_id", grant.Credential.ID().String()))
 	answer := sessionAnswer{

@@ -36,6 +36,7 @@ func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Actor) error {
 		return err
 	}
 	s.note(c, actor, "stepped up")
+	s.noteFinding(c, stepped.Finding, stepped.Credential, "allowed")
 	if !stepped.Token.IsZero() {
 		s.cookies.renewSession(c, stepped.Token, stepped.ExpiresIn)
 	}

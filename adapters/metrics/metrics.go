@@ -42,7 +42,7 @@ func New() *Metrics {
 			Name: "keylodge_sign_ins_total", Help: "Sessions opened by a passkey, sign-ups among them.",
 		}),
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "keylodge_passkey_findings_total", Help: "Odd uses of passkeys that were allowed by policy.",
+			Name: "keylodge_passkey_findings_total", Help: "Uses of passkeys that were odd, as those of a copy are, whether they were allowed or refused.",
 		}, []string{"finding"}),
 		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "keylodge_rate_limited_total", Help: "Calls refused because too many had come before, by the limit that was met.",
@@ -80,13 +80,11 @@ func (m *Metrics) Answered(method, route string, status int, took time.Duration)
 // Rejected counts a refused ceremony.
 func (m *Metrics) Rejected(reason domain.Reason) { m.rejected.WithLabelValues(string(reason)).Inc() }
 
-// SignedIn counts an opened session, and what was odd about it.
-func (m *Metrics) SignedIn(finding domain.Finding) {
-	m.signIns.Inc()
-	if finding != domain.FindingNone {
-		m.findings.WithLabelValues(string(finding)).Inc()
-	}
-}
+// SignedIn counts an opened session.
+func (m *Metrics) SignedIn() { m.signIns.Inc() }
+
+// Found counts an odd use of a passkey, whatever the policy did with it.
+func (m *Metrics) Found(finding domain.Finding) { m.findings.WithLabelValues(string(finding)).Inc() }
 
 // Limited counts a refused call.
 func (m *Metrics) Limited(policy domain.RatePolicy) {

@@ -11,8 +11,9 @@ import (
 
 func TestWhatHappensIsCounted(t *testing.T) {
 	m := New()
-	m.SignedIn(domain.FindingNone)
-	m.SignedIn(domain.FindingCounterRegressed)
+	m.SignedIn()
+	m.SignedIn()
+	m.Found(domain.FindingCounterRegressed)
 	m.Limited(domain.RateLogin.PerAccount())
 	for _, shut := range []bool{true, false, false} {
 		m.Alone(shut)

@@ -26,6 +26,7 @@ var kinds = map[string]domain.MessageKind{
 	"MessageAccountDeleted":     domain.MessageAccountDeleted,
 	"MessagePasskeyAdded":       domain.MessagePasskeyAdded,
 	"MessagePasskeyRemoved":     domain.MessagePasskeyRemoved,
+	"MessagePasskeyFlagged":     domain.MessagePasskeyFlagged,
 	"MessagePasskeySuspended":   domain.MessagePasskeySuspended,
 	"MessageRecoveryGranted":    domain.MessageRecoveryGranted,
 	"MessageRecovered":          domain.MessageRecovered,

@@ -123,7 +123,9 @@ func TestANamelessEntrySaysNothingOfItsVisitorAndIsToldToNobody(t *testing.T) {
 	e := domain.EventSnapshot{Kind: domain.EventRecoveryClosed, Reason: "invalid_code"}
 	log, asked := mailingLog(), &asking{}
 	log.Devices = asked
-	ada.update(func(tx ports.Tx) error { return log.EnterNameless(t.Context(), tx, from, noon, e, domain.LockoutSubject{}) })
+	ada.update(func(tx ports.Tx) error {
+		return log.EnterNameless(t.Context(), tx, from, noon, e, domain.LockoutSubject{})
+	})
 	if asked.of != "curl/8.5.0" {
 		t.Errorf("the visitor was looked at as %q, which is quicker than one with a name", asked.of)
 	}

@@ -19,9 +19,19 @@ type Use struct {
 	Credential *domain.Credential
 	Finding    domain.Finding
 	// Refusal is why it does not count. It leaves a mark: the unit of work is to be kept all the same, and the refusal told
-	// afterwards.
+	// afterwards. With a finding it is a *RefusedFinding.
 	Refusal error
 }
+
+// RefusedFinding is the refusal of a use of a passkey because of a finding. It says whose passkey it was, for the operator.
+type RefusedFinding struct {
+	Finding    domain.Finding
+	Credential *domain.Credential // as it is afterwards, perhaps suspended
+	cause      error
+}
+
+func (r *RefusedFinding) Error() string { return r.cause.Error() }
+func (r *RefusedFinding) Unwrap() error { return r.cause }
 
 // Record notes a verified assertion on the passkey as it is now, inside a unit of work, and enters in the log what was odd
 // about it and, as an event of the given kind, that it was refused.
@@ -49,6 +59,9 @@ func (x *Examiner) Record(ctx context.Context, tx ports.Tx, id domain.Credential
 	}
 	if use.Refusal == nil {
 		return use, nil
+	}
+	if use.Finding != domain.FindingNone {
+		use.Refusal = &RefusedFinding{use.Finding, credential, use.Refusal}
 	}
 	about.Kind = refused
 	event, err := x.Log.Refused(visitor, now, about, use.Refusal)

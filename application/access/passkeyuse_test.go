@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application/access"
@@ -157,6 +158,60 @@ func TestNoMarkWithoutItsEntry(t *testing.T) {
 		})
 		if err == nil || ada.keyNow().CloneWarning {
 			t.Errorf("%s: got %v, warning %t", name, err, ada.keyNow().CloneWarning)
+		}
+	}
+}
+
+// The owner hears of a passkey that may have been copied under every policy, at sign-in and at step-up, and once a day for each
+// passkey and finding: a copy that is tried again and again sends no more e-mail.
+func TestExaminer_NoticesEveryFinding(t *testing.T) {
+	regressed := domain.Assertion{Flags: deviceBound, SignCount: 7}
+	changed := domain.Assertion{Flags: synced, SignCount: 8}
+	for name, c := range map[string]struct {
+		use    domain.Assertion
+		policy domain.UsePolicy
+		kind   domain.MessageKind
+	}{
+		"counter, reject":  {regressed, domain.UsePolicy{Counter: domain.CounterReject}, domain.MessagePasskeyFlagged},
+		"counter, flag":    {regressed, domain.UsePolicy{Counter: domain.CounterFlag}, domain.MessagePasskeyFlagged},
+		"counter, suspend": {regressed, domain.UsePolicy{Counter: domain.CounterSuspend}, domain.MessagePasskeySuspended},
+		"backup eligibility, reject": {
+			changed, domain.UsePolicy{BackupEligibility: domain.BackupEligibilityReject}, domain.MessagePasskeyFlagged,
+		},
+		"backup eligibility, accept and record": {
+			changed, domain.UsePolicy{BackupEligibility: domain.BackupEligibilityAcceptAndRecord}, domain.MessagePasskeyFlagged,
+		},
+	} {
+		for _, refused := range []domain.EventKind{domain.EventSignInRefused, domain.EventStepUpRefused} {
+			ada := newPerson(t, memory.New(), "Ada")
+			ada.reads("ada@example.org", true)
+			examiner := &access.Examiner{Policy: c.policy, Log: mailingLog()}
+			use := func(now time.Time) (use access.Use) {
+				ada.update(func(tx ports.Tx) (err error) {
+					use, err = examiner.Record(t.Context(), tx, ada.key.ID(), c.use, from, refused, now)
+					return err
+				})
+				return use
+			}
+			first := use(noon)
+			for i := range 5 {
+				use(noon.Add(time.Duration(i) * time.Minute))
+			}
+			got := ada.waiting()
+			if len(got) != 1 || got[0].Kind != c.kind || got[0].To != "ada@example.org" || got[0].About.IP != from.IP {
+				t.Errorf("%s, %s: sent %+v", name, refused, got)
+			}
+			if c.policy.Counter == domain.CounterSuspend || c.policy.BackupEligibility == domain.BackupEligibilityAcceptAndRecord {
+				continue // there is nothing more to find
+			}
+			use(noon.Add(24 * time.Hour))
+			if got := ada.waiting(); len(got) != 2 {
+				t.Errorf("%s, %s: %d messages after another day", name, refused, len(got))
+			}
+			var odd *access.RefusedFinding
+			if errors.As(first.Refusal, &odd) != (first.Refusal != nil) || odd != nil && (odd.Finding != first.Finding || odd.Credential.ID() != ada.key.ID()) {
+				t.Errorf("%s, %s: refused with %+v", name, refused, first.Refusal)
+			}
 		}
 	}
 }

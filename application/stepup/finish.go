@@ -40,6 +40,9 @@ type Stepped struct {
 	Token     domain.SessionToken // of a browser, in the place of the one before; zero for a program
 	Tokens    *tokens.Pair        // of a program, likewise; nil for a browser
 	ExpiresIn time.Duration       // until the session's last moment
+	// Finding is what was odd about the use of the passkey and allowed by policy.
+	Finding    domain.Finding
+	Credential *domain.Credential
 }
 
 // Execute returns the session with its new AuthTime. It fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
@@ -92,7 +95,10 @@ func (f *Finish) stepUp(ctx context.Context, actor access.Actor, answer Answer, 
 			return nil // commit the mark that it left; it is an error afterwards
 		}
 		actor.Session.StepUp(use.Credential, carrier, now)
-		stepped = Stepped{Session: actor.Session, Token: carrier.Token, ExpiresIn: actor.Session.ExpiresAt().Sub(now)}
+		stepped = Stepped{
+			Session: actor.Session, Token: carrier.Token, ExpiresIn: actor.Session.ExpiresAt().Sub(now),
+			Finding: use.Finding, Credential: use.Credential,
+		}
 		if err := tx.Sessions.Save(ctx, actor.Session); err != nil {
 			return err
 		}
