@@ -86,7 +86,11 @@ func (j *Jobs) sweep(ctx context.Context) error {
 	}
 	swept, err := j.usecases.Housekeeping.Sweep.Execute(ctx)
 	if swept != (housekeeping.Swept{}) {
-		j.log.Debug("swept", slog.Int("challenges", swept.Challenges), slog.Int("sessions", swept.Sessions), slog.Int("grants", swept.Grants),
+		level, message := slog.LevelDebug, "swept"
+		if swept.Unfinished {
+			level, message = slog.LevelInfo, "expired data is being deleted; the next run continues"
+		}
+		j.log.Log(ctx, level, message, slog.Int("challenges", swept.Challenges), slog.Int("sessions", swept.Sessions), slog.Int("grants", swept.Grants),
 			slog.Int("lockouts", swept.Lockouts), slog.Int("messages", swept.Messages), slog.Int("events", swept.Events))
 	}
 	return err

@@ -295,6 +295,56 @@ func TestWhatIsBeingWrittenWhenItStopsIsWritten(t *testing.T) {
 	})
 }
 
+// slowStore takes a second to delete a session.
+type slowStore struct{ ports.Store }
+
+type slowSessions struct{ ports.Sessions }
+
+func (s slowStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	return s.Store.Update(ctx, func(tx ports.Tx) error {
+		tx.Sessions = slowSessions{tx.Sessions}
+		return fn(tx)
+	})
+}
+
+func (s slowSessions) Sweep(ctx context.Context, ended time.Time, upTo int) (int, error) {
+	n, err := s.Sessions.Sweep(ctx, ended, upTo)
+	time.Sleep(time.Duration(n) * time.Second)
+	return n, err
+}
+
+// Very many sessions that end at once take several runs: that is progress, and no error.
+func TestRun_sweepsOverSeveralRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		first := signsIn(t, store, 48*time.Hour)
+		update(t, store, func(tx ports.Tx) error {
+			session, err := tx.Sessions.ByID(t.Context(), first)
+			for i := range 99 {
+				another := session.Snapshot()
+				var idErr error
+				another.ID, idErr = domain.NewSessionID(time.Now(), rand.Reader)
+				another.Token[0] = byte(i)
+				err = errors.Join(err, idErr, tx.Sessions.Add(t.Context(), domain.RestoreSession(another)))
+			}
+			return err
+		})
+		run := start(t, slowStore{store})
+		waits(5 * time.Minute)
+		log := run.log.String()
+		if strings.Contains(log, "level=ERROR") || strings.Count(log, `level=INFO msg="expired data is being deleted; the next run continues"`) != 2 {
+			t.Errorf("it says %s", log)
+		}
+		update(t, store, func(tx ports.Tx) error {
+			if _, err := tx.Sessions.ByID(t.Context(), first); !errors.Is(err, domain.ErrSessionNotFound) {
+				t.Errorf("a session is left: %v", err)
+			}
+			return nil
+		})
+		run.stop()
+	})
+}
+
 func TestItSaysWhatItSweptAndNothingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,6 +101,73 @@ func TestWhatIsOverIsKeptForAWhileAndThenSwept(t *testing.T) {
 	}
 }
 
+// counted notes how many rows each unit of work deleted, and takes a while for each row.
+type counted struct {
+	ports.Store
+	clock *movingClock
+	row   time.Duration
+	sizes []int
+}
+
+type movingClock struct{ now time.Time }
+
+func (c *movingClock) Now() time.Time { return c.now }
+
+type countedSessions struct {
+	ports.Sessions
+	*counted
+}
+
+func (c *counted) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	return c.Store.Update(ctx, func(tx ports.Tx) error {
+		tx.Sessions = countedSessions{tx.Sessions, c}
+		return fn(tx)
+	})
+}
+
+func (c countedSessions) Sweep(ctx context.Context, ended time.Time, upTo int) (int, error) {
+	n, err := c.Sessions.Sweep(ctx, ended, upTo)
+	c.sizes = append(c.sizes, n)
+	c.clock.now = c.clock.now.Add(time.Duration(n) * c.row)
+	return n, err
+}
+
+// A batch takes about two milliseconds, however long a row takes.
+func TestSweep_batchesByTime(t *testing.T) {
+	for row, want := range map[time.Duration][]int{
+		0:                      {16, 32, 64, 128, 256, 104},
+		2 * time.Millisecond:   {16, 8, 4, 2, 1, 1, 1},
+		100 * time.Microsecond: {16, 16, 16},
+		10 * time.Microsecond:  {16, 32, 64, 128, 128, 128, 104},
+	} {
+		store := &counted{Store: memory.New(), clock: &movingClock{noon.Add(24 * time.Hour)}, row: row}
+		leave(t, store, 600)
+		swept, err := (&housekeeping.Sweep{Store: store, Clock: store.clock}).Execute(t.Context())
+		if err != nil || swept.Sessions != 600 || swept.Unfinished || !slices.Equal(store.sizes[:len(want)], want) {
+			t.Errorf("%s a row: swept %+v, %v, in batches of %v", row, swept, err, store.sizes)
+		}
+	}
+}
+
+// More than a slice of time holds is left for the next one, which is no error, and other kinds are not kept waiting.
+func TestSweep_isUnfinishedAfterItsSlice(t *testing.T) {
+	store := &counted{Store: memory.New(), clock: &movingClock{noon.Add(24 * time.Hour)}, row: time.Second}
+	leave(t, store, 100)
+	sweep := &housekeeping.Sweep{Store: store, Clock: store.clock}
+	swept, err := sweep.Execute(t.Context())
+	if err != nil || !swept.Unfinished || swept.Sessions < 40 || swept.Sessions > 60 || swept.Challenges != 100 || swept.Messages != 16 {
+		t.Errorf("swept %+v, %v", swept, err)
+	}
+	rest, err := sweep.Execute(t.Context())
+	if second, secondErr := sweep.Execute(t.Context()); secondErr == nil {
+		rest.Sessions += second.Sessions
+		rest.Unfinished = second.Unfinished
+	}
+	if err != nil || rest.Unfinished || swept.Sessions+rest.Sessions != 100 {
+		t.Errorf("later: %+v, %v", rest, err)
+	}
+}
+
 // patient lets so many units of work pass and then has an outage.
 type patient struct {
 	ports.Store
@@ -114,25 +182,25 @@ func (p *patient) Update(ctx context.Context, fn func(ports.Tx) error) error {
 	return p.Store.Update(ctx, fn)
 }
 
-// One unit of work is small, so that nobody who signs in waits for a sweep after a long absence.
-func TestALongAbsenceIsSweptInSmallUnits(t *testing.T) {
+// What an outage interrupts is kept as far as it came, and counted.
+func TestSweep_keepsWhatItDidBeforeAnOutage(t *testing.T) {
 	for units, want := range map[int]housekeeping.Swept{
 		0:  {},
-		1:  {Challenges: 256},
-		3:  {Challenges: 512}, // the third finds nothing, which ends the challenges
-		4:  {Challenges: 512, Sessions: 256},
-		6:  {Challenges: 512, Sessions: 512},
-		7:  {Challenges: 512, Sessions: 512, Grants: 1},
-		8:  {Challenges: 512, Sessions: 512, Grants: 1, Lockouts: 256},
-		10: {Challenges: 512, Sessions: 512, Grants: 1, Lockouts: 512},
-		11: {Challenges: 512, Sessions: 512, Grants: 1, Lockouts: 512, Messages: 256},
-		13: {Challenges: 512, Sessions: 512, Grants: 1, Lockouts: 512, Messages: 512},
-		14: {Challenges: 512, Sessions: 512, Grants: 1, Lockouts: 512, Messages: 512, Events: 256},
-		16: {Challenges: 512, Sessions: 512, Grants: 1, Lockouts: 512, Messages: 512, Events: 512},
+		1:  {Challenges: 16},
+		3:  {Challenges: 48}, // the third finds nothing, which ends the challenges
+		4:  {Challenges: 48, Sessions: 16},
+		6:  {Challenges: 48, Sessions: 48},
+		7:  {Challenges: 48, Sessions: 48, Grants: 1},
+		8:  {Challenges: 48, Sessions: 48, Grants: 1, Lockouts: 16},
+		10: {Challenges: 48, Sessions: 48, Grants: 1, Lockouts: 48},
+		11: {Challenges: 48, Sessions: 48, Grants: 1, Lockouts: 48, Messages: 16},
+		13: {Challenges: 48, Sessions: 48, Grants: 1, Lockouts: 48, Messages: 48},
+		14: {Challenges: 48, Sessions: 48, Grants: 1, Lockouts: 48, Messages: 48, Events: 16},
+		16: {Challenges: 48, Sessions: 48, Grants: 1, Lockouts: 48, Messages: 48, Events: 48},
 	} {
 		t.Run(fmt.Sprint(units), func(t *testing.T) {
 			store := &patient{memory.New(), 1}
-			leave(t, store, 512)
+			leave(t, store, 48)
 			store.left = units
 			swept, err := (&housekeeping.Sweep{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).Execute(t.Context())
 			if swept != want || (err == nil) != (units == 16) || err != nil && !errors.Is(err, domain.ErrUnavailable) {

@@ -17,8 +17,16 @@ const (
 	eventRetention     = 400 * 24 * time.Hour // a year and a month, so that last year's can still be read
 )
 
-// batch is small, so that a sweep after a long absence never holds a sign-in up for more than a few milliseconds.
-const batch = 256
+// A batch is one unit of work. Its size follows the time that a batch takes, since rows of an old, large database lie on pages of
+// their own: a sign-in that waits behind a batch waits for about batchTime.
+const (
+	firstBatch = 16
+	maxBatch   = 256
+	batchTime  = 2 * time.Millisecond
+)
+
+// sliceTime is how long one Execute goes on. It is shorter than the lease of the job, so that one node at a time deletes.
+const sliceTime = 40 * time.Second
 
 // Sweep removes challenges, sessions, grants and messages that are over, and counts and events of long ago.
 type Sweep struct {
@@ -26,45 +34,72 @@ type Sweep struct {
 	Clock ports.Clock
 }
 
-// Swept says how many were removed.
-type Swept struct{ Challenges, Sessions, Grants, Lockouts, Messages, Events int }
+// Swept says how many were removed, and whether more are due.
+type Swept struct {
+	Challenges, Sessions, Grants, Lockouts, Messages, Events int
+	Unfinished                                               bool
+}
 
-// Execute removes everything that is due, one small unit of work after another. What was removed before an error stays
-// removed and is counted.
+// Execute removes what is due, one small unit of work after another, for sliceTime at most. What was removed before an error
+// stays removed and is counted.
 func (s *Sweep) Execute(ctx context.Context) (Swept, error) {
 	now := s.Clock.Now()
 	var swept Swept
 	for _, one := range []struct {
 		total *int
-		sweep func(ports.Tx) (int, error)
+		sweep func(tx ports.Tx, upTo int) (int, error)
 	}{
-		{&swept.Challenges, func(tx ports.Tx) (int, error) { return tx.Challenges.Sweep(ctx, now.Add(-challengeRetention), batch) }},
-		{&swept.Sessions, func(tx ports.Tx) (int, error) { return tx.Sessions.Sweep(ctx, now.Add(-sessionRetention), batch) }},
-		{&swept.Grants, func(tx ports.Tx) (int, error) { return tx.Grants.Sweep(ctx, now, batch) }},
-		{&swept.Lockouts, func(tx ports.Tx) (int, error) { return tx.Lockouts.Sweep(ctx, now.Add(-lockoutRetention), batch) }},
-		{&swept.Messages, func(tx ports.Tx) (int, error) { return tx.Messages.Sweep(ctx, now, batch) }},
-		{&swept.Events, func(tx ports.Tx) (int, error) { return tx.Events.Sweep(ctx, now.Add(-eventRetention), batch) }},
+		{&swept.Challenges, func(tx ports.Tx, n int) (int, error) {
+			return tx.Challenges.Sweep(ctx, now.Add(-challengeRetention), n)
+		}},
+		{&swept.Sessions, func(tx ports.Tx, n int) (int, error) { return tx.Sessions.Sweep(ctx, now.Add(-sessionRetention), n) }},
+		{&swept.Grants, func(tx ports.Tx, n int) (int, error) { return tx.Grants.Sweep(ctx, now, n) }},
+		{&swept.Lockouts, func(tx ports.Tx, n int) (int, error) { return tx.Lockouts.Sweep(ctx, now.Add(-lockoutRetention), n) }},
+		{&swept.Messages, func(tx ports.Tx, n int) (int, error) { return tx.Messages.Sweep(ctx, now, n) }},
+		{&swept.Events, func(tx ports.Tx, n int) (int, error) { return tx.Events.Sweep(ctx, now.Add(-eventRetention), n) }},
 	} {
-		if err := s.inBatches(ctx, one.total, one.sweep); err != nil {
+		finished, err := s.inBatches(ctx, now.Add(sliceTime), one.total, one.sweep)
+		if err != nil {
 			return swept, err
 		}
+		swept.Unfinished = swept.Unfinished || !finished
 	}
 	return swept, nil
 }
 
-func (s *Sweep) inBatches(ctx context.Context, total *int, sweep func(ports.Tx) (int, error)) error {
-	for {
+// inBatches returns false if the time was up first. Each kind gets one batch at least, so that none waits for another one that
+// always has more.
+func (s *Sweep) inBatches(ctx context.Context, until time.Time, total *int, sweep func(ports.Tx, int) (int, error)) (finished bool, err error) {
+	for size := firstBatch; ; {
 		var n int
+		var took time.Duration
 		err := s.Store.Update(ctx, func(tx ports.Tx) (err error) {
-			n, err = sweep(tx)
+			began := s.Clock.Now()
+			n, err = sweep(tx, size)
+			took = s.Clock.Now().Sub(began)
 			return err
 		})
 		if err != nil {
-			return err
+			return false, err
 		}
 		*total += n
-		if n < batch {
-			return nil
+		if n < size {
+			return true, nil
 		}
+		if !s.Clock.Now().Before(until) {
+			return false, nil
+		}
+		size = nextBatch(size, took)
 	}
+}
+
+// nextBatch doubles the size while batches take less than half of batchTime, and halves it when they take longer.
+func nextBatch(size int, took time.Duration) int {
+	switch {
+	case took > batchTime:
+		return max(size/2, 1)
+	case took < batchTime/2:
+		return min(size*2, maxBatch)
+	}
+	return size
 }
