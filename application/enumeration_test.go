@@ -220,7 +220,7 @@ func TestAListedIDIsTakenForEveryAddress(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			finish := &signup.Finish{Store: c, RelyingParty: c, Clock: h.clock, Desk: desk, Door: h.door(), Claims: h.claims, Decoys: decoys}
+			finish := &signup.Finish{Policy: domain.RegistrationOpen, Store: c, RelyingParty: c, Clock: h.clock, Desk: desk, Door: h.door(), Claims: h.claims, Decoys: decoys}
 			_, err = finish.Execute(h.t.Context(), signup.Answer{ChallengeID: begun.ChallengeID, Credential: h.creates(begun.Options, authenticator.ForgeCredentialID(listed))})
 			return err
 		},

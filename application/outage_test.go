@@ -279,7 +279,7 @@ func (h *house) signsUp(email domain.Email) (does func() error) {
 	}
 	answer := signup.Answer{ChallengeID: started.ChallengeID, Credential: h.creates(started.Options), Visitor: access.Visitor{Session: h.cookie}}
 	return func() error {
-		finish := &signup.Finish{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Door: h.door(), Claims: h.claims}
+		finish := &signup.Finish{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Door: h.door(), Claims: h.claims}
 		_, err := finish.Execute(h.t.Context(), answer)
 		return err
 	}

@@ -112,6 +112,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		return application.UseCases{}, err
 	}
 	finish := &signup.Finish{
+		Policy:       registrationPolicy,
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
@@ -612,6 +613,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		return nil, nil, err
 	}
 	finish := &signup.Finish{
+		Policy:       registrationPolicy,
 		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,

@@ -59,7 +59,7 @@ func TestACredentialArrivesWhole(t *testing.T) {
 	desk := &ceremony.Desk{Store: store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
 	log := &access.SecurityLog{Random: rand.Reader, Devices: names{}}
 	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
-		SignUp: application.SignUp{Finish: &signup.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk, Claims: &mail.Claims{}}},
+		SignUp: application.SignUp{Finish: &signup.Finish{Policy: domain.RegistrationOpen, Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk, Claims: &mail.Claims{}}},
 		Login:  application.Login{Finish: &login.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Desk: desk, Log: log}},
 	}, &ratelimit.Admit{}, noModels{}, metrics.New(), slog.New(slog.DiscardHandler))
 	ada, err := domain.NewApplicant("", "Ada", clock{}.Now(), rand.Reader)

@@ -27,7 +27,7 @@ func (rp *RelyingParty) BeginAuthentication(allowed []domain.CredentialDescripto
 func (rp *RelyingParty) VerifyAuthentication(
 	ceremony []byte, answer ports.AuthenticationAnswer, owner *domain.User, credential *domain.Credential,
 ) (domain.Assertion, error) {
-	session, err := restore(ceremony)
+	session, err := rp.resume(ceremony)
 	if err != nil {
 		return domain.Assertion{}, err
 	}

@@ -3,6 +3,7 @@ package webauthn
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/go-webauthn/webauthn/protocol"
 
@@ -94,6 +95,29 @@ func TestAnAnswerFitsItsOwnCeremonyOnly(t *testing.T) {
 	}
 	if bytes.Contains([]byte(err.Error()), []byte(session.Challenge)) {
 		t.Errorf("the detail tells the expected challenge: %v", err)
+	}
+}
+
+// A ceremony does not outlive the RP id that it began under, whichever answer it gets.
+func TestRelyingParty_RejectsCeremoniesOfAnotherRPID(t *testing.T) {
+	before := newRelyingParty(t)
+	after, err := New(Config{RPID: "id.keylodge.example", RPName: "Keylodge", Origins: []string{origin, anotherOrigin}, Timeout: 5 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada := signUp(t, before, authenticator.New(origin))
+	registration, made := answerRegistration(t, before, newApplicant(t, "", "Ben"), authenticator.New(origin))
+	_, err = after.VerifyRegistration(registration.State, made)
+	wantReason(t, err, domain.ReasonRPIDMismatch)
+
+	authentication, answer := answerAuthentication(t, before, nil, ada.device)
+	_, err = after.VerifyAuthentication(authentication.State, answer, ada.user, ada.credential)
+	wantReason(t, err, domain.ReasonRPIDMismatch)
+	for _, decoy := range []bool{false, true} {
+		wantReason(t, after.RejectUnknown(authentication.State, answer, decoy), domain.ReasonRPIDMismatch)
+	}
+	if _, err := before.VerifyAuthentication(authentication.State, answer, ada.user, ada.credential); err != nil {
+		t.Errorf("under its own RP id: %v", err)
 	}
 }
 

@@ -28,7 +28,7 @@ func (rp *RelyingParty) BeginRegistration(user domain.UserEntity, excluded []dom
 
 // VerifyRegistration follows WebAuthn Level 3, section 7.1, as far as the port promises.
 func (rp *RelyingParty) VerifyRegistration(ceremony []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
-	session, err := restore(ceremony)
+	session, err := rp.resume(ceremony)
 	if err != nil {
 		return domain.Registration{}, err
 	}

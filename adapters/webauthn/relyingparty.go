@@ -144,6 +144,19 @@ func begin(options any, session *webauthn.SessionData) (ports.Ceremony, error) {
 	return ports.Ceremony{Options: encodedOptions, State: state}, nil
 }
 
+// resume returns the session of a ceremony that this relying party began. It returns a *domain.Rejection if that was under
+// another RP id, before a restart with other settings: a passkey of a former RP id neither joins nor opens anything.
+func (rp *RelyingParty) resume(state []byte) (webauthn.SessionData, error) {
+	session, err := restore(state)
+	if err != nil {
+		return session, err
+	}
+	if rpID := rp.library.Config.RPID; session.GetRelyingPartyID(rpID) != rpID {
+		return session, domain.Reject(domain.ReasonRPIDMismatch, "the ceremony began under the RP id "+quote(session.RelyingPartyID))
+	}
+	return session, nil
+}
+
 func restore(state []byte) (webauthn.SessionData, error) {
 	var session webauthn.SessionData
 	if err := json.Unmarshal(state, &session); err != nil {

@@ -14,7 +14,7 @@ import (
 // RejectUnknown verifies the answer with a key whose private half was discarded, so that it fails at the same check, and after the
 // same work, as with a stored passkey.
 func (rp *RelyingParty) RejectUnknown(ceremony []byte, answer ports.AuthenticationAnswer, decoy bool) error {
-	session, err := restore(ceremony)
+	session, err := rp.resume(ceremony)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 // Finish ends a sign-up: the new passkey is verified, and the user, the passkey and the first session appear together.
 type Finish struct {
+	Policy       domain.RegistrationPolicy
 	Store        ports.Store
 	RelyingParty ports.RelyingParty
 	Clock        ports.Clock
@@ -32,7 +33,8 @@ type Answer struct {
 	Visitor     access.Visitor
 }
 
-// Execute returns the new user's first session. Where mail is sent their address waits for its code. It fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
+// Execute returns the new user's first session. Where mail is sent their address waits for its code. It fails with
+// domain.ErrRegistrationClosed, also if the sign-up began before, domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
 // domain.ErrPasskeyAlreadyRegistered, domain.ErrEmailTaken, or a *domain.Rejection; the challenge is spent all the same.
 func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, error) {
 	grant, err := f.admit(ctx, answer)
@@ -43,6 +45,9 @@ func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, erro
 }
 
 func (f *Finish) admit(ctx context.Context, answer Answer) (access.Grant, error) {
+	if err := f.Policy.Admits(); err != nil {
+		return access.Grant{}, err
+	}
 	now := f.Clock.Now()
 	var challenge *domain.Challenge
 	var state []byte

@@ -97,7 +97,7 @@ func (l *lodge) beginsIn(browser domain.Binding, email domain.Email, variations 
 
 func (l *lodge) finishes(a attempt) (access.Grant, error) {
 	finish := &signup.Finish{
-		Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Desk: l.desk(), Claims: l.claims,
+		Policy: l.policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Desk: l.desk(), Claims: l.claims,
 		Door: &access.Door{
 			Random: rand.Reader, Log: &access.SecurityLog{Random: rand.Reader, Devices: names{}, Mail: l.claims.Policy},
 			Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
@@ -131,6 +131,20 @@ func TestASignUpIsTheFirstEntryInTheLog(t *testing.T) {
 	}
 	if is := log[0].Snapshot(); is.Kind != domain.EventSignedUp || is.SessionID != grant.Session.ID() || is.CredentialID != grant.Credential.ID() || is.PasskeyName != "Ada's key" {
 		t.Errorf("logged %+v", is)
+	}
+}
+
+// A sign-up that began while registration was open ends with it, and its challenge is spent.
+func TestFinish_RegistrationClosedMeanwhile(t *testing.T) {
+	l := newLodge(t)
+	begun := l.mustBegin("ada@example.org")
+	l.policy = domain.RegistrationClosed
+	if grant, err := l.finishes(begun); !errors.Is(err, domain.ErrRegistrationClosed) || grant.User != nil {
+		t.Errorf("got %+v, %v", grant, err)
+	}
+	l.policy = domain.RegistrationOpen
+	if grant, err := l.finishes(begun); !errors.Is(err, domain.ErrChallengeNotFound) || grant.User != nil {
+		t.Errorf("afterwards: %+v, %v", grant, err)
 	}
 }
 
