@@ -560,3 +560,32 @@ func BenchmarkEnumeration(b *testing.B) {
 		})
 	}
 }
+
+// The account's count stops guesses from everywhere and is shown nowhere: each network is answered by what it said itself.
+func TestALockedAccountIsShownToNoNetwork(t *testing.T) {
+	clock := newClock()
+	s := startServer(t, clock, behindAProxy)
+	l := &lodge{t: t, clock: clock, door: httpDoor{s}}
+	ada := l.person("Ada", phone)
+	ada.email = "ada@example.org"
+	ada.signsUp()
+	phoneApp := l.setsUpApp(ada)
+	clock.advance(time.Minute)
+	here, elsewhere := &stranger{t: t, server: s, network: 1}, &stranger{t: t, server: s, network: 2}
+	want := func(who *stranger, code string, status int) {
+		t.Helper()
+		if got := who.asks("/v1/recovery/redeem", map[string]any{"email": ada.email, "totp_code": code}); got.StatusCode != status {
+			t.Errorf("network %d: %d %s, want %d", who.network, got.StatusCode, got.body, status)
+		}
+	}
+	for range 5 {
+		want(here, phoneApp.wrong(), 400)
+	}
+	want(here, phoneApp.wrong(), 429)
+	want(here, phoneApp.shows(), 429) // right, and the account is locked
+	want(elsewhere, phoneApp.shows(), 400)
+	want(elsewhere, phoneApp.wrong(), 400)
+	ada.signsIn()
+	want(here, phoneApp.wrong(), 429)
+	want(here, phoneApp.shows(), 200)
+}

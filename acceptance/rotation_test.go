@@ -126,6 +126,12 @@ func TestTheSecretIsReplacedAndNobodyNotices(t *testing.T) {
 	if again := decoysOf(t, after); !bytes.Equal(again, decoys) {
 		t.Errorf("decoys were %s and are %s", decoys, again)
 	}
+	stranger := &stranger{t: t, server: after}
+	stranger.settles()
+	_, listed := stranger.listed("nobody@example.org")
+	if got := stranger.shows(stranger.begins("/v1/login/options", nil), "/v1/login/verify", listed[0].ID); got.StatusCode != 422 {
+		t.Errorf("a decoy of before is answered %d %s", got.StatusCode, got.body)
+	}
 	ada.isSignedIn()
 	ada.may(ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed")) // by the CSRF token of before
 	ben.isSignedIn()                                                  // by the access token of before

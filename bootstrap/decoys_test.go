@@ -1,0 +1,49 @@
+package bootstrap
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"testing"
+
+	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// Decoys that no account here could have as passkeys would be told from them.
+func TestDecoysFollowTheSettings(t *testing.T) {
+	secret := func() masterkey.Key {
+		raw := make([]byte, masterkey.Size)
+		rand.Read(raw)
+		key, err := masterkey.Parse(base64.StdEncoding.EncodeToString(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	present, former := secret(), secret()
+	decoy, err := decoys(Config{PasskeyLimit: 20}, former)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		config      Config
+		keys        int
+		limit       domain.PasskeyLimit
+		deviceBound bool
+	}{
+		"the defaults":     {Config{PasskeyLimit: 20}, 1, 20, false},
+		"a former secret":  {Config{PasskeyLimit: 20, PreviousSecrets: []masterkey.Key{former}}, 2, 20, false},
+		"one passkey each": {Config{PasskeyLimit: 1}, 1, 1, false},
+		"attested models":  {Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Attested: true}}, 1, 20, true},
+		"listed models":    {Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{{1}}}}, 1, 20, true},
+		"denied models":    {Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{1}}}}, 1, 20, false},
+	} {
+		got, err := decoys(c.config, present)
+		if err != nil || len(got.Keys) != c.keys || got.Limit != c.limit || got.DeviceBound != c.deviceBound {
+			t.Errorf("%s: %d keys, limit %d, device-bound %t, %v", name, len(got.Keys), got.Limit, got.DeviceBound, err)
+		}
+		if got.Include(decoy.Of("nobody@example.org")[0].ID) != (c.keys == 2) {
+			t.Errorf("%s: a decoy under the former secret is recognised, or is not where it should be", name)
+		}
+	}
+}
