@@ -59,12 +59,19 @@ func start(t *testing.T) *cluster {
 // startWith is start with another program, and more settings, which may say what each node has of its own.
 func startWith(t *testing.T, binary string, settings ...func(i int) string) *cluster {
 	t.Helper()
+	database := postgresserver.Empty(t)
+	return startOn(t, database, database, binary, settings...)
+}
+
+// startOn is startWith on an empty database, which the nodes reach by another URL.
+func startOn(t *testing.T, database, url, binary string, settings ...func(i int) string) *cluster {
+	t.Helper()
 	balancer := requireBalancer(t)
 	secret := make([]byte, 32)
 	rand.Read(secret)
-	c := &cluster{t: t, database: postgresserver.Empty(t), origin: "http://localhost:" + freePort(t)}
+	c := &cluster{t: t, database: database, origin: "http://localhost:" + freePort(t)}
 	c.settings = []string{
-		"KEYLODGE_PUBLIC_URL=" + c.origin, "KEYLODGE_DATABASE_URL=" + c.database, "KEYLODGE_OPS_LISTEN=",
+		"KEYLODGE_PUBLIC_URL=" + c.origin, "KEYLODGE_DATABASE_URL=" + url, "KEYLODGE_OPS_LISTEN=",
 		"KEYLODGE_SECRET=" + base64.StdEncoding.EncodeToString(secret), "KEYLODGE_TRUSTED_PROXIES=127.0.0.1",
 		"KEYLODGE_LOG_LEVEL=debug", "KEYLODGE_LOG_FORMAT=json",
 		"KEYLODGE_RATE_LIMITS=off", // all come from one address, and hundreds at once

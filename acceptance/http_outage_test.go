@@ -1,0 +1,60 @@
+package acceptance
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/bootstrap"
+)
+
+// An operator closes the database. Whoever asks for anything that it is needed for gets 503, and the log says what to do.
+func TestHTTP_databaseThatTakesNoConnections(t *testing.T) {
+	server := postgresserver.Own(t)
+	operator := func(statements ...string) {
+		t.Helper()
+		for _, statement := range statements {
+			if err := server.Exec("postgres", statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	operator("CREATE ROLE ada LOGIN", "CREATE DATABASE lodge OWNER ada")
+	url := strings.Replace(server.URL("lodge"), "keylodge@", "ada@", 1)
+	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(url) })
+	ask := func(status int) {
+		t.Helper()
+		for _, call := range []struct{ method, path, body string }{
+			{http.MethodGet, "/readyz", ""},
+			{http.MethodPost, "/v1/login/options", "{}"},
+			{http.MethodPost, "/v1/signup/options", `{"display_name":"Ada"}`},
+		} {
+			answer := s.send(t, call.method, call.path, call.body)
+			if status == http.StatusOK {
+				if answer.StatusCode != status {
+					t.Errorf("%s: %d %s", call.path, answer.StatusCode, answer.body)
+				}
+				continue
+			}
+			answer.wants(t, status, "unavailable")
+			if answer.Header.Get("Retry-After") == "" {
+				t.Errorf("%s: no Retry-After", call.path)
+			}
+		}
+	}
+	ask(http.StatusOK)
+	operator("ALTER DATABASE lodge ALLOW_CONNECTIONS false", "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'ada'")
+	ask(http.StatusServiceUnavailable)
+	const advice = `let the database take connections again: ALTER DATABASE`
+	if log := s.plain.text(); !strings.Contains(log, advice) || !strings.Contains(log, "SQLSTATE 55000") {
+		t.Errorf("the log does not say %q", advice)
+	}
+	operator("ALTER DATABASE lodge ALLOW_CONNECTIONS true")
+	ask(http.StatusOK)
+
+	operator("ALTER DATABASE lodge SET default_transaction_read_only = on", "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'ada'")
+	ask(http.StatusServiceUnavailable)
+	operator("ALTER DATABASE lodge RESET default_transaction_read_only")
+	ask(http.StatusOK)
+}

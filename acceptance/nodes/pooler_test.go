@@ -1,0 +1,52 @@
+package nodes
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+)
+
+// Three nodes share one PgBouncer, and people come in crowds.
+func TestNodesBehindPgBouncer(t *testing.T) {
+	for mode, settings := range map[string][]string{
+		"transaction": nil,
+		"session":     {fmt.Sprint("default_pool_size = ", size*16+2)}, // as docs/storage.md asks for
+	} {
+		t.Run(mode, func(t *testing.T) {
+			database := postgresserver.Empty(t)
+			c := startOn(t, database, postgresserver.StartPooler(t, database, mode, settings...).URL(database), thisRelease(t))
+			for _, people := range []int{24, 64} {
+				crowd := make([]*person, people)
+				each := func(what string, do func(*person) error) {
+					t.Helper()
+					var all sync.WaitGroup
+					for i := range crowd {
+						all.Go(func() {
+							if err := do(crowd[i]); err != nil {
+								t.Errorf("%d at once, %s: %v", people, what, err)
+							}
+						})
+					}
+					all.Wait()
+				}
+				for i := range crowd {
+					crowd[i] = c.person()
+				}
+				each("sign up", (*person).signUp)
+				each("sign in", func(p *person) error {
+					_, err := p.signIn("cookie")
+					return err
+				})
+				each("session", func(p *person) error { return p.ask(http.MethodGet, "/v1/session", nil, nil) })
+				var users int
+				must(t, c.query(t, "SELECT count(*) FROM users", &users))
+				if users < people {
+					t.Errorf("%d accounts after %d sign-ups", users, people)
+				}
+			}
+		})
+	}
+}
