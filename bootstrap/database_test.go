@@ -129,3 +129,34 @@ func TestWithoutASecretNoServersDatabaseIsOpened(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestConfig_databaseURLsThatCannotBeUsed(t *testing.T) {
+	for url, want := range map[string]string{
+		"postgres://ada:12#hunter2@db/lodge":                 "# is %23",
+		"postgres://ada:12/hunter2@db/lodge":                 "/ is %2F",
+		"postgres://ada:hunter2@db/lodge?sslmode=maybe":      "write one of disable, allow, prefer, require, verify-ca, verify-full",
+		"postgres://ada:hunter2@db/lodge?sslrootcert=/no/ca": "/no/ca",
+	} {
+		_, err := load(t, "DATABASE_URL="+url, "SECRET="+aSecret)
+		if err == nil || !strings.Contains(err.Error(), "KEYLODGE_DATABASE_URL: ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v; want it to say %q", url, err, want)
+		}
+	}
+}
+
+func TestForeignParameterOfADatabaseURL(t *testing.T) {
+	url := postgresserver.Empty(t) + "&pgbouncer=true"
+	config, err := load(t, "DATABASE_URL="+url, "SECRET="+aSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "the server knows no parameter pgbouncer: take it out of the URL"
+	if err := run(t.Context(), config, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("the start says %v", err)
+	}
+	if exitCode, stdout, _ := command("doctor"); exitCode != cli.ExitUnwell || !strings.Contains(stdout, want) {
+		t.Errorf("doctor: exit %d, %s", exitCode, stdout)
+	}
+	wantCommand(t, "migrate status", cli.ExitFailure, want)
+	wantCommand(t, "users list", cli.ExitFailure, want)
+}

@@ -130,7 +130,7 @@ func (p *Pooler) awaitStart() error {
 	var err error
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		var conn net.Conn
-		if conn, err = net.Dial("unix", filepath.Join(p.folder, ".s.PGSQL."+poolerPort)); err == nil {
+		if conn, err = new(net.Dialer).DialContext(context.Background(), "unix", filepath.Join(p.folder, ".s.PGSQL."+poolerPort)); err == nil {
 			return conn.Close()
 		}
 	}

@@ -97,8 +97,8 @@ func parameterIn(c *pgx.ConnConfig, message string) string {
 
 // poolerAdvice is on what PgBouncer says, under one SQLSTATE and always in English.
 func poolerAdvice(c *pgx.ConnConfig, failure *pgconn.PgError) string {
-	says := func(any ...string) bool {
-		return slices.ContainsFunc(any, func(words string) bool { return strings.Contains(failure.Message, words) })
+	says := func(one ...string) bool {
+		return slices.ContainsFunc(one, func(words string) bool { return strings.Contains(failure.Message, words) })
 	}
 	switch {
 	case says("unsupported startup parameter"):
@@ -182,9 +182,10 @@ func withoutDetours(err error) error {
 	for i, attempt := range made {
 		again := slices.ContainsFunc(made[i+1:], func(next error) bool { return target(next) == target(attempt) })
 		repeated := slices.ContainsFunc(attempts, func(before error) bool { return before.Error() == attempt.Error() })
-		if !repeated && !(again && says(attempt, refusedTLS)) {
-			attempts = append(attempts, attempt)
+		if repeated || again && says(attempt, refusedTLS) {
+			continue
 		}
+		attempts = append(attempts, attempt)
 	}
 	return &connectError{whole, attempts}
 }

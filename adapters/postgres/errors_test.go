@@ -267,7 +267,7 @@ func TestConditions_areDocumented(t *testing.T) {
 		if c.outage {
 			status = "503 `unavailable`"
 		}
-		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", c.state, status, c.advice))
+		rows = append(rows, fmt.Sprintf("| %#q | %s | %s |\n", c.state, status, c.advice))
 	}
 	if want := strings.Join(rows, ""); !strings.Contains(string(page), want) {
 		t.Errorf("docs/storage.md does not have these rows:\n%s", want)
