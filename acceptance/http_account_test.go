@@ -139,7 +139,7 @@ func TestACeremonyInASessionIsBoundToItsBrowserToo(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := signedUpPage(t, s)
 	for _, path := range []string{"/v1/session/step-up/options", "/v1/me/passkeys/options"} {
-		if got := ada.calls(http.MethodPost, path, ""); got.StatusCode != 200 || len(got.Cookies()) != 1 || got.Cookies()[0].Name != "keylodge_browser" {
+		if got := ada.calls(http.MethodPost, path, ""); got.StatusCode != 200 || len(got.Cookies()) != 2 || got.Cookies()[0].Name != "keylodge_browser" {
 			t.Errorf("%s: %d %v", path, got.StatusCode, got.Cookies())
 		}
 	}

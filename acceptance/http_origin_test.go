@@ -153,7 +153,7 @@ func TestOnlyPagesOfThisSiteGetCookies(t *testing.T) {
 	} {
 		headers := []string{"Sec-Fetch-Site", c.site, "Origin", c.origin}
 		options := s.send(t, http.MethodPost, "/v1/login/options", "", headers...)
-		if options.StatusCode != 200 || (len(options.Cookies()) == 1) != c.bound {
+		if options.StatusCode != 200 || (len(options.Cookies()) > 0) != c.bound {
 			t.Errorf("%q from %q: %d, cookies %v", c.site, c.origin, options.StatusCode, options.Cookies())
 		}
 		verify := s.send(t, http.MethodPost, "/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), headers...)

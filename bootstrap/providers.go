@@ -225,7 +225,7 @@ func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	known.RelatedOrigins = relatedOrigins(config)
 	return httpapi.Config{
 		PublicURL: config.PublicURL, OwnsSubdomains: ownsSubdomains(config.PublicURL), Origins: config.Origins, RPID: config.RPID, RPName: config.RPName,
-		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL,
+		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL, ChallengeTTL: config.ChallengeTTL,
 		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies, Patience: config.Patience, WellKnown: known,
 		EvenTime: evenTime,
 	}, nil

@@ -23,16 +23,18 @@ type ceremonyAnswer struct {
 	ExpiresAt   timestamp.Time  `json:"expires_at"`
 }
 
-func renderCeremony(c *fiber.Ctx, started ceremony.Started) error {
+// renderCeremony answers an options call, and gives the browser that made it what it has to bring back.
+func (s *server) renderCeremony(c *fiber.Ctx, by browser, started ceremony.Started) error {
+	s.cookies.give(c, started.ChallengeID, by.minted)
 	return c.JSON(ceremonyAnswer{started.ChallengeID.String(), started.Options, timestamp.Of(started.ExpiresAt)})
 }
 
-// bindBrowser binds a ceremony to the browser that starts it, if it is one that will come back with the cookie.
-func (s *server) bindBrowser(c *fiber.Ctx) domain.Binding {
+// beginner is the browser that a ceremony is bound to, if the request came from one that will bring cookies back.
+func (s *server) beginner(c *fiber.Ctx) browser {
 	if s.provenance(c) != fromOwnSite {
-		return domain.Binding{}
+		return browser{}
 	}
-	return s.cookies.bind(c)
+	return s.cookies.begin(c)
 }
 
 // visitor describes the caller to the use cases. A token that is none is as good as no token.

@@ -13,11 +13,12 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// cookies writes and reads the two cookies. Over https their names carry the __Host- prefix, so that no other host and
+// cookies writes and reads the cookies. Over https their names carry the __Host- prefix, so that no other host and
 // no plain connection can set them (RFC 6265bis, section 4.1.3.2); plain http is for localhost only.
 type cookies struct {
 	secure      bool
 	lifetime    time.Duration
+	ceremonyTTL time.Duration
 	bindingKeys [][]byte // the first one signs, all verify
 }
 
@@ -31,6 +32,10 @@ func (k cookies) name(plain string) string {
 func (k cookies) session() string { return k.name("keylodge_session") }
 func (k cookies) browser() string { return k.name("keylodge_browser") }
 
+// ceremony is the name of the cookie of one ceremony that a browser without a browser cookie began.
+func (k cookies) ceremony(id domain.ChallengeID) string { return k.ceremonies() + id.String() }
+func (k cookies) ceremonies() string                    { return k.name("keylodge_ceremony_") }
+
 // checkOnce refuses a request that brings two different cookies by a name of ours. A browser does that if somebody else has
 // planted one, for a path or a parent domain; the first would count, and the first is the planted one. Nobody is to act in a
 // session that is not theirs, nor are we to choose.
@@ -38,7 +43,7 @@ func (k cookies) checkOnce(c *fiber.Ctx) error {
 	seen := map[string]string{}
 	for name, value := range c.Request().Header.Cookies() {
 		name, value := string(name), string(value)
-		if name != k.session() && name != k.browser() {
+		if name != k.session() && name != k.browser() && !strings.HasPrefix(name, k.ceremonies()) {
 			continue
 		}
 		if other, again := seen[name]; again && other != value {
@@ -74,24 +79,51 @@ func (k cookies) sessionToken(c *fiber.Ctx) (domain.SessionToken, error) {
 	return domain.ParseSessionToken(c.Cookies(k.session()))
 }
 
-// bind returns the binding of the browser that sent the request, giving it a cookie if it has none of ours. All
-// ceremonies of one browser share it: two tabs, or autofill and a button, do not unbind each other.
-func (k cookies) bind(c *fiber.Ctx) domain.Binding {
-	if binding := k.binding(c); !binding.IsZero() {
-		return binding
-	}
-	value := k.mintBrowser()
-	c.Cookie(&fiber.Cookie{
-		Name: k.browser(), Value: value.Reveal(), Path: "/",
-		HTTPOnly: true, Secure: k.secure, SameSite: fiber.CookieSameSiteStrictMode,
-	})
-	return domain.BindTo(value)
+// browser is the browser that begins a ceremony.
+type browser struct {
+	binding domain.Binding // zero for a client that will bring no cookie back
+	minted  domain.Secret  // the value of the cookies that it gets; empty if it has a browser cookie
 }
 
-// binding returns the zero binding for a request without a cookie of ours. A value that was not minted here does not
-// count (OWASP: strict session management).
-func (k cookies) binding(c *fiber.Ctx) domain.Binding {
-	value := c.Cookies(k.browser())
+// begin returns the browser that sent the request. All ceremonies of a browser with a browser cookie share it: two tabs, or
+// autofill and a button, do not unbind each other.
+func (k cookies) begin(c *fiber.Ctx) browser {
+	if binding := k.read(c, k.browser()); !binding.IsZero() {
+		return browser{binding: binding}
+	}
+	value := k.mintBrowser()
+	return browser{domain.BindTo(value), value}
+}
+
+// give sets the cookies of a browser that had none. The browser cookie is for its later ceremonies. The other one is for this
+// ceremony alone: of several that are begun before the first answer, each answer replaces the browser cookie of the one before.
+func (k cookies) give(c *fiber.Ctx, id domain.ChallengeID, value domain.Secret) {
+	if value.IsZero() {
+		return
+	}
+	browser := fiber.Cookie{
+		Name: k.browser(), Value: value.Reveal(), Path: "/",
+		HTTPOnly: true, Secure: k.secure, SameSite: fiber.CookieSameSiteStrictMode,
+	}
+	ceremony := browser
+	ceremony.Name, ceremony.MaxAge = k.ceremony(id), int(k.ceremonyTTL.Seconds())
+	c.Cookie(&browser)
+	c.Cookie(&ceremony)
+}
+
+// binding returns the binding of the browser that answers the ceremony: that of the ceremony's own cookie, or else that of
+// the browser cookie. It is zero for a request without either.
+func (k cookies) binding(c *fiber.Ctx, id domain.ChallengeID) domain.Binding {
+	if binding := k.read(c, k.ceremony(id)); !binding.IsZero() {
+		return binding
+	}
+	return k.read(c, k.browser())
+}
+
+// read returns the binding to the cookie of that name, or the zero binding. A value that was not minted here does not count
+// (OWASP: strict session management).
+func (k cookies) read(c *fiber.Ctx, name string) domain.Binding {
+	value := c.Cookies(name)
 	nonce, mac, found := strings.Cut(value, ".")
 	if !found {
 		return domain.Binding{}

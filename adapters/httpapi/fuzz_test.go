@@ -168,7 +168,7 @@ func FuzzCookies(f *testing.F) {
 			ours := hmac.New(sha256.New, key)
 			ours.Write([]byte(nonce))
 			isOurs := mac == base64.RawURLEncoding.EncodeToString(ours.Sum(nil))
-			if got := k.binding(c); got.IsZero() == isOurs || isOurs && got != domain.BindTo(domain.NewSecret(value)) {
+			if got := k.read(c, "keylodge_browser"); got.IsZero() == isOurs || isOurs && got != domain.BindTo(domain.NewSecret(value)) {
 				t.Fatalf("%q: signed here: %t, believed: %t", header, isOurs, !got.IsZero())
 			}
 			token, err := k.sessionToken(c)
@@ -182,7 +182,7 @@ func FuzzCookies(f *testing.F) {
 			if bytes.Contains(header, []byte("keylodge_browser")) {
 				return
 			}
-			if k.binding(c) != domain.BindTo(domain.NewSecret(signed)) {
+			if k.read(c, "keylodge_browser") != domain.BindTo(domain.NewSecret(signed)) {
 				t.Fatalf("a cookie of ours is lost before %q", header)
 			}
 		})

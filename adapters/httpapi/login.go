@@ -22,11 +22,12 @@ func (s *server) loginOptions(c *fiber.Ctx) error {
 	if email != "" {
 		c.Locals(namesAccountKey, true)
 	}
-	started, err := s.usecases.Login.Begin.Execute(c.UserContext(), email, s.bindBrowser(c))
+	by := s.beginner(c)
+	started, err := s.usecases.Login.Begin.Execute(c.UserContext(), email, by.binding)
 	if err != nil {
 		return err
 	}
-	return renderCeremony(c, started)
+	return s.renderCeremony(c, by, started)
 }
 
 func (s *server) loginVerify(c *fiber.Ctx) error {
@@ -45,7 +46,7 @@ func (s *server) loginVerify(c *fiber.Ctx) error {
 		return err
 	}
 	grant, err := s.usecases.Login.Finish.Execute(c.UserContext(), login.Answer{
-		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential, Visitor: visitor,
+		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, Visitor: visitor,
 	})
 	if err != nil {
 		return err

@@ -26,11 +26,12 @@ func (s *server) listPasskeys(c *fiber.Ctx, actor access.Actor) error {
 }
 
 func (s *server) addPasskeyOptions(c *fiber.Ctx, actor access.Actor) error {
-	started, err := s.usecases.Passkeys.BeginAdd.Execute(c.UserContext(), actor, s.bindBrowser(c))
+	by := s.beginner(c)
+	started, err := s.usecases.Passkeys.BeginAdd.Execute(c.UserContext(), actor, by.binding)
 	if err != nil {
 		return err
 	}
-	return renderCeremony(c, started)
+	return s.renderCeremony(c, by, started)
 }
 
 func (s *server) addPasskeyVerify(c *fiber.Ctx, actor access.Actor) error {
@@ -49,7 +50,7 @@ func (s *server) addPasskeyVerify(c *fiber.Ctx, actor access.Actor) error {
 		return err
 	}
 	added, err := s.usecases.Passkeys.FinishAdd.Execute(c.UserContext(), actor, passkeys.Answer{
-		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential, Name: name,
+		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, Name: name,
 	})
 	if err != nil {
 		return err

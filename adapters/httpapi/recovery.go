@@ -57,11 +57,12 @@ func (s *server) recoveryOptions(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	started, err := s.usecases.Recovery.Begin.Execute(c.UserContext(), token, s.bindBrowser(c))
+	by := s.beginner(c)
+	started, err := s.usecases.Recovery.Begin.Execute(c.UserContext(), token, by.binding)
 	if err != nil {
 		return err
 	}
-	return renderCeremony(c, started)
+	return s.renderCeremony(c, by, started)
 }
 
 func (s *server) recoveryVerify(c *fiber.Ctx) error {
@@ -85,7 +86,7 @@ func (s *server) recoveryVerify(c *fiber.Ctx) error {
 		return err
 	}
 	entered, err := s.usecases.Recovery.Finish.Execute(c.UserContext(), recovery.Answer{
-		Token: token, ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential, Visitor: visitor,
+		Token: token, ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, Visitor: visitor,
 	})
 	if err != nil {
 		return err

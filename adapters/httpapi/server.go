@@ -29,7 +29,8 @@ type Config struct {
 	Recovery       domain.RecoveryPolicy
 	Mail           domain.MailPolicy
 	SessionTTL     time.Duration
-	BindingKeys    [][]byte // for the browser cookie: the first one signs, all verify
+	ChallengeTTL   time.Duration
+	BindingKeys    [][]byte // for the browser's cookies: the first one signs, all verify
 	CSRFKeys       [][]byte // likewise for CSRF tokens
 	TrustedProxies []netip.Prefix
 	EvenTime       time.Duration // how long answers take at least whose time could tell of accounts
@@ -67,6 +68,7 @@ func New(config Config, usecases application.UseCases, admission *ratelimit.Admi
 		cookies: cookies{
 			secure:      strings.HasPrefix(config.PublicURL, "https://"),
 			lifetime:    config.SessionTTL,
+			ceremonyTTL: config.ChallengeTTL,
 			bindingKeys: config.BindingKeys,
 		},
 	}

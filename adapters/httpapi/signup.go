@@ -23,11 +23,12 @@ func (s *server) signUpOptions(c *fiber.Ctx) error {
 	if err := domain.Collect(badEmail, badName); err != nil {
 		return err
 	}
-	started, err := s.usecases.SignUp.Begin.Execute(c.UserContext(), signup.Application{Email: email, DisplayName: name}, s.bindBrowser(c))
+	by := s.beginner(c)
+	started, err := s.usecases.SignUp.Begin.Execute(c.UserContext(), signup.Application{Email: email, DisplayName: name}, by.binding)
 	if err != nil {
 		return err
 	}
-	return renderCeremony(c, started)
+	return s.renderCeremony(c, by, started)
 }
 
 func (s *server) signUpVerify(c *fiber.Ctx) error {
@@ -48,7 +49,7 @@ func (s *server) signUpVerify(c *fiber.Ctx) error {
 		return err
 	}
 	grant, err := s.usecases.SignUp.Finish.Execute(c.UserContext(), signup.Answer{
-		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential, PasskeyName: name, Visitor: visitor,
+		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, PasskeyName: name, Visitor: visitor,
 	})
 	if err != nil {
 		return err

@@ -9,11 +9,12 @@ import (
 )
 
 func (s *server) stepUpOptions(c *fiber.Ctx, actor access.Actor) error {
-	started, err := s.usecases.StepUp.Begin.Execute(c.UserContext(), actor, s.bindBrowser(c))
+	by := s.beginner(c)
+	started, err := s.usecases.StepUp.Begin.Execute(c.UserContext(), actor, by.binding)
 	if err != nil {
 		return err
 	}
-	return renderCeremony(c, started)
+	return s.renderCeremony(c, by, started)
 }
 
 func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Actor) error {
@@ -30,7 +31,7 @@ func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Actor) error {
 		return err
 	}
 	stepped, err := s.usecases.StepUp.Finish.Execute(c.UserContext(), actor, stepup.Answer{
-		ChallengeID: id, Binding: s.cookies.binding(c), Credential: credential,
+		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,154 @@
+package acceptance
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// heldTogether is a transport that returns no answer before n have come: every request leaves before the cookies of any answer
+// are kept.
+type heldTogether struct {
+	http.RoundTripper
+	answered *sync.WaitGroup
+}
+
+func inParallel(n int, through http.RoundTripper) heldTogether {
+	answered := &sync.WaitGroup{}
+	answered.Add(n)
+	return heldTogether{through, answered}
+}
+
+func (w heldTogether) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := w.RoundTripper.RoundTrip(request)
+	w.answered.Done()
+	w.answered.Wait()
+	return response, err
+}
+
+// A browser that has no cookie yet begins a sign-in for autofill while its owner presses a button, or opens several tabs at once.
+func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
+	for storage, adjust := range map[string]func(*testing.T) func(*bootstrap.Config){
+		"SQLite":     func(*testing.T) func(*bootstrap.Config) { return nil },
+		"PostgreSQL": func(t *testing.T) func(*bootstrap.Config) { return onPostgres(t, nil) },
+	} {
+		t.Run(storage, func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t, newClock(), adjust(t))
+			device := httpDoor{s}.client(t, phone).(*script)
+			if _, refused := device.signUp(applicant{name: "Ada"}); refused != (refusal{}) {
+				t.Fatalf("%+v", refused)
+			}
+			visit := s.connect(t)
+			device.connection = visit
+			signIns, signUps := visit.beginsAtOnce(8)
+			for i, begun := range signUps {
+				if _, refused := visit.finishSignUp(begun.challengeID, device.makes(begun)); refused != (refusal{}) {
+					t.Errorf("sign-up %d: %+v", i, refused)
+				}
+			}
+			for i, begun := range signIns {
+				if _, refused := visit.finishSignIn(begun.challengeID, device.answers(begun)); refused != (refusal{}) {
+					t.Errorf("sign-in %d: %+v", i, refused)
+				}
+			}
+		})
+	}
+}
+
+// What the binding is for: a ceremony that was begun in one browser is answered in no other (docs/decisions/0007).
+func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	ada := httpDoor{s}.client(t, phone).(*script)
+	if _, refused := ada.signUp(applicant{name: "Ada"}); refused != (refusal{}) {
+		t.Fatalf("%+v", refused)
+	}
+	mallory := s.connect(t)
+	begun, _ := mallory.beginsAtOnce(8)
+
+	first, settled := s.connect(t), s.connect(t) // Ada's browser on a first visit, with ceremonies of its own, and later
+	first.beginsAtOnce(2)
+	if _, refused := settled.beginSignIn(""); refused != (refusal{}) {
+		t.Fatalf("%+v", refused)
+	}
+	renamed := s.connect(t) // with a cookie that was minted for another ceremony, by the name of the one that is answered
+	renamed.beginsAtOnce(1)
+	for _, cookie := range renamed.http.Jar.Cookies(renamed.address()) {
+		renamed.http.Jar.SetCookies(renamed.address(), []*http.Cookie{{Name: ceremonyCookie + begun[2].challengeID, Value: cookie.Value, Path: "/"}})
+	}
+	for i, victim := range []*httpConnection{first, settled, renamed, s.connect(t)} {
+		_, refused := victim.finishSignIn(begun[i].challengeID, ada.answers(begun[i]))
+		if refused != (refusal{"challenge_not_found", domain.ReasonChallengeMismatch}) {
+			t.Errorf("browser %d answers what Mallory began: %+v", i, refused)
+		}
+	}
+}
+
+const ceremonyCookie = "keylodge_ceremony_"
+
+// A first visit leaves a cookie for each ceremony that was begun before the first answer, for as long as a challenge lives. A
+// browser with a browser cookie gets no more of them.
+func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	options := s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Sec-Fetch-Site", "same-origin")
+	set := options.Cookies()
+	if len(set) != 2 || set[0].Name != "keylodge_browser" || set[0].MaxAge != 0 || !strings.HasPrefix(set[1].Name, ceremonyCookie) || set[1].MaxAge != 300 {
+		t.Fatalf("a first options call sets %v", set)
+	}
+	for _, cookie := range set {
+		if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/" || cookie.Domain != "" {
+			t.Errorf("a script, another site or a part of this one gets %v", cookie)
+		}
+	}
+
+	visit := s.connect(t)
+	visit.beginsAtOnce(16)
+	held := visit.http.Jar.Cookies(visit.address())
+	size := 0
+	for _, cookie := range held {
+		size += len(cookie.Name + "=" + cookie.Value + "; ")
+	}
+	if len(held) != 17 || size > 4<<10 {
+		t.Errorf("after 16 calls at once the browser brings %d cookies of %d bytes", len(held), size)
+	}
+	for range 3 {
+		if _, refused := visit.beginSignIn(""); refused != (refusal{}) {
+			t.Fatalf("%+v", refused)
+		}
+	}
+	if now := visit.http.Jar.Cookies(visit.address()); len(now) != len(held) {
+		t.Errorf("later calls set further cookies: %d, then %d", len(held), len(now))
+	}
+}
+
+// beginsAtOnce begins n ceremonies, half of them sign-ups, before the answer to any of them has come.
+func (c *httpConnection) beginsAtOnce(n int) (signIns, signUps []attempt) {
+	c.t.Helper()
+	before := c.http.Transport
+	c.http.Transport = inParallel(n, before)
+	defer func() { c.http.Transport = before }()
+	begun := make([]attempt, n)
+	outcomes := atOnce(n, func(i int) (refused refusal) {
+		if i%2 == 0 {
+			begun[i], refused = c.beginSignIn("")
+		} else {
+			begun[i], refused = c.beginSignUp(applicant{})
+		}
+		return refused
+	})
+	if outcomes[""] != n {
+		c.t.Fatalf("not all begin: %v", outcomes)
+	}
+	for i, each := range begun {
+		if i%2 == 0 {
+			signIns = append(signIns, each)
+		} else {
+			signUps = append(signUps, each)
+		}
+	}
+	return signIns, signUps
+}
