@@ -77,7 +77,7 @@ func TestVerify_JudgesByPresentSettings(t *testing.T) {
 		},
 		"no mail is sent": { // so that addresses are taken at once, by the first who signs up
 			adjust: func(c *bootstrap.Config) { c.SMTP = nil },
-			change: func(t *testing.T, l *lodge) { l.confirmed("Nia", phone, "new@example.org") },
+			change: func(_ *testing.T, l *lodge) { l.confirmed("Nia", phone, "new@example.org") },
 			want:   map[domain.Purpose]string{domain.PurposeSignUp: "email_taken"},
 		},
 	} {
@@ -112,7 +112,7 @@ func TestVerify_JudgesByPresentSettings(t *testing.T) {
 			ada.signsOut()
 
 			newcomer := onApp(l.person("Nia", phone))
-			newcomer.applicant.email = "new@example.org"
+			newcomer.email = "new@example.org"
 			signingUp := newcomer.script().beginsSignUp(newcomer.applicant)
 			signingIn := ada.script().beginsSignIn()
 			steppingUp, refused := ben.script().connection.beginStepUp()

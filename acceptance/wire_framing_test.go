@@ -287,6 +287,23 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	}
 }
 
+// What comes before a fault is answered, also where both arrive at once.
+func TestARequestBeforeAFaultIsAnswered(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	for name, fault := range map[string]string{
+		"a request line in LF":  "GET /livez HTTP/1.1\n" + host + "\r\n",
+		"a header in LF":        get + "X: a\n\r\n",
+		"a folded header":       get + "X: a\r\n b\r\n\r\n",
+		"an extension with NUL": chunked + "2;a\x00\r\n{}\r\n" + lastPart,
+		"no HTTP":               "\x16\x03\x01\r\n\r\n",
+	} {
+		got := statuses(s.dial(t).says(get + "\r\n" + post + "Content-Length: 2\r\n\r\n{}" + fault + smuggled).hears())
+		if !slices.Equal(got, []int{200, 200, 400}) {
+			t.Errorf("%s: answered with %v", name, got)
+		}
+	}
+}
+
 // A connection that was closed half way is no request.
 func TestHalfARequestDoesNothing(t *testing.T) {
 	s := startServer(t, newClock(), nil)

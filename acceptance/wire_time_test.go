@@ -87,6 +87,7 @@ func TestFramingOfChunksIsBoundedBySize(t *testing.T) {
 		"an endless size":             {chunked, strings.Repeat("0", 64<<10), 400},
 		"extensions in every chunk":   {chunked, strings.Repeat("1;"+strings.Repeat("x", 1000)+"\r\n \r\n", 64), 400},
 		"chunks without end":          {chunked, strings.Repeat("1\r\n \r\n", 10<<10), 413},
+		"headers without end":         {get, strings.Repeat("X: y\r\n", 10<<10), 431},
 		"a trailer without end":       {chunked + "0\r\nX: ", strings.Repeat("x", 64<<10), 431},
 	} {
 		t.Run(name, func(t *testing.T) {
