@@ -12,12 +12,12 @@ import (
 )
 
 // examine looks at the whole installation as the settings describe it. What one check needs comes before it.
-func examine(ctx context.Context) ports.Findings {
+func examine(ctx context.Context, check ports.Check) ports.Findings {
 	config, err := LoadConfig()
 	if err != nil {
 		return settingsFaults(err)
 	}
-	e := &examination{config: config}
+	e := &examination{config: config, check: check}
 	e.OK("settings", "they can be used")
 	for _, look := range []func(context.Context){
 		e.lookAtRelyingParty,
@@ -43,6 +43,7 @@ func examine(ctx context.Context) ports.Findings {
 type examination struct {
 	ports.Findings
 	config Config
+	check  ports.Check
 }
 
 func settingsFaults(err error) (found ports.Findings) {
@@ -61,7 +62,7 @@ func settingsFaults(err error) (found ports.Findings) {
 // lookAtStorage looks at the database from below, and at what is in it if that is sound and of this release.
 func (e *examination) lookAtStorage(ctx context.Context) {
 	database := e.config.Database.whole()
-	below := database.Inspect(ctx, system.Clock{}.Now())
+	below := database.Inspect(ctx, system.Clock{}.Now(), e.check)
 	e.Findings = append(e.Findings, below...)
 	if below.Faulty() || e.config.Database.isMissing(ctx) {
 		return

@@ -194,7 +194,7 @@ func TestTheDoctorHeedsAnInterrupt(t *testing.T) {
 	inhabited(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	if found := examine(ctx); len(found) > 1 || found.Faulty() {
+	if found := examine(ctx, ports.Check{}); len(found) > 1 || found.Faulty() {
 		t.Errorf("it went on to %+v", found)
 	}
 }

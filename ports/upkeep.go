@@ -14,11 +14,33 @@ type Backups interface {
 	// Save writes the state of one moment, no earlier than the call, to a new file for this user alone, while others read and
 	// write. The file is checked, and is there whole or not at all. One of that name is replaced if replace says so; otherwise it
 	// is a conflict.
-	Save(ctx context.Context, file string, replace bool) (Inventory, error)
+	Save(ctx context.Context, file string, replace bool, check Check) (Inventory, error)
 	// Prepare checks a backup and makes it ready to replace the store. Nothing is replaced before Commit. A file that is
 	// damaged, or of something else, is an error of domain.KindInvalid, and one that this program is too old for a conflict.
 	Prepare(ctx context.Context, file string) (Restoration, error)
 }
+
+// Check says how thoroughly a whole database is checked, and follows operations that take minutes on a large one.
+type Check struct {
+	// Full reads all of it, however long that takes. Otherwise the check ends after a few seconds with what it has found by then.
+	Full bool
+	// Progress is called about once a second; nil: not at all.
+	Progress func(Progress)
+}
+
+// Progress is how far a stage of an operation is, in pages of the database. Total is 0 where it is not known.
+type Progress struct {
+	Stage       Stage
+	Done, Total int64
+}
+
+// Stage is a part of a long operation.
+type Stage string
+
+const (
+	StageCopying  Stage = "copying"
+	StageChecking Stage = "checking"
+)
 
 // Restoration is a backup that is ready to replace the store.
 type Restoration interface {
@@ -41,6 +63,7 @@ type Inventory struct {
 	Passkeys    int64
 	LatestEvent time.Time // zero if there is none
 	SigningKeys domain.SigningKeys
+	Unchecked   bool // the check ended before it had read all of it
 }
 
 // Schema is the form of what is stored, in versions.
@@ -77,7 +100,7 @@ type Loss struct {
 // needs no store that can be opened.
 type Inspection interface {
 	// Inspect returns what it found, from the foundation up; what rests on a fault is not looked at.
-	Inspect(ctx context.Context, now time.Time) Findings
+	Inspect(ctx context.Context, now time.Time, check Check) Findings
 }
 
 // Finding is what a look at one thing has found.

@@ -11,25 +11,29 @@ import (
 )
 
 func (p *Program) backup() *cobra.Command {
-	var force bool
+	var force, full bool
 	cmd := &cobra.Command{
 		Use: "backup FILE", Short: "Save the database in a file, also while the server runs", Args: oneArgument,
 		Long: `Save the database in a file, also while the server runs. All that was acknowledged before the backup began is in it. The file
-is checked; it is there whole or not at all, for this user alone. It does not hold the secret, which is to be kept too.
+is checked for ten seconds, and with --full to its end; it is there whole or not at all, for this user alone. It does not hold the secret, which is to be kept too.
 A database on a PostgreSQL server is saved with pg_dump.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := p.Maintain()
 			if err != nil {
 				return err
 			}
-			saved, err := m.Save(cmd.Context(), args[0], force)
+			saved, err := m.Save(cmd.Context(), args[0], force, p.follow(cmd, full))
 			if err != nil {
 				return err
 			}
 			if asJSON(cmd) {
-				return printJSON(p.Stdout, backupMade{args[0], inventoryOf(saved), optional(m.SecretFile)})
+				return printJSON(p.Stdout, backupMade{args[0], inventoryOf(saved), !saved.Unchecked, optional(m.SecretFile)})
 			}
-			p.say("%s holds %s; it is checked.", args[0], described(saved))
+			checked := "it is checked"
+			if saved.Unchecked {
+				checked = "the check found nothing in ten seconds; add --full to check all of it"
+			}
+			p.say("%s holds %s; %s.", args[0], described(saved), checked)
 			if m.SecretFile != "" {
 				p.say("It does not hold the secret, without which parts of it cannot be read: keep a copy of %s too, in another place.", m.SecretFile)
 			} else {
@@ -39,6 +43,7 @@ A database on a PostgreSQL server is saved with pg_dump.`,
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "replace FILE if it is there")
+	cmd.Flags().BoolVar(&full, "full", false, "check every page of the backup")
 	return offerJSON(cmd)
 }
 
@@ -143,6 +148,7 @@ type (
 	backupMade struct {
 		File string `json:"file"`
 		inventory
+		Checked    bool    `json:"checked"` // all of it
 		SecretFile *string `json:"secret_file"`
 	}
 

@@ -31,7 +31,7 @@ type Program struct {
 	// Maintain names the database for what is done to it as a whole, and opens nothing.
 	Maintain func() (Maintenance, error)
 	// Examine looks at the whole installation, settings first, and changes nothing.
-	Examine func(ctx context.Context) ports.Findings
+	Examine func(ctx context.Context, check ports.Check) ports.Findings
 
 	Stdin          io.Reader
 	Interactive    bool // whoever is at Stdin can be asked

@@ -10,13 +10,15 @@ import (
 var errFaultsFound = &domain.Error{Code: "faults_found", Message: "something is wrong; the faults above say what to do"}
 
 func (p *Program) doctor() *cobra.Command {
-	return offerJSON(&cobra.Command{
+	var full bool
+	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look for what is wrong with the installation, and say what to do", Args: noArguments,
 		Long: `Look for what is wrong with the installation, and say what to do: settings, RP id and origins, addresses, proxies, secrets, the
 database and its disk, clocks. It changes nothing, and asks nobody but this machine and the mail server, if there is one. A fault
-keeps something from working, and is exit code 5; a warning is worth a look. It may run beside the server, and should as the server's own user.`,
+keeps something from working, and is exit code 5; a warning is worth a look. It may run beside the server, and should as the server's own user.
+The check of the database's pages ends after ten seconds; with --full it reads all of them, which takes minutes on a large one.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			findings := p.Examine(cmd.Context())
+			findings := p.Examine(cmd.Context(), p.follow(cmd, full))
 			if err := cmd.Context().Err(); err != nil {
 				return err
 			}
@@ -32,7 +34,9 @@ keeps something from working, and is exit code 5; a warning is worth a look. It 
 			}
 			return nil
 		},
-	})
+	}
+	cmd.Flags().BoolVar(&full, "full", false, "check every page of the database")
+	return offerJSON(cmd)
 }
 
 func (p *Program) printFindings(findings []ports.Finding) {

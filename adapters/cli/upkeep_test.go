@@ -196,7 +196,7 @@ func TestMigrationsAreShownAndTaken(t *testing.T) {
 func TestADoctorThatFindsAFaultFails(t *testing.T) {
 	var found ports.Findings
 	l := newLodge()
-	l.program.Examine = func(context.Context) ports.Findings { return slices.Clone(found) }
+	l.program.Examine = func(context.Context, ports.Check) ports.Findings { return slices.Clone(found) }
 	found.OK("settings", "they can be used")
 	found.Warn("proxies", "nobody is trusted", "name it")
 	const well = `ok       settings  they can be used

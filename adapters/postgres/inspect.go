@@ -16,7 +16,7 @@ import (
 )
 
 // Inspect implements ports.Inspection.
-func (d *Database) Inspect(ctx context.Context, now time.Time) ports.Findings {
+func (d *Database) Inspect(ctx context.Context, now time.Time, _ ports.Check) ports.Findings {
 	i := inspection{now: now, began: time.Now()}
 	conn, config, err := d.connect(ctx)
 	var invalid *URLError

@@ -57,7 +57,7 @@ func TestAnInspectionFindsWhatIsWrong(t *testing.T) {
 			if c.as != nil {
 				url = c.as(url)
 			}
-			wantFinding(t, NewDatabase(url).Inspect(t.Context(), time.Now().Add(c.apart)), c.check, c.state, c.says)
+			wantFinding(t, NewDatabase(url).Inspect(t.Context(), time.Now().Add(c.apart), ports.Check{}), c.check, c.state, c.says)
 		})
 	}
 }
@@ -92,7 +92,7 @@ func TestAnInspectionFindsAReplica(t *testing.T) {
 	if err := server.Run(); err != nil {
 		t.Fatal(err)
 	}
-	wantFinding(t, NewDatabase(server.URL("postgres")).Inspect(t.Context(), time.Now()), "database.writable", ports.FindingFault, "replica")
+	wantFinding(t, NewDatabase(server.URL("postgres")).Inspect(t.Context(), time.Now(), ports.Check{}), "database.writable", ports.FindingFault, "replica")
 }
 
 func TestAnInspectionFindsAnotherEncoding(t *testing.T) {
@@ -100,7 +100,7 @@ func TestAnInspectionFindsAnotherEncoding(t *testing.T) {
 	if err := server.Exec("postgres", "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'"); err != nil {
 		t.Fatal(err)
 	}
-	wantFinding(t, NewDatabase(server.URL("latin")).Inspect(t.Context(), time.Now()), "database.encoding", ports.FindingFault, "LATIN1")
+	wantFinding(t, NewDatabase(server.URL("latin")).Inspect(t.Context(), time.Now(), ports.Check{}), "database.encoding", ports.FindingFault, "LATIN1")
 }
 
 func TestWhoCanReadAlong(t *testing.T) {

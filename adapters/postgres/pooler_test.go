@@ -156,10 +156,10 @@ func TestOpen_upgradesBehindPgBouncer(t *testing.T) {
 	if _, err := database.Down(t.Context()); !errors.As(err, &refused) || refused.Code != "behind_pooler" {
 		t.Errorf("Down: %v", err)
 	}
-	if findings := database.Inspect(t.Context(), time.Now()); !strings.Contains(fmt.Sprint(findings), "a pooler such as PgBouncer is in front of it") || findings.Faulty() {
+	if findings := database.Inspect(t.Context(), time.Now(), ports.Check{}); !strings.Contains(fmt.Sprint(findings), "a pooler such as PgBouncer is in front of it") || findings.Faulty() {
 		t.Errorf("Inspect: %+v", findings)
 	}
-	if findings := NewDatabase(url).Inspect(t.Context(), time.Now()); !strings.Contains(fmt.Sprint(findings), "no pooler is in front of it") {
+	if findings := NewDatabase(url).Inspect(t.Context(), time.Now(), ports.Check{}); !strings.Contains(fmt.Sprint(findings), "no pooler is in front of it") {
 		t.Errorf("Inspect without: %+v", findings)
 	}
 }

@@ -26,7 +26,7 @@ var (
 func NewDatabase(databaseURL string) *Database { return &Database{databaseURL} }
 
 // Save refuses: PostgreSQL's own tools are better at it, and know the server's version.
-func (d *Database) Save(context.Context, string, bool) (ports.Inventory, error) {
+func (d *Database) Save(context.Context, string, bool, ports.Check) (ports.Inventory, error) {
 	return ports.Inventory{}, &domain.Error{
 		Kind: domain.KindConflict, Code: "use_pg_dump",
 		Message: "a database on a PostgreSQL server is saved with its own tools: pg_dump --format=custom --file=FILE URL; " +

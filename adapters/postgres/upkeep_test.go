@@ -16,7 +16,7 @@ import (
 
 func TestBackupsAreLeftToPostgres(t *testing.T) {
 	d := NewDatabase("postgres://ada:hunter2@db/lodge")
-	_, err := d.Save(t.Context(), "night.db", true)
+	_, err := d.Save(t.Context(), "night.db", true, ports.Check{Full: true})
 	wantRefusal(t, err, "use_pg_dump", "pg_dump --format=custom")
 	_, err = d.Prepare(t.Context(), "night.db")
 	wantRefusal(t, err, "use_pg_restore", "pg_restore --clean")

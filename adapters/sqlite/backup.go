@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -17,7 +18,7 @@ import (
 
 // Save implements ports.Backups by SQLite's online backup (https://sqlite.org/backup.html), under one snapshot: without
 // it, the copy would begin again after every write of another process, and on a busy server never end.
-func (f *File) Save(ctx context.Context, file string, replace bool) (saved ports.Inventory, err error) {
+func (f *File) Save(ctx context.Context, file string, replace bool, check ports.Check) (saved ports.Inventory, err error) {
 	source, err := f.open(ctx)
 	if err != nil {
 		return saved, err
@@ -34,10 +35,10 @@ func (f *File) Save(ctx context.Context, file string, replace bool) (saved ports
 		return saved, err
 	}
 	defer d.discard()
-	if err := source.copyTo(ctx, d.path); err != nil {
+	if err := source.copyTo(ctx, d.path, check.Progress); err != nil {
 		return saved, fmt.Errorf("copying the database: %w", err)
 	}
-	if saved, err = d.check(ctx); err != nil {
+	if saved, err = d.check(ctx, check); err != nil {
 		return saved, fmt.Errorf("the copy does not pass its check; the database itself may be damaged: %w", err)
 	}
 	return saved, d.publish(file, replace)
@@ -70,7 +71,7 @@ func errFileExists(file string) error {
 
 // copyTo copies the state of one moment into an empty file. Writers go on: they only cannot begin the write-ahead log anew
 // meanwhile.
-func (c *single) copyTo(ctx context.Context, file string) error {
+func (c *single) copyTo(ctx context.Context, file string, progress func(ports.Progress)) error {
 	absolute, err := filepath.Abs(file)
 	if err != nil {
 		return err
@@ -90,7 +91,12 @@ func (c *single) copyTo(ctx context.Context, file string) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if done, err := backup.Step(pages); done || err != nil {
+			done, err := backup.Step(pages)
+			if progress != nil {
+				total := int64(backup.PageCount())
+				progress(ports.Progress{Stage: ports.StageCopying, Done: total - int64(backup.Remaining()), Total: total})
+			}
+			if done || err != nil {
 				return err
 			}
 		}
@@ -111,7 +117,7 @@ func newDraft(file string) (draft, error) {
 
 // check holds the draft to all that a database of ours is: recognised, whole, every reference kept. It makes one file of
 // it, without a write-ahead log, that can be looked at wherever it is put.
-func (d draft) check(ctx context.Context) (found ports.Inventory, err error) {
+func (d draft) check(ctx context.Context, check ports.Check) (found ports.Inventory, err error) {
 	db, err := connectTo(ctx, d.path)
 	if err != nil {
 		return found, err
@@ -127,14 +133,58 @@ func (d draft) check(ctx context.Context) (found ports.Inventory, err error) {
 	if err != nil {
 		return found, err
 	}
-	if err := db.checkIntegrity(ctx, "integrity_check"); err != nil {
+	complete, err := db.checkIntegrity(ctx, check, quickCheckTime)
+	if err != nil {
 		return found, err
 	}
-	return db.inventory(ctx, version)
+	found, err = db.inventory(ctx, version)
+	found.Unchecked = !complete
+	return found, err
 }
 
-// checkIntegrity runs integrity_check or the faster quick_check, and looks for references to rows that are not there.
-func (c *single) checkIntegrity(ctx context.Context, pragma string) error {
+// quickCheckTime bounds a check that is not full: quick_check reads every page, which takes minutes for gigabytes.
+const quickCheckTime = 10 * time.Second
+
+// checkIntegrity runs SQLite's integrity_check, or, unless the check is full, its quick_check within a limit, and looks for references to rows
+// that are missing. It returns false if the time was up before everything was read; nothing was wrong until then.
+func (c *single) checkIntegrity(ctx context.Context, check ports.Check, limit time.Duration) (complete bool, err error) {
+	pragma, bounded, cancel := "integrity_check", ctx, func() {}
+	if !check.Full {
+		pragma = "quick_check"
+		bounded, cancel = context.WithTimeout(ctx, limit)
+	}
+	defer cancel()
+	defer follow(check, ports.StageChecking)()
+	if err = c.findDamage(bounded, pragma); err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// follow reports once a second that a stage goes on, until the function that it returns is called.
+func follow(check ports.Check, stage ports.Stage) (end func()) {
+	if check.Progress == nil {
+		return func() {}
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				check.Progress(ports.Progress{Stage: stage})
+			case <-done:
+				check.Progress(ports.Progress{Stage: stage, Done: 1, Total: 1})
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
+func (c *single) findDamage(ctx context.Context, pragma string) error {
 	said, err := texts(ctx, c.DB, "PRAGMA "+pragma+"(1)")
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/keylodge/keylodge/ports"
 )
 
 // Whether the schema of a newer release may be served on is what that one says, in schema_floor.
@@ -66,7 +68,7 @@ func TestAStoreOnTheSchemaOfTheNextRelease(t *testing.T) {
 		t.Errorf("Up: %+v, %v", applied, err)
 	}
 	file := filepath.Join(t.TempDir(), "backup")
-	if saved, err := f.Save(t.Context(), file, false); err != nil || saved.Schema != 9999 {
+	if saved, err := f.Save(t.Context(), file, false, ports.Check{Full: true}); err != nil || saved.Schema != 9999 {
 		t.Errorf("Save: %+v, %v", saved, err)
 	}
 	r, err := f.Prepare(t.Context(), file)

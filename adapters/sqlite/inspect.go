@@ -11,7 +11,7 @@ import (
 )
 
 // Inspect implements ports.Inspection.
-func (f *File) Inspect(ctx context.Context, now time.Time) ports.Findings {
+func (f *File) Inspect(ctx context.Context, now time.Time, check ports.Check) ports.Findings {
 	i := inspection{path: f.path}
 	found, err := f.holdsSomething()
 	if err != nil {
@@ -30,7 +30,7 @@ func (f *File) Inspect(ctx context.Context, now time.Time) ports.Findings {
 		return i.Findings
 	}
 	defer db.Close()
-	i.lookInside(ctx, db, now)
+	i.lookInside(ctx, db, now, check)
 	return i.Findings
 }
 
@@ -86,7 +86,7 @@ func (i *inspection) lookAtModes() {
 	i.OK("database.file", i.path+" is for its owner alone")
 }
 
-func (i *inspection) lookInside(ctx context.Context, db *single, now time.Time) {
+func (i *inspection) lookInside(ctx context.Context, db *single, now time.Time, check ports.Check) {
 	known, err := allMigrations()
 	if err != nil {
 		i.Fault("database.schema", err.Error(), "this program is damaged: install it again")
@@ -112,11 +112,16 @@ func (i *inspection) lookInside(ctx context.Context, db *single, now time.Time) 
 	} else {
 		i.OK("database.writable", "it can be written to")
 	}
-	if err := db.checkIntegrity(ctx, "quick_check"); err != nil {
+	complete, err := db.checkIntegrity(ctx, check, quickCheckTime)
+	if err != nil {
 		i.Fault("database.integrity", explainUpkeep(i.path, err).Error(), "stop the server and restore the newest backup: keylodge restore FILE")
 		return
 	}
-	i.OK("database.integrity", "it is whole")
+	if complete {
+		i.OK("database.integrity", "it is whole")
+	} else {
+		i.OK("database.integrity", fmt.Sprintf("the check found nothing in %s; keylodge doctor --full checks all of it", quickCheckTime))
+	}
 	i.lookAtJournal(ctx, db)
 	if version >= 2 {
 		i.lookAtTimes(ctx, db, now)

@@ -51,7 +51,7 @@ func TestAnInspectionFindsWhatIsWrong(t *testing.T) {
 			run(t, path, healthy)
 			c.ruin(t, path)
 			var bad []ports.Finding
-			for _, finding := range NewFile(path).Inspect(t.Context(), now) {
+			for _, finding := range NewFile(path).Inspect(t.Context(), now, ports.Check{}) {
 				if finding.Found == "" || (finding.State == ports.FindingOK) != (finding.Advice == "") {
 					t.Errorf("%+v", finding)
 				}
@@ -73,13 +73,13 @@ func TestAnInspectionFindsWhatIsWrong(t *testing.T) {
 // A look from below disturbs nobody, and leaves nothing behind.
 func TestAnInspectionGoesUnnoticed(t *testing.T) {
 	path := filled(t)
-	NewFile(path).Inspect(t.Context(), time.Now())
+	NewFile(path).Inspect(t.Context(), time.Now(), ports.Check{})
 	wantNames(t, filepath.Dir(path), "keylodge.db")
 	run(t, path, "PRAGMA journal_mode = DELETE")
-	NewFile(path).Inspect(t.Context(), time.Now())
+	NewFile(path).Inspect(t.Context(), time.Now(), ports.Check{})
 	wantNames(t, filepath.Dir(path), "keylodge.db")
 	s := openAt(t, path)
-	for _, finding := range NewFile(path).Inspect(t.Context(), time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC)) {
+	for _, finding := range NewFile(path).Inspect(t.Context(), time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC), ports.Check{}) {
 		if finding.State == ports.FindingFault {
 			t.Errorf("beside a server: %+v", finding)
 		}

@@ -35,7 +35,7 @@ func (f *File) Prepare(ctx context.Context, file string) (ports.Restoration, err
 		d.discard()
 		return nil, fmt.Errorf("copying %s: %w", file, err)
 	}
-	if r.backup, err = d.check(ctx); err != nil {
+	if r.backup, err = d.check(ctx, ports.Check{Full: true}); err != nil {
 		d.discard()
 		return nil, explainUpkeep(file, err)
 	}
@@ -174,7 +174,7 @@ func (c *single) keepAs(ctx context.Context, file string) error {
 		return err
 	}
 	defer d.discard()
-	if err := c.copyTo(ctx, d.path); err != nil {
+	if err := c.copyTo(ctx, d.path, nil); err != nil {
 		return err
 	}
 	return d.publish(file, false)

@@ -150,7 +150,7 @@ func TestABackupOfALiveDatabaseHoldsAllThatWasAcknowledged(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "keylodge.backup")
 		before := p.in.Load()
 		ctx, giveUp := context.WithTimeout(t.Context(), 5*time.Minute)
-		saved, err := NewFile(path).Save(ctx, file, false)
+		saved, err := NewFile(path).Save(ctx, file, false, ports.Check{Full: true})
 		giveUp()
 		if err != nil {
 			t.Fatal(err)
@@ -203,7 +203,7 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 		add(t, s, looks)
 		return nil
 	}}
-	if err := source.copyTo(between, d.path); err != nil {
+	if err := source.copyTo(between, d.path, nil); err != nil {
 		t.Fatal(err)
 	}
 	if looks < 3 {
@@ -233,7 +233,7 @@ func TestABackupReplacesNothingUnlessTold(t *testing.T) {
 	if err := os.WriteFile(file, []byte("precious"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := NewFile(path).Save(t.Context(), file, false)
+	_, err := NewFile(path).Save(t.Context(), file, false, ports.Check{Full: true})
 	wantCode(t, err, "file_exists")
 	if text, _ := os.ReadFile(file); string(text) != "precious" {
 		t.Error("it was replaced")
@@ -248,7 +248,7 @@ func TestABackupReplacesNothingUnlessTold(t *testing.T) {
 	if text, _ := os.ReadFile(file); string(text) != "precious" {
 		t.Error("it was replaced in between")
 	}
-	if _, err := NewFile(path).Save(t.Context(), file, true); err != nil {
+	if _, err := NewFile(path).Save(t.Context(), file, true, ports.Check{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -256,7 +256,7 @@ func TestABackupReplacesNothingUnlessTold(t *testing.T) {
 	}
 	wantNames(t, folder, "backup", "keylodge.db")
 	for _, own := range []string{path, folder} {
-		_, err := NewFile(path).Save(t.Context(), own, true)
+		_, err := NewFile(path).Save(t.Context(), own, true, ports.Check{Full: true})
 		wantCode(t, err, "invalid_file")
 	}
 }
@@ -266,7 +266,7 @@ func TestABackupThatIsInterruptedLeavesNoFile(t *testing.T) {
 	folder := t.TempDir()
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	if _, err := NewFile(path).Save(ctx, filepath.Join(folder, "backup"), false); !errors.Is(err, context.Canceled) {
+	if _, err := NewFile(path).Save(ctx, filepath.Join(folder, "backup"), false, ports.Check{Full: true}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	source, err := NewFile(path).open(t.Context())
@@ -279,11 +279,54 @@ func TestABackupThatIsInterruptedLeavesNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Here it is interrupted once it has begun to copy.
-	if err := source.copyTo(&onLook{t.Context(), func() error { return context.Canceled }}, d.path); !errors.Is(err, context.Canceled) {
+	if err := source.copyTo(&onLook{t.Context(), func() error { return context.Canceled }}, d.path, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	d.discard()
 	wantNames(t, folder)
+}
+
+// Only a full check of a large database goes on to its end. One that is out of time has found nothing, and says so.
+func TestCheckIntegrity_limit(t *testing.T) {
+	path := filled(t)
+	db, err := connectTo(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, c := range map[string]struct {
+		ctx      context.Context
+		full     bool
+		limit    time.Duration
+		complete bool
+		want     error
+	}{
+		"within its time":   {t.Context(), false, time.Minute, true, nil},
+		"out of time":       {t.Context(), false, 0, false, nil},
+		"full":              {t.Context(), true, 0, true, nil},
+		"no longer wanted":  {cancelled, false, time.Minute, false, context.Canceled},
+		"neither when full": {cancelled, true, time.Minute, false, context.Canceled},
+	} {
+		complete, err := db.checkIntegrity(c.ctx, ports.Check{Full: c.full}, c.limit)
+		if complete != c.complete || !errors.Is(err, c.want) {
+			t.Errorf("%s: %t, %v; want %t, %v", name, complete, err, c.complete, c.want)
+		}
+	}
+}
+
+func TestSave_reportsProgress(t *testing.T) {
+	var seen []ports.Progress
+	check := ports.Check{Progress: func(p ports.Progress) { seen = append(seen, p) }}
+	saved, err := NewFile(filled(t)).Save(t.Context(), filepath.Join(t.TempDir(), "backup"), false, check)
+	if err != nil || saved.Unchecked {
+		t.Fatalf("saved %+v, %v", saved, err)
+	}
+	whole := ports.Progress{Stage: ports.StageCopying, Done: saved.Pages, Total: saved.Pages}
+	if !slices.Contains(seen, whole) || seen[len(seen)-1] != (ports.Progress{Stage: ports.StageChecking, Done: 1, Total: 1}) {
+		t.Errorf("reported %+v, want %+v among them", seen, whole)
+	}
 }
 
 func TestOnlyAWholeDatabaseOfOursIsBackedUp(t *testing.T) {
@@ -312,7 +355,7 @@ func TestOnlyAWholeDatabaseOfOursIsBackedUp(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "keylodge.db")
 			c.prepare(t, path)
 			folder := t.TempDir()
-			_, err := NewFile(path).Save(t.Context(), filepath.Join(folder, "backup"), false)
+			_, err := NewFile(path).Save(t.Context(), filepath.Join(folder, "backup"), false, ports.Check{Full: true})
 			wantCode(t, err, c.code)
 			wantNames(t, folder)
 		})
@@ -364,7 +407,7 @@ func TestAFullDiskLeavesNoBackup(t *testing.T) {
 		}
 	}()
 	path := filled(t)
-	_, err := NewFile(path).Save(t.Context(), filepath.Join(disk, "backup"), false)
+	_, err := NewFile(path).Save(t.Context(), filepath.Join(disk, "backup"), false, ports.Check{Full: true})
 	if err == nil || !strings.Contains(err.Error(), "full") && !strings.Contains(err.Error(), "no space") {
 		t.Errorf("got %v", err)
 	}
@@ -375,7 +418,7 @@ func TestARestoreBringsEverythingBack(t *testing.T) {
 	path := filled(t)
 	backup := filepath.Join(t.TempDir(), "backup")
 	f := NewFile(path)
-	saved, err := f.Save(t.Context(), backup, false)
+	saved, err := f.Save(t.Context(), backup, false, ports.Check{Full: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -429,7 +472,7 @@ func TestARestoreBringsEverythingBack(t *testing.T) {
 func TestARestoreKeepsWhatACrashLeftInTheLog(t *testing.T) {
 	path := filled(t)
 	backup := filepath.Join(t.TempDir(), "backup")
-	if _, err := NewFile(path).Save(t.Context(), backup, false); err != nil {
+	if _, err := NewFile(path).Save(t.Context(), backup, false, ports.Check{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	live := openAt(t, path)
@@ -461,7 +504,7 @@ func TestARestoreKeepsWhatACrashLeftInTheLog(t *testing.T) {
 
 func TestARestoreWhereNothingIs(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "backup")
-	if _, err := NewFile(filled(t)).Save(t.Context(), backup, false); err != nil {
+	if _, err := NewFile(filled(t)).Save(t.Context(), backup, false, ports.Check{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	for name, prepare := range map[string]func(t *testing.T, path string){
@@ -507,7 +550,7 @@ func TestARestoreWhereNothingIs(t *testing.T) {
 
 func TestWhatCannotBeReadIsKeptToo(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "backup")
-	if _, err := NewFile(filled(t)).Save(t.Context(), backup, false); err != nil {
+	if _, err := NewFile(filled(t)).Save(t.Context(), backup, false, ports.Check{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	for name, ruin := range map[string]func(t *testing.T, path string){
@@ -561,7 +604,7 @@ func overwrite(t *testing.T, path string, at int64, text string) {
 func TestOnlyABackupIsRestored(t *testing.T) {
 	good := filled(t)
 	whole := filepath.Join(t.TempDir(), "whole")
-	if _, err := NewFile(good).Save(t.Context(), whole, false); err != nil {
+	if _, err := NewFile(good).Save(t.Context(), whole, false, ports.Check{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(whole)
@@ -626,7 +669,7 @@ func TestAnOlderBackupIsRestoredAsItIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		backup := filepath.Join(t.TempDir(), "backup")
-		saved, err := NewFile(old).Save(t.Context(), backup, false)
+		saved, err := NewFile(old).Save(t.Context(), backup, false, ports.Check{Full: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -651,7 +694,7 @@ func TestNothingIsReplacedOrUndoneUnderAnybody(t *testing.T) {
 	path := filled(t)
 	backup := filepath.Join(t.TempDir(), "backup")
 	f := NewFile(path)
-	if _, err := f.Save(t.Context(), backup, false); err != nil {
+	if _, err := f.Save(t.Context(), backup, false, ports.Check{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	refused := func(t *testing.T) {
@@ -733,7 +776,7 @@ func TestAServerThatWaitsForARestoreServesWhatWasRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 	backup := filepath.Join(t.TempDir(), "backup")
-	if _, err := f.Save(t.Context(), backup, false); err != nil {
+	if _, err := f.Save(t.Context(), backup, false, ports.Check{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	run(t, path, "UPDATE users SET email = 'mallory@example.org'")
@@ -840,7 +883,7 @@ func TestMigrationsAreListedAppliedAndTakenBack(t *testing.T) {
 	}
 	_, err = f.Down(t.Context())
 	wantCode(t, err, "nothing_to_undo")
-	_, err = f.Save(t.Context(), filepath.Join(t.TempDir(), "backup"), false)
+	_, err = f.Save(t.Context(), filepath.Join(t.TempDir(), "backup"), false, ports.Check{})
 	wantCode(t, err, "not_a_keylodge_database")
 	wantNames(t, filepath.Dir(path), "keylodge.db")
 	if done, err := f.Up(t.Context()); err != nil || len(done) != len(all) {
