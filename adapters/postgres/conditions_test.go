@@ -122,7 +122,7 @@ func eventuallyFails(t *testing.T, s *Store, from int) (err error) {
 	return err
 }
 
-func TestStore_outagesOf(t *testing.T) {
+func TestStore_outagesOfARealServer(t *testing.T) {
 	server, url := ownLodge(t)
 	s := openAt(t, url)
 	add(t, s, 0)
