@@ -131,6 +131,42 @@ func comesBackWithTheApp(l *lodge) {
 	again.recovers(claim{email: "ada@example.org", totpCode: phoneApp.shows(-30 * time.Second)}) // a slow clock
 }
 
+// typesCodesOnAnotherKeyboard spells right codes in other scripts' digits, with dashes, spaces and invisible marks, and shows codes that
+// cannot be right, which do not count as guesses.
+func typesCodesOnAnotherKeyboard(l *lodge) {
+	ada := l.person("Ada", phone)
+	ada.email = "ada@example.org"
+	ada.signsUp()
+	secret, refused := ada.device.setUpTOTP()
+	ada.may(refused)
+	phoneApp := app{l, secret}
+	ada.may(ada.device.confirmTOTP("\u2066" + inDigitsFrom('０', phoneApp.shows()) + "\u2069"))
+	codes := ada.writesDownCodes()
+	for _, zero := range []rune{'٠', '۰', '०', '০'} {
+		l.waits(time.Minute)
+		code := inDigitsFrom(zero, phoneApp.shows())
+		back := l.losesEverything(ada)
+		for _, malformed := range []string{"12345", "1234567", "12345x"} {
+			back.cannotRecover(claim{email: ada.email, totpCode: malformed}, "invalid_code")
+			back.cannotRecover(claim{backupCode: codes[0] + "0"}, "invalid_code")
+		}
+		back.recovers(claim{email: ada.email, totpCode: code[:6] + "\u200f\u2011" + code[6:]})
+		ada.device = back.device
+	}
+	back := l.losesEverything(ada)
+	back.recovers(claim{backupCode: "\ufeff" + inDigitsFrom('٠', strings.ToUpper(strings.ReplaceAll(codes[1], "-", "\u2014\u00ad")))})
+}
+
+// inDigitsFrom writes ASCII digits in the script with the given zero.
+func inDigitsFrom(zero rune, code string) string {
+	return strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return zero + r - '0'
+		}
+		return r
+	}, code)
+}
+
 func needsBoth(c *bootstrap.Config) { c.Recovery = domain.RecoveryBoth }
 
 func bothAreNeeded(l *lodge) {

@@ -132,6 +132,7 @@ var stories = []story{
 	{title: "The phone is lost, and a backup code brings the person back", play: comesBackWithABackupCode},
 	{title: "The phone is lost, and the authenticator app brings the person back", play: comesBackWithTheApp},
 	{title: "Both are needed to come back, and one is refused", play: bothAreNeeded, settings: needsBoth},
+	{title: "A person types right codes on another keyboard", play: typesCodesOnAnotherKeyboard},
 	{title: "Recovery is switched off", play: recoveryIsOff, settings: func(c *bootstrap.Config) { c.Recovery = domain.RecoveryOff }, cannot: exceptions{browser: "the page does not offer it then"}},
 	{title: "A recovery is no step-up", play: recoveryIsNoStepUp},
 	{title: "A grant enrols one passkey, and is no session", play: aGrantEnrolsOnce, cannot: exceptions{browser: asksOnce}},

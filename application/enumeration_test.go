@@ -67,7 +67,7 @@ func (c *counting) VerifyRegistration(state []byte, answer ports.RegistrationAns
 	return c.RelyingParty.VerifyRegistration(state, answer)
 }
 
-func (c *counting) Step(secret domain.Secret, code string, now time.Time) (domain.TOTPStep, error) {
+func (c *counting) Step(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error) {
 	c.asked = append(c.asked, "code")
 	return c.TOTPCodes.Step(secret, code, now)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 )
 
 // BackupCode is a code to be kept on paper: 80 random bits as sixteen letters and digits that cannot be mistaken for each
@@ -43,32 +42,14 @@ func (c BackupCode) Written() string {
 	return s[:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:]
 }
 
-// ParseBackupCode reads a code from paper: in either case, with spaces and hyphens wherever they are, and with the letters
-// that look like digits. Anything that cannot be one is ErrInvalidCode.
+// ParseBackupCode reads a code from paper: as plainCode does, in either case, and with the letters that look like digits. It returns
+// ErrInvalidCode for anything that cannot be one.
 func ParseBackupCode(s string) (BackupCode, error) {
-	const longest = 64
-	if len(s) > longest {
+	plain := strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(strings.ToLower(plainCode(s)))
+	if len(plain) != backupCodeLength || strings.Trim(plain, crockford) != "" {
 		return BackupCode{}, ErrInvalidCode
 	}
-	var plain strings.Builder
-	for _, r := range strings.ToLower(s) {
-		switch {
-		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r), r == '−': // the last one is a minus
-			continue
-		case r == 'o':
-			r = '0'
-		case r == 'i', r == 'l':
-			r = '1'
-		}
-		if !strings.ContainsRune(crockford, r) {
-			return BackupCode{}, ErrInvalidCode
-		}
-		plain.WriteRune(r)
-	}
-	if plain.Len() != backupCodeLength {
-		return BackupCode{}, ErrInvalidCode
-	}
-	return BackupCode{NewSecret(plain.String())}, nil
+	return BackupCode{NewSecret(plain)}, nil
 }
 
 // CodeDigest is what the server keeps of a backup code: an HMAC under a key of its own, so that a stolen database gives no

@@ -51,14 +51,9 @@ func NewEmailCode(random io.Reader) (EmailCode, error) {
 	}
 }
 
-// ParseEmailCode reads a code as it was typed or pasted: spaces and hyphens do not count. Anything that cannot be one is
-// ErrInvalidCode.
+// ParseEmailCode reads a code as plainCode does. It returns ErrInvalidCode for anything that cannot be one.
 func ParseEmailCode(s string) (EmailCode, error) {
-	const longest = 32
-	if len(s) > longest {
-		return EmailCode{}, ErrInvalidCode
-	}
-	digits := strings.NewReplacer(" ", "", "\t", "", "-", "", "\u00a0", "").Replace(s)
+	digits := plainCode(s)
 	if len(digits) != emailCodeLength || strings.Trim(digits, "0123456789") != "" {
 		return EmailCode{}, ErrInvalidCode
 	}

@@ -183,15 +183,15 @@ func TestAPasskeyIsNamedForAClaimedAddressWhereThereIsNoOther(t *testing.T) {
 
 func TestACodeIsReadAsItIsTypedAndPasted(t *testing.T) {
 	for _, typed := range []string{
-		right, "0001 2345", "0001-2345", " 00012345 ", "000\t123\u00a045", "0 0 0 1 2 3 4 5", strings.Repeat("-", 24) + right,
+		right, "0001 2345", "0001-2345", " 00012345 ", "000\t123\u00a045", "0 0 0 1 2 3 4 5", strings.Repeat("-", 248) + right, "00012345\n",
 	} {
 		if c, err := domain.ParseEmailCode(typed); err != nil || c.Reveal() != right {
 			t.Errorf("%q: %q, %v", typed, c.Reveal(), err)
 		}
 	}
 	for _, typed := range []string{
-		"", "1", "0001234", "000123456", "0001234x", "0001234O", "00012345\n", "0001_2345", "+0012345", "-0012345", "0001.234", "１２３４５６７８", "٠٠٠١٢٣٤٥",
-		"\x0000012345", strings.Repeat("-", 25) + right, strings.Repeat("0", 1<<20),
+		"", "1", "0001234", "000123456", "0001234x", "0001234O", "0001_2345", "+0012345", "-0012345", "0001.234",
+		"\x0000012345", strings.Repeat("-", 249) + right, strings.Repeat("0", 1<<20),
 	} {
 		if c, err := domain.ParseEmailCode(typed); !errors.Is(err, domain.ErrInvalidCode) || !c.IsZero() {
 			t.Errorf("%q: %q, %v", typed[:min(len(typed), 40)], c.Reveal(), err)

@@ -77,8 +77,10 @@ func (g *Grant) tokenUnder(key []byte) GrantToken {
 	return GrantToken{NewSecret(grantTokenPrefix + base64.RawURLEncoding.EncodeToString(keyed(key, "grant", slices.Concat(g.state.UserID.uuid[:], g.state.Nonce))))}
 }
 
-// ParseGrantToken takes a token as a client sent it. Anything that was never made here is ErrInvalidGrant.
+// ParseGrantToken takes a token as a client sent it. Since people copy it from links, white space, invisible characters and full-width
+// forms are read as plainCode reads them; hyphens and case count. It returns ErrInvalidGrant for anything that was never made here.
 func ParseGrantToken(s string) (GrantToken, error) {
+	s = foldCode(s, func(rune) bool { return false })
 	encoded, found := strings.CutPrefix(s, grantTokenPrefix)
 	if !found || len(encoded) != base64.RawURLEncoding.EncodedLen(sha256.Size) {
 		return GrantToken{}, ErrInvalidGrant

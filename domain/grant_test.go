@@ -129,10 +129,18 @@ func TestAGrantTokenIsReadAsItWasMade(t *testing.T) {
 	if read, err := domain.ParseGrantToken(token.Reveal()); err != nil || read != token || read.Digest() != g.Snapshot().Token {
 		t.Errorf("read %q, %v", read.Reveal(), err)
 	}
+	for _, copied := range []string{
+		" " + token.Reveal() + "\r\n", "\ufeff" + token.Reveal(), token.Reveal()[:20] + "\n  " + token.Reveal()[20:], token.Reveal()[:20] + "\u00ad\u200b" + token.Reveal()[20:],
+		fullWidth(token.Reveal()),
+	} {
+		if read, err := domain.ParseGrantToken(copied); err != nil || read != token {
+			t.Errorf("%q: %v", copied, err)
+		}
+	}
 	_, session := session(t, synced)
 	for _, bad := range []string{
-		"", "klg_", token.Reveal()[4:], token.Reveal() + "A", token.Reveal()[:len(token.Reveal())-1], "KLG_" + token.Reveal()[4:], "kls_" + token.Reveal()[4:],
-		" " + token.Reveal(), session.Reveal(),
+		"", "klg_", strings.Repeat(" ", 256) + token.Reveal(), token.Reveal()[4:], token.Reveal() + "A", token.Reveal()[:len(token.Reveal())-1], "KLG_" + token.Reveal()[4:], "kls_" + token.Reveal()[4:],
+		"-" + token.Reveal(), session.Reveal(), strings.ReplaceAll(token.Reveal(), "_", "\u2014"),
 	} {
 		if read, err := domain.ParseGrantToken(bad); !errors.Is(err, domain.ErrInvalidGrant) || !read.IsZero() {
 			t.Errorf("%q: %v", bad, err)

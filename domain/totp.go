@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,6 +23,20 @@ type TOTPSnapshot struct {
 
 // TOTPStep is the number of half minutes since the Unix epoch (RFC 6238, section 4.2).
 type TOTPStep int64
+
+// TOTPCode is a code of an authenticator app: six digits.
+type TOTPCode struct{ Secret }
+
+const totpCodeLength = 6
+
+// ParseTOTPCode reads a code as plainCode does. It returns ErrInvalidCode for anything that cannot be one.
+func ParseTOTPCode(s string) (TOTPCode, error) {
+	digits := plainCode(s)
+	if len(digits) != totpCodeLength || strings.Trim(digits, "0123456789") != "" {
+		return TOTPCode{}, ErrInvalidCode
+	}
+	return TOTPCode{NewSecret(digits)}, nil
+}
 
 // NewTOTP begins with nothing.
 func NewTOTP(owner UserID) *TOTP { return &TOTP{TOTPSnapshot{UserID: owner}} }

@@ -14,8 +14,8 @@ type TOTPCodes interface {
 	// Decoy is a secret that is nobody's, for judging codes of accounts that have none.
 	Decoy() (domain.Secret, error)
 	// Step returns the half minute whose code this is: the present one, the one before or the one after; else
-	// domain.ErrInvalidCode. Spaces in the code do not count. It takes the same time whichever of them it is.
-	Step(secret domain.Secret, code string, now time.Time) (domain.TOTPStep, error)
+	// domain.ErrInvalidCode. It takes the same time whichever of them it is.
+	Step(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error)
 }
 
 // TOTPKey is what a person needs to set up their app. It is shown once.

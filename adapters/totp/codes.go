@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/pquerna/otp"
@@ -33,8 +32,7 @@ func New(issuer string) *Codes { return &Codes{issuer: withoutColons(issuer)} }
 
 // Step implements ports.TOTPCodes. If one code is right for two steps it is the later one, so that spending it leaves
 // nothing of the code to be used again. A secret that is not Base32 is a fault.
-func (c *Codes) Step(secret domain.Secret, code string, now time.Time) (domain.TOTPStep, error) {
-	typed := strings.Join(strings.Fields(code), "")
+func (c *Codes) Step(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error) {
 	if secret.IsZero() {
 		return 0, errors.New("judging a TOTP code: the secret is empty")
 	}
@@ -45,7 +43,7 @@ func (c *Codes) Step(secret domain.Secret, code string, now time.Time) (domain.T
 		if err != nil {
 			return 0, fmt.Errorf("judging a TOTP code: %w", err)
 		}
-		same := subtle.ConstantTimeCompare([]byte(right), []byte(typed))
+		same := subtle.ConstantTimeCompare([]byte(right), []byte(code.Reveal()))
 		step = subtle.ConstantTimeSelect(same, int(at.Unix()/period), step)
 		found |= same
 	}

@@ -17,21 +17,19 @@ type attempt struct {
 }
 
 // judge does the cryptography. An account without an app is judged by a secret that is nobody's.
-func (r *Redeem) judge(claim Claim, s seen, now time.Time) (attempt, error) {
-	a := attempt{seen: s, paper: claim.BackupCode != ""}
+func (r *Redeem) judge(typed codes, s seen, now time.Time) (attempt, error) {
+	a := attempt{seen: s, paper: !typed.backup.IsZero()}
 	if a.paper {
-		if code, err := domain.ParseBackupCode(claim.BackupCode); err == nil {
-			a.digest = r.Peppers.Digests(code)
-		}
+		a.digest = r.Peppers.Digests(typed.backup)
 	}
-	if claim.TOTPCode == "" {
+	if typed.totp.IsZero() {
 		return a, nil
 	}
 	secret, decoy, err := r.secretOf(s)
 	if err != nil {
 		return attempt{}, err
 	}
-	switch step, err := r.Codes.Step(secret, claim.TOTPCode, now); {
+	switch step, err := r.Codes.Step(secret, typed.totp, now); {
 	case errors.Is(err, domain.ErrInvalidCode):
 		a.wrong = true
 	case err != nil:

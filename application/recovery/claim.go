@@ -53,3 +53,25 @@ func (c Claim) check(policy domain.RecoveryPolicy) error {
 	}
 	return domain.Collect(faults...)
 }
+
+// codes are those of a claim; zero where none was shown.
+type codes struct {
+	totp   domain.TOTPCode
+	backup domain.BackupCode
+}
+
+// parse returns domain.ErrInvalidCode for a code of the wrong length or alphabet. That is no guess and is not counted: it is right for
+// no account, so the answer depends on nothing but the claim.
+func (c Claim) parse() (typed codes, err error) {
+	if c.TOTPCode != "" {
+		if typed.totp, err = domain.ParseTOTPCode(c.TOTPCode); err != nil {
+			return codes{}, err
+		}
+	}
+	if c.BackupCode != "" {
+		if typed.backup, err = domain.ParseBackupCode(c.BackupCode); err != nil {
+			return codes{}, err
+		}
+	}
+	return typed, nil
+}

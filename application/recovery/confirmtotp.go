@@ -29,9 +29,13 @@ func (c *ConfirmTOTP) Execute(ctx context.Context, actor access.Actor, code stri
 	if err := actor.RequirePasskey(); err != nil {
 		return err
 	}
+	typed, err := domain.ParseTOTPCode(code)
+	if err != nil {
+		return err
+	}
 	now := c.Clock.Now()
 	var pending []byte
-	err := c.Store.View(ctx, func(tx ports.Tx) error {
+	err = c.Store.View(ctx, func(tx ports.Tx) error {
 		app, err := tx.TOTPs.Of(ctx, actor.User.ID())
 		if err != nil {
 			return err
@@ -46,7 +50,7 @@ func (c *ConfirmTOTP) Execute(ctx context.Context, actor access.Actor, code stri
 	if err != nil { // begun under a secret that was taken away since: to be set up anew
 		return fmt.Errorf("%w: %w", domain.ErrInvalidCode, err)
 	}
-	step, err := c.Codes.Step(domain.NewSecret(string(secret)), code, now)
+	step, err := c.Codes.Step(domain.NewSecret(string(secret)), typed, now)
 	if err != nil {
 		return err
 	}

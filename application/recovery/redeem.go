@@ -39,12 +39,16 @@ func (r *Redeem) Execute(ctx context.Context, claim Claim, visitor access.Visito
 	if err := errors.Join(r.Policy.On(), claim.check(r.Policy)); err != nil {
 		return Granted{}, err
 	}
+	typed, err := claim.parse()
+	if err != nil {
+		return Granted{}, err
+	}
 	now := r.Clock.Now()
 	seen, err := r.look(ctx, claim, visitor)
 	if err != nil {
 		return Granted{}, err
 	}
-	attempt, err := r.judge(claim, seen, now)
+	attempt, err := r.judge(typed, seen, now)
 	if err != nil {
 		return Granted{}, err
 	}

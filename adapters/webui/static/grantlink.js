@@ -7,5 +7,9 @@ export function takeGrantToken() {
   if (!location.hash.startsWith(prefix)) return '';
   const token = location.hash.slice(prefix.length);
   history.replaceState(null, '', location.pathname + location.search);
-  return token;
+  try {
+    return decodeURIComponent(token); // browsers encode what a copied link has beside ASCII
+  } catch {
+    return token;
+  }
 }

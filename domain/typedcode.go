@@ -1,0 +1,60 @@
+package domain
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxTypedCode bounds what is read of a typed code, in bytes: sixteen characters of four bytes each, and as much again three times
+// for what does not count.
+const maxTypedCode = 256
+
+// plainCode returns a code as it was meant by a person who typed or pasted it: digits of any script (Unicode category Nd) and full-width
+// characters become ASCII, and white space, dashes and invisible format characters do not count. It returns "" for more than
+// maxTypedCode bytes and for invalid UTF-8. Every code that people type is read by it; each type then checks length and alphabet.
+func plainCode(s string) string { return foldCode(s, isDash) }
+
+// foldCode drops white space, invisible characters and what drop is true of.
+func foldCode(s string, drop func(r rune) bool) string {
+	if len(s) > maxTypedCode || !utf8.ValidString(s) {
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
+		switch digit := decimalDigit(r); {
+		case unicode.IsSpace(r), isFormat(r), isBlank(r), unicode.Is(unicode.Variation_Selector, r), drop(r):
+			return -1
+		case digit >= 0:
+			return rune("0123456789"[digit])
+		case '\uff01' <= r && r <= '\uff5e': // full-width forms, in the order of ASCII
+			return r - '\uff01' + '!'
+		}
+		return r
+	}, s)
+}
+
+// isDash is true of hyphens, dashes and minus signs, and of the sound marks that Japanese keyboards have in the hyphen's place.
+func isDash(r rune) bool {
+	switch r {
+	case 'ー', 'ｰ', '\u02d7', '\u2043':
+		return true
+	}
+	return unicode.In(r, unicode.Dash, unicode.Hyphen)
+}
+
+// decimalDigit returns the value of a digit of any script, or -1. The digits of a script are ten code points in order from zero
+// (Unicode, section 4.6), so that ranges of category Nd begin with a zero.
+func decimalDigit(r rune) int64 {
+	at := int64(r)
+	for _, digits := range unicode.Nd.R16 {
+		if int64(digits.Lo) <= at && at <= int64(digits.Hi) {
+			return (at - int64(digits.Lo)) % 10
+		}
+	}
+	for _, digits := range unicode.Nd.R32 {
+		if int64(digits.Lo) <= at && at <= int64(digits.Hi) {
+			return (at - int64(digits.Lo)) % 10
+		}
+	}
+	return -1
+}
