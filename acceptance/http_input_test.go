@@ -3,7 +3,6 @@ package acceptance
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -209,36 +208,6 @@ func TestAnUnreadableRequestSpendsNothing(t *testing.T) {
 	}
 	who, refused := ada.script().connection.finishSignUp(made.challengeID, answer)
 	ada.mustBe(who, refused)
-}
-
-// Some password managers write padded base64, some the standard alphabet.
-func TestEveryBase64IsUnderstood(t *testing.T) {
-	s := startServer(t, newClock(), nil)
-	for name, spelling := range map[string]func(string) string{
-		"padded":            func(b64 string) string { return b64 + strings.Repeat("=", (4-len(b64)%4)%4) },
-		"standard alphabet": func(b64 string) string { return strings.NewReplacer("-", "+", "_", "/").Replace(b64) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			var begun ceremonyBody
-			if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/signup/options", "").body, &begun); err != nil {
-				t.Fatal(err)
-			}
-			made, err := authenticator.New(s.origin).Create(begun.Options)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body := encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": map[string]any{
-				"id": spelling(made.ID.String()), "rawId": spelling(made.RawID.String()), "type": "public-key",
-				"response": map[string]any{
-					"clientDataJSON":    spelling(made.Response.ClientDataJSON.String()),
-					"attestationObject": spelling(made.Response.AttestationObject.String()),
-				},
-			}})
-			if got := s.send(t, http.MethodPost, "/v1/signup/verify", string(body)); got.StatusCode != 201 || !strings.Contains(string(got.body), `"transports":[]`) {
-				t.Errorf("%d %s", got.StatusCode, got.body)
-			}
-		})
-	}
 }
 
 func TestAddressesAndMethodsThatAreNot(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -205,20 +206,26 @@ func (r *reader) keep(err error) {
 	}
 }
 
-// operationFor returns the parameters in the request's path as well. A HEAD is a GET.
+// operationFor returns the parameters in the request's path as well, each without its percent-encoding: a "/" within one is "%2F". A
+// HEAD is a GET.
 func (c *Contract) operationFor(request *http.Request) (operation, map[string]string) {
 	method := request.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
 	for _, o := range c.operations {
-		match := o.path.FindStringSubmatch(request.URL.Path)
+		match := o.path.FindStringSubmatch(request.URL.EscapedPath())
 		if match == nil || o.method != method {
 			continue
 		}
 		inPath := map[string]string{}
 		for i, name := range o.path.SubexpNames() {
-			inPath[name] = match[i]
+			if inPath[name] = match[i]; name == "" {
+				continue
+			}
+			if plain, err := url.PathUnescape(match[i]); err == nil {
+				inPath[name] = plain
+			}
 		}
 		return o, inPath
 	}

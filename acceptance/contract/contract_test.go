@@ -134,7 +134,7 @@ func TestRequestsThatBreakTheContractAndAreAccepted(t *testing.T) {
 		"a list with one out of bounds": {listEvents().to("GET", "/v1/me/events?kind=signed_in,signed_inn"), "kind"},
 		"a parameter of a wrong type":   {listEvents().to("GET", "/v1/me/events?limit=all"), "limit"},
 		"a parameter twice, once empty": {listEvents().to("GET", "/v1/me/events?limit=1&limit="), "limit"},
-		"an id that cannot be one":      {renamePasskey().to("PATCH", "/v1/me/passkeys/a+b"), "id"},
+		"an id that cannot be one":      {renamePasskey().to("PATCH", "/v1/me/passkeys/a*b"), "id"},
 		"nobody signed in":              {listEvents().sendingHeader("Authorization", ""), "[[sessionCookie] [bearer]]"},
 		"another way to authenticate":   {listEvents().sendingHeader("Authorization", "Basic e30"), "[[sessionCookie] [bearer]]"},
 		"half of what authenticates":    {renamePasskey().sendingHeader("X-CSRF-Token", ""), "[[csrfToken sessionCookie] [bearer]]"},

@@ -137,7 +137,7 @@ func splitPointer(p jsontext.Pointer) []string {
 }
 
 // binary is a member in base64. It goes out in unpadded base64url; padding and the standard alphabet are understood,
-// because some password managers write them.
+// because some password managers write them. Bits that are left over at the end are zero (RFC 4648, section 3.5).
 type binary []byte
 
 func (b *binary) UnmarshalText(text []byte) error {
@@ -145,7 +145,7 @@ func (b *binary) UnmarshalText(text []byte) error {
 	if strings.ContainsAny(s, "\r\n") {
 		return notBase64
 	}
-	decoded, err := base64.RawURLEncoding.DecodeString(s)
+	decoded, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil {
 		return notBase64
 	}

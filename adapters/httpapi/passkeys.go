@@ -1,9 +1,9 @@
 package httpapi
 
 import (
-	"encoding/base64"
 	"log/slog"
 	"net/http"
+	"net/url"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
@@ -99,10 +99,15 @@ func (s *server) deletePasskey(c *fiber.Ctx, actor access.Actor) error {
 	return c.JSON(fiber.Map{"signals": s.signalsFor(removed.User, removed.Accepted)})
 }
 
-// credentialID reads the id in the path. One that could be nobody's is as good as one that is not the caller's.
+// credentialID reads the id in the path, which may be spelled like any binary member. An id that no passkey can have gets the same
+// error as one that is not the caller's: domain.ErrPasskeyNotFound.
 func credentialID(c *fiber.Ctx) (domain.CredentialID, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(c.Params("id"))
+	text, err := url.PathUnescape(c.Params("id"))
 	if err != nil {
+		return "", domain.ErrPasskeyNotFound
+	}
+	var raw binary
+	if err := raw.UnmarshalText([]byte(text)); err != nil {
 		return "", domain.ErrPasskeyNotFound
 	}
 	id, err := domain.NewCredentialID(raw)

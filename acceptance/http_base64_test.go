@@ -1,0 +1,130 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+)
+
+// spellings are the ways to write binary beside unpadded base64url. Some password managers use them.
+var spellings = map[string]func(string) string{
+	"padded":                   padded,
+	"standard alphabet":        inStandardAlphabet,
+	"standard alphabet padded": func(b64 string) string { return padded(inStandardAlphabet(b64)) },
+}
+
+func padded(b64 string) string { return b64 + strings.Repeat("=", (4-len(b64)%4)%4) }
+
+func inStandardAlphabet(b64 string) string {
+	return strings.NewReplacer("-", "+", "_", "/").Replace(b64)
+}
+
+// TestEveryBinaryMemberInEveryBase64 spells one member of an answer at a time, and all of them together.
+func TestEveryBinaryMemberInEveryBase64(t *testing.T) {
+	shared := []string{"id", "rawId", "response.clientDataJSON"}
+	ceremonies := map[string][]string{
+		"registration":   append(slices.Clone(shared), "response.attestationObject"),
+		"authentication": append(slices.Clone(shared), "response.authenticatorData", "response.signature", "response.userHandle"),
+	}
+	e := examinedServers()["SQLite"](t, nil)
+	for ceremony, members := range ceremonies {
+		for spelling, spell := range spellings {
+			for _, member := range append(slices.Clone(members), "all") {
+				t.Run(ceremony+", "+member+", "+spelling, func(t *testing.T) {
+					spelled := members
+					if member != "all" {
+						spelled = []string{member}
+					}
+					// Whether base64 has something to pad, or a letter in which the alphabets differ, is a matter of chance.
+					changed := false
+					for try := 0; try < 100 && !changed && !t.Failed(); try++ {
+						t.Run(strconv.Itoa(try), func(t *testing.T) { changed = e.understands(t, ceremony, spelled, spell) })
+					}
+					if !changed {
+						t.Errorf("no answer changes by the spelling of %q", spelled)
+					}
+				})
+			}
+		}
+	}
+}
+
+// understands sends an answer whose named members are spelled, and reports whether any of them looks different for it.
+func (e *examined) understands(t *testing.T, ceremony string, members []string, spell func(string) string) (changed bool) {
+	t.Helper()
+	under := e.registration
+	if ceremony == "authentication" {
+		under = e.authentication
+	}
+	c := under(t, wrongAnswer{device: ofES256})
+	begun := c.begin()
+	answer := toJSON(t, c.answer(begun, lengthened(random(1)[0])))
+	for _, member := range members {
+		object, name := descend(answer, member)
+		plain := object[name].(string)
+		object[name] = spell(plain)
+		changed = changed || object[name] != plain
+	}
+	if got := c.send(begun, answer); got != (refusal{}) {
+		t.Errorf("refused: %+v; the log: %s", got, e.log.last())
+	}
+	return changed
+}
+
+// lengthened adds a member to the client data, in whose base64 a question mark may be the last letter of an alphabet, and as many
+// spaces as given, modulo 3.
+func lengthened(by byte) authenticator.Variation {
+	return authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
+		return slices.Concat([]byte(strings.Repeat(" ", int(by%3))), honest[:1], []byte(`"a":"???>>>~~~",`), honest[1:])
+	})
+}
+
+func TestAPasskeysIDInAPathInEveryBase64(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	connection := s.connect(t)
+	begun, refused := connection.beginSignUp(applicant{name: "Ada"})
+	if refused != (refusal{}) {
+		t.Fatalf("%+v", refused)
+	}
+	id := []byte{0xfb, 0xff, 0xbf, 0xfe} // -_-__g
+	made, err := authenticator.New(s.origin).Create(begun.options, authenticator.ForgeCredentialID(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (refusal{}) {
+		t.Fatalf("%+v", refused)
+	}
+	plain := authenticator.Base64URL(id).String()
+	paths := map[string]string{"as it is written": plain, "every letter escaped": "%2D%5F%2D%5F%5F%67"}
+	for spelling, spell := range spellings {
+		paths[spelling] = strings.ReplaceAll(spell(plain), "/", "%2F")
+		paths[spelling+", escaped"] = url.QueryEscape(spell(plain))
+	}
+	for name, path := range paths {
+		var renamed struct {
+			Passkey struct {
+				ID   string `json:"id"`
+				Name string `json:"name"`
+			} `json:"passkey"`
+		}
+		refused := connection.call(http.MethodPatch, "/v1/me/passkeys/"+path, map[string]string{"name": name}, &renamed)
+		if refused != (refusal{}) || renamed.Passkey.ID != plain || renamed.Passkey.Name != name {
+			t.Errorf("%s: %s: %+v, %+v", name, path, refused, renamed)
+		}
+	}
+	for name, path := range map[string]string{"another": "AAAA", "a letter of no alphabet": plain + "*", "a space": plain + "%20", "a line break": plain + "%0A", "padding alone": "=", "another id behind it": plain + "%2FAAAA"} {
+		body, err := json.Marshal(map[string]string{"name": name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refused := connection.call(http.MethodPatch, "/v1/me/passkeys/"+path, json.RawMessage(body), nil); refused.code != "not_found" {
+			t.Errorf("%s: %s: %+v", name, path, refused)
+		}
+	}
+}
