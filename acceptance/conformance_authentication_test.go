@@ -22,11 +22,11 @@ func authenticationSteps() []wrongAnswer {
 		w.email = true
 		return w
 	}
-	unknown := edited("§7.2 credential record", "of an id that nobody has", "", func(answer, _ map[string]any) { answer["id"], answer["rawId"] = "AAAA", "AAAA" })
+	unknown := edited("§7.2 step 6 (credential record)", "of an id that nobody has", "", func(answer, _ map[string]any) { answer["id"], answer["rawId"] = "AAAA", "AAAA" })
 	unknown.code = "passkey_unknown"
 	counting := func(name string, count uint32) wrongAnswer {
 		return wrongAnswer{
-			step: "§7.2 signCount", name: name, device: slices.Concat(ofES256, []authenticator.Option{authenticator.DeviceBound()}),
+			step: "§7.2 step 22 (signCount)", name: name, device: slices.Concat(ofES256, []authenticator.Option{authenticator.DeviceBound()}),
 			forge: []authenticator.Variation{authenticator.ForgeSignCount(count)}, reason: domain.ReasonCounterRegressed,
 		}
 	}
@@ -34,34 +34,38 @@ func authenticationSteps() []wrongAnswer {
 		w.device = slices.Concat(ofES256, []authenticator.Option{authenticator.DeviceBound()})
 		return w
 	}
-	unverified := forging("§7.2 UV", "not set", domain.ReasonUserVerificationMissing, authenticator.ForgeFlags(none, userVerified))
+	unverified := forging("§7.2 step 17 (UV)", "not set", domain.ReasonUserVerificationMissing, authenticator.ForgeFlags(none, userVerified))
 	unverified.code = "user_verification_required"
-	tooLong := edited("§7.2 credential record", "an id of 1024 bytes", malformed, func(answer, _ map[string]any) {
+	tooLong := edited("§7.2 step 6 (credential record)", "an id of 1024 bytes", malformed, func(answer, _ map[string]any) {
 		long := authenticator.Base64URL(make([]byte, 1024)).String()
 		answer["id"], answer["rawId"] = long, long
 	})
 	tooLong.nobodys = true
 	return []wrongAnswer{
 		unknown,
-		listed(edited("§7.2 allowCredentials", "somebody else's passkey", handle, borrow("id", "rawId", "response.authenticatorData", "response.signature", "response.userHandle", "response.clientDataJSON"))),
-		edited("§7.2 user handle", "somebody else's", handle, borrow("response.userHandle")),
-		edited("§7.2 user handle", "missing", handle, drop("response.userHandle")),
-		edited("§7.2 user handle", "null", handle, set("response.userHandle", nil)),
-		edited("§7.2 user handle", "empty", handle, set("response.userHandle", "")),
-		edited("§7.2 user handle", "nobody's", handle, set("response.userHandle", "AAAA")),
-		edited("§7.2 user handle", "longer than any", handle, set("response.userHandle", authenticator.Base64URL(make([]byte, 65)).String())),
-		listed(edited("§7.2 user handle", "somebody else's, with a list", handle, borrow("response.userHandle"))),
-		edited("§7.2 credential record", "somebody else's id", handle, borrow("id", "rawId")),
-		edited("§7.2 credential record", "somebody else's id and user handle", signature, borrow("id", "rawId", "response.userHandle")),
+		listed(edited("§7.2 step 5 (allowCredentials)", "somebody else's passkey", handle, borrow("id", "rawId", "response.authenticatorData", "response.signature", "response.userHandle", "response.clientDataJSON"))),
+		edited("§7.2 step 6 (user handle)", "somebody else's", handle, borrow("response.userHandle")),
+		edited("§7.2 step 6 (user handle)", "missing", handle, drop("response.userHandle")),
+		edited("§7.2 step 6 (user handle)", "null", handle, set("response.userHandle", nil)),
+		edited("§7.2 step 6 (user handle)", "empty", handle, set("response.userHandle", "")),
+		edited("§7.2 step 6 (user handle)", "nobody's", handle, set("response.userHandle", "AAAA")),
+		edited("§7.2 step 6 (user handle)", "longer than any", handle, set("response.userHandle", authenticator.Base64URL(make([]byte, 65)).String())),
+		listed(edited("§7.2 step 6 (user handle)", "somebody else's, with a list", handle, borrow("response.userHandle"))),
+		edited("§7.2 step 6 (credential record)", "somebody else's id", handle, borrow("id", "rawId")),
+		edited("§7.2 step 6 (credential record)", "somebody else's id and user handle", signature, borrow("id", "rawId", "response.userHandle")),
 		tooLong,
 
-		forging("§7.2 rpIdHash", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
-		forging("§7.2 rpIdHash", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
-		forging("§7.2 UP", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
+		forging("§7.2 step 15 (rpIdHash)", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
+		{
+			step: "§7.2 step 15 (rpIdHash)", name: "of an AppID, and appid said to be used", device: ofES256,
+			forge: []authenticator.Variation{authenticator.ForgeRPID("http://localhost")}, edit: set("clientExtensionResults", map[string]any{"appid": true}), reason: domain.ReasonRPIDMismatch,
+		},
+		forging("§7.2 step 15 (rpIdHash)", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
+		forging("§7.2 step 16 (UP)", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
 		unverified,
-		forging("§7.2 BS", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
-		forging("§7.2 BE", "was set and is not", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(none, backupEligible|backedUp)),
-		deviceBound(forging("§7.2 BE", "was not set and is", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(backupEligible, none))),
+		forging("§7.2 step 18 (BS)", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
+		forging("§7.2 step 19 (BE)", "was set and is not", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(none, backupEligible|backedUp)),
+		deviceBound(forging("§7.2 step 19 (BE)", "was not set and is", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(backupEligible, none))),
 
 		forging("§6.1", "authenticatorData of 36 bytes", malformed, cutTo(36)),
 		forging("§6.1", "a byte behind authenticatorData", malformed, extended(none, 0)),
@@ -70,24 +74,24 @@ func authenticationSteps() []wrongAnswer {
 		forging("§6.1", "extensions that are a list", malformed, extended(extensionData, 0x80), extended(extensionData, 0xa0)),
 		forging("§6.1", "a byte behind the extensions", malformed, extended(extensionData, 0xa0, 0), extended(extensionData, 0xa0)),
 		forging("§6.1", "AT set and nothing attested", malformed, authenticator.ForgeFlags(attestedData, none)),
-		forging("§6.1", "AT set and a key attested", malformed, rewriteData(func(data []byte) []byte {
+		forging("§6.1", "AT set and another credential attested", malformed, rewriteData(func(data []byte) []byte {
 			data[32] |= byte(attestedData)
 			return append(append(append(data, make([]byte, 17)...), 1, 7), 0xa1, 0x01, 0x02)
 		})),
 
-		forging("§7.2 signature", "with a bit changed", signature, authenticator.ForgeSignature(flipLastBit)),
-		forging("§7.2 signature", "with a byte more", signature, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
-		forging("§7.2 signature", "cut short", signature, authenticator.ForgeSignature(func(s []byte) []byte { return s[:len(s)-1] })),
-		forging("§7.2 signature", "of zeros", signature, authenticator.ForgeSignature(func(s []byte) []byte { return make([]byte, len(s)) })),
-		forging("§7.2 signature", "not in DER", signature, authenticator.ForgeSignature(func([]byte) []byte { return bytes.Repeat([]byte{1}, 64) })),
-		edited("§7.2 signature", "of somebody else", signature, borrow("response.signature")),
-		edited("§7.2 signature", "of other authenticatorData", signature, func(answer, _ map[string]any) {
+		forging("§7.2 step 21 (signature)", "with a bit changed", signature, authenticator.ForgeSignature(flipLastBit)),
+		forging("§7.2 step 21 (signature)", "with a byte more", signature, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
+		forging("§7.2 step 21 (signature)", "cut short", signature, authenticator.ForgeSignature(func(s []byte) []byte { return s[:len(s)-1] })),
+		forging("§7.2 step 21 (signature)", "of zeros", signature, authenticator.ForgeSignature(func(s []byte) []byte { return make([]byte, len(s)) })),
+		forging("§7.2 step 21 (signature)", "not in DER", signature, authenticator.ForgeSignature(func([]byte) []byte { return bytes.Repeat([]byte{1}, 64) })),
+		edited("§7.2 step 21 (signature)", "of somebody else", signature, borrow("response.signature")),
+		edited("§7.2 step 21 (signature)", "of other authenticatorData", signature, func(answer, _ map[string]any) {
 			response := answer["response"].(map[string]any)
 			data := decode64(response["authenticatorData"].(string))
 			data[36]++
 			response["authenticatorData"] = authenticator.Base64URL(data).String()
 		}),
-		edited("§7.2 signature", "of other clientDataJSON", signature, func(answer, _ map[string]any) {
+		edited("§7.2 step 21 (signature)", "of other clientDataJSON", signature, func(answer, _ map[string]any) {
 			response := answer["response"].(map[string]any)
 			data := decode64(response["clientDataJSON"].(string))
 			response["clientDataJSON"] = authenticator.Base64URL(append([]byte(" "), data...)).String()

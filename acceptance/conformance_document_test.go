@@ -3,6 +3,7 @@ package acceptance
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,8 +34,9 @@ func describeSteps(t *testing.T) string {
 	b.WriteString("# What a ceremony refuses\n\n" +
 		"Each line is one answer with one thing wrong with it. It is sent to a server over HTTP, on SQLite and on PostgreSQL; it must be refused\n" +
 		"with this code, for this reason in the log, the metrics and the log of the account if there is one; no row may be left in any table, and the\n" +
-		"right answer to the same challenge must come too late. Its twin, with nothing wrong, must pass. Steps are those of W3C WebAuthn\n" +
-		"Level 3, sections 7.1 and 7.2, by what they are about; Resp-1 and so on are cases of the FIDO Alliance's server conformance tests.\n" +
+		"right answer to the same challenge must come too late. Its twin, with nothing wrong, must pass. Sections and steps are those of\n" +
+		"[W3C WebAuthn Level 3](https://www.w3.org/TR/webauthn-3/), the Recommendation of 25 August 2026; Resp-1 and so on are cases of the\n" +
+		"FIDO Alliance's server conformance tests.\n" +
 		"A body that cannot be read is no answer: it has no reason and spends nothing.\n" +
 		"`make generate` writes this page from the tables in `acceptance/conformance_*_test.go`.\n")
 	for _, part := range []struct {
@@ -50,6 +52,21 @@ func describeSteps(t *testing.T) string {
 			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", w.step, w.name, w.wantCode(), quoted(string(w.reason)))
 		}
 	}
+	b.WriteString("\n## Accepted\n\nThese answers are not what clients of today write, and are accepted in both ceremonies or in the one of the section.\n\n" +
+		"| step | what is odd |\n| --- | --- |\n")
+	described := map[[2]string]bool{}
+	for _, odd := range slices.Concat(oddRegistrations(), oddAuthentications()) {
+		if row := [2]string{odd.step, odd.name}; !described[row] {
+			described[row] = true
+			fmt.Fprintf(&b, "| %s | %s |\n", odd.step, odd.name)
+		}
+	}
+	decisions, err := os.ReadFile("testdata/ceremony-decisions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.WriteString("\n")
+	b.Write(decisions)
 	return b.String()
 }
 

@@ -5,7 +5,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
+	"encoding/hex"
 	"math/big"
+	"strings"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/domain"
@@ -47,22 +50,20 @@ func registrationSteps() []wrongAnswer {
 	const malformed = domain.ReasonMalformed
 	none := authenticator.Flags(0)
 	return []wrongAnswer{
-		forging("§7.1 rpIdHash", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
-		forging("§7.1 rpIdHash", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
-		forging("§7.1 UP", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
+		forging("§7.1 step 14 (rpIdHash)", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
+		forging("§7.1 step 14 (rpIdHash)", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
+		forging("§7.1 step 15 (UP)", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
 		{
-			step: "§7.1 UV", name: "not set", device: ofES256, forge: []authenticator.Variation{authenticator.ForgeFlags(none, userVerified)},
+			step: "§7.1 step 16 (UV)", name: "not set", device: ofES256, forge: []authenticator.Variation{authenticator.ForgeFlags(none, userVerified)},
 			code: "user_verification_required", reason: domain.ReasonUserVerificationMissing,
 		},
-		forging("§7.1 BS", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
+		forging("§7.1 step 17 (BS)", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
 		{
-			step: "§7.1 credentialId", name: "of no bytes", device: ofES256, forge: []authenticator.Variation{authenticator.ForgeCredentialID([]byte{}), authenticator.ForgeAnswerID(random(16))},
+			step: "§7.1 step 25 (credentialId)", name: "of no bytes", device: ofES256, forge: []authenticator.Variation{authenticator.ForgeCredentialID([]byte{}), authenticator.ForgeAnswerID(random(16))},
 			reason: malformed, twin: []authenticator.Variation{authenticator.ForgeCredentialID(random(16))},
 		},
-		forging("§7.1 credentialId", "of 1024 bytes", malformed, authenticator.ForgeCredentialID(random(1024)), authenticator.ForgeCredentialID(random(1023))),
-		forging("§7.1 credentialId", "not that of the answer", malformed, authenticator.ForgeAnswerID([]byte("another"))),
-		forging("§7.1 credProps", "not discoverable", malformed, authenticator.ForgeCredProps(&authenticator.CredProps{RK: false}), authenticator.ForgeCredProps(nil)),
-		{step: "§7.1 credProps", name: "of the wrong type", device: ofES256, edit: set("clientExtensionResults", map[string]any{"credProps": map[string]any{"rk": "true"}}), reason: malformed},
+		forging("§7.1 step 25 (credentialId)", "of 1024 bytes", malformed, authenticator.ForgeCredentialID(random(1024)), authenticator.ForgeCredentialID(random(1023))),
+		forging("§7.1 step 25 (credentialId)", "not that of the answer", malformed, authenticator.ForgeAnswerID([]byte("another"))),
 
 		forging("§6.1", "authData of 36 bytes", malformed, cutTo(36)),
 		forging("§6.1", "authData cut before the AAGUID's end", malformed, cutTo(50)),
@@ -183,12 +184,48 @@ func cose(changes map[int]any) authenticator.Variation {
 }
 
 func rsaOf(bits int, algorithm int, exponent ...byte) authenticator.Variation {
-	modulus := new(big.Int).SetBit(big.NewInt(1), bits-1, 1).Bytes()
-	return cose(map[int]any{1: 3, 3: algorithm, -1: modulus, -2: exponent, -3: nil})
+	return cose(map[int]any{1: 3, 3: algorithm, -1: modulusOf(bits), -2: exponent, -3: nil})
+}
+
+func rsaWith(modulus []byte) authenticator.Variation {
+	return cose(map[int]any{1: 3, 3: -257, -1: modulus, -2: []byte{1, 0, 1}, -3: nil})
+}
+
+// modulusOf is that of an RSA key; for lengths that no key may have, any number.
+func modulusOf(bits int) []byte {
+	if bits < 2048 || bits > 4096 {
+		return new(big.Int).SetBit(big.NewInt(1), bits-1, 1).Bytes()
+	}
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		panic(err)
+	}
+	return key.N.Bytes()
+}
+
+// ed25519Of is a key of EdDSA on the given COSE curve, 6 being Ed25519.
+func ed25519Of(curve int, point []byte) authenticator.Variation {
+	return cose(map[int]any{1: 1, 3: -8, -1: curve, -2: point, -3: nil})
+}
+
+// basePoint is the encoding of Ed25519's (RFC 8032, section 5.1).
+func basePoint() []byte { return append([]byte{0x58}, bytes.Repeat([]byte{0x66}, 31)...) }
+
+// ed25519Point is a point with a y near the field's prime, by its first and last byte.
+func ed25519Point(first, last string) []byte {
+	return unhex(first + strings.Repeat("ff", 30) + last)
+}
+
+func unhex(text string) []byte {
+	raw, err := hex.DecodeString(text)
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }
 
 func publicKeys() []wrongAnswer {
-	const step = "§7.1 alg"
+	const step = "§7.1 step 20 (alg)"
 	const malformed, algorithm = domain.ReasonMalformed, domain.ReasonAlgorithmNotAllowed
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
@@ -213,17 +250,33 @@ func publicKeys() []wrongAnswer {
 		forging(step, "RS1, not offered", algorithm, rsaOf(2048, -65535, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
 		forging(step, "ES256K, not offered", algorithm, cose(map[int]any{3: -47, -1: 8})),
 		forging(step, "Ed448, not offered", algorithm, cose(map[int]any{1: 1, 3: -53, -1: 7, -2: random(57), -3: nil})),
-		forging(step, "EdDSA on Ed448", malformed, cose(map[int]any{1: 1, 3: -8, -1: 7, -2: random(57), -3: nil}), cose(map[int]any{1: 1, 3: -8, -1: 6, -2: append(random(31), 0x12), -3: nil})),
+		forging(step, "EdDSA on Ed448", malformed, ed25519Of(7, random(57)), ed25519Of(6, basePoint())),
 		forging(step, "none that exists", algorithm, cose(map[int]any{3: 1 << 30})),
-		forging(step, "RSA key said to be ES256", algorithm, rsaOf(2048, -7, 1, 0, 1)),
 		forging(step, "RSA key of 1024 bits", algorithm, rsaOf(1024, -257, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
 		forging(step, "RSA key of 8192 bits", algorithm, rsaOf(8192, -257, 1, 0, 1), rsaOf(4096, -257, 1, 0, 1)),
 		forging("Resp-4", "RSA key without n", malformed, cose(map[int]any{1: 3, 3: -257, -1: nil, -2: []byte{1, 0, 1}, -3: nil})),
 		forging("Resp-4", "RSA key without e", malformed, cose(map[int]any{1: 3, 3: -257, -1: random(256), -2: nil, -3: nil})),
+		forging("Resp-4", "RSA key said to be ES256", malformed, rsaOf(2048, -7, 1, 0, 1)),
 		forging("Resp-4", "RSA key with the exponent 1", malformed, rsaOf(2048, -257, 1), rsaOf(2048, -257, 1, 0, 1)),
-		forging("Resp-4", "RSA key with the exponent 2", malformed, rsaOf(2048, -257, 2), rsaOf(2048, -257, 3)),
+		forging("Resp-4", "RSA key with the exponent 2", malformed, rsaOf(2048, -257, 2)),
+		forging("Resp-4", "RSA key with the exponent 3", malformed, rsaOf(2048, -257, 3)),
+		forging("Resp-4", "RSA key with the exponent 65535", malformed, rsaOf(2048, -257, 0xff, 0xff)),
+		forging("Resp-4", "RSA key with an even exponent", malformed, rsaOf(2048, -257, 1, 0, 0)),
+		forging("Resp-4", "RSA key with the exponent 2^31+1", malformed, rsaOf(2048, -257, 0x80, 0, 0, 1), rsaOf(2048, -257, 0x7f, 0xff, 0xff, 0xff)),
+		forging("Resp-4", "RSA key with the exponent 2^32+1", malformed, rsaOf(2048, -257, 1, 0, 0, 0, 1)),
+		forging("Resp-4", "RSA key with a padded exponent", malformed, rsaOf(2048, -257, 0, 1, 0, 1)),
+		forging("Resp-4", "RSA key with a padded modulus", malformed, rsaWith(append([]byte{0}, modulusOf(2048)...))),
+		forging("Resp-4", "RSA key with an even modulus", malformed, rsaWith(new(big.Int).Lsh(new(big.Int).SetBytes(modulusOf(2048)), 1).Bytes())),
+		forging("Resp-4", "RSA key with the factor 3 in its modulus", malformed, rsaWith(new(big.Int).Mul(big.NewInt(3), new(big.Int).SetBytes(modulusOf(2048))).Bytes())),
 
-		forging("Resp-4", "RSA key with an even exponent", malformed, rsaOf(2048, -257, 1, 0, 0), rsaOf(2048, -257, 1, 0, 1)),
+		forging("Resp-4", "Ed25519 key that is the identity", malformed, ed25519Of(6, append([]byte{1}, make([]byte, 31)...)), ed25519Of(6, basePoint())),
+		forging("Resp-4", "Ed25519 key of order 2", malformed, ed25519Of(6, ed25519Point("ec", "7f"))),
+		forging("Resp-4", "Ed25519 key of order 4", malformed, ed25519Of(6, make([]byte, 32))),
+		forging("Resp-4", "Ed25519 key of order 8", malformed, ed25519Of(6, unhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"))),
+		forging("Resp-4", "Ed25519 key of order 8, the other one", malformed, ed25519Of(6, unhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"))),
+		forging("Resp-4", "Ed25519 key that is the identity, not canonical", malformed, ed25519Of(6, ed25519Point("ee", "7f"))),
+		forging("Resp-4", "Ed25519 key of order 4, not canonical", malformed, ed25519Of(6, ed25519Point("ed", "7f"))),
+		forging("Resp-4", "Ed25519 key that is no point", malformed, ed25519Of(6, append([]byte{2}, make([]byte, 31)...))),
 
 		key("no kty", malformed, map[int]any{1: nil}),
 		key("no alg", algorithm, map[int]any{3: nil}),

@@ -75,6 +75,7 @@ type Registration struct {
 type Assertion struct {
 	Flags     AuthenticatorFlags
 	SignCount uint32
+	Attested  bool // the authenticator sent attested credential data, those of this passkey
 }
 
 // NewCredential makes the passkey of a verified registration owner's. The flags are held to AuthenticatorFlags.Verify.
@@ -154,10 +155,19 @@ const (
 	FindingNone                     Finding = ""
 	FindingCounterRegressed         Finding = "counter_regressed"
 	FindingBackupEligibilityChanged Finding = "backup_eligibility_changed"
+	// FindingAttestedAgain is an assertion with attested credential data, which authenticators must not send (WebAuthn Level 3,
+	// section 6.1).
+	FindingAttestedAgain Finding = "attested_again"
 )
 
 // Findings are all of them.
-var Findings = []Finding{FindingCounterRegressed, FindingBackupEligibilityChanged}
+var Findings = []Finding{FindingCounterRegressed, FindingBackupEligibilityChanged, FindingAttestedAgain}
+
+// Alarming reports whether the finding may mean a copied key, and concerns the passkey's owner. Others are the habit of an
+// authenticator, which comes with each sign-in, and are counted only.
+func (f Finding) Alarming() bool {
+	return f == FindingCounterRegressed || f == FindingBackupEligibilityChanged
+}
 
 // RecordUse notes a verified assertion. It may leave a mark and refuse at once: whoever calls it saves the credential
 // first and returns the error afterwards, or the mark is lost.
@@ -173,6 +183,9 @@ func (c *Credential) RecordUse(a Assertion, policy UsePolicy, now time.Time) (Fi
 		return FindingNone, err
 	}
 	finding := FindingNone
+	if a.Attested {
+		finding = FindingAttestedAgain
+	}
 	if a.Flags.BackupEligible() != c.state.Flags.BackupEligible() {
 		finding = FindingBackupEligibilityChanged
 		if policy.BackupEligibility != BackupEligibilityAcceptAndRecord {
@@ -195,7 +208,7 @@ func (c *Credential) RecordUse(a Assertion, policy UsePolicy, now time.Time) (Fi
 	return finding, nil
 }
 
-// regressed follows WebAuthn Level 3, section 7.2, step 20: zero on both sides means that the authenticator counts
+// regressed follows WebAuthn Level 3, section 7.2, step 22: zero on both sides means that the authenticator counts
 // nothing.
 func (c *Credential) regressed(count uint32) bool {
 	return (count != 0 || c.state.SignCount != 0) && count <= c.state.SignCount

@@ -15,9 +15,9 @@ func (f AuthenticatorFlags) UserVerified() bool   { return f&flagUserVerified !=
 func (f AuthenticatorFlags) BackupEligible() bool { return f&flagBackupEligible != 0 }
 func (f AuthenticatorFlags) BackedUp() bool       { return f&flagBackedUp != 0 }
 
-// Verify holds an answer to what every ceremony here demands: somebody was there (section 7.2, step 14), it was they
-// (step 15: the passkey is the only factor, so without this a stolen device would be a way in), and the backup flags
-// are possible (step 16: backed up means eligible for it).
+// Verify holds an answer to what every ceremony here demands: somebody was there (section 7.2, step 16), it was they
+// (step 17: the passkey is the only factor, so without this a stolen device would be a way in), and the backup flags
+// are possible (step 18: backed up means eligible for it).
 func (f AuthenticatorFlags) Verify() error {
 	switch {
 	case !f.UserPresent():

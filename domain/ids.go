@@ -113,7 +113,7 @@ func (u uuid) String() string {
 // CredentialID is the WebAuthn credential id: bytes that the authenticator chose, compared exactly.
 type CredentialID string
 
-// maxCredentialIDLength is the limit of WebAuthn Level 3, section 7.1, "credentialId is at most 1023 bytes".
+// maxCredentialIDLength is the limit of WebAuthn Level 3, section 7.1, step 25.
 const maxCredentialIDLength = 1023
 
 // NewCredentialID takes the raw bytes of a credential id: 1 to 1023 of them, else the ceremony is malformed.

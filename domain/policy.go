@@ -13,7 +13,7 @@ const (
 )
 
 // BackupEligibilityPolicy says what follows when a passkey's BE flag differs from the one it registered with. The
-// specification forbids it (section 7.2, step 17); some password managers do it all the same.
+// specification forbids it (section 7.2, step 19); some password managers do it all the same.
 type BackupEligibilityPolicy string
 
 const (

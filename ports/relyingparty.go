@@ -34,13 +34,13 @@ type RelyingParty interface {
 // Ceremony is what starts one.
 type Ceremony struct {
 	// Options go to the client as they are: the JSON form of PublicKeyCredentialCreationOptions or
-	// PublicKeyCredentialRequestOptions (sections 5.1.9 and 5.1.10).
+	// PublicKeyCredentialRequestOptions (sections 5.1.8 and 5.1.9).
 	Options json.RawMessage
 	// State comes back to the relying party with the answer. It stays on the server, unchanged.
 	State []byte
 }
 
-// RegistrationAnswer is the client's RegistrationResponseJSON (section 5.1.8), its base64url undone.
+// RegistrationAnswer is the client's RegistrationResponseJSON (section 5.1), its base64url undone.
 type RegistrationAnswer struct {
 	ID                []byte
 	ClientDataJSON    []byte
@@ -50,7 +50,7 @@ type RegistrationAnswer struct {
 	Extensions        json.RawMessage // clientExtensionResults; nil if absent
 }
 
-// AuthenticationAnswer is the client's AuthenticationResponseJSON (section 5.1.8), its base64url undone.
+// AuthenticationAnswer is the client's AuthenticationResponseJSON (section 5.1), its base64url undone.
 type AuthenticationAnswer struct {
 	ID                []byte
 	ClientDataJSON    []byte

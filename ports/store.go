@@ -66,7 +66,7 @@ type Users interface {
 	Remove(ctx context.Context, id domain.UserID) error
 }
 
-// Credentials are the passkeys. Ids are unique over all users (WebAuthn Level 3, section 7.1, step 22) and
+// Credentials are the passkeys. Ids are unique over all users (WebAuthn Level 3, section 7.1, step 26) and
 // compared byte for byte.
 type Credentials interface {
 	// Add keeps a new passkey, or returns domain.ErrPasskeyAlreadyRegistered if anybody has one of that id.

@@ -28,6 +28,7 @@ type ceremony struct {
 	rewriteObject            func(map[string]any)
 	rewriteEncodedObject     func([]byte) []byte
 
+	attestsAgain     bool
 	answerID         []byte
 	answerUserHandle *[]byte
 	rewriteSignature func([]byte) []byte

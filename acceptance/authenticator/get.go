@@ -35,7 +35,13 @@ func (a *Authenticator) assert(c *ceremony, p *passkey) (AuthenticationResponse,
 	if err != nil {
 		return AuthenticationResponse{}, err
 	}
-	authenticatorData := c.authenticatorData(p, nil)
+	var attested []byte
+	if c.attestsAgain {
+		if attested, err = a.attestedCredentialData(c, p); err != nil {
+			return AuthenticationResponse{}, err
+		}
+	}
+	authenticatorData := c.authenticatorData(p, attested)
 	signature, err := p.sign(authenticatorData, clientDataJSON)
 	if err != nil {
 		return AuthenticationResponse{}, fmt.Errorf("signing an assertion: %w", err)

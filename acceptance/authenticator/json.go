@@ -23,7 +23,7 @@ func (b *Base64URL) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// RegistrationResponse is RegistrationResponseJSON (WebAuthn Level 3, section 5.1.8).
+// RegistrationResponse is RegistrationResponseJSON (WebAuthn Level 3, section 5.1).
 type RegistrationResponse struct {
 	ID                      Base64URL              `json:"id"`
 	RawID                   Base64URL              `json:"rawId"`
@@ -43,7 +43,7 @@ type AttestationResponse struct {
 	PublicKeyAlgorithm Algorithm `json:"publicKeyAlgorithm"`
 }
 
-// AuthenticationResponse is AuthenticationResponseJSON (section 5.1.8).
+// AuthenticationResponse is AuthenticationResponseJSON (section 5.1).
 type AuthenticationResponse struct {
 	ID                      Base64URL              `json:"id"`
 	RawID                   Base64URL              `json:"rawId"`

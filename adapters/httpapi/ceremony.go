@@ -93,7 +93,7 @@ func (s *server) faults(c *fiber.Ctx, id domain.ChallengeID, badID, badCredentia
 	return s.usecases.Ceremonies.TurnAway.Execute(c.UserContext(), id, domain.RejectShape(invalid))
 }
 
-// registrationCredential is RegistrationResponseJSON (WebAuthn Level 3, section 5.1.8).
+// registrationCredential is RegistrationResponseJSON (WebAuthn Level 3, section 5.1).
 type registrationCredential struct {
 	publicKeyCredential
 	Response struct {
@@ -113,7 +113,7 @@ func (r registrationCredential) answer() (ports.RegistrationAnswer, error) {
 	}, err
 }
 
-// authenticationCredential is AuthenticationResponseJSON (section 5.1.8).
+// authenticationCredential is AuthenticationResponseJSON (section 5.1).
 type authenticationCredential struct {
 	publicKeyCredential
 	Response struct {

@@ -66,7 +66,11 @@ func (s *server) noteFinding(c *fiber.Ctx, finding domain.Finding, credential *d
 		return
 	}
 	s.meter.Found(finding)
-	s.log.LogAttrs(c.UserContext(), slog.LevelWarn, "passkey anomaly", slog.String("request_id", requestID(c)),
+	level := slog.LevelInfo
+	if finding.Alarming() {
+		level = slog.LevelWarn
+	}
+	s.log.LogAttrs(c.UserContext(), level, "passkey anomaly", slog.String("request_id", requestID(c)),
 		slog.String("finding", string(finding)), slog.String("outcome", outcome), slog.String("user_id", credential.UserID().String()),
 		slog.String("passkey_id", credential.ID().String()), slog.String("ip", s.clientIP(c)))
 }

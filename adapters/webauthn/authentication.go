@@ -2,6 +2,7 @@ package webauthn
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,19 +39,16 @@ func (rp *RelyingParty) VerifyAuthentication(
 	if err != nil {
 		return domain.Assertion{}, err
 	}
-	if err := checkClientData(answer.ClientDataJSON, protocol.AssertCeremony, session.Challenge, rp.origins); err != nil {
+	said, err := checkClientData(answer.ClientDataJSON, protocol.AssertCeremony, session.Challenge, rp.origins)
+	if err != nil {
 		return domain.Assertion{}, err
 	}
-	parsed, err := parseAuthentication(answer)
+	parsed, err := parseAuthentication(answer, said)
 	if err != nil {
 		return domain.Assertion{}, err
 	}
 	if err := checkAuthenticatorData(parsed.Response.AuthenticatorData, session.GetRelyingPartyID(rp.library.Config.RPID)); err != nil {
 		return domain.Assertion{}, err
-	}
-	// Nothing is attested at a sign-in (section 6.1).
-	if parsed.Response.AuthenticatorData.Flags.HasAttestedCredentialData() {
-		return domain.Assertion{}, domain.Reject(domain.ReasonMalformed, "authenticator data with AT set")
 	}
 	if err := checkIdentity(answer, session.AllowedCredentialIDs, owner.Handle(), credential.ID()); err != nil {
 		return domain.Assertion{}, err
@@ -59,16 +57,34 @@ func (rp *RelyingParty) VerifyAuthentication(
 		return domain.Assertion{}, err
 	}
 	data := parsed.Response.AuthenticatorData
-	return domain.Assertion{Flags: domain.AuthenticatorFlags(data.Flags), SignCount: data.Counter}, nil
+	assertion := domain.Assertion{Flags: domain.AuthenticatorFlags(data.Flags), SignCount: data.Counter, Attested: data.Flags.HasAttestedCredentialData()}
+	if assertion.Attested {
+		return assertion, checkAttestedAgain(data.AttData, record)
+	}
+	return assertion, nil
 }
 
-func parseAuthentication(answer ports.AuthenticationAnswer) (*protocol.ParsedCredentialAssertionData, error) {
+// checkAttestedAgain holds attested credential data at a sign-in to the passkey. Authenticators must not send them (section 6.1), some
+// did, and no step of section 7.2 looks at them: they are taken if they say what is known already. It comes after the signature, so
+// that an answer without a good one is refused for that, whatever it attests.
+func checkAttestedAgain(attested protocol.AttestedCredentialData, record webauthn.Credential) error {
+	if !bytes.Equal(attested.CredentialID, record.ID) || !bytes.Equal(attested.CredentialPublicKey, record.PublicKey) {
+		return domain.Reject(domain.ReasonMalformed, "authenticator data that attests another credential than the one that signed")
+	}
+	return nil
+}
+
+func parseAuthentication(answer ports.AuthenticationAnswer, said clientData) (*protocol.ParsedCredentialAssertionData, error) {
 	id, err := domain.NewCredentialID(answer.ID)
 	if err != nil {
 		return nil, err
 	}
-	// The client's extension results stay out: nothing was asked, they are unsigned, and some password managers send
-	// them all the same.
+	checked, err := json.Marshal(said)
+	if err != nil {
+		return nil, fmt.Errorf("encoding client data: %w", err)
+	}
+	// The client's extension results stay out (section 7.2, step 23): nothing was asked, they are unsigned, and some password managers
+	// send them all the same. The library therefore never hears of an "appid", and the hash of one is never the RP id's.
 	parsed, err := protocol.CredentialAssertionResponse{
 		PublicKeyCredential: protocol.PublicKeyCredential{
 			Credential:              protocol.Credential{ID: id.String(), Type: string(protocol.PublicKeyCredentialType)},
@@ -76,7 +92,7 @@ func parseAuthentication(answer ports.AuthenticationAnswer) (*protocol.ParsedCre
 			AuthenticatorAttachment: answer.Attachment,
 		},
 		AssertionResponse: protocol.AuthenticatorAssertionResponse{
-			AuthenticatorResponse: protocol.AuthenticatorResponse{ClientDataJSON: answer.ClientDataJSON},
+			AuthenticatorResponse: protocol.AuthenticatorResponse{ClientDataJSON: checked},
 			AuthenticatorData:     answer.AuthenticatorData,
 			Signature:             answer.Signature,
 			UserHandle:            answer.UserHandle,
@@ -85,12 +101,13 @@ func parseAuthentication(answer ports.AuthenticationAnswer) (*protocol.ParsedCre
 	if err != nil {
 		return nil, rejectionOf(err)
 	}
+	parsed.Raw.AssertionResponse.ClientDataJSON = answer.ClientDataJSON // what was signed
 	return parsed, nil
 }
 
 // checkIdentity holds the answer to the credential that was asked for and to its owner (section 7.2, steps 5 and 6). A
-// list of decoys matches nothing, so that nobody signs in by one. Without a list the user handle is all that says who
-// the user is, and may not be missing.
+// list of decoys matches nothing, so that nobody signs in by one. Without a list the user handle is all that names
+// the user, and may not be missing.
 func checkIdentity(answer ports.AuthenticationAnswer, allowed [][]byte, owner domain.UserHandle, credential domain.CredentialID) error {
 	used := func(id []byte) bool { return bytes.Equal(id, answer.ID) }
 	switch {

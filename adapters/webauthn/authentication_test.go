@@ -2,6 +2,8 @@ package webauthn
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -199,6 +201,74 @@ func TestUnaskedExtensionResultsDoNotKeepAnybodyOut(t *testing.T) {
 	answer.Extensions = []byte(`{"appid":true,"credProps":{"rk":true},"unheard-of":null}`)
 	if _, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential); err != nil {
 		t.Error(err)
+	}
+}
+
+// attestedAgain adds attested credential data, as some authenticators did at each sign-in until 2019.
+func attestedAgain(id, publicKey []byte) authenticator.Variation {
+	return rewriteData(func(data []byte) []byte {
+		data[32] |= byte(authenticator.AttestedCredentialData)
+		data = binary.BigEndian.AppendUint16(append(data, make([]byte, 16)...), uint16(len(id)))
+		return slices.Concat(data, id, publicKey)
+	})
+}
+
+func TestVerifyAuthentication_attestedCredentialData(t *testing.T) {
+	rp := newRelyingParty(t)
+	ada, ben := signUp(t, rp, authenticator.New(origin)), signUp(t, rp, authenticator.New(origin))
+	adas, bens := ada.credential.Snapshot(), ben.credential.Snapshot()
+	breakIt := func(signature []byte) []byte { return bytes.Repeat([]byte{0x30}, len(signature)) }
+	for name, c := range map[string]struct {
+		variations []authenticator.Variation
+		reason     domain.Reason
+	}{
+		"those of the passkey":             {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), adas.PublicKey)}, ""},
+		"another id":                       {[]authenticator.Variation{attestedAgain(bens.ID.Bytes(), adas.PublicKey)}, domain.ReasonMalformed},
+		"another key":                      {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), bens.PublicKey)}, domain.ReasonMalformed},
+		"no key":                           {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), []byte{0xa1, 1, 2})}, domain.ReasonMalformed},
+		"a byte behind":                    {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), append(bytes.Clone(adas.PublicKey), 0))}, domain.ReasonMalformed},
+		"an id that is longer than it all": {[]authenticator.Variation{attestedAgain(make([]byte, 1024), nil)}, domain.ReasonMalformed},
+		"not signed":                       {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), adas.PublicKey), authenticator.ForgeSignature(breakIt)}, domain.ReasonSignatureInvalid},
+		"another key, not signed":          {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), bens.PublicKey), authenticator.ForgeSignature(breakIt)}, domain.ReasonSignatureInvalid},
+	} {
+		ceremony, answer := answerAuthentication(t, rp, nil, ada.device, c.variations...)
+		assertion, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential)
+		if domain.ReasonOf(err) != c.reason || (c.reason == "") != (err == nil) || c.reason == "" && !assertion.Attested {
+			t.Errorf("%s: attested %t, %v; want reason %q", name, assertion.Attested, err, c.reason)
+		}
+	}
+	ceremony, answer := answerAuthentication(t, rp, nil, ada.device)
+	if assertion, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential); err != nil || assertion.Attested {
+		t.Errorf("an ordinary assertion: attested %t, %v", assertion.Attested, err)
+	}
+}
+
+// The hash of an AppID is never taken for the RP id's, also if the client says that it used the extension.
+func TestVerifyAuthentication_appID(t *testing.T) {
+	rp := newRelyingParty(t)
+	maker, err := authenticator.NewMaker("Test Keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := maker.Batch([16]byte{}, authenticator.ES256, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for format, options := range map[string][]authenticator.Option{"none": nil, "fido-u2f": {authenticator.AttestedU2F(batch)}} {
+		ada := signUp(t, rp, authenticator.New(origin, options...))
+		for _, appID := range []string{origin, origin + "/app-id.json"} {
+			ceremony, answer := answerAuthentication(t, rp, nil, ada.device, authenticator.ForgeRPID(appID))
+			answer.Extensions = []byte(`{"appid":true}`)
+			_, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential)
+			if domain.ReasonOf(err) != domain.ReasonRPIDMismatch {
+				t.Errorf("%s, %s: %v", format, appID, err)
+			}
+		}
+		ceremony, answer := answerAuthentication(t, rp, nil, ada.device)
+		answer.Extensions = []byte(`{"appid":true}`)
+		if _, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential); err != nil {
+			t.Errorf("%s: an unasked appid: %v", format, err)
+		}
 	}
 }
 

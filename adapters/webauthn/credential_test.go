@@ -38,7 +38,7 @@ func TestTheLibrarysRecordSurvivesStorage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			parsed, err := parseRegistration(answer)
+			parsed, err := parseRegistration(answer, clientData{"webauthn.create", session.Challenge, origin})
 			if err != nil {
 				t.Fatal(err)
 			}

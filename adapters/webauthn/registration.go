@@ -1,10 +1,12 @@
 package webauthn
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	strictjson "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
 
@@ -35,10 +37,11 @@ func (rp *RelyingParty) VerifyRegistration(ceremony []byte, answer ports.Registr
 	if len(session.UserID) == 0 {
 		return domain.Registration{}, errors.New("the ceremony state is not that of a registration")
 	}
-	if err := checkClientData(answer.ClientDataJSON, protocol.CreateCeremony, session.Challenge, rp.origins); err != nil {
+	said, err := checkClientData(answer.ClientDataJSON, protocol.CreateCeremony, session.Challenge, rp.origins)
+	if err != nil {
 		return domain.Registration{}, err
 	}
-	parsed, err := parseRegistration(answer)
+	parsed, err := parseRegistration(answer, said)
 	if err != nil {
 		return domain.Registration{}, err
 	}
@@ -55,7 +58,7 @@ func (rp *RelyingParty) VerifyRegistration(ceremony []byte, answer ports.Registr
 	return registrationOf(credential, session.GetRelyingPartyID(rp.library.Config.RPID))
 }
 
-func parseRegistration(answer ports.RegistrationAnswer) (*protocol.ParsedCredentialCreationData, error) {
+func parseRegistration(answer ports.RegistrationAnswer, said clientData) (*protocol.ParsedCredentialCreationData, error) {
 	id, err := domain.NewCredentialID(answer.ID)
 	if err != nil {
 		return nil, err
@@ -63,19 +66,19 @@ func parseRegistration(answer ports.RegistrationAnswer) (*protocol.ParsedCredent
 	if err := checkAttestationObject(answer.AttestationObject); err != nil {
 		return nil, err
 	}
-	credProps, err := parseCredProps(answer.Extensions)
+	checked, err := json.Marshal(said)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("encoding client data: %w", err)
 	}
 	parsed, err := protocol.CredentialCreationResponse{
 		PublicKeyCredential: protocol.PublicKeyCredential{
 			Credential:              protocol.Credential{ID: id.String(), Type: string(protocol.PublicKeyCredentialType)},
 			RawID:                   answer.ID,
-			ClientExtensionResults:  protocol.AuthenticationExtensionsClientOutputs{CredProps: credProps},
+			ClientExtensionResults:  protocol.AuthenticationExtensionsClientOutputs{CredProps: credPropsOf(answer.Extensions)},
 			AuthenticatorAttachment: answer.Attachment,
 		},
 		AttestationResponse: protocol.AuthenticatorAttestationResponse{
-			AuthenticatorResponse: protocol.AuthenticatorResponse{ClientDataJSON: answer.ClientDataJSON},
+			AuthenticatorResponse: protocol.AuthenticatorResponse{ClientDataJSON: checked},
 			Transports:            answer.Transports,
 			AttestationObject:     answer.AttestationObject,
 		},
@@ -83,34 +86,24 @@ func parseRegistration(answer ports.RegistrationAnswer) (*protocol.ParsedCredent
 	if err != nil {
 		return nil, rejectionOf(err)
 	}
+	parsed.Raw.AttestationResponse.ClientDataJSON = answer.ClientDataJSON // what was signed
 	return parsed, nil
 }
 
-// parseCredProps takes the one client extension output that was asked for. Others are not read: they are unsigned, some
-// password managers send them unasked, and section 7.1 leaves it to the relying party to ignore them.
-//
-// A client that says that the passkey is not discoverable contradicts the options, since it would have had to fail the
-// ceremony instead (section 5.1.3): the answer is impossible, hence malformed. Many clients say nothing, which is
-// allowed.
-func parseCredProps(extensions []byte) (*protocol.CredentialPropertiesOutput, error) {
-	if extensions == nil {
-		return nil, nil
-	}
+// credPropsOf returns the one client extension output that is kept: what the client says of the passkey's discoverability (section
+// 10.1.3), or nil. It is a hint that nothing signs: neither it nor any other output, asked for or not, is a reason to refuse a
+// passkey (section 7.1, step 28).
+func credPropsOf(extensions []byte) *protocol.CredentialPropertiesOutput {
 	var outputs struct {
-		CredProps *struct {
-			RK *bool `json:"rk"`
-		} `json:"credProps"`
+		CredProps jsontext.Value `json:"credProps"`
 	}
-	if err := strictjson.Unmarshal(extensions, &outputs); err != nil {
-		return nil, domain.Reject(domain.ReasonMalformed, "client extension results: "+quote(err.Error()))
+	var credProps struct {
+		RK *bool `json:"rk"`
 	}
-	if outputs.CredProps == nil {
-		return nil, nil
+	if strictjson.Unmarshal(extensions, &outputs) != nil || strictjson.Unmarshal(outputs.CredProps, &credProps) != nil || credProps.RK == nil {
+		return nil
 	}
-	if rk := outputs.CredProps.RK; rk != nil && !*rk {
-		return nil, domain.Reject(domain.ReasonMalformed, "the client made a passkey that is not discoverable, against the options")
-	}
-	return &protocol.CredentialPropertiesOutput{RK: outputs.CredProps.RK}, nil
+	return &protocol.CredentialPropertiesOutput{RK: credProps.RK}
 }
 
 func (rp *RelyingParty) checkNewCredential(parsed *protocol.ParsedCredentialCreationData, session webauthn.SessionData) error {

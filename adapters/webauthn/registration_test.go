@@ -2,7 +2,7 @@ package webauthn
 
 import (
 	"bytes"
-	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/go-webauthn/webauthn/protocol"
@@ -50,10 +50,9 @@ func cose(changes map[int]any) authenticator.Variation {
 	})
 }
 
-// rsaKey turns the key into one of RS256 with a modulus of the given size, odd as all are.
+// rsaKey turns the key into one of RS256 with a modulus of the given size.
 func rsaKey(bits int, algorithm int) authenticator.Variation {
-	modulus := new(big.Int).SetBit(big.NewInt(1), bits-1, 1).Bytes()
-	return cose(map[int]any{1: 3, 3: algorithm, -1: modulus, -2: []byte{1, 0, 1}, -3: nil})
+	return cose(map[int]any{1: 3, 3: algorithm, -1: modulus(bits).Bytes(), -2: []byte{1, 0, 1}, -3: nil})
 }
 
 var rewriteData = authenticator.ForgeAuthenticatorData
@@ -76,7 +75,7 @@ func registrationRules() []rule {
 		att            = domain.ReasonAttestationRejected
 	)
 	off := make([]byte, 32)
-	return append(clientDataRules(protocol.CreateCeremony, protocol.AssertCeremony), []rule{
+	return slices.Concat(clientDataRules(protocol.CreateCeremony, protocol.AssertCeremony), publicKeyRules(), []rule{
 		{"another RP id", authenticator.ForgeRPID("evil.example"), domain.ReasonRPIDMismatch, nil},
 		{"the origin as RP id", authenticator.ForgeRPID(origin), domain.ReasonRPIDMismatch, nil},
 		{"no user presence", authenticator.ForgeFlags(none, up), domain.ReasonUserPresenceMissing, nil},
@@ -99,7 +98,7 @@ func registrationRules() []rule {
 		{"ES384, not offered", cose(map[int]any{3: -35}), alg, nil},
 		{"Ed448, not offered", cose(map[int]any{3: -53}), alg, nil},
 		{"no algorithm", cose(map[int]any{3: nil}), alg, nil},
-		{"RSA key said to be ES256", rsaKey(2048, -7), alg, rsaKey(2048, -257)},
+		{"RSA key said to be ES256", rsaKey(2048, -7), malf, rsaKey(2048, -257)},
 		{"RSA key of 2047 bits", rsaKey(2047, -257), alg, nil},
 		{"RSA key of 4097 bits", rsaKey(4097, -257), alg, rsaKey(4096, -257)},
 		{"EC key said to be EdDSA", cose(map[int]any{3: -8}), malf, nil},
@@ -118,9 +117,7 @@ func registrationRules() []rule {
 		{"packed with a bogus signature", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}}), att, nil},
 		{"packed with an empty chain", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}, "x5c": []any{}}), att, nil},
 		{"packed by ECDAA", authenticator.ForgeAttestation("packed", map[string]any{"alg": -7, "sig": []byte{1}, "ecdaaKeyId": []byte{1}}), att, nil},
-
-		{"a passkey that is not discoverable", authenticator.ForgeCredProps(&authenticator.CredProps{RK: false}), malf, authenticator.ForgeCredProps(nil)},
-	}...)
+	})
 }
 
 func TestRegistrationRules(t *testing.T) {
@@ -168,7 +165,7 @@ func TestTheAnswerNamesTheCredentialThatWasMade(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		parsed, err := parseRegistration(answer)
+		parsed, err := parseRegistration(answer, clientData{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,36 +182,15 @@ func TestRegistrationAnswersOutOfShape(t *testing.T) {
 		refused  func(*ports.RegistrationAnswer)
 		accepted func(*ports.RegistrationAnswer)
 	}{
-		{"no id", func(a *ports.RegistrationAnswer) { a.ID = nil }, nil},
+		{
+			"no id", func(a *ports.RegistrationAnswer) { a.ID = nil },
+			func(a *ports.RegistrationAnswer) { a.Attachment, a.Transports = "unheard-of", []string{"unheard-of"} },
+		},
 		{"no attestation object", func(a *ports.RegistrationAnswer) { a.AttestationObject = nil }, nil},
 		{"bytes after the attestation object", func(a *ports.RegistrationAnswer) { a.AttestationObject = append(a.AttestationObject, 0) }, nil},
 		{"half an attestation object", func(a *ports.RegistrationAnswer) { a.AttestationObject = a.AttestationObject[:80] }, nil},
 		{"an attestation object that is a list", func(a *ports.RegistrationAnswer) { a.AttestationObject = []byte{0x80} }, nil},
 		{"an empty attestation object", func(a *ports.RegistrationAnswer) { a.AttestationObject = []byte{0xa0} }, nil},
-		{
-			"extension results that are a list",
-			func(a *ports.RegistrationAnswer) { a.Extensions = []byte(`[]`) },
-			func(a *ports.RegistrationAnswer) { a.Extensions = nil },
-		},
-		{
-			"credProps of the wrong type",
-			func(a *ports.RegistrationAnswer) { a.Extensions = []byte(`{"credProps":{"rk":"true"}}`) },
-			func(a *ports.RegistrationAnswer) { a.Extensions = []byte(`{"credProps":{}}`) },
-		},
-		{
-			"credProps twice",
-			func(a *ports.RegistrationAnswer) {
-				a.Extensions = []byte(`{"credProps":{"rk":false},"credProps":{"rk":true}}`)
-			},
-			func(a *ports.RegistrationAnswer) {
-				a.Extensions = []byte(`{"unasked":null,"AppID":7,"credProps":{"rk":true}}`)
-			},
-		},
-		{
-			"extension results that are no JSON",
-			func(a *ports.RegistrationAnswer) { a.Extensions = []byte{} },
-			func(a *ports.RegistrationAnswer) { a.Attachment, a.Transports = "unheard-of", []string{"unheard-of"} },
-		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			verify := func(edit func(*ports.RegistrationAnswer)) error {
@@ -230,5 +206,72 @@ func TestRegistrationAnswersOutOfShape(t *testing.T) {
 				t.Errorf("the twin was refused: %v", err)
 			}
 		})
+	}
+}
+
+// Extension outputs are kept if they can be read, and never judged.
+func TestVerifyRegistration_extensionOutputs(t *testing.T) {
+	rp := newRelyingParty(t)
+	for outputs, kept := range map[string]string{
+		``:                                `{}`,
+		`null`:                            `{}`,
+		`[]`:                              `{}`,
+		`{}`:                              `{}`,
+		`{"credProps":null}`:              `{}`,
+		`{"credProps":true}`:              `{}`,
+		`{"credProps":"rk"}`:              `{}`,
+		`{"credProps":[]}`:                `{}`,
+		`{"credProps":{}}`:                `{}`,
+		`{"credProps":{"rk":null}}`:       `{}`,
+		`{"credProps":{"rk":"true"}}`:     `{}`,
+		`{"credProps":{"rk":true}}`:       `{"rk":true}`,
+		`{"credProps":{"rk":false}}`:      `{"rk":false}`,
+		`{"credProps":{"rk":true,"x":1}}`: `{"rk":true}`,
+		`{"appid":true,"appidExclude":7,"credProps":{"rk":true}}`:                                                                                  `{"rk":true}`,
+		`{"prf":{"enabled":true,"results":{"first":{}}},"hmacCreateSecret":true,"largeBlob":{"supported":false},"uvm":[[2,4,2]],"minPinLength":4}`: `{}`,
+	} {
+		ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), authenticator.New(origin))
+		answer.Extensions = []byte(outputs)
+		registration, err := rp.VerifyRegistration(ceremony.State, answer)
+		if err != nil || string(registration.Extensions) != kept {
+			t.Errorf("%s: kept %s, %v; want %s", outputs, registration.Extensions, err, kept)
+		}
+	}
+}
+
+// Authenticator extension outputs are signed, and no more judged: whatever is a CBOR map with texts for its keys.
+func TestExtensionOutputsOfAuthenticators(t *testing.T) {
+	rp := newRelyingParty(t)
+	ada := signUp(t, rp, authenticator.New(origin))
+	for name, c := range map[string]struct {
+		encoded string
+		reason  domain.Reason
+	}{
+		"none":                       {"\xa0", ""},
+		"credProtect":                {"\xa1\x6bcredProtect\x02", ""},
+		"credProtect as text":        {"\xa1\x6bcredProtect\x61x", ""},
+		"credProtect of no policy":   {"\xa1\x6bcredProtect\x09", ""},
+		"hmac-secret as a map":       {"\xa1\x6bhmac-secret\xa1\x01\x02", ""},
+		"uvm":                        {"\xa1\x63uvm\x81\x83\x02\x04\x02", ""},
+		"minPinLength as text":       {"\xa1\x6cminPinLength\x61x", ""},
+		"one that no list knows":     {"\xa1\x63foo\xa1\x01\x02", ""},
+		"a number that is none":      {"\xa1\x63foo\xf9\x7e\x00", ""},
+		"undefined":                  {"\xa1\x63foo\xf7", ""},
+		"a number as its name":       {"\xa1\x01\x02", domain.ReasonMalformed},
+		"one twice":                  {"\xa2\x63foo\x01\x63foo\x02", domain.ReasonMalformed},
+		"a list":                     {"\x80", domain.ReasonMalformed},
+		"a map of indefinite length": {"\xbf\xff", domain.ReasonMalformed},
+	} {
+		extended := rewriteData(func(data []byte) []byte {
+			data[32] |= byte(authenticator.ExtensionData)
+			return append(data, c.encoded...)
+		})
+		ceremony, made := answerRegistration(t, rp, newApplicant(t, "ben@example.org", "Ben"), authenticator.New(origin), extended)
+		_, atRegistration := rp.VerifyRegistration(ceremony.State, made)
+		ceremony, used := answerAuthentication(t, rp, nil, ada.device, extended)
+		_, atUse := rp.VerifyAuthentication(ceremony.State, used, ada.user, ada.credential)
+		if domain.ReasonOf(atRegistration) != c.reason || domain.ReasonOf(atUse) != c.reason || (c.reason == "") != (atRegistration == nil) || (c.reason == "") != (atUse == nil) {
+			t.Errorf("%s: %v at registration and %v at use, want reason %q", name, atRegistration, atUse, c.reason)
+		}
 	}
 }

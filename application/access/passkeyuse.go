@@ -47,7 +47,7 @@ func (x *Examiner) Record(ctx context.Context, tx ports.Tx, id domain.Credential
 		return Use{}, err
 	}
 	about := domain.EventSnapshot{UserID: credential.UserID(), CredentialID: id, PasskeyName: credential.Name()}
-	if use.Finding != domain.FindingNone {
+	if use.Finding.Alarming() {
 		found := about
 		found.Kind, found.Reason = domain.EventPasskeyFlagged, string(use.Finding)
 		if credential.Status() == domain.CredentialSuspended {

@@ -79,6 +79,15 @@ func TestWhatIsOddAboutAUseIsLoggedByPolicy(t *testing.T) {
 			[]string{"passkey_flagged backup_eligibility_changed"},
 			domain.CredentialSnapshot{SignCount: 8, Status: domain.CredentialActive, LastUsedAt: noon},
 		},
+		"attested again": {
+			domain.Assertion{Flags: deviceBound, SignCount: 8, Attested: true}, domain.UsePolicy{Counter: domain.CounterReject}, domain.FindingAttestedAgain, "", []string{},
+			domain.CredentialSnapshot{SignCount: 8, Status: domain.CredentialActive, LastUsedAt: noon},
+		},
+		"attested again, and the counter": {
+			domain.Assertion{Flags: deviceBound, SignCount: 7, Attested: true}, domain.UsePolicy{Counter: domain.CounterFlag}, domain.FindingCounterRegressed, "",
+			[]string{"passkey_flagged counter_regressed"},
+			domain.CredentialSnapshot{SignCount: 7, Status: domain.CredentialActive, CloneWarning: true, LastUsedAt: noon},
+		},
 		"nobody was there": {
 			domain.Assertion{Flags: 1 << 2, SignCount: 8}, domain.UsePolicy{}, "", domain.ReasonUserPresenceMissing,
 			[]string{"step_up_refused user_presence_missing"},

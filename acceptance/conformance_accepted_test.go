@@ -1,0 +1,129 @@
+package acceptance
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// oddAnswer is an answer that is accepted although no client of today writes it.
+type oddAnswer struct {
+	step, name string
+
+	forge []authenticator.Variation
+	edit  edit
+}
+
+func oddClientData(ceremony string) []oddAnswer {
+	step := clientDataSteps(ceremony)
+	with := func(step, name, members string) oddAnswer {
+		return oddAnswer{step: step, name: name, forge: []authenticator.Variation{authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
+			return bytes.Replace(honest, []byte(`"crossOrigin":false`), []byte(members), 1)
+		})}}
+	}
+	const tokenBinding = "§5.8.1 (tokenBinding)"
+	return []oddAnswer{
+		{step: step("JSONtext"), name: "a byte order mark", forge: []authenticator.Variation{authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
+			return append([]byte("\ufeff"), honest...)
+		})}},
+		with(step("C"), "members that are not known", `"crossOrigin":false,"androidPackageName":"com.android.chrome","other_keys_can_be_added_here":"…"`),
+		with(step("C.crossOrigin"), "missing", `"a":1`),
+		with(step("C.crossOrigin"), "null", `"crossOrigin":null`),
+		with(step("C.topOrigin"), "null", `"crossOrigin":false,"topOrigin":null`),
+		with(tokenBinding, "a text", `"tokenBinding":"unused"`),
+		with(tokenBinding, "null", `"tokenBinding":null`),
+		with(tokenBinding, "a number", `"tokenBinding":7`),
+		with(tokenBinding, "without a status", `"tokenBinding":{}`),
+		with(tokenBinding, "of a status that is none", `"tokenBinding":{"status":"other"}`),
+		with(tokenBinding, "not supported", `"tokenBinding":{"status":"not-supported"}`),
+	}
+}
+
+// oddOutputs are client extension outputs that nothing asked for, or of another type than they have.
+func oddOutputs(step string) []oddAnswer {
+	outputs := func(name string, results any) oddAnswer {
+		return oddAnswer{step: step, name: name, edit: set("clientExtensionResults", results)}
+	}
+	return []oddAnswer{
+		{step: step, name: "no clientExtensionResults", edit: drop("clientExtensionResults")},
+		outputs("clientExtensionResults null", nil),
+		outputs("credProps.rk false", map[string]any{"credProps": map[string]any{"rk": false}}),
+		outputs("credProps.rk a text", map[string]any{"credProps": map[string]any{"rk": "true"}}),
+		outputs("credProps true", map[string]any{"credProps": true}),
+		outputs("credProps null", map[string]any{"credProps": nil}),
+		outputs("credProps a list", map[string]any{"credProps": []any{}}),
+		outputs("appid true", map[string]any{"appid": true}),
+		outputs("appid a text, appidExclude true", map[string]any{"appid": "https://example.org", "appidExclude": true}),
+		outputs("many", map[string]any{
+			"prf": map[string]any{"enabled": true, "results": map[string]any{"first": map[string]any{}}}, "hmacCreateSecret": true,
+			"largeBlob": map[string]any{"supported": false}, "uvm": [][]int{{2, 4, 2}}, "minPinLength": 4,
+		}),
+		{step: step, name: "credProtect by the authenticator", forge: []authenticator.Variation{extended(extensionData, []byte("\xa1\x6bcredProtect\x02")...)}},
+		{step: step, name: "one of an unknown name by the authenticator", forge: []authenticator.Variation{extended(extensionData, []byte("\xa1\x63foo\xa1\x01\x02")...)}},
+	}
+}
+
+func oddRegistrations() []oddAnswer {
+	return slices.Concat(oddClientData("webauthn.create"), oddOutputs("§7.1 step 28 (extension outputs)"))
+}
+
+func oddAuthentications() []oddAnswer {
+	return slices.Concat(oddClientData("webauthn.get"), oddOutputs("§7.2 step 23 (extension outputs)"), []oddAnswer{
+		{step: "§6.1", name: "AT set, and the passkey attested", forge: []authenticator.Variation{authenticator.AttestAgain()}},
+		{step: "§6.1", name: "AT and ED set, and the passkey attested", forge: []authenticator.Variation{authenticator.AttestAgain(), extended(extensionData, 0xa0)}},
+	})
+}
+
+func TestOddAnswersAreAccepted(t *testing.T) {
+	for store, open := range examinedServers() {
+		t.Run(store, func(t *testing.T) {
+			t.Parallel()
+			e := open(t, nil)
+			for ceremony, table := range map[string][]oddAnswer{"registration": oddRegistrations(), "authentication": oddAuthentications()} {
+				under := e.registration
+				if ceremony == "authentication" {
+					under = e.authentication
+				}
+				for _, odd := range table {
+					t.Run(ceremony+", "+odd.step+": "+odd.name, func(t *testing.T) {
+						c := under(t, wrongAnswer{device: ofES256})
+						begun := c.begin()
+						answer := toJSON(t, c.answer(begun, odd.forge...))
+						if odd.edit != nil {
+							odd.edit(answer, nil)
+						}
+						if got := c.send(begun, answer); got != (refusal{}) {
+							t.Errorf("refused: %+v; the log: %s", got, e.log.last())
+						}
+					})
+				}
+			}
+		})
+	}
+}
+
+// Attested credential data at a sign-in are counted for the operator, and are no event in the owner's log.
+func TestAttestedCredentialDataAtASignInAreCounted(t *testing.T) {
+	e := examinedServers()["SQLite"](t, nil)
+	c := e.authentication(t, wrongAnswer{device: ofES256})
+	const counter = `keylodge_passkey_findings_total{finding="attested_again"} `
+	for i, want := range []string{"0", "1", "2"} {
+		if !strings.Contains(e.metricsText(t), counter+want+"\n") {
+			t.Errorf("after %d such sign-ins the counter is not %s", i, want)
+		}
+		begun := c.begin()
+		if got := c.send(begun, toJSON(t, c.answer(begun, authenticator.AttestAgain()))); got != (refusal{}) {
+			t.Fatalf("%+v; the log: %s", got, e.log.last())
+		}
+	}
+	if !strings.Contains(e.log.text(), string(domain.FindingAttestedAgain)) {
+		t.Error("the server's log does not mention it")
+	}
+	if n := e.count(t, "SELECT count(*) FROM events WHERE kind = 'passkey_flagged'"); n != 0 {
+		t.Errorf("%d events about a flagged passkey", n)
+	}
+}

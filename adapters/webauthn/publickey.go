@@ -1,0 +1,273 @@
+package webauthn
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"filippo.io/edwards25519"
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
+	"github.com/go-webauthn/webauthn/protocol/webauthncose"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// Labels of a COSE_Key (RFC 9052, section 7.1; RFC 9053, section 7; RFC 8230, section 4).
+const (
+	labelKeyType   = 1
+	labelAlgorithm = 3
+
+	labelCurve = -1 // of EC2 and OKP
+	labelX     = -2
+	labelY     = -3 // of EC2
+
+	labelModulus  = -1 // of RSA
+	labelExponent = -2
+)
+
+// checkPublicKey returns the algorithm of a new passkey's COSE key. It returns a *domain.Rejection unless the algorithm is one of
+// those offered and the key verifies signatures of it that only the holder of the private key can make.
+//
+// The library (0.18) looks at the algorithm only, unless there is an attestation to verify: it would register a point off its
+// curve, a point of small order, or an RSA key said to be ES256.
+func checkPublicKey(encoded []byte, offered []protocol.CredentialParameter) (int64, error) {
+	key, err := parseCOSEKey(encoded)
+	if err != nil {
+		return 0, err
+	}
+	algorithm, err := key.integer(labelAlgorithm)
+	if err != nil {
+		return 0, err
+	}
+	isOffered := func(p protocol.CredentialParameter) bool { return int64(p.Algorithm) == algorithm }
+	if !slices.ContainsFunc(offered, isOffered) {
+		return 0, domain.Reject(domain.ReasonAlgorithmNotAllowed, fmt.Sprintf("credential public key of COSE algorithm %d", algorithm))
+	}
+	switch webauthncose.COSEAlgorithmIdentifier(algorithm) {
+	case webauthncose.AlgES256:
+		err = key.checkES256()
+	case webauthncose.AlgEdDSA:
+		err = key.checkEd25519()
+	case webauthncose.AlgRS256:
+		err = key.checkRS256()
+	default:
+		err = domain.Reject(domain.ReasonAlgorithmNotAllowed, fmt.Sprintf("there is no check of keys of COSE algorithm %d", algorithm))
+	}
+	return algorithm, err
+}
+
+// coseKey is a public key in COSE_Key format, by label.
+type coseKey map[int]webauthncbor.RawMessage
+
+func parseCOSEKey(encoded []byte) (coseKey, error) {
+	var key coseKey
+	if err := webauthncbor.Unmarshal(encoded, &key); err != nil {
+		return nil, badKey("%s", quote(err.Error()))
+	}
+	return key, nil
+}
+
+func badKey(format string, values ...any) error {
+	return domain.Reject(domain.ReasonMalformed, "credential public key: "+fmt.Sprintf(format, values...))
+}
+
+// integer returns 0, which names no algorithm, key type or curve, if there is no such member.
+func (k coseKey) integer(label int) (n int64, err error) {
+	if raw, present := k[label]; present {
+		if err := webauthncbor.Unmarshal(raw, &n); err != nil {
+			return 0, badKey("member %d: %s", label, quote(err.Error()))
+		}
+	}
+	return n, nil
+}
+
+// bytes returns nil if there is no such member. An item of another type than a byte string is refused: the decoder would take a
+// list of numbers, too.
+func (k coseKey) bytes(label int) (b []byte, err error) {
+	raw, present := k[label]
+	if !present {
+		return nil, nil
+	}
+	if len(raw) == 0 || raw[0]>>5 != cborBytes {
+		return nil, badKey("member %d is not a byte string", label)
+	}
+	if err := webauthncbor.Unmarshal(raw, &b); err != nil {
+		return nil, badKey("member %d: %s", label, quote(err.Error()))
+	}
+	return b, nil
+}
+
+// isOf wants the key type, the curve if the type has one, and no other members than those listed, such as key_ops, kid or the
+// private key (section 6.5.1.1: only what the type and algorithm need).
+func (k coseKey) isOf(keyType webauthncose.COSEKeyType, curve webauthncose.COSEEllipticCurve, members ...int) error {
+	if got, err := k.integer(labelKeyType); err != nil || got != int64(keyType) {
+		return badKey("key type %d for an algorithm that needs %d", got, keyType)
+	}
+	if curve != 0 {
+		if got, err := k.integer(labelCurve); err != nil || got != int64(curve) {
+			return badKey("curve %d for an algorithm that needs %d", got, curve)
+		}
+	}
+	needed := append([]int{labelKeyType, labelAlgorithm}, members...)
+	for label := range k {
+		if !slices.Contains(needed, label) {
+			return badKey("there is a member %d, which the algorithm does not need", label)
+		}
+	}
+	return nil
+}
+
+// checkES256 wants a point of P-256 with both coordinates of the field's length (section 5.8.5). The curve has no points of small
+// order beside the one at infinity, which has no coordinates.
+func (k coseKey) checkES256() error {
+	if err := k.isOf(webauthncose.EllipticKey, webauthncose.P256, labelCurve, labelX, labelY); err != nil {
+		return err
+	}
+	x, err := k.bytes(labelX)
+	if err != nil {
+		return err
+	}
+	y, err := k.bytes(labelY)
+	if err != nil {
+		return err
+	}
+	const coordinate = 32 // bytes
+	if len(x) != coordinate || len(y) != coordinate {
+		return badKey("P-256 coordinates of %d and %d bytes instead of %d", len(x), len(y), coordinate)
+	}
+	if _, err := ecdh.P256().NewPublicKey(slices.Concat([]byte{4}, x, y)); err != nil {
+		return badKey("the point is not on P-256")
+	}
+	return nil
+}
+
+// checkEd25519 wants a point of prime order in its one encoding (RFC 8032, section 5.1.3). For a point of small order anyone
+// can write down signatures; one with a component of small order verifies in some implementations and not in others.
+func (k coseKey) checkEd25519() error {
+	if err := k.isOf(webauthncose.OctetKey, webauthncose.Ed25519, labelCurve, labelX); err != nil {
+		return err
+	}
+	x, err := k.bytes(labelX)
+	if err != nil {
+		return err
+	}
+	point, err := new(edwards25519.Point).SetBytes(x)
+	if err != nil {
+		return badKey("%d bytes that are not a point of Ed25519", len(x))
+	}
+	identity := edwards25519.NewIdentityPoint()
+	switch {
+	case !bytes.Equal(point.Bytes(), x):
+		return badKey("a point of Ed25519 in another encoding than its own")
+	case new(edwards25519.Point).MultByCofactor(point).Equal(identity) == 1:
+		return badKey("a point of Ed25519 of small order")
+	case !torsionFree(point):
+		return badKey("a point of Ed25519 with a component of small order")
+	}
+	return nil
+}
+
+// torsionFree says whether ℓ·P is the identity, ℓ being the prime order of the base point. Scalars are less than ℓ: it is
+// computed as (ℓ-1)·P + P.
+func torsionFree(point *edwards25519.Point) bool {
+	one, err := edwards25519.NewScalar().SetCanonicalBytes(append([]byte{1}, make([]byte, 31)...))
+	if err != nil {
+		return false
+	}
+	sum := new(edwards25519.Point).ScalarMult(edwards25519.NewScalar().Negate(one), point)
+	return sum.Add(sum, point).Equal(edwards25519.NewIdentityPoint()) == 1
+}
+
+// RSA keys below 2048 bits are forbidden (RFC 8812, section 2). Authenticators make none above 4096, and each sign-in would cost
+// the server more.
+const minRSABits, maxRSABits = 2048, 4096
+
+// Exponents are odd, above 2^16 (FIPS 186-5, section 5.1) and at most 2^31-1, which is as far as crypto/rsa verifies. 3 is not
+// accepted: no authenticator is known to use it.
+const minRSAExponent, maxRSAExponent = 1<<16 + 1, 1<<31 - 1
+
+// checkRS256 wants numbers in their shortest form (RFC 8230, section 4) that make an RSA key (RFC 8017, section 3.1), and a modulus
+// that cannot be factored by looking at it.
+func (k coseKey) checkRS256() error {
+	if err := k.isOf(webauthncose.RSAKey, 0, labelModulus, labelExponent); err != nil {
+		return err
+	}
+	n, err := k.number(labelModulus)
+	if err != nil {
+		return err
+	}
+	e, err := k.number(labelExponent)
+	if err != nil {
+		return err
+	}
+	if bits := n.BitLen(); bits < minRSABits || bits > maxRSABits {
+		return domain.Reject(domain.ReasonAlgorithmNotAllowed, fmt.Sprintf("RSA key of %d bits", bits))
+	}
+	if !e.IsInt64() || e.Int64() < minRSAExponent || e.Int64() > maxRSAExponent || e.Bit(0) == 0 {
+		return badKey("RSA exponent %s", quote(e.String()))
+	}
+	return checkModulus(n)
+}
+
+// number is an RSA parameter: unsigned, big-endian, at least one byte, the first of which is not zero.
+func (k coseKey) number(label int) (*big.Int, error) {
+	b, err := k.bytes(label)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) == 0 || b[0] == 0 {
+		return nil, badKey("RSA member %d is missing, empty or has leading zeros", label)
+	}
+	return new(big.Int).SetBytes(b), nil
+}
+
+// smallPrimes is the product of the primes below 1000.
+var smallPrimes = func() *big.Int {
+	product := big.NewInt(1)
+	for n := range int64(1000) {
+		if p := big.NewInt(n); p.ProbablyPrime(0) {
+			product.Mul(product, p)
+		}
+	}
+	return product
+}()
+
+// checkModulus refuses a modulus whose factors can be read off: an even one, one with a small factor, a prime (whose private
+// exponent follows from itself), and the product of two primes next to each other, squares included (Fermat's method, as far as
+// the CA/Browser Forum's Baseline Requirements, section 6.1.6, go).
+func checkModulus(n *big.Int) error {
+	if new(big.Int).GCD(nil, nil, n, smallPrimes).Cmp(big.NewInt(1)) != 0 {
+		return badKey("RSA modulus with a small factor")
+	}
+	if n.ProbablyPrime(1) {
+		return badKey("RSA modulus that is a prime")
+	}
+	const rounds = 100
+	one, root, square := big.NewInt(1), new(big.Int), new(big.Int)
+	a := new(big.Int).Sqrt(n)
+	for range rounds {
+		// n = a² - b² = (a+b)(a-b)
+		if rest := square.Mul(a, a).Sub(square, n); rest.Sign() >= 0 {
+			root.Sqrt(rest)
+			if new(big.Int).Mul(root, root).Cmp(rest) == 0 {
+				return badKey("RSA modulus of two factors that are next to each other")
+			}
+		}
+		a.Add(a, one)
+	}
+	return nil
+}
+
+// checkEncodedKey wants the credential's key in the one form that it can have, CTAP2 canonical CBOR (section 6.5.1). The
+// library takes others and keeps the canonical one, which then differs from what the authenticator's signature covers.
+func checkEncodedKey(object protocol.AttestationObject) error {
+	const beforeID = 37 + 16 + 2 // the fixed part, the AAGUID and the length of the id
+	attested := object.AuthData.AttData
+	if written := object.RawAuthData[beforeID+len(attested.CredentialID):]; !bytes.HasPrefix(written, attested.CredentialPublicKey) {
+		return badKey("it is not in canonical CBOR")
+	}
+	return nil
+}
