@@ -7,8 +7,7 @@ func (b *tab) twin() client {
 	b.t.Helper()
 	other := browserDoor{b.server}.client(b.t, b.kind).(*tab)
 	for _, held := range call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.keys}).Credentials {
-		held.ActiveCmtgKeyIndex = nil // it has none, and is told so with a number that is out of bounds
-		call(other, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: other.keys, Credential: held})
+		other.gives(held)
 	}
 	return other
 }
