@@ -442,3 +442,20 @@ func elements(t *testing.T, name string) []element {
 		}
 	}
 }
+
+// Safari 16 has passkeys and no checkVisibility; what a browser has of WebAuthn's JSON is left to passkeyjson.js.
+func TestThePageNeedsNoBrowserNewerThanPasskeys(t *testing.T) {
+	newer := regexp.MustCompile(`\.checkVisibility\(|FromJSON\(|\.toJSON\(|structuredClone\(|withResolvers\(|groupBy\(|\.to(Sorted|Reversed|Spliced)\(|AbortSignal\.(any|timeout)|URL\.canParse|(from|to)Base64\(|showPopover\(`)
+	for name := range addresses(t) {
+		if filepath.Ext(name) != ".js" {
+			continue
+		}
+		text := string(source(t, name))
+		if name == "passkeyjson.js" {
+			text = strings.Replace(text, "attempt(() => credential.toJSON())", "", 1) // in case that nothing else can be read
+		}
+		if found := newer.FindString(text); found != "" {
+			t.Errorf("%s uses %s", name, found)
+		}
+	}
+}

@@ -55,8 +55,9 @@ export class Autofill {
       if (signal.aborted) return false;
       this.#renewBefore(Date.parse(ceremony.expires_at));
       credential = await askForPasskey(ceremony, { mediation: 'conditional', signal });
-    } catch {
-      // Nobody asked for it, so nobody is told: the button will say what is wrong.
+    } catch (error) {
+      // What fails in the background is not shown: the button will say what is wrong. This comes of a passkey that was picked.
+      if (error.name === 'NotReadableError') this.#failed(error);
       return !signal.aborted && Date.now() - started > humanPace;
     }
     try {

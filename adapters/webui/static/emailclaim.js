@@ -51,7 +51,7 @@ export class EmailClaim {
 
   /** Takes the person to where the code goes, if they are to enter one. */
   ask() {
-    if (code.checkVisibility()) code.focus();
+    if (code.getClientRects().length > 0) code.focus();
   }
 
   clear() {

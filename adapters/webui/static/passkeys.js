@@ -1,14 +1,14 @@
 // The ceremonies. Each asks the server for options, the browser for an answer, and the server for its verdict.
 
 import { post } from './api.js';
+import { createPasskey, getPasskey } from './passkeyjson.js';
 import * as session from './session.js';
 import { tellAccepted, tellUnknown } from './signals.js';
 
 /** Why passkeys cannot work on this page, as a code that words.js knows; null if they can. */
 export function obstacle() {
   if (!window.isSecureContext) return 'insecure_context';
-  const complete = window.PublicKeyCredential?.parseCreationOptionsFromJSON && PublicKeyCredential.parseRequestOptionsFromJSON;
-  return complete ? null : 'webauthn_missing';
+  return window.PublicKeyCredential && navigator.credentials ? null : 'webauthn_missing';
 }
 
 /** Throws what obstacle returns. */
@@ -40,8 +40,7 @@ export async function enrolWithGrant(token) {
 }
 
 async function makePasskey(ceremony, verify) {
-  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(ceremony.options);
-  const credential = await navigator.credentials.create({ publicKey });
+  const credential = await createPasskey(ceremony.options);
   try {
     return await finish(ceremony, credential, verify);
   } catch (error) {
@@ -62,11 +61,8 @@ export async function signIn({ email }) {
 /** The first call of signing in. */
 export const signInOptions = ({ email } = {}) => post('/login/options', given({ email }));
 
-/** Lets the browser ask for a passkey; `how` may hold `mediation` and `signal`. */
-export function askForPasskey(ceremony, how = {}) {
-  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(ceremony.options);
-  return navigator.credentials.get({ publicKey, ...how });
-}
+/** Lets the browser ask for a passkey, and returns it as JSON; `how` may hold `mediation` and `signal`. */
+export const askForPasskey = (ceremony, how) => getPasskey(ceremony.options, how);
 
 /** The last call of signing in. Returns the session answer. */
 export async function finishSignIn(ceremony, credential) {
@@ -79,7 +75,7 @@ export async function finishSignIn(ceremony, credential) {
 }
 
 async function finish(ceremony, credential, verify) {
-  const verdict = await verify({ challenge_id: ceremony.challenge_id, credential: credential.toJSON() });
+  const verdict = await verify({ challenge_id: ceremony.challenge_id, credential });
   tellAccepted(verdict.signals);
   return verdict;
 }

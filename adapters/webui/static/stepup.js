@@ -8,7 +8,7 @@ export async function stepUp() {
   mustWork();
   const ceremony = await post('/session/step-up/options');
   const credential = await askForPasskey(ceremony);
-  await post('/session/step-up/verify', { challenge_id: ceremony.challenge_id, credential: credential.toJSON() });
+  await post('/session/step-up/verify', { challenge_id: ceremony.challenge_id, credential });
 }
 
 /** Makes a call that may need a step-up, and makes it once more after one. explain is called before the browser asks. */
