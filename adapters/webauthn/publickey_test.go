@@ -31,8 +31,17 @@ func prime(bits int) *big.Int {
 	return drawn.(*big.Int)
 }
 
+// mersenne is 2^n-1, a prime for some n. Large ones take a while to draw.
+func mersenne(n uint) *big.Int {
+	power := new(big.Int).Lsh(big.NewInt(1), n)
+	return power.Sub(power, big.NewInt(1))
+}
+
 // modulus is a product of two primes. The second is of another length, so that they are not neighbours.
 func modulus(bits int) *big.Int {
+	if bits > 4000 {
+		return new(big.Int).Mul(mersenne(3217), prime(bits-3217))
+	}
 	return new(big.Int).Mul(prime(bits/2-3), prime(bits-bits/2+3))
 }
 
@@ -117,9 +126,9 @@ func publicKeyRules() []rule {
 		{"RSA modulus as a list of bytes", cose(map[int]any{1: 3, 3: -257, -1: []int{1, 2, 3}, -2: f4, -3: nil}), malf, nil},
 		{"RSA modulus that is even", rs256(times(modulus(2048), big.NewInt(2)), f4), malf, nil},
 		{"RSA modulus of one bit", rs256(new(big.Int).SetBit(new(big.Int), 2047, 1).Bytes(), f4), malf, nil},
-		{"RSA modulus with the factor 3", rs256(times(prime(2046), big.NewInt(3)), f4), malf, nil},
-		{"RSA modulus with the factor 997", rs256(times(prime(2040), big.NewInt(997)), f4), malf, nil},
-		{"RSA modulus that is a prime", rs256(prime(2048).Bytes(), f4), malf, nil},
+		{"RSA modulus with the factor 3", rs256(times(modulus(2047), big.NewInt(3)), f4), malf, nil},
+		{"RSA modulus with the factor 997", rs256(times(modulus(2047), big.NewInt(997)), f4), malf, nil},
+		{"RSA modulus that is a prime", rs256(mersenne(2203).Bytes(), f4), malf, nil},
 		{"RSA modulus that is a square", rs256(times(prime(1024), prime(1024)), f4), malf, nil},
 		{"RSA modulus of neighbouring primes", rs256(times(prime(1024), nextPrime(prime(1024))), f4), malf, nil},
 		{"RSA exponent 1", rs256(good, []byte{1}), malf, nil},
