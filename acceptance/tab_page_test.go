@@ -138,6 +138,39 @@ func TestALongLogIsReadToItsEnd(t *testing.T) {
 	}
 }
 
+func TestSecurityLog_CountsAndFilters(t *testing.T) {
+	ada, b, _ := openTab(t)
+	ada.signsOut()
+	for range 3 {
+		ada.isRefusedSignIn("passkey_rejected", domain.ReasonSignatureInvalid, badSignature)
+	}
+	ada.signsIn()
+	b.reopen()
+	kinds := func() string {
+		var all []string
+		for _, entry := range b.entries("event-list") {
+			all = append(all, entry.Kind)
+		}
+		return strings.Join(all, " ")
+	}
+	if got := kinds(); got != "signed_in sign_in_refused signed_out signed_up" {
+		t.Errorf("everything is %q", got)
+	}
+	if count := b.entries("event-list")[1].Parts["count"]; !strings.HasPrefix(count, "3 times, until ") {
+		t.Errorf("it was refused %q", count)
+	}
+	for _, show := range [][2]string{{"refused", "sign_in_refused"}, {"changes", "signed_up"}, {"", "signed_in sign_in_refused signed_out signed_up"}} {
+		b.until("the page is idle", `document.querySelector('main').getAttribute('aria-busy') === 'false'`)
+		eval[string](b, fmt.Sprintf(`(() => {
+			const group = document.getElementById('event-group');
+			group.value = %q;
+			group.dispatchEvent(new Event('change'));
+			return group.value;
+		})()`, show[0]))
+		b.until(show[1]+" are on show", fmt.Sprintf(`[...document.getElementById('event-list').children].map((entry) => entry.dataset.kind).join(' ') === %q`, show[1]))
+	}
+}
+
 func TestListsThatDidNotComeAreAskedForAgain(t *testing.T) {
 	ada, b, _ := openTab(t)
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `

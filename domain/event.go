@@ -96,9 +96,9 @@ var EventKinds = []EventKind{
 	EventAccountDeleted,
 }
 
-// repeatable reports whether a person without access to the account can cause such an event as often as they like. One entry a
+// Repeatable reports whether a person without access to the account can cause such an event as often as they like. One entry a
 // day for each reason bounds what they add to the log, so that they can't push out of sight what changed the account.
-func (k EventKind) repeatable() bool {
+func (k EventKind) Repeatable() bool {
 	switch k {
 	case EventSignInRefused, EventStepUpRefused, EventPasskeyAddRefused, EventRecoveryRefused, EventPasskeyFlagged:
 		return true
@@ -128,7 +128,7 @@ func newEvent(e EventSnapshot, of string, now time.Time, random io.Reader) (*Eve
 		e.By = ByUser
 	}
 	e.Key, e.Repeats, e.LastAt, e.OtherIPs = RepetitionKey{}, 0, time.Time{}, nil
-	if e.Kind.repeatable() {
+	if e.Kind.Repeatable() {
 		e.Key = e.repetitionKey(of)
 	}
 	return RestoreEvent(e), nil

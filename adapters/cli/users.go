@@ -93,7 +93,7 @@ func eachPage(ctx context.Context, users *admin.ListUsers, limit int, do func([]
 func (p *Program) showUser() *cobra.Command {
 	return &cobra.Command{
 		Use: "show WHO", Short: "Show an account: its passkeys, sessions and latest events", Args: oneArgument,
-		Long: "Show an account: its passkeys, up to 100 sessions that last, and the latest 20 events.\nWHO is the user's id or e-mail address.",
+		Long: "Show an account: its passkeys, up to 100 sessions that last, and the latest 20 events, and\nthe latest 10 refused attempts and anomalies, which are counted by day and reason.\nWHO is the user's id or e-mail address.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(_ application.UseCases, account admin.Account) error {
 				if asJSON(cmd) {

@@ -219,13 +219,21 @@ func TestTheOperatorSeesAnAccount(t *testing.T) {
 		}
 		h.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
 	}
+	for i := range 30 { // a stranger, later than all of that
+		e, err := domain.NewEvent(domain.EventSnapshot{UserID: ada.user.ID(), Kind: domain.EventSignInRefused, Reason: fmt.Sprint(i)}, noon.Add(time.Hour), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
+	}
 	for _, who := range []admin.Who{ada.who(), {Email: "ada@example.org"}} {
 		got, err := h.shows(who)
 		if err != nil || got.User.ID() != ada.user.ID() || len(got.Passkeys) != 1 || got.Passkeys[0].ID() != "ada" || len(got.Sessions) != 1 || got.Sessions[0].ID() != open {
 			t.Errorf("%+v, %v", got, err)
 		}
-		if len(got.Events) != 20 || !got.Events[0].Snapshot().At.Equal(noon.Add(24*time.Second)) {
-			t.Errorf("%d events", len(got.Events))
+		if len(got.Events) != 30 || got.Events[9].Kind() != domain.EventSignInRefused || !got.Events[10].Snapshot().At.Equal(noon.Add(24*time.Second)) ||
+			!got.Events[29].Snapshot().At.Equal(noon.Add(5*time.Second)) {
+			t.Errorf("%d events, want the latest 10 refusals and then the latest 20 others", len(got.Events))
 		}
 	}
 }

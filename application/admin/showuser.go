@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -18,12 +20,20 @@ type Account struct {
 	User     *domain.User
 	Passkeys domain.Keyring
 	Sessions []*domain.Session // up to 100
-	Events   []*domain.Event   // the latest 20
+	Events   []*domain.Event   // the latest 20, and the latest 10 refused attempts and anomalies, newest first
 }
 
 // Execute fails with domain.ErrUserNotFound.
 func (s *ShowUser) Execute(ctx context.Context, who Who) (account Account, err error) {
-	const mostSessions, mostEvents = 100, 20
+	const mostSessions, mostEvents, mostRefusals = 100, 20, 10
+	var changes, refusals []domain.EventKind
+	for _, kind := range domain.EventKinds {
+		if kind.Repeatable() {
+			refusals = append(refusals, kind)
+		} else {
+			changes = append(changes, kind)
+		}
+	}
 	err = s.Store.View(ctx, func(tx ports.Tx) error {
 		if account.User, err = who.find(ctx, tx); err != nil {
 			return err
@@ -35,8 +45,15 @@ func (s *ShowUser) Execute(ctx context.Context, who Who) (account Account, err e
 		if account.Sessions, err = tx.Sessions.Live(ctx, id, s.Clock.Now(), domain.SessionID{}, mostSessions); err != nil {
 			return err
 		}
-		account.Events, err = tx.Events.OfUser(ctx, id, domain.EventID{}, mostEvents)
+		// Apart, since strangers cause refusals every day: they must not push out of sight what changed the account.
+		account.Events, err = tx.Events.OfUser(ctx, id, domain.EventID{}, mostEvents, changes...)
+		if err != nil {
+			return err
+		}
+		refused, err := tx.Events.OfUser(ctx, id, domain.EventID{}, mostRefusals, refusals...)
+		account.Events = append(account.Events, refused...)
 		return err
 	})
+	slices.SortFunc(account.Events, func(a, b *domain.Event) int { return strings.Compare(b.ID().String(), a.ID().String()) })
 	return account, err
 }
