@@ -68,7 +68,7 @@ func anAnswerWithTokensIsLost(l *lodge) {
 	old := connection.keepsTokens()
 	lost, refused := connection.refreshWith(old.refresh)
 	ada.may(refused)
-	l.waits(10 * time.Second)
+	l.waits(time.Hour)
 	again, refused := connection.refreshWith(old.refresh)
 	ada.may(refused)
 	if again.refresh != lost.refresh {
@@ -87,7 +87,13 @@ func aRefreshTokenIsStolen(l *lodge) {
 	stolen := connection.keepsTokens()
 	l.waits(time.Minute)
 	ada.refreshes()
-	l.waits(10*time.Second + time.Microsecond)
+	l.waits(time.Minute)
+	thiefs, refused := connection.refreshWith(stolen.refresh)
+	ada.may(refused)
+	if thiefs.refresh != connection.keepsTokens().refresh {
+		l.t.Fatal("a second successor was invented")
+	}
+	ada.refreshes() // which uses the successor that both have
 	ada.mayNot(second(connection.refreshWith(stolen.refresh)), "refresh_token_reused")
 	ada.isAskedToSignIn("session_revoked")
 	ada.mayNot(second(connection.refreshWith(connection.keepsTokens().refresh)), "session_revoked")

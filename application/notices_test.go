@@ -79,7 +79,7 @@ var further = map[string]func(*house) func() error{
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		h.clock.now = h.clock.now.Add(lifetime.IdleTTL / 2) // past the time in which an answer may have been lost
+		h.clock.now = h.clock.now.Add(lifetime.IdleTTL / 2)
 		if _, err := refresh.Execute(h.t.Context(), refreshed.Refresh, access.Visitor{}); err != nil {
 			h.t.Fatal(err)
 		}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 )
 
 // RefreshToken continues a bearer session: it is exchanged for an access token and its own successor, once (RFC 9700,
@@ -28,10 +27,6 @@ const (
 	refreshNonceLength = 32
 	refreshTagLength   = 16
 	refreshTokenLength = len(uuid{}) + refreshNonceLength + refreshTagLength
-
-	// refreshGrace is how long a token that was just replaced gets the same answer again: for answers that were lost on
-	// their way, and for two tabs that ask at once.
-	refreshGrace = 10 * time.Second
 )
 
 // ParseRefreshToken takes a token as a client sent it. Anything that was never minted here is ErrRefreshTokenInvalid, at

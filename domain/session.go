@@ -260,8 +260,8 @@ func (s *Session) RenewedSince(before *Session) bool {
 // Refresh takes the session's refresh token and returns its successor, and reports whether the session changed by that
 // and must be saved: it does so also together with ErrRefreshTokenReused, since the session is revoked then.
 //
-// The token before the latest one gets the same successor again for ten seconds. Any other that was ever minted for the
-// session means that two parties hold it, and nobody can tell which of them is the user. A token that was never minted
+// The token before the latest one gets that latest one again, for as long as it has not been used: the answer may have been lost. Any
+// other that was ever minted for the session means that two parties hold it, and which of them is the user cannot be known. A token that was never minted
 // here is ErrRefreshTokenInvalid and changes nothing.
 func (s *Session) Refresh(token RefreshToken, keys RefreshKeys, lifetime SessionLifetime, now time.Time) (next RefreshToken, changed bool, err error) {
 	digest := token.Digest()
@@ -278,7 +278,7 @@ func (s *Session) Refresh(token RefreshToken, keys RefreshKeys, lifetime Session
 		s.state.Previous, s.state.Token, s.state.RotatedAt = digest, next.Digest(), now
 		s.Touch(lifetime, now)
 		return next, true, nil
-	case previous && now.Sub(s.state.RotatedAt) <= refreshGrace:
+	case previous:
 		next, found := keys.successorWith(s.state.Token, token)
 		if !found { // the server's secret was replaced meanwhile
 			return RefreshToken{}, false, ErrRefreshTokenInvalid

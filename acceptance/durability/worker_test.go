@@ -369,7 +369,6 @@ func (w *worker) endsSession(p *person) {
 
 func (w *worker) refreshes(p *person, s *session) {
 	r := request{method: http.MethodPost, path: "/v1/session/refresh", body: map[string]string{"refresh_token": s.refresh}}
-	sent := time.Now()
 	done := func(got reply) {
 		var pair sessionBody
 		w.read(p, got, &pair)
@@ -378,14 +377,9 @@ func (w *worker) refreshes(p *person, s *session) {
 	}
 	w.try(p, "refresh", r, done, func(r request) bool {
 		got := w.must(p, r)
-		const grace = 10 * time.Second
-		switch {
-		case got.good():
+		if got.good() {
 			done(got)
-		case got.code == "refresh_token_reused" && time.Since(sent) > grace:
-			p.ends(s)
-			p.events["refresh_token_reused"]++
-		default:
+		} else {
 			w.disagrees(p, "the answer to a refresh was lost, and it is refused now: %d %s", got.status, got.body)
 		}
 		return false // who can tell?

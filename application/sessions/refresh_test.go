@@ -99,7 +99,7 @@ func TestAReusedTokenEndsTheSessionAndIsLogged(t *testing.T) {
 	ada := h.moves("Ada")
 	other, _ := ada.connects(0)
 	actor, stolen := ada.connects(0)
-	thiefs := h.mustRefresh(stolen, time.Minute)
+	thiefs := h.mustRefresh(h.mustRefresh(stolen, time.Minute).Refresh, time.Minute)
 	for _, want := range []error{domain.ErrRefreshTokenReused, domain.ErrSessionRevoked} {
 		if pair, err := h.refresh(stolen, 2*time.Minute); !errors.Is(err, want) || pair != nil {
 			t.Errorf("got %+v, %v; want %v", pair, err, want)
