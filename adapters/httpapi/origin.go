@@ -16,13 +16,19 @@ const headerSecFetchSite = "Sec-Fetch-Site"
 // server's own page or from no page at all: a browser leaves Origin out of no such request of any other page, so a
 // Sec-Fetch-Site that says otherwise, or nothing known, is rejected. Clients that are no browsers send neither header and
 // have no cookies that another site could use.
+//
+// The origin of an app or an extension may read answers, and sends no credentials: provenance takes it for another site's, so
+// that it is given tokens alone.
 func (s *server) guardOrigin(c *fiber.Ctx) error {
 	c.Vary(fiber.HeaderOrigin)
 	origin := c.Get(fiber.HeaderOrigin)
-	allowed := slices.Contains(s.config.Origins, origin)
+	withCookies := slices.Contains(s.config.Origins, origin)
+	allowed := withCookies || slices.Contains(s.config.AppOrigins, origin)
+	if withCookies {
+		c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
+	}
 	if allowed {
 		c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
-		c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
 		c.Set(fiber.HeaderAccessControlExposeHeaders, "X-Request-Id, Retry-After, WWW-Authenticate, RateLimit, RateLimit-Policy")
 	}
 	switch c.Method() {

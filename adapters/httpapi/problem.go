@@ -46,7 +46,7 @@ var statuses = map[domain.Kind]int{
 
 // Failures that only exist in HTTP.
 var (
-	errCrossOrigin = &domain.Error{Kind: domain.KindForbidden, Code: "cross_origin_rejected", Message: "this page is not on an origin that may call this server; add it to KEYLODGE_ORIGINS"}
+	errCrossOrigin = &domain.Error{Kind: domain.KindForbidden, Code: "cross_origin_rejected", Message: "this page is not on an origin that may call this server; add it to KEYLODGE_ORIGINS, or that of an app to KEYLODGE_APP_ORIGINS"}
 
 	errCSRF = &domain.Error{Kind: domain.KindForbidden, Code: "csrf_rejected", Message: "send the session's CSRF token in the X-CSRF-Token header; GET /v1/csrf gives one"}
 

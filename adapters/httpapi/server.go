@@ -23,6 +23,7 @@ type Config struct {
 	PublicURL      string   // the origin that people see, without a trailing slash
 	OwnsSubdomains bool     // that nothing but this server and what belongs to it has a name below its host
 	Origins        []string // every allowed origin, the public one among them
+	AppOrigins     []string // of web views and extensions: allowed, without cookies
 	RPID           string
 	RPName         string
 	Registration   domain.RegistrationPolicy
