@@ -4,6 +4,7 @@ package masterkey
 import (
 	"bytes"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -21,7 +22,10 @@ import (
 const Size = 32
 
 // Key is the secret itself. It prints as nothing.
-type Key struct{ secret []byte }
+type Key struct {
+	secret   []byte
+	weakness error // see CheckStrength
+}
 
 func (Key) String() string   { return "[redacted]" }
 func (Key) GoString() string { return "[redacted]" }
@@ -31,9 +35,16 @@ func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") 
 
 func (Key) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
-// Parse reads a key in base64, of either alphabet, padded or not: Size bytes or more.
+// Equal reports whether two keys are the same.
+func (k Key) Equal(other Key) bool { return hmac.Equal(k.secret, other.secret) }
+
+// IsZero reports whether there is no key.
+func (k Key) IsZero() bool { return len(k.secret) == 0 }
+
+// Parse reads a key in base64, of either alphabet, padded or not: Size bytes or more. CheckStrength judges it.
 func Parse(encoded string) (Key, error) {
-	plain := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(strings.TrimSpace(encoded), "="))
+	written := strings.TrimRight(strings.TrimSpace(encoded), "=")
+	plain := strings.NewReplacer("-", "+", "_", "/").Replace(written)
 	secret, err := base64.RawStdEncoding.DecodeString(plain)
 	if err != nil {
 		return Key{}, errors.New("is not base64")
@@ -41,7 +52,7 @@ func Parse(encoded string) (Key, error) {
 	if len(secret) < Size {
 		return Key{}, fmt.Errorf("holds %d bytes, and %d are needed", len(secret), Size)
 	}
-	return Key{secret}, nil
+	return Key{secret: secret, weakness: weakness(secret, written)}, nil
 }
 
 // Derive returns the 32-byte key for one purpose (HKDF-SHA-256, RFC 5869). Keys for different purposes tell nothing of
@@ -50,31 +61,28 @@ func (k Key) Derive(purpose string) ([]byte, error) {
 	return hkdf.Key(sha256.New, k.secret, nil, "keylodge "+purpose, 32)
 }
 
-// LoadOrCreate reads the key file, or makes it with a new key, readable by its owner alone; one that others can read is
-// refused. Of several processes that start at once one makes it and all get the same key.
+// LoadOrCreate reads the key file, or makes it with a new key, readable by its owner alone; one that others have access to,
+// or whose key is weak, is refused. Of several processes that start at once one makes it and all get the same key.
 func LoadOrCreate(path string) (Key, error) {
-	info, err := os.Stat(path)
+	encoded, err := ReadPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = create(path); err != nil {
 			return Key{}, fmt.Errorf("making the key file %s: %s, or set KEYLODGE_SECRET: %w", path, creationAdvice(path, err), err)
 		}
-		info, err = os.Stat(path)
+		encoded, err = ReadPrivate(path)
 	}
 	switch {
-	case err != nil:
-		return Key{}, fmt.Errorf("reading the key file: %w", err)
-	case !info.Mode().IsRegular():
-		return Key{}, fmt.Errorf("the key file %s is no file; move it away and put the right one in its place", path)
-	case info.Mode().Perm()&0o077 != 0:
-		return Key{}, fmt.Errorf("the key file %s can be read by others than its owner; run: chmod 600 %s", path, path)
-	}
-	encoded, err := os.ReadFile(path)
-	if err != nil {
+	case errors.Is(err, fs.ErrPermission):
 		return Key{}, fmt.Errorf("reading the key file: let this user read it: %w", err)
+	case err != nil:
+		return Key{}, fmt.Errorf("reading the key file %s: %w", path, err)
 	}
 	key, err := Parse(string(encoded))
 	if err != nil {
 		return Key{}, fmt.Errorf("the key file %s is damaged (it %w); put the right one back: without it nothing it protects can be read", path, err)
+	}
+	if err := key.CheckStrength(); err != nil {
+		return Key{}, fmt.Errorf("the key in %s %w; set KEYLODGE_SECRET to what openssl rand -base64 32 prints, and KEYLODGE_PREVIOUS_SECRETS to the key in the file until nothing needs it", path, err)
 	}
 	return key, nil
 }

@@ -3,6 +3,7 @@ package masterkey
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,16 +69,41 @@ func TestAKeyFileThatOthersCanReadIsRefused(t *testing.T) {
 	if _, err := LoadOrCreate(path); err != nil {
 		t.Fatal(err)
 	}
-	for _, mode := range []os.FileMode{0o640, 0o604, 0o660} {
+	allowed := []os.FileMode{0o600, 0o400}
+	refused := []os.FileMode{0o604, 0o660, 0o644, 0o444, 0o620}
+	if os.Geteuid() == 0 { // the group may read what root owns
+		allowed = append(allowed, 0o640, 0o440)
+	} else {
+		refused = append(refused, 0o640, 0o440)
+	}
+	for _, mode := range refused {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := LoadOrCreate(path); err == nil || !strings.Contains(err.Error(), "chmod 600 "+path) {
+		if _, err := LoadOrCreate(path); !errors.Is(err, ErrNotPrivate) || !strings.Contains(err.Error(), "chmod 600 "+path) {
+			t.Errorf("mode %o: %v", mode, err)
+		}
+	}
+	for _, mode := range allowed {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadOrCreate(path); err != nil {
 			t.Errorf("mode %o: %v", mode, err)
 		}
 	}
 	if _, err := LoadOrCreate(filepath.Dir(path)); err == nil || !strings.Contains(err.Error(), "is no file") {
 		t.Errorf("a directory: %v", err)
+	}
+}
+
+func TestAKeyFileWithAWeakKeyIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keylodge.secret")
+	if err := os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(make([]byte, Size))+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadOrCreate(path); err == nil || !strings.Contains(err.Error(), "openssl rand -base64 32") || !strings.Contains(err.Error(), "KEYLODGE_PREVIOUS_SECRETS") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -111,7 +137,7 @@ func TestNoTwoInstallationsShareAKey(t *testing.T) {
 
 func TestKeysAreReadInEveryBase64(t *testing.T) {
 	secret := bytes.Repeat([]byte{0xfb, 0xff}, Size/2)
-	want := derive(t, Key{secret}, "test")
+	want := derive(t, Key{secret: secret}, "test")
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 		key, err := Parse(encoding.EncodeToString(secret) + "\n")
 		if err != nil {
@@ -129,14 +155,14 @@ func TestKeysAreReadInEveryBase64(t *testing.T) {
 }
 
 func TestPurposesHaveKeysOfTheirOwn(t *testing.T) {
-	key := Key{make([]byte, Size)}
+	key := Key{secret: make([]byte, Size)}
 	if bytes.Equal(derive(t, key, "one"), derive(t, key, "two")) {
 		t.Error("two purposes share a key")
 	}
 }
 
 func TestAKeyIsNeverPrinted(t *testing.T) {
-	key := Key{[]byte("0123456789abcdef0123456789abcdef")}
+	key := Key{secret: []byte("0123456789abcdef0123456789abcdef")}
 	for _, printed := range []string{fmt.Sprint(key), fmt.Sprintf("%v %+v %#v %s", key, key, key, key), key.LogValue().String()} {
 		if strings.Contains(printed, "0123") || strings.Contains(printed, "48") {
 			t.Errorf("a key was printed: %s", printed)

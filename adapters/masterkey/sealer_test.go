@@ -98,9 +98,9 @@ func sealer(t *testing.T, present byte, previous ...byte) *Sealer {
 	t.Helper()
 	former := make([]Key, len(previous))
 	for i, b := range previous {
-		former[i] = Key{bytes.Repeat([]byte{b}, Size)}
+		former[i] = Key{secret: bytes.Repeat([]byte{b}, Size)}
 	}
-	s, err := NewSealer(Key{bytes.Repeat([]byte{present}, Size)}, former)
+	s, err := NewSealer(Key{secret: bytes.Repeat([]byte{present}, Size)}, former)
 	if err != nil {
 		t.Fatal(err)
 	}

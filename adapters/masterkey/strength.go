@@ -1,0 +1,80 @@
+package masterkey
+
+import (
+	"bytes"
+	"errors"
+	"unicode"
+	"unicode/utf8"
+)
+
+// CheckStrength returns an error for a key that is evidently not random: a repeated or counted pattern, few different bytes,
+// text, or words that happen to be base64. A random key fails it once in 10^7 keys or more rarely.
+func (k Key) CheckStrength() error { return k.weakness }
+
+// weakness judges a key both as bytes and as it was written, without padding.
+func weakness(secret []byte, written string) error {
+	const leastDifferent, leastCharacters = 17, 11
+	switch {
+	case isPattern(secret), isPattern([]byte(written)):
+		return errors.New("repeats or counts, so it can be guessed")
+	case different(secret) < leastDifferent, different([]byte(written)) < leastCharacters:
+		return errors.New("has few different bytes, so it can be guessed")
+	case isText(secret):
+		return errors.New("is text in base64, so it can be guessed")
+	case isWord(written):
+		return errors.New("is made of words, so it can be guessed")
+	}
+	return nil
+}
+
+// isPattern finds a unit that repeats, and a sequence half of whose steps are the same.
+func isPattern(b []byte) bool {
+	for period := 1; period <= len(b)/2; period++ {
+		if bytes.Equal(b[period:], b[:len(b)-period]) {
+			return true
+		}
+	}
+	var steps [256]int
+	most := 0
+	for i := 1; i < len(b); i++ {
+		step := b[i] - b[i-1]
+		steps[step]++
+		most = max(most, steps[step])
+	}
+	return 2*most >= len(b)-1
+}
+
+func different(b []byte) int {
+	var seen [256]bool
+	n := 0
+	for _, c := range b {
+		if !seen[c] {
+			seen[c] = true
+			n++
+		}
+	}
+	return n
+}
+
+func isText(b []byte) bool {
+	return utf8.Valid(b) && bytes.IndexFunc(b, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }) < 0
+}
+
+// isWord reports whether six characters in seven are of one kind: small letters, capitals or digits. A hyphen between words
+// counts with them.
+func isWord(s string) bool {
+	var small, capitals, digits, between int
+	for _, r := range s {
+		switch {
+		case unicode.IsLower(r):
+			small++
+		case unicode.IsUpper(r):
+			capitals++
+		case unicode.IsDigit(r):
+			digits++
+		case r == '-', r == '_':
+			between++
+		}
+	}
+	return 7*(max(small, capitals, digits)+between) >= 6*len(s)
+}
