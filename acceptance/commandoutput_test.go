@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"os"
@@ -18,7 +19,10 @@ import (
 // What the operator's commands print, and what an export holds, opens nothing either. Names and addresses are what was asked for.
 func TestTheOperatorsCommandsShowNoSecret(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
-	raw := bytes.Repeat([]byte{7}, masterkey.Size)
+	raw := make([]byte, masterkey.Size)
+	if _, err := rand.Read(raw); err != nil {
+		t.Fatal(err)
+	}
 	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(raw))
 	if err != nil {
 		t.Fatal(err)

@@ -160,7 +160,7 @@ func TestTheSecretIsKeptBesideTheDatabase(t *testing.T) {
 }
 
 func TestAConfiguredSecretIsWrittenNowhere(t *testing.T) {
-	config, err := load(t, "SECRET="+strings.Repeat("A", 43))
+	config, err := load(t, "SECRET="+firstSecret)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func (c *checker) authenticators(config *Config, e environment) {
 	}
 	switch {
 	case policy == attestedAuthenticators && e.MetadataFile == "":
-		c.fault("METADATA_FILE", "without metadata no attestation can be judged", metadataFix)
+		c.fault("METADATA_FILE", "it is not set, and KEYLODGE_AUTHENTICATOR_POLICY is attested: without metadata no attestation can be judged", metadataFix)
 	case policy == attestedAuthenticators:
 		config.Metadata = c.metadata(e.MetadataFile, c.metadataRoot(e.MetadataRootFile))
 	case e.MetadataFile != "":

@@ -246,7 +246,7 @@ func TestACommandNeedsTheKeyOfTheDatabase(t *testing.T) {
 }
 
 func TestWhatIsNoDatabaseIsToldSo(t *testing.T) {
-	if _, err := load(t, "SECRET="+strings.Repeat("A", 43)); err != nil {
+	if _, err := load(t, "SECRET="+firstSecret); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile("keylodge.db", []byte("Dear diary,"), 0o600); err != nil {

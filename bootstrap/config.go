@@ -23,6 +23,7 @@ type Config struct {
 	AbandonedRPIDs []string // whose passkeys may be there and open nothing
 	RPName         string
 	Origins        []string // PublicURL first
+	AppOrigins     []string // of web views and extensions, which call the API with tokens alone
 	TrustedProxies []netip.Prefix
 	WellKnown      httpapi.WellKnown // what passkeys and apps on other domains need
 	Patience       time.Duration     // with slow clients; 0 for the usual one, which no setting changes

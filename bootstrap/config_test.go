@@ -17,6 +17,12 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
+// Secrets as openssl rand -base64 32 makes them.
+const (
+	firstSecret  = "SopoKWVDkOIZ4ElcyZe0jYkcJ7KhIDPDjXA9N1MYT34="
+	secondSecret = "uIQqlNyy0IFFWtQy2UE0ST/KWDHNogIAAvQZHwpmV9Y="
+)
+
 // load reads settings in an empty directory, with an environment that says nothing else.
 func load(t *testing.T, settings ...string) (Config, error) {
 	t.Helper()
@@ -63,7 +69,9 @@ func TestTheAddressDecidesTheRest(t *testing.T) {
 		"in capitals, with 443": {[]string{"PUBLIC_URL=HTTPS://ID.example.ORG:443"}, "https://id.example.org", "id.example.org", nil},
 		"a parent domain":       {[]string{"PUBLIC_URL=https://id.example.org", "RP_ID=example.org"}, "https://id.example.org", "example.org", nil},
 		"in plain, with 80":     {[]string{"PUBLIC_URL=http://localhost:80"}, "http://localhost", "localhost", nil},
-		"a name below here":     {[]string{"PUBLIC_URL=http://id.localhost:8080", "RP_ID=localhost"}, "http://id.localhost:8080", "localhost", nil},
+		"a name below here":     {[]string{"PUBLIC_URL=http://id.localhost:8080"}, "http://id.localhost:8080", "id.localhost", nil},
+		"a name of one label":   {[]string{"PUBLIC_URL=https://myserver"}, "https://myserver", "myserver", nil},
+		"one, with a port":      {[]string{"PUBLIC_URL=https://MyServer:8443", "RP_ID=myserver"}, "https://myserver:8443", "myserver", nil},
 		"a port of its own":     {[]string{"LISTEN=:9999"}, "http://localhost:9999", "localhost", nil},
 		"more origins": {
 			[]string{"PUBLIC_URL=https://id.example.org", "ORIGINS=https://app.example.org, android:apk-key-hash:" + strings.Repeat("A", 43) + ",https://partner.example"},
@@ -84,10 +92,10 @@ func TestTheAddressDecidesTheRest(t *testing.T) {
 }
 
 func TestEverySettingArrives(t *testing.T) {
-	secret, former := strings.Repeat("A", 43), strings.Repeat("B", 43)
+	secret, former := firstSecret, secondSecret
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "LISTEN=:9999", "RP_ID=example.org", "RP_NAME="+strings.Repeat("x", 64),
-		"ORIGINS= https://app.example.org ,,https://app.example.org,http://app.localhost:3000", "TRUSTED_PROXIES=10.0.0.7, ::ffff:10.0.0.8,10.1.2.3/16,fd00::1",
-		"DATABASE_URL=sqlite:/var/lib//keylodge/./keylodge.db", "SECRET="+secret, "PREVIOUS_SECRETS="+former+","+secret, "REGISTRATION=closed",
+		"ORIGINS= https://app.example.org ,,https://app.example.org,https://app.example.org:3000", "TRUSTED_PROXIES=10.0.0.7, ::ffff:10.0.0.8,10.1.2.3/16,fd00::1",
+		"DATABASE_URL=sqlite:/var/lib//keylodge/./keylodge.db", "SECRET="+secret, "PREVIOUS_SECRETS="+former+","+strings.Repeat("A", 43), "REGISTRATION=closed",
 		"COUNTER_POLICY=suspend", "BACKUP_ELIGIBILITY_POLICY=accept-and-record", "SESSION_TTL=2h", "SESSION_IDLE_TTL=1h", "CHALLENGE_TTL=1h",
 		"LOG_LEVEL=warn", "LOG_FORMAT=json")
 	if err != nil {
@@ -97,7 +105,7 @@ func TestEverySettingArrives(t *testing.T) {
 	for _, proxy := range config.TrustedProxies {
 		proxies = append(proxies, proxy.String())
 	}
-	if !slices.Equal(config.Origins, []string{"https://id.example.org", "https://app.example.org", "http://app.localhost:3000"}) ||
+	if !slices.Equal(config.Origins, []string{"https://id.example.org", "https://app.example.org", "https://app.example.org:3000"}) ||
 		!slices.Equal(proxies, []string{"10.0.0.7/32", "10.0.0.8/32", "10.1.0.0/16", "fd00::1/128"}) {
 		t.Errorf("origins %v, proxies %v", config.Origins, proxies)
 	}
@@ -144,7 +152,7 @@ func TestAppsAndPagesAreReadAsOthersWriteThem(t *testing.T) {
 // A list of related origins is for those that need one; a public suffix is no name of anybody's.
 func TestRelatedOriginsAreThoseOfOtherDomains(t *testing.T) {
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "RP_ID=example.org", "ORIGINS=https://app.example.org,https://example.org:8443,https://notexample.org,"+
-		"https://shop.example.co.uk,https://www.example.co.uk,http://localhost:3000,android:apk-key-hash:"+strings.Repeat("A", 43))
+		"https://shop.example.co.uk,https://www.example.co.uk,android:apk-key-hash:"+strings.Repeat("A", 43))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +176,7 @@ func TestOnlyAHostOfItsOwnSpeaksForWhatIsBelowIt(t *testing.T) {
 }
 
 func TestWhatCannotBeRefusesToStart(t *testing.T) {
-	short, long := base64.StdEncoding.EncodeToString(make([]byte, 31)), base64.StdEncoding.EncodeToString(make([]byte, 32))
+	short := base64.StdEncoding.EncodeToString(make([]byte, 31))
 	for name, c := range map[string]struct {
 		settings []string
 		setting  string // that must be named
@@ -178,7 +186,7 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 		"an RP id below the address":         {[]string{"PUBLIC_URL=https://example.org", "RP_ID=id.example.org"}, "RP_ID", "no origin belongs to"},
 		"an RP id that only ends alike":      {[]string{"PUBLIC_URL=https://notexample.org", "RP_ID=example.org"}, "RP_ID", "no origin belongs to"},
 		"an RP id with a scheme":             {[]string{"PUBLIC_URL=https://example.org", "RP_ID=https://example.org"}, "RP_ID", "not a domain name"},
-		"an RP id that is a whole TLD":       {[]string{"PUBLIC_URL=https://example.org", "RP_ID=org"}, "RP_ID", "not a domain name"},
+		"an RP id that is a whole TLD":       {[]string{"PUBLIC_URL=https://example.org", "RP_ID=org"}, "RP_ID", "public suffix"},
 		"its own RP id, given up":            {[]string{"ABANDONED_RP_IDS=old.example.org,localhost"}, "ABANDONED_RP_IDS", "take it out"},
 		"given up what is no RP id":          {[]string{"ABANDONED_RP_IDS=https://old.example.org"}, "ABANDONED_RP_IDS", "separated by commas"},
 		"http on a public host":              {[]string{"PUBLIC_URL=http://id.example.org"}, "PUBLIC_URL", "use https://id.example.org"},
@@ -201,8 +209,8 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 		"a misspelt name":                    {[]string{"PUBLIC_URI=https://example.org"}, "PUBLIC_URI", "KEYLODGE_PUBLIC_URL"},
 		"a database that is not":             {[]string{"DATABASE_URL=mysql://ada:hunter2@db/keylodge"}, "DATABASE_URL", "sqlite:"},
 		"a database without a file":          {[]string{"DATABASE_URL=sqlite:"}, "DATABASE_URL", "names no file"},
-		"a server's database in no URL":      {[]string{"DATABASE_URL=postgres://ada:hunter2%zz@db/keylodge", "SECRET=" + long}, "DATABASE_URL", "postgres://user:password@host"},
-		"a server's database in odd TLS":     {[]string{"DATABASE_URL=postgres://ada:hunter2@db/keylodge?sslmode=odd", "SECRET=" + long}, "DATABASE_URL", "sslmode"},
+		"a server's database in no URL":      {[]string{"DATABASE_URL=postgres://ada:hunter2%zz@db/keylodge", "SECRET=" + firstSecret}, "DATABASE_URL", "postgres://user:password@host"},
+		"a server's database in odd TLS":     {[]string{"DATABASE_URL=postgres://ada:hunter2@db/keylodge?sslmode=odd", "SECRET=" + firstSecret}, "DATABASE_URL", "sslmode"},
 		"a database that is a folder":        {[]string{"DATABASE_URL=sqlite:/var/lib/"}, "DATABASE_URL", "names no file"},
 		"an address to listen on that isn't": {[]string{"LISTEN=8080"}, "LISTEN", "host:port"},
 		"an idle time beyond the end":        {[]string{"SESSION_TTL=1h", "SESSION_IDLE_TTL=2h"}, "SESSION_IDLE_TTL", "never matter"},

@@ -3,7 +3,6 @@ package bootstrap
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,8 +14,6 @@ import (
 	"github.com/keylodge/keylodge/adapters/system"
 )
 
-var aSecret = base64.StdEncoding.EncodeToString(make([]byte, 32))
-
 func TestAServersDatabaseTakesASecret(t *testing.T) {
 	for _, scheme := range []string{"postgres", "postgresql"} {
 		const url = "://ada:hunter2@db:5433/keylodge"
@@ -24,7 +21,7 @@ func TestAServersDatabaseTakesASecret(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "KEYLODGE_SECRET") || !strings.Contains(err.Error(), "openssl rand") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("without one: %v", err)
 		}
-		config, err := load(t, "DATABASE_URL="+scheme+url, "SECRET="+aSecret)
+		config, err := load(t, "DATABASE_URL="+scheme+url, "SECRET="+firstSecret)
 		if err != nil || config.Database != Postgres(scheme+url) {
 			t.Errorf("with one: %v, %v", config.Database, err)
 		}
@@ -39,7 +36,7 @@ func TestThePasswordOfADatabaseIsNotPrinted(t *testing.T) {
 		config := Config{Database: Postgres(url)}
 		var log bytes.Buffer
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("", slog.Any("database", config.Database), slog.Any("config", config))
-		_, fault := load(t, "DATABASE_URL="+url, "SECRET="+aSecret)
+		_, fault := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret)
 		for _, printed := range []string{fmt.Sprint(config), fmt.Sprintf("%+v", config), fmt.Sprintf("%#v", config), log.String(), fmt.Sprint(fault)} {
 			if strings.Contains(printed, "hunter2") {
 				t.Errorf("it is in %s", printed)
@@ -53,7 +50,7 @@ func TestThePasswordOfADatabaseIsNotPrinted(t *testing.T) {
 
 func TestAServerRunsOnPostgres(t *testing.T) {
 	url := postgresserver.Empty(t)
-	config, err := load(t, "DATABASE_URL="+url, "SECRET="+aSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
+	config, err := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +89,7 @@ func TestAServerRunsOnPostgres(t *testing.T) {
 
 func TestUpkeepOnPostgres(t *testing.T) {
 	url := postgresserver.Empty(t)
-	if _, err := load(t, "DATABASE_URL="+url, "SECRET="+aSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN="); err != nil {
+	if _, err := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN="); err != nil {
 		t.Fatal(err)
 	}
 	wantCommand(t, "doctor", cli.ExitOK, "the first start makes them")
@@ -112,7 +109,7 @@ func TestUpkeepOnPostgres(t *testing.T) {
 	if exitCode, stdout, _ := command("doctor"); exitCode != cli.ExitUnwell || !strings.Contains(stdout, "KEYLODGE_SECRET: it is not set") {
 		t.Errorf("without a secret: exit %d, %s", exitCode, stdout)
 	}
-	t.Setenv("KEYLODGE_SECRET", aSecret)
+	t.Setenv("KEYLODGE_SECRET", firstSecret)
 	wantCommand(t, "migrate down --yes", cli.ExitOK, "lost: nothing")
 	wantCommand(t, "doctor", cli.ExitOK, "keylodge migrate up")
 	if made, _ := os.ReadDir("."); len(made) > 0 {
@@ -137,7 +134,7 @@ func TestConfig_databaseURLsThatCannotBeUsed(t *testing.T) {
 		"postgres://ada:hunter2@db/lodge?sslmode=maybe":      "write one of disable, allow, prefer, require, verify-ca, verify-full",
 		"postgres://ada:hunter2@db/lodge?sslrootcert=/no/ca": "/no/ca",
 	} {
-		_, err := load(t, "DATABASE_URL="+url, "SECRET="+aSecret)
+		_, err := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret)
 		if err == nil || !strings.Contains(err.Error(), "KEYLODGE_DATABASE_URL: ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v; want it to say %q", url, err, want)
 		}
@@ -146,7 +143,7 @@ func TestConfig_databaseURLsThatCannotBeUsed(t *testing.T) {
 
 func TestForeignParameterOfADatabaseURL(t *testing.T) {
 	url := postgresserver.Empty(t) + "&pgbouncer=true"
-	config, err := load(t, "DATABASE_URL="+url, "SECRET="+aSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
+	config, err := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
 	if err != nil {
 		t.Fatal(err)
 	}

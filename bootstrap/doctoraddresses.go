@@ -25,9 +25,6 @@ func (e *examination) lookAtRelyingParty(context.Context) {
 	case !belongs(host, id):
 		e.Fault("rp_id", fmt.Sprintf("the page at %s cannot use passkeys of %s: it is not on that domain or below it", e.config.PublicURL, id),
 			"set KEYLODGE_RP_ID to "+host+" or a parent domain of it; if there are passkeys already, move KEYLODGE_PUBLIC_URL instead")
-	case id != host && isPublicSuffix(id):
-		e.Fault("rp_id", id+" is a domain under which anybody may have a name (a public suffix), and browsers make no passkeys for it",
-			"set KEYLODGE_RP_ID to "+host+", or to the domain that is yours")
 	case id != host:
 		e.OK("rp_id", fmt.Sprintf("%s: every page on it or below it, and not only %s, may ask for these passkeys", id, host))
 	default:
@@ -46,25 +43,18 @@ func (e *examination) lookAtRelyingParty(context.Context) {
 }
 
 func (e *examination) lookAtOrigins(context.Context) {
-	var local []string
 	related, labels := relatedOrigins(e.config), relatedLabels(e.config)
-	for _, origin := range e.config.Origins[1:] {
-		if isLocalhost(hostOf(origin)) && !isLocalhost(hostOf(e.config.PublicURL)) {
-			local = append(local, origin)
-		}
-	}
 	switch {
 	case len(labels) > maxRelatedLabels:
 		e.Fault("origins", fmt.Sprintf("of %d other names in KEYLODGE_ORIGINS browsers take %d", len(labels), maxRelatedLabels), "leave the others out, or give them a Keylodge of their own")
 	case len(related) > 0:
 		e.Warn("origins", fmt.Sprintf("%s: not on %s or below it, so only browsers that know related origins let them use its passkeys", strings.Join(related, ", "), e.config.RPID),
 			"nothing, if that is meant: https://"+e.config.RPID+"/.well-known/webauthn lists them")
-	}
-	if len(local) > 0 {
-		e.Warn("origins", strings.Join(local, ", ")+": whatever listens there on a visitor's own machine may hold ceremonies", "leave it out where people's accounts are")
-	}
-	if len(related)+len(local) == 0 {
+	default:
 		e.OK("origins", strings.Join(e.config.Origins, ", "))
+	}
+	if len(e.config.AppOrigins) > 0 {
+		e.OK("app_origins", strings.Join(e.config.AppOrigins, ", ")+" call the API with tokens")
 	}
 }
 

@@ -1,12 +1,9 @@
 package bootstrap
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
@@ -29,31 +26,12 @@ func (e *examination) lookAtSecretFiles(ctx context.Context) {
 	default:
 		e.OK("secret", path+" is for its owner alone; keep a copy of it elsewhere")
 	}
-	if slices.ContainsFunc(e.config.PreviousSecrets, func(former masterkey.Key) bool {
-		return e.config.Secret != nil && reflect.DeepEqual(former, *e.config.Secret)
-	}) {
-		e.Warn("previous_secrets", "the present secret is among the former ones", "take it out of KEYLODGE_PREVIOUS_SECRETS")
+	for i, former := range e.config.PreviousSecrets {
+		if err := former.CheckStrength(); err != nil {
+			e.Warn("previous_secrets", fmt.Sprintf("number %d of KEYLODGE_PREVIOUS_SECRETS %s, and with it sessions and tokens can be forged while it is there", i+1, err),
+				"take it out as soon as nothing needs it")
+		}
 	}
-	e.lookAtReadable("settings.file", ".env", "KEYLODGE_SECRET=", "KEYLODGE_PREVIOUS_SECRETS=", "KEYLODGE_SMTP_PASSWORD=", "KEYLODGE_DATABASE_URL=postgres")
-	e.lookAtReadable("jwt_key_file", e.config.KeyFile, "PRIVATE KEY")
-}
-
-// lookAtReadable warns of a file with something secret in it that others can read. One that is not there, or without, is
-// nobody's concern.
-func (e *examination) lookAtReadable(check, file string, secrets ...string) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return
-	}
-	text, err := os.ReadFile(file)
-	if err != nil || !slices.ContainsFunc(secrets, func(secret string) bool { return bytes.Contains(text, []byte(secret)) }) {
-		return
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		e.Warn(check, fmt.Sprintf("%s holds a secret and can be opened by others (mode %o)", file, info.Mode().Perm()), "chmod 600 "+file)
-		return
-	}
-	e.OK(check, file+" is for its owner alone")
 }
 
 // lookAtSecrets finds out what the secrets, present and former, are still needed for.

@@ -6,62 +6,65 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/joho/godotenv"
 	"github.com/kelseyhightower/envconfig"
+
+	"github.com/keylodge/keylodge/adapters/masterkey"
 )
 
 const prefix = "KEYLODGE"
 
-// environment is every setting as it is written. All are text here, so that all faults can be found, not only the first;
-// settings.go gives them their meaning.
+// environment is every setting as it is written, by its full name: given a prefix apart, envconfig takes PORT for
+// PREFIX_PORT. All are text here, so that all faults can be found, not only the first; settings.go gives them their meaning.
 type environment struct {
-	PublicURL               string `envconfig:"PUBLIC_URL"`
-	Listen                  string `envconfig:"LISTEN" default:"127.0.0.1:8080"`
-	OpsListen               string `envconfig:"OPS_LISTEN" default:"127.0.0.1:9090" empty:"off"`
-	RPID                    string `envconfig:"RP_ID"`
-	AbandonedRPIDs          string `envconfig:"ABANDONED_RP_IDS"`
-	RPName                  string `envconfig:"RP_NAME" default:"Keylodge"`
-	Origins                 string `envconfig:"ORIGINS"`
-	TrustedProxies          string `envconfig:"TRUSTED_PROXIES"`
-	AndroidApps             string `envconfig:"ANDROID_APPS"`
-	AppleApps               string `envconfig:"APPLE_APPS"`
-	ChangePasswordURL       string `envconfig:"CHANGE_PASSWORD_URL"`
-	DatabaseURL             string `envconfig:"DATABASE_URL" default:"sqlite:keylodge.db"`
-	Secret                  string `envconfig:"SECRET"`
-	PreviousSecrets         string `envconfig:"PREVIOUS_SECRETS"`
-	Registration            string `envconfig:"REGISTRATION" default:"open"`
-	RecoveryPolicy          string `envconfig:"RECOVERY_POLICY" default:"any"`
-	CounterPolicy           string `envconfig:"COUNTER_POLICY" default:"reject"`
-	BackupEligibilityPolicy string `envconfig:"BACKUP_ELIGIBILITY_POLICY" default:"reject"`
-	AuthenticatorPolicy     string `envconfig:"AUTHENTICATOR_POLICY" default:"any"`
-	AllowedAAGUIDs          string `envconfig:"ALLOWED_AAGUIDS"`
-	DeniedAAGUIDs           string `envconfig:"DENIED_AAGUIDS"`
-	MetadataFile            string `envconfig:"METADATA_FILE"`
-	MetadataRootFile        string `envconfig:"METADATA_ROOT_FILE"`
-	SessionTTL              string `envconfig:"SESSION_TTL" default:"720h"`
-	SessionIdleTTL          string `envconfig:"SESSION_IDLE_TTL" default:"168h"`
-	ChallengeTTL            string `envconfig:"CHALLENGE_TTL" default:"5m"`
-	StepUpTTL               string `envconfig:"STEP_UP_TTL" default:"10m"`
-	MaxPasskeys             string `envconfig:"MAX_PASSKEYS" default:"20"`
-	AccessTokenTTL          string `envconfig:"ACCESS_TOKEN_TTL" default:"5m"`
-	JWTAudience             string `envconfig:"JWT_AUDIENCE"`
-	JWTAlgorithm            string `envconfig:"JWT_ALGORITHM" default:"ES256"`
-	JWTRotationInterval     string `envconfig:"JWT_ROTATION_INTERVAL" default:"720h"`
-	JWTKeyFile              string `envconfig:"JWT_KEY_FILE"`
-	SMTPHost                string `envconfig:"SMTP_HOST"`
-	SMTPPort                string `envconfig:"SMTP_PORT"`
-	SMTPTLS                 string `envconfig:"SMTP_TLS"`
-	SMTPUsername            string `envconfig:"SMTP_USERNAME"`
-	SMTPPassword            string `envconfig:"SMTP_PASSWORD"`
-	SMTPFrom                string `envconfig:"SMTP_FROM"`
-	SMTPCAFile              string `envconfig:"SMTP_CA_FILE"`
-	RateLimits              string `envconfig:"RATE_LIMITS" default:"on"`
-	RateLimitURL            string `envconfig:"RATE_LIMIT_URL"`
-	LogLevel                string `envconfig:"LOG_LEVEL" default:"info"`
-	LogFormat               string `envconfig:"LOG_FORMAT"`
+	PublicURL               string `envconfig:"KEYLODGE_PUBLIC_URL"`
+	Listen                  string `envconfig:"KEYLODGE_LISTEN" default:"127.0.0.1:8080"`
+	OpsListen               string `envconfig:"KEYLODGE_OPS_LISTEN" default:"127.0.0.1:9090" empty:"off"`
+	RPID                    string `envconfig:"KEYLODGE_RP_ID"`
+	AbandonedRPIDs          string `envconfig:"KEYLODGE_ABANDONED_RP_IDS"`
+	RPName                  string `envconfig:"KEYLODGE_RP_NAME" default:"Keylodge"`
+	Origins                 string `envconfig:"KEYLODGE_ORIGINS"`
+	AppOrigins              string `envconfig:"KEYLODGE_APP_ORIGINS"`
+	TrustedProxies          string `envconfig:"KEYLODGE_TRUSTED_PROXIES"`
+	AndroidApps             string `envconfig:"KEYLODGE_ANDROID_APPS"`
+	AppleApps               string `envconfig:"KEYLODGE_APPLE_APPS"`
+	ChangePasswordURL       string `envconfig:"KEYLODGE_CHANGE_PASSWORD_URL"`
+	DatabaseURL             string `envconfig:"KEYLODGE_DATABASE_URL" default:"sqlite:keylodge.db"`
+	Secret                  string `envconfig:"KEYLODGE_SECRET"`
+	PreviousSecrets         string `envconfig:"KEYLODGE_PREVIOUS_SECRETS"`
+	Registration            string `envconfig:"KEYLODGE_REGISTRATION" default:"open"`
+	RecoveryPolicy          string `envconfig:"KEYLODGE_RECOVERY_POLICY" default:"any"`
+	CounterPolicy           string `envconfig:"KEYLODGE_COUNTER_POLICY" default:"reject"`
+	BackupEligibilityPolicy string `envconfig:"KEYLODGE_BACKUP_ELIGIBILITY_POLICY" default:"reject"`
+	AuthenticatorPolicy     string `envconfig:"KEYLODGE_AUTHENTICATOR_POLICY" default:"any"`
+	AllowedAAGUIDs          string `envconfig:"KEYLODGE_ALLOWED_AAGUIDS"`
+	DeniedAAGUIDs           string `envconfig:"KEYLODGE_DENIED_AAGUIDS"`
+	MetadataFile            string `envconfig:"KEYLODGE_METADATA_FILE"`
+	MetadataRootFile        string `envconfig:"KEYLODGE_METADATA_ROOT_FILE"`
+	SessionTTL              string `envconfig:"KEYLODGE_SESSION_TTL" default:"720h"`
+	SessionIdleTTL          string `envconfig:"KEYLODGE_SESSION_IDLE_TTL" default:"168h"`
+	ChallengeTTL            string `envconfig:"KEYLODGE_CHALLENGE_TTL" default:"5m"`
+	StepUpTTL               string `envconfig:"KEYLODGE_STEP_UP_TTL" default:"10m"`
+	MaxPasskeys             string `envconfig:"KEYLODGE_MAX_PASSKEYS" default:"20"`
+	AccessTokenTTL          string `envconfig:"KEYLODGE_ACCESS_TOKEN_TTL" default:"5m"`
+	JWTAudience             string `envconfig:"KEYLODGE_JWT_AUDIENCE"`
+	JWTAlgorithm            string `envconfig:"KEYLODGE_JWT_ALGORITHM" default:"ES256"`
+	JWTRotationInterval     string `envconfig:"KEYLODGE_JWT_ROTATION_INTERVAL" default:"720h"`
+	JWTKeyFile              string `envconfig:"KEYLODGE_JWT_KEY_FILE"`
+	SMTPHost                string `envconfig:"KEYLODGE_SMTP_HOST"`
+	SMTPPort                string `envconfig:"KEYLODGE_SMTP_PORT"`
+	SMTPTLS                 string `envconfig:"KEYLODGE_SMTP_TLS"`
+	SMTPUsername            string `envconfig:"KEYLODGE_SMTP_USERNAME"`
+	SMTPPassword            string `envconfig:"KEYLODGE_SMTP_PASSWORD" literal:"yes"`
+	SMTPFrom                string `envconfig:"KEYLODGE_SMTP_FROM"`
+	SMTPCAFile              string `envconfig:"KEYLODGE_SMTP_CA_FILE"`
+	RateLimits              string `envconfig:"KEYLODGE_RATE_LIMITS" default:"on"`
+	RateLimitURL            string `envconfig:"KEYLODGE_RATE_LIMIT_URL"`
+	LogLevel                string `envconfig:"KEYLODGE_LOG_LEVEL" default:"info"`
+	LogFormat               string `envconfig:"KEYLODGE_LOG_FORMAT"`
 }
 
 // LoadConfig reads the environment, and .env in the working directory for what the environment does not say. Every
@@ -71,51 +74,115 @@ func LoadConfig() (Config, error) {
 		return Config{}, err
 	}
 	var env environment
-	if err := envconfig.Process(prefix, &env); err != nil {
+	if err := envconfig.Process("", &env); err != nil {
 		return Config{}, err
 	}
-	env.fillEmpty()
+	quoted := env.tidy()
 	config, faults := env.check()
-	if faults = append(unknownSettings(), faults...); len(faults) > 0 {
+	if faults = slices.Concat(unknownSettings(), quoted, faults); len(faults) > 0 {
 		return Config{}, faults
 	}
 	_, config.OpsListenGiven = os.LookupEnv(prefix + "_OPS_LISTEN")
 	return config, nil
 }
 
-func loadFile() error {
-	err := godotenv.Load()
-	var unreadable *fs.PathError
-	switch {
-	case err == nil, errors.Is(err, fs.ErrNotExist):
-		return nil
-	case errors.As(err, &unreadable):
-		return Faults{{Setting: ".env", Problem: err.Error(), Fix: "let this user read it, or move it away"}}
-	}
-	// The library's words quote the file, secrets included.
-	return Faults{{Setting: ".env", Problem: "a line in it cannot be read", Fix: "write NAME=value lines, each quote closed on its own line"}}
-}
+const dotenv = ".env"
 
-// fillEmpty takes an empty value for none, since what starts programs often has no other way to say nothing; except where
-// empty means off.
-func (e *environment) fillEmpty() {
-	fields := reflect.ValueOf(e).Elem()
-	for i := range fields.NumField() {
-		tag := fields.Type().Field(i).Tag
-		if fields.Field(i).String() == "" && tag.Get("empty") == "" {
-			fields.Field(i).SetString(tag.Get("default"))
+// loadFile puts what .env says into the environment, unless the environment says something itself.
+func loadFile() error {
+	text, err := os.ReadFile(dotenv)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return Faults{{Setting: dotenv, Problem: err.Error(), Fix: "let this user read it, or move it away"}}
+	}
+	assignments, faults := parseDotenv(text)
+	if slices.ContainsFunc(assignments, assignment.isSecret) {
+		if info, err := os.Stat(dotenv); err != nil {
+			faults = append(faults, Fault{dotenv, err.Error(), "let this user read it, or move it away"})
+		} else if err := masterkey.CheckPrivate(dotenv, info); err != nil {
+			faults = append(faults, Fault{dotenv, err.Error(), "chmod 600 " + dotenv})
 		}
 	}
+	if len(faults) > 0 {
+		return faults
+	}
+	for _, a := range assignments {
+		if _, set := os.LookupEnv(a.name); set {
+			continue
+		}
+		if err := os.Setenv(a.name, a.value); err != nil {
+			return Faults{{Setting: dotenv, Problem: a.name + " cannot be set", Fix: "correct its line"}}
+		}
+	}
+	return nil
 }
+
+// isSecret reports whether a line holds what others must not read: a secret, a password, or a URL with one.
+func (a assignment) isSecret() bool {
+	switch a.name {
+	case prefix + "_SECRET", prefix + "_PREVIOUS_SECRETS", prefix + "_SMTP_PASSWORD":
+		return a.value != ""
+	case prefix + "_DATABASE_URL", prefix + "_RATE_LIMIT_URL":
+		return strings.Contains(a.value, "@") || strings.Contains(a.value, "password=")
+	}
+	return false
+}
+
+// tidy cuts off white space around values, and takes an empty value for none, since what starts programs often has no
+// other way to say nothing; except where empty means off. It returns a fault for each value in quotes: a shell takes
+// them off, and what reads a file in its place may not. A password is left as it is.
+func (e *environment) tidy() (faults Faults) {
+	fields := reflect.ValueOf(e).Elem()
+	for i := range fields.NumField() {
+		tag, field := fields.Type().Field(i).Tag, fields.Field(i)
+		if tag.Get("literal") == "" {
+			field.SetString(strings.TrimSpace(field.String()))
+			if isQuoted(field.String()) {
+				faults = append(faults, Fault{tag.Get("envconfig"), "its value stands in quotes, which are taken for a part of it", "write it without quotes"})
+				field.SetString("")
+			}
+		}
+		if field.String() == "" && tag.Get("empty") == "" {
+			field.SetString(tag.Get("default"))
+		}
+	}
+	return faults
+}
+
+func isQuoted(s string) bool {
+	for _, quotes := range []string{`""`, "''", "“”", "‘’", "``"} {
+		q := []rune(quotes)
+		if strings.HasPrefix(s, string(q[0])) && strings.HasSuffix(s, string(q[1])) {
+			return true
+		}
+	}
+	return false
+}
+
+// given reports whether the operator set a setting to something, rather than its default.
+func given(setting string) bool { return strings.TrimSpace(os.Getenv(prefix+"_"+setting)) != "" }
+
+var serviceLink = regexp.MustCompile(`^KEYLODGE_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)`)
 
 // unknownSettings finds the names that mean nothing: a setting that silently does nothing is a rule that somebody believes in.
 func unknownSettings() (unknown Faults) {
 	known := settingNames()
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, prefix+"_") && !slices.Contains(known, name) {
-			unknown = append(unknown, Fault{Setting: name, Problem: "there is no such setting", Fix: "correct or remove it; the settings are " + strings.Join(known, ", ")})
+		upper := strings.ToUpper(name)
+		if !strings.HasPrefix(upper, prefix+"_") || slices.Contains(known, name) {
+			continue
 		}
+		fix := "correct or remove it; the settings are " + strings.Join(known, ", ")
+		switch {
+		case slices.Contains(known, upper):
+			fix = "write " + upper
+		case serviceLink.MatchString(name):
+			fix = "if Kubernetes sets it for a Service of that name, set enableServiceLinks: false for the pod; else remove it"
+		}
+		unknown = append(unknown, Fault{Setting: name, Problem: "there is no such setting", Fix: fix})
 	}
 	return unknown
 }
@@ -124,7 +191,7 @@ func settingNames() []string {
 	fields := reflect.TypeFor[environment]()
 	names := make([]string, fields.NumField())
 	for i := range names {
-		names[i] = prefix + "_" + fields.Field(i).Tag.Get("envconfig")
+		names[i] = fields.Field(i).Tag.Get("envconfig")
 	}
 	return names
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/keylodge/keylodge/adapters/smtp"
 	"github.com/keylodge/keylodge/domain"
@@ -39,8 +40,18 @@ func (c *checker) smtp(config *Config, e environment) {
 	if strings.ContainsAny(e.SMTPHost, ":/@ \t") && !isIPAddress(e.SMTPHost) { // not quoted: there may be a password in it
 		c.fault("SMTP_HOST", "it is not the name of a machine", "write the name alone, such as smtp.example.org, and the port into KEYLODGE_SMTP_PORT")
 	}
-	if (e.SMTPUsername == "") != (e.SMTPPassword == "") {
-		c.fault("SMTP_USERNAME", "user name and password go together, and one of them is missing", "set KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD, or neither")
+	const together = "user name and password are used together, and one of them is missing"
+	switch {
+	case e.SMTPUsername != "" && e.SMTPPassword == "":
+		c.fault("SMTP_USERNAME", together, "set KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD, or neither")
+	case e.SMTPUsername == "" && e.SMTPPassword != "":
+		c.fault("SMTP_PASSWORD", together, "set KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD, or neither")
+	}
+	if strings.ContainsFunc(e.SMTPPassword, unicode.IsControl) {
+		c.fault("SMTP_PASSWORD", "it holds a line break or another control character", "write it without; echo and an editor put a line break at the end: printf %s does not")
+	}
+	if s.TLS == smtp.NoTLS && e.SMTPCAFile != "" {
+		c.fault("SMTP_CA_FILE", "it does nothing without TLS", "write starttls or tls into KEYLODGE_SMTP_TLS, or remove it")
 	}
 	if s.TLS == smtp.NoTLS && !isLoopback(e.SMTPHost) {
 		c.fault("SMTP_TLS", "without TLS anybody on the way reads the codes that are sent", "write starttls or tls; none is for a mail server on this machine")
@@ -51,6 +62,9 @@ func (c *checker) smtp(config *Config, e environment) {
 	s.Port = defaultSMTPPort(s.TLS)
 	if e.SMTPPort != "" {
 		s.Port = c.number("SMTP_PORT", e.SMTPPort, 1, 65535)
+		if s.Port == defaultSMTPPort(smtp.ImplicitTLS) && s.TLS != smtp.ImplicitTLS {
+			c.fault("SMTP_PORT", "on 465 a mail server speaks TLS from the first byte (RFC 8314)", "set KEYLODGE_SMTP_TLS=tls, or another port")
+		}
 	}
 	config.SMTP = &s
 }
@@ -81,10 +95,13 @@ func defaultSMTPPort(tls smtp.TLS) int {
 func (c *checker) sender(s string) mail.Address {
 	const fix = "write the address that letters come from, such as: Example <no-reply@example.org>"
 	if s == "" {
-		c.fault("SMTP_FROM", "letters need a sender", fix)
+		c.fault("SMTP_FROM", "it is not set, and KEYLODGE_SMTP_HOST is: e-mail needs a sender", fix)
 		return mail.Address{}
 	}
 	from, err := mail.ParseAddress(s)
+	if err == nil {
+		_, err = domain.ParseEmail(from.Address)
+	}
 	if err != nil {
 		c.fault("SMTP_FROM", fmt.Sprintf("%q is not an address", s), fix)
 		return mail.Address{}

@@ -129,6 +129,7 @@ func TestAMailServersAuthorityIsRead(t *testing.T) {
 
 func TestAMailServerThatCannotBeRefusesToStart(t *testing.T) {
 	host := "SMTP_HOST=smtp.example.org"
+	_, authorityFile := authority(t)
 	for name, c := range map[string]struct {
 		settings []string
 		setting  string // that must be named
@@ -147,15 +148,19 @@ func TestAMailServerThatCannotBeRefusesToStart(t *testing.T) {
 		"a TLS without a server":       {[]string{"SMTP_TLS=none"}, "SMTP_TLS", "does nothing without", "name the mail server"},
 		"a password without TLS":       {[]string{"SMTP_HOST=localhost", from, "SMTP_TLS=none", "SMTP_USERNAME=a", "SMTP_PASSWORD=hunter2"}, "SMTP_PASSWORD", "never sent without TLS", "starttls or tls"},
 		"two servers":                  {[]string{"SMTP_HOST=smtp.example.org smtp.example.net", from}, "SMTP_HOST", "not the name of a machine", "the name alone"},
-		"no sender":                    {[]string{host}, "SMTP_FROM", "need a sender", "no-reply@example.org"},
+		"no sender":                    {[]string{host}, "SMTP_FROM", "needs a sender", "no-reply@example.org"},
 		"a sender without an address":  {[]string{host, "SMTP_FROM=Example"}, "SMTP_FROM", `"Example" is not an address`, "no-reply@example.org"},
 		"two senders":                  {[]string{host, "SMTP_FROM=a@example.org, b@example.org"}, "SMTP_FROM", "is not an address", "no-reply@example.org"},
 		"a name and no password":       {[]string{host, from, "SMTP_USERNAME=keylodge"}, "SMTP_USERNAME", "one of them is missing", "KEYLODGE_SMTP_PASSWORD, or neither"},
-		"a password and no name":       {[]string{host, from, "SMTP_PASSWORD=hunter2"}, "SMTP_USERNAME", "one of them is missing", "KEYLODGE_SMTP_PASSWORD, or neither"},
+		"a password and no name":       {[]string{host, from, "SMTP_PASSWORD=hunter2"}, "SMTP_PASSWORD", "one of them is missing", "KEYLODGE_SMTP_PASSWORD, or neither"},
 		"a TLS that is not":            {[]string{host, from, "SMTP_TLS=ssl"}, "SMTP_TLS", `"ssl" is not one of`, "starttls or tls or none"},
 		"none elsewhere":               {[]string{host, from, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
 		"none at an IP":                {[]string{"SMTP_HOST=192.0.2.25", from, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
 		"none at a name like this one": {[]string{"SMTP_HOST=localhost.example.org", from, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
+		"an authority without TLS":     {[]string{"SMTP_HOST=localhost", from, "SMTP_TLS=none", "SMTP_CA_FILE=" + authorityFile}, "SMTP_CA_FILE", "does nothing without TLS", "starttls or tls"},
+		"STARTTLS where TLS comes 1st": {[]string{host, from, "SMTP_PORT=465"}, "SMTP_PORT", "from the first byte", "KEYLODGE_SMTP_TLS=tls"},
+		"a password's line break":      {[]string{host, from, "SMTP_USERNAME=a", "SMTP_PASSWORD=hunter2\n"}, "SMTP_PASSWORD", "line break", "without"},
+		"a sender at an address":       {[]string{host, "SMTP_FROM=ada@192.0.2.1"}, "SMTP_FROM", "is not an address", "no-reply@example.org"},
 		"port 0":                       {[]string{host, from, "SMTP_PORT=0"}, "SMTP_PORT", "0 is out of range", "from 1 to 65535"},
 		"a port beyond the last":       {[]string{host, from, "SMTP_PORT=65536"}, "SMTP_PORT", "65536 is out of range", "from 1 to 65535"},
 		"a port by name":               {[]string{host, from, "SMTP_PORT=submission"}, "SMTP_PORT", "not a number", "from 1 to 65535"},
@@ -181,7 +186,7 @@ func TestAMailServerThatCannotBeRefusesToStart(t *testing.T) {
 func TestAllFaultsOfAMailServerAreToldAtOnce(t *testing.T) {
 	_, err := load(t, "SMTP_HOST=smtp.example.org:25", "SMTP_PORT=many", "SMTP_TLS=none", "SMTP_PASSWORD=hunter2", "SMTP_CA_FILE=/nowhere/ca.pem")
 	var faults Faults
-	if !errors.As(err, &faults) || len(faults) != 7 || strings.Contains(err.Error(), "hunter2") {
+	if !errors.As(err, &faults) || len(faults) != 8 || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
 	}
 	_, err = load(t, "SMTP_PORT=587", "SMTP_USERNAME=keylodge", "SMTP_PASSWORD=hunter2", from, "SMTP_CA_FILE=ca.pem")
@@ -192,7 +197,7 @@ func TestAllFaultsOfAMailServerAreToldAtOnce(t *testing.T) {
 
 // A digest of one kind of secret is never one of another kind's; and codes of before the secret was replaced still count.
 func TestCodesHaveKeysOfTheirOwn(t *testing.T) {
-	config, err := load(t, "SECRET="+strings.Repeat("A", 43), "PREVIOUS_SECRETS="+strings.Repeat("B", 42)+"A")
+	config, err := load(t, "SECRET="+firstSecret, "PREVIOUS_SECRETS="+secondSecret)
 	if err != nil {
 		t.Fatal(err)
 	}

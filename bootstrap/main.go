@@ -82,6 +82,11 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 	if opsListener != nil {
 		defer app.ServeOperations(opsListener)()
 	}
+	for i, former := range config.PreviousSecrets {
+		if err := former.CheckStrength(); err != nil {
+			log.Warn("a former secret can be guessed; take it out of KEYLODGE_PREVIOUS_SECRETS as soon as nothing needs it", slog.Int("number", i+1), slog.Any("error", err))
+		}
+	}
 	tellMetadata(config.Metadata, system.Clock{}.Now(), log)
 	if labels := relatedLabels(config); len(labels) > maxRelatedLabels {
 		log.Warn("browsers take only some of the names in KEYLODGE_ORIGINS that are not the RP id's; leave the others out",

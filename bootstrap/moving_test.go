@@ -61,7 +61,7 @@ func TestAnImportNeedsTheSecret(t *testing.T) {
 		t.Errorf("without one: exit %d, %s", exitCode, stderr)
 	}
 	wantFiles(t)
-	t.Setenv("KEYLODGE_SECRET", strings.Repeat("A", 43))
+	t.Setenv("KEYLODGE_SECRET", firstSecret)
 	if exitCode, _, stderr := command("import " + file); exitCode != cli.ExitMisuse || !strings.Contains(stderr, "KEYLODGE_PREVIOUS_SECRETS") {
 		t.Errorf("with another one: exit %d, %s", exitCode, stderr)
 	}

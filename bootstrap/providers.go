@@ -169,7 +169,7 @@ func deriveAll(purpose string, present masterkey.Key, previous []masterkey.Key) 
 
 func relyingParty(config Config) (*webauthn.RelyingParty, error) {
 	return webauthn.New(webauthn.Config{
-		RPID: config.RPID, RPName: config.RPName, Origins: config.Origins, Timeout: config.ChallengeTTL,
+		RPID: config.RPID, RPName: config.RPName, Origins: ceremonyOrigins(config), Timeout: config.ChallengeTTL,
 		Authenticators: config.Authenticators, Metadata: config.Metadata,
 	})
 }
@@ -224,7 +224,7 @@ func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	known := config.WellKnown
 	known.RelatedOrigins = relatedOrigins(config)
 	return httpapi.Config{
-		PublicURL: config.PublicURL, OwnsSubdomains: ownsSubdomains(config.PublicURL), Origins: config.Origins, RPID: config.RPID, RPName: config.RPName,
+		PublicURL: config.PublicURL, OwnsSubdomains: ownsSubdomains(config.PublicURL), Origins: config.Origins, AppOrigins: config.AppOrigins, RPID: config.RPID, RPName: config.RPName,
 		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL, ChallengeTTL: config.ChallengeTTL,
 		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies, Patience: config.Patience, WellKnown: known,
 		EvenTime: evenTime,

@@ -38,8 +38,21 @@ func (c *checker) rateLimits(config *Config, limits, url string) {
 			c.fault("RATE_LIMIT_URL", "it does nothing with KEYLODGE_RATE_LIMITS=off", "remove it, or switch the limits on")
 		}
 	default:
-		for _, item := range list(limits) {
+		items := list(limits)
+		if len(items) == 0 {
+			c.fault("RATE_LIMITS", fmt.Sprintf("%q names no limit", limits), limitsFix)
+		}
+		named := map[string]bool{}
+		for _, item := range items {
+			name, _, _ := strings.Cut(item, "=")
+			if name = strings.TrimSpace(name); named[name] {
+				c.fault("RATE_LIMITS", fmt.Sprintf("%q is there twice", name), "remove one of the two")
+			}
+			named[name] = true
 			c.rateLimit(config.RateLimits, item)
+		}
+		if len(config.RateLimits) == 0 && url != "" {
+			c.fault("RATE_LIMIT_URL", "it does nothing with every limit off in KEYLODGE_RATE_LIMITS", "remove it, or switch a limit on")
 		}
 	}
 	if url == "" {

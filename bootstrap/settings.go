@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,18 +26,13 @@ func (c *checker) fault(setting, problem, fix string) {
 
 func (e environment) check() (Config, Faults) {
 	var c checker
-	publicURL := e.PublicURL
-	if publicURL == "" {
-		publicURL = defaultPublicURL(e.Listen)
-	}
 	config := Config{
-		Listen:          c.listen("LISTEN", e.Listen),
-		RPName:          e.RPName,
-		TrustedProxies:  c.proxies(e.TrustedProxies),
-		Database:        c.database(e.DatabaseURL),
-		PreviousSecrets: c.previousSecrets(e.PreviousSecrets),
-		Registration:    oneOf(&c, "REGISTRATION", e.Registration, domain.RegistrationOpen, domain.RegistrationClosed),
-		Recovery:        oneOf(&c, "RECOVERY_POLICY", e.RecoveryPolicy, domain.RecoveryAny, domain.RecoveryBoth, domain.RecoveryOff),
+		Listen:         c.listen("LISTEN", e.Listen),
+		RPName:         e.RPName,
+		TrustedProxies: c.proxies(e.TrustedProxies),
+		Database:       c.database(e.DatabaseURL),
+		Registration:   oneOf(&c, "REGISTRATION", e.Registration, domain.RegistrationOpen, domain.RegistrationClosed),
+		Recovery:       oneOf(&c, "RECOVERY_POLICY", e.RecoveryPolicy, domain.RecoveryAny, domain.RecoveryBoth, domain.RecoveryOff),
 		Use: domain.UsePolicy{
 			Counter:           oneOf(&c, "COUNTER_POLICY", e.CounterPolicy, domain.CounterReject, domain.CounterFlag, domain.CounterSuspend),
 			BackupEligibility: oneOf(&c, "BACKUP_ELIGIBILITY_POLICY", e.BackupEligibilityPolicy, domain.BackupEligibilityReject, domain.BackupEligibilityAcceptAndRecord),
@@ -51,23 +47,25 @@ func (e environment) check() (Config, Faults) {
 		LogLevel:     c.logLevel(e.LogLevel),
 		LogFormat:    oneOf(&c, "LOG_FORMAT", e.LogFormat, LogAuto, LogText, LogJSON),
 	}
-	if config.Sessions.IdleTTL > config.Sessions.TTL && config.Sessions.TTL > 0 {
-		c.fault("SESSION_IDLE_TTL", "it is longer than KEYLODGE_SESSION_TTL, so it would never matter", "make it shorter, or the other longer")
+	for _, t := range []struct {
+		setting string
+		value   *time.Duration
+	}{{"SESSION_IDLE_TTL", &config.Sessions.IdleTTL}, {"STEP_UP_TTL", (*time.Duration)(&config.StepUpTTL)}} {
+		c.withinSession(t.setting, t.value, config.Sessions.TTL)
 	}
 	if e.OpsListen != "" {
 		config.OpsListen = c.listen("OPS_LISTEN", e.OpsListen)
 	}
 	if len(e.RPName) > 64 {
 		c.fault("RP_NAME", "it is longer than 64 bytes", "write the short name that people know the site by")
+	} else if _, err := domain.ParseDisplayName(e.RPName); err != nil {
+		c.fault("RP_NAME", fmt.Sprintf("%+q is not one line of visible characters", e.RPName), "write the name that people know the site by")
 	}
-	if e.Secret != "" {
-		key := c.secret("SECRET", "it", e.Secret)
-		config.Secret = &key
-	}
+	c.secrets(&config, e)
 	if config.Database.url != "" && e.Secret == "" {
 		c.fault("SECRET", "it is not set, and with PostgreSQL there is no folder to keep one in", secretFix+", and give every server the same")
 	}
-	c.relyingParty(&config, publicURL, e.RPID, e.Origins)
+	c.relyingParty(&config, e)
 	config.AbandonedRPIDs = c.abandoned(config.RPID, e.AbandonedRPIDs)
 	c.authenticators(&config, e)
 	c.tokens(&config, e)
@@ -99,14 +97,26 @@ func isPort(s string) bool {
 }
 
 func (c *checker) proxies(s string) []netip.Prefix {
+	const form = "write addresses and networks separated by commas, such as 10.0.0.7,10.1.0.0/16"
 	var prefixes []netip.Prefix
 	for _, item := range list(s) {
-		if ip, err := netip.ParseAddr(item); err == nil {
+		network, err := netip.ParsePrefix(item)
+		ip, bad := netip.ParseAddr(item)
+		switch {
+		case bad == nil && ip.Zone() != "":
+			c.fault("TRUSTED_PROXIES", fmt.Sprintf("%q has a zone, and addresses are compared without", item), "write it without "+"%"+ip.Zone())
+		case bad == nil && ip.IsUnspecified():
+			c.fault("TRUSTED_PROXIES", fmt.Sprintf("%q is no proxy's address", item), "write the address that the proxy has")
+		case bad == nil:
 			prefixes = append(prefixes, netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()))
-		} else if network, err := netip.ParsePrefix(item); err == nil {
+		case err == nil && network.Addr().Is4In6() && network.Bits() < 96:
+			c.fault("TRUSTED_PROXIES", fmt.Sprintf("%q is neither a network of IPv4 nor one of IPv6", item), form)
+		case err == nil && network.Addr().Is4In6():
+			prefixes = append(prefixes, netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96).Masked())
+		case err == nil:
 			prefixes = append(prefixes, network.Masked())
-		} else {
-			c.fault("TRUSTED_PROXIES", fmt.Sprintf("%q is neither an address nor a network", item), "write addresses and networks separated by commas, such as 10.0.0.7,10.1.0.0/16")
+		default:
+			c.fault("TRUSTED_PROXIES", fmt.Sprintf("%q is neither an address nor a network", item), form)
 		}
 	}
 	return prefixes
@@ -126,7 +136,9 @@ func (c *checker) database(s string) Database {
 		}
 		return Postgres(s)
 	case scheme != "sqlite":
-		c.fault("DATABASE_URL", fmt.Sprintf("no storage goes by %q", scheme), file+"; or "+server)
+		c.fault("DATABASE_URL", fmt.Sprintf("unsupported storage %q", scheme), file+"; or "+server)
+	case strings.ContainsAny(path, "?#") || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:"):
+		c.fault("DATABASE_URL", fmt.Sprintf("%q is not the name of a file; it takes no parameters", path), file)
 	case path == "" || strings.HasSuffix(path, "/"):
 		c.fault("DATABASE_URL", "it names no file", file)
 	}
@@ -135,6 +147,30 @@ func (c *checker) database(s string) Database {
 
 const secretFix = "make one with: openssl rand -base64 32"
 
+// secrets reads the present secret, which has to be strong, and the former ones. A weak one may be among these, so that it
+// can be replaced; the start and the doctor warn of it.
+func (c *checker) secrets(config *Config, e environment) {
+	if e.Secret != "" {
+		key := c.secret("SECRET", "it", e.Secret)
+		config.Secret = &key
+		if err := key.CheckStrength(); err != nil {
+			c.fault("SECRET", "it "+err.Error(), secretFix+"; if it was in use, it goes into KEYLODGE_PREVIOUS_SECRETS")
+		}
+	}
+	for i, item := range list(e.PreviousSecrets) {
+		which := fmt.Sprintf("number %d", i+1)
+		key := c.secret("PREVIOUS_SECRETS", which, item)
+		switch {
+		case config.Secret != nil && key.Equal(*config.Secret) && !key.IsZero():
+			c.fault("PREVIOUS_SECRETS", which+" is the present secret", "take it out, or put the new one into KEYLODGE_SECRET")
+		case slices.ContainsFunc(config.PreviousSecrets, key.Equal) && !key.IsZero():
+			c.fault("PREVIOUS_SECRETS", which+" is there already", "take it out")
+		}
+		config.PreviousSecrets = append(config.PreviousSecrets, key)
+	}
+}
+
+// secret returns the zero key after a fault.
 func (c *checker) secret(setting, which, s string) masterkey.Key {
 	key, err := masterkey.Parse(s)
 	if err != nil {
@@ -143,12 +179,15 @@ func (c *checker) secret(setting, which, s string) masterkey.Key {
 	return key
 }
 
-func (c *checker) previousSecrets(s string) []masterkey.Key {
-	var keys []masterkey.Key
-	for i, item := range list(s) {
-		keys = append(keys, c.secret("PREVIOUS_SECRETS", fmt.Sprintf("number %d", i+1), item))
+// withinSession requires that a time which counts within a session ends before it. A default follows a shorter session.
+func (c *checker) withinSession(setting string, value *time.Duration, session time.Duration) {
+	switch {
+	case *value <= session || session <= 0:
+	case given(setting):
+		c.fault(setting, fmt.Sprintf("%s is longer than KEYLODGE_SESSION_TTL (%s), so it would never matter", short(*value), short(session)), "make it shorter, or the other longer")
+	default:
+		*value = session
 	}
-	return keys
 }
 
 func (c *checker) duration(setting, s string, least, most time.Duration) time.Duration {
@@ -158,6 +197,8 @@ func (c *checker) duration(setting, s string, least, most time.Duration) time.Du
 		c.fault(setting, fmt.Sprintf("%q is not a length of time", s), "write it like 90s, 5m or 720h")
 	case d < least || d > most:
 		c.fault(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("choose from %s to %s", short(least), short(most)))
+	case d%time.Second != 0:
+		c.fault(setting, fmt.Sprintf("%s is not in whole seconds", s), "leave out what is less than a second")
 	}
 	return d
 }

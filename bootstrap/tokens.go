@@ -1,10 +1,13 @@
 package bootstrap
 
 import (
-	"os"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/jwt"
+	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -14,6 +17,10 @@ func (c *checker) tokens(config *Config, e environment) {
 		Issuer:   config.PublicURL,
 		Audience: e.JWTAudience,
 		TTL:      c.duration("ACCESS_TOKEN_TTL", e.AccessTokenTTL, time.Minute, time.Hour),
+	}
+	c.withinSession("ACCESS_TOKEN_TTL", &config.Access.TTL, config.Sessions.TTL)
+	if strings.ContainsAny(e.JWTAudience, ", \t\n") {
+		c.fault("JWT_AUDIENCE", fmt.Sprintf("%q looks like several audiences, and a token has one", e.JWTAudience), "write one name or address that all of them know, without commas and spaces")
 	}
 	if config.Access.Audience == "" {
 		config.Access.Audience = config.Access.Issuer
@@ -27,9 +34,18 @@ func (c *checker) tokens(config *Config, e environment) {
 		return
 	}
 	config.KeyFile = e.JWTKeyFile
+	for setting, value := range map[string]string{"JWT_ALGORITHM": e.JWTAlgorithm, "JWT_ROTATION_INTERVAL": e.JWTRotationInterval} {
+		if given(setting) {
+			c.fault(setting, fmt.Sprintf("%s does nothing with KEYLODGE_JWT_KEY_FILE, whose first key signs until the file is replaced", value), "remove it, or the other")
+		}
+	}
 	const fix = "name a PEM file with private keys, made with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
-	text, err := os.ReadFile(e.JWTKeyFile)
-	if err != nil {
+	text, err := masterkey.ReadPrivate(e.JWTKeyFile)
+	switch {
+	case errors.Is(err, masterkey.ErrNotPrivate):
+		c.fault("JWT_KEY_FILE", err.Error(), "chmod 600 "+e.JWTKeyFile+"; docs/operations.md (Files that hold secrets) says how Kubernetes mounts one")
+		return
+	case err != nil:
 		c.fault("JWT_KEY_FILE", err.Error(), fix)
 		return
 	}

@@ -110,7 +110,7 @@ func TestAKeyFileThatCannotBeUsedIsAFault(t *testing.T) {
 
 // Signing keys are sealed under the secret: without it the server must not start as if it had never had any.
 func TestWithAnotherSecretTheSigningKeysAreMissed(t *testing.T) {
-	const old, other = "SECRET=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "SECRET=BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="
+	const old, other = "SECRET=" + firstSecret, "SECRET=" + secondSecret
 	database := "DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "keylodge.db")
 	open := func(settings ...string) error {
 		t.Helper()

@@ -192,7 +192,7 @@ func TestABackupUnderAnotherSecretIsWarnedOf(t *testing.T) {
 	if warned() {
 		t.Error("it warns of the right secret")
 	}
-	t.Setenv("KEYLODGE_SECRET", strings.Repeat("A", 43))
+	t.Setenv("KEYLODGE_SECRET", firstSecret)
 	if !warned() {
 		t.Error("it does not warn of a wrong one")
 	}

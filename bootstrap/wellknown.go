@@ -23,7 +23,7 @@ const maxRelatedLabels = 5
 func (c *checker) wellKnown(config *Config, e environment) {
 	config.WellKnown = httpapi.WellKnown{
 		AndroidApps:    c.androidApps(e.AndroidApps, config.Origins),
-		AppleApps:      c.appleApps(e.AppleApps),
+		AppleApps:      c.appleApps(e.AppleApps, config),
 		ChangePassword: c.changePassword(e.ChangePasswordURL, config.PublicURL),
 	}
 }
@@ -101,12 +101,19 @@ func writtenFingerprint(digest []byte) string {
 
 var appleApp = regexp.MustCompile(`^[A-Z0-9]{10}(\.[A-Za-z0-9-]+)+$`)
 
-func (c *checker) appleApps(s string) []string {
-	apps := list(s)
-	for _, app := range apps {
-		if !appleApp.MatchString(app) {
+// appleApps takes apps whose ceremonies can succeed: Apple's client data name https and the RP id as their origin.
+func (c *checker) appleApps(s string, config *Config) []string {
+	var apps []string
+	for _, app := range list(s) {
+		switch {
+		case !appleApp.MatchString(app):
 			c.fault("APPLE_APPS", fmt.Sprintf("%q is not the id of an app", app), "write TEAMID.BUNDLE, such as A1B2C3D4E5.org.example.app; the team's id has ten letters and digits")
+		case !slices.Contains(apps, app):
+			apps = append(apps, app)
 		}
+	}
+	if origin := "https://" + config.RPID; len(apps) > 0 && config.RPID != "" && !slices.Contains(config.Origins, origin) {
+		c.fault("APPLE_APPS", fmt.Sprintf("%s may use the passkeys of this site, and the origin of such an app, %s, may not call it", strings.Join(apps, ", "), origin), "add "+origin+" to KEYLODGE_ORIGINS")
 	}
 	return apps
 }
