@@ -180,7 +180,7 @@ func settings(t testing.TB, publicURL string, adjust func(*bootstrap.Config)) bo
 		Use:          domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject},
 		Sessions:     domain.SessionLifetime{TTL: 30 * 24 * time.Hour, IdleTTL: 7 * 24 * time.Hour},
 		ChallengeTTL: 5 * time.Minute,
-		StepUpTTL:    domain.StepUpTTL(10 * time.Minute), PasskeyLimit: 20,
+		StepUpTTL:    domain.StepUpTTL(10 * time.Minute), PasskeyLimit: 20, SessionLimit: 100,
 		Access:   domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute},
 		Rotation: domain.KeyRotation{Algorithm: domain.SigningES256, Every: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
 	}

@@ -39,6 +39,7 @@ type Config struct {
 	ChallengeTTL time.Duration
 	StepUpTTL    domain.StepUpTTL
 	PasskeyLimit domain.PasskeyLimit
+	SessionLimit domain.SessionLimit
 
 	Authenticators domain.AuthenticatorPolicy
 	Metadata       *webauthn.Metadata // nil unless authenticators have to be attested

@@ -49,6 +49,7 @@ type environment struct {
 	ChallengeTTL            string `envconfig:"KEYLODGE_CHALLENGE_TTL" default:"5m"`
 	StepUpTTL               string `envconfig:"KEYLODGE_STEP_UP_TTL" default:"10m"`
 	MaxPasskeys             string `envconfig:"KEYLODGE_MAX_PASSKEYS" default:"20"`
+	MaxSessions             string `envconfig:"KEYLODGE_MAX_SESSIONS" default:"100"`
 	AccessTokenTTL          string `envconfig:"KEYLODGE_ACCESS_TOKEN_TTL" default:"5m"`
 	JWTAudience             string `envconfig:"KEYLODGE_JWT_AUDIENCE"`
 	JWTAlgorithm            string `envconfig:"KEYLODGE_JWT_ALGORITHM" default:"ES256"`

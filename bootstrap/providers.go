@@ -47,7 +47,7 @@ import (
 
 // useCaseSet is the product over a store, a clock and a secret.
 var useCaseSet = wire.NewSet(
-	wire.FieldsOf(new(Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "Access", "Rotation", "Brought"),
+	wire.FieldsOf(new(Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "SessionLimit", "Access", "Rotation", "Brought"),
 	challengeTTL, decoys, refreshKeys, codePeppers, grantKeys, emailCodeKeys, lockoutKey, movingKeys, randomness,
 	mailPolicy, mailer,
 	relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),

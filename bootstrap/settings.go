@@ -44,6 +44,7 @@ func (e environment) check() (Config, Faults) {
 		ChallengeTTL: c.duration("CHALLENGE_TTL", e.ChallengeTTL, 30*time.Second, time.Hour),
 		StepUpTTL:    domain.StepUpTTL(c.duration("STEP_UP_TTL", e.StepUpTTL, time.Minute, 24*time.Hour)),
 		PasskeyLimit: domain.PasskeyLimit(c.number("MAX_PASSKEYS", e.MaxPasskeys, 1, 100)),
+		SessionLimit: domain.SessionLimit(c.number("MAX_SESSIONS", e.MaxSessions, 1, 1000)),
 		LogLevel:     c.logLevel(e.LogLevel),
 		LogFormat:    oneOf(&c, "LOG_FORMAT", e.LogFormat, LogAuto, LogText, LogJSON),
 	}

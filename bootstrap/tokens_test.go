@@ -24,7 +24,7 @@ import (
 
 func TestTokensAreAsTheSettingsSay(t *testing.T) {
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "JWT_AUDIENCE=https://api.example.org", "ACCESS_TOKEN_TTL=2m",
-		"JWT_ALGORITHM=EdDSA", "JWT_ROTATION_INTERVAL=48h", "STEP_UP_TTL=1h", "MAX_PASSKEYS=3")
+		"JWT_ALGORITHM=EdDSA", "JWT_ROTATION_INTERVAL=48h", "STEP_UP_TTL=1h", "MAX_PASSKEYS=3", "MAX_SESSIONS=7")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestTokensAreAsTheSettingsSay(t *testing.T) {
 	}
 	for _, setting := range []string{
 		"ACCESS_TOKEN_TTL=59s", "ACCESS_TOKEN_TTL=61m", "JWT_ALGORITHM=HS256", "JWT_ALGORITHM=none", "JWT_ROTATION_INTERVAL=1h",
-		"STEP_UP_TTL=1s", "MAX_PASSKEYS=0", "MAX_PASSKEYS=101", "MAX_PASSKEYS=many", "SESSION_IDLE_TTL=1m",
+		"STEP_UP_TTL=1s", "MAX_PASSKEYS=0", "MAX_SESSIONS=0", "MAX_SESSIONS=1001", "MAX_PASSKEYS=101", "MAX_PASSKEYS=many", "SESSION_IDLE_TTL=1m",
 	} {
 		name, _, _ := strings.Cut(setting, "=")
 		var faults Faults

@@ -86,11 +86,13 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Mail:    domainMailPolicy,
 	}
 	sessionLifetime := config.Sessions
+	sessionLimit := config.SessionLimit
 	door := &access.Door{
 		Random:   reader,
 		Issuer:   issuer,
 		Log:      securityLog,
 		Lifetime: sessionLifetime,
+		Limit:    sessionLimit,
 	}
 	domainEmailCodeKeys, err := emailCodeKeys(config, secret)
 	if err != nil {
@@ -146,6 +148,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Examiner:     examiner,
 		Decoys:       domainDecoys,
 		Lockout:      domainLockoutKey,
+		Limit:        sessionLimit,
 	}
 	applicationLogin := application.Login{
 		Begin:  loginBegin,
@@ -584,11 +587,13 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Mail:    domainMailPolicy,
 	}
 	sessionLifetime := config.Sessions
+	sessionLimit := config.SessionLimit
 	door := &access.Door{
 		Random:   reader,
 		Issuer:   issuer,
 		Log:      securityLog,
 		Lifetime: sessionLifetime,
+		Limit:    sessionLimit,
 	}
 	domainEmailCodeKeys, err := emailCodeKeys(config, key)
 	if err != nil {
@@ -647,6 +652,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Examiner:     examiner,
 		Decoys:       domainDecoys,
 		Lockout:      domainLockoutKey,
+		Limit:        sessionLimit,
 	}
 	applicationLogin := application.Login{
 		Begin:  loginBegin,

@@ -48,6 +48,9 @@ var ErrEventNotFound = errors.New("there is no such event")
 // maxOtherIPs bounds what a stranger with many addresses adds to an entry.
 const maxOtherIPs = 9
 
+// ReasonSessionLimit is the Reason of a session that ended since the account had more than SessionLimit.
+const ReasonSessionLimit = "session_limit"
+
 // Party is whose doing an event was.
 type Party string
 

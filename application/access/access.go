@@ -27,6 +27,8 @@ type Grant struct {
 	Accepted domain.Keyring
 	// Finding is what was odd about the passkey's use and allowed by policy.
 	Finding domain.Finding
+	// NearLimit says that the account may have as many sessions as it is allowed: Admit ends the least recently used ones beyond.
+	NearLimit bool
 }
 
 // Door opens sessions.
@@ -35,6 +37,7 @@ type Door struct {
 	Issuer   *tokens.Issuer
 	Log      *SecurityLog
 	Lifetime domain.SessionLifetime
+	Limit    domain.SessionLimit
 }
 
 // Open makes the session that credential, just verified, has earned its owner. Nothing is stored yet: Admit does that.
@@ -77,6 +80,11 @@ func (d *Door) Admit(ctx context.Context, tx ports.Tx, grant *Grant, visitor Vis
 			return err
 		}
 	}
+	if grant.NearLimit {
+		if err := d.endExcess(ctx, tx, grant.User.ID(), visitor, now); err != nil {
+			return err
+		}
+	}
 	if err := tx.Sessions.Add(ctx, grant.Session); err != nil {
 		return err
 	}
@@ -103,4 +111,21 @@ func (d *Door) endReplaced(ctx context.Context, tx ports.Tx, visitor Visitor, ho
 		return err
 	}
 	return d.Log.End(ctx, tx, replaced, visitor, domain.EventSnapshot{Kind: domain.EventSessionRevoked, Reason: string(how)}, now)
+}
+
+// maxEnded bounds how many sessions a single sign-in ends after the limit was lowered.
+const maxEnded = 1000
+
+// endExcess ends what exceeds the limit together with one more session, and tells their owner in the log.
+func (d *Door) endExcess(ctx context.Context, tx ports.Tx, user domain.UserID, visitor Visitor, now time.Time) error {
+	active, err := tx.Sessions.Live(ctx, user, now, domain.SessionID{}, int(d.Limit)+maxEnded)
+	if err != nil {
+		return err
+	}
+	for _, session := range d.Limit.Excess(active) {
+		if err := d.Log.End(ctx, tx, session, visitor, domain.EventSnapshot{Kind: domain.EventSessionRevoked, Reason: domain.ReasonSessionLimit}, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -22,6 +22,7 @@ type Finish struct {
 	Examiner     *access.Examiner
 	Decoys       domain.Decoys
 	Lockout      domain.LockoutKey
+	Limit        domain.SessionLimit
 }
 
 // Answer is what the client made of the options.
@@ -73,6 +74,7 @@ func (f *Finish) signIn(ctx context.Context, answer Answer, known knownPasskey, 
 	if err != nil {
 		return access.Grant{}, err
 	}
+	grant.NearLimit = f.Limit.Near(known.sessions)
 	var refusal error
 	err = f.Store.Update(ctx, func(tx ports.Tx) error {
 		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
@@ -114,6 +116,7 @@ type knownPasskey struct {
 	ceremony   []byte
 	credential *domain.Credential
 	owner      *domain.User
+	sessions   int // of the owner, up to a sample
 }
 
 func (f *Finish) lookUp(ctx context.Context, answer Answer, now time.Time) (known knownPasskey, err error) {
@@ -132,11 +135,18 @@ func (f *Finish) lookUp(ctx context.Context, answer Answer, now time.Time) (know
 			if nobody != nil && !errors.Is(nobody, domain.ErrUserNotFound) {
 				return nobody
 			}
+			if _, listErr := tx.Sessions.Live(ctx, domain.UserID{}, now, domain.SessionID{}, f.Limit.Sample()); listErr != nil { // likewise
+				return listErr
+			}
 			return err
 		} else if err != nil {
 			return err
 		}
-		known.owner, err = tx.Users.ByID(ctx, known.credential.UserID())
+		if known.owner, err = tx.Users.ByID(ctx, known.credential.UserID()); err != nil {
+			return err
+		}
+		active, err := tx.Sessions.Live(ctx, known.owner.ID(), now, domain.SessionID{}, f.Limit.Sample())
+		known.sessions = len(active)
 		return err
 	})
 	return known, err

@@ -65,6 +65,7 @@ const reasons = {
   // What it followed from
   passkey_removed: 'The passkey that opened it was removed.',
   account_disabled: 'The account was shut.',
+  session_limit: 'The account had too many sign-ins; the least recently used one ends.',
   signed_in: 'A new sign-in in the same browser took its place.',
   signed_up: 'A new account in the same browser took its place.',
   recovered: 'Somebody came back in by recovery, which ends every other sign-in.',
