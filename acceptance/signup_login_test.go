@@ -197,7 +197,7 @@ func anUnknownAddress(l *lodge) {
 	if !bytes.Equal(encode(l.t, unknown), encode(l.t, again)) {
 		l.t.Fatal("an unknown address is answered differently each time")
 	}
-	if known[0].Type != unknown[0].Type || (known[0].Transports == nil) != (unknown[0].Transports == nil) {
+	if known[0].Type != unknown[0].Type { // transports vary among decoys as among passkeys; some have none
 		l.t.Fatalf("%+v for a known address, %+v for an unknown one", known[0], unknown[0])
 	}
 
