@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 				t.Errorf("%s, %s: %v", origin, site, preflight.Header)
 			}
 
-			withCookie := append(headers, "Cookie", cookie, "X-CSRF-Token", csrf)
+			withCookie := slices.Concat(headers, []string{"Cookie", cookie, "X-CSRF-Token", csrf})
 			s.send(t, http.MethodGet, "/v1/session", "", withCookie...).wants(t, 401, "unauthenticated")
 			s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Mallory"}`, withCookie...).wants(t, 401, "unauthenticated")
 			for _, transport := range []string{"", `,"transport":"cookie"`} {
