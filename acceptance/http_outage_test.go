@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap"
 )
 
-// An operator closes the database. Whoever asks for anything that it is needed for gets 503, and the log says what to do.
+// An operator closes the database. A call that needs it returns 503, and the log says what to do.
 func TestHTTP_databaseThatTakesNoConnections(t *testing.T) {
 	server := postgresserver.Own(t)
 	operator := func(statements ...string) {

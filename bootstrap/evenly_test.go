@@ -49,7 +49,7 @@ func TestAnswersThatCouldTellOfAnAccountTakeTheirTime(t *testing.T) {
 	}
 }
 
-// Where mail is sent nobody is told that an address is taken: also an answer that goes well takes the same time for each.
+// Where mail is sent, no answer shows that an address is taken: also one that goes well takes the same time for each.
 func TestAnswersAboutAPendingAddressTakeTheirTime(t *testing.T) {
 	house := newFuzzedHouse(t, time.Hour, func(c *Config) {
 		c.SMTP = &smtp.Config{Host: "localhost", Port: 25, TLS: smtp.NoTLS, PublicURL: c.PublicURL, From: mail.Address{Address: "keylodge@example.org"}, Service: "Keylodge"}

@@ -282,7 +282,7 @@ func TestAuthorizationHeader(t *testing.T) {
 					}
 				}
 			}
-			// A header that is ignored spares nobody the CSRF token.
+			// A header that is ignored does not replace the CSRF token.
 			got := l.call(http.MethodPatch, "/v1/me", "{}", map[string]string{"Authorization": c.authorization, "Cookie": l.cookie})
 			if c.want == ignored && (got.status != 403 || got.code() != "csrf_rejected") {
 				t.Errorf("without a CSRF token: %+v", got)

@@ -203,7 +203,7 @@ func TestStore_idleInTransactionSessionTimeout(t *testing.T) {
 	}
 }
 
-// The server ends connections that rest in the pool. Nobody notices, however many come at once afterwards.
+// The server ends idle connections of the pool. No caller sees that, however many come at once afterwards.
 func TestStore_idleSessionTimeout(t *testing.T) {
 	url := postgresserver.Migrated(t, migrated)
 	s, operator := openAt(t, url+"&idle_session_timeout=50&application_name=idler"), connect(t, url)

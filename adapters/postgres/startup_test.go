@@ -226,7 +226,7 @@ func TestCheckURL(t *testing.T) {
 	}
 }
 
-// A certificate that nobody compares is a setting without effect.
+// A certificate that is not compared is a setting without effect.
 func TestCheckURL_sslrootcertIsUsed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authority.pem")
 	newAuthority(t, path)
