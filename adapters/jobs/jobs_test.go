@@ -324,7 +324,7 @@ func TestRun_sweepsOverSeveralRuns(t *testing.T) {
 				another := session.Snapshot()
 				var idErr error
 				another.ID, idErr = domain.NewSessionID(time.Now(), rand.Reader)
-				another.Token[0] = byte(i)
+				another.Token = domain.TokenDigest{byte(i)}
 				err = errors.Join(err, idErr, tx.Sessions.Add(t.Context(), domain.RestoreSession(another)))
 			}
 			return err
