@@ -410,15 +410,23 @@ func (w *worker) stepsUp(p *person, s *session) {
 		k.known, s.proved = k.used, true
 		p.events["stepped_up"]++
 		p.spends("a step-up's challenge", r, challengeGone, "session_revoked")
-		if former := *s; got.cookie != "" {
+		former := *s
+		if got.cookie != "" {
 			p.spends("a cookie of before a step-up", request{method: http.MethodGet, path: "/v1/session", in: &former}, "unauthenticated")
 			s.cookie = got.cookie
+		}
+		if s.access != "" {
+			var pair sessionBody
+			w.read(p, got, &pair)
+			s.formerRefresh, s.refreshBefore = former.refresh, former.refresh // its use ends the session
+			s.access, s.refresh = pair.Tokens.Access, pair.Tokens.Refresh
 		}
 	}
 	w.try(p, "step-up", r, done, func(r request) bool {
 		got := w.must(p, r)
-		if s.cookie != "" && got.code == "unauthenticated" { // it was done, and the new cookie is lost with the answer
-			s.cookie, k.known = "", k.used
+		byCookie, byToken := s.cookie != "" && got.code == "unauthenticated", s.access != "" && got.code == challengeGone
+		if byCookie || byToken { // it was done, and what carries the session now is lost with the answer
+			s.cookie, s.access, s.refresh, k.known = "", "", "", k.used
 			p.events["stepped_up"]++
 			if len(p.held()) == 0 {
 				w.signsInAgain(p, k)
