@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"testing"
 )
 
 // eavesdropper is a listener that keeps what goes over its connections, whoever is at their other end, so that no secret
@@ -17,6 +18,7 @@ type eavesdropper struct {
 	net.Listener
 	mu    sync.Mutex
 	heard []*heardConnection
+	gate  *gate
 }
 
 func (e *eavesdropper) Accept() (net.Conn, error) {
@@ -24,7 +26,7 @@ func (e *eavesdropper) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	heard := &heardConnection{Conn: connection}
+	heard := &heardConnection{Conn: connection, by: e}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.heard = append(e.heard, heard)
@@ -42,8 +44,51 @@ func (e *eavesdropper) forget() {
 	}
 }
 
+// gate holds answers back until as many as are missing have come to it.
+type gate struct {
+	missing int
+	open    chan struct{}
+}
+
+// answersTogether holds the next n answers that set a browser cookie, and sends the first of them when the last one is ready: each
+// of their requests is made without that cookie. The end of the test sends what is still held.
+func (e *eavesdropper) answersTogether(t testing.TB, n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	held := &gate{n, make(chan struct{})}
+	e.gate = held
+	t.Cleanup(func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.gate == held {
+			e.opens()
+		}
+	})
+}
+
+func (e *eavesdropper) opens() {
+	close(e.gate.open)
+	e.gate = nil
+}
+
+// hold returns when the answer may be sent.
+func (e *eavesdropper) hold(answer []byte) {
+	e.mu.Lock()
+	held := e.gate
+	if held == nil || !bytes.Contains(answer, []byte("Set-Cookie: keylodge_browser=")) {
+		e.mu.Unlock()
+		return
+	}
+	if held.missing--; held.missing == 0 {
+		e.opens()
+	}
+	e.mu.Unlock()
+	<-held.open
+}
+
 type heardConnection struct {
 	net.Conn
+	by      *eavesdropper
 	mu      sync.Mutex
 	in, out bytes.Buffer
 }
@@ -60,6 +105,7 @@ func (c *heardConnection) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	c.out.Write(p) // before anybody can have read it
 	c.mu.Unlock()
+	c.by.hold(p)
 	return c.Conn.Write(p)
 }
 
