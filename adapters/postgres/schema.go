@@ -156,10 +156,14 @@ func (d *migrationDriver) alone() error {
 const others = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 	AND application_name IN ('` + applicationName + `', current_setting('application_name')) AND pid <> ALL ($1::bigint[])`
 
-// nobodyElse fails if others are still there after the time that they are given.
+// nobodyElse fails if others are still there after the time that they are given. A transaction sees pg_stat_activity as it was
+// when it first read it, so each look begins with a new snapshot.
 func (d *migrationDriver) nobodyElse(grace time.Duration) error {
 	own := []int64{int64(d.gate.PgConn().PID()), int64(d.conn.PgConn().PID())}
 	for deadline := time.Now().Add(grace); ; time.Sleep(50 * time.Millisecond) {
+		if err := exec(d.ctx, d.gate, "SELECT pg_stat_clear_snapshot()"); err != nil {
+			return err
+		}
 		var connections int
 		if err := d.gate.QueryRow(d.ctx, others, own).Scan(&connections); err != nil {
 			return err

@@ -108,6 +108,45 @@ func TestTheSchemaIsNotTakenBackUnderAServer(t *testing.T) {
 	}
 }
 
+// The step back looks twice in one transaction: before it changes anything, for servers that are just leaving, and at its end, for
+// one that has come meanwhile.
+func TestNobodyElse_seesWhoComesAndLeaves(t *testing.T) {
+	url := postgresserver.Migrated(t, migrated)
+	config, err := parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver, err := connectDriver(t.Context(), config.ConnConfig, 9999)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer driver.Close()
+	if err := driver.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := driver.nobodyElse(0); err != nil {
+		t.Errorf("alone: %v", err)
+	}
+	server, watcher := connect(t, url+"&application_name="+applicationName), connect(t, url)
+	wantRefusal(t, driver.nobodyElse(0), "database_in_use", "stop the server")
+	pid := server.PgConn().PID()
+	if err := server.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		if left := column(t, watcher, fmt.Sprintf("SELECT pid::text FROM pg_stat_activity WHERE pid = %d", pid)); len(left) > 0 {
+			return fmt.Errorf("the server's process %d is still there", pid)
+		}
+		return nil
+	})
+	if err := driver.nobodyElse(0); err != nil {
+		t.Errorf("after the server has gone: %v", err)
+	}
+	if err := driver.Unlock(); err != nil {
+		t.Error(err)
+	}
+}
+
 // One that comes in the middle of it waits for the end of it, and then brings the schema up again.
 func TestAServerThatStartsMeanwhileWaits(t *testing.T) {
 	url := postgresserver.Migrated(t, migrated)
