@@ -17,6 +17,7 @@ import (
 
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/storetest"
 )
 
 func TestThoseWhoWaitShareOneCommit(t *testing.T) {
@@ -196,17 +197,12 @@ func BenchmarkUpdate(b *testing.B) {
 func together(t *testing.T, s *Store, n int, job func(i int, tx ports.Tx) error, first func(tx ports.Tx) error) []error {
 	t.Helper()
 	results := make([]error, n+1)
-	var callers, about sync.WaitGroup
+	var callers sync.WaitGroup
 	results[n] = s.Update(t.Context(), func(tx ports.Tx) error {
-		about.Add(n)
 		for i := range n {
-			callers.Go(func() {
-				about.Done()
-				results[i] = s.Update(t.Context(), func(tx ports.Tx) error { return job(i, tx) })
-			})
+			callers.Go(func() { results[i] = s.Update(t.Context(), func(tx ports.Tx) error { return job(i, tx) }) })
 		}
-		about.Wait()
-		time.Sleep(200 * time.Millisecond) // from being about to wait to waiting
+		storetest.AwaitBlocked(t, n, "sqlite.(*writer).update")
 		return first(tx)
 	})
 	callers.Wait()

@@ -38,10 +38,9 @@ var contexts = rules{
 
 	"one that ends between two writes keeps nothing": func(t *testing.T, store ports.Store) {
 		seed(t, store)
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
+		ctx := &lapsing{t.Context(), make(chan struct{})}
 		err := store.Update(ctx, func(tx ports.Tx) error {
-			<-ctx.Done()
+			close(ctx.lapsed)
 			return writeEverything(ctx, tx)
 		})
 		wantError(t, err, context.DeadlineExceeded)
@@ -71,15 +70,15 @@ var contexts = rules{
 		<-written
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error, 1)
-		go func() { result <- store.Update(ctx, func(tx ports.Tx) error { return writeEverything(ctx, tx) }) }()
-		time.Sleep(patience) // for it to meet what the other one writes
+		go waitsInVain(ctx, store, result)
+		AwaitBlocked(t, 1, "storetest.waitsInVain") // for its turn, for the network, or for what the other one writes
 		cancel()
 		select {
 		case err := <-result:
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("got error %v, want %v", err, context.Canceled)
 			}
-		case <-time.After(time.Minute):
+		case <-time.After(5 * time.Minute): // for a store that hangs
 			t.Error("still waiting")
 		}
 		close(released)
@@ -87,4 +86,25 @@ var contexts = rules{
 		wantSeedOnly(t, store)
 		update(t, store, writeEverything)
 	},
+}
+
+func waitsInVain(ctx context.Context, store ports.Store, result chan<- error) {
+	result <- store.Update(ctx, func(tx ports.Tx) error { return writeEverything(ctx, tx) })
+}
+
+// lapsing is a context whose deadline passes when lapsed is closed.
+type lapsing struct {
+	context.Context
+	lapsed chan struct{}
+}
+
+func (c *lapsing) Done() <-chan struct{} { return c.lapsed }
+
+func (c *lapsing) Err() error {
+	select {
+	case <-c.lapsed:
+		return context.DeadlineExceeded
+	default:
+		return c.Context.Err()
+	}
 }

@@ -14,8 +14,8 @@ import (
 
 var errOfCaller = errors.New("the caller's own reason")
 
-// patience is how long a test waits for what a store may, but need not, let happen at the same time.
-const patience = 50 * time.Millisecond
+// patience is how long a test waits for what a store need not let happen at the same time. Only such a store makes it wait.
+const patience = time.Second
 
 var unitOfWork = rules{
 	"fn's error comes back as it was, and nothing is kept": func(t *testing.T, store ports.Store) {
@@ -76,6 +76,8 @@ var unitOfWork = rules{
 		name := func(i int) string { return fmt.Sprint("applicant", i) }
 		release := occupy(t, store)
 		results := make(chan []error)
+		var about sync.WaitGroup
+		about.Add(crowd)
 		go func() {
 			results <- atOnce(crowd, func(i int) (err error) {
 				defer func() {
@@ -83,6 +85,7 @@ var unitOfWork = rules{
 						err = recovered.(error)
 					}
 				}()
+				about.Done()
 				return store.Update(t.Context(), func(tx ports.Tx) error {
 					err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i))))
 					switch i % 4 {
@@ -95,7 +98,7 @@ var unitOfWork = rules{
 				})
 			})
 		}()
-		time.Sleep(patience) // for them to queue up
+		about.Wait() // while they come, the end of the first update is written
 		release()
 		for i, err := range <-results {
 			got, readErr := userByID(t, store, userID(name(i)))
@@ -211,13 +214,19 @@ var unitOfWork = rules{
 				tx.Users.Add(ctx, domain.RestoreUser(user("ada"))),
 				tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "key"))))
 		}
-		written := make(chan error, 1)
+		written, ended := make(chan error, 1), make(chan struct{})
 		_, err := get(t, store, func(ctx context.Context, tx ports.Tx) (any, error) {
 			if _, err := tx.Users.ByID(ctx, userID("ada")); !errors.Is(err, domain.ErrUserNotFound) {
 				return nil, fmt.Errorf("before: got %v, want %v", err, domain.ErrUserNotFound)
 			}
-			go func() { written <- store.Update(ctx, func(tx ports.Tx) error { return signUp(ctx, tx) }) }()
-			time.Sleep(patience) // for the update to end, unless this store lets updates wait for views
+			go func() {
+				defer close(ended)
+				written <- store.Update(ctx, func(tx ports.Tx) error { return signUp(ctx, tx) })
+			}()
+			select {
+			case <-ended:
+			case <-time.After(patience): // this store lets updates wait for views, which is its right
+			}
 			if _, err := tx.Credentials.ByID(ctx, "key"); !errors.Is(err, domain.ErrPasskeyUnknown) {
 				return nil, fmt.Errorf("after: got %v, want %v", err, domain.ErrPasskeyUnknown)
 			}
