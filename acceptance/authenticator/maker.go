@@ -50,6 +50,9 @@ func NewMaker(name string) (*Maker, error) {
 	return &Maker{root, key}, nil
 }
 
+// MakerOf is a maker of which only the certificate is known: it makes no batches.
+func MakerOf(root *x509.Certificate) *Maker { return &Maker{root: root} }
+
 // Root is the certificate that the maker's batches are traced to.
 func (m *Maker) Root() *x509.Certificate { return m.root }
 

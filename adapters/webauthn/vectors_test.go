@@ -2,17 +2,21 @@ package webauthn
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 
+	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -42,19 +46,22 @@ type vector struct {
 	} `json:"authentication"`
 }
 
-func readVectors(t *testing.T) []vector {
+// readVectors returns the vectors, and the certificate of the attestation CA of section 16.1.
+func readVectors(t *testing.T) ([]vector, *x509.Certificate) {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/w3c/vectors.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var file struct {
-		Vectors []vector `json:"vectors"`
+		AttestationCA hexBytes `json:"attestation_ca_cert"`
+		Vectors       []vector `json:"vectors"`
 	}
 	if err := json.Unmarshal(raw, &file); err != nil {
 		t.Fatal(err)
 	}
-	return file.Vectors
+	root, err := x509.ParseCertificate(file.AttestationCA)
+	return file.Vectors, must(t, root, err)
 }
 
 // verdicts are what becomes of each vector here, by its section. An empty reason is an acceptance; any other is a decision of
@@ -87,7 +94,7 @@ func TestVectorsOfTheSpecification(t *testing.T) {
 	}
 	applicant := newApplicant(t, "ada@example.org", "Ada")
 	ada := applicant.Admit(now)
-	vectors := readVectors(t)
+	vectors, _ := readVectors(t)
 	if len(vectors) != len(verdicts) {
 		t.Errorf("%d vectors, and %d verdicts", len(vectors), len(verdicts))
 	}
@@ -97,26 +104,20 @@ func TestVectorsOfTheSpecification(t *testing.T) {
 			if !known {
 				t.Fatal("there is no verdict")
 			}
-			begun, err := rp.BeginRegistration(applicant.Entity(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = rp.VerifyRegistration(withChallenge(t, begun, v.Registration.Challenge), ports.RegistrationAnswer{
-				ID: v.Registration.CredentialID, ClientDataJSON: v.Registration.ClientDataJSON, AttestationObject: v.Registration.AttestationObject,
-			})
+			_, err = rp.VerifyRegistration(v.registration(t, rp))
 			if got := domain.ReasonOf(err); got != want.registration || (err == nil) != (want.registration == "") {
 				t.Errorf("the registration: %v, want reason %q", err, want.registration)
 			}
 
 			// The passkey is taken from the attestation object, whatever became of it.
-			attested := v.attested(t)
+			attested := v.attested(t).AuthData
 			if _, err := checkPublicKey(attested.AttData.CredentialPublicKey, offered()); want.offered != (err == nil) {
 				t.Errorf("the key: %v", err)
 			}
 			passkey := domain.RestoreCredential(domain.CredentialSnapshot{
 				ID: domain.CredentialID(v.Registration.CredentialID), UserID: ada.ID(), PublicKey: attested.AttData.CredentialPublicKey, Status: domain.CredentialActive,
 			})
-			begun, err = rp.BeginAuthentication([]domain.CredentialDescriptor{passkey.Descriptor()})
+			begun, err := rp.BeginAuthentication([]domain.CredentialDescriptor{passkey.Descriptor()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,6 +140,128 @@ func TestVectorsOfTheSpecification(t *testing.T) {
 	}
 }
 
+// registration returns a ceremony with the vector's challenge, and the answer to it.
+func (v vector) registration(t *testing.T, rp *RelyingParty) ([]byte, ports.RegistrationAnswer) {
+	t.Helper()
+	begun, err := rp.BeginRegistration(newApplicant(t, "ada@example.org", "Ada").Entity(), nil)
+	return withChallenge(t, must(t, begun, err), v.Registration.Challenge), ports.RegistrationAnswer{
+		ID: v.Registration.CredentialID, ClientDataJSON: v.Registration.ClientDataJSON, AttestationObject: v.Registration.AttestationObject,
+	}
+}
+
+// foreignRoots are the formats whose statements go-webauthn accepts from listed makers only, and what it says of a statement by the
+// attestation CA of section 16.1.
+var foreignRoots = map[protocol.AttestationFormat]string{
+	protocol.AttestationFormatTPM:        "Invalid TPM manufacturer",
+	protocol.AttestationFormatAndroidKey: "x5c cert chain",
+	protocol.AttestationFormatApple:      "x5c cert chain",
+}
+
+// The vectors under the policy that requires attestation, where the metadata name the attestation CA of section 16.1 for each model.
+func TestVectorsOfTheSpecification_attested(t *testing.T) {
+	vectors, root := readVectors(t)
+	stranger, _ := makerAndBatch(t)
+	certified := 0
+	for _, v := range vectors {
+		t.Run(v.Section+" "+v.Title, func(t *testing.T) {
+			object := v.attested(t)
+			rp, distrustful := v.attestedBy(t, authenticator.MakerOf(root)), v.attestedBy(t, stranger)
+			want := verdicts[v.Section].registration
+			chain, _ := object.AttStatement["x5c"].([]any)
+			if want == "" && len(chain) == 0 {
+				want = domain.ReasonAttestationRejected // a self attestation
+			}
+			state, answer := v.registration(t, rp)
+			_, err := rp.VerifyRegistration(state, answer)
+			if got := domain.ReasonOf(err); got != want || (err == nil) != (want == "") {
+				t.Errorf("the registration: %v, want reason %q", err, want)
+			}
+			if want == "" {
+				v.changeBytes(t, rp)
+				state, answer := v.registration(t, distrustful)
+				if _, err := distrustful.VerifyRegistration(state, answer); !errors.Is(err, domain.ErrAuthenticatorNotAccepted) {
+					t.Errorf("the registration where another maker is trusted: %v", err)
+				}
+			}
+			if len(chain) == 0 {
+				return
+			}
+			certified++
+
+			// The statement by itself, also where the registration is rejected for another reason.
+			hash := sha256.Sum256(v.Registration.ClientDataJSON)
+			err = object.VerifyAttestation(hash[:], nil, protocol.AttestationPolicy{}, protocol.SignaturePolicy{})
+			detail := foreignRoots[protocol.AttestationFormat(object.Format)]
+			if (err == nil) != (detail == "") || err != nil && !strings.Contains(rejectionOf(err).Error(), detail) {
+				t.Errorf("the statement: %v, want %q", rejectionOf(err), detail)
+			}
+			kind := object.Type
+			if kind == "" {
+				kind = attestationTypes[object.Format]
+			}
+			if err := rp.checkAuthenticator(object, kind); err != nil {
+				t.Errorf("the chain: %v", err)
+			}
+			if err := distrustful.checkAuthenticator(object, kind); !errors.Is(err, domain.ErrAuthenticatorNotAccepted) {
+				t.Errorf("the chain where another maker is trusted: %v", err)
+			}
+			certificate, _ := chain[0].([]byte)
+			for i := 0; i < len(certificate); i += 7 {
+				object.AttStatement["x5c"] = []any{changed(certificate, i)}
+				if err := rp.checkAuthenticator(object, kind); !errors.Is(err, domain.ErrAuthenticatorNotAccepted) {
+					t.Errorf("with byte %d of the certificate changed: %v", i, err)
+				}
+			}
+		})
+	}
+	if certified != 10 {
+		t.Errorf("%d vectors have certificates, want 10: 16.7 to 16.16", certified)
+	}
+}
+
+// attestationTypes are those of the formats in foreignRoots (FIDO Registry of Predefined Values, section 3.7).
+var attestationTypes = map[string]string{"tpm": "attca", "android-key": "basic_full", "apple": "anonca"}
+
+// attestedBy is a relying party that requires attestation, and has metadata of the vector's model alone.
+func (v vector) attestedBy(t *testing.T, maker *authenticator.Maker) *RelyingParty {
+	t.Helper()
+	rp, err := New(Config{
+		RPID: "example.org", RPName: "Example", Origins: []string{"https://example.org"}, Timeout: time.Minute,
+		Authenticators: domain.AuthenticatorPolicy{Attested: true},
+		Metadata: metadataOf(t, authenticator.Model{
+			AAGUID: [16]byte(v.attested(t).AuthData.AttData.AAGUID), Makers: []*authenticator.Maker{maker}, Types: []string{"basic_full", "attca", "anonca"},
+		}),
+	})
+	return must(t, rp, err)
+}
+
+// changeBytes registers the vector with one byte of the answer changed, every 31st in turn: checking an RSA key takes its time.
+func (v vector) changeBytes(t *testing.T, rp *RelyingParty) {
+	t.Helper()
+	state, answer := v.registration(t, rp)
+	reject := func(what string, i int, answer ports.RegistrationAnswer) {
+		if _, err := rp.VerifyRegistration(state, answer); domain.ReasonOf(err) == "" {
+			t.Errorf("with byte %d of %s changed: %v", i, what, err)
+		}
+	}
+	for i := 0; i < len(answer.AttestationObject); i += 31 {
+		with := answer
+		with.AttestationObject = changed(answer.AttestationObject, i)
+		reject("the attestation object", i, with)
+	}
+	for i := 0; i < len(answer.ClientDataJSON); i += 31 {
+		with := answer
+		with.ClientDataJSON = changed(answer.ClientDataJSON, i)
+		reject("the client data", i, with)
+	}
+}
+
+func changed(b []byte, at int) []byte {
+	b = slices.Clone(b)
+	b[at] ^= 1
+	return b
+}
+
 // withChallenge puts a vector's challenge in the place of the one that was drawn.
 func withChallenge(t *testing.T, begun ports.Ceremony, challenge []byte) []byte {
 	t.Helper()
@@ -154,7 +277,7 @@ func withChallenge(t *testing.T, begun ports.Ceremony, challenge []byte) []byte 
 	return state
 }
 
-func (v vector) attested(t *testing.T) protocol.AuthenticatorData {
+func (v vector) attested(t *testing.T) protocol.AttestationObject {
 	t.Helper()
 	parsed, err := (&protocol.AuthenticatorAttestationResponse{
 		AuthenticatorResponse: protocol.AuthenticatorResponse{ClientDataJSON: []byte(v.Registration.ClientDataJSON)},
@@ -163,7 +286,7 @@ func (v vector) attested(t *testing.T) protocol.AuthenticatorData {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parsed.AttestationObject.AuthData
+	return parsed.AttestationObject
 }
 
 // verifies is section 7.2, steps 20 and 21, alone.
