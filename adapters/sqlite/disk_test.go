@@ -25,6 +25,17 @@ type disk struct {
 
 	writes, syncs, reads atomic.Pointer[error] // what these fail with
 	written              atomic.Int64          // how often something was
+	slow                 atomic.Pointer[slowFile]
+}
+
+// slowFile is what a write to the database's own file, rather than to its log, waits for.
+type slowFile struct{ reached, until chan struct{} }
+
+// delay makes writes to the database's own file wait until a channel is closed. The returned channel is closed when one does.
+func (d *disk) delay(until chan struct{}) (reached <-chan struct{}) {
+	s := &slowFile{make(chan struct{}), until}
+	d.slow.Store(s)
+	return s.reached
 }
 
 // platter is what has reached the disk of one file, and what was changed since.
@@ -123,13 +134,14 @@ func (d *disk) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, v
 		}
 		d.files[name.String()] = &platter{synced: content}
 	}
-	return &diskFile{file, d, d.files[name.String()]}, flags, nil
+	return &diskFile{file, d, d.files[name.String()], flags&vfs.OPEN_MAIN_DB != 0}, flags, nil
 }
 
 type diskFile struct {
 	vfs.File
 	disk    *disk
 	platter *platter
+	main    bool // the database's own file
 }
 
 func (f *diskFile) ReadAt(b []byte, at int64) (int, error) {
@@ -142,6 +154,11 @@ func (f *diskFile) ReadAt(b []byte, at int64) (int, error) {
 func (f *diskFile) WriteAt(b []byte, at int64) (int, error) {
 	if err := f.disk.writes.Load(); err != nil {
 		return 0, *err
+	}
+	if slow := f.disk.slow.Load(); slow != nil && f.main {
+		close(slow.reached)
+		f.disk.slow.Store(nil)
+		<-slow.until
 	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()

@@ -32,13 +32,14 @@ var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
 
 // Store is a ports.Store in a file.
 type Store struct {
-	newer       int // see NewerSchema
-	db          *sql.DB
-	connections []*connection
-	writer      *writer
-	readers     chan *connection
-	closing     chan struct{}
-	close       func() error
+	newer        int // see NewerSchema
+	db           *sql.DB
+	connections  []*connection
+	writer       *writer
+	checkpointer *checkpointer
+	readers      chan *connection
+	closing      chan struct{}
+	close        func() error
 }
 
 var _ ports.Store = (*Store)(nil)
@@ -123,11 +124,20 @@ func (s *Store) start() error {
 		}
 		s.readers <- reader
 	}
-	connection, err := s.connect()
+	writing, err := s.connect()
 	if err != nil {
 		return err
 	}
-	s.writer, err = startWriter(connection)
+	copying, err := s.connect()
+	if err != nil {
+		return err
+	}
+	if s.checkpointer, err = startCheckpointer(copying, writing); err != nil {
+		return err
+	}
+	if s.writer, err = startWriter(writing, s.checkpointer); err != nil {
+		s.checkpointer.stop()
+	}
 	return err
 }
 
@@ -182,6 +192,7 @@ func (s *Store) Close() error { return s.close() }
 func (s *Store) shutDown() error {
 	close(s.closing)
 	s.writer.stop()
+	s.checkpointer.stop()
 	for range cap(s.readers) {
 		<-s.readers
 	}

@@ -19,6 +19,7 @@ const maxBatch = 128
 // that one that fails or panics takes only its own writes with it; and each is answered after the commit, not before.
 type writer struct {
 	*connection
+	checkpoint *checkpointer
 	turns      chan *turn    // unbuffered: whoever waits can still leave
 	closing    chan struct{} // nobody new may queue
 	closed     chan struct{} // nobody will be served any more
@@ -36,8 +37,8 @@ type turn struct {
 	committed chan error // what became of it, if it was to be kept
 }
 
-func startWriter(c *connection) (*writer, error) {
-	w := &writer{connection: c, turns: make(chan *turn), closing: make(chan struct{}), closed: make(chan struct{})}
+func startWriter(c *connection, p *checkpointer) (*writer, error) {
+	w := &writer{connection: c, checkpoint: p, turns: make(chan *turn), closing: make(chan struct{}), closed: make(chan struct{})}
 	// A full disk can make SQLite end the transaction by itself. Whatever is written after that, in the belief that the
 	// transaction still stands, must not become a commit of its own.
 	err := c.conn.Raw(func(raw any) error {
@@ -108,6 +109,9 @@ func (w *writer) run() {
 		select {
 		case t := <-w.turns:
 			w.batch(t)
+		case <-w.checkpoint.copied:
+			// It needs nothing that is waited for, and fails, for example on a full disk, as the next one will.
+			_, _, _ = checkpoint(w.connection)
 		case <-w.closing:
 			for t := w.waiting(); t != nil; t = w.waiting() {
 				w.batch(t)

@@ -17,12 +17,12 @@ const (
 	eventRetention     = 400 * 24 * time.Hour // a year and a month, so that last year's can still be read
 )
 
-// A batch is one unit of work. Its size follows the time that a batch takes, since rows of an old, large database lie on pages of
-// their own: a sign-in that waits behind a batch waits for about batchTime.
+// A batch is one unit of work. Its size follows the time that the batch before it held the writer: a sign-in that comes meanwhile waits
+// for about that long. A slow commit alone makes no batch smaller than firstBatch, since smaller ones would only add commits.
 const (
 	firstBatch = 16
-	maxBatch   = 256
-	batchTime  = 2 * time.Millisecond
+	maxBatch   = 128
+	batchTime  = 3 * time.Millisecond
 )
 
 // sliceTime is how long one Execute goes on. It is shorter than the lease of the job, so that one node at a time deletes.
@@ -32,6 +32,7 @@ const sliceTime = 40 * time.Second
 type Sweep struct {
 	Store ports.Store
 	Clock ports.Clock
+	Pause func(context.Context, time.Duration) error `wire:"-"` // nil: by the machine's clock
 }
 
 // Swept says how many were removed, and whether more are due.
@@ -72,34 +73,56 @@ func (s *Sweep) Execute(ctx context.Context) (Swept, error) {
 func (s *Sweep) inBatches(ctx context.Context, until time.Time, total *int, sweep func(ports.Tx, int) (int, error)) (finished bool, err error) {
 	for size := firstBatch; ; {
 		var n int
-		var took time.Duration
+		var began time.Time
+		var work time.Duration
 		err := s.Store.Update(ctx, func(tx ports.Tx) (err error) {
-			began := s.Clock.Now()
+			began = s.Clock.Now()
 			n, err = sweep(tx, size)
-			took = s.Clock.Now().Sub(began)
+			work = s.Clock.Now().Sub(began)
 			return err
 		})
 		if err != nil {
 			return false, err
 		}
+		held := s.Clock.Now().Sub(began)
 		*total += n
 		if n < size {
 			return true, nil
 		}
+		// The sweep holds the writer for half of the time at most, and the units of work that waited for this batch do not meet the next.
+		if err := s.pause(ctx, held); err != nil {
+			return false, err
+		}
 		if !s.Clock.Now().Before(until) {
 			return false, nil
 		}
-		size = nextBatch(size, took)
+		size = nextBatch(size, work, held)
 	}
 }
 
-// nextBatch doubles the size while batches take less than half of batchTime, and halves it when they take longer.
-func nextBatch(size int, took time.Duration) int {
+// nextBatch doubles the size while batches hold the writer for less than half of batchTime, and halves it when they do so for longer.
+func nextBatch(size int, work, held time.Duration) int {
 	switch {
-	case took > batchTime:
+	case work > batchTime:
 		return max(size/2, 1)
-	case took < batchTime/2:
+	case held > batchTime:
+		return max(size/2, min(size, firstBatch))
+	case held < batchTime/2:
 		return min(size*2, maxBatch)
 	}
 	return size
+}
+
+func (s *Sweep) pause(ctx context.Context, d time.Duration) error {
+	if s.Pause != nil {
+		return s.Pause(ctx, d)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
