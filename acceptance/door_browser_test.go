@@ -27,7 +27,7 @@ func (d browserDoor) client(t testing.TB, kind deviceKind) client {
 	t.Helper()
 	ctx, closeTab := chromedp.NewContext(chromium(t), chromedp.WithNewBrowserContext())
 	t.Cleanup(closeTab)
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute) // for a whole story; each wait in it is bounded by patience
+	ctx, cancel := context.WithTimeout(ctx, time.Hour) // for a whole story; each wait in it is bounded by patience
 	t.Cleanup(cancel)
 	b := &tab{t: t, ctx: ctx, server: d.server, kind: kind}
 	b.do(chromedp.Navigate("about:blank"))

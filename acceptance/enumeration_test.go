@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -422,9 +423,16 @@ func TestStrangersCannotTellAccountsApart(t *testing.T) {
 					if probe.when != nil && !probe.when(asks["unknown"]) {
 						continue
 					}
-					for _, state := range subjects {
+					var asking sync.WaitGroup
+					for _, state := range subjects { // each stranger has an account and a network of their own, and waits for most answers
 						strangers[state].seen = nil
-						probe.asks(strangers[state], asks[state])
+						asking.Go(func() { probe.asks(strangers[state], asks[state]) })
+					}
+					asking.Wait()
+					if t.Failed() {
+						return
+					}
+					for _, state := range subjects {
 						seen[state] = strangers[state].seen
 						for at, line := range strangers[state].seen {
 							if at >= len(seen["unknown"]) || line != seen["unknown"][at] {

@@ -55,7 +55,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 		"": "", "https://id.example.org": "max-age=31536000; includeSubDomains", "https://example.org": "max-age=31536000",
 		"https://localhost:8443": "", "https://id.localhost": "",
 	} {
-		s := startServer(t, newClock(), func(c *bootstrap.Config) {
+		configure := func(c *bootstrap.Config) {
 			if public != "" {
 				c.PublicURL, c.RPID, c.Origins = public, "example.org", []string{public}
 				if strings.Contains(public, "localhost") {
@@ -63,6 +63,9 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 				}
 			}
 			c.WellKnown = httpapi.WellKnown{ChangePassword: c.PublicURL + "/", AppleApps: []string{"A1B2C3D4E5.org.example.app"}}
+		}
+		s, impatient := startServer(t, newClock(), configure), startServer(t, newClock(), func(c *bootstrap.Config) {
+			configure(c)
 			c.Patience = 300 * time.Millisecond
 		})
 		answers := map[string]answer{}
@@ -81,7 +84,11 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 			"two hosts": get + host + "\r\n", "not HTTP": "\x16\x03\x01\r\n\r\n", "a fold": get + "X: a\r\n b\r\n\r\n", "in LF": "GET /livez HTTP/1.1\n\n",
 			"too much": post + "Content-Length: 70000\r\n\r\n", "a long header": get + "X: " + strings.Repeat("x", 20<<10), "too slow": get,
 		} {
-			answers[name] = s.dial(t).says(raw).hearsOne(http.MethodGet)
+			asked := s
+			if name == "too slow" {
+				asked = impatient
+			}
+			answers[name] = asked.dial(t).says(raw).hearsOne(http.MethodGet)
 		}
 		for name, got := range answers {
 			page := strings.HasSuffix(name, " /") || strings.Contains(name, "/assets/")

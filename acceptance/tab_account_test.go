@@ -192,7 +192,7 @@ func (b *tab) presses(button string) string {
 func (b *tab) silence() { eval[bool](b, `delete document.getElementById('message').dataset.code`) }
 
 func (b *tab) sees(element string) bool {
-	return eval[bool](b, fmt.Sprintf(`document.querySelector(%q)?.checkVisibility() ?? false`, element))
+	return eval[bool](b, visible(element))
 }
 
 // within is a part of the entry of a passkey or session.

@@ -170,8 +170,14 @@ func (b *tab) shown() identity {
 	}
 }
 
+// visible holds once the element can be seen. The account's lists are laid out and hidden until all of them have come.
+func visible(element string) string {
+	return fmt.Sprintf(`document.querySelector(%q)?.checkVisibility({ visibilityProperty: true }) ?? false`, element)
+}
+
 func (b *tab) fill(field, text string) {
 	b.t.Helper()
+	b.until(field+" can be filled", visible(field))
 	eval[string](b, fmt.Sprintf(`document.querySelector(%q).value = ''`, field))
 	if text != "" {
 		b.do(chromedp.Focus(chromedp.CSS(field)))
@@ -181,7 +187,7 @@ func (b *tab) fill(field, text string) {
 
 func (b *tab) press(button string) {
 	b.t.Helper()
-	b.until(button+" can be pressed", fmt.Sprintf(`document.querySelector(%q).checkVisibility()`, button))
+	b.until(button+" can be pressed", visible(button))
 	b.do(chromedp.Click(chromedp.CSS(button), chromedp.NodeVisible))
 }
 
@@ -307,7 +313,7 @@ func eval[T any](b *tab, expression string) T {
 	return value
 }
 
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // until waits for something to hold in the page. The wait ends as soon as it does; patience only bounds a failure.
 func (b *tab) until(what, expression string) {

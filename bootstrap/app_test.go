@@ -117,10 +117,11 @@ func TestAStopWaitsForRequestsUnderWay(t *testing.T) {
 	}
 	waitUntilServed(t, listener.Addr().String())
 	stop()
+	waitUntilRefused(t, listener.Addr().String())
 	select {
 	case err := <-stopped:
 		t.Fatalf("it stopped under a request: %v", err)
-	case <-time.After(50 * time.Millisecond): // let the stop begin; the test holds however long it takes
+	default:
 	}
 	if _, err := conn.Write([]byte("}")); err != nil {
 		t.Fatal(err)
@@ -232,13 +233,29 @@ func TestAStopWaitsForTheJobUnderWay(t *testing.T) {
 	go func() { stopped <- app.Serve(ctx, listener) }()
 	<-clock.asked // by a job: nobody else is there
 	stop()
+	waitUntilRefused(t, listener.Addr().String())
 	select {
 	case err := <-stopped:
 		t.Errorf("it stopped, and would close the database, under a job: %v", err)
-	case <-time.After(50 * time.Millisecond): // the test holds however long it takes
+	default:
 		close(clock.told)
 		if err := <-stopped; err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// waitUntilRefused returns once no connection is taken any more.
+func waitUntilRefused(t *testing.T, address string) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Millisecond) {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return
+		}
+		_ = conn.Close()
+		if time.Now().After(deadline) {
+			t.Fatal("it still takes connections")
 		}
 	}
 }

@@ -38,7 +38,8 @@ func TestNothingAcknowledgedIsLostWhenTheProcessIsKilled(t *testing.T) {
 	for kills < *rounds && !t.Failed() {
 		begun := time.Now()
 		all := staff.begin((*worker).works)
-		time.Sleep(time.Duration(random.IntN(int(800 * time.Millisecond))))
+		s.awaitAnswers(random.IntN(800))
+		time.Sleep(time.Duration(random.IntN(int(20 * time.Millisecond)))) // not just after an answer
 		s.kill()
 		kills++
 		busy += time.Since(begun)

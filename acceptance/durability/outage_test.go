@@ -23,18 +23,17 @@ func TestAnOutageIsToldAndLosesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		folder func(*testing.T) string
 		begins func(*testing.T, *server) (ends func())
-		lasts  time.Duration // once it is noticed
-		advice string        // what the log tells the operator to do
+		advice string // what the log tells the operator to do
 	}{
-		"the disk is full":             {smallDisk, fillDisk, time.Second, "make room"},
-		"every write fails":            {(*testing.T).TempDir, failWrites, time.Second, "look into the system's log"},
-		"somebody else locks the file": {(*testing.T).TempDir, lockDatabase, time.Second, "end the other process"},
+		"the disk is full":             {smallDisk, fillDisk, "make room"},
+		"every write fails":            {(*testing.T).TempDir, failWrites, "look into the system's log"},
+		"somebody else locks the file": {(*testing.T).TempDir, lockDatabase, "end the other process"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, c.folder(t))
 			s.start()
 			staff := newStaff(t, s)
-			staff.worksFor(300 * time.Millisecond)
+			staff.worksFor(200)
 			staff.all((*worker).looks)
 
 			s.troubled.Store(true)
@@ -44,7 +43,7 @@ func TestAnOutageIsToldAndLosesNothing(t *testing.T) {
 			working := staff[1:].beginUntil(over.Load) // the first one only looks: books that are written cannot be read
 			s.wantTold(t)
 			noticed := time.Since(begun)
-			time.Sleep(c.lasts)
+			s.awaitAnswers(20) // also a server that waits for a lock, five seconds each time, refuses so many
 			s.wantTold(t)
 			if status, _ := s.get("/livez"); status != http.StatusOK {
 				t.Errorf("livez says %d: whoever restarts it for that helps nobody", status)
@@ -61,7 +60,7 @@ func TestAnOutageIsToldAndLosesNothing(t *testing.T) {
 			recovered := time.Since(ended)
 			s.troubled.Store(false)
 			staff.all((*worker).looks) // as they were told, 503 included
-			staff.worksFor(300 * time.Millisecond)
+			staff.worksFor(200)
 			s.kill()
 			s.start()
 			staff.all((*worker).looks)
@@ -101,9 +100,11 @@ func (s *server) isReady() bool {
 	return status == http.StatusOK
 }
 
-func (s staff) worksFor(d time.Duration) {
-	end := time.Now().Add(d)
-	s.beginUntil(func() bool { return time.Now().After(end) }).Wait()
+// worksFor has everybody work until the server has given so many answers.
+func (s staff) worksFor(answers int64) {
+	server := s[0].caller.server
+	enough := server.answered.Load() + answers
+	s.beginUntil(func() bool { return server.answered.Load() >= enough }).Wait()
 }
 
 // wantReads makes sure that whoever is signed in still is.

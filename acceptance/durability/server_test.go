@@ -149,6 +149,17 @@ func (s *server) get(path string) (status int, header http.Header) {
 	return response.StatusCode, response.Header
 }
 
+// awaitAnswers returns once callers have got so many more answers.
+func (s *server) awaitAnswers(more int) {
+	s.t.Helper()
+	enough := s.answered.Load() + int64(more)
+	for deadline := time.Now().Add(patience); s.answered.Load() < enough; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("it gave %d answers fewer than wanted", enough-s.answered.Load())
+		}
+	}
+}
+
 // kill ends the process as a power cut ends it, as far as the process is concerned.
 func (s *server) kill() {
 	s.t.Helper()

@@ -50,7 +50,7 @@ func (s *Server) Letters(recipient string) []Letter {
 // in the maildir.
 func (s *Server) awaitDelivery() {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		waiting, err := filepath.Glob(filepath.Join(s.dir, "spool", "input", "*"))
 		if err != nil {
 			s.t.Fatal(err)

@@ -144,7 +144,7 @@ func (c *cluster) await(n *node) {
 // until waits for something that has to come. The time that it gets only bounds a failure.
 func (c *cluster) until(what string, so func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !so(); time.Sleep(10 * time.Millisecond) {
 		if c.t.Failed() || time.Now().After(deadline) {
 			var activity string
 			_ = c.query(c.t, "SELECT string_agg(concat_ws(' ', pid, state, wait_event_type, wait_event, now() - xact_start, pg_blocking_pids(pid), left(query, 100)), E'\\n') FROM pg_stat_activity WHERE state <> 'idle'", &activity)

@@ -96,7 +96,7 @@ func (s *Server) Run() error {
 
 func (s *Server) awaitStart() error {
 	var err error
-	for range 1500 {
+	for range 15000 {
 		var said string
 		if said, err = s.Ask("PING"); err == nil && said == "+PONG" {
 			return nil
@@ -120,7 +120,7 @@ func (s *Server) Stop() {
 
 // Ask sends one command and returns the first line of the answer.
 func (s *Server) Ask(command string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.address)
 	if err != nil {

@@ -49,7 +49,7 @@ func served(t *testing.T, listener net.Listener, room int, grace time.Duration) 
 // holds waits until so many connections are open, and so many of them without a request, as the server sees it.
 func (g *guard) holds(t *testing.T, open, resting int) {
 	t.Helper()
-	for start := time.Now(); time.Since(start) < time.Minute; time.Sleep(time.Millisecond) {
+	for start := time.Now(); time.Since(start) < 5*time.Minute; time.Sleep(time.Millisecond) {
 		g.mu.Lock()
 		nowOpen, nowResting := len(g.open), 0
 		for c := range g.open {
@@ -82,7 +82,7 @@ func client(t *testing.T, listener net.Listener, raw string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, raw); err != nil {

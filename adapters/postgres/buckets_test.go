@@ -104,13 +104,7 @@ func TestASweepLeavesWhatIsTakenFromMeanwhile(t *testing.T) {
 	}
 	swept := make(chan error, 1)
 	go func() { swept <- b.Sweep(context.Background()) }()
-	waiting := "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-	for range 3000 {
-		if len(column(t, watcher, waiting)) > 0 {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	awaitLock(t, watcher)
 	if err := exec(t.Context(), taker, "COMMIT"); err != nil {
 		t.Fatal(err)
 	}

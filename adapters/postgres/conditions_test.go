@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -155,13 +156,20 @@ func TestStore_outagesOfARealServer(t *testing.T) {
 // A statement_timeout and a lock_timeout may come with the role, the database or the URL.
 func TestStore_timeoutsOfTheServer(t *testing.T) {
 	for _, c := range []struct{ parameter, state, advice string }{
-		{"statement_timeout=100", "57014", "look at statement_timeout"},
-		{"lock_timeout=100", "55P03", "longer than lock_timeout"},
+		{"statement_timeout", "57014", "look at statement_timeout"},
+		{"lock_timeout", "55P03", "longer than lock_timeout"},
 	} {
 		t.Run(c.parameter, func(t *testing.T) {
 			url := postgresserver.Migrated(t, migrated)
-			s, other := openAt(t, url+"&"+c.parameter), connect(t, url)
+			s, other := openAt(t, url+"&pool_max_conns=1"), connect(t, url)
 			add(t, s, 0)
+			set := func(value string) { // on the one connection, and only while it has to wait
+				t.Helper()
+				if _, err := s.pool.Exec(t.Context(), "SET "+c.parameter+" = "+value); err != nil {
+					t.Fatal(err)
+				}
+			}
+			set("100")
 			if err := exec(t.Context(), other, "BEGIN; DELETE FROM webauthn_challenges"); err != nil {
 				t.Fatal(err)
 			}
@@ -175,6 +183,7 @@ func TestStore_timeoutsOfTheServer(t *testing.T) {
 			if err := exec(t.Context(), other, "ROLLBACK"); err != nil {
 				t.Fatal(err)
 			}
+			set("0")
 			take(t, s, 0)
 		})
 	}
@@ -183,11 +192,25 @@ func TestStore_timeoutsOfTheServer(t *testing.T) {
 // The server ends a transaction in which nothing happens for too long. It begins again, and is an outage if that goes on.
 func TestStore_idleInTransactionSessionTimeout(t *testing.T) {
 	url := postgresserver.Migrated(t, migrated)
-	s, operator := openAt(t, url+"&idle_in_transaction_session_timeout=50&application_name=idler"), connect(t, url)
+	config, err := parse(url + "&pool_max_conns=1&application_name=idler")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var latest *pgx.Conn
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { latest = conn; return nil }
+	s, err := open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	operator := connect(t, url)
 	for dawdles := range maxLosses + 2 {
 		runs := 0
 		err := s.Update(t.Context(), func(tx ports.Tx) error {
 			if runs++; runs <= dawdles {
+				if err := exec(t.Context(), latest, "SET LOCAL idle_in_transaction_session_timeout = 1"); err != nil {
+					t.Error(err)
+				}
 				awaitNoConnection(t, operator, "idler")
 			}
 			return tx.Challenges.Add(t.Context(), numbered(dawdles))
@@ -206,9 +229,15 @@ func TestStore_idleInTransactionSessionTimeout(t *testing.T) {
 // The server ends idle connections of the pool. No caller sees that, however many come at once afterwards.
 func TestStore_idleSessionTimeout(t *testing.T) {
 	url := postgresserver.Migrated(t, migrated)
-	s, operator := openAt(t, url+"&idle_session_timeout=50&application_name=idler"), connect(t, url)
+	s, operator := openAt(t, url+"&application_name=idler"), connect(t, url)
 	for round := range 3 {
 		occupyConnections(t, s, 8)
+		for _, idle := range s.pool.AcquireAllIdle(t.Context()) {
+			if _, err := idle.Exec(t.Context(), "SET idle_session_timeout = 1"); err != nil {
+				t.Error(err)
+			}
+			idle.Release()
+		}
 		awaitNoConnection(t, operator, "idler")
 		add(t, s, round)
 		if _, err := s.Buckets().Take(t.Context()); err != nil {

@@ -217,19 +217,24 @@ func TestWhoseContextEndsGetsItsErrorAndNoOutage(t *testing.T) {
 	if err := exec(t.Context(), other, "BEGIN; DELETE FROM webauthn_challenges"); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := s.Update(ctx, func(tx ports.Tx) error {
-		_, err := tx.Challenges.Take(ctx, numberedID(0)) // waits for the other's end
-		return err
-	})
-	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, domain.ErrUnavailable) {
+	result := make(chan error, 1)
+	go func() {
+		result <- s.Update(ctx, func(tx ports.Tx) error {
+			_, err := tx.Challenges.Take(ctx, numberedID(0)) // waits for the other's end
+			return err
+		})
+	}()
+	awaitLock(t, connect(t, url))
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) || errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("in a statement: got %v", err)
 	}
 	release := occupyAll(t, s)
 	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	err = s.View(ctx, func(ports.Tx) error { return nil })
+	err := s.View(ctx, func(ports.Tx) error { return nil })
 	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("waiting for a connection: got %v", err)
 	}
@@ -277,7 +282,7 @@ func TestConditions_areDocumented(t *testing.T) {
 // eventually tries until it works. What it waits for happens by itself, and soon; the bound is for a failure.
 func eventually(t *testing.T, try func() error) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		err := try()
 		if err == nil {
 			return
@@ -286,6 +291,17 @@ func eventually(t *testing.T, try func() error) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// awaitLock returns once a connection to the watcher's database waits for what another one has locked.
+func awaitLock(t *testing.T, watcher *pgx.Conn) {
+	t.Helper()
+	eventually(t, func() error {
+		if len(column(t, watcher, "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")) == 0 {
+			return errors.New("no connection waits for a lock")
+		}
+		return nil
+	})
 }
 
 func wantUnavailable(t *testing.T, s *Store) {

@@ -66,7 +66,7 @@ func do(t *testing.T, db *pgx.Conn, statements string) {
 // waits returns once somebody waits for the table.
 func waits(t *testing.T, db *pgx.Conn, table string) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		var waiting bool
 		if err := db.QueryRow(t.Context(), "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = $1::regclass", table).Scan(&waiting); err != nil {
 			t.Fatal(err)

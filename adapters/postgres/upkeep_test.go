@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
 	"github.com/keylodge/keylodge/domain"
@@ -165,10 +164,11 @@ func TestAServerThatStartsMeanwhileWaits(t *testing.T) {
 	}
 	opened := make(chan error, 1)
 	go func() { opened <- migrated(url) }()
+	awaitLock(t, connect(t, url))
 	select {
 	case err := <-opened:
 		t.Fatalf("it did not wait: %v", err)
-	case <-time.After(300 * time.Millisecond):
+	default:
 	}
 	driver.failed = true
 	if err := driver.Unlock(); err != nil {

@@ -47,7 +47,7 @@ func TestABucketGoesWhenItIsFull(t *testing.T) {
 		}
 	}
 	size := ""
-	for range 1000 {
+	for range 15000 {
 		var err error
 		if size, err = server.Ask("DBSIZE"); err != nil {
 			t.Fatal(err)
