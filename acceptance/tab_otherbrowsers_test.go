@@ -81,7 +81,9 @@ func (b *tab) inBrowser(script string) *tab {
 	return b
 }
 
+// On the product's own page, and with the sample of the README.
 func TestOtherBrowsers_everyCeremonyWorks(t *testing.T) {
+	signUp, signIn := sampleOfTheREADME(t)
 	for name, script := range otherBrowsers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -105,6 +107,9 @@ func TestOtherBrowsers_everyCeremonyWorks(t *testing.T) {
 			ada.mustBe(who, refused)
 			ada.signsOut()
 			ada.signsIn()
+			ada.signsOut()
+			b.takes(phone)
+			b.runs(signUp, signIn)
 		})
 	}
 }
@@ -187,8 +192,10 @@ func TestOtherBrowsers_aSuggestionThatCannotBeReadIsSaid(t *testing.T) {
 	b.until("the page says so", `document.getElementById('message').dataset.code === 'NotReadableError'`)
 }
 
-// What the README tells people to write is run as it stands there; and with the changes that it names for a sign-up.
-func TestOtherBrowsers_theSampleOfTheREADMEWorks(t *testing.T) {
+// sampleOfTheREADME is what the README tells people to write for a sign-in, as it stands there, and with the changes that it names
+// for a sign-up.
+func sampleOfTheREADME(t *testing.T) (signUp, signIn string) {
+	t.Helper()
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -198,27 +205,25 @@ func TestOtherBrowsers_theSampleOfTheREADMEWorks(t *testing.T) {
 	if sample == nil {
 		t.Fatal("README.md has no JavaScript in that section")
 	}
-	signIn := sample[1]
-	signUp := strings.NewReplacer("/login/options", "/signup/options", "getPasskey", "createPasskey", "/login/verify", "/signup/verify").Replace(signIn)
+	signIn = sample[1]
+	signUp = strings.NewReplacer("/login/options", "/signup/options", "getPasskey", "createPasskey", "/login/verify", "/signup/verify").Replace(signIn)
 	if !strings.Contains(section, "`/signup/options`, `createPasskey` and `/signup/verify`") || signUp == signIn {
 		t.Fatal("README.md does not say how a sign-up differs")
 	}
-	for name, script := range otherBrowsers {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			requireChromium(t)
-			s := startServer(t, newClock(), nil)
-			b := browserDoor{s}.client(t, phone).(*tab).inBrowser(script)
-			var users []string
-			for _, source := range []string{signUp, signIn} {
-				b.withDevice(nil, func() string {
-					users = append(users, evalPromise(b, `(async () => { `+source+`; return user.id + ' ' + (await (await fetch('/v1/session')).json()).session.id.length + session.id.length; })()`))
-					return ""
-				})
-			}
-			if users[0] != users[1] || len(users[0]) < 36 {
-				t.Errorf("signed up %q, signed in %q", users[0], users[1])
-			}
+	return signUp, signIn
+}
+
+// runs signs a new account up and in with the code of another page.
+func (b *tab) runs(signUp, signIn string) {
+	b.t.Helper()
+	var users []string
+	for _, source := range []string{signUp, signIn} {
+		b.withDevice(nil, func() string {
+			users = append(users, evalPromise(b, `(async () => { `+source+`; return user.id + ' ' + (await (await fetch('/v1/session')).json()).session.id.length + session.id.length; })()`))
+			return ""
 		})
+	}
+	if users[0] != users[1] || len(users[0]) < 36 {
+		b.t.Errorf("signed up %q, signed in %q", users[0], users[1])
 	}
 }
