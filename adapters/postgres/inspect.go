@@ -274,7 +274,7 @@ func (i *inspection) lookAtTimes(ctx context.Context) {
 	if left > 0 {
 		i.Warn("jobs", fmt.Sprintf("%d ceremonies that are long over have not been swept away", left), "start a server: one of them sweeps once a minute. If one runs, its log says why it cannot")
 	} else {
-		i.OK("jobs", "what is over is swept away")
+		i.OK("jobs", "expired ceremonies are deleted")
 	}
 }
 

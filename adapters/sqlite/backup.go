@@ -86,6 +86,11 @@ func (c *single) copyTo(ctx context.Context, file string, progress func(ports.Pr
 			return err
 		}
 		defer func() { err = errors.Join(err, backup.Close()) }()
+		copied, err := os.OpenFile(absolute, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer copied.Close()
 		const pages = 1000 // a few megabytes, between looks at whether it is still wanted
 		for {
 			if err := ctx.Err(); err != nil {
@@ -97,6 +102,10 @@ func (c *single) copyTo(ctx context.Context, file string, progress func(ports.Pr
 				progress(ports.Progress{Stage: ports.StageCopying, Done: total - int64(backup.Remaining()), Total: total})
 			}
 			if done || err != nil {
+				return err
+			}
+			// Gigabytes that reach the disk all at once, at the end, would make each commit of the server wait for seconds.
+			if err := copied.Sync(); err != nil {
 				return err
 			}
 		}

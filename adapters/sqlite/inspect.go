@@ -165,6 +165,6 @@ func (i *inspection) lookAtTimes(ctx context.Context, db *single, now time.Time)
 	if left > 0 {
 		i.Warn("jobs", fmt.Sprintf("%d ceremonies that are long over have not been swept away", left), "start the server: it sweeps once a minute. If it runs, its log says why it cannot")
 	} else {
-		i.OK("jobs", "what is over is swept away")
+		i.OK("jobs", "expired ceremonies are deleted")
 	}
 }

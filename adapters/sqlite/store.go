@@ -84,6 +84,10 @@ func openIn(mode, path string) (*sql.DB, error) {
 	return driver.Open(name)
 }
 
+// journalSizeLimit cuts the write-ahead log back to 64 MiB when it begins anew. While a backup reads, it grows beyond that, and would keep
+// that size.
+const journalSizeLimit = "journal_size_limit(67108864)"
+
 // nameOf names the database at path together with the settings of every connection to it.
 func nameOf(path, mode string) (string, error) {
 	absolute, err := filepath.Abs(path)
@@ -93,7 +97,7 @@ func nameOf(path, mode string) (string, error) {
 	// The order counts: without a timeout the other settings would fail when somebody else has the file open. What was
 	// deleted is overwritten, since it may be all that is left of somebody who wanted to be forgotten.
 	return uri(absolute, url.Values{
-		"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)"},
+		"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)", journalSizeLimit},
 		"modeof":  {absolute},
 		"mode":    {mode},
 	}), nil

@@ -17,14 +17,15 @@ func TestEveryConnectionHasItsSettings(t *testing.T) {
 	s := openNew(t)
 	for _, c := range s.connections {
 		var journal string
-		var synchronous, foreignKeys, busyTimeout int
-		const query = "SELECT journal_mode, synchronous, foreign_keys, timeout FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys, pragma_busy_timeout"
-		if err := c.conn.QueryRowContext(t.Context(), query).Scan(&journal, &synchronous, &foreignKeys, &busyTimeout); err != nil {
+		var synchronous, foreignKeys, busyTimeout, sizeLimit int
+		const query = `SELECT journal_mode, synchronous, foreign_keys, timeout, journal_size_limit
+			FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys, pragma_busy_timeout, pragma_journal_size_limit`
+		if err := c.conn.QueryRowContext(t.Context(), query).Scan(&journal, &synchronous, &foreignKeys, &busyTimeout, &sizeLimit); err != nil {
 			t.Fatal(err)
 		}
 		const full = 2
-		if journal != "wal" || synchronous != full || foreignKeys != 1 || busyTimeout != 5000 {
-			t.Errorf("journal_mode %s, synchronous %d, foreign_keys %d, busy_timeout %d", journal, synchronous, foreignKeys, busyTimeout)
+		if journal != "wal" || synchronous != full || foreignKeys != 1 || busyTimeout != 5000 || sizeLimit != 64<<20 {
+			t.Errorf("journal_mode %s, synchronous %d, foreign_keys %d, busy_timeout %d, journal_size_limit %d", journal, synchronous, foreignKeys, busyTimeout, sizeLimit)
 		}
 	}
 }
