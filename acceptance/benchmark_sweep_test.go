@@ -23,6 +23,8 @@ import (
 //   - alone: such a unit of work beside another client's, one every 5 ms
 //   - beside: the same beside the sweep
 //   - held: how long a batch of the sweep holds the writer, from its first statement to the end of its commit
+//   - work: of that, its statements
+//   - extra: beside less alone
 func BenchmarkSweep(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) ports.Store{
 		"SQLite": func(t testing.TB) ports.Store {
