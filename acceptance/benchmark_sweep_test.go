@@ -68,7 +68,7 @@ func measureSweep(b *testing.B, store ports.Store, ended int) {
 	began := time.Now()
 	go func() {
 		defer close(done)
-		swept, err := (&housekeeping.Sweep{Store: timed, Clock: system.Clock{}}).Execute(ctx)
+		swept, err := (&housekeeping.Sweep{Store: timed, Clock: system.Clock{}, Pause: system.Pause}).Execute(ctx)
 		if err != nil && !errors.Is(err, context.Canceled) {
 			b.Error(err)
 		}

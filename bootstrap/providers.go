@@ -21,6 +21,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/smtp"
+	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/adapters/totp"
 	"github.com/keylodge/keylodge/adapters/useragent"
 	"github.com/keylodge/keylodge/adapters/webauthn"
@@ -80,7 +81,7 @@ var useCaseSet = wire.NewSet(
 	wire.Struct(new(admin.EnableUser), "*"), wire.Struct(new(admin.DeleteUser), "*"), wire.Struct(new(admin.RevokeSession), "*"),
 	wire.Struct(new(admin.RevokeSessions), "*"), wire.Struct(new(admin.RecoverUser), "*"), wire.Struct(new(application.Admin), "*"),
 	wire.Struct(new(moving.Export), "*"), wire.Struct(new(moving.Import), "*"), wire.Struct(new(application.Moving), "*"),
-	wire.Struct(new(housekeeping.TakeDuty), "*"), wire.Struct(new(housekeeping.Sweep), "*"), wire.Struct(new(housekeeping.Ready), "*"), wire.Struct(new(tokens.KeepKeys), "*"),
+	wire.Struct(new(housekeeping.TakeDuty), "*"), wire.Struct(new(housekeeping.Sweep), "*"), pause, wire.Struct(new(housekeeping.Ready), "*"), wire.Struct(new(tokens.KeepKeys), "*"),
 	rpIDs, wire.Struct(new(housekeeping.GuardPasskeys), "*"),
 	wire.Struct(new(application.Housekeeping), "*"),
 	wire.Struct(new(application.UseCases), "*"),
@@ -246,3 +247,5 @@ func httpServer(config httpapi.Config, usecases application.UseCases, admission 
 func operationsServer(usecases application.UseCases, m *metrics.Metrics, log *slog.Logger) operations {
 	return operations{httpapi.NewOperations(usecases, m.Handler(), log)}
 }
+
+func pause() ports.Pause { return system.Pause }

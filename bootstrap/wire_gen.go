@@ -473,9 +473,11 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Store: store2,
 		Clock: clock,
 	}
+	portsPause := pause()
 	sweep := &housekeeping.Sweep{
 		Store: store2,
 		Clock: clock,
+		Pause: portsPause,
 	}
 	ready := &housekeeping.Ready{
 		Store: store2,
@@ -980,9 +982,11 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Store: portsStore,
 		Clock: clock,
 	}
+	portsPause := pause()
 	sweep := &housekeeping.Sweep{
 		Store: portsStore,
 		Clock: clock,
+		Pause: portsPause,
 	}
 	ready := &housekeeping.Ready{
 		Store: portsStore,

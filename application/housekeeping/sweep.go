@@ -32,7 +32,7 @@ const sliceTime = 40 * time.Second
 type Sweep struct {
 	Store ports.Store
 	Clock ports.Clock
-	Pause func(context.Context, time.Duration) error `wire:"-"` // nil: by the machine's clock
+	Pause ports.Pause // nil: no pauses
 }
 
 // Swept says how many were removed, and whether more are due.
@@ -90,8 +90,10 @@ func (s *Sweep) inBatches(ctx context.Context, until time.Time, total *int, swee
 			return true, nil
 		}
 		// The sweep holds the writer for half of the time at most, and the units of work that waited for this batch do not meet the next.
-		if err := s.pause(ctx, held); err != nil {
-			return false, err
+		if s.Pause != nil {
+			if err := s.Pause(ctx, held); err != nil {
+				return false, err
+			}
 		}
 		if !s.Clock.Now().Before(until) {
 			return false, nil
@@ -111,18 +113,4 @@ func nextBatch(size int, work, held time.Duration) int {
 		return min(size*2, maxBatch)
 	}
 	return size
-}
-
-func (s *Sweep) pause(ctx context.Context, d time.Duration) error {
-	if s.Pause != nil {
-		return s.Pause(ctx, d)
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
