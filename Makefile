@@ -37,7 +37,7 @@ test: ## Run every test, with the race detector, a real browser, database and ma
 	@.ci/setup
 	$(WITH_ALL) CGO_ENABLED=1 go test -race -timeout $(PATIENCE) $$(go list ./... | grep -v '/acceptance/\(durability\|nodes\)$$')
 	$(WITH_ALL) go test -timeout $(PATIENCE) -p 1 ./acceptance/durability ./acceptance/nodes # processes that the race detector does not see
-	$(WITH_ALL) go test -timeout $(PATIENCE) ./acceptance -run '^TestAnInstallationMoves$$' # with as many people as would take it too long
+	$(WITH_ALL) go test -timeout $(PATIENCE) ./acceptance -run '^TestTransfer_BetweenStores$$' # with as many people as would take it too long
 
 .PHONY: check
 check: vet verify lint ## Everything that judges the code without running it: vet, verify and lint
@@ -71,7 +71,7 @@ generate: ## Write what is generated: SQL access, wiring, the OpenAPI document, 
 	$(SQLC) generate
 	$(WIRE) gen ./bootstrap
 	go test ./adapters/httpapi -run '^TestOpenAPI$$' -update
-	go test ./acceptance -run '^(TestMatrix|TestTheStepsAreDocumented|TestTokenTable_document)$$' -update
+	go test ./acceptance -run '^(TestStories_document|TestConformance_document|TestTokenTable_document)$$' -update
 
 .PHONY: build
 build: ## Build bin/keylodge, one static binary; the same sources give the same bytes

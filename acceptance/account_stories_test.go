@@ -7,64 +7,64 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func seesTheirDevices(l *lodge) {
+func seesTheirDevices(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
-	laptop := ada.elsewhere()
-	tablet := ada.elsewhere()
-	if sessions := ada.seesSessions(); len(sessions) != 3 {
+	laptop := ada.onSecondDevice()
+	tablet := ada.onSecondDevice()
+	if sessions := ada.listSessions(); len(sessions) != 3 {
 		l.t.Fatalf("%+v", sessions)
 	}
 	tablet.signsOut()
 	other := ada.otherSession()
-	ada.may(ada.device.revokeSession(other.id))
-	laptop.isAskedToSignIn("session_revoked")
-	ada.isSignedIn()
-	if sessions := ada.seesSessions(); len(sessions) != 1 {
+	ada.requireOK(ada.device.revokeSession(other.id))
+	laptop.requireSignedOut("session_revoked")
+	ada.requireSignedIn()
+	if sessions := ada.listSessions(); len(sessions) != 1 {
 		l.t.Fatalf("%+v", sessions)
 	}
-	ada.seesEvents(shownEvent{kind: "session_revoked"}, shownEvent{kind: "signed_out"}, shownEvent{kind: "signed_in"}, shownEvent{kind: "signed_in"})
+	ada.requireEvents(shownEvent{kind: "session_revoked"}, shownEvent{kind: "signed_out"}, shownEvent{kind: "signed_in"}, shownEvent{kind: "signed_in"})
 }
 
-func signsOutEverywhereElse(l *lodge) {
+func signsOutEverywhereElse(l *env) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.signsUp()
 	ben.signsUp()
-	laptop, tablet := ada.elsewhere(), ada.elsewhere()
+	laptop, tablet := ada.onSecondDevice(), ada.onSecondDevice()
 	ended, refused := ada.device.revokeOtherSessions()
-	ada.may(refused)
+	ada.requireOK(refused)
 	if ended != 2 {
 		l.t.Fatalf("%d sessions were ended", ended)
 	}
-	laptop.isAskedToSignIn("session_revoked")
-	tablet.isAskedToSignIn("session_revoked")
-	ada.isSignedIn()
-	ben.isSignedIn()
+	laptop.requireSignedOut("session_revoked")
+	tablet.requireSignedOut("session_revoked")
+	ada.requireSignedIn()
+	ben.requireSignedIn()
 }
 
-func endsTheSessionAtHand(l *lodge) {
+func endsTheCurrentSession(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
-	token := ada.script().connection.keepsToken()
-	ada.may(ada.device.revokeSession(ada.seesSessions()[0].id))
-	ada.script().connection.bringsToken(token)
-	ada.isAskedToSignIn("session_revoked")
+	token := ada.apiDevice().api.sessionToken()
+	ada.requireOK(ada.device.revokeSession(ada.listSessions()[0].id))
+	ada.apiDevice().api.setSessionToken(token)
+	ada.requireSignedOut("session_revoked")
 }
 
-func knowsWhenADeviceWasUsed(l *lodge) {
+func idleSessionLeavesTheList(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
-	laptop := ada.elsewhere()
-	l.waits(6 * day)
-	ada.isSignedIn()
-	l.waits(2 * day)
-	laptop.isAskedToSignIn("session_expired")
-	if sessions := ada.seesSessions(); len(sessions) != 1 { // what has ended is no place to be signed in
+	laptop := ada.onSecondDevice()
+	l.advance(6 * day)
+	ada.requireSignedIn()
+	l.advance(2 * day)
+	laptop.requireSignedOut("session_expired")
+	if sessions := ada.listSessions(); len(sessions) != 1 { // what has ended is no place to be signed in
 		l.t.Fatalf("%+v", sessions)
 	}
 }
 
-func changesWhatTheAccountSays(l *lodge) {
+func changesNameAndEmail(l *env) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.email, ben.email = "ada@example.org", "ben@example.org"
 	ada.signsUp()
@@ -73,17 +73,17 @@ func changesWhatTheAccountSays(l *lodge) {
 		l.t.Helper()
 		who, refused := ada.device.changeAccount(name, email)
 		ada.name, ada.email = name, email
-		ada.mustBe(who, refused)
-		ada.isSignedIn()
+		ada.requireIdentity(who, refused)
+		ada.requireSignedIn()
 	}
 	changed("Ada Lovelace", "ada@example.org")
 	changed("Ada Lovelace", "lovelace@example.org")
-	ada.seesEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "account_changed"}, shownEvent{kind: "signed_up"})
+	ada.requireEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "account_changed"}, shownEvent{kind: "signed_up"})
 	_, refused := ada.device.changeAccount("Ada", "ben@example.org")
-	ada.mayNot(refused, "email_taken")
+	ada.requireRejected(refused, "email_taken")
 	_, refused = ada.device.changeAccount("Ada", "ada@example.123")
-	ada.mayNot(refused, "invalid_request")
-	ada.isSignedIn()
+	ada.requireRejected(refused, "invalid_request")
+	ada.requireSignedIn()
 	ada.signsOut()
 	ada.signsInByEmail()
 
@@ -93,33 +93,33 @@ func changesWhatTheAccountSays(l *lodge) {
 	carol.signsUp()
 }
 
-func deletesTheAccount(l *lodge) {
+func deletesTheAccount(l *env) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	ben.signsUp()
-	laptop := ada.elsewhere()
-	ada.may(ada.device.deleteAccount())
-	ada.isAskedToSignIn("unauthenticated")
-	laptop.isAskedToSignIn("unauthenticated")
-	ben.isSignedIn()
-	if _, isScript := ada.device.(*script); isScript {
-		ada.isRefusedSignIn("passkey_unknown", "")
+	laptop := ada.onSecondDevice()
+	ada.requireOK(ada.device.deleteAccount())
+	ada.requireSignedOut("unauthenticated")
+	laptop.requireSignedOut("unauthenticated")
+	ben.requireSignedIn()
+	if _, isScript := ada.device.(*apiDevice); isScript {
+		ada.requireSignInRejected("passkey_unknown", "")
 	}
 	again := l.person("Ada", phone)
 	again.email = "ada@example.org"
 	again.signsUp()
-	again.seesEvents(shownEvent{kind: "signed_up"})
+	again.requireEvents(shownEvent{kind: "signed_up"})
 }
 
-func readsWhatWasRefused(l *lodge) {
+func readsRejectedAttempts(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
-	ada.isRefusedSignIn("passkey_rejected", domain.ReasonSignatureInvalid, badSignature)
-	ada.isRefusedSignIn("user_verification_required", domain.ReasonUserVerificationMissing, notVerified)
+	ada.requireSignInRejected("passkey_rejected", domain.ReasonSignatureInvalid, badSignature)
+	ada.requireSignInRejected("user_verification_required", domain.ReasonUserVerificationMissing, noUserVerification)
 	ada.signsIn()
-	ada.seesEvents(
+	ada.requireEvents(
 		shownEvent{kind: "signed_in"},
 		shownEvent{"sign_in_refused", string(domain.ReasonUserVerificationMissing)},
 		shownEvent{"sign_in_refused", string(domain.ReasonSignatureInvalid)},
@@ -127,79 +127,79 @@ func readsWhatWasRefused(l *lodge) {
 		shownEvent{kind: "signed_up"})
 }
 
-func theOperatorShutsAnAccount(l *lodge) {
+func operatorDisablesAnAccount(l *env) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	ben.signsUp()
-	operator := l.door.operator().Admin
-	who := admin.Who{Email: "ada@example.org"}
+	operator := l.driver.operator().Admin
+	who := admin.UserRef{Email: "ada@example.org"}
 	if ended, err := operator.DisableUser.Execute(l.t.Context(), who); err != nil || ended != 1 {
 		l.t.Fatalf("%d, %v", ended, err)
 	}
-	ada.isAskedToSignIn("session_revoked")
-	ben.isSignedIn()
-	if device, isScript := ada.device.(*script); isScript {
-		device.connection = device.connection.anew()
+	ada.requireSignedOut("session_revoked")
+	ben.requireSignedIn()
+	if device, isScript := ada.device.(*apiDevice); isScript {
+		device.api = device.api.reconnect()
 	}
-	ada.isRefusedSignIn("user_disabled", "")
+	ada.requireSignInRejected("user_disabled", "")
 	// Whoever has no proof that the account is theirs is not told.
-	ada.isRefusedSignIn("passkey_rejected", domain.ReasonSignatureInvalid, badSignature)
+	ada.requireSignInRejected("passkey_rejected", domain.ReasonSignatureInvalid, badSignature)
 	if err := operator.EnableUser.Execute(l.t.Context(), who); err != nil {
 		l.t.Fatal(err)
 	}
 	ada.signsIn()
-	ada.seesEvents(shownEvent{kind: "signed_in"}, shownEvent{kind: "account_enabled"},
+	ada.requireEvents(shownEvent{kind: "signed_in"}, shownEvent{kind: "account_enabled"},
 		shownEvent{"sign_in_refused", string(domain.ReasonSignatureInvalid)}, shownEvent{"sign_in_refused", "user_disabled"},
 		shownEvent{"session_revoked", "account_disabled"}, shownEvent{kind: "account_disabled"})
 }
 
-// reachesNothingOfAnothers tries every call that takes an id with Ada's ids, as Ben.
-func reachesNothingOfAnothers(l *lodge) {
+// cannotReachAnotherAccount tries every call that takes an id with Ada's ids, as Ben.
+func cannotReachAnotherAccount(l *env) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.signsUp()
 	adasKey := ada.addsPasskey("Blue key", securityKey)
 	ada.signsOut()
 	ada.signsIn()
 	laptop := l.person("Ada", phone)
-	laptop.device = ada.device.twin()
+	laptop.device = ada.device.syncedDevice()
 	laptop.signsIn()
 	ben.signsUp()
 	ben.addsPasskey("Ben's key", securityKey)
-	before := append([]shownPasskey(nil), ada.seesPasskeys()...)
-	adas, bens := ada.script(), ben.script()
+	before := append([]shownPasskey(nil), ada.listPasskeys()...)
+	adas, bens := ada.apiDevice(), ben.apiDevice()
 
-	ben.mayNot(ben.device.renamePasskey(adasKey.id, "Mine"), "not_found")
-	ben.mayNot(ben.device.removePasskey(adasKey.id), "not_found")
-	for _, session := range ada.seesSessions() {
-		ben.mayNot(ben.device.revokeSession(session.id), "not_found")
+	ben.requireRejected(ben.device.renamePasskey(adasKey.id, "Mine"), "not_found")
+	ben.requireRejected(ben.device.removePasskey(adasKey.id), "not_found")
+	for _, session := range ada.listSessions() {
+		ben.requireRejected(ben.device.revokeSession(session.id), "not_found")
 	}
-	begun, refused := adas.connection.beginStepUp()
-	ada.may(refused)
-	ben.mayNot(bens.connection.finishStepUp(begun.challengeID, adas.answers(begun)), "challenge_not_found")
-	begun, refused = adas.connection.beginAddPasskey()
-	ada.may(refused)
-	bens.takes(phone)
-	ben.mayNot(bens.connection.finishAddPasskey(begun.challengeID, "", bens.makes(begun)), "challenge_not_found")
+	begun, refused := adas.api.beginStepUp()
+	ada.requireOK(refused)
+	ben.requireRejected(bens.api.finishStepUp(begun.challengeID, adas.getAssertion(begun)), "challenge_not_found")
+	begun, refused = adas.api.beginAddPasskey()
+	ada.requireOK(refused)
+	bens.useAuthenticator(phone)
+	ben.requireRejected(bens.api.finishAddPasskey(begun.challengeID, "", bens.makeCredential(begun)), "challenge_not_found")
 
 	// What is malformed is as little Ben's as what is Ada's.
 	for _, id := range []string{"", "x", "!", adasKey.id + "AAAA", "00000000-0000-0000-0000-000000000000"} {
 		if id == "" {
 			continue // no such address over HTTP
 		}
-		ben.mayNot(ben.device.renamePasskey(id, "Mine"), "not_found")
-		ben.mayNot(ben.device.removePasskey(id), "not_found")
-		ben.mayNot(ben.device.revokeSession(id), "not_found")
+		ben.requireRejected(ben.device.renamePasskey(id, "Mine"), "not_found")
+		ben.requireRejected(ben.device.removePasskey(id), "not_found")
+		ben.requireRejected(ben.device.revokeSession(id), "not_found")
 	}
 
-	ada.isSignedIn()
-	laptop.isSignedIn()
-	if after := ada.seesPasskeys(); len(after) != len(before) || after[0] != before[0] || after[1] != before[1] {
+	ada.requireSignedIn()
+	laptop.requireSignedIn()
+	if after := ada.listPasskeys(); len(after) != len(before) || after[0] != before[0] || after[1] != before[1] {
 		l.t.Fatalf("Ada's passkeys were %+v and are %+v", before, after)
 	}
-	ben.hasPasskeys("", "Ben's key")
+	ben.requirePasskeys("", "Ben's key")
 	events, refused := ben.device.events()
-	ben.may(refused)
+	ben.requireOK(refused)
 	for _, event := range events {
 		switch event { // his own attempts are his to read of
 		case shownEvent{kind: "signed_up"}, shownEvent{kind: "passkey_added"},
@@ -210,15 +210,15 @@ func reachesNothingOfAnothers(l *lodge) {
 	}
 }
 
-func aDayInTheLog(l *lodge) {
+func pagesThroughTheLog(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	for range 3 {
-		l.waits(time.Hour)
+		l.advance(time.Hour)
 		ada.stepsUp()
 	}
 	events, refused := ada.device.events()
-	ada.may(refused)
+	ada.requireOK(refused)
 	if len(events) != 4 || events[3].kind != "signed_up" {
 		l.t.Fatalf("%+v", events)
 	}

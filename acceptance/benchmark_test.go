@@ -16,43 +16,43 @@ import (
 func BenchmarkSignIn(b *testing.B) {
 	for _, c := range []struct {
 		name string
-		open func(testing.TB) door
+		open func(testing.TB) protocolDriver
 	}{
-		{"use cases on memory", func(t testing.TB) door {
-			return openUseCases(t, settings(t, useCaseOrigin, nil), memoryStore(t), newClock())
+		{"use cases on memory", func(t testing.TB) protocolDriver {
+			return newUseCaseDriver(t, settings(t, useCaseOrigin, nil), memoryStore(t), newClock())
 		}},
-		{"use cases on SQLite", func(t testing.TB) door {
-			return openUseCases(t, settings(t, useCaseOrigin, nil), sqliteStore(t), newClock())
+		{"use cases on SQLite", func(t testing.TB) protocolDriver {
+			return newUseCaseDriver(t, settings(t, useCaseOrigin, nil), sqliteStore(t), newClock())
 		}},
-		{"use cases on Postgres", func(t testing.TB) door {
-			return openUseCases(t, settings(t, useCaseOrigin, nil), durablePostgres(t), newClock())
+		{"use cases on Postgres", func(t testing.TB) protocolDriver {
+			return newUseCaseDriver(t, settings(t, useCaseOrigin, nil), durablePostgres(t), newClock())
 		}},
-		{"HTTP on SQLite", func(t testing.TB) door { return httpDoor{startServer(t, newClock(), nil)} }},
-		{"HTTP on SQLite, counted", func(t testing.TB) door { return httpDoor{startServer(t, newClock(), generous)} }},
-		{"HTTP on Postgres", func(t testing.TB) door {
-			server := postgresserver.Own(t, durable...)
-			return httpDoor{startServer(t, newClock(), func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(server.URL("postgres")) })}
+		{"HTTP on SQLite", func(t testing.TB) protocolDriver { return httpDriver{startServer(t, newClock(), nil)} }},
+		{"HTTP on SQLite, counted", func(t testing.TB) protocolDriver { return httpDriver{startServer(t, newClock(), highLimits)} }},
+		{"HTTP on Postgres", func(t testing.TB) protocolDriver {
+			server := postgresserver.StartForTest(t, durableSettings...)
+			return httpDriver{startServer(t, newClock(), func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(server.URL("postgres")) })}
 		}},
-		{"HTTP on Postgres, counted", func(t testing.TB) door {
-			server := postgresserver.Own(t, durable...)
-			return httpDoor{startServer(t, newClock(), together(generous, func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(server.URL("postgres")) }))}
+		{"HTTP on Postgres, counted", func(t testing.TB) protocolDriver {
+			server := postgresserver.StartForTest(t, durableSettings...)
+			return httpDriver{startServer(t, newClock(), combine(highLimits, func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(server.URL("postgres")) }))}
 		}},
-		{"HTTP on Postgres, counted in Redis", func(t testing.TB) door {
-			server, redis := postgresserver.Own(t, durable...), redisserver.Start(t)
-			return httpDoor{startServer(t, newClock(), together(generous, func(c *bootstrap.Config) {
+		{"HTTP on Postgres, counted in Redis", func(t testing.TB) protocolDriver {
+			server, redis := postgresserver.StartForTest(t, durableSettings...), redisserver.Start(t)
+			return httpDriver{startServer(t, newClock(), combine(highLimits, func(c *bootstrap.Config) {
 				c.Database, c.RateLimitURL = bootstrap.Postgres(server.URL("postgres")), domain.NewSecret(redis.URL())
 			}))}
 		}},
 	} {
 		b.Run(c.name+"/one after another", func(b *testing.B) {
-			ada := (&lodge{t: b, clock: newClock(), door: c.open(b)}).person("Ada", phone)
+			ada := (&env{t: b, clock: newClock(), driver: c.open(b)}).person("Ada", phone)
 			ada.signsUp()
 			for b.Loop() {
 				ada.signsIn()
 			}
 		})
 		b.Run(c.name+"/64 at once", func(b *testing.B) {
-			l := &lodge{t: b, clock: newClock(), door: c.open(b)}
+			l := &env{t: b, clock: newClock(), driver: c.open(b)}
 			people := make(chan *person, 64)
 			for range cap(people) {
 				somebody := l.person("Ada", phone)
@@ -72,20 +72,20 @@ func BenchmarkSignIn(b *testing.B) {
 	}
 }
 
-// generous limits count everybody and stop nobody.
-func generous(c *bootstrap.Config) {
+// highLimits limits count everybody and stop nobody.
+func highLimits(c *bootstrap.Config) {
 	c.RateLimits = domain.DefaultRateLimits()
 	for policy := range c.RateLimits {
 		c.RateLimits[policy] = domain.RateLimit{Quota: 1_000_000, Window: time.Second}
 	}
 }
 
-// durable are a server's settings by which a commit reaches the disk, as it does on SQLite.
-var durable = []string{"fsync=on", "full_page_writes=on"}
+// durableSettings are a server's settings by which a commit reaches the disk, as it does on SQLite.
+var durableSettings = []string{"fsync=on", "full_page_writes=on"}
 
 func durablePostgres(t testing.TB) ports.Store {
 	t.Helper()
-	store, err := postgres.Open(t.Context(), postgresserver.Own(t, durable...).URL("postgres"))
+	store, err := postgres.Open(t.Context(), postgresserver.StartForTest(t, durableSettings...).URL("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}

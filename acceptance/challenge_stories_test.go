@@ -8,37 +8,37 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func anAnswerIsReplayed(l *lodge) {
+func anAnswerIsReplayed(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
-	device := ada.script()
-	begun := device.beginsSignIn()
-	answer := device.answers(begun)
-	who, refused := device.connection.finishSignIn(begun.challengeID, answer)
-	ada.mustBe(who, refused)
+	device := ada.apiDevice()
+	begun := device.mustBeginSignIn()
+	answer := device.getAssertion(begun)
+	who, refused := device.api.finishSignIn(begun.challengeID, answer)
+	ada.requireIdentity(who, refused)
 	ada.signsOut()
-	_, refused = device.connection.finishSignIn(begun.challengeID, answer)
-	ada.mustBeRefused(refused, "challenge_not_found", "")
+	_, refused = device.api.finishSignIn(begun.challengeID, answer)
+	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", "")
 
 	// The same answer for a fresh challenge.
-	begun = device.beginsSignIn()
-	_, refused = device.connection.finishSignIn(begun.challengeID, answer)
-	ada.mustBeRefused(refused, "passkey_rejected", domain.ReasonChallengeMismatch)
+	begun = device.mustBeginSignIn()
+	_, refused = device.api.finishSignIn(begun.challengeID, answer)
+	ada.requireRejectedAndSignedOut(refused, "passkey_rejected", domain.ReasonChallengeMismatch)
 }
 
-func sixteenAnswersAtOnce(l *lodge) {
+func sixteenAnswersAtOnce(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
-	device := ada.script()
-	begun := device.beginsSignIn()
-	answer := device.answers(begun)
+	device := ada.apiDevice()
+	begun := device.mustBeginSignIn()
+	answer := device.getAssertion(begun)
 	var callers sync.WaitGroup
 	var sessions, latecomers atomic.Int32
 	for range 16 {
 		callers.Go(func() {
-			switch _, refused := device.connection.finishSignIn(begun.challengeID, answer); refused.code {
+			switch _, refused := device.api.finishSignIn(begun.challengeID, answer); refused.code {
 			case "":
 				sessions.Add(1)
 			case "challenge_not_found":
@@ -54,119 +54,119 @@ func sixteenAnswersAtOnce(l *lodge) {
 	}
 }
 
-func aFailedAnswerSpendsItsChallenge(l *lodge) {
+func failedAnswerConsumesItsChallenge(l *env) {
 	ada := l.person("Ada", phone)
-	device := ada.script()
-	made := device.beginsSignUp(ada.applicant)
-	_, refused := device.connection.finishSignUp(made.challengeID, device.makes(made, otherOrigin))
-	ada.mustBeRefused(refused, "passkey_rejected", domain.ReasonOriginNotAllowed)
-	_, refused = device.connection.finishSignUp(made.challengeID, device.makes(made))
-	ada.mustBeRefused(refused, "challenge_not_found", "")
+	device := ada.apiDevice()
+	made := device.mustBeginSignUp(ada.profile)
+	_, refused := device.api.finishSignUp(made.challengeID, device.makeCredential(made, otherOrigin))
+	ada.requireRejectedAndSignedOut(refused, "passkey_rejected", domain.ReasonOriginNotAllowed)
+	_, refused = device.api.finishSignUp(made.challengeID, device.makeCredential(made))
+	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", "")
 	ada.signsUp()
 	ada.signsOut()
 
-	begun := device.beginsSignIn()
-	_, refused = device.connection.finishSignIn(begun.challengeID, device.answers(begun, badSignature))
-	ada.mustBeRefused(refused, "passkey_rejected", domain.ReasonSignatureInvalid)
-	_, refused = device.connection.finishSignIn(begun.challengeID, device.answers(begun))
-	ada.mustBeRefused(refused, "challenge_not_found", "")
+	begun := device.mustBeginSignIn()
+	_, refused = device.api.finishSignIn(begun.challengeID, device.getAssertion(begun, badSignature))
+	ada.requireRejectedAndSignedOut(refused, "passkey_rejected", domain.ReasonSignatureInvalid)
+	_, refused = device.api.finishSignIn(begun.challengeID, device.getAssertion(begun))
+	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", "")
 	ada.signsIn()
 }
 
-func aChallengeExpires(l *lodge) {
+func aChallengeExpires(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
-	if browser, isPage := ada.device.(*tab); isPage {
-		_, refused := browser.signInSlowly(func() { l.waits(5 * time.Minute) })
-		ada.mustBeRefused(refused, "challenge_expired", "")
+	if browser, isPage := ada.device.(*browserPage); isPage {
+		_, refused := browser.signInDelayed(func() { l.advance(5 * time.Minute) })
+		ada.requireRejectedAndSignedOut(refused, "challenge_expired", "")
 		ada.signsIn()
 		return
 	}
-	device := ada.script()
-	begun := device.beginsSignIn()
-	l.waits(5*time.Minute - time.Microsecond)
-	who, refused := device.connection.finishSignIn(begun.challengeID, device.answers(begun))
-	ada.mustBe(who, refused)
+	device := ada.apiDevice()
+	begun := device.mustBeginSignIn()
+	l.advance(5*time.Minute - time.Microsecond)
+	who, refused := device.api.finishSignIn(begun.challengeID, device.getAssertion(begun))
+	ada.requireIdentity(who, refused)
 	ada.signsOut()
 
-	begun = device.beginsSignIn()
-	l.waits(5 * time.Minute)
-	_, refused = device.connection.finishSignIn(begun.challengeID, device.answers(begun))
-	ada.mustBeRefused(refused, "challenge_expired", "")
+	begun = device.mustBeginSignIn()
+	l.advance(5 * time.Minute)
+	_, refused = device.api.finishSignIn(begun.challengeID, device.getAssertion(begun))
+	ada.requireRejectedAndSignedOut(refused, "challenge_expired", "")
 	ada.signsIn()
 
 	ben := l.person("Ben", phone)
-	device = ben.script()
-	made := device.beginsSignUp(ben.applicant)
-	l.waits(5 * time.Minute)
-	_, refused = device.connection.finishSignUp(made.challengeID, device.makes(made))
-	ben.mustBeRefused(refused, "challenge_expired", "")
+	device = ben.apiDevice()
+	made := device.mustBeginSignUp(ben.profile)
+	l.advance(5 * time.Minute)
+	_, refused = device.api.finishSignUp(made.challengeID, device.makeCredential(made))
+	ben.requireRejectedAndSignedOut(refused, "challenge_expired", "")
 	ben.signsUp()
 }
 
-func whatExpiredIsSweptAway(l *lodge) {
+func expiredDataIsPurged(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
-	device := ada.script()
-	abandoned := device.beginsSignIn()
-	l.waits(2 * time.Hour)
-	fresh := device.beginsSignIn()
-	l.door.sweep(l.t)
-	ada.isSignedIn()
+	device := ada.apiDevice()
+	abandoned := device.mustBeginSignIn()
+	l.advance(2 * time.Hour)
+	fresh := device.mustBeginSignIn()
+	l.driver.purgeExpired(l.t)
+	ada.requireSignedIn()
 
 	ben := l.person("Ben", phone)
-	ben.mustBeRefused(second(device.connection.finishSignIn(abandoned.challengeID, device.answers(abandoned))), "challenge_not_found", "")
-	who, refused := device.connection.finishSignIn(fresh.challengeID, device.answers(fresh))
-	ada.mustBe(who, refused)
+	ben.requireRejectedAndSignedOut(onlyRejection(device.api.finishSignIn(abandoned.challengeID, device.getAssertion(abandoned))), "challenge_not_found", "")
+	who, refused := device.api.finishSignIn(fresh.challengeID, device.getAssertion(fresh))
+	ada.requireIdentity(who, refused)
 
-	l.waits(7*24*time.Hour + 23*time.Hour)
-	l.door.sweep(l.t)
-	ada.isAskedToSignIn("session_expired")
-	l.waits(time.Hour)
-	l.door.sweep(l.t)
-	ada.isAskedToSignIn("unauthenticated")
+	l.advance(7*24*time.Hour + 23*time.Hour)
+	l.driver.purgeExpired(l.t)
+	ada.requireSignedOut("session_expired")
+	l.advance(time.Hour)
+	l.driver.purgeExpired(l.t)
+	ada.requireSignedOut("unauthenticated")
 	ada.signsIn() // with the token that opens nothing any more still in hand
 }
 
-func second[T any](_ T, refused refusal) refusal { return refused }
+func onlyRejection[T any](_ T, refused rejection) rejection { return refused }
 
-func answeredFromAnotherBrowser(l *lodge) {
+func answeredFromAnotherBrowser(l *env) {
 	ada, mallory := l.person("Ada", phone), l.person("Mallory", phone)
 	ada.signsUp()
 	ada.signsOut()
 
 	// Mallory begins, and has Ada's device answer.
-	begun := mallory.script().beginsSignIn()
-	answer := ada.script().answers(begun)
-	_, refused := ada.script().connection.finishSignIn(begun.challengeID, answer)
-	ada.mustBeRefused(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
-	_, refused = mallory.script().connection.finishSignIn(begun.challengeID, answer)
-	mallory.mustBeRefused(refused, "challenge_not_found", "")
+	begun := mallory.apiDevice().mustBeginSignIn()
+	answer := ada.apiDevice().getAssertion(begun)
+	_, refused := ada.apiDevice().api.finishSignIn(begun.challengeID, answer)
+	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
+	_, refused = mallory.apiDevice().api.finishSignIn(begun.challengeID, answer)
+	mallory.requireRejectedAndSignedOut(refused, "challenge_not_found", "")
 
-	made := mallory.script().beginsSignUp(mallory.applicant)
-	response, err := ada.script().authenticator.Create(made.options)
+	made := mallory.apiDevice().mustBeginSignUp(mallory.profile)
+	response, err := ada.apiDevice().authenticator.Create(made.options)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	_, refused = ada.script().connection.finishSignUp(made.challengeID, response)
-	ada.mustBeRefused(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
+	_, refused = ada.apiDevice().api.finishSignUp(made.challengeID, response)
+	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
 }
 
-func aChallengeForAnotherPurpose(l *lodge) {
+func aChallengeForAnotherPurpose(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
-	device := ada.script()
-	made := device.beginsSignUp(ada.applicant)
-	_, refused := device.connection.finishSignIn(made.challengeID, device.answers(device.beginsSignIn()))
-	ada.mustBeRefused(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
+	device := ada.apiDevice()
+	made := device.mustBeginSignUp(ada.profile)
+	_, refused := device.api.finishSignIn(made.challengeID, device.getAssertion(device.mustBeginSignIn()))
+	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
 
-	begun := device.beginsSignIn()
-	response, err := device.authenticator.Create(device.beginsSignUp(ada.applicant).options)
+	begun := device.mustBeginSignIn()
+	response, err := device.authenticator.Create(device.mustBeginSignUp(ada.profile).options)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	_, refused = device.connection.finishSignUp(begun.challengeID, response)
-	ada.mustBeRefused(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
+	_, refused = device.api.finishSignUp(begun.challengeID, response)
+	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // What the operator's commands print, and what an export holds, opens nothing either. Names and addresses are what was asked for.
-func TestTheOperatorsCommandsShowNoSecret(t *testing.T) {
+func TestCommands_PrintNoSecrets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	raw := make([]byte, masterkey.Size)
 	if _, err := rand.Read(raw); err != nil {
@@ -29,19 +29,19 @@ func TestTheOperatorsCommandsShowNoSecret(t *testing.T) {
 	}
 	clock := newClock()
 	s := startServer(t, clock, func(c *bootstrap.Config) { c.Database, c.Secret = bootstrap.SQLite(path), &secret })
-	l := &lodge{t: t, clock: clock, door: httpDoor{s}}
-	ada, ben := l.person("Ada Lovelace", phone), l.program("Ben")
+	l := &env{t: t, clock: clock, driver: httpDriver{s}}
+	ada, ben := l.person("Ada Lovelace", phone), l.appClient("Ben")
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	app, codes := l.setsUpApp(ada), ada.writesDownCodes()
+	app, codes := l.enrolTOTP(ada), ada.makesBackupCodes()
 	ben.signsUp()
 	ben.refreshes()
-	if _, refused := l.losesEverything(ada).script().connection.redeem(claim{email: ada.email, totpCode: app.shows(30 * time.Second)}); refused != (refusal{}) {
+	if _, refused := l.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{email: ada.email, totpCode: app.code(30 * time.Second)}); refused != (rejection{}) {
 		t.Fatalf("%+v", refused)
 	}
-	l.losesEverything(ada).recovers(claim{backupCode: codes[2]})
+	l.onNewDevice(ada).recovers(recoveryProof{backupCode: codes[2]})
 
-	keys := secretsOf(t, *s.config) // which reads the sources
+	keys := encodedSecrets(t, *s.config) // which reads the sources
 	t.Chdir(filepath.Dir(path))
 	t.Setenv("KEYLODGE_DATABASE_URL", "sqlite:"+path)
 	t.Setenv("KEYLODGE_SECRET", base64.StdEncoding.EncodeToString(raw))
@@ -61,15 +61,15 @@ func TestTheOperatorsCommandsShowNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets := slices.Clone(keys)
-	for _, x := range s.heard.exchanges() {
+	for _, x := range s.recording.exchanges() {
 		secrets = append(secrets, x.secrets()...)
 	}
 	known := []string{ada.name, ada.email, s.config.RPName, s.origin, "localhost", "Go-http-client", "Go-http-client/1.1"}
 	secrets = slices.DeleteFunc(secrets, func(secret string) bool {
 		return slices.ContainsFunc(known, func(name string) bool { return strings.EqualFold(name, secret) })
 	})
-	for _, leak := range leaks(printed.Bytes(), secrets) {
-		t.Errorf("a command prints %s\n%s", leak, lineWith(printed.Bytes(), leak))
+	for _, leak := range findLeaks(printed.Bytes(), secrets) {
+		t.Errorf("a command prints %s\n%s", leak, lineContaining(printed.Bytes(), leak))
 	}
 	// What clients and authenticators said of a passkey is part of it. What opens something is not.
 	opens := append(slices.Concat(keys, codes), app.secret)
@@ -78,7 +78,7 @@ func TestTheOperatorsCommandsShowNoSecret(t *testing.T) {
 			opens = append(opens, secret)
 		}
 	}
-	for _, leak := range leaks(exported, opens) {
+	for _, leak := range findLeaks(exported, opens) {
 		t.Errorf("an export has %s", leak)
 	}
 }

@@ -10,23 +10,23 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// oddAnswer is an answer that is accepted although no client of today writes it.
-type oddAnswer struct {
+// unusualAnswer is an answer that is accepted although no client of today writes it.
+type unusualAnswer struct {
 	step, name string
 
 	forge []authenticator.Variation
 	edit  edit
 }
 
-func oddClientData(ceremony string) []oddAnswer {
+func unusualClientData(ceremony string) []unusualAnswer {
 	step := clientDataSteps(ceremony)
-	with := func(step, name, members string) oddAnswer {
-		return oddAnswer{step: step, name: name, forge: []authenticator.Variation{authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
+	with := func(step, name, members string) unusualAnswer {
+		return unusualAnswer{step: step, name: name, forge: []authenticator.Variation{authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
 			return bytes.Replace(honest, []byte(`"crossOrigin":false`), []byte(members), 1)
 		})}}
 	}
 	const tokenBinding = "§5.8.1 (tokenBinding)"
-	return []oddAnswer{
+	return []unusualAnswer{
 		{step: step("JSONtext"), name: "a byte order mark", forge: []authenticator.Variation{authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
 			return append([]byte("\ufeff"), honest...)
 		})}},
@@ -43,12 +43,12 @@ func oddClientData(ceremony string) []oddAnswer {
 	}
 }
 
-// oddOutputs are client extension outputs that nothing asked for, or of another type than they have.
-func oddOutputs(step string) []oddAnswer {
-	outputs := func(name string, results any) oddAnswer {
-		return oddAnswer{step: step, name: name, edit: set("clientExtensionResults", results)}
+// unusualExtensionOutputs are client extension outputs that nothing asked for, or of another type than they have.
+func unusualExtensionOutputs(step string) []unusualAnswer {
+	outputs := func(name string, results any) unusualAnswer {
+		return unusualAnswer{step: step, name: name, edit: set("clientExtensionResults", results)}
 	}
-	return []oddAnswer{
+	return []unusualAnswer{
 		{step: step, name: "no clientExtensionResults", edit: drop("clientExtensionResults")},
 		outputs("clientExtensionResults null", nil),
 		outputs("credProps.rk false", map[string]any{"credProps": map[string]any{"rk": false}}),
@@ -62,42 +62,42 @@ func oddOutputs(step string) []oddAnswer {
 			"prf": map[string]any{"enabled": true, "results": map[string]any{"first": map[string]any{}}}, "hmacCreateSecret": true,
 			"largeBlob": map[string]any{"supported": false}, "uvm": [][]int{{2, 4, 2}}, "minPinLength": 4,
 		}),
-		{step: step, name: "credProtect by the authenticator", forge: []authenticator.Variation{extended(extensionData, []byte("\xa1\x6bcredProtect\x02")...)}},
-		{step: step, name: "one of an unknown name by the authenticator", forge: []authenticator.Variation{extended(extensionData, []byte("\xa1\x63foo\xa1\x01\x02")...)}},
+		{step: step, name: "credProtect by the authenticator", forge: []authenticator.Variation{withExtensionData(extensionData, []byte("\xa1\x6bcredProtect\x02")...)}},
+		{step: step, name: "one of an unknown name by the authenticator", forge: []authenticator.Variation{withExtensionData(extensionData, []byte("\xa1\x63foo\xa1\x01\x02")...)}},
 	}
 }
 
-func oddRegistrations() []oddAnswer {
-	return slices.Concat(oddClientData("webauthn.create"), oddOutputs("§7.1 step 28 (extension outputs)"))
+func unusualRegistrations() []unusualAnswer {
+	return slices.Concat(unusualClientData("webauthn.create"), unusualExtensionOutputs("§7.1 step 28 (extension outputs)"))
 }
 
-func oddAuthentications() []oddAnswer {
-	return slices.Concat(oddClientData("webauthn.get"), oddOutputs("§7.2 step 23 (extension outputs)"), []oddAnswer{
-		{step: "§6.1", name: "AT set, and the passkey attested", forge: []authenticator.Variation{authenticator.AttestAgain()}},
-		{step: "§6.1", name: "AT and ED set, and the passkey attested", forge: []authenticator.Variation{authenticator.AttestAgain(), extended(extensionData, 0xa0)}},
+func unusualAuthentications() []unusualAnswer {
+	return slices.Concat(unusualClientData("webauthn.get"), unusualExtensionOutputs("§7.2 step 23 (extension outputs)"), []unusualAnswer{
+		{step: "§6.1", name: "AT set, and the passkey attested", forge: []authenticator.Variation{authenticator.IncludeAttestedData()}},
+		{step: "§6.1", name: "AT and ED set, and the passkey attested", forge: []authenticator.Variation{authenticator.IncludeAttestedData(), withExtensionData(extensionData, 0xa0)}},
 	})
 }
 
-func TestOddAnswersAreAccepted(t *testing.T) {
-	for store, open := range examinedServers() {
+func TestConformance_UnusualAnswersAccepted(t *testing.T) {
+	for store, open := range inspectedServers() {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
 			e := open(t, nil)
-			for ceremony, table := range map[string][]oddAnswer{"registration": oddRegistrations(), "authentication": oddAuthentications()} {
+			for ceremony, table := range map[string][]unusualAnswer{"registration": unusualRegistrations(), "authentication": unusualAuthentications()} {
 				under := e.registration
 				if ceremony == "authentication" {
 					under = e.authentication
 				}
 				for _, odd := range table {
 					t.Run(ceremony+", "+odd.step+": "+odd.name, func(t *testing.T) {
-						c := under(t, wrongAnswer{device: ofES256})
+						c := under(t, invalidCase{device: es256Only})
 						begun := c.begin()
 						answer := toJSON(t, c.answer(begun, odd.forge...))
 						if odd.edit != nil {
 							odd.edit(answer, nil)
 						}
-						if got := c.send(begun, answer); got != (refusal{}) {
-							t.Errorf("refused: %+v; the log: %s", got, e.log.last())
+						if got := c.send(begun, answer); got != (rejection{}) {
+							t.Errorf("refused: %+v; the log: %s", got, e.log.lastLine())
 						}
 					})
 				}
@@ -107,20 +107,20 @@ func TestOddAnswersAreAccepted(t *testing.T) {
 }
 
 // Attested credential data at a sign-in are counted for the operator, and are no event in the owner's log.
-func TestAttestedCredentialDataAtASignInAreCounted(t *testing.T) {
-	e := examinedServers()["SQLite"](t, nil)
-	c := e.authentication(t, wrongAnswer{device: ofES256})
+func TestConformance_AttestedDataAtSignInCounted(t *testing.T) {
+	e := inspectedServers()["SQLite"](t, nil)
+	c := e.authentication(t, invalidCase{device: es256Only})
 	const counter = `keylodge_passkey_findings_total{finding="attested_again"} `
 	for i, want := range []string{"0", "1", "2"} {
 		if !strings.Contains(e.metricsText(t), counter+want+"\n") {
 			t.Errorf("after %d such sign-ins the counter is not %s", i, want)
 		}
 		begun := c.begin()
-		if got := c.send(begun, toJSON(t, c.answer(begun, authenticator.AttestAgain()))); got != (refusal{}) {
-			t.Fatalf("%+v; the log: %s", got, e.log.last())
+		if got := c.send(begun, toJSON(t, c.answer(begun, authenticator.IncludeAttestedData()))); got != (rejection{}) {
+			t.Fatalf("%+v; the log: %s", got, e.log.lastLine())
 		}
 	}
-	if !strings.Contains(e.log.text(), string(domain.FindingAttestedAgain)) {
+	if !strings.Contains(e.log.text(), string(domain.AnomalyAttestedData)) {
 		t.Error("the server's log does not mention it")
 	}
 	if n := e.count(t, "SELECT count(*) FROM events WHERE kind = 'passkey_flagged'"); n != 0 {

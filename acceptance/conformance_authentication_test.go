@@ -8,83 +8,83 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func authenticationSteps() []wrongAnswer {
+func invalidAssertions() []invalidCase {
 	const (
 		malformed = domain.ReasonMalformed
 		signature = domain.ReasonSignatureInvalid
 		handle    = domain.ReasonUserHandleMismatch
 		none      = authenticator.Flags(0)
 	)
-	edited := func(step, name string, reason domain.Reason, change edit) wrongAnswer {
-		return wrongAnswer{step: step, name: name, device: ofES256, edit: change, reason: reason}
+	edited := func(step, name string, reason domain.Reason, change edit) invalidCase {
+		return invalidCase{step: step, name: name, device: es256Only, edit: change, reason: reason}
 	}
-	listed := func(w wrongAnswer) wrongAnswer {
-		w.email = true
+	listed := func(w invalidCase) invalidCase {
+		w.byEmail = true
 		return w
 	}
 	unknown := edited("§7.2 step 6 (credential record)", "of an id that nobody has", "", func(answer, _ map[string]any) { answer["id"], answer["rawId"] = "AAAA", "AAAA" })
 	unknown.code = "passkey_unknown"
-	counting := func(name string, count uint32) wrongAnswer {
-		return wrongAnswer{
-			step: "§7.2 step 22 (signCount)", name: name, device: slices.Concat(ofES256, []authenticator.Option{authenticator.DeviceBound()}),
+	counting := func(name string, count uint32) invalidCase {
+		return invalidCase{
+			step: "§7.2 step 22 (signCount)", name: name, device: slices.Concat(es256Only, []authenticator.Option{authenticator.DeviceBound()}),
 			forge: []authenticator.Variation{authenticator.ForgeSignCount(count)}, reason: domain.ReasonCounterRegressed,
 		}
 	}
-	deviceBound := func(w wrongAnswer) wrongAnswer {
-		w.device = slices.Concat(ofES256, []authenticator.Option{authenticator.DeviceBound()})
+	deviceBound := func(w invalidCase) invalidCase {
+		w.device = slices.Concat(es256Only, []authenticator.Option{authenticator.DeviceBound()})
 		return w
 	}
-	unverified := forging("§7.2 step 17 (UV)", "not set", domain.ReasonUserVerificationMissing, authenticator.ForgeFlags(none, userVerified))
+	unverified := forgedCase("§7.2 step 17 (UV)", "not set", domain.ReasonUserVerificationMissing, authenticator.ForgeFlags(none, userVerified))
 	unverified.code = "user_verification_required"
 	tooLong := edited("§7.2 step 6 (credential record)", "an id of 1024 bytes", malformed, func(answer, _ map[string]any) {
 		long := authenticator.Base64URL(make([]byte, 1024)).String()
 		answer["id"], answer["rawId"] = long, long
 	})
-	tooLong.nobodys = true
-	return []wrongAnswer{
+	tooLong.noAccount = true
+	return []invalidCase{
 		unknown,
-		listed(edited("§7.2 step 5 (allowCredentials)", "somebody else's passkey", handle, borrow("id", "rawId", "response.authenticatorData", "response.signature", "response.userHandle", "response.clientDataJSON"))),
-		edited("§7.2 step 6 (user handle)", "somebody else's", handle, borrow("response.userHandle")),
+		listed(edited("§7.2 step 5 (allowCredentials)", "somebody else's passkey", handle, copyFromOther("id", "rawId", "response.authenticatorData", "response.signature", "response.userHandle", "response.clientDataJSON"))),
+		edited("§7.2 step 6 (user handle)", "somebody else's", handle, copyFromOther("response.userHandle")),
 		edited("§7.2 step 6 (user handle)", "missing", handle, drop("response.userHandle")),
 		edited("§7.2 step 6 (user handle)", "null", handle, set("response.userHandle", nil)),
 		edited("§7.2 step 6 (user handle)", "empty", handle, set("response.userHandle", "")),
 		edited("§7.2 step 6 (user handle)", "nobody's", handle, set("response.userHandle", "AAAA")),
 		edited("§7.2 step 6 (user handle)", "longer than any", handle, set("response.userHandle", authenticator.Base64URL(make([]byte, 65)).String())),
-		listed(edited("§7.2 step 6 (user handle)", "somebody else's, with a list", handle, borrow("response.userHandle"))),
-		edited("§7.2 step 6 (credential record)", "somebody else's id", handle, borrow("id", "rawId")),
-		edited("§7.2 step 6 (credential record)", "somebody else's id and user handle", signature, borrow("id", "rawId", "response.userHandle")),
+		listed(edited("§7.2 step 6 (user handle)", "somebody else's, with a list", handle, copyFromOther("response.userHandle"))),
+		edited("§7.2 step 6 (credential record)", "somebody else's id", handle, copyFromOther("id", "rawId")),
+		edited("§7.2 step 6 (credential record)", "somebody else's id and user handle", signature, copyFromOther("id", "rawId", "response.userHandle")),
 		tooLong,
 
-		forging("§7.2 step 15 (rpIdHash)", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
+		forgedCase("§7.2 step 15 (rpIdHash)", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
 		{
-			step: "§7.2 step 15 (rpIdHash)", name: "of an AppID, and appid said to be used", device: ofES256,
+			step: "§7.2 step 15 (rpIdHash)", name: "of an AppID, and appid said to be used", device: es256Only,
 			forge: []authenticator.Variation{authenticator.ForgeRPID("http://localhost")}, edit: set("clientExtensionResults", map[string]any{"appid": true}), reason: domain.ReasonRPIDMismatch,
 		},
-		forging("§7.2 step 15 (rpIdHash)", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
-		forging("§7.2 step 16 (UP)", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
+		forgedCase("§7.2 step 15 (rpIdHash)", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
+		forgedCase("§7.2 step 16 (UP)", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
 		unverified,
-		forging("§7.2 step 18 (BS)", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
-		forging("§7.2 step 19 (BE)", "was set and is not", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(none, backupEligible|backedUp)),
-		deviceBound(forging("§7.2 step 19 (BE)", "was not set and is", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(backupEligible, none))),
+		forgedCase("§7.2 step 18 (BS)", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
+		forgedCase("§7.2 step 19 (BE)", "was set and is not", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(none, backupEligible|backedUp)),
+		deviceBound(forgedCase("§7.2 step 19 (BE)", "was not set and is", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(backupEligible, none))),
 
-		forging("§6.1", "authenticatorData of 36 bytes", malformed, cutTo(36)),
-		forging("§6.1", "a byte behind authenticatorData", malformed, extended(none, 0)),
-		forging("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), extended(extensionData, 0xa0)),
-		forging("§6.1", "ED not set and extensions there", malformed, extended(none, 0xa0), extended(extensionData, 0xa0)),
-		forging("§6.1", "extensions that are a list", malformed, extended(extensionData, 0x80), extended(extensionData, 0xa0)),
-		forging("§6.1", "a byte behind the extensions", malformed, extended(extensionData, 0xa0, 0), extended(extensionData, 0xa0)),
-		forging("§6.1", "AT set and nothing attested", malformed, authenticator.ForgeFlags(attestedData, none)),
-		forging("§6.1", "AT set and another credential attested", malformed, rewriteData(func(data []byte) []byte {
+		forgedCase("§6.1", "authenticatorData of 36 bytes", malformed, truncateData(36)),
+		forgedCase("§6.1", "a byte behind authenticatorData", malformed, withExtensionData(none, 0)),
+		forgedCase("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "ED not set and extensions there", malformed, withExtensionData(none, 0xa0), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "extensions that are a list", malformed, withExtensionData(extensionData, 0x80), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "a byte behind the extensions", malformed, withExtensionData(extensionData, 0xa0, 0), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "AT set and nothing attested", malformed, authenticator.ForgeFlags(attestedData, none)),
+		forgedCase("§6.1", "AT set and another credential attested", malformed, rewriteAuthenticatorData(func(data []byte) []byte {
 			data[32] |= byte(attestedData)
 			return append(append(append(data, make([]byte, 17)...), 1, 7), 0xa1, 0x01, 0x02)
 		})),
 
-		forging("§7.2 step 21 (signature)", "with a bit changed", signature, authenticator.ForgeSignature(flipLastBit)),
-		forging("§7.2 step 21 (signature)", "with a byte more", signature, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
-		forging("§7.2 step 21 (signature)", "cut short", signature, authenticator.ForgeSignature(func(s []byte) []byte { return s[:len(s)-1] })),
-		forging("§7.2 step 21 (signature)", "of zeros", signature, authenticator.ForgeSignature(func(s []byte) []byte { return make([]byte, len(s)) })),
-		forging("§7.2 step 21 (signature)", "not in DER", signature, authenticator.ForgeSignature(func([]byte) []byte { return bytes.Repeat([]byte{1}, 64) })),
-		edited("§7.2 step 21 (signature)", "of somebody else", signature, borrow("response.signature")),
+		forgedCase("§7.2 step 21 (signature)", "with a bit changed", signature, authenticator.ForgeSignature(flipLastBit)),
+		forgedCase("§7.2 step 21 (signature)", "with a byte more", signature, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
+		forgedCase("§7.2 step 21 (signature)", "cut short", signature, authenticator.ForgeSignature(func(s []byte) []byte { return s[:len(s)-1] })),
+		forgedCase("§7.2 step 21 (signature)", "of zeros", signature, authenticator.ForgeSignature(func(s []byte) []byte { return make([]byte, len(s)) })),
+		forgedCase("§7.2 step 21 (signature)", "not in DER", signature, authenticator.ForgeSignature(func([]byte) []byte { return bytes.Repeat([]byte{1}, 64) })),
+		edited("§7.2 step 21 (signature)", "of somebody else", signature, copyFromOther("response.signature")),
 		edited("§7.2 step 21 (signature)", "of other authenticatorData", signature, func(answer, _ map[string]any) {
 			response := answer["response"].(map[string]any)
 			data := decode64(response["authenticatorData"].(string))

@@ -10,8 +10,8 @@ import (
 
 const ceremoniesFile = "../docs/ceremonies.md"
 
-// TestTheStepsAreDocumented holds docs/ceremonies.md to the tables.
-func TestTheStepsAreDocumented(t *testing.T) {
+// TestConformance_document holds docs/ceremonies.md to the tables.
+func TestConformance_document(t *testing.T) {
 	want := describeSteps(t)
 	if *update {
 		if err := os.WriteFile(ceremoniesFile, []byte(want), 0o644); err != nil {
@@ -29,7 +29,7 @@ func TestTheStepsAreDocumented(t *testing.T) {
 
 func describeSteps(t *testing.T) string {
 	t.Helper()
-	attested, _, _ := attestedOnly(t)
+	attested, _, _ := attestationPolicyCases(t)
 	var b strings.Builder
 	b.WriteString("# What a ceremony refuses\n\n" +
 		"Each line is one answer with one thing wrong with it. It is sent to a server over HTTP, on SQLite and on PostgreSQL; it must be refused\n" +
@@ -41,11 +41,11 @@ func describeSteps(t *testing.T) string {
 		"`make generate` writes this page from the tables in `acceptance/conformance_*_test.go`.\n")
 	for _, part := range []struct {
 		title string
-		table []wrongAnswer
+		table []invalidCase
 	}{
-		{"Registration", wrongRegistrations(t)},
+		{"Registration", invalidRegistrations(t)},
 		{"Registration, where authenticators have to be attested", attested},
-		{"Authentication", wrongAuthentications()},
+		{"Authentication", invalidAuthentications()},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n%d answers.\n\n| step | what is wrong | code | reason |\n| --- | --- | --- | --- |\n", part.title, len(part.table))
 		for _, w := range part.table {
@@ -55,7 +55,7 @@ func describeSteps(t *testing.T) string {
 	b.WriteString("\n## Accepted\n\nThese answers are not what clients of today write, and are accepted in both ceremonies or in the one of the section.\n\n" +
 		"| step | what is odd |\n| --- | --- |\n")
 	described := map[[2]string]bool{}
-	for _, odd := range slices.Concat(oddRegistrations(), oddAuthentications()) {
+	for _, odd := range slices.Concat(unusualRegistrations(), unusualAuthentications()) {
 		if row := [2]string{odd.step, odd.name}; !described[row] {
 			described[row] = true
 			fmt.Fprintf(&b, "| %s | %s |\n", odd.step, odd.name)

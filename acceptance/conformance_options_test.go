@@ -34,15 +34,15 @@ type ceremonyOptions struct {
 	} `json:"pubKeyCredParams"`
 }
 
-func TestTheOptionsListThePasskeysThatThereAre(t *testing.T) {
+func TestOptions_ListExistingPasskeys(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	connection := s.connect(t)
+	connection := s.newAPI(t)
 	device := authenticator.New(s.origin)
 	challenges := map[string]bool{}
 	ask := func(path string, body any) ceremonyOptions {
 		t.Helper()
-		var begun ceremonyBody
-		if refused := connection.call(http.MethodPost, path, body, &begun); refused != (refusal{}) {
+		var begun ceremonyResponse
+		if refused := connection.call(http.MethodPost, path, body, &begun); refused != (rejection{}) {
 			t.Fatalf("%s: %+v", path, refused)
 		}
 		var options ceremonyOptions
@@ -76,12 +76,12 @@ func TestTheOptionsListThePasskeysThatThereAre(t *testing.T) {
 		}
 	}
 
-	begun, _ := connection.beginSignUp(applicant{email: email["email"]})
+	begun, _ := connection.beginSignUp(profile{email: email["email"]})
 	made, err := device.Create(begun.options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (refusal{}) {
+	if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (rejection{}) {
 		t.Fatalf("%+v", refused)
 	}
 	want := []listedCredential{{"public-key", made.ID.String(), []string{"hybrid", "internal"}}}
@@ -100,7 +100,7 @@ func TestTheOptionsListThePasskeysThatThereAre(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if refused := connection.finishAddPasskey(begun.challengeID, "", another); refused != (refusal{}) {
+		if refused := connection.finishAddPasskey(begun.challengeID, "", another); refused != (rejection{}) {
 			t.Fatalf("%+v", refused)
 		}
 		want = append(want, listedCredential{"public-key", another.ID.String(), []string{"nfc", "usb"}})

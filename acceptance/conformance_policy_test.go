@@ -17,11 +17,11 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func attestedBy(b *authenticator.Batch, model [16]byte) []authenticator.Option {
-	return append(slices.Clone(ofES256), authenticator.WithAAGUID(model), authenticator.Attested(b))
+func attestedDevice(b *authenticator.Batch, model [16]byte) []authenticator.Option {
+	return append(slices.Clone(es256Only), authenticator.WithAAGUID(model), authenticator.Attested(b))
 }
 
-func metadataOf(t testing.TB, models ...authenticator.Model) *webauthn.Metadata {
+func newMetadata(t testing.TB, models ...authenticator.Model) *webauthn.Metadata {
 	t.Helper()
 	service, err := authenticator.NewMetadataService()
 	if err != nil {
@@ -38,82 +38,82 @@ func metadataOf(t testing.TB, models ...authenticator.Model) *webauthn.Metadata 
 	return metadata
 }
 
-// unwelcome is a registration by a device that the policy does not admit; its twin is one by a welcome device.
-func unwelcome(name string, device, welcome []authenticator.Option) wrongAnswer {
-	return wrongAnswer{step: "policy", name: name, device: welcome, instead: device, reason: domain.ReasonAttestationRejected}
+// deniedDevice is a registration by a device that the policy does not admit; its twin is one by a welcome device.
+func deniedDevice(name string, device, welcome []authenticator.Option) invalidCase {
+	return invalidCase{step: "policy", name: name, device: welcome, otherDevice: device, reason: domain.ReasonAttestationRejected}
 }
 
-func model(n byte) [16]byte { return [16]byte{0x4b, 15: n} }
+func modelAAGUID(n byte) [16]byte { return [16]byte{0x4b, 15: n} }
 
-// broken are the reports that no model outlives.
-var broken = []string{"REVOKED", "ATTESTATION_KEY_COMPROMISE", "USER_VERIFICATION_BYPASS", "USER_KEY_REMOTE_COMPROMISE", "USER_KEY_PHYSICAL_COMPROMISE"}
+// revokedStatuses are the reports that no model outlives.
+var revokedStatuses = []string{"REVOKED", "ATTESTATION_KEY_COMPROMISE", "USER_VERIFICATION_BYPASS", "USER_KEY_REMOTE_COMPROMISE", "USER_KEY_PHYSICAL_COMPROMISE"}
 
-// attestedOnly is what a policy that wants attestation refuses, the policy, and the models that its metadata know.
-func attestedOnly(t *testing.T) ([]wrongAnswer, domain.AuthenticatorPolicy, []authenticator.Model) {
+// attestationPolicyCases is what a policy that wants attestation refuses, the policy, and the models that its metadata know.
+func attestationPolicyCases(t *testing.T) ([]invalidCase, domain.AuthenticatorPolicy, []authenticator.Model) {
 	t.Helper()
-	maker, stranger := makerOf(t, "Lodge Keys"), makerOf(t, "Lodge Keys")
-	welcome := attestedBy(batchOf(t, maker, model(1), nil), model(1))
+	maker, stranger := newMaker(t, "Lodge Keys"), newMaker(t, "Lodge Keys")
+	welcome := attestedDevice(newBatch(t, maker, modelAAGUID(1), nil), modelAAGUID(1))
 	models := []authenticator.Model{
-		{AAGUID: model(1), Makers: []*authenticator.Maker{makerOf(t, "Another"), maker}},
-		{AAGUID: model(2), Makers: []*authenticator.Maker{maker}},
-		{AAGUID: model(3), Makers: []*authenticator.Maker{maker}, Types: []string{"basic_surrogate"}},
-		{AAGUID: model(4)},
-		{AAGUID: model(5), Makers: []*authenticator.Maker{maker}},
+		{AAGUID: modelAAGUID(1), Vendors: []*authenticator.Vendor{newMaker(t, "Another"), maker}},
+		{AAGUID: modelAAGUID(2), Vendors: []*authenticator.Vendor{maker}},
+		{AAGUID: modelAAGUID(3), Vendors: []*authenticator.Vendor{maker}, Types: []string{"basic_surrogate"}},
+		{AAGUID: modelAAGUID(4)},
+		{AAGUID: modelAAGUID(5), Vendors: []*authenticator.Vendor{maker}},
 	}
-	table := []wrongAnswer{
-		unwelcome("no attestation", slices.Concat(ofES256, []authenticator.Option{authenticator.WithAAGUID(model(1))}), welcome),
-		unwelcome("no attestation and no model", ofES256, welcome),
-		unwelcome("self attestation", slices.Concat(ofES256, []authenticator.Option{authenticator.WithAAGUID(model(1)), authenticator.SelfAttested()}), welcome),
-		unwelcome("self attestation of a model that makes no other", slices.Concat(ofES256, []authenticator.Option{authenticator.WithAAGUID(model(3)), authenticator.SelfAttested()}), welcome),
-		unwelcome("certificates of a model that makes none", attestedBy(batchOf(t, maker, model(3), nil), model(3)), welcome),
-		unwelcome("another maker of the same name", attestedBy(batchOf(t, stranger, model(1), nil), model(1)), welcome),
-		unwelcome("another maker, with the true one's certificate behind", attestedBy(batchOf(t, stranger, model(1), nil).WithChain(func(own [][]byte) [][]byte {
+	table := []invalidCase{
+		deniedDevice("no attestation", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(1))}), welcome),
+		deniedDevice("no attestation and no model", es256Only, welcome),
+		deniedDevice("self attestation", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(1)), authenticator.SelfAttested()}), welcome),
+		deniedDevice("self attestation of a model that makes no other", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(3)), authenticator.SelfAttested()}), welcome),
+		deniedDevice("certificates of a model that makes none", attestedDevice(newBatch(t, maker, modelAAGUID(3), nil), modelAAGUID(3)), welcome),
+		deniedDevice("another maker of the same name", attestedDevice(newBatch(t, stranger, modelAAGUID(1), nil), modelAAGUID(1)), welcome),
+		deniedDevice("another maker, with the true one's certificate behind", attestedDevice(newBatch(t, stranger, modelAAGUID(1), nil).WithChain(func(own [][]byte) [][]byte {
 			return [][]byte{own[0], maker.Root().Raw}
-		}), model(1)), welcome),
-		unwelcome("a model that the metadata do not know", attestedBy(batchOf(t, maker, model(9), nil), model(9)), welcome),
-		unwelcome("a model without a maker in the metadata", attestedBy(batchOf(t, maker, model(4), nil), model(4)), welcome),
-		unwelcome("a model that is allowed by no list", attestedBy(batchOf(t, maker, model(2), nil), model(2)), welcome),
-		unwelcome("a model that is denied", attestedBy(batchOf(t, maker, model(5), nil), model(5)), welcome),
-		unwelcome("certificates of no model", attestedBy(batchOf(t, maker, [16]byte{}, nil), [16]byte{}), welcome),
-		unwelcome("fido-u2f", []authenticator.Option{authenticator.AttestedU2F(batchOf(t, maker, [16]byte{}, nil))}, welcome),
+		}), modelAAGUID(1)), welcome),
+		deniedDevice("a model that the metadata do not know", attestedDevice(newBatch(t, maker, modelAAGUID(9), nil), modelAAGUID(9)), welcome),
+		deniedDevice("a model without a maker in the metadata", attestedDevice(newBatch(t, maker, modelAAGUID(4), nil), modelAAGUID(4)), welcome),
+		deniedDevice("a model that is allowed by no list", attestedDevice(newBatch(t, maker, modelAAGUID(2), nil), modelAAGUID(2)), welcome),
+		deniedDevice("a model that is denied", attestedDevice(newBatch(t, maker, modelAAGUID(5), nil), modelAAGUID(5)), welcome),
+		deniedDevice("certificates of no model", attestedDevice(newBatch(t, maker, [16]byte{}, nil), [16]byte{}), welcome),
+		deniedDevice("fido-u2f", []authenticator.Option{authenticator.AttestedU2F(newBatch(t, maker, [16]byte{}, nil))}, welcome),
 	}
-	allowed := []domain.AAGUID{model(1), model(3), model(4), model(5), model(9)}
-	for i, status := range broken {
-		id := model(byte(16 + i))
+	allowed := []domain.AAGUID{modelAAGUID(1), modelAAGUID(3), modelAAGUID(4), modelAAGUID(5), modelAAGUID(9)}
+	for i, status := range revokedStatuses {
+		id := modelAAGUID(byte(16 + i))
 		allowed = append(allowed, id)
-		models = append(models, authenticator.Model{AAGUID: id, Makers: []*authenticator.Maker{maker}, Statuses: []string{"FIDO_CERTIFIED_L1", status}})
-		table = append(table, unwelcome(status, attestedBy(batchOf(t, maker, id, nil), id), welcome))
+		models = append(models, authenticator.Model{AAGUID: id, Vendors: []*authenticator.Vendor{maker}, Statuses: []string{"FIDO_CERTIFIED_L1", status}})
+		table = append(table, deniedDevice(status, attestedDevice(newBatch(t, maker, id, nil), id), welcome))
 	}
-	return table, domain.AuthenticatorPolicy{Attested: true, Allowed: allowed, Denied: []domain.AAGUID{model(5)}}, models
+	return table, domain.AuthenticatorPolicy{Attested: true, Allowed: allowed, Denied: []domain.AAGUID{modelAAGUID(5)}}, models
 }
 
-func TestAttestedAuthenticatorsOnly(t *testing.T) {
-	table, policy, models := attestedOnly(t)
+func TestPolicy_AttestationRequired(t *testing.T) {
+	table, policy, models := attestationPolicyCases(t)
 	welcome := table[0].device
-	e := examinedServers()["SQLite"](t, func(c *bootstrap.Config) {
-		c.Authenticators, c.Metadata = policy, metadataOf(t, models...)
+	e := inspectedServers()["SQLite"](t, func(c *bootstrap.Config) {
+		c.Authenticators, c.Metadata = policy, newMetadata(t, models...)
 	})
 	for _, w := range table {
-		t.Run(w.name, func(t *testing.T) { e.judges(t, w, e.registration(t, w)) })
+		t.Run(w.name, func(t *testing.T) { e.check(t, w, e.registration(t, w)) })
 	}
 	for _, told := range append([]string{
-		"is denied", "is not among those allowed", "which nobody vouches for", "AAGUID " + domain.AAGUID(model(1)).String(), "no registered metadata", "signed by unknown authority",
-	}, broken...) {
+		"is denied", "is not among those allowed", "which nobody vouches for", "AAGUID " + domain.AAGUID(modelAAGUID(1)).String(), "no registered metadata", "signed by unknown authority",
+	}, revokedStatuses...) {
 		if !strings.Contains(e.log.text(), told) {
 			t.Errorf("the log does not tell %q", told)
 		}
 	}
 	t.Run("a forged statement is told as any", func(t *testing.T) {
-		w := rejected("policy", "a bad signature", welcome, authenticator.ForgeSignature(flipLastBit))
-		e.judges(t, w, e.registration(t, w))
+		w := rejectedAttestation("policy", "a bad signature", welcome, authenticator.ForgeSignature(flipLastBit))
+		e.check(t, w, e.registration(t, w))
 	})
 	t.Run("the caller hears what helps", func(t *testing.T) {
 		for _, c := range []struct {
 			device []authenticator.Option
 			forge  authenticator.Variation
 			helped bool
-		}{{ofES256, nil, true}, {welcome, authenticator.ForgeSignature(flipLastBit), false}} {
-			under := e.registration(t, wrongAnswer{device: c.device})
+		}{{es256Only, nil, true}, {welcome, authenticator.ForgeSignature(flipLastBit), false}} {
+			under := e.registration(t, invalidCase{device: c.device})
 			begun := under.begin()
 			var forge []authenticator.Variation
 			if c.forge != nil {
@@ -122,7 +122,7 @@ func TestAttestedAuthenticatorsOnly(t *testing.T) {
 			body := encode(t, map[string]any{"challenge_id": begun.challengeID, "credential": under.answer(begun, forge...)})
 			// Not from the browser that began: the binding is the cookie's, so it is sent along.
 			var cookies []string
-			for _, cookie := range under.connection.http.Jar.Cookies(under.connection.address()) {
+			for _, cookie := range under.api.http.Jar.Cookies(under.api.cookieURL()) {
 				cookies = append(cookies, cookie.String())
 			}
 			p := e.send(t, http.MethodPost, "/v1/signup/verify", string(body), "Cookie", strings.Join(cookies, "; ")).problem(t)
@@ -133,116 +133,116 @@ func TestAttestedAuthenticatorsOnly(t *testing.T) {
 	})
 }
 
-func TestListsOfAuthenticatorsWithoutAttestation(t *testing.T) {
+func TestPolicy_AAGUIDListsWithoutAttestation(t *testing.T) {
 	named := func(id [16]byte) []authenticator.Option {
-		return slices.Concat(ofES256, []authenticator.Option{authenticator.WithAAGUID(id)})
+		return slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(id)})
 	}
 	for name, c := range map[string]struct {
 		policy domain.AuthenticatorPolicy
-		table  []wrongAnswer
+		table  []invalidCase
 	}{
-		"allowed": {domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{model(1)}}, []wrongAnswer{
-			unwelcome("another model", named(model(2)), named(model(1))),
-			unwelcome("no model", ofES256, named(model(1))),
+		"allowed": {domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{modelAAGUID(1)}}, []invalidCase{
+			deniedDevice("another model", named(modelAAGUID(2)), named(modelAAGUID(1))),
+			deniedDevice("no model", es256Only, named(modelAAGUID(1))),
 		}},
-		"denied": {domain.AuthenticatorPolicy{Denied: []domain.AAGUID{model(1)}}, []wrongAnswer{
-			unwelcome("a denied model", named(model(1)), named(model(2))),
-			unwelcome("a denied model, self-attested", append(named(model(1)), authenticator.SelfAttested()), ofES256),
+		"denied": {domain.AuthenticatorPolicy{Denied: []domain.AAGUID{modelAAGUID(1)}}, []invalidCase{
+			deniedDevice("a denied model", named(modelAAGUID(1)), named(modelAAGUID(2))),
+			deniedDevice("a denied model, self-attested", append(named(modelAAGUID(1)), authenticator.SelfAttested()), es256Only),
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := examinedServers()["SQLite"](t, func(config *bootstrap.Config) { config.Authenticators = c.policy })
+			e := inspectedServers()["SQLite"](t, func(config *bootstrap.Config) { config.Authenticators = c.policy })
 			for _, w := range c.table {
-				t.Run(w.name, func(t *testing.T) { e.judges(t, w, e.registration(t, w)) })
+				t.Run(w.name, func(t *testing.T) { e.check(t, w, e.registration(t, w)) })
 			}
 		})
 	}
 }
 
-// callsItself is a passkey whose authenticator gives itself out as another model.
-func callsItself(id [16]byte) trick {
-	return trick{forge: authenticator.ForgeAuthenticatorData(func(data []byte) []byte {
+// claimsModel is a passkey whose authenticator gives itself out as another model.
+func claimsModel(id [16]byte) forgery {
+	return forgery{forge: authenticator.ForgeAuthenticatorData(func(data []byte) []byte {
 		copy(data[37:53], id[:])
 		return data
 	})}
 }
 
-func deniesAModel(c *bootstrap.Config) {
-	c.Authenticators = domain.AuthenticatorPolicy{Denied: []domain.AAGUID{model(1)}}
+func denyModel(c *bootstrap.Config) {
+	c.Authenticators = domain.AuthenticatorPolicy{Denied: []domain.AAGUID{modelAAGUID(1)}}
 }
 
-// anUnwelcomeAuthenticator is refused whichever way its passkey would join.
-func anUnwelcomeAuthenticator(l *lodge) {
-	denied := callsItself(model(1))
+// deniedAuthenticatorIsRejected is refused whichever way its passkey would join.
+func deniedAuthenticatorIsRejected(l *env) {
+	denied := claimsModel(modelAAGUID(1))
 	ada := l.person("Ada", phone)
-	ada.isRefusedSignUp("passkey_rejected", domain.ReasonAttestationRejected, denied)
+	ada.requireSignUpRejected("passkey_rejected", domain.ReasonAttestationRejected, denied)
 	ada.signsUp()
 
-	ada.device.takes(securityKey)
-	ada.mayNot(ada.device.addPasskey("Blue key", denied), "passkey_rejected")
-	ada.seesEvents(shownEvent{"passkey_add_refused", "attestation_rejected"}, shownEvent{kind: "signed_up"})
-	ada.may(ada.device.addPasskey("Blue key"))
+	ada.device.useAuthenticator(securityKey)
+	ada.requireRejected(ada.device.addPasskey("Blue key", denied), "passkey_rejected")
+	ada.requireEvents(shownEvent{"passkey_add_refused", "attestation_rejected"}, shownEvent{kind: "signed_up"})
+	ada.requireOK(ada.device.addPasskey("Blue key"))
 
 	codes, refused := ada.device.makeBackupCodes()
-	ada.may(refused)
+	ada.requireOK(refused)
 	ada.signsOut()
-	ada.device.takes(phone)
-	_, refused = ada.device.recover(claim{backupCode: codes[0]}, denied)
-	ada.mustBeRefused(refused, "passkey_rejected", domain.ReasonAttestationRejected)
-	who, refused := ada.device.recover(claim{backupCode: codes[0]})
-	ada.mustBe(who, refused)
+	ada.device.useAuthenticator(phone)
+	_, refused = ada.device.recover(recoveryProof{backupCode: codes[0]}, denied)
+	ada.requireRejectedAndSignedOut(refused, "passkey_rejected", domain.ReasonAttestationRejected)
+	who, refused := ada.device.recover(recoveryProof{backupCode: codes[0]})
+	ada.requireIdentity(who, refused)
 }
 
 // A policy is for those who come; who is there stays.
-func TestAPolicyKeepsNobodyOutWhoIsThere(t *testing.T) {
+func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	var device *authenticator.Authenticator
 	var secret *masterkey.Key
-	maker := makerOf(t, "Lodge Keys")
+	maker := newMaker(t, "Lodge Keys")
 	t.Run("before", func(t *testing.T) {
 		s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Database, secret = bootstrap.SQLite(path), c.Secret })
 		device = authenticator.New(s.origin)
-		connection := s.connect(t)
-		begun, _ := connection.beginSignUp(applicant{name: "Ada"})
+		connection := s.newAPI(t)
+		begun, _ := connection.beginSignUp(profile{name: "Ada"})
 		made, err := device.Create(begun.options)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (refusal{}) {
+		if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (rejection{}) {
 			t.Fatalf("%+v", refused)
 		}
 	})
 	s := startServer(t, newClock(), func(c *bootstrap.Config) {
 		c.Database, c.Secret = bootstrap.SQLite(path), secret
-		c.Authenticators = domain.AuthenticatorPolicy{Attested: true, Allowed: []domain.AAGUID{model(1)}, Denied: []domain.AAGUID{{}}}
-		c.Metadata = metadataOf(t, authenticator.Model{AAGUID: model(1), Makers: []*authenticator.Maker{maker}})
+		c.Authenticators = domain.AuthenticatorPolicy{Attested: true, Allowed: []domain.AAGUID{modelAAGUID(1)}, Denied: []domain.AAGUID{{}}}
+		c.Metadata = newMetadata(t, authenticator.Model{AAGUID: modelAAGUID(1), Vendors: []*authenticator.Vendor{maker}})
 	})
-	connection := s.connect(t)
+	connection := s.newAPI(t)
 	begun, _ := connection.beginSignIn("")
 	answer, err := device.Get(begun.options, authenticator.ForgeOrigin(s.origin))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if who, refused := connection.finishSignIn(begun.challengeID, answer); refused != (refusal{}) || who.name != "Ada" {
+	if who, refused := connection.finishSignIn(begun.challengeID, answer); refused != (rejection{}) || who.name != "Ada" {
 		t.Errorf("%+v, %+v", who, refused)
 	}
 	begun, refused := connection.beginAddPasskey()
-	if refused != (refusal{}) || !bytes.Contains(begun.options, []byte(`"attestation":"direct"`)) {
+	if refused != (rejection{}) || !bytes.Contains(begun.options, []byte(`"attestation":"direct"`)) {
 		t.Fatalf("%+v %s", refused, begun.options)
 	}
 	made, err := authenticator.New(s.origin).Create(begun.options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if refused := connection.finishAddPasskey(begun.challengeID, "", made); refused != (refusal{"passkey_rejected", domain.ReasonAttestationRejected}) {
+	if refused := connection.finishAddPasskey(begun.challengeID, "", made); refused != (rejection{"passkey_rejected", domain.ReasonAttestationRejected}) {
 		t.Errorf("another of the same kind: %+v", refused)
 	}
 }
 
 // Every algorithm that is offered, with every attestation that is judged, whatever was asked for.
-func TestEveryAlgorithmAndAttestationSignsUpAndIn(t *testing.T) {
+func TestConformance_EveryAlgorithmAndAttestation(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	maker := makerOf(t, "Lodge Keys")
+	maker := newMaker(t, "Lodge Keys")
 	by := func(algorithm authenticator.Algorithm, id [16]byte, change func(*x509.Certificate)) *authenticator.Batch {
 		batch, err := maker.Batch(id, algorithm, change)
 		if err != nil {
@@ -253,9 +253,9 @@ func TestEveryAlgorithmAndAttestationSignsUpAndIn(t *testing.T) {
 	attestations := map[string][]authenticator.Option{
 		"none":                     nil,
 		"packed self":              {authenticator.SelfAttested()},
-		"packed full by ES256":     {authenticator.WithAAGUID(lodgeKey), authenticator.Attested(by(authenticator.ES256, lodgeKey, nil))},
-		"packed full by RS256":     {authenticator.WithAAGUID(lodgeKey), authenticator.Attested(by(authenticator.RS256, lodgeKey, nil))},
-		"packed full by EdDSA":     {authenticator.WithAAGUID(lodgeKey), authenticator.Attested(by(authenticator.EdDSA, lodgeKey, nil))},
+		"packed full by ES256":     {authenticator.WithAAGUID(testModelAAGUID), authenticator.Attested(by(authenticator.ES256, testModelAAGUID, nil))},
+		"packed full by RS256":     {authenticator.WithAAGUID(testModelAAGUID), authenticator.Attested(by(authenticator.RS256, testModelAAGUID, nil))},
+		"packed full by EdDSA":     {authenticator.WithAAGUID(testModelAAGUID), authenticator.Attested(by(authenticator.EdDSA, testModelAAGUID, nil))},
 		"packed full, whole chain": {authenticator.Attested(by(authenticator.ES256, [16]byte{}, nil).WithChain(func(own [][]byte) [][]byte { return [][]byte{own[0], maker.Root().Raw} }))},
 	}
 	kinds := map[string][]authenticator.Option{"fido-u2f": {authenticator.AttestedU2F(by(authenticator.ES256, [16]byte{}, nil))}}
@@ -266,8 +266,8 @@ func TestEveryAlgorithmAndAttestationSignsUpAndIn(t *testing.T) {
 	}
 	for name, options := range kinds {
 		t.Run(name, func(t *testing.T) {
-			device, connection := authenticator.New(s.origin, options...), s.connect(t)
-			begun, _ := connection.beginSignUp(applicant{})
+			device, connection := authenticator.New(s.origin, options...), s.newAPI(t)
+			begun, _ := connection.beginSignUp(profile{})
 			if !bytes.Contains(begun.options, []byte(`"attestation":"none"`)) {
 				t.Errorf("options %s", begun.options)
 			}
@@ -275,7 +275,7 @@ func TestEveryAlgorithmAndAttestationSignsUpAndIn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (refusal{}) {
+			if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (rejection{}) {
 				t.Fatalf("%+v: %s", refused, s.log.text())
 			}
 			begun, _ = connection.beginSignIn("")
@@ -283,7 +283,7 @@ func TestEveryAlgorithmAndAttestationSignsUpAndIn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, refused := connection.finishSignIn(begun.challengeID, answer); refused != (refusal{}) {
+			if _, refused := connection.finishSignIn(begun.challengeID, answer); refused != (rejection{}) {
 				t.Errorf("%+v", refused)
 			}
 		})

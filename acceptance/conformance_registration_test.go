@@ -15,7 +15,7 @@ import (
 )
 
 // The passkeys of the tables are of ES256, so that their CBOR can be told by its bytes.
-var ofES256 = []authenticator.Option{authenticator.WithAlgorithms(authenticator.ES256)}
+var es256Only = []authenticator.Option{authenticator.WithAlgorithms(authenticator.ES256)}
 
 const (
 	userPresent    = authenticator.UserPresent
@@ -26,62 +26,62 @@ const (
 	extensionData  = authenticator.ExtensionData
 )
 
-func forging(step, name string, reason domain.Reason, forge authenticator.Variation, twin ...authenticator.Variation) wrongAnswer {
-	return wrongAnswer{step: step, name: name, device: ofES256, forge: []authenticator.Variation{forge}, reason: reason, twin: twin}
+func forgedCase(step, name string, reason domain.Reason, forge authenticator.Variation, twin ...authenticator.Variation) invalidCase {
+	return invalidCase{step: step, name: name, device: es256Only, forge: []authenticator.Variation{forge}, reason: reason, control: twin}
 }
 
-func rewriteData(rewrite func([]byte) []byte) authenticator.Variation {
+func rewriteAuthenticatorData(rewrite func([]byte) []byte) authenticator.Variation {
 	return authenticator.ForgeAuthenticatorData(rewrite)
 }
 
-func cutTo(length int) authenticator.Variation {
-	return rewriteData(func(data []byte) []byte { return data[:length] })
+func truncateData(length int) authenticator.Variation {
+	return rewriteAuthenticatorData(func(data []byte) []byte { return data[:length] })
 }
 
-// extended adds extension data, with its flag or without.
-func extended(flag authenticator.Flags, cbor ...byte) authenticator.Variation {
-	return rewriteData(func(data []byte) []byte {
+// withExtensionData adds extension data, with its flag or without.
+func withExtensionData(flag authenticator.Flags, cbor ...byte) authenticator.Variation {
+	return rewriteAuthenticatorData(func(data []byte) []byte {
 		data[32] |= byte(flag)
 		return append(data, cbor...)
 	})
 }
 
-func registrationSteps() []wrongAnswer {
+func invalidAttestedData() []invalidCase {
 	const malformed = domain.ReasonMalformed
 	none := authenticator.Flags(0)
-	return []wrongAnswer{
-		forging("§7.1 step 14 (rpIdHash)", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
-		forging("§7.1 step 14 (rpIdHash)", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
-		forging("§7.1 step 15 (UP)", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
+	return []invalidCase{
+		forgedCase("§7.1 step 14 (rpIdHash)", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
+		forgedCase("§7.1 step 14 (rpIdHash)", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
+		forgedCase("§7.1 step 15 (UP)", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
 		{
-			step: "§7.1 step 16 (UV)", name: "not set", device: ofES256, forge: []authenticator.Variation{authenticator.ForgeFlags(none, userVerified)},
+			step: "§7.1 step 16 (UV)", name: "not set", device: es256Only, forge: []authenticator.Variation{authenticator.ForgeFlags(none, userVerified)},
 			code: "user_verification_required", reason: domain.ReasonUserVerificationMissing,
 		},
-		forging("§7.1 step 17 (BS)", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
+		forgedCase("§7.1 step 17 (BS)", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
 		{
-			step: "§7.1 step 25 (credentialId)", name: "of no bytes", device: ofES256, forge: []authenticator.Variation{authenticator.ForgeCredentialID([]byte{}), authenticator.ForgeAnswerID(random(16))},
-			reason: malformed, twin: []authenticator.Variation{authenticator.ForgeCredentialID(random(16))},
+			step: "§7.1 step 25 (credentialId)", name: "of no bytes", device: es256Only, forge: []authenticator.Variation{authenticator.ForgeCredentialID([]byte{}), authenticator.ForgeAnswerID(random(16))},
+			reason: malformed, control: []authenticator.Variation{authenticator.ForgeCredentialID(random(16))},
 		},
-		forging("§7.1 step 25 (credentialId)", "of 1024 bytes", malformed, authenticator.ForgeCredentialID(random(1024)), authenticator.ForgeCredentialID(random(1023))),
-		forging("§7.1 step 25 (credentialId)", "not that of the answer", malformed, authenticator.ForgeAnswerID([]byte("another"))),
+		forgedCase("§7.1 step 25 (credentialId)", "of 1024 bytes", malformed, authenticator.ForgeCredentialID(random(1024)), authenticator.ForgeCredentialID(random(1023))),
+		forgedCase("§7.1 step 25 (credentialId)", "not that of the answer", malformed, authenticator.ForgeAnswerID([]byte("another"))),
 
-		forging("§6.1", "authData of 36 bytes", malformed, cutTo(36)),
-		forging("§6.1", "authData cut before the AAGUID's end", malformed, cutTo(50)),
-		forging("§6.1", "authData cut within the credential id", malformed, cutTo(60)),
-		forging("§6.1", "authData cut within the key", malformed, cutTo(100)),
-		forging("§6.1", "a byte behind authData", malformed, extended(none, 0)),
-		forging("§6.1", "AT set and nothing attested", malformed, cutTo(37)),
-		forging("§6.1", "AT not set and a key attested", malformed, authenticator.ForgeFlags(none, attestedData)),
-		forging("§6.1", "AT not set and nothing attested", malformed, rewriteData(func(data []byte) []byte { data[32] &^= byte(attestedData); return data[:37] })),
-		forging("§6.1", "AT not set, and ED for what is attested", malformed, authenticator.ForgeFlags(extensionData, attestedData)),
-		forging("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), extended(extensionData, 0xa0)),
-		forging("§6.1", "ED not set and extensions there", malformed, extended(none, 0xa0), extended(extensionData, 0xa0)),
-		forging("§6.1", "extensions that are a list", malformed, extended(extensionData, 0x80), extended(extensionData, 0xa0)),
-		forging("§6.1", "extensions that are cut short", malformed, extended(extensionData, 0xa1), extended(extensionData, 0xa0)),
-		forging("§6.1", "a byte behind the extensions", malformed, extended(extensionData, 0xa0, 0), extended(extensionData, 0xa0)),
-		forging("§6.5.1", "a credential id said to be longer", malformed, rewriteData(func(data []byte) []byte { data[54]++; return data })),
-		forging("§6.5.1", "a credential id said to be shorter", malformed, rewriteData(func(data []byte) []byte { data[54]--; return data })),
-		forging("§6.5.1", "a credential id said to be as long as can be", malformed, rewriteData(func(data []byte) []byte { data[53], data[54] = 0xff, 0xff; return data })),
+		forgedCase("§6.1", "authData of 36 bytes", malformed, truncateData(36)),
+		forgedCase("§6.1", "authData cut before the AAGUID's end", malformed, truncateData(50)),
+		forgedCase("§6.1", "authData cut within the credential id", malformed, truncateData(60)),
+		forgedCase("§6.1", "authData cut within the key", malformed, truncateData(100)),
+		forgedCase("§6.1", "a byte behind authData", malformed, withExtensionData(none, 0)),
+		forgedCase("§6.1", "AT set and nothing attested", malformed, truncateData(37)),
+		forgedCase("§6.1", "AT not set and a key attested", malformed, authenticator.ForgeFlags(none, attestedData)),
+		forgedCase("§6.1", "AT not set and nothing attested", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[32] &^= byte(attestedData); return data[:37] })),
+		forgedCase("§6.1", "AT not set, and ED for what is attested", malformed, authenticator.ForgeFlags(extensionData, attestedData)),
+		forgedCase("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "ED not set and extensions there", malformed, withExtensionData(none, 0xa0), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "extensions that are a list", malformed, withExtensionData(extensionData, 0x80), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "extensions that are cut short", malformed, withExtensionData(extensionData, 0xa1), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "a byte behind the extensions", malformed, withExtensionData(extensionData, 0xa0, 0), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.5.1", "a credential id said to be longer", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[54]++; return data })),
+		forgedCase("§6.5.1", "a credential id said to be shorter", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[54]--; return data })),
+		forgedCase("§6.5.1", "a credential id said to be as long as can be", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[53], data[54] = 0xff, 0xff; return data })),
 	}
 }
 
@@ -91,8 +91,8 @@ func random(n int) []byte {
 	return b
 }
 
-// objectMembers changes those of the attestation object; one that is nil goes.
-func objectMembers(changes map[string]any) authenticator.Variation {
+// changeAttestationObject changes those of the attestation object; one that is nil goes.
+func changeAttestationObject(changes map[string]any) authenticator.Variation {
 	return authenticator.ForgeAttestationObject(func(object map[string]any) {
 		for name, value := range changes {
 			if value == nil {
@@ -104,16 +104,16 @@ func objectMembers(changes map[string]any) authenticator.Variation {
 	})
 }
 
-func attestationObjects() []wrongAnswer {
+func invalidAttestationObjects() []invalidCase {
 	const step, malformed = "Resp-3", domain.ReasonMalformed
-	object := func(name string, changes map[string]any, twin ...authenticator.Variation) wrongAnswer {
-		return forging(step, name, malformed, objectMembers(changes), twin...)
+	object := func(name string, changes map[string]any, twin ...authenticator.Variation) invalidCase {
+		return forgedCase(step, name, malformed, changeAttestationObject(changes), twin...)
 	}
-	encoded := func(name string, rewrite func([]byte) []byte, twin ...authenticator.Variation) wrongAnswer {
-		return forging(step, name, malformed, authenticator.ForgeEncodedObject(rewrite), twin...)
+	encoded := func(name string, rewrite func([]byte) []byte, twin ...authenticator.Variation) invalidCase {
+		return forgedCase(step, name, malformed, authenticator.ForgeEncodedObject(rewrite), twin...)
 	}
-	return []wrongAnswer{
-		object("no fmt", map[string]any{"fmt": nil}, objectMembers(map[string]any{"epAtt": false})),
+	return []invalidCase{
+		object("no fmt", map[string]any{"fmt": nil}, changeAttestationObject(map[string]any{"epAtt": false})),
 		object("fmt a number", map[string]any{"fmt": 7}),
 		object("fmt bytes", map[string]any{"fmt": []byte("none")}),
 		object("fmt a list", map[string]any{"fmt": []string{"none"}}),
@@ -170,8 +170,8 @@ func replaceOnce(in []byte, old, replacement string) []byte {
 	return bytes.Replace(in, []byte(old), []byte(replacement), 1)
 }
 
-// cose changes labels of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y. One that is nil goes.
-func cose(changes map[int]any) authenticator.Variation {
+// changeCOSEKey changes labels of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y. One that is nil goes.
+func changeCOSEKey(changes map[int]any) authenticator.Variation {
 	return authenticator.ForgeCOSEKey(func(key map[int]any) {
 		for label, value := range changes {
 			if value == nil {
@@ -183,16 +183,16 @@ func cose(changes map[int]any) authenticator.Variation {
 	})
 }
 
-func rsaOf(bits int, algorithm int, exponent ...byte) authenticator.Variation {
-	return cose(map[int]any{1: 3, 3: algorithm, -1: modulusOf(bits), -2: exponent, -3: nil})
+func rsaKey(bits int, algorithm int, exponent ...byte) authenticator.Variation {
+	return changeCOSEKey(map[int]any{1: 3, 3: algorithm, -1: rsaModulus(bits), -2: exponent, -3: nil})
 }
 
-func rsaWith(modulus []byte) authenticator.Variation {
-	return cose(map[int]any{1: 3, 3: -257, -1: modulus, -2: []byte{1, 0, 1}, -3: nil})
+func rsaKeyWithModulus(modulus []byte) authenticator.Variation {
+	return changeCOSEKey(map[int]any{1: 3, 3: -257, -1: modulus, -2: []byte{1, 0, 1}, -3: nil})
 }
 
-// modulusOf is that of an RSA key; for lengths that no key may have, any number.
-func modulusOf(bits int) []byte {
+// rsaModulus is that of an RSA key; for lengths that no key may have, any number.
+func rsaModulus(bits int) []byte {
 	if bits < 2048 || bits > 4096 {
 		return new(big.Int).SetBit(big.NewInt(1), bits-1, 1).Bytes()
 	}
@@ -203,9 +203,9 @@ func modulusOf(bits int) []byte {
 	return key.N.Bytes()
 }
 
-// ed25519Of is a key of EdDSA on the given COSE curve, 6 being Ed25519.
-func ed25519Of(curve int, point []byte) authenticator.Variation {
-	return cose(map[int]any{1: 1, 3: -8, -1: curve, -2: point, -3: nil})
+// ed25519Key is a key of EdDSA on the given COSE curve, 6 being Ed25519.
+func ed25519Key(curve int, point []byte) authenticator.Variation {
+	return changeCOSEKey(map[int]any{1: 1, 3: -8, -1: curve, -2: point, -3: nil})
 }
 
 // basePoint is the encoding of Ed25519's (RFC 8032, section 5.1).
@@ -224,7 +224,7 @@ func unhex(text string) []byte {
 	return raw
 }
 
-func publicKeys() []wrongAnswer {
+func invalidPublicKeys() []invalidCase {
 	const step = "§7.1 step 20 (alg)"
 	const malformed, algorithm = domain.ReasonMalformed, domain.ReasonAlgorithmNotAllowed
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
@@ -235,48 +235,48 @@ func publicKeys() []wrongAnswer {
 	if err != nil {
 		panic(err)
 	}
-	key := func(name string, reason domain.Reason, changes map[int]any, twin ...authenticator.Variation) wrongAnswer {
-		return forging("Resp-4", name, reason, cose(changes), twin...)
+	key := func(name string, reason domain.Reason, changes map[int]any, twin ...authenticator.Variation) invalidCase {
+		return forgedCase("Resp-4", name, reason, changeCOSEKey(changes), twin...)
 	}
-	encoded := func(name string, rewrite func([]byte) []byte) wrongAnswer {
-		return forging("§6.5.1", name, malformed, authenticator.ForgeEncodedKey(rewrite))
+	encoded := func(name string, rewrite func([]byte) []byte) invalidCase {
+		return forgedCase("§6.5.1", name, malformed, authenticator.ForgeEncodedKey(rewrite))
 	}
 	coordinate := func(label int, change func([]byte) []byte) authenticator.Variation {
 		return authenticator.ForgeCOSEKey(func(key map[int]any) { key[label] = change(bytes.Clone(key[label].([]byte))) })
 	}
-	return []wrongAnswer{
-		forging(step, "ES384, not offered", algorithm, cose(map[int]any{3: -35, -1: 2, -2: point[1:49], -3: point[49:]})),
-		forging(step, "PS256, not offered", algorithm, rsaOf(2048, -37, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
-		forging(step, "RS1, not offered", algorithm, rsaOf(2048, -65535, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
-		forging(step, "ES256K, not offered", algorithm, cose(map[int]any{3: -47, -1: 8})),
-		forging(step, "Ed448, not offered", algorithm, cose(map[int]any{1: 1, 3: -53, -1: 7, -2: random(57), -3: nil})),
-		forging(step, "EdDSA on Ed448", malformed, ed25519Of(7, random(57)), ed25519Of(6, basePoint())),
-		forging(step, "none that exists", algorithm, cose(map[int]any{3: 1 << 30})),
-		forging(step, "RSA key of 1024 bits", algorithm, rsaOf(1024, -257, 1, 0, 1), rsaOf(2048, -257, 1, 0, 1)),
-		forging(step, "RSA key of 8192 bits", algorithm, rsaOf(8192, -257, 1, 0, 1), rsaOf(4096, -257, 1, 0, 1)),
-		forging("Resp-4", "RSA key without n", malformed, cose(map[int]any{1: 3, 3: -257, -1: nil, -2: []byte{1, 0, 1}, -3: nil})),
-		forging("Resp-4", "RSA key without e", malformed, cose(map[int]any{1: 3, 3: -257, -1: random(256), -2: nil, -3: nil})),
-		forging("Resp-4", "RSA key said to be ES256", malformed, rsaOf(2048, -7, 1, 0, 1)),
-		forging("Resp-4", "RSA key with the exponent 1", malformed, rsaOf(2048, -257, 1), rsaOf(2048, -257, 1, 0, 1)),
-		forging("Resp-4", "RSA key with the exponent 2", malformed, rsaOf(2048, -257, 2)),
-		forging("Resp-4", "RSA key with the exponent 3", malformed, rsaOf(2048, -257, 3)),
-		forging("Resp-4", "RSA key with the exponent 65535", malformed, rsaOf(2048, -257, 0xff, 0xff)),
-		forging("Resp-4", "RSA key with an even exponent", malformed, rsaOf(2048, -257, 1, 0, 0)),
-		forging("Resp-4", "RSA key with the exponent 2^31+1", malformed, rsaOf(2048, -257, 0x80, 0, 0, 1), rsaOf(2048, -257, 0x7f, 0xff, 0xff, 0xff)),
-		forging("Resp-4", "RSA key with the exponent 2^32+1", malformed, rsaOf(2048, -257, 1, 0, 0, 0, 1)),
-		forging("Resp-4", "RSA key with a padded exponent", malformed, rsaOf(2048, -257, 0, 1, 0, 1)),
-		forging("Resp-4", "RSA key with a padded modulus", malformed, rsaWith(append([]byte{0}, modulusOf(2048)...))),
-		forging("Resp-4", "RSA key with an even modulus", malformed, rsaWith(new(big.Int).Lsh(new(big.Int).SetBytes(modulusOf(2048)), 1).Bytes())),
-		forging("Resp-4", "RSA key with the factor 3 in its modulus", malformed, rsaWith(new(big.Int).Mul(big.NewInt(3), new(big.Int).SetBytes(modulusOf(2048))).Bytes())),
+	return []invalidCase{
+		forgedCase(step, "ES384, not offered", algorithm, changeCOSEKey(map[int]any{3: -35, -1: 2, -2: point[1:49], -3: point[49:]})),
+		forgedCase(step, "PS256, not offered", algorithm, rsaKey(2048, -37, 1, 0, 1), rsaKey(2048, -257, 1, 0, 1)),
+		forgedCase(step, "RS1, not offered", algorithm, rsaKey(2048, -65535, 1, 0, 1), rsaKey(2048, -257, 1, 0, 1)),
+		forgedCase(step, "ES256K, not offered", algorithm, changeCOSEKey(map[int]any{3: -47, -1: 8})),
+		forgedCase(step, "Ed448, not offered", algorithm, changeCOSEKey(map[int]any{1: 1, 3: -53, -1: 7, -2: random(57), -3: nil})),
+		forgedCase(step, "EdDSA on Ed448", malformed, ed25519Key(7, random(57)), ed25519Key(6, basePoint())),
+		forgedCase(step, "none that exists", algorithm, changeCOSEKey(map[int]any{3: 1 << 30})),
+		forgedCase(step, "RSA key of 1024 bits", algorithm, rsaKey(1024, -257, 1, 0, 1), rsaKey(2048, -257, 1, 0, 1)),
+		forgedCase(step, "RSA key of 8192 bits", algorithm, rsaKey(8192, -257, 1, 0, 1), rsaKey(4096, -257, 1, 0, 1)),
+		forgedCase("Resp-4", "RSA key without n", malformed, changeCOSEKey(map[int]any{1: 3, 3: -257, -1: nil, -2: []byte{1, 0, 1}, -3: nil})),
+		forgedCase("Resp-4", "RSA key without e", malformed, changeCOSEKey(map[int]any{1: 3, 3: -257, -1: random(256), -2: nil, -3: nil})),
+		forgedCase("Resp-4", "RSA key said to be ES256", malformed, rsaKey(2048, -7, 1, 0, 1)),
+		forgedCase("Resp-4", "RSA key with the exponent 1", malformed, rsaKey(2048, -257, 1), rsaKey(2048, -257, 1, 0, 1)),
+		forgedCase("Resp-4", "RSA key with the exponent 2", malformed, rsaKey(2048, -257, 2)),
+		forgedCase("Resp-4", "RSA key with the exponent 3", malformed, rsaKey(2048, -257, 3)),
+		forgedCase("Resp-4", "RSA key with the exponent 65535", malformed, rsaKey(2048, -257, 0xff, 0xff)),
+		forgedCase("Resp-4", "RSA key with an even exponent", malformed, rsaKey(2048, -257, 1, 0, 0)),
+		forgedCase("Resp-4", "RSA key with the exponent 2^31+1", malformed, rsaKey(2048, -257, 0x80, 0, 0, 1), rsaKey(2048, -257, 0x7f, 0xff, 0xff, 0xff)),
+		forgedCase("Resp-4", "RSA key with the exponent 2^32+1", malformed, rsaKey(2048, -257, 1, 0, 0, 0, 1)),
+		forgedCase("Resp-4", "RSA key with a padded exponent", malformed, rsaKey(2048, -257, 0, 1, 0, 1)),
+		forgedCase("Resp-4", "RSA key with a padded modulus", malformed, rsaKeyWithModulus(append([]byte{0}, rsaModulus(2048)...))),
+		forgedCase("Resp-4", "RSA key with an even modulus", malformed, rsaKeyWithModulus(new(big.Int).Lsh(new(big.Int).SetBytes(rsaModulus(2048)), 1).Bytes())),
+		forgedCase("Resp-4", "RSA key with the factor 3 in its modulus", malformed, rsaKeyWithModulus(new(big.Int).Mul(big.NewInt(3), new(big.Int).SetBytes(rsaModulus(2048))).Bytes())),
 
-		forging("Resp-4", "Ed25519 key that is the identity", malformed, ed25519Of(6, append([]byte{1}, make([]byte, 31)...)), ed25519Of(6, basePoint())),
-		forging("Resp-4", "Ed25519 key of order 2", malformed, ed25519Of(6, ed25519Point("ec", "7f"))),
-		forging("Resp-4", "Ed25519 key of order 4", malformed, ed25519Of(6, make([]byte, 32))),
-		forging("Resp-4", "Ed25519 key of order 8", malformed, ed25519Of(6, unhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"))),
-		forging("Resp-4", "Ed25519 key of order 8, the other one", malformed, ed25519Of(6, unhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"))),
-		forging("Resp-4", "Ed25519 key that is the identity, not canonical", malformed, ed25519Of(6, ed25519Point("ee", "7f"))),
-		forging("Resp-4", "Ed25519 key of order 4, not canonical", malformed, ed25519Of(6, ed25519Point("ed", "7f"))),
-		forging("Resp-4", "Ed25519 key that is no point", malformed, ed25519Of(6, append([]byte{2}, make([]byte, 31)...))),
+		forgedCase("Resp-4", "Ed25519 key that is the identity", malformed, ed25519Key(6, append([]byte{1}, make([]byte, 31)...)), ed25519Key(6, basePoint())),
+		forgedCase("Resp-4", "Ed25519 key of order 2", malformed, ed25519Key(6, ed25519Point("ec", "7f"))),
+		forgedCase("Resp-4", "Ed25519 key of order 4", malformed, ed25519Key(6, make([]byte, 32))),
+		forgedCase("Resp-4", "Ed25519 key of order 8", malformed, ed25519Key(6, unhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"))),
+		forgedCase("Resp-4", "Ed25519 key of order 8, the other one", malformed, ed25519Key(6, unhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"))),
+		forgedCase("Resp-4", "Ed25519 key that is the identity, not canonical", malformed, ed25519Key(6, ed25519Point("ee", "7f"))),
+		forgedCase("Resp-4", "Ed25519 key of order 4, not canonical", malformed, ed25519Key(6, ed25519Point("ed", "7f"))),
+		forgedCase("Resp-4", "Ed25519 key that is no point", malformed, ed25519Key(6, append([]byte{2}, make([]byte, 31)...))),
 
 		key("no kty", malformed, map[int]any{1: nil}),
 		key("no alg", algorithm, map[int]any{3: nil}),
@@ -302,17 +302,17 @@ func publicKeys() []wrongAnswer {
 		key("Ed25519 key of 33 bytes", malformed, map[int]any{1: 1, 3: -8, -1: 6, -2: random(33), -3: nil}),
 		key("Ed25519 key without x", malformed, map[int]any{1: 1, 3: -8, -1: 6, -2: nil, -3: nil}),
 		key("Ed25519 key without crv", malformed, map[int]any{1: 1, 3: -8, -1: nil, -2: random(32), -3: nil}),
-		forging("Resp-4", "x of 31 bytes", malformed, coordinate(-2, func(x []byte) []byte { return x[1:] })),
-		forging("Resp-4", "x of 33 bytes", malformed, coordinate(-2, func(x []byte) []byte { return append([]byte{0}, x...) })),
-		forging("Resp-4", "y of 33 bytes", malformed, coordinate(-3, func(y []byte) []byte { return append([]byte{0}, y...) })),
-		forging("Resp-4", "x and y in one", malformed, coordinate(-2, func(x []byte) []byte { return append(x, x...) })),
+		forgedCase("Resp-4", "x of 31 bytes", malformed, coordinate(-2, func(x []byte) []byte { return x[1:] })),
+		forgedCase("Resp-4", "x of 33 bytes", malformed, coordinate(-2, func(x []byte) []byte { return append([]byte{0}, x...) })),
+		forgedCase("Resp-4", "y of 33 bytes", malformed, coordinate(-3, func(y []byte) []byte { return append([]byte{0}, y...) })),
+		forgedCase("Resp-4", "x and y in one", malformed, coordinate(-2, func(x []byte) []byte { return append(x, x...) })),
 
-		forging("§6.5.1", "key_ops, an optional member", malformed, cose(map[int]any{4: []int{2}})),
-		forging("§6.5.1", "kid, an optional member", malformed, cose(map[int]any{2: []byte("kid")})),
-		forging("§6.5.1", "the private key in it", malformed, cose(map[int]any{-4: random(32)})),
-		forging("§6.5.1", "a member that a text names", malformed, authenticator.ForgeEncodedKey(func(key []byte) []byte { key[0]++; return append(key, "\x61a\x01"...) })),
+		forgedCase("§6.5.1", "key_ops, an optional member", malformed, changeCOSEKey(map[int]any{4: []int{2}})),
+		forgedCase("§6.5.1", "kid, an optional member", malformed, changeCOSEKey(map[int]any{2: []byte("kid")})),
+		forgedCase("§6.5.1", "the private key in it", malformed, changeCOSEKey(map[int]any{-4: random(32)})),
+		forgedCase("§6.5.1", "a member that a text names", malformed, authenticator.ForgeEncodedKey(func(key []byte) []byte { key[0]++; return append(key, "\x61a\x01"...) })),
 		encoded("the key is no map", func([]byte) []byte { return []byte{0x01} }),
-		forging("§6.5.1", "the key is empty", algorithm, authenticator.ForgeEncodedKey(func([]byte) []byte { return []byte{0xa0} })),
+		forgedCase("§6.5.1", "the key is empty", algorithm, authenticator.ForgeEncodedKey(func([]byte) []byte { return []byte{0xa0} })),
 		encoded("alg twice", func(key []byte) []byte { key[0]++; return append(key, 0x03, 0x26) }),
 		encoded("a label longer than it has to be", func(key []byte) []byte { return replaceOnce(key, "\xa5\x01\x02", "\xa5\x18\x01\x02") }),
 		encoded("a value longer than it has to be", func(key []byte) []byte { return replaceOnce(key, "\xa5\x01\x02", "\xa5\x01\x18\x02") }),

@@ -23,24 +23,24 @@ import (
 // spent its challenge: the right answer to the same challenge comes too late. Its twin, the same answer to a challenge of its
 // own with nothing wrong, must pass.
 
-// wrongAnswer is a line of the tables.
-type wrongAnswer struct {
+// invalidCase is a line of the tables.
+type invalidCase struct {
 	step string
 	name string
 
-	device  []authenticator.Option
-	instead []authenticator.Option    // another device that makes the wrong answer
-	email   bool                      // a sign-in by address, so that passkeys are listed
-	forge   []authenticator.Variation // before it is signed
-	edit    edit                      // afterwards
-	twin    []authenticator.Variation // what the twin does as well; nothing if nil
+	device      []authenticator.Option
+	otherDevice []authenticator.Option    // another device that makes the wrong answer
+	byEmail     bool                      // a sign-in by address, so that passkeys are listed
+	forge       []authenticator.Variation // before it is signed
+	edit        edit                      // afterwards
+	control     []authenticator.Variation // what the twin does as well; nothing if nil
 
-	nobodys bool // the answer names no account, so that no owner can be told
+	noAccount bool // the answer names no account, so that no owner can be told
 
 	code   string // passkey_rejected if ""
 	reason domain.Reason
-	// unread is for a request that is no answer yet: it spends nothing, and the twin answers the same challenge.
-	unread func(body []byte) []byte
+	// unreadable is for a request that is no answer yet: it spends nothing, and the twin answers the same challenge.
+	unreadable func(body []byte) []byte
 }
 
 // edit changes the JSON of an answer. Bens is what somebody else would have answered to the same challenge.
@@ -48,14 +48,14 @@ type edit func(answer, bens map[string]any)
 
 func set(path string, value any) edit {
 	return func(answer, _ map[string]any) {
-		object, name := descend(answer, path)
+		object, name := parentOf(answer, path)
 		object[name] = value
 	}
 }
 
 func drop(path string) edit {
 	return func(answer, _ map[string]any) {
-		object, name := descend(answer, path)
+		object, name := parentOf(answer, path)
 		if _, there := object[name]; !there {
 			panic("there is no " + path)
 		}
@@ -63,18 +63,18 @@ func drop(path string) edit {
 	}
 }
 
-// borrow takes members of Ben's answer.
-func borrow(paths ...string) edit {
+// copyFromOther takes members of Ben's answer.
+func copyFromOther(paths ...string) edit {
 	return func(answer, bens map[string]any) {
 		for _, path := range paths {
-			object, name := descend(answer, path)
-			from, _ := descend(bens, path)
+			object, name := parentOf(answer, path)
+			from, _ := parentOf(bens, path)
 			object[name] = from[name]
 		}
 	}
 }
 
-func descend(answer map[string]any, path string) (object map[string]any, name string) {
+func parentOf(answer map[string]any, path string) (object map[string]any, name string) {
 	object, name = answer, path
 	if parent, child, nested := strings.Cut(path, "."); nested {
 		object, name = answer[parent].(map[string]any), child
@@ -82,7 +82,7 @@ func descend(answer map[string]any, path string) (object map[string]any, name st
 	return object, name
 }
 
-func (w wrongAnswer) wantCode() string {
+func (w invalidCase) wantCode() string {
 	if w.code == "" {
 		return "passkey_rejected"
 	}
@@ -91,44 +91,44 @@ func (w wrongAnswer) wantCode() string {
 
 // ceremonyUnderTest is one of the two, with the person who holds it.
 type ceremonyUnderTest struct {
-	connection *httpConnection
-	path       string
-	begin      func() attempt
-	answer     func(attempt, ...authenticator.Variation) any
-	wrong      func(attempt, ...authenticator.Variation) any
-	bens       func(attempt) any // what Ben would answer
-	listens    bool              // whether there is an account whose owner is told of refusals
+	api           *httpAPI
+	path          string
+	begin         func() pendingCeremony
+	answer        func(pendingCeremony, ...authenticator.Variation) any
+	invalidAnswer func(pendingCeremony, ...authenticator.Variation) any
+	otherAnswer   func(pendingCeremony) any // what Ben would answer
+	hasAccount    bool                      // whether there is an account whose owner is told of refusals
 }
 
-func (e *examined) judges(t *testing.T, w wrongAnswer, c ceremonyUnderTest) {
+func (e *inspectedServer) check(t *testing.T, w invalidCase, c ceremonyUnderTest) {
 	t.Helper()
 	begun := c.begin()
-	wrong := toJSON(t, c.wrong(begun, w.forge...))
+	wrong := toJSON(t, c.invalidAnswer(begun, w.forge...))
 	if w.edit != nil {
 		bens := map[string]any{}
-		if c.bens != nil {
-			bens = toJSON(t, c.bens(begun))
+		if c.otherAnswer != nil {
+			bens = toJSON(t, c.otherAnswer(begun))
 		}
 		w.edit(wrong, bens)
 	}
-	rows, events, counters := e.countRows(t), e.eventsBecause(t, w.reason), e.rejections(t)
-	if w.unread != nil {
-		e.isNoAnswer(t, c, w, begun, wrong)
+	rows, events, counters := e.countRows(t), e.countEvents(t, w.reason), e.rejections(t)
+	if w.unreadable != nil {
+		e.checkUnreadable(t, c, w, begun, wrong)
 		return
 	}
 	code := w.wantCode()
-	if got, want := c.send(begun, wrong), (refusal{code, w.reason}); got != want {
-		t.Fatalf("got %+v, want %+v; the log: %s", got, want, e.log.last())
+	if got, want := c.send(begun, wrong), (rejection{code, w.reason}); got != want {
+		t.Fatalf("got %+v, want %+v; the log: %s", got, want, e.log.lastLine())
 	}
 
 	rows["webauthn_challenges"]--
 	if got := e.countRows(t); !maps.Equal(got, rows) {
 		t.Errorf("rows %v, want %v", got, rows)
 	}
-	if c.listens && !w.nobodys && (code == "passkey_rejected" || code == "user_verification_required") {
+	if c.hasAccount && !w.noAccount && (code == "passkey_rejected" || code == "user_verification_required") {
 		events++
 	}
-	if got := e.eventsBecause(t, w.reason); got != events {
+	if got := e.countEvents(t, w.reason); got != events {
 		t.Errorf("%d events with reason %q, want %d", got, w.reason, events)
 	}
 	after := e.rejections(t)
@@ -137,36 +137,36 @@ func (e *examined) judges(t *testing.T, w wrongAnswer, c ceremonyUnderTest) {
 			t.Errorf("the counter of %s went on: %t", reason, counted)
 		}
 	}
-	if got, want := c.send(begun, toJSON(t, c.answer(begun))), (refusal{"challenge_not_found", ""}); got != want {
+	if got, want := c.send(begun, toJSON(t, c.answer(begun))), (rejection{"challenge_not_found", ""}); got != want {
 		t.Errorf("the right answer to the same challenge got %+v, want %+v", got, want)
 	}
 	if got := e.countRows(t); !maps.Equal(got, rows) {
 		t.Errorf("rows %v after the second answer, want %v", got, rows)
 	}
 	again := c.begin()
-	if got := c.send(again, toJSON(t, c.answer(again, w.twin...))); got != (refusal{}) {
-		t.Errorf("the twin is refused: %+v; the log: %s", got, e.log.last())
+	if got := c.send(again, toJSON(t, c.answer(again, w.control...))); got != (rejection{}) {
+		t.Errorf("the twin is refused: %+v; the log: %s", got, e.log.lastLine())
 	}
 }
 
-func (e *examined) isNoAnswer(t *testing.T, c ceremonyUnderTest, w wrongAnswer, begun attempt, answer map[string]any) {
+func (e *inspectedServer) checkUnreadable(t *testing.T, c ceremonyUnderTest, w invalidCase, begun pendingCeremony, answer map[string]any) {
 	t.Helper()
 	rows, counters := e.countRows(t), e.rejections(t)
 	body := encode(t, map[string]any{"challenge_id": begun.challengeID, "credential": answer})
-	e.send(t, http.MethodPost, c.path, string(w.unread(bytes.Clone(body)))).wants(t, 400, w.code)
+	e.send(t, http.MethodPost, c.path, string(w.unreadable(bytes.Clone(body)))).requireProblem(t, 400, w.code)
 	if got := e.countRows(t); !maps.Equal(got, rows) {
 		t.Errorf("rows %v, want %v", got, rows)
 	}
 	if got := e.rejections(t); !maps.Equal(got, counters) {
 		t.Errorf("counters %v, want %v", got, counters)
 	}
-	if got := c.send(begun, answer); got != (refusal{}) {
+	if got := c.send(begun, answer); got != (rejection{}) {
 		t.Errorf("the twin is refused: %+v", got)
 	}
 }
 
-func (c ceremonyUnderTest) send(begun attempt, answer map[string]any) refusal {
-	return c.connection.call(http.MethodPost, c.path, map[string]any{"challenge_id": begun.challengeID, "credential": answer}, nil)
+func (c ceremonyUnderTest) send(begun pendingCeremony, answer map[string]any) rejection {
+	return c.api.call(http.MethodPost, c.path, map[string]any{"challenge_id": begun.challengeID, "credential": answer}, nil)
 }
 
 func toJSON(t *testing.T, answer any) map[string]any {
@@ -178,15 +178,15 @@ func toJSON(t *testing.T, answer any) map[string]any {
 	return members
 }
 
-func (l *logbook) last() string {
+func (l *logRecorder) lastLine() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return string(l.lines[len(l.lines)-1])
 }
 
-func everyStep(t *testing.T, table []wrongAnswer, ceremony func(*examined, *testing.T, wrongAnswer) ceremonyUnderTest) {
+func runCases(t *testing.T, table []invalidCase, ceremony func(*inspectedServer, *testing.T, invalidCase) ceremonyUnderTest) {
 	t.Helper()
-	for store, open := range examinedServers() {
+	for store, open := range inspectedServers() {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
 			e := open(t, nil)
@@ -197,38 +197,38 @@ func everyStep(t *testing.T, table []wrongAnswer, ceremony func(*examined, *test
 					t.Fatalf("%q stands there twice", name)
 				}
 				names = append(names, name)
-				t.Run(name, func(t *testing.T) { e.judges(t, w, ceremony(e, t, w)) })
+				t.Run(name, func(t *testing.T) { e.check(t, w, ceremony(e, t, w)) })
 			}
 		})
 	}
 }
 
-func wrongRegistrations(t *testing.T) []wrongAnswer {
+func invalidRegistrations(t *testing.T) []invalidCase {
 	t.Helper()
-	return slices.Concat(registrationShapes(), clientDataOf("webauthn.create", "webauthn.get"), registrationSteps(), attestationObjects(), publicKeys(), attestationStatements(t))
+	return slices.Concat(malformedRegistrations(), invalidClientData("webauthn.create", "webauthn.get"), invalidAttestedData(), invalidAttestationObjects(), invalidPublicKeys(), invalidAttestationStatements(t))
 }
 
-func wrongAuthentications() []wrongAnswer {
-	return slices.Concat(authenticationShapes(), clientDataOf("webauthn.get", "webauthn.create"), authenticationSteps())
+func invalidAuthentications() []invalidCase {
+	return slices.Concat(malformedAuthentications(), invalidClientData("webauthn.get", "webauthn.create"), invalidAssertions())
 }
 
-func TestEveryStepOfARegistration(t *testing.T) {
-	everyStep(t, wrongRegistrations(t), (*examined).registration)
+func TestConformance_Registration(t *testing.T) {
+	runCases(t, invalidRegistrations(t), (*inspectedServer).registration)
 }
 
-func TestEveryStepOfAnAuthentication(t *testing.T) {
-	everyStep(t, wrongAuthentications(), (*examined).authentication)
+func TestConformance_Authentication(t *testing.T) {
+	runCases(t, invalidAuthentications(), (*inspectedServer).authentication)
 }
 
 // Also by whoever has the passkey's id only, and also if it is their own.
-func TestACredentialIDIsRegisteredOnce(t *testing.T) {
-	for store, open := range examinedServers() {
+func TestConformance_CredentialIDIsUnique(t *testing.T) {
+	for store, open := range inspectedServers() {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
 			e := open(t, nil)
-			_, bens := e.holder(t, "Ben", wrongAnswer{})
-			w := wrongAnswer{device: ofES256, forge: []authenticator.Variation{authenticator.ForgeCredentialID(bens.ID)}, code: "passkey_already_registered"}
-			e.judges(t, w, e.registration(t, w))
+			_, bens := e.signedOutUser(t, "Ben", invalidCase{})
+			w := invalidCase{device: es256Only, forge: []authenticator.Variation{authenticator.ForgeCredentialID(bens.ID)}, code: "passkey_already_registered"}
+			e.check(t, w, e.registration(t, w))
 		})
 	}
 }

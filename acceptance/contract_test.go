@@ -14,9 +14,9 @@ const openAPIFile = "../adapters/httpapi/openapi.json"
 
 var openAPI = sync.OnceValues(func() (*contract.Contract, error) { return contract.Load(openAPIFile) })
 
-// heldToContract fails the test for every exchange over wire that is not as the OpenAPI document has it. Benchmarks
+// checkContract fails the test for every exchange over wire that is not as the OpenAPI document has it. Benchmarks
 // measure the server alone.
-func heldToContract(t testing.TB, wire http.RoundTripper) http.RoundTripper {
+func checkContract(t testing.TB, wire http.RoundTripper) http.RoundTripper {
 	t.Helper()
 	if _, measuring := t.(*testing.B); measuring {
 		return wire
@@ -28,7 +28,7 @@ func heldToContract(t testing.TB, wire http.RoundTripper) http.RoundTripper {
 	return kept.Watch(wire, func(breach error) { t.Error(breach) })
 }
 
-func TestTheContractIsServed(t *testing.T) {
+func TestOpenAPI_IsServed(t *testing.T) {
 	want, err := os.ReadFile(openAPIFile)
 	if err != nil {
 		t.Fatal(err)

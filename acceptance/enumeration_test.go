@@ -28,30 +28,30 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// stranger asks about an address and has nothing of its owner's. They have an account of their own, and write down all that can be
+// anonymousClient asks about an address and has nothing of its owner's. They have an account of their own, and write down all that can be
 // seen of the answers but for what is drawn anew each time.
-type stranger struct {
-	t       testing.TB
-	server  *server
-	network int // of their own, so that no stranger waits for another
-	token   string
-	codes   []string // backup codes of their own account
-	device  *authenticator.Authenticator
-	seen    []string
+type anonymousClient struct {
+	t         testing.TB
+	server    *server
+	network   int // of their own, so that no stranger waits for another
+	token     string
+	codes     []string // backup codes of their own account
+	device    *authenticator.Authenticator
+	responses []string
 }
 
-func (s *stranger) asks(path string, body map[string]any) answer {
+func (s *anonymousClient) post(path string, body map[string]any) apiResponse {
 	s.t.Helper()
-	return s.calls(http.MethodPost, path, body, "")
+	return s.send(http.MethodPost, path, body, "")
 }
 
-// asksSignedIn is asks in the stranger's own session.
-func (s *stranger) asksSignedIn(method, path string, body map[string]any) answer {
+// sendSignedIn is asks in the stranger's own session.
+func (s *anonymousClient) sendSignedIn(method, path string, body map[string]any) apiResponse {
 	s.t.Helper()
-	return s.calls(method, path, body, s.token)
+	return s.send(method, path, body, s.token)
 }
 
-func (s *stranger) calls(method, path string, body map[string]any, token string) answer {
+func (s *anonymousClient) send(method, path string, body map[string]any, token string) apiResponse {
 	s.t.Helper()
 	var text []byte
 	if body != nil {
@@ -74,8 +74,8 @@ func (s *stranger) calls(method, path string, body map[string]any, token string)
 	for _, drawn := range []string{"Date", "X-Request-Id", "Content-Length"} {
 		headers.Del(drawn)
 	}
-	worn := theList.ReplaceAllString(string(got.body), theList.String())
-	for _, drawn := range []*regexp.Regexp{anID, anyDrawn, aText, aTag} {
+	worn := allowCredentialsMember.ReplaceAllString(string(got.body), allowCredentialsMember.String())
+	for _, drawn := range []*regexp.Regexp{uuidPattern, randomPattern, requestIDPattern, accountTagPattern} {
 		worn = drawn.ReplaceAllString(worn, drawn.String())
 	}
 	worn = strings.ReplaceAll(worn, network, "the stranger's network")
@@ -83,43 +83,43 @@ func (s *stranger) calls(method, path string, body map[string]any, token string)
 		worn = strings.ReplaceAll(worn, address, "the address")
 	}
 	shown, _, _ := strings.Cut(path, "/me/passkeys/")
-	s.seen = append(s.seen, fmt.Sprintf("%s %s %d %s %v", method, shown, got.StatusCode, worn, headers))
+	s.responses = append(s.responses, fmt.Sprintf("%s %s %d %s %v", method, shown, got.StatusCode, worn, headers))
 	return got
 }
 
-// theList may differ between accounts, as people do. What it says is looked at by itself.
-var theList = regexp.MustCompile(`"allowCredentials":\[.*?\}\]`)
+// allowCredentialsMember may differ between accounts, as people do. What it says is looked at by itself.
+var allowCredentialsMember = regexp.MustCompile(`"allowCredentials":\[.*?\}\]`)
 
-func (s *stranger) begins(path string, body map[string]any) attempt {
+func (s *anonymousClient) begin(path string, body map[string]any) pendingCeremony {
 	s.t.Helper()
-	return s.begun(s.asks(path, body))
+	return s.parseCeremony(s.post(path, body))
 }
 
-func (s *stranger) begun(got answer) attempt {
+func (s *anonymousClient) parseCeremony(got apiResponse) pendingCeremony {
 	s.t.Helper()
-	var begun ceremonyBody
+	var begun ceremonyResponse
 	if err := json.Unmarshal(got.body, &begun); err != nil || got.StatusCode != 200 {
 		s.t.Fatalf("%d %s", got.StatusCode, got.body)
 	}
-	return attempt{begun.ChallengeID, begun.Options}
+	return pendingCeremony{begun.ChallengeID, begun.Options}
 }
 
-// listed are the passkeys of which a sign-in by the address asks for one.
-func (s *stranger) listed(address string) (attempt, []authenticatorDescriptor) {
+// beginSignIn are the passkeys of which a sign-in by the address asks for one.
+func (s *anonymousClient) beginSignIn(address string) (pendingCeremony, []credentialDescriptor) {
 	s.t.Helper()
-	begun := s.begins("/v1/login/options", map[string]any{"email": address})
+	begun := s.begin("/v1/login/options", map[string]any{"email": address})
 	var options struct {
 		AllowCredentials []map[string]json.RawMessage `json:"allowCredentials"`
 	}
 	if err := json.Unmarshal(begun.options, &options); err != nil {
 		s.t.Fatal(err)
 	}
-	var list []authenticatorDescriptor
+	var list []credentialDescriptor
 	for _, members := range options.AllowCredentials {
 		if names := slices.Sorted(maps.Keys(members)); !slices.Equal(names, []string{"id", "transports", "type"}) && !slices.Equal(names, []string{"id", "type"}) {
 			s.t.Errorf("a passkey of %s has the members %q", address, names)
 		}
-		var one authenticatorDescriptor
+		var one credentialDescriptor
 		if err := json.Unmarshal(encode(s.t, members), &one); err != nil {
 			s.t.Fatal(err)
 		}
@@ -131,19 +131,19 @@ func (s *stranger) listed(address string) (attempt, []authenticatorDescriptor) {
 	return begun, list
 }
 
-// shows answers with a listed id, whose key no stranger holds.
-func (s *stranger) shows(begun attempt, path string, id authenticator.Base64URL, how ...authenticator.Variation) answer {
+// sendAssertion answers with a listed id, whose key no stranger holds.
+func (s *anonymousClient) sendAssertion(begun pendingCeremony, path string, id authenticator.Base64URL, how ...authenticator.Variation) apiResponse {
 	s.t.Helper()
-	made, err := s.device.Get(authenticatorOptionsWithout(&lodge{t: s.t}, begun.options), how...)
+	made, err := s.device.Get(dropAllowCredentials(&env{t: s.t}, begun.options), how...)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	made.ID, made.RawID = id, id
-	return s.calls(http.MethodPost, path, map[string]any{"challenge_id": begun.challengeID, "credential": made}, map[bool]string{true: s.token}[strings.Contains(path, "step-up")])
+	return s.send(http.MethodPost, path, map[string]any{"challenge_id": begun.challengeID, "credential": made}, map[bool]string{true: s.token}[strings.Contains(path, "step-up")])
 }
 
-// makes answers with a new passkey of a listed id, or, for none, of a random one.
-func (s *stranger) makes(begun attempt, id authenticator.Base64URL) any {
+// newCredential answers with a new passkey of a listed id, or, for none, of a random one.
+func (s *anonymousClient) newCredential(begun pendingCeremony, id authenticator.Base64URL) any {
 	s.t.Helper()
 	device := authenticator.New(s.server.origin)
 	made, err := device.Create(begun.options, authenticator.ForgeCredentialID(id))
@@ -156,39 +156,39 @@ func (s *stranger) makes(begun attempt, id authenticator.Base64URL) any {
 	return made
 }
 
-// settles makes the stranger an account of their own.
-func (s *stranger) settles() {
+// signUp makes the stranger an account of their own.
+func (s *anonymousClient) signUp() {
 	s.t.Helper()
-	begun := s.begins("/v1/signup/options", nil)
-	var entered sessionBody
-	got := s.asks("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": s.makes(begun, nil), "transport": "bearer"})
+	begun := s.begin("/v1/signup/options", nil)
+	var entered sessionResponse
+	got := s.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": s.newCredential(begun, nil), "transport": "bearer"})
 	if err := json.Unmarshal(got.body, &entered); err != nil || got.StatusCode != 201 {
 		s.t.Fatalf("%d %s", got.StatusCode, got.body)
 	}
 	s.token = entered.Tokens.AccessToken
 	var made struct{ Codes []string }
-	if got := s.asksSignedIn(http.MethodPost, "/v1/me/recovery/backup-codes", nil); got.StatusCode < 300 {
+	if got := s.sendSignedIn(http.MethodPost, "/v1/me/recovery/backup-codes", nil); got.StatusCode < 300 {
 		if err := json.Unmarshal(got.body, &made); err != nil {
 			s.t.Fatal(err)
 		}
 	}
-	s.codes, s.seen = made.Codes, nil
+	s.codes, s.responses = made.Codes, nil
 }
 
-// behindAProxy is a server behind a proxy, where each comes from a network of their own.
-func behindAProxy(c *bootstrap.Config) {
+// trustLoopbackNetwork is a server behind a proxy, where each comes from a network of their own.
+func trustLoopbackNetwork(c *bootstrap.Config) {
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 }
 
-// withoutPasskeys takes all passkeys of an account away, as nothing in the product does.
-func withoutPasskeys(t testing.TB, store ports.Store, address string) {
+// deletePasskeys takes all passkeys of an account away, as nothing in the product does.
+func deletePasskeys(t testing.TB, store ports.Store, address string) {
 	t.Helper()
 	err := store.Update(t.Context(), func(tx ports.Tx) error {
 		user, err := tx.Users.ByEmail(t.Context(), domain.Email(address))
 		if err != nil {
 			return err
 		}
-		keys, err := tx.Credentials.OfUser(t.Context(), user.ID())
+		keys, err := tx.Credentials.ListByUser(t.Context(), user.ID())
 		if err != nil {
 			return err
 		}
@@ -204,8 +204,8 @@ func withoutPasskeys(t testing.TB, store ports.Store, address string) {
 	}
 }
 
-// locked counts as many wrong codes against the account as close the app's way.
-func locked(t testing.TB, store ports.Store, clock ports.Clock, address string) {
+// lockTOTP counts as many wrong codes against the account as close the app's way.
+func lockTOTP(t testing.TB, store ports.Store, clock ports.Clock, address string) {
 	t.Helper()
 	err := store.Update(t.Context(), func(tx ports.Tx) error {
 		user, err := tx.Users.ByEmail(t.Context(), domain.Email(address))
@@ -214,7 +214,7 @@ func locked(t testing.TB, store ports.Store, clock ports.Clock, address string) 
 		}
 		lockout := domain.NewLockout(domain.LockoutKey{}.Account(user.ID()))
 		for range 20 {
-			lockout.Fail(clock.Now())
+			lockout.RecordFailure(clock.Now())
 		}
 		return tx.Lockouts.Save(t.Context(), lockout)
 	})
@@ -223,23 +223,23 @@ func locked(t testing.TB, store ports.Store, clock ports.Clock, address string) 
 	}
 }
 
-func (l *lodge) shuts(address string) {
+func (l *env) disableAccount(address string) {
 	l.t.Helper()
-	if _, err := l.door.operator().Admin.DisableUser.Execute(l.t.Context(), admin.Who{Email: domain.Email(address)}); err != nil {
+	if _, err := l.driver.operator().Admin.DisableUser.Execute(l.t.Context(), admin.UserRef{Email: domain.Email(address)}); err != nil {
 		l.t.Fatal(err)
 	}
 }
 
-// asked is what a stranger knows: an address, an id that may be that of its account, and the ids that a sign-in lists.
-type asked struct {
+// probeTarget is what a stranger knows: an address, an id that may be that of its account, and the ids that a sign-in lists.
+type probeTarget struct {
 	address, id string
 	ids         []authenticator.Base64URL
-	mail        domain.MailPolicy
+	mail        domain.EmailPolicy
 	recovery    domain.RecoveryPolicy
 }
 
-// forgeries are answers of a passkey that its key did not sign.
-var forgeries = map[string][]authenticator.Variation{
+// forgedAssertions are answers of a passkey that its key did not sign.
+var forgedAssertions = map[string][]authenticator.Variation{
 	"another key's signature": nil,
 	"a bad signature":         {authenticator.ForgeSignature(flipLastBit)},
 	"no user handle":          {authenticator.ForgeUserHandle(nil)},
@@ -254,77 +254,77 @@ var forgeries = map[string][]authenticator.Variation{
 // probes are the calls by which a stranger could ask whether an address has an account. Each row is one in docs/security/account-enumeration.md.
 var probes = []struct {
 	name string
-	when func(asked) bool // nil for always
-	asks func(*stranger, asked)
+	when func(probeTarget) bool // nil for always
+	asks func(*anonymousClient, probeTarget)
 }{
-	{"sign-in options, in either case", nil, func(s *stranger, a asked) {
-		_, first := s.listed(a.address)
-		if _, again := s.listed(strings.ToUpper(a.address)); !bytes.Equal(encode(s.t, first), encode(s.t, again)) {
+	{"sign-in options, in either case", nil, func(s *anonymousClient, a probeTarget) {
+		_, first := s.beginSignIn(a.address)
+		if _, again := s.beginSignIn(strings.ToUpper(a.address)); !bytes.Equal(encode(s.t, first), encode(s.t, again)) {
 			s.t.Errorf("%s is asked for %v, and then for %v", a.address, first, again)
 		}
 	}},
-	{"sign-in by address, answered with a listed id", nil, func(s *stranger, a asked) {
-		for _, name := range slices.Sorted(maps.Keys(forgeries)) {
-			begun, _ := s.listed(a.address)
-			s.shows(begun, "/v1/login/verify", a.ids[0], forgeries[name]...)
+	{"sign-in by address, answered with a listed id", nil, func(s *anonymousClient, a probeTarget) {
+		for _, name := range slices.Sorted(maps.Keys(forgedAssertions)) {
+			begun, _ := s.beginSignIn(a.address)
+			s.sendAssertion(begun, "/v1/login/verify", a.ids[0], forgedAssertions[name]...)
 		}
 	}},
-	{"sign-in without an address, answered with a listed id", nil, func(s *stranger, a asked) {
-		for _, name := range slices.Sorted(maps.Keys(forgeries)) {
-			s.shows(s.begins("/v1/login/options", nil), "/v1/login/verify", a.ids[0], forgeries[name]...)
+	{"sign-in without an address, answered with a listed id", nil, func(s *anonymousClient, a probeTarget) {
+		for _, name := range slices.Sorted(maps.Keys(forgedAssertions)) {
+			s.sendAssertion(s.begin("/v1/login/options", nil), "/v1/login/verify", a.ids[0], forgedAssertions[name]...)
 		}
-		s.shows(s.begins("/v1/login/options", nil), "/v1/login/verify", a.ids[len(a.ids)-1])
+		s.sendAssertion(s.begin("/v1/login/options", nil), "/v1/login/verify", a.ids[len(a.ids)-1])
 	}},
-	{"sign-in by another address, answered with a listed id", nil, func(s *stranger, a asked) {
-		begun, _ := s.listed("somewhere.else@example.org")
-		s.shows(begun, "/v1/login/verify", a.ids[0], authenticator.ForgeUserHandle(nil))
+	{"sign-in by another address, answered with a listed id", nil, func(s *anonymousClient, a probeTarget) {
+		begun, _ := s.beginSignIn("somewhere.else@example.org")
+		s.sendAssertion(begun, "/v1/login/verify", a.ids[0], authenticator.ForgeUserHandle(nil))
 	}},
-	{"sign-up under a listed id", nil, func(s *stranger, a asked) {
-		begun := s.begins("/v1/signup/options", nil)
-		s.asks("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": s.makes(begun, a.ids[0])})
+	{"sign-up under a listed id", nil, func(s *anonymousClient, a probeTarget) {
+		begun := s.begin("/v1/signup/options", nil)
+		s.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": s.newCredential(begun, a.ids[0])})
 	}},
-	{"further passkey under a listed id", nil, func(s *stranger, a asked) {
-		begun := s.begun(s.asksSignedIn(http.MethodPost, "/v1/me/passkeys/options", nil))
-		s.asksSignedIn(http.MethodPost, "/v1/me/passkeys/verify", map[string]any{"challenge_id": begun.challengeID, "credential": s.makes(begun, a.ids[0])})
+	{"further passkey under a listed id", nil, func(s *anonymousClient, a probeTarget) {
+		begun := s.parseCeremony(s.sendSignedIn(http.MethodPost, "/v1/me/passkeys/options", nil))
+		s.sendSignedIn(http.MethodPost, "/v1/me/passkeys/verify", map[string]any{"challenge_id": begun.challengeID, "credential": s.newCredential(begun, a.ids[0])})
 	}},
-	{"recovery of the stranger's own account under a listed id", func(a asked) bool { return a.recovery == domain.RecoveryAny }, func(s *stranger, a asked) {
+	{"recovery of the stranger's own account under a listed id", func(a probeTarget) bool { return a.recovery == domain.RecoveryAny }, func(s *anonymousClient, a probeTarget) {
 		var granted struct {
 			GrantToken string `json:"grant_token"`
 		}
-		if got := s.asks("/v1/recovery/redeem", map[string]any{"backup_code": s.codes[0]}); json.Unmarshal(got.body, &granted) != nil || granted.GrantToken == "" {
+		if got := s.post("/v1/recovery/redeem", map[string]any{"backup_code": s.codes[0]}); json.Unmarshal(got.body, &granted) != nil || granted.GrantToken == "" {
 			s.t.Fatalf("%s", got.body)
 		}
-		begun := s.begins("/v1/recovery/options", map[string]any{"grant_token": granted.GrantToken})
-		s.asks("/v1/recovery/verify", map[string]any{"grant_token": granted.GrantToken, "challenge_id": begun.challengeID, "credential": s.makes(begun, a.ids[0])})
+		begun := s.begin("/v1/recovery/options", map[string]any{"grant_token": granted.GrantToken})
+		s.post("/v1/recovery/verify", map[string]any{"grant_token": granted.GrantToken, "challenge_id": begun.challengeID, "credential": s.newCredential(begun, a.ids[0])})
 	}},
-	{"step-up with a listed id", nil, func(s *stranger, a asked) {
-		s.shows(s.begun(s.asksSignedIn(http.MethodPost, "/v1/session/step-up/options", nil)), "/v1/session/step-up/verify", a.ids[0])
+	{"step-up with a listed id", nil, func(s *anonymousClient, a probeTarget) {
+		s.sendAssertion(s.parseCeremony(s.sendSignedIn(http.MethodPost, "/v1/session/step-up/options", nil)), "/v1/session/step-up/verify", a.ids[0])
 	}},
-	{"renaming and removing a listed id", nil, func(s *stranger, a asked) {
-		s.asksSignedIn(http.MethodPatch, "/v1/me/passkeys/"+a.ids[0].String(), map[string]any{"name": "Mine"})
-		s.asksSignedIn(http.MethodDelete, "/v1/me/passkeys/"+a.ids[0].String(), nil)
+	{"renaming and removing a listed id", nil, func(s *anonymousClient, a probeTarget) {
+		s.sendSignedIn(http.MethodPatch, "/v1/me/passkeys/"+a.ids[0].String(), map[string]any{"name": "Mine"})
+		s.sendSignedIn(http.MethodDelete, "/v1/me/passkeys/"+a.ids[0].String(), nil)
 	}},
 	// Where no mail is sent, a sign-up and a change say that an address is taken, as the documentation admits.
-	{"sign-up with the address", func(a asked) bool { return a.mail == domain.MailOn }, func(s *stranger, a asked) {
-		begun := s.begins("/v1/signup/options", map[string]any{"email": a.address})
-		answer := s.makes(begun, authenticator.Base64URL(rand.Text()+rand.Text()))
-		s.asks("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": answer, "email": a.address, "transport": "bearer"})
+	{"sign-up with the address", func(a probeTarget) bool { return a.mail == domain.EmailOn }, func(s *anonymousClient, a probeTarget) {
+		begun := s.begin("/v1/signup/options", map[string]any{"email": a.address})
+		answer := s.newCredential(begun, authenticator.Base64URL(rand.Text()+rand.Text()))
+		s.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": answer, "email": a.address, "transport": "bearer"})
 	}},
-	{"change to the address", func(a asked) bool { return a.mail == domain.MailOn }, func(s *stranger, a asked) {
-		s.asksSignedIn(http.MethodPatch, "/v1/me", map[string]any{"email": a.address})
-		s.asksSignedIn(http.MethodPost, "/v1/me/email/confirm", map[string]any{"code": "12345678"})
-		s.asksSignedIn(http.MethodPatch, "/v1/me", map[string]any{"email": nil})
+	{"change to the address", func(a probeTarget) bool { return a.mail == domain.EmailOn }, func(s *anonymousClient, a probeTarget) {
+		s.sendSignedIn(http.MethodPatch, "/v1/me", map[string]any{"email": a.address})
+		s.sendSignedIn(http.MethodPost, "/v1/me/email/confirm", map[string]any{"code": "12345678"})
+		s.sendSignedIn(http.MethodPatch, "/v1/me", map[string]any{"email": nil})
 	}},
-	{"recovery codes by address", nil, func(s *stranger, a asked) { s.guesses("email", a.address) }},
-	{"recovery codes by id", nil, func(s *stranger, a asked) { s.guesses("user_id", a.id) }},
-	{"a backup code alone, and a made-up grant", nil, func(s *stranger, _ asked) {
-		s.asks("/v1/recovery/redeem", map[string]any{"backup_code": "0000-0000-0000-0000"})
-		s.asks("/v1/recovery/options", map[string]any{"grant_token": "klg_" + strings.Repeat("A", 43)})
+	{"recovery codes by address", nil, func(s *anonymousClient, a probeTarget) { s.sendGuesses("email", a.address) }},
+	{"recovery codes by id", nil, func(s *anonymousClient, a probeTarget) { s.sendGuesses("user_id", a.id) }},
+	{"a backup code alone, and a made-up grant", nil, func(s *anonymousClient, _ probeTarget) {
+		s.post("/v1/recovery/redeem", map[string]any{"backup_code": "0000-0000-0000-0000"})
+		s.post("/v1/recovery/options", map[string]any{"grant_token": "klg_" + strings.Repeat("A", 43)})
 	}},
 }
 
-// TestTheTableOfProbesIsDocumented holds docs/security/account-enumeration.md to the rows of probes, in their order.
-func TestTheTableOfProbesIsDocumented(t *testing.T) {
+// TestEnumeration_document holds docs/security/account-enumeration.md to the rows of probes, in their order.
+func TestEnumeration_document(t *testing.T) {
 	page, err := os.ReadFile("../docs/security/account-enumeration.md")
 	if err != nil {
 		t.Fatal(err)
@@ -343,32 +343,32 @@ func TestTheTableOfProbesIsDocumented(t *testing.T) {
 	}
 }
 
-// guesses through the waits.
-func (s *stranger) guesses(name, value string) {
+// sendGuesses through the waits.
+func (s *anonymousClient) sendGuesses(name, value string) {
 	s.t.Helper()
 	for range 4 {
-		s.asks("/v1/recovery/redeem", map[string]any{name: value, "totp_code": "abcdef"})
+		s.post("/v1/recovery/redeem", map[string]any{name: value, "totp_code": "abcdef"})
 	}
 	for range 3 {
-		s.asks("/v1/recovery/redeem", map[string]any{name: value, "totp_code": "abcdef", "backup_code": "0000-0000-0000-0000"})
+		s.post("/v1/recovery/redeem", map[string]any{name: value, "totp_code": "abcdef", "backup_code": "0000-0000-0000-0000"})
 	}
 }
 
-// TestStrangersCannotTellAccountsApart makes every probe about addresses in every state, before and after their owners sign in. Each
+// TestEnumeration_AccountsAreIndistinguishable makes every probe about addresses in every state, before and after their owners sign in. Each
 // answer must be that about an address without an account.
-func TestStrangersCannotTellAccountsApart(t *testing.T) {
+func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 	for _, c := range []struct {
 		database string
-		mail     domain.MailPolicy
+		mail     domain.EmailPolicy
 		recovery domain.RecoveryPolicy
 	}{
-		{"SQLite", domain.MailOn, domain.RecoveryAny},
-		{"SQLite", domain.MailOff, domain.RecoveryBoth},
-		{"SQLite", domain.MailOff, domain.RecoveryOff},
-		{"PostgreSQL", domain.MailOn, domain.RecoveryBoth},
-		{"PostgreSQL", domain.MailOff, domain.RecoveryAny},
+		{"SQLite", domain.EmailOn, domain.RecoveryAny},
+		{"SQLite", domain.EmailOff, domain.RecoveryBoth},
+		{"SQLite", domain.EmailOff, domain.RecoveryOff},
+		{"PostgreSQL", domain.EmailOn, domain.RecoveryBoth},
+		{"PostgreSQL", domain.EmailOff, domain.RecoveryAny},
 	} {
-		t.Run(fmt.Sprintf("%s, mail %s, recovery %s", c.database, map[domain.MailPolicy]string{domain.MailOn: "on", domain.MailOff: "off"}[c.mail], c.recovery), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, mail %s, recovery %s", c.database, map[domain.EmailPolicy]string{domain.EmailOn: "on", domain.EmailOff: "off"}[c.mail], c.recovery), func(t *testing.T) {
 			t.Parallel()
 			clock, database := newClock(), bootstrap.Database{}
 			var store interface {
@@ -390,29 +390,29 @@ func TestStrangersCannotTellAccountsApart(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = store.Close() })
 			var post *mailserver.Server
-			if c.mail == domain.MailOn {
+			if c.mail == domain.EmailOn {
 				post = mailserver.Start(t, mailserver.Options{})
 			}
 			s := startServer(t, clock, func(config *bootstrap.Config) {
 				config.Database, config.Recovery = database, c.recovery
-				behindAProxy(config)
+				trustLoopbackNetwork(config)
 				if post != nil {
-					config.SMTP = sendingTo(t, post, config.PublicURL)
+					config.SMTP = smtpConfig(t, post, config.PublicURL)
 				}
 			})
-			l := &lodge{t: t, clock: clock, door: httpDoor{s}, post: post}
-			owners := l.states(store, c.recovery)
+			l := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: post}
+			owners := l.createAccountStates(store, c.recovery)
 			subjects := append([]string{"unknown", "unknown-too"}, slices.Sorted(maps.Keys(owners))...)
 			seen := map[string][]string{}
-			strangers, asks := map[string]*stranger{}, map[string]asked{}
+			strangers, asks := map[string]*anonymousClient{}, map[string]probeTarget{}
 			for i, state := range subjects {
-				who := &stranger{t: t, server: s, network: i}
-				who.settles()
-				a := asked{address: state + "@example.org", id: fmt.Sprintf("01a206fa-f19b-71aa-8eee-8e90a9bc70%02x", i), mail: c.mail, recovery: c.recovery}
-				if account, err := s.app.UseCases().Admin.ShowUser.Execute(t.Context(), admin.Who{Email: domain.Email(a.address)}); err == nil {
+				who := &anonymousClient{t: t, server: s, network: i}
+				who.signUp()
+				a := probeTarget{address: state + "@example.org", id: fmt.Sprintf("01a206fa-f19b-71aa-8eee-8e90a9bc70%02x", i), mail: c.mail, recovery: c.recovery}
+				if account, err := s.app.UseCases().Admin.ShowUser.Execute(t.Context(), admin.UserRef{Email: domain.Email(a.address)}); err == nil {
 					a.id = account.User.ID().String()
 				}
-				_, list := who.listed(a.address)
+				_, list := who.beginSignIn(a.address)
 				for _, one := range list {
 					a.ids = append(a.ids, one.ID)
 				}
@@ -425,7 +425,7 @@ func TestStrangersCannotTellAccountsApart(t *testing.T) {
 					}
 					var asking sync.WaitGroup
 					for _, state := range subjects { // each stranger has an account and a network of their own, and waits for most answers
-						strangers[state].seen = nil
+						strangers[state].responses = nil
 						asking.Go(func() { probe.asks(strangers[state], asks[state]) })
 					}
 					asking.Wait()
@@ -433,8 +433,8 @@ func TestStrangersCannotTellAccountsApart(t *testing.T) {
 						return
 					}
 					for _, state := range subjects {
-						seen[state] = strangers[state].seen
-						for at, line := range strangers[state].seen {
+						seen[state] = strangers[state].responses
+						for at, line := range strangers[state].responses {
 							if at >= len(seen["unknown"]) || line != seen["unknown"][at] {
 								t.Errorf("%s, %s, about an address that is %s, request %d:\n%s\nunknown:\n%s", phase, probe.name, state, at, line, seen["unknown"][min(at, len(seen["unknown"])-1)])
 								break
@@ -452,13 +452,13 @@ func TestStrangersCannotTellAccountsApart(t *testing.T) {
 	}
 }
 
-// states makes an account in each state that an account can be in, under the address of that name. Owners who can sign in are returned.
-func (l *lodge) states(store ports.Store, recovery domain.RecoveryPolicy) map[string]*person {
+// createAccountStates makes an account in each state that an account can be in, under the address of that name. Owners who can sign in are returned.
+func (l *env) createAccountStates(store ports.Store, recovery domain.RecoveryPolicy) map[string]*person {
 	l.t.Helper()
 	settle := func(state string) *person {
 		address := state + "@example.org"
-		if l.post != nil {
-			return l.confirmed(state, phone, address)
+		if l.mailServer != nil {
+			return l.personWithVerifiedEmail(state, phone, address)
 		}
 		p := l.person(state, phone)
 		p.email = address
@@ -470,31 +470,31 @@ func (l *lodge) states(store ports.Store, recovery domain.RecoveryPolicy) map[st
 	several.addsPasskey("key", securityKey)
 	owners["several-passkeys"] = several
 	settle("disabled")
-	l.shuts("disabled@example.org")
+	l.disableAccount("disabled@example.org")
 	settle("keyless")
-	withoutPasskeys(l.t, store, "keyless@example.org")
+	deletePasskeys(l.t, store, "keyless@example.org")
 	gone := settle("deleted")
-	gone.may(gone.device.deleteAccount())
+	gone.requireOK(gone.device.deleteAccount())
 	if recovery != domain.RecoveryOff {
 		for _, state := range []string{"with-an-app", "locked"} {
 			owners[state] = settle(state)
-			l.setsUpApp(owners[state])
-			owners[state].writesDownCodes()
+			l.enrolTOTP(owners[state])
+			owners[state].makesBackupCodes()
 		}
-		locked(l.t, store, l.clock, "locked@example.org")
+		lockTOTP(l.t, store, l.clock, "locked@example.org")
 	}
-	if l.post != nil {
+	if l.mailServer != nil {
 		claimant := l.person("pending", phone)
-		claimant.claims("pending@example.org")
+		claimant.signsUpWithEmail("pending@example.org")
 		owners["pending"] = claimant
 	}
 	return owners
 }
 
-func forgetWrongCodes(t testing.TB, store ports.Store) {
+func resetLockouts(t testing.TB, store ports.Store) {
 	t.Helper()
 	err := store.Update(t.Context(), func(tx ports.Tx) error {
-		_, err := tx.Lockouts.Sweep(t.Context(), time.Now().AddDate(100, 0, 0), 1000)
+		_, err := tx.Lockouts.DeleteExpired(t.Context(), time.Now().AddDate(100, 0, 0), 1000)
 		return err
 	})
 	if err != nil {
@@ -509,51 +509,51 @@ func BenchmarkEnumeration(b *testing.B) {
 	clock := newClock()
 	s := startServer(b, clock, func(c *bootstrap.Config) {
 		c.Database = bootstrap.SQLite(path)
-		behindAProxy(c)
+		trustLoopbackNetwork(c)
 	})
-	l := &lodge{t: b, clock: clock, door: httpDoor{s}}
+	l := &env{t: b, clock: clock, driver: httpDriver{s}}
 	classes := []string{"known", "shut", "keyless", "unknown"}
 	for _, class := range classes[:3] {
 		p := l.person(class, phone)
 		p.email = class + "@example.org"
 		p.signsUp()
 		if class == "known" {
-			l.setsUpApp(p)
+			l.enrolTOTP(p)
 		}
 	}
-	l.shuts("shut@example.org")
+	l.disableAccount("shut@example.org")
 	store, err := sqlite.Open(path)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer store.Close()
-	withoutPasskeys(b, store, "keyless@example.org")
-	visitor := &stranger{t: b, server: s}
-	visitor.settles()
+	deletePasskeys(b, store, "keyless@example.org")
+	visitor := &anonymousClient{t: b, server: s}
+	visitor.signUp()
 	for name, ask := range map[string]func(address string) time.Duration{
 		"options": func(address string) time.Duration {
 			begun := time.Now()
-			visitor.asks("/v1/login/options", map[string]any{"email": address})
+			visitor.post("/v1/login/options", map[string]any{"email": address})
 			return time.Since(begun)
 		},
 		"forged answer": func(address string) time.Duration {
-			begun, list := visitor.listed(address)
+			begun, list := visitor.beginSignIn(address)
 			sent := time.Now()
-			visitor.shows(begun, "/v1/login/verify", list[0].ID, authenticator.ForgeUserHandle(nil))
+			visitor.sendAssertion(begun, "/v1/login/verify", list[0].ID, authenticator.ForgeUserHandle(nil))
 			return time.Since(sent)
 		},
 		"recovery": func(address string) time.Duration {
 			begun := time.Now()
-			visitor.asks("/v1/recovery/redeem", map[string]any{"email": address, "totp_code": "abcdef"})
+			visitor.post("/v1/recovery/redeem", map[string]any{"email": address, "totp_code": "abcdef"})
 			return time.Since(begun)
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			times := map[string][]time.Duration{}
 			for b.Loop() {
-				visitor.seen = nil
+				visitor.responses = nil
 				visitor.network = mathrand.IntN(100) // no one network has to wait
-				forgetWrongCodes(b, store)           // nor does an account
+				resetLockouts(b, store)              // nor does an account
 				for _, i := range mathrand.Perm(len(classes)) {
 					times[classes[i]] = append(times[classes[i]], ask(classes[i]+"@example.org"))
 				}
@@ -570,30 +570,30 @@ func BenchmarkEnumeration(b *testing.B) {
 }
 
 // The account's count stops guesses from everywhere and is shown nowhere: each network is answered by what it said itself.
-func TestALockedAccountIsShownToNoNetwork(t *testing.T) {
+func TestEnumeration_LockoutIsNotRevealed(t *testing.T) {
 	clock := newClock()
-	s := startServer(t, clock, behindAProxy)
-	l := &lodge{t: t, clock: clock, door: httpDoor{s}}
+	s := startServer(t, clock, trustLoopbackNetwork)
+	l := &env{t: t, clock: clock, driver: httpDriver{s}}
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	phoneApp := l.setsUpApp(ada)
+	phoneApp := l.enrolTOTP(ada)
 	clock.advance(time.Minute)
-	here, elsewhere := &stranger{t: t, server: s, network: 1}, &stranger{t: t, server: s, network: 2}
-	want := func(who *stranger, code string, status int) {
+	here, elsewhere := &anonymousClient{t: t, server: s, network: 1}, &anonymousClient{t: t, server: s, network: 2}
+	want := func(who *anonymousClient, code string, status int) {
 		t.Helper()
-		if got := who.asks("/v1/recovery/redeem", map[string]any{"email": ada.email, "totp_code": code}); got.StatusCode != status {
+		if got := who.post("/v1/recovery/redeem", map[string]any{"email": ada.email, "totp_code": code}); got.StatusCode != status {
 			t.Errorf("network %d: %d %s, want %d", who.network, got.StatusCode, got.body, status)
 		}
 	}
 	for range 5 {
-		want(here, phoneApp.wrong(), 400)
+		want(here, phoneApp.wrongCode(), 400)
 	}
-	want(here, phoneApp.wrong(), 429)
-	want(here, phoneApp.shows(), 429) // right, and the account is locked
-	want(elsewhere, phoneApp.shows(), 400)
-	want(elsewhere, phoneApp.wrong(), 400)
+	want(here, phoneApp.wrongCode(), 429)
+	want(here, phoneApp.code(), 429) // right, and the account is locked
+	want(elsewhere, phoneApp.code(), 400)
+	want(elsewhere, phoneApp.wrongCode(), 400)
 	ada.signsIn()
-	want(here, phoneApp.wrong(), 429)
-	want(here, phoneApp.shows(), 200)
+	want(here, phoneApp.wrongCode(), 429)
+	want(here, phoneApp.code(), 200)
 }

@@ -5,115 +5,115 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// isRefusedEverywhere plays a trick at sign-up, where it must leave no account behind, and at sign-in; then the same
+// requireForgeryRejected plays a trick at sign-up, where it must leave no account behind, and at sign-in; then the same
 // person does both honestly.
-func isRefusedEverywhere(l *lodge, code string, reason domain.Reason, atSignUp, atSignIn trick) {
+func requireForgeryRejected(l *env, code string, reason domain.Reason, atSignUp, atSignIn forgery) {
 	l.t.Helper()
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
-	ada.isRefusedSignUp(code, reason, atSignUp)
+	ada.requireSignUpRejected(code, reason, atSignUp)
 	ada.signsUp()
 	ada.signsOut()
-	ada.isRefusedSignIn(code, reason, atSignIn)
+	ada.requireSignInRejected(code, reason, atSignIn)
 	ada.signsIn()
 }
 
-func anotherOrigin(l *lodge) {
-	isRefusedEverywhere(l, "passkey_rejected", domain.ReasonOriginNotAllowed, otherOrigin, otherOrigin)
+func otherOriginIsRejected(l *env) {
+	requireForgeryRejected(l, "passkey_rejected", domain.ReasonOriginNotAllowed, otherOrigin, otherOrigin)
 }
 
-func insideAnotherSitesFrame(l *lodge) {
-	isRefusedEverywhere(l, "passkey_rejected", domain.ReasonCrossOrigin, insideAFrame, insideAFrame)
+func crossOriginFrameIsRejected(l *env) {
+	requireForgeryRejected(l, "passkey_rejected", domain.ReasonCrossOrigin, crossOriginFrame, crossOriginFrame)
 }
 
-func anotherRPID(l *lodge) {
-	isRefusedEverywhere(l, "passkey_rejected", domain.ReasonRPIDMismatch, otherRPID, otherRPID)
+func otherRPIDIsRejected(l *env) {
+	requireForgeryRejected(l, "passkey_rejected", domain.ReasonRPIDMismatch, otherRPID, otherRPID)
 }
 
-func theWrongType(l *lodge) {
-	isRefusedEverywhere(l, "passkey_rejected", domain.ReasonTypeMismatch, asALogin, asARegister)
+func wrongTypeIsRejected(l *env) {
+	requireForgeryRejected(l, "passkey_rejected", domain.ReasonTypeMismatch, typeGet, typeCreate)
 }
 
-func anotherChallenge(l *lodge) {
-	isRefusedEverywhere(l, "passkey_rejected", domain.ReasonChallengeMismatch, oldChallenge, oldChallenge)
+func otherChallengeIsRejected(l *env) {
+	requireForgeryRejected(l, "passkey_rejected", domain.ReasonChallengeMismatch, otherChallenge, otherChallenge)
 }
 
-func clientDataWithTwoFaces(l *lodge) {
-	isRefusedEverywhere(l, "passkey_rejected", domain.ReasonMalformed, duplicateKeys, duplicateKeys)
+func duplicateMemberIsRejected(l *env) {
+	requireForgeryRejected(l, "passkey_rejected", domain.ReasonMalformed, duplicateMember, duplicateMember)
 }
 
-func anImpossibleBackup(l *lodge) {
-	isRefusedEverywhere(l, "passkey_rejected", domain.ReasonBackupStateInvalid, impossiblySafe, impossiblySafe)
+func impossibleBackupStateIsRejected(l *env) {
+	requireForgeryRejected(l, "passkey_rejected", domain.ReasonBackupStateInvalid, bsWithoutBE, bsWithoutBE)
 }
 
-func notVerifiedByTheDevice(l *lodge) {
-	isRefusedEverywhere(l, "user_verification_required", domain.ReasonUserVerificationMissing, notVerified, notVerified)
+func userVerificationIsRequired(l *env) {
+	requireForgeryRejected(l, "user_verification_required", domain.ReasonUserVerificationMissing, noUserVerification, noUserVerification)
 }
 
-func nobodyTouchedTheDevice(l *lodge) {
-	isRefusedEverywhere(l, "passkey_rejected", domain.ReasonUserPresenceMissing, nobodyThere, nobodyThere)
+func userPresenceIsRequired(l *env) {
+	requireForgeryRejected(l, "passkey_rejected", domain.ReasonUserPresenceMissing, noUserPresence, noUserPresence)
 }
 
-func aBadSignature(l *lodge) {
+func badSignatureIsRejected(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
-	ada.isRefusedSignIn("passkey_rejected", domain.ReasonSignatureInvalid, badSignature)
+	ada.requireSignInRejected("passkey_rejected", domain.ReasonSignatureInvalid, badSignature)
 	ada.signsIn()
 }
 
-func aCredentialIDTwice(l *lodge) {
+func credentialIDIsRegisteredOnce(l *env) {
 	ada, mallory := l.person("Ada", phone), l.person("Mallory", phone)
 	ada.signsUp()
 	ada.signsOut()
-	device := ada.script()
-	adasID := device.answers(device.beginsSignIn()).ID
+	device := ada.apiDevice()
+	adasID := device.getAssertion(device.mustBeginSignIn()).ID
 
 	mallory.email = "mallory@example.org"
-	mallory.isRefusedSignUp("passkey_already_registered", "", trick{forge: authenticator.ForgeCredentialID(adasID)})
+	mallory.requireSignUpRejected("passkey_already_registered", "", forgery{forge: authenticator.ForgeCredentialID(adasID)})
 	ada.signsIn()
 	mallory.signsUp()
 }
 
-func countsBackTo(n uint32) trick {
-	return trick{authenticator.ForgeSignCount(n), countsInBrowser(n)}
+func forgedSignCount(n uint32) forgery {
+	return forgery{authenticator.ForgeSignCount(n), setSignCount(n)}
 }
 
-func aCounterGoesBack(l *lodge) {
+func aCounterGoesBack(l *env) {
 	ada := l.person("Ada", securityKey)
-	usesTheKey(ada, 3)
-	ada.isRefusedSignIn("passkey_rejected", domain.ReasonCounterRegressed, countsBackTo(1))
-	if _, isPage := ada.device.(*tab); !isPage {
+	signsInRepeatedly(ada, 3)
+	ada.requireSignInRejected("passkey_rejected", domain.ReasonCounterRegressed, forgedSignCount(1))
+	if _, isPage := ada.device.(*browserPage); !isPage {
 		ada.signsIn() // the genuine key counts on
 	}
 }
 
-func aCounterGoesBackNoted(l *lodge) {
+func aCounterGoesBackFlagged(l *env) {
 	ada := l.person("Ada", securityKey)
-	usesTheKey(ada, 3)
-	who, refused := ada.device.signIn("", countsBackTo(1))
-	ada.mustBe(who, refused)
+	signsInRepeatedly(ada, 3)
+	who, refused := ada.device.signIn("", forgedSignCount(1))
+	ada.requireIdentity(who, refused)
 }
 
-func aCounterGoesBackSuspended(l *lodge) {
+func aCounterGoesBackSuspended(l *env) {
 	ada := l.person("Ada", securityKey)
-	usesTheKey(ada, 3)
-	ada.isRefusedSignIn("passkey_rejected", domain.ReasonCounterRegressed, countsBackTo(1))
-	ada.isRefusedSignIn("passkey_suspended", "")
+	signsInRepeatedly(ada, 3)
+	ada.requireSignInRejected("passkey_rejected", domain.ReasonCounterRegressed, forgedSignCount(1))
+	ada.requireSignInRejected("passkey_suspended", "")
 }
 
-func aSyncedCounterGoesBack(l *lodge) {
+func aSyncedCounterGoesBack(l *env) {
 	ada := l.person("Ada", phone)
-	usesTheKey(ada, 1)
+	signsInRepeatedly(ada, 1)
 	for _, count := range []uint32{9, 5, 5} {
-		who, refused := ada.device.signIn("", countsBackTo(count))
-		ada.mustBe(who, refused)
+		who, refused := ada.device.signIn("", forgedSignCount(count))
+		ada.requireIdentity(who, refused)
 		ada.signsOut()
 	}
 }
 
-// usesTheKey signs up and then in and out, so that the key has counted.
-func usesTheKey(p *person, times int) {
+// signsInRepeatedly signs up and then in and out, so that the key has counted.
+func signsInRepeatedly(p *person, times int) {
 	p.t.Helper()
 	p.signsUp()
 	p.signsOut()
@@ -123,20 +123,20 @@ func usesTheKey(p *person, times int) {
 	}
 }
 
-var noLongerEligible = trick{authenticator.ForgeFlags(0, authenticator.BackupEligible|authenticator.BackedUp), (*tab).losesBackupEligibility}
+var backupEligibilityCleared = forgery{authenticator.ForgeFlags(0, authenticator.BackupEligible|authenticator.BackedUp), (*browserPage).clearBackupEligibility}
 
-func backupEligibilityChanges(l *lodge) {
+func backupEligibilityChanges(l *env) {
 	ada := l.person("Ada", phone)
-	usesTheKey(ada, 0)
-	ada.isRefusedSignIn("passkey_rejected", domain.ReasonBackupEligibilityChanged, noLongerEligible)
+	signsInRepeatedly(ada, 0)
+	ada.requireSignInRejected("passkey_rejected", domain.ReasonBackupEligibilityChanged, backupEligibilityCleared)
 }
 
-func backupEligibilityChangesAccepted(l *lodge) {
+func backupEligibilityChangesAccepted(l *env) {
 	ada := l.person("Ada", phone)
-	usesTheKey(ada, 0)
+	signsInRepeatedly(ada, 0)
 	for range 2 {
-		who, refused := ada.device.signIn("", noLongerEligible)
-		ada.mustBe(who, refused)
+		who, refused := ada.device.signIn("", backupEligibilityCleared)
+		ada.requireIdentity(who, refused)
 		ada.signsOut()
 	}
 }

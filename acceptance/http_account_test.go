@@ -17,63 +17,63 @@ type signedInPage struct {
 	t       *testing.T
 	server  *server
 	headers []string
-	content sessionContent
+	session sessionContent
 }
 
-func signedUpPage(t *testing.T, s *server) signedInPage {
+func newSignedInPage(t *testing.T, s *server) signedInPage {
 	t.Helper()
-	_, verify := signUpByHand(t, s, s.origin, "Origin", s.origin, "Sec-Fetch-Site", "same-origin")
+	_, verify := signUpWithHeaders(t, s, s.origin, "Origin", s.origin, "Sec-Fetch-Site", "same-origin")
 	return signedInPage{t, s, []string{
 		"Cookie", sessionCookieOf(t, verify), "X-CSRF-Token", verify.csrfToken(t), "Origin", s.origin, "Sec-Fetch-Site", "same-origin",
-	}, verify.content(t, 201)}
+	}, verify.sessionContent(t, 201)}
 }
 
-func (p signedInPage) calls(method, path, body string, further ...string) answer {
+func (p signedInPage) send(method, path, body string, further ...string) apiResponse {
 	p.t.Helper()
 	return p.server.send(p.t, method, path, body, slices.Concat(p.headers, further)...)
 }
 
-func clearsTheSession(a answer) bool {
+func clearsSessionCookie(a apiResponse) bool {
 	return slices.ContainsFunc(a.Cookies(), func(c *http.Cookie) bool {
 		return c.Name == sessionCookie && c.Value == "" && c.Expires.Year() == 1970
 	})
 }
 
-func TestACookieWhoseSessionIsOverIsTakenAway(t *testing.T) {
+func TestSessionCookie_ClearedWhenSessionEnded(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	ada := signedUpPage(t, s)
+	ada := newSignedInPage(t, s)
 	var listed struct{ Items []struct{ ID string } }
-	if err := json.Unmarshal(ada.calls(http.MethodGet, "/v1/me/sessions", "").body, &listed); err != nil || len(listed.Items) != 1 {
+	if err := json.Unmarshal(ada.send(http.MethodGet, "/v1/me/sessions", "").body, &listed); err != nil || len(listed.Items) != 1 {
 		t.Fatal(err)
 	}
-	if got := ada.calls(http.MethodDelete, "/v1/me/sessions/"+listed.Items[0].ID, ""); got.StatusCode != 204 || !clearsTheSession(got) {
+	if got := ada.send(http.MethodDelete, "/v1/me/sessions/"+listed.Items[0].ID, ""); got.StatusCode != 204 || !clearsSessionCookie(got) {
 		t.Errorf("its own session ended by id: %d %v", got.StatusCode, got.Cookies())
 	}
-	if got := ada.calls(http.MethodDelete, "/v1/session", ""); got.StatusCode != 204 || !clearsTheSession(got) {
+	if got := ada.send(http.MethodDelete, "/v1/session", ""); got.StatusCode != 204 || !clearsSessionCookie(got) {
 		t.Errorf("signing out of what is over: %d %v", got.StatusCode, got.Cookies())
 	}
-	ben := signedUpPage(t, s)
-	if got := ben.calls(http.MethodDelete, "/v1/me", ""); got.StatusCode != 204 || !clearsTheSession(got) {
+	ben := newSignedInPage(t, s)
+	if got := ben.send(http.MethodDelete, "/v1/me", ""); got.StatusCode != 204 || !clearsSessionCookie(got) {
 		t.Errorf("deleting the account: %d %v", got.StatusCode, got.Cookies())
 	}
 	// A program's call leaves the cookie of somebody else's session alone.
-	carol := signedUpPage(t, s)
-	_, program := signUpByHand(t, s, s.origin, "transport", "bearer")
-	got := carol.calls(http.MethodDelete, "/v1/session", "", "Authorization", "Bearer "+program.tokens(t).AccessToken)
-	if got.StatusCode != 204 || clearsTheSession(got) {
+	carol := newSignedInPage(t, s)
+	_, program := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	got := carol.send(http.MethodDelete, "/v1/session", "", "Authorization", "Bearer "+program.tokens(t).AccessToken)
+	if got.StatusCode != 204 || clearsSessionCookie(got) {
 		t.Errorf("a program signs out: %d %v", got.StatusCode, got.Cookies())
 	}
-	if got := carol.calls(http.MethodGet, "/v1/session", ""); got.StatusCode != 200 {
+	if got := carol.send(http.MethodGet, "/v1/session", ""); got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 }
 
 // A list that leaves one out would make password managers forget it.
-func TestSignalsNameEveryPasskeyThatIsLeft(t *testing.T) {
+func TestSignals_ListRemainingPasskeys(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	ada := signedUpPage(t, s)
-	first := ada.content.Passkey.ID
-	accepted := func(a answer) []string {
+	ada := newSignedInPage(t, s)
+	first := ada.session.Passkey.ID
+	accepted := func(a apiResponse) []string {
 		t.Helper()
 		var body struct {
 			Signals struct {
@@ -81,13 +81,13 @@ func TestSignalsNameEveryPasskeyThatIsLeft(t *testing.T) {
 				Accepted []string `json:"accepted_credential_ids"`
 			}
 		}
-		if err := json.Unmarshal(a.body, &body); err != nil || body.Signals.UserID != ada.content.Signals.UserID {
+		if err := json.Unmarshal(a.body, &body); err != nil || body.Signals.UserID != ada.session.Signals.UserID {
 			t.Fatalf("%v in %d %s", err, a.StatusCode, a.body)
 		}
 		slices.Sort(body.Signals.Accepted)
 		return body.Signals.Accepted
 	}
-	added := ada.adds(authenticator.New(s.origin), "Blue key")
+	added := ada.addPasskey(authenticator.New(s.origin), "Blue key")
 	var body struct{ Passkey struct{ ID string } }
 	if err := json.Unmarshal(added.body, &body); err != nil {
 		t.Fatal(err)
@@ -96,22 +96,22 @@ func TestSignalsNameEveryPasskeyThatIsLeft(t *testing.T) {
 	slices.Sort(both)
 	for when, got := range map[string][]string{
 		"adding":   accepted(added),
-		"listing":  accepted(ada.calls(http.MethodGet, "/v1/me/passkeys", "")),
-		"changing": accepted(ada.calls(http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`)),
+		"listing":  accepted(ada.send(http.MethodGet, "/v1/me/passkeys", "")),
+		"changing": accepted(ada.send(http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`)),
 	} {
 		if !slices.Equal(got, both) {
 			t.Errorf("%s: %v, want %v", when, got, both)
 		}
 	}
-	if got := accepted(ada.calls(http.MethodDelete, "/v1/me/passkeys/"+first, "")); !slices.Equal(got, []string{body.Passkey.ID}) {
+	if got := accepted(ada.send(http.MethodDelete, "/v1/me/passkeys/"+first, "")); !slices.Equal(got, []string{body.Passkey.ID}) {
 		t.Errorf("removing: %v", got)
 	}
 }
 
-func (p signedInPage) adds(device *authenticator.Authenticator, name string) answer {
+func (p signedInPage) addPasskey(device *authenticator.Authenticator, name string) apiResponse {
 	p.t.Helper()
-	options := p.calls(http.MethodPost, "/v1/me/passkeys/options", "")
-	var begun ceremonyBody
+	options := p.send(http.MethodPost, "/v1/me/passkeys/options", "")
+	var begun ceremonyResponse
 	if err := json.Unmarshal(options.body, &begun); err != nil {
 		p.t.Fatal(err)
 	}
@@ -123,49 +123,49 @@ func (p signedInPage) adds(device *authenticator.Authenticator, name string) ans
 		p.headers = append(p.headers, "Cookie", cookie.Name+"="+cookie.Value)
 	}
 	body := map[string]any{"challenge_id": begun.ChallengeID, "credential": made, "passkey_name": name}
-	return p.calls(http.MethodPost, "/v1/me/passkeys/verify", string(encode(p.t, body)))
+	return p.send(http.MethodPost, "/v1/me/passkeys/verify", string(encode(p.t, body)))
 }
 
-func TestANewPasskeysNameIsLookedAt(t *testing.T) {
+func TestAddPasskey_ValidatesName(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	got := signedUpPage(t, s).adds(authenticator.New(s.origin), "one\u202eeno")
-	got.wants(t, 400, "invalid_request")
+	got := newSignedInPage(t, s).addPasskey(authenticator.New(s.origin), "one\u202eeno")
+	got.requireProblem(t, 400, "invalid_request")
 	if p := got.problem(t); len(p.Errors) != 1 || p.Errors[0].Field != "passkey_name" {
 		t.Errorf("%+v", p.Errors)
 	}
 }
 
-func TestACeremonyInASessionIsBoundToItsBrowserToo(t *testing.T) {
+func TestBindingCookie_SetForCeremoniesInASession(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	ada := signedUpPage(t, s)
+	ada := newSignedInPage(t, s)
 	for _, path := range []string{"/v1/session/step-up/options", "/v1/me/passkeys/options"} {
-		if got := ada.calls(http.MethodPost, path, ""); got.StatusCode != 200 || len(got.Cookies()) != 2 || got.Cookies()[0].Name != "keylodge_browser" {
+		if got := ada.send(http.MethodPost, path, ""); got.StatusCode != 200 || len(got.Cookies()) != 2 || got.Cookies()[0].Name != "keylodge_browser" {
 			t.Errorf("%s: %d %v", path, got.StatusCode, got.Cookies())
 		}
 	}
 }
 
-func TestAnEventTellsWhereItCameFrom(t *testing.T) {
+func TestEvents_RecordDeviceAndIP(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	ada := signedUpPage(t, s)
-	changed := ada.calls(http.MethodPatch, "/v1/me", `{"email":"ada@example.org"}`, "User-Agent", "curl/8.5.0")
+	ada := newSignedInPage(t, s)
+	changed := ada.send(http.MethodPatch, "/v1/me", `{"email":"ada@example.org"}`, "User-Agent", "curl/8.5.0")
 	if changed.StatusCode != 200 {
 		t.Fatalf("%d %s", changed.StatusCode, changed.body)
 	}
-	if _, err := s.app.UseCases().Admin.RevokeSessions.Execute(t.Context(), admin.Who{Email: "ada@example.org"}); err != nil {
+	if _, err := s.app.UseCases().Admin.RevokeSessions.Execute(t.Context(), admin.UserRef{Email: "ada@example.org"}); err != nil {
 		t.Fatal(err)
 	}
-	account, err := s.app.UseCases().Admin.ShowUser.Execute(t.Context(), admin.Who{Email: "ada@example.org"})
+	account, err := s.app.UseCases().Admin.ShowUser.Execute(t.Context(), admin.UserRef{Email: "ada@example.org"})
 	if err != nil || account.Events[0].Kind() != domain.EventSessionRevoked {
 		t.Fatalf("%+v, %v", account, err)
 	}
-	id, err := domain.ParseUserID(ada.content.User.ID)
+	id, err := domain.ParseUserID(ada.session.User.ID)
 	if err != nil || id != account.User.ID() {
 		t.Fatal(err)
 	}
 
 	// She is out; a program of hers reads on.
-	_, other := signUpByHand(t, s, s.origin, "transport", "bearer", "User-Agent", "curl/8.5.0")
+	_, other := signUpWithHeaders(t, s, s.origin, "transport", "bearer", "User-Agent", "curl/8.5.0")
 	events := s.send(t, http.MethodGet, "/v1/me/events", "", "Authorization", "Bearer "+other.tokens(t).AccessToken)
 	for _, want := range []string{`"request_id":"` + other.Header.Get("X-Request-Id") + `"`, `"device":{"name":"curl","ip":"127.0.0.1"}`, `"by":"user"`} {
 		if !strings.Contains(string(events.body), want) {
@@ -174,17 +174,17 @@ func TestAnEventTellsWhereItCameFrom(t *testing.T) {
 	}
 }
 
-func TestWhatAnOperatorDidComesFromNowhere(t *testing.T) {
+func TestEvents_OperatorActionsHaveNoDevice(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, program := signUpByHand(t, s, s.origin, "transport", "bearer")
-	id, err := domain.ParseUserID(program.content(t, 201).User.ID)
+	_, program := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	id, err := domain.ParseUserID(program.sessionContent(t, 201).User.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.app.UseCases().Admin.EnableUser.Execute(t.Context(), admin.Who{ID: id}); err != nil {
+	if err := s.app.UseCases().Admin.EnableUser.Execute(t.Context(), admin.UserRef{ID: id}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.app.UseCases().Admin.RecoverUser.Execute(t.Context(), admin.Who{ID: id}); err != nil {
+	if _, err := s.app.UseCases().Admin.RecoverUser.Execute(t.Context(), admin.UserRef{ID: id}); err != nil {
 		t.Fatal(err)
 	}
 	events := s.send(t, http.MethodGet, "/v1/me/events?limit=1", "", "Authorization", "Bearer "+program.tokens(t).AccessToken)
@@ -196,18 +196,18 @@ func TestWhatAnOperatorDidComesFromNowhere(t *testing.T) {
 }
 
 // A form can be sent by any page without asking; JSON cannot.
-func TestABodyIsJSONAlsoWhereNoneIsRead(t *testing.T) {
+func TestInput_UnusedBodyMustBeJSON(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	ada := signedUpPage(t, s)
+	ada := newSignedInPage(t, s)
 	for _, call := range []struct{ method, path string }{
 		{http.MethodPost, "/v1/session/token"}, {http.MethodPost, "/v1/session/step-up/options"}, {http.MethodPost, "/v1/me/passkeys/options"},
 		{http.MethodDelete, "/v1/me/sessions"}, {http.MethodDelete, "/v1/session"},
 	} {
 		for _, mediaType := range []string{"application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"} {
-			ada.calls(call.method, call.path, "x=1", "Content-Type", mediaType).wants(t, 415, "unsupported_media_type")
+			ada.send(call.method, call.path, "x=1", "Content-Type", mediaType).requireProblem(t, 415, "unsupported_media_type")
 		}
 	}
-	if got := ada.calls(http.MethodGet, "/v1/csrf", "", "Authorization", "Bearer x"); got.StatusCode != 401 {
+	if got := ada.send(http.MethodGet, "/v1/csrf", "", "Authorization", "Bearer x"); got.StatusCode != 401 {
 		t.Errorf("a CSRF token for a program: %d %s", got.StatusCode, got.body)
 	}
 }

@@ -18,7 +18,7 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 		local     = "http://localhost"
 	)
 	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.AppOrigins = []string{extension, webView, local} })
-	_, owner := signUpByHand(t, s, s.origin)
+	_, owner := signUpWithHeaders(t, s, s.origin)
 	cookie, csrf := sessionCookieOf(t, owner), owner.csrfToken(t)
 	for _, origin := range []string{extension, webView, local} {
 		for _, site := range []string{"", "none", "same-site", "same-origin", "cross-site"} {
@@ -28,7 +28,7 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 			}
 			preflight := s.send(t, http.MethodOptions, "/v1/me", "", append(headers, "Access-Control-Request-Method", "PATCH", "Access-Control-Request-Headers", "authorization")...)
 			config := s.send(t, http.MethodGet, "/v1/config", "", headers...)
-			for _, got := range []answer{preflight, config} {
+			for _, got := range []apiResponse{preflight, config} {
 				if got.Header.Get("Access-Control-Allow-Origin") != origin || got.Header.Get("Access-Control-Allow-Credentials") != "" {
 					t.Errorf("%s, %s: %d %v", origin, site, got.StatusCode, got.Header)
 				}
@@ -38,8 +38,8 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 			}
 
 			withCookie := slices.Concat(headers, []string{"Cookie", cookie, "X-CSRF-Token", csrf})
-			s.send(t, http.MethodGet, "/v1/session", "", withCookie...).wants(t, 401, "unauthenticated")
-			s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Mallory"}`, withCookie...).wants(t, 401, "unauthenticated")
+			s.send(t, http.MethodGet, "/v1/session", "", withCookie...).requireProblem(t, 401, "unauthenticated")
+			s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Mallory"}`, withCookie...).requireProblem(t, 401, "unauthenticated")
 			for _, transport := range []string{"", `,"transport":"cookie"`} {
 				body := strings.TrimSuffix(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), "}") + transport + "}"
 				refused := s.send(t, http.MethodPost, "/v1/login/verify", body, headers...)
@@ -52,7 +52,7 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 
 	// The browser writes the extension's origin into the client data.
 	headers := []string{"Origin", extension, "Sec-Fetch-Site", "none"}
-	options, program := signUpByHand(t, s, extension, append(headers, "transport", "bearer")...)
+	options, program := signUpWithHeaders(t, s, extension, append(headers, "transport", "bearer")...)
 	if program.StatusCode != 201 || len(options.Cookies())+len(program.Cookies()) != 0 {
 		t.Fatalf("%d %s, cookies %v %v", program.StatusCode, program.body, options.Cookies(), program.Cookies())
 	}
@@ -61,12 +61,12 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 	// In a web view the app holds the ceremony, under its own origin.
-	_, inWebView := signUpByHand(t, s, webView, "Origin", webView, "transport", "bearer")
-	inWebView.wants(t, 422, "passkey_rejected")
-	_, ofApp := signUpByHand(t, s, s.origin, "Origin", webView, "transport", "bearer")
+	_, inWebView := signUpWithHeaders(t, s, webView, "Origin", webView, "transport", "bearer")
+	inWebView.requireProblem(t, 422, "passkey_rejected")
+	_, ofApp := signUpWithHeaders(t, s, s.origin, "Origin", webView, "transport", "bearer")
 	if ofApp.StatusCode != 201 {
 		t.Errorf("%d %s", ofApp.StatusCode, ofApp.body)
 	}
 	// An extension that is not listed is a stranger.
-	s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", strings.Replace(extension, "abc", "cba", 1)).wants(t, 403, "cross_origin_rejected")
+	s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", strings.Replace(extension, "abc", "cba", 1)).requireProblem(t, 403, "cross_origin_rejected")
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// open are the operations that ask for no session, each with what it asks for instead.
-var open = map[string]string{
+// publicOperations are the operations that ask for no session, each with what it asks for instead.
+var publicOperations = map[string]string{
 	"getConfig":             "nothing: it says what everybody may know",
 	"beginSignUp":           "nothing: nobody has an account yet",
 	"finishSignUp":          "a new passkey",
@@ -35,37 +35,37 @@ var open = map[string]string{
 }
 
 // Function level: whatever is not among the open ones is for those who are signed in, and for nobody else.
-func TestNothingElseIsOpen(t *testing.T) {
-	e := startEstate(t)
-	ada, gone := e.moves("Ada"), e.moves("Gone")
-	gone.must(http.MethodDelete, "/v1/session", "", nil, gone.headers)
+func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
+	e := startServerWithDB(t)
+	ada, gone := e.newFullAccount("Ada"), e.newFullAccount("Gone")
+	gone.mustSend(http.MethodDelete, "/v1/session", "", nil, gone.headers)
 	for _, o := range readOpenAPI(t).operations(t) {
-		if open[o.id] != "" && !o.public {
+		if publicOperations[o.id] != "" && !o.public {
 			t.Errorf("%s is said to be open, and is not", o.id)
 		}
 	}
 	for _, o := range readOpenAPI(t).operations(t) {
 		if o.public {
-			if open[o.id] == "" {
+			if publicOperations[o.id] == "" {
 				t.Errorf("%s asks for no session: say in this table what it asks for instead", o.id)
 			}
 			continue
 		}
-		path, body := ada.wants(o)
+		path, body := ada.validRequest(o)
 		for name, headers := range map[string][]string{
 			"nobody":                     nil,
 			"a session that is over":     gone.headers,
 			"an invented cookie":         {"Cookie", "keylodge_session=kls_" + strings.Repeat("A", 43), "X-CSRF-Token", ada.csrf},
-			"a refresh token":            {"Authorization", "Bearer " + ada.refresh},
+			"a refresh token":            {"Authorization", "Bearer " + ada.refreshToken},
 			"a CSRF token alone":         {"X-CSRF-Token", ada.csrf},
 			"a header that asks for her": {"X-User-Id", ada.userID, "X-Forwarded-User", ada.email, "Remote-User", ada.email},
 		} {
-			before := ada.keeps()
-			got := ada.calls(o, path, body, headers)
+			before := ada.rows()
+			got := ada.sendOperation(o, path, body, headers)
 			if got.StatusCode != 401 {
 				t.Errorf("%s lets %s in: %d %s", o.id, name, got.StatusCode, got.body)
 			}
-			if !slices.Equal(ada.keeps(), before) {
+			if !slices.Equal(ada.rows(), before) {
 				t.Errorf("%s lets %s change something", o.id, name)
 			}
 		}
@@ -73,24 +73,24 @@ func TestNothingElseIsOpen(t *testing.T) {
 }
 
 // Object level: whatever Ben sends, be it Ada's ids or a ceremony that she has answered, he reaches his own alone.
-func TestNobodyReachesWhatIsAnothers(t *testing.T) {
+func TestAuthorization_OtherAccountsAreUnreachable(t *testing.T) {
 	byPossession := []string{"refreshSession", "redeemRecovery", "beginRecovery", "beginSignIn", "beginSignUp"} // whoever holds a token or a code is who it is for
-	e := startEstate(t)
+	e := startServerWithDB(t)
 	for _, o := range readOpenAPI(t).operations(t) {
 		if slices.Contains(byPossession, o.id) {
 			continue
 		}
 		t.Run(o.id, func(t *testing.T) {
-			e := e.in(t)
-			ada, ben := e.moves("Ada-"+o.id), e.moves("Ben-"+o.id)
-			path, body := ada.wants(o)
-			before := ada.keeps()
+			e := e.withT(t)
+			ada, ben := e.newFullAccount("Ada-"+o.id), e.newFullAccount("Ben-"+o.id)
+			path, body := ada.validRequest(o)
+			before := ada.rows()
 			headers := ben.headers
 			if !o.public {
-				headers = ben.inBrowserOf(ada) // so that her session alone can tell
+				headers = ben.headersInBrowserOf(ada) // so that her session alone can tell
 			}
-			got := ben.calls(o, path, body, headers)
-			if o.object() && (got.StatusCode != 404 || got.problem(t).Code != "not_found" && got.problem(t).Code != "challenge_not_found") {
+			got := ben.sendOperation(o, path, body, headers)
+			if o.namesResource() && (got.StatusCode != 404 || got.problem(t).Code != "not_found" && got.problem(t).Code != "challenge_not_found") {
 				t.Errorf("Ben is answered %d %s", got.StatusCode, got.body)
 			}
 			for _, secret := range ada.secrets() {
@@ -98,16 +98,16 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 					t.Errorf("Ben learns %s of Ada's: %s", secret, got.body)
 				}
 			}
-			if after := ada.keeps(); !slices.Equal(after, before) {
+			if after := ada.rows(); !slices.Equal(after, before) {
 				t.Errorf("Ben changed what is Ada's\nbefore %q\nafter  %q", before, after)
 			}
 			// The twin of it: what Ada wants is all in order, and this is not refused for another reason.
-			if path, body := ada.wants(o); o.object() {
+			if path, body := ada.validRequest(o); o.namesResource() {
 				headers := ada.headers
 				if o.public {
-					headers = ada.bare
+					headers = ada.anonymousHeaders
 				}
-				if got := ada.calls(o, path, body, headers); got.StatusCode >= 300 && got.problem(t).Code != "last_passkey" {
+				if got := ada.sendOperation(o, path, body, headers); got.StatusCode >= 300 && got.problem(t).Code != "last_passkey" {
 					t.Errorf("Ada herself is answered %d %s", got.StatusCode, got.body)
 				}
 			}
@@ -115,46 +115,46 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 	}
 }
 
-// sensitive are the operations that change who can open an account; the others may want a proof after a recovery alone.
+// sensitiveOperations are the operations that change who can open an account; the others may want a proof after a recovery alone.
 var (
-	sensitive       = []string{"beginAddingPasskey", "changeAccount", "deleteAccount", "makeBackupCodes", "removeAuthenticatorApp", "removePasskey", "setUpAuthenticatorApp"}
-	afterARecovery  = []string{"confirmAuthenticatorApp", "confirmEmail", "sendEmailCode"}
-	whereMailIsSent = []string{"confirmEmail", "sendEmailCode"} // where mail is sent; see the stories of mail
-	afterAStepUp    = []string{"finishAddingPasskey"}           // by a token of before it; see TestAccessToken_issuedBeforeAStepUpIsNotRecent
+	sensitiveOperations    = []string{"beginAddingPasskey", "changeAccount", "deleteAccount", "makeBackupCodes", "removeAuthenticatorApp", "removePasskey", "setUpAuthenticatorApp"}
+	sensitiveAfterRecovery = []string{"confirmAuthenticatorApp", "confirmEmail", "sendEmailCode"}
+	mailOperations         = []string{"confirmEmail", "sendEmailCode"} // where mail is sent; see the stories of mail
+	sensitiveForOldTokens  = []string{"finishAddingPasskey"}           // by a token of before it; see TestAccessToken_issuedBeforeStepUpIsNotRecent
 )
 
-func TestWhatIsSensitiveNeedsAFreshProof(t *testing.T) {
-	e := startEstate(t)
-	ada, back := e.moves("Ada"), e.moves("Back")
+func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
+	e := startServerWithDB(t)
+	ada, back := e.newFullAccount("Ada"), e.newFullAccount("Back")
 	operations := readOpenAPI(t).operations(t)
 	finish := operations[slices.IndexFunc(operations, func(o operation) bool { return o.id == "finishRecovery" })]
-	path, body := back.wants(finish)
-	recovered := back.calls(finish, path, body, back.bare)
+	path, body := back.validRequest(finish)
+	recovered := back.sendOperation(finish, path, body, back.anonymousHeaders)
 	back.headers = []string{"Cookie", sessionCookieOf(t, recovered), "X-CSRF-Token", recovered.csrfToken(t)}
-	want := func(p *tenant, o operation) {
+	want := func(p *fullAccount, o operation) {
 		t.Helper()
 		path, body := o.path, map[string]any(nil)
 		switch o.id {
 		case "changeAccount": // the name alone is not sensitive
 			body = map[string]any{"email": "mallory@example.org"}
 		default:
-			path, body = p.wants(o)
+			path, body = p.validRequest(o)
 		}
-		before := p.keeps("sessions")
-		if got := p.calls(o, path, body, p.headers); got.StatusCode != 403 || got.problem(t).Code != "step_up_required" {
+		before := p.rows("sessions")
+		if got := p.sendOperation(o, path, body, p.headers); got.StatusCode != 403 || got.problem(t).Code != "step_up_required" {
 			t.Errorf("%s without a fresh proof: %d %s", o.id, got.StatusCode, got.body)
 		}
-		if !slices.Equal(p.keeps("sessions"), before) {
+		if !slices.Equal(p.rows("sessions"), before) {
 			t.Errorf("%s was refused and has changed something", o.id)
 		}
 	}
 	for _, o := range operations {
-		if !o.mayWantProof {
+		if !o.mayRequireStepUp {
 			continue
 		}
 		switch {
-		case slices.Contains(whereMailIsSent, o.id), slices.Contains(afterAStepUp, o.id):
-		case slices.Contains(sensitive, o.id), slices.Contains(afterARecovery, o.id):
+		case slices.Contains(mailOperations, o.id), slices.Contains(sensitiveForOldTokens, o.id):
+		case slices.Contains(sensitiveOperations, o.id), slices.Contains(sensitiveAfterRecovery, o.id):
 			want(back, o)
 		default:
 			t.Errorf("%s is new: is it sensitive, or after a recovery only?", o.id)
@@ -162,17 +162,17 @@ func TestWhatIsSensitiveNeedsAFreshProof(t *testing.T) {
 	}
 	e.clock.advance(10*time.Minute + time.Second)
 	for _, o := range operations {
-		if slices.Contains(sensitive, o.id) {
+		if slices.Contains(sensitiveOperations, o.id) {
 			want(ada, o)
 		}
 	}
 }
 
 // What a link or an image on another page can ask for changes nothing.
-func TestNoReadWritesAnything(t *testing.T) {
-	e := startEstate(t)
-	ada := e.moves("Ada")
-	before := e.rows("duties") // which the server takes by itself
+func TestSafeMethods_WriteNothing(t *testing.T) {
+	e := startServerWithDB(t)
+	ada := e.newFullAccount("Ada")
+	before := e.allRows("duties") // which the server takes by itself
 	for _, o := range readOpenAPI(t).operations(t) {
 		if o.method != http.MethodGet {
 			continue
@@ -184,23 +184,23 @@ func TestNoReadWritesAnything(t *testing.T) {
 			}
 		}
 	}
-	if after := e.rows("duties"); !slices.Equal(after, before) {
+	if after := e.allRows("duties"); !slices.Equal(after, before) {
 		t.Errorf("before %q\nafter  %q", before, after)
 	}
 }
 
 // There is one way into an account, and it is a passkey, which no page but ours can use (phishing resistance), at a touch
 // of its owner (intent). What else gives out tokens continues a session that was opened so.
-func TestOnlyAPasskeyOpensASession(t *testing.T) {
+func TestSession_OpenedByPasskeyOnly(t *testing.T) {
 	continues := map[string]string{"refreshSession": "a refresh token", "mintAccessToken": "a session", "finishStepUp": "a session, and a passkey"}
 	opening := 0
 	for _, o := range readOpenAPI(t).operations(t) {
-		gives := slices.ContainsFunc(o.answers, func(name string) bool {
+		gives := slices.ContainsFunc(o.responseSchemas, func(name string) bool {
 			return slices.Contains([]string{"SessionAnswer", "CookieSessionAnswer", "BearerSessionAnswer", "Tokens", "AccessToken", "RefreshToken"}, name)
 		})
 		switch {
 		case !gives || continues[o.id] != "":
-		case o.request["credential"] && o.request["challenge_id"]:
+		case o.requestMembers["credential"] && o.requestMembers["challenge_id"]:
 			opening++
 		default:
 			t.Errorf("%s opens a session without a passkey", o.id)
@@ -211,12 +211,12 @@ func TestOnlyAPasskeyOpensASession(t *testing.T) {
 	}
 }
 
-func TestTheCookieOfAStepUpLastsAsLongAsItsSession(t *testing.T) {
-	e := startEstate(t)
-	ada := e.moves("Ada")
+func TestStepUp_CookieLastsAsLongAsSession(t *testing.T) {
+	e := startServerWithDB(t)
+	ada := e.newFullAccount("Ada")
 	e.clock.advance(2 * time.Hour)
-	path, body := ada.wants(operation{id: "finishStepUp", path: "/v1/session/step-up/verify"})
-	got := e.must(http.MethodPost, path, e.encode(body), nil, ada.headers)
+	path, body := ada.validRequest(operation{id: "finishStepUp", path: "/v1/session/step-up/verify"})
+	got := e.mustSend(http.MethodPost, path, e.encode(body), nil, ada.headers)
 	if len(got.Cookies()) != 1 || got.Cookies()[0].Name != sessionCookie {
 		t.Fatalf("it sets %v", got.Cookies())
 	}
@@ -225,24 +225,24 @@ func TestTheCookieOfAStepUpLastsAsLongAsItsSession(t *testing.T) {
 	}
 	// The page's CSRF token goes on: it is of the session, which stays.
 	headers := []string{"Cookie", sessionCookieOf(t, got), "X-CSRF-Token", ada.csrf}
-	e.must(http.MethodPatch, "/v1/me", `{"display_name":"Countess"}`, nil, headers)
+	e.mustSend(http.MethodPatch, "/v1/me", `{"display_name":"Countess"}`, nil, headers)
 }
 
 // Whoever takes the database alone holds nothing that opens an account, and nothing by which a short code could be tried.
-func TestTheDatabaseAloneOpensNothing(t *testing.T) {
-	e := startEstate(t)
-	ada := e.moves("Ada")
-	ada.must(http.MethodPost, "/v1/me/recovery/totp/confirm", e.encode(map[string]string{"code": ada.app.shows()}), nil, ada.headers)
-	ada.buysGrant()
-	_, token, _ := strings.Cut(ada.session, "=")
-	kept := strings.ToLower(strings.Join(e.rows(), "\n"))
+func TestDatabase_HoldsNoUsableSecrets(t *testing.T) {
+	e := startServerWithDB(t)
+	ada := e.newFullAccount("Ada")
+	ada.mustSend(http.MethodPost, "/v1/me/recovery/totp/confirm", e.encode(map[string]string{"code": ada.app.code()}), nil, ada.headers)
+	ada.redeemBackupCode()
+	_, token, _ := strings.Cut(ada.sessionCookie, "=")
+	kept := strings.ToLower(strings.Join(e.allRows(), "\n"))
 	secret, err := base32.StdEncoding.DecodeString(ada.app.secret)
 	if err != nil {
 		t.Fatal(err)
 	}
 	shown := map[string]string{
-		"the session's token": token, "the refresh token": ada.refresh, "the grant's token": ada.grant,
-		"the app's secret": ada.app.secret, "the browser's cookie": strings.Split(ada.browser, "=")[1],
+		"the session's token": token, "the refresh token": ada.refreshToken, "the grant's token": ada.grantToken,
+		"the app's secret": ada.app.secret, "the browser's cookie": strings.Split(ada.browserCookie, "=")[1],
 	}
 	forms := map[string][]byte{"the app's secret, raw": secret}
 	for what, text := range shown {

@@ -12,29 +12,29 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-// spellings are the ways to write binary beside unpadded base64url. Some password managers use them.
-var spellings = map[string]func(string) string{
+// base64Variants are the ways to write binary beside unpadded base64url. Some password managers use them.
+var base64Variants = map[string]func(string) string{
 	"padded":                   padded,
-	"standard alphabet":        inStandardAlphabet,
-	"standard alphabet padded": func(b64 string) string { return padded(inStandardAlphabet(b64)) },
+	"standard alphabet":        toStandardAlphabet,
+	"standard alphabet padded": func(b64 string) string { return padded(toStandardAlphabet(b64)) },
 }
 
 func padded(b64 string) string { return b64 + strings.Repeat("=", (4-len(b64)%4)%4) }
 
-func inStandardAlphabet(b64 string) string {
+func toStandardAlphabet(b64 string) string {
 	return strings.NewReplacer("-", "+", "_", "/").Replace(b64)
 }
 
-// TestEveryBinaryMemberInEveryBase64 spells one member of an answer at a time, and all of them together.
-func TestEveryBinaryMemberInEveryBase64(t *testing.T) {
+// TestBase64_EveryBinaryMember spells one member of an answer at a time, and all of them together.
+func TestBase64_EveryBinaryMember(t *testing.T) {
 	shared := []string{"id", "rawId", "response.clientDataJSON"}
 	ceremonies := map[string][]string{
 		"registration":   append(slices.Clone(shared), "response.attestationObject"),
 		"authentication": append(slices.Clone(shared), "response.authenticatorData", "response.signature", "response.userHandle"),
 	}
-	e := examinedServers()["SQLite"](t, nil)
+	e := inspectedServers()["SQLite"](t, nil)
 	for ceremony, members := range ceremonies {
-		for spelling, spell := range spellings {
+		for spelling, spell := range base64Variants {
 			for _, member := range append(slices.Clone(members), "all") {
 				t.Run(ceremony+", "+member+", "+spelling, func(t *testing.T) {
 					spelled := members
@@ -44,7 +44,7 @@ func TestEveryBinaryMemberInEveryBase64(t *testing.T) {
 					// Whether base64 has something to pad, or a letter in which the alphabets differ, is a matter of chance.
 					changed := false
 					for try := 0; try < 100 && !changed && !t.Failed(); try++ {
-						t.Run(strconv.Itoa(try), func(t *testing.T) { changed = e.understands(t, ceremony, spelled, spell) })
+						t.Run(strconv.Itoa(try), func(t *testing.T) { changed = e.acceptsEncoding(t, ceremony, spelled, spell) })
 					}
 					if !changed {
 						t.Errorf("no answer changes by the spelling of %q", spelled)
@@ -55,41 +55,41 @@ func TestEveryBinaryMemberInEveryBase64(t *testing.T) {
 	}
 }
 
-// understands sends an answer whose named members are spelled, and reports whether any of them looks different for it.
-func (e *examined) understands(t *testing.T, ceremony string, members []string, spell func(string) string) (changed bool) {
+// acceptsEncoding sends an answer whose named members are spelled, and reports whether any of them looks different for it.
+func (e *inspectedServer) acceptsEncoding(t *testing.T, ceremony string, members []string, spell func(string) string) (changed bool) {
 	t.Helper()
 	under := e.registration
 	if ceremony == "authentication" {
 		under = e.authentication
 	}
-	c := under(t, wrongAnswer{device: ofES256})
+	c := under(t, invalidCase{device: es256Only})
 	begun := c.begin()
-	answer := toJSON(t, c.answer(begun, lengthened(random(1)[0])))
+	answer := toJSON(t, c.answer(begun, withPadding(random(1)[0])))
 	for _, member := range members {
-		object, name := descend(answer, member)
+		object, name := parentOf(answer, member)
 		plain := object[name].(string)
 		object[name] = spell(plain)
 		changed = changed || object[name] != plain
 	}
-	if got := c.send(begun, answer); got != (refusal{}) {
-		t.Errorf("refused: %+v; the log: %s", got, e.log.last())
+	if got := c.send(begun, answer); got != (rejection{}) {
+		t.Errorf("refused: %+v; the log: %s", got, e.log.lastLine())
 	}
 	return changed
 }
 
-// lengthened adds a member to the client data, in whose base64 a question mark may be the last letter of an alphabet, and as many
+// withPadding adds a member to the client data, in whose base64 a question mark may be the last letter of an alphabet, and as many
 // spaces as given, modulo 3.
-func lengthened(by byte) authenticator.Variation {
+func withPadding(by byte) authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
 		return slices.Concat([]byte(strings.Repeat(" ", int(by%3))), honest[:1], []byte(`"a":"???>>>~~~",`), honest[1:])
 	})
 }
 
-func TestAPasskeysIDInAPathInEveryBase64(t *testing.T) {
+func TestBase64_PasskeyIDInPath(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	connection := s.connect(t)
-	begun, refused := connection.beginSignUp(applicant{name: "Ada"})
-	if refused != (refusal{}) {
+	connection := s.newAPI(t)
+	begun, refused := connection.beginSignUp(profile{name: "Ada"})
+	if refused != (rejection{}) {
 		t.Fatalf("%+v", refused)
 	}
 	id := []byte{0xfb, 0xff, 0xbf, 0xfe} // -_-__g
@@ -97,12 +97,12 @@ func TestAPasskeysIDInAPathInEveryBase64(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (refusal{}) {
+	if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (rejection{}) {
 		t.Fatalf("%+v", refused)
 	}
 	plain := authenticator.Base64URL(id).String()
 	paths := map[string]string{"as it is written": plain, "every letter escaped": "%2D%5F%2D%5F%5F%67"}
-	for spelling, spell := range spellings {
+	for spelling, spell := range base64Variants {
 		paths[spelling] = strings.ReplaceAll(spell(plain), "/", "%2F")
 		paths[spelling+", escaped"] = url.QueryEscape(spell(plain))
 	}
@@ -114,7 +114,7 @@ func TestAPasskeysIDInAPathInEveryBase64(t *testing.T) {
 			} `json:"passkey"`
 		}
 		refused := connection.call(http.MethodPatch, "/v1/me/passkeys/"+path, map[string]string{"name": name}, &renamed)
-		if refused != (refusal{}) || renamed.Passkey.ID != plain || renamed.Passkey.Name != name {
+		if refused != (rejection{}) || renamed.Passkey.ID != plain || renamed.Passkey.Name != name {
 			t.Errorf("%s: %s: %+v, %+v", name, path, refused, renamed)
 		}
 	}

@@ -12,9 +12,9 @@ import (
 	"github.com/keylodge/keylodge/bootstrap"
 )
 
-// signUpByHand makes an account as a browser on the given origin would and returns the answers of both calls.
-// signUpByHand sends the headers with both calls. The pseudo-header "transport" says how the session is to be carried.
-func signUpByHand(t *testing.T, s *server, origin string, headers ...string) (options, verify answer) {
+// signUpWithHeaders makes an account as a browser on the given origin would and returns the answers of both calls.
+// signUpWithHeaders sends the headers with both calls. The pseudo-header "transport" says how the session is to be carried.
+func signUpWithHeaders(t *testing.T, s *server, origin string, headers ...string) (options, verify apiResponse) {
 	t.Helper()
 	transport := "cookie"
 	if at := slices.Index(headers, "transport"); at >= 0 {
@@ -22,7 +22,7 @@ func signUpByHand(t *testing.T, s *server, origin string, headers ...string) (op
 		headers = slices.Delete(slices.Clone(headers), at, at+2)
 	}
 	options = s.send(t, http.MethodPost, "/v1/signup/options", "", headers...)
-	var begun ceremonyBody
+	var begun ceremonyResponse
 	if err := json.Unmarshal(options.body, &begun); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func signUpByHand(t *testing.T, s *server, origin string, headers ...string) (op
 	return options, s.send(t, http.MethodPost, "/v1/signup/verify", string(body), headers...)
 }
 
-func TestCookiesAreHeldTight(t *testing.T) {
+func TestCookies_Attributes(t *testing.T) {
 	const public = "https://id.example.org"
 	for name, c := range map[string]struct {
 		adjust         func(*bootstrap.Config)
@@ -54,7 +54,7 @@ func TestCookiesAreHeldTight(t *testing.T) {
 			if c.secure != "" {
 				origin = public
 			}
-			options, verify := signUpByHand(t, s, origin, "Origin", origin, "Sec-Fetch-Site", "same-origin")
+			options, verify := signUpWithHeaders(t, s, origin, "Origin", origin, "Sec-Fetch-Site", "same-origin")
 			if verify.StatusCode != 201 {
 				t.Fatalf("%d %s", verify.StatusCode, verify.body)
 			}
@@ -83,9 +83,9 @@ func TestCookiesAreHeldTight(t *testing.T) {
 	}
 }
 
-func TestOnlyOurOwnCookiesCount(t *testing.T) {
+func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, verify := signUpByHand(t, s, s.origin)
+	_, verify := signUpWithHeaders(t, s, s.origin)
 	token := verify.Cookies()[0].Value
 	if got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", "keylodge_session="+token); got.StatusCode != 200 {
 		t.Fatalf("%d %s", got.StatusCode, got.body)
@@ -95,7 +95,7 @@ func TestOnlyOurOwnCookiesCount(t *testing.T) {
 		"keylodge_session=", "keylodge_session=kls_", "keylodge_session=" + forged, "keylodge_session=" + strings.ToUpper(token),
 		"__Host-keylodge_session=" + token, "keylodge_session=" + strings.Repeat("x", 4000), "keylodge_session=' OR 1=1 --",
 	} {
-		s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie).wants(t, 401, "unauthenticated")
+		s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie).requireProblem(t, 401, "unauthenticated")
 	}
 
 	// A browser cookie that the server never made binds nothing: the server makes its own.
@@ -117,7 +117,7 @@ func TestOnlyOurOwnCookiesCount(t *testing.T) {
 }
 
 // An old browser says where it is by its Origin alone: within the RP id is on our site, and ending alike is not.
-func TestAnOldBrowsersSiteIsThatOfTheRPID(t *testing.T) {
+func TestBindingCookie_SiteByOriginWithoutFetchMetadata(t *testing.T) {
 	const public, app, lookalike = "https://id.example.org", "https://app.example.org", "https://notexample.org"
 	s := startServer(t, newClock(), func(c *bootstrap.Config) {
 		c.PublicURL, c.RPID, c.Origins = public, "example.org", []string{public, app, lookalike}
@@ -129,7 +129,7 @@ func TestAnOldBrowsersSiteIsThatOfTheRPID(t *testing.T) {
 	}
 }
 
-func TestWhoIsBoundByACookie(t *testing.T) {
+func TestBindingCookie_SetForThisSiteOnly(t *testing.T) {
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
 	for name, c := range map[string]struct {
@@ -154,7 +154,7 @@ func TestWhoIsBoundByACookie(t *testing.T) {
 }
 
 // A new secret must not break the ceremonies under way, and a cookie of the former one must not live on.
-func TestAFormerSecretIsBelievedAndSignsNothing(t *testing.T) {
+func TestBindingCookie_PreviousSecretVerifiesOnly(t *testing.T) {
 	var former, current masterkey.Key
 	before := startServer(t, newClock(), func(c *bootstrap.Config) { former = *c.Secret })
 	after := startServer(t, newClock(), func(c *bootstrap.Config) {

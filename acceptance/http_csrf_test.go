@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap"
 )
 
-func (a answer) csrfToken(t *testing.T) string {
+func (a apiResponse) csrfToken(t *testing.T) string {
 	t.Helper()
 	var body struct {
 		CSRFToken string `json:"csrf_token"`
@@ -21,7 +21,7 @@ func (a answer) csrfToken(t *testing.T) string {
 }
 
 // sessionCookieOf is the Cookie header that brings the session of an answer back.
-func sessionCookieOf(t *testing.T, a answer) string {
+func sessionCookieOf(t *testing.T, a apiResponse) string {
 	t.Helper()
 	for _, cookie := range a.Cookies() {
 		if strings.HasSuffix(cookie.Name, "keylodge_session") {
@@ -32,8 +32,8 @@ func sessionCookieOf(t *testing.T, a answer) string {
 	return ""
 }
 
-// changing are the calls that change something for whoever is signed in, each with a body that is good enough to be read.
-var changing = []struct{ method, path, body string }{
+// mutatingCalls are the calls that change something for whoever is signed in, each with a body that is good enough to be read.
+var mutatingCalls = []struct{ method, path, body string }{
 	{http.MethodDelete, "/v1/session", ""},
 	{http.MethodPost, "/v1/session/token", ""},
 	{http.MethodPost, "/v1/session/step-up/options", ""},
@@ -48,26 +48,26 @@ var changing = []struct{ method, path, body string }{
 	{http.MethodDelete, "/v1/me/sessions/01a206fa-f19b-71aa-8eee-8e90a9bc70db", ""},
 }
 
-// otherFirst is s with another letter in front.
-func otherFirst(s string) string {
+// replaceFirst is s with another letter in front.
+func replaceFirst(s string) string {
 	if s[0] == 'A' {
 		return "B" + s[1:]
 	}
 	return "A" + s[1:]
 }
 
-func TestACookieAloneChangesNothing(t *testing.T) {
+func TestCSRF_CookieAloneChangesNothing(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, adas := signUpByHand(t, s, s.origin)
-	_, bens := signUpByHand(t, s, s.origin)
+	_, adas := signUpWithHeaders(t, s, s.origin)
+	_, bens := signUpWithHeaders(t, s, s.origin)
 	cookie, good := sessionCookieOf(t, adas), adas.csrfToken(t)
 	nonce, mac, _ := strings.Cut(good, ".")
 	for name, token := range map[string]string{
 		"none":                      "",
 		"another session's":         bens.csrfToken(t),
 		"an invented one":           strings.Repeat("A", len(nonce)) + "." + strings.Repeat("A", len(mac)),
-		"one with another nonce":    otherFirst(nonce) + "." + mac,
-		"one with another MAC":      nonce + "." + otherFirst(mac),
+		"one with another nonce":    replaceFirst(nonce) + "." + mac,
+		"one with another MAC":      nonce + "." + replaceFirst(mac),
 		"one without a MAC":         nonce + ".",
 		"one that is cut":           good[:len(good)-1],
 		"one with something behind": good + "A",
@@ -75,7 +75,7 @@ func TestACookieAloneChangesNothing(t *testing.T) {
 		"the session's own":         strings.SplitN(cookie, "=", 2)[1],
 		"a long one":                good + strings.Repeat("A", 4000),
 	} {
-		for _, call := range changing {
+		for _, call := range mutatingCalls {
 			got := s.send(t, call.method, call.path, call.body, "Cookie", cookie, "X-CSRF-Token", token, "Origin", s.origin, "Sec-Fetch-Site", "same-origin")
 			if p := got.problem(t); p.Code != "csrf_rejected" || got.StatusCode != 403 {
 				t.Errorf("%s with %s: %d %s", call.path, name, got.StatusCode, p.Code)
@@ -87,7 +87,7 @@ func TestACookieAloneChangesNothing(t *testing.T) {
 		t.Errorf("afterwards: %d %s", who.StatusCode, who.body)
 	}
 	// The twin of it all: with its token the cookie is let in.
-	for _, call := range changing[1:] {
+	for _, call := range mutatingCalls[1:] {
 		if got := s.send(t, call.method, call.path, call.body, "Cookie", cookie, "X-CSRF-Token", good); got.StatusCode == 403 || got.StatusCode == 401 {
 			t.Errorf("%s with the right one: %d %s", call.path, got.StatusCode, got.body)
 		}
@@ -97,9 +97,9 @@ func TestACookieAloneChangesNothing(t *testing.T) {
 	}
 }
 
-func TestAReloadedPageGetsAnotherCSRFToken(t *testing.T) {
+func TestCSRF_ReloadedPageGetsNewToken(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, verify := signUpByHand(t, s, s.origin)
+	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie := sessionCookieOf(t, verify)
 	first := s.send(t, http.MethodGet, "/v1/csrf", "", "Cookie", cookie).csrfToken(t)
 	second := s.send(t, http.MethodGet, "/v1/csrf", "", "Cookie", cookie).csrfToken(t)
@@ -111,28 +111,28 @@ func TestAReloadedPageGetsAnotherCSRFToken(t *testing.T) {
 			t.Errorf("%d %s", got.StatusCode, got.body)
 		}
 	}
-	s.send(t, http.MethodGet, "/v1/csrf", "").wants(t, 401, "unauthenticated")
+	s.send(t, http.MethodGet, "/v1/csrf", "").requireProblem(t, 401, "unauthenticated")
 }
 
 // What a cookie opens, no page of another site opens with it, allowed or not.
-func TestAPageOfAnotherSiteHasTokensAndNoCookie(t *testing.T) {
+func TestCSRF_OtherSitesUseTokensOnly(t *testing.T) {
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
-	_, verify := signUpByHand(t, s, s.origin)
+	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie, token := sessionCookieOf(t, verify), verify.csrfToken(t)
 	for _, headers := range [][]string{{"Origin", partner, "Sec-Fetch-Site", "cross-site"}, {"Origin", partner}} {
 		headers = append(headers, "Cookie", cookie, "X-CSRF-Token", token)
-		s.send(t, http.MethodGet, "/v1/session", "", headers...).wants(t, 401, "unauthenticated")
-		s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Mallory"}`, headers...).wants(t, 401, "unauthenticated")
+		s.send(t, http.MethodGet, "/v1/session", "", headers...).requireProblem(t, 401, "unauthenticated")
+		s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Mallory"}`, headers...).requireProblem(t, 401, "unauthenticated")
 
 		refused := s.send(t, http.MethodPost, "/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), headers...)
-		refused.wants(t, 400, "invalid_request")
+		refused.requireProblem(t, 400, "invalid_request")
 		if p := refused.problem(t); len(p.Errors) != 1 || p.Errors[0].Field != "transport" || !strings.Contains(p.Errors[0].Detail, "bearer") {
 			t.Errorf("%+v", p.Errors)
 		}
 	}
 	// Its own sign-in, with tokens, works from there.
-	options, program := signUpByHand(t, s, partner, "Origin", partner, "Sec-Fetch-Site", "cross-site", "transport", "bearer")
+	options, program := signUpWithHeaders(t, s, partner, "Origin", partner, "Sec-Fetch-Site", "cross-site", "transport", "bearer")
 	if len(options.Cookies())+len(program.Cookies()) != 0 {
 		t.Errorf("cookies were set: %v %v", options.Cookies(), program.Cookies())
 	}

@@ -15,7 +15,7 @@ import (
 
 // A service of somebody else's knows this server's address and nothing more, and verifies tokens with a library that
 // shares no code with the one that signs them.
-func TestAnotherServiceVerifiesATokenByTheJWKSAlone(t *testing.T) {
+func TestJWKS_IndependentVerifier(t *testing.T) {
 	const service = "https://api.example.org"
 	for _, algorithm := range []domain.SigningAlgorithm{domain.SigningES256, domain.SigningEdDSA} {
 		t.Run(string(algorithm), func(t *testing.T) {
@@ -24,26 +24,26 @@ func TestAnotherServiceVerifiesATokenByTheJWKSAlone(t *testing.T) {
 				c.Access.Audience, c.Rotation.Algorithm = service, algorithm
 			})
 			verified := func(token string) (jwt.Token, error) {
-				keys, err := jwk.Fetch(t.Context(), s.origin+"/.well-known/jwks.json", jwk.WithHTTPClient(&http.Client{Transport: s.wire}))
+				keys, err := jwk.Fetch(t.Context(), s.origin+"/.well-known/jwks.json", jwk.WithHTTPClient(&http.Client{Transport: s.transport}))
 				if err != nil {
 					t.Fatal(err)
 				}
 				return jwt.ParseString(token, jwt.WithKeySet(keys), jwt.WithIssuer(s.origin), jwt.WithAudience(service),
 					jwt.WithRequiredClaim("exp"), jwt.WithClock(jwt.ClockFunc(clock.Now)))
 			}
-			_, verify := signUpByHand(t, s, s.origin, "transport", "bearer")
+			_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
 			token := verify.tokens(t).AccessToken
 			got, err := verified(token)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if subject, _ := got.Subject(); subject != verify.content(t, 201).User.ID {
+			if subject, _ := got.Subject(); subject != verify.sessionContent(t, 201).User.ID {
 				t.Errorf("the token is about %q", subject)
 			}
 			if _, err := verified(token[:len(token)-43] + strings.Repeat("A", 43)); err == nil {
 				t.Error("a forged signature was believed")
 			}
-			if _, err := s.app.UseCases().Keys.Rotate.Execute(t.Context()); err != nil {
+			if _, err := s.app.UseCases().SigningKeys.Rotate.Execute(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := verified(token); err != nil {

@@ -17,25 +17,25 @@ import (
 	"github.com/keylodge/keylodge/bootstrap"
 )
 
-// claimant is somebody who signs up with an address and goes on from there, request by request. What they were answered is
+// registeringUser is somebody who signs up with an address and goes on from there, request by request. What they were answered is
 // kept as whoever wants to tell a taken address from a free one would read it: without what is drawn anew each time.
-type claimant struct {
-	t       *testing.T
-	server  *server
-	address string
-	headers []string
-	seen    []string
+type registeringUser struct {
+	t         *testing.T
+	server    *server
+	address   string
+	headers   []string
+	responses []string
 }
 
 var (
-	anID     = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
-	anyDrawn = regexp.MustCompile(`[A-Za-z0-9_-]{40,}(\.[A-Za-z0-9_-]+)*`)
-	aText    = regexp.MustCompile(`[A-Z2-7]{26}`) // crypto/rand.Text
-	aTag     = regexp.MustCompile(`account [0-9A-F]{6}`)
-	aTime    = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+	uuidPattern       = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	randomPattern     = regexp.MustCompile(`[A-Za-z0-9_-]{40,}(\.[A-Za-z0-9_-]+)*`)
+	requestIDPattern  = regexp.MustCompile(`[A-Z2-7]{26}`) // crypto/rand.Text
+	accountTagPattern = regexp.MustCompile(`account [0-9A-F]{6}`)
+	timePattern       = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 )
 
-func (c *claimant) asks(method, path string, body any) answer {
+func (c *registeringUser) send(method, path string, body any) apiResponse {
 	c.t.Helper()
 	text := ""
 	if body != nil {
@@ -43,73 +43,73 @@ func (c *claimant) asks(method, path string, body any) answer {
 	}
 	got := c.server.send(c.t, method, path, text, c.headers...)
 	worn := string(got.body)
-	for _, drawn := range []*regexp.Regexp{anID, aTime, aTag, anyDrawn, aText} {
+	for _, drawn := range []*regexp.Regexp{uuidPattern, timePattern, accountTagPattern, randomPattern, requestIDPattern} {
 		worn = drawn.ReplaceAllString(worn, drawn.String())
 	}
 	worn = strings.ReplaceAll(worn, c.address, "the address")
-	c.seen = append(c.seen, fmt.Sprintf("%s %s: %d %v %s", method, path, got.StatusCode, slices.Sorted(maps.Keys(got.Header)), worn))
+	c.responses = append(c.responses, fmt.Sprintf("%s %s: %d %v %s", method, path, got.StatusCode, slices.Sorted(maps.Keys(got.Header)), worn))
 	return got
 }
 
-func (c *claimant) signsUpAndLooksAround() {
+func (c *registeringUser) runSignUpFlow() {
 	c.t.Helper()
-	var begun ceremonyBody
-	if err := json.Unmarshal(c.asks(http.MethodPost, "/v1/signup/options", map[string]string{"email": c.address, "display_name": "Mallory"}).body, &begun); err != nil {
+	var begun ceremonyResponse
+	if err := json.Unmarshal(c.send(http.MethodPost, "/v1/signup/options", map[string]string{"email": c.address, "display_name": "Mallory"}).body, &begun); err != nil {
 		c.t.Fatal(err)
 	}
 	made, err := authenticator.New(c.server.origin).Create(begun.Options)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	entered := c.asks(http.MethodPost, "/v1/signup/verify", map[string]any{"challenge_id": begun.ChallengeID, "credential": made})
+	entered := c.send(http.MethodPost, "/v1/signup/verify", map[string]any{"challenge_id": begun.ChallengeID, "credential": made})
 	if entered.StatusCode != 201 {
 		c.t.Fatalf("%d %s", entered.StatusCode, entered.body)
 	}
 	c.headers = []string{"Cookie", sessionCookieOf(c.t, entered), "X-CSRF-Token", entered.csrfToken(c.t)}
-	c.asks(http.MethodGet, "/v1/me", nil)
-	c.asks(http.MethodGet, "/v1/session", nil)
-	c.asks(http.MethodGet, "/v1/me/events", nil)
-	c.asks(http.MethodPost, "/v1/me/email/code", nil)
-	c.asks(http.MethodPost, "/v1/me/email/confirm", map[string]string{"code": "1234 5678"})
-	c.asks(http.MethodPatch, "/v1/me", map[string]string{"email": c.address})
-	c.asks(http.MethodPatch, "/v1/me", map[string]any{"email": nil})
-	c.asks(http.MethodPatch, "/v1/me", map[string]string{"email": c.address})
+	c.send(http.MethodGet, "/v1/me", nil)
+	c.send(http.MethodGet, "/v1/session", nil)
+	c.send(http.MethodGet, "/v1/me/events", nil)
+	c.send(http.MethodPost, "/v1/me/email/code", nil)
+	c.send(http.MethodPost, "/v1/me/email/confirm", map[string]string{"code": "1234 5678"})
+	c.send(http.MethodPatch, "/v1/me", map[string]string{"email": c.address})
+	c.send(http.MethodPatch, "/v1/me", map[string]any{"email": nil})
+	c.send(http.MethodPatch, "/v1/me", map[string]string{"email": c.address})
 	for range 3 {
-		c.asks(http.MethodPost, "/v1/me/email/code", nil) // until the mailbox has enough
+		c.send(http.MethodPost, "/v1/me/email/code", nil) // until the mailbox has enough
 	}
 	c.headers = nil
-	c.asks(http.MethodPost, "/v1/signup/options", map[string]string{"email": c.address})
+	c.send(http.MethodPost, "/v1/signup/options", map[string]string{"email": c.address})
 }
 
 func startServerWithMail(t *testing.T, clock *clock) (*server, *mailserver.Server) {
 	t.Helper()
 	post := mailserver.Start(t, mailserver.Options{})
-	return startServer(t, clock, func(c *bootstrap.Config) { c.SMTP = sendingTo(t, post, c.PublicURL) }), post
+	return startServer(t, clock, func(c *bootstrap.Config) { c.SMTP = smtpConfig(t, post, c.PublicURL) }), post
 }
 
-func TestWhereMailIsSentATakenAddressLooksFree(t *testing.T) {
+func TestSignUp_TakenEmailIsNotRevealedWithMail(t *testing.T) {
 	clock := newClock()
 	s, post := startServerWithMail(t, clock)
-	l := &lodge{t: t, clock: clock, door: httpDoor{s}, post: post}
+	l := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: post}
 	const taken, free = "ada@example.org", "eve@example.org"
-	l.confirmed("Ada", phone, taken)
+	l.personWithVerifiedEmail("Ada", phone, taken)
 	clock.advance(time.Hour)
-	one, other := &claimant{t: t, server: s, address: taken}, &claimant{t: t, server: s, address: free}
-	one.signsUpAndLooksAround()
-	other.signsUpAndLooksAround()
-	for i := range one.seen {
-		if one.seen[i] != other.seen[i] {
-			t.Errorf("taken: %s\nfree:  %s", one.seen[i], other.seen[i])
+	one, other := &registeringUser{t: t, server: s, address: taken}, &registeringUser{t: t, server: s, address: free}
+	one.runSignUpFlow()
+	other.runSignUpFlow()
+	for i := range one.responses {
+		if one.responses[i] != other.responses[i] {
+			t.Errorf("taken: %s\nfree:  %s", one.responses[i], other.responses[i])
 		}
 	}
-	if !strings.Contains(one.seen[len(one.seen)-2], "429") {
-		t.Errorf("the mailbox never had enough: %s", one.seen[len(one.seen)-2])
+	if !strings.Contains(one.responses[len(one.responses)-2], "429") {
+		t.Errorf("the mailbox never had enough: %s", one.responses[len(one.responses)-2])
 	}
-	l.lastLetter(free, 5)
-	l.lastLetter(taken, 6)
+	l.lastEmail(free, 5)
+	l.lastEmail(taken, 6)
 }
 
-func TestThePublicConfigurationSaysWhetherMailIsSent(t *testing.T) {
+func TestConfig_ReportsMail(t *testing.T) {
 	with, _ := startServerWithMail(t, newClock())
 	for want, s := range map[string]*server{"on": with, "off": startServer(t, newClock(), nil)} {
 		var config struct{ Mail string }
@@ -119,13 +119,13 @@ func TestThePublicConfigurationSaysWhetherMailIsSent(t *testing.T) {
 	}
 }
 
-func TestWhereNoMailIsSentNoAddressIsConfirmed(t *testing.T) {
+func TestConfirmEmail_UnavailableWithoutMail(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, entered := signUpByHand(t, s, s.origin)
+	_, entered := signUpWithHeaders(t, s, s.origin)
 	headers := []string{"Cookie", sessionCookieOf(t, entered), "X-CSRF-Token", entered.csrfToken(t)}
 	s.send(t, http.MethodPatch, "/v1/me", `{"email":"ada@example.org"}`, headers...)
-	s.send(t, http.MethodPost, "/v1/me/email/code", "", headers...).wants(t, 404, "not_found")
-	s.send(t, http.MethodPost, "/v1/me/email/confirm", `{"code":"1234 5678"}`, headers...).wants(t, 404, "not_found")
+	s.send(t, http.MethodPost, "/v1/me/email/code", "", headers...).requireProblem(t, 404, "not_found")
+	s.send(t, http.MethodPost, "/v1/me/email/confirm", `{"code":"1234 5678"}`, headers...).requireProblem(t, 404, "not_found")
 	var me struct {
 		User struct {
 			Email    *string
@@ -139,13 +139,13 @@ func TestWhereNoMailIsSentNoAddressIsConfirmed(t *testing.T) {
 	}
 }
 
-func TestACodeIsNowhereButInItsLetter(t *testing.T) {
+func TestEmailCode_OnlyInTheEmail(t *testing.T) {
 	s, post := startServerWithMail(t, newClock())
-	l := &lodge{t: t, clock: newClock(), door: httpDoor{s}, post: post}
+	l := &env{t: t, clock: newClock(), driver: httpDriver{s}, mailServer: post}
 	ada := l.person("Ada", phone)
-	ada.claims("ada@example.org")
-	code := l.codeIn(l.lastLetter("ada@example.org", 1))
-	ada.may(ada.device.confirmEmail(code))
+	ada.signsUpWithEmail("ada@example.org")
+	code := l.codeIn(l.lastEmail("ada@example.org", 1))
+	ada.requireOK(ada.device.confirmEmail(code))
 	for _, form := range []string{code, strings.ReplaceAll(code, " ", ""), "ada@example.org"} {
 		if strings.Contains(s.log.text(), form) {
 			t.Errorf("the log has %s", form)

@@ -28,7 +28,7 @@ type eventPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-func (s *server) eventsOf(t *testing.T, token, query string) (page eventPage) {
+func (s *server) listEvents(t *testing.T, token, query string) (page eventPage) {
 	t.Helper()
 	got := s.send(t, http.MethodGet, "/v1/me/events"+query, "", "Authorization", "Bearer "+token)
 	if err := json.Unmarshal(got.body, &page); got.StatusCode != 200 || err != nil {
@@ -40,12 +40,12 @@ func (s *server) eventsOf(t *testing.T, token, query string) (page eventPage) {
 	return page
 }
 
-// floods has a stranger answer sixteen sign-ins at once with the id of a passkey whose key they do not have. Each comes from an
+// sendRejectedSignIns has a stranger answer sixteen sign-ins at once with the id of a passkey whose key they do not have. Each comes from an
 // address of its own, with a message to the owner in every header that is theirs to choose.
-func (s *server) floods(t *testing.T, passkeyID string) {
+func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 	t.Helper()
 	device := authenticator.New(s.origin)
-	var begun ceremonyBody
+	var begun ceremonyResponse
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/signup/options", "").body, &begun); err != nil {
 		t.Fatal(err)
 	}
@@ -91,22 +91,22 @@ func (s *server) floods(t *testing.T, passkeyID string) {
 }
 
 // However often strangers try, what changed the account stays in sight, and they do not choose a word of what its owner reads.
-func TestListEvents_RefusalsOfStrangersAreCounted(t *testing.T) {
+func TestListEvents_AnonymousRejectionsAreCounted(t *testing.T) {
 	for storage, adjust := range map[string]func(*testing.T) func(*bootstrap.Config){
-		"sqlite":   func(*testing.T) func(*bootstrap.Config) { return behindAProxy },
-		"postgres": func(t *testing.T) func(*bootstrap.Config) { return onPostgres(t, behindAProxy) },
+		"sqlite":   func(*testing.T) func(*bootstrap.Config) { return trustLoopbackNetwork },
+		"postgres": func(t *testing.T) func(*bootstrap.Config) { return onPostgres(t, trustLoopbackNetwork) },
 	} {
 		t.Run(storage, func(t *testing.T) {
 			clock := newClock()
 			s := startServer(t, clock, adjust(t))
-			_, signUp := signUpByHand(t, s, s.origin, "transport", "bearer")
-			token, passkeyID := signUp.tokens(t).AccessToken, signUp.content(t, 201).Passkey.ID
+			_, signUp := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+			token, passkeyID := signUp.tokens(t).AccessToken, signUp.sessionContent(t, 201).Passkey.ID
 			first := clock.Now()
 			for range 3 {
-				s.floods(t, passkeyID)
+				s.sendRejectedSignIns(t, passkeyID)
 				clock.advance(1e9)
 			}
-			page := s.eventsOf(t, token, "?limit=1")
+			page := s.listEvents(t, token, "?limit=1")
 			if len(page.Items) != 1 || page.NextCursor == nil {
 				t.Fatalf("the first page is %+v", page)
 			}
@@ -118,14 +118,14 @@ func TestListEvents_RefusalsOfStrangersAreCounted(t *testing.T) {
 			if want := first.Format("15:04:05"); !strings.Contains(is.At, want) || !strings.Contains(is.LastAt, first.Add(2e9).Format("15:04:05")) {
 				t.Errorf("from %s to %s, want %s and two seconds later", is.At, is.LastAt, want)
 			}
-			s.floods(t, passkeyID) // while the owner reads on
-			if rest := s.eventsOf(t, token, "?limit=1&cursor="+*page.NextCursor); len(rest.Items) != 1 || rest.Items[0].Kind != "signed_up" || rest.NextCursor != nil {
+			s.sendRejectedSignIns(t, passkeyID) // while the owner reads on
+			if rest := s.listEvents(t, token, "?limit=1&cursor="+*page.NextCursor); len(rest.Items) != 1 || rest.Items[0].Kind != "signed_up" || rest.NextCursor != nil {
 				t.Errorf("the second page is %+v", rest)
 			}
-			if found := s.eventsOf(t, token, "?kind=signed_up,passkey_added"); len(found.Items) != 1 || found.Items[0].Kind != "signed_up" {
+			if found := s.listEvents(t, token, "?kind=signed_up,passkey_added"); len(found.Items) != 1 || found.Items[0].Kind != "signed_up" {
 				t.Errorf("by kind: %+v", found)
 			}
-			if again := s.eventsOf(t, token, "?kind=sign_in_refused"); len(again.Items) != 1 || again.Items[0].Count != 64 {
+			if again := s.listEvents(t, token, "?kind=sign_in_refused"); len(again.Items) != 1 || again.Items[0].Count != 64 {
 				t.Errorf("after a fourth flood: %+v", again)
 			}
 		})

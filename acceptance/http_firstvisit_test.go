@@ -10,23 +10,23 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// heldTogether is a transport that returns no answer before n have come: every request leaves before the cookies of any answer
+// barrierTransport is a transport that returns no answer before n have come: every request leaves before the cookies of any answer
 // are kept.
-type heldTogether struct {
+type barrierTransport struct {
 	http.RoundTripper
-	answered *sync.WaitGroup
+	pending *sync.WaitGroup
 }
 
-func inParallel(n int, through http.RoundTripper) heldTogether {
+func newBarrierTransport(n int, through http.RoundTripper) barrierTransport {
 	answered := &sync.WaitGroup{}
 	answered.Add(n)
-	return heldTogether{through, answered}
+	return barrierTransport{through, answered}
 }
 
-func (w heldTogether) RoundTrip(request *http.Request) (*http.Response, error) {
+func (w barrierTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := w.RoundTripper.RoundTrip(request)
-	w.answered.Done()
-	w.answered.Wait()
+	w.pending.Done()
+	w.pending.Wait()
 	return response, err
 }
 
@@ -39,20 +39,20 @@ func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
 		t.Run(storage, func(t *testing.T) {
 			t.Parallel()
 			s := startServer(t, newClock(), adjust(t))
-			device := httpDoor{s}.client(t, phone).(*script)
-			if _, refused := device.signUp(applicant{name: "Ada"}); refused != (refusal{}) {
+			device := httpDriver{s}.newDevice(t, phone).(*apiDevice)
+			if _, refused := device.signUp(profile{name: "Ada"}); refused != (rejection{}) {
 				t.Fatalf("%+v", refused)
 			}
-			visit := s.connect(t)
-			device.connection = visit
-			signIns, signUps := visit.beginsAtOnce(8)
+			visit := s.newAPI(t)
+			device.api = visit
+			signIns, signUps := visit.beginConcurrently(8)
 			for i, begun := range signUps {
-				if _, refused := visit.finishSignUp(begun.challengeID, device.makes(begun)); refused != (refusal{}) {
+				if _, refused := visit.finishSignUp(begun.challengeID, device.makeCredential(begun)); refused != (rejection{}) {
 					t.Errorf("sign-up %d: %+v", i, refused)
 				}
 			}
 			for i, begun := range signIns {
-				if _, refused := visit.finishSignIn(begun.challengeID, device.answers(begun)); refused != (refusal{}) {
+				if _, refused := visit.finishSignIn(begun.challengeID, device.getAssertion(begun)); refused != (rejection{}) {
 					t.Errorf("sign-in %d: %+v", i, refused)
 				}
 			}
@@ -63,26 +63,26 @@ func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
 // What the binding is for: a ceremony that was begun in one browser is answered in no other (docs/decisions/0007).
 func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	ada := httpDoor{s}.client(t, phone).(*script)
-	if _, refused := ada.signUp(applicant{name: "Ada"}); refused != (refusal{}) {
+	ada := httpDriver{s}.newDevice(t, phone).(*apiDevice)
+	if _, refused := ada.signUp(profile{name: "Ada"}); refused != (rejection{}) {
 		t.Fatalf("%+v", refused)
 	}
-	mallory := s.connect(t)
-	begun, _ := mallory.beginsAtOnce(8)
+	mallory := s.newAPI(t)
+	begun, _ := mallory.beginConcurrently(8)
 
-	first, settled := s.connect(t), s.connect(t) // Ada's browser on a first visit, with ceremonies of its own, and later
-	first.beginsAtOnce(2)
-	if _, refused := settled.beginSignIn(""); refused != (refusal{}) {
+	first, settled := s.newAPI(t), s.newAPI(t) // Ada's browser on a first visit, with ceremonies of its own, and later
+	first.beginConcurrently(2)
+	if _, refused := settled.beginSignIn(""); refused != (rejection{}) {
 		t.Fatalf("%+v", refused)
 	}
-	renamed := s.connect(t) // with a cookie that was minted for another ceremony, by the name of the one that is answered
-	renamed.beginsAtOnce(1)
-	for _, cookie := range renamed.http.Jar.Cookies(renamed.address()) {
-		renamed.http.Jar.SetCookies(renamed.address(), []*http.Cookie{{Name: ceremonyCookie + begun[2].challengeID, Value: cookie.Value, Path: "/"}})
+	renamed := s.newAPI(t) // with a cookie that was minted for another ceremony, by the name of the one that is answered
+	renamed.beginConcurrently(1)
+	for _, cookie := range renamed.http.Jar.Cookies(renamed.cookieURL()) {
+		renamed.http.Jar.SetCookies(renamed.cookieURL(), []*http.Cookie{{Name: ceremonyCookie + begun[2].challengeID, Value: cookie.Value, Path: "/"}})
 	}
-	for i, victim := range []*httpConnection{first, settled, renamed, s.connect(t)} {
-		_, refused := victim.finishSignIn(begun[i].challengeID, ada.answers(begun[i]))
-		if refused != (refusal{"challenge_not_found", domain.ReasonChallengeMismatch}) {
+	for i, victim := range []*httpAPI{first, settled, renamed, s.newAPI(t)} {
+		_, refused := victim.finishSignIn(begun[i].challengeID, ada.getAssertion(begun[i]))
+		if refused != (rejection{"challenge_not_found", domain.ReasonChallengeMismatch}) {
 			t.Errorf("browser %d answers what Mallory began: %+v", i, refused)
 		}
 	}
@@ -105,9 +105,9 @@ func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 		}
 	}
 
-	visit := s.connect(t)
-	visit.beginsAtOnce(16)
-	held := visit.http.Jar.Cookies(visit.address())
+	visit := s.newAPI(t)
+	visit.beginConcurrently(16)
+	held := visit.http.Jar.Cookies(visit.cookieURL())
 	size := 0
 	for _, cookie := range held {
 		size += len(cookie.Name + "=" + cookie.Value + "; ")
@@ -116,27 +116,27 @@ func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 		t.Errorf("after 16 calls at once the browser brings %d cookies of %d bytes", len(held), size)
 	}
 	for range 3 {
-		if _, refused := visit.beginSignIn(""); refused != (refusal{}) {
+		if _, refused := visit.beginSignIn(""); refused != (rejection{}) {
 			t.Fatalf("%+v", refused)
 		}
 	}
-	if now := visit.http.Jar.Cookies(visit.address()); len(now) != len(held) {
+	if now := visit.http.Jar.Cookies(visit.cookieURL()); len(now) != len(held) {
 		t.Errorf("later calls set further cookies: %d, then %d", len(held), len(now))
 	}
 }
 
-// beginsAtOnce begins n ceremonies, half of them sign-ups, before the answer to any of them has come.
-func (c *httpConnection) beginsAtOnce(n int) (signIns, signUps []attempt) {
+// beginConcurrently begins n ceremonies, half of them sign-ups, before the answer to any of them has come.
+func (c *httpAPI) beginConcurrently(n int) (signIns, signUps []pendingCeremony) {
 	c.t.Helper()
 	before := c.http.Transport
-	c.http.Transport = inParallel(n, before)
+	c.http.Transport = newBarrierTransport(n, before)
 	defer func() { c.http.Transport = before }()
-	begun := make([]attempt, n)
-	outcomes := atOnce(n, func(i int) (refused refusal) {
+	begun := make([]pendingCeremony, n)
+	outcomes := concurrently(n, func(i int) (refused rejection) {
 		if i%2 == 0 {
 			begun[i], refused = c.beginSignIn("")
 		} else {
-			begun[i], refused = c.beginSignUp(applicant{})
+			begun[i], refused = c.beginSignUp(profile{})
 		}
 		return refused
 	})

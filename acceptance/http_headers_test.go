@@ -13,8 +13,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap"
 )
 
-// calls are all that the server is told to serve, as method and path, and the page with all its parts.
-func calls(t *testing.T) [][2]string {
+// allRoutes are all that the server is told to serve, as method and path, and the page with all its parts.
+func allRoutes(t *testing.T) [][2]string {
 	t.Helper()
 	document, err := os.ReadFile(openAPIFile)
 	if err != nil {
@@ -50,7 +50,7 @@ func calls(t *testing.T) [][2]string {
 
 // Every answer: of each route, whoever calls it and whatever comes of it, of none, and those that are given before a request is
 // one (OWASP ASVS 5.0, 3.4; WebAuthn Level 3, section 13.4.8).
-func TestEveryAnswerIsGuarded(t *testing.T) {
+func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 	for public, strict := range map[string]string{
 		"": "", "https://id.example.org": "max-age=31536000; includeSubDomains", "https://example.org": "max-age=31536000",
 		"https://localhost:8443": "", "https://id.localhost": "",
@@ -66,10 +66,10 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 		}
 		s, impatient := startServer(t, newClock(), configure), startServer(t, newClock(), func(c *bootstrap.Config) {
 			configure(c)
-			c.Patience = 300 * time.Millisecond
+			c.ReadWriteTimeout = 300 * time.Millisecond
 		})
-		answers := map[string]answer{}
-		for _, call := range calls(t) {
+		answers := map[string]apiResponse{}
+		for _, call := range allRoutes(t) {
 			method, path := call[0], call[1]
 			answers[method+" "+path] = s.send(t, method, path, "")
 			answers["HEAD "+path] = s.send(t, http.MethodHead, path, "")
@@ -81,14 +81,14 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 		}
 		for name, raw := range map[string]string{
 			"nothing there": "GET /nothing HTTP/1.1\r\n" + host + "\r\n", "an odd method": "BREW /livez HTTP/1.1\r\n" + host + "\r\n",
-			"two hosts": get + host + "\r\n", "not HTTP": "\x16\x03\x01\r\n\r\n", "a fold": get + "X: a\r\n b\r\n\r\n", "in LF": "GET /livez HTTP/1.1\n\n",
-			"too much": post + "Content-Length: 70000\r\n\r\n", "a long header": get + "X: " + strings.Repeat("x", 20<<10), "too slow": get,
+			"two hosts": getLivez + host + "\r\n", "not HTTP": "\x16\x03\x01\r\n\r\n", "a fold": getLivez + "X: a\r\n b\r\n\r\n", "in LF": "GET /livez HTTP/1.1\n\n",
+			"too much": postLoginOptions + "Content-Length: 70000\r\n\r\n", "a long header": getLivez + "X: " + strings.Repeat("x", 20<<10), "too slow": getLivez,
 		} {
 			asked := s
 			if name == "too slow" {
 				asked = impatient
 			}
-			answers[name] = asked.dial(t).says(raw).hearsOne(http.MethodGet)
+			answers[name] = asked.dial(t).send(raw).readResponse(http.MethodGet)
 		}
 		for name, got := range answers {
 			page := strings.HasSuffix(name, " /") || strings.Contains(name, "/assets/")
@@ -132,7 +132,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 
 // The owner of an account reads request ids in the security log: no client writes there. The operator's log has what a client
 // sent beside it, under a name of its own.
-func TestRequestID_IsTheServersOwn(t *testing.T) {
+func TestRequestID_GeneratedByServer(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	seen := map[string]bool{}
 	for sent, kept := range map[string]bool{
@@ -159,7 +159,7 @@ func TestRequestID_IsTheServersOwn(t *testing.T) {
 }
 
 // clientRequestIDOf returns what the line of a request says that its client sent as X-Request-Id.
-func (l *logbook) clientRequestIDOf(requestID string) string {
+func (l *logRecorder) clientRequestIDOf(requestID string) string {
 	for line := range strings.Lines(l.text()) {
 		var entry struct {
 			Msg             string `json:"msg"`

@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-func TestBadInputGetsAClearError(t *testing.T) {
+func TestInput_InvalidValuesReported(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	deep := strings.Repeat("[", 33) + strings.Repeat("]", 33)
 	for name, c := range map[string]struct {
@@ -81,7 +81,7 @@ func TestBadInputGetsAClearError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.send(t, http.MethodPost, c.path, c.body)
-			got.wants(t, c.status, c.code)
+			got.requireProblem(t, c.status, c.code)
 			p := got.problem(t)
 			if c.fieldCode == "" {
 				return
@@ -97,7 +97,7 @@ func verifyBody(challengeID string) string {
 	return fmt.Sprintf(`{"challenge_id":%q,"credential":{"id":"AA","rawId":"AA","type":"public-key","response":{"clientDataJSON":"AA","authenticatorData":"AA","signature":"AA"}}}`, challengeID)
 }
 
-func TestAllMissingMembersAreNamedAtOnce(t *testing.T) {
+func TestInput_AllMissingMembersReported(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	p := s.send(t, http.MethodPost, "/v1/signup/verify", `{"credential":{"rawId":"AA","clientExtensionResults":[]},"passkey_name":"a\u0000b","transport":"pigeon"}`).problem(t)
 	var named []string
@@ -114,7 +114,7 @@ func TestAllMissingMembersAreNamedAtOnce(t *testing.T) {
 	}
 }
 
-func TestAllMissingMembersOfASignInAreNamedAtOnce(t *testing.T) {
+func TestInput_AllMissingSignInMembersReported(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	p := s.send(t, http.MethodPost, "/v1/login/verify", `{"challenge_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","credential":{},"transport":"cookie"}`).problem(t)
 	var named []string
@@ -130,7 +130,7 @@ func TestAllMissingMembersOfASignInAreNamedAtOnce(t *testing.T) {
 	}
 }
 
-func TestWhatIsAllowedIsNotRefused(t *testing.T) {
+func TestInput_ValidValuesAccepted(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for name, c := range map[string]struct{ path, body string }{
 		"an empty object":             {"/v1/login/options", `{}`},
@@ -151,7 +151,7 @@ func TestWhatIsAllowedIsNotRefused(t *testing.T) {
 	}
 }
 
-func TestALongNameIsNotEchoedInFull(t *testing.T) {
+func TestInput_LongMemberNameTruncated(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	name := strings.Repeat("é", 1000)
 	p := s.send(t, http.MethodPost, "/v1/login/options", `{"`+name+`":1,"`+name+`":2}`).problem(t)
@@ -160,16 +160,16 @@ func TestALongNameIsNotEchoedInFull(t *testing.T) {
 	}
 }
 
-func TestABodyIsJSONOrNothing(t *testing.T) {
+func TestInput_BodyMustBeJSON(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", "",
 		"application/json; charset=utf-16", "application/json; charset=iso-8859-1", "application/json; charset=\"utf-7\"", "application/json; charset=",
 		"application/json, text/plain", "text/plain; x=application/json", "application/json; charset=utf-8; charset=utf-16", "json", "*/*", "application/*",
 		"application/problem+json", "application/json text/plain", "text/json"} {
-		s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Type", contentType).wants(t, 415, "unsupported_media_type")
+		s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Type", contentType).requireProblem(t, 415, "unsupported_media_type")
 	}
 	for _, encoding := range []string{"gzip", "deflate", "br", "zstd", "identity, gzip", "GZIP"} {
-		s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Encoding", encoding).wants(t, 415, "unsupported_media_type")
+		s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Encoding", encoding).requireProblem(t, 415, "unsupported_media_type")
 	}
 	// Ten megabytes in ten kilobytes: nobody unpacks them to find out.
 	var bomb bytes.Buffer
@@ -177,7 +177,7 @@ func TestABodyIsJSONOrNothing(t *testing.T) {
 	if _, err := packed.Write(bytes.Repeat([]byte(" "), 10<<20)); err != nil || packed.Close() != nil || bomb.Len() > 60<<10 {
 		t.Fatal(bomb.Len(), err)
 	}
-	s.send(t, http.MethodPost, "/v1/login/options", bomb.String(), "Content-Encoding", "gzip").wants(t, 415, "unsupported_media_type")
+	s.send(t, http.MethodPost, "/v1/login/options", bomb.String(), "Content-Encoding", "gzip").requireProblem(t, 415, "unsupported_media_type")
 	for _, contentType := range []string{"application/json", "Application/JSON; charset=utf-8", "application/json ;charset=utf-8", "application/json;charset=\"UTF-8\"", "application/json; v=1"} {
 		if got := s.send(t, http.MethodPost, "/v1/login/options", `{"unknown":{"members":["are","ignored"]}}`, "Content-Type", contentType); got.StatusCode != 200 {
 			t.Errorf("%s: %d %s", contentType, got.StatusCode, got.body)
@@ -187,12 +187,12 @@ func TestABodyIsJSONOrNothing(t *testing.T) {
 
 // An attempt begins with a request that can be read and names its challenge: until then nothing is spent. Nor is it by a member
 // that is not of the answer.
-func TestAnUnreadableRequestSpendsNothing(t *testing.T) {
+func TestInput_UnreadableRequestKeepsChallenge(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
-	ada := (&lodge{t: t, clock: clock, door: httpDoor{s}}).person("Ada", phone)
-	made := ada.script().beginsSignUp(ada.applicant)
-	answer, err := ada.script().authenticator.Create(made.options)
+	ada := (&env{t: t, clock: clock, driver: httpDriver{s}}).person("Ada", phone)
+	made := ada.apiDevice().mustBeginSignUp(ada.profile)
+	answer, err := ada.apiDevice().authenticator.Create(made.options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,30 +204,30 @@ func TestAnUnreadableRequestSpendsNothing(t *testing.T) {
 		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"passkey_name":7}`, made.challengeID, credential),
 		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"transport":"pigeon"}`, made.challengeID, credential),
 	} {
-		s.send(t, http.MethodPost, "/v1/signup/verify", body).wants(t, 400, "invalid_request")
+		s.send(t, http.MethodPost, "/v1/signup/verify", body).requireProblem(t, 400, "invalid_request")
 	}
-	who, refused := ada.script().connection.finishSignUp(made.challengeID, answer)
-	ada.mustBe(who, refused)
+	who, refused := ada.apiDevice().api.finishSignUp(made.challengeID, answer)
+	ada.requireIdentity(who, refused)
 }
 
-func TestAddressesAndMethodsThatAreNot(t *testing.T) {
+func TestRouting_UnknownPathsAndMethods(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	s.send(t, http.MethodGet, "/v1/nothing", "").wants(t, 404, "not_found")
-	s.send(t, http.MethodGet, "/V1/config", "").wants(t, 404, "not_found")
-	s.send(t, http.MethodGet, "/v1/config/", "").wants(t, 404, "not_found")
-	s.send(t, http.MethodGet, "/v1/../v1/config/%00", "").wants(t, 404, "not_found")
+	s.send(t, http.MethodGet, "/v1/nothing", "").requireProblem(t, 404, "not_found")
+	s.send(t, http.MethodGet, "/V1/config", "").requireProblem(t, 404, "not_found")
+	s.send(t, http.MethodGet, "/v1/config/", "").requireProblem(t, 404, "not_found")
+	s.send(t, http.MethodGet, "/v1/../v1/config/%00", "").requireProblem(t, 404, "not_found")
 	got := s.send(t, http.MethodGet, "/v1/login/options", "")
-	got.wants(t, 405, "method_not_allowed")
+	got.requireProblem(t, 405, "method_not_allowed")
 	if allow := got.Header.Get("Allow"); !strings.Contains(allow, "POST") {
 		t.Errorf("Allow: %q", allow)
 	}
-	s.send(t, http.MethodPut, "/v1/session", "").wants(t, 405, "method_not_allowed")
+	s.send(t, http.MethodPut, "/v1/session", "").requireProblem(t, 405, "method_not_allowed")
 }
 
 // What is refused before any route looks like every other answer, and leaves its trace in the log.
-func TestRefusalsBeforeAnyRouteAreAnswersLikeOthers(t *testing.T) {
+func TestRouting_EarlyErrorsAreProblems(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	for name, got := range map[string]answer{
+	for name, got := range map[string]apiResponse{
 		"431 invalid_request":    s.send(t, http.MethodGet, "/v1/config", "", "X-Large", strings.Repeat("x", 17<<10)),
 		"413 body_too_large":     s.send(t, http.MethodPost, "/v1/login/options", strings.Repeat("x", 65<<10)),
 		"405 method_not_allowed": s.send(t, "FOO", "/v1/config", ""),
@@ -246,61 +246,61 @@ func TestRefusalsBeforeAnyRouteAreAnswersLikeOthers(t *testing.T) {
 }
 
 // Whichever ceremony it is of, an answer that names its challenge was the attempt, also if it is out of shape.
-func TestAnAnswerOutOfShapeSpendsItsChallenge(t *testing.T) {
+func TestInput_MalformedAnswerConsumesChallenge(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
-	ada := (&lodge{t: t, clock: clock, door: httpDoor{s}}).person("Ada", phone)
+	ada := (&env{t: t, clock: clock, driver: httpDriver{s}}).person("Ada", phone)
 	ada.signsUp()
 	codes, refused := ada.device.makeBackupCodes()
-	ada.may(refused)
-	device := ada.script()
+	ada.requireOK(refused)
+	device := ada.apiDevice()
 	for _, path := range []string{"/v1/me/passkeys", "/v1/session/step-up", "/v1/login", "/v1/signup", "/v1/recovery"} {
 		t.Run(path, func(t *testing.T) {
-			connection := s.connect(t)
+			connection := s.newAPI(t)
 			var options any = map[string]any{}
 			body := map[string]any{}
 			switch path {
 			case "/v1/me/passkeys", "/v1/session/step-up":
-				connection, options = device.connection.(*httpConnection), nil
+				connection, options = device.api.(*httpAPI), nil
 			case "/v1/recovery":
-				grant, refused := connection.redeem(claim{backupCode: codes[0]})
-				ada.may(refused)
+				grant, refused := connection.redeem(recoveryProof{backupCode: codes[0]})
+				ada.requireOK(refused)
 				body["grant_token"], options = grant, map[string]any{"grant_token": grant}
 			}
-			begin := func() attempt {
-				var made ceremonyBody
-				ada.may(connection.call(http.MethodPost, path+"/options", options, &made))
-				return attempt{made.ChallengeID, made.Options}
+			begin := func() pendingCeremony {
+				var made ceremonyResponse
+				ada.requireOK(connection.call(http.MethodPost, path+"/options", options, &made))
+				return pendingCeremony{made.ChallengeID, made.Options}
 			}
-			verify := func(begun attempt, credential any) refusal {
+			verify := func(begun pendingCeremony, credential any) rejection {
 				body["challenge_id"], body["credential"] = begun.challengeID, credential
 				return connection.call(http.MethodPost, path+"/verify", body, nil)
 			}
 			for _, credential := range []any{nil, "AA", map[string]any{}, map[string]any{"id": 7}, map[string]any{"response": []any{}}} {
 				begun := begin()
-				if got, want := verify(begun, credential), (refusal{"invalid_request", "malformed"}); got != want {
+				if got, want := verify(begun, credential), (rejection{"invalid_request", "malformed"}); got != want {
 					t.Errorf("%v: %+v", credential, got)
 				}
 				if got := verify(begun, credential); got.code != "invalid_request" {
 					t.Errorf("%v again: %+v", credential, got)
 				}
-				if got := verify(begun, device.authenticatorOf(t, path, begun)); got.code != "challenge_not_found" {
+				if got := verify(begun, device.answerCeremony(t, path, begun)); got.code != "challenge_not_found" {
 					t.Errorf("the right answer after %v: %+v", credential, got)
 				}
 			}
 			begun := begin()
-			if got := verify(begun, device.authenticatorOf(t, path, begun)); got != (refusal{}) {
+			if got := verify(begun, device.answerCeremony(t, path, begun)); got != (rejection{}) {
 				t.Errorf("a right answer: %+v", got)
 			}
 		})
 	}
 }
 
-// authenticatorOf answers with the passkey at hand, or makes another one on a device that has none.
-func (s *script) authenticatorOf(t *testing.T, path string, begun attempt) any {
+// answerCeremony answers with the passkey at hand, or makes another one on a device that has none.
+func (s *apiDevice) answerCeremony(t *testing.T, path string, begun pendingCeremony) any {
 	t.Helper()
 	if path == "/v1/login" || path == "/v1/session/step-up" {
-		return s.answers(begun)
+		return s.getAssertion(begun)
 	}
 	made, err := authenticator.New(s.authenticator.Origin()).Create(begun.options)
 	if err != nil {

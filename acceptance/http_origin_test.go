@@ -8,7 +8,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap"
 )
 
-func TestOtherSitesChangeNothingHere(t *testing.T) {
+func TestOrigin_OtherSitesRejected(t *testing.T) {
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
 	for name, c := range map[string]struct {
@@ -43,7 +43,7 @@ func TestOtherSitesChangeNothingHere(t *testing.T) {
 			} {
 				got := s.send(t, call[0], call[1], "", c.headers...)
 				if c.refused {
-					got.wants(t, 403, "cross_origin_rejected")
+					got.requireProblem(t, 403, "cross_origin_rejected")
 				} else if got.StatusCode == 403 {
 					t.Errorf("%s %s: %s", call[0], call[1], got.body)
 				}
@@ -52,7 +52,7 @@ func TestOtherSitesChangeNothingHere(t *testing.T) {
 	}
 }
 
-func TestAllowedOriginsAndNobodyElseReadAnswers(t *testing.T) {
+func TestCORS_AllowedOriginsOnly(t *testing.T) {
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
 	for origin, want := range map[string]string{partner: partner, s.origin: s.origin, "https://evil.example": "", "null": ""} {
@@ -83,7 +83,7 @@ func TestAllowedOriginsAndNobodyElseReadAnswers(t *testing.T) {
 }
 
 // Monitoring in a page adds headers to its requests, and a browser asks first whether it may (Fetch standard, section 3.2.2).
-func TestPreflight_AllowsTheHeadersThatItAsksFor(t *testing.T) {
+func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
 	const partner, own = "https://app.example.org", "Authorization, Content-Type, X-CSRF-Token, X-Request-Id"
 	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
 	many := strings.TrimSuffix(strings.Repeat("x-many,", 146), ",") // 1,021 bytes
@@ -130,7 +130,7 @@ func TestPreflight_AllowsTheHeadersThatItAsksFor(t *testing.T) {
 }
 
 // The binding cookie is for browsers that bring it back, and a session cookie for those that will send it.
-func TestOnlyPagesOfThisSiteGetCookies(t *testing.T) {
+func TestCookies_SetForPagesOfThisSiteOnly(t *testing.T) {
 	const partner, sibling = "https://app.example.org", "http://app.localhost"
 	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner, sibling) })
 	for _, c := range []struct {
@@ -163,12 +163,12 @@ func TestOnlyPagesOfThisSiteGetCookies(t *testing.T) {
 	}
 }
 
-func TestReadingIsNotGuarded(t *testing.T) {
+func TestOrigin_ReadsAllowed(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		if got := s.send(t, method, "/v1/config", "", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"); got.StatusCode != 200 {
 			t.Errorf("%s: %d %s", method, got.StatusCode, got.body)
 		}
 	}
-	s.send(t, http.MethodOptions, "/v1/config", "", "Origin", s.origin).wants(t, 405, "method_not_allowed") // no preflight
+	s.send(t, http.MethodOptions, "/v1/config", "", "Origin", s.origin).requireProblem(t, 405, "method_not_allowed") // no preflight
 }

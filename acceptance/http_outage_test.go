@@ -10,8 +10,8 @@ import (
 )
 
 // An operator closes the database. A call that needs it returns 503, and the log says what to do.
-func TestHTTP_databaseThatTakesNoConnections(t *testing.T) {
-	server := postgresserver.Own(t)
+func TestOutage_UnreachableDatabaseIs503(t *testing.T) {
+	server := postgresserver.StartForTest(t)
 	operator := func(statements ...string) {
 		t.Helper()
 		for _, statement := range statements {
@@ -37,7 +37,7 @@ func TestHTTP_databaseThatTakesNoConnections(t *testing.T) {
 				}
 				continue
 			}
-			answer.wants(t, status, "unavailable")
+			answer.requireProblem(t, status, "unavailable")
 			if answer.Header.Get("Retry-After") == "" {
 				t.Errorf("%s: no Retry-After", call.path)
 			}
@@ -47,7 +47,7 @@ func TestHTTP_databaseThatTakesNoConnections(t *testing.T) {
 	operator("ALTER DATABASE lodge ALLOW_CONNECTIONS false", "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'ada'")
 	ask(http.StatusServiceUnavailable)
 	const advice = `let the database take connections again: ALTER DATABASE`
-	if log := s.plain.text(); !strings.Contains(log, advice) || !strings.Contains(log, "SQLSTATE 55000") {
+	if log := s.textLog.text(); !strings.Contains(log, advice) || !strings.Contains(log, "SQLSTATE 55000") {
 		t.Errorf("the log does not say %q", advice)
 	}
 	operator("ALTER DATABASE lodge ALLOW_CONNECTIONS true")

@@ -13,13 +13,13 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestWhoeverHasToWaitIsToldForHowLong(t *testing.T) {
+func TestRecovery_LockoutHasRetryAfter(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
-	redeem := func(body string) answer { return s.send(t, http.MethodPost, "/v1/recovery/redeem", body) }
+	redeem := func(body string) apiResponse { return s.send(t, http.MethodPost, "/v1/recovery/redeem", body) }
 	const guess = `{"email":"nobody@example.org","totp_code":"000000"}`
 	for range 5 {
-		redeem(guess).wants(t, 400, "invalid_code")
+		redeem(guess).requireProblem(t, 400, "invalid_code")
 	}
 	for _, step := range []struct {
 		after time.Duration
@@ -27,17 +27,17 @@ func TestWhoeverHasToWaitIsToldForHowLong(t *testing.T) {
 	}{{0, "900"}, {5*time.Minute - time.Millisecond, "601"}, {time.Millisecond, "600"}} {
 		clock.advance(step.after)
 		got := redeem(guess)
-		got.wants(t, 429, "rate_limited")
+		got.requireProblem(t, 429, "rate_limited")
 		if got.Header.Get("Retry-After") != step.want {
 			t.Errorf("after %s: Retry-After %q, want %s", step.after, got.Header.Get("Retry-After"), step.want)
 		}
 	}
 	clock.advance(10 * time.Minute)
-	redeem(guess).wants(t, 400, "invalid_code")
+	redeem(guess).requireProblem(t, 400, "invalid_code")
 }
 
 // Only what is wrong with the form of a claim is told; everything else looks the same.
-func TestAClaimSaysWhatIsMissing(t *testing.T) {
+func TestRecovery_MissingMembersReported(t *testing.T) {
 	open := startServer(t, newClock(), nil)
 	both := startServer(t, newClock(), func(c *bootstrap.Config) { c.Recovery = domain.RecoveryBoth })
 	for name, c := range map[string]struct {
@@ -54,7 +54,7 @@ func TestAClaimSaysWhatIsMissing(t *testing.T) {
 		"an app alone, for both":        {both, `{"email":"ada@example.org","totp_code":"123456"}`, []string{"backup_code"}},
 	} {
 		got := c.server.send(t, http.MethodPost, "/v1/recovery/redeem", c.body)
-		got.wants(t, 400, "invalid_request")
+		got.requireProblem(t, 400, "invalid_request")
 		var fields []string
 		for _, e := range got.problem(t).Errors {
 			fields = append(fields, e.Field)
@@ -77,9 +77,9 @@ func TestAClaimSaysWhatIsMissing(t *testing.T) {
 }
 
 // Nothing that opens an account stands in the log, whoever writes it there.
-func TestRecoveryLeavesNoSecretInTheLog(t *testing.T) {
+func TestRecovery_LogsNoSecrets(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, verify := signUpByHand(t, s, s.origin)
+	_, verify := signUpWithHeaders(t, s, s.origin)
 	headers := []string{"Cookie", sessionCookieOf(t, verify), "X-CSRF-Token", verify.csrfToken(t)}
 	var made struct{ Codes []string }
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/backup-codes", "", headers...).body, &made); err != nil || len(made.Codes) != 10 {
@@ -96,7 +96,7 @@ func TestRecoveryLeavesNoSecretInTheLog(t *testing.T) {
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/redeem", claim).body, &granted); err != nil {
 		t.Fatal(err)
 	}
-	var begun ceremonyBody
+	var begun ceremonyResponse
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/options", string(encode(t, granted))).body, &begun); err != nil {
 		t.Fatal(err)
 	}

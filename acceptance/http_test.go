@@ -10,13 +10,13 @@ import (
 
 // The contract of the HTTP API beyond its ceremonies, on a real listener.
 
-// answer is what came back, read to its end.
-type answer struct {
+// apiResponse is what came back, read to its end.
+type apiResponse struct {
 	*http.Response
 	body []byte
 }
 
-type problemBody struct {
+type problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
 	Detail    string `json:"detail"`
@@ -31,7 +31,7 @@ type problemBody struct {
 }
 
 // send makes one request without cookies. Headers are name, value, name, value; a body is JSON unless they say otherwise.
-func (s *server) send(t *testing.T, method, path, body string, headers ...string) answer {
+func (s *server) send(t *testing.T, method, path, body string, headers ...string) apiResponse {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, s.origin+path, strings.NewReader(body))
 	if err != nil {
@@ -46,9 +46,9 @@ func (s *server) send(t *testing.T, method, path, body string, headers ...string
 	return s.roundTrip(t, request)
 }
 
-func (s *server) roundTrip(t testing.TB, request *http.Request) answer {
+func (s *server) roundTrip(t testing.TB, request *http.Request) apiResponse {
 	t.Helper()
-	response, err := s.wire.RoundTrip(request)
+	response, err := s.transport.RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,13 +57,13 @@ func (s *server) roundTrip(t testing.TB, request *http.Request) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{response, read}
+	return apiResponse{response, read}
 }
 
 // problem holds the answer to the form of every error and returns it.
-func (a answer) problem(t *testing.T) problemBody {
+func (a apiResponse) problem(t *testing.T) problem {
 	t.Helper()
-	var p problemBody
+	var p problem
 	if err := json.Unmarshal(a.body, &p); err != nil {
 		t.Fatalf("status %d with %q: %v", a.StatusCode, a.body, err)
 	}
@@ -75,7 +75,7 @@ func (a answer) problem(t *testing.T) problemBody {
 	return p
 }
 
-func (a answer) wants(t *testing.T, status int, code string) {
+func (a apiResponse) requireProblem(t *testing.T, status int, code string) {
 	t.Helper()
 	if p := a.problem(t); a.StatusCode != status || p.Code != code {
 		t.Errorf("got %d %s, want %d %s", a.StatusCode, p.Code, status, code)

@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap"
 )
 
-func (a answer) tokens(t *testing.T) (pair struct {
+func (a apiResponse) tokens(t *testing.T) (pair struct {
 	AccessToken      string `json:"access_token"`
 	TokenType        string `json:"token_type"`
 	ExpiresIn        int    `json:"expires_in"`
@@ -27,8 +27,8 @@ func (a answer) tokens(t *testing.T) (pair struct {
 	return pair
 }
 
-// part decodes one part of a JWT: 0 for its header, 1 for its claims.
-func part(t *testing.T, token string, n int) map[string]any {
+// jwtPart decodes one part of a JWT: 0 for its header, 1 for its claims.
+func jwtPart(t *testing.T, token string, n int) map[string]any {
 	t.Helper()
 	parts := strings.Split(token, ".")
 	raw, err := base64.RawURLEncoding.DecodeString(parts[n])
@@ -42,10 +42,10 @@ func part(t *testing.T, token string, n int) map[string]any {
 	return members
 }
 
-func TestAProgramGetsTokensAndNoCookie(t *testing.T) {
+func TestBearer_TokensAndNoCookie(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
-	_, verify := signUpByHand(t, s, s.origin, "transport", "bearer")
+	_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
 	pair := verify.tokens(t)
 	if len(verify.Cookies()) != 0 || strings.Contains(string(verify.body), "csrf_token") {
 		t.Errorf("%v %s", verify.Cookies(), verify.body)
@@ -53,11 +53,11 @@ func TestAProgramGetsTokensAndNoCookie(t *testing.T) {
 	if pair.TokenType != "Bearer" || pair.ExpiresIn < 299 || pair.ExpiresIn > 300 || pair.RefreshExpiresIn != 7*24*60*60 || !strings.HasPrefix(pair.RefreshToken, "klr_") {
 		t.Errorf("%+v", pair)
 	}
-	header, claims := part(t, pair.AccessToken, 0), part(t, pair.AccessToken, 1)
+	header, claims := jwtPart(t, pair.AccessToken, 0), jwtPart(t, pair.AccessToken, 1)
 	if header["typ"] != "at+jwt" || header["alg"] != "ES256" || header["kid"] == "" || header["kid"] == nil || len(header) != 3 {
 		t.Errorf("header %v", header)
 	}
-	content := verify.content(t, 201)
+	content := verify.sessionContent(t, 201)
 	now := float64(clock.Now().Unix())
 	if claims["iss"] != s.origin || claims["aud"] != s.origin || claims["sub"] != content.User.ID || claims["sid"] == "" || claims["jti"] == "" ||
 		claims["iat"] != now-30 || claims["client_id"] != "keylodge" || claims["exp"] != now+300 || claims["auth_time"] != now || claims["scope"] != "account" || len(claims) != 11 {
@@ -74,16 +74,16 @@ func TestAProgramGetsTokensAndNoCookie(t *testing.T) {
 	}
 }
 
-func TestATokenThatDoesNotHoldIsNotMadeUpForByACookie(t *testing.T) {
+func TestBearer_InvalidTokenDoesNotFallBackToCookie(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, verify := signUpByHand(t, s, s.origin)
+	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie := sessionCookieOf(t, verify)
 	if who := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie); who.StatusCode != 200 || who.Header.Get("WWW-Authenticate") != "" {
 		t.Fatalf("%d %s", who.StatusCode, who.body)
 	}
 	for _, header := range []string{"Bearer x", "Bearer ", "Bearer", "Bearer\tx", "Bearer " + strings.SplitN(cookie, "=", 2)[1]} {
 		got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie, "Authorization", header)
-		got.wants(t, 401, "unauthenticated")
+		got.requireProblem(t, 401, "unauthenticated")
 		if challenge := got.Header.Get("WWW-Authenticate"); challenge != `Bearer realm="keylodge", error="invalid_token"` {
 			t.Errorf("%q is challenged with %q", header, challenge)
 		}
@@ -95,7 +95,7 @@ func TestATokenThatDoesNotHoldIsNotMadeUpForByACookie(t *testing.T) {
 			t.Errorf("with %q beside the cookie: %d %s", header, got.StatusCode, got.body)
 		}
 		got = s.send(t, http.MethodGet, "/v1/session", "", "Authorization", header)
-		got.wants(t, 401, "unauthenticated")
+		got.requireProblem(t, 401, "unauthenticated")
 		if challenge := got.Header.Get("WWW-Authenticate"); challenge != `Bearer realm="keylodge"` {
 			t.Errorf("%q alone is challenged with %q", header, challenge)
 		}
@@ -106,10 +106,10 @@ func TestATokenThatDoesNotHoldIsNotMadeUpForByACookie(t *testing.T) {
 }
 
 // A token that was handed to another service must not let that service in here, if the operator keeps the two apart.
-func TestATokenForAnotherServiceOpensNothingHere(t *testing.T) {
+func TestBearer_OtherAudienceRejected(t *testing.T) {
 	const service = "https://api.example.org"
 	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Access.Audience = service })
-	_, verify := signUpByHand(t, s, s.origin)
+	_, verify := signUpWithHeaders(t, s, s.origin)
 	mint := func(headers ...string) string {
 		t.Helper()
 		got := s.send(t, http.MethodPost, "/v1/session/token", "", headers...)
@@ -124,23 +124,23 @@ func TestATokenForAnotherServiceOpensNothingHere(t *testing.T) {
 		return minted.AccessToken
 	}
 	minted := mint("Cookie", sessionCookieOf(t, verify), "X-CSRF-Token", verify.csrfToken(t))
-	if aud := part(t, minted, 1)["aud"]; aud != service {
+	if aud := jwtPart(t, minted, 1)["aud"]; aud != service {
 		t.Errorf("aud %v", aud)
 	}
-	s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+minted).wants(t, 401, "unauthenticated")
+	s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+minted).requireProblem(t, 401, "unauthenticated")
 
-	_, program := signUpByHand(t, s, s.origin, "transport", "bearer")
+	_, program := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
 	own := program.tokens(t).AccessToken
-	if aud, _ := part(t, own, 1)["aud"].([]any); len(aud) != 2 || !slices.Contains(aud, any(service)) || !slices.Contains(aud, any(s.origin)) {
-		t.Errorf("a program's own aud: %v", part(t, own, 1)["aud"])
+	if aud, _ := jwtPart(t, own, 1)["aud"].([]any); len(aud) != 2 || !slices.Contains(aud, any(service)) || !slices.Contains(aud, any(s.origin)) {
+		t.Errorf("a program's own aud: %v", jwtPart(t, own, 1)["aud"])
 	}
 	if got := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+own); got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
-	s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+mint("Authorization", "Bearer "+own)).wants(t, 401, "unauthenticated")
+	s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+mint("Authorization", "Bearer "+own)).requireProblem(t, 401, "unauthenticated")
 }
 
-func TestPublishedKeysAreAnnouncedBeforeTheySign(t *testing.T) {
+func TestJWKS_KeysPublishedBeforeUse(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	published := func() (ids []any) {
@@ -161,14 +161,14 @@ func TestPublishedKeysAreAnnouncedBeforeTheySign(t *testing.T) {
 	}
 	signer := func() any {
 		t.Helper()
-		_, verify := signUpByHand(t, s, s.origin, "transport", "bearer")
-		return part(t, verify.tokens(t).AccessToken, 0)["kid"]
+		_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+		return jwtPart(t, verify.tokens(t).AccessToken, 0)["kid"]
 	}
 	first := published()
 	if len(first) != 1 || signer() != first[0] {
 		t.Fatalf("%v", first)
 	}
-	if _, err := s.app.UseCases().Keys.Rotate.Execute(t.Context()); err != nil {
+	if _, err := s.app.UseCases().SigningKeys.Rotate.Execute(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	both := published()
@@ -184,9 +184,9 @@ func TestPublishedKeysAreAnnouncedBeforeTheySign(t *testing.T) {
 	}
 }
 
-func TestListsTellWhatIsWrongWithTheirQuery(t *testing.T) {
+func TestLists_InvalidQueryReported(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, verify := signUpByHand(t, s, s.origin)
+	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie := sessionCookieOf(t, verify)
 	for query, field := range map[string]string{
 		"limit=0": "limit", "limit=101": "limit", "limit=-1": "limit", "limit=x": "limit", "limit=1e1": "limit",
@@ -194,7 +194,7 @@ func TestListsTellWhatIsWrongWithTheirQuery(t *testing.T) {
 	} {
 		for _, path := range []string{"/v1/me/events", "/v1/me/sessions"} {
 			got := s.send(t, http.MethodGet, path+"?"+query, "", "Cookie", cookie)
-			got.wants(t, 400, "invalid_request")
+			got.requireProblem(t, 400, "invalid_request")
 			if p := got.problem(t); len(p.Errors) != 1 || p.Errors[0].Field != field {
 				t.Errorf("%s?%s: %+v", path, query, p.Errors)
 			}
@@ -207,9 +207,9 @@ func TestListsTellWhatIsWrongWithTheirQuery(t *testing.T) {
 	}
 }
 
-func TestWhatIsAbsentFromAChangeStays(t *testing.T) {
+func TestPatch_AbsentMembersUnchanged(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, verify := signUpByHand(t, s, s.origin)
+	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie, csrf := sessionCookieOf(t, verify), verify.csrfToken(t)
 	for _, step := range []struct{ body, name, email string }{
 		{`{"display_name":"Ada","email":"ada@example.org"}`, `"Ada"`, `"ada@example.org"`},
@@ -225,6 +225,6 @@ func TestWhatIsAbsentFromAChangeStays(t *testing.T) {
 		}
 	}
 	for _, body := range []string{`{"email":7}`, `{"display_name":["Ada"]}`, `{"email":{}}`} {
-		s.send(t, http.MethodPatch, "/v1/me", body, "Cookie", cookie, "X-CSRF-Token", csrf).wants(t, 400, "invalid_request")
+		s.send(t, http.MethodPatch, "/v1/me", body, "Cookie", cookie, "X-CSRF-Token", csrf).requireProblem(t, 400, "invalid_request")
 	}
 }

@@ -12,13 +12,13 @@ import (
 
 // A ceremony is judged by the settings and the state of the moment when its answer comes, and not by those under which it
 // began. The server is started again with other settings in between; the answers are those of the options of before.
-func TestVerify_JudgesByPresentSettings(t *testing.T) {
+func TestVerify_UsesCurrentSettings(t *testing.T) {
 	const app = "http://app.localhost:8443" // the origin of all answers
 	inOrder := func(c *bootstrap.Config) { c.Origins = append(c.Origins, app) }
 	for name, c := range map[string]struct {
-		adjust func(*bootstrap.Config)      // of the second start
-		change func(t *testing.T, l *lodge) // of the state, before it
-		want   map[domain.Purpose]string    // how an answer is refused; "" or nothing if it is not
+		adjust func(*bootstrap.Config)    // of the second start
+		change func(t *testing.T, l *env) // of the state, before it
+		want   map[domain.Purpose]string  // how an answer is refused; "" or nothing if it is not
 	}{
 		"nothing": {},
 		"registration is closed": {
@@ -55,17 +55,17 @@ func TestVerify_JudgesByPresentSettings(t *testing.T) {
 			},
 		},
 		"the RP id is another": {
-			adjust: func(c *bootstrap.Config) { c.RPID, c.AbandonedRPIDs = "app.localhost", []string{"localhost"} },
+			adjust: func(c *bootstrap.Config) { c.RPID, c.RetiredRPIDs = "app.localhost", []string{"localhost"} },
 			want: map[domain.Purpose]string{
 				domain.PurposeSignUp: "passkey_rejected", domain.PurposeLogin: "passkey_rejected", domain.PurposeStepUp: "passkey_rejected",
 				domain.PurposeAddPasskey: "passkey_rejected", domain.PurposeRecovery: "passkey_rejected",
 			},
 		},
 		"the accounts are disabled": {
-			change: func(t *testing.T, l *lodge) {
+			change: func(t *testing.T, l *env) {
 				for _, name := range []string{"ada", "ben", "eve", "zoe"} {
-					who := admin.Who{Email: domain.Email(name + "@example.org")}
-					if _, err := l.door.operator().Admin.DisableUser.Execute(t.Context(), who); err != nil {
+					who := admin.UserRef{Email: domain.Email(name + "@example.org")}
+					if _, err := l.driver.operator().Admin.DisableUser.Execute(t.Context(), who); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -77,14 +77,14 @@ func TestVerify_JudgesByPresentSettings(t *testing.T) {
 		},
 		"no mail is sent": { // so that addresses are taken at once, by the first who signs up
 			adjust: func(c *bootstrap.Config) { c.SMTP = nil },
-			change: func(_ *testing.T, l *lodge) { l.confirmed("Nia", phone, "new@example.org") },
+			change: func(_ *testing.T, l *env) { l.personWithVerifiedEmail("Nia", phone, "new@example.org") },
 			want:   map[domain.Purpose]string{domain.PurposeSignUp: "email_taken"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i, secret := newInstallation(t), aSecret(t)
-			start := func(adjust func(*bootstrap.Config)) (*server, *lodge) {
+			i, secret := newInstallation(t), newSecret(t)
+			start := func(adjust func(*bootstrap.Config)) (*server, *env) {
 				s := startServer(t, i.clock, func(c *bootstrap.Config) {
 					i.settings(secret)(c)
 					inOrder(c)
@@ -93,51 +93,51 @@ func TestVerify_JudgesByPresentSettings(t *testing.T) {
 					}
 				})
 				s.origin = i.origin
-				return s, &lodge{t: t, clock: i.clock, door: httpDoor{s}, post: i.post}
+				return s, &env{t: t, clock: i.clock, driver: httpDriver{s}, mailServer: i.mailServer}
 			}
 			before, l := start(nil)
 			onApp := func(p *person) *person {
-				p.script().authenticator = authenticator.New(app)
+				p.apiDevice().authenticator = authenticator.New(app)
 				return p
 			}
 			joins := func(name, email string) *person {
 				p := onApp(l.person(name, phone))
-				p.claims(email)
-				p.may(p.device.confirmEmail(l.codeIn(l.lastLetter(email, 1))))
+				p.signsUpWithEmail(email)
+				p.requireOK(p.device.confirmEmail(l.codeIn(l.lastEmail(email, 1))))
 				p.email = email
 				return p
 			}
 			ada, ben, eve, zoe := joins("Ada", "ada@example.org"), joins("Ben", "ben@example.org"), joins("Eve", "eve@example.org"), joins("Zoe", "zoe@example.org")
-			codes := zoe.writesDownCodes()
+			codes := zoe.makesBackupCodes()
 			ada.signsOut()
 
 			newcomer := onApp(l.person("Nia", phone))
 			newcomer.email = "new@example.org"
-			signingUp := newcomer.script().beginsSignUp(newcomer.applicant)
-			signingIn := ada.script().beginsSignIn()
-			steppingUp, refused := ben.script().connection.beginStepUp()
-			ben.may(refused)
-			adding, refused := eve.script().connection.beginAddPasskey()
-			eve.may(refused)
-			recovers := onApp(l.losesEverything(zoe))
-			grant, refused := recovers.script().connection.redeem(claim{backupCode: codes[0]})
-			recovers.may(refused)
-			recovering, refused := recovers.script().connection.beginRecovery(grant)
-			recovers.may(refused)
+			signingUp := newcomer.apiDevice().mustBeginSignUp(newcomer.profile)
+			signingIn := ada.apiDevice().mustBeginSignIn()
+			steppingUp, refused := ben.apiDevice().api.beginStepUp()
+			ben.requireOK(refused)
+			adding, refused := eve.apiDevice().api.beginAddPasskey()
+			eve.requireOK(refused)
+			recovers := onApp(l.onNewDevice(zoe))
+			grant, refused := recovers.apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
+			recovers.requireOK(refused)
+			recovering, refused := recovers.apiDevice().api.beginRecovery(grant)
+			recovers.requireOK(refused)
 
-			newKey := newcomer.script().makes(signingUp)
-			adas, bens := ada.script().answers(signingIn), ben.script().answers(steppingUp)
-			eves := onApp(l.person("Eve", phone)).script().makes(adding) // her other device
-			zoes := recovers.script().makes(recovering)
-			finish := map[domain.Purpose]func() refusal{
-				domain.PurposeSignUp: func() refusal {
-					return second(newcomer.script().connection.finishSignUp(signingUp.challengeID, newKey))
+			newKey := newcomer.apiDevice().makeCredential(signingUp)
+			adas, bens := ada.apiDevice().getAssertion(signingIn), ben.apiDevice().getAssertion(steppingUp)
+			eves := onApp(l.person("Eve", phone)).apiDevice().makeCredential(adding) // her other device
+			zoes := recovers.apiDevice().makeCredential(recovering)
+			finish := map[domain.Purpose]func() rejection{
+				domain.PurposeSignUp: func() rejection {
+					return onlyRejection(newcomer.apiDevice().api.finishSignUp(signingUp.challengeID, newKey))
 				},
-				domain.PurposeLogin:      func() refusal { return second(ada.script().connection.finishSignIn(signingIn.challengeID, adas)) },
-				domain.PurposeStepUp:     func() refusal { return ben.script().connection.finishStepUp(steppingUp.challengeID, bens) },
-				domain.PurposeAddPasskey: func() refusal { return eve.script().connection.finishAddPasskey(adding.challengeID, "", eves) },
-				domain.PurposeRecovery: func() refusal {
-					return second(recovers.script().connection.finishRecovery(grant, recovering.challengeID, zoes))
+				domain.PurposeLogin:      func() rejection { return onlyRejection(ada.apiDevice().api.finishSignIn(signingIn.challengeID, adas)) },
+				domain.PurposeStepUp:     func() rejection { return ben.apiDevice().api.finishStepUp(steppingUp.challengeID, bens) },
+				domain.PurposeAddPasskey: func() rejection { return eve.apiDevice().api.finishAddPasskey(adding.challengeID, "", eves) },
+				domain.PurposeRecovery: func() rejection {
+					return onlyRejection(recovers.apiDevice().api.finishRecovery(grant, recovering.challengeID, zoes))
 				},
 			}
 			if c.change != nil {
@@ -145,14 +145,14 @@ func TestVerify_JudgesByPresentSettings(t *testing.T) {
 			}
 			people := []*person{ada, ben, eve, newcomer, recovers}
 			after, _ := start(c.adjust)
-			goOn(after, people...)
+			reconnectTo(after, people...)
 			for purpose, answer := range finish {
 				if got := answer(); got.code != c.want[purpose] {
 					t.Errorf("%s: refused with %+v, want %q", purpose, got, c.want[purpose])
 				}
 			}
 			// A refused answer spent the challenge: what was closed meanwhile may be open again.
-			goOn(before, people...)
+			reconnectTo(before, people...)
 			for purpose, answer := range finish {
 				if c.want[purpose] == "" {
 					continue

@@ -10,18 +10,18 @@ import (
 )
 
 // operation is one of the API's, as the OpenAPI document describes it. Tests that go through all of them cannot forget a
-// new one: TestEveryRouteIsInOpenAPI, in adapters/httpapi, holds the document to the routes.
+// new one: TestOpenAPI_ListsEveryRoute, in adapters/httpapi, holds the document to the routes.
 type operation struct {
 	id, method, path string
 	public           bool            // whether it may be called without a session
-	mayWantProof     bool            // whether it may be refused as step_up_required
-	request          map[string]bool // the members of its body, and whether each is required; nil if it takes none
-	answers          []string        // names of all schemas in its good answers, however deep
+	mayRequireStepUp bool            // whether it may be refused as step_up_required
+	requestMembers   map[string]bool // the members of its body, and whether each is required; nil if it takes none
+	responseSchemas  []string        // names of all schemas in its good answers, however deep
 }
 
-// object reports whether a call names something that belongs to somebody.
-func (o operation) object() bool {
-	_, ceremony := o.request["challenge_id"]
+// namesResource reports whether a call names something that belongs to somebody.
+func (o operation) namesResource() bool {
+	_, ceremony := o.requestMembers["challenge_id"]
 	return ceremony || strings.Contains(o.path, "{")
 }
 
@@ -80,12 +80,12 @@ func (d openAPIDocument) operations(t *testing.T) (all []operation) {
 			}
 			o := operation{id: described.OperationID, method: strings.ToUpper(method), path: path}
 			o.public = len(described.Security) == 0 || slices.ContainsFunc(described.Security, func(s map[string]any) bool { return len(s) == 0 })
-			o.mayWantProof = strings.HasSuffix(described.Responses["403"].Ref, "/FreshProofRequired")
+			o.mayRequireStepUp = strings.HasSuffix(described.Responses["403"].Ref, "/FreshProofRequired")
 			for _, content := range described.RequestBody.Content {
-				o.request = map[string]bool{}
+				o.requestMembers = map[string]bool{}
 				d.walk(content.Schema, func(_ string, s *schema) bool {
 					for name := range s.Properties {
-						o.request[name] = slices.Contains(s.Required, name)
+						o.requestMembers[name] = slices.Contains(s.Required, name)
 					}
 					return len(s.Properties) == 0 // what is deeper is another object
 				})
@@ -94,7 +94,7 @@ func (d openAPIDocument) operations(t *testing.T) (all []operation) {
 				for _, content := range response.Content {
 					if strings.HasPrefix(status, "2") {
 						d.walk(content.Schema, func(name string, _ *schema) bool {
-							o.answers = append(o.answers, name)
+							o.responseSchemas = append(o.responseSchemas, name)
 							return true
 						})
 					}
@@ -135,12 +135,12 @@ func (d openAPIDocument) walk(s *schema, visit func(name string, s *schema) bool
 	walk("", s)
 }
 
-// answered are the members of all good answers, by name.
-func (d openAPIDocument) answered(t *testing.T) map[string]*schema {
+// responseMembers are the members of all good answers, by name.
+func (d openAPIDocument) responseMembers(t *testing.T) map[string]*schema {
 	t.Helper()
 	members := map[string]*schema{}
 	for _, o := range d.operations(t) {
-		for _, name := range o.answers {
+		for _, name := range o.responseSchemas {
 			if d.Components.Schemas[name] != nil {
 				maps.Copy(members, d.Components.Schemas[name].Properties)
 			}

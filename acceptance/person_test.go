@@ -10,72 +10,72 @@ import (
 // person is somebody in a story, with a device in front of them.
 type person struct {
 	t      testing.TB
-	device client
-	applicant
+	device device
+	profile
 }
 
 // person enters the story. Their account, should they make one, carries their name and address.
-func (l *lodge) person(name string, kind deviceKind) *person {
+func (l *env) person(name string, kind deviceKind) *person {
 	l.t.Helper()
-	return &person{t: l.t, device: l.door.client(l.t, kind), applicant: applicant{name: name, email: ""}}
+	return &person{t: l.t, device: l.driver.newDevice(l.t, kind), profile: profile{name: name, email: ""}}
 }
 
-func (p *person) signsUp(tricks ...trick) {
+func (p *person) signsUp(tricks ...forgery) {
 	p.t.Helper()
-	who, refused := p.device.signUp(p.applicant, tricks...)
-	p.mustBe(who, refused)
+	who, refused := p.device.signUp(p.profile, tricks...)
+	p.requireIdentity(who, refused)
 }
 
 func (p *person) signsIn() {
 	p.t.Helper()
 	who, refused := p.device.signIn("")
-	p.mustBe(who, refused)
+	p.requireIdentity(who, refused)
 }
 
 func (p *person) signsInByEmail() {
 	p.t.Helper()
 	who, refused := p.device.signIn(p.email)
-	p.mustBe(who, refused)
+	p.requireIdentity(who, refused)
 }
 
 func (p *person) signsOut() {
 	p.t.Helper()
-	if refused := p.device.signOut(); refused != (refusal{}) {
+	if refused := p.device.signOut(); refused != (rejection{}) {
 		p.t.Fatalf("%s cannot sign out: %+v", p.name, refused)
 	}
 }
 
-func (p *person) isSignedIn() {
+func (p *person) requireSignedIn() {
 	p.t.Helper()
 	who, refused := p.device.whoAmI()
-	p.mustBe(who, refused)
+	p.requireIdentity(who, refused)
 }
 
-// isAskedToSignIn holds when nobody is signed in on the device, for the reason that code gives.
-func (p *person) isAskedToSignIn(code string) {
+// requireSignedOut holds when nobody is signed in on the device, for the reason that code gives.
+func (p *person) requireSignedOut(code string) {
 	p.t.Helper()
 	if who, refused := p.device.whoAmI(); refused.code != code {
 		p.t.Fatalf("%s is %+v (%+v), and should be asked to sign in: %s", p.name, who, refused, code)
 	}
 }
 
-// isRefusedSignUp tries and must fail in exactly this way, leaving nobody signed in.
-func (p *person) isRefusedSignUp(code string, reason domain.Reason, tricks ...trick) {
+// requireSignUpRejected tries and must fail in exactly this way, leaving nobody signed in.
+func (p *person) requireSignUpRejected(code string, reason domain.Reason, tricks ...forgery) {
 	p.t.Helper()
-	_, refused := p.device.signUp(p.applicant, tricks...)
-	p.mustBeRefused(refused, code, reason)
+	_, refused := p.device.signUp(p.profile, tricks...)
+	p.requireRejectedAndSignedOut(refused, code, reason)
 }
 
-// isRefusedSignIn tries and must fail in exactly this way, leaving nobody signed in.
-func (p *person) isRefusedSignIn(code string, reason domain.Reason, tricks ...trick) {
+// requireSignInRejected tries and must fail in exactly this way, leaving nobody signed in.
+func (p *person) requireSignInRejected(code string, reason domain.Reason, tricks ...forgery) {
 	p.t.Helper()
 	_, refused := p.device.signIn("", tricks...)
-	p.mustBeRefused(refused, code, reason)
+	p.requireRejectedAndSignedOut(refused, code, reason)
 }
 
-func (p *person) mustBe(who identity, refused refusal) {
+func (p *person) requireIdentity(who identity, refused rejection) {
 	p.t.Helper()
-	if refused != (refusal{}) {
+	if refused != (rejection{}) {
 		p.t.Fatalf("%s is refused: %+v", p.name, refused)
 	}
 	if who.name != p.name || who.email != p.email {
@@ -83,9 +83,9 @@ func (p *person) mustBe(who identity, refused refusal) {
 	}
 }
 
-func (p *person) mustBeRefused(refused refusal, code string, reason domain.Reason) {
+func (p *person) requireRejectedAndSignedOut(refused rejection, code string, reason domain.Reason) {
 	p.t.Helper()
-	if want := (refusal{code, reason}); refused != want {
+	if want := (rejection{code, reason}); refused != want {
 		p.t.Fatalf("%s got %+v, want %+v", p.name, refused, want)
 	}
 	if who, refused := p.device.whoAmI(); refused.code != "unauthenticated" {
@@ -93,10 +93,10 @@ func (p *person) mustBeRefused(refused refusal, code string, reason domain.Reaso
 	}
 }
 
-// elsewhere is the same person on another device, to which their passkeys were synced, signed in.
-func (p *person) elsewhere() *person {
+// onSecondDevice is the same person on another device, to which their passkeys were synced, signed in.
+func (p *person) onSecondDevice() *person {
 	p.t.Helper()
-	there := &person{t: p.t, device: p.device.twin(), applicant: p.applicant}
+	there := &person{t: p.t, device: p.device.syncedDevice(), profile: p.profile}
 	there.signsIn()
 	return there
 }
@@ -104,14 +104,14 @@ func (p *person) elsewhere() *person {
 // addsPasskey makes one on another kind of authenticator, which is the one at hand from then on.
 func (p *person) addsPasskey(name string, kind deviceKind) shownPasskey {
 	p.t.Helper()
-	p.device.takes(kind)
-	p.may(p.device.addPasskey(name))
-	return p.passkeyCalled(name)
+	p.device.useAuthenticator(kind)
+	p.requireOK(p.device.addPasskey(name))
+	return p.passkeyNamed(name)
 }
 
-func (p *person) passkeyCalled(name string) shownPasskey {
+func (p *person) passkeyNamed(name string) shownPasskey {
 	p.t.Helper()
-	for _, key := range p.seesPasskeys() {
+	for _, key := range p.listPasskeys() {
 		if key.name == name {
 			return key
 		}
@@ -120,17 +120,17 @@ func (p *person) passkeyCalled(name string) shownPasskey {
 	return shownPasskey{}
 }
 
-func (p *person) seesPasskeys() []shownPasskey {
+func (p *person) listPasskeys() []shownPasskey {
 	p.t.Helper()
 	keys, refused := p.device.passkeys()
-	p.may(refused)
+	p.requireOK(refused)
 	return keys
 }
 
-func (p *person) hasPasskeys(names ...string) {
+func (p *person) requirePasskeys(names ...string) {
 	p.t.Helper()
 	var found []string
-	for _, key := range p.seesPasskeys() {
+	for _, key := range p.listPasskeys() {
 		found = append(found, key.name)
 	}
 	slices.Sort(found) // those of one moment are in no order
@@ -140,10 +140,10 @@ func (p *person) hasPasskeys(names ...string) {
 	}
 }
 
-func (p *person) seesSessions() []shownSession {
+func (p *person) listSessions() []shownSession {
 	p.t.Helper()
 	sessions, refused := p.device.sessions()
-	p.may(refused)
+	p.requireOK(refused)
 	current := 0
 	for _, session := range sessions {
 		if session.current {
@@ -159,7 +159,7 @@ func (p *person) seesSessions() []shownSession {
 // otherSession is the one elsewhere, of two.
 func (p *person) otherSession() shownSession {
 	p.t.Helper()
-	sessions := p.seesSessions()
+	sessions := p.listSessions()
 	if len(sessions) != 2 {
 		p.t.Fatalf("%s has %d sessions", p.name, len(sessions))
 	}
@@ -172,41 +172,41 @@ func (p *person) otherSession() shownSession {
 // stepsUp where a page would by itself.
 func (p *person) stepsUp() {
 	p.t.Helper()
-	if device, isScript := p.device.(*script); isScript {
-		p.may(device.stepUp())
+	if device, isScript := p.device.(*apiDevice); isScript {
+		p.requireOK(device.stepUp())
 	}
 }
 
-// seesEvents holds when the newest entries of the person's log are these, newest first.
-func (p *person) seesEvents(newest ...shownEvent) {
+// requireEvents holds when the newest entries of the person's log are these, newest first.
+func (p *person) requireEvents(newest ...shownEvent) {
 	p.t.Helper()
 	events, refused := p.device.events()
-	p.may(refused)
+	p.requireOK(refused)
 	if len(events) < len(newest) || !slices.Equal(events[:len(newest)], newest) {
 		p.t.Fatalf("%s's log begins with %v, want %v", p.name, events[:min(len(events), len(newest)+2)], newest)
 	}
 }
 
-// may holds when nothing was refused.
-func (p *person) may(refused refusal) {
+// requireOK holds when nothing was refused.
+func (p *person) requireOK(refused rejection) {
 	p.t.Helper()
-	if refused != (refusal{}) {
+	if refused != (rejection{}) {
 		p.t.Fatalf("%s is refused: %+v", p.name, refused)
 	}
 }
 
-// mayNot holds when it was refused with this code, whoever is signed in.
-func (p *person) mayNot(refused refusal, code string) {
+// requireRejected holds when it was refused with this code, whoever is signed in.
+func (p *person) requireRejected(refused rejection, code string) {
 	p.t.Helper()
 	if refused.code != code {
 		p.t.Fatalf("%s got %+v, want %s", p.name, refused, code)
 	}
 }
 
-// script returns the person's device as one whose every step a story can direct. Only doors without a page have one.
-func (p *person) script() *script {
+// apiDevice returns the person's device as one whose every step a story can direct. Only doors without a page have one.
+func (p *person) apiDevice() *apiDevice {
 	p.t.Helper()
-	s, ok := p.device.(*script)
+	s, ok := p.device.(*apiDevice)
 	if !ok {
 		p.t.Fatalf("this door does not let a story direct %s's steps: say so in the table of stories", p.name)
 	}

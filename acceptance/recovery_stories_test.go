@@ -12,32 +12,32 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// app is a person's authenticator app.
-type app struct {
-	lodge  *lodge
+// totpApp is a person's authenticator app.
+type totpApp struct {
+	env    *env
 	secret string
 }
 
-// shows is its code at the moment, or, for a clock that goes wrong, at another one.
-func (a app) shows(off ...time.Duration) string {
-	a.lodge.t.Helper()
-	at := a.lodge.clock.Now()
+// code is its code at the moment, or, for a clock that goes wrong, at another one.
+func (a totpApp) code(off ...time.Duration) string {
+	a.env.t.Helper()
+	at := a.env.clock.Now()
 	for _, d := range off {
 		at = at.Add(d)
 	}
 	code, err := totp.GenerateCodeCustom(a.secret, at, totp.ValidateOpts{Period: 30, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
 	if err != nil {
-		a.lodge.t.Fatal(err)
+		a.env.t.Fatal(err)
 	}
 	return code
 }
 
-// wrong is a code that is right at no moment near.
-func (a app) wrong() string {
-	a.lodge.t.Helper()
+// wrongCode is a code that is right at no moment near.
+func (a totpApp) wrongCode() string {
+	a.env.t.Helper()
 	near := map[string]bool{}
 	for step := -2; step <= 2; step++ {
-		near[a.shows(time.Duration(step)*30*time.Second)] = true
+		near[a.code(time.Duration(step)*30*time.Second)] = true
 	}
 	for _, code := range []string{"000000", "111111", "222222", "333333", "444444", "555555"} {
 		if !near[code] {
@@ -47,118 +47,118 @@ func (a app) wrong() string {
 	panic("five codes near are six")
 }
 
-func (l *lodge) setsUpApp(p *person) app {
+func (l *env) enrolTOTP(p *person) totpApp {
 	l.t.Helper()
 	secret, refused := p.device.setUpTOTP()
-	p.may(refused)
-	a := app{l, secret}
-	p.may(p.device.confirmTOTP(a.shows()))
+	p.requireOK(refused)
+	a := totpApp{l, secret}
+	p.requireOK(p.device.confirmTOTP(a.code()))
 	return a
 }
 
-func (p *person) writesDownCodes() []string {
+func (p *person) makesBackupCodes() []string {
 	p.t.Helper()
 	codes, refused := p.device.makeBackupCodes()
-	p.may(refused)
+	p.requireOK(refused)
 	if len(codes) != 10 {
 		p.t.Fatalf("%d codes", len(codes))
 	}
 	return codes
 }
 
-func (p *person) has(want shownFactors) {
+func (p *person) requireFactors(want shownFactors) {
 	p.t.Helper()
 	have, refused := p.device.recoveryFactors()
-	p.may(refused)
+	p.requireOK(refused)
 	if have != want {
 		p.t.Fatalf("%s has %+v to recover with, want %+v", p.name, have, want)
 	}
 }
 
-// losesEverything is the person with nothing but what they remember or wrote down, and a new device.
-func (l *lodge) losesEverything(p *person) *person {
+// onNewDevice is the person with nothing but what they remember or wrote down, and a new device.
+func (l *env) onNewDevice(p *person) *person {
 	l.t.Helper()
-	return &person{t: l.t, device: l.door.client(l.t, phone), applicant: p.applicant}
+	return &person{t: l.t, device: l.driver.newDevice(l.t, phone), profile: p.profile}
 }
 
 // recovers must succeed.
-func (p *person) recovers(c claim) {
+func (p *person) recovers(c recoveryProof) {
 	p.t.Helper()
 	who, refused := p.device.recover(c)
-	p.mustBe(who, refused)
+	p.requireIdentity(who, refused)
 }
 
-func (p *person) cannotRecover(c claim, code string) {
+func (p *person) requireRecoveryRejected(c recoveryProof, code string) {
 	p.t.Helper()
-	p.mayNot(second(p.device.recover(c)), code)
+	p.requireRejected(onlyRejection(p.device.recover(c)), code)
 }
 
-func comesBackWithABackupCode(l *lodge) {
+func comesBackWithABackupCode(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	codes := ada.writesDownCodes()
-	ada.has(shownFactors{codesLeft: 10})
-	back := l.losesEverything(ada)
-	back.recovers(claim{backupCode: codes[3]})
-	back.isSignedIn()
-	ada.isAskedToSignIn("session_revoked") // whoever holds the lost phone is out
-	back.has(shownFactors{codesLeft: 9})
-	back.seesEvents(shownEvent{kind: "recovered"}, shownEvent{"session_revoked", "recovered"}, shownEvent{kind: "recovery_granted"})
-	again := l.losesEverything(ada)
-	again.cannotRecover(claim{backupCode: codes[3]}, "invalid_code")
-	again.recovers(claim{backupCode: " " + strings.ToUpper(strings.ReplaceAll(codes[4], "-", " "))})
+	codes := ada.makesBackupCodes()
+	ada.requireFactors(shownFactors{codesLeft: 10})
+	back := l.onNewDevice(ada)
+	back.recovers(recoveryProof{backupCode: codes[3]})
+	back.requireSignedIn()
+	ada.requireSignedOut("session_revoked") // whoever holds the lost phone is out
+	back.requireFactors(shownFactors{codesLeft: 9})
+	back.requireEvents(shownEvent{kind: "recovered"}, shownEvent{"session_revoked", "recovered"}, shownEvent{kind: "recovery_granted"})
+	again := l.onNewDevice(ada)
+	again.requireRecoveryRejected(recoveryProof{backupCode: codes[3]}, "invalid_code")
+	again.recovers(recoveryProof{backupCode: " " + strings.ToUpper(strings.ReplaceAll(codes[4], "-", " "))})
 	again.signsOut()
 	again.signsIn()
 }
 
-func comesBackWithTheApp(l *lodge) {
+func comesBackWithTheApp(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	phoneApp := l.setsUpApp(ada)
-	ada.has(shownFactors{app: true})
-	l.waits(time.Minute)
-	code := phoneApp.shows()
-	back := l.losesEverything(ada)
-	back.recovers(claim{email: " Ada@Example.org", totpCode: code})
-	ada.isAskedToSignIn("session_revoked")
-	again := l.losesEverything(ada)
+	phoneApp := l.enrolTOTP(ada)
+	ada.requireFactors(shownFactors{hasTOTP: true})
+	l.advance(time.Minute)
+	code := phoneApp.code()
+	back := l.onNewDevice(ada)
+	back.recovers(recoveryProof{email: " Ada@Example.org", totpCode: code})
+	ada.requireSignedOut("session_revoked")
+	again := l.onNewDevice(ada)
 	for range 6 { // looked over a shoulder; and since nobody guesses, the way stays open
-		again.cannotRecover(claim{email: "ada@example.org", totpCode: code}, "invalid_code")
+		again.requireRecoveryRejected(recoveryProof{email: "ada@example.org", totpCode: code}, "invalid_code")
 	}
-	l.waits(time.Minute)
-	again.recovers(claim{email: "ada@example.org", totpCode: phoneApp.shows(-30 * time.Second)}) // a slow clock
+	l.advance(time.Minute)
+	again.recovers(recoveryProof{email: "ada@example.org", totpCode: phoneApp.code(-30 * time.Second)}) // a slow clock
 }
 
 // typesCodesOnAnotherKeyboard spells right codes in other scripts' digits, with dashes, spaces and invisible marks, and shows codes that
 // cannot be right, which do not count as guesses.
-func typesCodesOnAnotherKeyboard(l *lodge) {
+func typesCodesOnAnotherKeyboard(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	secret, refused := ada.device.setUpTOTP()
-	ada.may(refused)
-	phoneApp := app{l, secret}
-	ada.may(ada.device.confirmTOTP("\u2066" + inDigitsFrom('０', phoneApp.shows()) + "\u2069"))
-	codes := ada.writesDownCodes()
+	ada.requireOK(refused)
+	phoneApp := totpApp{l, secret}
+	ada.requireOK(ada.device.confirmTOTP("\u2066" + toDigitsOf('０', phoneApp.code()) + "\u2069"))
+	codes := ada.makesBackupCodes()
 	for _, zero := range []rune{'٠', '۰', '०', '০'} {
-		l.waits(time.Minute)
-		code := inDigitsFrom(zero, phoneApp.shows())
-		back := l.losesEverything(ada)
+		l.advance(time.Minute)
+		code := toDigitsOf(zero, phoneApp.code())
+		back := l.onNewDevice(ada)
 		for _, malformed := range []string{"12345", "1234567", "12345x"} {
-			back.cannotRecover(claim{email: ada.email, totpCode: malformed}, "invalid_code")
-			back.cannotRecover(claim{backupCode: codes[0] + "0"}, "invalid_code")
+			back.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: malformed}, "invalid_code")
+			back.requireRecoveryRejected(recoveryProof{backupCode: codes[0] + "0"}, "invalid_code")
 		}
-		back.recovers(claim{email: ada.email, totpCode: code[:6] + "\u200f\u2011" + code[6:]})
+		back.recovers(recoveryProof{email: ada.email, totpCode: code[:6] + "\u200f\u2011" + code[6:]})
 		ada.device = back.device
 	}
-	back := l.losesEverything(ada)
-	back.recovers(claim{backupCode: "\ufeff" + inDigitsFrom('٠', strings.ToUpper(strings.ReplaceAll(codes[1], "-", "\u2014\u00ad")))})
+	back := l.onNewDevice(ada)
+	back.recovers(recoveryProof{backupCode: "\ufeff" + toDigitsOf('٠', strings.ToUpper(strings.ReplaceAll(codes[1], "-", "\u2014\u00ad")))})
 }
 
-// inDigitsFrom writes ASCII digits in the script with the given zero.
-func inDigitsFrom(zero rune, code string) string {
+// toDigitsOf writes ASCII digits in the script with the given zero.
+func toDigitsOf(zero rune, code string) string {
 	return strings.Map(func(r rune) rune {
 		if '0' <= r && r <= '9' {
 			return zero + r - '0'
@@ -167,158 +167,160 @@ func inDigitsFrom(zero rune, code string) string {
 	}, code)
 }
 
-func needsBoth(c *bootstrap.Config) { c.Recovery = domain.RecoveryBoth }
+func requireBothFactors(c *bootstrap.Config) { c.Recovery = domain.RecoveryBoth }
 
-func bothAreNeeded(l *lodge) {
+func bothFactorsAreRequired(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	phoneApp, codes := l.setsUpApp(ada), ada.writesDownCodes()
+	phoneApp, codes := l.enrolTOTP(ada), ada.makesBackupCodes()
 	ben := l.person("Ben", phone)
 	ben.signsUp()
-	bens := ben.writesDownCodes()
-	back := l.losesEverything(ada)
-	l.waits(time.Minute)
-	if _, isPage := back.device.(*tab); !isPage { // the page asks for both
-		back.cannotRecover(claim{backupCode: codes[0]}, "invalid_request")
-		back.cannotRecover(claim{email: ada.email, totpCode: phoneApp.shows()}, "invalid_request")
+	bens := ben.makesBackupCodes()
+	back := l.onNewDevice(ada)
+	l.advance(time.Minute)
+	if _, isPage := back.device.(*browserPage); !isPage { // the page asks for both
+		back.requireRecoveryRejected(recoveryProof{backupCode: codes[0]}, "invalid_request")
+		back.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: phoneApp.code()}, "invalid_request")
 	}
-	back.cannotRecover(claim{email: ada.email, totpCode: phoneApp.wrong(), backupCode: codes[0]}, "invalid_code")
-	back.cannotRecover(claim{email: ada.email, totpCode: phoneApp.shows(), backupCode: bens[0]}, "invalid_code")
-	l.waits(time.Minute)
-	back.recovers(claim{email: ada.email, totpCode: phoneApp.shows(), backupCode: codes[0]})
+	back.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: phoneApp.wrongCode(), backupCode: codes[0]}, "invalid_code")
+	back.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: phoneApp.code(), backupCode: bens[0]}, "invalid_code")
+	l.advance(time.Minute)
+	back.recovers(recoveryProof{email: ada.email, totpCode: phoneApp.code(), backupCode: codes[0]})
 }
 
-func recoveryIsOff(l *lodge) {
+func recoveryIsOff(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	ada.mayNot(second(ada.device.recoveryFactors()), "not_found")
-	ada.mayNot(second(ada.device.setUpTOTP()), "not_found")
-	ada.mayNot(second(ada.device.makeBackupCodes()), "not_found")
-	ada.cannotRecover(claim{email: ada.email, totpCode: "123456"}, "not_found")
+	ada.requireRejected(onlyRejection(ada.device.recoveryFactors()), "not_found")
+	ada.requireRejected(onlyRejection(ada.device.setUpTOTP()), "not_found")
+	ada.requireRejected(onlyRejection(ada.device.makeBackupCodes()), "not_found")
+	ada.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: "123456"}, "not_found")
 }
 
-func recoveryIsNoStepUp(l *lodge) {
+func recoveryIsNoStepUp(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
-	codes := ada.writesDownCodes()
-	lost := ada.seesPasskeys()[0]
-	back := l.losesEverything(ada)
-	back.recovers(claim{backupCode: codes[0]})
-	if device, isScript := back.device.(*script); isScript {
-		back.mayNot(device.removePasskey(lost.id), "step_up_required")
-		back.mayNot(device.deleteAccount(), "step_up_required")
-		back.mayNot(second(device.makeBackupCodes()), "step_up_required")
-		back.mayNot(second(device.setUpTOTP()), "step_up_required")
-		back.mayNot(device.removeTOTP(), "step_up_required")
-		back.mayNot(device.confirmTOTP("123456"), "step_up_required")
-		back.mayNot(second(device.changeAccount("Ada", "mallory@example.org")), "step_up_required")
-		back.mayNot(second(device.connection.beginAddPasskey()), "step_up_required")
+	codes := ada.makesBackupCodes()
+	lost := ada.listPasskeys()[0]
+	back := l.onNewDevice(ada)
+	back.recovers(recoveryProof{backupCode: codes[0]})
+	if device, isScript := back.device.(*apiDevice); isScript {
+		back.requireRejected(device.removePasskey(lost.id), "step_up_required")
+		back.requireRejected(device.deleteAccount(), "step_up_required")
+		back.requireRejected(onlyRejection(device.makeBackupCodes()), "step_up_required")
+		back.requireRejected(onlyRejection(device.setUpTOTP()), "step_up_required")
+		back.requireRejected(device.removeTOTP(), "step_up_required")
+		back.requireRejected(device.confirmTOTP("123456"), "step_up_required")
+		back.requireRejected(onlyRejection(device.changeAccount("Ada", "mallory@example.org")), "step_up_required")
+		back.requireRejected(onlyRejection(device.api.beginAddPasskey()), "step_up_required")
 	}
 	back.stepsUp()
-	back.may(back.device.removePasskey(lost.id))
-	back.hasPasskeys("")
-	back.has(shownFactors{codesLeft: 9})
+	back.requireOK(back.device.removePasskey(lost.id))
+	back.requirePasskeys("")
+	back.requireFactors(shownFactors{codesLeft: 9})
 }
 
-func aGrantEnrolsOnce(l *lodge) {
+func grantRegistersOnePasskey(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
-	codes := ada.writesDownCodes()
-	back := l.losesEverything(ada)
-	device := back.script()
-	grant, refused := device.connection.redeem(claim{backupCode: codes[0]})
-	back.may(refused)
+	codes := ada.makesBackupCodes()
+	back := l.onNewDevice(ada)
+	device := back.apiDevice()
+	grant, refused := device.api.redeem(recoveryProof{backupCode: codes[0]})
+	back.requireOK(refused)
 
 	// The answer was lost: the same code gives the same grant, and no other is spent.
-	again, refused := device.connection.redeem(claim{backupCode: codes[0]})
-	back.may(refused)
+	again, refused := device.api.redeem(recoveryProof{backupCode: codes[0]})
+	back.requireOK(refused)
 	if again != grant {
 		l.t.Fatal("a second grant for one code")
 	}
-	ada.has(shownFactors{codesLeft: 10})
+	ada.requireFactors(shownFactors{codesLeft: 10})
 
 	// It is no session.
-	device.connection.bringsTokens(tokenPair{access: grant})
-	back.isAskedToSignIn("unauthenticated")
-	device.connection.bringsTokens(tokenPair{})
+	device.api.setTokenPair(tokenPair{access: grant})
+	back.requireSignedOut("unauthenticated")
+	device.api.setTokenPair(tokenPair{})
 
 	// A refused enrolment leaves it; its challenge is spent.
-	begun, refused := device.connection.beginRecovery(grant)
-	back.may(refused)
-	back.mayNot(second(device.connection.finishRecovery(grant, begun.challengeID, device.makes(begun, otherOrigin))), "passkey_rejected")
-	back.mayNot(second(device.connection.finishRecovery(grant, begun.challengeID, device.makes(begun))), "challenge_not_found")
-	ada.has(shownFactors{codesLeft: 10})
+	begun, refused := device.api.beginRecovery(grant)
+	back.requireOK(refused)
+	back.requireRejected(onlyRejection(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun, otherOrigin))), "passkey_rejected")
+	back.requireRejected(onlyRejection(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun))), "challenge_not_found")
+	ada.requireFactors(shownFactors{codesLeft: 10})
 
-	who, refused := device.enrols(grant)
-	back.mustBe(who, refused)
-	back.has(shownFactors{codesLeft: 9})
-	back.mayNot(second(device.enrols(grant)), "invalid_code")
-	back.mayNot(second(device.connection.beginRecovery(grant)), "invalid_code")
-	back.mayNot(second(device.connection.redeem(claim{backupCode: codes[0]})), "invalid_code")
+	who, refused := device.registerWithGrant(grant)
+	back.requireIdentity(who, refused)
+	back.requireFactors(shownFactors{codesLeft: 9})
+	back.requireRejected(onlyRejection(device.registerWithGrant(grant)), "invalid_code")
+	back.requireRejected(onlyRejection(device.api.beginRecovery(grant)), "invalid_code")
+	back.requireRejected(onlyRejection(device.api.redeem(recoveryProof{backupCode: codes[0]})), "invalid_code")
 }
 
-func aGrantExpires(l *lodge) {
+func aGrantExpires(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
-	codes := ada.writesDownCodes()
-	back := l.losesEverything(ada)
-	device := back.script()
-	grant, refused := device.connection.redeem(claim{backupCode: codes[0]})
-	back.may(refused)
-	l.waits(6 * time.Minute)
-	begun, refused := device.connection.beginRecovery(grant)
-	back.may(refused)
-	l.waits(4 * time.Minute)
-	back.mayNot(second(device.connection.finishRecovery(grant, begun.challengeID, device.makes(begun))), "invalid_code")
-	back.mayNot(second(device.connection.beginRecovery(grant)), "invalid_code")
-	back.recovers(claim{backupCode: codes[0]}) // the code was not spent for nothing
+	codes := ada.makesBackupCodes()
+	back := l.onNewDevice(ada)
+	device := back.apiDevice()
+	grant, refused := device.api.redeem(recoveryProof{backupCode: codes[0]})
+	back.requireOK(refused)
+	l.advance(6 * time.Minute)
+	begun, refused := device.api.beginRecovery(grant)
+	back.requireOK(refused)
+	l.advance(4 * time.Minute)
+	back.requireRejected(onlyRejection(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun))), "invalid_code")
+	back.requireRejected(onlyRejection(device.api.beginRecovery(grant)), "invalid_code")
+	back.recovers(recoveryProof{backupCode: codes[0]}) // the code was not spent for nothing
 }
 
-func aGrantIsSomebodysOwn(l *lodge) {
+func grantIsBoundToItsOwner(l *env) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.signsUp()
 	ben.signsUp()
-	adas, bens := ada.writesDownCodes(), ben.writesDownCodes()
-	back := l.losesEverything(ada)
-	device := back.script()
-	grant, refused := device.connection.redeem(claim{backupCode: adas[0]})
-	back.may(refused)
-	other, refused := device.connection.redeem(claim{backupCode: bens[0]})
-	back.may(refused)
-	begun, refused := device.connection.beginRecovery(grant)
-	back.may(refused)
-	back.mayNot(second(device.connection.finishRecovery(other, begun.challengeID, device.makes(begun))), "challenge_not_found")
+	adas, bens := ada.makesBackupCodes(), ben.makesBackupCodes()
+	back := l.onNewDevice(ada)
+	device := back.apiDevice()
+	grant, refused := device.api.redeem(recoveryProof{backupCode: adas[0]})
+	back.requireOK(refused)
+	other, refused := device.api.redeem(recoveryProof{backupCode: bens[0]})
+	back.requireOK(refused)
+	begun, refused := device.api.beginRecovery(grant)
+	back.requireOK(refused)
+	back.requireRejected(onlyRejection(device.api.finishRecovery(other, begun.challengeID, device.makeCredential(begun))), "challenge_not_found")
 	// A sign-up's challenge, and a recovery's to sign up.
-	begun = device.beginsSignUp(applicant{name: "Ada"})
-	back.mayNot(second(device.connection.finishRecovery(grant, begun.challengeID, device.makes(begun))), "challenge_not_found")
-	begun, refused = device.connection.beginRecovery(grant)
-	back.may(refused)
-	back.mayNot(second(device.connection.finishSignUp(begun.challengeID, device.makes(begun))), "challenge_not_found")
+	begun = device.mustBeginSignUp(profile{name: "Ada"})
+	back.requireRejected(onlyRejection(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun))), "challenge_not_found")
+	begun, refused = device.api.beginRecovery(grant)
+	back.requireOK(refused)
+	back.requireRejected(onlyRejection(device.api.finishSignUp(begun.challengeID, device.makeCredential(begun))), "challenge_not_found")
 	for _, invented := range []string{"klg_" + strings.Repeat("A", 43), "klg_", "x", grant + "A", grant[:len(grant)-1]} {
-		back.mayNot(second(device.connection.beginRecovery(invented)), "invalid_code")
+		back.requireRejected(onlyRejection(device.api.beginRecovery(invented)), "invalid_code")
 	}
 }
 
-func sixteenRecoveriesAtOnce(l *lodge) {
+func sixteenRecoveriesAtOnce(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	codes, phoneApp := ada.writesDownCodes(), l.setsUpApp(ada)
-	l.waits(time.Minute)
-	back := l.losesEverything(ada)
-	device := back.script()
+	codes, phoneApp := ada.makesBackupCodes(), l.enrolTOTP(ada)
+	l.advance(time.Minute)
+	back := l.onNewDevice(ada)
+	device := back.apiDevice()
 
-	code := phoneApp.shows()
-	outcomes := atOnce(16, func(int) refusal { return second(device.connection.redeem(claim{email: ada.email, totpCode: code})) })
+	code := phoneApp.code()
+	outcomes := concurrently(16, func(int) rejection {
+		return onlyRejection(device.api.redeem(recoveryProof{email: ada.email, totpCode: code}))
+	})
 	if outcomes[""] != 1 || outcomes["invalid_code"] != 15 { // and no wait: nobody has guessed
 		l.t.Fatalf("sixteen who show one code of an app: %v", outcomes)
 	}
 
 	grants := make([]string, 16)
-	outcomes = atOnce(16, func(i int) (refused refusal) {
-		grants[i], refused = device.connection.redeem(claim{backupCode: codes[0]})
+	outcomes = concurrently(16, func(i int) (refused rejection) {
+		grants[i], refused = device.api.redeem(recoveryProof{backupCode: codes[0]})
 		return refused
 	})
 	for _, grant := range grants {
@@ -326,35 +328,37 @@ func sixteenRecoveriesAtOnce(l *lodge) {
 			l.t.Fatalf("sixteen who show one backup code: %v, %q and %q", outcomes, grant, grants[0])
 		}
 	}
-	enrolments := make([]func() refusal, 16)
+	enrolments := make([]func() rejection, 16)
 	for i := range enrolments {
-		begun, refused := device.connection.beginRecovery(grants[0])
-		back.may(refused)
-		device.takes(phone)
-		answer := device.makes(begun)
-		enrolments[i] = func() refusal { return second(device.connection.finishRecovery(grants[0], begun.challengeID, answer)) }
+		begun, refused := device.api.beginRecovery(grants[0])
+		back.requireOK(refused)
+		device.useAuthenticator(phone)
+		answer := device.makeCredential(begun)
+		enrolments[i] = func() rejection {
+			return onlyRejection(device.api.finishRecovery(grants[0], begun.challengeID, answer))
+		}
 	}
-	outcomes = atOnce(16, func(i int) refusal { return enrolments[i]() })
+	outcomes = concurrently(16, func(i int) rejection { return enrolments[i]() })
 	if outcomes[""] != 1 || outcomes["invalid_code"]+outcomes["challenge_not_found"] != 15 { // with the grant its challenges go
 		l.t.Fatalf("sixteen who enrol by one grant: %v", outcomes)
 	}
-	back.hasPasskeys("", "")
-	back.has(shownFactors{app: true, codesLeft: 9})
+	back.requirePasskeys("", "")
+	back.requireFactors(shownFactors{hasTOTP: true, codesLeft: 9})
 }
 
-func guessesUntilLocked(l *lodge) {
+func guessesUntilBackoff(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	phoneApp := l.setsUpApp(ada)
+	phoneApp := l.enrolTOTP(ada)
 	ada.signsOut()
 	mallory := l.person("Mallory", phone)
 	guess := func(email string) string {
 		l.t.Helper()
-		_, refused := mallory.device.recover(claim{email: email, totpCode: phoneApp.wrong()})
+		_, refused := mallory.device.recover(recoveryProof{email: email, totpCode: phoneApp.wrongCode()})
 		return refused.code
 	}
-	l.waits(time.Minute)
+	l.advance(time.Minute)
 	for range 5 {
 		for _, email := range []string{"ada@example.org", "nobody@example.org"} { // one like the other
 			if code := guess(email); code != "invalid_code" {
@@ -362,7 +366,7 @@ func guessesUntilLocked(l *lodge) {
 			}
 		}
 	}
-	ada.cannotRecover(claim{email: ada.email, totpCode: phoneApp.shows()}, "rate_limited")
+	ada.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: phoneApp.code()}, "rate_limited")
 	for _, wait := range []time.Duration{15 * time.Minute, 30 * time.Minute, time.Hour} {
 		for _, email := range []string{"ada@example.org", "nobody@example.org"} {
 			if code := guess(email); code != "rate_limited" {
@@ -376,7 +380,7 @@ func guessesUntilLocked(l *lodge) {
 				l.t.Fatalf("%s, after the owner's sign-in: %s", email, code)
 			}
 		}
-		l.waits(wait)
+		l.advance(wait)
 		for _, email := range []string{"ada@example.org", "nobody@example.org"} {
 			if code := guess(email); code != "invalid_code" {
 				l.t.Fatalf("%s, after %s: %s", email, wait, code)
@@ -384,129 +388,129 @@ func guessesUntilLocked(l *lodge) {
 		}
 	}
 	ada.signsIn() // which opens the app's way again, although this network has to wait
-	l.losesEverything(ada).recovers(claim{email: ada.email, totpCode: phoneApp.shows()})
+	l.onNewDevice(ada).recovers(recoveryProof{email: ada.email, totpCode: phoneApp.code()})
 }
 
-func guessesUntilClosed(l *lodge) {
+func guessesUntilRecoveryLocked(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	phoneApp := l.setsUpApp(ada)
-	codes := ada.writesDownCodes()
+	phoneApp := l.enrolTOTP(ada)
+	codes := ada.makesBackupCodes()
 	ada.signsOut()
 	mallory := l.person("Mallory", phone)
 	for range 20 {
-		l.waits(25 * time.Hour)
-		mallory.cannotRecover(claim{email: ada.email, totpCode: phoneApp.wrong()}, "invalid_code")
+		l.advance(25 * time.Hour)
+		mallory.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: phoneApp.wrongCode()}, "invalid_code")
 	}
-	l.waits(60 * day)
-	back := l.losesEverything(ada)
-	back.cannotRecover(claim{email: ada.email, totpCode: phoneApp.shows()}, "invalid_code") // the code is right, and the way is closed
+	l.advance(60 * day)
+	back := l.onNewDevice(ada)
+	back.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: phoneApp.code()}, "invalid_code") // the code is right, and the way is closed
 	ada.signsIn()
-	back.recovers(claim{email: ada.email, totpCode: phoneApp.shows()})
-	back.device.takes(phone)
-	back.recovers(claim{backupCode: codes[0]})
+	back.recovers(recoveryProof{email: ada.email, totpCode: phoneApp.code()})
+	back.device.useAuthenticator(phone)
+	back.recovers(recoveryProof{backupCode: codes[0]})
 }
 
-func wrongBackupCodesCountAgainstTheAddress(l *lodge) {
+func wrongBackupCodesCountAgainstTheIP(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
-	codes := ada.writesDownCodes()
-	back := l.losesEverything(ada)
+	codes := ada.makesBackupCodes()
+	back := l.onNewDevice(ada)
 	for range 5 {
-		back.cannotRecover(claim{backupCode: "0000-0000-0000-0000"}, "invalid_code")
+		back.requireRecoveryRejected(recoveryProof{backupCode: "0000-0000-0000-0000"}, "invalid_code")
 	}
-	back.cannotRecover(claim{backupCode: "0000-0000-0000-0000"}, "rate_limited")
-	back.recovers(claim{backupCode: codes[0]}) // a right one is let through: others may share the address
-	again := l.losesEverything(ada)
-	again.cannotRecover(claim{backupCode: "0000-0000-0000-0000"}, "rate_limited")
-	l.waits(25 * time.Hour)
+	back.requireRecoveryRejected(recoveryProof{backupCode: "0000-0000-0000-0000"}, "rate_limited")
+	back.recovers(recoveryProof{backupCode: codes[0]}) // a right one is let through: others may share the address
+	again := l.onNewDevice(ada)
+	again.requireRecoveryRejected(recoveryProof{backupCode: "0000-0000-0000-0000"}, "rate_limited")
+	l.advance(25 * time.Hour)
 	for range 5 { // forgotten after a day
-		again.cannotRecover(claim{backupCode: "0000-0000-0000-0000"}, "invalid_code")
+		again.requireRecoveryRejected(recoveryProof{backupCode: "0000-0000-0000-0000"}, "invalid_code")
 	}
 }
 
-func changesTheFactors(l *lodge) {
+func changesTheFactors(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	old, oldCodes := l.setsUpApp(ada), ada.writesDownCodes()
+	old, oldCodes := l.enrolTOTP(ada), ada.makesBackupCodes()
 	secret, refused := ada.device.setUpTOTP()
-	ada.may(refused)
-	replacement := app{l, secret}
-	ada.mayNot(ada.device.confirmTOTP(replacement.wrong()), "invalid_code")
-	ada.may(ada.device.confirmTOTP(replacement.shows()))
-	codes := ada.writesDownCodes()
-	ada.has(shownFactors{app: true, codesLeft: 10})
-	l.waits(time.Minute)
-	back := l.losesEverything(ada)
-	back.cannotRecover(claim{email: ada.email, totpCode: old.shows()}, "invalid_code")
-	back.cannotRecover(claim{backupCode: oldCodes[0]}, "invalid_code")
-	ada.may(ada.device.removeTOTP())
-	ada.has(shownFactors{codesLeft: 10})
-	back.cannotRecover(claim{email: ada.email, totpCode: replacement.shows()}, "invalid_code")
-	back.recovers(claim{backupCode: codes[0]})
+	ada.requireOK(refused)
+	replacement := totpApp{l, secret}
+	ada.requireRejected(ada.device.confirmTOTP(replacement.wrongCode()), "invalid_code")
+	ada.requireOK(ada.device.confirmTOTP(replacement.code()))
+	codes := ada.makesBackupCodes()
+	ada.requireFactors(shownFactors{hasTOTP: true, codesLeft: 10})
+	l.advance(time.Minute)
+	back := l.onNewDevice(ada)
+	back.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: old.code()}, "invalid_code")
+	back.requireRecoveryRejected(recoveryProof{backupCode: oldCodes[0]}, "invalid_code")
+	ada.requireOK(ada.device.removeTOTP())
+	ada.requireFactors(shownFactors{codesLeft: 10})
+	back.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: replacement.code()}, "invalid_code")
+	back.recovers(recoveryProof{backupCode: codes[0]})
 }
 
-// aGrantEndsWithWhatBoughtIt: an owner who hears of a recovery that is not theirs can stop it.
-func aGrantEndsWithWhatBoughtIt(l *lodge) {
+// grantEndsWithItsFactor: an owner who hears of a recovery that is not theirs can stop it.
+func grantEndsWithItsFactor(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	thief := l.losesEverything(ada).script()
+	thief := l.onNewDevice(ada).apiDevice()
 	for name, stops := range map[string]func(){
-		"removing the app": func() { ada.may(ada.device.removeTOTP()) },
-		"replacing it":     func() { l.setsUpApp(ada) },
-		"making new codes": func() { ada.writesDownCodes() },
+		"removing the app": func() { ada.requireOK(ada.device.removeTOTP()) },
+		"replacing it":     func() { l.enrolTOTP(ada) },
+		"making new codes": func() { ada.makesBackupCodes() },
 		"shutting the account": func() {
-			who := admin.Who{Email: "ada@example.org"}
-			if _, err := l.door.operator().Admin.DisableUser.Execute(l.t.Context(), who); err != nil {
+			who := admin.UserRef{Email: "ada@example.org"}
+			if _, err := l.driver.operator().Admin.DisableUser.Execute(l.t.Context(), who); err != nil {
 				l.t.Fatal(err)
 			}
-			if err := l.door.operator().Admin.EnableUser.Execute(l.t.Context(), who); err != nil {
+			if err := l.driver.operator().Admin.EnableUser.Execute(l.t.Context(), who); err != nil {
 				l.t.Fatal(err)
 			}
-			ada.device.(*script).connection = ada.device.(*script).connection.anew()
+			ada.device.(*apiDevice).api = ada.device.(*apiDevice).api.reconnect()
 			ada.signsIn()
 		},
 	} {
-		stolen := l.setsUpApp(ada)
-		l.waits(time.Minute)
-		grant, refused := thief.connection.redeem(claim{email: ada.email, totpCode: stolen.shows()})
-		ada.may(refused)
-		begun, refused := thief.connection.beginRecovery(grant)
-		ada.may(refused)
+		stolen := l.enrolTOTP(ada)
+		l.advance(time.Minute)
+		grant, refused := thief.api.redeem(recoveryProof{email: ada.email, totpCode: stolen.code()})
+		ada.requireOK(refused)
+		begun, refused := thief.api.beginRecovery(grant)
+		ada.requireOK(refused)
 		ada.stepsUp()
 		stops()
-		if refused := second(thief.connection.finishRecovery(grant, begun.challengeID, thief.makes(begun))); refused.code != "challenge_not_found" {
+		if refused := onlyRejection(thief.api.finishRecovery(grant, begun.challengeID, thief.makeCredential(begun))); refused.code != "challenge_not_found" {
 			l.t.Fatalf("after %s the grant enrols: %+v", name, refused)
 		}
-		ada.mayNot(second(thief.connection.beginRecovery(grant)), "invalid_code")
-		ada.isSignedIn()
-		thief.takes(phone)
+		ada.requireRejected(onlyRejection(thief.api.beginRecovery(grant)), "invalid_code")
+		ada.requireSignedIn()
+		thief.useAuthenticator(phone)
 	}
 }
 
-func theOperatorKnowsThem(l *lodge) {
+func operatorIssuesARecovery(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	given, err := l.door.operator().Admin.RecoverUser.Execute(l.t.Context(), admin.Who{Email: "ada@example.org"})
+	given, err := l.driver.operator().Admin.RecoverUser.Execute(l.t.Context(), admin.UserRef{Email: "ada@example.org"})
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	back := l.losesEverything(ada)
-	l.waits(14 * time.Minute)
-	who, refused := back.script().enrols(given.Token.Reveal())
-	back.mustBe(who, refused)
-	back.mayNot(second(back.script().enrols(given.Token.Reveal())), "invalid_code")
-	back.mayNot(back.device.deleteAccount(), "step_up_required")
-	ada.isAskedToSignIn("session_revoked")
+	back := l.onNewDevice(ada)
+	l.advance(14 * time.Minute)
+	who, refused := back.apiDevice().registerWithGrant(given.Token.Reveal())
+	back.requireIdentity(who, refused)
+	back.requireRejected(onlyRejection(back.apiDevice().registerWithGrant(given.Token.Reveal())), "invalid_code")
+	back.requireRejected(back.device.deleteAccount(), "step_up_required")
+	ada.requireSignedOut("session_revoked")
 
-	given, err = l.door.operator().Admin.RecoverUser.Execute(l.t.Context(), admin.Who{Email: "ada@example.org"})
+	given, err = l.driver.operator().Admin.RecoverUser.Execute(l.t.Context(), admin.UserRef{Email: "ada@example.org"})
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.waits(15 * time.Minute)
-	back.mayNot(second(back.script().enrols(given.Token.Reveal())), "invalid_code")
+	l.advance(15 * time.Minute)
+	back.requireRejected(onlyRejection(back.apiDevice().registerWithGrant(given.Token.Reveal())), "invalid_code")
 }

@@ -23,8 +23,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// purposes are those that keys are derived for, as the sources have them, so that none is forgotten here.
-var purposes = sync.OnceValues(func() (found []string, err error) {
+// keyPurposes are those that keys are derived for, as the sources have them, so that none is forgotten here.
+var keyPurposes = sync.OnceValues(func() (found []string, err error) {
 	for _, pattern := range []string{"../bootstrap/*.go", "../adapters/masterkey/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
@@ -35,7 +35,7 @@ var purposes = sync.OnceValues(func() (found []string, err error) {
 			if err != nil {
 				return nil, err
 			}
-			for _, match := range aPurpose.FindAllSubmatch(source, -1) {
+			for _, match := range derivePattern.FindAllSubmatch(source, -1) {
 				found = append(found, string(match[1]))
 			}
 		}
@@ -46,12 +46,12 @@ var purposes = sync.OnceValues(func() (found []string, err error) {
 	return found, nil
 })
 
-var aPurpose = regexp.MustCompile(`(?:Derive|deriveAll)\("([^"]+)"`)
+var derivePattern = regexp.MustCompile(`(?:Derive|deriveAll)\("([^"]+)"`)
 
-// secretsOf are those of the settings, in each way in which bytes are written.
-func secretsOf(t testing.TB, config bootstrap.Config) (secrets []string) {
+// encodedSecrets are those of the settings, in each way in which bytes are written.
+func encodedSecrets(t testing.TB, config bootstrap.Config) (secrets []string) {
 	t.Helper()
-	derived, err := purposes()
+	derived, err := keyPurposes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func secretsOf(t testing.TB, config bootstrap.Config) (secrets []string) {
 			keys = append(keys, key)
 		}
 	}
-	keys = append(keys, signingKeysOf(t, config)...)
+	keys = append(keys, signingKeySecrets(t, config)...)
 	for _, key := range keys {
 		secrets = append(secrets, hex.EncodeToString(key), base64.RawStdEncoding.EncodeToString(key), base64.RawURLEncoding.EncodeToString(key), fmt.Sprintf("%d", key))
 	}
@@ -76,8 +76,8 @@ func secretsOf(t testing.TB, config bootstrap.Config) (secrets []string) {
 	return secrets
 }
 
-// signingKeysOf are the private halves that a server on SQLite has made and sealed.
-func signingKeysOf(t testing.TB, config bootstrap.Config) (keys [][]byte) {
+// signingKeySecrets are the private halves that a server on SQLite has made and sealed.
+func signingKeySecrets(t testing.TB, config bootstrap.Config) (keys [][]byte) {
 	t.Helper()
 	path := config.Database.String()
 	if _, err := os.Stat(path); err != nil {
@@ -101,17 +101,17 @@ func signingKeysOf(t testing.TB, config bootstrap.Config) (keys [][]byte) {
 		t.Fatal(err)
 	}
 	for _, key := range stored {
-		private, err := sealer.Open(key.Snapshot().Sealed, "signing key "+key.ID())
+		private, err := sealer.Open(key.State().EncryptedKey, "signing key "+key.ID())
 		if err != nil {
 			continue // under a secret that is gone
 		}
-		keys = append(keys, private, coreOf(t, private))
+		keys = append(keys, private, privateKeyCore(t, private))
 	}
 	return keys
 }
 
-// coreOf is what is secret in a private key, without its wrapping.
-func coreOf(t testing.TB, private []byte) []byte {
+// privateKeyCore is what is secret in a private key, without its wrapping.
+func privateKeyCore(t testing.TB, private []byte) []byte {
 	t.Helper()
 	parsed, err := x509.ParsePKCS8PrivateKey(private)
 	if err != nil {

@@ -15,57 +15,57 @@ func TestSessionLimit(t *testing.T) {
 			const limit = 3
 			clock := newClock()
 			s := startServer(t, clock, open(t, func(c *bootstrap.Config) { c.SessionLimit = limit }))
-			l := &lodge{t: t, clock: clock, door: httpDoor{s}}
+			l := &env{t: t, clock: clock, driver: httpDriver{s}}
 			ada := l.person("Ada", phone)
 			ada.signsUp()
 			devices := []*person{ada}
 			for range limit - 1 {
-				l.waits(2 * time.Minute)
-				devices = append(devices, ada.elsewhere())
+				l.advance(2 * time.Minute)
+				devices = append(devices, ada.onSecondDevice())
 			}
-			l.waits(2 * time.Minute)
-			ada.isSignedIn() // so that the second one is the least recently used
-			l.door.settle(t)
-			l.waits(2 * time.Minute)
-			newest := ada.elsewhere()
-			newest.isSignedIn()
-			ada.isSignedIn()
-			devices[1].isAskedToSignIn("session_revoked")
-			devices[2].isSignedIn()
-			if got := len(ada.seesSessions()); got != limit {
+			l.advance(2 * time.Minute)
+			ada.requireSignedIn() // so that the second one is the least recently used
+			l.driver.runJobs(t)
+			l.advance(2 * time.Minute)
+			newest := ada.onSecondDevice()
+			newest.requireSignedIn()
+			ada.requireSignedIn()
+			devices[1].requireSignedOut("session_revoked")
+			devices[2].requireSignedIn()
+			if got := len(ada.listSessions()); got != limit {
 				t.Errorf("%d sessions, want %d", got, limit)
 			}
-			ada.seesEvents(shownEvent{kind: "signed_in"}, shownEvent{kind: "session_revoked", reason: domain.ReasonSessionLimit}, shownEvent{kind: "signed_in"})
+			ada.requireEvents(shownEvent{kind: "signed_in"}, shownEvent{kind: "session_revoked", reason: domain.ReasonSessionLimit}, shownEvent{kind: "signed_in"})
 		})
 	}
 }
 
 // Sign-ins at the same moment do not exceed it together, whether the limit is small or the account near a large one.
-func TestSessionLimit_ofParallelSignIns(t *testing.T) {
+func TestSessionLimit_ConcurrentSignIns(t *testing.T) {
 	for engine, open := range map[string]func(testing.TB, func(*bootstrap.Config)) func(*bootstrap.Config){"SQLite": onSQLite, "PostgreSQL": onPostgres} {
 		for _, limit := range []domain.SessionLimit{2, 40} {
 			t.Run(engine, func(t *testing.T) {
 				clock := newClock()
 				s := startServer(t, clock, open(t, func(c *bootstrap.Config) { c.SessionLimit = limit }))
-				l := &lodge{t: t, clock: clock, door: httpDoor{s}}
+				l := &env{t: t, clock: clock, driver: httpDriver{s}}
 				ada := l.person("Ada", phone)
 				ada.signsUp()
 				for range int(limit) - 2 {
-					ada.elsewhere()
+					ada.onSecondDevice()
 				}
-				var twins []client
+				var twins []device
 				for range 16 {
-					twins = append(twins, ada.device.twin())
+					twins = append(twins, ada.device.syncedDevice())
 				}
-				outcomes := atOnce(16, func(i int) refusal {
+				outcomes := concurrently(16, func(i int) rejection {
 					_, refused := twins[i].signIn("")
 					return refused
 				})
 				if outcomes[""] != 16 {
 					t.Fatalf("sixteen sign-ins at once: %v", outcomes)
 				}
-				last := ada.elsewhere()
-				if got := len(last.seesSessions()); got != int(limit) {
+				last := ada.onSecondDevice()
+				if got := len(last.listSessions()); got != int(limit) {
 					t.Errorf("%d sessions, want %d", got, limit)
 				}
 			})

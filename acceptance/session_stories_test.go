@@ -4,41 +4,41 @@ import "time"
 
 const day = 24 * time.Hour
 
-func aSessionEndsIdle(l *lodge) {
+func aSessionEndsIdle(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
-	l.waits(6 * day)
-	ada.isSignedIn()
-	l.waits(6 * day)
-	ada.isSignedIn()
-	l.waits(8 * day)
-	ada.isAskedToSignIn("session_expired")
+	l.advance(6 * day)
+	ada.requireSignedIn()
+	l.advance(6 * day)
+	ada.requireSignedIn()
+	l.advance(8 * day)
+	ada.requireSignedOut("session_expired")
 	ada.signsIn()
 }
 
-func aSessionEndsOld(l *lodge) {
+func aSessionEndsAtItsMaxAge(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	for range 5 {
-		l.waits(5*day + 23*time.Hour)
-		ada.isSignedIn()
+		l.advance(5*day + 23*time.Hour)
+		ada.requireSignedIn()
 	}
-	l.waits(5 * time.Hour)
-	ada.isAskedToSignIn("session_expired")
+	l.advance(5 * time.Hour)
+	ada.requireSignedOut("session_expired")
 }
 
-func signingInReplacesTheSession(l *lodge) {
+func signingInReplacesTheSession(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
-	before := ada.script().connection.keepsToken()
+	before := ada.apiDevice().api.sessionToken()
 	ada.signsIn()
-	ada.isSignedIn()
-	now := ada.script().connection.keepsToken()
-	ada.script().connection.bringsToken(before)
-	ada.isAskedToSignIn("session_revoked")
-	ada.script().connection.bringsToken(now)
-	ada.isSignedIn()
+	ada.requireSignedIn()
+	now := ada.apiDevice().api.sessionToken()
+	ada.apiDevice().api.setSessionToken(before)
+	ada.requireSignedOut("session_revoked")
+	ada.apiDevice().api.setSessionToken(now)
+	ada.requireSignedIn()
 	ada.signsOut()
-	ada.script().connection.bringsToken(now)
-	ada.isAskedToSignIn("session_revoked")
+	ada.apiDevice().api.setSessionToken(now)
+	ada.requireSignedOut("session_revoked")
 }

@@ -8,20 +8,20 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-func comesBackWithoutAName(l *lodge) {
-	ada := l.person("Ada", suggestingPhone)
+func comesBackWithoutAName(l *env) {
+	ada := l.person("Ada", autofillPhone)
 	ada.signsUp()
-	ada.isSignedIn()
+	ada.requireSignedIn()
 	ada.signsOut()
-	ada.isAskedToSignIn("unauthenticated")
+	ada.requireSignedOut("unauthenticated")
 	ada.signsIn()
-	ada.isSignedIn()
+	ada.requireSignedIn()
 }
 
-func signsUpWithoutAName(l *lodge) {
+func signsUpWithoutAName(l *env) {
 	somebody := l.person("", phone)
-	if _, isPage := somebody.device.(*tab); isPage {
-		who, refused := somebody.device.signUp(applicant{})
+	if _, isPage := somebody.device.(*browserPage); isPage {
+		who, refused := somebody.device.signUp(profile{})
 		if !strings.HasPrefix(who.name, "account ") {
 			l.t.Fatalf("the page calls them %q (%+v)", who.name, refused)
 		}
@@ -29,12 +29,12 @@ func signsUpWithoutAName(l *lodge) {
 	} else {
 		somebody.signsUp()
 	}
-	somebody.isSignedIn()
+	somebody.requireSignedIn()
 	somebody.signsOut()
 	somebody.signsIn()
 }
 
-func signsInByEmail(l *lodge) {
+func signsInByEmail(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
@@ -42,10 +42,10 @@ func signsInByEmail(l *lodge) {
 	ada.signsInByEmail()
 	ada.signsOut()
 	who, refused := ada.device.signIn(" Ada@Example.ORG")
-	ada.mustBe(who, refused)
+	ada.requireIdentity(who, refused)
 }
 
-func comesBackWithASecurityKey(l *lodge) {
+func comesBackWithASecurityKey(l *env) {
 	ada := l.person("Ada", securityKey)
 	ada.signsUp()
 	for range 3 {
@@ -54,41 +54,41 @@ func comesBackWithASecurityKey(l *lodge) {
 	}
 }
 
-func picksFromSuggestions(l *lodge) {
-	ada := l.person("Ada", suggestingPhone)
+func picksFromSuggestions(l *env) {
+	ada := l.person("Ada", autofillPhone)
 	ada.signsUp()
-	browser := ada.device.(*tab)
-	browser.touchReady(true) // the next time the page asks, without a button
+	browser := ada.device.(*browserPage)
+	browser.setAutomaticPresence(true) // the next time the page asks, without a button
 	browser.press("#sign-out")
-	browser.until("the suggestion is taken", settledAnew)
-	ada.isSignedIn()
+	browser.waitFor("the suggestion is taken", signedInWithoutMessage)
+	ada.requireSignedIn()
 }
 
-// settledAnew holds when somebody is signed in who was not when the page last asked.
-const settledAnew = `document.querySelector('main').dataset.state === 'signed-in' && document.querySelector('main').getAttribute('aria-busy') !== 'true' && !document.getElementById('message').dataset.code`
+// signedInWithoutMessage holds when somebody is signed in who was not when the page last asked.
+const signedInWithoutMessage = `document.querySelector('main').dataset.state === 'signed-in' && document.querySelector('main').getAttribute('aria-busy') !== 'true' && !document.getElementById('message').dataset.code`
 
-func twoPeopleNeverMeet(l *lodge) {
+func twoPeopleOnTwoDevices(l *env) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.signsUp()
-	ben.isAskedToSignIn("unauthenticated")
+	ben.requireSignedOut("unauthenticated")
 	ben.signsUp()
-	ada.isSignedIn()
-	ben.isSignedIn()
+	ada.requireSignedIn()
+	ben.requireSignedIn()
 	ada.signsOut()
-	ben.isSignedIn()
+	ben.requireSignedIn()
 	ada.signsIn()
 	ben.signsOut()
-	ada.isSignedIn()
+	ada.requireSignedIn()
 	ben.signsIn()
 }
 
-func twoPeopleShareADevice(l *lodge) {
+func twoPeopleShareADevice(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	ada.signsOut()
 
-	ben := &person{t: l.t, device: ada.device, applicant: applicant{name: "Ben", email: "ben@example.org"}}
+	ben := &person{t: l.t, device: ada.device, profile: profile{name: "Ben", email: "ben@example.org"}}
 	ben.signsUp()
 	ben.signsOut()
 
@@ -97,35 +97,35 @@ func twoPeopleShareADevice(l *lodge) {
 	ben.signsInByEmail()
 }
 
-func anotherPersonsPasskey(l *lodge) {
+func otherAccountsPasskeyIsRejected(l *env) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	ben.signsUp()
 	ben.signsOut()
 
-	device := ben.script()
-	begun, refused := device.connection.beginSignIn(ada.email)
-	if refused != (refusal{}) {
+	device := ben.apiDevice()
+	begun, refused := device.api.beginSignIn(ada.email)
+	if refused != (rejection{}) {
 		l.t.Fatalf("refused: %+v", refused)
 	}
-	answer, err := device.authenticator.Get(authenticatorOptionsWithout(l, begun.options))
+	answer, err := device.authenticator.Get(dropAllowCredentials(l, begun.options))
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	_, refused = device.connection.finishSignIn(begun.challengeID, answer)
-	ben.mustBeRefused(refused, "passkey_rejected", "user_handle_mismatch")
+	_, refused = device.api.finishSignIn(begun.challengeID, answer)
+	ben.requireRejectedAndSignedOut(refused, "passkey_rejected", "user_handle_mismatch")
 
 	// Ben says that he is Ada, with his own passkey.
-	begun = device.beginsSignIn()
-	adas := ada.script().answers(ada.script().beginsSignIn()).Response.UserHandle
-	answer = device.answers(begun, trick{forge: authenticator.ForgeUserHandle(adas)})
-	_, refused = device.connection.finishSignIn(begun.challengeID, answer)
-	ben.mustBeRefused(refused, "passkey_rejected", "user_handle_mismatch")
+	begun = device.mustBeginSignIn()
+	adas := ada.apiDevice().getAssertion(ada.apiDevice().mustBeginSignIn()).Response.UserHandle
+	answer = device.getAssertion(begun, forgery{forge: authenticator.ForgeUserHandle(adas)})
+	_, refused = device.api.finishSignIn(begun.challengeID, answer)
+	ben.requireRejectedAndSignedOut(refused, "passkey_rejected", "user_handle_mismatch")
 }
 
-// authenticatorOptionsWithout drops allowCredentials, as a client would that does not care.
-func authenticatorOptionsWithout(l *lodge, options []byte) []byte {
+// dropAllowCredentials drops allowCredentials, as a client would that does not care.
+func dropAllowCredentials(l *env, options []byte) []byte {
 	l.t.Helper()
 	var members map[string]any
 	if err := json.Unmarshal(options, &members); err != nil {
@@ -135,38 +135,38 @@ func authenticatorOptionsWithout(l *lodge, options []byte) []byte {
 	return encode(l.t, members)
 }
 
-func mistypesTheAddress(l *lodge) {
+func mistypesTheAddress(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.123"
-	_, refused := ada.device.signUp(ada.applicant)
-	if refused != (refusal{code: "invalid_request"}) {
+	_, refused := ada.device.signUp(ada.profile)
+	if refused != (rejection{code: "invalid_request"}) {
 		l.t.Fatalf("got %+v", refused)
 	}
-	if page, isPage := ada.device.(*tab); isPage {
-		page.until("the fault stands beside its field", `document.querySelector('#sign-up-email + .complaint')?.checkVisibility() && document.activeElement.id === 'sign-up-email'`)
+	if page, isPage := ada.device.(*browserPage); isPage {
+		page.waitFor("the fault stands beside its field", `document.querySelector('#sign-up-email + .complaint')?.checkVisibility() && document.activeElement.id === 'sign-up-email'`)
 	}
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	if page, isPage := ada.device.(*tab); isPage {
-		page.until("nobody complains any more", `document.querySelector('.complaint') === null`)
+	if page, isPage := ada.device.(*browserPage); isPage {
+		page.waitFor("nobody complains any more", `document.querySelector('.complaint') === null`)
 	}
 }
 
-func anAddressIsTaken(l *lodge) {
+func emailIsTaken(l *env) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.email, ben.email = "ada@example.org", "ada@example.org"
 	ada.signsUp()
-	ben.isRefusedSignUp("email_taken", "")
-	if device, isScript := ben.device.(*script); isScript {
-		_, refused := device.connection.beginSignUp(ben.applicant)
-		ben.mustBeRefused(refused, "email_taken", "") // before a passkey is made for nothing
+	ben.requireSignUpRejected("email_taken", "")
+	if device, isScript := ben.device.(*apiDevice); isScript {
+		_, refused := device.api.beginSignUp(ben.profile)
+		ben.requireRejectedAndSignedOut(refused, "email_taken", "") // before a passkey is made for nothing
 	}
 	ben.email = "ben@example.org"
 	ben.signsUp()
-	ada.isSignedIn()
+	ada.requireSignedIn()
 }
 
-func anUnknownAddress(l *lodge) {
+func unknownEmailIsIndistinguishable(l *env) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
@@ -174,14 +174,14 @@ func anUnknownAddress(l *lodge) {
 	ben.signsUp()
 	ben.signsOut()
 
-	allowed := func(email string) (attempt, []authenticatorDescriptor) {
+	allowed := func(email string) (pendingCeremony, []credentialDescriptor) {
 		l.t.Helper()
-		begun, refused := ben.script().connection.beginSignIn(email)
-		if refused != (refusal{}) {
+		begun, refused := ben.apiDevice().api.beginSignIn(email)
+		if refused != (rejection{}) {
 			l.t.Fatalf("refused: %+v", refused)
 		}
 		var options struct {
-			AllowCredentials []authenticatorDescriptor `json:"allowCredentials"`
+			AllowCredentials []credentialDescriptor `json:"allowCredentials"`
 		}
 		if err := json.Unmarshal(begun.options, &options); err != nil {
 			l.t.Fatal(err)
@@ -204,70 +204,70 @@ func anUnknownAddress(l *lodge) {
 	// Ben's passkey fits neither, and is refused in the same way.
 	for _, email := range []string{"ada@example.org", "nobody@example.org"} {
 		begun, _ := allowed(email)
-		answer, err := ben.script().authenticator.Get(authenticatorOptionsWithout(l, begun.options))
+		answer, err := ben.apiDevice().authenticator.Get(dropAllowCredentials(l, begun.options))
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		_, refused := ben.script().connection.finishSignIn(begun.challengeID, answer)
-		ben.mustBeRefused(refused, "passkey_rejected", "user_handle_mismatch")
+		_, refused := ben.apiDevice().api.finishSignIn(begun.challengeID, answer)
+		ben.requireRejectedAndSignedOut(refused, "passkey_rejected", "user_handle_mismatch")
 	}
 
 	// Nor does it help to say that it is the one that was asked for.
-	for email, listed := range map[string][]authenticatorDescriptor{"ada@example.org": known, "nobody@example.org": unknown} {
+	for email, listed := range map[string][]credentialDescriptor{"ada@example.org": known, "nobody@example.org": unknown} {
 		begun, _ := allowed(email)
-		answer, err := ben.script().authenticator.Get(authenticatorOptionsWithout(l, begun.options), authenticator.ForgeUserHandle(nil))
+		answer, err := ben.apiDevice().authenticator.Get(dropAllowCredentials(l, begun.options), authenticator.ForgeUserHandle(nil))
 		if err != nil {
 			l.t.Fatal(err)
 		}
 		answer.ID, answer.RawID = listed[0].ID, listed[0].ID
-		_, refused := ben.script().connection.finishSignIn(begun.challengeID, answer)
-		ben.mustBeRefused(refused, "passkey_rejected", "signature_invalid")
+		_, refused := ben.apiDevice().api.finishSignIn(begun.challengeID, answer)
+		ben.requireRejectedAndSignedOut(refused, "passkey_rejected", "signature_invalid")
 	}
 }
 
-type authenticatorDescriptor struct {
+type credentialDescriptor struct {
 	Type       string                  `json:"type"`
 	ID         authenticator.Base64URL `json:"id"`
 	Transports []string                `json:"transports"`
 }
 
-func dismissesThePrompt(l *lodge) {
+func dismissesThePrompt(l *env) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
 	switch device := ada.device.(type) {
-	case *tab:
-		device.dismisses()
+	case *browserPage:
+		device.dismissPrompt()
 		_, refused := device.signIn("")
-		ada.mustBeRefused(refused, "NotAllowedError", "")
-	case *script:
-		device.beginsSignIn()
+		ada.requireRejectedAndSignedOut(refused, "NotAllowedError", "")
+	case *apiDevice:
+		device.mustBeginSignIn()
 	}
-	ada.isAskedToSignIn("unauthenticated")
+	ada.requireSignedOut("unauthenticated")
 	ada.signsIn()
 }
 
-func hasNoPasskey(l *lodge) {
+func hasNoPasskey(l *env) {
 	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
 	ada.signsUp()
-	ben.isRefusedSignIn("NotAllowedError", "")
-	if _, isPage := ben.device.(*tab); isPage {
+	ben.requireSignInRejected("NotAllowedError", "")
+	if _, isPage := ben.device.(*browserPage); isPage {
 		return
 	}
 
 	// A passkey of this RP id that another installation made.
-	made := ben.script().beginsSignUp(ben.applicant)
-	if _, err := ben.script().authenticator.Create(made.options); err != nil {
+	made := ben.apiDevice().mustBeginSignUp(ben.profile)
+	if _, err := ben.apiDevice().authenticator.Create(made.options); err != nil {
 		l.t.Fatal(err)
 	}
-	ben.isRefusedSignIn("passkey_unknown", "")
+	ben.requireSignInRejected("passkey_unknown", "")
 }
 
-func signUpIsClosed(l *lodge) {
+func signUpIsClosed(l *env) {
 	ada := l.person("Ada", phone)
-	if page, isPage := ada.device.(*tab); isPage {
-		page.until("sign-up is explained and not offered", `document.getElementById('sign-up-form').hidden && !document.getElementById('registration-note').hidden`)
+	if page, isPage := ada.device.(*browserPage); isPage {
+		page.waitFor("sign-up is explained and not offered", `document.getElementById('sign-up-form').hidden && !document.getElementById('registration-note').hidden`)
 		return
 	}
-	ada.isRefusedSignUp("registration_closed", "")
+	ada.requireSignUpRejected("registration_closed", "")
 }

@@ -8,142 +8,142 @@ import (
 	"github.com/keylodge/keylodge/application/admin"
 )
 
-// program is a person's own program, which carries its session by tokens.
-func (l *lodge) program(name string) *person {
+// appClient is a person's own program, which carries its session by tokens.
+func (l *env) appClient(name string) *person {
 	l.t.Helper()
 	p := l.person(name, phone)
-	p.script().connection.becomesProgram()
+	p.apiDevice().api.useBearerTokens()
 	return p
 }
 
 // refreshes exchanges the refresh token at hand.
 func (p *person) refreshes() {
 	p.t.Helper()
-	connection := p.script().connection
-	pair, refused := connection.refreshWith(connection.keepsTokens().refresh)
-	p.may(refused)
-	connection.bringsTokens(pair)
+	connection := p.apiDevice().api
+	pair, refused := connection.refresh(connection.tokenPair().refresh)
+	p.requireOK(refused)
+	connection.setTokenPair(pair)
 }
 
-func aProgramSignsIn(l *lodge) {
-	ada := l.program("Ada")
+func appClientSignsIn(l *env) {
+	ada := l.appClient("Ada")
 	ada.signsUp()
-	ada.isSignedIn()
-	ada.hasPasskeys("")
+	ada.requireSignedIn()
+	ada.requirePasskeys("")
 	ada.addsPasskey("Blue key", securityKey)
-	ada.may(ada.device.renamePasskey(ada.passkeyCalled("Blue key").id, "Red key"))
-	l.waits(5*time.Minute + time.Second)
-	ada.isAskedToSignIn("unauthenticated") // its access token has expired
+	ada.requireOK(ada.device.renamePasskey(ada.passkeyNamed("Blue key").id, "Red key"))
+	l.advance(5*time.Minute + time.Second)
+	ada.requireSignedOut("unauthenticated") // its access token has expired
 	ada.refreshes()
-	ada.isSignedIn()
-	ada.may(ada.device.signOut())
-	ada.isAskedToSignIn("session_revoked")
-	connection := ada.script().connection
-	ada.mayNot(second(connection.refreshWith(connection.keepsTokens().refresh)), "session_revoked")
+	ada.requireSignedIn()
+	ada.requireOK(ada.device.signOut())
+	ada.requireSignedOut("session_revoked")
+	connection := ada.apiDevice().api
+	ada.requireRejected(onlyRejection(connection.refresh(connection.tokenPair().refresh)), "session_revoked")
 }
 
-func aProgramStaysSignedIn(l *lodge) {
-	ada := l.program("Ada")
+func appClientSessionExpires(l *env) {
+	ada := l.appClient("Ada")
 	ada.signsUp()
 	for range 5 {
-		l.waits(5*day + 23*time.Hour)
+		l.advance(5*day + 23*time.Hour)
 		ada.refreshes()
-		ada.isSignedIn()
+		ada.requireSignedIn()
 	}
-	l.waits(5 * time.Hour)
-	connection := ada.script().connection
-	ada.mayNot(second(connection.refreshWith(connection.keepsTokens().refresh)), "session_expired")
+	l.advance(5 * time.Hour)
+	connection := ada.apiDevice().api
+	ada.requireRejected(onlyRejection(connection.refresh(connection.tokenPair().refresh)), "session_expired")
 
-	ben := l.program("Ben")
+	ben := l.appClient("Ben")
 	ben.signsUp()
-	l.waits(7 * day)
-	connection = ben.script().connection
-	ben.mayNot(second(connection.refreshWith(connection.keepsTokens().refresh)), "session_expired")
+	l.advance(7 * day)
+	connection = ben.apiDevice().api
+	ben.requireRejected(onlyRejection(connection.refresh(connection.tokenPair().refresh)), "session_expired")
 }
 
-func anAnswerWithTokensIsLost(l *lodge) {
-	ada := l.program("Ada")
+func tokenResponseIsLost(l *env) {
+	ada := l.appClient("Ada")
 	ada.signsUp()
-	connection := ada.script().connection
-	old := connection.keepsTokens()
-	lost, refused := connection.refreshWith(old.refresh)
-	ada.may(refused)
-	l.waits(time.Hour)
-	again, refused := connection.refreshWith(old.refresh)
-	ada.may(refused)
+	connection := ada.apiDevice().api
+	old := connection.tokenPair()
+	lost, refused := connection.refresh(old.refresh)
+	ada.requireOK(refused)
+	l.advance(time.Hour)
+	again, refused := connection.refresh(old.refresh)
+	ada.requireOK(refused)
 	if again.refresh != lost.refresh {
 		l.t.Fatal("a second successor was invented")
 	}
-	connection.bringsTokens(again)
-	ada.isSignedIn()
+	connection.setTokenPair(again)
+	ada.requireSignedIn()
 	ada.refreshes()
-	ada.isSignedIn()
+	ada.requireSignedIn()
 }
 
-func aRefreshTokenIsStolen(l *lodge) {
-	ada := l.program("Ada")
+func aRefreshTokenIsStolen(l *env) {
+	ada := l.appClient("Ada")
 	ada.signsUp()
-	connection := ada.script().connection
-	stolen := connection.keepsTokens()
-	l.waits(time.Minute)
+	connection := ada.apiDevice().api
+	stolen := connection.tokenPair()
+	l.advance(time.Minute)
 	ada.refreshes()
-	l.waits(time.Minute)
-	thiefs, refused := connection.refreshWith(stolen.refresh)
-	ada.may(refused)
-	if thiefs.refresh != connection.keepsTokens().refresh {
+	l.advance(time.Minute)
+	thiefs, refused := connection.refresh(stolen.refresh)
+	ada.requireOK(refused)
+	if thiefs.refresh != connection.tokenPair().refresh {
 		l.t.Fatal("a second successor was invented")
 	}
 	ada.refreshes() // which uses the successor that both have
-	ada.mayNot(second(connection.refreshWith(stolen.refresh)), "refresh_token_reused")
-	ada.isAskedToSignIn("session_revoked")
-	ada.mayNot(second(connection.refreshWith(connection.keepsTokens().refresh)), "session_revoked")
-	ada.mayNot(second(connection.refreshWith(stolen.refresh)), "session_revoked")
+	ada.requireRejected(onlyRejection(connection.refresh(stolen.refresh)), "refresh_token_reused")
+	ada.requireSignedOut("session_revoked")
+	ada.requireRejected(onlyRejection(connection.refresh(connection.tokenPair().refresh)), "session_revoked")
+	ada.requireRejected(onlyRejection(connection.refresh(stolen.refresh)), "session_revoked")
 
-	connection.bringsTokens(tokenPair{})
+	connection.setTokenPair(tokenPair{})
 	ada.signsIn()
-	ada.seesEvents(shownEvent{kind: "signed_in"}, shownEvent{kind: "refresh_token_reused"}, shownEvent{kind: "signed_up"})
+	ada.requireEvents(shownEvent{kind: "signed_in"}, shownEvent{kind: "refresh_token_reused"}, shownEvent{kind: "signed_up"})
 }
 
-func aRefreshTokenOfLongAgoIsShown(l *lodge) {
-	ada := l.program("Ada")
+func oldRefreshTokenIsReused(l *env) {
+	ada := l.appClient("Ada")
 	ada.signsUp()
-	connection := ada.script().connection
-	first := connection.keepsTokens()
+	connection := ada.apiDevice().api
+	first := connection.tokenPair()
 	for range 5 {
-		l.waits(time.Minute)
+		l.advance(time.Minute)
 		ada.refreshes()
 	}
-	ada.mayNot(second(connection.refreshWith(first.refresh)), "refresh_token_reused")
-	ada.isAskedToSignIn("session_revoked")
+	ada.requireRejected(onlyRejection(connection.refresh(first.refresh)), "refresh_token_reused")
+	ada.requireSignedOut("session_revoked")
 }
 
-func aRefreshTokenIsInvented(l *lodge) {
-	ada := l.program("Ada")
+func aRefreshTokenIsInvented(l *env) {
+	ada := l.appClient("Ada")
 	ada.signsUp()
-	connection := ada.script().connection
-	held := connection.keepsTokens()
+	connection := ada.apiDevice().api
+	held := connection.tokenPair()
 	forged := []byte(held.refresh)
 	middle := len(forged) / 2
 	if forged[middle]++; forged[middle] > 'z' {
 		forged[middle] = 'a'
 	}
 	for _, token := range []string{string(forged), held.access, "klr_", "x", held.refresh + "A", "klr_" + held.refresh} {
-		ada.mayNot(second(connection.refreshWith(token)), "refresh_token_invalid")
+		ada.requireRejected(onlyRejection(connection.refresh(token)), "refresh_token_invalid")
 	}
-	ada.isSignedIn()
+	ada.requireSignedIn()
 	ada.refreshes()
-	ada.isSignedIn()
+	ada.requireSignedIn()
 }
 
-func sixteenRefreshesAtOnce(l *lodge) {
-	ada := l.program("Ada")
+func sixteenRefreshesAtOnce(l *env) {
+	ada := l.appClient("Ada")
 	ada.signsUp()
-	connection := ada.script().connection
-	held := connection.keepsTokens()
+	connection := ada.apiDevice().api
+	held := connection.tokenPair()
 	var mu sync.Mutex
 	var successors []string
-	outcomes := atOnce(16, func(int) refusal {
-		pair, refused := connection.refreshWith(held.refresh)
+	outcomes := concurrently(16, func(int) rejection {
+		pair, refused := connection.refresh(held.refresh)
 		mu.Lock()
 		defer mu.Unlock()
 		successors = append(successors, pair.refresh)
@@ -153,60 +153,60 @@ func sixteenRefreshesAtOnce(l *lodge) {
 	if outcomes[""] != 16 || len(slices.Compact(successors)) != 1 {
 		l.t.Fatalf("sixteen refreshes at once: %v, %d successors", outcomes, len(slices.Compact(successors)))
 	}
-	connection.bringsTokens(tokenPair{refresh: successors[0]})
-	l.waits(time.Minute)
+	connection.setTokenPair(tokenPair{refresh: successors[0]})
+	l.advance(time.Minute)
 	ada.refreshes()
-	ada.isSignedIn()
+	ada.requireSignedIn()
 }
 
-func aRefreshIsNoStepUp(l *lodge) {
-	ada := l.program("Ada")
+func aRefreshIsNoStepUp(l *env) {
+	ada := l.appClient("Ada")
 	ada.signsUp()
-	l.waits(time.Hour)
+	l.advance(time.Hour)
 	ada.refreshes()
-	ada.mayNot(ada.device.deleteAccount(), "step_up_required")
+	ada.requireRejected(ada.device.deleteAccount(), "step_up_required")
 	ada.stepsUp()
 	ada.refreshes()
-	ada.may(ada.device.deleteAccount())
-	ada.isAskedToSignIn("unauthenticated")
+	ada.requireOK(ada.device.deleteAccount())
+	ada.requireSignedOut("unauthenticated")
 }
 
-func anAccessTokenEndsWithItsSession(l *lodge) {
-	ada := l.program("Ada")
+func anAccessTokenEndsWithItsSession(l *env) {
+	ada := l.appClient("Ada")
 	ada.signsUp()
-	laptop := ada.elsewhere() // in a browser
-	connection := ada.script().connection
-	held := connection.keepsTokens()
-	laptop.may(laptop.device.revokeSession(laptop.otherSession().id))
-	ada.isAskedToSignIn("session_revoked")
-	ada.mayNot(second(connection.refreshWith(held.refresh)), "session_revoked")
+	laptop := ada.onSecondDevice() // in a browser
+	connection := ada.apiDevice().api
+	held := connection.tokenPair()
+	laptop.requireOK(laptop.device.revokeSession(laptop.otherSession().id))
+	ada.requireSignedOut("session_revoked")
+	ada.requireRejected(onlyRejection(connection.refresh(held.refresh)), "session_revoked")
 
-	laptop.may(laptop.device.deleteAccount())
-	ada.isAskedToSignIn("unauthenticated")
+	laptop.requireOK(laptop.device.deleteAccount())
+	ada.requireSignedOut("unauthenticated")
 }
 
-func keysAreRotated(l *lodge) {
-	ada, ben := l.program("Ada"), l.program("Ben")
+func keysAreRotated(l *env) {
+	ada, ben := l.appClient("Ada"), l.appClient("Ben")
 	ada.signsUp()
 	ben.signsUp()
-	operator := l.door.operator().Keys
+	operator := l.driver.operator().SigningKeys
 	for range 3 {
 		if _, err := operator.Rotate.Execute(l.t.Context()); err != nil {
 			l.t.Fatal(err)
 		}
 		for range 35 { // for nearly three hours: before, while and after the new key takes over
-			ada.isSignedIn() // by a token of whichever key
-			l.waits(4 * time.Minute)
-			ada.isSignedIn()
+			ada.requireSignedIn() // by a token of whichever key
+			l.advance(4 * time.Minute)
+			ada.requireSignedIn()
 			ada.refreshes()
-			ada.isSignedIn()
+			ada.requireSignedIn()
 		}
 	}
 	for range 20 { // and by themselves, every thirty days
-		l.waits(5 * day)
-		l.door.settle(l.t)
+		l.advance(5 * day)
+		l.driver.runJobs(l.t)
 		ben.signsIn()
-		ben.isSignedIn()
+		ben.requireSignedIn()
 	}
 	keys, err := operator.List.Execute(l.t.Context())
 	if err != nil || len(keys) == 0 || len(keys) > 3 {
@@ -214,14 +214,14 @@ func keysAreRotated(l *lodge) {
 	}
 }
 
-func aDisabledAccountsProgramIsOut(l *lodge) {
-	ada := l.program("Ada")
+func disablingEndsAppClientSessions(l *env) {
+	ada := l.appClient("Ada")
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	if _, err := l.door.operator().Admin.DisableUser.Execute(l.t.Context(), admin.Who{Email: "ada@example.org"}); err != nil {
+	if _, err := l.driver.operator().Admin.DisableUser.Execute(l.t.Context(), admin.UserRef{Email: "ada@example.org"}); err != nil {
 		l.t.Fatal(err)
 	}
-	ada.isAskedToSignIn("session_revoked")
-	connection := ada.script().connection
-	ada.mayNot(second(connection.refreshWith(connection.keepsTokens().refresh)), "session_revoked")
+	ada.requireSignedOut("session_revoked")
+	connection := ada.apiDevice().api
+	ada.requireRejected(onlyRejection(connection.refresh(connection.tokenPair().refresh)), "session_revoked")
 }

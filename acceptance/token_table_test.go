@@ -78,43 +78,43 @@ var tokenAges = map[domain.TokenKind]time.Duration{
 
 // tokenHolder is Ada, with an account, backup codes, and a token of one kind that was copied.
 type tokenHolder struct {
-	t      *testing.T
-	server *server
-	clock  *clock
-	ada    *person // in the session that the token belongs to
-	who    admin.Who
-	codes  []string
-	token  string
+	t       *testing.T
+	server  *server
+	clock   *clock
+	ada     *person // in the session that the token belongs to
+	userRef admin.UserRef
+	codes   []string
+	token   string
 }
 
 var tokenHolders atomic.Int64
 
 func newTokenHolder(t *testing.T, s *server, clock *clock, kind domain.TokenKind) *tokenHolder {
 	t.Helper()
-	l := &lodge{t: t, clock: clock, door: httpDoor{s}}
+	l := &env{t: t, clock: clock, driver: httpDriver{s}}
 	ada := l.person("Ada", phone)
 	ada.email = fmt.Sprintf("ada.%d@example.org", tokenHolders.Add(1))
-	h := &tokenHolder{t: t, server: s, clock: clock, ada: ada, who: admin.Who{Email: domain.Email(ada.email)}}
+	h := &tokenHolder{t: t, server: s, clock: clock, ada: ada, userRef: admin.UserRef{Email: domain.Email(ada.email)}}
 	if kind == domain.TokenAccess || kind == domain.TokenRefresh {
-		ada.script().connection.becomesProgram()
+		ada.apiDevice().api.useBearerTokens()
 	}
 	ada.signsUp()
-	var refused refusal
+	var refused rejection
 	h.codes, refused = ada.device.makeBackupCodes()
-	ada.may(refused)
-	connection := ada.script().connection
+	ada.requireOK(refused)
+	connection := ada.apiDevice().api
 	switch kind {
 	case domain.TokenSessionCookie:
-		h.token = connection.keepsToken()
+		h.token = connection.sessionToken()
 	case domain.TokenAccess:
-		h.token = connection.keepsTokens().access
+		h.token = connection.tokenPair().access
 	case domain.TokenRefresh:
-		h.token = connection.keepsTokens().refresh
+		h.token = connection.tokenPair().refresh
 	case domain.TokenService:
-		h.token = h.serviceToken("Cookie", sessionCookie+"="+connection.keepsToken())
+		h.token = h.serviceToken("Cookie", sessionCookie+"="+connection.sessionToken())
 	case domain.TokenRecoveryGrant:
-		h.token, refused = connection.redeem(claim{email: ada.email, backupCode: h.codes[0]})
-		ada.may(refused)
+		h.token, refused = connection.redeem(recoveryProof{email: ada.email, backupCode: h.codes[0]})
+		ada.requireOK(refused)
 	}
 	return h
 }
@@ -145,25 +145,25 @@ func (h *tokenHolder) accepted(use domain.TokenUse, token string) bool {
 	body := func(member string) string { return `{"` + member + `":"` + token + `"}` }
 	switch use {
 	case domain.UseAccount:
-		return h.opens(http.MethodGet, "/v1/me", "", token) && h.opens(http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, token)
+		return h.isAccepted(http.MethodGet, "/v1/me", "", token) && h.isAccepted(http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, token)
 	case domain.UseSensitive:
-		return h.opens(http.MethodPost, "/v1/me/passkeys/options", "", token) && h.opens(http.MethodPost, "/v1/me/recovery/totp", "", token)
+		return h.isAccepted(http.MethodPost, "/v1/me/passkeys/options", "", token) && h.isAccepted(http.MethodPost, "/v1/me/recovery/totp", "", token)
 	case domain.UseStepUp:
-		return h.opens(http.MethodPost, "/v1/session/step-up/options", "", token)
+		return h.isAccepted(http.MethodPost, "/v1/session/step-up/options", "", token)
 	case domain.UseIssue:
-		return h.opens(http.MethodPost, "/v1/session/token", "", token)
+		return h.isAccepted(http.MethodPost, "/v1/session/token", "", token)
 	case domain.UseRefresh:
-		return h.opens(http.MethodPost, "/v1/session/refresh", body("refresh_token"), token)
+		return h.isAccepted(http.MethodPost, "/v1/session/refresh", body("refresh_token"), token)
 	case domain.UseEnrol:
-		return h.opens(http.MethodPost, "/v1/recovery/options", body("grant_token"), token)
+		return h.isAccepted(http.MethodPost, "/v1/recovery/options", body("grant_token"), token)
 	case domain.UseServices:
-		return h.verifiedByAService(token)
+		return h.verifiesByJWKS(token)
 	}
 	h.t.Fatalf("%q is not played", use)
 	return false
 }
 
-func (h *tokenHolder) opens(method, path, body, token string) bool {
+func (h *tokenHolder) isAccepted(method, path, body, token string) bool {
 	h.t.Helper()
 	cookie := []string{"Cookie", sessionCookie + "=" + token}
 	for _, headers := range [][]string{
@@ -181,10 +181,10 @@ func (h *tokenHolder) opens(method, path, body, token string) bool {
 	return false
 }
 
-// verifiedByAService is what a service does that knows the address of the keys and nothing more.
-func (h *tokenHolder) verifiedByAService(token string) bool {
+// verifiesByJWKS is what a service does that knows the address of the keys and nothing more.
+func (h *tokenHolder) verifiesByJWKS(token string) bool {
 	h.t.Helper()
-	keys, err := jwk.Fetch(h.t.Context(), h.server.origin+"/.well-known/jwks.json", jwk.WithHTTPClient(&http.Client{Transport: h.server.wire}))
+	keys, err := jwk.Fetch(h.t.Context(), h.server.origin+"/.well-known/jwks.json", jwk.WithHTTPClient(&http.Client{Transport: h.server.transport}))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -195,45 +195,45 @@ func (h *tokenHolder) verifiedByAService(token string) bool {
 
 var tokenEnds = map[domain.TokenEnd]func(*tokenHolder){
 	domain.EndUse: func(h *tokenHolder) {
-		connection := h.ada.script().connection
-		if pair, refused := connection.refreshWith(h.token); refused == (refusal{}) { // and its successor, so that no lost answer is assumed
-			_, refused = connection.refreshWith(pair.refresh)
-			h.ada.may(refused)
+		connection := h.ada.apiDevice().api
+		if pair, refused := connection.refresh(h.token); refused == (rejection{}) { // and its successor, so that no lost answer is assumed
+			_, refused = connection.refresh(pair.refresh)
+			h.ada.requireOK(refused)
 		}
 		if strings.HasPrefix(h.token, "klg_") {
-			h.ada.device.takes(securityKey)
-			_, refused := h.ada.script().enrols(h.token)
-			h.ada.may(refused)
+			h.ada.device.useAuthenticator(securityKey)
+			_, refused := h.ada.apiDevice().registerWithGrant(h.token)
+			h.ada.requireOK(refused)
 		}
 	},
 	domain.EndSignOut: func(h *tokenHolder) { h.ada.signsOut() },
 	domain.EndRevocation: func(h *tokenHolder) {
-		elsewhere := h.ada.elsewhere()
+		elsewhere := h.ada.onSecondDevice()
 		_, refused := elsewhere.device.revokeOtherSessions()
-		h.ada.may(refused)
+		h.ada.requireOK(refused)
 	},
 	domain.EndStepUp: func(h *tokenHolder) { h.ada.stepsUp() },
 	domain.EndRecovery: func(h *tokenHolder) {
-		elsewhere := (&lodge{t: h.t, clock: h.clock, door: httpDoor{h.server}}).person("Ada", phone)
-		_, refused := elsewhere.device.recover(claim{email: h.ada.email, backupCode: h.codes[1]})
-		h.ada.may(refused)
+		elsewhere := (&env{t: h.t, clock: h.clock, driver: httpDriver{h.server}}).person("Ada", phone)
+		_, refused := elsewhere.device.recover(recoveryProof{email: h.ada.email, backupCode: h.codes[1]})
+		h.ada.requireOK(refused)
 	},
 	domain.EndPasskeyRemoved: func(h *tokenHolder) {
-		first := h.ada.seesPasskeys()[0]
+		first := h.ada.listPasskeys()[0]
 		h.ada.addsPasskey("Second", securityKey)
-		elsewhere := h.ada.elsewhere() // with the second passkey
-		h.ada.may(elsewhere.device.removePasskey(first.id))
+		elsewhere := h.ada.onSecondDevice() // with the second passkey
+		h.ada.requireOK(elsewhere.device.removePasskey(first.id))
 	},
 	domain.EndFactorReplaced: func(h *tokenHolder) {
 		_, refused := h.ada.device.makeBackupCodes()
-		h.ada.may(refused)
+		h.ada.requireOK(refused)
 	},
 	domain.EndDisabled: func(h *tokenHolder) {
-		if _, err := h.server.app.UseCases().Admin.DisableUser.Execute(h.t.Context(), h.who); err != nil {
+		if _, err := h.server.app.UseCases().Admin.DisableUser.Execute(h.t.Context(), h.userRef); err != nil {
 			h.t.Fatal(err)
 		}
 	},
-	domain.EndDeleted: func(h *tokenHolder) { h.ada.may(h.ada.device.deleteAccount()) },
+	domain.EndDeleted: func(h *tokenHolder) { h.ada.requireOK(h.ada.device.deleteAccount()) },
 }
 
 // TestTokenTable_document holds the page to the table.

@@ -10,7 +10,7 @@ import (
 )
 
 // Browsers, phones and password managers are particular: the document itself, at once, as application/json.
-func TestOthersFindWhatTheyLookFor(t *testing.T) {
+func TestWellKnown_Documents(t *testing.T) {
 	const certificate = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"
 	s := startServer(t, newClock(), func(c *bootstrap.Config) {
 		c.PublicURL, c.RPID = "https://id.example.org", "example.org"
@@ -49,12 +49,12 @@ func TestOthersFindWhatTheyLookFor(t *testing.T) {
 	}
 }
 
-func TestNothingIsFoundThatNobodyConfigured(t *testing.T) {
+func TestWellKnown_UnconfiguredIs404(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for _, path := range []string{
 		"webauthn", "assetlinks.json", "apple-app-site-association", "change-password",
 		"resource-that-should-not-exist-whose-status-code-should-not-be-200", // by which password managers know a server that can say no
 	} {
-		s.send(t, http.MethodGet, "/.well-known/"+path, "").wants(t, 404, "not_found")
+		s.send(t, http.MethodGet, "/.well-known/"+path, "").requireProblem(t, 404, "not_found")
 	}
 }

@@ -27,53 +27,53 @@ import (
 // counted: for each kind of account the same things are asked of the store, in the same order, and the same cryptography is done.
 // acceptance.BenchmarkEnumeration measures.
 
-// counting is a store, and the parts that do cryptography, which write down what they are asked.
-type counting struct {
+// recordingStore is a store, and the parts that do cryptography, which write down what they are asked.
+type recordingStore struct {
 	breaking
 	ports.RelyingParty
 	ports.TOTPCodes
 	asked []string
 }
 
-// observed wraps the house's store.
-func (h *house) observed() *counting {
-	c := &counting{breaking: breaking{Store: h.store}, RelyingParty: h.relyingParty}
+// newRecordingStore wraps the house's store.
+func (h *fixture) newRecordingStore() *recordingStore {
+	c := &recordingStore{breaking: breaking{Store: h.store}, RelyingParty: h.relyingParty}
 	c.note = func(what string) { c.asked = append(c.asked, what) }
 	return c
 }
 
-func (c *counting) BeginAuthentication(allowed []domain.CredentialDescriptor) (ports.Ceremony, error) {
+func (c *recordingStore) BeginAuthentication(allowed []domain.CredentialDescriptor) (ports.CeremonyOptions, error) {
 	c.asked = append(c.asked, "options")
 	return c.RelyingParty.BeginAuthentication(allowed)
 }
 
-func (c *counting) BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (ports.Ceremony, error) {
+func (c *recordingStore) BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (ports.CeremonyOptions, error) {
 	c.asked = append(c.asked, "options")
 	return c.RelyingParty.BeginRegistration(user, excluded)
 }
 
-func (c *counting) VerifyAuthentication(state []byte, answer ports.AuthenticationAnswer, owner *domain.User, credential *domain.Credential) (domain.Assertion, error) {
+func (c *recordingStore) VerifyAuthentication(state []byte, answer ports.AuthenticationAnswer, owner *domain.User, credential *domain.Credential) (domain.Assertion, error) {
 	c.asked = append(c.asked, "verification")
 	return c.RelyingParty.VerifyAuthentication(state, answer, owner, credential)
 }
 
-func (c *counting) RejectUnknown(state []byte, answer ports.AuthenticationAnswer, decoy bool) error {
+func (c *recordingStore) RejectUnknown(state []byte, answer ports.AuthenticationAnswer, decoy bool) error {
 	c.asked = append(c.asked, "verification")
 	return c.RelyingParty.RejectUnknown(state, answer, decoy)
 }
 
-func (c *counting) VerifyRegistration(state []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
+func (c *recordingStore) VerifyRegistration(state []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
 	c.asked = append(c.asked, "verification")
 	return c.RelyingParty.VerifyRegistration(state, answer)
 }
 
-func (c *counting) Step(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error) {
+func (c *recordingStore) FindStep(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error) {
 	c.asked = append(c.asked, "code")
-	return c.TOTPCodes.Step(secret, code, now)
+	return c.TOTPCodes.FindStep(secret, code, now)
 }
 
-// caller names the method of the store that is asked.
-func caller() string {
+// callerName names the method of the store that is asked.
+func callerName() string {
 	var frames [8]uintptr
 	callers := runtime.CallersFrames(frames[:runtime.Callers(3, frames[:])])
 	for {
@@ -90,25 +90,25 @@ func caller() string {
 
 var decoys = domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}
 
-// classes are the addresses that are to look alike, by what is behind them.
-func (h *house) classes() map[string]domain.Email {
+// accountClasses are the addresses that are to look alike, by what is behind them.
+func (h *fixture) accountClasses() map[string]domain.Email {
 	h.t.Helper()
 	add := func(address domain.Email, change func(*domain.User)) {
-		applicant, err := domain.NewApplicant(address, "Ben", noon, rand.Reader)
+		applicant, err := domain.NewPendingUser(address, "Ben", noon, rand.Reader)
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		user := applicant.Admit(noon)
+		user := applicant.ToUser(noon)
 		change(user)
 		h.update(func(tx ports.Tx) error {
 			if err := tx.Users.Add(h.t.Context(), user); err != nil || address == "keyless@example.org" {
 				return err
 			}
-			adas, err := tx.Credentials.OfUser(h.t.Context(), h.ada.User.ID())
+			adas, err := tx.Credentials.ListByUser(h.t.Context(), h.ada.User.ID())
 			if err != nil {
 				return err
 			}
-			is := adas[0].Snapshot()
+			is := adas[0].State()
 			is.ID, is.UserID = domain.CredentialID(address), user.ID()
 			return tx.Credentials.Add(h.t.Context(), domain.RestoreCredential(is))
 		})
@@ -116,9 +116,9 @@ func (h *house) classes() map[string]domain.Email {
 	add("disabled@example.org", func(u *domain.User) { u.Disable(noon) })
 	add("keyless@example.org", func(*domain.User) {})
 	add("locked@example.org", func(u *domain.User) {
-		lockout := domain.NewLockout(h.claims.Lockout.Account(u.ID()))
+		lockout := domain.NewLockout(h.verification.Lockout.Account(u.ID()))
 		for range 20 {
-			lockout.Fail(noon)
+			lockout.RecordFailure(noon)
 		}
 		h.update(func(tx ports.Tx) error { return tx.Lockouts.Save(h.t.Context(), lockout) })
 	})
@@ -127,8 +127,8 @@ func (h *house) classes() map[string]domain.Email {
 	}
 }
 
-// alike fails for each class that has something else done than a known one.
-func alike(t *testing.T, classes map[string]domain.Email, does func(email domain.Email) []string) {
+// requireSameCalls fails for each class that has something else done than a known one.
+func requireSameCalls(t *testing.T, classes map[string]domain.Email, does func(email domain.Email) []string) {
 	t.Helper()
 	want := does(classes["known"])
 	if len(want) < 3 {
@@ -148,13 +148,13 @@ func alike(t *testing.T, classes map[string]domain.Email, does func(email domain
 	}
 }
 
-func TestASignInBeginsAlikeForEveryAddress(t *testing.T) {
-	h := newHouse(t)
-	alike(t, h.classes(), func(email domain.Email) []string {
-		c := h.observed()
-		desk := *h.desk()
+func TestLoginBegin_SameCallsForEveryAddress(t *testing.T) {
+	h := newFixture(t)
+	requireSameCalls(t, h.accountClasses(), func(email domain.Email) []string {
+		c := h.newRecordingStore()
+		desk := *h.challenges()
 		desk.Store = c
-		if _, err := (&login.Begin{Store: c, RelyingParty: c, Desk: &desk, Decoys: decoys}).Execute(t.Context(), email, domain.Binding{}); err != nil {
+		if _, err := (&login.Begin{Store: c, RelyingParty: c, Challenges: &desk, Decoys: decoys}).Execute(t.Context(), email, domain.Binding{}); err != nil {
 			t.Fatal(err)
 		}
 		return c.asked
@@ -163,7 +163,7 @@ func TestASignInBeginsAlikeForEveryAddress(t *testing.T) {
 
 // A stranger who answers with a listed id does not hold its key, whether it is a passkey's or a decoy's, and whether the sign-in was
 // begun with the address or without one.
-func TestAForgedSignInEndsAlikeForEveryAddress(t *testing.T) {
+func TestLoginFinish_ForgedResponseSameCallsForEveryAddress(t *testing.T) {
 	for name, forge := range map[string][]authenticator.Variation{
 		"a bad signature":   {},
 		"another handle":    {authenticator.ForgeUserHandle(make([]byte, 32))},
@@ -173,20 +173,20 @@ func TestAForgedSignInEndsAlikeForEveryAddress(t *testing.T) {
 		"no client data":    {authenticator.ForgeClientDataJSON(func([]byte) []byte { return nil })},
 	} {
 		for _, named := range []bool{true, false} {
-			h := newHouse(t)
+			h := newFixture(t)
 			var codes []string
-			alike(t, h.classes(), func(email domain.Email) []string {
-				c := h.observed()
-				desk := *h.desk()
+			requireSameCalls(t, h.accountClasses(), func(email domain.Email) []string {
+				c := h.newRecordingStore()
+				desk := *h.challenges()
 				desk.Store = c
-				begun := h.beginsToSignIn(email)
-				listed := firstListed(t, begun.Options)
+				begun := h.beginSignIn(email)
+				listed := firstAllowedID(t, begun.Options)
 				if !named {
-					begun = h.beginsToSignIn("")
+					begun = h.beginSignIn("")
 				}
-				answer := h.gets(withoutList(t, begun.Options), append([]authenticator.Variation{authenticator.ForgeUserHandle(nil), authenticator.ForgeSignature(flipped)}, forge...)...)
+				answer := h.getAssertion(withoutAllowCredentials(t, begun.Options), append([]authenticator.Variation{authenticator.ForgeUserHandle(nil), authenticator.ForgeSignature(flipSignature)}, forge...)...)
 				answer.ID = listed
-				_, err := (&login.Finish{Store: c, RelyingParty: c, Clock: h.clock, Desk: &desk, Log: h.log, Decoys: decoys}).Execute(t.Context(), login.Answer{ChallengeID: begun.ChallengeID, Credential: answer})
+				_, err := (&login.Finish{Store: c, RelyingParty: c, Clock: h.clock, Challenges: &desk, Audit: h.auditLog, Decoys: decoys}).Execute(t.Context(), login.FinishInput{ChallengeID: begun.ChallengeID, Credential: answer})
 				var refused *domain.Error
 				if !errors.As(err, &refused) || refused.Kind != domain.KindRejected {
 					t.Errorf("%s, %s, by address %t: %v", email, name, named, err)
@@ -203,9 +203,9 @@ func TestAForgedSignInEndsAlikeForEveryAddress(t *testing.T) {
 	}
 }
 
-func (h *house) beginsToSignIn(email domain.Email) ceremony.Started {
+func (h *fixture) beginSignIn(email domain.Email) ceremony.Begun {
 	h.t.Helper()
-	begun, err := (&login.Begin{Store: h.store, RelyingParty: h.relyingParty, Desk: h.desk(), Decoys: decoys}).Execute(h.t.Context(), email, domain.Binding{})
+	begun, err := (&login.Begin{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges(), Decoys: decoys}).Execute(h.t.Context(), email, domain.Binding{})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -213,49 +213,49 @@ func (h *house) beginsToSignIn(email domain.Email) ceremony.Started {
 }
 
 // Without attestation a client chooses the id of its new passkey: it may be one that was listed.
-func TestAListedIDIsTakenForEveryAddress(t *testing.T) {
-	for name, registers := range map[string]func(h *house, c *counting, desk *ceremony.Desk, listed []byte) error{
-		"sign up": func(h *house, c *counting, desk *ceremony.Desk, listed []byte) error {
-			begun, err := h.beginsToSignUp("")
+func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
+	for name, registers := range map[string]func(h *fixture, c *recordingStore, desk *ceremony.Challenges, listed []byte) error{
+		"sign up": func(h *fixture, c *recordingStore, desk *ceremony.Challenges, listed []byte) error {
+			begun, err := h.beginSignUp("")
 			if err != nil {
 				return err
 			}
-			finish := &signup.Finish{Policy: domain.RegistrationOpen, Store: c, RelyingParty: c, Clock: h.clock, Desk: desk, Door: h.door(), Claims: h.claims, Decoys: decoys}
-			_, err = finish.Execute(h.t.Context(), signup.Answer{ChallengeID: begun.ChallengeID, Credential: h.creates(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &signup.Finish{Policy: domain.RegistrationOpen, Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, SessionIssuer: h.sessionIssuer(), EmailVerification: h.verification, Decoys: decoys}
+			_, err = finish.Execute(h.t.Context(), signup.FinishInput{ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
 			return err
 		},
-		"add a passkey": func(h *house, c *counting, desk *ceremony.Desk, listed []byte) error {
-			ben := h.signsUpAs("Ben")
-			begun, err := (&passkeys.BeginAdd{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), StepUp: stepUp, Limit: 20}).Execute(h.t.Context(), ben, domain.Binding{})
+		"add a passkey": func(h *fixture, c *recordingStore, desk *ceremony.Challenges, listed []byte) error {
+			ben := h.addSignedInUser("Ben")
+			begun, err := (&passkeys.BeginAdd{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), StepUp: stepUp, Limit: 20}).Execute(h.t.Context(), ben, domain.Binding{})
 			if err != nil {
 				return err
 			}
-			finish := &passkeys.FinishAdd{Store: c, RelyingParty: c, Clock: h.clock, Desk: desk, Log: h.log, Limit: 20, Decoys: decoys}
-			_, err = finish.Execute(h.t.Context(), ben, passkeys.Answer{ChallengeID: begun.ChallengeID, Credential: h.creates(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &passkeys.FinishAdd{Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, Audit: h.auditLog, Limit: 20, Decoys: decoys}
+			_, err = finish.Execute(h.t.Context(), ben, passkeys.FinishAddInput{ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
 			return err
 		},
-		"recover": func(h *house, c *counting, desk *ceremony.Desk, listed []byte) error {
-			ben := h.signsUpAs("Ben")
-			grant, token, err := domain.NewGrant(ben.User.ID(), []domain.RecoveryFactor{domain.ByTOTP}, domain.CodeDigest{}, domain.GrantKeys{make([]byte, 32)}, noon, rand.Reader)
+		"recover": func(h *fixture, c *recordingStore, desk *ceremony.Challenges, listed []byte) error {
+			ben := h.addSignedInUser("Ben")
+			grant, token, err := domain.NewRecoveryGrant(ben.User.ID(), []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, domain.RecoveryGrantKeys{make([]byte, 32)}, noon, rand.Reader)
 			if err != nil {
 				return err
 			}
-			h.update(func(tx ports.Tx) error { return tx.Grants.Put(h.t.Context(), grant) })
-			begun, err := (&recovery.Begin{Policy: domain.RecoveryAny, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk()}).Execute(h.t.Context(), token, domain.Binding{})
+			h.update(func(tx ports.Tx) error { return tx.RecoveryGrants.Put(h.t.Context(), grant) })
+			begun, err := (&recovery.Begin{Policy: domain.RecoveryAny, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges()}).Execute(h.t.Context(), token, domain.Binding{})
 			if err != nil {
 				return err
 			}
-			finish := &recovery.Finish{Policy: domain.RecoveryAny, Store: c, RelyingParty: c, Clock: h.clock, Desk: desk, Door: h.door(), Log: h.log, Decoys: decoys}
-			_, err = finish.Execute(h.t.Context(), recovery.Answer{Token: token, ChallengeID: begun.ChallengeID, Credential: h.creates(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &recovery.Finish{Policy: domain.RecoveryAny, Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, SessionIssuer: h.sessionIssuer(), Audit: h.auditLog, Decoys: decoys}
+			_, err = finish.Execute(h.t.Context(), recovery.FinishInput{Token: token, ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
 			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t)
-			alike(t, h.classes(), func(email domain.Email) []string {
-				listed := firstListed(t, h.beginsToSignIn(email).Options)
-				c := h.observed()
-				desk := *h.desk()
+			h := newFixture(t)
+			requireSameCalls(t, h.accountClasses(), func(email domain.Email) []string {
+				listed := firstAllowedID(t, h.beginSignIn(email).Options)
+				c := h.newRecordingStore()
+				desk := *h.challenges()
 				desk.Store = c
 				if err := registers(h, c, &desk, listed); !errors.Is(err, domain.ErrPasskeyAlreadyRegistered) {
 					t.Errorf("%s: %v", email, err)
@@ -266,14 +266,14 @@ func TestAListedIDIsTakenForEveryAddress(t *testing.T) {
 	}
 }
 
-// signsUpAs makes another account, signed in.
-func (h *house) signsUpAs(name domain.DisplayName) access.Actor {
+// addSignedInUser makes another account, signed in.
+func (h *fixture) addSignedInUser(name domain.DisplayName) access.Principal {
 	h.t.Helper()
-	applicant, err := domain.NewApplicant("", name, noon, rand.Reader)
+	applicant, err := domain.NewPendingUser("", name, noon, rand.Reader)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	user := applicant.Admit(noon)
+	user := applicant.ToUser(noon)
 	key, err := domain.NewCredential(user.ID(), "", domain.Registration{CredentialID: domain.CredentialID(user.Handle()), Flags: 1<<0 | 1<<2}, noon)
 	if err != nil {
 		h.t.Fatal(err)
@@ -281,45 +281,45 @@ func (h *house) signsUpAs(name domain.DisplayName) access.Actor {
 	h.update(func(tx ports.Tx) error {
 		return errors.Join(tx.Users.Add(h.t.Context(), user), tx.Credentials.Add(h.t.Context(), key))
 	})
-	session, _ := h.opens(key)
-	return access.Actor{User: user, Session: session, Proof: session.Proof()}
+	session, _ := h.addSession(key)
+	return access.Principal{User: user, Session: session, AuthContext: session.AuthContext()}
 }
 
-func TestARecoveryIsRefusedAlikeForEveryName(t *testing.T) {
+func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
 	for _, policy := range []domain.RecoveryPolicy{domain.RecoveryAny, domain.RecoveryBoth} {
-		h := newHouse(t)
-		classes := h.classes()
+		h := newFixture(t)
+		classes := h.accountClasses()
 		h.update(func(tx ports.Tx) error {
 			for _, class := range []string{"known", "disabled", "locked"} { // those have an app
 				user, err := tx.Users.ByEmail(t.Context(), classes[class])
 				if err != nil {
 					return err
 				}
-				app := domain.RestoreTOTP(domain.TOTPSnapshot{UserID: user.ID(), Secret: []byte("JBSWY3DPEHPK3PXP"), ConfirmedAt: noon})
+				app := domain.RestoreTOTP(domain.TOTPState{UserID: user.ID(), Secret: []byte("JBSWY3DPEHPK3PXP"), ConfirmedAt: noon})
 				if err := tx.TOTPs.Save(t.Context(), app); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		alike(t, classes, func(email domain.Email) []string {
-			c := h.observed()
+		requireSameCalls(t, classes, func(email domain.Email) []string {
+			c := h.newRecordingStore()
 			c.TOTPCodes = totp.New("Keylodge")
 			redeem := &recovery.Redeem{
-				Policy: policy, Store: c, Codes: c, Sealer: unsealed{}, Clock: h.clock, Random: rand.Reader, Log: h.log,
-				Peppers: domain.CodePeppers{make([]byte, 32)}, Keys: domain.GrantKeys{make([]byte, 32)}, Lockout: make([]byte, 32),
+				Policy: policy, Store: c, Codes: c, Sealer: plainSealer{}, Clock: h.clock, Random: rand.Reader, Audit: h.auditLog,
+				Peppers: domain.BackupCodePeppers{make([]byte, 32)}, Keys: domain.RecoveryGrantKeys{make([]byte, 32)}, Lockout: make([]byte, 32),
 			}
 			for try := range 14 { // through the waits as well
 				if try == 7 && email == "ada@example.org" { // which an owner's sign-in ends
-					if err := h.signsIn(h.begunSignIn()); err != nil {
+					if err := h.finishSignIn(h.answerSignIn()); err != nil {
 						t.Fatal(err)
 					}
 				}
-				claim := recovery.Claim{Name: recovery.Name{Email: email}, TOTPCode: "000000"}
+				claim := recovery.Proof{User: recovery.UserRef{Email: email}, TOTPCode: "000000"}
 				if policy == domain.RecoveryBoth {
 					claim.BackupCode = "0000-0000-0000-0000"
 				}
-				_, err := redeem.Execute(t.Context(), claim, access.Visitor{IP: "192.0.2.7"})
+				_, err := redeem.Execute(t.Context(), claim, access.Client{IP: "192.0.2.7"})
 				c.asked = append(c.asked, reflect.TypeOf(err).String()+" "+err.Error())
 			}
 			return c.asked
@@ -327,27 +327,27 @@ func TestARecoveryIsRefusedAlikeForEveryName(t *testing.T) {
 	}
 }
 
-func TestWhereMailIsSentASignUpBeginsAlikeForEveryAddress(t *testing.T) {
-	h := newHouse(t)
-	alike(t, h.classes(), func(email domain.Email) []string {
-		c := h.observed()
-		desk := *h.desk()
+func TestSignUpBegin_SameCallsForEveryAddressWithMail(t *testing.T) {
+	h := newFixture(t)
+	requireSameCalls(t, h.accountClasses(), func(email domain.Email) []string {
+		c := h.newRecordingStore()
+		desk := *h.challenges()
 		desk.Store = c
-		begin := &signup.Begin{Store: c, RelyingParty: c, Clock: h.clock, Random: rand.Reader, Desk: &desk, Policy: domain.RegistrationOpen, Mail: domain.MailOn}
-		if _, err := begin.Execute(t.Context(), signup.Application{Email: email}, domain.Binding{}); err != nil {
+		begin := &signup.Begin{Store: c, RelyingParty: c, Clock: h.clock, Random: rand.Reader, Challenges: &desk, Policy: domain.RegistrationOpen, Mail: domain.EmailOn}
+		if _, err := begin.Execute(t.Context(), signup.Input{Email: email}, domain.Binding{}); err != nil {
 			t.Fatal(err)
 		}
 		return c.asked
 	})
 }
 
-func flipped(signature []byte) []byte {
+func flipSignature(signature []byte) []byte {
 	signature[len(signature)-1] ^= 1
 	return signature
 }
 
-// withoutList are the options for a device that has none of the passkeys asked for.
-func withoutList(t *testing.T, options []byte) []byte {
+// withoutAllowCredentials are the options for a device that has none of the passkeys asked for.
+func withoutAllowCredentials(t *testing.T, options []byte) []byte {
 	t.Helper()
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(options, &members); err != nil {
@@ -361,7 +361,7 @@ func withoutList(t *testing.T, options []byte) []byte {
 	return stripped
 }
 
-func firstListed(t *testing.T, options []byte) []byte {
+func firstAllowedID(t *testing.T, options []byte) []byte {
 	t.Helper()
 	var listed struct {
 		AllowCredentials []struct{ ID authenticator.Base64URL }

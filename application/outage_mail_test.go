@@ -13,48 +13,50 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-type breakingMessages struct {
-	ports.Messages
+type breakingOutboxEmails struct {
+	ports.OutboxEmails
 	*breaking
 }
 
-func (m breakingMessages) Add(ctx context.Context, message *domain.Message) error {
-	return asking(m.breaking, func() error { return m.Messages.Add(ctx, message) })
+func (m breakingOutboxEmails) Add(ctx context.Context, message *domain.OutboxEmail) error {
+	return orFail(m.breaking, func() error { return m.OutboxEmails.Add(ctx, message) })
 }
 
-func (m breakingMessages) Due(ctx context.Context, now time.Time, limit int) ([]*domain.Message, error) {
-	return looking(m.breaking, func() ([]*domain.Message, error) { return m.Messages.Due(ctx, now, limit) })
+func (m breakingOutboxEmails) ListDue(ctx context.Context, now time.Time, limit int) ([]*domain.OutboxEmail, error) {
+	return valueOrFail(m.breaking, func() ([]*domain.OutboxEmail, error) { return m.OutboxEmails.ListDue(ctx, now, limit) })
 }
 
-func (m breakingMessages) Save(ctx context.Context, message *domain.Message) error {
-	return asking(m.breaking, func() error { return m.Messages.Save(ctx, message) })
+func (m breakingOutboxEmails) Save(ctx context.Context, message *domain.OutboxEmail) error {
+	return orFail(m.breaking, func() error { return m.OutboxEmails.Save(ctx, message) })
 }
 
-func (m breakingMessages) Remove(ctx context.Context, id domain.MessageID) error {
-	return asking(m.breaking, func() error { return m.Messages.Remove(ctx, id) })
+func (m breakingOutboxEmails) Remove(ctx context.Context, id domain.OutboxEmailID) error {
+	return orFail(m.breaking, func() error { return m.OutboxEmails.Remove(ctx, id) })
 }
 
-func (m breakingMessages) Sweep(ctx context.Context, expired time.Time, limit int) (int, error) {
-	return looking(m.breaking, func() (int, error) { return m.Messages.Sweep(ctx, expired, limit) })
+func (m breakingOutboxEmails) DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error) {
+	return valueOrFail(m.breaking, func() (int, error) { return m.OutboxEmails.DeleteExpired(ctx, expired, limit) })
 }
 
-const claimedByAda domain.Email = "ada@example.com"
+const newAdaEmail domain.Email = "ada@example.com"
 
-func (h *house) sendsNoMail() { h.claims.Policy, h.log.Mail = domain.MailOff, domain.MailOff }
+func (h *fixture) disableMail() {
+	h.verification.Policy, h.auditLog.Mail = domain.EmailOff, domain.EmailOff
+}
 
-func (h *house) moves(to domain.Email) error {
-	_, err := (&account.Change{Store: h.store, Clock: h.clock, Log: h.log, Claims: h.claims, StepUp: stepUp}).Execute(h.t.Context(), h.ada, account.Wish{Email: &to})
+func (h *fixture) changeEmail(to domain.Email) error {
+	_, err := (&account.Change{Store: h.store, Clock: h.clock, Audit: h.auditLog, EmailVerification: h.verification, StepUp: stepUp}).Execute(h.t.Context(), h.ada, account.Patch{Email: &to})
 	return err
 }
 
-// claimed has Ada claim another address, and returns the code that was sent to it.
-func (h *house) claimed() string {
+// requestEmail has Ada claim another address, and returns the code that was sent to it.
+func (h *fixture) requestEmail() string {
 	h.t.Helper()
-	if err := h.moves(claimedByAda); err != nil {
+	if err := h.changeEmail(newAdaEmail); err != nil {
 		h.t.Fatal(err)
 	}
-	for _, m := range h.keeps().messages {
-		if m.Kind == domain.MessageEmailCode {
+	for _, m := range h.dump().outboxEmails {
+		if m.Kind == domain.EmailKindVerificationCode {
 			return string(m.Code)
 		}
 	}
@@ -62,18 +64,18 @@ func (h *house) claimed() string {
 	return ""
 }
 
-func (h *house) confirms(code string) error {
-	_, err := (&account.ConfirmEmail{Store: h.store, Clock: h.clock, Log: h.log, Claims: h.claims}).Execute(h.t.Context(), h.ada, code)
+func (h *fixture) confirmEmail(code string) error {
+	_, err := (&account.ConfirmEmail{Store: h.store, Clock: h.clock, Audit: h.auditLog, EmailVerification: h.verification}).Execute(h.t.Context(), h.ada, code)
 	return err
 }
 
-// mailbox takes over every letter.
-type mailbox struct{}
+// discardMailer takes over every letter.
+type discardMailer struct{}
 
-func (mailbox) Send(context.Context, ports.Letter) error { return nil }
+func (discardMailer) Send(context.Context, ports.OutgoingEmail) error { return nil }
 
-// onceRefused is what does has been, if it was refused as it should.
-func onceRefused(does func() error, as error) func() error {
+// wantRefused is what does has been, if it was refused as it should.
+func wantRefused(does func() error, as error) func() error {
 	return func() error {
 		switch err := does(); {
 		case errors.Is(err, as):
@@ -86,61 +88,61 @@ func onceRefused(does func() error, as error) func() error {
 	}
 }
 
-// guessesAfter has somebody show a wrong code of Ada's app, after so many others.
-func (h *house) guessesAfter(failures int) (does func() error) {
+// guessAfter has somebody show a wrong code of Ada's app, after so many others.
+func (h *fixture) guessAfter(failures int) (does func() error) {
 	h.t.Helper()
-	r := h.recovers()
-	if err := r.confirms(); err != nil {
+	r := h.newRecovery()
+	if err := r.confirmTOTP(); err != nil {
 		h.t.Fatal(err)
 	}
 	h.update(func(tx ports.Tx) error {
-		wrong := domain.RestoreLockout(domain.LockoutSnapshot{Subject: domain.LockoutKey(r.key).Account(h.ada.User.ID()), Failures: failures})
+		wrong := domain.RestoreLockout(domain.LockoutState{Subject: domain.LockoutKey(r.key).Account(h.ada.User.ID()), Failures: failures})
 		return tx.Lockouts.Save(h.t.Context(), wrong)
 	})
-	guess := recovery.Claim{Name: recovery.Name{Email: "ada@example.org"}, TOTPCode: "000000"}
-	if r.shows() == guess.TOTPCode {
+	guess := recovery.Proof{User: recovery.UserRef{Email: "ada@example.org"}, TOTPCode: "000000"}
+	if r.totpCode() == guess.TOTPCode {
 		guess.TOTPCode = "111111"
 	}
-	return onceRefused(func() error { _, err := r.redeems(guess); return err }, domain.ErrInvalidCode)
+	return wantRefused(func() error { _, err := r.redeem(guess); return err }, domain.ErrInvalidCode)
 }
 
 func init() {
-	maps.Copy(deeds, map[string]func(*house) func() error{
-		"claim an address":    func(h *house) func() error { return func() error { return h.moves(claimedByAda) } },
-		"take an address off": func(h *house) func() error { return func() error { return h.moves("") } },
-		"move, no mail": func(h *house) func() error {
-			h.sendsNoMail()
-			return func() error { return h.moves(claimedByAda) }
+	maps.Copy(userUseCases, map[string]func(*fixture) func() error{
+		"claim an address":    func(h *fixture) func() error { return func() error { return h.changeEmail(newAdaEmail) } },
+		"take an address off": func(h *fixture) func() error { return func() error { return h.changeEmail("") } },
+		"move, no mail": func(h *fixture) func() error {
+			h.disableMail()
+			return func() error { return h.changeEmail(newAdaEmail) }
 		},
-		"withdraw a claim": func(h *house) func() error {
-			h.claimed()
-			return func() error { return h.moves("ada@example.org") }
+		"withdraw a claim": func(h *fixture) func() error {
+			h.requestEmail()
+			return func() error { return h.changeEmail("ada@example.org") }
 		},
-		"have another code sent": func(h *house) func() error {
-			h.claimed()
+		"have another code sent": func(h *fixture) func() error {
+			h.requestEmail()
 			return func() error {
-				_, err := (&account.SendCode{Store: h.store, Clock: h.clock, Claims: h.claims}).Execute(h.t.Context(), h.ada)
+				_, err := (&account.SendCode{Store: h.store, Clock: h.clock, EmailVerification: h.verification}).Execute(h.t.Context(), h.ada)
 				return err
 			}
 		},
-		"prove an address": func(h *house) func() error {
-			code := h.claimed()
-			return func() error { return h.confirms(code) }
+		"prove an address": func(h *fixture) func() error {
+			code := h.requestEmail()
+			return func() error { return h.confirmEmail(code) }
 		},
 	})
-	maps.Copy(others, map[string]func(*house) func() error{
-		"show a wrong code": func(h *house) func() error {
+	maps.Copy(otherUseCases, map[string]func(*fixture) func() error{
+		"show a wrong code": func(h *fixture) func() error {
 			wrong := "00000000"
-			if h.claimed() == wrong {
+			if h.requestEmail() == wrong {
 				wrong = "11111111"
 			}
-			return onceRefused(func() error { return h.confirms(wrong) }, domain.ErrInvalidCode)
+			return wantRefused(func() error { return h.confirmEmail(wrong) }, domain.ErrInvalidCode)
 		},
-		"guess for the twentieth time": func(h *house) func() error { return h.guessesAfter(19) },
-		"deliver": func(h *house) func() error {
-			h.claimed()
+		"guess for the twentieth time": func(h *fixture) func() error { return h.guessAfter(19) },
+		"deliver": func(h *fixture) func() error {
+			h.requestEmail()
 			return func() error {
-				_, err := (&mail.Deliver{Policy: domain.MailOn, Store: h.store, Mailer: mailbox{}, Sealer: unsealed{}, Clock: h.clock}).Execute(h.t.Context())
+				_, err := (&mail.Deliver{Policy: domain.EmailOn, Store: h.store, Mailer: discardMailer{}, Sealer: plainSealer{}, Clock: h.clock}).Execute(h.t.Context())
 				return err
 			}
 		},

@@ -14,12 +14,12 @@ import (
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/ceremony"
-	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/sessions"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/signup"
-	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -34,7 +34,7 @@ type breaking struct {
 
 func (b *breaking) ask() error {
 	if b.note != nil {
-		b.note(caller())
+		b.note(callerName())
 	}
 	if b.asked++; b.asked == b.at {
 		return fmt.Errorf("thing %d: %w", b.at, domain.ErrUnavailable)
@@ -59,8 +59,8 @@ func (b *breaking) around(tx ports.Tx) ports.Tx {
 	return ports.Tx{
 		Users: breakingUsers{tx.Users, b}, Credentials: breakingCredentials{tx.Credentials, b}, Challenges: breakingChallenges{tx.Challenges, b},
 		Sessions: breakingSessions{tx.Sessions, b}, Events: breakingEvents{tx.Events, b}, SigningKeys: breakingKeys{tx.SigningKeys, b},
-		TOTPs: breakingTOTPs{tx.TOTPs, b}, BackupCodes: breakingCodes{tx.BackupCodes, b}, Grants: breakingGrants{tx.Grants, b}, Lockouts: breakingLockouts{tx.Lockouts, b},
-		Messages: breakingMessages{tx.Messages, b},
+		TOTPs: breakingTOTPs{tx.TOTPs, b}, BackupCodes: breakingCodes{tx.BackupCodes, b}, RecoveryGrants: breakingRecoveryGrants{tx.RecoveryGrants, b}, Lockouts: breakingLockouts{tx.Lockouts, b},
+		OutboxEmails: breakingOutboxEmails{tx.OutboxEmails, b},
 	}
 }
 
@@ -91,16 +91,16 @@ type (
 	}
 )
 
-// asking is what a method that returns an error alone does.
-func asking(b *breaking, do func() error) error {
+// orFail is what a method that returns an error alone does.
+func orFail(b *breaking, do func() error) error {
 	if err := b.ask(); err != nil {
 		return err
 	}
 	return do()
 }
 
-// looking is what a method that returns something does.
-func looking[T any](b *breaking, look func() (T, error)) (found T, err error) {
+// valueOrFail is what a method that returns something does.
+func valueOrFail[T any](b *breaking, look func() (T, error)) (found T, err error) {
 	if err := b.ask(); err != nil {
 		return found, err
 	}
@@ -108,272 +108,272 @@ func looking[T any](b *breaking, look func() (T, error)) (found T, err error) {
 }
 
 func (u breakingUsers) Add(ctx context.Context, user *domain.User) error {
-	return asking(u.breaking, func() error { return u.Users.Add(ctx, user) })
+	return orFail(u.breaking, func() error { return u.Users.Add(ctx, user) })
 }
 
 func (u breakingUsers) ByID(ctx context.Context, id domain.UserID) (*domain.User, error) {
-	return looking(u.breaking, func() (*domain.User, error) { return u.Users.ByID(ctx, id) })
+	return valueOrFail(u.breaking, func() (*domain.User, error) { return u.Users.ByID(ctx, id) })
 }
 
 func (u breakingUsers) ByEmail(ctx context.Context, email domain.Email) (*domain.User, error) {
-	return looking(u.breaking, func() (*domain.User, error) { return u.Users.ByEmail(ctx, email) })
+	return valueOrFail(u.breaking, func() (*domain.User, error) { return u.Users.ByEmail(ctx, email) })
 }
 
 func (u breakingUsers) List(ctx context.Context, after domain.UserID, limit int) ([]*domain.User, error) {
-	return looking(u.breaking, func() ([]*domain.User, error) { return u.Users.List(ctx, after, limit) })
+	return valueOrFail(u.breaking, func() ([]*domain.User, error) { return u.Users.List(ctx, after, limit) })
 }
 
 func (u breakingUsers) Save(ctx context.Context, user *domain.User) error {
-	return asking(u.breaking, func() error { return u.Users.Save(ctx, user) })
+	return orFail(u.breaking, func() error { return u.Users.Save(ctx, user) })
 }
 
 func (u breakingUsers) Remove(ctx context.Context, id domain.UserID) error {
-	return asking(u.breaking, func() error { return u.Users.Remove(ctx, id) })
+	return orFail(u.breaking, func() error { return u.Users.Remove(ctx, id) })
 }
 
 func (c breakingCredentials) Add(ctx context.Context, credential *domain.Credential) error {
-	return asking(c.breaking, func() error { return c.Credentials.Add(ctx, credential) })
+	return orFail(c.breaking, func() error { return c.Credentials.Add(ctx, credential) })
 }
 
 func (c breakingCredentials) ByID(ctx context.Context, id domain.CredentialID) (*domain.Credential, error) {
-	return looking(c.breaking, func() (*domain.Credential, error) { return c.Credentials.ByID(ctx, id) })
+	return valueOrFail(c.breaking, func() (*domain.Credential, error) { return c.Credentials.ByID(ctx, id) })
 }
 
-func (c breakingCredentials) OfUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error) {
-	return looking(c.breaking, func() ([]*domain.Credential, error) { return c.Credentials.OfUser(ctx, id) })
+func (c breakingCredentials) ListByUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error) {
+	return valueOrFail(c.breaking, func() ([]*domain.Credential, error) { return c.Credentials.ListByUser(ctx, id) })
 }
 
 func (c breakingCredentials) Save(ctx context.Context, credential *domain.Credential) error {
-	return asking(c.breaking, func() error { return c.Credentials.Save(ctx, credential) })
+	return orFail(c.breaking, func() error { return c.Credentials.Save(ctx, credential) })
 }
 
 func (c breakingCredentials) Remove(ctx context.Context, id domain.CredentialID) error {
-	return asking(c.breaking, func() error { return c.Credentials.Remove(ctx, id) })
+	return orFail(c.breaking, func() error { return c.Credentials.Remove(ctx, id) })
 }
 
 func (c breakingChallenges) Add(ctx context.Context, challenge *domain.Challenge) error {
-	return asking(c.breaking, func() error { return c.Challenges.Add(ctx, challenge) })
+	return orFail(c.breaking, func() error { return c.Challenges.Add(ctx, challenge) })
 }
 
 func (c breakingChallenges) ByID(ctx context.Context, id domain.ChallengeID) (*domain.Challenge, error) {
-	return looking(c.breaking, func() (*domain.Challenge, error) { return c.Challenges.ByID(ctx, id) })
+	return valueOrFail(c.breaking, func() (*domain.Challenge, error) { return c.Challenges.ByID(ctx, id) })
 }
 
 func (c breakingChallenges) Take(ctx context.Context, id domain.ChallengeID) (*domain.Challenge, error) {
-	return looking(c.breaking, func() (*domain.Challenge, error) { return c.Challenges.Take(ctx, id) })
+	return valueOrFail(c.breaking, func() (*domain.Challenge, error) { return c.Challenges.Take(ctx, id) })
 }
 
-func (c breakingChallenges) Sweep(ctx context.Context, expired time.Time, limit int) (int, error) {
-	return looking(c.breaking, func() (int, error) { return c.Challenges.Sweep(ctx, expired, limit) })
+func (c breakingChallenges) DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error) {
+	return valueOrFail(c.breaking, func() (int, error) { return c.Challenges.DeleteExpired(ctx, expired, limit) })
 }
 
 func (s breakingSessions) Add(ctx context.Context, session *domain.Session) error {
-	return asking(s.breaking, func() error { return s.Sessions.Add(ctx, session) })
+	return orFail(s.breaking, func() error { return s.Sessions.Add(ctx, session) })
 }
 
 func (s breakingSessions) ByToken(ctx context.Context, token domain.TokenDigest) (*domain.Session, error) {
-	return looking(s.breaking, func() (*domain.Session, error) { return s.Sessions.ByToken(ctx, token) })
+	return valueOrFail(s.breaking, func() (*domain.Session, error) { return s.Sessions.ByToken(ctx, token) })
 }
 
 func (s breakingSessions) ByID(ctx context.Context, id domain.SessionID) (*domain.Session, error) {
-	return looking(s.breaking, func() (*domain.Session, error) { return s.Sessions.ByID(ctx, id) })
+	return valueOrFail(s.breaking, func() (*domain.Session, error) { return s.Sessions.ByID(ctx, id) })
 }
 
-func (s breakingSessions) Live(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error) {
-	return looking(s.breaking, func() ([]*domain.Session, error) { return s.Sessions.Live(ctx, user, now, before, limit) })
+func (s breakingSessions) ListActive(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error) {
+	return valueOrFail(s.breaking, func() ([]*domain.Session, error) { return s.Sessions.ListActive(ctx, user, now, before, limit) })
 }
 
 func (s breakingSessions) Save(ctx context.Context, session *domain.Session) error {
-	return asking(s.breaking, func() error { return s.Sessions.Save(ctx, session) })
+	return orFail(s.breaking, func() error { return s.Sessions.Save(ctx, session) })
 }
 
-func (s breakingSessions) Sweep(ctx context.Context, ended time.Time, limit int) (int, error) {
-	return looking(s.breaking, func() (int, error) { return s.Sessions.Sweep(ctx, ended, limit) })
+func (s breakingSessions) DeleteExpired(ctx context.Context, ended time.Time, limit int) (int, error) {
+	return valueOrFail(s.breaking, func() (int, error) { return s.Sessions.DeleteExpired(ctx, ended, limit) })
 }
 
 func (e breakingEvents) Add(ctx context.Context, event *domain.Event) error {
-	return asking(e.breaking, func() error { return e.Events.Add(ctx, event) })
+	return orFail(e.breaking, func() error { return e.Events.Add(ctx, event) })
 }
 
 func (e breakingEvents) ByKey(ctx context.Context, key domain.RepetitionKey) (*domain.Event, error) {
-	return looking(e.breaking, func() (*domain.Event, error) { return e.Events.ByKey(ctx, key) })
+	return valueOrFail(e.breaking, func() (*domain.Event, error) { return e.Events.ByKey(ctx, key) })
 }
 
 func (e breakingEvents) Save(ctx context.Context, event *domain.Event) error {
-	return asking(e.breaking, func() error { return e.Events.Save(ctx, event) })
+	return orFail(e.breaking, func() error { return e.Events.Save(ctx, event) })
 }
 
-func (e breakingEvents) OfUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
-	return looking(e.breaking, func() ([]*domain.Event, error) { return e.Events.OfUser(ctx, user, before, limit, kinds...) })
+func (e breakingEvents) ListByUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
+	return valueOrFail(e.breaking, func() ([]*domain.Event, error) { return e.Events.ListByUser(ctx, user, before, limit, kinds...) })
 }
 
-func (e breakingEvents) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
-	return looking(e.breaking, func() (int, error) { return e.Events.Sweep(ctx, before, limit) })
+func (e breakingEvents) DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error) {
+	return valueOrFail(e.breaking, func() (int, error) { return e.Events.DeleteExpired(ctx, before, limit) })
 }
 
 func (k breakingKeys) Add(ctx context.Context, key *domain.SigningKey) error {
-	return asking(k.breaking, func() error { return k.SigningKeys.Add(ctx, key) })
+	return orFail(k.breaking, func() error { return k.SigningKeys.Add(ctx, key) })
 }
 
 func (k breakingKeys) All(ctx context.Context) (domain.SigningKeys, error) {
-	return looking(k.breaking, func() (domain.SigningKeys, error) { return k.SigningKeys.All(ctx) })
+	return valueOrFail(k.breaking, func() (domain.SigningKeys, error) { return k.SigningKeys.All(ctx) })
 }
 
 func (k breakingKeys) Remove(ctx context.Context, id string) error {
-	return asking(k.breaking, func() error { return k.SigningKeys.Remove(ctx, id) })
+	return orFail(k.breaking, func() error { return k.SigningKeys.Remove(ctx, id) })
 }
 
-// unsealed keeps keys as they are.
-type unsealed struct{}
+// plainSealer keeps keys as they are.
+type plainSealer struct{}
 
-func (unsealed) Seal(plain []byte, _ string) ([]byte, error)  { return plain, nil }
-func (unsealed) Open(sealed []byte, _ string) ([]byte, error) { return sealed, nil }
+func (plainSealer) Seal(plain []byte, _ string) ([]byte, error)  { return plain, nil }
+func (plainSealer) Open(sealed []byte, _ string) ([]byte, error) { return sealed, nil }
 
-func (h *house) keyring() *tokens.Keyring {
-	rotation := domain.KeyRotation{Algorithm: domain.SigningEdDSA, Every: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute}
-	return tokens.NewKeyring(h.store, jwt.New(), unsealed{}, h.clock, rotation, nil)
+func (h *fixture) keySet() *signingkeys.KeySet {
+	rotation := domain.KeyRotation{Algorithm: domain.SigningEdDSA, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute}
+	return signingkeys.NewKeySet(h.store, jwt.New(), plainSealer{}, h.clock, rotation, nil)
 }
 
-func (h *house) issuer() *tokens.Issuer {
-	return &tokens.Issuer{
-		Keyring: h.keyring(), Keys: jwt.New(), Random: h.random, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+func (h *fixture) issuer() *signingkeys.Issuer {
+	return &signingkeys.Issuer{
+		KeySet: h.keySet(), Keys: jwt.New(), Random: h.random, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
 	}
 }
 
-// door opens sessions, by cookie or with tokens.
-func (h *house) door() *access.Door {
-	return &access.Door{Random: h.random, Issuer: h.issuer(), Log: h.log, Lifetime: lifetime}
+// sessionIssuer opens sessions, by cookie or with tokens.
+func (h *fixture) sessionIssuer() *access.SessionIssuer {
+	return &access.SessionIssuer{Random: h.random, Issuer: h.issuer(), Audit: h.auditLog, Lifetime: lifetime}
 }
 
-func (h *house) begunSignIn(variations ...authenticator.Variation) login.Answer {
+func (h *fixture) answerSignIn(variations ...authenticator.Variation) login.FinishInput {
 	h.t.Helper()
-	started, err := (&login.Begin{Store: h.store, RelyingParty: h.relyingParty, Desk: h.desk()}).Execute(h.t.Context(), "", domain.Binding{})
+	started, err := (&login.Begin{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges()}).Execute(h.t.Context(), "", domain.Binding{})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return login.Answer{ChallengeID: started.ChallengeID, Credential: h.gets(started.Options, variations...), Visitor: access.Visitor{Session: h.cookie}}
+	return login.FinishInput{ChallengeID: started.ChallengeID, Credential: h.getAssertion(started.Options, variations...), Client: access.Client{SessionToken: h.cookie}}
 }
 
-func (h *house) signsIn(answer login.Answer) error {
+func (h *fixture) finishSignIn(answer login.FinishInput) error {
 	finish := &login.Finish{
-		Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Door: h.door(), Log: h.log,
-		Examiner: &access.Examiner{Policy: h.policy, Log: h.log},
+		Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), Audit: h.auditLog,
+		PasskeyUsage: &access.PasskeyUsage{Policy: h.policy, Audit: h.auditLog},
 	}
 	_, err := finish.Execute(h.t.Context(), answer)
 	return err
 }
 
-func (h *house) beginsToSignUp(email domain.Email) (ceremony.Started, error) {
+func (h *fixture) beginSignUp(email domain.Email) (ceremony.Begun, error) {
 	begin := &signup.Begin{
-		Policy: domain.RegistrationOpen, Mail: h.claims.Policy, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Desk: h.desk(),
+		Policy: domain.RegistrationOpen, Mail: h.verification.Policy, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Challenges: h.challenges(),
 	}
-	return begin.Execute(h.t.Context(), signup.Application{Email: email}, domain.Binding{})
+	return begin.Execute(h.t.Context(), signup.Input{Email: email}, domain.Binding{})
 }
 
-func (h *house) signsUp(email domain.Email) (does func() error) {
+func (h *fixture) signUp(email domain.Email) (does func() error) {
 	h.t.Helper()
-	started, err := h.beginsToSignUp(email)
+	started, err := h.beginSignUp(email)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	answer := signup.Answer{ChallengeID: started.ChallengeID, Credential: h.creates(started.Options), Visitor: access.Visitor{Session: h.cookie}}
+	answer := signup.FinishInput{ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options), Client: access.Client{SessionToken: h.cookie}}
 	return func() error {
-		finish := &signup.Finish{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Desk: h.desk(), Door: h.door(), Claims: h.claims}
+		finish := &signup.Finish{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), EmailVerification: h.verification}
 		_, err := finish.Execute(h.t.Context(), answer)
 		return err
 	}
 }
 
-// others are what people do who are not signed in, the operator, and the house by itself; and what is only looked at.
-var others = map[string]func(*house) (does func() error){
-	"begin to sign up": func(h *house) func() error {
-		return func() error { _, err := h.beginsToSignUp("ben@example.org"); return err }
+// otherUseCases are what people do who are not signed in, the operator, and the house by itself; and what is only looked at.
+var otherUseCases = map[string]func(*fixture) (does func() error){
+	"begin to sign up": func(h *fixture) func() error {
+		return func() error { _, err := h.beginSignUp("ben@example.org"); return err }
 	},
-	"sign up":            func(h *house) func() error { return h.signsUp("ben@example.org") },
-	"sign up nameless":   func(h *house) func() error { return h.signsUp("") },
-	"sign up as another": func(h *house) func() error { return h.signsUp("ada@example.org") },
-	"begin to sign up, no mail": func(h *house) func() error {
-		h.sendsNoMail()
-		return func() error { _, err := h.beginsToSignUp("ben@example.org"); return err }
+	"sign up":            func(h *fixture) func() error { return h.signUp("ben@example.org") },
+	"sign up nameless":   func(h *fixture) func() error { return h.signUp("") },
+	"sign up as another": func(h *fixture) func() error { return h.signUp("ada@example.org") },
+	"begin to sign up, no mail": func(h *fixture) func() error {
+		h.disableMail()
+		return func() error { _, err := h.beginSignUp("ben@example.org"); return err }
 	},
-	"sign up, no mail": func(h *house) func() error {
-		h.sendsNoMail()
-		return h.signsUp("ben@example.org")
+	"sign up, no mail": func(h *fixture) func() error {
+		h.disableMail()
+		return h.signUp("ben@example.org")
 	},
-	"begin to sign in": func(h *house) func() error {
+	"begin to sign in": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&login.Begin{Store: h.store, RelyingParty: h.relyingParty, Desk: h.desk(), Decoys: decoys}).Execute(h.t.Context(), "ada@example.org", domain.Binding{})
+			_, err := (&login.Begin{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges(), Decoys: decoys}).Execute(h.t.Context(), "ada@example.org", domain.Binding{})
 			return err
 		}
 	},
-	"sign in": func(h *house) func() error {
-		answer := h.begunSignIn()
-		return func() error { return h.signsIn(answer) }
+	"sign in": func(h *fixture) func() error {
+		answer := h.answerSignIn()
+		return func() error { return h.finishSignIn(answer) }
 	},
-	"sign in with a program": func(h *house) func() error {
-		answer := h.begunSignIn()
-		answer.Visitor.Transport = domain.TransportBearer
-		if err := (&tokens.KeepKeys{Keyring: h.keyring()}).Execute(h.t.Context()); err != nil {
+	"sign in with a program": func(h *fixture) func() error {
+		answer := h.answerSignIn()
+		answer.Client.Transport = domain.TransportBearer
+		if err := (&signingkeys.Refresh{KeySet: h.keySet()}).Execute(h.t.Context()); err != nil {
 			h.t.Fatal(err)
 		}
-		return func() error { return h.signsIn(answer) }
+		return func() error { return h.finishSignIn(answer) }
 	},
-	"sign in oddly": func(h *house) func() error {
+	"sign in oddly": func(h *fixture) func() error {
 		h.policy.BackupEligibility = domain.BackupEligibilityAcceptAndRecord
-		answer := h.begunSignIn(authenticator.ForgeFlags(0, authenticator.BackupEligible|authenticator.BackedUp))
-		return func() error { return h.signsIn(answer) }
+		answer := h.answerSignIn(authenticator.ForgeFlags(0, authenticator.BackupEligible|authenticator.BackedUp))
+		return func() error { return h.finishSignIn(answer) }
 	},
-	"begin to add a passkey": func(h *house) func() error {
-		return func() error { _, err := h.beginsToAdd(); return err }
+	"begin to add a passkey": func(h *fixture) func() error {
+		return func() error { _, err := h.beginAddPasskey(); return err }
 	},
-	"begin to step up": func(h *house) func() error {
-		return func() error { _, err := h.beginsToStepUp(); return err }
+	"begin to step up": func(h *fixture) func() error {
+		return func() error { _, err := h.beginStepUp(); return err }
 	},
-	"authenticate": func(h *house) func() error {
+	"authenticate": func(h *fixture) func() error {
 		return func() error {
 			authenticate := &sessions.Authenticate{Store: h.store, Clock: h.clock, LastSeen: sessions.NewLastSeen(h.store, h.clock, lifetime), Lifetime: lifetime}
-			_, err := authenticate.Execute(h.t.Context(), sessions.Proof{Session: h.cookie}, access.Visitor{})
+			_, err := authenticate.Execute(h.t.Context(), sessions.PresentedToken{SessionToken: h.cookie}, access.Client{})
 			return err
 		}
 	},
-	"refresh": func(h *house) func() error {
+	"refresh": func(h *fixture) func() error {
 		issuer := h.issuer()
-		if err := (&tokens.KeepKeys{Keyring: issuer.Keyring}).Execute(h.t.Context()); err != nil {
+		if err := (&signingkeys.Refresh{KeySet: issuer.KeySet}).Execute(h.t.Context()); err != nil {
 			h.t.Fatal(err)
 		}
-		is := h.ada.Session.Snapshot()
-		key := domain.RestoreCredential(domain.CredentialSnapshot{ID: is.CredentialID, UserID: is.UserID})
+		is := h.ada.Session.State()
+		key := domain.RestoreCredential(domain.CredentialState{ID: is.CredentialID, UserID: is.UserID})
 		session, token, err := domain.OpenBearerSession(key, domain.Device{}, lifetime, issuer.RefreshKeys, noon, rand.Reader)
 		if err != nil {
 			h.t.Fatal(err)
 		}
 		h.update(func(tx ports.Tx) error { return tx.Sessions.Add(h.t.Context(), session) })
 		return func() error {
-			refresh := &sessions.Refresh{Store: h.store, Clock: h.clock, Issuer: issuer, Log: h.log, Lifetime: lifetime}
-			_, err := refresh.Execute(h.t.Context(), token, access.Visitor{})
+			refresh := &sessions.Refresh{Store: h.store, Clock: h.clock, Issuer: issuer, Audit: h.auditLog, Lifetime: lifetime}
+			_, err := refresh.Execute(h.t.Context(), token, access.Client{})
 			return err
 		}
 	},
-	"list passkeys": func(h *house) func() error {
+	"list passkeys": func(h *fixture) func() error {
 		return func() error { _, err := (&passkeys.List{Store: h.store}).Execute(h.t.Context(), h.ada); return err }
 	},
-	"list sessions": func(h *house) func() error {
+	"list sessions": func(h *fixture) func() error {
 		return func() error {
 			_, err := (&sessions.List{Store: h.store, Clock: h.clock}).Execute(h.t.Context(), h.ada, domain.SessionID{}, 10)
 			return err
 		}
 	},
-	"read the log": func(h *house) func() error {
+	"read the log": func(h *fixture) func() error {
 		return func() error {
 			_, err := (&account.Events{Store: h.store}).Execute(h.t.Context(), h.ada, domain.EventID{}, 10)
 			return err
 		}
 	},
-	"keep the first key": func(h *house) func() error {
-		return func() error { return (&tokens.KeepKeys{Keyring: h.keyring()}).Execute(h.t.Context()) }
+	"keep the first key": func(h *fixture) func() error {
+		return func() error { return (&signingkeys.Refresh{KeySet: h.keySet()}).Execute(h.t.Context()) }
 	},
-	"keep the keys": func(h *house) func() error {
+	"keep the keys": func(h *fixture) func() error {
 		for _, signsFrom := range []time.Duration{-100 * 24 * time.Hour, -60 * 24 * time.Hour} { // one spent, another due
 			key, err := jwt.New().Generate(domain.SigningEdDSA)
 			if err != nil {
@@ -383,100 +383,100 @@ var others = map[string]func(*house) (does func() error){
 			if err != nil {
 				h.t.Fatal(err)
 			}
-			stored := domain.RestoreSigningKey(domain.SigningKeySnapshot{ID: key.ID(), Algorithm: key.Algorithm(), Sealed: private, SignsFrom: noon.Add(signsFrom)})
+			stored := domain.RestoreSigningKey(domain.SigningKeyState{ID: key.ID(), Algorithm: key.Algorithm(), EncryptedKey: private, SignsFrom: noon.Add(signsFrom)})
 			h.update(func(tx ports.Tx) error { return tx.SigningKeys.Add(h.t.Context(), stored) })
 		}
-		return func() error { return (&tokens.KeepKeys{Keyring: h.keyring()}).Execute(h.t.Context()) }
+		return func() error { return (&signingkeys.Refresh{KeySet: h.keySet()}).Execute(h.t.Context()) }
 	},
-	"rotate the keys": func(h *house) func() error {
-		return func() error { _, err := (&tokens.RotateKeys{Keyring: h.keyring()}).Execute(h.t.Context()); return err }
+	"rotate the keys": func(h *fixture) func() error {
+		return func() error { _, err := (&signingkeys.Rotate{KeySet: h.keySet()}).Execute(h.t.Context()); return err }
 	},
-	"publish the keys": func(h *house) func() error {
-		return func() error { _, err := (&tokens.Publish{Keyring: h.keyring()}).Execute(h.t.Context()); return err }
+	"publish the keys": func(h *fixture) func() error {
+		return func() error { _, err := (&signingkeys.Publish{KeySet: h.keySet()}).Execute(h.t.Context()); return err }
 	},
-	"list the keys": func(h *house) func() error {
-		return func() error { _, err := (&tokens.ListKeys{Keyring: h.keyring()}).Execute(h.t.Context()); return err }
+	"list the keys": func(h *fixture) func() error {
+		return func() error { _, err := (&signingkeys.List{KeySet: h.keySet()}).Execute(h.t.Context()); return err }
 	},
-	"list the users": func(h *house) func() error {
+	"list the users": func(h *fixture) func() error {
 		return func() error {
 			_, err := (&admin.ListUsers{Store: h.store}).Execute(h.t.Context(), domain.UserID{}, 10)
 			return err
 		}
 	},
-	"show a user": func(h *house) func() error {
+	"show a user": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&admin.ShowUser{Store: h.store, Clock: h.clock}).Execute(h.t.Context(), admin.Who{ID: h.ada.User.ID()})
+			_, err := (&admin.ShowUser{Store: h.store, Clock: h.clock}).Execute(h.t.Context(), admin.UserRef{ID: h.ada.User.ID()})
 			return err
 		}
 	},
-	"disable a user": func(h *house) func() error {
+	"disable a user": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&admin.DisableUser{Store: h.store, Clock: h.clock, Log: h.log}).Execute(h.t.Context(), admin.Who{ID: h.ada.User.ID()})
+			_, err := (&admin.DisableUser{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), admin.UserRef{ID: h.ada.User.ID()})
 			return err
 		}
 	},
-	"enable a user": func(h *house) func() error {
+	"enable a user": func(h *fixture) func() error {
 		h.ada.User.Disable(noon)
 		h.update(func(tx ports.Tx) error { return tx.Users.Save(h.t.Context(), h.ada.User) })
 		return func() error {
-			return (&admin.EnableUser{Store: h.store, Clock: h.clock, Log: h.log}).Execute(h.t.Context(), admin.Who{Email: "ada@example.org"})
+			return (&admin.EnableUser{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), admin.UserRef{Email: "ada@example.org"})
 		}
 	},
-	"delete a user": func(h *house) func() error {
+	"delete a user": func(h *fixture) func() error {
 		return func() error {
-			return (&admin.DeleteUser{Store: h.store, Clock: h.clock, Log: h.log}).Execute(h.t.Context(), admin.Who{ID: h.ada.User.ID()})
+			return (&admin.DeleteUser{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), admin.UserRef{ID: h.ada.User.ID()})
 		}
 	},
-	"end anybody's session": func(h *house) func() error {
+	"end anybody's session": func(h *fixture) func() error {
 		return func() error {
-			return (&admin.RevokeSession{Store: h.store, Clock: h.clock, Log: h.log}).Execute(h.t.Context(), h.other)
+			return (&admin.RevokeSession{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), h.otherSession)
 		}
 	},
-	"end all sessions of a user": func(h *house) func() error {
+	"end all sessions of a user": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&admin.RevokeSessions{Store: h.store, Clock: h.clock, Log: h.log}).Execute(h.t.Context(), admin.Who{ID: h.ada.User.ID()})
+			_, err := (&admin.RevokeSessions{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), admin.UserRef{ID: h.ada.User.ID()})
 			return err
 		}
 	},
-	"write down a use": func(h *house) func() error {
-		lastSeen := sessions.NewLastSeen(switching{h}, h.clock, lifetime)
-		lastSeen.Note(h.other, "203.0.113.9", noon.Add(2*time.Minute))
+	"write down a use": func(h *fixture) func() error {
+		lastSeen := sessions.NewLastSeen(currentStore{h}, h.clock, lifetime)
+		lastSeen.Record(h.otherSession, "203.0.113.9", noon.Add(2*time.Minute))
 		return func() error { _, err := lastSeen.Execute(h.t.Context()); return err }
 	},
-	"sweep": func(h *house) func() error {
+	"sweep": func(h *fixture) func() error {
 		h.clock.now = noon.Add(1000 * 24 * time.Hour)
 		return func() error {
-			_, err := (&housekeeping.Sweep{Store: h.store, Clock: h.clock}).Execute(h.t.Context())
+			_, err := (&maintenance.DeleteExpired{Store: h.store, Clock: h.clock}).Execute(h.t.Context())
 			return err
 		}
 	},
-	"look whether it is ready": func(h *house) func() error {
-		return func() error { return (&housekeeping.Ready{Store: h.store}).Execute(h.t.Context()) }
+	"look whether it is ready": func(h *fixture) func() error {
+		return func() error { return (&maintenance.Ready{Store: h.store}).Execute(h.t.Context()) }
 	},
 }
 
-// switching is whatever store the house has at the time.
-type switching struct{ *house }
+// currentStore is whatever store the house has at the time.
+type currentStore struct{ *fixture }
 
-func (s switching) View(ctx context.Context, fn func(ports.Tx) error) error {
+func (s currentStore) View(ctx context.Context, fn func(ports.Tx) error) error {
 	return s.store.View(ctx, fn)
 }
-func (s switching) Update(ctx context.Context, fn func(ports.Tx) error) error {
+func (s currentStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
 	return s.store.Update(ctx, fn)
 }
 
 // At whatever moment the store fails, whoever asked hears of that, nothing is kept by halves, and the same succeeds
 // afterwards: no challenge, no token and no attempt is used up by an outage.
-func TestAnOutageIsToldKeepsNothingAndCanBeGotOver(t *testing.T) {
+func TestUseCases_StoreErrorIsReturnedAndRolledBack(t *testing.T) {
 	inTurn := map[string]bool{"sweep": true, "deliver": true} // a unit of work after another; what was kept before stays
-	for _, each := range []map[string]func(*house) func() error{deeds, others} {
+	for _, each := range []map[string]func(*fixture) func() error{userUseCases, otherUseCases} {
 		for name, prepare := range each {
 			t.Run(name, func(t *testing.T) {
 				for at := 1; ; at++ {
-					h := newHouse(t)
+					h := newFixture(t)
 					does := prepare(h)
 					sound, broken := h.store, &breaking{Store: h.store, at: at}
-					before := h.keeps()
+					before := h.dump()
 					h.store = broken
 					err := does()
 					h.store = sound
@@ -489,7 +489,7 @@ func TestAnOutageIsToldKeepsNothingAndCanBeGotOver(t *testing.T) {
 					if !errors.Is(err, domain.ErrUnavailable) {
 						t.Errorf("thing %d failed: got %v", at, err)
 					}
-					if changed := h.keeps().changed(before); !inTurn[name] && changed != nil {
+					if changed := h.dump().changedFields(before); !inTurn[name] && changed != nil {
 						t.Errorf("thing %d failed, and changed are %q", at, changed)
 					}
 					if err := does(); err != nil {
@@ -502,13 +502,13 @@ func TestAnOutageIsToldKeepsNothingAndCanBeGotOver(t *testing.T) {
 }
 
 // A bad answer whose challenge could not be spent is told as the outage that it is, and is still a bad one afterwards.
-func TestAnOutageDoesNotHideARefusal(t *testing.T) {
+func TestLoginFinish_RejectionAfterStoreError(t *testing.T) {
 	for at := 1; ; at++ {
-		h := newHouse(t)
-		answer := h.begunSignIn(authenticator.ForgeSignature(func(honest []byte) []byte { return honest[:len(honest)/2] }))
+		h := newFixture(t)
+		answer := h.answerSignIn(authenticator.ForgeSignature(func(honest []byte) []byte { return honest[:len(honest)/2] }))
 		sound, broken := h.store, &breaking{Store: h.store, at: at}
 		h.store = broken
-		err := h.signsIn(answer)
+		err := h.finishSignIn(answer)
 		h.store = sound
 		if broken.asked < at {
 			if !errors.Is(err, domain.ErrPasskeyRejected) || at == 1 {
@@ -520,7 +520,7 @@ func TestAnOutageDoesNotHideARefusal(t *testing.T) {
 			t.Errorf("thing %d failed: got %v", at, err)
 		}
 		for _, want := range []error{domain.ErrPasskeyRejected, domain.ErrChallengeNotFound} {
-			if err := h.signsIn(answer); !errors.Is(err, want) {
+			if err := h.finishSignIn(answer); !errors.Is(err, want) {
 				t.Errorf("after thing %d failed: got %v, want %v", at, err, want)
 			}
 		}
@@ -528,16 +528,16 @@ func TestAnOutageDoesNotHideARefusal(t *testing.T) {
 }
 
 // What should have been random is zeros then, which anybody could guess.
-func TestWithoutRandomnessNothingIsKept(t *testing.T) {
+func TestUseCases_RandomErrorIsRolledBack(t *testing.T) {
 	afterwards := map[string]bool{"refresh": true} // tokens are signed after the commit; the same one may be shown again
-	for _, each := range []map[string]func(*house) func() error{deeds, others} {
+	for _, each := range []map[string]func(*fixture) func() error{userUseCases, otherUseCases} {
 		for name, prepare := range each {
 			t.Run(name, func(t *testing.T) {
 				for at := 1; ; at++ {
-					h := newHouse(t)
+					h := newFixture(t)
 					does := prepare(h)
-					before := h.keeps()
-					h.random.at, h.random.reads = at, 0
+					before := h.dump()
+					h.random.failAt, h.random.reads = at, 0
 					err := does()
 					if h.random.reads < at {
 						if err != nil {
@@ -545,10 +545,10 @@ func TestWithoutRandomnessNothingIsKept(t *testing.T) {
 						}
 						return
 					}
-					if !errors.Is(err, errStumbled) {
+					if !errors.Is(err, errNoRandomness) {
 						t.Errorf("read %d failed: got %v", at, err)
 					}
-					if changed := h.keeps().changed(before); !afterwards[name] && changed != nil {
+					if changed := h.dump().changedFields(before); !afterwards[name] && changed != nil {
 						t.Errorf("read %d failed, and changed are %q", at, changed)
 					}
 				}
@@ -557,24 +557,24 @@ func TestWithoutRandomnessNothingIsKept(t *testing.T) {
 	}
 }
 
-// speechless is a relying party that can ask nobody anything.
-type speechless struct{ ports.RelyingParty }
+// failingRelyingParty is a relying party that can ask nobody anything.
+type failingRelyingParty struct{ ports.RelyingParty }
 
-var errSpeechless = errors.New("no options")
+var errNoOptions = errors.New("no options")
 
-func (speechless) BeginRegistration(domain.UserEntity, []domain.CredentialDescriptor) (ports.Ceremony, error) {
-	return ports.Ceremony{}, errSpeechless
+func (failingRelyingParty) BeginRegistration(domain.UserEntity, []domain.CredentialDescriptor) (ports.CeremonyOptions, error) {
+	return ports.CeremonyOptions{}, errNoOptions
 }
 
-func (speechless) BeginAuthentication([]domain.CredentialDescriptor) (ports.Ceremony, error) {
-	return ports.Ceremony{}, errSpeechless
+func (failingRelyingParty) BeginAuthentication([]domain.CredentialDescriptor) (ports.CeremonyOptions, error) {
+	return ports.CeremonyOptions{}, errNoOptions
 }
 
-func TestNothingBeginsWithoutOptions(t *testing.T) {
+func TestBegin_NoChallengeWhenOptionsFail(t *testing.T) {
 	for _, name := range []string{"begin to sign up", "begin to sign in", "begin to add a passkey", "begin to step up"} {
-		h := newHouse(t)
-		h.relyingParty = speechless{h.relyingParty}
-		if err := others[name](h)(); !errors.Is(err, errSpeechless) {
+		h := newFixture(t)
+		h.relyingParty = failingRelyingParty{h.relyingParty}
+		if err := otherUseCases[name](h)(); !errors.Is(err, errNoOptions) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

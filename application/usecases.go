@@ -5,32 +5,32 @@ import (
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/ceremony"
-	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/mail"
-	"github.com/keylodge/keylodge/application/moving"
+	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/application/stepup"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/transfer"
 )
 
 // UseCases is the whole product: what the HTTP API, the commands, the jobs and the acceptance stories all receive.
 type UseCases struct {
-	SignUp       SignUp
-	Login        Login
-	StepUp       StepUp
-	Ceremonies   Ceremonies
-	Sessions     Sessions
-	Passkeys     Passkeys
-	Account      Account
-	Recovery     Recovery
-	Keys         Keys
-	Admin        Admin
-	Moving       Moving
-	Housekeeping Housekeeping
+	SignUp      SignUp
+	Login       Login
+	StepUp      StepUp
+	Ceremonies  Ceremonies
+	Sessions    Sessions
+	Passkeys    Passkeys
+	Account     Account
+	Recovery    Recovery
+	SigningKeys SigningKeys
+	Admin       Admin
+	Transfer    Transfer
+	Maintenance Maintenance
 }
 
 // SignUp makes accounts.
@@ -53,18 +53,18 @@ type StepUp struct {
 
 // Ceremonies is what all of them share.
 type Ceremonies struct {
-	TurnAway *ceremony.TurnAway
+	RejectMalformed *ceremony.RejectMalformed
 }
 
 // Sessions serves people and programs that are signed in.
 type Sessions struct {
-	Authenticate *sessions.Authenticate
-	Refresh      *sessions.Refresh
-	Mint         *sessions.Mint
-	SignOut      *sessions.SignOut
-	List         *sessions.List
-	Revoke       *sessions.Revoke
-	RevokeOthers *sessions.RevokeOthers
+	Authenticate     *sessions.Authenticate
+	Refresh          *sessions.Refresh
+	IssueAccessToken *sessions.IssueAccessToken
+	SignOut          *sessions.SignOut
+	List             *sessions.List
+	Revoke           *sessions.Revoke
+	RevokeOthers     *sessions.RevokeOthers
 }
 
 // Passkeys lets people look after theirs.
@@ -87,21 +87,21 @@ type Account struct {
 
 // Recovery lets people back in who have lost their passkeys, and look after what they would do it with.
 type Recovery struct {
-	Show        *recovery.Show
-	SetUpTOTP   *recovery.SetUpTOTP
-	ConfirmTOTP *recovery.ConfirmTOTP
-	RemoveTOTP  *recovery.RemoveTOTP
-	MakeCodes   *recovery.MakeCodes
-	Redeem      *recovery.Redeem
-	Begin       *recovery.Begin
-	Finish      *recovery.Finish
+	Show          *recovery.Show
+	SetUpTOTP     *recovery.SetUpTOTP
+	ConfirmTOTP   *recovery.ConfirmTOTP
+	RemoveTOTP    *recovery.RemoveTOTP
+	GenerateCodes *recovery.GenerateCodes
+	Redeem        *recovery.Redeem
+	Begin         *recovery.Begin
+	Finish        *recovery.Finish
 }
 
-// Keys are those of access tokens.
-type Keys struct {
-	Publish *tokens.Publish
-	List    *tokens.ListKeys
-	Rotate  *tokens.RotateKeys
+// SigningKeys are those of access tokens.
+type SigningKeys struct {
+	Publish *signingkeys.Publish
+	List    *signingkeys.List
+	Rotate  *signingkeys.Rotate
 }
 
 // Admin is for the operator.
@@ -116,19 +116,19 @@ type Admin struct {
 	RecoverUser    *admin.RecoverUser
 }
 
-// Moving carries the whole installation to another database.
-type Moving struct {
-	Export *moving.Export
-	Import *moving.Import
+// Transfer carries the whole installation to another database.
+type Transfer struct {
+	Export *transfer.Export
+	Import *transfer.Import
 }
 
-// Housekeeping runs by itself.
-type Housekeeping struct {
-	TakeDuty      *housekeeping.TakeDuty
-	Sweep         *housekeeping.Sweep
-	Ready         *housekeeping.Ready
-	GuardPasskeys *housekeeping.GuardPasskeys
-	LastSeen      *sessions.LastSeen
-	KeepKeys      *tokens.KeepKeys
-	Deliver       *mail.Deliver
+// Maintenance runs by itself.
+type Maintenance struct {
+	AcquireLease       *maintenance.AcquireLease
+	DeleteExpired      *maintenance.DeleteExpired
+	Ready              *maintenance.Ready
+	CheckRPID          *maintenance.CheckRPID
+	LastSeen           *sessions.LastSeen
+	RefreshSigningKeys *signingkeys.Refresh
+	DeliverEmails      *mail.Deliver
 }

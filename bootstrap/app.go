@@ -43,14 +43,14 @@ func Open(config Config, clock ports.Clock, log *slog.Logger) (*App, error) {
 }
 
 func (a *App) prepare(ctx context.Context) error {
-	abandoned, err := a.usecases.Housekeeping.GuardPasskeys.Execute(ctx)
+	abandoned, err := a.usecases.Maintenance.CheckRPID.Execute(ctx)
 	if err != nil {
 		return err
 	}
 	for id, passkeys := range abandoned {
 		a.log.Warn("passkeys of an RP id that was given up are there and open nothing", slog.String("rp_id", id), slog.Int("passkeys", passkeys))
 	}
-	return a.usecases.Housekeeping.KeepKeys.Execute(ctx)
+	return a.usecases.Maintenance.RefreshSigningKeys.Execute(ctx)
 }
 
 // UseCases builds the product over any store that keeps the contract of ports.Store. Config needs its Secret.
@@ -67,8 +67,8 @@ func (a *App) UseCases() application.UseCases { return a.usecases }
 // Close gives the database back. It comes after Serve has returned.
 func (a *App) Close() { a.cleanup() }
 
-// stopTimeout is how long requests in flight may take once the server is told to stop.
-const stopTimeout = 15 * time.Second
+// shutdownTimeout is how long requests in flight may take once the server is told to stop.
+const shutdownTimeout = 15 * time.Second
 
 // Serve answers on the listener and runs the jobs, until ctx ends. Then it stops taking requests, lets those in flight
 // finish, and stops the jobs, in that order.
@@ -82,14 +82,14 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	}()
 
 	failed := make(chan error, 1)
-	go func() { failed <- a.server.Listener(httpapi.Guard(listener, a.log)) }()
+	go func() { failed <- a.server.Listener(httpapi.LimitListener(listener, a.log)) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
 	a.log.Info("stopping; requests under way are finished first")
-	if err := a.server.ShutdownWithTimeout(stopTimeout); err != nil {
+	if err := a.server.ShutdownWithTimeout(shutdownTimeout); err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}
 	return nil
@@ -99,7 +99,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 func (a *App) ServeOperations(listener net.Listener) (stop func()) {
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := a.operations.Listener(httpapi.Guard(listener, a.log)); err != nil {
+		if err := a.operations.Listener(httpapi.LimitListener(listener, a.log)); err != nil {
 			a.log.Error("health and metrics are gone", slog.Any("error", err))
 		}
 	})

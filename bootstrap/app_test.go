@@ -19,7 +19,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/system"
 )
 
-func TestADatabaseWithoutItsKeyIsNotOpened(t *testing.T) {
+func TestOpen_RequiresKeyFileOfDatabase(t *testing.T) {
 	config, err := load(t)
 	if err != nil {
 		t.Fatal(err)
@@ -51,8 +51,8 @@ func TestADatabaseWithoutItsKeyIsNotOpened(t *testing.T) {
 	}
 }
 
-func TestAChangedRPIDIsRefusedUnlessThePasskeysAreGivenUp(t *testing.T) {
-	inhabited(t)
+func TestOpen_RejectsChangedRPIDUnlessRetired(t *testing.T) {
+	newDatabaseWithUsers(t)
 	open := func(settings ...string) error {
 		for _, setting := range settings {
 			name, value, _ := strings.Cut(setting, "=")
@@ -75,7 +75,7 @@ func TestAChangedRPIDIsRefusedUnlessThePasskeysAreGivenUp(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the RP id is id.example.org") || !strings.Contains(err.Error(), "2 of localhost") {
 		t.Errorf("changed: %v", err)
 	}
-	if exitCode, stdout, _ := command("users list"); exitCode != cli.ExitOK || !strings.Contains(stdout, "ada@example.org") {
+	if exitCode, stdout, _ := runCommand("users list"); exitCode != cli.ExitOK || !strings.Contains(stdout, "ada@example.org") {
 		t.Errorf("the operator cannot look: exit %d", exitCode)
 	}
 	if err := open("ABANDONED_RP_IDS=localhost"); err != nil {
@@ -86,7 +86,7 @@ func TestAChangedRPIDIsRefusedUnlessThePasskeysAreGivenUp(t *testing.T) {
 	}
 }
 
-func TestAnEmptyFileIsANewDatabase(t *testing.T) {
+func TestOpen_EmptyFileIsNewDatabase(t *testing.T) {
 	config, err := load(t)
 	if err != nil {
 		t.Fatal(err)
@@ -101,8 +101,8 @@ func TestAnEmptyFileIsANewDatabase(t *testing.T) {
 	app.Close()
 }
 
-func TestAStopWaitsForRequestsUnderWay(t *testing.T) {
-	app, listener := openedWithListener(t)
+func TestServe_StopWaitsForRequests(t *testing.T) {
+	app, listener := openWithListener(t)
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- app.Serve(ctx, listener) }()
@@ -142,7 +142,7 @@ func TestAStopWaitsForRequestsUnderWay(t *testing.T) {
 	}
 }
 
-func TestTheSecretIsKeptBesideTheDatabase(t *testing.T) {
+func TestOpen_CreatesKeyFileNextToDatabase(t *testing.T) {
 	config, err := load(t, "DATABASE_URL=sqlite:data/keylodge.db")
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +160,7 @@ func TestTheSecretIsKeptBesideTheDatabase(t *testing.T) {
 	}
 }
 
-func TestAConfiguredSecretIsWrittenNowhere(t *testing.T) {
+func TestOpen_ConfiguredSecretIsNotWritten(t *testing.T) {
 	config, err := load(t, "SECRET="+firstSecret)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func TestAConfiguredSecretIsWrittenNowhere(t *testing.T) {
 	}
 }
 
-func TestTheProductAloneNeedsASecret(t *testing.T) {
+func TestUseCases_RequiresSecret(t *testing.T) {
 	config, err := load(t)
 	if err != nil {
 		t.Fatal(err)
@@ -185,8 +185,8 @@ func TestTheProductAloneNeedsASecret(t *testing.T) {
 	}
 }
 
-func TestALostListenerIsAnError(t *testing.T) {
-	app, listener := openedWithListener(t)
+func TestServe_ReturnsListenerError(t *testing.T) {
+	app, listener := openWithListener(t)
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -197,22 +197,22 @@ func TestALostListenerIsAnError(t *testing.T) {
 
 // slowClock holds up whoever asks for the time, once it is slow.
 type slowClock struct {
-	slow        *atomic.Bool
-	asked, told chan struct{}
+	slow           *atomic.Bool
+	called, resume chan struct{}
 }
 
 func (c slowClock) Now() time.Time {
 	if c.slow.Load() {
 		select {
-		case c.asked <- struct{}{}:
+		case c.called <- struct{}{}:
 		default: // somebody was held up already
 		}
-		<-c.told
+		<-c.resume
 	}
 	return time.Now()
 }
 
-func TestAStopWaitsForTheJobUnderWay(t *testing.T) {
+func TestServe_StopWaitsForJobs(t *testing.T) {
 	config, err := load(t)
 	if err != nil {
 		t.Fatal(err)
@@ -231,14 +231,14 @@ func TestAStopWaitsForTheJobUnderWay(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- app.Serve(ctx, listener) }()
-	<-clock.asked // by a job: nobody else is there
+	<-clock.called // by a job: nobody else is there
 	stop()
 	waitUntilRefused(t, listener.Addr().String())
 	select {
 	case err := <-stopped:
 		t.Errorf("it stopped, and would close the database, under a job: %v", err)
 	case <-time.After(50 * time.Millisecond): // for one that does not wait to end; the test passes however long that takes
-		close(clock.told)
+		close(clock.resume)
 		if err := <-stopped; err != nil {
 			t.Error(err)
 		}
@@ -272,8 +272,8 @@ func waitUntilServed(t *testing.T, address string) {
 	}
 }
 
-func TestTheOperatorsToolsAreAnsweredOnAListenerOfTheirOwn(t *testing.T) {
-	app, listener := openedWithListener(t)
+func TestServeOperations_SeparateListener(t *testing.T) {
+	app, listener := openWithListener(t)
 	stop := app.ServeOperations(listener)
 	waitUntilServed(t, listener.Addr().String())
 	get := func(path string) (status int, body string) {
@@ -302,8 +302,8 @@ func TestTheOperatorsToolsAreAnsweredOnAListenerOfTheirOwn(t *testing.T) {
 	}
 }
 
-// openedWithListener is an app over an empty directory and somewhere for it to serve.
-func openedWithListener(t *testing.T) (*App, net.Listener) {
+// openWithListener is an app over an empty directory and somewhere for it to serve.
+func openWithListener(t *testing.T) (*App, net.Listener) {
 	t.Helper()
 	config, err := load(t)
 	if err != nil {

@@ -26,7 +26,7 @@ const (
 // metadataFiles are those of a metadata service that knows one model: its BLOB, and the certificate that it is known by.
 func metadataFiles(t *testing.T, nextUpdate time.Time) (blobFile, rootFile string) {
 	t.Helper()
-	maker, err := authenticator.NewMaker("Lodge Keys")
+	maker, err := authenticator.NewVendor("Lodge Keys")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func metadataFiles(t *testing.T, nextUpdate time.Time) (blobFile, rootFile strin
 		t.Fatal(err)
 	}
 	blob, err := service.BLOB(nextUpdate,
-		authenticator.Model{AAGUID: model, Makers: []*authenticator.Maker{maker}}, authenticator.Model{AAGUID: [16]byte{1}, LastChange: "yesterday"})
+		authenticator.Model{AAGUID: model, Vendors: []*authenticator.Vendor{maker}}, authenticator.Model{AAGUID: [16]byte{1}, LastChange: "yesterday"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,20 +53,20 @@ func metadataFiles(t *testing.T, nextUpdate time.Time) (blobFile, rootFile strin
 	return blobFile, rootFile
 }
 
-func attested(blobFile, rootFile string, more ...string) []string {
+func attestedSettings(blobFile, rootFile string, more ...string) []string {
 	return append([]string{"AUTHENTICATOR_POLICY=attested", "METADATA_FILE=" + blobFile, "METADATA_ROOT_FILE=" + rootFile}, more...)
 }
 
-func TestAnyAuthenticatorIsTakenUnlessTheSettingsSayOtherwise(t *testing.T) {
+func TestLoadConfig_AllowsAnyAuthenticatorByDefault(t *testing.T) {
 	config, err := load(t)
-	if err != nil || config.Authenticators.Asks() || config.Metadata != nil {
+	if err != nil || config.Authenticators.RequiresAttestation() || config.Metadata != nil {
 		t.Errorf("%+v, %+v, %v", config.Authenticators, config.Metadata, err)
 	}
 }
 
-func TestAuthenticatorsAreAsTheSettingsSay(t *testing.T) {
+func TestLoadConfig_Authenticators(t *testing.T) {
 	blobFile, rootFile := metadataFiles(t, time.Now().AddDate(0, 1, 0))
-	config, err := load(t, attested(blobFile, rootFile, "ALLOWED_AAGUIDS="+knownModel+" , "+strings.ToUpper(unknownModel), "DENIED_AAGUIDS=00000000-0000-0000-0000-000000000000")...)
+	config, err := load(t, attestedSettings(blobFile, rootFile, "ALLOWED_AAGUIDS="+knownModel+" , "+strings.ToUpper(unknownModel), "DENIED_AAGUIDS=00000000-0000-0000-0000-000000000000")...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,12 +76,12 @@ func TestAuthenticatorsAreAsTheSettingsSay(t *testing.T) {
 	if !reflect.DeepEqual(config.Authenticators, want) {
 		t.Errorf("%+v, want %+v", config.Authenticators, want)
 	}
-	if config.Metadata == nil || config.Metadata.Models != 1 || config.Metadata.Unreadable != 1 || !config.Metadata.Knows(known) {
+	if config.Metadata == nil || config.Metadata.Models != 1 || config.Metadata.Unreadable != 1 || !config.Metadata.Contains(known) {
 		t.Errorf("%+v", config.Metadata)
 	}
 }
 
-func TestAuthenticatorsThatCannotBeRefuseToStart(t *testing.T) {
+func TestLoadConfig_RejectsInvalidAuthenticators(t *testing.T) {
 	blobFile, rootFile := metadataFiles(t, time.Now().AddDate(0, 1, 0))
 	_, anotherRoot := metadataFiles(t, time.Now().AddDate(0, 1, 0))
 	two := filepath.Join(t.TempDir(), "two.pem")
@@ -89,9 +89,9 @@ func TestAuthenticatorsThatCannotBeRefuseToStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, two, string(first)+string(first), 0o600)
+	writeFile(t, two, string(first)+string(first), 0o600)
 	broken := filepath.Join(t.TempDir(), "broken.pem")
-	put(t, broken, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("certificate")})), 0o600)
+	writeFile(t, broken, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("certificate")})), 0o600)
 	for name, c := range map[string]struct {
 		settings []string
 		setting  string // that must be named, maybe among others
@@ -102,14 +102,14 @@ func TestAuthenticatorsThatCannotBeRefuseToStart(t *testing.T) {
 		"metadata without attested":        {[]string{"METADATA_FILE=" + blobFile}, "METADATA_FILE", "does nothing"},
 		"metadata for any":                 {[]string{"AUTHENTICATOR_POLICY=any", "METADATA_FILE=" + blobFile}, "METADATA_FILE", "does nothing"},
 		"a root without metadata":          {[]string{"METADATA_ROOT_FILE=" + rootFile}, "METADATA_ROOT_FILE", "does nothing"},
-		"metadata that are not there":      {attested(blobFile+".old", rootFile), "METADATA_FILE", "no such file"},
-		"metadata that are none":           {attested(rootFile, rootFile), "METADATA_FILE", "curl"},
-		"metadata of somebody else":        {attested(blobFile, anotherRoot), "METADATA_FILE", "unknown authority"},
+		"metadata that are not there":      {attestedSettings(blobFile+".old", rootFile), "METADATA_FILE", "no such file"},
+		"metadata that are none":           {attestedSettings(rootFile, rootFile), "METADATA_FILE", "curl"},
+		"metadata of somebody else":        {attestedSettings(blobFile, anotherRoot), "METADATA_FILE", "unknown authority"},
 		"metadata not of the FIDO's":       {[]string{"AUTHENTICATOR_POLICY=attested", "METADATA_FILE=" + blobFile}, "METADATA_FILE", "unknown authority"},
-		"a root that is not there":         {attested(blobFile, rootFile+".old"), "METADATA_ROOT_FILE", "no such file"},
-		"a root that is none":              {attested(blobFile, blobFile), "METADATA_ROOT_FILE", "no certificate in it"},
-		"a root that cannot be read":       {attested(blobFile, broken), "METADATA_ROOT_FILE", "PEM file"},
-		"two roots":                        {attested(blobFile, two), "METADATA_ROOT_FILE", "more than one"},
+		"a root that is not there":         {attestedSettings(blobFile, rootFile+".old"), "METADATA_ROOT_FILE", "no such file"},
+		"a root that is none":              {attestedSettings(blobFile, blobFile), "METADATA_ROOT_FILE", "no certificate in it"},
+		"a root that cannot be read":       {attestedSettings(blobFile, broken), "METADATA_ROOT_FILE", "PEM file"},
+		"two roots":                        {attestedSettings(blobFile, two), "METADATA_ROOT_FILE", "more than one"},
 		"an allowed AAGUID that is none":   {[]string{"ALLOWED_AAGUIDS=" + knownModel + ",yubikey"}, "ALLOWED_AAGUIDS", `"yubikey"`},
 		"a denied AAGUID that is none":     {[]string{"DENIED_AAGUIDS=4b657921"}, "DENIED_AAGUIDS", `"4b657921"`},
 		"no model, allowed":                {[]string{"ALLOWED_AAGUIDS=00000000-0000-0000-0000-000000000000"}, "ALLOWED_AAGUIDS", "names no model"},
@@ -118,7 +118,7 @@ func TestAuthenticatorsThatCannotBeRefuseToStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.settings...)
-			var faults Faults
+			var faults SettingErrors
 			if !errors.As(err, &faults) {
 				t.Fatalf("got %v", err)
 			}
@@ -132,7 +132,7 @@ func TestAuthenticatorsThatCannotBeRefuseToStart(t *testing.T) {
 	}
 }
 
-func TestTheLogTellsOfTheMetadataAtStart(t *testing.T) {
+func TestLogMetadata(t *testing.T) {
 	for name, c := range map[string]struct {
 		nextUpdate  time.Time
 		level, says string
@@ -142,24 +142,24 @@ func TestTheLogTellsOfTheMetadataAtStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			blobFile, rootFile := metadataFiles(t, c.nextUpdate)
-			config, err := load(t, attested(blobFile, rootFile)...)
+			config, err := load(t, attestedSettings(blobFile, rootFile)...)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			tellMetadata(config.Metadata, time.Now(), slog.New(slog.NewTextHandler(&log, nil)))
+			logMetadata(config.Metadata, time.Now(), slog.New(slog.NewTextHandler(&log, nil)))
 			if !strings.Contains(log.String(), "level="+c.level) || !strings.Contains(log.String(), c.says) || !strings.Contains(log.String(), "number=7") {
 				t.Errorf("%s", log.String())
 			}
 		})
 	}
 	var log bytes.Buffer
-	if tellMetadata(nil, time.Now(), slog.New(slog.NewTextHandler(&log, nil))); log.Len() > 0 {
+	if logMetadata(nil, time.Now(), slog.New(slog.NewTextHandler(&log, nil))); log.Len() > 0 {
 		t.Errorf("%s", log.String())
 	}
 }
 
-func TestTheDoctorLooksAtAuthenticators(t *testing.T) {
+func TestDoctor_Authenticators(t *testing.T) {
 	blobFile, rootFile := metadataFiles(t, time.Now().AddDate(0, 1, 0))
 	oldBlob, oldRoot := metadataFiles(t, time.Now().AddDate(0, -1, 0))
 	for name, c := range map[string]struct {
@@ -167,18 +167,18 @@ func TestTheDoctorLooksAtAuthenticators(t *testing.T) {
 		warns    string
 	}{
 		"any":                                 {nil, ""},
-		"attested":                            {attested(blobFile, rootFile, "ALLOWED_AAGUIDS="+knownModel), ""},
-		"old metadata":                        {attested(oldBlob, oldRoot), "should have been replaced"},
-		"one allowed that nobody knows":       {attested(blobFile, rootFile, "ALLOWED_AAGUIDS="+unknownModel), "do not know " + unknownModel},
+		"attested":                            {attestedSettings(blobFile, rootFile, "ALLOWED_AAGUIDS="+knownModel), ""},
+		"old metadata":                        {attestedSettings(oldBlob, oldRoot), "should have been replaced"},
+		"one allowed that nobody knows":       {attestedSettings(blobFile, rootFile, "ALLOWED_AAGUIDS="+unknownModel), "do not know " + unknownModel},
 		"lists that nobody vouches for":       {[]string{"ALLOWED_AAGUIDS=" + knownModel}, "what authenticators say of themselves"},
 		"denials that nobody vouches for":     {[]string{"DENIED_AAGUIDS=" + knownModel}, "what authenticators say of themselves"},
-		"denials beside metadata are vouched": {attested(blobFile, rootFile, "DENIED_AAGUIDS="+knownModel), ""},
+		"denials beside metadata are vouched": {attestedSettings(blobFile, rootFile, "DENIED_AAGUIDS="+knownModel), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := load(t, append(c.settings, "LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0")...); err != nil {
 				t.Fatal(err)
 			}
-			exitCode, stdout, stderr := command("doctor --json")
+			exitCode, stdout, stderr := runCommand("doctor --json")
 			var answer struct {
 				Findings []struct{ Check, State, Found, Advice string }
 			}
@@ -202,24 +202,24 @@ func TestTheDoctorLooksAtAuthenticators(t *testing.T) {
 }
 
 // A command that reads the settings is how a new file is tried before it takes the old one's place: docs/operations.md.
-func TestACommandTriesAFileOfMetadata(t *testing.T) {
+func TestCommand_ValidatesMetadataFile(t *testing.T) {
 	blobFile, rootFile := metadataFiles(t, time.Now().AddDate(0, 1, 0))
 	bad := filepath.Join(t.TempDir(), "metadata.new")
-	put(t, bad, "<html>", 0o600)
-	inhabited(t, attested(blobFile, rootFile)...)
-	if exitCode, _, stderr := command("migrate status"); exitCode != cli.ExitOK {
+	writeFile(t, bad, "<html>", 0o600)
+	newDatabaseWithUsers(t, attestedSettings(blobFile, rootFile)...)
+	if exitCode, _, stderr := runCommand("migrate status"); exitCode != cli.ExitOK {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 	t.Setenv("KEYLODGE_METADATA_FILE", bad)
-	if exitCode, _, stderr := command("migrate status"); exitCode != cli.ExitMisuse || !strings.Contains(stderr, "KEYLODGE_METADATA_FILE") {
+	if exitCode, _, stderr := runCommand("migrate status"); exitCode != cli.ExitUsage || !strings.Contains(stderr, "KEYLODGE_METADATA_FILE") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 }
 
-func TestTheDoctorNamesPasskeysOfBeforeThePolicy(t *testing.T) {
+func TestDoctor_NonCompliantPasskeys(t *testing.T) {
 	blobFile, rootFile := metadataFiles(t, time.Now().AddDate(0, 1, 0))
-	ada, ben := inhabited(t, attested(blobFile, rootFile, "LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0")...)
-	exitCode, stdout, stderr := command("doctor")
+	ada, ben := newDatabaseWithUsers(t, attestedSettings(blobFile, rootFile, "LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0")...)
+	exitCode, stdout, stderr := runCommand("doctor")
 	for _, told := range []string{"2 passkeys of 00000000-0000-0000-0000-000000000000", "go on signing in", ada.user.ID.String(), ben.user.ID.String()} {
 		if exitCode != cli.ExitOK || !strings.Contains(stdout, told) {
 			t.Errorf("exit %d, %s%s\ndoes not tell %q", exitCode, stdout, stderr, told)
@@ -229,7 +229,7 @@ func TestTheDoctorNamesPasskeysOfBeforeThePolicy(t *testing.T) {
 	t.Setenv("KEYLODGE_METADATA_FILE", "")
 	t.Setenv("KEYLODGE_METADATA_ROOT_FILE", "")
 	t.Setenv("KEYLODGE_DENIED_AAGUIDS", knownModel)
-	if _, stdout, _ = command("doctor"); !strings.Contains(stdout, "all are of models that would be taken today") {
+	if _, stdout, _ = runCommand("doctor"); !strings.Contains(stdout, "all are of models that would be taken today") {
 		t.Errorf("%s", stdout)
 	}
 }

@@ -17,16 +17,16 @@ func openForCommand(ctx context.Context) (usecases application.UseCases, release
 	if err != nil {
 		return usecases, nil, err
 	}
-	if config.Database.isMissing(ctx) {
+	if config.Database.missing(ctx) {
 		return usecases, nil, &domain.Error{
 			Kind: domain.KindUnavailable, Code: "no_database",
 			Message: "there is no database at " + config.Database.String() + "; start the server once, or set KEYLODGE_DATABASE_URL to where it is",
 		}
 	}
-	return openProduct(ctx, config)
+	return openUseCases(ctx, config)
 }
 
-func openProduct(ctx context.Context, config Config) (usecases application.UseCases, release func() error, err error) {
+func openUseCases(ctx context.Context, config Config) (usecases application.UseCases, release func() error, err error) {
 	secret, err := masterKey(config)
 	if err != nil {
 		return usecases, nil, err

@@ -23,23 +23,25 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// command runs the program on a command line, whose parts are separated by spaces, with nobody at a terminal.
-func command(line string) (exitCode int, stdout, stderr string) { return commandWith(nobody, line) }
+// runCommand runs the program on a command line, whose parts are separated by spaces, with nobody at a terminal.
+func runCommand(line string) (exitCode int, stdout, stderr string) {
+	return runCommandWith(emptyStdin, line)
+}
 
-func commandWith(stdin io.Reader, line string) (exitCode int, stdout, stderr string) {
+func runCommandWith(stdin io.Reader, line string) (exitCode int, stdout, stderr string) {
 	var out, err bytes.Buffer
 	exitCode = Main(strings.Fields(line), stdin, &out, &err)
 	return exitCode, out.String(), err.String()
 }
 
-// resident is a user in the database, with a session.
-type resident struct {
-	user    domain.UserSnapshot
-	session domain.SessionSnapshot
+// testUser is a user in the database, with a session.
+type testUser struct {
+	user    domain.UserState
+	session domain.SessionState
 }
 
-// inhabited makes the database of an empty directory as the server does, and lets Ada and Ben sign up.
-func inhabited(t *testing.T, settings ...string) (ada, ben resident) {
+// newDatabaseWithUsers makes the database of an empty directory as the server does, and lets Ada and Ben sign up.
+func newDatabaseWithUsers(t *testing.T, settings ...string) (ada, ben testUser) {
 	t.Helper()
 	config, err := load(t, settings...)
 	if err != nil {
@@ -55,21 +57,21 @@ func inhabited(t *testing.T, settings ...string) (ada, ben resident) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	return moveIn(t, store, "Ada"), moveIn(t, store, "Ben")
+	return addUser(t, store, "Ada"), addUser(t, store, "Ben")
 }
 
-func moveIn(t *testing.T, store ports.Store, name string) resident {
+func addUser(t *testing.T, store ports.Store, name string) testUser {
 	t.Helper()
 	now := system.Clock{}.Now()
 	email, err := domain.ParseEmail(name + "@example.org")
 	if err != nil {
 		t.Fatal(err)
 	}
-	applicant, err := domain.NewApplicant(email, domain.DisplayName(name), now, rand.Reader)
+	applicant, err := domain.NewPendingUser(email, domain.DisplayName(name), now, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := applicant.Admit(now)
+	user := applicant.ToUser(now)
 	passkey, err := domain.NewCredential(user.ID(), "Blue key", domain.Registration{
 		CredentialID: domain.CredentialID(name), RPID: "localhost", PublicKey: []byte("public"), Flags: 1<<0 | 1<<2, // UP, UV
 		Attestation: domain.Attestation{Object: []byte("object"), AuthenticatorData: []byte("data"), ClientDataJSON: []byte("{}")},
@@ -88,10 +90,10 @@ func moveIn(t *testing.T, store ports.Store, name string) resident {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resident{user.Snapshot(), session.Snapshot()}
+	return testUser{user.State(), session.State()}
 }
 
-func TestTheCommandLine(t *testing.T) {
+func TestCommand_HelpAndUsage(t *testing.T) {
 	if _, err := load(t); err != nil {
 		t.Fatal(err)
 	}
@@ -107,12 +109,12 @@ func TestTheCommandLine(t *testing.T) {
 		"completion bash": {cli.ExitOK, "keylodge", ""},
 		"completion zsh":  {cli.ExitOK, "keylodge", ""},
 		"completion fish": {cli.ExitOK, "keylodge", ""},
-		"dance":           {cli.ExitMisuse, "", `no command "dance"`},
-		"user":            {cli.ExitMisuse, "", "did you mean users?"},
-		"users show Ada":  {cli.ExitMisuse, "", "by id or by e-mail address"},
+		"dance":           {cli.ExitUsage, "", `no command "dance"`},
+		"user":            {cli.ExitUsage, "", "did you mean users?"},
+		"users show Ada":  {cli.ExitUsage, "", "by id or by e-mail address"},
 	} {
 		t.Run(line, func(t *testing.T) {
-			exitCode, stdout, stderr := command(line)
+			exitCode, stdout, stderr := runCommand(line)
 			if exitCode != c.exitCode || !strings.Contains(stdout, c.out) || !strings.Contains(stderr, c.err) || (c.err == "") != (stderr == "") {
 				t.Errorf("exit %d, stdout %q, stderr %q", exitCode, stdout, stderr)
 			}
@@ -121,8 +123,8 @@ func TestTheCommandLine(t *testing.T) {
 	wantFiles(t)
 }
 
-func TestTheOperatorLooksAfterAccounts(t *testing.T) {
-	ada, ben := inhabited(t)
+func TestCommand_ManagesUsers(t *testing.T) {
+	ada, ben := newDatabaseWithUsers(t)
 	for _, c := range []struct {
 		line     string
 		exitCode int
@@ -137,13 +139,13 @@ func TestTheOperatorLooksAfterAccounts(t *testing.T) {
 		{"users disable ada@example.org", cli.ExitOK, "disabled"},
 		{"users list", cli.ExitOK, "disabled"},
 		{"users enable " + ada.user.ID.String(), cli.ExitOK, "enabled"},
-		{"users delete ben@example.org", cli.ExitRefused, "--yes"},
+		{"users delete ben@example.org", cli.ExitConflict, "--yes"},
 		{"users delete ben@example.org --yes", cli.ExitOK, "deleted"},
 		{"users show " + ben.user.ID.String(), cli.ExitNotFound, "no such user"},
 		{"keys list", cli.ExitOK, "signing"},
 		{"keys rotate", cli.ExitOK, "announced"},
 	} {
-		exitCode, stdout, stderr := command(c.line)
+		exitCode, stdout, stderr := runCommand(c.line)
 		said := stdout
 		if c.exitCode != cli.ExitOK {
 			said = stderr
@@ -155,8 +157,8 @@ func TestTheOperatorLooksAfterAccounts(t *testing.T) {
 	wantFiles(t, "keylodge.db", "keylodge.secret")
 }
 
-func TestProgramsReadJSON(t *testing.T) {
-	ada, ben := inhabited(t)
+func TestCommand_JSON(t *testing.T) {
+	ada, ben := newDatabaseWithUsers(t)
 	for _, c := range []struct {
 		line     string
 		exitCode int
@@ -173,7 +175,7 @@ func TestProgramsReadJSON(t *testing.T) {
 		{"keys rotate --json", cli.ExitOK, []string{"keys"}},
 		{"users show --json ben@example.org", cli.ExitNotFound, []string{"error"}},
 	} {
-		exitCode, stdout, stderr := command(c.line)
+		exitCode, stdout, stderr := runCommand(c.line)
 		var document map[string]any
 		if err := json.Unmarshal([]byte(stdout+stderr), &document); err != nil {
 			t.Errorf("%q: %v in %q", c.line, err, stdout+stderr)
@@ -190,26 +192,26 @@ func TestProgramsReadJSON(t *testing.T) {
 }
 
 // The null device is taken for a terminal: it is asked, and says nothing.
-func TestATerminalIsAskedBeforeAnAccountGoes(t *testing.T) {
-	inhabited(t)
+func TestCommand_DeleteConfirmsOnTerminal(t *testing.T) {
+	newDatabaseWithUsers(t)
 	terminal, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer terminal.Close()
-	if exitCode, _, stderr := commandWith(terminal, "users delete ada@example.org"); exitCode != cli.ExitRefused || !strings.Contains(stderr, "Type ada@example.org") {
+	if exitCode, _, stderr := runCommandWith(terminal, "users delete ada@example.org"); exitCode != cli.ExitConflict || !strings.Contains(stderr, "Type ada@example.org") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 	piped := strings.NewReader("ada@example.org\n")
-	if exitCode, _, stderr := commandWith(piped, "users delete ada@example.org"); exitCode != cli.ExitRefused || strings.Contains(stderr, "Type ada") {
+	if exitCode, _, stderr := runCommandWith(piped, "users delete ada@example.org"); exitCode != cli.ExitConflict || strings.Contains(stderr, "Type ada") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
-	if exitCode, _, _ := command("users show ada@example.org"); exitCode != cli.ExitOK {
+	if exitCode, _, _ := runCommand("users show ada@example.org"); exitCode != cli.ExitOK {
 		t.Error("the account is gone")
 	}
 }
 
-func TestNoCommandMakesADatabase(t *testing.T) {
+func TestCommand_CreatesNoDatabase(t *testing.T) {
 	for name, prepare := range map[string]func() error{
 		"none":          func() error { return nil },
 		"an empty file": func() error { return os.WriteFile("keylodge.db", nil, 0o600) },
@@ -223,11 +225,11 @@ func TestNoCommandMakesADatabase(t *testing.T) {
 			}
 			before, _ := filepath.Glob("*")
 			for _, line := range []string{"users list", "keys list", "keys rotate", "users delete --yes ada@example.org"} {
-				if exitCode, _, stderr := command(line); exitCode != cli.ExitFailure || !strings.Contains(stderr, "there is no database at keylodge.db; start the server once") {
+				if exitCode, _, stderr := runCommand(line); exitCode != cli.ExitFailure || !strings.Contains(stderr, "there is no database at keylodge.db; start the server once") {
 					t.Errorf("%q: exit %d, %s", line, exitCode, stderr)
 				}
 			}
-			if _, _, stderr := command("users list --json"); !strings.Contains(stderr, `"no_database"`) {
+			if _, _, stderr := runCommand("users list --json"); !strings.Contains(stderr, `"no_database"`) {
 				t.Errorf("as JSON: %s", stderr)
 			}
 			wantFiles(t, before...)
@@ -235,43 +237,43 @@ func TestNoCommandMakesADatabase(t *testing.T) {
 	}
 }
 
-func TestACommandNeedsTheKeyOfTheDatabase(t *testing.T) {
-	inhabited(t)
+func TestCommand_RequiresKeyFile(t *testing.T) {
+	newDatabaseWithUsers(t)
 	if err := os.Remove("keylodge.secret"); err != nil {
 		t.Fatal(err)
 	}
-	if exitCode, _, stderr := command("users list"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "put the file back") {
+	if exitCode, _, stderr := runCommand("users list"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "put the file back") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 }
 
-func TestWhatIsNoDatabaseIsToldSo(t *testing.T) {
+func TestCommand_RejectsNonDatabaseFile(t *testing.T) {
 	if _, err := load(t, "SECRET="+firstSecret); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile("keylodge.db", []byte("Dear diary,"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if exitCode, _, stderr := command("users list"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "not an SQLite database") {
+	if exitCode, _, stderr := runCommand("users list"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "not an SQLite database") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 }
 
-func TestSettingsThatCannotBeUsedAreMisuse(t *testing.T) {
+func TestCommand_InvalidSettingsAreUsageErrors(t *testing.T) {
 	if _, err := load(t, "PUBLIC_URL=http://id.example.org", "LOG_LEVEL=loud"); err == nil {
 		t.Fatal("the settings are good")
 	}
-	exitCode, _, stderr := command("users list")
-	if exitCode != cli.ExitMisuse || !strings.HasPrefix(stderr, "keylodge: the settings cannot be used:\n  KEYLODGE_") || !strings.Contains(stderr, "\n    fix: ") {
+	exitCode, _, stderr := runCommand("users list")
+	if exitCode != cli.ExitUsage || !strings.HasPrefix(stderr, "keylodge: the settings cannot be used:\n  KEYLODGE_") || !strings.Contains(stderr, "\n    fix: ") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
-	if exitCode, _, stderr = command("users list --json"); exitCode != cli.ExitMisuse || !strings.Contains(stderr, `"invalid_settings"`) {
+	if exitCode, _, stderr = runCommand("users list --json"); exitCode != cli.ExitUsage || !strings.Contains(stderr, `"invalid_settings"`) {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 }
 
-func TestKeysFromAFileAreNotRotated(t *testing.T) {
-	inhabited(t)
+func TestCommand_RejectsRotatingExternalKeys(t *testing.T) {
+	newDatabaseWithUsers(t)
 	key, err := jwt.New().Generate(domain.SigningES256)
 	if err != nil {
 		t.Fatal(err)
@@ -284,17 +286,17 @@ func TestKeysFromAFileAreNotRotated(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("KEYLODGE_JWT_KEY_FILE", "signing.pem")
-	if exitCode, _, stderr := command("keys rotate"); exitCode != cli.ExitRefused || !strings.Contains(stderr, "KEYLODGE_JWT_KEY_FILE") {
+	if exitCode, _, stderr := runCommand("keys rotate"); exitCode != cli.ExitConflict || !strings.Contains(stderr, "KEYLODGE_JWT_KEY_FILE") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
-	if exitCode, stdout, stderr := command("keys list"); exitCode != cli.ExitOK || !strings.Contains(stdout, key.ID()) {
+	if exitCode, stdout, stderr := runCommand("keys list"); exitCode != cli.ExitOK || !strings.Contains(stdout, key.ID()) {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 }
 
 // A server that runs and a command beside it see what the other does.
-func TestACommandWorksBesideTheServer(t *testing.T) {
-	inhabited(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
+func TestCommand_WhileServerRuns(t *testing.T) {
+	newDatabaseWithUsers(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
 	config, err := LoadConfig()
 	if err != nil {
 		t.Fatal(err)
@@ -307,7 +309,7 @@ func TestACommandWorksBesideTheServer(t *testing.T) {
 		t.Fatal(first)
 	}
 	for _, line := range []string{"users disable ada@example.org", "users list", "keys rotate", "users delete --yes ada@example.org"} {
-		if exitCode, _, stderr := command(line); exitCode != cli.ExitOK {
+		if exitCode, _, stderr := runCommand(line); exitCode != cli.ExitOK {
 			t.Errorf("%q: exit %d, %s", line, exitCode, stderr)
 		}
 	}

@@ -9,24 +9,24 @@ import (
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/smtp"
 	"github.com/keylodge/keylodge/adapters/webauthn"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 )
 
 // Config is the checked configuration of one server. LoadConfig makes it from the environment.
 type Config struct {
-	PublicURL      string // scheme, host and port as browsers write an origin, no trailing slash
-	Listen         string
-	OpsListen      string // for health and metrics; "" for none
-	OpsListenGiven bool   // somebody counts on it
-	RPID           string
-	AbandonedRPIDs []string // whose passkeys may be there and open nothing
-	RPName         string
-	Origins        []string // PublicURL first
-	AppOrigins     []string // of web views and extensions, which call the API with tokens alone
-	TrustedProxies []netip.Prefix
-	WellKnown      httpapi.WellKnown // what passkeys and apps on other domains need
-	Patience       time.Duration     // with slow clients; 0 for the usual one, which no setting changes
+	PublicURL        string // scheme, host and port as browsers write an origin, no trailing slash
+	Listen           string
+	OpsListen        string // for health and metrics; "" for none
+	OpsListenSet     bool   // somebody counts on it
+	RPID             string
+	RetiredRPIDs     []string // whose passkeys may be there and open nothing
+	RPName           string
+	Origins          []string // PublicURL first
+	AppOrigins       []string // of web views and extensions, which call the API with tokens alone
+	TrustedProxies   []netip.Prefix
+	WellKnown        httpapi.WellKnown // what passkeys and apps on other domains need
+	ReadWriteTimeout time.Duration     // with slow clients; 0 for the usual one, which no setting changes
 
 	Database        Database
 	Secret          *masterkey.Key  // nil: from the key file beside the database, which is a file then
@@ -46,10 +46,10 @@ type Config struct {
 
 	SMTP *smtp.Config // nil: no mail is sent
 
-	Access   domain.AccessPolicy
-	Rotation domain.KeyRotation
-	KeyFile  string         // the operator's own, "" for none
-	Brought  tokens.Brought // the keys in the operator's own file, if there is one
+	Access       domain.AccessPolicy
+	Rotation     domain.KeyRotation
+	JWTKeyFile   string                   // the operator's own, "" for none
+	ExternalKeys signingkeys.ExternalKeys // the keys in the operator's own file, if there is one
 
 	LogLevel  slog.Level
 	LogFormat LogFormat

@@ -42,24 +42,24 @@ func load(t *testing.T, settings ...string) (Config, error) {
 	return LoadConfig()
 }
 
-func TestWithoutSettingsItServesLocalhost(t *testing.T) {
+func TestLoadConfig_Defaults(t *testing.T) {
 	config, err := load(t)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if config.PublicURL != "http://localhost:8080" || config.RPID != "localhost" || config.Listen != "127.0.0.1:8080" ||
-		config.OpsListen != "127.0.0.1:9090" || config.OpsListenGiven || config.Database != SQLite("keylodge.db") || config.Secret != nil || config.RPName != "Keylodge" ||
+		config.OpsListen != "127.0.0.1:9090" || config.OpsListenSet || config.Database != SQLite("keylodge.db") || config.Secret != nil || config.RPName != "Keylodge" ||
 		!slices.Equal(config.Origins, []string{"http://localhost:8080"}) || config.Registration != domain.RegistrationOpen || config.Recovery != domain.RecoveryAny ||
 		config.Use != (domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject}) ||
 		config.Sessions != (domain.SessionLifetime{TTL: 720 * time.Hour, IdleTTL: 168 * time.Hour}) ||
-		config.ChallengeTTL != 5*time.Minute || config.StepUpTTL != domain.StepUpTTL(10*time.Minute) || config.PasskeyLimit != 20 || config.Brought != nil || config.SMTP != nil ||
+		config.ChallengeTTL != 5*time.Minute || config.StepUpTTL != domain.StepUpTTL(10*time.Minute) || config.PasskeyLimit != 20 || config.ExternalKeys != nil || config.SMTP != nil ||
 		config.Access != (domain.AccessPolicy{Issuer: "http://localhost:8080", Audience: "http://localhost:8080", TTL: 5 * time.Minute}) ||
-		config.Rotation != (domain.KeyRotation{Algorithm: domain.SigningES256, Every: 720 * time.Hour, TokenTTL: 5 * time.Minute}) || config.LogLevel != slog.LevelInfo || config.LogFormat != LogAuto {
+		config.Rotation != (domain.KeyRotation{Algorithm: domain.SigningES256, Interval: 720 * time.Hour, TokenTTL: 5 * time.Minute}) || config.LogLevel != slog.LevelInfo || config.LogFormat != LogAuto {
 		t.Errorf("%+v", config)
 	}
 }
 
-func TestTheAddressDecidesTheRest(t *testing.T) {
+func TestLoadConfig_DerivesFromPublicURL(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings []string
 		url, id  string
@@ -91,7 +91,7 @@ func TestTheAddressDecidesTheRest(t *testing.T) {
 	}
 }
 
-func TestEverySettingArrives(t *testing.T) {
+func TestLoadConfig_ReadsEverySetting(t *testing.T) {
 	secret, former := firstSecret, secondSecret
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "LISTEN=:9999", "RP_ID=example.org", "RP_NAME="+strings.Repeat("x", 64),
 		"ORIGINS= https://app.example.org ,,https://app.example.org,https://app.example.org:3000", "TRUSTED_PROXIES=10.0.0.7, ::ffff:10.0.0.8,10.1.2.3/16,fd00::1",
@@ -128,7 +128,7 @@ func TestEverySettingArrives(t *testing.T) {
 // fingerprint is the SHA-256 of an app's certificate, as keytool shows it.
 const fingerprint = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"
 
-func TestAppsAndPagesAreReadAsOthersWriteThem(t *testing.T) {
+func TestLoadConfig_WellKnown(t *testing.T) {
 	const origins = "ORIGINS=android:apk-key-hash:ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v8,android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	other := strings.Repeat("00:", 31) + "00"
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", origins, "APPLE_APPS=A1B2C3D4E5.org.example.app, A1B2C3D4E5.org.example.app-2",
@@ -150,7 +150,7 @@ func TestAppsAndPagesAreReadAsOthersWriteThem(t *testing.T) {
 }
 
 // A list of related origins is for those that need one; a public suffix is no name of anybody's.
-func TestRelatedOriginsAreThoseOfOtherDomains(t *testing.T) {
+func TestRelatedOrigins(t *testing.T) {
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "RP_ID=example.org", "ORIGINS=https://app.example.org,https://example.org:8443,https://notexample.org,"+
 		"https://shop.example.co.uk,https://www.example.co.uk,android:apk-key-hash:"+strings.Repeat("A", 43))
 	if err != nil {
@@ -164,7 +164,7 @@ func TestRelatedOriginsAreThoseOfOtherDomains(t *testing.T) {
 	}
 }
 
-func TestOnlyAHostOfItsOwnSpeaksForWhatIsBelowIt(t *testing.T) {
+func TestOwnsSubdomains(t *testing.T) {
 	for address, owns := range map[string]bool{
 		"https://id.example.org": true, "https://example.org": false, "https://id.example.co.uk": true, "https://example.co.uk": false,
 		"https://ada.github.io": false, "http://localhost:8080": false, "https://id.example.org:8443": true,
@@ -175,7 +175,7 @@ func TestOnlyAHostOfItsOwnSpeaksForWhatIsBelowIt(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeRefusesToStart(t *testing.T) {
+func TestLoadConfig_RejectsInvalidSettings(t *testing.T) {
 	short := base64.StdEncoding.EncodeToString(make([]byte, 31))
 	for name, c := range map[string]struct {
 		settings []string
@@ -245,7 +245,7 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.settings...)
-			var faults Faults
+			var faults SettingErrors
 			if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != "KEYLODGE_"+c.setting || faults[0].Fix == "" {
 				t.Fatalf("got %v", err)
 			}
@@ -259,15 +259,15 @@ func TestWhatCannotBeRefusesToStart(t *testing.T) {
 	}
 }
 
-func TestAllFaultsAreToldAtOnce(t *testing.T) {
+func TestLoadConfig_ReportsAllErrors(t *testing.T) {
 	config, err := load(t, "PUBLIC_URL=http://id.example.org", "SECRET=AAAA", "NONSENSE=1", "SESSION_TTL=soon", "LOG_LEVEL=loud")
-	var faults Faults
+	var faults SettingErrors
 	if !errors.As(err, &faults) || len(faults) != 5 || !reflect.DeepEqual(config, Config{}) {
 		t.Errorf("got %+v, %v", config, err)
 	}
 }
 
-func TestAnEmptySettingIsNone(t *testing.T) {
+func TestLoadConfig_EmptySettingIsUnset(t *testing.T) {
 	var empty []string
 	for _, name := range settingNames() {
 		empty = append(empty, strings.TrimPrefix(name, "KEYLODGE_")+"=")
@@ -281,7 +281,7 @@ func TestAnEmptySettingIsNone(t *testing.T) {
 	}
 }
 
-func TestABrokenFileTellsNoSecret(t *testing.T) {
+func TestLoadConfig_DotenvErrorsRevealNoSecret(t *testing.T) {
 	if _, err := load(t); err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestABrokenFileTellsNoSecret(t *testing.T) {
 	}
 }
 
-func TestAFileCompletesTheEnvironment(t *testing.T) {
+func TestLoadConfig_EnvironmentOverridesDotenv(t *testing.T) {
 	_, err := load(t)
 	if err != nil {
 		t.Fatal(err)
@@ -311,7 +311,7 @@ func TestAFileCompletesTheEnvironment(t *testing.T) {
 	}
 }
 
-func TestAFileThatCannotBeReadIsAFault(t *testing.T) {
+func TestLoadConfig_RejectsMalformedDotenv(t *testing.T) {
 	if _, err := load(t); err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +319,7 @@ func TestAFileThatCannotBeReadIsAFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := LoadConfig()
-	var faults Faults
+	var faults SettingErrors
 	if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != ".env" {
 		t.Errorf("got %v", err)
 	}

@@ -51,14 +51,14 @@ func (d Database) open(ctx context.Context) (store, error) {
 	return sqlite.Open(d.path)
 }
 
-// whole is the database as one thing, for its upkeep.
-type whole interface {
+// databaseMaintenance is the database as one thing, for its upkeep.
+type databaseMaintenance interface {
 	ports.Backups
 	ports.Schema
-	ports.Inspection
+	ports.Inspector
 }
 
-func (d Database) whole() whole {
+func (d Database) maintenance() databaseMaintenance {
 	if d.url != "" {
 		return postgres.NewDatabase(d.url)
 	}
@@ -70,22 +70,22 @@ func (d Database) secretFile() string {
 	if d.url != "" {
 		return ""
 	}
-	return filepath.Join(filepath.Dir(d.path), keyFile)
+	return filepath.Join(filepath.Dir(d.path), masterKeyFile)
 }
 
-// isMissing takes an empty file, and a database without our tables, for none. What cannot be looked at is not missing:
+// missing takes an empty file, and a database without our tables, for none. What cannot be looked at is not missing:
 // opening it tells why.
-func (d Database) isMissing(ctx context.Context) bool {
+func (d Database) missing(ctx context.Context) bool {
 	if d.url != "" {
 		empty, err := postgres.IsEmpty(ctx, d.url)
 		return err == nil && empty
 	}
 	_, err := os.Stat(d.path)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && !d.holdsSomething()
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !d.nonEmpty()
 }
 
-// holdsSomething is false for an empty file, which somebody may have put there to be filled.
-func (d Database) holdsSomething() bool {
+// nonEmpty is false for an empty file, which somebody may have put there to be filled.
+func (d Database) nonEmpty() bool {
 	info, err := os.Stat(d.path)
 	return err == nil && info.Size() > 0
 }

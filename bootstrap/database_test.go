@@ -14,7 +14,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/system"
 )
 
-func TestAServersDatabaseTakesASecret(t *testing.T) {
+func TestLoadConfig_PostgresRequiresSecret(t *testing.T) {
 	for _, scheme := range []string{"postgres", "postgresql"} {
 		const url = "://ada:hunter2@db:5433/keylodge"
 		_, err := load(t, "DATABASE_URL="+scheme+url)
@@ -28,7 +28,7 @@ func TestAServersDatabaseTakesASecret(t *testing.T) {
 	}
 }
 
-func TestThePasswordOfADatabaseIsNotPrinted(t *testing.T) {
+func TestDatabase_PrintsNoPassword(t *testing.T) {
 	for _, url := range []string{
 		"postgres://ada:hunter2@db:5433/lodge", "postgres://ada@db:5433/lodge?password=hunter2", "postgres://ada:hunter2@db:5433/lodge?sslmode=odd",
 		"postgres://ada:hunter2%zz@db:5433/lodge",
@@ -48,13 +48,13 @@ func TestThePasswordOfADatabaseIsNotPrinted(t *testing.T) {
 	}
 }
 
-func TestAServerRunsOnPostgres(t *testing.T) {
-	url := postgresserver.Empty(t)
+func TestRun_OnPostgres(t *testing.T) {
+	url := postgresserver.EmptyDatabase(t)
 	config, err := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if exitCode, _, stderr := command("users list"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "there is no database at test") {
+	if exitCode, _, stderr := runCommand("users list"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "there is no database at test") {
 		t.Errorf("before the first start: exit %d, %q", exitCode, stderr)
 	}
 	for range 2 {
@@ -74,11 +74,11 @@ func TestAServerRunsOnPostgres(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	moveIn(t, store, "Ada")
+	addUser(t, store, "Ada")
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	exitCode, stdout, stderr := command("users list")
+	exitCode, stdout, stderr := runCommand("users list")
 	if exitCode != cli.ExitOK || !strings.Contains(stdout, "ada@example.org") {
 		t.Errorf("exit %d, %q, %q", exitCode, stdout, stderr)
 	}
@@ -87,26 +87,26 @@ func TestAServerRunsOnPostgres(t *testing.T) {
 	}
 }
 
-func TestUpkeepOnPostgres(t *testing.T) {
-	url := postgresserver.Empty(t)
+func TestMaintenance_Postgres(t *testing.T) {
+	url := postgresserver.EmptyDatabase(t)
 	if _, err := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN="); err != nil {
 		t.Fatal(err)
 	}
 	wantCommand(t, "doctor", cli.ExitOK, "the first start makes them")
 	wantCommand(t, "migrate up", cli.ExitOK, "Migration 1 (")
-	wantCommand(t, "backup night.db", cli.ExitRefused, "pg_dump --format=custom")
-	wantCommand(t, "restore --yes night.db", cli.ExitRefused, "pg_restore")
-	stop := serving(t)
-	wantCommand(t, "migrate down --yes", cli.ExitRefused, "stop the server")
+	wantCommand(t, "backup night.db", cli.ExitConflict, "pg_dump --format=custom")
+	wantCommand(t, "restore --yes night.db", cli.ExitConflict, "pg_restore")
+	stop := startServer(t)
+	wantCommand(t, "migrate down --yes", cli.ExitConflict, "stop the server")
 	wantCommand(t, "doctor", cli.ExitOK, "it opens all that is sealed")
-	put(t, "keylodge.secret", "not ours", 0o644)
+	writeFile(t, "keylodge.secret", "not ours", 0o644)
 	wantCommand(t, "doctor", cli.ExitOK, "0 faults, 0 warnings.")
-	drop(t, "keylodge.secret")
+	removeFile(t, "keylodge.secret")
 	stop()
 	t.Setenv("KEYLODGE_SECRET", strings.Repeat("A", 42)+"E")
-	wantCommand(t, "doctor --json", cli.ExitUnwell, "the faults above")
+	wantCommand(t, "doctor --json", cli.ExitUnhealthy, "the faults above")
 	t.Setenv("KEYLODGE_SECRET", "")
-	if exitCode, stdout, _ := command("doctor"); exitCode != cli.ExitUnwell || !strings.Contains(stdout, "KEYLODGE_SECRET: it is not set") {
+	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, "KEYLODGE_SECRET: it is not set") {
 		t.Errorf("without a secret: exit %d, %s", exitCode, stdout)
 	}
 	t.Setenv("KEYLODGE_SECRET", firstSecret)
@@ -117,7 +117,7 @@ func TestUpkeepOnPostgres(t *testing.T) {
 	}
 }
 
-func TestWithoutASecretNoServersDatabaseIsOpened(t *testing.T) {
+func TestOpen_PostgresRequiresSecret(t *testing.T) {
 	app, err := Open(Config{Database: Postgres("postgres://db/keylodge")}, system.Clock{}, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "configured secret") {
 		if err == nil {
@@ -127,7 +127,7 @@ func TestWithoutASecretNoServersDatabaseIsOpened(t *testing.T) {
 	}
 }
 
-func TestConfig_databaseURLsThatCannotBeUsed(t *testing.T) {
+func TestLoadConfig_RejectsInvalidDatabaseURLs(t *testing.T) {
 	for url, want := range map[string]string{
 		"postgres://ada:12#hunter2@db/lodge":                 "# is %23",
 		"postgres://ada:12/hunter2@db/lodge":                 "/ is %2F",
@@ -141,8 +141,8 @@ func TestConfig_databaseURLsThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-func TestForeignParameterOfADatabaseURL(t *testing.T) {
-	url := postgresserver.Empty(t) + "&pgbouncer=true"
+func TestDatabaseURL_UnknownParameter(t *testing.T) {
+	url := postgresserver.EmptyDatabase(t) + "&pgbouncer=true"
 	config, err := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestForeignParameterOfADatabaseURL(t *testing.T) {
 	if err := run(t.Context(), config, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("the start says %v", err)
 	}
-	if exitCode, stdout, _ := command("doctor"); exitCode != cli.ExitUnwell || !strings.Contains(stdout, want) {
+	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, want) {
 		t.Errorf("doctor: exit %d, %s", exitCode, stdout)
 	}
 	wantCommand(t, "migrate status", cli.ExitFailure, want)

@@ -10,7 +10,7 @@ import (
 )
 
 // Decoys that no account here could have as passkeys would be told from them.
-func TestDecoysFollowTheSettings(t *testing.T) {
+func TestDecoys_FollowSettings(t *testing.T) {
 	secret := func() masterkey.Key {
 		raw := make([]byte, masterkey.Size)
 		rand.Read(raw)
@@ -39,10 +39,10 @@ func TestDecoysFollowTheSettings(t *testing.T) {
 		"denied models":    {Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{1}}}}, 1, 20, false},
 	} {
 		got, err := decoys(c.config, present)
-		if err != nil || len(got.Keys) != c.keys || got.Limit != c.limit || got.DeviceBound != c.deviceBound {
-			t.Errorf("%s: %d keys, limit %d, device-bound %t, %v", name, len(got.Keys), got.Limit, got.DeviceBound, err)
+		if err != nil || len(got.Keys) != c.keys || got.Limit != c.limit || got.DeviceBoundOnly != c.deviceBound {
+			t.Errorf("%s: %d keys, limit %d, device-bound %t, %v", name, len(got.Keys), got.Limit, got.DeviceBoundOnly, err)
 		}
-		if got.Include(decoy.Of("nobody@example.org")[0].ID) != (c.keys == 2) {
+		if got.Contains(decoy.Descriptors("nobody@example.org")[0].ID) != (c.keys == 2) {
 			t.Errorf("%s: a decoy under the former secret is recognised, or is not where it should be", name)
 		}
 	}

@@ -7,69 +7,69 @@ import (
 	"slices"
 
 	"github.com/keylodge/keylodge/adapters/system"
-	"github.com/keylodge/keylodge/application/housekeeping"
+	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// examine looks at the whole installation as the settings describe it. What one check needs comes before it.
-func examine(ctx context.Context, check ports.Check) ports.Findings {
+// runChecks looks at the whole installation as the settings describe it. What one check needs comes before it.
+func runChecks(ctx context.Context, check ports.CheckOptions) ports.CheckResults {
 	config, err := LoadConfig()
 	if err != nil {
-		return settingsFaults(err)
+		return settingsResults(err)
 	}
-	e := &examination{config: config, check: check}
-	e.OK("settings", "they can be used")
+	e := &checks{config: config, check: check}
+	e.AddOK("settings", "they can be used")
 	for _, look := range []func(context.Context){
-		e.lookAtRelyingParty,
-		e.lookAtOrigins,
-		e.lookAtAuthenticators,
-		e.lookAtWellKnown,
-		e.lookAtListeners,
-		e.lookAtProxies,
-		e.lookAtSecretFiles,
-		e.lookAtMail,
-		e.lookAtLimits,
-		e.lookAtStorage,
+		e.checkRelyingParty,
+		e.checkOrigins,
+		e.checkAuthenticators,
+		e.checkWellKnown,
+		e.checkListeners,
+		e.checkProxies,
+		e.checkSecretFiles,
+		e.checkMail,
+		e.checkRateLimits,
+		e.checkStorage,
 	} {
 		if ctx.Err() != nil {
 			break
 		}
 		look(ctx)
 	}
-	return e.Findings
+	return e.CheckResults
 }
 
-// examination is what was found so far.
-type examination struct {
-	ports.Findings
+// checks is what was found so far.
+type checks struct {
+	ports.CheckResults
 	config Config
-	check  ports.Check
+	check  ports.CheckOptions
 }
 
-func settingsFaults(err error) (found ports.Findings) {
-	var faults Faults
+func settingsResults(err error) (found ports.CheckResults) {
+	var faults SettingErrors
 	if !errors.As(err, &faults) {
-		found.Fault("settings", err.Error(), "correct them; README.md lists them all")
+		found.AddError("settings", err.Error(), "correct them; README.md lists them all")
 		return found
 	}
 	for _, fault := range faults {
-		found.Fault("settings", fault.Setting+": "+fault.Problem, fault.Fix)
+		found.AddError("settings", fault.Setting+": "+fault.Problem, fault.Fix)
 	}
-	found.Warn("settings", "nothing else was looked at", "correct the settings and run this again")
+	found.AddWarning("settings", "nothing else was looked at", "correct the settings and run this again")
 	return found
 }
 
-// lookAtStorage looks at the database from below, and at what is in it if that is sound and of this release.
-func (e *examination) lookAtStorage(ctx context.Context) {
-	database := e.config.Database.whole()
+// checkStorage looks at the database from below, and at what is in it if that is sound and of this release.
+func (e *checks) checkStorage(ctx context.Context) {
+	database := e.config.Database.maintenance()
 	below := database.Inspect(ctx, system.Clock{}.Now(), e.check)
-	e.Findings = append(e.Findings, below...)
-	if below.Faulty() || e.config.Database.isMissing(ctx) {
+	e.CheckResults = append(e.CheckResults, below...)
+	if below.HasErrors() || e.config.Database.missing(ctx) {
 		return
 	}
 	status, err := database.Status(ctx)
 	if err != nil {
-		e.Fault("database.schema", err.Error(), "run this again")
+		e.AddError("database.schema", err.Error(), "run this again")
 		return
 	}
 	if slices.ContainsFunc(status, func(m ports.Migration) bool { return !m.Applied }) {
@@ -77,29 +77,29 @@ func (e *examination) lookAtStorage(ctx context.Context) {
 	}
 	store, err := e.config.Database.open(ctx)
 	if err != nil {
-		e.Fault("database.open", err.Error(), "do as it says, and run this again")
+		e.AddError("database.open", err.Error(), "do as it says, and run this again")
 		return
 	}
 	defer store.Close()
-	e.lookAtPasskeys(ctx, store)
-	e.lookAtFormerPasskeys(ctx, store)
-	e.lookAtSecrets(ctx, store)
+	e.checkPasskeys(ctx, store)
+	e.checkNonCompliantPasskeys(ctx, store)
+	e.checkSecrets(ctx, store)
 }
 
-func (e *examination) lookAtPasskeys(ctx context.Context, store ports.Store) {
-	guard := housekeeping.GuardPasskeys{Store: store, RPIDs: rpIDs(e.config)}
+func (e *checks) checkPasskeys(ctx context.Context, store ports.Store) {
+	guard := maintenance.CheckRPID{Store: store, RPIDs: rpIDs(e.config)}
 	abandoned, err := guard.Execute(ctx)
 	if err != nil {
-		e.Fault("passkeys", err.Error(), "do as it says: the server does not start like this")
+		e.AddError("passkeys", err.Error(), "do as it says: the server does not start like this")
 		return
 	}
-	for _, id := range e.config.AbandonedRPIDs {
+	for _, id := range e.config.RetiredRPIDs {
 		if passkeys := abandoned[id]; passkeys > 0 {
-			e.Warn("passkeys", fmt.Sprintf("%d passkeys of %s, which was given up, are there and open nothing", passkeys, id),
+			e.AddWarning("passkeys", fmt.Sprintf("%d passkeys of %s, which was given up, are there and open nothing", passkeys, id),
 				"let their owners back in: they recover, or get a link from keylodge users recover WHO")
 		} else {
-			e.Warn("passkeys", "there is no passkey of "+id+", which was given up", "take it out of KEYLODGE_ABANDONED_RP_IDS")
+			e.AddWarning("passkeys", "there is no passkey of "+id+", which was given up", "take it out of KEYLODGE_ABANDONED_RP_IDS")
 		}
 	}
-	e.OK("passkeys", "all others are of the RP id "+e.config.RPID)
+	e.AddOK("passkeys", "all others are of the RP id "+e.config.RPID)
 }

@@ -18,43 +18,43 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// lookAtRelyingParty asks what the settings cannot tell by themselves: what browsers make of that RP id there.
-func (e *examination) lookAtRelyingParty(context.Context) {
+// checkRelyingParty asks what the settings cannot tell by themselves: what browsers make of that RP id there.
+func (e *checks) checkRelyingParty(context.Context) {
 	id, host := e.config.RPID, hostOf(e.config.PublicURL)
 	switch {
-	case !belongs(host, id):
-		e.Fault("rp_id", fmt.Sprintf("the page at %s cannot use passkeys of %s: it is not on that domain or below it", e.config.PublicURL, id),
+	case !isSameOrSubdomain(host, id):
+		e.AddError("rp_id", fmt.Sprintf("the page at %s cannot use passkeys of %s: it is not on that domain or below it", e.config.PublicURL, id),
 			"set KEYLODGE_RP_ID to "+host+" or a parent domain of it; if there are passkeys already, move KEYLODGE_PUBLIC_URL instead")
 	case id != host:
-		e.OK("rp_id", fmt.Sprintf("%s: every page on it or below it, and not only %s, may ask for these passkeys", id, host))
+		e.AddOK("rp_id", fmt.Sprintf("%s: every page on it or below it, and not only %s, may ask for these passkeys", id, host))
 	default:
-		e.OK("rp_id", id+", the host of the public address")
+		e.AddOK("rp_id", id+", the host of the public address")
 	}
 	if isLocalhost(host) {
 		if !isLocal(e.config.Listen) {
-			e.Warn("public_url", e.config.PublicURL+" is this machine itself, and the server listens for others, whose browsers will refuse",
+			e.AddWarning("public_url", e.config.PublicURL+" is this machine itself, and the server listens for others, whose browsers will refuse",
 				"set KEYLODGE_PUBLIC_URL to the https address that people see, or KEYLODGE_LISTEN to 127.0.0.1")
 			return
 		}
-		e.OK("public_url", e.config.PublicURL+", for people at this machine")
+		e.AddOK("public_url", e.config.PublicURL+", for people at this machine")
 		return
 	}
-	e.OK("public_url", e.config.PublicURL)
+	e.AddOK("public_url", e.config.PublicURL)
 }
 
-func (e *examination) lookAtOrigins(context.Context) {
+func (e *checks) checkOrigins(context.Context) {
 	related, labels := relatedOrigins(e.config), relatedLabels(e.config)
 	switch {
 	case len(labels) > maxRelatedLabels:
-		e.Fault("origins", fmt.Sprintf("of %d other names in KEYLODGE_ORIGINS browsers take %d", len(labels), maxRelatedLabels), "leave the others out, or give them a Keylodge of their own")
+		e.AddError("origins", fmt.Sprintf("of %d other names in KEYLODGE_ORIGINS browsers take %d", len(labels), maxRelatedLabels), "leave the others out, or give them a Keylodge of their own")
 	case len(related) > 0:
-		e.Warn("origins", fmt.Sprintf("%s: not on %s or below it, so only browsers that know related origins let them use its passkeys", strings.Join(related, ", "), e.config.RPID),
+		e.AddWarning("origins", fmt.Sprintf("%s: not on %s or below it, so only browsers that know related origins let them use its passkeys", strings.Join(related, ", "), e.config.RPID),
 			"nothing, if that is meant: https://"+e.config.RPID+"/.well-known/webauthn lists them")
 	default:
-		e.OK("origins", strings.Join(e.config.Origins, ", "))
+		e.AddOK("origins", strings.Join(e.config.Origins, ", "))
 	}
 	if len(e.config.AppOrigins) > 0 {
-		e.OK("app_origins", strings.Join(e.config.AppOrigins, ", ")+" call the API with tokens")
+		e.AddOK("app_origins", strings.Join(e.config.AppOrigins, ", ")+" call the API with tokens")
 	}
 }
 
@@ -66,7 +66,9 @@ func hostOf(origin string) string {
 	return u.Hostname()
 }
 
-func belongs(host, rpID string) bool { return host == rpID || strings.HasSuffix(host, "."+rpID) }
+func isSameOrSubdomain(host, rpID string) bool {
+	return host == rpID || strings.HasSuffix(host, "."+rpID)
+}
 
 // isPublicSuffix goes by the list that came with this program; names that were added to it since are not known.
 func isPublicSuffix(domain string) bool {
@@ -90,39 +92,39 @@ func isLocal(listen string) bool {
 	return err == nil && (isLocalhost(host) || isLoopback(host))
 }
 
-func (e *examination) lookAtListeners(ctx context.Context) {
-	e.lookAtListener(ctx, "listen", "KEYLODGE_LISTEN", e.config.Listen, e.isThisServer)
+func (e *checks) checkListeners(ctx context.Context) {
+	e.checkListener(ctx, "listen", "KEYLODGE_LISTEN", e.config.Listen, e.requireThisServer)
 	if e.config.OpsListen == "" {
-		e.OK("ops_listen", "health and metrics are turned off")
+		e.AddOK("ops_listen", "health and metrics are turned off")
 		return
 	}
-	e.lookAtListener(ctx, "ops_listen", "KEYLODGE_OPS_LISTEN", e.config.OpsListen, isReady)
+	e.checkListener(ctx, "ops_listen", "KEYLODGE_OPS_LISTEN", e.config.OpsListen, requireReady)
 	if !isLocal(e.config.OpsListen) {
-		e.Warn("ops_listen", "health and metrics can be read by whoever reaches "+e.config.OpsListen, "let a firewall keep the public away, or set KEYLODGE_OPS_LISTEN to 127.0.0.1:9090")
+		e.AddWarning("ops_listen", "health and metrics can be read by whoever reaches "+e.config.OpsListen, "let a firewall keep the public away, or set KEYLODGE_OPS_LISTEN to 127.0.0.1:9090")
 	}
 }
 
-// lookAtListener finds out whether an address is free, or served by whom it should be.
-func (e *examination) lookAtListener(ctx context.Context, check, setting, address string, asked func(ctx context.Context, address string) error) {
+// checkListener finds out whether an address is free, or served by whom it should be.
+func (e *checks) checkListener(ctx context.Context, check, setting, address string, asked func(ctx context.Context, address string) error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err == nil {
 		_ = listener.Close()
-		e.OK(check, address+" is free; no server runs there")
+		e.AddOK(check, address+" is free; no server runs there")
 		return
 	}
 	if !errors.Is(err, syscall.EADDRINUSE) {
-		e.Fault(check, err.Error(), strings.ReplaceAll(listenAdvice(err), "KEYLODGE_LISTEN", setting))
+		e.AddError(check, err.Error(), strings.ReplaceAll(listenAdvice(err), "KEYLODGE_LISTEN", setting))
 		return
 	}
-	if err := asked(ctx, nearest(address)); err != nil {
-		e.Fault(check, address+" is taken, and not by a server with these settings that is ready: "+err.Error(), "stop what listens there, or set "+setting+" to another address; if it is the server, its log says why")
+	if err := asked(ctx, dialAddress(address)); err != nil {
+		e.AddError(check, address+" is taken, and not by a server with these settings that is ready: "+err.Error(), "stop what listens there, or set "+setting+" to another address; if it is the server, its log says why")
 		return
 	}
-	e.OK(check, "the server answers on "+address)
+	e.AddOK(check, "the server answers on "+address)
 }
 
-// nearest is where a client on this machine reaches who listens on an address.
-func nearest(address string) string {
+// dialAddress is where a client on this machine reaches who listens on an address.
+func dialAddress(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return address
@@ -133,11 +135,11 @@ func nearest(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-func (e *examination) isThisServer(ctx context.Context, address string) error {
+func (e *checks) requireThisServer(ctx context.Context, address string) error {
 	var said struct {
 		RPID string `json:"rp_id"`
 	}
-	if err := ask(ctx, "http://"+address+"/v1/config", &said); err != nil {
+	if err := fetchJSON(ctx, "http://"+address+"/v1/config", &said); err != nil {
 		return err
 	}
 	if said.RPID != e.config.RPID {
@@ -146,11 +148,11 @@ func (e *examination) isThisServer(ctx context.Context, address string) error {
 	return nil
 }
 
-func isReady(ctx context.Context, address string) error {
+func requireReady(ctx context.Context, address string) error {
 	var said struct {
 		Status string `json:"status"`
 	}
-	if err := ask(ctx, "http://"+address+"/readyz", &said); err != nil {
+	if err := fetchJSON(ctx, "http://"+address+"/readyz", &said); err != nil {
 		return err
 	}
 	if said.Status != "ready" {
@@ -159,8 +161,8 @@ func isReady(ctx context.Context, address string) error {
 	return nil
 }
 
-// ask gets a small JSON document from this machine: by no proxy, and from nowhere that it is sent on to.
-func ask(ctx context.Context, address string, answer any) error {
+// fetchJSON gets a small JSON document from this machine: by no proxy, and from nowhere that it is sent on to.
+func fetchJSON(ctx context.Context, address string, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -185,7 +187,7 @@ func ask(ctx context.Context, address string, answer any) error {
 	return nil
 }
 
-func (e *examination) lookAtProxies(context.Context) {
+func (e *checks) checkProxies(context.Context) {
 	everybody := func(network netip.Prefix) bool { return network.Bits() == 0 }
 	wide := func(network netip.Prefix) bool {
 		return !network.Addr().IsPrivate() && !network.Addr().IsLoopback() && network.Bits() < network.Addr().BitLen()/2
@@ -193,17 +195,17 @@ func (e *examination) lookAtProxies(context.Context) {
 	behindProxy := strings.HasPrefix(e.config.PublicURL, "https:")
 	switch proxies := e.config.TrustedProxies; {
 	case slices.ContainsFunc(proxies, everybody):
-		e.Warn("proxies", "everybody is trusted to say whose address a request comes from, so everybody can say any", "name the proxy's own address in KEYLODGE_TRUSTED_PROXIES")
+		e.AddWarning("proxies", "everybody is trusted to say whose address a request comes from, so everybody can say any", "name the proxy's own address in KEYLODGE_TRUSTED_PROXIES")
 	case slices.ContainsFunc(proxies, wide):
-		e.Warn("proxies", fmt.Sprintf("%v: strangers' addresses may be among them, and theirs is then believed to be whatever they say", proxies), "name the proxy's own address in KEYLODGE_TRUSTED_PROXIES")
+		e.AddWarning("proxies", fmt.Sprintf("%v: strangers' addresses may be among them, and theirs is then believed to be whatever they say", proxies), "name the proxy's own address in KEYLODGE_TRUSTED_PROXIES")
 	case behindProxy && len(proxies) == 0 && isLocal(e.config.Listen):
-		e.Warn("proxies", "the proxy that gives the https address is not trusted, so every visitor has its address", "set KEYLODGE_TRUSTED_PROXIES=127.0.0.1,::1 if it runs on this machine")
+		e.AddWarning("proxies", "the proxy that gives the https address is not trusted, so every visitor has its address", "set KEYLODGE_TRUSTED_PROXIES=127.0.0.1,::1 if it runs on this machine")
 	case behindProxy && len(proxies) == 0:
-		e.Warn("proxies", "this server does not speak https, so something stands before it, and that is not trusted: every visitor has its address",
+		e.AddWarning("proxies", "this server does not speak https, so something stands before it, and that is not trusted: every visitor has its address",
 			"name it in KEYLODGE_TRUSTED_PROXIES, and let nobody reach "+e.config.Listen+" around it")
 	case !behindProxy && len(proxies) == 0:
-		e.OK("proxies", "none; the server is asked directly")
+		e.AddOK("proxies", "none; the server is asked directly")
 	default:
-		e.OK("proxies", fmt.Sprintf("%v; let nobody reach %s around them", proxies, e.config.Listen))
+		e.AddOK("proxies", fmt.Sprintf("%v; let nobody reach %s around them", proxies, e.config.Listen))
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// lookAtLimits takes a token from the shared counts, as every call does.
-func (e *examination) lookAtLimits(ctx context.Context) {
+// checkRateLimits takes a token from the shared counts, as every call does.
+func (e *checks) checkRateLimits(ctx context.Context) {
 	if len(e.config.RateLimits) == 0 {
-		e.Warn("rate_limits", "they are off, so whoever wants to may call without end", "take KEYLODGE_RATE_LIMITS=off out, unless something before this server limits calls by address")
+		e.AddWarning("rate_limits", "they are off, so whoever wants to may call without end", "take KEYLODGE_RATE_LIMITS=off out, unless something before this server limits calls by address")
 		return
 	}
 	if e.config.RateLimitURL.IsZero() {
@@ -20,33 +20,33 @@ func (e *examination) lookAtLimits(ctx context.Context) {
 		if e.config.Database.url != "" {
 			where = "all servers of the database"
 		}
-		e.OK("rate_limits", "they are on, and calls are counted by "+where)
+		e.AddOK("rate_limits", "they are on, and calls are counted by "+where)
 		return
 	}
 	serverURL := e.config.RateLimitURL.Reveal()
 	shared, err := redis.Open(serverURL)
 	if err != nil {
-		e.Fault("rate_limits", err.Error(), "correct KEYLODGE_RATE_LIMIT_URL")
+		e.AddError("rate_limits", err.Error(), "correct KEYLODGE_RATE_LIMIT_URL")
 		return
 	}
 	defer shared.Close()
 	switch err := shared.Check(ctx); {
 	case errors.Is(err, domain.ErrUnavailable):
-		e.Fault("rate_limits", "recovery and codes are shut, and the rest is counted by each server alone: "+err.Error(),
+		e.AddError("rate_limits", "recovery and codes are shut, and the rest is counted by each server alone: "+err.Error(),
 			"start Redis, let this machine reach it, or correct KEYLODGE_RATE_LIMIT_URL")
 		return
 	case err != nil:
-		e.Fault("rate_limits", err.Error(), "do as it says: the server does not start like this")
+		e.AddError("rate_limits", err.Error(), "do as it says: the server does not start like this")
 		return
 	}
-	if tellsPassword(serverURL) {
-		e.Warn("rate_limits", "the password of "+redis.Name(serverURL)+" goes over the network in the clear", "write rediss://, unless that network is yours alone")
+	if sendsPasswordInClear(serverURL) {
+		e.AddWarning("rate_limits", "the password of "+redis.DisplayName(serverURL)+" goes over the network in the clear", "write rediss://, unless that network is yours alone")
 	}
-	e.OK("rate_limits", "they are on, and calls are counted in "+redis.Name(serverURL))
+	e.AddOK("rate_limits", "they are on, and calls are counted in "+redis.DisplayName(serverURL))
 }
 
-// tellsPassword says whether the password of a Redis can be read by whoever listens on the way to it.
-func tellsPassword(serverURL string) bool {
+// sendsPasswordInClear says whether the password of a Redis can be read by whoever listens on the way to it.
+func sendsPasswordInClear(serverURL string) bool {
 	u, err := url.Parse(serverURL)
 	if err != nil || u.Scheme != "redis" || isLoopback(u.Hostname()) {
 		return false

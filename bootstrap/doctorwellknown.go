@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// lookAtWellKnown finds out whether others look for this server's documents where they are. Browsers and phones ask the RP id's
+// checkWellKnown finds out whether others look for this server's documents where they are. Browsers and phones ask the RP id's
 // own host, over https and without being sent elsewhere.
-func (e *examination) lookAtWellKnown(context.Context) {
+func (e *checks) checkWellKnown(context.Context) {
 	var served []string
 	for _, document := range []struct {
 		name  string
@@ -24,23 +24,23 @@ func (e *examination) lookAtWellKnown(context.Context) {
 			served = append(served, "/.well-known/"+document.name)
 		}
 	}
-	for _, origin := range e.unvouchedApps() {
-		e.Warn("well_known", "the app of "+origin+" is an allowed origin, and this server's assetlinks.json does not name it, without which Android gives it no passkeys",
+	for _, origin := range e.unlistedApps() {
+		e.AddWarning("well_known", "the app of "+origin+" is an allowed origin, and this server's assetlinks.json does not name it, without which Android gives it no passkeys",
 			"add it to KEYLODGE_ANDROID_APPS, as PACKAGE="+fingerprintOf(origin)+", unless https://"+e.config.RPID+"/.well-known/assetlinks.json comes from elsewhere and does")
 	}
 	switch documents := strings.Join(served, ", "); {
 	case len(served) == 0:
-		e.OK("well_known", "no app and no other site is vouched for")
+		e.AddOK("well_known", "no app and no other site is vouched for")
 	case hostOf(e.config.PublicURL) != e.config.RPID || !strings.HasPrefix(e.config.PublicURL, "https:"):
-		e.Warn("well_known", fmt.Sprintf("%s: others look there on https://%s, which is not %s", documents, e.config.RPID, e.config.PublicURL),
+		e.AddWarning("well_known", fmt.Sprintf("%s: others look there on https://%s, which is not %s", documents, e.config.RPID, e.config.PublicURL),
 			"have https://"+e.config.RPID+" give the same answers there itself; a redirect is not followed")
 	default:
-		e.OK("well_known", "this server answers "+documents)
+		e.AddOK("well_known", "this server answers "+documents)
 	}
 }
 
-// unvouchedApps are the apps among the origins whose certificate no app in the settings has.
-func (e *examination) unvouchedApps() []string {
+// unlistedApps are the apps among the origins whose certificate no app in the settings has.
+func (e *checks) unlistedApps() []string {
 	var unvouched []string
 	for _, origin := range e.config.Origins {
 		if !strings.HasPrefix(origin, apkKeyHash) {
@@ -63,5 +63,5 @@ func fingerprintOf(origin string) string {
 	if err != nil {
 		return "" // no settings with such an origin are used
 	}
-	return writtenFingerprint(digest)
+	return formatFingerprint(digest)
 }

@@ -12,17 +12,17 @@ import (
 // assignment is a line of a .env file.
 type assignment struct{ name, value string }
 
-var assignmentForm = regexp.MustCompile(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=(.*)$`)
+var assignmentPattern = regexp.MustCompile(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=(.*)$`)
 
 // parseDotenv reads lines of NAME=value, as .env.example describes them. A value is taken as it stands: nothing in it is
 // expanded or unescaped. Each line that could be meant in another way is a fault, which names the line and quotes nothing
 // of it.
-func parseDotenv(text []byte) ([]assignment, Faults) {
+func parseDotenv(text []byte) ([]assignment, SettingErrors) {
 	var assignments []assignment
-	var faults Faults
+	var faults SettingErrors
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
-		return nil, Faults{{".env", "it is not UTF-8 text", "save it as UTF-8"}}
+		return nil, SettingErrors{{".env", "it is not UTF-8 text", "save it as UTF-8"}}
 	}
 	lineOf := map[string]int{}
 	number := 0
@@ -32,9 +32,9 @@ func parseDotenv(text []byte) ([]assignment, Faults) {
 			continue
 		}
 		fault := func(problem, fix string) {
-			faults = append(faults, Fault{".env", fmt.Sprintf("line %d %s", number, problem), fix})
+			faults = append(faults, SettingError{".env", fmt.Sprintf("line %d %s", number, problem), fix})
 		}
-		parts := assignmentForm.FindStringSubmatch(line)
+		parts := assignmentPattern.FindStringSubmatch(line)
 		if parts == nil {
 			fault("is not NAME=value", "write one setting a line, as NAME=value, and # before a comment")
 			continue
@@ -74,7 +74,7 @@ func dotenvValue(s string) (value, problem, fix string) {
 		value = inside
 	default:
 		value = trimmed
-		if at := comment.FindStringIndex(value); at != nil {
+		if at := inlineComment.FindStringIndex(value); at != nil {
 			value = value[:at[0]]
 		}
 	}
@@ -84,4 +84,4 @@ func dotenvValue(s string) (value, problem, fix string) {
 	return value, "", ""
 }
 
-var comment = regexp.MustCompile(`[ \t]+#`)
+var inlineComment = regexp.MustCompile(`[ \t]+#`)

@@ -71,39 +71,39 @@ type environment struct {
 // LoadConfig reads the environment, and .env in the working directory for what the environment does not say. Every
 // fault is in the error, each with its fix; with any, there is no Config.
 func LoadConfig() (Config, error) {
-	if err := loadFile(); err != nil {
+	if err := loadDotenv(); err != nil {
 		return Config{}, err
 	}
 	var env environment
 	if err := envconfig.Process("", &env); err != nil {
 		return Config{}, err
 	}
-	quoted := env.tidy()
-	config, faults := env.check()
+	quoted := env.normalize()
+	config, faults := env.parse()
 	if faults = slices.Concat(unknownSettings(), quoted, faults); len(faults) > 0 {
 		return Config{}, faults
 	}
-	_, config.OpsListenGiven = os.LookupEnv(prefix + "_OPS_LISTEN")
+	_, config.OpsListenSet = os.LookupEnv(prefix + "_OPS_LISTEN")
 	return config, nil
 }
 
-const dotenv = ".env"
+const dotenvFile = ".env"
 
-// loadFile puts what .env says into the environment, unless the environment says something itself.
-func loadFile() error {
-	text, err := os.ReadFile(dotenv)
+// loadDotenv puts what .env says into the environment, unless the environment says something itself.
+func loadDotenv() error {
+	text, err := os.ReadFile(dotenvFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return Faults{{Setting: dotenv, Problem: err.Error(), Fix: "let this user read it, or move it away"}}
+		return SettingErrors{{Setting: dotenvFile, Problem: err.Error(), Fix: "let this user read it, or move it away"}}
 	}
 	assignments, faults := parseDotenv(text)
 	if slices.ContainsFunc(assignments, assignment.isSecret) {
-		if info, err := os.Stat(dotenv); err != nil {
-			faults = append(faults, Fault{dotenv, err.Error(), "let this user read it, or move it away"})
-		} else if err := masterkey.CheckPrivate(dotenv, info); err != nil {
-			faults = append(faults, Fault{dotenv, err.Error(), "chmod 600 " + dotenv})
+		if info, err := os.Stat(dotenvFile); err != nil {
+			faults = append(faults, SettingError{dotenvFile, err.Error(), "let this user read it, or move it away"})
+		} else if err := masterkey.CheckPrivate(dotenvFile, info); err != nil {
+			faults = append(faults, SettingError{dotenvFile, err.Error(), "chmod 600 " + dotenvFile})
 		}
 	}
 	if len(faults) > 0 {
@@ -114,7 +114,7 @@ func loadFile() error {
 			continue
 		}
 		if err := os.Setenv(a.name, a.value); err != nil {
-			return Faults{{Setting: dotenv, Problem: a.name + " cannot be set", Fix: "correct its line"}}
+			return SettingErrors{{Setting: dotenvFile, Problem: a.name + " cannot be set", Fix: "correct its line"}}
 		}
 	}
 	return nil
@@ -131,17 +131,17 @@ func (a assignment) isSecret() bool {
 	return false
 }
 
-// tidy cuts off white space around values, and takes an empty value for none, since what starts programs often has no
+// normalize cuts off white space around values, and takes an empty value for none, since what starts programs often has no
 // other way to say nothing; except where empty means off. It returns a fault for each value in quotes: a shell takes
 // them off, and what reads a file in its place may not. A password is left as it is.
-func (e *environment) tidy() (faults Faults) {
+func (e *environment) normalize() (faults SettingErrors) {
 	fields := reflect.ValueOf(e).Elem()
 	for i := range fields.NumField() {
 		tag, field := fields.Type().Field(i).Tag, fields.Field(i)
 		if tag.Get("literal") == "" {
 			field.SetString(strings.TrimSpace(field.String()))
 			if isQuoted(field.String()) {
-				faults = append(faults, Fault{tag.Get("envconfig"), "its value stands in quotes, which are taken for a part of it", "write it without quotes"})
+				faults = append(faults, SettingError{tag.Get("envconfig"), "its value stands in quotes, which are taken for a part of it", "write it without quotes"})
 				field.SetString("")
 			}
 		}
@@ -162,13 +162,13 @@ func isQuoted(s string) bool {
 	return false
 }
 
-// given reports whether the operator set a setting to something, rather than its default.
-func given(setting string) bool { return strings.TrimSpace(os.Getenv(prefix+"_"+setting)) != "" }
+// isSet reports whether the operator set a setting to something, rather than its default.
+func isSet(setting string) bool { return strings.TrimSpace(os.Getenv(prefix+"_"+setting)) != "" }
 
 var serviceLink = regexp.MustCompile(`^KEYLODGE_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)`)
 
 // unknownSettings finds the names that mean nothing: a setting that silently does nothing is a rule that somebody believes in.
-func unknownSettings() (unknown Faults) {
+func unknownSettings() (unknown SettingErrors) {
 	known := settingNames()
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
@@ -183,7 +183,7 @@ func unknownSettings() (unknown Faults) {
 		case serviceLink.MatchString(name):
 			fix = "if Kubernetes sets it for a Service of that name, set enableServiceLinks: false for the pod; else remove it"
 		}
-		unknown = append(unknown, Fault{Setting: name, Problem: "there is no such setting", Fix: fix})
+		unknown = append(unknown, SettingError{Setting: name, Problem: "there is no such setting", Fix: fix})
 	}
 	return unknown
 }
@@ -197,13 +197,13 @@ func settingNames() []string {
 	return names
 }
 
-// Fault is what is wrong with one setting.
-type Fault struct{ Setting, Problem, Fix string }
+// SettingError is what is wrong with one setting.
+type SettingError struct{ Setting, Problem, Fix string }
 
-// Faults is everything that is wrong with the settings.
-type Faults []Fault
+// SettingErrors is everything that is wrong with the settings.
+type SettingErrors []SettingError
 
-func (f Faults) Error() string {
+func (f SettingErrors) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "the settings cannot be used:")
 	for _, fault := range f {

@@ -12,30 +12,30 @@ import (
 )
 
 // Whatever is written is for its owner alone, also where the umask would let everybody read it.
-func TestUnderAnyUmaskTheFilesAreForTheirOwner(t *testing.T) {
+func TestCommand_FilesArePrivateUnderAnyUmask(t *testing.T) {
 	former := syscall.Umask(0)
 	defer syscall.Umask(former)
-	inhabited(t) // a database and its secret
+	newDatabaseWithUsers(t) // a database and its secret
 	usecases, release, err := openForCommand(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := usecases.Keys.Rotate.Execute(t.Context()); err != nil { // writes
+	if _, err := usecases.SigningKeys.Rotate.Execute(t.Context()); err != nil { // writes
 		t.Fatal(err)
 	}
 	for _, line := range []string{"backup saved.db", "export lodge.jsonl"} {
-		if exitCode, _, stderr := command(line); exitCode != cli.ExitOK {
+		if exitCode, _, stderr := runCommand(line); exitCode != cli.ExitOK {
 			t.Fatalf("%s: exit %d, %s", line, exitCode, stderr)
 		}
 	}
-	files := modes(t) // with the write-ahead log, while somebody has the database open
+	files := fileModes(t) // with the write-ahead log, while somebody has the database open
 	if err := release(); err != nil {
 		t.Fatal(err)
 	}
-	if exitCode, _, stderr := command("restore --yes saved.db"); exitCode != cli.ExitOK {
+	if exitCode, _, stderr := runCommand("restore --yes saved.db"); exitCode != cli.ExitOK {
 		t.Fatalf("restore: exit %d, %s", exitCode, stderr)
 	}
-	for name, mode := range modes(t) {
+	for name, mode := range fileModes(t) {
 		files[name] = mode
 	}
 	for _, name := range []string{"keylodge.db", "keylodge.db-wal", "keylodge.db-shm", "keylodge.secret", "saved.db", "lodge.jsonl"} {
@@ -53,7 +53,7 @@ func TestUnderAnyUmaskTheFilesAreForTheirOwner(t *testing.T) {
 	}
 }
 
-func modes(t *testing.T) map[string]fs.FileMode {
+func fileModes(t *testing.T) map[string]fs.FileMode {
 	t.Helper()
 	found := map[string]fs.FileMode{}
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {

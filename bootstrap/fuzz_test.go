@@ -29,9 +29,9 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/admin"
-	"github.com/keylodge/keylodge/application/moving"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/application/transfer"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -45,24 +45,24 @@ func FuzzRouter(f *testing.F) {
 	for _, seed := range routerSeeds(f) {
 		f.Add([]byte(seed))
 	}
-	var house *fuzzedHouse
+	var house *fuzzFixture
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if house == nil || house.served > 250 { // its challenges slow it down
-			house = newFuzzedHouse(t, 0)
+		if house == nil || house.requests > 250 { // its challenges slow it down
+			house = newFuzzFixture(t, 0)
 		}
-		answered := house.answers(t, house.personal(t, string(raw)))
-		if serverFailed.Match(answered) {
+		answered := house.serve(t, house.fillPlaceholders(t, string(raw)))
+		if serverErrorStatus.Match(answered) {
 			t.Errorf("%q was answered\n%s", raw, answered)
 		}
 		if errs := house.log.take(); len(errs) > 0 {
 			t.Errorf("%q is an error in the log, or no plain line: %q", raw, errs)
 		}
-		for _, fault := range house.faults {
+		for _, fault := range house.violations {
 			t.Errorf("%q: %s", raw, fault)
 		}
-		after := house.state(t)
-		if changed := after != house.before; changed && !opensSomething.Match(raw) {
-			t.Errorf("%q changed something without a session:\n%s\nbefore:\n%s", raw, after, house.before)
+		after := house.exportState(t)
+		if changed := after != house.initialState; changed && !usesCredentials.Match(raw) {
+			t.Errorf("%q changed something without a session:\n%s\nbefore:\n%s", raw, after, house.initialState)
 		} else if changed {
 			house = nil
 		}
@@ -70,23 +70,23 @@ func FuzzRouter(f *testing.F) {
 }
 
 var (
-	serverFailed   = regexp.MustCompile(`(?m)^HTTP/1\.[01] 5`)
-	opensSomething = regexp.MustCompile(`\{(cookie|access|refresh)\}`)
+	serverErrorStatus = regexp.MustCompile(`(?m)^HTTP/1\.[01] 5`)
+	usesCredentials   = regexp.MustCompile(`\{(cookie|access|refresh)\}`)
 )
 
-// fuzzedHouse is a server over a store in memory, where Ada is signed in by cookie and by tokens, and Ben's account is shut.
-type fuzzedHouse struct {
-	usecases application.UseCases
-	server   *fasthttp.Server
-	log      *errorLog
-	replace  map[string]string
-	before   string
-	served   int
-	faults   []string
+// fuzzFixture is a server over a store in memory, where Ada is signed in by cookie and by tokens, and Ben's account is shut.
+type fuzzFixture struct {
+	usecases     application.UseCases
+	server       *fasthttp.Server
+	log          *errorLog
+	placeholders map[string]string
+	initialState string
+	requests     int
+	violations   []string
 }
 
-// newFuzzedHouse takes how long answers are held back, which the fuzzer has no time for.
-func newFuzzedHouse(t testing.TB, evenTime time.Duration, adjust ...func(*Config)) *fuzzedHouse {
+// newFuzzFixture takes how long answers are held back, which the fuzzer has no time for.
+func newFuzzFixture(t testing.TB, evenTime time.Duration, adjust ...func(*Config)) *fuzzFixture {
 	t.Helper()
 	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, masterkey.Size)))
 	if err != nil {
@@ -100,51 +100,51 @@ func newFuzzedHouse(t testing.TB, evenTime time.Duration, adjust ...func(*Config
 		Sessions:     domain.SessionLifetime{TTL: 30 * 24 * time.Hour, IdleTTL: 7 * 24 * time.Hour},
 		ChallengeTTL: 5 * time.Minute, StepUpTTL: domain.StepUpTTL(10 * time.Minute), PasskeyLimit: 20,
 		Access:   domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
-		Rotation: domain.KeyRotation{Algorithm: domain.SigningEdDSA, Every: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
+		Rotation: domain.KeyRotation{Algorithm: domain.SigningEdDSA, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
 	}
 	for _, change := range adjust {
 		change(&config)
 	}
-	h := &fuzzedHouse{log: &errorLog{}, replace: map[string]string{}}
-	clock := still(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
+	h := &fuzzFixture{log: &errorLog{}, placeholders: map[string]string{}}
+	clock := fixedClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
 	if h.usecases, err = assembleUseCases(config, secret, memory.New(), clock); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.usecases.Housekeeping.KeepKeys.Execute(t.Context()); err != nil {
+	if err := h.usecases.Maintenance.RefreshSigningKeys.Execute(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ada := h.signsUp(t, "ada@example.org", origin, domain.TransportCookie)
-	ben := h.signsUp(t, "ben@example.org", origin, domain.TransportBearer)
-	adasProgram := h.signsUp(t, "ada@example.com", origin, domain.TransportBearer)
-	if _, err := h.usecases.Admin.DisableUser.Execute(t.Context(), admin.Who{ID: ben.User.ID()}); err != nil {
+	ada := h.signUp(t, "ada@example.org", origin, domain.TransportCookie)
+	ben := h.signUp(t, "ben@example.org", origin, domain.TransportBearer)
+	adasProgram := h.signUp(t, "ada@example.com", origin, domain.TransportBearer)
+	if _, err := h.usecases.Admin.DisableUser.Execute(t.Context(), admin.UserRef{ID: ben.User.ID()}); err != nil {
 		t.Fatal(err)
 	}
-	h.replace["{cookie}"] = ada.Token.Reveal()
-	h.replace["{session}"] = ada.Session.ID().String()
-	h.replace["{passkey}"] = ada.Credential.ID().String()
-	h.replace["{access}"] = adasProgram.Tokens.Access.Token.Reveal()
-	h.replace["{refresh}"] = adasProgram.Tokens.Refresh.Reveal()
+	h.placeholders["{cookie}"] = ada.Token.Reveal()
+	h.placeholders["{session}"] = ada.Session.ID().String()
+	h.placeholders["{passkey}"] = ada.Credential.ID().String()
+	h.placeholders["{access}"] = adasProgram.Tokens.Access.Token.Reveal()
+	h.placeholders["{refresh}"] = adasProgram.Tokens.Refresh.Reveal()
 	api, err := httpConfig(config, secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	api.EvenTime = min(api.EvenTime, evenTime)
-	app := httpServer(api, h.usecases, &ratelimit.Admit{}, aaguid.New(), metrics.New(), slog.New(h.log))
+	api.MinResponseTime = min(api.MinResponseTime, evenTime)
+	app := httpServer(api, h.usecases, &ratelimit.Allow{}, aaguid.New(), metrics.New(), slog.New(h.log))
 	app.Handler() // as Listener does
 	h.server = app.Server()
 	handle := h.server.Handler
 	h.server.Handler = func(request *fasthttp.RequestCtx) {
 		handle(request)
-		h.judge(request)
+		h.checkResponse(request)
 	}
-	h.replace["{csrf}"] = h.csrf(t)
-	h.before = h.state(t)
+	h.placeholders["{csrf}"] = h.csrf(t)
+	h.initialState = h.exportState(t)
 	return h
 }
 
-func (h *fuzzedHouse) signsUp(t testing.TB, address domain.Email, origin string, by domain.Transport) access.Grant {
+func (h *fuzzFixture) signUp(t testing.TB, address domain.Email, origin string, by domain.Transport) access.SignIn {
 	t.Helper()
-	begun, err := h.usecases.SignUp.Begin.Execute(t.Context(), signup.Application{Email: address, DisplayName: "Ada"}, domain.Binding{})
+	begun, err := h.usecases.SignUp.Begin.Execute(t.Context(), signup.Input{Email: address, DisplayName: "Ada"}, domain.Binding{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,8 +152,8 @@ func (h *fuzzedHouse) signsUp(t testing.TB, address domain.Email, origin string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	grant, err := h.usecases.SignUp.Finish.Execute(t.Context(), signup.Answer{
-		ChallengeID: begun.ChallengeID, Visitor: access.Visitor{Transport: by},
+	grant, err := h.usecases.SignUp.Finish.Execute(t.Context(), signup.FinishInput{
+		ChallengeID: begun.ChallengeID, Client: access.Client{Transport: by},
 		Credential: ports.RegistrationAnswer{ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject},
 	})
 	if err != nil {
@@ -162,9 +162,9 @@ func (h *fuzzedHouse) signsUp(t testing.TB, address domain.Email, origin string,
 	return grant
 }
 
-func (h *fuzzedHouse) csrf(t testing.TB) string {
+func (h *fuzzFixture) csrf(t testing.TB) string {
 	t.Helper()
-	answered := h.answers(t, "GET /v1/csrf HTTP/1.1\r\nHost: localhost:8080\r\nCookie: keylodge_session="+h.replace["{cookie}"]+"\r\n\r\n")
+	answered := h.serve(t, "GET /v1/csrf HTTP/1.1\r\nHost: localhost:8080\r\nCookie: keylodge_session="+h.placeholders["{cookie}"]+"\r\n\r\n")
 	_, rest, _ := strings.Cut(string(answered), `"csrf_token":"`)
 	token, _, found := strings.Cut(rest, `"`)
 	if !found {
@@ -173,8 +173,8 @@ func (h *fuzzedHouse) csrf(t testing.TB) string {
 	return token
 }
 
-// personal puts Ada's own into the request. A challenge is spent by each try, so there is another one for each.
-func (h *fuzzedHouse) personal(t *testing.T, raw string) string {
+// fillPlaceholders puts Ada's own into the request. A challenge is spent by each try, so there is another one for each.
+func (h *fuzzFixture) fillPlaceholders(t *testing.T, raw string) string {
 	t.Helper()
 	if strings.Contains(raw, "{challenge}") {
 		begun, err := h.usecases.Login.Begin.Execute(t.Context(), "", domain.Binding{})
@@ -183,47 +183,47 @@ func (h *fuzzedHouse) personal(t *testing.T, raw string) string {
 		}
 		raw = strings.ReplaceAll(raw, "{challenge}", begun.ChallengeID.String())
 	}
-	for name, value := range h.replace {
+	for name, value := range h.placeholders {
 		raw = strings.ReplaceAll(raw, name, value)
 	}
 	_, body, _ := strings.Cut(raw, "\r\n\r\n")
 	return strings.Replace(raw, "{length}", strconv.Itoa(len(body)), 1)
 }
 
-func (h *fuzzedHouse) answers(t testing.TB, raw string) []byte {
+func (h *fuzzFixture) serve(t testing.TB, raw string) []byte {
 	t.Helper()
-	h.served++
-	h.faults = nil
-	c := &connection{in: strings.NewReader(raw)}
+	h.requests++
+	h.violations = nil
+	c := &fakeConn{in: strings.NewReader(raw)}
 	_ = h.server.ServeConn(c) // what is no HTTP ends the connection
 	return c.out.Bytes()
 }
 
-// judge holds an answer to what all of them have in common.
-func (h *fuzzedHouse) judge(request *fasthttp.RequestCtx) {
+// checkResponse holds an answer to what all of them have in common.
+func (h *fuzzFixture) checkResponse(request *fasthttp.RequestCtx) {
 	header := &request.Response.Header
 	if id := header.Peek("X-Request-Id"); len(id) == 0 {
-		h.faults = append(h.faults, "no X-Request-Id")
+		h.violations = append(h.violations, "no X-Request-Id")
 	}
 	status, kind := request.Response.StatusCode(), string(header.ContentType())
 	if status >= 400 && kind != "application/problem+json" {
-		h.faults = append(h.faults, fmt.Sprintf("%d as %s", status, kind))
+		h.violations = append(h.violations, fmt.Sprintf("%d as %s", status, kind))
 	}
 	if string(header.Peek("X-Content-Type-Options")) != "nosniff" || len(header.Peek("Content-Security-Policy")) == 0 {
-		h.faults = append(h.faults, "without the headers of every answer")
+		h.violations = append(h.violations, "without the headers of every answer")
 	}
 	for _, cookie := range header.PeekAll("Set-Cookie") {
 		if !bytes.Contains(bytes.ToLower(cookie), []byte("httponly")) {
-			h.faults = append(h.faults, fmt.Sprintf("a cookie for scripts: %s", cookie))
+			h.violations = append(h.violations, fmt.Sprintf("a cookie for scripts: %s", cookie))
 		}
 	}
 }
 
-// state is everything that lasts, but for what a stranger may leave: counts of wrong codes, and entries of logs.
-func (h *fuzzedHouse) state(t testing.TB) string {
+// exportState is everything that lasts, but for what a stranger may leave: counts of wrong codes, and entries of logs.
+func (h *fuzzFixture) exportState(t testing.TB) string {
 	t.Helper()
 	var exported, kept bytes.Buffer
-	if _, err := h.usecases.Moving.Export.Execute(t.Context(), &exported, nobodyListens); err != nil {
+	if _, err := h.usecases.Transfer.Export.Execute(t.Context(), &exported, noProgress); err != nil {
 		t.Fatal(err)
 	}
 	for text := range bytes.Lines(exported.Bytes()) {
@@ -306,12 +306,12 @@ func routerSeeds(t testing.TB) []string {
 	)
 }
 
-func nobodyListens(moving.Stage, int, int) {}
+func noProgress(transfer.Stage, int, int) {}
 
-// still is a clock that stands.
-type still time.Time
+// fixedClock is a clock that stands.
+type fixedClock time.Time
 
-func (s still) Now() time.Time { return time.Time(s) }
+func (s fixedClock) Now() time.Time { return time.Time(s) }
 
 // errorLog keeps what is logged as an error, and what would not be one plain line.
 type errorLog struct {
@@ -336,22 +336,22 @@ func (l *errorLog) take() []string {
 	return taken
 }
 
-// connection is one whose client has sent everything and reads everything.
-type connection struct {
+// fakeConn is one whose client has sent everything and reads everything.
+type fakeConn struct {
 	net.Conn
 	in  io.Reader
 	out bytes.Buffer
 }
 
-func (c *connection) Read(p []byte) (int, error)  { return c.in.Read(p) }
-func (c *connection) Write(p []byte) (int, error) { return c.out.Write(p) }
-func (c *connection) Close() error                { return nil }
-func (c *connection) LocalAddr() net.Addr {
+func (c *fakeConn) Read(p []byte) (int, error)  { return c.in.Read(p) }
+func (c *fakeConn) Write(p []byte) (int, error) { return c.out.Write(p) }
+func (c *fakeConn) Close() error                { return nil }
+func (c *fakeConn) LocalAddr() net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}
 }
-func (c *connection) RemoteAddr() net.Addr {
+func (c *fakeConn) RemoteAddr() net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 40000}
 }
-func (c *connection) SetDeadline(time.Time) error      { return nil }
-func (c *connection) SetReadDeadline(time.Time) error  { return nil }
-func (c *connection) SetWriteDeadline(time.Time) error { return nil }
+func (c *fakeConn) SetDeadline(time.Time) error      { return nil }
+func (c *fakeConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *fakeConn) SetWriteDeadline(time.Time) error { return nil }

@@ -21,10 +21,10 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-const from = "SMTP_FROM=Example <no-reply@example.org>"
+const smtpFrom = "SMTP_FROM=Example <no-reply@example.org>"
 
-// authority is one that a mail server's certificate may come from, and a file with its certificate.
-func authority(t *testing.T) (*x509.Certificate, string) {
+// newTestCA is one that a mail server's certificate may come from, and a file with its certificate.
+func newTestCA(t *testing.T) (*x509.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -41,10 +41,10 @@ func authority(t *testing.T) (*x509.Certificate, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made, written(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})))
+	return made, writeCAFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})))
 }
 
-func written(t *testing.T, text string) string {
+func writeCAFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -53,10 +53,10 @@ func written(t *testing.T, text string) string {
 	return path
 }
 
-func TestWithoutAMailServerNoMailIsSent(t *testing.T) {
+func TestLoadConfig_WithoutSMTPNoMailer(t *testing.T) {
 	for name, settings := range map[string][]string{"none": nil, "an empty one": {"SMTP_HOST=", "SMTP_PASSWORD="}} {
 		config, err := load(t, settings...)
-		if err != nil || config.SMTP != nil || mailPolicy(config) != domain.MailOff {
+		if err != nil || config.SMTP != nil || mailPolicy(config) != domain.EmailOff {
 			t.Errorf("%s: %+v, %v", name, config.SMTP, err)
 		}
 		if sender, err := mailer(config); err != nil || sender != nil {
@@ -65,7 +65,7 @@ func TestWithoutAMailServerNoMailIsSent(t *testing.T) {
 	}
 }
 
-func TestMailIsSentAsTheSettingsSay(t *testing.T) {
+func TestLoadConfig_SMTP(t *testing.T) {
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "RP_NAME=Example", "SMTP_HOST=smtp.example.org", "SMTP_PORT=2525", "SMTP_TLS=tls",
 		"SMTP_USERNAME=keylodge", "SMTP_PASSWORD=hunter2", "SMTP_FROM=Example <no-reply@example.org>")
 	if err != nil {
@@ -75,7 +75,7 @@ func TestMailIsSentAsTheSettingsSay(t *testing.T) {
 		Host: "smtp.example.org", Port: 2525, TLS: smtp.ImplicitTLS, Username: "keylodge", Password: domain.NewSecret("hunter2"),
 		From: mail.Address{Name: "Example", Address: "no-reply@example.org"}, Service: "Example", PublicURL: "https://id.example.org",
 	}
-	if *config.SMTP != want || mailPolicy(config) != domain.MailOn {
+	if *config.SMTP != want || mailPolicy(config) != domain.EmailOn {
 		t.Errorf("got  %+v\nwant %+v", config.SMTP, want)
 	}
 	if sender, err := mailer(config); err != nil || sender == nil {
@@ -84,7 +84,7 @@ func TestMailIsSentAsTheSettingsSay(t *testing.T) {
 }
 
 // What is not said is safe: encrypted, and with the port that goes with how.
-func TestWhatIsNotSaidOfTheMailServer(t *testing.T) {
+func TestLoadConfig_SMTPDefaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings []string
 		tls      smtp.TLS
@@ -103,7 +103,7 @@ func TestWhatIsNotSaidOfTheMailServer(t *testing.T) {
 		"none likewise":        {[]string{"SMTP_HOST=127.9.9.9", "SMTP_TLS=none"}, smtp.NoTLS, 25},
 		"none by IPv6":         {[]string{"SMTP_HOST=::1", "SMTP_TLS=none"}, smtp.NoTLS, 25},
 	} {
-		config, err := load(t, append(c.settings, from)...)
+		config, err := load(t, append(c.settings, smtpFrom)...)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -114,9 +114,9 @@ func TestWhatIsNotSaidOfTheMailServer(t *testing.T) {
 	}
 }
 
-func TestAMailServersAuthorityIsRead(t *testing.T) {
-	ca, file := authority(t)
-	config, err := load(t, "SMTP_HOST=smtp.example.org", from, "SMTP_CA_FILE="+file)
+func TestLoadConfig_SMTPCAFile(t *testing.T) {
+	ca, file := newTestCA(t)
+	config, err := load(t, "SMTP_HOST=smtp.example.org", smtpFrom, "SMTP_CA_FILE="+file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,9 +127,9 @@ func TestAMailServersAuthorityIsRead(t *testing.T) {
 	}
 }
 
-func TestAMailServerThatCannotBeRefusesToStart(t *testing.T) {
+func TestLoadConfig_RejectsInvalidSMTP(t *testing.T) {
 	host := "SMTP_HOST=smtp.example.org"
-	_, authorityFile := authority(t)
+	_, authorityFile := newTestCA(t)
 	for name, c := range map[string]struct {
 		settings []string
 		setting  string // that must be named
@@ -139,37 +139,37 @@ func TestAMailServerThatCannotBeRefusesToStart(t *testing.T) {
 		"a port without a server":      {[]string{"SMTP_PORT=587"}, "SMTP_PORT", "does nothing without KEYLODGE_SMTP_HOST", "remove this one"},
 		"a name without a server":      {[]string{"SMTP_USERNAME=keylodge"}, "SMTP_USERNAME", "does nothing without", "name the mail server"},
 		"a password without a server":  {[]string{"SMTP_PASSWORD=hunter2"}, "SMTP_PASSWORD", "does nothing without", "name the mail server"},
-		"a sender without a server":    {[]string{from}, "SMTP_FROM", "does nothing without", "name the mail server"},
+		"a sender without a server":    {[]string{smtpFrom}, "SMTP_FROM", "does nothing without", "name the mail server"},
 		"an authority without one":     {[]string{"SMTP_CA_FILE=ca.pem"}, "SMTP_CA_FILE", "does nothing without", "name the mail server"},
-		"a server with a scheme":       {[]string{"SMTP_HOST=smtp://example.org", from}, "SMTP_HOST", "not the name of a machine", "smtp.example.org"},
-		"a server with its port":       {[]string{"SMTP_HOST=smtp.example.org:587", from}, "SMTP_HOST", "not the name of a machine", "KEYLODGE_SMTP_PORT"},
-		"a server with a password":     {[]string{"SMTP_HOST=smtp://ada:hunter2@smtp.example.org", from}, "SMTP_HOST", "not the name of a machine", "the name alone"},
-		"a server with a name":         {[]string{"SMTP_HOST=ada@smtp.example.org", from}, "SMTP_HOST", "not the name of a machine", "the name alone"},
+		"a server with a scheme":       {[]string{"SMTP_HOST=smtp://example.org", smtpFrom}, "SMTP_HOST", "not the name of a machine", "smtp.example.org"},
+		"a server with its port":       {[]string{"SMTP_HOST=smtp.example.org:587", smtpFrom}, "SMTP_HOST", "not the name of a machine", "KEYLODGE_SMTP_PORT"},
+		"a server with a password":     {[]string{"SMTP_HOST=smtp://ada:hunter2@smtp.example.org", smtpFrom}, "SMTP_HOST", "not the name of a machine", "the name alone"},
+		"a server with a name":         {[]string{"SMTP_HOST=ada@smtp.example.org", smtpFrom}, "SMTP_HOST", "not the name of a machine", "the name alone"},
 		"a TLS without a server":       {[]string{"SMTP_TLS=none"}, "SMTP_TLS", "does nothing without", "name the mail server"},
-		"a password without TLS":       {[]string{"SMTP_HOST=localhost", from, "SMTP_TLS=none", "SMTP_USERNAME=a", "SMTP_PASSWORD=hunter2"}, "SMTP_PASSWORD", "never sent without TLS", "starttls or tls"},
-		"two servers":                  {[]string{"SMTP_HOST=smtp.example.org smtp.example.net", from}, "SMTP_HOST", "not the name of a machine", "the name alone"},
+		"a password without TLS":       {[]string{"SMTP_HOST=localhost", smtpFrom, "SMTP_TLS=none", "SMTP_USERNAME=a", "SMTP_PASSWORD=hunter2"}, "SMTP_PASSWORD", "never sent without TLS", "starttls or tls"},
+		"two servers":                  {[]string{"SMTP_HOST=smtp.example.org smtp.example.net", smtpFrom}, "SMTP_HOST", "not the name of a machine", "the name alone"},
 		"no sender":                    {[]string{host}, "SMTP_FROM", "needs a sender", "no-reply@example.org"},
 		"a sender without an address":  {[]string{host, "SMTP_FROM=Example"}, "SMTP_FROM", `"Example" is not an address`, "no-reply@example.org"},
 		"two senders":                  {[]string{host, "SMTP_FROM=a@example.org, b@example.org"}, "SMTP_FROM", "is not an address", "no-reply@example.org"},
-		"a name and no password":       {[]string{host, from, "SMTP_USERNAME=keylodge"}, "SMTP_USERNAME", "one of them is missing", "KEYLODGE_SMTP_PASSWORD, or neither"},
-		"a password and no name":       {[]string{host, from, "SMTP_PASSWORD=hunter2"}, "SMTP_PASSWORD", "one of them is missing", "KEYLODGE_SMTP_PASSWORD, or neither"},
-		"a TLS that is not":            {[]string{host, from, "SMTP_TLS=ssl"}, "SMTP_TLS", `"ssl" is not one of`, "starttls or tls or none"},
-		"none elsewhere":               {[]string{host, from, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
-		"none at an IP":                {[]string{"SMTP_HOST=192.0.2.25", from, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
-		"none at a name like this one": {[]string{"SMTP_HOST=localhost.example.org", from, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
-		"an authority without TLS":     {[]string{"SMTP_HOST=localhost", from, "SMTP_TLS=none", "SMTP_CA_FILE=" + authorityFile}, "SMTP_CA_FILE", "does nothing without TLS", "starttls or tls"},
-		"STARTTLS where TLS comes 1st": {[]string{host, from, "SMTP_PORT=465"}, "SMTP_PORT", "from the first byte", "KEYLODGE_SMTP_TLS=tls"},
-		"a password's line break":      {[]string{host, from, "SMTP_USERNAME=a", "SMTP_PASSWORD=hunter2\n"}, "SMTP_PASSWORD", "line break", "without"},
+		"a name and no password":       {[]string{host, smtpFrom, "SMTP_USERNAME=keylodge"}, "SMTP_USERNAME", "one of them is missing", "KEYLODGE_SMTP_PASSWORD, or neither"},
+		"a password and no name":       {[]string{host, smtpFrom, "SMTP_PASSWORD=hunter2"}, "SMTP_PASSWORD", "one of them is missing", "KEYLODGE_SMTP_PASSWORD, or neither"},
+		"a TLS that is not":            {[]string{host, smtpFrom, "SMTP_TLS=ssl"}, "SMTP_TLS", `"ssl" is not one of`, "starttls or tls or none"},
+		"none elsewhere":               {[]string{host, smtpFrom, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
+		"none at an IP":                {[]string{"SMTP_HOST=192.0.2.25", smtpFrom, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
+		"none at a name like this one": {[]string{"SMTP_HOST=localhost.example.org", smtpFrom, "SMTP_TLS=none"}, "SMTP_TLS", "anybody on the way reads", "starttls or tls"},
+		"an authority without TLS":     {[]string{"SMTP_HOST=localhost", smtpFrom, "SMTP_TLS=none", "SMTP_CA_FILE=" + authorityFile}, "SMTP_CA_FILE", "does nothing without TLS", "starttls or tls"},
+		"STARTTLS where TLS comes 1st": {[]string{host, smtpFrom, "SMTP_PORT=465"}, "SMTP_PORT", "from the first byte", "KEYLODGE_SMTP_TLS=tls"},
+		"a password's line break":      {[]string{host, smtpFrom, "SMTP_USERNAME=a", "SMTP_PASSWORD=hunter2\n"}, "SMTP_PASSWORD", "line break", "without"},
 		"a sender at an address":       {[]string{host, "SMTP_FROM=ada@192.0.2.1"}, "SMTP_FROM", "is not an address", "no-reply@example.org"},
-		"port 0":                       {[]string{host, from, "SMTP_PORT=0"}, "SMTP_PORT", "0 is out of range", "from 1 to 65535"},
-		"a port beyond the last":       {[]string{host, from, "SMTP_PORT=65536"}, "SMTP_PORT", "65536 is out of range", "from 1 to 65535"},
-		"a port by name":               {[]string{host, from, "SMTP_PORT=submission"}, "SMTP_PORT", "not a number", "from 1 to 65535"},
-		"a file that is not there":     {[]string{host, from, "SMTP_CA_FILE=/nowhere/ca.pem"}, "SMTP_CA_FILE", "/nowhere/ca.pem", "PEM file"},
-		"a file without a certificate": {[]string{host, from, "SMTP_CA_FILE=" + written(t, "SMTP_PASSWORD=hunter2\n")}, "SMTP_CA_FILE", "no certificate", "PEM file"},
+		"port 0":                       {[]string{host, smtpFrom, "SMTP_PORT=0"}, "SMTP_PORT", "0 is out of range", "from 1 to 65535"},
+		"a port beyond the last":       {[]string{host, smtpFrom, "SMTP_PORT=65536"}, "SMTP_PORT", "65536 is out of range", "from 1 to 65535"},
+		"a port by name":               {[]string{host, smtpFrom, "SMTP_PORT=submission"}, "SMTP_PORT", "not a number", "from 1 to 65535"},
+		"a file that is not there":     {[]string{host, smtpFrom, "SMTP_CA_FILE=/nowhere/ca.pem"}, "SMTP_CA_FILE", "/nowhere/ca.pem", "PEM file"},
+		"a file without a certificate": {[]string{host, smtpFrom, "SMTP_CA_FILE=" + writeCAFile(t, "SMTP_PASSWORD=hunter2\n")}, "SMTP_CA_FILE", "no certificate", "PEM file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, err := load(t, c.settings...)
-			var faults Faults
+			var faults SettingErrors
 			if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != "KEYLODGE_"+c.setting {
 				t.Fatalf("got %+v, %v", config, err)
 			}
@@ -183,20 +183,20 @@ func TestAMailServerThatCannotBeRefusesToStart(t *testing.T) {
 	}
 }
 
-func TestAllFaultsOfAMailServerAreToldAtOnce(t *testing.T) {
+func TestLoadConfig_ReportsAllSMTPErrors(t *testing.T) {
 	_, err := load(t, "SMTP_HOST=smtp.example.org:25", "SMTP_PORT=many", "SMTP_TLS=none", "SMTP_PASSWORD=hunter2", "SMTP_CA_FILE=/nowhere/ca.pem")
-	var faults Faults
+	var faults SettingErrors
 	if !errors.As(err, &faults) || len(faults) != 8 || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
 	}
-	_, err = load(t, "SMTP_PORT=587", "SMTP_USERNAME=keylodge", "SMTP_PASSWORD=hunter2", from, "SMTP_CA_FILE=ca.pem")
+	_, err = load(t, "SMTP_PORT=587", "SMTP_USERNAME=keylodge", "SMTP_PASSWORD=hunter2", smtpFrom, "SMTP_CA_FILE=ca.pem")
 	if !errors.As(err, &faults) || len(faults) != 5 || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("without a server: %v", err)
 	}
 }
 
 // A digest of one kind of secret is never one of another kind's; and codes of before the secret was replaced still count.
-func TestCodesHaveKeysOfTheirOwn(t *testing.T) {
+func TestEmailCodeKeys_DifferFromOtherKeys(t *testing.T) {
 	config, err := load(t, "SECRET="+firstSecret, "PREVIOUS_SECRETS="+secondSecret)
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func TestCodesHaveKeysOfTheirOwn(t *testing.T) {
 	if err != nil || !bytes.Equal(codes[1], former[0]) {
 		t.Errorf("the former key is another one, %v", err)
 	}
-	grants, err := grantKeys(config, *config.Secret)
+	grants, err := recoveryGrantKeys(config, *config.Secret)
 	if err != nil {
 		t.Fatal(err)
 	}

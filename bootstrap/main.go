@@ -32,8 +32,8 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Serve:          func(ctx context.Context) error { return serve(ctx, stderr) },
 		Open:           openForCommand,
 		OpenForImport:  openForImport,
-		Maintain:       maintain,
-		Examine:        examine,
+		Maintain:       newMaintenance,
+		RunChecks:      runChecks,
 		Authenticators: aaguid.New(),
 		Stdin:          stdin,
 		Interactive:    isTerminal(stdin),
@@ -53,7 +53,7 @@ func serve(ctx context.Context, stderr io.Writer) error {
 	log := newLogger(config, stderr)
 	if err := run(ctx, config, log); err != nil {
 		log.Error("keylodge cannot go on", slog.Any("error", err))
-		return cli.ErrLogged
+		return cli.ErrAlreadyLogged
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 		return fmt.Errorf("%w; %s", err, listenAdvice(err))
 	}
 	opsListener, opsErr := listenForOperations(ctx, config)
-	if opsErr != nil && config.OpsListenGiven {
+	if opsErr != nil && config.OpsListenSet {
 		return fmt.Errorf("%w; set KEYLODGE_OPS_LISTEN to a free address, or to nothing", opsErr)
 	}
 	app, err := Open(config, system.Clock{}, log)
@@ -87,7 +87,7 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 			log.Warn("a former secret can be guessed; take it out of KEYLODGE_PREVIOUS_SECRETS as soon as nothing needs it", slog.Int("number", i+1), slog.Any("error", err))
 		}
 	}
-	tellMetadata(config.Metadata, system.Clock{}.Now(), log)
+	logMetadata(config.Metadata, system.Clock{}.Now(), log)
 	if labels := relatedLabels(config); len(labels) > maxRelatedLabels {
 		log.Warn("browsers take only some of the names in KEYLODGE_ORIGINS that are not the RP id's; leave the others out",
 			slog.Int("names", len(labels)), slog.Int("taken", maxRelatedLabels))

@@ -17,15 +17,15 @@ import (
 	"github.com/keylodge/keylodge/adapters/cli"
 )
 
-// nobody is at the other end of standard input.
-var nobody = strings.NewReader("")
+// emptyStdin is at the other end of standard input.
+var emptyStdin = strings.NewReader("")
 
-func TestBadSettingsAreToldBeforeAnythingIsMade(t *testing.T) {
+func TestMain_InvalidSettingsLeaveNoFiles(t *testing.T) {
 	if _, err := load(t, "PUBLIC_URL=http://id.example.org"); err == nil {
 		t.Fatal("the settings are good")
 	}
 	var stdout, stderr bytes.Buffer
-	if code := Main(nil, nobody, &stdout, &stderr); code != cli.ExitMisuse || !strings.Contains(stderr.String(), "KEYLODGE_PUBLIC_URL") {
+	if code := Main(nil, emptyStdin, &stdout, &stderr); code != cli.ExitUsage || !strings.Contains(stderr.String(), "KEYLODGE_PUBLIC_URL") {
 		t.Errorf("exit %d, %q", code, stderr.String())
 	}
 	if made, _ := os.ReadDir("."); len(made) > 0 {
@@ -33,7 +33,7 @@ func TestBadSettingsAreToldBeforeAnythingIsMade(t *testing.T) {
 	}
 }
 
-func TestATakenAddressIsToldBeforeTheDatabaseIsTouched(t *testing.T) {
+func TestRun_AddressInUseLeavesNoFiles(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestATakenAddressIsToldBeforeTheDatabaseIsTouched(t *testing.T) {
 	}
 }
 
-func TestATakenAddressForOperationsMattersIfSomebodyCountsOnIt(t *testing.T) {
+func TestRun_OpsAddressInUseFailsOnlyIfSet(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestATakenAddressForOperationsMattersIfSomebodyCountsOnIt(t *testing.T) {
 	if err := run(t.Context(), config, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_OPS_LISTEN") {
 		t.Errorf("given: %v", err)
 	}
-	config.OpsListenGiven = false
+	config.OpsListenSet = false
 	ctx, stop := context.WithCancel(t.Context())
 	log := newLineLog()
 	stopped := make(chan error, 1)
@@ -78,7 +78,7 @@ func TestATakenAddressForOperationsMattersIfSomebodyCountsOnIt(t *testing.T) {
 	}
 }
 
-func TestItMakesItsDatabaseAndSecretOnceAndStopsWhenTold(t *testing.T) {
+func TestRun_CreatesDatabaseAndSecretOnce(t *testing.T) {
 	config, err := load(t, "LISTEN=127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -116,14 +116,14 @@ func TestItMakesItsDatabaseAndSecretOnceAndStopsWhenTold(t *testing.T) {
 	}
 }
 
-func TestASignalStopsIt(t *testing.T) {
+func TestMain_StopsOnSignal(t *testing.T) {
 	if _, err := load(t, "LISTEN=127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		log := newLineLog()
 		exited := make(chan int, 1)
-		go func() { exited <- Main(nil, nobody, io.Discard, log) }()
+		go func() { exited <- Main(nil, emptyStdin, io.Discard, log) }()
 		if first := nextLine(t, log, exited); !strings.Contains(first, "ready") {
 			t.Fatal(first)
 		}
@@ -136,19 +136,19 @@ func TestASignalStopsIt(t *testing.T) {
 	}
 }
 
-func TestAFailureToServeIsToldOnceByTheLog(t *testing.T) {
+func TestMain_LogsStartupFailureOnce(t *testing.T) {
 	if _, err := load(t, "LISTEN=192.0.2.7:0"); err != nil { // nobody's address (RFC 5737)
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	code := Main(nil, nobody, &stdout, &stderr)
+	code := Main(nil, emptyStdin, &stdout, &stderr)
 	if code != cli.ExitFailure || stdout.Len() > 0 || !strings.HasPrefix(stderr.String(), `{"time":`) || strings.Count(stderr.String(), "\n") != 1 {
 		t.Errorf("exit %d, %q, %q", code, stdout.String(), stderr.String())
 	}
 }
 
 // With a single processor every commit would stop everybody while the disk works.
-func TestItHasTwoProcessorsAtLeast(t *testing.T) {
+func TestServe_UsesAtLeastTwoProcessors(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestItHasTwoProcessorsAtLeast(t *testing.T) {
 	for given, want := range map[int]int{1: 2, 2: 2, 3: 3} {
 		runtime.GOMAXPROCS(given)
 		var stderr bytes.Buffer
-		if code := Main([]string{"serve"}, nobody, io.Discard, &stderr); code != cli.ExitFailure || !strings.Contains(stderr.String(), "KEYLODGE_LISTEN") {
+		if code := Main([]string{"serve"}, emptyStdin, io.Discard, &stderr); code != cli.ExitFailure || !strings.Contains(stderr.String(), "KEYLODGE_LISTEN") {
 			t.Errorf("exit %d, %s", code, stderr.String())
 		}
 		if got := runtime.GOMAXPROCS(0); got != want {
@@ -171,7 +171,7 @@ func TestItHasTwoProcessorsAtLeast(t *testing.T) {
 	}
 }
 
-func TestTheLogIsWrittenAsItIsAsked(t *testing.T) {
+func TestNewLogger_FormatAndLevel(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings []string
 		want     string
@@ -202,7 +202,7 @@ func TestTheLogIsWrittenAsItIsAsked(t *testing.T) {
 	}
 }
 
-func TestATerminalIsWrittenTextUnlessAskedOtherwise(t *testing.T) {
+func TestNewLogger_TextOnTerminal(t *testing.T) {
 	terminal, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, as a terminal is
 	if err != nil {
 		t.Fatal(err)

@@ -8,20 +8,20 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 )
 
-// maintain names the database that the settings name, for what is done to it as a whole.
-func maintain() (cli.Maintenance, error) {
+// newMaintenance names the database that the settings name, for what is done to it as a whole.
+func newMaintenance() (cli.Maintenance, error) {
 	config, err := loadSettings()
 	if err != nil {
 		return cli.Maintenance{}, err
 	}
-	database := config.Database.whole()
+	database := config.Database.maintenance()
 	m := cli.Maintenance{
 		Database: config.Database.String(), Backups: database, Schema: database,
-		OpensSealed: func(keys domain.SigningKeys) error { return opensSealed(config, keys) },
+		CheckSecret: func(keys domain.SigningKeys) error { return requireDecryptable(config, keys) },
 	}
 	if config.Secret == nil {
 		m.SecretFile = config.Database.secretFile()
@@ -29,11 +29,11 @@ func maintain() (cli.Maintenance, error) {
 	return m, nil
 }
 
-func opensSealed(config Config, keys domain.SigningKeys) error {
+func requireDecryptable(config Config, keys domain.SigningKeys) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	secret, err := presentSecret(config)
+	secret, err := loadMasterKey(config)
 	if err != nil {
 		return err
 	}
@@ -41,11 +41,11 @@ func opensSealed(config Config, keys domain.SigningKeys) error {
 	if err != nil {
 		return err
 	}
-	return tokens.Unreadable(keys, sealer)
+	return signingkeys.RequireDecryptable(keys, sealer)
 }
 
-// presentSecret is masterKey for those who only look: it makes none.
-func presentSecret(config Config) (masterkey.Key, error) {
+// loadMasterKey is masterKey for those who only look: it makes none.
+func loadMasterKey(config Config) (masterkey.Key, error) {
 	if config.Secret != nil {
 		return *config.Secret, nil
 	}

@@ -18,15 +18,15 @@ import (
 var (
 	// domainName may have one label, as a host on an intranet has. A browser takes such a name as an RP id if it is the
 	// host of the page itself (HTML, "is a registrable domain suffix of or is equal to").
-	domainName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	hostName   = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
-	number     = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)$`)
+	domainName   = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	hostName     = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
+	endsInNumber = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)$`)
 )
 
 // isDomain reports whether passkeys can belong to a name. One that ends in a number is an IP address or none (URL
 // Standard, ends-in-a-number checker).
 func isDomain(s string) bool {
-	return len(s) <= 253 && domainName.MatchString(s) && !number.MatchString(s)
+	return len(s) <= 253 && domainName.MatchString(s) && !endsInNumber.MatchString(s)
 }
 
 const noPasskeysOnIP = "passkeys do not work on a bare IP address (WebAuthn, 5.1.3)"
@@ -57,7 +57,7 @@ func webOrigin(s string) (origin, problem, fix string) {
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "", fmt.Sprintf("it begins with %q", u.Scheme), "use https://, or http:// on localhost; an app or an extension that calls the API belongs in KEYLODGE_APP_ORIGINS"
-	case notIP == nil, number.MatchString(host):
+	case notIP == nil, endsInNumber.MatchString(host):
 		return "", noPasskeysOnIP, "use a name; on this machine http://localhost"
 	case !hostName.MatchString(host) || len(host) > 253:
 		return "", fmt.Sprintf("%q is not the name of a host", host), form
@@ -78,8 +78,8 @@ func isLocalhost(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// printable is an address as a fault quotes it: without a user name and a password.
-func printable(s string) string {
+// redactUserinfo is an address as a fault quotes it: without a user name and a password.
+func redactUserinfo(s string) string {
 	if u, err := url.Parse(s); err == nil && u.User != nil {
 		u.User = nil
 		return u.String()
@@ -90,34 +90,34 @@ func printable(s string) string {
 const apkKeyHash = "android:apk-key-hash:"
 
 // origins reads the origins beside the public one, which comes first.
-func (c *checker) origins(publicURL, s string) []string {
+func (c *settingsParser) origins(publicURL, s string) []string {
 	origins := []string{publicURL}
-	for _, item := range list(s) {
-		if c.origin(item) && !slices.Contains(origins, item) {
+	for _, item := range splitList(s) {
+		if c.validOrigin(item) && !slices.Contains(origins, item) {
 			origins = append(origins, item)
 		}
 	}
 	return origins
 }
 
-func (c *checker) origin(s string) bool {
+func (c *settingsParser) validOrigin(s string) bool {
 	if strings.HasPrefix(s, "android:") {
-		return c.androidOrigin(s)
+		return c.validAndroidOrigin(s)
 	}
 	origin, problem, fix := webOrigin(s)
 	switch {
 	case problem != "":
-		c.fault("ORIGINS", fmt.Sprintf("%q: %s", printable(s), problem), fix)
+		c.addError("ORIGINS", fmt.Sprintf("%q: %s", redactUserinfo(s), problem), fix)
 	case origin != s:
-		c.fault("ORIGINS", fmt.Sprintf("%q is not how a browser writes that origin", printable(s)), "write "+origin)
+		c.addError("ORIGINS", fmt.Sprintf("%q is not how a browser writes that origin", redactUserinfo(s)), "write "+origin)
 	default:
 		return true
 	}
 	return false
 }
 
-// androidOrigin takes the SHA-256 of an app's signing certificate in base64url, the one form that Android sends.
-func (c *checker) androidOrigin(s string) bool {
+// validAndroidOrigin takes the SHA-256 of an app's signing certificate in base64url, the one form that Android sends.
+func (c *settingsParser) validAndroidOrigin(s string) bool {
 	hash, _ := strings.CutPrefix(s, apkKeyHash)
 	digest, err := base64.RawURLEncoding.Strict().DecodeString(hash)
 	if err == nil && len(digest) == 32 && s == apkOrigin(digest) {
@@ -134,20 +134,20 @@ func (c *checker) androidOrigin(s string) bool {
 			break
 		}
 	}
-	c.fault("ORIGINS", fmt.Sprintf("%q is not how Android writes the origin of an app", s), fix)
+	c.addError("ORIGINS", fmt.Sprintf("%q is not how Android writes the origin of an app", s), fix)
 	return false
 }
 
-// usable requires that pages on an origin can use passkeys of the RP id: those on its domain, and those that browsers take
+// requireUsableOrigins requires that pages on an origin can use passkeys of the RP id: those on its domain, and those that browsers take
 // from the list of related origins (WebAuthn Level 3, section 5.11.1), which are https and have a registrable domain.
-func (c *checker) usable(rpID string, origins []string) {
+func (c *settingsParser) requireUsableOrigins(rpID string, origins []string) {
 	for _, origin := range origins[1:] {
 		host := hostOf(origin)
-		if host == "" || belongs(host, rpID) || isLocalhost(rpID) {
+		if host == "" || isSameOrSubdomain(host, rpID) || isLocalhost(rpID) {
 			continue
 		}
 		if _, err := publicsuffix.EffectiveTLDPlusOne(host); err != nil || strings.HasPrefix(origin, "http:") {
-			c.fault("ORIGINS", fmt.Sprintf("%q is not on %s or below it, and browsers take no such name for a related origin: no page there can use these passkeys", origin, rpID),
+			c.addError("ORIGINS", fmt.Sprintf("%q is not on %s or below it, and browsers take no such name for a related origin: no page there can use these passkeys", origin, rpID),
 				"remove it, or give it a Keylodge of its own; an app that calls the API with tokens belongs in KEYLODGE_APP_ORIGINS")
 		}
 	}
@@ -160,16 +160,16 @@ var (
 	webViewOrigin   = regexp.MustCompile(`^([a-z][a-z0-9+.-]*)://[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?(:[1-9][0-9]{0,4})?$`)
 )
 
-// noApp are schemes whose pages have no origin, or not one of an app.
-var noApp = []string{"about", "android", "blob", "chrome", "data", "edge", "file", "filesystem", "ftp", "javascript", "resource", "view-source", "ws", "wss"}
+// nonAppSchemes are schemes whose pages have no origin, or not one of an app.
+var nonAppSchemes = []string{"about", "android", "blob", "chrome", "data", "edge", "file", "filesystem", "ftp", "javascript", "resource", "view-source", "ws", "wss"}
 
 // appOrigins reads the origins of apps in web views and of browser extensions, which call the API with tokens alone.
-func (c *checker) appOrigins(origins []string, s string) []string {
+func (c *settingsParser) appOrigins(origins []string, s string) []string {
 	const form = "write capacitor://localhost, tauri://localhost, http://localhost, chrome-extension:// and 32 letters from a to p, moz-extension:// and its id, or the like"
 	var apps []string
-	for _, item := range list(s) {
+	for _, item := range splitList(s) {
 		fault := func(problem, fix string) {
-			c.fault("APP_ORIGINS", fmt.Sprintf("%q: %s", printable(item), problem), fix)
+			c.addError("APP_ORIGINS", fmt.Sprintf("%q: %s", redactUserinfo(item), problem), fix)
 		}
 		scheme, _, _ := strings.Cut(item, ":")
 		switch {
@@ -194,7 +194,7 @@ func (c *checker) appOrigins(origins []string, s string) []string {
 				fault("it is not how a browser writes the origin of an extension", form)
 				continue
 			}
-		case slices.Contains(noApp, scheme) || !webViewOrigin.MatchString(item):
+		case slices.Contains(nonAppSchemes, scheme) || !webViewOrigin.MatchString(item):
 			fault("it is not the origin of an app", form)
 			continue
 		}

@@ -31,59 +31,59 @@ import (
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/ceremony"
-	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/mail"
-	"github.com/keylodge/keylodge/application/moving"
+	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/application/stepup"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/transfer"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
 // useCaseSet is the product over a store, a clock and a secret.
 var useCaseSet = wire.NewSet(
-	wire.FieldsOf(new(Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "SessionLimit", "Access", "Rotation", "Brought"),
-	challengeTTL, decoys, refreshKeys, codePeppers, grantKeys, emailCodeKeys, lockoutKey, movingKeys, randomness,
+	wire.FieldsOf(new(Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "SessionLimit", "Access", "Rotation", "ExternalKeys"),
+	challengeTTL, decoys, refreshKeys, codePeppers, recoveryGrantKeys, emailCodeKeys, lockoutKey, transferKeys, randomness,
 	mailPolicy, mailer,
 	relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),
 	useragent.New, wire.Bind(new(ports.DeviceNames), new(*useragent.Names)),
 	jwt.New, wire.Bind(new(ports.TokenKeys), new(*jwt.Keys)),
 	totpCodes, wire.Bind(new(ports.TOTPCodes), new(*totp.Codes)),
 	sealer, wire.Bind(new(ports.Sealer), new(*masterkey.Sealer)),
-	tokens.NewKeyring, sessions.NewLastSeen,
-	wire.Struct(new(tokens.Issuer), "*"),
-	wire.Struct(new(ceremony.Desk), "*"), wire.Struct(new(ceremony.TurnAway), "*"), wire.Struct(new(application.Ceremonies), "*"),
-	wire.Struct(new(access.Door), "*"), wire.Struct(new(access.SecurityLog), "Random", "Devices", "Mail"), wire.Struct(new(access.Examiner), "*"),
+	signingkeys.NewKeySet, sessions.NewLastSeen,
+	wire.Struct(new(signingkeys.Issuer), "*"),
+	wire.Struct(new(ceremony.Challenges), "*"), wire.Struct(new(ceremony.RejectMalformed), "*"), wire.Struct(new(application.Ceremonies), "*"),
+	wire.Struct(new(access.SessionIssuer), "*"), wire.Struct(new(access.AuditLog), "Random", "Devices", "Mail"), wire.Struct(new(access.PasskeyUsage), "*"),
 	wire.Struct(new(signup.Begin), "*"), wire.Struct(new(signup.Finish), "*"), wire.Struct(new(application.SignUp), "*"),
 	wire.Struct(new(login.Begin), "*"), wire.Struct(new(login.Finish), "*"), wire.Struct(new(application.Login), "*"),
 	wire.Struct(new(stepup.Begin), "*"), wire.Struct(new(stepup.Finish), "*"), wire.Struct(new(application.StepUp), "*"),
-	wire.Struct(new(sessions.Authenticate), "*"), wire.Struct(new(sessions.Refresh), "*"), wire.Struct(new(sessions.Mint), "*"),
+	wire.Struct(new(sessions.Authenticate), "*"), wire.Struct(new(sessions.Refresh), "*"), wire.Struct(new(sessions.IssueAccessToken), "*"),
 	wire.Struct(new(sessions.SignOut), "*"), wire.Struct(new(sessions.List), "*"), wire.Struct(new(sessions.Revoke), "*"),
 	wire.Struct(new(sessions.RevokeOthers), "*"), wire.Struct(new(application.Sessions), "*"),
 	wire.Struct(new(passkeys.List), "*"), wire.Struct(new(passkeys.BeginAdd), "*"), wire.Struct(new(passkeys.FinishAdd), "*"),
 	wire.Struct(new(passkeys.Rename), "*"), wire.Struct(new(passkeys.Remove), "*"), wire.Struct(new(application.Passkeys), "*"),
-	wire.Struct(new(mail.Claims), "*"), wire.Struct(new(mail.Deliver), "*"),
+	wire.Struct(new(mail.EmailVerification), "*"), wire.Struct(new(mail.Deliver), "*"),
 	wire.Struct(new(account.Change), "*"), wire.Struct(new(account.SendCode), "*"), wire.Struct(new(account.ConfirmEmail), "*"),
 	wire.Struct(new(account.Delete), "*"), wire.Struct(new(account.Events), "*"),
 	wire.Struct(new(application.Account), "*"),
 	wire.Struct(new(recovery.Show), "*"), wire.Struct(new(recovery.SetUpTOTP), "*"), wire.Struct(new(recovery.ConfirmTOTP), "*"),
-	wire.Struct(new(recovery.RemoveTOTP), "*"), wire.Struct(new(recovery.MakeCodes), "*"), wire.Struct(new(recovery.Redeem), "*"),
+	wire.Struct(new(recovery.RemoveTOTP), "*"), wire.Struct(new(recovery.GenerateCodes), "*"), wire.Struct(new(recovery.Redeem), "*"),
 	wire.Struct(new(recovery.Begin), "*"), wire.Struct(new(recovery.Finish), "*"), wire.Struct(new(application.Recovery), "*"),
-	wire.Struct(new(tokens.Publish), "*"), wire.Struct(new(tokens.ListKeys), "*"), wire.Struct(new(tokens.RotateKeys), "*"),
-	wire.Struct(new(application.Keys), "*"),
+	wire.Struct(new(signingkeys.Publish), "*"), wire.Struct(new(signingkeys.List), "*"), wire.Struct(new(signingkeys.Rotate), "*"),
+	wire.Struct(new(application.SigningKeys), "*"),
 	wire.Struct(new(admin.ListUsers), "*"), wire.Struct(new(admin.ShowUser), "*"), wire.Struct(new(admin.DisableUser), "*"),
 	wire.Struct(new(admin.EnableUser), "*"), wire.Struct(new(admin.DeleteUser), "*"), wire.Struct(new(admin.RevokeSession), "*"),
 	wire.Struct(new(admin.RevokeSessions), "*"), wire.Struct(new(admin.RecoverUser), "*"), wire.Struct(new(application.Admin), "*"),
-	wire.Struct(new(moving.Export), "*"), wire.Struct(new(moving.Import), "*"), wire.Struct(new(application.Moving), "*"),
-	wire.Struct(new(housekeeping.TakeDuty), "*"), wire.Struct(new(housekeeping.Sweep), "*"), pause, wire.Struct(new(housekeeping.Ready), "*"), wire.Struct(new(tokens.KeepKeys), "*"),
-	rpIDs, wire.Struct(new(housekeeping.GuardPasskeys), "*"),
-	wire.Struct(new(application.Housekeeping), "*"),
+	wire.Struct(new(transfer.Export), "*"), wire.Struct(new(transfer.Import), "*"), wire.Struct(new(application.Transfer), "*"),
+	wire.Struct(new(maintenance.AcquireLease), "*"), wire.Struct(new(maintenance.DeleteExpired), "*"), pause, wire.Struct(new(maintenance.Ready), "*"), wire.Struct(new(signingkeys.Refresh), "*"),
+	rpIDs, wire.Struct(new(maintenance.CheckRPID), "*"),
+	wire.Struct(new(application.Maintenance), "*"),
 	wire.Struct(new(application.UseCases), "*"),
 )
 
@@ -94,7 +94,7 @@ var appSet = wire.NewSet(
 	openStore,
 	metrics.New, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)),
 	aaguid.New, wire.Bind(new(ports.AuthenticatorNames), new(*aaguid.Names)),
-	wire.FieldsOf(new(Config), "RateLimits"), rateKey, counts, wire.Struct(new(ratelimit.Admit), "*"),
+	wire.FieldsOf(new(Config), "RateLimits"), rateKey, limiter, wire.Struct(new(ratelimit.Allow), "*"),
 	httpConfig, httpServer, operationsServer, jobs.New,
 	wire.Struct(new(App), "usecases", "server", "operations", "jobs", "log"),
 )
@@ -106,7 +106,7 @@ func randomness() io.Reader { return rand.Reader }
 func decoys(config Config, secret masterkey.Key) (domain.Decoys, error) {
 	keys, err := deriveAll("decoy passkeys", secret, config.PreviousSecrets)
 	policy := config.Authenticators
-	return domain.Decoys{Keys: keys, Limit: config.PasskeyLimit, DeviceBound: policy.Attested || len(policy.Allowed) > 0}, err
+	return domain.Decoys{Keys: keys, Limit: config.PasskeyLimit, DeviceBoundOnly: policy.Attested || len(policy.Allowed) > 0}, err
 }
 
 // refreshKeys are those of the present secret and of the former ones, so that nobody is signed out when it is replaced.
@@ -114,11 +114,11 @@ func refreshKeys(config Config, secret masterkey.Key) (domain.RefreshKeys, error
 	return deriveAll("refresh tokens", secret, config.PreviousSecrets)
 }
 
-func codePeppers(config Config, secret masterkey.Key) (domain.CodePeppers, error) {
+func codePeppers(config Config, secret masterkey.Key) (domain.BackupCodePeppers, error) {
 	return deriveAll("backup codes", secret, config.PreviousSecrets)
 }
 
-func grantKeys(config Config, secret masterkey.Key) (domain.GrantKeys, error) {
+func recoveryGrantKeys(config Config, secret masterkey.Key) (domain.RecoveryGrantKeys, error) {
 	return deriveAll("recovery grants", secret, config.PreviousSecrets)
 }
 
@@ -126,11 +126,11 @@ func emailCodeKeys(config Config, secret masterkey.Key) (domain.EmailCodeKeys, e
 	return deriveAll("e-mail codes", secret, config.PreviousSecrets)
 }
 
-func movingKeys(config Config, secret masterkey.Key) (moving.Keys, error) {
+func transferKeys(config Config, secret masterkey.Key) (transfer.Keys, error) {
 	return deriveAll("exports", secret, config.PreviousSecrets)
 }
 
-func mailPolicy(config Config) domain.MailPolicy { return config.SMTP != nil }
+func mailPolicy(config Config) domain.EmailPolicy { return config.SMTP != nil }
 
 // mailer is nil where no mail is sent.
 func mailer(config Config) (ports.Mailer, error) {
@@ -145,8 +145,8 @@ func lockoutKey(secret masterkey.Key) (domain.LockoutKey, error) {
 	return secret.Derive("recovery lockouts")
 }
 
-func rpIDs(config Config) housekeeping.RPIDs {
-	return housekeeping.RPIDs{Present: config.RPID, Abandoned: config.AbandonedRPIDs}
+func rpIDs(config Config) maintenance.RPIDs {
+	return maintenance.RPIDs{Current: config.RPID, Retired: config.RetiredRPIDs}
 }
 
 func totpCodes(config Config) *totp.Codes { return totp.New(config.RPName) }
@@ -191,7 +191,7 @@ func openStore(config Config, _ masterkey.Key, log *slog.Logger) (ports.Store, f
 	}, nil
 }
 
-const keyFile = "keylodge.secret"
+const masterKeyFile = "keylodge.secret"
 
 // masterKey is the configured secret, or the one kept beside the database. One is made for a new database only: an old
 // one whose key is missing was made under a key that somebody should bring back.
@@ -203,15 +203,15 @@ func masterKey(config Config) (masterkey.Key, error) {
 		return masterkey.Key{}, errors.New("a database on a server has no key file beside it: it needs a configured secret")
 	}
 	path := config.Database.secretFile()
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && config.Database.holdsSomething() {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && config.Database.nonEmpty() {
 		return masterkey.Key{}, fmt.Errorf("the database %s is there and its key file %s is not: put the file back, or set KEYLODGE_SECRET to the secret that was used",
 			config.Database, path)
 	}
 	return masterkey.LoadOrCreate(path)
 }
 
-// evenTime is longer than such an answer takes on a disk of today; on a slower one the time of the disk hides what it is for.
-const evenTime = 10 * time.Millisecond
+// minResponseTime is longer than such an answer takes on a disk of today; on a slower one the time of the disk hides what it is for.
+const minResponseTime = 10 * time.Millisecond
 
 func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	bindingKeys, err := deriveAll("browser binding", secret, config.PreviousSecrets)
@@ -227,8 +227,8 @@ func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
 	return httpapi.Config{
 		PublicURL: config.PublicURL, OwnsSubdomains: ownsSubdomains(config.PublicURL), Origins: config.Origins, AppOrigins: config.AppOrigins, RPID: config.RPID, RPName: config.RPName,
 		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL, ChallengeTTL: config.ChallengeTTL,
-		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies, Patience: config.Patience, WellKnown: known,
-		EvenTime: evenTime,
+		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies, ReadWriteTimeout: config.ReadWriteTimeout, WellKnown: known,
+		MinResponseTime: minResponseTime,
 	}, nil
 }
 
@@ -238,7 +238,7 @@ type (
 	operations   struct{ *fiber.App }
 )
 
-func httpServer(config httpapi.Config, usecases application.UseCases, admission *ratelimit.Admit, names ports.AuthenticatorNames, meter httpapi.Meter, log *slog.Logger) publicServer {
+func httpServer(config httpapi.Config, usecases application.UseCases, admission *ratelimit.Allow, names ports.AuthenticatorNames, meter httpapi.Meter, log *slog.Logger) publicServer {
 	server := httpapi.New(config, usecases, admission, names, meter, log)
 	webui.Mount(server)
 	return publicServer{server}

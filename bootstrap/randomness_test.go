@@ -12,7 +12,7 @@ import (
 
 // Everything that is secret is drawn from the operating system (OWASP ASVS 5.0, 11.5.1). The core is handed its source
 // here, and what draws by itself must not import another.
-func TestRandomnessIsTheSystems(t *testing.T) {
+func TestRandomness_UsesCryptoRand(t *testing.T) {
 	if randomness() != rand.Reader {
 		t.Errorf("the use cases draw from %T", randomness())
 	}

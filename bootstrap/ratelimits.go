@@ -22,54 +22,54 @@ const (
 	limitsOn    = "on"
 	limitsOff   = "off"
 	limitsFix   = "write on, off, or what differs from the defaults, such as login=600/1m,recovery=10/10m,refresh=off"
-	mostQuota   = 1_000_000
-	mostWindow  = 24 * time.Hour
+	maxQuota    = 1_000_000
+	maxWindow   = 24 * time.Hour
 	limitSyntax = "write it like 30/1m: so many calls, 1 to 1000000, in a time of whole seconds up to 24h; or off"
 )
 
 // rateLimits reads on, off, or the limits that differ from the defaults. None are left where they are off.
-func (c *checker) rateLimits(config *Config, limits, url string) {
+func (c *settingsParser) rateLimits(config *Config, limits, url string) {
 	config.RateLimits = domain.DefaultRateLimits()
 	switch limits {
 	case limitsOn:
 	case limitsOff:
 		config.RateLimits = nil
 		if url != "" {
-			c.fault("RATE_LIMIT_URL", "it does nothing with KEYLODGE_RATE_LIMITS=off", "remove it, or switch the limits on")
+			c.addError("RATE_LIMIT_URL", "it does nothing with KEYLODGE_RATE_LIMITS=off", "remove it, or switch the limits on")
 		}
 	default:
-		items := list(limits)
+		items := splitList(limits)
 		if len(items) == 0 {
-			c.fault("RATE_LIMITS", fmt.Sprintf("%q names no limit", limits), limitsFix)
+			c.addError("RATE_LIMITS", fmt.Sprintf("%q names no limit", limits), limitsFix)
 		}
 		named := map[string]bool{}
 		for _, item := range items {
 			name, _, _ := strings.Cut(item, "=")
 			if name = strings.TrimSpace(name); named[name] {
-				c.fault("RATE_LIMITS", fmt.Sprintf("%q is there twice", name), "remove one of the two")
+				c.addError("RATE_LIMITS", fmt.Sprintf("%q is there twice", name), "remove one of the two")
 			}
 			named[name] = true
 			c.rateLimit(config.RateLimits, item)
 		}
 		if len(config.RateLimits) == 0 && url != "" {
-			c.fault("RATE_LIMIT_URL", "it does nothing with every limit off in KEYLODGE_RATE_LIMITS", "remove it, or switch a limit on")
+			c.addError("RATE_LIMIT_URL", "it does nothing with every limit off in KEYLODGE_RATE_LIMITS", "remove it, or switch a limit on")
 		}
 	}
 	if url == "" {
 		return
 	}
 	if err := redis.CheckURL(url); err != nil {
-		c.fault("RATE_LIMIT_URL", err.Error(), "write redis://:password@host:6379/0, or rediss://… for TLS")
+		c.addError("RATE_LIMIT_URL", err.Error(), "write redis://:password@host:6379/0, or rediss://… for TLS")
 	}
 	config.RateLimitURL = domain.NewSecret(url)
 }
 
-func (c *checker) rateLimit(limits domain.RateLimits, item string) {
+func (c *settingsParser) rateLimit(limits domain.RateLimits, item string) {
 	name, value, assigned := strings.Cut(item, "=")
 	policy := domain.RatePolicy(strings.TrimSpace(name))
 	value = strings.TrimSpace(value)
 	if !assigned {
-		c.fault("RATE_LIMITS", fmt.Sprintf("%q does not say what it limits", item), limitsFix)
+		c.addError("RATE_LIMITS", fmt.Sprintf("%q does not say what it limits", item), limitsFix)
 		return
 	}
 	if _, known := domain.DefaultRateLimits()[policy]; !known {
@@ -77,7 +77,7 @@ func (c *checker) rateLimit(limits domain.RateLimits, item string) {
 		for _, p := range domain.RatePolicies() {
 			names = append(names, string(p))
 		}
-		c.fault("RATE_LIMITS", fmt.Sprintf("there is no limit by the name of %q", policy), "write one of "+strings.Join(names, ", "))
+		c.addError("RATE_LIMITS", fmt.Sprintf("there is no limit by the name of %q", policy), "write one of "+strings.Join(names, ", "))
 		return
 	}
 	if value == limitsOff {
@@ -87,8 +87,8 @@ func (c *checker) rateLimit(limits domain.RateLimits, item string) {
 	quota, window, slashed := strings.Cut(value, "/")
 	n, err := strconv.Atoi(quota)
 	d, bad := time.ParseDuration(window)
-	if !slashed || err != nil || bad != nil || n < 1 || n > mostQuota || d < time.Second || d > mostWindow || d%time.Second != 0 {
-		c.fault("RATE_LIMITS", fmt.Sprintf("%q is no limit for %s", value, policy), limitSyntax)
+	if !slashed || err != nil || bad != nil || n < 1 || n > maxQuota || d < time.Second || d > maxWindow || d%time.Second != 0 {
+		c.addError("RATE_LIMITS", fmt.Sprintf("%q is no limit for %s", value, policy), limitSyntax)
 		return
 	}
 	limits[policy] = domain.RateLimit{Quota: n, Window: d}
@@ -99,14 +99,14 @@ func rateKey(secret masterkey.Key) (domain.RateKey, error) {
 	return secret.Derive("rate limits")
 }
 
-// sharing is what a store has whose servers can share more than its units of work.
-type sharing interface{ Buckets() ports.Buckets }
+// sharedBuckets is what a store has whose servers can share more than its units of work.
+type sharedBuckets interface{ Buckets() ports.Buckets }
 
-// counts are shared through Redis if one is named, else through the database if it can, else kept by this server alone. A
+// limiter are shared through Redis if one is named, else through the database if it can, else kept by this server alone. A
 // Redis that cannot be reached right now does not keep the server from starting; one that does not take its settings does.
-func counts(config Config, store ports.Store, clock ports.Clock, m *metrics.Metrics, log *slog.Logger) (*ratelimit.Counts, func(), error) {
-	local := buckets.New(clock, buckets.Most)
-	watch := countsWatch{log, m}
+func limiter(config Config, store ports.Store, clock ports.Clock, m *metrics.Metrics, log *slog.Logger) (*ratelimit.Limiter, func(), error) {
+	local := buckets.New(clock, buckets.Max)
+	watch := limiterObserver{log, m}
 	if len(config.RateLimits) > 0 && !config.RateLimitURL.IsZero() {
 		shared, err := redis.Open(config.RateLimitURL.Reveal())
 		if err != nil {
@@ -123,31 +123,31 @@ func counts(config Config, store ports.Store, clock ports.Clock, m *metrics.Metr
 			closeShared()
 			return nil, nil, fmt.Errorf("KEYLODGE_RATE_LIMIT_URL: %w", err)
 		}
-		return ratelimit.NewCounts(shared, local, clock, watch), closeShared, nil
+		return ratelimit.NewLimiter(shared, local, clock, watch), closeShared, nil
 	}
-	if shared, can := store.(sharing); can && len(config.RateLimits) > 0 {
-		return ratelimit.NewCounts(shared.Buckets(), local, clock, watch), func() {}, nil
+	if shared, can := store.(sharedBuckets); can && len(config.RateLimits) > 0 {
+		return ratelimit.NewLimiter(shared.Buckets(), local, clock, watch), func() {}, nil
 	}
-	return ratelimit.NewCounts(nil, local, clock, watch), func() {}, nil
+	return ratelimit.NewLimiter(nil, local, clock, watch), func() {}, nil
 }
 
-// countsWatch tells the operator what becomes of the shared counts.
-type countsWatch struct {
+// limiterObserver tells the operator what becomes of the shared counts.
+type limiterObserver struct {
 	log     *slog.Logger
 	metrics *metrics.Metrics
 }
 
-var _ ports.BucketsWatch = countsWatch{}
+var _ ports.LimiterObserver = limiterObserver{}
 
-func (w countsWatch) Lost(cause error) {
-	w.metrics.CountsShared(false)
+func (w limiterObserver) Unavailable(cause error) {
+	w.metrics.SetRateLimitStoreUp(false)
 	w.log.Error("the shared counts of calls are out of reach: recovery and codes are shut, everything else is counted by this server alone",
 		slog.Any("error", cause))
 }
 
-func (w countsWatch) Back() {
-	w.metrics.CountsShared(true)
+func (w limiterObserver) Recovered() {
+	w.metrics.SetRateLimitStoreUp(true)
 	w.log.Info("the shared counts of calls are back")
 }
 
-func (w countsWatch) Alone(shut bool) { w.metrics.Alone(shut) }
+func (w limiterObserver) Fallback(shut bool) { w.metrics.CountFallback(shut) }

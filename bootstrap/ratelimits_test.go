@@ -20,7 +20,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestRateLimitsAreOnAndCanBeSet(t *testing.T) {
+func TestLoadConfig_RateLimits(t *testing.T) {
 	defaults := domain.DefaultRateLimits()
 	changed := maps.Clone(defaults)
 	changed["login"] = domain.RateLimit{Quota: 600, Window: time.Minute}
@@ -36,7 +36,7 @@ func TestRateLimitsAreOnAndCanBeSet(t *testing.T) {
 	}
 }
 
-func TestWrongRateLimitsAreToldWithTheirRemedy(t *testing.T) {
+func TestLoadConfig_RejectsInvalidRateLimits(t *testing.T) {
 	for setting, c := range map[string]struct{ name, problem, fix string }{
 		"RATE_LIMITS=yes":                                    {"RATE_LIMITS", "does not say what it limits", "login=600/1m"},
 		"RATE_LIMITS=logins=30/1m":                           {"RATE_LIMITS", `"logins"`, "signup, signup-account, login, login-account, refresh"},
@@ -50,7 +50,7 @@ func TestWrongRateLimitsAreToldWithTheirRemedy(t *testing.T) {
 		"RATE_LIMIT_URL=redis://:hunter2@localhost/hunter2@": {"RATE_LIMIT_URL", "number of a database", "host:6379/0"},
 	} {
 		_, err := load(t, setting)
-		var faults Faults
+		var faults SettingErrors
 		if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != "KEYLODGE_"+c.name || !strings.Contains(faults[0].Problem, c.problem) ||
 			!strings.Contains(faults[0].Fix, c.fix) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", setting, err)
@@ -62,7 +62,7 @@ func TestWrongRateLimitsAreToldWithTheirRemedy(t *testing.T) {
 }
 
 // A Redis that is down does not keep people out; one that turns the server away is a mistake in the settings.
-func TestAServerStartsWithoutItsRedisAndNotWithAWrongOne(t *testing.T) {
+func TestOpen_ToleratesRedisDownNotWrongPassword(t *testing.T) {
 	redis := redisserver.Start(t)
 	wrong, err := url.Parse(redis.URL())
 	if err != nil {
@@ -94,10 +94,10 @@ func TestAServerStartsWithoutItsRedisAndNotWithAWrongOne(t *testing.T) {
 	}
 }
 
-func TestWhatBecomesOfSharedCountsIsTold(t *testing.T) {
+func TestLimiterObserver_LogsAndCounts(t *testing.T) {
 	var log bytes.Buffer
 	meter := metrics.New()
-	watch := countsWatch{slog.New(slog.NewTextHandler(&log, nil)), meter}
+	watch := limiterObserver{slog.New(slog.NewTextHandler(&log, nil)), meter}
 	says := func(line string) {
 		t.Helper()
 		answer := httptest.NewRecorder()
@@ -107,33 +107,33 @@ func TestWhatBecomesOfSharedCountsIsTold(t *testing.T) {
 		}
 	}
 	says("keylodge_rate_limit_store_up 1")
-	watch.Lost(errors.New("no route"))
-	watch.Alone(true)
+	watch.Unavailable(errors.New("no route"))
+	watch.Fallback(true)
 	says("keylodge_rate_limit_store_up 0")
 	says(`keylodge_rate_limit_alone_total{outcome="shut"} 1`)
-	watch.Back()
+	watch.Recovered()
 	says("keylodge_rate_limit_store_up 1")
 	if said := log.String(); !strings.Contains(said, "no route") || strings.Count(said, "\n") != 2 {
 		t.Errorf("logged %s", said)
 	}
 }
 
-func TestTheDoctorLooksAtRedis(t *testing.T) {
+func TestDoctor_Redis(t *testing.T) {
 	redis := redisserver.Start(t)
 	if _, err := load(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0", "RATE_LIMIT_URL="+redis.URL()); err != nil {
 		t.Fatal(err)
 	}
-	if exitCode, stdout, _ := command("doctor"); exitCode != cli.ExitOK || !strings.Contains(stdout, "counted in Redis at 127.0.0.1") || strings.Contains(stdout, redis.Password()) {
+	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitOK || !strings.Contains(stdout, "counted in Redis at 127.0.0.1") || strings.Contains(stdout, redis.Password()) {
 		t.Errorf("exit code %d, %s", exitCode, stdout)
 	}
 	wrong := strings.Replace(redis.URL(), redis.Password(), "hunter2", 1)
 	t.Setenv("KEYLODGE_RATE_LIMIT_URL", wrong)
-	if exitCode, stdout, _ := command("doctor"); exitCode != cli.ExitUnwell || !strings.Contains(stdout, "correct the user and the password") || strings.Contains(stdout, "hunter2") {
+	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, "correct the user and the password") || strings.Contains(stdout, "hunter2") {
 		t.Errorf("exit code %d, %s", exitCode, stdout)
 	}
 }
 
-func TestAPasswordInTheClearIsNoticed(t *testing.T) {
+func TestSendsPasswordInClear(t *testing.T) {
 	for url, want := range map[string]bool{
 		"redis://:hunter2@redis.example.org:6379/0":  true,
 		"redis://ada:hunter2@10.0.0.7":               true,
@@ -143,7 +143,7 @@ func TestAPasswordInTheClearIsNoticed(t *testing.T) {
 		"redis://:hunter2@127.0.0.1:6379/0":          false,
 		"redis://:hunter2@[::1]:6379/0":              false,
 	} {
-		if got := tellsPassword(url); got != want {
+		if got := sendsPasswordInClear(url); got != want {
 			t.Errorf("%s: %t, want %t", url, got, want)
 		}
 	}

@@ -17,15 +17,15 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// checker gathers faults while it turns text into values.
-type checker struct{ faults Faults }
+// settingsParser gathers faults while it turns text into values.
+type settingsParser struct{ errs SettingErrors }
 
-func (c *checker) fault(setting, problem, fix string) {
-	c.faults = append(c.faults, Fault{prefix + "_" + setting, problem, fix})
+func (c *settingsParser) addError(setting, problem, fix string) {
+	c.errs = append(c.errs, SettingError{prefix + "_" + setting, problem, fix})
 }
 
-func (e environment) check() (Config, Faults) {
-	var c checker
+func (e environment) parse() (Config, SettingErrors) {
+	var c settingsParser
 	config := Config{
 		Listen:         c.listen("LISTEN", e.Listen),
 		RPName:         e.RPName,
@@ -52,28 +52,28 @@ func (e environment) check() (Config, Faults) {
 		setting string
 		value   *time.Duration
 	}{{"SESSION_IDLE_TTL", &config.Sessions.IdleTTL}, {"STEP_UP_TTL", (*time.Duration)(&config.StepUpTTL)}} {
-		c.withinSession(t.setting, t.value, config.Sessions.TTL)
+		c.limitToSession(t.setting, t.value, config.Sessions.TTL)
 	}
 	if e.OpsListen != "" {
 		config.OpsListen = c.listen("OPS_LISTEN", e.OpsListen)
 	}
 	if len(e.RPName) > 64 {
-		c.fault("RP_NAME", "it is longer than 64 bytes", "write the short name that people know the site by")
+		c.addError("RP_NAME", "it is longer than 64 bytes", "write the short name that people know the site by")
 	} else if _, err := domain.ParseDisplayName(e.RPName); err != nil {
-		c.fault("RP_NAME", fmt.Sprintf("%+q is not one line of visible characters", e.RPName), "write the name that people know the site by")
+		c.addError("RP_NAME", fmt.Sprintf("%+q is not one line of visible characters", e.RPName), "write the name that people know the site by")
 	}
 	c.secrets(&config, e)
 	if config.Database.url != "" && e.Secret == "" {
-		c.fault("SECRET", "it is not set, and with PostgreSQL there is no folder to keep one in", secretFix+", and give every server the same")
+		c.addError("SECRET", "it is not set, and with PostgreSQL there is no folder to keep one in", secretFix+", and give every server the same")
 	}
 	c.relyingParty(&config, e)
-	config.AbandonedRPIDs = c.abandoned(config.RPID, e.AbandonedRPIDs)
+	config.RetiredRPIDs = c.retiredRPIDs(config.RPID, e.AbandonedRPIDs)
 	c.authenticators(&config, e)
 	c.tokens(&config, e)
 	c.smtp(&config, e)
 	c.wellKnown(&config, e)
 	c.rateLimits(&config, e.RateLimits, e.RateLimitURL)
-	return config, c.faults
+	return config, c.errs
 }
 
 // defaultPublicURL follows the port, so that one setting moves a server on its own machine.
@@ -85,9 +85,9 @@ func defaultPublicURL(listen string) string {
 	return "http://localhost:" + port
 }
 
-func (c *checker) listen(setting, s string) string {
+func (c *settingsParser) listen(setting, s string) string {
 	if _, port, err := net.SplitHostPort(s); err != nil || !isPort(port) {
-		c.fault(setting, fmt.Sprintf("%q is not an address to listen on", s), "write host:port, such as 127.0.0.1:8080 or :8080")
+		c.addError(setting, fmt.Sprintf("%q is not an address to listen on", s), "write host:port, such as 127.0.0.1:8080 or :8080")
 	}
 	return s
 }
@@ -97,33 +97,33 @@ func isPort(s string) bool {
 	return err == nil
 }
 
-func (c *checker) proxies(s string) []netip.Prefix {
+func (c *settingsParser) proxies(s string) []netip.Prefix {
 	const form = "write addresses and networks separated by commas, such as 10.0.0.7,10.1.0.0/16"
 	var prefixes []netip.Prefix
-	for _, item := range list(s) {
+	for _, item := range splitList(s) {
 		network, err := netip.ParsePrefix(item)
 		ip, bad := netip.ParseAddr(item)
 		switch {
 		case bad == nil && ip.Zone() != "":
-			c.fault("TRUSTED_PROXIES", fmt.Sprintf("%q has a zone, and addresses are compared without", item), "write it without "+"%"+ip.Zone())
+			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q has a zone, and addresses are compared without", item), "write it without "+"%"+ip.Zone())
 		case bad == nil && ip.IsUnspecified():
-			c.fault("TRUSTED_PROXIES", fmt.Sprintf("%q is no proxy's address", item), "write the address that the proxy has")
+			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is no proxy's address", item), "write the address that the proxy has")
 		case bad == nil:
 			prefixes = append(prefixes, netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()))
 		case err == nil && network.Addr().Is4In6() && network.Bits() < 96:
-			c.fault("TRUSTED_PROXIES", fmt.Sprintf("%q is neither a network of IPv4 nor one of IPv6", item), form)
+			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is neither a network of IPv4 nor one of IPv6", item), form)
 		case err == nil && network.Addr().Is4In6():
 			prefixes = append(prefixes, netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96).Masked())
 		case err == nil:
 			prefixes = append(prefixes, network.Masked())
 		default:
-			c.fault("TRUSTED_PROXIES", fmt.Sprintf("%q is neither an address nor a network", item), form)
+			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is neither an address nor a network", item), form)
 		}
 	}
 	return prefixes
 }
 
-func (c *checker) database(s string) Database {
+func (c *settingsParser) database(s string) Database {
 	const (
 		file   = "write sqlite:FILE, such as sqlite:/var/lib/keylodge/keylodge.db"
 		server = "write postgres://user:password@host:5432/database" //nolint:gosec // the shape of a URL, not one
@@ -133,15 +133,15 @@ func (c *checker) database(s string) Database {
 	case scheme == "postgres" || scheme == "postgresql":
 		var invalid *postgres.URLError
 		if errors.As(postgres.CheckURL(s), &invalid) {
-			c.fault("DATABASE_URL", invalid.Problem, invalid.Fix)
+			c.addError("DATABASE_URL", invalid.Problem, invalid.Fix)
 		}
 		return Postgres(s)
 	case scheme != "sqlite":
-		c.fault("DATABASE_URL", fmt.Sprintf("unsupported storage %q", scheme), file+"; or "+server)
+		c.addError("DATABASE_URL", fmt.Sprintf("unsupported storage %q", scheme), file+"; or "+server)
 	case strings.ContainsAny(path, "?#") || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:"):
-		c.fault("DATABASE_URL", fmt.Sprintf("%q is not the name of a file; it takes no parameters", path), file)
+		c.addError("DATABASE_URL", fmt.Sprintf("%q is not the name of a file; it takes no parameters", path), file)
 	case path == "" || strings.HasSuffix(path, "/"):
-		c.fault("DATABASE_URL", "it names no file", file)
+		c.addError("DATABASE_URL", "it names no file", file)
 	}
 	return SQLite(filepath.Clean(path))
 }
@@ -150,73 +150,73 @@ const secretFix = "make one with: openssl rand -base64 32"
 
 // secrets reads the present secret, which has to be strong, and the former ones. A weak one may be among these, so that it
 // can be replaced; the start and the doctor warn of it.
-func (c *checker) secrets(config *Config, e environment) {
+func (c *settingsParser) secrets(config *Config, e environment) {
 	if e.Secret != "" {
 		key := c.secret("SECRET", "it", e.Secret)
 		config.Secret = &key
 		if err := key.CheckStrength(); err != nil {
-			c.fault("SECRET", "it "+err.Error(), secretFix+"; if it was in use, it goes into KEYLODGE_PREVIOUS_SECRETS")
+			c.addError("SECRET", "it "+err.Error(), secretFix+"; if it was in use, it goes into KEYLODGE_PREVIOUS_SECRETS")
 		}
 	}
-	for i, item := range list(e.PreviousSecrets) {
+	for i, item := range splitList(e.PreviousSecrets) {
 		which := fmt.Sprintf("number %d", i+1)
 		key := c.secret("PREVIOUS_SECRETS", which, item)
 		switch {
 		case config.Secret != nil && key.Equal(*config.Secret) && !key.IsZero():
-			c.fault("PREVIOUS_SECRETS", which+" is the present secret", "take it out, or put the new one into KEYLODGE_SECRET")
+			c.addError("PREVIOUS_SECRETS", which+" is the present secret", "take it out, or put the new one into KEYLODGE_SECRET")
 		case slices.ContainsFunc(config.PreviousSecrets, key.Equal) && !key.IsZero():
-			c.fault("PREVIOUS_SECRETS", which+" is there already", "take it out")
+			c.addError("PREVIOUS_SECRETS", which+" is there already", "take it out")
 		}
 		config.PreviousSecrets = append(config.PreviousSecrets, key)
 	}
 }
 
 // secret returns the zero key after a fault.
-func (c *checker) secret(setting, which, s string) masterkey.Key {
+func (c *settingsParser) secret(setting, which, s string) masterkey.Key {
 	key, err := masterkey.Parse(s)
 	if err != nil {
-		c.fault(setting, which+" "+err.Error(), secretFix)
+		c.addError(setting, which+" "+err.Error(), secretFix)
 	}
 	return key
 }
 
-// withinSession requires that a time which counts within a session ends before it. A default follows a shorter session.
-func (c *checker) withinSession(setting string, value *time.Duration, session time.Duration) {
+// limitToSession requires that a time which counts within a session ends before it. A default follows a shorter session.
+func (c *settingsParser) limitToSession(setting string, value *time.Duration, session time.Duration) {
 	switch {
 	case *value <= session || session <= 0:
-	case given(setting):
-		c.fault(setting, fmt.Sprintf("%s is longer than KEYLODGE_SESSION_TTL (%s), so it would never matter", short(*value), short(session)), "make it shorter, or the other longer")
+	case isSet(setting):
+		c.addError(setting, fmt.Sprintf("%s is longer than KEYLODGE_SESSION_TTL (%s), so it would never matter", formatDuration(*value), formatDuration(session)), "make it shorter, or the other longer")
 	default:
 		*value = session
 	}
 }
 
-func (c *checker) duration(setting, s string, least, most time.Duration) time.Duration {
+func (c *settingsParser) duration(setting, s string, least, most time.Duration) time.Duration {
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		c.fault(setting, fmt.Sprintf("%q is not a length of time", s), "write it like 90s, 5m or 720h")
+		c.addError(setting, fmt.Sprintf("%q is not a length of time", s), "write it like 90s, 5m or 720h")
 	case d < least || d > most:
-		c.fault(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("choose from %s to %s", short(least), short(most)))
+		c.addError(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("choose from %s to %s", formatDuration(least), formatDuration(most)))
 	case d%time.Second != 0:
-		c.fault(setting, fmt.Sprintf("%s is not in whole seconds", s), "leave out what is less than a second")
+		c.addError(setting, fmt.Sprintf("%s is not in whole seconds", s), "leave out what is less than a second")
 	}
 	return d
 }
 
-func (c *checker) number(setting, s string, least, most int) int {
+func (c *settingsParser) number(setting, s string, least, most int) int {
 	n, err := strconv.Atoi(s)
 	switch {
 	case err != nil:
-		c.fault(setting, fmt.Sprintf("%q is not a number", s), fmt.Sprintf("write a number from %d to %d", least, most))
+		c.addError(setting, fmt.Sprintf("%q is not a number", s), fmt.Sprintf("write a number from %d to %d", least, most))
 	case n < least || n > most:
-		c.fault(setting, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("choose from %d to %d", least, most))
+		c.addError(setting, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("choose from %d to %d", least, most))
 	}
 	return n
 }
 
-// short writes 720h and not 720h0m0s.
-func short(d time.Duration) string {
+// formatDuration writes 720h and not 720h0m0s.
+func formatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
@@ -227,15 +227,15 @@ func short(d time.Duration) string {
 	return s
 }
 
-func (c *checker) logLevel(s string) slog.Level {
+func (c *settingsParser) logLevel(s string) slog.Level {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s)); err != nil {
-		c.fault("LOG_LEVEL", fmt.Sprintf("%q is no level", s), "write debug, info, warn or error")
+		c.addError("LOG_LEVEL", fmt.Sprintf("%q is no level", s), "write debug, info, warn or error")
 	}
 	return level
 }
 
-func oneOf[T ~string](c *checker, setting, s string, allowed ...T) T {
+func oneOf[T ~string](c *settingsParser, setting, s string, allowed ...T) T {
 	var names []string
 	for _, value := range allowed {
 		if T(s) == value {
@@ -245,12 +245,12 @@ func oneOf[T ~string](c *checker, setting, s string, allowed ...T) T {
 			names = append(names, string(value))
 		}
 	}
-	c.fault(setting, fmt.Sprintf("%q is not one of its values", s), "write "+strings.Join(names, " or "))
+	c.addError(setting, fmt.Sprintf("%q is not one of its values", s), "write "+strings.Join(names, " or "))
 	return ""
 }
 
-// list splits at commas; empty items do not count.
-func list(s string) []string {
+// splitList splits at commas; empty items do not count.
+func splitList(s string) []string {
 	var items []string
 	for item := range strings.SplitSeq(s, ",") {
 		if item = strings.TrimSpace(item); item != "" {

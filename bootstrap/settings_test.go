@@ -14,7 +14,7 @@ import (
 
 // Every row is a value that would have no effect, or not the one that it seems to have. The fault names the setting that is
 // set, and shows its value or what is wrong with it, and the fix.
-func TestLoadConfig_RefusesWhatWouldHaveNoEffect(t *testing.T) {
+func TestLoadConfig_RejectsIneffectiveSettings(t *testing.T) {
 	const (
 		public  = "PUBLIC_URL=https://id.example.org"
 		parent  = "RP_ID=example.org"
@@ -22,7 +22,7 @@ func TestLoadConfig_RefusesWhatWouldHaveNoEffect(t *testing.T) {
 		android = "android:apk-key-hash:"
 	)
 	weak := strings.Repeat("A", 43)
-	keyFile := written(t, "not read")
+	keyFile := writeCAFile(t, "not read")
 	for name, c := range map[string]struct {
 		settings []string
 		setting  string
@@ -156,11 +156,11 @@ func TestLoadConfig_RefusesWhatWouldHaveNoEffect(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.settings...)
-			var faults Faults
+			var faults SettingErrors
 			if !errors.As(err, &faults) {
 				t.Fatalf("it starts: %v", err)
 			}
-			faults = slices.DeleteFunc(faults, func(f Fault) bool { return f.Setting == "KEYLODGE_JWT_KEY_FILE" }) // which is none here
+			faults = slices.DeleteFunc(faults, func(f SettingError) bool { return f.Setting == "KEYLODGE_JWT_KEY_FILE" }) // which is none here
 			if len(faults) != 1 || faults[0].Setting != "KEYLODGE_"+c.setting {
 				t.Fatalf("got %v", err)
 			}
@@ -177,7 +177,7 @@ func TestLoadConfig_RefusesWhatWouldHaveNoEffect(t *testing.T) {
 }
 
 // Values that could be meant in one way only have that effect.
-func TestLoadConfig_TakesWhatIsClear(t *testing.T) {
+func TestLoadConfig_AcceptsUnambiguousValues(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings []string
 		is       func(c Config) bool
@@ -193,7 +193,7 @@ func TestLoadConfig_TakesWhatIsClear(t *testing.T) {
 		"other sites and this one": {[]string{"PUBLIC_URL=https://myserver", "ORIGINS=https://myserver:8443,https://shop.example.com"}, func(c Config) bool {
 			return c.RPID == "myserver" && slices.Equal(relatedOrigins(c), []string{"https://shop.example.com"})
 		}},
-		"a former RP id of one label": {[]string{"ABANDONED_RP_IDS=oldserver"}, func(c Config) bool { return len(c.AbandonedRPIDs) == 1 }},
+		"a former RP id of one label": {[]string{"ABANDONED_RP_IDS=oldserver"}, func(c Config) bool { return len(c.RetiredRPIDs) == 1 }},
 		"apps": {[]string{"APP_ORIGINS=capacitor://localhost, ionic://localhost,tauri://localhost,http://tauri.localhost,https://tauri.localhost,http://localhost," +
 			"chrome-extension://abcdefghijklmnopabcdefghijklmnop,moz-extension://0b5c1d0e-2f3a-4b5c-8d7e-9f0a1b2c3d4e," +
 			"safari-web-extension://0B5C1D0E-2F3A-4B5C-8D7E-9F0A1B2C3D4E,app://bundle,com.example.app://main"}, func(c Config) bool {
@@ -211,7 +211,7 @@ func TestLoadConfig_TakesWhatIsClear(t *testing.T) {
 }
 
 // A name without the prefix is somebody else's.
-func TestLoadConfig_ReadsNoNameWithoutPrefix(t *testing.T) {
+func TestLoadConfig_IgnoresNamesWithoutPrefix(t *testing.T) {
 	t.Setenv("REGISTRATION", "closed")
 	t.Setenv("LISTEN", "0.0.0.0:1")
 	t.Setenv("DATABASE_URL", "postgres://ada:hunter2@db/other")
@@ -221,16 +221,16 @@ func TestLoadConfig_ReadsNoNameWithoutPrefix(t *testing.T) {
 	}
 }
 
-func TestLoadConfig_NamesInSmallLettersAreUnknown(t *testing.T) {
+func TestLoadConfig_RejectsLowerCaseNames(t *testing.T) {
 	t.Setenv("keylodge_registration", "closed")
 	_, err := load(t)
-	var faults Faults
+	var faults SettingErrors
 	if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != "keylodge_registration" || faults[0].Fix != "write KEYLODGE_REGISTRATION" {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestParseDotenv_TakesValuesAsTheyStand(t *testing.T) {
+func TestParseDotenv_KeepsLiteralValues(t *testing.T) {
 	const text = "\ufeff# a comment\r\n" +
 		"\r\n" +
 		"KEYLODGE_SMTP_PASSWORD=Pa$$W0RD\r\n" +
@@ -256,7 +256,7 @@ func TestParseDotenv_TakesValuesAsTheyStand(t *testing.T) {
 	}
 }
 
-func TestParseDotenv_RefusesWhatCouldBeMeantOtherwise(t *testing.T) {
+func TestParseDotenv_RejectsAmbiguousLines(t *testing.T) {
 	for name, c := range map[string]struct{ text, says string }{
 		"YAML":                         {"\nKEYLODGE_SECRET: hunter2", "line 2 is not NAME=value"},
 		"a name alone":                 {"hunter2", "line 1 is not NAME=value"},
@@ -283,11 +283,11 @@ func TestParseDotenv_RefusesWhatCouldBeMeantOtherwise(t *testing.T) {
 }
 
 // What stands in .env arrives as it stands.
-func TestLoadConfig_ADollarInDotenvIsADollar(t *testing.T) {
+func TestLoadConfig_DotenvExpandsNothing(t *testing.T) {
 	if _, err := load(t); err != nil {
 		t.Fatal(err)
 	}
-	put(t, ".env", "KEYLODGE_SMTP_HOST=127.0.0.1\nKEYLODGE_SMTP_FROM=no-reply@example.org\nKEYLODGE_SMTP_USERNAME=apikey\nKEYLODGE_SMTP_PASSWORD=Pa$$W0RD\n", 0o600)
+	writeFile(t, ".env", "KEYLODGE_SMTP_HOST=127.0.0.1\nKEYLODGE_SMTP_FROM=no-reply@example.org\nKEYLODGE_SMTP_USERNAME=apikey\nKEYLODGE_SMTP_PASSWORD=Pa$$W0RD\n", 0o600)
 	for _, name := range []string{"HOST", "FROM", "USERNAME", "PASSWORD"} {
 		t.Cleanup(func() { _ = os.Unsetenv("KEYLODGE_SMTP_" + name) })
 	}
@@ -298,7 +298,7 @@ func TestLoadConfig_ADollarInDotenvIsADollar(t *testing.T) {
 }
 
 // A file with a secret is for its owner alone, whichever file it is; one without may be for all.
-func TestLoadConfig_RefusesSecretsInFilesThatOthersRead(t *testing.T) {
+func TestLoadConfig_RejectsReadableSecretFiles(t *testing.T) {
 	for line, secret := range map[string]bool{
 		"KEYLODGE_SECRET=" + firstSecret: true, "KEYLODGE_PREVIOUS_SECRETS=" + firstSecret: true, "KEYLODGE_RATE_LIMIT_URL=redis://:hunter2@127.0.0.1:1/0": true,
 		"KEYLODGE_RP_NAME=Ada": false, "KEYLODGE_SECRET=": false, "# KEYLODGE_SECRET=" + firstSecret: false, "KEYLODGE_RATE_LIMIT_URL=redis://127.0.0.1:1/0": false,
@@ -307,13 +307,13 @@ func TestLoadConfig_RefusesSecretsInFilesThatOthersRead(t *testing.T) {
 			if _, err := load(t); err != nil {
 				t.Fatal(err)
 			}
-			put(t, ".env", line+"\n", mode)
-			allow(t, ".env", mode)
+			writeFile(t, ".env", line+"\n", mode)
+			chmodFile(t, ".env", mode)
 			_, err := LoadConfig()
 			name, _, _ := strings.Cut(line, "=")
 			_ = os.Unsetenv(name)
 			refused := secret && mode != 0o600
-			var faults Faults
+			var faults SettingErrors
 			if errors.As(err, &faults) != refused || refused && (faults[0].Setting != ".env" || faults[0].Fix != "chmod 600 .env") {
 				t.Errorf("%s, mode %o: %v", name, mode, err)
 			}
@@ -329,13 +329,13 @@ func TestLoadConfig_RefusesSecretsInFilesThatOthersRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for mode, refused := range map[os.FileMode]bool{0o644: true, 0o604: true, 0o660: true, 0o444: true, 0o600: false, 0o400: false} {
-		put(t, file, string(key), 0o600)
-		allow(t, file, mode)
+		writeFile(t, file, string(key), 0o600)
+		chmodFile(t, file, mode)
 		_, err := load(t, "JWT_KEY_FILE="+file)
-		var faults Faults
+		var faults SettingErrors
 		if errors.As(err, &faults) != refused || refused && (faults[0].Setting != "KEYLODGE_JWT_KEY_FILE" || !strings.Contains(faults[0].Fix, "chmod 600 "+file)) {
 			t.Errorf("mode %o: %v", mode, err)
 		}
-		allow(t, file, 0o600)
+		chmodFile(t, file, 0o600)
 	}
 }

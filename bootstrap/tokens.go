@@ -12,44 +12,44 @@ import (
 )
 
 // tokens reads what access tokens look like and where their keys come from.
-func (c *checker) tokens(config *Config, e environment) {
+func (c *settingsParser) tokens(config *Config, e environment) {
 	config.Access = domain.AccessPolicy{
 		Issuer:   config.PublicURL,
 		Audience: e.JWTAudience,
 		TTL:      c.duration("ACCESS_TOKEN_TTL", e.AccessTokenTTL, time.Minute, time.Hour),
 	}
-	c.withinSession("ACCESS_TOKEN_TTL", &config.Access.TTL, config.Sessions.TTL)
+	c.limitToSession("ACCESS_TOKEN_TTL", &config.Access.TTL, config.Sessions.TTL)
 	if strings.ContainsAny(e.JWTAudience, ", \t\n") {
-		c.fault("JWT_AUDIENCE", fmt.Sprintf("%q looks like several audiences, and a token has one", e.JWTAudience), "write one name or address that all of them know, without commas and spaces")
+		c.addError("JWT_AUDIENCE", fmt.Sprintf("%q looks like several audiences, and a token has one", e.JWTAudience), "write one name or address that all of them know, without commas and spaces")
 	}
 	if config.Access.Audience == "" {
 		config.Access.Audience = config.Access.Issuer
 	}
 	config.Rotation = domain.KeyRotation{
 		Algorithm: oneOf(c, "JWT_ALGORITHM", e.JWTAlgorithm, domain.SigningES256, domain.SigningEdDSA),
-		Every:     c.duration("JWT_ROTATION_INTERVAL", e.JWTRotationInterval, 24*time.Hour, 365*24*time.Hour),
+		Interval:  c.duration("JWT_ROTATION_INTERVAL", e.JWTRotationInterval, 24*time.Hour, 365*24*time.Hour),
 		TokenTTL:  config.Access.TTL,
 	}
 	if e.JWTKeyFile == "" {
 		return
 	}
-	config.KeyFile = e.JWTKeyFile
+	config.JWTKeyFile = e.JWTKeyFile
 	for setting, value := range map[string]string{"JWT_ALGORITHM": e.JWTAlgorithm, "JWT_ROTATION_INTERVAL": e.JWTRotationInterval} {
-		if given(setting) {
-			c.fault(setting, fmt.Sprintf("%s does nothing with KEYLODGE_JWT_KEY_FILE, whose first key signs until the file is replaced", value), "remove it, or the other")
+		if isSet(setting) {
+			c.addError(setting, fmt.Sprintf("%s does nothing with KEYLODGE_JWT_KEY_FILE, whose first key signs until the file is replaced", value), "remove it, or the other")
 		}
 	}
 	const fix = "name a PEM file with private keys, made with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
 	text, err := masterkey.ReadPrivate(e.JWTKeyFile)
 	switch {
 	case errors.Is(err, masterkey.ErrNotPrivate):
-		c.fault("JWT_KEY_FILE", err.Error(), "chmod 600 "+e.JWTKeyFile+"; docs/operations.md (Files that hold secrets) says how Kubernetes mounts one")
+		c.addError("JWT_KEY_FILE", err.Error(), "chmod 600 "+e.JWTKeyFile+"; docs/operations.md (Files that hold secrets) says how Kubernetes mounts one")
 		return
 	case err != nil:
-		c.fault("JWT_KEY_FILE", err.Error(), fix)
+		c.addError("JWT_KEY_FILE", err.Error(), fix)
 		return
 	}
-	if config.Brought, err = jwt.ParsePEM(text); err != nil {
-		c.fault("JWT_KEY_FILE", err.Error(), fix)
+	if config.ExternalKeys, err = jwt.ParsePEM(text); err != nil {
+		c.addError("JWT_KEY_FILE", err.Error(), fix)
 	}
 }

@@ -18,18 +18,18 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/system"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestTokensAreAsTheSettingsSay(t *testing.T) {
+func TestLoadConfig_Tokens(t *testing.T) {
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "JWT_AUDIENCE=https://api.example.org", "ACCESS_TOKEN_TTL=2m",
 		"JWT_ALGORITHM=EdDSA", "JWT_ROTATION_INTERVAL=48h", "STEP_UP_TTL=1h", "MAX_PASSKEYS=3", "MAX_SESSIONS=7")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if config.Access != (domain.AccessPolicy{Issuer: "https://id.example.org", Audience: "https://api.example.org", TTL: 2 * time.Minute}) ||
-		config.Rotation != (domain.KeyRotation{Algorithm: domain.SigningEdDSA, Every: 48 * time.Hour, TokenTTL: 2 * time.Minute}) ||
+		config.Rotation != (domain.KeyRotation{Algorithm: domain.SigningEdDSA, Interval: 48 * time.Hour, TokenTTL: 2 * time.Minute}) ||
 		config.StepUpTTL != domain.StepUpTTL(time.Hour) || config.PasskeyLimit != 3 {
 		t.Errorf("%+v", config)
 	}
@@ -38,7 +38,7 @@ func TestTokensAreAsTheSettingsSay(t *testing.T) {
 		"STEP_UP_TTL=1s", "MAX_PASSKEYS=0", "MAX_SESSIONS=0", "MAX_SESSIONS=1001", "MAX_PASSKEYS=101", "MAX_PASSKEYS=many", "SESSION_IDLE_TTL=1m",
 	} {
 		name, _, _ := strings.Cut(setting, "=")
-		var faults Faults
+		var faults SettingErrors
 		if _, err := load(t, setting); !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != "KEYLODGE_"+name {
 			t.Errorf("%s: %v", setting, err)
 		}
@@ -63,7 +63,7 @@ func pemFile(t *testing.T, keys ...crypto.PrivateKey) string {
 	return path
 }
 
-func TestAnOperatorsOwnKeysAreUsedAndNoneIsMade(t *testing.T) {
+func TestOpen_UsesExternalKeysOnly(t *testing.T) {
 	first, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -81,17 +81,17 @@ func TestAnOperatorsOwnKeysAreUsedAndNoneIsMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer app.Close()
-	keys, err := app.UseCases().Keys.List.Execute(t.Context())
-	if err != nil || len(keys) != 2 || keys[0].Algorithm != domain.SigningES256 || keys[0].State != tokens.KeySigning ||
-		keys[1].Algorithm != domain.SigningEdDSA || keys[1].State != tokens.KeyRetired {
+	keys, err := app.UseCases().SigningKeys.List.Execute(t.Context())
+	if err != nil || len(keys) != 2 || keys[0].Algorithm != domain.SigningES256 || keys[0].State != signingkeys.KeySigning ||
+		keys[1].Algorithm != domain.SigningEdDSA || keys[1].State != signingkeys.KeyRetired {
 		t.Errorf("%+v, %v", keys, err)
 	}
-	if _, err := app.UseCases().Keys.Rotate.Execute(t.Context()); !errors.Is(err, tokens.ErrBrought) {
+	if _, err := app.UseCases().SigningKeys.Rotate.Execute(t.Context()); !errors.Is(err, signingkeys.ErrExternalKeys) {
 		t.Errorf("rotating them: %v", err)
 	}
 }
 
-func TestAKeyFileThatCannotBeUsedIsAFault(t *testing.T) {
+func TestLoadConfig_RejectsInvalidJWTKeyFile(t *testing.T) {
 	unsuitable, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestAKeyFileThatCannotBeUsedIsAFault(t *testing.T) {
 		"without keys": pemFile(t),
 		"with RSA":     pemFile(t, unsuitable),
 	} {
-		var faults Faults
+		var faults SettingErrors
 		if _, err := load(t, "JWT_KEY_FILE="+path); !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != "KEYLODGE_JWT_KEY_FILE" || faults[0].Fix == "" {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -109,7 +109,7 @@ func TestAKeyFileThatCannotBeUsedIsAFault(t *testing.T) {
 }
 
 // Signing keys are sealed under the secret: without it the server must not start as if it had never had any.
-func TestWithAnotherSecretTheSigningKeysAreMissed(t *testing.T) {
+func TestOpen_OtherSecretCannotDecryptKeys(t *testing.T) {
 	const old, other = "SECRET=" + firstSecret, "SECRET=" + secondSecret
 	database := "DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "keylodge.db")
 	open := func(settings ...string) error {

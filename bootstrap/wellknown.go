@@ -20,7 +20,7 @@ const maxRelatedLabels = 5
 
 // wellKnown reads who else may use the passkeys of this site, which others look for at /.well-known/. It comes after the
 // origins, which it is checked against.
-func (c *checker) wellKnown(config *Config, e environment) {
+func (c *settingsParser) wellKnown(config *Config, e environment) {
 	config.WellKnown = httpapi.WellKnown{
 		AndroidApps:    c.androidApps(e.AndroidApps, config.Origins),
 		AppleApps:      c.appleApps(e.AppleApps, config),
@@ -35,7 +35,7 @@ func relatedOrigins(config Config) []string {
 		if origin == config.PublicURL {
 			continue
 		}
-		if host := hostOf(origin); strings.HasPrefix(origin, "https://") && !belongs(host, config.RPID) {
+		if host := hostOf(origin); strings.HasPrefix(origin, "https://") && !isSameOrSubdomain(host, config.RPID) {
 			related = append(related, origin)
 		}
 	}
@@ -56,29 +56,29 @@ func relatedLabels(config Config) []string {
 var packageName = regexp.MustCompile(`^[A-Za-z]\w*(\.[A-Za-z]\w*)+$`)
 
 // androidApps takes each app with a certificate, and one with several several times.
-func (c *checker) androidApps(s string, origins []string) []httpapi.AndroidApp {
+func (c *settingsParser) androidApps(s string, origins []string) []httpapi.AndroidApp {
 	const form = "write PACKAGE=FINGERPRINT, such as org.example.app=AB:CD:…, where the fingerprint is the SHA-256 of the signing certificate: " +
 		"keytool -list -v shows it, and Play Console under App signing"
 	var apps []httpapi.AndroidApp
-	for _, item := range list(s) {
+	for _, item := range splitList(s) {
 		name, fingerprint, _ := strings.Cut(item, "=")
 		digest, err := hex.DecodeString(strings.ReplaceAll(fingerprint, ":", ""))
 		switch {
 		case !packageName.MatchString(name):
-			c.fault("ANDROID_APPS", fmt.Sprintf("%q does not begin with the name of a package", item), form)
+			c.addError("ANDROID_APPS", fmt.Sprintf("%q does not begin with the name of a package", item), form)
 			continue
 		case err != nil || len(digest) != sha256.Size:
-			c.fault("ANDROID_APPS", fmt.Sprintf("what stands behind %s is no SHA-256 fingerprint", name), form)
+			c.addError("ANDROID_APPS", fmt.Sprintf("what stands behind %s is no SHA-256 fingerprint", name), form)
 			continue
 		}
 		if origin := apkOrigin(digest); !slices.Contains(origins, origin) {
-			c.fault("ANDROID_APPS", fmt.Sprintf("%s may use the passkeys of this site, and its origin may not call it", name), "add "+origin+" to KEYLODGE_ORIGINS")
+			c.addError("ANDROID_APPS", fmt.Sprintf("%s may use the passkeys of this site, and its origin may not call it", name), "add "+origin+" to KEYLODGE_ORIGINS")
 		}
 		at := slices.IndexFunc(apps, func(app httpapi.AndroidApp) bool { return app.Package == name })
 		if at < 0 {
 			at, apps = len(apps), append(apps, httpapi.AndroidApp{Package: name})
 		}
-		if written := writtenFingerprint(digest); !slices.Contains(apps[at].Fingerprints, written) {
+		if written := formatFingerprint(digest); !slices.Contains(apps[at].Fingerprints, written) {
 			apps[at].Fingerprints = append(apps[at].Fingerprints, written)
 		}
 	}
@@ -90,8 +90,8 @@ func apkOrigin(digest []byte) string {
 	return apkKeyHash + base64.RawURLEncoding.EncodeToString(digest)
 }
 
-// writtenFingerprint is a digest as Digital Asset Links want it.
-func writtenFingerprint(digest []byte) string {
+// formatFingerprint is a digest as Digital Asset Links want it.
+func formatFingerprint(digest []byte) string {
 	pairs := make([]string, len(digest))
 	for i, b := range digest {
 		pairs[i] = fmt.Sprintf("%02X", b)
@@ -102,24 +102,24 @@ func writtenFingerprint(digest []byte) string {
 var appleApp = regexp.MustCompile(`^[A-Z0-9]{10}(\.[A-Za-z0-9-]+)+$`)
 
 // appleApps takes apps whose ceremonies can succeed: Apple's client data name https and the RP id as their origin.
-func (c *checker) appleApps(s string, config *Config) []string {
+func (c *settingsParser) appleApps(s string, config *Config) []string {
 	var apps []string
-	for _, app := range list(s) {
+	for _, app := range splitList(s) {
 		switch {
 		case !appleApp.MatchString(app):
-			c.fault("APPLE_APPS", fmt.Sprintf("%q is not the id of an app", app), "write TEAMID.BUNDLE, such as A1B2C3D4E5.org.example.app; the team's id has ten letters and digits")
+			c.addError("APPLE_APPS", fmt.Sprintf("%q is not the id of an app", app), "write TEAMID.BUNDLE, such as A1B2C3D4E5.org.example.app; the team's id has ten letters and digits")
 		case !slices.Contains(apps, app):
 			apps = append(apps, app)
 		}
 	}
 	if origin := "https://" + config.RPID; len(apps) > 0 && config.RPID != "" && !slices.Contains(config.Origins, origin) {
-		c.fault("APPLE_APPS", fmt.Sprintf("%s may use the passkeys of this site, and the origin of such an app, %s, may not call it", strings.Join(apps, ", "), origin), "add "+origin+" to KEYLODGE_ORIGINS")
+		c.addError("APPLE_APPS", fmt.Sprintf("%s may use the passkeys of this site, and the origin of such an app, %s, may not call it", strings.Join(apps, ", "), origin), "add "+origin+" to KEYLODGE_ORIGINS")
 	}
 	return apps
 }
 
 // changePassword takes an address on this server, from its slash on, or a whole one.
-func (c *checker) changePassword(s, publicURL string) string {
+func (c *settingsParser) changePassword(s, publicURL string) string {
 	const fix = "write the https address of a page, or / for this server's own"
 	if s == "" {
 		return ""
@@ -127,13 +127,13 @@ func (c *checker) changePassword(s, publicURL string) string {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.User != nil:
-		c.fault("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web address", s), fix)
+		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web address", s), fix)
 	case u.Host == "" && u.Scheme == "" && strings.HasPrefix(s, "/"):
 		return publicURL + s
 	case u.Hostname() == "":
-		c.fault("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web address", s), fix)
+		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web address", s), fix)
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLocalhost(u.Hostname())):
-		c.fault("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not https", s), fix)
+		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not https", s), fix)
 	}
 	return s
 }

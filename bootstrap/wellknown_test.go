@@ -8,7 +8,7 @@ import (
 )
 
 // A server that starts says what its people would otherwise find out one by one.
-func TestMoreNamesThanBrowsersTakeAreToldAtStart(t *testing.T) {
+func TestRun_WarnsOfTooManyRelatedOrigins(t *testing.T) {
 	for origins, told := range map[string]bool{
 		"https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://e.org": false, // e is one name
 		"https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://f.com": true,

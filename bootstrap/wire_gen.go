@@ -18,17 +18,17 @@ import (
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/ceremony"
-	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/mail"
-	"github.com/keylodge/keylodge/application/moving"
+	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/application/stepup"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/transfer"
 	"github.com/keylodge/keylodge/ports"
 	"log/slog"
 )
@@ -37,14 +37,14 @@ import (
 
 func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, clock ports.Clock) (application.UseCases, error) {
 	registrationPolicy := config.Registration
-	domainMailPolicy := mailPolicy(config)
+	emailPolicy := mailPolicy(config)
 	webauthnRelyingParty, err := relyingParty(config)
 	if err != nil {
 		return application.UseCases{}, err
 	}
 	reader := randomness()
 	ttl := challengeTTL(config)
-	desk := &ceremony.Desk{
+	challenges := &ceremony.Challenges{
 		Store:  store2,
 		Clock:  clock,
 		Random: reader,
@@ -52,12 +52,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	}
 	begin := &signup.Begin{
 		Policy:       registrationPolicy,
-		Mail:         domainMailPolicy,
+		Mail:         emailPolicy,
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Random:       reader,
-		Desk:         desk,
+		Challenges:   challenges,
 	}
 	keys := jwt.New()
 	masterkeySealer, err := sealer(config, secret)
@@ -65,32 +65,32 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		return application.UseCases{}, err
 	}
 	keyRotation := config.Rotation
-	brought := config.Brought
-	keyring := tokens.NewKeyring(store2, keys, masterkeySealer, clock, keyRotation, brought)
+	externalKeys := config.ExternalKeys
+	keySet := signingkeys.NewKeySet(store2, keys, masterkeySealer, clock, keyRotation, externalKeys)
 	accessPolicy := config.Access
 	domainRefreshKeys, err := refreshKeys(config, secret)
 	if err != nil {
 		return application.UseCases{}, err
 	}
-	issuer := &tokens.Issuer{
-		Keyring:     keyring,
+	issuer := &signingkeys.Issuer{
+		KeySet:      keySet,
 		Keys:        keys,
 		Random:      reader,
 		Policy:      accessPolicy,
 		RefreshKeys: domainRefreshKeys,
 	}
 	names := useragent.New()
-	securityLog := &access.SecurityLog{
+	auditLog := &access.AuditLog{
 		Random:  reader,
 		Devices: names,
-		Mail:    domainMailPolicy,
+		Mail:    emailPolicy,
 	}
 	sessionLifetime := config.Sessions
 	sessionLimit := config.SessionLimit
-	door := &access.Door{
+	sessionIssuer := &access.SessionIssuer{
 		Random:   reader,
 		Issuer:   issuer,
-		Log:      securityLog,
+		Audit:    auditLog,
 		Lifetime: sessionLifetime,
 		Limit:    sessionLimit,
 	}
@@ -102,8 +102,8 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	if err != nil {
 		return application.UseCases{}, err
 	}
-	claims := &mail.Claims{
-		Policy:  domainMailPolicy,
+	emailVerification := &mail.EmailVerification{
+		Policy:  emailPolicy,
 		Keys:    domainEmailCodeKeys,
 		Sealer:  masterkeySealer,
 		Random:  reader,
@@ -114,14 +114,14 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		return application.UseCases{}, err
 	}
 	finish := &signup.Finish{
-		Policy:       registrationPolicy,
-		Store:        store2,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Desk:         desk,
-		Door:         door,
-		Claims:       claims,
-		Decoys:       domainDecoys,
+		Policy:            registrationPolicy,
+		Store:             store2,
+		RelyingParty:      webauthnRelyingParty,
+		Clock:             clock,
+		Challenges:        challenges,
+		SessionIssuer:     sessionIssuer,
+		EmailVerification: emailVerification,
+		Decoys:            domainDecoys,
 	}
 	signUp := application.SignUp{
 		Begin:  begin,
@@ -130,25 +130,25 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	loginBegin := &login.Begin{
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
-		Desk:         desk,
+		Challenges:   challenges,
 		Decoys:       domainDecoys,
 	}
 	usePolicy := config.Use
-	examiner := &access.Examiner{
+	passkeyUsage := &access.PasskeyUsage{
 		Policy: usePolicy,
-		Log:    securityLog,
+		Audit:  auditLog,
 	}
 	loginFinish := &login.Finish{
-		Store:        store2,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Desk:         desk,
-		Door:         door,
-		Log:          securityLog,
-		Examiner:     examiner,
-		Decoys:       domainDecoys,
-		Lockout:      domainLockoutKey,
-		Limit:        sessionLimit,
+		Store:         store2,
+		RelyingParty:  webauthnRelyingParty,
+		Clock:         clock,
+		Challenges:    challenges,
+		SessionIssuer: sessionIssuer,
+		Audit:         auditLog,
+		PasskeyUsage:  passkeyUsage,
+		Decoys:        domainDecoys,
+		Lockout:       domainLockoutKey,
+		Limit:         sessionLimit,
 	}
 	applicationLogin := application.Login{
 		Begin:  loginBegin,
@@ -157,7 +157,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	stepupBegin := &stepup.Begin{
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
-		Desk:         desk,
+		Challenges:   challenges,
 	}
 	stepupFinish := &stepup.Finish{
 		Store:        store2,
@@ -165,20 +165,20 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Clock:        clock,
 		Random:       reader,
 		Issuer:       issuer,
-		Desk:         desk,
-		Log:          securityLog,
-		Examiner:     examiner,
+		Challenges:   challenges,
+		Audit:        auditLog,
+		PasskeyUsage: passkeyUsage,
 		Lockout:      domainLockoutKey,
 	}
 	stepUp := application.StepUp{
 		Begin:  stepupBegin,
 		Finish: stepupFinish,
 	}
-	turnAway := &ceremony.TurnAway{
-		Desk: desk,
+	rejectMalformed := &ceremony.RejectMalformed{
+		Challenges: challenges,
 	}
 	ceremonies := application.Ceremonies{
-		TurnAway: turnAway,
+		RejectMalformed: rejectMalformed,
 	}
 	lastSeen := sessions.NewLastSeen(store2, clock, sessionLifetime)
 	authenticate := &sessions.Authenticate{
@@ -192,40 +192,40 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Store:    store2,
 		Clock:    clock,
 		Issuer:   issuer,
-		Log:      securityLog,
+		Audit:    auditLog,
 		Lifetime: sessionLifetime,
 	}
-	mint := &sessions.Mint{
+	issueAccessToken := &sessions.IssueAccessToken{
 		Clock:  clock,
 		Issuer: issuer,
 	}
 	signOut := &sessions.SignOut{
 		Store: store2,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
-	sessionsList := &sessions.List{
+	list := &sessions.List{
 		Store: store2,
 		Clock: clock,
 	}
 	revoke := &sessions.Revoke{
 		Store: store2,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	revokeOthers := &sessions.RevokeOthers{
 		Store: store2,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	applicationSessions := application.Sessions{
-		Authenticate: authenticate,
-		Refresh:      refresh,
-		Mint:         mint,
-		SignOut:      signOut,
-		List:         sessionsList,
-		Revoke:       revoke,
-		RevokeOthers: revokeOthers,
+		Authenticate:     authenticate,
+		Refresh:          refresh,
+		IssueAccessToken: issueAccessToken,
+		SignOut:          signOut,
+		List:             list,
+		Revoke:           revoke,
+		RevokeOthers:     revokeOthers,
 	}
 	passkeysList := &passkeys.List{
 		Store: store2,
@@ -236,7 +236,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
-		Desk:         desk,
+		Challenges:   challenges,
 		StepUp:       stepUpTTL,
 		Limit:        passkeyLimit,
 	}
@@ -244,20 +244,20 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
-		Desk:         desk,
-		Log:          securityLog,
+		Challenges:   challenges,
+		Audit:        auditLog,
 		Limit:        passkeyLimit,
 		Decoys:       domainDecoys,
 	}
 	rename := &passkeys.Rename{
 		Store: store2,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	remove := &passkeys.Remove{
 		Store:  store2,
 		Clock:  clock,
-		Log:    securityLog,
+		Audit:  auditLog,
 		StepUp: stepUpTTL,
 	}
 	applicationPasskeys := application.Passkeys{
@@ -268,27 +268,27 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Remove:    remove,
 	}
 	change := &account.Change{
-		Store:  store2,
-		Clock:  clock,
-		Log:    securityLog,
-		Claims: claims,
-		StepUp: stepUpTTL,
+		Store:             store2,
+		Clock:             clock,
+		Audit:             auditLog,
+		EmailVerification: emailVerification,
+		StepUp:            stepUpTTL,
 	}
 	sendCode := &account.SendCode{
-		Store:  store2,
-		Clock:  clock,
-		Claims: claims,
+		Store:             store2,
+		Clock:             clock,
+		EmailVerification: emailVerification,
 	}
 	confirmEmail := &account.ConfirmEmail{
-		Store:  store2,
-		Clock:  clock,
-		Log:    securityLog,
-		Claims: claims,
+		Store:             store2,
+		Clock:             clock,
+		Audit:             auditLog,
+		EmailVerification: emailVerification,
 	}
 	accountDelete := &account.Delete{
 		Store:   store2,
 		Clock:   clock,
-		Log:     securityLog,
+		Audit:   auditLog,
 		StepUp:  stepUpTTL,
 		Lockout: domainLockoutKey,
 	}
@@ -322,29 +322,29 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Codes:  codes,
 		Sealer: masterkeySealer,
 		Clock:  clock,
-		Log:    securityLog,
+		Audit:  auditLog,
 	}
 	removeTOTP := &recovery.RemoveTOTP{
 		Policy: recoveryPolicy,
 		Store:  store2,
 		Clock:  clock,
-		Log:    securityLog,
+		Audit:  auditLog,
 		StepUp: stepUpTTL,
 	}
-	domainCodePeppers, err := codePeppers(config, secret)
+	backupCodePeppers, err := codePeppers(config, secret)
 	if err != nil {
 		return application.UseCases{}, err
 	}
-	makeCodes := &recovery.MakeCodes{
+	generateCodes := &recovery.GenerateCodes{
 		Policy:  recoveryPolicy,
 		Store:   store2,
 		Clock:   clock,
 		Random:  reader,
-		Log:     securityLog,
+		Audit:   auditLog,
 		StepUp:  stepUpTTL,
-		Peppers: domainCodePeppers,
+		Peppers: backupCodePeppers,
 	}
-	domainGrantKeys, err := grantKeys(config, secret)
+	domainRecoveryGrantKeys, err := recoveryGrantKeys(config, secret)
 	if err != nil {
 		return application.UseCases{}, err
 	}
@@ -355,9 +355,9 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Sealer:  masterkeySealer,
 		Clock:   clock,
 		Random:  reader,
-		Log:     securityLog,
-		Peppers: domainCodePeppers,
-		Keys:    domainGrantKeys,
+		Audit:   auditLog,
+		Peppers: backupCodePeppers,
+		Keys:    domainRecoveryGrantKeys,
 		Lockout: domainLockoutKey,
 	}
 	recoveryBegin := &recovery.Begin{
@@ -365,41 +365,41 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
-		Desk:         desk,
+		Challenges:   challenges,
 	}
 	recoveryFinish := &recovery.Finish{
-		Policy:       recoveryPolicy,
-		Store:        store2,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Desk:         desk,
-		Door:         door,
-		Log:          securityLog,
-		Decoys:       domainDecoys,
+		Policy:        recoveryPolicy,
+		Store:         store2,
+		RelyingParty:  webauthnRelyingParty,
+		Clock:         clock,
+		Challenges:    challenges,
+		SessionIssuer: sessionIssuer,
+		Audit:         auditLog,
+		Decoys:        domainDecoys,
 	}
 	applicationRecovery := application.Recovery{
-		Show:        show,
-		SetUpTOTP:   setUpTOTP,
-		ConfirmTOTP: confirmTOTP,
-		RemoveTOTP:  removeTOTP,
-		MakeCodes:   makeCodes,
-		Redeem:      redeem,
-		Begin:       recoveryBegin,
-		Finish:      recoveryFinish,
+		Show:          show,
+		SetUpTOTP:     setUpTOTP,
+		ConfirmTOTP:   confirmTOTP,
+		RemoveTOTP:    removeTOTP,
+		GenerateCodes: generateCodes,
+		Redeem:        redeem,
+		Begin:         recoveryBegin,
+		Finish:        recoveryFinish,
 	}
-	publish := &tokens.Publish{
-		Keyring: keyring,
+	publish := &signingkeys.Publish{
+		KeySet: keySet,
 	}
-	listKeys := &tokens.ListKeys{
-		Keyring: keyring,
+	signingkeysList := &signingkeys.List{
+		KeySet: keySet,
 	}
-	rotateKeys := &tokens.RotateKeys{
-		Keyring: keyring,
+	rotate := &signingkeys.Rotate{
+		KeySet: keySet,
 	}
-	applicationKeys := application.Keys{
+	signingKeys := application.SigningKeys{
 		Publish: publish,
-		List:    listKeys,
-		Rotate:  rotateKeys,
+		List:    signingkeysList,
+		Rotate:  rotate,
 	}
 	listUsers := &admin.ListUsers{
 		Store: store2,
@@ -411,36 +411,36 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	disableUser := &admin.DisableUser{
 		Store: store2,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	enableUser := &admin.EnableUser{
 		Store: store2,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	deleteUser := &admin.DeleteUser{
 		Store:   store2,
 		Clock:   clock,
-		Log:     securityLog,
+		Audit:   auditLog,
 		Lockout: domainLockoutKey,
 	}
 	revokeSession := &admin.RevokeSession{
 		Store: store2,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	revokeSessions := &admin.RevokeSessions{
 		Store: store2,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	recoverUser := &admin.RecoverUser{
-		Store:  store2,
-		Clock:  clock,
-		Random: reader,
-		Log:    securityLog,
-		Keys:   domainGrantKeys,
-		Access: accessPolicy,
+		Store:        store2,
+		Clock:        clock,
+		Random:       reader,
+		Audit:        auditLog,
+		Keys:         domainRecoveryGrantKeys,
+		AccessPolicy: accessPolicy,
 	}
 	applicationAdmin := application.Admin{
 		ListUsers:      listUsers,
@@ -452,84 +452,84 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		RevokeSessions: revokeSessions,
 		RecoverUser:    recoverUser,
 	}
-	keys2, err := movingKeys(config, secret)
+	keys2, err := transferKeys(config, secret)
 	if err != nil {
 		return application.UseCases{}, err
 	}
-	export := &moving.Export{
+	export := &transfer.Export{
 		Store: store2,
 		Clock: clock,
 		Keys:  keys2,
 	}
-	movingImport := &moving.Import{
+	transferImport := &transfer.Import{
 		Store: store2,
 		Keys:  keys2,
 	}
-	applicationMoving := application.Moving{
+	applicationTransfer := application.Transfer{
 		Export: export,
-		Import: movingImport,
+		Import: transferImport,
 	}
-	takeDuty := &housekeeping.TakeDuty{
+	acquireLease := &maintenance.AcquireLease{
 		Store: store2,
 		Clock: clock,
 	}
 	portsPause := pause()
-	sweep := &housekeeping.Sweep{
+	deleteExpired := &maintenance.DeleteExpired{
 		Store: store2,
 		Clock: clock,
 		Pause: portsPause,
 	}
-	ready := &housekeeping.Ready{
+	ready := &maintenance.Ready{
 		Store: store2,
 	}
 	rpiDs := rpIDs(config)
-	guardPasskeys := &housekeeping.GuardPasskeys{
+	checkRPID := &maintenance.CheckRPID{
 		Store: store2,
 		RPIDs: rpiDs,
 	}
-	keepKeys := &tokens.KeepKeys{
-		Keyring: keyring,
+	signingkeysRefresh := &signingkeys.Refresh{
+		KeySet: keySet,
 	}
 	portsMailer, err := mailer(config)
 	if err != nil {
 		return application.UseCases{}, err
 	}
 	deliver := &mail.Deliver{
-		Policy: domainMailPolicy,
+		Policy: emailPolicy,
 		Store:  store2,
 		Mailer: portsMailer,
 		Sealer: masterkeySealer,
 		Clock:  clock,
 	}
-	applicationHousekeeping := application.Housekeeping{
-		TakeDuty:      takeDuty,
-		Sweep:         sweep,
-		Ready:         ready,
-		GuardPasskeys: guardPasskeys,
-		LastSeen:      lastSeen,
-		KeepKeys:      keepKeys,
-		Deliver:       deliver,
+	applicationMaintenance := application.Maintenance{
+		AcquireLease:       acquireLease,
+		DeleteExpired:      deleteExpired,
+		Ready:              ready,
+		CheckRPID:          checkRPID,
+		LastSeen:           lastSeen,
+		RefreshSigningKeys: signingkeysRefresh,
+		DeliverEmails:      deliver,
 	}
 	useCases := application.UseCases{
-		SignUp:       signUp,
-		Login:        applicationLogin,
-		StepUp:       stepUp,
-		Ceremonies:   ceremonies,
-		Sessions:     applicationSessions,
-		Passkeys:     applicationPasskeys,
-		Account:      applicationAccount,
-		Recovery:     applicationRecovery,
-		Keys:         applicationKeys,
-		Admin:        applicationAdmin,
-		Moving:       applicationMoving,
-		Housekeeping: applicationHousekeeping,
+		SignUp:      signUp,
+		Login:       applicationLogin,
+		StepUp:      stepUp,
+		Ceremonies:  ceremonies,
+		Sessions:    applicationSessions,
+		Passkeys:    applicationPasskeys,
+		Account:     applicationAccount,
+		Recovery:    applicationRecovery,
+		SigningKeys: signingKeys,
+		Admin:       applicationAdmin,
+		Transfer:    applicationTransfer,
+		Maintenance: applicationMaintenance,
 	}
 	return useCases, nil
 }
 
 func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func(), error) {
 	registrationPolicy := config.Registration
-	domainMailPolicy := mailPolicy(config)
+	emailPolicy := mailPolicy(config)
 	key, err := masterKey(config)
 	if err != nil {
 		return nil, nil, err
@@ -545,7 +545,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	reader := randomness()
 	ttl := challengeTTL(config)
-	desk := &ceremony.Desk{
+	challenges := &ceremony.Challenges{
 		Store:  portsStore,
 		Clock:  clock,
 		Random: reader,
@@ -553,12 +553,12 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	begin := &signup.Begin{
 		Policy:       registrationPolicy,
-		Mail:         domainMailPolicy,
+		Mail:         emailPolicy,
 		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Random:       reader,
-		Desk:         desk,
+		Challenges:   challenges,
 	}
 	keys := jwt.New()
 	masterkeySealer, err := sealer(config, key)
@@ -567,33 +567,33 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		return nil, nil, err
 	}
 	keyRotation := config.Rotation
-	brought := config.Brought
-	keyring := tokens.NewKeyring(portsStore, keys, masterkeySealer, clock, keyRotation, brought)
+	externalKeys := config.ExternalKeys
+	keySet := signingkeys.NewKeySet(portsStore, keys, masterkeySealer, clock, keyRotation, externalKeys)
 	accessPolicy := config.Access
 	domainRefreshKeys, err := refreshKeys(config, key)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	issuer := &tokens.Issuer{
-		Keyring:     keyring,
+	issuer := &signingkeys.Issuer{
+		KeySet:      keySet,
 		Keys:        keys,
 		Random:      reader,
 		Policy:      accessPolicy,
 		RefreshKeys: domainRefreshKeys,
 	}
 	names := useragent.New()
-	securityLog := &access.SecurityLog{
+	auditLog := &access.AuditLog{
 		Random:  reader,
 		Devices: names,
-		Mail:    domainMailPolicy,
+		Mail:    emailPolicy,
 	}
 	sessionLifetime := config.Sessions
 	sessionLimit := config.SessionLimit
-	door := &access.Door{
+	sessionIssuer := &access.SessionIssuer{
 		Random:   reader,
 		Issuer:   issuer,
-		Log:      securityLog,
+		Audit:    auditLog,
 		Lifetime: sessionLifetime,
 		Limit:    sessionLimit,
 	}
@@ -607,8 +607,8 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		cleanup()
 		return nil, nil, err
 	}
-	claims := &mail.Claims{
-		Policy:  domainMailPolicy,
+	emailVerification := &mail.EmailVerification{
+		Policy:  emailPolicy,
 		Keys:    domainEmailCodeKeys,
 		Sealer:  masterkeySealer,
 		Random:  reader,
@@ -620,14 +620,14 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		return nil, nil, err
 	}
 	finish := &signup.Finish{
-		Policy:       registrationPolicy,
-		Store:        portsStore,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Desk:         desk,
-		Door:         door,
-		Claims:       claims,
-		Decoys:       domainDecoys,
+		Policy:            registrationPolicy,
+		Store:             portsStore,
+		RelyingParty:      webauthnRelyingParty,
+		Clock:             clock,
+		Challenges:        challenges,
+		SessionIssuer:     sessionIssuer,
+		EmailVerification: emailVerification,
+		Decoys:            domainDecoys,
 	}
 	signUp := application.SignUp{
 		Begin:  begin,
@@ -636,25 +636,25 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	loginBegin := &login.Begin{
 		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
-		Desk:         desk,
+		Challenges:   challenges,
 		Decoys:       domainDecoys,
 	}
 	usePolicy := config.Use
-	examiner := &access.Examiner{
+	passkeyUsage := &access.PasskeyUsage{
 		Policy: usePolicy,
-		Log:    securityLog,
+		Audit:  auditLog,
 	}
 	loginFinish := &login.Finish{
-		Store:        portsStore,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Desk:         desk,
-		Door:         door,
-		Log:          securityLog,
-		Examiner:     examiner,
-		Decoys:       domainDecoys,
-		Lockout:      domainLockoutKey,
-		Limit:        sessionLimit,
+		Store:         portsStore,
+		RelyingParty:  webauthnRelyingParty,
+		Clock:         clock,
+		Challenges:    challenges,
+		SessionIssuer: sessionIssuer,
+		Audit:         auditLog,
+		PasskeyUsage:  passkeyUsage,
+		Decoys:        domainDecoys,
+		Lockout:       domainLockoutKey,
+		Limit:         sessionLimit,
 	}
 	applicationLogin := application.Login{
 		Begin:  loginBegin,
@@ -663,7 +663,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	stepupBegin := &stepup.Begin{
 		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
-		Desk:         desk,
+		Challenges:   challenges,
 	}
 	stepupFinish := &stepup.Finish{
 		Store:        portsStore,
@@ -671,20 +671,20 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Clock:        clock,
 		Random:       reader,
 		Issuer:       issuer,
-		Desk:         desk,
-		Log:          securityLog,
-		Examiner:     examiner,
+		Challenges:   challenges,
+		Audit:        auditLog,
+		PasskeyUsage: passkeyUsage,
 		Lockout:      domainLockoutKey,
 	}
 	stepUp := application.StepUp{
 		Begin:  stepupBegin,
 		Finish: stepupFinish,
 	}
-	turnAway := &ceremony.TurnAway{
-		Desk: desk,
+	rejectMalformed := &ceremony.RejectMalformed{
+		Challenges: challenges,
 	}
 	ceremonies := application.Ceremonies{
-		TurnAway: turnAway,
+		RejectMalformed: rejectMalformed,
 	}
 	lastSeen := sessions.NewLastSeen(portsStore, clock, sessionLifetime)
 	authenticate := &sessions.Authenticate{
@@ -698,40 +698,40 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Store:    portsStore,
 		Clock:    clock,
 		Issuer:   issuer,
-		Log:      securityLog,
+		Audit:    auditLog,
 		Lifetime: sessionLifetime,
 	}
-	mint := &sessions.Mint{
+	issueAccessToken := &sessions.IssueAccessToken{
 		Clock:  clock,
 		Issuer: issuer,
 	}
 	signOut := &sessions.SignOut{
 		Store: portsStore,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
-	sessionsList := &sessions.List{
+	list := &sessions.List{
 		Store: portsStore,
 		Clock: clock,
 	}
 	revoke := &sessions.Revoke{
 		Store: portsStore,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	revokeOthers := &sessions.RevokeOthers{
 		Store: portsStore,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	applicationSessions := application.Sessions{
-		Authenticate: authenticate,
-		Refresh:      refresh,
-		Mint:         mint,
-		SignOut:      signOut,
-		List:         sessionsList,
-		Revoke:       revoke,
-		RevokeOthers: revokeOthers,
+		Authenticate:     authenticate,
+		Refresh:          refresh,
+		IssueAccessToken: issueAccessToken,
+		SignOut:          signOut,
+		List:             list,
+		Revoke:           revoke,
+		RevokeOthers:     revokeOthers,
 	}
 	passkeysList := &passkeys.List{
 		Store: portsStore,
@@ -742,7 +742,7 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
-		Desk:         desk,
+		Challenges:   challenges,
 		StepUp:       stepUpTTL,
 		Limit:        passkeyLimit,
 	}
@@ -750,20 +750,20 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
-		Desk:         desk,
-		Log:          securityLog,
+		Challenges:   challenges,
+		Audit:        auditLog,
 		Limit:        passkeyLimit,
 		Decoys:       domainDecoys,
 	}
 	rename := &passkeys.Rename{
 		Store: portsStore,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	remove := &passkeys.Remove{
 		Store:  portsStore,
 		Clock:  clock,
-		Log:    securityLog,
+		Audit:  auditLog,
 		StepUp: stepUpTTL,
 	}
 	applicationPasskeys := application.Passkeys{
@@ -774,27 +774,27 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Remove:    remove,
 	}
 	change := &account.Change{
-		Store:  portsStore,
-		Clock:  clock,
-		Log:    securityLog,
-		Claims: claims,
-		StepUp: stepUpTTL,
+		Store:             portsStore,
+		Clock:             clock,
+		Audit:             auditLog,
+		EmailVerification: emailVerification,
+		StepUp:            stepUpTTL,
 	}
 	sendCode := &account.SendCode{
-		Store:  portsStore,
-		Clock:  clock,
-		Claims: claims,
+		Store:             portsStore,
+		Clock:             clock,
+		EmailVerification: emailVerification,
 	}
 	confirmEmail := &account.ConfirmEmail{
-		Store:  portsStore,
-		Clock:  clock,
-		Log:    securityLog,
-		Claims: claims,
+		Store:             portsStore,
+		Clock:             clock,
+		Audit:             auditLog,
+		EmailVerification: emailVerification,
 	}
 	accountDelete := &account.Delete{
 		Store:   portsStore,
 		Clock:   clock,
-		Log:     securityLog,
+		Audit:   auditLog,
 		StepUp:  stepUpTTL,
 		Lockout: domainLockoutKey,
 	}
@@ -828,30 +828,30 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Codes:  codes,
 		Sealer: masterkeySealer,
 		Clock:  clock,
-		Log:    securityLog,
+		Audit:  auditLog,
 	}
 	removeTOTP := &recovery.RemoveTOTP{
 		Policy: recoveryPolicy,
 		Store:  portsStore,
 		Clock:  clock,
-		Log:    securityLog,
+		Audit:  auditLog,
 		StepUp: stepUpTTL,
 	}
-	domainCodePeppers, err := codePeppers(config, key)
+	backupCodePeppers, err := codePeppers(config, key)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	makeCodes := &recovery.MakeCodes{
+	generateCodes := &recovery.GenerateCodes{
 		Policy:  recoveryPolicy,
 		Store:   portsStore,
 		Clock:   clock,
 		Random:  reader,
-		Log:     securityLog,
+		Audit:   auditLog,
 		StepUp:  stepUpTTL,
-		Peppers: domainCodePeppers,
+		Peppers: backupCodePeppers,
 	}
-	domainGrantKeys, err := grantKeys(config, key)
+	domainRecoveryGrantKeys, err := recoveryGrantKeys(config, key)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
@@ -863,9 +863,9 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Sealer:  masterkeySealer,
 		Clock:   clock,
 		Random:  reader,
-		Log:     securityLog,
-		Peppers: domainCodePeppers,
-		Keys:    domainGrantKeys,
+		Audit:   auditLog,
+		Peppers: backupCodePeppers,
+		Keys:    domainRecoveryGrantKeys,
 		Lockout: domainLockoutKey,
 	}
 	recoveryBegin := &recovery.Begin{
@@ -873,41 +873,41 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		Store:        portsStore,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
-		Desk:         desk,
+		Challenges:   challenges,
 	}
 	recoveryFinish := &recovery.Finish{
-		Policy:       recoveryPolicy,
-		Store:        portsStore,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Desk:         desk,
-		Door:         door,
-		Log:          securityLog,
-		Decoys:       domainDecoys,
+		Policy:        recoveryPolicy,
+		Store:         portsStore,
+		RelyingParty:  webauthnRelyingParty,
+		Clock:         clock,
+		Challenges:    challenges,
+		SessionIssuer: sessionIssuer,
+		Audit:         auditLog,
+		Decoys:        domainDecoys,
 	}
 	applicationRecovery := application.Recovery{
-		Show:        show,
-		SetUpTOTP:   setUpTOTP,
-		ConfirmTOTP: confirmTOTP,
-		RemoveTOTP:  removeTOTP,
-		MakeCodes:   makeCodes,
-		Redeem:      redeem,
-		Begin:       recoveryBegin,
-		Finish:      recoveryFinish,
+		Show:          show,
+		SetUpTOTP:     setUpTOTP,
+		ConfirmTOTP:   confirmTOTP,
+		RemoveTOTP:    removeTOTP,
+		GenerateCodes: generateCodes,
+		Redeem:        redeem,
+		Begin:         recoveryBegin,
+		Finish:        recoveryFinish,
 	}
-	publish := &tokens.Publish{
-		Keyring: keyring,
+	publish := &signingkeys.Publish{
+		KeySet: keySet,
 	}
-	listKeys := &tokens.ListKeys{
-		Keyring: keyring,
+	signingkeysList := &signingkeys.List{
+		KeySet: keySet,
 	}
-	rotateKeys := &tokens.RotateKeys{
-		Keyring: keyring,
+	rotate := &signingkeys.Rotate{
+		KeySet: keySet,
 	}
-	applicationKeys := application.Keys{
+	signingKeys := application.SigningKeys{
 		Publish: publish,
-		List:    listKeys,
-		Rotate:  rotateKeys,
+		List:    signingkeysList,
+		Rotate:  rotate,
 	}
 	listUsers := &admin.ListUsers{
 		Store: portsStore,
@@ -919,36 +919,36 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	disableUser := &admin.DisableUser{
 		Store: portsStore,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	enableUser := &admin.EnableUser{
 		Store: portsStore,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	deleteUser := &admin.DeleteUser{
 		Store:   portsStore,
 		Clock:   clock,
-		Log:     securityLog,
+		Audit:   auditLog,
 		Lockout: domainLockoutKey,
 	}
 	revokeSession := &admin.RevokeSession{
 		Store: portsStore,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	revokeSessions := &admin.RevokeSessions{
 		Store: portsStore,
 		Clock: clock,
-		Log:   securityLog,
+		Audit: auditLog,
 	}
 	recoverUser := &admin.RecoverUser{
-		Store:  portsStore,
-		Clock:  clock,
-		Random: reader,
-		Log:    securityLog,
-		Keys:   domainGrantKeys,
-		Access: accessPolicy,
+		Store:        portsStore,
+		Clock:        clock,
+		Random:       reader,
+		Audit:        auditLog,
+		Keys:         domainRecoveryGrantKeys,
+		AccessPolicy: accessPolicy,
 	}
 	applicationAdmin := application.Admin{
 		ListUsers:      listUsers,
@@ -960,44 +960,44 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		RevokeSessions: revokeSessions,
 		RecoverUser:    recoverUser,
 	}
-	keys2, err := movingKeys(config, key)
+	keys2, err := transferKeys(config, key)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	export := &moving.Export{
+	export := &transfer.Export{
 		Store: portsStore,
 		Clock: clock,
 		Keys:  keys2,
 	}
-	movingImport := &moving.Import{
+	transferImport := &transfer.Import{
 		Store: portsStore,
 		Keys:  keys2,
 	}
-	applicationMoving := application.Moving{
+	applicationTransfer := application.Transfer{
 		Export: export,
-		Import: movingImport,
+		Import: transferImport,
 	}
-	takeDuty := &housekeeping.TakeDuty{
+	acquireLease := &maintenance.AcquireLease{
 		Store: portsStore,
 		Clock: clock,
 	}
 	portsPause := pause()
-	sweep := &housekeeping.Sweep{
+	deleteExpired := &maintenance.DeleteExpired{
 		Store: portsStore,
 		Clock: clock,
 		Pause: portsPause,
 	}
-	ready := &housekeeping.Ready{
+	ready := &maintenance.Ready{
 		Store: portsStore,
 	}
 	rpiDs := rpIDs(config)
-	guardPasskeys := &housekeeping.GuardPasskeys{
+	checkRPID := &maintenance.CheckRPID{
 		Store: portsStore,
 		RPIDs: rpiDs,
 	}
-	keepKeys := &tokens.KeepKeys{
-		Keyring: keyring,
+	signingkeysRefresh := &signingkeys.Refresh{
+		KeySet: keySet,
 	}
 	portsMailer, err := mailer(config)
 	if err != nil {
@@ -1005,34 +1005,34 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		return nil, nil, err
 	}
 	deliver := &mail.Deliver{
-		Policy: domainMailPolicy,
+		Policy: emailPolicy,
 		Store:  portsStore,
 		Mailer: portsMailer,
 		Sealer: masterkeySealer,
 		Clock:  clock,
 	}
-	applicationHousekeeping := application.Housekeeping{
-		TakeDuty:      takeDuty,
-		Sweep:         sweep,
-		Ready:         ready,
-		GuardPasskeys: guardPasskeys,
-		LastSeen:      lastSeen,
-		KeepKeys:      keepKeys,
-		Deliver:       deliver,
+	applicationMaintenance := application.Maintenance{
+		AcquireLease:       acquireLease,
+		DeleteExpired:      deleteExpired,
+		Ready:              ready,
+		CheckRPID:          checkRPID,
+		LastSeen:           lastSeen,
+		RefreshSigningKeys: signingkeysRefresh,
+		DeliverEmails:      deliver,
 	}
 	useCases := application.UseCases{
-		SignUp:       signUp,
-		Login:        applicationLogin,
-		StepUp:       stepUp,
-		Ceremonies:   ceremonies,
-		Sessions:     applicationSessions,
-		Passkeys:     applicationPasskeys,
-		Account:      applicationAccount,
-		Recovery:     applicationRecovery,
-		Keys:         applicationKeys,
-		Admin:        applicationAdmin,
-		Moving:       applicationMoving,
-		Housekeeping: applicationHousekeeping,
+		SignUp:      signUp,
+		Login:       applicationLogin,
+		StepUp:      stepUp,
+		Ceremonies:  ceremonies,
+		Sessions:    applicationSessions,
+		Passkeys:    applicationPasskeys,
+		Account:     applicationAccount,
+		Recovery:    applicationRecovery,
+		SigningKeys: signingKeys,
+		Admin:       applicationAdmin,
+		Transfer:    applicationTransfer,
+		Maintenance: applicationMaintenance,
 	}
 	httpapiConfig, err := httpConfig(config, key)
 	if err != nil {
@@ -1046,21 +1046,21 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 		return nil, nil, err
 	}
 	metricsMetrics := metrics.New()
-	ratelimitCounts, cleanup2, err := counts(config, portsStore, clock, metricsMetrics, log)
+	ratelimitLimiter, cleanup2, err := limiter(config, portsStore, clock, metricsMetrics, log)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	admit := &ratelimit.Admit{
-		Limits: rateLimits,
-		Key:    domainRateKey,
-		Clock:  clock,
-		Counts: ratelimitCounts,
+	allow := &ratelimit.Allow{
+		Limits:  rateLimits,
+		Key:     domainRateKey,
+		Clock:   clock,
+		Limiter: ratelimitLimiter,
 	}
 	aaguidNames := aaguid.New()
-	bootstrapPublicServer := httpServer(httpapiConfig, useCases, admit, aaguidNames, metricsMetrics, log)
+	bootstrapPublicServer := httpServer(httpapiConfig, useCases, allow, aaguidNames, metricsMetrics, log)
 	bootstrapOperations := operationsServer(useCases, metricsMetrics, log)
-	jobsJobs := jobs.New(useCases, ratelimitCounts, log)
+	jobsJobs := jobs.New(useCases, ratelimitLimiter, log)
 	app := &App{
 		usecases:   useCases,
 		server:     bootstrapPublicServer,

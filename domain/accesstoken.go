@@ -47,13 +47,13 @@ func (p AccessPolicy) AccessClaims(s *Session, now time.Time, random io.Reader) 
 	if p.Audience == p.Issuer {
 		audience = audience[:1]
 	}
-	return p.claims(s, s.Proof(), audience, []string{ScopeAccount}, now, random)
+	return p.claims(s, s.AuthContext(), audience, []string{ScopeAccount}, now, random)
 }
 
 // ServiceClaims returns the claims of a token for other services, which Keylodge itself does not accept. It states the
 // authentication of the proof that requested it, and does not outlive that proof. It fails with ErrUnauthenticated if the proof
 // does not permit it.
-func (p AccessPolicy) ServiceClaims(s *Session, requested SessionProof, now time.Time, random io.Reader) (AccessClaims, error) {
+func (p AccessPolicy) ServiceClaims(s *Session, requested AuthContext, now time.Time, random io.Reader) (AccessClaims, error) {
 	if !requested.Kind.Permits(UseIssue) {
 		return AccessClaims{}, ErrUnauthenticated
 	}
@@ -62,13 +62,13 @@ func (p AccessPolicy) ServiceClaims(s *Session, requested SessionProof, now time
 
 // claims never outlive the session. Times are whole seconds, as JWT has them. The time of issue is set back by clockLeeway, since
 // other services' libraries refuse a token that their clock has not reached.
-func (p AccessPolicy) claims(s *Session, as SessionProof, audience, scope []string, now time.Time, random io.Reader) (AccessClaims, error) {
+func (p AccessPolicy) claims(s *Session, as AuthContext, audience, scope []string, now time.Time, random io.Reader) (AccessClaims, error) {
 	var id [16]byte
 	if _, err := io.ReadFull(random, id[:]); err != nil {
 		return AccessClaims{}, fmt.Errorf("reading randomness: %w", err)
 	}
 	expires := now.Add(p.TTL)
-	for _, end := range []time.Time{s.EndsAt(), as.ExpiresAt} {
+	for _, end := range []time.Time{s.IdleEndsAt(), as.ExpiresAt} {
 		if !end.IsZero() && end.Before(expires) {
 			expires = end
 		}

@@ -47,16 +47,16 @@ func TestAccessPolicy_ServiceClaims(t *testing.T) {
 	}
 	stepUp(t, s, deviceBound, noon.Add(time.Minute))
 	later := noon.Add(2 * time.Minute)
-	got, err := policy.ServiceClaims(s, claims.Proof(), later, rand.Reader)
+	got, err := policy.ServiceClaims(s, claims.AuthContext(), later, rand.Reader)
 	if err != nil || got.Scope != nil || !slices.Equal(got.Audience, []string{policy.Audience}) || got.SessionID != s.ID() || got.Subject != s.UserID() ||
 		!got.AuthTime.Equal(noon) || !slices.Equal(got.AMR, []string{"swk", "user", "mfa"}) || !got.IssuedAt.Equal(later.Add(-30*time.Second)) || !got.ExpiresAt.Equal(claims.ExpiresAt) {
 		t.Errorf("by an access token of before the step-up: %+v, %v", got, err)
 	}
-	if got, err := policy.ServiceClaims(s, s.Proof(), later, rand.Reader); err != nil || !got.AuthTime.Equal(noon.Add(time.Minute)) || !got.ExpiresAt.Equal(later.Add(policy.TTL)) {
+	if got, err := policy.ServiceClaims(s, s.AuthContext(), later, rand.Reader); err != nil || !got.AuthTime.Equal(noon.Add(time.Minute)) || !got.ExpiresAt.Equal(later.Add(policy.TTL)) {
 		t.Errorf("by the cookie: %+v, %v", got, err)
 	}
 	for _, kind := range []domain.TokenKind{domain.TokenService, domain.TokenRefresh, domain.TokenRecoveryGrant, ""} {
-		proof := s.Proof()
+		proof := s.AuthContext()
 		proof.Kind = kind
 		if got, err := policy.ServiceClaims(s, proof, later, rand.Reader); !errors.Is(err, domain.ErrUnauthenticated) || got.TokenID != "" {
 			t.Errorf("by %q: %+v, %v", kind, got, err)
@@ -64,7 +64,7 @@ func TestAccessPolicy_ServiceClaims(t *testing.T) {
 	}
 }
 
-func TestAnAccessTokenNeverOutlivesItsSession(t *testing.T) {
+func TestAccessPolicy_TokenExpiresWithSession(t *testing.T) {
 	policy := domain.AccessPolicy{TTL: 5 * time.Minute}
 	for name, c := range map[string]struct{ left, want time.Duration }{
 		"much is left":           {time.Hour, 5 * time.Minute},
@@ -75,7 +75,7 @@ func TestAnAccessTokenNeverOutlivesItsSession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := session(t, synced)
-			is := s.Snapshot()
+			is := s.State()
 			is.IdleEndsAt = noon.Add(c.left)
 			claims, err := policy.AccessClaims(domain.RestoreSession(is), noon, rand.Reader)
 			if err != nil || !claims.ExpiresAt.Equal(noon.Add(c.want)) || claims.ExpiresAt.After(is.IdleEndsAt) {

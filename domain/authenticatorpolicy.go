@@ -40,15 +40,15 @@ type AuthenticatorPolicy struct {
 	Denied   []AAGUID // never these, also if they are allowed
 }
 
-// Asks says whether it matters which model an authenticator is, so that clients have to be asked for an attestation: they hide
+// RequiresAttestation says whether it matters which model an authenticator is, so that clients have to be asked for an attestation: they hide
 // it otherwise.
-func (p AuthenticatorPolicy) Asks() bool {
+func (p AuthenticatorPolicy) RequiresAttestation() bool {
 	return p.Attested || len(p.Allowed) > 0 || len(p.Denied) > 0
 }
 
-// Admits returns a *Rejection unless a passkey of the model may join. Vouched says whether its attestation was traced to the
+// Check returns a *Rejection unless a passkey of the model may join. Vouched says whether its attestation was traced to the
 // model's maker. The zero AAGUID is on no list of allowed ones: it is what every authenticator can call itself.
-func (p AuthenticatorPolicy) Admits(model AAGUID, vouched bool) error {
+func (p AuthenticatorPolicy) Check(model AAGUID, vouched bool) error {
 	switch {
 	case slices.Contains(p.Denied, model):
 		return RejectAuthenticator("AAGUID " + model.String() + " is denied")

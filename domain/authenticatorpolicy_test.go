@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestAAGUIDs(t *testing.T) {
+func TestParseAAGUID(t *testing.T) {
 	const written = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
 	for _, s := range []string{written, strings.ToUpper(written)} {
 		if got, err := ParseAAGUID(s); err != nil || got.String() != written || got[0] != 0xea || got[15] != 0xd4 {
@@ -20,7 +20,7 @@ func TestAAGUIDs(t *testing.T) {
 	}
 }
 
-func TestTheAuthenticatorPolicy(t *testing.T) {
+func TestAuthenticatorPolicy_Check(t *testing.T) {
 	a, b, zero := AAGUID{1}, AAGUID{2}, AAGUID{}
 	for name, c := range map[string]struct {
 		policy            AuthenticatorPolicy
@@ -36,12 +36,12 @@ func TestTheAuthenticatorPolicy(t *testing.T) {
 		"one allowed and denied":       {AuthenticatorPolicy{Allowed: []AAGUID{a, b}, Denied: []AAGUID{a}}, []AAGUID{b}, []AAGUID{b}, true},
 		"one allowed and all attested": {AuthenticatorPolicy{Attested: true, Allowed: []AAGUID{a}}, nil, []AAGUID{a}, true},
 	} {
-		if c.policy.Asks() != c.asks {
-			t.Errorf("%s: asks %t", name, c.policy.Asks())
+		if c.policy.RequiresAttestation() != c.asks {
+			t.Errorf("%s: asks %t", name, c.policy.RequiresAttestation())
 		}
 		for _, model := range []AAGUID{a, b, zero} {
 			for vouched, admitted := range map[bool][]AAGUID{false: c.admits, true: c.vouchedOf} {
-				err := c.policy.Admits(model, vouched)
+				err := c.policy.Check(model, vouched)
 				want := false
 				for _, m := range admitted {
 					want = want || m == model

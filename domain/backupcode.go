@@ -12,8 +12,8 @@ import (
 // other (Crockford's Base32), in groups of four.
 type BackupCode struct{ Secret }
 
-// BackupCodes is how many a set holds.
-const BackupCodes = 10
+// BackupCodeCount is how many a set holds.
+const BackupCodeCount = 10
 
 const (
 	crockford        = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -22,7 +22,7 @@ const (
 
 // NewBackupCodes draws a set.
 func NewBackupCodes(random io.Reader) ([]BackupCode, error) {
-	set := make([]BackupCode, BackupCodes)
+	set := make([]BackupCode, BackupCodeCount)
 	for i := range set {
 		var raw [backupCodeLength]byte
 		if _, err := io.ReadFull(random, raw[:]); err != nil {
@@ -36,43 +36,43 @@ func NewBackupCodes(random io.Reader) ([]BackupCode, error) {
 	return set, nil
 }
 
-// Written is the code as its owner writes it down. It is shown once.
-func (c BackupCode) Written() string {
+// RevealFormatted is the code as its owner writes it down. It is shown once.
+func (c BackupCode) RevealFormatted() string {
 	s := c.Reveal()
 	return s[:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:]
 }
 
-// ParseBackupCode reads a code from paper: as plainCode does, in either case, and with the letters that look like digits. It returns
+// ParseBackupCode reads a code from paper: as normalizeCode does, in either case, and with the letters that look like digits. It returns
 // ErrInvalidCode for anything that cannot be one.
 func ParseBackupCode(s string) (BackupCode, error) {
-	plain := strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(strings.ToLower(plainCode(s)))
+	plain := strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(strings.ToLower(normalizeCode(s)))
 	if len(plain) != backupCodeLength || strings.Trim(plain, crockford) != "" {
 		return BackupCode{}, ErrInvalidCode
 	}
 	return BackupCode{NewSecret(plain)}, nil
 }
 
-// CodeDigest is what the server keeps of a backup code: an HMAC under a key of its own, so that a stolen database gives no
+// BackupCodeDigest is what the server keeps of a backup code: an HMAC under a key of its own, so that a stolen database gives no
 // way to try codes, and a code is found without knowing whose it is.
-type CodeDigest [sha256.Size]byte
+type BackupCodeDigest [sha256.Size]byte
 
-// CodePeppers are the keys of code digests: the first one for new codes, all for codes that come back.
-type CodePeppers [][]byte
+// BackupCodePeppers are the keys of code digests: the first one for new codes, all for codes that come back.
+type BackupCodePeppers [][]byte
 
 // Digest is how a new code is kept.
-func (p CodePeppers) Digest(c BackupCode) CodeDigest { return digestCode(p[0], c) }
+func (p BackupCodePeppers) Digest(c BackupCode) BackupCodeDigest { return digestBackupCode(p[0], c) }
 
 // Digests are all ways in which a code may have been kept.
-func (p CodePeppers) Digests(c BackupCode) []CodeDigest {
-	all := make([]CodeDigest, len(p))
+func (p BackupCodePeppers) Digests(c BackupCode) []BackupCodeDigest {
+	all := make([]BackupCodeDigest, len(p))
 	for i, key := range p {
-		all[i] = digestCode(key, c)
+		all[i] = digestBackupCode(key, c)
 	}
 	return all
 }
 
-func digestCode(key []byte, c BackupCode) CodeDigest {
+func digestBackupCode(key []byte, c BackupCode) BackupCodeDigest {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(c.Reveal()))
-	return CodeDigest(mac.Sum(nil))
+	return BackupCodeDigest(mac.Sum(nil))
 }

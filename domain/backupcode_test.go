@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	written = "0123-4567-89ab-cdef"
-	plain   = "0123456789abcdef"
-	letters = "0123456789abcdefghjkmnpqrstvwxyz" // all that Crockford's Base32 has
+	formattedCode   = "0123-4567-89ab-cdef"
+	plainBackupCode = "0123456789abcdef"
+	alphabet        = "0123456789abcdefghjkmnpqrstvwxyz" // all that Crockford's Base32 has
 )
 
 func backupCode(t *testing.T, s string) domain.BackupCode {
@@ -30,20 +30,20 @@ func backupCode(t *testing.T, s string) domain.BackupCode {
 	return code
 }
 
-func TestASetIsTenCodesOf80BitsThatAreAllDifferent(t *testing.T) {
-	form := regexp.MustCompile(`^[` + letters + `]{4}(-[` + letters + `]{4}){3}$`)
+func TestNewBackupCodes_TenDistinctCodes(t *testing.T) {
+	form := regexp.MustCompile(`^[` + alphabet + `]{4}(-[` + alphabet + `]{4}){3}$`)
 	seen := map[string]bool{}
 	for range 10 {
 		set, err := domain.NewBackupCodes(rand.Reader)
-		if err != nil || len(set) != 10 || domain.BackupCodes != 10 {
+		if err != nil || len(set) != 10 || domain.BackupCodeCount != 10 {
 			t.Fatalf("a set of %d, %v", len(set), err)
 		}
 		for _, code := range set {
-			if !form.MatchString(code.Written()) || seen[code.Written()] {
-				t.Errorf("%q after %d others", code.Written(), len(seen))
+			if !form.MatchString(code.RevealFormatted()) || seen[code.RevealFormatted()] {
+				t.Errorf("%q after %d others", code.RevealFormatted(), len(seen))
 			}
-			seen[code.Written()] = true
-			if printed := fmt.Sprintf("%v %+v %#v %s", code, code, code, code); strings.Contains(printed, code.Reveal()) || strings.Contains(printed, code.Written()) {
+			seen[code.RevealFormatted()] = true
+			if printed := fmt.Sprintf("%v %+v %#v %s", code, code, code, code); strings.Contains(printed, code.Reveal()) || strings.Contains(printed, code.RevealFormatted()) {
 				t.Errorf("the code is printed: %s", printed)
 			}
 		}
@@ -51,7 +51,7 @@ func TestASetIsTenCodesOf80BitsThatAreAllDifferent(t *testing.T) {
 }
 
 // Of a source in which each byte comes equally often, each letter does; five bits of each byte make it 16 × 5 = 80.
-func TestEveryLetterOfACodeIsAsLikely(t *testing.T) {
+func TestNewBackupCodes_UniformAlphabet(t *testing.T) {
 	counter := make([]byte, 0, 8*160)
 	for i := range cap(counter) { // eight sets, that is five times all bytes
 		counter = append(counter, byte(i))
@@ -68,17 +68,17 @@ func TestEveryLetterOfACodeIsAsLikely(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range letters {
+	for _, r := range alphabet {
 		if counts[r] != 8*160/32 {
 			t.Errorf("%c came %d times of %d", r, counts[r], 8*160)
 		}
 	}
-	if source.Len() != 0 || len(counts) != len(letters) {
+	if source.Len() != 0 || len(counts) != len(alphabet) {
 		t.Errorf("%d bytes left over, %d different letters", source.Len(), len(counts))
 	}
 }
 
-func TestOneBitMakesAnotherCode(t *testing.T) {
+func TestNewBackupCodes_EveryBitCounts(t *testing.T) {
 	first := func(random []byte) string {
 		set, err := domain.NewBackupCodes(bytes.NewReader(random))
 		if err != nil {
@@ -98,7 +98,7 @@ func TestOneBitMakesAnotherCode(t *testing.T) {
 	}
 }
 
-func TestNoSetIsMadeWithoutEnoughRandomness(t *testing.T) {
+func TestNewBackupCodes_ShortRandomness(t *testing.T) {
 	for _, given := range []int{0, 15, 16, 159} {
 		if set, err := domain.NewBackupCodes(bytes.NewReader(make([]byte, given))); err == nil || set != nil {
 			t.Errorf("of %d random bytes: a set of %d, %v", given, len(set), err)
@@ -106,9 +106,9 @@ func TestNoSetIsMadeWithoutEnoughRandomness(t *testing.T) {
 	}
 }
 
-func TestACodeIsReadAsPeopleWriteIt(t *testing.T) {
+func TestParseBackupCode_Spellings(t *testing.T) {
 	for _, typed := range []string{
-		written, plain, "0123-4567-89AB-CDEF", "0123 4567 89ab cdef", "  0123-4567-89ab-cdef\t", "01-23-45-67-89-ab-cd-ef-",
+		formattedCode, plainBackupCode, "0123-4567-89AB-CDEF", "0123 4567 89ab cdef", "  0123-4567-89ab-cdef\t", "01-23-45-67-89-ab-cd-ef-",
 		"0123\u00a04567\u00a089ab\u00a0cdef", "---0123456789abcdef",
 		"0123\u20104567\u201089ab\u2010cdef", // hyphen
 		"0123\u20114567\u201189ab\u2011cdef", // non-breaking hyphen
@@ -119,11 +119,11 @@ func TestACodeIsReadAsPeopleWriteIt(t *testing.T) {
 		"0 1 2 3 4 5 6 7 8 9 a b c d e f",
 		"0—1—2—3—4—5—6—7—8—9—a—b—c—d—e—f", // 61 bytes
 	} {
-		if code, err := domain.ParseBackupCode(typed); err != nil || code.Reveal() != plain || code.Written() != written {
+		if code, err := domain.ParseBackupCode(typed); err != nil || code.Reveal() != plainBackupCode || code.RevealFormatted() != formattedCode {
 			t.Errorf("%q: %v", typed, err)
 		}
 	}
-	for _, r := range letters {
+	for _, r := range alphabet {
 		typed := strings.Repeat(string(r), 16)
 		for _, typed := range []string{typed, strings.ToUpper(typed)} {
 			if code, err := domain.ParseBackupCode(typed); err != nil || code.Reveal() != strings.Repeat(string(r), 16) {
@@ -133,13 +133,13 @@ func TestACodeIsReadAsPeopleWriteIt(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeABackupCodeIsRefused(t *testing.T) {
+func TestParseBackupCode_Invalid(t *testing.T) {
 	for name, typed := range map[string]string{
 		"nothing":           "",
 		"hyphens only":      "----------------",
 		"a letter too few":  "0123-4567-89ab-cde",
 		"a letter too many": "0123-4567-89ab-cdef-0",
-		"twice the code":    written + written,
+		"twice the code":    formattedCode + formattedCode,
 		"a u":               "u123-4567-89ab-cdef",
 		"a U":               "U123-4567-89ab-cdef",
 		"a dot":             "0123.4567.89ab.cdef",
@@ -149,20 +149,20 @@ func TestWhatCannotBeABackupCodeIsRefused(t *testing.T) {
 		"a replacement":     "0123-4567-89ab-cde\ufffd",
 		"a Cyrillic a":      "0123-4567-89аb-cdef",
 		"a long s":          "0123-4567-89ab-cdeſ",
-		"257 bytes":         written + strings.Repeat(" ", 257-len(written)),
-		"a book":            strings.Repeat("-", 1<<20) + plain,
+		"257 bytes":         formattedCode + strings.Repeat(" ", 257-len(formattedCode)),
+		"a book":            strings.Repeat("-", 1<<20) + plainBackupCode,
 	} {
 		if code, err := domain.ParseBackupCode(typed); !errors.Is(err, domain.ErrInvalidCode) || !code.IsZero() {
 			t.Errorf("%s: %q, %v", name, code.Reveal(), err)
 		}
 	}
-	if _, err := domain.ParseBackupCode(written + strings.Repeat(" ", 256-len(written))); err != nil {
+	if _, err := domain.ParseBackupCode(formattedCode + strings.Repeat(" ", 256-len(formattedCode))); err != nil {
 		t.Errorf("256 bytes: %v", err)
 	}
 }
 
 func FuzzParseBackupCode(f *testing.F) {
-	for _, seed := range []string{"", written, plain, "OIL1-oil1-OIL1-oil1", "0123 4567 89AB CDEF", "u123-4567-89ab-cdef", "K123-4567-89ab-cdef", "İ123-4567-89ab-cdef", "—\u00a0‑", "\xff"} {
+	for _, seed := range []string{"", formattedCode, plainBackupCode, "OIL1-oil1-OIL1-oil1", "0123 4567 89AB CDEF", "u123-4567-89ab-cdef", "K123-4567-89ab-cdef", "İ123-4567-89ab-cdef", "—\u00a0‑", "\xff"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
@@ -174,10 +174,10 @@ func FuzzParseBackupCode(f *testing.F) {
 			return
 		}
 		normal := code.Reveal()
-		if len(normal) != 16 || strings.Trim(normal, letters) != "" {
+		if len(normal) != 16 || strings.Trim(normal, alphabet) != "" {
 			t.Fatalf("%q became %q", typed, normal)
 		}
-		for _, form := range []string{normal, code.Written(), strings.ToUpper(code.Written()), strings.ReplaceAll(code.Written(), "-", " ")} {
+		for _, form := range []string{normal, code.RevealFormatted(), strings.ToUpper(code.RevealFormatted()), strings.ReplaceAll(code.RevealFormatted(), "-", " ")} {
 			if again, err := domain.ParseBackupCode(form); err != nil || again != code {
 				t.Fatalf("%q became %q, and %q of it %q, %v", typed, normal, form, again.Reveal(), err)
 			}
@@ -185,27 +185,27 @@ func FuzzParseBackupCode(f *testing.F) {
 	})
 }
 
-func TestACodeIsKnownUnderThePresentPepperAndTheOnesBefore(t *testing.T) {
+func TestBackupCodePeppers_Digests(t *testing.T) {
 	older, newer := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
-	code := backupCode(t, written)
-	before, after := domain.CodePeppers{older}, domain.CodePeppers{newer, older}
+	code := backupCode(t, formattedCode)
+	before, after := domain.BackupCodePeppers{older}, domain.BackupCodePeppers{newer, older}
 
 	mac := hmac.New(sha256.New, older)
-	mac.Write([]byte(plain))
-	if want := domain.CodeDigest(mac.Sum(nil)); before.Digest(code) != want {
+	mac.Write([]byte(plainBackupCode))
+	if want := domain.BackupCodeDigest(mac.Sum(nil)); before.Digest(code) != want {
 		t.Errorf("got %x, want %x", before.Digest(code), want)
 	}
 	kept := before.Digest(code)
-	if want := []domain.CodeDigest{after.Digest(code), kept}; after.Digest(code) == kept || !slices.Equal(after.Digests(code), want) {
+	if want := []domain.BackupCodeDigest{after.Digest(code), kept}; after.Digest(code) == kept || !slices.Equal(after.Digests(code), want) {
 		t.Errorf("got %x, want %x", after.Digests(code), want)
 	}
-	if domain.CodePeppers.Digest(after, backupCode(t, "O123 4567 89AB CDEF")) != after.Digest(code) {
+	if domain.BackupCodePeppers.Digest(after, backupCode(t, "O123 4567 89AB CDEF")) != after.Digest(code) {
 		t.Error("the digest depends on how the code was typed")
 	}
 	if slices.Contains(after.Digests(backupCode(t, "0123-4567-89ab-cdeg")), kept) {
 		t.Error("another code has the same digest")
 	}
-	if slices.Contains((domain.CodePeppers{newer}).Digests(code), kept) {
+	if slices.Contains((domain.BackupCodePeppers{newer}).Digests(code), kept) {
 		t.Error("a code is known under a pepper that was taken away")
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func challenge(t *testing.T, by domain.Respondent) *domain.Challenge {
+func challenge(t *testing.T, by domain.ChallengeContext) *domain.Challenge {
 	t.Helper()
 	c, err := domain.NewChallenge(domain.PurposeLogin, by, []byte("state"), nil, 5*time.Minute, noon, rand.Reader)
 	if err != nil {
@@ -30,15 +30,15 @@ func sessionID(t *testing.T) domain.SessionID {
 	return id
 }
 
-func TestAChallengeIsRedeemedInTimeByItsRespondentForItsPurpose(t *testing.T) {
+func TestChallenge_Redeem(t *testing.T) {
 	adas, bens := domain.BindTo(domain.NewSecret("ada")), domain.BindTo(domain.NewSecret("ben"))
 	almostAdas := adas
 	almostAdas[len(almostAdas)-1] ^= 1
-	ada, ben, anybody := domain.Respondent{Browser: adas}, domain.Respondent{Browser: bens}, domain.Respondent{}
-	signedIn := domain.Respondent{Browser: adas, Session: sessionID(t)}
-	recovering := domain.Respondent{Browser: adas, Grant: domain.TokenDigest{31: 1}}
+	ada, ben, anybody := domain.ChallengeContext{Browser: adas}, domain.ChallengeContext{Browser: bens}, domain.ChallengeContext{}
+	signedIn := domain.ChallengeContext{Browser: adas, SessionID: sessionID(t)}
+	recovering := domain.ChallengeContext{Browser: adas, RecoveryGrant: domain.TokenDigest{31: 1}}
 	for name, c := range map[string]struct {
-		issued, by domain.Respondent
+		issued, by domain.ChallengeContext
 		purpose    domain.Purpose
 		after      time.Duration
 		want       error
@@ -48,24 +48,24 @@ func TestAChallengeIsRedeemedInTimeByItsRespondentForItsPurpose(t *testing.T) {
 		"in the last microsecond":     {ada, ada, domain.PurposeLogin, 5*time.Minute - time.Microsecond, nil, ""},
 		"when the time is over":       {ada, ada, domain.PurposeLogin, 5 * time.Minute, domain.ErrChallengeExpired, ""},
 		"by another browser":          {ada, ben, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"by one that is almost it":    {ada, domain.Respondent{Browser: almostAdas}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"by one that is almost it":    {ada, domain.ChallengeContext{Browser: almostAdas}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 		"by a client without cookies": {ada, anybody, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 		"bound to nobody, by anybody": {anybody, ben, domain.PurposeLogin, 0, nil, ""},
 		"for another purpose":         {ada, ada, domain.PurposeSignUp, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 
 		"in its session":               {signedIn, signedIn, domain.PurposeLogin, 0, nil, ""},
-		"in another session":           {signedIn, domain.Respondent{Browser: adas, Session: sessionID(t)}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in another session":           {signedIn, domain.ChallengeContext{Browser: adas, SessionID: sessionID(t)}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 		"in none":                      {signedIn, ada, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 		"in one, issued in none":       {ada, signedIn, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in its session, elsewhere":    {signedIn, domain.Respondent{Browser: bens, Session: signedIn.Session}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in its session, by a program": {domain.Respondent{Session: signedIn.Session}, domain.Respondent{Session: signedIn.Session}, domain.PurposeLogin, 0, nil, ""},
+		"in its session, elsewhere":    {signedIn, domain.ChallengeContext{Browser: bens, SessionID: signedIn.SessionID}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in its session, by a program": {domain.ChallengeContext{SessionID: signedIn.SessionID}, domain.ChallengeContext{SessionID: signedIn.SessionID}, domain.PurposeLogin, 0, nil, ""},
 
 		"in its recovery":               {recovering, recovering, domain.PurposeLogin, 0, nil, ""},
-		"in another recovery":           {recovering, domain.Respondent{Browser: adas, Grant: domain.TokenDigest{31: 2}}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in another recovery":           {recovering, domain.ChallengeContext{Browser: adas, RecoveryGrant: domain.TokenDigest{31: 2}}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 		"in no recovery":                {recovering, ada, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
 		"in a recovery, issued in none": {ada, recovering, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in its recovery, elsewhere":    {recovering, domain.Respondent{Browser: bens, Grant: recovering.Grant}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
-		"in its recovery, by a program": {domain.Respondent{Grant: recovering.Grant}, domain.Respondent{Grant: recovering.Grant}, domain.PurposeLogin, 0, nil, ""},
+		"in its recovery, elsewhere":    {recovering, domain.ChallengeContext{Browser: bens, RecoveryGrant: recovering.RecoveryGrant}, domain.PurposeLogin, 0, domain.ErrChallengeNotFound, domain.ReasonChallengeMismatch},
+		"in its recovery, by a program": {domain.ChallengeContext{RecoveryGrant: recovering.RecoveryGrant}, domain.ChallengeContext{RecoveryGrant: recovering.RecoveryGrant}, domain.PurposeLogin, 0, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			state, err := challenge(t, c.issued).Redeem(c.purpose, c.by, noon.Add(c.after))
@@ -83,21 +83,21 @@ func TestAChallengeIsRedeemedInTimeByItsRespondentForItsPurpose(t *testing.T) {
 	}
 }
 
-func TestASnapshotSharesNothingWithItsChallenge(t *testing.T) {
-	ada := domain.Applicant{DisplayName: "Ada"}
-	c, err := domain.NewChallenge(domain.PurposeSignUp, domain.Respondent{}, []byte("state"), &ada, 5*time.Minute, noon, rand.Reader)
+func TestChallenge_StateIsACopy(t *testing.T) {
+	ada := domain.PendingUser{DisplayName: "Ada"}
+	c, err := domain.NewChallenge(domain.PurposeSignUp, domain.ChallengeContext{}, []byte("state"), &ada, 5*time.Minute, noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken := c.Snapshot()
+	taken := c.State()
 	if !taken.CreatedAt.Equal(noon) || !taken.ExpiresAt.Equal(noon.Add(5*time.Minute)) || !c.ExpiresAt().Equal(taken.ExpiresAt) {
 		t.Errorf("it lasts from %s to %s", taken.CreatedAt, taken.ExpiresAt)
 	}
 	restored := domain.RestoreChallenge(taken)
-	taken.Ceremony[0], taken.Applicant.DisplayName = 'X', "Mallory"
+	taken.CeremonyState[0], taken.PendingUser.DisplayName = 'X', "Mallory"
 	for _, c := range []*domain.Challenge{c, restored} {
-		if state, _ := c.Redeem(domain.PurposeSignUp, domain.Respondent{}, noon); string(state) != "state" || c.Applicant().DisplayName != "Ada" {
-			t.Errorf("the challenge became %q of %s", state, c.Applicant().DisplayName)
+		if state, _ := c.Redeem(domain.PurposeSignUp, domain.ChallengeContext{}, noon); string(state) != "state" || c.PendingUser().DisplayName != "Ada" {
+			t.Errorf("the challenge became %q of %s", state, c.PendingUser().DisplayName)
 		}
 	}
 }

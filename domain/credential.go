@@ -9,10 +9,10 @@ import (
 
 // Credential is a passkey as the server knows it: the credential record of WebAuthn Level 3, section 4, kept whole, so
 // that an attestation can be judged again later.
-type Credential struct{ state CredentialSnapshot }
+type Credential struct{ state CredentialState }
 
-// CredentialSnapshot is a credential's state as storage keeps it.
-type CredentialSnapshot struct {
+// CredentialState is a credential's state as storage keeps it.
+type CredentialState struct {
 	ID         CredentialID
 	UserID     UserID
 	Name       PasskeyName // "" if the person gave none
@@ -73,9 +73,9 @@ type Registration struct {
 
 // Assertion is what a verified authentication ceremony states about the use of a passkey.
 type Assertion struct {
-	Flags     AuthenticatorFlags
-	SignCount uint32
-	Attested  bool // the authenticator sent attested credential data, those of this passkey
+	Flags           AuthenticatorFlags
+	SignCount       uint32
+	HasAttestedData bool // the authenticator sent attested credential data, those of this passkey
 }
 
 // NewCredential makes the passkey of a verified registration owner's. The flags are held to AuthenticatorFlags.Verify.
@@ -83,7 +83,7 @@ func NewCredential(owner UserID, name PasskeyName, r Registration, now time.Time
 	if err := r.Flags.Verify(); err != nil {
 		return nil, err
 	}
-	s := CredentialSnapshot{
+	s := CredentialState{
 		ID: r.CredentialID, UserID: owner, Name: name, Status: CredentialActive, RPID: r.RPID,
 		PublicKey: r.PublicKey, Algorithm: r.Algorithm, AAGUID: r.AAGUID,
 		Attachment: knownAttachment(r.Attachment), Transports: plausibleTransports(r.Transports),
@@ -114,12 +114,12 @@ func plausibleTransports(hints []string) []string {
 }
 
 // RestoreCredential is storage's way back from a snapshot.
-func RestoreCredential(s CredentialSnapshot) *Credential { return &Credential{s.clone()} }
+func RestoreCredential(s CredentialState) *Credential { return &Credential{s.clone()} }
 
-// Snapshot is storage's way in.
-func (c *Credential) Snapshot() CredentialSnapshot { return c.state.clone() }
+// State is storage's way in.
+func (c *Credential) State() CredentialState { return c.state.clone() }
 
-func (s CredentialSnapshot) clone() CredentialSnapshot {
+func (s CredentialState) clone() CredentialState {
 	s.PublicKey = slices.Clone(s.PublicKey)
 	s.Transports = slices.Clone(s.Transports)
 	s.Attestation.Object = slices.Clone(s.Attestation.Object)
@@ -148,25 +148,25 @@ func (c *Credential) Rename(name PasskeyName) bool {
 	return changed
 }
 
-// Finding is something odd about the use of a passkey that its owner and the operator should hear of.
-type Finding string
+// Anomaly is something odd about the use of a passkey that its owner and the operator should hear of.
+type Anomaly string
 
 const (
-	FindingNone                     Finding = ""
-	FindingCounterRegressed         Finding = "counter_regressed"
-	FindingBackupEligibilityChanged Finding = "backup_eligibility_changed"
-	// FindingAttestedAgain is an assertion with attested credential data, which authenticators must not send (WebAuthn Level 3,
+	AnomalyNone                     Anomaly = ""
+	AnomalyCounterRegressed         Anomaly = "counter_regressed"
+	AnomalyBackupEligibilityChanged Anomaly = "backup_eligibility_changed"
+	// AnomalyAttestedData is an assertion with attested credential data, which authenticators must not send (WebAuthn Level 3,
 	// section 6.1).
-	FindingAttestedAgain Finding = "attested_again"
+	AnomalyAttestedData Anomaly = "attested_again"
 )
 
-// Findings are all of them.
-var Findings = []Finding{FindingCounterRegressed, FindingBackupEligibilityChanged, FindingAttestedAgain}
+// Anomalies are all of them.
+var Anomalies = []Anomaly{AnomalyCounterRegressed, AnomalyBackupEligibilityChanged, AnomalyAttestedData}
 
-// Alarming reports whether the finding may mean a copied key, and concerns the passkey's owner. Others are the habit of an
+// IndicatesClone reports whether the finding may mean a copied key, and concerns the passkey's owner. Others are the habit of an
 // authenticator, which comes with each sign-in, and are counted only.
-func (f Finding) Alarming() bool {
-	return f == FindingCounterRegressed || f == FindingBackupEligibilityChanged
+func (f Anomaly) IndicatesClone() bool {
+	return f == AnomalyCounterRegressed || f == AnomalyBackupEligibilityChanged
 }
 
 // RecordUse notes a verified assertion. It may leave a mark and refuse at once: whoever calls it saves the credential
@@ -175,25 +175,25 @@ func (f Finding) Alarming() bool {
 // A device-bound passkey whose counter failed to advance means that there are two copies of its key: the policy says
 // what follows. The counters of synced passkeys (BE set) are kept and never judged, since each of their devices may
 // count for itself.
-func (c *Credential) RecordUse(a Assertion, policy UsePolicy, now time.Time) (Finding, error) {
+func (c *Credential) RecordUse(a Assertion, policy UsePolicy, now time.Time) (Anomaly, error) {
 	if c.state.Status == CredentialSuspended {
-		return FindingNone, ErrPasskeySuspended
+		return AnomalyNone, ErrPasskeySuspended
 	}
 	if err := a.Flags.Verify(); err != nil {
-		return FindingNone, err
+		return AnomalyNone, err
 	}
-	finding := FindingNone
-	if a.Attested {
-		finding = FindingAttestedAgain
+	finding := AnomalyNone
+	if a.HasAttestedData {
+		finding = AnomalyAttestedData
 	}
 	if a.Flags.BackupEligible() != c.state.Flags.BackupEligible() {
-		finding = FindingBackupEligibilityChanged
+		finding = AnomalyBackupEligibilityChanged
 		if policy.BackupEligibility != BackupEligibilityAcceptAndRecord {
 			return finding, Reject(ReasonBackupEligibilityChanged, fmt.Sprintf("BE was %t at registration and is %t now", c.state.Flags.BackupEligible(), a.Flags.BackupEligible()))
 		}
 	}
-	if !c.state.Flags.BackupEligible() && c.regressed(a.SignCount) {
-		finding = FindingCounterRegressed
+	if !c.state.Flags.BackupEligible() && c.counterRegressed(a.SignCount) {
+		finding = AnomalyCounterRegressed
 		c.state.CloneWarning = true
 		if policy.Counter == CounterSuspend {
 			c.state.Status = CredentialSuspended
@@ -208,8 +208,8 @@ func (c *Credential) RecordUse(a Assertion, policy UsePolicy, now time.Time) (Fi
 	return finding, nil
 }
 
-// regressed follows WebAuthn Level 3, section 7.2, step 22: zero on both sides means that the authenticator counts
+// counterRegressed follows WebAuthn Level 3, section 7.2, step 22: zero on both sides means that the authenticator counts
 // nothing.
-func (c *Credential) regressed(count uint32) bool {
+func (c *Credential) counterRegressed(count uint32) bool {
 	return (count != 0 || c.state.SignCount != 0) && count <= c.state.SignCount
 }

@@ -39,7 +39,7 @@ func credential(t *testing.T, flags domain.AuthenticatorFlags, count uint32) *do
 	return c
 }
 
-func TestFlagsMustProvePresenceAndVerification(t *testing.T) {
+func TestAuthenticatorFlags_Verify(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags  domain.AuthenticatorFlags
 		want   *domain.Error
@@ -66,12 +66,12 @@ func TestFlagsMustProvePresenceAndVerification(t *testing.T) {
 	}
 }
 
-func TestTheCounterOfADeviceBoundPasskeyAdvances(t *testing.T) {
+func TestCredential_RecordUse_counter(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags         domain.AuthenticatorFlags
 		stored, shown uint32
 		policy        domain.CounterPolicy
-		finding       domain.Finding
+		finding       domain.Anomaly
 		reason        domain.Reason
 		count         uint32
 		warned        bool
@@ -79,18 +79,18 @@ func TestTheCounterOfADeviceBoundPasskeyAdvances(t *testing.T) {
 	}{
 		"it advances":                 {deviceBound, 7, 8, domain.CounterReject, "", "", 8, false, domain.CredentialActive},
 		"it never counts":             {deviceBound, 0, 0, domain.CounterReject, "", "", 0, false, domain.CredentialActive},
-		"it stands still":             {deviceBound, 7, 7, domain.CounterReject, domain.FindingCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
-		"it goes back":                {deviceBound, 7, 6, domain.CounterReject, domain.FindingCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
-		"it goes back to zero":        {deviceBound, 7, 0, domain.CounterReject, domain.FindingCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
-		"it goes back, flagged":       {deviceBound, 7, 6, domain.CounterFlag, domain.FindingCounterRegressed, "", 6, true, domain.CredentialActive},
-		"it goes back, suspended":     {deviceBound, 7, 6, domain.CounterSuspend, domain.FindingCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialSuspended},
+		"it stands still":             {deviceBound, 7, 7, domain.CounterReject, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
+		"it goes back":                {deviceBound, 7, 6, domain.CounterReject, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
+		"it goes back to zero":        {deviceBound, 7, 0, domain.CounterReject, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialActive},
+		"it goes back, flagged":       {deviceBound, 7, 6, domain.CounterFlag, domain.AnomalyCounterRegressed, "", 6, true, domain.CredentialActive},
+		"it goes back, suspended":     {deviceBound, 7, 6, domain.CounterSuspend, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed, 7, true, domain.CredentialSuspended},
 		"a synced one goes back":      {synced, 7, 6, domain.CounterReject, "", "", 6, false, domain.CredentialActive},
 		"a synced one goes back hard": {synced, 7, 0, domain.CounterSuspend, "", "", 0, false, domain.CredentialActive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			key := credential(t, c.flags, c.stored)
 			finding, err := key.RecordUse(domain.Assertion{Flags: c.flags, SignCount: c.shown}, domain.UsePolicy{Counter: c.policy}, noon.Add(time.Hour))
-			is := key.Snapshot()
+			is := key.State()
 			if finding != c.finding || domain.ReasonOf(err) != c.reason || (err == nil) != (c.reason == "") {
 				t.Errorf("finding %q, error %v; want finding %q, reason %q", finding, err, c.finding, c.reason)
 			}
@@ -104,7 +104,7 @@ func TestTheCounterOfADeviceBoundPasskeyAdvances(t *testing.T) {
 	}
 }
 
-func TestASuspendedPasskeySignsNobodyIn(t *testing.T) {
+func TestCredential_RecordUse_suspended(t *testing.T) {
 	key := credential(t, deviceBound, 7)
 	policy := domain.UsePolicy{Counter: domain.CounterSuspend}
 	if _, err := key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 7}, policy, noon); err == nil {
@@ -115,7 +115,7 @@ func TestASuspendedPasskeySignsNobodyIn(t *testing.T) {
 	}
 }
 
-func TestBackupEligibilityStaysAndBackupStateFollows(t *testing.T) {
+func TestCredential_RecordUse_backupFlags(t *testing.T) {
 	reject := domain.UsePolicy{BackupEligibility: domain.BackupEligibilityReject}
 	accept := domain.UsePolicy{BackupEligibility: domain.BackupEligibilityAcceptAndRecord}
 
@@ -127,36 +127,36 @@ func TestBackupEligibilityStaysAndBackupStateFollows(t *testing.T) {
 		t.Errorf("a passkey that is synced no longer: error %v, backed up %t", err, key.BackedUp())
 	}
 	finding, err := key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, reject, noon)
-	if domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged || finding != domain.FindingBackupEligibilityChanged || !key.BackupEligible() {
+	if domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged || finding != domain.AnomalyBackupEligibilityChanged || !key.BackupEligible() {
 		t.Errorf("BE gone: finding %q, error %v, BE now %t", finding, err, key.BackupEligible())
 	}
 	finding, err = key.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, accept, noon)
-	if err != nil || finding != domain.FindingBackupEligibilityChanged || key.BackupEligible() {
+	if err != nil || finding != domain.AnomalyBackupEligibilityChanged || key.BackupEligible() {
 		t.Errorf("BE gone, accepted: finding %q, error %v, BE now %t", finding, err, key.BackupEligible())
 	}
 }
 
-func TestBackupEligibilityNeverAppears(t *testing.T) {
+func TestCredential_RecordUse_becomesBackupEligible(t *testing.T) {
 	key := credential(t, deviceBound, 0)
 	finding, err := key.RecordUse(domain.Assertion{Flags: synced}, domain.UsePolicy{BackupEligibility: domain.BackupEligibilityReject}, noon)
-	if domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged || finding != domain.FindingBackupEligibilityChanged || key.BackupEligible() {
+	if domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged || finding != domain.AnomalyBackupEligibilityChanged || key.BackupEligible() {
 		t.Errorf("finding %q, error %v, BE now %t", finding, err, key.BackupEligible())
 	}
 }
 
 // A copy of a device-bound key cannot escape the counter by calling itself synced.
-func TestTheCounterIsJudgedByWhatThePasskeyWas(t *testing.T) {
+func TestCredential_RecordUse_counterUsesStoredFlags(t *testing.T) {
 	key := credential(t, deviceBound, 7)
 	policy := domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityAcceptAndRecord}
 	if _, err := key.RecordUse(domain.Assertion{Flags: synced, SignCount: 6}, policy, noon); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
 		t.Errorf("got %v", err)
 	}
-	if is := key.Snapshot(); !is.CloneWarning || key.BackupEligible() {
+	if is := key.State(); !is.CloneWarning || key.BackupEligible() {
 		t.Errorf("left with warning %t, BE %t", is.CloneWarning, key.BackupEligible())
 	}
 }
 
-func TestAPolicyThatNobodyChoseRefuses(t *testing.T) {
+func TestPolicies_ZeroValueRejects(t *testing.T) {
 	var unset domain.UsePolicy
 	if _, err := credential(t, deviceBound, 7).RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 7}, unset, noon); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
 		t.Errorf("a regressed counter: got %v", err)
@@ -164,23 +164,23 @@ func TestAPolicyThatNobodyChoseRefuses(t *testing.T) {
 	if _, err := credential(t, synced, 0).RecordUse(domain.Assertion{Flags: deviceBound, SignCount: 1}, unset, noon); domain.ReasonOf(err) != domain.ReasonBackupEligibilityChanged {
 		t.Errorf("a changed BE flag: got %v", err)
 	}
-	if err := domain.RegistrationOpen.Admits(); err != nil {
+	if err := domain.RegistrationOpen.RequireOpen(); err != nil {
 		t.Errorf("a sign-up where everybody may: %v", err)
 	}
-	if err := domain.RegistrationPolicy("").Admits(); !errors.Is(err, domain.ErrRegistrationClosed) {
+	if err := domain.RegistrationPolicy("").RequireOpen(); !errors.Is(err, domain.ErrRegistrationClosed) {
 		t.Errorf("a sign-up: got %v", err)
 	}
 }
 
 // Passkeys kept before verification was demanded, or kept by somebody else, count as verified from their first use here.
-func TestVerificationIsLatched(t *testing.T) {
-	key := domain.RestoreCredential(domain.CredentialSnapshot{Status: domain.CredentialActive, Flags: up})
-	if _, err := key.RecordUse(domain.Assertion{Flags: deviceBound}, domain.UsePolicy{}, noon); err != nil || !key.Snapshot().Flags.UserVerified() {
-		t.Errorf("flags %b, %v", key.Snapshot().Flags, err)
+func TestCredential_UserVerifiedIsLatched(t *testing.T) {
+	key := domain.RestoreCredential(domain.CredentialState{Status: domain.CredentialActive, Flags: up})
+	if _, err := key.RecordUse(domain.Assertion{Flags: deviceBound}, domain.UsePolicy{}, noon); err != nil || !key.State().Flags.UserVerified() {
+		t.Errorf("flags %b, %v", key.State().Flags, err)
 	}
 }
 
-func TestARegistrationIsKeptWhole(t *testing.T) {
+func TestNewCredential_KeepsRegistration(t *testing.T) {
 	registration := domain.Registration{
 		CredentialID: "id", RPID: "example.org", PublicKey: []byte("key"), Algorithm: -7, AAGUID: [16]byte{1}, Attachment: "platform",
 		Transports: []string{"usb", "internal"}, Flags: synced, SignCount: 7, Extensions: []byte("{}"),
@@ -194,12 +194,12 @@ func TestARegistrationIsKeptWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := domain.CredentialSnapshot{
+	want := domain.CredentialState{
 		ID: "id", UserID: owner, Name: "Ada's key", Status: domain.CredentialActive, RPID: "example.org", PublicKey: []byte("key"), Algorithm: -7,
 		AAGUID: [16]byte{1}, Attachment: "platform", Transports: []string{"internal", "usb"}, Flags: synced, SignCount: 7,
 		Attestation: registration.Attestation, Extensions: []byte("{}"), CreatedAt: noon,
 	}
-	if got := key.Snapshot(); !reflect.DeepEqual(got, want) {
+	if got := key.State(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if !slices.Equal(registration.Transports, []string{"usb", "internal"}) {
@@ -207,7 +207,7 @@ func TestARegistrationIsKeptWhole(t *testing.T) {
 	}
 
 	// And it shares nothing with anybody.
-	taken := key.Snapshot()
+	taken := key.State()
 	restored := domain.RestoreCredential(taken)
 	a := taken.Attestation
 	for _, bytes := range [][]byte{taken.PublicKey, taken.Extensions, a.Object, a.AuthenticatorData, a.ClientDataJSON, registration.PublicKey} {
@@ -217,13 +217,13 @@ func TestARegistrationIsKeptWhole(t *testing.T) {
 	want.PublicKey, want.Extensions = []byte("key"), []byte("{}")
 	want.Attestation = domain.Attestation{Type: "none", Format: "none", Object: []byte("object"), AuthenticatorData: []byte("data"), ClientDataJSON: []byte("{}")}
 	for _, key := range []*domain.Credential{key, restored} {
-		if got := key.Snapshot(); !reflect.DeepEqual(got, want) {
+		if got := key.State(); !reflect.DeepEqual(got, want) {
 			t.Errorf("it became %+v", got)
 		}
 	}
 }
 
-func TestAPasskeyTakesAnotherName(t *testing.T) {
+func TestCredential_Rename(t *testing.T) {
 	key := credential(t, synced, 0)
 	for _, c := range []struct {
 		name    domain.PasskeyName
@@ -235,7 +235,7 @@ func TestAPasskeyTakesAnotherName(t *testing.T) {
 	}
 }
 
-func TestACredentialIDHasALength(t *testing.T) {
+func TestNewCredentialID_Length(t *testing.T) {
 	for length, fits := range map[int]bool{0: false, 1: true, 1023: true, 1024: false} {
 		if _, err := domain.NewCredentialID(make([]byte, length)); (err == nil) != fits {
 			t.Errorf("%d bytes: %v", length, err)
@@ -243,7 +243,7 @@ func TestACredentialIDHasALength(t *testing.T) {
 	}
 }
 
-func TestHintsFromAClientAreKeptOnlyIfPlausible(t *testing.T) {
+func TestNewCredential_FiltersClientHints(t *testing.T) {
 	c, err := domain.NewCredential(domain.UserID{}, "", domain.Registration{
 		CredentialID: "id", Flags: synced, Attachment: "<b>",
 		Transports: []string{"usb", "internal", "usb", "", "no spaces", "UPPER", "smart-card", "x23456789012345678901234567890123"},
@@ -254,14 +254,14 @@ func TestHintsFromAClientAreKeptOnlyIfPlausible(t *testing.T) {
 	many, err := domain.NewCredential(domain.UserID{}, "", domain.Registration{
 		CredentialID: "id", Flags: synced, Transports: []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"},
 	}, noon)
-	if err != nil || len(many.Snapshot().Transports) != 8 {
-		t.Errorf("%d transports were kept, %v", len(many.Snapshot().Transports), err)
+	if err != nil || len(many.State().Transports) != 8 {
+		t.Errorf("%d transports were kept, %v", len(many.State().Transports), err)
 	}
 	longest, err := domain.NewCredential(domain.UserID{}, "", domain.Registration{CredentialID: "id", Flags: synced, Transports: []string{"x2345678901234567890123456789012"}}, noon)
-	if err != nil || len(longest.Snapshot().Transports) != 1 {
-		t.Errorf("a hint of 32 letters: %q, %v", longest.Snapshot().Transports, err)
+	if err != nil || len(longest.State().Transports) != 1 {
+		t.Errorf("a hint of 32 letters: %q, %v", longest.State().Transports, err)
 	}
-	is := c.Snapshot()
+	is := c.State()
 	if want := []string{"internal", "smart-card", "usb"}; !slices.Equal(is.Transports, want) || is.Attachment != "" {
 		t.Errorf("kept %q and %q, want %q and none", is.Transports, is.Attachment, want)
 	}
@@ -271,19 +271,19 @@ func TestHintsFromAClientAreKeptOnlyIfPlausible(t *testing.T) {
 // owner's next use (docs/decisions/0039-counters-after-a-restore.md).
 func TestCredential_CountersAfterARestore(t *testing.T) {
 	const deviceBound = domain.AuthenticatorFlags(1<<0 | 1<<2)
-	restored := domain.RestoreCredential(domain.CredentialSnapshot{ID: "key", Status: domain.CredentialActive, Flags: deviceBound, SignCount: 50})
+	restored := domain.RestoreCredential(domain.CredentialState{ID: "key", Status: domain.CredentialActive, Flags: deviceBound, SignCount: 50})
 	for _, use := range []struct {
 		whose string
 		count uint32
-		want  domain.Finding
+		want  domain.Anomaly
 	}{
-		{"the copy's", 61, domain.FindingNone}, // it was a finding before the restore, when 100 was stored
-		{"the owner's", 101, domain.FindingNone},
-		{"the copy's", 62, domain.FindingCounterRegressed},
-		{"the owner's", 102, domain.FindingNone},
+		{"the copy's", 61, domain.AnomalyNone}, // it was a finding before the restore, when 100 was stored
+		{"the owner's", 101, domain.AnomalyNone},
+		{"the copy's", 62, domain.AnomalyCounterRegressed},
+		{"the owner's", 102, domain.AnomalyNone},
 	} {
 		finding, err := restored.RecordUse(domain.Assertion{Flags: deviceBound, SignCount: use.count}, domain.UsePolicy{Counter: domain.CounterReject}, noon)
-		if finding != use.want || (err != nil) != (use.want != domain.FindingNone) {
+		if finding != use.want || (err != nil) != (use.want != domain.AnomalyNone) {
 			t.Errorf("%s %d: %q, %v", use.whose, use.count, finding, err)
 		}
 	}

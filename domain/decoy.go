@@ -16,12 +16,12 @@ type Decoys struct {
 	Keys [][]byte
 	// Limit is how many passkeys an account may have: more decoys than that would be known as decoys.
 	Limit PasskeyLimit
-	// DeviceBound leaves out synced passkeys, which a policy on authenticators does not let in.
-	DeviceBound bool
+	// DeviceBoundOnly leaves out synced passkeys, which a policy on authenticators does not let in.
+	DeviceBoundOnly bool
 }
 
-// decoyShape is what a client sees of a passkey: the length of its id, whether the id is a UUID of version 4, and its transports.
-type decoyShape struct {
+// decoyProfile is what a client sees of a passkey: the length of its id, whether the id is a UUID of version 4, and its transports.
+type decoyProfile struct {
 	length     int
 	uuid       bool
 	transports []string
@@ -30,59 +30,59 @@ type decoyShape struct {
 var (
 	synced, internal, usb, usbAndNFC = []string{"hybrid", "internal"}, []string{"internal"}, []string{"usb"}, []string{"nfc", "usb"}
 
-	// deviceBoundShapes are those of computers and security keys. Each is as likely as it is listed often.
-	deviceBoundShapes = []decoyShape{
+	// deviceBoundProfiles are those of computers and security keys. Each is as likely as it is listed often.
+	deviceBoundProfiles = []decoyProfile{
 		{32, false, internal}, {32, false, internal}, {32, false, internal}, {32, false, internal},
 		{48, false, usbAndNFC}, {64, false, usbAndNFC}, {48, false, usb}, {64, false, usb},
 	}
-	// allShapes are mostly those of synced passkeys: of phones, of browsers, of password managers, and of clients that report no
+	// allProfiles are mostly those of synced passkeys: of phones, of browsers, of password managers, and of clients that report no
 	// transports.
-	allShapes = append([]decoyShape{
+	allProfiles = append([]decoyProfile{
 		{20, false, synced}, {20, false, synced}, {20, false, synced}, {20, false, synced}, {20, false, synced}, {20, false, synced}, {20, false, synced},
 		{16, false, synced}, {16, false, synced}, {16, false, synced}, {16, false, synced}, {16, false, synced}, {16, false, internal},
 		{16, true, synced}, {16, true, synced}, {16, true, internal}, {16, true, internal},
 		{32, false, synced}, {32, false, synced}, {32, false, synced},
 		{16, false, nil}, {20, false, nil}, {32, false, nil}, {64, false, nil},
-	}, deviceBoundShapes...)
+	}, deviceBoundProfiles...)
 )
 
-// Of returns the decoys of an address: the same ones each time, of every usual shape and number.
-func (d Decoys) Of(email Email) []CredentialDescriptor {
+// Descriptors returns the decoys of an address: the same ones each time, of every usual shape and number.
+func (d Decoys) Descriptors(email Email) []CredentialDescriptor {
 	key := d.Keys[len(d.Keys)-1]
-	seed := keyedHash(key, []byte("address"), []byte(email))
-	decoys := make([]CredentialDescriptor, d.number(seed))
+	seed := hmacOfParts(key, []byte("address"), []byte(email))
+	decoys := make([]CredentialDescriptor, d.count(seed))
 	for i := range decoys {
-		own := keyedHash(seed, []byte{byte(i)})
-		shape := d.shapes()[int(own[0])%len(d.shapes())]
+		own := hmacOfParts(seed, []byte{byte(i)})
+		shape := d.profiles()[int(own[0])%len(d.profiles())]
 		decoys[i] = CredentialDescriptor{ID: shape.id(key, own), Transports: slices.Clone(shape.transports)}
 	}
 	return decoys
 }
 
-// Include reports whether the id is that of a decoy, of any address. A passkey of another id is taken for one with a probability of
+// Contains reports whether the id is that of a decoy, of any address. A passkey of another id is taken for one with a probability of
 // 1 in 2^56 or less.
-func (d Decoys) Include(id CredentialID) bool {
-	length := func(s decoyShape) bool { return s.length == len(id) }
-	if !slices.ContainsFunc(allShapes, length) {
+func (d Decoys) Contains(id CredentialID) bool {
+	length := func(s decoyProfile) bool { return s.length == len(id) }
+	if !slices.ContainsFunc(allProfiles, length) {
 		return false
 	}
 	included := false
 	for _, key := range d.Keys {
-		random, tag := id[:tagAt(len(id))], id[tagAt(len(id)):]
+		random, tag := id[:tagOffset(len(id))], id[tagOffset(len(id)):]
 		included = hmac.Equal([]byte(tag), decoyTag(key, []byte(random), len(id))) || included
 	}
 	return included
 }
 
-func (d Decoys) shapes() []decoyShape {
-	if d.DeviceBound {
-		return deviceBoundShapes
+func (d Decoys) profiles() []decoyProfile {
+	if d.DeviceBoundOnly {
+		return deviceBoundProfiles
 	}
-	return allShapes
+	return allProfiles
 }
 
-// number is one for five addresses of eight, and each further decoy is there in three cases of eight.
-func (d Decoys) number(seed []byte) int {
+// count is one for five addresses of eight, and each further decoy is there in three cases of eight.
+func (d Decoys) count(seed []byte) int {
 	n := 1
 	for n < min(int(d.Limit), len(seed)) && seed[n] < 3*32 {
 		n++
@@ -90,23 +90,23 @@ func (d Decoys) number(seed []byte) int {
 	return n
 }
 
-func (s decoyShape) id(key, seed []byte) CredentialID {
-	random := slices.Concat(keyedHash(seed, []byte("id")), keyedHash(seed, []byte("rest of the id")))[:tagAt(s.length)]
+func (s decoyProfile) id(key, seed []byte) CredentialID {
+	random := slices.Concat(hmacOfParts(seed, []byte("id")), hmacOfParts(seed, []byte("rest of the id")))[:tagOffset(s.length)]
 	if s.uuid { // RFC 9562, section 5.4
 		random[6], random[8] = random[6]&0x0f|0x40, random[8]&0x3f|0x80
 	}
 	return CredentialID(slices.Concat(random, decoyTag(key, random, s.length)))
 }
 
-// tagAt is where the tag begins in an id of the given length: behind the bits that a UUID fixes.
-func tagAt(length int) int { return length/2 + 1 }
+// tagOffset is where the tag begins in an id of the given length: behind the bits that a UUID fixes.
+func tagOffset(length int) int { return length/2 + 1 }
 
 func decoyTag(key, random []byte, length int) []byte {
-	return keyedHash(key, []byte("tag"), random)[:length-tagAt(length)]
+	return hmacOfParts(key, []byte("tag"), random)[:length-tagOffset(length)]
 }
 
-// keyedHash is the HMAC of the parts, each behind its length.
-func keyedHash(key []byte, parts ...[]byte) []byte {
+// hmacOfParts is the HMAC of the parts, each behind its length.
+func hmacOfParts(key []byte, parts ...[]byte) []byte {
 	mac := hmac.New(sha256.New, key)
 	for _, part := range parts {
 		mac.Write(fmt.Appendf(nil, "%d:", len(part)))

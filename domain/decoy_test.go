@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func decoysUnder(keys ...string) domain.Decoys {
+func decoysWithKeys(keys ...string) domain.Decoys {
 	d := domain.Decoys{Limit: 20}
 	for _, key := range keys {
 		d.Keys = append(d.Keys, []byte(key))
@@ -23,31 +23,31 @@ func sameDescriptor(a, b domain.CredentialDescriptor) bool {
 	return a.ID == b.ID && slices.Equal(a.Transports, b.Transports)
 }
 
-func TestDecoysAreStableAndLookReal(t *testing.T) {
-	here := decoysUnder("installation key")
-	first := here.Of("nobody@example.org")
-	if again := here.Of("nobody@example.org"); !slices.EqualFunc(first, again, sameDescriptor) {
+func TestDecoys_StablePerAddressAndKey(t *testing.T) {
+	here := decoysWithKeys("installation key")
+	first := here.Descriptors("nobody@example.org")
+	if again := here.Descriptors("nobody@example.org"); !slices.EqualFunc(first, again, sameDescriptor) {
 		t.Error("the same address has other decoys at the second look")
 	}
-	if rotated := decoysUnder("present key", "installation key").Of("nobody@example.org"); !slices.EqualFunc(first, rotated, sameDescriptor) {
+	if rotated := decoysWithKeys("present key", "installation key").Descriptors("nobody@example.org"); !slices.EqualFunc(first, rotated, sameDescriptor) {
 		t.Error("the address has other decoys after the secret was replaced")
 	}
-	if others := here.Of("noone@example.org"); slices.EqualFunc(first, others, sameDescriptor) {
+	if others := here.Descriptors("noone@example.org"); slices.EqualFunc(first, others, sameDescriptor) {
 		t.Error("two addresses share their decoys")
 	}
-	if elsewhere := decoysUnder("another key").Of("nobody@example.org"); slices.EqualFunc(first, elsewhere, sameDescriptor) {
+	if elsewhere := decoysWithKeys("another key").Descriptors("nobody@example.org"); slices.EqualFunc(first, elsewhere, sameDescriptor) {
 		t.Error("another installation makes the same decoys")
 	}
 }
 
-// seenOf are the shapes, the numbers and the ids of many addresses' decoys. A shape or a number that decoys never have would prove an
+// decoyStatistics are the shapes, the numbers and the ids of many addresses' decoys. A shape or a number that decoys never have would prove an
 // account.
-func seenOf(t *testing.T, d domain.Decoys) (shapes map[string]int, numbers map[int]int) {
+func decoyStatistics(t *testing.T, d domain.Decoys) (shapes map[string]int, numbers map[int]int) {
 	t.Helper()
 	shapes, numbers = map[string]int{}, map[int]int{}
 	ids := map[domain.CredentialID]bool{}
 	for i := range 4000 {
-		decoys := d.Of(domain.Email(fmt.Sprint(i)))
+		decoys := d.Descriptors(domain.Email(fmt.Sprint(i)))
 		numbers[len(decoys)]++
 		for _, decoy := range decoys {
 			shape := fmt.Sprint(len(decoy.ID), decoy.Transports)
@@ -64,8 +64,8 @@ func seenOf(t *testing.T, d domain.Decoys) (shapes map[string]int, numbers map[i
 	return shapes, numbers
 }
 
-func TestDecoysAreOfEveryUsualShape(t *testing.T) {
-	shapes, _ := seenOf(t, decoysUnder("key"))
+func TestDecoys_Profiles(t *testing.T) {
+	shapes, _ := decoyStatistics(t, decoysWithKeys("key"))
 	want := []string{
 		"16 []", "16 [hybrid internal]", "16 [hybrid internal] UUID", "16 [internal]", "16 [internal] UUID", "20 []", "20 [hybrid internal]",
 		"32 []", "32 [hybrid internal]", "32 [internal]", "48 [nfc usb]", "48 [usb]", "64 []", "64 [nfc usb]", "64 [usb]",
@@ -78,19 +78,19 @@ func TestDecoysAreOfEveryUsualShape(t *testing.T) {
 		t.Errorf("ids that are UUIDs are rarer than by a shape of their own: %v", shapes)
 	}
 
-	bound := decoysUnder("key")
-	bound.DeviceBound = true
-	shapes, _ = seenOf(t, bound)
+	bound := decoysWithKeys("key")
+	bound.DeviceBoundOnly = true
+	shapes, _ = decoyStatistics(t, bound)
 	if got, want := slices.Sorted(maps.Keys(shapes)), []string{"32 [internal]", "48 [nfc usb]", "48 [usb]", "64 [nfc usb]", "64 [usb]"}; !slices.Equal(got, want) {
 		t.Errorf("where no synced passkeys join, decoys are %q, want %q", got, want)
 	}
 }
 
-func TestAnAddressHasAsManyDecoysAsAnAccountMayHavePasskeys(t *testing.T) {
+func TestDecoys_CountWithinPasskeyLimit(t *testing.T) {
 	for limit, want := range map[domain.PasskeyLimit][]int{1: {1}, 2: {1, 2}, 20: {1, 2, 3, 4, 5, 6, 7, 8}} {
-		d := decoysUnder("key")
+		d := decoysWithKeys("key")
 		d.Limit = limit
-		_, numbers := seenOf(t, d)
+		_, numbers := decoyStatistics(t, d)
 		if got := slices.Sorted(maps.Keys(numbers)); !slices.Equal(got[:min(len(got), len(want))], want) || limit < 20 && len(got) > len(want) {
 			t.Errorf("limit %d: %v", limit, numbers)
 		}
@@ -102,31 +102,31 @@ func TestAnAddressHasAsManyDecoysAsAnAccountMayHavePasskeys(t *testing.T) {
 	}
 }
 
-func TestADecoyIsRecognisedAndNothingElseIs(t *testing.T) {
-	here := decoysUnder("present key", "former key")
+func TestDecoys_Contains(t *testing.T) {
+	here := decoysWithKeys("present key", "former key")
 	lengths := map[int]bool{}
 	for i := range 500 {
 		email := domain.Email(fmt.Sprint(i))
-		for name, d := range map[string]domain.Decoys{"the present key": decoysUnder("present key"), "a former key": decoysUnder("former key")} {
-			for _, decoy := range d.Of(email) {
-				if lengths[len(decoy.ID)] = true; !here.Include(decoy.ID) {
+		for name, d := range map[string]domain.Decoys{"the present key": decoysWithKeys("present key"), "a former key": decoysWithKeys("former key")} {
+			for _, decoy := range d.Descriptors(email) {
+				if lengths[len(decoy.ID)] = true; !here.Contains(decoy.ID) {
 					t.Fatalf("a decoy of %s under %s is not recognised", email, name)
 				}
 				for at := range decoy.ID {
 					changed := decoy.ID.Bytes()
 					changed[at] ^= 1
-					if here.Include(domain.CredentialID(changed)) {
+					if here.Contains(domain.CredentialID(changed)) {
 						t.Fatalf("%x with byte %d changed passes for a decoy", decoy.ID, at)
 					}
 				}
 				for _, other := range []domain.CredentialID{decoy.ID[1:], decoy.ID[:len(decoy.ID)-1], decoy.ID + "x", decoy.ID + decoy.ID} {
-					if here.Include(other) {
+					if here.Contains(other) {
 						t.Fatalf("%d bytes of the decoy %x pass for one", len(other), decoy.ID)
 					}
 				}
 			}
 		}
-		if foreign := decoysUnder("another key").Of(email); here.Include(foreign[0].ID) {
+		if foreign := decoysWithKeys("another key").Descriptors(email); here.Contains(foreign[0].ID) {
 			t.Fatal("another installation's decoy is taken for one of this one's")
 		}
 	}
@@ -135,7 +135,7 @@ func TestADecoyIsRecognisedAndNothingElseIs(t *testing.T) {
 	}
 	for length := range 1100 {
 		id := make([]byte, length)
-		if rand.Read(id); here.Include(domain.CredentialID(id)) || here.Include(domain.CredentialID(bytes.Repeat([]byte{0}, length))) {
+		if rand.Read(id); here.Contains(domain.CredentialID(id)) || here.Contains(domain.CredentialID(bytes.Repeat([]byte{0}, length))) {
 			t.Errorf("%d random bytes pass for a decoy", length)
 		}
 	}

@@ -16,7 +16,7 @@ const (
 	KindConflict                        // it clashes with what is there
 	KindGone                            // it was there and its time is over
 	KindRejected                        // well-formed, and the proof does not hold
-	KindLimited                         // too often; the same call may succeed after a while
+	KindRateLimited                     // too often; the same call may succeed after a while
 	KindUnavailable                     // not now; the same call may succeed later
 )
 
@@ -35,8 +35,8 @@ var (
 	ErrInvalidRequest = &Error{KindInvalid, "invalid_request", "the request is not valid; see errors for the fields to correct"}
 
 	// A code that is wrong, spent, somebody else's or nobody's looks the same from outside.
-	ErrInvalidCode  = &Error{KindInvalid, "invalid_code", "this code is not right, was used before, or is locked after too many wrong ones; try another one, or try again later"}
-	ErrInvalidGrant = &Error{KindInvalid, "invalid_code", "this recovery is over or was used; start again with another code"}
+	ErrInvalidCode          = &Error{KindInvalid, "invalid_code", "this code is not right, was used before, or is locked after too many wrong ones; try another one, or try again later"}
+	ErrRecoveryGrantInvalid = &Error{KindInvalid, "invalid_code", "this recovery is over or was used; start again with another code"}
 
 	ErrUnauthenticated = &Error{KindUnauthenticated, "unauthenticated", "nobody is signed in; sign in first"}
 	ErrSessionExpired  = &Error{KindUnauthenticated, "session_expired", "this session has expired; sign in again"}
@@ -58,9 +58,9 @@ var (
 	ErrPasskeyNotFound   = &Error{KindNotFound, "not_found", "you have no such passkey; list yours again"}
 	ErrSessionNotFound   = &Error{KindNotFound, "not_found", "there is no such session, or it has ended; list them again"}
 
-	ErrMailOff      = &Error{KindNotFound, "not_found", "this server sends no mail, so it verifies no address; ask the operator"}
-	ErrNoEmailClaim = &Error{KindNotFound, "not_found", "no e-mail address of yours waits for a code; set one first"}
-	ErrRecoveryOff  = &Error{KindNotFound, "not_found", "recovery is switched off here; ask the operator"}
+	ErrEmailOff       = &Error{KindNotFound, "not_found", "this server sends no mail, so it verifies no address; ask the operator"}
+	ErrNoPendingEmail = &Error{KindNotFound, "not_found", "no e-mail address of yours waits for a code; set one first"}
+	ErrRecoveryOff    = &Error{KindNotFound, "not_found", "recovery is switched off here; ask the operator"}
 
 	ErrEmailTaken               = &Error{KindConflict, "email_taken", "this e-mail address has an account already; sign in instead"}
 	ErrPasskeyAlreadyRegistered = &Error{KindConflict, "passkey_already_registered", "this passkey is registered already; sign in with it"}
@@ -73,11 +73,11 @@ var (
 	ErrAuthenticatorNotAccepted = &Error{KindRejected, "passkey_rejected", "passkeys of this device or app are not accepted here; use another one, or ask the operator which"}
 	ErrUserVerificationRequired = &Error{KindRejected, "user_verification_required", "the passkey did not check that it is you; unlock it with your PIN, fingerprint or face and try again"}
 
-	ErrRateLimited = &Error{KindLimited, "rate_limited", "too many attempts; try again later"}
+	ErrRateLimited = &Error{KindRateLimited, "rate_limited", "too many attempts; try again later"}
 
 	ErrUnavailable = &Error{KindUnavailable, "unavailable", "the server cannot do this right now; try again in a moment"}
 	// What can be guessed is shut while nobody can count the guesses.
-	ErrUncounted = &Error{KindUnavailable, "unavailable", "the server cannot count attempts right now, so it takes none of these; try again in a moment"}
+	ErrLimiterUnavailable = &Error{KindUnavailable, "unavailable", "the server cannot count attempts right now, so it takes none of these; try again in a moment"}
 )
 
 // InvalidField says what is wrong with one member of a request. Field is its path (credential.response.signature),
@@ -106,9 +106,9 @@ func (e *InvalidInput) Error() string {
 
 func (e *InvalidInput) Unwrap() error { return ErrInvalidRequest }
 
-// Collect joins the field faults among errs into one InvalidInput, so that a caller hears of all of them at once. Any
+// JoinInvalid joins the field faults among errs into one InvalidInput, so that a caller hears of all of them at once. Any
 // other error among them is returned as it is, first.
-func Collect(errs ...error) error {
+func JoinInvalid(errs ...error) error {
 	var all InvalidInput
 	for _, err := range errs {
 		if err == nil {

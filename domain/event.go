@@ -11,15 +11,15 @@ import (
 )
 
 // Event is an entry of a user's security log: what happened to the account, for its owner to read. It holds no secret.
-type Event struct{ state EventSnapshot }
+type Event struct{ state EventState }
 
-// EventSnapshot is an event's state as storage keeps it. What does not apply is zero.
-type EventSnapshot struct {
+// EventState is an event's state as storage keeps it. What does not apply is zero.
+type EventState struct {
 	ID           EventID
 	UserID       UserID // zero once the account is gone
 	Kind         EventKind
 	At           time.Time
-	By           Party
+	Actor        Actor
 	SessionID    SessionID
 	CredentialID CredentialID
 	PasskeyName  PasskeyName // as it was then
@@ -51,51 +51,51 @@ const maxOtherIPs = 9
 // ReasonSessionLimit is the Reason of a session that ended since the account had more than SessionLimit.
 const ReasonSessionLimit = "session_limit"
 
-// Party is whose doing an event was.
-type Party string
+// Actor is whose doing an event was.
+type Actor string
 
 const (
-	ByUser     Party = "user" // or somebody who said so, where an attempt was refused
-	ByOperator Party = "operator"
+	ActorUser     Actor = "user" // or somebody who said so, where an attempt was refused
+	ActorOperator Actor = "operator"
 )
 
 // EventKind says what happened.
 type EventKind string
 
 const (
-	EventSignedUp           EventKind = "signed_up"
-	EventSignedIn           EventKind = "signed_in"
-	EventSignInRefused      EventKind = "sign_in_refused"
-	EventSignedOut          EventKind = "signed_out"
-	EventSteppedUp          EventKind = "stepped_up"
-	EventStepUpRefused      EventKind = "step_up_refused"
-	EventSessionRevoked     EventKind = "session_revoked"
-	EventRefreshTokenReused EventKind = "refresh_token_reused"
-	EventPasskeyAdded       EventKind = "passkey_added"
-	EventPasskeyAddRefused  EventKind = "passkey_add_refused" //nolint:gosec // the name of an event
-	EventPasskeyRenamed     EventKind = "passkey_renamed"
-	EventPasskeyRemoved     EventKind = "passkey_removed"
-	EventPasskeyFlagged     EventKind = "passkey_flagged"   // a Finding
-	EventPasskeySuspended   EventKind = "passkey_suspended" // because of a Finding
-	EventAccountChanged     EventKind = "account_changed"
-	EventTOTPAdded          EventKind = "totp_added"
-	EventTOTPRemoved        EventKind = "totp_removed"
-	EventBackupCodesMade    EventKind = "backup_codes_made"
-	EventRecoveryGranted    EventKind = "recovery_granted" // Changed says by which factors
-	EventRecoveryRefused    EventKind = "recovery_refused"
-	EventRecoveryClosed     EventKind = "recovery_closed" // too many wrong codes; a sign-in by passkey opens it
-	EventRecovered          EventKind = "recovered"
-	EventAccountDisabled    EventKind = "account_disabled"
-	EventAccountEnabled     EventKind = "account_enabled"
-	EventAccountDeleted     EventKind = "account_deleted"
+	EventSignedUp             EventKind = "signed_up"
+	EventSignedIn             EventKind = "signed_in"
+	EventSignInRefused        EventKind = "sign_in_refused"
+	EventSignedOut            EventKind = "signed_out"
+	EventSteppedUp            EventKind = "stepped_up"
+	EventStepUpRefused        EventKind = "step_up_refused"
+	EventSessionRevoked       EventKind = "session_revoked"
+	EventRefreshTokenReused   EventKind = "refresh_token_reused"
+	EventPasskeyAdded         EventKind = "passkey_added"
+	EventPasskeyAddRefused    EventKind = "passkey_add_refused" //nolint:gosec // the name of an event
+	EventPasskeyRenamed       EventKind = "passkey_renamed"
+	EventPasskeyRemoved       EventKind = "passkey_removed"
+	EventPasskeyFlagged       EventKind = "passkey_flagged"   // a Finding
+	EventPasskeySuspended     EventKind = "passkey_suspended" // because of a Finding
+	EventAccountChanged       EventKind = "account_changed"
+	EventTOTPAdded            EventKind = "totp_added"
+	EventTOTPRemoved          EventKind = "totp_removed"
+	EventBackupCodesGenerated EventKind = "backup_codes_made"
+	EventRecoveryGranted      EventKind = "recovery_granted" // Changed says by which factors
+	EventRecoveryRefused      EventKind = "recovery_refused"
+	EventRecoveryLocked       EventKind = "recovery_closed" // too many wrong codes; a sign-in by passkey opens it
+	EventRecovered            EventKind = "recovered"
+	EventAccountDisabled      EventKind = "account_disabled"
+	EventAccountEnabled       EventKind = "account_enabled"
+	EventAccountDeleted       EventKind = "account_deleted"
 )
 
 // EventKinds are all of them.
 var EventKinds = []EventKind{
 	EventSignedUp, EventSignedIn, EventSignInRefused, EventSignedOut, EventSteppedUp, EventStepUpRefused, EventSessionRevoked,
 	EventRefreshTokenReused, EventPasskeyAdded, EventPasskeyAddRefused, EventPasskeyRenamed, EventPasskeyRemoved,
-	EventPasskeyFlagged, EventPasskeySuspended, EventAccountChanged, EventTOTPAdded, EventTOTPRemoved, EventBackupCodesMade,
-	EventRecoveryGranted, EventRecoveryRefused, EventRecoveryClosed, EventRecovered, EventAccountDisabled, EventAccountEnabled,
+	EventPasskeyFlagged, EventPasskeySuspended, EventAccountChanged, EventTOTPAdded, EventTOTPRemoved, EventBackupCodesGenerated,
+	EventRecoveryGranted, EventRecoveryRefused, EventRecoveryLocked, EventRecovered, EventAccountDisabled, EventAccountEnabled,
 	EventAccountDeleted,
 }
 
@@ -111,24 +111,24 @@ func (k EventKind) Repeatable() bool {
 
 // NewEvent enters what has happened into the log. The id, the time and the key of e are given here; By is the user unless e
 // says otherwise.
-func NewEvent(e EventSnapshot, now time.Time, random io.Reader) (*Event, error) {
+func NewEvent(e EventState, now time.Time, random io.Reader) (*Event, error) {
 	return newEvent(e, "user\x00"+e.UserID.String(), now, random)
 }
 
-// NewNamelessEvent enters what a stranger did about a name or a passkey that belongs to no account. Such events share 256
+// NewAnonymousEvent enters what a stranger did about a name or a passkey that belongs to no account. Such events share 256
 // entries for each kind, reason and day: they are bounded, and few of those that are written at once meet in one row.
-func NewNamelessEvent(e EventSnapshot, about LockoutSubject, now time.Time, random io.Reader) (*Event, error) {
+func NewAnonymousEvent(e EventState, about LockoutSubject, now time.Time, random io.Reader) (*Event, error) {
 	return newEvent(e, "nameless\x00"+string(about[:1]), now, random)
 }
 
-func newEvent(e EventSnapshot, of string, now time.Time, random io.Reader) (*Event, error) {
+func newEvent(e EventState, of string, now time.Time, random io.Reader) (*Event, error) {
 	id, err := NewEventID(now, random)
 	if err != nil {
 		return nil, err
 	}
 	e.ID, e.At = id, now
-	if e.By == "" {
-		e.By = ByUser
+	if e.Actor == "" {
+		e.Actor = ActorUser
 	}
 	e.Key, e.Repeats, e.LastAt, e.OtherIPs = RepetitionKey{}, 0, time.Time{}, nil
 	if e.Kind.Repeatable() {
@@ -137,7 +137,7 @@ func newEvent(e EventSnapshot, of string, now time.Time, random io.Reader) (*Eve
 	return RestoreEvent(e), nil
 }
 
-func (s EventSnapshot) repetitionKey(of string) RepetitionKey {
+func (s EventState) repetitionKey(of string) RepetitionKey {
 	parts := []string{of, string(s.Kind), s.Reason, s.At.UTC().Format(time.DateOnly)}
 	if s.Kind == EventPasskeyFlagged {
 		// Who flags a passkey holds a copy of its key. Each passkey is an entry, and a notice, of its own.
@@ -147,9 +147,9 @@ func (s EventSnapshot) repetitionKey(of string) RepetitionKey {
 	return RepetitionKey(digest[:len(RepetitionKey{})])
 }
 
-// Repeat counts another event with the same key here. The passkey and the session stay if they are the other's too; the
+// AddRepetition counts another event with the same key here. The passkey and the session stay if they are the other's too; the
 // device and the request stay those of the first.
-func (e *Event) Repeat(other *Event) {
+func (e *Event) AddRepetition(other *Event) {
 	s, o := &e.state, other.state
 	s.Repeats++
 	if o.At.After(s.LastAt) {
@@ -177,9 +177,9 @@ func (e *Event) LastAt() time.Time {
 	return e.state.LastAt
 }
 
-// Addresses are the IP addresses that the event came from, in the order of their first appearance: at most ten, and none if
+// IPs are the IP addresses that the event came from, in the order of their first appearance: at most ten, and none if
 // it came from no address.
-func (e *Event) Addresses() []string {
+func (e *Event) IPs() []string {
 	if e.state.IP == "" {
 		return slices.Clone(e.state.OtherIPs)
 	}
@@ -187,15 +187,15 @@ func (e *Event) Addresses() []string {
 }
 
 // RestoreEvent is storage's way back from a snapshot.
-func RestoreEvent(s EventSnapshot) *Event { return &Event{s.clone()} }
+func RestoreEvent(s EventState) *Event { return &Event{s.clone()} }
 
-// Snapshot is storage's way in.
-func (e *Event) Snapshot() EventSnapshot { return e.state.clone() }
+// State is storage's way in.
+func (e *Event) State() EventState { return e.state.clone() }
 
-// After returns the event with an id that sorts after the given one: its own if that does, else the next (RFC 9562,
+// WithIDAfter returns the event with an id that sorts after the given one: its own if that does, else the next (RFC 9562,
 // section 6.2, method 2). So a log reads in the order in which it was written, within one millisecond too.
-func (e *Event) After(last EventID) *Event {
-	s := e.Snapshot()
+func (e *Event) WithIDAfter(last EventID) *Event {
+	s := e.State()
 	if bytes.Compare(s.ID.uuid[:], last.uuid[:]) > 0 {
 		return e
 	}
@@ -215,7 +215,7 @@ func (e *Event) Kind() EventKind { return e.state.Kind }
 // Key is zero for an event that stands alone.
 func (e *Event) Key() RepetitionKey { return e.state.Key }
 
-func (s EventSnapshot) clone() EventSnapshot {
+func (s EventState) clone() EventState {
 	s.Changed = slices.Clone(s.Changed)
 	s.OtherIPs = slices.Clone(s.OtherIPs)
 	return s

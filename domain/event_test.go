@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func event(t *testing.T, e domain.EventSnapshot, now time.Time) *domain.Event {
+func event(t *testing.T, e domain.EventState, now time.Time) *domain.Event {
 	t.Helper()
 	entered, err := domain.NewEvent(e, now, rand.Reader)
 	if err != nil {
@@ -18,35 +18,35 @@ func event(t *testing.T, e domain.EventSnapshot, now time.Time) *domain.Event {
 	return entered
 }
 
-func TestAnEventGetsItsIDAndTimeHere(t *testing.T) {
-	told := domain.EventSnapshot{
+func TestNewEvent_SetsIDAndTime(t *testing.T) {
+	told := domain.EventState{
 		ID: domain.EventID{}, At: noon.Add(-time.Hour), Kind: domain.EventAccountChanged, SessionID: sessionID(t), CredentialID: "id",
 		PasskeyName: "Ada's key", DeviceName: "curl", IP: "127.0.0.1", Reason: "reason", Changed: []string{"email"}, RequestID: "request-17",
 	}
 	e := event(t, told, noon)
 	want := told
-	want.ID, want.At, want.By = e.ID(), noon, domain.ByUser
-	if got := e.Snapshot(); e.ID().IsZero() || e.Kind() != domain.EventAccountChanged || !reflect.DeepEqual(got, want) {
+	want.ID, want.At, want.Actor = e.ID(), noon, domain.ActorUser
+	if got := e.State(); e.ID().IsZero() || e.Kind() != domain.EventAccountChanged || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if again := event(t, e.Snapshot(), noon); again.ID() == e.ID() {
+	if again := event(t, e.State(), noon); again.ID() == e.ID() {
 		t.Error("two events share an id")
 	}
 }
 
-func TestAnEventIsTheUsersDoingUnlessItSaysOtherwise(t *testing.T) {
-	for told, want := range map[domain.Party]domain.Party{"": domain.ByUser, domain.ByUser: domain.ByUser, domain.ByOperator: domain.ByOperator} {
-		if got := event(t, domain.EventSnapshot{By: told}, noon).Snapshot().By; got != want {
+func TestNewEvent_DefaultActor(t *testing.T) {
+	for told, want := range map[domain.Actor]domain.Actor{"": domain.ActorUser, domain.ActorUser: domain.ActorUser, domain.ActorOperator: domain.ActorOperator} {
+		if got := event(t, domain.EventState{Actor: told}, noon).State().Actor; got != want {
 			t.Errorf("by %q is kept as by %q", told, got)
 		}
 	}
 }
 
 // A log is read and paged by id, so ids are of the order in which things happened.
-func TestIDsOfEventsSortByTime(t *testing.T) {
-	earlier := event(t, domain.EventSnapshot{}, noon)
+func TestEventID_SortsByTime(t *testing.T) {
+	earlier := event(t, domain.EventState{}, noon)
 	for _, after := range []time.Duration{time.Millisecond, time.Second, 24 * time.Hour, 50 * 365 * 24 * time.Hour} {
-		later := event(t, domain.EventSnapshot{}, noon.Add(after))
+		later := event(t, domain.EventState{}, noon.Add(after))
 		if later.ID().String() <= earlier.ID().String() {
 			t.Errorf("after %s the id %s does not sort after %s", after, later.ID(), earlier.ID())
 		}
@@ -60,21 +60,21 @@ func TestIDsOfEventsSortByTime(t *testing.T) {
 	}
 }
 
-func TestASnapshotSharesNothingWithItsEvent(t *testing.T) {
-	told := domain.EventSnapshot{Changed: []string{"email"}}
+func TestEvent_StateIsACopy(t *testing.T) {
+	told := domain.EventState{Changed: []string{"email"}}
 	e := event(t, told, noon)
-	taken := e.Snapshot()
+	taken := e.State()
 	restored := domain.RestoreEvent(taken)
 	told.Changed[0], taken.Changed[0] = "told", "taken"
 	for name, e := range map[string]*domain.Event{"the event": e, "the restored one": restored} {
-		if changed := e.Snapshot().Changed[0]; changed != "email" {
+		if changed := e.State().Changed[0]; changed != "email" {
 			t.Errorf("%s became %q", name, changed)
 		}
 	}
 }
 
 // Within one millisecond ids are random, and a log still reads in the order in which it was written.
-func TestAnEventFollowsTheOneBefore(t *testing.T) {
+func TestEvent_WithIDAfter(t *testing.T) {
 	id := func(s string) domain.EventID {
 		parsed, err := domain.ParseEventID(s)
 		if err != nil {
@@ -92,10 +92,10 @@ func TestAnEventFollowsTheOneBefore(t *testing.T) {
 		"a clock put back":       {"01a20846-fdff-7000-8000-000000000000", "01a20846-fe00-7000-8000-000000000001", "01a20846-fe00-7000-8000-000000000002"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := domain.RestoreEvent(domain.EventSnapshot{ID: id(c.own), Kind: domain.EventSignedIn, At: noon})
-			after := e.After(id(c.last))
-			if after.ID() != id(c.want) || after.Kind() != domain.EventSignedIn || !after.Snapshot().At.Equal(noon) {
-				t.Errorf("became %+v", after.Snapshot())
+			e := domain.RestoreEvent(domain.EventState{ID: id(c.own), Kind: domain.EventSignedIn, At: noon})
+			after := e.WithIDAfter(id(c.last))
+			if after.ID() != id(c.want) || after.Kind() != domain.EventSignedIn || !after.State().At.Equal(noon) {
+				t.Errorf("became %+v", after.State())
 			}
 			if e.ID() != id(c.own) {
 				t.Errorf("the event itself became %s", e.ID())

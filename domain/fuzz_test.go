@@ -24,7 +24,7 @@ func FuzzParseEmail(f *testing.F) {
 	f.Fuzz(func(t *testing.T, typed string) {
 		email, err := domain.ParseEmail(typed)
 		if err != nil {
-			isInvalid(t, err, email != "")
+			wantInvalid(t, err, email != "")
 			return
 		}
 		if again, err := domain.ParseEmail(string(email)); err != nil || again != email {
@@ -59,7 +59,7 @@ func FuzzParseName(f *testing.F) {
 			t.Fatalf("%q is %q, %v for people and %q, %v for passkeys", typed, name, err, passkey, sameErr)
 		}
 		if err != nil {
-			isInvalid(t, err, name != "")
+			wantInvalid(t, err, name != "")
 			return
 		}
 		if again, err := domain.ParseDisplayName(string(name)); err != nil || again != name {
@@ -74,8 +74,8 @@ func FuzzParseName(f *testing.F) {
 	})
 }
 
-// isInvalid holds a refusal to its form: it names the member, and nothing comes with it.
-func isInvalid(t *testing.T, err error, something bool) {
+// wantInvalid holds a refusal to its form: it names the member, and nothing comes with it.
+func wantInvalid(t *testing.T, err error, something bool) {
 	t.Helper()
 	var invalid *domain.InvalidInput
 	if !errors.As(err, &invalid) || len(invalid.Fields) != 1 || invalid.Fields[0].Field == "" || something {
@@ -95,26 +95,26 @@ func FuzzParseToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent string) {
 		session, err := domain.ParseSessionToken(sent)
-		isTaken(t, "a session's", sent, "kls_", 47, session.Secret, err, domain.ErrUnauthenticated)
-		grant, err := domain.ParseGrantToken(sent)
-		isTaken(t, "a grant's", copied(sent, grant.Secret), "klg_", 47, grant.Secret, err, domain.ErrInvalidGrant)
+		wantToken(t, "a session's", sent, "kls_", 47, session.Secret, err, domain.ErrUnauthenticated)
+		grant, err := domain.ParseRecoveryGrantToken(sent)
+		wantToken(t, "a grant's", pastedToken(sent, grant.Secret), "klg_", 47, grant.Secret, err, domain.ErrRecoveryGrantInvalid)
 		refresh, err := domain.ParseRefreshToken(sent)
-		isTaken(t, "a refresh token's", sent, "klr_", 90, refresh.Secret, err, domain.ErrRefreshTokenInvalid)
+		wantToken(t, "a refresh token's", sent, "klr_", 90, refresh.Secret, err, domain.ErrRefreshTokenInvalid)
 		if err == nil && refresh.SessionID().String() == "" {
 			t.Fatal("a refresh token without a session")
 		}
 	})
 }
 
-// copied returns a grant's token as it was read: people copy it, so that it has several spellings.
-func copied(sent string, grant domain.Secret) string {
+// pastedToken returns a grant's token as it was read: people copy it, so that it has several spellings.
+func pastedToken(sent string, grant domain.Secret) string {
 	if grant.IsZero() {
 		return sent
 	}
 	return grant.Reveal()
 }
 
-func isTaken(t *testing.T, whose, sent, prefix string, length int, token domain.Secret, err, refusal error) {
+func wantToken(t *testing.T, whose, sent, prefix string, length int, token domain.Secret, err, refusal error) {
 	t.Helper()
 	switch {
 	case err != nil && (!errors.Is(err, refusal) || !token.IsZero()):
@@ -178,7 +178,7 @@ func onlyDigits(r rune) rune {
 }
 
 // However its owner writes a code, it is that code: letters in either case, look-alikes, spaces and dashes anywhere.
-func FuzzSpellingOfABackupCode(f *testing.F) {
+func FuzzBackupCodeSpelling(f *testing.F) {
 	f.Add([]byte("0123456789abcdef"), []byte{})
 	f.Add([]byte("0110101101011010"), []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
 	f.Add([]byte{0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}, []byte{1, 2, 2, 3, 0, 4, 1, 1}) // the digits that have look-alikes

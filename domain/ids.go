@@ -21,8 +21,8 @@ type SessionID struct{ uuid }
 // EventID names an entry of a security log. Ids of later entries sort after those of earlier ones, to the millisecond.
 type EventID struct{ uuid }
 
-// MessageID names a message in logs, and towards mail servers, which may be handed one twice.
-type MessageID struct{ uuid }
+// OutboxEmailID names a message in logs, and towards mail servers, which may be handed one twice.
+type OutboxEmailID struct{ uuid }
 
 func NewUserID(now time.Time, random io.Reader) (UserID, error) {
 	id, err := newUUIDv7(now, random)
@@ -44,9 +44,9 @@ func NewEventID(now time.Time, random io.Reader) (EventID, error) {
 	return EventID{id}, err
 }
 
-func NewMessageID(now time.Time, random io.Reader) (MessageID, error) {
+func NewOutboxEmailID(now time.Time, random io.Reader) (OutboxEmailID, error) {
 	id, err := newUUIDv7(now, random)
-	return MessageID{id}, err
+	return OutboxEmailID{id}, err
 }
 
 func ParseUserID(s string) (UserID, error) {
@@ -69,9 +69,9 @@ func ParseEventID(s string) (EventID, error) {
 	return EventID{id}, err
 }
 
-func ParseMessageID(s string) (MessageID, error) {
+func ParseOutboxEmailID(s string) (OutboxEmailID, error) {
 	id, err := parseUUID(s)
-	return MessageID{id}, err
+	return OutboxEmailID{id}, err
 }
 
 // uuid is a UUID version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, then 74 random bits. Sorted by time, so

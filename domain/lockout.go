@@ -8,10 +8,10 @@ import (
 
 // Lockout counts wrong recovery codes against one account, or one caller, and makes them wait; likewise letters that nobody asked for,
 // against a mailbox. It never keeps a passkey from signing in.
-type Lockout struct{ state LockoutSnapshot }
+type Lockout struct{ state LockoutState }
 
-// LockoutSnapshot is a lockout's state as storage keeps it.
-type LockoutSnapshot struct {
+// LockoutState is a lockout's state as storage keeps it.
+type LockoutState struct {
 	Subject     LockoutSubject
 	Failures    int       // in a row
 	LockedUntil time.Time // zero if never
@@ -30,11 +30,11 @@ func (LockoutKey) Account(id UserID) LockoutSubject {
 	return LockoutSubject(sha256.Sum256([]byte("account\x00" + id.String())))
 }
 
-func (k LockoutKey) Unknown(name string) LockoutSubject { return k.subject("unknown", name) }
-func (k LockoutKey) Named(name string, from Network) LockoutSubject {
+func (k LockoutKey) UnknownName(name string) LockoutSubject { return k.subject("unknown", name) }
+func (k LockoutKey) NameAndNetwork(name string, from Network) LockoutSubject {
 	return k.subject("named", string(from)+"\x00"+name)
 }
-func (k LockoutKey) Address(from Network) LockoutSubject { return k.subject("address", string(from)) }
+func (k LockoutKey) Network(from Network) LockoutSubject { return k.subject("address", string(from)) }
 func (k LockoutKey) Mailbox(at Email) LockoutSubject     { return k.subject("mailbox", string(at)) }
 
 func (k LockoutKey) subject(kind, name string) LockoutSubject {
@@ -44,65 +44,65 @@ func (k LockoutKey) subject(kind, name string) LockoutSubject {
 }
 
 const (
-	freeFailures = 5 // wrong codes before the first wait
-	firstWait    = 15 * time.Minute
-	longestWait  = 24 * time.Hour
-	closedAfter  = 20 // wrong codes in a row; NIST SP 800-63B-4, section 3.2.2, allows a hundred
+	allowedFailures = 5 // wrong codes before the first wait
+	initialBackoff  = 15 * time.Minute
+	maxBackoff      = 24 * time.Hour
+	lockAfter       = 20 // wrong codes in a row; NIST SP 800-63B-4, section 3.2.2, allows a hundred
 )
 
 // NewLockout counts nothing yet.
-func NewLockout(subject LockoutSubject) *Lockout { return &Lockout{LockoutSnapshot{Subject: subject}} }
+func NewLockout(subject LockoutSubject) *Lockout { return &Lockout{LockoutState{Subject: subject}} }
 
 // RestoreLockout is storage's way back from a snapshot.
-func RestoreLockout(s LockoutSnapshot) *Lockout { return &Lockout{s} }
+func RestoreLockout(s LockoutState) *Lockout { return &Lockout{s} }
 
-// Snapshot is storage's way in.
-func (l *Lockout) Snapshot() LockoutSnapshot { return l.state }
+// State is storage's way in.
+func (l *Lockout) State() LockoutState { return l.state }
 
-// Open returns a *Wait while no code may be tried. After twenty wrong ones in a row that is for good, until somebody signs
+// Check returns a *Wait while no code may be tried. After twenty wrong ones in a row that is for good, until somebody signs
 // in by passkey.
-func (l *Lockout) Open(now time.Time) error {
-	if l.Closed() {
-		return &Wait{Until: now.Add(longestWait), For: longestWait}
+func (l *Lockout) Check(now time.Time) error {
+	if l.Locked() {
+		return &RetryAfterError{Until: now.Add(maxBackoff), Delay: maxBackoff}
 	}
 	if now.Before(l.state.LockedUntil) {
-		return &Wait{Until: l.state.LockedUntil, For: l.state.LockedUntil.Sub(now)}
+		return &RetryAfterError{Until: l.state.LockedUntil, Delay: l.state.LockedUntil.Sub(now)}
 	}
 	return nil
 }
 
-// Closed reports whether waiting is over for good, until somebody signs in by passkey.
-func (l *Lockout) Closed() bool { return l.state.Failures >= closedAfter }
+// Locked reports whether waiting is over for good, until somebody signs in by passkey.
+func (l *Lockout) Locked() bool { return l.state.Failures >= lockAfter }
 
-// Cool forgets what was counted more than a day ago: for addresses, which many people share.
-func (l *Lockout) Cool(now time.Time) {
-	if now.Sub(l.state.UpdatedAt) >= longestWait {
+// ResetIfStale forgets what was counted more than a day ago: for addresses, which many people share.
+func (l *Lockout) ResetIfStale(now time.Time) {
+	if now.Sub(l.state.UpdatedAt) >= maxBackoff {
 		l.state.Failures, l.state.LockedUntil = 0, time.Time{}
 	}
 }
 
-// Relent takes a closed way for one that only has to wait: for addresses, which nobody signs in for.
-func (l *Lockout) Relent() { l.state.Failures = min(l.state.Failures, closedAfter-1) }
+// CapBelowLock takes a closed way for one that only has to wait: for addresses, which nobody signs in for.
+func (l *Lockout) CapBelowLock() { l.state.Failures = min(l.state.Failures, lockAfter-1) }
 
-// Fail counts a wrong code. From the fifth on each one makes the next wait longer: a quarter of an hour, doubled each time,
+// RecordFailure counts a wrong code. From the fifth on each one makes the next wait longer: a quarter of an hour, doubled each time,
 // up to a day.
-func (l *Lockout) Fail(now time.Time) {
+func (l *Lockout) RecordFailure(now time.Time) {
 	l.state.Failures++
 	l.state.UpdatedAt = now
-	if over := l.state.Failures - freeFailures; over >= 0 {
-		wait := longestWait
+	if over := l.state.Failures - allowedFailures; over >= 0 {
+		wait := maxBackoff
 		if over < 7 { // 2^7 quarters of an hour are more than a day
-			wait = min(firstWait<<over, longestWait)
+			wait = min(initialBackoff<<over, maxBackoff)
 		}
 		l.state.LockedUntil = now.Add(wait)
 	}
 }
 
-// Wait is ErrRateLimited with the time when it ends.
-type Wait struct {
+// RetryAfterError is ErrRateLimited with the time when it ends.
+type RetryAfterError struct {
 	Until time.Time
-	For   time.Duration
+	Delay time.Duration
 }
 
-func (w *Wait) Error() string { return ErrRateLimited.Message }
-func (w *Wait) Unwrap() error { return ErrRateLimited }
+func (w *RetryAfterError) Error() string { return ErrRateLimited.Message }
+func (w *RetryAfterError) Unwrap() error { return ErrRateLimited }

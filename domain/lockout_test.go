@@ -9,98 +9,98 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// failed is a lockout with so many failures in a row, each as soon as the wait before it was over, and when the last was.
-func failed(t *testing.T, times int) (*domain.Lockout, time.Time) {
+// lockoutWithFailures is a lockout with so many failures in a row, each as soon as the wait before it was over, and when the last was.
+func lockoutWithFailures(t *testing.T, times int) (*domain.Lockout, time.Time) {
 	t.Helper()
 	l, now := domain.NewLockout(domain.LockoutSubject{7}), noon
 	for range times {
-		if until := l.Snapshot().LockedUntil; until.After(now) {
+		if until := l.State().LockedUntil; until.After(now) {
 			now = until
 		}
-		l.Fail(now)
+		l.RecordFailure(now)
 	}
 	return l, now
 }
 
-// waits fails the test unless the lockout stays shut until exactly that long after now.
-func waits(t *testing.T, l *domain.Lockout, now time.Time, want time.Duration) {
+// wantBackoff fails the test unless the lockout stays shut until exactly that long after now.
+func wantBackoff(t *testing.T, l *domain.Lockout, now time.Time, want time.Duration) {
 	t.Helper()
-	var wait *domain.Wait
-	switch err := l.Open(now); {
+	var wait *domain.RetryAfterError
+	switch err := l.Check(now); {
 	case want == 0 && err != nil:
 		t.Errorf("got %v, want no wait", err)
-	case want != 0 && (!errors.As(err, &wait) || wait.For != want || !wait.Until.Equal(now.Add(want))):
+	case want != 0 && (!errors.As(err, &wait) || wait.Delay != want || !wait.Until.Equal(now.Add(want))):
 		t.Errorf("got %+v, want %s", err, want)
 	}
 }
 
-const closedAfter = 20 // wrong codes in a row
+const lockAfter = 20 // wrong codes in a row
 
-func TestWaitsGrowWithWrongCodes(t *testing.T) {
+func TestLockout_Backoff(t *testing.T) {
 	const m, h = time.Minute, time.Hour
 	schedule := []time.Duration{0, 0, 0, 0, 0, 15 * m, 30 * m, 60 * m, 120 * m, 240 * m, 480 * m, 960 * m, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h, 24 * h}
 	for failures, want := range schedule {
-		l, now := failed(t, failures)
-		waits(t, l, now, want)
-		if is := l.Snapshot(); is.Failures != failures || failures > 0 && !is.UpdatedAt.Equal(now) || is.LockedUntil.IsZero() != (want == 0) {
+		l, now := lockoutWithFailures(t, failures)
+		wantBackoff(t, l, now, want)
+		if is := l.State(); is.Failures != failures || failures > 0 && !is.UpdatedAt.Equal(now) || is.LockedUntil.IsZero() != (want == 0) {
 			t.Errorf("%d wrong codes: %+v", failures, is)
 		}
 		if want == 0 {
 			continue
 		}
-		waits(t, l, now.Add(time.Second), want-time.Second)
-		waits(t, l, now.Add(want-1), 1)
-		waits(t, l, now.Add(want), 0)
+		wantBackoff(t, l, now.Add(time.Second), want-time.Second)
+		wantBackoff(t, l, now.Add(want-1), 1)
+		wantBackoff(t, l, now.Add(want), 0)
 	}
-	if len(schedule) != closedAfter {
-		t.Errorf("closed after %d, want %d", closedAfter, len(schedule))
+	if len(schedule) != lockAfter {
+		t.Errorf("closed after %d, want %d", lockAfter, len(schedule))
 	}
 }
 
-func TestAfterTwentyWrongCodesTheWayIsClosed(t *testing.T) {
-	for failures := closedAfter; failures <= 100; failures++ {
-		l, now := failed(t, failures)
-		if is := l.Snapshot(); !is.LockedUntil.Equal(now.Add(24 * time.Hour)) {
+func TestLockout_Check_locked(t *testing.T) {
+	for failures := lockAfter; failures <= 100; failures++ {
+		l, now := lockoutWithFailures(t, failures)
+		if is := l.State(); !is.LockedUntil.Equal(now.Add(24 * time.Hour)) {
 			t.Errorf("%d wrong codes: %+v at %s", failures, is, now)
 		}
 		for _, after := range []time.Duration{0, 24*time.Hour - 1, 24 * time.Hour, 10 * 365 * 24 * time.Hour} {
-			waits(t, l, now.Add(after), 24*time.Hour)
+			wantBackoff(t, l, now.Add(after), 24*time.Hour)
 		}
 	}
 }
 
-func TestAWayIsClosedFromTheTwentiethWrongCodeOn(t *testing.T) {
+func TestLockout_Locked(t *testing.T) {
 	for failures := range 25 {
-		if l, _ := failed(t, failures); l.Closed() != (failures >= closedAfter) {
-			t.Errorf("%d wrong codes: closed %t", failures, l.Closed())
+		if l, _ := lockoutWithFailures(t, failures); l.Locked() != (failures >= lockAfter) {
+			t.Errorf("%d wrong codes: closed %t", failures, l.Locked())
 		}
 	}
 }
 
-func TestAWayThatRelentsOpensAgain(t *testing.T) {
-	l, now := failed(t, 20)
-	l.Relent()
-	waits(t, l, now, 24*time.Hour)
-	waits(t, l, now.Add(24*time.Hour-1), 1)
-	waits(t, l, now.Add(24*time.Hour), 0)
+func TestLockout_CapBelowLock(t *testing.T) {
+	l, now := lockoutWithFailures(t, 20)
+	l.CapBelowLock()
+	wantBackoff(t, l, now, 24*time.Hour)
+	wantBackoff(t, l, now.Add(24*time.Hour-1), 1)
+	wantBackoff(t, l, now.Add(24*time.Hour), 0)
 
-	l.Fail(now.Add(24 * time.Hour)) // and each wrong code costs a day from there on
-	l.Relent()
-	waits(t, l, now.Add(24*time.Hour), 24*time.Hour)
-	waits(t, l, now.Add(48*time.Hour), 0)
+	l.RecordFailure(now.Add(24 * time.Hour)) // and each wrong code costs a day from there on
+	l.CapBelowLock()
+	wantBackoff(t, l, now.Add(24*time.Hour), 24*time.Hour)
+	wantBackoff(t, l, now.Add(48*time.Hour), 0)
 
 	for _, failures := range []int{0, 4, 5, 19} {
-		l, _ := failed(t, failures)
-		before := l.Snapshot()
-		if l.Relent(); l.Snapshot() != before {
-			t.Errorf("not closed: was %+v, became %+v", before, l.Snapshot())
+		l, _ := lockoutWithFailures(t, failures)
+		before := l.State()
+		if l.CapBelowLock(); l.State() != before {
+			t.Errorf("not closed: was %+v, became %+v", before, l.State())
 		}
 	}
 }
 
-func TestAWaitSaysNoMoreThanThatTheRateIsLimited(t *testing.T) {
-	l, now := failed(t, 5)
-	err := l.Open(now)
+func TestRetryAfterError_UnwrapsToRateLimited(t *testing.T) {
+	l, now := lockoutWithFailures(t, 5)
+	err := l.Check(now)
 	var of *domain.Error
 	if !errors.Is(err, domain.ErrRateLimited) || !errors.As(err, &of) || of != domain.ErrRateLimited || err.Error() != domain.ErrRateLimited.Message {
 		t.Errorf("got %v", err)
@@ -110,17 +110,17 @@ func TestAWaitSaysNoMoreThanThatTheRateIsLimited(t *testing.T) {
 	}
 }
 
-func TestALockoutIsKeptAsItIs(t *testing.T) {
-	l, _ := failed(t, 7)
-	if is := l.Snapshot(); domain.RestoreLockout(is).Snapshot() != is || is.Subject != (domain.LockoutSubject{7}) {
+func TestLockout_StateRoundTrip(t *testing.T) {
+	l, _ := lockoutWithFailures(t, 7)
+	if is := l.State(); domain.RestoreLockout(is).State() != is || is.Subject != (domain.LockoutSubject{7}) {
 		t.Errorf("got %+v", is)
 	}
 }
 
-func TestSubjectsAreToldApartByKindNameAndKey(t *testing.T) {
+func TestLockoutKey_SubjectsDiffer(t *testing.T) {
 	key := domain.LockoutKey(bytes.Repeat([]byte{1}, 32))
 	again := domain.LockoutKey(bytes.Clone(key))
-	if key.Account(adasID) != again.Account(adasID) || key.Unknown("x") != again.Unknown("x") || key.Address("x") != again.Address("x") ||
+	if key.Account(adasID) != again.Account(adasID) || key.UnknownName("x") != again.UnknownName("x") || key.Network("x") != again.Network("x") ||
 		key.Mailbox("x") != again.Mailbox("x") {
 		t.Error("a subject is not itself")
 	}
@@ -131,20 +131,20 @@ func TestSubjectsAreToldApartByKindNameAndKey(t *testing.T) {
 	seen := map[domain.LockoutSubject]string{}
 	for name, subject := range map[string]domain.LockoutSubject{
 		"her account":             key.Account(adasID),
-		"a name like her id":      key.Unknown(adasID.String()),
-		"an address like her id":  key.Address(domain.Network(adasID.String())),
+		"a name like her id":      key.UnknownName(adasID.String()),
+		"an address like her id":  key.Network(domain.Network(adasID.String())),
 		"somebody else's account": key.Account(domain.UserID{}),
-		"a name":                  key.Unknown("ada@example.org"),
-		"another name":            key.Unknown("ada@example.or"),
-		"no name":                 key.Unknown(""),
-		"a name from a host":      key.Named("ada@example.org", "192.0.2.1"),
-		"the name from another":   key.Named("ada@example.org", "192.0.2.10"),
-		"another name from it":    key.Named("ada@example.or", "192.0.2.1"),
-		"a name, another key's":   other.Named("ada@example.org", "192.0.2.1"),
-		"an address":              key.Address("192.0.2.1"),
-		"another address":         key.Address("192.0.2.10"),
-		"a name, another key":     other.Unknown("ada@example.org"),
-		"an address, another key": other.Address("192.0.2.1"),
+		"a name":                  key.UnknownName("ada@example.org"),
+		"another name":            key.UnknownName("ada@example.or"),
+		"no name":                 key.UnknownName(""),
+		"a name from a host":      key.NameAndNetwork("ada@example.org", "192.0.2.1"),
+		"the name from another":   key.NameAndNetwork("ada@example.org", "192.0.2.10"),
+		"another name from it":    key.NameAndNetwork("ada@example.or", "192.0.2.1"),
+		"a name, another key's":   other.NameAndNetwork("ada@example.org", "192.0.2.1"),
+		"an address":              key.Network("192.0.2.1"),
+		"another address":         key.Network("192.0.2.10"),
+		"a name, another key":     other.UnknownName("ada@example.org"),
+		"an address, another key": other.Network("192.0.2.1"),
 		"a mailbox like a name":   key.Mailbox("ada@example.org"),
 		"a mailbox like a host":   key.Mailbox("192.0.2.1"),
 		"another mailbox":         key.Mailbox("ada@example.or"),
@@ -157,18 +157,18 @@ func TestSubjectsAreToldApartByKindNameAndKey(t *testing.T) {
 	}
 }
 
-func TestAnAddressIsForgivenAfterADay(t *testing.T) {
-	wrong := domain.NewLockout(domain.LockoutKey{}.Address("203.0.113.9"))
+func TestLockout_ResetIfStale(t *testing.T) {
+	wrong := domain.NewLockout(domain.LockoutKey{}.Network("203.0.113.9"))
 	for range 7 {
-		wrong.Fail(noon)
+		wrong.RecordFailure(noon)
 	}
-	before := wrong.Snapshot()
-	wrong.Cool(noon.Add(24*time.Hour - time.Microsecond))
-	if wrong.Snapshot() != before {
-		t.Errorf("a moment before: %+v", wrong.Snapshot())
+	before := wrong.State()
+	wrong.ResetIfStale(noon.Add(24*time.Hour - time.Microsecond))
+	if wrong.State() != before {
+		t.Errorf("a moment before: %+v", wrong.State())
 	}
-	wrong.Cool(noon.Add(24 * time.Hour))
-	if is := wrong.Snapshot(); is.Failures != 0 || !is.LockedUntil.IsZero() || is.Subject != before.Subject {
+	wrong.ResetIfStale(noon.Add(24 * time.Hour))
+	if is := wrong.State(); is.Failures != 0 || !is.LockedUntil.IsZero() || is.Subject != before.Subject {
 		t.Errorf("after a day: %+v", is)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestAnAddressHasOneForm(t *testing.T) {
+func TestParseEmail(t *testing.T) {
 	for given, want := range map[string]domain.Email{
 		"":                                       "",
 		"  ada@example.org ":                     "ada@example.org",
@@ -48,7 +48,7 @@ func TestAnAddressHasOneForm(t *testing.T) {
 	}
 }
 
-func TestANameIsOneVisibleLine(t *testing.T) {
+func TestParseDisplayName(t *testing.T) {
 	for given, want := range map[string]domain.DisplayName{
 		"":                       "",
 		" \t\u00a0\u3000":        "",
@@ -147,7 +147,7 @@ func TestANameIsOneVisibleLine(t *testing.T) {
 }
 
 // A passkey is named in more than one place of the contract, and a fault is told where it is.
-func TestAPasskeysNameIsOneVisibleLine(t *testing.T) {
+func TestParsePasskeyName(t *testing.T) {
 	if name, err := domain.ParsePasskeyName("name", "  Ada's key "); name != "Ada's key" || err != nil {
 		t.Errorf("got %q, %v", name, err)
 	}
@@ -162,24 +162,24 @@ func TestAPasskeysNameIsOneVisibleLine(t *testing.T) {
 	}
 }
 
-func TestAllFaultsAreToldAtOnce(t *testing.T) {
+func TestJoinInvalid(t *testing.T) {
 	_, badEmail := domain.ParseEmail("ada")
 	_, badName := domain.ParseDisplayName("a\nb")
 	var invalid *domain.InvalidInput
-	if err := domain.Collect(nil, badEmail, nil, badName); !errors.As(err, &invalid) || len(invalid.Fields) != 2 {
+	if err := domain.JoinInvalid(nil, badEmail, nil, badName); !errors.As(err, &invalid) || len(invalid.Fields) != 2 {
 		t.Errorf("got %v", err)
 	}
 	fault := errors.New("disk on fire")
-	if err := domain.Collect(badEmail, fault); !errors.Is(err, fault) {
+	if err := domain.JoinInvalid(badEmail, fault); !errors.Is(err, fault) {
 		t.Errorf("a fault among invalid fields became %v", err)
 	}
-	if err := domain.Collect(nil, nil); err != nil {
+	if err := domain.JoinInvalid(nil, nil); err != nil {
 		t.Errorf("nothing became %v", err)
 	}
 }
 
 // A reason would tell a forger which check to work on next.
-func TestARejectionTellsTheLogMoreThanItsCaller(t *testing.T) {
+func TestReject_ReasonOnlyInDetail(t *testing.T) {
 	for reason, told := range map[domain.Reason]*domain.Error{
 		domain.ReasonSignatureInvalid: domain.ErrPasskeyRejected, domain.ReasonUserVerificationMissing: domain.ErrUserVerificationRequired,
 	} {
@@ -194,13 +194,13 @@ func TestARejectionTellsTheLogMoreThanItsCaller(t *testing.T) {
 	}
 }
 
-func TestNamelessAccountsCanBeToldApart(t *testing.T) {
+func TestPendingUser_Entity(t *testing.T) {
 	entity := func(email domain.Email, display domain.DisplayName) domain.UserEntity {
-		a, err := domain.NewApplicant(email, display, noon, rand.Reader)
+		a, err := domain.NewPendingUser(email, display, noon, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if user := a.Admit(noon); user.Entity() != a.Entity() || a.Entity().Handle != a.Handle || !user.CreatedAt().Equal(noon) {
+		if user := a.ToUser(noon); user.Entity() != a.Entity() || a.Entity().Handle != a.Handle || !user.CreatedAt().Equal(noon) {
 			t.Errorf("the applicant is %+v and the user %+v", a.Entity(), user.Entity())
 		}
 		return a.Entity()
@@ -220,15 +220,15 @@ func TestNamelessAccountsCanBeToldApart(t *testing.T) {
 	}
 }
 
-func TestUserHandlesSayNothing(t *testing.T) {
-	a, _ := domain.NewApplicant("ada@example.org", "Ada", noon, rand.Reader)
-	b, _ := domain.NewApplicant("ada@example.org", "Ada", noon, rand.Reader)
+func TestUserHandle_Random(t *testing.T) {
+	a, _ := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
+	b, _ := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
 	if len(a.Handle) != 32 || a.Handle == b.Handle || strings.Contains(string(a.Handle), a.UserID.String()) {
 		t.Errorf("handles %q and %q", a.Handle, b.Handle)
 	}
 }
 
-func TestASecretIsNeverPrinted(t *testing.T) {
+func TestSecret_NeverPrinted(t *testing.T) {
 	secret := domain.NewSecret("hunter2")
 	text, _ := secret.MarshalText()
 	for _, printed := range []string{fmt.Sprint(secret), fmt.Sprintf("%v %+v %#v %s %q", secret, secret, secret, secret, secret), secret.LogValue().String(), string(text)} {
@@ -244,7 +244,7 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 	}
 }
 
-func TestADeviceIsFitToBeShown(t *testing.T) {
+func TestNewDevice_SanitizesUserAgent(t *testing.T) {
 	d := domain.NewDevice("ok\x00\n\u202e\xff"+strings.Repeat("é", 600), "")
 	if !strings.HasPrefix(d.UserAgent, "oké") || len(d.UserAgent) > 512 {
 		t.Errorf("kept %d bytes: %q…", len(d.UserAgent), d.UserAgent[:10])
@@ -256,7 +256,7 @@ func TestADeviceIsFitToBeShown(t *testing.T) {
 	}
 }
 
-func TestIDsKeepTheirFormAndTime(t *testing.T) {
+func TestUserID_FormAndTime(t *testing.T) {
 	id, err := domain.NewUserID(noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -271,24 +271,24 @@ func TestIDsKeepTheirFormAndTime(t *testing.T) {
 		t.Error("a later id sorts before an earlier one")
 	}
 	for _, bad := range []string{"", "x", strings.Repeat("0", 36), id.String()[1:], id.String() + "0", strings.Replace(id.String(), "7", "g", 1), id.String()[:23] + "0" + id.String()[24:]} {
-		if !isNoUserID(bad) {
+		if !rejectsUserID(bad) {
 			t.Errorf("ParseUserID(%q) succeeded", bad)
 		}
 	}
 	for _, at := range []int{8, 13, 18, 23} {
-		if bad := id.String()[:at] + "0" + id.String()[at+1:]; !isNoUserID(bad) {
+		if bad := id.String()[:at] + "0" + id.String()[at+1:]; !rejectsUserID(bad) {
 			t.Errorf("ParseUserID(%q) succeeded", bad)
 		}
 	}
 }
 
-func isNoUserID(s string) bool {
+func rejectsUserID(s string) bool {
 	_, err := domain.ParseUserID(s)
 	return err != nil
 }
 
 // Beside its time an id is made of randomness, all of it: nothing in it can be guessed.
-func TestIDsAreFullOfRandomness(t *testing.T) {
+func TestChallengeID_UsesAllRandomBits(t *testing.T) {
 	for random, want := range map[byte]string{0x00: "01a20846-fe00-7000-8000-000000000000", 0xff: "01a20846-fe00-7fff-bfff-ffffffffffff"} {
 		if id, err := domain.NewChallengeID(noon, bytes.NewReader(bytes.Repeat([]byte{random}, 10))); err != nil || id.String() != want {
 			t.Errorf("of bytes %x: %s, %v", random, id, err)
@@ -300,8 +300,8 @@ func TestIDsAreFullOfRandomness(t *testing.T) {
 	}
 }
 
-// made is all that is made of randomness, and how many bytes of it each takes.
-func made(t *testing.T) map[string]struct {
+// randomConstructors is all that is made of randomness, and how many bytes of it each takes.
+func randomConstructors(t *testing.T) map[string]struct {
 	takes  int
 	making func(random io.Reader) error
 } {
@@ -313,9 +313,9 @@ func made(t *testing.T) map[string]struct {
 	}{
 		"an id":        {10, func(r io.Reader) error { _, err := domain.NewUserID(noon, r); return err }},
 		"a handle":     {32, func(r io.Reader) error { _, err := domain.NewUserHandle(r); return err }},
-		"an applicant": {42, func(r io.Reader) error { _, err := domain.NewApplicant("", "", noon, r); return err }},
+		"an applicant": {42, func(r io.Reader) error { _, err := domain.NewPendingUser("", "", noon, r); return err }},
 		"a challenge": {10, func(r io.Reader) error {
-			_, err := domain.NewChallenge(domain.PurposeLogin, domain.Respondent{}, nil, nil, time.Minute, noon, r)
+			_, err := domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, nil, nil, time.Minute, noon, r)
 			return err
 		}},
 		"a session": {42, func(r io.Reader) error {
@@ -327,16 +327,16 @@ func made(t *testing.T) map[string]struct {
 			_, _, err := domain.OpenBearerSession(key, domain.Device{}, lifetime, refreshKeys, noon, r)
 			return err
 		}},
-		"an event": {10, func(r io.Reader) error { _, err := domain.NewEvent(domain.EventSnapshot{}, noon, r); return err }},
+		"an event": {10, func(r io.Reader) error { _, err := domain.NewEvent(domain.EventState{}, noon, r); return err }},
 		"claims": {16, func(r io.Reader) error {
-			_, err := domain.AccessPolicy{}.AccessClaims(domain.RestoreSession(domain.SessionSnapshot{}), noon, r)
+			_, err := domain.AccessPolicy{}.AccessClaims(domain.RestoreSession(domain.SessionState{}), noon, r)
 			return err
 		}},
 	}
 }
 
 // Of what is secret at least 128 bits count: each of them makes another one (OWASP ASVS 5.0, 11.5.1).
-func TestSecretsHave128BitsAtLeast(t *testing.T) {
+func TestSecrets_AtLeast128Bits(t *testing.T) {
 	key := credential(t, synced, 0)
 	for name, draw := range map[string]func(r io.Reader) (string, error){
 		"a session's token": func(r io.Reader) (string, error) { token, err := domain.NewSessionToken(r); return token.Reveal(), err },
@@ -345,12 +345,12 @@ func TestSecretsHave128BitsAtLeast(t *testing.T) {
 			return token.Reveal(), err
 		},
 		"a grant's token": func(r io.Reader) (string, error) {
-			_, token, err := domain.NewGrant(adasID, nil, domain.CodeDigest{}, grantKeys, noon, r)
+			_, token, err := domain.NewRecoveryGrant(adasID, nil, domain.BackupCodeDigest{}, grantKeys, noon, r)
 			return token.Reveal(), err
 		},
 		"a user's handle": func(r io.Reader) (string, error) { handle, err := domain.NewUserHandle(r); return string(handle), err },
 		"a token's id": func(r io.Reader) (string, error) {
-			claims, err := domain.AccessPolicy{}.AccessClaims(domain.RestoreSession(domain.SessionSnapshot{}), noon, r)
+			claims, err := domain.AccessPolicy{}.AccessClaims(domain.RestoreSession(domain.SessionState{}), noon, r)
 			return claims.TokenID, err
 		},
 	} {
@@ -370,8 +370,8 @@ func TestSecretsHave128BitsAtLeast(t *testing.T) {
 	}
 }
 
-func TestNothingIsMadeWithoutEnoughRandomness(t *testing.T) {
-	for name, c := range made(t) {
+func TestConstructors_ShortRandomness(t *testing.T) {
+	for name, c := range randomConstructors(t) {
 		for given := range c.takes + 1 {
 			if err := c.making(bytes.NewReader(make([]byte, given))); (err == nil) != (given == c.takes) {
 				t.Errorf("%s of %d random bytes: %v", name, given, err)
@@ -380,10 +380,10 @@ func TestNothingIsMadeWithoutEnoughRandomness(t *testing.T) {
 	}
 }
 
-// stumbling is a source that fails at one of its reads and goes on as if nothing had been.
-type stumbling struct{ at, reads int }
+// failingReader is a source that fails at one of its reads and goes on as if nothing had been.
+type failingReader struct{ at, reads int }
 
-func (s *stumbling) Read(p []byte) (int, error) {
+func (s *failingReader) Read(p []byte) (int, error) {
 	if s.reads++; s.reads == s.at {
 		return 0, errors.New("stumbled")
 	}
@@ -391,14 +391,14 @@ func (s *stumbling) Read(p []byte) (int, error) {
 }
 
 // What was not read is zeros, which anybody could guess.
-func TestNothingIsMadeOfASourceThatStumbled(t *testing.T) {
-	for name, c := range made(t) {
-		source := &stumbling{}
+func TestConstructors_FailingRandomness(t *testing.T) {
+	for name, c := range randomConstructors(t) {
+		source := &failingReader{}
 		if err := c.making(source); err != nil || source.reads == 0 {
 			t.Fatalf("%s: %d reads, %v", name, source.reads, err)
 		}
 		for at := range source.reads {
-			if err := c.making(&stumbling{at: at + 1}); err == nil {
+			if err := c.making(&failingReader{at: at + 1}); err == nil {
 				t.Errorf("%s was made although read %d failed", name, at+1)
 			}
 		}

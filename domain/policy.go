@@ -35,8 +35,8 @@ const (
 	RegistrationClosed RegistrationPolicy = "closed"
 )
 
-// Admits returns ErrRegistrationClosed unless anybody may sign up.
-func (p RegistrationPolicy) Admits() error {
+// RequireOpen returns ErrRegistrationClosed unless anybody may sign up.
+func (p RegistrationPolicy) RequireOpen() error {
 	if p != RegistrationOpen {
 		return ErrRegistrationClosed
 	}
@@ -52,8 +52,8 @@ const (
 	RecoveryOff  RecoveryPolicy = "off"
 )
 
-// On returns ErrRecoveryOff if there is no recovery.
-func (p RecoveryPolicy) On() error {
+// RequireEnabled returns ErrRecoveryOff if there is no recovery.
+func (p RecoveryPolicy) RequireEnabled() error {
 	if p == RecoveryOff {
 		return ErrRecoveryOff
 	}

@@ -14,7 +14,7 @@ import (
 // How many random bits a secret has is counted, not read off its length: so many of those that it was made from make it another
 // one, each by itself. What opens something by itself has 128 or more (OWASP ASVS 5.0, 11.5.1); codes that are counted against
 // whoever guesses have 20 or more (6.5.4), and those on paper 64 (NIST SP 800-63B-4, 4.2.1.1).
-func TestSecretsAreMadeOfEnoughRandomBits(t *testing.T) {
+func TestSecrets_EffectiveRandomBits(t *testing.T) {
 	key := [][]byte{bytes.Repeat([]byte{7}, 32)}
 	passkey := credential(t, synced, 0)
 	for name, c := range map[string]struct {
@@ -34,7 +34,7 @@ func TestSecretsAreMadeOfEnoughRandomBits(t *testing.T) {
 			return string(raw[16:48]), err // and without the tag, which follows from the rest
 		}},
 		"a grant's token": {128, func(random io.Reader) (string, error) {
-			_, token, err := domain.NewGrant(adasID, []domain.RecoveryFactor{domain.ByTOTP}, domain.CodeDigest{}, key, noon, random)
+			_, token, err := domain.NewRecoveryGrant(adasID, []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, key, noon, random)
 			return token.Reveal(), err
 		}},
 		"a user handle": {256, func(random io.Reader) (string, error) {

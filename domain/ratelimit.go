@@ -22,12 +22,12 @@ const (
 // RateClasses are all of them, in the order in which they are told.
 var RateClasses = []RateClass{RateSignUp, RateLogin, RateRefresh, RateStepUp, RateChange, RateRecovery, RateCode}
 
-// GuardsSecret says that behind these calls is something short enough to be guessed. Where nobody can count any more they are
+// FailsClosed says that behind these calls is something short enough to be guessed. Where nobody can count any more they are
 // shut, and the others go on: a passkey, a refresh token or a session cannot be guessed, however often somebody tries.
-func (c RateClass) GuardsSecret() bool { return c == RateRecovery || c == RateCode }
+func (c RateClass) FailsClosed() bool { return c == RateRecovery || c == RateCode }
 
-// PerAddress limits what comes from one network, whoever it is about.
-func (c RateClass) PerAddress() RatePolicy { return RatePolicy(c) }
+// PerNetwork limits what comes from one network, whoever it is about.
+func (c RateClass) PerNetwork() RatePolicy { return RatePolicy(c) }
 
 // PerAccount limits what is about one account. Whoever is signed in counts by who they are. A name that anybody can say counts
 // together with the network that it was said from: otherwise whoever says Ada's name often enough would shut Ada out.
@@ -45,8 +45,8 @@ type RateLimit struct {
 // Interval is the time in which one token comes back.
 func (l RateLimit) Interval() time.Duration { return l.Window / time.Duration(l.Quota) }
 
-// Filling is the time in which an empty bucket fills.
-func (l RateLimit) Filling() time.Duration { return time.Duration(l.Quota) * l.Interval() }
+// FillTime is the time in which an empty bucket fills.
+func (l RateLimit) FillTime() time.Duration { return time.Duration(l.Quota) * l.Interval() }
 
 // RateLimits are those of an installation. A policy that is not among them has no limit.
 type RateLimits map[RatePolicy]RateLimit
@@ -55,20 +55,20 @@ type RateLimits map[RatePolicy]RateLimit
 // calls, a recovery three.
 func DefaultRateLimits() RateLimits {
 	return RateLimits{
-		RateSignUp.PerAddress(): {120, 10 * time.Minute}, // a school class at once
+		RateSignUp.PerNetwork(): {120, 10 * time.Minute}, // a school class at once
 		RateSignUp.PerAccount(): {20, 10 * time.Minute},
-		RateLogin.PerAddress():  {300, time.Minute}, // a hundred and more people in the same minute
+		RateLogin.PerNetwork():  {300, time.Minute}, // a hundred and more people in the same minute
 		RateLogin.PerAccount():  {30, time.Minute},
-		RateRefresh.PerAddress(): {
+		RateRefresh.PerNetwork(): {
 			1200, time.Minute, // with tokens of five minutes: thousands of programs
 		},
-		RateStepUp.PerAddress():   {120, time.Minute},
+		RateStepUp.PerNetwork():   {120, time.Minute},
 		RateStepUp.PerAccount():   {20, time.Minute},
-		RateChange.PerAddress():   {300, time.Minute},
+		RateChange.PerNetwork():   {300, time.Minute},
 		RateChange.PerAccount():   {60, time.Minute},
-		RateRecovery.PerAddress(): {30, 10 * time.Minute}, // beside the lockouts, which last
+		RateRecovery.PerNetwork(): {30, 10 * time.Minute}, // beside the lockouts, which last
 		RateRecovery.PerAccount(): {15, 10 * time.Minute},
-		RateCode.PerAddress():     {60, 10 * time.Minute},
+		RateCode.PerNetwork():     {60, 10 * time.Minute},
 		RateCode.PerAccount():     {20, 10 * time.Minute},
 	}
 }
@@ -78,7 +78,7 @@ func RatePolicies() []RatePolicy {
 	known := DefaultRateLimits()
 	var policies []RatePolicy
 	for _, class := range RateClasses {
-		for _, policy := range []RatePolicy{class.PerAddress(), class.PerAccount()} {
+		for _, policy := range []RatePolicy{class.PerNetwork(), class.PerAccount()} {
 			if _, found := known[policy]; found {
 				policies = append(policies, policy)
 			}
@@ -94,11 +94,11 @@ type RateSubject [16]byte
 // RateKey keeps names and addresses out of the buckets' names.
 type RateKey []byte
 
-// Address is the bucket of a network.
-func (k RateKey) Address(p RatePolicy, from Network) RateSubject { return k.subject(p, from, "") }
+// Network is the bucket of a network.
+func (k RateKey) Network(p RatePolicy, from Network) RateSubject { return k.subject(p, from, "") }
 
-// Named is the bucket of a name as it was said, whether it is anybody's or not, from a network.
-func (k RateKey) Named(p RatePolicy, name string, from Network) RateSubject {
+// NameAndNetwork is the bucket of a name as it was said, whether it is anybody's or not, from a network.
+func (k RateKey) NameAndNetwork(p RatePolicy, name string, from Network) RateSubject {
 	return k.subject(p, from, "name\x00"+name)
 }
 
@@ -119,20 +119,20 @@ type Bucket struct {
 	Limit   RateLimit
 }
 
-// Level is what became of asking a bucket for a token, and what is in it now. The zero Level is that of one that was not asked.
-type Level struct {
-	Taken     bool // there was one
-	Remaining int
-	Next      time.Duration // until there is one more; zero for a full bucket
+// BucketState is what became of asking a bucket for a token, and what is in it now. The zero Level is that of one that was not asked.
+type BucketState struct {
+	Allowed     bool // there was one
+	Remaining   int
+	NextTokenIn time.Duration // until there is one more; zero for a full bucket
 }
 
-// Level is that of a bucket which will be full after so long, for those who keep that alone of it.
-func (l RateLimit) Level(full time.Duration, taken bool) Level {
-	full = min(max(full, 0), l.Filling())
+// BucketState is that of a bucket which will be full after so long, for those who keep that alone of it.
+func (l RateLimit) BucketState(full time.Duration, taken bool) BucketState {
+	full = min(max(full, 0), l.FillTime())
 	missing := int((full + l.Interval() - 1) / l.Interval())
-	level := Level{Taken: taken, Remaining: l.Quota - missing}
+	level := BucketState{Allowed: taken, Remaining: l.Quota - missing}
 	if missing > 0 {
-		level.Next = full - time.Duration(missing-1)*l.Interval()
+		level.NextTokenIn = full - time.Duration(missing-1)*l.Interval()
 	}
 	return level
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestEveryClassIsLimitedByDefault(t *testing.T) {
+func TestDefaultRateLimits_CoverEveryClass(t *testing.T) {
 	limits := domain.DefaultRateLimits()
 	for _, class := range domain.RateClasses {
-		if _, limited := limits[class.PerAddress()]; !limited {
+		if _, limited := limits[class.PerNetwork()]; !limited {
 			t.Errorf("%s has no limit per address", class)
 		}
 		if _, limited := limits[class.PerAccount()]; !limited && class != domain.RateRefresh { // which names nobody
@@ -22,7 +22,7 @@ func TestEveryClassIsLimitedByDefault(t *testing.T) {
 		t.Errorf("%d policies are told, of %d", len(got), len(limits))
 	}
 	for policy, limit := range limits {
-		if limit.Window%time.Second != 0 || limit.Quota < 1 || limit.Interval() < time.Microsecond || limit.Filling() > limit.Window {
+		if limit.Window%time.Second != 0 || limit.Quota < 1 || limit.Interval() < time.Microsecond || limit.FillTime() > limit.Window {
 			t.Errorf("%s: %+v", policy, limit)
 		}
 	}
@@ -30,14 +30,14 @@ func TestEveryClassIsLimitedByDefault(t *testing.T) {
 
 // A person who mistypes a few times, and a hundred people behind one address who sign in within a minute, are not in the way
 // of anybody; whoever tries names and codes by the hundred is.
-func TestDefaultsLetPeopleThroughAndStopScripts(t *testing.T) {
+func TestDefaultRateLimits_Quotas(t *testing.T) {
 	limits := domain.DefaultRateLimits()
 	for policy, c := range map[domain.RatePolicy]struct{ people, script int }{
-		domain.RateSignUp.PerAddress():   {2 * 50, 500},    // fifty of a class at once
-		domain.RateLogin.PerAddress():    {2 * 120, 1000},  // an office in the morning
+		domain.RateSignUp.PerNetwork():   {2 * 50, 500},    // fifty of a class at once
+		domain.RateLogin.PerNetwork():    {2 * 120, 1000},  // an office in the morning
 		domain.RateLogin.PerAccount():    {2 * 8, 100},     // somebody with eight browsers
-		domain.RateRefresh.PerAddress():  {1000, 5000},     // five thousand programs in five minutes
-		domain.RateRecovery.PerAddress(): {2*3 + 10, 100},  // two people and ten mistakes
+		domain.RateRefresh.PerNetwork():  {1000, 5000},     // five thousand programs in five minutes
+		domain.RateRecovery.PerNetwork(): {2*3 + 10, 100},  // two people and ten mistakes
 		domain.RateRecovery.PerAccount(): {3 + 5, 50},      // one, and more mistakes than the lockout takes
 		domain.RateCode.PerAccount():     {2 * 5, 100},     // two codes, each tried as often as it may be
 		domain.RateStepUp.PerAccount():   {2 * 5, 100},     //
@@ -49,51 +49,51 @@ func TestDefaultsLetPeopleThroughAndStopScripts(t *testing.T) {
 	}
 }
 
-func TestWhatCanBeGuessedIsShutWhileNobodyCounts(t *testing.T) {
+func TestRateClass_FailsClosed(t *testing.T) {
 	for _, class := range domain.RateClasses {
 		want := class == domain.RateRecovery || class == domain.RateCode
-		if class.GuardsSecret() != want {
+		if class.FailsClosed() != want {
 			t.Errorf("%s guards a secret: %t", class, !want)
 		}
 	}
 }
 
-func TestALevelIsWhatIsLeftOfABucket(t *testing.T) {
+func TestRateLimit_BucketState(t *testing.T) {
 	limit := domain.RateLimit{Quota: 4, Window: time.Minute}
 	const s = time.Second
-	for full, want := range map[time.Duration]domain.Level{
+	for full, want := range map[time.Duration]domain.BucketState{
 		-s:                      {Remaining: 4},
 		0:                       {Remaining: 4},
-		1 * s:                   {Remaining: 3, Next: s},
-		15 * s:                  {Remaining: 3, Next: 15 * s},
-		16 * s:                  {Remaining: 2, Next: s},
-		46 * s:                  {Remaining: 0, Next: s},
-		60 * s:                  {Remaining: 0, Next: 15 * s},
-		time.Hour:               {Remaining: 0, Next: 15 * s},
-		45*s + time.Microsecond: {Remaining: 0, Next: time.Microsecond},
+		1 * s:                   {Remaining: 3, NextTokenIn: s},
+		15 * s:                  {Remaining: 3, NextTokenIn: 15 * s},
+		16 * s:                  {Remaining: 2, NextTokenIn: s},
+		46 * s:                  {Remaining: 0, NextTokenIn: s},
+		60 * s:                  {Remaining: 0, NextTokenIn: 15 * s},
+		time.Hour:               {Remaining: 0, NextTokenIn: 15 * s},
+		45*s + time.Microsecond: {Remaining: 0, NextTokenIn: time.Microsecond},
 	} {
-		if got := limit.Level(full, false); got != want {
+		if got := limit.BucketState(full, false); got != want {
 			t.Errorf("full in %s: got %+v, want %+v", full, got, want)
 		}
 	}
 }
 
 // Nobody can read from a shared store who called, and no two callers share a bucket.
-func TestEachCallerHasABucketOfTheirOwn(t *testing.T) {
+func TestRateKey_SubjectsDiffer(t *testing.T) {
 	key, other := domain.RateKey("one"), domain.RateKey("another")
 	login, signup := domain.RateLogin.PerAccount(), domain.RateSignUp.PerAccount()
 	office, home := domain.NetworkOf("192.0.2.1"), domain.NetworkOf("198.51.100.1")
 	seen := map[domain.RateSubject]string{}
 	for name, subject := range map[string]domain.RateSubject{
-		"Ada":                        key.Named(login, "ada@example.org", office),
-		"Ada, said elsewhere":        key.Named(login, "ada@example.org", home),
-		"Ada signs up":               key.Named(signup, "ada@example.org", office),
-		"Ben":                        key.Named(login, "ben@example.org", office),
-		"the office":                 key.Address(login, office),
-		"home":                       key.Address(login, home),
+		"Ada":                        key.NameAndNetwork(login, "ada@example.org", office),
+		"Ada, said elsewhere":        key.NameAndNetwork(login, "ada@example.org", home),
+		"Ada signs up":               key.NameAndNetwork(signup, "ada@example.org", office),
+		"Ben":                        key.NameAndNetwork(login, "ben@example.org", office),
+		"the office":                 key.Network(login, office),
+		"home":                       key.Network(login, home),
 		"Ada, signed in":             key.User(login, adasID),
-		"Ada's id, said by somebody": key.Named(login, adasID.String(), ""),
-		"Ada, under another key":     other.Named(login, "ada@example.org", office),
+		"Ada's id, said by somebody": key.NameAndNetwork(login, adasID.String(), ""),
+		"Ada, under another key":     other.NameAndNetwork(login, "ada@example.org", office),
 	} {
 		if twin, taken := seen[subject]; taken {
 			t.Errorf("%s and %s share a bucket", name, twin)
@@ -103,12 +103,12 @@ func TestEachCallerHasABucketOfTheirOwn(t *testing.T) {
 			t.Errorf("%s can be read", name)
 		}
 	}
-	if key.Named(login, "x", office) != domain.RateKey("one").Named(login, "x", office) {
+	if key.NameAndNetwork(login, "x", office) != domain.RateKey("one").NameAndNetwork(login, "x", office) {
 		t.Error("a bucket is not found again")
 	}
 }
 
-func TestANetworkIsWhatOneHostMayChooseFrom(t *testing.T) {
+func TestNetworkOf(t *testing.T) {
 	for ip, want := range map[string]domain.Network{
 		"203.0.113.9":             "203.0.113.9",
 		"::ffff:203.0.113.9":      "203.0.113.9",

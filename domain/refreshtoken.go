@@ -53,16 +53,16 @@ func (t RefreshToken) raw() []byte {
 	return raw
 }
 
-func (k RefreshKeys) first(session SessionID, random io.Reader) (RefreshToken, error) {
+func (k RefreshKeys) newToken(session SessionID, random io.Reader) (RefreshToken, error) {
 	var nonce [refreshNonceLength]byte
 	if _, err := io.ReadFull(random, nonce[:]); err != nil {
 		return RefreshToken{}, fmt.Errorf("reading randomness: %w", err)
 	}
-	return mintRefreshToken(k[0], session, nonce[:]), nil
+	return buildRefreshToken(k[0], session, nonce[:]), nil
 }
 
-// successorWith returns the token's successor whose digest is the given one, if one of the keys leads to it.
-func (k RefreshKeys) successorWith(digest TokenDigest, t RefreshToken) (RefreshToken, bool) {
+// successorByDigest returns the token's successor whose digest is the given one, if one of the keys leads to it.
+func (k RefreshKeys) successorByDigest(digest TokenDigest, t RefreshToken) (RefreshToken, bool) {
 	for _, key := range k {
 		if next := successor(key, t); next.Digest() == digest {
 			return next, true
@@ -71,26 +71,26 @@ func (k RefreshKeys) successorWith(digest TokenDigest, t RefreshToken) (RefreshT
 	return RefreshToken{}, false
 }
 
-// minted reports whether the token was made here, whenever that was.
-func (k RefreshKeys) minted(t RefreshToken) bool {
+// issued reports whether the token was made here, whenever that was.
+func (k RefreshKeys) issued(t RefreshToken) bool {
 	raw := t.raw()
 	body, tag := raw[:len(raw)-refreshTagLength], raw[len(raw)-refreshTagLength:]
 	return slices.ContainsFunc(k, func(key []byte) bool { return hmac.Equal(tag, refreshTag(key, body)) })
 }
 
 func successor(key []byte, t RefreshToken) RefreshToken {
-	return mintRefreshToken(key, t.SessionID(), keyed(key, "successor", t.raw()))
+	return buildRefreshToken(key, t.SessionID(), hmacFor(key, "successor", t.raw()))
 }
 
-func mintRefreshToken(key []byte, session SessionID, nonce []byte) RefreshToken {
+func buildRefreshToken(key []byte, session SessionID, nonce []byte) RefreshToken {
 	body := slices.Concat(session.uuid[:], nonce)
 	raw := slices.Concat(body, refreshTag(key, body))
 	return RefreshToken{NewSecret(refreshTokenPrefix + base64.RawURLEncoding.EncodeToString(raw))}
 }
 
-func refreshTag(key, body []byte) []byte { return keyed(key, "tag", body)[:refreshTagLength] }
+func refreshTag(key, body []byte) []byte { return hmacFor(key, "tag", body)[:refreshTagLength] }
 
-func keyed(key []byte, purpose string, message []byte) []byte {
+func hmacFor(key []byte, purpose string, message []byte) []byte {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(purpose))
 	mac.Write([]byte{0})

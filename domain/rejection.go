@@ -59,9 +59,9 @@ func Reject(reason Reason, detail string) *Rejection {
 	return &Rejection{Reason: reason, Detail: detail, err: err}
 }
 
-// RejectShape refuses an answer that has the wrong members or types, or base64 that is none. Its caller hears which: that is
+// RejectMalformed refuses an answer that has the wrong members or types, or base64 that is none. Its caller hears which: that is
 // a program's mistake to correct, and tells a forger nothing about the checks to come.
-func RejectShape(faults *InvalidInput) *Rejection {
+func RejectMalformed(faults *InvalidInput) *Rejection {
 	return &Rejection{Reason: ReasonMalformed, Detail: faults.Error(), err: faults}
 }
 

@@ -19,34 +19,34 @@ func newUserID(t *testing.T) domain.UserID {
 	return id
 }
 
-func TestNewEvent_AttemptsOfADayShareAKey(t *testing.T) {
+func TestNewEvent_RepetitionKeyPerDay(t *testing.T) {
 	ada, ben := newUserID(t), newUserID(t)
-	first := domain.EventSnapshot{
+	first := domain.EventState{
 		UserID: ada, Kind: domain.EventSignInRefused, Reason: "signature_invalid", CredentialID: "key", SessionID: sessionID(t), DeviceName: "curl", IP: "192.0.2.7",
 	}
-	with := func(e domain.EventSnapshot, change func(*domain.EventSnapshot)) domain.EventSnapshot {
+	with := func(e domain.EventState, change func(*domain.EventState)) domain.EventState {
 		change(&e)
 		return e
 	}
-	flagged := with(first, func(e *domain.EventSnapshot) { e.Kind = domain.EventPasskeyFlagged })
+	flagged := with(first, func(e *domain.EventState) { e.Kind = domain.EventPasskeyFlagged })
 	for name, c := range map[string]struct {
-		first, second domain.EventSnapshot
+		first, second domain.EventState
 		after         time.Duration
 		same          bool
 	}{
 		"again":                        {first, first, time.Second, true},
-		"with another passkey":         {first, with(first, func(e *domain.EventSnapshot) { e.CredentialID = "other" }), 0, true},
-		"in another session":           {first, with(first, func(e *domain.EventSnapshot) { e.SessionID = sessionID(t) }), 0, true},
-		"from another address":         {first, with(first, func(e *domain.EventSnapshot) { e.IP = "192.0.2.8" }), 0, true},
+		"with another passkey":         {first, with(first, func(e *domain.EventState) { e.CredentialID = "other" }), 0, true},
+		"in another session":           {first, with(first, func(e *domain.EventState) { e.SessionID = sessionID(t) }), 0, true},
+		"from another address":         {first, with(first, func(e *domain.EventState) { e.IP = "192.0.2.8" }), 0, true},
 		"at the end of the day":        {first, first, 12*time.Hour - 1, true},
 		"the next day":                 {first, first, 12 * time.Hour, false},
-		"for another reason":           {first, with(first, func(e *domain.EventSnapshot) { e.Reason = "malformed" }), 0, false},
-		"of another kind":              {first, with(first, func(e *domain.EventSnapshot) { e.Kind = domain.EventStepUpRefused }), 0, false},
-		"of another account":           {first, with(first, func(e *domain.EventSnapshot) { e.UserID = ben }), 0, false},
+		"for another reason":           {first, with(first, func(e *domain.EventState) { e.Reason = "malformed" }), 0, false},
+		"of another kind":              {first, with(first, func(e *domain.EventState) { e.Kind = domain.EventStepUpRefused }), 0, false},
+		"of another account":           {first, with(first, func(e *domain.EventState) { e.UserID = ben }), 0, false},
 		"a passkey is flagged":         {flagged, flagged, time.Hour, true},
-		"another passkey is flagged":   {flagged, with(flagged, func(e *domain.EventSnapshot) { e.CredentialID = "other" }), 0, false},
-		"a change of the account":      {with(first, func(e *domain.EventSnapshot) { e.Kind = domain.EventPasskeyAdded }), with(first, func(e *domain.EventSnapshot) { e.Kind = domain.EventPasskeyAdded }), 0, false},
-		"recovery by code was blocked": {with(first, func(e *domain.EventSnapshot) { e.Kind = domain.EventRecoveryClosed }), with(first, func(e *domain.EventSnapshot) { e.Kind = domain.EventRecoveryClosed }), 0, false},
+		"another passkey is flagged":   {flagged, with(flagged, func(e *domain.EventState) { e.CredentialID = "other" }), 0, false},
+		"a change of the account":      {with(first, func(e *domain.EventState) { e.Kind = domain.EventPasskeyAdded }), with(first, func(e *domain.EventState) { e.Kind = domain.EventPasskeyAdded }), 0, false},
+		"recovery by code was blocked": {with(first, func(e *domain.EventState) { e.Kind = domain.EventRecoveryLocked }), with(first, func(e *domain.EventState) { e.Kind = domain.EventRecoveryLocked }), 0, false},
 	} {
 		one, two := event(t, c.first, noon), event(t, c.second, noon.Add(c.after))
 		if same := one.Key() == two.Key() && !one.Key().IsZero(); same != c.same {
@@ -56,31 +56,31 @@ func TestNewEvent_AttemptsOfADayShareAKey(t *testing.T) {
 }
 
 // A person without access to an account can cause these, as often as they like; nothing else is counted together.
-func TestNewEvent_WhatIsCountedTogether(t *testing.T) {
+func TestEventKind_Repeatable(t *testing.T) {
 	counted := []domain.EventKind{
 		domain.EventSignInRefused, domain.EventStepUpRefused, domain.EventPasskeyAddRefused, domain.EventRecoveryRefused, domain.EventPasskeyFlagged,
 	}
 	for _, kind := range domain.EventKinds {
-		if got := !event(t, domain.EventSnapshot{Kind: kind}, noon).Key().IsZero(); got != slices.Contains(counted, kind) {
+		if got := !event(t, domain.EventState{Kind: kind}, noon).Key().IsZero(); got != slices.Contains(counted, kind) {
 			t.Errorf("%s: counted together %t", kind, got)
 		}
 	}
 }
 
-func TestNewEvent_TakesNoCountFromOutside(t *testing.T) {
-	is := event(t, domain.EventSnapshot{
+func TestNewEvent_ResetsRepetitions(t *testing.T) {
+	is := event(t, domain.EventState{
 		Kind: domain.EventSignedIn, Key: domain.RepetitionKey{1}, Repeats: 7, LastAt: noon, OtherIPs: []string{"192.0.2.8"},
-	}, noon).Snapshot()
+	}, noon).State()
 	if !is.Key.IsZero() || is.Repeats != 0 || !is.LastAt.IsZero() || is.OtherIPs != nil {
 		t.Errorf("got %+v", is)
 	}
 }
 
-func TestNewNamelessEvent_HasFewKeys(t *testing.T) {
-	refused := domain.EventSnapshot{Kind: domain.EventRecoveryRefused, Reason: "invalid_code"}
+func TestNewAnonymousEvent_BoundedKeys(t *testing.T) {
+	refused := domain.EventState{Kind: domain.EventRecoveryRefused, Reason: "invalid_code"}
 	keys := map[domain.RepetitionKey]bool{}
 	for i := range 5000 {
-		e, err := domain.NewNamelessEvent(refused, domain.LockoutKey("key").Unknown(fmt.Sprint(i)), noon, rand.Reader)
+		e, err := domain.NewAnonymousEvent(refused, domain.LockoutKey("key").UnknownName(fmt.Sprint(i)), noon, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,48 +91,48 @@ func TestNewNamelessEvent_HasFewKeys(t *testing.T) {
 	}
 }
 
-func TestEvent_RepeatCounts(t *testing.T) {
+func TestEvent_AddRepetition_counts(t *testing.T) {
 	refused := func(after time.Duration, ip string) *domain.Event {
-		return event(t, domain.EventSnapshot{
+		return event(t, domain.EventState{
 			Kind: domain.EventSignInRefused, CredentialID: "key", PasskeyName: "Ada's key", DeviceName: "curl", IP: ip, RequestID: "request" + ip,
 		}, noon.Add(after))
 	}
 	e := refused(0, "192.0.2.1")
-	if e.Count() != 1 || !e.LastAt().Equal(noon) || !slices.Equal(e.Addresses(), []string{"192.0.2.1"}) {
-		t.Errorf("once: %d until %s from %v", e.Count(), e.LastAt(), e.Addresses())
+	if e.Count() != 1 || !e.LastAt().Equal(noon) || !slices.Equal(e.IPs(), []string{"192.0.2.1"}) {
+		t.Errorf("once: %d until %s from %v", e.Count(), e.LastAt(), e.IPs())
 	}
-	before := e.Snapshot()
-	e.Repeat(refused(2*time.Second, "192.0.2.2"))
-	e.Repeat(refused(time.Second, "192.0.2.1"))
-	e.Repeat(refused(time.Second, "")) // from no address that is known
+	before := e.State()
+	e.AddRepetition(refused(2*time.Second, "192.0.2.2"))
+	e.AddRepetition(refused(time.Second, "192.0.2.1"))
+	e.AddRepetition(refused(time.Second, "")) // from no address that is known
 	want := before
 	want.Repeats, want.LastAt, want.OtherIPs = 3, noon.Add(2*time.Second), []string{"192.0.2.2"}
-	if got := e.Snapshot(); e.Count() != 4 || !e.LastAt().Equal(want.LastAt) || fmt.Sprint(got) != fmt.Sprint(want) {
+	if got := e.State(); e.Count() != 4 || !e.LastAt().Equal(want.LastAt) || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	for i := range 50 {
-		e.Repeat(refused(time.Minute, fmt.Sprint("2001:db8::", i)))
+		e.AddRepetition(refused(time.Minute, fmt.Sprint("2001:db8::", i)))
 	}
-	if all := e.Addresses(); e.Count() != 54 || len(all) != 10 || all[0] != "192.0.2.1" || all[9] != "2001:db8::7" {
+	if all := e.IPs(); e.Count() != 54 || len(all) != 10 || all[0] != "192.0.2.1" || all[9] != "2001:db8::7" {
 		t.Errorf("%d from %v", e.Count(), all)
 	}
-	if unknown := refused(0, ""); len(unknown.Addresses()) != 0 {
-		t.Errorf("from no address: %v", unknown.Addresses())
+	if unknown := refused(0, ""); len(unknown.IPs()) != 0 {
+		t.Errorf("from no address: %v", unknown.IPs())
 	}
 }
 
-func TestEvent_RepeatKeepsWhatIsTheSame(t *testing.T) {
+func TestEvent_AddRepetition_keepsCommonFields(t *testing.T) {
 	session := sessionID(t)
-	e := domain.EventSnapshot{Kind: domain.EventStepUpRefused, CredentialID: "key", PasskeyName: "Ada's key", SessionID: session}
+	e := domain.EventState{Kind: domain.EventStepUpRefused, CredentialID: "key", PasskeyName: "Ada's key", SessionID: session}
 	first := event(t, e, noon)
-	first.Repeat(event(t, e, noon))
-	if is := first.Snapshot(); is.CredentialID != "key" || is.PasskeyName != "Ada's key" || is.SessionID != session {
+	first.AddRepetition(event(t, e, noon))
+	if is := first.State(); is.CredentialID != "key" || is.PasskeyName != "Ada's key" || is.SessionID != session {
 		t.Errorf("the same: %+v", is)
 	}
 	e.CredentialID, e.PasskeyName, e.SessionID = "other", "Another", sessionID(t)
 	for range 2 { // nor does it come back
-		first.Repeat(event(t, e, noon))
-		if is := first.Snapshot(); is.CredentialID != "" || is.PasskeyName != "" || !is.SessionID.IsZero() {
+		first.AddRepetition(event(t, e, noon))
+		if is := first.State(); is.CredentialID != "" || is.PasskeyName != "" || !is.SessionID.IsZero() {
 			t.Errorf("different ones: %+v", is)
 		}
 	}

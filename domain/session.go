@@ -12,26 +12,26 @@ import (
 
 // Session is a sign-in that lasts. Whoever holds its token is the user, until it ends. A browser's session is carried by
 // one token for all its life, a program's by refresh tokens that replace each other.
-type Session struct{ state SessionSnapshot }
+type Session struct{ state SessionState }
 
-// SessionSnapshot is a session's state as storage keeps it.
-type SessionSnapshot struct {
-	ID           SessionID
-	UserID       UserID
-	CredentialID CredentialID // the passkey that opened it
-	Transport    Transport
-	Token        TokenDigest // of the session token, or of the latest refresh token
-	Previous     TokenDigest // of the refresh token before it; zero before the first refresh
-	RotatedAt    time.Time   // when the one replaced the other; zero before the first refresh
-	Assurance    Assurance
-	AMR          []string // authentication methods, RFC 8176
-	Device       Device
-	CreatedAt    time.Time
-	AuthTime     time.Time // the latest passkey assertion; no two lie within one second
-	LastSeenAt   time.Time
-	IdleEndsAt   time.Time // never after ExpiresAt
-	ExpiresAt    time.Time
-	RevokedAt    time.Time // zero while it was not ended early
+// SessionState is a session's state as storage keeps it.
+type SessionState struct {
+	ID            SessionID
+	UserID        UserID
+	CredentialID  CredentialID // the passkey that opened it
+	Transport     Transport
+	Token         TokenDigest // of the session token, or of the latest refresh token
+	PreviousToken TokenDigest // of the refresh token before it; zero before the first refresh
+	RotatedAt     time.Time   // when the one replaced the other; zero before the first refresh
+	Assurance     Assurance
+	AMR           []string // authentication methods, RFC 8176
+	Device        Device
+	CreatedAt     time.Time
+	AuthTime      time.Time // the latest passkey assertion; no two lie within one second
+	LastSeenAt    time.Time
+	IdleEndsAt    time.Time // never after ExpiresAt
+	ExpiresAt     time.Time
+	RevokedAt     time.Time // zero while it was not ended early
 }
 
 // Transport is how a session's holder shows that they hold it.
@@ -103,7 +103,7 @@ func OpenBearerSession(by *Credential, device Device, lifetime SessionLifetime, 
 	if err != nil {
 		return nil, RefreshToken{}, err
 	}
-	token, err := keys.first(s.ID(), random)
+	token, err := keys.newToken(s.ID(), random)
 	if err != nil {
 		return nil, RefreshToken{}, err
 	}
@@ -116,29 +116,29 @@ func openSession(by *Credential, device Device, transport Transport, lifetime Se
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{SessionSnapshot{
+	s := &Session{SessionState{
 		ID: id, UserID: by.UserID(), CredentialID: by.ID(), Transport: transport,
-		Assurance: AssurancePasskey, AMR: methods(by), Device: device,
+		Assurance: AssurancePasskey, AMR: amrOf(by), Device: device,
 		CreatedAt: now, AuthTime: now, ExpiresAt: now.Add(lifetime.TTL),
 	}}
 	s.Touch(lifetime, now)
 	return s, nil
 }
 
-// Never is the AuthTime of a session in which no passkey has been shown.
-var Never = time.Unix(0, 0).UTC()
+// NoAuthTime is the AuthTime of a session in which no passkey has been shown.
+var NoAuthTime = time.Unix(0, 0).UTC()
 
-// Recovered marks a session that has just been opened as one that was bought by recovery: it looks around and steps up,
+// MarkRecovered marks a session that has just been opened as one that was bought by recovery: it looks around and steps up,
 // and what is sensitive waits for that. Nobody takes it for one in which a passkey was shown, here or in another service.
-func (s *Session) Recovered() {
+func (s *Session) MarkRecovered() {
 	s.state.Assurance = AssuranceRecovery
-	s.state.AuthTime = Never
+	s.state.AuthTime = NoAuthTime
 	s.state.AMR = []string{"otp"} // RFC 8176: a one-time password, from an app, from paper or from the operator
 }
 
-// methods names how the user authenticated (RFC 8176): the key is in hardware if it cannot leave its device, else in
+// amrOf names how the user authenticated (RFC 8176): the key is in hardware if it cannot leave its device, else in
 // software; presence and verification are demanded of every assertion, which makes it multi-factor.
-func methods(c *Credential) []string {
+func amrOf(c *Credential) []string {
 	if c.BackupEligible() {
 		return []string{"swk", "user", "mfa"}
 	}
@@ -146,12 +146,12 @@ func methods(c *Credential) []string {
 }
 
 // RestoreSession is storage's way back from a snapshot.
-func RestoreSession(s SessionSnapshot) *Session { return &Session{s.clone()} }
+func RestoreSession(s SessionState) *Session { return &Session{s.clone()} }
 
-// Snapshot is storage's way in.
-func (s *Session) Snapshot() SessionSnapshot { return s.state.clone() }
+// State is storage's way in.
+func (s *Session) State() SessionState { return s.state.clone() }
 
-func (s SessionSnapshot) clone() SessionSnapshot {
+func (s SessionState) clone() SessionState {
 	s.AMR = slices.Clone(s.AMR)
 	return s
 }
@@ -164,11 +164,11 @@ func (s *Session) AuthTime() time.Time        { return s.state.AuthTime }
 func (s *Session) AMR() []string              { return slices.Clone(s.state.AMR) }
 func (s *Session) ExpiresAt() time.Time       { return s.state.ExpiresAt }
 
-// EndsAt is when the session ends if nobody uses it any more.
-func (s *Session) EndsAt() time.Time { return s.state.IdleEndsAt }
+// IdleEndsAt is when the session ends if nobody uses it any more.
+func (s *Session) IdleEndsAt() time.Time { return s.state.IdleEndsAt }
 
-// Usable returns nil while the session lasts, else ErrSessionRevoked or ErrSessionExpired.
-func (s *Session) Usable(now time.Time) error {
+// RequireActive returns nil while the session lasts, else ErrSessionRevoked or ErrSessionExpired.
+func (s *Session) RequireActive(now time.Time) error {
 	switch {
 	case !s.state.RevokedAt.IsZero():
 		return ErrSessionRevoked
@@ -181,8 +181,10 @@ func (s *Session) Usable(now time.Time) error {
 // touchInterval spares the disk: a session's last use is known to the minute.
 const touchInterval = time.Minute
 
-// SeenLately reports whether Touch at this time would say nothing new.
-func (s *Session) SeenLately(now time.Time) bool { return now.Sub(s.state.LastSeenAt) < touchInterval }
+// RecentlySeen reports whether Touch at this time would say nothing new.
+func (s *Session) RecentlySeen(now time.Time) bool {
+	return now.Sub(s.state.LastSeenAt) < touchInterval
+}
 
 // Touch puts off the session's idle end, though never past its absolute one.
 func (s *Session) Touch(lifetime SessionLifetime, now time.Time) {
@@ -193,8 +195,8 @@ func (s *Session) Touch(lifetime SessionLifetime, now time.Time) {
 	}
 }
 
-// SeenFrom notes where the session was last used from.
-func (s *Session) SeenFrom(ip string) {
+// RecordIP notes where the session was last used from.
+func (s *Session) RecordIP(ip string) {
 	if ip != "" {
 		s.state.Device.IP = ip
 	}
@@ -203,40 +205,40 @@ func (s *Session) SeenFrom(ip string) {
 // clockLeeway is how far the clocks of two nodes may differ.
 const clockLeeway = 30 * time.Second
 
-// SessionCarrier is the secret that carries a session: a cookie's token, or a refresh token.
-type SessionCarrier struct {
-	Token   SessionToken // zero in a bearer session
-	Refresh RefreshToken // zero in a browser's
+// SessionSecret is the secret that carries a session: a cookie's token, or a refresh token.
+type SessionSecret struct {
+	Token        SessionToken // zero in a bearer session
+	RefreshToken RefreshToken // zero in a browser's
 }
 
-// NewCarrier draws another secret for the session, for StepUp to put in the place of the one before.
-func (s *Session) NewCarrier(keys RefreshKeys, random io.Reader) (c SessionCarrier, err error) {
+// NewSecret draws another secret for the session, for StepUp to put in the place of the one before.
+func (s *Session) NewSecret(keys RefreshKeys, random io.Reader) (c SessionSecret, err error) {
 	if s.state.Transport == TransportBearer {
-		c.Refresh, err = keys.first(s.ID(), random)
+		c.RefreshToken, err = keys.newToken(s.ID(), random)
 	} else {
 		c.Token, err = NewSessionToken(random)
 	}
 	return c, err
 }
 
-func (s *Session) carry(c SessionCarrier) {
+func (s *Session) setSecret(c SessionSecret) {
 	if s.state.Transport == TransportBearer {
-		s.state.Token = c.Refresh.Digest()
+		s.state.Token = c.RefreshToken.Digest()
 	} else {
 		s.state.Token = c.Token.Digest()
 	}
-	s.state.Previous, s.state.RotatedAt = TokenDigest{}, time.Time{}
+	s.state.PreviousToken, s.state.RotatedAt = TokenDigest{}, time.Time{}
 }
 
 // StepUp records that the user has just been verified again by one of their passkeys, and replaces the secret that carries the
 // session. A copy of the former cookie opens nothing, and the former refresh token has no successor: to use it is reuse, and
 // revokes the session (OWASP ASVS 5.0, 7.2.4). Nothing else renews AuthTime: neither a refresh, which proves possession of a
 // token, nor a recovery.
-func (s *Session) StepUp(with *Credential, carrier SessionCarrier, now time.Time) {
+func (s *Session) StepUp(with *Credential, carrier SessionSecret, now time.Time) {
 	s.state.AuthTime = s.nextAuthTime(now)
-	s.state.AMR = methods(with)
+	s.state.AMR = amrOf(with)
 	s.state.Assurance = AssurancePasskey
-	s.carry(carrier)
+	s.setSecret(carrier)
 }
 
 // nextAuthTime returns now, or, since tokens state whole seconds, the next second after an assertion of this very second: two
@@ -252,8 +254,8 @@ func (s *Session) nextAuthTime(now time.Time) time.Time {
 // inSeconds is a time as tokens state it (NumericDate, RFC 7519, section 2).
 func inSeconds(t time.Time) time.Time { return t.Truncate(time.Second) }
 
-// RenewedSince reports whether the token that carried a browser's session when it was read before carries it no longer.
-func (s *Session) RenewedSince(before *Session) bool {
+// TokenRotatedSince reports whether the token that carried a browser's session when it was read before carries it no longer.
+func (s *Session) TokenRotatedSince(before *Session) bool {
 	return s.state.Transport == TransportCookie && s.state.Token != before.state.Token
 }
 
@@ -265,21 +267,21 @@ func (s *Session) RenewedSince(before *Session) bool {
 // here is ErrRefreshTokenInvalid and changes nothing.
 func (s *Session) Refresh(token RefreshToken, keys RefreshKeys, lifetime SessionLifetime, now time.Time) (next RefreshToken, changed bool, err error) {
 	digest := token.Digest()
-	latest, previous := digest == s.state.Token, digest == s.state.Previous
-	if token.SessionID() != s.state.ID || !latest && !previous && !keys.minted(token) {
+	latest, previous := digest == s.state.Token, digest == s.state.PreviousToken
+	if token.SessionID() != s.state.ID || !latest && !previous && !keys.issued(token) {
 		return RefreshToken{}, false, ErrRefreshTokenInvalid
 	}
-	if err := s.Usable(now); err != nil {
+	if err := s.RequireActive(now); err != nil {
 		return RefreshToken{}, false, err
 	}
 	switch {
 	case latest:
 		next = successor(keys[0], token)
-		s.state.Previous, s.state.Token, s.state.RotatedAt = digest, next.Digest(), now
+		s.state.PreviousToken, s.state.Token, s.state.RotatedAt = digest, next.Digest(), now
 		s.Touch(lifetime, now)
 		return next, true, nil
 	case previous:
-		next, found := keys.successorWith(s.state.Token, token)
+		next, found := keys.successorByDigest(s.state.Token, token)
 		if !found { // the server's secret was replaced meanwhile
 			return RefreshToken{}, false, ErrRefreshTokenInvalid
 		}

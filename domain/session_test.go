@@ -22,12 +22,12 @@ func session(t *testing.T, flags domain.AuthenticatorFlags) (*domain.Session, do
 	return s, token
 }
 
-func TestASessionEndsIdleOldOrRevoked(t *testing.T) {
+func TestSession_RequireActive(t *testing.T) {
 	const day = 24 * time.Hour
 	s, _ := session(t, synced)
 	usable := func(after time.Duration, want error) {
 		t.Helper()
-		if err := s.Usable(noon.Add(after)); !errors.Is(err, want) {
+		if err := s.RequireActive(noon.Add(after)); !errors.Is(err, want) {
 			t.Errorf("after %s: got %v, want %v", after, err, want)
 		}
 	}
@@ -41,57 +41,57 @@ func TestASessionEndsIdleOldOrRevoked(t *testing.T) {
 	s.Revoke(noon.Add(day))
 	s.Revoke(noon.Add(2 * day))
 	usable(day, domain.ErrSessionRevoked)
-	if at := s.Snapshot().RevokedAt; !at.Equal(noon.Add(day)) {
+	if at := s.State().RevokedAt; !at.Equal(noon.Add(day)) {
 		t.Errorf("revoked at %v, want the first time", at)
 	}
 }
 
-func TestTheIdleEndIsNeverBeyondTheLastOne(t *testing.T) {
+func TestSession_Touch_capsIdleEnd(t *testing.T) {
 	s, _ := session(t, synced)
 	s.Touch(lifetime, noon.Add(29*24*time.Hour))
-	if is := s.Snapshot(); !is.IdleEndsAt.Equal(is.ExpiresAt) || !is.ExpiresAt.Equal(noon.Add(lifetime.TTL)) {
+	if is := s.State(); !is.IdleEndsAt.Equal(is.ExpiresAt) || !is.ExpiresAt.Equal(noon.Add(lifetime.TTL)) {
 		t.Errorf("idle until %s, lasts until %s", is.IdleEndsAt, is.ExpiresAt)
 	}
-	careless := s.Snapshot()
+	careless := s.State()
 	careless.IdleEndsAt = careless.ExpiresAt.Add(time.Hour)
-	if err := domain.RestoreSession(careless).Usable(careless.ExpiresAt); !errors.Is(err, domain.ErrSessionExpired) {
+	if err := domain.RestoreSession(careless).RequireActive(careless.ExpiresAt); !errors.Is(err, domain.ErrSessionExpired) {
 		t.Errorf("restored with an idle end beyond it: got %v", err)
 	}
 }
 
-func TestASnapshotSharesNothingWithItsSession(t *testing.T) {
+func TestSession_StateIsACopy(t *testing.T) {
 	s, _ := session(t, synced)
-	taken := s.Snapshot()
+	taken := s.State()
 	restored := domain.RestoreSession(taken)
 	taken.AMR[0] = "pwd"
-	if s.Snapshot().AMR[0] != "swk" || restored.Snapshot().AMR[0] != "swk" {
+	if s.State().AMR[0] != "swk" || restored.State().AMR[0] != "swk" {
 		t.Error("the session was changed from outside")
 	}
 }
 
-func TestUseIsKnownToTheMinute(t *testing.T) {
+func TestSession_RecentlySeen(t *testing.T) {
 	s, _ := session(t, synced)
-	if !s.SeenLately(noon.Add(time.Minute-1)) || s.SeenLately(noon.Add(time.Minute)) {
+	if !s.RecentlySeen(noon.Add(time.Minute-1)) || s.RecentlySeen(noon.Add(time.Minute)) {
 		t.Error("a use is noted more or less often than once a minute")
 	}
 }
 
-func TestMethodsSayWhereTheKeyIs(t *testing.T) {
+func TestOpenSession_AMR(t *testing.T) {
 	for flags, want := range map[domain.AuthenticatorFlags][]string{
 		synced:       {"swk", "user", "mfa"},
 		up | uv | be: {"swk", "user", "mfa"}, // it may leave its device
 		deviceBound:  {"hwk", "user", "mfa"},
 	} {
-		if s, _ := session(t, flags); !slices.Equal(s.Snapshot().AMR, want) {
-			t.Errorf("flags %b: amr %v, want %v", flags, s.Snapshot().AMR, want)
+		if s, _ := session(t, flags); !slices.Equal(s.State().AMR, want) {
+			t.Errorf("flags %b: amr %v, want %v", flags, s.State().AMR, want)
 		}
 	}
 }
 
-func TestATokenOpensItsSessionOnly(t *testing.T) {
+func TestParseSessionToken(t *testing.T) {
 	s, token := session(t, synced)
 	parsed, err := domain.ParseSessionToken(token.Reveal())
-	if err != nil || parsed.Digest() != s.Snapshot().Token {
+	if err != nil || parsed.Digest() != s.State().Token {
 		t.Errorf("the token does not open its session: %v", err)
 	}
 	if _, other := session(t, synced); other.Digest() == token.Digest() {
@@ -112,23 +112,23 @@ func TestATokenOpensItsSessionOnly(t *testing.T) {
 	}
 }
 
-func TestABrowserAndAProgramCarryTheirSessionsDifferently(t *testing.T) {
+func TestOpenSession_CookieAndBearer(t *testing.T) {
 	browsers, cookie := session(t, synced)
 	programs, refresh := bearerSession(t)
 	for name, c := range map[string]struct {
-		is        domain.SessionSnapshot
+		is        domain.SessionState
 		transport domain.Transport
 		token     domain.TokenDigest
 	}{
-		"a browser": {browsers.Snapshot(), domain.TransportCookie, cookie.Digest()},
-		"a program": {programs.Snapshot(), domain.TransportBearer, refresh.Digest()},
+		"a browser": {browsers.State(), domain.TransportCookie, cookie.Digest()},
+		"a program": {programs.State(), domain.TransportBearer, refresh.Digest()},
 	} {
-		if c.is.Transport != c.transport || c.is.Token != c.token || c.is.Previous != (domain.TokenDigest{}) || !c.is.RotatedAt.IsZero() {
+		if c.is.Transport != c.transport || c.is.Token != c.token || c.is.PreviousToken != (domain.TokenDigest{}) || !c.is.RotatedAt.IsZero() {
 			t.Errorf("%s: %+v", name, c.is)
 		}
 		// In all else they are alike.
 		c.is.ID, c.is.Transport, c.is.Token = domain.SessionID{}, "", domain.TokenDigest{}
-		want := domain.SessionSnapshot{
+		want := domain.SessionState{
 			UserID: adasID, CredentialID: "id", Assurance: domain.AssurancePasskey, AMR: []string{"swk", "user", "mfa"},
 			Device: domain.Device{UserAgent: "curl/8.5.0", IP: "127.0.0.1"}, CreatedAt: noon, AuthTime: noon, LastSeenAt: noon,
 			IdleEndsAt: noon.Add(lifetime.IdleTTL), ExpiresAt: noon.Add(lifetime.TTL),
@@ -142,7 +142,7 @@ func TestABrowserAndAProgramCarryTheirSessionsDifferently(t *testing.T) {
 	}
 }
 
-func TestSessionProof_RequireRecentAuth(t *testing.T) {
+func TestAuthContext_RequireRecentAuth(t *testing.T) {
 	const ttl = domain.StepUpTTL(10 * time.Minute)
 	s, _ := session(t, synced)
 	for after, want := range map[time.Duration]error{
@@ -154,12 +154,12 @@ func TestSessionProof_RequireRecentAuth(t *testing.T) {
 		10*time.Minute + time.Nanosecond: domain.ErrStepUpRequired,
 		24 * time.Hour:                   domain.ErrStepUpRequired,
 	} {
-		if err := s.Proof().RequireRecentAuth(s, ttl, noon.Add(after)); !errors.Is(err, want) {
+		if err := s.AuthContext().RequireRecentAuth(s, ttl, noon.Add(after)); !errors.Is(err, want) {
 			t.Errorf("after %s: got %v, want %v", after, err, want)
 		}
 	}
 	for _, kind := range append(slices.Clone(domain.TokenKinds), "") {
-		proof := s.Proof()
+		proof := s.AuthContext()
 		proof.Kind = kind
 		err := proof.RequireRecentAuth(s, ttl, noon)
 		if permitted := kind == domain.TokenSessionCookie || kind == domain.TokenAccess; permitted != (err == nil) {
@@ -169,13 +169,13 @@ func TestSessionProof_RequireRecentAuth(t *testing.T) {
 }
 
 // A copy of what was issued before a step-up must not become as recent, or as strong, as the step-up.
-func TestSessionProof_issuedBeforeAStepUp(t *testing.T) {
+func TestAuthContext_issuedBeforeStepUp(t *testing.T) {
 	const ttl = domain.StepUpTTL(10 * time.Minute)
-	for name, open := range map[string]func(*domain.Session){"signed in": func(*domain.Session) {}, "recovered": (*domain.Session).Recovered} {
+	for name, open := range map[string]func(*domain.Session){"signed in": func(*domain.Session) {}, "recovered": (*domain.Session).MarkRecovered} {
 		for _, after := range []time.Duration{0, time.Millisecond, time.Second, time.Minute, time.Hour} {
 			s, _ := bearerSession(t)
 			open(s)
-			before := s.Proof()
+			before := s.AuthContext()
 			stepUp(t, s, synced, noon.Add(after))
 			if err := before.RequireRecentAuth(s, ttl, noon.Add(after)); !errors.Is(err, domain.ErrStepUpRequired) {
 				t.Errorf("%s, %s later: recent: %v", name, after, err)
@@ -183,7 +183,7 @@ func TestSessionProof_issuedBeforeAStepUp(t *testing.T) {
 			if err := before.RequirePasskey(s); !errors.Is(err, domain.ErrStepUpRequired) {
 				t.Errorf("%s, %s later: by passkey: %v", name, after, err)
 			}
-			if err := s.Proof().RequireRecentAuth(s, ttl, noon.Add(after)); err != nil {
+			if err := s.AuthContext().RequireRecentAuth(s, ttl, noon.Add(after)); err != nil {
 				t.Errorf("%s, %s later: the proof issued since: %v", name, after, err)
 			}
 		}
@@ -195,14 +195,14 @@ func TestSession_StepUp_afterTheClockWasSetBack(t *testing.T) {
 	s, _ := session(t, synced)
 	earlier := noon.Add(-time.Hour)
 	stepUp(t, s, synced, earlier)
-	if err := s.Proof().RequireRecentAuth(s, domain.StepUpTTL(10*time.Minute), earlier); err != nil {
+	if err := s.AuthContext().RequireRecentAuth(s, domain.StepUpTTL(10*time.Minute), earlier); err != nil {
 		t.Errorf("got %v, assertion at %s", err, s.AuthTime())
 	}
 }
 
-func stepUp(t *testing.T, s *domain.Session, flags domain.AuthenticatorFlags, now time.Time) domain.SessionCarrier {
+func stepUp(t *testing.T, s *domain.Session, flags domain.AuthenticatorFlags, now time.Time) domain.SessionSecret {
 	t.Helper()
-	carrier, err := s.NewCarrier(refreshKeys, rand.Reader)
+	carrier, err := s.NewSecret(refreshKeys, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,89 +210,89 @@ func stepUp(t *testing.T, s *domain.Session, flags domain.AuthenticatorFlags, no
 	return carrier
 }
 
-func TestNeitherUseNorRefreshIsAProof(t *testing.T) {
+func TestAuthContext_refreshIsNoRecentAuth(t *testing.T) {
 	s, token := bearerSession(t)
 	later := noon.Add(time.Hour)
-	refreshed(t, s, token, later)
+	mustRefresh(t, s, token, later)
 	s.Touch(lifetime, later)
-	if err := s.Proof().RequireRecentAuth(s, domain.StepUpTTL(10*time.Minute), later); !errors.Is(err, domain.ErrStepUpRequired) {
+	if err := s.AuthContext().RequireRecentAuth(s, domain.StepUpTTL(10*time.Minute), later); !errors.Is(err, domain.ErrStepUpRequired) {
 		t.Errorf("got %v", err)
 	}
 }
 
 // What recovery opens proves a code, however lately, and no passkey.
-func TestARecoveredSessionIsNotFreshUntilAStepUp(t *testing.T) {
+func TestSession_MarkRecovered(t *testing.T) {
 	const ttl = domain.StepUpTTL(10 * time.Minute)
 	browsers, _ := session(t, deviceBound)
 	programs, _ := bearerSession(t)
 	for name, s := range map[string]*domain.Session{"a browser's": browsers, "a program's": programs} {
 		t.Run(name, func(t *testing.T) {
-			want := s.Snapshot()
-			want.Assurance, want.AMR, want.AuthTime = domain.AssuranceRecovery, []string{"otp"}, domain.Never
-			s.Recovered()
-			if got := s.Snapshot(); !reflect.DeepEqual(got, want) {
+			want := s.State()
+			want.Assurance, want.AMR, want.AuthTime = domain.AssuranceRecovery, []string{"otp"}, domain.NoAuthTime
+			s.MarkRecovered()
+			if got := s.State(); !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
-			if err := s.Usable(noon); err != nil {
+			if err := s.RequireActive(noon); err != nil {
 				t.Errorf("it does not open: %v", err)
 			}
 			for _, after := range []time.Duration{0, time.Second, time.Hour} {
-				if err := s.Proof().RequireRecentAuth(s, ttl, noon.Add(after)); !errors.Is(err, domain.ErrStepUpRequired) {
+				if err := s.AuthContext().RequireRecentAuth(s, ttl, noon.Add(after)); !errors.Is(err, domain.ErrStepUpRequired) {
 					t.Errorf("after %s: got %v", after, err)
 				}
 			}
-			if err := s.Proof().RequirePasskey(s); !errors.Is(err, domain.ErrStepUpRequired) {
+			if err := s.AuthContext().RequirePasskey(s); !errors.Is(err, domain.ErrStepUpRequired) {
 				t.Errorf("by a passkey: %v", err)
 			}
 			later := noon.Add(time.Hour)
 			s.Touch(lifetime, later)
-			stored := domain.RestoreSession(s.Snapshot())
-			if err := stored.Proof().RequireRecentAuth(stored, ttl, later); !errors.Is(err, domain.ErrStepUpRequired) {
+			stored := domain.RestoreSession(s.State())
+			if err := stored.AuthContext().RequireRecentAuth(stored, ttl, later); !errors.Is(err, domain.ErrStepUpRequired) {
 				t.Errorf("after it was used and stored: %v", err)
 			}
 			stepUp(t, s, synced, later)
-			if err := errors.Join(s.Proof().RequireRecentAuth(s, ttl, later), s.Proof().RequirePasskey(s)); err != nil {
+			if err := errors.Join(s.AuthContext().RequireRecentAuth(s, ttl, later), s.AuthContext().RequirePasskey(s)); err != nil {
 				t.Errorf("after a step-up: %v", err)
 			}
-			if is := s.Snapshot(); is.Assurance != domain.AssurancePasskey || !slices.Equal(is.AMR, []string{"swk", "user", "mfa"}) {
+			if is := s.State(); is.Assurance != domain.AssurancePasskey || !slices.Equal(is.AMR, []string{"swk", "user", "mfa"}) {
 				t.Errorf("after a step-up: %+v", is)
 			}
 		})
 	}
 }
 
-func TestARefreshDoesNotMakeUpForARecovery(t *testing.T) {
+func TestSession_MarkRecovered_refreshDoesNotClear(t *testing.T) {
 	s, token := bearerSession(t)
-	s.Recovered()
-	refreshed(t, s, token, noon.Add(time.Minute))
-	if err := s.Proof().RequireRecentAuth(s, domain.StepUpTTL(10*time.Minute), noon.Add(time.Minute)); !errors.Is(err, domain.ErrStepUpRequired) || s.Snapshot().Assurance != domain.AssuranceRecovery {
-		t.Errorf("got %v, %+v", err, s.Snapshot())
+	s.MarkRecovered()
+	mustRefresh(t, s, token, noon.Add(time.Minute))
+	if err := s.AuthContext().RequireRecentAuth(s, domain.StepUpTTL(10*time.Minute), noon.Add(time.Minute)); !errors.Is(err, domain.ErrStepUpRequired) || s.State().Assurance != domain.AssuranceRecovery {
+		t.Errorf("got %v, %+v", err, s.State())
 	}
 }
 
-func TestAStepUpRenewsTheProofAndNothingElse(t *testing.T) {
+func TestSession_StepUp_changesOnlyAuthentication(t *testing.T) {
 	s, _ := session(t, synced)
-	before := s.Snapshot()
+	before := s.State()
 	later := noon.Add(time.Hour)
 	carrier := stepUp(t, s, deviceBound, later)
 	want := before
 	want.AuthTime, want.AMR, want.Token = later, []string{"hwk", "user", "mfa"}, carrier.Token.Digest()
-	if got := s.Snapshot(); !reflect.DeepEqual(got, want) {
+	if got := s.State(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if err := s.Proof().RequireRecentAuth(s, domain.StepUpTTL(time.Minute), later); err != nil {
+	if err := s.AuthContext().RequireRecentAuth(s, domain.StepUpTTL(time.Minute), later); err != nil {
 		t.Errorf("just stepped up: %v", err)
 	}
 }
 
 func TestSession_StepUp_replacesTheCookie(t *testing.T) {
 	s, former := session(t, synced)
-	before := domain.RestoreSession(s.Snapshot())
+	before := domain.RestoreSession(s.State())
 	carrier := stepUp(t, s, synced, noon)
-	if is := s.Snapshot().Token; is == former.Digest() || is != carrier.Token.Digest() || !carrier.Refresh.IsZero() {
+	if is := s.State().Token; is == former.Digest() || is != carrier.Token.Digest() || !carrier.RefreshToken.IsZero() {
 		t.Errorf("carried by %x, %+v", is, carrier)
 	}
-	if !s.RenewedSince(before) || s.RenewedSince(s) {
+	if !s.TokenRotatedSince(before) || s.TokenRotatedSince(s) {
 		t.Error("a request that came with the former cookie is not told from one with the new cookie")
 	}
 }
@@ -302,47 +302,47 @@ func TestSession_StepUp_replacesTheRefreshToken(t *testing.T) {
 	for name, steps := range map[string]func(*domain.Session, domain.RefreshToken) domain.RefreshToken{
 		"the first one": func(_ *domain.Session, first domain.RefreshToken) domain.RefreshToken { return first },
 		"its successor": func(s *domain.Session, first domain.RefreshToken) domain.RefreshToken {
-			return refreshed(t, s, first, noon)
+			return mustRefresh(t, s, first, noon)
 		},
 		"its parent": func(s *domain.Session, first domain.RefreshToken) domain.RefreshToken {
-			refreshed(t, s, first, noon)
+			mustRefresh(t, s, first, noon)
 			return first
 		},
 	} {
 		s, first := bearerSession(t)
 		former := steps(s, first)
-		before := domain.RestoreSession(s.Snapshot())
+		before := domain.RestoreSession(s.State())
 		carrier := stepUp(t, s, synced, noon)
-		if s.RenewedSince(before) {
+		if s.TokenRotatedSince(before) {
 			t.Errorf("%s: a step-up ends access tokens", name)
 		}
-		if next := refreshed(t, domain.RestoreSession(s.Snapshot()), carrier.Refresh, noon); next.IsZero() || !carrier.Token.IsZero() {
+		if next := mustRefresh(t, domain.RestoreSession(s.State()), carrier.RefreshToken, noon); next.IsZero() || !carrier.Token.IsZero() {
 			t.Errorf("%s: the new one: %+v", name, carrier)
 		}
 		if _, changed, err := s.Refresh(former, refreshKeys, lifetime, noon); !errors.Is(err, domain.ErrRefreshTokenReused) || !changed {
 			t.Errorf("%s, used after the step-up: %t, %v", name, changed, err)
 		}
-		if err := s.Usable(noon); !errors.Is(err, domain.ErrSessionRevoked) {
+		if err := s.RequireActive(noon); !errors.Is(err, domain.ErrSessionRevoked) {
 			t.Errorf("%s: the session: %v", name, err)
 		}
 	}
 }
 
-func TestASessionKnowsWhereItWasLastUsedFrom(t *testing.T) {
+func TestSession_RecordIP(t *testing.T) {
 	s, _ := session(t, synced)
 	for _, c := range []struct{ from, known string }{
 		{"203.0.113.9", "203.0.113.9"},
 		{"", "203.0.113.9"}, // not known this time
 		{"2001:db8::1", "2001:db8::1"},
 	} {
-		s.SeenFrom(c.from)
-		if device := s.Snapshot().Device; device.IP != c.known || device.UserAgent != "curl/8.5.0" {
+		s.RecordIP(c.from)
+		if device := s.State().Device; device.IP != c.known || device.UserAgent != "curl/8.5.0" {
 			t.Errorf("seen from %q: %+v", c.from, device)
 		}
 	}
 }
 
-func TestASessionsMethodsAreItsOwn(t *testing.T) {
+func TestSession_AMRIsACopy(t *testing.T) {
 	s, _ := session(t, synced)
 	s.AMR()[0] = "pwd"
 	if s.AMR()[0] != "swk" {

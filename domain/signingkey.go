@@ -14,50 +14,50 @@ const (
 )
 
 // SigningKey signs access tokens.
-type SigningKey struct{ state SigningKeySnapshot }
+type SigningKey struct{ state SigningKeyState }
 
-// SigningKeySnapshot is a signing key's state as storage keeps it.
-type SigningKeySnapshot struct {
-	ID        string // the kid: the key's RFC 7638 thumbprint
-	Algorithm SigningAlgorithm
-	Sealed    []byte // the private key (PKCS #8), encrypted and authenticated; the public one is part of it
-	CreatedAt time.Time
-	SignsFrom time.Time
+// SigningKeyState is a signing key's state as storage keeps it.
+type SigningKeyState struct {
+	ID           string // the kid: the key's RFC 7638 thumbprint
+	Algorithm    SigningAlgorithm
+	EncryptedKey []byte // the private key (PKCS #8), encrypted and authenticated; the public one is part of it
+	CreatedAt    time.Time
+	SignsFrom    time.Time
 }
 
 // RestoreSigningKey is storage's way back from a snapshot.
-func RestoreSigningKey(s SigningKeySnapshot) *SigningKey {
-	s.Sealed = slices.Clone(s.Sealed)
+func RestoreSigningKey(s SigningKeyState) *SigningKey {
+	s.EncryptedKey = slices.Clone(s.EncryptedKey)
 	return &SigningKey{s}
 }
 
-// Snapshot is storage's way in.
-func (k *SigningKey) Snapshot() SigningKeySnapshot {
+// State is storage's way in.
+func (k *SigningKey) State() SigningKeyState {
 	s := k.state
-	s.Sealed = slices.Clone(s.Sealed)
+	s.EncryptedKey = slices.Clone(s.EncryptedKey)
 	return s
 }
 
-func (k *SigningKey) ID() string                  { return k.state.ID }
-func (k *SigningKey) Is(other *SigningKey) bool   { return k.state.ID == other.state.ID }
-func (k *SigningKey) Algorithm() SigningAlgorithm { return k.state.Algorithm }
-func (k *SigningKey) CreatedAt() time.Time        { return k.state.CreatedAt }
-func (k *SigningKey) SignsFrom() time.Time        { return k.state.SignsFrom }
+func (k *SigningKey) ID() string                   { return k.state.ID }
+func (k *SigningKey) Equal(other *SigningKey) bool { return k.state.ID == other.state.ID }
+func (k *SigningKey) Algorithm() SigningAlgorithm  { return k.state.Algorithm }
+func (k *SigningKey) CreatedAt() time.Time         { return k.state.CreatedAt }
+func (k *SigningKey) SignsFrom() time.Time         { return k.state.SignsFrom }
 
 // KeyRotation says when signing keys follow each other.
 type KeyRotation struct {
 	Algorithm SigningAlgorithm
-	Every     time.Duration
+	Interval  time.Duration
 	// TokenTTL is how long a token may still be shown after its key has stopped signing.
 	TokenTTL time.Duration
 }
 
 const (
-	// keyAnnouncement is how long a key is published before it signs. Every other node knows it by then, and so does whoever
+	// keyLeadTime is how long a key is published before it signs. Every other node knows it by then, and so does whoever
 	// keeps the published keys, also those who keep them for longer than their answer allows, as libraries do.
-	keyAnnouncement = 2 * time.Hour
-	// keyAftermath is how long a key is published after its last token has expired, for clocks that go slow.
-	keyAftermath = 10 * time.Minute
+	keyLeadTime = 2 * time.Hour
+	// keyGracePeriod is how long a key is published after its last token has expired, for clocks that go slow.
+	keyGracePeriod = 10 * time.Minute
 )
 
 // SigningKeys are all keys of an installation, in any order. One signs at a time; those before and after it are published
@@ -82,8 +82,8 @@ func (k SigningKeys) Signer(now time.Time) *SigningKey {
 	return signer
 }
 
-// Due reports whether a new key has to be made now, to be announced in time.
-func (k SigningKeys) Due(r KeyRotation, now time.Time) bool {
+// RotationDue reports whether a new key has to be made now, to be announced in time.
+func (k SigningKeys) RotationDue(r KeyRotation, now time.Time) bool {
 	latest := k.latest()
 	if latest == nil {
 		return true
@@ -91,14 +91,14 @@ func (k SigningKeys) Due(r KeyRotation, now time.Time) bool {
 	// The key that signs will do as well as the one that is announced: nodes that are told different algorithms, as they are
 	// while a new setting is rolled out, must not outdo each other.
 	wanted := latest.Algorithm() == r.Algorithm || k.Signer(now).Algorithm() == r.Algorithm
-	return !wanted || !now.Before(latest.SignsFrom().Add(r.Every-keyAnnouncement))
+	return !wanted || !now.Before(latest.SignsFrom().Add(r.Interval-keyLeadTime))
 }
 
 // Successor makes a key of a new pair the next to sign: after its announcement, or at once if no key signs now.
 func (k SigningKeys) Successor(id string, algorithm SigningAlgorithm, sealed []byte, now time.Time) *SigningKey {
-	s := SigningKeySnapshot{ID: id, Algorithm: algorithm, Sealed: sealed, CreatedAt: now, SignsFrom: now}
+	s := SigningKeyState{ID: id, Algorithm: algorithm, EncryptedKey: sealed, CreatedAt: now, SignsFrom: now}
 	if latest := k.latest(); latest != nil {
-		s.SignsFrom = now.Add(keyAnnouncement)
+		s.SignsFrom = now.Add(keyLeadTime)
 		if !s.SignsFrom.After(latest.SignsFrom()) { // one after the other, never two at once
 			s.SignsFrom = latest.SignsFrom().Add(time.Microsecond)
 		}
@@ -106,23 +106,23 @@ func (k SigningKeys) Successor(id string, algorithm SigningAlgorithm, sealed []b
 	return &SigningKey{s}
 }
 
-// Spent are the keys that no valid token can bear any more.
-func (k SigningKeys) Spent(r KeyRotation, now time.Time) SigningKeys {
+// Expired are the keys that no valid token can bear any more.
+func (k SigningKeys) Expired(r KeyRotation, now time.Time) SigningKeys {
 	signer := k.Signer(now)
 	var spent SigningKeys
 	for _, key := range k {
 		if signer == nil || key == signer || key.SignsFrom().After(signer.SignsFrom()) {
 			continue
 		}
-		if !now.Before(k.follower(key).SignsFrom().Add(r.TokenTTL + keyAftermath)) {
+		if !now.Before(k.successorOf(key).SignsFrom().Add(r.TokenTTL + keyGracePeriod)) {
 			spent = append(spent, key)
 		}
 	}
 	return spent
 }
 
-// follower is the key that took over from the given one, which is not the latest.
-func (k SigningKeys) follower(of *SigningKey) *SigningKey {
+// successorOf is the key that took over from the given one, which is not the latest.
+func (k SigningKeys) successorOf(of *SigningKey) *SigningKey {
 	var next *SigningKey
 	for _, key := range k {
 		if key.SignsFrom().After(of.SignsFrom()) && (next == nil || key.SignsFrom().Before(next.SignsFrom())) {

@@ -12,63 +12,63 @@ import (
 // confirmedTOTP is Ada's app with the given secret, confirmed at noon by a code of step 100.
 func confirmedTOTP(secret string) *domain.TOTP {
 	app := domain.NewTOTP(adasID)
-	app.SetUp([]byte(secret), noon)
+	app.BeginSetup([]byte(secret), noon)
 	app.Confirm(100, noon)
 	return app
 }
 
-func TestAnAppCountsOnceItIsConfirmed(t *testing.T) {
+func TestTOTP_Confirm(t *testing.T) {
 	app := domain.NewTOTP(adasID)
 	counts := func(when string, want bool) {
 		t.Helper()
 		if app.UserID() != adasID || app.Confirmed() != want || (app.Secret() != nil) != want || app.ConfirmedAt().IsZero() == want {
-			t.Errorf("%s: %+v", when, app.Snapshot())
+			t.Errorf("%s: %+v", when, app.State())
 		}
-		if err := domain.RestoreTOTP(app.Snapshot()).Accept(1 << 40); (err == nil) != want || err != nil && !errors.Is(err, domain.ErrInvalidCode) {
+		if err := domain.RestoreTOTP(app.State()).Accept(1 << 40); (err == nil) != want || err != nil && !errors.Is(err, domain.ErrInvalidCode) {
 			t.Errorf("%s, a code of it: %v", when, err)
 		}
 	}
 	counts("new", false)
-	app.SetUp([]byte("sealed"), noon)
+	app.BeginSetup([]byte("sealed"), noon)
 	counts("set up", false)
 	app.Confirm(100, noon.Add(time.Minute))
 	counts("confirmed", true)
-	want := domain.TOTPSnapshot{UserID: adasID, Secret: []byte("sealed"), ConfirmedAt: noon.Add(time.Minute), Step: 100}
-	if got := app.Snapshot(); !reflect.DeepEqual(got, want) {
+	want := domain.TOTPState{UserID: adasID, Secret: []byte("sealed"), ConfirmedAt: noon.Add(time.Minute), LastStep: 100}
+	if got := app.State(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
 
-func TestASetupIsOverAfterAQuarterOfAnHour(t *testing.T) {
+func TestTOTP_PendingSecret_expiry(t *testing.T) {
 	app := domain.NewTOTP(adasID)
-	app.SetUp([]byte("first"), noon.Add(-time.Minute))
-	app.SetUp([]byte("sealed"), noon) // the latest counts, from its own time
+	app.BeginSetup([]byte("first"), noon.Add(-time.Minute))
+	app.BeginSetup([]byte("sealed"), noon) // the latest counts, from its own time
 	for after, good := range map[time.Duration]bool{0: true, 15*time.Minute - 1: true, 15 * time.Minute: true, 15*time.Minute + 1: false, 24 * time.Hour: false} {
-		secret, err := app.Pending(noon.Add(after))
+		secret, err := app.PendingSecret(noon.Add(after))
 		if good && (string(secret) != "sealed" || err != nil) || !good && (secret != nil || !errors.Is(err, domain.ErrInvalidCode)) {
 			t.Errorf("after %s: %q, %v", after, secret, err)
 		}
 	}
 }
 
-func TestNothingIsPendingUnlessItWasSetUp(t *testing.T) {
+func TestTOTP_PendingSecret_withoutSetup(t *testing.T) {
 	for name, app := range map[string]*domain.TOTP{"new": domain.NewTOTP(adasID), "confirmed": confirmedTOTP("sealed")} {
-		if secret, err := app.Pending(noon); secret != nil || !errors.Is(err, domain.ErrInvalidCode) {
+		if secret, err := app.PendingSecret(noon); secret != nil || !errors.Is(err, domain.ErrInvalidCode) {
 			t.Errorf("%s: %q, %v", name, secret, err)
 		}
 	}
 	// A zero time is no reason to take nothing for something.
-	if secret, err := domain.NewTOTP(adasID).Pending(time.Time{}); secret != nil || !errors.Is(err, domain.ErrInvalidCode) {
+	if secret, err := domain.NewTOTP(adasID).PendingSecret(time.Time{}); secret != nil || !errors.Is(err, domain.ErrInvalidCode) {
 		t.Errorf("at no time: %q, %v", secret, err)
 	}
 }
 
-func TestSettingUpLeavesTheConfirmedAppAlone(t *testing.T) {
+func TestTOTP_BeginSetup_keepsConfirmed(t *testing.T) {
 	app := confirmedTOTP("old")
-	want := app.Snapshot()
-	app.SetUp([]byte("new"), noon.Add(time.Hour))
-	want.Pending, want.PendingAt = []byte("new"), noon.Add(time.Hour)
-	if got := app.Snapshot(); !reflect.DeepEqual(got, want) {
+	want := app.State()
+	app.BeginSetup([]byte("new"), noon.Add(time.Hour))
+	want.PendingSecret, want.PendingAt = []byte("new"), noon.Add(time.Hour)
+	if got := app.State(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if err := app.Accept(101); err != nil {
@@ -76,14 +76,14 @@ func TestSettingUpLeavesTheConfirmedAppAlone(t *testing.T) {
 	}
 	app.Confirm(90, noon.Add(time.Hour)) // whatever the old app's last code was
 	if string(app.Secret()) != "new" || !app.ConfirmedAt().Equal(noon.Add(time.Hour)) {
-		t.Errorf("confirmed: %+v", app.Snapshot())
+		t.Errorf("confirmed: %+v", app.State())
 	}
 	if err := app.Accept(91); err != nil {
 		t.Errorf("the next code of the new app: %v", err)
 	}
 }
 
-func TestAStepIsAcceptedOnceAndNoneBeforeIt(t *testing.T) {
+func TestTOTP_Accept_rejectsReuse(t *testing.T) {
 	app := confirmedTOTP("sealed")
 	for _, c := range []struct {
 		step domain.TOTPStep
@@ -95,35 +95,35 @@ func TestAStepIsAcceptedOnceAndNoneBeforeIt(t *testing.T) {
 		{105, true}, {104, false}, {102, false}, {105, false},
 		{106, true},
 	} {
-		before := app.Snapshot()
-		if err := app.Accept(c.step); (err == nil) != c.good || err != nil && (!errors.Is(err, domain.ErrInvalidCode) || !errors.Is(err, domain.ErrCodeShownBefore)) {
-			t.Errorf("%d after %d: %v", c.step, before.Step, err)
+		before := app.State()
+		if err := app.Accept(c.step); (err == nil) != c.good || err != nil && (!errors.Is(err, domain.ErrInvalidCode) || !errors.Is(err, domain.ErrCodeReused)) {
+			t.Errorf("%d after %d: %v", c.step, before.LastStep, err)
 		}
 		if c.good {
-			before.Step = c.step
+			before.LastStep = c.step
 		}
-		if got := app.Snapshot(); !reflect.DeepEqual(got, before) {
+		if got := app.State(); !reflect.DeepEqual(got, before) {
 			t.Errorf("%d: got  %+v\nwant %+v", c.step, got, before)
 		}
 	}
-	if err := domain.NewTOTP(adasID).Accept(1); !errors.Is(err, domain.ErrInvalidCode) || errors.Is(err, domain.ErrCodeShownBefore) {
+	if err := domain.NewTOTP(adasID).Accept(1); !errors.Is(err, domain.ErrInvalidCode) || errors.Is(err, domain.ErrCodeReused) {
 		t.Errorf("without an app: %v", err)
 	}
 }
 
-func TestASnapshotSharesNothingWithItsApp(t *testing.T) {
+func TestTOTP_StateIsACopy(t *testing.T) {
 	sealed := []byte("new")
 	app := confirmedTOTP("old")
-	app.SetUp(sealed, noon)
-	taken := app.Snapshot()
+	app.BeginSetup(sealed, noon)
+	taken := app.State()
 	restored := domain.RestoreTOTP(taken)
-	pending, _ := app.Pending(noon)
-	for _, theirs := range [][]byte{sealed, taken.Secret, taken.Pending, app.Secret(), pending} {
+	pending, _ := app.PendingSecret(noon)
+	for _, theirs := range [][]byte{sealed, taken.Secret, taken.PendingSecret, app.Secret(), pending} {
 		theirs[0] = 'X'
 	}
 	for name, app := range map[string]*domain.TOTP{"the app": app, "the restored one": restored} {
-		if is := app.Snapshot(); string(is.Secret) != "old" || string(is.Pending) != "new" {
-			t.Errorf("%s was changed from outside: %s, %s", name, is.Secret, is.Pending)
+		if is := app.State(); string(is.Secret) != "old" || string(is.PendingSecret) != "new" {
+			t.Errorf("%s was changed from outside: %s, %s", name, is.Secret, is.PendingSecret)
 		}
 	}
 }

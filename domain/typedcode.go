@@ -10,10 +10,10 @@ import (
 // for what does not count.
 const maxTypedCode = 256
 
-// plainCode returns a code as it was meant by a person who typed or pasted it: digits of any script (Unicode category Nd) and full-width
+// normalizeCode returns a code as it was meant by a person who typed or pasted it: digits of any script (Unicode category Nd) and full-width
 // characters become ASCII, and white space, dashes and invisible format characters do not count. It returns "" for more than
 // maxTypedCode bytes and for invalid UTF-8. Every code that people type is read by it; each type then checks length and alphabet.
-func plainCode(s string) string { return foldCode(s, isDash) }
+func normalizeCode(s string) string { return foldCode(s, isDash) }
 
 // foldCode drops white space, invisible characters and what drop is true of.
 func foldCode(s string, drop func(r rune) bool) string {

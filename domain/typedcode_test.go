@@ -49,7 +49,7 @@ func spellings(code string) map[string]string {
 	return all
 }
 
-func TestTypedCodes_haveManySpellings(t *testing.T) {
+func TestTypedCodes_Spellings(t *testing.T) {
 	for name, typed := range spellings("012349") {
 		if code, err := domain.ParseTOTPCode(typed); err != nil || code.Reveal() != "012349" {
 			t.Errorf("of an app: %s (%+q): %q, %v", name, typed, code.Reveal(), err)
@@ -60,21 +60,21 @@ func TestTypedCodes_haveManySpellings(t *testing.T) {
 			t.Errorf("by e-mail: %s (%+q): %q, %v", name, typed, code.Reveal(), err)
 		}
 	}
-	for _, written := range []string{plain, strings.ToUpper(plain)} {
+	for _, written := range []string{plainBackupCode, strings.ToUpper(plainBackupCode)} {
 		for name, typed := range spellings(written) {
-			if code, err := domain.ParseBackupCode(typed); err != nil || code.Reveal() != plain {
+			if code, err := domain.ParseBackupCode(typed); err != nil || code.Reveal() != plainBackupCode {
 				t.Errorf("on paper: %s (%+q): %q, %v", name, typed, code.Reveal(), err)
 			}
 		}
 	}
 	for _, alike := range []string{"ＯＩＬ１", "ｏｉｌ１", "OIl\u0661", "0\u06f1\u0967\u09e7"} {
-		if code, err := domain.ParseBackupCode(alike + plain[4:]); err != nil || code.Reveal() != "0111"+plain[4:] {
+		if code, err := domain.ParseBackupCode(alike + plainBackupCode[4:]); err != nil || code.Reveal() != "0111"+plainBackupCode[4:] {
 			t.Errorf("%q: %q, %v", alike, code.Reveal(), err)
 		}
 	}
 }
 
-func TestTypedCodes_areOfOneLengthAndAlphabet(t *testing.T) {
+func TestTypedCodes_Invalid(t *testing.T) {
 	for _, typed := range []string{
 		"", "      ", "------", "\u200b\u2066", "12345", "1234567", "0123456", "123456123456", "12345o", "12345O", "+12345", "12345.", "12_345", "12345\x00", "0x1234",
 		"12345\xff", "12345\ufffd", "١٢٣٤٥", "١٢٣٤٥٦٧", "①②③④⑤⑥", "¹²³⁴⁵⁶", "一二三四五六", "ⅠⅡⅢⅣⅤⅥ", "½2345", strings.Repeat(" ", 251) + "123456",
@@ -89,7 +89,7 @@ func TestTypedCodes_areOfOneLengthAndAlphabet(t *testing.T) {
 }
 
 // The value of a digit is taken from its place in unicode.Nd: each range must be whole scripts of ten.
-func TestDigitsOfAllScriptsStandInTens(t *testing.T) {
+func TestDecimalDigit_AllScripts(t *testing.T) {
 	scripts := 0
 	check := func(lo, hi, stride rune) {
 		if stride != 1 || (hi-lo+1)%10 != 0 {

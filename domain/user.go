@@ -7,31 +7,31 @@ import (
 )
 
 // User is a person with an account.
-type User struct{ state UserSnapshot }
+type User struct{ state UserState }
 
-// UserSnapshot is a user's state as storage keeps it.
-type UserSnapshot struct {
+// UserState is a user's state as storage keeps it.
+type UserState struct {
 	ID              UserID
 	Handle          UserHandle
-	Email           Email       // "" if none
-	EmailVerifiedAt time.Time   // zero if not verified
-	Claim           EmailClaim  // zero if none
-	DisplayName     DisplayName // "" if none
-	DisabledAt      time.Time   // zero unless the operator shut the account
+	Email           Email        // "" if none
+	EmailVerifiedAt time.Time    // zero if not verified
+	PendingEmail    PendingEmail // zero if none
+	DisplayName     DisplayName  // "" if none
+	DisabledAt      time.Time    // zero unless the operator shut the account
 	CreatedAt       time.Time
 }
 
-// Applicant is somebody in the middle of signing up: what they said, and the names that WebAuthn needs before there is
+// PendingUser is somebody in the middle of signing up: what they said, and the names that WebAuthn needs before there is
 // an account. It lives in the challenge, so that an abandoned sign-up leaves no user behind.
-type Applicant struct {
+type PendingUser struct {
 	UserID      UserID
 	Handle      UserHandle
 	Email       Email
 	DisplayName DisplayName
 }
 
-// NewApplicant prepares a sign-up.
-func NewApplicant(email Email, name DisplayName, now time.Time, random io.Reader) (*Applicant, error) {
+// NewPendingUser prepares a sign-up.
+func NewPendingUser(email Email, name DisplayName, now time.Time, random io.Reader) (*PendingUser, error) {
 	id, err := NewUserID(now, random)
 	if err != nil {
 		return nil, err
@@ -40,22 +40,22 @@ func NewApplicant(email Email, name DisplayName, now time.Time, random io.Reader
 	if err != nil {
 		return nil, err
 	}
-	return &Applicant{UserID: id, Handle: handle, Email: email, DisplayName: name}, nil
+	return &PendingUser{UserID: id, Handle: handle, Email: email, DisplayName: name}, nil
 }
 
 // Entity is how a new passkey will name its owner.
-func (a *Applicant) Entity() UserEntity { return entity(a.UserID, a.Handle, a.Email, a.DisplayName) }
+func (a *PendingUser) Entity() UserEntity { return entity(a.UserID, a.Handle, a.Email, a.DisplayName) }
 
-// Admit turns the applicant into a user, once their passkey is verified.
-func (a *Applicant) Admit(now time.Time) *User {
-	return &User{UserSnapshot{ID: a.UserID, Handle: a.Handle, Email: a.Email, DisplayName: a.DisplayName, CreatedAt: now}}
+// ToUser turns the applicant into a user, once their passkey is verified.
+func (a *PendingUser) ToUser(now time.Time) *User {
+	return &User{UserState{ID: a.UserID, Handle: a.Handle, Email: a.Email, DisplayName: a.DisplayName, CreatedAt: now}}
 }
 
 // RestoreUser is storage's way back from a snapshot.
-func RestoreUser(s UserSnapshot) *User { return &User{s} }
+func RestoreUser(s UserState) *User { return &User{s} }
 
-// Snapshot is storage's way in.
-func (u *User) Snapshot() UserSnapshot { return u.state }
+// State is storage's way in.
+func (u *User) State() UserState { return u.state }
 
 func (u *User) ID() UserID               { return u.state.ID }
 func (u *User) Handle() UserHandle       { return u.state.Handle }
@@ -64,9 +64,9 @@ func (u *User) EmailVerified() bool      { return !u.state.EmailVerifiedAt.IsZer
 func (u *User) DisplayName() DisplayName { return u.state.DisplayName }
 func (u *User) CreatedAt() time.Time     { return u.state.CreatedAt }
 
-// Enabled returns ErrUserDisabled while the operator has the account shut. Nobody is told before they have proved that it
+// RequireEnabled returns ErrUserDisabled while the operator has the account shut. Nobody is told before they have proved that it
 // is theirs.
-func (u *User) Enabled() error {
+func (u *User) RequireEnabled() error {
 	if !u.state.DisabledAt.IsZero() {
 		return ErrUserDisabled
 	}
@@ -99,9 +99,9 @@ func (u *User) Rename(name DisplayName) bool {
 	return changed
 }
 
-// MoveTo gives the user another e-mail address at their word, or none, and reports whether that changed anything. A new
+// SetEmail gives the user another e-mail address at their word, or none, and reports whether that changed anything. A new
 // address is not verified.
-func (u *User) MoveTo(email Email) bool {
+func (u *User) SetEmail(email Email) bool {
 	if u.state.Email == email {
 		return false
 	}
@@ -113,7 +113,7 @@ func (u *User) MoveTo(email Email) bool {
 func (u *User) Entity() UserEntity {
 	email := u.state.Email
 	if email == "" {
-		email = u.state.Claim.Email // nobody but its owner sees it here
+		email = u.state.PendingEmail.Email // nobody but its owner sees it here
 	}
 	return entity(u.state.ID, u.state.Handle, email, u.state.DisplayName)
 }

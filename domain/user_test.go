@@ -12,35 +12,35 @@ import (
 // ada has an address that she has verified, and a name.
 func ada(t *testing.T) *domain.User {
 	t.Helper()
-	a, err := domain.NewApplicant("ada@example.org", "Ada", noon, rand.Reader)
+	a, err := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	is := a.Admit(noon).Snapshot()
+	is := a.ToUser(noon).State()
 	is.EmailVerifiedAt = noon
 	return domain.RestoreUser(is)
 }
 
-func TestAnAccountIsShutAndOpenedAgain(t *testing.T) {
+func TestUser_DisableAndEnable(t *testing.T) {
 	u := ada(t)
-	if err := u.Enabled(); err != nil || u.Enable() {
+	if err := u.RequireEnabled(); err != nil || u.Enable() {
 		t.Fatalf("a new account: %v, or it could be opened", err)
 	}
 	if !u.Disable(noon) || u.Disable(noon.Add(time.Hour)) {
 		t.Error("an account is not shut exactly once")
 	}
-	if err := u.Enabled(); !errors.Is(err, domain.ErrUserDisabled) || !u.DisabledAt().Equal(noon) {
+	if err := u.RequireEnabled(); !errors.Is(err, domain.ErrUserDisabled) || !u.DisabledAt().Equal(noon) {
 		t.Errorf("shut: %v, at %s", err, u.DisabledAt())
 	}
 	if !u.Enable() || u.Enable() {
 		t.Error("an account is not opened exactly once")
 	}
-	if err := u.Enabled(); err != nil || !u.DisabledAt().IsZero() {
+	if err := u.RequireEnabled(); err != nil || !u.DisabledAt().IsZero() {
 		t.Errorf("opened again: %v, shut at %s", err, u.DisabledAt())
 	}
 }
 
-func TestAUserTakesAnotherName(t *testing.T) {
+func TestUser_Rename(t *testing.T) {
 	u := ada(t)
 	for _, c := range []struct {
 		name    domain.DisplayName
@@ -56,7 +56,7 @@ func TestAUserTakesAnotherName(t *testing.T) {
 }
 
 // A new address is nobody's until it is verified, also one that was theirs before.
-func TestANewAddressIsNotVerified(t *testing.T) {
+func TestUser_SetEmail(t *testing.T) {
 	for name, c := range map[string]struct {
 		to                []domain.Email
 		changed, verified bool
@@ -69,7 +69,7 @@ func TestANewAddressIsNotVerified(t *testing.T) {
 		u := ada(t)
 		changed := false
 		for _, email := range c.to {
-			changed = u.MoveTo(email)
+			changed = u.SetEmail(email)
 		}
 		if changed != c.changed || u.EmailVerified() != c.verified || u.Email() != c.to[len(c.to)-1] {
 			t.Errorf("%s: changed %t, verified %t, is %q", name, changed, u.EmailVerified(), u.Email())
@@ -78,11 +78,11 @@ func TestANewAddressIsNotVerified(t *testing.T) {
 }
 
 // A passkey's owner is named by the handle alone. Name and address are what they are now.
-func TestAUsersPasskeysFollowTheirNames(t *testing.T) {
+func TestUser_Entity_followsChanges(t *testing.T) {
 	u := ada(t)
 	before := u.Entity()
 	u.Rename("Countess")
-	u.MoveTo("countess@example.org")
+	u.SetEmail("countess@example.org")
 	want := domain.UserEntity{Handle: before.Handle, Name: "countess@example.org", DisplayName: "Countess"}
 	if got := u.Entity(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -13,13 +13,13 @@ import (
 type RelyingParty interface {
 	// BeginRegistration asks for a new passkey of the given user, on none of the authenticators that hold one of those
 	// excluded.
-	BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (Ceremony, error)
+	BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (CeremonyOptions, error)
 
 	// VerifyRegistration returns what the answer proves, or a *domain.Rejection.
 	VerifyRegistration(ceremony []byte, answer RegistrationAnswer) (domain.Registration, error)
 
 	// BeginAuthentication asks for one of the given passkeys, or, with none, for any that its holder chooses.
-	BeginAuthentication(allowed []domain.CredentialDescriptor) (Ceremony, error)
+	BeginAuthentication(allowed []domain.CredentialDescriptor) (CeremonyOptions, error)
 
 	// VerifyAuthentication checks the answer against the credential that it names and the credential's owner. It
 	// returns what the answer proves, or a *domain.Rejection.
@@ -31,8 +31,8 @@ type RelyingParty interface {
 	RejectUnknown(ceremony []byte, answer AuthenticationAnswer, decoy bool) error
 }
 
-// Ceremony is what starts one.
-type Ceremony struct {
+// CeremonyOptions is what starts one.
+type CeremonyOptions struct {
 	// Options go to the client as they are: the JSON form of PublicKeyCredentialCreationOptions or
 	// PublicKeyCredentialRequestOptions (sections 5.1.8 and 5.1.9).
 	Options json.RawMessage

@@ -31,18 +31,18 @@ type Store interface {
 
 // Tx is one unit of work, valid until the function that received it returns.
 type Tx struct {
-	Users       Users
-	Credentials Credentials
-	Challenges  Challenges
-	Sessions    Sessions
-	Events      Events
-	SigningKeys SigningKeys
-	TOTPs       TOTPs
-	BackupCodes BackupCodes
-	Grants      Grants
-	Lockouts    Lockouts
-	Messages    Messages
-	Duties      Duties
+	Users          Users
+	Credentials    Credentials
+	Challenges     Challenges
+	Sessions       Sessions
+	Events         Events
+	SigningKeys    SigningKeys
+	TOTPs          TOTPs
+	BackupCodes    BackupCodes
+	RecoveryGrants RecoveryGrants
+	Lockouts       Lockouts
+	OutboxEmails   OutboxEmails
+	Leases         Leases
 }
 
 // Users are the people with an account.
@@ -75,16 +75,16 @@ type Credentials interface {
 	// ByID returns domain.ErrPasskeyUnknown for an id that nobody has.
 	ByID(ctx context.Context, id domain.CredentialID) (*domain.Credential, error)
 
-	// OfUser returns a user's passkeys, oldest first.
-	OfUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error)
+	// ListByUser returns a user's passkeys, oldest first.
+	ListByUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error)
 
 	// Save keeps everything that can change about a passkey, or returns domain.ErrPasskeyUnknown.
 	Save(ctx context.Context, c *domain.Credential) error
 	// Remove takes the passkey away, or returns domain.ErrPasskeyUnknown.
 	Remove(ctx context.Context, id domain.CredentialID) error
-	// Foreign counts the passkeys of each RP id but the given one, suspended ones too. It is asked at every start: if there
+	// CountOtherRPIDs counts the passkeys of each RP id but the given one, suspended ones too. It is asked at every start: if there
 	// are none, the answer takes no longer for a million passkeys than for ten.
-	Foreign(ctx context.Context, rpID string) (map[string]int, error)
+	CountOtherRPIDs(ctx context.Context, rpID string) (map[string]int, error)
 }
 
 // Challenges are the ceremonies under way.
@@ -100,8 +100,8 @@ type Challenges interface {
 	// get domain.ErrChallengeNotFound.
 	Take(ctx context.Context, id domain.ChallengeID) (*domain.Challenge, error)
 
-	// Sweep removes up to limit challenges that expired at or before the given time and says how many.
-	Sweep(ctx context.Context, expired time.Time, limit int) (int, error)
+	// DeleteExpired removes up to limit challenges that expired at or before the given time and says how many.
+	DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error)
 }
 
 // Sessions are the sign-ins that last.
@@ -115,15 +115,15 @@ type Sessions interface {
 
 	// ByID returns domain.ErrSessionNotFound for an id that nobody has, and otherwise does as ByToken.
 	ByID(ctx context.Context, id domain.SessionID) (*domain.Session, error)
-	// Live returns up to limit sessions of the user that last at the given time and whose ids come before the given one,
+	// ListActive returns up to limit sessions of the user that last at the given time and whose ids come before the given one,
 	// newest first by id: from the newest for the zero id.
-	Live(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error)
+	ListActive(ctx context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error)
 	// Save keeps the session's changes, or returns domain.ErrUnauthenticated if it is gone.
 	Save(ctx context.Context, s *domain.Session) error
 
-	// Sweep removes up to limit sessions that ended, in whichever way, at or before the given time, with the challenges bound
+	// DeleteExpired removes up to limit sessions that ended, in whichever way, at or before the given time, with the challenges bound
 	// to them, and says how many.
-	Sweep(ctx context.Context, ended time.Time, limit int) (int, error)
+	DeleteExpired(ctx context.Context, ended time.Time, limit int) (int, error)
 }
 
 // Events are the security logs of all users. Nothing of an event changes but what its repetitions add to it.
@@ -133,13 +133,13 @@ type Events interface {
 	Add(ctx context.Context, e *domain.Event) error
 	// ByKey returns the event with that key, or domain.ErrEventNotFound.
 	ByKey(ctx context.Context, key domain.RepetitionKey) (*domain.Event, error)
-	// Save keeps what domain.Event.Repeat changes, or returns domain.ErrEventNotFound if the event is gone.
+	// Save keeps what domain.Event.AddRepetition changes, or returns domain.ErrEventNotFound if the event is gone.
 	Save(ctx context.Context, e *domain.Event) error
-	// OfUser returns up to limit events of the user whose ids come before the given one, newest first by id: from the
+	// ListByUser returns up to limit events of the user whose ids come before the given one, newest first by id: from the
 	// newest for the zero id, and of the given kinds only if there are any. Those of the zero user are nobody's.
-	OfUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error)
-	// Sweep removes up to limit events from at or before the given time, oldest first, and says how many.
-	Sweep(ctx context.Context, before time.Time, limit int) (int, error)
+	ListByUser(ctx context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error)
+	// DeleteExpired removes up to limit events from at or before the given time, oldest first, and says how many.
+	DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 // SigningKeys are the keys of access tokens. There are few.
@@ -154,8 +154,8 @@ type SigningKeys interface {
 
 // TOTPs are people's authenticator apps: one each, at most.
 type TOTPs interface {
-	// Of returns the user's, or a new one that holds nothing.
-	Of(ctx context.Context, user domain.UserID) (*domain.TOTP, error)
+	// Get returns the user's, or a new one that holds nothing.
+	Get(ctx context.Context, user domain.UserID) (*domain.TOTP, error)
 	// Save keeps it, also if it is the user's first. A user who is not there is a fault.
 	Save(ctx context.Context, t *domain.TOTP) error
 	// Remove takes it away; one that is not there is no error.
@@ -166,42 +166,42 @@ type TOTPs interface {
 type BackupCodes interface {
 	// Replace keeps a new set in the place of what is left of the user's former one. A digest that is there already is a
 	// fault, and so is a user who is not.
-	Replace(ctx context.Context, user domain.UserID, set []domain.CodeDigest, now time.Time) error
-	// Stock says how many of a user's set are left and when it was made: zero and the zero time for a user without one.
+	Replace(ctx context.Context, user domain.UserID, set []domain.BackupCodeDigest, now time.Time) error
+	// Count says how many of a user's set are left and when it was made: zero and the zero time for a user without one.
 	// A set that is used up is still one.
-	Stock(ctx context.Context, user domain.UserID) (left int, made time.Time, err error)
-	// Of returns those of the user's that are left, in whichever order.
-	Of(ctx context.Context, user domain.UserID) ([]domain.CodeDigest, error)
-	// Owner returns whose unspent code is kept under one of the digests, and under which, or domain.ErrInvalidCode.
-	Owner(ctx context.Context, digests []domain.CodeDigest) (domain.UserID, domain.CodeDigest, error)
-	// Spend takes a code away. Of any number of concurrent callers exactly one succeeds; the rest get
+	Count(ctx context.Context, user domain.UserID) (left int, made time.Time, err error)
+	// List returns those of the user's that are left, in whichever order.
+	List(ctx context.Context, user domain.UserID) ([]domain.BackupCodeDigest, error)
+	// FindOwner returns whose unspent code is kept under one of the digests, and under which, or domain.ErrInvalidCode.
+	FindOwner(ctx context.Context, digests []domain.BackupCodeDigest) (domain.UserID, domain.BackupCodeDigest, error)
+	// Consume takes a code away. Of any number of concurrent callers exactly one succeeds; the rest get
 	// domain.ErrInvalidCode.
-	Spend(ctx context.Context, digest domain.CodeDigest) error
+	Consume(ctx context.Context, digest domain.BackupCodeDigest) error
 }
 
-// Grants are the recoveries under way: one a user, at most. Whichever way a grant goes, the challenges bound to it go with
+// RecoveryGrants are the recoveries under way: one a user, at most. Whichever way a grant goes, the challenges bound to it go with
 // it.
-type Grants interface {
+type RecoveryGrants interface {
 	// Put keeps a grant in the place of the user's former one. The token of somebody else's grant is a fault, and so is a
 	// user who is not there.
-	Put(ctx context.Context, g *domain.Grant) error
-	// OfUser returns domain.ErrInvalidGrant for a user without one.
-	OfUser(ctx context.Context, user domain.UserID) (*domain.Grant, error)
-	// ByToken looks without taking. It returns domain.ErrInvalidGrant for a token that opens nothing.
-	ByToken(ctx context.Context, token domain.TokenDigest) (*domain.Grant, error)
+	Put(ctx context.Context, g *domain.RecoveryGrant) error
+	// ByUser returns domain.ErrRecoveryGrantInvalid for a user without one.
+	ByUser(ctx context.Context, user domain.UserID) (*domain.RecoveryGrant, error)
+	// ByToken looks without taking. It returns domain.ErrRecoveryGrantInvalid for a token that opens nothing.
+	ByToken(ctx context.Context, token domain.TokenDigest) (*domain.RecoveryGrant, error)
 	// Remove takes the user's grant away; none is no error.
 	Remove(ctx context.Context, user domain.UserID) error
 	// Take removes the grant and returns it. Of any number of concurrent callers exactly one succeeds; the rest get
-	// domain.ErrInvalidGrant.
-	Take(ctx context.Context, token domain.TokenDigest) (*domain.Grant, error)
-	// Sweep removes up to limit grants that expired at or before the given time and says how many.
-	Sweep(ctx context.Context, expired time.Time, limit int) (int, error)
+	// domain.ErrRecoveryGrantInvalid.
+	Take(ctx context.Context, token domain.TokenDigest) (*domain.RecoveryGrant, error)
+	// DeleteExpired removes up to limit grants that expired at or before the given time and says how many.
+	DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error)
 }
 
 // Lockouts count wrong recovery codes.
 type Lockouts interface {
-	// Of returns the subject's, or a new one that has counted nothing.
-	Of(ctx context.Context, subject domain.LockoutSubject) (*domain.Lockout, error)
+	// Get returns the subject's, or a new one that has counted nothing.
+	Get(ctx context.Context, subject domain.LockoutSubject) (*domain.Lockout, error)
 	// List returns up to limit lockouts whose subjects come after the given one, by subject: from the first for the zero
 	// subject, which is nobody's.
 	List(ctx context.Context, after domain.LockoutSubject, limit int) ([]*domain.Lockout, error)
@@ -209,30 +209,30 @@ type Lockouts interface {
 	Save(ctx context.Context, l *domain.Lockout) error
 	// Clear forgets what was counted; nothing counted is no error.
 	Clear(ctx context.Context, subject domain.LockoutSubject) error
-	// Sweep removes up to limit lockouts that last counted at or before the given time, oldest first, and says how many.
-	Sweep(ctx context.Context, before time.Time, limit int) (int, error)
+	// DeleteExpired removes up to limit lockouts that last counted at or before the given time, oldest first, and says how many.
+	DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
-// Messages wait to be sent.
-type Messages interface {
+// OutboxEmails wait to be sent.
+type OutboxEmails interface {
 	// Add keeps a new message. An id that is there already is a fault, and so is a user who is not there; a message may have
 	// none.
-	Add(ctx context.Context, m *domain.Message) error
-	// Due returns up to limit messages that are due at the given time, the one that has been so for longest first.
-	Due(ctx context.Context, now time.Time, limit int) ([]*domain.Message, error)
+	Add(ctx context.Context, m *domain.OutboxEmail) error
+	// ListDue returns up to limit messages that are due at the given time, the one that has been so for longest first.
+	ListDue(ctx context.Context, now time.Time, limit int) ([]*domain.OutboxEmail, error)
 	// List returns up to limit messages whose ids come after the given one, by id: from the first for the zero id.
-	List(ctx context.Context, after domain.MessageID, limit int) ([]*domain.Message, error)
+	List(ctx context.Context, after domain.OutboxEmailID, limit int) ([]*domain.OutboxEmail, error)
 	// Save keeps the message's changes. One that is gone is no error and stays gone.
-	Save(ctx context.Context, m *domain.Message) error
+	Save(ctx context.Context, m *domain.OutboxEmail) error
 	// Remove takes a message away; one that is not there is no error.
-	Remove(ctx context.Context, id domain.MessageID) error
-	// Sweep removes up to limit messages that expired at or before the given time and says how many.
-	Sweep(ctx context.Context, expired time.Time, limit int) (int, error)
+	Remove(ctx context.Context, id domain.OutboxEmailID) error
+	// DeleteExpired removes up to limit messages that expired at or before the given time and says how many.
+	DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error)
 }
 
-// Duties are what one node does for all of them.
-type Duties interface {
-	// Take returns true if the duty is due at the given time, as one is that nobody has taken yet, and then puts it off until
+// Leases are what one node does for all of them.
+type Leases interface {
+	// Acquire returns true if the duty is due at the given time, as one is that nobody has taken yet, and then puts it off until
 	// next. Of any number of concurrent callers one gets true.
-	Take(ctx context.Context, duty domain.Duty, now, next time.Time) (bool, error)
+	Acquire(ctx context.Context, duty domain.Lease, now, next time.Time) (bool, error)
 }

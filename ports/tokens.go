@@ -16,7 +16,7 @@ type TokenKeys interface {
 	// Verify returns what a token states if one of the keys, told by its kid, has signed it by that key's own algorithm
 	// (RFC 8725, section 3.1), its typ is at+jwt, and it is for the audience, from the issuer and of this time. Otherwise it
 	// returns domain.ErrAccessTokenExpired for one that is only too old, or domain.ErrAccessTokenInvalid.
-	Verify(token string, keys []TokenKey, want TokenExpectation) (domain.AccessClaims, error)
+	Verify(token string, keys []TokenKey, want ExpectedClaims) (domain.AccessClaims, error)
 }
 
 // TokenKey is a key pair, ready for use. It may be used from several goroutines and prints as nothing.
@@ -28,8 +28,8 @@ type TokenKey interface {
 	Sign(claims domain.AccessClaims) (domain.AccessToken, error)
 }
 
-// TokenExpectation is what a token has to say to be believed.
-type TokenExpectation struct {
+// ExpectedClaims is what a token has to say to be believed.
+type ExpectedClaims struct {
 	Issuer   string
 	Audience string // one of the token's
 	Scope    string // likewise; "" wants none

@@ -11,11 +11,11 @@ import (
 type TOTPCodes interface {
 	// Generate draws a secret of 160 bits for an account of that name.
 	Generate(account string) (TOTPKey, error)
-	// Decoy is a secret that is nobody's, for judging codes of accounts that have none.
-	Decoy() (domain.Secret, error)
-	// Step returns the half minute whose code this is: the present one, the one before or the one after; else
+	// DecoySecret is a secret that is nobody's, for judging codes of accounts that have none.
+	DecoySecret() (domain.Secret, error)
+	// FindStep returns the half minute whose code this is: the present one, the one before or the one after; else
 	// domain.ErrInvalidCode. It takes the same time whichever of them it is.
-	Step(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error)
+	FindStep(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error)
 }
 
 // TOTPKey is what a person needs to set up their app. It is shown once.

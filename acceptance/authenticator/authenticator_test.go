@@ -51,7 +51,7 @@ func create(t *testing.T, a *authenticator.Authenticator, user string) authentic
 	return response
 }
 
-func TestTheFirstOfferedAlgorithmIsTaken(t *testing.T) {
+func TestCreate_FirstSupportedAlgorithm(t *testing.T) {
 	for _, c := range []struct {
 		offered, supported []authenticator.Algorithm
 		want               authenticator.Algorithm
@@ -76,7 +76,7 @@ func TestTheFirstOfferedAlgorithmIsTaken(t *testing.T) {
 	}
 }
 
-func TestAnExcludedPasskeyIsNotMadeTwice(t *testing.T) {
+func TestCreate_ExcludedCredential(t *testing.T) {
 	device := authenticator.New(origin)
 	first := create(t, device, "ada")
 	again := creation("ada", listed("excludeCredentials", []byte("another"), first.ID), authenticator.ES256)
@@ -88,7 +88,7 @@ func TestAnExcludedPasskeyIsNotMadeTwice(t *testing.T) {
 	}
 }
 
-func TestGetChoosesAmongTheAllowed(t *testing.T) {
+func TestGet_AllowedCredentials(t *testing.T) {
 	device := authenticator.New(origin)
 	if _, err := device.Get(request("")); !errors.Is(err, authenticator.ErrNotAllowed) {
 		t.Errorf("without any passkey: %v", err)
@@ -119,7 +119,7 @@ func TestGetChoosesAmongTheAllowed(t *testing.T) {
 	}
 }
 
-func TestCountersAndBackupFlags(t *testing.T) {
+func TestGet_CountersAndBackupFlags(t *testing.T) {
 	for name, c := range map[string]struct {
 		options []authenticator.Option
 		flags   authenticator.Flags
@@ -151,7 +151,7 @@ func TestCountersAndBackupFlags(t *testing.T) {
 	}
 }
 
-func TestTheJSONIsThatOfABrowser(t *testing.T) {
+func TestResponses_JSONMatchesBrowsers(t *testing.T) {
 	device := authenticator.New(origin)
 	registration, err := device.Create(creation("ada", `,"extensions":{"credProps":true}`, authenticator.ES256))
 	if err != nil {

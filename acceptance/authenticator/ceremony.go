@@ -28,11 +28,11 @@ type ceremony struct {
 	rewriteObject            func(map[string]any)
 	rewriteEncodedObject     func([]byte) []byte
 
-	attestsAgain     bool
-	answerID         []byte
-	answerUserHandle *[]byte
-	rewriteSignature func([]byte) []byte
-	credProps        *CredProps
+	includeAttestedData bool
+	answerID            []byte
+	answerUserHandle    *[]byte
+	rewriteSignature    func([]byte) []byte
+	credProps           *CredProps
 }
 
 // clientData is CollectedClientData, its members in the order in which browsers serialize them (WebAuthn Level 3,

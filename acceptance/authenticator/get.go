@@ -36,7 +36,7 @@ func (a *Authenticator) assert(c *ceremony, p *passkey) (AuthenticationResponse,
 		return AuthenticationResponse{}, err
 	}
 	var attested []byte
-	if c.attestsAgain {
+	if c.includeAttestedData {
 		if attested, err = a.attestedCredentialData(c, p); err != nil {
 			return AuthenticationResponse{}, err
 		}

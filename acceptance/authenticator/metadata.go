@@ -26,7 +26,7 @@ type MetadataService struct {
 // Model is what the service says about a model of authenticators.
 type Model struct {
 	AAGUID     [16]byte
-	Makers     []*Maker
+	Vendors    []*Vendor
 	Types      []string // of attestation; basic_full if nil
 	Statuses   []string // FIDO_CERTIFIED_L1 if nil
 	LastChange string   // a day; 2020-01-01 if ""
@@ -34,7 +34,7 @@ type Model struct {
 
 // NewMetadataService founds one.
 func NewMetadataService() (*MetadataService, error) {
-	ca, err := NewMaker("Metadata root")
+	ca, err := NewVendor("Metadata root")
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +87,8 @@ func (s *MetadataService) Sign(header, payload any) ([]byte, error) {
 }
 
 func (m Model) entry() map[string]any {
-	roots := make([]string, len(m.Makers))
-	for i, maker := range m.Makers {
+	roots := make([]string, len(m.Vendors))
+	for i, maker := range m.Vendors {
 		roots[i] = base64.StdEncoding.EncodeToString(maker.root.Raw)
 	}
 	types, statuses := m.Types, m.Statuses

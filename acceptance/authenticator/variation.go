@@ -123,8 +123,8 @@ func ForgeSignature(rewrite func(honest []byte) []byte) Variation {
 	return func(c *ceremony) { c.rewriteSignature = rewrite }
 }
 
-// AttestAgain sends the passkey's attested credential data with an assertion, as some authenticators did until 2019 and none may
+// IncludeAttestedData sends the passkey's attested credential data with an assertion, as some authenticators did until 2019 and none may
 // (WebAuthn Level 3, section 6.1).
-func AttestAgain() Variation {
-	return func(c *ceremony) { c.flags, c.attestsAgain = c.flags|AttestedCredentialData, true }
+func IncludeAttestedData() Variation {
+	return func(c *ceremony) { c.flags, c.includeAttestedData = c.flags|AttestedCredentialData, true }
 }

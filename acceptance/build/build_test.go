@@ -14,7 +14,7 @@ import (
 
 // Whoever builds the same sources gets the same bytes, wherever they lie and whether git knows them; so anybody can find out
 // whether a binary is what it is said to be.
-func TestTheSameSourcesGiveTheSameBytes(t *testing.T) {
+func TestBuild_IsReproducible(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("make is not installed")
 	}

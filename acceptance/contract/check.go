@@ -17,7 +17,7 @@ func (c *Contract) check(request *http.Request, sent []byte, response *http.Resp
 		return nil
 	}
 	operation, inPath := c.operationFor(request)
-	declared, found := operation.answers[response.StatusCode]
+	declared, found := operation.responses[response.StatusCode]
 	if !found {
 		return errors.New("this status is not declared")
 	}
@@ -46,7 +46,7 @@ func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
-func (a answer) check(header http.Header, body []byte) error {
+func (a response) check(header http.Header, body []byte) error {
 	var found []error
 	for name, declared := range a.headers {
 		if err := declared.check(header.Values(name)); err != nil {
@@ -93,7 +93,7 @@ func (o operation) check(request *http.Request, inPath map[string]string, sent [
 // checkSecurity looks for what authenticates the request. Whether that is any good, the server has judged.
 func (o operation) checkSecurity(request *http.Request) error {
 	for _, credentials := range o.security {
-		if !slices.ContainsFunc(credentials, func(c credential) bool { return !c.isIn(request) }) {
+		if !slices.ContainsFunc(credentials, func(c credential) bool { return !c.isPresent(request) }) {
 			return nil
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // Contract is an OpenAPI document that is to be kept.
 type Contract struct {
 	operations []operation
-	nowhere    operation // stands in for the one that a request was for, if there is none
+	unmatched  operation // stands in for the one that a request was for, if there is none
 }
 
 type operation struct {
@@ -26,7 +26,7 @@ type operation struct {
 	parameters []parameter
 	body       body
 	security   []requirement // one of them is enough
-	answers    map[int]answer
+	responses  map[int]response
 }
 
 type parameter struct {
@@ -54,12 +54,12 @@ type content map[string]*jsonschema.Schema
 type requirement []credential
 
 // credential is one part of it, by the name of its security scheme. Its place is cookie, header or bearer.
-type credential struct{ scheme, place, name string }
+type credential struct{ scheme, location, name string }
 
 func (c credential) String() string { return c.scheme }
 
-func (c credential) isIn(request *http.Request) bool {
-	switch c.place {
+func (c credential) isPresent(request *http.Request) bool {
+	switch c.location {
 	case "cookie":
 		// The __Host- prefix is for https. On http://localhost there can be none.
 		_, missing := request.Cookie(c.name)
@@ -72,7 +72,7 @@ func (c credential) isIn(request *http.Request) bool {
 	return request.Header.Get(c.name) != ""
 }
 
-type answer struct {
+type response struct {
 	headers map[string]value
 	content content
 }
@@ -80,13 +80,13 @@ type answer struct {
 // Any request may be answered so before it has come to an operation. The document has these answers among its
 // components, and says so in its introduction.
 var (
-	fromAnywhere = map[int]string{
+	commonResponses = map[int]string{
 		http.StatusBadRequest:                  "Unreadable",
 		http.StatusRequestTimeout:              "RequestTimeout",
 		http.StatusRequestEntityTooLarge:       "BodyTooLarge",
 		http.StatusRequestHeaderFieldsTooLarge: "HeadersTooLarge",
 	}
-	fromNowhere = map[int]string{
+	unmatchedResponses = map[int]string{
 		http.StatusNotFound:         "NothingHere",
 		http.StatusMethodNotAllowed: "MethodNotAllowed",
 	}
@@ -99,7 +99,7 @@ func Load(file string) (*Contract, error) {
 		return nil, err
 	}
 	r := reader{document: document}
-	contract := &Contract{nowhere: operation{answers: r.components(fromNowhere, fromAnywhere)}}
+	contract := &Contract{unmatched: operation{responses: r.components(unmatchedResponses, commonResponses)}}
 	for path, item := range document.top().at("paths").members() {
 		for method, at := range item.members() {
 			if method != "parameters" {
@@ -116,13 +116,13 @@ type reader struct {
 	err      error
 }
 
-func (r *reader) operation(method, path string, item, at place) operation {
+func (r *reader) operation(method, path string, item, at node) operation {
 	pattern := strings.NewReplacer(`\{`, `(?P<`, `\}`, `>[^/]+)`).Replace(regexp.QuoteMeta(path))
-	answers := r.components(fromAnywhere)
+	answers := r.components(commonResponses)
 	for status, response := range at.at("responses").members() {
 		code, err := strconv.Atoi(status)
-		r.keep(err)
-		answers[code] = r.answer(response)
+		r.setError(err)
+		answers[code] = r.response(response)
 	}
 	return operation{
 		method:     strings.ToUpper(method),
@@ -130,18 +130,18 @@ func (r *reader) operation(method, path string, item, at place) operation {
 		parameters: append(r.parameters(item), r.parameters(at)...),
 		body:       body{at.at("requestBody", "required").isTrue(), r.content(at.at("requestBody"))},
 		security:   r.security(at),
-		answers:    answers,
+		responses:  answers,
 	}
 }
 
-func (r *reader) parameters(of place) []parameter {
+func (r *reader) parameters(of node) []parameter {
 	var all []parameter
 	for _, at := range of.at("parameters").members() {
 		list := at.at("explode").value == false
 		value := r.value(at)
 		if list {
 			items, err := at.at("schema").member("items").schema()
-			r.keep(err)
+			r.setError(err)
 			value.schema = items
 		}
 		all = append(all, parameter{at.at("in").text(), at.at("name").text(), at.at("allowEmptyValue").isTrue(), list, value})
@@ -149,7 +149,7 @@ func (r *reader) parameters(of place) []parameter {
 	return all
 }
 
-func (r *reader) security(of place) []requirement {
+func (r *reader) security(of node) []requirement {
 	var all []requirement
 	for _, schemes := range of.at("security").members() {
 		each := requirement{}
@@ -163,28 +163,28 @@ func (r *reader) security(of place) []requirement {
 	return all
 }
 
-func (r *reader) components(named ...map[int]string) map[int]answer {
-	answers := map[int]answer{}
+func (r *reader) components(named ...map[int]string) map[int]response {
+	answers := map[int]response{}
 	for _, names := range named {
 		for status, name := range names {
-			answers[status] = r.answer(r.document.top().at("components", "responses", name))
+			answers[status] = r.response(r.document.top().at("components", "responses", name))
 		}
 	}
 	return answers
 }
 
-func (r *reader) answer(at place) answer {
+func (r *reader) response(at node) response {
 	if at.value == nil {
-		r.keep(fmt.Errorf("the contract has no %s", at.pointer))
+		r.setError(fmt.Errorf("the contract has no %s", at.pointer))
 	}
 	headers := map[string]value{}
 	for name, header := range at.at("headers").members() {
 		headers[name] = r.value(header)
 	}
-	return answer{headers, r.content(at)}
+	return response{headers, r.content(at)}
 }
 
-func (r *reader) content(of place) content {
+func (r *reader) content(of node) content {
 	schemas := content{}
 	for mediaType, at := range of.at("content").members() {
 		schemas[mediaType] = r.schema(at)
@@ -192,15 +192,15 @@ func (r *reader) content(of place) content {
 	return schemas
 }
 
-func (r *reader) value(at place) value { return value{at.at("required").isTrue(), r.schema(at)} }
+func (r *reader) value(at node) value { return value{at.at("required").isTrue(), r.schema(at)} }
 
-func (r *reader) schema(of place) *jsonschema.Schema {
+func (r *reader) schema(of node) *jsonschema.Schema {
 	schema, err := of.member("schema").schema()
-	r.keep(err)
+	r.setError(err)
 	return schema
 }
 
-func (r *reader) keep(err error) {
+func (r *reader) setError(err error) {
 	if r.err == nil {
 		r.err = err
 	}
@@ -229,5 +229,5 @@ func (c *Contract) operationFor(request *http.Request) (operation, map[string]st
 		}
 		return o, inPath
 	}
-	return c.nowhere, nil
+	return c.unmatched, nil
 }

@@ -22,7 +22,7 @@ func load(t *testing.T) *contract.Contract {
 	return kept
 }
 
-func TestWhatKeepsTheContract(t *testing.T) {
+func TestWatch_AcceptsValidExchanges(t *testing.T) {
 	kept := load(t)
 	for name, e := range map[string]exchange{
 		"an answer":                      getConfig(),
@@ -37,9 +37,9 @@ func TestWhatKeepsTheContract(t *testing.T) {
 		"HEAD":                           getConfig().to("HEAD", "/v1/config").answering(config, ""),
 		"no body where none is needed":   signIn().to("POST", "/v1/login/options").sending(verify, "").answering(signedIn, begun),
 		"the other transport":            signIn().answering(csrf, tokens).answering(`"transport":"cookie"`, `"transport":"bearer"`),
-		"a refusal":                      nobodyIsSignedIn(),
+		"a refusal":                      unauthenticated(),
 		"rubbish that is refused":        invalidRequest().sendingHeader("Content-Type", "application/json").sending("", "["),
-		"an address that is not there":   nothingHere(),
+		"an address that is not there":   notFound(),
 		"a method that is not there":     methodNotAllowed(),
 		"a refusal before any operation": headersTooLarge(),
 		"a refusal before any address":   headersTooLarge().to("GET", "/v1/nothing"),
@@ -47,26 +47,26 @@ func TestWhatKeepsTheContract(t *testing.T) {
 		"the page":                       openPage(),
 		"an asset of the page":           openPage().to("HEAD", "/assets/app.js").answeringStatus(304),
 	} {
-		if err := e.breach(t, kept); err != nil {
+		if err := e.violation(t, kept); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// breach is an exchange in which something is wrong, and what a reader of the failure would look for.
-type breach struct {
+// violation is an exchange in which something is wrong, and what a reader of the failure would look for.
+type violation struct {
 	exchange
-	says string
+	want string
 }
 
-func TestAnswersThatBreakTheContract(t *testing.T) {
-	mustBeFound(t, map[string]breach{
+func TestWatch_ReportsInvalidResponses(t *testing.T) {
+	requireReported(t, map[string]violation{
 		"a status that is not declared":          {getConfig().answeringStatus(202), "not declared"},
 		"an address that should not be there":    {getConfig().to("GET", "/v1/secrets"), "not declared"},
 		"an address that ends like another":      {getConfig().to("GET", "/other/v1/config"), "not declared"},
 		"an address that begins like another":    {getConfig().to("GET", "/v1/config/secrets"), "not declared"},
 		"a method that should not be there":      {getConfig().to("PUT", "/v1/config"), "not declared"},
-		"an operation that is not there":         {nothingHere().to("GET", "/v1/session"), "not declared"},
+		"an operation that is not there":         {notFound().to("GET", "/v1/session"), "not declared"},
 		"an operation whose method is not there": {methodNotAllowed().to("GET", "/v1/session"), "not declared"},
 		"an OPTIONS that is no preflight":        {preflight().sendingHeader("Access-Control-Request-Method", ""), "not declared"},
 		"a preflight of another status":          {preflight().answeringStatus(200), "not declared"},
@@ -75,10 +75,10 @@ func TestAnswersThatBreakTheContract(t *testing.T) {
 
 		"another content type":              {getConfig().answeringHeader("Content-Type", "text/html"), "Content-Type"},
 		"no content type":                   {getConfig().answeringHeader("Content-Type", ""), "Content-Type"},
-		"a refusal that is no problem":      {nobodyIsSignedIn().answeringHeader("Content-Type", "application/json"), "Content-Type"},
+		"a refusal that is no problem":      {unauthenticated().answeringHeader("Content-Type", "application/json"), "Content-Type"},
 		"no request id":                     {getConfig().answeringHeader("X-Request-Id", ""), "X-Request-Id"},
 		"a header that says something else": {getConfig().answeringHeader("Cache-Control", "public"), "Cache-Control"},
-		"no word on how to authenticate":    {nobodyIsSignedIn().answeringHeader("WWW-Authenticate", ""), "WWW-Authenticate"},
+		"no word on how to authenticate":    {unauthenticated().answeringHeader("WWW-Authenticate", ""), "WWW-Authenticate"},
 		"a header missing from HEAD": {
 			getConfig().to("HEAD", "/v1/config").answering(config, "").answeringHeader("X-Request-Id", ""), "X-Request-Id",
 		},
@@ -92,11 +92,11 @@ func TestAnswersThatBreakTheContract(t *testing.T) {
 		"a surplus member in a list":         {listEvents().answering(`"kind":`, `"surplus":1,"kind":`), "surplus"},
 		"a surplus member where one is null": {listEvents().answering(`"ip":`, `"surplus":1,"ip":`), "surplus"},
 		"a surplus member of an alternative": {signIn().answering(csrf, `"surplus":1,`+csrf), "surplus"},
-		"a surplus member of a problem":      {nobodyIsSignedIn().answering(`"code":`, `"surplus":1,"code":`), "surplus"},
+		"a surplus member of a problem":      {unauthenticated().answering(`"code":`, `"surplus":1,"code":`), "surplus"},
 		"a missing member":                   {getConfig().answering(`"rp_name":"Keylodge",`, ``), "rp_name"},
 		"a missing member, deep":             {getSession().answering(`"transport":"cookie",`, ``), "transport"},
 		"a missing member of an alternative": {signIn().answering(`"transport":"cookie",`, ``), "transport"},
-		"a missing member of a problem":      {nobodyIsSignedIn().answering(`"title":"what to do",`, ``), "title"},
+		"a missing member of a problem":      {unauthenticated().answering(`"title":"what to do",`, ``), "title"},
 		"a missing member where one is null": {listEvents().answering(`"passkey":{"id":"AQID",`, `"passkey":{`), "/items/0/passkey"},
 		"a renamed member":                   {getConfig().answering(`"rp_name"`, `"rpName"`), "rpName"},
 		"both of two alternatives":           {signIn().answering(csrf, csrf+","+tokens), "tokens"},
@@ -112,17 +112,17 @@ func TestAnswersThatBreakTheContract(t *testing.T) {
 		"a time that is not in UTC":          {getSession().answering(`Z"`, `+01:00"`), "/user/created_at"},
 		"a time that is none":                {getSession().answering(`-11-`, `-13-`), "/user/created_at"},
 		"an id that is none":                 {getSession().answering(uuid, `"7"`), "/user/id"},
-		"another operation's code":           {nobodyIsSignedIn().answering(`"unauthenticated"`, `"refresh_token_reused"`), "/code"},
-		"a code that nobody has heard of":    {nobodyIsSignedIn().answering(`"unauthenticated"`, `"unheard_of"`), "/code"},
-		"a problem of another status":        {nobodyIsSignedIn().answering(`401`, `403`), "/status"},
+		"another operation's code":           {unauthenticated().answering(`"unauthenticated"`, `"refresh_token_reused"`), "/code"},
+		"a code that nobody has heard of":    {unauthenticated().answering(`"unauthenticated"`, `"unheard_of"`), "/code"},
+		"a problem of another status":        {unauthenticated().answering(`401`, `403`), "/status"},
 		"an invalid request that names nothing": {
 			invalidRequest().answering(`,"errors":[{"field":"email","code":"invalid_email","detail":"no"}]`, ``), "errors",
 		},
 	})
 }
 
-func TestRequestsThatBreakTheContractAndAreAccepted(t *testing.T) {
-	mustBeFound(t, map[string]breach{
+func TestWatch_ReportsInvalidRequestsThatSucceed(t *testing.T) {
+	requireReported(t, map[string]violation{
 		"a missing member":              {signIn().sending(`"challenge_id":`+uuid+`,`, ``), "challenge_id"},
 		"a wrong type":                  {signIn().sending(`"public-key"`, `7`), "/credential/type"},
 		"text that is no base64":        {signIn().sending(`"AA=="`, `"A A"`), "/credential/response/clientDataJSON"},
@@ -141,24 +141,24 @@ func TestRequestsThatBreakTheContractAndAreAccepted(t *testing.T) {
 	})
 }
 
-func mustBeFound(t *testing.T, breaches map[string]breach) {
+func requireReported(t *testing.T, breaches map[string]violation) {
 	t.Helper()
 	kept := load(t)
 	for name, b := range breaches {
 		t.Run(name, func(t *testing.T) {
-			err := b.breach(t, kept)
+			err := b.violation(t, kept)
 			if err == nil {
 				t.Fatal("nobody minded")
 			}
 			path, _, _ := strings.Cut(b.path, "?")
-			if !strings.HasPrefix(err.Error(), b.method+" "+path+", ") || !strings.Contains(err.Error(), b.says) {
-				t.Errorf("a reader would look for %q in %v", b.says, err)
+			if !strings.HasPrefix(err.Error(), b.method+" "+path+", ") || !strings.Contains(err.Error(), b.want) {
+				t.Errorf("a reader would look for %q in %v", b.want, err)
 			}
 		})
 	}
 }
 
-func TestADocumentThatHoldsNobodyIsRefused(t *testing.T) {
+func TestLoad_RejectsInvalidDocument(t *testing.T) {
 	whole, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +184,7 @@ func TestADocumentThatHoldsNobodyIsRefused(t *testing.T) {
 	}
 }
 
-func TestABodyIsReadAndStillSent(t *testing.T) {
+func TestWatch_PreservesRequestBody(t *testing.T) {
 	kept := load(t)
 	var arrived string
 	wire := transport(func(r *http.Request) (*http.Response, error) {

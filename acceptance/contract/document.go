@@ -40,17 +40,17 @@ func open(file string) (*document, error) {
 	return &document{root: root, schemas: schemas}, nil
 }
 
-// place is somewhere in the document. What is not there is a place without a value.
-type place struct {
+// node is somewhere in the document. What is not there is a place without a value.
+type node struct {
 	document *document
 	pointer  string // RFC 6901
 	value    any
 }
 
-func (d *document) top() place { return place{document: d, value: d.root} }
+func (d *document) top() node { return node{document: d, value: d.root} }
 
 // at steps into members, one after the other, and on to whatever they refer to.
-func (p place) at(names ...string) place {
+func (p node) at(names ...string) node {
 	for _, name := range names {
 		p = p.member(name)
 		object, _ := p.value.(map[string]any)
@@ -62,8 +62,8 @@ func (p place) at(names ...string) place {
 }
 
 // member is one of an object's, by its name, or of a list's, by its index.
-func (p place) member(name string) place {
-	member := place{document: p.document, pointer: p.pointer + "/" + escape.Replace(name)}
+func (p node) member(name string) node {
+	member := node{document: p.document, pointer: p.pointer + "/" + escape.Replace(name)}
 	switch value := p.value.(type) {
 	case map[string]any:
 		member.value = value[name]
@@ -86,7 +86,7 @@ func split(reference string) []string {
 }
 
 // members are those of an object, in the order of their names, or those of a list.
-func (p place) members() iter.Seq2[string, place] {
+func (p node) members() iter.Seq2[string, node] {
 	var names []string
 	switch value := p.value.(type) {
 	case map[string]any:
@@ -96,7 +96,7 @@ func (p place) members() iter.Seq2[string, place] {
 			names = append(names, strconv.Itoa(i))
 		}
 	}
-	return func(yield func(string, place) bool) {
+	return func(yield func(string, node) bool) {
 		for _, name := range names {
 			if !yield(name, p.at(name)) {
 				return
@@ -105,12 +105,12 @@ func (p place) members() iter.Seq2[string, place] {
 	}
 }
 
-func (p place) text() string { text, _ := p.value.(string); return text }
-func (p place) isTrue() bool { return p.value == true }
+func (p node) text() string { text, _ := p.value.(string); return text }
+func (p node) isTrue() bool { return p.value == true }
 
 // schema compiles the schema that stands here. Whoever wants one does not step to what it refers to: there may be more
 // beside the reference.
-func (p place) schema() (*jsonschema.Schema, error) {
+func (p node) schema() (*jsonschema.Schema, error) {
 	fragment := url.URL{Fragment: p.pointer}
 	schema, err := p.document.schemas.Compile(documentURL + fragment.String())
 	if err != nil {

@@ -61,8 +61,8 @@ func withHeader(h http.Header, name, value string) http.Header {
 	return h
 }
 
-// breach is what the contract finds wrong with the exchange, nil if nothing is.
-func (e exchange) breach(t *testing.T, kept *contract.Contract) error {
+// violation is what the contract finds wrong with the exchange, nil if nothing is.
+func (e exchange) violation(t *testing.T, kept *contract.Contract) error {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), e.method, "http://localhost:8080"+e.path, strings.NewReader(e.sent))
 	if err != nil {
@@ -138,8 +138,8 @@ func openPage() exchange {
 	return exchange{method: "GET", path: "/", status: 200, header: http.Header{"Content-Type": {"text/html"}}, answer: "<!doctype html>"}
 }
 
-// nobodyIsSignedIn is a refusal, and the model of those below.
-func nobodyIsSignedIn() exchange {
+// unauthenticated is a refusal, and the model of those below.
+func unauthenticated() exchange {
 	return exchange{
 		method: "GET", path: "/v1/session",
 		status: 401, header: withHeader(answerHeader("application/problem+json"), "WWW-Authenticate", `Bearer realm="keylodge"`),
@@ -148,21 +148,21 @@ func nobodyIsSignedIn() exchange {
 }
 
 func invalidRequest() exchange {
-	return nobodyIsSignedIn().to("POST", "/v1/login/options").answeringStatus(400).answering("401", "400").
+	return unauthenticated().to("POST", "/v1/login/options").answeringStatus(400).answering("401", "400").
 		answering(`"unauthenticated"`, `"invalid_request","detail":"no","errors":[{"field":"email","code":"invalid_email","detail":"no"}]`)
 }
 
-func nothingHere() exchange {
-	return nobodyIsSignedIn().to("GET", "/v1/nothing").answeringStatus(404).answering("401", "404").answering("unauthenticated", "not_found")
+func notFound() exchange {
+	return unauthenticated().to("GET", "/v1/nothing").answeringStatus(404).answering("401", "404").answering("unauthenticated", "not_found")
 }
 
 func methodNotAllowed() exchange {
-	return nobodyIsSignedIn().to("PUT", "/v1/config").answeringStatus(405).answering("401", "405").
+	return unauthenticated().to("PUT", "/v1/config").answeringStatus(405).answering("401", "405").
 		answering("unauthenticated", "method_not_allowed").answeringHeader("Allow", "GET, HEAD")
 }
 
 func headersTooLarge() exchange {
-	return nobodyIsSignedIn().answeringStatus(431).answering("401", "431").answering("unauthenticated", "invalid_request")
+	return unauthenticated().answeringStatus(431).answering("401", "431").answering("unauthenticated", "invalid_request")
 }
 
 const requestID = "LCNJTYJAFO4CMTBNRPZDYK2JVF"

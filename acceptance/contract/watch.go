@@ -10,21 +10,21 @@ import (
 
 // Watch returns a transport that works as wire does and reports every breach of the contract.
 func (c *Contract) Watch(wire http.RoundTripper, report func(error)) http.RoundTripper {
-	return watched{c, wire, report}
+	return checkedTransport{c, wire, report}
 }
 
-type watched struct {
+type checkedTransport struct {
 	contract *Contract
-	wire     http.RoundTripper
+	next     http.RoundTripper
 	report   func(error)
 }
 
-func (w watched) RoundTrip(request *http.Request) (*http.Response, error) {
+func (w checkedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	sent, err := copyOfBody(request)
 	if err != nil {
 		return nil, err
 	}
-	response, err := w.wire.RoundTrip(request)
+	response, err := w.next.RoundTrip(request)
 	if err != nil {
 		return nil, err
 	}

@@ -28,16 +28,16 @@ func chosenSeed() uint64 {
 
 // However suddenly the process ends, what it acknowledged is there, what was spent stays spent, and what it did not get to
 // answer is there as a whole or not at all.
-func TestNothingAcknowledgedIsLostWhenTheProcessIsKilled(t *testing.T) {
+func TestKill_LosesNothingAcknowledged(t *testing.T) {
 	random := rand.New(rand.NewPCG(chosenSeed(), 0))
 	s := newServer(t, t.TempDir())
-	staff := newStaff(t, s)
+	staff := newLoad(t, s)
 	var busy, starting time.Duration
 	kills := 0
 	s.start()
 	for kills < *rounds && !t.Failed() {
 		begun := time.Now()
-		all := staff.begin((*worker).works)
+		all := staff.start((*worker).run)
 		s.awaitAnswers(random.IntN(800))
 		time.Sleep(time.Duration(random.IntN(int(20 * time.Millisecond)))) // not just after an answer
 		s.kill()
@@ -53,28 +53,28 @@ func TestNothingAcknowledgedIsLostWhenTheProcessIsKilled(t *testing.T) {
 		begun = time.Now()
 		s.start()
 		starting = max(starting, time.Since(begun))
-		staff.all((*worker).looks)
-		wantSound(t, s)
+		staff.run((*worker).verifyAll)
+		requireIntegrity(t, s)
 	}
-	staff.all((*worker).looksAtFormer)
+	staff.run((*worker).verifyFormer)
 	sum, people := staff.sum()
 	if strings.Contains(s.log.text(), `"level":"ERROR"`) {
 		t.Error("the log tells of errors")
 	}
-	wantEverything(t, sum)
+	requireCoverage(t, sum)
 	acknowledged := total(sum.acknowledged)
 	t.Logf("%d kills; %d writes acknowledged in %.1f s of load, %.0f a second; longest start %d ms",
 		kills, acknowledged, busy.Seconds(), float64(acknowledged)/busy.Seconds(), starting.Milliseconds())
-	t.Logf("acknowledged: %s", counts(sum.acknowledged))
-	t.Logf("in doubt: %d, of which had been kept: %d (%s)", total(sum.doubtful), total(sum.kept), counts(sum.doubtful))
-	t.Logf("%d people looked at again, by %d requests, of which %d with what was spent", people, sum.looked, sum.spent)
+	t.Logf("acknowledged: %s", formatCounts(sum.acknowledged))
+	t.Logf("in doubt: %d, of which had been kept: %d (%s)", total(sum.unanswered), total(sum.kept), formatCounts(sum.unanswered))
+	t.Logf("%d people looked at again, by %d requests, of which %d with what was spent", people, sum.verified, sum.spent)
 	if !t.Failed() {
 		t.Log("lost: 0; alive again: 0; half there: 0")
 	}
 }
 
-// wantEverything makes sure that the figures tell of something.
-func wantEverything(t *testing.T, sum tally) {
+// requireCoverage makes sure that the figures tell of something.
+func requireCoverage(t *testing.T, sum tally) {
 	t.Helper()
 	if *rounds < 50 {
 		return
@@ -87,12 +87,12 @@ func wantEverything(t *testing.T, sum tally) {
 			t.Errorf("nobody did this: %s", kind)
 		}
 	}
-	if kept := total(sum.kept); kept == 0 || kept == total(sum.doubtful) {
-		t.Errorf("of %d in doubt %d had been kept: the kills came at one moment only", total(sum.doubtful), kept)
+	if kept := total(sum.kept); kept == 0 || kept == total(sum.unanswered) {
+		t.Errorf("of %d in doubt %d had been kept: the kills came at one moment only", total(sum.unanswered), kept)
 	}
 }
 
-func counts(of map[string]int) string {
+func formatCounts(of map[string]int) string {
 	var parts []string
 	for _, kind := range slices.Sorted(maps.Keys(of)) {
 		parts = append(parts, fmt.Sprintf("%s %d", kind, of[kind]))
@@ -100,8 +100,8 @@ func counts(of map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// wantSound has SQLite judge the file, through a connection of its own.
-func wantSound(t *testing.T, s *server) {
+// requireIntegrity has SQLite judge the file, through a connection of its own.
+func requireIntegrity(t *testing.T, s *server) {
 	t.Helper()
 	db, err := driver.Open("file:" + s.database())
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 // What keeps the server from writing is told to whoever asks, loses nothing, and is over when its cause is.
-func TestAnOutageIsToldAndLosesNothing(t *testing.T) {
+func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		folder func(*testing.T) string
 		begins func(*testing.T, *server) (ends func())
@@ -32,40 +32,40 @@ func TestAnOutageIsToldAndLosesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, c.folder(t))
 			s.start()
-			staff := newStaff(t, s)
-			staff.worksFor(200)
-			staff.all((*worker).looks)
+			staff := newLoad(t, s)
+			staff.runFor(200)
+			staff.run((*worker).verifyAll)
 
-			s.troubled.Store(true)
+			s.outage.Store(true)
 			ends := c.begins(t, s)
 			begun := time.Now()
 			var over atomic.Bool
-			working := staff[1:].beginUntil(over.Load) // the first one only looks: books that are written cannot be read
-			s.wantTold(t)
+			working := staff[1:].startUntil(over.Load) // the first one only looks: books that are written cannot be read
+			s.waitUntilUnready(t)
 			noticed := time.Since(begun)
 			s.awaitAnswers(20) // also a server that waits for a lock, five seconds each time, refuses so many
-			s.wantTold(t)
+			s.waitUntilUnready(t)
 			if status, _ := s.get("/livez"); status != http.StatusOK {
 				t.Errorf("livez says %d: whoever restarts it for that helps nobody", status)
 			}
-			staff.wantReads(t)
+			staff.requireReads(t)
 			over.Store(true)
 			working.Wait()
 
 			ends()
 			ended := time.Now()
-			for !s.isReady() && time.Since(ended) < patience {
+			for !s.isReady() && time.Since(ended) < serverTimeout {
 				time.Sleep(10 * time.Millisecond)
 			}
 			recovered := time.Since(ended)
-			s.troubled.Store(false)
-			staff.all((*worker).looks) // as they were told, 503 included
-			staff.worksFor(200)
+			s.outage.Store(false)
+			staff.run((*worker).verifyAll) // as they were told, 503 included
+			staff.runFor(200)
 			s.kill()
 			s.start()
-			staff.all((*worker).looks)
-			staff.all((*worker).looksAtFormer)
-			wantSound(t, s)
+			staff.run((*worker).verifyAll)
+			staff.run((*worker).verifyFormer)
+			requireIntegrity(t, s)
 
 			sum, people := staff.sum()
 			if sum.refused == 0 {
@@ -80,13 +80,13 @@ func TestAnOutageIsToldAndLosesNothing(t *testing.T) {
 	}
 }
 
-// wantTold waits until readyz says that the server is of no use. A log that has room is written first, also on a full disk,
+// waitUntilUnready waits until readyz says that the server is of no use. A log that has room is written first, also on a full disk,
 // and again once it has begun anew.
-func (s *server) wantTold(t *testing.T) {
+func (s *server) waitUntilUnready(t *testing.T) {
 	t.Helper()
 	begun := time.Now()
 	status, header := s.get("/readyz")
-	for status == http.StatusOK && time.Since(begun) < patience {
+	for status == http.StatusOK && time.Since(begun) < serverTimeout {
 		time.Sleep(10 * time.Millisecond)
 		status, header = s.get("/readyz")
 	}
@@ -100,24 +100,24 @@ func (s *server) isReady() bool {
 	return status == http.StatusOK
 }
 
-// worksFor has everybody work until the server has given so many answers.
-func (s staff) worksFor(answers int64) {
+// runFor has everybody work until the server has given so many answers.
+func (s load) runFor(answers int64) {
 	server := s[0].caller.server
 	enough := server.answered.Load() + answers
-	s.beginUntil(func() bool { return server.answered.Load() >= enough }).Wait()
+	s.startUntil(func() bool { return server.answered.Load() >= enough }).Wait()
 }
 
-// wantReads makes sure that whoever is signed in still is.
-func (s staff) wantReads(t *testing.T) {
+// requireReads makes sure that whoever is signed in still is.
+func (s load) requireReads(t *testing.T) {
 	t.Helper()
 	asked := 0
 	for _, p := range s[0].people {
-		if p.gone {
+		if p.deleted {
 			continue
 		}
-		for _, held := range p.held() {
+		for _, held := range p.usableSessions() {
 			asked++
-			if got, err := newCaller(s[0].caller.server, p.from).send(http.MethodGet, "/v1/session", nil, held); err != nil || !got.good() {
+			if got, err := newAPIClient(s[0].caller.server, p.ip).send(http.MethodGet, "/v1/session", nil, held); err != nil || !got.ok() {
 				t.Errorf("meanwhile a session is answered with %d %s, %v", got.status, got.body, err)
 			}
 		}

@@ -17,19 +17,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/handedout"
+	"github.com/keylodge/keylodge/acceptance/leakcheck"
 )
 
-// program is the path of the built program, which TestMain builds as people get it: without the race detector.
-var program string
+// binary is the path of the built program, which TestMain builds as people get it: without the race detector.
+var binary string
 
 func TestMain(m *testing.M) {
 	folder, err := os.MkdirTemp("", "keylodge-durability-")
 	if err != nil {
 		panic(err)
 	}
-	program = filepath.Join(folder, "keylodge")
-	build := exec.Command("go", "build", "-o", program, "github.com/keylodge/keylodge")
+	binary = filepath.Join(folder, "keylodge")
+	build := exec.Command("go", "build", "-o", binary, "github.com/keylodge/keylodge")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	code := 1
 	if said, err := build.CombinedOutput(); err != nil {
@@ -50,11 +50,11 @@ type server struct {
 	port     int
 	settings []string
 	process  *exec.Cmd
-	ended    chan struct{} // closed once the process is gone
-	log      logbook
-	troubled atomic.Bool  // a test keeps it from writing
+	exited   chan struct{} // closed once the process is gone
+	log      logRecorder
+	outage   atomic.Bool  // a test keeps it from writing
 	answered atomic.Int64 // requests of callers
-	handed   handedout.Secrets
+	secrets  leakcheck.Secrets
 }
 
 func newServer(t testing.TB, folder string, settings ...string) *server {
@@ -64,8 +64,8 @@ func newServer(t testing.TB, folder string, settings ...string) *server {
 		if s.process != nil {
 			s.kill()
 		}
-		if found := s.handed.In(s.log.text()); len(found) > 0 {
-			t.Errorf("of %d secrets that were handed out, these are in the log: %q", s.handed.Len(), found)
+		if found := s.secrets.FindIn(s.log.text()); len(found) > 0 {
+			t.Errorf("of %d secrets that were handed out, these are in the log: %q", s.secrets.Len(), found)
 		}
 		if t.Failed() {
 			t.Logf("the end of the server's log:\n%s", s.log.tail())
@@ -91,7 +91,7 @@ func (s *server) database() string { return filepath.Join(s.folder, "keylodge.db
 // launch begins a process and does not wait for it to serve.
 func (s *server) launch() {
 	s.t.Helper()
-	s.process = exec.Command(program)
+	s.process = exec.Command(binary)
 	s.process.Dir = s.folder
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "KEYLODGE_") {
@@ -111,26 +111,26 @@ func (s *server) launch() {
 	}
 	process := s.process
 	ended := make(chan struct{})
-	s.ended = ended
+	s.exited = ended
 	go func() {
 		defer close(ended)
 		_ = process.Wait() // how it ended is read from its state
 	}()
 }
 
-// patience is how long a server that works may take for anything, also where the disk is slow: it bounds a failure.
-const patience = 2 * time.Minute
+// serverTimeout is how long a server that works may take for anything, also where the disk is slow: it bounds a failure.
+const serverTimeout = 2 * time.Minute
 
 // start returns once the server is ready.
 func (s *server) start() {
 	s.t.Helper()
 	s.launch()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(serverTimeout); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if s.isReady() {
 			return
 		}
 		select {
-		case <-s.ended:
+		case <-s.exited:
 			s.t.Fatal("it ended instead of getting ready")
 		default:
 		}
@@ -141,7 +141,7 @@ func (s *server) start() {
 // get asks on a connection of its own. Status is 0 without an answer.
 func (s *server) get(path string) (status int, header http.Header) {
 	wire := &http.Transport{DisableKeepAlives: true}
-	response, err := (&http.Client{Transport: wire, Timeout: patience}).Get("http://" + s.address() + path)
+	response, err := (&http.Client{Transport: wire, Timeout: serverTimeout}).Get("http://" + s.address() + path)
 	if err != nil {
 		return 0, nil
 	}
@@ -153,7 +153,7 @@ func (s *server) get(path string) (status int, header http.Header) {
 func (s *server) awaitAnswers(more int) {
 	s.t.Helper()
 	enough := s.answered.Load() + int64(more)
-	for deadline := time.Now().Add(patience); s.answered.Load() < enough; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(serverTimeout); s.answered.Load() < enough; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("it gave %d answers fewer than wanted", enough-s.answered.Load())
 		}
@@ -166,17 +166,17 @@ func (s *server) kill() {
 	if err := s.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		s.t.Fatal(err)
 	}
-	<-s.ended
+	<-s.exited
 	s.process = nil
 }
 
-// stops waits for the end of a process that was told to stop, and returns its exit code, or minus the signal that ended it.
-func (s *server) stops() int {
+// waitForExit waits for the end of a process that was told to stop, and returns its exit code, or minus the signal that ended it.
+func (s *server) waitForExit() int {
 	s.t.Helper()
 	select {
-	case <-s.ended:
-	case <-time.After(patience):
-		s.t.Fatalf("it has not stopped after %s", patience)
+	case <-s.exited:
+	case <-time.After(serverTimeout):
+		s.t.Fatalf("it has not stopped after %s", serverTimeout)
 	}
 	status := s.process.ProcessState.Sys().(syscall.WaitStatus)
 	s.process = nil
@@ -193,31 +193,31 @@ func (s *server) signal(signal os.Signal) {
 	}
 }
 
-// logbook keeps what a server says.
-type logbook struct {
+// logRecorder keeps what a server says.
+type logRecorder struct {
 	mu    sync.Mutex
 	lines bytes.Buffer
 }
 
-func (l *logbook) Write(line []byte) (int, error) {
+func (l *logRecorder) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lines.Write(line)
 }
 
-func (l *logbook) text() string {
+func (l *logRecorder) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lines.String()
 }
 
-func (l *logbook) clear() {
+func (l *logRecorder) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines.Reset()
 }
 
-func (l *logbook) tail() string {
+func (l *logRecorder) tail() string {
 	const most = 4000
 	text := l.text()
 	return text[max(0, len(text)-most):]

@@ -17,23 +17,23 @@ import (
 )
 
 // Told to stop while everybody is busy, it answers whole whatever it began, and what it answered is there.
-func TestAStopUnderLoadFinishesWhatIsInFlight(t *testing.T) {
+func TestStop_FinishesRequestsInFlight(t *testing.T) {
 	s := newServer(t, t.TempDir(), "KEYLODGE_LOG_LEVEL=info") // a line for each request
-	staff, random := newStaff(t, s), rand.New(rand.NewPCG(chosenSeed(), 0))
+	staff, random := newLoad(t, s), rand.New(rand.NewPCG(chosenSeed(), 0))
 	var longest time.Duration
 	const stops = 10
 	for range stops {
 		s.start()
-		working := staff.begin((*worker).works)
+		working := staff.start((*worker).run)
 		s.awaitAnswers(100 + random.IntN(200))
 		s.signal(syscall.SIGTERM)
 		told := time.Now()
-		if code := s.stops(); code != 0 {
+		if code := s.waitForExit(); code != 0 {
 			t.Fatalf("exit code %d", code)
 		}
 		longest = max(longest, time.Since(told))
 		working.Wait()
-		if s.listens() {
+		if s.isListening() {
 			t.Error("somebody still listens")
 		}
 		// What comes back was begun, and what was begun comes back. Whoever sends something into a connection that is just being
@@ -42,31 +42,31 @@ func TestAStopUnderLoadFinishesWhatIsInFlight(t *testing.T) {
 			t.Errorf("%d requests were carried out, %d were answered", begun, s.answered.Load())
 		}
 		s.start()
-		staff.all((*worker).looks)
+		staff.run((*worker).verifyAll)
 		s.kill()
 		s.log.clear()
 		s.answered.Store(0)
 	}
 	sum, _ := staff.sum()
 	if kept := total(sum.kept); kept > 0 {
-		t.Errorf("%d requests were carried out and not answered: %s", kept, counts(sum.kept))
+		t.Errorf("%d requests were carried out and not answered: %s", kept, formatCounts(sum.kept))
 	}
-	t.Logf("%d stops, the longest %d ms; %d writes acknowledged, %d not begun", stops, longest.Milliseconds(), total(sum.acknowledged), total(sum.doubtful))
+	t.Logf("%d stops, the longest %d ms; %d writes acknowledged, %d not begun", stops, longest.Milliseconds(), total(sum.acknowledged), total(sum.unanswered))
 }
 
 // A client that never finishes what it says does not keep the server from stopping, and one that is slow is waited for.
-func TestAStopWaitsForTheSlowAndNotForEver(t *testing.T) {
+func TestStop_WaitsForSlowClientsUpToTimeout(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, t.TempDir())
 	s.start()
-	silent, slow := s.halfRequest(), s.halfRequest()
+	silent, slow := s.openPartialRequest(), s.openPartialRequest()
 	s.signal(syscall.SIGTERM)
 	told := time.Now()
 	s.awaitNoListener()
-	if status := finish(t, slow); status != http.StatusOK {
+	if status := finishRequest(t, slow); status != http.StatusOK {
 		t.Errorf("whoever was slow got %d", status)
 	}
-	if code := s.stops(); code != 0 {
+	if code := s.waitForExit(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if err := silent.Close(); err != nil {
@@ -77,7 +77,7 @@ func TestAStopWaitsForTheSlowAndNotForEver(t *testing.T) {
 
 // Whoever tells it a second time does not want to wait. Some supervisors send each signal twice, within an instant; that is
 // once.
-func TestASecondSignalEndsItAtOnce(t *testing.T) {
+func TestStop_SecondSignalExitsImmediately(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
@@ -86,7 +86,7 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 				t.Log("this machine was too slow to send two signals within an instant: once more")
 			}
 			s.start()
-			wantSound(t, s)
+			requireIntegrity(t, s)
 		})
 	}
 }
@@ -96,7 +96,7 @@ func endsAtALaterSignal(t *testing.T, s *server, signal syscall.Signal) bool {
 	t.Helper()
 	const instant = time.Second // as the program has it
 	s.start()
-	silent, slow := s.halfRequest(), s.halfRequest()
+	silent, slow := s.openPartialRequest(), s.openPartialRequest()
 	defer silent.Close()
 	defer slow.Close()
 	begun := time.Now()
@@ -107,18 +107,18 @@ func endsAtALaterSignal(t *testing.T, s *server, signal syscall.Signal) bool {
 		s.kill()
 		return false
 	}
-	if status := finish(t, slow); status != http.StatusOK {
+	if status := finishRequest(t, slow); status != http.StatusOK {
 		t.Errorf("one signal, sent twice, did not let it finish: %d", status)
 	}
 	for told := false; !told; {
 		select {
-		case <-s.ended:
+		case <-s.exited:
 			told = true
 		case <-time.After(10 * time.Millisecond):
 			_ = s.process.Process.Signal(signal) // it may just have ended
 		}
 	}
-	switch code := s.stops(); {
+	switch code := s.waitForExit(); {
 	case code == -int(signal):
 	case code == 0 && time.Since(begun) >= slowest: // it had waited for the silent one until that was over
 		return false
@@ -132,12 +132,12 @@ func endsAtALaterSignal(t *testing.T, s *server, signal syscall.Signal) bool {
 const slowest = 10 * time.Second
 
 // The last thing that the server does is to write down who was seen.
-func TestAStopWritesDownWhoWasSeen(t *testing.T) {
+func TestStop_FlushesLastSeen(t *testing.T) {
 	s := newServer(t, t.TempDir())
 	s.start()
-	staff := newStaff(t, s)[:1]
+	staff := newLoad(t, s)[:1]
 	for len(staff[0].people) == 0 && !t.Failed() {
-		staff[0].signsUp()
+		staff[0].signUp()
 	}
 	if t.Failed() {
 		t.FailNow()
@@ -149,11 +149,11 @@ func TestAStopWritesDownWhoWasSeen(t *testing.T) {
 		return err
 	})
 	asked := time.Now().Truncate(time.Microsecond)
-	if got := staff[0].must(ada, request{method: http.MethodGet, path: "/v1/session", in: ada.held()[0]}); !got.good() {
+	if got := staff[0].mustSend(ada, request{method: http.MethodGet, path: "/v1/session", in: ada.usableSessions()[0]}); !got.ok() {
 		t.Fatal(got.status)
 	}
 	s.signal(syscall.SIGTERM)
-	if code := s.stops(); code != 0 {
+	if code := s.waitForExit(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	var seen int64
@@ -163,7 +163,7 @@ func TestAStopWritesDownWhoWasSeen(t *testing.T) {
 	}
 }
 
-func (s *server) listens() bool {
+func (s *server) isListening() bool {
 	conn, err := net.Dial("tcp", s.address())
 	if err == nil {
 		defer conn.Close()
@@ -174,16 +174,16 @@ func (s *server) listens() bool {
 // awaitNoListener returns once no connection is taken any more.
 func (s *server) awaitNoListener() {
 	s.t.Helper()
-	for deadline := time.Now().Add(patience); s.listens(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(serverTimeout); s.isListening(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatal("it takes new connections while it stops")
 		}
 	}
 }
 
-// halfRequest is a connection with a request of which the last byte is missing, and of which the server has read the rest: it has
+// openPartialRequest is a connection with a request of which the last byte is missing, and of which the server has read the rest: it has
 // answered 100 (Continue) to the header.
-func (s *server) halfRequest() net.Conn {
+func (s *server) openPartialRequest() net.Conn {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.address())
 	if err != nil {
@@ -204,8 +204,8 @@ func (s *server) halfRequest() net.Conn {
 	return conn
 }
 
-// finish sends the missing byte and returns the answer's status.
-func finish(t *testing.T, conn net.Conn) int {
+// finishRequest sends the missing byte and returns the answer's status.
+func finishRequest(t *testing.T, conn net.Conn) int {
 	t.Helper()
 	defer conn.Close()
 	if _, err := io.WriteString(conn, "}"); err != nil {

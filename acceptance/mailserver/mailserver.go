@@ -41,21 +41,21 @@ type Server struct {
 	CA     *x509.CertPool // who signed its certificate, which is for 127.0.0.1 and localhost
 	CAFile string         // the same as PEM
 
-	t        testing.TB
-	options  Options
-	exim     string
-	dir      string
-	listener net.Listener
-	talks    sync.WaitGroup
-	ctx      context.Context
-	answers  map[string]string
+	t           testing.TB
+	options     Options
+	exim        string
+	dir         string
+	listener    net.Listener
+	connections sync.WaitGroup
+	ctx         context.Context
+	replies     map[string]string
 }
 
 // Start returns a server that stops with the test. Without Exim installed the test is skipped, or fails where
 // REQUIRE_MAILSERVER says that it must not be.
 func Start(t testing.TB, options Options) *Server {
 	t.Helper()
-	s := &Server{t: t, options: options, exim: requireExim(t), answers: map[string]string{}}
+	s := &Server{t: t, options: options, exim: requireExim(t), replies: map[string]string{}}
 	s.makeFolder()
 	s.configure()
 	ctx, hangUp := context.WithCancel(context.Background())
@@ -65,7 +65,7 @@ func Start(t testing.TB, options Options) *Server {
 	t.Cleanup(func() {
 		s.Stop()
 		impatience := time.AfterFunc(5*time.Second, hangUp) // a client may still hold its connection
-		s.talks.Wait()
+		s.connections.Wait()
 		impatience.Stop()
 		hangUp()
 	})
@@ -81,13 +81,13 @@ func (s *Server) Resume() {
 	s.listen(s.Addr)
 }
 
-// Answer has the server reply to a command (MAIL, RCPT, or DATA after the letter) about an address (the sender's with MAIL,
+// SetReply has the server reply to a command (MAIL, RCPT, or DATA after the letter) about an address (the sender's with MAIL,
 // otherwise the recipient's) with a code that begins with 4 or 5, and words. An empty reply takes that back.
-func (s *Server) Answer(command, address, reply string) {
+func (s *Server) SetReply(command, address, reply string) {
 	s.t.Helper()
-	s.answers[command+"/"+address] = reply
+	s.replies[command+"/"+address] = reply
 	var lines bytes.Buffer
-	for key, reply := range s.answers {
+	for key, reply := range s.replies {
 		if reply != "" {
 			fmt.Fprintf(&lines, "%s: %s\n", key, reply)
 		}
@@ -110,12 +110,12 @@ func requireExim(t testing.TB) string {
 	return ""
 }
 
-// nobody is the user that Exim runs as if root runs the test: it delivers nothing as root.
-const nobody = 65534
+// nobodyUID is the user that Exim runs as if root runs the test: it delivers nothing as root.
+const nobodyUID = 65534
 
-func owner() (uid, gid int) {
+func eximUser() (uid, gid int) {
 	if os.Getuid() == 0 {
-		return nobody, nobody
+		return nobodyUID, nobodyUID
 	}
 	return os.Getuid(), os.Getgid()
 }
@@ -138,7 +138,7 @@ func (s *Server) makeFolder() {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			s.t.Fatal(err)
 		}
-		s.giveAway(path)
+		s.chown(path)
 	}
 }
 
@@ -148,8 +148,8 @@ var configuration string
 func (s *Server) configure() {
 	s.t.Helper()
 	s.makeCertificate()
-	s.Answer("", "", "")
-	uid, gid := owner()
+	s.SetReply("", "", "")
+	uid, gid := eximUser()
 	if s.options.Mechanism == "" {
 		s.options.Mechanism = "PLAIN"
 	}
@@ -171,12 +171,12 @@ func (s *Server) write(name string, content []byte) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	s.giveAway(path)
+	s.chown(path)
 }
 
-func (s *Server) giveAway(path string) {
+func (s *Server) chown(path string) {
 	s.t.Helper()
-	uid, gid := owner()
+	uid, gid := eximUser()
 	if err := os.Chown(path, uid, gid); err != nil {
 		s.t.Fatal(err)
 	}
@@ -191,18 +191,18 @@ func (s *Server) listen(address string) {
 		s.t.Fatal(err)
 	}
 	s.listener = listener
-	s.talks.Go(func() {
+	s.connections.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			s.talks.Go(func() { s.talk(conn.(*net.TCPConn)) })
+			s.connections.Go(func() { s.serve(conn.(*net.TCPConn)) })
 		}
 	})
 }
 
-func (s *Server) talk(conn *net.TCPConn) {
+func (s *Server) serve(conn *net.TCPConn) {
 	socket, err := conn.File()
 	_ = conn.Close() // the socket is a duplicate
 	if err != nil {
@@ -220,7 +220,7 @@ func (s *Server) talk(conn *net.TCPConn) {
 	var complaints bytes.Buffer
 	exim.Stderr = &complaints
 	exim.WaitDelay = time.Second
-	if uid, gid := owner(); uid != os.Getuid() {
+	if uid, gid := eximUser(); uid != os.Getuid() {
 		exim.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	}
 	// Clients hang up as they like, which Exim calls a failure.

@@ -33,7 +33,7 @@ func requireBalancer(t *testing.T) string {
 func (c *cluster) balance(haproxy string) {
 	c.t.Helper()
 	folder := c.t.TempDir()
-	c.admin = filepath.Join(folder, "admin")
+	c.adminSocket = filepath.Join(folder, "admin")
 	var b strings.Builder
 	fmt.Fprintf(&b, `global
   log stderr format raw local0 err
@@ -57,7 +57,7 @@ backend lodges
   option forwardfor
   option httpchk GET /readyz
   http-response set-header X-Node %%s
-`, c.admin, strings.TrimPrefix(strings.Replace(c.origin, "localhost", "127.0.0.1", 1), "http://"))
+`, c.adminSocket, strings.TrimPrefix(strings.Replace(c.origin, "localhost", "127.0.0.1", 1), "http://"))
 	for _, n := range c.nodes {
 		fmt.Fprintf(&b, "  server %s %s check inter 200 fall 1 rise 1\n", n.name, n.address)
 	}
@@ -65,7 +65,7 @@ backend lodges
 	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
-	log := &logbook{}
+	log := &logRecorder{}
 	balancer := exec.CommandContext(context.Background(), haproxy, "-db", "-f", file)
 	balancer.Stdout, balancer.Stderr = log, log
 	balancer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -76,27 +76,27 @@ backend lodges
 		_ = balancer.Process.Kill()
 		_ = balancer.Wait()
 	})
-	c.await(&node{name: "the load balancer", address: strings.TrimPrefix(c.origin, "http://"), log: log})
+	c.waitUntilReady(&node{name: "the load balancer", address: strings.TrimPrefix(c.origin, "http://"), log: log})
 }
 
-// takeOut sends a node no more requests, and waits until those that it has are answered.
-func (c *cluster) takeOut(n *node) {
+// drain sends a node no more requests, and waits until those that it has are answered.
+func (c *cluster) drain(n *node) {
 	c.t.Helper()
-	c.tell("set server lodges/" + n.name + " state maint")
-	c.until(n.name+" has answered all", func() bool { return c.told(n, "scur") == "0" })
+	c.proxyCommand("set server lodges/" + n.name + " state maint")
+	c.waitFor(n.name+" has answered all", func() bool { return c.proxyStat(n, "scur") == "0" })
 }
 
-// putBack is takeOut undone. The load balancer has seen the node before it returns.
-func (c *cluster) putBack(n *node) {
+// undrain is takeOut undone. The load balancer has seen the node before it returns.
+func (c *cluster) undrain(n *node) {
 	c.t.Helper()
-	c.tell("set server lodges/" + n.name + " state ready")
-	c.until(n.name+" is up to the load balancer", func() bool { return c.told(n, "status") == "UP" })
+	c.proxyCommand("set server lodges/" + n.name + " state ready")
+	c.waitFor(n.name+" is up to the load balancer", func() bool { return c.proxyStat(n, "status") == "UP" })
 }
 
-// told is one of HAProxy's figures of a node.
-func (c *cluster) told(n *node, figure string) string {
+// proxyStat is one of HAProxy's figures of a node.
+func (c *cluster) proxyStat(n *node, figure string) string {
 	c.t.Helper()
-	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(c.tell("show stat"), "# "))).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(c.proxyCommand("show stat"), "# "))).ReadAll()
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -113,9 +113,9 @@ func (c *cluster) told(n *node, figure string) string {
 	return ""
 }
 
-func (c *cluster) tell(command string) string {
+func (c *cluster) proxyCommand(command string) string {
 	c.t.Helper()
-	conn, err := new(net.Dialer).DialContext(context.Background(), "unix", c.admin)
+	conn, err := new(net.Dialer).DialContext(context.Background(), "unix", c.adminSocket)
 	if err != nil {
 		c.t.Fatal(err)
 	}

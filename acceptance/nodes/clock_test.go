@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// kept is what a node of carriedRelease says whenever it has looked after the signing keys.
-const kept = "the signing keys are kept"
+// keysRefreshed is what a node of testClockRelease says whenever it has looked after the signing keys.
+const keysRefreshed = "the signing keys are kept"
 
-const shift = `package system
+const clockShiftSource = `package system
 
 import (
 	"os"
@@ -35,27 +35,27 @@ func shift() time.Duration {
 }
 `
 
-const keeping = `package jobs
+const refreshKeysSource = `package jobs
 
 import "context"
 
 func (j *Jobs) keepKeys(ctx context.Context) error {
-	err := j.usecases.Housekeeping.KeepKeys.Execute(ctx)
-	j.log.Warn("` + kept + `")
+	err := j.usecases.Maintenance.RefreshSigningKeys.Execute(ctx)
+	j.log.Warn("` + keysRefreshed + `")
 	return err
 }
 `
 
-// carriedRelease is the program of the sources with a clock that a file carries away, and which looks after its keys so much
+// testClockRelease is the program of the sources with a clock that a file carries away, and which looks after its keys so much
 // more often as its days are shorter.
-func carriedRelease(t *testing.T) string {
+func testClockRelease(t *testing.T) string {
 	t.Helper()
 	path, err := build("carried", edits{
 		"adapters/system/clock.go": replacing("time.Now().UTC()", "time.Now().Add(shift()).UTC()"),
-		"adapters/system/shift.go": saying(shift),
-		"adapters/jobs/jobs.go": replacing(`30*time.Second, "keeping the signing keys", patiently(j.usecases.Housekeeping.KeepKeys.Execute)`,
-			`50*time.Millisecond, "keeping the signing keys", patiently(j.keepKeys)`),
-		"adapters/jobs/keeping.go": saying(keeping),
+		"adapters/system/shift.go": newFile(clockShiftSource),
+		"adapters/jobs/jobs.go": replacing(`30*time.Second, "keeping the signing keys", withTimeout(j.usecases.Maintenance.RefreshSigningKeys.Execute)`,
+			`50*time.Millisecond, "keeping the signing keys", withTimeout(j.keepKeys)`),
+		"adapters/jobs/keeping.go": newFile(refreshKeysSource),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -63,26 +63,26 @@ func carriedRelease(t *testing.T) string {
 	return path
 }
 
-// clock is the time of all nodes of carriedRelease, but for the few seconds that each is off.
+// clock is the time of all nodes of testClockRelease, but for the few seconds that each is off.
 type clock struct {
-	t    *testing.T
-	file string
-	by   atomic.Int64
+	t      *testing.T
+	file   string
+	offset atomic.Int64
 }
 
 func newClock(t *testing.T) *clock {
 	t.Helper()
 	k := &clock{t: t, file: filepath.Join(t.TempDir(), "clock")}
-	k.carry(0)
+	k.advance(0)
 	return k
 }
 
-func (k *clock) now() time.Time { return time.Now().Add(time.Duration(k.by.Load())) }
+func (k *clock) now() time.Time { return time.Now().Add(time.Duration(k.offset.Load())) }
 
-// carry moves all clocks on at one moment. Here it is later a little before.
-func (k *clock) carry(on time.Duration) {
+// advance moves all clocks on at one moment. Here it is later a little before.
+func (k *clock) advance(on time.Duration) {
 	k.t.Helper()
-	by := time.Duration(k.by.Add(int64(on)))
+	by := time.Duration(k.offset.Add(int64(on)))
 	draft := k.file + ".draft"
 	if err := os.WriteFile(draft, []byte(by.String()), 0o600); err != nil {
 		k.t.Fatal(err)

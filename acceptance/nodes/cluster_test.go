@@ -17,30 +17,30 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/acceptance/handedout"
+	"github.com/keylodge/keylodge/acceptance/leakcheck"
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
 )
 
 // cluster is three servers, each a process of its own, behind a load balancer.
 type cluster struct {
-	t        *testing.T
-	database string
-	origin   string // of the load balancer, which people see
-	admin    string // the socket by which the load balancer is told what to do
-	nodes    []*node
-	settings []string
-	handed   handedout.Secrets
+	t           *testing.T
+	database    string
+	origin      string // of the load balancer, which people see
+	adminSocket string // the socket by which the load balancer is told what to do
+	nodes       []*node
+	settings    []string
+	secrets     leakcheck.Secrets
 }
 
 // node is one server.
 type node struct {
-	cluster *cluster
-	name    string
-	address string
-	binary  string   // the program that runs there
-	own     []string // settings that the others do not have
-	process *exec.Cmd
-	log     *logbook
+	cluster  *cluster
+	name     string
+	address  string
+	binary   string   // the program that runs there
+	settings []string // settings that the others do not have
+	process  *exec.Cmd
+	log      *logRecorder
 }
 
 // url is where the node is reached around the load balancer, by the name that its cookies are for.
@@ -48,7 +48,7 @@ func (n *node) url() string {
 	return "http://" + strings.Replace(n.address, "127.0.0.1", "localhost", 1)
 }
 
-const size = 3
+const clusterSize = 3
 
 // start brings everything up. The servers find an empty database, all at once.
 func start(t *testing.T) *cluster {
@@ -59,7 +59,7 @@ func start(t *testing.T) *cluster {
 // startWith is start with another program, and more settings, which may say what each node has of its own.
 func startWith(t *testing.T, binary string, settings ...func(i int) string) *cluster {
 	t.Helper()
-	database := postgresserver.Empty(t)
+	database := postgresserver.EmptyDatabase(t)
 	return startOn(t, database, database, binary, settings...)
 }
 
@@ -76,10 +76,10 @@ func startOn(t *testing.T, database, url, binary string, settings ...func(i int)
 		"KEYLODGE_LOG_LEVEL=debug", "KEYLODGE_LOG_FORMAT=json",
 		"KEYLODGE_RATE_LIMITS=off", // all come from one address, and hundreds at once
 	}
-	for i := range size {
-		n := &node{cluster: c, name: fmt.Sprintf("node%d", i+1), address: "127.0.0.1:" + freePort(t), binary: binary, log: &logbook{}}
+	for i := range clusterSize {
+		n := &node{cluster: c, name: fmt.Sprintf("node%d", i+1), address: "127.0.0.1:" + freePort(t), binary: binary, log: &logRecorder{}}
 		for _, setting := range settings {
-			n.own = append(n.own, setting(i))
+			n.settings = append(n.settings, setting(i))
 		}
 		c.nodes = append(c.nodes, n)
 	}
@@ -87,7 +87,7 @@ func startOn(t *testing.T, database, url, binary string, settings ...func(i int)
 		c.run(n)
 	}
 	for _, n := range c.nodes {
-		c.await(n)
+		c.waitUntilReady(n)
 	}
 	c.balance(balancer)
 	return c
@@ -108,8 +108,8 @@ func (c *cluster) run(n *node) {
 	c.t.Cleanup(func() {
 		_ = process.Process.Kill()
 		_ = process.Wait()
-		if found := c.handed.In(log.String()); len(found) > 0 || c.handed.Len() == 0 {
-			c.t.Errorf("of %d secrets that were handed out, these are in the log of %s: %q", c.handed.Len(), n.name, found)
+		if found := c.secrets.FindIn(log.String()); len(found) > 0 || c.secrets.Len() == 0 {
+			c.t.Errorf("of %d secrets that were handed out, these are in the log of %s: %q", c.secrets.Len(), n.name, found)
 		}
 		if c.t.Failed() {
 			c.t.Logf("%s:\n%s", n.name, log.tail())
@@ -118,7 +118,7 @@ func (c *cluster) run(n *node) {
 }
 
 func (c *cluster) environment(n *node) []string {
-	return slices.Concat(c.settings, n.own, []string{"KEYLODGE_LISTEN=" + n.address, "PATH=" + os.Getenv("PATH")})
+	return slices.Concat(c.settings, n.settings, []string{"KEYLODGE_LISTEN=" + n.address, "PATH=" + os.Getenv("PATH")})
 }
 
 // command runs a command of the node's program, with its settings, and returns what it says.
@@ -129,9 +129,9 @@ func (c *cluster) command(n *node, arguments ...string) (string, error) {
 	return string(said), err
 }
 
-func (c *cluster) await(n *node) {
+func (c *cluster) waitUntilReady(n *node) {
 	c.t.Helper()
-	c.until(n.name+" is ready", func() bool {
+	c.waitFor(n.name+" is ready", func() bool {
 		answer, err := http.Get("http://" + n.address + "/readyz")
 		if err != nil {
 			return false
@@ -141,8 +141,8 @@ func (c *cluster) await(n *node) {
 	})
 }
 
-// until waits for something that has to come. The time that it gets only bounds a failure.
-func (c *cluster) until(what string, so func() bool) {
+// waitFor waits for something that has to come. The time that it gets only bounds a failure.
+func (c *cluster) waitFor(what string, so func() bool) {
 	c.t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); !so(); time.Sleep(10 * time.Millisecond) {
 		if c.t.Failed() || time.Now().After(deadline) {
@@ -187,25 +187,25 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// logbook keeps what a process says.
-type logbook struct {
+// logRecorder keeps what a process says.
+type logRecorder struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *logbook) Write(p []byte) (int, error) {
+func (l *logRecorder) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *logbook) String() string {
+func (l *logRecorder) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
-func (l *logbook) tail() string {
+func (l *logRecorder) tail() string {
 	const enough = 4000
 	s := l.String()
 	return s[max(0, len(s)-enough):]

@@ -11,33 +11,33 @@ import (
 // Three nodes whose clocks are a few seconds apart go through two rotations by the clock and one by hand, while programs
 // refresh, mint and use tokens. None is refused that is valid, by no node and by no service that knows the keys of an hour
 // ago; and whatever signs was published by every node long before.
-func TestKeysRotateUnderTraffic(t *testing.T) {
+func TestCluster_KeyRotationUnderTraffic(t *testing.T) {
 	const step, journey = 40 * time.Minute, 56 * time.Hour
 	clock := newClock(t)
 	skew := []string{"0s", "3s", "-4s"}
-	c := startWith(t, carriedRelease(t), func(i int) string { return "TEST_SKEW=" + skew[i] },
+	c := startWith(t, testClockRelease(t), func(i int) string { return "TEST_SKEW=" + skew[i] },
 		func(int) string { return "TEST_CLOCK=" + clock.file },
 		func(int) string { return "KEYLODGE_JWT_ROTATION_INTERVAL=24h" },
 		func(int) string { return "KEYLODGE_ACCESS_TOKEN_TTL=1h" },
 		func(int) string { return "KEYLODGE_LOG_LEVEL=warn" })
-	service := &verifier{origin: c.origin, clock: clock, keeps: time.Hour}
+	service := &verifier{origin: c.origin, clock: clock, cacheTTL: time.Hour}
 	traffic := c.tokenTraffic(service)
 	ada := c.person()
-	must(t, ada.signUp())
-	ada = ada.program()
+	requireNoError(t, ada.signUp())
+	ada = ada.appClient()
 	in, err := ada.signIn("bearer")
-	must(t, err)
+	requireNoError(t, err)
 
 	published := map[string]time.Time{} // by every node, since then
-	for kid := range c.published(t) {
+	for kid := range c.waitForSameKeys(t) {
 		published[kid] = time.Time{} // nobody had a token before there was the first one
 	}
 	signing := map[string]bool{}
 	var before []string // tokens
 	for begun := clock.now(); clock.now().Sub(begun) < journey; {
-		clock.carry(step)
-		c.keepKeys()
-		for kid := range c.published(t) {
+		clock.advance(step)
+		c.refreshKeys()
+		for kid := range c.waitForSameKeys(t) {
 			if _, found := published[kid]; !found {
 				published[kid] = clock.now()
 			}
@@ -48,8 +48,8 @@ func TestKeysRotateUnderTraffic(t *testing.T) {
 			if err := ada.at(n).refresh(&in); err != nil {
 				t.Fatalf("%s refreshes: %v", n.name, err)
 			}
-			kid, _, err := stated(in.Tokens.Access)
-			must(t, err)
+			kid, _, err := parseUnverified(in.Tokens.Access)
+			requireNoError(t, err)
 			if since, found := published[kid]; !found || clock.now().Sub(since) < time.Hour {
 				t.Fatalf("%s signs with %s, which all publish since %s; it is %s", n.name, kid, since, clock.now())
 			}
@@ -59,11 +59,11 @@ func TestKeysRotateUnderTraffic(t *testing.T) {
 		for _, token := range append(tokens, before...) { // of the step before, too
 			for _, n := range c.nodes {
 				ada.access = token
-				if _, err := ada.at(n).isIn(); err != nil {
+				if _, err := ada.at(n).whoAmI(); err != nil {
 					t.Fatalf("%s does not take a token that is valid: %v", n.name, err)
 				}
 			}
-			if err := service.believes(token); err != nil {
+			if err := service.verify(token); err != nil {
 				t.Fatalf("a service does not: %v", err)
 			}
 		}
@@ -77,21 +77,21 @@ func TestKeysRotateUnderTraffic(t *testing.T) {
 			break
 		}
 	}
-	uses := traffic.end()
+	uses := traffic.stop()
 	if len(signing) != 4 || uses < 100 {
 		t.Errorf("%d keys have signed, and %d tokens were used meanwhile", len(signing), uses)
 	}
 	t.Logf("%d keys have signed; %d rounds of traffic", len(signing), uses)
 }
 
-// published waits until all nodes publish the same keys.
-func (c *cluster) published(t *testing.T) map[string]bool {
+// waitForSameKeys waits until all nodes publish the same keys.
+func (c *cluster) waitForSameKeys(t *testing.T) map[string]bool {
 	t.Helper()
 	var kids []string
-	c.until("all nodes publish the same keys", func() bool {
+	c.waitFor("all nodes publish the same keys", func() bool {
 		kids = kids[:0]
 		for _, n := range c.nodes {
-			kids = append(kids, c.keysOf(t, n))
+			kids = append(kids, c.publishedKeys(t, n))
 		}
 		return kids[0] == kids[1] && kids[1] == kids[2]
 	})
@@ -102,40 +102,40 @@ func (c *cluster) published(t *testing.T) map[string]bool {
 	return set
 }
 
-// keepKeys waits until each node has looked after its keys, at the time that it is now.
-func (c *cluster) keepKeys() {
+// refreshKeys waits until each node has looked after its keys, at the time that it is now.
+func (c *cluster) refreshKeys() {
 	c.t.Helper()
 	enough := make([]int, len(c.nodes))
-	looks := func(i int) int { return strings.Count(c.nodes[i].log.String(), kept) }
+	looks := func(i int) int { return strings.Count(c.nodes[i].log.String(), keysRefreshed) }
 	for i := range c.nodes {
 		enough[i] = looks(i) + 2 // one may have been under way
 	}
 	for i, n := range c.nodes {
-		c.until(n.name+" looks after its keys", func() bool { return looks(i) >= enough[i] })
+		c.waitFor(n.name+" looks after its keys", func() bool { return looks(i) >= enough[i] })
 	}
 }
 
 // tokenTraffic are programs that use, mint and refresh all the time, at the load balancer.
 type tokenTraffic struct {
 	working sync.WaitGroup
-	left    chan struct{}
+	stopped chan struct{}
 	mu      sync.Mutex
 	rounds  int
 }
 
 func (c *cluster) tokenTraffic(service *verifier) *tokenTraffic {
 	c.t.Helper()
-	traffic := &tokenTraffic{left: make(chan struct{})}
+	traffic := &tokenTraffic{stopped: make(chan struct{})}
 	for range 3 {
 		ben := c.person()
-		must(c.t, ben.signUp())
-		ben = ben.program()
+		requireNoError(c.t, ben.signUp())
+		ben = ben.appClient()
 		in, err := ben.signIn("bearer")
-		must(c.t, err)
+		requireNoError(c.t, err)
 		traffic.working.Go(func() {
 			for !c.t.Failed() {
 				select {
-				case <-traffic.left:
+				case <-traffic.stopped:
 					return
 				case <-time.After(5 * time.Millisecond):
 				}
@@ -149,16 +149,16 @@ func (c *cluster) tokenTraffic(service *verifier) *tokenTraffic {
 			}
 		})
 	}
-	c.t.Cleanup(func() { traffic.end() })
+	c.t.Cleanup(func() { traffic.stop() })
 	return traffic
 }
 
-func (t *tokenTraffic) end() (rounds int) {
+func (t *tokenTraffic) stop() (rounds int) {
 	t.mu.Lock()
 	select {
-	case <-t.left:
+	case <-t.stopped:
 	default:
-		close(t.left)
+		close(t.stopped)
 	}
 	t.mu.Unlock()
 	t.working.Wait()
@@ -167,24 +167,24 @@ func (t *tokenTraffic) end() (rounds int) {
 
 // round uses a token, mints another one with it, shows that to the service, and refreshes. Only what has expired meanwhile
 // may be refused.
-func (v *verifier) round(p *person, in *entered) error {
+func (v *verifier) round(p *person, in *sessionResponse) error {
 	refusal := func(doing, token string, err error) error {
-		_, ends, badToken := stated(token)
+		_, ends, badToken := parseUnverified(token)
 		if err == nil || badToken == nil && v.clock.now().Add(10*time.Second).After(ends) {
 			return nil
 		}
 		return fmt.Errorf("%s with a token that is valid until %s, at %s: %w", doing, ends, v.clock.now(), err)
 	}
-	_, err := p.isIn()
+	_, err := p.whoAmI()
 	if err := refusal("coming in", p.access, err); err != nil {
 		return err
 	}
-	minted, err := p.mint()
+	minted, err := p.issueAccessToken()
 	if err != nil {
 		if err := refusal("minting", p.access, err); err != nil {
 			return err
 		}
-	} else if err := refusal("showing a service one", minted, v.believes(minted)); err != nil {
+	} else if err := refusal("showing a service one", minted, v.verify(minted)); err != nil {
 		return err
 	}
 	if err := p.refresh(in); err != nil {

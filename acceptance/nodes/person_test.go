@@ -34,30 +34,30 @@ func (p *person) at(n *node) *person {
 	return p
 }
 
-// program is somebody's, signed in with a device of theirs, without a browser.
-func (p *person) program() *person {
+// appClient is somebody's, signed in with a device of theirs, without a browser.
+func (p *person) appClient() *person {
 	other := p.cluster.person()
 	other.device, other.base = p.device, p.base
 	return other
 }
 
-type refused struct {
+type problemError struct {
 	status int
 	Code   string `json:"code"`
 }
 
-func (r refused) Error() string { return fmt.Sprintf("%d %s", r.status, r.Code) }
+func (r problemError) Error() string { return fmt.Sprintf("%d %s", r.status, r.Code) }
 
-// ask sends a request through the load balancer and returns a refused for any answer that is not a good one.
-func (p *person) ask(method, path string, body, result any) error {
+// send sends a request through the load balancer and returns a refused for any answer that is not a good one.
+func (p *person) send(method, path string, body, result any) error {
 	base := p.base
 	if base == "" {
 		base = p.cluster.origin
 	}
-	return p.askAt(base, method, path, body, result)
+	return p.sendTo(base, method, path, body, result)
 }
 
-func (p *person) askAt(base, method, path string, body, result any) error {
+func (p *person) sendTo(base, method, path string, body, result any) error {
 	var payload io.Reader
 	if body != nil {
 		encoded, err := json.Marshal(body)
@@ -88,9 +88,9 @@ func (p *person) askAt(base, method, path string, body, result any) error {
 	if err != nil {
 		return err
 	}
-	p.cluster.handed.Answer(response, answer)
+	p.cluster.secrets.AddResponse(response, answer)
 	if response.StatusCode >= 300 {
-		r := refused{status: response.StatusCode}
+		r := problemError{status: response.StatusCode}
 		_ = json.Unmarshal(answer, &r)
 		return r
 	}
@@ -105,7 +105,7 @@ type ceremony struct {
 	Options     json.RawMessage `json:"options"`
 }
 
-type entered struct {
+type sessionResponse struct {
 	CSRFToken string `json:"csrf_token"`
 	Session   struct {
 		ID string `json:"id"`
@@ -121,41 +121,41 @@ func (p *person) signUp() error {
 	if err != nil {
 		return err
 	}
-	return p.enter("/v1/signup/verify", begun, made, "cookie", nil)
+	return p.openSession("/v1/signup/verify", begun, made, "cookie", nil)
 }
 
 // beginSignUp returns the ceremony and the device's answer to it.
 func (p *person) beginSignUp() (begun ceremony, answer any, err error) {
-	if err := p.ask(http.MethodPost, "/v1/signup/options", map[string]string{"display_name": "Ada"}, &begun); err != nil {
+	if err := p.send(http.MethodPost, "/v1/signup/options", map[string]string{"display_name": "Ada"}, &begun); err != nil {
 		return begun, nil, err
 	}
 	answer, err = p.device.Create(begun.Options)
 	return begun, answer, err
 }
 
-func (p *person) signIn(transport string) (entered, error) {
+func (p *person) signIn(transport string) (sessionResponse, error) {
 	begun, answer, err := p.beginSignIn()
 	if err != nil {
-		return entered{}, err
+		return sessionResponse{}, err
 	}
-	var in entered
-	err = p.enter("/v1/login/verify", begun, answer, transport, &in)
+	var in sessionResponse
+	err = p.openSession("/v1/login/verify", begun, answer, transport, &in)
 	return in, err
 }
 
 func (p *person) beginSignIn() (begun ceremony, answer any, err error) {
-	if err := p.ask(http.MethodPost, "/v1/login/options", struct{}{}, &begun); err != nil {
+	if err := p.send(http.MethodPost, "/v1/login/options", struct{}{}, &begun); err != nil {
 		return begun, nil, err
 	}
 	answer, err = p.device.Get(begun.Options)
 	return begun, answer, err
 }
 
-func (p *person) enter(path string, begun ceremony, answer any, transport string, in *entered) error {
+func (p *person) openSession(path string, begun ceremony, answer any, transport string, in *sessionResponse) error {
 	if in == nil {
-		in = new(entered)
+		in = new(sessionResponse)
 	}
-	err := p.ask(http.MethodPost, path, map[string]any{"challenge_id": begun.ChallengeID, "credential": answer, "transport": transport}, in)
+	err := p.send(http.MethodPost, path, map[string]any{"challenge_id": begun.ChallengeID, "credential": answer, "transport": transport}, in)
 	if err == nil && transport == "cookie" {
 		p.csrf = in.CSRFToken
 	}
@@ -166,37 +166,37 @@ func (p *person) enter(path string, begun ceremony, answer any, transport string
 }
 
 // refresh trades the refresh token for the next pair.
-func (p *person) refresh(in *entered) error {
+func (p *person) refresh(in *sessionResponse) error {
 	access := p.access
 	p.access = "" // not needed, and perhaps expired
-	err := p.ask(http.MethodPost, "/v1/session/refresh", map[string]string{"refresh_token": in.Tokens.Refresh}, in)
+	err := p.send(http.MethodPost, "/v1/session/refresh", map[string]string{"refresh_token": in.Tokens.Refresh}, in)
 	if p.access = access; err == nil {
 		p.access = in.Tokens.Access
 	}
 	return err
 }
 
-// mint returns an access token for other services.
-func (p *person) mint() (string, error) {
+// issueAccessToken returns an access token for other services.
+func (p *person) issueAccessToken() (string, error) {
 	var minted struct {
 		Access string `json:"access_token"`
 	}
-	err := p.ask(http.MethodPost, "/v1/session/token", struct{}{}, &minted)
+	err := p.send(http.MethodPost, "/v1/session/token", struct{}{}, &minted)
 	return minted.Access, err
 }
 
-// isIn asks who the person is.
-func (p *person) isIn() (name string, err error) {
+// whoAmI asks who the person is.
+func (p *person) whoAmI() (name string, err error) {
 	var shown struct {
 		User struct {
 			Name string `json:"display_name"`
 		}
 	}
-	err = p.ask(http.MethodGet, "/v1/session", nil, &shown)
+	err = p.send(http.MethodGet, "/v1/session", nil, &shown)
 	return shown.User.Name, err
 }
 
-func must(t *testing.T, err error) {
+func requireNoError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -10,13 +10,13 @@ import (
 )
 
 // Three nodes share one PgBouncer, and people come in crowds.
-func TestNodesBehindPgBouncer(t *testing.T) {
+func TestCluster_BehindPgBouncer(t *testing.T) {
 	for mode, settings := range map[string][]string{
 		"transaction": nil,
-		"session":     {fmt.Sprint("default_pool_size = ", size*16+2)}, // as docs/storage.md asks for
+		"session":     {fmt.Sprint("default_pool_size = ", clusterSize*16+2)}, // as docs/storage.md asks for
 	} {
 		t.Run(mode, func(t *testing.T) {
-			database := postgresserver.Empty(t)
+			database := postgresserver.EmptyDatabase(t)
 			c := startOn(t, database, postgresserver.StartPooler(t, database, mode, settings...).URL(database), thisRelease(t))
 			for _, people := range []int{24, 64} {
 				crowd := make([]*person, people)
@@ -40,9 +40,9 @@ func TestNodesBehindPgBouncer(t *testing.T) {
 					_, err := p.signIn("cookie")
 					return err
 				})
-				each("session", func(p *person) error { return p.ask(http.MethodGet, "/v1/session", nil, nil) })
+				each("session", func(p *person) error { return p.send(http.MethodGet, "/v1/session", nil, nil) })
 				var users int
-				must(t, c.query(t, "SELECT count(*) FROM users", &users))
+				requireNoError(t, c.query(t, "SELECT count(*) FROM users", &users))
 				if users < people {
 					t.Errorf("%d accounts after %d sign-ups", users, people)
 				}

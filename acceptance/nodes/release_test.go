@@ -13,25 +13,25 @@ import (
 	"testing"
 )
 
-// workshop is where programs are built. It goes with the process.
-var workshop string
+// buildDir is where programs are built. It goes with the process.
+var buildDir string
 
 func TestMain(m *testing.M) {
 	var err error
-	if workshop, err = os.MkdirTemp("", "nodes"); err != nil {
+	if buildDir, err = os.MkdirTemp("", "nodes"); err != nil {
 		panic(err)
 	}
 	code := m.Run()
-	_ = os.RemoveAll(workshop)
+	_ = os.RemoveAll(buildDir)
 	os.Exit(code)
 }
 
-var buildsThisRelease = sync.OnceValues(func() (string, error) { return build("this", nil) })
+var buildThisRelease = sync.OnceValues(func() (string, error) { return build("this", nil) })
 
 // thisRelease is the program of the sources as they are, made once.
 func thisRelease(t *testing.T) string {
 	t.Helper()
-	path, err := buildsThisRelease()
+	path, err := buildThisRelease()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +54,8 @@ func replacing(old, with string) edit {
 	}
 }
 
-// all does one edit after the other.
-func all(edits ...edit) edit {
+// sequence does one edit after the other.
+func sequence(edits ...edit) edit {
 	return func(source string) (_ string, err error) {
 		for _, e := range edits {
 			if source, err = e(source); err != nil {
@@ -66,8 +66,8 @@ func all(edits ...edit) edit {
 	}
 }
 
-// saying is a whole new file.
-func saying(text string) edit {
+// newFile is a whole new file.
+func newFile(text string) edit {
 	return func(source string) (string, error) {
 		if source != "" {
 			return "", errors.New("it is there already")
@@ -83,7 +83,7 @@ func build(name string, changes edits) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	folder := filepath.Join(workshop, name)
+	folder := filepath.Join(buildDir, name)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", err
 	}

@@ -16,18 +16,18 @@ import (
 // verifier is a service of somebody else's. It reads the keys at the load balancer, keeps them for as long as it likes,
 // which is longer than it is told to, and does not ask again when it meets one that it does not know.
 type verifier struct {
-	origin string
-	clock  *clock
-	keeps  time.Duration
+	origin   string
+	clock    *clock
+	cacheTTL time.Duration
 
-	mu    sync.Mutex
-	keys  jwk.Set
-	since time.Time
+	mu        sync.Mutex
+	keys      jwk.Set
+	fetchedAt time.Time
 }
 
-func (v *verifier) believes(token string) error {
+func (v *verifier) verify(token string) error {
 	now := v.clock.now()
-	keys, err := v.known(now)
+	keys, err := v.cachedKeys(now)
 	if err != nil {
 		return err
 	}
@@ -36,21 +36,21 @@ func (v *verifier) believes(token string) error {
 	return err
 }
 
-func (v *verifier) known(now time.Time) (jwk.Set, error) {
+func (v *verifier) cachedKeys(now time.Time) (jwk.Set, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.keys != nil && now.Sub(v.since) < v.keeps {
+	if v.keys != nil && now.Sub(v.fetchedAt) < v.cacheTTL {
 		return v.keys, nil
 	}
 	keys, err := jwk.Fetch(context.Background(), v.origin+"/.well-known/jwks.json")
 	if err == nil {
-		v.keys, v.since = keys, now
+		v.keys, v.fetchedAt = keys, now
 	}
 	return keys, err
 }
 
-// stated is what anybody can read in a token.
-func stated(token string) (kid string, ends time.Time, err error) {
+// parseUnverified is what anybody can read in a token.
+func parseUnverified(token string) (kid string, ends time.Time, err error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return "", ends, fmt.Errorf("%q is no token", token)

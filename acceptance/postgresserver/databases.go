@@ -18,14 +18,14 @@ var (
 		sync.Once
 		err error
 	}
-	// emptied are copies of the template that a test has left: emptying one takes a hundredth of the time of making one.
-	emptied = make(chan string, 64)
+	// freeDatabases are copies of the template that a test has left: emptying one takes a hundredth of the time of making one.
+	freeDatabases = make(chan string, 64)
 )
 
 const templateName = "template_of_tests"
 
-// Empty returns the URL of a new database without tables, which goes when the test ends.
-func Empty(t testing.TB) string {
+// EmptyDatabase returns the URL of a new database without tables, which goes when the test ends.
+func EmptyDatabase(t testing.TB) string {
 	t.Helper()
 	server := sharedServer(t)
 	name := server.create(t, "template0")
@@ -37,9 +37,9 @@ func Empty(t testing.TB) string {
 	return server.URL(name)
 }
 
-// Migrated is Empty with the schema that migrate makes in the database of the URL. It does so once in a process, which has
+// MigratedDatabase is Empty with the schema that migrate makes in the database of the URL. It does so once in a process, which has
 // one schema only: what others get is a copy, or one that a former test has left. Tests change its rows and not its schema.
-func Migrated(t testing.TB, migrate func(url string) error) string {
+func MigratedDatabase(t testing.TB, migrate func(url string) error) string {
 	t.Helper()
 	server := sharedServer(t)
 	template.Do(func() {
@@ -52,25 +52,25 @@ func Migrated(t testing.TB, migrate func(url string) error) string {
 	}
 	var name string
 	select {
-	case name = <-emptied:
+	case name = <-freeDatabases:
 	default:
 		name = server.create(t, templateName)
 	}
 	t.Cleanup(func() {
-		if err := server.Exec(name, empty); err != nil {
+		if err := server.Exec(name, deleteAllRows); err != nil {
 			t.Error(err)
 			return
 		}
 		select {
-		case emptied <- name:
+		case freeDatabases <- name:
 		default: // more than are ever used at once: it goes with the server
 		}
 	})
 	return server.URL(name)
 }
 
-// empty takes every row away but those that say what the schema is, whatever refers to them.
-const empty = `SET session_replication_role = replica;
+// deleteAllRows takes every row away but those that say what the schema is, whatever refers to them.
+const deleteAllRows = `SET session_replication_role = replica;
 DO $$
 DECLARE name text;
 BEGIN
@@ -79,11 +79,11 @@ BEGIN
 	END LOOP;
 END $$`
 
-// Own starts a server of the test's own, to be stopped, started and spoiled.
-func Own(t testing.TB, settings ...string) *Server {
+// StartForTest starts a server of the test's own, to be stopped, started and spoiled.
+func StartForTest(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	server, err := Start(settings...)
-	require(t, err)
+	skipUnlessInstalled(t, err)
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Errorf("stopping the test's PostgreSQL: %v", err)
@@ -95,12 +95,12 @@ func Own(t testing.TB, settings ...string) *Server {
 func sharedServer(t testing.TB) *Server {
 	t.Helper()
 	server, err := shared()
-	require(t, err)
+	skipUnlessInstalled(t, err)
 	return server
 }
 
-// require skips a test where PostgreSQL is not installed, unless it has to be.
-func require(t testing.TB, err error) {
+// skipUnlessInstalled skips a test where PostgreSQL is not installed, unless it has to be.
+func skipUnlessInstalled(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case errors.Is(err, ErrNotInstalled) && os.Getenv("REQUIRE_POSTGRES") != "":

@@ -22,9 +22,9 @@ const poolerPort = "6432"
 
 // Pooler is a PgBouncer of this process, in front of one server.
 type Pooler struct {
-	folder   string // socket, configuration and log
-	process  *exec.Cmd
-	lifeline io.Closer
+	folder     string // socket, configuration and log
+	process    *exec.Cmd
+	supervisor io.Closer
 }
 
 // StartPooler starts a PgBouncer in front of the server of a database of this package, with the given pool_mode and the
@@ -41,7 +41,7 @@ func StartPooler(t testing.TB, databaseURL, mode string, settings ...string) *Po
 		t.Fatalf("starting PgBouncer: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(p.lifeline.Close(), p.process.Wait(), os.RemoveAll(p.folder)); err != nil {
+		if err := errors.Join(p.supervisor.Close(), p.process.Wait(), os.RemoveAll(p.folder)); err != nil {
 			t.Errorf("stopping the test's PgBouncer: %v", err)
 		}
 	})
@@ -78,8 +78,8 @@ func requirePooler(t testing.TB) string {
 	return ""
 }
 
-// poolerKeeper runs PgBouncer until its own standard input ends, as keeper runs the server.
-const poolerKeeper = `
+// poolerSupervisorScript runs PgBouncer until its own standard input ends, as keeper runs the server.
+const poolerSupervisorScript = `
 trap '' INT TERM HUP
 "$@" </dev/null &
 pooler=$!
@@ -90,7 +90,7 @@ exit 0
 `
 
 func startPooler(binary, server, mode string, settings []string) (*Pooler, error) {
-	owner, err := ownerOfServers()
+	owner, err := serverUser()
 	if err != nil {
 		return nil, err
 	}
@@ -115,20 +115,20 @@ func startPooler(binary, server, mode string, settings []string) (*Pooler, error
 		return nil, err
 	}
 	defer log.Close()
-	process := exec.CommandContext(context.Background(), "sh", "-c", poolerKeeper, "keeper", binary, filepath.Join(folder, "pgbouncer.ini"))
+	process := exec.CommandContext(context.Background(), "sh", "-c", poolerSupervisorScript, "keeper", binary, filepath.Join(folder, "pgbouncer.ini"))
 	process.Dir, process.Stdout, process.Stderr = folder, log, log
 	process.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Setpgid: true}
 	lifeline, err := process.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
-	return &Pooler{folder: folder, process: process, lifeline: lifeline}, process.Start()
+	return &Pooler{folder: folder, process: process, supervisor: lifeline}, process.Start()
 }
 
 // awaitStart waits until PgBouncer takes connections, whatever it then makes of them.
 func (p *Pooler) awaitStart() error {
 	var err error
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(serverTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		var conn net.Conn
 		if conn, err = new(net.Dialer).DialContext(context.Background(), "unix", filepath.Join(p.folder, ".s.PGSQL."+poolerPort)); err == nil {
 			return conn.Close()

@@ -34,11 +34,11 @@ var settings = []string{
 
 // Server is a PostgreSQL server of this process.
 type Server struct {
-	binaries string
-	folder   string // socket, data and log
-	settings []string
-	process  *exec.Cmd
-	lifeline io.Closer // the process ends when this closes
+	binaries   string
+	folder     string // socket, data and log
+	settings   []string
+	process    *exec.Cmd
+	supervisor io.Closer // the process ends when this closes
 }
 
 // ErrNotInstalled says that there is nothing to run.
@@ -56,7 +56,7 @@ func Start(more ...string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{binaries: binaries, folder: folder, settings: append(slices.Clone(settings), more...)}
-	if err := s.make(); err != nil {
+	if err := s.initDB(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
 	if err := s.Run(); err != nil {
@@ -65,11 +65,11 @@ func Start(more ...string) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) make() error {
+func (s *Server) initDB() error {
 	if err := s.Chown(s.folder); err != nil {
 		return err
 	}
-	owner, err := ownerOfServers()
+	owner, err := serverUser()
 	if err != nil {
 		return err
 	}
@@ -83,9 +83,9 @@ func (s *Server) make() error {
 	return nil
 }
 
-// keeper runs the server until its own standard input ends, which the kernel sees to when the process that holds the other
+// supervisorScript runs the server until its own standard input ends, which the kernel sees to when the process that holds the other
 // end is gone. It then stops the server without waiting for anybody, and takes the folder along if it was left alone.
-const keeper = `
+const supervisorScript = `
 trap '' INT TERM HUP
 "$@" </dev/null &
 server=$!
@@ -97,7 +97,7 @@ test "$word" = stop || rm -rf "$KEPT"
 
 // Run starts the server again after Stop.
 func (s *Server) Run() error {
-	owner, err := ownerOfServers()
+	owner, err := serverUser()
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (s *Server) Run() error {
 		return err
 	}
 	defer log.Close()
-	arguments := []string{"-c", keeper, "keeper", filepath.Join(s.binaries, "postgres"), "-D", s.Data(), "-k", s.folder}
+	arguments := []string{"-c", supervisorScript, "keeper", filepath.Join(s.binaries, "postgres"), "-D", s.Data(), "-k", s.folder}
 	for _, setting := range s.settings {
 		arguments = append(arguments, "-c", setting)
 	}
@@ -123,13 +123,13 @@ func (s *Server) Run() error {
 	if err := process.Start(); err != nil {
 		return err
 	}
-	s.process, s.lifeline = process, lifeline
+	s.process, s.supervisor = process, lifeline
 	return s.awaitStart()
 }
 
 func (s *Server) awaitStart() error {
 	var err error
-	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * serverTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if err = s.Exec("postgres", "SELECT 1"); err == nil {
 			return nil
 		}
@@ -140,7 +140,7 @@ func (s *Server) awaitStart() error {
 
 // Stop ends the server at once, as a crash would, and keeps its data for Run.
 func (s *Server) Stop() error {
-	if _, err := io.WriteString(s.lifeline.(io.Writer), "stop\n"); err != nil {
+	if _, err := io.WriteString(s.supervisor.(io.Writer), "stop\n"); err != nil {
 		return err
 	}
 	return s.process.Wait()
@@ -148,15 +148,15 @@ func (s *Server) Stop() error {
 
 // Close ends the server and removes all that it kept.
 func (s *Server) Close() error {
-	return errors.Join(s.lifeline.Close(), s.process.Wait(), os.RemoveAll(s.folder))
+	return errors.Join(s.supervisor.Close(), s.process.Wait(), os.RemoveAll(s.folder))
 }
 
-// patience is how long a server that works may take for anything: it bounds a failure, also where the disk is slow.
-const patience = time.Minute
+// serverTimeout is how long a server that works may take for anything: it bounds a failure, also where the disk is slow.
+const serverTimeout = time.Minute
 
 // Exec runs statements in one of the server's databases.
 func (s *Server) Exec(database, statements string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), serverTimeout)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, s.URL(database))
 	if err != nil {
@@ -182,7 +182,7 @@ func (s *Server) Data() string { return filepath.Join(s.folder, "data") }
 
 // Chown gives a file to the user that the server runs as.
 func (s *Server) Chown(path string) error {
-	owner, err := ownerOfServers()
+	owner, err := serverUser()
 	if err != nil || owner == nil {
 		return err
 	}
@@ -232,9 +232,9 @@ func majorVersion(folder string) int {
 	return version
 }
 
-// ownerOfServers is somebody else where this process is root, since PostgreSQL refuses to be: the user that its package
+// serverUser is somebody else where this process is root, since PostgreSQL refuses to be: the user that its package
 // makes, or nobody.
-func ownerOfServers() (*syscall.Credential, error) {
+func serverUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}

@@ -21,19 +21,19 @@ import (
 
 // Server is a server of this process.
 type Server struct {
-	binary   string
-	address  string
-	password string
-	folder   string
-	process  *exec.Cmd
-	lifeline io.Closer
+	binary     string
+	address    string
+	password   string
+	folder     string
+	process    *exec.Cmd
+	supervisor io.Closer
 }
 
 // Start starts one that ends with the test. It skips the test where none is installed, or fails it where REQUIRE_REDIS says
 // that one must be.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	binary := require(t)
+	binary := requireBinary(t)
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-func require(t testing.TB) string {
+func requireBinary(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{"valkey-server", "redis-server"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -63,9 +63,9 @@ func require(t testing.TB) string {
 	return ""
 }
 
-// keeper runs the server until its own standard input ends, which the kernel sees to when the process that holds the other end
+// supervisorScript runs the server until its own standard input ends, which the kernel sees to when the process that holds the other end
 // is gone.
-const keeper = `
+const supervisorScript = `
 "$@" </dev/null >log 2>&1 &
 server=$!
 read -r word
@@ -79,7 +79,7 @@ func (s *Server) Run() error {
 	if err != nil {
 		return err
 	}
-	process := exec.CommandContext(context.Background(), "sh", "-c", keeper, "keeper", s.binary,
+	process := exec.CommandContext(context.Background(), "sh", "-c", supervisorScript, "keeper", s.binary,
 		"--bind", "127.0.0.1", "--port", port, "--requirepass", s.password, "--save", "", "--appendonly", "no", "--dir", s.folder)
 	process.Dir = s.folder
 	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -90,7 +90,7 @@ func (s *Server) Run() error {
 	if err := process.Start(); err != nil {
 		return err
 	}
-	s.process, s.lifeline = process, lifeline
+	s.process, s.supervisor = process, lifeline
 	return s.awaitStart()
 }
 
@@ -98,7 +98,7 @@ func (s *Server) awaitStart() error {
 	var err error
 	for range 15000 {
 		var said string
-		if said, err = s.Ask("PING"); err == nil && said == "+PONG" {
+		if said, err = s.Do("PING"); err == nil && said == "+PONG" {
 			return nil
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -113,13 +113,13 @@ func (s *Server) Stop() {
 	if s.process == nil {
 		return
 	}
-	_ = s.lifeline.Close()
+	_ = s.supervisor.Close()
 	_ = s.process.Wait()
 	s.process = nil
 }
 
-// Ask sends one command and returns the first line of the answer.
-func (s *Server) Ask(command string) (string, error) {
+// Do sends one command and returns the first line of the answer.
+func (s *Server) Do(command string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.address)

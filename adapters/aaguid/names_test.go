@@ -10,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-func TestModelsHaveTheirMakersNames(t *testing.T) {
+func TestNameOf(t *testing.T) {
 	var names ports.AuthenticatorNames = New()
 	for text, want := range map[string]string{
 		"fbfc3007-154e-4ecc-8c0b-6e020557d7bd": "Apple Passwords",
@@ -32,7 +32,7 @@ func TestModelsHaveTheirMakersNames(t *testing.T) {
 	}
 }
 
-func TestTheListIsWellFormed(t *testing.T) {
+func TestAAGUIDs_ListIsWellFormed(t *testing.T) {
 	const longest = 64
 	entries, previous, declared := 0, "", 0
 	for line := range strings.Lines(aaguids) {

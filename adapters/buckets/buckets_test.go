@@ -22,7 +22,7 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
-func (c *clock) wait(d time.Duration) {
+func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
@@ -31,10 +31,10 @@ func (c *clock) wait(d time.Duration) {
 func newClock() *clock { return &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
 
 func TestContract(t *testing.T) {
-	bucketstest.Run(t, func(*testing.T) bucketstest.Shared {
+	bucketstest.Run(t, func(*testing.T) bucketstest.Pair {
 		clock := newClock()
-		b := buckets.New(clock, buckets.Most)
-		return bucketstest.Shared{Here: b, There: b, Wait: clock.wait}
+		b := buckets.New(clock, buckets.Max)
+		return bucketstest.Pair{First: b, Second: b, Wait: clock.advance}
 	})
 }
 
@@ -43,7 +43,7 @@ func subject(n int) (s domain.RateSubject) {
 	return s
 }
 
-func take(t *testing.T, b *buckets.Buckets, n int, limit domain.RateLimit) domain.Level {
+func take(t *testing.T, b *buckets.Buckets, n int, limit domain.RateLimit) domain.BucketState {
 	t.Helper()
 	levels, err := b.Take(t.Context(), domain.Bucket{Subject: subject(n), Limit: limit})
 	if err != nil {
@@ -53,7 +53,7 @@ func take(t *testing.T, b *buckets.Buckets, n int, limit domain.RateLimit) domai
 }
 
 // A million addresses that call once each are no more than may be kept, and push out nobody who was refused.
-func TestAMillionAddressesTakeNoMoreMemory(t *testing.T) {
+func TestBuckets_CapsNumberOfBuckets(t *testing.T) {
 	const most = 1000
 	b := buckets.New(newClock(), most)
 	limit := domain.RateLimit{Quota: 30, Window: time.Minute}
@@ -61,7 +61,7 @@ func TestAMillionAddressesTakeNoMoreMemory(t *testing.T) {
 	for range limit.Quota {
 		take(t, b, guesser, limit)
 	}
-	if take(t, b, guesser, limit).Taken {
+	if take(t, b, guesser, limit).Allowed {
 		t.Fatal("the guesser's bucket is not empty")
 	}
 	for n := 1; n <= 1_000_000; n++ {
@@ -70,13 +70,13 @@ func TestAMillionAddressesTakeNoMoreMemory(t *testing.T) {
 	if b.Len() > most {
 		t.Errorf("%d buckets are kept, more than %d", b.Len(), most)
 	}
-	if take(t, b, guesser, limit).Taken {
+	if take(t, b, guesser, limit).Allowed {
 		t.Error("the guesser has got a new bucket by way of a million addresses")
 	}
 }
 
 // With buckets of several limits the one goes that would be full the soonest, whichever limit it is of.
-func TestWhatGoesFirstIsWhatTellsTheLeast(t *testing.T) {
+func TestBuckets_EvictsSoonestToRefill(t *testing.T) {
 	b := buckets.New(newClock(), 2)
 	short, long := domain.RateLimit{Quota: 2, Window: time.Second}, domain.RateLimit{Quota: 2, Window: time.Hour}
 	take(t, b, 1, long)
@@ -91,7 +91,7 @@ func TestWhatGoesFirstIsWhatTellsTheLeast(t *testing.T) {
 }
 
 // What was taken since counts, and not what a bucket was like when it was made.
-func TestAnEmptierBucketStays(t *testing.T) {
+func TestBuckets_KeepsEmptierBucket(t *testing.T) {
 	b := buckets.New(newClock(), 2)
 	limit := domain.RateLimit{Quota: 5, Window: time.Hour}
 	for _, n := range []int{1, 2, 1, 1, 3} {
@@ -102,14 +102,14 @@ func TestAnEmptierBucketStays(t *testing.T) {
 	}
 }
 
-func TestAFullBucketIsForgotten(t *testing.T) {
+func TestBuckets_ForgetsFullBuckets(t *testing.T) {
 	clock := newClock()
-	b := buckets.New(clock, buckets.Most)
+	b := buckets.New(clock, buckets.Max)
 	limit := domain.RateLimit{Quota: 10, Window: time.Minute}
 	for n := range 100 {
 		take(t, b, n, limit)
 	}
-	clock.wait(time.Minute)
+	clock.advance(time.Minute)
 	take(t, b, 1000, limit)
 	if b.Len() != 1 {
 		t.Errorf("%d buckets are left of those that are full again", b.Len())
@@ -117,7 +117,7 @@ func TestAFullBucketIsForgotten(t *testing.T) {
 }
 
 func BenchmarkTake(b *testing.B) {
-	kept := buckets.New(newClock(), buckets.Most)
+	kept := buckets.New(newClock(), buckets.Max)
 	limit := domain.RateLimit{Quota: 300, Window: time.Minute}
 	n := 0
 	for b.Loop() {

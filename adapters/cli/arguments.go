@@ -38,9 +38,9 @@ func oneArgument(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// wantSubcommand makes a command that only gathers others fail when called itself. Cobra would show its help and exit
+// requireSubcommand makes a command that only gathers others fail when called itself. Cobra would show its help and exit
 // with 0, also for a mistyped command, and scripts would go on.
-func wantSubcommand(cmd *cobra.Command) {
+func requireSubcommand(cmd *cobra.Command) {
 	cmd.Use = cmd.Name() + " COMMAND"
 	cmd.DisableFlagsInUseLine = true
 	cmd.Args = noArguments
@@ -72,8 +72,8 @@ func flagError(cmd *cobra.Command, err error) error {
 
 const jsonFlag = "json"
 
-// offerJSON lets the answers of a group of commands be had as JSON.
-func offerJSON(group *cobra.Command) *cobra.Command {
+// addJSONFlag lets the answers of a group of commands be had as JSON.
+func addJSONFlag(group *cobra.Command) *cobra.Command {
 	group.PersistentFlags().Bool(jsonFlag, false, "answer with one JSON document; also on failure, then on stderr")
 	return group
 }

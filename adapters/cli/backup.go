@@ -22,29 +22,29 @@ A database on a PostgreSQL server is saved with pg_dump.`,
 			if err != nil {
 				return err
 			}
-			saved, err := m.Save(cmd.Context(), args[0], force, p.follow(cmd, full))
+			saved, err := m.Save(cmd.Context(), args[0], force, p.checkWithProgress(cmd, full))
 			if err != nil {
 				return err
 			}
 			if asJSON(cmd) {
-				return printJSON(p.Stdout, backupMade{args[0], inventoryOf(saved), !saved.Unchecked, optional(m.SecretFile)})
+				return printJSON(p.Stdout, backupResult{args[0], inventoryOf(saved), !saved.Unchecked, optional(m.SecretFile)})
 			}
 			checked := "it is checked"
 			if saved.Unchecked {
 				checked = "the check found nothing in ten seconds; add --full to check all of it"
 			}
-			p.say("%s holds %s; %s.", args[0], described(saved), checked)
+			p.printLine("%s holds %s; %s.", args[0], describeInventory(saved), checked)
 			if m.SecretFile != "" {
-				p.say("It does not hold the secret, without which parts of it cannot be read: keep a copy of %s too, in another place.", m.SecretFile)
+				p.printLine("It does not hold the secret, without which parts of it cannot be read: keep a copy of %s too, in another place.", m.SecretFile)
 			} else {
-				p.say("It does not hold the secret, without which parts of it cannot be read: keep what KEYLODGE_SECRET says too, in another place.")
+				p.printLine("It does not hold the secret, without which parts of it cannot be read: keep what KEYLODGE_SECRET says too, in another place.")
 			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "replace FILE if it is there")
 	cmd.Flags().BoolVar(&full, "full", false, "check every page of the backup")
-	return offerJSON(cmd)
+	return addJSONFlag(cmd)
 }
 
 func (p *Program) restore() *cobra.Command {
@@ -63,27 +63,27 @@ one of a later release is refused. A database on a PostgreSQL server is restored
 		},
 	}
 	cmd.Flags().BoolVar(&confirmed, "yes", false, "do not ask; needed where there is no terminal and something to replace")
-	return offerJSON(cmd)
+	return addJSONFlag(cmd)
 }
 
 func (p *Program) restoreFrom(cmd *cobra.Command, m Maintenance, file string, confirmed bool) error {
 	ctx := cmd.Context()
-	prepared, err := m.Prepare(ctx, file)
+	prepared, err := m.PrepareRestore(ctx, file)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = prepared.Discard() }() // a draft that is in nobody's way
-	present, err := prepared.Present(ctx)
+	present, err := prepared.Current(ctx)
 	if err != nil {
 		return err
 	}
-	sealed := m.OpensSealed(prepared.Backup().SigningKeys)
+	sealed := m.CheckSecret(prepared.Backup().SigningKeys)
 	if sealed != nil && !asJSON(cmd) {
 		fmt.Fprintln(p.Stderr, printable(fmt.Sprintf("Warning: the backup holds keys that this installation cannot open: %v", sealed)))
 	}
 	if present != nil && !confirmed {
 		err := p.confirm(ctx, "restore", "The database %s (%s) is replaced by %s (%s). What is there is kept under another name. Type restore to go on: ",
-			m.Database, described(*present), file, described(prepared.Backup()))
+			m.Database, describeInventory(*present), file, describeInventory(prepared.Backup()))
 		if err != nil {
 			return err
 		}
@@ -96,36 +96,36 @@ func (p *Program) restoreFrom(cmd *cobra.Command, m Maintenance, file string, co
 	if err != nil {
 		return err
 	}
-	pending := pendingOf(status)
+	pending := countPending(status)
 	if asJSON(cmd) {
-		return printJSON(p.Stdout, backupRestored{file, inventoryOf(prepared.Backup()), optional(kept), pending, sealed == nil})
+		return printJSON(p.Stdout, restoreResult{file, inventoryOf(prepared.Backup()), optional(kept), pending, sealed == nil})
 	}
-	p.say("%s is restored from %s: %s.", m.Database, file, described(prepared.Backup()))
+	p.printLine("%s is restored from %s: %s.", m.Database, file, describeInventory(prepared.Backup()))
 	if kept != "" {
-		p.say("What was there is kept as %s; remove it once you are sure.", kept)
+		p.printLine("What was there is kept as %s; remove it once you are sure.", kept)
 	}
 	if pending > 0 {
-		p.say("It is of an earlier release: the next start upgrades it, by %s.", counted(pending, "migration"))
+		p.printLine("It is of an earlier release: the next start upgrades it, by %s.", pluralize(pending, "migration"))
 	}
 	return nil
 }
 
-// described is an inventory in a few words.
-func described(i ports.Inventory) string {
+// describeInventory is an inventory in a few words.
+func describeInventory(i ports.Inventory) string {
 	if i.Bytes == 0 {
 		return "which cannot be read"
 	}
 	parts := []string{
-		counted(int(i.Users), "user"), counted(int(i.Passkeys), "passkey"),
-		fmt.Sprintf("%s in %s", size(i.Bytes), counted(int(i.Pages), "page")), fmt.Sprintf("schema version %d", i.Schema),
+		pluralize(int(i.Users), "user"), pluralize(int(i.Passkeys), "passkey"),
+		fmt.Sprintf("%s in %s", formatSize(i.Bytes), pluralize(int(i.Pages), "page")), fmt.Sprintf("schema version %d", i.Schema),
 	}
 	if !i.LatestEvent.IsZero() {
-		parts = append(parts, "latest event "+moment(i.LatestEvent))
+		parts = append(parts, "latest event "+formatTime(i.LatestEvent))
 	}
 	return strings.Join(parts, ", ")
 }
 
-func size(bytes int64) string {
+func formatSize(bytes int64) string {
 	switch {
 	case bytes >= 1e9:
 		return fmt.Sprintf("%.1f GB", float64(bytes)/1e9)
@@ -145,19 +145,19 @@ type (
 		LatestEvent *timestamp.Time `json:"latest_event"`
 	}
 
-	backupMade struct {
+	backupResult struct {
 		File string `json:"file"`
 		inventory
 		Checked    bool    `json:"checked"` // all of it
 		SecretFile *string `json:"secret_file"`
 	}
 
-	backupRestored struct {
+	restoreResult struct {
 		File string `json:"file"`
 		inventory
-		Kept       *string `json:"kept"`
-		Pending    int     `json:"pending_migrations"`
-		SecretFits bool    `json:"secret_fits"`
+		Kept          *string `json:"kept"`
+		Pending       int     `json:"pending_migrations"`
+		SecretMatches bool    `json:"secret_fits"`
 	}
 )
 

@@ -21,7 +21,7 @@ import (
 // Program is what the commands need of the house.
 type Program struct {
 	Version string
-	// Serve serves until ctx ends. It returns ErrLogged if its log says already why it could not go on.
+	// Serve serves until ctx ends. It returns ErrAlreadyLogged if its log says already why it could not go on.
 	Serve func(ctx context.Context) error
 	// Open opens the product over the database that is there, without serving. Release gives the database back.
 	Open           func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
@@ -30,8 +30,8 @@ type Program struct {
 	OpenForImport func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
 	// Maintain names the database for what is done to it as a whole, and opens nothing.
 	Maintain func() (Maintenance, error)
-	// Examine looks at the whole installation, settings first, and changes nothing.
-	Examine func(ctx context.Context, check ports.Check) ports.Findings
+	// RunChecks looks at the whole installation, settings first, and changes nothing.
+	RunChecks func(ctx context.Context, check ports.CheckOptions) ports.CheckResults
 
 	Stdin          io.Reader
 	Interactive    bool // whoever is at Stdin can be asked
@@ -45,13 +45,13 @@ type Maintenance struct {
 	ports.Backups
 	ports.Schema
 	SecretFile string // "" if the secret is a setting
-	// OpensSealed returns why the secret of this installation does not open what another one, or a backup, has sealed: nil if
+	// CheckSecret returns why the secret of this installation does not open what another one, or a backup, has sealed: nil if
 	// it does.
-	OpensSealed func(domain.SigningKeys) error
+	CheckSecret func(domain.SigningKeys) error
 }
 
-// ErrLogged is a failure that nobody needs to be told of again.
-var ErrLogged = errors.New("the log says what went wrong")
+// ErrAlreadyLogged is a failure that nobody needs to be told of again.
+var ErrAlreadyLogged = errors.New("the log says what went wrong")
 
 // Run runs the command that the arguments name, until it is done or ctx ends, and returns its exit code.
 func Run(ctx context.Context, p Program, arguments []string) int {
@@ -70,7 +70,7 @@ func Run(ctx context.Context, p Program, arguments []string) int {
 	if flushErr := out.Flush(); flushErr != nil {
 		err = errors.Join(err, fmt.Errorf("writing the output: %w", flushErr))
 	}
-	return p.conclude(err, wantsJSON(arguments))
+	return p.reportError(err, wantsJSON(arguments))
 }
 
 func (p *Program) root() *cobra.Command {
@@ -78,7 +78,7 @@ func (p *Program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "keylodge [COMMAND]",
 		Short: "Keylodge is a passkey server.",
-		Long:  about,
+		Long:  rootHelp,
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if showVersion {
@@ -104,7 +104,7 @@ func (p *Program) root() *cobra.Command {
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {
-			wantSubcommand(cmd)
+			requireSubcommand(cmd)
 		}
 	}
 	return root
@@ -124,14 +124,14 @@ func (p *Program) version() *cobra.Command {
 	}
 }
 
-func (p *Program) printVersion() { p.say("keylodge %s", p.Version) }
+func (p *Program) printVersion() { p.printLine("keylodge %s", p.Version) }
 
-// within opens the product for as long as do takes.
-func (p *Program) within(ctx context.Context, do func(usecases application.UseCases) error) error {
-	return p.withinOf(ctx, p.Open, do)
+// withUseCases opens the product for as long as do takes.
+func (p *Program) withUseCases(ctx context.Context, do func(usecases application.UseCases) error) error {
+	return p.withUseCasesFrom(ctx, p.Open, do)
 }
 
-func (p *Program) withinOf(ctx context.Context, open func(context.Context) (application.UseCases, func() error, error),
+func (p *Program) withUseCasesFrom(ctx context.Context, open func(context.Context) (application.UseCases, func() error, error),
 	do func(usecases application.UseCases) error) (err error) {
 	usecases, release, err := open(ctx)
 	if err != nil {
@@ -145,7 +145,7 @@ func (p *Program) withinOf(ctx context.Context, open func(context.Context) (appl
 	return do(usecases)
 }
 
-// say writes a sentence for people.
-func (p *Program) say(format string, values ...any) {
+// printLine writes a sentence for people.
+func (p *Program) printLine(format string, values ...any) {
 	fmt.Fprintln(p.Stdout, printable(fmt.Sprintf(format, values...)))
 }

@@ -22,56 +22,56 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/admin"
-	"github.com/keylodge/keylodge/application/moving"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
+	"github.com/keylodge/keylodge/application/transfer"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-var devices = useragent.New() // once: it takes a while
+var deviceNames = useragent.New() // once: it takes a while
 
 type fixedClock struct{}
 
 func (fixedClock) Now() time.Time { return noon }
 
-// oneModel knows what one model of authenticator is called.
-type oneModel struct{}
+// stubAuthenticatorNames knows what one model of authenticator is called.
+type stubAuthenticatorNames struct{}
 
-func (oneModel) NameOf(aaguid [16]byte) string {
+func (stubAuthenticatorNames) NameOf(aaguid [16]byte) string {
 	if aaguid == [16]byte{7} {
 		return "Clé de sécurité"
 	}
 	return ""
 }
 
-// lodge is the product over a store in memory, and a command line in front of it.
-type lodge struct {
-	store   ports.Store
-	brought tokens.Brought
-	program cli.Program
-	opened  int // how often, less how often it was released
+// fixture is the product over a store in memory, and a command line in front of it.
+type fixture struct {
+	store        ports.Store
+	externalKeys signingkeys.ExternalKeys
+	program      cli.Program
+	openCount    int // how often, less how often it was released
 }
 
-func newLodge() *lodge {
-	l := &lodge{store: memory.New()}
+func newFixture() *fixture {
+	l := &fixture{store: memory.New()}
 	l.program = cli.Program{
 		Version:        "v1.2.3",
 		Serve:          func(context.Context) error { return errors.New("nobody asked for the server") },
-		Authenticators: oneModel{},
+		Authenticators: stubAuthenticatorNames{},
 		Stdin:          strings.NewReader(""),
 		Open: func(context.Context) (application.UseCases, func() error, error) {
-			l.opened++
+			l.openCount++
 			usecases, err := l.usecases()
-			return usecases, func() error { l.opened--; return nil }, err
+			return usecases, func() error { l.openCount--; return nil }, err
 		},
 	}
 	l.program.OpenForImport = l.program.Open
 	return l
 }
 
-func (l *lodge) usecases() (application.UseCases, error) {
+func (l *fixture) usecases() (application.UseCases, error) {
 	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	if err != nil {
 		return application.UseCases{}, err
@@ -80,72 +80,72 @@ func (l *lodge) usecases() (application.UseCases, error) {
 	if err != nil {
 		return application.UseCases{}, err
 	}
-	rotation := domain.KeyRotation{Algorithm: domain.SigningES256, Every: 720 * time.Hour, TokenTTL: 5 * time.Minute}
-	keyring := tokens.NewKeyring(l.store, jwt.New(), sealer, fixedClock{}, rotation, l.brought)
-	log := &access.SecurityLog{Random: rand.Reader, Devices: devices}
+	rotation := domain.KeyRotation{Algorithm: domain.SigningES256, Interval: 720 * time.Hour, TokenTTL: 5 * time.Minute}
+	keyring := signingkeys.NewKeySet(l.store, jwt.New(), sealer, fixedClock{}, rotation, l.externalKeys)
+	log := &access.AuditLog{Random: rand.Reader, Devices: deviceNames}
 	return application.UseCases{
-		Keys: application.Keys{List: &tokens.ListKeys{Keyring: keyring}, Rotate: &tokens.RotateKeys{Keyring: keyring}},
-		Moving: application.Moving{
-			Export: &moving.Export{Store: l.store, Clock: fixedClock{}, Keys: moving.Keys{make([]byte, 32)}},
-			Import: &moving.Import{Store: l.store, Keys: moving.Keys{make([]byte, 32)}},
+		SigningKeys: application.SigningKeys{List: &signingkeys.List{KeySet: keyring}, Rotate: &signingkeys.Rotate{KeySet: keyring}},
+		Transfer: application.Transfer{
+			Export: &transfer.Export{Store: l.store, Clock: fixedClock{}, Keys: transfer.Keys{make([]byte, 32)}},
+			Import: &transfer.Import{Store: l.store, Keys: transfer.Keys{make([]byte, 32)}},
 		},
 		Admin: application.Admin{
 			ListUsers:      &admin.ListUsers{Store: l.store},
 			ShowUser:       &admin.ShowUser{Store: l.store, Clock: fixedClock{}},
-			DisableUser:    &admin.DisableUser{Store: l.store, Clock: fixedClock{}, Log: log},
-			EnableUser:     &admin.EnableUser{Store: l.store, Clock: fixedClock{}, Log: log},
-			DeleteUser:     &admin.DeleteUser{Store: l.store, Clock: fixedClock{}, Log: log},
-			RevokeSession:  &admin.RevokeSession{Store: l.store, Clock: fixedClock{}, Log: log},
-			RevokeSessions: &admin.RevokeSessions{Store: l.store, Clock: fixedClock{}, Log: log},
+			DisableUser:    &admin.DisableUser{Store: l.store, Clock: fixedClock{}, Audit: log},
+			EnableUser:     &admin.EnableUser{Store: l.store, Clock: fixedClock{}, Audit: log},
+			DeleteUser:     &admin.DeleteUser{Store: l.store, Clock: fixedClock{}, Audit: log},
+			RevokeSession:  &admin.RevokeSession{Store: l.store, Clock: fixedClock{}, Audit: log},
+			RevokeSessions: &admin.RevokeSessions{Store: l.store, Clock: fixedClock{}, Audit: log},
 			RecoverUser: &admin.RecoverUser{
-				Store: l.store, Clock: fixedClock{}, Random: rand.Reader, Log: log,
-				Keys: domain.GrantKeys{make([]byte, 32)}, Access: domain.AccessPolicy{Issuer: "https://id.example.org"},
+				Store: l.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log,
+				Keys: domain.RecoveryGrantKeys{make([]byte, 32)}, AccessPolicy: domain.AccessPolicy{Issuer: "https://id.example.org"},
 			},
 		},
 	}, nil
 }
 
 // run runs a command line, whose parts are separated by spaces.
-func (l *lodge) run(t *testing.T, line string) (exitCode int, stdout, stderr string) {
+func (l *fixture) run(t *testing.T, line string) (exitCode int, stdout, stderr string) {
 	t.Helper()
-	return l.runIn(t.Context(), t, line)
+	return l.runContext(t.Context(), t, line)
 }
 
-func (l *lodge) runIn(ctx context.Context, t *testing.T, line string) (exitCode int, stdout, stderr string) {
+func (l *fixture) runContext(ctx context.Context, t *testing.T, line string) (exitCode int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
 	p := l.program
 	p.Stdout, p.Stderr = &out, &err
 	exitCode = cli.Run(ctx, p, strings.Fields(line))
-	if l.opened != 0 {
+	if l.openCount != 0 {
 		t.Errorf("%q leaves the database open", line)
 	}
 	return exitCode, out.String(), err.String()
 }
 
-// succeeds runs a command line and returns what it writes.
-func (l *lodge) succeeds(t *testing.T, line string) string {
+// mustSucceed runs a command line and returns what it writes.
+func (l *fixture) mustSucceed(t *testing.T, line string) string {
 	t.Helper()
 	exitCode, stdout, stderr := l.run(t, line)
 	if exitCode != cli.ExitOK || stderr != "" {
 		t.Fatalf("%q: exit %d, %s", line, exitCode, stderr)
 	}
-	for _, at := range anyTime.FindAllString(stdout, -1) {
-		if strings.Contains(line, "--json") && !sixDigits.MatchString(at) {
+	for _, at := range jsonTime.FindAllString(stdout, -1) {
+		if strings.Contains(line, "--json") && !microsecondTime.MatchString(at) {
 			t.Errorf("%q: %s has not six digits of a second", line, at)
 		}
 	}
 	return stdout
 }
 
-// anyTime is a time as JSON has it, in whatever form.
+// jsonTime is a time as JSON has it, in whatever form.
 var (
-	anyTime   = regexp.MustCompile(`"\d{4}-\d\d-\d\d[^"]*"`)
-	sixDigits = regexp.MustCompile(`^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"$`)
+	jsonTime        = regexp.MustCompile(`"\d{4}-\d\d-\d\d[^"]*"`)
+	microsecondTime = regexp.MustCompile(`^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"$`)
 )
 
-// fails runs a command line that has to fail without writing to stdout, and returns why it says it does.
-func (l *lodge) fails(t *testing.T, line string, want int) string {
+// mustFail runs a command line that has to fail without writing to stdout, and returns why it says it does.
+func (l *fixture) mustFail(t *testing.T, line string, want int) string {
 	t.Helper()
 	exitCode, stdout, stderr := l.run(t, line)
 	if exitCode != want || stdout != "" || stderr == "" {
@@ -154,19 +154,19 @@ func (l *lodge) fails(t *testing.T, line string, want int) string {
 	return stderr
 }
 
-func (l *lodge) update(t *testing.T, fn func(ctx context.Context, tx ports.Tx) error) {
+func (l *fixture) update(t *testing.T, fn func(ctx context.Context, tx ports.Tx) error) {
 	t.Helper()
 	if err := l.store.Update(t.Context(), func(tx ports.Tx) error { return fn(t.Context(), tx) }); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (l *lodge) addUser(t *testing.T, u domain.UserSnapshot) {
+func (l *fixture) addUser(t *testing.T, u domain.UserState) {
 	t.Helper()
 	l.update(t, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(u)) })
 }
 
-func (l *lodge) addSession(t *testing.T, s domain.SessionSnapshot) {
+func (l *fixture) addSession(t *testing.T, s domain.SessionState) {
 	t.Helper()
 	l.update(t, func(ctx context.Context, tx ports.Tx) error { return tx.Sessions.Add(ctx, domain.RestoreSession(s)) })
 }
@@ -190,13 +190,13 @@ func sessionID(n int) domain.SessionID {
 
 // ada and ben are users; ben is somebody without an address.
 var (
-	ada = domain.UserSnapshot{ID: userID(1), Handle: "ada's handle", Email: "ada@example.org", EmailVerifiedAt: noon, DisplayName: "Ada", CreatedAt: noon.Add(-48 * time.Hour)}
-	ben = domain.UserSnapshot{ID: userID(2), Handle: "ben's handle", DisplayName: "Ben", CreatedAt: noon.Add(-24 * time.Hour)}
+	ada = domain.UserState{ID: userID(1), Handle: "ada's handle", Email: "ada@example.org", EmailVerifiedAt: noon, DisplayName: "Ada", CreatedAt: noon.Add(-48 * time.Hour)}
+	ben = domain.UserState{ID: userID(2), Handle: "ben's handle", DisplayName: "Ben", CreatedAt: noon.Add(-24 * time.Hour)}
 )
 
 // sessionOf is a session that lasts.
-func sessionOf(owner domain.UserSnapshot, n int) domain.SessionSnapshot {
-	return domain.SessionSnapshot{
+func sessionOf(owner domain.UserState, n int) domain.SessionState {
+	return domain.SessionState{
 		ID: sessionID(n), UserID: owner.ID, CredentialID: "key", Transport: domain.TransportCookie, Token: domain.TokenDigest{byte(n)},
 		Assurance: domain.AssurancePasskey, AMR: []string{"hwk", "user", "mfa"},
 		Device:    domain.Device{Name: "Firefox on Linux", UserAgent: "Mozilla/5.0 (X11)", IP: "192.0.2.7"},
@@ -213,13 +213,13 @@ type account struct {
 	Events   []map[string]any `json:"events"`
 }
 
-func (l *lodge) account(t *testing.T, who domain.UserSnapshot) account {
+func (l *fixture) showAccount(t *testing.T, who domain.UserState) account {
 	t.Helper()
-	return document[account](t, l.succeeds(t, "users show --json "+who.ID.String()))
+	return decodeJSON[account](t, l.mustSucceed(t, "users show --json "+who.ID.String()))
 }
 
-// document reads a text that is one JSON document.
-func document[T any](t *testing.T, text string) T {
+// decodeJSON reads a text that is one JSON document.
+func decodeJSON[T any](t *testing.T, text string) T {
 	t.Helper()
 	var read T
 	decoder := json.NewDecoder(strings.NewReader(text))

@@ -16,9 +16,9 @@ var errNotConfirmed = &domain.Error{
 }
 
 // confirmDeletion returns errNotConfirmed unless somebody at the terminal types whose account is to go.
-func (p *Program) confirmDeletion(ctx context.Context, a admin.Account) error {
+func (p *Program) confirmDeletion(ctx context.Context, a admin.AccountDetails) error {
 	whose := addressOrID(a.User)
-	return p.confirm(ctx, whose, "The account of %s goes for good, with %s. Type %s to delete it: ", whose, counted(len(a.Passkeys), "passkey"), whose)
+	return p.confirm(ctx, whose, "The account of %s goes for good, with %s. Type %s to delete it: ", whose, pluralize(len(a.Passkeys), "passkey"), whose)
 }
 
 // confirm returns errNotConfirmed unless somebody at the terminal types the word that the question asks for.

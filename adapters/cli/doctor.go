@@ -7,7 +7,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-var errFaultsFound = &domain.Error{Code: "faults_found", Message: "something is wrong; the faults above say what to do"}
+var errChecksFailed = &domain.Error{Code: "faults_found", Message: "something is wrong; the faults above say what to do"}
 
 func (p *Program) doctor() *cobra.Command {
 	var full bool
@@ -18,58 +18,58 @@ database and its disk, clocks. It changes nothing, and asks nobody but this mach
 keeps something from working, and is exit code 5; a warning is worth a look. It may run beside the server, and should as the server's own user.
 The check of the database's pages ends after ten seconds; with --full it reads all of them, which takes minutes on a large one.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			findings := p.Examine(cmd.Context(), p.follow(cmd, full))
+			findings := p.RunChecks(cmd.Context(), p.checkWithProgress(cmd, full))
 			if err := cmd.Context().Err(); err != nil {
 				return err
 			}
 			if asJSON(cmd) {
-				if err := printJSON(p.Stdout, map[string][]finding{"findings": each(findings, findingOf)}); err != nil {
+				if err := printJSON(p.Stdout, map[string][]checkResult{"findings": mapSlice(findings, checkResultOf)}); err != nil {
 					return err
 				}
 			} else {
-				p.printFindings(findings)
+				p.printCheckResults(findings)
 			}
-			if countState(findings, ports.FindingFault) > 0 {
-				return errFaultsFound
+			if countStatus(findings, ports.CheckError) > 0 {
+				return errChecksFailed
 			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&full, "full", false, "check every page of the database")
-	return offerJSON(cmd)
+	return addJSONFlag(cmd)
 }
 
-func (p *Program) printFindings(findings []ports.Finding) {
+func (p *Program) printCheckResults(findings []ports.CheckResult) {
 	t := newTable(p.Stdout)
 	var rows [][]string
 	for _, f := range findings {
-		rows = append(rows, []string{string(f.State), f.Check, f.Found})
+		rows = append(rows, []string{string(f.Status), f.Name, f.Message})
 		if f.Advice != "" {
 			rows = append(rows, []string{" ", " ", "→ " + f.Advice})
 		}
 	}
 	t.write(rows...)
-	p.say("")
-	p.say("%s, %s.", counted(countState(findings, ports.FindingFault), "fault"), counted(countState(findings, ports.FindingWarning), "warning"))
+	p.printLine("")
+	p.printLine("%s, %s.", pluralize(countStatus(findings, ports.CheckError), "fault"), pluralize(countStatus(findings, ports.CheckWarning), "warning"))
 }
 
-func countState(findings []ports.Finding, state ports.FindingState) int {
+func countStatus(findings []ports.CheckResult, state ports.CheckStatus) int {
 	n := 0
 	for _, f := range findings {
-		if f.State == state {
+		if f.Status == state {
 			n++
 		}
 	}
 	return n
 }
 
-type finding struct {
-	Check  string  `json:"check"`
-	State  string  `json:"state"`
-	Found  string  `json:"found"`
-	Advice *string `json:"advice"`
+type checkResult struct {
+	Name    string  `json:"check"`
+	Status  string  `json:"state"`
+	Message string  `json:"found"`
+	Advice  *string `json:"advice"`
 }
 
-func findingOf(f ports.Finding) finding {
-	return finding{f.Check, string(f.State), f.Found, optional(f.Advice)}
+func checkResultOf(f ports.CheckResult) checkResult {
+	return checkResult{f.Name, string(f.Status), f.Message, optional(f.Advice)}
 }

@@ -11,19 +11,19 @@ import (
 
 // Exit codes.
 const (
-	ExitOK       = 0
-	ExitFailure  = 1 // it ran and could not go on
-	ExitMisuse   = 2 // arguments or settings cannot be used
-	ExitNotFound = 3 // no such user or session
-	ExitRefused  = 4 // not as things stand, or not confirmed
-	ExitUnwell   = 5 // doctor has found a fault
+	ExitOK        = 0
+	ExitFailure   = 1 // it ran and could not go on
+	ExitUsage     = 2 // arguments or settings cannot be used
+	ExitNotFound  = 3 // no such user or session
+	ExitConflict  = 4 // not as things stand, or not confirmed
+	ExitUnhealthy = 5 // doctor has found a fault
 )
 
 // exitCodes is the only place that maps the domain's failures to exit codes. Whatever else fails is ExitFailure.
 var exitCodes = map[domain.Kind]int{
-	domain.KindInvalid:  ExitMisuse,
+	domain.KindInvalid:  ExitUsage,
 	domain.KindNotFound: ExitNotFound,
-	domain.KindConflict: ExitRefused,
+	domain.KindConflict: ExitConflict,
 }
 
 // errInterrupted can promise that much, since a unit of work that fails keeps nothing.
@@ -40,8 +40,8 @@ func failureOf(err error) (f failure, exitCode int) {
 	if errors.Is(err, context.Canceled) {
 		err = errInterrupted
 	}
-	if errors.Is(err, errFaultsFound) {
-		return failure{errFaultsFound.Code, err.Error()}, ExitUnwell
+	if errors.Is(err, errChecksFailed) {
+		return failure{errChecksFailed.Code, err.Error()}, ExitUnhealthy
 	}
 	var known *domain.Error
 	if !errors.As(err, &known) {
@@ -53,14 +53,14 @@ func failureOf(err error) (f failure, exitCode int) {
 	return failure{known.Code, err.Error()}, ExitFailure
 }
 
-// conclude tells why a command failed, if it did, and returns the exit code.
-func (p *Program) conclude(err error, asJSON bool) int {
+// reportError tells why a command failed, if it did, and returns the exit code.
+func (p *Program) reportError(err error, asJSON bool) int {
 	if err == nil {
 		return ExitOK
 	}
 	f, exitCode := failureOf(err)
 	switch {
-	case errors.Is(err, ErrLogged):
+	case errors.Is(err, ErrAlreadyLogged):
 	case asJSON:
 		_ = printJSON(p.Stderr, map[string]failure{"error": f}) // for want of anywhere to tell of it
 	default:

@@ -12,42 +12,42 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// draft is a file that takes its name only when it is whole.
-type draft struct {
+// atomicFile is a file that takes its name only when it is whole.
+type atomicFile struct {
 	io.Writer
 	file  *os.File // nil if it goes to standard output
 	name  string
 	force bool
 }
 
-// draft begins a file for this user alone. What has its name already is written over with force only, and never if it is no
+// createOutput begins a file for this user alone. What has its name already is written over with force only, and never if it is no
 // file: a device or a link would be gone.
-func (p *Program) draft(name string, force bool) (*draft, error) {
-	if name == standard {
-		return &draft{Writer: p.Stdout}, nil
+func (p *Program) createOutput(name string, force bool) (*atomicFile, error) {
+	if name == stdio {
+		return &atomicFile{Writer: p.Stdout}, nil
 	}
 	switch there, err := os.Lstat(name); {
 	case err != nil: // the next step says what is wrong, if it is not just that there is none
 	case !there.Mode().IsRegular():
-		return nil, unusableFile(errors.New(name + " is no ordinary file; name another one, or - for standard output"))
+		return nil, errInvalidFile(errors.New(name + " is no ordinary file; name another one, or - for standard output"))
 	case !force:
-		return nil, errThere(name)
+		return nil, errFileExists(name)
 	}
 	file, err := os.CreateTemp(filepath.Dir(name), ".keylodge-export-*") // CreateTemp makes it 0600
 	if err != nil {
-		return nil, unusableFile(err)
+		return nil, errInvalidFile(err)
 	}
-	return &draft{file, file, name, force}, nil
+	return &atomicFile{file, file, name, force}, nil
 }
 
-func (d *draft) keep() error {
+func (d *atomicFile) commit() error {
 	if d.file == nil {
 		return nil
 	}
 	if err := errors.Join(d.file.Sync(), d.file.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", d.name, err)
 	}
-	if err := d.takeName(); err != nil {
+	if err := d.rename(); err != nil {
 		return err
 	}
 	folder, err := os.Open(filepath.Dir(d.name)) // whose list of names is to be on the disk, too
@@ -57,13 +57,13 @@ func (d *draft) keep() error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-func (d *draft) takeName() error {
+func (d *atomicFile) rename() error {
 	if !d.force {
 		switch err := os.Link(d.file.Name(), d.name); {
 		case err == nil:
 			return nil
 		case errors.Is(err, fs.ErrExist):
-			return errThere(d.name)
+			return errFileExists(d.name)
 		}
 		// Not every file system has links; the name was free a while ago.
 	}
@@ -71,43 +71,43 @@ func (d *draft) takeName() error {
 }
 
 // discard comes last in every case.
-func (d *draft) discard() {
+func (d *atomicFile) discard() {
 	if d.file != nil {
 		_ = d.file.Close()
 		_ = os.Remove(d.file.Name()) // in vain once it has its own name
 	}
 }
 
-// source is a file that can be read more than once.
-type source struct {
+// inputFile is a file that can be read more than once.
+type inputFile struct {
 	*os.File
-	copied bool
+	temporary bool
 }
 
-// source opens a file. What cannot be read twice, such as standard input, is copied to a temporary one first.
-func (p *Program) source(ctx context.Context, name string) (source, error) {
+// openInput opens a file. What cannot be read twice, such as standard input, is copied to a temporary one first.
+func (p *Program) openInput(ctx context.Context, name string) (inputFile, error) {
 	in := p.Stdin
-	if name != standard {
+	if name != stdio {
 		file, err := os.Open(name)
 		if err != nil {
-			return source{}, unusableFile(err)
+			return inputFile{}, errInvalidFile(err)
 		}
 		info, err := file.Stat()
 		switch {
 		case err != nil || info.IsDir():
 			_ = file.Close()
-			return source{}, unusableFile(errors.Join(err, errors.New(name+" is no file")))
+			return inputFile{}, errInvalidFile(errors.Join(err, errors.New(name+" is no file")))
 		case info.Mode().IsRegular():
-			return source{File: file}, nil
+			return inputFile{File: file}, nil
 		}
 		defer file.Close()
 		in = file
 	}
 	file, err := os.CreateTemp("", "keylodge-import-*") // 0600
 	if err != nil {
-		return source{}, fmt.Errorf("copying the export: %w", err)
+		return inputFile{}, fmt.Errorf("copying the export: %w", err)
 	}
-	copied := source{file, true}
+	copied := inputFile{file, true}
 	done := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(file, in)
@@ -123,22 +123,22 @@ func (p *Program) source(ctx context.Context, name string) (source, error) {
 	}
 	if err != nil {
 		copied.discard()
-		return source{}, fmt.Errorf("copying the export: %w", err)
+		return inputFile{}, fmt.Errorf("copying the export: %w", err)
 	}
 	return copied, nil
 }
 
-func (s source) discard() {
+func (s inputFile) discard() {
 	_ = s.Close()
-	if s.copied {
+	if s.temporary {
 		_ = os.Remove(s.Name())
 	}
 }
 
-func errThere(name string) error {
+func errFileExists(name string) error {
 	return &domain.Error{Kind: domain.KindConflict, Code: "file_exists", Message: name + " is there already; name another file, or add --force"}
 }
 
-func unusableFile(err error) error {
+func errInvalidFile(err error) error {
 	return &domain.Error{Kind: domain.KindInvalid, Code: "invalid_file", Message: err.Error()}
 }

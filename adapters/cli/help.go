@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const about = `Keylodge is a passkey server. Without a command it serves, as the KEYLODGE_ settings in the environment and in .env say;
+const rootHelp = `Keylodge is a passkey server. Without a command it serves, as the KEYLODGE_ settings in the environment and in .env say;
 without any setting, http://localhost:8080 with a SQLite database in the working directory.
 
 The other commands use the same settings and the same database, whether a server is running or not. None of them but

@@ -6,56 +6,56 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/jwt"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestKeysAreListedAndRotated(t *testing.T) {
-	l := newLodge()
-	if before := document[map[string][]map[string]any](t, l.succeeds(t, "keys list --json"))["keys"]; len(before) != 0 {
+func TestKeys_ListAndRotate(t *testing.T) {
+	l := newFixture()
+	if before := decodeJSON[map[string][]map[string]any](t, l.mustSucceed(t, "keys list --json"))["keys"]; len(before) != 0 {
 		t.Fatalf("before the first start there are %v", before)
 	}
-	l.succeeds(t, "keys rotate")
-	before := document[map[string][]map[string]any](t, l.succeeds(t, "keys list --json"))["keys"]
+	l.mustSucceed(t, "keys rotate")
+	before := decodeJSON[map[string][]map[string]any](t, l.mustSucceed(t, "keys list --json"))["keys"]
 	if len(before) != 1 || before[0]["state"] != "signing" || before[0]["algorithm"] != "ES256" ||
 		before[0]["created_at"] != "2026-11-23T12:00:00.000000Z" || before[0]["signs_from"] != "2026-11-23T12:00:00.000000Z" {
 		t.Fatalf("it begins with %v", before)
 	}
-	after := document[map[string][]map[string]any](t, l.succeeds(t, "keys rotate --json"))["keys"]
+	after := decodeJSON[map[string][]map[string]any](t, l.mustSucceed(t, "keys rotate --json"))["keys"]
 	if len(after) != 2 || after[0]["state"] != "announced" || after[1]["id"] != before[0]["id"] || after[1]["state"] != "signing" {
 		t.Errorf("it goes on with %v", after)
 	}
-	lines := strings.Split(strings.TrimSpace(l.succeeds(t, "keys list")), "\n")
+	lines := strings.Split(strings.TrimSpace(l.mustSucceed(t, "keys list")), "\n")
 	if len(lines) != 3 || strings.Join(strings.Fields(lines[0]), " ") != "ID ALGORITHM STATE CREATED SIGNS FROM" ||
-		strings.Join(strings.Fields(lines[1]), " ") != after[0]["id"].(string)+" ES256 announced 2026-11-23T12:00:00Z "+moment(after[0]["signs_from"]) {
+		strings.Join(strings.Fields(lines[1]), " ") != after[0]["id"].(string)+" ES256 announced 2026-11-23T12:00:00Z "+formatTime(after[0]["signs_from"]) {
 		t.Errorf("it lists\n%s", strings.Join(lines, "\n"))
 	}
-	if lines = strings.Split(strings.TrimSpace(l.succeeds(t, "keys rotate")), "\n"); len(lines) != 4 {
+	if lines = strings.Split(strings.TrimSpace(l.mustSucceed(t, "keys rotate")), "\n"); len(lines) != 4 {
 		t.Errorf("it rotates to\n%s", strings.Join(lines, "\n"))
 	}
 }
 
-// moment is a time in JSON, to the second.
-func moment(t any) string {
+// formatTime is a time in JSON, to the second.
+func formatTime(t any) string {
 	seconds, _, _ := strings.Cut(t.(string), ".")
 	return strings.TrimSuffix(seconds, "Z") + "Z"
 }
 
-func TestKeysThatWereBroughtAreNotRotated(t *testing.T) {
-	l := newLodge()
+func TestKeysRotate_RejectsExternalKeys(t *testing.T) {
+	l := newFixture()
 	key, err := jwt.New().Generate(domain.SigningEdDSA)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.brought = tokens.Brought{key}
-	if why := l.fails(t, "keys rotate", cli.ExitRefused); !strings.Contains(why, "KEYLODGE_JWT_KEY_FILE") {
+	l.externalKeys = signingkeys.ExternalKeys{key}
+	if why := l.mustFail(t, "keys rotate", cli.ExitConflict); !strings.Contains(why, "KEYLODGE_JWT_KEY_FILE") {
 		t.Errorf("it says %s", why)
 	}
-	keys := document[map[string][]map[string]any](t, l.succeeds(t, "keys list --json"))["keys"]
+	keys := decodeJSON[map[string][]map[string]any](t, l.mustSucceed(t, "keys list --json"))["keys"]
 	if len(keys) != 1 || keys[0]["id"] != key.ID() || keys[0]["created_at"] != nil || keys[0]["signs_from"] != nil {
 		t.Errorf("it lists %v", keys)
 	}
-	if text := l.succeeds(t, "keys list"); !strings.HasSuffix(text, "  EdDSA      signing  -        -\n") {
+	if text := l.mustSucceed(t, "keys list"); !strings.HasSuffix(text, "  EdDSA      signing  -        -\n") {
 		t.Errorf("it lists\n%s", text)
 	}
 }

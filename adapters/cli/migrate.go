@@ -18,7 +18,7 @@ func (p *Program) migrate() *cobra.Command {
 		Long: "Look after the schema of the database. The server upgrades it by itself when it starts.",
 	}
 	group.AddCommand(p.migrationStatus(), p.migrateUp(), p.migrateDown())
-	return offerJSON(group)
+	return addJSONFlag(group)
 }
 
 func (p *Program) migrationStatus() *cobra.Command {
@@ -34,9 +34,9 @@ func (p *Program) migrationStatus() *cobra.Command {
 				return err
 			}
 			if asJSON(cmd) {
-				return printJSON(p.Stdout, map[string][]migration{"migrations": each(status, migrationOf)})
+				return printJSON(p.Stdout, map[string][]migration{"migrations": mapSlice(status, migrationOf)})
 			}
-			newTable(p.Stdout, "VERSION", "STATE", "NAME").write(each(status, func(m ports.Migration) []string {
+			newTable(p.Stdout, "VERSION", "STATE", "NAME").write(mapSlice(status, func(m ports.Migration) []string {
 				name := m.Name
 				if m.Newer {
 					name = "(of a newer release)"
@@ -64,13 +64,13 @@ func (p *Program) migrateUp() *cobra.Command {
 				applied[i].Applied = true
 			}
 			if asJSON(cmd) {
-				return printJSON(p.Stdout, map[string][]migration{"migrations": each(applied, migrationOf)})
+				return printJSON(p.Stdout, map[string][]migration{"migrations": mapSlice(applied, migrationOf)})
 			}
 			for _, m := range applied {
-				p.say("Migration %d (%s) is applied.", m.Version, m.Name)
+				p.printLine("Migration %d (%s) is applied.", m.Version, m.Name)
 			}
 			if len(applied) == 0 {
-				p.say("Nothing is pending.")
+				p.printLine("Nothing is pending.")
 			}
 			return nil
 		},
@@ -89,21 +89,21 @@ stopped first. Make a backup first, too.`,
 			if err != nil {
 				return err
 			}
-			return p.takeBack(cmd, m, confirmed)
+			return p.revertMigration(cmd, m, confirmed)
 		},
 	}
 	cmd.Flags().BoolVar(&confirmed, "yes", false, "do not ask; needed where there is no terminal")
 	return cmd
 }
 
-func (p *Program) takeBack(cmd *cobra.Command, m Maintenance, confirmed bool) error {
+func (p *Program) revertMigration(cmd *cobra.Command, m Maintenance, confirmed bool) error {
 	if !confirmed {
-		loss, err := m.Rehearse(cmd.Context())
+		loss, err := m.DryRunDown(cmd.Context())
 		if err != nil {
 			return err
 		}
 		err = p.confirm(cmd.Context(), "down", "Taking migration %d (%s) of %s back loses this: %s. Type down to go on: ",
-			loss.Migration.Version, loss.Migration.Name, m.Database, lossInWords(loss))
+			loss.Migration.Version, loss.Migration.Name, m.Database, describeLoss(loss))
 		if err != nil {
 			return err
 		}
@@ -115,15 +115,15 @@ func (p *Program) takeBack(cmd *cobra.Command, m Maintenance, confirmed bool) er
 	if asJSON(cmd) {
 		return printJSON(p.Stdout, lossOf(loss))
 	}
-	p.say("Migration %d (%s) is taken back; lost: %s.", loss.Migration.Version, loss.Migration.Name, lossInWords(loss))
-	p.say("Start the earlier release now: this one would apply the migration again.")
+	p.printLine("Migration %d (%s) is taken back; lost: %s.", loss.Migration.Version, loss.Migration.Name, describeLoss(loss))
+	p.printLine("Start the earlier release now: this one would apply the migration again.")
 	return nil
 }
 
-func lossInWords(l ports.Loss) string {
+func describeLoss(l ports.DataLoss) string {
 	var parts []string
 	for _, table := range slices.Sorted(maps.Keys(l.Rows)) {
-		parts = append(parts, fmt.Sprintf("%s of %s", counted(int(l.Rows[table]), "row"), table))
+		parts = append(parts, fmt.Sprintf("%s of %s", pluralize(int(l.Rows[table]), "row"), table))
 	}
 	for _, table := range l.Tables {
 		if l.Rows[table] == 0 {
@@ -158,8 +158,8 @@ func migrationOf(m ports.Migration) migration {
 	return migration{m.Version, m.Name, migrationState(m)}
 }
 
-func lossOf(l ports.Loss) migrationLoss {
-	return migrationLoss{migrationOf(l.Migration), l.Rows, list(l.Tables), list(l.Columns)}
+func lossOf(l ports.DataLoss) migrationLoss {
+	return migrationLoss{migrationOf(l.Migration), l.Rows, nonNil(l.Tables), nonNil(l.Columns)}
 }
 
 func migrationState(m ports.Migration) string {
@@ -172,7 +172,7 @@ func migrationState(m ports.Migration) string {
 	return "pending"
 }
 
-func pendingOf(status []ports.Migration) int {
+func countPending(status []ports.Migration) int {
 	pending := 0
 	for _, m := range status {
 		if !m.Applied {

@@ -14,7 +14,7 @@ import (
 func printable(line string) string {
 	var b strings.Builder
 	for _, r := range line {
-		if harmless(r) {
+		if isSafeRune(r) {
 			b.WriteRune(r)
 		} else {
 			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
@@ -29,7 +29,7 @@ func printableJSON(text string) string {
 	var b strings.Builder
 	for _, r := range text {
 		switch {
-		case harmless(r) || r == '\n':
+		case isSafeRune(r) || r == '\n':
 			b.WriteRune(r)
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)
@@ -41,8 +41,8 @@ func printableJSON(text string) string {
 	return b.String()
 }
 
-// harmless characters are drawn, or are the joiners that some scripts and emoji need between characters that are.
-func harmless(r rune) bool {
+// isSafeRune characters are drawn, or are the joiners that some scripts and emoji need between characters that are.
+func isSafeRune(r rune) bool {
 	const zeroWidthNonJoiner, zeroWidthJoiner = '\u200c', '\u200d'
 	return unicode.IsGraphic(r) || r == zeroWidthNonJoiner || r == zeroWidthJoiner
 }

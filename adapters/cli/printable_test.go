@@ -16,8 +16,8 @@ import (
 // hostile is what a user would send to command the operator's terminal, forge a line or turn one around.
 const hostile = "Ada\x1b]0;owned\x07\x1b[2J\r\nroot\t\x7f\u009b31m\u202e\u2066\u061c\u2028\u200b\ufeff\U000e0041\x00"
 
-func TestNothingThatUsersChoseDisturbsATerminal(t *testing.T) {
-	l := newLodge()
+func TestPrintable_UserInput(t *testing.T) {
+	l := newFixture()
 	eve := ada
 	eve.DisplayName = hostile
 	l.addUser(t, eve)
@@ -25,12 +25,12 @@ func TestNothingThatUsersChoseDisturbsATerminal(t *testing.T) {
 	s.Device = domain.Device{Name: hostile, UserAgent: hostile, IP: hostile}
 	l.addSession(t, s)
 	l.update(t, func(ctx context.Context, tx ports.Tx) error {
-		return tx.Credentials.Add(ctx, domain.RestoreCredential(domain.CredentialSnapshot{
+		return tx.Credentials.Add(ctx, domain.RestoreCredential(domain.CredentialState{
 			ID: "key", UserID: eve.ID, Name: hostile, Transports: []string{hostile}, Status: domain.CredentialActive, CreatedAt: noon,
 		}))
 	})
 	l.update(t, func(ctx context.Context, tx ports.Tx) error {
-		event, err := domain.NewEvent(domain.EventSnapshot{
+		event, err := domain.NewEvent(domain.EventState{
 			UserID: eve.ID, Kind: domain.EventSignInRefused, CredentialID: "key", PasskeyName: hostile, DeviceName: hostile, IP: hostile,
 			Reason: hostile, Changed: []string{hostile}, RequestID: hostile,
 		}, noon, strings.NewReader("ten random bytes"))
@@ -41,52 +41,52 @@ func TestNothingThatUsersChoseDisturbsATerminal(t *testing.T) {
 	})
 
 	for line, lines := range map[string]int{"users list": 2, "users show ada@example.org": 19} {
-		text := l.succeeds(t, line)
+		text := l.mustSucceed(t, line)
 		if strings.Count(text, "\n") != lines {
 			t.Errorf("%q is of %d lines: %s", line, strings.Count(text, "\n"), text)
 		}
 		if !strings.Contains(text, `Ada\x1b]0;owned\a\x1b[2J\r\nroot\t\x7f\u009b31m\u202e\u2066\u061c\u2028\u200b\ufeff\U000e0041\x00`) {
 			t.Errorf("%q hides the name: %s", line, text)
 		}
-		wantHarmless(t, line, text)
+		wantPrintable(t, line, text)
 	}
 	for _, line := range []string{"users list --json", "users show --json ada@example.org"} {
-		wantHarmless(t, line, l.succeeds(t, line))
+		wantPrintable(t, line, l.mustSucceed(t, line))
 	}
-	shown := l.account(t, eve)
+	shown := l.showAccount(t, eve)
 	device := shown.Sessions[0]["device"].(map[string]any)
 	if shown.User["display_name"] != hostile || shown.Passkeys[0]["name"] != hostile || device["user_agent"] != hostile || shown.Events[0]["reason"] != hostile {
 		t.Errorf("programs get something else than is there: %v", shown)
 	}
 }
 
-func TestNoErrorDisturbsATerminal(t *testing.T) {
-	l := newLodge()
+func TestPrintable_Errors(t *testing.T) {
+	l := newFixture()
 	l.program.Open = func(context.Context) (application.UseCases, func() error, error) {
 		return application.UseCases{}, nil, errors.New(hostile)
 	}
-	wantHarmless(t, "as text", l.fails(t, "users list", cli.ExitFailure))
-	why := l.fails(t, "users list --json", cli.ExitFailure)
-	wantHarmless(t, "as JSON", why)
-	if got := document[answeredFailure](t, why).Error.Message; got != hostile {
+	wantPrintable(t, "as text", l.mustFail(t, "users list", cli.ExitFailure))
+	why := l.mustFail(t, "users list --json", cli.ExitFailure)
+	wantPrintable(t, "as JSON", why)
+	if got := decodeJSON[failureJSON](t, why).Error.Message; got != hostile {
 		t.Errorf("programs get %q", got)
 	}
 }
 
 // Names are shown as people write them.
-func TestOrdinaryNamesAreShownAsTheyAre(t *testing.T) {
+func TestPrintable_OrdinaryNamesUnchanged(t *testing.T) {
 	for _, name := range []string{"Žofie ☺", "山田　太郎", "نیلوفر\u200cها", "👨\u200d👩\u200d👧", `a "b" \c`, "שלום"} {
-		l := newLodge()
+		l := newFixture()
 		u := ada
 		u.DisplayName = domain.DisplayName(name)
 		l.addUser(t, u)
-		if text := l.succeeds(t, "users list"); !strings.HasSuffix(text, "ada@example.org  "+name+"\n") {
+		if text := l.mustSucceed(t, "users list"); !strings.HasSuffix(text, "ada@example.org  "+name+"\n") {
 			t.Errorf("%q is shown as %q", name, text)
 		}
 	}
 }
 
-func wantHarmless(t *testing.T, line, text string) {
+func wantPrintable(t *testing.T, line, text string) {
 	t.Helper()
 	for _, r := range text {
 		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || unicode.Is(unicode.Cf, r) || r == '\u2028') {

@@ -14,26 +14,26 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-func TestItServesWithoutACommandAndWhenTold(t *testing.T) {
-	l := newLodge()
+func TestServe_IsTheDefaultCommand(t *testing.T) {
+	l := newFixture()
 	served := 0
 	l.program.Serve = func(context.Context) error { served++; return nil }
-	l.succeeds(t, "")
-	l.succeeds(t, "serve")
+	l.mustSucceed(t, "")
+	l.mustSucceed(t, "serve")
 	if served != 2 {
 		t.Errorf("it served %d times", served)
 	}
 }
 
-func TestAFailureThatIsLoggedIsNotToldAgain(t *testing.T) {
-	l := newLodge()
-	l.program.Serve = func(context.Context) error { return cli.ErrLogged }
+func TestServe_LoggedErrorIsNotPrinted(t *testing.T) {
+	l := newFixture()
+	l.program.Serve = func(context.Context) error { return cli.ErrAlreadyLogged }
 	if exitCode, stdout, stderr := l.run(t, "serve"); exitCode != cli.ExitFailure || stdout+stderr != "" {
 		t.Errorf("exit %d, %q, %q", exitCode, stdout, stderr)
 	}
 }
 
-func TestEveryCommandHasItsHelp(t *testing.T) {
+func TestHelp_EveryCommand(t *testing.T) {
 	for line, want := range map[string][]string{
 		"help":                   {"KEYLODGE_", "keylodge [COMMAND]", "users ", "sessions ", "keys ", "backup ", "restore ", "migrate ", "doctor ", "export ", "import ", "serve ", "version ", "completion ", "\n  0  ", "\n  1  ", "\n  2  ", "\n  3  ", "\n  4  ", "\n  5  "},
 		"--help":                 {"Exit codes"},
@@ -52,7 +52,7 @@ func TestEveryCommandHasItsHelp(t *testing.T) {
 		"doctor --help":          {"exit code 5", "--json"},
 		"completion --help":      {"bash", "zsh", "fish"},
 	} {
-		text := newLodge().succeeds(t, line)
+		text := newFixture().mustSucceed(t, line)
 		for _, part := range want {
 			if !strings.Contains(text, part) {
 				t.Errorf("%q does not say %q: %s", line, part, text)
@@ -61,30 +61,30 @@ func TestEveryCommandHasItsHelp(t *testing.T) {
 	}
 }
 
-func TestItTellsItsVersion(t *testing.T) {
+func TestVersionCommand(t *testing.T) {
 	for _, line := range []string{"version", "--version"} {
-		if text := newLodge().succeeds(t, line); text != "keylodge v1.2.3\n" {
+		if text := newFixture().mustSucceed(t, line); text != "keylodge v1.2.3\n" {
 			t.Errorf("%q says %q", line, text)
 		}
 	}
 }
 
-func TestShellsLearnToComplete(t *testing.T) {
+func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
-		if script := newLodge().succeeds(t, "completion "+shell); !strings.Contains(script, "__complete") || !strings.Contains(script, "keylodge") {
+		if script := newFixture().mustSucceed(t, "completion "+shell); !strings.Contains(script, "__complete") || !strings.Contains(script, "keylodge") {
 			t.Errorf("%s: %s", shell, script)
 		}
 	}
-	_, completions, _ := newLodge().run(t, "__complete users d")
+	_, completions, _ := newFixture().run(t, "__complete users d")
 	if !strings.HasPrefix(completions, "delete\t") || !strings.Contains(completions, "\ndisable\t") || strings.Contains(completions, "list") {
 		t.Errorf("for users d: %q", completions)
 	}
-	if _, completions, _ = newLodge().run(t, "__complete users show a"); completions != ":4\n" { // no files
+	if _, completions, _ = newFixture().run(t, "__complete users show a"); completions != ":4\n" { // no files
 		t.Errorf("for users show a: %q", completions)
 	}
 }
 
-func TestWhatCannotBeUnderstoodIsMisuse(t *testing.T) {
+func TestRun_UsageErrors(t *testing.T) {
 	for line, want := range map[string]string{
 		"dance":                            `there is no command "dance"; see: keylodge --help`,
 		"usrs":                             `"usrs" (did you mean users?)`,
@@ -135,91 +135,91 @@ func TestWhatCannotBeUnderstoodIsMisuse(t *testing.T) {
 		"doctor now":                       `"now"`,
 		"users show --secret hush ada@b.c": "--secret",
 	} {
-		l := newLodge()
+		l := newFixture()
 		l.program.Open = func(context.Context) (application.UseCases, func() error, error) {
 			t.Errorf("%q opens the database", line)
 			return application.UseCases{}, nil, errors.New("not now")
 		}
 		l.program.OpenForImport = l.program.Open
-		if why := l.fails(t, line, cli.ExitMisuse); !strings.HasPrefix(why, "keylodge: ") || !strings.Contains(why, want) {
+		if why := l.mustFail(t, line, cli.ExitUsage); !strings.HasPrefix(why, "keylodge: ") || !strings.Contains(why, want) {
 			t.Errorf("%q: %s", line, why)
 		}
 	}
 }
 
-// answeredFailure is a failure in JSON.
-type answeredFailure struct {
+// failureJSON is a failure in JSON.
+type failureJSON struct {
 	Error struct{ Code, Message string }
 }
 
-func TestFailuresAreJSONIfAskedFor(t *testing.T) {
+func TestRun_JSONErrors(t *testing.T) {
 	for line, want := range map[string]struct {
 		exitCode int
 		code     string
 	}{
 		"users show --json ada@example.org":                          {cli.ExitNotFound, "not_found"},
-		"users show ada --json":                                      {cli.ExitMisuse, "invalid_request"},
-		"users --json=true show ada":                                 {cli.ExitMisuse, "invalid_request"},
-		"usrs --json":                                                {cli.ExitMisuse, "invalid_arguments"},
-		"users list --limit x --json":                                {cli.ExitMisuse, "invalid_arguments"},
+		"users show ada --json":                                      {cli.ExitUsage, "invalid_request"},
+		"users --json=true show ada":                                 {cli.ExitUsage, "invalid_request"},
+		"usrs --json":                                                {cli.ExitUsage, "invalid_arguments"},
+		"users list --limit x --json":                                {cli.ExitUsage, "invalid_arguments"},
 		"sessions revoke --json " + sessionID(1).String():            {cli.ExitNotFound, "not_found"},
 		"sessions revoke --json --user " + userID(1).String():        {cli.ExitNotFound, "not_found"},
-		"users delete --json --yes 01930000-0000-7000-8000-00000000": {cli.ExitMisuse, "invalid_request"},
+		"users delete --json --yes 01930000-0000-7000-8000-00000000": {cli.ExitUsage, "invalid_request"},
 	} {
-		why := document[answeredFailure](t, newLodge().fails(t, line, want.exitCode))
+		why := decodeJSON[failureJSON](t, newFixture().mustFail(t, line, want.exitCode))
 		if why.Error.Code != want.code || why.Error.Message == "" {
 			t.Errorf("%q: %+v", line, why)
 		}
 	}
-	if why := newLodge().fails(t, "users show -- --json", cli.ExitMisuse); strings.HasPrefix(why, "{") {
+	if why := newFixture().mustFail(t, "users show -- --json", cli.ExitUsage); strings.HasPrefix(why, "{") {
 		t.Errorf("what is no flag is taken for one: %s", why)
 	}
 }
 
-func TestAFailureToOpenIsTold(t *testing.T) {
+func TestRun_ReportsOpenError(t *testing.T) {
 	for name, c := range map[string]struct {
 		err      error
 		exitCode int
 		code     string
 	}{
-		"settings": {&domain.Error{Kind: domain.KindInvalid, Code: "invalid_settings", Message: "one\n  two"}, cli.ExitMisuse, "invalid_settings"},
+		"settings": {&domain.Error{Kind: domain.KindInvalid, Code: "invalid_settings", Message: "one\n  two"}, cli.ExitUsage, "invalid_settings"},
 		"outage":   {fmt.Errorf("reading: %w", domain.ErrUnavailable), cli.ExitFailure, "unavailable"},
 		"other":    {errors.New("one\n  two"), cli.ExitFailure, "internal"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLodge()
+			l := newFixture()
 			l.program.Open = func(context.Context) (application.UseCases, func() error, error) {
 				return application.UseCases{}, nil, c.err
 			}
-			if why := l.fails(t, "users list", c.exitCode); why != "keylodge: "+c.err.Error()+"\n" {
+			if why := l.mustFail(t, "users list", c.exitCode); why != "keylodge: "+c.err.Error()+"\n" {
 				t.Errorf("for people: %q", why)
 			}
-			if why := document[answeredFailure](t, l.fails(t, "keys list --json", c.exitCode)); why.Error.Code != c.code || why.Error.Message != c.err.Error() {
+			if why := decodeJSON[failureJSON](t, l.mustFail(t, "keys list --json", c.exitCode)); why.Error.Code != c.code || why.Error.Message != c.err.Error() {
 				t.Errorf("for programs: %+v", why)
 			}
 		})
 	}
 }
 
-// outOfOrder is a store that fails.
-type outOfOrder struct{ ports.Store }
+// unavailableStore is a store that fails.
+type unavailableStore struct{ ports.Store }
 
-func (outOfOrder) View(context.Context, func(ports.Tx) error) error {
+func (unavailableStore) View(context.Context, func(ports.Tx) error) error {
 	return fmt.Errorf("beginning to read: %w", domain.ErrUnavailable)
 }
 
-func TestAnOutageIsAFailure(t *testing.T) {
-	l := newLodge()
-	l.store = outOfOrder{}
+func TestRun_StoreUnavailableExits1(t *testing.T) {
+	l := newFixture()
+	l.store = unavailableStore{}
 	for _, line := range []string{"users list", "users show " + ada.ID.String(), "users enable ada@example.org", "keys list"} {
-		if why := l.fails(t, line, cli.ExitFailure); !strings.Contains(why, "beginning to read") {
+		if why := l.mustFail(t, line, cli.ExitFailure); !strings.Contains(why, "beginning to read") {
 			t.Errorf("%q: %s", line, why)
 		}
 	}
 }
 
-func TestADatabaseThatCannotBeClosedIsTold(t *testing.T) {
-	l := newLodge()
+func TestRun_ReportsDatabaseCloseError(t *testing.T) {
+	l := newFixture()
 	open := l.program.Open
 	l.program.Open = func(ctx context.Context) (application.UseCases, func() error, error) {
 		usecases, release, err := open(ctx)
@@ -231,34 +231,34 @@ func TestADatabaseThatCannotBeClosedIsTold(t *testing.T) {
 	}
 }
 
-func TestAnInterruptEndsACommand(t *testing.T) {
-	l := newLodge()
+func TestRun_Interrupt(t *testing.T) {
+	l := newFixture()
 	l.addUser(t, ada)
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
 	for _, line := range []string{"users list", "users disable ada@example.org", "users delete --yes ada@example.org", "keys rotate"} {
-		exitCode, _, stderr := l.runIn(ctx, t, line)
+		exitCode, _, stderr := l.runContext(ctx, t, line)
 		if exitCode != cli.ExitFailure || stderr != "keylodge: interrupted; nothing was changed\n" {
 			t.Errorf("%q: exit %d, %s", line, exitCode, stderr)
 		}
 	}
-	if now := l.account(t, ada); now.User["disabled_at"] != nil {
+	if now := l.showAccount(t, ada); now.User["disabled_at"] != nil {
 		t.Error("an interrupted command was done all the same")
 	}
 }
 
-// full is where nothing more can be written.
-type full struct{}
+// fullWriter is where nothing more can be written.
+type fullWriter struct{}
 
-func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+func (fullWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
-func TestOutputThatIsLostIsAFailure(t *testing.T) {
-	l := newLodge()
+func TestRun_WriteErrorExits1(t *testing.T) {
+	l := newFixture()
 	l.addUser(t, ada)
 	for _, line := range []string{"users list", "users list --json", "users show ada@example.org", "version", "help"} {
 		var stderr bytes.Buffer
 		p := l.program
-		p.Stdout, p.Stderr = full{}, &stderr
+		p.Stdout, p.Stderr = fullWriter{}, &stderr
 		if exitCode := cli.Run(t.Context(), p, strings.Fields(line)); exitCode != cli.ExitFailure || !strings.Contains(stderr.String(), "no space left") {
 			t.Errorf("%q: exit %d, %s", line, exitCode, stderr.String())
 		}

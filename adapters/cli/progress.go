@@ -8,13 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keylodge/keylodge/application/moving"
+	"github.com/keylodge/keylodge/application/transfer"
 )
 
 const (
-	barWidth    = 30
-	redrawEvery = 100 * time.Millisecond
-	lineEvery   = 10 * time.Second
+	barWidth       = 30
+	redrawInterval = 100 * time.Millisecond
+	lineInterval   = 10 * time.Second
 )
 
 // progress shows how far a move has come: as a bar on a terminal, elsewhere as a line now and then, so that one that is
@@ -24,54 +24,54 @@ type progress struct {
 	terminal bool
 	now      func() time.Time
 
-	stage   moving.Stage
-	begun   time.Time // the stage
-	shown   time.Time
-	onALine bool // the bar stands on the terminal's present line
+	stage      transfer.Stage
+	stageStart time.Time // the stage
+	lastShown  time.Time
+	lineOpen   bool // the bar stands on the terminal's present line
 }
 
-// watch shows progress on standard error, unless that is for a program.
-func (p *Program) watch(cmd *cobra.Command) *progress {
+// newProgress shows progress on standard error, unless that is for a program.
+func (p *Program) newProgress(cmd *cobra.Command) *progress {
 	if asJSON(cmd) {
 		return &progress{now: time.Now}
 	}
 	return &progress{w: p.Stderr, terminal: p.Terminal, now: time.Now}
 }
 
-func (p *progress) report(stage moving.Stage, done, total int) {
+func (p *progress) report(stage transfer.Stage, done, total int) {
 	if p.w == nil {
 		return
 	}
 	now := p.now()
 	if stage != p.stage {
 		p.end()
-		p.stage, p.begun, p.shown = stage, now, now
+		p.stage, p.stageStart, p.lastShown = stage, now, now
 		if !p.terminal {
 			return
 		}
-	} else if wait := now.Sub(p.shown); p.terminal && wait < redrawEvery && done < total || !p.terminal && wait < lineEvery {
+	} else if wait := now.Sub(p.lastShown); p.terminal && wait < redrawInterval && done < total || !p.terminal && wait < lineInterval {
 		return
 	}
-	p.shown = now
+	p.lastShown = now
 	if !p.terminal {
 		fmt.Fprintf(p.w, "%s: %d of %d users\n", stage, done, total)
 		return
 	}
 	const clearToEnd = "\x1b[K"
-	fmt.Fprintf(p.w, "\r%s%s", bar(stage, done, total, now.Sub(p.begun)), clearToEnd)
-	p.onALine = true
+	fmt.Fprintf(p.w, "\r%s%s", bar(stage, done, total, now.Sub(p.stageStart)), clearToEnd)
+	p.lineOpen = true
 }
 
 // end leaves the bar where it is.
 func (p *progress) end() {
-	if p.onALine {
+	if p.lineOpen {
 		fmt.Fprintln(p.w)
-		p.onALine = false
+		p.lineOpen = false
 	}
 }
 
 // bar is one line: how much is done, how fast, and how long the rest will take at that rate.
-func bar(stage moving.Stage, done, total int, took time.Duration) string {
+func bar(stage transfer.Stage, done, total int, took time.Duration) string {
 	share := 1.0
 	if total > done { // users who come meanwhile make it the other way round
 		share = float64(done) / float64(total)

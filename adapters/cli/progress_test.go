@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/application/moving"
+	"github.com/keylodge/keylodge/application/transfer"
 )
 
-func TestTheBar(t *testing.T) {
+func TestBar(t *testing.T) {
 	for _, c := range []struct {
 		done, total int
 		took        time.Duration
@@ -22,20 +22,20 @@ func TestTheBar(t *testing.T) {
 		{10_000, 10_000, 20 * time.Second, "[==============================] 100%  10000 of 10000 users  500/s"},
 		{11, 10, 11 * time.Second, "[==============================] 100%  11 of 10 users  1/s"},
 	} {
-		if got := bar(moving.Importing, c.done, c.total, c.took); got != "importing "+c.want {
+		if got := bar(transfer.Importing, c.done, c.total, c.took); got != "importing "+c.want {
 			t.Errorf("%d of %d in %s: %q, want %q", c.done, c.total, c.took, got, c.want)
 		}
 	}
 }
 
 // It is drawn ten times a second at most, and at the end; where nobody watches, a line every ten seconds will do.
-func TestProgressIsShownNowAndThen(t *testing.T) {
+func TestProgress_ThrottlesOutput(t *testing.T) {
 	show := func(terminal bool) string {
 		var w bytes.Buffer
 		now := time.Unix(0, 0)
 		p := &progress{w: &w, terminal: terminal, now: func() time.Time { return now }}
 		for done := range 10_000 { // at 400 a second
-			p.report(moving.Exporting, done+1, 10_000)
+			p.report(transfer.Exporting, done+1, 10_000)
 			now = now.Add(2500 * time.Microsecond)
 		}
 		p.end()

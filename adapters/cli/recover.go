@@ -16,16 +16,16 @@ func (p *Program) recoverUser() *cobra.Command {
 			"passkey; that ends all sessions of the account. It works once, for 15 minutes, and a newer one makes it worthless.\n" +
 			"WHO is the user's id or e-mail address.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.Account) error {
-				given, err := usecases.Admin.RecoverUser.Execute(cmd.Context(), only(account.User))
+			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
+				given, err := usecases.Admin.RecoverUser.Execute(cmd.Context(), userRef(account.User))
 				if err != nil {
 					return err
 				}
 				if asJSON(cmd) {
 					return printJSON(p.Stdout, recoveryLink{account.User.ID().String(), given.Link.Reveal(), timestamp.Of(given.ExpiresAt)})
 				}
-				p.say("Give this link to %s, and to nobody else. It works once, until %s:", addressOrID(account.User), moment(given.ExpiresAt))
-				p.say("%s", given.Link.Reveal())
+				p.printLine("Give this link to %s, and to nobody else. It works once, until %s:", addressOrID(account.User), formatTime(given.ExpiresAt))
+				p.printLine("%s", given.Link.Reveal())
 				return nil
 			})
 		},

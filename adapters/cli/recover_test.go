@@ -9,25 +9,25 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestAPersonWithNothingLeftGetsALink(t *testing.T) {
-	l := newLodge()
+func TestUsersRecover_PrintsLink(t *testing.T) {
+	l := newFixture()
 	l.addUser(t, ada)
-	given := document[map[string]string](t, l.succeeds(t, "users recover ada@example.org --json"))
+	given := decodeJSON[map[string]string](t, l.mustSucceed(t, "users recover ada@example.org --json"))
 	link, err := url.Parse(given["link"])
 	if err != nil || link.RawQuery != "" || link.Path != "/" || !strings.HasPrefix(link.Fragment, "recover=klg_") ||
 		given["user_id"] != ada.ID.String() || given["expires_at"] != "2026-11-23T12:15:00.000000Z" {
 		t.Fatalf("%v, %v", given, err)
 	}
 	// The token stands where no server and no log of one sees it, and each link is another.
-	text := l.succeeds(t, "users recover "+ada.ID.String())
+	text := l.mustSucceed(t, "users recover "+ada.ID.String())
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	if len(lines) != 2 || !strings.Contains(lines[0], "ada@example.org") || !strings.Contains(lines[0], "2026-11-23T12:15:00Z") || lines[1] == given["link"] {
 		t.Errorf("it says\n%s", text)
 	}
-	if _, err := domain.ParseGrantToken(strings.TrimPrefix(link.Fragment, "recover=")); err != nil {
+	if _, err := domain.ParseRecoveryGrantToken(strings.TrimPrefix(link.Fragment, "recover=")); err != nil {
 		t.Error(err)
 	}
-	l.fails(t, "users recover nobody@example.org", cli.ExitNotFound)
-	l.succeeds(t, "users disable ada@example.org")
-	l.fails(t, "users recover ada@example.org", cli.ExitRefused)
+	l.mustFail(t, "users recover nobody@example.org", cli.ExitNotFound)
+	l.mustSucceed(t, "users disable ada@example.org")
+	l.mustFail(t, "users recover ada@example.org", cli.ExitConflict)
 }

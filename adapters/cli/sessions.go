@@ -13,7 +13,7 @@ import (
 func (p *Program) sessions() *cobra.Command {
 	group := &cobra.Command{Use: "sessions", Short: "Look after sign-ins that last"}
 	group.AddCommand(p.revokeSessions())
-	return offerJSON(group)
+	return addJSONFlag(group)
 }
 
 func (p *Program) revokeSessions() *cobra.Command {
@@ -28,7 +28,7 @@ func (p *Program) revokeSessions() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return p.revokeAllOf(cmd, owner)
+				return p.revokeAllSessions(cmd, owner)
 			}
 			return p.revokeSession(cmd, args[0])
 		},
@@ -42,28 +42,28 @@ func (p *Program) revokeSession(cmd *cobra.Command, written string) error {
 	if err != nil {
 		return invalidArguments(cmd, errors.New("name the session by its id; users show lists them"))
 	}
-	return p.within(cmd.Context(), func(usecases application.UseCases) error {
+	return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
 		if err := usecases.Admin.RevokeSession.Execute(cmd.Context(), id); err != nil {
 			return err
 		}
 		if asJSON(cmd) {
-			return printJSON(p.Stdout, done{SessionID: id.String(), SessionsRevoked: new(1)})
+			return printJSON(p.Stdout, changeResult{SessionID: id.String(), SessionsRevoked: new(1)})
 		}
-		p.say("Session %s is ended.", id)
+		p.printLine("Session %s is ended.", id)
 		return nil
 	})
 }
 
-func (p *Program) revokeAllOf(cmd *cobra.Command, owner string) error {
-	return p.withUser(cmd, owner, func(usecases application.UseCases, account admin.Account) error {
-		ended, err := usecases.Admin.RevokeSessions.Execute(cmd.Context(), only(account.User))
+func (p *Program) revokeAllSessions(cmd *cobra.Command, owner string) error {
+	return p.withUser(cmd, owner, func(usecases application.UseCases, account admin.AccountDetails) error {
+		ended, err := usecases.Admin.RevokeSessions.Execute(cmd.Context(), userRef(account.User))
 		if err != nil {
 			return err
 		}
 		if asJSON(cmd) {
-			return printJSON(p.Stdout, done{UserID: account.User.ID().String(), SessionsRevoked: &ended})
+			return printJSON(p.Stdout, changeResult{UserID: account.User.ID().String(), SessionsRevoked: &ended})
 		}
-		p.say("User %s: %s ended.", addressOrID(account.User), counted(ended, "session"))
+		p.printLine("User %s: %s ended.", addressOrID(account.User), pluralize(ended, "session"))
 		return nil
 	})
 }

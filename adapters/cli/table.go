@@ -10,29 +10,29 @@ import (
 // table aligns rows. They can come in several goes; no column gets narrower from one to the next. What users chose goes
 // into the last column, whose width is nobody's concern.
 type table struct {
-	w      io.Writer
-	first  []string // headings that are still to be written
-	widths []int
+	w        io.Writer
+	headings []string // headings that are still to be written
+	widths   []int
 }
 
 // newTable writes its headings with the first rows, or with none.
-func newTable(w io.Writer, headings ...string) *table { return &table{w: w, first: headings} }
+func newTable(w io.Writer, headings ...string) *table { return &table{w: w, headings: headings} }
 
 func (t *table) write(rows ...[]string) {
-	if t.first != nil {
-		rows = append([][]string{t.first}, rows...)
-		t.first = nil
+	if t.headings != nil {
+		rows = append([][]string{t.headings}, rows...)
+		t.headings = nil
 	}
 	for _, row := range rows {
-		t.fit(row)
+		t.sizeColumns(row)
 	}
 	for _, row := range rows {
 		t.writeRow(row)
 	}
 }
 
-// fit makes the columns wide enough for a row, and the row fit to be shown.
-func (t *table) fit(row []string) {
+// sizeColumns makes the columns wide enough for a row, and the row fit to be shown.
+func (t *table) sizeColumns(row []string) {
 	for i, cell := range row {
 		if row[i] = printable(cell); row[i] == "" {
 			row[i] = "-"

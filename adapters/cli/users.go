@@ -19,7 +19,7 @@ func (p *Program) users() *cobra.Command {
 		Long: "Look after accounts. WHO is a user's id or e-mail address.",
 	}
 	group.AddCommand(p.listUsers(), p.showUser(), p.disableUser(), p.enableUser(), p.recoverUser(), p.deleteUser())
-	return offerJSON(group)
+	return addJSONFlag(group)
 }
 
 func (p *Program) listUsers() *cobra.Command {
@@ -33,7 +33,7 @@ func (p *Program) listUsers() *cobra.Command {
 			case limit < 1:
 				return invalidArguments(cmd, errors.New("--limit takes a number from 1"))
 			}
-			return p.within(cmd.Context(), func(usecases application.UseCases) error {
+			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
 				return p.printUsers(cmd, usecases.Admin.ListUsers, limit)
 			})
 		},
@@ -63,8 +63,8 @@ func (p *Program) printUsers(cmd *cobra.Command, users *admin.ListUsers, limit i
 	}
 	t := newTable(p.Stdout, "ID", "CREATED", "STATUS", "EMAIL", "NAME")
 	return eachPage(cmd.Context(), users, limit, func(page []*domain.User) error {
-		t.write(each(page, func(u *domain.User) []string {
-			return []string{u.ID().String(), moment(u.CreatedAt()), userStatus(u), string(u.Email()), string(u.DisplayName())}
+		t.write(mapSlice(page, func(u *domain.User) []string {
+			return []string{u.ID().String(), formatTime(u.CreatedAt()), userStatus(u), string(u.Email()), string(u.DisplayName())}
 		})...)
 		return nil
 	})
@@ -95,7 +95,7 @@ func (p *Program) showUser() *cobra.Command {
 		Use: "show WHO", Short: "Show an account: its passkeys, sessions and latest events", Args: oneArgument,
 		Long: "Show an account: its passkeys, up to 100 sessions that last, and the latest 20 events, and\nthe latest 10 refused attempts and anomalies, which are counted by day and reason.\nWHO is the user's id or e-mail address.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withUser(cmd, args[0], func(_ application.UseCases, account admin.Account) error {
+			return p.withUser(cmd, args[0], func(_ application.UseCases, account admin.AccountDetails) error {
 				if asJSON(cmd) {
 					return printJSON(p.Stdout, accountOf(account, p.Authenticators))
 				}
@@ -110,15 +110,15 @@ func (p *Program) disableUser() *cobra.Command {
 	return &cobra.Command{
 		Use: "disable WHO", Short: "Shut an account and end its sessions", Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.Account) error {
-				ended, err := usecases.Admin.DisableUser.Execute(cmd.Context(), only(account.User))
+			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
+				ended, err := usecases.Admin.DisableUser.Execute(cmd.Context(), userRef(account.User))
 				if err != nil {
 					return err
 				}
 				if asJSON(cmd) {
-					return printJSON(p.Stdout, done{UserID: account.User.ID().String(), SessionsRevoked: &ended})
+					return printJSON(p.Stdout, changeResult{UserID: account.User.ID().String(), SessionsRevoked: &ended})
 				}
-				p.say("User %s is disabled; %s ended.", addressOrID(account.User), counted(ended, "session"))
+				p.printLine("User %s is disabled; %s ended.", addressOrID(account.User), pluralize(ended, "session"))
 				return nil
 			})
 		},
@@ -129,14 +129,14 @@ func (p *Program) enableUser() *cobra.Command {
 	return &cobra.Command{
 		Use: "enable WHO", Short: "Open an account again", Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.Account) error {
-				if err := usecases.Admin.EnableUser.Execute(cmd.Context(), only(account.User)); err != nil {
+			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
+				if err := usecases.Admin.EnableUser.Execute(cmd.Context(), userRef(account.User)); err != nil {
 					return err
 				}
 				if asJSON(cmd) {
-					return printJSON(p.Stdout, done{UserID: account.User.ID().String()})
+					return printJSON(p.Stdout, changeResult{UserID: account.User.ID().String()})
 				}
-				p.say("User %s is enabled.", addressOrID(account.User))
+				p.printLine("User %s is enabled.", addressOrID(account.User))
 				return nil
 			})
 		},
@@ -148,19 +148,19 @@ func (p *Program) deleteUser() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "delete WHO", Short: "Delete an account and everything of it, for good", Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.Account) error {
+			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
 				if !confirmed {
 					if err := p.confirmDeletion(cmd.Context(), account); err != nil {
 						return err
 					}
 				}
-				if err := usecases.Admin.DeleteUser.Execute(cmd.Context(), only(account.User)); err != nil {
+				if err := usecases.Admin.DeleteUser.Execute(cmd.Context(), userRef(account.User)); err != nil {
 					return err
 				}
 				if asJSON(cmd) {
-					return printJSON(p.Stdout, done{UserID: account.User.ID().String()})
+					return printJSON(p.Stdout, changeResult{UserID: account.User.ID().String()})
 				}
-				p.say("User %s is deleted.", addressOrID(account.User))
+				p.printLine("User %s is deleted.", addressOrID(account.User))
 				return nil
 			})
 		},
@@ -170,12 +170,12 @@ func (p *Program) deleteUser() *cobra.Command {
 }
 
 // withUser looks up the user that is written, by id or e-mail address, and acts on them.
-func (p *Program) withUser(cmd *cobra.Command, written string, act func(application.UseCases, admin.Account) error) error {
-	who, err := admin.ParseWho(written)
+func (p *Program) withUser(cmd *cobra.Command, written string, act func(application.UseCases, admin.AccountDetails) error) error {
+	who, err := admin.ParseUserRef(written)
 	if err != nil {
 		return err
 	}
-	return p.within(cmd.Context(), func(usecases application.UseCases) error {
+	return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
 		account, err := usecases.Admin.ShowUser.Execute(cmd.Context(), who)
 		if err != nil {
 			return err
@@ -184,8 +184,8 @@ func (p *Program) withUser(cmd *cobra.Command, written string, act func(applicat
 	})
 }
 
-// only names the user that was found, whoever may get their address meanwhile.
-func only(u *domain.User) admin.Who { return admin.Who{ID: u.ID()} }
+// userRef names the user that was found, whoever may get their address meanwhile.
+func userRef(u *domain.User) admin.UserRef { return admin.UserRef{ID: u.ID()} }
 
 func addressOrID(u *domain.User) string {
 	if u.Email() != "" {
@@ -195,13 +195,13 @@ func addressOrID(u *domain.User) string {
 }
 
 func userStatus(u *domain.User) string {
-	if u.Enabled() != nil {
+	if u.RequireEnabled() != nil {
 		return "disabled"
 	}
 	return "active"
 }
 
-func counted(n int, thing string) string {
+func pluralize(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}

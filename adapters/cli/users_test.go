@@ -15,13 +15,13 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-func TestUsersAreListed(t *testing.T) {
-	l := newLodge()
+func TestUsersList(t *testing.T) {
+	l := newFixture()
 	const nobody = "ID  CREATED  STATUS  EMAIL  NAME\n"
-	if text := l.succeeds(t, "users list"); text != nobody {
+	if text := l.mustSucceed(t, "users list"); text != nobody {
 		t.Errorf("of nobody: %q", text)
 	}
-	if none := document[map[string][]any](t, l.succeeds(t, "users list --json")); len(none["users"]) != 0 || none["users"] == nil {
+	if none := decodeJSON[map[string][]any](t, l.mustSucceed(t, "users list --json")); len(none["users"]) != 0 || none["users"] == nil {
 		t.Errorf("of nobody: %v", none)
 	}
 
@@ -33,10 +33,10 @@ func TestUsersAreListed(t *testing.T) {
 01930000-0000-7000-8000-000000000001  2026-11-21T12:00:00Z  active    ada@example.org  Ada
 01930000-0000-7000-8000-000000000002  2026-11-22T12:00:00Z  disabled  -                Ben
 `
-	if text := l.succeeds(t, "users list"); text != both {
+	if text := l.mustSucceed(t, "users list"); text != both {
 		t.Errorf("it lists\n%s", text)
 	}
-	list := document[map[string][]map[string]any](t, l.succeeds(t, "users list --json"))["users"]
+	list := decodeJSON[map[string][]map[string]any](t, l.mustSucceed(t, "users list --json"))["users"]
 	want := []map[string]any{
 		{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
 		{"id": ben.ID.String(), "email": nil, "email_verified": false, "pending_email": nil, "display_name": "Ben", "created_at": "2026-11-22T12:00:00.000000Z", "disabled_at": "2026-11-23T12:00:00.000000Z"},
@@ -46,13 +46,13 @@ func TestUsersAreListed(t *testing.T) {
 	}
 }
 
-func TestHoweverManyUsersAreListedOnceEach(t *testing.T) {
-	l := newLodge()
+func TestUsersList_PagesAndLimit(t *testing.T) {
+	l := newFixture()
 	added := 0
 	grow := func(to int) {
 		for added < to {
 			added++
-			l.addUser(t, domain.UserSnapshot{ID: userID(added), Handle: domain.UserHandle(fmt.Sprint(added)), CreatedAt: noon})
+			l.addUser(t, domain.UserState{ID: userID(added), Handle: domain.UserHandle(fmt.Sprint(added)), CreatedAt: noon})
 		}
 	}
 	for _, c := range []struct{ users, limit, want int }{
@@ -69,10 +69,10 @@ func TestHoweverManyUsersAreListedOnceEach(t *testing.T) {
 			want = append(want, userID(n+1).String())
 		}
 		var text, program []string
-		for line := range strings.Lines(l.succeeds(t, "users list"+flags)) {
+		for line := range strings.Lines(l.mustSucceed(t, "users list"+flags)) {
 			text = append(text, strings.Fields(line)[0])
 		}
-		for _, u := range document[map[string][]map[string]any](t, l.succeeds(t, "users list --json"+flags))["users"] {
+		for _, u := range decodeJSON[map[string][]map[string]any](t, l.mustSucceed(t, "users list --json"+flags))["users"] {
 			program = append(program, u["id"].(string))
 		}
 		if !slices.Equal(text[1:], want) || !slices.Equal(program, want) {
@@ -81,43 +81,43 @@ func TestHoweverManyUsersAreListedOnceEach(t *testing.T) {
 	}
 }
 
-func TestAColumnKeepsItsPlaceOverAllPages(t *testing.T) {
-	l := newLodge()
+func TestUsersList_ColumnsAlignAcrossPages(t *testing.T) {
+	l := newFixture()
 	for n := range 101 { // addresses get shorter
-		l.addUser(t, domain.UserSnapshot{
+		l.addUser(t, domain.UserState{
 			ID: userID(n), Handle: domain.UserHandle(fmt.Sprint(n)), Email: domain.Email(fmt.Sprintf("%d@example.org", 100-n)), DisplayName: "Ada", CreatedAt: noon,
 		})
 	}
-	lines := strings.Split(strings.TrimSpace(l.succeeds(t, "users list")), "\n")
+	lines := strings.Split(strings.TrimSpace(l.mustSucceed(t, "users list")), "\n")
 	if first, last := lines[1], lines[101]; strings.Index(first, "Ada") != strings.Index(last, "Ada") {
 		t.Errorf("names do not stand below each other:\n%s\n%s", first, last)
 	}
 }
 
-func TestAnAccountIsShown(t *testing.T) {
-	l := newLodge()
+func TestUsersShow(t *testing.T) {
+	l := newFixture()
 	l.addUser(t, ada)
 	l.addUser(t, ben)
 	l.addSession(t, sessionOf(ada, 1))
 	l.addSession(t, sessionOf(ben, 2))
 	l.update(t, func(ctx context.Context, tx ports.Tx) error {
-		return tx.Credentials.Add(ctx, domain.RestoreCredential(domain.CredentialSnapshot{
+		return tx.Credentials.Add(ctx, domain.RestoreCredential(domain.CredentialState{
 			ID: "key", UserID: ada.ID, Name: "Blue key", Status: domain.CredentialActive, PublicKey: []byte("public"), AAGUID: [16]byte{7},
 			Transports: []string{"usb"}, SignCount: 9, CloneWarning: true, CreatedAt: noon.Add(-3 * time.Hour), LastUsedAt: noon.Add(-time.Hour),
 		}))
 	})
 	l.update(t, func(ctx context.Context, tx ports.Tx) error {
-		event, err := domain.NewEvent(domain.EventSnapshot{
+		event, err := domain.NewEvent(domain.EventState{
 			UserID: ada.ID, Kind: domain.EventPasskeyFlagged, SessionID: sessionID(1), CredentialID: "key", PasskeyName: "Blue key",
-			DeviceName: "Firefox on Linux", IP: "192.0.2.7", Reason: string(domain.FindingCounterRegressed), RequestID: "r1",
+			DeviceName: "Firefox on Linux", IP: "192.0.2.7", Reason: string(domain.AnomalyCounterRegressed), RequestID: "r1",
 		}, noon, strings.NewReader("ten random bytes"))
 		if err != nil {
 			return err
 		}
-		again := event.Snapshot()
+		again := event.State()
 		for i, ip := range []string{"192.0.2.8", "192.0.2.9"} {
 			again.At, again.IP = noon.Add(time.Duration(i+1)*time.Minute), ip
-			event.Repeat(domain.RestoreEvent(again))
+			event.AddRepetition(domain.RestoreEvent(again))
 		}
 		return tx.Events.Add(ctx, event)
 	})
@@ -142,12 +142,12 @@ AT                    EVENT            BY    IP            DETAILS
 2026-11-23T12:00:00Z  passkey_flagged  user  192.0.2.7 +2  counter_regressed, Firefox on Linux, Blue key, 3 times until 2026-11-23T12:02:00Z
 `
 	for _, who := range []string{"ada@example.org", "Ada@Example.ORG", ada.ID.String()} {
-		if text := l.succeeds(t, "users show "+who); text != want {
+		if text := l.mustSucceed(t, "users show "+who); text != want {
 			t.Errorf("of %s it shows\n%s", who, text)
 		}
 	}
 
-	shown := l.account(t, ada)
+	shown := l.showAccount(t, ada)
 	event := shown.Events[0]
 	delete(event, "id")
 	wanted := account{
@@ -172,119 +172,119 @@ AT                    EVENT            BY    IP            DETAILS
 		t.Errorf("as JSON it shows\n%v, not\n%v", shown, wanted)
 	}
 
-	bare := l.account(t, ben)
+	bare := l.showAccount(t, ben)
 	if bare.Passkeys == nil || bare.Events == nil || len(bare.Sessions) != 1 {
 		t.Errorf("of Ben it shows %v", bare)
 	}
 }
 
-func TestAnAccountIsShutAndOpenedAgain(t *testing.T) {
-	l := newLodge()
+func TestUsersDisable_ThenEnable(t *testing.T) {
+	l := newFixture()
 	l.addUser(t, ada)
 	l.addUser(t, ben)
 	l.addSession(t, sessionOf(ada, 1))
 	l.addSession(t, sessionOf(ada, 2))
-	if text := l.succeeds(t, "users disable ada@example.org"); text != "User ada@example.org is disabled; 2 sessions ended.\n" {
+	if text := l.mustSucceed(t, "users disable ada@example.org"); text != "User ada@example.org is disabled; 2 sessions ended.\n" {
 		t.Errorf("it says %q", text)
 	}
-	if now := l.account(t, ada); now.User["disabled_at"] == nil || len(now.Sessions) != 0 {
+	if now := l.showAccount(t, ada); now.User["disabled_at"] == nil || len(now.Sessions) != 0 {
 		t.Errorf("it is %v", now)
 	}
-	if text := l.succeeds(t, "users enable ada@example.org"); text != "User ada@example.org is enabled.\n" {
+	if text := l.mustSucceed(t, "users enable ada@example.org"); text != "User ada@example.org is enabled.\n" {
 		t.Errorf("it says %q", text)
 	}
-	if now := l.account(t, ada); now.User["disabled_at"] != nil {
+	if now := l.showAccount(t, ada); now.User["disabled_at"] != nil {
 		t.Errorf("it is %v", now)
 	}
 
 	l.addSession(t, sessionOf(ben, 3))
-	wantDocument(t, l.succeeds(t, "users disable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String(), "sessions_revoked": 1.0})
-	wantDocument(t, l.succeeds(t, "users disable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String(), "sessions_revoked": 0.0})
-	wantDocument(t, l.succeeds(t, "users enable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String()})
+	wantJSON(t, l.mustSucceed(t, "users disable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String(), "sessions_revoked": 1.0})
+	wantJSON(t, l.mustSucceed(t, "users disable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String(), "sessions_revoked": 0.0})
+	wantJSON(t, l.mustSucceed(t, "users enable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String()})
 }
 
-func TestNobodyIsToldSo(t *testing.T) {
-	l := newLodge()
+func TestUsers_UnknownUserExits3(t *testing.T) {
+	l := newFixture()
 	l.addUser(t, ada)
 	for _, line := range []string{"users show", "users disable", "users enable", "users delete --yes", "sessions revoke --user"} {
 		for _, who := range []string{" ben@example.org", " " + ben.ID.String()} {
-			if why := l.fails(t, line+who, cli.ExitNotFound); why != "keylodge: there is no such user\n" {
+			if why := l.mustFail(t, line+who, cli.ExitNotFound); why != "keylodge: there is no such user\n" {
 				t.Errorf("%s: %s", line, why)
 			}
 		}
 	}
 }
 
-func TestAnAccountIsDeletedOnceItsNameIsTyped(t *testing.T) {
+func TestUsersDelete_WithConfirmation(t *testing.T) {
 	for _, c := range []struct {
-		who   domain.UserSnapshot
+		who   domain.UserState
 		typed string
 	}{
 		{ada, "ada@example.org\n"}, {ada, " Ada@example.org\r\n"}, {ada, "ada@example.org"}, {ben, ben.ID.String() + "\n"},
 	} {
-		l := newLodge()
+		l := newFixture()
 		l.addUser(t, c.who)
 		l.program.Interactive, l.program.Stdin = true, strings.NewReader(c.typed)
 		exitCode, stdout, stderr := l.run(t, "users delete "+c.who.ID.String())
 		if exitCode != cli.ExitOK || !strings.HasSuffix(stdout, " is deleted.\n") || !strings.Contains(stderr, "with 0 passkeys. Type ") {
 			t.Errorf("on %q: exit %d, %q, %q", c.typed, exitCode, stdout, stderr)
 		}
-		l.fails(t, "users show "+c.who.ID.String(), cli.ExitNotFound)
+		l.mustFail(t, "users show "+c.who.ID.String(), cli.ExitNotFound)
 	}
 }
 
-func TestAnAccountIsNotDeletedWithoutConfirmation(t *testing.T) {
-	l := newLodge()
+func TestUsersDelete_RequiresConfirmation(t *testing.T) {
+	l := newFixture()
 	l.addUser(t, ada)
 	for _, typed := range []string{"", "\n", "y\n", "yes\n", "ben@example.org\nada@example.org\n", ada.ID.String() + "\n"} {
 		l.program.Interactive, l.program.Stdin = true, strings.NewReader(typed)
-		if why := l.fails(t, "users delete ada@example.org", cli.ExitRefused); !strings.Contains(why, "not confirmed") {
+		if why := l.mustFail(t, "users delete ada@example.org", cli.ExitConflict); !strings.Contains(why, "not confirmed") {
 			t.Errorf("on %q: %s", typed, why)
 		}
 	}
 	l.program.Interactive, l.program.Stdin = false, strings.NewReader("ada@example.org\n")
-	if why := l.fails(t, "users delete ada@example.org", cli.ExitRefused); !strings.Contains(why, "--yes") || strings.Contains(why, "Type") {
+	if why := l.mustFail(t, "users delete ada@example.org", cli.ExitConflict); !strings.Contains(why, "--yes") || strings.Contains(why, "Type") {
 		t.Errorf("without a terminal: %s", why)
 	}
-	why := document[answeredFailure](t, l.fails(t, "users delete --json ada@example.org", cli.ExitRefused))
+	why := decodeJSON[failureJSON](t, l.mustFail(t, "users delete --json ada@example.org", cli.ExitConflict))
 	if why.Error.Code != "not_confirmed" {
 		t.Errorf("%+v", why)
 	}
-	l.succeeds(t, "users show ada@example.org")
+	l.mustSucceed(t, "users show ada@example.org")
 
-	wantDocument(t, l.succeeds(t, "users delete --yes --json ada@example.org"), map[string]any{"user_id": ada.ID.String()})
-	l.fails(t, "users show ada@example.org", cli.ExitNotFound)
+	wantJSON(t, l.mustSucceed(t, "users delete --yes --json ada@example.org"), map[string]any{"user_id": ada.ID.String()})
+	l.mustFail(t, "users show ada@example.org", cli.ExitNotFound)
 }
 
-func TestAnInterruptAtTheQuestionDeletesNothing(t *testing.T) {
-	l := newLodge()
+func TestUsersDelete_InterruptAtPrompt(t *testing.T) {
+	l := newFixture()
 	l.addUser(t, ada)
 	silent, typing := io.Pipe()
 	defer typing.Close()
 	ctx, interrupt := context.WithCancel(t.Context())
-	l.program.Interactive, l.program.Stdin = true, readOnce(silent, interrupt)
-	if exitCode, _, stderr := l.runIn(ctx, t, "users delete ada@example.org"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "\nkeylodge: interrupted") {
+	l.program.Interactive, l.program.Stdin = true, notifyOnRead(silent, interrupt)
+	if exitCode, _, stderr := l.runContext(ctx, t, "users delete ada@example.org"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "\nkeylodge: interrupted") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
-	l.succeeds(t, "users show ada@example.org")
+	l.mustSucceed(t, "users show ada@example.org")
 }
 
-// readOnce tells when somebody begins to read.
-func readOnce(r io.Reader, begun func()) io.Reader { return &watched{r, begun} }
+// notifyOnRead tells when somebody begins to read.
+func notifyOnRead(r io.Reader, begun func()) io.Reader { return &notifyingReader{r, begun} }
 
-type watched struct {
+type notifyingReader struct {
 	io.Reader
-	begun func()
+	onRead func()
 }
 
-func (w *watched) Read(p []byte) (int, error) {
-	w.begun()
+func (w *notifyingReader) Read(p []byte) (int, error) {
+	w.onRead()
 	return w.Reader.Read(p)
 }
 
-func wantDocument(t *testing.T, text string, want map[string]any) {
+func wantJSON(t *testing.T, text string, want map[string]any) {
 	t.Helper()
-	if got := document[map[string]any](t, text); !reflect.DeepEqual(got, want) {
+	if got := decodeJSON[map[string]any](t, text); !reflect.DeepEqual(got, want) {
 		t.Errorf("it answers %v, not %v", got, want)
 	}
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (s *server) getAccount(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) getAccount(c *fiber.Ctx, actor access.Principal) error {
 	return c.JSON(fiber.Map{"user": userOf(actor.User)})
 }
 
 // patchAccount follows JSON Merge Patch (RFC 7396) in one respect: what is absent stays, what is null goes.
-func (s *server) patchAccount(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) patchAccount(c *fiber.Ctx, actor access.Principal) error {
 	var body struct {
-		Email       removable `json:"email"`
-		DisplayName removable `json:"display_name"`
+		Email       nullableString `json:"email"`
+		DisplayName nullableString `json:"display_name"`
 	}
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
-	var wish account.Wish
+	var wish account.Patch
 	var badEmail, badName error
 	if body.Email.present {
 		var email domain.Email
@@ -37,7 +37,7 @@ func (s *server) patchAccount(c *fiber.Ctx, actor access.Actor) error {
 		name, badName = displayName(body.DisplayName.text)
 		wish.DisplayName = &name
 	}
-	if err := domain.Collect(badEmail, badName); err != nil {
+	if err := domain.JoinInvalid(badEmail, badName); err != nil {
 		return err
 	}
 	changed, err := s.usecases.Account.Change.Execute(c.UserContext(), actor, wish)
@@ -45,39 +45,39 @@ func (s *server) patchAccount(c *fiber.Ctx, actor access.Actor) error {
 		return err
 	}
 	if changed.User.PendingEmail() != "" {
-		c.Locals(namesAccountKey, true)
+		c.Locals(revealsAccountKey, true)
 	}
-	if len(changed.Names) > 0 {
-		s.note(c, actor, "account changed", slog.Any("changed", changed.Names))
+	if len(changed.Fields) > 0 {
+		s.logAccountEvent(c, actor, "account changed", slog.Any("changed", changed.Fields))
 	}
-	return c.JSON(fiber.Map{"user": userOf(changed.User), "signals": s.signalsFor(changed.User, changed.Accepted)})
+	return c.JSON(fiber.Map{"user": userOf(changed.User), "signals": s.signalsFor(changed.User, changed.AcceptedCredentials)})
 }
 
-func (s *server) deleteAccount(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) deleteAccount(c *fiber.Ctx, actor access.Principal) error {
 	if err := s.usecases.Account.Delete.Execute(c.UserContext(), actor); err != nil {
 		return err
 	}
-	s.note(c, actor, "account deleted")
-	s.forgetSession(c)
+	s.logAccountEvent(c, actor, "account deleted")
+	s.clearSessionCookie(c)
 	return c.SendStatus(http.StatusNoContent)
 }
 
-// removable is a text member that may be absent, or null to take the text away.
-type removable struct {
+// nullableString is a text member that may be absent, or null to take the text away.
+type nullableString struct {
 	present bool
 	text    string
 }
 
-func (r *removable) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+func (r *nullableString) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 	token, err := decoder.ReadToken()
 	if err != nil {
 		return err
 	}
 	switch token.Kind() {
 	case 'n':
-		*r = removable{present: true}
+		*r = nullableString{present: true}
 	case '"':
-		*r = removable{present: true, text: token.String()}
+		*r = nullableString{present: true, text: token.String()}
 	default:
 		return domain.Invalid("", "wrong_type", "this member must be text, or null")
 	}

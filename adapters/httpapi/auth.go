@@ -11,13 +11,13 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// signedIn lets only those through who hold a session: by access token in the Authorization header (RFC 6750), else by
+// requireSession lets only those through who hold a session: by access token in the Authorization header (RFC 6750), else by
 // cookie. A bearer token that does not hold is not made up for by a cookie; a header of another scheme is ignored.
 //
 // A browser adds its cookie to requests that other pages have thought up. So a cookie counts for pages of this site only,
 // and for a request that changes something only together with the session's CSRF token. No page can make a browser add an
 // Authorization header, so those need none.
-func (s *server) signedIn(handle func(c *fiber.Ctx, actor access.Actor) error) fiber.Handler {
+func (s *server) requireSession(handle func(c *fiber.Ctx, actor access.Principal) error) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		actor, err := s.authenticate(c)
 		if err != nil {
@@ -28,36 +28,36 @@ func (s *server) signedIn(handle func(c *fiber.Ctx, actor access.Actor) error) f
 }
 
 // authenticate returns what the caller may not do as an error, domain.ErrUnauthenticated if they are nobody.
-func (s *server) authenticate(c *fiber.Ctx) (access.Actor, error) {
-	proof, byCookie, err := s.proof(c)
+func (s *server) authenticate(c *fiber.Ctx) (access.Principal, error) {
+	proof, byCookie, err := s.callerCredentials(c)
 	if err != nil {
-		return access.Actor{}, err
+		return access.Principal{}, err
 	}
-	actor, err := s.usecases.Sessions.Authenticate.Execute(c.UserContext(), proof, s.visitor(c))
+	actor, err := s.usecases.Sessions.Authenticate.Execute(c.UserContext(), proof, s.client(c))
 	if err != nil {
-		return access.Actor{}, err
+		return access.Principal{}, err
 	}
-	if byCookie && !isSafe(c.Method()) {
+	if byCookie && !isSafeMethod(c.Method()) {
 		if err := s.csrf.verify(c.Get(headerCSRFToken), actor.Session.ID()); err != nil {
-			return access.Actor{}, err
+			return access.Principal{}, err
 		}
 	}
 	return actor, nil
 }
 
-func (s *server) proof(c *fiber.Ctx) (proof sessions.Proof, byCookie bool, err error) {
+func (s *server) callerCredentials(c *fiber.Ctx) (proof sessions.PresentedToken, byCookie bool, err error) {
 	if given, bearer := bearerToken(c.Get(fiber.HeaderAuthorization)); bearer {
 		if given == "" {
 			return proof, false, domain.ErrUnauthenticated
 		}
-		return sessions.Proof{Access: given}, false, nil
+		return sessions.PresentedToken{AccessToken: given}, false, nil
 	}
 	token, err := s.sessionToken(c)
-	return sessions.Proof{Session: token}, true, err
+	return sessions.PresentedToken{SessionToken: token}, true, err
 }
 
-// byBearer reports whether the request is authenticated by an access token, valid or not, and by no cookie.
-func byBearer(c *fiber.Ctx) bool {
+// usesBearerToken reports whether the request is authenticated by an access token, valid or not, and by no cookie.
+func usesBearerToken(c *fiber.Ctx) bool {
 	_, bearer := bearerToken(c.Get(fiber.HeaderAuthorization))
 	return bearer
 }
@@ -67,7 +67,7 @@ func byBearer(c *fiber.Ctx) bool {
 // Any other scheme, such as the Basic of a proxy in front of this server, is not for this server.
 func bearerToken(header string) (token string, bearer bool) {
 	scheme, rest := header, ""
-	if end := strings.IndexFunc(header, isNoTokenChar); end >= 0 {
+	if end := strings.IndexFunc(header, isNotTokenChar); end >= 0 {
 		scheme, rest = header[:end], header[end:]
 	}
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -80,8 +80,8 @@ func bearerToken(header string) (token string, bearer bool) {
 	return token, true
 }
 
-// isNoTokenChar reports whether r is in no token of RFC 9110, section 5.6.2.
-func isNoTokenChar(r rune) bool {
+// isNotTokenChar reports whether r is in no token of RFC 9110, section 5.6.2.
+func isNotTokenChar(r rune) bool {
 	return !isLetterOrDigit(r) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
@@ -96,20 +96,20 @@ func isToken68(s string) bool {
 // sessionToken is the browser's, or domain.ErrUnauthenticated. A page on another site cannot use it, even if its origin is
 // an allowed one: it is to use tokens of its own.
 func (s *server) sessionToken(c *fiber.Ctx) (domain.SessionToken, error) {
-	if s.provenance(c) == fromOtherSite {
+	if s.provenance(c) == provenanceCrossSite {
 		return domain.SessionToken{}, domain.ErrUnauthenticated
 	}
 	return s.cookies.sessionToken(c)
 }
 
-// isSafe follows RFC 9110, section 9.2.1, for the methods that are routed.
-func isSafe(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+// isSafeMethod follows RFC 9110, section 9.2.1, for the methods that are routed.
+func isSafeMethod(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
-// challengeCaller tells a caller that was not let in how to authenticate (RFC 9110, section 11.6.1). There is an error code only
+// setWWWAuthenticate tells a caller that was not let in how to authenticate (RFC 9110, section 11.6.1). There is an error code only
 // if the request had a bearer token, or should have had one (RFC 6750, section 3.1).
-func challengeCaller(c *fiber.Ctx) {
+func setWWWAuthenticate(c *fiber.Ctx) {
 	challenge := `Bearer realm="keylodge"`
-	if byBearer(c) {
+	if usesBearerToken(c) {
 		challenge += `, error="invalid_token"`
 	}
 	c.Set(fiber.HeaderWWWAuthenticate, challenge)

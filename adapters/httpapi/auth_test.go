@@ -29,51 +29,51 @@ import (
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/sessions"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
 const (
-	publicURL = "http://localhost:8080"
-	elsewhere = "https://app.example"       // an allowed origin on another site
-	sibling   = "http://app.localhost:3000" // an allowed origin within the RP id
+	publicURL       = "http://localhost:8080"
+	crossSiteOrigin = "https://app.example"       // an allowed origin on another site
+	sameSiteOrigin  = "http://app.localhost:3000" // an allowed origin within the RP id
 )
 
-var lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
+var sessionLifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
 
-// issuer signs with a key of its own.
-func issuer(t *testing.T) *tokens.Issuer {
+// newIssuer signs with a key of its own.
+func newIssuer(t *testing.T) *signingkeys.Issuer {
 	t.Helper()
 	keys := jwt.New()
 	key, err := keys.Generate(domain.SigningES256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tokens.Issuer{
-		Keyring: tokens.NewKeyring(memory.New(), keys, nil, clock{}, domain.KeyRotation{}, tokens.Brought{key}), Keys: keys, Random: rand.Reader,
+	return &signingkeys.Issuer{
+		KeySet: signingkeys.NewKeySet(memory.New(), keys, nil, clock{}, domain.KeyRotation{}, signingkeys.ExternalKeys{key}), Keys: keys, Random: rand.Reader,
 		Policy: domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 	}
 }
 
-// losing is a store that may lose what is written.
-type losing struct {
+// failingStore is a store that may lose what is written.
+type failingStore struct {
 	ports.Store
-	lost bool
+	failing bool
 }
 
-func (s *losing) Update(ctx context.Context, fn func(ports.Tx) error) error {
-	if s.lost {
+func (s *failingStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	if s.failing {
 		return domain.ErrUnavailable
 	}
 	return s.Store.Update(ctx, fn)
 }
 
-// lodge is the API where Ada is signed in, in a browser and with a program.
-type lodge struct {
+// fixture is the API where Ada is signed in, in a browser and with a program.
+type fixture struct {
 	t       *testing.T
 	api     *fiber.App
-	store   *losing
+	store   *failingStore
 	log     *bytes.Buffer // the operator's
 	ada     *domain.User
 	session *domain.Session // the browser's
@@ -82,48 +82,48 @@ type lodge struct {
 	bearer  string
 }
 
-func newLodge(t *testing.T) *lodge {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	l := &lodge{t: t, store: &losing{Store: memory.New()}, log: &bytes.Buffer{}}
-	log := &access.SecurityLog{Random: rand.Reader, Devices: names{}}
-	issuer, now := issuer(t), clock{}.Now()
+	l := &fixture{t: t, store: &failingStore{Store: memory.New()}, log: &bytes.Buffer{}}
+	log := &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
+	issuer, now := newIssuer(t), clock{}.Now()
 	l.api = httpapi.New(httpapi.Config{
-		PublicURL: publicURL, Origins: []string{publicURL, elsewhere, sibling}, RPID: "localhost",
+		PublicURL: publicURL, Origins: []string{publicURL, crossSiteOrigin, sameSiteOrigin}, RPID: "localhost",
 		BindingKeys: [][]byte{make([]byte, 32)}, CSRFKeys: [][]byte{make([]byte, 32)},
 	}, application.UseCases{
 		Sessions: application.Sessions{
-			Authenticate: &sessions.Authenticate{Store: l.store, Clock: clock{}, Issuer: issuer, LastSeen: sessions.NewLastSeen(l.store, clock{}, lifetime), Lifetime: lifetime},
-			SignOut:      &sessions.SignOut{Store: l.store, Clock: clock{}, Log: log},
+			Authenticate: &sessions.Authenticate{Store: l.store, Clock: clock{}, Issuer: issuer, LastSeen: sessions.NewLastSeen(l.store, clock{}, sessionLifetime), Lifetime: sessionLifetime},
+			SignOut:      &sessions.SignOut{Store: l.store, Clock: clock{}, Audit: log},
 			List:         &sessions.List{Store: l.store, Clock: clock{}},
 		},
 		Account: application.Account{
-			Change: &account.Change{Store: l.store, Clock: clock{}, Log: log, Claims: &mail.Claims{}},
+			Change: &account.Change{Store: l.store, Clock: clock{}, Audit: log, EmailVerification: &mail.EmailVerification{}},
 			Events: &account.Events{Store: l.store},
 		},
-		Passkeys: application.Passkeys{Rename: &passkeys.Rename{Store: l.store, Clock: clock{}, Log: log}},
-	}, &ratelimit.Admit{}, noModels{}, metrics.New(), slog.New(slog.NewTextHandler(l.log, nil)))
+		Passkeys: application.Passkeys{Rename: &passkeys.Rename{Store: l.store, Clock: clock{}, Audit: log}},
+	}, &ratelimit.Allow{}, noAuthenticatorNames{}, metrics.New(), slog.New(slog.NewTextHandler(l.log, nil)))
 
-	applicant, err := domain.NewApplicant("ada@example.org", "Ada", now, rand.Reader)
+	applicant, err := domain.NewPendingUser("ada@example.org", "Ada", now, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.ada = applicant.Admit(now)
+	l.ada = applicant.ToUser(now)
 	key, err := domain.NewCredential(l.ada.ID(), "a key", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var token domain.SessionToken
-	if l.session, token, err = domain.OpenSession(key, domain.Device{}, lifetime, now, rand.Reader); err != nil {
+	if l.session, token, err = domain.OpenSession(key, domain.Device{}, sessionLifetime, now, rand.Reader); err != nil {
 		t.Fatal(err)
 	}
-	program, refresh, err := domain.OpenBearerSession(key, domain.Device{}, lifetime, issuer.RefreshKeys, now, rand.Reader)
+	program, refresh, err := domain.OpenBearerSession(key, domain.Device{}, sessionLifetime, issuer.RefreshKeys, now, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.update(func(tx ports.Tx) error {
 		return errors.Join(tx.Users.Add(t.Context(), l.ada), tx.Credentials.Add(t.Context(), key), tx.Sessions.Add(t.Context(), l.session), tx.Sessions.Add(t.Context(), program))
 	})
-	pair, err := issuer.Pair(t.Context(), program, refresh, now)
+	pair, err := issuer.IssuePair(t.Context(), program, refresh, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,24 +133,24 @@ func newLodge(t *testing.T) *lodge {
 	return l
 }
 
-func (l *lodge) update(fn func(ports.Tx) error) {
+func (l *fixture) update(fn func(ports.Tx) error) {
 	l.t.Helper()
 	if err := l.store.Update(l.t.Context(), fn); err != nil {
 		l.t.Fatal(err)
 	}
 }
 
-// answer is what came back: the status, the header and the body's members.
-type answer struct {
+// apiResponse is what came back: the status, the header and the body's members.
+type apiResponse struct {
 	status int
 	header http.Header
 	body   map[string]any
 }
 
-func (a answer) code() string { code, _ := a.body["code"].(string); return code }
+func (a apiResponse) code() string { code, _ := a.body["code"].(string); return code }
 
-// faults are the fields that a problem names, with what is wrong with them.
-func (a answer) faults() (list []string) {
+// fieldErrors are the fields that a problem names, with what is wrong with them.
+func (a apiResponse) fieldErrors() (list []string) {
 	errs, _ := a.body["errors"].([]any)
 	for _, each := range errs {
 		fault := each.(map[string]any)
@@ -161,7 +161,7 @@ func (a answer) faults() (list []string) {
 }
 
 // call makes a request with the headers that have a value.
-func (l *lodge) call(method, path, body string, headers map[string]string) answer {
+func (l *fixture) call(method, path, body string, headers map[string]string) apiResponse {
 	l.t.Helper()
 	request := httptest.NewRequest(method, path, strings.NewReader(body))
 	if body != "" {
@@ -177,7 +177,7 @@ func (l *lodge) call(method, path, body string, headers map[string]string) answe
 		l.t.Fatal(err)
 	}
 	defer response.Body.Close()
-	got := answer{status: response.StatusCode, header: response.Header}
+	got := apiResponse{status: response.StatusCode, header: response.Header}
 	read, err := io.ReadAll(response.Body)
 	if err != nil {
 		l.t.Fatal(err)
@@ -190,7 +190,7 @@ func (l *lodge) call(method, path, body string, headers map[string]string) answe
 	return got
 }
 
-func (l *lodge) csrfToken(cookie string) string {
+func (l *fixture) csrfToken(cookie string) string {
 	l.t.Helper()
 	got := l.call(http.MethodGet, "/v1/csrf", "", map[string]string{"Cookie": cookie})
 	token, _ := got.body["csrf_token"].(string)
@@ -200,13 +200,13 @@ func (l *lodge) csrfToken(cookie string) string {
 	return token
 }
 
-// isOver says how Ada's browser session has ended; nil if it lasts.
-func (l *lodge) isOver() (over error) {
+// sessionError says how Ada's browser session has ended; nil if it lasts.
+func (l *fixture) sessionError() (over error) {
 	l.t.Helper()
 	l.update(func(tx ports.Tx) error {
 		session, err := tx.Sessions.ByID(l.t.Context(), l.session.ID())
 		if err == nil {
-			over = session.Usable(clock{}.Now())
+			over = session.RequireActive(clock{}.Now())
 		}
 		return err
 	})
@@ -215,7 +215,7 @@ func (l *lodge) isOver() (over error) {
 
 // A Bearer scheme is judged by its token, valid or not, and no cookie is looked at. Any other scheme is as no header at all.
 func TestAuthorizationHeader(t *testing.T) {
-	l := newLodge(t)
+	l := newFixture(t)
 	token := strings.TrimPrefix(l.bearer, "Bearer ")
 	const (
 		plain   = `Bearer realm="keylodge"`
@@ -254,7 +254,7 @@ func TestAuthorizationHeader(t *testing.T) {
 		"an equals sign":                 {"Bearer=" + token, bad},
 		"what is in the cookie":          {"Bearer " + strings.TrimPrefix(l.cookie, "keylodge_session="), bad},
 		"a token that is not one at all": {"Bearer x", bad},
-		"another installation's token":   {newLodge(t).bearer, bad},
+		"another installation's token":   {newFixture(t).bearer, bad},
 
 		"Basic":                         {"Basic dXNlcjpwYXNz", ignored},
 		"Basic with a token of ours":    {"Basic " + token, ignored},
@@ -291,9 +291,9 @@ func TestAuthorizationHeader(t *testing.T) {
 	}
 }
 
-func TestACookieIsEnoughToLookAndNotToChange(t *testing.T) {
-	l := newLodge(t)
-	other := newLodge(t)
+func TestSessionCookie_ChangesRequireCSRFToken(t *testing.T) {
+	l := newFixture(t)
+	other := newFixture(t)
 	for name, c := range map[string]struct {
 		headers map[string]string
 		reads   int
@@ -342,8 +342,8 @@ func TestOriginAndFetchMetadata(t *testing.T) {
 	}{
 		{"", [6]string{all, all, looks, all, none, none}},
 		{publicURL, [6]string{all, all, all, all, tokens, tokens}},
-		{sibling, [6]string{all, all, all, all, tokens, tokens}},
-		{elsewhere, [6]string{tokens, all, all, tokens, tokens, tokens}},
+		{sameSiteOrigin, [6]string{all, all, all, all, tokens, tokens}},
+		{crossSiteOrigin, [6]string{tokens, all, all, tokens, tokens, tokens}},
 		{"null", [6]string{none, none, none, none, none, none}},
 		{"https://evil.example", [6]string{none, none, none, none, none, none}},
 		{"http://evil.localhost:8080", [6]string{none, none, none, none, none, none}},
@@ -352,7 +352,7 @@ func TestOriginAndFetchMetadata(t *testing.T) {
 	} {
 		for column, site := range sites {
 			t.Run(row.origin+" "+site, func(t *testing.T) {
-				l, want := newLodge(t), row.want[min(column, 5)]
+				l, want := newFixture(t), row.want[min(column, 5)]
 				by := map[string]string{"Sec-Fetch-Site": site, "Origin": row.origin, "X-CSRF-Token": l.csrf}
 				by["Cookie"] = l.cookie
 				looked, changed := l.call(http.MethodGet, "/v1/me", "", by), l.call(http.MethodPatch, "/v1/me", "{}", by)
@@ -361,7 +361,7 @@ func TestOriginAndFetchMetadata(t *testing.T) {
 				if got := fmt.Sprint(looked.status, changed.status, program.status); got != want {
 					t.Errorf("got %s, want %s", got, want)
 				}
-				for _, got := range []answer{changed, program} {
+				for _, got := range []apiResponse{changed, program} {
 					if got.status == 403 && got.code() != "cross_origin_rejected" {
 						t.Errorf("%+v", got)
 					}
@@ -371,7 +371,7 @@ func TestOriginAndFetchMetadata(t *testing.T) {
 				}
 				// What a page may not change it signs out of neither.
 				delete(by, "Authorization")
-				got, signedOut := l.call(http.MethodDelete, "/v1/session", "", by), errors.Is(l.isOver(), domain.ErrSessionRevoked)
+				got, signedOut := l.call(http.MethodDelete, "/v1/session", "", by), errors.Is(l.sessionError(), domain.ErrSessionRevoked)
 				if signedOut != (changed.status == 200) || (got.status == 403) != (changed.status == 403) {
 					t.Errorf("signing out: %+v, and it is signed out: %t", got, signedOut)
 				}
@@ -380,19 +380,19 @@ func TestOriginAndFetchMetadata(t *testing.T) {
 	}
 }
 
-func TestSigningOutByCookieNeedsTheCSRFToken(t *testing.T) {
-	l := newLodge(t)
+func TestDeleteSession_CookieRequiresCSRFToken(t *testing.T) {
+	l := newFixture(t)
 	if got := l.call(http.MethodDelete, "/v1/session", "", map[string]string{"Cookie": l.cookie}); got.status != 403 || got.code() != "csrf_rejected" || got.header.Get("Set-Cookie") != "" {
 		t.Errorf("without it: %+v", got)
 	}
-	if err := l.isOver(); err != nil {
+	if err := l.sessionError(); err != nil {
 		t.Errorf("without it: %v", err)
 	}
 	got := l.call(http.MethodDelete, "/v1/session", "", map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf})
 	if cookie := got.header.Get("Set-Cookie"); got.status != 204 || !strings.HasPrefix(cookie, "keylodge_session=;") {
 		t.Errorf("with it: %+v", got)
 	}
-	if err := l.isOver(); !errors.Is(err, domain.ErrSessionRevoked) {
+	if err := l.sessionError(); !errors.Is(err, domain.ErrSessionRevoked) {
 		t.Errorf("with it: %v", err)
 	}
 	// Whoever is out is told so, and needs nothing for it.
@@ -408,8 +408,8 @@ func TestSigningOutByCookieNeedsTheCSRFToken(t *testing.T) {
 }
 
 // A program that is told that it is signed out must be: its refresh token would go on.
-func TestATokenThatDoesNotHoldSignsNobodyOut(t *testing.T) {
-	l := newLodge(t)
+func TestDeleteSession_InvalidBearerTokenIs401(t *testing.T) {
+	l := newFixture(t)
 	for name, headers := range map[string]map[string]string{
 		"a token that is no good":       {"Authorization": "Bearer x"},
 		"the same beside a good cookie": {"Authorization": "Bearer x", "Cookie": l.cookie, "X-CSRF-Token": l.csrf},
@@ -419,26 +419,26 @@ func TestATokenThatDoesNotHoldSignsNobodyOut(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	if err := l.isOver(); err != nil {
+	if err := l.sessionError(); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
 
-func TestWhoeverCouldNotBeSignedOutIsToldSo(t *testing.T) {
-	l := newLodge(t)
+func TestDeleteSession_ReportsOutage(t *testing.T) {
+	l := newFixture(t)
 	headers := map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf}
-	l.store.lost = true
+	l.store.failing = true
 	if got := l.call(http.MethodDelete, "/v1/session", "", headers); got.status != 503 || got.header.Get("Set-Cookie") != "" || strings.Contains(l.log.String(), "signed out") {
 		t.Errorf("%+v, logged %s", got, l.log)
 	}
-	l.store.lost = false
+	l.store.failing = false
 	if got := l.call(http.MethodDelete, "/v1/session", "", headers); got.status != 204 || !strings.Contains(l.log.String(), `msg="signed out"`) {
 		t.Errorf("%+v, logged %s", got, l.log)
 	}
 }
 
-func TestACSRFTokenIsForThoseWhoAreSignedIn(t *testing.T) {
-	l := newLodge(t)
+func TestGetCSRF_RequiresSession(t *testing.T) {
+	l := newFixture(t)
 	if got := l.call(http.MethodGet, "/v1/csrf", "", nil); got.status != 401 || got.code() != "unauthenticated" {
 		t.Errorf("got %+v", got)
 	}

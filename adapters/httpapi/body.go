@@ -104,8 +104,8 @@ func invalidBody(err error) error {
 	return domain.Invalid("", "invalid_json", "the body is not valid JSON in UTF-8")
 }
 
-// within is a complaint about a member that was read by itself.
-func within(member string, err error) error {
+// prefixField is a complaint about a member that was read by itself.
+func prefixField(member string, err error) error {
 	var invalid *domain.InvalidInput
 	if !errors.As(err, &invalid) {
 		return err
@@ -143,14 +143,14 @@ type binary []byte
 func (b *binary) UnmarshalText(text []byte) error {
 	s := strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(string(text), "="))
 	if strings.ContainsAny(s, "\r\n") {
-		return notBase64
+		return errInvalidBase64
 	}
 	decoded, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil {
-		return notBase64
+		return errInvalidBase64
 	}
 	*b = decoded
 	return nil
 }
 
-var notBase64 = domain.Invalid("", "invalid_base64", "this member must be base64url")
+var errInvalidBase64 = domain.Invalid("", "invalid_base64", "this member must be base64url")

@@ -16,39 +16,39 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// ceremonyAnswer is what every …/options call answers.
-type ceremonyAnswer struct {
+// optionsResponse is what every …/options call answers.
+type optionsResponse struct {
 	ChallengeID string          `json:"challenge_id"`
 	Options     json.RawMessage `json:"options"`
 	ExpiresAt   timestamp.Time  `json:"expires_at"`
 }
 
-// renderCeremony answers an options call, and gives the browser that made it what it has to bring back.
-func (s *server) renderCeremony(c *fiber.Ctx, by browser, started ceremony.Started) error {
-	s.cookies.give(c, started.ChallengeID, by.minted)
-	return c.JSON(ceremonyAnswer{started.ChallengeID.String(), started.Options, timestamp.Of(started.ExpiresAt)})
+// renderOptions answers an options call, and gives the browser that made it what it has to bring back.
+func (s *server) renderOptions(c *fiber.Ctx, by browser, started ceremony.Begun) error {
+	s.cookies.setBrowser(c, started.ChallengeID, by.newValue)
+	return c.JSON(optionsResponse{started.ChallengeID.String(), started.Options, timestamp.Of(started.ExpiresAt)})
 }
 
-// beginner is the browser that a ceremony is bound to, if the request came from one that will bring cookies back.
-func (s *server) beginner(c *fiber.Ctx) browser {
-	if s.provenance(c) != fromOwnSite {
+// ceremonyBrowser is the browser that a ceremony is bound to, if the request came from one that will bring cookies back.
+func (s *server) ceremonyBrowser(c *fiber.Ctx) browser {
+	if s.provenance(c) != provenanceSameSite {
 		return browser{}
 	}
-	return s.cookies.begin(c)
+	return s.cookies.loadOrNewBrowser(c)
 }
 
-// visitor describes the caller to the use cases. A token that is none is as good as no token.
-func (s *server) visitor(c *fiber.Ctx) access.Visitor {
+// client describes the caller to the use cases. A token that is none is as good as no token.
+func (s *server) client(c *fiber.Ctx) access.Client {
 	token, _ := s.sessionToken(c)
-	return access.Visitor{UserAgent: c.Get(fiber.HeaderUserAgent), IP: s.clientIP(c), RequestID: requestID(c), Session: token}
+	return access.Client{UserAgent: c.Get(fiber.HeaderUserAgent), IP: s.clientIP(c), RequestID: requestID(c), SessionToken: token}
 }
 
-// newcomer is a visitor who wants a session, carried as they say.
-func (s *server) newcomer(c *fiber.Ctx, transport string) (access.Visitor, error) {
-	visitor := s.visitor(c)
+// signInClient is a visitor who wants a session, carried as they say.
+func (s *server) signInClient(c *fiber.Ctx, transport string) (access.Client, error) {
+	visitor := s.client(c)
 	switch domain.Transport(transport) {
 	case "", domain.TransportCookie:
-		if s.provenance(c) == fromOtherSite {
+		if s.provenance(c) == provenanceCrossSite {
 			return visitor, domain.Invalid("transport", "unsupported_transport", `no cookie reaches a page on another site; ask for "bearer"`)
 		}
 		visitor.Transport = domain.TransportCookie
@@ -67,22 +67,22 @@ func readCredential[C interface{ answer() (A, error) }, A any](raw jsontext.Valu
 	if len(raw) > 0 {
 		if err := strictjson.Unmarshal(raw, &credential); err != nil {
 			var none A
-			return none, unreadCredential{within("credential", invalidBody(err))}
+			return none, malformedCredential{prefixField("credential", invalidBody(err))}
 		}
 	}
 	return credential.answer()
 }
 
-// unreadCredential has a member of the wrong type; nothing else can be said about its members then.
-type unreadCredential struct{ error }
+// malformedCredential has a member of the wrong type; nothing else can be said about its members then.
+type malformedCredential struct{ error }
 
-func (u unreadCredential) Unwrap() error { return u.error }
+func (u malformedCredential) Unwrap() error { return u.error }
 
-// faults returns what is wrong with the members of a verify call, or nil. The challenge of an answer that is out of shape is
+// checkVerifyInput returns what is wrong with the members of a verify call, or nil. The challenge of an answer that is out of shape is
 // spent; another member's fault, such as a name that is too long, leaves it for the same answer.
-func (s *server) faults(c *fiber.Ctx, id domain.ChallengeID, badID, badCredential error, others ...error) error {
-	faults := domain.Collect(append([]error{badID, badCredential}, others...)...)
-	var unread unreadCredential
+func (s *server) checkVerifyInput(c *fiber.Ctx, id domain.ChallengeID, badID, badCredential error, others ...error) error {
+	faults := domain.JoinInvalid(append([]error{badID, badCredential}, others...)...)
+	var unread malformedCredential
 	if errors.As(badCredential, &unread) {
 		faults = unread.error
 	}
@@ -90,7 +90,7 @@ func (s *server) faults(c *fiber.Ctx, id domain.ChallengeID, badID, badCredentia
 	if badID != nil || badCredential == nil || !errors.As(faults, &invalid) {
 		return faults
 	}
-	return s.usecases.Ceremonies.TurnAway.Execute(c.UserContext(), id, domain.RejectShape(invalid))
+	return s.usecases.Ceremonies.RejectMalformed.Execute(c.UserContext(), id, domain.RejectMalformed(invalid))
 }
 
 // registrationCredential is RegistrationResponseJSON (WebAuthn Level 3, section 5.1).
@@ -104,9 +104,9 @@ type registrationCredential struct {
 }
 
 func (r registrationCredential) answer() (ports.RegistrationAnswer, error) {
-	err := domain.Collect(r.check(),
-		required("credential.response.clientDataJSON", r.Response.ClientDataJSON),
-		required("credential.response.attestationObject", r.Response.AttestationObject))
+	err := domain.JoinInvalid(r.check(),
+		requireMember("credential.response.clientDataJSON", r.Response.ClientDataJSON),
+		requireMember("credential.response.attestationObject", r.Response.AttestationObject))
 	return ports.RegistrationAnswer{
 		ID: r.ID, ClientDataJSON: r.Response.ClientDataJSON, AttestationObject: r.Response.AttestationObject,
 		Transports: r.Response.Transports, Attachment: r.Attachment, Extensions: json.RawMessage(r.Extensions),
@@ -125,10 +125,10 @@ type authenticationCredential struct {
 }
 
 func (a authenticationCredential) answer() (ports.AuthenticationAnswer, error) {
-	err := domain.Collect(a.check(),
-		required("credential.response.clientDataJSON", a.Response.ClientDataJSON),
-		required("credential.response.authenticatorData", a.Response.AuthenticatorData),
-		required("credential.response.signature", a.Response.Signature))
+	err := domain.JoinInvalid(a.check(),
+		requireMember("credential.response.clientDataJSON", a.Response.ClientDataJSON),
+		requireMember("credential.response.authenticatorData", a.Response.AuthenticatorData),
+		requireMember("credential.response.signature", a.Response.Signature))
 	return ports.AuthenticationAnswer{
 		ID: a.ID, ClientDataJSON: a.Response.ClientDataJSON, AuthenticatorData: a.Response.AuthenticatorData,
 		Signature: a.Response.Signature, UserHandle: a.Response.UserHandle,
@@ -156,10 +156,10 @@ func (p publicKeyCredential) check() error {
 	if kind := p.Extensions.Kind(); len(p.Extensions) > 0 && kind != '{' && kind != 'n' {
 		wrongExtensions = domain.Invalid("credential.clientExtensionResults", "wrong_type", "this must be an object")
 	}
-	return domain.Collect(required("credential.id", p.ID), wrongRawID, wrongType, wrongExtensions)
+	return domain.JoinInvalid(requireMember("credential.id", p.ID), wrongRawID, wrongType, wrongExtensions)
 }
 
-func required(field string, value []byte) error {
+func requireMember(field string, value []byte) error {
 	if len(value) == 0 {
 		return domain.Invalid(field, "required", "this member is required")
 	}

@@ -12,8 +12,8 @@ import (
 // address in X-Forwarded-For that is not one. Everything left of that was written by whoever sent the request.
 func (s *server) clientIP(c *fiber.Ctx) string {
 	peer := peerAddress(c)
-	if !s.trusted(peer) {
-		return text(peer)
+	if !s.isTrustedProxy(peer) {
+		return addrString(peer)
 	}
 	var hops []string
 	for _, header := range c.Request().Header.PeekAll(fiber.HeaderXForwardedFor) {
@@ -26,11 +26,11 @@ func (s *server) clientIP(c *fiber.Ctx) string {
 			break // beyond a hop that cannot be read nothing can be believed
 		}
 		client = hop.Unmap().WithZone("")
-		if !s.trusted(client) {
+		if !s.isTrustedProxy(client) {
 			break
 		}
 	}
-	return text(client)
+	return addrString(client)
 }
 
 // parseHop reads an address; some proxies write its port beside it, or brackets around it.
@@ -52,7 +52,7 @@ func peerAddress(c *fiber.Ctx) netip.Addr {
 	return tcp.AddrPort().Addr().Unmap().WithZone("")
 }
 
-func (s *server) trusted(ip netip.Addr) bool {
+func (s *server) isTrustedProxy(ip netip.Addr) bool {
 	for _, proxies := range s.config.TrustedProxies {
 		if proxies.Contains(ip) {
 			return true
@@ -61,7 +61,7 @@ func (s *server) trusted(ip netip.Addr) bool {
 	return false
 }
 
-func text(ip netip.Addr) string {
+func addrString(ip netip.Addr) string {
 	if !ip.IsValid() {
 		return ""
 	}

@@ -17,14 +17,14 @@ import (
 )
 
 // A listener on every address shows the peers of IPv4 in IPv6 form; a proxy listed as IPv4 is one of them all the same.
-func TestAProxyIsTrustedOnAListenerForBothProtocols(t *testing.T) {
+func TestClientIP_TrustsIPv4ProxyOnDualStackListener(t *testing.T) {
 	listener, err := net.Listen("tcp", ":0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
 	api := httpapi.New(httpapi.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
-		application.UseCases{}, &ratelimit.Admit{}, noModels{}, metrics.New(), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		application.UseCases{}, &ratelimit.Allow{}, noAuthenticatorNames{}, metrics.New(), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	stopped := make(chan error, 1)
 	go func() { stopped <- api.Listener(listener) }()
 	request, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)+"/livez", nil)

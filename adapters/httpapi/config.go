@@ -24,8 +24,8 @@ type publicConfig struct {
 	Mail         string         `json:"mail"`
 }
 
-func mailConfig(p domain.MailPolicy) string {
-	if p.On() != nil {
+func mailConfig(p domain.EmailPolicy) string {
+	if p.RequireEnabled() != nil {
 		return "off"
 	}
 	return "on"

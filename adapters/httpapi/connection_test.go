@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// read sends the pieces one by one and returns what arrived, and how it ended.
-func read(t *testing.T, pieces ...string) (string, error) {
+// readPieces sends the pieces one by one and returns what arrived, and how it ended.
+func readPieces(t *testing.T, pieces ...string) (string, error) {
 	t.Helper()
 	here, there := net.Pipe()
 	defer here.Close()
@@ -26,7 +26,7 @@ func read(t *testing.T, pieces ...string) (string, error) {
 }
 
 // Bytes may arrive in any pieces. What comes before a fault arrives, and the connection stays broken behind it.
-func TestConnection_ReadsUpToTheFirstFault(t *testing.T) {
+func TestConnection_ReadsUpToFirstFramingError(t *testing.T) {
 	const chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, c := range []struct {
 		sound, unsound string
@@ -36,8 +36,8 @@ func TestConnection_ReadsUpToTheFirstFault(t *testing.T) {
 		{"GET / HTTP/1.1\r\nHost: localhost", "\n\r\n", errBareLineFeed},
 		{"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1", "\nHost: localhost\r\n\r\n", errBareLineFeed},
 		{"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n{\n}GET / HTTP/1.1", "\n\r\n", errBareLineFeed},
-		{"GET / HTTP/1.1\r\nX: a\r\n b\r", "\n\r\n", errFold},
-		{chunked + "2\r\n{}\r\n2x\r", "\n", errChunk},
+		{"GET / HTTP/1.1\r\nX: a\r\n b\r", "\n\r\n", errObsFold},
+		{chunked + "2\r\n{}\r\n2x\r", "\n", errMalformedChunk},
 		{chunked + "2\r\n{}\r\n0", "\n\r\n", errBareLineFeed},
 		{chunked + "2\r\n{}\r\n0\r\n", "\n", errBareLineFeed},
 		{chunked + "1\r\n\n\r\n0\r\n\r\n\n\n", "", nil}, // nothing is read behind chunks
@@ -48,7 +48,7 @@ func TestConnection_ReadsUpToTheFirstFault(t *testing.T) {
 		raw := c.sound + c.unsound
 		for at := range raw {
 			for to := at; to < len(raw); to++ {
-				arrived, err := read(t, raw[:at], raw[at:to], raw[to:])
+				arrived, err := readPieces(t, raw[:at], raw[at:to], raw[to:])
 				if !errors.Is(err, c.fault) || arrived != c.sound {
 					t.Fatalf("%q, in pieces of %d and %d: %q, %v", raw, at, to-at, arrived, err)
 				}
@@ -58,7 +58,7 @@ func TestConnection_ReadsUpToTheFirstFault(t *testing.T) {
 }
 
 // What stands beside the content of chunks is bounded, however it comes.
-func TestScanner_BoundsTheFramingOfChunks(t *testing.T) {
+func TestScanner_LimitsChunkFraming(t *testing.T) {
 	const head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 	extension := func(size int) string { return ";" + strings.Repeat("x", size-1) }
 	for name, c := range map[string]struct {
@@ -85,7 +85,7 @@ func TestScanner_BoundsTheFramingOfChunks(t *testing.T) {
 				t.Fatal(n, err)
 			}
 			taken, times := 0, 0
-			for s.part != inNothing {
+			for s.state != scanDone {
 				n, err := s.scan([]byte(c.chunk))
 				if taken += n; taken > maxChunkedSize {
 					t.Fatalf("%d bytes were taken", taken)

@@ -17,33 +17,33 @@ import (
 // no plain connection can set them (RFC 6265bis, section 4.1.3.2); plain http is for localhost only.
 type cookies struct {
 	secure      bool
-	lifetime    time.Duration
+	sessionTTL  time.Duration
 	ceremonyTTL time.Duration
 	bindingKeys [][]byte // the first one signs, all verify
 }
 
-func (k cookies) name(plain string) string {
+func (k cookies) prefixed(plain string) string {
 	if k.secure {
 		return "__Host-" + plain
 	}
 	return plain
 }
 
-func (k cookies) session() string { return k.name("keylodge_session") }
-func (k cookies) browser() string { return k.name("keylodge_browser") }
+func (k cookies) sessionName() string { return k.prefixed("keylodge_session") }
+func (k cookies) browserName() string { return k.prefixed("keylodge_browser") }
 
-// ceremony is the name of the cookie of one ceremony that a browser without a browser cookie began.
-func (k cookies) ceremony(id domain.ChallengeID) string { return k.ceremonies() + id.String() }
-func (k cookies) ceremonies() string                    { return k.name("keylodge_ceremony_") }
+// ceremonyName is the name of the cookie of one ceremony that a browser without a browser cookie began.
+func (k cookies) ceremonyName(id domain.ChallengeID) string { return k.ceremonyPrefix() + id.String() }
+func (k cookies) ceremonyPrefix() string                    { return k.prefixed("keylodge_ceremony_") }
 
-// checkOnce refuses a request that brings two different cookies by a name of ours. A browser does that if somebody else has
+// rejectDuplicates refuses a request that brings two different cookies by a name of ours. A browser does that if somebody else has
 // planted one, for a path or a parent domain; the first would count, and the first is the planted one. Nobody is to act in a
 // session that is not theirs, nor are we to choose.
-func (k cookies) checkOnce(c *fiber.Ctx) error {
+func (k cookies) rejectDuplicates(c *fiber.Ctx) error {
 	seen := map[string]string{}
 	for name, value := range c.Request().Header.Cookies() {
 		name, value := string(name), string(value)
-		if name != k.session() && name != k.browser() && !strings.HasPrefix(name, k.ceremonies()) {
+		if name != k.sessionName() && name != k.browserName() && !strings.HasPrefix(name, k.ceremonyPrefix()) {
 			continue
 		}
 		if other, again := seen[name]; again && other != value {
@@ -56,57 +56,57 @@ func (k cookies) checkOnce(c *fiber.Ctx) error {
 
 func (k cookies) setSession(c *fiber.Ctx, token domain.SessionToken) {
 	c.Cookie(&fiber.Cookie{
-		Name: k.session(), Value: token.Reveal(), Path: "/", MaxAge: int(k.lifetime.Seconds()),
+		Name: k.sessionName(), Value: token.Reveal(), Path: "/", MaxAge: int(k.sessionTTL.Seconds()),
 		HTTPOnly: true, Secure: k.secure, SameSite: fiber.CookieSameSiteLaxMode,
 	})
 }
 
-// renewSession gives the browser another token of its session, which lasts so long at most.
-func (k cookies) renewSession(c *fiber.Ctx, token domain.SessionToken, lasts time.Duration) {
-	k.lifetime = lasts
+// setRotatedSession gives the browser another token of its session, which lasts so long at most.
+func (k cookies) setRotatedSession(c *fiber.Ctx, token domain.SessionToken, lasts time.Duration) {
+	k.sessionTTL = lasts
 	k.setSession(c, token)
 }
 
 func (k cookies) clearSession(c *fiber.Ctx) {
 	c.Cookie(&fiber.Cookie{
-		Name: k.session(), Path: "/", Expires: time.Unix(1, 0),
+		Name: k.sessionName(), Path: "/", Expires: time.Unix(1, 0),
 		HTTPOnly: true, Secure: k.secure, SameSite: fiber.CookieSameSiteLaxMode,
 	})
 }
 
 // sessionToken returns domain.ErrUnauthenticated if the request carries no token that could be one.
 func (k cookies) sessionToken(c *fiber.Ctx) (domain.SessionToken, error) {
-	return domain.ParseSessionToken(c.Cookies(k.session()))
+	return domain.ParseSessionToken(c.Cookies(k.sessionName()))
 }
 
 // browser is the browser that begins a ceremony.
 type browser struct {
-	binding domain.Binding // zero for a client that will bring no cookie back
-	minted  domain.Secret  // the value of the cookies that it gets; empty if it has a browser cookie
+	binding  domain.Binding // zero for a client that will bring no cookie back
+	newValue domain.Secret  // the value of the cookies that it gets; empty if it has a browser cookie
 }
 
-// begin returns the browser that sent the request. All ceremonies of a browser with a browser cookie share it: two tabs, or
+// loadOrNewBrowser returns the browser that sent the request. All ceremonies of a browser with a browser cookie share it: two tabs, or
 // autofill and a button, do not unbind each other.
-func (k cookies) begin(c *fiber.Ctx) browser {
-	if binding := k.read(c, k.browser()); !binding.IsZero() {
+func (k cookies) loadOrNewBrowser(c *fiber.Ctx) browser {
+	if binding := k.readBinding(c, k.browserName()); !binding.IsZero() {
 		return browser{binding: binding}
 	}
-	value := k.mintBrowser()
+	value := k.newBrowserValue()
 	return browser{domain.BindTo(value), value}
 }
 
-// give sets the cookies of a browser that had none. The browser cookie is for its later ceremonies. The other one is for this
+// setBrowser sets the cookies of a browser that had none. The browser cookie is for its later ceremonies. The other one is for this
 // ceremony alone: of several that are begun before the first answer, each answer replaces the browser cookie of the one before.
-func (k cookies) give(c *fiber.Ctx, id domain.ChallengeID, value domain.Secret) {
+func (k cookies) setBrowser(c *fiber.Ctx, id domain.ChallengeID, value domain.Secret) {
 	if value.IsZero() {
 		return
 	}
 	browser := fiber.Cookie{
-		Name: k.browser(), Value: value.Reveal(), Path: "/",
+		Name: k.browserName(), Value: value.Reveal(), Path: "/",
 		HTTPOnly: true, Secure: k.secure, SameSite: fiber.CookieSameSiteStrictMode,
 	}
 	ceremony := browser
-	ceremony.Name, ceremony.MaxAge = k.ceremony(id), int(k.ceremonyTTL.Seconds())
+	ceremony.Name, ceremony.MaxAge = k.ceremonyName(id), int(k.ceremonyTTL.Seconds())
 	c.Cookie(&browser)
 	c.Cookie(&ceremony)
 }
@@ -114,15 +114,15 @@ func (k cookies) give(c *fiber.Ctx, id domain.ChallengeID, value domain.Secret) 
 // binding returns the binding of the browser that answers the ceremony: that of the ceremony's own cookie, or else that of
 // the browser cookie. It is zero for a request without either.
 func (k cookies) binding(c *fiber.Ctx, id domain.ChallengeID) domain.Binding {
-	if binding := k.read(c, k.ceremony(id)); !binding.IsZero() {
+	if binding := k.readBinding(c, k.ceremonyName(id)); !binding.IsZero() {
 		return binding
 	}
-	return k.read(c, k.browser())
+	return k.readBinding(c, k.browserName())
 }
 
-// read returns the binding to the cookie of that name, or the zero binding. A value that was not minted here does not count
+// readBinding returns the binding to the cookie of that name, or the zero binding. A value that was not minted here does not count
 // (OWASP: strict session management).
-func (k cookies) read(c *fiber.Ctx, name string) domain.Binding {
+func (k cookies) readBinding(c *fiber.Ctx, name string) domain.Binding {
 	value := c.Cookies(name)
 	nonce, mac, found := strings.Cut(value, ".")
 	if !found {
@@ -136,7 +136,7 @@ func (k cookies) read(c *fiber.Ctx, name string) domain.Binding {
 	return domain.Binding{}
 }
 
-func (k cookies) mintBrowser() domain.Secret {
+func (k cookies) newBrowserValue() domain.Secret {
 	nonce := rand.Text()
 	return domain.NewSecret(nonce + "." + sign(k.bindingKeys[0], nonce))
 }
@@ -147,8 +147,8 @@ func sign(key []byte, nonce string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func (s *server) guardCookies(c *fiber.Ctx) error {
-	if err := s.cookies.checkOnce(c); err != nil {
+func (s *server) checkCookies(c *fiber.Ctx) error {
+	if err := s.cookies.rejectDuplicates(c); err != nil {
 		return err
 	}
 	return c.Next()

@@ -20,9 +20,9 @@ const headerCSRFToken = "X-CSRF-Token" //nolint:gosec // the name of a header
 // cookie and is signed for that very session. Nobody can plant one of another session, and nothing is stored.
 type csrfTokens struct{ keys [][]byte } // the first one signs, all verify
 
-// mint returns a token that is good for as long as the session is. Each one is different, so that a compressed answer
+// issue returns a token that is good for as long as the session is. Each one is different, so that a compressed answer
 // gives nothing away (BREACH).
-func (t csrfTokens) mint(session domain.SessionID) string {
+func (t csrfTokens) issue(session domain.SessionID) string {
 	nonce := rand.Text()
 	return nonce + "." + t.sign(t.keys[0], session, nonce)
 }
@@ -48,9 +48,9 @@ func (t csrfTokens) sign(key []byte, session domain.SessionID, nonce string) str
 }
 
 // getCSRF gives a page that was reloaded a token for the session that its cookie holds.
-func (s *server) getCSRF(c *fiber.Ctx, actor access.Actor) error {
-	if byBearer(c) {
+func (s *server) getCSRF(c *fiber.Ctx, actor access.Principal) error {
+	if usesBearerToken(c) {
 		return domain.ErrUnauthenticated // by cookie, which is what the token is for
 	}
-	return c.JSON(fiber.Map{"csrf_token": s.csrf.mint(actor.Session.ID())})
+	return c.JSON(fiber.Map{"csrf_token": s.csrf.issue(actor.Session.ID())})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestACSRFTokenIsGoodForItsSession(t *testing.T) {
+func TestCSRFTokens_BoundToSession(t *testing.T) {
 	sessionID := func() domain.SessionID {
 		id, err := domain.NewSessionID(time.Now(), rand.Reader)
 		if err != nil {
@@ -21,7 +21,7 @@ func TestACSRFTokenIsGoodForItsSession(t *testing.T) {
 	adas, bens := sessionID(), sessionID()
 	former, present := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	tokens := csrfTokens{[][]byte{present, former}}
-	minted := tokens.mint(adas)
+	minted := tokens.issue(adas)
 	nonce, mac, _ := strings.Cut(minted, ".")
 	long := strings.Repeat("x", 128)
 	for name, c := range map[string]struct {
@@ -30,12 +30,12 @@ func TestACSRFTokenIsGoodForItsSession(t *testing.T) {
 		good    bool
 	}{
 		"its own":                     {minted, adas, true},
-		"another one of its own":      {tokens.mint(adas), adas, true},
-		"of before a secret was new":  {csrfTokens{[][]byte{former}}.mint(adas), adas, true},
+		"another one of its own":      {tokens.issue(adas), adas, true},
+		"of before a secret was new":  {csrfTokens{[][]byte{former}}.issue(adas), adas, true},
 		"somebody else's":             {minted, bens, false},
 		"for no session":              {minted, domain.SessionID{}, false},
-		"of a secret that is unknown": {csrfTokens{[][]byte{bytes.Repeat([]byte{3}, 32)}}.mint(adas), adas, false},
-		"of no secret":                {csrfTokens{[][]byte{{}}}.mint(adas), adas, false},
+		"of a secret that is unknown": {csrfTokens{[][]byte{bytes.Repeat([]byte{3}, 32)}}.issue(adas), adas, false},
+		"of no secret":                {csrfTokens{[][]byte{{}}}.issue(adas), adas, false},
 		"empty":                       {"", adas, false},
 		"a dot":                       {".", adas, false},
 		"the nonce alone":             {nonce, adas, false},
@@ -55,7 +55,7 @@ func TestACSRFTokenIsGoodForItsSession(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if again := tokens.mint(adas); again == minted {
+	if again := tokens.issue(adas); again == minted {
 		t.Error("the same token was minted twice")
 	}
 	if err := (csrfTokens{}).verify(minted, adas); err == nil {
@@ -64,9 +64,9 @@ func TestACSRFTokenIsGoodForItsSession(t *testing.T) {
 }
 
 // New tokens are signed with the present secret, so that the former one can be forgotten.
-func TestTheFirstCSRFKeySigns(t *testing.T) {
+func TestCSRFTokens_SignWithFirstKey(t *testing.T) {
 	former, present := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
-	minted := csrfTokens{[][]byte{present, former}}.mint(domain.SessionID{})
+	minted := csrfTokens{[][]byte{present, former}}.issue(domain.SessionID{})
 	if err := (csrfTokens{[][]byte{present}}).verify(minted, domain.SessionID{}); err != nil {
 		t.Error(err)
 	}

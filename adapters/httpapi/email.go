@@ -10,16 +10,16 @@ import (
 )
 
 // sendEmailCode has a code sent to the address that the caller says is theirs.
-func (s *server) sendEmailCode(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) sendEmailCode(c *fiber.Ctx, actor access.Principal) error {
 	expires, err := s.usecases.Account.SendCode.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err
 	}
-	c.Locals(namesAccountKey, true)
+	c.Locals(revealsAccountKey, true)
 	return c.Status(http.StatusAccepted).JSON(fiber.Map{"expires_at": timestamp.Of(expires)})
 }
 
-func (s *server) confirmEmail(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) confirmEmail(c *fiber.Ctx, actor access.Principal) error {
 	var body struct {
 		Code string `json:"code"`
 	}
@@ -27,12 +27,12 @@ func (s *server) confirmEmail(c *fiber.Ctx, actor access.Actor) error {
 		return err
 	}
 	if body.Code == "" {
-		return required("code", nil)
+		return requireMember("code", nil)
 	}
 	changed, err := s.usecases.Account.ConfirmEmail.Execute(c.UserContext(), actor, body.Code)
 	if err != nil {
 		return err
 	}
-	s.note(c, actor, "e-mail address confirmed")
-	return c.JSON(fiber.Map{"user": userOf(changed.User), "signals": s.signalsFor(changed.User, changed.Accepted)})
+	s.logAccountEvent(c, actor, "e-mail address confirmed")
+	return c.JSON(fiber.Map{"user": userOf(changed.User), "signals": s.signalsFor(changed.User, changed.AcceptedCredentials)})
 }

@@ -18,7 +18,7 @@ type event struct {
 	At        timestamp.Time `json:"at"`
 	Count     int            `json:"count"`
 	LastAt    timestamp.Time `json:"last_at"`
-	By        string         `json:"by"`
+	Actor     string         `json:"by"`
 	SessionID *string        `json:"session_id"`
 	Passkey   *namedPasskey  `json:"passkey"`
 	Device    *namedDevice   `json:"device"`
@@ -38,10 +38,10 @@ type namedDevice struct {
 	IP   string `json:"ip"`
 }
 
-func (s *server) listEvents(c *fiber.Ctx, actor access.Actor) error {
-	before, limit, badPage := page(c, domain.ParseEventID)
-	kinds, badKind := kindsIn(c)
-	if err := domain.Collect(badPage, badKind); err != nil {
+func (s *server) listEvents(c *fiber.Ctx, actor access.Principal) error {
+	before, limit, badPage := parsePage(c, domain.ParseEventID)
+	kinds, badKind := parseEventKinds(c)
+	if err := domain.JoinInvalid(badPage, badKind); err != nil {
 		return err
 	}
 	found, err := s.usecases.Account.Events.Execute(c.UserContext(), actor, before, limit, kinds...)
@@ -59,9 +59,9 @@ func (s *server) listEvents(c *fiber.Ctx, actor access.Actor) error {
 	return c.JSON(list[event]{items, optional(next)})
 }
 
-// kindsIn reads which kinds of events are asked for, separated by commas; none asks for all.
-func kindsIn(c *fiber.Ctx) ([]domain.EventKind, error) {
-	if err := eachOnce(c, "kind"); err != nil {
+// parseEventKinds reads which kinds of events are asked for, separated by commas; none asks for all.
+func parseEventKinds(c *fiber.Ctx) ([]domain.EventKind, error) {
+	if err := rejectDuplicateParams(c, "kind"); err != nil {
 		return nil, err
 	}
 	text := c.Query("kind")
@@ -80,10 +80,10 @@ func kindsIn(c *fiber.Ctx) ([]domain.EventKind, error) {
 }
 
 func eventOf(e *domain.Event) event {
-	is := e.Snapshot()
+	is := e.State()
 	shown := event{
-		ID: is.ID.String(), Kind: string(is.Kind), At: timestamp.Of(is.At), Count: e.Count(), LastAt: timestamp.Of(e.LastAt()), By: string(is.By),
-		Addresses: e.Addresses(),
+		ID: is.ID.String(), Kind: string(is.Kind), At: timestamp.Of(is.At), Count: e.Count(), LastAt: timestamp.Of(e.LastAt()), Actor: string(is.Actor),
+		Addresses: e.IPs(),
 		Reason:    optional(is.Reason), Changed: is.Changed, RequestID: optional(is.RequestID),
 	}
 	if shown.Changed == nil {

@@ -59,10 +59,10 @@ func isLetterOrDigit[T byte | rune](b T) bool {
 	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
 }
 
-// single are the headers that something here depends on and that mean one thing. Two of them are two answers to one question:
+// singletonHeaders are the headers that something here depends on and that mean one thing. Two of them are two answers to one question:
 // one program reads the first, another the last. Cookie is not among them: HTTP/2 splits it, and some proxies pass it on in
 // parts; what counts there is that no cookie of ours comes twice.
-var single = [...]string{
+var singletonHeaders = [...]string{
 	fiber.HeaderAuthorization, fiber.HeaderContentEncoding, fiber.HeaderContentType, fiber.HeaderOrigin,
 	fiber.HeaderTransferEncoding, headerCSRFToken, headerSecFetchSite,
 }
@@ -70,7 +70,7 @@ var single = [...]string{
 // checkHeaderLines goes by the bytes that came. Each line ends in CRLF, none goes on in the next one (obs-fold), no space is
 // in or around a name, and a body has one length.
 func checkHeaderLines(raw []byte) error {
-	var seen [len(single)]bool
+	var seen [len(singletonHeaders)]bool
 	var chunked, measured bool
 	for len(raw) > 0 {
 		line, rest, _ := bytes.Cut(raw, []byte("\n"))
@@ -86,12 +86,12 @@ func checkHeaderLines(raw []byte) error {
 		if len(name) == 0 || bytes.ContainsAny(name, " \t") {
 			return fiber.ErrBadRequest
 		}
-		for i := range single {
-			if !strings.EqualFold(string(name), single[i]) {
+		for i := range singletonHeaders {
+			if !strings.EqualFold(string(name), singletonHeaders[i]) {
 				continue
 			}
 			if seen[i] {
-				return domain.Invalid(single[i], "duplicate_header", "this header stands there twice")
+				return domain.Invalid(singletonHeaders[i], "duplicate_header", "this header stands there twice")
 			}
 			seen[i] = true
 		}

@@ -14,7 +14,7 @@ import (
 )
 
 // What is let in has one reading: that of another parser, net/http's, which many a proxy is made of.
-func FuzzARequestHasOneReading(f *testing.F) {
+func FuzzCheckFraming_MatchesNetHTTP(f *testing.F) {
 	for _, raw := range []string{
 		"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
 		"POST /v1/login/options?a=b HTTP/1.1\r\nHost: localhost:8080\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
@@ -52,7 +52,7 @@ func FuzzARequestHasOneReading(f *testing.F) {
 			t.Errorf("%q: host %q, elsewhere %q", raw, got, theirs.Host)
 		}
 		length, chunked := header.ContentLength(), len(theirs.TransferEncoding) > 0
-		if chunked != (length == lengthOfChunks) || !chunked && int64(max(0, length)) != theirs.ContentLength {
+		if chunked != (length == chunkedLength) || !chunked && int64(max(0, length)) != theirs.ContentLength {
 			t.Errorf("%q: length %d, elsewhere %d and chunked %t", raw, length, theirs.ContentLength, chunked)
 		}
 		for name, values := range theirs.Header {
@@ -73,7 +73,7 @@ func FuzzARequestHasOneReading(f *testing.F) {
 				t.Errorf("%q: the body is %q, elsewhere %q, %v", raw, ours.Body(), body, err)
 			}
 			rest, _ := io.ReadAll(arrived)
-			if followed := followedBy(t, raw, len(raw)-len(rest)); !followed {
+			if followed := requestEndsAt(t, raw, len(raw)-len(rest)); !followed {
 				t.Errorf("%q: the next request is taken to begin elsewhere than at %q", raw, rest)
 			}
 		}
@@ -86,13 +86,13 @@ func FuzzARequestHasOneReading(f *testing.F) {
 	})
 }
 
-// followedBy reports whether the scanner takes the request that raw begins with to end after so many bytes, as fasthttp does. What
+// requestEndsAt reports whether the scanner takes the request that raw begins with to end after so many bytes, as fasthttp does. What
 // comes behind chunks it does not look at.
-func followedBy(t *testing.T, raw []byte, end int) bool {
+func requestEndsAt(t *testing.T, raw []byte, end int) bool {
 	t.Helper()
 	var s scanner
 	if n, err := s.scan(raw[:end]); n != end || err != nil {
 		t.Fatalf("%q: %d, %v", raw[:end], n, err)
 	}
-	return s.part == inNothing || s.part == inHead && !s.begun && len(s.line) == 0
+	return s.state == scanDone || s.state == inHead && !s.hasRequestLine && len(s.line) == 0
 }

@@ -76,7 +76,7 @@ func FuzzDecodeBody(f *testing.F) {
 		if levels := depth(members); levels > 32 {
 			t.Fatalf("%d levels were read", levels)
 		}
-		if hasVariant(members) {
+		if hasCaseVariant(members) {
 			return
 		}
 		var again fuzzedBody
@@ -102,7 +102,7 @@ func depth(value any) (levels int) {
 	return levels + 1
 }
 
-func hasVariant(members map[string]any) bool {
+func hasCaseVariant(members map[string]any) bool {
 	for name, value := range members {
 		for _, known := range []string{
 			"email", "transport", "credential", "id", "rawId", "type", "authenticatorAttachment", "clientExtensionResults", "response",
@@ -112,7 +112,7 @@ func hasVariant(members map[string]any) bool {
 				return true
 			}
 		}
-		if nested, is := value.(map[string]any); is && hasVariant(nested) {
+		if nested, is := value.(map[string]any); is && hasCaseVariant(nested) {
 			return true
 		}
 	}
@@ -133,7 +133,7 @@ func FuzzBinary(f *testing.F) {
 		}
 		var read binary
 		if err := read.UnmarshalText(sent); err != nil {
-			if err != error(notBase64) || read != nil {
+			if err != error(errInvalidBase64) || read != nil {
 				t.Fatalf("%q: %v, and %x", sent, err, []byte(read))
 			}
 			return
@@ -168,7 +168,7 @@ func FuzzCookies(f *testing.F) {
 			ours := hmac.New(sha256.New, key)
 			ours.Write([]byte(nonce))
 			isOurs := mac == base64.RawURLEncoding.EncodeToString(ours.Sum(nil))
-			if got := k.read(c, "keylodge_browser"); got.IsZero() == isOurs || isOurs && got != domain.BindTo(domain.NewSecret(value)) {
+			if got := k.readBinding(c, "keylodge_browser"); got.IsZero() == isOurs || isOurs && got != domain.BindTo(domain.NewSecret(value)) {
 				t.Fatalf("%q: signed here: %t, believed: %t", header, isOurs, !got.IsZero())
 			}
 			token, err := k.sessionToken(c)
@@ -182,7 +182,7 @@ func FuzzCookies(f *testing.F) {
 			if bytes.Contains(header, []byte("keylodge_browser")) {
 				return
 			}
-			if k.read(c, "keylodge_browser") != domain.BindTo(domain.NewSecret(signed)) {
+			if k.readBinding(c, "keylodge_browser") != domain.BindTo(domain.NewSecret(signed)) {
 				t.Fatalf("a cookie of ours is lost before %q", header)
 			}
 		})
@@ -214,8 +214,8 @@ func FuzzCSRFToken(f *testing.F) {
 	})
 }
 
-// FuzzPage: a cursor that was given out leads on, and whatever else is asked for is told what is wrong with it.
-func FuzzPage(f *testing.F) {
+// FuzzParsePage: a cursor that was given out leads on, and whatever else is asked for is told what is wrong with it.
+func FuzzParsePage(f *testing.F) {
 	const id = "01a206fa-f19b-71aa-8eee-8e90a9bc70db"
 	for _, seed := range []string{
 		"", "cursor=" + id, "limit=1&cursor=" + id, "limit=0", "limit=100", "limit=101", "limit=-1", "limit=1e2", "limit=+5", "limit=٥", "limit=99999999999999999999", "limit=5&limit=500",
@@ -225,14 +225,14 @@ func FuzzPage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, query []byte) {
 		withRequest(func(r *fasthttp.Request) { r.URI().SetQueryStringBytes(query) }, func(c *fiber.Ctx) {
-			after, limit, err := page(c, domain.ParseEventID)
+			after, limit, err := parsePage(c, domain.ParseEventID)
 			if err != nil {
 				if p := problemOf(err); p.Status != 400 || p.Code != "invalid_request" || len(p.Errors) == 0 {
 					t.Fatalf("%q: %v becomes %+v", query, err, p)
 				}
 				return
 			}
-			if limit < 1 || limit > largestPage {
+			if limit < 1 || limit > maxPageSize {
 				t.Fatalf("%q asks for %d items", query, limit)
 			}
 			if cursor := c.Query("cursor"); cursor == "" != after.IsZero() && cursor != (domain.EventID{}).String() || cursor != "" && !strings.EqualFold(cursor, after.String()) {
@@ -242,13 +242,13 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
-func TestACursorLeadsToWhereItCameFrom(t *testing.T) {
+func TestParsePage_CursorRoundTrip(t *testing.T) {
 	id, err := domain.NewEventID(time.UnixMilli(1), bytes.NewReader(make([]byte, 16)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	withRequest(func(r *fasthttp.Request) { r.URI().SetQueryString("cursor=" + url.QueryEscape(id.String())) }, func(c *fiber.Ctx) {
-		if after, limit, err := page(c, domain.ParseEventID); after != id || limit != defaultPage || err != nil {
+		if after, limit, err := parsePage(c, domain.ParseEventID); after != id || limit != defaultPageSize || err != nil {
 			t.Errorf("%s, %d, %v", after, limit, err)
 		}
 	})

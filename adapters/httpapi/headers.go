@@ -15,9 +15,9 @@ func (s *server) secureHeaders(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// permissions are all that a document could ask its browser for, and no answer of the API is one. A page sets its own. A
+// permissionsPolicy are all that a document could ask its browser for, and no answer of the API is one. A page sets its own. A
 // feature that is not named is allowed, so they are named.
-const permissions = "accelerometer=(), autoplay=(), bluetooth=(), camera=(), clipboard-read=(), clipboard-write=(), display-capture=(), encrypted-media=(), fullscreen=(), " +
+const permissionsPolicy = "accelerometer=(), autoplay=(), bluetooth=(), camera=(), clipboard-read=(), clipboard-write=(), display-capture=(), encrypted-media=(), fullscreen=(), " +
 	"geolocation=(), gyroscope=(), hid=(), idle-detection=(), magnetometer=(), microphone=(), midi=(), payment=(), " +
 	"picture-in-picture=(), publickey-credentials-create=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), " +
 	"usb=(), web-share=(), xr-spatial-tracking=()"
@@ -28,7 +28,7 @@ func (s *server) setSecureHeaders(c *fiber.Ctx) {
 	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
 	c.Set("Cross-Origin-Opener-Policy", "same-origin")
 	c.Set("Cross-Origin-Resource-Policy", "same-origin") // so that no other site's page can load an answer as an image or a script
-	c.Set(fiber.HeaderPermissionsPolicy, permissions)
+	c.Set(fiber.HeaderPermissionsPolicy, permissionsPolicy)
 	if s.strictTransport != "" {
 		c.Set(fiber.HeaderStrictTransportSecurity, s.strictTransport)
 	}

@@ -14,7 +14,7 @@ func (s *server) livez(c *fiber.Ctx) error {
 
 // readyz says that the store answers.
 func (s *server) readyz(c *fiber.Ctx) error {
-	if err := s.usecases.Housekeeping.Ready.Execute(c.UserContext()); err != nil {
+	if err := s.usecases.Maintenance.Ready.Execute(c.UserContext()); err != nil {
 		return err
 	}
 	return c.JSON(fiber.Map{"status": "ready"})

@@ -23,50 +23,50 @@ const (
 // is looked up: whether there is such an account makes no difference.
 func (s *server) limit(class domain.RateClass, nameIn func(*fiber.Ctx) string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		if err := s.admit(c, class, ratelimit.Caller{From: domain.NetworkOf(s.clientIP(c)), Name: nameIn(c)}); err != nil {
+		if err := s.checkRateLimit(c, class, ratelimit.Caller{Network: domain.NetworkOf(s.clientIP(c)), AccountName: nameIn(c)}); err != nil {
 			return err
 		}
 		return c.Next()
 	}
 }
 
-// limited is signedIn for calls that are counted: against the address before anybody is looked up, and then against whoever
+// requireSessionLimited is signedIn for calls that are counted: against the address before anybody is looked up, and then against whoever
 // they are.
-func (s *server) limited(class domain.RateClass, handle func(c *fiber.Ctx, actor access.Actor) error) []fiber.Handler {
-	return []fiber.Handler{s.limit(class, nobody), s.signedIn(func(c *fiber.Ctx, actor access.Actor) error {
-		if err := s.admit(c, class, ratelimit.Caller{User: actor.User.ID()}); err != nil {
+func (s *server) requireSessionLimited(class domain.RateClass, handle func(c *fiber.Ctx, actor access.Principal) error) []fiber.Handler {
+	return []fiber.Handler{s.limit(class, noAccountName), s.requireSession(func(c *fiber.Ctx, actor access.Principal) error {
+		if err := s.checkRateLimit(c, class, ratelimit.Caller{User: actor.User.ID()}); err != nil {
 			return err
 		}
 		return handle(c, actor)
 	})}
 }
 
-func (s *server) admit(c *fiber.Ctx, class domain.RateClass, caller ratelimit.Caller) error {
-	standings, err := s.admission.Execute(c.UserContext(), class, caller)
+func (s *server) checkRateLimit(c *fiber.Ctx, class domain.RateClass, caller ratelimit.Caller) error {
+	standings, err := s.rateLimit.Execute(c.UserContext(), class, caller)
 	for _, standing := range standings {
-		tellStanding(c, standing)
-		if !standing.Taken {
-			s.meter.Limited(standing.Policy)
+		setRateLimitHeaders(c, standing)
+		if !standing.Allowed {
+			s.meter.CountRateLimited(standing.Policy)
 		}
 	}
 	return err
 }
 
-// tellStanding adds to what was told already, since a call may be counted twice.
-func tellStanding(c *fiber.Ctx, s ratelimit.Standing) {
+// setRateLimitHeaders adds to what was told already, since a call may be counted twice.
+func setRateLimitHeaders(c *fiber.Ctx, s ratelimit.LimitStatus) {
 	c.Append(headerRateLimitPolicy, fmt.Sprintf("%q;q=%d;w=%d", s.Policy, s.Limit.Quota, int(s.Limit.Window.Seconds())))
-	c.Append(headerRateLimit, fmt.Sprintf("%q;r=%d;t=%d", s.Policy, s.Remaining, wholeSeconds(s.Next)))
+	c.Append(headerRateLimit, fmt.Sprintf("%q;r=%d;t=%d", s.Policy, s.Remaining, ceilSeconds(s.NextTokenIn)))
 }
 
-// wholeSeconds never says less than it is, but for what is lost on the way anyhow.
-func wholeSeconds(d time.Duration) int {
+// ceilSeconds never says less than it is, but for what is lost on the way anyhow.
+func ceilSeconds(d time.Duration) int {
 	return int(math.Ceil((d - 10*time.Microsecond).Seconds()))
 }
 
-func nobody(*fiber.Ctx) string { return "" }
+func noAccountName(*fiber.Ctx) string { return "" }
 
-// emailIn is the address in a body, in its one form. A body that cannot be read names nobody; its handler says why.
-func emailIn(c *fiber.Ctx) string {
+// emailInBody is the address in a body, in its one form. A body that cannot be read names nobody; its handler says why.
+func emailInBody(c *fiber.Ctx) string {
 	var body struct {
 		Email string `json:"email"`
 	}
@@ -80,8 +80,8 @@ func emailIn(c *fiber.Ctx) string {
 	return string(email)
 }
 
-// ownerIn is the name of the account that a recovery is about: its address, or its id.
-func ownerIn(c *fiber.Ctx) string {
+// recoveryAccountName is the name of the account that a recovery is about: its address, or its id.
+func recoveryAccountName(c *fiber.Ctx) string {
 	var body struct {
 		Email  string `json:"email"`
 		UserID string `json:"user_id"`

@@ -19,25 +19,25 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// stingy takes one call of each class.
-func stingy() *ratelimit.Admit {
+// oneCallLimiter takes one call of each class.
+func oneCallLimiter() *ratelimit.Allow {
 	limits := domain.RateLimits{}
 	for _, class := range domain.RateClasses {
-		limits[class.PerAddress()] = domain.RateLimit{Quota: 1, Window: time.Hour}
+		limits[class.PerNetwork()] = domain.RateLimit{Quota: 1, Window: time.Hour}
 	}
-	return &ratelimit.Admit{Limits: limits, Key: domain.RateKey("key"), Clock: clock{},
-		Counts: ratelimit.NewCounts(nil, buckets.New(clock{}, buckets.Most), clock{}, nil)}
+	return &ratelimit.Allow{Limits: limits, Key: domain.RateKey("key"), Clock: clock{},
+		Limiter: ratelimit.NewLimiter(nil, buckets.New(clock{}, buckets.Max), clock{}, nil)}
 }
 
 // Whatever signs in or changes something is limited, before anything is looked up; a route that is added later is, too, or
 // stands here.
-func TestEveryChangingRouteIsLimited(t *testing.T) {
+func TestRoutes_MutationsAreRateLimited(t *testing.T) {
 	free := []string{ // nobody is to wait before they can shut a thief out
 		"DELETE /v1/session", "DELETE /v1/me/sessions", "DELETE /v1/me/sessions/:id",
 	}
 	api := func() *fiber.App {
 		return httpapi.New(httpapi.Config{Origins: []string{publicURL}, RPID: "localhost", BindingKeys: [][]byte{make([]byte, 32)}},
-			application.UseCases{}, stingy(), noModels{}, metrics.New(), slog.New(slog.DiscardHandler))
+			application.UseCases{}, oneCallLimiter(), noAuthenticatorNames{}, metrics.New(), slog.New(slog.DiscardHandler))
 	}
 	checked := 0
 	for _, route := range api().GetRoutes(true) {
@@ -70,8 +70,8 @@ func TestEveryChangingRouteIsLimited(t *testing.T) {
 }
 
 // What is not JSON, or comes from a foreign page, is refused for that, and takes nobody's token.
-func TestWhatIsRefusedAnyhowIsNotCounted(t *testing.T) {
-	app := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{}, stingy(), noModels{}, metrics.New(), slog.New(slog.DiscardHandler))
+func TestRateLimit_IgnoresRequestsRejectedEarlier(t *testing.T) {
+	app := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{}, oneCallLimiter(), noAuthenticatorNames{}, metrics.New(), slog.New(slog.DiscardHandler))
 	for range 3 {
 		request := httptest.NewRequest(http.MethodPost, "/v1/login/options", strings.NewReader("a=b"))
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -15,20 +15,20 @@ type list[T any] struct {
 }
 
 const (
-	defaultPage = 50
-	largestPage = 100
+	defaultPageSize = 50
+	maxPageSize     = 100
 )
 
-// page reads which part of a list is asked for. A cursor is the id of the last item of the part before; clients are told
+// parsePage reads which part of a list is asked for. A cursor is the id of the last item of the part before; clients are told
 // nothing of that, so that it can become something else.
-func page[ID any](c *fiber.Ctx, parse func(string) (ID, error)) (after ID, limit int, err error) {
-	limit = defaultPage
-	if err := eachOnce(c, "limit", "cursor"); err != nil {
+func parsePage[ID any](c *fiber.Ctx, parse func(string) (ID, error)) (after ID, limit int, err error) {
+	limit = defaultPageSize
+	if err := rejectDuplicateParams(c, "limit", "cursor"); err != nil {
 		return after, 0, err
 	}
 	var badLimit, badCursor error
 	if text := c.Query("limit"); text != "" {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > largestPage {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPageSize {
 			badLimit = domain.Invalid("limit", "out_of_range", "ask for 1 to 100 items")
 		}
 	}
@@ -37,16 +37,16 @@ func page[ID any](c *fiber.Ctx, parse func(string) (ID, error)) (after ID, limit
 			badCursor = domain.Invalid("cursor", "invalid_cursor", "send the next_cursor of the page before")
 		}
 	}
-	return after, limit, domain.Collect(badLimit, badCursor)
+	return after, limit, domain.JoinInvalid(badLimit, badCursor)
 }
 
-// eachOnce refuses a parameter that stands in the query more than once: which of them counts would be anybody's guess.
-func eachOnce(c *fiber.Ctx, names ...string) error {
+// rejectDuplicateParams refuses a parameter that stands in the query more than once: which of them counts would be anybody's guess.
+func rejectDuplicateParams(c *fiber.Ctx, names ...string) error {
 	var faults []error
 	for _, name := range names {
 		if len(c.Context().QueryArgs().PeekMulti(name)) > 1 {
 			faults = append(faults, domain.Invalid(name, "duplicate_parameter", "this parameter stands there twice"))
 		}
 	}
-	return domain.Collect(faults...)
+	return domain.JoinInvalid(faults...)
 }

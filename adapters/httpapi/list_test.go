@@ -11,8 +11,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-func TestAPageIsAskedForRightly(t *testing.T) {
-	l := newLodge(t)
+func TestList_QueryParameters(t *testing.T) {
+	l := newFixture(t)
 	id := l.session.ID().String()
 	for query, want := range map[string][]string{
 		"":                                nil,
@@ -49,7 +49,7 @@ func TestAPageIsAskedForRightly(t *testing.T) {
 	} {
 		for _, path := range []string{"/v1/me/sessions", "/v1/me/events"} {
 			got := l.call(http.MethodGet, path+"?"+query, "", map[string]string{"Cookie": l.cookie})
-			if status := map[bool]int{true: 200, false: 400}[want == nil]; got.status != status || !slices.Equal(got.faults(), want) {
+			if status := map[bool]int{true: 200, false: 400}[want == nil]; got.status != status || !slices.Equal(got.fieldErrors(), want) {
 				t.Errorf("%s?%s: %+v", path, query, got)
 			}
 			if want != nil && got.code() != "invalid_request" {
@@ -59,10 +59,10 @@ func TestAPageIsAskedForRightly(t *testing.T) {
 	}
 }
 
-func TestACursorLeadsThroughTheWholeList(t *testing.T) {
-	l := newLodge(t)
+func TestList_CursorVisitsEveryItem(t *testing.T) {
+	l := newFixture(t)
 	for i := range 4 {
-		e, err := domain.NewEvent(domain.EventSnapshot{UserID: l.ada.ID(), Kind: domain.EventSignedIn, RequestID: fmt.Sprint(i)}, clock{}.Now(), rand.Reader)
+		e, err := domain.NewEvent(domain.EventState{UserID: l.ada.ID(), Kind: domain.EventSignedIn, RequestID: fmt.Sprint(i)}, clock{}.Now(), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,10 +94,10 @@ func TestACursorLeadsThroughTheWholeList(t *testing.T) {
 	}
 }
 
-func TestAPageHasFiftyItemsUnlessItSays(t *testing.T) {
-	l := newLodge(t)
+func TestList_DefaultLimitIs50(t *testing.T) {
+	l := newFixture(t)
 	for range 51 {
-		e, err := domain.NewEvent(domain.EventSnapshot{UserID: l.ada.ID(), Kind: domain.EventSignedIn}, clock{}.Now(), rand.Reader)
+		e, err := domain.NewEvent(domain.EventState{UserID: l.ada.ID(), Kind: domain.EventSignedIn}, clock{}.Now(), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,8 +112,8 @@ func TestAPageHasFiftyItemsUnlessItSays(t *testing.T) {
 }
 
 func TestListEvents_kind(t *testing.T) {
-	l := newLodge(t)
-	for _, e := range []domain.EventSnapshot{
+	l := newFixture(t)
+	for _, e := range []domain.EventState{
 		{Kind: domain.EventPasskeyAdded}, {Kind: domain.EventSignedIn}, {Kind: domain.EventPasskeyRemoved}, {Kind: domain.EventSignedIn},
 	} {
 		e.UserID = l.ada.ID()
@@ -123,7 +123,7 @@ func TestListEvents_kind(t *testing.T) {
 		}
 		l.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), entry) })
 	}
-	get := func(query string) answer {
+	get := func(query string) apiResponse {
 		return l.call(http.MethodGet, "/v1/me/events"+query, "", map[string]string{"Cookie": l.cookie})
 	}
 	for query, want := range map[string][]string{
@@ -157,7 +157,7 @@ func TestListEvents_kind(t *testing.T) {
 		"?kind=signed_in&kind=recovered": {"kind duplicate_parameter"},
 		"?kind=x&limit=0":                {"kind unknown_kind", "limit out_of_range"},
 	} {
-		if got := get(query); got.status != 400 || got.code() != "invalid_request" || !slices.Equal(got.faults(), want) {
+		if got := get(query); got.status != 400 || got.code() != "invalid_request" || !slices.Equal(got.fieldErrors(), want) {
 			t.Errorf("%q: %+v, want %v", query, got, want)
 		}
 	}

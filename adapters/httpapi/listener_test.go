@@ -20,19 +20,19 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-type unmetered struct{}
+type noMeter struct{}
 
-func (unmetered) Answered(string, string, int, time.Duration) {}
-func (unmetered) Rejected(domain.Reason)                      {}
-func (unmetered) SignedIn()                                   {}
-func (unmetered) Found(domain.Finding)                        {}
-func (unmetered) Limited(domain.RatePolicy)                   {}
+func (noMeter) ObserveRequest(string, string, int, time.Duration) {}
+func (noMeter) CountRejection(domain.Reason)                      {}
+func (noMeter) CountSignIn()                                      {}
+func (noMeter) CountAnomaly(domain.Anomaly)                       {}
+func (noMeter) CountRateLimited(domain.RatePolicy)                {}
 
-// served is an API on a listener with room for so many.
-func served(t *testing.T, listener net.Listener, room int, grace time.Duration) *guard {
+// serveLimited is an API on a listener with room for so many.
+func serveLimited(t *testing.T, listener net.Listener, room int, grace time.Duration) *limitListener {
 	t.Helper()
-	guarded := newGuard(listener, room, grace, slog.New(slog.DiscardHandler))
-	api := New(Config{}, application.UseCases{}, &ratelimit.Admit{}, nil, unmetered{}, slog.New(slog.DiscardHandler))
+	guarded := newLimitListener(listener, room, grace, slog.New(slog.DiscardHandler))
+	api := New(Config{}, application.UseCases{}, &ratelimit.Allow{}, nil, noMeter{}, slog.New(slog.DiscardHandler))
 	stopped := make(chan error, 1)
 	go func() { stopped <- api.Listener(guarded) }()
 	t.Cleanup(func() {
@@ -46,8 +46,8 @@ func served(t *testing.T, listener net.Listener, room int, grace time.Duration) 
 	return guarded
 }
 
-// holds waits until so many connections are open, and so many of them without a request, as the server sees it.
-func (g *guard) holds(t *testing.T, open, resting int) {
+// waitForConnections waits until so many connections are open, and so many of them without a request, as the server sees it.
+func (g *limitListener) waitForConnections(t *testing.T, open, resting int) {
 	t.Helper()
 	for start := time.Now(); time.Since(start) < 5*time.Minute; time.Sleep(time.Millisecond) {
 		g.mu.Lock()
@@ -74,8 +74,8 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
-// client opens a connection and says something on it.
-func client(t *testing.T, listener net.Listener, raw string) net.Conn {
+// dialAndSend opens a connection and says something on it.
+func dialAndSend(t *testing.T, listener net.Listener, raw string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {
@@ -91,9 +91,9 @@ func client(t *testing.T, listener net.Listener, raw string) net.Conn {
 	return conn
 }
 
-const question = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+const livezRequest = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-func isAnswered(t *testing.T, conn net.Conn) {
+func wantResponse(t *testing.T, conn net.Conn) {
 	t.Helper()
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
@@ -104,7 +104,7 @@ func isAnswered(t *testing.T, conn net.Conn) {
 	}
 }
 
-func isClosed(t *testing.T, conn net.Conn) {
+func wantClosed(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if rest, err := io.ReadAll(conn); err != nil {
 		t.Errorf("not closed: %q, %v", rest, err)
@@ -112,116 +112,116 @@ func isClosed(t *testing.T, conn net.Conn) {
 }
 
 // Connections that ask nothing keep nobody out: the one that has waited longest goes first.
-func TestAFullHouseDismissesWhoAsksNothing(t *testing.T) {
+func TestLimitListener_ClosesLongestIdleWhenFull(t *testing.T) {
 	listener := listen(t)
-	house := served(t, listener, 2, 0)
-	first := client(t, listener, question)
-	isAnswered(t, first)
-	house.holds(t, 1, 1)
-	second := client(t, listener, question)
-	isAnswered(t, second)
-	house.holds(t, 2, 2)
-	third := client(t, listener, question)
-	isAnswered(t, third)
-	isClosed(t, first)
-	house.holds(t, 2, 2)
-	if _, err := io.WriteString(second, question); err != nil {
+	house := serveLimited(t, listener, 2, 0)
+	first := dialAndSend(t, listener, livezRequest)
+	wantResponse(t, first)
+	house.waitForConnections(t, 1, 1)
+	second := dialAndSend(t, listener, livezRequest)
+	wantResponse(t, second)
+	house.waitForConnections(t, 2, 2)
+	third := dialAndSend(t, listener, livezRequest)
+	wantResponse(t, third)
+	wantClosed(t, first)
+	house.waitForConnections(t, 2, 2)
+	if _, err := io.WriteString(second, livezRequest); err != nil {
 		t.Fatal(err)
 	}
-	isAnswered(t, second)
-	house.holds(t, 2, 2)
-	isAnswered(t, client(t, listener, question)) // third has waited longer now
-	isClosed(t, third)
+	wantResponse(t, second)
+	house.waitForConnections(t, 2, 2)
+	wantResponse(t, dialAndSend(t, listener, livezRequest)) // third has waited longer now
+	wantClosed(t, third)
 }
 
 // Connections with a request under way are not broken: whoever comes waits until they are through.
-func TestAFullHouseFinishesItsRequests(t *testing.T) {
+func TestLimitListener_KeepsActiveConnectionsWhenFull(t *testing.T) {
 	listener := listen(t)
-	house := served(t, listener, 2, 0)
+	house := serveLimited(t, listener, 2, 0)
 	var slow []net.Conn
 	for i := range 2 {
-		slow = append(slow, client(t, listener, question[:20]))
-		house.holds(t, i+1, 0)
+		slow = append(slow, dialAndSend(t, listener, livezRequest[:20]))
+		house.waitForConnections(t, i+1, 0)
 	}
-	waiting := client(t, listener, question)
-	if house.idlest() != nil {
+	waiting := dialAndSend(t, listener, livezRequest)
+	if house.longestIdle() != nil {
 		t.Error("a connection with a request under way is idle")
 	}
 	for _, conn := range slow {
-		if _, err := io.WriteString(conn, question[20:]); err != nil {
+		if _, err := io.WriteString(conn, livezRequest[20:]); err != nil {
 			t.Fatal(err)
 		}
-		isAnswered(t, conn)
+		wantResponse(t, conn)
 	}
-	isAnswered(t, waiting)
+	wantResponse(t, waiting)
 }
 
-// short is a listener on a system that has run out of something for a while.
-type short struct {
+// failingListener is a listener on a system that has run out of something for a while.
+type failingListener struct {
 	net.Listener
-	mu    sync.Mutex
-	fails []error
+	mu   sync.Mutex
+	errs []error
 }
 
-func (s *short) Accept() (net.Conn, error) {
-	if err := s.fault(); err != nil {
+func (s *failingListener) Accept() (net.Conn, error) {
+	if err := s.nextErr(); err != nil {
 		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: err}
 	}
 	return s.Listener.Accept()
 }
 
-func (s *short) fault() error {
+func (s *failingListener) nextErr() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.fails) == 0 {
+	if len(s.errs) == 0 {
 		return nil
 	}
-	err := s.fails[0]
-	s.fails = s.fails[1:]
+	err := s.errs[0]
+	s.errs = s.errs[1:]
 	return err
 }
 
-func (s *short) runsOutOf(fails ...error) {
+func (s *failingListener) failWith(fails ...error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fails = fails
+	s.errs = fails
 }
 
 // Whoever opens connections until there are no file descriptors left does not end the server.
-func TestAShortageIsWaitedFor(t *testing.T) {
-	listener := &short{Listener: listen(t)}
-	house := served(t, listener, 8, 0)
-	idle := client(t, listener, question)
-	isAnswered(t, idle)
-	house.holds(t, 1, 1)
-	listener.runsOutOf(syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED, syscall.ENOBUFS, syscall.ENOMEM)
-	client(t, listener, question) // whoever waits in Accept already is not turned away
-	isAnswered(t, client(t, listener, question))
-	isClosed(t, idle) // which held one
+func TestLimitListener_RetriesTransientErrors(t *testing.T) {
+	listener := &failingListener{Listener: listen(t)}
+	house := serveLimited(t, listener, 8, 0)
+	idle := dialAndSend(t, listener, livezRequest)
+	wantResponse(t, idle)
+	house.waitForConnections(t, 1, 1)
+	listener.failWith(syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED, syscall.ENOBUFS, syscall.ENOMEM)
+	dialAndSend(t, listener, livezRequest) // whoever waits in Accept already is not turned away
+	wantResponse(t, dialAndSend(t, listener, livezRequest))
+	wantClosed(t, idle) // which held one
 }
 
-func TestABrokenListenerIsNotWaitedFor(t *testing.T) {
+func TestLimitListener_ReturnsPermanentErrors(t *testing.T) {
 	broken := errors.New("broken")
-	listener := &short{Listener: listen(t), fails: []error{broken}}
+	listener := &failingListener{Listener: listen(t), errs: []error{broken}}
 	defer listener.Close()
-	if _, err := newGuard(listener, 1, 0, slog.New(slog.DiscardHandler)).Accept(); !errors.Is(err, broken) {
+	if _, err := newLimitListener(listener, 1, 0, slog.New(slog.DiscardHandler)).Accept(); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
 }
 
 // A stop waits neither for room nor for what is short.
-func TestAClosedHouseLetsNobodyWait(t *testing.T) {
-	full := newGuard(listen(t), 1, 0, slog.New(slog.DiscardHandler))
-	client(t, full, "")
+func TestLimitListener_CloseUnblocksAccept(t *testing.T) {
+	full := newLimitListener(listen(t), 1, 0, slog.New(slog.DiscardHandler))
+	dialAndSend(t, full, "")
 	inside, err := full.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer inside.Close()
-	followConnection(inside, fasthttp.StateActive)
-	client(t, full, "")
-	poor := newGuard(&short{Listener: listen(t), fails: slices.Repeat([]error{syscall.EMFILE}, 1000)}, 1, 0, slog.New(slog.DiscardHandler))
-	for name, guard := range map[string]*guard{"full": full, "short": poor} {
+	trackConnState(inside, fasthttp.StateActive)
+	dialAndSend(t, full, "")
+	poor := newLimitListener(&failingListener{Listener: listen(t), errs: slices.Repeat([]error{syscall.EMFILE}, 1000)}, 1, 0, slog.New(slog.DiscardHandler))
+	for name, guard := range map[string]*limitListener{"full": full, "short": poor} {
 		waiting := make(chan error, 1)
 		go func() {
 			_, err := guard.Accept()

@@ -20,14 +20,14 @@ func (s *server) loginOptions(c *fiber.Ctx) error {
 		return err
 	}
 	if email != "" {
-		c.Locals(namesAccountKey, true)
+		c.Locals(revealsAccountKey, true)
 	}
-	by := s.beginner(c)
+	by := s.ceremonyBrowser(c)
 	started, err := s.usecases.Login.Begin.Execute(c.UserContext(), email, by.binding)
 	if err != nil {
 		return err
 	}
-	return s.renderCeremony(c, by, started)
+	return s.renderOptions(c, by, started)
 }
 
 func (s *server) loginVerify(c *fiber.Ctx) error {
@@ -40,16 +40,16 @@ func (s *server) loginVerify(c *fiber.Ctx) error {
 		return err
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
-	visitor, badTransport := s.newcomer(c, body.Transport)
+	visitor, badTransport := s.signInClient(c, body.Transport)
 	credential, badCredential := readCredential[authenticationCredential](body.Credential)
-	if err := s.faults(c, id, badID, badCredential, badTransport); err != nil {
+	if err := s.checkVerifyInput(c, id, badID, badCredential, badTransport); err != nil {
 		return err
 	}
-	grant, err := s.usecases.Login.Finish.Execute(c.UserContext(), login.Answer{
-		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, Visitor: visitor,
+	grant, err := s.usecases.Login.Finish.Execute(c.UserContext(), login.FinishInput{
+		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, Client: visitor,
 	})
 	if err != nil {
 		return err
 	}
-	return s.renderGrant(c, grant)
+	return s.renderSignIn(c, grant)
 }

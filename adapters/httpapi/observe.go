@@ -34,9 +34,9 @@ func (s *server) observe(c *fiber.Ctx) error {
 		route = c.Route().Path
 	}
 	took := time.Since(begun)
-	s.meter.Answered(c.Method(), route, c.Response().StatusCode(), took)
+	s.meter.ObserveRequest(c.Method(), route, c.Response().StatusCode(), took)
 	attributes := []slog.Attr{
-		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", clip(c.Path())),
+		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", truncate(c.Path())),
 		slog.Int("status", c.Response().StatusCode()), slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", s.clientIP(c)),
 	}
 	if sent := clientRequestID(c); sent != "" {
@@ -53,21 +53,21 @@ func (s *server) observe(c *fiber.Ctx) error {
 	return nil
 }
 
-// note tells the operator's log what somebody did to their account (OWASP ASVS 5.0, 16.3.1).
-func (s *server) note(c *fiber.Ctx, actor access.Actor, what string, more ...slog.Attr) {
+// logAccountEvent tells the operator's log what somebody did to their account (OWASP ASVS 5.0, 16.3.1).
+func (s *server) logAccountEvent(c *fiber.Ctx, actor access.Principal, what string, more ...slog.Attr) {
 	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, what, append([]slog.Attr{slog.String("request_id", requestID(c)),
 		slog.String("user_id", actor.User.ID().String()), slog.String("session_id", actor.Session.ID().String())}, more...)...)
 }
 
-// noteFinding counts an odd use of a passkey and tells the operator's log, where docs/runbooks/passkey-may-be-cloned.md begins.
+// recordAnomaly counts an odd use of a passkey and tells the operator's log, where docs/runbooks/passkey-may-be-cloned.md begins.
 // Without a finding it does nothing.
-func (s *server) noteFinding(c *fiber.Ctx, finding domain.Finding, credential *domain.Credential, outcome string) {
-	if finding == domain.FindingNone {
+func (s *server) recordAnomaly(c *fiber.Ctx, finding domain.Anomaly, credential *domain.Credential, outcome string) {
+	if finding == domain.AnomalyNone {
 		return
 	}
-	s.meter.Found(finding)
+	s.meter.CountAnomaly(finding)
 	level := slog.LevelInfo
-	if finding.Alarming() {
+	if finding.IndicatesClone() {
 		level = slog.LevelWarn
 	}
 	s.log.LogAttrs(c.UserContext(), level, "passkey anomaly", slog.String("request_id", requestID(c)),
@@ -86,9 +86,9 @@ const (
 	codeKey     = "code"
 )
 
-// observeRefusal logs a request that was refused before it came to observe: too large, too slow, or hardly HTTP. Little
+// logEarlyRejection logs a request that was refused before it came to observe: too large, too slow, or hardly HTTP. Little
 // of it is known.
-func (s *server) observeRefusal(c *fiber.Ctx, p problem) {
+func (s *server) logEarlyRejection(c *fiber.Ctx, p problem) {
 	if c.Locals(observedKey) != nil {
 		return
 	}
@@ -96,9 +96,9 @@ func (s *server) observeRefusal(c *fiber.Ctx, p problem) {
 		slog.Int("status", p.Status), slog.String("code", p.Code), slog.String("ip", s.clientIP(c)))
 }
 
-// clip keeps a client from filling the log with one request, and from writing to the terminal of whoever reads it: what
+// truncate keeps a client from filling the log with one request, and from writing to the terminal of whoever reads it: what
 // cannot be printed is escaped, which JSON leaves undone for much of it (OWASP ASVS 5.0, 16.4.1).
-func clip(path string) string {
+func truncate(path string) string {
 	const longest = 200
 	quoted := strconv.Quote(path[:min(len(path), longest)])
 	return quoted[1 : len(quoted)-1]

@@ -100,14 +100,14 @@ func openAPI(t *testing.T) *openapi3.T {
 	return document
 }
 
-func TestOpenAPIIsValid(t *testing.T) {
+func TestOpenAPI_IsValid(t *testing.T) {
 	if err := openAPI(t).Validate(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
 // What is open in an answer would let a renamed or surplus member pass.
-func TestAnswersAreClosedInOpenAPI(t *testing.T) {
+func TestOpenAPI_ResponsesForbidAdditionalProperties(t *testing.T) {
 	mayBeAbsent := []string{"allowCredentials", "detail", "errors", "excludeCredentials", "transports"}
 	for path, item := range openAPI(t).Paths.Map() {
 		for method, operation := range item.Operations() {
@@ -136,9 +136,9 @@ func TestAnswersAreClosedInOpenAPI(t *testing.T) {
 	}
 }
 
-func TestEveryRouteIsInOpenAPI(t *testing.T) {
+func TestOpenAPI_ListsEveryRoute(t *testing.T) {
 	served := map[string]bool{}
-	app := httpapi.New(httpapi.Config{}, application.UseCases{}, &ratelimit.Admit{}, nil, metrics.New(), slog.New(slog.DiscardHandler))
+	app := httpapi.New(httpapi.Config{}, application.UseCases{}, &ratelimit.Allow{}, nil, metrics.New(), slog.New(slog.DiscardHandler))
 	parameter := regexp.MustCompile(`:(\w+)`)
 	for _, route := range app.GetRoutes(true) {
 		if route.Method != http.MethodHead { // each GET brings one

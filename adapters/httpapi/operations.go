@@ -14,14 +14,14 @@ import (
 
 // Meter counts what the API does.
 type Meter interface {
-	// Answered counts a request. Route is the pattern that matched, or "none".
-	Answered(method, route string, status int, took time.Duration)
-	Rejected(reason domain.Reason)
-	// SignedIn counts a session opened, with what was odd about it and allowed.
-	SignedIn()
-	Found(finding domain.Finding)
-	// Limited counts a call that was refused because too many had come before.
-	Limited(policy domain.RatePolicy)
+	// ObserveRequest counts a request. Route is the pattern that matched, or "none".
+	ObserveRequest(method, route string, status int, took time.Duration)
+	CountRejection(reason domain.Reason)
+	// CountSignIn counts a session opened, with what was odd about it and allowed.
+	CountSignIn()
+	CountAnomaly(finding domain.Anomaly)
+	// CountRateLimited counts a call that was refused because too many had come before.
+	CountRateLimited(policy domain.RatePolicy)
 }
 
 // NewOperations builds what the operator's tools ask, on a listener that the public does not reach: health and metrics.

@@ -11,7 +11,7 @@ import (
 
 const headerSecFetchSite = "Sec-Fetch-Site"
 
-// guardOrigin rejects requests that change something and that a page of another site made, signed in or not (OWASP: verifying
+// checkOrigin rejects requests that change something and that a page of another site made, signed in or not (OWASP: verifying
 // origin with standard headers, Fetch Metadata). A request with an Origin needs an allowed one. One without must be from this
 // server's own page or from no page at all: a browser leaves Origin out of no such request of any other page, so a
 // Sec-Fetch-Site that says otherwise, or nothing known, is rejected. Clients that are no browsers send neither header and
@@ -19,7 +19,7 @@ const headerSecFetchSite = "Sec-Fetch-Site"
 //
 // The origin of an app or an extension may read answers, and sends no credentials: provenance takes it for another site's, so
 // that it is given tokens alone.
-func (s *server) guardOrigin(c *fiber.Ctx) error {
+func (s *server) checkOrigin(c *fiber.Ctx) error {
 	c.Vary(fiber.HeaderOrigin)
 	origin := c.Get(fiber.HeaderOrigin)
 	withCookies := slices.Contains(s.config.Origins, origin)
@@ -85,7 +85,7 @@ func allowedHeaders(asked string) string {
 		if name == "" {
 			continue // RFC 9110, section 5.6.1.2
 		}
-		if strings.ContainsFunc(name, isNoTokenChar) {
+		if strings.ContainsFunc(name, isNotTokenChar) {
 			return ownRequestHeaders
 		}
 		if !slices.ContainsFunc(names, func(known string) bool { return strings.EqualFold(known, name) }) {
@@ -99,9 +99,9 @@ func allowedHeaders(asked string) string {
 type provenance int
 
 const (
-	fromNoPage    provenance = iota // a program, or an address that a person typed
-	fromOwnSite                     // a page that cookies of this server reach
-	fromOtherSite                   // any other page, and what contradicts itself
+	provenanceNone      provenance = iota // a program, or an address that a person typed
+	provenanceSameSite                    // a page that cookies of this server reach
+	provenanceCrossSite                   // any other page, and what contradicts itself
 )
 
 // provenance judges a request by Sec-Fetch-Site and Origin, of which no page can choose either. Where they disagree, or a
@@ -111,22 +111,22 @@ func (s *server) provenance(c *fiber.Ctx) provenance {
 	switch c.Get(headerSecFetchSite) {
 	case "same-origin", "same-site":
 		if origin == "" || slices.Contains(s.config.Origins, origin) {
-			return fromOwnSite
+			return provenanceSameSite
 		}
 	case "", "none":
 		if origin == "" {
-			return fromNoPage
+			return provenanceNone
 		}
-		if s.ownSite(origin) {
-			return fromOwnSite
+		if s.isSameSite(origin) {
+			return provenanceSameSite
 		}
 	}
-	return fromOtherSite
+	return provenanceCrossSite
 }
 
-// ownSite reports whether an origin lies within the RP id, which is never wider than a site (WebAuthn Level 3, section 5.1.3,
+// isSameSite reports whether an origin lies within the RP id, which is never wider than a site (WebAuthn Level 3, section 5.1.3,
 // step 8).
-func (s *server) ownSite(origin string) bool {
+func (s *server) isSameSite(origin string) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Hostname() == "" || !slices.Contains(s.config.Origins, origin) {
 		return false

@@ -13,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (s *server) listPasskeys(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) listPasskeys(c *fiber.Ctx, actor access.Principal) error {
 	owned, err := s.usecases.Passkeys.List.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err
@@ -25,16 +25,16 @@ func (s *server) listPasskeys(c *fiber.Ctx, actor access.Actor) error {
 	return c.JSON(fiber.Map{"items": items, "signals": s.signalsFor(actor.User, owned)})
 }
 
-func (s *server) addPasskeyOptions(c *fiber.Ctx, actor access.Actor) error {
-	by := s.beginner(c)
+func (s *server) addPasskeyOptions(c *fiber.Ctx, actor access.Principal) error {
+	by := s.ceremonyBrowser(c)
 	started, err := s.usecases.Passkeys.BeginAdd.Execute(c.UserContext(), actor, by.binding)
 	if err != nil {
 		return err
 	}
-	return s.renderCeremony(c, by, started)
+	return s.renderOptions(c, by, started)
 }
 
-func (s *server) addPasskeyVerify(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) addPasskeyVerify(c *fiber.Ctx, actor access.Principal) error {
 	var body struct {
 		ChallengeID string         `json:"challenge_id"`
 		Credential  jsontext.Value `json:"credential"`
@@ -46,30 +46,30 @@ func (s *server) addPasskeyVerify(c *fiber.Ctx, actor access.Actor) error {
 	id, badID := parseChallengeID(body.ChallengeID)
 	credential, badCredential := readCredential[registrationCredential](body.Credential)
 	name, badName := passkeyName("passkey_name", body.PasskeyName)
-	if err := s.faults(c, id, badID, badCredential, badName); err != nil {
+	if err := s.checkVerifyInput(c, id, badID, badCredential, badName); err != nil {
 		return err
 	}
-	added, err := s.usecases.Passkeys.FinishAdd.Execute(c.UserContext(), actor, passkeys.Answer{
+	added, err := s.usecases.Passkeys.FinishAdd.Execute(c.UserContext(), actor, passkeys.FinishAddInput{
 		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, Name: name,
 	})
 	if err != nil {
 		return err
 	}
-	s.note(c, actor, "passkey added", slog.String("passkey_id", added.Credential.ID().String()))
+	s.logAccountEvent(c, actor, "passkey added", slog.String("passkey_id", added.Credential.ID().String()))
 	return c.Status(http.StatusCreated).JSON(fiber.Map{
-		"passkey": s.passkeyOf(added.Credential), "signals": s.signalsFor(added.User, added.Accepted),
+		"passkey": s.passkeyOf(added.Credential), "signals": s.signalsFor(added.User, added.AcceptedCredentials),
 	})
 }
 
-func (s *server) renamePasskey(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) renamePasskey(c *fiber.Ctx, actor access.Principal) error {
 	var body struct {
-		Name removable `json:"name"`
+		Name nullableString `json:"name"`
 	}
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
 	if !body.Name.present {
-		return required("name", nil)
+		return requireMember("name", nil)
 	}
 	name, err := passkeyName("name", body.Name.text)
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *server) renamePasskey(c *fiber.Ctx, actor access.Actor) error {
 	return c.JSON(fiber.Map{"passkey": s.passkeyOf(renamed)})
 }
 
-func (s *server) deletePasskey(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) deletePasskey(c *fiber.Ctx, actor access.Principal) error {
 	id, err := credentialID(c)
 	if err != nil {
 		return err
@@ -95,8 +95,8 @@ func (s *server) deletePasskey(c *fiber.Ctx, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
-	s.note(c, actor, "passkey removed", slog.String("passkey_id", id.String()))
-	return c.JSON(fiber.Map{"signals": s.signalsFor(removed.User, removed.Accepted)})
+	s.logAccountEvent(c, actor, "passkey removed", slog.String("passkey_id", id.String()))
+	return c.JSON(fiber.Map{"signals": s.signalsFor(removed.User, removed.AcceptedCredentials)})
 }
 
 // credentialID reads the id in the path, which may be spelled like any binary member. An id that no passkey can have gets the same

@@ -31,8 +31,8 @@ type invalidField struct {
 	Detail string `json:"detail"`
 }
 
-// statuses is the only place that maps the domain's failures to HTTP.
-var statuses = map[domain.Kind]int{
+// statusByKind is the only place that maps the domain's failures to HTTP.
+var statusByKind = map[domain.Kind]int{
 	domain.KindInvalid:         http.StatusBadRequest,
 	domain.KindUnauthenticated: http.StatusUnauthorized,
 	domain.KindForbidden:       http.StatusForbidden,
@@ -40,7 +40,7 @@ var statuses = map[domain.Kind]int{
 	domain.KindConflict:        http.StatusConflict,
 	domain.KindGone:            http.StatusGone,
 	domain.KindRejected:        http.StatusUnprocessableEntity,
-	domain.KindLimited:         http.StatusTooManyRequests,
+	domain.KindRateLimited:     http.StatusTooManyRequests,
 	domain.KindUnavailable:     http.StatusServiceUnavailable,
 }
 
@@ -71,7 +71,7 @@ func problemOf(err error) problem {
 	var refused *fiber.Error
 	switch {
 	case errors.As(err, &broken):
-		p := newProblem(statuses[broken.Kind], broken)
+		p := newProblem(statusByKind[broken.Kind], broken)
 		if broken == domain.ErrAuthenticatorNotAccepted {
 			// Its type is that of every refused answer; what its caller can do is its own.
 			p.Title, p.Detail = domain.ErrPasskeyRejected.Message, broken.Message
@@ -106,7 +106,7 @@ func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	p.RequestID = requestID(c)
 	c.Locals(codeKey, p.Code)
 	s.setSecureHeaders(c) // it may never have come to secureHeaders
-	s.observeRefusal(c, p)
+	s.logEarlyRejection(c, p)
 	s.logFailure(p, err, c)
 	body, unwritten := json.Marshal(p)
 	if unwritten != nil {
@@ -114,11 +114,11 @@ func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	if p.Status == http.StatusUnauthorized {
-		challengeCaller(c)
+		setWWWAuthenticate(c)
 	}
-	var wait *domain.Wait
+	var wait *domain.RetryAfterError
 	if errors.As(err, &wait) {
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(max(wholeSeconds(wait.For), 1)))
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(max(ceilSeconds(wait.Delay), 1)))
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		c.Set(fiber.HeaderRetryAfter, retryAfter)
@@ -131,22 +131,22 @@ func (s *server) logFailure(p problem, err error, c *fiber.Ctx) {
 	id := slog.String("request_id", p.RequestID)
 	var rejection *domain.Rejection
 	if errors.As(err, &rejection) {
-		s.meter.Rejected(rejection.Reason)
+		s.meter.CountRejection(rejection.Reason)
 		s.log.Warn("ceremony rejected", id, slog.String("code", p.Code), slog.String("reason", string(rejection.Reason)),
 			slog.String("detail", rejection.Detail), slog.String("ip", s.clientIP(c)))
 	}
-	var odd *access.RefusedFinding
+	var odd *access.AnomalyError
 	if errors.As(err, &odd) {
 		outcome := "refused"
 		if odd.Credential.Status() == domain.CredentialSuspended {
 			outcome = "suspended"
 		}
-		s.noteFinding(c, odd.Finding, odd.Credential, outcome)
+		s.recordAnomaly(c, odd.Anomaly, odd.Credential, outcome)
 	}
 	if errors.Is(err, domain.ErrRefreshTokenReused) {
 		s.log.Warn("a refresh token was used again; its session was ended", id, slog.String("ip", s.clientIP(c)))
 	}
-	if p.Status >= http.StatusInternalServerError && !errors.Is(err, domain.ErrUncounted) { // which is told once, when it begins
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, domain.ErrLimiterUnavailable) { // which is told once, when it begins
 		s.log.Error("request failed", id, slog.String("code", p.Code), slog.Any("error", err))
 	}
 }

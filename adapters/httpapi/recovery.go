@@ -31,12 +31,12 @@ func (s *server) redeem(c *fiber.Ctx) error {
 			badID = domain.Invalid("user_id", "invalid_id", "this is not a user's id")
 		}
 	}
-	if err := domain.Collect(badEmail, badID); err != nil {
+	if err := domain.JoinInvalid(badEmail, badID); err != nil {
 		return err
 	}
-	granted, err := s.usecases.Recovery.Redeem.Execute(c.UserContext(), recovery.Claim{
-		Name: recovery.Name{Email: email, ID: id}, TOTPCode: body.TOTPCode, BackupCode: body.BackupCode,
-	}, s.visitor(c))
+	granted, err := s.usecases.Recovery.Redeem.Execute(c.UserContext(), recovery.Proof{
+		User: recovery.UserRef{Email: email, ID: id}, TOTPCode: body.TOTPCode, BackupCode: body.BackupCode,
+	}, s.client(c))
 	if err != nil {
 		return err
 	}
@@ -57,12 +57,12 @@ func (s *server) recoveryOptions(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	by := s.beginner(c)
+	by := s.ceremonyBrowser(c)
 	started, err := s.usecases.Recovery.Begin.Execute(c.UserContext(), token, by.binding)
 	if err != nil {
 		return err
 	}
-	return s.renderCeremony(c, by, started)
+	return s.renderOptions(c, by, started)
 }
 
 func (s *server) recoveryVerify(c *fiber.Ctx) error {
@@ -76,27 +76,27 @@ func (s *server) recoveryVerify(c *fiber.Ctx) error {
 		return err
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
-	visitor, badTransport := s.newcomer(c, body.Transport)
+	visitor, badTransport := s.signInClient(c, body.Transport)
 	credential, badCredential := readCredential[registrationCredential](body.Credential)
-	if err := s.faults(c, id, badID, badCredential, badTransport); err != nil {
+	if err := s.checkVerifyInput(c, id, badID, badCredential, badTransport); err != nil {
 		return err
 	}
 	token, err := parseGrantToken(body.GrantToken)
 	if err != nil {
 		return err
 	}
-	entered, err := s.usecases.Recovery.Finish.Execute(c.UserContext(), recovery.Answer{
-		Token: token, ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, Visitor: visitor,
+	entered, err := s.usecases.Recovery.Finish.Execute(c.UserContext(), recovery.FinishInput{
+		Token: token, ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, Client: visitor,
 	})
 	if err != nil {
 		return err
 	}
-	return s.renderGrant(c.Status(http.StatusCreated), entered)
+	return s.renderSignIn(c.Status(http.StatusCreated), entered)
 }
 
-func parseGrantToken(s string) (domain.GrantToken, error) {
+func parseGrantToken(s string) (domain.RecoveryGrantToken, error) {
 	if s == "" {
-		return domain.GrantToken{}, required("grant_token", nil)
+		return domain.RecoveryGrantToken{}, requireMember("grant_token", nil)
 	}
-	return domain.ParseGrantToken(s)
+	return domain.ParseRecoveryGrantToken(s)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // getRecovery shows what the caller would recover with.
-func (s *server) getRecovery(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) getRecovery(c *fiber.Ctx, actor access.Principal) error {
 	have, err := s.usecases.Recovery.Show.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err
@@ -29,12 +29,12 @@ func (s *server) getRecovery(c *fiber.Ctx, actor access.Actor) error {
 		BackupCodes backupCodes `json:"backup_codes"`
 	}{
 		totp{have.TOTP.Confirmed(), timestamp.Optional(have.TOTP.ConfirmedAt())},
-		backupCodes{have.CodesLeft, timestamp.Optional(have.CodesMadeAt)},
+		backupCodes{have.CodesLeft, timestamp.Optional(have.CodesGeneratedAt)},
 	})
 }
 
 // setUpTOTP hands out a secret, once.
-func (s *server) setUpTOTP(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) setUpTOTP(c *fiber.Ctx, actor access.Principal) error {
 	key, err := s.usecases.Recovery.SetUpTOTP.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (s *server) setUpTOTP(c *fiber.Ctx, actor access.Actor) error {
 	}{key.Secret.Reveal(), key.URI.Reveal(), "data:image/png;base64," + base64.StdEncoding.EncodeToString(key.QR)})
 }
 
-func (s *server) confirmTOTP(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) confirmTOTP(c *fiber.Ctx, actor access.Principal) error {
 	var body struct {
 		Code string `json:"code"`
 	}
@@ -54,33 +54,33 @@ func (s *server) confirmTOTP(c *fiber.Ctx, actor access.Actor) error {
 		return err
 	}
 	if body.Code == "" {
-		return required("code", nil)
+		return requireMember("code", nil)
 	}
 	if err := s.usecases.Recovery.ConfirmTOTP.Execute(c.UserContext(), actor, body.Code); err != nil {
 		return err
 	}
-	s.note(c, actor, "authenticator app added")
+	s.logAccountEvent(c, actor, "authenticator app added")
 	return c.SendStatus(http.StatusNoContent)
 }
 
-func (s *server) removeTOTP(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) removeTOTP(c *fiber.Ctx, actor access.Principal) error {
 	if err := s.usecases.Recovery.RemoveTOTP.Execute(c.UserContext(), actor); err != nil {
 		return err
 	}
-	s.note(c, actor, "authenticator app removed")
+	s.logAccountEvent(c, actor, "authenticator app removed")
 	return c.SendStatus(http.StatusNoContent)
 }
 
-// makeBackupCodes hands out a new set, once.
-func (s *server) makeBackupCodes(c *fiber.Ctx, actor access.Actor) error {
-	made, err := s.usecases.Recovery.MakeCodes.Execute(c.UserContext(), actor)
+// generateBackupCodes hands out a new set, once.
+func (s *server) generateBackupCodes(c *fiber.Ctx, actor access.Principal) error {
+	made, err := s.usecases.Recovery.GenerateCodes.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err
 	}
-	s.note(c, actor, "backup codes made")
+	s.logAccountEvent(c, actor, "backup codes made")
 	codes := make([]string, len(made))
 	for i, code := range made {
-		codes[i] = code.Written()
+		codes[i] = code.RevealFormatted()
 	}
 	return c.JSON(fiber.Map{"codes": codes})
 }

@@ -16,24 +16,24 @@ import (
 //
 // It looks for nothing else: checkFraming has the headers, and fasthttp the rest. The zero value is for a new connection.
 type scanner struct {
-	part   part
-	begun  bool   // there is a request line
-	line   []byte // what has come of a line that is not whole
-	length int    // of the body, as the headers say; lengthOfChunks for chunks
-	left   int    // what is still to come of a body, or of a chunk with its CRLF
-	framed int    // what has come of a body in chunks, all its framing included
+	state          scanState
+	hasRequestLine bool   // there is a request line
+	line           []byte // what has come of a line that is not whole
+	length         int    // of the body, as the headers say; chunkedLength for chunks
+	remaining      int    // what is still to come of a body, or of a chunk with its CRLF
+	chunkedSize    int    // what has come of a body in chunks, all its framing included
 }
 
-// part is where in a connection the next byte belongs.
-type part int
+// scanState is where in a connection the next byte belongs.
+type scanState int
 
 const (
-	inHead part = iota
+	inHead scanState = iota
 	inBody
 	inChunkLine
 	inChunk
 	inTrailer
-	inNothing // that is read: fasthttp refuses the request, or the connection ends with it
+	scanDone // that is read: fasthttp refuses the request, or the connection ends with it
 )
 
 // Bounds of a body in chunks. Chunks of one byte each take six times what they hold.
@@ -43,22 +43,22 @@ const (
 )
 
 var (
-	errBareLineFeed = errors.New("a line ends in LF without CR")
-	errFold         = errors.New("a header goes on in the next line")
-	errChunk        = errors.New("a chunk is malformed, or the chunks are mostly framing")
+	errBareLineFeed   = errors.New("a line ends in LF without CR")
+	errObsFold        = errors.New("a header goes on in the next line")
+	errMalformedChunk = errors.New("a chunk is malformed, or the chunks are mostly framing")
 )
 
 // scan returns how much of what was read comes before the first fault, and the fault.
 func (s *scanner) scan(read []byte) (int, error) {
-	for at := 0; at < len(read) && s.part != inNothing; {
-		chunked := s.part == inChunkLine || s.part == inChunk || s.part == inTrailer
+	for at := 0; at < len(read) && s.state != scanDone; {
+		chunked := s.state == inChunkLine || s.state == inChunk || s.state == inTrailer
 		n, err := s.step(read[at:])
 		if err != nil {
 			return at + n, err
 		}
 		if chunked {
-			if s.framed += n; s.framed > maxChunkedSize {
-				return at, errChunk
+			if s.chunkedSize += n; s.chunkedSize > maxChunkedSize {
+				return at, errMalformedChunk
 			}
 		}
 		at += n
@@ -68,22 +68,22 @@ func (s *scanner) scan(read []byte) (int, error) {
 
 // step takes what belongs to the current part, up to the end of a line.
 func (s *scanner) step(read []byte) (int, error) {
-	if s.part == inBody || s.part == inChunk {
-		n := min(s.left, len(read))
-		s.left -= n
+	if s.state == inBody || s.state == inChunk {
+		n := min(s.remaining, len(read))
+		s.remaining -= n
 		switch {
-		case s.left > 0:
-		case s.part == inBody:
-			s.part = inHead
+		case s.remaining > 0:
+		case s.state == inBody:
+			s.state = inHead
 		default:
-			s.part = inChunkLine
+			s.state = inChunkLine
 		}
 		return n, nil
 	}
 	end := bytes.IndexByte(read, '\n')
 	if end < 0 {
 		s.line = append(s.line, read...)
-		if err := s.checkLength(); err != nil {
+		if err := s.checkLineLength(); err != nil {
 			return 0, err
 		}
 		return len(read), nil
@@ -97,96 +97,96 @@ func (s *scanner) step(read []byte) (int, error) {
 	if !whole {
 		return end, errBareLineFeed
 	}
-	if err := s.take(line); err != nil {
+	if err := s.handleLine(line); err != nil {
 		return end, err
 	}
 	return end + 1, nil
 }
 
-// checkLength bounds what is kept of a line. One of the head or of a trailer is refused by fasthttp, whose buffer it does not fit
+// checkLineLength bounds what is kept of a line. One of the head or of a trailer is refused by fasthttp, whose buffer it does not fit
 // into.
-func (s *scanner) checkLength() error {
+func (s *scanner) checkLineLength() error {
 	switch {
-	case s.part == inChunkLine && len(s.line) > maxChunkLineSize:
-		return errChunk
+	case s.state == inChunkLine && len(s.line) > maxChunkLineSize:
+		return errMalformedChunk
 	case len(s.line) > maxHeaderSize:
-		s.part, s.line = inNothing, nil
+		s.state, s.line = scanDone, nil
 	}
 	return nil
 }
 
-// take takes a whole line, without its end.
-func (s *scanner) take(line []byte) error {
-	switch s.part {
+// handleLine takes a whole line, without its end.
+func (s *scanner) handleLine(line []byte) error {
+	switch s.state {
 	case inChunkLine:
 		size, err := chunkSize(line)
 		if err != nil {
 			return err
 		}
-		s.part, s.left = inChunk, size+len("\r\n")
+		s.state, s.remaining = inChunk, size+len("\r\n")
 		if size == 0 {
-			s.part = inTrailer
+			s.state = inTrailer
 		}
 	case inTrailer:
 		if len(line) == 0 {
-			s.part = inNothing
+			s.state = scanDone
 		}
 	default:
-		return s.takeHead(line)
+		return s.handleHeadLine(line)
 	}
 	return nil
 }
 
-func (s *scanner) takeHead(line []byte) error {
+func (s *scanner) handleHeadLine(line []byte) error {
 	switch {
-	case !s.begun:
+	case !s.hasRequestLine:
 		// Empty lines before a request are no part of it (RFC 9112, section 2.2).
-		s.begun, s.length = len(line) > 0, 0
+		s.hasRequestLine, s.length = len(line) > 0, 0
 	case len(line) == 0:
-		s.begun = false
+		s.hasRequestLine = false
 		switch {
-		case s.length == lengthOfChunks:
-			s.part, s.framed = inChunkLine, 0
+		case s.length == chunkedLength:
+			s.state, s.chunkedSize = inChunkLine, 0
 		case s.length > 0:
-			s.part, s.left = inBody, s.length
+			s.state, s.remaining = inBody, s.length
 		}
 	case line[0] == ' ' || line[0] == '\t':
-		return errFold
+		return errObsFold
 	default:
-		s.measure(line)
+		s.readBodyLength(line)
 	}
 	return nil
 }
 
-// measure takes from a header what it says of the body's length. What it cannot read is refused elsewhere, as is any
+// readBodyLength takes from a header what it says of the body's length. What it cannot read is refused elsewhere, as is any
 // Transfer-Encoding but chunked.
-func (s *scanner) measure(line []byte) {
+func (s *scanner) readBodyLength(line []byte) {
 	name, value, _ := strings.Cut(string(line), ":")
 	switch {
 	case strings.EqualFold(name, fiber.HeaderTransferEncoding):
-		s.length = lengthOfChunks
-	case strings.EqualFold(name, fiber.HeaderContentLength) && s.length != lengthOfChunks:
+		s.length = chunkedLength
+	case strings.EqualFold(name, fiber.HeaderContentLength) && s.length != chunkedLength:
 		length, err := strconv.ParseUint(strings.Trim(value, " \t"), 10, 31)
 		if err != nil {
-			s.part = inNothing
+			s.state = scanDone
 			return
 		}
 		s.length = int(length)
 	}
 }
 
-// chunkLine is the size of a chunk and its extensions (RFC 9112, sections 7.1 and 7.1.1).
-var chunkLine = regexp.MustCompile(`^[0-9A-Fa-f]{1,15}(?:` + blank + `;` + blank + word + `(?:` + blank + `=` + blank + `(?:` + word + `|` + quoted + `))?)*` + blank + `$`)
+// chunkLinePattern is the size of a chunk and its extensions (RFC 9112, sections 7.1 and 7.1.1).
+var chunkLinePattern = regexp.MustCompile(`^[0-9A-Fa-f]{1,15}(?:` + bwsPattern + `;` + bwsPattern + tcharsPattern + `(?:` + bwsPattern + `=` + bwsPattern + `(?:` + tcharsPattern + `|` + quotedStringPattern + `))?)*` + bwsPattern + `$`)
 
 const (
-	blank  = `[ \t]*`
-	word   = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-	quoted = `"(?:[^\x00-\x08\x0A-\x1F"\\\x7F]|\\[^\x00-\x08\x0A-\x1F\x7F])*"`
+	bwsPattern          = `[ \t]*`
+	tcharsPattern       = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+	quotedStringPattern = `"(?:[^\x00-\x08\x0A-\x1F"\\\x7F]|\\[^\x00-\x08\x0A-\x1F\x7F])*"`
 )
 
 func chunkSize(line []byte) (int, error) {
-	if len(line) > maxChunkLineSize || !chunkLine.Match(line) {
-		return 0, errChunk
+	if len(line) > maxChunkLineSize || !chunkLinePattern.Match(line) {
+		return 0, errMalformedChunk
 	}
 	end := bytes.IndexAny(line, "; \t")
 	if end < 0 {

@@ -20,29 +20,29 @@ import (
 
 // Config is what the API needs to know of the installation.
 type Config struct {
-	PublicURL      string   // the origin that people see, without a trailing slash
-	OwnsSubdomains bool     // that nothing but this server and what belongs to it has a name below its host
-	Origins        []string // every allowed origin, the public one among them
-	AppOrigins     []string // of web views and extensions: allowed, without cookies
-	RPID           string
-	RPName         string
-	Registration   domain.RegistrationPolicy
-	Recovery       domain.RecoveryPolicy
-	Mail           domain.MailPolicy
-	SessionTTL     time.Duration
-	ChallengeTTL   time.Duration
-	BindingKeys    [][]byte // for the browser's cookies: the first one signs, all verify
-	CSRFKeys       [][]byte // likewise for CSRF tokens
-	TrustedProxies []netip.Prefix
-	EvenTime       time.Duration // how long answers take at least whose time could tell of accounts
-	WellKnown      WellKnown
-	Patience       time.Duration // with a request that is arriving, and with an answer that is taken; 0 for ten seconds
+	PublicURL        string   // the origin that people see, without a trailing slash
+	OwnsSubdomains   bool     // that nothing but this server and what belongs to it has a name below its host
+	Origins          []string // every allowed origin, the public one among them
+	AppOrigins       []string // of web views and extensions: allowed, without cookies
+	RPID             string
+	RPName           string
+	Registration     domain.RegistrationPolicy
+	Recovery         domain.RecoveryPolicy
+	Mail             domain.EmailPolicy
+	SessionTTL       time.Duration
+	ChallengeTTL     time.Duration
+	BindingKeys      [][]byte // for the browser's cookies: the first one signs, all verify
+	CSRFKeys         [][]byte // likewise for CSRF tokens
+	TrustedProxies   []netip.Prefix
+	MinResponseTime  time.Duration // how long answers take at least whose time could tell of accounts
+	WellKnown        WellKnown
+	ReadWriteTimeout time.Duration // with a request that is arriving, and with an answer that is taken; 0 for ten seconds
 }
 
 type server struct {
 	config    Config
 	usecases  application.UseCases
-	admission *ratelimit.Admit
+	rateLimit *ratelimit.Allow
 	log       *slog.Logger
 	meter     Meter
 	cookies   cookies
@@ -62,13 +62,13 @@ const (
 )
 
 // New builds the API. Nothing listens yet, and further routes may be added.
-func New(config Config, usecases application.UseCases, admission *ratelimit.Admit, names ports.AuthenticatorNames, meter Meter, log *slog.Logger) *fiber.App {
+func New(config Config, usecases application.UseCases, admission *ratelimit.Allow, names ports.AuthenticatorNames, meter Meter, log *slog.Logger) *fiber.App {
 	s := &server{
-		config: config, usecases: usecases, admission: admission, names: names, meter: meter, log: log,
+		config: config, usecases: usecases, rateLimit: admission, names: names, meter: meter, log: log,
 		csrf: csrfTokens{config.CSRFKeys}, strictTransport: config.strictTransport(),
 		cookies: cookies{
 			secure:      strings.HasPrefix(config.PublicURL, "https://"),
-			lifetime:    config.SessionTTL,
+			sessionTTL:  config.SessionTTL,
 			ceremonyTTL: config.ChallengeTTL,
 			bindingKeys: config.BindingKeys,
 		},
@@ -89,8 +89,8 @@ func (s *server) fiberConfig() fiber.Config {
 		EnableTrustedProxyCheck: true, // with no proxies listed: no header tells Fiber a scheme or a host
 		BodyLimit:               maxBodySize,
 		ReadBufferSize:          maxHeaderSize,
-		ReadTimeout:             cmp.Or(s.config.Patience, readTimeout),
-		WriteTimeout:            cmp.Or(s.config.Patience, writeTimeout),
+		ReadTimeout:             cmp.Or(s.config.ReadWriteTimeout, readTimeout),
+		WriteTimeout:            cmp.Or(s.config.ReadWriteTimeout, writeTimeout),
 		IdleTimeout:             idleTimeout,
 
 		DisablePreParseMultipartForm: true, // no endpoint takes a form; let it be refused as any other body is

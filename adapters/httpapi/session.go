@@ -10,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (s *server) getSession(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) getSession(c *fiber.Ctx, actor access.Principal) error {
 	return c.JSON(struct {
 		User    user    `json:"user"`
 		Session session `json:"session"`
@@ -22,23 +22,23 @@ func (s *server) getSession(c *fiber.Ctx, actor access.Actor) error {
 func (s *server) deleteSession(c *fiber.Ctx) error {
 	actor, err := s.authenticate(c)
 	over := errors.Is(err, domain.ErrSessionRevoked) || errors.Is(err, domain.ErrSessionExpired)
-	nobody := !byBearer(c) && errors.Is(err, domain.ErrUnauthenticated)
+	nobody := !usesBearerToken(c) && errors.Is(err, domain.ErrUnauthenticated)
 	if err == nil {
 		if err := s.usecases.Sessions.SignOut.Execute(c.UserContext(), actor); err != nil {
 			return err
 		}
-		s.note(c, actor, "signed out")
+		s.logAccountEvent(c, actor, "signed out")
 	} else if !over && !nobody {
 		return err
 	}
-	s.forgetSession(c)
+	s.clearSessionCookie(c)
 	return c.SendStatus(http.StatusNoContent)
 }
 
-// forgetSession takes a browser's cookie away once its session is over. A program's call leaves a cookie alone that happens
+// clearSessionCookie takes a browser's cookie away once its session is over. A program's call leaves a cookie alone that happens
 // to come along: it is another session's.
-func (s *server) forgetSession(c *fiber.Ctx) {
-	if !byBearer(c) {
+func (s *server) clearSessionCookie(c *fiber.Ctx) {
+	if !usesBearerToken(c) {
 		s.cookies.clearSession(c)
 	}
 }
@@ -51,21 +51,21 @@ func (s *server) refreshSession(c *fiber.Ctx) error {
 		return err
 	}
 	if body.RefreshToken == "" {
-		return required("refresh_token", nil)
+		return requireMember("refresh_token", nil)
 	}
 	token, err := domain.ParseRefreshToken(body.RefreshToken)
 	if err != nil {
 		return err
 	}
-	pair, err := s.usecases.Sessions.Refresh.Execute(c.UserContext(), token, s.visitor(c))
+	pair, err := s.usecases.Sessions.Refresh.Execute(c.UserContext(), token, s.client(c))
 	if err != nil {
 		return err
 	}
 	return c.JSON(fiber.Map{"tokens": tokensOf(pair)})
 }
 
-func (s *server) mintToken(c *fiber.Ctx, actor access.Actor) error {
-	minted, err := s.usecases.Sessions.Mint.Execute(c.UserContext(), actor)
+func (s *server) issueAccessToken(c *fiber.Ctx, actor access.Principal) error {
+	minted, err := s.usecases.Sessions.IssueAccessToken.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err
 	}

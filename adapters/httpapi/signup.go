@@ -20,15 +20,15 @@ func (s *server) signUpOptions(c *fiber.Ctx) error {
 	}
 	email, badEmail := domain.ParseEmail(body.Email)
 	name, badName := displayName(body.DisplayName)
-	if err := domain.Collect(badEmail, badName); err != nil {
+	if err := domain.JoinInvalid(badEmail, badName); err != nil {
 		return err
 	}
-	by := s.beginner(c)
-	started, err := s.usecases.SignUp.Begin.Execute(c.UserContext(), signup.Application{Email: email, DisplayName: name}, by.binding)
+	by := s.ceremonyBrowser(c)
+	started, err := s.usecases.SignUp.Begin.Execute(c.UserContext(), signup.Input{Email: email, DisplayName: name}, by.binding)
 	if err != nil {
 		return err
 	}
-	return s.renderCeremony(c, by, started)
+	return s.renderOptions(c, by, started)
 }
 
 func (s *server) signUpVerify(c *fiber.Ctx) error {
@@ -42,20 +42,20 @@ func (s *server) signUpVerify(c *fiber.Ctx) error {
 		return err
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
-	visitor, badTransport := s.newcomer(c, body.Transport)
+	visitor, badTransport := s.signInClient(c, body.Transport)
 	credential, badCredential := readCredential[registrationCredential](body.Credential)
 	name, badName := passkeyName("passkey_name", body.PasskeyName)
-	if err := s.faults(c, id, badID, badCredential, badName, badTransport); err != nil {
+	if err := s.checkVerifyInput(c, id, badID, badCredential, badName, badTransport); err != nil {
 		return err
 	}
-	grant, err := s.usecases.SignUp.Finish.Execute(c.UserContext(), signup.Answer{
-		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, PasskeyName: name, Visitor: visitor,
+	grant, err := s.usecases.SignUp.Finish.Execute(c.UserContext(), signup.FinishInput{
+		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, PasskeyName: name, Client: visitor,
 	})
 	if err != nil {
 		return err
 	}
 	if grant.User.PendingEmail() != "" {
-		c.Locals(namesAccountKey, true)
+		c.Locals(revealsAccountKey, true)
 	}
-	return s.renderGrant(c.Status(http.StatusCreated), grant)
+	return s.renderSignIn(c.Status(http.StatusCreated), grant)
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/keylodge/keylodge/application/stepup"
 )
 
-func (s *server) stepUpOptions(c *fiber.Ctx, actor access.Actor) error {
-	by := s.beginner(c)
+func (s *server) stepUpOptions(c *fiber.Ctx, actor access.Principal) error {
+	by := s.ceremonyBrowser(c)
 	started, err := s.usecases.StepUp.Begin.Execute(c.UserContext(), actor, by.binding)
 	if err != nil {
 		return err
 	}
-	return s.renderCeremony(c, by, started)
+	return s.renderOptions(c, by, started)
 }
 
-func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Actor) error {
+func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Principal) error {
 	var body struct {
 		ChallengeID string         `json:"challenge_id"`
 		Credential  jsontext.Value `json:"credential"`
@@ -27,19 +27,19 @@ func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Actor) error {
 	}
 	id, badID := parseChallengeID(body.ChallengeID)
 	credential, badCredential := readCredential[authenticationCredential](body.Credential)
-	if err := s.faults(c, id, badID, badCredential); err != nil {
+	if err := s.checkVerifyInput(c, id, badID, badCredential); err != nil {
 		return err
 	}
-	stepped, err := s.usecases.StepUp.Finish.Execute(c.UserContext(), actor, stepup.Answer{
+	stepped, err := s.usecases.StepUp.Finish.Execute(c.UserContext(), actor, stepup.FinishInput{
 		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential,
 	})
 	if err != nil {
 		return err
 	}
-	s.note(c, actor, "stepped up")
-	s.noteFinding(c, stepped.Finding, stepped.Credential, "allowed")
+	s.logAccountEvent(c, actor, "stepped up")
+	s.recordAnomaly(c, stepped.Anomaly, stepped.Credential, "allowed")
 	if !stepped.Token.IsZero() {
-		s.cookies.renewSession(c, stepped.Token, stepped.ExpiresIn)
+		s.cookies.setRotatedSession(c, stepped.Token, stepped.ExpiresIn)
 	}
 	answer := struct {
 		Session session    `json:"session"`

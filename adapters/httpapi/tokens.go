@@ -5,7 +5,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
 )
 
 // accessToken is what makes an Authorization header, as OAuth 2.0 writes it (RFC 6749, section 5.1). Times are seconds.
@@ -22,11 +22,11 @@ type tokenPair struct {
 	RefreshExpiresIn int    `json:"refresh_expires_in"`
 }
 
-func accessTokenOf(a tokens.Access) accessToken {
+func accessTokenOf(a signingkeys.AccessToken) accessToken {
 	return accessToken{AccessToken: a.Token.Reveal(), TokenType: "Bearer", ExpiresIn: seconds(a.ExpiresIn)}
 }
 
-func tokensOf(p *tokens.Pair) *tokenPair {
+func tokensOf(p *signingkeys.TokenPair) *tokenPair {
 	return &tokenPair{accessTokenOf(p.Access), p.Refresh.Reveal(), seconds(p.RefreshExpiresIn)}
 }
 
@@ -36,7 +36,7 @@ func seconds(d time.Duration) int { return int(d / time.Second) }
 // jwks publishes the keys that access tokens are verified with (RFC 7517, section 5), to anybody's pages too. A new key
 // stands here for longer than an answer may be kept before it signs.
 func (s *server) jwks(c *fiber.Ctx) error {
-	keys, err := s.usecases.Keys.Publish.Execute(c.UserContext())
+	keys, err := s.usecases.SigningKeys.Publish.Execute(c.UserContext())
 	if err != nil {
 		return err
 	}

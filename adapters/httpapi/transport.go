@@ -8,8 +8,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// lengthOfChunks is what fasthttp says is the length of a body that came in chunks.
-const lengthOfChunks = -1
+// chunkedLength is what fasthttp says is the length of a body that came in chunks.
+const chunkedLength = -1
 
 // newApp is a Fiber app without routes, with everything set that happens to a request before it comes to one. Its listener
 // goes through Guard.
@@ -17,29 +17,29 @@ func (s *server) newApp() *fiber.App {
 	app := fiber.New(s.fiberConfig())
 	server := app.Server()
 	server.CloseOnShutdown = true // so that nobody sends another request on a connection that is about to go
-	server.ConnState = followConnection
-	server.HeaderReceived = expectNoTooLarge
+	server.ConnState = trackConnState
+	server.HeaderReceived = dropExpectIfTooLarge
 	unreadable := server.ErrorHandler
 	server.ErrorHandler = func(request *fasthttp.RequestCtx, err error) {
-		lingerOn(request)
+		drainOnClose(request)
 		unreadable(request, err)
 	}
 	handle := server.Handler
 	server.Handler = func(request *fasthttp.RequestCtx) {
 		if err := checkFraming(&request.Request); err != nil {
-			lingerOn(request)
+			drainOnClose(request)
 			request.SetConnectionClose() // where the next request begins is anybody's guess
-			s.refuse(app, request, err)
+			s.rejectEarly(app, request, err)
 			return
 		}
-		if request.Request.Header.ContentLength() == lengthOfChunks {
+		if request.Request.Header.ContentLength() == chunkedLength {
 			// Programs have disagreed about where chunks end more than about anything else. So nothing is read behind them.
-			lingerOn(request)
+			drainOnClose(request)
 			request.SetConnectionClose()
 		}
 		// Fiber would answer a method that it does not know by itself, past everything that all answers have in common.
 		if method := string(request.Method()); method == fiber.MethodConnect || !slices.Contains(app.Config().RequestMethods, method) {
-			s.refuse(app, request, fiber.ErrMethodNotAllowed)
+			s.rejectEarly(app, request, fiber.ErrMethodNotAllowed)
 			return
 		}
 		handle(request)
@@ -47,8 +47,8 @@ func (s *server) newApp() *fiber.App {
 	return app
 }
 
-// refuse answers a request that does not come to a route.
-func (s *server) refuse(app *fiber.App, request *fasthttp.RequestCtx, err error) {
+// rejectEarly answers a request that does not come to a route.
+func (s *server) rejectEarly(app *fiber.App, request *fasthttp.RequestCtx, err error) {
 	c := app.AcquireCtx(request)
 	defer app.ReleaseCtx(c)
 	if err == fiber.ErrMethodNotAllowed { //nolint:errorlint // it is that one
@@ -59,16 +59,16 @@ func (s *server) refuse(app *fiber.App, request *fasthttp.RequestCtx, err error)
 	}
 }
 
-// lingerOn has the client read its answer although it may be sending still.
-func lingerOn(request *fasthttp.RequestCtx) {
+// drainOnClose has the client read its answer although it may be sending still.
+func drainOnClose(request *fasthttp.RequestCtx) {
 	if c, ours := request.Conn().(*connection); ours {
-		c.linger()
+		c.setDrainOnClose()
 	}
 }
 
-// expectNoTooLarge lets a client that asks beforehand (Expect: 100-continue) hear of a body that is too large, and not that
+// dropExpectIfTooLarge lets a client that asks beforehand (Expect: 100-continue) hear of a body that is too large, and not that
 // it may go on.
-func expectNoTooLarge(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
+func dropExpectIfTooLarge(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	if header.ContentLength() > maxBodySize {
 		header.Del(fiber.HeaderExpect)
 	}

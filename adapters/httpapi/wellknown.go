@@ -23,27 +23,27 @@ type AndroidApp struct {
 func (s *server) routeWellKnown(app *fiber.App) {
 	known := s.config.WellKnown
 	app.Get("/.well-known/passkey-endpoints", s.passkeyEndpoints)
-	app.Get("/.well-known/webauthn", document(len(known.RelatedOrigins) > 0, fiber.Map{"origins": known.RelatedOrigins}))
-	app.Get("/.well-known/assetlinks.json", document(len(known.AndroidApps) > 0, assetLinks(known.AndroidApps)))
-	app.Get("/.well-known/apple-app-site-association", document(len(known.AppleApps) > 0,
+	app.Get("/.well-known/webauthn", staticJSON(len(known.RelatedOrigins) > 0, fiber.Map{"origins": known.RelatedOrigins}))
+	app.Get("/.well-known/assetlinks.json", staticJSON(len(known.AndroidApps) > 0, assetLinks(known.AndroidApps)))
+	app.Get("/.well-known/apple-app-site-association", staticJSON(len(known.AppleApps) > 0,
 		fiber.Map{"webcredentials": fiber.Map{"apps": known.AppleApps}}))
 	app.Get("/.well-known/change-password", s.changePassword)
 }
 
-// document serves what never changes while the server runs, to everybody; application/json, which is what all who ask for
+// staticJSON serves what never changes while the server runs, to everybody; application/json, which is what all who ask for
 // such documents insist on, and never by a redirect.
-func document(there bool, content any) fiber.Handler {
+func staticJSON(there bool, content any) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		if !there {
 			return fiber.ErrNotFound
 		}
-		publish(c)
+		setPublicCache(c)
 		return c.JSON(content)
 	}
 }
 
-// publish lets everybody read and keep an answer: it is about nobody.
-func publish(c *fiber.Ctx) {
+// setPublicCache lets everybody read and keep an answer: it is about nobody.
+func setPublicCache(c *fiber.Ctx) {
 	c.Set(fiber.HeaderCacheControl, "public, max-age=3600")
 	c.Set("Cross-Origin-Resource-Policy", "cross-origin")
 }
@@ -51,7 +51,7 @@ func publish(c *fiber.Ctx) {
 // passkeyEndpoints tells password managers where passkeys are made and managed (W3C, A Well-Known URL for Relying Party
 // Passkey Endpoints).
 func (s *server) passkeyEndpoints(c *fiber.Ctx) error {
-	publish(c)
+	setPublicCache(c)
 	page := s.config.PublicURL + "/"
 	return c.JSON(fiber.Map{"enroll": page, "manage": page})
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/housekeeping"
+	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -17,15 +17,15 @@ import (
 // Jobs is what the server does by itself while it serves.
 type Jobs struct {
 	usecases application.UseCases
-	counts   *ratelimit.Counts
+	limiter  *ratelimit.Limiter
 	log      *slog.Logger
 }
 
-// lastMoment is how long a stop waits for what is written down at its end.
-const lastMoment = 5 * time.Second
+// shutdownTimeout is how long a stop waits for what is written down at its end.
+const shutdownTimeout = 5 * time.Second
 
 // New returns jobs that stand still until Run.
-func New(usecases application.UseCases, counts *ratelimit.Counts, log *slog.Logger) *Jobs {
+func New(usecases application.UseCases, counts *ratelimit.Limiter, log *slog.Logger) *Jobs {
 	return &Jobs{usecases, counts, log}
 }
 
@@ -33,20 +33,22 @@ func New(usecases application.UseCases, counts *ratelimit.Counts, log *slog.Logg
 // when it is due. What is known at the end is written down before it returns.
 func (j *Jobs) Run(ctx context.Context) {
 	var running sync.WaitGroup
-	running.Go(func() { j.every(ctx, time.Minute, "sweeping", patiently(j.sweep)) })
-	running.Go(func() { j.every(ctx, time.Minute, "sweeping counts of calls", patiently(j.counts.Sweep)) })
+	running.Go(func() { j.runEvery(ctx, time.Minute, "sweeping", withTimeout(j.deleteExpired)) })
+	running.Go(func() { j.runEvery(ctx, time.Minute, "sweeping counts of calls", withTimeout(j.limiter.DeleteExpired)) })
 	running.Go(func() {
-		j.every(ctx, 30*time.Second, "keeping the signing keys", patiently(j.usecases.Housekeeping.KeepKeys.Execute))
+		j.runEvery(ctx, 30*time.Second, "keeping the signing keys", withTimeout(j.usecases.Maintenance.RefreshSigningKeys.Execute))
 	})
-	running.Go(func() { j.every(ctx, 2*time.Second, "sending mail", j.deliver) })
-	running.Go(func() { j.every(ctx, time.Second, "writing down when sessions were used", patiently(j.lastSeen)) })
+	running.Go(func() { j.runEvery(ctx, 2*time.Second, "sending mail", j.sendEmails) })
+	running.Go(func() {
+		j.runEvery(ctx, time.Second, "writing down when sessions were used", withTimeout(j.writeLastSeen))
+	})
 	running.Wait()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastMoment)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	j.attempt(ctx, "writing down when sessions were used", j.lastSeen)
+	j.attempt(ctx, "writing down when sessions were used", j.writeLastSeen)
 }
 
-func (j *Jobs) every(ctx context.Context, interval time.Duration, doing string, do func(context.Context) error) {
+func (j *Jobs) runEvery(ctx context.Context, interval time.Duration, doing string, do func(context.Context) error) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -59,9 +61,9 @@ func (j *Jobs) every(ctx context.Context, interval time.Duration, doing string, 
 	}
 }
 
-// patience is how long a job may take, less what it waits for a mail server. A store behind a network that swallows everything
+// jobTimeout is how long a job may take, less what it waits for a mail server. A store behind a network that swallows everything
 // would else keep it, and its connection, for as long as the system tries, which is a quarter of an hour.
-const patience = 2 * time.Minute
+const jobTimeout = 2 * time.Minute
 
 func (j *Jobs) attempt(ctx context.Context, doing string, do func(context.Context) error) {
 	if err := do(ctx); err != nil && !errors.Is(err, context.Canceled) {
@@ -69,36 +71,36 @@ func (j *Jobs) attempt(ctx context.Context, doing string, do func(context.Contex
 	}
 }
 
-func patiently(do func(context.Context) error) func(context.Context) error {
+func withTimeout(do func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, patience)
+		ctx, cancel := context.WithTimeout(ctx, jobTimeout)
 		defer cancel()
 		return do(ctx)
 	}
 }
 
-// sweepTurn is a little less than the time between two sweeps, since no clock strikes twice at the same moment.
-const sweepTurn = 50 * time.Second
+// deleteExpiredLeaseTTL is a little less than the time between two sweeps, since no clock strikes twice at the same moment.
+const deleteExpiredLeaseTTL = 50 * time.Second
 
-func (j *Jobs) sweep(ctx context.Context) error {
-	if mine, err := j.usecases.Housekeeping.TakeDuty.Execute(ctx, domain.DutySweep, sweepTurn); err != nil || !mine {
+func (j *Jobs) deleteExpired(ctx context.Context) error {
+	if mine, err := j.usecases.Maintenance.AcquireLease.Execute(ctx, domain.LeaseDeleteExpired, deleteExpiredLeaseTTL); err != nil || !mine {
 		return err
 	}
-	swept, err := j.usecases.Housekeeping.Sweep.Execute(ctx)
-	if swept != (housekeeping.Swept{}) {
+	swept, err := j.usecases.Maintenance.DeleteExpired.Execute(ctx)
+	if swept != (maintenance.Deleted{}) {
 		level, message := slog.LevelDebug, "swept"
 		if swept.Unfinished {
 			level, message = slog.LevelInfo, "expired data is being deleted; the next run continues"
 		}
-		j.log.Log(ctx, level, message, slog.Int("challenges", swept.Challenges), slog.Int("sessions", swept.Sessions), slog.Int("grants", swept.Grants),
-			slog.Int("lockouts", swept.Lockouts), slog.Int("messages", swept.Messages), slog.Int("events", swept.Events))
+		j.log.Log(ctx, level, message, slog.Int("challenges", swept.Challenges), slog.Int("sessions", swept.Sessions), slog.Int("grants", swept.RecoveryGrants),
+			slog.Int("lockouts", swept.Lockouts), slog.Int("messages", swept.OutboxEmails), slog.Int("events", swept.Events))
 	}
 	return err
 }
 
-// deliver reports each message that could not be sent by its id, never by whom it was for.
-func (j *Jobs) deliver(ctx context.Context) error {
-	delivered, err := j.usecases.Housekeeping.Deliver.Execute(ctx)
+// sendEmails reports each message that could not be sent by its id, never by whom it was for.
+func (j *Jobs) sendEmails(ctx context.Context) error {
+	delivered, err := j.usecases.Maintenance.DeliverEmails.Execute(ctx)
 	for _, f := range delivered.Failed {
 		about := []any{slog.String("message_id", f.ID.String()), slog.String("kind", string(f.Kind)), slog.Int("attempts", f.Attempts), slog.Any("error", f.Cause)}
 		if f.GivenUp {
@@ -110,7 +112,7 @@ func (j *Jobs) deliver(ctx context.Context) error {
 	return err
 }
 
-func (j *Jobs) lastSeen(ctx context.Context) error {
-	_, err := j.usecases.Housekeeping.LastSeen.Execute(ctx)
+func (j *Jobs) writeLastSeen(ctx context.Context) error {
+	_, err := j.usecases.Maintenance.LastSeen.Execute(ctx)
 	return err
 }

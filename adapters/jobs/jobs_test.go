@@ -18,23 +18,23 @@ import (
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/housekeeping"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/sessions"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-var lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
+var sessionLifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
 
 type clock struct{}
 
 func (clock) Now() time.Time { return time.Now().UTC() }
 
-// keyring is one over the store, under a secret of zeros.
-func keyring(t *testing.T, store ports.Store) *tokens.Keyring {
+// newKeyManager is one over the store, under a secret of zeros.
+func newKeyManager(t *testing.T, store ports.Store) *signingkeys.KeySet {
 	t.Helper()
 	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, masterkey.Size)))
 	if err != nil {
@@ -44,35 +44,35 @@ func keyring(t *testing.T, store ports.Store) *tokens.Keyring {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rotation := domain.KeyRotation{Algorithm: domain.SigningEdDSA, Every: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute}
-	return tokens.NewKeyring(store, jwt.New(), sealer, clock{}, rotation, nil)
+	rotation := domain.KeyRotation{Algorithm: domain.SigningEdDSA, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute}
+	return signingkeys.NewKeySet(store, jwt.New(), sealer, clock{}, rotation, nil)
 }
 
-// running are jobs in the background. Their log may be read once they stand still; stop ends them and waits for that.
-type running struct {
+// runningJobs are jobs in the background. Their log may be read once they stand still; stop ends them and waits for that.
+type runningJobs struct {
 	log      *bytes.Buffer
 	lastSeen *sessions.LastSeen
 	stop     func()
 }
 
-// start sends no mail.
-func start(t *testing.T, store ports.Store) running {
+// startJobs sends no mail.
+func startJobs(t *testing.T, store ports.Store) runningJobs {
 	t.Helper()
-	return startDelivering(t, store, &mail.Deliver{})
+	return startJobsWith(t, store, &mail.Deliver{})
 }
 
-func startDelivering(t *testing.T, store ports.Store, deliver *mail.Deliver) running {
+func startJobsWith(t *testing.T, store ports.Store, deliver *mail.Deliver) runningJobs {
 	t.Helper()
-	log, lastSeen := &bytes.Buffer{}, sessions.NewLastSeen(store, clock{}, lifetime)
+	log, lastSeen := &bytes.Buffer{}, sessions.NewLastSeen(store, clock{}, sessionLifetime)
 	work := jobs.New(application.UseCases{
-		Housekeeping: application.Housekeeping{
-			TakeDuty: &housekeeping.TakeDuty{Store: store, Clock: clock{}},
-			Sweep:    &housekeeping.Sweep{Store: store, Clock: clock{}},
-			LastSeen: lastSeen,
-			KeepKeys: &tokens.KeepKeys{Keyring: keyring(t, store)},
-			Deliver:  deliver,
+		Maintenance: application.Maintenance{
+			AcquireLease:       &maintenance.AcquireLease{Store: store, Clock: clock{}},
+			DeleteExpired:      &maintenance.DeleteExpired{Store: store, Clock: clock{}},
+			LastSeen:           lastSeen,
+			RefreshSigningKeys: &signingkeys.Refresh{KeySet: newKeyManager(t, store)},
+			DeliverEmails:      deliver,
 		},
-	}, ratelimit.NewCounts(nil, nil, clock{}, nil), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	}, ratelimit.NewLimiter(nil, nil, clock{}, nil), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() {
@@ -80,14 +80,14 @@ func startDelivering(t *testing.T, store ports.Store, deliver *mail.Deliver) run
 		close(stopped)
 	}()
 	synctest.Wait()
-	return running{log, lastSeen, func() {
+	return runningJobs{log, lastSeen, func() {
 		cancel()
 		<-stopped
 	}}
 }
 
-// waits lets time pass and every job do what is due by then.
-func waits(d time.Duration) {
+// advance lets time pass and every job do what is due by then.
+func advance(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
@@ -99,10 +99,10 @@ func update(t *testing.T, store ports.Store, fn func(ports.Tx) error) {
 	}
 }
 
-// leave puts a challenge into the store that is long over.
-func leave(t *testing.T, store ports.Store) domain.ChallengeID {
+// addExpiredChallenge puts a challenge into the store that is long over.
+func addExpiredChallenge(t *testing.T, store ports.Store) domain.ChallengeID {
 	t.Helper()
-	challenge, err := domain.NewChallenge(domain.PurposeLogin, domain.Respondent{}, nil, nil, 0, time.Now().Add(-time.Hour), rand.Reader)
+	challenge, err := domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, nil, nil, 0, time.Now().Add(-time.Hour), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func leave(t *testing.T, store ports.Store) domain.ChallengeID {
 	return challenge.ID()
 }
 
-func isThere(t *testing.T, store ports.Store, id domain.ChallengeID) bool {
+func exists(t *testing.T, store ports.Store, id domain.ChallengeID) bool {
 	t.Helper()
 	err := store.View(t.Context(), func(tx ports.Tx) error {
 		_, err := tx.Challenges.ByID(t.Context(), id)
@@ -122,10 +122,10 @@ func isThere(t *testing.T, store ports.Store, id domain.ChallengeID) bool {
 	return err == nil
 }
 
-// signsIn puts a session into the store that began so long ago.
-func signsIn(t *testing.T, store ports.Store, ago time.Duration) domain.SessionID {
+// addSession puts a session into the store that began so long ago.
+func addSession(t *testing.T, store ports.Store, ago time.Duration) domain.SessionID {
 	t.Helper()
-	ada, err := domain.NewApplicant("", "Ada", time.Now(), rand.Reader)
+	ada, err := domain.NewPendingUser("", "Ada", time.Now(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,23 +133,23 @@ func signsIn(t *testing.T, store ports.Store, ago time.Duration) domain.SessionI
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, _, err := domain.OpenSession(key, domain.Device{}, lifetime, time.Now().UTC().Add(-ago), rand.Reader)
+	session, _, err := domain.OpenSession(key, domain.Device{}, sessionLifetime, time.Now().UTC().Add(-ago), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	update(t, store, func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), ada.Admit(time.Now())), tx.Sessions.Add(t.Context(), session))
+		return errors.Join(tx.Users.Add(t.Context(), ada.ToUser(time.Now())), tx.Sessions.Add(t.Context(), session))
 	})
 	return session.ID()
 }
 
-// lastSeen is when the store says that the session was used last.
-func lastSeen(t *testing.T, store ports.Store, id domain.SessionID) (at time.Time) {
+// lastSeenAt is when the store says that the session was used last.
+func lastSeenAt(t *testing.T, store ports.Store, id domain.SessionID) (at time.Time) {
 	t.Helper()
 	err := store.View(context.WithoutCancel(t.Context()), func(tx ports.Tx) error {
 		session, err := tx.Sessions.ByID(t.Context(), id)
 		if err == nil {
-			at = session.Snapshot().LastSeenAt
+			at = session.State().LastSeenAt
 		}
 		return err
 	})
@@ -159,8 +159,8 @@ func lastSeen(t *testing.T, store ports.Store, id domain.SessionID) (at time.Tim
 	return at
 }
 
-// keys are the ids of the signing keys.
-func keys(t *testing.T, store ports.Store) (ids []string) {
+// signingKeyIDs are the ids of the signing keys.
+func signingKeyIDs(t *testing.T, store ports.Store) (ids []string) {
 	t.Helper()
 	err := store.View(t.Context(), func(tx ports.Tx) error {
 		all, err := tx.SigningKeys.All(t.Context())
@@ -175,81 +175,81 @@ func keys(t *testing.T, store ports.Store) (ids []string) {
 	return ids
 }
 
-func TestItSweepsAtOnceAndThenEveryMinute(t *testing.T) {
+func TestRun_DeletesExpiredEveryMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		left := leave(t, store)
-		defer start(t, store).stop()
-		if isThere(t, store, left) {
+		left := addExpiredChallenge(t, store)
+		defer startJobs(t, store).stop()
+		if exists(t, store, left) {
 			t.Error("what was left before the start is still there")
 		}
 		for range 3 {
-			left := leave(t, store)
-			waits(time.Minute - time.Nanosecond)
-			if !isThere(t, store, left) {
+			left := addExpiredChallenge(t, store)
+			advance(time.Minute - time.Nanosecond)
+			if !exists(t, store, left) {
 				t.Error("it sweeps more often than every minute")
 			}
-			waits(time.Nanosecond)
-			if isThere(t, store, left) {
+			advance(time.Nanosecond)
+			if exists(t, store, left) {
 				t.Error("a minute later it is still there")
 			}
 		}
 	})
 }
 
-func TestItKeepsTheKeysAtOnceAndThenEveryHalfMinute(t *testing.T) {
+func TestRun_RefreshesKeysEvery30Seconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		defer start(t, store).stop()
+		defer startJobs(t, store).stop()
 		for range 3 {
-			made := keys(t, store)
+			made := signingKeyIDs(t, store)
 			if len(made) != 1 {
 				t.Fatalf("there are the keys %q", made)
 			}
 			update(t, store, func(tx ports.Tx) error { return tx.SigningKeys.Remove(t.Context(), made[0]) })
-			waits(30*time.Second - time.Nanosecond)
-			if len(keys(t, store)) != 0 {
+			advance(30*time.Second - time.Nanosecond)
+			if len(signingKeyIDs(t, store)) != 0 {
 				t.Error("it looks more often than every half minute")
 			}
-			waits(time.Nanosecond)
+			advance(time.Nanosecond)
 		}
 	})
 }
 
-func TestItWritesDownEverySecondWhenSessionsWereUsed(t *testing.T) {
+func TestRun_WritesLastSeenEverySecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		id := signsIn(t, store, 0)
-		run := start(t, store)
+		id := addSession(t, store, 0)
+		run := startJobs(t, store)
 		defer run.stop()
-		waits(5 * time.Minute)
+		advance(5 * time.Minute)
 		for range 3 {
 			used := time.Now().UTC()
-			before := lastSeen(t, store, id)
-			run.lastSeen.Note(id, "", used)
-			waits(time.Second - time.Nanosecond)
-			if now := lastSeen(t, store, id); !now.Equal(before) {
+			before := lastSeenAt(t, store, id)
+			run.lastSeen.Record(id, "", used)
+			advance(time.Second - time.Nanosecond)
+			if now := lastSeenAt(t, store, id); !now.Equal(before) {
 				t.Errorf("it writes more often than every second: %s", now)
 			}
-			waits(time.Nanosecond)
-			if now := lastSeen(t, store, id); !now.Equal(used) {
+			advance(time.Nanosecond)
+			if now := lastSeenAt(t, store, id); !now.Equal(used) {
 				t.Errorf("a second later it was used at %s, not at %s", now, used)
 			}
-			waits(2 * time.Minute)
+			advance(2 * time.Minute)
 		}
 	})
 }
 
-func TestWhatWasNotedIsWrittenWhenItStops(t *testing.T) {
+func TestRun_WritesPendingLastSeenOnStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		id := signsIn(t, store, 0)
-		run := start(t, store)
-		waits(5*time.Minute + time.Second/2) // between two looks
+		id := addSession(t, store, 0)
+		run := startJobs(t, store)
+		advance(5*time.Minute + time.Second/2) // between two looks
 		used := time.Now().UTC()
-		run.lastSeen.Note(id, "", used)
+		run.lastSeen.Record(id, "", used)
 		run.stop()
-		if now := lastSeen(t, store, id); !now.Equal(used) {
+		if now := lastSeenAt(t, store, id); !now.Equal(used) {
 			t.Errorf("it was used at %s, not at %s", now, used)
 		}
 		if run.log.Len() > 0 {
@@ -258,13 +258,13 @@ func TestWhatWasNotedIsWrittenWhenItStops(t *testing.T) {
 	})
 }
 
-// interrupted is a store that somebody is told to stop using in the middle of a unit of work.
-type interrupted struct {
+// interruptedStore is a store that somebody is told to stop using in the middle of a unit of work.
+type interruptedStore struct {
 	ports.Store
 	waiting atomic.Bool
 }
 
-func (s *interrupted) Update(ctx context.Context, fn func(ports.Tx) error) error {
+func (s *interruptedStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
 	if s.waiting.CompareAndSwap(true, false) {
 		<-ctx.Done()
 		return ctx.Err()
@@ -272,21 +272,21 @@ func (s *interrupted) Update(ctx context.Context, fn func(ports.Tx) error) error
 	return s.Store.Update(ctx, fn)
 }
 
-func TestWhatIsBeingWrittenWhenItStopsIsWritten(t *testing.T) {
+func TestRun_CompletesLastSeenWriteOnStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &interrupted{Store: memory.New()}
-		id := signsIn(t, store, 0)
-		run := start(t, store)
-		waits(5*time.Minute + time.Second/2)
+		store := &interruptedStore{Store: memory.New()}
+		id := addSession(t, store, 0)
+		run := startJobs(t, store)
+		advance(5*time.Minute + time.Second/2)
 		used := time.Now().UTC()
-		run.lastSeen.Note(id, "", used)
+		run.lastSeen.Record(id, "", used)
 		store.waiting.Store(true)
-		waits(time.Second / 2)
+		advance(time.Second / 2)
 		if store.waiting.Load() {
 			t.Fatal("it did not begin to write")
 		}
 		run.stop()
-		if now := lastSeen(t, store, id); !now.Equal(used) {
+		if now := lastSeenAt(t, store, id); !now.Equal(used) {
 			t.Errorf("it was used at %s, not at %s", now, used)
 		}
 		if run.log.Len() > 0 {
@@ -307,21 +307,21 @@ func (s slowStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
 	})
 }
 
-func (s slowSessions) Sweep(ctx context.Context, ended time.Time, upTo int) (int, error) {
-	n, err := s.Sessions.Sweep(ctx, ended, upTo)
+func (s slowSessions) DeleteExpired(ctx context.Context, ended time.Time, upTo int) (int, error) {
+	n, err := s.Sessions.DeleteExpired(ctx, ended, upTo)
 	time.Sleep(time.Duration(n) * time.Second)
 	return n, err
 }
 
 // Very many sessions that end at once take several runs: that is progress, and no error.
-func TestRun_sweepsOverSeveralRuns(t *testing.T) {
+func TestRun_DeletesExpiredOverSeveralRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		first := signsIn(t, store, 48*time.Hour)
+		first := addSession(t, store, 48*time.Hour)
 		update(t, store, func(tx ports.Tx) error {
 			session, err := tx.Sessions.ByID(t.Context(), first)
 			for i := range 99 {
-				another := session.Snapshot()
+				another := session.State()
 				var idErr error
 				another.ID, idErr = domain.NewSessionID(time.Now(), rand.Reader)
 				another.Token = domain.TokenDigest{byte(i)}
@@ -329,8 +329,8 @@ func TestRun_sweepsOverSeveralRuns(t *testing.T) {
 			}
 			return err
 		})
-		run := start(t, slowStore{store})
-		waits(5 * time.Minute)
+		run := startJobs(t, slowStore{store})
+		advance(5 * time.Minute)
 		log := run.log.String()
 		if strings.Contains(log, "level=ERROR") || strings.Count(log, `level=INFO msg="expired data is being deleted; the next run continues"`) != 2 {
 			t.Errorf("it says %s", log)
@@ -345,29 +345,29 @@ func TestRun_sweepsOverSeveralRuns(t *testing.T) {
 	})
 }
 
-func TestItSaysWhatItSweptAndNothingElse(t *testing.T) {
+func TestRun_LogsDeletedCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		run := start(t, store)
+		run := startJobs(t, store)
 		if run.log.Len() > 0 {
 			t.Errorf("with nothing to sweep it says %s", run.log)
 		}
-		old, err := domain.NewEvent(domain.EventSnapshot{Kind: domain.EventAccountDeleted}, time.Now().Add(-500*24*time.Hour), rand.Reader)
+		old, err := domain.NewEvent(domain.EventState{Kind: domain.EventAccountDeleted}, time.Now().Add(-500*24*time.Hour), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		stale, err := domain.NewNotice("ada@example.org", domain.UserID{}, domain.MessageRecovered, old.Snapshot(), time.Now().Add(-5*24*time.Hour), rand.Reader)
+		stale, err := domain.NewNotificationEmail("ada@example.org", domain.UserID{}, domain.EmailKindRecovered, old.State(), time.Now().Add(-5*24*time.Hour), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for line, leaves := range map[string]func(){
-			"challenges=1 sessions=0 grants=0 lockouts=0 messages=0 events=0": func() { leave(t, store) },
-			"challenges=0 sessions=1 grants=0 lockouts=0 messages=0 events=0": func() { signsIn(t, store, 48*time.Hour) },
-			"challenges=0 sessions=0 grants=0 lockouts=0 messages=1 events=0": func() { update(t, store, func(tx ports.Tx) error { return tx.Messages.Add(t.Context(), stale) }) },
+			"challenges=1 sessions=0 grants=0 lockouts=0 messages=0 events=0": func() { addExpiredChallenge(t, store) },
+			"challenges=0 sessions=1 grants=0 lockouts=0 messages=0 events=0": func() { addSession(t, store, 48*time.Hour) },
+			"challenges=0 sessions=0 grants=0 lockouts=0 messages=1 events=0": func() { update(t, store, func(tx ports.Tx) error { return tx.OutboxEmails.Add(t.Context(), stale) }) },
 			"challenges=0 sessions=0 grants=0 lockouts=0 messages=0 events=1": func() { update(t, store, func(tx ports.Tx) error { return tx.Events.Add(t.Context(), old) }) },
 		} {
 			leaves()
-			waits(time.Minute)
+			advance(time.Minute)
 			if !strings.Contains(run.log.String(), "level=DEBUG msg=swept "+line) {
 				t.Errorf("it says %q", run.log)
 			}
@@ -380,36 +380,36 @@ func TestItSaysWhatItSweptAndNothingElse(t *testing.T) {
 	})
 }
 
-// troubled is a store that is down until it is mended.
-type troubled struct {
+// flakyStore is a store that is down until it is mended.
+type flakyStore struct {
 	ports.Store
 	down atomic.Bool
 }
 
-func (s *troubled) View(ctx context.Context, fn func(ports.Tx) error) error {
+func (s *flakyStore) View(ctx context.Context, fn func(ports.Tx) error) error {
 	if s.down.Load() {
 		return domain.ErrUnavailable
 	}
 	return s.Store.View(ctx, fn)
 }
 
-func (s *troubled) Update(ctx context.Context, fn func(ports.Tx) error) error {
+func (s *flakyStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
 	if s.down.Load() {
 		return domain.ErrUnavailable
 	}
 	return s.Store.Update(ctx, fn)
 }
 
-func TestAJobThatFailedIsToldAndTriedAgain(t *testing.T) {
+func TestRun_LogsAndRetriesFailedJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &troubled{Store: memory.New()}
-		left, id := leave(t, store), signsIn(t, store, 0)
+		store := &flakyStore{Store: memory.New()}
+		left, id := addExpiredChallenge(t, store), addSession(t, store, 0)
 		store.down.Store(true)
-		run := start(t, store)
+		run := startJobs(t, store)
 		defer run.stop()
 		used := time.Now().UTC().Add(5 * time.Minute)
-		run.lastSeen.Note(id, "", used)
-		waits(time.Second)
+		run.lastSeen.Record(id, "", used)
+		advance(time.Second)
 		for _, job := range []string{"sweeping", "keeping the signing keys", "writing down when sessions were used"} {
 			if line := `level=ERROR msg="` + job + ` failed; it is tried again soon"`; strings.Count(run.log.String(), line) != 1 {
 				t.Errorf("of %s after an outage it says %q", job, run.log)
@@ -417,11 +417,11 @@ func TestAJobThatFailedIsToldAndTriedAgain(t *testing.T) {
 		}
 		run.log.Reset()
 		store.down.Store(false)
-		if !isThere(t, store, left) || len(keys(t, store)) != 0 || lastSeen(t, store, id).Equal(used) {
+		if !exists(t, store, left) || len(signingKeyIDs(t, store)) != 0 || lastSeenAt(t, store, id).Equal(used) {
 			t.Error("something was written during the outage")
 		}
-		waits(time.Minute)
-		if isThere(t, store, left) || len(keys(t, store)) != 1 || !lastSeen(t, store, id).Equal(used) {
+		advance(time.Minute)
+		if exists(t, store, left) || len(signingKeyIDs(t, store)) != 1 || !lastSeenAt(t, store, id).Equal(used) {
 			t.Error("it did not try again")
 		}
 		if strings.Contains(run.log.String(), "level=ERROR") {
@@ -430,27 +430,27 @@ func TestAJobThatFailedIsToldAndTriedAgain(t *testing.T) {
 	})
 }
 
-// hanging is a store that answers nobody before they give up.
-type hanging struct{ ports.Store }
+// hangingStore is a store that answers nobody before they give up.
+type hangingStore struct{ ports.Store }
 
-func (hanging) View(ctx context.Context, _ func(ports.Tx) error) error {
+func (hangingStore) View(ctx context.Context, _ func(ports.Tx) error) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-func (hanging) Update(ctx context.Context, _ func(ports.Tx) error) error {
+func (hangingStore) Update(ctx context.Context, _ func(ports.Tx) error) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
 // Nor does it keep a job: else a connection of the store's would be gone with it for as long as the network swallows everything.
-func TestAStoreThatSaysNothingIsGivenUpAndAskedAgain(t *testing.T) {
+func TestRun_TimesOutHangingStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		id := signsIn(t, store, 0)
-		run := startDelivering(t, hanging{}, &mail.Deliver{Policy: domain.MailOn, Store: hanging{}, Clock: clock{}})
-		run.lastSeen.Note(id, "", time.Now().UTC().Add(5*time.Minute))
-		waits(10 * time.Minute)
+		id := addSession(t, store, 0)
+		run := startJobsWith(t, hangingStore{}, &mail.Deliver{Policy: domain.EmailOn, Store: hangingStore{}, Clock: clock{}})
+		run.lastSeen.Record(id, "", time.Now().UTC().Add(5*time.Minute))
+		advance(10 * time.Minute)
 		for _, doing := range []string{"sweeping", "keeping the signing keys", "sending mail", "writing down when sessions were used"} {
 			if told := strings.Count(run.log.String(), "\""+doing+" failed; it is tried again soon\""); told < 3 {
 				t.Errorf("%s: told %d times", doing, told)
@@ -460,9 +460,9 @@ func TestAStoreThatSaysNothingIsGivenUpAndAskedAgain(t *testing.T) {
 	})
 }
 
-func TestJobsUnderWayStopQuietly(t *testing.T) {
+func TestRun_StopsQuietly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		run := start(t, hanging{})
+		run := startJobs(t, hangingStore{})
 		run.stop()
 		if run.log.Len() > 0 {
 			t.Errorf("it says %s", run.log)

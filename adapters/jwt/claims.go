@@ -53,38 +53,38 @@ func newClaims(c domain.AccessClaims) claims {
 	}
 }
 
-// statement is the payload of an access token as it is read. It implements jwt.Claims for the library's parser, whose own checks
+// parsedClaims is the payload of an access token as it is read. It implements jwt.Claims for the library's parser, whose own checks
 // are switched off.
-type statement struct {
+type parsedClaims struct {
 	jwt.MapClaims // always nil
 	domain.AccessClaims
 	notBefore time.Time // zero if it is not stated
 }
 
 // UnmarshalJSON reads the claims by their exact names and types. Claims of other names are ignored (RFC 7519, section 4).
-func (s *statement) UnmarshalJSON(payload []byte) error {
+func (s *parsedClaims) UnmarshalJSON(payload []byte) error {
 	members, err := parseObject(payload)
 	if err != nil {
 		return err
 	}
 	var errs [12]error
 	c := &s.AccessClaims
-	c.Issuer, errs[0] = members.text("iss")
-	c.Audience, errs[1] = members.textOrTexts("aud")
-	c.ClientID, errs[2] = members.text("client_id")
-	c.TokenID, errs[3] = members.text("jti")
-	c.AMR, errs[4] = members.texts("amr")
-	c.IssuedAt, errs[5] = members.date("iat")
-	c.ExpiresAt, errs[6] = members.date("exp")
-	c.AuthTime, errs[7] = members.date("auth_time")
+	c.Issuer, errs[0] = members.getString("iss")
+	c.Audience, errs[1] = members.getStringOrStrings("aud")
+	c.ClientID, errs[2] = members.getString("client_id")
+	c.TokenID, errs[3] = members.getString("jti")
+	c.AMR, errs[4] = members.getStrings("amr")
+	c.IssuedAt, errs[5] = members.getNumericDate("iat")
+	c.ExpiresAt, errs[6] = members.getNumericDate("exp")
+	c.AuthTime, errs[7] = members.getNumericDate("auth_time")
 	if members["nbf"] != nil {
-		s.notBefore, errs[8] = members.date("nbf")
+		s.notBefore, errs[8] = members.getNumericDate("nbf")
 	}
 	if members["scope"] != nil {
-		c.Scope, errs[9] = members.words("scope")
+		c.Scope, errs[9] = members.getSpaceSeparated("scope")
 	}
-	subject, errSubject := members.text("sub")
-	session, errSession := members.text("sid")
+	subject, errSubject := members.getString("sub")
+	session, errSession := members.getString("sid")
 	if err := errors.Join(append(errs[:], errSubject, errSession)...); err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (s *statement) UnmarshalJSON(payload []byte) error {
 }
 
 // check returns the claims if they are as wanted. The age comes last: only a token that is right otherwise may be called expired.
-func (s *statement) check(want ports.TokenExpectation) (domain.AccessClaims, error) {
+func (s *parsedClaims) check(want ports.ExpectedClaims) (domain.AccessClaims, error) {
 	latest := want.Now.Add(clockLeeway)
 	c := s.AccessClaims
 	switch {

@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	issuer   = "https://keylodge.example"
-	services = "https://api.example"
+	issuer       = "https://keylodge.example"
+	testAudience = "https://api.example"
 )
 
 // A service knows where the keys are, who issues tokens and what it is called itself. It uses a library that shares no
@@ -33,7 +33,7 @@ type service struct {
 	now                       time.Time
 }
 
-func (s service) believes(ctx context.Context, token string) (jwt.Token, error) {
+func (s service) accepts(ctx context.Context, token string) (jwt.Token, error) {
 	keys, err := jwk.Fetch(ctx, s.jwksURL)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (s service) believes(ctx context.Context, token string) (jwt.Token, error) 
 		jwt.WithRequiredClaim("exp"), jwt.WithClock(jwt.ClockFunc(func() time.Time { return s.now })))
 }
 
-func TestServicesBelieveATokenByThePublishedKeysAlone(t *testing.T) {
+func TestJWKS_VerifiesTokensDownstream(t *testing.T) {
 	keys := keylodge.New()
 	var known []ports.TokenKey
 	for _, algorithm := range []domain.SigningAlgorithm{domain.SigningES256, domain.SigningEdDSA} {
@@ -62,13 +62,13 @@ func TestServicesBelieveATokenByThePublishedKeysAlone(t *testing.T) {
 	published := publish(t, known)
 	now := time.Now()
 	stated := claims(t, now)
-	good := service{published, issuer, services, now}
+	good := service{published, issuer, testAudience, now}
 	for _, key := range known {
 		token, err := key.Sign(stated)
 		if err != nil {
 			t.Fatal(err)
 		}
-		believed, err := good.believes(t.Context(), token.Reveal())
+		believed, err := good.accepts(t.Context(), token.Reveal())
 		if err != nil {
 			t.Fatalf("%s: %v", key.Algorithm(), err)
 		}
@@ -78,12 +78,12 @@ func TestServicesBelieveATokenByThePublishedKeysAlone(t *testing.T) {
 			t.Errorf("%s: believed of %s, session %q, %v", key.Algorithm(), subject, session, err)
 		}
 		for name, other := range map[string]service{
-			"another issuer":   {published, "https://evil.example", services, now},
+			"another issuer":   {published, "https://evil.example", testAudience, now},
 			"another audience": {published, issuer, "https://other.example", now},
-			"a later time":     {published, issuer, services, stated.ExpiresAt},
-			"an earlier time":  {published, issuer, services, stated.IssuedAt.Add(-time.Minute)},
+			"a later time":     {published, issuer, testAudience, stated.ExpiresAt},
+			"an earlier time":  {published, issuer, testAudience, stated.IssuedAt.Add(-time.Minute)},
 		} {
-			if _, err := other.believes(t.Context(), token.Reveal()); err == nil {
+			if _, err := other.accepts(t.Context(), token.Reveal()); err == nil {
 				t.Errorf("%s: believed by a service of %s", key.Algorithm(), name)
 			}
 		}
@@ -95,7 +95,7 @@ func TestServicesBelieveATokenByThePublishedKeysAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := good.believes(t.Context(), foreign.Reveal()); err == nil {
+		if _, err := good.accepts(t.Context(), foreign.Reveal()); err == nil {
 			t.Errorf("%s: a token of a key that is not published was believed", key.Algorithm())
 		}
 	}
@@ -103,14 +103,14 @@ func TestServicesBelieveATokenByThePublishedKeysAlone(t *testing.T) {
 
 // Services whose clock is behind by up to half a minute believe a token that was issued just now: the library below compares iat
 // with its clock and knows no leeway unless it is configured.
-func TestServicesWithASlowClockBelieveAFreshToken(t *testing.T) {
+func TestJWKS_AcceptsFreshTokenWithSlowClock(t *testing.T) {
 	key, err := keylodge.New().Generate(domain.SigningES256)
 	if err != nil {
 		t.Fatal(err)
 	}
 	published, now := publish(t, []ports.TokenKey{key}), time.Now()
-	session := domain.RestoreSession(domain.SessionSnapshot{IdleEndsAt: now.Add(time.Hour), AuthTime: now, AMR: []string{"hwk"}})
-	stated, err := domain.AccessPolicy{Issuer: issuer, Audience: services, TTL: 5 * time.Minute}.AccessClaims(session, now, rand.Reader)
+	session := domain.RestoreSession(domain.SessionState{IdleEndsAt: now.Add(time.Hour), AuthTime: now, AMR: []string{"hwk"}})
+	stated, err := domain.AccessPolicy{Issuer: issuer, Audience: testAudience, TTL: 5 * time.Minute}.AccessClaims(session, now, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,17 +119,17 @@ func TestServicesWithASlowClockBelieveAFreshToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, behind := range []time.Duration{0, time.Second, 5 * time.Second, 29 * time.Second} {
-		if _, err := (service{published, issuer, services, now.Add(-behind)}).believes(t.Context(), token.Reveal()); err != nil {
+		if _, err := (service{published, issuer, testAudience, now.Add(-behind)}).accepts(t.Context(), token.Reveal()); err != nil {
 			t.Errorf("a clock that is %s behind: %v", behind, err)
 		}
 	}
-	if _, err := (service{published, issuer, services, now.Add(-time.Minute)}).believes(t.Context(), token.Reveal()); err == nil {
+	if _, err := (service{published, issuer, testAudience, now.Add(-time.Minute)}).accepts(t.Context(), token.Reveal()); err == nil {
 		t.Error("believed by a clock that is a minute behind, although this library compares iat")
 	}
 }
 
 // The kid is the thumbprint that others work out from the published key.
-func TestOthersFindTheSameThumbprint(t *testing.T) {
+func TestThumbprint_MatchesOtherLibraries(t *testing.T) {
 	for _, algorithm := range []domain.SigningAlgorithm{domain.SigningES256, domain.SigningEdDSA} {
 		key, err := keylodge.New().Generate(algorithm)
 		if err != nil {
@@ -186,7 +186,7 @@ func claims(t *testing.T, now time.Time) domain.AccessClaims {
 		t.Fatal(err)
 	}
 	return domain.AccessClaims{
-		TokenID: "f9hXtP1wGmLzRkQ2", Issuer: issuer, Audience: []string{services, issuer}, ClientID: "keylodge", Subject: user, SessionID: session,
+		TokenID: "f9hXtP1wGmLzRkQ2", Issuer: issuer, Audience: []string{testAudience, issuer}, ClientID: "keylodge", Subject: user, SessionID: session,
 		IssuedAt: now.Truncate(time.Second), ExpiresAt: now.Add(5 * time.Minute).Truncate(time.Second),
 		AuthTime: now.Add(-time.Hour).Truncate(time.Second), AMR: []string{"hwk", "user", "mfa"},
 	}

@@ -9,14 +9,14 @@ import (
 
 // jwk is a public key as it is published (RFC 7517).
 type jwk struct {
-	requiredMembers
+	thumbprintMembers
 	ID        string `json:"kid"`
 	Algorithm string `json:"alg"`
 	Use       string `json:"use"`
 }
 
-// requiredMembers are what makes a key that key. They stand in the order in which RFC 7638, section 3.2, hashes them.
-type requiredMembers struct {
+// thumbprintMembers are what makes a key that key. They stand in the order in which RFC 7638, section 3.2, hashes them.
+type thumbprintMembers struct {
 	Curve string `json:"crv"`
 	Type  string `json:"kty"`
 	X     string `json:"x"`
@@ -25,19 +25,19 @@ type requiredMembers struct {
 
 // p256JWK takes the uncompressed point: 04, then both coordinates in 32 bytes each, leading zeros included, as RFC 7518,
 // section 6.2.1, wants them.
-func p256JWK(point []byte) requiredMembers {
-	return requiredMembers{
+func p256JWK(point []byte) thumbprintMembers {
+	return thumbprintMembers{
 		Curve: "P-256", Type: "EC",
 		X: base64.RawURLEncoding.EncodeToString(point[1:33]), Y: base64.RawURLEncoding.EncodeToString(point[33:]),
 	}
 }
 
 // ed25519JWK is by RFC 8037, section 2.
-func ed25519JWK(public ed25519.PublicKey) requiredMembers {
-	return requiredMembers{Curve: "Ed25519", Type: "OKP", X: base64.RawURLEncoding.EncodeToString(public)}
+func ed25519JWK(public ed25519.PublicKey) thumbprintMembers {
+	return thumbprintMembers{Curve: "Ed25519", Type: "OKP", X: base64.RawURLEncoding.EncodeToString(public)}
 }
 
-func (m requiredMembers) thumbprint() (string, error) {
+func (m thumbprintMembers) thumbprint() (string, error) {
 	hashed, err := json.Marshal(m)
 	if err != nil {
 		return "", err

@@ -39,35 +39,35 @@ func newKey(private any) (*Key, error) {
 	switch private := private.(type) {
 	case *ecdsa.PrivateKey:
 		if private.Curve != elliptic.P256() {
-			return nil, unsuitable("an EC key on " + private.Curve.Params().Name)
+			return nil, unsupportedKey("an EC key on " + private.Curve.Params().Name)
 		}
 		point, err := private.PublicKey.Bytes()
 		if err != nil {
 			return nil, errors.New("is no point of P-256")
 		}
-		return assemble(jwt.SigningMethodES256, private, p256JWK(point))
+		return buildKey(jwt.SigningMethodES256, private, p256JWK(point))
 	case ed25519.PrivateKey:
-		return assemble(jwt.SigningMethodEdDSA, private, ed25519JWK(private.Public().(ed25519.PublicKey)))
+		return buildKey(jwt.SigningMethodEdDSA, private, ed25519JWK(private.Public().(ed25519.PublicKey)))
 	case *rsa.PrivateKey:
-		return nil, unsuitable("an RSA key")
+		return nil, unsupportedKey("an RSA key")
 	default:
-		return nil, unsuitable("a key of another kind")
+		return nil, unsupportedKey("a key of another kind")
 	}
 }
 
-func assemble(method jwt.SigningMethod, private crypto.Signer, public requiredMembers) (*Key, error) {
+func buildKey(method jwt.SigningMethod, private crypto.Signer, public thumbprintMembers) (*Key, error) {
 	id, err := public.thumbprint()
 	if err != nil {
 		return nil, err
 	}
-	published, err := json.Marshal(jwk{requiredMembers: public, ID: id, Algorithm: method.Alg(), Use: "sig"})
+	published, err := json.Marshal(jwk{thumbprintMembers: public, ID: id, Algorithm: method.Alg(), Use: "sig"})
 	if err != nil {
 		return nil, err
 	}
 	return &Key{method, private, id, published}, nil
 }
 
-func unsuitable(what string) error {
+func unsupportedKey(what string) error {
 	return fmt.Errorf("is %s, and access tokens are signed with P-256 (%s) or Ed25519 (%s)", what, domain.SigningES256, domain.SigningEdDSA)
 }
 

@@ -22,16 +22,16 @@ import (
 var algorithms = []domain.SigningAlgorithm{domain.SigningES256, domain.SigningEdDSA}
 
 const (
-	issuer   = "https://keylodge.example"
-	services = "https://api.example"
+	issuer       = "https://keylodge.example"
+	testAudience = "https://api.example"
 )
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 500_000_000, time.UTC)
 
-var expected = ports.TokenExpectation{Issuer: issuer, Audience: services, Now: now}
+var expected = ports.ExpectedClaims{Issuer: issuer, Audience: testAudience, Now: now}
 
-// honest are the claims of a token that was issued a minute ago and lasts four more.
-func honest(t testing.TB) domain.AccessClaims {
+// validClaims are the claims of a token that was issued a minute ago and lasts four more.
+func validClaims(t testing.TB) domain.AccessClaims {
 	t.Helper()
 	user, err := domain.ParseUserID("0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d")
 	if err != nil {
@@ -43,7 +43,7 @@ func honest(t testing.TB) domain.AccessClaims {
 	}
 	issued := now.Add(-time.Minute).Truncate(time.Second)
 	return domain.AccessClaims{
-		TokenID: "f9hXtP1wGmLzRkQ2", Issuer: issuer, Audience: []string{services}, ClientID: "keylodge", Subject: user, SessionID: session,
+		TokenID: "f9hXtP1wGmLzRkQ2", Issuer: issuer, Audience: []string{testAudience}, ClientID: "keylodge", Subject: user, SessionID: session,
 		IssuedAt: issued, ExpiresAt: issued.Add(5 * time.Minute), AuthTime: issued.Add(-time.Hour), AMR: []string{"hwk", "user", "mfa"},
 	}
 }
@@ -66,9 +66,9 @@ func sign(t testing.TB, key *Key, stated domain.AccessClaims) string {
 	return token.Reveal()
 }
 
-func TestAnAccessTokenSaysWhatRFC9068Asks(t *testing.T) {
-	several := honest(t)
-	several.Audience = []string{services, issuer}
+func TestSign_RFC9068Claims(t *testing.T) {
+	several := validClaims(t)
+	several.Audience = []string{testAudience, issuer}
 	several.ExpiresAt = several.ExpiresAt.Add(999 * time.Millisecond)
 	for _, algorithm := range algorithms {
 		key := generate(t, algorithm)
@@ -76,12 +76,12 @@ func TestAnAccessTokenSaysWhatRFC9068Asks(t *testing.T) {
 		payload := `{"iss":"https://keylodge.example","sub":"0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d",` +
 			`"exp":1772366640,"iat":1772366340,"jti":"f9hXtP1wGmLzRkQ2","aud":%s,"client_id":"keylodge",` +
 			`"sid":"0195517e-5d1e-7b7c-9a1b-6d7e8f901a2b","auth_time":1772362740,"amr":["hwk","user","mfa"]}`
-		isWritten(t, sign(t, key, honest(t)), header, fmt.Sprintf(payload, `"https://api.example"`))
-		isWritten(t, sign(t, key, several), header, fmt.Sprintf(payload, `["https://api.example","https://keylodge.example"]`))
+		wantToken(t, sign(t, key, validClaims(t)), header, fmt.Sprintf(payload, `"https://api.example"`))
+		wantToken(t, sign(t, key, several), header, fmt.Sprintf(payload, `["https://api.example","https://keylodge.example"]`))
 	}
 }
 
-func isWritten(t *testing.T, token, header, payload string) {
+func wantToken(t *testing.T, token, header, payload string) {
 	t.Helper()
 	parts := strings.Split(token, ".")
 	if got := decode(t, parts[0]); string(got) != header {
@@ -92,7 +92,7 @@ func isWritten(t *testing.T, token, header, payload string) {
 	}
 }
 
-func TestAKeyComesBackFromItsPrivateForm(t *testing.T) {
+func TestKey_PrivateRoundTrip(t *testing.T) {
 	for _, algorithm := range algorithms {
 		key := generate(t, algorithm)
 		private, err := key.Private()
@@ -106,14 +106,14 @@ func TestAKeyComesBackFromItsPrivateForm(t *testing.T) {
 		if back.ID() != key.ID() || back.Algorithm() != algorithm || key.Algorithm() != algorithm {
 			t.Errorf("%s %s came back as %s %s", key.Algorithm(), key.ID(), back.Algorithm(), back.ID())
 		}
-		stated, err := New().Verify(sign(t, back.(*Key), honest(t)), []ports.TokenKey{key}, expected)
-		if err != nil || !reflect.DeepEqual(stated, honest(t)) {
+		stated, err := New().Verify(sign(t, back.(*Key), validClaims(t)), []ports.TokenKey{key}, expected)
+		if err != nil || !reflect.DeepEqual(stated, validClaims(t)) {
 			t.Errorf("%+v, %v", stated, err)
 		}
 	}
 }
 
-func TestOtherKeysAreRefused(t *testing.T) {
+func TestKeys_RejectUnsupportedKeys(t *testing.T) {
 	if _, err := New().Generate("RS256"); err == nil {
 		t.Error("a key for RS256")
 	}
@@ -127,14 +127,14 @@ func TestOtherKeysAreRefused(t *testing.T) {
 	}
 }
 
-func TestPublicKeysHoldNothingPrivate(t *testing.T) {
+func TestKey_PublicHasNoPrivateMembers(t *testing.T) {
 	want := map[domain.SigningAlgorithm]string{
 		domain.SigningES256: `{"alg":"ES256","crv":"P-256","kid":"%s","kty":"EC","use":"sig","x":"%s","y":"%s"}`,
 		domain.SigningEdDSA: `{"alg":"EdDSA","crv":"Ed25519","kid":"%s","kty":"OKP","use":"sig","x":"%s"}`,
 	}
 	for _, algorithm := range algorithms {
 		key := generate(t, algorithm)
-		members := published(t, key)
+		members := publicMembers(t, key)
 		values := []any{key.ID(), members["x"]}
 		if y, there := members["y"]; there {
 			values = append(values, y)
@@ -150,7 +150,7 @@ func TestPublicKeysHoldNothingPrivate(t *testing.T) {
 }
 
 // A coordinate that begins with 00 is written in full. One key in 128 has one.
-func TestCoordinatesAreWrittenInFullLength(t *testing.T) {
+func TestJWK_CoordinatesHaveFullLength(t *testing.T) {
 	for tries := range 10_000 {
 		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
@@ -167,7 +167,7 @@ func TestCoordinatesAreWrittenInFullLength(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		members := published(t, key)
+		members := publicMembers(t, key)
 		if x, y := decode(t, members["x"]), decode(t, members["y"]); !bytes.Equal(append(x, y...), point[1:]) || len(x) != 32 {
 			t.Errorf("after %d tries: x is %x and y is %x of the point %x", tries, x, y, point)
 		}
@@ -177,12 +177,12 @@ func TestCoordinatesAreWrittenInFullLength(t *testing.T) {
 }
 
 // RFC 8037, appendix A.1 to A.5.
-func TestTheEd25519KeyOfRFC8037(t *testing.T) {
+func TestKey_RFC8037Ed25519(t *testing.T) {
 	key := rfcKeys(t)[0]
 	if key.ID() != "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k" {
 		t.Errorf("the thumbprint is %s", key.ID())
 	}
-	if x := published(t, key)["x"]; x != "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" {
+	if x := publicMembers(t, key)["x"]; x != "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" {
 		t.Errorf("x is %s", x)
 	}
 	const text = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc"
@@ -198,9 +198,9 @@ func TestTheEd25519KeyOfRFC8037(t *testing.T) {
 
 // RFC 7515, appendix A.3. The thumbprint is RFC 9449's, section 6.1, for the key of its section 4.1: RFC 7638 itself has
 // one for RSA only.
-func TestTheP256KeysOfRFC7515AndRFC9449(t *testing.T) {
+func TestKey_RFC7515AndRFC9449P256(t *testing.T) {
 	key := rfcKeys(t)[1]
-	members := published(t, key)
+	members := publicMembers(t, key)
 	if members["x"] != "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU" || members["y"] != "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" {
 		t.Errorf("published as %v", members)
 	}
@@ -217,7 +217,7 @@ func TestTheP256KeysOfRFC7515AndRFC9449(t *testing.T) {
 	}
 }
 
-func TestAKeyIsNeverPrinted(t *testing.T) {
+func TestKey_IsRedacted(t *testing.T) {
 	for _, algorithm := range algorithms {
 		key := generate(t, algorithm)
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X"} {
@@ -238,7 +238,7 @@ func TestAKeyIsNeverPrinted(t *testing.T) {
 
 func BenchmarkSign(b *testing.B) {
 	for _, algorithm := range algorithms {
-		key, stated := generate(b, algorithm), honest(b)
+		key, stated := generate(b, algorithm), validClaims(b)
 		b.Run(string(algorithm), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -268,7 +268,7 @@ func rfcKeys(t testing.TB) []*Key {
 	return keys
 }
 
-func published(t *testing.T, key *Key) map[string]string {
+func publicMembers(t *testing.T, key *Key) map[string]string {
 	t.Helper()
 	public, err := key.Public()
 	if err != nil {

@@ -27,7 +27,7 @@ var _ ports.TokenKeys = (*Keys)(nil)
 
 func New() *Keys {
 	return &Keys{jwt.NewParser(
-		// No list of algorithms: publicKeyAmong holds each token to the one of its key.
+		// No list of algorithms: keyfunc holds each token to the one of its key.
 		jwt.WithStrictDecoding(),
 		jwt.WithoutClaimsValidation(), // claims.check does that
 	)}

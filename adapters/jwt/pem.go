@@ -10,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-const howToMakeAKey = "make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
+const keygenHint = "make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
 
 // ParsePEM reads an operator's own keys: one or more private keys in PEM, in PKCS #8 or SEC 1, on P-256 or Ed25519. The
 // first is to sign; the others are still published and believed. Whatever is in the file and cannot be used is an error,
@@ -37,7 +37,7 @@ func ParsePEM(file []byte) ([]ports.TokenKey, error) {
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("there is no private key in PEM; " + howToMakeAKey)
+		return nil, errors.New("there is no private key in PEM; " + keygenHint)
 	}
 	return keys, nil
 }
@@ -71,14 +71,14 @@ func parseBlock(block *pem.Block) (*Key, error) {
 	case "PUBLIC KEY":
 		return nil, errors.New("is only the public half of a key; put the private one in its place")
 	default:
-		return nil, errors.New("is no private key in PKCS #8 or SEC 1; remove it, or " + howToMakeAKey)
+		return nil, errors.New("is no private key in PKCS #8 or SEC 1; remove it, or " + keygenHint)
 	}
 	if err != nil {
-		return nil, errors.New("cannot be read; copy the file again, or " + howToMakeAKey)
+		return nil, errors.New("cannot be read; copy the file again, or " + keygenHint)
 	}
 	key, err := newKey(private)
 	if err != nil {
-		return nil, fmt.Errorf("%w; %s", err, howToMakeAKey)
+		return nil, fmt.Errorf("%w; %s", err, keygenHint)
 	}
 	return key, nil
 }

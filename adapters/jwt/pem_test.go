@@ -16,7 +16,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestAnOperatorsKeysAreReadInTheirOrder(t *testing.T) {
+func TestParsePEM_KeepsOrder(t *testing.T) {
 	first, second, third := generate(t, domain.SigningEdDSA), generate(t, domain.SigningES256), generate(t, domain.SigningES256)
 	sec1, err := x509.MarshalECPrivateKey(third.private.(*ecdsa.PrivateKey))
 	if err != nil {
@@ -40,7 +40,7 @@ func TestAnOperatorsKeysAreReadInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestAFileThatCannotBeUsedSaysWhatToDo(t *testing.T) {
+func TestParsePEM_ErrorsSayWhatToDo(t *testing.T) {
 	key := generate(t, domain.SigningES256)
 	good := block("PRIVATE KEY", pkcs8(t, key))
 	public, err := x509.MarshalPKIXPublicKey(key.private.Public())

@@ -18,17 +18,17 @@ var errMalformed = errors.New("malformed JSON in a token")
 const (
 	// maxDepth bounds the objects and arrays inside each other. Tokens of Keylodge have two levels.
 	maxDepth = 8
-	// endOfTime is the first second of the year 10000, which RFC 3339 and this package do not write any more.
-	endOfTime = 253_402_300_800
+	// maxNumericDate is the first second of the year 10000, which RFC 3339 and this package do not write any more.
+	maxNumericDate = 253_402_300_800
 )
 
-// object is a JSON object whose members were not decoded yet. Names are compared exactly: encoding/json would also take
+// jsonObject is a JSON object whose members were not decoded yet. Names are compared exactly: encoding/json would also take
 // "EXP" for "exp".
-type object map[string]json.RawMessage
+type jsonObject map[string]json.RawMessage
 
 // parseObject reads one JSON object that fills the text. It refuses a member name that occurs twice in any object (RFC 7515,
 // section 4, and RFC 7519, section 4, permit that), invalid UTF-8, and more than maxDepth levels.
-func parseObject(text []byte) (object, error) {
+func parseObject(text []byte) (jsonObject, error) {
 	if !utf8.Valid(text) {
 		return nil, errMalformed
 	}
@@ -39,7 +39,7 @@ func parseObject(text []byte) (object, error) {
 	if _, err := decoder.Token(); err != io.EOF {
 		return nil, errMalformed
 	}
-	var members object
+	var members jsonObject
 	if err := json.Unmarshal(text, &members); err != nil || members == nil {
 		return nil, errMalformed
 	}
@@ -79,8 +79,8 @@ func checkValue(decoder *json.Decoder, depth int) error {
 	return nil
 }
 
-// text returns a member that is a string, and not empty.
-func (o object) text(name string) (string, error) {
+// getString returns a member that is a string, and not empty.
+func (o jsonObject) getString(name string) (string, error) {
 	var s string
 	if raw := o[name]; len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil || s == "" {
 		return "", errMalformed
@@ -88,8 +88,8 @@ func (o object) text(name string) (string, error) {
 	return s, nil
 }
 
-// texts returns a member that is an array of strings, none of them empty, and at least one of them.
-func (o object) texts(name string) ([]string, error) {
+// getStrings returns a member that is an array of strings, none of them empty, and at least one of them.
+func (o jsonObject) getStrings(name string) ([]string, error) {
 	var elements []json.RawMessage
 	if raw := o[name]; len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &elements) != nil || len(elements) == 0 {
 		return nil, errMalformed
@@ -97,25 +97,25 @@ func (o object) texts(name string) ([]string, error) {
 	list := make([]string, len(elements))
 	for i, element := range elements {
 		var err error
-		if list[i], err = (object{name: element}).text(name); err != nil {
+		if list[i], err = (jsonObject{name: element}).getString(name); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
 }
 
-// textOrTexts returns a member that is one string or an array of them (RFC 7519, section 4.1.3).
-func (o object) textOrTexts(name string) ([]string, error) {
+// getStringOrStrings returns a member that is one string or an array of them (RFC 7519, section 4.1.3).
+func (o jsonObject) getStringOrStrings(name string) ([]string, error) {
 	if raw := o[name]; len(raw) > 0 && raw[0] == '[' {
-		return o.texts(name)
+		return o.getStrings(name)
 	}
-	s, err := o.text(name)
+	s, err := o.getString(name)
 	return []string{s}, err
 }
 
-// words returns a member that is a string of words with one space between each two (RFC 6749, section 3.3).
-func (o object) words(name string) ([]string, error) {
-	s, err := o.text(name)
+// getSpaceSeparated returns a member that is a string of words with one space between each two (RFC 6749, section 3.3).
+func (o jsonObject) getSpaceSeparated(name string) ([]string, error) {
+	s, err := o.getString(name)
 	words := strings.Split(s, " ")
 	if err != nil || slices.Contains(words, "") {
 		return nil, errMalformed
@@ -123,15 +123,15 @@ func (o object) words(name string) ([]string, error) {
 	return words, nil
 }
 
-// date returns a member that is a NumericDate (RFC 7519, section 2): a JSON number of seconds since the Unix epoch, not negative and
+// getNumericDate returns a member that is a NumericDate (RFC 7519, section 2): a JSON number of seconds since the Unix epoch, not negative and
 // before the year 10000. A fraction of a second is cut off, which lets no token live longer.
-func (o object) date(name string) (time.Time, error) {
+func (o jsonObject) getNumericDate(name string) (time.Time, error) {
 	raw := o[name]
 	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' {
 		return time.Time{}, errMalformed
 	}
 	seconds, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || seconds >= endOfTime {
+	if err != nil || seconds >= maxNumericDate {
 		return time.Time{}, errMalformed
 	}
 	return time.Unix(int64(seconds), 0).UTC(), nil

@@ -13,20 +13,20 @@ import (
 // signedAs signs a header and a payload as they are written.
 func signedAs(key *Key, header, payload string) string {
 	text := encode([]byte(header)) + "." + encode([]byte(payload))
-	return text + "." + encode(by(key)(text))
+	return text + "." + encode(signWith(key)(text))
 }
 
 // The claims of an honest token, as JSON values by their names.
-func honestClaims() map[string]string {
+func validClaimsJSON() map[string]string {
 	return map[string]string{
-		"iss": `"` + issuer + `"`, "aud": `"` + services + `"`, "sub": `"0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d"`,
+		"iss": `"` + issuer + `"`, "aud": `"` + testAudience + `"`, "sub": `"0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d"`,
 		"sid": `"0195517e-5d1e-7b7c-9a1b-6d7e8f901a2b"`, "jti": `"f9hXtP1wGmLzRkQ2"`, "client_id": `"keylodge"`,
 		"iat": fmt.Sprint(now.Unix() - 60), "nbf": fmt.Sprint(now.Unix() - 60), "exp": fmt.Sprint(now.Unix() + 240),
 		"auth_time": fmt.Sprint(now.Unix() - 3600), "amr": `["hwk","user","mfa"]`, "scope": `"account"`,
 	}
 }
 
-func written(claims map[string]string, more ...string) string {
+func encodeClaims(claims map[string]string, more ...string) string {
 	members := more
 	for name, value := range claims {
 		members = append(members, fmt.Sprintf("%q:%s", name, value))
@@ -35,60 +35,60 @@ func written(claims map[string]string, more ...string) string {
 }
 
 // None of these can be made by Keylodge: every one has a right signature of its key, and is refused.
-func TestVerify_refusesOddTokensOfItsOwnKey(t *testing.T) {
+func TestVerify_RejectsMalformedTokensWithValidSignature(t *testing.T) {
 	key := generate(t, domain.SigningEdDSA)
 	header := fmt.Sprintf(`{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, key.ID())
 	with := func(name, value string) string {
-		claims := honestClaims()
+		claims := validClaimsJSON()
 		claims[name] = value
-		return written(claims)
+		return encodeClaims(claims)
 	}
 	odd := map[string][2]string{} // header and payload
-	for name, value := range honestClaims() {
+	for name, value := range validClaimsJSON() {
 		for _, other := range []string{`""`, `null`, `true`, `{}`, `[]`, `[null]`, `[1]`, `[""]`, `[["account"]]`, `{"` + name + `":` + value + `}`} {
 			odd[name+": "+other] = [2]string{header, with(name, other)}
 		}
-		odd[name+" twice"] = [2]string{header, written(honestClaims(), fmt.Sprintf("%q:%s", name, value))}
-		odd[name+" twice, escaped"] = [2]string{header, written(honestClaims(), fmt.Sprintf(`"\u%04x%s":%s`, name[0], name[1:], value))}
+		odd[name+" twice"] = [2]string{header, encodeClaims(validClaimsJSON(), fmt.Sprintf("%q:%s", name, value))}
+		odd[name+" twice, escaped"] = [2]string{header, encodeClaims(validClaimsJSON(), fmt.Sprintf(`"\u%04x%s":%s`, name[0], name[1:], value))}
 		if name == "nbf" || name == "scope" { // optional, so that another name is an unknown claim
 			continue
 		}
-		claims := honestClaims()
+		claims := validClaimsJSON()
 		delete(claims, name)
-		odd[name+" in capitals"] = [2]string{header, written(claims, fmt.Sprintf("%q:%s", strings.ToUpper(name), value))}
-		odd[name+" in an object"] = [2]string{header, written(claims, fmt.Sprintf(`"claims":{%q:%s}`, name, value))}
+		odd[name+" in capitals"] = [2]string{header, encodeClaims(claims, fmt.Sprintf("%q:%s", strings.ToUpper(name), value))}
+		odd[name+" in an object"] = [2]string{header, encodeClaims(claims, fmt.Sprintf(`"claims":{%q:%s}`, name, value))}
 	}
 	for _, name := range []string{"iss", "aud", "sub", "sid", "jti", "client_id", "scope"} {
 		odd[name+": a number"] = [2]string{header, with(name, "1")}
 		if name != "aud" {
-			odd[name+": a list"] = [2]string{header, with(name, "["+honestClaims()[name]+"]")}
+			odd[name+": a list"] = [2]string{header, with(name, "["+validClaimsJSON()[name]+"]")}
 		}
 	}
 	for _, name := range []string{"exp", "nbf", "iat", "auth_time"} {
 		for _, date := range []string{
-			`"` + honestClaims()[name] + `"`, `"2026-03-01T12:00:00Z"`, "-1", "-0", "-1e99", "1e300", "1e999", "253402300800", "9223372036854775808",
-			"18446744073709551617", "[" + honestClaims()[name] + "]",
+			`"` + validClaimsJSON()[name] + `"`, `"2026-03-01T12:00:00Z"`, "-1", "-0", "-1e99", "1e300", "1e999", "253402300800", "9223372036854775808",
+			"18446744073709551617", "[" + validClaimsJSON()[name] + "]",
 		} {
 			odd[name+": "+date] = [2]string{header, with(name, date)}
 		}
 	}
-	odd["exp in milliseconds"] = [2]string{header, with("exp", honestClaims()["exp"]+"000")}
+	odd["exp in milliseconds"] = [2]string{header, with("exp", validClaimsJSON()["exp"]+"000")}
 	for _, list := range []string{`["hwk",null]`, `["hwk",1]`, `["hwk",""]`, `["hwk",["mfa"]]`, `{"0":"hwk"}`} {
 		odd["amr: "+list] = [2]string{header, with("amr", list)}
 	}
-	for _, list := range []string{`["` + services + `",null]`, `["` + services + `",""]`, `["` + services + `",1]`, `[["` + services + `"]]`} {
+	for _, list := range []string{`["` + testAudience + `",null]`, `["` + testAudience + `",""]`, `["` + testAudience + `",1]`, `[["` + testAudience + `"]]`} {
 		odd["aud: "+list] = [2]string{header, with("aud", list)}
 	}
 	for _, scope := range []string{`" account"`, `"account "`, `"account  email"`, `" "`} {
 		odd["scope: "+scope] = [2]string{header, with("scope", scope)}
 	}
-	honest := written(honestClaims())
+	honest := encodeClaims(validClaimsJSON())
 	for name, payload := range map[string]string{
-		"duplicates of an unknown claim":   written(honestClaims(), `"x":1`, `"x":1`),
-		"duplicates in an unknown claim":   written(honestClaims(), `"x":{"y":1,"y":2}`),
-		"duplicates in a list":             written(honestClaims(), `"x":[[{"y":1,"y":2}]]`),
-		"nested too deep":                  written(honestClaims(), `"x":`+strings.Repeat("[", 8)+strings.Repeat("]", 8)),
-		"nested very deep":                 written(honestClaims(), `"x":`+strings.Repeat(`[`, 1000)+strings.Repeat("]", 1000)),
+		"duplicates of an unknown claim":   encodeClaims(validClaimsJSON(), `"x":1`, `"x":1`),
+		"duplicates in an unknown claim":   encodeClaims(validClaimsJSON(), `"x":{"y":1,"y":2}`),
+		"duplicates in a list":             encodeClaims(validClaimsJSON(), `"x":[[{"y":1,"y":2}]]`),
+		"nested too deep":                  encodeClaims(validClaimsJSON(), `"x":`+strings.Repeat("[", 8)+strings.Repeat("]", 8)),
+		"nested very deep":                 encodeClaims(validClaimsJSON(), `"x":`+strings.Repeat(`[`, 1000)+strings.Repeat("]", 1000)),
 		"not closed":                       honest[:len(honest)-1],
 		"closed twice":                     honest + "}",
 		"followed by another":              honest + honest,
@@ -97,14 +97,14 @@ func TestVerify_refusesOddTokensOfItsOwnKey(t *testing.T) {
 		"after a byte order mark":          "\ufeff" + honest,
 		"after a no-break space":           "\u00a0" + honest,
 		"after a form feed":                "\f" + honest,
-		"with invalid UTF-8":               written(honestClaims(), "\"x\":\"\xff\""),
+		"with invalid UTF-8":               encodeClaims(validClaimsJSON(), "\"x\":\"\xff\""),
 		"in UTF-16":                        "{\x00}\x00",
 		"with a comment":                   honest + "/**/",
 		"with a trailing comma":            honest[:len(honest)-1] + ",}",
 		"in a list":                        "[" + honest + "]",
 		"in a string":                      fmt.Sprintf("%q", honest),
 		"a token in a token":               `"` + signedAs(key, header, honest) + `"`,
-		"with a number of leading zeros":   with("exp", "0"+honestClaims()["exp"]),
+		"with a number of leading zeros":   with("exp", "0"+validClaimsJSON()["exp"]),
 		"with a hexadecimal number":        with("exp", fmt.Sprintf("0x%x", now.Unix()+240)),
 		"with a number that has no digits": with("exp", "NaN"),
 	} {
@@ -141,37 +141,37 @@ func TestVerify_refusesOddTokensOfItsOwnKey(t *testing.T) {
 
 // What RFC 7519 leaves free is accepted: the order of members, white space of JSON, unknown claims, numbers with a fraction or an
 // exponent, and one audience as a list.
-func TestVerify_acceptsWhatRFC7519LeavesFree(t *testing.T) {
+func TestVerify_AcceptsOptionalRFC7519Forms(t *testing.T) {
 	key := generate(t, domain.SigningEdDSA)
 	header := fmt.Sprintf(" {\"x\": {\"y\": [1]},\n\t\"alg\": \"EdDSA\", \"kid\": %q, \"typ\": \"at+jwt\"}\r\n", key.ID())
-	claims := honestClaims()
+	claims := validClaimsJSON()
 	claims["aud"] = "[" + claims["aud"] + "]"
 	claims["iat"] += ".5"
 	claims["exp"] += ".5"
 	claims["auth_time"] = fmt.Sprintf("%.9fe9", float64(now.Unix()-3600)/1e9)
-	want := honest(t)
+	want := validClaims(t)
 	want.Scope = []string{domain.ScopeAccount}
 	want.IssuedAt, want.ExpiresAt = want.IssuedAt.UTC(), want.ExpiresAt.UTC()
 	want.AuthTime = now.Add(-3600 * 1e9).Truncate(1e9)
-	got, err := New().Verify(signedAs(key, header, written(claims, `"x": {"exp": "never", "y": [[[[[[]]]]]]}`)), []ports.TokenKey{key}, expected)
+	got, err := New().Verify(signedAs(key, header, encodeClaims(claims, `"x": {"exp": "never", "y": [[[[[[]]]]]]}`)), []ports.TokenKey{key}, expected)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v\nwant %+v", got, err, want)
 	}
 	delete(claims, "nbf")
 	delete(claims, "scope")
-	if got, err := New().Verify(signedAs(key, header, written(claims)), []ports.TokenKey{key}, expected); err != nil || got.Scope != nil {
+	if got, err := New().Verify(signedAs(key, header, encodeClaims(claims)), []ports.TokenKey{key}, expected); err != nil || got.Scope != nil {
 		t.Errorf("without what is optional: %+v, %v", got, err)
 	}
 }
 
 // Each part of a token has one spelling: no padding, no white space, no spare bits that are set, even if they are signed.
-func TestVerify_refusesOtherSpellingsOfBase64(t *testing.T) {
+func TestVerify_RejectsNonCanonicalBase64(t *testing.T) {
 	key := generate(t, domain.SigningEdDSA)
 	header := fmt.Sprintf(`{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, key.ID())
 	for len(header)%3 != 1 {
 		header += " "
 	}
-	payload := written(honestClaims())
+	payload := encodeClaims(validClaimsJSON())
 	for len(payload)%3 != 1 {
 		payload += " "
 	}
@@ -191,7 +191,7 @@ func TestVerify_refusesOtherSpellingsOfBase64(t *testing.T) {
 			parts := [2]string{encode([]byte(header)), encode([]byte(payload))}
 			parts[part] = spell(parts[part])
 			text := parts[0] + "." + parts[1]
-			if _, err := New().Verify(text+"."+encode(by(key)(text)), []ports.TokenKey{key}, expected); err != domain.ErrAccessTokenInvalid {
+			if _, err := New().Verify(text+"."+encode(signWith(key)(text)), []ports.TokenKey{key}, expected); err != domain.ErrAccessTokenInvalid {
 				t.Errorf("%s in part %d: %v", name, part, err)
 			}
 		}

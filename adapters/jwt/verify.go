@@ -15,7 +15,7 @@ const maxTokenSize = 8 << 10
 
 // Verify knows keys of this package only. It refuses header and claims of other types than RFC 9068 gives them, and members that
 // occur twice, also in a token that one of our own keys has signed: two parsers could read them differently.
-func (k *Keys) Verify(token string, keys []ports.TokenKey, want ports.TokenExpectation) (domain.AccessClaims, error) {
+func (k *Keys) Verify(token string, keys []ports.TokenKey, want ports.ExpectedClaims) (domain.AccessClaims, error) {
 	// Base64 decoders skip line breaks, so that one token could be written in many ways.
 	if len(token) > maxTokenSize || strings.ContainsAny(token, "\r\n") {
 		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
@@ -28,20 +28,20 @@ func (k *Keys) Verify(token string, keys []ports.TokenKey, want ports.TokenExpec
 	if _, err := parseObject(header); err != nil { // the library takes the last of two members
 		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
 	}
-	var stated statement
-	if _, err := k.parser.ParseWithClaims(token, &stated, publicKeyAmong(keys)); err != nil {
+	var stated parsedClaims
+	if _, err := k.parser.ParseWithClaims(token, &stated, keyfunc(keys)); err != nil {
 		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
 	}
 	return stated.check(want)
 }
 
-// publicKeyAmong finds the key that a token's header names, and refuses the token if it is not an access token or names
+// keyfunc finds the key that a token's header names, and refuses the token if it is not an access token or names
 // another algorithm than the key's. A key or an address of one that the header brings along (jwk, jku, x5c, x5u) is never
 // looked at.
 //
 // The type is compared exactly. RFC 9068, section 4, would also have application/at+jwt, and media types know no case;
 // but Keylodge writes neither, so a signed token with either comes from somebody else who uses the same key.
-func publicKeyAmong(keys []ports.TokenKey) jwt.Keyfunc {
+func keyfunc(keys []ports.TokenKey) jwt.Keyfunc {
 	return func(token *jwt.Token) (any, error) {
 		if token.Header["typ"] != tokenType {
 			return nil, errors.New("not an access token")

@@ -20,49 +20,51 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// draft is a token in the making: honest, until a forger has changed it.
-type draft struct {
-	header  map[string]any
-	claims  map[string]any
-	payload string                     // instead of the claims
-	encode  [3]func(raw []byte) string // of header, payload and signature
-	sign    func(text string) []byte
-	finish  func(token string) string // what happens to it after it was signed
+// tokenBuilder is a token in the making: honest, until a forger has changed it.
+type tokenBuilder struct {
+	header    map[string]any
+	claims    map[string]any
+	payload   string                     // instead of the claims
+	encode    [3]func(raw []byte) string // of header, payload and signature
+	sign      func(text string) []byte
+	transform func(token string) string // what happens to it after it was signed
 }
 
-// keyring is who can sign. All but the stranger are known to Verify.
-type keyring struct {
-	ours     *Key
-	sibling  *Key // of the same algorithm
-	other    *Key // of the other algorithm
-	stranger *Key // of the same algorithm
+// testKeys is who can sign. All but the stranger are known to Verify.
+type testKeys struct {
+	own            *Key
+	sameAlgorithm  *Key // of the same algorithm
+	otherAlgorithm *Key // of the other algorithm
+	unknown        *Key // of the same algorithm
 }
 
-func (k keyring) known() []ports.TokenKey { return []ports.TokenKey{k.other, k.sibling, k.ours} }
+func (k testKeys) known() []ports.TokenKey {
+	return []ports.TokenKey{k.otherAlgorithm, k.sameAlgorithm, k.own}
+}
 
-func newKeyring(t testing.TB, algorithm domain.SigningAlgorithm) keyring {
+func newTestKeys(t testing.TB, algorithm domain.SigningAlgorithm) testKeys {
 	other := domain.SigningES256
 	if algorithm == other {
 		other = domain.SigningEdDSA
 	}
-	return keyring{generate(t, algorithm), generate(t, algorithm), generate(t, other), generate(t, algorithm)}
+	return testKeys{generate(t, algorithm), generate(t, algorithm), generate(t, other), generate(t, algorithm)}
 }
 
-func newDraft(key *Key) *draft {
-	return &draft{
+func newTokenBuilder(key *Key) *tokenBuilder {
+	return &tokenBuilder{
 		header: map[string]any{"alg": key.method.Alg(), "kid": key.id, "typ": "at+jwt"},
 		claims: map[string]any{
-			"iss": issuer, "aud": services, "sub": "0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d", "sid": "0195517e-5d1e-7b7c-9a1b-6d7e8f901a2b",
+			"iss": issuer, "aud": testAudience, "sub": "0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d", "sid": "0195517e-5d1e-7b7c-9a1b-6d7e8f901a2b",
 			"jti": "f9hXtP1wGmLzRkQ2", "client_id": "keylodge", "iat": now.Unix() - 60, "exp": now.Unix() + 240, "auth_time": now.Unix() - 3600,
 			"amr": []string{"hwk", "user", "mfa"},
 		},
-		encode: [3]func([]byte) string{encode, encode, encode},
-		sign:   by(key),
-		finish: func(token string) string { return token },
+		encode:    [3]func([]byte) string{encode, encode, encode},
+		sign:      signWith(key),
+		transform: func(token string) string { return token },
 	}
 }
 
-func by(key *Key) func(string) []byte {
+func signWith(key *Key) func(string) []byte {
 	return func(text string) []byte {
 		signature, err := key.method.Sign(text, key.private)
 		if err != nil {
@@ -72,62 +74,62 @@ func by(key *Key) func(string) []byte {
 	}
 }
 
-func (d *draft) token(t testing.TB) string {
+func (d *tokenBuilder) token(t testing.TB) string {
 	t.Helper()
 	payload := d.payload
 	if payload == "" {
 		payload = mustJSON(d.claims)
 	}
-	text := d.encode[0](wantsPadding(mustJSON(d.header))) + "." + d.encode[1](wantsPadding(payload))
-	return d.finish(text + "." + d.encode[2](d.sign(text)))
+	text := d.encode[0](padJSON(mustJSON(d.header))) + "." + d.encode[1](padJSON(payload))
+	return d.transform(text + "." + d.encode[2](d.sign(text)))
 }
 
-// wantsPadding adds white space to JSON until its base64 would end in padding.
-func wantsPadding(json string) []byte {
+// padJSON adds white space to JSON until its base64 would end in padding.
+func padJSON(json string) []byte {
 	return append([]byte(json), strings.Repeat(" ", (4-len(json)%3)%3)...)
 }
 
 func encode(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 
-type change func(d *draft, k keyring)
+type mutation func(d *tokenBuilder, k testKeys)
 
-func header(name string, value any) change {
-	return func(d *draft, _ keyring) { d.header[name] = value }
+func header(name string, value any) mutation {
+	return func(d *tokenBuilder, _ testKeys) { d.header[name] = value }
 }
-func claim(name string, value any) change {
-	return func(d *draft, _ keyring) { d.claims[name] = value }
+func claim(name string, value any) mutation {
+	return func(d *tokenBuilder, _ testKeys) { d.claims[name] = value }
 }
 
-func without(name string) change {
-	return func(d *draft, _ keyring) {
+func without(name string) mutation {
+	return func(d *tokenBuilder, _ testKeys) {
 		delete(d.header, name)
 		delete(d.claims, name)
 	}
 }
 
-func payload(json string) change { return func(d *draft, _ keyring) { d.payload = json } }
+func payload(json string) mutation { return func(d *tokenBuilder, _ testKeys) { d.payload = json } }
 
-// encoded changes how one of the three parts is written, before it is signed.
-func encoded(i int, f func(raw []byte) string) change {
-	return func(d *draft, _ keyring) { d.encode[i] = f }
+// encodePart changes how one of the three parts is written, before it is signed.
+func encodePart(i int, f func(raw []byte) string) mutation {
+	return func(d *tokenBuilder, _ testKeys) { d.encode[i] = f }
 }
 
-func finished(f func(token string) string) change {
-	return func(d *draft, _ keyring) { d.finish = f }
+func transformToken(f func(token string) string) mutation {
+	return func(d *tokenBuilder, _ testKeys) { d.transform = f }
 }
 
-// segment changes one of the three parts of the finished token.
-func segment(i int, f func(string) string) change {
-	return finished(func(token string) string {
+// transformPart changes one of the three parts of the finished token.
+func transformPart(i int, f func(string) string) mutation {
+	return transformToken(func(token string) string {
 		parts := strings.Split(token, ".")
 		parts[i] = f(parts[i])
 		return strings.Join(parts, ".")
 	})
 }
 
-// rewritten replaces a piece of the header or payload of the finished token.
-func rewritten(i int, old, replacement string) change {
-	return segment(i, func(encoded string) string {
+// replaceInPart replaces a piece of the header or payload of the finished token.
+func replaceInPart(i int, old, replacement string) mutation {
+	return transformPart(i, func(encoded string) string {
 		raw, err := base64.RawURLEncoding.DecodeString(encoded)
 		if err != nil || !strings.Contains(string(raw), old) {
 			panic("no " + old + " in " + string(raw))
@@ -137,9 +139,9 @@ func rewritten(i int, old, replacement string) change {
 }
 
 // hmacWith is the attack of RFC 8725, section 2.1: a public key, which everybody has, taken as an HMAC secret.
-func hmacWith(secret func(k *Key) ([]byte, error)) change {
-	return func(d *draft, k keyring) {
-		known, err := secret(k.ours)
+func hmacWith(secret func(k *Key) ([]byte, error)) mutation {
+	return func(d *tokenBuilder, k testKeys) {
+		known, err := secret(k.own)
 		if err != nil {
 			panic(err)
 		}
@@ -154,20 +156,20 @@ func hmacWith(secret func(k *Key) ([]byte, error)) change {
 	}
 }
 
-// strangers has a token signed by a key that the token itself brings along, under the name of one that is known.
-func strangers(parameter string) change {
-	return func(d *draft, k keyring) {
-		d.header[parameter] = broughtAlong(parameter, k.stranger)
-		d.sign = by(k.stranger)
+// signedByEmbeddedKey has a token signed by a key that the token itself brings along, under the name of one that is known.
+func signedByEmbeddedKey(parameter string) mutation {
+	return func(d *tokenBuilder, k testKeys) {
+		d.header[parameter] = embeddedKey(parameter, k.unknown)
+		d.sign = signWith(k.unknown)
 	}
 }
 
-// honestWith brings the same parameter along and is signed as it should be.
-func honestWith(parameter string) change {
-	return func(d *draft, k keyring) { d.header[parameter] = broughtAlong(parameter, k.stranger) }
+// withEmbeddedKey brings the same parameter along and is signed as it should be.
+func withEmbeddedKey(parameter string) mutation {
+	return func(d *tokenBuilder, k testKeys) { d.header[parameter] = embeddedKey(parameter, k.unknown) }
 }
 
-func broughtAlong(parameter string, key *Key) any {
+func embeddedKey(parameter string, key *Key) any {
 	switch parameter {
 	case "jwk":
 		return key.public
@@ -178,13 +180,13 @@ func broughtAlong(parameter string, key *Key) any {
 	}
 }
 
-func extraClaim(size int) change { return claim("extra", strings.Repeat("x", size)) }
+func extraClaim(size int) mutation { return claim("extra", strings.Repeat("x", size)) }
 
-// rules are forgeries, each beside the nearest token that is honest. No change makes an honest token.
-func rules() map[string][2]change {
-	all := map[string][2]change{
+// forgeryCases are forgeries, each beside the nearest token that is honest. No change makes an honest token.
+func forgeryCases() map[string][2]mutation {
+	all := map[string][2]mutation{
 		"no algorithm": {header("alg", nil), nil},
-		"algorithm none": {func(d *draft, _ keyring) {
+		"algorithm none": {func(d *tokenBuilder, _ testKeys) {
 			d.header["alg"] = "none"
 			d.sign = func(string) []byte { return nil }
 		}, nil},
@@ -194,22 +196,24 @@ func rules() map[string][2]change {
 		"HMAC with the public key as JWK":       {hmacWith(func(k *Key) ([]byte, error) { return k.public, nil }), nil},
 		"HMAC with the public key in DER":       {hmacWith(publicDER), nil},
 		"HMAC with the public key in PEM":       {hmacWith(publicPEM), nil},
-		"the other key's algorithm":             {func(d *draft, k keyring) { d.header["alg"] = k.other.method.Alg() }, nil},
+		"the other key's algorithm":             {func(d *tokenBuilder, k testKeys) { d.header["alg"] = k.otherAlgorithm.method.Alg() }, nil},
 		"the other key and algorithm, our kid":  {otherKey(false), otherKey(true)},
-		"a key that is not known":               {func(d *draft, k keyring) { d.header["kid"], d.sign = k.stranger.id, by(k.stranger) }, nil},
-		"a key that is not known, under our id": {func(d *draft, k keyring) { d.sign = by(k.stranger) }, nil},
+		"a key that is not known":               {func(d *tokenBuilder, k testKeys) { d.header["kid"], d.sign = k.unknown.id, signWith(k.unknown) }, nil},
+		"a key that is not known, under our id": {func(d *tokenBuilder, k testKeys) { d.sign = signWith(k.unknown) }, nil},
 		"the kid of another key": {
-			func(d *draft, k keyring) { d.header["kid"] = k.sibling.id },
-			func(d *draft, k keyring) { d.header["kid"], d.sign = k.sibling.id, by(k.sibling) },
+			func(d *tokenBuilder, k testKeys) { d.header["kid"] = k.sameAlgorithm.id },
+			func(d *tokenBuilder, k testKeys) {
+				d.header["kid"], d.sign = k.sameAlgorithm.id, signWith(k.sameAlgorithm)
+			},
 		},
 		"no kid":                  {without("kid"), nil},
 		"kid empty":               {header("kid", ""), nil},
 		"kid null":                {header("kid", nil), nil},
-		"kid a list":              {func(d *draft, k keyring) { d.header["kid"] = []string{k.ours.id} }, nil},
+		"kid a list":              {func(d *tokenBuilder, k testKeys) { d.header["kid"] = []string{k.own.id} }, nil},
 		"kid a path":              {header("kid", "../../../../dev/null"), nil},
 		"kid an address":          {header("kid", "https://evil.example/key"), nil},
-		"kid a query":             {func(d *draft, k keyring) { d.header["kid"] = k.ours.id + "' OR '1'='1" }, nil},
-		"kid with a space":        {func(d *draft, k keyring) { d.header["kid"] = k.ours.id + " " }, nil},
+		"kid a query":             {func(d *tokenBuilder, k testKeys) { d.header["kid"] = k.own.id + "' OR '1'='1" }, nil},
+		"kid with a space":        {func(d *tokenBuilder, k testKeys) { d.header["kid"] = k.own.id + " " }, nil},
 		"no type":                 {without("typ"), nil},
 		"type of an ID token":     {header("typ", "JWT"), nil},
 		"type of a logout token":  {header("typ", "logout+jwt"), nil},
@@ -218,15 +222,15 @@ func rules() map[string][2]change {
 		"type a list":             {header("typ", []string{"at+jwt"}), nil},
 		"critical extension":      {header("crit", []string{"exp"}), header("exp", 1)},
 		"critical, but empty":     {header("crit", []string{}), nil},
-		"unencoded payload":       {func(d *draft, _ keyring) { d.header["crit"], d.header["b64"] = []string{"b64"}, false }, nil},
+		"unencoded payload":       {func(d *tokenBuilder, _ testKeys) { d.header["crit"], d.header["b64"] = []string{"b64"}, false }, nil},
 		"another issuer":          {claim("iss", "https://evil.example"), nil},
 		"issuer with a slash":     {claim("iss", issuer+"/"), nil},
 		"issuer in capitals":      {claim("iss", strings.ToUpper(issuer)), nil},
-		"another audience":        {claim("aud", "https://other.example"), claim("aud", []string{"https://other.example", services})},
-		"several other audiences": {claim("aud", []string{"a", services + "/"}), claim("aud", []string{services})},
+		"another audience":        {claim("aud", "https://other.example"), claim("aud", []string{"https://other.example", testAudience})},
+		"several other audiences": {claim("aud", []string{"a", testAudience + "/"}), claim("aud", []string{testAudience})},
 		"audience empty":          {claim("aud", []string{}), nil},
-		"audience an object":      {claim("aud", map[string]bool{services: true}), nil},
-		"audience with a number":  {claim("aud", []any{services, 1}), nil},
+		"audience an object":      {claim("aud", map[string]bool{testAudience: true}), nil},
+		"audience with a number":  {claim("aud", []any{testAudience, 1}), nil},
 		"subject no id":           {claim("sub", "ada"), nil},
 		"session no id":           {claim("sid", "1"), nil},
 		"token id empty":          {claim("jti", ""), nil},
@@ -238,56 +242,56 @@ func rules() map[string][2]change {
 		"payload a list":          {payload("[]"), nil},
 		"payload a string":        {payload(`"sub"`), nil},
 		"payload followed by more": {
-			func(d *draft, _ keyring) { d.payload = mustJSON(d.claims) + "{}" },
-			func(d *draft, _ keyring) { d.payload = mustJSON(d.claims) + "\n" },
+			func(d *tokenBuilder, _ testKeys) { d.payload = mustJSON(d.claims) + "{}" },
+			func(d *tokenBuilder, _ testKeys) { d.payload = mustJSON(d.claims) + "\n" },
 		},
 
-		"payload changed":           {rewritten(1, "4c5d", "4c5e"), rewritten(1, "4c5d", "4c5d")},
-		"end put off":               {rewritten(1, fmt.Sprint(now.Unix()+240), fmt.Sprint(now.Unix()+241)), nil},
-		"header changed":            {rewritten(0, "at+jwt", "at\\u002bjwt"), nil},
-		"signature empty":           {segment(2, func(string) string { return "" }), nil},
-		"signature cut":             {segment(2, func(s string) string { return s[:len(s)-4] }), nil},
-		"signature with more":       {segment(2, func(s string) string { return s + "AAAA" }), nil},
-		"signature of zeros":        {segment(2, func(string) string { return encode(make([]byte, 64)) }), nil},
-		"signature in DER":          {func(d *draft, k keyring) { d.sign = inDER(d.sign, k.ours) }, nil},
-		"signature's spare bits":    {segment(2, spareBits), nil},
-		"trailing dot":              {finished(func(s string) string { return s + "." }), nil},
-		"trailing dots":             {finished(func(s string) string { return s + ".." }), nil},
-		"leading dot":               {finished(func(s string) string { return "." + s }), nil},
-		"a fourth part":             {finished(func(s string) string { return s + ".AAAA" }), nil},
-		"two parts":                 {finished(func(s string) string { return s[:strings.LastIndex(s, ".")] }), nil},
-		"dots only":                 {finished(func(string) string { return ".." }), nil},
-		"nothing":                   {finished(func(string) string { return "" }), nil},
-		"header padded":             {encoded(0, base64.URLEncoding.EncodeToString), nil},
-		"payload padded":            {encoded(1, base64.URLEncoding.EncodeToString), nil},
-		"signature padded":          {encoded(2, base64.URLEncoding.EncodeToString), nil},
+		"payload changed":           {replaceInPart(1, "4c5d", "4c5e"), replaceInPart(1, "4c5d", "4c5d")},
+		"end put off":               {replaceInPart(1, fmt.Sprint(now.Unix()+240), fmt.Sprint(now.Unix()+241)), nil},
+		"header changed":            {replaceInPart(0, "at+jwt", "at\\u002bjwt"), nil},
+		"signature empty":           {transformPart(2, func(string) string { return "" }), nil},
+		"signature cut":             {transformPart(2, func(s string) string { return s[:len(s)-4] }), nil},
+		"signature with more":       {transformPart(2, func(s string) string { return s + "AAAA" }), nil},
+		"signature of zeros":        {transformPart(2, func(string) string { return encode(make([]byte, 64)) }), nil},
+		"signature in DER":          {func(d *tokenBuilder, k testKeys) { d.sign = inDER(d.sign, k.own) }, nil},
+		"signature's spare bits":    {transformPart(2, spareBits), nil},
+		"trailing dot":              {transformToken(func(s string) string { return s + "." }), nil},
+		"trailing dots":             {transformToken(func(s string) string { return s + ".." }), nil},
+		"leading dot":               {transformToken(func(s string) string { return "." + s }), nil},
+		"a fourth part":             {transformToken(func(s string) string { return s + ".AAAA" }), nil},
+		"two parts":                 {transformToken(func(s string) string { return s[:strings.LastIndex(s, ".")] }), nil},
+		"dots only":                 {transformToken(func(string) string { return ".." }), nil},
+		"nothing":                   {transformToken(func(string) string { return "" }), nil},
+		"header padded":             {encodePart(0, base64.URLEncoding.EncodeToString), nil},
+		"payload padded":            {encodePart(1, base64.URLEncoding.EncodeToString), nil},
+		"signature padded":          {encodePart(2, base64.URLEncoding.EncodeToString), nil},
 		"the other base64 alphabet": {otherAlphabet(base64.RawStdEncoding), otherAlphabet(base64.RawURLEncoding)},
-		"line break at the end":     {finished(func(s string) string { return s + "\n" }), nil},
-		"line break in the header":  {encoded(0, broken), nil},
-		"line break in the payload": {encoded(1, broken), nil},
-		"line break, signature":     {encoded(2, broken), nil},
-		"space before":              {finished(func(s string) string { return " " + s }), nil},
-		"with its scheme":           {finished(func(s string) string { return "Bearer " + s }), nil},
-		"JSON serialization":        {finished(jsonSerialization), nil},
+		"line break at the end":     {transformToken(func(s string) string { return s + "\n" }), nil},
+		"line break in the header":  {encodePart(0, withLineBreak), nil},
+		"line break in the payload": {encodePart(1, withLineBreak), nil},
+		"line break, signature":     {encodePart(2, withLineBreak), nil},
+		"space before":              {transformToken(func(s string) string { return " " + s }), nil},
+		"with its scheme":           {transformToken(func(s string) string { return "Bearer " + s }), nil},
+		"JSON serialization":        {transformToken(jsonSerialization), nil},
 		"too big":                   {extraClaim(6000), extraClaim(5000)},
 	}
 	for _, name := range []string{"iss", "aud", "sub", "exp", "iat", "jti", "client_id", "sid", "auth_time", "amr"} {
-		all["no "+name] = [2]change{without(name), nil}
-		all[name+" null"] = [2]change{claim(name, nil), nil}
-		all[name+" true"] = [2]change{claim(name, true), nil}
+		all["no "+name] = [2]mutation{without(name), nil}
+		all[name+" null"] = [2]mutation{claim(name, nil), nil}
+		all[name+" true"] = [2]mutation{claim(name, true), nil}
 	}
 	for _, parameter := range []string{"jwk", "jku", "x5u", "x5c"} {
-		all["signed by the key of its "+parameter] = [2]change{strangers(parameter), honestWith(parameter)}
+		all["signed by the key of its "+parameter] = [2]mutation{signedByEmbeddedKey(parameter), withEmbeddedKey(parameter)}
 	}
 	return all
 }
 
-func TestForgedTokensAreRefused(t *testing.T) {
+func TestVerify_RejectsForgedTokens(t *testing.T) {
 	for _, algorithm := range algorithms {
 		t.Run(string(algorithm), func(t *testing.T) {
-			k := newKeyring(t, algorithm)
-			for name, rule := range rules() {
-				forged, twin := newDraft(k.ours), newDraft(k.ours)
+			k := newTestKeys(t, algorithm)
+			for name, rule := range forgeryCases() {
+				forged, twin := newTokenBuilder(k.own), newTokenBuilder(k.own)
 				rule[0](forged, k)
 				if rule[1] != nil {
 					rule[1](twin, k)
@@ -296,7 +300,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 				if err != domain.ErrAccessTokenInvalid || !reflect.ValueOf(stated).IsZero() {
 					t.Errorf("%s: %v, %+v", name, err, stated)
 				}
-				if stated, err := New().Verify(twin.token(t), k.known(), expected); err != nil || stated.Subject != honest(t).Subject {
+				if stated, err := New().Verify(twin.token(t), k.known(), expected); err != nil || stated.Subject != validClaims(t).Subject {
 					t.Errorf("the honest twin of %q: %v, %+v", name, err, stated)
 				}
 			}
@@ -305,19 +309,19 @@ func TestForgedTokensAreRefused(t *testing.T) {
 }
 
 // The library would also stop at a key of the wrong type. This does not rely on it.
-func TestAKeyIsNeverUsedWithAnotherAlgorithm(t *testing.T) {
-	k := newKeyring(t, domain.SigningES256)
-	for _, method := range []jwt.SigningMethod{k.other.method, jwt.SigningMethodES384, jwt.SigningMethodHS256, jwt.SigningMethodNone} {
-		if key, err := publicKeyAmong(k.known())(&jwt.Token{Header: newDraft(k.ours).header, Method: method}); err == nil {
-			t.Errorf("%s may be verified with a key for %s: %v", method.Alg(), k.ours.Algorithm(), key)
+func TestVerify_RejectsOtherAlgorithm(t *testing.T) {
+	k := newTestKeys(t, domain.SigningES256)
+	for _, method := range []jwt.SigningMethod{k.otherAlgorithm.method, jwt.SigningMethodES384, jwt.SigningMethodHS256, jwt.SigningMethodNone} {
+		if key, err := keyfunc(k.known())(&jwt.Token{Header: newTokenBuilder(k.own).header, Method: method}); err == nil {
+			t.Errorf("%s may be verified with a key for %s: %v", method.Alg(), k.own.Algorithm(), key)
 		}
 	}
 }
 
-func TestNoCharacterOfATokenCanBeChanged(t *testing.T) {
+func TestVerify_RejectsAnyChangedCharacter(t *testing.T) {
 	for _, algorithm := range algorithms {
-		k := newKeyring(t, algorithm)
-		token := sign(t, k.ours, honest(t))
+		k := newTestKeys(t, algorithm)
+		token := sign(t, k.own, validClaims(t))
 		for i := range token {
 			replacement := "A"
 			if token[i] == 'A' {
@@ -330,16 +334,16 @@ func TestNoCharacterOfATokenCanBeChanged(t *testing.T) {
 	}
 }
 
-func TestATokenEndsOnTime(t *testing.T) {
-	k := newKeyring(t, domain.SigningEdDSA)
-	token := sign(t, k.ours, honest(t))
+func TestVerify_Expiry(t *testing.T) {
+	k := newTestKeys(t, domain.SigningEdDSA)
+	token := sign(t, k.own, validClaims(t))
 	for after, want := range map[time.Duration]error{
 		-time.Microsecond: nil,
 		0:                 domain.ErrAccessTokenExpired,
 		time.Hour:         domain.ErrAccessTokenExpired,
 	} {
 		when := expected
-		when.Now = honest(t).ExpiresAt.Add(after)
+		when.Now = validClaims(t).ExpiresAt.Add(after)
 		if _, err := New().Verify(token, k.known(), when); err != want {
 			t.Errorf("%s after its end: %v, want %v", after, err, want)
 		}
@@ -347,21 +351,21 @@ func TestATokenEndsOnTime(t *testing.T) {
 }
 
 // A token that is too old and has another fault is not worth refreshing.
-func TestOnlyATokenThatIsRightOtherwiseIsExpired(t *testing.T) {
-	old := func(also change) change {
-		return func(d *draft, k keyring) {
+func TestVerify_ExpiredOnlyIfOtherwiseValid(t *testing.T) {
+	old := func(also mutation) mutation {
+		return func(d *tokenBuilder, k testKeys) {
 			d.claims["exp"] = now.Unix()
 			also(d, k)
 		}
 	}
 	for _, algorithm := range algorithms {
-		k := newKeyring(t, algorithm)
+		k := newTestKeys(t, algorithm)
 		for name, c := range map[string]struct {
-			change
+			mutation
 			want error
 		}{
-			"nothing else":    {func(*draft, keyring) {}, domain.ErrAccessTokenExpired},
-			"signature":       {func(d *draft, k keyring) { d.sign = by(k.stranger) }, domain.ErrAccessTokenInvalid},
+			"nothing else":    {func(*tokenBuilder, testKeys) {}, domain.ErrAccessTokenExpired},
+			"signature":       {func(d *tokenBuilder, k testKeys) { d.sign = signWith(k.unknown) }, domain.ErrAccessTokenInvalid},
 			"algorithm":       {header("alg", "none"), domain.ErrAccessTokenInvalid},
 			"type":            {header("typ", "JWT"), domain.ErrAccessTokenInvalid},
 			"issuer":          {claim("iss", "https://evil.example"), domain.ErrAccessTokenInvalid},
@@ -370,8 +374,8 @@ func TestOnlyATokenThatIsRightOtherwiseIsExpired(t *testing.T) {
 			"a missing claim": {without("jti"), domain.ErrAccessTokenInvalid},
 			"session":         {claim("sid", "x"), domain.ErrAccessTokenInvalid},
 		} {
-			d := newDraft(k.ours)
-			old(c.change)(d, k)
+			d := newTokenBuilder(k.own)
+			old(c.mutation)(d, k)
 			if _, err := New().Verify(d.token(t), k.known(), expected); err != c.want {
 				t.Errorf("%s, %s: %v, want %v", algorithm, name, err, c.want)
 			}
@@ -380,9 +384,9 @@ func TestOnlyATokenThatIsRightOtherwiseIsExpired(t *testing.T) {
 }
 
 // An expectation that somebody forgot to fill in believes nothing.
-func TestNothingIsBelievedByDefault(t *testing.T) {
-	k := newKeyring(t, domain.SigningEdDSA)
-	for name, d := range map[string]*draft{"honest": newDraft(k.ours), "empty": newDraft(k.ours), "missing": newDraft(k.ours)} {
+func TestVerify_ZeroExpectationRejects(t *testing.T) {
+	k := newTestKeys(t, domain.SigningEdDSA)
+	for name, d := range map[string]*tokenBuilder{"honest": newTokenBuilder(k.own), "empty": newTokenBuilder(k.own), "missing": newTokenBuilder(k.own)} {
 		switch name {
 		case "empty":
 			d.claims["iss"], d.claims["aud"] = "", ""
@@ -390,11 +394,11 @@ func TestNothingIsBelievedByDefault(t *testing.T) {
 			delete(d.claims, "iss")
 			delete(d.claims, "aud")
 		}
-		if _, err := New().Verify(d.token(t), k.known(), ports.TokenExpectation{Now: now}); err != domain.ErrAccessTokenInvalid {
+		if _, err := New().Verify(d.token(t), k.known(), ports.ExpectedClaims{Now: now}); err != domain.ErrAccessTokenInvalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := New().Verify(newDraft(k.ours).token(t), nil, expected); err != domain.ErrAccessTokenInvalid {
+	if _, err := New().Verify(newTokenBuilder(k.own).token(t), nil, expected); err != domain.ErrAccessTokenInvalid {
 		t.Errorf("without keys: %v", err)
 	}
 }
@@ -405,14 +409,14 @@ func FuzzVerify(f *testing.F) {
 	var keys []ports.TokenKey
 	signed := map[string]bool{}
 	for _, ours := range rfcKeys(f) {
-		k := newKeyring(f, ours.Algorithm())
-		k.ours = ours
+		k := newTestKeys(f, ours.Algorithm())
+		k.own = ours
 		keys = append(keys, ours)
-		token := sign(f, ours, honest(f))
+		token := sign(f, ours, validClaims(f))
 		signed[token[:strings.LastIndex(token, ".")]] = true
 		f.Add(token)
-		for _, rule := range rules() {
-			forged := newDraft(ours)
+		for _, rule := range forgeryCases() {
+			forged := newTokenBuilder(ours)
 			rule[0](forged, k)
 			f.Add(forged.token(f))
 		}
@@ -434,9 +438,9 @@ func FuzzVerify(f *testing.F) {
 // what it states, it states the same.
 func FuzzVerifyOfSigned(f *testing.F) {
 	key := rfcKeys(f)[0]
-	for _, rule := range rules() {
+	for _, rule := range forgeryCases() {
 		for _, change := range rule {
-			d, k := newDraft(key), newKeyring(f, key.Algorithm())
+			d, k := newTokenBuilder(key), newTestKeys(f, key.Algorithm())
 			if change != nil {
 				change(d, k)
 			}
@@ -445,7 +449,7 @@ func FuzzVerifyOfSigned(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, header, payload string) {
 		text := encode([]byte(header)) + "." + encode([]byte(payload))
-		stated, err := New().Verify(text+"."+encode(by(key)(text)), []ports.TokenKey{key}, expected)
+		stated, err := New().Verify(text+"."+encode(signWith(key)(text)), []ports.TokenKey{key}, expected)
 		if err != nil {
 			return
 		}
@@ -461,8 +465,8 @@ func FuzzVerifyOfSigned(f *testing.F) {
 
 func BenchmarkVerify(b *testing.B) {
 	for _, algorithm := range algorithms {
-		k, keys := newKeyring(b, algorithm), New()
-		token, known := sign(b, k.ours, honest(b)), k.known()
+		k, keys := newTestKeys(b, algorithm), New()
+		token, known := sign(b, k.own, validClaims(b)), k.known()
 		b.Run(string(algorithm), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -489,11 +493,11 @@ func publicPEM(key *Key) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), err
 }
 
-func otherKey(byItsID bool) change {
-	return func(d *draft, k keyring) {
-		d.header["alg"], d.sign = k.other.method.Alg(), by(k.other)
+func otherKey(byItsID bool) mutation {
+	return func(d *tokenBuilder, k testKeys) {
+		d.header["alg"], d.sign = k.otherAlgorithm.method.Alg(), signWith(k.otherAlgorithm)
 		if byItsID {
-			d.header["kid"] = k.other.id
+			d.header["kid"] = k.otherAlgorithm.id
 		}
 	}
 }
@@ -521,11 +525,11 @@ func spareBits(encoded string) string {
 	return encoded[:last] + alphabet[strings.IndexByte(alphabet, encoded[last])+1:][:1]
 }
 
-func broken(raw []byte) string { return encode(raw)[:10] + "\r\n" + encode(raw)[10:] }
+func withLineBreak(raw []byte) string { return encode(raw)[:10] + "\r\n" + encode(raw)[10:] }
 
 // otherAlphabet has a payload that both alphabets write differently: _ in the one, / in the other.
-func otherAlphabet(e *base64.Encoding) change {
-	return func(d *draft, _ keyring) {
+func otherAlphabet(e *base64.Encoding) mutation {
+	return func(d *tokenBuilder, _ testKeys) {
 		d.claims["extra"] = "?????"
 		d.encode[1] = e.EncodeToString
 	}
@@ -538,7 +542,7 @@ func jsonSerialization(token string) string {
 
 // Tokens for other services differ from those for Keylodge by their scope alone where both have one audience.
 func TestKeys_Verify_scope(t *testing.T) {
-	k := newKeyring(t, domain.SigningES256)
+	k := newTestKeys(t, domain.SigningES256)
 	want := expected
 	want.Scope = domain.ScopeAccount
 	for scope, err := range map[any]error{
@@ -546,20 +550,20 @@ func TestKeys_Verify_scope(t *testing.T) {
 		"": domain.ErrAccessTokenInvalid, " ": domain.ErrAccessTokenInvalid, "Account": domain.ErrAccessTokenInvalid, "accounts": domain.ErrAccessTokenInvalid,
 		"account,email": domain.ErrAccessTokenInvalid, "\taccount": domain.ErrAccessTokenInvalid, 1: domain.ErrAccessTokenInvalid, true: domain.ErrAccessTokenInvalid,
 	} {
-		d := newDraft(k.ours)
+		d := newTokenBuilder(k.own)
 		d.claims["scope"] = scope
 		if _, got := New().Verify(d.token(t), k.known(), want); got != err {
 			t.Errorf("scope %q: %v, want %v", scope, got, err)
 		}
 	}
 	for name, scope := range map[string]any{"a list": []string{"account"}, "null": nil} {
-		d := newDraft(k.ours)
+		d := newTokenBuilder(k.own)
 		d.claims["scope"] = scope
 		if _, err := New().Verify(d.token(t), k.known(), want); err != domain.ErrAccessTokenInvalid {
 			t.Errorf("scope as %s: %v", name, err)
 		}
 	}
-	if _, err := New().Verify(newDraft(k.ours).token(t), k.known(), want); err != domain.ErrAccessTokenInvalid {
+	if _, err := New().Verify(newTokenBuilder(k.own).token(t), k.known(), want); err != domain.ErrAccessTokenInvalid {
 		t.Errorf("without scope: %v", err)
 	}
 }

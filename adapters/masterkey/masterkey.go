@@ -52,7 +52,7 @@ func Parse(encoded string) (Key, error) {
 	if len(secret) < Size {
 		return Key{}, fmt.Errorf("holds %d bytes, and %d are needed", len(secret), Size)
 	}
-	return Key{secret: secret, weakness: weakness(secret, written)}, nil
+	return Key{secret: secret, weakness: findWeakness(secret, written)}, nil
 }
 
 // Derive returns the 32-byte key for one purpose (HKDF-SHA-256, RFC 5869). Keys for different purposes tell nothing of

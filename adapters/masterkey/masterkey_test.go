@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-func TestAKeyFileIsMadeOnceForItsOwnerAlone(t *testing.T) {
+func TestLoadOrCreate_CreatesOncePrivately(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.secret")
 	derived := make([][]byte, 16)
 	var starters sync.WaitGroup
@@ -44,7 +44,7 @@ func TestAKeyFileIsMadeOnceForItsOwnerAlone(t *testing.T) {
 	}
 }
 
-func TestADamagedKeyFileIsNotReplaced(t *testing.T) {
+func TestLoadOrCreate_KeepsDamagedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.secret")
 	if err := os.WriteFile(path, []byte("c2hvcnQ=\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -57,14 +57,14 @@ func TestADamagedKeyFileIsNotReplaced(t *testing.T) {
 	}
 }
 
-func TestAMissingDirectoryIsNamed(t *testing.T) {
+func TestLoadOrCreate_NamesMissingDirectory(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "missing")
 	if _, err := LoadOrCreate(filepath.Join(directory, "keylodge.secret")); err == nil || !strings.Contains(err.Error(), "make the directory "+directory+" first") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAKeyFileThatOthersCanReadIsRefused(t *testing.T) {
+func TestLoadOrCreate_RejectsReadableByOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.secret")
 	if _, err := LoadOrCreate(path); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func TestAKeyFileThatOthersCanReadIsRefused(t *testing.T) {
 	}
 }
 
-func TestAKeyFileWithAWeakKeyIsRefused(t *testing.T) {
+func TestLoadOrCreate_RejectsWeakKey(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.secret")
 	if err := os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(make([]byte, Size))+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestAKeyFileWithAWeakKeyIsRefused(t *testing.T) {
 }
 
 // Another process may have been faster between the look and the making.
-func TestAKeyFileThatAppearedMeanwhileIsKept(t *testing.T) {
+func TestCreate_KeepsExistingFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.secret")
 	if err := os.WriteFile(path, []byte("theirs"), 0o600); err != nil {
 		t.Fatal(err)
@@ -121,7 +121,7 @@ func TestAKeyFileThatAppearedMeanwhileIsKept(t *testing.T) {
 	}
 }
 
-func TestNoTwoInstallationsShareAKey(t *testing.T) {
+func TestLoadOrCreate_KeysDiffer(t *testing.T) {
 	var derived [2][]byte
 	for i := range derived {
 		key, err := LoadOrCreate(filepath.Join(t.TempDir(), "keylodge.secret"))
@@ -135,7 +135,7 @@ func TestNoTwoInstallationsShareAKey(t *testing.T) {
 	}
 }
 
-func TestKeysAreReadInEveryBase64(t *testing.T) {
+func TestParse_EveryBase64Variant(t *testing.T) {
 	secret := bytes.Repeat([]byte{0xfb, 0xff}, Size/2)
 	want := derive(t, Key{secret: secret}, "test")
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
@@ -154,14 +154,14 @@ func TestKeysAreReadInEveryBase64(t *testing.T) {
 	}
 }
 
-func TestPurposesHaveKeysOfTheirOwn(t *testing.T) {
+func TestDerive_PurposesDiffer(t *testing.T) {
 	key := Key{secret: make([]byte, Size)}
 	if bytes.Equal(derive(t, key, "one"), derive(t, key, "two")) {
 		t.Error("two purposes share a key")
 	}
 }
 
-func TestAKeyIsNeverPrinted(t *testing.T) {
+func TestKey_IsRedacted(t *testing.T) {
 	key := Key{secret: []byte("0123456789abcdef0123456789abcdef")}
 	for _, printed := range []string{fmt.Sprint(key), fmt.Sprintf("%v %+v %#v %s", key, key, key, key), key.LogValue().String()} {
 		if strings.Contains(printed, "0123") || strings.Contains(printed, "48") {

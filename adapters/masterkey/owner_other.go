@@ -4,4 +4,4 @@ package masterkey
 
 import "io/fs"
 
-func isRoots(fs.FileInfo) bool { return false }
+func ownedByRoot(fs.FileInfo) bool { return false }

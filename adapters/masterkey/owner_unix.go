@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// isRoots reports whether root owns a file.
-func isRoots(info fs.FileInfo) bool {
+// ownedByRoot reports whether root owns a file.
+func ownedByRoot(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && stat.Uid == 0
 }

@@ -37,14 +37,14 @@ func CheckPrivate(path string, info fs.FileInfo) error {
 	if !mode.IsRegular() {
 		return fmt.Errorf("%s is no file; move it away and put the right one in its place", path)
 	}
-	if mode.Perm()&others(isRoots(info)) != 0 {
+	if mode.Perm()&forbiddenMode(ownedByRoot(info)) != 0 {
 		return fmt.Errorf("%w (mode %04o); run: chmod 600 %s", ErrNotPrivate, mode.Perm(), path)
 	}
 	return nil
 }
 
-// others are the permissions that a secret's file must not give.
-func others(roots bool) fs.FileMode {
+// forbiddenMode are the permissions that a secret's file must not give.
+func forbiddenMode(roots bool) fs.FileMode {
 	if roots {
 		return 0o037
 	}

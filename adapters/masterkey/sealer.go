@@ -19,7 +19,7 @@ type Sealer struct{ keys []cipher.AEAD } // the first one seals
 
 var _ ports.Sealer = (*Sealer)(nil)
 
-const sealedByGCM = 1 // the format byte
+const formatGCM = 1 // the format byte
 
 // NewSealer returns a sealer that seals under the present key, and opens what any of the keys has sealed.
 func NewSealer(present Key, previous []Key) (*Sealer, error) {
@@ -47,15 +47,15 @@ func (k Key) aead() (cipher.AEAD, error) {
 }
 
 func (s *Sealer) Seal(plain []byte, label string) ([]byte, error) {
-	return s.keys[0].Seal([]byte{sealedByGCM}, nil, plain, authenticated(label)), nil //nolint:gosec // G407: this AEAD chooses its nonces itself
+	return s.keys[0].Seal([]byte{formatGCM}, nil, plain, additionalData(label)), nil //nolint:gosec // G407: this AEAD chooses its nonces itself
 }
 
 func (s *Sealer) Open(sealed []byte, label string) ([]byte, error) {
-	if len(sealed) == 0 || sealed[0] != sealedByGCM {
+	if len(sealed) == 0 || sealed[0] != formatGCM {
 		return nil, errors.New("sealed in a format that this version does not know: damaged, or of a later version")
 	}
 	for _, key := range s.keys {
-		if plain, err := key.Open(nil, nil, sealed[1:], authenticated(label)); err == nil {
+		if plain, err := key.Open(nil, nil, sealed[1:], additionalData(label)); err == nil {
 			return plain, nil
 		}
 	}
@@ -63,4 +63,4 @@ func (s *Sealer) Open(sealed []byte, label string) ([]byte, error) {
 		"if KEYLODGE_SECRET was changed, bring the former one back in KEYLODGE_PREVIOUS_SECRETS")
 }
 
-func authenticated(label string) []byte { return append([]byte{sealedByGCM}, label...) }
+func additionalData(label string) []byte { return append([]byte{formatGCM}, label...) }

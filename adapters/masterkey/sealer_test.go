@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-func TestWhatIsSealedCanBeOpened(t *testing.T) {
-	s := sealer(t, 'a')
+func TestSealer_RoundTrip(t *testing.T) {
+	s := newTestSealer(t, 'a')
 	for _, plain := range []string{"", "x", strings.Repeat("a private key ", 100)} {
 		sealed := seal(t, s, plain)
 		if len(plain) > 1 && bytes.Contains(sealed, []byte(plain)) {
@@ -20,15 +20,15 @@ func TestWhatIsSealedCanBeOpened(t *testing.T) {
 	}
 }
 
-func TestNoSealIsLikeAnother(t *testing.T) {
-	s := sealer(t, 'a')
+func TestSealer_NoncesDiffer(t *testing.T) {
+	s := newTestSealer(t, 'a')
 	if bytes.Equal(seal(t, s, "same"), seal(t, s, "same")) {
 		t.Error("the same text was sealed twice under the same nonce")
 	}
 }
 
-func TestNoByteOfASealCanBeChanged(t *testing.T) {
-	s := sealer(t, 'a')
+func TestSealer_RejectsAnyChangedByte(t *testing.T) {
+	s := newTestSealer(t, 'a')
 	sealed := seal(t, s, "a private key")
 	for i := range sealed {
 		tampered := bytes.Clone(sealed)
@@ -45,8 +45,8 @@ func TestNoByteOfASealCanBeChanged(t *testing.T) {
 	}
 }
 
-func TestASealOpensInItsPlaceOnly(t *testing.T) {
-	s := sealer(t, 'a')
+func TestSealer_BindsLabel(t *testing.T) {
+	s := newTestSealer(t, 'a')
 	sealed := seal(t, s, "a private key")
 	for _, label := range []string{"", "there", "her", "here ", "HERE"} {
 		if _, err := s.Open(sealed, label); err == nil {
@@ -55,8 +55,8 @@ func TestASealOpensInItsPlaceOnly(t *testing.T) {
 	}
 }
 
-func TestPreviousKeysOpenAndNoLongerSeal(t *testing.T) {
-	before, after := sealer(t, 'a'), sealer(t, 'c', 'a', 'b')
+func TestSealer_PreviousKeysOnlyDecrypt(t *testing.T) {
+	before, after := newTestSealer(t, 'a'), newTestSealer(t, 'c', 'a', 'b')
 	if opened, err := after.Open(seal(t, before, "kept"), "here"); err != nil || string(opened) != "kept" {
 		t.Errorf("opened %q, %v", opened, err)
 	}
@@ -65,15 +65,15 @@ func TestPreviousKeysOpenAndNoLongerSeal(t *testing.T) {
 	}
 }
 
-func TestAnUnknownKeyIsToBeBroughtBack(t *testing.T) {
-	_, err := sealer(t, 'b').Open(seal(t, sealer(t, 'a'), "lost"), "here")
+func TestSealer_UnknownKeySuggestsPreviousSecrets(t *testing.T) {
+	_, err := newTestSealer(t, 'b').Open(seal(t, newTestSealer(t, 'a'), "lost"), "here")
 	if err == nil || !strings.Contains(err.Error(), "bring the former one back in KEYLODGE_PREVIOUS_SECRETS") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestALaterFormatIsTold(t *testing.T) {
-	s := sealer(t, 'a')
+func TestSealer_RejectsUnknownFormat(t *testing.T) {
+	s := newTestSealer(t, 'a')
 	sealed := seal(t, s, "x")
 	sealed[0]++
 	if _, err := s.Open(sealed, "here"); err == nil || !strings.Contains(err.Error(), "format") {
@@ -83,18 +83,18 @@ func TestALaterFormatIsTold(t *testing.T) {
 
 // Made by other software: HKDF-SHA-256 and AES-256-GCM of Node.js, with the format byte 1, the nonce 0102…0c and the
 // format byte before the label as associated data.
-func TestTheFormatStaysTheSame(t *testing.T) {
+func TestSealer_FormatIsStable(t *testing.T) {
 	sealed, err := hex.DecodeString("010102030405060708090a0b0c666db0351f5c7e97774dde676343b3e8081d0a4b94bf1647faccffaa33")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opened, err := sealer(t, 'a').Open(sealed, "here"); err != nil || string(opened) != "a private key" {
+	if opened, err := newTestSealer(t, 'a').Open(sealed, "here"); err != nil || string(opened) != "a private key" {
 		t.Errorf("opened %q, %v", opened, err)
 	}
 }
 
-// sealer has a master key of one repeated byte, and previous ones.
-func sealer(t *testing.T, present byte, previous ...byte) *Sealer {
+// newTestSealer has a master key of one repeated byte, and previous ones.
+func newTestSealer(t *testing.T, present byte, previous ...byte) *Sealer {
 	t.Helper()
 	former := make([]Key, len(previous))
 	for i, b := range previous {

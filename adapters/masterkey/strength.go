@@ -11,17 +11,17 @@ import (
 // text, or words that happen to be base64. A random key fails it once in 10^7 keys or more rarely.
 func (k Key) CheckStrength() error { return k.weakness }
 
-// weakness judges a key both as bytes and as it was written, without padding.
-func weakness(secret []byte, written string) error {
+// findWeakness judges a key both as bytes and as it was written, without padding.
+func findWeakness(secret []byte, written string) error {
 	const leastDifferent, leastCharacters = 17, 11
 	switch {
 	case isPattern(secret), isPattern([]byte(written)):
 		return errors.New("repeats or counts, so it can be guessed")
-	case different(secret) < leastDifferent, different([]byte(written)) < leastCharacters:
+	case countDistinct(secret) < leastDifferent, countDistinct([]byte(written)) < leastCharacters:
 		return errors.New("has few different bytes, so it can be guessed")
 	case isText(secret):
 		return errors.New("is text in base64, so it can be guessed")
-	case isWord(written):
+	case looksLikeWords(written):
 		return errors.New("is made of words, so it can be guessed")
 	}
 	return nil
@@ -44,7 +44,7 @@ func isPattern(b []byte) bool {
 	return 2*most >= len(b)-1
 }
 
-func different(b []byte) int {
+func countDistinct(b []byte) int {
 	var seen [256]bool
 	n := 0
 	for _, c := range b {
@@ -60,9 +60,9 @@ func isText(b []byte) bool {
 	return utf8.Valid(b) && bytes.IndexFunc(b, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }) < 0
 }
 
-// isWord reports whether six characters in seven are of one kind: small letters, capitals or digits. A hyphen between words
+// looksLikeWords reports whether six characters in seven are of one kind: small letters, capitals or digits. A hyphen between words
 // counts with them.
-func isWord(s string) bool {
+func looksLikeWords(s string) bool {
 	var small, capitals, digits, between int
 	for _, r := range s {
 		switch {

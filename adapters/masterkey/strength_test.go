@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestCheckStrength_RefusesWhatIsNotRandom(t *testing.T) {
+func TestCheckStrength_RejectsNonRandomKeys(t *testing.T) {
 	counted := make([]byte, 32)
 	for i := range counted {
 		counted[i] = byte(200 + 3*i)
@@ -51,7 +51,7 @@ func TestCheckStrength_RefusesWhatIsNotRandom(t *testing.T) {
 	}
 }
 
-func TestCheckStrength_TakesRandomKeys(t *testing.T) {
+func TestCheckStrength_AcceptsRandomKeys(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{7})
 	for _, size := range []int{32, 33, 48, 64} {
 		for range 20_000 {
@@ -70,17 +70,17 @@ func TestCheckStrength_TakesRandomKeys(t *testing.T) {
 	}
 }
 
-func TestCheckPrivate_RootsFilesMayBeReadByTheGroup(t *testing.T) {
+func TestCheckPrivate_RootFileMayBeGroupReadable(t *testing.T) {
 	for mode, c := range map[uint32]struct{ owners, roots bool }{
 		0o600: {true, true}, 0o400: {true, true}, 0o700: {true, true},
 		0o640: {false, true}, 0o440: {false, true},
 		0o660: {false, false}, 0o620: {false, false}, 0o650: {false, false},
 		0o604: {false, false}, 0o444: {false, false}, 0o644: {false, false}, 0o602: {false, false}, 0o601: {false, false},
 	} {
-		if got := mode&uint32(others(false)) == 0; got != c.owners {
+		if got := mode&uint32(forbiddenMode(false)) == 0; got != c.owners {
 			t.Errorf("%o of the server's user: %t", mode, got)
 		}
-		if got := mode&uint32(others(true)) == 0; got != c.roots {
+		if got := mode&uint32(forbiddenMode(true)) == 0; got != c.roots {
 			t.Errorf("%o of root: %t", mode, got)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 type backupCodes struct{ state }
 
-func (b backupCodes) Replace(_ context.Context, user domain.UserID, set []domain.CodeDigest, now time.Time) error {
+func (b backupCodes) Replace(_ context.Context, user domain.UserID, set []domain.BackupCodeDigest, now time.Time) error {
 	if err := b.writable(); err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (b backupCodes) Replace(_ context.Context, user domain.UserID, set []domain
 	return nil
 }
 
-func (b backupCodes) Stock(_ context.Context, user domain.UserID) (left int, made time.Time, err error) {
+func (b backupCodes) Count(_ context.Context, user domain.UserID) (left int, made time.Time, err error) {
 	for _, owner := range b.backupCodes {
 		if owner == user {
 			left++
@@ -39,8 +39,8 @@ func (b backupCodes) Stock(_ context.Context, user domain.UserID) (left int, mad
 	return left, b.backupCodeSets[user], nil
 }
 
-func (b backupCodes) Of(_ context.Context, user domain.UserID) ([]domain.CodeDigest, error) {
-	unspent := []domain.CodeDigest{}
+func (b backupCodes) List(_ context.Context, user domain.UserID) ([]domain.BackupCodeDigest, error) {
+	unspent := []domain.BackupCodeDigest{}
 	for digest, owner := range b.backupCodes {
 		if owner == user {
 			unspent = append(unspent, digest)
@@ -49,16 +49,16 @@ func (b backupCodes) Of(_ context.Context, user domain.UserID) ([]domain.CodeDig
 	return unspent, nil
 }
 
-func (b backupCodes) Owner(_ context.Context, digests []domain.CodeDigest) (domain.UserID, domain.CodeDigest, error) {
+func (b backupCodes) FindOwner(_ context.Context, digests []domain.BackupCodeDigest) (domain.UserID, domain.BackupCodeDigest, error) {
 	for _, digest := range digests {
 		if owner, found := b.backupCodes[digest]; found {
 			return owner, digest, nil
 		}
 	}
-	return domain.UserID{}, domain.CodeDigest{}, domain.ErrInvalidCode
+	return domain.UserID{}, domain.BackupCodeDigest{}, domain.ErrInvalidCode
 }
 
-func (b backupCodes) Spend(_ context.Context, digest domain.CodeDigest) error {
+func (b backupCodes) Consume(_ context.Context, digest domain.BackupCodeDigest) error {
 	if err := b.writable(); err != nil {
 		return err
 	}
@@ -71,5 +71,5 @@ func (b backupCodes) Spend(_ context.Context, digest domain.CodeDigest) error {
 
 func (s state) removeBackupCodes(user domain.UserID) {
 	delete(s.backupCodeSets, user)
-	maps.DeleteFunc(s.backupCodes, func(_ domain.CodeDigest, owner domain.UserID) bool { return owner == user })
+	maps.DeleteFunc(s.backupCodes, func(_ domain.BackupCodeDigest, owner domain.UserID) bool { return owner == user })
 }

@@ -15,14 +15,14 @@ func (c challenges) Add(_ context.Context, challenge *domain.Challenge) error {
 	if err := c.writable(); err != nil {
 		return err
 	}
-	s := challenge.Snapshot()
+	s := challenge.State()
 	if _, found := c.challenges[s.ID]; found {
 		return fmt.Errorf("there is a challenge %s already", s.ID)
 	}
 	if _, found := c.sessions[s.SessionID]; !found && !s.SessionID.IsZero() {
 		return fmt.Errorf("the challenge's session %s is not there", s.SessionID)
 	}
-	if !c.hasGrant(s.Grant) && s.Grant != (domain.TokenDigest{}) {
+	if !c.hasGrant(s.RecoveryGrant) && s.RecoveryGrant != (domain.TokenDigest{}) {
 		return fmt.Errorf("the grant of challenge %s is not there", s.ID)
 	}
 	c.challenges[s.ID] = s
@@ -46,17 +46,17 @@ func (c challenges) Take(ctx context.Context, id domain.ChallengeID) (*domain.Ch
 	return challenge, err
 }
 
-func (c challenges) Sweep(_ context.Context, expired time.Time, limit int) (int, error) {
+func (c challenges) DeleteExpired(_ context.Context, expired time.Time, limit int) (int, error) {
 	if err := c.writable(); err != nil {
 		return 0, err
 	}
-	return sweep(c.challenges, func(s domain.ChallengeSnapshot) time.Time { return s.ExpiresAt }, expired, limit), nil
+	return sweep(c.challenges, func(s domain.ChallengeState) time.Time { return s.ExpiresAt }, expired, limit), nil
 }
 
 // removeStrandedChallenges takes away the challenges whose session or grant is gone, since nobody can answer them any more.
 func (s state) removeStrandedChallenges() {
-	maps.DeleteFunc(s.challenges, func(_ domain.ChallengeID, c domain.ChallengeSnapshot) bool {
+	maps.DeleteFunc(s.challenges, func(_ domain.ChallengeID, c domain.ChallengeState) bool {
 		_, found := s.sessions[c.SessionID]
-		return !found && !c.SessionID.IsZero() || !s.hasGrant(c.Grant) && c.Grant != (domain.TokenDigest{})
+		return !found && !c.SessionID.IsZero() || !s.hasGrant(c.RecoveryGrant) && c.RecoveryGrant != (domain.TokenDigest{})
 	})
 }

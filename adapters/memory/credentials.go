@@ -16,7 +16,7 @@ func (c credentials) Add(_ context.Context, credential *domain.Credential) error
 	if err := c.writable(); err != nil {
 		return err
 	}
-	s := credential.Snapshot()
+	s := credential.State()
 	if _, found := c.credentials[s.ID]; found {
 		return domain.ErrPasskeyAlreadyRegistered
 	}
@@ -35,9 +35,9 @@ func (c credentials) ByID(_ context.Context, id domain.CredentialID) (*domain.Cr
 	return domain.RestoreCredential(s), nil
 }
 
-func (c credentials) OfUser(_ context.Context, id domain.UserID) ([]*domain.Credential, error) {
+func (c credentials) ListByUser(_ context.Context, id domain.UserID) ([]*domain.Credential, error) {
 	owned := []*domain.Credential{}
-	oldestFirst := func(a, b domain.CredentialSnapshot) int {
+	oldestFirst := func(a, b domain.CredentialState) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	}
 	for _, s := range slices.SortedFunc(maps.Values(c.credentials), oldestFirst) {
@@ -52,7 +52,7 @@ func (c credentials) Save(_ context.Context, credential *domain.Credential) erro
 	if err := c.writable(); err != nil {
 		return err
 	}
-	s := credential.Snapshot()
+	s := credential.State()
 	if _, found := c.credentials[s.ID]; !found {
 		return domain.ErrPasskeyUnknown
 	}
@@ -71,7 +71,7 @@ func (c credentials) Remove(_ context.Context, id domain.CredentialID) error {
 	return nil
 }
 
-func (c credentials) Foreign(_ context.Context, rpID string) (map[string]int, error) {
+func (c credentials) CountOtherRPIDs(_ context.Context, rpID string) (map[string]int, error) {
 	foreign := map[string]int{}
 	for _, s := range c.credentials {
 		if s.RPID != rpID {

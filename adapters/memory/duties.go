@@ -9,7 +9,7 @@ import (
 
 type duties struct{ state }
 
-func (d duties) Take(_ context.Context, duty domain.Duty, now, next time.Time) (bool, error) {
+func (d duties) Acquire(_ context.Context, duty domain.Lease, now, next time.Time) (bool, error) {
 	if err := d.writable(); err != nil {
 		return false, err
 	}

@@ -17,7 +17,7 @@ func (e events) Add(_ context.Context, event *domain.Event) error {
 	if err := e.writable(); err != nil {
 		return err
 	}
-	s := event.Snapshot()
+	s := event.State()
 	if _, found := e.events[s.ID]; found {
 		return fmt.Errorf("there is an event %s already", s.ID)
 	}
@@ -51,13 +51,13 @@ func (e events) Save(_ context.Context, event *domain.Event) error {
 	if _, found := e.events[event.ID()]; !found {
 		return domain.ErrEventNotFound
 	}
-	e.events[event.ID()] = event.Snapshot()
+	e.events[event.ID()] = event.State()
 	return nil
 }
 
-func (e events) OfUser(_ context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
+func (e events) ListByUser(_ context.Context, user domain.UserID, before domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
 	logged := []*domain.Event{}
-	newestFirst := func(a, b domain.EventSnapshot) int { return compareIDs(b.ID, a.ID) }
+	newestFirst := func(a, b domain.EventState) int { return compareIDs(b.ID, a.ID) }
 	for _, s := range slices.SortedFunc(maps.Values(e.events), newestFirst) {
 		if len(logged) < limit && s.UserID == user && isBefore(s.ID, before) && (len(kinds) == 0 || slices.Contains(kinds, s.Kind)) {
 			logged = append(logged, domain.RestoreEvent(s))
@@ -66,14 +66,14 @@ func (e events) OfUser(_ context.Context, user domain.UserID, before domain.Even
 	return logged, nil
 }
 
-func (e events) Sweep(_ context.Context, before time.Time, limit int) (int, error) {
+func (e events) DeleteExpired(_ context.Context, before time.Time, limit int) (int, error) {
 	if err := e.writable(); err != nil {
 		return 0, err
 	}
-	return sweep(e.events, func(s domain.EventSnapshot) time.Time { return s.At }, before, limit), nil
+	return sweep(e.events, func(s domain.EventState) time.Time { return s.At }, before, limit), nil
 }
 
 // disowned is what stays of an event whose user goes. It names what stays, so that whatever joins the snapshot goes.
-func disowned(s domain.EventSnapshot) domain.EventSnapshot {
-	return domain.EventSnapshot{ID: s.ID, Kind: s.Kind, At: s.At, By: s.By, Reason: s.Reason, Repeats: s.Repeats, LastAt: s.LastAt}
+func disowned(s domain.EventState) domain.EventState {
+	return domain.EventState{ID: s.ID, Kind: s.Kind, At: s.At, Actor: s.Actor, Reason: s.Reason, Repeats: s.Repeats, LastAt: s.LastAt}
 }

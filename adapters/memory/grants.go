@@ -10,11 +10,11 @@ import (
 
 type grants struct{ state }
 
-func (g grants) Put(_ context.Context, grant *domain.Grant) error {
+func (g grants) Put(_ context.Context, grant *domain.RecoveryGrant) error {
 	if err := g.writable(); err != nil {
 		return err
 	}
-	s := grant.Snapshot()
+	s := grant.State()
 	if _, found := g.users[s.UserID]; !found {
 		return fmt.Errorf("the grant's user %s is not there", s.UserID)
 	}
@@ -27,21 +27,21 @@ func (g grants) Put(_ context.Context, grant *domain.Grant) error {
 	return nil
 }
 
-func (g grants) OfUser(_ context.Context, user domain.UserID) (*domain.Grant, error) {
+func (g grants) ByUser(_ context.Context, user domain.UserID) (*domain.RecoveryGrant, error) {
 	s, found := g.grants[user]
 	if !found {
-		return nil, domain.ErrInvalidGrant
+		return nil, domain.ErrRecoveryGrantInvalid
 	}
-	return domain.RestoreGrant(s), nil
+	return domain.RestoreRecoveryGrant(s), nil
 }
 
-func (g grants) ByToken(_ context.Context, token domain.TokenDigest) (*domain.Grant, error) {
+func (g grants) ByToken(_ context.Context, token domain.TokenDigest) (*domain.RecoveryGrant, error) {
 	for _, s := range g.grants {
 		if s.Token == token {
-			return domain.RestoreGrant(s), nil
+			return domain.RestoreRecoveryGrant(s), nil
 		}
 	}
-	return nil, domain.ErrInvalidGrant
+	return nil, domain.ErrRecoveryGrantInvalid
 }
 
 func (g grants) Remove(_ context.Context, user domain.UserID) error {
@@ -53,7 +53,7 @@ func (g grants) Remove(_ context.Context, user domain.UserID) error {
 	return nil
 }
 
-func (g grants) Take(ctx context.Context, token domain.TokenDigest) (*domain.Grant, error) {
+func (g grants) Take(ctx context.Context, token domain.TokenDigest) (*domain.RecoveryGrant, error) {
 	if err := g.writable(); err != nil {
 		return nil, err
 	}
@@ -66,11 +66,11 @@ func (g grants) Take(ctx context.Context, token domain.TokenDigest) (*domain.Gra
 	return grant, nil
 }
 
-func (g grants) Sweep(_ context.Context, expired time.Time, limit int) (int, error) {
+func (g grants) DeleteExpired(_ context.Context, expired time.Time, limit int) (int, error) {
 	if err := g.writable(); err != nil {
 		return 0, err
 	}
-	swept := sweep(g.grants, func(s domain.GrantSnapshot) time.Time { return s.ExpiresAt }, expired, limit)
+	swept := sweep(g.grants, func(s domain.RecoveryGrantState) time.Time { return s.ExpiresAt }, expired, limit)
 	g.removeStrandedChallenges()
 	return swept, nil
 }

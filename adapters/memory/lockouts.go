@@ -12,7 +12,7 @@ import (
 
 type lockouts struct{ state }
 
-func (l lockouts) Of(_ context.Context, subject domain.LockoutSubject) (*domain.Lockout, error) {
+func (l lockouts) Get(_ context.Context, subject domain.LockoutSubject) (*domain.Lockout, error) {
 	s, found := l.lockouts[subject]
 	if !found {
 		return domain.NewLockout(subject), nil
@@ -35,7 +35,7 @@ func (l lockouts) Save(_ context.Context, lockout *domain.Lockout) error {
 	if err := l.writable(); err != nil {
 		return err
 	}
-	s := lockout.Snapshot()
+	s := lockout.State()
 	l.lockouts[s.Subject] = s
 	return nil
 }
@@ -48,9 +48,9 @@ func (l lockouts) Clear(_ context.Context, subject domain.LockoutSubject) error 
 	return nil
 }
 
-func (l lockouts) Sweep(_ context.Context, before time.Time, limit int) (int, error) {
+func (l lockouts) DeleteExpired(_ context.Context, before time.Time, limit int) (int, error) {
 	if err := l.writable(); err != nil {
 		return 0, err
 	}
-	return sweep(l.lockouts, func(s domain.LockoutSnapshot) time.Time { return s.UpdatedAt }, before, limit), nil
+	return sweep(l.lockouts, func(s domain.LockoutState) time.Time { return s.UpdatedAt }, before, limit), nil
 }

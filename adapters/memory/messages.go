@@ -13,11 +13,11 @@ import (
 
 type messages struct{ state }
 
-func (m messages) Add(_ context.Context, message *domain.Message) error {
+func (m messages) Add(_ context.Context, message *domain.OutboxEmail) error {
 	if err := m.writable(); err != nil {
 		return err
 	}
-	s := message.Snapshot()
+	s := message.State()
 	if _, found := m.messages[s.ID]; found {
 		return fmt.Errorf("there is a message %s already", s.ID)
 	}
@@ -28,42 +28,42 @@ func (m messages) Add(_ context.Context, message *domain.Message) error {
 	return nil
 }
 
-func (m messages) Due(_ context.Context, now time.Time, limit int) ([]*domain.Message, error) {
-	due := []*domain.Message{}
-	longestFirst := func(a, b domain.MessageSnapshot) int {
+func (m messages) ListDue(_ context.Context, now time.Time, limit int) ([]*domain.OutboxEmail, error) {
+	due := []*domain.OutboxEmail{}
+	longestFirst := func(a, b domain.OutboxEmailState) int {
 		return cmp.Or(a.DueAt.Compare(b.DueAt), compareIDs(a.ID, b.ID))
 	}
 	for _, s := range slices.SortedFunc(maps.Values(m.messages), longestFirst) {
 		if len(due) < limit && !s.DueAt.After(now) {
-			due = append(due, domain.RestoreMessage(s))
+			due = append(due, domain.RestoreOutboxEmail(s))
 		}
 	}
 	return due, nil
 }
 
-func (m messages) List(_ context.Context, after domain.MessageID, limit int) ([]*domain.Message, error) {
-	list := []*domain.Message{}
-	byID := func(a, b domain.MessageSnapshot) int { return compareIDs(a.ID, b.ID) }
+func (m messages) List(_ context.Context, after domain.OutboxEmailID, limit int) ([]*domain.OutboxEmail, error) {
+	list := []*domain.OutboxEmail{}
+	byID := func(a, b domain.OutboxEmailState) int { return compareIDs(a.ID, b.ID) }
 	for _, s := range slices.SortedFunc(maps.Values(m.messages), byID) {
 		if len(list) < limit && compareIDs(s.ID, after) > 0 {
-			list = append(list, domain.RestoreMessage(s))
+			list = append(list, domain.RestoreOutboxEmail(s))
 		}
 	}
 	return list, nil
 }
 
-func (m messages) Save(_ context.Context, message *domain.Message) error {
+func (m messages) Save(_ context.Context, message *domain.OutboxEmail) error {
 	if err := m.writable(); err != nil {
 		return err
 	}
-	s := message.Snapshot()
+	s := message.State()
 	if _, found := m.messages[s.ID]; found {
 		m.messages[s.ID] = s
 	}
 	return nil
 }
 
-func (m messages) Remove(_ context.Context, id domain.MessageID) error {
+func (m messages) Remove(_ context.Context, id domain.OutboxEmailID) error {
 	if err := m.writable(); err != nil {
 		return err
 	}
@@ -71,9 +71,9 @@ func (m messages) Remove(_ context.Context, id domain.MessageID) error {
 	return nil
 }
 
-func (m messages) Sweep(_ context.Context, expired time.Time, limit int) (int, error) {
+func (m messages) DeleteExpired(_ context.Context, expired time.Time, limit int) (int, error) {
 	if err := m.writable(); err != nil {
 		return 0, err
 	}
-	return sweep(m.messages, func(s domain.MessageSnapshot) time.Time { return s.ExpiresAt }, expired, limit), nil
+	return sweep(m.messages, func(s domain.OutboxEmailState) time.Time { return s.ExpiresAt }, expired, limit), nil
 }

@@ -16,7 +16,7 @@ func (s sessions) Add(_ context.Context, session *domain.Session) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	added := session.Snapshot()
+	added := session.State()
 	if _, found := s.users[added.UserID]; !found {
 		return fmt.Errorf("the session's user %s is not there", added.UserID)
 	}
@@ -46,12 +46,12 @@ func (s sessions) ByID(_ context.Context, id domain.SessionID) (*domain.Session,
 	return domain.RestoreSession(session), nil
 }
 
-func (s sessions) Live(_ context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error) {
+func (s sessions) ListActive(_ context.Context, user domain.UserID, now time.Time, before domain.SessionID, limit int) ([]*domain.Session, error) {
 	live := []*domain.Session{}
-	newestFirst := func(a, b domain.SessionSnapshot) int { return compareIDs(b.ID, a.ID) }
+	newestFirst := func(a, b domain.SessionState) int { return compareIDs(b.ID, a.ID) }
 	for _, snapshot := range slices.SortedFunc(maps.Values(s.sessions), newestFirst) {
 		session := domain.RestoreSession(snapshot)
-		if len(live) < limit && session.UserID() == user && session.Usable(now) == nil && isBefore(session.ID(), before) {
+		if len(live) < limit && session.UserID() == user && session.RequireActive(now) == nil && isBefore(session.ID(), before) {
 			live = append(live, session)
 		}
 	}
@@ -62,7 +62,7 @@ func (s sessions) Save(_ context.Context, session *domain.Session) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	saved := session.Snapshot()
+	saved := session.State()
 	if _, found := s.sessions[saved.ID]; !found {
 		return domain.ErrUnauthenticated
 	}
@@ -70,11 +70,11 @@ func (s sessions) Save(_ context.Context, session *domain.Session) error {
 	return nil
 }
 
-func (s sessions) Sweep(_ context.Context, ended time.Time, limit int) (int, error) {
+func (s sessions) DeleteExpired(_ context.Context, ended time.Time, limit int) (int, error) {
 	if err := s.writable(); err != nil {
 		return 0, err
 	}
-	end := func(s domain.SessionSnapshot) time.Time {
+	end := func(s domain.SessionState) time.Time {
 		if !s.RevokedAt.IsZero() {
 			return s.RevokedAt
 		}

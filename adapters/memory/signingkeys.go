@@ -16,7 +16,7 @@ func (k signingKeys) Add(_ context.Context, key *domain.SigningKey) error {
 	if err := k.writable(); err != nil {
 		return err
 	}
-	s := key.Snapshot()
+	s := key.State()
 	if _, found := k.signingKeys[s.ID]; found {
 		return fmt.Errorf("there is a signing key %s already", s.ID)
 	}
@@ -26,7 +26,7 @@ func (k signingKeys) Add(_ context.Context, key *domain.SigningKey) error {
 
 func (k signingKeys) All(context.Context) (domain.SigningKeys, error) {
 	keys := domain.SigningKeys{}
-	firstToSignFirst := func(a, b domain.SigningKeySnapshot) int {
+	firstToSignFirst := func(a, b domain.SigningKeyState) int {
 		return cmp.Or(a.SignsFrom.Compare(b.SignsFrom), cmp.Compare(a.ID, b.ID))
 	}
 	for _, s := range slices.SortedFunc(maps.Values(k.signingKeys), firstToSignFirst) {

@@ -25,38 +25,38 @@ var _ ports.Store = (*Store)(nil)
 // state is everything that is kept. Its values are snapshots that nobody else holds.
 type state struct {
 	readOnly       bool
-	users          map[domain.UserID]domain.UserSnapshot
-	credentials    map[domain.CredentialID]domain.CredentialSnapshot
-	challenges     map[domain.ChallengeID]domain.ChallengeSnapshot
-	sessions       map[domain.SessionID]domain.SessionSnapshot
-	events         map[domain.EventID]domain.EventSnapshot
-	signingKeys    map[string]domain.SigningKeySnapshot
-	totps          map[domain.UserID]domain.TOTPSnapshot
+	users          map[domain.UserID]domain.UserState
+	credentials    map[domain.CredentialID]domain.CredentialState
+	challenges     map[domain.ChallengeID]domain.ChallengeState
+	sessions       map[domain.SessionID]domain.SessionState
+	events         map[domain.EventID]domain.EventState
+	signingKeys    map[string]domain.SigningKeyState
+	totps          map[domain.UserID]domain.TOTPState
 	backupCodeSets map[domain.UserID]time.Time // when each was made
-	backupCodes    map[domain.CodeDigest]domain.UserID
-	grants         map[domain.UserID]domain.GrantSnapshot
-	lockouts       map[domain.LockoutSubject]domain.LockoutSnapshot
-	duties         map[domain.Duty]time.Time // when each is due
-	messages       map[domain.MessageID]domain.MessageSnapshot
+	backupCodes    map[domain.BackupCodeDigest]domain.UserID
+	grants         map[domain.UserID]domain.RecoveryGrantState
+	lockouts       map[domain.LockoutSubject]domain.LockoutState
+	duties         map[domain.Lease]time.Time // when each is due
+	messages       map[domain.OutboxEmailID]domain.OutboxEmailState
 }
 
 // New returns an empty store.
 func New() *Store {
 	s := &Store{current: make(chan state, 1)}
 	s.current <- state{
-		users:          map[domain.UserID]domain.UserSnapshot{},
-		credentials:    map[domain.CredentialID]domain.CredentialSnapshot{},
-		challenges:     map[domain.ChallengeID]domain.ChallengeSnapshot{},
-		sessions:       map[domain.SessionID]domain.SessionSnapshot{},
-		events:         map[domain.EventID]domain.EventSnapshot{},
-		signingKeys:    map[string]domain.SigningKeySnapshot{},
-		totps:          map[domain.UserID]domain.TOTPSnapshot{},
+		users:          map[domain.UserID]domain.UserState{},
+		credentials:    map[domain.CredentialID]domain.CredentialState{},
+		challenges:     map[domain.ChallengeID]domain.ChallengeState{},
+		sessions:       map[domain.SessionID]domain.SessionState{},
+		events:         map[domain.EventID]domain.EventState{},
+		signingKeys:    map[string]domain.SigningKeyState{},
+		totps:          map[domain.UserID]domain.TOTPState{},
 		backupCodeSets: map[domain.UserID]time.Time{},
-		backupCodes:    map[domain.CodeDigest]domain.UserID{},
-		grants:         map[domain.UserID]domain.GrantSnapshot{},
-		lockouts:       map[domain.LockoutSubject]domain.LockoutSnapshot{},
-		duties:         map[domain.Duty]time.Time{},
-		messages:       map[domain.MessageID]domain.MessageSnapshot{},
+		backupCodes:    map[domain.BackupCodeDigest]domain.UserID{},
+		grants:         map[domain.UserID]domain.RecoveryGrantState{},
+		lockouts:       map[domain.LockoutSubject]domain.LockoutState{},
+		duties:         map[domain.Lease]time.Time{},
+		messages:       map[domain.OutboxEmailID]domain.OutboxEmailState{},
 	}
 	return s
 }
@@ -112,18 +112,18 @@ func (s *Store) use(ctx context.Context, fn func(state) (state, error)) (err err
 
 func run(ctx context.Context, s state, fn func(tx ports.Tx) error) error {
 	err := fn(ports.Tx{
-		Users:       users{s},
-		Credentials: credentials{s},
-		Challenges:  challenges{s},
-		Sessions:    sessions{s},
-		Events:      events{s},
-		SigningKeys: signingKeys{s},
-		TOTPs:       totps{s},
-		BackupCodes: backupCodes{s},
-		Grants:      grants{s},
-		Lockouts:    lockouts{s},
-		Duties:      duties{s},
-		Messages:    messages{s},
+		Users:          users{s},
+		Credentials:    credentials{s},
+		Challenges:     challenges{s},
+		Sessions:       sessions{s},
+		Events:         events{s},
+		SigningKeys:    signingKeys{s},
+		TOTPs:          totps{s},
+		BackupCodes:    backupCodes{s},
+		RecoveryGrants: grants{s},
+		Lockouts:       lockouts{s},
+		Leases:         duties{s},
+		OutboxEmails:   messages{s},
 	})
 	if err != nil {
 		return err

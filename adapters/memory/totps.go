@@ -9,7 +9,7 @@ import (
 
 type totps struct{ state }
 
-func (t totps) Of(_ context.Context, user domain.UserID) (*domain.TOTP, error) {
+func (t totps) Get(_ context.Context, user domain.UserID) (*domain.TOTP, error) {
 	s, found := t.totps[user]
 	if !found {
 		return domain.NewTOTP(user), nil
@@ -21,7 +21,7 @@ func (t totps) Save(_ context.Context, totp *domain.TOTP) error {
 	if err := t.writable(); err != nil {
 		return err
 	}
-	s := totp.Snapshot()
+	s := totp.State()
 	if _, found := t.users[s.UserID]; !found {
 		return fmt.Errorf("the authenticator app's user %s is not there", s.UserID)
 	}

@@ -15,7 +15,7 @@ func (u users) Add(_ context.Context, user *domain.User) error {
 	if err := u.writable(); err != nil {
 		return err
 	}
-	s := user.Snapshot()
+	s := user.State()
 	for _, other := range u.users {
 		switch {
 		case other.ID == s.ID:
@@ -28,7 +28,7 @@ func (u users) Add(_ context.Context, user *domain.User) error {
 }
 
 // keep holds to it that an address belongs to one user.
-func (u users) keep(s domain.UserSnapshot) error {
+func (u users) keep(s domain.UserState) error {
 	for _, other := range u.users {
 		if s.Email != "" && other.Email == s.Email && other.ID != s.ID {
 			return domain.ErrEmailTaken
@@ -57,7 +57,7 @@ func (u users) ByEmail(_ context.Context, email domain.Email) (*domain.User, err
 
 func (u users) List(_ context.Context, after domain.UserID, limit int) ([]*domain.User, error) {
 	listed := []*domain.User{}
-	for _, s := range slices.SortedFunc(maps.Values(u.users), func(a, b domain.UserSnapshot) int { return compareIDs(a.ID, b.ID) }) {
+	for _, s := range slices.SortedFunc(maps.Values(u.users), func(a, b domain.UserState) int { return compareIDs(a.ID, b.ID) }) {
 		if len(listed) < limit && compareIDs(s.ID, after) > 0 {
 			listed = append(listed, domain.RestoreUser(s))
 		}
@@ -69,7 +69,7 @@ func (u users) Save(_ context.Context, user *domain.User) error {
 	if err := u.writable(); err != nil {
 		return err
 	}
-	s := user.Snapshot()
+	s := user.State()
 	if _, found := u.users[s.ID]; !found {
 		return domain.ErrUserNotFound
 	}
@@ -84,12 +84,12 @@ func (u users) Remove(_ context.Context, id domain.UserID) error {
 		return domain.ErrUserNotFound
 	}
 	delete(u.users, id)
-	maps.DeleteFunc(u.credentials, func(_ domain.CredentialID, s domain.CredentialSnapshot) bool { return s.UserID == id })
-	maps.DeleteFunc(u.sessions, func(_ domain.SessionID, s domain.SessionSnapshot) bool { return s.UserID == id })
+	maps.DeleteFunc(u.credentials, func(_ domain.CredentialID, s domain.CredentialState) bool { return s.UserID == id })
+	maps.DeleteFunc(u.sessions, func(_ domain.SessionID, s domain.SessionState) bool { return s.UserID == id })
 	delete(u.totps, id)
 	u.removeBackupCodes(id)
 	delete(u.grants, id)
-	maps.DeleteFunc(u.messages, func(_ domain.MessageID, s domain.MessageSnapshot) bool { return s.UserID == id })
+	maps.DeleteFunc(u.messages, func(_ domain.OutboxEmailID, s domain.OutboxEmailState) bool { return s.UserID == id })
 	u.removeStrandedChallenges()
 	for eventID, s := range u.events {
 		if s.UserID == id {

@@ -16,14 +16,14 @@ import (
 
 // Metrics are those of one server.
 type Metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.HistogramVec
-	rejected *prometheus.CounterVec
-	signIns  prometheus.Counter
-	findings *prometheus.CounterVec
-	limited  *prometheus.CounterVec
-	shared   prometheus.Gauge
-	alone    *prometheus.CounterVec
+	registry  *prometheus.Registry
+	requests  *prometheus.HistogramVec
+	rejected  *prometheus.CounterVec
+	signIns   prometheus.Counter
+	anomalies *prometheus.CounterVec
+	limited   *prometheus.CounterVec
+	storeUp   prometheus.Gauge
+	fallback  *prometheus.CounterVec
 }
 
 // New starts to count, Go's runtime and the process among it. Every reason and finding is there from the start, at zero,
@@ -41,77 +41,81 @@ func New() *Metrics {
 		signIns: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "keylodge_sign_ins_total", Help: "Sessions opened by a passkey, sign-ups among them.",
 		}),
-		findings: prometheus.NewCounterVec(prometheus.CounterOpts{
+		anomalies: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "keylodge_passkey_findings_total", Help: "Uses of passkeys that were odd, as those of a copy are, whether they were allowed or refused.",
 		}, []string{"finding"}),
 		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "keylodge_rate_limited_total", Help: "Calls refused because too many had come before, by the limit that was met.",
 		}, []string{"policy"}),
-		shared: prometheus.NewGauge(prometheus.GaugeOpts{
+		storeUp: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "keylodge_rate_limit_store_up", Help: "Whether the counts that servers share can be reached; 1 where this server counts by itself.",
 		}),
-		alone: prometheus.NewCounterVec(prometheus.CounterOpts{
+		fallback: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "keylodge_rate_limit_alone_total", Help: "Calls decided without the shared counts: counted on this server only, or shut out.",
 		}, []string{"outcome"}),
 	}
-	m.shared.Set(1)
-	m.registry.MustRegister(m.requests, m.rejected, m.signIns, m.findings, m.limited, m.shared, m.alone,
+	m.storeUp.Set(1)
+	m.registry.MustRegister(m.requests, m.rejected, m.signIns, m.anomalies, m.limited, m.storeUp, m.fallback,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, reason := range domain.Reasons {
 		m.rejected.WithLabelValues(string(reason))
 	}
-	for _, finding := range domain.Findings {
-		m.findings.WithLabelValues(string(finding))
+	for _, finding := range domain.Anomalies {
+		m.anomalies.WithLabelValues(string(finding))
 	}
 	for _, policy := range domain.RatePolicies() {
 		m.limited.WithLabelValues(string(policy))
 	}
-	for _, outcome := range []string{counted, shut} {
-		m.alone.WithLabelValues(outcome)
+	for _, outcome := range []string{outcomeLocal, outcomeRejected} {
+		m.fallback.WithLabelValues(outcome)
 	}
 	return m
 }
 
-// Answered counts a request by its route's pattern, never by its path, of which there is no end.
-func (m *Metrics) Answered(method, route string, status int, took time.Duration) {
+// ObserveRequest counts a request by its route's pattern, never by its path, of which there is no end.
+func (m *Metrics) ObserveRequest(method, route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
-// Rejected counts a refused ceremony.
-func (m *Metrics) Rejected(reason domain.Reason) { m.rejected.WithLabelValues(string(reason)).Inc() }
+// CountRejection counts a refused ceremony.
+func (m *Metrics) CountRejection(reason domain.Reason) {
+	m.rejected.WithLabelValues(string(reason)).Inc()
+}
 
-// SignedIn counts an opened session.
-func (m *Metrics) SignedIn() { m.signIns.Inc() }
+// CountSignIn counts an opened session.
+func (m *Metrics) CountSignIn() { m.signIns.Inc() }
 
-// Found counts an odd use of a passkey, whatever the policy did with it.
-func (m *Metrics) Found(finding domain.Finding) { m.findings.WithLabelValues(string(finding)).Inc() }
+// CountAnomaly counts an odd use of a passkey, whatever the policy did with it.
+func (m *Metrics) CountAnomaly(finding domain.Anomaly) {
+	m.anomalies.WithLabelValues(string(finding)).Inc()
+}
 
-// Limited counts a refused call.
-func (m *Metrics) Limited(policy domain.RatePolicy) {
+// CountRateLimited counts a refused call.
+func (m *Metrics) CountRateLimited(policy domain.RatePolicy) {
 	m.limited.WithLabelValues(string(policy)).Inc()
 }
 
 // What becomes of a call while the shared counts are out of reach.
 const (
-	counted = "counted"
-	shut    = "shut"
+	outcomeLocal    = "counted"
+	outcomeRejected = "shut"
 )
 
-// CountsShared says whether the shared counts can be reached.
-func (m *Metrics) CountsShared(reached bool) {
-	m.shared.Set(0)
+// SetRateLimitStoreUp says whether the shared counts can be reached.
+func (m *Metrics) SetRateLimitStoreUp(reached bool) {
+	m.storeUp.Set(0)
 	if reached {
-		m.shared.Set(1)
+		m.storeUp.Set(1)
 	}
 }
 
-// Alone counts a call that was decided without them.
-func (m *Metrics) Alone(shutOut bool) {
-	outcome := counted
+// CountFallback counts a call that was decided without them.
+func (m *Metrics) CountFallback(shutOut bool) {
+	outcome := outcomeLocal
 	if shutOut {
-		outcome = shut
+		outcome = outcomeRejected
 	}
-	m.alone.WithLabelValues(outcome).Inc()
+	m.fallback.WithLabelValues(outcome).Inc()
 }
 
 // Handler answers with all metrics.

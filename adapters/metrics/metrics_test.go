@@ -9,17 +9,17 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestWhatHappensIsCounted(t *testing.T) {
+func TestMetrics_Exposition(t *testing.T) {
 	m := New()
-	m.SignedIn()
-	m.SignedIn()
-	m.Found(domain.FindingCounterRegressed)
-	m.Limited(domain.RateLogin.PerAccount())
+	m.CountSignIn()
+	m.CountSignIn()
+	m.CountAnomaly(domain.AnomalyCounterRegressed)
+	m.CountRateLimited(domain.RateLogin.PerAccount())
 	for _, shut := range []bool{true, false, false} {
-		m.Alone(shut)
+		m.CountFallback(shut)
 	}
-	m.CountsShared(true)
-	m.CountsShared(false)
+	m.SetRateLimitStoreUp(true)
+	m.SetRateLimitStoreUp(false)
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, line := range []string{

@@ -15,10 +15,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// explain says which database could not be opened, and what to do about it.
-func explain(c *pgx.ConnConfig, err error) error {
+// wrapOpen says which database could not be opened, and what to do about it.
+func wrapOpen(c *pgx.ConnConfig, err error) error {
 	advice := adviceOn(c, err)
-	if state := stateOf(err); !isUnreachable(err) && (state == permissionDenied || state == noSchema) {
+	if state := stateOf(err); !isUnreachable(err) && (state == insufficientPrivilege || state == invalidSchemaName) {
 		user := pgx.Identifier{c.User}.Sanitize()
 		advice = fmt.Sprintf("let the user make tables in a schema on its search_path: GRANT USAGE, CREATE ON SCHEMA public TO %s; or, if they are made, "+
 			"use them: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %s", user, user)
@@ -37,7 +37,7 @@ func adviceOn(c *pgx.ConnConfig, err error) (advice string) {
 	case errors.As(err, &failure) && failure.Code == protocolViolation:
 		advice = poolerAdvice(c, failure)
 	case refused && failure != nil:
-		advice = refusalAdvice(c, failure)
+		advice = rejectionAdvice(c, failure)
 	case refused:
 		advice = networkAdvice(c, err)
 	}
@@ -47,25 +47,25 @@ func adviceOn(c *pgx.ConnConfig, err error) (advice string) {
 	return advice
 }
 
-// refusalAdvice is on what the server says instead of accepting a connection.
-func refusalAdvice(c *pgx.ConnConfig, failure *pgconn.PgError) string {
+// rejectionAdvice is on what the server says instead of accepting a connection.
+func rejectionAdvice(c *pgx.ConnConfig, failure *pgconn.PgError) string {
 	user, database := pgx.Identifier{c.User}.Sanitize(), pgx.Identifier{c.Database}.Sanitize()
 	parameter := parameterIn(c, failure.Message)
 	switch failure.Code {
-	case undefinedParameter:
+	case undefinedObject:
 		return fmt.Sprintf("the server knows no parameter %s: take it out of the URL", parameter)
 	case invalidParameterValue:
 		return fmt.Sprintf("the server does not take this value of %s: correct it in the URL", parameter)
-	case cannotChangeNow:
+	case cantChangeRuntimeParam:
 		return fmt.Sprintf("%s cannot be set by a connection: take it out of the URL", parameter)
-	case permissionDenied:
+	case insufficientPrivilege:
 		if failure.Routine == "InitPostgres" || failure.Routine == "CheckMyDatabase" {
 			return fmt.Sprintf("let the user in: GRANT CONNECT ON DATABASE %s TO %s", database, user)
 		}
 		return fmt.Sprintf("this user may not set %s: take it out of the URL", parameter)
 	case invalidPassword:
 		return fmt.Sprintf("correct the user or the password in the URL, in which %% is written %%25; or give the user another one that has not expired: ALTER ROLE %s PASSWORD '…' VALID UNTIL 'infinity'", user)
-	case noAuthorization:
+	case invalidAuthorizationSpecification:
 		switch {
 		case failure.Routine == "InitializeSessionUserId":
 			return fmt.Sprintf("make the user, or let it log in: CREATE ROLE %s LOGIN PASSWORD '…', or ALTER ROLE %s LOGIN", user, user)
@@ -73,9 +73,9 @@ func refusalAdvice(c *pgx.ConnConfig, failure *pgconn.PgError) string {
 			return "let this user in from here, in the server's pg_hba.conf, or connect as another; if that lets it in over TLS only, set sslmode=verify-full in the URL"
 		}
 		return "let this user in from here, in the server's pg_hba.conf, or connect as another; if that asks for a client certificate, set sslcert and sslkey in the URL"
-	case noDatabase:
+	case invalidCatalogName:
 		return fmt.Sprintf("make it first: CREATE DATABASE %s OWNER %s", database, user)
-	case notAcceptingNow:
+	case objectNotInPrerequisiteState:
 		return fmt.Sprintf("let the database take connections again: ALTER DATABASE %s ALLOW_CONNECTIONS true", database)
 	}
 	return ""
@@ -137,11 +137,11 @@ func networkAdvice(c *pgx.ConnConfig, err error) string {
 		return "name the server in the URL as its certificate does, or set sslmode=verify-ca"
 	case errors.As(err, &invalid):
 		return "give the server a valid certificate, and set the clocks of both machines"
-	case says(err, refusedTLS):
+	case errorContains(err, tlsRejectedMessage):
 		return "the server offers no TLS: set ssl=on in its postgresql.conf, or sslmode=disable in the URL on a network that is yours alone"
-	case says(err, "tls error"), says(err, "remote error: tls"):
+	case errorContains(err, "tls error"), errorContains(err, "remote error: tls"):
 		return "the two sides do not agree on TLS: see the server's log, sslmode, sslrootcert, sslcert and sslkey"
-	case says(err, "hot standby"), says(err, "standby mode"), says(err, "read only"):
+	case errorContains(err, "hot standby"), errorContains(err, "standby mode"), errorContains(err, "read only"):
 		return "no server of the URL is as target_session_attrs says: name the primary"
 	case errors.As(err, &unresolved):
 		return fmt.Sprintf("no address is known of the host %s: correct it in the URL", unresolved.Name)
@@ -153,7 +153,7 @@ func networkAdvice(c *pgx.ConnConfig, err error) string {
 	return "what answers there may not be PostgreSQL: correct the host and the port"
 }
 
-func says(err error, words string) bool { return strings.Contains(err.Error(), words) }
+func errorContains(err error, words string) bool { return strings.Contains(err.Error(), words) }
 
 // isUnreachable reports an error that came up while a connection was being made.
 func isUnreachable(err error) bool {
@@ -161,28 +161,28 @@ func isUnreachable(err error) bool {
 	return errors.As(err, &unreachable)
 }
 
-// refusedTLS is in an error of pgconn that has no type.
-const refusedTLS = "server refused TLS connection"
+// tlsRejectedMessage is in an error of pgconn that has no type.
+const tlsRejectedMessage = "server refused TLS connection"
 
 // connectError is a pgconn.ConnectError with those of its attempts that say why.
 type connectError struct {
-	whole    *pgconn.ConnectError
+	cause    *pgconn.ConnectError
 	attempts []error
 }
 
-// withoutDetours leaves out of a pgconn.ConnectError each attempt with TLS that the server refused and that was made again
+// simplifyConnectError leaves out of a pgconn.ConnectError each attempt with TLS that the server refused and that was made again
 // without, as sslmode=prefer does, and what repeats itself.
-func withoutDetours(err error) error {
+func simplifyConnectError(err error) error {
 	var whole *pgconn.ConnectError
 	if !errors.As(err, &whole) {
 		return err
 	}
 	var attempts []error
-	made := attemptsOf(whole.Unwrap())
+	made := connectAttempts(whole.Unwrap())
 	for i, attempt := range made {
-		again := slices.ContainsFunc(made[i+1:], func(next error) bool { return target(next) == target(attempt) })
+		again := slices.ContainsFunc(made[i+1:], func(next error) bool { return attemptAddress(next) == attemptAddress(attempt) })
 		repeated := slices.ContainsFunc(attempts, func(before error) bool { return before.Error() == attempt.Error() })
-		if repeated || again && says(attempt, refusedTLS) {
+		if repeated || again && errorContains(attempt, tlsRejectedMessage) {
 			continue
 		}
 		attempts = append(attempts, attempt)
@@ -190,8 +190,8 @@ func withoutDetours(err error) error {
 	return &connectError{whole, attempts}
 }
 
-// attemptsOf takes apart what pgconn joins.
-func attemptsOf(err error) []error {
+// connectAttempts takes apart what pgconn joins.
+func connectAttempts(err error) []error {
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		if joined, ok := e.(interface{ Unwrap() []error }); ok {
 			return joined.Unwrap()
@@ -200,8 +200,8 @@ func attemptsOf(err error) []error {
 	return []error{err}
 }
 
-// target is the address of an attempt, as pgconn writes it before the error.
-func target(attempt error) string {
+// attemptAddress is the address of an attempt, as pgconn writes it before the error.
+func attemptAddress(attempt error) string {
 	address, _, _ := strings.Cut(attempt.Error(), "): ")
 	return address
 }
@@ -215,4 +215,4 @@ func (e *connectError) Error() string {
 }
 
 // Unwrap implements the interface of errors.Is and errors.As. The attempts come first.
-func (e *connectError) Unwrap() error { return errors.Join(errors.Join(e.attempts...), e.whole) }
+func (e *connectError) Unwrap() error { return errors.Join(errors.Join(e.attempts...), e.cause) }

@@ -23,8 +23,8 @@ const (
 )
 
 var (
-	reading = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	writing = pgx.TxOptions{IsoLevel: pgx.Serializable} // read-only where default_transaction_read_only says so
+	readOptions  = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	writeOptions = pgx.TxOptions{IsoLevel: pgx.Serializable} // read-only where default_transaction_read_only says so
 )
 
 // attempt is one run of a unit of work: a transaction on a connection of its own. Every statement passes through it.
@@ -43,18 +43,18 @@ func (s *Store) begin(ctx context.Context, options pgx.TxOptions) (*attempt, err
 	if err != nil {
 		return nil, err
 	}
-	if options == writing && s.isReadOnly(conn) {
+	if options == writeOptions && s.isReadOnly(conn) {
 		conn.Release()
-		return nil, fault("beginning a transaction", errReadOnly)
+		return nil, wrap("beginning a transaction", errReadOnly)
 	}
 	tx, err := conn.BeginTx(ctx, options)
 	if err != nil {
 		defer conn.Release()
-		err = met(ctx, conn.Conn(), err)
+		err = classify(ctx, conn.Conn(), err)
 		if stateOf(err) == featureNotSupported {
 			err = fmt.Errorf("%w: %w", errReplica, err)
 		}
-		return nil, fault("beginning a transaction", err)
+		return nil, wrap("beginning a transaction", err)
 	}
 	return &attempt{conn: conn, tx: tx}, nil
 }
@@ -76,32 +76,32 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	if err == nil {
 		return conn, nil
 	}
-	if err := ended(ctx, err); err != nil {
+	if err := contextError(ctx, err); err != nil {
 		return nil, err
 	}
 	select {
 	case <-s.closing:
 		return nil, errClosed
 	default:
-		return nil, fault("connecting", err)
+		return nil, wrap("connecting", err)
 	}
 }
 
 func (a *attempt) collections() ports.Tx {
 	queries := postgresdb.New(a)
 	return ports.Tx{
-		Users:       users{queries},
-		Credentials: credentials{queries},
-		Challenges:  challenges{queries},
-		Sessions:    sessions{queries},
-		Events:      events{queries},
-		SigningKeys: signingKeys{queries},
-		TOTPs:       totps{queries},
-		BackupCodes: backupCodes{queries},
-		Grants:      grants{queries},
-		Lockouts:    lockouts{queries},
-		Messages:    messages{queries},
-		Duties:      duties{queries},
+		Users:          users{queries},
+		Credentials:    credentials{queries},
+		Challenges:     challenges{queries},
+		Sessions:       sessions{queries},
+		Events:         events{queries},
+		SigningKeys:    signingKeys{queries},
+		TOTPs:          totps{queries},
+		BackupCodes:    backupCodes{queries},
+		RecoveryGrants: recoveryGrants{queries},
+		Lockouts:       lockouts{queries},
+		OutboxEmails:   outboxEmails{queries},
+		Leases:         leases{queries},
 	}
 }
 
@@ -109,7 +109,7 @@ func (a *attempt) collections() ports.Tx {
 // between the commit and the word of it. To begin again would then do everything twice.
 func (a *attempt) commit(ctx context.Context) error {
 	if a.tx.Conn().IsClosed() {
-		return fault("committing", errLost)
+		return wrap("committing", errLost)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
@@ -118,9 +118,9 @@ func (a *attempt) commit(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case isConflict(err):
-		return fault("committing", err)
+		return wrap("committing", err)
 	case wasNotSent(err):
-		return fault("committing", fmt.Errorf("%w: %w", errLost, err))
+		return wrap("committing", fmt.Errorf("%w: %w", errLost, err))
 	}
 	return fmt.Errorf("committing, and it is not known whether that happened: %w: %w", domain.ErrUnavailable, err)
 }
@@ -141,10 +141,10 @@ func (a *attempt) end(ctx context.Context) {
 	a.conn.Release()
 }
 
-// met says of an error what only the connection knows: whether it is still there. pgx ends it by itself where a
+// classify says of an error what only the connection knows: whether it is still there. pgx ends it by itself where a
 // transaction could not begin, for which the server's own word is the reason.
-func met(ctx context.Context, conn *pgx.Conn, err error) error {
-	if err := ended(ctx, err); err != nil {
+func classify(ctx context.Context, conn *pgx.Conn, err error) error {
+	if err := contextError(ctx, err); err != nil {
 		return err
 	}
 	var failure *pgconn.PgError
@@ -154,11 +154,11 @@ func met(ctx context.Context, conn *pgx.Conn, err error) error {
 	return err
 }
 
-func (a *attempt) note(ctx context.Context, err error) error {
+func (a *attempt) recordError(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
-	err = met(ctx, a.tx.Conn(), err)
+	err = classify(ctx, a.tx.Conn(), err)
 	if a.failure == nil {
 		a.failure = err
 	}
@@ -168,36 +168,36 @@ func (a *attempt) note(ctx context.Context, err error) error {
 // Exec implements postgresdb.DBTX.
 func (a *attempt) Exec(ctx context.Context, statement string, arguments ...any) (pgconn.CommandTag, error) {
 	tag, err := a.tx.Exec(ctx, statement, arguments...)
-	return tag, a.note(ctx, err)
+	return tag, a.recordError(ctx, err)
 }
 
 // Query implements postgresdb.DBTX.
 func (a *attempt) Query(ctx context.Context, statement string, arguments ...any) (pgx.Rows, error) {
 	rows, err := a.tx.Query(ctx, statement, arguments...)
-	return notedRows{rows, a, ctx}, a.note(ctx, err)
+	return observedRows{rows, a, ctx}, a.recordError(ctx, err)
 }
 
 // QueryRow implements postgresdb.DBTX.
 func (a *attempt) QueryRow(ctx context.Context, statement string, arguments ...any) pgx.Row {
-	return notedRow{a.tx.QueryRow(ctx, statement, arguments...), a, ctx}
+	return observedRow{a.tx.QueryRow(ctx, statement, arguments...), a, ctx}
 }
 
-// notedRows and notedRow hand on what a query found, and its attempt hears of the error at their end.
+// observedRows and observedRow hand on what a query found, and its attempt hears of the error at their end.
 type (
-	notedRows struct {
+	observedRows struct {
 		pgx.Rows
 		attempt *attempt
 		ctx     context.Context
 	}
-	notedRow struct {
+	observedRow struct {
 		pgx.Row
 		attempt *attempt
 		ctx     context.Context
 	}
 )
 
-func (r notedRows) Err() error { return r.attempt.note(r.ctx, r.Rows.Err()) }
+func (r observedRows) Err() error { return r.attempt.recordError(r.ctx, r.Rows.Err()) }
 
-func (r notedRow) Scan(destinations ...any) error {
-	return r.attempt.note(r.ctx, r.Row.Scan(destinations...))
+func (r observedRow) Scan(destinations ...any) error {
+	return r.attempt.recordError(r.ctx, r.Row.Scan(destinations...))
 }

@@ -19,22 +19,22 @@ var _ ports.Buckets = Buckets{}
 func (s *Store) Buckets() ports.Buckets { return Buckets{s} }
 
 // Take implements ports.Buckets.
-func (b Buckets) Take(ctx context.Context, from ...domain.Bucket) ([]domain.Level, error) {
+func (b Buckets) Take(ctx context.Context, from ...domain.Bucket) ([]domain.BucketState, error) {
 	var asked postgresdb.TakeTokensParams
-	levels := make([]domain.Level, len(from))
+	levels := make([]domain.BucketState, len(from))
 	for i, bucket := range from {
 		asked.Subjects = append(asked.Subjects, bucket.Subject[:])
 		asked.Paces = append(asked.Paces, bucket.Limit.Interval().Microseconds())
-		asked.Fillings = append(asked.Fillings, bucket.Limit.Filling().Microseconds())
+		asked.Fillings = append(asked.Fillings, bucket.Limit.FillTime().Microseconds())
 		// Of a bucket that somebody else has just made and emptied nothing comes back.
-		levels[i] = bucket.Limit.Level(bucket.Limit.Filling(), false)
+		levels[i] = bucket.Limit.BucketState(bucket.Limit.FillTime(), false)
 	}
-	err := b.alone(ctx, "counting a call", func(queries *postgresdb.Queries) error {
+	err := b.autocommit(ctx, "counting a call", func(queries *postgresdb.Queries) error {
 		rows, err := queries.TakeTokens(ctx, asked)
 		for _, row := range rows {
 			for i, bucket := range from {
 				if string(row.Subject) == string(bucket.Subject[:]) {
-					levels[i] = bucket.Limit.Level(time.Duration(row.FullIn)*time.Microsecond, row.Taken)
+					levels[i] = bucket.Limit.BucketState(time.Duration(row.FullIn)*time.Microsecond, row.Taken)
 				}
 			}
 		}
@@ -46,14 +46,14 @@ func (b Buckets) Take(ctx context.Context, from ...domain.Bucket) ([]domain.Leve
 	return levels, nil
 }
 
-// sweepBatch is small enough that a sweep never keeps a call waiting.
-const sweepBatch = 1000
+// deleteBatch is small enough that a sweep never keeps a call waiting.
+const deleteBatch = 1000
 
-// Sweep implements ports.Buckets.
-func (b Buckets) Sweep(ctx context.Context) error {
-	for swept := int64(sweepBatch); swept == sweepBatch; {
-		err := b.alone(ctx, "sweeping counts", func(queries *postgresdb.Queries) (err error) {
-			swept, err = queries.SweepBuckets(ctx, sweepBatch)
+// DeleteExpired implements ports.Buckets.
+func (b Buckets) DeleteExpired(ctx context.Context) error {
+	for swept := int64(deleteBatch); swept == deleteBatch; {
+		err := b.autocommit(ctx, "sweeping counts", func(queries *postgresdb.Queries) (err error) {
+			swept, err = queries.SweepBuckets(ctx, deleteBatch)
 			return err
 		})
 		if err != nil {
@@ -63,9 +63,9 @@ func (b Buckets) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// alone runs one statement outside of any unit of work. On a database that is serializable throughout it may meet another.
-func (b Buckets) alone(ctx context.Context, doing string, run func(*postgresdb.Queries) error) error {
-	var tries tries
+// autocommit runs one statement outside of any unit of work. On a database that is serializable throughout it may meet another.
+func (b Buckets) autocommit(ctx context.Context, doing string, run func(*postgresdb.Queries) error) error {
+	var tries retryState
 	for {
 		conn, err := b.store.acquire(ctx)
 		if err != nil {
@@ -75,13 +75,13 @@ func (b Buckets) alone(ctx context.Context, doing string, run func(*postgresdb.Q
 			conn.Release()
 			return nil
 		}
-		err = met(ctx, conn.Conn(), err)
+		err = classify(ctx, conn.Conn(), err)
 		conn.Release()
-		b.store.leaveIfMoved(err)
-		if !tries.again(ctx, err) {
-			return b.store.advised(fault(doing, err))
+		b.store.resetOnFailover(err)
+		if !tries.shouldRetry(ctx, err) {
+			return b.store.withAdvice(wrap(doing, err))
 		}
-		if err := tries.pause(ctx); err != nil {
+		if err := tries.backOff(ctx); err != nil {
 			return err
 		}
 	}

@@ -13,22 +13,22 @@ import (
 )
 
 func TestBucketsContract(t *testing.T) {
-	bucketstest.Run(t, func(t *testing.T) bucketstest.Shared {
-		url := postgresserver.Migrated(t, migrated)
-		return bucketstest.Shared{Here: openAt(t, url).Buckets(), There: openAt(t, url).Buckets(), Wait: time.Sleep}
+	bucketstest.Run(t, func(t *testing.T) bucketstest.Pair {
+		url := postgresserver.MigratedDatabase(t, migrateDatabase)
+		return bucketstest.Pair{First: openAt(t, url).Buckets(), Second: openAt(t, url).Buckets(), Wait: time.Sleep}
 	})
 }
 
 // On a database whose every transaction is serializable, as CockroachDB's are, takers meet each other.
-func TestBucketsContractWhereAllIsSerializable(t *testing.T) {
-	bucketstest.Run(t, func(t *testing.T) bucketstest.Shared {
-		url := postgresserver.Migrated(t, migrated) + "&default_transaction_isolation=serializable"
-		return bucketstest.Shared{Here: openAt(t, url).Buckets(), There: openAt(t, url).Buckets(), Wait: time.Sleep}
+func TestBucketsContract_Serializable(t *testing.T) {
+	bucketstest.Run(t, func(t *testing.T) bucketstest.Pair {
+		url := postgresserver.MigratedDatabase(t, migrateDatabase) + "&default_transaction_isolation=serializable"
+		return bucketstest.Pair{First: openAt(t, url).Buckets(), Second: openAt(t, url).Buckets(), Wait: time.Sleep}
 	})
 }
 
 // What was counted under a limit of days is soon forgotten where the limit is one of hours now.
-func TestABucketFollowsItsLimit(t *testing.T) {
+func TestBuckets_FollowChangedLimit(t *testing.T) {
 	b := openNew(t).Buckets()
 	day, hour := domain.RateLimit{Quota: 1, Window: 24 * time.Hour}, domain.RateLimit{Quota: 1, Window: time.Hour}
 	for _, step := range []struct {
@@ -36,36 +36,36 @@ func TestABucketFollowsItsLimit(t *testing.T) {
 		taken bool
 	}{{day, true}, {day, false}, {hour, true}, {hour, false}} {
 		levels, err := b.Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{1}, Limit: step.limit})
-		if err != nil || levels[0].Taken != step.taken {
+		if err != nil || levels[0].Allowed != step.taken {
 			t.Fatalf("%+v: %+v, %v", step, levels, err)
 		}
-		if step.limit == hour && step.taken == false && levels[0].Next > time.Hour {
-			t.Errorf("the next one is %s away", levels[0].Next)
+		if step.limit == hour && step.taken == false && levels[0].NextTokenIn > time.Hour {
+			t.Errorf("the next one is %s away", levels[0].NextTokenIn)
 		}
 	}
 }
 
-func TestASweepTakesBucketsThatAreFull(t *testing.T) {
-	url := postgresserver.Migrated(t, migrated)
+func TestBucketsDelete_RemovesFullBuckets(t *testing.T) {
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	b := openAt(t, url).Buckets()
 	db := connect(t, url)
-	many := fmt.Sprintf("INSERT INTO rate_buckets SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 1, 1, now() - interval '1 second' FROM generate_series(1, %d) AS n", 3*sweepBatch/2)
+	many := fmt.Sprintf("INSERT INTO rate_buckets SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 1, 1, now() - interval '1 second' FROM generate_series(1, %d) AS n", 3*deleteBatch/2)
 	if err := exec(t.Context(), db, many); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{0xff}, Limit: domain.RateLimit{Quota: 1, Window: time.Hour}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Sweep(t.Context()); err != nil {
+	if err := b.DeleteExpired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if left := column(t, db, "SELECT substr(encode(subject, 'hex'), 1, 2) FROM rate_buckets"); len(left) != 1 || left[0] != "ff" {
+	if left := queryColumn(t, db, "SELECT substr(encode(subject, 'hex'), 1, 2) FROM rate_buckets"); len(left) != 1 || left[0] != "ff" {
 		t.Errorf("left are %v", left)
 	}
 }
 
-func TestBucketsOfAClosedStoreAreOutOfReach(t *testing.T) {
-	s, err := Open(t.Context(), postgresserver.Migrated(t, migrated))
+func TestBuckets_UnavailableAfterClose(t *testing.T) {
+	s, err := Open(t.Context(), postgresserver.MigratedDatabase(t, migrateDatabase))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +91,8 @@ func BenchmarkTakeTokens(b *testing.B) {
 }
 
 // A bucket that is taken from while it is swept is not full any more, and stays.
-func TestASweepLeavesWhatIsTakenFromMeanwhile(t *testing.T) {
-	url := postgresserver.Migrated(t, migrated)
+func TestBucketsDelete_KeepsConcurrentlyTaken(t *testing.T) {
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	b, taker, watcher := openAt(t, url).Buckets(), connect(t, url), connect(t, url)
 	for _, statement := range []string{
 		"INSERT INTO rate_buckets VALUES (decode(repeat('00', 16), 'hex'), 1, 1, now() - interval '1 second')",
@@ -103,7 +103,7 @@ func TestASweepLeavesWhatIsTakenFromMeanwhile(t *testing.T) {
 		}
 	}
 	swept := make(chan error, 1)
-	go func() { swept <- b.Sweep(context.Background()) }()
+	go func() { swept <- b.DeleteExpired(context.Background()) }()
 	awaitLock(t, watcher)
 	if err := exec(t.Context(), taker, "COMMIT"); err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestASweepLeavesWhatIsTakenFromMeanwhile(t *testing.T) {
 	if err := <-swept; err != nil {
 		t.Fatal(err)
 	}
-	if left := column(t, watcher, "SELECT full_at::text FROM rate_buckets"); len(left) != 1 {
+	if left := queryColumn(t, watcher, "SELECT full_at::text FROM rate_buckets"); len(left) != 1 {
 		t.Errorf("left are %v", left)
 	}
 }

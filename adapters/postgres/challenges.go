@@ -12,25 +12,25 @@ import (
 type challenges struct{ queries *postgresdb.Queries }
 
 func (c challenges) Add(ctx context.Context, challenge *domain.Challenge) error {
-	s := challenge.Snapshot()
+	s := challenge.State()
 	row := postgresdb.AddChallengeParams{
 		ID:            s.ID.String(),
 		Purpose:       string(s.Purpose),
 		Binding:       optionalDigest(s.Binding),
 		SessionID:     optionalID(s.SessionID),
-		RecoveryGrant: optionalDigest(s.Grant),
-		Ceremony:      s.Ceremony,
+		RecoveryGrant: optionalDigest(s.RecoveryGrant),
+		Ceremony:      s.CeremonyState,
 		CreatedAt:     s.CreatedAt,
 		ExpiresAt:     s.ExpiresAt,
 	}
-	if a := s.Applicant; a != nil {
+	if a := s.PendingUser; a != nil {
 		row.ApplicantUserID = new(a.UserID.String())
 		row.ApplicantHandle = a.Handle.Bytes()
 		row.ApplicantEmail = optionalText(a.Email)
 		row.ApplicantDisplayName = new(string(a.DisplayName))
 	}
 	if err := c.queries.AddChallenge(ctx, row); err != nil {
-		return fault("adding a challenge", err)
+		return wrap("adding a challenge", err)
 	}
 	return nil
 }
@@ -38,7 +38,7 @@ func (c challenges) Add(ctx context.Context, challenge *domain.Challenge) error 
 func (c challenges) ByID(ctx context.Context, id domain.ChallengeID) (*domain.Challenge, error) {
 	row, err := c.queries.ChallengeByID(ctx, id.String())
 	if err != nil {
-		return nil, lookupFault("looking up a challenge", err, domain.ErrChallengeNotFound)
+		return nil, wrapNotFound("looking up a challenge", err, domain.ErrChallengeNotFound)
 	}
 	return challengeOf(row)
 }
@@ -46,15 +46,15 @@ func (c challenges) ByID(ctx context.Context, id domain.ChallengeID) (*domain.Ch
 func (c challenges) Take(ctx context.Context, id domain.ChallengeID) (*domain.Challenge, error) {
 	row, err := c.queries.TakeChallenge(ctx, id.String())
 	if err != nil {
-		return nil, lookupFault("taking a challenge", err, domain.ErrChallengeNotFound)
+		return nil, wrapNotFound("taking a challenge", err, domain.ErrChallengeNotFound)
 	}
 	return challengeOf(row)
 }
 
-func (c challenges) Sweep(ctx context.Context, expired time.Time, limit int) (int, error) {
+func (c challenges) DeleteExpired(ctx context.Context, expired time.Time, limit int) (int, error) {
 	swept, err := c.queries.SweepChallenges(ctx, postgresdb.SweepChallengesParams{Expired: expired, UpTo: int64(limit)})
 	if err != nil {
-		return 0, fault("sweeping challenges", err)
+		return 0, wrap("sweeping challenges", err)
 	}
 	return int(swept), nil
 }
@@ -68,18 +68,18 @@ func challengeOf(row postgresdb.Challenge) (*domain.Challenge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a challenge's session: %w", err)
 	}
-	s := domain.ChallengeSnapshot{
-		ID:        id,
-		Purpose:   domain.Purpose(row.Purpose),
-		SessionID: sessionID,
-		Ceremony:  row.Ceremony,
-		CreatedAt: timeOf(row.CreatedAt),
-		ExpiresAt: timeOf(row.ExpiresAt),
+	s := domain.ChallengeState{
+		ID:            id,
+		Purpose:       domain.Purpose(row.Purpose),
+		SessionID:     sessionID,
+		CeremonyState: row.Ceremony,
+		CreatedAt:     timeOf(row.CreatedAt),
+		ExpiresAt:     timeOf(row.ExpiresAt),
 	}
 	if err := optionalBytes(s.Binding[:], row.Binding); err != nil {
 		return nil, fmt.Errorf("reading a challenge's binding: %w", err)
 	}
-	if err := optionalBytes(s.Grant[:], row.RecoveryGrant); err != nil {
+	if err := optionalBytes(s.RecoveryGrant[:], row.RecoveryGrant); err != nil {
 		return nil, fmt.Errorf("reading a challenge's grant: %w", err)
 	}
 	if row.ApplicantUserID != nil {
@@ -87,7 +87,7 @@ func challengeOf(row postgresdb.Challenge) (*domain.Challenge, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading a challenge's applicant: %w", err)
 		}
-		s.Applicant = &domain.Applicant{
+		s.PendingUser = &domain.PendingUser{
 			UserID:      userID,
 			Handle:      domain.UserHandle(row.ApplicantHandle),
 			Email:       domain.Email(textOf(row.ApplicantEmail)),

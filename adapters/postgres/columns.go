@@ -60,16 +60,16 @@ func optionalIDOf[ID identifier](text *string, parse func(string) (ID, error)) (
 	return parse(*text)
 }
 
-// before is where a list begins that goes down from the id: for the zero id, above every id that a column holds.
-func before(id identifier) string {
+// upperBound is where a list begins that goes down from the id: for the zero id, above every id that a column holds.
+func upperBound(id identifier) string {
 	if id.IsZero() {
 		return "ffffffff-ffff-ffff-ffff-ffffffffffff"
 	}
 	return id.String()
 }
 
-// textList is a list as a column takes it: an empty one is not NULL.
-func textList[S ~string](list []S) []string {
+// encodeList is a list as a column takes it: an empty one is not NULL.
+func encodeList[S ~string](list []S) []string {
 	texts := make([]string, len(list))
 	for i, s := range list {
 		texts[i] = string(s)
@@ -77,7 +77,7 @@ func textList[S ~string](list []S) []string {
 	return texts
 }
 
-func listOf[S ~string](texts []string) []S {
+func decodeList[S ~string](texts []string) []S {
 	if len(texts) == 0 {
 		return nil
 	}

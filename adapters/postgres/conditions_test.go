@@ -26,44 +26,44 @@ type outage struct {
 }
 
 // Connections that are there are not touched by most of what an operator changes: they are ended, as by a restart.
-const disconnect = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'ada'"
+const terminateConnections = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'ada'"
 
 var outages = []outage{
 	{
 		name: "the database takes no connections", state: "55000", advice: `ALTER DATABASE "lodge" ALLOW_CONNECTIONS true`,
-		cause: []string{"ALTER DATABASE lodge ALLOW_CONNECTIONS false", disconnect}, end: []string{"ALTER DATABASE lodge ALLOW_CONNECTIONS true"},
+		cause: []string{"ALTER DATABASE lodge ALLOW_CONNECTIONS false", terminateConnections}, end: []string{"ALTER DATABASE lodge ALLOW_CONNECTIONS true"},
 	},
 	{
 		name: "the database has no room for a connection", state: "53300", advice: "CONNECTION LIMIT",
-		cause: []string{"ALTER DATABASE lodge CONNECTION LIMIT 0", disconnect}, end: []string{"ALTER DATABASE lodge CONNECTION LIMIT -1"},
+		cause: []string{"ALTER DATABASE lodge CONNECTION LIMIT 0", terminateConnections}, end: []string{"ALTER DATABASE lodge CONNECTION LIMIT -1"},
 	},
 	{
 		name: "the role has no room for a connection", state: "53300", advice: "CONNECTION LIMIT",
-		cause: []string{"ALTER ROLE ada CONNECTION LIMIT 0", disconnect}, end: []string{"ALTER ROLE ada CONNECTION LIMIT -1"},
+		cause: []string{"ALTER ROLE ada CONNECTION LIMIT 0", terminateConnections}, end: []string{"ALTER ROLE ada CONNECTION LIMIT -1"},
 	},
 	{
 		name: "the password was changed", state: "28P01", advice: "correct the user or the password",
-		cause: []string{"ALTER ROLE ada PASSWORD 'another'", disconnect}, end: []string{"ALTER ROLE ada PASSWORD 'correcthorse'"},
+		cause: []string{"ALTER ROLE ada PASSWORD 'another'", terminateConnections}, end: []string{"ALTER ROLE ada PASSWORD 'correcthorse'"},
 	},
 	{
 		name: "the password has expired", state: "28P01", advice: "VALID UNTIL",
-		cause: []string{"ALTER ROLE ada VALID UNTIL '2020-01-01'", disconnect}, end: []string{"ALTER ROLE ada VALID UNTIL 'infinity'"},
+		cause: []string{"ALTER ROLE ada VALID UNTIL '2020-01-01'", terminateConnections}, end: []string{"ALTER ROLE ada VALID UNTIL 'infinity'"},
 	},
 	{
 		name: "the role may not log in", state: "28000", advice: `ALTER ROLE "ada" LOGIN`,
-		cause: []string{"ALTER ROLE ada NOLOGIN", disconnect}, end: []string{"ALTER ROLE ada LOGIN"},
+		cause: []string{"ALTER ROLE ada NOLOGIN", terminateConnections}, end: []string{"ALTER ROLE ada LOGIN"},
 	},
 	{
 		name: "the role may not connect", state: "42501", advice: `GRANT CONNECT ON DATABASE "lodge" TO "ada"`,
-		cause: []string{"REVOKE CONNECT ON DATABASE lodge FROM PUBLIC, ada", disconnect}, end: []string{"GRANT CONNECT ON DATABASE lodge TO PUBLIC, ada"},
+		cause: []string{"REVOKE CONNECT ON DATABASE lodge FROM PUBLIC, ada", terminateConnections}, end: []string{"GRANT CONNECT ON DATABASE lodge TO PUBLIC, ada"},
 	},
 	{
 		name: "the database was renamed", state: "3D000", advice: "make it first: CREATE DATABASE",
-		cause: []string{disconnect, "ALTER DATABASE lodge RENAME TO elsewhere"}, end: []string{"ALTER DATABASE elsewhere RENAME TO lodge"},
+		cause: []string{terminateConnections, "ALTER DATABASE lodge RENAME TO elsewhere"}, end: []string{"ALTER DATABASE elsewhere RENAME TO lodge"},
 	},
 	{
 		name: "the database is set to read only", state: "", advice: "turn default_transaction_read_only off", reads: true,
-		cause: []string{"ALTER DATABASE lodge SET default_transaction_read_only = on", disconnect}, end: []string{"ALTER DATABASE lodge RESET default_transaction_read_only"},
+		cause: []string{"ALTER DATABASE lodge SET default_transaction_read_only = on", terminateConnections}, end: []string{"ALTER DATABASE lodge RESET default_transaction_read_only"},
 	},
 	{
 		name: "the server is set to read only, and connections go on", state: "25006", advice: "turn default_transaction_read_only off", reads: true,
@@ -72,11 +72,11 @@ var outages = []outage{
 	},
 }
 
-// ownLodge starts a server with a database lodge that belongs to ada, who needs her password.
-func ownLodge(t *testing.T) (server *postgresserver.Server, url string) {
+// startPasswordServer starts a server with a database lodge that belongs to ada, who needs her password.
+func startPasswordServer(t *testing.T) (server *postgresserver.Server, url string) {
 	t.Helper()
-	server = postgresserver.Own(t)
-	run(t, server, []string{"CREATE ROLE ada LOGIN PASSWORD 'correcthorse'", "CREATE DATABASE lodge OWNER ada"})
+	server = postgresserver.StartForTest(t)
+	execAsOperator(t, server, []string{"CREATE ROLE ada LOGIN PASSWORD 'correcthorse'", "CREATE DATABASE lodge OWNER ada"})
 	writeHBA(t, server, "local all keylodge trust\nlocal all all scram-sha-256\n")
 	return server, strings.Replace(server.URL("lodge"), "keylodge@", "ada:correcthorse@", 1)
 }
@@ -89,18 +89,18 @@ func writeHBA(t *testing.T, server *postgresserver.Server, lines string) {
 	}
 	var before string
 	operator := connect(t, server.URL("postgres"))
-	before = column(t, operator, "SELECT pg_conf_load_time()::text")[0]
-	run(t, server, []string{"SELECT pg_reload_conf()"})
+	before = queryColumn(t, operator, "SELECT pg_conf_load_time()::text")[0]
+	execAsOperator(t, server, []string{"SELECT pg_reload_conf()"})
 	eventually(t, func() error {
-		if after := column(t, operator, "SELECT pg_conf_load_time()::text")[0]; after == before {
+		if after := queryColumn(t, operator, "SELECT pg_conf_load_time()::text")[0]; after == before {
 			return errors.New("pg_hba.conf has not been read")
 		}
 		return nil
 	})
 }
 
-// run has the operator run statements, each by itself.
-func run(t *testing.T, server *postgresserver.Server, statements []string) {
+// execAsOperator has the operator run statements, each by itself.
+func execAsOperator(t *testing.T, server *postgresserver.Server, statements []string) {
 	t.Helper()
 	for _, statement := range statements {
 		if err := server.Exec("postgres", statement); err != nil {
@@ -124,12 +124,12 @@ func eventuallyFails(t *testing.T, s *Store, from int) (err error) {
 }
 
 func TestStore_outagesOfARealServer(t *testing.T) {
-	server, url := ownLodge(t)
+	server, url := startPasswordServer(t)
 	s := openAt(t, url)
 	add(t, s, 0)
 	for i, o := range outages {
 		t.Run(o.name, func(t *testing.T) {
-			run(t, server, o.cause)
+			execAsOperator(t, server, o.cause)
 			n := i + 1
 			err := eventuallyFails(t, s, n)
 			if !errors.Is(err, domain.ErrUnavailable) || stateOf(err) != o.state || !strings.Contains(err.Error(), o.advice) {
@@ -145,7 +145,7 @@ func TestStore_outagesOfARealServer(t *testing.T) {
 			if (err == nil) != o.reads || err != nil && !errors.Is(err, domain.ErrUnavailable) {
 				t.Errorf("View: %v; that it reads: want %t", err, o.reads)
 			}
-			run(t, server, o.end)
+			execAsOperator(t, server, o.end)
 			eventually(t, func() error { // a reload takes its time
 				return s.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), numbered(n)) })
 			})
@@ -160,7 +160,7 @@ func TestStore_timeoutsOfTheServer(t *testing.T) {
 		{"lock_timeout", "55P03", "longer than lock_timeout"},
 	} {
 		t.Run(c.parameter, func(t *testing.T) {
-			url := postgresserver.Migrated(t, migrated)
+			url := postgresserver.MigratedDatabase(t, migrateDatabase)
 			s, other := openAt(t, url+"&pool_max_conns=1"), connect(t, url)
 			add(t, s, 0)
 			set := func(value string) { // on the one connection, and only while it has to wait
@@ -191,7 +191,7 @@ func TestStore_timeoutsOfTheServer(t *testing.T) {
 
 // The server ends a transaction in which nothing happens for too long. It begins again, and is an outage if that goes on.
 func TestStore_idleInTransactionSessionTimeout(t *testing.T) {
-	url := postgresserver.Migrated(t, migrated)
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	config, err := parse(url + "&pool_max_conns=1&application_name=idler")
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +228,7 @@ func TestStore_idleInTransactionSessionTimeout(t *testing.T) {
 
 // The server ends idle connections of the pool. No caller sees that, however many come at once afterwards.
 func TestStore_idleSessionTimeout(t *testing.T) {
-	url := postgresserver.Migrated(t, migrated)
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	s, operator := openAt(t, url+"&application_name=idler"), connect(t, url)
 	for round := range 3 {
 		occupyConnections(t, s, 8)
@@ -250,7 +250,7 @@ func TestStore_idleSessionTimeout(t *testing.T) {
 func awaitNoConnection(t *testing.T, operator *pgx.Conn, application string) {
 	t.Helper()
 	eventually(t, func() error {
-		left := column(t, operator, "SELECT pid::text FROM pg_stat_activity WHERE application_name = '"+application+"'")
+		left := queryColumn(t, operator, "SELECT pid::text FROM pg_stat_activity WHERE application_name = '"+application+"'")
 		if len(left) > 0 {
 			return fmt.Errorf("still connected: %v", left)
 		}
@@ -258,17 +258,17 @@ func awaitNoConnection(t *testing.T, operator *pgx.Conn, application string) {
 	})
 }
 
-func TestStore_databaseThatIsDropped(t *testing.T) {
-	server, url := ownLodge(t)
+func TestStore_droppedDatabase(t *testing.T) {
+	server, url := startPasswordServer(t)
 	s := openAt(t, url)
 	add(t, s, 0)
-	run(t, server, []string{"DROP DATABASE lodge WITH (FORCE)"})
+	execAsOperator(t, server, []string{"DROP DATABASE lodge WITH (FORCE)"})
 	wantUnavailable(t, s)
 }
 
 // What a role may do is an outage, and what another program did to the tables is a fault, of which the log says more.
 func TestStore_privilegesAndTables(t *testing.T) {
-	server, url := ownLodge(t)
+	server, url := startPasswordServer(t)
 	s := openAt(t, url)
 	add(t, s, 0)
 	for _, c := range []struct {
@@ -294,8 +294,8 @@ func TestStore_privilegesAndTables(t *testing.T) {
 }
 
 // A column that another program retypes makes what was prepared before it useless, once.
-func TestStore_tableThatChangesIsReadAnew(t *testing.T) {
-	url := postgresserver.Empty(t)
+func TestStore_retriesAfterTableChange(t *testing.T) {
+	url := postgresserver.EmptyDatabase(t)
 	s, operator := openAt(t, url), connect(t, url)
 	read := func() error {
 		return s.View(t.Context(), func(tx ports.Tx) error {

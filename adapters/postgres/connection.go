@@ -25,9 +25,9 @@ const (
 // applicationName is what the server's operator sees us as.
 const applicationName = "keylodge"
 
-// restAfter is how long a connection may have been idle and still be taken without asking whether it is there: a round
+// pingAfterIdle is how long a connection may have been idle and still be taken without asking whether it is there: a round
 // trip, which a unit of work that is begun again on a new connection makes unnecessary.
-const restAfter = time.Minute
+const pingAfterIdle = time.Minute
 
 // URLError says what is wrong with the URL of a database, and what to write instead. It quotes nothing that may be part of a
 // password.
@@ -35,12 +35,12 @@ type URLError struct{ Problem, Fix string }
 
 func (e *URLError) Error() string { return e.Problem + ": " + e.Fix }
 
-const urlShape = "write postgres://user:password@host:5432/database" //nolint:gosec // the shape of a URL, not one
+const urlFormat = "write postgres://user:password@host:5432/database" //nolint:gosec // the shape of a URL, not one
 
-// errEscapes is the likely cause of a URL that is none: url.Parse would quote parts of a password.
-var errEscapes = &URLError{
+// errUnparsableURL is the likely cause of a URL that is none: url.Parse would quote parts of a password.
+var errUnparsableURL = &URLError{
 	"the URL of the database cannot be read",
-	urlShape + ", with %-escapes in the user and the password: @ is %40, : is %3A, / is %2F, # is %23, ? is %3F, % is %25, and a blank is %20",
+	urlFormat + ", with %-escapes in the user and the password: @ is %40, : is %3A, / is %2F, # is %23, ? is %3F, % is %25, and a blank is %20",
 }
 
 // parse reads the URL (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS, and the parameters of
@@ -48,18 +48,18 @@ var errEscapes = &URLError{
 func parse(databaseURL string) (*pgxpool.Config, error) {
 	u, err := url.Parse(databaseURL)
 	if err != nil || u.Opaque != "" || strings.Contains(databaseURL, "#") || strings.Contains(u.EscapedPath(), "@") {
-		return nil, errEscapes
+		return nil, errUnparsableURL
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return nil, errEscapes
+		return nil, errUnparsableURL
 	}
 	if err := checkParameters(query); err != nil {
 		return nil, err
 	}
 	config, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
-		return nil, &URLError{"the URL of the database cannot be used: " + reasonOf(err), "correct that parameter, or take it out"}
+		return nil, &URLError{"the URL of the database cannot be used: " + parseErrorReason(err), "correct that parameter, or take it out"}
 	}
 	if err := checkConfig(config, query); err != nil {
 		return nil, err
@@ -71,13 +71,13 @@ func parse(databaseURL string) (*pgxpool.Config, error) {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	if config.ConnConfig.StatementCacheCapacity < 1 { // pgx would refuse every statement
-		forgetNames(config.ConnConfig)
+		disableNamedStatements(config.ConnConfig)
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = applicationName
 	}
 	config.PingTimeout = connectTimeout
-	config.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > restAfter }
+	config.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > pingAfterIdle }
 	return config, nil
 }
 
@@ -90,7 +90,7 @@ func checkParameters(query url.Values) error {
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		switch {
 		case !parameterName.MatchString(name):
-			return errEscapes
+			return errUnparsableURL
 		case len(query[name]) > 1:
 			return &URLError{fmt.Sprintf("the URL of the database says %s more than once", name), "leave one of them"}
 		case name == "sslmode" && !slices.Contains(sslModes, query.Get(name)):
@@ -104,7 +104,7 @@ func checkParameters(query url.Values) error {
 // checkConfig finds parameters that would be without effect, or keep every statement from being made.
 func checkConfig(config *pgxpool.Config, query url.Values) error {
 	c := config.ConnConfig
-	if network, _ := pgconn.NetworkAddress(c.Host, c.Port); network != "unix" && query.Get("sslrootcert") != "" && !verifies(c.TLSConfig) {
+	if network, _ := pgconn.NetworkAddress(c.Host, c.Port); network != "unix" && query.Get("sslrootcert") != "" && !verifiesCertificate(c.TLSConfig) {
 		return &URLError{"the URL of the database says sslrootcert, and under its sslmode no certificate is checked", "add sslmode=verify-full"}
 	}
 	if c.DescriptionCacheCapacity < 1 {
@@ -113,14 +113,14 @@ func checkConfig(config *pgxpool.Config, query url.Values) error {
 	return nil
 }
 
-// verifies reports whether the server's certificate is checked.
-func verifies(c *tls.Config) bool {
+// verifiesCertificate reports whether the server's certificate is checked.
+func verifiesCertificate(c *tls.Config) bool {
 	return c != nil && (!c.InsecureSkipVerify || c.VerifyPeerCertificate != nil)
 }
 
-// reasonOf is what is wrong with a URL, without the URL: pgx writes it before the reason, and leaves a password in its
+// parseErrorReason is what is wrong with a URL, without the URL: pgx writes it before the reason, and leaves a password in its
 // parameters as it is.
-func reasonOf(err error) string {
+func parseErrorReason(err error) string {
 	const end = "`: "
 	text := err.Error()
 	if i := strings.LastIndex(text, end); i >= 0 {

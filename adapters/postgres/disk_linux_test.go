@@ -14,9 +14,9 @@ import (
 
 // The database is on a small disk of its own, whose rest something else fills.
 func TestStore_fullDisk(t *testing.T) {
-	server := postgresserver.Own(t)
+	server := postgresserver.StartForTest(t)
 	disk := smallDisk(t, server)
-	run(t, server, []string{"CREATE TABLESPACE small LOCATION '" + disk + "/space'", "CREATE DATABASE lodge TABLESPACE small"})
+	execAsOperator(t, server, []string{"CREATE TABLESPACE small LOCATION '" + disk + "/space'", "CREATE DATABASE lodge TABLESPACE small"})
 	s := openAt(t, server.URL("lodge"))
 	filler := filepath.Join(disk, "filler")
 	if err := os.WriteFile(filler, make([]byte, 64<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {

@@ -14,30 +14,30 @@ import (
 
 // SQLSTATEs, https://www.postgresql.org/docs/current/errcodes-appendix.html.
 const (
-	protocolViolation     = "08P01" // PgBouncer's code for most of what it refuses
-	featureNotSupported   = "0A000"
-	foreignKeyViolation   = "23503"
-	uniqueViolation       = "23505"
-	readOnly              = "25006"
-	noStatement           = "26000"
-	noAuthorization       = "28000"
-	invalidPassword       = "28P01"
-	noDatabase            = "3D000"
-	noSchema              = "3F000"
-	serializationFailure  = "40001"
-	deadlockDetected      = "40P01"
-	permissionDenied      = "42501"
-	undefinedColumn       = "42703"
-	undefinedParameter    = "42704"
-	undefinedTable        = "42P01"
-	duplicateStatement    = "42P05"
-	duplicateTable        = "42P07"
-	duplicateObject       = "42710"
-	invalidParameterValue = "22023"
-	notAcceptingNow       = "55000"
-	cannotChangeNow       = "55P02"
-	lockNotAvailable      = "55P03"
-	internalError         = "XX000" // "tuple concurrently updated"
+	protocolViolation                 = "08P01" // PgBouncer's code for most of what it refuses
+	featureNotSupported               = "0A000"
+	foreignKeyViolation               = "23503"
+	uniqueViolation                   = "23505"
+	readOnlySQLTransaction            = "25006"
+	invalidSQLStatementName           = "26000"
+	invalidAuthorizationSpecification = "28000"
+	invalidPassword                   = "28P01"
+	invalidCatalogName                = "3D000"
+	invalidSchemaName                 = "3F000"
+	serializationFailure              = "40001"
+	deadlockDetected                  = "40P01"
+	insufficientPrivilege             = "42501"
+	undefinedColumn                   = "42703"
+	undefinedObject                   = "42704"
+	undefinedTable                    = "42P01"
+	duplicatePreparedStatement        = "42P05"
+	duplicateTable                    = "42P07"
+	duplicateObject                   = "42710"
+	invalidParameterValue             = "22023"
+	objectNotInPrerequisiteState      = "55000"
+	cantChangeRuntimeParam            = "55P02"
+	lockNotAvailable                  = "55P03"
+	internalError                     = "XX000" // "tuple concurrently updated"
 )
 
 // condition is what a SQLSTATE means while the server runs.
@@ -53,15 +53,15 @@ var conditions = []condition{
 	{"08", true, "the connection to PostgreSQL failed: see whether it runs and can be reached, and what its log says"},
 	{protocolViolation, true, "if a pooler is in front of PostgreSQL, its log says why it refused this"},
 	{featureNotSupported, true, "this is a replica, or a table was changed while the server ran: name the primary in KEYLODGE_DATABASE_URL"},
-	{readOnly, true, "the database is read-only: name the primary in KEYLODGE_DATABASE_URL, or turn default_transaction_read_only off"},
+	{readOnlySQLTransaction, true, "the database is read-only: name the primary in KEYLODGE_DATABASE_URL, or turn default_transaction_read_only off"},
 	{"25P03", true, "idle_in_transaction_session_timeout ended the connection: raise it for this role"},
 	{"25P04", true, "transaction_timeout ended the connection: raise it for this role"},
-	{noStatement, true, "a pooler lost a prepared statement: take default_query_exec_mode and statement_cache_capacity out of KEYLODGE_DATABASE_URL"},
-	{duplicateStatement, true, "a pooler mixed up prepared statements: take default_query_exec_mode and statement_cache_capacity out of KEYLODGE_DATABASE_URL"},
+	{invalidSQLStatementName, true, "a pooler lost a prepared statement: take default_query_exec_mode and statement_cache_capacity out of KEYLODGE_DATABASE_URL"},
+	{duplicatePreparedStatement, true, "a pooler mixed up prepared statements: take default_query_exec_mode and statement_cache_capacity out of KEYLODGE_DATABASE_URL"},
 	{"28", true, "PostgreSQL refuses this role: see pg_hba.conf, LOGIN and VALID UNTIL of the role, and the password in KEYLODGE_DATABASE_URL"},
-	{noDatabase, true, "the database was dropped or renamed: correct KEYLODGE_DATABASE_URL, or restore it"},
+	{invalidCatalogName, true, "the database was dropped or renamed: correct KEYLODGE_DATABASE_URL, or restore it"},
 	{"40", true, "transactions stand in each other's way: if this goes on, look for long ones in pg_stat_activity"},
-	{permissionDenied, true, "grant the role CONNECT on the database, USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on its tables"},
+	{insufficientPrivilege, true, "grant the role CONNECT on the database, USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on its tables"},
 	{undefinedColumn, false, "the schema was changed by another program: keylodge doctor says more"},
 	{undefinedTable, false, "a table is missing, or search_path does not lead to it: keylodge doctor says more"},
 	{"53", true, "PostgreSQL has run out of something: see its log"},
@@ -70,7 +70,7 @@ var conditions = []condition{
 	{"53300", true, "PostgreSQL takes no more connections: raise the server's max_connections, or the CONNECTION LIMIT of the role or the database, or lower pool_max_conns in KEYLODGE_DATABASE_URL"},
 	{"54", true, "PostgreSQL has reached a limit of its own, such as that of transaction ids: see its log, and VACUUM"},
 	{"55", true, "PostgreSQL does not do this in its present state: see its log"},
-	{notAcceptingNow, true, "the database takes no connections: ALTER DATABASE … ALLOW_CONNECTIONS true"},
+	{objectNotInPrerequisiteState, true, "the database takes no connections: ALTER DATABASE … ALLOW_CONNECTIONS true"},
 	{lockNotAvailable, true, "another transaction has had the tables for longer than lock_timeout: look for it in pg_stat_activity"},
 	{"57", true, "PostgreSQL was stopped, or is stopping"},
 	{"57014", true, "a statement was cancelled: look at statement_timeout of the role, and for a slow disk"},
@@ -93,25 +93,25 @@ var (
 	errReadOnly = errors.New("default_transaction_read_only is on")
 )
 
-// fault says what was being done when PostgreSQL failed, and whether it is an outage.
-func fault(doing string, err error) error {
+// wrap says what was being done when PostgreSQL failed, and whether it is an outage.
+func wrap(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
 	outage := isOutage(err)
-	err = withoutDetours(err)
+	err = simplifyConnectError(err)
 	if outage {
 		return fmt.Errorf("%s: %w: %w", doing, domain.ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// lookupFault is fault for queries that may find nothing, which is the error absent.
-func lookupFault(doing string, err, absent error) error {
+// wrapNotFound is fault for queries that may find nothing, which is the error absent.
+func wrapNotFound(doing string, err, absent error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return absent
 	}
-	return fault(doing, err)
+	return wrap(doing, err)
 }
 
 // isOutage reports whether the cause is outside. What keeps a connection from being made always is, and so is what ends one.
@@ -127,7 +127,7 @@ func conditionOf(err error) condition {
 	state := stateOf(err)
 	switch {
 	case errors.Is(err, errReadOnly):
-		state = readOnly
+		state = readOnlySQLTransaction
 	case state == "" && errors.Is(err, errLost):
 		state = "08"
 	case state == "":
@@ -141,24 +141,24 @@ func conditionOf(err error) condition {
 	return condition{}
 }
 
-// advised adds to an error of a unit of work what the operator can do about it.
-func (s *Store) advised(err error) error {
+// withAdvice adds to an error of a unit of work what the operator can do about it.
+func (s *Store) withAdvice(err error) error {
 	if advice := adviceOn(s.config, err); advice != "" {
 		return fmt.Errorf("%w; %s", err, advice)
 	}
 	return err
 }
 
-// isMisnamed reports a prepared statement that is not there, or is there already: a pooler has given this client another
+// isStatementNameError reports a prepared statement that is not there, or is there already: a pooler has given this client another
 // connection to the server. Nothing was executed.
-func isMisnamed(err error) bool {
-	return slices.Contains([]string{noStatement, duplicateStatement}, stateOf(err))
+func isStatementNameError(err error) bool {
+	return slices.Contains([]string{invalidSQLStatementName, duplicatePreparedStatement}, stateOf(err))
 }
 
-// isForgotten is isMisnamed, or a statement that was prepared before a table changed. A replica has the same SQLSTATE and no
+// isInvalidStatement is isStatementNameError, or a statement that was prepared before a table changed. A replica has the same SQLSTATE and no
 // cure.
-func isForgotten(err error) bool {
-	return isMisnamed(err) || stateOf(err) == featureNotSupported && !errors.Is(err, errReplica)
+func isInvalidStatement(err error) bool {
+	return isStatementNameError(err) || stateOf(err) == featureNotSupported && !errors.Is(err, errReplica)
 }
 
 // isConflict says that somebody else's transaction went first, so that this one has to begin again.
@@ -181,8 +181,8 @@ func stateOf(err error) string {
 	return ""
 }
 
-// ended is the error of whoever's context has ended, or nil.
-func ended(ctx context.Context, err error) error {
+// contextError is the error of whoever's context has ended, or nil.
+func contextError(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return nil
 	}

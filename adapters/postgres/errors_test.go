@@ -22,8 +22,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-func TestAServerThatStoppedIsUnavailableUntilItIsBack(t *testing.T) {
-	server := postgresserver.Own(t)
+func TestStore_UnavailableWhileServerStopped(t *testing.T) {
+	server := postgresserver.StartForTest(t)
 	s := openAt(t, server.URL("postgres"))
 	add(t, s, 0)
 	if err := server.Stop(); err != nil {
@@ -38,8 +38,8 @@ func TestAServerThatStoppedIsUnavailableUntilItIsBack(t *testing.T) {
 }
 
 // All of the pool's connections are dead then, and nobody has noticed.
-func TestARestartIsNotNoticed(t *testing.T) {
-	server := postgresserver.Own(t)
+func TestStore_SurvivesServerRestart(t *testing.T) {
+	server := postgresserver.StartForTest(t)
 	s := openAt(t, server.URL("postgres"))
 	occupyConnections(t, s, 8)
 	restart(t, server)
@@ -54,15 +54,15 @@ func TestARestartIsNotNoticed(t *testing.T) {
 	wantChallenges(t, s, 4)
 }
 
-func TestAConnectionThatIsLostBeforeTheCommitIsReplaced(t *testing.T) {
-	url := postgresserver.Migrated(t, migrated)
+func TestUpdate_RetriesLostConnection(t *testing.T) {
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	s, operator := openAt(t, url), connect(t, url)
 	lose := func(losses int) (runs int, err error) {
 		err = s.Update(t.Context(), func(tx ports.Tx) error {
 			runs++
 			addErr := tx.Challenges.Add(t.Context(), numbered(losses))
 			if runs <= losses {
-				column(t, operator, "SELECT pg_terminate_backend(pid, 5000)::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+				queryColumn(t, operator, "SELECT pg_terminate_backend(pid, 5000)::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 			}
 			return addErr
 		})
@@ -79,15 +79,15 @@ func TestAConnectionThatIsLostBeforeTheCommitIsReplaced(t *testing.T) {
 	}
 }
 
-func TestAViewThatLosesItsConnectionReadsAnew(t *testing.T) {
-	url := postgresserver.Migrated(t, migrated)
+func TestView_RetriesLostConnection(t *testing.T) {
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	s, operator := openAt(t, url), connect(t, url)
 	add(t, s, 0)
 	for losses := range maxLosses + 2 {
 		runs := 0
 		err := s.View(t.Context(), func(tx ports.Tx) error {
 			if runs++; runs <= losses {
-				column(t, operator, "SELECT pg_terminate_backend(pid, 5000)::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+				queryColumn(t, operator, "SELECT pg_terminate_backend(pid, 5000)::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 			}
 			_, err := tx.Challenges.ByID(t.Context(), numberedID(0))
 			return err
@@ -102,8 +102,8 @@ func TestAViewThatLosesItsConnectionReadsAnew(t *testing.T) {
 }
 
 // Whether the commit happened is not known then. It did, and doing it again would do it twice.
-func TestAConnectionThatIsLostDuringTheCommitIsNot(t *testing.T) {
-	config, err := parse(postgresserver.Migrated(t, migrated))
+func TestUpdate_DoesNotRetryUncertainCommit(t *testing.T) {
+	config, err := parse(postgresserver.MigratedDatabase(t, migrateDatabase))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestAConnectionThatIsLostDuringTheCommitIsNot(t *testing.T) {
 	dial := config.ConnConfig.DialFunc
 	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
-		return &deafAtCommit{Conn: conn, deaf: &deaf}, err
+		return &dropCommitReply{Conn: conn, enabled: &deaf}, err
 	}
 	s, err := open(t.Context(), config)
 	if err != nil {
@@ -131,30 +131,30 @@ func TestAConnectionThatIsLostDuringTheCommitIsNot(t *testing.T) {
 	wantChallenges(t, s, 1)
 }
 
-// deafAtCommit lets a commit go to the server and its answer not come back.
-type deafAtCommit struct {
+// dropCommitReply lets a commit go to the server and its answer not come back.
+type dropCommitReply struct {
 	net.Conn
-	deaf *atomic.Bool
-	cut  atomic.Bool
+	enabled  *atomic.Bool
+	dropping atomic.Bool
 }
 
-func (c *deafAtCommit) Write(b []byte) (int, error) {
-	if c.deaf.Load() && bytes.Contains(b, []byte("commit")) {
-		c.cut.Store(true)
+func (c *dropCommitReply) Write(b []byte) (int, error) {
+	if c.enabled.Load() && bytes.Contains(b, []byte("commit")) {
+		c.dropping.Store(true)
 	}
 	return c.Conn.Write(b)
 }
 
-func (c *deafAtCommit) Read(b []byte) (int, error) {
+func (c *dropCommitReply) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if c.cut.Load() {
+	if c.dropping.Load() {
 		return 0, io.ErrUnexpectedEOF
 	}
 	return n, err
 }
 
-func TestAServerWithoutAFreeConnectionIsUnavailable(t *testing.T) {
-	server := postgresserver.Own(t, "max_connections=8", "superuser_reserved_connections=0", "max_wal_senders=0")
+func TestStore_UnavailableWithoutFreeConnection(t *testing.T) {
+	server := postgresserver.StartForTest(t, "max_connections=8", "superuser_reserved_connections=0", "max_wal_senders=0")
 	s := openAt(t, server.URL("postgres"))
 	s.pool.Reset()
 	var others []*pgx.Conn
@@ -181,8 +181,8 @@ func TestAServerWithoutAFreeConnectionIsUnavailable(t *testing.T) {
 }
 
 // A primary that has become a replica reads and does not write.
-func TestAReplicaIsUnavailableForUpdates(t *testing.T) {
-	server := postgresserver.Own(t)
+func TestUpdate_UnavailableOnReplica(t *testing.T) {
+	server := postgresserver.StartForTest(t)
 	s := openAt(t, server.URL("postgres"))
 	add(t, s, 0)
 	if err := server.Stop(); err != nil {
@@ -210,8 +210,8 @@ func TestAReplicaIsUnavailableForUpdates(t *testing.T) {
 	}
 }
 
-func TestWhoseContextEndsGetsItsErrorAndNoOutage(t *testing.T) {
-	url := postgresserver.Migrated(t, migrated)
+func TestStore_ContextErrorIsNotUnavailable(t *testing.T) {
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	s, other := openAt(t, url), connect(t, url)
 	add(t, s, 0)
 	if err := exec(t.Context(), other, "BEGIN; DELETE FROM webauthn_challenges"); err != nil {
@@ -251,10 +251,10 @@ func TestConditions_whichErrorsAreOutages(t *testing.T) {
 		"XX000": false, "XX001": false, "XX002": false,
 	} {
 		cause := fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: code})
-		if err := fault("trying", cause); errors.Is(err, domain.ErrUnavailable) != outage {
+		if err := wrap("trying", cause); errors.Is(err, domain.ErrUnavailable) != outage {
 			t.Errorf("%s: an outage is %t, want %t", code, !outage, outage)
 		}
-		if err := fault("trying", fmt.Errorf("%w: %w", errLost, cause)); !errors.Is(err, domain.ErrUnavailable) {
+		if err := wrap("trying", fmt.Errorf("%w: %w", errLost, cause)); !errors.Is(err, domain.ErrUnavailable) {
 			t.Errorf("%s, and the connection is lost: that is no outage", code)
 		}
 	}
@@ -297,7 +297,7 @@ func eventually(t *testing.T, try func() error) {
 func awaitLock(t *testing.T, watcher *pgx.Conn) {
 	t.Helper()
 	eventually(t, func() error {
-		if len(column(t, watcher, "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")) == 0 {
+		if len(queryColumn(t, watcher, "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")) == 0 {
 			return errors.New("no connection waits for a lock")
 		}
 		return nil

@@ -20,11 +20,11 @@ import (
 
 // Whether the schema of a newer release may be served on is what that one says, in schema_floor.
 const (
-	newer  = "UPDATE schema_migrations SET version = 9999"
-	tooNew = newer + "; UPDATE schema_floor SET version = 9999"
+	setNewerVersion        = "UPDATE schema_migrations SET version = 9999"
+	setIncompatibleVersion = setNewerVersion + "; UPDATE schema_floor SET version = 9999"
 )
 
-func TestASchemaSaysWhoMayServeOnIt(t *testing.T) {
+func TestUpgrade_SchemaFloor(t *testing.T) {
 	known := []string{"CREATE TABLE a (n bigint)", "CREATE TABLE schema_floor (version bigint); INSERT INTO schema_floor VALUES (2)"}
 	for name, c := range map[string]struct {
 		brought []string // by the newer release
@@ -41,12 +41,12 @@ func TestASchemaSaysWhoMayServeOnIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := newDatabase(t)
-			wantUpgrade(t, db, steps(append(known, c.brought...)...), "")
+			wantUpgrade(t, db, migrationFiles(append(known, c.brought...)...), "")
 			if err := exec(t.Context(), db, c.after); err != nil {
 				t.Fatal(err)
 			}
 			before := contentsOf(t, db)
-			newer, err := upgrade(t.Context(), db.Config(), steps(known...))
+			newer, err := upgrade(t.Context(), db.Config(), migrationFiles(known...))
 			if newer != c.newer || (err != nil) != c.refused || err != nil && !strings.Contains(err.Error(), "a newer release made it; start that one") {
 				t.Errorf("it is served on as %d, %v", newer, err)
 			}
@@ -57,12 +57,12 @@ func TestASchemaSaysWhoMayServeOnIt(t *testing.T) {
 	}
 }
 
-func TestAStoreOnTheSchemaOfTheNextRelease(t *testing.T) {
-	url := postgresserver.Empty(t)
+func TestStore_NewerCompatibleSchema(t *testing.T) {
+	url := postgresserver.EmptyDatabase(t)
 	if s := openAt(t, url); s.NewerSchema() != 0 {
 		t.Errorf("a schema of this release is taken for %d", s.NewerSchema())
 	}
-	if err := exec(t.Context(), connect(t, url), newer); err != nil {
+	if err := exec(t.Context(), connect(t, url), setNewerVersion); err != nil {
 		t.Fatal(err)
 	}
 	s := openAt(t, url)
@@ -73,23 +73,23 @@ func TestAStoreOnTheSchemaOfTheNextRelease(t *testing.T) {
 	wantChallenges(t, s, 1)
 	d := NewDatabase(url)
 	status, err := d.Status(t.Context())
-	if last := status[len(status)-1]; err != nil || len(status) != len(releases)+1 || !last.Newer || !last.Applied || last.Version != 9999 {
+	if last := status[len(status)-1]; err != nil || len(status) != len(rowsByVersion)+1 || !last.Newer || !last.Applied || last.Version != 9999 {
 		t.Errorf("%+v, %v", status, err)
 	}
 	if applied, err := d.Up(t.Context()); err != nil || len(applied) != 0 {
 		t.Errorf("Up: %+v, %v", applied, err)
 	}
-	_, rehearsedErr := d.Rehearse(t.Context())
+	_, rehearsedErr := d.DryRunDown(t.Context())
 	_, downErr := d.Down(t.Context())
 	for _, err := range []error{rehearsedErr, downErr} {
-		wantRefusal(t, err, "newer_release", "with that one's")
+		wantDomainError(t, err, "newer_release", "with that one's")
 	}
 }
 
 // The rule of migrations.go: whoever takes something away says so, and never locks out the release before.
-func TestMigrationsSayWhomTheyLockOut(t *testing.T) {
+func TestMigrations_RaiseSchemaFloor(t *testing.T) {
 	db := newDatabase(t)
-	if faults := faultsOf(t, db, migrations.Postgres()); len(faults) > 0 {
+	if faults := floorViolations(t, db, migrations.Postgres()); len(faults) > 0 {
 		t.Error(faults)
 	}
 	known := []string{"CREATE TABLE a (n bigint, m bigint)", "CREATE TABLE schema_floor (version bigint); INSERT INTO schema_floor VALUES (2)", "CREATE TABLE b (n bigint)"}
@@ -111,14 +111,14 @@ func TestMigrationsSayWhomTheyLockOut(t *testing.T) {
 		"ALTER TABLE a DROP COLUMN m; UPDATE schema_floor SET version = 99": false,
 	} {
 		db := newDatabase(t)
-		if faults := faultsOf(t, db, steps(append(known, step)...)); (len(faults) == 0) != sound {
+		if faults := floorViolations(t, db, migrationFiles(append(known, step)...)); (len(faults) == 0) != sound {
 			t.Errorf("%s: %v", step, faults)
 		}
 	}
 }
 
-// faultsOf goes through the migrations one by one, in an empty database.
-func faultsOf(t *testing.T, db *pgx.Conn, files fs.FS) (faults []string) {
+// floorViolations goes through the migrations one by one, in an empty database.
+func floorViolations(t *testing.T, db *pgx.Conn, files fs.FS) (faults []string) {
 	t.Helper()
 	steps, err := iofs.New(files, ".")
 	if err != nil {
@@ -134,7 +134,7 @@ func faultsOf(t *testing.T, db *pgx.Conn, files fs.FS) (faults []string) {
 	}
 	defer m.Close()
 	for {
-		before, floor := formOf(t, db), floorOf(t, db)
+		before, floor := readSchemaShape(t, db), floorOf(t, db)
 		if err := m.Steps(1); errors.Is(err, fs.ErrNotExist) {
 			return faults
 		} else if err != nil {
@@ -144,7 +144,7 @@ func faultsOf(t *testing.T, db *pgx.Conn, files fs.FS) (faults []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		broken, raised := before.brokenBy(formOf(t, db)), floorOf(t, db)
+		broken, raised := before.incompatibilities(readSchemaShape(t, db)), floorOf(t, db)
 		switch {
 		case floor == 0 && raised <= version: // nobody had looked at it before
 		case len(broken) > 0 && raised <= floor:
@@ -162,23 +162,23 @@ func floorOf(t *testing.T, db *pgx.Conn) int {
 	if err := db.QueryRow(t.Context(), "SELECT to_regclass('schema_floor') IS NOT NULL", pgx.QueryExecModeExec).Scan(&found); err != nil || !found {
 		return 0
 	}
-	floor, err := strconv.Atoi(column(t, db, "SELECT version::text FROM schema_floor")[0])
+	floor, err := strconv.Atoi(queryColumn(t, db, "SELECT version::text FROM schema_floor")[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	return floor
 }
 
-// form is what programs live by, in lines: the columns with their types, and what rows have to be like.
-type form map[string]part
+// schemaShape is what programs live by, in lines: the columns with their types, and what rows have to be like.
+type schemaShape map[string]shapePart
 
-type part struct {
-	columns  []string // as table.column
-	kept     bool     // somebody may need it to stay
-	demanded bool     // somebody has to heed it
+type shapePart struct {
+	columns           []string // as table.column
+	mustRemain        bool     // somebody may need it to stay
+	constrainsWriters bool     // somebody has to heed it
 }
 
-func formOf(t *testing.T, db *pgx.Conn) form {
+func readSchemaShape(t *testing.T, db *pgx.Conn) schemaShape {
 	t.Helper()
 	rows, err := db.Query(t.Context(), `
 		SELECT concat_ws(' ', table_name, column_name, data_type, 'NULL: ' || is_nullable), ARRAY[table_name || '.' || column_name]::text[],
@@ -195,10 +195,10 @@ func formOf(t *testing.T, db *pgx.Conn) form {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := form{}
+	found := schemaShape{}
 	var line string
-	var p part
-	if _, err := pgx.ForEachRow(rows, []any{&line, &p.columns, &p.kept, &p.demanded}, func() error {
+	var p shapePart
+	if _, err := pgx.ForEachRow(rows, []any{&line, &p.columns, &p.mustRemain, &p.constrainsWriters}, func() error {
 		found[line] = p
 		p.columns = nil
 		return nil
@@ -208,21 +208,21 @@ func formOf(t *testing.T, db *pgx.Conn) form {
 	return found
 }
 
-// brokenBy lists what is gone, and what is demanded of those who do not know of it. What a new table or column demands
+// incompatibilities lists what is gone, and what is demanded of those who do not know of it. What a new table or column demands
 // of itself is no matter of theirs, unless a row cannot be without it.
-func (before form) brokenBy(after form) (broken []string) {
+func (before schemaShape) incompatibilities(after schemaShape) (broken []string) {
 	tables, columns := map[string]bool{}, map[string]bool{}
 	for line, p := range before {
 		for _, column := range p.columns {
 			table, _, _ := strings.Cut(column, ".")
 			tables[table], columns[column] = true, true
 		}
-		if _, found := after[line]; !found && p.kept {
+		if _, found := after[line]; !found && p.mustRemain {
 			broken = append(broken, line)
 		}
 	}
 	for line, p := range after {
-		if _, found := before[line]; found || !p.demanded {
+		if _, found := before[line]; found || !p.constrainsWriters {
 			continue
 		}
 		for _, column := range p.columns {

@@ -14,13 +14,13 @@ import (
 
 type lockouts struct{ queries *postgresdb.Queries }
 
-func (l lockouts) Of(ctx context.Context, subject domain.LockoutSubject) (*domain.Lockout, error) {
+func (l lockouts) Get(ctx context.Context, subject domain.LockoutSubject) (*domain.Lockout, error) {
 	row, err := l.queries.LockoutOfSubject(ctx, subject[:])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return domain.NewLockout(subject), nil
 	}
 	if err != nil {
-		return nil, fault("looking up a lockout", err)
+		return nil, wrap("looking up a lockout", err)
 	}
 	return lockoutOf(row)
 }
@@ -28,13 +28,13 @@ func (l lockouts) Of(ctx context.Context, subject domain.LockoutSubject) (*domai
 func (l lockouts) List(ctx context.Context, after domain.LockoutSubject, limit int) ([]*domain.Lockout, error) {
 	rows, err := l.queries.LockoutsAfter(ctx, postgresdb.LockoutsAfterParams{After: after[:], UpTo: int64(limit)})
 	if err != nil {
-		return nil, fault("listing lockouts", err)
+		return nil, wrap("listing lockouts", err)
 	}
 	return restoreAll(rows, lockoutOf)
 }
 
 func (l lockouts) Save(ctx context.Context, lockout *domain.Lockout) error {
-	s := lockout.Snapshot()
+	s := lockout.State()
 	err := l.queries.SaveLockout(ctx, postgresdb.SaveLockoutParams{
 		Subject:     s.Subject[:],
 		Failures:    int64(s.Failures),
@@ -42,30 +42,30 @@ func (l lockouts) Save(ctx context.Context, lockout *domain.Lockout) error {
 		UpdatedAt:   s.UpdatedAt,
 	})
 	if err != nil {
-		return fault("saving a lockout", err)
+		return wrap("saving a lockout", err)
 	}
 	return nil
 }
 
 func (l lockouts) Clear(ctx context.Context, subject domain.LockoutSubject) error {
 	if err := l.queries.ClearLockout(ctx, subject[:]); err != nil {
-		return fault("clearing a lockout", err)
+		return wrap("clearing a lockout", err)
 	}
 	return nil
 }
 
-func (l lockouts) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
+func (l lockouts) DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error) {
 	swept, err := l.queries.SweepLockouts(ctx, postgresdb.SweepLockoutsParams{
 		Before: before, UpTo: int64(limit),
 	})
 	if err != nil {
-		return 0, fault("sweeping lockouts", err)
+		return 0, wrap("sweeping lockouts", err)
 	}
 	return int(swept), nil
 }
 
 func lockoutOf(row postgresdb.RecoveryLockout) (*domain.Lockout, error) {
-	s := domain.LockoutSnapshot{
+	s := domain.LockoutState{
 		Failures:    int(row.Failures),
 		LockedUntil: optionalTime(row.LockedUntil),
 		UpdatedAt:   timeOf(row.UpdatedAt),

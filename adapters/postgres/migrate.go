@@ -18,10 +18,10 @@ import (
 // How long an upgrade waits: for somebody else's; for a table that others use, with all who come for it after it; and how
 // often, and how long in all, it lets those go first and tries again.
 const (
-	lockTimeout   = time.Hour
-	tableWait     = "SET LOCAL lock_timeout = '500ms';"
-	tablePause    = time.Second
-	tablePatience = 10 * time.Minute
+	lockTimeout           = time.Hour
+	setUpgradeLockTimeout = "SET LOCAL lock_timeout = '500ms';"
+	upgradeRetryInterval  = time.Second
+	upgradeTimeout        = 10 * time.Minute
 )
 
 // upgrade brings the schema to the newest of the given migrations. One that is there already is not touched, which takes
@@ -31,7 +31,7 @@ const (
 // later, and a backup may have it for an hour; and whoever wants several may want them in another order than a transaction
 // that is under way. So an upgrade gives up soon, with all that it has done, and comes again.
 func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newer int, err error) {
-	for deadline := time.Now().Add(tablePatience); ; {
+	for deadline := time.Now().Add(upgradeTimeout); ; {
 		newer, err = upgradeOnce(ctx, config, files)
 		if !slices.Contains([]string{lockNotAvailable, deadlockDetected, serializationFailure}, stateOf(err)) || time.Now().After(deadline) {
 			return newer, err
@@ -39,7 +39,7 @@ func upgrade(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newer in
 		select {
 		case <-ctx.Done():
 			return 0, errors.Join(ctx.Err(), err)
-		case <-time.After(tablePause):
+		case <-time.After(upgradeRetryInterval):
 		}
 	}
 }
@@ -51,15 +51,15 @@ func upgradeOnce(ctx context.Context, config *pgx.ConnConfig, files fs.FS) (newe
 	}
 	driver, err := connectDriver(ctx, config, newest)
 	if err != nil {
-		return 0, fault("connecting", err)
+		return 0, wrap("connecting", err)
 	}
 	version, dirty, err := driver.Version()
 	if err == nil && (version != newest || dirty) {
-		err = fault("upgrading the schema; nothing was changed", withMigrations(driver, files, (*migrate.Migrate).Up))
+		err = wrap("upgrading the schema; nothing was changed", withMigrations(driver, files, (*migrate.Migrate).Up))
 	} else {
-		err = errors.Join(fault("looking for the schema", err), driver.Close())
+		err = errors.Join(wrap("looking for the schema", err), driver.Close())
 	}
-	if ahead := (aheadError{}); errors.As(err, &ahead) {
+	if ahead := (newerSchemaError{}); errors.As(err, &ahead) {
 		return ahead.version, nil
 	}
 	return 0, err
@@ -90,9 +90,9 @@ func IsEmpty(ctx context.Context, databaseURL string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	conn, err := pgx.ConnectConfig(ctx, unnamed(config.ConnConfig))
+	conn, err := pgx.ConnectConfig(ctx, withoutNamedStatements(config.ConnConfig))
 	if err != nil {
-		return false, explain(config.ConnConfig, fault("connecting", err))
+		return false, wrapOpen(config.ConnConfig, wrap("connecting", err))
 	}
 	version, _, err := versionOf(ctx, conn)
 	return version == database.NilVersion, errors.Join(err, conn.Close(ctx))
@@ -121,54 +121,54 @@ func newestOf(files fs.FS) (int, error) {
 // them. And on a connection of its own, since a database that does not roll back changes of a schema ends the transaction,
 // and with it the lock, at the first of them.
 type migrationDriver struct {
-	ctx    context.Context
-	gate   *pgx.Conn
-	conn   *pgx.Conn
-	newest int
-	failed bool
-	first  func() error // if set, runs before everything; its error leaves all as it is
-	last   func() error // if set, runs last of all; its error takes everything back
+	ctx         context.Context
+	lockConn    *pgx.Conn
+	conn        *pgx.Conn
+	newest      int
+	failed      bool
+	beforeSteps func() error // if set, runs before everything; its error leaves all as it is
+	afterSteps  func() error // if set, runs last of all; its error takes everything back
 }
 
 var _ database.Driver = (*migrationDriver)(nil)
 
 func connectDriver(ctx context.Context, config *pgx.ConnConfig, newest int) (*migrationDriver, error) {
-	gate, err := pgx.ConnectConfig(ctx, unnamed(config))
+	gate, err := pgx.ConnectConfig(ctx, withoutNamedStatements(config))
 	if err != nil {
 		return nil, err
 	}
-	conn, err := pgx.ConnectConfig(ctx, unnamed(config))
+	conn, err := pgx.ConnectConfig(ctx, withoutNamedStatements(config))
 	if err != nil {
 		return nil, errors.Join(err, gate.Close(ctx))
 	}
-	return &migrationDriver{ctx: ctx, gate: gate, conn: conn, newest: newest}, nil
+	return &migrationDriver{ctx: ctx, lockConn: gate, conn: conn, newest: newest}, nil
 }
 
 // Lock waits for whoever else upgrades, for as long as that takes, then keeps them out.
 func (d *migrationDriver) Lock() error {
 	d.failed = false
-	if err := d.makeTables(); err != nil {
+	if err := d.createTables(); err != nil {
 		return err
 	}
 	const noLimits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;"
-	if err := exec(d.ctx, d.gate, "BEGIN;"+noLimits+"SET LOCAL lock_timeout = 0; SELECT id FROM schema_lock FOR UPDATE"); err != nil {
+	if err := exec(d.ctx, d.lockConn, "BEGIN;"+noLimits+"SET LOCAL lock_timeout = 0; SELECT id FROM schema_lock FOR UPDATE"); err != nil {
 		return err
 	}
-	if err := exec(d.ctx, d.conn, "BEGIN;"+noLimits+tableWait); err != nil || d.first == nil {
+	if err := exec(d.ctx, d.conn, "BEGIN;"+noLimits+setUpgradeLockTimeout); err != nil || d.beforeSteps == nil {
 		return err
 	}
-	if err := d.first(); err != nil {
+	if err := d.beforeSteps(); err != nil {
 		d.failed = true
 		return errors.Join(err, d.Unlock())
 	}
 	return nil
 }
 
-// makeTables makes what Lock needs. Those who do so at once may get in each other's way, whatever IF NOT EXISTS promises.
-func (d *migrationDriver) makeTables() error {
+// createTables makes what Lock needs. Those who do so at once may get in each other's way, whatever IF NOT EXISTS promises.
+func (d *migrationDriver) createTables() error {
 	var err error
 	for range 20 {
-		err = exec(d.ctx, d.gate, `CREATE TABLE IF NOT EXISTS schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL);
+		err = exec(d.ctx, d.lockConn, `CREATE TABLE IF NOT EXISTS schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL);
 			CREATE TABLE IF NOT EXISTS schema_lock (id bigint NOT NULL PRIMARY KEY);
 			INSERT INTO schema_lock (id) VALUES (1) ON CONFLICT (id) DO NOTHING`)
 		if !slices.Contains([]string{serializationFailure, deadlockDetected, uniqueViolation, duplicateTable, duplicateObject, internalError}, stateOf(err)) {
@@ -182,45 +182,45 @@ func (d *migrationDriver) makeTables() error {
 // Unlock commits, or rolls back if any step failed.
 func (d *migrationDriver) Unlock() error {
 	var err error
-	if !d.failed && d.last != nil {
-		err = d.step(d.last())
+	if !d.failed && d.afterSteps != nil {
+		err = d.recordFailure(d.afterSteps())
 	}
 	end := "COMMIT"
 	if d.failed {
 		end = "ROLLBACK"
 	}
-	return errors.Join(err, exec(d.ctx, d.conn, end), exec(d.ctx, d.gate, "ROLLBACK"))
+	return errors.Join(err, exec(d.ctx, d.conn, end), exec(d.ctx, d.lockConn, "ROLLBACK"))
 }
 
 func (d *migrationDriver) Run(migration io.Reader) error {
 	statements, err := io.ReadAll(migration)
 	if err != nil {
-		return d.step(err)
+		return d.recordFailure(err)
 	}
-	return d.step(exec(d.ctx, d.conn, string(statements)))
+	return d.recordFailure(exec(d.ctx, d.conn, string(statements)))
 }
 
 func (d *migrationDriver) SetVersion(version int, dirty bool) error {
 	if err := exec(d.ctx, d.conn, "DELETE FROM schema_migrations"); err != nil {
-		return d.step(err)
+		return d.recordFailure(err)
 	}
 	if version == database.NilVersion {
 		return nil
 	}
 	_, err := d.conn.Exec(d.ctx, "INSERT INTO schema_migrations (version, dirty) VALUES ($1, $2)", version, dirty)
-	return d.step(err)
+	return d.recordFailure(err)
 }
 
 func (d *migrationDriver) Version() (version int, dirty bool, err error) {
 	version, dirty, err = versionOf(d.ctx, d.conn)
 	if err == nil && version > d.newest {
-		if err = admits(d.ctx, d.conn, version, d.newest); err == nil && !dirty {
-			err = aheadError{version}
+		if err = requireCompatible(d.ctx, d.conn, version, d.newest); err == nil && !dirty {
+			err = newerSchemaError{version}
 		} else if err == nil {
 			err = errNewerRelease(version, d.newest)
 		}
 	}
-	return version, dirty, d.step(err)
+	return version, dirty, d.recordFailure(err)
 }
 
 func versionOf(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, err error) {
@@ -231,15 +231,15 @@ func versionOf(ctx context.Context, conn *pgx.Conn) (version int, dirty bool, er
 	return version, dirty, err
 }
 
-// aheadError is a schema that a newer release has made, and that this one may serve on but has nothing to do to.
-type aheadError struct{ version int }
+// newerSchemaError is a schema that a newer release has made, and that this one may serve on but has nothing to do to.
+type newerSchemaError struct{ version int }
 
-func (e aheadError) Error() string {
+func (e newerSchemaError) Error() string {
 	return fmt.Sprintf("a newer release has brought the schema to version %d", e.version)
 }
 
-// admits returns nil if the schema, of a version that is newer than this program, may be served on by it all the same.
-func admits(ctx context.Context, conn *pgx.Conn, version, newest int) error {
+// requireCompatible returns nil if the schema, of a version that is newer than this program, may be served on by it all the same.
+func requireCompatible(ctx context.Context, conn *pgx.Conn, version, newest int) error {
 	var floor int
 	err := conn.QueryRow(ctx, "SELECT version FROM schema_floor").Scan(&floor)
 	if errors.Is(err, pgx.ErrNoRows) || stateOf(err) == undefinedTable {
@@ -251,7 +251,9 @@ func admits(ctx context.Context, conn *pgx.Conn, version, newest int) error {
 	return err
 }
 
-func (d *migrationDriver) Close() error { return errors.Join(d.conn.Close(d.ctx), d.gate.Close(d.ctx)) }
+func (d *migrationDriver) Close() error {
+	return errors.Join(d.conn.Close(d.ctx), d.lockConn.Close(d.ctx))
+}
 
 func (d *migrationDriver) Open(string) (database.Driver, error) {
 	return nil, errors.New("this driver is made from open connections, not from a URL")
@@ -259,8 +261,8 @@ func (d *migrationDriver) Open(string) (database.Driver, error) {
 
 func (d *migrationDriver) Drop() error { return errors.New("dropping everything is not supported") }
 
-// step notes that a step failed, so that Unlock takes everything back.
-func (d *migrationDriver) step(err error) error {
+// recordFailure notes that a step failed, so that Unlock takes everything back.
+func (d *migrationDriver) recordFailure(err error) error {
 	d.failed = d.failed || err != nil
 	return err
 }

@@ -20,18 +20,18 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-func TestAnUpgradeHappensOnce(t *testing.T) {
+func TestUpgrade_Idempotent(t *testing.T) {
 	db := newDatabase(t)
-	files := steps("CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint); INSERT INTO b VALUES (1)")
+	files := migrationFiles("CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint); INSERT INTO b VALUES (1)")
 	for range 2 {
 		wantUpgrade(t, db, files, "")
 		wantState(t, db, "version 2, tables a b")
 	}
-	wantUpgrade(t, db, steps("CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)", "DROP TABLE a"), "")
+	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)", "DROP TABLE a"), "")
 	wantState(t, db, "version 3, tables b")
 }
 
-func TestAnUpgradeThatFailsChangesNothing(t *testing.T) {
+func TestUpgrade_FailureRollsBack(t *testing.T) {
 	const parent = "CREATE TABLE parent (id bigint PRIMARY KEY)"
 	const child = "CREATE TABLE child (parent bigint REFERENCES parent (id)); INSERT INTO child VALUES (1)"
 	for name, broken := range map[string]struct{ step, reason string }{
@@ -41,24 +41,24 @@ func TestAnUpgradeThatFailsChangesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := newDatabase(t)
-			wantUpgrade(t, db, steps("CREATE TABLE a (n bigint)"), "")
-			wantUpgrade(t, db, steps("CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)", broken.step), broken.reason)
+			wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n bigint)"), "")
+			wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)", broken.step), broken.reason)
 			wantState(t, db, "version 1, tables a")
-			wantUpgrade(t, db, steps("CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)"), "")
+			wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)"), "")
 			wantState(t, db, "version 2, tables a b")
 		})
 	}
 }
 
-func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {
+func TestUpgrade_RejectsNewerSchema(t *testing.T) {
 	db := newDatabase(t)
-	wantUpgrade(t, db, steps("CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)"), "")
-	wantUpgrade(t, db, steps("CREATE TABLE a (n bigint)"), "its schema is version 2 and this program knows up to 1: a newer release made it; start that one")
+	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)"), "")
+	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n bigint)"), "its schema is version 2 and this program knows up to 1: a newer release made it; start that one")
 	wantState(t, db, "version 2, tables a b")
 }
 
-func TestManyMayStartAtOnce(t *testing.T) {
-	url := postgresserver.Empty(t)
+func TestOpen_Concurrent(t *testing.T) {
+	url := postgresserver.EmptyDatabase(t)
 	var starts sync.WaitGroup
 	for range 8 {
 		starts.Go(func() {
@@ -77,9 +77,9 @@ func TestManyMayStartAtOnce(t *testing.T) {
 }
 
 // Steps that would collide, and that take their time.
-func TestOfManyWhoUpgradeAtOnceOneDoes(t *testing.T) {
+func TestUpgrade_Concurrent(t *testing.T) {
 	db := newDatabase(t)
-	files := steps("CREATE TABLE a (n bigint); SELECT pg_sleep(0.1)", "INSERT INTO a VALUES (1); SELECT pg_sleep(0.1)")
+	files := migrationFiles("CREATE TABLE a (n bigint); SELECT pg_sleep(0.1)", "INSERT INTO a VALUES (1); SELECT pg_sleep(0.1)")
 	var upgrades sync.WaitGroup
 	for range 8 {
 		upgrades.Go(func() {
@@ -90,14 +90,14 @@ func TestOfManyWhoUpgradeAtOnceOneDoes(t *testing.T) {
 	}
 	upgrades.Wait()
 	wantState(t, db, "version 2, tables a")
-	if rows := column(t, db, "SELECT n::text FROM a"); len(rows) != 1 {
+	if rows := queryColumn(t, db, "SELECT n::text FROM a"); len(rows) != 1 {
 		t.Errorf("the last step was done %d times", len(rows))
 	}
 }
 
 // Whoever may not change the schema may still use one that is up to date.
-func TestAnOpenedDatabaseTakesNoRightToChangeIt(t *testing.T) {
-	url := postgresserver.Empty(t)
+func TestOpen_CurrentSchemaNeedsNoDDLPrivilege(t *testing.T) {
+	url := postgresserver.EmptyDatabase(t)
 	openAt(t, url)
 	db := connect(t, url)
 	if err := exec(t.Context(), db, `DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN;
@@ -109,7 +109,7 @@ func TestAnOpenedDatabaseTakesNoRightToChangeIt(t *testing.T) {
 	wantChallenges(t, s, 1)
 }
 
-func TestEveryMigrationCanBeUndoneAndDoneAgain(t *testing.T) {
+func TestMigrations_DownAndUp(t *testing.T) {
 	db := newDatabase(t)
 	m := migrator(t, db)
 	contents := []string{contentsOf(t, db)}
@@ -119,7 +119,7 @@ func TestEveryMigrationCanBeUndoneAndDoneAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, rows := range releases {
+	for _, rows := range rowsByVersion {
 		if err := m.Steps(1); err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestEveryMigrationCanBeUndoneAndDoneAgain(t *testing.T) {
 	if err := m.Steps(1); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("one more step: got error %v; want none to be left, or say in releases what the last one holds", err)
 	}
-	for version := len(releases) - 1; version >= 0; version-- {
+	for version := len(rowsByVersion) - 1; version >= 0; version-- {
 		if err := m.Steps(-1); err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,7 @@ func TestEveryMigrationCanBeUndoneAndDoneAgain(t *testing.T) {
 		}
 	}
 	wantState(t, db, "version -1, tables ")
-	for i, rows := range releases {
+	for i, rows := range rowsByVersion {
 		if err := m.Steps(1); err != nil {
 			t.Fatal(err)
 		}
@@ -149,13 +149,13 @@ func TestEveryMigrationCanBeUndoneAndDoneAgain(t *testing.T) {
 	}
 }
 
-func TestWhatTheFirstReleaseKeptIsStillThere(t *testing.T) {
-	url := postgresserver.Empty(t)
+func TestOpen_KeepsFirstReleaseData(t *testing.T) {
+	url := postgresserver.EmptyDatabase(t)
 	db := connect(t, url)
 	if err := migrator(t, db).Migrate(1); err != nil {
 		t.Fatal(err)
 	}
-	if err := exec(t.Context(), db, releases[0]); err != nil {
+	if err := exec(t.Context(), db, rowsByVersion[0]); err != nil {
 		t.Fatal(err)
 	}
 	if err := openAt(t, url).View(t.Context(), func(tx ports.Tx) error {
@@ -165,11 +165,11 @@ func TestWhatTheFirstReleaseKeptIsStillThere(t *testing.T) {
 		if err := errors.Join(userErr, sessionErr, challengeErr); err != nil {
 			return err
 		}
-		keys, err := tx.Credentials.OfUser(t.Context(), user.ID())
+		keys, err := tx.Credentials.ListByUser(t.Context(), user.ID())
 		if err != nil || len(keys) != 1 {
 			t.Errorf("%d passkeys, error %v; want 1", len(keys), err)
 		}
-		if err := user.Enabled(); err != nil {
+		if err := user.RequireEnabled(); err != nil {
 			t.Errorf("the user: %v", err)
 		}
 		if session.Transport() != domain.TransportCookie {
@@ -181,8 +181,8 @@ func TestWhatTheFirstReleaseKeptIsStillThere(t *testing.T) {
 	}
 }
 
-// releases are what an installation may hold at each version, beside what it held at those before.
-var releases = []string{
+// rowsByVersion are what an installation may hold at each version, beside what it held at those before.
+var rowsByVersion = []string{
 	`INSERT INTO users (id, user_handle, email, email_verified_at, display_name, created_at)
 	VALUES ('019a0000-0000-7000-0000-000000000001', '\x01', 'ada@example.org', '2026-03-01', 'Ada', '2026-03-01');
 	INSERT INTO passkeys (credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports,
@@ -276,20 +276,20 @@ func contentsOf(t *testing.T, db *pgx.Conn) string {
 		"SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename NOT LIKE 'schema%' ORDER BY 1",
 		"SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text NOT LIKE 'schema%' ORDER BY 1",
 	} {
-		for _, line := range column(t, db, query) {
+		for _, line := range queryColumn(t, db, query) {
 			fmt.Fprintln(&contents, line)
 		}
 	}
-	for _, table := range column(t, db, "SELECT DISTINCT table_name::text "+ours+" ORDER BY 1") {
-		fields := column(t, db, "SELECT column_name::text "+ours+" AND table_name = '"+table+"' ORDER BY 1")
-		for _, row := range column(t, db, fmt.Sprintf("SELECT concat_ws(' ', %s) FROM %s ORDER BY 1", strings.Join(fields, ", "), table)) {
+	for _, table := range queryColumn(t, db, "SELECT DISTINCT table_name::text "+ours+" ORDER BY 1") {
+		fields := queryColumn(t, db, "SELECT column_name::text "+ours+" AND table_name = '"+table+"' ORDER BY 1")
+		for _, row := range queryColumn(t, db, fmt.Sprintf("SELECT concat_ws(' ', %s) FROM %s ORDER BY 1", strings.Join(fields, ", "), table)) {
 			fmt.Fprintln(&contents, table, row)
 		}
 	}
 	return contents.String()
 }
 
-func column(t *testing.T, db *pgx.Conn, query string) []string {
+func queryColumn(t *testing.T, db *pgx.Conn, query string) []string {
 	t.Helper()
 	rows, err := db.Query(t.Context(), query, pgx.QueryExecModeExec)
 	if err != nil {
@@ -302,8 +302,8 @@ func column(t *testing.T, db *pgx.Conn, query string) []string {
 	return values
 }
 
-// steps are migrations of those statements, numbered from 1.
-func steps(statements ...string) fs.FS {
+// migrationFiles are migrations of those statements, numbered from 1.
+func migrationFiles(statements ...string) fs.FS {
 	files := fstest.MapFS{}
 	for i, statement := range statements {
 		files[fmt.Sprintf("%04d_step.up.sql", i+1)] = &fstest.MapFile{Data: []byte(statement)}
@@ -313,7 +313,7 @@ func steps(statements ...string) fs.FS {
 
 func newDatabase(t *testing.T) *pgx.Conn {
 	t.Helper()
-	return connect(t, postgresserver.Empty(t))
+	return connect(t, postgresserver.EmptyDatabase(t))
 }
 
 func connect(t *testing.T, url string) *pgx.Conn {
@@ -343,7 +343,7 @@ func wantState(t *testing.T, db *pgx.Conn, want string) {
 	t.Helper()
 	const query = `SELECT 'version ' || COALESCE((SELECT max(version) FROM schema_migrations), -1) || ', tables '
 		|| COALESCE((SELECT string_agg(tablename, ' ' ORDER BY tablename) FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'schema%'), '')`
-	if got := column(t, db, query)[0]; got != want {
+	if got := queryColumn(t, db, query)[0]; got != want {
 		t.Fatalf("the database has %s; want %s", got, want)
 	}
 }

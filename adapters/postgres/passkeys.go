@@ -11,7 +11,7 @@ import (
 type credentials struct{ queries *postgresdb.Queries }
 
 func (c credentials) Add(ctx context.Context, credential *domain.Credential) error {
-	s := credential.Snapshot()
+	s := credential.State()
 	added, err := c.queries.AddPasskey(ctx, postgresdb.AddPasskeyParams{
 		CredentialID:      s.ID.Bytes(),
 		UserID:            s.UserID.String(),
@@ -22,7 +22,7 @@ func (c credentials) Add(ctx context.Context, credential *domain.Credential) err
 		Algorithm:         s.Algorithm,
 		AAGUID:            s.AAGUID[:],
 		Attachment:        s.Attachment,
-		Transports:        textList(s.Transports),
+		Transports:        encodeList(s.Transports),
 		Flags:             int64(s.Flags),
 		SignCount:         int64(s.SignCount),
 		CloneWarning:      s.CloneWarning,
@@ -36,7 +36,7 @@ func (c credentials) Add(ctx context.Context, credential *domain.Credential) err
 		LastUsedAt:        optionalTimestamp(s.LastUsedAt),
 	})
 	if err != nil {
-		return fault("adding a passkey", err)
+		return wrap("adding a passkey", err)
 	}
 	if added == 0 {
 		return domain.ErrPasskeyAlreadyRegistered
@@ -47,25 +47,25 @@ func (c credentials) Add(ctx context.Context, credential *domain.Credential) err
 func (c credentials) ByID(ctx context.Context, id domain.CredentialID) (*domain.Credential, error) {
 	row, err := c.queries.PasskeyByID(ctx, id.Bytes())
 	if err != nil {
-		return nil, lookupFault("looking up a passkey", err, domain.ErrPasskeyUnknown)
+		return nil, wrapNotFound("looking up a passkey", err, domain.ErrPasskeyUnknown)
 	}
 	return credentialOf(row)
 }
 
-func (c credentials) OfUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error) {
+func (c credentials) ListByUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error) {
 	rows, err := c.queries.PasskeysOfUser(ctx, id.String())
 	if err != nil {
-		return nil, fault("listing a user's passkeys", err)
+		return nil, wrap("listing a user's passkeys", err)
 	}
 	return restoreAll(rows, credentialOf)
 }
 
 func (c credentials) Save(ctx context.Context, credential *domain.Credential) error {
-	s := credential.Snapshot()
+	s := credential.State()
 	saved, err := c.queries.SavePasskey(ctx, postgresdb.SavePasskeyParams{
 		Name:         string(s.Name),
 		Status:       string(s.Status),
-		Transports:   textList(s.Transports),
+		Transports:   encodeList(s.Transports),
 		Flags:        int64(s.Flags),
 		SignCount:    int64(s.SignCount),
 		CloneWarning: s.CloneWarning,
@@ -73,7 +73,7 @@ func (c credentials) Save(ctx context.Context, credential *domain.Credential) er
 		CredentialID: s.ID.Bytes(),
 	})
 	if err != nil {
-		return fault("saving a passkey", err)
+		return wrap("saving a passkey", err)
 	}
 	if saved == 0 {
 		return domain.ErrPasskeyUnknown
@@ -84,7 +84,7 @@ func (c credentials) Save(ctx context.Context, credential *domain.Credential) er
 func (c credentials) Remove(ctx context.Context, id domain.CredentialID) error {
 	removed, err := c.queries.RemovePasskey(ctx, id.Bytes())
 	if err != nil {
-		return fault("removing a passkey", err)
+		return wrap("removing a passkey", err)
 	}
 	if removed == 0 {
 		return domain.ErrPasskeyUnknown
@@ -92,10 +92,10 @@ func (c credentials) Remove(ctx context.Context, id domain.CredentialID) error {
 	return nil
 }
 
-func (c credentials) Foreign(ctx context.Context, rpID string) (map[string]int, error) {
+func (c credentials) CountOtherRPIDs(ctx context.Context, rpID string) (map[string]int, error) {
 	rows, err := c.queries.PasskeysOfOtherRPs(ctx, rpID)
 	if err != nil {
-		return nil, fault("counting the passkeys of other RP ids", err)
+		return nil, wrap("counting the passkeys of other RP ids", err)
 	}
 	foreign := make(map[string]int, len(rows))
 	for _, row := range rows {
@@ -109,7 +109,7 @@ func credentialOf(row postgresdb.Passkey) (*domain.Credential, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a passkey's user: %w", err)
 	}
-	s := domain.CredentialSnapshot{
+	s := domain.CredentialState{
 		ID:           domain.CredentialID(row.CredentialID),
 		UserID:       userID,
 		Name:         domain.PasskeyName(row.Name),
@@ -118,7 +118,7 @@ func credentialOf(row postgresdb.Passkey) (*domain.Credential, error) {
 		PublicKey:    row.PublicKey,
 		Algorithm:    row.Algorithm,
 		Attachment:   row.Attachment,
-		Transports:   listOf[string](row.Transports),
+		Transports:   decodeList[string](row.Transports),
 		Flags:        domain.AuthenticatorFlags(row.Flags),
 		SignCount:    uint32(row.SignCount),
 		CloneWarning: row.CloneWarning,

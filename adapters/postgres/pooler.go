@@ -20,53 +20,53 @@ import (
 func isPooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	var pid int64
 	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeExec).Scan(&pid); err != nil {
-		return false, fault("asking for the server's process", met(ctx, conn, err))
+		return false, wrap("asking for the server's process", classify(ctx, conn, err))
 	}
 	return pid != int64(conn.PgConn().PID()), nil
 }
 
-// probe is isPooled on a connection of its own. It fails if there can be no transactions, as under PgBouncer's pool_mode
+// detectPooler is isPooled on a connection of its own. It fails if there can be no transactions, as under PgBouncer's pool_mode
 // statement.
-func probe(ctx context.Context, config *pgx.ConnConfig) (pooled bool, err error) {
-	conn, err := pgx.ConnectConfig(ctx, unnamed(config))
+func detectPooler(ctx context.Context, config *pgx.ConnConfig) (pooled bool, err error) {
+	conn, err := pgx.ConnectConfig(ctx, withoutNamedStatements(config))
 	if err != nil {
-		return false, fault("connecting", err)
+		return false, wrap("connecting", err)
 	}
-	defer func() { err = closing(ctx, conn, err) }()
+	defer func() { err = closeConn(ctx, conn, err) }()
 	if pooled, err = isPooled(ctx, conn); err != nil || !pooled {
 		return pooled, err
 	}
-	return pooled, fault("beginning a transaction", errors.Join(exec(ctx, conn, "BEGIN"), exec(ctx, conn, "ROLLBACK")))
+	return pooled, wrap("beginning a transaction", errors.Join(exec(ctx, conn, "BEGIN"), exec(ctx, conn, "ROLLBACK")))
 }
 
-// separates lists the modes that let the server keep something between two messages: a named statement, or the description
+// twoMessageModes lists the modes that let the server keep something between two messages: a named statement, or the description
 // of an unnamed one.
-var separates = []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeDescribeExec}
+var twoMessageModes = []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeDescribeExec}
 
-// unnamed is the configuration of a connection that works behind any pooler.
-func unnamed(config *pgx.ConnConfig) *pgx.ConnConfig {
+// withoutNamedStatements is the configuration of a connection that works behind any pooler.
+func withoutNamedStatements(config *pgx.ConnConfig) *pgx.ConnConfig {
 	config = config.Copy()
-	forgetNames(config)
+	disableNamedStatements(config)
 	return config
 }
 
-func forgetNames(config *pgx.ConnConfig) {
-	if slices.Contains(separates, config.DefaultQueryExecMode) {
+func disableNamedStatements(config *pgx.ConnConfig) {
+	if slices.Contains(twoMessageModes, config.DefaultQueryExecMode) {
 		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 }
 
-// wantsNames reports whether the URL asks for named statements, which PgBouncer 1.21 and newer can follow.
-func wantsNames(config *pgx.ConnConfig) bool {
+// wantsNamedStatements reports whether the URL asks for named statements, which PgBouncer 1.21 and newer can follow.
+func wantsNamedStatements(config *pgx.ConnConfig) bool {
 	u, err := url.Parse(config.ConnString())
 	return err == nil && u.Query().Get("default_query_exec_mode") == "cache_statement"
 }
 
-// watchNames has the connections of a pool opened without named statements as soon as the store knows that it has to.
-func (s *Store) watchNames(config *pgxpool.Config) {
+// setBeforeConnect has the connections of a pool opened without named statements as soon as the store knows that it has to.
+func (s *Store) setBeforeConnect(config *pgxpool.Config) {
 	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
-		if s.unnamed.Load() {
-			forgetNames(c)
+		if s.noNamedStatements.Load() {
+			disableNamedStatements(c)
 		}
 		return nil
 	}

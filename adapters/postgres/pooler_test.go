@@ -21,13 +21,13 @@ func TestStore_contractBehindPgBouncer(t *testing.T) {
 	for _, mode := range []string{"transaction", "session"} {
 		t.Run(mode, func(t *testing.T) {
 			// In session mode every connection of a server keeps one of PgBouncer's.
-			pooler := postgresserver.StartPooler(t, postgresserver.Migrated(t, migrated), mode, fmt.Sprint("default_pool_size = ", 2*maxConnections+2))
+			pooler := postgresserver.StartPooler(t, postgresserver.MigratedDatabase(t, migrateDatabase), mode, fmt.Sprint("default_pool_size = ", 2*maxConnections+2))
 			storetest.Run(t, func(t *testing.T) ports.Store {
-				return openAt(t, pooler.URL(postgresserver.Migrated(t, migrated)))
+				return openAt(t, pooler.URL(postgresserver.MigratedDatabase(t, migrateDatabase)))
 			})
-			bucketstest.Run(t, func(t *testing.T) bucketstest.Shared {
-				url := pooler.URL(postgresserver.Migrated(t, migrated))
-				return bucketstest.Shared{Here: openAt(t, url).Buckets(), There: openAt(t, url).Buckets(), Wait: time.Sleep}
+			bucketstest.Run(t, func(t *testing.T) bucketstest.Pair {
+				url := pooler.URL(postgresserver.MigratedDatabase(t, migrateDatabase))
+				return bucketstest.Pair{First: openAt(t, url).Buckets(), Second: openAt(t, url).Buckets(), Wait: time.Sleep}
 			})
 		})
 	}
@@ -35,13 +35,13 @@ func TestStore_contractBehindPgBouncer(t *testing.T) {
 
 // The URL may choose how statements are sent. Those that take names get over a pooler that does not follow them, too.
 func TestStore_queryModesBehindPgBouncer(t *testing.T) {
-	pooler := postgresserver.StartPooler(t, postgresserver.Migrated(t, migrated), "transaction")
+	pooler := postgresserver.StartPooler(t, postgresserver.MigratedDatabase(t, migrateDatabase), "transaction")
 	for _, parameters := range []string{
 		"default_query_exec_mode=cache_statement", "default_query_exec_mode=cache_describe", "default_query_exec_mode=describe_exec",
 		"default_query_exec_mode=exec", "default_query_exec_mode=simple_protocol", "statement_cache_capacity=0",
 	} {
 		t.Run(parameters, func(t *testing.T) {
-			url := postgresserver.Migrated(t, migrated)
+			url := postgresserver.MigratedDatabase(t, migrateDatabase)
 			s := openAt(t, pooler.URL(url)+"&"+parameters)
 			const callers = 64
 			var all sync.WaitGroup
@@ -58,7 +58,7 @@ func TestStore_queryModesBehindPgBouncer(t *testing.T) {
 					}
 					limit := domain.RateLimit{Quota: 1, Window: time.Hour}
 					levels, err := s.Buckets().Take(t.Context(), domain.Bucket{Subject: domain.RateSubject{byte(i)}, Limit: limit})
-					if err != nil || !levels[0].Taken {
+					if err != nil || !levels[0].Allowed {
 						t.Errorf("Buckets.Take %d: %+v, %v", i, levels, err)
 					}
 				})
@@ -74,14 +74,14 @@ func TestStore_contractInTextModes(t *testing.T) {
 	for _, mode := range []string{"exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) ports.Store {
-				return openAt(t, postgresserver.Migrated(t, migrated)+"&default_query_exec_mode="+mode)
+				return openAt(t, postgresserver.MigratedDatabase(t, migrateDatabase)+"&default_query_exec_mode="+mode)
 			})
 		})
 	}
 }
 
 func TestStore_preparesStatementsOnADirectConnectionOnly(t *testing.T) {
-	direct := postgresserver.Migrated(t, migrated)
+	direct := postgresserver.MigratedDatabase(t, migrateDatabase)
 	pooler := postgresserver.StartPooler(t, direct, "session")
 	for _, c := range []struct {
 		name, url string
@@ -113,7 +113,7 @@ func TestStore_preparesStatementsOnADirectConnectionOnly(t *testing.T) {
 }
 
 func TestOpen_behindPgBouncerInStatementMode(t *testing.T) {
-	for name, url := range map[string]string{"made": postgresserver.Migrated(t, migrated), "empty": postgresserver.Empty(t)} {
+	for name, url := range map[string]string{"made": postgresserver.MigratedDatabase(t, migrateDatabase), "empty": postgresserver.EmptyDatabase(t)} {
 		pooler := postgresserver.StartPooler(t, url, "statement")
 		s, err := Open(t.Context(), pooler.URL(url))
 		if err == nil {
@@ -128,7 +128,7 @@ func TestOpen_behindPgBouncerInStatementMode(t *testing.T) {
 
 // Four servers start at once, and find nothing. Each waits in a transaction, and one of them has two.
 func TestOpen_upgradesBehindPgBouncer(t *testing.T) {
-	url := postgresserver.Empty(t)
+	url := postgresserver.EmptyDatabase(t)
 	pooler := postgresserver.StartPooler(t, url, "transaction", "default_pool_size = 5", "query_wait_timeout = 20")
 	if empty, err := IsEmpty(t.Context(), pooler.URL(url)); err != nil || !empty {
 		t.Errorf("IsEmpty: %t, %v", empty, err)
@@ -156,16 +156,16 @@ func TestOpen_upgradesBehindPgBouncer(t *testing.T) {
 	if _, err := database.Down(t.Context()); !errors.As(err, &refused) || refused.Code != "behind_pooler" {
 		t.Errorf("Down: %v", err)
 	}
-	if findings := database.Inspect(t.Context(), time.Now(), ports.Check{}); !strings.Contains(fmt.Sprint(findings), "a pooler such as PgBouncer is in front of it") || findings.Faulty() {
+	if findings := database.Inspect(t.Context(), time.Now(), ports.CheckOptions{}); !strings.Contains(fmt.Sprint(findings), "a pooler such as PgBouncer is in front of it") || findings.HasErrors() {
 		t.Errorf("Inspect: %+v", findings)
 	}
-	if findings := NewDatabase(url).Inspect(t.Context(), time.Now(), ports.Check{}); !strings.Contains(fmt.Sprint(findings), "no pooler is in front of it") {
+	if findings := NewDatabase(url).Inspect(t.Context(), time.Now(), ports.CheckOptions{}); !strings.Contains(fmt.Sprint(findings), "no pooler is in front of it") {
 		t.Errorf("Inspect without: %+v", findings)
 	}
 }
 
-func TestOpen_saysWhatPgBouncerRefuses(t *testing.T) {
-	direct := postgresserver.Migrated(t, migrated)
+func TestOpen_adviceOnPgBouncerErrors(t *testing.T) {
+	direct := postgresserver.MigratedDatabase(t, migrateDatabase)
 	pooler := postgresserver.StartPooler(t, direct, "transaction", "max_client_conn = 1", "query_wait_timeout = 1")
 	url := pooler.URL(direct)
 	wantAdvice := func(what, url, want string) {

@@ -15,13 +15,13 @@ import (
 
 // A table that has grown must not be felt: every row is found by an index, and comes from it in its order. The planner is told
 // to avoid everything else, so that what is left of it has no other way.
-func TestEveryQueryIsAnsweredByIndex(t *testing.T) {
+func TestQueries_UseIndexes(t *testing.T) {
 	harmless := map[string]string{ // where there is little to sort or to read
 		"PasskeysOfUser": "Incremental Sort", // those made in one microsecond
 		"SigningKeys":    "Seq Scan",
 		"SweepBuckets":   "Seq Scan", // of what callers of the last minutes left; an index on time would be written at each call
 	}
-	url := postgresserver.Migrated(t, migrated)
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	db := connect(t, url)
 	if err := exec(t.Context(), db, "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off"); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func planOf(t *testing.T, db *pgx.Conn, statement string) string {
 	if err := exec(t.Context(), db, "PREPARE planned AS "+statement); err != nil {
 		t.Fatalf("%v in %s", err, statement)
 	}
-	plan := strings.Join(column(t, db, "EXPLAIN EXECUTE planned"+nulls), "\n")
+	plan := strings.Join(queryColumn(t, db, "EXPLAIN EXECUTE planned"+nulls), "\n")
 	if err := exec(t.Context(), db, "DEALLOCATE planned"); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // Each reads what another one writes: alone each would be right, so all but one have to begin again.
-func TestWhoeverMeetsAnotherBeginsAgain(t *testing.T) {
+func TestUpdate_RetriesSerializationFailure(t *testing.T) {
 	s := openNew(t)
 	const callers = 16
 	var runs atomic.Int64
@@ -47,7 +47,7 @@ func TestWhoeverMeetsAnotherBeginsAgain(t *testing.T) {
 }
 
 // What fn makes of the error of a statement is its own affair: the conflict stays one.
-func TestAConflictThatFnHidesIsStillOne(t *testing.T) {
+func TestUpdate_RetriesHiddenConflict(t *testing.T) {
 	s := openNew(t)
 	add(t, s, 0)
 	runs := 0
@@ -69,7 +69,7 @@ func TestAConflictThatFnHidesIsStillOne(t *testing.T) {
 	}
 }
 
-func TestAStatementThatFailedIsNotForgottenAtTheCommit(t *testing.T) {
+func TestUpdate_HiddenStatementErrorFails(t *testing.T) {
 	s := openNew(t)
 	add(t, s, 0)
 	err := s.Update(t.Context(), func(tx ports.Tx) error {
@@ -84,7 +84,7 @@ func TestAStatementThatFailedIsNotForgottenAtTheCommit(t *testing.T) {
 }
 
 // Whoever is alone meets nobody: on one server it takes few runs, however many want the same.
-func TestWhoeverMetOthersOftenGoesAlone(t *testing.T) {
+func TestUpdate_RunsExclusivelyAfterThreeConflicts(t *testing.T) {
 	s := openNew(t)
 	const callers, rounds = 64, 4
 	var most [callers]int
@@ -110,13 +110,13 @@ func TestWhoeverMetOthersOftenGoesAlone(t *testing.T) {
 	}
 	all.Wait()
 	wantChallenges(t, s, callers*rounds)
-	if n := slices.Max(most[:]); n == 1 || n > aloneAfter+1 {
-		t.Errorf("somebody needed %d runs, want 2 to %d", n, aloneAfter+1)
+	if n := slices.Max(most[:]); n == 1 || n > exclusiveAfter+1 {
+		t.Errorf("somebody needed %d runs, want 2 to %d", n, exclusiveAfter+1)
 	}
 }
 
-func TestNobodyBeginsAgainForEver(t *testing.T) {
-	url := postgresserver.Migrated(t, migrated)
+func TestUpdate_BoundsRetries(t *testing.T) {
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	s, other := openAt(t, url), openAt(t, url)
 	add(t, s, 0)
 	runs := 0
@@ -153,7 +153,7 @@ func TestNobodyBeginsAgainForEver(t *testing.T) {
 }
 
 // A constraint may speak of what was there for a moment only.
-func TestWhatAConstraintRefusedIsTriedOnAStateAnew(t *testing.T) {
+func TestUpdate_RetriesConstraintViolation(t *testing.T) {
 	s := openNew(t)
 	runs := 0
 	err := s.Update(t.Context(), func(tx ports.Tx) error {
@@ -173,7 +173,7 @@ func TestWhatAConstraintRefusedIsTriedOnAStateAnew(t *testing.T) {
 	}
 }
 
-func TestSweepsBesideEachOtherTakeEverythingOnce(t *testing.T) {
+func TestDeleteExpired_Concurrent(t *testing.T) {
 	s := openNew(t)
 	const challenges, sweepers = 60, 4
 	for i := range challenges {
@@ -186,7 +186,7 @@ func TestSweepsBesideEachOtherTakeEverythingOnce(t *testing.T) {
 			for {
 				var n int
 				if err := s.Update(t.Context(), func(tx ports.Tx) (err error) {
-					n, err = tx.Challenges.Sweep(t.Context(), numberedTime.Add(time.Hour), 7)
+					n, err = tx.Challenges.DeleteExpired(t.Context(), numberedTime.Add(time.Hour), 7)
 					return err
 				}); err != nil {
 					t.Error(err)
@@ -205,7 +205,7 @@ func TestSweepsBesideEachOtherTakeEverythingOnce(t *testing.T) {
 	}
 }
 
-func TestAGoroutineThatEndsInFnKeepsNothing(t *testing.T) {
+func TestUpdate_GoexitRollsBack(t *testing.T) {
 	s := openNew(t)
 	for range maxConnections + 1 { // one of which would be missing each time
 		ended := make(chan struct{})
@@ -223,8 +223,8 @@ func TestAGoroutineThatEndsInFnKeepsNothing(t *testing.T) {
 	wantChallenges(t, s, 1)
 }
 
-func TestCloseFinishesWhatRunsAndRefusesWhatComesLater(t *testing.T) {
-	url := postgresserver.Migrated(t, migrated)
+func TestClose_DrainsThenRejects(t *testing.T) {
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	s, err := Open(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +256,7 @@ func TestCloseFinishesWhatRunsAndRefusesWhatComesLater(t *testing.T) {
 
 // BenchmarkUpdate is the twin of SQLite's, on a server that writes each commit through to the disk.
 func BenchmarkUpdate(b *testing.B) {
-	server := postgresserver.Own(b, "fsync=on", "full_page_writes=on", "synchronous_commit=on")
+	server := postgresserver.StartForTest(b, "fsync=on", "full_page_writes=on", "synchronous_commit=on")
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			if err := server.Exec("postgres", "DROP DATABASE IF EXISTS bench WITH (FORCE)"); err != nil {
@@ -287,8 +287,8 @@ func BenchmarkUpdate(b *testing.B) {
 var numberedTime = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
 func numbered(i int) *domain.Challenge {
-	return domain.RestoreChallenge(domain.ChallengeSnapshot{
-		ID: numberedID(i), Purpose: domain.PurposeLogin, Ceremony: make([]byte, 200), CreatedAt: numberedTime, ExpiresAt: numberedTime.Add(time.Minute),
+	return domain.RestoreChallenge(domain.ChallengeState{
+		ID: numberedID(i), Purpose: domain.PurposeLogin, CeremonyState: make([]byte, 200), CreatedAt: numberedTime, ExpiresAt: numberedTime.Add(time.Minute),
 	})
 }
 

@@ -28,11 +28,11 @@ func (d *Database) Status(ctx context.Context) ([]ports.Migration, error) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, explain(config.ConnConfig, err)
+		return nil, wrapOpen(config.ConnConfig, err)
 	}
-	version, err := recognise(ctx, conn, newestVersion(all))
-	if err := closing(ctx, conn, err); err != nil {
-		return nil, explain(config.ConnConfig, err)
+	version, err := verifySchema(ctx, conn, newestVersion(all))
+	if err := closeConn(ctx, conn, err); err != nil {
+		return nil, wrapOpen(config.ConnConfig, err)
 	}
 	for i := range all {
 		all[i].Applied = all[i].Version <= version
@@ -54,27 +54,27 @@ func (d *Database) Up(ctx context.Context) ([]ports.Migration, error) {
 		return nil, err
 	}
 	if _, err := upgrade(ctx, config.ConnConfig, migrations.Postgres()); err != nil {
-		return nil, explain(config.ConnConfig, err)
+		return nil, wrapOpen(config.ConnConfig, err)
 	}
 	return slices.DeleteFunc(before, func(m ports.Migration) bool { return m.Applied }), nil
 }
 
-// errRehearsed takes a step back that was only tried.
-var errRehearsed = errors.New("this was a rehearsal")
+// errDryRun takes a step back that was only tried.
+var errDryRun = errors.New("this was a rehearsal")
 
-// Rehearse implements ports.Schema. It takes the step, looks at what is missing, and takes the step back.
-func (d *Database) Rehearse(ctx context.Context) (ports.Loss, error) {
-	loss, err := d.down(ctx, errRehearsed)
-	if errors.Is(err, errRehearsed) {
+// DryRunDown implements ports.Schema. It takes the step, looks at what is missing, and takes the step back.
+func (d *Database) DryRunDown(ctx context.Context) (ports.DataLoss, error) {
+	loss, err := d.down(ctx, errDryRun)
+	if errors.Is(err, errDryRun) {
 		err = nil
 	}
 	return loss, err
 }
 
 // Down implements ports.Schema.
-func (d *Database) Down(ctx context.Context) (ports.Loss, error) { return d.down(ctx, nil) }
+func (d *Database) Down(ctx context.Context) (ports.DataLoss, error) { return d.down(ctx, nil) }
 
-func (d *Database) down(ctx context.Context, verdict error) (loss ports.Loss, err error) {
+func (d *Database) down(ctx context.Context, verdict error) (loss ports.DataLoss, err error) {
 	status, err := d.Status(ctx)
 	if err != nil {
 		return loss, err
@@ -93,79 +93,79 @@ func (d *Database) down(ctx context.Context, verdict error) (loss ports.Loss, er
 	}
 	driver, err := connectDriver(ctx, config.ConnConfig, newestVersion(status))
 	if err != nil {
-		return loss, explain(config.ConnConfig, fault("connecting", err))
+		return loss, wrapOpen(config.ConnConfig, wrap("connecting", err))
 	}
-	var before stock
-	driver.first = func() (err error) {
-		if err := driver.alone(); err != nil {
+	var before tableStats
+	driver.beforeSteps = func() (err error) {
+		if err := driver.lockExclusively(); err != nil {
 			return err
 		}
-		before, err = takeStock(ctx, driver.conn)
+		before, err = readTableStats(ctx, driver.conn)
 		return err
 	}
-	driver.last = func() error {
-		after, err := takeStock(ctx, driver.conn)
+	driver.afterSteps = func() error {
+		after, err := readTableStats(ctx, driver.conn)
 		if err != nil {
 			return err
 		}
-		before.less(after, &loss)
-		if err := driver.nobodyElse(0); err != nil {
+		before.recordLoss(after, &loss)
+		if err := driver.requireNoOtherConnections(0); err != nil {
 			return err
 		}
 		return verdict
 	}
 	if err := withMigrations(driver, migrations.Postgres(), func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
-		return loss, fault(fmt.Sprintf("taking migration %d back; nothing was changed", newest.Version), err)
+		return loss, wrap(fmt.Sprintf("taking migration %d back; nothing was changed", newest.Version), err)
 	}
 	return loss, nil
 }
 
 // How long the step back waits for those who are just leaving, and for the tables.
 const (
-	leaveTimeout = 5 * time.Second
-	tableTimeout = "SET LOCAL lock_timeout = '2s'"
+	disconnectTimeout  = 5 * time.Second
+	setDownLockTimeout = "SET LOCAL lock_timeout = '2s'"
 )
 
-// alone keeps out whoever asks for the version of the schema, as every server does first, until the transaction ends. Of
+// lockExclusively keeps out whoever asks for the version of the schema, as every server does first, until the transaction ends. Of
 // those who have asked already it sees the connections.
-func (d *migrationDriver) alone() error {
+func (d *migrationDriver) lockExclusively() error {
 	var version string
 	if err := d.conn.QueryRow(d.ctx, "SELECT version()").Scan(&version); err != nil {
 		return err
 	}
 	if !isPostgres(version) {
-		return errOtherEngine(version)
+		return errNotPostgres(version)
 	}
 	if pooled, err := isPooled(d.ctx, d.conn); err != nil {
 		return err
 	} else if pooled {
 		return errBehindPooler
 	}
-	if err := d.nobodyElse(leaveTimeout); err != nil {
+	if err := d.requireNoOtherConnections(disconnectTimeout); err != nil {
 		return err
 	}
-	err := exec(d.ctx, d.conn, tableTimeout+"; LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE")
+	err := exec(d.ctx, d.conn, setDownLockTimeout+"; LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE")
 	if stateOf(err) == lockNotAvailable {
 		return errInUse("a backup, or a transaction that was left open")
 	}
 	return err
 }
 
-// others counts the connections of Keylodge's, under the name that it gives itself and the one that the URL may give it,
+// countOtherConnections counts the connections of Keylodge's, under the name that it gives itself and the one that the URL may give it,
 // without the driver's own.
-const others = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+const countOtherConnections = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 	AND application_name IN ('` + applicationName + `', current_setting('application_name')) AND pid <> ALL ($1::bigint[])`
 
-// nobodyElse fails if others are still there after the time that they are given. A transaction sees pg_stat_activity as it was
+// requireNoOtherConnections fails if others are still there after the time that they are given. A transaction sees pg_stat_activity as it was
 // when it first read it, so each look begins with a new snapshot.
-func (d *migrationDriver) nobodyElse(grace time.Duration) error {
-	own := []int64{int64(d.gate.PgConn().PID()), int64(d.conn.PgConn().PID())}
+func (d *migrationDriver) requireNoOtherConnections(grace time.Duration) error {
+	own := []int64{int64(d.lockConn.PgConn().PID()), int64(d.conn.PgConn().PID())}
 	for deadline := time.Now().Add(grace); ; time.Sleep(50 * time.Millisecond) {
-		if err := exec(d.ctx, d.gate, "SELECT pg_stat_clear_snapshot()"); err != nil {
+		if err := exec(d.ctx, d.lockConn, "SELECT pg_stat_clear_snapshot()"); err != nil {
 			return err
 		}
 		var connections int
-		if err := d.gate.QueryRow(d.ctx, others, own).Scan(&connections); err != nil {
+		if err := d.lockConn.QueryRow(d.ctx, countOtherConnections, own).Scan(&connections); err != nil {
 			return err
 		}
 		if connections == 0 {
@@ -205,14 +205,14 @@ func lastApplied(status []ports.Migration) *ports.Migration {
 	return nil
 }
 
-// stock is how many rows each table has, and its columns.
-type stock struct {
+// tableStats is how many rows each table has, and its columns.
+type tableStats struct {
 	rows    map[string]int64
 	columns map[string][]string
 }
 
-func takeStock(ctx context.Context, conn *pgx.Conn) (stock, error) {
-	s := stock{map[string]int64{}, map[string][]string{}}
+func readTableStats(ctx context.Context, conn *pgx.Conn) (tableStats, error) {
+	s := tableStats{map[string]int64{}, map[string][]string{}}
 	rows, err := conn.Query(ctx, `SELECT c.table_name::text, c.column_name::text FROM information_schema.columns AS c
 		JOIN pg_tables AS t ON t.schemaname = c.table_schema AND t.tablename = c.table_name
 		WHERE c.table_schema = current_schema() AND c.table_name NOT IN ('schema_migrations', 'schema_lock', 'schema_floor')`)
@@ -236,8 +236,8 @@ func takeStock(ctx context.Context, conn *pgx.Conn) (stock, error) {
 	return s, nil
 }
 
-// less enters what is there before and not after.
-func (before stock) less(after stock, loss *ports.Loss) {
+// recordLoss enters what is there before and not after.
+func (before tableStats) recordLoss(after tableStats, loss *ports.DataLoss) {
 	loss.Rows = map[string]int64{}
 	for table, columns := range before.columns {
 		if lost := before.rows[table] - after.rows[table]; lost > 0 {

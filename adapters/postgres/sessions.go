@@ -12,17 +12,17 @@ import (
 type sessions struct{ queries *postgresdb.Queries }
 
 func (s sessions) Add(ctx context.Context, session *domain.Session) error {
-	state := session.Snapshot()
+	state := session.State()
 	err := s.queries.AddSession(ctx, postgresdb.AddSessionParams{
 		ID:                  state.ID.String(),
 		UserID:              state.UserID.String(),
 		CredentialID:        state.CredentialID.Bytes(),
 		Transport:           string(state.Transport),
 		TokenDigest:         state.Token[:],
-		PreviousTokenDigest: optionalDigest(state.Previous),
+		PreviousTokenDigest: optionalDigest(state.PreviousToken),
 		RotatedAt:           optionalTimestamp(state.RotatedAt),
 		Assurance:           string(state.Assurance),
-		AMR:                 textList(state.AMR),
+		AMR:                 encodeList(state.AMR),
 		DeviceName:          state.Device.Name,
 		DeviceUserAgent:     state.Device.UserAgent,
 		DeviceIP:            state.Device.IP,
@@ -34,7 +34,7 @@ func (s sessions) Add(ctx context.Context, session *domain.Session) error {
 		RevokedAt:           optionalTimestamp(state.RevokedAt),
 	})
 	if err != nil {
-		return fault("adding a session", err)
+		return wrap("adding a session", err)
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func (s sessions) Add(ctx context.Context, session *domain.Session) error {
 func (s sessions) ByToken(ctx context.Context, token domain.TokenDigest) (*domain.Session, error) {
 	row, err := s.queries.SessionByToken(ctx, token[:])
 	if err != nil {
-		return nil, lookupFault("looking up a session", err, domain.ErrUnauthenticated)
+		return nil, wrapNotFound("looking up a session", err, domain.ErrUnauthenticated)
 	}
 	return sessionOf(row)
 }
@@ -50,30 +50,30 @@ func (s sessions) ByToken(ctx context.Context, token domain.TokenDigest) (*domai
 func (s sessions) ByID(ctx context.Context, id domain.SessionID) (*domain.Session, error) {
 	row, err := s.queries.SessionByID(ctx, id.String())
 	if err != nil {
-		return nil, lookupFault("looking up a session", err, domain.ErrSessionNotFound)
+		return nil, wrapNotFound("looking up a session", err, domain.ErrSessionNotFound)
 	}
 	return sessionOf(row)
 }
 
-func (s sessions) Live(ctx context.Context, user domain.UserID, now time.Time, from domain.SessionID, limit int) ([]*domain.Session, error) {
+func (s sessions) ListActive(ctx context.Context, user domain.UserID, now time.Time, from domain.SessionID, limit int) ([]*domain.Session, error) {
 	rows, err := s.queries.LiveSessions(ctx, postgresdb.LiveSessionsParams{
-		UserID: user.String(), Now: now, Before: before(from), UpTo: int64(limit),
+		UserID: user.String(), Now: now, Before: upperBound(from), UpTo: int64(limit),
 	})
 	if err != nil {
-		return nil, fault("listing a user's sessions", err)
+		return nil, wrap("listing a user's sessions", err)
 	}
 	return restoreAll(rows, sessionOf)
 }
 
 func (s sessions) Save(ctx context.Context, session *domain.Session) error {
-	state := session.Snapshot()
+	state := session.State()
 	saved, err := s.queries.SaveSession(ctx, postgresdb.SaveSessionParams{
 		CredentialID:        state.CredentialID.Bytes(),
 		TokenDigest:         state.Token[:],
-		PreviousTokenDigest: optionalDigest(state.Previous),
+		PreviousTokenDigest: optionalDigest(state.PreviousToken),
 		RotatedAt:           optionalTimestamp(state.RotatedAt),
 		Assurance:           string(state.Assurance),
-		AMR:                 textList(state.AMR),
+		AMR:                 encodeList(state.AMR),
 		DeviceName:          state.Device.Name,
 		DeviceUserAgent:     state.Device.UserAgent,
 		DeviceIP:            state.Device.IP,
@@ -85,7 +85,7 @@ func (s sessions) Save(ctx context.Context, session *domain.Session) error {
 		ID:                  state.ID.String(),
 	})
 	if err != nil {
-		return fault("saving a session", err)
+		return wrap("saving a session", err)
 	}
 	if saved == 0 {
 		return domain.ErrUnauthenticated
@@ -93,10 +93,10 @@ func (s sessions) Save(ctx context.Context, session *domain.Session) error {
 	return nil
 }
 
-func (s sessions) Sweep(ctx context.Context, ended time.Time, limit int) (int, error) {
+func (s sessions) DeleteExpired(ctx context.Context, ended time.Time, limit int) (int, error) {
 	swept, err := s.queries.SweepSessions(ctx, postgresdb.SweepSessionsParams{Ended: ended, UpTo: int64(limit)})
 	if err != nil {
-		return 0, fault("sweeping sessions", err)
+		return 0, wrap("sweeping sessions", err)
 	}
 	return int(swept), nil
 }
@@ -110,14 +110,14 @@ func sessionOf(row postgresdb.Session) (*domain.Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a session's user: %w", err)
 	}
-	state := domain.SessionSnapshot{
+	state := domain.SessionState{
 		ID:           id,
 		UserID:       userID,
 		CredentialID: domain.CredentialID(row.CredentialID),
 		Transport:    domain.Transport(row.Transport),
 		RotatedAt:    optionalTime(row.RotatedAt),
 		Assurance:    domain.Assurance(row.Assurance),
-		AMR:          listOf[string](row.AMR),
+		AMR:          decodeList[string](row.AMR),
 		Device:       domain.Device{Name: row.DeviceName, UserAgent: row.DeviceUserAgent, IP: row.DeviceIP},
 		CreatedAt:    timeOf(row.CreatedAt),
 		AuthTime:     timeOf(row.AuthTime),
@@ -129,7 +129,7 @@ func sessionOf(row postgresdb.Session) (*domain.Session, error) {
 	if err := fixedBytes(state.Token[:], row.TokenDigest); err != nil {
 		return nil, fmt.Errorf("reading a session's token digest: %w", err)
 	}
-	if err := optionalBytes(state.Previous[:], row.PreviousTokenDigest); err != nil {
+	if err := optionalBytes(state.PreviousToken[:], row.PreviousTokenDigest); err != nil {
 		return nil, fmt.Errorf("reading a session's previous token digest: %w", err)
 	}
 	return domain.RestoreSession(state), nil

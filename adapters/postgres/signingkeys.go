@@ -10,16 +10,16 @@ import (
 type signingKeys struct{ queries *postgresdb.Queries }
 
 func (k signingKeys) Add(ctx context.Context, key *domain.SigningKey) error {
-	s := key.Snapshot()
+	s := key.State()
 	err := k.queries.AddSigningKey(ctx, postgresdb.AddSigningKeyParams{
 		ID:        s.ID,
 		Algorithm: string(s.Algorithm),
-		Sealed:    s.Sealed,
+		Sealed:    s.EncryptedKey,
 		CreatedAt: s.CreatedAt,
 		SignsFrom: s.SignsFrom,
 	})
 	if err != nil {
-		return fault("adding a signing key", err)
+		return wrap("adding a signing key", err)
 	}
 	return nil
 }
@@ -27,16 +27,16 @@ func (k signingKeys) Add(ctx context.Context, key *domain.SigningKey) error {
 func (k signingKeys) All(ctx context.Context) (domain.SigningKeys, error) {
 	rows, err := k.queries.SigningKeys(ctx)
 	if err != nil {
-		return nil, fault("listing the signing keys", err)
+		return nil, wrap("listing the signing keys", err)
 	}
 	keys := make(domain.SigningKeys, len(rows))
 	for i, row := range rows {
-		keys[i] = domain.RestoreSigningKey(domain.SigningKeySnapshot{
-			ID:        row.ID,
-			Algorithm: domain.SigningAlgorithm(row.Algorithm),
-			Sealed:    row.Sealed,
-			CreatedAt: timeOf(row.CreatedAt),
-			SignsFrom: timeOf(row.SignsFrom),
+		keys[i] = domain.RestoreSigningKey(domain.SigningKeyState{
+			ID:           row.ID,
+			Algorithm:    domain.SigningAlgorithm(row.Algorithm),
+			EncryptedKey: row.Sealed,
+			CreatedAt:    timeOf(row.CreatedAt),
+			SignsFrom:    timeOf(row.SignsFrom),
 		})
 	}
 	return keys, nil
@@ -44,7 +44,7 @@ func (k signingKeys) All(ctx context.Context) (domain.SigningKeys, error) {
 
 func (k signingKeys) Remove(ctx context.Context, id string) error {
 	if err := k.queries.RemoveSigningKey(ctx, id); err != nil {
-		return fault("removing a signing key", err)
+		return wrap("removing a signing key", err)
 	}
 	return nil
 }

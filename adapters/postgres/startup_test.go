@@ -25,8 +25,8 @@ import (
 
 const password = "correct$horse"
 
-// wantNotOpened opens the database, which fails, and says what to do, nothing of what is beside the point, and no password.
-func wantNotOpened(t *testing.T, name, url, advice string, not ...string) {
+// wantOpenError opens the database, which fails, and says what to do, nothing of what is beside the point, and no password.
+func wantOpenError(t *testing.T, name, url, advice string, not ...string) {
 	t.Helper()
 	s, err := Open(t.Context(), url)
 	if err == nil {
@@ -43,10 +43,10 @@ func wantNotOpened(t *testing.T, name, url, advice string, not ...string) {
 	}
 }
 
-func TestOpen_saysWhatTheServerRefuses(t *testing.T) {
+func TestOpen_adviceOnServerErrors(t *testing.T) {
 	port := freePort(t)
-	server := postgresserver.Own(t, "listen_addresses=127.0.0.1", "port="+port)
-	run(t, server, []string{
+	server := postgresserver.StartForTest(t, "listen_addresses=127.0.0.1", "port="+port)
+	execAsOperator(t, server, []string{
 		"CREATE ROLE clerk LOGIN PASSWORD '" + password + "'", "CREATE ROLE former NOLOGIN", "CREATE ROLE late LOGIN PASSWORD '" + password + "' VALID UNTIL '2020-01-01'",
 		"CREATE ROLE crowded LOGIN CONNECTION LIMIT 0", "CREATE DATABASE lodge", "CREATE DATABASE closed ALLOW_CONNECTIONS false", "CREATE DATABASE private",
 		"REVOKE CONNECT ON DATABASE private FROM PUBLIC", "CREATE DATABASE quiet OWNER clerk", "ALTER DATABASE quiet SET default_transaction_read_only = on",
@@ -90,21 +90,21 @@ func TestOpen_saysWhatTheServerRefuses(t *testing.T) {
 		{"no TLS there", at(clerk, "lodge", "sslmode=require"), "the server offers no TLS: set ssl=on", nil},
 		{"the second host", strings.Replace(at(clerk, "lodge", "pgbouncer=true"), "127.0.0.1:", "127.0.0.1:1,127.0.0.1:", 1), "the server knows no parameter pgbouncer", []string{"TLS"}},
 	} {
-		wantNotOpened(t, c.name, c.url, c.advice, c.not...)
+		wantOpenError(t, c.name, c.url, c.advice, c.not...)
 	}
-	wantNotOpened(t, "no such socket", strings.Replace(server.URL("lodge"), port, "1", 1), "start the server, or correct the host and the port")
+	wantOpenError(t, "no such socket", strings.Replace(server.URL("lodge"), port, "1", 1), "start the server, or correct the host and the port")
 }
 
-func TestOpen_saysWhatIsWrongWithTLS(t *testing.T) {
+func TestOpen_adviceOnTLSErrors(t *testing.T) {
 	port := freePort(t)
-	server := postgresserver.Own(t, "listen_addresses=127.0.0.1", "port="+port)
-	run(t, server, []string{"CREATE ROLE clerk LOGIN PASSWORD '" + password + "'", "CREATE DATABASE lodge OWNER clerk"})
+	server := postgresserver.StartForTest(t, "listen_addresses=127.0.0.1", "port="+port)
+	execAsOperator(t, server, []string{"CREATE ROLE clerk LOGIN PASSWORD '" + password + "'", "CREATE DATABASE lodge OWNER clerk"})
 	folder := t.TempDir()
 	now := time.Now()
-	authority := newAuthority(t, filepath.Join(folder, "authority.pem"))
-	newAuthority(t, filepath.Join(folder, "another.pem"))
-	authority.certify(t, server, now.Add(time.Hour))
-	run(t, server, []string{"ALTER SYSTEM SET ssl = on"})
+	authority := newTestCA(t, filepath.Join(folder, "authority.pem"))
+	newTestCA(t, filepath.Join(folder, "another.pem"))
+	authority.issueServerCertificate(t, server, now.Add(time.Hour))
+	execAsOperator(t, server, []string{"ALTER SYSTEM SET ssl = on"})
 	writeHBA(t, server, "local all keylodge trust\nhostssl lodge clerk 127.0.0.1/32 scram-sha-256\nhostnossl postgres clerk 127.0.0.1/32 scram-sha-256\n")
 	at := func(host, database, parameters string) string {
 		return "postgres://clerk:" + password + "@" + host + ":" + port + "/" + database + "?" + strings.ReplaceAll(parameters, "FOLDER", folder)
@@ -118,7 +118,7 @@ func TestOpen_saysWhatIsWrongWithTLS(t *testing.T) {
 		"TLS is not wanted":    {at("localhost", "postgres", "sslmode=require"), "in the server's pg_hba.conf"},
 		"a parameter over TLS": {at("localhost", "lodge", "pgbouncer=true"), "the server knows no parameter pgbouncer: take it out of the URL"},
 	} {
-		wantNotOpened(t, name, c.url, c.advice)
+		wantOpenError(t, name, c.url, c.advice)
 	}
 	s, err := Open(t.Context(), at("localhost", "lodge", "sslmode=verify-full&sslrootcert=FOLDER/authority.pem"))
 	if err != nil {
@@ -127,15 +127,15 @@ func TestOpen_saysWhatIsWrongWithTLS(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	authority.certify(t, server, now.Add(-time.Hour))
+	authority.issueServerCertificate(t, server, now.Add(-time.Hour))
 	writeHBA(t, server, "local all keylodge trust\nhostssl lodge clerk 127.0.0.1/32 scram-sha-256\n")
-	wantNotOpened(t, "a certificate that has expired", at("localhost", "lodge", "sslmode=verify-full&sslrootcert=FOLDER/authority.pem"), "give the server a valid certificate")
+	wantOpenError(t, "a certificate that has expired", at("localhost", "lodge", "sslmode=verify-full&sslrootcert=FOLDER/authority.pem"), "give the server a valid certificate")
 }
 
-func TestOpen_saysWhatIsWrongWithTheNetwork(t *testing.T) {
-	silent := pretender(t, func(net.Conn) {})
-	web := pretender(t, func(conn net.Conn) { _, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n"); _ = conn.Close() })
-	starting := pretender(t, func(conn net.Conn) {
+func TestOpen_adviceOnNetworkErrors(t *testing.T) {
+	silent := fakeServer(t, func(net.Conn) {})
+	web := fakeServer(t, func(conn net.Conn) { _, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n"); _ = conn.Close() })
+	starting := fakeServer(t, func(conn net.Conn) {
 		_, _ = io.ReadFull(conn, make([]byte, 8))
 		said, err := (&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P03", Message: "the database system is starting up"}).Encode(nil)
 		if err == nil {
@@ -156,7 +156,7 @@ func TestOpen_saysWhatIsWrongWithTheNetwork(t *testing.T) {
 		"another program": {at(web, "sslmode=disable"), "what answers there may not be PostgreSQL"},
 		"it is starting":  {at(starting, "sslmode=disable"), "PostgreSQL is starting, or stopping, or recovering: wait"},
 	} {
-		wantNotOpened(t, name, c.url, c.advice)
+		wantOpenError(t, name, c.url, c.advice)
 		if _, err := Open(t.Context(), c.url); !errors.Is(err, domain.ErrUnavailable) {
 			t.Errorf("%s: %v is no outage", name, err)
 		}
@@ -229,7 +229,7 @@ func TestCheckURL(t *testing.T) {
 // A certificate that is not compared is a setting without effect.
 func TestCheckURL_sslrootcertIsUsed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authority.pem")
-	newAuthority(t, path)
+	newTestCA(t, path)
 	for mode, used := range map[string]bool{"": false, "disable": false, "allow": false, "prefer": false, "require": true, "verify-ca": true, "verify-full": true} {
 		url := "postgres://localhost/lodge?sslrootcert=" + path
 		if mode != "" {
@@ -255,8 +255,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// pretender listens, answers each connection, and keeps it until the other side ends it.
-func pretender(t *testing.T, answer func(net.Conn)) (address string) {
+// fakeServer listens, answers each connection, and keeps it until the other side ends it.
+func fakeServer(t *testing.T, answer func(net.Conn)) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -279,13 +279,13 @@ func pretender(t *testing.T, answer func(net.Conn)) (address string) {
 	return listener.Addr().String()
 }
 
-// authority signs the certificates of servers.
-type authority struct {
+// testCA signs the certificates of servers.
+type testCA struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T, path string) authority {
+func newTestCA(t *testing.T, path string) testCA {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -300,11 +300,11 @@ func newAuthority(t *testing.T, path string) authority {
 		t.Fatal(err)
 	}
 	writePEM(t, path, "CERTIFICATE", der)
-	return authority{template, key}
+	return testCA{template, key}
 }
 
-// certify gives the server a certificate for localhost, which it reads at its next reload.
-func (a authority) certify(t *testing.T, server *postgresserver.Server, until time.Time) {
+// issueServerCertificate gives the server a certificate for localhost, which it reads at its next reload.
+func (a testCA) issueServerCertificate(t *testing.T, server *postgresserver.Server, until time.Time) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -24,14 +24,14 @@ var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
 
 // Store is a ports.Store in a PostgreSQL database.
 type Store struct {
-	newer   int // see NewerSchema
-	config  *pgx.ConnConfig
-	pool    *pgxpool.Pool
-	pooled  bool                // a pooler is in front of the server
-	unnamed atomic.Bool         // connections prepare no statements under a name: see pooler.go
-	writers *semaphore.Weighted // see retry.go
-	closing chan struct{}
-	close   func() error
+	newerSchema       int // see NewerSchema
+	config            *pgx.ConnConfig
+	pool              *pgxpool.Pool
+	pooled            bool                // a pooler is in front of the server
+	noNamedStatements atomic.Bool         // connections prepare no statements under a name: see pooler.go
+	writers           *semaphore.Weighted // see retry.go
+	closing           chan struct{}
+	close             func() error
 }
 
 var _ ports.Store = (*Store)(nil)
@@ -47,39 +47,39 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 }
 
 func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
-	pooled, err := probe(ctx, config.ConnConfig)
+	pooled, err := detectPooler(ctx, config.ConnConfig)
 	if err != nil {
-		return nil, explain(config.ConnConfig, err)
+		return nil, wrapOpen(config.ConnConfig, err)
 	}
 	newer, err := upgrade(ctx, config.ConnConfig, migrations.Postgres())
 	if err != nil {
-		return nil, explain(config.ConnConfig, err)
+		return nil, wrapOpen(config.ConnConfig, err)
 	}
 	s := &Store{
-		newer: newer, config: config.ConnConfig, pooled: pooled,
-		writers: semaphore.NewWeighted(writers), closing: make(chan struct{}),
+		newerSchema: newer, config: config.ConnConfig, pooled: pooled,
+		writers: semaphore.NewWeighted(maxWriters), closing: make(chan struct{}),
 	}
-	s.unnamed.Store(pooled && !wantsNames(config.ConnConfig))
-	s.watchNames(config)
+	s.noNamedStatements.Store(pooled && !wantsNamedStatements(config.ConnConfig))
+	s.setBeforeConnect(config)
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return nil, explain(config.ConnConfig, err)
+		return nil, wrapOpen(config.ConnConfig, err)
 	}
 	s.close = sync.OnceValue(s.shutDown)
 	return s, nil
 }
 
 // NewerSchema is the version of the schema if a newer release has made it, and 0 otherwise.
-func (s *Store) NewerSchema() int { return s.newer }
+func (s *Store) NewerSchema() int { return s.newerSchema }
 
 // View implements ports.Store. fn runs anew where it met a deadlock, as with a migration that changes what it reads, or
 // lost its connection or a prepared statement.
 func (s *Store) View(ctx context.Context, fn func(tx ports.Tx) error) error {
-	return s.again(ctx, func(*tries) (cause, err error) { return s.look(ctx, fn) })
+	return s.retry(ctx, func(*retryState) (cause, err error) { return s.tryView(ctx, fn) })
 }
 
-// look is try for a View, of which nothing is kept.
-func (s *Store) look(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
-	a, err := s.begin(ctx, reading)
+// tryView is try for a View, of which nothing is kept.
+func (s *Store) tryView(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
+	a, err := s.begin(ctx, readOptions)
 	if err != nil {
 		return err, err
 	}
@@ -93,32 +93,32 @@ func (s *Store) look(ctx context.Context, fn func(tx ports.Tx) error) (cause, er
 // Update implements ports.Store. fn runs on its caller's goroutine, and anew each time that another's transaction came in
 // between.
 func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
-	return s.again(ctx, func(t *tries) (cause, err error) { return s.inTurn(ctx, t.turns(), fn) })
+	return s.retry(ctx, func(t *retryState) (cause, err error) { return s.tryWithSlots(ctx, t.slots(), fn) })
 }
 
-// again does something until the database is no cause to do it again.
-func (s *Store) again(ctx context.Context, do func(*tries) (cause, err error)) error {
+// retry does something until the database is no cause to do it again.
+func (s *Store) retry(ctx context.Context, do func(*retryState) (cause, err error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var tries tries
+	var tries retryState
 	for {
 		cause, err := do(&tries)
 		if cause == nil {
 			return err
 		}
-		s.leaveIfMoved(cause)
-		if !tries.again(ctx, cause) {
-			return s.advised(err)
+		s.resetOnFailover(cause)
+		if !tries.shouldRetry(ctx, cause) {
+			return s.withAdvice(err)
 		}
-		if err := tries.pause(ctx); err != nil {
+		if err := tries.backOff(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// inTurn is try with so many of the writers' turns.
-func (s *Store) inTurn(ctx context.Context, turns int64, fn func(tx ports.Tx) error) (cause, err error) {
+// tryWithSlots is try with so many of the writers' turns.
+func (s *Store) tryWithSlots(ctx context.Context, turns int64, fn func(tx ports.Tx) error) (cause, err error) {
 	if err := s.writers.Acquire(ctx, turns); err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (s *Store) inTurn(ctx context.Context, turns int64, fn func(tx ports.Tx) er
 
 // try runs fn once. The cause is what the database did to it, and nil if it was fn that did not want to be kept.
 func (s *Store) try(ctx context.Context, fn func(tx ports.Tx) error) (cause, err error) {
-	a, err := s.begin(ctx, writing)
+	a, err := s.begin(ctx, writeOptions)
 	if err != nil {
 		return err, err
 	}
@@ -137,7 +137,7 @@ func (s *Store) try(ctx context.Context, fn func(tx ports.Tx) error) (cause, err
 		return a.failure, err
 	}
 	if a.failure != nil {
-		return a.failure, fault("a statement had failed before the commit", a.failure)
+		return a.failure, wrap("a statement had failed before the commit", a.failure)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ func TestContract(t *testing.T) {
 
 func openNew(t testing.TB) *Store {
 	t.Helper()
-	return openAt(t, postgresserver.Migrated(t, migrated))
+	return openAt(t, postgresserver.MigratedDatabase(t, migrateDatabase))
 }
 
 func openAt(t testing.TB, url string) *Store {
@@ -32,7 +32,7 @@ func openAt(t testing.TB, url string) *Store {
 	return s
 }
 
-func migrated(url string) error {
+func migrateDatabase(url string) error {
 	s, err := Open(context.Background(), url)
 	if err != nil {
 		return err

@@ -13,36 +13,36 @@ import (
 
 type totps struct{ queries *postgresdb.Queries }
 
-func (t totps) Of(ctx context.Context, user domain.UserID) (*domain.TOTP, error) {
+func (t totps) Get(ctx context.Context, user domain.UserID) (*domain.TOTP, error) {
 	row, err := t.queries.TOTPOfUser(ctx, user.String())
 	if errors.Is(err, pgx.ErrNoRows) {
 		return domain.NewTOTP(user), nil
 	}
 	if err != nil {
-		return nil, fault("looking up a user's authenticator app", err)
+		return nil, wrap("looking up a user's authenticator app", err)
 	}
 	return totpOf(row)
 }
 
 func (t totps) Save(ctx context.Context, totp *domain.TOTP) error {
-	s := totp.Snapshot()
+	s := totp.State()
 	err := t.queries.SaveTOTP(ctx, postgresdb.SaveTOTPParams{
 		UserID:      s.UserID.String(),
 		Secret:      s.Secret,
 		ConfirmedAt: optionalTimestamp(s.ConfirmedAt),
-		Step:        int64(s.Step),
-		Pending:     s.Pending,
+		Step:        int64(s.LastStep),
+		Pending:     s.PendingSecret,
 		PendingAt:   optionalTimestamp(s.PendingAt),
 	})
 	if err != nil {
-		return fault("saving an authenticator app", err)
+		return wrap("saving an authenticator app", err)
 	}
 	return nil
 }
 
 func (t totps) Remove(ctx context.Context, user domain.UserID) error {
 	if err := t.queries.RemoveTOTP(ctx, user.String()); err != nil {
-		return fault("removing an authenticator app", err)
+		return wrap("removing an authenticator app", err)
 	}
 	return nil
 }
@@ -52,12 +52,12 @@ func totpOf(row postgresdb.TOTP) (*domain.TOTP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading an authenticator app's user: %w", err)
 	}
-	return domain.RestoreTOTP(domain.TOTPSnapshot{
-		UserID:      userID,
-		Secret:      row.Secret,
-		ConfirmedAt: optionalTime(row.ConfirmedAt),
-		Step:        domain.TOTPStep(row.Step),
-		Pending:     row.Pending,
-		PendingAt:   optionalTime(row.PendingAt),
+	return domain.RestoreTOTP(domain.TOTPState{
+		UserID:        userID,
+		Secret:        row.Secret,
+		ConfirmedAt:   optionalTime(row.ConfirmedAt),
+		LastStep:      domain.TOTPStep(row.Step),
+		PendingSecret: row.Pending,
+		PendingAt:     optionalTime(row.PendingAt),
 	}), nil
 }

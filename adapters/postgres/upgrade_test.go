@@ -10,24 +10,24 @@ import (
 
 // A backup reads a table for as long as it takes. An upgrade that wants the table waits for it, and nobody else for the
 // upgrade.
-func TestAnUpgradeHoldsNobodyUp(t *testing.T) {
+func TestUpgrade_DoesNotBlockOtherSessions(t *testing.T) {
 	db := newDatabase(t)
-	wantUpgrade(t, db, steps("CREATE TABLE a (n bigint)"), "")
+	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n bigint)"), "")
 	backup, other := connect(t, urlOf(db)), connect(t, urlOf(db))
-	do(t, backup, "BEGIN; SELECT * FROM a")
+	mustExec(t, backup, "BEGIN; SELECT * FROM a")
 	upgraded := make(chan error, 1)
 	go func() {
-		_, err := upgrade(context.Background(), db.Config(), steps("CREATE TABLE a (n bigint)", "ALTER TABLE a ADD COLUMN m bigint"))
+		_, err := upgrade(context.Background(), db.Config(), migrationFiles("CREATE TABLE a (n bigint)", "ALTER TABLE a ADD COLUMN m bigint"))
 		upgraded <- err
 	}()
-	waits(t, other, "a")
-	do(t, other, "SET statement_timeout = '60s'; INSERT INTO a VALUES (1)") // in vain if the upgrade waits on
+	waitForBlockedSession(t, other, "a")
+	mustExec(t, other, "SET statement_timeout = '60s'; INSERT INTO a VALUES (1)") // in vain if the upgrade waits on
 	select {
 	case err := <-upgraded:
 		t.Fatalf("the upgrade did not wait for the backup: %v", err)
 	default:
 	}
-	do(t, backup, "COMMIT")
+	mustExec(t, backup, "COMMIT")
 	if err := <-upgraded; err != nil {
 		t.Fatal(err)
 	}
@@ -35,19 +35,19 @@ func TestAnUpgradeHoldsNobodyUp(t *testing.T) {
 }
 
 // Whoever has one table and wants another one, which the upgrade has, gets it.
-func TestAnUpgradeLetsOthersGoFirst(t *testing.T) {
+func TestUpgrade_YieldsToOtherTransactions(t *testing.T) {
 	db := newDatabase(t)
 	known := []string{"CREATE TABLE a (n bigint)", "CREATE TABLE b (n bigint)"}
-	wantUpgrade(t, db, steps(known...), "")
+	wantUpgrade(t, db, migrationFiles(known...), "")
 	somebody, other := connect(t, urlOf(db)), connect(t, urlOf(db))
-	do(t, somebody, "SET deadlock_timeout = '60s'; BEGIN; INSERT INTO b VALUES (1)")
+	mustExec(t, somebody, "SET deadlock_timeout = '60s'; BEGIN; INSERT INTO b VALUES (1)")
 	upgraded := make(chan error, 1)
 	go func() {
-		_, err := upgrade(context.Background(), db.Config(), steps(append(known, "ALTER TABLE a ADD COLUMN m bigint; ALTER TABLE b ADD COLUMN m bigint")...))
+		_, err := upgrade(context.Background(), db.Config(), migrationFiles(append(known, "ALTER TABLE a ADD COLUMN m bigint; ALTER TABLE b ADD COLUMN m bigint")...))
 		upgraded <- err
 	}()
-	waits(t, other, "b")
-	do(t, somebody, "INSERT INTO a VALUES (1); COMMIT")
+	waitForBlockedSession(t, other, "b")
+	mustExec(t, somebody, "INSERT INTO a VALUES (1); COMMIT")
 	if err := <-upgraded; err != nil {
 		t.Fatal(err)
 	}
@@ -56,15 +56,15 @@ func TestAnUpgradeLetsOthersGoFirst(t *testing.T) {
 
 func urlOf(db *pgx.Conn) string { return db.Config().ConnString() }
 
-func do(t *testing.T, db *pgx.Conn, statements string) {
+func mustExec(t *testing.T, db *pgx.Conn, statements string) {
 	t.Helper()
 	if err := exec(t.Context(), db, statements); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// waits returns once somebody waits for the table.
-func waits(t *testing.T, db *pgx.Conn, table string) {
+// waitForBlockedSession returns once somebody waits for the table.
+func waitForBlockedSession(t *testing.T, db *pgx.Conn, table string) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		var waiting bool

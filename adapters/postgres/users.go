@@ -12,8 +12,8 @@ import (
 type users struct{ queries *postgresdb.Queries }
 
 func (u users) Add(ctx context.Context, user *domain.User) error {
-	s := user.Snapshot()
-	claim := columnsOf(s.Claim)
+	s := user.State()
+	claim := pendingEmailColumnsOf(s.PendingEmail)
 	added, err := u.queries.AddUser(ctx, postgresdb.AddUserParams{
 		ID:              s.ID.String(),
 		UserHandle:      s.Handle.Bytes(),
@@ -28,7 +28,7 @@ func (u users) Add(ctx context.Context, user *domain.User) error {
 		CreatedAt:       s.CreatedAt,
 	})
 	if err != nil {
-		return fault("adding a user", err)
+		return wrap("adding a user", err)
 	}
 	if added == 0 {
 		return domain.ErrEmailTaken
@@ -39,7 +39,7 @@ func (u users) Add(ctx context.Context, user *domain.User) error {
 func (u users) ByID(ctx context.Context, id domain.UserID) (*domain.User, error) {
 	row, err := u.queries.UserByID(ctx, id.String())
 	if err != nil {
-		return nil, lookupFault("looking up a user", err, domain.ErrUserNotFound)
+		return nil, wrapNotFound("looking up a user", err, domain.ErrUserNotFound)
 	}
 	return userOf(row)
 }
@@ -50,7 +50,7 @@ func (u users) ByEmail(ctx context.Context, email domain.Email) (*domain.User, e
 	}
 	row, err := u.queries.UserByEmail(ctx, string(email))
 	if err != nil {
-		return nil, lookupFault("looking up a user by e-mail", err, domain.ErrUserNotFound)
+		return nil, wrapNotFound("looking up a user by e-mail", err, domain.ErrUserNotFound)
 	}
 	return userOf(row)
 }
@@ -58,14 +58,14 @@ func (u users) ByEmail(ctx context.Context, email domain.Email) (*domain.User, e
 func (u users) List(ctx context.Context, after domain.UserID, limit int) ([]*domain.User, error) {
 	rows, err := u.queries.UsersAfter(ctx, postgresdb.UsersAfterParams{After: after.String(), UpTo: int64(limit)})
 	if err != nil {
-		return nil, fault("listing users", err)
+		return nil, wrap("listing users", err)
 	}
 	return restoreAll(rows, userOf)
 }
 
 func (u users) Save(ctx context.Context, user *domain.User) error {
-	s := user.Snapshot()
-	claim := columnsOf(s.Claim)
+	s := user.State()
+	claim := pendingEmailColumnsOf(s.PendingEmail)
 	saved, err := u.queries.SaveUser(ctx, postgresdb.SaveUserParams{
 		Email:           optionalText(s.Email),
 		EmailVerifiedAt: optionalTimestamp(s.EmailVerifiedAt),
@@ -78,7 +78,7 @@ func (u users) Save(ctx context.Context, user *domain.User) error {
 		ID:              s.ID.String(),
 	})
 	if err != nil {
-		return fault("saving a user", err)
+		return wrap("saving a user", err)
 	}
 	if saved == 0 { // there is nobody, or somebody else has the address
 		if _, err := u.ByID(ctx, s.ID); err != nil {
@@ -91,11 +91,11 @@ func (u users) Save(ctx context.Context, user *domain.User) error {
 
 func (u users) Remove(ctx context.Context, id domain.UserID) error {
 	if err := u.queries.DisownEvents(ctx, new(id.String())); err != nil {
-		return fault("making a user's events nobody's", err)
+		return wrap("making a user's events nobody's", err)
 	}
 	removed, err := u.queries.RemoveUser(ctx, id.String())
 	if err != nil {
-		return fault("removing a user", err)
+		return wrap("removing a user", err)
 	}
 	if removed == 0 {
 		return domain.ErrUserNotFound
@@ -108,16 +108,16 @@ func userOf(row postgresdb.User) (*domain.User, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a user: %w", err)
 	}
-	claim, err := claimOf(row)
+	claim, err := pendingEmailOf(row)
 	if err != nil {
 		return nil, fmt.Errorf("reading a user's claim: %w", err)
 	}
-	return domain.RestoreUser(domain.UserSnapshot{
+	return domain.RestoreUser(domain.UserState{
 		ID:              id,
 		Handle:          domain.UserHandle(row.UserHandle),
 		Email:           domain.Email(textOf(row.Email)),
 		EmailVerifiedAt: optionalTime(row.EmailVerifiedAt),
-		Claim:           claim,
+		PendingEmail:    claim,
 		DisplayName:     domain.DisplayName(row.DisplayName),
 		DisabledAt:      optionalTime(row.DisabledAt),
 		CreatedAt:       timeOf(row.CreatedAt),

@@ -9,7 +9,7 @@ import (
 )
 
 // Whoever forgets what Remove does, in a statement here or by hand, is stopped by the schema.
-func TestNobodyLeavesTheirNameInTheEvents(t *testing.T) {
+func TestSchema_RequiresAnonymisedEvents(t *testing.T) {
 	s, _ := openFilled(t)
 	for name, statement := range map[string]string{
 		"a user before their events":   "DELETE FROM users",
@@ -22,11 +22,11 @@ func TestNobodyLeavesTheirNameInTheEvents(t *testing.T) {
 }
 
 // A table or column that a migration adds is looked through as well, since releases has to fill it.
-func TestNoTableNamesWhoeverWasRemoved(t *testing.T) {
+func TestUsersRemove_LeavesNoRows(t *testing.T) {
 	s, url := openFilled(t)
 	db := connect(t, url)
 	const ada = "019a0000-0000-7000-0000-000000000001"
-	traces := append(column(t, db, "SELECT id::text FROM sessions"), ada, "ada@example.org")
+	traces := append(queryColumn(t, db, "SELECT id::text FROM sessions"), ada, "ada@example.org")
 	for _, trace := range traces {
 		if !strings.Contains(contentsOf(t, db), trace) {
 			t.Fatalf("%s is not there to begin with", trace)
@@ -47,7 +47,7 @@ func TestNoTableNamesWhoeverWasRemoved(t *testing.T) {
 			t.Errorf("%s is still in:\n%s", trace, left)
 		}
 	}
-	if n := column(t, db, "SELECT count(*)::text FROM webauthn_challenges WHERE applicant_user_id IS NULL"); n[0] != "0" {
+	if n := queryColumn(t, db, "SELECT count(*)::text FROM webauthn_challenges WHERE applicant_user_id IS NULL"); n[0] != "0" {
 		t.Errorf("%s challenges of the removed user are left", n[0])
 	}
 }
@@ -55,9 +55,9 @@ func TestNoTableNamesWhoeverWasRemoved(t *testing.T) {
 // openFilled opens a database with what an installation may hold.
 func openFilled(t *testing.T) (*Store, string) {
 	t.Helper()
-	url := postgresserver.Migrated(t, migrated)
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	s, db := openAt(t, url), connect(t, url)
-	for _, rows := range releases {
+	for _, rows := range rowsByVersion {
 		if err := exec(t.Context(), db, rows); err != nil {
 			t.Fatal(err)
 		}

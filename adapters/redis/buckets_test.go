@@ -30,17 +30,17 @@ func open(t testing.TB, serverURL string) *redis.Buckets {
 
 func TestContract(t *testing.T) {
 	server := redisserver.Start(t)
-	bucketstest.Run(t, func(t *testing.T) bucketstest.Shared {
-		return bucketstest.Shared{Here: open(t, server.URL()), There: open(t, server.URL()), Wait: time.Sleep}
+	bucketstest.Run(t, func(t *testing.T) bucketstest.Pair {
+		return bucketstest.Pair{First: open(t, server.URL()), Second: open(t, server.URL()), Wait: time.Sleep}
 	})
 }
 
 // What is in the database says nothing of anybody, and goes by itself.
-func TestABucketGoesWhenItIsFull(t *testing.T) {
+func TestBuckets_ExpireWhenFull(t *testing.T) {
 	server := redisserver.Start(t)
 	b := open(t, server.URL())
 	for _, window := range []time.Duration{time.Second, time.Hour} {
-		subject := domain.RateKey("key").Named(domain.RateLogin.PerAccount(), "ada@example.org", domain.NetworkOf("203.0.113.9"))
+		subject := domain.RateKey("key").NameAndNetwork(domain.RateLogin.PerAccount(), "ada@example.org", domain.NetworkOf("203.0.113.9"))
 		subject[0] = byte(window >> 30)
 		if _, err := b.Take(t.Context(), domain.Bucket{Subject: subject, Limit: domain.RateLimit{Quota: 1, Window: window}}); err != nil {
 			t.Fatal(err)
@@ -49,7 +49,7 @@ func TestABucketGoesWhenItIsFull(t *testing.T) {
 	size := ""
 	for range 15000 {
 		var err error
-		if size, err = server.Ask("DBSIZE"); err != nil {
+		if size, err = server.Do("DBSIZE"); err != nil {
 			t.Fatal(err)
 		}
 		if size == ":1" {
@@ -62,7 +62,7 @@ func TestABucketGoesWhenItIsFull(t *testing.T) {
 	}
 }
 
-func TestAnOutageIsOneAndEnds(t *testing.T) {
+func TestBuckets_RecoverAfterOutage(t *testing.T) {
 	server := redisserver.Start(t)
 	b := open(t, server.URL())
 	one := domain.Bucket{Limit: domain.RateLimit{Quota: 3, Window: time.Hour}}
@@ -79,12 +79,12 @@ func TestAnOutageIsOneAndEnds(t *testing.T) {
 	if err := server.Run(); err != nil {
 		t.Fatal(err)
 	}
-	if levels, err := b.Take(t.Context(), one); err != nil || !levels[0].Taken {
+	if levels, err := b.Take(t.Context(), one); err != nil || !levels[0].Allowed {
 		t.Errorf("with the server back: %+v, %v", levels, err)
 	}
 }
 
-func TestWhatIsWrongWithAServerIsSaidWithItsRemedy(t *testing.T) {
+func TestCheck_ErrorsSayWhatToDo(t *testing.T) {
 	server := redisserver.Start(t)
 	of := func(change func(u *url.URL)) string {
 		u, err := url.Parse(server.URL())
@@ -113,7 +113,7 @@ func TestWhatIsWrongWithAServerIsSaidWithItsRemedy(t *testing.T) {
 	}
 }
 
-func TestAURLThatCannotBeUsedIsToldWithoutItsPassword(t *testing.T) {
+func TestCheckURL_ErrorOmitsPassword(t *testing.T) {
 	for given, says := range map[string]string{
 		"redis://:hunter2@localhost:port":         "cannot be read",
 		"redis://:hunter2/x@localhost":            "cannot be read",
@@ -127,7 +127,7 @@ func TestAURLThatCannotBeUsedIsToldWithoutItsPassword(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", given, err)
 		}
-		if name := redis.Name(given); strings.Contains(name, "hunter2") {
+		if name := redis.DisplayName(given); strings.Contains(name, "hunter2") {
 			t.Errorf("named %s", name)
 		}
 	}
@@ -136,8 +136,8 @@ func TestAURLThatCannotBeUsedIsToldWithoutItsPassword(t *testing.T) {
 		"rediss://u:hunter2@redis.example:6390/3":  "Redis at redis.example:6390, database 3",
 		"redis://:hunter2%2F@[2001:db8::1]:6379/0": "Redis at [2001:db8::1]:6379, database 0",
 	} {
-		if err := redis.CheckURL(given); err != nil || redis.Name(given) != name {
-			t.Errorf("%s: %v, named %s", given, err, redis.Name(given))
+		if err := redis.CheckURL(given); err != nil || redis.DisplayName(given) != name {
+			t.Errorf("%s: %v, named %s", given, err, redis.DisplayName(given))
 		}
 	}
 }

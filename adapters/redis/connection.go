@@ -24,11 +24,11 @@ import (
 const timeout = 2 * time.Second
 
 var (
-	errUnreadable = errors.New("it cannot be read as a URL; what has a meaning in a URL, such as / or @ in a password, has a %-escape")
-	errScheme     = errors.New("it does not begin with redis:// or rediss://")
-	errHost       = errors.New("it names no server")
-	errDatabase   = errors.New("what follows the server is not the number of a database")
-	errMore       = errors.New("it has parameters, and none are known here")
+	errMalformedURL = errors.New("it cannot be read as a URL; what has a meaning in a URL, such as / or @ in a password, has a %-escape")
+	errScheme       = errors.New("it does not begin with redis:// or rediss://")
+	errHost         = errors.New("it names no server")
+	errDatabase     = errors.New("what follows the server is not the number of a database")
+	errParameters   = errors.New("it has parameters, and none are known here")
 )
 
 var databaseNumber = regexp.MustCompile(`^/?[0-9]{0,5}$`)
@@ -44,7 +44,7 @@ func parse(serverURL string) (*redis.Options, error) {
 	u, err := url.Parse(serverURL)
 	switch {
 	case err != nil:
-		return nil, errUnreadable
+		return nil, errMalformedURL
 	case u.Scheme != "redis" && u.Scheme != "rediss":
 		return nil, errScheme
 	case u.Hostname() == "":
@@ -52,11 +52,11 @@ func parse(serverURL string) (*redis.Options, error) {
 	case !databaseNumber.MatchString(u.Path):
 		return nil, errDatabase
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, errMore
+		return nil, errParameters
 	}
 	options, err := redis.ParseURL(serverURL)
 	if err != nil {
-		return nil, errUnreadable
+		return nil, errMalformedURL
 	}
 	options.DialTimeout, options.ReadTimeout, options.WriteTimeout, options.PoolTimeout = timeout, timeout, timeout, timeout
 	options.ContextTimeoutEnabled = true
@@ -68,8 +68,8 @@ func parse(serverURL string) (*redis.Options, error) {
 	return options, nil
 }
 
-// Name is what may be shown of a URL: which database it is and where.
-func Name(serverURL string) string {
+// DisplayName is what may be shown of a URL: which database it is and where.
+func DisplayName(serverURL string) string {
 	options, err := parse(serverURL)
 	if err != nil {
 		return "a Redis whose URL cannot be read"
@@ -77,17 +77,17 @@ func Name(serverURL string) string {
 	return fmt.Sprintf("Redis at %s, database %d", options.Addr, options.DB)
 }
 
-// quiet keeps the library from writing to stderr past our log: each of its failures comes back as an error as well.
-var quiet = sync.OnceFunc(logging.Disable)
+// disableClientLog keeps the library from writing to stderr past our log: each of its failures comes back as an error as well.
+var disableClientLog = sync.OnceFunc(logging.Disable)
 
 // Open is for the database that the URL names. Nothing is asked yet.
 func Open(serverURL string) (*Buckets, error) {
-	quiet()
+	disableClientLog()
 	options, err := parse(serverURL)
 	if err != nil {
 		return nil, err
 	}
-	return &Buckets{client: redis.NewClient(options), name: Name(serverURL)}, nil
+	return &Buckets{client: redis.NewClient(options), name: DisplayName(serverURL)}, nil
 }
 
 // Check takes a token from a bucket that nobody else has, and says what to do if that fails. The error is
@@ -101,7 +101,7 @@ func (b *Buckets) Check(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	if advice := adviceOn(err); advice != "" {
+	if advice := adviceFor(err); advice != "" {
 		return fmt.Errorf("%s does not take counts: %s (%s)", b.name, advice, reasonOf(err))
 	}
 	hint := ""
@@ -126,8 +126,8 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// adviceOn is "" for what is not the settings' fault.
-func adviceOn(err error) string {
+// adviceFor is "" for what is not the settings' fault.
+func adviceFor(err error) string {
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
@@ -138,7 +138,7 @@ func adviceOn(err error) string {
 	case strings.HasPrefix(said, "WRONGPASS"), strings.HasPrefix(said, "NOAUTH"), strings.Contains(said, "AUTH"):
 		return "correct the user and the password in the URL"
 	case strings.HasPrefix(said, "NOPERM"):
-		return "let this user run EVAL, EVALSHA, TIME, GET and SET on " + prefix + "*"
+		return "let this user run EVAL, EVALSHA, TIME, GET and SET on " + keyPrefix + "*"
 	case strings.Contains(said, "DB index"), strings.Contains(said, "invalid DB"):
 		return "write the number of a database that the server has"
 	case strings.HasPrefix(said, "READONLY"):

@@ -46,13 +46,13 @@ type Mailer struct {
 	tls       *tls.Config
 	config    Config
 	localName string // said in EHLO
-	patience  time.Duration
+	timeout   time.Duration
 }
 
 var _ ports.Mailer = (*Mailer)(nil)
 
-// patience is how long connecting, the first words up to signing in, and handing a letter over may take, each.
-const patience = 30 * time.Second
+// phaseTimeout is how long connecting, the first words up to signing in, and handing a letter over may take, each.
+const phaseTimeout = 30 * time.Second
 
 // New returns an error for a configuration under which no letter could be sent, or a password would be sent in the clear.
 func New(config Config) (*Mailer, error) {
@@ -80,7 +80,7 @@ func New(config Config) (*Mailer, error) {
 		tls:       &tls.Config{ServerName: config.Host, RootCAs: config.RootCAs, MinVersion: tls.VersionTLS12},
 		config:    config,
 		localName: localName(public.Hostname(), domainOf(config.From)),
-		patience:  patience,
+		timeout:   phaseTimeout,
 	}, nil
 }
 
@@ -97,12 +97,12 @@ func localName(candidates ...string) string {
 
 // Send implements ports.Mailer. Its errors are for the operator's log: one line, with the server's words as far as they fit,
 // and without the password, the code and the recipient's address.
-func (m *Mailer) Send(ctx context.Context, letter ports.Letter) error {
+func (m *Mailer) Send(ctx context.Context, letter ports.OutgoingEmail) error {
 	message, err := m.compose(letter)
 	if err != nil {
 		return err
 	}
-	t := &talk{mailer: m, redact: redactor(m.config, letter)}
+	t := &transaction{mailer: m, redact: newRedactor(m.config, letter)}
 	defer t.end()
-	return t.explain(ctx, t.hand(ctx, letter.Message.To, message))
+	return t.wrapError(ctx, t.deliver(ctx, letter.Email.To, message))
 }

@@ -18,19 +18,19 @@ import (
 
 var noon = time.Date(2026, time.August, 1, 12, 0, 0, 0, time.FixedZone("Berlin", 2*60*60))
 
-func TestALetterArrivesAsItWasWorded(t *testing.T) {
+func TestSend_DeliversComposedEmail(t *testing.T) {
 	server := mailserver.Start(t, mailserver.Options{TLS: mailserver.Plain})
-	letter := codeLetter(t)
+	letter := codeEmail(t)
 	send(t, mailerFor(t, server, func(*Config) {}), letter)
 
-	arrived := theLetter(t, server)
+	arrived := onlyEmail(t, server)
 	if arrived.Sender != "lodge@example.org" || arrived.Recipient != "ada@example.org" {
 		t.Errorf("the envelope says from %q to %q", arrived.Sender, arrived.Recipient)
 	}
 	for name, want := range map[string]string{
 		"From":                      `"Ada's Keylodge" <lodge@example.org>`,
 		"To":                        "<ada@example.org>",
-		"Message-Id":                "<" + letter.Message.ID.String() + "@example.org>",
+		"Message-Id":                "<" + letter.Email.ID.String() + "@example.org>",
 		"Date":                      "Sat, 01 Aug 2026 10:00:00 +0000",
 		"Auto-Submitted":            "auto-generated",
 		"X-Auto-Response-Suppress":  "All",
@@ -58,18 +58,18 @@ func TestALetterArrivesAsItWasWorded(t *testing.T) {
 	}
 }
 
-func TestALetterIsTheSameAtEveryTry(t *testing.T) {
+func TestSend_RetryKeepsMessageIDAndDate(t *testing.T) {
 	server := mailserver.Start(t, mailserver.Options{TLS: mailserver.Plain})
-	letter := codeLetter(t)
-	server.Answer("DATA", "ada@example.org", "451 4.3.0 try again")
+	letter := codeEmail(t)
+	server.SetReply("DATA", "ada@example.org", "451 4.3.0 try again")
 	mailer := mailerFor(t, server, func(*Config) {})
 	if err := mailer.Send(t.Context(), letter); err == nil {
 		t.Fatal("a letter that was put off counts as sent")
 	}
-	server.Answer("DATA", "ada@example.org", "")
+	server.SetReply("DATA", "ada@example.org", "")
 	send(t, mailer, letter)
 	send(t, mailer, letter)
-	both := server.Letters("ada@example.org")
+	both := server.Emails("ada@example.org")
 	if len(both) != 2 {
 		t.Fatalf("%d letters arrived", len(both))
 	}
@@ -80,7 +80,7 @@ func TestALetterIsTheSameAtEveryTry(t *testing.T) {
 	}
 }
 
-func TestALetterGoesEncryptedAndSignedIn(t *testing.T) {
+func TestSend_UsesTLSAndAUTH(t *testing.T) {
 	for name, c := range map[string]struct {
 		options mailserver.Options
 		by      TLS
@@ -95,8 +95,8 @@ func TestALetterGoesEncryptedAndSignedIn(t *testing.T) {
 			server := mailserver.Start(t, c.options)
 			send(t, mailerFor(t, server, func(config *Config) {
 				config.TLS, config.Username, config.Password = c.by, c.options.Username, domain.NewSecret(c.options.Password)
-			}), codeLetter(t))
-			how := theLetter(t, server).Header.Get("Received")
+			}), codeEmail(t))
+			how := onlyEmail(t, server).Header.Get("Received")
 			protocol := "with esmtps" // RFC 3848
 			if c.options.Username != "" {
 				protocol = "with esmtpsa"
@@ -108,7 +108,7 @@ func TestALetterGoesEncryptedAndSignedIn(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsNotTheOneIsToldNothing(t *testing.T) {
+func TestSend_UntrustedServerReceivesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		server  mailserver.TLS
 		by      TLS
@@ -127,18 +127,18 @@ func TestAServerThatIsNotTheOneIsToldNothing(t *testing.T) {
 				c.but(config)
 			})
 			mailer.address = server.Addr
-			err := mailer.Send(t.Context(), codeLetter(t))
+			err := mailer.Send(t.Context(), codeEmail(t))
 			if !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, domain.ErrUndeliverable) || !strings.Contains(err.Error(), c.because) {
 				t.Errorf("got %v", err)
 			}
-			if arrived := server.Letters("ada@example.org"); len(arrived) != 0 {
+			if arrived := server.Emails("ada@example.org"); len(arrived) != 0 {
 				t.Errorf("and %d letters arrived", len(arrived))
 			}
 		})
 	}
 }
 
-func TestAServerThatRefusesTheKeylodgeIsUnavailable(t *testing.T) {
+func TestSend_RejectedClientIsUnavailable(t *testing.T) {
 	server := mailserver.Start(t, mailserver.Options{Username: "keylodge", Password: "correct-horse"})
 	for name, password := range map[string]string{"a wrong password": "battery-staple", "no password": ""} {
 		err := mailerFor(t, server, func(c *Config) {
@@ -146,21 +146,21 @@ func TestAServerThatRefusesTheKeylodgeIsUnavailable(t *testing.T) {
 			if password != "" {
 				c.Username, c.Password = "keylodge", domain.NewSecret(password)
 			}
-		}).Send(t.Context(), codeLetter(t))
+		}).Send(t.Context(), codeEmail(t))
 		if !errors.Is(err, domain.ErrUnavailable) || strings.Contains(err.Error(), "battery-staple") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	server.Answer("MAIL", "lodge@example.org", "550 5.1.8 no such sender")
+	server.SetReply("MAIL", "lodge@example.org", "550 5.1.8 no such sender")
 	err := mailerFor(t, server, func(c *Config) {
 		c.TLS, c.Username, c.Password = STARTTLS, "keylodge", domain.NewSecret("correct-horse")
-	}).Send(t.Context(), codeLetter(t))
+	}).Send(t.Context(), codeEmail(t))
 	if !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "550 5.1.8 no such sender") {
 		t.Errorf("a sender that it does not take: %v", err)
 	}
 }
 
-func TestARefusedLetterIsNotAnOutage(t *testing.T) {
+func TestSend_ClassifiesRejections(t *testing.T) {
 	server := mailserver.Start(t, mailserver.Options{TLS: mailserver.Plain})
 	mailer := mailerFor(t, server, func(*Config) {})
 	for _, c := range []struct {
@@ -182,8 +182,8 @@ func TestARefusedLetterIsNotAnOutage(t *testing.T) {
 		{"DATA", "552 5.3.4 too big", nil},
 		{"DATA", "451 4.3.0 disk full", nil},
 	} {
-		server.Answer(c.command, "ada@example.org", c.reply)
-		err := mailer.Send(t.Context(), codeLetter(t))
+		server.SetReply(c.command, "ada@example.org", c.reply)
+		err := mailer.Send(t.Context(), codeEmail(t))
 		if err == nil || !strings.Contains(err.Error(), c.reply) {
 			t.Errorf("%s: %v", c.reply, err)
 		}
@@ -192,40 +192,40 @@ func TestARefusedLetterIsNotAnOutage(t *testing.T) {
 				t.Errorf("%s to %s became %v; is it %q: %t", c.reply, c.command, err, kind, errors.Is(err, kind))
 			}
 		}
-		server.Answer(c.command, "ada@example.org", "")
+		server.SetReply(c.command, "ada@example.org", "")
 	}
-	send(t, mailer, codeLetter(t))
-	theLetter(t, server)
+	send(t, mailer, codeEmail(t))
+	onlyEmail(t, server)
 }
 
-func TestAServerThatIsDownIsUnavailable(t *testing.T) {
+func TestSend_ServerDownIsUnavailable(t *testing.T) {
 	server := mailserver.Start(t, mailserver.Options{TLS: mailserver.Plain})
 	mailer := mailerFor(t, server, func(*Config) {})
 	server.Stop()
-	if err := mailer.Send(t.Context(), codeLetter(t)); !errors.Is(err, domain.ErrUnavailable) {
+	if err := mailer.Send(t.Context(), codeEmail(t)); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	server.Resume()
-	send(t, mailer, codeLetter(t))
-	theLetter(t, server)
+	send(t, mailer, codeEmail(t))
+	onlyEmail(t, server)
 }
 
-func codeLetter(t *testing.T) ports.Letter {
+func codeEmail(t *testing.T) ports.OutgoingEmail {
 	t.Helper()
-	id, err := domain.NewMessageID(noon, rand.Reader)
+	id, err := domain.NewOutboxEmailID(noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ports.Letter{
-		Message: domain.MessageSnapshot{
-			ID: id, To: "ada@example.org", Kind: domain.MessageEmailCode,
-			About: domain.MessageFacts{At: noon}, ExpiresAt: noon.Add(30 * time.Minute),
+	return ports.OutgoingEmail{
+		Email: domain.OutboxEmailState{
+			ID: id, To: "ada@example.org", Kind: domain.EmailKindVerificationCode,
+			Details: domain.EmailDetails{At: noon}, ExpiresAt: noon.Add(30 * time.Minute),
 		},
 		Code: domain.NewSecret("12345678"),
 	}
 }
 
-var lodge = mail.Address{Name: "Ada's Keylodge", Address: "lodge@example.org"}
+var fromAddress = mail.Address{Name: "Ada's Keylodge", Address: "lodge@example.org"}
 
 // mailerFor speaks in the clear unless told otherwise.
 func mailerFor(t *testing.T, server *mailserver.Server, but func(*Config)) *Mailer {
@@ -250,19 +250,19 @@ func configFor(t *testing.T, address string) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Config{Host: host, Port: number, TLS: NoTLS, From: lodge, Service: "Schlüssel & Söhne", PublicURL: "https://id.example.org"}
+	return Config{Host: host, Port: number, TLS: NoTLS, From: fromAddress, Service: "Schlüssel & Söhne", PublicURL: "https://id.example.org"}
 }
 
-func send(t *testing.T, mailer *Mailer, letter ports.Letter) {
+func send(t *testing.T, mailer *Mailer, letter ports.OutgoingEmail) {
 	t.Helper()
 	if err := mailer.Send(t.Context(), letter); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func theLetter(t *testing.T, server *mailserver.Server) mailserver.Letter {
+func onlyEmail(t *testing.T, server *mailserver.Server) mailserver.Email {
 	t.Helper()
-	letters := server.Letters("ada@example.org")
+	letters := server.Emails("ada@example.org")
 	if len(letters) != 1 {
 		t.Fatalf("%d letters arrived", len(letters))
 	}

@@ -18,19 +18,19 @@ import (
 
 // Save implements ports.Backups by SQLite's online backup (https://sqlite.org/backup.html), under one snapshot: without
 // it, the copy would begin again after every write of another process, and on a busy server never end.
-func (f *File) Save(ctx context.Context, file string, replace bool, check ports.Check) (saved ports.Inventory, err error) {
+func (f *File) Save(ctx context.Context, file string, replace bool, check ports.CheckOptions) (saved ports.Inventory, err error) {
 	source, err := f.open(ctx)
 	if err != nil {
 		return saved, err
 	}
 	defer source.Close()
-	if err := source.holdsKeylodge(ctx); err != nil {
-		return saved, explainUpkeep(f.path, err)
+	if err := source.requireKeylodge(ctx); err != nil {
+		return saved, wrapFile(f.path, err)
 	}
-	if err := f.free(file, replace); err != nil {
+	if err := f.requireValidTarget(file, replace); err != nil {
 		return saved, err
 	}
-	d, err := newDraft(file)
+	d, err := newTempFile(file)
 	if err != nil {
 		return saved, err
 	}
@@ -38,14 +38,14 @@ func (f *File) Save(ctx context.Context, file string, replace bool, check ports.
 	if err := source.copyTo(ctx, d.path, check.Progress); err != nil {
 		return saved, fmt.Errorf("copying the database: %w", err)
 	}
-	if saved, err = d.check(ctx, check); err != nil {
+	if saved, err = d.verify(ctx, check); err != nil {
 		return saved, fmt.Errorf("the copy does not pass its check; the database itself may be damaged: %w", err)
 	}
 	return saved, d.publish(file, replace)
 }
 
-// free makes sure that nothing is lost if file is written.
-func (f *File) free(file string, replace bool) error {
+// requireValidTarget makes sure that nothing is lost if file is written.
+func (f *File) requireValidTarget(file string, replace bool) error {
 	there, err := os.Lstat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -71,7 +71,7 @@ func errFileExists(file string) error {
 
 // copyTo copies the state of one moment into an empty file. Writers go on: they only cannot begin the write-ahead log anew
 // meanwhile.
-func (c *single) copyTo(ctx context.Context, file string, progress func(ports.Progress)) error {
+func (c *maintenanceDB) copyTo(ctx context.Context, file string, progress func(ports.Progress)) error {
 	absolute, err := filepath.Abs(file)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (c *single) copyTo(ctx context.Context, file string, progress func(ports.Pr
 			return err
 		}
 		defer func() { err = errors.Join(err, conn.Exec("ROLLBACK")) }()
-		backup, err := conn.BackupInit("main", uri(absolute, url.Values{"mode": {"rw"}, "modeof": {absolute}}))
+		backup, err := conn.BackupInit("main", fileURI(absolute, url.Values{"mode": {"rw"}, "modeof": {absolute}}))
 		if err != nil {
 			return err
 		}
@@ -112,21 +112,21 @@ func (c *single) copyTo(ctx context.Context, file string, progress func(ports.Pr
 	})
 }
 
-// draft is a file under another name, until it is whole.
-type draft struct{ path string }
+// tempFile is a file under another name, until it is whole.
+type tempFile struct{ path string }
 
-// newDraft makes an empty one beside the file that it is to become, for this user alone.
-func newDraft(file string) (draft, error) {
+// newTempFile makes an empty one beside the file that it is to become, for this user alone.
+func newTempFile(file string) (tempFile, error) {
 	made, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".unfinished-*") // CreateTemp makes it 0600
 	if err != nil {
-		return draft{}, fmt.Errorf("making a file in %s: %w", filepath.Dir(file), err)
+		return tempFile{}, fmt.Errorf("making a file in %s: %w", filepath.Dir(file), err)
 	}
-	return draft{made.Name()}, made.Close()
+	return tempFile{made.Name()}, made.Close()
 }
 
-// check holds the draft to all that a database of ours is: recognised, whole, every reference kept. It makes one file of
+// verify holds the draft to all that a database of ours is: recognised, whole, every reference kept. It makes one file of
 // it, without a write-ahead log, that can be looked at wherever it is put.
-func (d draft) check(ctx context.Context, check ports.Check) (found ports.Inventory, err error) {
+func (d tempFile) verify(ctx context.Context, check ports.CheckOptions) (found ports.Inventory, err error) {
 	db, err := connectTo(ctx, d.path)
 	if err != nil {
 		return found, err
@@ -135,14 +135,14 @@ func (d draft) check(ctx context.Context, check ports.Check) (found ports.Invent
 	if err := db.exec(ctx, "PRAGMA journal_mode = DELETE"); err != nil {
 		return found, err
 	}
-	if err := db.holdsKeylodge(ctx); err != nil {
+	if err := db.requireKeylodge(ctx); err != nil {
 		return found, err
 	}
-	version, err := db.recognise(ctx)
+	version, err := db.verifySchema(ctx)
 	if err != nil {
 		return found, err
 	}
-	complete, err := db.checkIntegrity(ctx, check, quickCheckTime)
+	complete, err := db.checkIntegrity(ctx, check, quickCheckTimeout)
 	if err != nil {
 		return found, err
 	}
@@ -151,27 +151,27 @@ func (d draft) check(ctx context.Context, check ports.Check) (found ports.Invent
 	return found, err
 }
 
-// quickCheckTime bounds a check that is not full: quick_check reads every page, which takes minutes for gigabytes.
-const quickCheckTime = 10 * time.Second
+// quickCheckTimeout bounds a check that is not full: quick_check reads every page, which takes minutes for gigabytes.
+const quickCheckTimeout = 10 * time.Second
 
 // checkIntegrity runs SQLite's integrity_check, or, unless the check is full, its quick_check within a limit, and looks for references to rows
 // that are missing. It returns false if the time was up before everything was read; nothing was wrong until then.
-func (c *single) checkIntegrity(ctx context.Context, check ports.Check, limit time.Duration) (complete bool, err error) {
+func (c *maintenanceDB) checkIntegrity(ctx context.Context, check ports.CheckOptions, limit time.Duration) (complete bool, err error) {
 	pragma, bounded, cancel := "integrity_check", ctx, func() {}
 	if !check.Full {
 		pragma = "quick_check"
 		bounded, cancel = context.WithTimeout(ctx, limit)
 	}
 	defer cancel()
-	defer follow(check, ports.StageChecking)()
+	defer reportProgress(check, ports.StageChecking)()
 	if err = c.findDamage(bounded, pragma); err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// follow reports once a second that a stage goes on, until the function that it returns is called.
-func follow(check ports.Check, stage ports.Stage) (end func()) {
+// reportProgress reports once a second that a stage goes on, until the function that it returns is called.
+func reportProgress(check ports.CheckOptions, stage ports.Stage) (end func()) {
 	if check.Progress == nil {
 		return func() {}
 	}
@@ -193,15 +193,15 @@ func follow(check ports.Check, stage ports.Stage) (end func()) {
 	return func() { close(done); <-ended }
 }
 
-func (c *single) findDamage(ctx context.Context, pragma string) error {
-	said, err := texts(ctx, c.DB, "PRAGMA "+pragma+"(1)")
+func (c *maintenanceDB) findDamage(ctx context.Context, pragma string) error {
+	said, err := queryStrings(ctx, c.DB, "PRAGMA "+pragma+"(1)")
 	if err != nil {
 		return err
 	}
 	if len(said) != 1 || said[0] != "ok" {
 		return errDamaged(fmt.Sprint(said))
 	}
-	broken, err := texts(ctx, c.DB, `SELECT "table" || ' refers to a row of ' || parent || ' that is not there' FROM pragma_foreign_key_check LIMIT 1`)
+	broken, err := queryStrings(ctx, c.DB, `SELECT "table" || ' refers to a row of ' || parent || ' that is not there' FROM pragma_foreign_key_check LIMIT 1`)
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func errDamaged(how string) error {
 }
 
 // publish gives the draft its name, on the disk before it returns. Nobody else's file is replaced that came in between.
-func (d draft) publish(file string, replace bool) error {
+func (d tempFile) publish(file string, replace bool) error {
 	if err := syncPath(d.path); err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ func (d draft) publish(file string, replace bool) error {
 }
 
 // discard takes away what is left of the draft, if anything.
-func (d draft) discard() {
+func (d tempFile) discard() {
 	for _, suffix := range append([]string{""}, sidecars...) {
 		_ = os.Remove(d.path + suffix) // in vain where all went well
 	}
@@ -260,8 +260,8 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// explainUpkeep turns what SQLite says of files that are none of its own, or damaged, into a fault of that file.
-func explainUpkeep(path string, err error) error {
+// wrapFile turns what SQLite says of files that are none of its own, or damaged, into a fault of that file.
+func wrapFile(path string, err error) error {
 	if errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT) {
 		err = fmt.Errorf("%w: %w", errUnreadable, err)
 	}

@@ -63,16 +63,16 @@ func optionalIDOf[ID identifier](text *string, parse func(string) (ID, error)) (
 	return parse(*text)
 }
 
-// before is where a list begins that goes down from the id: for the zero id, above every id that a column holds.
-func before(id identifier) string {
+// upperBound is where a list begins that goes down from the id: for the zero id, above every id that a column holds.
+func upperBound(id identifier) string {
 	if id.IsZero() {
 		return "~"
 	}
 	return id.String()
 }
 
-// listText holds a list of strings as a JSON array.
-func listText[S ~string](list []S) (string, error) {
+// encodeList holds a list of strings as a JSON array.
+func encodeList[S ~string](list []S) (string, error) {
 	if list == nil {
 		return "[]", nil
 	}
@@ -80,7 +80,7 @@ func listText[S ~string](list []S) (string, error) {
 	return string(text), err
 }
 
-func listOf[S ~string](text string) ([]S, error) {
+func decodeList[S ~string](text string) ([]S, error) {
 	var list []S
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		return nil, fmt.Errorf("%q is not a list of strings: %w", text, err)

@@ -11,10 +11,10 @@ import (
 
 // connection is one connection to the file for as long as the store is open, every statement prepared on it.
 type connection struct {
-	conn    *sql.Conn
-	queries *sqlitedb.Queries
-	tx      ports.Tx
-	removed bool // a user, or what told of one, and what is left of it in the write-ahead log is to be forgotten
+	conn            *sql.Conn
+	queries         *sqlitedb.Queries
+	tx              ports.Tx
+	truncatePending bool // a user, or what told of one, and what is left of it in the write-ahead log is to be forgotten
 }
 
 func connect(db *sql.DB) (*connection, error) {
@@ -28,18 +28,18 @@ func connect(db *sql.DB) (*connection, error) {
 	}
 	c := &connection{conn: conn, queries: queries}
 	c.tx = ports.Tx{
-		Users:       users{queries, &c.removed},
-		Credentials: credentials{queries},
-		Challenges:  challenges{queries},
-		Sessions:    sessions{queries},
-		Events:      events{queries},
-		SigningKeys: signingKeys{queries},
-		TOTPs:       totps{queries},
-		BackupCodes: backupCodes{queries},
-		Grants:      grants{queries},
-		Lockouts:    lockouts{queries},
-		Duties:      duties{queries},
-		Messages:    messages{queries, &c.removed},
+		Users:          users{queries, &c.truncatePending},
+		Credentials:    credentials{queries},
+		Challenges:     challenges{queries},
+		Sessions:       sessions{queries},
+		Events:         events{queries},
+		SigningKeys:    signingKeys{queries},
+		TOTPs:          totps{queries},
+		BackupCodes:    backupCodes{queries},
+		RecoveryGrants: recoveryGrants{queries},
+		Lockouts:       lockouts{queries},
+		Leases:         leases{queries},
+		OutboxEmails:   outboxEmails{queries, &c.truncatePending},
 	}
 	return c, nil
 }
@@ -55,11 +55,11 @@ func (c *connection) exec(statement string) error {
 // view runs fn on the state of its first read.
 func (c *connection) view(ctx context.Context, fn func(tx ports.Tx) error) (err error) {
 	if err := c.exec("BEGIN DEFERRED"); err != nil {
-		return fault("beginning to read", err)
+		return wrap("beginning to read", err)
 	}
 	defer func() {
 		if endErr := c.exec("ROLLBACK"); endErr != nil && err == nil {
-			err = fault("ending to read", endErr)
+			err = wrap("ending to read", endErr)
 		}
 	}()
 	if err := fn(c.tx); err != nil {

@@ -15,16 +15,16 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs"
 )
 
-// disk is the machine's own file system, of which a test knows what would be left after a power cut, and which fails when
+// fakeDisk is the machine's own file system, of which a test knows what would be left after a power cut, and which fails when
 // it is told to. Memory that connections share is not on it.
-type disk struct {
+type fakeDisk struct {
 	vfs.VFS
 
 	mu    sync.Mutex
-	files map[string]*platter
+	files map[string]*diskImage
 
 	writes, syncs, reads atomic.Pointer[error] // what these fail with
-	written              atomic.Int64          // how often something was
+	writeCount           atomic.Int64          // how often something was
 	slow                 atomic.Pointer[slowFile]
 }
 
@@ -32,14 +32,14 @@ type disk struct {
 type slowFile struct{ reached, until chan struct{} }
 
 // delay makes writes to the database's own file wait until a channel is closed. The returned channel is closed when one does.
-func (d *disk) delay(until chan struct{}) (reached <-chan struct{}) {
+func (d *fakeDisk) delay(until chan struct{}) (reached <-chan struct{}) {
 	s := &slowFile{make(chan struct{}), until}
 	d.slow.Store(s)
 	return s.reached
 }
 
-// platter is what has reached the disk of one file, and what was changed since.
-type platter struct {
+// diskImage is what has reached the disk of one file, and what was changed since.
+type diskImage struct {
 	synced  []byte
 	changes []change
 }
@@ -53,7 +53,7 @@ type change struct {
 
 const sector = 512
 
-func (p *platter) apply(c change) {
+func (p *diskImage) apply(c change) {
 	end := c.at + int64(len(c.data))
 	if grow := end - int64(len(p.synced)); grow > 0 {
 		p.synced = append(p.synced, make([]byte, grow)...)
@@ -66,15 +66,15 @@ func (p *platter) apply(c change) {
 }
 
 // openOnDisk opens a store at path on a disk of its own.
-func openOnDisk(t testing.TB, path string) (*Store, *disk) {
+func openOnDisk(t testing.TB, path string) (*Store, *fakeDisk) {
 	t.Helper()
-	d := &disk{VFS: vfs.Find("os"), files: map[string]*platter{}}
+	d := &fakeDisk{VFS: vfs.Find("os"), files: map[string]*diskImage{}}
 	vfs.Register(t.Name(), d)
 	t.Cleanup(func() { vfs.Unregister(t.Name()) })
 	if err := prepareFiles(path); err != nil {
 		t.Fatal(err)
 	}
-	name, err := nameOf(path, "rwc")
+	name, err := dataSourceName(path, "rwc")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func openOnDisk(t testing.TB, path string) (*Store, *disk) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := openOn(db, path)
+	s, err := newStore(db, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,12 +96,12 @@ func openOnDisk(t testing.TB, path string) (*Store, *disk) {
 
 // afterPowerCut copies into folder what a power cut at this moment would leave: what was synced, and of what was not, each
 // sector by chance.
-func (d *disk) afterPowerCut(t testing.TB, folder string, random *rand.Rand) {
+func (d *fakeDisk) afterPowerCut(t testing.TB, folder string, random *rand.Rand) {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for name, p := range d.files {
-		left := platter{synced: slices.Clone(p.synced)}
+		left := diskImage{synced: slices.Clone(p.synced)}
 		for _, c := range p.changes {
 			for from := 0; from < max(len(c.data), 1); from += sector {
 				if random.IntN(2) == 0 {
@@ -116,11 +116,11 @@ func (d *disk) afterPowerCut(t testing.TB, folder string, random *rand.Rand) {
 	}
 }
 
-func (d *disk) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+func (d *fakeDisk) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	return vfsutil.WrapOpen(d.VFS, name, flags)
 }
 
-func (d *disk) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+func (d *fakeDisk) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	file, flags, err := vfsutil.WrapOpenFilename(d.VFS, name, flags)
 	if err != nil || flags&(vfs.OPEN_MAIN_DB|vfs.OPEN_WAL) == 0 {
 		return file, flags, err
@@ -132,16 +132,16 @@ func (d *disk) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, v
 		if err != nil {
 			return nil, flags, err
 		}
-		d.files[name.String()] = &platter{synced: content}
+		d.files[name.String()] = &diskImage{synced: content}
 	}
 	return &diskFile{file, d, d.files[name.String()], flags&vfs.OPEN_MAIN_DB != 0}, flags, nil
 }
 
 type diskFile struct {
 	vfs.File
-	disk    *disk
-	platter *platter
-	main    bool // the database's own file
+	disk  *fakeDisk
+	image *diskImage
+	main  bool // the database's own file
 }
 
 func (f *diskFile) ReadAt(b []byte, at int64) (int, error) {
@@ -162,15 +162,15 @@ func (f *diskFile) WriteAt(b []byte, at int64) (int, error) {
 	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	f.disk.written.Add(1)
-	f.platter.changes = append(f.platter.changes, change{at: at, data: slices.Clone(b)})
+	f.disk.writeCount.Add(1)
+	f.image.changes = append(f.image.changes, change{at: at, data: slices.Clone(b)})
 	return f.File.WriteAt(b, at)
 }
 
 func (f *diskFile) Truncate(size int64) error {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	f.platter.changes = append(f.platter.changes, change{at: size, cut: true})
+	f.image.changes = append(f.image.changes, change{at: size, cut: true})
 	return f.File.Truncate(size)
 }
 
@@ -181,10 +181,10 @@ func (f *diskFile) Sync(vfs.SyncFlag) error {
 	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	for _, c := range f.platter.changes {
-		f.platter.apply(c)
+	for _, c := range f.image.changes {
+		f.image.apply(c)
 	}
-	f.platter.changes = nil
+	f.image.changes = nil
 	return nil
 }
 

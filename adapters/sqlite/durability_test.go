@@ -17,7 +17,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-func TestEveryCommitReachesTheDisk(t *testing.T) {
+func TestOpen_WriterDurabilityPragmas(t *testing.T) {
 	s := openNew(t)
 	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
 		var got string
@@ -28,15 +28,15 @@ func TestEveryCommitReachesTheDisk(t *testing.T) {
 }
 
 // Killing the process leaves what it had written with the operating system; a power cut leaves what had reached the disk.
-func TestAPowerCutLosesNothingThatWasAcknowledged(t *testing.T) {
+func TestUpdate_SurvivesPowerCut(t *testing.T) {
 	t.Run("as it is", func(t *testing.T) {
-		lost, revived, halved := powerCuts(t, "FULL")
+		lost, revived, halved := simulatePowerCuts(t, "FULL")
 		if lost+revived+halved > 0 {
 			t.Errorf("lost %d, alive again %d, half there %d", lost, revived, halved)
 		}
 	})
 	t.Run("without waiting for the disk", func(t *testing.T) { // else this test would not see anything
-		lost, revived, _ := powerCuts(t, "NORMAL")
+		lost, revived, _ := simulatePowerCuts(t, "NORMAL")
 		if lost == 0 {
 			t.Error("nothing is lost")
 		}
@@ -44,9 +44,9 @@ func TestAPowerCutLosesNothingThatWasAcknowledged(t *testing.T) {
 	})
 }
 
-// powerCuts has callers add challenges, two in each unit of work, and take them again, and counts what is wrong after
+// simulatePowerCuts has callers add challenges, two in each unit of work, and take them again, and counts what is wrong after
 // power cuts at random moments.
-func powerCuts(t *testing.T, synchronous string) (lost, revived, halved int) {
+func simulatePowerCuts(t *testing.T, synchronous string) (lost, revived, halved int) {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -181,26 +181,26 @@ func numbersIn(t *testing.T, s *Store) map[int]bool {
 }
 
 // Whatever fails, whoever waited is told so, nothing of theirs is kept, and the next one succeeds once it works again.
-func TestAFailingDiskIsAnOutageUntilItWorksAgain(t *testing.T) {
+func TestUpdate_UnavailableWhileDiskFails(t *testing.T) {
 	for name, c := range map[string]struct {
-		begin func(d *disk, err error)
-		end   func(d *disk)
+		begin func(d *fakeDisk, err error)
+		end   func(d *fakeDisk)
 		fault error
 	}{
-		"full":             {failWrites, writesAgain, sqlite3.FULL},
-		"not written":      {failWrites, writesAgain, sqlite3.IOERR_WRITE},
-		"not synchronised": {func(d *disk, err error) { d.syncs.Store(&err) }, func(d *disk) { d.syncs.Store(nil) }, sqlite3.IOERR_FSYNC},
+		"full":             {failWrites, restoreWrites, sqlite3.FULL},
+		"not written":      {failWrites, restoreWrites, sqlite3.IOERR_WRITE},
+		"not synchronised": {func(d *fakeDisk, err error) { d.syncs.Store(&err) }, func(d *fakeDisk) { d.syncs.Store(nil) }, sqlite3.IOERR_FSYNC},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "keylodge.db")
 			s, disk := openOnDisk(t, path)
-			nothingAtAll := func() error { return s.Update(t.Context(), nothing) }
+			nothingAtAll := func() error { return s.Update(t.Context(), noop) }
 			add(t, s, 50)
 			c.begin(disk, c.fault)
 			if err := nothingAtAll(); err != nil {
 				t.Errorf("nobody has noticed yet, and got %v", err)
 			}
-			for i, err := range together(t, s, 3, addNumbered, nothing) {
+			for i, err := range updateTogether(t, s, 3, addNumbered, noop) {
 				if !errors.Is(err, domain.ErrUnavailable) {
 					t.Errorf("caller %d got %v", i, err)
 				}
@@ -216,9 +216,9 @@ func TestAFailingDiskIsAnOutageUntilItWorksAgain(t *testing.T) {
 			if err := nothingAtAll(); err != nil {
 				t.Errorf("afterwards: %v", err)
 			}
-			written := disk.written.Load()
-			if err := nothingAtAll(); err != nil || disk.written.Load() != written {
-				t.Errorf("it goes on trying: %d writes, %v", disk.written.Load()-written, err)
+			written := disk.writeCount.Load()
+			if err := nothingAtAll(); err != nil || disk.writeCount.Load() != written {
+				t.Errorf("it goes on trying: %d writes, %v", disk.writeCount.Load()-written, err)
 			}
 			add(t, s, 100)
 			wantChallenges(t, s, 2)
@@ -226,11 +226,11 @@ func TestAFailingDiskIsAnOutageUntilItWorksAgain(t *testing.T) {
 	}
 }
 
-func failWrites(d *disk, err error) { d.writes.Store(&err) }
-func writesAgain(d *disk)           { d.writes.Store(nil) }
+func failWrites(d *fakeDisk, err error) { d.writes.Store(&err) }
+func restoreWrites(d *fakeDisk)         { d.writes.Store(nil) }
 
 // A disk that cannot be read is no news about anybody: not that they are unknown, and not that they are signed out.
-func TestWhatCannotBeReadIsUnavailable(t *testing.T) {
+func TestView_ReadErrorIsUnavailable(t *testing.T) {
 	s, disk := openOnDisk(t, filepath.Join(t.TempDir(), "keylodge.db"))
 	add(t, s, 0)
 	var err error = sqlite3.IOERR_READ

@@ -44,8 +44,8 @@ const (
 	damaged       = "the file is damaged: stop the server, keep a copy of the file, and restore a backup (keylodge restore); then look for the cause"
 )
 
-// fault says what was being done when SQLite failed, whether it is an outage, and what to do about it.
-func fault(doing string, err error) error {
+// wrap says what was being done when SQLite failed, whether it is an outage, and what to do about it.
+func wrap(doing string, err error) error {
 	for _, c := range conditions {
 		if !errors.Is(err, c.code) {
 			continue
@@ -58,10 +58,10 @@ func fault(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// lookupFault is fault for queries that may find nothing, which is the error absent.
-func lookupFault(doing string, err, absent error) error {
+// wrapNotFound is fault for queries that may find nothing, which is the error absent.
+func wrapNotFound(doing string, err, absent error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return absent
 	}
-	return fault(doing, err)
+	return wrap(doing, err)
 }

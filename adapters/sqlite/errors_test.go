@@ -21,7 +21,7 @@ func TestConditions_whichErrorsAreOutages(t *testing.T) {
 		sqlite3.NOMEM: true, sqlite3.NOLFS: true,
 		sqlite3.CORRUPT: false, sqlite3.CORRUPT_INDEX: false, sqlite3.NOTADB: false, sqlite3.CONSTRAINT: false, sqlite3.MISUSE: false, sqlite3.SCHEMA: false,
 	} {
-		if err := fault("trying", fmt.Errorf("wrapped: %w", code)); errors.Is(err, domain.ErrUnavailable) != outage {
+		if err := wrap("trying", fmt.Errorf("wrapped: %w", code)); errors.Is(err, domain.ErrUnavailable) != outage {
 			t.Errorf("%v: an outage is %t, want %t", code, !outage, outage)
 		}
 	}
@@ -72,7 +72,7 @@ func TestStore_damagedPage(t *testing.T) {
 	if !errors.Is(err, sqlite3.CORRUPT) || errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "restore a backup") {
 		t.Errorf("reading: %v", err)
 	}
-	if err := s.Update(t.Context(), nothing); err != nil {
+	if err := s.Update(t.Context(), noop); err != nil {
 		t.Errorf("what is not damaged: %v", err)
 	}
 }

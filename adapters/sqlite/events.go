@@ -12,12 +12,12 @@ import (
 type events struct{ queries *sqlitedb.Queries }
 
 func (e events) Add(ctx context.Context, event *domain.Event) error {
-	s := event.Snapshot()
-	changed, err := listText(s.Changed)
+	s := event.State()
+	changed, err := encodeList(s.Changed)
 	if err != nil {
 		return fmt.Errorf("adding an event: %w", err)
 	}
-	otherIPs, err := listText(s.OtherIPs)
+	otherIPs, err := encodeList(s.OtherIPs)
 	if err != nil {
 		return fmt.Errorf("adding an event: %w", err)
 	}
@@ -25,7 +25,7 @@ func (e events) Add(ctx context.Context, event *domain.Event) error {
 		ID:          s.ID.String(),
 		Kind:        string(s.Kind),
 		At:          micros(s.At),
-		Party:       string(s.By),
+		Party:       string(s.Actor),
 		Reason:      optionalText(s.Reason),
 		UserID:      optionalID(s.UserID),
 		SessionID:   optionalID(s.SessionID),
@@ -45,7 +45,7 @@ func (e events) Add(ctx context.Context, event *domain.Event) error {
 		row.CredentialID = s.CredentialID.Bytes()
 	}
 	if err := e.queries.AddEvent(context.WithoutCancel(ctx), row); err != nil {
-		return fault("adding an event", err)
+		return wrap("adding an event", err)
 	}
 	return nil
 }
@@ -53,14 +53,14 @@ func (e events) Add(ctx context.Context, event *domain.Event) error {
 func (e events) ByKey(ctx context.Context, key domain.RepetitionKey) (*domain.Event, error) {
 	row, err := e.queries.EventByKey(context.WithoutCancel(ctx), key[:])
 	if err != nil {
-		return nil, lookupFault("looking an event up", err, domain.ErrEventNotFound)
+		return nil, wrapNotFound("looking an event up", err, domain.ErrEventNotFound)
 	}
 	return eventOf(row)
 }
 
 func (e events) Save(ctx context.Context, event *domain.Event) error {
-	s := event.Snapshot()
-	otherIPs, err := listText(s.OtherIPs)
+	s := event.State()
+	otherIPs, err := encodeList(s.OtherIPs)
 	if err != nil {
 		return fmt.Errorf("saving an event: %w", err)
 	}
@@ -77,7 +77,7 @@ func (e events) Save(ctx context.Context, event *domain.Event) error {
 	}
 	saved, err := e.queries.SaveEvent(context.WithoutCancel(ctx), row)
 	if err != nil {
-		return fault("saving an event", err)
+		return wrap("saving an event", err)
 	}
 	if saved == 0 {
 		return domain.ErrEventNotFound
@@ -85,24 +85,24 @@ func (e events) Save(ctx context.Context, event *domain.Event) error {
 	return nil
 }
 
-func (e events) OfUser(ctx context.Context, user domain.UserID, from domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
-	kindList, err := listText(kinds)
+func (e events) ListByUser(ctx context.Context, user domain.UserID, from domain.EventID, limit int, kinds ...domain.EventKind) ([]*domain.Event, error) {
+	kindList, err := encodeList(kinds)
 	if err != nil {
 		return nil, fmt.Errorf("listing a user's events: %w", err)
 	}
 	rows, err := e.queries.EventsOfUser(context.WithoutCancel(ctx), sqlitedb.EventsOfUserParams{
-		UserID: optionalID(user), Before: before(from), Kinds: kindList, UpTo: int64(limit),
+		UserID: optionalID(user), Before: upperBound(from), Kinds: kindList, UpTo: int64(limit),
 	})
 	if err != nil {
-		return nil, fault("listing a user's events", err)
+		return nil, wrap("listing a user's events", err)
 	}
 	return restoreAll(rows, eventOf)
 }
 
-func (e events) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
+func (e events) DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error) {
 	swept, err := e.queries.SweepEvents(context.WithoutCancel(ctx), sqlitedb.SweepEventsParams{Before: micros(before), UpTo: int64(limit)})
 	if err != nil {
-		return 0, fault("sweeping events", err)
+		return 0, wrap("sweeping events", err)
 	}
 	return int(swept), nil
 }
@@ -120,11 +120,11 @@ func eventOf(row sqlitedb.Event) (*domain.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading an event's session: %w", err)
 	}
-	changed, err := listOf[string](row.Changed)
+	changed, err := decodeList[string](row.Changed)
 	if err != nil {
 		return nil, fmt.Errorf("reading what an event changed: %w", err)
 	}
-	otherIPs, err := listOf[string](row.OtherIPs)
+	otherIPs, err := decodeList[string](row.OtherIPs)
 	if err != nil {
 		return nil, fmt.Errorf("reading where an event came from: %w", err)
 	}
@@ -132,12 +132,12 @@ func eventOf(row sqlitedb.Event) (*domain.Event, error) {
 	if err := optionalBytes(key[:], row.RepeatKey); err != nil {
 		return nil, fmt.Errorf("reading an event's key: %w", err)
 	}
-	return domain.RestoreEvent(domain.EventSnapshot{
+	return domain.RestoreEvent(domain.EventState{
 		ID:           id,
 		UserID:       userID,
 		Kind:         domain.EventKind(row.Kind),
 		At:           timeOf(row.At),
-		By:           domain.Party(row.Party),
+		Actor:        domain.Actor(row.Party),
 		SessionID:    sessionID,
 		CredentialID: domain.CredentialID(row.CredentialID),
 		PasskeyName:  domain.PasskeyName(textOf(row.PasskeyName)),

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestTheFilesAreForThisUserOnly(t *testing.T) {
+func TestOpen_CreatesPrivateFiles(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 2 { // new, and found
 		s, err := Open(filepath.Join(dir, "keylodge.db"))
@@ -41,7 +41,7 @@ func TestTheFilesAreForThisUserOnly(t *testing.T) {
 	}
 }
 
-func TestAPathIsTakenAsItIs(t *testing.T) {
+func TestOpen_PathWithSpecialCharacters(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a b?mode=memory&c#d%20é.db")
 	add(t, openAt(t, path), 0)
 	info, err := os.Stat(path)
@@ -53,7 +53,7 @@ func TestAPathIsTakenAsItIs(t *testing.T) {
 	}
 }
 
-func TestOpenSaysWhatToDo(t *testing.T) {
+func TestOpen_ErrorsNameTheFix(t *testing.T) {
 	dir := t.TempDir()
 	text := filepath.Join(dir, "notes.txt")
 	if err := os.WriteFile(text, []byte("These are my notes, not a database."), 0o600); err != nil {
@@ -82,7 +82,7 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 	}
 }
 
-func TestOpenSaysWhoLacksPermission(t *testing.T) {
+func TestOpen_PermissionDenied(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root lacks none")
 	}

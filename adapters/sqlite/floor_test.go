@@ -12,11 +12,11 @@ import (
 
 // Whether the schema of a newer release may be served on is what that one says, in schema_floor.
 const (
-	newer  = "UPDATE schema_migrations SET version = 9999"
-	tooNew = newer + "; UPDATE schema_floor SET version = 9999"
+	setNewerVersion        = "UPDATE schema_migrations SET version = 9999"
+	setIncompatibleVersion = setNewerVersion + "; UPDATE schema_floor SET version = 9999"
 )
 
-func TestASchemaSaysWhoMayServeOnIt(t *testing.T) {
+func TestUpgrade_SchemaFloor(t *testing.T) {
 	known := []string{"CREATE TABLE a (n INTEGER)", "CREATE TABLE schema_floor (version INTEGER); INSERT INTO schema_floor VALUES (2)"}
 	for name, c := range map[string]struct {
 		brought []string // by the newer release
@@ -33,12 +33,12 @@ func TestASchemaSaysWhoMayServeOnIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := newDatabase(t)
-			wantUpgrade(t, db, steps(append(known, c.brought...)...), "")
+			wantUpgrade(t, db, migrationFiles(append(known, c.brought...)...), "")
 			if _, err := db.Exec(c.after); err != nil {
 				t.Fatal(err)
 			}
 			before := contentsOf(t, db)
-			newer, err := upgrade(db, steps(known...))
+			newer, err := upgrade(db, migrationFiles(known...))
 			if newer != c.newer || (err != nil) != c.refused || err != nil && !strings.Contains(err.Error(), "a newer release made it; start that one") {
 				t.Errorf("it is served on as %d, %v", newer, err)
 			}
@@ -49,29 +49,29 @@ func TestASchemaSaysWhoMayServeOnIt(t *testing.T) {
 	}
 }
 
-func TestAStoreOnTheSchemaOfTheNextRelease(t *testing.T) {
-	path := filled(t)
+func TestStore_NewerCompatibleSchema(t *testing.T) {
+	path := newFilledFile(t)
 	if s := openAt(t, path); s.NewerSchema() != 0 {
 		t.Errorf("a schema of this release is taken for %d", s.NewerSchema())
 	}
-	run(t, path, newer+"; ALTER TABLE users ADD COLUMN title TEXT")
+	execSQL(t, path, setNewerVersion+"; ALTER TABLE users ADD COLUMN title TEXT")
 	s := openAt(t, path)
 	if s.NewerSchema() != 9999 {
 		t.Errorf("a schema of the next release is taken for %d", s.NewerSchema())
 	}
 	f := NewFile(path)
 	status, err := f.Status(t.Context())
-	if last := status[len(status)-1]; err != nil || len(status) != len(releases)+1 || !last.Newer || !last.Applied || last.Version != 9999 {
+	if last := status[len(status)-1]; err != nil || len(status) != len(rowsByVersion)+1 || !last.Newer || !last.Applied || last.Version != 9999 {
 		t.Errorf("%+v, %v", status, err)
 	}
 	if applied, err := f.Up(t.Context()); err != nil || len(applied) != 0 {
 		t.Errorf("Up: %+v, %v", applied, err)
 	}
 	file := filepath.Join(t.TempDir(), "backup")
-	if saved, err := f.Save(t.Context(), file, false, ports.Check{Full: true}); err != nil || saved.Schema != 9999 {
+	if saved, err := f.Save(t.Context(), file, false, ports.CheckOptions{Full: true}); err != nil || saved.Schema != 9999 {
 		t.Errorf("Save: %+v, %v", saved, err)
 	}
-	r, err := f.Prepare(t.Context(), file)
+	r, err := f.PrepareRestore(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,17 +81,17 @@ func TestAStoreOnTheSchemaOfTheNextRelease(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = f.Rehearse(t.Context())
+	_, err = f.DryRunDown(t.Context())
 	wantCode(t, err, "newer_release")
 	_, err = f.Down(t.Context())
 	wantCode(t, err, "newer_release")
-	run(t, path, "ALTER TABLE users DROP COLUMN display_name")
+	execSQL(t, path, "ALTER TABLE users DROP COLUMN display_name")
 	_, err = f.Status(t.Context())
 	wantCode(t, err, "not_a_keylodge_database")
 }
 
 // The rule of migrations.go, as far as columns tell; the adapter of PostgreSQL looks closer at the same migrations.
-func TestMigrationsSayWhomTheyLockOut(t *testing.T) {
+func TestMigrations_RaiseSchemaFloor(t *testing.T) {
 	known, err := allMigrations()
 	if err != nil {
 		t.Fatal(err)
@@ -99,12 +99,12 @@ func TestMigrationsSayWhomTheyLockOut(t *testing.T) {
 	var before []string
 	floor := 0
 	for _, m := range known {
-		model, err := newModel(m.Version)
+		model, err := newReferenceDB(m.Version)
 		if err != nil {
 			t.Fatal(err)
 		}
-		after, raised := formOf(t, model), floorOf(t, model)
-		if broken := brokenBy(before, after); floor > 0 && len(broken) > 0 && raised <= floor {
+		after, raised := schemaShape(t, model), floorOf(t, model)
+		if broken := incompatibilities(before, after); floor > 0 && len(broken) > 0 && raised <= floor {
 			t.Errorf("migration %d takes from older releases what they live by (%s) and leaves schema_floor at %d", m.Version, broken, floor)
 		}
 		if raised > m.Version || floor > 0 && raised == m.Version {
@@ -120,7 +120,7 @@ func TestMigrationsSayWhomTheyLockOut(t *testing.T) {
 	}
 }
 
-func TestWhatOlderReleasesLiveBy(t *testing.T) {
+func TestIncompatibilities(t *testing.T) {
 	for step, sound := range map[string]bool{
 		"CREATE TABLE b (n INTEGER NOT NULL)":                   true,
 		"ALTER TABLE a ADD COLUMN k INTEGER":                    true,
@@ -132,25 +132,25 @@ func TestWhatOlderReleasesLiveBy(t *testing.T) {
 		"DROP TABLE a": false,
 	} {
 		db := newDatabase(t)
-		wantUpgrade(t, db, steps("CREATE TABLE a (n INTEGER, m INTEGER)"), "")
-		before := formOf(t, db)
+		wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n INTEGER, m INTEGER)"), "")
+		before := schemaShape(t, db)
 		if _, err := db.Exec(step); err != nil {
 			t.Fatal(err)
 		}
-		if broken := brokenBy(before, formOf(t, db)); (len(broken) == 0) != sound {
+		if broken := incompatibilities(before, schemaShape(t, db)); (len(broken) == 0) != sound {
 			t.Errorf("%s: %v", step, broken)
 		}
 	}
 }
 
-// formOf lists the columns of all tables with their types. Those that a row cannot be without end with an exclamation mark.
-func formOf(t *testing.T, db *sql.DB) []string {
+// schemaShape lists the columns of all tables with their types. Those that a row cannot be without end with an exclamation mark.
+func schemaShape(t *testing.T, db *sql.DB) []string {
 	t.Helper()
-	return column(t, db, `SELECT t.name || '.' || c.name || ' ' || c.type || iif(c."notnull" AND c.dflt_value IS NULL, ' !', '')
+	return queryColumn(t, db, `SELECT t.name || '.' || c.name || ' ' || c.type || iif(c."notnull" AND c.dflt_value IS NULL, ' !', '')
 		FROM sqlite_schema AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table' AND t.name NOT LIKE 'schema%' ORDER BY 1`)
 }
 
-func brokenBy(before, after []string) (broken []string) {
+func incompatibilities(before, after []string) (broken []string) {
 	for _, column := range before {
 		if !slices.Contains(after, column) {
 			broken = append(broken, column)
@@ -169,7 +169,7 @@ func brokenBy(before, after []string) (broken []string) {
 // floorOf is 0 before there is one.
 func floorOf(t *testing.T, db *sql.DB) (floor int) {
 	t.Helper()
-	if len(column(t, db, "SELECT name FROM sqlite_schema WHERE name = 'schema_floor'")) == 0 {
+	if len(queryColumn(t, db, "SELECT name FROM sqlite_schema WHERE name = 'schema_floor'")) == 0 {
 		return 0
 	}
 	if err := db.QueryRow("SELECT version FROM schema_floor").Scan(&floor); err != nil {

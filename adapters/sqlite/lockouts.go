@@ -13,13 +13,13 @@ import (
 
 type lockouts struct{ queries *sqlitedb.Queries }
 
-func (l lockouts) Of(ctx context.Context, subject domain.LockoutSubject) (*domain.Lockout, error) {
+func (l lockouts) Get(ctx context.Context, subject domain.LockoutSubject) (*domain.Lockout, error) {
 	row, err := l.queries.LockoutOfSubject(context.WithoutCancel(ctx), subject[:])
 	if errors.Is(err, sql.ErrNoRows) {
 		return domain.NewLockout(subject), nil
 	}
 	if err != nil {
-		return nil, fault("looking up a lockout", err)
+		return nil, wrap("looking up a lockout", err)
 	}
 	return lockoutOf(row)
 }
@@ -27,13 +27,13 @@ func (l lockouts) Of(ctx context.Context, subject domain.LockoutSubject) (*domai
 func (l lockouts) List(ctx context.Context, after domain.LockoutSubject, limit int) ([]*domain.Lockout, error) {
 	rows, err := l.queries.LockoutsAfter(context.WithoutCancel(ctx), sqlitedb.LockoutsAfterParams{After: after[:], UpTo: int64(limit)})
 	if err != nil {
-		return nil, fault("listing lockouts", err)
+		return nil, wrap("listing lockouts", err)
 	}
 	return restoreAll(rows, lockoutOf)
 }
 
 func (l lockouts) Save(ctx context.Context, lockout *domain.Lockout) error {
-	s := lockout.Snapshot()
+	s := lockout.State()
 	err := l.queries.SaveLockout(context.WithoutCancel(ctx), sqlitedb.SaveLockoutParams{
 		Subject:     s.Subject[:],
 		Failures:    int64(s.Failures),
@@ -41,30 +41,30 @@ func (l lockouts) Save(ctx context.Context, lockout *domain.Lockout) error {
 		UpdatedAt:   micros(s.UpdatedAt),
 	})
 	if err != nil {
-		return fault("saving a lockout", err)
+		return wrap("saving a lockout", err)
 	}
 	return nil
 }
 
 func (l lockouts) Clear(ctx context.Context, subject domain.LockoutSubject) error {
 	if err := l.queries.ClearLockout(context.WithoutCancel(ctx), subject[:]); err != nil {
-		return fault("clearing a lockout", err)
+		return wrap("clearing a lockout", err)
 	}
 	return nil
 }
 
-func (l lockouts) Sweep(ctx context.Context, before time.Time, limit int) (int, error) {
+func (l lockouts) DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error) {
 	swept, err := l.queries.SweepLockouts(context.WithoutCancel(ctx), sqlitedb.SweepLockoutsParams{
 		Before: micros(before), UpTo: int64(limit),
 	})
 	if err != nil {
-		return 0, fault("sweeping lockouts", err)
+		return 0, wrap("sweeping lockouts", err)
 	}
 	return int(swept), nil
 }
 
 func lockoutOf(row sqlitedb.RecoveryLockout) (*domain.Lockout, error) {
-	s := domain.LockoutSnapshot{
+	s := domain.LockoutState{
 		Failures:    int(row.Failures),
 		LockedUntil: optionalTime(row.LockedUntil),
 		UpdatedAt:   timeOf(row.UpdatedAt),

@@ -25,11 +25,11 @@ func upgrade(db *sql.DB, files fs.FS) (newer int, err error) {
 		return 0, err
 	}
 	err = withMigrations(&migrationDriver{conn: conn}, files, (*migrate.Migrate).Up)
-	if ahead := (aheadError{}); errors.As(err, &ahead) {
+	if ahead := (newerSchemaError{}); errors.As(err, &ahead) {
 		return ahead.version, nil
 	}
 	if err != nil {
-		return 0, fault("upgrading the schema; nothing was changed", err)
+		return 0, wrap("upgrading the schema; nothing was changed", err)
 	}
 	return 0, nil
 }
@@ -86,10 +86,10 @@ func newestOf(migrations source.Driver) (int, error) {
 // transaction: an upgrade of many steps happens whole or not at all, no crash leaves it half done ("dirty"), and two
 // processes that start at once go one after the other.
 type migrationDriver struct {
-	conn   *sql.Conn
-	newest int
-	failed bool
-	last   func() error // if set, runs last of all; its error takes everything back
+	conn       *sql.Conn
+	newest     int
+	failed     bool
+	afterSteps func() error // if set, runs last of all; its error takes everything back
 }
 
 var _ database.Driver = (*migrationDriver)(nil)
@@ -105,8 +105,8 @@ func (d *migrationDriver) Lock() error {
 // Unlock commits, or rolls back if any step failed.
 func (d *migrationDriver) Unlock() error {
 	var err error
-	if !d.failed && d.last != nil {
-		err = d.step(d.last())
+	if !d.failed && d.afterSteps != nil {
+		err = d.recordFailure(d.afterSteps())
 	}
 	end := "COMMIT"
 	if d.failed {
@@ -118,12 +118,12 @@ func (d *migrationDriver) Unlock() error {
 func (d *migrationDriver) Run(migration io.Reader) error {
 	statements, err := io.ReadAll(migration)
 	if err != nil {
-		return d.step(err)
+		return d.recordFailure(err)
 	}
 	if err := d.exec(string(statements)); err != nil {
-		return d.step(err)
+		return d.recordFailure(err)
 	}
-	return d.step(d.checkForeignKeys())
+	return d.recordFailure(d.checkForeignKeys())
 }
 
 func (d *migrationDriver) checkForeignKeys() error {
@@ -141,13 +141,13 @@ func (d *migrationDriver) checkForeignKeys() error {
 
 func (d *migrationDriver) SetVersion(version int, dirty bool) error {
 	if err := d.exec("DELETE FROM schema_migrations"); err != nil {
-		return d.step(err)
+		return d.recordFailure(err)
 	}
 	if version == database.NilVersion {
 		return nil
 	}
 	_, err := d.conn.ExecContext(context.Background(), "INSERT INTO schema_migrations (version, dirty) VALUES (?, ?)", version, dirty)
-	return d.step(err)
+	return d.recordFailure(err)
 }
 
 func (d *migrationDriver) Version() (version int, dirty bool, err error) {
@@ -156,27 +156,27 @@ func (d *migrationDriver) Version() (version int, dirty bool, err error) {
 		return database.NilVersion, false, nil
 	}
 	if err == nil && version > d.newest {
-		if err = admits(context.Background(), d.conn, version, d.newest); err == nil && !dirty {
-			err = aheadError{version}
+		if err = requireCompatible(context.Background(), d.conn, version, d.newest); err == nil && !dirty {
+			err = newerSchemaError{version}
 		} else if err == nil {
 			err = errNewerRelease(version, d.newest)
 		}
 	}
-	return version, dirty, d.step(err)
+	return version, dirty, d.recordFailure(err)
 }
 
-// aheadError is a schema that a newer release has made, and that this one may serve on but has nothing to do to.
-type aheadError struct{ version int }
+// newerSchemaError is a schema that a newer release has made, and that this one may serve on but has nothing to do to.
+type newerSchemaError struct{ version int }
 
-func (e aheadError) Error() string {
+func (e newerSchemaError) Error() string {
 	return fmt.Sprintf("a newer release has brought the schema to version %d", e.version)
 }
 
-// admits returns nil if the schema, of a version that is newer than this program, may be served on by it all the same.
-func admits(ctx context.Context, db querier, version, newest int) error {
-	floors, err := texts(ctx, db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_floor'")
+// requireCompatible returns nil if the schema, of a version that is newer than this program, may be served on by it all the same.
+func requireCompatible(ctx context.Context, db querier, version, newest int) error {
+	floors, err := queryStrings(ctx, db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_floor'")
 	if err == nil && len(floors) > 0 {
-		floors, err = texts(ctx, db, fmt.Sprintf("SELECT version FROM schema_floor WHERE version <= %d", newest))
+		floors, err = queryStrings(ctx, db, fmt.Sprintf("SELECT version FROM schema_floor WHERE version <= %d", newest))
 	}
 	if err == nil && len(floors) == 0 {
 		err = errNewerRelease(version, newest)
@@ -197,8 +197,8 @@ func (d *migrationDriver) exec(statements string) error {
 	return err
 }
 
-// step notes that a step failed, so that Unlock takes everything back.
-func (d *migrationDriver) step(err error) error {
+// recordFailure notes that a step failed, so that Unlock takes everything back.
+func (d *migrationDriver) recordFailure(err error) error {
 	d.failed = d.failed || err != nil
 	return err
 }

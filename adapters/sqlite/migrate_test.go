@@ -19,18 +19,18 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-func TestAnUpgradeHappensOnce(t *testing.T) {
+func TestUpgrade_Idempotent(t *testing.T) {
 	db := newDatabase(t)
-	files := steps("CREATE TABLE a (n INTEGER)", "CREATE TABLE b (n INTEGER); INSERT INTO b VALUES (1)")
+	files := migrationFiles("CREATE TABLE a (n INTEGER)", "CREATE TABLE b (n INTEGER); INSERT INTO b VALUES (1)")
 	for range 2 {
 		wantUpgrade(t, db, files, "")
 		wantState(t, db, "version 2, tables a b")
 	}
-	wantUpgrade(t, db, steps("CREATE TABLE a (n INTEGER)", "CREATE TABLE b (n INTEGER)", "DROP TABLE a"), "")
+	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n INTEGER)", "CREATE TABLE b (n INTEGER)", "DROP TABLE a"), "")
 	wantState(t, db, "version 3, tables b")
 }
 
-func TestAnUpgradeThatFailsChangesNothing(t *testing.T) {
+func TestUpgrade_FailureRollsBack(t *testing.T) {
 	const parent = "CREATE TABLE parent (id INTEGER PRIMARY KEY)"
 	const child = "CREATE TABLE child (parent INTEGER REFERENCES parent (id)); INSERT INTO child VALUES (1)"
 	for name, broken := range map[string]struct{ step, reason string }{
@@ -40,18 +40,18 @@ func TestAnUpgradeThatFailsChangesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := newDatabase(t)
-			wantUpgrade(t, db, steps("CREATE TABLE a (n INTEGER)"), "")
-			wantUpgrade(t, db, steps("CREATE TABLE a (n INTEGER)", "CREATE TABLE b (n INTEGER)", broken.step), broken.reason)
+			wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n INTEGER)"), "")
+			wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n INTEGER)", "CREATE TABLE b (n INTEGER)", broken.step), broken.reason)
 			wantState(t, db, "version 1, tables a")
-			wantUpgrade(t, db, steps("CREATE TABLE a (n INTEGER)", "CREATE TABLE b (n INTEGER)"), "")
+			wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n INTEGER)", "CREATE TABLE b (n INTEGER)"), "")
 			wantState(t, db, "version 2, tables a b")
 		})
 	}
 }
 
-func TestRebuildingATableKeepsWhatRefersToIt(t *testing.T) {
+func TestUpgrade_TableRebuildKeepsReferences(t *testing.T) {
 	db := newDatabase(t)
-	wantUpgrade(t, db, steps(
+	wantUpgrade(t, db, migrationFiles(
 		"CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1)",
 		"CREATE TABLE child (parent INTEGER REFERENCES parent (id) ON DELETE CASCADE); INSERT INTO child VALUES (1)",
 		"CREATE TABLE new (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO new (id) SELECT id FROM parent; DROP TABLE parent; ALTER TABLE new RENAME TO parent",
@@ -65,14 +65,14 @@ func TestRebuildingATableKeepsWhatRefersToIt(t *testing.T) {
 	}
 }
 
-func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {
+func TestUpgrade_RejectsNewerSchema(t *testing.T) {
 	db := newDatabase(t)
-	wantUpgrade(t, db, steps("CREATE TABLE a (n INTEGER)", "CREATE TABLE b (n INTEGER)"), "")
-	wantUpgrade(t, db, steps("CREATE TABLE a (n INTEGER)"), "its schema is version 2 and this program knows up to 1: a newer release made it; start that one")
+	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n INTEGER)", "CREATE TABLE b (n INTEGER)"), "")
+	wantUpgrade(t, db, migrationFiles("CREATE TABLE a (n INTEGER)"), "its schema is version 2 and this program knows up to 1: a newer release made it; start that one")
 	wantState(t, db, "version 2, tables a b")
 }
 
-func TestManyMayStartAtOnce(t *testing.T) {
+func TestOpen_Concurrent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	var starts sync.WaitGroup
 	for range 8 {
@@ -91,11 +91,11 @@ func TestManyMayStartAtOnce(t *testing.T) {
 	openAt(t, path)
 }
 
-func TestEveryMigrationCanBeUndoneAndDoneAgain(t *testing.T) {
+func TestMigrations_DownAndUp(t *testing.T) {
 	db := newDatabase(t)
 	m := migrator(t, db)
 	contents := []string{contentsOf(t, db)}
-	for _, rows := range releases {
+	for _, rows := range rowsByVersion {
 		if err := m.Steps(1); err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func TestEveryMigrationCanBeUndoneAndDoneAgain(t *testing.T) {
 	if err := m.Steps(1); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("one more step: got error %v; want none to be left, or say in releases what the last one holds", err)
 	}
-	for version := len(releases) - 1; version >= 0; version-- {
+	for version := len(rowsByVersion) - 1; version >= 0; version-- {
 		if err := m.Steps(-1); err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func TestEveryMigrationCanBeUndoneAndDoneAgain(t *testing.T) {
 		}
 	}
 	wantState(t, db, "version -1, tables ")
-	for i, rows := range releases {
+	for i, rows := range rowsByVersion {
 		if err := m.Steps(1); err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestEveryMigrationCanBeUndoneAndDoneAgain(t *testing.T) {
 	}
 }
 
-func TestWhatTheFirstReleaseKeptIsStillThere(t *testing.T) {
+func TestOpen_KeepsFirstReleaseData(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	db, err := openDatabase(path)
 	if err != nil {
@@ -139,7 +139,7 @@ func TestWhatTheFirstReleaseKeptIsStillThere(t *testing.T) {
 	if err := migrator(t, db).Migrate(1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec(releases[0]); err != nil {
+	if _, err := db.Exec(rowsByVersion[0]); err != nil {
 		t.Fatal(err)
 	}
 	if err := openAt(t, path).View(t.Context(), func(tx ports.Tx) error {
@@ -149,11 +149,11 @@ func TestWhatTheFirstReleaseKeptIsStillThere(t *testing.T) {
 		if err := errors.Join(userErr, sessionErr, challengeErr); err != nil {
 			return err
 		}
-		keys, err := tx.Credentials.OfUser(t.Context(), user.ID())
+		keys, err := tx.Credentials.ListByUser(t.Context(), user.ID())
 		if err != nil || len(keys) != 1 {
 			t.Errorf("%d passkeys, error %v; want 1", len(keys), err)
 		}
-		if err := user.Enabled(); err != nil {
+		if err := user.RequireEnabled(); err != nil {
 			t.Errorf("the user: %v", err)
 		}
 		if pending := user.PendingEmail(); pending != "" {
@@ -168,8 +168,8 @@ func TestWhatTheFirstReleaseKeptIsStillThere(t *testing.T) {
 	}
 }
 
-// releases are what an installation may hold at each version, beside what it held at those before.
-var releases = []string{
+// rowsByVersion are what an installation may hold at each version, beside what it held at those before.
+var rowsByVersion = []string{
 	`INSERT INTO users (id, user_handle, email, email_verified_at, display_name, created_at)
 	VALUES ('019a0000-0000-7000-0000-000000000001', x'01', 'ada@example.org', 1, 'Ada', 1);
 	INSERT INTO passkeys (credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports,
@@ -258,19 +258,19 @@ func contentsOf(t *testing.T, db *sql.DB) string {
 	t.Helper()
 	const ours = "FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'schema_migrations'"
 	var contents strings.Builder
-	for _, statement := range column(t, db, "SELECT sql "+ours+" ORDER BY name") {
+	for _, statement := range queryColumn(t, db, "SELECT sql "+ours+" ORDER BY name") {
 		fmt.Fprintln(&contents, statement)
 	}
-	for _, table := range column(t, db, "SELECT name "+ours+" AND type = 'table' ORDER BY name") {
-		fields := column(t, db, fmt.Sprintf("SELECT 'quote(' || name || ')' FROM pragma_table_info('%s')", table))
-		for _, row := range column(t, db, fmt.Sprintf("SELECT concat_ws(' ', %s) FROM %s ORDER BY 1", strings.Join(fields, ", "), table)) {
+	for _, table := range queryColumn(t, db, "SELECT name "+ours+" AND type = 'table' ORDER BY name") {
+		fields := queryColumn(t, db, fmt.Sprintf("SELECT 'quote(' || name || ')' FROM pragma_table_info('%s')", table))
+		for _, row := range queryColumn(t, db, fmt.Sprintf("SELECT concat_ws(' ', %s) FROM %s ORDER BY 1", strings.Join(fields, ", "), table)) {
 			fmt.Fprintln(&contents, table, row)
 		}
 	}
 	return contents.String()
 }
 
-func column(t *testing.T, db *sql.DB, query string) []string {
+func queryColumn(t *testing.T, db *sql.DB, query string) []string {
 	t.Helper()
 	rows, err := db.Query(query)
 	if err != nil {
@@ -291,8 +291,8 @@ func column(t *testing.T, db *sql.DB, query string) []string {
 	return values
 }
 
-// steps are migrations of those statements, numbered from 1.
-func steps(statements ...string) fs.FS {
+// migrationFiles are migrations of those statements, numbered from 1.
+func migrationFiles(statements ...string) fs.FS {
 	files := fstest.MapFS{}
 	for i, statement := range statements {
 		files[fmt.Sprintf("%04d_step.up.sql", i+1)] = &fstest.MapFile{Data: []byte(statement)}

@@ -11,8 +11,8 @@ import (
 type credentials struct{ queries *sqlitedb.Queries }
 
 func (c credentials) Add(ctx context.Context, credential *domain.Credential) error {
-	s := credential.Snapshot()
-	transports, err := listText(s.Transports)
+	s := credential.State()
+	transports, err := encodeList(s.Transports)
 	if err != nil {
 		return fmt.Errorf("adding a passkey: %w", err)
 	}
@@ -40,7 +40,7 @@ func (c credentials) Add(ctx context.Context, credential *domain.Credential) err
 		LastUsedAt:        optionalMicros(s.LastUsedAt),
 	})
 	if err != nil {
-		return fault("adding a passkey", err)
+		return wrap("adding a passkey", err)
 	}
 	if added == 0 {
 		return domain.ErrPasskeyAlreadyRegistered
@@ -51,22 +51,22 @@ func (c credentials) Add(ctx context.Context, credential *domain.Credential) err
 func (c credentials) ByID(ctx context.Context, id domain.CredentialID) (*domain.Credential, error) {
 	row, err := c.queries.PasskeyByID(context.WithoutCancel(ctx), id.Bytes())
 	if err != nil {
-		return nil, lookupFault("looking up a passkey", err, domain.ErrPasskeyUnknown)
+		return nil, wrapNotFound("looking up a passkey", err, domain.ErrPasskeyUnknown)
 	}
 	return credentialOf(row)
 }
 
-func (c credentials) OfUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error) {
+func (c credentials) ListByUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error) {
 	rows, err := c.queries.PasskeysOfUser(context.WithoutCancel(ctx), id.String())
 	if err != nil {
-		return nil, fault("listing a user's passkeys", err)
+		return nil, wrap("listing a user's passkeys", err)
 	}
 	return restoreAll(rows, credentialOf)
 }
 
 func (c credentials) Save(ctx context.Context, credential *domain.Credential) error {
-	s := credential.Snapshot()
-	transports, err := listText(s.Transports)
+	s := credential.State()
+	transports, err := encodeList(s.Transports)
 	if err != nil {
 		return fmt.Errorf("saving a passkey: %w", err)
 	}
@@ -81,7 +81,7 @@ func (c credentials) Save(ctx context.Context, credential *domain.Credential) er
 		CredentialID: s.ID.Bytes(),
 	})
 	if err != nil {
-		return fault("saving a passkey", err)
+		return wrap("saving a passkey", err)
 	}
 	if saved == 0 {
 		return domain.ErrPasskeyUnknown
@@ -92,7 +92,7 @@ func (c credentials) Save(ctx context.Context, credential *domain.Credential) er
 func (c credentials) Remove(ctx context.Context, id domain.CredentialID) error {
 	removed, err := c.queries.RemovePasskey(context.WithoutCancel(ctx), id.Bytes())
 	if err != nil {
-		return fault("removing a passkey", err)
+		return wrap("removing a passkey", err)
 	}
 	if removed == 0 {
 		return domain.ErrPasskeyUnknown
@@ -100,10 +100,10 @@ func (c credentials) Remove(ctx context.Context, id domain.CredentialID) error {
 	return nil
 }
 
-func (c credentials) Foreign(ctx context.Context, rpID string) (map[string]int, error) {
+func (c credentials) CountOtherRPIDs(ctx context.Context, rpID string) (map[string]int, error) {
 	rows, err := c.queries.PasskeysOfOtherRPs(context.WithoutCancel(ctx), rpID)
 	if err != nil {
-		return nil, fault("counting the passkeys of other RP ids", err)
+		return nil, wrap("counting the passkeys of other RP ids", err)
 	}
 	foreign := make(map[string]int, len(rows))
 	for _, row := range rows {
@@ -117,11 +117,11 @@ func credentialOf(row sqlitedb.Passkey) (*domain.Credential, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a passkey's user: %w", err)
 	}
-	transports, err := listOf[string](row.Transports)
+	transports, err := decodeList[string](row.Transports)
 	if err != nil {
 		return nil, fmt.Errorf("reading a passkey's transports: %w", err)
 	}
-	s := domain.CredentialSnapshot{
+	s := domain.CredentialState{
 		ID:           domain.CredentialID(row.CredentialID),
 		UserID:       userID,
 		Name:         domain.PasskeyName(row.Name),

@@ -9,7 +9,7 @@ import (
 )
 
 // A table that has grown must not be felt: every row is found by an index, and comes from it in its order.
-func TestEveryQueryIsAnsweredByIndex(t *testing.T) {
+func TestQueries_UseIndexes(t *testing.T) {
 	harmless := map[string]string{ // parts of plans, where there is little to sort or to read
 		"PasskeysOfUser": "USE TEMP B-TREE FOR LAST TERM OF ORDER BY", // those made in one microsecond
 		"SigningKeys":    "SCAN signing_keys; USE TEMP B-TREE FOR ORDER BY",

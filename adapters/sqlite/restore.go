@@ -17,33 +17,33 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Prepare implements ports.Backups. It copies the backup first and checks the copy, so that what was checked is what is
+// PrepareRestore implements ports.Backups. It copies the backup first and checks the copy, so that what was checked is what is
 // restored, and nothing is ever written to the backup or beside it.
-func (f *File) Prepare(ctx context.Context, file string) (ports.Restoration, error) {
-	if _, err := f.holdsSomething(); err != nil {
+func (f *File) PrepareRestore(ctx context.Context, file string) (ports.PreparedRestore, error) {
+	if _, err := f.nonEmpty(); err != nil {
 		return nil, err
 	}
-	if err := f.isBackup(file); err != nil {
+	if err := f.requireBackup(file); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	d, err := newDraft(f.path)
+	d, err := newTempFile(f.path)
 	if err != nil {
 		return nil, err
 	}
-	r := &restoration{file: f, draft: d}
+	r := &restoration{file: f, temp: d}
 	if err := copyFile(ctx, file, d.path); err != nil {
 		d.discard()
 		return nil, fmt.Errorf("copying %s: %w", file, err)
 	}
-	if r.backup, err = d.check(ctx, ports.Check{Full: true}); err != nil {
+	if r.backup, err = d.verify(ctx, ports.CheckOptions{Full: true}); err != nil {
 		d.discard()
-		return nil, explainUpkeep(file, err)
+		return nil, wrapFile(file, err)
 	}
 	return r, nil
 }
 
-// isBackup looks at what can be told without opening it.
-func (f *File) isBackup(file string) error {
+// requireBackup looks at what can be told without opening it.
+func (f *File) requireBackup(file string) error {
 	invalid := func(why string) error {
 		return &domain.Error{Kind: domain.KindInvalid, Code: "not_a_backup", Message: why}
 	}
@@ -79,17 +79,17 @@ func copyFile(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(target, readerIn{ctx, source})
+	_, err = io.Copy(target, contextReader{ctx, source})
 	return errors.Join(err, target.Close())
 }
 
-// readerIn ends with its context.
-type readerIn struct {
+// contextReader ends with its context.
+type contextReader struct {
 	ctx context.Context
 	io.Reader
 }
 
-func (r readerIn) Read(p []byte) (int, error) {
+func (r contextReader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -99,20 +99,20 @@ func (r readerIn) Read(p []byte) (int, error) {
 // restoration is a checked copy of a backup beside the database.
 type restoration struct {
 	file   *File
-	draft  draft
+	temp   tempFile
 	backup ports.Inventory
 }
 
 func (r *restoration) Backup() ports.Inventory { return r.backup }
 
 func (r *restoration) Discard() error {
-	r.draft.discard()
+	r.temp.discard()
 	return nil
 }
 
-// Present implements ports.Restoration.
-func (r *restoration) Present(ctx context.Context) (*ports.Inventory, error) {
-	found, err := r.file.holdsSomething()
+// Current implements ports.PreparedRestore.
+func (r *restoration) Current(ctx context.Context) (*ports.Inventory, error) {
+	found, err := r.file.nonEmpty()
 	if err != nil || !found {
 		return nil, err
 	}
@@ -122,17 +122,17 @@ func (r *restoration) Present(ctx context.Context) (*ports.Inventory, error) {
 		return &present, nil // damaged, say: a reason to restore, not to give up
 	}
 	defer db.Close()
-	if version, err := db.recognise(ctx); err == nil {
+	if version, err := db.verifySchema(ctx); err == nil {
 		present, _ = db.inventory(ctx, version) // as far as it can be read
 	}
 	return &present, nil
 }
 
-// Commit implements ports.Restoration. A database that is there is overwritten in place, in one transaction of SQLite's: a
+// Commit implements ports.PreparedRestore. A database that is there is overwritten in place, in one transaction of SQLite's: a
 // process that waits for the file goes on with the new contents, as it would after any other transaction. If the file
 // were replaced by another one, that process would keep the old one, with the write-ahead log of the new.
 func (r *restoration) Commit(ctx context.Context) (kept string, err error) {
-	found, err := r.file.holdsSomething()
+	found, err := r.file.nonEmpty()
 	if err != nil {
 		return "", err
 	}
@@ -142,34 +142,34 @@ func (r *restoration) Commit(ctx context.Context) (kept string, err error) {
 	kept = r.file.path + ".before-restore-" + time.Now().UTC().Format("20060102T150405.000Z")
 	db, err := r.file.open(ctx)
 	if err != nil {
-		return r.afterUnreadable(kept, err)
+		return r.replaceUnreadable(kept, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.alone(ctx); err != nil {
-		return r.afterUnreadable(kept, err)
+	if err := db.lockExclusively(ctx); err != nil {
+		return r.replaceUnreadable(kept, err)
 	}
-	if err := db.keepAs(ctx, kept); err != nil {
+	if err := db.saveCopy(ctx, kept); err != nil {
 		return "", fmt.Errorf("keeping what is there as %s: %w", kept, err)
 	}
-	if err := db.overwrite(ctx, r.draft.path); err != nil {
+	if err := db.restoreFrom(ctx, r.temp.path); err != nil {
 		_ = os.Remove(kept) // a copy of what is still there
 		return "", fmt.Errorf("writing the backup into the database, which stays as it was: %w", err)
 	}
-	r.draft.discard()
+	r.temp.discard()
 	return kept, nil
 }
 
-// afterUnreadable moves a file that SQLite cannot open, and nobody else can, out of the way.
-func (r *restoration) afterUnreadable(kept string, err error) (string, error) {
-	if errors.Is(err, errNoDatabase) || errors.Is(err, errUnreadable) {
+// replaceUnreadable moves a file that SQLite cannot open, and nobody else can, out of the way.
+func (r *restoration) replaceUnreadable(kept string, err error) (string, error) {
+	if errors.Is(err, errNotSQLite) || errors.Is(err, errUnreadable) {
 		return r.replace(kept)
 	}
 	return "", err
 }
 
-// keepAs writes the database, damaged or not, to a new file.
-func (c *single) keepAs(ctx context.Context, file string) error {
-	d, err := newDraft(file)
+// saveCopy writes the database, damaged or not, to a new file.
+func (c *maintenanceDB) saveCopy(ctx context.Context, file string) error {
+	d, err := newTempFile(file)
 	if err != nil {
 		return err
 	}
@@ -180,14 +180,14 @@ func (c *single) keepAs(ctx context.Context, file string) error {
 	return d.publish(file, false)
 }
 
-// overwrite puts the contents of another file in the place of the database's own.
-func (c *single) overwrite(ctx context.Context, file string) error {
+// restoreFrom puts the contents of another file in the place of the database's own.
+func (c *maintenanceDB) restoreFrom(ctx context.Context, file string) error {
 	absolute, err := filepath.Abs(file)
 	if err != nil {
 		return err
 	}
 	return c.raw(ctx, func(conn *sqlite3.Conn) error {
-		return conn.Restore("main", uri(absolute, url.Values{"mode": {"ro"}}))
+		return conn.Restore("main", fileURI(absolute, url.Values{"mode": {"ro"}}))
 	})
 }
 
@@ -205,5 +205,5 @@ func (r *restoration) replace(kept string) (string, error) {
 			return "", err
 		}
 	}
-	return kept, r.draft.publish(r.file.path, true)
+	return kept, r.temp.publish(r.file.path, true)
 }

@@ -21,7 +21,7 @@ func (f *File) Status(ctx context.Context) ([]ports.Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := f.holdsSomething()
+	found, err := f.nonEmpty()
 	if err != nil || !found {
 		return all, err
 	}
@@ -30,9 +30,9 @@ func (f *File) Status(ctx context.Context) ([]ports.Migration, error) {
 		return nil, err
 	}
 	defer db.Close()
-	version, err := db.recognise(ctx)
+	version, err := db.verifySchema(ctx)
 	if err != nil {
-		return nil, explainUpkeep(f.path, err)
+		return nil, wrapFile(f.path, err)
 	}
 	for i := range all {
 		all[i].Applied = all[i].Version <= version
@@ -63,22 +63,22 @@ func (f *File) Up(ctx context.Context) ([]ports.Migration, error) {
 	return slices.DeleteFunc(before, func(m ports.Migration) bool { return m.Applied }), nil
 }
 
-// errRehearsed takes a step back that was only tried.
-var errRehearsed = errors.New("this was a rehearsal")
+// errDryRun takes a step back that was only tried.
+var errDryRun = errors.New("this was a rehearsal")
 
-// Rehearse implements ports.Schema. It takes the step, looks at what is missing, and takes the step back.
-func (f *File) Rehearse(ctx context.Context) (ports.Loss, error) {
-	loss, err := f.down(ctx, errRehearsed)
-	if errors.Is(err, errRehearsed) {
+// DryRunDown implements ports.Schema. It takes the step, looks at what is missing, and takes the step back.
+func (f *File) DryRunDown(ctx context.Context) (ports.DataLoss, error) {
+	loss, err := f.down(ctx, errDryRun)
+	if errors.Is(err, errDryRun) {
 		err = nil
 	}
 	return loss, err
 }
 
 // Down implements ports.Schema.
-func (f *File) Down(ctx context.Context) (ports.Loss, error) { return f.down(ctx, nil) }
+func (f *File) Down(ctx context.Context) (ports.DataLoss, error) { return f.down(ctx, nil) }
 
-func (f *File) down(ctx context.Context, verdict error) (loss ports.Loss, err error) {
+func (f *File) down(ctx context.Context, verdict error) (loss ports.DataLoss, err error) {
 	status, err := f.Status(ctx)
 	if err != nil {
 		return loss, err
@@ -96,30 +96,30 @@ func (f *File) down(ctx context.Context, verdict error) (loss ports.Loss, err er
 		return loss, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.alone(ctx); err != nil {
+	if err := db.lockExclusively(ctx); err != nil {
 		return loss, err
 	}
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return loss, err
 	}
-	before, err := takeStock(ctx, conn)
+	before, err := readTableStats(ctx, conn)
 	if err != nil {
 		return loss, errors.Join(err, conn.Close())
 	}
 	step := &migrationDriver{conn: conn}
-	step.last = func() error {
-		after, err := takeStock(ctx, conn)
+	step.afterSteps = func() error {
+		after, err := readTableStats(ctx, conn)
 		if err == nil {
-			before.less(after, &loss)
+			before.recordLoss(after, &loss)
 			err = verdict
 		}
 		return err
 	}
 	if err := withMigrations(step, migrations.SQLite(), func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
-		return loss, errors.Join(fmt.Errorf("taking migration %d back; nothing was changed: %w", newest.Version, err), db.backToWAL(ctx))
+		return loss, errors.Join(fmt.Errorf("taking migration %d back; nothing was changed: %w", newest.Version, err), db.unlock(ctx))
 	}
-	return loss, db.backToWAL(ctx)
+	return loss, db.unlock(ctx)
 }
 
 func newestVersion(all []ports.Migration) int { return all[len(all)-1].Version }
@@ -133,14 +133,14 @@ func lastApplied(status []ports.Migration) *ports.Migration {
 	return nil
 }
 
-// stock is how many rows each table has, and its columns.
-type stock struct {
+// tableStats is how many rows each table has, and its columns.
+type tableStats struct {
 	rows    map[string]int64
 	columns map[string][]string
 }
 
-func takeStock(ctx context.Context, conn *sql.Conn) (stock, error) {
-	s := stock{map[string]int64{}, map[string][]string{}}
+func readTableStats(ctx context.Context, conn *sql.Conn) (tableStats, error) {
+	s := tableStats{map[string]int64{}, map[string][]string{}}
 	columns, err := allColumns(ctx, conn)
 	if err != nil {
 		return s, err
@@ -164,8 +164,8 @@ func takeStock(ctx context.Context, conn *sql.Conn) (stock, error) {
 	return s, nil
 }
 
-// less enters what is there before and not after.
-func (before stock) less(after stock, loss *ports.Loss) {
+// recordLoss enters what is there before and not after.
+func (before tableStats) recordLoss(after tableStats, loss *ports.DataLoss) {
 	loss.Rows = map[string]int64{}
 	for table, columns := range before.columns {
 		if lost := before.rows[table] - after.rows[table]; lost > 0 {

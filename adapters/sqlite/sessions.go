@@ -12,8 +12,8 @@ import (
 type sessions struct{ queries *sqlitedb.Queries }
 
 func (s sessions) Add(ctx context.Context, session *domain.Session) error {
-	state := session.Snapshot()
-	amr, err := listText(state.AMR)
+	state := session.State()
+	amr, err := encodeList(state.AMR)
 	if err != nil {
 		return fmt.Errorf("adding a session: %w", err)
 	}
@@ -23,7 +23,7 @@ func (s sessions) Add(ctx context.Context, session *domain.Session) error {
 		CredentialID:        state.CredentialID.Bytes(),
 		Transport:           string(state.Transport),
 		TokenDigest:         state.Token[:],
-		PreviousTokenDigest: optionalDigest(state.Previous),
+		PreviousTokenDigest: optionalDigest(state.PreviousToken),
 		RotatedAt:           optionalMicros(state.RotatedAt),
 		Assurance:           string(state.Assurance),
 		AMR:                 amr,
@@ -38,7 +38,7 @@ func (s sessions) Add(ctx context.Context, session *domain.Session) error {
 		RevokedAt:           optionalMicros(state.RevokedAt),
 	})
 	if err != nil {
-		return fault("adding a session", err)
+		return wrap("adding a session", err)
 	}
 	return nil
 }
@@ -46,7 +46,7 @@ func (s sessions) Add(ctx context.Context, session *domain.Session) error {
 func (s sessions) ByToken(ctx context.Context, token domain.TokenDigest) (*domain.Session, error) {
 	row, err := s.queries.SessionByToken(context.WithoutCancel(ctx), token[:])
 	if err != nil {
-		return nil, lookupFault("looking up a session", err, domain.ErrUnauthenticated)
+		return nil, wrapNotFound("looking up a session", err, domain.ErrUnauthenticated)
 	}
 	return sessionOf(row)
 }
@@ -54,31 +54,31 @@ func (s sessions) ByToken(ctx context.Context, token domain.TokenDigest) (*domai
 func (s sessions) ByID(ctx context.Context, id domain.SessionID) (*domain.Session, error) {
 	row, err := s.queries.SessionByID(context.WithoutCancel(ctx), id.String())
 	if err != nil {
-		return nil, lookupFault("looking up a session", err, domain.ErrSessionNotFound)
+		return nil, wrapNotFound("looking up a session", err, domain.ErrSessionNotFound)
 	}
 	return sessionOf(row)
 }
 
-func (s sessions) Live(ctx context.Context, user domain.UserID, now time.Time, from domain.SessionID, limit int) ([]*domain.Session, error) {
+func (s sessions) ListActive(ctx context.Context, user domain.UserID, now time.Time, from domain.SessionID, limit int) ([]*domain.Session, error) {
 	rows, err := s.queries.LiveSessions(context.WithoutCancel(ctx), sqlitedb.LiveSessionsParams{
-		UserID: user.String(), Now: micros(now), Before: before(from), UpTo: int64(limit),
+		UserID: user.String(), Now: micros(now), Before: upperBound(from), UpTo: int64(limit),
 	})
 	if err != nil {
-		return nil, fault("listing a user's sessions", err)
+		return nil, wrap("listing a user's sessions", err)
 	}
 	return restoreAll(rows, sessionOf)
 }
 
 func (s sessions) Save(ctx context.Context, session *domain.Session) error {
-	state := session.Snapshot()
-	amr, err := listText(state.AMR)
+	state := session.State()
+	amr, err := encodeList(state.AMR)
 	if err != nil {
 		return fmt.Errorf("saving a session: %w", err)
 	}
 	saved, err := s.queries.SaveSession(context.WithoutCancel(ctx), sqlitedb.SaveSessionParams{
 		CredentialID:        state.CredentialID.Bytes(),
 		TokenDigest:         state.Token[:],
-		PreviousTokenDigest: optionalDigest(state.Previous),
+		PreviousTokenDigest: optionalDigest(state.PreviousToken),
 		RotatedAt:           optionalMicros(state.RotatedAt),
 		Assurance:           string(state.Assurance),
 		AMR:                 amr,
@@ -93,7 +93,7 @@ func (s sessions) Save(ctx context.Context, session *domain.Session) error {
 		ID:                  state.ID.String(),
 	})
 	if err != nil {
-		return fault("saving a session", err)
+		return wrap("saving a session", err)
 	}
 	if saved == 0 {
 		return domain.ErrUnauthenticated
@@ -101,10 +101,10 @@ func (s sessions) Save(ctx context.Context, session *domain.Session) error {
 	return nil
 }
 
-func (s sessions) Sweep(ctx context.Context, ended time.Time, limit int) (int, error) {
+func (s sessions) DeleteExpired(ctx context.Context, ended time.Time, limit int) (int, error) {
 	swept, err := s.queries.SweepSessions(context.WithoutCancel(ctx), sqlitedb.SweepSessionsParams{Ended: micros(ended), UpTo: int64(limit)})
 	if err != nil {
-		return 0, fault("sweeping sessions", err)
+		return 0, wrap("sweeping sessions", err)
 	}
 	return int(swept), nil
 }
@@ -118,11 +118,11 @@ func sessionOf(row sqlitedb.Session) (*domain.Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a session's user: %w", err)
 	}
-	amr, err := listOf[string](row.AMR)
+	amr, err := decodeList[string](row.AMR)
 	if err != nil {
 		return nil, fmt.Errorf("reading a session's methods: %w", err)
 	}
-	state := domain.SessionSnapshot{
+	state := domain.SessionState{
 		ID:           id,
 		UserID:       userID,
 		CredentialID: domain.CredentialID(row.CredentialID),
@@ -141,7 +141,7 @@ func sessionOf(row sqlitedb.Session) (*domain.Session, error) {
 	if err := fixedBytes(state.Token[:], row.TokenDigest); err != nil {
 		return nil, fmt.Errorf("reading a session's token digest: %w", err)
 	}
-	if err := optionalBytes(state.Previous[:], row.PreviousTokenDigest); err != nil {
+	if err := optionalBytes(state.PreviousToken[:], row.PreviousTokenDigest); err != nil {
 		return nil, fmt.Errorf("reading a session's previous token digest: %w", err)
 	}
 	return domain.RestoreSession(state), nil

@@ -25,14 +25,14 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// readers is how many Views run at once. Lookups by index take microseconds; more connections would only cost memory.
-const readers = 4
+// maxReaders is how many Views run at once. Lookups by index take microseconds; more connections would only cost memory.
+const maxReaders = 4
 
 var errClosed = fmt.Errorf("the database is closed: %w", domain.ErrUnavailable)
 
 // Store is a ports.Store in a file.
 type Store struct {
-	newer        int // see NewerSchema
+	newerSchema  int // see NewerSchema
 	db           *sql.DB
 	connections  []*connection
 	writer       *writer
@@ -54,12 +54,12 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, err)
 	}
-	return openOn(db, path)
+	return newStore(db, path)
 }
 
-// openOn is Open on the database at path, and closes it if that fails.
-func openOn(db *sql.DB, path string) (*Store, error) {
-	s := &Store{db: db, readers: make(chan *connection, readers), closing: make(chan struct{})}
+// newStore is Open on the database at path, and closes it if that fails.
+func newStore(db *sql.DB, path string) (*Store, error) {
+	s := &Store{db: db, readers: make(chan *connection, maxReaders), closing: make(chan struct{})}
 	s.close = sync.OnceValue(s.shutDown)
 	if err := s.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the database %s: %w", path, err), s.disconnect())
@@ -68,16 +68,16 @@ func openOn(db *sql.DB, path string) (*Store, error) {
 }
 
 // NewerSchema is the version of the schema if a newer release has made it, and 0 otherwise.
-func (s *Store) NewerSchema() int { return s.newer }
+func (s *Store) NewerSchema() int { return s.newerSchema }
 
 // busyTimeout is how every connection waits for others, once it is open.
 const busyTimeout = "PRAGMA busy_timeout = 5000"
 
-func openDatabase(path string) (*sql.DB, error) { return openIn("rwc", path) }
+func openDatabase(path string) (*sql.DB, error) { return openMode("rwc", path) }
 
-// openIn opens a file to read and write it ("rw"), or also to make it ("rwc").
-func openIn(mode, path string) (*sql.DB, error) {
-	name, err := nameOf(path, mode)
+// openMode opens a file to read and write it ("rw"), or also to make it ("rwc").
+func openMode(mode, path string) (*sql.DB, error) {
+	name, err := dataSourceName(path, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -88,23 +88,23 @@ func openIn(mode, path string) (*sql.DB, error) {
 // that size.
 const journalSizeLimit = "journal_size_limit(67108864)"
 
-// nameOf names the database at path together with the settings of every connection to it.
-func nameOf(path, mode string) (string, error) {
+// dataSourceName names the database at path together with the settings of every connection to it.
+func dataSourceName(path, mode string) (string, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
 	}
 	// The order counts: without a timeout the other settings would fail when somebody else has the file open. What was
 	// deleted is overwritten, since it may be all that is left of somebody who wanted to be forgotten.
-	return uri(absolute, url.Values{
+	return fileURI(absolute, url.Values{
 		"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)", journalSizeLimit},
 		"modeof":  {absolute},
 		"mode":    {mode},
 	}), nil
 }
 
-// uri names a file as SQLite wants it (https://sqlite.org/uri.html).
-func uri(absolute string, settings url.Values) string {
+// fileURI names a file as SQLite wants it (https://sqlite.org/uri.html).
+func fileURI(absolute string, settings url.Values) string {
 	query := strings.ReplaceAll(settings.Encode(), "+", "%20") // a space, which SQLite knows by this name only
 	return "file:" + (&url.URL{Path: absolute}).EscapedPath() + "?" + query
 }
@@ -117,8 +117,8 @@ func (s *Store) start() error {
 	if err != nil {
 		return err
 	}
-	s.newer = newer
-	for range readers {
+	s.newerSchema = newer
+	for range maxReaders {
 		reader, err := s.connect()
 		if err != nil {
 			return err
@@ -156,7 +156,7 @@ func useWAL(db *sql.DB) error {
 		time.Sleep(50 * time.Millisecond)
 	}
 	if err != nil {
-		return fault("choosing the write-ahead log", err)
+		return wrap("choosing the write-ahead log", err)
 	}
 	return nil
 }

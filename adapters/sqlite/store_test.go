@@ -13,7 +13,7 @@ func TestContract(t *testing.T) {
 }
 
 // What survives a power cut, and what a reader waits for, hangs on these.
-func TestEveryConnectionHasItsSettings(t *testing.T) {
+func TestOpen_ConnectionPragmas(t *testing.T) {
 	s := openNew(t)
 	for _, c := range s.connections {
 		var journal string

@@ -12,13 +12,13 @@ import (
 )
 
 type users struct {
-	queries *sqlitedb.Queries
-	removed *bool // set when somebody was
+	queries         *sqlitedb.Queries
+	truncatePending *bool // set when somebody was
 }
 
 func (u users) Add(ctx context.Context, user *domain.User) error {
-	s := user.Snapshot()
-	claim := columnsOf(s.Claim)
+	s := user.State()
+	claim := pendingEmailColumnsOf(s.PendingEmail)
 	added, err := u.queries.AddUser(context.WithoutCancel(ctx), sqlitedb.AddUserParams{
 		ID:              s.ID.String(),
 		UserHandle:      s.Handle.Bytes(),
@@ -33,7 +33,7 @@ func (u users) Add(ctx context.Context, user *domain.User) error {
 		CreatedAt:       micros(s.CreatedAt),
 	})
 	if err != nil {
-		return fault("adding a user", err)
+		return wrap("adding a user", err)
 	}
 	if added == 0 {
 		return domain.ErrEmailTaken
@@ -44,7 +44,7 @@ func (u users) Add(ctx context.Context, user *domain.User) error {
 func (u users) ByID(ctx context.Context, id domain.UserID) (*domain.User, error) {
 	row, err := u.queries.UserByID(context.WithoutCancel(ctx), id.String())
 	if err != nil {
-		return nil, lookupFault("looking up a user", err, domain.ErrUserNotFound)
+		return nil, wrapNotFound("looking up a user", err, domain.ErrUserNotFound)
 	}
 	return userOf(row)
 }
@@ -52,7 +52,7 @@ func (u users) ByID(ctx context.Context, id domain.UserID) (*domain.User, error)
 func (u users) ByEmail(ctx context.Context, email domain.Email) (*domain.User, error) {
 	row, err := u.queries.UserByEmail(context.WithoutCancel(ctx), string(email))
 	if err != nil {
-		return nil, lookupFault("looking up a user by e-mail", err, domain.ErrUserNotFound)
+		return nil, wrapNotFound("looking up a user by e-mail", err, domain.ErrUserNotFound)
 	}
 	return userOf(row)
 }
@@ -60,14 +60,14 @@ func (u users) ByEmail(ctx context.Context, email domain.Email) (*domain.User, e
 func (u users) List(ctx context.Context, after domain.UserID, limit int) ([]*domain.User, error) {
 	rows, err := u.queries.UsersAfter(context.WithoutCancel(ctx), sqlitedb.UsersAfterParams{After: after.String(), UpTo: int64(limit)})
 	if err != nil {
-		return nil, fault("listing users", err)
+		return nil, wrap("listing users", err)
 	}
 	return restoreAll(rows, userOf)
 }
 
 func (u users) Save(ctx context.Context, user *domain.User) error {
-	s := user.Snapshot()
-	claim := columnsOf(s.Claim)
+	s := user.State()
+	claim := pendingEmailColumnsOf(s.PendingEmail)
 	saved, err := u.queries.SaveUser(context.WithoutCancel(ctx), sqlitedb.SaveUserParams{
 		Email:           optionalText(s.Email),
 		EmailVerifiedAt: optionalMicros(s.EmailVerifiedAt),
@@ -83,7 +83,7 @@ func (u users) Save(ctx context.Context, user *domain.User) error {
 	case errors.Is(err, sqlite3.CONSTRAINT_UNIQUE): // of what changes, the address alone is unique
 		return domain.ErrEmailTaken
 	case err != nil:
-		return fault("saving a user", err)
+		return wrap("saving a user", err)
 	case saved == 0:
 		return domain.ErrUserNotFound
 	}
@@ -93,16 +93,16 @@ func (u users) Save(ctx context.Context, user *domain.User) error {
 func (u users) Remove(ctx context.Context, id domain.UserID) error {
 	ctx = context.WithoutCancel(ctx)
 	if err := u.queries.DisownEvents(ctx, new(id.String())); err != nil {
-		return fault("making a user's events nobody's", err)
+		return wrap("making a user's events nobody's", err)
 	}
 	removed, err := u.queries.RemoveUser(ctx, id.String())
 	if err != nil {
-		return fault("removing a user", err)
+		return wrap("removing a user", err)
 	}
 	if removed == 0 {
 		return domain.ErrUserNotFound
 	}
-	*u.removed = true
+	*u.truncatePending = true
 	return nil
 }
 
@@ -111,16 +111,16 @@ func userOf(row sqlitedb.User) (*domain.User, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a user: %w", err)
 	}
-	claim, err := claimOf(row)
+	claim, err := pendingEmailOf(row)
 	if err != nil {
 		return nil, fmt.Errorf("reading a user's claim: %w", err)
 	}
-	return domain.RestoreUser(domain.UserSnapshot{
+	return domain.RestoreUser(domain.UserState{
 		ID:              id,
 		Handle:          domain.UserHandle(row.UserHandle),
 		Email:           domain.Email(textOf(row.Email)),
 		EmailVerifiedAt: optionalTime(row.EmailVerifiedAt),
-		Claim:           claim,
+		PendingEmail:    claim,
 		DisplayName:     domain.DisplayName(row.DisplayName),
 		DisabledAt:      optionalTime(row.DisabledAt),
 		CreatedAt:       timeOf(row.CreatedAt),

@@ -8,7 +8,7 @@ import (
 )
 
 // Whoever forgets what Remove does, in a statement here or by hand, is stopped by the schema.
-func TestNobodyLeavesTheirNameInTheEvents(t *testing.T) {
+func TestSchema_RequiresAnonymisedEvents(t *testing.T) {
 	s := openFilled(t)
 	for name, statement := range map[string]string{
 		"a user before their events":   "DELETE FROM users",
@@ -21,7 +21,7 @@ func TestNobodyLeavesTheirNameInTheEvents(t *testing.T) {
 }
 
 // A claim to an address is whole or there is none, and it is written as addresses are compared.
-func TestAClaimIsWholeOrThereIsNone(t *testing.T) {
+func TestSchema_PendingEmailColumnsAllOrNone(t *testing.T) {
 	s := openFilled(t)
 	const none = "UPDATE users SET claimed_email = NULL, claim_code = NULL, claim_failures = NULL, claim_expires_at = NULL"
 	for _, set := range []string{
@@ -45,10 +45,10 @@ func TestAClaimIsWholeOrThereIsNone(t *testing.T) {
 }
 
 // A table or column that a migration adds is looked through as well, since releases has to fill it.
-func TestNoTableNamesWhoeverWasRemoved(t *testing.T) {
+func TestUsersRemove_LeavesNoRows(t *testing.T) {
 	s := openFilled(t)
 	const ada = "019a0000-0000-7000-0000-000000000001"
-	traces := append(column(t, s.db, "SELECT id FROM sessions"), ada, "ada@example.org", "countess@example.org")
+	traces := append(queryColumn(t, s.db, "SELECT id FROM sessions"), ada, "ada@example.org", "countess@example.org")
 	for _, trace := range traces {
 		if !strings.Contains(contentsOf(t, s.db), trace) {
 			t.Fatalf("%s is not there to begin with", trace)
@@ -69,7 +69,7 @@ func TestNoTableNamesWhoeverWasRemoved(t *testing.T) {
 			t.Errorf("%s is still in:\n%s", trace, left)
 		}
 	}
-	if n := column(t, s.db, "SELECT count(*) FROM webauthn_challenges WHERE applicant_user_id IS NULL"); n[0] != "0" {
+	if n := queryColumn(t, s.db, "SELECT count(*) FROM webauthn_challenges WHERE applicant_user_id IS NULL"); n[0] != "0" {
 		t.Errorf("%s challenges of the removed user are left", n[0])
 	}
 }
@@ -78,7 +78,7 @@ func TestNoTableNamesWhoeverWasRemoved(t *testing.T) {
 func openFilled(t *testing.T) *Store {
 	t.Helper()
 	s := openNew(t)
-	for _, rows := range releases {
+	for _, rows := range rowsByVersion {
 		if _, err := s.db.ExecContext(t.Context(), rows); err != nil {
 			t.Fatal(err)
 		}

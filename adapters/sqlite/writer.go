@@ -20,25 +20,25 @@ const maxBatch = 128
 type writer struct {
 	*connection
 	checkpoint *checkpointer
-	turns      chan *turn    // unbuffered: whoever waits can still leave
+	requests   chan *request // unbuffered: whoever waits can still leave
 	closing    chan struct{} // nobody new may queue
 	closed     chan struct{} // nobody will be served any more
 	committing bool
-	failing    bool // the last transaction failed
+	lastFailed bool // the last transaction failed
 
-	triedToForget time.Time
+	lastTruncateAttempt time.Time
 }
 
-// turn is one caller's use of the writer's connection. Each channel carries one message, in this order.
-type turn struct {
+// request is one caller's use of the writer's connection. Each channel carries one message, in this order.
+type request struct {
 	ctx       context.Context
-	begun     chan error // nil: the savepoint stands, the connection is the caller's
-	ended     chan bool  // the connection is the writer's again; true: keep what was written
+	started   chan error // nil: the savepoint stands, the connection is the caller's
+	finished  chan bool  // the connection is the writer's again; true: keep what was written
 	committed chan error // what became of it, if it was to be kept
 }
 
 func startWriter(c *connection, p *checkpointer) (*writer, error) {
-	w := &writer{connection: c, checkpoint: p, turns: make(chan *turn), closing: make(chan struct{}), closed: make(chan struct{})}
+	w := &writer{connection: c, checkpoint: p, requests: make(chan *request), closing: make(chan struct{}), closed: make(chan struct{})}
 	// A full disk can make SQLite end the transaction by itself. Whatever is written after that, in the belief that the
 	// transaction still stands, must not become a commit of its own.
 	err := c.conn.Raw(func(raw any) error {
@@ -48,7 +48,7 @@ func startWriter(c *connection, p *checkpointer) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	go w.run()
+	go w.loop()
 	return w, nil
 }
 
@@ -67,32 +67,32 @@ func (w *writer) update(ctx context.Context, fn func(tx ports.Tx) error) error {
 		return errClosed
 	default:
 	}
-	t := &turn{ctx: ctx, begun: make(chan error), ended: make(chan bool), committed: make(chan error, 1)}
+	t := &request{ctx: ctx, started: make(chan error), finished: make(chan bool), committed: make(chan error, 1)}
 	select {
-	case w.turns <- t:
+	case w.requests <- t:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-w.closed:
 		return errClosed
 	}
 	select {
-	case err := <-t.begun:
+	case err := <-t.started:
 		if err != nil {
 			return err
 		}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := t.take(fn, w.tx); err != nil {
+	if err := t.execute(fn, w.tx); err != nil {
 		return err
 	}
 	return <-t.committed
 }
 
-// take hands the connection back in every case, also if fn panics or ends its goroutine.
-func (t *turn) take(fn func(tx ports.Tx) error, tx ports.Tx) error {
+// execute hands the connection back in every case, also if fn panics or ends its goroutine.
+func (t *request) execute(fn func(tx ports.Tx) error, tx ports.Tx) error {
 	keep := false
-	defer func() { t.ended <- keep }()
+	defer func() { t.finished <- keep }()
 	if err := fn(tx); err != nil {
 		return err
 	}
@@ -103,17 +103,17 @@ func (t *turn) take(fn func(tx ports.Tx) error, tx ports.Tx) error {
 	return nil
 }
 
-func (w *writer) run() {
+func (w *writer) loop() {
 	defer close(w.closed)
 	for {
 		select {
-		case t := <-w.turns:
+		case t := <-w.requests:
 			w.batch(t)
 		case <-w.checkpoint.copied:
 			// It needs nothing that is waited for, and fails, for example on a full disk, as the next one will.
 			_, _, _ = checkpoint(w.connection)
 		case <-w.closing:
-			for t := w.waiting(); t != nil; t = w.waiting() {
+			for t := w.nextQueued(); t != nil; t = w.nextQueued() {
 				w.batch(t)
 			}
 			return
@@ -121,10 +121,10 @@ func (w *writer) run() {
 	}
 }
 
-// waiting returns the turn of somebody who waits, or nil.
-func (w *writer) waiting() *turn {
+// nextQueued returns the turn of somebody who waits, or nil.
+func (w *writer) nextQueued() *request {
 	select {
-	case t := <-w.turns:
+	case t := <-w.requests:
 		return t
 	default:
 		return nil
@@ -132,24 +132,24 @@ func (w *writer) waiting() *turn {
 }
 
 // batch gives first and those who wait behind it their turns in one transaction.
-func (w *writer) batch(first *turn) {
+func (w *writer) batch(first *request) {
 	if err := w.begin(); err != nil {
 		// Whoever waits behind it would only wait as long again, for the same. Whoever comes once somebody has been told may
 		// know that it is over.
-		refused := []*turn{first}
-		for t := w.waiting(); t != nil; t = w.waiting() {
+		refused := []*request{first}
+		for t := w.nextQueued(); t != nil; t = w.nextQueued() {
 			refused = append(refused, t)
 		}
 		for _, t := range refused {
-			t.refuse(err)
+			t.fail(err)
 		}
 		return
 	}
-	kept, err := w.serveAll(first)
+	kept, err := w.runAll(first)
 	if err == nil {
 		err = w.commit()
 	}
-	w.failing = err != nil
+	w.lastFailed = err != nil
 	if err != nil {
 		// Where SQLite ended the transaction by itself there is none left to roll back, and this says so in vain.
 		_ = w.exec("ROLLBACK")
@@ -157,8 +157,8 @@ func (w *writer) batch(first *turn) {
 	for _, t := range kept {
 		t.committed <- err
 	}
-	if err == nil && w.removed {
-		w.forget()
+	if err == nil && w.truncatePending {
+		w.truncateWAL()
 	}
 }
 
@@ -166,45 +166,45 @@ func (w *writer) batch(first *turn) {
 // whether writing is possible again.
 func (w *writer) begin() error {
 	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
-		return fault("beginning a transaction", err)
+		return wrap("beginning a transaction", err)
 	}
-	if w.failing {
+	if w.lastFailed {
 		if err := w.exec("PRAGMA user_version = 0"); err != nil { // which is what it is
 			_ = w.exec("ROLLBACK")
-			return fault("trying whether the database can be written again", err)
+			return wrap("trying whether the database can be written again", err)
 		}
 	}
 	return nil
 }
 
-// forgetEvery is how long to wait before trying again to empty the log while somebody reads from it, say a backup.
-const forgetEvery = time.Second
+// truncateRetryInterval is how long to wait before trying again to empty the log while somebody reads from it, say a backup.
+const truncateRetryInterval = time.Second
 
-// forget empties the write-ahead log into the file, where deleted rows have been overwritten. The log would go on holding
+// truncateWAL empties the write-ahead log into the file, where deleted rows have been overwritten. The log would go on holding
 // whoever was removed until it is full. If a reader is in the way, a later commit tries again: waiting for one that reads
 // for long, as a backup does, or always, as Litestream does, would stop everybody who writes.
-func (w *writer) forget() {
-	if time.Since(w.triedToForget) < forgetEvery {
+func (w *writer) truncateWAL() {
+	if time.Since(w.lastTruncateAttempt) < truncateRetryInterval {
 		return
 	}
-	w.triedToForget = time.Now()
+	w.lastTruncateAttempt = time.Now()
 	if err := w.exec("PRAGMA busy_timeout = 0"); err != nil {
 		return
 	}
 	var busy, frames, done int
 	row := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	if err := row.Scan(&busy, &frames, &done); err == nil && busy == 0 {
-		w.removed = false
-		w.triedToForget = time.Time{} // whoever is next is forgotten at once
+		w.truncatePending = false
+		w.lastTruncateAttempt = time.Time{} // whoever is next is forgotten at once
 	}
 	_ = w.exec(busyTimeout) // it sets a number, and has failed for nothing yet
 }
 
-// serveAll returns the turns that await the commit. After an error the transaction is lost.
-func (w *writer) serveAll(first *turn) (kept []*turn, err error) {
+// runAll returns the turns that await the commit. After an error the transaction is lost.
+func (w *writer) runAll(first *request) (kept []*request, err error) {
 	served := 0
-	for t := first; t != nil; t = w.waiting() {
-		keep, err := w.serve(t)
+	for t := first; t != nil; t = w.nextQueued() {
+		keep, err := w.runRequest(t)
 		if keep {
 			kept = append(kept, t)
 		}
@@ -222,21 +222,21 @@ func (w *writer) commit() error {
 	w.committing = true
 	defer func() { w.committing = false }()
 	if err := w.exec("COMMIT"); err != nil {
-		return fault("committing", err)
+		return wrap("committing", err)
 	}
 	return nil
 }
 
-// serve gives t its turn and reports whether t awaits the commit. After an error the transaction is lost.
-func (w *writer) serve(t *turn) (keep bool, err error) {
+// runRequest gives t its turn and reports whether t awaits the commit. After an error the transaction is lost.
+func (w *writer) runRequest(t *request) (keep bool, err error) {
 	if err := w.exec("SAVEPOINT turn"); err != nil {
-		err = lost(err)
-		t.refuse(err)
+		err = txLost(err)
+		t.fail(err)
 		return false, err
 	}
 	select {
-	case t.begun <- nil:
-		keep = <-t.ended
+	case t.started <- nil:
+		keep = <-t.finished
 	case <-t.ctx.Done():
 	}
 	end := "RELEASE turn"
@@ -244,20 +244,20 @@ func (w *writer) serve(t *turn) (keep bool, err error) {
 		end = "ROLLBACK TO turn; RELEASE turn"
 	}
 	if err := w.exec(end); err != nil {
-		return keep, lost(err)
+		return keep, txLost(err)
 	}
 	return keep, nil
 }
 
-// refuse tells the caller, if still there, that there is no turn.
-func (t *turn) refuse(err error) {
+// fail tells the caller, if still there, that there is no turn.
+func (t *request) fail(err error) {
 	select {
-	case t.begun <- err:
+	case t.started <- err:
 	case <-t.ctx.Done():
 	}
 }
 
-// lost is the error of everybody whose transaction SQLite has ended by itself: the savepoint is gone with it.
-func lost(err error) error {
+// txLost is the error of everybody whose transaction SQLite has ended by itself: the savepoint is gone with it.
+func txLost(err error) error {
 	return fmt.Errorf("the transaction was lost: %w: %w", domain.ErrUnavailable, err)
 }

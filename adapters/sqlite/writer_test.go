@@ -20,12 +20,12 @@ import (
 	"github.com/keylodge/keylodge/ports/storetest"
 )
 
-func TestThoseWhoWaitShareOneCommit(t *testing.T) {
+func TestUpdate_GroupCommit(t *testing.T) {
 	s := openNew(t)
 	commits := 0
-	onCommit(t, s, func() bool { commits++; return s.writer.committing })
+	setCommitHook(t, s, func() bool { commits++; return s.writer.committing })
 	const callers = 64
-	for i, err := range together(t, s, callers, addNumbered, nothing) {
+	for i, err := range updateTogether(t, s, callers, addNumbered, noop) {
 		if err != nil {
 			t.Errorf("caller %d: %v", i, err)
 		}
@@ -36,21 +36,21 @@ func TestThoseWhoWaitShareOneCommit(t *testing.T) {
 	}
 }
 
-func TestAFailedCommitIsTheErrorOfAllWhoShareIt(t *testing.T) {
+func TestUpdate_CommitErrorFailsWholeBatch(t *testing.T) {
 	s := openNew(t)
-	onCommit(t, s, func() bool { return false })
-	for i, err := range together(t, s, 8, addNumbered, nothing) {
+	setCommitHook(t, s, func() bool { return false })
+	for i, err := range updateTogether(t, s, 8, addNumbered, noop) {
 		if err == nil && i < 8 {
 			t.Errorf("caller %d was told that its writes are kept", i)
 		}
 	}
-	onCommit(t, s, func() bool { return s.writer.committing })
+	setCommitHook(t, s, func() bool { return s.writer.committing })
 	wantChallenges(t, s, 0)
 	add(t, s, 0)
 	wantChallenges(t, s, 1)
 }
 
-func TestAFullDiskIsTheErrorOfAllWhoseTransactionItEnds(t *testing.T) {
+func TestUpdate_FullDiskFailsWholeBatch(t *testing.T) {
 	s := openNew(t)
 	var pages int
 	if err := s.writer.conn.QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
@@ -64,12 +64,12 @@ func TestAFullDiskIsTheErrorOfAllWhoseTransactionItEnds(t *testing.T) {
 	}
 	limitPages(pages + 4)
 	const callers, greedy, hidden, first = 4, 2, 98, 99
-	results := together(t, s, callers, func(i int, tx ports.Tx) error {
+	results := updateTogether(t, s, callers, func(i int, tx ports.Tx) error {
 		if i != greedy {
 			return addNumbered(i, tx)
 		}
-		huge := numbered(greedy).Snapshot()
-		huge.Ceremony = make([]byte, 1<<20)
+		huge := numbered(greedy).State()
+		huge.CeremonyState = make([]byte, 1<<20)
 		if err := tx.Challenges.Add(t.Context(), domain.RestoreChallenge(huge)); !errors.Is(err, domain.ErrUnavailable) {
 			return fmt.Errorf("on the full disk: got %w", err)
 		}
@@ -94,7 +94,7 @@ func TestAFullDiskIsTheErrorOfAllWhoseTransactionItEnds(t *testing.T) {
 	add(t, s, 100)
 }
 
-func TestADatabaseThatSomebodyElseLocksIsUnavailable(t *testing.T) {
+func TestUpdate_UnavailableWhileLocked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	s := openAt(t, path)
 	other, err := driver.Open(path)
@@ -119,7 +119,7 @@ func TestADatabaseThatSomebodyElseLocksIsUnavailable(t *testing.T) {
 	add(t, s, 0)
 }
 
-func TestAGoroutineThatEndsInFnKeepsNothing(t *testing.T) {
+func TestUpdate_GoexitRollsBack(t *testing.T) {
 	s := openNew(t)
 	ended := make(chan struct{})
 	go func() {
@@ -135,7 +135,7 @@ func TestAGoroutineThatEndsInFnKeepsNothing(t *testing.T) {
 	wantChallenges(t, s, 1)
 }
 
-func TestCloseFinishesWhatWaitsAndRefusesWhatComesLater(t *testing.T) {
+func TestClose_DrainsThenRejects(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	s, err := Open(path)
 	if err != nil {
@@ -143,7 +143,7 @@ func TestCloseFinishesWhatWaitsAndRefusesWhatComesLater(t *testing.T) {
 	}
 	closed := make(chan error, 1)
 	const callers = 4 * maxBatch // so that some are still waiting after the first commit
-	for i, err := range together(t, s, callers, addNumbered, func(ports.Tx) error {
+	for i, err := range updateTogether(t, s, callers, addNumbered, func(ports.Tx) error {
 		go func() { closed <- s.Close() }()
 		<-s.closing
 		return nil
@@ -192,9 +192,9 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// together has n callers run Update(job) in one transaction: somebody keeps the writer busy until they all wait, and runs
+// updateTogether has n callers run Update(job) in one transaction: somebody keeps the writer busy until they all wait, and runs
 // first before them. It returns what each got, the first's result last.
-func together(t *testing.T, s *Store, n int, job func(i int, tx ports.Tx) error, first func(tx ports.Tx) error) []error {
+func updateTogether(t *testing.T, s *Store, n int, job func(i int, tx ports.Tx) error, first func(tx ports.Tx) error) []error {
 	t.Helper()
 	results := make([]error, n+1)
 	var callers sync.WaitGroup
@@ -209,13 +209,13 @@ func together(t *testing.T, s *Store, n int, job func(i int, tx ports.Tx) error,
 	return results
 }
 
-func nothing(ports.Tx) error { return nil }
+func noop(ports.Tx) error { return nil }
 
 func addNumbered(i int, tx ports.Tx) error {
 	return tx.Challenges.Add(context.Background(), numbered(i))
 }
 
-func onCommit(t *testing.T, s *Store, hook func() bool) {
+func setCommitHook(t *testing.T, s *Store, hook func() bool) {
 	t.Helper()
 	if err := s.writer.conn.Raw(func(raw any) error { raw.(driver.Conn).Raw().CommitHook(hook); return nil }); err != nil {
 		t.Fatal(err)
@@ -224,8 +224,8 @@ func onCommit(t *testing.T, s *Store, hook func() bool) {
 
 func numbered(i int) *domain.Challenge {
 	at := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
-	return domain.RestoreChallenge(domain.ChallengeSnapshot{
-		ID: numberedID(i), Purpose: domain.PurposeLogin, Ceremony: make([]byte, 200), CreatedAt: at, ExpiresAt: at.Add(time.Minute),
+	return domain.RestoreChallenge(domain.ChallengeState{
+		ID: numberedID(i), Purpose: domain.PurposeLogin, CeremonyState: make([]byte, 200), CreatedAt: at, ExpiresAt: at.Add(time.Minute),
 	})
 }
 

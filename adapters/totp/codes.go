@@ -30,9 +30,9 @@ var _ ports.TOTPCodes = (*Codes)(nil)
 // New makes codes for the accounts of an issuer: the name under which people find them in their apps.
 func New(issuer string) *Codes { return &Codes{issuer: withoutColons(issuer)} }
 
-// Step implements ports.TOTPCodes. If one code is right for two steps it is the later one, so that spending it leaves
+// FindStep implements ports.TOTPCodes. If one code is right for two steps it is the later one, so that spending it leaves
 // nothing of the code to be used again. A secret that is not Base32 is a fault.
-func (c *Codes) Step(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error) {
+func (c *Codes) FindStep(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error) {
 	if secret.IsZero() {
 		return 0, errors.New("judging a TOTP code: the secret is empty")
 	}

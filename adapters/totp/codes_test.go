@@ -17,18 +17,18 @@ var rfcSecret = domain.NewSecret(base32.StdEncoding.EncodeToString([]byte("12345
 
 var codes = New("Keylodge")
 
-// sent is when an app with the RFC's secret showed 005924; its half minute begins 10 seconds before.
-var sent = time.Unix(1234567890, 0)
+// shownAt is when an app with the RFC's secret showed 005924; its half minute begins 10 seconds before.
+var shownAt = time.Unix(1234567890, 0)
 
 const (
 	shown     = "005924"
 	shownStep = domain.TOTPStep(0x273EF07)
 )
 
-// typed is a code that was not parsed.
-func typed(code string) domain.TOTPCode { return domain.TOTPCode{Secret: domain.NewSecret(code)} }
+// totpCode is a code that was not parsed.
+func totpCode(code string) domain.TOTPCode { return domain.TOTPCode{Secret: domain.NewSecret(code)} }
 
-func TestTheCodesAreThoseOfRFC6238(t *testing.T) {
+func TestStep_RFC6238Vectors(t *testing.T) {
 	for at, c := range map[int64]struct {
 		code string
 		step domain.TOTPStep
@@ -40,13 +40,13 @@ func TestTheCodesAreThoseOfRFC6238(t *testing.T) {
 		2000000000:  {"279037", 0x3F940AA},
 		20000000000: {"353130", 0x27BC86AA},
 	} {
-		if step, err := codes.Step(rfcSecret, typed(c.code), time.Unix(at, 0)); step != c.step || err != nil {
+		if step, err := codes.FindStep(rfcSecret, totpCode(c.code), time.Unix(at, 0)); step != c.step || err != nil {
 			t.Errorf("%s at %d: got step %d, %v, want %d", c.code, at, step, err, c.step)
 		}
 	}
 }
 
-func TestACodeIsGoodForOneStepMoreOnEitherSide(t *testing.T) {
+func TestStep_AllowsOneStepSkew(t *testing.T) {
 	begins := time.Unix(int64(shownStep)*30, 0)
 	for after, good := range map[time.Duration]bool{
 		-30*time.Second - 1: false,
@@ -58,7 +58,7 @@ func TestACodeIsGoodForOneStepMoreOnEitherSide(t *testing.T) {
 		60*time.Second - 1:  true,
 		60 * time.Second:    false,
 	} {
-		step, err := codes.Step(rfcSecret, typed(shown), begins.Add(after))
+		step, err := codes.FindStep(rfcSecret, totpCode(shown), begins.Add(after))
 		if good && (step != shownStep || err != nil) || !good && (step != 0 || !errors.Is(err, domain.ErrInvalidCode)) {
 			t.Errorf("%s after its half minute began: step %d, %v", after, step, err)
 		}
@@ -66,7 +66,7 @@ func TestACodeIsGoodForOneStepMoreOnEitherSide(t *testing.T) {
 }
 
 // At these times the RFC's secret has one code for two steps that are both within reach.
-func TestOfTwoStepsWithOneCodeTheLaterOneIsSpent(t *testing.T) {
+func TestStep_ReturnsLaterOfTwoMatches(t *testing.T) {
 	for name, c := range map[string]struct {
 		code   string
 		second domain.TOTPStep
@@ -75,55 +75,55 @@ func TestOfTwoStepsWithOneCodeTheLaterOneIsSpent(t *testing.T) {
 		"one between them":    {"768734", 61331809 + 2},
 	} {
 		now := time.Unix(int64(c.second-1)*30, 0)
-		if step, err := codes.Step(rfcSecret, typed(c.code), now); step != c.second || err != nil {
+		if step, err := codes.FindStep(rfcSecret, totpCode(c.code), now); step != c.second || err != nil {
 			t.Errorf("%s: got step %d, %v, want %d", name, step, err, c.second)
 		}
 	}
 }
 
-func TestWhatIsNotSixDigitsIsNoCode(t *testing.T) {
+func TestStep_RejectsMalformedCodes(t *testing.T) {
 	for _, code := range []string{
 		"", "      ", "5924", "05924", "0005924", "89005924", "005924005924",
 		"٠٠٥٩٢٤", "００５９２４", "००५९२४", "00592٤", // the same in other scripts
 		"005-924", "+05924", "-05924", "00592o", "005924\x00", "0x5924", "\xff05924",
 	} {
-		if step, err := codes.Step(rfcSecret, typed(code), sent); step != 0 || !errors.Is(err, domain.ErrInvalidCode) {
+		if step, err := codes.FindStep(rfcSecret, totpCode(code), shownAt); step != 0 || !errors.Is(err, domain.ErrInvalidCode) {
 			t.Errorf("%q: got step %d, %v", code, step, err)
 		}
 	}
 }
 
-func TestACodeWithOneOtherDigitIsWrong(t *testing.T) {
+func TestStep_RejectsAnyChangedDigit(t *testing.T) {
 	for i := range len(shown) {
 		for digit := byte('0'); digit <= '9'; digit++ {
 			code := []byte(shown)
 			code[i] = digit
-			if _, err := codes.Step(rfcSecret, typed(string(code)), sent); (err == nil) != (string(code) == shown) {
+			if _, err := codes.FindStep(rfcSecret, totpCode(string(code)), shownAt); (err == nil) != (string(code) == shown) {
 				t.Errorf("%s: %v", code, err)
 			}
 		}
 	}
 }
 
-func TestACodeIsThatOfItsSecretOnly(t *testing.T) {
-	other, err := codes.Decoy()
+func TestStep_RejectsOtherSecret(t *testing.T) {
+	other, err := codes.DecoySecret()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := codes.Step(other, typed(shown), sent); !errors.Is(err, domain.ErrInvalidCode) {
+	if _, err := codes.FindStep(other, totpCode(shown), shownAt); !errors.Is(err, domain.ErrInvalidCode) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestASecretIsTheSameInEitherCase(t *testing.T) {
-	if step, err := codes.Step(domain.NewSecret(strings.ToLower(rfcSecret.Reveal())), typed(shown), sent); step != shownStep || err != nil {
+func TestStep_SecretIsCaseInsensitive(t *testing.T) {
+	if step, err := codes.FindStep(domain.NewSecret(strings.ToLower(rfcSecret.Reveal())), totpCode(shown), shownAt); step != shownStep || err != nil {
 		t.Errorf("got step %d, %v", step, err)
 	}
 }
 
-func TestABrokenSecretIsAFaultAndNotPrinted(t *testing.T) {
+func TestStep_InvalidSecretIsNotPrinted(t *testing.T) {
 	for _, secret := range []string{"", "not base32!", "GEZDGNBV1890", rfcSecret.Reveal() + "G"} {
-		step, err := codes.Step(domain.NewSecret(secret), typed(shown), sent)
+		step, err := codes.FindStep(domain.NewSecret(secret), totpCode(shown), shownAt)
 		if step != 0 || err == nil || errors.Is(err, domain.ErrInvalidCode) {
 			t.Errorf("%q: got step %d, %v", secret, step, err)
 			continue
@@ -136,16 +136,16 @@ func TestABrokenSecretIsAFaultAndNotPrinted(t *testing.T) {
 
 // What is allocated shows how much was computed: a judgement that leaves out one of the three steps allocates a third
 // less. The clock would be too noisy to tell.
-func TestTheSameIsDoneForEveryCode(t *testing.T) {
+func TestStep_ConstantWork(t *testing.T) {
 	effort := func(code string, now time.Time) float64 {
-		return testing.AllocsPerRun(100, func() { _, _ = codes.Step(rfcSecret, typed(code), now) })
+		return testing.AllocsPerRun(100, func() { _, _ = codes.FindStep(rfcSecret, totpCode(code), now) })
 	}
-	wrong := effort("123456", sent)
+	wrong := effort("123456", shownAt)
 	for name, now := range map[string]time.Time{
-		"the present step":  sent,
-		"the step before":   sent.Add(30 * time.Second),
-		"the step after":    sent.Add(-30 * time.Second),
-		"a step out of use": sent.Add(time.Hour),
+		"the present step":  shownAt,
+		"the step before":   shownAt.Add(30 * time.Second),
+		"the step after":    shownAt.Add(-30 * time.Second),
+		"a step out of use": shownAt.Add(time.Hour),
 	} {
 		if right := effort(shown, now); math.Abs(right-wrong) > wrong/6 {
 			t.Errorf("%v allocations for a code of %s, %v for a wrong one", right, name, wrong)
@@ -153,10 +153,10 @@ func TestTheSameIsDoneForEveryCode(t *testing.T) {
 	}
 }
 
-func TestDecoysAreSecretsLikeOthers(t *testing.T) {
+func TestDecoy_LooksLikeSecret(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
-		decoy, err := codes.Decoy()
+		decoy, err := codes.DecoySecret()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func BenchmarkStep(b *testing.B) {
 	for name, code := range map[string]string{"Right": shown, "Wrong": "123456"} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				_, _ = codes.Step(rfcSecret, typed(code), sent)
+				_, _ = codes.FindStep(rfcSecret, totpCode(code), shownAt)
 			}
 		})
 	}

@@ -23,8 +23,8 @@ func (c *Codes) Generate(account string) (ports.TOTPKey, error) {
 	return ports.TOTPKey{Secret: domain.NewSecret(secret), URI: domain.NewSecret(uri), QR: image}, nil
 }
 
-// Decoy implements ports.TOTPCodes.
-func (c *Codes) Decoy() (domain.Secret, error) { return domain.NewSecret(newSecret()), nil }
+// DecoySecret implements ports.TOTPCodes.
+func (c *Codes) DecoySecret() (domain.Secret, error) { return domain.NewSecret(newSecret()), nil }
 
 func newSecret() string {
 	var raw [secretSize]byte

@@ -19,8 +19,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// names are what an app shows of an issuer and an account.
-var names = map[string]struct{ issuer, account, shownIssuer, shownAccount string }{
+// labelCases are what an app shows of an issuer and an account.
+var labelCases = map[string]struct{ issuer, account, shownIssuer, shownAccount string }{
 	"an address":       {"Keylodge", "ada@example.org", "Keylodge", "ada@example.org"},
 	"a tagged address": {"Keylodge", "ada+test@example.org", "Keylodge", "ada+test@example.org"},
 	"spaces":           {"The Lodge", "Ada Lovelace", "The Lodge", "Ada Lovelace"},
@@ -38,10 +38,10 @@ var names = map[string]struct{ issuer, account, shownIssuer, shownAccount string
 	},
 }
 
-// generated has a key for each of the names. Drawing takes a while.
-var generated = sync.OnceValues(func() (map[string]ports.TOTPKey, error) {
+// generatedKeys has a key for each of the names. Drawing takes a while.
+var generatedKeys = sync.OnceValues(func() (map[string]ports.TOTPKey, error) {
 	keys := map[string]ports.TOTPKey{}
-	for name, c := range names {
+	for name, c := range labelCases {
 		key, err := New(c.issuer).Generate(c.account)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -53,14 +53,14 @@ var generated = sync.OnceValues(func() (map[string]ports.TOTPKey, error) {
 
 func keys(t *testing.T) map[string]ports.TOTPKey {
 	t.Helper()
-	keys, err := generated()
+	keys, err := generatedKeys()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return keys
 }
 
-func picture(t *testing.T, key ports.TOTPKey) image.Image {
+func decodePNG(t *testing.T, key ports.TOTPKey) image.Image {
 	t.Helper()
 	drawn, err := png.Decode(bytes.NewReader(key.QR))
 	if err != nil {
@@ -69,10 +69,10 @@ func picture(t *testing.T, key ports.TOTPKey) image.Image {
 	return drawn
 }
 
-func TestTheURISaysWhatAppsExpect(t *testing.T) {
+func TestURI_Parameters(t *testing.T) {
 	for name, key := range keys(t) {
 		t.Run(name, func(t *testing.T) {
-			c := names[name]
+			c := labelCases[name]
 			uri, err := url.Parse(key.URI.Reveal())
 			if err != nil {
 				t.Fatal(err)
@@ -103,7 +103,7 @@ func TestTheURISaysWhatAppsExpect(t *testing.T) {
 }
 
 // Some apps do not parse URIs by the book.
-func TestNothingInTheURICanBeMisread(t *testing.T) {
+func TestURI_IsUnambiguous(t *testing.T) {
 	for name, key := range keys(t) {
 		uri := key.URI.Reveal()
 		label, query, _ := strings.Cut(strings.TrimPrefix(uri, "otpauth://totp/"), "?")
@@ -119,7 +119,7 @@ func TestNothingInTheURICanBeMisread(t *testing.T) {
 	}
 }
 
-func TestASecretHas160BitsAndNoOtherIsLikeIt(t *testing.T) {
+func TestGenerate_SecretsAre160BitsAndUnique(t *testing.T) {
 	seen := map[string]bool{}
 	for _, key := range keys(t) {
 		secret := key.Secret.Reveal()
@@ -131,7 +131,7 @@ func TestASecretHas160BitsAndNoOtherIsLikeIt(t *testing.T) {
 	}
 }
 
-func TestAKeyIsNotPrinted(t *testing.T) {
+func TestTOTPKey_IsRedacted(t *testing.T) {
 	key := keys(t)["an address"]
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if printed := fmt.Sprintf(verb, key); strings.Contains(printed, key.Secret.Reveal()) {
@@ -140,11 +140,11 @@ func TestAKeyIsNotPrinted(t *testing.T) {
 	}
 }
 
-func TestTheQRCodeIsTheURI(t *testing.T) {
+func TestQRCode_EncodesURI(t *testing.T) {
 	for name, key := range keys(t) {
 		t.Run(name, func(t *testing.T) {
-			drawn := picture(t, key)
-			if read, err := decoded(drawn); read != key.URI.Reveal() || err != nil {
+			drawn := decodePNG(t, key)
+			if read, err := readQRCode(drawn); read != key.URI.Reveal() || err != nil {
 				t.Errorf("decoded %q, %v\nwant    %q", read, err, key.URI.Reveal())
 			}
 			size := drawn.Bounds()
@@ -155,9 +155,9 @@ func TestTheQRCodeIsTheURI(t *testing.T) {
 	}
 }
 
-// decoded is told that there is nothing but the code in the picture: this decoder is made for photographs and takes one in
+// readQRCode is told that there is nothing but the code in the picture: this decoder is made for photographs and takes one in
 // a hundred flawless pictures for crooked ones.
-func decoded(drawn image.Image) (string, error) {
+func readQRCode(drawn image.Image) (string, error) {
 	bitmap, err := gozxing.NewBinaryBitmapFromImage(drawn)
 	if err != nil {
 		return "", err
@@ -170,9 +170,9 @@ func decoded(drawn image.Image) (string, error) {
 }
 
 // A code can be read on a dark page too if it brings its own margin of four modules.
-func TestTheQRCodeStandsOnWhite(t *testing.T) {
+func TestQRCode_HasQuietZone(t *testing.T) {
 	for name, key := range keys(t) {
-		drawn := picture(t, key)
+		drawn := decodePNG(t, key)
 		width := drawn.Bounds().Dx()
 		dark := func(x, y int) bool { r, _, _, _ := drawn.At(x, y).RGBA(); return r == 0 }
 		corner := 0

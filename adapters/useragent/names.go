@@ -20,23 +20,23 @@ func New() *Names {
 	return &Names{}
 }
 
-const unknown = "Unknown device"
+const unknownName = "Unknown device"
 
 // NameOf returns "Firefox on Linux" or "Safari on iPhone": a browser and a system out of closed lists, one of the two, or
 // "Unknown device". No part of it is the client's own text.
 func (*Names) NameOf(userAgent string) string {
 	if userAgent == "" {
-		return unknown
+		return unknownName
 	}
 	parser, err := patterns()
 	if err != nil {
-		return unknown
+		return unknownName
 	}
 	client := parser.Parse(userAgent)
 	browser, system := browserName(client.UserAgent.Family), systemName(client)
 	switch {
 	case browser == "" && system == "":
-		return unknown
+		return unknownName
 	case browser == "":
 		return system
 	case system == "":

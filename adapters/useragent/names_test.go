@@ -2,7 +2,7 @@ package useragent
 
 import "testing"
 
-func TestDevicesHaveReadableNames(t *testing.T) {
+func TestNameOf(t *testing.T) {
 	names := New()
 	for userAgent, want := range map[string]string{
 		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0":                                                                  "Firefox on Linux",
@@ -49,7 +49,7 @@ func TestNameOf_ShowsNoTextOfTheClient(t *testing.T) {
 	}
 }
 
-func BenchmarkNameOfAgentNeverSeenBefore(b *testing.B) {
+func BenchmarkNameOf_NewAgent(b *testing.B) {
 	names := New()
 	names.NameOf("warm up")
 	agent := []byte("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 000000")

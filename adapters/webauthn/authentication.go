@@ -16,12 +16,12 @@ import (
 
 // BeginAuthentication never looks at whose passkeys it is asked for, so that real ones and decoys take the same path.
 // The library's BeginLogin would want a user, and fail for one who has no passkeys.
-func (rp *RelyingParty) BeginAuthentication(allowed []domain.CredentialDescriptor) (ports.Ceremony, error) {
+func (rp *RelyingParty) BeginAuthentication(allowed []domain.CredentialDescriptor) (ports.CeremonyOptions, error) {
 	assertion, session, err := rp.library.BeginDiscoverableLogin(webauthn.WithAllowedCredentials(descriptorsOf(allowed)))
 	if err != nil {
-		return ports.Ceremony{}, fmt.Errorf("beginning an authentication: %w", err)
+		return ports.CeremonyOptions{}, fmt.Errorf("beginning an authentication: %w", err)
 	}
-	return begin(assertion.Response, session)
+	return encodeCeremony(assertion.Response, session)
 }
 
 // VerifyAuthentication follows WebAuthn Level 3, section 7.2, as far as the port promises.
@@ -35,7 +35,7 @@ func (rp *RelyingParty) VerifyAuthentication(
 	if len(session.UserID) != 0 {
 		return domain.Assertion{}, errors.New("the ceremony state is not that of an authentication")
 	}
-	record, err := recordOf(credential.Snapshot())
+	record, err := recordOf(credential.State())
 	if err != nil {
 		return domain.Assertion{}, err
 	}
@@ -57,17 +57,17 @@ func (rp *RelyingParty) VerifyAuthentication(
 		return domain.Assertion{}, err
 	}
 	data := parsed.Response.AuthenticatorData
-	assertion := domain.Assertion{Flags: domain.AuthenticatorFlags(data.Flags), SignCount: data.Counter, Attested: data.Flags.HasAttestedCredentialData()}
-	if assertion.Attested {
-		return assertion, checkAttestedAgain(data.AttData, record)
+	assertion := domain.Assertion{Flags: domain.AuthenticatorFlags(data.Flags), SignCount: data.Counter, HasAttestedData: data.Flags.HasAttestedCredentialData()}
+	if assertion.HasAttestedData {
+		return assertion, checkAttestedData(data.AttData, record)
 	}
 	return assertion, nil
 }
 
-// checkAttestedAgain holds attested credential data at a sign-in to the passkey. Authenticators must not send them (section 6.1), some
+// checkAttestedData holds attested credential data at a sign-in to the passkey. Authenticators must not send them (section 6.1), some
 // did, and no step of section 7.2 looks at them: they are taken if they say what is known already. It comes after the signature, so
 // that an answer without a good one is refused for that, whatever it attests.
-func checkAttestedAgain(attested protocol.AttestedCredentialData, record webauthn.Credential) error {
+func checkAttestedData(attested protocol.AttestedCredentialData, record webauthn.Credential) error {
 	if !bytes.Equal(attested.CredentialID, record.ID) || !bytes.Equal(attested.CredentialPublicKey, record.PublicKey) {
 		return domain.Reject(domain.ReasonMalformed, "authenticator data that attests another credential than the one that signed")
 	}
@@ -132,7 +132,7 @@ func (rp *RelyingParty) validate(
 	session webauthn.SessionData, parsed *protocol.ParsedCredentialAssertionData, owner domain.UserHandle, record webauthn.Credential,
 ) error {
 	record.Flags.BackupEligible = parsed.Response.AuthenticatorData.Flags.HasBackupEligible()
-	user := account{handle: owner.Bytes(), credentials: []webauthn.Credential{record}}
+	user := libraryUser{handle: owner.Bytes(), credentials: []webauthn.Credential{record}}
 
 	var err error
 	if len(session.AllowedCredentialIDs) > 0 {

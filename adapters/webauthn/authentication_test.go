@@ -29,9 +29,9 @@ func authenticationRules() []rule {
 		{"no user verification", authenticator.ForgeFlags(none, uv), domain.ReasonUserVerificationMissing, nil},
 		{"BS without BE", authenticator.ForgeFlags(bs, be), domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(be, bs)},
 
-		{"authenticator data too short", truncated(36), malf, nil},
-		{"no authenticator data", truncated(0), malf, nil},
-		{"trailing bytes", appended(0), malf, nil},
+		{"authenticator data too short", truncateData(36), malf, nil},
+		{"no authenticator data", truncateData(0), malf, nil},
+		{"trailing bytes", appendData(0), malf, nil},
 		{"ED set without extensions", authenticator.ForgeFlags(ed, none), malf, rewriteData(func(data []byte) []byte { data[32] |= byte(ed); return append(data, 0xa0) })},
 		{"AT set with nothing attested", authenticator.ForgeFlags(authenticator.AttestedCredentialData, none), malf, nil},
 
@@ -50,7 +50,7 @@ func authenticationRules() []rule {
 
 func TestAuthenticationRules(t *testing.T) {
 	rp := newRelyingParty(t)
-	ada := signUp(t, rp, authenticator.New(origin))
+	ada := register(t, rp, authenticator.New(origin))
 	verify := func(t *testing.T, variation authenticator.Variation) error {
 		ceremony, answer := answerAuthentication(t, rp, nil, ada.device, variation)
 		_, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential)
@@ -58,21 +58,21 @@ func TestAuthenticationRules(t *testing.T) {
 	}
 	for _, r := range authenticationRules() {
 		t.Run(r.name, func(t *testing.T) {
-			wantReason(t, verify(t, r.refused), r.reason)
-			if r.accepted == nil {
-				r.accepted = honest()
+			wantReason(t, verify(t, r.invalid), r.reason)
+			if r.control == nil {
+				r.control = unmodified()
 			}
-			if err := verify(t, r.accepted); err != nil {
+			if err := verify(t, r.control); err != nil {
 				t.Errorf("the twin was refused: %v", err)
 			}
 		})
 	}
 }
 
-func TestAnAssertionByAnotherKeyIsRefused(t *testing.T) {
+func TestVerifyAuthentication_RejectsOtherKey(t *testing.T) {
 	rp := newRelyingParty(t)
-	ada := signUp(t, rp, authenticator.New(origin))
-	ben := signUp(t, rp, authenticator.New(origin))
+	ada := register(t, rp, authenticator.New(origin))
+	ben := register(t, rp, authenticator.New(origin))
 
 	ceremony, answer := answerAuthentication(t, rp, nil, ben.device,
 		authenticator.ForgeAnswerID(ada.credential.ID().Bytes()), authenticator.ForgeUserHandle(ada.user.Handle().Bytes()))
@@ -80,9 +80,9 @@ func TestAnAssertionByAnotherKeyIsRefused(t *testing.T) {
 	wantReason(t, err, domain.ReasonSignatureInvalid)
 }
 
-func TestAnAnswerFitsItsOwnCeremonyOnly(t *testing.T) {
+func TestVerifyAuthentication_RejectsOtherChallenge(t *testing.T) {
 	rp := newRelyingParty(t)
-	ada := signUp(t, rp, authenticator.New(origin))
+	ada := register(t, rp, authenticator.New(origin))
 	_, answer := answerAuthentication(t, rp, nil, ada.device)
 	later, err := rp.BeginAuthentication(nil)
 	if err != nil {
@@ -91,7 +91,7 @@ func TestAnAnswerFitsItsOwnCeremonyOnly(t *testing.T) {
 	_, err = rp.VerifyAuthentication(later.State, answer, ada.user, ada.credential)
 	wantReason(t, err, domain.ReasonChallengeMismatch)
 
-	session, restoreErr := restore(later.State)
+	session, restoreErr := decodeSession(later.State)
 	if restoreErr != nil {
 		t.Fatal(restoreErr)
 	}
@@ -107,8 +107,8 @@ func TestRelyingParty_RejectsCeremoniesOfAnotherRPID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ada := signUp(t, before, authenticator.New(origin))
-	registration, made := answerRegistration(t, before, newApplicant(t, "", "Ben"), authenticator.New(origin))
+	ada := register(t, before, authenticator.New(origin))
+	registration, made := answerRegistration(t, before, newPendingUser(t, "", "Ben"), authenticator.New(origin))
 	_, err = after.VerifyRegistration(registration.State, made)
 	wantReason(t, err, domain.ReasonRPIDMismatch)
 
@@ -123,14 +123,14 @@ func TestRelyingParty_RejectsCeremoniesOfAnotherRPID(t *testing.T) {
 	}
 }
 
-func TestTheAllowListDecidesWhoMayAnswer(t *testing.T) {
+func TestVerifyAuthentication_AllowCredentials(t *testing.T) {
 	rp := newRelyingParty(t)
-	ada := signUp(t, rp, authenticator.New(origin))
-	ben := signUp(t, rp, authenticator.New(origin))
+	ada := register(t, rp, authenticator.New(origin))
+	ben := register(t, rp, authenticator.New(origin))
 	another := domain.CredentialDescriptor{ID: "a passkey of Ada's on another device"}
 
 	// The devices answer a request without the list, as an attacker's client would whom the list does not suit.
-	answer := func(t *testing.T, who passkeyOf, allowed []domain.CredentialDescriptor, variations ...authenticator.Variation) error {
+	answer := func(t *testing.T, who testPasskey, allowed []domain.CredentialDescriptor, variations ...authenticator.Variation) error {
 		t.Helper()
 		listed, err := rp.BeginAuthentication(allowed)
 		if err != nil {
@@ -162,14 +162,14 @@ func TestTheAllowListDecidesWhoMayAnswer(t *testing.T) {
 	wantReason(t, answer(t, ada, list, authenticator.ForgeUserHandle(ben.user.Handle().Bytes())), domain.ReasonUserHandleMismatch)
 	wantReason(t, answer(t, ben, list), domain.ReasonUserHandleMismatch)
 	wantReason(t, answer(t, ada, []domain.CredentialDescriptor{another}), domain.ReasonUserHandleMismatch)
-	wantReason(t, answer(t, ada, domain.Decoys{Keys: [][]byte{[]byte("key")}}.Of("nobody@example.org")), domain.ReasonUserHandleMismatch)
+	wantReason(t, answer(t, ada, domain.Decoys{Keys: [][]byte{[]byte("key")}}.Descriptors("nobody@example.org")), domain.ReasonUserHandleMismatch)
 }
 
 // Counters and backup eligibility are the domain's to judge: what the answer says is reported, not refused.
-func TestCountersAndBackupFlagsAreReported(t *testing.T) {
+func TestVerifyAuthentication_ReportsCounterAndFlags(t *testing.T) {
 	rp := newRelyingParty(t)
-	ada := signUp(t, rp, authenticator.New(origin, authenticator.DeviceBound()))
-	if got := ada.credential.Snapshot().SignCount; got != 1 {
+	ada := register(t, rp, authenticator.New(origin, authenticator.DeviceBound()))
+	if got := ada.credential.State().SignCount; got != 1 {
 		t.Fatalf("the counter is %d after registration", got)
 	}
 	const uvup = authenticator.UserPresent | authenticator.UserVerified
@@ -178,7 +178,7 @@ func TestCountersAndBackupFlagsAreReported(t *testing.T) {
 		variation authenticator.Variation
 		want      domain.Assertion
 	}{
-		{"an honest counter", honest(), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 2}},
+		{"an honest counter", unmodified(), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 2}},
 		{"a counter that stands still", authenticator.ForgeSignCount(1), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 1}},
 		{"a counter gone back", authenticator.ForgeSignCount(0), domain.Assertion{Flags: domain.AuthenticatorFlags(uvup), SignCount: 0}},
 		{
@@ -194,9 +194,9 @@ func TestCountersAndBackupFlagsAreReported(t *testing.T) {
 	}
 }
 
-func TestUnaskedExtensionResultsDoNotKeepAnybodyOut(t *testing.T) {
+func TestVerifyAuthentication_IgnoresUnrequestedExtensions(t *testing.T) {
 	rp := newRelyingParty(t)
-	ada := signUp(t, rp, authenticator.New(origin))
+	ada := register(t, rp, authenticator.New(origin))
 	ceremony, answer := answerAuthentication(t, rp, nil, ada.device)
 	answer.Extensions = []byte(`{"appid":true,"credProps":{"rk":true},"unheard-of":null}`)
 	if _, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential); err != nil {
@@ -204,8 +204,8 @@ func TestUnaskedExtensionResultsDoNotKeepAnybodyOut(t *testing.T) {
 	}
 }
 
-// attestedAgain adds attested credential data, as some authenticators did at each sign-in until 2019.
-func attestedAgain(id, publicKey []byte) authenticator.Variation {
+// withAttestedData adds attested credential data, as some authenticators did at each sign-in until 2019.
+func withAttestedData(id, publicKey []byte) authenticator.Variation {
 	return rewriteData(func(data []byte) []byte {
 		data[32] |= byte(authenticator.AttestedCredentialData)
 		data = binary.BigEndian.AppendUint16(append(data, make([]byte, 16)...), uint16(len(id)))
@@ -215,38 +215,38 @@ func attestedAgain(id, publicKey []byte) authenticator.Variation {
 
 func TestVerifyAuthentication_attestedCredentialData(t *testing.T) {
 	rp := newRelyingParty(t)
-	ada, ben := signUp(t, rp, authenticator.New(origin)), signUp(t, rp, authenticator.New(origin))
-	adas, bens := ada.credential.Snapshot(), ben.credential.Snapshot()
+	ada, ben := register(t, rp, authenticator.New(origin)), register(t, rp, authenticator.New(origin))
+	adas, bens := ada.credential.State(), ben.credential.State()
 	breakIt := func(signature []byte) []byte { return bytes.Repeat([]byte{0x30}, len(signature)) }
 	for name, c := range map[string]struct {
 		variations []authenticator.Variation
 		reason     domain.Reason
 	}{
-		"those of the passkey":             {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), adas.PublicKey)}, ""},
-		"another id":                       {[]authenticator.Variation{attestedAgain(bens.ID.Bytes(), adas.PublicKey)}, domain.ReasonMalformed},
-		"another key":                      {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), bens.PublicKey)}, domain.ReasonMalformed},
-		"no key":                           {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), []byte{0xa1, 1, 2})}, domain.ReasonMalformed},
-		"a byte behind":                    {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), append(bytes.Clone(adas.PublicKey), 0))}, domain.ReasonMalformed},
-		"an id that is longer than it all": {[]authenticator.Variation{attestedAgain(make([]byte, 1024), nil)}, domain.ReasonMalformed},
-		"not signed":                       {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), adas.PublicKey), authenticator.ForgeSignature(breakIt)}, domain.ReasonSignatureInvalid},
-		"another key, not signed":          {[]authenticator.Variation{attestedAgain(adas.ID.Bytes(), bens.PublicKey), authenticator.ForgeSignature(breakIt)}, domain.ReasonSignatureInvalid},
+		"those of the passkey":             {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), adas.PublicKey)}, ""},
+		"another id":                       {[]authenticator.Variation{withAttestedData(bens.ID.Bytes(), adas.PublicKey)}, domain.ReasonMalformed},
+		"another key":                      {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), bens.PublicKey)}, domain.ReasonMalformed},
+		"no key":                           {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), []byte{0xa1, 1, 2})}, domain.ReasonMalformed},
+		"a byte behind":                    {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), append(bytes.Clone(adas.PublicKey), 0))}, domain.ReasonMalformed},
+		"an id that is longer than it all": {[]authenticator.Variation{withAttestedData(make([]byte, 1024), nil)}, domain.ReasonMalformed},
+		"not signed":                       {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), adas.PublicKey), authenticator.ForgeSignature(breakIt)}, domain.ReasonSignatureInvalid},
+		"another key, not signed":          {[]authenticator.Variation{withAttestedData(adas.ID.Bytes(), bens.PublicKey), authenticator.ForgeSignature(breakIt)}, domain.ReasonSignatureInvalid},
 	} {
 		ceremony, answer := answerAuthentication(t, rp, nil, ada.device, c.variations...)
 		assertion, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential)
-		if domain.ReasonOf(err) != c.reason || (c.reason == "") != (err == nil) || c.reason == "" && !assertion.Attested {
-			t.Errorf("%s: attested %t, %v; want reason %q", name, assertion.Attested, err, c.reason)
+		if domain.ReasonOf(err) != c.reason || (c.reason == "") != (err == nil) || c.reason == "" && !assertion.HasAttestedData {
+			t.Errorf("%s: attested %t, %v; want reason %q", name, assertion.HasAttestedData, err, c.reason)
 		}
 	}
 	ceremony, answer := answerAuthentication(t, rp, nil, ada.device)
-	if assertion, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential); err != nil || assertion.Attested {
-		t.Errorf("an ordinary assertion: attested %t, %v", assertion.Attested, err)
+	if assertion, err := rp.VerifyAuthentication(ceremony.State, answer, ada.user, ada.credential); err != nil || assertion.HasAttestedData {
+		t.Errorf("an ordinary assertion: attested %t, %v", assertion.HasAttestedData, err)
 	}
 }
 
 // The hash of an AppID is never taken for the RP id's, also if the client says that it used the extension.
 func TestVerifyAuthentication_appID(t *testing.T) {
 	rp := newRelyingParty(t)
-	maker, err := authenticator.NewMaker("Test Keys")
+	maker, err := authenticator.NewVendor("Test Keys")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +255,7 @@ func TestVerifyAuthentication_appID(t *testing.T) {
 		t.Fatal(err)
 	}
 	for format, options := range map[string][]authenticator.Option{"none": nil, "fido-u2f": {authenticator.AttestedU2F(batch)}} {
-		ada := signUp(t, rp, authenticator.New(origin, options...))
+		ada := register(t, rp, authenticator.New(origin, options...))
 		for _, appID := range []string{origin, origin + "/app-id.json"} {
 			ceremony, answer := answerAuthentication(t, rp, nil, ada.device, authenticator.ForgeRPID(appID))
 			answer.Extensions = []byte(`{"appid":true}`)
@@ -274,7 +274,7 @@ func TestVerifyAuthentication_appID(t *testing.T) {
 
 func BenchmarkVerifyAuthentication(b *testing.B) {
 	rp := newRelyingParty(b)
-	ada := signUp(b, rp, authenticator.New(origin, authenticator.WithAlgorithms(authenticator.ES256)))
+	ada := register(b, rp, authenticator.New(origin, authenticator.WithAlgorithms(authenticator.ES256)))
 	ceremony, answer := answerAuthentication(b, rp, nil, ada.device)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -13,18 +13,18 @@ import (
 // rule is a case for both sides of one rule: an answer that breaks it, and the nearest answer that does not. No
 // variation means an honest answer.
 type rule struct {
-	name     string
-	refused  authenticator.Variation
-	reason   domain.Reason
-	accepted authenticator.Variation
+	name    string
+	invalid authenticator.Variation
+	reason  domain.Reason
+	control authenticator.Variation
 }
 
-func honest() authenticator.Variation {
+func unmodified() authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func(data []byte) []byte { return data })
 }
 
-// rewrite replaces a piece of the serialized client data, which must be there.
-func rewrite(old, replacement string) authenticator.Variation {
+// replaceInClientData replaces a piece of the serialized client data, which must be there.
+func replaceInClientData(old, replacement string) authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func(data []byte) []byte {
 		if !bytes.Contains(data, []byte(old)) {
 			panic("no " + old + " in " + string(data))
@@ -33,14 +33,14 @@ func rewrite(old, replacement string) authenticator.Variation {
 	})
 }
 
-// with adds members at the end of the client data.
-func with(members string) authenticator.Variation {
+// addMembers adds members at the end of the client data.
+func addMembers(members string) authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func(data []byte) []byte {
 		return append(bytes.TrimSuffix(data, []byte("}")), ","+members+"}"...)
 	})
 }
 
-func instead(data string) authenticator.Variation {
+func replaceClientData(data string) authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func([]byte) []byte { return []byte(data) })
 }
 
@@ -57,20 +57,20 @@ func clientDataRules(ceremony, other protocol.CeremonyType) []rule {
 	quoted := `"` + string(ceremony) + `"`
 	return []rule{
 		{"type of the other ceremony", authenticator.ForgeType(string(other)), typ, nil},
-		{"type in capitals", authenticator.ForgeType(strings.ToUpper(string(ceremony))), typ, rewrite(quoted, `"\u0077`+string(ceremony[1:])+`"`)},
+		{"type in capitals", authenticator.ForgeType(strings.ToUpper(string(ceremony))), typ, replaceInClientData(quoted, `"\u0077`+string(ceremony[1:])+`"`)},
 		{"type with a suffix", authenticator.ForgeType(string(ceremony) + " "), typ, nil},
 		{"type empty", authenticator.ForgeType(""), typ, nil},
 
 		{"another challenge", authenticator.ForgeChallenge(make([]byte, 32)), chal, nil},
 		{"challenge empty", authenticator.ForgeChallenge(nil), chal, nil},
-		{"challenge padded", rewrite(`","origin"`, `=","origin"`), chal, nil},
+		{"challenge padded", replaceInClientData(`","origin"`, `=","origin"`), chal, nil},
 
 		{"another origin", authenticator.ForgeOrigin("https://evil.example"), orig, authenticator.ForgeOrigin(anotherOrigin)},
 		{"origin of a subdomain", authenticator.ForgeOrigin("https://www.keylodge.example"), orig, authenticator.ForgeOrigin(appOrigin)},
 		{"origin without TLS", authenticator.ForgeOrigin("http://keylodge.example"), orig, nil},
 		{"origin on another port", authenticator.ForgeOrigin(origin + ":8443"), orig, nil},
 		{"origin with the default port", authenticator.ForgeOrigin(origin + ":443"), orig, nil},
-		{"origin with a slash", authenticator.ForgeOrigin(origin + "/"), orig, rewrite("https://", `https:\/\/`)},
+		{"origin with a slash", authenticator.ForgeOrigin(origin + "/"), orig, replaceInClientData("https://", `https:\/\/`)},
 		{"origin with a path", authenticator.ForgeOrigin(origin + "/evil"), orig, nil},
 		{"origin with a fragment", authenticator.ForgeOrigin(origin + "#evil"), orig, nil},
 		{"origin with a user", authenticator.ForgeOrigin("https://evil@keylodge.example"), orig, nil},
@@ -80,58 +80,58 @@ func clientDataRules(ceremony, other protocol.CeremonyType) []rule {
 		{"origin null", authenticator.ForgeOrigin("null"), orig, nil},
 		{"origin empty", authenticator.ForgeOrigin(""), orig, nil},
 
-		{"cross-origin", authenticator.ForgeCrossOrigin(""), cross, rewrite(`,"crossOrigin":false`, "")},
+		{"cross-origin", authenticator.ForgeCrossOrigin(""), cross, replaceInClientData(`,"crossOrigin":false`, "")},
 		{"cross-origin under a foreign page", authenticator.ForgeCrossOrigin("https://evil.example"), cross, nil},
 		{"cross-origin under a page of ours", authenticator.ForgeCrossOrigin(origin), cross, nil},
-		{"topOrigin without crossOrigin", with(`"topOrigin":` + foreign), cross, with(`"topOrigins":` + foreign)},
-		{"topOrigin of ours", with(`"topOrigin":"` + origin + `"`), cross, with(`"topOrigin":null`)},
-		{"topOrigin empty", with(`"topOrigin":""`), cross, nil},
-		{"topOrigin a list", with(`"topOrigin":[]`), cross, nil},
+		{"topOrigin without crossOrigin", addMembers(`"topOrigin":` + foreign), cross, addMembers(`"topOrigins":` + foreign)},
+		{"topOrigin of ours", addMembers(`"topOrigin":"` + origin + `"`), cross, addMembers(`"topOrigin":null`)},
+		{"topOrigin empty", addMembers(`"topOrigin":""`), cross, nil},
+		{"topOrigin a list", addMembers(`"topOrigin":[]`), cross, nil},
 
-		{"type twice", with(`"type":` + quoted), malf, with(`"new_keys_may_be_added_here":"do not compare clientDataJSON against a template"`)},
-		{"type twice, a foreign one first", rewrite("{", `{"type":"`+string(other)+`",`), malf, nil},
-		{"challenge twice", rewrite("{", `{"challenge":"AAAA",`), malf, nil},
-		{"origin twice", rewrite("{", `{"origin":`+foreign+`,`), malf, nil},
-		{"origin twice, once escaped", rewrite("{", `{"\u006frigin":`+foreign+`,`), malf, nil},
-		{"crossOrigin twice", rewrite("{", `{"crossOrigin":true,`), malf, nil},
-		{"an unknown member twice", with(`"a":1,"a":2`), malf, with(`"a":1,"A":2`)},
-		{"a member of a member twice", with(`"a":{"b":1,"b":2}`), malf, with(`"a":{"b":1,"c":2}`)},
-		{"Type instead of type", rewrite(`"type"`, `"Type"`), malf, nil},
-		{"Type beside type", with(`"Type":` + quoted), malf, nil},
-		{"CHALLENGE beside challenge", rewrite("{", `{"CHALLENGE":"AAAA",`), malf, nil},
-		{"Origin beside origin", rewrite("{", `{"Origin":`+foreign+`,`), malf, nil},
-		{"crossorigin beside crossOrigin", rewrite("{", `{"crossorigin":true,`), malf, nil},
-		{"crossOrigin with a long s", with("\"cro\u017fsOrigin\":false"), malf, nil},
-		{"TopOrigin", with(`"TopOrigin":` + foreign), malf, nil},
+		{"type twice", addMembers(`"type":` + quoted), malf, addMembers(`"new_keys_may_be_added_here":"do not compare clientDataJSON against a template"`)},
+		{"type twice, a foreign one first", replaceInClientData("{", `{"type":"`+string(other)+`",`), malf, nil},
+		{"challenge twice", replaceInClientData("{", `{"challenge":"AAAA",`), malf, nil},
+		{"origin twice", replaceInClientData("{", `{"origin":`+foreign+`,`), malf, nil},
+		{"origin twice, once escaped", replaceInClientData("{", `{"\u006frigin":`+foreign+`,`), malf, nil},
+		{"crossOrigin twice", replaceInClientData("{", `{"crossOrigin":true,`), malf, nil},
+		{"an unknown member twice", addMembers(`"a":1,"a":2`), malf, addMembers(`"a":1,"A":2`)},
+		{"a member of a member twice", addMembers(`"a":{"b":1,"b":2}`), malf, addMembers(`"a":{"b":1,"c":2}`)},
+		{"Type instead of type", replaceInClientData(`"type"`, `"Type"`), malf, nil},
+		{"Type beside type", addMembers(`"Type":` + quoted), malf, nil},
+		{"CHALLENGE beside challenge", replaceInClientData("{", `{"CHALLENGE":"AAAA",`), malf, nil},
+		{"Origin beside origin", replaceInClientData("{", `{"Origin":`+foreign+`,`), malf, nil},
+		{"crossorigin beside crossOrigin", replaceInClientData("{", `{"crossorigin":true,`), malf, nil},
+		{"crossOrigin with a long s", addMembers("\"cro\u017fsOrigin\":false"), malf, nil},
+		{"TopOrigin", addMembers(`"TopOrigin":` + foreign), malf, nil},
 
-		{"type missing", rewrite(`"type":`+quoted+`,`, ""), malf, nil},
-		{"challenge missing", rewrite(`"challenge"`, `"x"`), malf, nil},
-		{"origin missing", rewrite(`"origin"`, `"x"`), malf, nil},
-		{"type null", rewrite(quoted, "null"), malf, nil},
-		{"type a list", rewrite(quoted, "["+quoted+"]"), malf, nil},
-		{"challenge a number", rewrite(`"challenge":`, `"challenge":0,"x":`), malf, nil},
-		{"origin a list", rewrite(`"`+origin+`"`, `["`+origin+`"]`), malf, nil},
-		{"crossOrigin a text", rewrite("false", `"false"`), malf, nil},
-		{"crossOrigin a number", rewrite("false", `0`), malf, rewrite("false", `null`)},
-		{"tokenBinding twice", with(`"tokenBinding":1,"tokenBinding":1`), malf, with(`"tokenBinding":"unused"`)},
-		{"tokenBinding with invalid UTF-8", with("\"tokenBinding\":\"\xff\""), malf, with(`"tokenBinding":{}`)},
-		{"tokenBinding cut short", with(`"tokenBinding":{`), malf, with(`"tokenBinding":{"status":"other","id":7}`)},
-		{"tokenBinding without a value", with(`"tokenBinding":`), malf, with(`"tokenBinding":null,"TokenBinding":[]`)},
+		{"type missing", replaceInClientData(`"type":`+quoted+`,`, ""), malf, nil},
+		{"challenge missing", replaceInClientData(`"challenge"`, `"x"`), malf, nil},
+		{"origin missing", replaceInClientData(`"origin"`, `"x"`), malf, nil},
+		{"type null", replaceInClientData(quoted, "null"), malf, nil},
+		{"type a list", replaceInClientData(quoted, "["+quoted+"]"), malf, nil},
+		{"challenge a number", replaceInClientData(`"challenge":`, `"challenge":0,"x":`), malf, nil},
+		{"origin a list", replaceInClientData(`"`+origin+`"`, `["`+origin+`"]`), malf, nil},
+		{"crossOrigin a text", replaceInClientData("false", `"false"`), malf, nil},
+		{"crossOrigin a number", replaceInClientData("false", `0`), malf, replaceInClientData("false", `null`)},
+		{"tokenBinding twice", addMembers(`"tokenBinding":1,"tokenBinding":1`), malf, addMembers(`"tokenBinding":"unused"`)},
+		{"tokenBinding with invalid UTF-8", addMembers("\"tokenBinding\":\"\xff\""), malf, addMembers(`"tokenBinding":{}`)},
+		{"tokenBinding cut short", addMembers(`"tokenBinding":{`), malf, addMembers(`"tokenBinding":{"status":"other","id":7}`)},
+		{"tokenBinding without a value", addMembers(`"tokenBinding":`), malf, addMembers(`"tokenBinding":null,"TokenBinding":[]`)},
 
-		{"two byte order marks", rewrite("{", "\ufeff\ufeff{"), malf, rewrite("{", "\ufeff{")},
-		{"a byte order mark in UTF-16", rewrite("{", "\xfe\xff{"), malf, rewrite("{", " \n{ ")},
-		{"a byte order mark within", rewrite("{", "{\ufeff"), malf, nil},
-		{"invalid UTF-8 in an unknown member", with("\"a\":\"\xff\""), malf, with("\"a\":\"\u00ff\"")},
-		{"invalid UTF-8 in a name", with("\"\xff\":1"), malf, nil},
-		{"half a surrogate pair", with(`"a":"\ud800"`), malf, with(`"a":"\ud83d\ude00"`)},
+		{"two byte order marks", replaceInClientData("{", "\ufeff\ufeff{"), malf, replaceInClientData("{", "\ufeff{")},
+		{"a byte order mark in UTF-16", replaceInClientData("{", "\xfe\xff{"), malf, replaceInClientData("{", " \n{ ")},
+		{"a byte order mark within", replaceInClientData("{", "{\ufeff"), malf, nil},
+		{"invalid UTF-8 in an unknown member", addMembers("\"a\":\"\xff\""), malf, addMembers("\"a\":\"\u00ff\"")},
+		{"invalid UTF-8 in a name", addMembers("\"\xff\":1"), malf, nil},
+		{"half a surrogate pair", addMembers(`"a":"\ud800"`), malf, addMembers(`"a":"\ud83d\ude00"`)},
 		{"bytes after the object", authenticator.ForgeClientDataJSON(func(data []byte) []byte { return append(data, "{}"...) }), malf, nil},
 		{"a NUL after the object", authenticator.ForgeClientDataJSON(func(data []byte) []byte { return append(data, 0) }), malf, nil},
-		{"nothing", instead(""), malf, nil},
-		{"no JSON", instead("type=webauthn.create"), malf, nil},
-		{"null", instead("null"), malf, nil},
-		{"a list", instead("[]"), malf, nil},
-		{"an empty object", instead("{}"), malf, nil},
-		{"a comment", rewrite("{", "{/**/"), malf, nil},
-		{"very deep nesting", with(`"a":` + strings.Repeat("[", 20_000)), malf, nil},
+		{"nothing", replaceClientData(""), malf, nil},
+		{"no JSON", replaceClientData("type=webauthn.create"), malf, nil},
+		{"null", replaceClientData("null"), malf, nil},
+		{"a list", replaceClientData("[]"), malf, nil},
+		{"an empty object", replaceClientData("{}"), malf, nil},
+		{"a comment", replaceInClientData("{", "{/**/"), malf, nil},
+		{"very deep nesting", addMembers(`"a":` + strings.Repeat("[", 20_000)), malf, nil},
 	}
 }

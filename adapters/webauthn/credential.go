@@ -42,7 +42,7 @@ func registrationOf(record *webauthn.Credential, rpID string) (domain.Registrati
 }
 
 // recordOf is the way back. The hash of the client data is not stored, since it follows from them.
-func recordOf(s domain.CredentialSnapshot) (webauthn.Credential, error) {
+func recordOf(s domain.CredentialState) (webauthn.Credential, error) {
 	var extensions webauthn.CredentialExtensions
 	if len(s.Extensions) > 0 {
 		if err := json.Unmarshal(s.Extensions, &extensions); err != nil {

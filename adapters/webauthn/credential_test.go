@@ -12,7 +12,7 @@ import (
 )
 
 // What the library returns for a new passkey comes back whole from storage, so that it can be judged again later.
-func TestTheLibrarysRecordSurvivesStorage(t *testing.T) {
+func TestRecordOf_RoundTrip(t *testing.T) {
 	rp := newRelyingParty(t)
 	model := [16]byte{0xea, 0x9b, 0x8d, 0x66, 0x4d, 0x01, 0x1d, 0x21, 0x3c, 0xe4, 0xb6, 0xb4, 0x8c, 0xb5, 0x75, 0xd4}
 	extended := rewriteData(func(data []byte) []byte {
@@ -24,17 +24,17 @@ func TestTheLibrarysRecordSurvivesStorage(t *testing.T) {
 		variation authenticator.Variation
 		extension string
 	}{
-		"synced":        {[]authenticator.Option{authenticator.WithAAGUID(model)}, honest(), `"rk":true`},
-		"device-bound":  {[]authenticator.Option{authenticator.DeviceBound()}, honest(), `"rk":true`},
-		"self-attested": {[]authenticator.Option{authenticator.SelfAttested()}, honest(), `"rk":true`},
-		"EdDSA":         {[]authenticator.Option{authenticator.WithAlgorithms(authenticator.EdDSA)}, honest(), `"rk":true`},
-		"RS256":         {[]authenticator.Option{authenticator.WithAlgorithms(authenticator.RS256)}, honest(), `"rk":true`},
+		"synced":        {[]authenticator.Option{authenticator.WithAAGUID(model)}, unmodified(), `"rk":true`},
+		"device-bound":  {[]authenticator.Option{authenticator.DeviceBound()}, unmodified(), `"rk":true`},
+		"self-attested": {[]authenticator.Option{authenticator.SelfAttested()}, unmodified(), `"rk":true`},
+		"EdDSA":         {[]authenticator.Option{authenticator.WithAlgorithms(authenticator.EdDSA)}, unmodified(), `"rk":true`},
+		"RS256":         {[]authenticator.Option{authenticator.WithAlgorithms(authenticator.RS256)}, unmodified(), `"rk":true`},
 		"credProtect":   {nil, extended, `"credProtect":"userVerificationOptionalWithCredentialIDList"`},
 		"no credProps":  {nil, authenticator.ForgeCredProps(nil), `{}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), authenticator.New(origin, c.options...), c.variation)
-			session, err := restore(ceremony.State)
+			ceremony, answer := answerRegistration(t, rp, newPendingUser(t, "ada@example.org", "Ada"), authenticator.New(origin, c.options...), c.variation)
+			session, err := decodeSession(ceremony.State)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,7 +45,7 @@ func TestTheLibrarysRecordSurvivesStorage(t *testing.T) {
 			if err := rp.checkNewCredential(parsed, session); err != nil {
 				t.Fatal(err)
 			}
-			want, err := rp.library.CreateCredential(account{handle: session.UserID}, session, parsed)
+			want, err := rp.library.CreateCredential(libraryUser{handle: session.UserID}, session, parsed)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestTheLibrarysRecordSurvivesStorage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := recordOf(credential.Snapshot())
+			got, err := recordOf(credential.State())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,9 +78,9 @@ func TestTheLibrarysRecordSurvivesStorage(t *testing.T) {
 	}
 }
 
-func TestTheLibrarysRecordKeepsTheCloneWarning(t *testing.T) {
-	ada := signUp(t, newRelyingParty(t), authenticator.New(origin))
-	snapshot := ada.credential.Snapshot()
+func TestRecordOf_KeepsCloneWarning(t *testing.T) {
+	ada := register(t, newRelyingParty(t), authenticator.New(origin))
+	snapshot := ada.credential.State()
 	for _, warning := range []bool{true, false} {
 		snapshot.CloneWarning = warning
 		record, err := recordOf(snapshot)

@@ -39,14 +39,14 @@ func FuzzClientData(f *testing.F) {
 			t.Fatalf("%q: %v is no rejection", raw, err)
 		}
 		if err == nil {
-			isStrictlyRead(t, raw, "webauthn.get", challenge)
+			wantStrictClientData(t, raw, "webauthn.get", challenge)
 		}
 	})
 }
 
-// isStrictlyRead reads client data token by token: one object of valid UTF-8, one member of each name, none that differs
+// wantStrictClientData reads client data token by token: one object of valid UTF-8, one member of each name, none that differs
 // from a known one by letter case alone, and the values that are right.
-func isStrictlyRead(t *testing.T, raw []byte, ceremony, challenge string) {
+func wantStrictClientData(t *testing.T, raw []byte, ceremony, challenge string) {
 	rpOrigins := []string{origin, anotherOrigin, appOrigin}
 	t.Helper()
 	refuse := func(why string) { t.Helper(); t.Fatalf("accepted with %s: %q", why, raw) }
@@ -95,7 +95,7 @@ func isStrictlyRead(t *testing.T, raw []byte, ceremony, challenge string) {
 func FuzzVerifyAuthentication(f *testing.F) {
 	rp := newRelyingParty(f)
 	// One user and one credential id in every process; only the key differs.
-	applicant, err := domain.NewApplicant("ada@example.org", "Ada", now, bytes.NewReader(make([]byte, 64)))
+	applicant, err := domain.NewPendingUser("ada@example.org", "Ada", now, bytes.NewReader(make([]byte, 64)))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func FuzzVerifyAuthentication(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	user := applicant.Admit(now)
+	user := applicant.ToUser(now)
 	credential, err := domain.NewCredential(user.ID(), "", registration, now)
 	if err != nil {
 		f.Fatal(err)
@@ -125,7 +125,7 @@ func FuzzVerifyAuthentication(f *testing.F) {
 	f.Add([]byte(response.ID), []byte(r.ClientDataJSON), []byte(r.AuthenticatorData), []byte(r.Signature), []byte(r.UserHandle))
 	f.Add([]byte(response.ID), []byte(r.ClientDataJSON), extended, []byte(r.Signature), []byte(r.UserHandle))
 	for _, r := range authenticationRules() {
-		if response, err := device.Get(begun.Options, r.refused); err == nil {
+		if response, err := device.Get(begun.Options, r.invalid); err == nil {
 			r := response.Response
 			f.Add([]byte(response.ID), []byte(r.ClientDataJSON), []byte(r.AuthenticatorData), []byte(r.Signature), []byte(r.UserHandle))
 		}
@@ -150,12 +150,12 @@ func FuzzVerifyAuthentication(f *testing.F) {
 
 func FuzzVerifyRegistration(f *testing.F) {
 	rp := newRelyingParty(f)
-	ceremony, err := rp.BeginRegistration(newApplicant(f, "ada@example.org", "Ada").Entity(), nil)
+	ceremony, err := rp.BeginRegistration(newPendingUser(f, "ada@example.org", "Ada").Entity(), nil)
 	if err != nil {
 		f.Fatal(err)
 	}
 	ceremony = withFixedChallenge(f, ceremony)
-	session, err := restore(ceremony.State)
+	session, err := decodeSession(ceremony.State)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -168,10 +168,10 @@ func FuzzVerifyRegistration(f *testing.F) {
 		f.Add([]byte(response.ID), []byte(response.Response.ClientDataJSON), []byte(response.Response.AttestationObject), []byte(`{"credProps":{"rk":true}}`))
 	}
 	for _, r := range registrationRules() { // one more for each way in which an answer was ever found to be wrong
-		if r.refused == nil {
+		if r.invalid == nil {
 			continue
 		}
-		if response, err := authenticator.New(origin).Create(ceremony.Options, r.refused); err == nil {
+		if response, err := authenticator.New(origin).Create(ceremony.Options, r.invalid); err == nil {
 			f.Add([]byte(response.ID), []byte(response.Response.ClientDataJSON), []byte(response.Response.AttestationObject), []byte(`{}`))
 		}
 	}
@@ -183,15 +183,15 @@ func FuzzVerifyRegistration(f *testing.F) {
 			t.Fatalf("%v is no rejection", err)
 		}
 		if err == nil {
-			isStrictlyRead(t, clientDataJSON, "webauthn.create", challenge)
-			isWhatWasMade(t, made, id, attestationObject)
+			wantStrictClientData(t, clientDataJSON, "webauthn.create", challenge)
+			wantSameCredential(t, made, id, attestationObject)
 		}
 	})
 }
 
-// isWhatWasMade finds in the attestation object, byte for byte, what the passkey is kept as: authenticator data of this RP
+// wantSameCredential finds in the attestation object, byte for byte, what the passkey is kept as: authenticator data of this RP
 // id, with its user present and verified, and the credential id at its place (WebAuthn Level 3, section 6.1).
-func isWhatWasMade(t *testing.T, made domain.Registration, id, attestationObject []byte) {
+func wantSameCredential(t *testing.T, made domain.Registration, id, attestationObject []byte) {
 	t.Helper()
 	hash := sha256.Sum256([]byte(rpID))
 	for rest := attestationObject; ; rest = rest[1:] {
@@ -212,14 +212,14 @@ func isWhatWasMade(t *testing.T, made domain.Registration, id, attestationObject
 
 // withFixedChallenge makes the challenge the same in every process, else no input would come past the check of it in
 // another process than the one that found it.
-func withFixedChallenge(t testing.TB, ceremony ports.Ceremony) ports.Ceremony {
+func withFixedChallenge(t testing.TB, ceremony ports.CeremonyOptions) ports.CeremonyOptions {
 	t.Helper()
-	session, err := restore(ceremony.State)
+	session, err := decodeSession(ceremony.State)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fixed := []byte(strings.Repeat("A", len(session.Challenge)))
-	return ports.Ceremony{
+	return ports.CeremonyOptions{
 		Options: bytes.ReplaceAll(ceremony.Options, []byte(session.Challenge), fixed),
 		State:   bytes.ReplaceAll(ceremony.State, []byte(session.Challenge), fixed),
 	}

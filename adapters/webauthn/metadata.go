@@ -51,7 +51,7 @@ func ReadMetadata(blob []byte, root *x509.Certificate, now time.Time) (*Metadata
 	if err != nil {
 		return nil, fmt.Errorf("the day of its next update cannot be read: %w", err)
 	}
-	if err := checkSigned(text, root, now, nextUpdate); err != nil {
+	if err := verifySignature(text, root, now, nextUpdate); err != nil {
 		return nil, err
 	}
 	return newMetadata(said, nextUpdate)
@@ -88,11 +88,11 @@ func readPayload(text string) (p payload, err error) {
 	return p, nil
 }
 
-func checkSigned(text string, root *x509.Certificate, now, nextUpdate time.Time) error {
+func verifySignature(text string, root *x509.Certificate, now, nextUpdate time.Time) error {
 	parser := jwt.NewParser(jwt.WithoutClaimsValidation(),
 		jwt.WithValidMethods([]string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"}))
 	_, err := parser.ParseWithClaims(text, jwt.MapClaims{}, func(token *jwt.Token) (any, error) {
-		return signerOf(token.Header, root, now, nextUpdate)
+		return signerKey(token.Header, root, now, nextUpdate)
 	})
 	if err != nil {
 		return fmt.Errorf("its signature does not hold: %w", err)
@@ -100,8 +100,8 @@ func checkSigned(text string, root *x509.Certificate, now, nextUpdate time.Time)
 	return nil
 }
 
-// signerOf returns the key of the first certificate in the header, if the chain holds.
-func signerOf(header map[string]any, root *x509.Certificate, now, nextUpdate time.Time) (any, error) {
+// signerKey returns the key of the first certificate in the header, if the chain holds.
+func signerKey(header map[string]any, root *x509.Certificate, now, nextUpdate time.Time) (any, error) {
 	listed, _ := header["x5c"].([]any)
 	var chain []*x509.Certificate
 	for _, item := range listed {
@@ -168,24 +168,24 @@ func readEntry(raw []byte) (metadata.Entry, error) {
 	return entry.Parse()
 }
 
-// Knows says whether the model is among them.
-func (m *Metadata) Knows(model domain.AAGUID) bool {
+// Contains says whether the model is among them.
+func (m *Metadata) Contains(model domain.AAGUID) bool {
 	entry, err := m.provider.GetEntry(context.Background(), uuid.UUID(model))
 	return err == nil && entry != nil
 }
 
-// Broken says whether the model was reported broken or revoked. One that is not known was not.
-func (m *Metadata) Broken(model domain.AAGUID) bool {
+// Compromised says whether the model was reported broken or revoked. One that is not known was not.
+func (m *Metadata) Compromised(model domain.AAGUID) bool {
 	entry, err := m.provider.GetEntry(context.Background(), uuid.UUID(model))
 	return err == nil && entry != nil && m.provider.ValidateStatusReports(context.Background(), entry.StatusReports) != nil
 }
 
-// Stale says whether there should be a newer one by now.
-func (m *Metadata) Stale(now time.Time) bool { return now.After(m.NextUpdate.AddDate(0, 0, 1)) }
+// Outdated says whether there should be a newer one by now.
+func (m *Metadata) Outdated(now time.Time) bool { return now.After(m.NextUpdate.AddDate(0, 0, 1)) }
 
-// vouch traces a verified statement to the maker of its model, and looks whether the model was broken or revoked. A statement
+// verifyStatement traces a verified statement to the maker of its model, and looks whether the model was broken or revoked. A statement
 // without certificates is signed by nobody but the passkey itself, whatever the metadata say that the model does.
-func (m *Metadata) vouch(object protocol.AttestationObject, attestationType string) error {
+func (m *Metadata) verifyStatement(object protocol.AttestationObject, attestationType string) error {
 	model := domain.AAGUID(object.AuthData.AttData.AAGUID)
 	chain, _ := object.AttStatement["x5c"].([]any)
 	if len(chain) == 0 {
@@ -207,11 +207,11 @@ func (m *Metadata) vouch(object protocol.AttestationObject, attestationType stri
 func (rp *RelyingParty) checkAuthenticator(object protocol.AttestationObject, attestationType string) error {
 	model := domain.AAGUID(object.AuthData.AttData.AAGUID)
 	if !rp.policy.Attested {
-		return rp.policy.Admits(model, false)
+		return rp.policy.Check(model, false)
 	}
 	// What a list refuses is told as that, also if nobody vouches for it.
-	if err := rp.policy.Admits(model, true); err != nil {
+	if err := rp.policy.Check(model, true); err != nil {
 		return err
 	}
-	return rp.metadata.vouch(object, attestationType)
+	return rp.metadata.verifyStatement(object, attestationType)
 }

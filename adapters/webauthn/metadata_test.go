@@ -24,65 +24,65 @@ func must[T any](t testing.TB, value T, err error) T {
 	return value
 }
 
-func serviceOf(t testing.TB) *authenticator.MetadataService {
+func newMetadataService(t testing.TB) *authenticator.MetadataService {
 	t.Helper()
 	service, err := authenticator.NewMetadataService()
 	return must(t, service, err)
 }
 
-func metadataOf(t testing.TB, models ...authenticator.Model) *Metadata {
+func newTestMetadata(t testing.TB, models ...authenticator.Model) *Metadata {
 	t.Helper()
-	service := serviceOf(t)
+	service := newMetadataService(t)
 	blob, err := service.BLOB(time.Now().AddDate(0, 1, 0), models...)
 	metadata, err := ReadMetadata(must(t, blob, err), service.Root(), time.Now())
 	return must(t, metadata, err)
 }
 
-func makerAndBatch(t testing.TB) (*authenticator.Maker, *authenticator.Batch) {
+func makerAndBatch(t testing.TB) (*authenticator.Vendor, *authenticator.Batch) {
 	t.Helper()
-	maker, err := authenticator.NewMaker("Lodge Keys")
+	maker, err := authenticator.NewVendor("Lodge Keys")
 	batch, batchErr := must(t, maker, err).Batch(testModel, authenticator.ES256, nil)
 	return maker, must(t, batch, batchErr)
 }
 
-func TestMetadataAreRead(t *testing.T) {
+func TestReadMetadata(t *testing.T) {
 	maker, _ := makerAndBatch(t)
-	service := serviceOf(t)
+	service := newMetadataService(t)
 	due := time.Now().AddDate(0, 1, 0).UTC().Truncate(24 * time.Hour)
 	unreadable := authenticator.Model{AAGUID: [16]byte{9}, LastChange: "yesterday"}
-	blob, err := service.BLOB(due, authenticator.Model{AAGUID: testModel, Makers: []*authenticator.Maker{maker}}, unreadable)
+	blob, err := service.BLOB(due, authenticator.Model{AAGUID: testModel, Vendors: []*authenticator.Vendor{maker}}, unreadable)
 	got, err := ReadMetadata(append(must(t, blob, err), '\n'), service.Root(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Number != 7 || got.Models != 1 || got.Unreadable != 1 || !got.NextUpdate.Equal(due) || !got.Knows(testModel) || got.Knows(domain.AAGUID{9}) || got.Knows(domain.AAGUID{}) {
+	if got.Number != 7 || got.Models != 1 || got.Unreadable != 1 || !got.NextUpdate.Equal(due) || !got.Contains(testModel) || got.Contains(domain.AAGUID{9}) || got.Contains(domain.AAGUID{}) {
 		t.Errorf("%+v", got)
 	}
-	if got.Stale(due.Add(24*time.Hour)) || !got.Stale(due.Add(25*time.Hour)) {
+	if got.Outdated(due.Add(24*time.Hour)) || !got.Outdated(due.Add(25*time.Hour)) {
 		t.Error("it is old on another day than the one after that of its next update")
 	}
 }
 
 // Old metadata are better than a server that does not start: the chain is checked as of when they were in force.
-func TestOldMetadataAreRead(t *testing.T) {
+func TestReadMetadata_AcceptsOutdated(t *testing.T) {
 	maker, _ := makerAndBatch(t)
-	service := serviceOf(t)
-	blob, err := service.BLOB(time.Now(), authenticator.Model{AAGUID: testModel, Makers: []*authenticator.Maker{maker}})
+	service := newMetadataService(t)
+	blob, err := service.BLOB(time.Now(), authenticator.Model{AAGUID: testModel, Vendors: []*authenticator.Vendor{maker}})
 	later := time.Now().AddDate(2, 0, 0) // when the signer's certificate has expired
 	got, err := ReadMetadata(must(t, blob, err), service.Root(), later)
-	if err != nil || !got.Stale(later) {
+	if err != nil || !got.Outdated(later) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	early, err := service.BLOB(time.Now().AddDate(2, 0, 0), authenticator.Model{AAGUID: testModel, Makers: []*authenticator.Maker{maker}})
+	early, err := service.BLOB(time.Now().AddDate(2, 0, 0), authenticator.Model{AAGUID: testModel, Vendors: []*authenticator.Vendor{maker}})
 	if _, err := ReadMetadata(must(t, early, err), service.Root(), later.AddDate(-1, 0, 0)); err == nil {
 		t.Error("metadata of a signer whose certificate has expired since, and whose next update is due later, were read")
 	}
 }
 
-func TestForgedMetadataAreRefused(t *testing.T) {
+func TestReadMetadata_RejectsForged(t *testing.T) {
 	maker, _ := makerAndBatch(t)
-	service, stranger := serviceOf(t), serviceOf(t)
-	model := authenticator.Model{AAGUID: testModel, Makers: []*authenticator.Maker{maker}}
+	service, stranger := newMetadataService(t), newMetadataService(t)
+	model := authenticator.Model{AAGUID: testModel, Vendors: []*authenticator.Vendor{maker}}
 	due := time.Now().AddDate(0, 1, 0)
 	sign := func(by *authenticator.MetadataService, header, payload any) []byte {
 		blob, err := by.Sign(header, payload)
@@ -129,7 +129,7 @@ func TestForgedMetadataAreRefused(t *testing.T) {
 	}
 }
 
-func TestAttestationNeedsMetadata(t *testing.T) {
+func TestNew_AttestationRequiresMetadata(t *testing.T) {
 	config := Config{RPID: rpID, RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute, Authenticators: domain.AuthenticatorPolicy{Attested: true}}
 	if _, err := New(config); err == nil {
 		t.Error("attestation is required, and there is nothing to judge it by")
@@ -137,7 +137,7 @@ func TestAttestationNeedsMetadata(t *testing.T) {
 }
 
 // Attestation is asked for only if something depends on it.
-func TestTheConveyanceFollowsThePolicy(t *testing.T) {
+func TestBeginRegistration_AttestationConveyance(t *testing.T) {
 	maker, _ := makerAndBatch(t)
 	for want, policies := range map[string][]domain.AuthenticatorPolicy{
 		"none":   {{}},
@@ -146,12 +146,12 @@ func TestTheConveyanceFollowsThePolicy(t *testing.T) {
 		for _, policy := range policies {
 			rp, err := New(Config{
 				RPID: rpID, RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute, Authenticators: policy,
-				Metadata: metadataOf(t, authenticator.Model{AAGUID: testModel, Makers: []*authenticator.Maker{maker}}),
+				Metadata: newTestMetadata(t, authenticator.Model{AAGUID: testModel, Vendors: []*authenticator.Vendor{maker}}),
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			ceremony, err := rp.BeginRegistration(newApplicant(t, "ada@example.org", "Ada").Entity(), nil)
+			ceremony, err := rp.BeginRegistration(newPendingUser(t, "ada@example.org", "Ada").Entity(), nil)
 			if err != nil || !bytes.Contains(ceremony.Options, []byte(`"attestation":"`+want+`"`)) {
 				t.Errorf("%+v: %s, %v", policy, ceremony.Options, err)
 			}
@@ -160,27 +160,27 @@ func TestTheConveyanceFollowsThePolicy(t *testing.T) {
 }
 
 // What storage keeps of a passkey is enough to judge it again when the metadata have changed.
-func TestWhatIsKeptCanBeJudgedAgain(t *testing.T) {
+func TestRecordOf_ReverifiesAgainstMetadata(t *testing.T) {
 	maker, batch := makerAndBatch(t)
-	ada := signUp(t, newRelyingParty(t), authenticator.New(origin, authenticator.WithAAGUID(testModel), authenticator.Attested(batch)))
+	ada := register(t, newRelyingParty(t), authenticator.New(origin, authenticator.WithAAGUID(testModel), authenticator.Attested(batch)))
 	for name, c := range map[string]struct {
 		statuses []string
 		want     bool
 	}{"as they were": {nil, true}, "revoked": {[]string{"FIDO_CERTIFIED_L1", "REVOKED"}, false}} {
-		record, err := recordOf(ada.credential.Snapshot())
+		record, err := recordOf(ada.credential.State())
 		if err != nil {
 			t.Fatal(err)
 		}
-		metadata := metadataOf(t, authenticator.Model{AAGUID: testModel, Makers: []*authenticator.Maker{maker}, Statuses: c.statuses})
-		if metadata.Broken(testModel) == c.want || metadata.Broken(domain.AAGUID{1}) {
-			t.Errorf("%s: broken %t", name, metadata.Broken(testModel))
+		metadata := newTestMetadata(t, authenticator.Model{AAGUID: testModel, Vendors: []*authenticator.Vendor{maker}, Statuses: c.statuses})
+		if metadata.Compromised(testModel) == c.want || metadata.Compromised(domain.AAGUID{1}) {
+			t.Errorf("%s: broken %t", name, metadata.Compromised(testModel))
 		}
 		err = record.Verify(metadata.provider, protocol.AttestationPolicy{}, protocol.SignaturePolicy{})
 		if (err == nil) != c.want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if a := ada.credential.Snapshot().Attestation; a.Type != "basic_full" || a.Format != "packed" {
+	if a := ada.credential.State().Attestation; a.Type != "basic_full" || a.Format != "packed" {
 		t.Errorf("kept as %s, %s", a.Type, a.Format)
 	}
 }

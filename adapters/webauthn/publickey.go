@@ -65,12 +65,12 @@ type coseKey map[int]webauthncbor.RawMessage
 func parseCOSEKey(encoded []byte) (coseKey, error) {
 	var key coseKey
 	if err := webauthncbor.Unmarshal(encoded, &key); err != nil {
-		return nil, badKey("%s", quote(err.Error()))
+		return nil, rejectKey("%s", quote(err.Error()))
 	}
 	return key, nil
 }
 
-func badKey(format string, values ...any) error {
+func rejectKey(format string, values ...any) error {
 	return domain.Reject(domain.ReasonMalformed, "credential public key: "+fmt.Sprintf(format, values...))
 }
 
@@ -78,7 +78,7 @@ func badKey(format string, values ...any) error {
 func (k coseKey) integer(label int) (n int64, err error) {
 	if raw, present := k[label]; present {
 		if err := webauthncbor.Unmarshal(raw, &n); err != nil {
-			return 0, badKey("member %d: %s", label, quote(err.Error()))
+			return 0, rejectKey("member %d: %s", label, quote(err.Error()))
 		}
 	}
 	return n, nil
@@ -92,29 +92,29 @@ func (k coseKey) bytes(label int) (b []byte, err error) {
 		return nil, nil
 	}
 	if len(raw) == 0 || raw[0]>>5 != cborBytes {
-		return nil, badKey("member %d is not a byte string", label)
+		return nil, rejectKey("member %d is not a byte string", label)
 	}
 	if err := webauthncbor.Unmarshal(raw, &b); err != nil {
-		return nil, badKey("member %d: %s", label, quote(err.Error()))
+		return nil, rejectKey("member %d: %s", label, quote(err.Error()))
 	}
 	return b, nil
 }
 
-// isOf wants the key type, the curve if the type has one, and no other members than those listed, such as key_ops, kid or the
+// requireType wants the key type, the curve if the type has one, and no other members than those listed, such as key_ops, kid or the
 // private key (section 6.5.1.1: only what the type and algorithm need).
-func (k coseKey) isOf(keyType webauthncose.COSEKeyType, curve webauthncose.COSEEllipticCurve, members ...int) error {
+func (k coseKey) requireType(keyType webauthncose.COSEKeyType, curve webauthncose.COSEEllipticCurve, members ...int) error {
 	if got, err := k.integer(labelKeyType); err != nil || got != int64(keyType) {
-		return badKey("key type %d for an algorithm that needs %d", got, keyType)
+		return rejectKey("key type %d for an algorithm that needs %d", got, keyType)
 	}
 	if curve != 0 {
 		if got, err := k.integer(labelCurve); err != nil || got != int64(curve) {
-			return badKey("curve %d for an algorithm that needs %d", got, curve)
+			return rejectKey("curve %d for an algorithm that needs %d", got, curve)
 		}
 	}
 	needed := append([]int{labelKeyType, labelAlgorithm}, members...)
 	for label := range k {
 		if !slices.Contains(needed, label) {
-			return badKey("there is a member %d, which the algorithm does not need", label)
+			return rejectKey("there is a member %d, which the algorithm does not need", label)
 		}
 	}
 	return nil
@@ -123,7 +123,7 @@ func (k coseKey) isOf(keyType webauthncose.COSEKeyType, curve webauthncose.COSEE
 // checkES256 wants a point of P-256 with both coordinates of the field's length (section 5.8.5). The curve has no points of small
 // order beside the one at infinity, which has no coordinates.
 func (k coseKey) checkES256() error {
-	if err := k.isOf(webauthncose.EllipticKey, webauthncose.P256, labelCurve, labelX, labelY); err != nil {
+	if err := k.requireType(webauthncose.EllipticKey, webauthncose.P256, labelCurve, labelX, labelY); err != nil {
 		return err
 	}
 	x, err := k.bytes(labelX)
@@ -136,10 +136,10 @@ func (k coseKey) checkES256() error {
 	}
 	const coordinate = 32 // bytes
 	if len(x) != coordinate || len(y) != coordinate {
-		return badKey("P-256 coordinates of %d and %d bytes instead of %d", len(x), len(y), coordinate)
+		return rejectKey("P-256 coordinates of %d and %d bytes instead of %d", len(x), len(y), coordinate)
 	}
 	if _, err := ecdh.P256().NewPublicKey(slices.Concat([]byte{4}, x, y)); err != nil {
-		return badKey("the point is not on P-256")
+		return rejectKey("the point is not on P-256")
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func (k coseKey) checkES256() error {
 // checkEd25519 wants a point of prime order in its one encoding (RFC 8032, section 5.1.3). For a point of small order anyone
 // can write down signatures; one with a component of small order verifies in some implementations and not in others.
 func (k coseKey) checkEd25519() error {
-	if err := k.isOf(webauthncose.OctetKey, webauthncose.Ed25519, labelCurve, labelX); err != nil {
+	if err := k.requireType(webauthncose.OctetKey, webauthncose.Ed25519, labelCurve, labelX); err != nil {
 		return err
 	}
 	x, err := k.bytes(labelX)
@@ -156,16 +156,16 @@ func (k coseKey) checkEd25519() error {
 	}
 	point, err := new(edwards25519.Point).SetBytes(x)
 	if err != nil {
-		return badKey("%d bytes that are not a point of Ed25519", len(x))
+		return rejectKey("%d bytes that are not a point of Ed25519", len(x))
 	}
 	identity := edwards25519.NewIdentityPoint()
 	switch {
 	case !bytes.Equal(point.Bytes(), x):
-		return badKey("a point of Ed25519 in another encoding than its own")
+		return rejectKey("a point of Ed25519 in another encoding than its own")
 	case new(edwards25519.Point).MultByCofactor(point).Equal(identity) == 1:
-		return badKey("a point of Ed25519 of small order")
+		return rejectKey("a point of Ed25519 of small order")
 	case !torsionFree(point):
-		return badKey("a point of Ed25519 with a component of small order")
+		return rejectKey("a point of Ed25519 with a component of small order")
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ const minRSAExponent, maxRSAExponent = 1<<16 + 1, 1<<31 - 1
 // checkRS256 wants numbers in their shortest form (RFC 8230, section 4) that make an RSA key (RFC 8017, section 3.1), and a modulus
 // that cannot be factored by looking at it.
 func (k coseKey) checkRS256() error {
-	if err := k.isOf(webauthncose.RSAKey, 0, labelModulus, labelExponent); err != nil {
+	if err := k.requireType(webauthncose.RSAKey, 0, labelModulus, labelExponent); err != nil {
 		return err
 	}
 	n, err := k.number(labelModulus)
@@ -207,7 +207,7 @@ func (k coseKey) checkRS256() error {
 		return domain.Reject(domain.ReasonAlgorithmNotAllowed, fmt.Sprintf("RSA key of %d bits", bits))
 	}
 	if !e.IsInt64() || e.Int64() < minRSAExponent || e.Int64() > maxRSAExponent || e.Bit(0) == 0 {
-		return badKey("RSA exponent %s", quote(e.String()))
+		return rejectKey("RSA exponent %s", quote(e.String()))
 	}
 	return checkModulus(n)
 }
@@ -219,7 +219,7 @@ func (k coseKey) number(label int) (*big.Int, error) {
 		return nil, err
 	}
 	if len(b) == 0 || b[0] == 0 {
-		return nil, badKey("RSA member %d is missing, empty or has leading zeros", label)
+		return nil, rejectKey("RSA member %d is missing, empty or has leading zeros", label)
 	}
 	return new(big.Int).SetBytes(b), nil
 }
@@ -240,10 +240,10 @@ var smallPrimes = func() *big.Int {
 // the CA/Browser Forum's Baseline Requirements, section 6.1.6, go).
 func checkModulus(n *big.Int) error {
 	if new(big.Int).GCD(nil, nil, n, smallPrimes).Cmp(big.NewInt(1)) != 0 {
-		return badKey("RSA modulus with a small factor")
+		return rejectKey("RSA modulus with a small factor")
 	}
 	if n.ProbablyPrime(1) {
-		return badKey("RSA modulus that is a prime")
+		return rejectKey("RSA modulus that is a prime")
 	}
 	const rounds = 100
 	one, root, square := big.NewInt(1), new(big.Int), new(big.Int)
@@ -253,7 +253,7 @@ func checkModulus(n *big.Int) error {
 		if rest := square.Mul(a, a).Sub(square, n); rest.Sign() >= 0 {
 			root.Sqrt(rest)
 			if new(big.Int).Mul(root, root).Cmp(rest) == 0 {
-				return badKey("RSA modulus of two factors that are next to each other")
+				return rejectKey("RSA modulus of two factors that are next to each other")
 			}
 		}
 		a.Add(a, one)
@@ -267,7 +267,7 @@ func checkEncodedKey(object protocol.AttestationObject) error {
 	const beforeID = 37 + 16 + 2 // the fixed part, the AAGUID and the length of the id
 	attested := object.AuthData.AttData
 	if written := object.RawAuthData[beforeID+len(attested.CredentialID):]; !bytes.HasPrefix(written, attested.CredentialPublicKey) {
-		return badKey("it is not in canonical CBOR")
+		return rejectKey("it is not in canonical CBOR")
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func nextPrime(p *big.Int) *big.Int {
 }
 
 func ed25519Key(x []byte) authenticator.Variation {
-	return cose(map[int]any{1: 1, 3: -8, -1: 6, -2: x, -3: nil})
+	return changeCOSEKey(map[int]any{1: 1, 3: -8, -1: 6, -2: x, -3: nil})
 }
 
 func unhex(text string) []byte {
@@ -103,7 +103,7 @@ func mixedOrder() []byte {
 func publicKeyRules() []rule {
 	const malf, alg = domain.ReasonMalformed, domain.ReasonAlgorithmNotAllowed
 	rs256 := func(n, e []byte) authenticator.Variation {
-		return cose(map[int]any{1: 3, 3: -257, -1: n, -2: e, -3: nil})
+		return changeCOSEKey(map[int]any{1: 3, 3: -257, -1: n, -2: e, -3: nil})
 	}
 	good, f4 := modulus(2048).Bytes(), []byte{1, 0, 1}
 	times := func(factors ...*big.Int) []byte {
@@ -118,12 +118,12 @@ func publicKeyRules() []rule {
 		offCurve[0]++
 	}
 	gx, gy := elliptic.P256().Params().Gx, elliptic.P256().Params().Gy
-	p256 := func(x, y []byte) authenticator.Variation { return cose(map[int]any{-2: x, -3: y}) }
+	p256 := func(x, y []byte) authenticator.Variation { return changeCOSEKey(map[int]any{-2: x, -3: y}) }
 	rules := []rule{
 		{"RSA modulus with a leading zero", rs256(append([]byte{0}, good...), f4), malf, rs256(good, f4)},
 		{"RSA modulus of no bytes", rs256([]byte{}, f4), malf, nil},
-		{"RSA modulus as text", cose(map[int]any{1: 3, 3: -257, -1: "n", -2: f4, -3: nil}), malf, nil},
-		{"RSA modulus as a list of bytes", cose(map[int]any{1: 3, 3: -257, -1: []int{1, 2, 3}, -2: f4, -3: nil}), malf, nil},
+		{"RSA modulus as text", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: "n", -2: f4, -3: nil}), malf, nil},
+		{"RSA modulus as a list of bytes", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: []int{1, 2, 3}, -2: f4, -3: nil}), malf, nil},
 		{"RSA modulus that is even", rs256(times(modulus(2048), big.NewInt(2)), f4), malf, nil},
 		{"RSA modulus of one bit", rs256(new(big.Int).SetBit(new(big.Int), 2047, 1).Bytes(), f4), malf, nil},
 		{"RSA modulus with the factor 3", rs256(times(modulus(2047), big.NewInt(3)), f4), malf, nil},
@@ -142,32 +142,32 @@ func publicKeyRules() []rule {
 		{"RSA exponent as long as the modulus", rs256(good, good), malf, nil},
 		{"RSA exponent with a leading zero", rs256(good, []byte{0, 1, 0, 1}), malf, nil},
 		{"RSA exponent of no bytes", rs256(good, []byte{}), malf, nil},
-		{"RSA exponent as a number", cose(map[int]any{1: 3, 3: -257, -1: good, -2: 65537, -3: nil}), malf, nil},
-		{"RSA key with a private exponent", cose(map[int]any{1: 3, 3: -257, -1: good, -2: f4, -3: good}), malf, nil},
+		{"RSA exponent as a number", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: good, -2: 65537, -3: nil}), malf, nil},
+		{"RSA key with a private exponent", changeCOSEKey(map[int]any{1: 3, 3: -257, -1: good, -2: f4, -3: good}), malf, nil},
 		{"RSA key of 1024 bits", rs256(modulus(1024).Bytes(), f4), alg, nil},
 
 		{"EC point with x in 31 bytes", p256(gx.Bytes()[1:], gy.Bytes()), malf, p256(gx.Bytes(), gy.Bytes())},
 		{"EC point with x in 33 bytes", p256(append([]byte{0}, gx.Bytes()...), gy.Bytes()), malf, nil},
 		{"EC point with y in 33 bytes", p256(gx.Bytes(), append([]byte{0}, gy.Bytes()...)), malf, nil},
 		{"EC point with x not reduced", p256(elliptic.P256().Params().P.Bytes(), gy.Bytes()), malf, nil},
-		{"EC point with the sign of y", cose(map[int]any{-3: true}), malf, nil},
+		{"EC point with the sign of y", changeCOSEKey(map[int]any{-3: true}), malf, nil},
 		{"EC point at infinity", p256(make([]byte, 32), make([]byte, 32)), malf, nil},
 		{"EC coordinates of P-384", p256(elliptic.P384().Params().Gx.Bytes(), elliptic.P384().Params().Gy.Bytes()), malf, nil},
-		{"EC key on P-384 with its point", cose(map[int]any{-1: 2, -2: elliptic.P384().Params().Gx.Bytes(), -3: elliptic.P384().Params().Gy.Bytes()}), malf, nil},
-		{"EC key on secp256k1", cose(map[int]any{-1: 8}), malf, nil},
-		{"EC key on P-521", cose(map[int]any{-1: 3}), malf, nil},
-		{"ES512 on P-521, not offered", cose(map[int]any{3: -36, -1: 3, -2: elliptic.P521().Params().Gx.Bytes(), -3: elliptic.P521().Params().Gy.Bytes()}), alg, nil},
-		{"ESP256, not offered", cose(map[int]any{3: -9}), alg, nil},
+		{"EC key on P-384 with its point", changeCOSEKey(map[int]any{-1: 2, -2: elliptic.P384().Params().Gx.Bytes(), -3: elliptic.P384().Params().Gy.Bytes()}), malf, nil},
+		{"EC key on secp256k1", changeCOSEKey(map[int]any{-1: 8}), malf, nil},
+		{"EC key on P-521", changeCOSEKey(map[int]any{-1: 3}), malf, nil},
+		{"ES512 on P-521, not offered", changeCOSEKey(map[int]any{3: -36, -1: 3, -2: elliptic.P521().Params().Gx.Bytes(), -3: elliptic.P521().Params().Gy.Bytes()}), alg, nil},
+		{"ESP256, not offered", changeCOSEKey(map[int]any{3: -9}), alg, nil},
 
 		{"Ed25519 point of mixed order", ed25519Key(mixedOrder()), malf, ed25519Key(edwards25519.NewGeneratorPoint().Bytes())},
 		{"Ed25519 point that is none", ed25519Key(offCurve), malf, nil},
 		{"Ed25519 point with y not reduced", ed25519Key(unhex("f0" + ones + "7f")), malf, nil},
 		{"Ed25519 point of no bytes", ed25519Key([]byte{}), malf, nil},
 		{"Ed25519 point of 33 bytes", ed25519Key(append(edwards25519.NewGeneratorPoint().Bytes(), 0)), malf, nil},
-		{"Ed25519 point on X25519", cose(map[int]any{1: 1, 3: -8, -1: 4, -2: edwards25519.NewGeneratorPoint().Bytes(), -3: nil}), malf, nil},
-		{"Ed25519 point with y", cose(map[int]any{1: 1, 3: -8, -1: 6, -2: edwards25519.NewGeneratorPoint().Bytes()}), malf, nil},
-		{"Ed25519 key of type EC2", cose(map[int]any{3: -8, -1: 6, -2: edwards25519.NewGeneratorPoint().Bytes(), -3: nil}), malf, nil},
-		{"Ed25519 by its own algorithm, not offered", cose(map[int]any{1: 1, 3: -19, -1: 6, -2: edwards25519.NewGeneratorPoint().Bytes(), -3: nil}), alg, nil},
+		{"Ed25519 point on X25519", changeCOSEKey(map[int]any{1: 1, 3: -8, -1: 4, -2: edwards25519.NewGeneratorPoint().Bytes(), -3: nil}), malf, nil},
+		{"Ed25519 point with y", changeCOSEKey(map[int]any{1: 1, 3: -8, -1: 6, -2: edwards25519.NewGeneratorPoint().Bytes()}), malf, nil},
+		{"Ed25519 key of type EC2", changeCOSEKey(map[int]any{3: -8, -1: 6, -2: edwards25519.NewGeneratorPoint().Bytes(), -3: nil}), malf, nil},
+		{"Ed25519 by its own algorithm, not offered", changeCOSEKey(map[int]any{1: 1, 3: -19, -1: 6, -2: edwards25519.NewGeneratorPoint().Bytes(), -3: nil}), alg, nil},
 	}
 	var names []string
 	for name := range smallOrder {
@@ -181,7 +181,7 @@ func publicKeyRules() []rule {
 }
 
 // The table of points is right: eight times each is the identity, and each is one that a decoder takes.
-func TestSmallOrderPointsAreOfSmallOrder(t *testing.T) {
+func TestSmallOrder_TestPoints(t *testing.T) {
 	points := map[string]bool{}
 	for name, encoded := range smallOrder {
 		point, err := new(edwards25519.Point).SetBytes(unhex(encoded))

@@ -16,16 +16,16 @@ import (
 
 // BeginRegistration asks for a discoverable credential of a verified user, and for attestation only if the policy makes use of
 // it: clients may then ask their person first.
-func (rp *RelyingParty) BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (ports.Ceremony, error) {
-	creation, session, err := rp.library.BeginRegistration(account{handle: user.Handle.Bytes(), name: user.Name, displayName: user.DisplayName},
-		webauthn.WithCredentialParameters(offered()),
+func (rp *RelyingParty) BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (ports.CeremonyOptions, error) {
+	creation, session, err := rp.library.BeginRegistration(libraryUser{handle: user.Handle.Bytes(), name: user.Name, displayName: user.DisplayName},
+		webauthn.WithCredentialParameters(credentialParameters()),
 		webauthn.WithExclusions(descriptorsOf(excluded)),
 		webauthn.WithExtensions(webauthn.WithExtensionCredProps()),
 	)
 	if err != nil {
-		return ports.Ceremony{}, fmt.Errorf("beginning a registration: %w", err)
+		return ports.CeremonyOptions{}, fmt.Errorf("beginning a registration: %w", err)
 	}
-	return begin(creation.Response, session)
+	return encodeCeremony(creation.Response, session)
 }
 
 // VerifyRegistration follows WebAuthn Level 3, section 7.1, as far as the port promises.
@@ -48,7 +48,7 @@ func (rp *RelyingParty) VerifyRegistration(ceremony []byte, answer ports.Registr
 	if err := rp.checkNewCredential(parsed, session); err != nil {
 		return domain.Registration{}, err
 	}
-	credential, err := rp.library.CreateCredential(account{handle: session.UserID}, session, parsed)
+	credential, err := rp.library.CreateCredential(libraryUser{handle: session.UserID}, session, parsed)
 	if err != nil {
 		return domain.Registration{}, rejectionOf(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-func TestEveryAlgorithmAndAttestationRegistersAndSignsIn(t *testing.T) {
+func TestVerify_AllAlgorithmsAndAttestations(t *testing.T) {
 	rp := newRelyingParty(t)
 	kinds := map[string][]authenticator.Option{
 		"synced":                      nil,
@@ -24,8 +24,8 @@ func TestEveryAlgorithmAndAttestationRegistersAndSignsIn(t *testing.T) {
 	for algorithmName, algorithm := range algorithms {
 		for kindName, options := range kinds {
 			t.Run(algorithmName+", "+kindName, func(t *testing.T) {
-				ada := signUp(t, rp, authenticator.New(origin, append(options, authenticator.WithAlgorithms(algorithm))...))
-				if got := ada.credential.Snapshot().Algorithm; got != int64(algorithm) {
+				ada := register(t, rp, authenticator.New(origin, append(options, authenticator.WithAlgorithms(algorithm))...))
+				if got := ada.credential.State().Algorithm; got != int64(algorithm) {
 					t.Errorf("algorithm %d", got)
 				}
 				ceremony, answer := answerAuthentication(t, rp, nil, ada.device)
@@ -37,8 +37,8 @@ func TestEveryAlgorithmAndAttestationRegistersAndSignsIn(t *testing.T) {
 	}
 }
 
-// cose changes labels of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y.
-func cose(changes map[int]any) authenticator.Variation {
+// changeCOSEKey changes labels of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y.
+func changeCOSEKey(changes map[int]any) authenticator.Variation {
 	return authenticator.ForgeCOSEKey(func(key map[int]any) {
 		for label, value := range changes {
 			if value == nil {
@@ -52,16 +52,16 @@ func cose(changes map[int]any) authenticator.Variation {
 
 // rsaKey turns the key into one of RS256 with a modulus of the given size.
 func rsaKey(bits int, algorithm int) authenticator.Variation {
-	return cose(map[int]any{1: 3, 3: algorithm, -1: modulus(bits).Bytes(), -2: []byte{1, 0, 1}, -3: nil})
+	return changeCOSEKey(map[int]any{1: 3, 3: algorithm, -1: modulus(bits).Bytes(), -2: []byte{1, 0, 1}, -3: nil})
 }
 
 var rewriteData = authenticator.ForgeAuthenticatorData
 
-func appended(b byte) authenticator.Variation {
+func appendData(b byte) authenticator.Variation {
 	return rewriteData(func(data []byte) []byte { return append(data, b) })
 }
 
-func truncated(length int) authenticator.Variation {
+func truncateData(length int) authenticator.Variation {
 	return rewriteData(func(data []byte) []byte { return data[:length] })
 }
 
@@ -82,32 +82,32 @@ func registrationRules() []rule {
 		{"no user verification", authenticator.ForgeFlags(none, uv), domain.ReasonUserVerificationMissing, nil},
 		{"BS without BE", authenticator.ForgeFlags(bs, be), domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(be, bs)},
 
-		{"authenticator data too short", truncated(36), malf, nil},
-		{"nothing attested", truncated(37), malf, nil},
-		{"cut within the credential id", truncated(60), malf, nil},
-		{"trailing bytes", appended(0), malf, nil},
+		{"authenticator data too short", truncateData(36), malf, nil},
+		{"nothing attested", truncateData(37), malf, nil},
+		{"cut within the credential id", truncateData(60), malf, nil},
+		{"trailing bytes", appendData(0), malf, nil},
 		{"AT not set", authenticator.ForgeFlags(none, at), malf, nil},
 		{"AT not set and nothing attested", rewriteData(func(data []byte) []byte { data[32] &^= byte(at); return data[:37] }), malf, nil},
 		{"ED set without extensions", authenticator.ForgeFlags(ed, none), malf, rewriteData(func(data []byte) []byte { data[32] |= byte(ed); return append(data, 0xa0) })},
-		{"extensions without ED", appended(0xa0), malf, nil},
+		{"extensions without ED", appendData(0xa0), malf, nil},
 
 		{"a credential id of no bytes", authenticator.ForgeCredentialID([]byte{}), malf, authenticator.ForgeCredentialID([]byte{7})},
 		{"a credential id of 1024 bytes", authenticator.ForgeCredentialID(make([]byte, 1024)), malf, authenticator.ForgeCredentialID(make([]byte, 1023))},
 		{"another id in the answer", authenticator.ForgeAnswerID([]byte("another")), malf, nil},
 
-		{"ES384, not offered", cose(map[int]any{3: -35}), alg, nil},
-		{"Ed448, not offered", cose(map[int]any{3: -53}), alg, nil},
-		{"no algorithm", cose(map[int]any{3: nil}), alg, nil},
+		{"ES384, not offered", changeCOSEKey(map[int]any{3: -35}), alg, nil},
+		{"Ed448, not offered", changeCOSEKey(map[int]any{3: -53}), alg, nil},
+		{"no algorithm", changeCOSEKey(map[int]any{3: nil}), alg, nil},
 		{"RSA key said to be ES256", rsaKey(2048, -7), malf, rsaKey(2048, -257)},
 		{"RSA key of 2047 bits", rsaKey(2047, -257), alg, nil},
 		{"RSA key of 4097 bits", rsaKey(4097, -257), alg, rsaKey(4096, -257)},
-		{"EC key said to be EdDSA", cose(map[int]any{3: -8}), malf, nil},
-		{"EC key said to be RS256", cose(map[int]any{3: -257}), malf, nil},
-		{"EC key said to be OKP", cose(map[int]any{1: 1}), malf, nil},
-		{"EC point off the curve", cose(map[int]any{-2: off}), malf, nil},
-		{"EC key on another curve", cose(map[int]any{-1: 2}), malf, nil},
-		{"EC key without y", cose(map[int]any{-3: nil}), malf, nil},
-		{"algorithm as text", cose(map[int]any{3: "ES256"}), malf, nil},
+		{"EC key said to be EdDSA", changeCOSEKey(map[int]any{3: -8}), malf, nil},
+		{"EC key said to be RS256", changeCOSEKey(map[int]any{3: -257}), malf, nil},
+		{"EC key said to be OKP", changeCOSEKey(map[int]any{1: 1}), malf, nil},
+		{"EC point off the curve", changeCOSEKey(map[int]any{-2: off}), malf, nil},
+		{"EC key on another curve", changeCOSEKey(map[int]any{-1: 2}), malf, nil},
+		{"EC key without y", changeCOSEKey(map[int]any{-3: nil}), malf, nil},
+		{"algorithm as text", changeCOSEKey(map[int]any{3: "ES256"}), malf, nil},
 
 		{"none with a statement", authenticator.ForgeAttestation("none", map[string]any{"sig": []byte{1}}), att, authenticator.ForgeAttestation("none", map[string]any{})},
 		{"an unknown format", authenticator.ForgeAttestation("keylodge", map[string]any{}), att, nil},
@@ -124,44 +124,44 @@ func TestRegistrationRules(t *testing.T) {
 	rp := newRelyingParty(t)
 	verify := func(t *testing.T, variation authenticator.Variation) error {
 		device := authenticator.New(origin, authenticator.WithAlgorithms(authenticator.ES256))
-		ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), device, variation)
+		ceremony, answer := answerRegistration(t, rp, newPendingUser(t, "ada@example.org", "Ada"), device, variation)
 		_, err := rp.VerifyRegistration(ceremony.State, answer)
 		return err
 	}
 	for _, r := range registrationRules() {
 		t.Run(r.name, func(t *testing.T) {
-			wantReason(t, verify(t, r.refused), r.reason)
-			if r.accepted == nil {
-				r.accepted = honest()
+			wantReason(t, verify(t, r.invalid), r.reason)
+			if r.control == nil {
+				r.control = unmodified()
 			}
-			if err := verify(t, r.accepted); err != nil {
+			if err := verify(t, r.control); err != nil {
 				t.Errorf("the twin was refused: %v", err)
 			}
 		})
 	}
 }
 
-func TestASelfAttestationMustHold(t *testing.T) {
+func TestVerifyRegistration_RejectsBadSelfAttestation(t *testing.T) {
 	rp := newRelyingParty(t)
 	device := authenticator.New(origin, authenticator.SelfAttested())
 	breakIt := func(signature []byte) []byte { return bytes.Repeat([]byte{0x30}, len(signature)) }
-	ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), device, authenticator.ForgeSignature(breakIt))
+	ceremony, answer := answerRegistration(t, rp, newPendingUser(t, "ada@example.org", "Ada"), device, authenticator.ForgeSignature(breakIt))
 	_, err := rp.VerifyRegistration(ceremony.State, answer)
 	wantReason(t, err, domain.ReasonAttestationRejected)
 }
 
 // The library would refuse it too, for the same reason; ours must not depend on that.
-func TestTheAnswerNamesTheCredentialThatWasMade(t *testing.T) {
+func TestVerifyRegistration_CredentialIDMatches(t *testing.T) {
 	rp := newRelyingParty(t)
 	for name, c := range map[string]struct {
 		variation authenticator.Variation
 		want      domain.Reason
 	}{
-		"its own id":           {honest(), ""},
+		"its own id":           {unmodified(), ""},
 		"another passkey's id": {authenticator.ForgeAnswerID([]byte("another")), domain.ReasonMalformed},
 	} {
-		ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), authenticator.New(origin), c.variation)
-		session, err := restore(ceremony.State)
+		ceremony, answer := answerRegistration(t, rp, newPendingUser(t, "ada@example.org", "Ada"), authenticator.New(origin), c.variation)
+		session, err := decodeSession(ceremony.State)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +175,7 @@ func TestTheAnswerNamesTheCredentialThatWasMade(t *testing.T) {
 	}
 }
 
-func TestRegistrationAnswersOutOfShape(t *testing.T) {
+func TestVerifyRegistration_RejectsMalformed(t *testing.T) {
 	rp := newRelyingParty(t)
 	for _, c := range []struct {
 		name     string
@@ -194,7 +194,7 @@ func TestRegistrationAnswersOutOfShape(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			verify := func(edit func(*ports.RegistrationAnswer)) error {
-				ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), authenticator.New(origin))
+				ceremony, answer := answerRegistration(t, rp, newPendingUser(t, "ada@example.org", "Ada"), authenticator.New(origin))
 				if edit != nil {
 					edit(&answer)
 				}
@@ -230,7 +230,7 @@ func TestVerifyRegistration_extensionOutputs(t *testing.T) {
 		`{"appid":true,"appidExclude":7,"credProps":{"rk":true}}`:                                                                                  `{"rk":true}`,
 		`{"prf":{"enabled":true,"results":{"first":{}}},"hmacCreateSecret":true,"largeBlob":{"supported":false},"uvm":[[2,4,2]],"minPinLength":4}`: `{}`,
 	} {
-		ceremony, answer := answerRegistration(t, rp, newApplicant(t, "ada@example.org", "Ada"), authenticator.New(origin))
+		ceremony, answer := answerRegistration(t, rp, newPendingUser(t, "ada@example.org", "Ada"), authenticator.New(origin))
 		answer.Extensions = []byte(outputs)
 		registration, err := rp.VerifyRegistration(ceremony.State, answer)
 		if err != nil || string(registration.Extensions) != kept {
@@ -240,9 +240,9 @@ func TestVerifyRegistration_extensionOutputs(t *testing.T) {
 }
 
 // Authenticator extension outputs are signed, and no more judged: whatever is a CBOR map with texts for its keys.
-func TestExtensionOutputsOfAuthenticators(t *testing.T) {
+func TestVerify_AuthenticatorExtensionOutputs(t *testing.T) {
 	rp := newRelyingParty(t)
-	ada := signUp(t, rp, authenticator.New(origin))
+	ada := register(t, rp, authenticator.New(origin))
 	for name, c := range map[string]struct {
 		encoded string
 		reason  domain.Reason
@@ -266,7 +266,7 @@ func TestExtensionOutputsOfAuthenticators(t *testing.T) {
 			data[32] |= byte(authenticator.ExtensionData)
 			return append(data, c.encoded...)
 		})
-		ceremony, made := answerRegistration(t, rp, newApplicant(t, "ben@example.org", "Ben"), authenticator.New(origin), extended)
+		ceremony, made := answerRegistration(t, rp, newPendingUser(t, "ben@example.org", "Ben"), authenticator.New(origin), extended)
 		_, atRegistration := rp.VerifyRegistration(ceremony.State, made)
 		ceremony, used := answerAuthentication(t, rp, nil, ada.device, extended)
 		_, atUse := rp.VerifyAuthentication(ceremony.State, used, ada.user, ada.credential)

@@ -41,8 +41,8 @@ type RelyingParty struct {
 	policy   domain.AuthenticatorPolicy
 	metadata *Metadata
 
-	nobody  *domain.User // see RejectUnknown
-	nobodys *domain.Credential
+	dummyUser       *domain.User // see RejectUnknown
+	dummyCredential *domain.Credential
 }
 
 var _ ports.RelyingParty = (*RelyingParty)(nil)
@@ -69,7 +69,7 @@ func New(config Config) (*RelyingParty, error) {
 	// clock, while expiry is the domain's decision (domain.Challenge.Redeem), on the clock that was injected.
 	timeout := webauthn.TimeoutConfig{Timeout: config.Timeout, TimeoutUVD: config.Timeout}
 	conveyance := protocol.PreferNoAttestation
-	if config.Authenticators.Asks() {
+	if config.Authenticators.RequiresAttestation() {
 		conveyance = protocol.PreferDirectAttestation
 	}
 	library, err := webauthn.New(&webauthn.Config{
@@ -87,11 +87,11 @@ func New(config Config) (*RelyingParty, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring the relying party: %w", err)
 	}
-	nobody, nobodys, err := newNobody()
+	nobody, nobodys, err := newDummy()
 	if err != nil {
 		return nil, fmt.Errorf("making the passkey that is nobody's: %w", err)
 	}
-	return &RelyingParty{library: library, origins: library.Config.RPOrigins, nobody: nobody, nobodys: nobodys, policy: config.Authenticators, metadata: config.Metadata}, nil
+	return &RelyingParty{library: library, origins: library.Config.RPOrigins, dummyUser: nobody, dummyCredential: nobodys, policy: config.Authenticators, metadata: config.Metadata}, nil
 }
 
 // checkOrigin refuses a web origin that no browser would ever send in that spelling, since origins are compared byte
@@ -108,10 +108,10 @@ func checkOrigin(origin string) error {
 	return nil
 }
 
-// offered are the algorithms that a new passkey may use, most wanted first. ES256 leads because it is what secure
+// credentialParameters are the algorithms that a new passkey may use, most wanted first. ES256 leads because it is what secure
 // hardware does; RS256 is for older Windows machines. Never -53 (Ed448): the library would register it and could not
 // verify it afterwards.
-func offered() []protocol.CredentialParameter {
+func credentialParameters() []protocol.CredentialParameter {
 	return []protocol.CredentialParameter{
 		{Type: protocol.PublicKeyCredentialType, Algorithm: webauthncose.AlgES256},
 		{Type: protocol.PublicKeyCredentialType, Algorithm: webauthncose.AlgEdDSA},
@@ -119,35 +119,35 @@ func offered() []protocol.CredentialParameter {
 	}
 }
 
-// account is the library's view of a user.
-type account struct {
+// libraryUser is the library's view of a user.
+type libraryUser struct {
 	handle            []byte
 	name, displayName string
 	credentials       []webauthn.Credential
 }
 
-func (a account) WebAuthnID() []byte                         { return a.handle }
-func (a account) WebAuthnName() string                       { return a.name }
-func (a account) WebAuthnDisplayName() string                { return a.displayName }
-func (a account) WebAuthnCredentials() []webauthn.Credential { return a.credentials }
+func (a libraryUser) WebAuthnID() []byte                         { return a.handle }
+func (a libraryUser) WebAuthnName() string                       { return a.name }
+func (a libraryUser) WebAuthnDisplayName() string                { return a.displayName }
+func (a libraryUser) WebAuthnCredentials() []webauthn.Credential { return a.credentials }
 
-// begin packs what the library made. The session is kept whole: an answer is judged by everything that was asked.
-func begin(options any, session *webauthn.SessionData) (ports.Ceremony, error) {
+// encodeCeremony packs what the library made. The session is kept whole: an answer is judged by everything that was asked.
+func encodeCeremony(options any, session *webauthn.SessionData) (ports.CeremonyOptions, error) {
 	encodedOptions, err := json.Marshal(options)
 	if err != nil {
-		return ports.Ceremony{}, fmt.Errorf("encoding ceremony options: %w", err)
+		return ports.CeremonyOptions{}, fmt.Errorf("encoding ceremony options: %w", err)
 	}
 	state, err := json.Marshal(session)
 	if err != nil {
-		return ports.Ceremony{}, fmt.Errorf("encoding ceremony state: %w", err)
+		return ports.CeremonyOptions{}, fmt.Errorf("encoding ceremony state: %w", err)
 	}
-	return ports.Ceremony{Options: encodedOptions, State: state}, nil
+	return ports.CeremonyOptions{Options: encodedOptions, State: state}, nil
 }
 
 // resume returns the session of a ceremony that this relying party began. It returns a *domain.Rejection if that was under
 // another RP id, before a restart with other settings: a passkey of a former RP id neither joins nor opens anything.
 func (rp *RelyingParty) resume(state []byte) (webauthn.SessionData, error) {
-	session, err := restore(state)
+	session, err := decodeSession(state)
 	if err != nil {
 		return session, err
 	}
@@ -157,7 +157,7 @@ func (rp *RelyingParty) resume(state []byte) (webauthn.SessionData, error) {
 	return session, nil
 }
 
-func restore(state []byte) (webauthn.SessionData, error) {
+func decodeSession(state []byte) (webauthn.SessionData, error) {
 	var session webauthn.SessionData
 	if err := json.Unmarshal(state, &session); err != nil {
 		return webauthn.SessionData{}, fmt.Errorf("decoding ceremony state: %w", err)

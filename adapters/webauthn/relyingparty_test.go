@@ -36,41 +36,41 @@ func newRelyingParty(t testing.TB) *RelyingParty {
 	return rp
 }
 
-func newApplicant(t testing.TB, email domain.Email, name domain.DisplayName) *domain.Applicant {
+func newPendingUser(t testing.TB, email domain.Email, name domain.DisplayName) *domain.PendingUser {
 	t.Helper()
-	applicant, err := domain.NewApplicant(email, name, now, rand.Reader)
+	applicant, err := domain.NewPendingUser(email, name, now, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return applicant
 }
 
-// passkeyOf is a user with a passkey on a device, made by an honest registration.
-type passkeyOf struct {
+// testPasskey is a user with a passkey on a device, made by an honest registration.
+type testPasskey struct {
 	user       *domain.User
 	device     *authenticator.Authenticator
 	credential *domain.Credential
 }
 
-func signUp(t testing.TB, rp *RelyingParty, device *authenticator.Authenticator) passkeyOf {
+func register(t testing.TB, rp *RelyingParty, device *authenticator.Authenticator) testPasskey {
 	t.Helper()
-	applicant := newApplicant(t, "ada@example.org", "Ada")
+	applicant := newPendingUser(t, "ada@example.org", "Ada")
 	ceremony, answer := answerRegistration(t, rp, applicant, device)
 	registration, err := rp.VerifyRegistration(ceremony.State, answer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := applicant.Admit(now)
+	user := applicant.ToUser(now)
 	credential, err := domain.NewCredential(user.ID(), "", registration, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return passkeyOf{user, device, credential}
+	return testPasskey{user, device, credential}
 }
 
 func answerRegistration(
-	t testing.TB, rp *RelyingParty, applicant *domain.Applicant, device *authenticator.Authenticator, variations ...authenticator.Variation,
-) (ports.Ceremony, ports.RegistrationAnswer) {
+	t testing.TB, rp *RelyingParty, applicant *domain.PendingUser, device *authenticator.Authenticator, variations ...authenticator.Variation,
+) (ports.CeremonyOptions, ports.RegistrationAnswer) {
 	t.Helper()
 	ceremony, err := rp.BeginRegistration(applicant.Entity(), nil)
 	if err != nil {
@@ -96,7 +96,7 @@ func answerRegistration(
 
 func answerAuthentication(
 	t testing.TB, rp *RelyingParty, allowed []domain.CredentialDescriptor, device *authenticator.Authenticator, variations ...authenticator.Variation,
-) (ports.Ceremony, ports.AuthenticationAnswer) {
+) (ports.CeremonyOptions, ports.AuthenticationAnswer) {
 	t.Helper()
 	ceremony, err := rp.BeginAuthentication(allowed)
 	if err != nil {
@@ -123,7 +123,7 @@ func wantReason(t testing.TB, err error, want domain.Reason) {
 	}
 }
 
-func TestNewRefusesWhatCouldNeverWork(t *testing.T) {
+func TestNew_RejectsInvalidConfig(t *testing.T) {
 	good := Config{RPID: rpID, RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute}
 	for name, spoil := range map[string]func(*Config){
 		"no RP id":                  func(c *Config) { c.RPID = "" },
@@ -158,7 +158,7 @@ func TestNewRefusesWhatCouldNeverWork(t *testing.T) {
 
 func TestRegistrationOptions(t *testing.T) {
 	rp := newRelyingParty(t)
-	applicant := newApplicant(t, "ada@example.org", "")
+	applicant := newPendingUser(t, "ada@example.org", "")
 	ceremony, err := rp.BeginRegistration(applicant.Entity(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestRegistrationOptions(t *testing.T) {
 		"extensions": {"credProps": true}
 	}`)
 
-	named, err := rp.BeginRegistration(newApplicant(t, "ada@example.org", "Ada").Entity(), nil)
+	named, err := rp.BeginRegistration(newPendingUser(t, "ada@example.org", "Ada").Entity(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,19 +225,19 @@ func wantJSON(t *testing.T, got map[string]any, want string) {
 	}
 }
 
-func TestTheStateIsTheWholeSession(t *testing.T) {
+func TestEncodeCeremony_StateIsWholeSession(t *testing.T) {
 	rp := newRelyingParty(t)
-	applicant := newApplicant(t, "ada@example.org", "Ada")
-	creation, session, err := rp.library.BeginRegistration(account{handle: applicant.Handle.Bytes(), name: "a", displayName: "a"},
-		webauthn.WithCredentialParameters(offered()), webauthn.WithExtensions(webauthn.WithExtensionCredProps()))
+	applicant := newPendingUser(t, "ada@example.org", "Ada")
+	creation, session, err := rp.library.BeginRegistration(libraryUser{handle: applicant.Handle.Bytes(), name: "a", displayName: "a"},
+		webauthn.WithCredentialParameters(credentialParameters()), webauthn.WithExtensions(webauthn.WithExtensionCredProps()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	packed, err := begin(creation.Response, session)
+	packed, err := encodeCeremony(creation.Response, session)
 	if err != nil {
 		t.Fatal(err)
 	}
-	restored, err := restore(packed.State)
+	restored, err := decodeSession(packed.State)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestTheStateIsTheWholeSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := restore(ceremony.State)
+	own, err := decodeSession(ceremony.State)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,27 +262,27 @@ func TestTheStateIsTheWholeSession(t *testing.T) {
 	}
 }
 
-func TestAStateThatIsNotTheCeremonysIsAFaultAndNoRejection(t *testing.T) {
+func TestVerify_WrongStateIsNoRejection(t *testing.T) {
 	rp := newRelyingParty(t)
-	ada := signUp(t, rp, authenticator.New(origin))
-	registration, registrationAnswer := answerRegistration(t, rp, newApplicant(t, "ben@example.org", "Ben"), ada.device)
+	ada := register(t, rp, authenticator.New(origin))
+	registration, registrationAnswer := answerRegistration(t, rp, newPendingUser(t, "ben@example.org", "Ben"), ada.device)
 	authentication, authenticationAnswer := answerAuthentication(t, rp, nil, ada.device, authenticator.Choose(ada.user.Handle().Bytes()))
 
 	for name, state := range map[string][]byte{"garbage": []byte("{"), "nothing": nil, "that of an authentication": authentication.State} {
 		_, err := rp.VerifyRegistration(state, registrationAnswer)
-		wantFault(t, "registration, state "+name, err)
+		wantInternalError(t, "registration, state "+name, err)
 	}
 	for name, state := range map[string][]byte{"garbage": []byte("{"), "nothing": nil, "that of a registration": registration.State} {
 		_, err := rp.VerifyAuthentication(state, authenticationAnswer, ada.user, ada.credential)
-		wantFault(t, "authentication, state "+name, err)
+		wantInternalError(t, "authentication, state "+name, err)
 	}
-	snapshot := ada.credential.Snapshot()
+	snapshot := ada.credential.State()
 	snapshot.Extensions = []byte("{")
 	_, err := rp.VerifyAuthentication(authentication.State, authenticationAnswer, ada.user, domain.RestoreCredential(snapshot))
-	wantFault(t, "a credential that storage broke", err)
+	wantInternalError(t, "a credential that storage broke", err)
 }
 
-func wantFault(t *testing.T, name string, err error) {
+func wantInternalError(t *testing.T, name string, err error) {
 	t.Helper()
 	var rejection *domain.Rejection
 	if err == nil || errors.As(err, &rejection) {
@@ -290,7 +290,7 @@ func wantFault(t *testing.T, name string, err error) {
 	}
 }
 
-func TestRejectionsByTheLibrarysErrorType(t *testing.T) {
+func TestRejectionOf_LibraryErrors(t *testing.T) {
 	const secret = "the expected challenge"
 	for want, kinds := range map[domain.Reason][]*protocol.Error{
 		domain.ReasonSignatureInvalid: {protocol.ErrAssertionSignature},

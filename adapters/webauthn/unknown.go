@@ -21,16 +21,16 @@ func (rp *RelyingParty) RejectUnknown(ceremony []byte, answer ports.Authenticati
 	if len(session.AllowedCredentialIDs) == 0 && !decoy {
 		return domain.ErrPasskeyUnknown
 	}
-	is := rp.nobodys.Snapshot()
+	is := rp.dummyCredential.State()
 	is.ID = domain.CredentialID(answer.ID)
-	if _, err := rp.VerifyAuthentication(ceremony, answer, rp.nobody, domain.RestoreCredential(is)); err != nil {
+	if _, err := rp.VerifyAuthentication(ceremony, answer, rp.dummyUser, domain.RestoreCredential(is)); err != nil {
 		return err
 	}
 	return domain.ErrPasskeyUnknown // nobody can have signed it
 }
 
-// newNobody returns a user and a passkey of theirs for RejectUnknown: the private key is forgotten at once.
-func newNobody() (*domain.User, *domain.Credential, error) {
+// newDummy returns a user and a passkey of theirs for RejectUnknown: the private key is forgotten at once.
+func newDummy() (*domain.User, *domain.Credential, error) {
 	key, err := ecdh.P256().GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, nil, err
@@ -47,6 +47,6 @@ func newNobody() (*domain.User, *domain.Credential, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return domain.RestoreUser(domain.UserSnapshot{Handle: handle}),
-		domain.RestoreCredential(domain.CredentialSnapshot{PublicKey: encoded, Algorithm: int64(webauthncose.AlgES256)}), nil
+	return domain.RestoreUser(domain.UserState{Handle: handle}),
+		domain.RestoreCredential(domain.CredentialState{PublicKey: encoded, Algorithm: int64(webauthncose.AlgES256)}), nil
 }

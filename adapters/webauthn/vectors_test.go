@@ -64,9 +64,9 @@ func readVectors(t *testing.T) ([]vector, *x509.Certificate) {
 	return file.Vectors, must(t, root, err)
 }
 
-// verdicts are what becomes of each vector here, by its section. An empty reason is an acceptance; any other is a decision of
+// expectedReasons are what becomes of each vector here, by its section. An empty reason is an acceptance; any other is a decision of
 // docs/ceremonies.md. The keys of all those vectors whose algorithm is offered are good ones.
-var verdicts = map[string]struct {
+var expectedReasons = map[string]struct {
 	registration, authentication domain.Reason
 	offered                      bool
 }{
@@ -87,20 +87,20 @@ var verdicts = map[string]struct {
 	"16.16": {domain.ReasonUserVerificationMissing, domain.ReasonUserVerificationMissing, true},
 }
 
-func TestVectorsOfTheSpecification(t *testing.T) {
+func TestSpecificationVectors(t *testing.T) {
 	rp, err := New(Config{RPID: "example.org", RPName: "Example", Origins: []string{"https://example.org"}, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
-	applicant := newApplicant(t, "ada@example.org", "Ada")
-	ada := applicant.Admit(now)
+	applicant := newPendingUser(t, "ada@example.org", "Ada")
+	ada := applicant.ToUser(now)
 	vectors, _ := readVectors(t)
-	if len(vectors) != len(verdicts) {
-		t.Errorf("%d vectors, and %d verdicts", len(vectors), len(verdicts))
+	if len(vectors) != len(expectedReasons) {
+		t.Errorf("%d vectors, and %d verdicts", len(vectors), len(expectedReasons))
 	}
 	for _, v := range vectors {
 		t.Run(v.Section+" "+v.Title, func(t *testing.T) {
-			want, known := verdicts[v.Section]
+			want, known := expectedReasons[v.Section]
 			if !known {
 				t.Fatal("there is no verdict")
 			}
@@ -110,11 +110,11 @@ func TestVectorsOfTheSpecification(t *testing.T) {
 			}
 
 			// The passkey is taken from the attestation object, whatever became of it.
-			attested := v.attested(t).AuthData
-			if _, err := checkPublicKey(attested.AttData.CredentialPublicKey, offered()); want.offered != (err == nil) {
+			attested := v.attestedData(t).AuthData
+			if _, err := checkPublicKey(attested.AttData.CredentialPublicKey, credentialParameters()); want.offered != (err == nil) {
 				t.Errorf("the key: %v", err)
 			}
-			passkey := domain.RestoreCredential(domain.CredentialSnapshot{
+			passkey := domain.RestoreCredential(domain.CredentialState{
 				ID: domain.CredentialID(v.Registration.CredentialID), UserID: ada.ID(), PublicKey: attested.AttData.CredentialPublicKey, Status: domain.CredentialActive,
 			})
 			begun, err := rp.BeginAuthentication([]domain.CredentialDescriptor{passkey.Descriptor()})
@@ -132,7 +132,7 @@ func TestVectorsOfTheSpecification(t *testing.T) {
 
 			// A sign-in that is declined for its flags or its frame would pass without them: its signature is good.
 			if want.authentication != domain.ReasonSignatureInvalid {
-				if valid, err := verifies(attested.AttData.CredentialPublicKey, answer); err != nil || !valid {
+				if valid, err := checkSignature(attested.AttData.CredentialPublicKey, answer); err != nil || !valid {
 					t.Errorf("the signature is valid: %t, %v", valid, err)
 				}
 			}
@@ -143,7 +143,7 @@ func TestVectorsOfTheSpecification(t *testing.T) {
 // registration returns a ceremony with the vector's challenge, and the answer to it.
 func (v vector) registration(t *testing.T, rp *RelyingParty) ([]byte, ports.RegistrationAnswer) {
 	t.Helper()
-	begun, err := rp.BeginRegistration(newApplicant(t, "ada@example.org", "Ada").Entity(), nil)
+	begun, err := rp.BeginRegistration(newPendingUser(t, "ada@example.org", "Ada").Entity(), nil)
 	return withChallenge(t, must(t, begun, err), v.Registration.Challenge), ports.RegistrationAnswer{
 		ID: v.Registration.CredentialID, ClientDataJSON: v.Registration.ClientDataJSON, AttestationObject: v.Registration.AttestationObject,
 	}
@@ -164,9 +164,9 @@ func TestVectorsOfTheSpecification_attested(t *testing.T) {
 	certified := 0
 	for _, v := range vectors {
 		t.Run(v.Section+" "+v.Title, func(t *testing.T) {
-			object := v.attested(t)
+			object := v.attestedData(t)
 			rp, distrustful := v.attestedBy(t, authenticator.MakerOf(root)), v.attestedBy(t, stranger)
-			want := verdicts[v.Section].registration
+			want := expectedReasons[v.Section].registration
 			chain, _ := object.AttStatement["x5c"].([]any)
 			if want == "" && len(chain) == 0 {
 				want = domain.ReasonAttestationRejected // a self attestation
@@ -223,13 +223,13 @@ func TestVectorsOfTheSpecification_attested(t *testing.T) {
 var attestationTypes = map[string]string{"tpm": "attca", "android-key": "basic_full", "apple": "anonca"}
 
 // attestedBy is a relying party that requires attestation, and has metadata of the vector's model alone.
-func (v vector) attestedBy(t *testing.T, maker *authenticator.Maker) *RelyingParty {
+func (v vector) attestedBy(t *testing.T, maker *authenticator.Vendor) *RelyingParty {
 	t.Helper()
 	rp, err := New(Config{
 		RPID: "example.org", RPName: "Example", Origins: []string{"https://example.org"}, Timeout: time.Minute,
 		Authenticators: domain.AuthenticatorPolicy{Attested: true},
-		Metadata: metadataOf(t, authenticator.Model{
-			AAGUID: [16]byte(v.attested(t).AuthData.AttData.AAGUID), Makers: []*authenticator.Maker{maker}, Types: []string{"basic_full", "attca", "anonca"},
+		Metadata: newTestMetadata(t, authenticator.Model{
+			AAGUID: [16]byte(v.attestedData(t).AuthData.AttData.AAGUID), Vendors: []*authenticator.Vendor{maker}, Types: []string{"basic_full", "attca", "anonca"},
 		}),
 	})
 	return must(t, rp, err)
@@ -263,9 +263,9 @@ func changed(b []byte, at int) []byte {
 }
 
 // withChallenge puts a vector's challenge in the place of the one that was drawn.
-func withChallenge(t *testing.T, begun ports.Ceremony, challenge []byte) []byte {
+func withChallenge(t *testing.T, begun ports.CeremonyOptions, challenge []byte) []byte {
 	t.Helper()
-	session, err := restore(begun.State)
+	session, err := decodeSession(begun.State)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func withChallenge(t *testing.T, begun ports.Ceremony, challenge []byte) []byte 
 	return state
 }
 
-func (v vector) attested(t *testing.T) protocol.AttestationObject {
+func (v vector) attestedData(t *testing.T) protocol.AttestationObject {
 	t.Helper()
 	parsed, err := (&protocol.AuthenticatorAttestationResponse{
 		AuthenticatorResponse: protocol.AuthenticatorResponse{ClientDataJSON: []byte(v.Registration.ClientDataJSON)},
@@ -289,8 +289,8 @@ func (v vector) attested(t *testing.T) protocol.AttestationObject {
 	return parsed.AttestationObject
 }
 
-// verifies is section 7.2, steps 20 and 21, alone.
-func verifies(publicKey []byte, answer ports.AuthenticationAnswer) (bool, error) {
+// checkSignature is section 7.2, steps 20 and 21, alone.
+func checkSignature(publicKey []byte, answer ports.AuthenticationAnswer) (bool, error) {
 	key, err := webauthncose.ParsePublicKey(publicKey)
 	if err != nil {
 		return false, err

@@ -15,7 +15,7 @@ import (
 )
 
 //go:embed static
-var embedded embed.FS
+var staticFiles embed.FS
 
 // contentSecurityPolicy lets the page run its own modules and talk to its own origin, and nothing else: no inline
 // script or style, no frames around it, no form that leaves without a script, no string that becomes markup. Images may also
@@ -23,9 +23,9 @@ var embedded embed.FS
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// permissions lets the page ask for passkeys, as nobody else in it may, and for nothing else that a browser could give. A
+// permissionsPolicy lets the page ask for passkeys, as nobody else in it may, and for nothing else that a browser could give. A
 // feature that is not named would be allowed, so they are named.
-const permissions = "publickey-credentials-create=(self), publickey-credentials-get=(self), " +
+const permissionsPolicy = "publickey-credentials-create=(self), publickey-credentials-get=(self), " +
 	"accelerometer=(), autoplay=(), bluetooth=(), camera=(), clipboard-read=(), clipboard-write=(self), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), " +
 	"gyroscope=(), hid=(), idle-detection=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), " +
 	"screen-wake-lock=(), serial=(), usb=(), web-share=(), xr-spatial-tracking=()"
@@ -37,7 +37,7 @@ var headers = [...]struct{ name, value string }{
 	{fiber.HeaderContentSecurityPolicy, contentSecurityPolicy},
 	{"Cross-Origin-Opener-Policy", "same-origin"},
 	{"Cross-Origin-Resource-Policy", "same-origin"},
-	{fiber.HeaderPermissionsPolicy, permissions},
+	{fiber.HeaderPermissionsPolicy, permissionsPolicy},
 	{fiber.HeaderReferrerPolicy, "no-referrer"},
 	{fiber.HeaderXContentTypeOptions, "nosniff"},
 }
@@ -53,16 +53,16 @@ var contentTypes = map[string]string{
 // Mount serves the page at / and its assets below /assets/, to GET and HEAD. Everything is in memory beforehand. It
 // panics if a file of an unknown type was embedded.
 func Mount(app fiber.Router) {
-	files, err := fs.ReadDir(embedded, "static")
+	files, err := fs.ReadDir(staticFiles, "static")
 	if err != nil {
 		panic(fmt.Errorf("reading the embedded page: %w", err))
 	}
 	for _, file := range files {
-		app.Get(address(file.Name()), serve(load(file.Name())))
+		app.Get(urlPath(file.Name()), serve(load(file.Name())))
 	}
 }
 
-func address(name string) string {
+func urlPath(name string) string {
 	if name == "index.html" {
 		return "/"
 	}
@@ -77,7 +77,7 @@ type resource struct {
 }
 
 func load(name string) resource {
-	body, err := embedded.ReadFile(path.Join("static", name))
+	body, err := staticFiles.ReadFile(path.Join("static", name))
 	if err != nil {
 		panic(fmt.Errorf("reading the embedded page: %w", err))
 	}
@@ -95,7 +95,7 @@ func serve(r resource) fiber.Handler {
 			c.Set(h.name, h.value)
 		}
 		c.Set(fiber.HeaderETag, r.etag)
-		if matches(c.Get(fiber.HeaderIfNoneMatch), r.etag) {
+		if etagMatches(c.Get(fiber.HeaderIfNoneMatch), r.etag) {
 			c.Status(fiber.StatusNotModified)
 			return nil
 		}
@@ -104,8 +104,8 @@ func serve(r resource) fiber.Handler {
 	}
 }
 
-// matches compares weakly, as RFC 9110, section 13.1.2, asks for If-None-Match.
-func matches(ifNoneMatch, etag string) bool {
+// etagMatches compares weakly, as RFC 9110, section 13.1.2, asks for If-None-Match.
+func etagMatches(ifNoneMatch, etag string) bool {
 	for candidate := range strings.SplitSeq(ifNoneMatch, ",") {
 		candidate = strings.TrimSpace(candidate)
 		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == etag {

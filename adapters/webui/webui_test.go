@@ -28,8 +28,8 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-func TestEveryFileIsServed(t *testing.T) {
-	for name, address := range addresses(t) {
+func TestMount_ServesEveryFile(t *testing.T) {
+	for name, address := range assetPaths(t) {
 		t.Run(name, func(t *testing.T) {
 			want := source(t, name)
 			res, body := request(t, http.MethodGet, address, "")
@@ -56,7 +56,7 @@ func TestEveryFileIsServed(t *testing.T) {
 	}
 }
 
-func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
+func TestMount_SecurityHeaders(t *testing.T) {
 	want := map[string]string{
 		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 			"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
@@ -70,7 +70,7 @@ func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
 		"X-Content-Type-Options": "nosniff",
 		"Cache-Control":          "no-cache",
 	}
-	for name, address := range addresses(t) {
+	for name, address := range assetPaths(t) {
 		for _, ifNoneMatch := range []string{"", "*"} {
 			res, _ := request(t, http.MethodGet, address, ifNoneMatch)
 			for header, value := range want {
@@ -82,9 +82,9 @@ func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
 	}
 }
 
-func TestACopyThatIsStillGoodIsNotSentAgain(t *testing.T) {
+func TestMount_NotModified(t *testing.T) {
 	tags := map[string]string{}
-	for name, address := range addresses(t) {
+	for name, address := range assetPaths(t) {
 		res, _ := request(t, http.MethodGet, address, "")
 		etag := res.Header.Get("Etag")
 		if other, seen := tags[etag]; seen || !regexp.MustCompile(`^"[\w-]+"$`).MatchString(etag) {
@@ -107,7 +107,7 @@ func TestACopyThatIsStillGoodIsNotSentAgain(t *testing.T) {
 	}
 }
 
-func TestNothingElseIsServed(t *testing.T) {
+func TestMount_OtherPathsAre404(t *testing.T) {
 	for _, address := range []string{"/index.html", "/assets/", "/assets/index.html", "/assets/../webui.go", "/static/app.js"} {
 		if res, _ := request(t, http.MethodGet, address, ""); res.StatusCode != http.StatusNotFound {
 			t.Errorf("GET %s: status %d, want 404", address, res.StatusCode)
@@ -116,7 +116,7 @@ func TestNothingElseIsServed(t *testing.T) {
 }
 
 // The policy would have a browser drop it all, and the page would fail at run time.
-func TestThePageHoldsNothingInline(t *testing.T) {
+func TestPage_NoInlineCode(t *testing.T) {
 	for _, name := range []string{"index.html", "favicon.svg"} {
 		for _, e := range elements(t, name) {
 			if e.name == "style" || (e.name == "script" && (e.attributes["src"] == "" || e.text != "")) {
@@ -130,7 +130,7 @@ func TestThePageHoldsNothingInline(t *testing.T) {
 		}
 	}
 	markup := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\.style\b|srcdoc`)
-	for name := range addresses(t) {
+	for name := range assetPaths(t) {
 		if found := markup.Find(source(t, name)); filepath.Ext(name) == ".js" && found != nil {
 			t.Errorf("%s uses %s", name, found)
 		}
@@ -139,10 +139,10 @@ func TestThePageHoldsNothingInline(t *testing.T) {
 
 // What a script could keep in the browser, a script that was slipped in could read, and it would outlive the session (NIST SP
 // 800-63B-4, section 5.1). The session is in a cookie that no script sees.
-func TestThePageKeepsNothingInTheBrowser(t *testing.T) {
+func TestPage_NoBrowserStorage(t *testing.T) {
 	keeps := regexp.MustCompile(`localStorage|sessionStorage|indexedDB|document\.cookie|cookieStore|caches\.|serviceWorker|history\.(push|replace)State\([^n]`)
 	scripts := 0
-	for name := range addresses(t) {
+	for name := range assetPaths(t) {
 		if filepath.Ext(name) != ".js" {
 			continue
 		}
@@ -156,8 +156,8 @@ func TestThePageKeepsNothingInTheBrowser(t *testing.T) {
 	}
 }
 
-func TestAssetsAndReferencesToThemAgree(t *testing.T) {
-	known := addresses(t)
+func TestPage_AssetsMatchReferences(t *testing.T) {
+	known := assetPaths(t)
 	referenced := map[string]bool{"index.html": true}
 	refer := func(from, address string) {
 		for name, a := range known {
@@ -195,7 +195,7 @@ func TestAssetsAndReferencesToThemAgree(t *testing.T) {
 	}
 }
 
-func TestScriptsFindTheElementsTheyAskFor(t *testing.T) {
+func TestScripts_ElementsExist(t *testing.T) {
 	ids := map[string]string{}
 	labelled := map[string]bool{}
 	all := elements(t, "index.html")
@@ -214,7 +214,7 @@ func TestScriptsFindTheElementsTheyAskFor(t *testing.T) {
 	for _, e := range all {
 		parts[e.attributes["data-part"]] = true
 	}
-	for name := range addresses(t) {
+	for name := range assetPaths(t) {
 		if filepath.Ext(name) != ".js" {
 			continue
 		}
@@ -265,7 +265,7 @@ func TestScriptsFindTheElementsTheyAskFor(t *testing.T) {
 	}
 }
 
-func TestEveryFailureThatAPersonCanMeetHasWords(t *testing.T) {
+func TestWords_EveryErrorCode(t *testing.T) {
 	words := string(source(t, "words.js"))
 	for _, code := range []string{
 		"AbortError", "InvalidStateError", "NotAllowedError", "NotSupportedError", "SecurityError",
@@ -283,7 +283,7 @@ func TestEveryFailureThatAPersonCanMeetHasWords(t *testing.T) {
 }
 
 // A kind that is in no group could be found only by reading through everything.
-func TestEveryEventIsInAGroupOfTheSecurityLog(t *testing.T) {
+func TestWords_EveryEventIsInAGroup(t *testing.T) {
 	_, groups, _ := strings.Cut(string(source(t, "eventwords.js")), "export const groups = {")
 	groups, _, _ = strings.Cut(groups, "};")
 	var shown []string
@@ -302,7 +302,7 @@ func TestEveryEventIsInAGroupOfTheSecurityLog(t *testing.T) {
 	}
 }
 
-func TestEveryEventHasWords(t *testing.T) {
+func TestWords_EveryEvent(t *testing.T) {
 	words := string(source(t, "eventwords.js"))
 	for _, kind := range domain.EventKinds {
 		if !regexp.MustCompile(`(?m)^  ` + string(kind) + `: '.+[^.]',$`).MatchString(words) {
@@ -317,8 +317,8 @@ func TestEveryEventHasWords(t *testing.T) {
 	for _, reason := range domain.Reasons {
 		reasons = append(reasons, string(reason))
 	}
-	for _, finding := range domain.Findings {
-		if finding != domain.FindingAttestedAgain { // which makes no event
+	for _, finding := range domain.Anomalies {
+		if finding != domain.AnomalyAttestedData { // which makes no event
 			reasons = append(reasons, string(finding))
 		}
 	}
@@ -330,7 +330,7 @@ func TestEveryEventHasWords(t *testing.T) {
 }
 
 // What account.Change and account.ConfirmEmail name as changed.
-func TestWhatWasChangedHasWords(t *testing.T) {
+func TestWords_EveryChangedField(t *testing.T) {
 	words := string(source(t, "eventwords.js"))
 	for _, member := range []string{"display_name", "email", "pending_email"} {
 		if !regexp.MustCompile(`\b` + member + `: '[^']+',`).MatchString(words) {
@@ -339,9 +339,9 @@ func TestWhatWasChangedHasWords(t *testing.T) {
 	}
 }
 
-func TestEveryRecoveryFactorHasWords(t *testing.T) {
+func TestWords_EveryRecoveryFactor(t *testing.T) {
 	words := string(source(t, "eventwords.js"))
-	for _, factor := range []domain.RecoveryFactor{domain.ByTOTP, domain.ByBackupCode, domain.ByTheirWord} {
+	for _, factor := range []domain.RecoveryFactor{domain.FactorTOTP, domain.FactorBackupCode, domain.FactorOperator} {
 		if !regexp.MustCompile(`\b` + string(factor) + `: '[^']+',`).MatchString(words) {
 			t.Errorf("eventwords.js has none for %s", factor)
 		}
@@ -353,22 +353,22 @@ func sentenceFor(code string) *regexp.Regexp {
 }
 
 // A module that nobody named would be asked for only once the one that imports it has come.
-func TestEveryModuleIsAskedForAtOnce(t *testing.T) {
+func TestPage_PreloadsEveryModule(t *testing.T) {
 	named := map[string]bool{}
 	for _, e := range elements(t, "index.html") {
 		if e.attributes["rel"] == "modulepreload" || e.name == "script" {
 			named[e.attributes["href"]+e.attributes["src"]] = true
 		}
 	}
-	for name, address := range addresses(t) {
+	for name, address := range assetPaths(t) {
 		if filepath.Ext(name) == ".js" && !named[address] {
 			t.Errorf("index.html does not name %s", name)
 		}
 	}
 }
 
-// addresses maps each file of the page to where it is served.
-func addresses(t *testing.T) map[string]string {
+// assetPaths maps each file of the page to where it is served.
+func assetPaths(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := os.ReadDir("static")
 	if err != nil {
@@ -447,9 +447,9 @@ func elements(t *testing.T, name string) []element {
 }
 
 // Safari 16 has passkeys and no checkVisibility; what a browser has of WebAuthn's JSON is left to passkeyjson.js.
-func TestThePageNeedsNoBrowserNewerThanPasskeys(t *testing.T) {
+func TestPage_BrowserBaseline(t *testing.T) {
 	newer := regexp.MustCompile(`\.checkVisibility\(|FromJSON\(|\.toJSON\(|structuredClone\(|withResolvers\(|groupBy\(|\.to(Sorted|Reversed|Spliced)\(|AbortSignal\.(any|timeout)|URL\.canParse|(from|to)Base64\(|showPopover\(`)
-	for name := range addresses(t) {
+	for name := range assetPaths(t) {
 		if filepath.Ext(name) != ".js" {
 			continue
 		}

@@ -22,13 +22,13 @@ var (
 
 const deviceBound = domain.AuthenticatorFlags(1<<0 | 1<<2)
 
-// echoes names a device by all that it is told of it.
-type echoes struct{}
+// echoDeviceNames names a device by all that it is told of it.
+type echoDeviceNames struct{}
 
-func (echoes) NameOf(userAgent string) string { return userAgent }
+func (echoDeviceNames) NameOf(userAgent string) string { return userAgent }
 
-func securityLog() *access.SecurityLog {
-	return &access.SecurityLog{Random: rand.Reader, Devices: echoes{}}
+func newAuditLog() *access.AuditLog {
+	return &access.AuditLog{Random: rand.Reader, Devices: echoDeviceNames{}}
 }
 
 // person is somebody with an account and a security key that has counted to 7.
@@ -41,7 +41,7 @@ type person struct {
 
 func newPerson(t *testing.T, store ports.Store, name string) *person {
 	t.Helper()
-	applicant, err := domain.NewApplicant("", domain.DisplayName(name), noon, rand.Reader)
+	applicant, err := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func newPerson(t *testing.T, store ports.Store, name string) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &person{t, store, applicant.Admit(noon), key}
+	p := &person{t, store, applicant.ToUser(noon), key}
 	p.update(func(tx ports.Tx) error {
 		return errors.Join(tx.Users.Add(t.Context(), p.user), tx.Credentials.Add(t.Context(), p.key))
 	})
@@ -63,8 +63,8 @@ func (p *person) update(fn func(ports.Tx) error) {
 	}
 }
 
-// signsIn opens a session at the given time, with the token of its browser.
-func (p *person) signsIn(at time.Time) (*domain.Session, domain.SessionToken) {
+// addSession opens a session at the given time, with the token of its browser.
+func (p *person) addSession(at time.Time) (*domain.Session, domain.SessionToken) {
 	p.t.Helper()
 	session, token, err := domain.OpenSession(p.key, domain.Device{}, lifetime, at, rand.Reader)
 	if err != nil {
@@ -74,8 +74,8 @@ func (p *person) signsIn(at time.Time) (*domain.Session, domain.SessionToken) {
 	return session, token
 }
 
-// session is one of theirs, as the store has it.
-func (p *person) session(id domain.SessionID) (s *domain.Session) {
+// storedSession is one of theirs, as the store has it.
+func (p *person) storedSession(id domain.SessionID) (s *domain.Session) {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) (err error) {
 		s, err = tx.Sessions.ByID(p.t.Context(), id)
@@ -85,20 +85,20 @@ func (p *person) session(id domain.SessionID) (s *domain.Session) {
 }
 
 // log is the person's, newest first.
-func (p *person) log() (entries []domain.EventSnapshot) {
+func (p *person) log() (entries []domain.EventState) {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) error {
-		events, err := tx.Events.OfUser(p.t.Context(), p.user.ID(), domain.EventID{}, 1000)
+		events, err := tx.Events.ListByUser(p.t.Context(), p.user.ID(), domain.EventID{}, 1000)
 		for _, e := range events {
-			entries = append(entries, e.Snapshot())
+			entries = append(entries, e.State())
 		}
 		return err
 	})
 	return entries
 }
 
-// heads are the kinds and reasons of a log's entries, sorted.
-func heads(entries []domain.EventSnapshot) []string {
+// kindsAndReasons are the kinds and reasons of a log's entries, sorted.
+func kindsAndReasons(entries []domain.EventState) []string {
 	list := make([]string, len(entries))
 	for i, e := range entries {
 		list[i] = strings.TrimSpace(string(e.Kind) + " " + e.Reason)
@@ -107,107 +107,107 @@ func heads(entries []domain.EventSnapshot) []string {
 	return list
 }
 
-// lost are sessions that cannot be looked up.
-type lost struct{ ports.Sessions }
+// failingSessions are sessions that cannot be looked up.
+type failingSessions struct{ ports.Sessions }
 
-func (lost) ByToken(context.Context, domain.TokenDigest) (*domain.Session, error) {
+func (failingSessions) ByToken(context.Context, domain.TokenDigest) (*domain.Session, error) {
 	return nil, domain.ErrUnavailable
 }
 
-func (lost) ByID(context.Context, domain.SessionID) (*domain.Session, error) {
+func (failingSessions) ByID(context.Context, domain.SessionID) (*domain.Session, error) {
 	return nil, domain.ErrUnavailable
 }
 
 // Otherwise a planted token would live on beside the session that should have replaced it.
-func TestNobodyIsAdmittedBesideASessionThatCouldNotBeEnded(t *testing.T) {
+func TestSessionIssuer_StoreFailsWhenReplacedSessionCannotBeRevoked(t *testing.T) {
 	token, err := domain.ParseSessionToken("kls_" + strings.Repeat("A", 43))
 	if err != nil {
 		t.Fatal(err)
 	}
-	grant := access.Grant{Session: domain.RestoreSession(domain.SessionSnapshot{})}
-	err = (&access.Door{}).Admit(t.Context(), ports.Tx{Sessions: lost{}}, &grant, access.Visitor{Session: token}, domain.EventSignedIn, noon)
+	grant := access.SignIn{Session: domain.RestoreSession(domain.SessionState{})}
+	err = (&access.SessionIssuer{}).Store(t.Context(), ports.Tx{Sessions: failingSessions{}}, &grant, access.Client{SessionToken: token}, domain.EventSignedIn, noon)
 	if !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
 
 // Names come from what is kept of a User-Agent, which is short and printable, not from all that a client may send.
-func TestADeviceIsNamedByWhatIsKeptOfIt(t *testing.T) {
+func TestSessionIssuer_NamesDeviceByStoredUserAgent(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
-	door := &access.Door{Random: rand.Reader, Log: securityLog()}
-	grant, err := door.Open(t.Context(), ada.user, ada.key, access.Visitor{UserAgent: "curl\x00" + strings.Repeat("x", 1000), IP: "127.0.0.1"}, noon)
+	door := &access.SessionIssuer{Random: rand.Reader, Audit: newAuditLog()}
+	grant, err := door.New(t.Context(), ada.user, ada.key, access.Client{UserAgent: "curl\x00" + strings.Repeat("x", 1000), IP: "127.0.0.1"}, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if device := grant.Session.Snapshot().Device; device.Name != device.UserAgent || !strings.HasPrefix(device.Name, "curlx") || device.IP != "127.0.0.1" {
+	if device := grant.Session.State().Device; device.Name != device.UserAgent || !strings.HasPrefix(device.Name, "curlx") || device.IP != "127.0.0.1" {
 		t.Errorf("%+v", device)
 	}
 }
 
-func (p *person) isAdmitted(visitor access.Visitor, how domain.EventKind, at time.Time) access.Grant {
+func (p *person) signIn(visitor access.Client, how domain.EventKind, at time.Time) access.SignIn {
 	p.t.Helper()
-	door := &access.Door{Random: rand.Reader, Log: securityLog(), Lifetime: lifetime}
-	grant, err := door.Open(p.t.Context(), p.user, p.key, visitor, at)
+	door := &access.SessionIssuer{Random: rand.Reader, Audit: newAuditLog(), Lifetime: lifetime}
+	grant, err := door.New(p.t.Context(), p.user, p.key, visitor, at)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.update(func(tx ports.Tx) error { return door.Admit(p.t.Context(), tx, &grant, visitor, how, at) })
+	p.update(func(tx ports.Tx) error { return door.Store(p.t.Context(), tx, &grant, visitor, how, at) })
 	return grant
 }
 
-func TestWhoeverIsAdmittedFindsItInTheirLog(t *testing.T) {
+func TestSessionIssuer_StoreRecordsEvent(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
-	grant := ada.isAdmitted(access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}, domain.EventSignedUp, noon)
+	grant := ada.signIn(access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}, domain.EventSignedUp, noon)
 	log := ada.log()
 	if len(log) != 1 {
 		t.Fatalf("logged %+v", log)
 	}
-	want := domain.EventSnapshot{
-		ID: log[0].ID, UserID: ada.user.ID(), Kind: domain.EventSignedUp, At: noon, By: domain.ByUser, SessionID: grant.Session.ID(),
+	want := domain.EventState{
+		ID: log[0].ID, UserID: ada.user.ID(), Kind: domain.EventSignedUp, At: noon, Actor: domain.ActorUser, SessionID: grant.Session.ID(),
 		CredentialID: ada.key.ID(), PasskeyName: "a key", DeviceName: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17",
 	}
 	if got := log[0]; got.Changed != nil || !equal(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if grant.User != ada.user || grant.Credential != ada.key || grant.Tokens != nil || len(grant.Accepted) != 1 || grant.Accepted[0].ID() != ada.key.ID() {
+	if grant.User != ada.user || grant.Credential != ada.key || grant.Tokens != nil || len(grant.AcceptedCredentials) != 1 || grant.AcceptedCredentials[0].ID() != ada.key.ID() {
 		t.Errorf("granted %+v", grant)
 	}
-	if opened := ada.session(grant.Session.ID()); opened.Snapshot().Token != grant.Token.Digest() {
+	if opened := ada.storedSession(grant.Session.ID()); opened.State().Token != grant.Token.Digest() {
 		t.Error("the token does not open the session")
 	}
 }
 
-func equal(a, b domain.EventSnapshot) bool {
+func equal(a, b domain.EventState) bool {
 	a.Changed, b.Changed = nil, nil
-	return a.ID == b.ID && a.UserID == b.UserID && a.Kind == b.Kind && a.At.Equal(b.At) && a.By == b.By && a.SessionID == b.SessionID &&
+	return a.ID == b.ID && a.UserID == b.UserID && a.Kind == b.Kind && a.At.Equal(b.At) && a.Actor == b.Actor && a.SessionID == b.SessionID &&
 		a.CredentialID == b.CredentialID && a.PasskeyName == b.PasskeyName && a.DeviceName == b.DeviceName && a.IP == b.IP &&
 		a.Reason == b.Reason && a.RequestID == b.RequestID
 }
 
 // Whoever planted a session in this browser before is out of it, and whoever was in it finds out.
-func TestASignInEndsTheSessionThatItReplaces(t *testing.T) {
+func TestSessionIssuer_RevokesReplacedSession(t *testing.T) {
 	store := memory.New()
 	ada, ben := newPerson(t, store, "Ada"), newPerson(t, store, "Ben")
-	bens, planted := ben.signsIn(noon)
-	adas := ada.isAdmitted(access.Visitor{Session: planted}, domain.EventSignedIn, noon)
-	if err := ben.session(bens.ID()).Usable(noon); !errors.Is(err, domain.ErrSessionRevoked) {
+	bens, planted := ben.addSession(noon)
+	adas := ada.signIn(access.Client{SessionToken: planted}, domain.EventSignedIn, noon)
+	if err := ben.storedSession(bens.ID()).RequireActive(noon); !errors.Is(err, domain.ErrSessionRevoked) {
 		t.Errorf("the one that was there: %v", err)
 	}
-	if err := ada.session(adas.Session.ID()).Usable(noon); err != nil {
+	if err := ada.storedSession(adas.Session.ID()).RequireActive(noon); err != nil {
 		t.Errorf("the one in its place: %v", err)
 	}
 	if log := ben.log(); len(log) != 1 || log[0].Kind != domain.EventSessionRevoked || log[0].Reason != "signed_in" || log[0].SessionID != bens.ID() {
 		t.Errorf("the log of whoever was in it: %+v", log)
 	}
-	if log := heads(ada.log()); !slices.Equal(log, []string{"signed_in"}) {
+	if log := kindsAndReasons(ada.log()); !slices.Equal(log, []string{"signed_in"}) {
 		t.Errorf("the log of whoever is in now: %q", log)
 	}
 }
 
-func TestASignInLeavesWhatIsOverAlone(t *testing.T) {
+func TestSessionIssuer_LeavesEndedSessionsUnchanged(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
-	expired, expiredToken := ada.signsIn(noon.Add(-2 * time.Hour))
-	revoked, revokedToken := ada.signsIn(noon.Add(-time.Minute))
+	expired, expiredToken := ada.addSession(noon.Add(-2 * time.Hour))
+	revoked, revokedToken := ada.addSession(noon.Add(-time.Minute))
 	revoked.Revoke(noon.Add(-time.Second))
 	ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), revoked) })
 	unknown, err := domain.ParseSessionToken("kls_" + strings.Repeat("A", 43))
@@ -215,21 +215,21 @@ func TestASignInLeavesWhatIsOverAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, token := range []domain.SessionToken{expiredToken, revokedToken, unknown, {}} {
-		ada.isAdmitted(access.Visitor{Session: token}, domain.EventSignedIn, noon)
+		ada.signIn(access.Client{SessionToken: token}, domain.EventSignedIn, noon)
 	}
-	if err := ada.session(expired.ID()).Usable(noon); !errors.Is(err, domain.ErrSessionExpired) {
+	if err := ada.storedSession(expired.ID()).RequireActive(noon); !errors.Is(err, domain.ErrSessionExpired) {
 		t.Errorf("the one that had expired: %v", err)
 	}
-	if at := ada.session(revoked.ID()).Snapshot().RevokedAt; !at.Equal(noon.Add(-time.Second)) {
+	if at := ada.storedSession(revoked.ID()).State().RevokedAt; !at.Equal(noon.Add(-time.Second)) {
 		t.Errorf("the one that was revoked: at %s", at)
 	}
-	if log := heads(ada.log()); !slices.Equal(log, []string{"signed_in", "signed_in", "signed_in", "signed_in"}) {
+	if log := kindsAndReasons(ada.log()); !slices.Equal(log, []string{"signed_in", "signed_in", "signed_in", "signed_in"}) {
 		t.Errorf("logged %q", log)
 	}
 }
 
 // Between the look that let somebody in and the write that they want, anything may happen.
-func TestAnActorIsConfirmedAsTheyAreNow(t *testing.T) {
+func TestPrincipal_Reload(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(ada *person, session *domain.Session)
 		after     time.Duration
@@ -241,7 +241,7 @@ func TestAnActorIsConfirmedAsTheyAreNow(t *testing.T) {
 			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
 		}, 0, domain.ErrSessionRevoked},
 		"somebody stepped up in it": {func(ada *person, s *domain.Session) {
-			carrier, err := s.NewCarrier(nil, rand.Reader)
+			carrier, err := s.NewSecret(nil, rand.Reader)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -263,12 +263,12 @@ func TestAnActorIsConfirmedAsTheyAreNow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ada := newPerson(t, memory.New(), "Ada")
-			session, _ := ada.signsIn(noon)
-			let := access.Actor{User: domain.RestoreUser(ada.user.Snapshot()), Session: domain.RestoreSession(session.Snapshot()), Visitor: access.Visitor{IP: "127.0.0.1"}}
+			session, _ := ada.addSession(noon)
+			let := access.Principal{User: domain.RestoreUser(ada.user.State()), Session: domain.RestoreSession(session.State()), Client: access.Client{IP: "127.0.0.1"}}
 			c.meanwhile(ada, session)
 			err := ada.store.View(t.Context(), func(tx ports.Tx) error {
-				confirmed, err := let.Confirm(t.Context(), tx, noon.Add(c.after))
-				if err == nil && (confirmed.User.Snapshot() != ada.user.Snapshot() || confirmed.Session.ID() != session.ID() || confirmed.Visitor != let.Visitor) {
+				confirmed, err := let.Reload(t.Context(), tx, noon.Add(c.after))
+				if err == nil && (confirmed.User.State() != ada.user.State() || confirmed.Session.ID() != session.ID() || confirmed.Client != let.Client) {
 					t.Errorf("confirmed %+v", confirmed)
 				}
 				return err
@@ -280,33 +280,33 @@ func TestAnActorIsConfirmedAsTheyAreNow(t *testing.T) {
 	}
 }
 
-func TestAnOutageConfirmsNobody(t *testing.T) {
+func TestPrincipal_ReloadStoreError(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
-	session, _ := ada.signsIn(noon)
-	let := access.Actor{User: ada.user, Session: session, Proof: session.Proof()}
-	if _, err := let.Confirm(t.Context(), ports.Tx{Sessions: lost{}}, noon); !errors.Is(err, domain.ErrUnavailable) {
+	session, _ := ada.addSession(noon)
+	let := access.Principal{User: ada.user, Session: session, AuthContext: session.AuthContext()}
+	if _, err := let.Reload(t.Context(), ports.Tx{Sessions: failingSessions{}}, noon); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAnActorAnswersInTheirSession(t *testing.T) {
+func TestPrincipal_ChallengeContext(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
-	session, _ := ada.signsIn(noon)
+	session, _ := ada.addSession(noon)
 	browser := domain.BindTo(domain.NewSecret("Ada's browser"))
-	if got := (access.Actor{Session: session}).Respondent(browser); got != (domain.Respondent{Browser: browser, Session: session.ID()}) {
+	if got := (access.Principal{Session: session}).ChallengeContext(browser); got != (domain.ChallengeContext{Browser: browser, SessionID: session.ID()}) {
 		t.Errorf("got %+v", got)
 	}
 }
 
-func TestSessionsThatAreKeptAreLookedAtOnce(t *testing.T) {
+func TestAuditLog_RevokeSessionsReadsKeptSessionsOnce(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
 	for range 250 {
-		ada.signsIn(noon)
+		ada.addSession(noon)
 	}
 	looked := 0
 	ada.update(func(tx ports.Tx) error {
 		keep := func(*domain.Session) bool { looked++; return looked <= 250 } // and it would not end otherwise
-		ended, err := securityLog().EndAll(t.Context(), tx, ada.user.ID(), keep, access.Visitor{}, domain.EventSnapshot{}, noon)
+		ended, err := newAuditLog().RevokeSessions(t.Context(), tx, ada.user.ID(), keep, access.Client{}, domain.EventState{}, noon)
 		if ended != 0 {
 			t.Errorf("%d were ended", ended)
 		}
@@ -318,21 +318,21 @@ func TestSessionsThatAreKeptAreLookedAtOnce(t *testing.T) {
 }
 
 // There may be more sessions than fit in one look.
-func TestAllSessionsButTheKeptOnesEnd(t *testing.T) {
+func TestAuditLog_RevokeSessionsExceptKept(t *testing.T) {
 	for _, n := range []int{0, 1, 99, 100, 101, 250} {
 		store := memory.New()
 		ada, ben := newPerson(t, store, "Ada"), newPerson(t, store, "Ben")
-		bens, _ := ben.signsIn(noon)
-		over, _ := ada.signsIn(noon.Add(-2 * time.Hour))
-		own, _ := ada.signsIn(noon)
+		bens, _ := ben.addSession(noon)
+		over, _ := ada.addSession(noon.Add(-2 * time.Hour))
+		own, _ := ada.addSession(noon)
 		for range n {
-			ada.signsIn(noon)
+			ada.addSession(noon)
 		}
 		ended := 0
 		ada.update(func(tx ports.Tx) (err error) {
-			e := domain.EventSnapshot{Kind: domain.EventSessionRevoked, Reason: "reason"}
+			e := domain.EventState{Kind: domain.EventSessionRevoked, Reason: "reason"}
 			keep := func(s *domain.Session) bool { return s.ID() == own.ID() }
-			ended, err = securityLog().EndAll(t.Context(), tx, ada.user.ID(), keep, access.Visitor{IP: "127.0.0.1"}, e, noon)
+			ended, err = newAuditLog().RevokeSessions(t.Context(), tx, ada.user.ID(), keep, access.Client{IP: "127.0.0.1"}, e, noon)
 			return err
 		})
 		if log := ada.log(); ended != n || len(log) != n {
@@ -344,7 +344,7 @@ func TestAllSessionsButTheKeptOnesEnd(t *testing.T) {
 			if e.Kind != domain.EventSessionRevoked || e.Reason != "reason" || e.IP != "127.0.0.1" || e.UserID != ada.user.ID() {
 				t.Errorf("logged %+v", e)
 			}
-			if err := ada.session(e.SessionID).Usable(noon); !errors.Is(err, domain.ErrSessionRevoked) {
+			if err := ada.storedSession(e.SessionID).RequireActive(noon); !errors.Is(err, domain.ErrSessionRevoked) {
 				t.Errorf("one that ended: %v", err)
 			}
 		}
@@ -352,7 +352,7 @@ func TestAllSessionsButTheKeptOnesEnd(t *testing.T) {
 			t.Errorf("%d different sessions were ended, of %d; the kept one %t, the one that was over %t, Ben's %t",
 				len(seen), n, seen[own.ID()], seen[over.ID()], seen[bens.ID()])
 		}
-		if err := errors.Join(ada.session(own.ID()).Usable(noon), ben.session(bens.ID()).Usable(noon)); err != nil {
+		if err := errors.Join(ada.storedSession(own.ID()).RequireActive(noon), ben.storedSession(bens.ID()).RequireActive(noon)); err != nil {
 			t.Errorf("the kept ones: %v", err)
 		}
 	}

@@ -27,12 +27,12 @@ type clock time.Time
 
 func (c clock) Now() time.Time { return time.Time(c) }
 
-type names struct{}
+type deviceNames struct{}
 
-func (names) NameOf(userAgent string) string { return userAgent }
+func (deviceNames) NameOf(userAgent string) string { return userAgent }
 
-func securityLog() *access.SecurityLog {
-	return &access.SecurityLog{Random: rand.Reader, Devices: names{}}
+func newAuditLog() *access.AuditLog {
+	return &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
 }
 
 func update(t *testing.T, store ports.Store, fn func(ports.Tx) error) {
@@ -42,14 +42,14 @@ func update(t *testing.T, store ports.Store, fn func(ports.Tx) error) {
 	}
 }
 
-// moves is somebody with an account, an address that they have verified, a passkey and a session by it.
-func moves(t *testing.T, store ports.Store, name string, email domain.Email) access.Actor {
+// addUser is somebody with an account, an address that they have verified, a passkey and a session by it.
+func addUser(t *testing.T, store ports.Store, name string, email domain.Email) access.Principal {
 	t.Helper()
-	applicant, err := domain.NewApplicant(email, domain.DisplayName(name), noon, rand.Reader)
+	applicant, err := domain.NewPendingUser(email, domain.DisplayName(name), noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	is := applicant.Admit(noon).Snapshot()
+	is := applicant.ToUser(noon).State()
 	is.EmailVerifiedAt = noon
 	user := domain.RestoreUser(is)
 	key, err := domain.NewCredential(user.ID(), "", domain.Registration{CredentialID: domain.CredentialID(name), Flags: 1<<0 | 1<<2}, noon)
@@ -63,72 +63,72 @@ func moves(t *testing.T, store ports.Store, name string, email domain.Email) acc
 	update(t, store, func(tx ports.Tx) error {
 		return errors.Join(tx.Users.Add(t.Context(), user), tx.Credentials.Add(t.Context(), key), tx.Sessions.Add(t.Context(), session))
 	})
-	return access.Actor{User: user, Session: session, Proof: session.Proof(), Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+	return access.Principal{User: user, Session: session, AuthContext: session.AuthContext(), Client: access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
-// userNow is somebody as the store has them.
-func userNow(t *testing.T, store ports.Store, id domain.UserID) (is domain.UserSnapshot) {
+// storedUser is somebody as the store has them.
+func storedUser(t *testing.T, store ports.Store, id domain.UserID) (is domain.UserState) {
 	t.Helper()
 	update(t, store, func(tx ports.Tx) error {
 		user, err := tx.Users.ByID(t.Context(), id)
 		if err == nil {
-			is = user.Snapshot()
+			is = user.State()
 		}
 		return err
 	})
 	return is
 }
 
-func entries(t *testing.T, store ports.Store, of domain.UserID) (list []domain.EventSnapshot) {
+func entries(t *testing.T, store ports.Store, of domain.UserID) (list []domain.EventState) {
 	t.Helper()
 	update(t, store, func(tx ports.Tx) error {
-		events, err := tx.Events.OfUser(t.Context(), of, domain.EventID{}, 1000)
+		events, err := tx.Events.ListByUser(t.Context(), of, domain.EventID{}, 1000)
 		for _, e := range events {
-			list = append(list, e.Snapshot())
+			list = append(list, e.State())
 		}
 		return err
 	})
 	return list
 }
 
-func change(t *testing.T, store ports.Store, actor access.Actor, wish account.Wish) (account.Changed, error) {
+func changeAccount(t *testing.T, store ports.Store, actor access.Principal, wish account.Patch) (account.Changed, error) {
 	t.Helper()
-	return (&account.Change{Store: store, Clock: clock(noon), Log: securityLog(), Claims: &mail.Claims{}, StepUp: stepUp}).Execute(t.Context(), actor, wish)
+	return (&account.Change{Store: store, Clock: clock(noon), Audit: newAuditLog(), EmailVerification: &mail.EmailVerification{}, StepUp: stepUp}).Execute(t.Context(), actor, wish)
 }
 
-func TestWhatIsWishedForIsChangedAndTheRestStays(t *testing.T) {
+func TestChange_ChangesOnlyGivenFields(t *testing.T) {
 	for name, c := range map[string]struct {
-		wish     account.Wish
+		wish     account.Patch
 		email    domain.Email
 		name     domain.DisplayName
 		verified bool
 		changed  []string // nil if nothing is logged
 	}{
-		"nothing":              {account.Wish{}, "ada@example.org", "Ada", true, nil},
-		"the same":             {account.Wish{Email: new(domain.Email("ada@example.org")), DisplayName: new(domain.DisplayName("Ada"))}, "ada@example.org", "Ada", true, nil},
-		"another name":         {account.Wish{DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.org", "Countess", true, []string{"display_name"}},
-		"no name":              {account.Wish{DisplayName: new(domain.DisplayName(""))}, "ada@example.org", "", true, []string{"display_name"}},
-		"another address":      {account.Wish{Email: new(domain.Email("ada@example.com"))}, "ada@example.com", "Ada", false, []string{"email"}},
-		"no address":           {account.Wish{Email: new(domain.Email(""))}, "", "Ada", false, []string{"email"}},
-		"both":                 {account.Wish{Email: new(domain.Email("ada@example.com")), DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.com", "Countess", false, []string{"display_name", "email"}},
-		"one, the other stays": {account.Wish{Email: new(domain.Email("ada@example.org")), DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.org", "Countess", true, []string{"display_name"}},
+		"nothing":              {account.Patch{}, "ada@example.org", "Ada", true, nil},
+		"the same":             {account.Patch{Email: new(domain.Email("ada@example.org")), DisplayName: new(domain.DisplayName("Ada"))}, "ada@example.org", "Ada", true, nil},
+		"another name":         {account.Patch{DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.org", "Countess", true, []string{"display_name"}},
+		"no name":              {account.Patch{DisplayName: new(domain.DisplayName(""))}, "ada@example.org", "", true, []string{"display_name"}},
+		"another address":      {account.Patch{Email: new(domain.Email("ada@example.com"))}, "ada@example.com", "Ada", false, []string{"email"}},
+		"no address":           {account.Patch{Email: new(domain.Email(""))}, "", "Ada", false, []string{"email"}},
+		"both":                 {account.Patch{Email: new(domain.Email("ada@example.com")), DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.com", "Countess", false, []string{"display_name", "email"}},
+		"one, the other stays": {account.Patch{Email: new(domain.Email("ada@example.org")), DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.org", "Countess", true, []string{"display_name"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := memory.New()
-			ada := moves(t, store, "Ada", "ada@example.org")
-			ben := moves(t, store, "Ben", "ben@example.org")
-			changed, err := change(t, store, ada, c.wish)
+			ada := addUser(t, store, "Ada", "ada@example.org")
+			ben := addUser(t, store, "Ben", "ben@example.org")
+			changed, err := changeAccount(t, store, ada, c.wish)
 			if err != nil {
 				t.Fatal(err)
 			}
-			is := userNow(t, store, ada.User.ID())
-			if is.Email != c.email || is.DisplayName != c.name || is.EmailVerifiedAt.IsZero() == c.verified || is != changed.User.Snapshot() {
+			is := storedUser(t, store, ada.User.ID())
+			if is.Email != c.email || is.DisplayName != c.name || is.EmailVerifiedAt.IsZero() == c.verified || is != changed.User.State() {
 				t.Errorf("stored %+v, returned %+v", is, changed.User)
 			}
-			if len(changed.Accepted) != 1 || changed.Accepted[0].ID() != "Ada" {
-				t.Errorf("accepted %v", changed.Accepted)
+			if len(changed.AcceptedCredentials) != 1 || changed.AcceptedCredentials[0].ID() != "Ada" {
+				t.Errorf("accepted %v", changed.AcceptedCredentials)
 			}
-			if got, want := userNow(t, store, ben.User.ID()), ben.User.Snapshot(); got != want {
+			if got, want := storedUser(t, store, ben.User.ID()), ben.User.State(); got != want {
 				t.Errorf("Ben became %+v", got)
 			}
 			log := entries(t, store, ada.User.ID())
@@ -139,49 +139,49 @@ func TestWhatIsWishedForIsChangedAndTheRestStays(t *testing.T) {
 				return
 			}
 			if len(log) != 1 || log[0].Kind != domain.EventAccountChanged || !slices.Equal(log[0].Changed, c.changed) || log[0].SessionID != ada.Session.ID() ||
-				log[0].IP != "127.0.0.1" || log[0].By != domain.ByUser {
+				log[0].IP != "127.0.0.1" || log[0].Actor != domain.ActorUser {
 				t.Errorf("logged %+v", log)
 			}
 		})
 	}
 }
 
-func TestATakenAddressChangesNothing(t *testing.T) {
+func TestChange_EmailTaken(t *testing.T) {
 	store := memory.New()
-	ada := moves(t, store, "Ada", "ada@example.org")
-	moves(t, store, "Ben", "ben@example.org")
-	_, err := change(t, store, ada, account.Wish{Email: new(domain.Email("ben@example.org")), DisplayName: new(domain.DisplayName("Countess"))})
+	ada := addUser(t, store, "Ada", "ada@example.org")
+	addUser(t, store, "Ben", "ben@example.org")
+	_, err := changeAccount(t, store, ada, account.Patch{Email: new(domain.Email("ben@example.org")), DisplayName: new(domain.DisplayName("Countess"))})
 	if !errors.Is(err, domain.ErrEmailTaken) {
 		t.Errorf("got %v", err)
 	}
-	if got := userNow(t, store, ada.User.ID()); got != ada.User.Snapshot() || len(entries(t, store, ada.User.ID())) != 0 {
+	if got := storedUser(t, store, ada.User.ID()); got != ada.User.State() || len(entries(t, store, ada.User.ID())) != 0 {
 		t.Errorf("left %+v, logged %+v", got, entries(t, store, ada.User.ID()))
 	}
 }
 
 // What somebody else changed between the look that let the caller in and the write is not changed back.
-func TestAChangeIsMadeToTheAccountAsItIsNow(t *testing.T) {
+func TestChange_UsesStoredAccount(t *testing.T) {
 	store := memory.New()
-	ada := moves(t, store, "Ada", "ada@example.org")
-	if _, err := change(t, store, ada, account.Wish{Email: new(domain.Email("ada@example.com"))}); err != nil {
+	ada := addUser(t, store, "Ada", "ada@example.org")
+	if _, err := changeAccount(t, store, ada, account.Patch{Email: new(domain.Email("ada@example.com"))}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := change(t, store, ada, account.Wish{DisplayName: new(domain.DisplayName("Countess"))}); err != nil {
+	if _, err := changeAccount(t, store, ada, account.Patch{DisplayName: new(domain.DisplayName("Countess"))}); err != nil {
 		t.Fatal(err)
 	}
-	if is := userNow(t, store, ada.User.ID()); is.Email != "ada@example.com" || is.DisplayName != "Countess" {
+	if is := storedUser(t, store, ada.User.ID()); is.Email != "ada@example.com" || is.DisplayName != "Countess" {
 		t.Errorf("left %+v", is)
 	}
 }
 
-func remove(t *testing.T, store ports.Store, actor access.Actor, after time.Duration) error {
+func deleteAccount(t *testing.T, store ports.Store, actor access.Principal, after time.Duration) error {
 	t.Helper()
-	return (&account.Delete{Store: store, Clock: clock(noon.Add(after)), Log: securityLog(), StepUp: stepUp}).Execute(t.Context(), actor)
+	return (&account.Delete{Store: store, Clock: clock(noon.Add(after)), Audit: newAuditLog(), StepUp: stepUp}).Execute(t.Context(), actor)
 }
 
-func TestDeletingAnAccountNeedsAFreshProof(t *testing.T) {
+func TestDelete_RequiresRecentAuth(t *testing.T) {
 	stale := func(s *domain.Session) *domain.Session {
-		is := s.Snapshot()
+		is := s.State()
 		is.AuthTime = noon.Add(-time.Hour)
 		return domain.RestoreSession(is)
 	}
@@ -198,14 +198,14 @@ func TestDeletingAnAccountNeedsAFreshProof(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := memory.New()
-			ada := moves(t, store, "Ada", "")
+			ada := addUser(t, store, "Ada", "")
 			if c.stored != nil {
 				update(t, store, func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), c.stored(ada.Session)) })
 			}
 			if c.known != nil {
 				ada.Session = c.known(ada.Session)
 			}
-			if err := remove(t, store, ada, c.after); !errors.Is(err, c.want) {
+			if err := deleteAccount(t, store, ada, c.after); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 			update(t, store, func(tx ports.Tx) error {
@@ -218,24 +218,24 @@ func TestDeletingAnAccountNeedsAFreshProof(t *testing.T) {
 	}
 }
 
-func TestNothingOfADeletedAccountIsLeftButWhatNamesNobody(t *testing.T) {
+func TestDelete_AnonymisesEvents(t *testing.T) {
 	store := memory.New()
-	ada, ben := moves(t, store, "Ada", "ada@example.org"), moves(t, store, "Ben", "ben@example.org")
-	if _, err := change(t, store, ada, account.Wish{DisplayName: new(domain.DisplayName("Countess"))}); err != nil {
+	ada, ben := addUser(t, store, "Ada", "ada@example.org"), addUser(t, store, "Ben", "ben@example.org")
+	if _, err := changeAccount(t, store, ada, account.Patch{DisplayName: new(domain.DisplayName("Countess"))}); err != nil {
 		t.Fatal(err)
 	}
-	refused, err := domain.NewEvent(domain.EventSnapshot{
+	refused, err := domain.NewEvent(domain.EventState{
 		Kind: domain.EventSignInRefused, UserID: ada.User.ID(), CredentialID: "Ada", PasskeyName: "a key", IP: "127.0.0.1", DeviceName: "curl", RequestID: "request-18",
 		Reason: "signature_invalid",
 	}, noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	adas, err := domain.NewChallenge(domain.PurposeStepUp, ada.Respondent(domain.Binding{}), nil, nil, time.Hour, noon, rand.Reader)
+	adas, err := domain.NewChallenge(domain.PurposeStepUp, ada.ChallengeContext(domain.Binding{}), nil, nil, time.Hour, noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bens, err := domain.NewChallenge(domain.PurposeStepUp, ben.Respondent(domain.Binding{}), nil, nil, time.Hour, noon, rand.Reader)
+	bens, err := domain.NewChallenge(domain.PurposeStepUp, ben.ChallengeContext(domain.Binding{}), nil, nil, time.Hour, noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestNothingOfADeletedAccountIsLeftButWhatNamesNobody(t *testing.T) {
 		return errors.Join(tx.Events.Add(t.Context(), refused), tx.Challenges.Add(t.Context(), adas), tx.Challenges.Add(t.Context(), bens))
 	})
 
-	if err := remove(t, store, ada, time.Minute); err != nil {
+	if err := deleteAccount(t, store, ada, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 
@@ -267,18 +267,18 @@ func TestNothingOfADeletedAccountIsLeftButWhatNamesNobody(t *testing.T) {
 		t.Errorf("her log: %+v", log)
 	}
 	anonymous := entries(t, store, domain.UserID{})
-	got := map[domain.EventKind]domain.EventSnapshot{}
+	got := map[domain.EventKind]domain.EventState{}
 	for _, e := range anonymous {
 		got[e.Kind] = e
 	}
-	for kind, want := range map[domain.EventKind]domain.EventSnapshot{
-		domain.EventAccountChanged: {At: noon, By: domain.ByUser},
-		domain.EventSignInRefused:  {At: noon, By: domain.ByUser, Reason: "signature_invalid"},
-		domain.EventAccountDeleted: {At: noon.Add(time.Minute), By: domain.ByUser},
+	for kind, want := range map[domain.EventKind]domain.EventState{
+		domain.EventAccountChanged: {At: noon, Actor: domain.ActorUser},
+		domain.EventSignInRefused:  {At: noon, Actor: domain.ActorUser, Reason: "signature_invalid"},
+		domain.EventAccountDeleted: {At: noon.Add(time.Minute), Actor: domain.ActorUser},
 	} {
 		e := got[kind]
 		want.ID, want.Kind = e.ID, kind
-		if len(e.Changed) != 0 || e.ID != want.ID || e.Kind != want.Kind || !e.At.Equal(want.At) || e.By != want.By || e.Reason != want.Reason || !e.UserID.IsZero() ||
+		if len(e.Changed) != 0 || e.ID != want.ID || e.Kind != want.Kind || !e.At.Equal(want.At) || e.Actor != want.Actor || e.Reason != want.Reason || !e.UserID.IsZero() ||
 			!e.SessionID.IsZero() || e.CredentialID != "" || e.PasskeyName != "" || e.DeviceName != "" || e.IP != "" || e.RequestID != "" {
 			t.Errorf("left %+v, want %+v", e, want)
 		}
@@ -286,18 +286,18 @@ func TestNothingOfADeletedAccountIsLeftButWhatNamesNobody(t *testing.T) {
 	if len(anonymous) != 3 {
 		t.Errorf("left %+v", anonymous)
 	}
-	if err := remove(t, store, ada, time.Minute); !errors.Is(err, domain.ErrSessionRevoked) {
+	if err := deleteAccount(t, store, ada, time.Minute); !errors.Is(err, domain.ErrSessionRevoked) {
 		t.Errorf("once more: %v", err)
 	}
 }
 
-func TestAPersonReadsTheirOwnLogNewestFirst(t *testing.T) {
+func TestEvents_OwnNewestFirst(t *testing.T) {
 	store := memory.New()
-	ada, ben := moves(t, store, "Ada", ""), moves(t, store, "Ben", "")
+	ada, ben := addUser(t, store, "Ada", ""), addUser(t, store, "Ben", "")
 	var newestFirst []domain.EventID
 	for i := range 5 {
-		for _, actor := range []access.Actor{ada, ben} {
-			e, err := domain.NewEvent(domain.EventSnapshot{UserID: actor.User.ID(), Kind: domain.EventSignedIn}, noon.Add(time.Duration(i)*time.Second), rand.Reader)
+		for _, actor := range []access.Principal{ada, ben} {
+			e, err := domain.NewEvent(domain.EventState{UserID: actor.User.ID(), Kind: domain.EventSignedIn}, noon.Add(time.Duration(i)*time.Second), rand.Reader)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -331,14 +331,16 @@ func TestAPersonReadsTheirOwnLogNewestFirst(t *testing.T) {
 	}
 }
 
-// down is a store that cannot be read.
-type down struct{ ports.Store }
+// unreadableStore is a store that cannot be read.
+type unreadableStore struct{ ports.Store }
 
-func (down) View(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
+func (unreadableStore) View(context.Context, func(ports.Tx) error) error {
+	return domain.ErrUnavailable
+}
 
-func TestAnOutageIsNoEmptyLog(t *testing.T) {
-	ada := moves(t, memory.New(), "Ada", "")
-	if page, err := (&account.Events{Store: down{}}).Execute(t.Context(), ada, domain.EventID{}, 10); !errors.Is(err, domain.ErrUnavailable) || len(page.Events) != 0 || page.More {
+func TestEvents_StoreError(t *testing.T) {
+	ada := addUser(t, memory.New(), "Ada", "")
+	if page, err := (&account.Events{Store: unreadableStore{}}).Execute(t.Context(), ada, domain.EventID{}, 10); !errors.Is(err, domain.ErrUnavailable) || len(page.Events) != 0 || page.More {
 		t.Errorf("got %+v, %v", page, err)
 	}
 }

@@ -13,39 +13,39 @@ import (
 
 // Change corrects what an account says about its owner.
 type Change struct {
-	Store  ports.Store
-	Clock  ports.Clock
-	Log    *access.SecurityLog
-	Claims *mail.Claims
-	StepUp domain.StepUpTTL
+	Store             ports.Store
+	Clock             ports.Clock
+	Audit             *access.AuditLog
+	EmailVerification *mail.EmailVerification
+	StepUp            domain.StepUpTTL
 }
 
-// Wish is what is to be changed: what is nil stays as it is, what is empty goes.
-type Wish struct {
+// Patch is what is to be changed: what is nil stays as it is, what is empty goes.
+type Patch struct {
 	Email       *domain.Email
 	DisplayName *domain.DisplayName
 }
 
 // Changed is the account afterwards, with the passkeys that now carry another name.
 type Changed struct {
-	User     *domain.User
-	Accepted domain.Keyring
-	Names    []string // of what is different now: "display_name", "email", "pending_email"
+	User                *domain.User
+	AcceptedCredentials domain.Passkeys
+	Fields              []string // of what is different now: "display_name", "email", "pending_email"
 }
 
 // Execute gives the account another name or address; where mail is sent, an address is claimed and waits for its code. It
-// fails with domain.ErrEmailTaken, which is never told where mail is sent, with a *domain.Wait if too many codes were sent
+// fails with domain.ErrEmailTaken, which is never told where mail is sent, with a *domain.RetryAfterError if too many codes were sent
 // to the address, or with domain.ErrStepUpRequired for another address without a fresh proof.
-func (c *Change) Execute(ctx context.Context, actor access.Actor, wish Wish) (changed Changed, err error) {
+func (c *Change) Execute(ctx context.Context, actor access.Principal, wish Patch) (changed Changed, err error) {
 	now := c.Clock.Now()
-	var draft mail.Draft
-	if c.Claims.Policy.On() == nil && wish.Email != nil && *wish.Email != "" {
-		if draft, err = c.Claims.Draw(actor.User.ID(), now); err != nil {
+	var draft mail.PendingCode
+	if c.EmailVerification.Policy.RequireEnabled() == nil && wish.Email != nil && *wish.Email != "" {
+		if draft, err = c.EmailVerification.GenerateCode(actor.User.ID(), now); err != nil {
 			return Changed{}, err
 		}
 	}
 	err = c.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
@@ -55,66 +55,66 @@ func (c *Change) Execute(ctx context.Context, actor access.Actor, wish Wish) (ch
 				return err
 			}
 		}
-		before := domain.RestoreUser(actor.User.Snapshot())
+		before := domain.RestoreUser(actor.User.State())
 		changed = Changed{User: actor.User}
-		if changed.Accepted, err = tx.Credentials.OfUser(ctx, actor.User.ID()); err != nil {
+		if changed.AcceptedCredentials, err = tx.Credentials.ListByUser(ctx, actor.User.ID()); err != nil {
 			return err
 		}
 		if wish.DisplayName != nil && actor.User.Rename(*wish.DisplayName) {
-			changed.Names = append(changed.Names, "display_name")
+			changed.Fields = append(changed.Fields, "display_name")
 		}
-		message, names, err := c.move(ctx, tx, actor.User, wish.Email, draft, now)
+		message, names, err := c.changeEmail(ctx, tx, actor.User, wish.Email, draft, now)
 		if err != nil {
 			return err
 		}
-		if changed.Names = append(changed.Names, names...); len(changed.Names) == 0 {
+		if changed.Fields = append(changed.Fields, names...); len(changed.Fields) == 0 {
 			return nil
 		}
 		if err := tx.Users.Save(ctx, actor.User); err != nil {
 			return err
 		}
 		if message != nil {
-			if err := tx.Messages.Add(ctx, message); err != nil {
+			if err := tx.OutboxEmails.Add(ctx, message); err != nil {
 				return err
 			}
 		}
-		return keepChange(ctx, tx, c.Log, actor, before, changed.Names, now)
+		return recordChange(ctx, tx, c.Audit, actor, before, changed.Fields, now)
 	})
 	return changed, err
 }
 
-// move returns the names of what is different now, and the letter that is due for it.
-func (c *Change) move(ctx context.Context, tx ports.Tx, user *domain.User, to *domain.Email, draft mail.Draft, now time.Time) (*domain.Message, []string, error) {
+// changeEmail returns the names of what is different now, and the letter that is due for it.
+func (c *Change) changeEmail(ctx context.Context, tx ports.Tx, user *domain.User, to *domain.Email, draft mail.PendingCode, now time.Time) (*domain.OutboxEmail, []string, error) {
 	var names []string
-	sendsMail := c.Claims.Policy == domain.MailOn
+	sendsMail := c.EmailVerification.Policy == domain.EmailOn
 	switch {
 	case to == nil, sendsMail && *to != "" && *to == user.PendingEmail():
 		return nil, nil, nil
 	case sendsMail && *to != "" && *to != user.Email():
-		message, err := c.Claims.Enter(ctx, tx, user, *to, draft, now)
+		message, err := c.EmailVerification.Request(ctx, tx, user, *to, draft, now)
 		return message, []string{"pending_email"}, err
 	}
-	if user.MoveTo(*to) {
+	if user.SetEmail(*to) {
 		names = append(names, "email")
 	}
-	if user.Withdraw() {
+	if user.CancelEmailRequest() {
 		names = append(names, "pending_email")
 	}
 	return nil, names, nil
 }
 
-// keepChange enters in the log what is different now, and has the former address told if it is not the account's any more.
-func keepChange(ctx context.Context, tx ports.Tx, log *access.SecurityLog, actor access.Actor, before *domain.User, names []string, now time.Time) error {
-	e := domain.EventSnapshot{Kind: domain.EventAccountChanged, UserID: actor.User.ID(), SessionID: actor.Session.ID(), Changed: names}
-	if err := log.Enter(ctx, tx, actor.Visitor, now, e); err != nil {
+// recordChange enters in the log what is different now, and has the former address told if it is not the account's any more.
+func recordChange(ctx context.Context, tx ports.Tx, log *access.AuditLog, actor access.Principal, before *domain.User, names []string, now time.Time) error {
+	e := domain.EventState{Kind: domain.EventAccountChanged, UserID: actor.User.ID(), SessionID: actor.Session.ID(), Changed: names}
+	if err := log.Record(ctx, tx, actor.Client, now, e); err != nil {
 		return err
 	}
 	if before.Email() == actor.User.Email() {
 		return nil
 	}
-	kind := domain.MessageEmailChanged
+	kind := domain.EmailKindAddressChanged
 	if actor.User.Email() == "" {
-		kind = domain.MessageEmailRemoved
+		kind = domain.EmailKindAddressRemoved
 	}
-	return log.Notify(ctx, tx, before, actor.User.ID(), kind, actor.Visitor, e, now)
+	return log.Notify(ctx, tx, before, actor.User.ID(), kind, actor.Client, e, now)
 }

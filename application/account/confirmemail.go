@@ -11,16 +11,16 @@ import (
 
 // ConfirmEmail makes an address a person's own once they show the code that was sent to it.
 type ConfirmEmail struct {
-	Store  ports.Store
-	Clock  ports.Clock
-	Log    *access.SecurityLog
-	Claims *mail.Claims
+	Store             ports.Store
+	Clock             ports.Clock
+	Audit             *access.AuditLog
+	EmailVerification *mail.EmailVerification
 }
 
-// Execute fails with domain.ErrMailOff, domain.ErrInvalidCode, domain.ErrStepUpRequired in a recovered session, or, for
+// Execute fails with domain.ErrEmailOff, domain.ErrInvalidCode, domain.ErrStepUpRequired in a recovered session, or, for
 // whoever has shown that they read the address's mail, domain.ErrEmailTaken if another account was quicker.
-func (c *ConfirmEmail) Execute(ctx context.Context, actor access.Actor, code string) (changed Changed, err error) {
-	if err := c.Claims.Policy.On(); err != nil {
+func (c *ConfirmEmail) Execute(ctx context.Context, actor access.Principal, code string) (changed Changed, err error) {
+	if err := c.EmailVerification.Policy.RequireEnabled(); err != nil {
 		return Changed{}, err
 	}
 	parsed, err := domain.ParseEmailCode(code)
@@ -28,30 +28,30 @@ func (c *ConfirmEmail) Execute(ctx context.Context, actor access.Actor, code str
 		return Changed{}, err
 	}
 	now := c.Clock.Now()
-	digests := c.Claims.Keys.Digests(actor.User.ID(), parsed)
+	digests := c.EmailVerification.Keys.Digests(actor.User.ID(), parsed)
 	var refusal error
 	err = c.Store.Update(ctx, func(tx ports.Tx) error {
 		changed, refusal = Changed{}, nil
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
 		if err := actor.RequirePasskey(); err != nil {
 			return err
 		}
-		before := domain.RestoreUser(actor.User.Snapshot())
-		refusal = actor.User.Prove(digests, now)
+		before := domain.RestoreUser(actor.User.State())
+		refusal = actor.User.VerifyEmail(digests, now)
 		if err := tx.Users.Save(ctx, actor.User); err != nil || refusal != nil {
 			return err
 		}
-		if err := c.Claims.Proved(ctx, tx, actor.User.Email()); err != nil {
+		if err := c.EmailVerification.ClearSendLimit(ctx, tx, actor.User.Email()); err != nil {
 			return err
 		}
-		changed = Changed{User: actor.User, Names: []string{"email"}}
-		if changed.Accepted, err = tx.Credentials.OfUser(ctx, actor.User.ID()); err != nil {
+		changed = Changed{User: actor.User, Fields: []string{"email"}}
+		if changed.AcceptedCredentials, err = tx.Credentials.ListByUser(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		return keepChange(ctx, tx, c.Log, actor, before, changed.Names, now)
+		return recordChange(ctx, tx, c.Audit, actor, before, changed.Fields, now)
 	})
 	if err == nil {
 		err = refusal

@@ -12,7 +12,7 @@ import (
 type Delete struct {
 	Store  ports.Store
 	Clock  ports.Clock
-	Log    *access.SecurityLog
+	Audit  *access.AuditLog
 	StepUp domain.StepUpTTL
 	// Lockout finds what was counted against the account, which the store cannot tell is theirs.
 	Lockout domain.LockoutKey
@@ -20,10 +20,10 @@ type Delete struct {
 
 // Execute removes everything of the person. That there was somebody, and when they left, stays in the events, without a
 // name. It fails with domain.ErrStepUpRequired.
-func (d *Delete) Execute(ctx context.Context, actor access.Actor) error {
+func (d *Delete) Execute(ctx context.Context, actor access.Principal) error {
 	now := d.Clock.Now()
 	return d.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
@@ -31,8 +31,8 @@ func (d *Delete) Execute(ctx context.Context, actor access.Actor) error {
 			return err
 		}
 		// Removing the user takes their name off it, as off all others.
-		e := domain.EventSnapshot{Kind: domain.EventAccountDeleted, UserID: actor.User.ID()}
-		if err := d.Log.Enter(ctx, tx, actor.Visitor, now, e); err != nil {
+		e := domain.EventState{Kind: domain.EventAccountDeleted, UserID: actor.User.ID()}
+		if err := d.Audit.Record(ctx, tx, actor.Client, now, e); err != nil {
 			return err
 		}
 		if err := tx.Lockouts.Clear(ctx, d.Lockout.Account(actor.User.ID())); err != nil {
@@ -41,6 +41,6 @@ func (d *Delete) Execute(ctx context.Context, actor access.Actor) error {
 		if err := tx.Users.Remove(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		return d.Log.Notify(ctx, tx, actor.User, domain.UserID{}, domain.MessageAccountDeleted, actor.Visitor, e, now)
+		return d.Audit.Notify(ctx, tx, actor.User, domain.UserID{}, domain.EmailKindAccountDeleted, actor.Client, e, now)
 	})
 }

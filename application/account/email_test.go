@@ -18,16 +18,16 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// post is an installation that sends mail.
-type post struct {
-	t      *testing.T
-	store  ports.Store
-	log    *access.SecurityLog
-	claims *mail.Claims
-	now    time.Time
+// emailFixture is an installation that sends mail.
+type emailFixture struct {
+	t            *testing.T
+	store        ports.Store
+	auditLog     *access.AuditLog
+	verification *mail.EmailVerification
+	now          time.Time
 }
 
-func newPost(t *testing.T) *post {
+func newEmailFixture(t *testing.T) *emailFixture {
 	t.Helper()
 	secret, err := masterkey.Parse(strings.Repeat("A", 43))
 	if err != nil {
@@ -37,70 +37,72 @@ func newPost(t *testing.T) *post {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &post{
-		t: t, store: memory.New(), now: noon, log: &access.SecurityLog{Random: rand.Reader, Devices: names{}, Mail: domain.MailOn},
-		claims: &mail.Claims{
-			Policy: domain.MailOn, Keys: domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32)}, Sealer: sealer, Random: rand.Reader, Lockout: bytes.Repeat([]byte{2}, 32),
+	return &emailFixture{
+		t: t, store: memory.New(), now: noon, auditLog: &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}, Mail: domain.EmailOn},
+		verification: &mail.EmailVerification{
+			Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32)}, Sealer: sealer, Random: rand.Reader, Lockout: bytes.Repeat([]byte{2}, 32),
 		},
 	}
 }
 
-// stops sending mail, as an operator does who takes the settings back.
-func (p *post) stops() { p.log.Mail, p.claims.Policy = domain.MailOff, domain.MailOff }
-
-func (p *post) moves(name string, email domain.Email) access.Actor {
-	return moves(p.t, p.store, name, email)
+// disableMail sending mail, as an operator does who takes the settings back.
+func (p *emailFixture) disableMail() {
+	p.auditLog.Mail, p.verification.Policy = domain.EmailOff, domain.EmailOff
 }
 
-// knows has an account's address not verified, say since it was set before mail was sent.
-func (p *post) knows(actor access.Actor) access.Actor {
+func (p *emailFixture) addUser(name string, email domain.Email) access.Principal {
+	return addUser(p.t, p.store, name, email)
+}
+
+// setUnverified has an account's address not verified, say since it was set before mail was sent.
+func (p *emailFixture) setUnverified(actor access.Principal) access.Principal {
 	p.t.Helper()
-	is := actor.User.Snapshot()
+	is := actor.User.State()
 	is.EmailVerifiedAt = time.Time{}
 	actor.User = domain.RestoreUser(is)
 	update(p.t, p.store, func(tx ports.Tx) error { return tx.Users.Save(p.t.Context(), actor.User) })
 	return actor
 }
 
-// recovers has the actor's session be one that recovery bought.
-func (p *post) recovers(actor access.Actor) {
+// markRecovered has the actor's session be one that recovery bought.
+func (p *emailFixture) markRecovered(actor access.Principal) {
 	p.t.Helper()
-	session := domain.RestoreSession(actor.Session.Snapshot())
-	session.Recovered()
+	session := domain.RestoreSession(actor.Session.State())
+	session.MarkRecovered()
 	update(p.t, p.store, func(tx ports.Tx) error { return tx.Sessions.Save(p.t.Context(), session) })
 }
 
-func (p *post) wishes(actor access.Actor, email domain.Email) (account.Changed, error) {
-	change := &account.Change{Store: p.store, Clock: clock(p.now), Log: p.log, Claims: p.claims, StepUp: stepUp}
-	return change.Execute(p.t.Context(), actor, account.Wish{Email: &email})
+func (p *emailFixture) changeEmail(actor access.Principal, email domain.Email) (account.Changed, error) {
+	change := &account.Change{Store: p.store, Clock: clock(p.now), Audit: p.auditLog, EmailVerification: p.verification, StepUp: stepUp}
+	return change.Execute(p.t.Context(), actor, account.Patch{Email: &email})
 }
 
-// claim has the actor claim an address and returns the code that was sent to it.
-func (p *post) claim(actor access.Actor, email domain.Email) string {
+// requestEmail has the actor claim an address and returns the code that was sent to it.
+func (p *emailFixture) requestEmail(actor access.Principal, email domain.Email) string {
 	p.t.Helper()
-	if _, err := p.wishes(actor, email); err != nil {
+	if _, err := p.changeEmail(actor, email); err != nil {
 		p.t.Fatal(err)
 	}
 	return p.code(actor)
 }
 
-func (p *post) asksAgain(actor access.Actor) (time.Time, error) {
-	return (&account.SendCode{Store: p.store, Clock: clock(p.now), Claims: p.claims}).Execute(p.t.Context(), actor)
+func (p *emailFixture) resendCode(actor access.Principal) (time.Time, error) {
+	return (&account.SendCode{Store: p.store, Clock: clock(p.now), EmailVerification: p.verification}).Execute(p.t.Context(), actor)
 }
 
-func (p *post) shows(actor access.Actor, code string) (account.Changed, error) {
-	confirm := &account.ConfirmEmail{Store: p.store, Clock: clock(p.now), Log: p.log, Claims: p.claims}
+func (p *emailFixture) confirmEmail(actor access.Principal, code string) (account.Changed, error) {
+	confirm := &account.ConfirmEmail{Store: p.store, Clock: clock(p.now), Audit: p.auditLog, EmailVerification: p.verification}
 	return confirm.Execute(p.t.Context(), actor, code)
 }
 
 // sent are all messages of one kind.
-func (p *post) sent(kind domain.MessageKind) (list []domain.MessageSnapshot) {
+func (p *emailFixture) sent(kind domain.EmailKind) (list []domain.OutboxEmailState) {
 	p.t.Helper()
 	update(p.t, p.store, func(tx ports.Tx) error {
-		messages, err := tx.Messages.Due(p.t.Context(), p.now.Add(1000*time.Hour), 1000)
+		messages, err := tx.OutboxEmails.ListDue(p.t.Context(), p.now.Add(1000*time.Hour), 1000)
 		for _, m := range messages {
-			if kind == "" || m.Snapshot().Kind == kind {
-				list = append(list, m.Snapshot())
+			if kind == "" || m.State().Kind == kind {
+				list = append(list, m.State())
 			}
 		}
 		return err
@@ -109,13 +111,13 @@ func (p *post) sent(kind domain.MessageKind) (list []domain.MessageSnapshot) {
 }
 
 // code is the one that was sent to the actor and proves an address now; "" if there is none.
-func (p *post) code(of access.Actor) (code string) {
+func (p *emailFixture) code(of access.Principal) (code string) {
 	p.t.Helper()
-	for _, m := range p.sent(domain.MessageEmailCode) {
+	for _, m := range p.sent(domain.EmailKindVerificationCode) {
 		if m.UserID != of.User.ID() {
 			continue
 		}
-		opened, err := p.claims.Sealer.Open(m.Code, "code in message "+m.ID.String())
+		opened, err := p.verification.Sealer.Open(m.Code, "code in message "+m.ID.String())
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -123,20 +125,22 @@ func (p *post) code(of access.Actor) (code string) {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		if p.claims.Keys.Digest(m.UserID, parsed) == p.user(of).Claim.Code {
+		if p.verification.Keys.Digest(m.UserID, parsed) == p.user(of).PendingEmail.Code {
 			code = string(opened)
 		}
 	}
 	return code
 }
 
-func (p *post) user(of access.Actor) domain.UserSnapshot { return userNow(p.t, p.store, of.User.ID()) }
+func (p *emailFixture) user(of access.Principal) domain.UserState {
+	return storedUser(p.t, p.store, of.User.ID())
+}
 
-// changes are what the account's log says was changed, newest first.
-func (p *post) changes(of access.Actor) (list []string) {
+// changedFields are what the account's log says was changed, newest first.
+func (p *emailFixture) changedFields(of access.Principal) (list []string) {
 	p.t.Helper()
 	for _, e := range entries(p.t, p.store, of.User.ID()) {
-		if e.Kind != domain.EventAccountChanged || e.SessionID != of.Session.ID() || e.IP != of.Visitor.IP {
+		if e.Kind != domain.EventAccountChanged || e.SessionID != of.Session.ID() || e.IP != of.Client.IP {
 			p.t.Errorf("logged %+v", e)
 		}
 		list = append(list, strings.Join(e.Changed, "+"))
@@ -144,76 +148,76 @@ func (p *post) changes(of access.Actor) (list []string) {
 	return list
 }
 
-// other is a code that is not the one given.
-func other(code string) string {
+// wrongCode is a code that is not the one given.
+func wrongCode(code string) string {
 	if code == "00000000" {
 		return "11111111"
 	}
 	return "00000000"
 }
 
-func TestWhereMailIsSentAnAddressIsClaimedFirst(t *testing.T) {
-	p := newPost(t)
-	ada := p.moves("Ada", "ada@example.org")
-	changed, err := p.wishes(ada, "ada@example.com")
+func TestChangeEmail_PendingUntilConfirmed(t *testing.T) {
+	p := newEmailFixture(t)
+	ada := p.addUser("Ada", "ada@example.org")
+	changed, err := p.changeEmail(ada, "ada@example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
 	is := p.user(ada)
-	if is.Email != "ada@example.org" || !is.EmailVerifiedAt.Equal(noon) || is.Claim.Email != "ada@example.com" || is != changed.User.Snapshot() || len(changed.Accepted) != 1 {
+	if is.Email != "ada@example.org" || !is.EmailVerifiedAt.Equal(noon) || is.PendingEmail.Email != "ada@example.com" || is != changed.User.State() || len(changed.AcceptedCredentials) != 1 {
 		t.Errorf("became %+v, returned %+v", is, changed)
 	}
-	if log := p.changes(ada); !slices.Equal(changed.Names, []string{"pending_email"}) || !slices.Equal(log, []string{"pending_email"}) {
-		t.Errorf("changed %q, logged %q", changed.Names, log)
+	if log := p.changedFields(ada); !slices.Equal(changed.Fields, []string{"pending_email"}) || !slices.Equal(log, []string{"pending_email"}) {
+		t.Errorf("changed %q, logged %q", changed.Fields, log)
 	}
 	if sent := p.sent(""); len(sent) != 1 || sent[0].To != "ada@example.com" || sent[0].UserID != ada.User.ID() || p.code(ada) == "" {
 		t.Errorf("sent %+v", sent)
 	}
 }
 
-func TestAWishComesToWhatIsHeldAndClaimed(t *testing.T) {
+func TestChangeEmail_CurrentAndPending(t *testing.T) {
 	for name, c := range map[string]struct {
 		claims, wish domain.Email
 		email        domain.Email
 		pending      domain.Email
 		changed      []string
-		sent         domain.MessageKind // "" for nothing
+		sent         domain.EmailKind // "" for nothing
 	}{
 		"what she holds":                    {"", "ada@example.org", "ada@example.org", "", nil, ""},
 		"what she claims":                   {"ada@example.com", "ada@example.com", "ada@example.org", "ada@example.com", nil, ""},
 		"back to what she holds":            {"ada@example.com", "ada@example.org", "ada@example.org", "", []string{"pending_email"}, ""},
-		"another than what she claims":      {"ada@example.com", "a@example.net", "ada@example.org", "a@example.net", []string{"pending_email"}, domain.MessageEmailCode},
-		"none":                              {"", "", "", "", []string{"email"}, domain.MessageEmailRemoved},
-		"none, neither held nor claimed":    {"ada@example.com", "", "", "", []string{"email", "pending_email"}, domain.MessageEmailRemoved},
-		"one that somebody else has":        {"", "ben@example.org", "ada@example.org", "ben@example.org", []string{"pending_email"}, domain.MessageAddressTaken},
+		"another than what she claims":      {"ada@example.com", "a@example.net", "ada@example.org", "a@example.net", []string{"pending_email"}, domain.EmailKindVerificationCode},
+		"none":                              {"", "", "", "", []string{"email"}, domain.EmailKindAddressRemoved},
+		"none, neither held nor claimed":    {"ada@example.com", "", "", "", []string{"email", "pending_email"}, domain.EmailKindAddressRemoved},
+		"one that somebody else has":        {"", "ben@example.org", "ada@example.org", "ben@example.org", []string{"pending_email"}, domain.EmailKindAddressTaken},
 		"one that somebody else has, again": {"ben@example.org", "ben@example.org", "ada@example.org", "ben@example.org", nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newPost(t)
-			ada := p.moves("Ada", "ada@example.org")
-			ben := p.moves("Ben", "ben@example.org")
+			p := newEmailFixture(t)
+			ada := p.addUser("Ada", "ada@example.org")
+			ben := p.addUser("Ben", "ben@example.org")
 			logged := 0
 			if c.claims != "" {
-				if _, err := p.wishes(ada, c.claims); err != nil {
+				if _, err := p.changeEmail(ada, c.claims); err != nil {
 					t.Fatal(err)
 				}
 				logged = 1
 			}
 			before, earlier := p.user(ada), len(p.sent(""))
-			changed, err := p.wishes(ada, c.wish)
+			changed, err := p.changeEmail(ada, c.wish)
 			if err != nil {
 				t.Fatal(err)
 			}
 			is := p.user(ada)
-			if is.Email != c.email || is.Claim.Email != c.pending || is.EmailVerifiedAt.IsZero() != (c.email == "") || changed.User.Snapshot() != is {
+			if is.Email != c.email || is.PendingEmail.Email != c.pending || is.EmailVerifiedAt.IsZero() != (c.email == "") || changed.User.State() != is {
 				t.Errorf("became %+v", is)
 			}
 			if c.changed == nil && is != before {
 				t.Errorf("was %+v, became %+v", before, is)
 			}
-			log := p.changes(ada)
-			if !slices.Equal(changed.Names, c.changed) || len(log)-logged != min(len(c.changed), 1) || c.changed != nil && log[0] != strings.Join(c.changed, "+") {
-				t.Errorf("changed %q, logged %q", changed.Names, log)
+			log := p.changedFields(ada)
+			if !slices.Equal(changed.Fields, c.changed) || len(log)-logged != min(len(c.changed), 1) || c.changed != nil && log[0] != strings.Join(c.changed, "+") {
+				t.Errorf("changed %q, logged %q", changed.Fields, log)
 			}
 			sent := p.sent("")
 			if c.sent == "" {
@@ -225,7 +229,7 @@ func TestAWishComesToWhatIsHeldAndClaimed(t *testing.T) {
 			if len(sent) != earlier+1 || len(p.sent(c.sent)) == 0 {
 				t.Errorf("sent %+v", sent)
 			}
-			if got := userNow(t, p.store, ben.User.ID()); got != ben.User.Snapshot() {
+			if got := storedUser(t, p.store, ben.User.ID()); got != ben.User.State() {
 				t.Errorf("Ben became %+v", got)
 			}
 		})
@@ -233,14 +237,14 @@ func TestAWishComesToWhatIsHeldAndClaimed(t *testing.T) {
 }
 
 // Whoever reads the former address's mail hears who took it off; nobody hears who has not proved that it is theirs.
-func TestWhoeverHeldTheAddressIsToldThatItIsGone(t *testing.T) {
+func TestChangeEmail_RemovalNotifiesFormerEmail(t *testing.T) {
 	for name, verified := range map[string]bool{"verified": true, "not verified": false} {
-		p := newPost(t)
-		ada := p.moves("Ada", "ada@example.org")
+		p := newEmailFixture(t)
+		ada := p.addUser("Ada", "ada@example.org")
 		if !verified {
-			ada = p.knows(ada)
+			ada = p.setUnverified(ada)
 		}
-		if _, err := p.wishes(ada, ""); err != nil {
+		if _, err := p.changeEmail(ada, ""); err != nil {
 			t.Fatal(err)
 		}
 		sent := p.sent("")
@@ -250,25 +254,25 @@ func TestWhoeverHeldTheAddressIsToldThatItIsGone(t *testing.T) {
 			}
 			continue
 		}
-		facts := domain.MessageFacts{At: noon, By: domain.ByUser, DeviceName: "curl/8.5.0", IP: "127.0.0.1"}
-		if len(sent) != 1 || sent[0].Kind != domain.MessageEmailRemoved || sent[0].To != "ada@example.org" || sent[0].UserID != ada.User.ID() || sent[0].About != facts {
+		facts := domain.EmailDetails{At: noon, Actor: domain.ActorUser, DeviceName: "curl/8.5.0", IP: "127.0.0.1"}
+		if len(sent) != 1 || sent[0].Kind != domain.EmailKindAddressRemoved || sent[0].To != "ada@example.org" || sent[0].UserID != ada.User.ID() || sent[0].Details != facts {
 			t.Errorf("%s: sent %+v", name, sent)
 		}
 	}
 }
 
-func TestARecoveredSessionChangesNoAddress(t *testing.T) {
-	p := newPost(t)
-	ada := p.moves("Ada", "ada@example.org")
-	code := p.claim(ada, "ada@example.com")
-	p.recovers(ada)
+func TestChangeEmail_RecoveredSessionRequiresStepUp(t *testing.T) {
+	p := newEmailFixture(t)
+	ada := p.addUser("Ada", "ada@example.org")
+	code := p.requestEmail(ada, "ada@example.com")
+	p.markRecovered(ada)
 	before, sent := p.user(ada), len(p.sent(""))
 	for name, does := range map[string]func() error{
-		"claims":          func() error { _, err := p.wishes(ada, "mallory@example.org"); return err },
-		"takes it off":    func() error { _, err := p.wishes(ada, ""); return err },
-		"asks for a code": func() error { _, err := p.asksAgain(ada); return err },
-		"shows the code":  func() error { _, err := p.shows(ada, code); return err },
-		"shows no code":   func() error { _, err := p.shows(ada, other(code)); return err },
+		"claims":          func() error { _, err := p.changeEmail(ada, "mallory@example.org"); return err },
+		"takes it off":    func() error { _, err := p.changeEmail(ada, ""); return err },
+		"asks for a code": func() error { _, err := p.resendCode(ada); return err },
+		"shows the code":  func() error { _, err := p.confirmEmail(ada, code); return err },
+		"shows no code":   func() error { _, err := p.confirmEmail(ada, wrongCode(code)); return err },
 	} {
 		if err := does(); !errors.Is(err, domain.ErrStepUpRequired) {
 			t.Errorf("%s: %v", name, err)
@@ -277,54 +281,54 @@ func TestARecoveredSessionChangesNoAddress(t *testing.T) {
 	if got := p.user(ada); got != before || len(p.sent("")) != sent {
 		t.Errorf("was %+v, became %+v; sent %+v", before, got, p.sent(""))
 	}
-	if _, err := p.wishes(ada, "ada@example.org"); err != nil { // what it is already
+	if _, err := p.changeEmail(ada, "ada@example.org"); err != nil { // what it is already
 		t.Errorf("what it is already: %v", err)
 	}
 }
 
 // Whoever finds a browser that is signed in must not be able to have the owner's letters sent elsewhere.
-func TestAnotherAddressNeedsAFreshProof(t *testing.T) {
-	p := newPost(t)
-	ada := p.moves("Ada", "ada@example.org")
+func TestChangeEmail_RequiresRecentAuth(t *testing.T) {
+	p := newEmailFixture(t)
+	ada := p.addUser("Ada", "ada@example.org")
 	before := p.user(ada)
 	p.now = noon.Add(10*time.Minute + time.Second)
 	for name, email := range map[string]domain.Email{"claims": "mallory@example.org", "takes it off": ""} {
-		if _, err := p.wishes(ada, email); !errors.Is(err, domain.ErrStepUpRequired) {
+		if _, err := p.changeEmail(ada, email); !errors.Is(err, domain.ErrStepUpRequired) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := p.user(ada); got != before || len(p.sent("")) != 0 || p.changes(ada) != nil {
-		t.Errorf("was %+v, became %+v; sent %+v, logged %q", before, got, p.sent(""), p.changes(ada))
+	if got := p.user(ada); got != before || len(p.sent("")) != 0 || p.changedFields(ada) != nil {
+		t.Errorf("was %+v, became %+v; sent %+v, logged %q", before, got, p.sent(""), p.changedFields(ada))
 	}
 	p.now = noon.Add(10 * time.Minute)
-	if _, err := p.wishes(ada, "ada@example.com"); err != nil {
+	if _, err := p.changeEmail(ada, "ada@example.com"); err != nil {
 		t.Errorf("in time: %v", err)
 	}
 }
 
-func TestAMailboxThatWaitsKeepsTheAccountAsItIs(t *testing.T) {
-	p := newPost(t)
-	mallory, ada := p.moves("Mallory", ""), p.moves("Ada", "ada@example.org")
+func TestChangeEmail_SendLimitChangesNothing(t *testing.T) {
+	p := newEmailFixture(t)
+	mallory, ada := p.addUser("Mallory", ""), p.addUser("Ada", "ada@example.org")
 	for n := range 5 { // each time another address in between, so that it is a claim again
-		p.claim(mallory, "ada@example.com")
+		p.requestEmail(mallory, "ada@example.com")
 		if n < 4 {
-			p.claim(mallory, domain.Email(strings.Repeat("m", n+1)+"@example.net"))
+			p.requestEmail(mallory, domain.Email(strings.Repeat("m", n+1)+"@example.net"))
 		}
 	}
 	before := p.user(ada)
-	var wait *domain.Wait
-	if _, err := p.wishes(ada, "ada@example.com"); !errors.As(err, &wait) || wait.For != 15*time.Minute {
+	var wait *domain.RetryAfterError
+	if _, err := p.changeEmail(ada, "ada@example.com"); !errors.As(err, &wait) || wait.Delay != 15*time.Minute {
 		t.Errorf("got %v", err)
 	}
-	if got := p.user(ada); got != before || p.changes(ada) != nil {
-		t.Errorf("became %+v, logged %q", got, p.changes(ada))
+	if got := p.user(ada); got != before || p.changedFields(ada) != nil {
+		t.Errorf("became %+v, logged %q", got, p.changedFields(ada))
 	}
-	if _, err := p.asksAgain(mallory); !errors.As(err, &wait) || wait.For != 15*time.Minute {
+	if _, err := p.resendCode(mallory); !errors.As(err, &wait) || wait.Delay != 15*time.Minute {
 		t.Errorf("another code: %v", err)
 	}
 }
 
-func TestWhereNoMailIsSentAnAddressIsTakenAtOnesWord(t *testing.T) {
+func TestChangeEmail_UnverifiedWithoutSMTP(t *testing.T) {
 	for name, c := range map[string]struct {
 		claims, wish domain.Email
 		changed      []string
@@ -335,40 +339,40 @@ func TestWhereNoMailIsSentAnAddressIsTakenAtOnesWord(t *testing.T) {
 		"the same, with a claim left": {"ada@example.com", "ada@example.org", []string{"pending_email"}},
 		"what was claimed":            {"ada@example.com", "ada@example.com", []string{"email", "pending_email"}},
 	} {
-		p := newPost(t)
-		ada := p.moves("Ada", "ada@example.org")
-		p.moves("Ben", "ben@example.org")
+		p := newEmailFixture(t)
+		ada := p.addUser("Ada", "ada@example.org")
+		p.addUser("Ben", "ben@example.org")
 		if c.claims != "" {
-			p.claim(ada, c.claims)
+			p.requestEmail(ada, c.claims)
 		}
 		sent := len(p.sent(""))
-		p.stops()
-		changed, err := p.wishes(ada, c.wish)
-		if err != nil || !slices.Equal(changed.Names, c.changed) {
-			t.Errorf("%s: %q, %v", name, changed.Names, err)
+		p.disableMail()
+		changed, err := p.changeEmail(ada, c.wish)
+		if err != nil || !slices.Equal(changed.Fields, c.changed) {
+			t.Errorf("%s: %q, %v", name, changed.Fields, err)
 		}
-		if is := p.user(ada); is.Email != c.wish || is.Claim != (domain.EmailClaim{}) || is.EmailVerifiedAt.IsZero() == (c.wish == "ada@example.org") {
+		if is := p.user(ada); is.Email != c.wish || is.PendingEmail != (domain.PendingEmail{}) || is.EmailVerifiedAt.IsZero() == (c.wish == "ada@example.org") {
 			t.Errorf("%s: became %+v", name, is)
 		}
 		if len(p.sent("")) != sent {
 			t.Errorf("%s: sent %+v", name, p.sent(""))
 		}
-		if _, err := p.wishes(ada, "ben@example.org"); !errors.Is(err, domain.ErrEmailTaken) {
+		if _, err := p.changeEmail(ada, "ben@example.org"); !errors.Is(err, domain.ErrEmailTaken) {
 			t.Errorf("%s: a taken one: %v", name, err)
 		}
 	}
 }
 
-func TestWhereNoMailIsSentThereAreNoCodes(t *testing.T) {
-	p := newPost(t)
-	ada := p.moves("Ada", "ada@example.org")
-	code := p.claim(ada, "ada@example.com")
-	p.stops()
+func TestConfirmEmail_MailOff(t *testing.T) {
+	p := newEmailFixture(t)
+	ada := p.addUser("Ada", "ada@example.org")
+	code := p.requestEmail(ada, "ada@example.com")
+	p.disableMail()
 	before := p.user(ada)
-	if until, err := p.asksAgain(ada); !errors.Is(err, domain.ErrMailOff) || !until.IsZero() {
+	if until, err := p.resendCode(ada); !errors.Is(err, domain.ErrEmailOff) || !until.IsZero() {
 		t.Errorf("asked for: %s, %v", until, err)
 	}
-	if changed, err := p.shows(ada, code); !errors.Is(err, domain.ErrMailOff) || changed.User != nil {
+	if changed, err := p.confirmEmail(ada, code); !errors.Is(err, domain.ErrEmailOff) || changed.User != nil {
 		t.Errorf("shown: %+v, %v", changed, err)
 	}
 	if got := p.user(ada); got != before {
@@ -376,28 +380,28 @@ func TestWhereNoMailIsSentThereAreNoCodes(t *testing.T) {
 	}
 }
 
-func TestAnotherCodeTakesThePlaceOfTheOneBefore(t *testing.T) {
-	p := newPost(t)
-	ada := p.moves("Ada", "ada@example.org")
-	first := p.claim(ada, "ada@example.com")
+func TestSendCode_InvalidatesEarlierCode(t *testing.T) {
+	p := newEmailFixture(t)
+	ada := p.addUser("Ada", "ada@example.org")
+	first := p.requestEmail(ada, "ada@example.com")
 	p.now = noon.Add(40 * time.Minute)
-	if _, err := p.shows(ada, first); !errors.Is(err, domain.ErrInvalidCode) {
+	if _, err := p.confirmEmail(ada, first); !errors.Is(err, domain.ErrInvalidCode) {
 		t.Fatalf("after half an hour: %v", err)
 	}
-	until, err := p.asksAgain(ada)
-	if err != nil || !until.Equal(noon.Add(70*time.Minute)) || !p.user(ada).Claim.ExpiresAt.Equal(until) {
+	until, err := p.resendCode(ada)
+	if err != nil || !until.Equal(noon.Add(70*time.Minute)) || !p.user(ada).PendingEmail.ExpiresAt.Equal(until) {
 		t.Errorf("good until %s, %v", until, err)
 	}
 	second := p.code(ada)
-	if _, err := p.shows(ada, first); !errors.Is(err, domain.ErrInvalidCode) {
+	if _, err := p.confirmEmail(ada, first); !errors.Is(err, domain.ErrInvalidCode) {
 		t.Errorf("the first: %v", err)
 	}
-	if _, err := p.shows(ada, second); err != nil || p.user(ada).Email != "ada@example.com" {
+	if _, err := p.confirmEmail(ada, second); err != nil || p.user(ada).Email != "ada@example.com" {
 		t.Errorf("the second: %v", err)
 	}
 }
 
-func TestACodeIsAskedForOnlyWhereAnAddressIsToBeProved(t *testing.T) {
+func TestSendCode_RequiresUnverifiedEmail(t *testing.T) {
 	for name, c := range map[string]struct {
 		holds    domain.Email
 		verified bool
@@ -411,33 +415,33 @@ func TestACodeIsAskedForOnlyWhereAnAddressIsToBeProved(t *testing.T) {
 		"claimed and another held":        {"ada@example.org", true, "ada@example.com", "ada@example.com"},
 		"claimed, the other not verified": {"ada@example.org", false, "ada@example.com", "ada@example.com"},
 	} {
-		p := newPost(t)
-		ada := p.moves("Ada", c.holds)
+		p := newEmailFixture(t)
+		ada := p.addUser("Ada", c.holds)
 		if !c.verified {
-			ada = p.knows(ada)
+			ada = p.setUnverified(ada)
 		}
 		if c.claims != "" {
-			p.claim(ada, c.claims)
+			p.requestEmail(ada, c.claims)
 		}
 		before, sent := p.user(ada), len(p.sent(""))
-		until, err := p.asksAgain(ada)
+		until, err := p.resendCode(ada)
 		if c.to == "" {
-			if !errors.Is(err, domain.ErrNoEmailClaim) || !until.IsZero() || len(p.sent("")) != sent || p.user(ada) != before {
+			if !errors.Is(err, domain.ErrNoPendingEmail) || !until.IsZero() || len(p.sent("")) != sent || p.user(ada) != before {
 				t.Errorf("%s: until %s, %v, sent %+v", name, until, err, p.sent(""))
 			}
 			continue
 		}
-		if err != nil || len(p.sent(domain.MessageEmailCode)) != sent+1 {
+		if err != nil || len(p.sent(domain.EmailKindVerificationCode)) != sent+1 {
 			t.Errorf("%s: %v, sent %+v", name, err, p.sent(""))
 		}
-		changed, err := p.shows(ada, p.code(ada))
-		if is := p.user(ada); err != nil || is.Email != c.to || is.EmailVerifiedAt.IsZero() || is.Claim != (domain.EmailClaim{}) || changed.User.Snapshot() != is {
+		changed, err := p.confirmEmail(ada, p.code(ada))
+		if is := p.user(ada); err != nil || is.Email != c.to || is.EmailVerifiedAt.IsZero() || is.PendingEmail != (domain.PendingEmail{}) || changed.User.State() != is {
 			t.Errorf("%s: proved %v, %+v", name, err, is)
 		}
 	}
 }
 
-func TestWhoeverShowsTheCodeHasTheAddress(t *testing.T) {
+func TestConfirmEmail_SetsVerifiedEmail(t *testing.T) {
 	for name, c := range map[string]struct {
 		holds    domain.Email
 		verified bool
@@ -449,171 +453,171 @@ func TestWhoeverShowsTheCodeHasTheAddress(t *testing.T) {
 		"who held it, and it was not at that": {"ada@example.com", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newPost(t)
-			ada := p.moves("Ada", c.holds)
+			p := newEmailFixture(t)
+			ada := p.addUser("Ada", c.holds)
 			if !c.verified {
-				ada = p.knows(ada)
+				ada = p.setUnverified(ada)
 			}
 			if c.holds == "ada@example.com" {
-				if _, err := p.asksAgain(ada); err != nil {
+				if _, err := p.resendCode(ada); err != nil {
 					t.Fatal(err)
 				}
 			} else {
-				p.claim(ada, "ada@example.com")
+				p.requestEmail(ada, "ada@example.com")
 			}
-			logged := len(p.changes(ada))
+			logged := len(p.changedFields(ada))
 			p.now = noon.Add(time.Minute)
 			code := p.code(ada)
-			changed, err := p.shows(ada, " "+code[:4]+"-"+code[4:])
+			changed, err := p.confirmEmail(ada, " "+code[:4]+"-"+code[4:])
 			if err != nil {
 				t.Fatal(err)
 			}
 			is := p.user(ada)
-			if is.Email != "ada@example.com" || !is.EmailVerifiedAt.Equal(p.now) || is.Claim != (domain.EmailClaim{}) || is != changed.User.Snapshot() ||
-				len(changed.Accepted) != 1 || !slices.Equal(changed.Names, []string{"email"}) {
+			if is.Email != "ada@example.com" || !is.EmailVerifiedAt.Equal(p.now) || is.PendingEmail != (domain.PendingEmail{}) || is != changed.User.State() ||
+				len(changed.AcceptedCredentials) != 1 || !slices.Equal(changed.Fields, []string{"email"}) {
 				t.Errorf("became %+v, returned %+v", is, changed)
 			}
-			if log := p.changes(ada); len(log) != logged+1 || log[0] != "email" {
+			if log := p.changedFields(ada); len(log) != logged+1 || log[0] != "email" {
 				t.Errorf("logged %q", log)
 			}
-			told := p.sent(domain.MessageEmailChanged)
+			told := p.sent(domain.EmailKindAddressChanged)
 			if !c.told {
 				if told != nil {
 					t.Errorf("told %+v", told)
 				}
 				return
 			}
-			if len(told) != 1 || told[0].To != "ada@example.org" || told[0].UserID != ada.User.ID() || !told[0].About.At.Equal(p.now) || told[0].About.IP != "127.0.0.1" {
+			if len(told) != 1 || told[0].To != "ada@example.org" || told[0].UserID != ada.User.ID() || !told[0].Details.At.Equal(p.now) || told[0].Details.IP != "127.0.0.1" {
 				t.Errorf("told %+v", told)
 			}
 		})
 	}
 }
 
-func TestAWrongCodeIsCountedThoughItIsAnError(t *testing.T) {
-	p := newPost(t)
-	ada := p.moves("Ada", "ada@example.org")
-	code := p.claim(ada, "ada@example.com")
+func TestConfirmEmail_CountsWrongCodes(t *testing.T) {
+	p := newEmailFixture(t)
+	ada := p.addUser("Ada", "ada@example.org")
+	code := p.requestEmail(ada, "ada@example.com")
 	for wrong := 1; wrong <= 5; wrong++ {
-		changed, err := p.shows(ada, other(code))
-		if !errors.Is(err, domain.ErrInvalidCode) || changed.User != nil || changed.Names != nil {
+		changed, err := p.confirmEmail(ada, wrongCode(code))
+		if !errors.Is(err, domain.ErrInvalidCode) || changed.User != nil || changed.Fields != nil {
 			t.Errorf("wrong code %d: %+v, %v", wrong, changed, err)
 		}
-		if counted := p.user(ada).Claim.Failures; counted != wrong {
+		if counted := p.user(ada).PendingEmail.Failures; counted != wrong {
 			t.Errorf("after %d wrong codes: counted %d", wrong, counted)
 		}
 	}
 	for _, mistyped := range []string{"", "1234567", "x", code + "0"} { // cannot be one
-		if _, err := p.shows(ada, mistyped); !errors.Is(err, domain.ErrInvalidCode) {
+		if _, err := p.confirmEmail(ada, mistyped); !errors.Is(err, domain.ErrInvalidCode) {
 			t.Errorf("%q: %v", mistyped, err)
 		}
 	}
-	if _, err := p.shows(ada, code); !errors.Is(err, domain.ErrInvalidCode) || p.user(ada).Email != "ada@example.org" {
+	if _, err := p.confirmEmail(ada, code); !errors.Is(err, domain.ErrInvalidCode) || p.user(ada).Email != "ada@example.org" {
 		t.Errorf("the right one after five: %v", err)
 	}
-	if log := p.changes(ada); !slices.Equal(log, []string{"pending_email"}) {
+	if log := p.changedFields(ada); !slices.Equal(log, []string{"pending_email"}) {
 		t.Errorf("logged %q", log)
 	}
-	if _, err := p.asksAgain(ada); err != nil {
+	if _, err := p.resendCode(ada); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.shows(ada, p.code(ada)); err != nil {
+	if _, err := p.confirmEmail(ada, p.code(ada)); err != nil {
 		t.Errorf("a new one: %v", err)
 	}
 }
 
-func TestACodeIsOfItsAccountAlone(t *testing.T) {
-	p := newPost(t)
-	ada, mallory := p.moves("Ada", ""), p.moves("Mallory", "")
-	code := p.claim(ada, "ada@example.com")
-	p.claim(mallory, "ada@example.com")
-	if _, err := p.shows(mallory, code); !errors.Is(err, domain.ErrInvalidCode) || p.user(mallory).Email != "" {
+func TestConfirmEmail_CodeOfAnotherAccount(t *testing.T) {
+	p := newEmailFixture(t)
+	ada, mallory := p.addUser("Ada", ""), p.addUser("Mallory", "")
+	code := p.requestEmail(ada, "ada@example.com")
+	p.requestEmail(mallory, "ada@example.com")
+	if _, err := p.confirmEmail(mallory, code); !errors.Is(err, domain.ErrInvalidCode) || p.user(mallory).Email != "" {
 		t.Errorf("another's code: %v, %+v", err, p.user(mallory))
 	}
-	nobody := p.moves("Ben", "")
-	if _, err := p.shows(nobody, code); !errors.Is(err, domain.ErrInvalidCode) || p.user(nobody).Claim.Failures != 0 {
+	nobody := p.addUser("Ben", "")
+	if _, err := p.confirmEmail(nobody, code); !errors.Is(err, domain.ErrInvalidCode) || p.user(nobody).PendingEmail.Failures != 0 {
 		t.Errorf("without a claim: %v, %+v", err, p.user(nobody))
 	}
 }
 
 // Of two who read the same mailbox and claim its address at the same time, the first to prove it has it.
-func TestWhoeverProvesTheAddressLaterHearsThatItIsTaken(t *testing.T) {
-	p := newPost(t)
-	ada, ben := p.moves("Ada", "ada@example.org"), p.moves("Ben", "ben@example.org")
-	adas, bens := p.claim(ada, "both@example.org"), p.claim(ben, "both@example.org")
-	if _, err := p.shows(ada, adas); err != nil {
+func TestConfirmEmail_SecondAccountGetsEmailTaken(t *testing.T) {
+	p := newEmailFixture(t)
+	ada, ben := p.addUser("Ada", "ada@example.org"), p.addUser("Ben", "ben@example.org")
+	adas, bens := p.requestEmail(ada, "both@example.org"), p.requestEmail(ben, "both@example.org")
+	if _, err := p.confirmEmail(ada, adas); err != nil {
 		t.Fatal(err)
 	}
-	before, log := p.user(ben), p.changes(ben)
-	changed, err := p.shows(ben, bens)
+	before, log := p.user(ben), p.changedFields(ben)
+	changed, err := p.confirmEmail(ben, bens)
 	if !errors.Is(err, domain.ErrEmailTaken) || changed.User != nil {
 		t.Errorf("got %+v, %v", changed, err)
 	}
-	if got := p.user(ben); got != before || !slices.Equal(p.changes(ben), log) || p.user(ada).Email != "both@example.org" {
+	if got := p.user(ben); got != before || !slices.Equal(p.changedFields(ben), log) || p.user(ada).Email != "both@example.org" {
 		t.Errorf("became %+v", got)
 	}
-	if told := p.sent(domain.MessageEmailChanged); len(told) != 1 || told[0].To != "ada@example.org" {
+	if told := p.sent(domain.EmailKindAddressChanged); len(told) != 1 || told[0].To != "ada@example.org" {
 		t.Errorf("told %+v", told)
 	}
 }
 
 // Nobody finds out by their own account whether somebody else has one.
-func TestAClaimOfATakenAddressLooksLikeAnyOther(t *testing.T) {
-	p := newPost(t)
-	mallory, ada := p.moves("Mallory", ""), p.moves("Ada", "")
-	p.moves("Ben", "ben@example.org")
-	taken, takenErr := p.wishes(mallory, "ben@example.org")
-	free, freeErr := p.wishes(ada, "free@example.org")
-	if takenErr != nil || freeErr != nil || !slices.Equal(taken.Names, free.Names) || taken.User.PendingEmail() != "ben@example.org" || taken.User.Email() != free.User.Email() ||
-		taken.User.Snapshot().Claim.ExpiresAt != free.User.Snapshot().Claim.ExpiresAt || !slices.Equal(p.changes(mallory), p.changes(ada)) {
+func TestChangeEmail_TakenEmailIsIndistinguishable(t *testing.T) {
+	p := newEmailFixture(t)
+	mallory, ada := p.addUser("Mallory", ""), p.addUser("Ada", "")
+	p.addUser("Ben", "ben@example.org")
+	taken, takenErr := p.changeEmail(mallory, "ben@example.org")
+	free, freeErr := p.changeEmail(ada, "free@example.org")
+	if takenErr != nil || freeErr != nil || !slices.Equal(taken.Fields, free.Fields) || taken.User.PendingEmail() != "ben@example.org" || taken.User.Email() != free.User.Email() ||
+		taken.User.State().PendingEmail.ExpiresAt != free.User.State().PendingEmail.ExpiresAt || !slices.Equal(p.changedFields(mallory), p.changedFields(ada)) {
 		t.Errorf("%+v, %v; of a free one %+v, %v", taken, takenErr, free, freeErr)
 	}
 	for range 8 {
-		takenUntil, takenErr := p.asksAgain(mallory)
-		freeUntil, freeErr := p.asksAgain(ada)
-		var a, b *domain.Wait
+		takenUntil, takenErr := p.resendCode(mallory)
+		freeUntil, freeErr := p.resendCode(ada)
+		var a, b *domain.RetryAfterError
 		if takenUntil != freeUntil || (takenErr == nil) != (freeErr == nil) || errors.As(takenErr, &a) && errors.As(freeErr, &b) && *a != *b {
 			t.Errorf("another code: %s, %v; of a free one %s, %v", takenUntil, takenErr, freeUntil, freeErr)
 		}
 	}
 	for _, code := range []string{"00000000", "12345678"} {
-		_, takenErr := p.shows(mallory, code)
-		_, freeErr := p.shows(ada, other(p.code(ada)))
+		_, takenErr := p.confirmEmail(mallory, code)
+		_, freeErr := p.confirmEmail(ada, wrongCode(p.code(ada)))
 		if !errors.Is(takenErr, domain.ErrInvalidCode) || !errors.Is(freeErr, domain.ErrInvalidCode) {
 			t.Errorf("a wrong code: %v, of a free one %v", takenErr, freeErr)
 		}
 	}
-	if p.user(mallory).Claim.Failures != p.user(ada).Claim.Failures {
-		t.Errorf("counted %+v, of a free one %+v", p.user(mallory).Claim, p.user(ada).Claim)
+	if p.user(mallory).PendingEmail.Failures != p.user(ada).PendingEmail.Failures {
+		t.Errorf("counted %+v, of a free one %+v", p.user(mallory).PendingEmail, p.user(ada).PendingEmail)
 	}
-	for _, m := range p.sent(domain.MessageEmailCode) {
+	for _, m := range p.sent(domain.EmailKindVerificationCode) {
 		if m.To == "ben@example.org" {
 			t.Errorf("the owner was sent a code: %+v", m)
 		}
 	}
-	if told := p.sent(domain.MessageAddressTaken); len(told) != 5 || told[0].To != "ben@example.org" {
+	if told := p.sent(domain.EmailKindAddressTaken); len(told) != 5 || told[0].To != "ben@example.org" {
 		t.Errorf("told %+v", told)
 	}
 }
 
 // After an answer a mailbox that was written to often is written to again.
-func TestAnAnswerIsRemembered(t *testing.T) {
-	p := newPost(t)
-	ada := p.moves("Ada", "")
-	p.claim(ada, "ada@example.com")
+func TestConfirmEmail_ClearsSendLimit(t *testing.T) {
+	p := newEmailFixture(t)
+	ada := p.addUser("Ada", "")
+	p.requestEmail(ada, "ada@example.com")
 	for range 4 {
-		if _, err := p.asksAgain(ada); err != nil {
+		if _, err := p.resendCode(ada); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := p.asksAgain(ada); !errors.Is(err, domain.ErrRateLimited) {
+	if _, err := p.resendCode(ada); !errors.Is(err, domain.ErrRateLimited) {
 		t.Fatalf("a sixth: %v", err)
 	}
-	if _, err := p.shows(ada, p.code(ada)); err != nil {
+	if _, err := p.confirmEmail(ada, p.code(ada)); err != nil {
 		t.Fatal(err)
 	}
-	ben := p.moves("Ben", "")
-	if _, err := p.wishes(ben, "ada@example.com"); err != nil {
+	ben := p.addUser("Ben", "")
+	if _, err := p.changeEmail(ben, "ada@example.com"); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }

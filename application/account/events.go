@@ -11,19 +11,19 @@ import (
 // Events shows a person their security log.
 type Events struct{ Store ports.Store }
 
-// Page is a part of the log.
-type Page struct {
+// EventPage is a part of the log.
+type EventPage struct {
 	Events []*domain.Event
 	More   bool // there are older ones
 }
 
 // Execute returns up to limit events, newest first, that came before the given one: from the newest for the zero id. It
 // returns those of the given kinds only, if there are any.
-func (e *Events) Execute(ctx context.Context, actor access.Actor, before domain.EventID, limit int, kinds ...domain.EventKind) (Page, error) {
+func (e *Events) Execute(ctx context.Context, actor access.Principal, before domain.EventID, limit int, kinds ...domain.EventKind) (EventPage, error) {
 	var events []*domain.Event
 	err := e.Store.View(ctx, func(tx ports.Tx) (err error) {
-		events, err = tx.Events.OfUser(ctx, actor.User.ID(), before, limit+1, kinds...)
+		events, err = tx.Events.ListByUser(ctx, actor.User.ID(), before, limit+1, kinds...)
 		return err
 	})
-	return Page{Events: events[:min(limit, len(events))], More: len(events) > limit}, err
+	return EventPage{Events: events[:min(limit, len(events))], More: len(events) > limit}, err
 }

@@ -12,50 +12,50 @@ import (
 
 // SendCode has another code sent to the address that a person says is theirs.
 type SendCode struct {
-	Store  ports.Store
-	Clock  ports.Clock
-	Claims *mail.Claims
+	Store             ports.Store
+	Clock             ports.Clock
+	EmailVerification *mail.EmailVerification
 }
 
-// Execute returns until when the code is good; those before it are not any more. It fails with domain.ErrMailOff,
-// domain.ErrNoEmailClaim, a *domain.Wait after too many of them, or domain.ErrStepUpRequired in a recovered session.
-func (s *SendCode) Execute(ctx context.Context, actor access.Actor) (expires time.Time, err error) {
-	if err := s.Claims.Policy.On(); err != nil {
+// Execute returns until when the code is good; those before it are not any more. It fails with domain.ErrEmailOff,
+// domain.ErrNoPendingEmail, a *domain.RetryAfterError after too many of them, or domain.ErrStepUpRequired in a recovered session.
+func (s *SendCode) Execute(ctx context.Context, actor access.Principal) (expires time.Time, err error) {
+	if err := s.EmailVerification.Policy.RequireEnabled(); err != nil {
 		return time.Time{}, err
 	}
 	now := s.Clock.Now()
-	draft, err := s.Claims.Draw(actor.User.ID(), now)
+	draft, err := s.EmailVerification.GenerateCode(actor.User.ID(), now)
 	if err != nil {
 		return time.Time{}, err
 	}
 	err = s.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
 		if err := actor.RequirePasskey(); err != nil {
 			return err
 		}
-		unproved := unproved(actor.User)
+		unproved := unverifiedEmail(actor.User)
 		if unproved == "" {
-			return domain.ErrNoEmailClaim
+			return domain.ErrNoPendingEmail
 		}
-		message, err := s.Claims.Enter(ctx, tx, actor.User, unproved, draft, now)
+		message, err := s.EmailVerification.Request(ctx, tx, actor.User, unproved, draft, now)
 		if err != nil {
 			return err
 		}
 		if err := tx.Users.Save(ctx, actor.User); err != nil {
 			return err
 		}
-		expires = actor.User.Snapshot().Claim.ExpiresAt
-		return tx.Messages.Add(ctx, message)
+		expires = actor.User.State().PendingEmail.ExpiresAt
+		return tx.OutboxEmails.Add(ctx, message)
 	})
 	return expires, err
 }
 
-// unproved is the address that a code would prove: the one that is claimed, or one that is held since before the server
+// unverifiedEmail is the address that a code would prove: the one that is claimed, or one that is held since before the server
 // sent mail. It is "" if there is neither.
-func unproved(u *domain.User) domain.Email {
+func unverifiedEmail(u *domain.User) domain.Email {
 	if u.PendingEmail() == "" && !u.EmailVerified() {
 		return u.Email()
 	}

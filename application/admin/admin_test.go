@@ -25,22 +25,22 @@ type clock struct{}
 
 func (clock) Now() time.Time { return noon }
 
-type names struct{}
+type deviceNames struct{}
 
-func (names) NameOf(userAgent string) string { return userAgent }
+func (deviceNames) NameOf(userAgent string) string { return userAgent }
 
-// house is an installation and its operator.
-type house struct {
-	t     *testing.T
-	store ports.Store
-	log   *access.SecurityLog
+// fixture is an installation and its operator.
+type fixture struct {
+	t        *testing.T
+	store    ports.Store
+	auditLog *access.AuditLog
 }
 
-func newHouse(t *testing.T) *house {
-	return &house{t, memory.New(), &access.SecurityLog{Random: rand.Reader, Devices: names{}}}
+func newFixture(t *testing.T) *fixture {
+	return &fixture{t, memory.New(), &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}}
 }
 
-func (h *house) update(fn func(ports.Tx) error) {
+func (h *fixture) update(fn func(ports.Tx) error) {
 	h.t.Helper()
 	if err := h.store.Update(h.t.Context(), fn); err != nil {
 		h.t.Fatal(err)
@@ -49,14 +49,14 @@ func (h *house) update(fn func(ports.Tx) error) {
 
 // person is somebody with an account, whose address is their name's, and a passkey.
 type person struct {
-	*house
+	*fixture
 	user *domain.User
 	key  *domain.Credential
 }
 
-func (h *house) moves(name string) *person {
+func (h *fixture) addUser(name string) *person {
 	h.t.Helper()
-	applicant, err := domain.NewApplicant(domain.Email(name+"@example.org"), domain.DisplayName(name), noon, rand.Reader)
+	applicant, err := domain.NewPendingUser(domain.Email(name+"@example.org"), domain.DisplayName(name), noon, rand.Reader)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -64,16 +64,16 @@ func (h *house) moves(name string) *person {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	p := &person{h, applicant.Admit(noon), key}
+	p := &person{h, applicant.ToUser(noon), key}
 	h.update(func(tx ports.Tx) error {
 		return errors.Join(tx.Users.Add(h.t.Context(), p.user), tx.Credentials.Add(h.t.Context(), key))
 	})
 	return p
 }
 
-func (p *person) who() admin.Who { return admin.Who{ID: p.user.ID()} }
+func (p *person) ref() admin.UserRef { return admin.UserRef{ID: p.user.ID()} }
 
-func (p *person) signsIn(at time.Time) domain.SessionID {
+func (p *person) addSession(at time.Time) domain.SessionID {
 	p.t.Helper()
 	session, _, err := domain.OpenSession(p.key, domain.Device{}, lifetime, at, rand.Reader)
 	if err != nil {
@@ -83,31 +83,31 @@ func (p *person) signsIn(at time.Time) domain.SessionID {
 	return session.ID()
 }
 
-func (h *house) isOver(id domain.SessionID) (over error) {
+func (h *fixture) sessionErr(id domain.SessionID) (over error) {
 	h.t.Helper()
 	h.update(func(tx ports.Tx) error {
 		s, err := tx.Sessions.ByID(h.t.Context(), id)
 		if err == nil {
-			over = s.Usable(noon)
+			over = s.RequireActive(noon)
 		}
 		return err
 	})
 	return over
 }
 
-func (h *house) entries(of domain.UserID) (list []domain.EventSnapshot) {
+func (h *fixture) entries(of domain.UserID) (list []domain.EventState) {
 	h.t.Helper()
 	h.update(func(tx ports.Tx) error {
-		events, err := tx.Events.OfUser(h.t.Context(), of, domain.EventID{}, 1000)
+		events, err := tx.Events.ListByUser(h.t.Context(), of, domain.EventID{}, 1000)
 		for _, e := range events {
-			list = append(list, e.Snapshot())
+			list = append(list, e.State())
 		}
 		return err
 	})
 	return list
 }
 
-func (p *person) now() (user *domain.User) {
+func (p *person) stored() (user *domain.User) {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) (err error) {
 		user, err = tx.Users.ByID(p.t.Context(), p.user.ID())
@@ -116,53 +116,53 @@ func (p *person) now() (user *domain.User) {
 	return user
 }
 
-func (h *house) disables(who admin.Who) (int, error) {
-	return (&admin.DisableUser{Store: h.store, Clock: clock{}, Log: h.log}).Execute(h.t.Context(), who)
+func (h *fixture) disables(who admin.UserRef) (int, error) {
+	return (&admin.DisableUser{Store: h.store, Clock: clock{}, Audit: h.auditLog}).Execute(h.t.Context(), who)
 }
 
-func (h *house) enables(who admin.Who) error {
-	return (&admin.EnableUser{Store: h.store, Clock: clock{}, Log: h.log}).Execute(h.t.Context(), who)
+func (h *fixture) enables(who admin.UserRef) error {
+	return (&admin.EnableUser{Store: h.store, Clock: clock{}, Audit: h.auditLog}).Execute(h.t.Context(), who)
 }
 
-func (h *house) deletes(who admin.Who) error {
-	return (&admin.DeleteUser{Store: h.store, Clock: clock{}, Log: h.log}).Execute(h.t.Context(), who)
+func (h *fixture) deletes(who admin.UserRef) error {
+	return (&admin.DeleteUser{Store: h.store, Clock: clock{}, Audit: h.auditLog}).Execute(h.t.Context(), who)
 }
 
-func (h *house) revokes(id domain.SessionID) error {
-	return (&admin.RevokeSession{Store: h.store, Clock: clock{}, Log: h.log}).Execute(h.t.Context(), id)
+func (h *fixture) revokes(id domain.SessionID) error {
+	return (&admin.RevokeSession{Store: h.store, Clock: clock{}, Audit: h.auditLog}).Execute(h.t.Context(), id)
 }
 
-func (h *house) revokesAll(who admin.Who) (int, error) {
-	return (&admin.RevokeSessions{Store: h.store, Clock: clock{}, Log: h.log}).Execute(h.t.Context(), who)
+func (h *fixture) revokesAll(who admin.UserRef) (int, error) {
+	return (&admin.RevokeSessions{Store: h.store, Clock: clock{}, Audit: h.auditLog}).Execute(h.t.Context(), who)
 }
 
-func (h *house) shows(who admin.Who) (admin.Account, error) {
+func (h *fixture) shows(who admin.UserRef) (admin.AccountDetails, error) {
 	return (&admin.ShowUser{Store: h.store, Clock: clock{}}).Execute(h.t.Context(), who)
 }
 
-func TestAUserIsNamedByIDOrAddress(t *testing.T) {
-	id := newHouse(t).moves("ada").user.ID()
-	for given, want := range map[string]admin.Who{
+func TestParseUserRef(t *testing.T) {
+	id := newFixture(t).addUser("ada").user.ID()
+	for given, want := range map[string]admin.UserRef{
 		id.String():         {ID: id},
 		"ada@example.org":   {Email: "ada@example.org"},
 		" Ada@Example.ORG ": {Email: "ada@example.org"},
 	} {
-		if got, err := admin.ParseWho(given); err != nil || got != want {
+		if got, err := admin.ParseUserRef(given); err != nil || got != want {
 			t.Errorf("ParseWho(%q) = %+v, %v", given, got, err)
 		}
 	}
 	for _, bad := range []string{"", " ", "ada", "@example.org", id.String()[1:]} {
-		if got, err := admin.ParseWho(bad); !errors.Is(err, domain.ErrInvalidRequest) || got != (admin.Who{}) {
+		if got, err := admin.ParseUserRef(bad); !errors.Is(err, domain.ErrInvalidRequest) || got != (admin.UserRef{}) {
 			t.Errorf("ParseWho(%q) = %+v, %v", bad, got, err)
 		}
 	}
 }
 
-func TestNobodyIsFoundUnderAStrangeName(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("ada")
-	stranger := newHouse(t).moves("ben").user.ID()
-	for _, who := range []admin.Who{{}, {ID: stranger}, {Email: "ben@example.org"}} {
+func TestAdmin_UserNotFound(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("ada")
+	stranger := newFixture(t).addUser("ben").user.ID()
+	for _, who := range []admin.UserRef{{}, {ID: stranger}, {Email: "ben@example.org"}} {
 		_, shown := h.shows(who)
 		_, disabled := h.disables(who)
 		_, revoked := h.revokesAll(who)
@@ -179,11 +179,11 @@ func TestNobodyIsFoundUnderAStrangeName(t *testing.T) {
 	}
 }
 
-func TestTheOperatorSeesWhoHasAnAccount(t *testing.T) {
-	h := newHouse(t)
+func TestListUsers_Pages(t *testing.T) {
+	h := newFixture(t)
 	var all []domain.UserID
 	for i := range 5 {
-		all = append(all, h.moves(fmt.Sprint("user", i)).user.ID())
+		all = append(all, h.addUser(fmt.Sprint("user", i)).user.ID())
 	}
 	slices.SortFunc(all, func(a, b domain.UserID) int { return slices.Compare([]byte(a.String()), []byte(b.String())) })
 	var seen []domain.UserID
@@ -206,64 +206,64 @@ func TestTheOperatorSeesWhoHasAnAccount(t *testing.T) {
 	}
 }
 
-func TestTheOperatorSeesAnAccount(t *testing.T) {
-	h := newHouse(t)
-	ada, ben := h.moves("ada"), h.moves("ben")
-	ben.signsIn(noon)
-	open := ada.signsIn(noon)
-	ada.signsIn(noon.Add(-lifetime.IdleTTL)) // expired
+func TestShowUser(t *testing.T) {
+	h := newFixture(t)
+	ada, ben := h.addUser("ada"), h.addUser("ben")
+	ben.addSession(noon)
+	open := ada.addSession(noon)
+	ada.addSession(noon.Add(-lifetime.IdleTTL)) // expired
 	for i := range 25 {
-		e, err := domain.NewEvent(domain.EventSnapshot{UserID: ada.user.ID(), Kind: domain.EventSignedIn}, noon.Add(time.Duration(i)*time.Second), rand.Reader)
+		e, err := domain.NewEvent(domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn}, noon.Add(time.Duration(i)*time.Second), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		h.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
 	}
 	for i := range 30 { // a stranger, later than all of that
-		e, err := domain.NewEvent(domain.EventSnapshot{UserID: ada.user.ID(), Kind: domain.EventSignInRefused, Reason: fmt.Sprint(i)}, noon.Add(time.Hour), rand.Reader)
+		e, err := domain.NewEvent(domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignInRefused, Reason: fmt.Sprint(i)}, noon.Add(time.Hour), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		h.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
 	}
-	for _, who := range []admin.Who{ada.who(), {Email: "ada@example.org"}} {
+	for _, who := range []admin.UserRef{ada.ref(), {Email: "ada@example.org"}} {
 		got, err := h.shows(who)
 		if err != nil || got.User.ID() != ada.user.ID() || len(got.Passkeys) != 1 || got.Passkeys[0].ID() != "ada" || len(got.Sessions) != 1 || got.Sessions[0].ID() != open {
 			t.Errorf("%+v, %v", got, err)
 		}
-		if len(got.Events) != 30 || got.Events[9].Kind() != domain.EventSignInRefused || !got.Events[10].Snapshot().At.Equal(noon.Add(24*time.Second)) ||
-			!got.Events[29].Snapshot().At.Equal(noon.Add(5*time.Second)) {
+		if len(got.Events) != 30 || got.Events[9].Kind() != domain.EventSignInRefused || !got.Events[10].State().At.Equal(noon.Add(24*time.Second)) ||
+			!got.Events[29].State().At.Equal(noon.Add(5*time.Second)) {
 			t.Errorf("%d events, want the latest 10 refusals and then the latest 20 others", len(got.Events))
 		}
 	}
 }
 
-func TestAShutAccountIsShutAtOnce(t *testing.T) {
-	h := newHouse(t)
-	ada, ben := h.moves("ada"), h.moves("ben")
-	open := []domain.SessionID{ada.signsIn(noon), ada.signsIn(noon)}
-	expired, bens := ada.signsIn(noon.Add(-lifetime.IdleTTL)), ben.signsIn(noon)
-	if n, err := h.disables(ada.who()); n != 2 || err != nil {
+func TestDisableUser_RevokesSessions(t *testing.T) {
+	h := newFixture(t)
+	ada, ben := h.addUser("ada"), h.addUser("ben")
+	open := []domain.SessionID{ada.addSession(noon), ada.addSession(noon)}
+	expired, bens := ada.addSession(noon.Add(-lifetime.IdleTTL)), ben.addSession(noon)
+	if n, err := h.disables(ada.ref()); n != 2 || err != nil {
 		t.Errorf("ended %d, %v", n, err)
 	}
-	if user := ada.now(); !errors.Is(user.Enabled(), domain.ErrUserDisabled) || !user.DisabledAt().Equal(noon) {
+	if user := ada.stored(); !errors.Is(user.RequireEnabled(), domain.ErrUserDisabled) || !user.DisabledAt().Equal(noon) {
 		t.Errorf("left %+v", user)
 	}
 	for _, id := range open {
-		if err := h.isOver(id); !errors.Is(err, domain.ErrSessionRevoked) {
+		if err := h.sessionErr(id); !errors.Is(err, domain.ErrSessionRevoked) {
 			t.Errorf("a session of hers: %v", err)
 		}
 	}
-	if err := h.isOver(expired); !errors.Is(err, domain.ErrSessionExpired) {
+	if err := h.sessionErr(expired); !errors.Is(err, domain.ErrSessionExpired) {
 		t.Errorf("one that had expired: %v", err)
 	}
-	if err := errors.Join(h.isOver(bens), ben.now().Enabled()); err != nil {
+	if err := errors.Join(h.sessionErr(bens), ben.stored().RequireEnabled()); err != nil {
 		t.Errorf("Ben: %v", err)
 	}
 	counted := map[string]int{}
 	for _, e := range h.entries(ada.user.ID()) {
 		counted[string(e.Kind)+" "+e.Reason]++
-		if e.By != domain.ByOperator || e.IP != "" || e.DeviceName != "" || e.RequestID != "" || !e.At.Equal(noon) {
+		if e.Actor != domain.ActorOperator || e.IP != "" || e.DeviceName != "" || e.RequestID != "" || !e.At.Equal(noon) {
 			t.Errorf("logged %+v", e)
 		}
 	}
@@ -273,44 +273,44 @@ func TestAShutAccountIsShutAtOnce(t *testing.T) {
 }
 
 // Whoever got in all the same, say in the moment between, is out the second time; the log says once that it was shut.
-func TestAnAccountIsShutAgainWithoutAnotherEntry(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("ada")
+func TestDisableUser_AgainRecordsNoEvent(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("ada")
 	for want := range 2 {
-		if n, err := h.disables(ada.who()); n != want || err != nil {
+		if n, err := h.disables(ada.ref()); n != want || err != nil {
 			t.Errorf("ended %d, %v", n, err)
 		}
-		ada.signsIn(noon)
+		ada.addSession(noon)
 	}
 	if log := h.entries(ada.user.ID()); len(log) != 2 {
 		t.Errorf("logged %+v", log)
 	}
 }
 
-func TestAShutAccountIsOpenedAgain(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("ada")
-	if err := h.enables(ada.who()); err != nil || len(h.entries(ada.user.ID())) != 0 {
+func TestEnableUser(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("ada")
+	if err := h.enables(ada.ref()); err != nil || len(h.entries(ada.user.ID())) != 0 {
 		t.Errorf("an open one: %v, logged %+v", err, h.entries(ada.user.ID()))
 	}
-	before := ada.signsIn(noon)
-	if _, err := h.disables(ada.who()); err != nil {
+	before := ada.addSession(noon)
+	if _, err := h.disables(ada.ref()); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := h.enables(ada.who()); err != nil || ada.now().Enabled() != nil {
-			t.Errorf("got %v, then %v", err, ada.now().Enabled())
+		if err := h.enables(ada.ref()); err != nil || ada.stored().RequireEnabled() != nil {
+			t.Errorf("got %v, then %v", err, ada.stored().RequireEnabled())
 		}
 	}
 	// What it ended stays ended.
-	if err := h.isOver(before); !errors.Is(err, domain.ErrSessionRevoked) {
+	if err := h.sessionErr(before); !errors.Is(err, domain.ErrSessionRevoked) {
 		t.Errorf("the session of before: %v", err)
 	}
 	opened := 0
 	for _, e := range h.entries(ada.user.ID()) {
 		if e.Kind == domain.EventAccountEnabled {
 			opened++
-			if e.By != domain.ByOperator || e.UserID != ada.user.ID() {
+			if e.Actor != domain.ActorOperator || e.UserID != ada.user.ID() {
 				t.Errorf("logged %+v", e)
 			}
 		}
@@ -320,14 +320,14 @@ func TestAShutAccountIsOpenedAgain(t *testing.T) {
 	}
 }
 
-func TestADeletedUserLeavesWhatNamesNobody(t *testing.T) {
-	h := newHouse(t)
-	ada, ben := h.moves("ada"), h.moves("ben")
-	session := ada.signsIn(noon)
-	if _, err := h.disables(ada.who()); err != nil {
+func TestDeleteUser_AnonymisesEvents(t *testing.T) {
+	h := newFixture(t)
+	ada, ben := h.addUser("ada"), h.addUser("ben")
+	session := ada.addSession(noon)
+	if _, err := h.disables(ada.ref()); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.deletes(admin.Who{Email: "ada@example.org"}); err != nil {
+	if err := h.deletes(admin.UserRef{Email: "ada@example.org"}); err != nil {
 		t.Fatal(err)
 	}
 	h.update(func(tx ports.Tx) error {
@@ -345,22 +345,22 @@ func TestADeletedUserLeavesWhatNamesNobody(t *testing.T) {
 	counted := map[domain.EventKind]int{}
 	for _, e := range h.entries(domain.UserID{}) {
 		counted[e.Kind]++
-		if e.By != domain.ByOperator || !e.SessionID.IsZero() || e.CredentialID != "" || e.IP != "" || e.DeviceName != "" {
+		if e.Actor != domain.ActorOperator || !e.SessionID.IsZero() || e.CredentialID != "" || e.IP != "" || e.DeviceName != "" {
 			t.Errorf("left %+v", e)
 		}
 	}
 	if counted[domain.EventAccountDeleted] != 1 || counted[domain.EventAccountDisabled] != 1 || counted[domain.EventSessionRevoked] != 1 || len(counted) != 3 {
 		t.Errorf("left %v", counted)
 	}
-	if err := ben.now().Enabled(); err != nil {
+	if err := ben.stored().RequireEnabled(); err != nil {
 		t.Errorf("Ben: %v", err)
 	}
 }
 
-func TestTheOperatorEndsAnybodysSession(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("ada")
-	lost, other, expired := ada.signsIn(noon), ada.signsIn(noon), ada.signsIn(noon.Add(-lifetime.IdleTTL))
+func TestRevokeSession(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("ada")
+	lost, other, expired := ada.addSession(noon), ada.addSession(noon), ada.addSession(noon.Add(-lifetime.IdleTTL))
 	for name, c := range map[string]struct {
 		id         domain.SessionID
 		want, over error
@@ -368,8 +368,8 @@ func TestTheOperatorEndsAnybodysSession(t *testing.T) {
 		"one that lasts":   {lost, nil, domain.ErrSessionRevoked},
 		"one that expired": {expired, domain.ErrSessionNotFound, domain.ErrSessionExpired},
 	} {
-		if err := h.revokes(c.id); !errors.Is(err, c.want) || !errors.Is(h.isOver(c.id), c.over) {
-			t.Errorf("%s: %v, afterwards %v", name, err, h.isOver(c.id))
+		if err := h.revokes(c.id); !errors.Is(err, c.want) || !errors.Is(h.sessionErr(c.id), c.over) {
+			t.Errorf("%s: %v, afterwards %v", name, err, h.sessionErr(c.id))
 		}
 	}
 	for name, id := range map[string]domain.SessionID{"one that was ended": lost, "none": {}} {
@@ -377,57 +377,61 @@ func TestTheOperatorEndsAnybodysSession(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := h.isOver(other); err != nil {
+	if err := h.sessionErr(other); err != nil {
 		t.Errorf("another: %v", err)
 	}
 	log := h.entries(ada.user.ID())
-	if len(log) != 1 || log[0].Kind != domain.EventSessionRevoked || log[0].SessionID != lost || log[0].By != domain.ByOperator || log[0].Reason != "" {
+	if len(log) != 1 || log[0].Kind != domain.EventSessionRevoked || log[0].SessionID != lost || log[0].Actor != domain.ActorOperator || log[0].Reason != "" {
 		t.Errorf("logged %+v", log)
 	}
 }
 
-func TestTheOperatorEndsAllSessionsOfAUser(t *testing.T) {
-	h := newHouse(t)
-	ada, ben := h.moves("ada"), h.moves("ben")
-	adas := []domain.SessionID{ada.signsIn(noon), ada.signsIn(noon)}
-	bens := ben.signsIn(noon)
+func TestRevokeSessions(t *testing.T) {
+	h := newFixture(t)
+	ada, ben := h.addUser("ada"), h.addUser("ben")
+	adas := []domain.SessionID{ada.addSession(noon), ada.addSession(noon)}
+	bens := ben.addSession(noon)
 	for _, want := range []int{2, 0} {
-		if n, err := h.revokesAll(ada.who()); n != want || err != nil {
+		if n, err := h.revokesAll(ada.ref()); n != want || err != nil {
 			t.Errorf("ended %d, %v; want %d", n, err, want)
 		}
 	}
 	for _, id := range adas {
-		if err := h.isOver(id); !errors.Is(err, domain.ErrSessionRevoked) {
+		if err := h.sessionErr(id); !errors.Is(err, domain.ErrSessionRevoked) {
 			t.Errorf("one of hers: %v", err)
 		}
 	}
-	if err := errors.Join(h.isOver(bens), ada.now().Enabled()); err != nil {
+	if err := errors.Join(h.sessionErr(bens), ada.stored().RequireEnabled()); err != nil {
 		t.Errorf("Ben's, or her account: %v", err)
 	}
 	for _, e := range h.entries(ada.user.ID()) {
-		if e.Kind != domain.EventSessionRevoked || e.By != domain.ByOperator || e.Reason != "" {
+		if e.Kind != domain.EventSessionRevoked || e.Actor != domain.ActorOperator || e.Reason != "" {
 			t.Errorf("logged %+v", e)
 		}
 	}
 }
 
-// down is a store that cannot be reached.
-type down struct{}
+// unavailableStore is a store that cannot be reached.
+type unavailableStore struct{}
 
-func (down) View(context.Context, func(ports.Tx) error) error   { return domain.ErrUnavailable }
-func (down) Update(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
+func (unavailableStore) View(context.Context, func(ports.Tx) error) error {
+	return domain.ErrUnavailable
+}
+func (unavailableStore) Update(context.Context, func(ports.Tx) error) error {
+	return domain.ErrUnavailable
+}
 
-func TestAnOutageIsTold(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("ada")
-	id := ada.signsIn(noon)
-	h.store = down{}
+func TestAdmin_StoreError(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("ada")
+	id := ada.addSession(noon)
+	h.store = unavailableStore{}
 	_, listed := (&admin.ListUsers{Store: h.store}).Execute(t.Context(), domain.UserID{}, 10)
-	_, shown := h.shows(ada.who())
-	_, disabled := h.disables(ada.who())
-	_, revoked := h.revokesAll(ada.who())
+	_, shown := h.shows(ada.ref())
+	_, disabled := h.disables(ada.ref())
+	_, revoked := h.revokesAll(ada.ref())
 	for what, err := range map[string]error{
-		"list": listed, "show": shown, "disable": disabled, "enable": h.enables(ada.who()), "delete": h.deletes(ada.who()), "revoke": h.revokes(id), "revoke all": revoked,
+		"list": listed, "show": shown, "disable": disabled, "enable": h.enables(ada.ref()), "delete": h.deletes(ada.ref()), "revoke": h.revokes(id), "revoke all": revoked,
 	} {
 		if !errors.Is(err, domain.ErrUnavailable) {
 			t.Errorf("%s: %v", what, err)

@@ -12,21 +12,21 @@ import (
 type DeleteUser struct {
 	Store ports.Store
 	Clock ports.Clock
-	Log   *access.SecurityLog
+	Audit *access.AuditLog
 	// Lockout finds what was counted against the account, which the store cannot tell is theirs.
 	Lockout domain.LockoutKey
 }
 
 // Execute removes everything of the person, as account.Delete does. It fails with domain.ErrUserNotFound.
-func (d *DeleteUser) Execute(ctx context.Context, who Who) error {
+func (d *DeleteUser) Execute(ctx context.Context, who UserRef) error {
 	now := d.Clock.Now()
 	return d.Store.Update(ctx, func(tx ports.Tx) error {
 		user, err := who.find(ctx, tx)
 		if err != nil {
 			return err
 		}
-		e := domain.EventSnapshot{Kind: domain.EventAccountDeleted, UserID: user.ID(), By: domain.ByOperator}
-		if err := d.Log.Enter(ctx, tx, access.Visitor{}, now, e); err != nil {
+		e := domain.EventState{Kind: domain.EventAccountDeleted, UserID: user.ID(), Actor: domain.ActorOperator}
+		if err := d.Audit.Record(ctx, tx, access.Client{}, now, e); err != nil {
 			return err
 		}
 		if err := tx.Lockouts.Clear(ctx, d.Lockout.Account(user.ID())); err != nil {
@@ -35,6 +35,6 @@ func (d *DeleteUser) Execute(ctx context.Context, who Who) error {
 		if err := tx.Users.Remove(ctx, user.ID()); err != nil {
 			return err
 		}
-		return d.Log.Notify(ctx, tx, user, domain.UserID{}, domain.MessageAccountDeleted, access.Visitor{}, e, now)
+		return d.Audit.Notify(ctx, tx, user, domain.UserID{}, domain.EmailKindAccountDeleted, access.Client{}, e, now)
 	})
 }

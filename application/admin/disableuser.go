@@ -12,11 +12,11 @@ import (
 type DisableUser struct {
 	Store ports.Store
 	Clock ports.Clock
-	Log   *access.SecurityLog
+	Audit *access.AuditLog
 }
 
 // Execute returns how many sessions it ended. An account that is shut stays so. It fails with domain.ErrUserNotFound.
-func (d *DisableUser) Execute(ctx context.Context, who Who) (ended int, err error) {
+func (d *DisableUser) Execute(ctx context.Context, who UserRef) (ended int, err error) {
 	now := d.Clock.Now()
 	err = d.Store.Update(ctx, func(tx ports.Tx) error {
 		user, err := who.find(ctx, tx)
@@ -24,15 +24,15 @@ func (d *DisableUser) Execute(ctx context.Context, who Who) (ended int, err erro
 			return err
 		}
 		if user.Disable(now) {
-			if err := keepChange(ctx, tx, d.Log, user, domain.EventAccountDisabled, now); err != nil {
+			if err := recordChange(ctx, tx, d.Audit, user, domain.EventAccountDisabled, now); err != nil {
 				return err
 			}
 		}
-		if err := tx.Grants.Remove(ctx, user.ID()); err != nil {
+		if err := tx.RecoveryGrants.Remove(ctx, user.ID()); err != nil {
 			return err
 		}
-		e := domain.EventSnapshot{Kind: domain.EventSessionRevoked, By: domain.ByOperator, Reason: string(domain.EventAccountDisabled)}
-		ended, err = d.Log.EndAll(ctx, tx, user.ID(), func(*domain.Session) bool { return false }, access.Visitor{}, e, now)
+		e := domain.EventState{Kind: domain.EventSessionRevoked, Actor: domain.ActorOperator, Reason: string(domain.EventAccountDisabled)}
+		ended, err = d.Audit.RevokeSessions(ctx, tx, user.ID(), func(*domain.Session) bool { return false }, access.Client{}, e, now)
 		return err
 	})
 	return ended, err

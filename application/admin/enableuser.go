@@ -13,24 +13,24 @@ import (
 type EnableUser struct {
 	Store ports.Store
 	Clock ports.Clock
-	Log   *access.SecurityLog
+	Audit *access.AuditLog
 }
 
 // Execute fails with domain.ErrUserNotFound. An account that is open stays so.
-func (e *EnableUser) Execute(ctx context.Context, who Who) error {
+func (e *EnableUser) Execute(ctx context.Context, who UserRef) error {
 	now := e.Clock.Now()
 	return e.Store.Update(ctx, func(tx ports.Tx) error {
 		user, err := who.find(ctx, tx)
 		if err != nil || !user.Enable() {
 			return err
 		}
-		return keepChange(ctx, tx, e.Log, user, domain.EventAccountEnabled, now)
+		return recordChange(ctx, tx, e.Audit, user, domain.EventAccountEnabled, now)
 	})
 }
 
-func keepChange(ctx context.Context, tx ports.Tx, log *access.SecurityLog, user *domain.User, kind domain.EventKind, now time.Time) error {
+func recordChange(ctx context.Context, tx ports.Tx, log *access.AuditLog, user *domain.User, kind domain.EventKind, now time.Time) error {
 	if err := tx.Users.Save(ctx, user); err != nil {
 		return err
 	}
-	return log.Enter(ctx, tx, access.Visitor{}, now, domain.EventSnapshot{Kind: kind, UserID: user.ID(), By: domain.ByOperator})
+	return log.Record(ctx, tx, access.Client{}, now, domain.EventState{Kind: kind, UserID: user.ID(), Actor: domain.ActorOperator})
 }

@@ -12,18 +12,18 @@ import (
 
 // RecoverUser gives the operator a grant to pass on to a person who has nothing left to recover with, and whom they know.
 type RecoverUser struct {
-	Store  ports.Store
-	Clock  ports.Clock
-	Random io.Reader
-	Log    *access.SecurityLog
-	Keys   domain.GrantKeys
-	Access domain.AccessPolicy
+	Store        ports.Store
+	Clock        ports.Clock
+	Random       io.Reader
+	Audit        *access.AuditLog
+	Keys         domain.RecoveryGrantKeys
+	AccessPolicy domain.AccessPolicy
 }
 
-// Recovery is what the operator passes on.
-type Recovery struct {
+// RecoveryLink is what the operator passes on.
+type RecoveryLink struct {
 	User  *domain.User
-	Token domain.GrantToken
+	Token domain.RecoveryGrantToken
 	// Link leads to the page that enrols. The token stands in its fragment, which browsers keep to themselves.
 	Link      domain.Secret
 	ExpiresAt time.Time
@@ -33,27 +33,27 @@ var errDisabled = &domain.Error{Kind: domain.KindConflict, Code: "user_disabled"
 
 // Execute fails with domain.ErrUserNotFound, or with user_disabled for an account that is shut. It works whatever the recovery policy says: the
 // operator's word is not a code.
-func (r *RecoverUser) Execute(ctx context.Context, who Who) (recovery Recovery, err error) {
+func (r *RecoverUser) Execute(ctx context.Context, who UserRef) (recovery RecoveryLink, err error) {
 	now := r.Clock.Now()
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
 		user, err := who.find(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if user.Enabled() != nil {
+		if user.RequireEnabled() != nil {
 			return errDisabled
 		}
-		grant, token, err := domain.NewGrant(user.ID(), []domain.RecoveryFactor{domain.ByTheirWord}, domain.CodeDigest{}, r.Keys, now, r.Random)
+		grant, token, err := domain.NewRecoveryGrant(user.ID(), []domain.RecoveryFactor{domain.FactorOperator}, domain.BackupCodeDigest{}, r.Keys, now, r.Random)
 		if err != nil {
 			return err
 		}
-		link := domain.NewSecret(r.Access.Issuer + "/#recover=" + token.Reveal())
-		recovery = Recovery{User: user, Token: token, Link: link, ExpiresAt: grant.ExpiresAt()}
-		if err := tx.Grants.Put(ctx, grant); err != nil {
+		link := domain.NewSecret(r.AccessPolicy.Issuer + "/#recover=" + token.Reveal())
+		recovery = RecoveryLink{User: user, Token: token, Link: link, ExpiresAt: grant.ExpiresAt()}
+		if err := tx.RecoveryGrants.Put(ctx, grant); err != nil {
 			return err
 		}
-		return r.Log.Enter(ctx, tx, access.Visitor{}, now, domain.EventSnapshot{
-			Kind: domain.EventRecoveryGranted, UserID: user.ID(), By: domain.ByOperator, Changed: []string{string(domain.ByTheirWord)},
+		return r.Audit.Record(ctx, tx, access.Client{}, now, domain.EventState{
+			Kind: domain.EventRecoveryGranted, UserID: user.ID(), Actor: domain.ActorOperator, Changed: []string{string(domain.FactorOperator)},
 		})
 	})
 	return recovery, err

@@ -12,7 +12,7 @@ import (
 type RevokeSession struct {
 	Store ports.Store
 	Clock ports.Clock
-	Log   *access.SecurityLog
+	Audit *access.AuditLog
 }
 
 // Execute fails with domain.ErrSessionNotFound for one that has ended or never was.
@@ -23,11 +23,11 @@ func (r *RevokeSession) Execute(ctx context.Context, id domain.SessionID) error 
 		if err != nil {
 			return err
 		}
-		if session.Usable(now) != nil {
+		if session.RequireActive(now) != nil {
 			return domain.ErrSessionNotFound
 		}
-		e := domain.EventSnapshot{Kind: domain.EventSessionRevoked, By: domain.ByOperator}
-		return r.Log.End(ctx, tx, session, access.Visitor{}, e, now)
+		e := domain.EventState{Kind: domain.EventSessionRevoked, Actor: domain.ActorOperator}
+		return r.Audit.RevokeSession(ctx, tx, session, access.Client{}, e, now)
 	})
 }
 
@@ -35,19 +35,19 @@ func (r *RevokeSession) Execute(ctx context.Context, id domain.SessionID) error 
 type RevokeSessions struct {
 	Store ports.Store
 	Clock ports.Clock
-	Log   *access.SecurityLog
+	Audit *access.AuditLog
 }
 
 // Execute returns how many sessions it ended. It fails with domain.ErrUserNotFound.
-func (r *RevokeSessions) Execute(ctx context.Context, who Who) (ended int, err error) {
+func (r *RevokeSessions) Execute(ctx context.Context, who UserRef) (ended int, err error) {
 	now := r.Clock.Now()
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
 		user, err := who.find(ctx, tx)
 		if err != nil {
 			return err
 		}
-		e := domain.EventSnapshot{Kind: domain.EventSessionRevoked, By: domain.ByOperator}
-		ended, err = r.Log.EndAll(ctx, tx, user.ID(), func(*domain.Session) bool { return false }, access.Visitor{}, e, now)
+		e := domain.EventState{Kind: domain.EventSessionRevoked, Actor: domain.ActorOperator}
+		ended, err = r.Audit.RevokeSessions(ctx, tx, user.ID(), func(*domain.Session) bool { return false }, access.Client{}, e, now)
 		return err
 	})
 	return ended, err

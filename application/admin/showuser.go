@@ -15,16 +15,16 @@ type ShowUser struct {
 	Clock ports.Clock
 }
 
-// Account is a user with what opens the account, where it is open, and what happened to it of late.
-type Account struct {
+// AccountDetails is a user with what opens the account, where it is open, and what happened to it of late.
+type AccountDetails struct {
 	User     *domain.User
-	Passkeys domain.Keyring
+	Passkeys domain.Passkeys
 	Sessions []*domain.Session // up to 100
 	Events   []*domain.Event   // the latest 20, and the latest 10 refused attempts and anomalies, newest first
 }
 
 // Execute fails with domain.ErrUserNotFound.
-func (s *ShowUser) Execute(ctx context.Context, who Who) (account Account, err error) {
+func (s *ShowUser) Execute(ctx context.Context, who UserRef) (account AccountDetails, err error) {
 	const mostSessions, mostEvents, mostRefusals = 100, 20, 10
 	var changes, refusals []domain.EventKind
 	for _, kind := range domain.EventKinds {
@@ -39,18 +39,18 @@ func (s *ShowUser) Execute(ctx context.Context, who Who) (account Account, err e
 			return err
 		}
 		id := account.User.ID()
-		if account.Passkeys, err = tx.Credentials.OfUser(ctx, id); err != nil {
+		if account.Passkeys, err = tx.Credentials.ListByUser(ctx, id); err != nil {
 			return err
 		}
-		if account.Sessions, err = tx.Sessions.Live(ctx, id, s.Clock.Now(), domain.SessionID{}, mostSessions); err != nil {
+		if account.Sessions, err = tx.Sessions.ListActive(ctx, id, s.Clock.Now(), domain.SessionID{}, mostSessions); err != nil {
 			return err
 		}
 		// Apart, since strangers cause refusals every day: they must not push out of sight what changed the account.
-		account.Events, err = tx.Events.OfUser(ctx, id, domain.EventID{}, mostEvents, changes...)
+		account.Events, err = tx.Events.ListByUser(ctx, id, domain.EventID{}, mostEvents, changes...)
 		if err != nil {
 			return err
 		}
-		refused, err := tx.Events.OfUser(ctx, id, domain.EventID{}, mostRefusals, refusals...)
+		refused, err := tx.Events.ListByUser(ctx, id, domain.EventID{}, mostRefusals, refusals...)
 		account.Events = append(account.Events, refused...)
 		return err
 	})

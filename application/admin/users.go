@@ -20,26 +20,26 @@ func (l *ListUsers) Execute(ctx context.Context, after domain.UserID, limit int)
 	return list, err
 }
 
-// Who names a user: by id, or by e-mail address.
-type Who struct {
+// UserRef names a user: by id, or by e-mail address.
+type UserRef struct {
 	ID    domain.UserID
 	Email domain.Email
 }
 
-// ParseWho reads what an operator wrote: an e-mail address if it has an @, else an id.
-func ParseWho(s string) (Who, error) {
+// ParseUserRef reads what an operator wrote: an e-mail address if it has an @, else an id.
+func ParseUserRef(s string) (UserRef, error) {
 	if id, err := domain.ParseUserID(s); err == nil {
-		return Who{ID: id}, nil
+		return UserRef{ID: id}, nil
 	}
 	email, err := domain.ParseEmail(s)
 	if err != nil || email == "" {
-		return Who{}, domain.Invalid("user", "invalid_user", "name the user by id or by e-mail address")
+		return UserRef{}, domain.Invalid("user", "invalid_user", "name the user by id or by e-mail address")
 	}
-	return Who{Email: email}, nil
+	return UserRef{Email: email}, nil
 }
 
 // find returns domain.ErrUserNotFound for nobody.
-func (w Who) find(ctx context.Context, tx ports.Tx) (*domain.User, error) {
+func (w UserRef) find(ctx context.Context, tx ports.Tx) (*domain.User, error) {
 	if w.Email != "" {
 		return tx.Users.ByEmail(ctx, w.Email)
 	}

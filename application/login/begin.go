@@ -14,30 +14,30 @@ import (
 type Begin struct {
 	Store        ports.Store
 	RelyingParty ports.RelyingParty
-	Desk         *ceremony.Desk
+	Challenges   *ceremony.Challenges
 	Decoys       domain.Decoys
 }
 
 // Execute returns the options for any passkey, or with an address for those of its account. An address without an
 // account is answered in the same way with decoys, after the same look-ups.
-func (b *Begin) Execute(ctx context.Context, email domain.Email, by domain.Binding) (ceremony.Started, error) {
+func (b *Begin) Execute(ctx context.Context, email domain.Email, by domain.Binding) (ceremony.Begun, error) {
 	var allowed []domain.CredentialDescriptor
 	if email != "" {
 		var err error
 		if allowed, err = b.passkeysOf(ctx, email); err != nil {
-			return ceremony.Started{}, err
+			return ceremony.Begun{}, err
 		}
 	}
 	authentication, err := b.RelyingParty.BeginAuthentication(allowed)
 	if err != nil {
-		return ceremony.Started{}, err
+		return ceremony.Begun{}, err
 	}
-	return b.Desk.Start(ctx, domain.PurposeLogin, domain.Respondent{Browser: by}, authentication, nil)
+	return b.Challenges.Begin(ctx, domain.PurposeLogin, domain.ChallengeContext{Browser: by}, authentication, nil)
 }
 
 func (b *Begin) passkeysOf(ctx context.Context, email domain.Email) ([]domain.CredentialDescriptor, error) {
-	decoys := b.Decoys.Of(email)
-	var credentials domain.Keyring
+	decoys := b.Decoys.Descriptors(email)
+	var credentials domain.Passkeys
 	err := b.Store.View(ctx, func(tx ports.Tx) error {
 		var id domain.UserID // nobody's, if the address is nobody's: looked up all the same, for the time it takes
 		user, err := tx.Users.ByEmail(ctx, email)
@@ -47,7 +47,7 @@ func (b *Begin) passkeysOf(ctx context.Context, email domain.Email) ([]domain.Cr
 		case !errors.Is(err, domain.ErrUserNotFound):
 			return err
 		}
-		credentials, err = tx.Credentials.OfUser(ctx, id)
+		credentials, err = tx.Credentials.ListByUser(ctx, id)
 		return err
 	})
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -31,53 +31,53 @@ type clock struct{}
 
 func (clock) Now() time.Time { return noon }
 
-type names struct{}
+type deviceNames struct{}
 
-func (names) NameOf(string) string { return "" }
+func (deviceNames) NameOf(string) string { return "" }
 
-// interrupted is the relying party, with something that happens just before its next verdict.
-type interrupted struct {
+// hookedRelyingParty is the relying party, with something that happens just before its next verdict.
+type hookedRelyingParty struct {
 	ports.RelyingParty
-	meanwhile func()
+	beforeVerify func()
 }
 
-func (r *interrupted) VerifyAuthentication(
+func (r *hookedRelyingParty) VerifyAuthentication(
 	state []byte, answer ports.AuthenticationAnswer, owner *domain.User, credential *domain.Credential,
 ) (domain.Assertion, error) {
-	if meanwhile := r.meanwhile; meanwhile != nil {
-		r.meanwhile = nil
+	if meanwhile := r.beforeVerify; meanwhile != nil {
+		r.beforeVerify = nil
 		meanwhile()
 	}
 	return r.RelyingParty.VerifyAuthentication(state, answer, owner, credential)
 }
 
-// lodge is sign-in over a store where Ada has one security key, which has counted to 1.
-type lodge struct {
+// fixture is sign-in over a store where Ada has one security key, which has counted to 1.
+type fixture struct {
 	t            *testing.T
 	store        ports.Store
-	relyingParty *interrupted
-	adas         *authenticator.Authenticator
-	adasID       domain.UserID
+	relyingParty *hookedRelyingParty
+	device       *authenticator.Authenticator
+	userID       domain.UserID
 	keyID        domain.CredentialID
-	issuer       *tokens.Issuer
+	issuer       *signingkeys.Issuer
 	policy       domain.UsePolicy
 }
 
-func newLodge(t *testing.T) *lodge {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	relyingParty, err := webauthn.New(webauthn.Config{RPID: "localhost", RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lodge{t: t, store: memory.New(), relyingParty: &interrupted{RelyingParty: relyingParty}, adas: authenticator.New(origin, authenticator.DeviceBound())}
-	ada, err := domain.NewApplicant("ada@example.org", "Ada", noon, rand.Reader)
+	l := &fixture{t: t, store: memory.New(), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, device: authenticator.New(origin, authenticator.DeviceBound())}
+	ada, err := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	key := l.register(ada)
-	l.adasID, l.keyID = ada.UserID, key.ID()
+	l.userID, l.keyID = ada.UserID, key.ID()
 	err = l.store.Update(t.Context(), func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), ada.Admit(noon)), tx.Credentials.Add(t.Context(), key))
+		return errors.Join(tx.Users.Add(t.Context(), ada.ToUser(noon)), tx.Credentials.Add(t.Context(), key))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -85,13 +85,13 @@ func newLodge(t *testing.T) *lodge {
 	return l
 }
 
-func (l *lodge) register(who *domain.Applicant) *domain.Credential {
+func (l *fixture) register(who *domain.PendingUser) *domain.Credential {
 	l.t.Helper()
 	begun, err := l.relyingParty.BeginRegistration(who.Entity(), nil)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	made, err := l.adas.Create(begun.Options)
+	made, err := l.device.Create(begun.Options)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -108,12 +108,12 @@ func (l *lodge) register(who *domain.Applicant) *domain.Credential {
 	return key
 }
 
-func (l *lodge) desk() *ceremony.Desk {
-	return &ceremony.Desk{Store: l.store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
+func (l *fixture) challenges() *ceremony.Challenges {
+	return &ceremony.Challenges{Store: l.store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
 }
 
-func (l *lodge) begin(store ports.Store) *login.Begin {
-	return &login.Begin{Store: store, RelyingParty: l.relyingParty, Desk: l.desk(), Decoys: domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}}
+func (l *fixture) newBegin(store ports.Store) *login.Begin {
+	return &login.Begin{Store: store, RelyingParty: l.relyingParty, Challenges: l.challenges(), Decoys: domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}}
 }
 
 // attempt is a sign-in that Ada's key has answered.
@@ -123,14 +123,14 @@ type attempt struct {
 	browser   domain.Binding // that it comes from
 }
 
-// begins starts a sign-in in the given browser and has Ada's key answer it.
-func (l *lodge) begins(browser domain.Binding, variations ...authenticator.Variation) attempt {
+// begin starts a sign-in in the given browser and has Ada's key answer it.
+func (l *fixture) begin(browser domain.Binding, variations ...authenticator.Variation) attempt {
 	l.t.Helper()
-	started, err := l.begin(l.store).Execute(l.t.Context(), "", browser)
+	started, err := l.newBegin(l.store).Execute(l.t.Context(), "", browser)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	made, err := l.adas.Get(started.Options, variations...)
+	made, err := l.device.Get(started.Options, variations...)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -140,34 +140,34 @@ func (l *lodge) begins(browser domain.Binding, variations ...authenticator.Varia
 	}}
 }
 
-// counts is a sign-in whose answer carries the given count.
-func (l *lodge) counts(count uint32) attempt {
+// beginWithSignCount is a sign-in whose answer carries the given count.
+func (l *fixture) beginWithSignCount(count uint32) attempt {
 	l.t.Helper()
-	return l.begins(domain.Binding{}, authenticator.ForgeSignCount(count))
+	return l.begin(domain.Binding{}, authenticator.ForgeSignCount(count))
 }
 
-func (l *lodge) finishes(a attempt) (access.Grant, error) { return l.finishesAs(a, access.Visitor{}) }
+func (l *fixture) finish(a attempt) (access.SignIn, error) { return l.finishAs(a, access.Client{}) }
 
-func (l *lodge) finishesAs(a attempt, visitor access.Visitor) (access.Grant, error) {
-	log := &access.SecurityLog{Random: rand.Reader, Devices: names{}}
+func (l *fixture) finishAs(a attempt, visitor access.Client) (access.SignIn, error) {
+	log := &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
 	finish := &login.Finish{
-		Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Desk: l.desk(), Log: log,
-		Examiner: &access.Examiner{Policy: l.policy, Log: log},
-		Door: &access.Door{
-			Random: rand.Reader, Issuer: l.issuer, Log: log, Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
+		Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Challenges: l.challenges(), Audit: log,
+		PasskeyUsage: &access.PasskeyUsage{Policy: l.policy, Audit: log},
+		SessionIssuer: &access.SessionIssuer{
+			Random: rand.Reader, Issuer: l.issuer, Audit: log, Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
 		},
 	}
-	return finish.Execute(l.t.Context(), login.Answer{ChallengeID: a.challenge, Binding: a.browser, Credential: a.answer, Visitor: visitor})
+	return finish.Execute(l.t.Context(), login.FinishInput{ChallengeID: a.challenge, Binding: a.browser, Credential: a.answer, Client: visitor})
 }
 
-// log is Ada's: kinds and reasons, sorted.
-func (l *lodge) log() []string {
+// kindsAndReasons is Ada's: kinds and reasons, sorted.
+func (l *fixture) kindsAndReasons() []string {
 	l.t.Helper()
 	list := []string{}
 	err := l.store.View(l.t.Context(), func(tx ports.Tx) error {
-		events, err := tx.Events.OfUser(l.t.Context(), l.adasID, domain.EventID{}, 100)
+		events, err := tx.Events.ListByUser(l.t.Context(), l.userID, domain.EventID{}, 100)
 		for _, e := range events {
-			list = append(list, strings.TrimSpace(string(e.Kind())+" "+e.Snapshot().Reason))
+			list = append(list, strings.TrimSpace(string(e.Kind())+" "+e.State().Reason))
 		}
 		return err
 	})
@@ -178,16 +178,16 @@ func (l *lodge) log() []string {
 	return list
 }
 
-// operator has the store do something to Ada's account.
-func (l *lodge) operator(does func(ctx context.Context, tx ports.Tx) error) {
+// update has the store do something to Ada's account.
+func (l *fixture) update(does func(ctx context.Context, tx ports.Tx) error) {
 	l.t.Helper()
 	if err := l.store.Update(l.t.Context(), func(tx ports.Tx) error { return does(l.t.Context(), tx) }); err != nil {
 		l.t.Fatal(err)
 	}
 }
 
-func (l *lodge) disablesAda(ctx context.Context, tx ports.Tx) error {
-	ada, err := tx.Users.ByID(ctx, l.adasID)
+func (l *fixture) disableUser(ctx context.Context, tx ports.Tx) error {
+	ada, err := tx.Users.ByID(ctx, l.userID)
 	if err != nil {
 		return err
 	}
@@ -195,12 +195,12 @@ func (l *lodge) disablesAda(ctx context.Context, tx ports.Tx) error {
 	return tx.Users.Save(ctx, ada)
 }
 
-func (l *lodge) deletesAda(ctx context.Context, tx ports.Tx) error {
-	return tx.Users.Remove(ctx, l.adasID)
+func (l *fixture) deleteUser(ctx context.Context, tx ports.Tx) error {
+	return tx.Users.Remove(ctx, l.userID)
 }
 
-// key is Ada's, as the store has it.
-func (l *lodge) key() domain.CredentialSnapshot {
+// storedKey is Ada's, as the store has it.
+func (l *fixture) storedKey() domain.CredentialState {
 	l.t.Helper()
 	var key *domain.Credential
 	err := l.store.View(l.t.Context(), func(tx ports.Tx) (err error) {
@@ -210,14 +210,14 @@ func (l *lodge) key() domain.CredentialSnapshot {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return key.Snapshot()
+	return key.State()
 }
 
-// sessions counts what the store holds, by sweeping it away.
-func (l *lodge) sessions() (n int) {
+// countSessions counts what the store holds, by sweeping it away.
+func (l *fixture) countSessions() (n int) {
 	l.t.Helper()
 	err := l.store.Update(l.t.Context(), func(tx ports.Tx) (err error) {
-		n, err = tx.Sessions.Sweep(l.t.Context(), noon.Add(24*time.Hour), 100)
+		n, err = tx.Sessions.DeleteExpired(l.t.Context(), noon.Add(24*time.Hour), 100)
 		return err
 	})
 	if err != nil {
@@ -226,266 +226,268 @@ func (l *lodge) sessions() (n int) {
 	return n
 }
 
-func TestACounterThatMovedMeanwhileCounts(t *testing.T) {
-	l := newLodge(t)
-	mallorys, adas := l.counts(5), l.counts(5)
-	l.relyingParty.meanwhile = func() {
-		if _, err := l.finishes(adas); err != nil {
+func TestFinish_UsesStoredSignCount(t *testing.T) {
+	l := newFixture(t)
+	mallorys, adas := l.beginWithSignCount(5), l.beginWithSignCount(5)
+	l.relyingParty.beforeVerify = func() {
+		if _, err := l.finish(adas); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.finishes(mallorys); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
+	if _, err := l.finish(mallorys); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
 		t.Errorf("a copy of the key that counted to the same number got %v", err)
 	}
-	if key := l.key(); key.SignCount != 5 || !key.CloneWarning {
+	if key := l.storedKey(); key.SignCount != 5 || !key.CloneWarning {
 		t.Errorf("left with count %d, warning %t", key.SignCount, key.CloneWarning)
 	}
-	if n := l.sessions(); n != 1 {
+	if n := l.countSessions(); n != 1 {
 		t.Errorf("%d sessions", n)
 	}
 }
 
-func TestAnAnswerThatWasTakenMeanwhileOpensNothing(t *testing.T) {
-	l := newLodge(t)
-	begun := l.counts(2)
-	l.relyingParty.meanwhile = func() {
-		if _, err := l.finishes(begun); err != nil {
+func TestFinish_ConcurrentResponseIsRejected(t *testing.T) {
+	l := newFixture(t)
+	begun := l.beginWithSignCount(2)
+	l.relyingParty.beforeVerify = func() {
+		if _, err := l.finish(begun); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.finishes(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+	if _, err := l.finish(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
 		t.Errorf("the second got %v", err)
 	}
-	if key := l.key(); key.CloneWarning {
+	if key := l.storedKey(); key.CloneWarning {
 		t.Error("the second left a mark on the passkey")
 	}
-	if n := l.sessions(); n != 1 {
+	if n := l.countSessions(); n != 1 {
 		t.Errorf("%d sessions", n)
 	}
 }
 
-func TestARefusedUseLeavesItsMarkAndNoSession(t *testing.T) {
-	l := newLodge(t)
+func TestFinish_RejectedUseSuspendsPasskey(t *testing.T) {
+	l := newFixture(t)
 	l.policy.Counter = domain.CounterSuspend
-	if grant, err := l.finishes(l.counts(1)); domain.ReasonOf(err) != domain.ReasonCounterRegressed || grant.Session != nil {
+	if grant, err := l.finish(l.beginWithSignCount(1)); domain.ReasonOf(err) != domain.ReasonCounterRegressed || grant.Session != nil {
 		t.Errorf("got %+v, %v", grant, err)
 	}
-	if key := l.key(); key.Status != domain.CredentialSuspended || !key.CloneWarning {
+	if key := l.storedKey(); key.Status != domain.CredentialSuspended || !key.CloneWarning {
 		t.Errorf("left %s, warning %t", key.Status, key.CloneWarning)
 	}
-	if n := l.sessions(); n != 0 {
+	if n := l.countSessions(); n != 0 {
 		t.Errorf("%d sessions", n)
 	}
 }
 
-func TestAnAnswerThatProvesNothingOpensNothing(t *testing.T) {
-	l := newLodge(t)
-	if grant, err := l.finishes(l.begins(domain.Binding{}, authenticator.ForgeSignature(halved))); domain.ReasonOf(err) != domain.ReasonSignatureInvalid || grant.Session != nil {
+func TestFinish_InvalidSignature(t *testing.T) {
+	l := newFixture(t)
+	if grant, err := l.finish(l.begin(domain.Binding{}, authenticator.ForgeSignature(truncateSignature))); domain.ReasonOf(err) != domain.ReasonSignatureInvalid || grant.Session != nil {
 		t.Errorf("got %+v, %v", grant, err)
 	}
-	if key := l.key(); !key.LastUsedAt.IsZero() {
+	if key := l.storedKey(); !key.LastUsedAt.IsZero() {
 		t.Error("the passkey counts as used")
 	}
-	if n := l.sessions(); n != 0 {
+	if n := l.countSessions(); n != 0 {
 		t.Errorf("%d sessions", n)
 	}
 }
 
 // Otherwise anybody could ask which passkeys there are, without a challenge of their own.
-func TestSomebodyElsesChallengeTellsNothingOfPasskeys(t *testing.T) {
-	l := newLodge(t)
+func TestFinish_ForeignChallengeRevealsNoPasskey(t *testing.T) {
+	l := newFixture(t)
 	for _, id := range []domain.CredentialID{l.keyID, "unknown"} {
-		adas := l.begins(domain.BindTo(domain.NewSecret("Ada's browser")), authenticator.ForgeAnswerID(id.Bytes()))
-		if _, err := l.finishes(adas); !errors.Is(err, domain.ErrChallengeNotFound) {
+		adas := l.begin(domain.BindTo(domain.NewSecret("Ada's browser")), authenticator.ForgeAnswerID(id.Bytes()))
+		if _, err := l.finish(adas); !errors.Is(err, domain.ErrChallengeNotFound) {
 			t.Errorf("passkey %q: got %v", id, err)
 		}
 	}
 }
 
-func TestAnAllowedOddityIsTold(t *testing.T) {
-	l := newLodge(t)
+func TestFinish_ReturnsAllowedAnomaly(t *testing.T) {
+	l := newFixture(t)
 	l.policy.Counter = domain.CounterFlag
-	if grant, err := l.finishes(l.counts(1)); err != nil || grant.Finding != domain.FindingCounterRegressed {
-		t.Errorf("finding %q, %v", grant.Finding, err)
+	if grant, err := l.finish(l.beginWithSignCount(1)); err != nil || grant.Anomaly != domain.AnomalyCounterRegressed {
+		t.Errorf("finding %q, %v", grant.Anomaly, err)
 	}
 }
 
-func halved(signature []byte) []byte { return signature[:len(signature)/2] }
+func truncateSignature(signature []byte) []byte { return signature[:len(signature)/2] }
 
-// failing is a store whose next unit of work that writes is lost.
-type failing struct {
+// failOnceStore is a store whose next unit of work that writes is lost.
+type failOnceStore struct {
 	ports.Store
-	lost bool
+	fail bool
 }
 
-func (s *failing) Update(ctx context.Context, fn func(ports.Tx) error) error {
-	if s.lost {
-		s.lost = false
+func (s *failOnceStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	if s.fail {
+		s.fail = false
 		return domain.ErrUnavailable
 	}
 	return s.Store.Update(ctx, fn)
 }
 
-func TestAnAnswerMayComeAgainAfterAnOutage(t *testing.T) {
-	l := newLodge(t)
-	begun := l.counts(2)
-	l.store = &failing{l.store, true}
-	if _, err := l.finishes(begun); !errors.Is(err, domain.ErrUnavailable) {
+func TestFinish_RetryAfterStoreError(t *testing.T) {
+	l := newFixture(t)
+	begun := l.beginWithSignCount(2)
+	l.store = &failOnceStore{l.store, true}
+	if _, err := l.finish(begun); !errors.Is(err, domain.ErrUnavailable) {
 		t.Fatalf("got %v", err)
 	}
-	if _, err := l.finishes(begun); err != nil {
+	if _, err := l.finish(begun); err != nil {
 		t.Errorf("the same answer after the outage: %v", err)
 	}
 }
 
-// observed is a store that counts how often anybody's passkeys are asked for.
-type observed struct {
+// countingStore is a store that counts how often anybody's passkeys are asked for.
+type countingStore struct {
 	ports.Store
 	asked int
 }
 
-type observedCredentials struct {
+type countingCredentials struct {
 	ports.Credentials
 	asked *int
 }
 
-func (o *observed) View(ctx context.Context, fn func(ports.Tx) error) error {
+func (o *countingStore) View(ctx context.Context, fn func(ports.Tx) error) error {
 	return o.Store.View(ctx, func(tx ports.Tx) error {
-		tx.Credentials = observedCredentials{tx.Credentials, &o.asked}
+		tx.Credentials = countingCredentials{tx.Credentials, &o.asked}
 		return fn(tx)
 	})
 }
 
-func (o observedCredentials) OfUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error) {
+func (o countingCredentials) ListByUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error) {
 	*o.asked++
-	return o.Credentials.OfUser(ctx, id)
+	return o.Credentials.ListByUser(ctx, id)
 }
 
-func TestAnAddressWithoutAnAccountCostsTheSameLookUps(t *testing.T) {
-	l := newLodge(t)
+func TestBegin_UnknownEmailSameLookUps(t *testing.T) {
+	l := newFixture(t)
 	for _, email := range []domain.Email{"ada@example.org", "nobody@example.org"} {
-		store := &observed{Store: l.store}
-		if _, err := l.begin(store).Execute(t.Context(), email, domain.Binding{}); err != nil || store.asked != 1 {
+		store := &countingStore{Store: l.store}
+		if _, err := l.newBegin(store).Execute(t.Context(), email, domain.Binding{}); err != nil || store.asked != 1 {
 			t.Errorf("%s: passkeys were asked for %d times, %v", email, store.asked, err)
 		}
 	}
 }
 
-// forgetful is a store that cannot look users up.
-type forgetful struct{ ports.Store }
+// failingUsersStore is a store that cannot look users up.
+type failingUsersStore struct{ ports.Store }
 
-type forgetfulUsers struct{ ports.Users }
+type failingUsers struct{ ports.Users }
 
-func (f forgetful) View(ctx context.Context, fn func(ports.Tx) error) error {
+func (f failingUsersStore) View(ctx context.Context, fn func(ports.Tx) error) error {
 	return f.Store.View(ctx, func(tx ports.Tx) error {
-		tx.Users = forgetfulUsers{}
+		tx.Users = failingUsers{}
 		return fn(tx)
 	})
 }
 
-func (forgetfulUsers) ByEmail(context.Context, domain.Email) (*domain.User, error) {
+func (failingUsers) ByEmail(context.Context, domain.Email) (*domain.User, error) {
 	return nil, domain.ErrUnavailable
 }
 
-func TestAnOutageIsNotAnUnknownAddress(t *testing.T) {
-	l := newLodge(t)
-	if _, err := l.begin(forgetful{l.store}).Execute(t.Context(), "ada@example.org", domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) {
+func TestBegin_StoreError(t *testing.T) {
+	l := newFixture(t)
+	if _, err := l.newBegin(failingUsersStore{l.store}).Execute(t.Context(), "ada@example.org", domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestASignInIsLogged(t *testing.T) {
-	l := newLodge(t)
-	if _, err := l.finishes(l.counts(2)); err != nil {
+func TestFinish_RecordsEvent(t *testing.T) {
+	l := newFixture(t)
+	if _, err := l.finish(l.beginWithSignCount(2)); err != nil {
 		t.Fatal(err)
 	}
-	if log := l.log(); !slices.Equal(log, []string{"signed_in"}) {
+	if log := l.kindsAndReasons(); !slices.Equal(log, []string{"signed_in"}) {
 		t.Errorf("logged %q", log)
 	}
 }
 
 // The owner of a passkey hears of each attempt that somebody made with it.
-func TestARefusedSignInIsLogged(t *testing.T) {
+func TestFinish_RecordsRejection(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy    domain.CounterPolicy
-		attempt   func(*lodge) attempt
-		meanwhile func(*lodge)
+		attempt   func(*fixture) attempt
+		meanwhile func(*fixture)
 		want      error
 		log       []string
 	}{
 		"a bad signature": {
-			attempt: func(l *lodge) attempt { return l.begins(domain.Binding{}, authenticator.ForgeSignature(halved)) },
-			want:    domain.ErrPasskeyRejected, log: []string{"sign_in_refused signature_invalid"},
+			attempt: func(l *fixture) attempt {
+				return l.begin(domain.Binding{}, authenticator.ForgeSignature(truncateSignature))
+			},
+			want: domain.ErrPasskeyRejected, log: []string{"sign_in_refused signature_invalid"},
 		},
 		"a counter that went back": {
-			policy: domain.CounterReject, attempt: func(l *lodge) attempt { return l.counts(1) },
+			policy: domain.CounterReject, attempt: func(l *fixture) attempt { return l.beginWithSignCount(1) },
 			want: domain.ErrPasskeyRejected, log: []string{"passkey_flagged counter_regressed", "sign_in_refused counter_regressed"},
 		},
 		"a shut account": {
-			attempt: func(l *lodge) attempt { l.operator(l.disablesAda); return l.counts(2) },
+			attempt: func(l *fixture) attempt { l.update(l.disableUser); return l.beginWithSignCount(2) },
 			want:    domain.ErrUserDisabled, log: []string{"sign_in_refused user_disabled"},
 		},
 		"an account that is shut meanwhile": {
-			attempt:   func(l *lodge) attempt { return l.counts(2) },
-			meanwhile: func(l *lodge) { l.operator(l.disablesAda) },
+			attempt:   func(l *fixture) attempt { return l.beginWithSignCount(2) },
+			meanwhile: func(l *fixture) { l.update(l.disableUser) },
 			want:      domain.ErrUserDisabled, log: []string{"sign_in_refused user_disabled"},
 		},
 		// Whether the account is shut is for its owner to know, not for whoever names one of its passkeys.
 		"a bad signature, a shut account": {
-			attempt: func(l *lodge) attempt {
-				l.operator(l.disablesAda)
-				return l.begins(domain.Binding{}, authenticator.ForgeSignature(halved))
+			attempt: func(l *fixture) attempt {
+				l.update(l.disableUser)
+				return l.begin(domain.Binding{}, authenticator.ForgeSignature(truncateSignature))
 			},
 			want: domain.ErrPasskeyRejected, log: []string{"sign_in_refused signature_invalid"},
 		},
 		"an id that could be nobody's": {
-			attempt: func(l *lodge) attempt {
-				return l.begins(domain.Binding{}, authenticator.ForgeAnswerID(make([]byte, 1024)))
+			attempt: func(l *fixture) attempt {
+				return l.begin(domain.Binding{}, authenticator.ForgeAnswerID(make([]byte, 1024)))
 			},
 			want: domain.ErrPasskeyRejected, log: []string{},
 		},
 		"a passkey that nobody has": {
-			attempt: func(l *lodge) attempt {
-				return l.begins(domain.Binding{}, authenticator.ForgeAnswerID([]byte("unknown")))
+			attempt: func(l *fixture) attempt {
+				return l.begin(domain.Binding{}, authenticator.ForgeAnswerID([]byte("unknown")))
 			},
 			want: domain.ErrPasskeyUnknown, log: []string{},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLodge(t)
+			l := newFixture(t)
 			l.policy.Counter = c.policy
 			begun := c.attempt(l)
 			if c.meanwhile != nil {
-				l.relyingParty.meanwhile = func() { c.meanwhile(l) }
+				l.relyingParty.beforeVerify = func() { c.meanwhile(l) }
 			}
-			if grant, err := l.finishes(begun); !errors.Is(err, c.want) || grant.Session != nil {
+			if grant, err := l.finish(begun); !errors.Is(err, c.want) || grant.Session != nil {
 				t.Errorf("got %+v, %v; want %v", grant, err, c.want)
 			}
-			if log := l.log(); !slices.Equal(log, c.log) {
+			if log := l.kindsAndReasons(); !slices.Equal(log, c.log) {
 				t.Errorf("logged %q, want %q", log, c.log)
 			}
-			if n := l.sessions(); n != 0 {
+			if n := l.countSessions(); n != 0 {
 				t.Errorf("%d sessions", n)
 			}
-			if _, err := l.finishes(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+			if _, err := l.finish(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
 				t.Errorf("the same answer again: %v", err)
 			}
-			if log := l.log(); !slices.Equal(log, c.log) {
+			if log := l.kindsAndReasons(); !slices.Equal(log, c.log) {
 				t.Errorf("logged again: %q", log)
 			}
 		})
 	}
 }
 
-func TestARefusedEntryNamesThePasskey(t *testing.T) {
-	l := newLodge(t)
-	if _, err := l.finishesAs(l.begins(domain.Binding{}, authenticator.ForgeSignature(halved)), access.Visitor{IP: "203.0.113.9", RequestID: "request-17"}); err == nil {
+func TestFinish_RejectionEventNamesPasskey(t *testing.T) {
+	l := newFixture(t)
+	if _, err := l.finishAs(l.begin(domain.Binding{}, authenticator.ForgeSignature(truncateSignature)), access.Client{IP: "203.0.113.9", RequestID: "request-17"}); err == nil {
 		t.Fatal("it was accepted")
 	}
-	l.operator(func(ctx context.Context, tx ports.Tx) error {
-		events, err := tx.Events.OfUser(ctx, l.adasID, domain.EventID{}, 10)
+	l.update(func(ctx context.Context, tx ports.Tx) error {
+		events, err := tx.Events.ListByUser(ctx, l.userID, domain.EventID{}, 10)
 		for _, e := range events {
-			if is := e.Snapshot(); is.CredentialID != l.keyID || is.PasskeyName != "Ada's key" || is.IP != "203.0.113.9" || is.RequestID != "request-17" || !is.SessionID.IsZero() {
+			if is := e.State(); is.CredentialID != l.keyID || is.PasskeyName != "Ada's key" || is.IP != "203.0.113.9" || is.RequestID != "request-17" || !is.SessionID.IsZero() {
 				t.Errorf("logged %+v", is)
 			}
 		}
@@ -493,28 +495,28 @@ func TestARefusedEntryNamesThePasskey(t *testing.T) {
 	})
 }
 
-func TestAChallengeIsAnsweredInTheBrowserThatAskedForIt(t *testing.T) {
-	l := newLodge(t)
+func TestFinish_RequiresBrowserBinding(t *testing.T) {
+	l := newFixture(t)
 	adas, bens := domain.BindTo(domain.NewSecret("Ada's browser")), domain.BindTo(domain.NewSecret("Ben's browser"))
 	for browser, want := range map[domain.Binding]error{adas: nil, bens: domain.ErrChallengeNotFound, {}: domain.ErrChallengeNotFound} {
-		begun := l.begins(adas)
+		begun := l.begin(adas)
 		begun.browser = browser
-		if _, err := l.finishes(begun); !errors.Is(err, want) {
+		if _, err := l.finish(begun); !errors.Is(err, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}
 	}
 }
 
 // Who has an account cannot be found out by asking for its passkeys.
-func TestAnAddressIsAnsweredWithPasskeysOrDecoys(t *testing.T) {
-	l := newLodge(t)
-	keyless, err := domain.NewApplicant("keyless@example.org", "", noon, rand.Reader)
+func TestBegin_PasskeysOrDecoys(t *testing.T) {
+	l := newFixture(t)
+	keyless, err := domain.NewPendingUser("keyless@example.org", "", noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.operator(func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, keyless.Admit(noon)) })
+	l.update(func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, keyless.ToUser(noon)) })
 	decoys := func(email domain.Email) []domain.CredentialDescriptor {
-		return domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}.Of(email)
+		return domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}.Descriptors(email)
 	}
 	for email, want := range map[domain.Email][]domain.CredentialDescriptor{
 		"":                    nil,
@@ -522,7 +524,7 @@ func TestAnAddressIsAnsweredWithPasskeysOrDecoys(t *testing.T) {
 		"keyless@example.org": decoys("keyless@example.org"),
 		"nobody@example.org":  decoys("nobody@example.org"),
 	} {
-		started, err := l.begin(l.store).Execute(t.Context(), email, domain.Binding{})
+		started, err := l.newBegin(l.store).Execute(t.Context(), email, domain.Binding{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -538,33 +540,35 @@ func TestAnAddressIsAnsweredWithPasskeysOrDecoys(t *testing.T) {
 	}
 }
 
-func TestARefusedAnswerThatComesManyTimesIsLoggedOnce(t *testing.T) {
+func TestFinish_ReplayedRejectionIsRecordedOnce(t *testing.T) {
 	for name, c := range map[string]struct {
-		attempt func(*lodge) attempt
+		attempt func(*fixture) attempt
 		log     []string
 	}{
 		"a bad signature": {
-			func(l *lodge) attempt { return l.begins(domain.Binding{}, authenticator.ForgeSignature(halved)) },
+			func(l *fixture) attempt {
+				return l.begin(domain.Binding{}, authenticator.ForgeSignature(truncateSignature))
+			},
 			[]string{"sign_in_refused signature_invalid"},
 		},
 		"a counter that went back": {
-			func(l *lodge) attempt { return l.counts(1) },
+			func(l *fixture) attempt { return l.beginWithSignCount(1) },
 			[]string{"passkey_flagged counter_regressed", "sign_in_refused counter_regressed"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLodge(t)
+			l := newFixture(t)
 			begun := c.attempt(l)
 			var answering sync.WaitGroup
 			for range 16 {
 				answering.Go(func() {
-					if _, err := l.finishes(begun); !errors.Is(err, domain.ErrPasskeyRejected) && !errors.Is(err, domain.ErrChallengeNotFound) {
+					if _, err := l.finish(begun); !errors.Is(err, domain.ErrPasskeyRejected) && !errors.Is(err, domain.ErrChallengeNotFound) {
 						t.Errorf("got %v", err)
 					}
 				})
 			}
 			answering.Wait()
-			if log := l.log(); !slices.Equal(log, c.log) {
+			if log := l.kindsAndReasons(); !slices.Equal(log, c.log) {
 				t.Errorf("logged %q, want %q", log, c.log)
 			}
 		})
@@ -572,48 +576,48 @@ func TestARefusedAnswerThatComesManyTimesIsLoggedOnce(t *testing.T) {
 }
 
 // Then nobody has this passkey any more, and there is nobody to tell.
-func TestAnAccountThatIsDeletedMeanwhileIsNotSignedInTo(t *testing.T) {
+func TestFinish_AccountDeletedMeanwhile(t *testing.T) {
 	for name, variations := range map[string][]authenticator.Variation{
 		"a good answer": nil,
-		"a bad one":     {authenticator.ForgeSignature(halved)},
+		"a bad one":     {authenticator.ForgeSignature(truncateSignature)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLodge(t)
-			begun := l.begins(domain.Binding{}, variations...)
-			l.relyingParty.meanwhile = func() { l.operator(l.deletesAda) }
+			l := newFixture(t)
+			begun := l.begin(domain.Binding{}, variations...)
+			l.relyingParty.beforeVerify = func() { l.update(l.deleteUser) }
 			want := domain.ErrPasskeyUnknown
 			if variations != nil {
 				want = domain.ErrPasskeyRejected
 			}
-			if _, err := l.finishes(begun); !errors.Is(err, want) {
+			if _, err := l.finish(begun); !errors.Is(err, want) {
 				t.Errorf("got %v, want %v", err, want)
 			}
-			if _, err := l.finishes(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+			if _, err := l.finish(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
 				t.Errorf("the same answer again: %v", err)
 			}
 		})
 	}
 }
 
-// bringing is an issuer with a key of its own.
-func bringing(t *testing.T, store ports.Store) *tokens.Issuer {
+// newIssuer is an issuer with a key of its own.
+func newIssuer(t *testing.T, store ports.Store) *signingkeys.Issuer {
 	t.Helper()
 	keys := jwt.New()
 	key, err := keys.Generate(domain.SigningES256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tokens.Issuer{
-		Keyring: tokens.NewKeyring(store, keys, nil, clock{}, domain.KeyRotation{}, tokens.Brought{key}), Keys: keys, Random: rand.Reader,
+	return &signingkeys.Issuer{
+		KeySet: signingkeys.NewKeySet(store, keys, nil, clock{}, domain.KeyRotation{}, signingkeys.ExternalKeys{key}), Keys: keys, Random: rand.Reader,
 		RefreshKeys: domain.RefreshKeys{make([]byte, 32)}, Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
 	}
 }
 
-func TestAProgramGetsTokensAndNoCookie(t *testing.T) {
-	l := newLodge(t)
-	l.issuer = bringing(t, l.store)
+func TestFinish_BearerTransportReturnsTokens(t *testing.T) {
+	l := newFixture(t)
+	l.issuer = newIssuer(t, l.store)
 	for transport, bearer := range map[domain.Transport]bool{"": false, domain.TransportCookie: false, domain.TransportBearer: true} {
-		grant, err := l.finishesAs(l.begins(domain.Binding{}), access.Visitor{Transport: transport})
+		grant, err := l.finishAs(l.begin(domain.Binding{}), access.Client{Transport: transport})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -623,31 +627,31 @@ func TestAProgramGetsTokensAndNoCookie(t *testing.T) {
 		if !bearer {
 			continue
 		}
-		if grant.Tokens.Refresh.Digest() != grant.Session.Snapshot().Token || grant.Tokens.RefreshExpiresIn != time.Hour || grant.Tokens.Access.ExpiresIn != 5*time.Minute {
+		if grant.Tokens.Refresh.Digest() != grant.Session.State().Token || grant.Tokens.RefreshExpiresIn != time.Hour || grant.Tokens.Access.ExpiresIn != 5*time.Minute {
 			t.Errorf("granted %+v", grant.Tokens)
 		}
-		if claims, err := l.issuer.Read(t.Context(), grant.Tokens.Access.Token.Reveal(), noon); err != nil || claims.SessionID != grant.Session.ID() || claims.Subject != l.adasID {
+		if claims, err := l.issuer.Verify(t.Context(), grant.Tokens.Access.Token.Reveal(), noon); err != nil || claims.SessionID != grant.Session.ID() || claims.Subject != l.userID {
 			t.Errorf("the access token states %+v, %v", claims, err)
 		}
 	}
 }
 
 // A browser has one session at a time; a program's beside it is another matter.
-func TestASignInReplacesTheBrowsersSessionOnly(t *testing.T) {
+func TestFinish_ReplacesOnlyCookieSession(t *testing.T) {
 	for transport, want := range map[domain.Transport]error{domain.TransportCookie: domain.ErrSessionRevoked, domain.TransportBearer: nil} {
-		l := newLodge(t)
-		l.issuer = bringing(t, l.store)
-		before, err := l.finishes(l.begins(domain.Binding{}))
+		l := newFixture(t)
+		l.issuer = newIssuer(t, l.store)
+		before, err := l.finish(l.begin(domain.Binding{}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.finishesAs(l.begins(domain.Binding{}), access.Visitor{Session: before.Token, Transport: transport}); err != nil {
+		if _, err := l.finishAs(l.begin(domain.Binding{}), access.Client{SessionToken: before.Token, Transport: transport}); err != nil {
 			t.Fatal(err)
 		}
-		l.operator(func(ctx context.Context, tx ports.Tx) error {
+		l.update(func(ctx context.Context, tx ports.Tx) error {
 			session, err := tx.Sessions.ByID(ctx, before.Session.ID())
-			if err == nil && !errors.Is(session.Usable(noon), want) {
-				t.Errorf("after a sign-in by %s the one before is %v", transport, session.Usable(noon))
+			if err == nil && !errors.Is(session.RequireActive(noon), want) {
+				t.Errorf("after a sign-in by %s the one before is %v", transport, session.RequireActive(noon))
 			}
 			return err
 		})
@@ -655,25 +659,27 @@ func TestASignInReplacesTheBrowsersSessionOnly(t *testing.T) {
 }
 
 // A session is no use without its tokens, so none is opened if they cannot be made.
-func TestNoSessionOpensWithoutItsTokens(t *testing.T) {
-	l := newLodge(t)
-	l.issuer = &tokens.Issuer{
+func TestFinish_NoSessionWhenTokensFail(t *testing.T) {
+	l := newFixture(t)
+	l.issuer = &signingkeys.Issuer{
 		Keys: jwt.New(), Random: rand.Reader, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
-		Keyring: tokens.NewKeyring(down{l.store}, jwt.New(), nil, clock{}, domain.KeyRotation{}, nil),
+		KeySet: signingkeys.NewKeySet(unreadableStore{l.store}, jwt.New(), nil, clock{}, domain.KeyRotation{}, nil),
 	}
-	begun := l.counts(2)
-	if _, err := l.finishesAs(begun, access.Visitor{Transport: domain.TransportBearer}); !errors.Is(err, domain.ErrUnavailable) {
+	begun := l.beginWithSignCount(2)
+	if _, err := l.finishAs(begun, access.Client{Transport: domain.TransportBearer}); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
-	if n := l.sessions(); n != 0 {
+	if n := l.countSessions(); n != 0 {
 		t.Errorf("%d sessions", n)
 	}
-	if _, err := l.finishes(begun); err != nil {
+	if _, err := l.finish(begun); err != nil {
 		t.Errorf("the same answer after the outage: %v", err)
 	}
 }
 
-// down is a store that cannot be read.
-type down struct{ ports.Store }
+// unreadableStore is a store that cannot be read.
+type unreadableStore struct{ ports.Store }
 
-func (down) View(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
+func (unreadableStore) View(context.Context, func(ports.Tx) error) error {
+	return domain.ErrUnavailable
+}

@@ -13,7 +13,7 @@ import (
 // Deliver sends what waits. A message is sent at least once: a server that stops between sending it and writing that down
 // leaves it to be sent again, under the same id.
 type Deliver struct {
-	Policy domain.MailPolicy
+	Policy domain.EmailPolicy
 	Store  ports.Store
 	Mailer ports.Mailer // nil where no mail is sent
 	Sealer ports.Sealer
@@ -28,8 +28,8 @@ type Delivered struct {
 
 // Failure is a message that could not be sent.
 type Failure struct {
-	ID       domain.MessageID
-	Kind     domain.MessageKind
+	ID       domain.OutboxEmailID
+	Kind     domain.EmailKind
 	Attempts int
 	GivenUp  bool // else it is tried again later
 	Cause    error
@@ -39,7 +39,7 @@ type Failure struct {
 // which is no error. Of several nodes that do this at once each sends other messages.
 func (d *Deliver) Execute(ctx context.Context) (Delivered, error) {
 	var delivered Delivered
-	if d.Policy == domain.MailOff {
+	if d.Policy == domain.EmailOff {
 		return delivered, nil
 	}
 	for ctx.Err() == nil {
@@ -51,7 +51,7 @@ func (d *Deliver) Execute(ctx context.Context) (Delivered, error) {
 		if cause != nil && ctx.Err() != nil {
 			break // interrupted, for all that is known sent; it is due again before long
 		}
-		givenUp, err := d.settle(context.WithoutCancel(ctx), message, cause)
+		givenUp, err := d.recordOutcome(context.WithoutCancel(ctx), message, cause)
 		if err != nil {
 			return delivered, err
 		}
@@ -59,7 +59,7 @@ func (d *Deliver) Execute(ctx context.Context) (Delivered, error) {
 			delivered.Sent++
 			continue
 		}
-		is := message.Snapshot()
+		is := message.State()
 		delivered.Failed = append(delivered.Failed, Failure{is.ID, is.Kind, is.Attempts, givenUp, cause})
 		if errors.Is(cause, domain.ErrUnavailable) {
 			break
@@ -69,40 +69,40 @@ func (d *Deliver) Execute(ctx context.Context) (Delivered, error) {
 }
 
 // next takes the message that is due for longest, or nil.
-func (d *Deliver) next(ctx context.Context) (*domain.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
+func (d *Deliver) next(ctx context.Context) (*domain.OutboxEmail, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	now := d.Clock.Now()
 	anything := false
 	err := d.Store.View(ctx, func(tx ports.Tx) error { // most of the time there is nothing, and nothing to write
-		due, err := tx.Messages.Due(ctx, now, 1)
+		due, err := tx.OutboxEmails.ListDue(ctx, now, 1)
 		anything = len(due) > 0
 		return err
 	})
 	if err != nil || !anything {
 		return nil, err
 	}
-	var message *domain.Message
+	var message *domain.OutboxEmail
 	err = d.Store.Update(ctx, func(tx ports.Tx) error {
 		message = nil
-		due, err := tx.Messages.Due(ctx, now, 1)
+		due, err := tx.OutboxEmails.ListDue(ctx, now, 1)
 		if err != nil || len(due) == 0 {
 			return err
 		}
 		message = due[0]
-		message.Attempt(now)
-		return tx.Messages.Save(ctx, message)
+		message.BeginAttempt(now)
+		return tx.OutboxEmails.Save(ctx, message)
 	})
 	return message, err
 }
 
-func (d *Deliver) send(ctx context.Context, message *domain.Message) error {
-	letter := ports.Letter{Message: message.Snapshot()}
-	if !d.Clock.Now().Before(letter.Message.ExpiresAt) {
+func (d *Deliver) send(ctx context.Context, message *domain.OutboxEmail) error {
+	letter := ports.OutgoingEmail{Email: message.State()}
+	if !d.Clock.Now().Before(letter.Email.ExpiresAt) {
 		return fmt.Errorf("%w: it has expired", domain.ErrUndeliverable)
 	}
-	if sealed := letter.Message.Code; sealed != nil {
-		code, err := d.Sealer.Open(sealed, sealingLabel(message.ID()))
+	if sealed := letter.Email.Code; sealed != nil {
+		code, err := d.Sealer.Open(sealed, additionalData(message.ID()))
 		if err != nil {
 			return fmt.Errorf("%w: its code cannot be read: %w", domain.ErrUndeliverable, err)
 		}
@@ -115,19 +115,19 @@ func (d *Deliver) send(ctx context.Context, message *domain.Message) error {
 
 // A letter is sent and noted in less than the time for which nobody else tries.
 const (
-	sendTimeout = time.Minute
-	noteTimeout = time.Minute // for a store that says nothing
+	sendTimeout  = time.Minute
+	storeTimeout = time.Minute // for a store that says nothing
 )
 
-func (d *Deliver) settle(ctx context.Context, message *domain.Message, cause error) (givenUp bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
+func (d *Deliver) recordOutcome(ctx context.Context, message *domain.OutboxEmail, cause error) (givenUp bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	givenUp = cause != nil && (errors.Is(cause, domain.ErrUndeliverable) || !message.Postpone(d.Clock.Now()))
+	givenUp = cause != nil && (errors.Is(cause, domain.ErrUndeliverable) || !message.ScheduleRetry(d.Clock.Now()))
 	err = d.Store.Update(ctx, func(tx ports.Tx) error {
 		if cause == nil || givenUp {
-			return tx.Messages.Remove(ctx, message.ID())
+			return tx.OutboxEmails.Remove(ctx, message.ID())
 		}
-		return tx.Messages.Save(ctx, message)
+		return tx.OutboxEmails.Save(ctx, message)
 	})
 	return givenUp, err
 }

@@ -20,63 +20,63 @@ type clock struct{ now time.Time }
 
 func (c *clock) Now() time.Time { return c.now }
 
-// postman is a mail server, as far as its answers go. The real one is met elsewhere.
-type postman struct {
-	mu     sync.Mutex
-	took   []ports.Letter
-	says   func(context.Context, ports.Letter) error // nil: it takes everything
-	turned int                                       // letters that were not taken
+// fakeMailer is a mail server, as far as its answers go. The real one is met elsewhere.
+type fakeMailer struct {
+	mu       sync.Mutex
+	sent     []ports.OutgoingEmail
+	onSend   func(context.Context, ports.OutgoingEmail) error // nil: it takes everything
+	rejected int                                              // letters that were not taken
 }
 
-func (p *postman) Send(ctx context.Context, letter ports.Letter) error {
-	if p.says != nil {
-		if err := p.says(ctx, letter); err != nil {
+func (p *fakeMailer) Send(ctx context.Context, letter ports.OutgoingEmail) error {
+	if p.onSend != nil {
+		if err := p.onSend(ctx, letter); err != nil {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			p.turned++
+			p.rejected++
 			return err
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.took = append(p.took, letter)
+	p.sent = append(p.sent, letter)
 	return nil
 }
 
-func (p *postman) recipients() (list []domain.Email) {
-	for _, letter := range p.took {
-		list = append(list, letter.Message.To)
+func (p *fakeMailer) recipients() (list []domain.Email) {
+	for _, letter := range p.sent {
+		list = append(list, letter.Email.To)
 	}
 	return list
 }
 
-// office is where mail waits that came in at noon and is sent.
-type office struct {
-	*house
+// deliveryFixture is where mail waits that came in at noon and is sent.
+type deliveryFixture struct {
+	*fixture
 	clock   *clock
-	postman *postman
+	mailer  *fakeMailer
 	deliver *mail.Deliver
 }
 
-func newOffice(t *testing.T) *office {
-	h := newHouse(t)
-	o := &office{house: h, clock: &clock{noon}, postman: &postman{}}
-	o.deliver = &mail.Deliver{Policy: domain.MailOn, Store: h.store, Mailer: o.postman, Sealer: h.claims.Sealer, Clock: o.clock}
+func newDeliveryFixture(t *testing.T) *deliveryFixture {
+	h := newFixture(t)
+	o := &deliveryFixture{fixture: h, clock: &clock{noon}, mailer: &fakeMailer{}}
+	o.deliver = &mail.Deliver{Policy: domain.EmailOn, Store: h.store, Mailer: o.mailer, Sealer: h.verification.Sealer, Clock: o.clock}
 	return o
 }
 
-// leaves a notice for the n-th reader, due n seconds before noon.
-func (o *office) leaves(n int) domain.MessageID {
+// queueEmail a notice for the n-th reader, due n seconds before noon.
+func (o *deliveryFixture) queueEmail(n int) domain.OutboxEmailID {
 	o.t.Helper()
-	m, err := domain.NewNotice(address(n), domain.UserID{}, domain.MessageRecovered, domain.EventSnapshot{At: noon, IP: "203.0.113.9"}, noon.Add(-time.Duration(n)*time.Second), rand.Reader)
+	m, err := domain.NewNotificationEmail(recipient(n), domain.UserID{}, domain.EmailKindRecovered, domain.EventState{At: noon, IP: "203.0.113.9"}, noon.Add(-time.Duration(n)*time.Second), rand.Reader)
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	o.update(func(tx ports.Tx) error { return tx.Messages.Add(o.t.Context(), m) })
+	o.update(func(tx ports.Tx) error { return tx.OutboxEmails.Add(o.t.Context(), m) })
 	return m.ID()
 }
 
-func (o *office) delivers() mail.Delivered {
+func (o *deliveryFixture) mustDeliver() mail.Delivered {
 	o.t.Helper()
 	delivered, err := o.deliver.Execute(o.t.Context())
 	if err != nil {
@@ -85,159 +85,159 @@ func (o *office) delivers() mail.Delivered {
 	return delivered
 }
 
-func TestWhatWaitsIsSentOnceTheLongestDueFirst(t *testing.T) {
-	o := newOffice(t)
+func TestDeliver_OnceInDueOrder(t *testing.T) {
+	o := newDeliveryFixture(t)
 	for _, n := range []int{1, 3, 2} {
-		o.leaves(n)
+		o.queueEmail(n)
 	}
-	before := o.waiting()
-	if got := o.delivers(); got.Sent != 3 || got.Failed != nil {
+	before := o.outbox()
+	if got := o.mustDeliver(); got.Sent != 3 || got.Failed != nil {
 		t.Errorf("delivered %+v", got)
 	}
-	if got := o.postman.recipients(); !slices.Equal(got, []domain.Email{address(3), address(2), address(1)}) {
+	if got := o.mailer.recipients(); !slices.Equal(got, []domain.Email{recipient(3), recipient(2), recipient(1)}) {
 		t.Errorf("sent to %q", got)
 	}
-	for i, letter := range o.postman.took {
+	for i, letter := range o.mailer.sent {
 		want := before[i]
 		want.Attempts, want.DueAt = 1, noon.Add(5*time.Minute)
-		if !reflect.DeepEqual(letter, ports.Letter{Message: want}) {
+		if !reflect.DeepEqual(letter, ports.OutgoingEmail{Email: want}) {
 			t.Errorf("sent %+v, want %+v", letter, want)
 		}
 	}
-	if left := o.waiting(); left != nil {
+	if left := o.outbox(); left != nil {
 		t.Errorf("left %+v", left)
 	}
 	o.clock.now = noon.Add(time.Hour)
-	if got := o.delivers(); got.Sent != 0 || len(o.postman.took) != 3 {
+	if got := o.mustDeliver(); got.Sent != 0 || len(o.mailer.sent) != 3 {
 		t.Errorf("sent again: %+v", got)
 	}
 }
 
-func TestACodeIsSentInTheClear(t *testing.T) {
-	o := newOffice(t)
-	ada := o.moves("Ada", "", false)
-	message, err := o.claim(ada, "ada@example.org", noon)
+func TestDeliver_DecryptsCode(t *testing.T) {
+	o := newDeliveryFixture(t)
+	ada := o.addUser("Ada", "", false)
+	message, err := o.requestEmail(ada, "ada@example.org", noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.leaves(0)
-	if got := o.delivers(); got.Sent != 2 {
+	o.queueEmail(0)
+	if got := o.mustDeliver(); got.Sent != 2 {
 		t.Fatalf("delivered %+v", got)
 	}
-	for _, letter := range o.postman.took {
+	for _, letter := range o.mailer.sent {
 		want := domain.Secret{}
-		if letter.Message.Kind == domain.MessageEmailCode {
-			want = o.opened(message).Secret
+		if letter.Email.Kind == domain.EmailKindVerificationCode {
+			want = o.decryptedCode(message).Secret
 		}
 		if letter.Code != want {
-			t.Errorf("%s with the code %q, want %q", letter.Message.Kind, letter.Code.Reveal(), want.Reveal())
+			t.Errorf("%s with the code %q, want %q", letter.Email.Kind, letter.Code.Reveal(), want.Reveal())
 		}
 	}
 }
 
-func TestWhatIsNotDueYetWaits(t *testing.T) {
-	o := newOffice(t)
-	o.leaves(0)
+func TestDeliver_NotDueYet(t *testing.T) {
+	o := newDeliveryFixture(t)
+	o.queueEmail(0)
 	o.clock.now = noon.Add(-time.Microsecond)
-	if got := o.delivers(); !reflect.DeepEqual(got, mail.Delivered{}) {
+	if got := o.mustDeliver(); !reflect.DeepEqual(got, mail.Delivered{}) {
 		t.Errorf("a moment before: %+v", got)
 	}
 	o.clock.now = noon
-	if got := o.delivers(); got.Sent != 1 {
+	if got := o.mustDeliver(); got.Sent != 1 {
 		t.Errorf("when it is due: %+v", got)
 	}
 }
 
-var errBusy = errors.New("451 try again later")
+var errTryAgainLater = errors.New("451 try again later")
 
-func TestALetterThatIsNotTakenIsTriedAgainLaterAndLater(t *testing.T) {
+func TestDeliver_RetriesWithBackoff(t *testing.T) {
 	const s, m = time.Second, time.Minute
-	o := newOffice(t)
-	id := o.leaves(0)
-	o.leaves(1)
-	o.postman.says = func(_ context.Context, letter ports.Letter) error {
-		if letter.Message.To == address(0) {
-			return errBusy
+	o := newDeliveryFixture(t)
+	id := o.queueEmail(0)
+	o.queueEmail(1)
+	o.mailer.onSend = func(_ context.Context, letter ports.OutgoingEmail) error {
+		if letter.Email.To == recipient(0) {
+			return errTryAgainLater
 		}
 		return nil
 	}
 	for attempt, wait := range []time.Duration{30 * s, m, 2 * m, 4 * m} {
-		got := o.delivers()
-		want := mail.Failure{ID: id, Kind: domain.MessageRecovered, Attempts: attempt + 1, Cause: errBusy}
+		got := o.mustDeliver()
+		want := mail.Failure{ID: id, Kind: domain.EmailKindRecovered, Attempts: attempt + 1, Cause: errTryAgainLater}
 		if len(got.Failed) != 1 || got.Failed[0] != want || (got.Sent == 1) != (attempt == 0) {
 			t.Fatalf("attempt %d: %+v", attempt+1, got)
 		}
-		left := o.waiting()
+		left := o.outbox()
 		if len(left) != 1 || left[0].ID != id || left[0].Attempts != attempt+1 || !left[0].DueAt.Equal(o.clock.now.Add(wait)) {
 			t.Errorf("after attempt %d: %+v", attempt+1, left)
 		}
 		o.clock.now = o.clock.now.Add(wait - time.Microsecond)
-		if got := o.delivers(); !reflect.DeepEqual(got, mail.Delivered{}) {
+		if got := o.mustDeliver(); !reflect.DeepEqual(got, mail.Delivered{}) {
 			t.Errorf("too early after attempt %d: %+v", attempt+1, got)
 		}
 		o.clock.now = o.clock.now.Add(time.Microsecond)
 	}
-	o.postman.says = nil
-	if got := o.delivers(); got.Sent != 1 || o.waiting() != nil {
-		t.Errorf("in the end: %+v, left %+v", got, o.waiting())
+	o.mailer.onSend = nil
+	if got := o.mustDeliver(); got.Sent != 1 || o.outbox() != nil {
+		t.Errorf("in the end: %+v, left %+v", got, o.outbox())
 	}
 }
 
-func TestALetterThatNobodyWillTakeIsGivenUpAndTheOthersAreSent(t *testing.T) {
-	o := newOffice(t)
-	id := o.leaves(1)
-	o.leaves(0)
+func TestDeliver_UndeliverableIsGivenUp(t *testing.T) {
+	o := newDeliveryFixture(t)
+	id := o.queueEmail(1)
+	o.queueEmail(0)
 	cause := fmt.Errorf("550 no such mailbox: %w", domain.ErrUndeliverable)
-	o.postman.says = func(_ context.Context, letter ports.Letter) error {
-		if letter.Message.ID == id {
+	o.mailer.onSend = func(_ context.Context, letter ports.OutgoingEmail) error {
+		if letter.Email.ID == id {
 			return cause
 		}
 		return nil
 	}
-	got := o.delivers()
-	if want := (mail.Failure{ID: id, Kind: domain.MessageRecovered, Attempts: 1, GivenUp: true, Cause: cause}); got.Sent != 1 || len(got.Failed) != 1 || got.Failed[0] != want {
+	got := o.mustDeliver()
+	if want := (mail.Failure{ID: id, Kind: domain.EmailKindRecovered, Attempts: 1, GivenUp: true, Cause: cause}); got.Sent != 1 || len(got.Failed) != 1 || got.Failed[0] != want {
 		t.Errorf("delivered %+v", got)
 	}
-	if left := o.waiting(); left != nil {
+	if left := o.outbox(); left != nil {
 		t.Errorf("left %+v", left)
 	}
 }
 
 // One attempt finds out that there is no server; the others need not.
-func TestWhereThereIsNoServerTheOthersAreNotTried(t *testing.T) {
-	o := newOffice(t)
-	first := o.leaves(2)
-	o.leaves(1)
-	o.leaves(0)
-	o.postman.says = func(context.Context, ports.Letter) error {
+func TestDeliver_StopsWhenServerUnavailable(t *testing.T) {
+	o := newDeliveryFixture(t)
+	first := o.queueEmail(2)
+	o.queueEmail(1)
+	o.queueEmail(0)
+	o.mailer.onSend = func(context.Context, ports.OutgoingEmail) error {
 		return fmt.Errorf("connection refused: %w", domain.ErrUnavailable)
 	}
-	got := o.delivers()
+	got := o.mustDeliver()
 	if got.Sent != 0 || len(got.Failed) != 1 || got.Failed[0].ID != first || got.Failed[0].GivenUp || !errors.Is(got.Failed[0].Cause, domain.ErrUnavailable) {
 		t.Errorf("delivered %+v", got)
 	}
 	attempts := 0
-	for _, m := range o.waiting() {
+	for _, m := range o.outbox() {
 		attempts += m.Attempts
 	}
-	if o.postman.turned != 1 || attempts != 1 || len(o.waiting()) != 3 {
-		t.Errorf("tried %d times, left %+v", o.postman.turned, o.waiting())
+	if o.mailer.rejected != 1 || attempts != 1 || len(o.outbox()) != 3 {
+		t.Errorf("tried %d times, left %+v", o.mailer.rejected, o.outbox())
 	}
-	o.postman.says = nil
+	o.mailer.onSend = nil
 	o.clock.now = noon.Add(30 * time.Second)
-	if got := o.delivers(); got.Sent != 3 {
+	if got := o.mustDeliver(); got.Sent != 3 {
 		t.Errorf("afterwards: %+v", got)
 	}
 }
 
-func TestALetterThatHasExpiredIsGivenUp(t *testing.T) {
+func TestDeliver_ExpiredIsGivenUp(t *testing.T) {
 	for left, sent := range map[time.Duration]int{time.Microsecond: 1, 0: 0, -time.Hour: 0} {
-		o := newOffice(t)
-		id := o.leaves(0)
+		o := newDeliveryFixture(t)
+		id := o.queueEmail(0)
 		o.clock.now = noon.Add(4*24*time.Hour - left)
-		got := o.delivers()
-		if got.Sent != sent || len(o.postman.took) != sent || o.waiting() != nil {
-			t.Errorf("%s before it expires: %+v, left %+v", left, got, o.waiting())
+		got := o.mustDeliver()
+		if got.Sent != sent || len(o.mailer.sent) != sent || o.outbox() != nil {
+			t.Errorf("%s before it expires: %+v, left %+v", left, got, o.outbox())
 		}
 		if sent == 0 && (len(got.Failed) != 1 || got.Failed[0].ID != id || !got.Failed[0].GivenUp || !errors.Is(got.Failed[0].Cause, domain.ErrUndeliverable)) {
 			t.Errorf("%s before it expires: %+v", left, got)
@@ -246,57 +246,57 @@ func TestALetterThatHasExpiredIsGivenUp(t *testing.T) {
 }
 
 // A code whose half hour is over before the next attempt is not tried again.
-func TestALetterThatWouldBeOfNoUseByThenIsGivenUp(t *testing.T) {
-	o := newOffice(t)
-	if _, err := o.claim(o.moves("Ada", "", false), "ada@example.org", noon); err != nil {
+func TestDeliver_ExpiringBeforeRetryIsGivenUp(t *testing.T) {
+	o := newDeliveryFixture(t)
+	if _, err := o.requestEmail(o.addUser("Ada", "", false), "ada@example.org", noon); err != nil {
 		t.Fatal(err)
 	}
-	o.postman.says = func(context.Context, ports.Letter) error { return errBusy }
+	o.mailer.onSend = func(context.Context, ports.OutgoingEmail) error { return errTryAgainLater }
 	o.clock.now = noon.Add(30*time.Minute - 30*time.Second)
-	if got := o.delivers(); len(got.Failed) != 1 || !got.Failed[0].GivenUp || got.Failed[0].Cause != errBusy || o.waiting() != nil {
-		t.Errorf("delivered %+v, left %+v", got, o.waiting())
+	if got := o.mustDeliver(); len(got.Failed) != 1 || !got.Failed[0].GivenUp || got.Failed[0].Cause != errTryAgainLater || o.outbox() != nil {
+		t.Errorf("delivered %+v, left %+v", got, o.outbox())
 	}
 }
 
 // The server's secret was replaced, or the row was moved to another message.
-func TestACodeThatCannotBeReadIsGivenUp(t *testing.T) {
-	for name, spoil := range map[string]func(*office){
-		"under a secret that is gone": func(o *office) { o.deliver.Sealer = sealer(o.t, "B") },
-		"of another message": func(o *office) {
-			is := o.waiting()[0]
-			other, err := domain.NewMessageID(noon, rand.Reader)
+func TestDeliver_UndecryptableCodeIsGivenUp(t *testing.T) {
+	for name, spoil := range map[string]func(*deliveryFixture){
+		"under a secret that is gone": func(o *deliveryFixture) { o.deliver.Sealer = newSealer(o.t, "B") },
+		"of another message": func(o *deliveryFixture) {
+			is := o.outbox()[0]
+			other, err := domain.NewOutboxEmailID(noon, rand.Reader)
 			if err != nil {
 				o.t.Fatal(err)
 			}
 			o.update(func(tx ports.Tx) error {
 				moved := is
 				moved.ID = other
-				return errors.Join(tx.Messages.Remove(o.t.Context(), is.ID), tx.Messages.Add(o.t.Context(), domain.RestoreMessage(moved)))
+				return errors.Join(tx.OutboxEmails.Remove(o.t.Context(), is.ID), tx.OutboxEmails.Add(o.t.Context(), domain.RestoreOutboxEmail(moved)))
 			})
 		},
-		"that is empty": func(o *office) {
-			is := o.waiting()[0]
+		"that is empty": func(o *deliveryFixture) {
+			is := o.outbox()[0]
 			is.Code = []byte{}
-			o.update(func(tx ports.Tx) error { return tx.Messages.Save(o.t.Context(), domain.RestoreMessage(is)) })
+			o.update(func(tx ports.Tx) error { return tx.OutboxEmails.Save(o.t.Context(), domain.RestoreOutboxEmail(is)) })
 		},
 	} {
-		o := newOffice(t)
-		if _, err := o.claim(o.moves("Ada", "", false), "ada@example.org", noon); err != nil {
+		o := newDeliveryFixture(t)
+		if _, err := o.requestEmail(o.addUser("Ada", "", false), "ada@example.org", noon); err != nil {
 			t.Fatal(err)
 		}
 		spoil(o)
-		got := o.delivers()
-		if len(got.Failed) != 1 || !got.Failed[0].GivenUp || !errors.Is(got.Failed[0].Cause, domain.ErrUndeliverable) || len(o.postman.took) != 0 || o.waiting() != nil {
-			t.Errorf("%s: %+v, sent %+v, left %+v", name, got, o.postman.took, o.waiting())
+		got := o.mustDeliver()
+		if len(got.Failed) != 1 || !got.Failed[0].GivenUp || !errors.Is(got.Failed[0].Cause, domain.ErrUndeliverable) || len(o.mailer.sent) != 0 || o.outbox() != nil {
+			t.Errorf("%s: %+v, sent %+v, left %+v", name, got, o.mailer.sent, o.outbox())
 		}
 	}
 }
 
-func TestOfManyWhoDeliverAtOnceEachSendsOtherLetters(t *testing.T) {
+func TestDeliver_ConcurrentNodesSendEachEmailOnce(t *testing.T) {
 	const nodes, each = 16, 4
-	o := newOffice(t)
+	o := newDeliveryFixture(t)
 	for n := range nodes * each {
-		o.leaves(n)
+		o.queueEmail(n)
 	}
 	sent := make([]int, nodes)
 	var delivering sync.WaitGroup
@@ -310,29 +310,29 @@ func TestOfManyWhoDeliverAtOnceEachSendsOtherLetters(t *testing.T) {
 		})
 	}
 	delivering.Wait()
-	got := o.postman.recipients()
+	got := o.mailer.recipients()
 	total := 0
 	for _, n := range sent {
 		total += n
 	}
-	if slices.Sort(got); len(slices.Compact(got)) != nodes*each || len(o.postman.took) != nodes*each || total != nodes*each {
-		t.Errorf("sent %d letters to %d people, and %d are said to be", len(o.postman.took), len(slices.Compact(got)), total)
+	if slices.Sort(got); len(slices.Compact(got)) != nodes*each || len(o.mailer.sent) != nodes*each || total != nodes*each {
+		t.Errorf("sent %d letters to %d people, and %d are said to be", len(o.mailer.sent), len(slices.Compact(got)), total)
 	}
-	if left := o.waiting(); left != nil {
+	if left := o.outbox(); left != nil {
 		t.Errorf("left %+v", left)
 	}
 }
 
 // While one node talks with a slow server, no other takes the same letter.
-func TestALetterUnderWayIsNobodyElses(t *testing.T) {
-	o := newOffice(t)
-	o.leaves(0)
-	o.postman.says = func(context.Context, ports.Letter) error {
-		if len(o.waiting()) != 1 {
+func TestDeliver_EmailInFlightIsNotDue(t *testing.T) {
+	o := newDeliveryFixture(t)
+	o.queueEmail(0)
+	o.mailer.onSend = func(context.Context, ports.OutgoingEmail) error {
+		if len(o.outbox()) != 1 {
 			t.Error("it is gone before it is sent")
 		}
 		other := *o.deliver
-		other.Mailer = &postman{}
+		other.Mailer = &fakeMailer{}
 		for _, later := range []time.Duration{0, 5*time.Minute - time.Microsecond} {
 			other.Clock = &clock{noon.Add(later)}
 			if got, err := other.Execute(t.Context()); err != nil || !reflect.DeepEqual(got, mail.Delivered{}) {
@@ -341,17 +341,17 @@ func TestALetterUnderWayIsNobodyElses(t *testing.T) {
 		}
 		return nil
 	}
-	if got := o.delivers(); got.Sent != 1 {
+	if got := o.mustDeliver(); got.Sent != 1 {
 		t.Errorf("delivered %+v", got)
 	}
 }
 
-func TestAServerThatStopsInTheMiddleLosesNothing(t *testing.T) {
-	o := newOffice(t)
-	id := o.leaves(1)
-	o.leaves(0)
+func TestDeliver_InterruptedEmailIsRetried(t *testing.T) {
+	o := newDeliveryFixture(t)
+	id := o.queueEmail(1)
+	o.queueEmail(0)
 	ctx, stop := context.WithCancel(t.Context())
-	o.postman.says = func(ctx context.Context, _ ports.Letter) error {
+	o.mailer.onSend = func(ctx context.Context, _ ports.OutgoingEmail) error {
 		stop()
 		<-ctx.Done()
 		return ctx.Err()
@@ -359,102 +359,104 @@ func TestAServerThatStopsInTheMiddleLosesNothing(t *testing.T) {
 	if got, err := o.deliver.Execute(ctx); err != nil || !reflect.DeepEqual(got, mail.Delivered{}) {
 		t.Errorf("stopped: %+v, %v", got, err)
 	}
-	for _, m := range o.waiting() {
+	for _, m := range o.outbox() {
 		if m.ID == id && (m.Attempts != 1 || !m.DueAt.Equal(noon.Add(5*time.Minute))) {
 			t.Errorf("left %+v", m)
 		}
 	}
-	if n := len(o.waiting()); n != 2 {
+	if n := len(o.outbox()); n != 2 {
 		t.Errorf("%d are left", n)
 	}
-	o.postman.says = nil
+	o.mailer.onSend = nil
 	o.clock.now = noon.Add(5*time.Minute - time.Microsecond)
-	if got := o.delivers(); got.Sent != 1 || o.postman.took[0].Message.ID == id {
-		t.Errorf("a moment before: %+v, sent %+v", got, o.postman.took)
+	if got := o.mustDeliver(); got.Sent != 1 || o.mailer.sent[0].Email.ID == id {
+		t.Errorf("a moment before: %+v, sent %+v", got, o.mailer.sent)
 	}
 	o.clock.now = noon.Add(5 * time.Minute)
-	if got := o.delivers(); got.Sent != 1 || o.postman.took[1].Message.ID != id || o.postman.took[1].Message.Attempts != 2 {
-		t.Errorf("after that: %+v, sent %+v", got, o.postman.took)
+	if got := o.mustDeliver(); got.Sent != 1 || o.mailer.sent[1].Email.ID != id || o.mailer.sent[1].Email.Attempts != 2 {
+		t.Errorf("after that: %+v, sent %+v", got, o.mailer.sent)
 	}
 }
 
 // What the server has taken by then is written down, so that it is not sent twice.
-func TestALetterThatWasTakenBeforeTheStopIsNotSentAgain(t *testing.T) {
-	o := newOffice(t)
-	o.leaves(1)
-	o.leaves(0)
+func TestDeliver_SentBeforeShutdownIsNotResent(t *testing.T) {
+	o := newDeliveryFixture(t)
+	o.queueEmail(1)
+	o.queueEmail(0)
 	ctx, stop := context.WithCancel(t.Context())
-	o.postman.says = func(context.Context, ports.Letter) error {
+	o.mailer.onSend = func(context.Context, ports.OutgoingEmail) error {
 		stop()
 		return nil
 	}
 	if got, err := o.deliver.Execute(ctx); err != nil || got.Sent != 1 || got.Failed != nil {
 		t.Errorf("stopped: %+v, %v", got, err)
 	}
-	if left := o.waiting(); len(left) != 1 || left[0].To != address(0) || left[0].Attempts != 0 {
+	if left := o.outbox(); len(left) != 1 || left[0].To != recipient(0) || left[0].Attempts != 0 {
 		t.Errorf("left %+v", left)
 	}
 }
 
-func TestAServerThatIsSilentIsLeftAfterAMinute(t *testing.T) {
-	o := newOffice(t)
-	o.leaves(0)
+func TestDeliver_SendTimeout(t *testing.T) {
+	o := newDeliveryFixture(t)
+	o.queueEmail(0)
 	begun := time.Now()
-	o.postman.says = func(ctx context.Context, _ ports.Letter) error {
+	o.mailer.onSend = func(ctx context.Context, _ ports.OutgoingEmail) error {
 		if until, limited := ctx.Deadline(); !limited || until.Before(begun.Add(time.Minute)) || until.After(time.Now().Add(time.Minute)) {
 			t.Errorf("it may take until %s, limited %t", until, limited)
 		}
 		return context.DeadlineExceeded
 	}
-	if got := o.delivers(); len(got.Failed) != 1 || got.Failed[0].GivenUp || got.Failed[0].Cause != context.DeadlineExceeded {
+	if got := o.mustDeliver(); len(got.Failed) != 1 || got.Failed[0].GivenUp || got.Failed[0].Cause != context.DeadlineExceeded {
 		t.Errorf("delivered %+v", got)
 	}
 }
 
-func TestWhereNoMailIsSentNothingIsDelivered(t *testing.T) {
-	o := newOffice(t)
-	o.leaves(0)
-	before := o.waiting()
-	for _, deliver := range []*mail.Deliver{{}, {Policy: domain.MailOff, Store: o.store, Mailer: o.postman, Sealer: o.claims.Sealer, Clock: o.clock}} {
+func TestDeliver_MailOff(t *testing.T) {
+	o := newDeliveryFixture(t)
+	o.queueEmail(0)
+	before := o.outbox()
+	for _, deliver := range []*mail.Deliver{{}, {Policy: domain.EmailOff, Store: o.store, Mailer: o.mailer, Sealer: o.verification.Sealer, Clock: o.clock}} {
 		if got, err := deliver.Execute(t.Context()); err != nil || !reflect.DeepEqual(got, mail.Delivered{}) {
 			t.Errorf("delivered %+v, %v", got, err)
 		}
 	}
-	if after := o.waiting(); !reflect.DeepEqual(after, before) || o.postman.took != nil {
-		t.Errorf("sent %+v, left %+v", o.postman.took, after)
+	if after := o.outbox(); !reflect.DeepEqual(after, before) || o.mailer.sent != nil {
+		t.Errorf("sent %+v, left %+v", o.mailer.sent, after)
 	}
 }
 
 // Nothing to send is nothing to write: a database in use is not held up every other second.
-func TestAnEmptyOfficeWritesNothing(t *testing.T) {
-	o := newOffice(t)
-	o.deliver.Store = readOnly{o.store}
-	if got := o.delivers(); !reflect.DeepEqual(got, mail.Delivered{}) {
+func TestDeliver_EmptyOutboxWritesNothing(t *testing.T) {
+	o := newDeliveryFixture(t)
+	o.deliver.Store = readOnlyStore{o.store}
+	if got := o.mustDeliver(); !reflect.DeepEqual(got, mail.Delivered{}) {
 		t.Errorf("delivered %+v", got)
 	}
-	o.leaves(0)
-	if got, err := o.deliver.Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) || !reflect.DeepEqual(got, mail.Delivered{}) || o.postman.took != nil {
+	o.queueEmail(0)
+	if got, err := o.deliver.Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) || !reflect.DeepEqual(got, mail.Delivered{}) || o.mailer.sent != nil {
 		t.Errorf("what cannot be noted is sent: %+v, %v", got, err)
 	}
 }
 
-type readOnly struct{ ports.Store }
+type readOnlyStore struct{ ports.Store }
 
-func (readOnly) Update(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
-
-// robbed is a store that had to begin a unit of work again, because another node was quicker.
-type robbed struct {
-	ports.Store
-	meanwhile func()
+func (readOnlyStore) Update(context.Context, func(ports.Tx) error) error {
+	return domain.ErrUnavailable
 }
 
-var errAgain = errors.New("not serializable")
+// conflictOnceStore is a store that had to begin a unit of work again, because another node was quicker.
+type conflictOnceStore struct {
+	ports.Store
+	onConflict func()
+}
 
-func (r *robbed) Update(ctx context.Context, fn func(ports.Tx) error) error {
-	if meanwhile := r.meanwhile; meanwhile != nil {
-		r.meanwhile = nil
-		err := r.Store.Update(ctx, func(tx ports.Tx) error { return errors.Join(fn(tx), errAgain) })
-		if !errors.Is(err, errAgain) {
+var errSerialization = errors.New("not serializable")
+
+func (r *conflictOnceStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	if meanwhile := r.onConflict; meanwhile != nil {
+		r.onConflict = nil
+		err := r.Store.Update(ctx, func(tx ports.Tx) error { return errors.Join(fn(tx), errSerialization) })
+		if !errors.Is(err, errSerialization) {
 			return err
 		}
 		meanwhile()
@@ -462,16 +464,16 @@ func (r *robbed) Update(ctx context.Context, fn func(ports.Tx) error) error {
 	return r.Store.Update(ctx, fn)
 }
 
-func TestALetterThatAnotherNodeTookIsNotSentAgain(t *testing.T) {
-	o := newOffice(t)
-	o.leaves(0)
+func TestDeliver_EmailTakenByAnotherNode(t *testing.T) {
+	o := newDeliveryFixture(t)
+	o.queueEmail(0)
 	quicker := *o.deliver
-	o.deliver.Store = &robbed{o.store, func() {
+	o.deliver.Store = &conflictOnceStore{o.store, func() {
 		if got, err := quicker.Execute(t.Context()); err != nil || got.Sent != 1 {
 			t.Errorf("the other delivers %+v, %v", got, err)
 		}
 	}}
-	if got := o.delivers(); !reflect.DeepEqual(got, mail.Delivered{}) || len(o.postman.took) != 1 {
-		t.Errorf("delivered %+v, sent %d", got, len(o.postman.took))
+	if got := o.mustDeliver(); !reflect.DeepEqual(got, mail.Delivered{}) || len(o.mailer.sent) != 1 {
+		t.Errorf("delivered %+v, sent %d", got, len(o.mailer.sent))
 	}
 }

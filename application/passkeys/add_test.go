@@ -17,42 +17,42 @@ import (
 )
 
 // Whoever finds an unlocked browser must not leave a passkey of theirs behind.
-func TestAddingAPasskeyNeedsAFreshProof(t *testing.T) {
+func TestBeginAdd_RequiresRecentAuth(t *testing.T) {
 	for after, want := range map[time.Duration]error{
 		0:                                 nil,
 		time.Duration(stepUp):             nil,
 		time.Duration(stepUp) + 1:         domain.ErrStepUpRequired,
 		time.Duration(stepUp) + time.Hour: domain.ErrStepUpRequired,
 	} {
-		l := newLodge(t)
-		ada := l.moves("Ada")
+		l := newFixture(t)
+		ada := l.addUser("Ada")
 		l.now = noon.Add(after)
-		if started, err := ada.begins(ada.Actor, domain.Binding{}); !errors.Is(err, want) || err != nil && started.Options != nil {
+		if started, err := ada.begin(ada.Principal, domain.Binding{}); !errors.Is(err, want) || err != nil && started.Options != nil {
 			t.Errorf("after %s: %s, %v; want %v", after, started.Options, err, want)
 		}
 	}
 }
 
-func TestNobodyMakesAPasskeyForNothing(t *testing.T) {
-	l := newLodge(t)
+func TestBeginAdd_ChecksLimit(t *testing.T) {
+	l := newFixture(t)
 	l.limit = 2
-	ada := l.moves("Ada")
-	if _, err := ada.begins(ada.Actor, domain.Binding{}); err != nil {
+	ada := l.addUser("Ada")
+	if _, err := ada.begin(ada.Principal, domain.Binding{}); err != nil {
 		t.Errorf("with room for one: %v", err)
 	}
-	ada.owns("another", domain.CredentialSuspended)
-	if started, err := ada.begins(ada.Actor, domain.Binding{}); !errors.Is(err, domain.ErrPasskeyLimitReached) || started.Options != nil {
+	ada.addPasskey("another", domain.CredentialSuspended)
+	if started, err := ada.begin(ada.Principal, domain.Binding{}); !errors.Is(err, domain.ErrPasskeyLimitReached) || started.Options != nil {
 		t.Errorf("with room for none: %s, %v", started.Options, err)
 	}
 }
 
 // An authenticator that holds one of theirs already would only replace or double it.
-func TestTheOptionsNameThePersonAndAllTheirPasskeys(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	l.moves("Ben")
-	ada.owns("another", domain.CredentialSuspended)
-	started, err := ada.begins(ada.Actor, domain.Binding{})
+func TestBeginAdd_OptionsNameUserAndExcludePasskeys(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	l.addUser("Ben")
+	ada.addPasskey("another", domain.CredentialSuspended)
+	started, err := ada.begin(ada.Principal, domain.Binding{})
 	if err != nil || !started.ExpiresAt.Equal(noon.Add(5*time.Minute)) {
 		t.Fatalf("%+v, %v", started, err)
 	}
@@ -76,12 +76,12 @@ func TestTheOptionsNameThePersonAndAllTheirPasskeys(t *testing.T) {
 	}
 }
 
-func TestANewPasskeyJoinsTheOthers(t *testing.T) {
-	l := newLodge(t)
-	ada, ben := l.moves("Ada"), l.moves("Ben")
+func TestFinishAdd(t *testing.T) {
+	l := newFixture(t)
+	ada, ben := l.addUser("Ada"), l.addUser("Ben")
 	l.now = noon.Add(time.Minute)
-	made := ada.makes()
-	added, err := l.adds(ada.Actor, made)
+	made := ada.createPasskey()
+	added, err := l.add(ada.Principal, made)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,8 +90,8 @@ func TestANewPasskeyJoinsTheOthers(t *testing.T) {
 		t.Errorf("added %+v of %+v", added.Credential, added.User)
 	}
 	want := []domain.CredentialID{"Ada", id}
-	if got := ids(added.Accepted); !slices.Equal(got, want) || !slices.Equal(ada.ring(), want) || len(ben.ring()) != 1 {
-		t.Errorf("accepted %q, stored %q", got, ada.ring())
+	if got := credentialIDs(added.AcceptedCredentials); !slices.Equal(got, want) || !slices.Equal(ada.passkeyIDs(), want) || len(ben.passkeyIDs()) != 1 {
+		t.Errorf("accepted %q, stored %q", got, ada.passkeyIDs())
 	}
 	log := ada.entries()
 	if len(log) != 1 || len(ben.entries()) != 0 {
@@ -100,32 +100,32 @@ func TestANewPasskeyJoinsTheOthers(t *testing.T) {
 	if e := log[0]; e.Kind != domain.EventPasskeyAdded || e.CredentialID != id || e.PasskeyName != "the blue one" || e.SessionID != ada.Session.ID() || e.IP != "127.0.0.1" {
 		t.Errorf("logged %+v", e)
 	}
-	if _, err := l.adds(ada.Actor, made); !errors.Is(err, domain.ErrChallengeNotFound) {
+	if _, err := l.add(ada.Principal, made); !errors.Is(err, domain.ErrChallengeNotFound) {
 		t.Errorf("the same answer again: %v", err)
 	}
 }
 
 // Otherwise somebody could have another person answer, or answer for them, and own a passkey of theirs.
-func TestAPasskeyIsAddedInTheSessionThatAskedForIt(t *testing.T) {
+func TestFinishAdd_RequiresSameSession(t *testing.T) {
 	for name, in := range map[string]func(ada, ben *person) *person{
 		"somebody else's": func(_, ben *person) *person { return ben },
 		"another of her own": func(ada, _ *person) *person {
 			other := *ada
-			other.Actor = ada.signsIn(ada.owns("another", domain.CredentialActive))
+			other.Principal = ada.signIn(ada.addPasskey("another", domain.CredentialActive))
 			return &other
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLodge(t)
-			ada, ben := l.moves("Ada"), l.moves("Ben")
-			made := ada.makes()
+			l := newFixture(t)
+			ada, ben := l.addUser("Ada"), l.addUser("Ben")
+			made := ada.createPasskey()
 			answering := in(ada, ben)
-			before := len(answering.ring())
-			if _, err := l.adds(answering.Actor, made); !errors.Is(err, domain.ErrChallengeNotFound) {
+			before := len(answering.passkeyIDs())
+			if _, err := l.add(answering.Principal, made); !errors.Is(err, domain.ErrChallengeNotFound) {
 				t.Errorf("got %v", err)
 			}
-			if len(answering.ring()) != before || len(ben.ring()) != 1 {
-				t.Errorf("Ada has %q now, Ben %q", ada.ring(), ben.ring())
+			if len(answering.passkeyIDs()) != before || len(ben.passkeyIDs()) != 1 {
+				t.Errorf("Ada has %q now, Ben %q", ada.passkeyIDs(), ben.passkeyIDs())
 			}
 			// It is told to whoever tried, who is known, and not to whom the challenge was.
 			log := answering.entries()
@@ -137,10 +137,10 @@ func TestAPasskeyIsAddedInTheSessionThatAskedForIt(t *testing.T) {
 	}
 }
 
-func TestAPasskeyIsAddedInTheBrowserThatAskedForIt(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	started, err := ada.begins(ada.Actor, domain.BindTo(domain.NewSecret("Ada's browser")))
+func TestFinishAdd_RequiresBrowserBinding(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	started, err := ada.begin(ada.Principal, domain.BindTo(domain.NewSecret("Ada's browser")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,112 +149,114 @@ func TestAPasskeyIsAddedInTheBrowserThatAskedForIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer := ports.RegistrationAnswer{ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject}
-	if _, err := l.adds(ada.Actor, attempt{started.ChallengeID, answer}); !errors.Is(err, domain.ErrChallengeNotFound) || len(ada.ring()) != 1 {
-		t.Errorf("got %v, has %q", err, ada.ring())
+	if _, err := l.add(ada.Principal, attempt{started.ChallengeID, answer}); !errors.Is(err, domain.ErrChallengeNotFound) || len(ada.passkeyIDs()) != 1 {
+		t.Errorf("got %v, has %q", err, ada.passkeyIDs())
 	}
 }
 
-func TestARefusedPasskeyIsNotAdded(t *testing.T) {
+func TestFinishAdd_Rejections(t *testing.T) {
 	for name, c := range map[string]struct {
 		attempt func(ada, ben *person) attempt
 		want    error
 		log     []string
 	}{
 		"for another site": {
-			func(ada, _ *person) attempt { return ada.makes(authenticator.ForgeOrigin("https://mallory.example")) },
+			func(ada, _ *person) attempt {
+				return ada.createPasskey(authenticator.ForgeOrigin("https://mallory.example"))
+			},
 			domain.ErrPasskeyRejected, []string{"passkey_add_refused origin_not_allowed"},
 		},
 		"nobody was verified": {
 			func(ada, _ *person) attempt {
-				return ada.makes(authenticator.ForgeFlags(0, authenticator.UserVerified))
+				return ada.createPasskey(authenticator.ForgeFlags(0, authenticator.UserVerified))
 			},
 			domain.ErrUserVerificationRequired, []string{"passkey_add_refused user_verification_missing"},
 		},
 		"too late": {
 			func(ada, _ *person) attempt {
-				made := ada.makes()
+				made := ada.createPasskey()
 				ada.now = ada.now.Add(5 * time.Minute)
 				return made
 			},
 			domain.ErrChallengeExpired, []string{},
 		},
 		"that somebody else has": {
-			func(ada, _ *person) attempt { return ada.makes(authenticator.ForgeCredentialID([]byte("Ben"))) },
+			func(ada, _ *person) attempt { return ada.createPasskey(authenticator.ForgeCredentialID([]byte("Ben"))) },
 			domain.ErrPasskeyAlreadyRegistered, []string{},
 		},
 		"with a challenge that nobody knows": {
-			func(ada, _ *person) attempt { return attempt{answer: ada.makes().answer} },
+			func(ada, _ *person) attempt { return attempt{answer: ada.createPasskey().answer} },
 			domain.ErrChallengeNotFound, []string{},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLodge(t)
-			ada, ben := l.moves("Ada"), l.moves("Ben")
+			l := newFixture(t)
+			ada, ben := l.addUser("Ada"), l.addUser("Ben")
 			begun := c.attempt(ada, ben)
 			for range 2 { // the second time the challenge is spent
-				added, err := l.adds(ada.Actor, begun)
+				added, err := l.add(ada.Principal, begun)
 				if err == nil || added.Credential != nil || !errors.Is(err, c.want) && !errors.Is(err, domain.ErrChallengeNotFound) {
 					t.Errorf("got %+v, %v; want %v", added, err, c.want)
 				}
 			}
-			if _, err := l.adds(ada.Actor, begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+			if _, err := l.add(ada.Principal, begun); !errors.Is(err, domain.ErrChallengeNotFound) {
 				t.Errorf("the challenge is not spent: %v", err)
 			}
-			if got := ada.heads(); !slices.Equal(got, c.log) || len(ben.entries()) != 0 {
+			if got := ada.kindsAndReasons(); !slices.Equal(got, c.log) || len(ben.entries()) != 0 {
 				t.Errorf("logged %q and %+v; want %q", got, ben.entries(), c.log)
 			}
-			if len(ada.ring()) != 1 || len(ben.ring()) != 1 {
-				t.Errorf("Ada has %q, Ben %q", ada.ring(), ben.ring())
+			if len(ada.passkeyIDs()) != 1 || len(ben.passkeyIDs()) != 1 {
+				t.Errorf("Ada has %q, Ben %q", ada.passkeyIDs(), ben.passkeyIDs())
 			}
 		})
 	}
 }
 
-func TestARefusedPasskeyIsLoggedOnceHoweverOftenItComes(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	begun := ada.makes(authenticator.ForgeOrigin("https://mallory.example"))
+func TestFinishAdd_ReplayedRejectionIsRecordedOnce(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	begun := ada.createPasskey(authenticator.ForgeOrigin("https://mallory.example"))
 	var answering sync.WaitGroup
 	for range 16 {
 		answering.Go(func() {
-			if _, err := l.adds(ada.Actor, begun); err == nil {
+			if _, err := l.add(ada.Principal, begun); err == nil {
 				t.Error("it was added")
 			}
 		})
 	}
 	answering.Wait()
-	if got := ada.heads(); !slices.Equal(got, []string{"passkey_add_refused origin_not_allowed"}) {
+	if got := ada.kindsAndReasons(); !slices.Equal(got, []string{"passkey_add_refused origin_not_allowed"}) {
 		t.Errorf("logged %q", got)
 	}
 }
 
-func TestAnAnswerThatWasTakenMeanwhileAddsNothing(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	begun := ada.makes()
-	l.relyingParty.meanwhile = func() {
-		if _, err := l.adds(ada.Actor, begun); err != nil {
+func TestFinishAdd_ConcurrentResponseIsRejected(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	begun := ada.createPasskey()
+	l.relyingParty.beforeVerify = func() {
+		if _, err := l.add(ada.Principal, begun); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.adds(ada.Actor, begun); !errors.Is(err, domain.ErrChallengeNotFound) || len(ada.ring()) != 2 {
-		t.Errorf("the second got %v; there are %q", err, ada.ring())
+	if _, err := l.add(ada.Principal, begun); !errors.Is(err, domain.ErrChallengeNotFound) || len(ada.passkeyIDs()) != 2 {
+		t.Errorf("the second got %v; there are %q", err, ada.passkeyIDs())
 	}
 }
 
 // Of many who come to the last free places at once, as many get one as there are.
-func TestTheLimitHoldsAlsoWhenManyComeAtOnce(t *testing.T) {
-	l := newLodge(t)
+func TestFinishAdd_LimitUnderConcurrency(t *testing.T) {
+	l := newFixture(t)
 	l.limit = 4
-	ada := l.moves("Ada")
+	ada := l.addUser("Ada")
 	made := make([]attempt, 16)
 	for i := range made {
-		made[i] = ada.makes()
+		made[i] = ada.createPasskey()
 	}
 	results := make([]error, len(made))
 	var adding sync.WaitGroup
 	for i := range made {
-		adding.Go(func() { _, results[i] = l.adds(ada.Actor, made[i]) })
+		adding.Go(func() { _, results[i] = l.add(ada.Principal, made[i]) })
 	}
 	adding.Wait()
 	added := 0
@@ -266,59 +268,61 @@ func TestTheLimitHoldsAlsoWhenManyComeAtOnce(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if added != 3 || len(ada.ring()) != 4 || len(ada.entries()) != 3 {
-		t.Errorf("%d were added; there are %d, and %d events", added, len(ada.ring()), len(ada.entries()))
+	if added != 3 || len(ada.passkeyIDs()) != 4 || len(ada.entries()) != 3 {
+		t.Errorf("%d were added; there are %d, and %d events", added, len(ada.passkeyIDs()), len(ada.entries()))
 	}
 	for i, err := range results {
 		if err == nil {
 			continue
 		}
-		if _, err := l.adds(ada.Actor, made[i]); !errors.Is(err, domain.ErrChallengeNotFound) {
+		if _, err := l.add(ada.Principal, made[i]); !errors.Is(err, domain.ErrChallengeNotFound) {
 			t.Errorf("a challenge for which there was no room is not spent: %v", err)
 		}
 	}
 }
 
-// failing is a store whose next unit of work that writes is lost.
-type failing struct {
+// failOnceStore is a store whose next unit of work that writes is lost.
+type failOnceStore struct {
 	ports.Store
-	lost bool
+	fail bool
 }
 
-func (s *failing) Update(ctx context.Context, fn func(ports.Tx) error) error {
-	if s.lost {
-		s.lost = false
+func (s *failOnceStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	if s.fail {
+		s.fail = false
 		return fmt.Errorf("committing: %w", domain.ErrUnavailable)
 	}
 	return s.Store.Update(ctx, fn)
 }
 
-func TestAnAnswerMayComeAgainAfterAnOutage(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	begun := ada.makes()
-	l.store = &failing{l.store, true}
-	if added, err := l.adds(ada.Actor, begun); !errors.Is(err, domain.ErrUnavailable) || added.Credential != nil {
+func TestFinishAdd_RetryAfterStoreError(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	begun := ada.createPasskey()
+	l.store = &failOnceStore{l.store, true}
+	if added, err := l.add(ada.Principal, begun); !errors.Is(err, domain.ErrUnavailable) || added.Credential != nil {
 		t.Fatalf("got %+v, %v", added, err)
 	}
-	if _, err := l.adds(ada.Actor, begun); err != nil {
+	if _, err := l.add(ada.Principal, begun); err != nil {
 		t.Errorf("the same answer after the outage: %v", err)
 	}
 }
 
-// down is a store that cannot be read.
-type down struct{ ports.Store }
+// unreadableStore is a store that cannot be read.
+type unreadableStore struct{ ports.Store }
 
-func (down) View(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
+func (unreadableStore) View(context.Context, func(ports.Tx) error) error {
+	return domain.ErrUnavailable
+}
 
-func TestAnOutageIsNoEmptyRing(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	l.store = down{l.store}
-	if _, err := ada.begins(ada.Actor, domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) {
+func TestPasskeys_StoreError(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	l.store = unreadableStore{l.store}
+	if _, err := ada.begin(ada.Principal, domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("beginning: %v", err)
 	}
-	if list, err := (&passkeys.List{Store: l.store}).Execute(t.Context(), ada.Actor); !errors.Is(err, domain.ErrUnavailable) || list != nil {
+	if list, err := (&passkeys.List{Store: l.store}).Execute(t.Context(), ada.Principal); !errors.Is(err, domain.ErrUnavailable) || list != nil {
 		t.Errorf("listing: %v, %v", list, err)
 	}
 }

@@ -14,32 +14,32 @@ type BeginAdd struct {
 	Store        ports.Store
 	RelyingParty ports.RelyingParty
 	Clock        ports.Clock
-	Desk         *ceremony.Desk
+	Challenges   *ceremony.Challenges
 	StepUp       domain.StepUpTTL
 	Limit        domain.PasskeyLimit
 }
 
 // Execute returns the options for a passkey on an authenticator that holds none of the person's yet. It fails with
 // domain.ErrStepUpRequired or domain.ErrPasskeyLimitReached.
-func (b *BeginAdd) Execute(ctx context.Context, actor access.Actor, browser domain.Binding) (ceremony.Started, error) {
+func (b *BeginAdd) Execute(ctx context.Context, actor access.Principal, browser domain.Binding) (ceremony.Begun, error) {
 	if err := actor.RequireRecentAuth(b.StepUp, b.Clock.Now()); err != nil {
-		return ceremony.Started{}, err
+		return ceremony.Begun{}, err
 	}
-	var present domain.Keyring
+	var present domain.Passkeys
 	err := b.Store.View(ctx, func(tx ports.Tx) (err error) {
-		present, err = tx.Credentials.OfUser(ctx, actor.User.ID())
+		present, err = tx.Credentials.ListByUser(ctx, actor.User.ID())
 		return err
 	})
 	if err != nil {
-		return ceremony.Started{}, err
+		return ceremony.Begun{}, err
 	}
 	// Asked again when it joins; asked now so that nobody makes a passkey for nothing.
-	if err := present.Room(b.Limit); err != nil {
-		return ceremony.Started{}, err
+	if err := present.CheckLimit(b.Limit); err != nil {
+		return ceremony.Begun{}, err
 	}
 	registration, err := b.RelyingParty.BeginRegistration(actor.User.Entity(), present.Descriptors())
 	if err != nil {
-		return ceremony.Started{}, err
+		return ceremony.Begun{}, err
 	}
-	return b.Desk.Start(ctx, domain.PurposeAddPasskey, actor.Respondent(browser), registration, nil)
+	return b.Challenges.Begin(ctx, domain.PurposeAddPasskey, actor.ChallengeContext(browser), registration, nil)
 }

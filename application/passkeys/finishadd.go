@@ -17,14 +17,14 @@ type FinishAdd struct {
 	Store        ports.Store
 	RelyingParty ports.RelyingParty
 	Clock        ports.Clock
-	Desk         *ceremony.Desk
-	Log          *access.SecurityLog
+	Challenges   *ceremony.Challenges
+	Audit        *access.AuditLog
 	Limit        domain.PasskeyLimit
 	Decoys       domain.Decoys
 }
 
-// Answer is what the client made of the options.
-type Answer struct {
+// FinishAddInput is what the client made of the options.
+type FinishAddInput struct {
 	ChallengeID domain.ChallengeID
 	Binding     domain.Binding
 	Credential  ports.RegistrationAnswer
@@ -33,29 +33,29 @@ type Answer struct {
 
 // Added is a new passkey among all that its owner has now.
 type Added struct {
-	User       *domain.User
-	Credential *domain.Credential
-	Accepted   domain.Keyring
+	User                *domain.User
+	Credential          *domain.Credential
+	AcceptedCredentials domain.Passkeys
 }
 
 // Execute fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired, domain.ErrPasskeyAlreadyRegistered,
 // domain.ErrPasskeyLimitReached, domain.ErrStepUpRequired if the session was stepped up in since the actor's token was issued, or a *domain.Rejection; the challenge is spent all the same.
-func (f *FinishAdd) Execute(ctx context.Context, actor access.Actor, answer Answer) (Added, error) {
+func (f *FinishAdd) Execute(ctx context.Context, actor access.Principal, answer FinishAddInput) (Added, error) {
 	now := f.Clock.Now()
 	added, err := f.add(ctx, actor, answer, now)
 	if err != nil {
-		event, eventErr := f.Log.Refused(actor.Visitor, now, domain.EventSnapshot{
+		event, eventErr := f.Audit.Failure(actor.Client, now, domain.EventState{
 			Kind: domain.EventPasskeyAddRefused, UserID: actor.User.ID(), SessionID: actor.Session.ID(),
 		}, err)
-		return Added{}, f.Desk.Refuse(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
+		return Added{}, f.Challenges.Fail(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
 	}
 	return added, nil
 }
 
-func (f *FinishAdd) add(ctx context.Context, actor access.Actor, answer Answer, now time.Time) (Added, error) {
+func (f *FinishAdd) add(ctx context.Context, actor access.Principal, answer FinishAddInput, now time.Time) (Added, error) {
 	var state []byte
 	err := f.Store.View(ctx, func(tx ports.Tx) (err error) {
-		_, state, err = f.Desk.Look(ctx, tx, answer.ChallengeID, domain.PurposeAddPasskey, actor.Respondent(answer.Binding), now)
+		_, state, err = f.Challenges.Peek(ctx, tx, answer.ChallengeID, domain.PurposeAddPasskey, actor.ChallengeContext(answer.Binding), now)
 		return err
 	})
 	if err != nil {
@@ -74,25 +74,25 @@ func (f *FinishAdd) add(ctx context.Context, actor access.Actor, answer Answer, 
 		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
 			return err
 		}
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
 		if err := actor.RequirePasskey(); err != nil { // there may have been a step-up since Begin: what was issued before it adds nothing
 			return err
 		}
-		var present domain.Keyring
-		if present, err = tx.Credentials.OfUser(ctx, actor.User.ID()); err != nil {
+		var present domain.Passkeys
+		if present, err = tx.Credentials.ListByUser(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		if err := present.Room(f.Limit); err != nil {
+		if err := present.CheckLimit(f.Limit); err != nil {
 			return err
 		}
-		if err := access.Register(ctx, tx, f.Decoys, credential); err != nil {
+		if err := access.AddCredential(ctx, tx, f.Decoys, credential); err != nil {
 			return err
 		}
-		added.User, added.Accepted = actor.User, slices.Concat(present, domain.Keyring{credential})
-		return f.Log.Enter(ctx, tx, actor.Visitor, now, domain.EventSnapshot{
+		added.User, added.AcceptedCredentials = actor.User, slices.Concat(present, domain.Passkeys{credential})
+		return f.Audit.Record(ctx, tx, actor.Client, now, domain.EventState{
 			Kind: domain.EventPasskeyAdded, UserID: actor.User.ID(), SessionID: actor.Session.ID(),
 			CredentialID: credential.ID(), PasskeyName: credential.Name(),
 		})

@@ -13,9 +13,9 @@ import (
 type List struct{ Store ports.Store }
 
 // Execute returns all of them, oldest first, suspended ones among them.
-func (l *List) Execute(ctx context.Context, actor access.Actor) (list domain.Keyring, err error) {
+func (l *List) Execute(ctx context.Context, actor access.Principal) (list domain.Passkeys, err error) {
 	err = l.Store.View(ctx, func(tx ports.Tx) error {
-		list, err = tx.Credentials.OfUser(ctx, actor.User.ID())
+		list, err = tx.Credentials.ListByUser(ctx, actor.User.ID())
 		return err
 	})
 	return list, err

@@ -33,51 +33,51 @@ type clock time.Time
 
 func (c clock) Now() time.Time { return time.Time(c) }
 
-type names struct{}
+type deviceNames struct{}
 
-func (names) NameOf(userAgent string) string { return userAgent }
+func (deviceNames) NameOf(userAgent string) string { return userAgent }
 
-// interrupted is the relying party, with something that happens just before its next verdict.
-type interrupted struct {
+// hookedRelyingParty is the relying party, with something that happens just before its next verdict.
+type hookedRelyingParty struct {
 	ports.RelyingParty
-	meanwhile func()
+	beforeVerify func()
 }
 
-func (r *interrupted) VerifyRegistration(state []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
-	if meanwhile := r.meanwhile; meanwhile != nil {
-		r.meanwhile = nil
+func (r *hookedRelyingParty) VerifyRegistration(state []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
+	if meanwhile := r.beforeVerify; meanwhile != nil {
+		r.beforeVerify = nil
 		meanwhile()
 	}
 	return r.RelyingParty.VerifyRegistration(state, answer)
 }
 
-// lodge is everything around passkeys, at a time that stands still until a test moves it.
-type lodge struct {
+// fixture is everything around passkeys, at a time that stands still until a test moves it.
+type fixture struct {
 	t            *testing.T
 	store        ports.Store
-	relyingParty *interrupted
+	relyingParty *hookedRelyingParty
 	now          time.Time
 	limit        domain.PasskeyLimit
 }
 
-func newLodge(t *testing.T) *lodge {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	relyingParty, err := webauthn.New(webauthn.Config{RPID: "localhost", RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &lodge{t: t, store: memory.New(), relyingParty: &interrupted{RelyingParty: relyingParty}, now: noon, limit: 20}
+	return &fixture{t: t, store: memory.New(), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, now: noon, limit: 20}
 }
 
-func (l *lodge) log() *access.SecurityLog {
-	return &access.SecurityLog{Random: rand.Reader, Devices: names{}}
+func (l *fixture) newAuditLog() *access.AuditLog {
+	return &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
 }
 
-func (l *lodge) desk() *ceremony.Desk {
-	return &ceremony.Desk{Store: l.store, Clock: clock(l.now), Random: rand.Reader, TTL: ceremony.TTL(5 * time.Minute)}
+func (l *fixture) challenges() *ceremony.Challenges {
+	return &ceremony.Challenges{Store: l.store, Clock: clock(l.now), Random: rand.Reader, TTL: ceremony.TTL(5 * time.Minute)}
 }
 
-func (l *lodge) update(fn func(ports.Tx) error) {
+func (l *fixture) update(fn func(ports.Tx) error) {
 	l.t.Helper()
 	if err := l.store.Update(context.WithoutCancel(l.t.Context()), fn); err != nil {
 		l.t.Fatal(err)
@@ -86,47 +86,47 @@ func (l *lodge) update(fn func(ports.Tx) error) {
 
 // person is somebody with an account and one passkey, called after them, by which they have just signed in.
 type person struct {
-	*lodge
+	*fixture
 	user *domain.User
-	access.Actor
+	access.Principal
 }
 
-func (l *lodge) moves(name string) *person {
+func (l *fixture) addUser(name string) *person {
 	l.t.Helper()
-	applicant, err := domain.NewApplicant("", domain.DisplayName(name), l.now, rand.Reader)
+	applicant, err := domain.NewPendingUser("", domain.DisplayName(name), l.now, rand.Reader)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	p := &person{lodge: l, user: applicant.Admit(l.now)}
+	p := &person{fixture: l, user: applicant.ToUser(l.now)}
 	l.update(func(tx ports.Tx) error { return tx.Users.Add(l.t.Context(), p.user) })
-	p.Actor = p.signsIn(p.owns(domain.CredentialID(name), domain.CredentialActive))
+	p.Principal = p.signIn(p.addPasskey(domain.CredentialID(name), domain.CredentialActive))
 	return p
 }
 
-// owns gives them another passkey.
-func (p *person) owns(id domain.CredentialID, status domain.CredentialStatus) *domain.Credential {
+// addPasskey gives them another passkey.
+func (p *person) addPasskey(id domain.CredentialID, status domain.CredentialStatus) *domain.Credential {
 	p.t.Helper()
-	key := domain.RestoreCredential(domain.CredentialSnapshot{
+	key := domain.RestoreCredential(domain.CredentialState{
 		ID: id, UserID: p.user.ID(), Name: domain.PasskeyName(id + "'s key"), Status: status, Flags: 1<<0 | 1<<2, CreatedAt: p.now,
 	})
 	p.update(func(tx ports.Tx) error { return tx.Credentials.Add(p.t.Context(), key) })
 	return key
 }
 
-func (p *person) signsIn(with *domain.Credential) access.Actor {
+func (p *person) signIn(with *domain.Credential) access.Principal {
 	p.t.Helper()
 	session, _, err := domain.OpenSession(with, domain.Device{}, lifetime, p.now, rand.Reader)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
-	return access.Actor{User: p.user, Session: session, Proof: session.Proof(), Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+	return access.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
-// ring is all that they have, as the store has it.
-func (p *person) ring() (ids []domain.CredentialID) {
+// passkeyIDs is all that they have, as the store has it.
+func (p *person) passkeyIDs() (ids []domain.CredentialID) {
 	p.t.Helper()
-	list, err := (&passkeys.List{Store: p.store}).Execute(context.WithoutCancel(p.t.Context()), p.Actor)
+	list, err := (&passkeys.List{Store: p.store}).Execute(context.WithoutCancel(p.t.Context()), p.Principal)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -136,20 +136,20 @@ func (p *person) ring() (ids []domain.CredentialID) {
 	return ids
 }
 
-func (p *person) entries() (list []domain.EventSnapshot) {
+func (p *person) entries() (list []domain.EventState) {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) error {
-		events, err := tx.Events.OfUser(p.t.Context(), p.user.ID(), domain.EventID{}, 1000)
+		events, err := tx.Events.ListByUser(p.t.Context(), p.user.ID(), domain.EventID{}, 1000)
 		for _, e := range events {
-			list = append(list, e.Snapshot())
+			list = append(list, e.State())
 		}
 		return err
 	})
 	return list
 }
 
-// heads are the kinds and reasons of their log, sorted.
-func (p *person) heads() []string {
+// kindsAndReasons are the kinds and reasons of their log, sorted.
+func (p *person) kindsAndReasons() []string {
 	p.t.Helper()
 	list := []string{}
 	for _, e := range p.entries() {
@@ -159,8 +159,8 @@ func (p *person) heads() []string {
 	return list
 }
 
-func (p *person) begins(in access.Actor, browser domain.Binding) (ceremony.Started, error) {
-	begin := &passkeys.BeginAdd{Store: p.store, RelyingParty: p.relyingParty, Clock: clock(p.now), Desk: p.desk(), StepUp: stepUp, Limit: p.limit}
+func (p *person) begin(in access.Principal, browser domain.Binding) (ceremony.Begun, error) {
+	begin := &passkeys.BeginAdd{Store: p.store, RelyingParty: p.relyingParty, Clock: clock(p.now), Challenges: p.challenges(), StepUp: stepUp, Limit: p.limit}
 	return begin.Execute(p.t.Context(), in, browser)
 }
 
@@ -170,15 +170,15 @@ type attempt struct {
 	answer    ports.RegistrationAnswer
 }
 
-// makes has a device of theirs make a passkey.
-func (p *person) makes(variations ...authenticator.Variation) attempt {
+// createPasskey has a device of theirs make a passkey.
+func (p *person) createPasskey(variations ...authenticator.Variation) attempt {
 	p.t.Helper()
-	return p.makesOn(authenticator.New(origin), variations...)
+	return p.createPasskeyOn(authenticator.New(origin), variations...)
 }
 
-func (p *person) makesOn(device *authenticator.Authenticator, variations ...authenticator.Variation) attempt {
+func (p *person) createPasskeyOn(device *authenticator.Authenticator, variations ...authenticator.Variation) attempt {
 	p.t.Helper()
-	started, err := p.begins(p.Actor, domain.Binding{})
+	started, err := p.begin(p.Principal, domain.Binding{})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -191,40 +191,40 @@ func (p *person) makesOn(device *authenticator.Authenticator, variations ...auth
 	}}
 }
 
-func (l *lodge) adds(actor access.Actor, a attempt) (passkeys.Added, error) {
-	finish := &passkeys.FinishAdd{Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Desk: l.desk(), Log: l.log(), Limit: l.limit}
-	return finish.Execute(l.t.Context(), actor, passkeys.Answer{ChallengeID: a.challenge, Credential: a.answer, Name: "the blue one"})
+func (l *fixture) add(actor access.Principal, a attempt) (passkeys.Added, error) {
+	finish := &passkeys.FinishAdd{Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Challenges: l.challenges(), Audit: l.newAuditLog(), Limit: l.limit}
+	return finish.Execute(l.t.Context(), actor, passkeys.FinishAddInput{ChallengeID: a.challenge, Credential: a.answer, Name: "the blue one"})
 }
 
-func (l *lodge) renames(actor access.Actor, id domain.CredentialID, name domain.PasskeyName) (*domain.Credential, error) {
-	return (&passkeys.Rename{Store: l.store, Clock: clock(l.now), Log: l.log()}).Execute(l.t.Context(), actor, id, name)
+func (l *fixture) rename(actor access.Principal, id domain.CredentialID, name domain.PasskeyName) (*domain.Credential, error) {
+	return (&passkeys.Rename{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog()}).Execute(l.t.Context(), actor, id, name)
 }
 
-func (l *lodge) removes(actor access.Actor, id domain.CredentialID) (passkeys.Removed, error) {
-	return (&passkeys.Remove{Store: l.store, Clock: clock(l.now), Log: l.log(), StepUp: stepUp}).Execute(l.t.Context(), actor, id)
+func (l *fixture) remove(actor access.Principal, id domain.CredentialID) (passkeys.Removed, error) {
+	return (&passkeys.Remove{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog(), StepUp: stepUp}).Execute(l.t.Context(), actor, id)
 }
 
-func ids(ring domain.Keyring) (list []domain.CredentialID) {
+func credentialIDs(ring domain.Passkeys) (list []domain.CredentialID) {
 	for _, c := range ring {
 		list = append(list, c.ID())
 	}
 	return list
 }
 
-func TestAPersonSeesTheirOwnPasskeysOldestFirst(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	l.moves("Ben")
+func TestList_OwnOldestFirst(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	l.addUser("Ben")
 	l.now = noon.Add(time.Minute)
-	ada.owns("A second", domain.CredentialSuspended)
-	if got := ada.ring(); !slices.Equal(got, []domain.CredentialID{"Ada", "A second"}) {
+	ada.addPasskey("A second", domain.CredentialSuspended)
+	if got := ada.passkeyIDs(); !slices.Equal(got, []domain.CredentialID{"Ada", "A second"}) {
 		t.Errorf("got %q", got)
 	}
 }
 
-func TestAPasskeyIsRenamedByItsOwnerOnly(t *testing.T) {
-	l := newLodge(t)
-	ada, ben := l.moves("Ada"), l.moves("Ben")
+func TestRename_OwnPasskeysOnly(t *testing.T) {
+	l := newFixture(t)
+	ada, ben := l.addUser("Ada"), l.addUser("Ben")
 	for name, c := range map[string]struct {
 		id   domain.CredentialID
 		name domain.PasskeyName
@@ -233,12 +233,12 @@ func TestAPasskeyIsRenamedByItsOwnerOnly(t *testing.T) {
 		"somebody else's": {"Ben", "mine", domain.ErrPasskeyNotFound},
 		"nobody's":        {"nobody", "mine", domain.ErrPasskeyNotFound},
 	} {
-		if got, err := l.renames(ada.Actor, c.id, c.name); !errors.Is(err, c.want) || got != nil {
+		if got, err := l.rename(ada.Principal, c.id, c.name); !errors.Is(err, c.want) || got != nil {
 			t.Errorf("%s: got %v, %v", name, got, err)
 		}
 	}
 	for _, name := range []domain.PasskeyName{"the blue one", "the blue one", ""} {
-		got, err := l.renames(ada.Actor, "Ada", name)
+		got, err := l.rename(ada.Principal, "Ada", name)
 		if err != nil || got.ID() != "Ada" || got.Name() != name {
 			t.Errorf("got %+v, %v", got, err)
 		}

@@ -12,23 +12,23 @@ import (
 type Remove struct {
 	Store  ports.Store
 	Clock  ports.Clock
-	Log    *access.SecurityLog
+	Audit  *access.AuditLog
 	StepUp domain.StepUpTTL
 }
 
 // Removed is the account without the passkey.
 type Removed struct {
-	User     *domain.User
-	Accepted domain.Keyring
+	User                *domain.User
+	AcceptedCredentials domain.Passkeys
 }
 
 // Execute also ends the other sessions that this passkey opened: whoever removes the passkey of a lost device wants
 // nobody to stay signed in on it. It fails with domain.ErrStepUpRequired, domain.ErrPasskeyNotFound, also for somebody
 // else's, or domain.ErrLastPasskey.
-func (r *Remove) Execute(ctx context.Context, actor access.Actor, id domain.CredentialID) (removed Removed, err error) {
+func (r *Remove) Execute(ctx context.Context, actor access.Principal, id domain.CredentialID) (removed Removed, err error) {
 	now := r.Clock.Now()
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
@@ -36,30 +36,30 @@ func (r *Remove) Execute(ctx context.Context, actor access.Actor, id domain.Cred
 			return err
 		}
 		// Read here, so that of two who remove the last two at once one finds only one left.
-		var present domain.Keyring
-		if present, err = tx.Credentials.OfUser(ctx, actor.User.ID()); err != nil {
+		var present domain.Passkeys
+		if present, err = tx.Credentials.ListByUser(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		leaving, err := present.Find(id)
+		leaving, err := present.ByID(id)
 		if err != nil {
 			return err
 		}
 		removed.User = actor.User
-		if removed.Accepted, err = present.Without(id); err != nil {
+		if removed.AcceptedCredentials, err = present.Remove(id); err != nil {
 			return err
 		}
 		if err := tx.Credentials.Remove(ctx, id); err != nil {
 			return err
 		}
-		about := domain.EventSnapshot{
+		about := domain.EventState{
 			Kind: domain.EventPasskeyRemoved, UserID: actor.User.ID(), SessionID: actor.Session.ID(), CredentialID: id, PasskeyName: leaving.Name(),
 		}
-		if err := r.Log.Enter(ctx, tx, actor.Visitor, now, about); err != nil {
+		if err := r.Audit.Record(ctx, tx, actor.Client, now, about); err != nil {
 			return err
 		}
 		about.Kind, about.Reason = domain.EventSessionRevoked, string(domain.EventPasskeyRemoved)
 		keep := func(s *domain.Session) bool { return s.ID() == actor.Session.ID() || s.CredentialID() != id }
-		_, err = r.Log.EndAll(ctx, tx, actor.User.ID(), keep, actor.Visitor, about, now)
+		_, err = r.Audit.RevokeSessions(ctx, tx, actor.User.ID(), keep, actor.Client, about, now)
 		return err
 	})
 	return removed, err

@@ -13,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-func TestAPasskeyIsRemovedByItsOwnerOnly(t *testing.T) {
+func TestRemove_OwnPasskeysOnly(t *testing.T) {
 	for name, c := range map[string]struct {
 		id   domain.CredentialID
 		want error
@@ -26,24 +26,24 @@ func TestAPasskeyIsRemovedByItsOwnerOnly(t *testing.T) {
 		"nobody's":             {"nobody", domain.ErrPasskeyNotFound, []domain.CredentialID{"Ada", "another", "suspended"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLodge(t)
-			ada, ben := l.moves("Ada"), l.moves("Ben")
-			ada.owns("another", domain.CredentialActive)
-			ada.owns("suspended", domain.CredentialSuspended)
-			removed, err := l.removes(ada.Actor, c.id)
+			l := newFixture(t)
+			ada, ben := l.addUser("Ada"), l.addUser("Ben")
+			ada.addPasskey("another", domain.CredentialActive)
+			ada.addPasskey("suspended", domain.CredentialSuspended)
+			removed, err := l.remove(ada.Principal, c.id)
 			if !errors.Is(err, c.want) {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}
-			if got := ada.ring(); !slices.Equal(got, c.left) || len(ben.ring()) != 1 {
-				t.Errorf("Ada has %q, Ben %q", got, ben.ring())
+			if got := ada.passkeyIDs(); !slices.Equal(got, c.left) || len(ben.passkeyIDs()) != 1 {
+				t.Errorf("Ada has %q, Ben %q", got, ben.passkeyIDs())
 			}
 			if err != nil {
-				if len(ada.entries())+len(ben.entries()) > 0 || removed.Accepted != nil {
+				if len(ada.entries())+len(ben.entries()) > 0 || removed.AcceptedCredentials != nil {
 					t.Errorf("removed %+v, logged %+v, %+v", removed, ada.entries(), ben.entries())
 				}
 				return
 			}
-			if got := ids(removed.Accepted); !slices.Equal(got, c.left) || removed.User.ID() != ada.user.ID() {
+			if got := credentialIDs(removed.AcceptedCredentials); !slices.Equal(got, c.left) || removed.User.ID() != ada.user.ID() {
 				t.Errorf("accepted %q of %+v", got, removed.User)
 			}
 			log := ada.entries()
@@ -55,40 +55,40 @@ func TestAPasskeyIsRemovedByItsOwnerOnly(t *testing.T) {
 	}
 }
 
-func TestTheLastPasskeyStays(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	if _, err := l.removes(ada.Actor, "Ada"); !errors.Is(err, domain.ErrLastPasskey) {
+func TestRemove_LastPasskey(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	if _, err := l.remove(ada.Principal, "Ada"); !errors.Is(err, domain.ErrLastPasskey) {
 		t.Errorf("the only one: %v", err)
 	}
-	ada.owns("suspended", domain.CredentialSuspended)
-	if _, err := l.removes(ada.Actor, "Ada"); !errors.Is(err, domain.ErrLastPasskey) {
+	ada.addPasskey("suspended", domain.CredentialSuspended)
+	if _, err := l.remove(ada.Principal, "Ada"); !errors.Is(err, domain.ErrLastPasskey) {
 		t.Errorf("the only one that opens the account: %v", err)
 	}
-	if len(ada.ring()) != 2 || len(ada.entries()) != 0 {
-		t.Errorf("left %q, logged %+v", ada.ring(), ada.entries())
+	if len(ada.passkeyIDs()) != 2 || len(ada.entries()) != 0 {
+		t.Errorf("left %q, logged %+v", ada.passkeyIDs(), ada.entries())
 	}
 }
 
-func TestOfTwoWhoRemoveTheLastTwoAtOnceOneFails(t *testing.T) {
+func TestRemove_LastTwoConcurrently(t *testing.T) {
 	for range 50 {
-		l := newLodge(t)
-		ada := l.moves("Ada")
-		ada.owns("another", domain.CredentialActive)
+		l := newFixture(t)
+		ada := l.addUser("Ada")
+		ada.addPasskey("another", domain.CredentialActive)
 		results := make([]error, 2)
 		var removing sync.WaitGroup
 		for i, id := range []domain.CredentialID{"Ada", "another"} {
-			removing.Go(func() { _, results[i] = l.removes(ada.Actor, id) })
+			removing.Go(func() { _, results[i] = l.remove(ada.Principal, id) })
 		}
 		removing.Wait()
-		if (results[0] == nil) == (results[1] == nil) || !errors.Is(errors.Join(results...), domain.ErrLastPasskey) || len(ada.ring()) != 1 {
-			t.Fatalf("got %v and %v; left %q", results[0], results[1], ada.ring())
+		if (results[0] == nil) == (results[1] == nil) || !errors.Is(errors.Join(results...), domain.ErrLastPasskey) || len(ada.passkeyIDs()) != 1 {
+			t.Fatalf("got %v and %v; left %q", results[0], results[1], ada.passkeyIDs())
 		}
 	}
 }
 
 // What the caller knew of the session when they were let in may be out of date, both ways.
-func TestTheProofIsAsFreshAsItIsInTheStore(t *testing.T) {
+func TestRemove_RequiresStoredRecentAuth(t *testing.T) {
 	stale, fresh := noon.Add(-time.Hour), noon
 	for name, c := range map[string]struct {
 		known, stored time.Time
@@ -103,11 +103,11 @@ func TestTheProofIsAsFreshAsItIsInTheStore(t *testing.T) {
 		"by a recovery that has no key": {fresh, time.Time{}, domain.ErrStepUpRequired},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLodge(t)
-			ada := l.moves("Ada")
-			ada.owns("another", domain.CredentialActive)
+			l := newFixture(t)
+			ada := l.addUser("Ada")
+			ada.addPasskey("another", domain.CredentialActive)
 			at := func(authTime time.Time) *domain.Session {
-				is := ada.Session.Snapshot()
+				is := ada.Session.State()
 				is.AuthTime = authTime
 				if authTime.IsZero() {
 					is.AuthTime, is.Assurance = fresh, "recovery"
@@ -115,29 +115,29 @@ func TestTheProofIsAsFreshAsItIsInTheStore(t *testing.T) {
 				return domain.RestoreSession(is)
 			}
 			l.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), at(c.stored)) })
-			actor := ada.Actor
+			actor := ada.Principal
 			actor.Session = at(c.known)
-			actor.Proof = actor.Session.Proof()
-			if _, err := l.removes(actor, "another"); !errors.Is(err, c.want) || (len(ada.ring()) == 1) != (c.want == nil) {
-				t.Errorf("got %v, left %q; want %v", err, ada.ring(), c.want)
+			actor.AuthContext = actor.Session.AuthContext()
+			if _, err := l.remove(actor, "another"); !errors.Is(err, c.want) || (len(ada.passkeyIDs()) == 1) != (c.want == nil) {
+				t.Errorf("got %v, left %q; want %v", err, ada.passkeyIDs(), c.want)
 			}
 		})
 	}
 }
 
 // Whoever removes the passkey of a lost device wants nobody to stay signed in on it.
-func TestARemovedPasskeyTakesItsSessionsAlong(t *testing.T) {
-	l := newLodge(t)
-	ada, ben := l.moves("Ada"), l.moves("Ben")
-	lost := ada.owns("lost", domain.CredentialActive)
-	browsers := ada.signsIn(lost)
+func TestRemove_RevokesSessionsOfPasskey(t *testing.T) {
+	l := newFixture(t)
+	ada, ben := l.addUser("Ada"), l.addUser("Ben")
+	lost := ada.addPasskey("lost", domain.CredentialActive)
+	browsers := ada.signIn(lost)
 	program, _, err := domain.OpenBearerSession(lost, domain.Device{}, lifetime, domain.RefreshKeys{make([]byte, 32)}, noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.update(func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), program) })
-	other := ada.signsIn(ada.owns("another", domain.CredentialActive))
-	if _, err := l.removes(ada.Actor, "lost"); err != nil {
+	other := ada.signIn(ada.addPasskey("another", domain.CredentialActive))
+	if _, err := l.remove(ada.Principal, "lost"); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
@@ -150,11 +150,11 @@ func TestARemovedPasskeyTakesItsSessionsAlong(t *testing.T) {
 		"her own":                  {ada.Session.ID(), nil},
 		"Ben's":                    {ben.Session.ID(), nil},
 	} {
-		if err := l.isOver(c.id); !errors.Is(err, c.want) {
+		if err := l.sessionErr(c.id); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	if got := ada.heads(); !slices.Equal(got, []string{"passkey_removed", "session_revoked passkey_removed", "session_revoked passkey_removed"}) {
+	if got := ada.kindsAndReasons(); !slices.Equal(got, []string{"passkey_removed", "session_revoked passkey_removed", "session_revoked passkey_removed"}) {
 		t.Errorf("logged %q", got)
 	}
 	for _, e := range ada.entries() {
@@ -165,38 +165,38 @@ func TestARemovedPasskeyTakesItsSessionsAlong(t *testing.T) {
 	}
 }
 
-func TestThePasskeyThatOpenedTheCurrentSessionLeavesItOpen(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	ada.owns("another", domain.CredentialActive)
-	var twin access.Actor
+func TestRemove_KeepsCurrentSession(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	ada.addPasskey("another", domain.CredentialActive)
+	var twin access.Principal
 	l.update(func(tx ports.Tx) error {
 		key, err := tx.Credentials.ByID(t.Context(), "Ada")
 		if err == nil {
 			var session *domain.Session
 			session, _, err = domain.OpenSession(key, domain.Device{}, lifetime, noon, rand.Reader)
-			twin = access.Actor{User: ada.user, Session: session, Proof: session.Proof()}
+			twin = access.Principal{User: ada.user, Session: session, AuthContext: session.AuthContext()}
 			return errors.Join(err, tx.Sessions.Add(t.Context(), session))
 		}
 		return err
 	})
-	if _, err := l.removes(ada.Actor, "Ada"); err != nil {
+	if _, err := l.remove(ada.Principal, "Ada"); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.isOver(ada.Session.ID()); err != nil {
+	if err := l.sessionErr(ada.Session.ID()); err != nil {
 		t.Errorf("the session that asked: %v", err)
 	}
-	if err := l.isOver(twin.Session.ID()); !errors.Is(err, domain.ErrSessionRevoked) {
+	if err := l.sessionErr(twin.Session.ID()); !errors.Is(err, domain.ErrSessionRevoked) {
 		t.Errorf("another one by the same passkey: %v", err)
 	}
 }
 
-func (l *lodge) isOver(id domain.SessionID) (over error) {
+func (l *fixture) sessionErr(id domain.SessionID) (over error) {
 	l.t.Helper()
 	l.update(func(tx ports.Tx) error {
 		s, err := tx.Sessions.ByID(l.t.Context(), id)
 		if err == nil {
-			over = s.Usable(l.now)
+			over = s.RequireActive(l.now)
 		}
 		return err
 	})

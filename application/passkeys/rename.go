@@ -12,28 +12,28 @@ import (
 type Rename struct {
 	Store ports.Store
 	Clock ports.Clock
-	Log   *access.SecurityLog
+	Audit *access.AuditLog
 }
 
 // Execute fails with domain.ErrPasskeyNotFound, also for somebody else's. The empty name is none.
-func (r *Rename) Execute(ctx context.Context, actor access.Actor, id domain.CredentialID, name domain.PasskeyName) (renamed *domain.Credential, err error) {
+func (r *Rename) Execute(ctx context.Context, actor access.Principal, id domain.CredentialID, name domain.PasskeyName) (renamed *domain.Credential, err error) {
 	now := r.Clock.Now()
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		var present domain.Keyring
-		if present, err = tx.Credentials.OfUser(ctx, actor.User.ID()); err != nil {
+		var present domain.Passkeys
+		if present, err = tx.Credentials.ListByUser(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		if renamed, err = present.Find(id); err != nil || !renamed.Rename(name) {
+		if renamed, err = present.ByID(id); err != nil || !renamed.Rename(name) {
 			return err
 		}
 		if err := tx.Credentials.Save(ctx, renamed); err != nil {
 			return err
 		}
-		return r.Log.Enter(ctx, tx, actor.Visitor, now, domain.EventSnapshot{
+		return r.Audit.Record(ctx, tx, actor.Client, now, domain.EventState{
 			Kind: domain.EventPasskeyRenamed, UserID: actor.User.ID(), SessionID: actor.Session.ID(), CredentialID: id, PasskeyName: name,
 		})
 	})

@@ -15,38 +15,38 @@ type Begin struct {
 	Store        ports.Store
 	RelyingParty ports.RelyingParty
 	Clock        ports.Clock
-	Desk         *ceremony.Desk
+	Challenges   *ceremony.Challenges
 }
 
 // Execute returns the options for the new passkey. The grant is looked at and not spent: whoever dismisses the prompt may
-// begin again. It fails with domain.ErrInvalidGrant.
-func (b *Begin) Execute(ctx context.Context, token domain.GrantToken, browser domain.Binding) (ceremony.Started, error) {
+// begin again. It fails with domain.ErrRecoveryGrantInvalid.
+func (b *Begin) Execute(ctx context.Context, token domain.RecoveryGrantToken, browser domain.Binding) (ceremony.Begun, error) {
 	now := b.Clock.Now()
 	var user *domain.User
-	var present domain.Keyring
+	var present domain.Passkeys
 	err := b.Store.View(ctx, func(tx ports.Tx) error {
-		grant, err := tx.Grants.ByToken(ctx, token.Digest())
+		grant, err := tx.RecoveryGrants.ByToken(ctx, token.Digest())
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(grant.Usable(now), grant.PaidFor(b.Policy)); err != nil {
+		if err := errors.Join(grant.RequireUnexpired(now), grant.RequireFactors(b.Policy)); err != nil {
 			return err
 		}
 		if user, err = tx.Users.ByID(ctx, grant.UserID()); err != nil {
 			return err
 		}
-		if user.Enabled() != nil {
-			return domain.ErrInvalidGrant // nobody is told about an account before they have proved that it is theirs
+		if user.RequireEnabled() != nil {
+			return domain.ErrRecoveryGrantInvalid // nobody is told about an account before they have proved that it is theirs
 		}
-		present, err = tx.Credentials.OfUser(ctx, user.ID())
+		present, err = tx.Credentials.ListByUser(ctx, user.ID())
 		return err
 	})
 	if err != nil {
-		return ceremony.Started{}, err
+		return ceremony.Begun{}, err
 	}
 	registration, err := b.RelyingParty.BeginRegistration(user.Entity(), present.Descriptors())
 	if err != nil {
-		return ceremony.Started{}, err
+		return ceremony.Begun{}, err
 	}
-	return b.Desk.Start(ctx, domain.PurposeRecovery, domain.Respondent{Browser: browser, Grant: token.Digest()}, registration, nil)
+	return b.Challenges.Begin(ctx, domain.PurposeRecovery, domain.ChallengeContext{Browser: browser, RecoveryGrant: token.Digest()}, registration, nil)
 }

@@ -13,9 +13,9 @@ import (
 
 // Factors are what a person has to recover with.
 type Factors struct {
-	TOTP        *domain.TOTP
-	CodesLeft   int
-	CodesMadeAt time.Time // zero without a set
+	TOTP             *domain.TOTP
+	CodesLeft        int
+	CodesGeneratedAt time.Time // zero without a set
 }
 
 // Show tells a person what they have.
@@ -25,28 +25,28 @@ type Show struct {
 }
 
 // Execute fails with domain.ErrRecoveryOff.
-func (s *Show) Execute(ctx context.Context, actor access.Actor) (have Factors, err error) {
-	if err := s.Policy.On(); err != nil {
+func (s *Show) Execute(ctx context.Context, actor access.Principal) (have Factors, err error) {
+	if err := s.Policy.RequireEnabled(); err != nil {
 		return Factors{}, err
 	}
 	err = s.Store.View(ctx, func(tx ports.Tx) error {
-		if have.TOTP, err = tx.TOTPs.Of(ctx, actor.User.ID()); err != nil {
+		if have.TOTP, err = tx.TOTPs.Get(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		have.CodesLeft, have.CodesMadeAt, err = tx.BackupCodes.Stock(ctx, actor.User.ID())
+		have.CodesLeft, have.CodesGeneratedAt, err = tx.BackupCodes.Count(ctx, actor.User.ID())
 		return err
 	})
 	return have, err
 }
 
-// sealingLabel binds a sealed secret to its owner.
-func sealingLabel(owner domain.UserID) string { return "totp " + owner.String() }
+// additionalData binds a sealed secret to its owner.
+func additionalData(owner domain.UserID) string { return "totp " + owner.String() }
 
-// Readable reports whether the sealer opens the secret of an app that counts; without one there is nothing to open.
-func Readable(app *domain.TOTP, sealer ports.Sealer) bool {
+// Decryptable reports whether the sealer opens the secret of an app that counts; without one there is nothing to open.
+func Decryptable(app *domain.TOTP, sealer ports.Sealer) bool {
 	if !app.Confirmed() {
 		return true
 	}
-	_, err := sealer.Open(app.Secret(), sealingLabel(app.UserID()))
+	_, err := sealer.Open(app.Secret(), additionalData(app.UserID()))
 	return err == nil
 }

@@ -20,112 +20,112 @@ type Redeem struct {
 	Sealer  ports.Sealer
 	Clock   ports.Clock
 	Random  io.Reader
-	Log     *access.SecurityLog
-	Peppers domain.CodePeppers
-	Keys    domain.GrantKeys
+	Audit   *access.AuditLog
+	Peppers domain.BackupCodePeppers
+	Keys    domain.RecoveryGrantKeys
 	Lockout domain.LockoutKey
 }
 
-// Granted is what a claim buys.
-type Granted struct {
-	Token     domain.GrantToken
+// IssuedGrant is what a claim buys.
+type IssuedGrant struct {
+	Token     domain.RecoveryGrantToken
 	ExpiresAt time.Time
 }
 
 // Execute fails with domain.ErrInvalidCode whatever is wrong with the claim, an account that is not there or shut included,
-// with a *domain.Wait after too many wrong ones, with domain.ErrRecoveryOff, or with a *domain.InvalidInput for a claim that
+// with a *domain.RetryAfterError after too many wrong ones, with domain.ErrRecoveryOff, or with a *domain.InvalidInput for a claim that
 // the policy could never accept.
-func (r *Redeem) Execute(ctx context.Context, claim Claim, visitor access.Visitor) (Granted, error) {
-	if err := errors.Join(r.Policy.On(), claim.check(r.Policy)); err != nil {
-		return Granted{}, err
+func (r *Redeem) Execute(ctx context.Context, claim Proof, visitor access.Client) (IssuedGrant, error) {
+	if err := errors.Join(r.Policy.RequireEnabled(), claim.validate(r.Policy)); err != nil {
+		return IssuedGrant{}, err
 	}
 	typed, err := claim.parse()
 	if err != nil {
-		return Granted{}, err
+		return IssuedGrant{}, err
 	}
 	now := r.Clock.Now()
-	seen, err := r.look(ctx, claim, visitor)
+	seen, err := r.lookUp(ctx, claim, visitor)
 	if err != nil {
-		return Granted{}, err
+		return IssuedGrant{}, err
 	}
-	attempt, err := r.judge(typed, seen, now)
+	attempt, err := r.verify(typed, seen, now)
 	if err != nil {
-		return Granted{}, err
+		return IssuedGrant{}, err
 	}
-	var granted Granted
+	var granted IssuedGrant
 	var refusal error
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
 		// Read inside this unit of work: of many guesses at once each sees the count of those before.
-		counts, err := r.counts(ctx, tx, seen, now)
+		counts, err := r.loadLockouts(ctx, tx, seen, now)
 		if err != nil {
 			return err
 		}
-		granted, refusal = Granted{}, nil
+		granted, refusal = IssuedGrant{}, nil
 		attempt := attempt
-		attempt.wrong = attempt.wrong || counts.locked
-		grant, token, err := r.grant(ctx, tx, attempt, now)
+		attempt.wrongCode = attempt.wrongCode || counts.locked
+		grant, token, err := r.issueGrant(ctx, tx, attempt, now)
 		if errors.Is(err, domain.ErrInvalidCode) {
-			refusal = counts.refusal
-			if !errors.Is(err, domain.ErrCodeShownBefore) { // a repeated right code, for example after a lost answer, is no guess
-				if err := counts.fail(ctx, tx, now); err != nil {
+			refusal = counts.rejection
+			if !errors.Is(err, domain.ErrCodeReused) { // a repeated right code, for example after a lost answer, is no guess
+				if err := counts.recordFailure(ctx, tx, now); err != nil {
 					return err
 				}
 			}
-			return r.refuse(ctx, tx, seen, counts.closed, visitor, now) // commits the count; the error is returned afterwards
+			return r.recordRejection(ctx, tx, seen, counts.lockedNow, visitor, now) // commits the count; the error is returned afterwards
 		}
 		if err != nil {
 			return err
 		}
-		granted = Granted{Token: token, ExpiresAt: grant.ExpiresAt()}
-		if seen.byName {
-			if err := tx.Lockouts.Clear(ctx, seen.account); err != nil {
+		granted = IssuedGrant{Token: token, ExpiresAt: grant.ExpiresAt()}
+		if seen.namesUser {
+			if err := tx.Lockouts.Clear(ctx, seen.accountSubject); err != nil {
 				return err
 			}
 		}
-		return r.Log.Enter(ctx, tx, visitor, now, domain.EventSnapshot{Kind: domain.EventRecoveryGranted, UserID: grant.UserID(), Changed: names(grant.By())})
+		return r.Audit.Record(ctx, tx, visitor, now, domain.EventState{Kind: domain.EventRecoveryGranted, UserID: grant.UserID(), Changed: factorNames(grant.Factors())})
 	})
 	if err == nil {
 		err = refusal
 	}
 	if err != nil {
-		return Granted{}, err
+		return IssuedGrant{}, err
 	}
 	return granted, nil
 }
 
-// seen is what there was to be seen of the account before anything was judged.
-type seen struct {
-	user    domain.UserID // zero for an unknown name, and for a claim without a name
-	app     *domain.TOTP
-	byName  bool
-	caller  domain.LockoutSubject // the network, with the name that it says if it says one
-	account domain.LockoutSubject // of a claim by name
+// lookup is what there was to be seen of the account before anything was judged.
+type lookup struct {
+	user           domain.UserID // zero for an unknown name, and for a claim without a name
+	totp           *domain.TOTP
+	namesUser      bool
+	callerSubject  domain.LockoutSubject // the network, with the name that it says if it says one
+	accountSubject domain.LockoutSubject // of a claim by name
 }
 
-// look finds the account by its name. An unknown name is looked up and counted against all the same, so that it takes the same
+// lookUp finds the account by its name. An unknown name is looked up and counted against all the same, so that it takes the same
 // time.
-func (r *Redeem) look(ctx context.Context, claim Claim, visitor access.Visitor) (seen, error) {
+func (r *Redeem) lookUp(ctx context.Context, claim Proof, visitor access.Client) (lookup, error) {
 	network := domain.NetworkOf(visitor.IP)
-	s := seen{byName: claim.TOTPCode != "", caller: r.Lockout.Address(network)}
+	s := lookup{namesUser: claim.TOTPCode != "", callerSubject: r.Lockout.Network(network)}
 	err := r.Store.View(ctx, func(tx ports.Tx) error {
-		if s.byName {
-			s.caller = r.Lockout.Named(claim.Name.String(), network)
+		if s.namesUser {
+			s.callerSubject = r.Lockout.NameAndNetwork(claim.User.String(), network)
 			var err error
-			if s.user, s.account, err = r.account(ctx, tx, claim.Name); err != nil {
+			if s.user, s.accountSubject, err = r.findAccount(ctx, tx, claim.User); err != nil {
 				return err
 			}
 		}
 		var err error
-		s.app, err = tx.TOTPs.Of(ctx, s.user)
+		s.totp, err = tx.TOTPs.Get(ctx, s.user)
 		return err
 	})
 	return s, err
 }
 
-func (r *Redeem) account(ctx context.Context, tx ports.Tx, name Name) (domain.UserID, domain.LockoutSubject, error) {
+func (r *Redeem) findAccount(ctx context.Context, tx ports.Tx, name UserRef) (domain.UserID, domain.LockoutSubject, error) {
 	user, err := name.find(ctx, tx)
 	if errors.Is(err, domain.ErrUserNotFound) {
-		return domain.UserID{}, r.Lockout.Unknown(name.String()), nil
+		return domain.UserID{}, r.Lockout.UnknownName(name.String()), nil
 	}
 	if err != nil {
 		return domain.UserID{}, domain.LockoutSubject{}, err
@@ -133,45 +133,45 @@ func (r *Redeem) account(ctx context.Context, tx ports.Tx, name Name) (domain.Us
 	return user.ID(), r.Lockout.Account(user.ID()), nil
 }
 
-// counts are the two counts of wrong codes.
+// lockouts are the two counts of wrong codes.
 //
 // The caller's decides what a refused caller is answered: it knows nothing of the account, so that neither guesses from elsewhere nor
 // a sign-in by the owner show in it. It makes nothing wrong that is right, since other people may share the network.
 //
 // The account's, of a claim by name, is what stops guesses: while it is locked every code is wrong. No answer shows that it is: a
 // wait that ended early would disclose that the owner signed in, hence that there is an account.
-type counts struct {
-	caller, account *domain.Lockout // account is nil for a claim without a name
-	refusal         error           // domain.ErrInvalidCode, or a *domain.Wait
-	locked, closed  bool            // of the account; closed by this attempt
+type lockouts struct {
+	caller, account   *domain.Lockout // account is nil for a claim without a name
+	rejection         error           // domain.ErrInvalidCode, or a *domain.RetryAfterError
+	locked, lockedNow bool            // of the account; closed by this attempt
 }
 
-func (r *Redeem) counts(ctx context.Context, tx ports.Tx, s seen, now time.Time) (c counts, err error) {
-	if c.caller, err = tx.Lockouts.Of(ctx, s.caller); err != nil {
-		return counts{}, err
+func (r *Redeem) loadLockouts(ctx context.Context, tx ports.Tx, s lookup, now time.Time) (c lockouts, err error) {
+	if c.caller, err = tx.Lockouts.Get(ctx, s.callerSubject); err != nil {
+		return lockouts{}, err
 	}
-	c.caller.Cool(now)
-	if c.refusal = c.caller.Open(now); c.refusal == nil {
-		c.refusal = domain.ErrInvalidCode
+	c.caller.ResetIfStale(now)
+	if c.rejection = c.caller.Check(now); c.rejection == nil {
+		c.rejection = domain.ErrInvalidCode
 	}
-	if s.byName {
-		if c.account, err = tx.Lockouts.Of(ctx, s.account); err != nil {
-			return counts{}, err
+	if s.namesUser {
+		if c.account, err = tx.Lockouts.Get(ctx, s.accountSubject); err != nil {
+			return lockouts{}, err
 		}
-		c.locked = c.account.Open(now) != nil
+		c.locked = c.account.Check(now) != nil
 	}
 	return c, nil
 }
 
-// fail counts a wrong code, unless there is a wait already. The counts are saved in any case, so that the same work is done.
-func (c *counts) fail(ctx context.Context, tx ports.Tx, now time.Time) error {
-	if c.caller.Open(now) == nil {
-		c.caller.Fail(now)
-		c.caller.Relent()
+// recordFailure counts a wrong code, unless there is a wait already. The counts are saved in any case, so that the same work is done.
+func (c *lockouts) recordFailure(ctx context.Context, tx ports.Tx, now time.Time) error {
+	if c.caller.Check(now) == nil {
+		c.caller.RecordFailure(now)
+		c.caller.CapBelowLock()
 	}
 	if c.account != nil && !c.locked {
-		c.account.Fail(now)
-		c.closed = c.account.Closed()
+		c.account.RecordFailure(now)
+		c.lockedNow = c.account.Locked()
 	}
 	if err := tx.Lockouts.Save(ctx, c.caller); err != nil || c.account == nil {
 		return err
@@ -179,79 +179,79 @@ func (c *counts) fail(ctx context.Context, tx ports.Tx, now time.Time) error {
 	return tx.Lockouts.Save(ctx, c.account)
 }
 
-// grant spends what is spent at once and opens the grant, or returns domain.ErrInvalidCode. A backup code is spent later,
+// issueGrant spends what is spent at once and opens the grant, or returns domain.ErrInvalidCode. A backup code is spent later,
 // by the enrolment that it buys: whoever loses the answer, or the power, on the way has lost no code.
-func (r *Redeem) grant(ctx context.Context, tx ports.Tx, a attempt, now time.Time) (*domain.Grant, domain.GrantToken, error) {
-	owner, paidWith := a.user, domain.CodeDigest{}
+func (r *Redeem) issueGrant(ctx context.Context, tx ports.Tx, a attempt, now time.Time) (*domain.RecoveryGrant, domain.RecoveryGrantToken, error) {
+	owner, paidWith := a.user, domain.BackupCodeDigest{}
 	var by []domain.RecoveryFactor
-	if a.byName {
-		app, err := tx.TOTPs.Of(ctx, a.user)
+	if a.namesUser {
+		app, err := tx.TOTPs.Get(ctx, a.user)
 		if err != nil {
-			return nil, domain.GrantToken{}, err
+			return nil, domain.RecoveryGrantToken{}, err
 		}
-		if a.wrong || !bytes.Equal(app.Secret(), a.app.Secret()) {
-			return nil, domain.GrantToken{}, domain.ErrInvalidCode
+		if a.wrongCode || !bytes.Equal(app.Secret(), a.totp.Secret()) {
+			return nil, domain.RecoveryGrantToken{}, domain.ErrInvalidCode
 		}
 		if err := app.Accept(a.step); err != nil {
-			return nil, domain.GrantToken{}, err
+			return nil, domain.RecoveryGrantToken{}, err
 		}
 		if err := tx.TOTPs.Save(ctx, app); err != nil {
-			return nil, domain.GrantToken{}, err
+			return nil, domain.RecoveryGrantToken{}, err
 		}
-		by = append(by, domain.ByTOTP)
+		by = append(by, domain.FactorTOTP)
 	}
-	if a.paper {
-		holder, digest, err := tx.BackupCodes.Owner(ctx, a.digest)
+	if a.hasBackupCode {
+		holder, digest, err := tx.BackupCodes.FindOwner(ctx, a.backupCodeDigests)
 		if err != nil {
-			return nil, domain.GrantToken{}, err
+			return nil, domain.RecoveryGrantToken{}, err
 		}
-		if a.byName && holder != owner {
-			return nil, domain.GrantToken{}, domain.ErrInvalidCode
+		if a.namesUser && holder != owner {
+			return nil, domain.RecoveryGrantToken{}, domain.ErrInvalidCode
 		}
 		owner, paidWith = holder, digest
-		by = append(by, domain.ByBackupCode)
+		by = append(by, domain.FactorBackupCode)
 	}
 	user, err := tx.Users.ByID(ctx, owner)
-	if errors.Is(err, domain.ErrUserNotFound) || err == nil && user.Enabled() != nil {
-		return nil, domain.GrantToken{}, domain.ErrInvalidCode
+	if errors.Is(err, domain.ErrUserNotFound) || err == nil && user.RequireEnabled() != nil {
+		return nil, domain.RecoveryGrantToken{}, domain.ErrInvalidCode
 	}
 	if err != nil {
-		return nil, domain.GrantToken{}, err
+		return nil, domain.RecoveryGrantToken{}, err
 	}
-	if a.paper {
+	if a.hasBackupCode {
 		// The same code again: its answer was lost.
-		grant, err := tx.Grants.OfUser(ctx, owner)
-		if err == nil && grant.Code() == paidWith && grant.Usable(now) == nil {
-			if token, found := grant.TokenAgain(r.Keys); found {
+		grant, err := tx.RecoveryGrants.ByUser(ctx, owner)
+		if err == nil && grant.BackupCode() == paidWith && grant.RequireUnexpired(now) == nil {
+			if token, found := grant.RederiveToken(r.Keys); found {
 				return grant, token, nil
 			}
-		} else if err != nil && !errors.Is(err, domain.ErrInvalidGrant) {
-			return nil, domain.GrantToken{}, err
+		} else if err != nil && !errors.Is(err, domain.ErrRecoveryGrantInvalid) {
+			return nil, domain.RecoveryGrantToken{}, err
 		}
 	}
-	grant, token, err := domain.NewGrant(owner, by, paidWith, r.Keys, now, r.Random)
+	grant, token, err := domain.NewRecoveryGrant(owner, by, paidWith, r.Keys, now, r.Random)
 	if err != nil {
-		return nil, domain.GrantToken{}, err
+		return nil, domain.RecoveryGrantToken{}, err
 	}
-	return grant, token, tx.Grants.Put(ctx, grant)
+	return grant, token, tx.RecoveryGrants.Put(ctx, grant)
 }
 
-// refuse enters the refusal in the log: for an unknown name, in nobody's.
-func (r *Redeem) refuse(ctx context.Context, tx ports.Tx, s seen, closed bool, visitor access.Visitor, now time.Time) error {
-	e := domain.EventSnapshot{Kind: domain.EventRecoveryRefused, UserID: s.user, Reason: domain.ErrInvalidCode.Code}
-	enter := func(e domain.EventSnapshot) error {
+// recordRejection enters the refusal in the log: for an unknown name, in nobody's.
+func (r *Redeem) recordRejection(ctx context.Context, tx ports.Tx, s lookup, closed bool, visitor access.Client, now time.Time) error {
+	e := domain.EventState{Kind: domain.EventRecoveryRefused, UserID: s.user, Reason: domain.ErrInvalidCode.Code}
+	enter := func(e domain.EventState) error {
 		if s.user.IsZero() {
-			return r.Log.EnterNameless(ctx, tx, visitor, now, e, s.caller)
+			return r.Audit.RecordAnonymous(ctx, tx, visitor, now, e, s.callerSubject)
 		}
-		return r.Log.Enter(ctx, tx, visitor, now, e)
+		return r.Audit.Record(ctx, tx, visitor, now, e)
 	}
 	if err := enter(e); err != nil || !closed {
 		return err
 	}
-	return enter(domain.EventSnapshot{Kind: domain.EventRecoveryClosed, UserID: s.user})
+	return enter(domain.EventState{Kind: domain.EventRecoveryLocked, UserID: s.user})
 }
 
-func names(by []domain.RecoveryFactor) []string {
+func factorNames(by []domain.RecoveryFactor) []string {
 	list := make([]string, len(by))
 	for i, factor := range by {
 		list[i] = string(factor)

@@ -13,25 +13,25 @@ type RemoveTOTP struct {
 	Policy domain.RecoveryPolicy
 	Store  ports.Store
 	Clock  ports.Clock
-	Log    *access.SecurityLog
+	Audit  *access.AuditLog
 	StepUp domain.StepUpTTL
 }
 
 // Execute fails with domain.ErrRecoveryOff or domain.ErrStepUpRequired. It is no error if there is none.
-func (r *RemoveTOTP) Execute(ctx context.Context, actor access.Actor) error {
-	if err := r.Policy.On(); err != nil {
+func (r *RemoveTOTP) Execute(ctx context.Context, actor access.Principal) error {
+	if err := r.Policy.RequireEnabled(); err != nil {
 		return err
 	}
 	now := r.Clock.Now()
 	return r.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
 		if err := actor.RequireRecentAuth(r.StepUp, now); err != nil {
 			return err
 		}
-		app, err := tx.TOTPs.Of(ctx, actor.User.ID())
+		app, err := tx.TOTPs.Get(ctx, actor.User.ID())
 		if err != nil {
 			return err
 		}
@@ -39,9 +39,9 @@ func (r *RemoveTOTP) Execute(ctx context.Context, actor access.Actor) error {
 			return err
 		}
 		// What it has bought goes with it.
-		if err := tx.Grants.Remove(ctx, actor.User.ID()); err != nil {
+		if err := tx.RecoveryGrants.Remove(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		return r.Log.Enter(ctx, tx, actor.Visitor, now, domain.EventSnapshot{Kind: domain.EventTOTPRemoved, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
+		return r.Audit.Record(ctx, tx, actor.Client, now, domain.EventState{Kind: domain.EventTOTPRemoved, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
 	})
 }

@@ -20,9 +20,9 @@ type SetUpTOTP struct {
 
 // Execute returns the secret, which is shown once and counts for nothing until ConfirmTOTP. The app that counts at present
 // goes on counting until then. It fails with domain.ErrRecoveryOff or domain.ErrStepUpRequired.
-func (s *SetUpTOTP) Execute(ctx context.Context, actor access.Actor) (ports.TOTPKey, error) {
+func (s *SetUpTOTP) Execute(ctx context.Context, actor access.Principal) (ports.TOTPKey, error) {
 	now := s.Clock.Now()
-	if err := s.Policy.On(); err != nil {
+	if err := s.Policy.RequireEnabled(); err != nil {
 		return ports.TOTPKey{}, err
 	}
 	if err := actor.RequireRecentAuth(s.StepUp, now); err != nil {
@@ -32,23 +32,23 @@ func (s *SetUpTOTP) Execute(ctx context.Context, actor access.Actor) (ports.TOTP
 	if err != nil {
 		return ports.TOTPKey{}, err
 	}
-	sealed, err := s.Sealer.Seal([]byte(key.Secret.Reveal()), sealingLabel(actor.User.ID()))
+	sealed, err := s.Sealer.Seal([]byte(key.Secret.Reveal()), additionalData(actor.User.ID()))
 	if err != nil {
 		return ports.TOTPKey{}, err
 	}
 	err = s.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
 		if err := actor.RequireRecentAuth(s.StepUp, now); err != nil {
 			return err
 		}
-		app, err := tx.TOTPs.Of(ctx, actor.User.ID())
+		app, err := tx.TOTPs.Get(ctx, actor.User.ID())
 		if err != nil {
 			return err
 		}
-		app.SetUp(sealed, now)
+		app.BeginSetup(sealed, now)
 		return tx.TOTPs.Save(ctx, app)
 	})
 	if err != nil {

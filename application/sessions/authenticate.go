@@ -6,7 +6,7 @@ import (
 	"errors"
 
 	"github.com/keylodge/keylodge/application/access"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -15,57 +15,57 @@ import (
 type Authenticate struct {
 	Store    ports.Store
 	Clock    ports.Clock
-	Issuer   *tokens.Issuer
+	Issuer   *signingkeys.Issuer
 	LastSeen *LastSeen
 	Lifetime domain.SessionLifetime
 }
 
-// Proof is how a caller shows that they hold a session: one of the two.
-type Proof struct {
-	Session domain.SessionToken // of a browser
-	Access  string              // a program's access token, as it was sent
+// PresentedToken is how a caller shows that they hold a session: one of the two.
+type PresentedToken struct {
+	SessionToken domain.SessionToken // of a browser
+	AccessToken  string              // a program's access token, as it was sent
 }
 
 // Execute puts off the session's idle end, which is written down later. It fails with domain.ErrUnauthenticated,
 // domain.ErrAccessTokenInvalid, domain.ErrAccessTokenExpired, domain.ErrSessionExpired, domain.ErrSessionRevoked or
 // domain.ErrUserDisabled. An access token is not believed alone: its session is looked up, so that it is worth nothing
 // from the moment the session ends.
-func (a *Authenticate) Execute(ctx context.Context, proof Proof, visitor access.Visitor) (access.Actor, error) {
+func (a *Authenticate) Execute(ctx context.Context, proof PresentedToken, visitor access.Client) (access.Principal, error) {
 	now := a.Clock.Now()
 	var claims domain.AccessClaims
 	var err error
-	if proof.Access != "" {
-		if claims, err = a.Issuer.Read(ctx, proof.Access, now); err != nil {
-			return access.Actor{}, err
+	if proof.AccessToken != "" {
+		if claims, err = a.Issuer.Verify(ctx, proof.AccessToken, now); err != nil {
+			return access.Principal{}, err
 		}
 	}
-	actor := access.Actor{Visitor: visitor}
+	actor := access.Principal{Client: visitor}
 	err = a.Store.View(ctx, func(tx ports.Tx) (err error) {
-		if proof.Access != "" {
+		if proof.AccessToken != "" {
 			actor.Session, err = sessionOf(ctx, tx, claims)
-			actor.Proof = claims.Proof()
-		} else if actor.Session, err = tx.Sessions.ByToken(ctx, proof.Session.Digest()); err == nil {
-			actor.Proof = actor.Session.Proof()
+			actor.AuthContext = claims.AuthContext()
+		} else if actor.Session, err = tx.Sessions.ByToken(ctx, proof.SessionToken.Digest()); err == nil {
+			actor.AuthContext = actor.Session.AuthContext()
 		}
 		if err != nil {
 			return err
 		}
-		if err := actor.Session.Usable(now); err != nil {
+		if err := actor.Session.RequireActive(now); err != nil {
 			return err
 		}
 		actor.User, err = tx.Users.ByID(ctx, actor.Session.UserID())
 		return err
 	})
 	if err != nil {
-		return access.Actor{}, err
+		return access.Principal{}, err
 	}
-	if err := actor.User.Enabled(); err != nil {
-		return access.Actor{}, err
+	if err := actor.User.RequireEnabled(); err != nil {
+		return access.Principal{}, err
 	}
-	if !actor.Session.SeenLately(now) {
-		a.LastSeen.Note(actor.Session.ID(), visitor.IP, now)
+	if !actor.Session.RecentlySeen(now) {
+		a.LastSeen.Record(actor.Session.ID(), visitor.IP, now)
 		actor.Session.Touch(a.Lifetime, now)
-		actor.Session.SeenFrom(visitor.IP)
+		actor.Session.RecordIP(visitor.IP)
 	}
 	return actor, nil
 }

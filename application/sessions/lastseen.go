@@ -18,29 +18,29 @@ type LastSeen struct {
 	clock    ports.Clock
 	lifetime domain.SessionLifetime
 
-	mu    sync.Mutex
-	noted map[domain.SessionID]sighting
+	mu      sync.Mutex
+	pending map[domain.SessionID]use
 }
 
-type sighting struct {
+type use struct {
 	ip string
 	at time.Time
 }
 
-// mostNoted bounds the memory of what could not be written yet. Beyond it nothing is noted.
-const mostNoted = 100_000
+// maxPending bounds the memory of what could not be written yet. Beyond it nothing is noted.
+const maxPending = 100_000
 
 // NewLastSeen returns one that has seen nobody.
 func NewLastSeen(store ports.Store, clock ports.Clock, lifetime domain.SessionLifetime) *LastSeen {
-	return &LastSeen{store: store, clock: clock, lifetime: lifetime, noted: map[domain.SessionID]sighting{}}
+	return &LastSeen{store: store, clock: clock, lifetime: lifetime, pending: map[domain.SessionID]use{}}
 }
 
-// Note remembers a use until the next Execute. It neither blocks nor fails.
-func (l *LastSeen) Note(id domain.SessionID, ip string, at time.Time) {
+// Record remembers a use until the next Execute. It neither blocks nor fails.
+func (l *LastSeen) Record(id domain.SessionID, ip string, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, known := l.noted[id]; known || len(l.noted) < mostNoted {
-		l.noted[id] = sighting{ip, at}
+	if _, known := l.pending[id]; known || len(l.pending) < maxPending {
+		l.pending[id] = use{ip, at}
 	}
 }
 
@@ -55,14 +55,14 @@ func (l *LastSeen) Execute(ctx context.Context) (int, error) {
 		}
 		err := l.store.Update(ctx, func(tx ports.Tx) error { return l.write(ctx, tx, some) })
 		if err != nil {
-			l.putBack(some)
+			l.requeue(some)
 			return written, err
 		}
 		written += len(some)
 	}
 }
 
-func (l *LastSeen) write(ctx context.Context, tx ports.Tx, some map[domain.SessionID]sighting) error {
+func (l *LastSeen) write(ctx context.Context, tx ports.Tx, some map[domain.SessionID]use) error {
 	now := l.clock.Now()
 	for id, seen := range some {
 		session, err := tx.Sessions.ByID(ctx, id)
@@ -73,11 +73,11 @@ func (l *LastSeen) write(ctx context.Context, tx ports.Tx, some map[domain.Sessi
 			return err
 		}
 		// Judged by the present time too: what has ended since it was used must not come back to life.
-		if session.Usable(seen.at) != nil || session.Usable(now) != nil || session.SeenLately(seen.at) {
+		if session.RequireActive(seen.at) != nil || session.RequireActive(now) != nil || session.RecentlySeen(seen.at) {
 			continue
 		}
 		session.Touch(l.lifetime, seen.at)
-		session.SeenFrom(seen.ip)
+		session.RecordIP(seen.ip)
 		if err := tx.Sessions.Save(ctx, session); err != nil {
 			return err
 		}
@@ -85,26 +85,26 @@ func (l *LastSeen) write(ctx context.Context, tx ports.Tx, some map[domain.Sessi
 	return nil
 }
 
-func (l *LastSeen) take(most int) map[domain.SessionID]sighting {
+func (l *LastSeen) take(most int) map[domain.SessionID]use {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	some := make(map[domain.SessionID]sighting, min(most, len(l.noted)))
-	for id, seen := range l.noted {
+	some := make(map[domain.SessionID]use, min(most, len(l.pending)))
+	for id, seen := range l.pending {
 		if len(some) == most {
 			break
 		}
 		some[id] = seen
-		delete(l.noted, id)
+		delete(l.pending, id)
 	}
 	return some
 }
 
-func (l *LastSeen) putBack(some map[domain.SessionID]sighting) {
+func (l *LastSeen) requeue(some map[domain.SessionID]use) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, seen := range some {
-		if _, newer := l.noted[id]; !newer {
-			l.noted[id] = seen
+		if _, newer := l.pending[id]; !newer {
+			l.pending[id] = seen
 		}
 	}
 }

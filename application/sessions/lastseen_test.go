@@ -11,51 +11,51 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func TestASessionThatEndsWhileItIsUsedStaysEnded(t *testing.T) {
-	h := newHouse(t)
-	actor, token := h.moves("Ada").signsIn(0)
-	if _, err := h.authenticate(sessions.Proof{Session: token}, 2*time.Minute); err != nil {
+func TestLastSeen_RevokedMeanwhile(t *testing.T) {
+	h := newFixture(t)
+	actor, token := h.addUser("Ada").signIn(0)
+	if _, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, 2*time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	h.store.between = func() {
+	h.store.beforeUpdate = func() {
 		if err := h.signOut(actor, 2*time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h.writesDown()
-	if is := h.session(actor.Session.ID()); is.RevokedAt.IsZero() || !is.LastSeenAt.Equal(noon) || !is.IdleEndsAt.Equal(noon.Add(lifetime.IdleTTL)) || is.Device.IP != "" {
+	h.flushLastSeen()
+	if is := h.storedSession(actor.Session.ID()); is.RevokedAt.IsZero() || !is.LastSeenAt.Equal(noon) || !is.IdleEndsAt.Equal(noon.Add(lifetime.IdleTTL)) || is.Device.IP != "" {
 		t.Errorf("left %+v", is)
 	}
 	for range 2 {
-		if _, err := h.authenticate(sessions.Proof{Session: token}, 2*time.Minute); !errors.Is(err, domain.ErrSessionRevoked) {
+		if _, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, 2*time.Minute); !errors.Is(err, domain.ErrSessionRevoked) {
 			t.Errorf("got %v", err)
 		}
 	}
 }
 
 // A use that is written late cannot bring a session back that has ended of itself.
-func TestASessionThatExpiredBeforeItsUseIsWrittenStaysExpired(t *testing.T) {
-	h := newHouse(t)
-	actor, _ := h.moves("Ada").signsIn(0)
-	h.lastSeen.Note(actor.Session.ID(), "203.0.113.9", noon.Add(lifetime.IdleTTL))
-	h.writesDown()
-	if is := h.session(actor.Session.ID()); !is.LastSeenAt.Equal(noon) || !is.IdleEndsAt.Equal(noon.Add(lifetime.IdleTTL)) {
+func TestLastSeen_UseAfterExpiry(t *testing.T) {
+	h := newFixture(t)
+	actor, _ := h.addUser("Ada").signIn(0)
+	h.lastSeen.Record(actor.Session.ID(), "203.0.113.9", noon.Add(lifetime.IdleTTL))
+	h.flushLastSeen()
+	if is := h.storedSession(actor.Session.ID()); !is.LastSeenAt.Equal(noon) || !is.IdleEndsAt.Equal(noon.Add(lifetime.IdleTTL)) {
 		t.Errorf("left %+v", is)
 	}
 }
 
-func TestTheLatestUseIsWritten(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("Ada")
-	one, _ := ada.signsIn(0)
-	two, _ := ada.signsIn(0)
-	unused, _ := ada.signsIn(0)
-	gone, _ := newHouse(t).moves("Ben").signsIn(0)
-	h.lastSeen.Note(one.Session.ID(), "203.0.113.9", noon.Add(2*time.Minute))
-	h.lastSeen.Note(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
-	h.lastSeen.Note(one.Session.ID(), "203.0.113.11", noon.Add(3*time.Minute))
-	h.lastSeen.Note(gone.Session.ID(), "", noon)
-	if n := h.writesDown(); n != 3 || h.store.writes != 1 {
+func TestLastSeen_WritesLatestUse(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("Ada")
+	one, _ := ada.signIn(0)
+	two, _ := ada.signIn(0)
+	unused, _ := ada.signIn(0)
+	gone, _ := newFixture(t).addUser("Ben").signIn(0)
+	h.lastSeen.Record(one.Session.ID(), "203.0.113.9", noon.Add(2*time.Minute))
+	h.lastSeen.Record(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
+	h.lastSeen.Record(one.Session.ID(), "203.0.113.11", noon.Add(3*time.Minute))
+	h.lastSeen.Record(gone.Session.ID(), "", noon)
+	if n := h.flushLastSeen(); n != 3 || h.store.writes != 1 {
 		t.Errorf("%d noted sessions took %d units of work", n, h.store.writes)
 	}
 	for name, c := range map[string]struct {
@@ -67,65 +67,65 @@ func TestTheLatestUseIsWritten(t *testing.T) {
 		"used once":  {two.Session.ID(), 2 * time.Minute, "203.0.113.10"},
 		"not used":   {unused.Session.ID(), 0, ""},
 	} {
-		if is := h.session(c.id); !is.LastSeenAt.Equal(noon.Add(c.after)) || !is.IdleEndsAt.Equal(noon.Add(c.after+lifetime.IdleTTL)) || is.Device.IP != c.ip {
+		if is := h.storedSession(c.id); !is.LastSeenAt.Equal(noon.Add(c.after)) || !is.IdleEndsAt.Equal(noon.Add(c.after+lifetime.IdleTTL)) || is.Device.IP != c.ip {
 			t.Errorf("%s: left %+v", name, is)
 		}
 	}
-	if n := h.writesDown(); n != 0 || h.store.writes != 1 {
+	if n := h.flushLastSeen(); n != 0 || h.store.writes != 1 {
 		t.Errorf("a second time %d sessions were written", n)
 	}
 }
 
 // Another node may have written a later use.
-func TestAUseThatWasWrittenMeanwhileStands(t *testing.T) {
-	h := newHouse(t)
-	actor, _ := h.moves("Ada").signsIn(0)
+func TestLastSeen_KeepsLaterStoredUse(t *testing.T) {
+	h := newFixture(t)
+	actor, _ := h.addUser("Ada").signIn(0)
 	elsewhere := sessions.NewLastSeen(h.store, clock(noon), lifetime)
-	elsewhere.Note(actor.Session.ID(), "203.0.113.9", noon.Add(5*time.Minute))
-	h.lastSeen.Note(actor.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
+	elsewhere.Record(actor.Session.ID(), "203.0.113.9", noon.Add(5*time.Minute))
+	h.lastSeen.Record(actor.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
 	if _, err := elsewhere.Execute(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.writesDown()
-	if is := h.session(actor.Session.ID()); !is.LastSeenAt.Equal(noon.Add(5*time.Minute)) || is.Device.IP != "203.0.113.9" {
+	h.flushLastSeen()
+	if is := h.storedSession(actor.Session.ID()); !is.LastSeenAt.Equal(noon.Add(5*time.Minute)) || is.Device.IP != "203.0.113.9" {
 		t.Errorf("left %+v", is)
 	}
 }
 
 // One unit of work is small, so that nobody who signs in waits for it.
-func TestManyUsesAreWrittenInSmallUnits(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("Ada")
+func TestLastSeen_WritesInBatches(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("Ada")
 	ids := make([]domain.SessionID, 2*256+1)
 	for i := range ids {
-		actor, _ := ada.signsIn(0)
+		actor, _ := ada.signIn(0)
 		ids[i] = actor.Session.ID()
-		h.lastSeen.Note(ids[i], "", noon.Add(time.Minute))
+		h.lastSeen.Record(ids[i], "", noon.Add(time.Minute))
 	}
-	if n := h.writesDown(); n != len(ids) || h.store.writes != 3 {
+	if n := h.flushLastSeen(); n != len(ids) || h.store.writes != 3 {
 		t.Errorf("%d sessions took %d units of work", n, h.store.writes)
 	}
 	for _, id := range ids {
-		if is := h.session(id); !is.LastSeenAt.Equal(noon.Add(time.Minute)) {
+		if is := h.storedSession(id); !is.LastSeenAt.Equal(noon.Add(time.Minute)) {
 			t.Fatalf("left %+v", is)
 		}
 	}
 }
 
-func TestWhatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("Ada")
-	one, _ := ada.signsIn(0)
-	two, _ := ada.signsIn(0)
-	h.lastSeen.Note(one.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
-	h.lastSeen.Note(two.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
-	h.store.lost = true
-	h.store.between = func() { h.lastSeen.Note(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute)) }
+func TestLastSeen_RequeuesAfterStoreError(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("Ada")
+	one, _ := ada.signIn(0)
+	two, _ := ada.signIn(0)
+	h.lastSeen.Record(one.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
+	h.lastSeen.Record(two.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
+	h.store.unavailable = true
+	h.store.beforeUpdate = func() { h.lastSeen.Record(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute)) }
 	if n, err := h.lastSeen.Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) || n != 0 {
 		t.Errorf("during an outage: %d, %v", n, err)
 	}
-	h.store.lost = false
-	if n := h.writesDown(); n != 2 {
+	h.store.unavailable = false
+	if n := h.flushLastSeen(); n != 2 {
 		t.Errorf("after it: %d", n)
 	}
 	// What was noted during the attempt is newer than what came back from it.
@@ -133,17 +133,17 @@ func TestWhatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
 		after time.Duration
 		ip    string
 	}{one.Session.ID(): {time.Minute, "203.0.113.9"}, two.Session.ID(): {2 * time.Minute, "203.0.113.10"}} {
-		if is := h.session(id); !is.LastSeenAt.Equal(noon.Add(want.after)) || is.Device.IP != want.ip {
+		if is := h.storedSession(id); !is.LastSeenAt.Equal(noon.Add(want.after)) || is.Device.IP != want.ip {
 			t.Errorf("left %+v", is)
 		}
 	}
 }
 
-func TestAnOutageWhileASessionIsLookedUpForgetsNothing(t *testing.T) {
-	h := newHouse(t)
-	actor, _ := h.moves("Ada").signsIn(0)
-	lastSeen := sessions.NewLastSeen(blind{h.store}, clock(noon), lifetime)
-	lastSeen.Note(actor.Session.ID(), "", noon.Add(time.Minute))
+func TestLastSeen_RequeuesAfterLookupError(t *testing.T) {
+	h := newFixture(t)
+	actor, _ := h.addUser("Ada").signIn(0)
+	lastSeen := sessions.NewLastSeen(failingSessionsStore{h.store}, clock(noon), lifetime)
+	lastSeen.Record(actor.Session.ID(), "", noon.Add(time.Minute))
 	for range 2 {
 		if n, err := lastSeen.Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) || n != 0 {
 			t.Errorf("%d, %v", n, err)
@@ -152,78 +152,78 @@ func TestAnOutageWhileASessionIsLookedUpForgetsNothing(t *testing.T) {
 }
 
 // A long outage costs a limited memory. Sessions that are noted already can still be noted anew.
-func TestNotMoreIsNotedThanThereIsRoomFor(t *testing.T) {
+func TestLastSeen_BoundsPending(t *testing.T) {
 	const room = 100_000
-	h := newHouse(t)
-	ada := h.moves("Ada")
-	known, _ := ada.signsIn(0)
-	late, _ := ada.signsIn(0)
-	h.lastSeen.Note(known.Session.ID(), "", noon.Add(time.Minute))
+	h := newFixture(t)
+	ada := h.addUser("Ada")
+	known, _ := ada.signIn(0)
+	late, _ := ada.signIn(0)
+	h.lastSeen.Record(known.Session.ID(), "", noon.Add(time.Minute))
 	for range room - 1 {
 		id, err := domain.NewSessionID(noon, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.lastSeen.Note(id, "", noon)
+		h.lastSeen.Record(id, "", noon)
 	}
-	h.lastSeen.Note(late.Session.ID(), "", noon.Add(time.Minute))
-	h.lastSeen.Note(known.Session.ID(), "", noon.Add(2*time.Minute))
-	if n := h.writesDown(); n != room {
+	h.lastSeen.Record(late.Session.ID(), "", noon.Add(time.Minute))
+	h.lastSeen.Record(known.Session.ID(), "", noon.Add(2*time.Minute))
+	if n := h.flushLastSeen(); n != room {
 		t.Errorf("%d were noted", n)
 	}
-	if is := h.session(known.Session.ID()); !is.LastSeenAt.Equal(noon.Add(2 * time.Minute)) {
+	if is := h.storedSession(known.Session.ID()); !is.LastSeenAt.Equal(noon.Add(2 * time.Minute)) {
 		t.Errorf("the one that was known: %+v", is)
 	}
-	if is := h.session(late.Session.ID()); !is.LastSeenAt.Equal(noon) {
+	if is := h.storedSession(late.Session.ID()); !is.LastSeenAt.Equal(noon) {
 		t.Errorf("the one that came too late: %+v", is)
 	}
 }
 
 // Requests note while the job writes.
-func TestNotingAndWritingGoTogether(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("Ada")
+func TestLastSeen_ConcurrentRecordAndExecute(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("Ada")
 	ids := make([]domain.SessionID, 16)
 	for i := range ids {
-		actor, _ := ada.signsIn(0)
+		actor, _ := ada.signIn(0)
 		ids[i] = actor.Session.ID()
 	}
 	var noting sync.WaitGroup
 	for _, id := range ids {
 		noting.Go(func() {
 			for seconds := range 100 {
-				h.lastSeen.Note(id, "", noon.Add(time.Duration(seconds)*time.Second))
+				h.lastSeen.Record(id, "", noon.Add(time.Duration(seconds)*time.Second))
 			}
-			h.lastSeen.Note(id, "", noon.Add(30*time.Minute))
+			h.lastSeen.Record(id, "", noon.Add(30*time.Minute))
 		})
 	}
 	for range 10 {
-		h.writesDown()
+		h.flushLastSeen()
 	}
 	noting.Wait()
-	h.writesDown()
+	h.flushLastSeen()
 	for _, id := range ids {
-		if is := h.session(id); !is.LastSeenAt.Equal(noon.Add(30 * time.Minute)) {
+		if is := h.storedSession(id); !is.LastSeenAt.Equal(noon.Add(30 * time.Minute)) {
 			t.Errorf("left %+v", is)
 		}
 	}
 }
 
 // Between a use and its writing down the session may run out; whoever ends all others then passes it by as over.
-func TestASessionThatRanOutBeforeItsUseWasWrittenStaysOver(t *testing.T) {
-	h := newHouse(t)
-	actor, _ := h.moves("Ada").signsIn(0)
+func TestLastSeen_ExpiredBeforeWrite(t *testing.T) {
+	h := newFixture(t)
+	actor, _ := h.addUser("Ada").signIn(0)
 	end := noon.Add(lifetime.IdleTTL)
 	for _, c := range []struct {
 		at      time.Time
 		written bool
 	}{{end, false}, {end.Add(-time.Microsecond), true}} {
 		late := sessions.NewLastSeen(h.store, clock(c.at), lifetime)
-		late.Note(actor.Session.ID(), "", end.Add(-time.Second))
+		late.Record(actor.Session.ID(), "", end.Add(-time.Second))
 		if _, err := late.Execute(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if after := h.session(actor.Session.ID()).IdleEndsAt; after.After(end) != c.written {
+		if after := h.storedSession(actor.Session.ID()).IdleEndsAt; after.After(end) != c.written {
 			t.Errorf("written at %s: it ends at %s", c.at, after)
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/keylodge/keylodge/application/access"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -14,15 +14,15 @@ import (
 type Refresh struct {
 	Store    ports.Store
 	Clock    ports.Clock
-	Issuer   *tokens.Issuer
-	Log      *access.SecurityLog
+	Issuer   *signingkeys.Issuer
+	Audit    *access.AuditLog
 	Lifetime domain.SessionLifetime
 }
 
 // Execute fails with domain.ErrRefreshTokenInvalid, domain.ErrSessionExpired, domain.ErrSessionRevoked,
 // domain.ErrUserDisabled or, if the token was replaced before, domain.ErrRefreshTokenReused: then the session is over, and
 // its user finds out why in their log.
-func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visitor access.Visitor) (*tokens.Pair, error) {
+func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visitor access.Client) (*signingkeys.TokenPair, error) {
 	now := r.Clock.Now()
 	var session *domain.Session
 	var next domain.RefreshToken
@@ -39,7 +39,7 @@ func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visito
 		next, changed, err = session.Refresh(token, r.Issuer.RefreshKeys, r.Lifetime, now)
 		if errors.Is(err, domain.ErrRefreshTokenReused) {
 			reused = err
-			return r.Log.End(ctx, tx, session, visitor, domain.EventSnapshot{Kind: domain.EventRefreshTokenReused}, now)
+			return r.Audit.RevokeSession(ctx, tx, session, visitor, domain.EventState{Kind: domain.EventRefreshTokenReused}, now)
 		}
 		if err != nil {
 			return err
@@ -48,10 +48,10 @@ func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visito
 		if err != nil {
 			return err
 		}
-		if err := user.Enabled(); err != nil || !changed {
+		if err := user.RequireEnabled(); err != nil || !changed {
 			return err
 		}
-		session.SeenFrom(visitor.IP)
+		session.RecordIP(visitor.IP)
 		return tx.Sessions.Save(ctx, session)
 	})
 	if err == nil {
@@ -61,5 +61,5 @@ func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visito
 		return nil, err
 	}
 	// After the commit, since a unit of work does no cryptography. Should it fail, the same token may be shown again.
-	return r.Issuer.Pair(ctx, session, next, now)
+	return r.Issuer.IssuePair(ctx, session, next, now)
 }

@@ -13,16 +13,16 @@ import (
 
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/sessions"
-	"github.com/keylodge/keylodge/application/tokens"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (h *house) refresh(token domain.RefreshToken, after time.Duration) (*tokens.Pair, error) {
-	refresh := &sessions.Refresh{Store: h.store, Clock: clock(noon.Add(after)), Issuer: h.issuer, Log: h.log, Lifetime: lifetime}
-	return refresh.Execute(h.t.Context(), token, access.Visitor{UserAgent: "curl/8.5.0", IP: "203.0.113.9", RequestID: "request-19"})
+func (h *fixture) refresh(token domain.RefreshToken, after time.Duration) (*signingkeys.TokenPair, error) {
+	refresh := &sessions.Refresh{Store: h.store, Clock: clock(noon.Add(after)), Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}
+	return refresh.Execute(h.t.Context(), token, access.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9", RequestID: "request-19"})
 }
 
-func (h *house) mustRefresh(token domain.RefreshToken, after time.Duration) *tokens.Pair {
+func (h *fixture) mustRefresh(token domain.RefreshToken, after time.Duration) *signingkeys.TokenPair {
 	h.t.Helper()
 	pair, err := h.refresh(token, after)
 	if err != nil {
@@ -31,19 +31,19 @@ func (h *house) mustRefresh(token domain.RefreshToken, after time.Duration) *tok
 	return pair
 }
 
-func TestAProgramStaysSignedInByRefreshing(t *testing.T) {
-	h := newHouse(t)
-	actor, token := h.moves("Ada").connects(0)
+func TestRefresh_ExtendsSession(t *testing.T) {
+	h := newFixture(t)
+	actor, token := h.addUser("Ada").signInBearer(0)
 	for i := 1; i <= 3; i++ {
 		after := time.Duration(i) * 50 * time.Minute // each time shortly before its idle end
 		pair := h.mustRefresh(token, after)
 		if pair.RefreshExpiresIn != lifetime.IdleTTL || pair.Access.ExpiresIn != 5*time.Minute {
 			t.Errorf("after %s: %+v", after, pair)
 		}
-		if got, err := h.authenticate(sessions.Proof{Access: pair.Access.Token.Reveal()}, after); err != nil || got.Session.ID() != actor.Session.ID() {
+		if got, err := h.authenticate(sessions.PresentedToken{AccessToken: pair.Access.Token.Reveal()}, after); err != nil || got.Session.ID() != actor.Session.ID() {
 			t.Errorf("after %s the access token shows %+v, %v", after, got, err)
 		}
-		if is := h.session(actor.Session.ID()); is.Token != pair.Refresh.Digest() || is.Previous != token.Digest() || is.Device.IP != "203.0.113.9" || !is.AuthTime.Equal(noon) {
+		if is := h.storedSession(actor.Session.ID()); is.Token != pair.Refresh.Digest() || is.PreviousToken != token.Digest() || is.Device.IP != "203.0.113.9" || !is.AuthTime.Equal(noon) {
 			t.Errorf("after %s: %+v", after, is)
 		}
 		token = pair.Refresh
@@ -57,18 +57,18 @@ func TestAProgramStaysSignedInByRefreshing(t *testing.T) {
 	}
 }
 
-func TestWhoeverRefreshesAtOnceGetsTheSameSuccessor(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("Ada")
-	actor, token := ada.connects(0)
-	pairs := make([]*tokens.Pair, 16)
+func TestRefresh_ConcurrentCallsGetSameSuccessor(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("Ada")
+	actor, token := ada.signInBearer(0)
+	pairs := make([]*signingkeys.TokenPair, 16)
 	store := h.store.Store // the watched one is for one caller at a time
 	var refreshing sync.WaitGroup
 	for i := range pairs {
 		refreshing.Go(func() {
 			var err error
-			refresh := &sessions.Refresh{Store: store, Clock: clock(noon), Issuer: h.issuer, Log: h.log, Lifetime: lifetime}
-			if pairs[i], err = refresh.Execute(t.Context(), token, access.Visitor{}); err != nil {
+			refresh := &sessions.Refresh{Store: store, Clock: clock(noon), Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}
+			if pairs[i], err = refresh.Execute(t.Context(), token, access.Client{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -81,11 +81,11 @@ func TestWhoeverRefreshesAtOnceGetsTheSameSuccessor(t *testing.T) {
 		if pair.Refresh != pairs[0].Refresh || pair.RefreshExpiresIn != lifetime.IdleTTL {
 			t.Errorf("got %q and %q", pair.Refresh.Reveal(), pairs[0].Refresh.Reveal())
 		}
-		if _, err := h.authenticate(sessions.Proof{Access: pair.Access.Token.Reveal()}, time.Second); err != nil {
+		if _, err := h.authenticate(sessions.PresentedToken{AccessToken: pair.Access.Token.Reveal()}, time.Second); err != nil {
 			t.Errorf("an access token of one of them: %v", err)
 		}
 	}
-	if is := h.session(actor.Session.ID()); is.Token != pairs[0].Refresh.Digest() {
+	if is := h.storedSession(actor.Session.ID()); is.Token != pairs[0].Refresh.Digest() {
 		t.Errorf("left %+v", is)
 	}
 	h.mustRefresh(pairs[0].Refresh, time.Minute)
@@ -94,11 +94,11 @@ func TestWhoeverRefreshesAtOnceGetsTheSameSuccessor(t *testing.T) {
 	}
 }
 
-func TestAReusedTokenEndsTheSessionAndIsLogged(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("Ada")
-	other, _ := ada.connects(0)
-	actor, stolen := ada.connects(0)
+func TestRefresh_ReuseRevokesSession(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("Ada")
+	other, _ := ada.signInBearer(0)
+	actor, stolen := ada.signInBearer(0)
 	thiefs := h.mustRefresh(h.mustRefresh(stolen, time.Minute).Refresh, time.Minute)
 	for _, want := range []error{domain.ErrRefreshTokenReused, domain.ErrSessionRevoked} {
 		if pair, err := h.refresh(stolen, 2*time.Minute); !errors.Is(err, want) || pair != nil {
@@ -108,10 +108,10 @@ func TestAReusedTokenEndsTheSessionAndIsLogged(t *testing.T) {
 	if _, err := h.refresh(thiefs.Refresh, 2*time.Minute); !errors.Is(err, domain.ErrSessionRevoked) {
 		t.Errorf("the thief's refresh token: %v", err)
 	}
-	if _, err := h.authenticate(sessions.Proof{Access: thiefs.Access.Token.Reveal()}, 2*time.Minute); !errors.Is(err, domain.ErrSessionRevoked) {
+	if _, err := h.authenticate(sessions.PresentedToken{AccessToken: thiefs.Access.Token.Reveal()}, 2*time.Minute); !errors.Is(err, domain.ErrSessionRevoked) {
 		t.Errorf("the thief's access token: %v", err)
 	}
-	if err := h.isOver(other.Session.ID(), 2*time.Minute); err != nil {
+	if err := h.sessionErr(other.Session.ID(), 2*time.Minute); err != nil {
 		t.Errorf("another session of hers: %v", err)
 	}
 	log := ada.entries()
@@ -119,31 +119,31 @@ func TestAReusedTokenEndsTheSessionAndIsLogged(t *testing.T) {
 		t.Fatalf("logged %+v", log)
 	}
 	if e := log[0]; e.Kind != domain.EventRefreshTokenReused || e.SessionID != actor.Session.ID() || e.IP != "203.0.113.9" || e.DeviceName != "curl/8.5.0" ||
-		e.RequestID != "request-19" || !e.At.Equal(noon.Add(2*time.Minute)) || e.By != domain.ByUser {
+		e.RequestID != "request-19" || !e.At.Equal(noon.Add(2*time.Minute)) || e.Actor != domain.ActorUser {
 		t.Errorf("logged %+v", e)
 	}
 }
 
-func TestATokenThatContinuesNothingIsRefused(t *testing.T) {
+func TestRefresh_Rejections(t *testing.T) {
 	for name, c := range map[string]struct {
-		token     func(*person, access.Actor, domain.RefreshToken) domain.RefreshToken
-		meanwhile func(*person, access.Actor)
+		token     func(*person, access.Principal, domain.RefreshToken) domain.RefreshToken
+		meanwhile func(*person, access.Principal)
 		after     time.Duration
 		want      error
 	}{
-		"the session was ended":    {nil, func(ada *person, a access.Actor) { ada.ends(a.Session) }, 0, domain.ErrSessionRevoked},
+		"the session was ended":    {nil, func(ada *person, a access.Principal) { ada.revokeSession(a.Session) }, 0, domain.ErrSessionRevoked},
 		"it was idle for too long": {nil, nil, lifetime.IdleTTL, domain.ErrSessionExpired},
-		"the account was shut":     {nil, func(ada *person, _ access.Actor) { ada.isDisabled() }, 0, domain.ErrUserDisabled},
-		"the account is gone":      {nil, func(ada *person, _ access.Actor) { ada.isDeleted() }, 0, domain.ErrRefreshTokenInvalid},
-		"of another house": {func(*person, access.Actor, domain.RefreshToken) domain.RefreshToken {
-			_, token := newHouse(t).moves("Mallory").connects(0)
+		"the account was shut":     {nil, func(ada *person, _ access.Principal) { ada.disable() }, 0, domain.ErrUserDisabled},
+		"the account is gone":      {nil, func(ada *person, _ access.Principal) { ada.remove() }, 0, domain.ErrRefreshTokenInvalid},
+		"of another house": {func(*person, access.Principal, domain.RefreshToken) domain.RefreshToken {
+			_, token := newFixture(t).addUser("Mallory").signInBearer(0)
 			return token
 		}, nil, 0, domain.ErrRefreshTokenInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t)
-			ada := h.moves("Ada")
-			actor, token := ada.connects(0)
+			h := newFixture(t)
+			ada := h.addUser("Ada")
+			actor, token := ada.signInBearer(0)
 			if c.token != nil {
 				token = c.token(ada, actor, token)
 			}
@@ -156,7 +156,7 @@ func TestATokenThatContinuesNothingIsRefused(t *testing.T) {
 			if name == "the account is gone" {
 				return
 			}
-			if is := h.session(actor.Session.ID()); is.Token != actor.Session.Snapshot().Token || is.Device.IP != "" {
+			if is := h.storedSession(actor.Session.ID()); is.Token != actor.Session.State().Token || is.Device.IP != "" {
 				t.Errorf("left %+v", is)
 			}
 			if log := ada.entries(); len(log) != 0 {
@@ -167,9 +167,9 @@ func TestATokenThatContinuesNothingIsRefused(t *testing.T) {
 }
 
 // A browser's session has no refresh token, whoever makes one up for it.
-func TestABrowsersSessionIsNotRefreshed(t *testing.T) {
-	h := newHouse(t)
-	actor, cookie := h.moves("Ada").signsIn(0)
+func TestRefresh_RejectsCookieSession(t *testing.T) {
+	h := newFixture(t)
+	actor, cookie := h.addUser("Ada").signIn(0)
 	raw := make([]byte, 64) // its id, and zeros
 	if _, err := hex.Decode(raw, []byte(strings.ReplaceAll(actor.Session.ID().String(), "-", ""))); err != nil {
 		t.Fatal(err)
@@ -181,50 +181,50 @@ func TestABrowsersSessionIsNotRefreshed(t *testing.T) {
 	if pair, err := h.refresh(token, 0); !errors.Is(err, domain.ErrRefreshTokenInvalid) || pair != nil {
 		t.Errorf("got %+v, %v", pair, err)
 	}
-	if _, err := h.authenticate(sessions.Proof{Session: cookie}, 0); err != nil {
+	if _, err := h.authenticate(sessions.PresentedToken{SessionToken: cookie}, 0); err != nil {
 		t.Errorf("the session afterwards: %v", err)
 	}
 }
 
-func TestALostCommitSpendsNoToken(t *testing.T) {
-	h := newHouse(t)
-	_, token := h.moves("Ada").connects(0)
-	h.store.lost = true
+func TestRefresh_RetryAfterStoreError(t *testing.T) {
+	h := newFixture(t)
+	_, token := h.addUser("Ada").signInBearer(0)
+	h.store.unavailable = true
 	if _, err := h.refresh(token, time.Minute); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("during the outage: %v", err)
 	}
-	h.store.lost = false
+	h.store.unavailable = false
 	h.mustRefresh(token, 10*time.Minute)
 }
 
 // Tokens are signed after the commit. If that fails, the same token is good for the same successor.
-func TestATokenWhoseAnswerFailedMayComeAgain(t *testing.T) {
-	h := newHouse(t)
-	actor, token := h.moves("Ada").connects(0)
+func TestRefresh_RetryAfterSigningError(t *testing.T) {
+	h := newFixture(t)
+	actor, token := h.addUser("Ada").signInBearer(0)
 	honest := h.issuer.Random
 	h.issuer.Random = iotest.ErrReader(errors.New("no randomness"))
 	if pair, err := h.refresh(token, 0); err == nil || pair != nil {
 		t.Fatalf("got %+v, %v", pair, err)
 	}
 	h.issuer.Random = honest
-	if pair := h.mustRefresh(token, 5*time.Second); pair.Refresh.Digest() != h.session(actor.Session.ID()).Token {
+	if pair := h.mustRefresh(token, 5*time.Second); pair.Refresh.Digest() != h.storedSession(actor.Session.ID()).Token {
 		t.Error("the successor is not the one that the session knows")
 	}
 }
 
-func TestAnOutageIsNoUnknownToken(t *testing.T) {
-	h := newHouse(t)
-	_, token := h.moves("Ada").connects(0)
-	refresh := &sessions.Refresh{Store: blind{h.store}, Clock: clock(noon), Issuer: h.issuer, Log: h.log, Lifetime: lifetime}
-	if _, err := refresh.Execute(t.Context(), token, access.Visitor{}); !errors.Is(err, domain.ErrUnavailable) {
+func TestRefresh_StoreError(t *testing.T) {
+	h := newFixture(t)
+	_, token := h.addUser("Ada").signInBearer(0)
+	refresh := &sessions.Refresh{Store: failingSessionsStore{h.store}, Clock: clock(noon), Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}
+	if _, err := refresh.Execute(t.Context(), token, access.Client{}); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
 
 // When the server's secret is replaced nobody is signed out.
-func TestARefreshTokenOutlivesTheServersSecret(t *testing.T) {
-	h := newHouse(t)
-	_, token := h.moves("Ada").connects(0)
+func TestRefresh_AfterSecretRotation(t *testing.T) {
+	h := newFixture(t)
+	_, token := h.addUser("Ada").signInBearer(0)
 	before := h.mustRefresh(token, 0)
 	h.issuer.RefreshKeys = append(domain.RefreshKeys{slices.Repeat([]byte{1}, 32)}, h.issuer.RefreshKeys...)
 	if again := h.mustRefresh(token, time.Second); again.Refresh != before.Refresh {

@@ -12,14 +12,14 @@ import (
 type Revoke struct {
 	Store ports.Store
 	Clock ports.Clock
-	Log   *access.SecurityLog
+	Audit *access.AuditLog
 }
 
 // Execute fails with domain.ErrSessionNotFound for a session that has ended, never was, or is another user's.
-func (r *Revoke) Execute(ctx context.Context, actor access.Actor, id domain.SessionID) error {
+func (r *Revoke) Execute(ctx context.Context, actor access.Principal, id domain.SessionID) error {
 	now := r.Clock.Now()
 	return r.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
@@ -27,9 +27,9 @@ func (r *Revoke) Execute(ctx context.Context, actor access.Actor, id domain.Sess
 		if err != nil {
 			return err
 		}
-		if session.UserID() != actor.User.ID() || session.Usable(now) != nil {
+		if session.UserID() != actor.User.ID() || session.RequireActive(now) != nil {
 			return domain.ErrSessionNotFound
 		}
-		return r.Log.End(ctx, tx, session, actor.Visitor, domain.EventSnapshot{Kind: domain.EventSessionRevoked}, now)
+		return r.Audit.RevokeSession(ctx, tx, session, actor.Client, domain.EventState{Kind: domain.EventSessionRevoked}, now)
 	})
 }

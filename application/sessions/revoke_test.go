@@ -10,29 +10,29 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (h *house) list(actor access.Actor, after domain.SessionID, limit int) (sessions.Page, error) {
+func (h *fixture) list(actor access.Principal, after domain.SessionID, limit int) (sessions.Page, error) {
 	return (&sessions.List{Store: h.store, Clock: clock(noon)}).Execute(h.t.Context(), actor, after, limit)
 }
 
-func (h *house) revoke(actor access.Actor, id domain.SessionID) error {
-	return (&sessions.Revoke{Store: h.store, Clock: clock(noon), Log: h.log}).Execute(h.t.Context(), actor, id)
+func (h *fixture) revoke(actor access.Principal, id domain.SessionID) error {
+	return (&sessions.Revoke{Store: h.store, Clock: clock(noon), Audit: h.auditLog}).Execute(h.t.Context(), actor, id)
 }
 
-func (h *house) revokeOthers(actor access.Actor) (int, error) {
-	return (&sessions.RevokeOthers{Store: h.store, Clock: clock(noon), Log: h.log}).Execute(h.t.Context(), actor)
+func (h *fixture) revokeOthers(actor access.Principal) (int, error) {
+	return (&sessions.RevokeOthers{Store: h.store, Clock: clock(noon), Audit: h.auditLog}).Execute(h.t.Context(), actor)
 }
 
-func TestAPersonSeesWhereTheyAreSignedIn(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("Ada")
-	h.moves("Ben").signsIn(0)
-	ada.signsIn(-lifetime.IdleTTL) // expired just now
-	ended, _ := ada.signsIn(-2 * time.Minute)
-	h.ends(ended.Session)
+func TestList_OwnNewestFirst(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("Ada")
+	h.addUser("Ben").signIn(0)
+	ada.signIn(-lifetime.IdleTTL) // expired just now
+	ended, _ := ada.signIn(-2 * time.Minute)
+	h.revokeSession(ended.Session)
 	var newestFirst []domain.SessionID
-	var last access.Actor
+	var last access.Principal
 	for i := range 5 {
-		last, _ = ada.signsIn(time.Duration(i-5) * time.Second)
+		last, _ = ada.signIn(time.Duration(i-5) * time.Second)
 		newestFirst = append([]domain.SessionID{last.Session.ID()}, newestFirst...)
 	}
 	for limit := 1; limit <= 6; limit++ {
@@ -63,12 +63,12 @@ func TestAPersonSeesWhereTheyAreSignedIn(t *testing.T) {
 }
 
 // The use that shows the list is not written yet, and belongs in it.
-func TestTheCallersOwnSessionIsShownAsItIsNow(t *testing.T) {
-	h := newHouse(t)
-	ada := h.moves("Ada")
-	ada.signsIn(-10 * time.Minute)
-	actor, token := ada.signsIn(-5 * time.Minute)
-	now, err := h.authenticate(sessions.Proof{Session: token}, 0)
+func TestList_ShowsCurrentUseOfOwnSession(t *testing.T) {
+	h := newFixture(t)
+	ada := h.addUser("Ada")
+	ada.signIn(-10 * time.Minute)
+	actor, token := ada.signIn(-5 * time.Minute)
+	now, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,23 +81,23 @@ func TestTheCallersOwnSessionIsShownAsItIsNow(t *testing.T) {
 		if s.ID() == actor.Session.ID() {
 			want = noon
 		}
-		if seen := s.Snapshot().LastSeenAt; !seen.Equal(want) {
+		if seen := s.State().LastSeenAt; !seen.Equal(want) {
 			t.Errorf("last seen at %s, want %s", seen, want)
 		}
 	}
 }
 
-func TestAPersonEndsTheirOwnSessionsOnly(t *testing.T) {
-	h := newHouse(t)
-	ada, ben := h.moves("Ada"), h.moves("Ben")
-	actor, _ := ada.signsIn(0)
-	lost, _ := ada.signsIn(0)
-	program, _ := ada.connects(0)
-	ended, _ := ada.signsIn(0)
-	h.ends(ended.Session)
-	expired, _ := ada.signsIn(-lifetime.IdleTTL)
-	bens, _ := ben.signsIn(0)
-	gone, _ := newHouse(t).moves("Cy").signsIn(0)
+func TestRevoke_OwnSessionsOnly(t *testing.T) {
+	h := newFixture(t)
+	ada, ben := h.addUser("Ada"), h.addUser("Ben")
+	actor, _ := ada.signIn(0)
+	lost, _ := ada.signIn(0)
+	program, _ := ada.signInBearer(0)
+	ended, _ := ada.signIn(0)
+	h.revokeSession(ended.Session)
+	expired, _ := ada.signIn(-lifetime.IdleTTL)
+	bens, _ := ben.signIn(0)
+	gone, _ := newFixture(t).addUser("Cy").signIn(0)
 	for name, c := range map[string]struct {
 		id   domain.SessionID
 		want error
@@ -117,7 +117,7 @@ func TestAPersonEndsTheirOwnSessionsOnly(t *testing.T) {
 		if c.id.IsZero() || c.id == gone.Session.ID() {
 			continue
 		}
-		if err := h.isOver(c.id, 0); !errors.Is(err, c.over) {
+		if err := h.sessionErr(c.id, 0); !errors.Is(err, c.over) {
 			t.Errorf("%s: afterwards %v, want %v", name, err, c.over)
 		}
 	}
@@ -129,7 +129,7 @@ func TestAPersonEndsTheirOwnSessionsOnly(t *testing.T) {
 	}
 	logged := map[domain.SessionID]int{}
 	for _, e := range ada.entries() {
-		if logged[e.SessionID]++; e.Kind != domain.EventSessionRevoked || e.By != domain.ByUser || e.IP != "127.0.0.1" || e.RequestID != "request-17" {
+		if logged[e.SessionID]++; e.Kind != domain.EventSessionRevoked || e.Actor != domain.ActorUser || e.IP != "127.0.0.1" || e.RequestID != "request-17" {
 			t.Errorf("logged %+v", e)
 		}
 	}
@@ -141,31 +141,31 @@ func TestAPersonEndsTheirOwnSessionsOnly(t *testing.T) {
 	}
 }
 
-func TestAPersonEndsAllSessionsButTheirOwn(t *testing.T) {
-	h := newHouse(t)
-	ada, ben := h.moves("Ada"), h.moves("Ben")
-	actor, _ := ada.signsIn(0)
+func TestRevokeOthers_KeepsOwnSession(t *testing.T) {
+	h := newFixture(t)
+	ada, ben := h.addUser("Ada"), h.addUser("Ben")
+	actor, _ := ada.signIn(0)
 	others := []domain.SessionID{}
 	for range 120 {
-		other, _ := ada.signsIn(0)
+		other, _ := ada.signIn(0)
 		others = append(others, other.Session.ID())
 	}
-	program, _ := ada.connects(0)
+	program, _ := ada.signInBearer(0)
 	others = append(others, program.Session.ID())
-	expired, _ := ada.signsIn(-lifetime.IdleTTL)
-	bens, _ := ben.signsIn(0)
+	expired, _ := ada.signIn(-lifetime.IdleTTL)
+	bens, _ := ben.signIn(0)
 	if n, err := h.revokeOthers(actor); n != len(others) || err != nil {
 		t.Errorf("ended %d, %v; want %d", n, err, len(others))
 	}
 	for _, id := range others {
-		if err := h.isOver(id, 0); !errors.Is(err, domain.ErrSessionRevoked) {
+		if err := h.sessionErr(id, 0); !errors.Is(err, domain.ErrSessionRevoked) {
 			t.Errorf("one of the others: %v", err)
 		}
 	}
-	if err := errors.Join(h.isOver(actor.Session.ID(), 0), h.isOver(bens.Session.ID(), 0)); err != nil {
+	if err := errors.Join(h.sessionErr(actor.Session.ID(), 0), h.sessionErr(bens.Session.ID(), 0)); err != nil {
 		t.Errorf("their own, or Ben's: %v", err)
 	}
-	if err := h.isOver(expired.Session.ID(), 0); !errors.Is(err, domain.ErrSessionExpired) {
+	if err := h.sessionErr(expired.Session.ID(), 0); !errors.Is(err, domain.ErrSessionExpired) {
 		t.Errorf("the one that had expired: %v", err)
 	}
 	log := ada.entries()
@@ -173,7 +173,7 @@ func TestAPersonEndsAllSessionsButTheirOwn(t *testing.T) {
 		t.Errorf("%d were logged", len(log))
 	}
 	for _, e := range log {
-		if e.Kind != domain.EventSessionRevoked || e.By != domain.ByUser || e.IP != "127.0.0.1" {
+		if e.Kind != domain.EventSessionRevoked || e.Actor != domain.ActorUser || e.IP != "127.0.0.1" {
 			t.Errorf("logged %+v", e)
 		}
 	}

@@ -12,19 +12,19 @@ import (
 type RevokeOthers struct {
 	Store ports.Store
 	Clock ports.Clock
-	Log   *access.SecurityLog
+	Audit *access.AuditLog
 }
 
 // Execute returns how many sessions it ended.
-func (r *RevokeOthers) Execute(ctx context.Context, actor access.Actor) (ended int, err error) {
+func (r *RevokeOthers) Execute(ctx context.Context, actor access.Principal) (ended int, err error) {
 	now := r.Clock.Now()
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
 		own := func(s *domain.Session) bool { return s.ID() == actor.Session.ID() }
-		ended, err = r.Log.EndAll(ctx, tx, actor.User.ID(), own, actor.Visitor, domain.EventSnapshot{Kind: domain.EventSessionRevoked}, now)
+		ended, err = r.Audit.RevokeSessions(ctx, tx, actor.User.ID(), own, actor.Client, domain.EventState{Kind: domain.EventSessionRevoked}, now)
 		return err
 	})
 	return ended, err

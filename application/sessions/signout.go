@@ -13,18 +13,18 @@ import (
 type SignOut struct {
 	Store ports.Store
 	Clock ports.Clock
-	Log   *access.SecurityLog
+	Audit *access.AuditLog
 }
 
 // Execute succeeds also if the session has ended meanwhile: whoever wants to be signed out is.
-func (s *SignOut) Execute(ctx context.Context, actor access.Actor) error {
+func (s *SignOut) Execute(ctx context.Context, actor access.Principal) error {
 	now := s.Clock.Now()
 	err := s.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Confirm(ctx, tx, now)
+		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		return s.Log.End(ctx, tx, actor.Session, actor.Visitor, domain.EventSnapshot{Kind: domain.EventSignedOut}, now)
+		return s.Audit.RevokeSession(ctx, tx, actor.Session, actor.Client, domain.EventState{Kind: domain.EventSignedOut}, now)
 	})
 	if errors.Is(err, domain.ErrSessionRevoked) || errors.Is(err, domain.ErrSessionExpired) {
 		return nil

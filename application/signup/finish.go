@@ -14,66 +14,66 @@ import (
 
 // Finish ends a sign-up: the new passkey is verified, and the user, the passkey and the first session appear together.
 type Finish struct {
-	Policy       domain.RegistrationPolicy
-	Store        ports.Store
-	RelyingParty ports.RelyingParty
-	Clock        ports.Clock
-	Desk         *ceremony.Desk
-	Door         *access.Door
-	Claims       *mail.Claims
-	Decoys       domain.Decoys
+	Policy            domain.RegistrationPolicy
+	Store             ports.Store
+	RelyingParty      ports.RelyingParty
+	Clock             ports.Clock
+	Challenges        *ceremony.Challenges
+	SessionIssuer     *access.SessionIssuer
+	EmailVerification *mail.EmailVerification
+	Decoys            domain.Decoys
 }
 
-// Answer is what the client made of the options.
-type Answer struct {
+// FinishInput is what the client made of the options.
+type FinishInput struct {
 	ChallengeID domain.ChallengeID
 	Binding     domain.Binding
 	Credential  ports.RegistrationAnswer
 	PasskeyName domain.PasskeyName
-	Visitor     access.Visitor
+	Client      access.Client
 }
 
 // Execute returns the new user's first session. Where mail is sent their address waits for its code. It fails with
 // domain.ErrRegistrationClosed, also if the sign-up began before, domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
 // domain.ErrPasskeyAlreadyRegistered, domain.ErrEmailTaken, or a *domain.Rejection; the challenge is spent all the same.
-func (f *Finish) Execute(ctx context.Context, answer Answer) (access.Grant, error) {
-	grant, err := f.admit(ctx, answer)
+func (f *Finish) Execute(ctx context.Context, answer FinishInput) (access.SignIn, error) {
+	grant, err := f.signUp(ctx, answer)
 	if err != nil {
-		return access.Grant{}, f.Desk.Refuse(ctx, answer.ChallengeID, nil, err)
+		return access.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, nil, err)
 	}
 	return grant, nil
 }
 
-func (f *Finish) admit(ctx context.Context, answer Answer) (access.Grant, error) {
-	if err := f.Policy.Admits(); err != nil {
-		return access.Grant{}, err
+func (f *Finish) signUp(ctx context.Context, answer FinishInput) (access.SignIn, error) {
+	if err := f.Policy.RequireOpen(); err != nil {
+		return access.SignIn{}, err
 	}
 	now := f.Clock.Now()
 	var challenge *domain.Challenge
 	var state []byte
 	err := f.Store.View(ctx, func(tx ports.Tx) (err error) {
-		challenge, state, err = f.Desk.Look(ctx, tx, answer.ChallengeID, domain.PurposeSignUp, domain.Respondent{Browser: answer.Binding}, now)
+		challenge, state, err = f.Challenges.Peek(ctx, tx, answer.ChallengeID, domain.PurposeSignUp, domain.ChallengeContext{Browser: answer.Binding}, now)
 		return err
 	})
 	if err != nil {
-		return access.Grant{}, err
+		return access.SignIn{}, err
 	}
 	registration, err := f.RelyingParty.VerifyRegistration(state, answer.Credential)
 	if err != nil {
-		return access.Grant{}, err
+		return access.SignIn{}, err
 	}
-	user := challenge.Applicant().Admit(now)
-	claimed, draft, err := f.claim(user, now)
+	user := challenge.PendingUser().ToUser(now)
+	claimed, draft, err := f.generateEmailCode(user, now)
 	if err != nil {
-		return access.Grant{}, err
+		return access.SignIn{}, err
 	}
 	credential, err := domain.NewCredential(user.ID(), answer.PasskeyName, registration, now)
 	if err != nil {
-		return access.Grant{}, err
+		return access.SignIn{}, err
 	}
-	grant, err := f.Door.Open(ctx, user, credential, answer.Visitor, now)
+	grant, err := f.SessionIssuer.New(ctx, user, credential, answer.Client, now)
 	if err != nil {
-		return access.Grant{}, err
+		return access.SignIn{}, err
 	}
 	err = f.Store.Update(ctx, func(tx ports.Tx) error {
 		// First of all: whoever does not get the challenge writes nothing.
@@ -83,33 +83,33 @@ func (f *Finish) admit(ctx context.Context, answer Answer) (access.Grant, error)
 		if err := f.addUser(ctx, tx, user, claimed, draft, now); err != nil {
 			return err
 		}
-		if err := access.Register(ctx, tx, f.Decoys, credential); err != nil {
+		if err := access.AddCredential(ctx, tx, f.Decoys, credential); err != nil {
 			return err
 		}
-		return f.Door.Admit(ctx, tx, &grant, answer.Visitor, domain.EventSignedUp, now)
+		return f.SessionIssuer.Store(ctx, tx, &grant, answer.Client, domain.EventSignedUp, now)
 	})
 	if err != nil {
-		return access.Grant{}, err
+		return access.SignIn{}, err
 	}
 	return grant, nil
 }
 
-// claim takes the address from the user where it has to be proved first, and draws the code.
-func (f *Finish) claim(user *domain.User, now time.Time) (domain.Email, mail.Draft, error) {
+// generateEmailCode takes the address from the user where it has to be proved first, and draws the code.
+func (f *Finish) generateEmailCode(user *domain.User, now time.Time) (domain.Email, mail.PendingCode, error) {
 	email := user.Email()
-	if email == "" || f.Claims.Policy == domain.MailOff {
-		return "", mail.Draft{}, nil
+	if email == "" || f.EmailVerification.Policy == domain.EmailOff {
+		return "", mail.PendingCode{}, nil
 	}
-	user.MoveTo("")
-	draft, err := f.Claims.Draw(user.ID(), now)
+	user.SetEmail("")
+	draft, err := f.EmailVerification.GenerateCode(user.ID(), now)
 	return email, draft, err
 }
 
-func (f *Finish) addUser(ctx context.Context, tx ports.Tx, user *domain.User, claimed domain.Email, draft mail.Draft, now time.Time) error {
-	var message *domain.Message
+func (f *Finish) addUser(ctx context.Context, tx ports.Tx, user *domain.User, claimed domain.Email, draft mail.PendingCode, now time.Time) error {
+	var message *domain.OutboxEmail
 	if claimed != "" {
 		var err error
-		message, err = f.Claims.Enter(ctx, tx, user, claimed, draft, now)
+		message, err = f.EmailVerification.Request(ctx, tx, user, claimed, draft, now)
 		// A stranger's requests keep nobody from signing up; another code can be sent later.
 		if err != nil && !errors.Is(err, domain.ErrRateLimited) {
 			return err
@@ -118,5 +118,5 @@ func (f *Finish) addUser(ctx context.Context, tx ports.Tx, user *domain.User, cl
 	if err := tx.Users.Add(ctx, user); err != nil || message == nil {
 		return err
 	}
-	return tx.Messages.Add(ctx, message)
+	return tx.OutboxEmails.Add(ctx, message)
 }

@@ -24,19 +24,19 @@ type clock struct{}
 
 func (clock) Now() time.Time { return noon }
 
-type names struct{}
+type deviceNames struct{}
 
-func (names) NameOf(string) string { return "" }
+func (deviceNames) NameOf(string) string { return "" }
 
-// interrupted is the relying party, with something that happens just before its next verdict.
-type interrupted struct {
+// hookedRelyingParty is the relying party, with something that happens just before its next verdict.
+type hookedRelyingParty struct {
 	ports.RelyingParty
-	meanwhile func()
+	beforeVerify func()
 }
 
-func (r *interrupted) VerifyRegistration(state []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
-	if meanwhile := r.meanwhile; meanwhile != nil {
-		r.meanwhile = nil
+func (r *hookedRelyingParty) VerifyRegistration(state []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
+	if meanwhile := r.beforeVerify; meanwhile != nil {
+		r.beforeVerify = nil
 		meanwhile()
 	}
 	return r.RelyingParty.VerifyRegistration(state, answer)
@@ -44,25 +44,25 @@ func (r *interrupted) VerifyRegistration(state []byte, answer ports.Registration
 
 const origin = "http://localhost:8080"
 
-type lodge struct {
+type fixture struct {
 	t            *testing.T
 	store        ports.Store
-	relyingParty *interrupted
+	relyingParty *hookedRelyingParty
 	policy       domain.RegistrationPolicy
-	claims       *mail.Claims
+	verification *mail.EmailVerification
 }
 
-func newLodge(t *testing.T) *lodge {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	relyingParty, err := webauthn.New(webauthn.Config{RPID: "localhost", RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &lodge{t, memory.New(), &interrupted{RelyingParty: relyingParty}, domain.RegistrationOpen, &mail.Claims{}}
+	return &fixture{t, memory.New(), &hookedRelyingParty{RelyingParty: relyingParty}, domain.RegistrationOpen, &mail.EmailVerification{}}
 }
 
-func (l *lodge) desk() *ceremony.Desk {
-	return &ceremony.Desk{Store: l.store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
+func (l *fixture) challenges() *ceremony.Challenges {
+	return &ceremony.Challenges{Store: l.store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
 }
 
 // attempt is a sign-up that a device has answered.
@@ -72,17 +72,17 @@ type attempt struct {
 	browser   domain.Binding // that it comes from
 }
 
-// begins has somebody sign up on a device of their own.
-func (l *lodge) begins(email domain.Email) (attempt, error) {
-	return l.beginsIn(domain.Binding{}, email)
+// begin has somebody sign up on a device of their own.
+func (l *fixture) begin(email domain.Email) (attempt, error) {
+	return l.beginIn(domain.Binding{}, email)
 }
 
-func (l *lodge) beginsIn(browser domain.Binding, email domain.Email, variations ...authenticator.Variation) (attempt, error) {
+func (l *fixture) beginIn(browser domain.Binding, email domain.Email, variations ...authenticator.Variation) (attempt, error) {
 	l.t.Helper()
 	begin := &signup.Begin{
-		Policy: l.policy, Mail: l.claims.Policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Random: rand.Reader, Desk: l.desk(),
+		Policy: l.policy, Mail: l.verification.Policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Random: rand.Reader, Challenges: l.challenges(),
 	}
-	started, err := begin.Execute(l.t.Context(), signup.Application{Email: email}, browser)
+	started, err := begin.Execute(l.t.Context(), signup.Input{Email: email}, browser)
 	if err != nil {
 		return attempt{}, err
 	}
@@ -95,149 +95,151 @@ func (l *lodge) beginsIn(browser domain.Binding, email domain.Email, variations 
 	}}, nil
 }
 
-func (l *lodge) finishes(a attempt) (access.Grant, error) {
+func (l *fixture) finish(a attempt) (access.SignIn, error) {
 	finish := &signup.Finish{
-		Policy: l.policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Desk: l.desk(), Claims: l.claims,
-		Door: &access.Door{
-			Random: rand.Reader, Log: &access.SecurityLog{Random: rand.Reader, Devices: names{}, Mail: l.claims.Policy},
+		Policy: l.policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Challenges: l.challenges(), EmailVerification: l.verification,
+		SessionIssuer: &access.SessionIssuer{
+			Random: rand.Reader, Audit: &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}, Mail: l.verification.Policy},
 			Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
 		},
 	}
-	return finish.Execute(l.t.Context(), signup.Answer{ChallengeID: a.challenge, Binding: a.browser, Credential: a.answer, PasskeyName: "Ada's key"})
+	return finish.Execute(l.t.Context(), signup.FinishInput{ChallengeID: a.challenge, Binding: a.browser, Credential: a.answer, PasskeyName: "Ada's key"})
 }
 
-func (l *lodge) mustBegin(email domain.Email) attempt {
+func (l *fixture) mustBegin(email domain.Email) attempt {
 	l.t.Helper()
-	begun, err := l.begins(email)
+	begun, err := l.begin(email)
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	return begun
 }
 
-func TestASignUpIsTheFirstEntryInTheLog(t *testing.T) {
-	l := newLodge(t)
-	grant, err := l.finishes(l.mustBegin(""))
+func TestFinish_RecordsEvent(t *testing.T) {
+	l := newFixture(t)
+	grant, err := l.finish(l.mustBegin(""))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log []*domain.Event
 	err = l.store.View(t.Context(), func(tx ports.Tx) (err error) {
-		log, err = tx.Events.OfUser(t.Context(), grant.User.ID(), domain.EventID{}, 10)
+		log, err = tx.Events.ListByUser(t.Context(), grant.User.ID(), domain.EventID{}, 10)
 		return err
 	})
 	if err != nil || len(log) != 1 {
 		t.Fatalf("logged %v, %v", log, err)
 	}
-	if is := log[0].Snapshot(); is.Kind != domain.EventSignedUp || is.SessionID != grant.Session.ID() || is.CredentialID != grant.Credential.ID() || is.PasskeyName != "Ada's key" {
+	if is := log[0].State(); is.Kind != domain.EventSignedUp || is.SessionID != grant.Session.ID() || is.CredentialID != grant.Credential.ID() || is.PasskeyName != "Ada's key" {
 		t.Errorf("logged %+v", is)
 	}
 }
 
 // A sign-up that began while registration was open ends with it, and its challenge is spent.
 func TestFinish_RegistrationClosedMeanwhile(t *testing.T) {
-	l := newLodge(t)
+	l := newFixture(t)
 	begun := l.mustBegin("ada@example.org")
 	l.policy = domain.RegistrationClosed
-	if grant, err := l.finishes(begun); !errors.Is(err, domain.ErrRegistrationClosed) || grant.User != nil {
+	if grant, err := l.finish(begun); !errors.Is(err, domain.ErrRegistrationClosed) || grant.User != nil {
 		t.Errorf("got %+v, %v", grant, err)
 	}
 	l.policy = domain.RegistrationOpen
-	if grant, err := l.finishes(begun); !errors.Is(err, domain.ErrChallengeNotFound) || grant.User != nil {
+	if grant, err := l.finish(begun); !errors.Is(err, domain.ErrChallengeNotFound) || grant.User != nil {
 		t.Errorf("afterwards: %+v, %v", grant, err)
 	}
 }
 
-func TestNobodySignsUpWhereItIsClosed(t *testing.T) {
-	l := newLodge(t)
+func TestBegin_RegistrationClosed(t *testing.T) {
+	l := newFixture(t)
 	l.policy = domain.RegistrationClosed
-	if begun, err := l.begins(""); !errors.Is(err, domain.ErrRegistrationClosed) || begun.challenge != (domain.ChallengeID{}) {
+	if begun, err := l.begin(""); !errors.Is(err, domain.ErrRegistrationClosed) || begun.challenge != (domain.ChallengeID{}) {
 		t.Errorf("got %+v, %v", begun, err)
 	}
 }
 
-func TestASignUpIsFinishedInTheBrowserThatBeganIt(t *testing.T) {
-	l := newLodge(t)
+func TestFinish_RequiresBrowserBinding(t *testing.T) {
+	l := newFixture(t)
 	adas, bens := domain.BindTo(domain.NewSecret("Ada's browser")), domain.BindTo(domain.NewSecret("Ben's browser"))
 	for browser, want := range map[domain.Binding]error{adas: nil, bens: domain.ErrChallengeNotFound, {}: domain.ErrChallengeNotFound} {
-		begun, err := l.beginsIn(adas, "")
+		begun, err := l.beginIn(adas, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		begun.browser = browser
-		if _, err := l.finishes(begun); !errors.Is(err, want) {
+		if _, err := l.finish(begun); !errors.Is(err, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}
 	}
 }
 
-func TestARefusedSignUpMakesNobody(t *testing.T) {
+func TestFinish_RejectionCreatesNoUser(t *testing.T) {
 	for reason, variation := range map[domain.Reason]authenticator.Variation{
 		domain.ReasonOriginNotAllowed:        authenticator.ForgeOrigin("https://mallory.example"),
 		domain.ReasonUserVerificationMissing: authenticator.ForgeFlags(0, authenticator.UserVerified),
 		domain.ReasonBackupStateInvalid:      authenticator.ForgeFlags(0, authenticator.BackupEligible),
 	} {
-		l := newLodge(t)
-		begun, err := l.beginsIn(domain.Binding{}, "ada@example.org", variation)
+		l := newFixture(t)
+		begun, err := l.beginIn(domain.Binding{}, "ada@example.org", variation)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if grant, err := l.finishes(begun); domain.ReasonOf(err) != reason || grant.Session != nil {
+		if grant, err := l.finish(begun); domain.ReasonOf(err) != reason || grant.Session != nil {
 			t.Errorf("%s: got %+v, %v", reason, grant, err)
 		}
-		if _, err := l.finishes(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+		if _, err := l.finish(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
 			t.Errorf("%s: the same answer again: %v", reason, err)
 		}
-		if _, err := l.begins("ada@example.org"); err != nil {
+		if _, err := l.begin("ada@example.org"); err != nil {
 			t.Errorf("%s: the address is taken: %v", reason, err)
 		}
 	}
 }
 
-func TestAPasskeyKeepsTheNameItWasGiven(t *testing.T) {
-	l := newLodge(t)
-	if grant, err := l.finishes(l.mustBegin("")); err != nil || grant.Credential.Snapshot().Name != "Ada's key" {
+func TestFinish_PasskeyName(t *testing.T) {
+	l := newFixture(t)
+	if grant, err := l.finish(l.mustBegin("")); err != nil || grant.Credential.State().Name != "Ada's key" {
 		t.Errorf("got %+v, %v", grant.Credential, err)
 	}
 }
 
 // Nobody makes a passkey for an account that cannot be; and of two who are under way the first one gets the address.
-func TestATakenAddressIsRefusedAtOnceAndInTheEnd(t *testing.T) {
-	l := newLodge(t)
+func TestSignUp_EmailTaken(t *testing.T) {
+	l := newFixture(t)
 	adas, bens := l.mustBegin("ada@example.org"), l.mustBegin("ada@example.org")
-	if _, err := l.finishes(adas); err != nil {
+	if _, err := l.finish(adas); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.begins("ada@example.org"); !errors.Is(err, domain.ErrEmailTaken) {
+	if _, err := l.begin("ada@example.org"); !errors.Is(err, domain.ErrEmailTaken) {
 		t.Errorf("whoever begins afterwards gets %v", err)
 	}
-	if _, err := l.finishes(bens); !errors.Is(err, domain.ErrEmailTaken) {
+	if _, err := l.finish(bens); !errors.Is(err, domain.ErrEmailTaken) {
 		t.Errorf("whoever began before gets %v", err)
 	}
 }
 
-func TestAnAnswerThatWasTakenMeanwhileMakesNothing(t *testing.T) {
-	l := newLodge(t)
+func TestFinish_ConcurrentResponseIsRejected(t *testing.T) {
+	l := newFixture(t)
 	begun := l.mustBegin("ada@example.org")
-	l.relyingParty.meanwhile = func() {
-		if _, err := l.finishes(begun); err != nil {
+	l.relyingParty.beforeVerify = func() {
+		if _, err := l.finish(begun); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.finishes(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+	if _, err := l.finish(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
 		t.Errorf("the second got %v", err)
 	}
 }
 
-// down is a store that cannot be read.
-type down struct{ ports.Store }
+// unreadableStore is a store that cannot be read.
+type unreadableStore struct{ ports.Store }
 
-func (down) View(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
+func (unreadableStore) View(context.Context, func(ports.Tx) error) error {
+	return domain.ErrUnavailable
+}
 
-func TestAnOutageIsNotAFreeAddress(t *testing.T) {
-	l := newLodge(t)
-	l.store = down{l.store}
-	if _, err := l.begins("ada@example.org"); !errors.Is(err, domain.ErrUnavailable) {
+func TestBegin_StoreError(t *testing.T) {
+	l := newFixture(t)
+	l.store = unreadableStore{l.store}
+	if _, err := l.begin("ada@example.org"); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }

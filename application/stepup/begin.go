@@ -14,22 +14,22 @@ import (
 type Begin struct {
 	Store        ports.Store
 	RelyingParty ports.RelyingParty
-	Desk         *ceremony.Desk
+	Challenges   *ceremony.Challenges
 }
 
 // Execute returns the options for one of the person's own passkeys.
-func (b *Begin) Execute(ctx context.Context, actor access.Actor, browser domain.Binding) (ceremony.Started, error) {
-	var passkeys domain.Keyring
+func (b *Begin) Execute(ctx context.Context, actor access.Principal, browser domain.Binding) (ceremony.Begun, error) {
+	var passkeys domain.Passkeys
 	err := b.Store.View(ctx, func(tx ports.Tx) (err error) {
-		passkeys, err = tx.Credentials.OfUser(ctx, actor.User.ID())
+		passkeys, err = tx.Credentials.ListByUser(ctx, actor.User.ID())
 		return err
 	})
 	if err != nil {
-		return ceremony.Started{}, err
+		return ceremony.Begun{}, err
 	}
 	authentication, err := b.RelyingParty.BeginAuthentication(passkeys.Descriptors())
 	if err != nil {
-		return ceremony.Started{}, err
+		return ceremony.Begun{}, err
 	}
-	return b.Desk.Start(ctx, domain.PurposeStepUp, actor.Respondent(browser), authentication, nil)
+	return b.Challenges.Begin(ctx, domain.PurposeStepUp, actor.ChallengeContext(browser), authentication, nil)
 }

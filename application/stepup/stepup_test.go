@@ -18,8 +18,8 @@ import (
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/stepup"
-	"github.com/keylodge/keylodge/application/tokens"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -38,37 +38,37 @@ type clock time.Time
 
 func (c clock) Now() time.Time { return time.Time(c) }
 
-type names struct{}
+type deviceNames struct{}
 
-func (names) NameOf(userAgent string) string { return userAgent }
+func (deviceNames) NameOf(userAgent string) string { return userAgent }
 
-// interrupted is the relying party, with something that happens just before its next verdict.
-type interrupted struct {
+// hookedRelyingParty is the relying party, with something that happens just before its next verdict.
+type hookedRelyingParty struct {
 	ports.RelyingParty
-	meanwhile func()
+	beforeVerify func()
 }
 
-func (r *interrupted) VerifyAuthentication(
+func (r *hookedRelyingParty) VerifyAuthentication(
 	state []byte, answer ports.AuthenticationAnswer, owner *domain.User, credential *domain.Credential,
 ) (domain.Assertion, error) {
-	if meanwhile := r.meanwhile; meanwhile != nil {
-		r.meanwhile = nil
+	if meanwhile := r.beforeVerify; meanwhile != nil {
+		r.beforeVerify = nil
 		meanwhile()
 	}
 	return r.RelyingParty.VerifyAuthentication(state, answer, owner, credential)
 }
 
-// lodge is everything around a step-up, at a time that stands still until a test moves it.
-type lodge struct {
+// fixture is everything around a step-up, at a time that stands still until a test moves it.
+type fixture struct {
 	t            *testing.T
 	store        ports.Store
-	relyingParty *interrupted
+	relyingParty *hookedRelyingParty
 	now          time.Time
 	policy       domain.UsePolicy
-	issuer       *tokens.Issuer
+	issuer       *signingkeys.Issuer
 }
 
-func newLodge(t *testing.T) *lodge {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	relyingParty, err := webauthn.New(webauthn.Config{RPID: "localhost", RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute})
 	if err != nil {
@@ -79,19 +79,19 @@ func newLodge(t *testing.T) *lodge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lodge{t: t, store: memory.New(), relyingParty: &interrupted{RelyingParty: relyingParty}, now: noon}
-	l.issuer = &tokens.Issuer{
-		Keyring: tokens.NewKeyring(l.store, keys, nil, clock(noon), domain.KeyRotation{}, tokens.Brought{signing}), Keys: keys, Random: rand.Reader,
+	l := &fixture{t: t, store: memory.New(), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, now: noon}
+	l.issuer = &signingkeys.Issuer{
+		KeySet: signingkeys.NewKeySet(l.store, keys, nil, clock(noon), domain.KeyRotation{}, signingkeys.ExternalKeys{signing}), Keys: keys, Random: rand.Reader,
 		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 	}
 	return l
 }
 
-func (l *lodge) desk() *ceremony.Desk {
-	return &ceremony.Desk{Store: l.store, Clock: clock(l.now), Random: rand.Reader, TTL: ceremony.TTL(5 * time.Minute)}
+func (l *fixture) challenges() *ceremony.Challenges {
+	return &ceremony.Challenges{Store: l.store, Clock: clock(l.now), Random: rand.Reader, TTL: ceremony.TTL(5 * time.Minute)}
 }
 
-func (l *lodge) update(fn func(ports.Tx) error) {
+func (l *fixture) update(fn func(ports.Tx) error) {
 	l.t.Helper()
 	if err := l.store.Update(context.WithoutCancel(l.t.Context()), fn); err != nil {
 		l.t.Fatal(err)
@@ -100,28 +100,28 @@ func (l *lodge) update(fn func(ports.Tx) error) {
 
 // person is somebody with an account and a device, by which they signed in at noon.
 type person struct {
-	*lodge
+	*fixture
 	user   *domain.User
 	device *authenticator.Authenticator
 	key    *domain.Credential
-	access.Actor
+	access.Principal
 }
 
-// moves has them make a passkey on a security key, or on a device of the given kind.
-func (l *lodge) moves(name string, kind ...authenticator.Option) *person {
+// addUser has them make a passkey on a security key, or on a device of the given kind.
+func (l *fixture) addUser(name string, kind ...authenticator.Option) *person {
 	l.t.Helper()
-	applicant, err := domain.NewApplicant("", domain.DisplayName(name), noon, rand.Reader)
+	applicant, err := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	p := &person{lodge: l, user: applicant.Admit(noon)}
+	p := &person{fixture: l, user: applicant.ToUser(noon)}
 	l.update(func(tx ports.Tx) error { return tx.Users.Add(l.t.Context(), p.user) })
-	p.device, p.key = p.makes(kind...)
-	p.Actor = p.signsIn()
+	p.device, p.key = p.createPasskey(kind...)
+	p.Principal = p.signIn()
 	return p
 }
 
-func (p *person) makes(kind ...authenticator.Option) (*authenticator.Authenticator, *domain.Credential) {
+func (p *person) createPasskey(kind ...authenticator.Option) (*authenticator.Authenticator, *domain.Credential) {
 	p.t.Helper()
 	if kind == nil {
 		kind = []authenticator.Option{authenticator.DeviceBound()}
@@ -149,56 +149,56 @@ func (p *person) makes(kind ...authenticator.Option) (*authenticator.Authenticat
 	return device, key
 }
 
-func (p *person) signsIn() access.Actor {
+func (p *person) signIn() access.Principal {
 	p.t.Helper()
 	session, _, err := domain.OpenSession(p.key, domain.Device{}, lifetime, noon, rand.Reader)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
-	return access.Actor{User: p.user, Session: session, Proof: session.Proof(), Visitor: access.Visitor{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+	return access.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
-// session is theirs, as the store has it.
-func (p *person) session() (is domain.SessionSnapshot) {
+// storedSession is theirs, as the store has it.
+func (p *person) storedSession() (is domain.SessionState) {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) error {
 		s, err := tx.Sessions.ByID(p.t.Context(), p.Session.ID())
 		if err == nil {
-			is = s.Snapshot()
+			is = s.State()
 		}
 		return err
 	})
 	return is
 }
 
-// keyNow is their passkey, as the store has it.
-func (p *person) keyNow() (is domain.CredentialSnapshot) {
+// storedKey is their passkey, as the store has it.
+func (p *person) storedKey() (is domain.CredentialState) {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) error {
 		c, err := tx.Credentials.ByID(p.t.Context(), p.key.ID())
 		if err == nil {
-			is = c.Snapshot()
+			is = c.State()
 		}
 		return err
 	})
 	return is
 }
 
-func (p *person) entries() (list []domain.EventSnapshot) {
+func (p *person) entries() (list []domain.EventState) {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) error {
-		events, err := tx.Events.OfUser(p.t.Context(), p.user.ID(), domain.EventID{}, 1000)
+		events, err := tx.Events.ListByUser(p.t.Context(), p.user.ID(), domain.EventID{}, 1000)
 		for _, e := range events {
-			list = append(list, e.Snapshot())
+			list = append(list, e.State())
 		}
 		return err
 	})
 	return list
 }
 
-// heads are the kinds and reasons of their log, sorted.
-func (p *person) heads() []string {
+// kindsAndReasons are the kinds and reasons of their log, sorted.
+func (p *person) kindsAndReasons() []string {
 	p.t.Helper()
 	list := []string{}
 	for _, e := range p.entries() {
@@ -208,9 +208,9 @@ func (p *person) heads() []string {
 	return list
 }
 
-func (p *person) begins(browser domain.Binding) ceremony.Started {
+func (p *person) begin(browser domain.Binding) ceremony.Begun {
 	p.t.Helper()
-	started, err := (&stepup.Begin{Store: p.store, RelyingParty: p.relyingParty, Desk: p.desk()}).Execute(p.t.Context(), p.Actor, browser)
+	started, err := (&stepup.Begin{Store: p.store, RelyingParty: p.relyingParty, Challenges: p.challenges()}).Execute(p.t.Context(), p.Principal, browser)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -223,9 +223,9 @@ type attempt struct {
 	answer    ports.AuthenticationAnswer
 }
 
-func (p *person) answers(variations ...authenticator.Variation) attempt {
+func (p *person) answer(variations ...authenticator.Variation) attempt {
 	p.t.Helper()
-	started := p.begins(domain.Binding{})
+	started := p.begin(domain.Binding{})
 	return answerOf(p.t, p.device, started.ChallengeID, started.Options, variations...)
 }
 
@@ -241,27 +241,27 @@ func answerOf(t *testing.T, device *authenticator.Authenticator, id domain.Chall
 	}}
 }
 
-func (l *lodge) stepsUp(actor access.Actor, a attempt) (stepup.Stepped, error) {
-	log := &access.SecurityLog{Random: rand.Reader, Devices: names{}}
+func (l *fixture) stepUp(actor access.Principal, a attempt) (stepup.SteppedUp, error) {
+	log := &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
 	finish := &stepup.Finish{
-		Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Random: rand.Reader, Issuer: l.issuer, Desk: l.desk(), Log: log,
-		Examiner: &access.Examiner{Policy: l.policy, Log: log},
+		Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Random: rand.Reader, Issuer: l.issuer, Challenges: l.challenges(), Audit: log,
+		PasskeyUsage: &access.PasskeyUsage{Policy: l.policy, Audit: log},
 	}
-	return finish.Execute(l.t.Context(), actor, stepup.Answer{ChallengeID: a.challenge, Credential: a.answer})
+	return finish.Execute(l.t.Context(), actor, stepup.FinishInput{ChallengeID: a.challenge, Credential: a.answer})
 }
 
-func halved(signature []byte) []byte { return signature[:len(signature)/2] }
+func truncateSignature(signature []byte) []byte { return signature[:len(signature)/2] }
 
-func TestAStepUpAsksForOneOfThePersonsOwnPasskeys(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	l.moves("Ben")
-	_, second := ada.makes()
+func TestBegin_AllowsOwnPasskeys(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	l.addUser("Ben")
+	_, second := ada.createPasskey()
 	var options struct {
 		UserVerification string
 		AllowCredentials []struct{ ID authenticator.Base64URL }
 	}
-	started := ada.begins(domain.Binding{})
+	started := ada.begin(domain.Binding{})
 	if err := json.Unmarshal(started.Options, &options); err != nil {
 		t.Fatal(err)
 	}
@@ -277,25 +277,25 @@ func TestAStepUpAsksForOneOfThePersonsOwnPasskeys(t *testing.T) {
 	}
 }
 
-func TestAStepUpRenewsTheProofOfItsSession(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	twin := ada.signsIn()
-	ada.device, ada.key = ada.makes(authenticator.WithAlgorithms(authenticator.ES256)) // a phone that she has had since
+func TestFinish_RefreshesAuthTime(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	twin := ada.signIn()
+	ada.device, ada.key = ada.createPasskey(authenticator.WithAlgorithms(authenticator.ES256)) // a phone that she has had since
 	l.now = noon.Add(time.Hour)
 	if err := ada.RequireRecentAuth(ttl, l.now); !errors.Is(err, domain.ErrStepUpRequired) {
 		t.Fatalf("before: %v", err)
 	}
-	stepped, err := l.stepsUp(ada.Actor, ada.answers())
+	stepped, err := l.stepUp(ada.Principal, ada.answer())
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := ada.Session.Snapshot()
+	want := ada.Session.State()
 	want.AuthTime, want.AMR, want.Token = l.now, []string{"swk", "user", "mfa"}, stepped.Token.Digest()
-	if got := ada.session(); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(stepped.Session.Snapshot(), want) {
-		t.Errorf("stored %+v\nreturned %+v\nwant %+v", got, stepped.Session.Snapshot(), want)
+	if got := ada.storedSession(); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(stepped.Session.State(), want) {
+		t.Errorf("stored %+v\nreturned %+v\nwant %+v", got, stepped.Session.State(), want)
 	}
-	if used := ada.keyNow().LastUsedAt; !used.Equal(l.now) {
+	if used := ada.storedKey().LastUsedAt; !used.Equal(l.now) {
 		t.Errorf("the passkey was used at %s", used)
 	}
 	log := ada.entries()
@@ -305,7 +305,7 @@ func TestAStepUpRenewsTheProofOfItsSession(t *testing.T) {
 	}
 	// No session was made, and no other one is fresher for it.
 	l.update(func(tx ports.Tx) error {
-		live, err := tx.Sessions.Live(t.Context(), ada.user.ID(), l.now, domain.SessionID{}, 10)
+		live, err := tx.Sessions.ListActive(t.Context(), ada.user.ID(), l.now, domain.SessionID{}, 10)
 		if len(live) != 2 {
 			t.Errorf("%d sessions", len(live))
 		}
@@ -319,11 +319,11 @@ func TestAStepUpRenewsTheProofOfItsSession(t *testing.T) {
 }
 
 // Whoever took a copy of the token before must not have what its owner has proved since.
-func TestATokenOfBeforeTheStepUpOpensNothing(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	former := ada.Session.Snapshot().Token
-	stepped, err := l.stepsUp(ada.Actor, ada.answers())
+func TestFinish_RotatesSessionToken(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	former := ada.Session.State().Token
+	stepped, err := l.stepUp(ada.Principal, ada.answer())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,16 +338,16 @@ func TestATokenOfBeforeTheStepUpOpensNothing(t *testing.T) {
 		return err
 	})
 	// Nor does one that was let in with it just before.
-	if _, err := l.stepsUp(ada.Actor, ada.answers()); !errors.Is(err, domain.ErrUnauthenticated) {
+	if _, err := l.stepUp(ada.Principal, ada.answer()); !errors.Is(err, domain.ErrUnauthenticated) {
 		t.Errorf("who came with the former token: %v", err)
 	}
 }
 
 // A program gets another pair of tokens. An access token of before the step-up still opens the session, and is not recent; the
 // refresh token of before it ends the session.
-func TestFinish_replacesAProgramsTokens(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
+func TestFinish_ReplacesBearerTokens(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
 	program, former, err := domain.OpenBearerSession(ada.key, domain.Device{}, lifetime, l.issuer.RefreshKeys, noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -358,13 +358,13 @@ func TestFinish_replacesAProgramsTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ada.Proof = before.Proof()
+	ada.AuthContext = before.AuthContext()
 	l.now = noon.Add(time.Minute)
-	stepped, err := l.stepsUp(ada.Actor, ada.answers())
-	if err != nil || !stepped.Token.IsZero() || stepped.Tokens == nil || ada.session().Token != stepped.Tokens.Refresh.Digest() {
-		t.Fatalf("%+v, %v, carried by %x", stepped, err, ada.session().Token)
+	stepped, err := l.stepUp(ada.Principal, ada.answer())
+	if err != nil || !stepped.Token.IsZero() || stepped.Tokens == nil || ada.storedSession().Token != stepped.Tokens.Refresh.Digest() {
+		t.Fatalf("%+v, %v, carried by %x", stepped, err, ada.storedSession().Token)
 	}
-	after, err := l.issuer.Read(t.Context(), stepped.Tokens.Access.Token.Reveal(), l.now)
+	after, err := l.issuer.Verify(t.Context(), stepped.Tokens.Access.Token.Reveal(), l.now)
 	if err != nil || !after.AuthTime.Equal(l.now) {
 		t.Fatalf("the new access token: %+v, %v", after, err)
 	}
@@ -372,10 +372,10 @@ func TestFinish_replacesAProgramsTokens(t *testing.T) {
 		claims domain.AccessClaims
 		want   error
 	}{{before, domain.ErrStepUpRequired}, {after, nil}} {
-		actor := ada.Actor
-		actor.Proof = c.claims.Proof()
+		actor := ada.Principal
+		actor.AuthContext = c.claims.AuthContext()
 		l.update(func(tx ports.Tx) error {
-			confirmed, err := actor.Confirm(t.Context(), tx, l.now)
+			confirmed, err := actor.Reload(t.Context(), tx, l.now)
 			if got := confirmed.RequireRecentAuth(ttl, l.now); err == nil && !errors.Is(got, c.want) {
 				t.Errorf("the access token of %s: %v, want %v", c.claims.AuthTime, got, c.want)
 			}
@@ -394,7 +394,7 @@ func TestFinish_replacesAProgramsTokens(t *testing.T) {
 	})
 }
 
-func TestAStepUpIsRefused(t *testing.T) {
+func TestFinish_Rejections(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy  domain.CounterPolicy
 		attempt func(ada, ben *person) attempt
@@ -402,64 +402,64 @@ func TestAStepUpIsRefused(t *testing.T) {
 		log     []string
 	}{
 		"with a bad signature": {
-			attempt: func(ada, _ *person) attempt { return ada.answers(authenticator.ForgeSignature(halved)) },
+			attempt: func(ada, _ *person) attempt { return ada.answer(authenticator.ForgeSignature(truncateSignature)) },
 			want:    domain.ErrPasskeyRejected, log: []string{"step_up_refused signature_invalid"},
 		},
 		"when nobody was verified": {
 			attempt: func(ada, _ *person) attempt {
-				return ada.answers(authenticator.ForgeFlags(0, authenticator.UserVerified))
+				return ada.answer(authenticator.ForgeFlags(0, authenticator.UserVerified))
 			},
 			want: domain.ErrUserVerificationRequired, log: []string{"step_up_refused user_verification_missing"},
 		},
 		"with a copy of the key": {
-			policy: domain.CounterReject, attempt: func(ada, _ *person) attempt { return ada.answers(authenticator.ForgeSignCount(1)) },
+			policy: domain.CounterReject, attempt: func(ada, _ *person) attempt { return ada.answer(authenticator.ForgeSignCount(1)) },
 			want: domain.ErrPasskeyRejected, log: []string{"passkey_flagged counter_regressed", "step_up_refused counter_regressed"},
 		},
 		"with a copy of the key, which is suspended": {
-			policy: domain.CounterSuspend, attempt: func(ada, _ *person) attempt { return ada.answers(authenticator.ForgeSignCount(1)) },
+			policy: domain.CounterSuspend, attempt: func(ada, _ *person) attempt { return ada.answer(authenticator.ForgeSignCount(1)) },
 			want: domain.ErrPasskeyRejected, log: []string{"passkey_suspended counter_regressed", "step_up_refused counter_regressed"},
 		},
 		"with a suspended passkey": {
 			attempt: func(ada, _ *person) attempt {
 				ada.update(func(tx ports.Tx) error {
-					is := ada.key.Snapshot()
+					is := ada.key.State()
 					is.Status = domain.CredentialSuspended
 					return tx.Credentials.Save(t.Context(), domain.RestoreCredential(is))
 				})
-				return ada.answers()
+				return ada.answer()
 			},
 			want: domain.ErrPasskeySuspended, log: []string{"step_up_refused passkey_suspended"},
 		},
 		"with somebody else's passkey": {
 			attempt: func(ada, ben *person) attempt {
-				started := ada.begins(domain.Binding{})
-				return answerOf(t, ben.device, started.ChallengeID, withoutAllowed(t, started.Options))
+				started := ada.begin(domain.Binding{})
+				return answerOf(t, ben.device, started.ChallengeID, withoutAllowCredentials(t, started.Options))
 			},
 			want: domain.ErrPasskeyUnknown, log: []string{},
 		},
 		"with a passkey that nobody has": {
-			attempt: func(ada, _ *person) attempt { return ada.answers(authenticator.ForgeAnswerID([]byte("unknown"))) },
+			attempt: func(ada, _ *person) attempt { return ada.answer(authenticator.ForgeAnswerID([]byte("unknown"))) },
 			want:    domain.ErrPasskeyUnknown, log: []string{},
 		},
 		"with an id that could be nobody's": {
-			attempt: func(ada, _ *person) attempt { return ada.answers(authenticator.ForgeAnswerID(make([]byte, 1024))) },
+			attempt: func(ada, _ *person) attempt { return ada.answer(authenticator.ForgeAnswerID(make([]byte, 1024))) },
 			want:    domain.ErrPasskeyRejected, log: []string{"step_up_refused malformed"},
 		},
 		"too late": {
 			attempt: func(ada, _ *person) attempt {
-				begun := ada.answers()
+				begun := ada.answer()
 				ada.now = ada.now.Add(5 * time.Minute)
 				return begun
 			},
 			want: domain.ErrChallengeExpired, log: []string{},
 		},
 		"in somebody else's session": {
-			attempt: func(_, ben *person) attempt { return ben.answers() },
+			attempt: func(_, ben *person) attempt { return ben.answer() },
 			want:    domain.ErrChallengeNotFound, log: []string{"step_up_refused challenge_mismatch"},
 		},
 		"in another browser": {
 			attempt: func(ada, _ *person) attempt {
-				started := ada.begins(domain.BindTo(domain.NewSecret("another")))
+				started := ada.begin(domain.BindTo(domain.NewSecret("another")))
 				return answerOf(t, ada.device, started.ChallengeID, started.Options)
 			},
 			want: domain.ErrChallengeNotFound, log: []string{"step_up_refused challenge_mismatch"},
@@ -470,7 +470,7 @@ func TestAStepUpIsRefused(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				started, err := ada.desk().Start(t.Context(), domain.PurposeLogin, domain.Respondent{Session: ada.Session.ID()}, begun, nil)
+				started, err := ada.challenges().Begin(t.Context(), domain.PurposeLogin, domain.ChallengeContext{SessionID: ada.Session.ID()}, begun, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -480,26 +480,26 @@ func TestAStepUpIsRefused(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLodge(t)
+			l := newFixture(t)
 			l.policy.Counter = c.policy
-			ada, ben := l.moves("Ada"), l.moves("Ben")
+			ada, ben := l.addUser("Ada"), l.addUser("Ben")
 			l.now = noon.Add(time.Hour)
 			begun := c.attempt(ada, ben)
-			if stepped, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, c.want) || stepped != (stepup.Stepped{}) {
+			if stepped, err := l.stepUp(ada.Principal, begun); !errors.Is(err, c.want) || stepped != (stepup.SteppedUp{}) {
 				t.Errorf("got %+v, %v; want %v", stepped, err, c.want)
 			}
-			if got, want := ada.session(), ada.Session.Snapshot(); !reflect.DeepEqual(got, want) {
+			if got, want := ada.storedSession(), ada.Session.State(); !reflect.DeepEqual(got, want) {
 				t.Errorf("the session became %+v", got)
 			}
-			if key := ada.keyNow(); key.CloneWarning != (c.policy != "") || !key.LastUsedAt.IsZero() || (key.Status == domain.CredentialSuspended) !=
+			if key := ada.storedKey(); key.CloneWarning != (c.policy != "") || !key.LastUsedAt.IsZero() || (key.Status == domain.CredentialSuspended) !=
 				(c.policy == domain.CounterSuspend || errors.Is(c.want, domain.ErrPasskeySuspended)) {
 				t.Errorf("left the passkey with warning %t, %s, used at %s", key.CloneWarning, key.Status, key.LastUsedAt)
 			}
 			for range 2 {
-				if got := ada.heads(); !slices.Equal(got, c.log) || len(ben.entries()) != 0 {
+				if got := ada.kindsAndReasons(); !slices.Equal(got, c.log) || len(ben.entries()) != 0 {
 					t.Errorf("logged %q and %+v, want %q", got, ben.entries(), c.log)
 				}
-				if _, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+				if _, err := l.stepUp(ada.Principal, begun); !errors.Is(err, domain.ErrChallengeNotFound) {
 					t.Errorf("the same answer again: %v", err)
 				}
 			}
@@ -507,8 +507,8 @@ func TestAStepUpIsRefused(t *testing.T) {
 	}
 }
 
-// withoutAllowed lets a device choose any of its passkeys.
-func withoutAllowed(t *testing.T, options []byte) []byte {
+// withoutAllowCredentials lets a device choose any of its passkeys.
+func withoutAllowCredentials(t *testing.T, options []byte) []byte {
 	t.Helper()
 	var members map[string]any
 	if err := json.Unmarshal(options, &members); err != nil {
@@ -522,10 +522,10 @@ func withoutAllowed(t *testing.T, options []byte) []byte {
 	return edited
 }
 
-func TestARefusedEntryNamesSessionAndPasskey(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	if _, err := l.stepsUp(ada.Actor, ada.answers(authenticator.ForgeSignature(halved))); err == nil {
+func TestFinish_RejectionEventNamesSessionAndPasskey(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	if _, err := l.stepUp(ada.Principal, ada.answer(authenticator.ForgeSignature(truncateSignature))); err == nil {
 		t.Fatal("it was accepted")
 	}
 	log := ada.entries()
@@ -534,55 +534,55 @@ func TestARefusedEntryNamesSessionAndPasskey(t *testing.T) {
 	}
 }
 
-func TestAnAllowedOddityIsLoggedBesideTheStepUp(t *testing.T) {
-	l := newLodge(t)
+func TestFinish_RecordsAllowedAnomaly(t *testing.T) {
+	l := newFixture(t)
 	l.policy.Counter = domain.CounterFlag
-	ada := l.moves("Ada")
-	if _, err := l.stepsUp(ada.Actor, ada.answers(authenticator.ForgeSignCount(1))); err != nil {
+	ada := l.addUser("Ada")
+	if _, err := l.stepUp(ada.Principal, ada.answer(authenticator.ForgeSignCount(1))); err != nil {
 		t.Fatal(err)
 	}
-	if got := ada.heads(); !slices.Equal(got, []string{"passkey_flagged counter_regressed", "stepped_up"}) {
+	if got := ada.kindsAndReasons(); !slices.Equal(got, []string{"passkey_flagged counter_regressed", "stepped_up"}) {
 		t.Errorf("logged %q", got)
 	}
 }
 
-func TestARefusedAnswerThatComesManyTimesIsLoggedOnce(t *testing.T) {
+func TestFinish_ReplayedRejectionIsRecordedOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		variation authenticator.Variation
 		log       []string
 	}{
-		"a bad signature":          {authenticator.ForgeSignature(halved), []string{"step_up_refused signature_invalid"}},
+		"a bad signature":          {authenticator.ForgeSignature(truncateSignature), []string{"step_up_refused signature_invalid"}},
 		"a counter that went back": {authenticator.ForgeSignCount(1), []string{"passkey_flagged counter_regressed", "step_up_refused counter_regressed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLodge(t)
-			ada := l.moves("Ada")
-			begun := ada.answers(c.variation)
+			l := newFixture(t)
+			ada := l.addUser("Ada")
+			begun := ada.answer(c.variation)
 			var answering sync.WaitGroup
 			for range 16 {
 				answering.Go(func() {
-					if _, err := l.stepsUp(ada.Actor, begun); err == nil {
+					if _, err := l.stepUp(ada.Principal, begun); err == nil {
 						t.Error("it was accepted")
 					}
 				})
 			}
 			answering.Wait()
-			if got := ada.heads(); !slices.Equal(got, c.log) {
+			if got := ada.kindsAndReasons(); !slices.Equal(got, c.log) {
 				t.Errorf("logged %q, want %q", got, c.log)
 			}
 		})
 	}
 }
 
-func TestAnAnswerStepsUpOnce(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
+func TestFinish_ResponseIsSingleUse(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
 	l.now = noon.Add(time.Hour)
-	begun := ada.answers()
+	begun := ada.answer()
 	results := make([]error, 16)
 	var answering sync.WaitGroup
 	for i := range results {
-		answering.Go(func() { _, results[i] = l.stepsUp(ada.Actor, begun) })
+		answering.Go(func() { _, results[i] = l.stepUp(ada.Principal, begun) })
 	}
 	answering.Wait()
 	accepted := 0
@@ -594,103 +594,105 @@ func TestAnAnswerStepsUpOnce(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if got := ada.heads(); accepted != 1 || !slices.Equal(got, []string{"stepped_up"}) || ada.keyNow().CloneWarning {
-		t.Errorf("%d were accepted, logged %q, warning %t", accepted, got, ada.keyNow().CloneWarning)
+	if got := ada.kindsAndReasons(); accepted != 1 || !slices.Equal(got, []string{"stepped_up"}) || ada.storedKey().CloneWarning {
+		t.Errorf("%d were accepted, logged %q, warning %t", accepted, got, ada.storedKey().CloneWarning)
 	}
 }
 
-func TestACounterThatMovedMeanwhileCounts(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
+func TestFinish_UsesStoredSignCount(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
 	mallory := *ada // on another device
-	mallory.Actor = ada.signsIn()
-	mallorys, adas := mallory.answers(authenticator.ForgeSignCount(5)), ada.answers(authenticator.ForgeSignCount(5))
-	l.relyingParty.meanwhile = func() {
-		if _, err := l.stepsUp(ada.Actor, adas); err != nil {
+	mallory.Principal = ada.signIn()
+	mallorys, adas := mallory.answer(authenticator.ForgeSignCount(5)), ada.answer(authenticator.ForgeSignCount(5))
+	l.relyingParty.beforeVerify = func() {
+		if _, err := l.stepUp(ada.Principal, adas); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.stepsUp(mallory.Actor, mallorys); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
+	if _, err := l.stepUp(mallory.Principal, mallorys); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
 		t.Errorf("a copy of the key that counted to the same number got %v", err)
 	}
 }
 
 // A session that ends during its step-up is not brought back by it.
-func TestASessionThatEndsMeanwhileIsNotSteppedUp(t *testing.T) {
+func TestFinish_SessionEndedMeanwhile(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(*person)
 		want      error
 	}{
 		"revoked": {func(ada *person) {
-			ended := domain.RestoreSession(ada.Session.Snapshot())
+			ended := domain.RestoreSession(ada.Session.State())
 			ended.Revoke(ada.now)
 			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), ended) })
 		}, domain.ErrSessionRevoked},
 		"its account is shut": {func(ada *person) {
 			ada.update(func(tx ports.Tx) error {
-				shut := domain.RestoreUser(ada.user.Snapshot())
+				shut := domain.RestoreUser(ada.user.State())
 				shut.Disable(ada.now)
 				return tx.Users.Save(t.Context(), shut)
 			})
 		}, domain.ErrUserDisabled},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLodge(t)
-			ada := l.moves("Ada")
+			l := newFixture(t)
+			ada := l.addUser("Ada")
 			l.now = noon.Add(time.Hour)
-			begun := ada.answers()
-			l.relyingParty.meanwhile = func() { c.meanwhile(ada) }
-			if stepped, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, c.want) || stepped != (stepup.Stepped{}) {
+			begun := ada.answer()
+			l.relyingParty.beforeVerify = func() { c.meanwhile(ada) }
+			if stepped, err := l.stepUp(ada.Principal, begun); !errors.Is(err, c.want) || stepped != (stepup.SteppedUp{}) {
 				t.Errorf("got %+v, %v; want %v", stepped, err, c.want)
 			}
-			if is := ada.session(); !is.AuthTime.Equal(noon) || !ada.keyNow().LastUsedAt.IsZero() {
-				t.Errorf("proved at %s, the passkey used at %s", is.AuthTime, ada.keyNow().LastUsedAt)
+			if is := ada.storedSession(); !is.AuthTime.Equal(noon) || !ada.storedKey().LastUsedAt.IsZero() {
+				t.Errorf("proved at %s, the passkey used at %s", is.AuthTime, ada.storedKey().LastUsedAt)
 			}
-			if _, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, domain.ErrChallengeNotFound) {
+			if _, err := l.stepUp(ada.Principal, begun); !errors.Is(err, domain.ErrChallengeNotFound) {
 				t.Errorf("the same answer again: %v", err)
 			}
 		})
 	}
 }
 
-// failing is a store whose next unit of work that writes is lost.
-type failing struct {
+// failOnceStore is a store whose next unit of work that writes is lost.
+type failOnceStore struct {
 	ports.Store
-	lost bool
+	fail bool
 }
 
-func (s *failing) Update(ctx context.Context, fn func(ports.Tx) error) error {
-	if s.lost {
-		s.lost = false
+func (s *failOnceStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	if s.fail {
+		s.fail = false
 		return domain.ErrUnavailable
 	}
 	return s.Store.Update(ctx, fn)
 }
 
-func TestAnAnswerMayComeAgainAfterAnOutage(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	begun := ada.answers()
-	l.store = &failing{l.store, true}
-	if _, err := l.stepsUp(ada.Actor, begun); !errors.Is(err, domain.ErrUnavailable) {
+func TestFinish_RetryAfterStoreError(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	begun := ada.answer()
+	l.store = &failOnceStore{l.store, true}
+	if _, err := l.stepUp(ada.Principal, begun); !errors.Is(err, domain.ErrUnavailable) {
 		t.Fatalf("got %v", err)
 	}
-	if _, err := l.stepsUp(ada.Actor, begun); err != nil {
+	if _, err := l.stepUp(ada.Principal, begun); err != nil {
 		t.Errorf("the same answer after the outage: %v", err)
 	}
 }
 
-// down is a store that cannot be read.
-type down struct{ ports.Store }
+// unreadableStore is a store that cannot be read.
+type unreadableStore struct{ ports.Store }
 
-func (down) View(context.Context, func(ports.Tx) error) error { return domain.ErrUnavailable }
+func (unreadableStore) View(context.Context, func(ports.Tx) error) error {
+	return domain.ErrUnavailable
+}
 
 // Options without a list would let any passkey answer, and ask the person for one that does not count.
-func TestAnOutageIsNoEmptyList(t *testing.T) {
-	l := newLodge(t)
-	ada := l.moves("Ada")
-	begin := &stepup.Begin{Store: down{l.store}, RelyingParty: l.relyingParty, Desk: l.desk()}
-	if started, err := begin.Execute(t.Context(), ada.Actor, domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) || started.Options != nil {
+func TestBegin_StoreError(t *testing.T) {
+	l := newFixture(t)
+	ada := l.addUser("Ada")
+	begin := &stepup.Begin{Store: unreadableStore{l.store}, RelyingParty: l.relyingParty, Challenges: l.challenges()}
+	if started, err := begin.Execute(t.Context(), ada.Principal, domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) || started.Options != nil {
 		t.Errorf("got %s, %v", started.Options, err)
 	}
 }

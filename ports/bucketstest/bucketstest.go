@@ -13,34 +13,34 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Shared are two ways to the same buckets, as two servers have them; where there are none to share, twice the same. Wait lets
+// Pair are two ways to the same buckets, as two servers have them; where there are none to share, twice the same. Wait lets
 // so much of their time pass.
-type Shared struct {
-	Here, There ports.Buckets
-	Wait        func(time.Duration)
+type Pair struct {
+	First, Second ports.Buckets
+	Wait          func(time.Duration)
 }
 
 // Run holds buckets to their contract. open returns new ones.
-func Run(t *testing.T, open func(t *testing.T) Shared) {
+func Run(t *testing.T, open func(t *testing.T) Pair) {
 	for rule, test := range map[string]func(t *testing.T, here, there ports.Buckets, wait func(time.Duration)){
-		"a bucket gives as many as it holds, and then none":        givesItsQuota,
-		"of many who take at once as many get one as there are":    crowd,
-		"buckets are taken from each by itself":                    each,
-		"a bucket fills again at an even pace, to its brim":        fills,
-		"a bucket that was swept is as it was":                     sweeping,
-		"who was refused takes nothing":                            refused,
-		"a call that is over before it begins takes its own error": over,
+		"a bucket gives as many as it holds, and then none":        quota,
+		"of many who take at once as many get one as there are":    concurrentTakes,
+		"buckets are taken from each by itself":                    independence,
+		"a bucket fills again at an even pace, to its brim":        refill,
+		"a bucket that was swept is as it was":                     deleteExpired,
+		"who was refused takes nothing":                            refusedTakesNothing,
+		"a call that is over before it begins takes its own error": cancelledContext,
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel() // most of it is waiting
 			shared := open(t)
-			test(t, shared.Here, shared.There, shared.Wait)
+			test(t, shared.First, shared.Second, shared.Wait)
 		})
 	}
 }
 
-// rounding is what arithmetic may add.
-const rounding = time.Millisecond
+// tolerance is what arithmetic may add.
+const tolerance = time.Millisecond
 
 func bucket(quota int, window time.Duration) domain.Bucket {
 	b := domain.Bucket{Limit: domain.RateLimit{Quota: quota, Window: window}}
@@ -48,7 +48,7 @@ func bucket(quota int, window time.Duration) domain.Bucket {
 	return b
 }
 
-func take(t *testing.T, b ports.Buckets, from ...domain.Bucket) []domain.Level {
+func take(t *testing.T, b ports.Buckets, from ...domain.Bucket) []domain.BucketState {
 	t.Helper()
 	levels, err := b.Take(t.Context(), from...)
 	if err != nil {
@@ -60,7 +60,7 @@ func take(t *testing.T, b ports.Buckets, from ...domain.Bucket) []domain.Level {
 	return levels
 }
 
-func givesItsQuota(t *testing.T, here, there ports.Buckets, _ func(time.Duration)) {
+func quota(t *testing.T, here, there ports.Buckets, _ func(time.Duration)) {
 	one := bucket(5, time.Hour)
 	for left := 4; left >= 0; left-- {
 		asked := here
@@ -68,29 +68,29 @@ func givesItsQuota(t *testing.T, here, there ports.Buckets, _ func(time.Duration
 			asked = there
 		}
 		level := take(t, asked, one)[0]
-		if !level.Taken || level.Remaining != left || level.Next <= 0 || level.Next > one.Limit.Interval()+rounding {
+		if !level.Allowed || level.Remaining != left || level.NextTokenIn <= 0 || level.NextTokenIn > one.Limit.Interval()+tolerance {
 			t.Fatalf("with %d left it says %+v", left, level)
 		}
 	}
 	for _, asked := range []ports.Buckets{here, there} {
 		level := take(t, asked, one)[0]
-		if level.Taken || level.Remaining != 0 || level.Next < 11*time.Minute || level.Next > one.Limit.Interval()+rounding {
+		if level.Allowed || level.Remaining != 0 || level.NextTokenIn < 11*time.Minute || level.NextTokenIn > one.Limit.Interval()+tolerance {
 			t.Errorf("an empty one says %+v", level)
 		}
 	}
 }
 
-func crowd(t *testing.T, here, there ports.Buckets, _ func(time.Duration)) {
+func concurrentTakes(t *testing.T, here, there ports.Buckets, _ func(time.Duration)) {
 	for range 10 { // whoever comes too early or too late by a hair is seldom enough
-		meet(t, here, there)
+		takeConcurrently(t, here, there)
 	}
 }
 
-func meet(t *testing.T, here, there ports.Buckets) {
+func takeConcurrently(t *testing.T, here, there ports.Buckets) {
 	t.Helper()
 	const takers, quota = 64, 40
 	one, another := bucket(quota, 24*time.Hour), bucket(1000, 24*time.Hour)
-	got := make([]domain.Level, takers)
+	got := make([]domain.BucketState, takers)
 	errs := make([]error, takers)
 	start := make(chan struct{})
 	var taking sync.WaitGroup
@@ -104,7 +104,7 @@ func meet(t *testing.T, here, there ports.Buckets) {
 			levels, err := asked.Take(context.Background(), one, another)
 			if errs[i] = err; err == nil {
 				got[i] = levels[0]
-				if !levels[1].Taken {
+				if !levels[1].Allowed {
 					errs[i] = fmt.Errorf("there was none in the other bucket: %+v", levels[1])
 				}
 			}
@@ -117,9 +117,9 @@ func meet(t *testing.T, here, there ports.Buckets) {
 		if errs[i] != nil {
 			t.Fatal(errs[i])
 		}
-		if got[i].Taken {
+		if got[i].Allowed {
 			taken++
-		} else if got[i].Next <= 0 {
+		} else if got[i].NextTokenIn <= 0 {
 			t.Errorf("refused with %+v", got[i])
 		}
 	}
@@ -131,65 +131,65 @@ func meet(t *testing.T, here, there ports.Buckets) {
 	}
 }
 
-func each(t *testing.T, here, there ports.Buckets, _ func(time.Duration)) {
+func independence(t *testing.T, here, there ports.Buckets, _ func(time.Duration)) {
 	small, large := bucket(1, time.Hour), bucket(10, time.Hour)
-	if levels := take(t, here, small, large); !levels[0].Taken || !levels[1].Taken || levels[0].Remaining != 0 || levels[1].Remaining != 9 {
+	if levels := take(t, here, small, large); !levels[0].Allowed || !levels[1].Allowed || levels[0].Remaining != 0 || levels[1].Remaining != 9 {
 		t.Fatalf("got %+v", levels)
 	}
-	if levels := take(t, there, large, small); !levels[0].Taken || levels[1].Taken || levels[0].Remaining != 8 {
+	if levels := take(t, there, large, small); !levels[0].Allowed || levels[1].Allowed || levels[0].Remaining != 8 {
 		t.Fatalf("in the other order: %+v", levels)
 	}
 	other := bucket(1, time.Hour)
-	if level := take(t, here, other)[0]; !level.Taken {
+	if level := take(t, here, other)[0]; !level.Allowed {
 		t.Error("somebody else's bucket is empty, too")
 	}
 }
 
-func fills(t *testing.T, here, there ports.Buckets, wait func(time.Duration)) {
+func refill(t *testing.T, here, there ports.Buckets, wait func(time.Duration)) {
 	var one domain.Bucket
-	level := domain.Level{Taken: true}
-	for window := 2 * time.Second; level.Taken; window *= 2 { // a slow machine's five calls need a bucket that fills slowly
+	level := domain.BucketState{Allowed: true}
+	for window := 2 * time.Second; level.Allowed; window *= 2 { // a slow machine's five calls need a bucket that fills slowly
 		one = bucket(4, window)
 		for range 4 {
 			take(t, here, one)
 		}
 		level = take(t, there, one)[0]
 	}
-	wait(level.Next)
-	if level = take(t, here, one)[0]; !level.Taken {
+	wait(level.NextTokenIn)
+	if level = take(t, here, one)[0]; !level.Allowed {
 		t.Fatalf("after the wait that was told: %+v", level)
 	}
 	wait(one.Limit.Window)
-	if level = take(t, here, one)[0]; !level.Taken || level.Remaining != 3 {
+	if level = take(t, here, one)[0]; !level.Allowed || level.Remaining != 3 {
 		t.Errorf("after its window: %+v, want a full one less this token", level)
 	}
 }
 
-func refused(t *testing.T, here, _ ports.Buckets, wait func(time.Duration)) {
+func refusedTakesNothing(t *testing.T, here, _ ports.Buckets, wait func(time.Duration)) {
 	var one domain.Bucket
-	level := domain.Level{Taken: true}
-	for window := 2 * time.Second; level.Taken; window *= 2 { // a slow machine's calls need a bucket that fills slowly
+	level := domain.BucketState{Allowed: true}
+	for window := 2 * time.Second; level.Allowed; window *= 2 { // a slow machine's calls need a bucket that fills slowly
 		one = bucket(1, window)
 		take(t, here, one)
 		for range 20 { // whose calls would have put the next token ever further off
 			level = take(t, here, one)[0]
 		}
 	}
-	if level.Next > one.Limit.Window+rounding {
-		t.Errorf("the next token is %s away", level.Next)
+	if level.NextTokenIn > one.Limit.Window+tolerance {
+		t.Errorf("the next token is %s away", level.NextTokenIn)
 	}
-	wait(level.Next)
-	if level := take(t, here, one)[0]; !level.Taken {
+	wait(level.NextTokenIn)
+	if level := take(t, here, one)[0]; !level.Allowed {
 		t.Errorf("after the wait: %+v", level)
 	}
 }
 
-func sweeping(t *testing.T, here, there ports.Buckets, wait func(time.Duration)) {
+func deleteExpired(t *testing.T, here, there ports.Buckets, wait func(time.Duration)) {
 	short, long := bucket(2, time.Second), bucket(2, time.Hour)
 	take(t, here, short, long)
 	wait(3 * time.Second)
 	for _, b := range []ports.Buckets{here, there} {
-		if err := b.Sweep(t.Context()); err != nil {
+		if err := b.DeleteExpired(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,12 +198,12 @@ func sweeping(t *testing.T, here, there ports.Buckets, wait func(time.Duration))
 	}
 }
 
-func over(t *testing.T, here, _ ports.Buckets, _ func(time.Duration)) {
+func cancelledContext(t *testing.T, here, _ ports.Buckets, _ func(time.Duration)) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	one := bucket(2, time.Hour)
 	if _, err := here.Take(ctx, one); err != nil {
-		if level := take(t, here, one)[0]; !level.Taken {
+		if level := take(t, here, one)[0]; !level.Allowed {
 			t.Errorf("a call that failed took the bucket along: %+v", level)
 		}
 	}

@@ -13,26 +13,26 @@ import (
 
 var challenges = rules{
 	"every field is kept": func(t *testing.T, store ports.Store) {
-		in, by := session("ada", "phone"), grant("ada", "recovery")
-		signUp := under(bound(challenge("ada"), in), by)
+		in, by := session("ada", "phone"), recoveryGrant("ada", "recovery")
+		signUp := underGrant(inSession(challenge("ada"), in), by)
 		wantComplete(t, signUp)
 		addUsers(t, store, user("ada"))
 		addSessions(t, store, in)
-		putGrants(t, store, by)
+		putRecoveryGrants(t, store, by)
 		addChallenges(t, store, challenge("ben"), signUp)
 		got, err := challengeByID(t, store, signUp.ID)
 		wantSame(t, got, err, signUp)
-		got, err = take(t, store, signUp.ID)
+		got, err = takeChallenge(t, store, signUp.ID)
 		wantSame(t, got, err, signUp)
 	},
 
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
 		login := challenge("ada")
-		login.Purpose, login.Binding, login.Applicant = domain.PurposeLogin, domain.Binding{}, nil
+		login.Purpose, login.Binding, login.PendingUser = domain.PurposeLogin, domain.Binding{}, nil
 		signUp := challenge("ben")
-		signUp.Applicant.Email, signUp.Applicant.DisplayName = "", ""
+		signUp.PendingUser.Email, signUp.PendingUser.DisplayName = "", ""
 		addChallenges(t, store, login, signUp)
-		for _, s := range []domain.ChallengeSnapshot{login, signUp} {
+		for _, s := range []domain.ChallengeState{login, signUp} {
 			got, err := challengeByID(t, store, s.ID)
 			wantSame(t, got, err, s)
 		}
@@ -41,7 +41,7 @@ var challenges = rules{
 	"an unknown one is not found": func(t *testing.T, store ports.Store) {
 		_, err := challengeByID(t, store, challenge("ada").ID)
 		wantError(t, err, domain.ErrChallengeNotFound)
-		_, err = take(t, store, challenge("ada").ID)
+		_, err = takeChallenge(t, store, challenge("ada").ID)
 		wantError(t, err, domain.ErrChallengeNotFound)
 	},
 
@@ -67,27 +67,27 @@ var challenges = rules{
 
 	"what was taken is gone": func(t *testing.T, store ports.Store) {
 		addChallenges(t, store, challenge("ada"), challenge("ben"))
-		if _, err := take(t, store, challenge("ada").ID); err != nil {
+		if _, err := takeChallenge(t, store, challenge("ada").ID); err != nil {
 			t.Fatal(err)
 		}
 		_, err := challengeByID(t, store, challenge("ada").ID)
 		wantError(t, err, domain.ErrChallengeNotFound)
-		_, err = take(t, store, challenge("ada").ID)
+		_, err = takeChallenge(t, store, challenge("ada").ID)
 		wantError(t, err, domain.ErrChallengeNotFound)
 		got, err := challengeByID(t, store, challenge("ben").ID)
 		wantSame(t, got, err, challenge("ben"))
 	},
 
 	"one that was begun in a session goes with it": func(t *testing.T, store ports.Store) {
-		ended, lasting := session("ada", "phone"), live("ada", "laptop")
+		ended, lasting := session("ada", "phone"), activeSession("ada", "laptop")
 		lasting.IdleEndsAt, lasting.ExpiresAt = hour(20), hour(21)
-		stranded := bound(challenge("stranded"), ended)
-		kept := []domain.ChallengeSnapshot{bound(challenge("kept"), lasting), challenge("unbound")}
+		stranded := inSession(challenge("stranded"), ended)
+		kept := []domain.ChallengeState{inSession(challenge("kept"), lasting), challenge("unbound")}
 		addUsers(t, store, user("ada"))
 		addSessions(t, store, ended, lasting)
 		addChallenges(t, store, append(kept, stranded)...)
 		update(t, store, func(ctx context.Context, tx ports.Tx) error {
-			swept, err := tx.Sessions.Sweep(ctx, ended.RevokedAt, 9)
+			swept, err := tx.Sessions.DeleteExpired(ctx, ended.RevokedAt, 9)
 			if err == nil && swept != 1 {
 				return fmt.Errorf("%d sessions were swept, want 1", swept)
 			}
@@ -102,29 +102,29 @@ var challenges = rules{
 	},
 
 	"one that was begun under a grant goes with it": func(t *testing.T, store ports.Store) {
-		lasting := grant("lasting", "grant")
-		kept := []domain.ChallengeSnapshot{under(challenge("kept"), lasting), challenge("unbound")}
+		lasting := recoveryGrant("lasting", "grant")
+		kept := []domain.ChallengeState{underGrant(challenge("kept"), lasting), challenge("unbound")}
 		addUsers(t, store, user("lasting"))
-		putGrants(t, store, lasting)
+		putRecoveryGrants(t, store, lasting)
 		addChallenges(t, store, kept...)
-		for how, end := range map[string]func(ctx context.Context, tx ports.Tx, g domain.GrantSnapshot) error{
-			"taken": func(ctx context.Context, tx ports.Tx, g domain.GrantSnapshot) error {
-				_, err := tx.Grants.Take(ctx, g.Token)
+		for how, end := range map[string]func(ctx context.Context, tx ports.Tx, g domain.RecoveryGrantState) error{
+			"taken": func(ctx context.Context, tx ports.Tx, g domain.RecoveryGrantState) error {
+				_, err := tx.RecoveryGrants.Take(ctx, g.Token)
 				return err
 			},
-			"swept": func(ctx context.Context, tx ports.Tx, g domain.GrantSnapshot) error {
-				_, err := tx.Grants.Sweep(ctx, g.ExpiresAt, 9)
+			"swept": func(ctx context.Context, tx ports.Tx, g domain.RecoveryGrantState) error {
+				_, err := tx.RecoveryGrants.DeleteExpired(ctx, g.ExpiresAt, 9)
 				return err
 			},
-			"replaced": func(ctx context.Context, tx ports.Tx, _ domain.GrantSnapshot) error {
-				return tx.Grants.Put(ctx, domain.RestoreGrant(grant("replaced", "in its place")))
+			"replaced": func(ctx context.Context, tx ports.Tx, _ domain.RecoveryGrantState) error {
+				return tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(recoveryGrant("replaced", "in its place")))
 			},
 		} {
-			ending := grant(how, "grant")
+			ending := recoveryGrant(how, "grant")
 			ending.ExpiresAt = lasting.ExpiresAt.Add(-time.Hour)
 			addUsers(t, store, user(how))
-			putGrants(t, store, ending)
-			addChallenges(t, store, under(challenge(how), ending))
+			putRecoveryGrants(t, store, ending)
+			addChallenges(t, store, underGrant(challenge(how), ending))
 			update(t, store, func(ctx context.Context, tx ports.Tx) error { return end(ctx, tx, ending) })
 			if _, err := challengeByID(t, store, challenge(how).ID); !errors.Is(err, domain.ErrChallengeNotFound) {
 				t.Errorf("its grant was %s: got %v, want %v", how, err, domain.ErrChallengeNotFound)
@@ -137,9 +137,9 @@ var challenges = rules{
 	},
 
 	"one of a session or a grant that is not there is not added": func(t *testing.T, store ports.Store) {
-		for name, s := range map[string]domain.ChallengeSnapshot{
-			"session": bound(challenge("ada"), session("ada", "phone")),
-			"grant":   under(challenge("ada"), grant("ada", "recovery")),
+		for name, s := range map[string]domain.ChallengeState{
+			"session": inSession(challenge("ada"), session("ada", "phone")),
+			"grant":   underGrant(challenge("ada"), recoveryGrant("ada", "recovery")),
 		} {
 			if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Challenges.Add(t.Context(), domain.RestoreChallenge(s)) }); err == nil {
 				t.Errorf("one of a %s that is not there was added", name)
@@ -152,7 +152,7 @@ var challenges = rules{
 	"of many who take one at once one gets it, and what the winner wrote holds": func(t *testing.T, store ports.Store) {
 		addChallenges(t, store, challenge("ada"))
 		name := func(i int) string { return fmt.Sprint("applicant", i) }
-		won := winner(t, atOnce(crowd, func(i int) error {
+		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
 				if err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i)))); err != nil {
 					return err
@@ -163,7 +163,7 @@ var challenges = rules{
 		}), domain.ErrChallengeNotFound)
 		_, err := challengeByID(t, store, challenge("ada").ID)
 		wantError(t, err, domain.ErrChallengeNotFound)
-		for i := range crowd {
+		for i := range concurrentCallers {
 			got, err := userByID(t, store, userID(name(i)))
 			if i == won {
 				wantSame(t, got, err, user(name(i)))
@@ -175,7 +175,7 @@ var challenges = rules{
 
 	"sweeping takes the expired, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
 		now := hour(50)
-		expiring := func(name string, at time.Time) domain.ChallengeSnapshot {
+		expiring := func(name string, at time.Time) domain.ChallengeState {
 			s := challenge(name)
 			s.ExpiresAt = at
 			return s
@@ -190,7 +190,7 @@ var challenges = rules{
 		} {
 			var swept int
 			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
-				swept, err = tx.Challenges.Sweep(ctx, now, 2)
+				swept, err = tx.Challenges.DeleteExpired(ctx, now, 2)
 				return err
 			})
 			left := []string{}
@@ -206,7 +206,7 @@ var challenges = rules{
 	},
 }
 
-func take(t *testing.T, store ports.Store, id domain.ChallengeID) (*domain.Challenge, error) {
+func takeChallenge(t *testing.T, store ports.Store, id domain.ChallengeID) (*domain.Challenge, error) {
 	t.Helper()
 	var taken *domain.Challenge
 	err := store.Update(t.Context(), func(tx ports.Tx) (err error) {

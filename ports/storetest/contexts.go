@@ -64,7 +64,7 @@ var contexts = rules{
 				}
 				written <- struct{}{}
 				<-released
-				return errOfCaller
+				return errCaller
 			})
 		}()
 		<-written
@@ -82,7 +82,7 @@ var contexts = rules{
 			t.Error("still waiting")
 		}
 		close(released)
-		wantError(t, <-ended, errOfCaller)
+		wantError(t, <-ended, errCaller)
 		wantSeedOnly(t, store)
 		update(t, store, writeEverything)
 	},

@@ -73,7 +73,7 @@ var credentials = rules{
 
 	"of many who register one id at once one does, and the others leave nothing": func(t *testing.T, store ports.Store) {
 		name := func(i int) string { return fmt.Sprint("applicant", i) }
-		won := winner(t, atOnce(crowd, func(i int) error {
+		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
 				if err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i)))); err != nil {
 					return err
@@ -83,7 +83,7 @@ var credentials = rules{
 		}), domain.ErrPasskeyAlreadyRegistered)
 		got, err := credentialByID(t, store, "key")
 		wantSame(t, got, err, credential(name(won), "key"))
-		for i := range crowd {
+		for i := range concurrentCallers {
 			got, err := userByID(t, store, userID(name(i)))
 			if i == won {
 				wantSame(t, got, err, user(name(i)))
@@ -94,7 +94,7 @@ var credentials = rules{
 	},
 
 	"a user's passkeys come oldest first, and nobody else's": func(t *testing.T, store ports.Store) {
-		made := func(owner, id string, at time.Time) domain.CredentialSnapshot {
+		made := func(owner, id string, at time.Time) domain.CredentialState {
 			s := credential(owner, id)
 			s.CreatedAt = at
 			return s
@@ -134,7 +134,7 @@ var credentials = rules{
 		addUsers(t, store, user("ada"))
 		bystander := credential("ada", "bystander")
 		addCredentials(t, store, before, bystander)
-		for _, state := range []domain.CredentialSnapshot{after, before} {
+		for _, state := range []domain.CredentialState{after, before} {
 			update(t, store, func(ctx context.Context, tx ports.Tx) error {
 				return tx.Credentials.Save(ctx, domain.RestoreCredential(state))
 			})
@@ -146,7 +146,7 @@ var credentials = rules{
 	},
 
 	"removing takes one, and not the sessions that it opened": func(t *testing.T, store ports.Store) {
-		opened := live("ada", "phone")
+		opened := activeSession("ada", "phone")
 		opened.CredentialID = "key"
 		addUsers(t, store, user("ada"))
 		addCredentials(t, store, credential("ada", "key"), credential("ada", "other"))
@@ -165,7 +165,7 @@ var credentials = rules{
 		foreign := func(rpID string) map[string]int {
 			t.Helper()
 			counts, err := get(t, store, func(ctx context.Context, tx ports.Tx) (map[string]int, error) {
-				return tx.Credentials.Foreign(ctx, rpID)
+				return tx.Credentials.CountOtherRPIDs(ctx, rpID)
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -202,13 +202,13 @@ var credentials = rules{
 		key := unused(credential("ada", "key"))
 		addUsers(t, store, user("ada"))
 		addCredentials(t, store, key)
-		for i, err := range atOnce(crowd, func(int) error {
+		for i, err := range concurrently(concurrentCallers, func(int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
 				found, err := tx.Credentials.ByID(t.Context(), key.ID)
 				if err != nil {
 					return err
 				}
-				s := found.Snapshot()
+				s := found.State()
 				s.SignCount++
 				return tx.Credentials.Save(t.Context(), domain.RestoreCredential(s))
 			})
@@ -218,7 +218,7 @@ var credentials = rules{
 			}
 		}
 		got, err := credentialByID(t, store, key.ID)
-		key.SignCount = crowd
+		key.SignCount = concurrentCallers
 		wantSame(t, got, err, key)
 	},
 
@@ -242,7 +242,7 @@ var credentials = rules{
 }
 
 // unused is the passkey as it was before its first use: active, nothing counted, nothing suspected.
-func unused(s domain.CredentialSnapshot) domain.CredentialSnapshot {
+func unused(s domain.CredentialState) domain.CredentialState {
 	s.Status, s.SignCount, s.CloneWarning, s.LastUsedAt = domain.CredentialActive, 0, false, time.Time{}
 	return s
 }

@@ -25,7 +25,7 @@ var events = rules{
 
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
 		e := event("ada", "phone")
-		e = domain.EventSnapshot{ID: e.ID, UserID: e.UserID, Kind: e.Kind, At: e.At, By: e.By}
+		e = domain.EventState{ID: e.ID, UserID: e.UserID, Kind: e.Kind, At: e.At, Actor: e.Actor}
 		addUsers(t, store, user("ada"))
 		addEvents(t, store, e)
 		got, err := eventsOf(t, store, userID("ada"))
@@ -40,7 +40,7 @@ var events = rules{
 		addSessions(t, store, session("ada", "phone"))
 		addEvents(t, store, e)
 		update(t, store, func(ctx context.Context, tx ports.Tx) error {
-			if _, err := tx.Sessions.Sweep(ctx, hour(99), 9); err != nil {
+			if _, err := tx.Sessions.DeleteExpired(ctx, hour(99), 9); err != nil {
 				return err
 			}
 			return tx.Credentials.Remove(ctx, "key")
@@ -66,10 +66,10 @@ var events = rules{
 
 	"one that is nobody's says nothing about anybody": func(t *testing.T, store ports.Store) {
 		full := event("nobody", "phone")
-		bare := disowned(full)
-		for i := range reflect.TypeFor[domain.EventSnapshot]().NumField() {
-			name := reflect.TypeFor[domain.EventSnapshot]().Field(i).Name
-			if slices.Contains(ofDisowned, name) || name == "Key" { // strangers' refusals that name no account have one
+		bare := anonymized(full)
+		for i := range reflect.TypeFor[domain.EventState]().NumField() {
+			name := reflect.TypeFor[domain.EventState]().Field(i).Name
+			if slices.Contains(anonymizedFields, name) || name == "Key" { // strangers' refusals that name no account have one
 				continue
 			}
 			telling := bare
@@ -87,7 +87,7 @@ var events = rules{
 	"a key is added once, is found, and goes with its event's owner": func(t *testing.T, store ports.Store) {
 		adas, again := event("ada", "phone"), event("ben", "phone")
 		again.Key = adas.Key
-		nameless := disowned(event("nobody", "phone"))
+		nameless := anonymized(event("nobody", "phone"))
 		nameless.Key = repetitionKey("nameless")
 		alone := event("ada", "alone")
 		alone.Key, alone.Repeats, alone.LastAt, alone.OtherIPs = domain.RepetitionKey{}, 0, time.Time{}, nil
@@ -96,7 +96,7 @@ var events = rules{
 		if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Events.Add(t.Context(), domain.RestoreEvent(again)) }); err == nil {
 			t.Fatal("the second was added")
 		}
-		for _, want := range []domain.EventSnapshot{adas, nameless} {
+		for _, want := range []domain.EventState{adas, nameless} {
 			got, err := eventByKey(t, store, want.Key)
 			wantSame(t, got, err, want)
 		}
@@ -115,7 +115,7 @@ var events = rules{
 		after := before
 		after.SessionID, after.CredentialID, after.PasskeyName = domain.SessionID{}, "", ""
 		after.Repeats, after.LastAt, after.OtherIPs = 7, hour(30), []string{"192.0.2.8"}
-		wantChanged(t, before, after, "ID", "UserID", "Kind", "At", "By", "DeviceName", "IP", "Reason", "Changed", "RequestID", "Key")
+		wantChanged(t, before, after, "ID", "UserID", "Kind", "At", "Actor", "DeviceName", "IP", "Reason", "Changed", "RequestID", "Key")
 		other := event("ada", "laptop")
 		addUsers(t, store, user("ada"))
 		addEvents(t, store, before, other)
@@ -131,11 +131,11 @@ var events = rules{
 	"repetitions that come at once are all counted": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		at := func(i int) *domain.Event {
-			return must(domain.NewEvent(domain.EventSnapshot{
+			return must(domain.NewEvent(domain.EventState{
 				UserID: userID("ada"), Kind: domain.EventSignInRefused, Reason: "signature_invalid", IP: fmt.Sprint("192.0.2.", i%4),
-			}, hour(0), source(fmt.Sprint("event ", i))))
+			}, hour(0), randomSource(fmt.Sprint("event ", i))))
 		}
-		for _, err := range atOnce(crowd, func(i int) error {
+		for _, err := range concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
 				earlier, err := tx.Events.ByKey(t.Context(), at(i).Key())
 				if errors.Is(err, domain.ErrEventNotFound) {
@@ -144,14 +144,14 @@ var events = rules{
 				if err != nil {
 					return err
 				}
-				earlier.Repeat(at(i))
+				earlier.AddRepetition(at(i))
 				return tx.Events.Save(t.Context(), earlier)
 			})
 		}) {
 			wantError(t, err, nil)
 		}
 		logged, err := eventsOf(t, store, userID("ada"))
-		if err != nil || len(logged) != 1 || logged[0].Count() != crowd || len(logged[0].Addresses()) != 4 {
+		if err != nil || len(logged) != 1 || logged[0].Count() != concurrentCallers || len(logged[0].IPs()) != 4 {
 			t.Errorf("%d entries, the first %+v, %v", len(logged), logged, err)
 		}
 	},
@@ -164,9 +164,9 @@ var events = rules{
 		} {
 			for _, owner := range []string{"ada", "ben", ""} {
 				e := event(owner, fmt.Sprint("event", i))
-				e.ID, e.Kind = must(domain.NewEventID(hour(9-i), source(fmt.Sprint(owner, i)))), kind
+				e.ID, e.Kind = must(domain.NewEventID(hour(9-i), randomSource(fmt.Sprint(owner, i)))), kind
 				if owner == "" {
-					e = disowned(e)
+					e = anonymized(e)
 				}
 				addEvents(t, store, e)
 				if owner != "ben" {
@@ -178,7 +178,7 @@ var events = rules{
 			page := func(kinds ...domain.EventKind) func(domain.EventID, int) ([]domain.EventID, error) {
 				return func(before domain.EventID, limit int) ([]domain.EventID, error) {
 					all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Event, error) {
-						return tx.Events.OfUser(ctx, user, before, limit, kinds...)
+						return tx.Events.ListByUser(ctx, user, before, limit, kinds...)
 					})
 					return idsOf(all), err
 				}
@@ -195,7 +195,7 @@ var events = rules{
 		page := func(user domain.UserID) func(domain.EventID, int) ([]domain.EventID, error) {
 			return func(before domain.EventID, limit int) ([]domain.EventID, error) {
 				all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Event, error) {
-					return tx.Events.OfUser(ctx, user, before, limit)
+					return tx.Events.ListByUser(ctx, user, before, limit)
 				})
 				return idsOf(all), err
 			}
@@ -205,10 +205,10 @@ var events = rules{
 		for i := range 6 { // by twos in one millisecond, somebody else's and nobody's among each two
 			for _, owner := range []string{"ada", "ben", ""} {
 				e := event(owner, fmt.Sprint("event", i))
-				e.ID = must(domain.NewEventID(hour(3-i/2), source(fmt.Sprint(owner, i))))
+				e.ID = must(domain.NewEventID(hour(3-i/2), randomSource(fmt.Sprint(owner, i))))
 				e.At = hour(i)
 				if owner == "" {
-					e = disowned(e)
+					e = anonymized(e)
 				}
 				addEvents(t, store, e)
 				ids[e.UserID] = append(ids[e.UserID], e.ID)
@@ -220,17 +220,17 @@ var events = rules{
 		}
 		wantPages(t, nil, page(userID("cem")))
 		wantPages(t, nil, page(userID("unknown")))
-		wantFrom(t, ids[userID("ada")], ids[userID("ben")][2], page(userID("ada")))
+		wantPageFrom(t, ids[userID("ada")], ids[userID("ben")][2], page(userID("ada")))
 	},
 
 	"sweeping takes the old, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
 		now := hour(50)
-		at := func(tag string, at time.Time) domain.EventSnapshot {
+		at := func(tag string, at time.Time) domain.EventState {
 			e := event("ada", tag)
 			e.At = at
 			return e
 		}
-		nobodys := disowned(at("nobody's", now.Add(-3*time.Hour)))
+		nobodys := anonymized(at("nobody's", now.Add(-3*time.Hour)))
 		addUsers(t, store, user("ada"))
 		addEvents(t, store,
 			at("just now", now), at("old", now.Add(-2*time.Hour)), at("too new", now.Add(time.Microsecond)), nobodys,
@@ -242,7 +242,7 @@ var events = rules{
 		} {
 			var swept int
 			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
-				swept, err = tx.Events.Sweep(ctx, now, 2)
+				swept, err = tx.Events.DeleteExpired(ctx, now, 2)
 				return err
 			})
 			logged, err := eventsOf(t, store, userID("ada"))

@@ -29,7 +29,7 @@ func credentialByID(t *testing.T, store ports.Store, id domain.CredentialID) (*d
 func credentialsOf(t *testing.T, store ports.Store, owner string) ([]*domain.Credential, error) {
 	t.Helper()
 	return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Credential, error) {
-		return tx.Credentials.OfUser(ctx, userID(owner))
+		return tx.Credentials.ListByUser(ctx, userID(owner))
 	})
 }
 
@@ -59,7 +59,7 @@ func eventByKey(t *testing.T, store ports.Store, key domain.RepetitionKey) (*dom
 func eventsOf(t *testing.T, store ports.Store, id domain.UserID) ([]*domain.Event, error) {
 	t.Helper()
 	return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Event, error) {
-		return tx.Events.OfUser(ctx, id, domain.EventID{}, 1000)
+		return tx.Events.ListByUser(ctx, id, domain.EventID{}, 1000)
 	})
 }
 
@@ -70,58 +70,60 @@ func allSigningKeys(t *testing.T, store ports.Store) (domain.SigningKeys, error)
 
 func totpOf(t *testing.T, store ports.Store, owner string) (*domain.TOTP, error) {
 	t.Helper()
-	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.TOTP, error) { return tx.TOTPs.Of(ctx, userID(owner)) })
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.TOTP, error) { return tx.TOTPs.Get(ctx, userID(owner)) })
 }
 
-func grantOf(t *testing.T, store ports.Store, owner string) (*domain.Grant, error) {
+func recoveryGrantOf(t *testing.T, store ports.Store, owner string) (*domain.RecoveryGrant, error) {
 	t.Helper()
-	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Grant, error) {
-		return tx.Grants.OfUser(ctx, userID(owner))
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.RecoveryGrant, error) {
+		return tx.RecoveryGrants.ByUser(ctx, userID(owner))
 	})
 }
 
-func grantByToken(t *testing.T, store ports.Store, token domain.TokenDigest) (*domain.Grant, error) {
+func recoveryGrantByToken(t *testing.T, store ports.Store, token domain.TokenDigest) (*domain.RecoveryGrant, error) {
 	t.Helper()
-	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Grant, error) { return tx.Grants.ByToken(ctx, token) })
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.RecoveryGrant, error) {
+		return tx.RecoveryGrants.ByToken(ctx, token)
+	})
 }
 
 func lockoutOf(t *testing.T, store ports.Store, subject domain.LockoutSubject) (*domain.Lockout, error) {
 	t.Helper()
-	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Lockout, error) { return tx.Lockouts.Of(ctx, subject) })
+	return get(t, store, func(ctx context.Context, tx ports.Tx) (*domain.Lockout, error) { return tx.Lockouts.Get(ctx, subject) })
 }
 
-func dueMessages(t *testing.T, store ports.Store, now time.Time, limit int) ([]*domain.Message, error) {
+func dueEmails(t *testing.T, store ports.Store, now time.Time, limit int) ([]*domain.OutboxEmail, error) {
 	t.Helper()
-	return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Message, error) {
-		return tx.Messages.Due(ctx, now, limit)
+	return get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.OutboxEmail, error) {
+		return tx.OutboxEmails.ListDue(ctx, now, limit)
 	})
 }
 
-// allMessages returns every message that waits, by id.
-func allMessages(t *testing.T, store ports.Store) []*domain.Message {
+// allEmails returns every message that waits, by id.
+func allEmails(t *testing.T, store ports.Store) []*domain.OutboxEmail {
 	t.Helper()
-	all, err := dueMessages(t, store, hour(9999), 9999)
+	all, err := dueEmails(t, store, hour(9999), 9999)
 	wantError(t, err, nil)
-	slices.SortFunc(all, func(a, b *domain.Message) int { return compareIDs(a.ID(), b.ID()) })
+	slices.SortFunc(all, func(a, b *domain.OutboxEmail) int { return compareIDs(a.ID(), b.ID()) })
 	return all
 }
 
-// wantMessages fails the test unless exactly these wait, in whichever order.
-func wantMessages(t *testing.T, store ports.Store, want ...domain.MessageSnapshot) {
+// wantEmails fails the test unless exactly these wait, in whichever order.
+func wantEmails(t *testing.T, store ports.Store, want ...domain.OutboxEmailState) {
 	t.Helper()
-	byID := func(a, b domain.MessageSnapshot) int { return compareIDs(a.ID, b.ID) }
-	wantList(t, allMessages(t, store), nil, slices.SortedFunc(slices.Values(want), byID)...)
+	byID := func(a, b domain.OutboxEmailState) int { return compareIDs(a.ID, b.ID) }
+	wantList(t, allEmails(t, store), nil, slices.SortedFunc(slices.Values(want), byID)...)
 }
 
-// wantStock fails the test unless so many of the owner's backup codes are left, of a set made then.
-func wantStock(t *testing.T, store ports.Store, owner string, left int, made time.Time) {
+// wantCodeCount fails the test unless so many of the owner's backup codes are left, of a set made then.
+func wantCodeCount(t *testing.T, store ports.Store, owner string, left int, made time.Time) {
 	t.Helper()
 	type stock struct {
 		left int
 		made time.Time
 	}
 	got, err := get(t, store, func(ctx context.Context, tx ports.Tx) (s stock, err error) {
-		s.left, s.made, err = tx.BackupCodes.Stock(ctx, userID(owner))
+		s.left, s.made, err = tx.BackupCodes.Count(ctx, userID(owner))
 		return s, err
 	})
 	if want := (stock{left, made}); err != nil || got != want {
@@ -129,61 +131,61 @@ func wantStock(t *testing.T, store ports.Store, owner string, left int, made tim
 	}
 }
 
-// wantUnspent fails the test unless these are the owner's codes that are left, in whichever order.
-func wantUnspent(t *testing.T, store ports.Store, owner string, want ...domain.CodeDigest) {
+// wantCodes fails the test unless these are the owner's codes that are left, in whichever order.
+func wantCodes(t *testing.T, store ports.Store, owner string, want ...domain.BackupCodeDigest) {
 	t.Helper()
-	got, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]domain.CodeDigest, error) {
-		return tx.BackupCodes.Of(ctx, userID(owner))
+	got, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]domain.BackupCodeDigest, error) {
+		return tx.BackupCodes.List(ctx, userID(owner))
 	})
-	byBytes := func(a, b domain.CodeDigest) int { return bytes.Compare(a[:], b[:]) }
+	byBytes := func(a, b domain.BackupCodeDigest) int { return bytes.Compare(a[:], b[:]) }
 	slices.SortFunc(got, byBytes)
 	if want = slices.SortedFunc(slices.Values(want), byBytes); err != nil || !slices.Equal(got, want) {
 		t.Fatalf("%s has %x left, error %v; want %x", owner, got, err, want)
 	}
 }
 
-// wantOwner fails the test unless each of the codes is that owner's.
-func wantOwner(t *testing.T, store ports.Store, owner string, set ...domain.CodeDigest) {
+// wantCodeOwner fails the test unless each of the codes is that owner's.
+func wantCodeOwner(t *testing.T, store ports.Store, owner string, set ...domain.BackupCodeDigest) {
 	t.Helper()
 	for i, digest := range set {
-		id, found, err := ownerOf(t, store, digest)
+		id, found, err := codeOwner(t, store, digest)
 		if err != nil || id != userID(owner) || found != digest {
 			t.Fatalf("code %d: got %v, %x, %v; want it to be %s's", i, id, found, err, owner)
 		}
 	}
 }
 
-// wantNoOwner fails the test unless each of the codes is nobody's.
-func wantNoOwner(t *testing.T, store ports.Store, set ...domain.CodeDigest) {
+// wantNoCodeOwner fails the test unless each of the codes is nobody's.
+func wantNoCodeOwner(t *testing.T, store ports.Store, set ...domain.BackupCodeDigest) {
 	t.Helper()
 	for _, digest := range set {
-		_, _, err := ownerOf(t, store, digest)
+		_, _, err := codeOwner(t, store, digest)
 		wantError(t, err, domain.ErrInvalidCode)
 	}
 }
 
-func ownerOf(t *testing.T, store ports.Store, digests ...domain.CodeDigest) (id domain.UserID, found domain.CodeDigest, err error) {
+func codeOwner(t *testing.T, store ports.Store, digests ...domain.BackupCodeDigest) (id domain.UserID, found domain.BackupCodeDigest, err error) {
 	t.Helper()
 	id, err = get(t, store, func(ctx context.Context, tx ports.Tx) (id domain.UserID, err error) {
-		id, found, err = tx.BackupCodes.Owner(ctx, digests)
+		id, found, err = tx.BackupCodes.FindOwner(ctx, digests)
 		return id, err
 	})
 	return id, found, err
 }
 
 // wantSame fails the test unless what a store returned is what it was given.
-func wantSame[A interface{ Snapshot() S }, S any](t *testing.T, got A, err error, want S) {
+func wantSame[A interface{ State() S }, S any](t *testing.T, got A, err error, want S) {
 	t.Helper()
 	if err != nil {
 		t.Fatalf("reading back: %v", err)
 	}
-	if !reflect.DeepEqual(got.Snapshot(), want) {
-		t.Fatalf("came back different:\n got %+v\nwant %+v", got.Snapshot(), want)
+	if !reflect.DeepEqual(got.State(), want) {
+		t.Fatalf("came back different:\n got %+v\nwant %+v", got.State(), want)
 	}
 }
 
 // wantList fails the test unless a store returned exactly these, in this order.
-func wantList[A interface{ Snapshot() S }, S any](t *testing.T, got []A, err error, want ...S) {
+func wantList[A interface{ State() S }, S any](t *testing.T, got []A, err error, want ...S) {
 	t.Helper()
 	if err != nil {
 		t.Fatalf("listing: %v", err)
@@ -219,8 +221,8 @@ func wantPages[ID comparable](t *testing.T, want []ID, page func(from ID, limit 
 	}
 }
 
-// wantFrom fails the test unless a list that goes down by id may be read from an id that is not on it.
-func wantFrom[ID interface {
+// wantPageFrom fails the test unless a list that goes down by id may be read from an id that is not on it.
+func wantPageFrom[ID interface {
 	comparable
 	fmt.Stringer
 }](t *testing.T, all []ID, from ID, page func(from ID, limit int) ([]ID, error)) {

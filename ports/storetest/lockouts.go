@@ -32,12 +32,12 @@ var lockouts = rules{
 	"where nothing was counted there is a new one": func(t *testing.T, store ports.Store) {
 		saveLockouts(t, store, lockout("ben"))
 		got, err := lockoutOf(t, store, lockout("ada").Subject)
-		wantSame(t, got, err, domain.LockoutSnapshot{Subject: lockout("ada").Subject})
+		wantSame(t, got, err, domain.LockoutState{Subject: lockout("ada").Subject})
 	},
 
 	"subjects are compared byte for byte": func(t *testing.T, store ports.Store) {
 		subjects := []domain.LockoutSubject{{}, {0: 'a'}, {0: 'A'}, {31: 1}, {0: 0xff, 1: 0xc3, 31: 0xfe}}
-		of := func(i int) domain.LockoutSnapshot {
+		of := func(i int) domain.LockoutState {
 			l := lockout("ada")
 			l.Subject, l.Failures = subjects[i], i
 			return l
@@ -57,7 +57,7 @@ var lockouts = rules{
 				return tx.Lockouts.List(ctx, after, limit)
 			})
 			for _, l := range list {
-				subjects = append(subjects, l.Snapshot().Subject)
+				subjects = append(subjects, l.State().Subject)
 			}
 			return subjects, err
 		}
@@ -86,10 +86,10 @@ var lockouts = rules{
 
 	"all that can change is saved": func(t *testing.T, store ports.Store) {
 		before := lockout("ada")
-		after := domain.LockoutSnapshot{Subject: before.Subject, Failures: 1 << 40, UpdatedAt: hour(30)}
+		after := domain.LockoutState{Subject: before.Subject, Failures: 1 << 40, UpdatedAt: hour(30)}
 		wantChanged(t, before, after, "Subject")
 		saveLockouts(t, store, lockout("ben"))
-		for _, state := range []domain.LockoutSnapshot{before, after, before} {
+		for _, state := range []domain.LockoutState{before, after, before} {
 			saveLockouts(t, store, state)
 			got, err := lockoutOf(t, store, before.Subject)
 			wantSame(t, got, err, state)
@@ -103,7 +103,7 @@ var lockouts = rules{
 		for range 2 {
 			update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Lockouts.Clear(ctx, lockout("ada").Subject) })
 			got, err := lockoutOf(t, store, lockout("ada").Subject)
-			wantSame(t, got, err, domain.LockoutSnapshot{Subject: lockout("ada").Subject})
+			wantSame(t, got, err, domain.LockoutState{Subject: lockout("ada").Subject})
 			got, err = lockoutOf(t, store, lockout("ben").Subject)
 			wantSame(t, got, err, lockout("ben"))
 		}
@@ -112,10 +112,10 @@ var lockouts = rules{
 	"what comes out is a copy": func(t *testing.T, store ports.Store) {
 		given := domain.RestoreLockout(lockout("ada"))
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Lockouts.Save(ctx, given) })
-		given.Fail(hour(30))
+		given.RecordFailure(hour(30))
 		got, err := lockoutOf(t, store, lockout("ada").Subject)
 		wantSame(t, got, err, lockout("ada"))
-		got.Fail(hour(31))
+		got.RecordFailure(hour(31))
 		got, err = lockoutOf(t, store, lockout("ada").Subject)
 		wantSame(t, got, err, lockout("ada"))
 	},
@@ -123,7 +123,7 @@ var lockouts = rules{
 	"sweeping takes the old, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
 		now := hour(50)
 		names := []string{"oldest", "older", "just now", "too new", "new"}
-		for name, l := range map[string]domain.LockoutSnapshot{
+		for name, l := range map[string]domain.LockoutState{
 			"oldest":   {Failures: 30, UpdatedAt: now.Add(-2 * time.Hour)},
 			"older":    {Failures: 1, UpdatedAt: now.Add(-time.Hour)},
 			"just now": {Failures: 1, UpdatedAt: now},
@@ -140,12 +140,12 @@ var lockouts = rules{
 		} {
 			var swept int
 			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
-				swept, err = tx.Lockouts.Sweep(ctx, now, 2)
+				swept, err = tx.Lockouts.DeleteExpired(ctx, now, 2)
 				return err
 			})
 			left := []string{}
 			for _, name := range names {
-				if l, err := lockoutOf(t, store, lockout(name).Subject); err == nil && l.Snapshot().Failures > 0 {
+				if l, err := lockoutOf(t, store, lockout(name).Subject); err == nil && l.State().Failures > 0 {
 					left = append(left, name)
 				}
 			}

@@ -15,13 +15,13 @@ var removal = rules{
 		addUsers(t, store, user("ada"), user("ben"))
 		update(t, store, func(ctx context.Context, tx ports.Tx) error {
 			return errors.Join(
-				addVisit(ctx, tx, "ada", "phone"), addVisit(ctx, tx, "ben", "phone"),
-				addVisit(ctx, tx, "ada", "laptop"), addVisit(ctx, tx, "ben", "laptop"),
-				addWaysBack(ctx, tx, "ada", ""), addWaysBack(ctx, tx, "ben", ""))
+				addUserData(ctx, tx, "ada", "phone"), addUserData(ctx, tx, "ben", "phone"),
+				addUserData(ctx, tx, "ada", "laptop"), addUserData(ctx, tx, "ben", "laptop"),
+				addRecoveryData(ctx, tx, "ada", ""), addRecoveryData(ctx, tx, "ben", ""))
 		})
 		addChallenges(t, store, challenge("ada"))
 		addSigningKeys(t, store, signingKey("key"))
-		addMessages(t, store, farewell("ada"))
+		addEmails(t, store, emailWithoutUser("ada"))
 
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
 
@@ -29,33 +29,33 @@ var removal = rules{
 		wantError(t, err, domain.ErrUserNotFound)
 		_, err = userByEmail(t, store, user("ada").Email)
 		wantError(t, err, domain.ErrUserNotFound)
-		wantNoVisit(t, store, "ada", "phone")
-		wantNoVisit(t, store, "ada", "laptop")
-		wantNoWaysBack(t, store, "ada", "")
+		wantNoUserData(t, store, "ada", "phone")
+		wantNoUserData(t, store, "ada", "laptop")
+		wantNoRecoveryData(t, store, "ada", "")
 		keys, err := credentialsOf(t, store, "ada")
 		wantList(t, keys, err)
 
 		got, err := userByID(t, store, userID("ben"))
 		wantSame(t, got, err, user("ben"))
-		wantVisit(t, store, "ben", "phone")
-		wantVisit(t, store, "ben", "laptop")
-		wantWaysBack(t, store, "ben", "")
+		wantUserData(t, store, "ben", "phone")
+		wantUserData(t, store, "ben", "laptop")
+		wantRecoveryData(t, store, "ben", "")
 		signUp, err := challengeByID(t, store, challenge("ada").ID)
 		wantSame(t, signUp, err, challenge("ada"))
 		signing, err := allSigningKeys(t, store)
 		wantList(t, signing, err, signingKey("key"))
-		wantMessages(t, store, message("ben", "phone"), message("ben", "laptop"), farewell("ada"))
+		wantEmails(t, store, outboxEmail("ben", "phone"), outboxEmail("ben", "laptop"), emailWithoutUser("ada"))
 	},
 
 	"what stays of a removed user's events says nothing of whose they were": func(t *testing.T, store ports.Store) {
 		before := event("ada", "phone")
 		wantComplete(t, before)
-		wantChanged(t, before, disowned(before), ofDisowned...)
+		wantChanged(t, before, anonymized(before), anonymizedFields...)
 		addUsers(t, store, user("ada"), user("ben"))
 		addEvents(t, store, before, event("ben", "phone"))
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, userID("ada")) })
 		got, err := eventsOf(t, store, domain.UserID{})
-		wantList(t, got, err, disowned(before))
+		wantList(t, got, err, anonymized(before))
 		got, err = eventsOf(t, store, userID("ben"))
 		wantList(t, got, err, event("ben", "phone"))
 	},
@@ -70,7 +70,7 @@ var removal = rules{
 		addUsers(t, store, ben)
 		addCredentials(t, store, credential("ben", "key"))
 		replaceCodes(t, store, "ben", codes("set"), hour(24))
-		wantOwner(t, store, "ben", codes("set")...)
+		wantCodeOwner(t, store, "ben", codes("set")...)
 		got, err := userByEmail(t, store, user("ada").Email)
 		wantSame(t, got, err, ben)
 		key, err := credentialByID(t, store, "key")
@@ -85,10 +85,10 @@ var removal = rules{
 				return tx.Credentials.Add(ctx, domain.RestoreCredential(credential("ada", "adalate")))
 			},
 			"a session": func(ctx context.Context, tx ports.Tx) error {
-				return tx.Sessions.Add(ctx, domain.RestoreSession(live("ada", "late")))
+				return tx.Sessions.Add(ctx, domain.RestoreSession(activeSession("ada", "late")))
 			},
 			"a challenge": func(ctx context.Context, tx ports.Tx) error {
-				return tx.Challenges.Add(ctx, domain.RestoreChallenge(bound(challenge("adalate"), live("ada", "late"))))
+				return tx.Challenges.Add(ctx, domain.RestoreChallenge(inSession(challenge("adalate"), activeSession("ada", "late"))))
 			},
 			"an authenticator app": func(ctx context.Context, tx ports.Tx) error {
 				return tx.TOTPs.Save(ctx, domain.RestoreTOTP(totp("ada")))
@@ -100,13 +100,13 @@ var removal = rules{
 				return tx.BackupCodes.Replace(ctx, userID("ada"), nil, hour(24))
 			},
 			"a grant": func(ctx context.Context, tx ports.Tx) error {
-				return tx.Grants.Put(ctx, domain.RestoreGrant(grant("ada", "late")))
+				return tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(recoveryGrant("ada", "late")))
 			},
 			"a recovery's challenge": func(ctx context.Context, tx ports.Tx) error {
-				return tx.Challenges.Add(ctx, domain.RestoreChallenge(under(challenge("adalate back"), grant("ada", "late"))))
+				return tx.Challenges.Add(ctx, domain.RestoreChallenge(underGrant(challenge("adalate back"), recoveryGrant("ada", "late"))))
 			},
 			"a message": func(ctx context.Context, tx ports.Tx) error {
-				return tx.Messages.Add(ctx, domain.RestoreMessage(message("ada", "late")))
+				return tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(outboxEmail("ada", "late")))
 			},
 			"an event": func(ctx context.Context, tx ports.Tx) error {
 				return tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "late")))
@@ -115,14 +115,14 @@ var removal = rules{
 			if err := store.Update(t.Context(), func(tx ports.Tx) error { return add(t.Context(), tx) }); err == nil {
 				t.Errorf("%s of a removed user was added", name)
 			}
-			wantNoVisit(t, store, "ada", "late")
-			wantNoWaysBack(t, store, "ada", "late")
+			wantNoUserData(t, store, "ada", "late")
+			wantNoRecoveryData(t, store, "ada", "late")
 		}
 	},
 
 	"of many who remove one at once one does": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
-		winner(t, atOnce(crowd, func(int) error {
+		wantOneWinner(t, concurrently(concurrentCallers, func(int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), userID("ada")) })
 		}), domain.ErrUserNotFound)
 	},

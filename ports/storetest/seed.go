@@ -19,21 +19,21 @@ func seed(t *testing.T, store ports.Store) {
 	saveTOTPs(t, store, totp("ada"), totp("leaver"))
 	replaceCodes(t, store, "ada", codes("seed"), hour(24))
 	replaceCodes(t, store, "leaver", codes("leaving"), hour(24))
-	putGrants(t, store, grant("ada", "seed"), grant("leaver", "leaving"))
+	putRecoveryGrants(t, store, recoveryGrant("ada", "seed"), recoveryGrant("leaver", "leaving"))
 	addChallenges(t, store, seedChallenge("ada", "seed"), seedChallenge("leaver", "leaving"))
 	saveLockouts(t, store, lockout("seed"), lockout("leaving"))
 	addEvents(t, store, event("ada", "seed"), event("leaver", "leaving"))
 	addSigningKeys(t, store, signingKey("seed"))
-	addMessages(t, store, seedMessages...)
+	addEmails(t, store, seedEmails...)
 }
 
-// seedMessages are one of Ada's, two of the leaver's, and one of nobody.
-var seedMessages = []domain.MessageSnapshot{
-	message("ada", "seed"), message("leaver", "leaving"), message("leaver", "removed"), farewell("seed"),
+// seedEmails are one of Ada's, two of the leaver's, and one of nobody.
+var seedEmails = []domain.OutboxEmailState{
+	outboxEmail("ada", "seed"), outboxEmail("leaver", "leaving"), outboxEmail("leaver", "removed"), emailWithoutUser("seed"),
 }
 
-func seedChallenge(owner, tag string) domain.ChallengeSnapshot {
-	return under(bound(challenge(tag), session(owner, tag)), grant(owner, tag))
+func seedChallenge(owner, tag string) domain.ChallengeState {
+	return underGrant(inSession(challenge(tag), session(owner, tag)), recoveryGrant(owner, tag))
 }
 
 // writeEverything adds one of each beside the seed, and changes or removes all that the seed has.
@@ -41,7 +41,7 @@ func writeEverything(ctx context.Context, tx ports.Tx) error {
 	if _, err := tx.Challenges.Take(ctx, challenge("seed").ID); err != nil {
 		return err
 	}
-	if _, err := tx.Grants.Take(ctx, grant("leaver", "leaving").Token); err != nil {
+	if _, err := tx.RecoveryGrants.Take(ctx, recoveryGrant("leaver", "leaving").Token); err != nil {
 		return err
 	}
 	return errors.Join(
@@ -52,7 +52,7 @@ func writeEverything(ctx context.Context, tx ports.Tx) error {
 		tx.Credentials.Remove(ctx, "leaving"),
 		tx.Challenges.Add(ctx, domain.RestoreChallenge(challenge("new"))),
 		tx.Sessions.Add(ctx, domain.RestoreSession(session("ada", "new"))),
-		tx.Sessions.Save(ctx, domain.RestoreSession(live("ada", "seed"))),
+		tx.Sessions.Save(ctx, domain.RestoreSession(activeSession("ada", "seed"))),
 		tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "new"))),
 		tx.Events.Save(ctx, domain.RestoreEvent(repeated(event("ada", "seed")))),
 		tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(signingKey("new"))),
@@ -60,15 +60,15 @@ func writeEverything(ctx context.Context, tx ports.Tx) error {
 		tx.TOTPs.Save(ctx, domain.NewTOTP(userID("ada"))),
 		tx.TOTPs.Remove(ctx, userID("leaver")),
 		tx.BackupCodes.Replace(ctx, userID("ada"), codes("new"), hour(25)),
-		tx.BackupCodes.Spend(ctx, codes("leaving")[0]),
-		tx.Grants.Put(ctx, domain.RestoreGrant(grant("ada", "new"))),
+		tx.BackupCodes.Consume(ctx, codes("leaving")[0]),
+		tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(recoveryGrant("ada", "new"))),
 		tx.Lockouts.Save(ctx, domain.RestoreLockout(lockout("new"))),
 		tx.Lockouts.Save(ctx, domain.NewLockout(lockout("seed").Subject)),
 		tx.Lockouts.Clear(ctx, lockout("leaving").Subject),
-		tx.Messages.Add(ctx, domain.RestoreMessage(message("ada", "new"))),
-		tx.Messages.Save(ctx, domain.RestoreMessage(attempted(message("ada", "seed")))),
-		tx.Messages.Remove(ctx, message("leaver", "removed").ID),
-		tx.Messages.Remove(ctx, farewell("seed").ID),
+		tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(outboxEmail("ada", "new"))),
+		tx.OutboxEmails.Save(ctx, domain.RestoreOutboxEmail(attempted(outboxEmail("ada", "seed")))),
+		tx.OutboxEmails.Remove(ctx, outboxEmail("leaver", "removed").ID),
+		tx.OutboxEmails.Remove(ctx, emailWithoutUser("seed").ID),
 		tx.Users.Remove(ctx, userID("leaver")),
 	)
 }
@@ -89,10 +89,10 @@ func wantSeedOnly(t *testing.T, store ports.Store) {
 		wantList(t, logged, err, event(owner, tag))
 		app, err := totpOf(t, store, owner)
 		wantSame(t, app, err, totp(owner))
-		wantStock(t, store, owner, domain.BackupCodes, hour(24))
-		wantOwner(t, store, owner, codes(tag)...)
-		g, err := grantOf(t, store, owner)
-		wantSame(t, g, err, grant(owner, tag))
+		wantCodeCount(t, store, owner, domain.BackupCodeCount, hour(24))
+		wantCodeOwner(t, store, owner, codes(tag)...)
+		g, err := recoveryGrantOf(t, store, owner)
+		wantSame(t, g, err, recoveryGrant(owner, tag))
 		l, err := lockoutOf(t, store, lockout(tag).Subject)
 		wantSame(t, l, err, lockout(tag))
 	}
@@ -100,7 +100,7 @@ func wantSeedOnly(t *testing.T, store ports.Store) {
 	wantList(t, anonymous, err)
 	signing, err := allSigningKeys(t, store)
 	wantList(t, signing, err, signingKey("seed"))
-	wantMessages(t, store, seedMessages...)
+	wantEmails(t, store, seedEmails...)
 
 	_, err = userByID(t, store, userID("new"))
 	wantError(t, err, domain.ErrUserNotFound)
@@ -108,27 +108,27 @@ func wantSeedOnly(t *testing.T, store ports.Store) {
 	wantError(t, err, domain.ErrUnauthenticated)
 	_, err = challengeByID(t, store, challenge("new").ID)
 	wantError(t, err, domain.ErrChallengeNotFound)
-	wantNoOwner(t, store, codes("new")...)
-	_, err = grantByToken(t, store, grant("ada", "new").Token)
-	wantError(t, err, domain.ErrInvalidGrant)
+	wantNoCodeOwner(t, store, codes("new")...)
+	_, err = recoveryGrantByToken(t, store, recoveryGrant("ada", "new").Token)
+	wantError(t, err, domain.ErrRecoveryGrantInvalid)
 	unlocked, err := lockoutOf(t, store, lockout("new").Subject)
-	wantSame(t, unlocked, err, domain.NewLockout(lockout("new").Subject).Snapshot())
+	wantSame(t, unlocked, err, domain.NewLockout(lockout("new").Subject).State())
 }
 
-func renamed(s domain.UserSnapshot) domain.UserSnapshot {
+func renamed(s domain.UserState) domain.UserState {
 	s.DisplayName = "Renamed"
-	s.Claim = domain.EmailClaim{}
+	s.PendingEmail = domain.PendingEmail{}
 	return s
 }
 
-func repeated(s domain.EventSnapshot) domain.EventSnapshot {
+func repeated(s domain.EventState) domain.EventState {
 	e := domain.RestoreEvent(s)
-	e.Repeat(e)
-	return e.Snapshot()
+	e.AddRepetition(e)
+	return e.State()
 }
 
-func attempted(s domain.MessageSnapshot) domain.MessageSnapshot {
-	m := domain.RestoreMessage(s)
-	m.Attempt(hour(28))
-	return m.Snapshot()
+func attempted(s domain.OutboxEmailState) domain.OutboxEmailState {
+	m := domain.RestoreOutboxEmail(s)
+	m.BeginAttempt(hour(28))
+	return m.State()
 }

@@ -24,8 +24,8 @@ var sessions = rules{
 	},
 
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
-		s := live("ada", "phone")
-		s.AMR, s.Device, s.Previous, s.RotatedAt = nil, domain.Device{}, domain.TokenDigest{}, time.Time{}
+		s := activeSession("ada", "phone")
+		s.AMR, s.Device, s.PreviousToken, s.RotatedAt = nil, domain.Device{}, domain.TokenDigest{}, time.Time{}
 		addUsers(t, store, user("ada"))
 		addSessions(t, store, s)
 		got, err := sessionByToken(t, store, s.Token)
@@ -34,12 +34,12 @@ var sessions = rules{
 
 	"a token is compared byte for byte": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
-		withToken := func(tag string, token domain.TokenDigest) domain.SessionSnapshot {
-			s := live("ada", tag)
+		withToken := func(tag string, token domain.TokenDigest) domain.SessionState {
+			s := activeSession("ada", tag)
 			s.Token = token
 			return s
 		}
-		all := []domain.SessionSnapshot{
+		all := []domain.SessionState{
 			withToken("zeros", domain.TokenDigest{}),
 			withToken("a", domain.TokenDigest{0: 'a'}),
 			withToken("A", domain.TokenDigest{0: 'A'}),
@@ -57,17 +57,17 @@ var sessions = rules{
 
 	"the token before the latest one opens nothing": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
-		addSessions(t, store, live("ada", "phone"))
-		_, err := sessionByToken(t, store, live("ada", "phone").Previous)
+		addSessions(t, store, activeSession("ada", "phone"))
+		_, err := sessionByToken(t, store, activeSession("ada", "phone").PreviousToken)
 		wantError(t, err, domain.ErrUnauthenticated)
 	},
 
 	"an id or a token is added once": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
-		first, sameID, sameToken := live("ada", "first"), live("ada", "second"), live("ada", "third")
+		first, sameID, sameToken := activeSession("ada", "first"), activeSession("ada", "second"), activeSession("ada", "third")
 		sameID.ID, sameToken.Token = first.ID, first.Token
 		addSessions(t, store, first)
-		for _, s := range []domain.SessionSnapshot{sameID, sameToken} {
+		for _, s := range []domain.SessionState{sameID, sameToken} {
 			err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), domain.RestoreSession(s)) })
 			if err == nil {
 				t.Fatal("the second was added")
@@ -81,7 +81,7 @@ var sessions = rules{
 
 	"an unknown one opens nothing, is not found and not saved": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
-		s := live("ada", "phone")
+		s := activeSession("ada", "phone")
 		err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), domain.RestoreSession(s)) })
 		wantError(t, err, domain.ErrUnauthenticated)
 		_, err = sessionByToken(t, store, s.Token)
@@ -91,21 +91,21 @@ var sessions = rules{
 	},
 
 	"all that can change is saved": func(t *testing.T, store ports.Store) {
-		before := live("ada", "phone")
-		before.Previous, before.RotatedAt = domain.TokenDigest{}, time.Time{}
+		before := activeSession("ada", "phone")
+		before.PreviousToken, before.RotatedAt = domain.TokenDigest{}, time.Time{}
 		after := before
 		after.CredentialID = "another"
-		after.Token = domain.TokenDigest(noise("another token", 32))
-		after.Previous, after.RotatedAt = before.Token, hour(19)
+		after.Token = domain.TokenDigest(fixedBytes("another token", 32))
+		after.PreviousToken, after.RotatedAt = before.Token, hour(19)
 		after.Assurance = "recovery"
 		after.AMR = []string{"swk"}
 		after.Device = domain.Device{Name: "Chrome on Android", UserAgent: "Mozilla/5.0 (Linux; Android 16)", IP: "192.0.2.9"}
 		after.AuthTime, after.LastSeenAt, after.IdleEndsAt, after.ExpiresAt, after.RevokedAt = hour(20), hour(21), hour(22), hour(23), hour(24)
 		wantChanged(t, before, after, "ID", "UserID", "Transport", "CreatedAt")
-		bystander := live("ada", "laptop")
+		bystander := activeSession("ada", "laptop")
 		addUsers(t, store, user("ada"))
 		addSessions(t, store, before, bystander)
-		for _, state := range []domain.SessionSnapshot{after, before} {
+		for _, state := range []domain.SessionState{after, before} {
 			update(t, store, func(ctx context.Context, tx ports.Tx) error {
 				return tx.Sessions.Save(ctx, domain.RestoreSession(state))
 			})
@@ -120,7 +120,7 @@ var sessions = rules{
 
 	"those live at a time are neither revoked nor at their end": func(t *testing.T, store ports.Store) {
 		now, soon := hour(50), hour(50).Add(time.Microsecond)
-		ending := func(tag string, idleEnd, end, revoked time.Time) domain.SessionSnapshot {
+		ending := func(tag string, idleEnd, end, revoked time.Time) domain.SessionState {
 			s := session("ada", tag)
 			s.IdleEndsAt, s.ExpiresAt, s.RevokedAt = idleEnd, end, revoked
 			return s
@@ -139,14 +139,14 @@ var sessions = rules{
 			ending("revoked now", hour(60), hour(70), now),
 			ending("revoked by a clock that is ahead", hour(60), hour(70), hour(55)))
 		all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Session, error) {
-			return tx.Sessions.Live(ctx, userID("ada"), now, domain.SessionID{}, 99)
+			return tx.Sessions.ListActive(ctx, userID("ada"), now, domain.SessionID{}, 99)
 		})
-		want := []domain.SessionSnapshot{
+		want := []domain.SessionState{
 			ending("lasts", hour(60), hour(70), never),
 			ending("idles until soon", soon, hour(70), never),
 			ending("expires soon", soon, soon, never),
 		}
-		slices.SortFunc(want, func(a, b domain.SessionSnapshot) int { return compareIDs(b.ID, a.ID) })
+		slices.SortFunc(want, func(a, b domain.SessionState) int { return compareIDs(b.ID, a.ID) })
 		wantList(t, all, err, want...)
 	},
 
@@ -154,7 +154,7 @@ var sessions = rules{
 		page := func(owner string) func(domain.SessionID, int) ([]domain.SessionID, error) {
 			return func(before domain.SessionID, limit int) ([]domain.SessionID, error) {
 				all, err := get(t, store, func(ctx context.Context, tx ports.Tx) ([]*domain.Session, error) {
-					return tx.Sessions.Live(ctx, userID(owner), hour(5), before, limit)
+					return tx.Sessions.ListActive(ctx, userID(owner), hour(5), before, limit)
 				})
 				return idsOf(all), err
 			}
@@ -164,10 +164,10 @@ var sessions = rules{
 		for i := range 6 { // by twos in one millisecond, an ended one and somebody else's among each two
 			for _, owner := range []string{"ada", "ben"} {
 				tag := fmt.Sprint("session", i)
-				lasting, ended := live(owner, tag), session(owner, tag+" ended")
-				lasting.ID = must(domain.NewSessionID(hour(3-i/2), source(owner+tag)))
+				lasting, ended := activeSession(owner, tag), session(owner, tag+" ended")
+				lasting.ID = must(domain.NewSessionID(hour(3-i/2), randomSource(owner+tag)))
 				lasting.CreatedAt = hour(i)
-				ended.ID = must(domain.NewSessionID(hour(3-i/2), source(owner+tag+" ended")))
+				ended.ID = must(domain.NewSessionID(hour(3-i/2), randomSource(owner+tag+" ended")))
 				addSessions(t, store, lasting, ended)
 				ids[owner] = append(ids[owner], lasting.ID)
 			}
@@ -178,11 +178,11 @@ var sessions = rules{
 		}
 		wantPages(t, nil, page("cem"))
 		wantPages(t, nil, page("nobody"))
-		wantFrom(t, ids["ada"], ids["ben"][2], page("ada"))
+		wantPageFrom(t, ids["ada"], ids["ben"][2], page("ada"))
 	},
 
 	"what comes out is a copy": func(t *testing.T, store ports.Store) {
-		s := live("ada", "phone")
+		s := activeSession("ada", "phone")
 		addUsers(t, store, user("ada"))
 		given := domain.RestoreSession(s)
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Sessions.Add(ctx, given) })
@@ -197,17 +197,17 @@ var sessions = rules{
 	"sweeping takes the ended, oldest first, so many and no more": func(t *testing.T, store ports.Store) {
 		now := hour(50)
 		addUsers(t, store, user("ada"))
-		idle := func(tag string, at time.Time) domain.SessionSnapshot {
-			s := live("ada", tag)
+		idle := func(tag string, at time.Time) domain.SessionState {
+			s := activeSession("ada", tag)
 			s.IdleEndsAt, s.ExpiresAt = at, at.Add(time.Hour)
 			return s
 		}
-		revoked := func(tag string, at time.Time) domain.SessionSnapshot {
+		revoked := func(tag string, at time.Time) domain.SessionState {
 			s := idle(tag, now.Add(24*time.Hour))
 			s.RevokedAt = at
 			return s
 		}
-		all := []domain.SessionSnapshot{
+		all := []domain.SessionState{
 			idle("idle now", now), revoked("revoked now", now), idle("idle soon", now.Add(time.Microsecond)),
 			revoked("revoked long ago", now.Add(-2*time.Hour)), idle("idle for long", now.Add(-3*time.Hour)),
 			revoked("revoked soon", now.Add(time.Microsecond)), idle("lasting", now.Add(48*time.Hour)),
@@ -220,12 +220,12 @@ var sessions = rules{
 		} {
 			var swept int
 			update(t, store, func(ctx context.Context, tx ports.Tx) (err error) {
-				swept, err = tx.Sessions.Sweep(ctx, now, 2)
+				swept, err = tx.Sessions.DeleteExpired(ctx, now, 2)
 				return err
 			})
 			left := []string{}
 			for _, tag := range []string{"idle for long", "revoked long ago", "idle now", "revoked now", "idle soon", "revoked soon", "lasting"} {
-				if _, err := sessionByToken(t, store, live("ada", tag).Token); err == nil {
+				if _, err := sessionByToken(t, store, activeSession("ada", tag).Token); err == nil {
 					left = append(left, tag)
 				}
 			}

@@ -24,7 +24,7 @@ var signingKeys = rules{
 	},
 
 	"the first to sign comes first": func(t *testing.T, store ports.Store) {
-		signing := func(id string, from, created time.Time) domain.SigningKeySnapshot {
+		signing := func(id string, from, created time.Time) domain.SigningKeyState {
 			s := signingKey(id)
 			s.SignsFrom, s.CreatedAt = from, created
 			return s
@@ -48,7 +48,7 @@ var signingKeys = rules{
 
 	"an id is added once": func(t *testing.T, store ports.Store) {
 		first, again := signingKey("key"), signingKey("key")
-		again.Sealed = noise("another", 150)
+		again.EncryptedKey = fixedBytes("another", 150)
 		addSigningKeys(t, store, first)
 		err := store.Update(t.Context(), func(tx ports.Tx) error {
 			return tx.SigningKeys.Add(t.Context(), domain.RestoreSigningKey(again))

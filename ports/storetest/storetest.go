@@ -19,10 +19,10 @@ import (
 // Run holds a store to its contract. open returns a new, empty one and closes it when its test ends.
 func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("UnitOfWork", func(t *testing.T) { runAll(t, open, unitOfWork) })
-	t.Run("Decisions", func(t *testing.T) { runAll(t, open, decisions) })
+	t.Run("Serializable", func(t *testing.T) { runAll(t, open, serializable) })
 	t.Run("Context", func(t *testing.T) { runAll(t, open, contexts) })
 	t.Run("Users", func(t *testing.T) { runAll(t, open, users) })
-	t.Run("EmailClaims", func(t *testing.T) { runAll(t, open, emailClaims) })
+	t.Run("PendingEmails", func(t *testing.T) { runAll(t, open, pendingEmails) })
 	t.Run("Removal", func(t *testing.T) { runAll(t, open, removal) })
 	t.Run("Credentials", func(t *testing.T) { runAll(t, open, credentials) })
 	t.Run("Challenges", func(t *testing.T) { runAll(t, open, challenges) })
@@ -31,10 +31,10 @@ func Run(t *testing.T, open func(t *testing.T) ports.Store) {
 	t.Run("SigningKeys", func(t *testing.T) { runAll(t, open, signingKeys) })
 	t.Run("TOTPs", func(t *testing.T) { runAll(t, open, totps) })
 	t.Run("BackupCodes", func(t *testing.T) { runAll(t, open, backupCodes) })
-	t.Run("Grants", func(t *testing.T) { runAll(t, open, grants) })
+	t.Run("RecoveryGrants", func(t *testing.T) { runAll(t, open, recoveryGrants) })
 	t.Run("Lockouts", func(t *testing.T) { runAll(t, open, lockouts) })
-	t.Run("Duties", func(t *testing.T) { runAll(t, open, duties) })
-	t.Run("Messages", func(t *testing.T) { runAll(t, open, messages) })
+	t.Run("Leases", func(t *testing.T) { runAll(t, open, leases) })
+	t.Run("OutboxEmails", func(t *testing.T) { runAll(t, open, outboxEmails) })
 }
 
 // rules are tests by the sentence that each holds a store to.
@@ -46,11 +46,11 @@ func runAll(t *testing.T, open func(t *testing.T) ports.Store, all rules) {
 	}
 }
 
-// crowd is how many callers come at once where it matters who wins.
-const crowd = 16
+// concurrentCallers is how many callers come at once where it matters who wins.
+const concurrentCallers = 16
 
-// atOnce lets n callers go at the same moment and returns what each of them got.
-func atOnce(n int, call func(i int) error) []error {
+// concurrently lets n callers go at the same moment and returns what each of them got.
+func concurrently(n int, call func(i int) error) []error {
 	results := make([]error, n)
 	start := make(chan struct{})
 	var callers sync.WaitGroup
@@ -65,8 +65,8 @@ func atOnce(n int, call func(i int) error) []error {
 	return results
 }
 
-// winner fails the test unless exactly one caller succeeded and all others got the given error.
-func winner(t *testing.T, results []error, otherwise error) int {
+// wantOneWinner fails the test unless exactly one caller succeeded and all others got the given error.
+func wantOneWinner(t *testing.T, results []error, otherwise error) int {
 	t.Helper()
 	won := -1
 	for i, err := range results {

@@ -21,11 +21,11 @@ var totps = rules{
 
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
 		pending, confirmed := totp("ada"), totp("ben")
-		pending.Secret, pending.ConfirmedAt, pending.Step = nil, time.Time{}, 0
-		confirmed.Pending, confirmed.PendingAt = nil, time.Time{}
+		pending.Secret, pending.ConfirmedAt, pending.LastStep = nil, time.Time{}, 0
+		confirmed.PendingSecret, confirmed.PendingAt = nil, time.Time{}
 		addUsers(t, store, user("ada"), user("ben"), user("cem"))
-		saveTOTPs(t, store, pending, confirmed, domain.TOTPSnapshot{UserID: userID("cem")})
-		for owner, want := range map[string]domain.TOTPSnapshot{"ada": pending, "ben": confirmed, "cem": {UserID: userID("cem")}} {
+		saveTOTPs(t, store, pending, confirmed, domain.TOTPState{UserID: userID("cem")})
+		for owner, want := range map[string]domain.TOTPState{"ada": pending, "ben": confirmed, "cem": {UserID: userID("cem")}} {
 			got, err := totpOf(t, store, owner)
 			wantSame(t, got, err, want)
 		}
@@ -35,16 +35,16 @@ var totps = rules{
 		addUsers(t, store, user("ada"), user("ben"))
 		saveTOTPs(t, store, totp("ben"))
 		got, err := totpOf(t, store, "ada")
-		wantSame(t, got, err, domain.TOTPSnapshot{UserID: userID("ada")})
+		wantSame(t, got, err, domain.TOTPState{UserID: userID("ada")})
 	},
 
 	"all that can change is saved": func(t *testing.T, store ports.Store) {
 		before := totp("ada")
-		after := domain.TOTPSnapshot{UserID: before.UserID, Secret: before.Pending, ConfirmedAt: hour(30), Step: 3}
+		after := domain.TOTPState{UserID: before.UserID, Secret: before.PendingSecret, ConfirmedAt: hour(30), LastStep: 3}
 		wantChanged(t, before, after, "UserID")
 		addUsers(t, store, user("ada"), user("ben"))
 		saveTOTPs(t, store, totp("ben"))
-		for _, state := range []domain.TOTPSnapshot{before, after, before} {
+		for _, state := range []domain.TOTPState{before, after, before} {
 			saveTOTPs(t, store, state)
 			got, err := totpOf(t, store, "ada")
 			wantSame(t, got, err, state)
@@ -59,7 +59,7 @@ var totps = rules{
 		for range 2 {
 			update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.TOTPs.Remove(ctx, userID("ada")) })
 			got, err := totpOf(t, store, "ada")
-			wantSame(t, got, err, domain.TOTPSnapshot{UserID: userID("ada")})
+			wantSame(t, got, err, domain.TOTPState{UserID: userID("ada")})
 			got, err = totpOf(t, store, "ben")
 			wantSame(t, got, err, totp("ben"))
 		}
@@ -69,7 +69,7 @@ var totps = rules{
 		addUsers(t, store, user("ada"))
 		given := domain.RestoreTOTP(totp("ada"))
 		update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.TOTPs.Save(ctx, given) })
-		given.SetUp([]byte("another"), hour(30))
+		given.BeginSetup([]byte("another"), hour(30))
 		got, err := totpOf(t, store, "ada")
 		wantSame(t, got, err, totp("ada"))
 		got.Confirm(1, hour(31))

@@ -12,18 +12,18 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-var errOfCaller = errors.New("the caller's own reason")
+var errCaller = errors.New("the caller's own reason")
 
-// patience is how long a test waits for what a store need not let happen at the same time. Only such a store makes it wait.
-const patience = time.Second
+// overlapTimeout is how long a test waits for what a store need not let happen at the same time. Only such a store makes it wait.
+const overlapTimeout = time.Second
 
 var unitOfWork = rules{
 	"fn's error comes back as it was, and nothing is kept": func(t *testing.T, store ports.Store) {
 		seed(t, store)
-		err := store.Update(t.Context(), func(tx ports.Tx) error { return errors.Join(writeEverything(t.Context(), tx), errOfCaller) })
-		wantError(t, err, errOfCaller)
+		err := store.Update(t.Context(), func(tx ports.Tx) error { return errors.Join(writeEverything(t.Context(), tx), errCaller) })
+		wantError(t, err, errCaller)
 		wantSeedOnly(t, store)
-		wantError(t, store.View(t.Context(), func(ports.Tx) error { return errOfCaller }), errOfCaller)
+		wantError(t, store.View(t.Context(), func(ports.Tx) error { return errCaller }), errCaller)
 	},
 
 	"an error inside fn that it gets over spoils nothing": func(t *testing.T, store ports.Store) {
@@ -61,10 +61,10 @@ var unitOfWork = rules{
 							return err
 						}
 					}
-					panic(errOfCaller)
+					panic(errCaller)
 				})
 			}()
-			if recovered != errOfCaller {
+			if recovered != errCaller {
 				t.Fatalf("%s: recovered %v, want what was thrown", name, recovered)
 			}
 		}
@@ -74,12 +74,12 @@ var unitOfWork = rules{
 
 	"one that fails does no harm to those beside it": func(t *testing.T, store ports.Store) {
 		name := func(i int) string { return fmt.Sprint("applicant", i) }
-		release := occupy(t, store)
+		release := holdUpdate(t, store)
 		results := make(chan []error)
 		var about sync.WaitGroup
-		about.Add(crowd)
+		about.Add(concurrentCallers)
 		go func() {
-			results <- atOnce(crowd, func(i int) (err error) {
+			results <- concurrently(concurrentCallers, func(i int) (err error) {
 				defer func() {
 					if recovered := recover(); recovered != nil {
 						err = recovered.(error)
@@ -90,9 +90,9 @@ var unitOfWork = rules{
 					err := tx.Users.Add(t.Context(), domain.RestoreUser(user(name(i))))
 					switch i % 4 {
 					case 1:
-						return errors.Join(err, errOfCaller)
+						return errors.Join(err, errCaller)
 					case 3:
-						panic(errOfCaller)
+						panic(errCaller)
 					}
 					return err
 				})
@@ -103,7 +103,7 @@ var unitOfWork = rules{
 		for i, err := range <-results {
 			got, readErr := userByID(t, store, userID(name(i)))
 			if i%2 == 1 {
-				wantError(t, err, errOfCaller)
+				wantError(t, err, errCaller)
 				wantError(t, readErr, domain.ErrUserNotFound)
 			} else {
 				wantError(t, err, nil)
@@ -142,19 +142,21 @@ var unitOfWork = rules{
 				return err
 			},
 			"Challenges.Sweep": func(tx ports.Tx) error {
-				_, err := tx.Challenges.Sweep(ctx, hour(99), 9)
+				_, err := tx.Challenges.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
-			"Sessions.Add":  func(tx ports.Tx) error { return tx.Sessions.Add(ctx, domain.RestoreSession(session("ada", "new"))) },
-			"Sessions.Save": func(tx ports.Tx) error { return tx.Sessions.Save(ctx, domain.RestoreSession(live("ada", "seed"))) },
+			"Sessions.Add": func(tx ports.Tx) error { return tx.Sessions.Add(ctx, domain.RestoreSession(session("ada", "new"))) },
+			"Sessions.Save": func(tx ports.Tx) error {
+				return tx.Sessions.Save(ctx, domain.RestoreSession(activeSession("ada", "seed")))
+			},
 			"Sessions.Sweep": func(tx ports.Tx) error {
-				_, err := tx.Sessions.Sweep(ctx, hour(99), 9)
+				_, err := tx.Sessions.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
 			"Events.Add":  func(tx ports.Tx) error { return tx.Events.Add(ctx, domain.RestoreEvent(event("ada", "new"))) },
 			"Events.Save": func(tx ports.Tx) error { return tx.Events.Save(ctx, domain.RestoreEvent(event("ada", "seed"))) },
 			"Events.Sweep": func(tx ports.Tx) error {
-				_, err := tx.Events.Sweep(ctx, hour(99), 9)
+				_, err := tx.Events.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
 			"SigningKeys.Add": func(tx ports.Tx) error {
@@ -164,36 +166,38 @@ var unitOfWork = rules{
 			"TOTPs.Save":          func(tx ports.Tx) error { return tx.TOTPs.Save(ctx, domain.NewTOTP(userID("ada"))) },
 			"TOTPs.Remove":        func(tx ports.Tx) error { return tx.TOTPs.Remove(ctx, userID("ada")) },
 			"BackupCodes.Replace": func(tx ports.Tx) error { return tx.BackupCodes.Replace(ctx, userID("ada"), codes("new"), hour(25)) },
-			"BackupCodes.Spend":   func(tx ports.Tx) error { return tx.BackupCodes.Spend(ctx, codes("seed")[0]) },
-			"Grants.Put":          func(tx ports.Tx) error { return tx.Grants.Put(ctx, domain.RestoreGrant(grant("ada", "new"))) },
+			"BackupCodes.Spend":   func(tx ports.Tx) error { return tx.BackupCodes.Consume(ctx, codes("seed")[0]) },
+			"Grants.Put": func(tx ports.Tx) error {
+				return tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(recoveryGrant("ada", "new")))
+			},
 			"Grants.Take": func(tx ports.Tx) error {
-				_, err := tx.Grants.Take(ctx, grant("ada", "seed").Token)
+				_, err := tx.RecoveryGrants.Take(ctx, recoveryGrant("ada", "seed").Token)
 				return err
 			},
 			"Grants.Sweep": func(tx ports.Tx) error {
-				_, err := tx.Grants.Sweep(ctx, hour(99), 9)
+				_, err := tx.RecoveryGrants.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
 			"Lockouts.Save":  func(tx ports.Tx) error { return tx.Lockouts.Save(ctx, domain.NewLockout(lockout("seed").Subject)) },
 			"Lockouts.Clear": func(tx ports.Tx) error { return tx.Lockouts.Clear(ctx, lockout("seed").Subject) },
-			"Grants.Remove":  func(tx ports.Tx) error { return tx.Grants.Remove(ctx, userID("ada")) },
+			"Grants.Remove":  func(tx ports.Tx) error { return tx.RecoveryGrants.Remove(ctx, userID("ada")) },
 			"Lockouts.Sweep": func(tx ports.Tx) error {
-				_, err := tx.Lockouts.Sweep(ctx, hour(99), 9)
+				_, err := tx.Lockouts.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
 			"Duties.Take": func(tx ports.Tx) error {
-				_, err := tx.Duties.Take(ctx, "sweep", hour(99), hour(100))
+				_, err := tx.Leases.Acquire(ctx, "sweep", hour(99), hour(100))
 				return err
 			},
 			"Messages.Add": func(tx ports.Tx) error {
-				return tx.Messages.Add(ctx, domain.RestoreMessage(message("ada", "new")))
+				return tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(outboxEmail("ada", "new")))
 			},
 			"Messages.Save": func(tx ports.Tx) error {
-				return tx.Messages.Save(ctx, domain.RestoreMessage(attempted(message("ada", "seed"))))
+				return tx.OutboxEmails.Save(ctx, domain.RestoreOutboxEmail(attempted(outboxEmail("ada", "seed"))))
 			},
-			"Messages.Remove": func(tx ports.Tx) error { return tx.Messages.Remove(ctx, message("ada", "seed").ID) },
+			"Messages.Remove": func(tx ports.Tx) error { return tx.OutboxEmails.Remove(ctx, outboxEmail("ada", "seed").ID) },
 			"Messages.Sweep": func(tx ports.Tx) error {
-				_, err := tx.Messages.Sweep(ctx, hour(99), 9)
+				_, err := tx.OutboxEmails.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
 		} {
@@ -225,7 +229,7 @@ var unitOfWork = rules{
 			}()
 			select {
 			case <-ended:
-			case <-time.After(patience): // this store lets updates wait for views, which is its right
+			case <-time.After(overlapTimeout): // this store lets updates wait for views, which is its right
 			}
 			if _, err := tx.Credentials.ByID(ctx, "key"); !errors.Is(err, domain.ErrPasskeyUnknown) {
 				return nil, fmt.Errorf("after: got %v, want %v", err, domain.ErrPasskeyUnknown)
@@ -257,7 +261,7 @@ var unitOfWork = rules{
 				if !errors.Is(err, domain.ErrUserNotFound) {
 					return fmt.Errorf("a view during the update: got %v, want %v", err, domain.ErrUserNotFound)
 				}
-			case <-time.After(patience): // this store lets views wait for updates, which is its right
+			case <-time.After(overlapTimeout): // this store lets views wait for updates, which is its right
 			}
 			return nil
 		})
@@ -267,8 +271,8 @@ var unitOfWork = rules{
 	},
 }
 
-// occupy starts an Update that lasts until the returned function is called, which waits for its end.
-func occupy(t *testing.T, store ports.Store) (release func()) {
+// holdUpdate starts an Update that lasts until the returned function is called, which waits for its end.
+func holdUpdate(t *testing.T, store ports.Store) (release func()) {
 	t.Helper()
 	running, released, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {

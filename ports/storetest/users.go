@@ -26,7 +26,7 @@ var users = rules{
 	"optional fields stay empty": func(t *testing.T, store ports.Store) {
 		ada := user("ada")
 		ada.Email, ada.EmailVerifiedAt, ada.DisplayName, ada.DisabledAt = "", time.Time{}, "", time.Time{}
-		ada.Claim = domain.EmailClaim{}
+		ada.PendingEmail = domain.PendingEmail{}
 		addUsers(t, store, ada)
 		got, err := userByID(t, store, ada.ID)
 		wantSame(t, got, err, ada)
@@ -91,15 +91,15 @@ var users = rules{
 	},
 
 	"of many who sign up with one address at once one gets it": func(t *testing.T, store ports.Store) {
-		applicant := func(i int) domain.UserSnapshot {
+		applicant := func(i int) domain.UserState {
 			s := user(fmt.Sprint("applicant", i))
 			s.Email = "ada@example.org"
 			return s
 		}
-		won := winner(t, atOnce(crowd, func(i int) error {
+		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Add(t.Context(), domain.RestoreUser(applicant(i))) })
 		}), domain.ErrEmailTaken)
-		for i := range crowd {
+		for i := range concurrentCallers {
 			got, err := userByID(t, store, applicant(i).ID)
 			if i == won {
 				wantSame(t, got, err, applicant(i))
@@ -115,12 +115,12 @@ var users = rules{
 		after := before
 		after.Email = "countess@example.org"
 		after.EmailVerifiedAt = time.Time{}
-		after.Claim = domain.EmailClaim{}
+		after.PendingEmail = domain.PendingEmail{}
 		after.DisplayName = ""
 		after.DisabledAt = hour(20)
 		wantChanged(t, before, after, "ID", "Handle", "CreatedAt")
 		addUsers(t, store, before, bystander)
-		for _, state := range []domain.UserSnapshot{after, before} {
+		for _, state := range []domain.UserState{after, before} {
 			saveUser(t, store, state)
 			got, err := userByID(t, store, before.ID)
 			wantSame(t, got, err, state)
@@ -171,18 +171,18 @@ var users = rules{
 
 	"of many who move to one address at once one gets it": func(t *testing.T, store ports.Store) {
 		name := func(i int) string { return fmt.Sprint("mover", i) }
-		for i := range crowd {
+		for i := range concurrentCallers {
 			addUsers(t, store, user(name(i)))
 		}
-		moved := func(i int) domain.UserSnapshot {
+		moved := func(i int) domain.UserState {
 			s := user(name(i))
 			s.Email = "ada@example.org"
 			return s
 		}
-		won := winner(t, atOnce(crowd, func(i int) error {
+		won := wantOneWinner(t, concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Save(t.Context(), domain.RestoreUser(moved(i))) })
 		}), domain.ErrEmailTaken)
-		for i := range crowd {
+		for i := range concurrentCallers {
 			want := user(name(i))
 			if i == won {
 				want = moved(i)
@@ -203,7 +203,7 @@ var users = rules{
 		var ids []domain.UserID
 		for i, name := range []string{"ada", "ben", "cem", "dua", "eve", "fay"} {
 			s := user(name)
-			s.ID = must(domain.NewUserID(hour(3-i/2), source(name))) // by twos in one millisecond
+			s.ID = must(domain.NewUserID(hour(3-i/2), randomSource(name))) // by twos in one millisecond
 			s.CreatedAt = hour(i)
 			ids = append(ids, s.ID)
 			addUsers(t, store, s)
@@ -222,11 +222,11 @@ var users = rules{
 		})
 		wantError(t, err, nil)
 		got, err := userByID(t, store, ids[3])
-		wantSame(t, got, err, listed[0].Snapshot())
+		wantSame(t, got, err, listed[0].State())
 	},
 }
 
-func saveUser(t *testing.T, store ports.Store, s domain.UserSnapshot) {
+func saveUser(t *testing.T, store ports.Store, s domain.UserState) {
 	t.Helper()
 	update(t, store, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Save(ctx, domain.RestoreUser(s)) })
 }

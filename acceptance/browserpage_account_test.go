@@ -1,0 +1,240 @@
+package acceptance
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+)
+
+// What somebody who is signed in does on the page.
+
+func (b *browserPage) useAuthenticator(kind deviceKind) {
+	b.t.Helper()
+	call(b, webauthn.RemoveVirtualAuthenticator, webauthn.RemoveVirtualAuthenticatorParams{AuthenticatorID: b.authenticatorID})
+	b.kind = kind
+	b.attachAuthenticator()
+}
+
+// stepUp is for stories about the proof itself. A person has no button for it: the page asks when something needs it.
+func (b *browserPage) stepUp(tricks ...forgery) rejection {
+	b.t.Helper()
+	return b.withAuthenticator(tricks, func() string {
+		return evalPromise(b, `import('/assets/stepup.js').then(({ stepUp }) => stepUp()).then(() => '', (error) => error.code || error.name)`)
+	})
+}
+
+func (b *browserPage) passkeys() ([]shownPasskey, rejection) {
+	b.t.Helper()
+	if refused := b.reload(); refused != (rejection{}) {
+		return nil, refused
+	}
+	var shown []shownPasskey
+	for _, entry := range b.entries("passkey-list") {
+		key := shownPasskey{id: entry.ID, name: entry.Parts["name"], status: "active"}
+		if entry.Nameless {
+			key.name = ""
+		}
+		if entry.Parts["suspended"] != "" {
+			key.status = "suspended"
+		}
+		shown = append(shown, key)
+	}
+	return shown, rejection{}
+}
+
+func (b *browserPage) addPasskey(name string, tricks ...forgery) rejection {
+	b.t.Helper()
+	if !b.isVisible("#make-passkey") {
+		b.press("#add-passkey")
+	}
+	b.fill("#new-passkey-name", name)
+	return b.withAuthenticator(tricks, func() string { return b.pressAndWait("#make-passkey") })
+}
+
+func (b *browserPage) renamePasskey(id, name string) rejection {
+	b.t.Helper()
+	if !b.isVisible(partSelector(id, "save")) {
+		b.press(partSelector(id, "rename"))
+	}
+	b.fill(partSelector(id, "new-name"), name)
+	return rejection{code: b.pressAndWait(partSelector(id, "save"))}
+}
+
+func (b *browserPage) removePasskey(id string) rejection {
+	b.t.Helper()
+	if !b.isVisible(partSelector(id, "confirm")) {
+		b.clearMessage()
+		b.press(partSelector(id, "remove"))
+	}
+	if !b.isVisible(partSelector(id, "confirm")) {
+		return rejection{code: b.messageCode()}
+	}
+	return b.withAuthenticator(nil, func() string { return b.pressAndWait(partSelector(id, "confirm")) })
+}
+
+func (b *browserPage) sessions() ([]shownSession, rejection) {
+	b.t.Helper()
+	if refused := b.reload(); refused != (rejection{}) {
+		return nil, refused
+	}
+	b.showAll("device-list", "#more-devices")
+	var shown []shownSession
+	for _, entry := range b.entries("device-list") {
+		shown = append(shown, shownSession{id: entry.ID, device: entry.Parts["name"], current: entry.Parts["current"] != ""})
+	}
+	return shown, rejection{}
+}
+
+func (b *browserPage) revokeSession(id string) rejection {
+	b.t.Helper()
+	button := partSelector(id, "sign-out")
+	if !b.isVisible(button) {
+		b.t.Fatal("the page has no button to end this session: it ends its own by signing out, and shows nobody else's")
+	}
+	return rejection{code: b.pressAndWait(button)}
+}
+
+func (b *browserPage) revokeOtherSessions() (int, rejection) {
+	b.t.Helper()
+	if refused := b.reload(); refused != (rejection{}) {
+		return 0, refused
+	}
+	if !b.isVisible("#sign-out-others") {
+		return 0, rejection{}
+	}
+	if code := b.pressAndWait("#sign-out-others"); code != "" {
+		return 0, rejection{code: code}
+	}
+	said := eval[string](b, `document.getElementById('message').textContent`)
+	count, err := strconv.Atoi(regexp.MustCompile(`\d+|$`).FindString(said))
+	if err != nil {
+		b.t.Fatalf("the page does not say how many: %q", said)
+	}
+	return count, rejection{}
+}
+
+func (b *browserPage) changeAccount(name, email string) (identity, rejection) {
+	b.t.Helper()
+	b.fill("#account-name", name)
+	b.fill("#account-email", email)
+	if refused := b.withAuthenticator(nil, func() string { return b.pressAndWait("#save-account") }); refused.code != "" {
+		return identity{}, refused
+	}
+	if email == eval[string](b, `document.getElementById('account-email').value`) && b.isVisible("#withdraw-email") {
+		// The field has the address as it should be. That another one waits to take its place is said beneath it.
+		if refused := b.withAuthenticator(nil, func() string { return b.pressAndWait("#withdraw-email") }); refused.code != "" {
+			return identity{}, refused
+		}
+	}
+	if refused := b.reload(); refused != (rejection{}) {
+		return identity{}, refused
+	}
+	return identity{
+		name:  eval[string](b, `document.getElementById('account-name').value`),
+		email: eval[string](b, `document.getElementById('account-email').value`),
+	}, rejection{}
+}
+
+func (b *browserPage) deleteAccount() rejection {
+	b.t.Helper()
+	if !b.isVisible("#delete-for-good") {
+		b.press("#delete-account")
+	}
+	b.fill("#delete-word", "delete")
+	return b.withAuthenticator(nil, func() string { return b.pressAndWait("#delete-for-good") })
+}
+
+func (b *browserPage) events() ([]shownEvent, rejection) {
+	b.t.Helper()
+	if refused := b.reload(); refused != (rejection{}) {
+		return nil, refused
+	}
+	b.showAll("event-list", "#more-events")
+	var shown []shownEvent
+	for _, entry := range b.entries("event-list") {
+		if title := entry.Parts["title"]; title == "" || strings.Contains(title, "_") {
+			b.t.Fatalf("the page has no words for %q: %q", entry.Kind, title)
+		}
+		if reason := entry.Parts["reason"]; strings.Contains(reason, "_") || (entry.Reason != "") != (reason != "") && entry.Kind != "refresh_token_reused" {
+			b.t.Fatalf("the page has no words for the reason %q: %q", entry.Reason, reason)
+		}
+		shown = append(shown, shownEvent{kind: entry.Kind, reason: entry.Reason})
+	}
+	return shown, rejection{}
+}
+
+// (What follows is how a person's part becomes something that happens in the browser.)
+
+// reload opens the page anew, to see how things are on the server.
+func (b *browserPage) reload() rejection {
+	b.t.Helper()
+	if _, refused := b.whoAmI(); refused != (rejection{}) {
+		return refused
+	}
+	b.waitFor("the account is on show", `document.getElementById('rooms').getAttribute('aria-busy') === 'false'`)
+	return rejection{}
+}
+
+// pressAndWait a button and returns the code of what the page says when it is done, "" if nothing was refused.
+func (b *browserPage) pressAndWait(button string) string {
+	b.t.Helper()
+	b.clearMessage()
+	b.press(button)
+	b.waitFor("the page says how it went", `document.querySelector('main').getAttribute('aria-busy') === 'false' && 'code' in document.getElementById('message').dataset`)
+	return b.messageCode()
+}
+
+// clearMessage forgets what the page said last.
+func (b *browserPage) clearMessage() {
+	eval[bool](b, `delete document.getElementById('message').dataset.code`)
+}
+
+func (b *browserPage) isVisible(element string) bool {
+	return eval[bool](b, visible(element))
+}
+
+// partSelector is a part of the entry of a passkey or session.
+func partSelector(id, part string) string {
+	return fmt.Sprintf(`[data-id='%s'] [data-part='%s']`, id, part)
+}
+
+// listEntry is an entry of one of the page's lists. Parts has the text of those that can be seen.
+type listEntry struct {
+	ID       string            `json:"id"`
+	Kind     string            `json:"kind"`
+	Reason   string            `json:"reason"`
+	Nameless bool              `json:"nameless"`
+	Parts    map[string]string `json:"parts"`
+}
+
+func (b *browserPage) entries(list string) []listEntry {
+	b.t.Helper()
+	return eval[[]listEntry](b, fmt.Sprintf(`[...document.getElementById(%q).children].map((entry) => ({
+		...entry.dataset,
+		nameless: entry.querySelector('[data-nameless]') !== null,
+		parts: Object.fromEntries([...entry.querySelectorAll('[data-part]')].map((part) => [part.dataset.part, part.checkVisibility() ? part.textContent : ''])),
+	}))`, list))
+}
+
+// showAll presses the button for more until there is no more.
+func (b *browserPage) showAll(list, more string) {
+	b.t.Helper()
+	for b.isVisible(more) {
+		before := eval[int](b, fmt.Sprintf(`document.getElementById(%q).childElementCount`, list))
+		b.press(more)
+		b.waitFor("there is more", fmt.Sprintf(`document.querySelector('main').getAttribute('aria-busy') === 'false' && document.getElementById(%q).childElementCount > %d`, list, before))
+	}
+}
+
+func evalPromise(b *browserPage, expression string) string {
+	b.t.Helper()
+	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}

@@ -1,0 +1,247 @@
+package acceptance
+
+import (
+	"bytes"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// testModelAAGUID is a model of security key that there is not.
+var testModelAAGUID = [16]byte{0x4b, 0x65, 0x79, 0x6c, 0x6f, 0x64, 0x67, 0x65, 0x20, 0x74, 0x65, 0x73, 0x74, 0x20, 0x6b, 0x31}
+
+func newMaker(t testing.TB, name string) *authenticator.Vendor {
+	t.Helper()
+	maker, err := authenticator.NewVendor(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return maker
+}
+
+func newBatch(t testing.TB, maker *authenticator.Vendor, model [16]byte, change func(*x509.Certificate)) *authenticator.Batch {
+	t.Helper()
+	batch, err := maker.Batch(model, authenticator.ES256, change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return batch
+}
+
+// changeStatement changes members of the attestation statement; one that is nil goes.
+func changeStatement(changes map[string]any) authenticator.Variation {
+	return authenticator.ForgeStatement(func(honest map[string]any) {
+		for name, value := range changes {
+			if value == nil {
+				delete(honest, name)
+			} else {
+				honest[name] = value
+			}
+		}
+	})
+}
+
+func invalidAttestationStatements(t *testing.T) []invalidCase {
+	t.Helper()
+	maker := newMaker(t, "Lodge Keys")
+	return append(invalidFormats(), append(invalidPackedFull(t, maker), append(invalidPackedSelf(), invalidU2F(t, maker)...)...)...)
+}
+
+func rejectedAttestation(step, name string, device []authenticator.Option, forge authenticator.Variation) invalidCase {
+	w := invalidCase{step: step, name: name, device: device, reason: domain.ReasonAttestationRejected}
+	if forge != nil {
+		w.forge = []authenticator.Variation{forge}
+	}
+	return w
+}
+
+func attestedOtherClientData(step string, device []authenticator.Option) invalidCase {
+	w := rejectedAttestation(step, "sig of other clientDataJSON", device, nil)
+	w.edit = func(answer, _ map[string]any) {
+		response := answer["response"].(map[string]any)
+		data := decode64(response["clientDataJSON"].(string))
+		response["clientDataJSON"] = authenticator.Base64URL(append([]byte(" "), data...)).String()
+	}
+	return w
+}
+
+func invalidFormats() []invalidCase {
+	none := func(name string, format string, statement map[string]any) invalidCase {
+		return rejectedAttestation("Resp-7", name, es256Only, authenticator.ForgeAttestation(format, statement))
+	}
+	return []invalidCase{
+		none("none with a statement", "none", map[string]any{"sig": []byte{1}}),
+		none("an unknown format", "keylodge", map[string]any{}),
+		none("an empty format", "", map[string]any{}),
+		none("None", "None", map[string]any{}),
+		none("none with a space", "none ", map[string]any{}),
+		none("PACKED", "PACKED", map[string]any{"alg": -7, "sig": []byte{1}}),
+		none("tpm without a statement", "tpm", map[string]any{}),
+		none("android-key without a statement", "android-key", map[string]any{}),
+		none("android-safetynet without a statement", "android-safetynet", map[string]any{}),
+		none("apple without a statement", "apple", map[string]any{}),
+	}
+}
+
+func invalidPackedFull(t *testing.T, maker *authenticator.Vendor) []invalidCase {
+	t.Helper()
+	const step = "Resp-5"
+	batch := newBatch(t, maker, testModelAAGUID, nil)
+	by := func(b *authenticator.Batch) []authenticator.Option {
+		return attestedDevice(b, testModelAAGUID)
+	}
+	honest := by(batch)
+	stated := func(name string, changes map[string]any) invalidCase {
+		return rejectedAttestation(step, name, honest, changeStatement(changes))
+	}
+	// A certificate's fault is in what the device shows; its twin is a device with a good one.
+	certified := func(name string, change func(*x509.Certificate)) invalidCase {
+		w := rejectedAttestation(step, name, honest, nil)
+		w.otherDevice = by(newBatch(t, maker, testModelAAGUID, change))
+		return w
+	}
+	chained := func(name string, rewrite func([][]byte) [][]byte) invalidCase {
+		w := rejectedAttestation(step, name, honest, nil)
+		w.otherDevice = by(batch.WithChain(rewrite))
+		return w
+	}
+	subject := func(change func(*pkix.Name)) func(*x509.Certificate) {
+		return func(c *x509.Certificate) { change(&c.Subject) }
+	}
+	root := maker.Root().Raw
+	other := newBatch(t, maker, testModelAAGUID, nil)
+	return []invalidCase{
+		stated("no alg", map[string]any{"alg": nil}),
+		stated("alg a text", map[string]any{"alg": "ES256"}),
+		stated("alg another", map[string]any{"alg": -257}),
+		stated("alg none that exists", map[string]any{"alg": -999}),
+		stated("no sig", map[string]any{"sig": nil}),
+		stated("sig a text", map[string]any{"sig": "sig"}),
+		stated("sig empty", map[string]any{"sig": []byte{}}),
+		stated("sig a list", map[string]any{"sig": []int{1}}),
+		rejectedAttestation(step, "sig with a bit changed", honest, authenticator.ForgeSignature(flipLastBit)),
+		rejectedAttestation(step, "sig with a byte more", honest, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
+		attestedOtherClientData(step, honest),
+		stated("a member that the format does not have", map[string]any{"ver": "2.0"}),
+		stated("no x5c", map[string]any{"x5c": nil}),
+		stated("x5c empty", map[string]any{"x5c": []any{}}),
+		stated("x5c bytes", map[string]any{"x5c": root}),
+		stated("x5c a text", map[string]any{"x5c": "x5c"}),
+		stated("x5c a map", map[string]any{"x5c": map[string]any{}}),
+		stated("x5c of texts", map[string]any{"x5c": []string{"certificate"}}),
+		stated("x5c of empty bytes", map[string]any{"x5c": [][]byte{{}}}),
+		stated("x5c of no certificate", map[string]any{"x5c": [][]byte{[]byte("certificate")}}),
+		stated("x5c and ecdaaKeyId instead of it", map[string]any{"x5c": nil, "ecdaaKeyId": []byte{1}}),
+		chained("the root in front of the batch's certificate", func(own [][]byte) [][]byte { return [][]byte{root, own[0]} }),
+		chained("the root alone", func([][]byte) [][]byte { return [][]byte{root} }),
+		chained("another batch's certificate", func([][]byte) [][]byte { return chainOf(other) }),
+		chained("bytes behind the certificate", func(own [][]byte) [][]byte { return [][]byte{append(bytes.Clone(own[0]), 0)} }),
+		chained("a second one that is no certificate", func(own [][]byte) [][]byte { return [][]byte{own[0], []byte("certificate")} }),
+		chained("a certificate of version 2", func(own [][]byte) [][]byte {
+			return [][]byte{replaceOnce(own[0], "\xa0\x03\x02\x01\x02", "\xa0\x03\x02\x01\x01")}
+		}),
+		certified("expired", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }),
+		certified("not valid yet", func(c *x509.Certificate) { c.NotBefore = time.Now().Add(30 * time.Minute) }),
+		certified("a CA's", func(c *x509.Certificate) { c.IsCA = true }),
+		certified("without a country", subject(func(n *pkix.Name) { n.Country = nil })),
+		certified("of a country that is none", subject(func(n *pkix.Name) { n.Country = []string{"se"} })),
+		certified("without an organization", subject(func(n *pkix.Name) { n.Organization = nil })),
+		certified("without a unit", subject(func(n *pkix.Name) { n.OrganizationalUnit = nil })),
+		certified("of another unit", subject(func(n *pkix.Name) { n.OrganizationalUnit = []string{"Authenticator attestation"} })),
+		certified("without a common name", subject(func(n *pkix.Name) { n.CommonName = "" })),
+		certified("of another model", func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{aaguidExtension(t, [16]byte{1})} }),
+		certified("with a critical model", func(c *x509.Certificate) { c.ExtraExtensions[0].Critical = true }),
+		certified("with a model that is no OCTET STRING", func(c *x509.Certificate) { c.ExtraExtensions[0].Value = testModelAAGUID[:] }),
+	}
+}
+
+func chainOf(b *authenticator.Batch) (chain [][]byte) {
+	b.WithChain(func(own [][]byte) [][]byte { chain = own; return own })
+	return chain
+}
+
+func aaguidExtension(t *testing.T, model [16]byte) pkix.Extension {
+	t.Helper()
+	extension, err := authenticator.AAGUIDExtension(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return extension
+}
+
+func invalidPackedSelf() []invalidCase {
+	const step = "Resp-6"
+	device := slices.Concat(es256Only, []authenticator.Option{authenticator.SelfAttested()})
+	stated := func(name string, changes map[string]any) invalidCase {
+		return rejectedAttestation(step, name, device, changeStatement(changes))
+	}
+	return []invalidCase{
+		stated("no alg", map[string]any{"alg": nil}),
+		stated("alg a text", map[string]any{"alg": "ES256"}),
+		stated("alg not that of the key", map[string]any{"alg": -257}),
+		stated("no sig", map[string]any{"sig": nil}),
+		stated("sig a number", map[string]any{"sig": 1}),
+		stated("sig empty", map[string]any{"sig": []byte{}}),
+		stated("x5c empty", map[string]any{"x5c": []any{}}),
+		stated("x5c that is no list", map[string]any{"x5c": "x5c"}),
+		stated("ecdaaKeyId as well", map[string]any{"ecdaaKeyId": []byte{1}}),
+		stated("ecdaaKeyId that is no bytes", map[string]any{"ecdaaKeyId": "1"}),
+		rejectedAttestation(step, "sig with a bit changed", device, authenticator.ForgeSignature(flipLastBit)),
+		attestedOtherClientData(step, device),
+		stated("a member that the format does not have", map[string]any{"ver": "2.0"}),
+		rejectedAttestation(step, "sig of other authData", device, authenticator.ForgeAttestationObject(func(object map[string]any) {
+			data := bytes.Clone(object["authData"].([]byte))
+			data[36]++ // the counter
+			object["authData"] = data
+		})),
+	}
+}
+
+func invalidU2F(t *testing.T, maker *authenticator.Vendor) []invalidCase {
+	t.Helper()
+	const step = "Resp-8"
+	batch := newBatch(t, maker, [16]byte{}, nil)
+	device := []authenticator.Option{authenticator.AttestedU2F(batch)}
+	stated := func(name string, changes map[string]any) invalidCase {
+		return rejectedAttestation(step, name, device, changeStatement(changes))
+	}
+	shown := func(name string, b *authenticator.Batch, more ...authenticator.Option) invalidCase {
+		w := rejectedAttestation(step, name, device, nil)
+		w.otherDevice = append([]authenticator.Option{authenticator.AttestedU2F(b)}, more...)
+		return w
+	}
+	onP384, err := maker.BatchOfP384()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofRSA, err := maker.Batch([16]byte{}, authenticator.RS256, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := maker.Root().Raw
+	unverified := rejectedAttestation(step, "UV not set, as a real one's never is", device, authenticator.ForgeFlags(0, userVerified))
+	unverified.code, unverified.reason = "user_verification_required", domain.ReasonUserVerificationMissing
+	return []invalidCase{
+		unverified,
+		stated("no sig", map[string]any{"sig": nil}),
+		stated("sig a text", map[string]any{"sig": "sig"}),
+		stated("sig empty", map[string]any{"sig": []byte{}}),
+		stated("no x5c", map[string]any{"x5c": nil}),
+		stated("x5c bytes", map[string]any{"x5c": root}),
+		stated("x5c empty", map[string]any{"x5c": []any{}}),
+		stated("x5c of no certificate", map[string]any{"x5c": [][]byte{{1}}}),
+		stated("x5c of a text", map[string]any{"x5c": []string{"certificate"}}),
+		rejectedAttestation(step, "sig with a bit changed", device, authenticator.ForgeSignature(flipLastBit)),
+		attestedOtherClientData(step, device),
+		shown("an AAGUID that is not zero", batch, authenticator.WithAAGUID(testModelAAGUID)),
+		shown("two certificates", batch.WithChain(func(own [][]byte) [][]byte { return [][]byte{own[0], root} })),
+		shown("a certificate on P-384", onP384),
+		shown("a certificate of RSA", ofRSA),
+		shown("expired", newBatch(t, maker, [16]byte{}, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })),
+	}
+}

@@ -1,0 +1,162 @@
+package acceptance
+
+import (
+	"database/sql"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/ncruces/go-sqlite3/driver"
+
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// inspectedServer is a server with its books open.
+type inspectedServer struct {
+	*server
+	metrics    string
+	db         *sql.DB
+	tableQuery string // a query for the names of all
+}
+
+func inspectedServers() map[string]func(*testing.T, func(*bootstrap.Config)) *inspectedServer {
+	return map[string]func(*testing.T, func(*bootstrap.Config)) *inspectedServer{
+		"SQLite": func(t *testing.T, adjust func(*bootstrap.Config)) *inspectedServer {
+			path := t.TempDir() + "/keylodge.db"
+			s := startServer(t, newClock(), func(c *bootstrap.Config) {
+				c.Database = bootstrap.SQLite(path)
+				if adjust != nil {
+					adjust(c)
+				}
+			})
+			return inspect(t, s, "sqlite3", "file:"+path+"?mode=ro&_pragma=busy_timeout(60000)", "SELECT name FROM sqlite_master WHERE type = 'table'")
+		},
+		"PostgreSQL": func(t *testing.T, adjust func(*bootstrap.Config)) *inspectedServer {
+			url := postgresURL(t)
+			s := startServer(t, newClock(), func(c *bootstrap.Config) {
+				c.Database = bootstrap.Postgres(url)
+				if adjust != nil {
+					adjust(c)
+				}
+			})
+			return inspect(t, s, "pgx", url, "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
+		},
+	}
+}
+
+func inspect(t *testing.T, s *server, driver, source, tables string) *inspectedServer {
+	t.Helper()
+	rows, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := rows.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.app.ServeOperations(listener))
+	return &inspectedServer{s, "http://" + listener.Addr().String() + "/metrics", rows, tables}
+}
+
+// countRows returns how many rows each table has. Events are left out: what they say of a refusal is asked by eventsBecause. So are
+// duties, which the server's own jobs write when their time comes.
+func (e *inspectedServer) countRows(t *testing.T) map[string]int {
+	t.Helper()
+	names, err := e.db.QueryContext(t.Context(), e.tableQuery)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer names.Close()
+	var tables []string
+	for names.Next() {
+		var name string
+		if err := names.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		if name != "events" && name != "duties" {
+			tables = append(tables, name)
+		}
+	}
+	if err := names.Err(); err != nil || len(tables) < 5 {
+		t.Fatalf("tables %q, %v", tables, err)
+	}
+	selects := make([]string, len(tables))
+	for i, table := range tables {
+		selects[i] = "SELECT '" + table + "', count(*) FROM " + table
+	}
+	counted, err := e.db.QueryContext(t.Context(), strings.Join(selects, " UNION ALL "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer counted.Close()
+	counts := map[string]int{}
+	for counted.Next() {
+		var table string
+		var n int
+		if err := counted.Scan(&table, &n); err != nil {
+			t.Fatal(err)
+		}
+		counts[table] = n
+	}
+	if err := counted.Err(); err != nil || len(counts) != len(tables) {
+		t.Fatalf("counted %v, %v", counts, err)
+	}
+	return counts
+}
+
+func (e *inspectedServer) countEvents(t *testing.T, reason domain.Reason) int {
+	t.Helper()
+	return e.count(t, "SELECT count(*) FROM events WHERE kind LIKE '%refused' AND reason = '"+string(reason)+"'")
+}
+
+func (e *inspectedServer) count(t *testing.T, query string) (n int) {
+	t.Helper()
+	if err := e.db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// metricsText returns what the server's /metrics answers.
+func (e *inspectedServer) metricsText(t *testing.T) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.metrics, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// rejections returns the line of each reason's counter.
+func (e *inspectedServer) rejections(t *testing.T) map[domain.Reason]string {
+	t.Helper()
+	text := e.metricsText(t)
+	counters := map[domain.Reason]string{}
+	for _, reason := range domain.Reasons {
+		_, after, found := strings.Cut(text, fmt.Sprintf("keylodge_ceremonies_rejected_total{reason=%q} ", reason))
+		if !found {
+			t.Fatalf("no counter for %s", reason)
+		}
+		counters[reason], _, _ = strings.Cut(after, "\n")
+	}
+	return counters
+}

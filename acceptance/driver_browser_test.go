@@ -1,0 +1,114 @@
+package acceptance
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+
+	"github.com/keylodge/keylodge/application"
+)
+
+// browserDriver goes through the product's own page in a real Chromium. Only the person's finger is played: the
+// authenticator is the browser's virtual one.
+type browserDriver struct{ server *server }
+
+func (d browserDriver) purgeExpired(t testing.TB) { httpDriver(d).purgeExpired(t) }
+func (d browserDriver) runJobs(t testing.TB)      { httpDriver(d).runJobs(t) }
+
+func (d browserDriver) operator() application.UseCases { return d.server.app.UseCases() }
+
+func (d browserDriver) newDevice(t testing.TB, kind deviceKind) device {
+	t.Helper()
+	ctx, closeTab := chromedp.NewContext(chromium(t), chromedp.WithNewBrowserContext())
+	t.Cleanup(closeTab)
+	ctx, cancel := context.WithTimeout(ctx, time.Hour) // for a whole story; each wait in it is bounded by patience
+	t.Cleanup(cancel)
+	b := &browserPage{t: t, ctx: ctx, server: d.server, kind: kind}
+	b.run(chromedp.Navigate("about:blank"))
+	call(b, webauthn.Enable, webauthn.EnableParams{})
+	b.attachAuthenticator()
+	if kind == autofillPhone {
+		b.observeConditionalMediation()
+	} else {
+		b.disableConditionalMediation()
+	}
+	b.open()
+	return b
+}
+
+var (
+	startChromium   sync.Once
+	chromiumContext context.Context
+	stopChromium    = func() {}
+)
+
+// TestMain closes the one browser that all stories share, each person in a profile of their own.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stopChromium()
+	os.Exit(code)
+}
+
+// chromium returns the running browser. Without one installed the test is skipped, or fails where REQUIRE_BROWSER says
+// that it must not be.
+func chromium(t testing.TB) context.Context {
+	t.Helper()
+	requireChromium(t)
+	startChromium.Do(func() {
+		path, _ := chromiumPath()
+		options := append(chromedp.DefaultExecAllocatorOptions[:],
+			chromedp.ExecPath(path),
+			chromedp.NoSandbox, // root has no user namespace to sandbox in, and it only ever sees our own page
+			chromedp.DisableGPU,
+			chromedp.Flag("disable-dev-shm-usage", true),
+			chromedp.Flag("disable-component-update", true),
+			chromedp.Flag("disable-background-networking", true),
+			chromedp.Flag("disable-domain-reliability", true),
+			chromedp.Flag("no-pings", true),
+			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE localhost"),
+		)
+		allocator, stopProcess := chromedp.NewExecAllocator(context.Background(), options...)
+		first, closeFirst := chromedp.NewContext(allocator)
+		stopChromium = func() { closeFirst(); stopProcess() }
+		if err := chromedp.Do(first, chromedp.Navigate("about:blank")); err != nil {
+			t.Errorf("starting %s: %v", path, err)
+			return
+		}
+		chromiumContext = first
+	})
+	if chromiumContext == nil {
+		t.Fatal("chromium did not start")
+	}
+	return chromiumContext
+}
+
+func requireChromium(t testing.TB) {
+	t.Helper()
+	if _, found := chromiumPath(); found {
+		return
+	}
+	if os.Getenv("REQUIRE_BROWSER") != "" {
+		t.Fatal("no Chromium found, and REQUIRE_BROWSER is set; `make test` installs it")
+	}
+	t.Skip("no Chromium found: the browser's stories are not played; `make test` installs it")
+}
+
+func chromiumPath() (string, bool) {
+	// As .ci/setup looks for it.
+	for _, name := range []string{
+		"chromium", "chromium-browser", "headless_shell", "headless-shell", "google-chrome", "google-chrome-stable",
+		"google-chrome-beta", "google-chrome-unstable", "/usr/local/bin/chrome", "/snap/bin/chromium", "chrome",
+		"/Applications/Chromium.app/Contents/MacOS/Chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+	} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, true
+		}
+	}
+	return "", false
+}

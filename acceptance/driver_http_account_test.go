@@ -1,0 +1,179 @@
+package acceptance
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+)
+
+type tokenResponse struct {
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token"`
+}
+
+func (b tokenResponse) pair() tokenPair { return tokenPair{b.AccessToken, b.RefreshToken} }
+
+// authorize adds what the connection's holder has: a program its access token, a page its CSRF token to all that changes
+// something.
+func (c *httpAPI) authorize(request *http.Request) {
+	c.mu.Lock()
+	access, csrf := c.tokens.access, c.csrf
+	c.mu.Unlock()
+	if access != "" {
+		request.Header.Set("Authorization", "Bearer "+access)
+		return
+	}
+	if request.Method == http.MethodGet {
+		return
+	}
+	if csrf == "" && !strings.Contains(request.URL.Path, "/login/") && !strings.Contains(request.URL.Path, "/signup/") && !strings.Contains(request.URL.Path, "/v1/recovery/") {
+		csrf = c.fetchCSRFToken()
+	}
+	request.Header.Set("X-CSRF-Token", csrf)
+}
+
+// fetchCSRFToken is what a page does after it was loaded again. Nobody gets one who is not signed in.
+func (c *httpAPI) fetchCSRFToken() string {
+	var body struct {
+		CSRFToken string `json:"csrf_token"`
+	}
+	if refused := c.call(http.MethodGet, "/v1/csrf", nil, &body); refused != (rejection{}) {
+		return ""
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.csrf = body.CSRFToken
+	return c.csrf
+}
+
+func (c *httpAPI) beginStepUp() (pendingCeremony, rejection) {
+	var begun ceremonyResponse
+	refused := c.call(http.MethodPost, "/v1/session/step-up/options", nil, &begun)
+	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
+}
+
+func (c *httpAPI) finishStepUp(challengeID string, answer authenticator.AuthenticationResponse) rejection {
+	var body struct{ Tokens tokenResponse }
+	refused := c.call(http.MethodPost, "/v1/session/step-up/verify", map[string]any{"challenge_id": challengeID, "credential": answer}, &body)
+	if body.Tokens != (tokenResponse{}) {
+		c.setTokenPair(body.Tokens.pair())
+	}
+	return refused
+}
+
+func (c *httpAPI) beginAddPasskey() (pendingCeremony, rejection) {
+	var begun ceremonyResponse
+	refused := c.call(http.MethodPost, "/v1/me/passkeys/options", nil, &begun)
+	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
+}
+
+func (c *httpAPI) finishAddPasskey(challengeID, name string, answer authenticator.RegistrationResponse) rejection {
+	body := map[string]any{"challenge_id": challengeID, "credential": answer, "passkey_name": name}
+	return c.call(http.MethodPost, "/v1/me/passkeys/verify", body, nil)
+}
+
+func (c *httpAPI) passkeys() ([]shownPasskey, rejection) {
+	var body struct {
+		Items []struct{ ID, Name, Status string }
+	}
+	refused := c.call(http.MethodGet, "/v1/me/passkeys", nil, &body)
+	var shown []shownPasskey
+	for _, item := range body.Items {
+		shown = append(shown, shownPasskey{item.ID, item.Name, item.Status})
+	}
+	return shown, refused
+}
+
+func (c *httpAPI) renamePasskey(id, name string) rejection {
+	return c.call(http.MethodPatch, "/v1/me/passkeys/"+url.PathEscape(id), map[string]string{"name": name}, nil)
+}
+
+func (c *httpAPI) removePasskey(id string) rejection {
+	return c.call(http.MethodDelete, "/v1/me/passkeys/"+url.PathEscape(id), nil, nil)
+}
+
+func (c *httpAPI) sessions() ([]shownSession, rejection) {
+	type item struct {
+		ID      string
+		Device  struct{ Name string }
+		Current bool
+	}
+	var shown []shownSession
+	refused := readPages(c, "/v1/me/sessions", func(i item) { shown = append(shown, shownSession{i.ID, i.Device.Name, i.Current}) })
+	return shown, refused
+}
+
+func (c *httpAPI) events() ([]shownEvent, rejection) {
+	type item struct{ Kind, Reason string }
+	var shown []shownEvent
+	refused := readPages(c, "/v1/me/events", func(i item) { shown = append(shown, shownEvent{i.Kind, i.Reason}) })
+	return shown, refused
+}
+
+// readPages reads a list to its end, a small page at a time.
+func readPages[T any](c *httpAPI, path string, each func(T)) rejection {
+	cursor := ""
+	for {
+		var page struct {
+			Items      []T
+			NextCursor *string `json:"next_cursor"`
+		}
+		query := url.Values{"limit": {strconv.Itoa(pageSize)}}
+		if cursor != "" {
+			query.Set("cursor", cursor)
+		}
+		if refused := c.call(http.MethodGet, path+"?"+query.Encode(), nil, &page); refused != (rejection{}) {
+			return refused
+		}
+		for _, item := range page.Items {
+			each(item)
+		}
+		if page.NextCursor == nil {
+			return rejection{}
+		}
+		cursor = *page.NextCursor
+	}
+}
+
+func (c *httpAPI) revokeSession(id string) rejection {
+	return c.call(http.MethodDelete, "/v1/me/sessions/"+url.PathEscape(id), nil, nil)
+}
+
+func (c *httpAPI) revokeOtherSessions() (int, rejection) {
+	var body struct{ Revoked int }
+	refused := c.call(http.MethodDelete, "/v1/me/sessions", nil, &body)
+	return body.Revoked, refused
+}
+
+func (c *httpAPI) changeAccount(name, email string) (identity, rejection) {
+	var body sessionResponse
+	refused := c.call(http.MethodPatch, "/v1/me", map[string]string{"display_name": name, "email": email}, &body)
+	return body.identity(), refused
+}
+
+func (c *httpAPI) deleteAccount() rejection {
+	return c.call(http.MethodDelete, "/v1/me", nil, nil)
+}
+
+func (c *httpAPI) useBearerTokens() { c.transport = "bearer" }
+
+func (c *httpAPI) refresh(token string) (tokenPair, rejection) {
+	var body struct{ Tokens tokenResponse }
+	refused := c.call(http.MethodPost, "/v1/session/refresh", map[string]string{"refresh_token": token}, &body)
+	return body.Tokens.pair(), refused
+}
+
+func (c *httpAPI) tokenPair() tokenPair {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tokens
+}
+
+func (c *httpAPI) setTokenPair(pair tokenPair) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tokens = pair
+}

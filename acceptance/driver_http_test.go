@@ -1,0 +1,308 @@
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// server is the whole program on a listener of its own, with its log in hand.
+type server struct {
+	origin    string
+	app       *bootstrap.App
+	log       *logRecorder
+	transport http.RoundTripper // to the listener, wherever this machine looks localhost up
+
+	config    *bootstrap.Config
+	recording *recordingListener
+	textLog   *logRecorder // the log again, as text
+}
+
+func startServer(t testing.TB, clock ports.Clock, adjust func(*bootstrap.Config)) *server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := "http://localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	config, heard, log, plain := settings(t, origin, adjust), &recordingListener{Listener: listener}, &logRecorder{}, &logRecorder{}
+	everything := &slog.HandlerOptions{Level: slog.LevelDebug}
+	app, err := bootstrap.Open(config, clock, slog.New(slog.NewMultiHandler(slog.NewJSONHandler(log, everything), slog.NewTextHandler(plain, everything))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- app.Serve(ctx, heard) }()
+	s := &server{origin: origin, app: app, log: log, textLog: plain, config: &config, recording: heard}
+	t.Cleanup(func() {
+		metrics := s.readMetrics(t)
+		stop()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		app.Close()
+		s.assertNoSecretLeaks(t, metrics, config)
+	})
+	var dialer net.Dialer
+	wire := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, listener.Addr().String())
+	}}
+	t.Cleanup(wire.CloseIdleConnections)
+	s.transport = checkContract(t, wire)
+	return s
+}
+
+// httpDriver calls the API as a program of some web page's would: with its cookies and the headers of a browser.
+type httpDriver struct{ server *server }
+
+func (d httpDriver) newDevice(t testing.TB, kind deviceKind) device {
+	t.Helper()
+	return &apiDevice{t: t, authenticator: authenticator.New(d.server.origin, kind.options()...), api: d.server.newAPI(t)}
+}
+
+func (s *server) newAPI(t testing.TB) *httpAPI {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &httpAPI{t: t, server: s, http: &http.Client{Jar: jar, Transport: s.transport}}
+}
+
+func (c *httpAPI) reconnect() api { return c.server.newAPI(c.t) }
+
+func (d httpDriver) purgeExpired(t testing.TB) {
+	useCaseDriver{d.server.app.UseCases()}.purgeExpired(t)
+}
+
+func (d httpDriver) runJobs(t testing.TB) { useCaseDriver{d.server.app.UseCases()}.runJobs(t) }
+
+func (d httpDriver) operator() application.UseCases { return d.server.app.UseCases() }
+
+type httpAPI struct {
+	t      testing.TB
+	server *server
+	http   *http.Client
+
+	mu        sync.Mutex // a story may call many times at once
+	transport string
+	csrf      string
+	tokens    tokenPair
+}
+
+type ceremonyResponse struct {
+	ChallengeID string          `json:"challenge_id"`
+	Options     json.RawMessage `json:"options"`
+}
+
+type sessionResponse struct {
+	User struct {
+		Email       string `json:"email"`
+		DisplayName string `json:"display_name"`
+	} `json:"user"`
+	CSRFToken string        `json:"csrf_token"`
+	Tokens    tokenResponse `json:"tokens"`
+}
+
+func (s sessionResponse) identity() identity {
+	return identity{name: s.User.DisplayName, email: s.User.Email}
+}
+
+func (c *httpAPI) beginSignUp(who profile) (pendingCeremony, rejection) {
+	var begun ceremonyResponse
+	refused := c.call(http.MethodPost, "/v1/signup/options", map[string]string{"email": who.email, "display_name": who.name}, &begun)
+	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
+}
+
+func (c *httpAPI) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (identity, rejection) {
+	return c.finish("/v1/signup/verify", challengeID, answer)
+}
+
+func (c *httpAPI) beginSignIn(email string) (pendingCeremony, rejection) {
+	var begun ceremonyResponse
+	refused := c.call(http.MethodPost, "/v1/login/options", map[string]string{"email": email}, &begun)
+	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
+}
+
+func (c *httpAPI) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (identity, rejection) {
+	return c.finish("/v1/login/verify", challengeID, answer)
+}
+
+func (c *httpAPI) finish(path, challengeID string, credential any) (identity, rejection) {
+	return c.openSession(path, map[string]any{"challenge_id": challengeID, "credential": credential})
+}
+
+// openSession sends a verify call and keeps the session that it opens.
+func (c *httpAPI) openSession(path string, body map[string]any) (identity, rejection) {
+	if c.transport != "" {
+		body["transport"] = c.transport
+	}
+	var session sessionResponse
+	refused := c.call(http.MethodPost, path, body, &session)
+	if refused == (rejection{}) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.csrf, c.tokens = session.CSRFToken, session.Tokens.pair()
+	}
+	return session.identity(), refused
+}
+
+func (c *httpAPI) whoAmI() (identity, rejection) {
+	var session sessionResponse
+	refused := c.call(http.MethodGet, "/v1/session", nil, &session)
+	return session.identity(), refused
+}
+
+func (c *httpAPI) signOut() rejection { return c.call(http.MethodDelete, "/v1/session", nil, nil) }
+
+const sessionCookie = "keylodge_session"
+
+func (c *httpAPI) sessionToken() string {
+	for _, cookie := range c.http.Jar.Cookies(c.cookieURL()) {
+		if cookie.Name == sessionCookie {
+			return cookie.Value
+		}
+	}
+	c.t.Fatal("there is no session cookie")
+	return ""
+}
+
+func (c *httpAPI) setSessionToken(token string) {
+	c.mu.Lock()
+	c.csrf = ""
+	c.mu.Unlock()
+	c.http.Jar.SetCookies(c.cookieURL(), []*http.Cookie{{Name: sessionCookie, Value: token, Path: "/"}})
+}
+
+func (c *httpAPI) cookieURL() *url.URL {
+	address, err := url.Parse(c.server.origin)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return address
+}
+
+// call sends body, if any, and decodes a good answer into result. A bad one must be a problem document; what it says to
+// the log and not to its caller is read from the log, by request id.
+func (c *httpAPI) call(method, path string, body, result any) rejection {
+	c.t.Helper()
+	var payload io.Reader
+	if body != nil {
+		payload = bytes.NewReader(encode(c.t, body))
+	}
+	request, err := http.NewRequestWithContext(c.t.Context(), method, c.server.origin+path, payload)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Origin", c.server.origin)
+	request.Header.Set("Sec-Fetch-Site", "same-origin")
+	c.authorize(request)
+	response, err := c.http.Do(request)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if response.StatusCode < 300 {
+		if result != nil {
+			c.decode(answer, result)
+		}
+		return rejection{}
+	}
+	var problem struct {
+		Code      string `json:"code"`
+		Status    int    `json:"status"`
+		RequestID string `json:"request_id"`
+	}
+	c.decode(answer, &problem)
+	if problem.Status != response.StatusCode || problem.RequestID != response.Header.Get("X-Request-Id") || response.StatusCode >= 500 {
+		c.t.Fatalf("%s %s: status %d, X-Request-Id %q, and %s", method, path, response.StatusCode, response.Header.Get("X-Request-Id"), answer)
+	}
+	reason := c.server.log.reasonOf(problem.RequestID)
+	if reason != "" && bytes.Contains(answer, []byte(reason)) {
+		c.t.Fatalf("the caller was told the reason: %s", answer)
+	}
+	return rejection{problem.Code, reason}
+}
+
+func (c *httpAPI) decode(body []byte, into any) {
+	c.t.Helper()
+	if err := json.Unmarshal(body, into); err != nil {
+		c.t.Fatalf("%v in %s", err, body)
+	}
+}
+
+// logRecorder keeps a server's log, in JSON lines.
+type logRecorder struct {
+	mu    sync.Mutex
+	lines [][]byte
+}
+
+func (l *logRecorder) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, bytes.Clone(line))
+	return len(line), nil
+}
+
+type logEntry struct {
+	RequestID string        `json:"request_id"`
+	Reason    domain.Reason `json:"reason"`
+}
+
+// reasonOf returns the reason logged for a request, "" if there is none.
+func (l *logRecorder) reasonOf(requestID string) domain.Reason {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range slices.Backward(l.lines) { // a log grows long, and few of its lines are about the request
+		if !bytes.Contains(line, []byte(requestID)) {
+			continue
+		}
+		var entry logEntry
+		if err := json.Unmarshal(line, &entry); err == nil && entry.RequestID == requestID && entry.Reason != "" {
+			return entry.Reason
+		}
+	}
+	return ""
+}
+
+// rejections are the entries that give a reason, in order.
+func (l *logRecorder) rejections() []logEntry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var entries []logEntry
+	for _, line := range l.lines {
+		var entry logEntry
+		if err := json.Unmarshal(line, &entry); err == nil && entry.Reason != "" {
+			entries = append(entries, entry)
+		}
+	}
+	return entries
+}
+
+func (l *logRecorder) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(bytes.Join(l.lines, nil))
+}

@@ -1,0 +1,229 @@
+package acceptance
+
+import (
+	"encoding/base64"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/stepup"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// asPrincipal is what an actor wants done, if they are let in.
+func (c *useCaseAPI) asPrincipal(want func(actor access.Principal) error) rejection {
+	c.t.Helper()
+	actor, err := c.principal()
+	if err == nil {
+		err = want(actor)
+	}
+	return rejectionOf(c.t, err)
+}
+
+func (c *useCaseAPI) beginStepUp() (begun pendingCeremony, refused rejection) {
+	refused = c.asPrincipal(func(actor access.Principal) error {
+		started, err := c.usecases.StepUp.Begin.Execute(c.context(), actor, c.binding)
+		begun = pendingCeremony{started.ChallengeID.String(), started.Options}
+		return err
+	})
+	return begun, refused
+}
+
+func (c *useCaseAPI) finishStepUp(challengeID string, answer authenticator.AuthenticationResponse) rejection {
+	return c.asPrincipal(func(actor access.Principal) error {
+		stepped, err := c.usecases.StepUp.Finish.Execute(c.context(), actor, stepup.FinishInput{
+			ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.authenticationAnswer(answer),
+		})
+		if err == nil && !stepped.Token.IsZero() {
+			c.setCurrentToken(stepped.Token)
+		}
+		if err == nil && stepped.Tokens != nil {
+			c.setTokenPair(tokenPair{stepped.Tokens.Access.Token.Reveal(), stepped.Tokens.Refresh.Reveal()})
+		}
+		return err
+	})
+}
+
+func (c *useCaseAPI) beginAddPasskey() (begun pendingCeremony, refused rejection) {
+	refused = c.asPrincipal(func(actor access.Principal) error {
+		started, err := c.usecases.Passkeys.BeginAdd.Execute(c.context(), actor, c.binding)
+		begun = pendingCeremony{started.ChallengeID.String(), started.Options}
+		return err
+	})
+	return begun, refused
+}
+
+func (c *useCaseAPI) finishAddPasskey(challengeID, name string, answer authenticator.RegistrationResponse) rejection {
+	return c.asPrincipal(func(actor access.Principal) error {
+		parsed, err := domain.ParsePasskeyName("passkey_name", name)
+		if err != nil {
+			return err
+		}
+		_, err = c.usecases.Passkeys.FinishAdd.Execute(c.context(), actor, passkeys.FinishAddInput{
+			ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.registrationAnswer(answer), Name: parsed,
+		})
+		return err
+	})
+}
+
+func (c *useCaseAPI) passkeys() (shown []shownPasskey, refused rejection) {
+	refused = c.asPrincipal(func(actor access.Principal) error {
+		owned, err := c.usecases.Passkeys.List.Execute(c.context(), actor)
+		for _, key := range owned {
+			shown = append(shown, shownPasskey{key.ID().String(), string(key.Name()), string(key.Status())})
+		}
+		return err
+	})
+	return shown, refused
+}
+
+func (c *useCaseAPI) renamePasskey(id, name string) rejection {
+	return c.asPrincipal(func(actor access.Principal) error {
+		parsed, err := domain.ParsePasskeyName("name", name)
+		if err != nil {
+			return err
+		}
+		_, err = c.usecases.Passkeys.Rename.Execute(c.context(), actor, c.credentialID(id), parsed)
+		return err
+	})
+}
+
+func (c *useCaseAPI) removePasskey(id string) rejection {
+	return c.asPrincipal(func(actor access.Principal) error {
+		_, err := c.usecases.Passkeys.Remove.Execute(c.context(), actor, c.credentialID(id))
+		return err
+	})
+}
+
+// pageSize makes stories turn pages.
+const pageSize = 2
+
+func (c *useCaseAPI) sessions() (shown []shownSession, refused rejection) {
+	refused = c.asPrincipal(func(actor access.Principal) error {
+		var after domain.SessionID
+		for {
+			page, err := c.usecases.Sessions.List.Execute(c.context(), actor, after, pageSize)
+			if err != nil {
+				return err
+			}
+			for _, session := range page.Sessions {
+				after = session.ID()
+				shown = append(shown, shownSession{session.ID().String(), session.State().Device.Name, session.ID() == actor.Session.ID()})
+			}
+			if !page.More {
+				return nil
+			}
+		}
+	})
+	return shown, refused
+}
+
+func (c *useCaseAPI) revokeSession(id string) rejection {
+	return c.asPrincipal(func(actor access.Principal) error {
+		parsed, err := domain.ParseSessionID(id)
+		if err != nil {
+			return domain.ErrSessionNotFound
+		}
+		return c.usecases.Sessions.Revoke.Execute(c.context(), actor, parsed)
+	})
+}
+
+func (c *useCaseAPI) revokeOtherSessions() (ended int, refused rejection) {
+	refused = c.asPrincipal(func(actor access.Principal) (err error) {
+		ended, err = c.usecases.Sessions.RevokeOthers.Execute(c.context(), actor)
+		return err
+	})
+	return ended, refused
+}
+
+func (c *useCaseAPI) changeAccount(name, address string) (who identity, refused rejection) {
+	refused = c.asPrincipal(func(actor access.Principal) error {
+		email, badEmail := domain.ParseEmail(address)
+		displayName, badName := domain.ParseDisplayName(name)
+		if err := domain.JoinInvalid(badEmail, badName); err != nil {
+			return err
+		}
+		changed, err := c.usecases.Account.Change.Execute(c.context(), actor, account.Patch{Email: &email, DisplayName: &displayName})
+		if err == nil {
+			who = identityOf(changed.User)
+		}
+		return err
+	})
+	return who, refused
+}
+
+func (c *useCaseAPI) deleteAccount() rejection {
+	return c.asPrincipal(func(actor access.Principal) error { return c.usecases.Account.Delete.Execute(c.context(), actor) })
+}
+
+func (c *useCaseAPI) events() (shown []shownEvent, refused rejection) {
+	refused = c.asPrincipal(func(actor access.Principal) error {
+		var before domain.EventID
+		for {
+			page, err := c.usecases.Account.Events.Execute(c.context(), actor, before, pageSize)
+			if err != nil {
+				return err
+			}
+			for _, event := range page.Events {
+				before = event.ID()
+				shown = append(shown, shownEvent{string(event.Kind()), event.State().Reason})
+			}
+			if !page.More {
+				return nil
+			}
+		}
+	})
+	return shown, refused
+}
+
+func (c *useCaseAPI) useBearerTokens() { c.transport = domain.TransportBearer }
+
+func (c *useCaseAPI) refresh(token string) (tokenPair, rejection) {
+	parsed, err := domain.ParseRefreshToken(token)
+	if err != nil {
+		return tokenPair{}, rejectionOf(c.t, err)
+	}
+	pair, err := c.usecases.Sessions.Refresh.Execute(c.context(), parsed, c.client())
+	if err != nil {
+		return tokenPair{}, rejectionOf(c.t, err)
+	}
+	return tokenPair{pair.Access.Token.Reveal(), pair.Refresh.Reveal()}, rejection{}
+}
+
+func (c *useCaseAPI) tokenPair() tokenPair {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tokens
+}
+
+func (c *useCaseAPI) setTokenPair(pair tokenPair) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tokens = pair
+}
+
+// credentialID reads an id as the transport would. One that is none is an id that nobody has.
+func (c *useCaseAPI) credentialID(id string) domain.CredentialID {
+	raw, err := base64.RawURLEncoding.DecodeString(id)
+	if err != nil {
+		return ""
+	}
+	return domain.CredentialID(raw)
+}
+
+func (c *useCaseAPI) registrationAnswer(answer authenticator.RegistrationResponse) ports.RegistrationAnswer {
+	return ports.RegistrationAnswer{
+		ID: answer.ID, ClientDataJSON: answer.Response.ClientDataJSON, AttestationObject: answer.Response.AttestationObject,
+		Transports: answer.Response.Transports, Attachment: answer.AuthenticatorAttachment, Extensions: encode(c.t, answer.ClientExtensionResults),
+	}
+}
+
+func (c *useCaseAPI) authenticationAnswer(answer authenticator.AuthenticationResponse) ports.AuthenticationAnswer {
+	return ports.AuthenticationAnswer{
+		ID: answer.ID, ClientDataJSON: answer.Response.ClientDataJSON, AuthenticatorData: answer.Response.AuthenticatorData,
+		Signature: answer.Response.Signature, UserHandle: answer.Response.UserHandle,
+		Attachment: answer.AuthenticatorAttachment, Extensions: encode(c.t, answer.ClientExtensionResults),
+	}
+}

@@ -1,0 +1,25 @@
+package acceptance
+
+import "github.com/keylodge/keylodge/application/access"
+
+func (c *useCaseAPI) emailStatus() (shown shownEmail, refused rejection) {
+	refused = c.asPrincipal(func(actor access.Principal) error {
+		shown = shownEmail{current: string(actor.User.Email()), pending: string(actor.User.PendingEmail()), verified: actor.User.EmailVerified()}
+		return nil
+	})
+	return shown, refused
+}
+
+func (c *useCaseAPI) sendEmailCode() rejection {
+	return c.asPrincipal(func(actor access.Principal) error {
+		_, err := c.usecases.Account.SendCode.Execute(c.context(), actor)
+		return err
+	})
+}
+
+func (c *useCaseAPI) confirmEmail(code string) rejection {
+	return c.asPrincipal(func(actor access.Principal) error {
+		_, err := c.usecases.Account.ConfirmEmail.Execute(c.context(), actor, code)
+		return err
+	})
+}

@@ -1,0 +1,82 @@
+package acceptance
+
+import (
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/recovery"
+	"github.com/keylodge/keylodge/domain"
+)
+
+func (c *useCaseAPI) redeem(shown recoveryProof) (string, rejection) {
+	email, err := domain.ParseEmail(shown.email)
+	if err != nil {
+		return "", rejectionOf(c.t, err)
+	}
+	granted, err := c.usecases.Recovery.Redeem.Execute(c.context(), recovery.Proof{
+		User: recovery.UserRef{Email: email}, TOTPCode: shown.totpCode, BackupCode: shown.backupCode,
+	}, c.client())
+	if err != nil {
+		return "", rejectionOf(c.t, err)
+	}
+	return granted.Token.Reveal(), rejection{}
+}
+
+func (c *useCaseAPI) beginRecovery(grant string) (pendingCeremony, rejection) {
+	token, err := domain.ParseRecoveryGrantToken(grant)
+	if err != nil {
+		return pendingCeremony{}, rejectionOf(c.t, err)
+	}
+	started, err := c.usecases.Recovery.Begin.Execute(c.context(), token, c.binding)
+	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
+}
+
+func (c *useCaseAPI) finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (identity, rejection) {
+	token, err := domain.ParseRecoveryGrantToken(grant)
+	if err != nil {
+		return identity{}, rejectionOf(c.t, err)
+	}
+	return c.openSession(c.usecases.Recovery.Finish.Execute(c.context(), recovery.FinishInput{
+		Token: token, ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.registrationAnswer(answer), Client: c.client(),
+	}))
+}
+
+func (c *useCaseAPI) recoveryFactors() (shown shownFactors, refused rejection) {
+	refused = c.asPrincipal(func(actor access.Principal) error {
+		have, err := c.usecases.Recovery.Show.Execute(c.context(), actor)
+		if err == nil {
+			shown = shownFactors{have.TOTP.Confirmed(), have.CodesLeft}
+		}
+		return err
+	})
+	return shown, refused
+}
+
+func (c *useCaseAPI) setUpTOTP() (secret string, refused rejection) {
+	refused = c.asPrincipal(func(actor access.Principal) error {
+		key, err := c.usecases.Recovery.SetUpTOTP.Execute(c.context(), actor)
+		secret = key.Secret.Reveal()
+		return err
+	})
+	return secret, refused
+}
+
+func (c *useCaseAPI) confirmTOTP(code string) rejection {
+	return c.asPrincipal(func(actor access.Principal) error {
+		return c.usecases.Recovery.ConfirmTOTP.Execute(c.context(), actor, code)
+	})
+}
+
+func (c *useCaseAPI) removeTOTP() rejection {
+	return c.asPrincipal(func(actor access.Principal) error { return c.usecases.Recovery.RemoveTOTP.Execute(c.context(), actor) })
+}
+
+func (c *useCaseAPI) makeBackupCodes() (written []string, refused rejection) {
+	refused = c.asPrincipal(func(actor access.Principal) error {
+		codes, err := c.usecases.Recovery.GenerateCodes.Execute(c.context(), actor)
+		for _, code := range codes {
+			written = append(written, code.RevealFormatted())
+		}
+		return err
+	})
+	return written, refused
+}

@@ -1,0 +1,204 @@
+package acceptance
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/sessions"
+	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+const useCaseOrigin = "http://localhost:8080"
+
+// useCaseDriver executes the use cases, with nothing between.
+type useCaseDriver struct{ usecases application.UseCases }
+
+func newUseCaseDriver(t testing.TB, config bootstrap.Config, store ports.Store, clock ports.Clock) protocolDriver {
+	t.Helper()
+	usecases, err := bootstrap.UseCases(config, store, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return useCaseDriver{usecases}
+}
+
+func (d useCaseDriver) newDevice(t testing.TB, kind deviceKind) device {
+	return &apiDevice{t: t, authenticator: authenticator.New(useCaseOrigin, kind.options()...), api: newUseCaseAPI(t, d.usecases)}
+}
+
+func newUseCaseAPI(t testing.TB, usecases application.UseCases) *useCaseAPI {
+	return &useCaseAPI{t: t, usecases: usecases, binding: domain.BindTo(domain.NewSecret(rand.Text()))}
+}
+
+func (c *useCaseAPI) reconnect() api { return newUseCaseAPI(c.t, c.usecases) }
+
+func (d useCaseDriver) purgeExpired(t testing.TB) {
+	t.Helper()
+	if _, err := d.usecases.Maintenance.DeleteExpired.Execute(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d useCaseDriver) runJobs(t testing.TB) {
+	t.Helper()
+	_, seen := d.usecases.Maintenance.LastSeen.Execute(t.Context())
+	_, delivered := d.usecases.Maintenance.DeliverEmails.Execute(t.Context())
+	if err := errors.Join(seen, delivered, d.usecases.Maintenance.RefreshSigningKeys.Execute(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d useCaseDriver) operator() application.UseCases { return d.usecases }
+
+type useCaseAPI struct {
+	t        testing.TB
+	usecases application.UseCases
+	binding  domain.Binding
+
+	mu        sync.Mutex // a story may answer many times at once
+	transport domain.Transport
+	token     domain.SessionToken
+	tokens    tokenPair
+}
+
+func (c *useCaseAPI) currentToken() domain.SessionToken {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.token
+}
+
+func (c *useCaseAPI) setCurrentToken(token domain.SessionToken) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.token = token
+}
+
+func (c *useCaseAPI) context() context.Context { return c.t.Context() }
+
+func (c *useCaseAPI) beginSignUp(who profile) (pendingCeremony, rejection) {
+	email, badEmail := domain.ParseEmail(who.email)
+	name, badName := domain.ParseDisplayName(who.name)
+	if err := domain.JoinInvalid(badEmail, badName); err != nil {
+		return pendingCeremony{}, rejectionOf(c.t, err)
+	}
+	started, err := c.usecases.SignUp.Begin.Execute(c.context(), signup.Input{Email: email, DisplayName: name}, c.binding)
+	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
+}
+
+func (c *useCaseAPI) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (identity, rejection) {
+	grant, err := c.usecases.SignUp.Finish.Execute(c.context(), signup.FinishInput{
+		ChallengeID: c.challengeID(challengeID), Binding: c.binding, Client: c.client(),
+		Credential: c.registrationAnswer(answer),
+	})
+	return c.openSession(grant, err)
+}
+
+func (c *useCaseAPI) beginSignIn(address string) (pendingCeremony, rejection) {
+	email, err := domain.ParseEmail(address)
+	if err != nil {
+		return pendingCeremony{}, rejectionOf(c.t, err)
+	}
+	started, err := c.usecases.Login.Begin.Execute(c.context(), email, c.binding)
+	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
+}
+
+func (c *useCaseAPI) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (identity, rejection) {
+	grant, err := c.usecases.Login.Finish.Execute(c.context(), login.FinishInput{
+		ChallengeID: c.challengeID(challengeID), Binding: c.binding, Client: c.client(),
+		Credential: c.authenticationAnswer(answer),
+	})
+	return c.openSession(grant, err)
+}
+
+func (c *useCaseAPI) openSession(grant access.SignIn, err error) (identity, rejection) {
+	if err != nil {
+		return identity{}, rejectionOf(c.t, err)
+	}
+	c.setCurrentToken(grant.Token)
+	if grant.Tokens != nil {
+		c.setTokenPair(tokenPair{grant.Tokens.Access.Token.Reveal(), grant.Tokens.Refresh.Reveal()})
+	}
+	return identityOf(grant.User), rejection{}
+}
+
+func (c *useCaseAPI) whoAmI() (identity, rejection) {
+	actor, err := c.principal()
+	if err != nil {
+		return identity{}, rejectionOf(c.t, err)
+	}
+	return identityOf(actor.User), rejection{}
+}
+
+// principal is who the connection's holder is, as every request finds out anew.
+func (c *useCaseAPI) principal() (access.Principal, error) {
+	return c.usecases.Sessions.Authenticate.Execute(c.context(), sessions.PresentedToken{SessionToken: c.currentToken(), AccessToken: c.tokenPair().access}, c.client())
+}
+
+// signOut drops the token as well, like a browser whose cookie is cleared.
+func (c *useCaseAPI) signOut() rejection {
+	actor, err := c.principal()
+	if err == nil {
+		err = c.usecases.Sessions.SignOut.Execute(c.context(), actor)
+	}
+	c.setCurrentToken(domain.SessionToken{})
+	return rejectionOf(c.t, err)
+}
+
+func (c *useCaseAPI) sessionToken() string { return c.currentToken().Reveal() }
+
+func (c *useCaseAPI) setSessionToken(token string) {
+	parsed, err := domain.ParseSessionToken(token)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.setCurrentToken(parsed)
+}
+
+func (c *useCaseAPI) client() access.Client {
+	return access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", SessionToken: c.currentToken(), Transport: c.transport}
+}
+
+func (c *useCaseAPI) challengeID(id string) domain.ChallengeID {
+	parsed, err := domain.ParseChallengeID(id)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return parsed
+}
+
+func identityOf(u *domain.User) identity {
+	return identity{name: string(u.DisplayName()), email: string(u.Email())}
+}
+
+// rejectionOf fails the story for an error that is no rule of the product.
+func rejectionOf(t testing.TB, err error) rejection {
+	t.Helper()
+	if err == nil {
+		return rejection{}
+	}
+	var broken *domain.Error
+	if !errors.As(err, &broken) {
+		t.Fatal(err)
+	}
+	return rejection{broken.Code, domain.ReasonOf(err)}
+}
+
+func encode(t testing.TB, value any) []byte {
+	t.Helper()
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return encoded
+}

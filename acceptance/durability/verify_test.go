@@ -1,0 +1,275 @@
+package durability
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+)
+
+// verifyAll settles what was in doubt, and compares the server with the ledger.
+func (w *worker) verifyAll() {
+	if w.resolve != nil {
+		w.resolve()
+		w.resolve = nil
+	}
+	for _, p := range w.people {
+		w.verifyPerson(p)
+	}
+}
+
+func (w *worker) verifyPerson(p *person) {
+	if p.mismatched {
+		return
+	}
+	if p.deleted {
+		if w.signInAgain(p, p.keys[0]) {
+			w.reportMismatch(p, "the account was deleted and is there again")
+		}
+		p.spent, p.ended = nil, nil
+		return
+	}
+	w.verifySpent(p)
+	w.verifySessions(p)
+	w.verifyAccount(p)
+	if p.grantToken != "" {
+		w.verified++
+		if got := w.mustSend(p, recoveryOptionsRequest(p.grantToken)); !got.ok() {
+			w.reportMismatch(p, "the grant is lost: %d %s", got.status, got.body)
+		}
+	}
+	w.reuseOldRefreshToken(p)
+}
+
+func (w *worker) verifySpent(p *person) {
+	for _, one := range p.spent {
+		w.spent++
+		w.probes++ // each from another address: too many wrong codes from one would have it wait
+		got := w.mustSendFrom(fmt.Sprintf("11.%d.%d.%d", w.number, w.probes>>8&255, w.probes&255), p, one.request)
+		if !slices.Contains(one.codes, got.code) {
+			w.reportMismatch(p, "%s was spent and is answered with %d %s", one.what, got.status, got.body)
+		}
+	}
+	p.spent = nil
+}
+
+func (w *worker) verifySessions(p *person) {
+	for _, s := range p.usableSessions() {
+		if got := w.mustSend(p, request{method: http.MethodGet, path: "/v1/session", in: s}); !got.ok() {
+			w.reportMismatch(p, "a session is lost: %d %s", got.status, got.body)
+			return
+		}
+	}
+	var want []string
+	for _, s := range p.sessions {
+		want = append(want, s.id)
+	}
+	got := w.sessionIDs(p)
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		w.reportMismatch(p, "sessions %v, want %v", got, want)
+	}
+	for _, s := range p.ended {
+		if !s.usable() {
+			continue
+		}
+		w.spent++
+		if got := w.mustSend(p, request{method: http.MethodGet, path: "/v1/session", in: s}); got.status != http.StatusUnauthorized {
+			w.reportMismatch(p, "a session was ended and is answered with %d %s", got.status, got.body)
+		}
+		if s.refresh == "" {
+			continue
+		}
+		refresh := request{method: http.MethodPost, path: "/v1/session/refresh", body: map[string]string{"refresh_token": s.refresh}}
+		if got := w.mustSend(p, refresh); got.status != http.StatusUnauthorized {
+			w.reportMismatch(p, "a session was ended and is refreshed: %d %s", got.status, got.body)
+		}
+	}
+	p.ended = nil
+}
+
+func (w *worker) verifyAccount(p *person) {
+	if name := w.displayName(p); name != p.name {
+		w.reportMismatch(p, "they are called %q", name)
+	}
+	if left := w.codesLeft(p); left != p.codesLeft {
+		w.reportMismatch(p, "%d backup codes, want %d", left, p.codesLeft)
+	}
+	if app := w.hasTOTP(p); app != (p.app != nil && p.app.confirmed) {
+		w.reportMismatch(p, "an app is set up: %t", app)
+	}
+	want := map[string]uint32{}
+	for _, k := range p.keys {
+		want[k.id] = k.acknowledgedCount
+	}
+	var listed struct {
+		Items []struct {
+			ID        string
+			SignCount uint32 `json:"sign_count"`
+		}
+	}
+	w.get(p, "/v1/me/passkeys", &listed)
+	got := map[string]uint32{}
+	for _, item := range listed.Items {
+		got[item.ID] = item.SignCount
+	}
+	if !maps.Equal(got, want) {
+		w.reportMismatch(p, "passkeys and their counters are %v, want %v", got, want)
+	}
+	events := w.countEvents(p)
+	for kind, n := range p.events {
+		if events[kind] != n {
+			w.reportMismatch(p, "%d events %s, want %d: the log and what it tells of went different ways", events[kind], kind, n)
+		}
+	}
+}
+
+// reuseOldRefreshToken does what ends a session, now and then: a refresh token is used that was replaced long ago.
+func (w *worker) reuseOldRefreshToken(p *person) {
+	held := p.usableSessions()
+	if len(held) < 2 || p.mismatched {
+		return
+	}
+	at := slices.IndexFunc(held, func(s *session) bool { return s.secondLastRefresh != "" })
+	if at < 0 || !w.chance(30) {
+		return
+	}
+	s := held[at]
+	refresh := func(token string) apiResponse {
+		return w.mustSend(p, request{method: http.MethodPost, path: "/v1/session/refresh", body: map[string]string{"refresh_token": token}})
+	}
+	if got := refresh(s.refresh); !got.ok() {
+		w.reportMismatch(p, "the latest refresh token is lost: %d %s", got.status, got.body)
+		return
+	}
+	w.spent++
+	if got := refresh(s.secondLastRefresh); got.code != "refresh_token_reused" {
+		w.reportMismatch(p, "a refresh token that was replaced twice is answered with %d %s", got.status, got.body)
+		return
+	}
+	w.acknowledged["reuse"]++
+	p.events["refresh_token_reused"]++
+	p.endSession(s)
+}
+
+// mustSend sends what has to be answered: the server is up.
+func (w *worker) mustSend(p *person, r request) apiResponse { return w.mustSendFrom(p.ip, p, r) }
+
+func (w *worker) mustSendFrom(from string, p *person, r request) apiResponse {
+	w.verified++
+	got, err := w.caller.sendFrom(from, r.method, r.path, r.body, r.in)
+	if err != nil {
+		w.reportMismatch(p, "%s %s is not answered: %v", r.method, r.path, err)
+	} else if got.status >= http.StatusInternalServerError {
+		w.reportMismatch(p, "%s %s: %d %s", r.method, r.path, got.status, got.body)
+	}
+	return got
+}
+
+func (w *worker) mustBegin(p *person, path string) (c ceremony) {
+	w.read(p, w.mustSend(p, request{method: http.MethodPost, path: path}), &c)
+	return c
+}
+
+func (w *worker) get(p *person, path string, into any) {
+	held := p.usableSessions()
+	if len(held) == 0 {
+		w.reportMismatch(p, "none of their sessions is left")
+		return
+	}
+	w.getAs(p, held[0], path, into)
+}
+
+func (w *worker) getAs(p *person, s *session, path string, into any) {
+	got := w.mustSend(p, request{method: http.MethodGet, path: path, in: s})
+	if !got.ok() {
+		w.reportMismatch(p, "%s: %d %s", path, got.status, got.body)
+		return
+	}
+	w.read(p, got, into)
+}
+
+func (w *worker) sessionIDs(p *person) []string {
+	if held := p.usableSessions(); len(held) > 0 {
+		return w.sessionIDsAs(p, held[0])
+	}
+	w.reportMismatch(p, "none of their sessions is left")
+	return nil
+}
+
+func (w *worker) sessionIDsAs(p *person, s *session) (ids []string) {
+	var listed struct{ Items []struct{ ID string } }
+	w.getAs(p, s, "/v1/me/sessions?limit=100", &listed)
+	for _, item := range listed.Items {
+		ids = append(ids, item.ID)
+	}
+	return ids
+}
+
+func (w *worker) countEvents(p *person) map[string]int {
+	kinds := map[string]int{}
+	for cursor := ""; ; {
+		var page struct {
+			Items      []struct{ Kind string }
+			NextCursor *string `json:"next_cursor"`
+		}
+		w.get(p, "/v1/me/events?limit=100&cursor="+cursor, &page)
+		for _, item := range page.Items {
+			kinds[item.Kind]++
+		}
+		if page.NextCursor == nil {
+			return kinds
+		}
+		cursor = *page.NextCursor
+	}
+}
+
+type account struct {
+	User struct {
+		ID          string
+		DisplayName string `json:"display_name"`
+	}
+}
+
+func (w *worker) displayName(p *person) string {
+	var me account
+	w.get(p, "/v1/me", &me)
+	return me.User.DisplayName
+}
+
+type factors struct {
+	TOTP        struct{ Enrolled bool }
+	BackupCodes struct{ Remaining int } `json:"backup_codes"`
+}
+
+func (w *worker) codesLeft(p *person) int {
+	var f factors
+	w.get(p, "/v1/me/recovery", &f)
+	return f.BackupCodes.Remaining
+}
+
+func (w *worker) hasTOTP(p *person) bool {
+	var f factors
+	w.get(p, "/v1/me/recovery", &f)
+	return f.TOTP.Enrolled
+}
+
+// userID is what they are called by for recovery; "" if the answer does not come.
+func (w *worker) userID(p *person) string {
+	got, err := w.caller.sendFrom(p.ip, http.MethodGet, "/v1/me", nil, p.usableSessions()[0])
+	if err != nil {
+		w.disconnected = true
+		return ""
+	}
+	var me account
+	w.read(p, got, &me)
+	return me.User.ID
+}
+
+// verifyFormer comes back to those who made room for others.
+func (w *worker) verifyFormer() {
+	for _, p := range w.former {
+		w.verifyPerson(p)
+	}
+}

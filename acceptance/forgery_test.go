@@ -1,0 +1,42 @@
+package acceptance
+
+import (
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+)
+
+// forgery is one thing that is wrong with an answer. A door plays it with the authenticator that it has: the one in
+// software forges the answer; a browser's virtual one can be told to misbehave in a few ways.
+type forgery struct {
+	forge     authenticator.Variation
+	inBrowser func(*browserPage) // nil if a browser would never do it
+}
+
+var (
+	noUserVerification = forgery{authenticator.ForgeFlags(0, authenticator.UserVerified), (*browserPage).failUserVerification}
+	noUserPresence     = forgery{authenticator.ForgeFlags(0, authenticator.UserPresent), (*browserPage).failUserPresence}
+	badSignature       = forgery{authenticator.ForgeSignature(flipLastBit), (*browserPage).corruptSignatures}
+	otherOrigin        = forgery{forge: authenticator.ForgeOrigin("https://keylodge.example")}
+	otherRPID          = forgery{forge: authenticator.ForgeRPID("keylodge.example")}
+	crossOriginFrame   = forgery{forge: authenticator.ForgeCrossOrigin("https://keylodge.example")}
+	typeCreate         = forgery{forge: authenticator.ForgeType("webauthn.create")}
+	typeGet            = forgery{forge: authenticator.ForgeType("webauthn.get")}
+	otherChallenge     = forgery{forge: authenticator.ForgeChallenge(make([]byte, 32))}
+	bsWithoutBE        = forgery{forge: authenticator.ForgeFlags(authenticator.BackedUp, authenticator.BackupEligible)}
+	duplicateMember    = forgery{forge: authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
+		return append([]byte(`{"origin":"https://keylodge.example",`), honest[1:]...)
+	})}
+)
+
+func flipLastBit(signature []byte) []byte {
+	forged := append([]byte(nil), signature...)
+	forged[len(forged)-1] ^= 1
+	return forged
+}
+
+func variations(tricks []forgery) []authenticator.Variation {
+	all := make([]authenticator.Variation, len(tricks))
+	for i, t := range tricks {
+		all[i] = t.forge
+	}
+	return all
+}

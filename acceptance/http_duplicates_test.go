@@ -1,0 +1,106 @@
+package acceptance
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// Two of a header that means one thing are two answers to one question: a proxy may judge by the one, this server by the other.
+func TestHeaders_DuplicatesRejected(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	session := s.signUpOverRawConn(t, s.origin, "")
+	cookie := "Cookie: " + session.Cookies()[0].Name + "=" + session.Cookies()[0].Value + "\r\n"
+	csrf := session.csrfToken(t)
+	bearer := newAccessToken(t, s)
+	for header, c := range map[string]struct{ request, others, right, wrong string }{
+		"Authorization":     {"GET /v1/session", "", "Bearer " + bearer, "Bearer x"},
+		"X-CSRF-Token":      {"PATCH /v1/me", cookie, csrf, "x"},
+		"Content-Type":      {"POST /v1/login/options", "Content-Length: 2\r\n", "application/json", "text/plain"},
+		"Content-Encoding":  {"POST /v1/login/options", "Content-Length: 2\r\nContent-Type: application/json\r\n", "identity", "gzip"},
+		"Origin":            {"POST /v1/login/options", "", s.origin, "https://evil.example"},
+		"Sec-Fetch-Site":    {"POST /v1/login/options", "", "same-origin", "cross-site"},
+		"Transfer-Encoding": {"POST /v1/login/options", "", "chunked", "identity"},
+	} {
+		ask := func(name string, values ...string) apiResponse {
+			t.Helper()
+			raw := c.request + " HTTP/1.1\r\n" + host + c.others
+			for _, value := range values {
+				raw += name + ": " + value + "\r\n"
+			}
+			body := map[bool]string{true: "{}", false: ""}[strings.Contains(c.others, "Content-Length")]
+			if header == "Transfer-Encoding" {
+				body = lastChunk
+			}
+			return s.dial(t).send(raw + "\r\n" + body).readResponse(http.MethodGet)
+		}
+		if once := ask(header, c.right); once.StatusCode != 200 {
+			t.Errorf("%s, once: %d %s", header, once.StatusCode, once.body)
+		}
+		for _, twice := range [][]string{{c.right, c.wrong}, {c.wrong, c.right}, {c.right, c.right}, {c.right, ""}} {
+			for _, name := range []string{header, strings.ToLower(header), strings.ToUpper(header)} {
+				got := ask(name, twice...)
+				if got.StatusCode != 400 || got.problem(t).Code != "invalid_request" {
+					t.Errorf("%s, %q: %d %s", name, twice, got.StatusCode, got.body)
+				}
+			}
+		}
+		if header == "Transfer-Encoding" {
+			continue // which is not HTTP at all
+		}
+		if p := ask(header, c.right, c.wrong).problem(t); len(p.Errors) != 1 || !strings.EqualFold(p.Errors[0].Field, header) || p.Errors[0].Code != "duplicate_header" {
+			t.Errorf("%s is not named: %+v", header, p)
+		}
+	}
+}
+
+// newAccessToken is an access token.
+func newAccessToken(t *testing.T, s *server) string {
+	t.Helper()
+	_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	_, rest, _ := strings.Cut(string(verify.body), `"access_token":"`)
+	token, _, found := strings.Cut(rest, `"`)
+	if !found {
+		t.Fatalf("%d %s", verify.StatusCode, verify.body)
+	}
+	return token
+}
+
+// Somebody who can plant a cookie, say for a path, would otherwise have Ada act in a session of theirs: the planted one comes
+// first. A proxy may hand on a browser's cookies in parts.
+func TestCookies_DuplicateSessionCookieRejected(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	ada := s.signUpOverRawConn(t, s.origin, "").Cookies()[0]
+	ben := s.signUpOverRawConn(t, s.origin, "").Cookies()[0]
+	browser := s.sendLines(t, "POST /v1/login/options", "Origin: "+s.origin+"\r\n", "{}").Cookies()[0]
+	is := func(c *http.Cookie) string { return c.Name + "=" + c.Value }
+	for name, c := range map[string]struct {
+		headers string
+		status  int
+	}{
+		"one":                         {"Cookie: " + is(ada) + "\r\n", 200},
+		"one among others":            {"Cookie: theme=dark; " + is(ada) + "; theme=light\r\n", 200},
+		"one, in parts":               {"Cookie: theme=dark\r\nCookie: " + is(ada) + "\r\nCookie: theme=light\r\n", 200},
+		"the same twice":              {"Cookie: " + is(ada) + "; " + is(ada) + "\r\n", 200},
+		"another before it":           {"Cookie: " + is(ben) + "; " + is(ada) + "\r\n", 400},
+		"another behind it":           {"Cookie: " + is(ada) + "; " + is(ben) + "\r\n", 400},
+		"another, in parts":           {"Cookie: " + is(ben) + "\r\nCookie: " + is(ada) + "\r\n", 400},
+		"nonsense before it":          {"Cookie: keylodge_session=x; " + is(ada) + "\r\n", 400},
+		"an empty one before it":      {"Cookie: keylodge_session=; " + is(ada) + "\r\n", 400},
+		"another browser's":           {"Cookie: " + is(ada) + "; keylodge_browser=x; " + is(browser) + "\r\n", 400},
+		"a name in capitals":          {"Cookie: KEYLODGE_SESSION=x; " + is(ada) + "\r\n", 200},
+		"a prefix of no meaning here": {"Cookie: __Host-keylodge_session=x; " + is(ada) + "\r\n", 200},
+	} {
+		got := s.sendLines(t, "GET /v1/session", c.headers, "")
+		if got.StatusCode != c.status {
+			t.Errorf("%s: %d %s", name, got.StatusCode, got.body)
+		}
+		if c.status != 400 {
+			continue
+		}
+		if p := got.problem(t); len(p.Errors) != 1 || p.Errors[0].Code != "duplicate_cookie" || !strings.Contains(p.Errors[0].Detail, "delete this site's cookies") ||
+			strings.Contains(string(got.body), ada.Value) {
+			t.Errorf("%s: %s", name, got.body)
+		}
+	}
+}

@@ -1,0 +1,381 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/mailserver"
+	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// memberPaths are the paths of every member of a JSON document.
+func memberPaths(t *testing.T, document []byte) []string {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal(document, &value); err != nil {
+		t.Fatalf("%v in %s", err, document)
+	}
+	var paths []string
+	var walk func(string, any)
+	walk = func(at string, value any) {
+		object, isObject := value.(map[string]any)
+		if !isObject {
+			paths = append(paths, at)
+		}
+		for name, member := range object {
+			walk(strings.TrimPrefix(at+"."+name, "."), member)
+		}
+	}
+	walk("", value)
+	slices.Sort(paths)
+	return paths
+}
+
+func TestResponses_HaveDocumentedMembers(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	options, verify := signUpWithHeaders(t, s, s.origin, "User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+	session := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", verify.Cookies()[0].Name+"="+verify.Cookies()[0].Value)
+
+	sessionMembers := []string{
+		"session.amr", "session.assurance", "session.auth_time", "session.created_at", "session.current", "session.device.ip",
+		"session.device.name", "session.device.user_agent", "session.expires_at", "session.id", "session.last_seen_at", "session.transport",
+		"user.created_at", "user.display_name", "user.email", "user.email_verified", "user.id", "user.pending_email",
+	}
+	passkeyMembers := []string{
+		"passkey.authenticator.aaguid", "passkey.authenticator.name", "passkey.backed_up", "passkey.backup_eligible", "passkey.created_at",
+		"passkey.id", "passkey.last_used_at", "passkey.name", "passkey.sign_count", "passkey.status", "passkey.transports",
+		"signals.accepted_credential_ids", "signals.display_name", "signals.name", "signals.rp_id", "signals.user_id",
+	}
+	for name, c := range map[string]struct {
+		answer apiResponse
+		status int
+		want   []string
+	}{
+		"config":            {s.send(t, http.MethodGet, "/v1/config", ""), 200, []string{"email", "mail", "recovery.policy", "registration", "rp_id", "rp_name"}},
+		"verify":            {verify, 201, slices.Concat(passkeyMembers, sessionMembers, []string{"csrf_token"})},
+		"session":           {session, 200, sessionMembers},
+		"passkey endpoints": {s.send(t, http.MethodGet, "/.well-known/passkey-endpoints", ""), 200, []string{"enroll", "manage"}},
+		"livez":             {s.send(t, http.MethodGet, "/livez", ""), 200, []string{"status"}},
+		"readyz":            {s.send(t, http.MethodGet, "/readyz", ""), 200, []string{"status"}},
+	} {
+		slices.Sort(c.want)
+		if got := memberPaths(t, c.answer.body); c.answer.StatusCode != c.status || !slices.Equal(got, c.want) || c.answer.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %d %v\ngot  %v\nwant %v", name, c.answer.StatusCode, c.answer.Header, got, c.want)
+		}
+	}
+	if got := memberPaths(t, options.body); !slices.Contains(got, "challenge_id") || !slices.Contains(got, "expires_at") || !slices.Contains(got, "options.challenge") {
+		t.Errorf("options: %v", got)
+	}
+	var begun struct {
+		Options struct{ Timeout int }
+	}
+	if err := json.Unmarshal(options.body, &begun); err != nil || begun.Options.Timeout != 300_000 {
+		t.Errorf("the client has another time than the server gives: %s", options.body)
+	}
+	if !strings.Contains(string(session.body), `"name":"Firefox on Linux"`) {
+		t.Errorf("the device is not named: %s", session.body)
+	}
+}
+
+// sessionContent is a session answer, read by somebody who was promised docs/api.md.
+type sessionContent struct {
+	User struct {
+		ID            string    `json:"id"`
+		Email         *string   `json:"email"`
+		EmailVerified *bool     `json:"email_verified"`
+		DisplayName   *string   `json:"display_name"`
+		CreatedAt     time.Time `json:"created_at"`
+	} `json:"user"`
+	Session struct {
+		AMR        []string  `json:"amr"`
+		Assurance  string    `json:"assurance"`
+		CreatedAt  time.Time `json:"created_at"`
+		AuthTime   time.Time `json:"auth_time"`
+		LastSeenAt time.Time `json:"last_seen_at"`
+		ExpiresAt  time.Time `json:"expires_at"`
+		Current    bool      `json:"current"`
+	} `json:"session"`
+	Passkey struct {
+		ID             string     `json:"id"`
+		Name           *string    `json:"name"`
+		Transports     []string   `json:"transports"`
+		BackupEligible bool       `json:"backup_eligible"`
+		BackedUp       bool       `json:"backed_up"`
+		SignCount      uint32     `json:"sign_count"`
+		CreatedAt      time.Time  `json:"created_at"`
+		LastUsedAt     *time.Time `json:"last_used_at"`
+		Status         string     `json:"status"`
+		Authenticator  struct {
+			AAGUID string `json:"aaguid"`
+		} `json:"authenticator"`
+	} `json:"passkey"`
+	Signals struct {
+		RPID        string   `json:"rp_id"`
+		UserID      string   `json:"user_id"`
+		Accepted    []string `json:"accepted_credential_ids"`
+		Name        string   `json:"name"`
+		DisplayName string   `json:"display_name"`
+	} `json:"signals"`
+}
+
+func (a apiResponse) sessionContent(t *testing.T, status int) sessionContent {
+	t.Helper()
+	var content sessionContent
+	if err := json.Unmarshal(a.body, &content); err != nil || a.StatusCode != status {
+		t.Fatalf("%d %s: %v", a.StatusCode, a.body, err)
+	}
+	return content
+}
+
+func TestSessionResponse_Content(t *testing.T) {
+	for name, c := range map[string]struct {
+		device             []authenticator.Option
+		forge              []authenticator.Variation
+		eligible, backedUp bool
+		counts             uint32
+		method             string
+	}{
+		"a security key":              {[]authenticator.Option{authenticator.DeviceBound()}, nil, false, false, 1, "hwk"},
+		"a synced passkey":            {nil, nil, true, true, 0, "swk"},
+		"a passkey not synced so far": {nil, []authenticator.Variation{authenticator.ForgeFlags(0, authenticator.BackedUp)}, true, false, 0, "swk"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := newClock()
+			s := startServer(t, clock, nil)
+			device := authenticator.New(s.origin, append(c.device, authenticator.WithAAGUID([16]byte{0xea, 0x9b, 0x8d, 0x66}))...)
+			begin := func(path, body string) (begun ceremonyResponse) {
+				t.Helper()
+				if err := json.Unmarshal(s.send(t, http.MethodPost, path, body).body, &begun); err != nil {
+					t.Fatal(err)
+				}
+				return begun
+			}
+			begun := begin("/v1/signup/options", `{"email":"ada@example.org","display_name":"Ada"}`)
+			var options struct {
+				User struct{ ID string }
+			}
+			if err := json.Unmarshal(begun.Options, &options); err != nil {
+				t.Fatal(err)
+			}
+			made, err := device.Create(begun.Options, c.forge...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			signUp := s.send(t, http.MethodPost, "/v1/signup/verify", string(encode(t, map[string]any{
+				"challenge_id": begun.ChallengeID, "credential": made, "passkey_name": "Ada's key",
+			})))
+			first, registered := signUp.sessionContent(t, 201), clock.Now()
+
+			clock.advance(time.Hour)
+			begun = begin("/v1/login/options", `{}`)
+			signed, err := device.Get(begun.Options, c.forge...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			signIn := s.send(t, http.MethodPost, "/v1/login/verify", string(encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": signed})))
+			second, used := signIn.sessionContent(t, 200), clock.Now()
+
+			for when, got := range map[string]sessionContent{"sign-up": first, "sign-in": second} {
+				user, session, passkey, signals := got.User, got.Session, got.Passkey, got.Signals
+				if user.Email == nil || *user.Email != "ada@example.org" || user.EmailVerified == nil || *user.EmailVerified || user.DisplayName == nil ||
+					*user.DisplayName != "Ada" || !user.CreatedAt.Equal(registered) || user.ID != first.User.ID {
+					t.Errorf("at %s the user is %+v", when, user)
+				}
+				if !slices.Equal(session.AMR, []string{c.method, "user", "mfa"}) || session.Assurance != "passkey" || !session.Current ||
+					!session.ExpiresAt.Equal(session.CreatedAt.Add(30*day)) || !session.AuthTime.Equal(session.CreatedAt) || !session.LastSeenAt.Equal(session.CreatedAt) {
+					t.Errorf("at %s the session is %+v", when, session)
+				}
+				if passkey.ID != made.ID.String() || passkey.Name == nil || *passkey.Name != "Ada's key" || len(made.Response.Transports) == 0 ||
+					len(passkey.Transports) != len(made.Response.Transports) || passkey.BackupEligible != c.eligible || passkey.BackedUp != c.backedUp ||
+					!passkey.CreatedAt.Equal(registered) || passkey.Status != "active" || passkey.Authenticator.AAGUID != "ea9b8d66-0000-0000-0000-000000000000" {
+					t.Errorf("at %s the passkey is %+v", when, passkey)
+				}
+				if signals.RPID != "localhost" || signals.UserID != options.User.ID || !slices.Equal(signals.Accepted, []string{passkey.ID}) ||
+					signals.Name != "ada@example.org" || signals.DisplayName != "Ada" {
+					t.Errorf("at %s the signals are %+v", when, signals)
+				}
+			}
+			if first.Passkey.LastUsedAt != nil || second.Passkey.LastUsedAt == nil || !second.Passkey.LastUsedAt.Equal(used) {
+				t.Errorf("last used at %v, then %v", first.Passkey.LastUsedAt, second.Passkey.LastUsedAt)
+			}
+			if counted := second.Passkey.SignCount - first.Passkey.SignCount; counted != c.counts || c.counts > 0 && second.Passkey.SignCount == 0 {
+				t.Errorf("counted %d, then %d", first.Passkey.SignCount, second.Passkey.SignCount)
+			}
+
+			clock.advance(time.Hour)
+			now := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", signIn.Cookies()[0].Name+"="+signIn.Cookies()[0].Value).sessionContent(t, 200)
+			if !now.Session.LastSeenAt.Equal(clock.Now()) || !now.Session.AuthTime.Equal(used) || !now.Session.ExpiresAt.Equal(used.Add(30*day)) || !now.Session.Current {
+				t.Errorf("an hour later the session is %+v", now.Session)
+			}
+		})
+	}
+}
+
+// A passkey that may have been copied is told to the operator's log, to the metrics and to the owner by mail, under every policy, at
+// sign-in and at step-up. The runbook quotes the message of the log.
+func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
+	for name, c := range map[string]struct {
+		device  deviceKind
+		adjust  func(*domain.UsePolicy)
+		trick   forgery
+		finding domain.Anomaly
+		outcome string
+		subject string
+	}{
+		"counter, reject":  {securityKey, func(*domain.UsePolicy) {}, forgedSignCount(1), domain.AnomalyCounterRegressed, "refused", "may have been copied"},
+		"counter, flag":    {securityKey, func(p *domain.UsePolicy) { p.Counter = domain.CounterFlag }, forgedSignCount(1), domain.AnomalyCounterRegressed, "allowed", "may have been copied"},
+		"counter, suspend": {securityKey, func(p *domain.UsePolicy) { p.Counter = domain.CounterSuspend }, forgedSignCount(1), domain.AnomalyCounterRegressed, "suspended", "suspended"},
+		"backup eligibility, reject": {
+			phone, func(*domain.UsePolicy) {}, backupEligibilityCleared, domain.AnomalyBackupEligibilityChanged, "refused", "may have been copied",
+		},
+		"backup eligibility, accept and record": {
+			phone, func(p *domain.UsePolicy) { p.BackupEligibility = domain.BackupEligibilityAcceptAndRecord }, backupEligibilityCleared,
+			domain.AnomalyBackupEligibilityChanged, "allowed", "may have been copied",
+		},
+	} {
+		for _, where := range []string{"sign-in", "step-up"} {
+			t.Run(name+", "+where, func(t *testing.T) {
+				clock := newClock()
+				post := mailserver.Start(t, mailserver.Options{})
+				s := startServer(t, clock, func(config *bootstrap.Config) {
+					config.SMTP = smtpConfig(t, post, config.PublicURL)
+					c.adjust(&config.Use)
+				})
+				l := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: post}
+				ada := l.personWithVerifiedEmail("Ada", c.device, "ada@example.org")
+				key := ada.listPasskeys()[0].id
+				for range 3 {
+					ada.requireOK(ada.device.stepUp())
+				}
+				counter := fmt.Sprintf("keylodge_passkey_findings_total{finding=%q} ", c.finding)
+				if strings.Contains(s.log.text(), `"passkey anomaly"`) || !strings.Contains(string(s.readMetrics(t)), counter+"0\n") {
+					t.Fatal("something was found before there was anything")
+				}
+				var refused rejection
+				if where == "step-up" {
+					refused = ada.device.stepUp(c.trick)
+				} else {
+					ada.signsOut()
+					_, refused = ada.device.signIn("", c.trick)
+				}
+				if (refused == rejection{}) != (c.outcome == "allowed") {
+					t.Errorf("refused with %+v", refused)
+				}
+				found := s.log.lastEntry("passkey anomaly")
+				for attribute, want := range map[string]any{"level": "WARN", "finding": string(c.finding), "outcome": c.outcome, "passkey_id": key, "ip": "127.0.0.1"} {
+					if found[attribute] != want {
+						t.Errorf("%s is %v in the log, want %v", attribute, found[attribute], want)
+					}
+				}
+				if user, _ := found["user_id"].(string); len(user) != 36 {
+					t.Errorf("the log says %v", found)
+				}
+				if metrics := string(s.readMetrics(t)); !strings.Contains(metrics, counter+"1\n") {
+					t.Errorf("no %q1 among the metrics", counter)
+				}
+				if letter := l.lastEmail("ada@example.org", 2); !strings.Contains(letter.Subject, c.subject) {
+					t.Errorf("the owner reads %q", letter.Subject)
+				}
+			})
+		}
+	}
+}
+
+// lineContaining returns the attributes of the last line with the message, or nil.
+func (l *logRecorder) lastEntry(message string) (found map[string]any) {
+	for line := range strings.Lines(l.text()) {
+		var entry map[string]any
+		if err := json.Unmarshal([]byte(line), &entry); err == nil && entry["msg"] == message {
+			found = entry
+		}
+	}
+	return found
+}
+
+func TestSessionResponse_MissingNamesAreNull(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	_, verify := signUpWithHeaders(t, s, s.origin)
+	got := verify.sessionContent(t, 201)
+	if got.User.Email != nil || got.User.DisplayName != nil || got.Passkey.Name != nil || !strings.HasPrefix(got.Signals.Name, "account ") || got.Signals.DisplayName != got.Signals.Name {
+		t.Errorf("%s", verify.body)
+	}
+}
+
+func TestConfig_ReflectsSettings(t *testing.T) {
+	s := startServer(t, newClock(), func(c *bootstrap.Config) {
+		c.Registration, c.RPName, c.PublicURL, c.RPID, c.Origins = domain.RegistrationClosed, "Ada's", "https://id.example.org", "example.org", []string{"https://id.example.org"}
+	})
+	for path, want := range map[string]string{
+		"/v1/config":                     `{"rp_id":"example.org","rp_name":"Ada's","registration":"closed","email":"optional","recovery":{"policy":"any"},"mail":"off"}`,
+		"/.well-known/passkey-endpoints": `{"enroll":"https://id.example.org/","manage":"https://id.example.org/"}`,
+	} {
+		got := s.send(t, http.MethodGet, path, "")
+		if string(got.body) != want {
+			t.Errorf("%s: got %s\nwant %s", path, got.body, want)
+		}
+		if public := strings.Contains(got.Header.Get("Cache-Control"), "public"); public == strings.HasPrefix(path, "/v1") {
+			t.Errorf("%s: Cache-Control %q", path, got.Header.Get("Cache-Control"))
+		}
+	}
+}
+
+// An address without an account has the same passkeys after a restart, as one with would, and others elsewhere.
+func TestDecoys_StableAcrossRestarts(t *testing.T) {
+	decoys := func(secret *masterkey.Key) (string, *masterkey.Key) {
+		t.Helper()
+		s := startServer(t, newClock(), func(c *bootstrap.Config) {
+			if secret != nil {
+				c.Secret = secret
+			}
+			secret = c.Secret
+		})
+		var begun struct {
+			Options struct {
+				AllowCredentials json.RawMessage `json:"allowCredentials"`
+			} `json:"options"`
+		}
+		if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", `{"email":"nobody@example.org"}`).body, &begun); err != nil {
+			t.Fatal(err)
+		}
+		return string(begun.Options.AllowCredentials), secret
+	}
+	here, secret := decoys(nil)
+	if again, _ := decoys(secret); len(here) < 20 || again != here {
+		t.Errorf("before a restart %s, afterwards %s", here, again)
+	}
+	if elsewhere, _ := decoys(nil); elsewhere == here {
+		t.Errorf("two installations have the same decoys: %s", here)
+	}
+}
+
+func TestMetrics_CountSignIns(t *testing.T) {
+	clock := newClock()
+	s := startServer(t, clock, nil)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.app.ServeOperations(listener))
+	ada := (&env{t: t, clock: clock, driver: httpDriver{s}}).person("Ada", phone)
+	ada.signsUp()
+	ada.signsOut()
+	ada.signsIn()
+	answer, err := http.Get("http://" + listener.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if counts, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(counts), "keylodge_sign_ins_total 2\n") {
+		t.Errorf("%v %s", err, counts)
+	}
+}

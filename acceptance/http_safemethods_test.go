@@ -1,0 +1,83 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+)
+
+// What the server decides by itself cannot be had by asking for it (OWASP ASVS 5.0, 15.3.3).
+func TestMassAssignment_ServerOwnedMembersIgnored(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	const more = `"id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","user_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","email_verified":true,"pending_email":"ben@example.org",` +
+		`"created_at":"2001-01-01T00:00:00Z","auth_time":"2099-01-01T00:00:00Z","expires_at":"2099-01-01T00:00:00Z","amr":["hwk"],"assurance":"recovery",` +
+		`"status":"active","sign_count":7,"backup_eligible":false,"role":"admin","is_admin":true,"disabled":false,"handle":"AAAA","passkeys":[],"session":{"id":"x"},` +
+		`"user":{"id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","email_verified":true},"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}}`
+	var begun ceremonyResponse
+	options := s.send(t, http.MethodPost, "/v1/signup/options", `{"email":"ada@example.org","display_name":"Ada",`+more+`}`)
+	if err := json.Unmarshal(options.body, &begun); err != nil {
+		t.Fatal(err)
+	}
+	made, err := authenticator.New(s.origin).Create(begun.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify := s.send(t, http.MethodPost, "/v1/signup/verify", strings.Replace(string(encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": made})), "{", "{"+more+",", 1))
+	first := verify.sessionContent(t, 201)
+	cookie := verify.Cookies()[0].Name + "=" + verify.Cookies()[0].Value
+	patched := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada L.",`+more+`}`, "Cookie", cookie, "X-CSRF-Token", verify.csrfToken(t)).sessionContent(t, 200)
+	now := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie).sessionContent(t, 200)
+	for when, got := range map[string]sessionContent{"signing up": first, "changing": patched, "looking": now} {
+		if u := got.User; u.ID == "01a206fa-f19b-71aa-8eee-8e90a9bc70db" || u.ID != first.User.ID || *u.Email != "ada@example.org" || *u.EmailVerified || !u.CreatedAt.Equal(first.User.CreatedAt) {
+			t.Errorf("%s: the user is %+v", when, u)
+		}
+	}
+	if is := now.Session; is.Assurance != "passkey" || !is.AuthTime.Equal(is.CreatedAt) || is.ExpiresAt.Year() == 2099 || is.AMR[0] != "swk" {
+		t.Errorf("the session is %+v", is)
+	}
+	if is := first.Passkey; is.SignCount != 0 || !is.BackupEligible {
+		t.Errorf("the passkey is %+v", is)
+	}
+	if *patched.User.DisplayName != "Ada L." {
+		t.Errorf("her name is %s", *patched.User.DisplayName)
+	}
+}
+
+// A link, an image or a prefetch makes a browser look and never act (OWASP ASVS 5.0, 3.5.3).
+func TestSafeMethods_ChangeNothingInABrowser(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	_, verify := signUpWithHeaders(t, s, s.origin)
+	cookie := verify.Cookies()[0].Name + "=" + verify.Cookies()[0].Value
+	seen := regexp.MustCompile(`"last_seen_at":"[^"]*"`)
+	everything := func() string {
+		t.Helper()
+		var all strings.Builder
+		for _, path := range []string{"/v1/session", "/v1/me", "/v1/me/passkeys", "/v1/me/sessions", "/v1/me/events", "/v1/me/recovery"} {
+			got := s.send(t, http.MethodGet, path, "", "Cookie", cookie)
+			if got.StatusCode != 200 {
+				t.Fatalf("%s: %d %s", path, got.StatusCode, got.body)
+			}
+			all.Write(seen.ReplaceAll(got.body, nil))
+		}
+		return all.String()
+	}
+	before := everything()
+	passkey := verify.sessionContent(t, 201).Passkey.ID
+	for _, call := range allRoutes(t) {
+		for _, path := range []string{call[1], strings.ReplaceAll(call[1], "/7", "/"+passkey)} {
+			for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
+				got := s.send(t, method, path, "", "Cookie", cookie, "X-CSRF-Token", verify.csrfToken(t), "X-HTTP-Method-Override", call[0])
+				if set := got.Header.Get("Set-Cookie"); set != "" {
+					t.Errorf("%s %s sets %s", method, path, set)
+				}
+			}
+		}
+	}
+	if after := everything(); after != before {
+		t.Errorf("before %s\nafter  %s", before, after)
+	}
+}

@@ -1,0 +1,104 @@
+package acceptance
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/postgres"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/sessions"
+	"github.com/keylodge/keylodge/bootstrap"
+)
+
+// Three nodes of one PostgreSQL, each with connections and keys in memory of its own, rotate the keys every day under
+// traffic: whichever of them signs a token, all the others take it, and its key was published everywhere an hour before.
+func TestKeyRotation_AcrossNodes(t *testing.T) {
+	const nodes = 3
+	url, clock := postgresURL(t), newClock()
+	config := settings(t, useCaseOrigin, func(c *bootstrap.Config) { c.Rotation.Interval = 24 * time.Hour })
+	lodges := make([]*env, nodes)
+	for i := range lodges {
+		store, err := postgres.Open(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := store.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		lodges[i] = &env{t: t, clock: clock, driver: newUseCaseDriver(t, config, store, clock)}
+	}
+	ada := lodges[0].appClient("Ada")
+	ada.signsUp()
+	tokens := ada.apiDevice().api.tokenPair()
+	before := make([]map[string]bool, nodes) // what each published an hour ago
+	signers := map[string]bool{}
+	for hour := range 5 * 24 {
+		for i, l := range lodges {
+			if err := l.driver.operator().Maintenance.RefreshSigningKeys.Execute(t.Context()); err != nil {
+				t.Fatalf("hour %d, node %d: %v", hour, i, err)
+			}
+		}
+		for i, l := range lodges {
+			connection := newUseCaseAPI(t, l.driver.operator())
+			var refused rejection
+			if tokens, refused = connection.refresh(tokens.refresh); refused != (rejection{}) {
+				t.Fatalf("hour %d: node %d refreshes: %+v", hour, i, refused)
+			}
+			kid := keyID(t, tokens.access)
+			signers[kid] = true
+			for j, other := range lodges {
+				proof := sessions.PresentedToken{AccessToken: tokens.access}
+				if _, err := other.driver.operator().Sessions.Authenticate.Execute(t.Context(), proof, connection.client()); err != nil {
+					t.Fatalf("hour %d: node %d does not take what node %d signed: %v", hour, j, i, err)
+				}
+				if before[j] != nil && !before[j][kid] {
+					t.Fatalf("hour %d: node %d did not publish %s before node %d signed with it", hour, j, kid, i)
+				}
+			}
+		}
+		for i, l := range lodges {
+			before[i] = publishedKeyIDs(t, l.driver.operator())
+		}
+		clock.advance(time.Hour)
+	}
+	if len(signers) < 5 || len(signers) > 6 {
+		t.Errorf("%d keys have signed in five days", len(signers))
+	}
+}
+
+func publishedKeyIDs(t *testing.T, usecases application.UseCases) map[string]bool {
+	t.Helper()
+	keys, err := usecases.SigningKeys.Publish.Execute(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := map[string]bool{}
+	for _, key := range keys {
+		var jwk struct{ Kid string }
+		if err := json.Unmarshal(key, &jwk); err != nil {
+			t.Fatal(err)
+		}
+		published[jwk.Kid] = true
+	}
+	return published
+}
+
+func keyID(t *testing.T, token string) string {
+	t.Helper()
+	header, _, _ := strings.Cut(token, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said struct{ Kid string }
+	if err := json.Unmarshal(raw, &said); err != nil || said.Kid == "" {
+		t.Fatalf("%s, %v", raw, err)
+	}
+	return said.Kid
+}

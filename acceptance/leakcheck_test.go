@@ -1,0 +1,175 @@
+package acceptance
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/bootstrap"
+)
+
+// assertNoSecretLeaks is the end of every server of these tests: nothing that it handed out or was shown stands in its log, at its
+// most talkative and in both forms, in its metrics, or in an error that somebody else might be shown.
+func (s *server) assertNoSecretLeaks(t testing.TB, metrics []byte, config bootstrap.Config) {
+	t.Helper()
+	exchanges := s.recording.exchanges()
+	var secrets []string
+	for _, x := range exchanges {
+		secrets = append(secrets, x.secrets()...)
+		if x.response.StatusCode >= 400 {
+			refused := bytes.ReplaceAll(x.received, []byte("write it like ada@example.org"), nil)
+			for _, leak := range findLeaks(refused, x.requestSecrets()) {
+				t.Errorf("%s %s is refused with what it was sent: %s\n%s", x.request.Method, x.request.URL.Path, leak, x.received)
+			}
+		}
+	}
+	secrets = append(secrets, encodedSecrets(t, config)...)
+	secrets = slices.DeleteFunc(secrets, func(s string) bool { return s == config.RPName })
+	for name, told := range map[string][]byte{"the log": []byte(s.log.text()), "the log as text": []byte(s.textLog.text()), "the metrics": metrics} {
+		if name != "the metrics" {
+			requirePrintableLines(t, name, told)
+		}
+		for _, leak := range findLeaks(told, secrets) {
+			t.Errorf("%s has what nobody may read there: %s\n%s", name, leak, lineContaining(told, leak))
+		}
+	}
+}
+
+func (x exchange) requestSecrets() []string {
+	x.response, x.received = &http.Response{}, nil
+	return x.secrets()
+}
+
+const (
+	minCodeDigits   = 6 // of an app's code
+	minSecretLength = 8 // of anything else: shorter texts are words
+)
+
+// findLeaks are the secrets that stand in the text, however they are written there: in either letter case, and with or without
+// hyphens and spaces. Digits count where they are a number of their own, since times and ports are full of digits.
+func findLeaks(text []byte, secrets []string) (found []string) {
+	squeezed := []byte(normalize(string(text)))
+	begins := map[[minSecretLength]byte][]string{}
+	for _, secret := range secrets {
+		bare := normalize(secret)
+		switch {
+		case strings.Trim(bare, "0123456789") == "":
+			if len(bare) >= minCodeDigits && isWholeNumber(text, bare) {
+				found = append(found, secret)
+			}
+		case len(bare) >= minSecretLength:
+			begin := [minSecretLength]byte([]byte(bare))
+			begins[begin] = append(begins[begin], bare)
+		}
+	}
+	for i := 0; i+minSecretLength <= len(squeezed); i++ {
+		for _, bare := range begins[[minSecretLength]byte(squeezed[i:])] {
+			if bytes.HasPrefix(squeezed[i:], []byte(bare)) {
+				found = append(found, bare)
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+var groupSeparators = strings.NewReplacer("-", "", " ", "")
+
+func normalize(s string) string { return groupSeparators.Replace(strings.ToLower(s)) }
+
+func isWholeNumber(text []byte, digits string) bool {
+	half := len(digits) / 2
+	pattern := `(?i)(^|[^0-9a-z.:+-])` + digits[:half] + `[- ]?` + digits[half:] + `($|[^0-9a-z.-])`
+	return regexp.MustCompile(pattern).Match(text)
+}
+
+// TestLeakCheck_FindsEverySecret shows that the search above finds what it is for: everything that a day in Ada's life handed out is
+// overheard, and each of it is found in a log that has it.
+func TestLeakCheck_FindsEverySecret(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	l := &env{t: t, clock: newClock(), driver: httpDriver{s}}
+	ada := l.person("Ada Lovelace", phone)
+	ada.email = "ada@example.org"
+	ada.signsUp()
+	device := ada.apiDevice()
+	connection := device.api.(*httpAPI)
+	kept := map[string]string{"cookie": connection.sessionToken(), "CSRF token": connection.csrf, "name": ada.name, "address": ada.email}
+	codes, refused := ada.device.makeBackupCodes()
+	ada.requireOK(refused)
+	app, refused := ada.device.setUpTOTP()
+	ada.requireOK(refused)
+	kept["app"], kept["backup code"] = app, codes[3]
+	kept["code of an app"] = "490154"
+	ada.requireRejected(ada.device.confirmTOTP("490154"), "invalid_code")
+	program := &apiDevice{t: t, authenticator: device.authenticator, api: s.newAPI(t)}
+	program.api.useBearerTokens()
+	begun := program.mustBeginSignIn()
+	kept["challenge id"] = begun.challengeID
+	if _, refused := program.api.finishSignIn(begun.challengeID, program.getAssertion(begun)); refused != (rejection{}) {
+		t.Fatal(refused)
+	}
+	pair := program.api.tokenPair()
+	kept["access token"], kept["refresh token"] = pair.access, pair.refresh
+	grant, refused := connection.reconnect().redeem(recoveryProof{backupCode: strings.ToUpper(codes[3])})
+	ada.requireOK(refused)
+	kept["grant"] = grant
+
+	var heard []string
+	for _, x := range s.recording.exchanges() {
+		heard = append(heard, x.secrets()...)
+	}
+	for name, secret := range kept {
+		for _, written := range []string{secret, strings.ToLower(secret), strings.ToUpper(secret), strings.ReplaceAll(secret, "-", ""), strings.ReplaceAll(secret, "-", " ")} {
+			if found := findLeaks([]byte(`{"time":"2026-11-25T12:00:00.123456789Z","msg":"request","path":"`+written+`"}`), heard); len(found) == 0 {
+				t.Errorf("the %s is not found as %s", name, written)
+			}
+		}
+	}
+	if signing := signingKeySecrets(t, *s.config); len(signing) != 2 {
+		t.Errorf("the server has %d forms of one signing key", len(signing))
+	}
+	for _, secret := range encodedSecrets(t, *s.config) {
+		if len(findLeaks([]byte("a key: "+secret+" of the server"), encodedSecrets(t, *s.config))) == 0 {
+			t.Errorf("a key of the server is not found as %q", secret)
+		}
+	}
+	for _, innocent := range []string{"12:00:00.490154Z", "127.0.0.1:490154", "took_ms=0.490154", "01a206fa-490154"} {
+		if found := findLeaks([]byte("time="+innocent+" level=INFO"), []string{"490154"}); len(found) > 0 {
+			t.Errorf("%s is taken for a code", innocent)
+		}
+	}
+}
+
+// readMetrics asks the server's other listener.
+func (s *server) readMetrics(t testing.TB) []byte {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.app.ServeOperations(listener)()
+	response, err := http.Get("http://" + listener.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	metrics, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%d, %v", response.StatusCode, err)
+	}
+	return metrics
+}
+
+func lineContaining(text []byte, leak string) string {
+	for line := range bytes.Lines(text) {
+		if len(findLeaks(line, []string{leak})) > 0 {
+			return string(line)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,105 @@
+package mailserver
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"mime/quotedprintable"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Email is one that arrived.
+type Email struct {
+	Sender, Recipient string // of the envelope
+	Header            mail.Header
+	Subject           string // decoded
+	Text              string // decoded, with \n at the end of lines
+	Raw               string
+}
+
+// Emails returns what has arrived at an address, first come first. All that the server took before the call is among it.
+func (s *Server) Emails(recipient string) []Email {
+	s.t.Helper()
+	s.awaitDelivery()
+	files, err := os.ReadDir(filepath.Join(s.dir, "maildir", "new"))
+	if err != nil && !os.IsNotExist(err) {
+		s.t.Fatal(err)
+	}
+	slices.SortStableFunc(files, func(a, b fs.DirEntry) int { return cmp.Compare(s.arrival(a), s.arrival(b)) })
+	var letters []Email
+	for _, file := range files {
+		letter, err := readEmail(filepath.Join(s.dir, "maildir", "new", file.Name()))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if letter.Recipient == recipient {
+			letters = append(letters, letter)
+		}
+	}
+	return letters
+}
+
+// awaitDelivery ends when the spool is empty. A letter is in there from before the server says that it took it until it is
+// in the maildir.
+func (s *Server) awaitDelivery() {
+	s.t.Helper()
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		waiting, err := filepath.Glob(filepath.Join(s.dir, "spool", "input", "*"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if len(waiting) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			log, _ := os.ReadFile(filepath.Join(s.dir, "mainlog"))
+			s.t.Fatalf("exim has not delivered %q\n%s", waiting, log)
+		}
+	}
+}
+
+func (s *Server) arrival(file fs.DirEntry) int64 {
+	s.t.Helper()
+	info, err := file.Info()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return info.ModTime().UnixNano()
+}
+
+func readEmail(path string) (Email, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return Email{}, err
+	}
+	message, err := mail.ReadMessage(strings.NewReader(string(raw)))
+	if err != nil {
+		return Email{}, err
+	}
+	subject, err := new(mime.WordDecoder).DecodeHeader(message.Header.Get("Subject"))
+	if err != nil {
+		return Email{}, err
+	}
+	if encoding := message.Header.Get("Content-Transfer-Encoding"); encoding != "quoted-printable" {
+		return Email{}, fmt.Errorf("a letter in %q", encoding)
+	}
+	text, err := io.ReadAll(quotedprintable.NewReader(message.Body))
+	if err != nil {
+		return Email{}, err
+	}
+	return Email{
+		Sender:    strings.Trim(message.Header.Get("Return-Path"), "<>"),
+		Recipient: message.Header.Get("Envelope-To"),
+		Header:    message.Header,
+		Subject:   subject,
+		Text:      strings.ReplaceAll(string(text), "\r\n", "\n"),
+		Raw:       string(raw),
+	}, nil
+}

@@ -1,0 +1,71 @@
+package nodes
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// nextVersion is the number of the migration that the next release brings.
+func nextVersion() (int, error) {
+	files, err := filepath.Glob("../../migrations/postgres/*.up.sql")
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("no migrations: %w", err)
+	}
+	number, _, _ := strings.Cut(filepath.Base(files[len(files)-1]), "_")
+	newest, err := strconv.Atoi(number)
+	return newest + 1, err
+}
+
+// What a migration of the next release may do while this one serves: it adds, and what is there keeps its name, its type
+// and its meaning.
+const (
+	upMigration = `
+		ALTER TABLE users ADD COLUMN title text;
+		ALTER TABLE sessions ADD COLUMN journeys bigint NOT NULL DEFAULT 0;
+		ALTER TABLE webauthn_challenges ADD COLUMN remark text;
+		CREATE TABLE badges (user_id uuid NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE);
+		CREATE INDEX users_by_title ON users (title ASC);`
+	downMigration = `
+		DROP INDEX users_by_title;
+		DROP TABLE badges;
+		ALTER TABLE webauthn_challenges DROP COLUMN remark;
+		ALTER TABLE sessions DROP COLUMN journeys;
+		ALTER TABLE users DROP COLUMN title;`
+	title = "Countess " // of whoever signs up with the next release
+)
+
+var buildNextRelease = sync.OnceValues(func() (string, error) {
+	next, err := nextVersion()
+	if err != nil {
+		return "", err
+	}
+	const users = "db/postgresdb/users.sql.go"
+	file := fmt.Sprintf("migrations/postgres/%04d_titles", next)
+	writes := sequence(
+		replacing("    disabled_at, created_at\n) VALUES ($1,", "    disabled_at, created_at, title\n) VALUES ($1,"),
+		replacing("$10, $11)\nON CONFLICT (email)", "$10, $11, '"+title+"')\nON CONFLICT (email)"),
+	)
+	reads := replacing("display_name, created_at, disabled_at, claimed_email, claim_code, claim_failures, claim_expires_at FROM users WHERE id = $1",
+		"COALESCE(title, '') || display_name AS display_name, created_at, disabled_at, claimed_email, claim_code, claim_failures, claim_expires_at FROM users WHERE id = $1")
+	return build("next", edits{
+		file + ".up.sql":   newFile(upMigration),
+		file + ".down.sql": newFile(downMigration),
+		users:              sequence(writes, reads),
+		"bootstrap/main.go": replacing("func version() string {\n",
+			"func version() string {\n\tif true {\n\t\treturn \"the next release\"\n\t}\n"),
+	})
+})
+
+// nextRelease is the program of a release to come, made once: it brings a migration, and writes and reads what that added.
+func nextRelease(t *testing.T) string {
+	t.Helper()
+	path, err := buildNextRelease()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

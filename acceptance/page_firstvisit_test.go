@@ -1,0 +1,82 @@
+package acceptance
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+)
+
+// A browser keeps the cookies of several answers that come at the same time. The HTTP tests of a first visit use Go's cookie jar.
+
+func TestFirstVisit_browserAnswersParallelCeremonies(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	s := startServer(t, newClock(), nil)
+	b := browserDriver{s}.newDevice(t, phone).(*browserPage)
+	ada := &person{t: t, device: b, profile: profile{name: "Ada"}}
+	ada.signsUp()
+	ada.signsOut()
+	call(b, network.ClearBrowserCookies, cdp.Empty{})
+	s.recording.holdResponses(t, 4) // a browser keeps at most six connections to a server
+	b.withAuthenticator(nil, func() string {
+		if outcomes := evalPromise(b, `import('/assets/passkeys.js').then(async ({ signInOptions, askForPasskey, finishSignIn }) => {
+			const outcomes = [];
+			for (const ceremony of await Promise.all([1, 2, 3, 4].map(() => signInOptions()))) {
+				outcomes.push(await askForPasskey(ceremony).then((credential) => finishSignIn(ceremony, credential)).then(() => 'in', (error) => error.code ?? String(error)));
+			}
+			return outcomes.join(' ');
+		})`); outcomes != "in in in in" {
+			t.Errorf("the ceremonies that began at the same time end in: %s", outcomes)
+		}
+		return ""
+	})
+}
+
+// Two tabs are restored: each begins a sign-in for the suggestions before the first answer comes.
+func TestFirstVisit_bothRestoredTabsSignIn(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	s := startServer(t, newClock(), nil)
+	one := browserDriver{s}.newDevice(t, autofillPhone).(*browserPage)
+	ada := &person{t: t, device: one, profile: profile{name: "Ada"}}
+	ada.signsUp()
+	two := one.openSecondTab()
+	for _, b := range []*browserPage{one, two} {
+		b.run(chromedp.Navigate("about:blank"))
+		b.setAutomaticPresence(true)
+	}
+	call(one, network.ClearBrowserCookies, cdp.Empty{})
+	s.recording.holdResponses(t, 2)
+	for _, b := range []*browserPage{one, two} {
+		b.open()
+	}
+	for _, b := range []*browserPage{one, two} {
+		b.waitFor("the suggestion is taken", signedInWithoutMessage)
+	}
+	// The page begins again in the background if an answer is rejected; the log has the first attempt.
+	if rejections := s.log.rejections(); len(rejections) > 0 {
+		t.Errorf("of the ceremonies of two tabs some are rejected: %+v", rejections)
+	}
+}
+
+// openSecondTab is another tab of the same browser, with the same passkeys.
+func (b *browserPage) openSecondTab() *browserPage {
+	b.t.Helper()
+	ctx, closeTab := chromedp.NewContext(b.ctx, chromedp.WithExistingBrowserContext(chromedp.FromContext(b.ctx).BrowserContextID))
+	b.t.Cleanup(closeTab)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	b.t.Cleanup(cancel)
+	other := &browserPage{t: b.t, ctx: ctx, server: b.server, kind: b.kind}
+	other.run(chromedp.Navigate("about:blank"))
+	call(other, webauthn.Enable, webauthn.EnableParams{})
+	other.attachAuthenticator()
+	for _, held := range b.credentials() {
+		other.addCredential(held)
+	}
+	return other
+}

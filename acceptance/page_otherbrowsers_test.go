@@ -1,0 +1,229 @@
+package acceptance
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+)
+
+// Browsers that are older than this one, and password managers that take the browser's part.
+
+// credentialStub makes navigator.credentials give what the expression makes of the browser's own credential c and its response r.
+func credentialStub(expression string) string {
+	return fmt.Sprintf(`for (const method of ['create', 'get']) {
+		const real = navigator.credentials[method].bind(navigator.credentials);
+		navigator.credentials[method] = async (options) => {
+			const c = await real(options), r = c.response;
+			const buffers = (change) => Object.fromEntries(['clientDataJSON', 'attestationObject', 'authenticatorData', 'signature', 'userHandle']
+				.filter((name) => r[name]).map((name) => [name, change(r[name])]));
+			return %s;
+		};
+	}`, expression)
+}
+
+const deleteJSONMethods = `
+	delete PublicKeyCredential.parseCreationOptionsFromJSON;
+	delete PublicKeyCredential.parseRequestOptionsFromJSON;
+	delete PublicKeyCredential.prototype.toJSON;`
+
+const base64urlOf = `(buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, '-').replace(/\//g, '_').replace(/=/g, '')`
+
+// otherBrowsers are scripts that run before those of the page, as the content script of a password manager does.
+var otherBrowsers = map[string]string{
+	"this browser":                          ``,
+	"Safari before 18.4, Chrome before 129": deleteJSONMethods,
+	"a browser of WebAuthn Level 1": deleteJSONMethods + `
+		delete PublicKeyCredential.prototype.authenticatorAttachment;
+		delete AuthenticatorAttestationResponse.prototype.getTransports;
+		delete PublicKeyCredential.isConditionalMediationAvailable;
+		delete PublicKeyCredential.getClientCapabilities;`,
+	"a copy with the browser's prototype, where toJSON throws": credentialStub(`Object.setPrototypeOf(Object.defineProperties({}, Object.fromEntries(Object.entries({
+		id: c.id, rawId: c.rawId, type: c.type, authenticatorAttachment: c.authenticatorAttachment, getClientExtensionResults: () => ({}),
+		response: { ...buffers((b) => b), getTransports: () => r.getTransports(), getAuthenticatorData: () => r.getAuthenticatorData() },
+	}).map(([name, value]) => [name, { value, enumerable: true }]))), PublicKeyCredential.prototype)`),
+	"the least of a copy with the browser's prototype, where all that is inherited throws": credentialStub(`Object.create(PublicKeyCredential.prototype, {
+		rawId: { value: c.rawId }, response: { value: Object.create(r.constructor.prototype, Object.fromEntries(Object.entries(buffers((b) => b)).map(([name, value]) => [name, { value }]))) },
+	})`),
+	"a plain object without toJSON": credentialStub(`({
+		id: c.id, rawId: c.rawId, type: c.type, authenticatorAttachment: null, response: r, getClientExtensionResults: () => ({}),
+	})`),
+	"a plain object without any method": credentialStub(`({ id: c.id, rawId: c.rawId, type: c.type, response: buffers((b) => b) })`),
+	"a toJSON that throws": credentialStub(`({
+		id: c.id, rawId: c.rawId, type: c.type, response: r, getClientExtensionResults: () => { throw new Error('none'); }, toJSON: () => { throw new TypeError('Illegal invocation'); },
+	})`),
+	"a toJSON that keeps the buffers": credentialStub(`({ id: c.id, rawId: c.rawId, type: c.type, response: r, toJSON: () => ({ id: c.id, rawId: c.rawId, response: {}, type: c.type }) })`),
+	"nothing but a toJSON":            credentialStub(`({ toJSON: () => c.toJSON() })`),
+	"typed arrays within larger ones": credentialStub(`({ id: c.id, type: c.type, rawId: new Uint8Array(c.rawId), response: buffers((b) => {
+		const larger = new Uint8Array(b.byteLength + 7);
+		larger.set(new Uint8Array(b), 3);
+		return new DataView(larger.buffer, 3, b.byteLength);
+	}) })`),
+	"buffers of another realm": credentialStub(`(() => {
+		const frame = document.head.appendChild(document.createElement('iframe'));
+		const copy = (b) => { const other = new frame.contentWindow.ArrayBuffer(b.byteLength); new Uint8Array(other).set(new Uint8Array(b)); return other; };
+		return { id: c.id, rawId: copy(c.rawId), type: c.type, response: buffers(copy), getClientExtensionResults: () => ({ prf: { results: { first: crypto.getRandomValues(new frame.contentWindow.Uint8Array(32)).buffer } } }) };
+	})()`),
+	"text instead of buffers":              credentialStub(`({ id: c.id, rawId: c.id, type: c.type, response: buffers(` + base64urlOf + `) })`),
+	"padded text of the standard alphabet": credentialStub(`({ id: c.id, type: c.type, response: buffers((b) => btoa(String.fromCharCode(...new Uint8Array(b)))) })`),
+	"an id and no rawId":                   credentialStub(`({ id: c.id, response: buffers((b) => b) })`),
+	"an account without a handle":          credentialStub(`({ id: c.id, rawId: c.rawId, type: c.type, response: { ...buffers((b) => b), userHandle: r.userHandle?.byteLength ? r.userHandle : null } })`),
+}
+
+// withScript makes the tab one of such a browser.
+func (b *browserPage) withScript(script string) *browserPage {
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+	b.open()
+	return b
+}
+
+// On the product's own page, and with the sample of the README.
+func TestOtherBrowsers_everyCeremonyWorks(t *testing.T) {
+	signUp, signIn := sampleOfTheREADME(t)
+	for name, script := range otherBrowsers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requireChromium(t)
+			c := newClock()
+			s := startServer(t, c, nil)
+			b := browserDriver{s}.newDevice(t, phone).(*browserPage).withScript(script)
+			ada := &person{t: t, device: b, profile: profile{name: "Ada", email: "ada@example.org"}}
+			ada.signsUp()
+			ada.signsOut()
+			ada.signsIn()
+			c.advance(11 * time.Minute)
+			ada.requireOK(b.stepUp())
+			codes, refused := b.makeBackupCodes()
+			ada.requireOK(refused)
+			b.useAuthenticator(securityKey)
+			ada.requireOK(b.addPasskey("Blue key"))
+			ada.signsOut()
+			b.useAuthenticator(phone)
+			who, refused := b.recover(recoveryProof{email: "ada@example.org", backupCode: codes[0]})
+			ada.requireIdentity(who, refused)
+			ada.signsOut()
+			ada.signsIn()
+			ada.signsOut()
+			b.useAuthenticator(phone)
+			b.runs(signUp, signIn)
+		})
+	}
+}
+
+func TestOtherBrowsers_suggestionsWork(t *testing.T) {
+	for name, script := range otherBrowsers {
+		if strings.Contains(script, "delete PublicKeyCredential.isConditionalMediationAvailable") {
+			continue // such a browser makes no suggestions
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requireChromium(t)
+			s := startServer(t, newClock(), nil)
+			b := browserDriver{s}.newDevice(t, autofillPhone).(*browserPage).withScript(script)
+			ada := &person{t: t, device: b, profile: profile{name: "Ada"}}
+			ada.signsUp()
+			b.setAutomaticPresence(true) // the next time the page asks, without a button
+			b.press("#sign-out")
+			b.waitFor("the suggestion is taken", signedInWithoutMessage)
+			ada.requireSignedIn()
+		})
+	}
+}
+
+// The options of a second passkey name the first one, and those of a sign-in with an address name what may be used.
+func TestOtherBrowsers_listsOfPasskeysArrive(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	s := startServer(t, newClock(), nil)
+	b := browserDriver{s}.newDevice(t, phone).(*browserPage).withScript(deleteJSONMethods)
+	ada := &person{t: t, device: b, profile: profile{name: "Ada", email: "ada@example.org"}}
+	ada.signsUp()
+	ada.requireRejected(b.addPasskey("The same device"), "InvalidStateError")
+	ada.signsOut()
+	who, refused := b.signIn("ada@example.org")
+	ada.requireIdentity(who, refused)
+}
+
+func TestOtherBrowsers_unsupportedIsReported(t *testing.T) {
+	for name, c := range map[string]struct{ script, code, words string }{
+		"no passkeys at all":          {`delete window.PublicKeyCredential;`, "webauthn_missing", "too old for passkeys"},
+		"no credential management":    {`delete Navigator.prototype.credentials;`, "webauthn_missing", "too old for passkeys"},
+		"nothing is returned":         {credentialStub(`null`), "NotAllowedError", "Try again"},
+		"a passkey without an answer": {credentialStub(`({ id: c.id, type: c.type })`), "NotReadableError", "could not be read"},
+		"a passkey without a content": {credentialStub(`({ id: c.id, response: {}, toJSON: () => ({}) })`), "NotReadableError", "could not be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requireChromium(t)
+			s := startServer(t, newClock(), nil)
+			b := browserDriver{s}.newDevice(t, phone).(*browserPage)
+			ada := &person{t: t, device: b, profile: profile{name: "Ada"}}
+			ada.signsUp()
+			ada.signsOut()
+			b.withScript(c.script)
+			for what, act := range map[string]func() (identity, rejection){
+				"sign-up": func() (identity, rejection) { return b.signUp(profile{name: "Ben"}) },
+				"sign-in": func() (identity, rejection) { return b.signIn("") },
+			} {
+				b.clearMessage()
+				if _, refused := act(); refused != (rejection{code: c.code}) || !strings.Contains(b.text("#message"), c.words) {
+					t.Errorf("%s: %+v and %q", what, refused, b.text("#message"))
+				}
+			}
+		})
+	}
+}
+
+// A passkey that was picked from the suggestions and cannot be read is not passed over in silence.
+func TestOtherBrowsers_unreadableSuggestionIsReported(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	s := startServer(t, newClock(), nil)
+	b := browserDriver{s}.newDevice(t, autofillPhone).(*browserPage)
+	ada := &person{t: t, device: b, profile: profile{name: "Ada"}}
+	ada.signsUp()
+	b.withScript(credentialStub(`({ id: c.id, type: c.type })`))
+	b.setAutomaticPresence(true)
+	b.press("#sign-out")
+	b.waitFor("the page says so", `document.getElementById('message').dataset.code === 'NotReadableError'`)
+}
+
+// sampleOfTheREADME is what the README tells people to write for a sign-in, as it stands there, and with the changes that it names
+// for a sign-up.
+func sampleOfTheREADME(t *testing.T) (signUp, signIn string) {
+	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "\n## Sign in from your own page\n")
+	sample := regexp.MustCompile("(?s)```js\n(.*?)```").FindStringSubmatch(section)
+	if sample == nil {
+		t.Fatal("README.md has no JavaScript in that section")
+	}
+	signIn = sample[1]
+	signUp = strings.NewReplacer("/login/options", "/signup/options", "getPasskey", "createPasskey", "/login/verify", "/signup/verify").Replace(signIn)
+	if !strings.Contains(section, "`/signup/options`, `createPasskey` and `/signup/verify`") || signUp == signIn {
+		t.Fatal("README.md does not say how a sign-up differs")
+	}
+	return signUp, signIn
+}
+
+// runs signs a new account up and in with the code of another page.
+func (b *browserPage) runs(signUp, signIn string) {
+	b.t.Helper()
+	var users []string
+	for _, source := range []string{signUp, signIn} {
+		b.withAuthenticator(nil, func() string {
+			users = append(users, evalPromise(b, `(async () => { `+source+`; return user.id + ' ' + (await (await fetch('/v1/session')).json()).session.id.length + session.id.length; })()`))
+			return ""
+		})
+	}
+	if users[0] != users[1] || len(users[0]) < 36 {
+		b.t.Errorf("signed up %q, signed in %q", users[0], users[1])
+	}
+}

@@ -1,0 +1,257 @@
+package acceptance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// What the page does around a recovery, beyond the stories.
+
+// recoveryLink is what the operator sends to the person.
+func recoveryLink(t *testing.T, s *server, email string) (link, token string) {
+	t.Helper()
+	user, err := domain.ParseEmail(email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, err := s.app.UseCases().Admin.RecoverUser.Execute(t.Context(), admin.UserRef{Email: user})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.origin + "/#recover=" + given.Token.Reveal(), given.Token.Reveal()
+}
+
+func (b *browserPage) waitForState(state string) {
+	b.t.Helper()
+	b.waitFor("the page is in state "+state, fmt.Sprintf(`document.querySelector('main').dataset.state === %q`, state))
+}
+
+// openLink opens a link in the tab as it is.
+func (b *browserPage) openLink(link string) {
+	b.t.Helper()
+	eval[bool](b, fmt.Sprintf(`location.href = %q; true`, link))
+}
+
+func TestPage_OperatorRecoveryLink(t *testing.T) {
+	for policy, afterwards := range map[domain.RecoveryPolicy]string{domain.RecoveryAny: "recovering", domain.RecoveryOff: "signed-out"} {
+		t.Run(string(policy), func(t *testing.T) {
+			t.Parallel()
+			requireChromium(t)
+			s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Recovery = policy })
+			ada := &person{t: t, device: browserDriver{s}.newDevice(t, phone), profile: profile{name: "Ada", email: "ada@example.org"}}
+			ada.signsUp()
+			b := browserDriver{s}.newDevice(t, phone).(*browserPage)
+			if policy == domain.RecoveryOff {
+				b.requireHidden("#lost-passkey")
+			}
+
+			link, token := recoveryLink(t, s, ada.email)
+			copied := strings.Replace(link, "klg_", "klg_\u00ad\u200b", 1) // with what a mail program put in
+			b.run(chromedp.Navigate("about:blank"), chromedp.Navigate(copied))
+			b.waitForState("enrolling")
+			b.requireNoTraceOf(token)
+			who, refused := b.runCeremony("#enrol", nil)
+			ada.requireIdentity(who, refused)
+			b.requireNoTraceOf(token)
+			if asked := b.isVisible("#review-factors"); asked != (policy == domain.RecoveryAny) {
+				t.Errorf("asked about what else may be lost: %t", asked)
+			}
+
+			b.openLink(link)
+			b.waitForState("enrolling")
+			b.requireNoTraceOf(token)
+			b.clearMessage()
+			if code := b.pressAndWait("#enrol"); code != "invalid_code" || b.state() != afterwards {
+				t.Errorf("a link that was used: %q, in state %s\n%s", code, b.state(), b.debugText())
+			}
+			if who, refused := b.whoAmI(); refused != (rejection{}) || who.name != "Ada" {
+				t.Errorf("whoever followed a link that was used is %+v (%+v)", who, refused)
+			}
+		})
+	}
+}
+
+// requireNoTraceOf holds when neither the address bar nor the server's log has it.
+func (b *browserPage) requireNoTraceOf(token string) {
+	b.t.Helper()
+	if address := eval[string](b, `location.href`); strings.Contains(address, "recover") || strings.Contains(address, token) {
+		b.t.Errorf("the address bar says %s", address)
+	}
+	if strings.Contains(b.server.log.text(), token) {
+		b.t.Error("the server's log has the token")
+	}
+}
+
+func TestPage_DismissedPromptKeepsGrant(t *testing.T) {
+	ada, b, c := openPage(t)
+	codes := ada.makesBackupCodes()
+	back := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
+	back.dismissPrompt()
+	ada.requireRejected(onlyRejection(back.recover(recoveryProof{backupCode: codes[0]})), "NotAllowedError")
+	back.waitForState("enrolling")
+	back.clearMessage()
+	who, refused := back.runCeremony("#enrol", nil)
+	ada.requireIdentity(who, refused)
+	if have, _ := back.recoveryFactors(); have.codesLeft != 9 {
+		t.Errorf("%d codes are left", have.codesLeft)
+	}
+
+	late := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
+	late.dismissPrompt()
+	ada.requireRejected(onlyRejection(late.recover(recoveryProof{backupCode: codes[1]})), "NotAllowedError")
+	c.advance(11 * time.Minute)
+	if code := late.pressAndWait("#enrol"); code != "invalid_code" || late.state() != "recovering" {
+		t.Errorf("when the time is over: %q, in state %s", code, late.state())
+	}
+	who, refused = late.recover(recoveryProof{backupCode: codes[1]})
+	ada.requireIdentity(who, refused)
+}
+
+func TestPage_ReviewsPasskeysAfterRecovery(t *testing.T) {
+	ada, b, c := openPage(t)
+	codes := ada.makesBackupCodes()
+	for _, name := range []string{"Blue key", "Red key"} {
+		c.advance(time.Second) // those of one moment are in no order
+		ada.addsPasskey(name, securityKey)
+	}
+	b.requireHidden("#review")
+	c.advance(time.Minute)
+
+	back := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
+	who, refused := back.recover(recoveryProof{backupCode: codes[0]})
+	ada.requireIdentity(who, refused)
+	ada.device = back
+	names := func(want ...string) {
+		t.Helper()
+		back.waitFor("the passkeys are there", `document.getElementById('rooms').getAttribute('aria-busy') === 'false'`)
+		var found []string
+		for _, entry := range back.entries("review-list") {
+			found = append(found, entry.Parts["name"])
+		}
+		if !slices.Equal(found, want) {
+			t.Fatalf("to be reviewed are %q, want %q\n%s", found, want, back.debugText())
+		}
+	}
+	button := func(name, part string) string {
+		return fmt.Sprintf(`#review-list [data-id='%s'] [data-part='%s']`, ada.reviewedPasskeyID(name), part)
+	}
+	names("Passkey", "Blue key", "Red key")
+	ada.requireSignedIn() // and after a reload it is still to be done
+	names("Passkey", "Blue key", "Red key")
+
+	ada.requireOK(back.withAuthenticator(nil, func() string { return back.pressAndWait(button("Blue key", "remove")) }))
+	names("Passkey", "Red key") // though the session is now as good as any
+	back.press(button("Red key", "keep"))
+	names("Passkey")
+	back.press(button("Passkey", "keep"))
+	back.waitFor("the review is over", `!document.getElementById('review').checkVisibility() && document.activeElement.id === 'passkeys-heading'`)
+	ada.requirePasskeys("", "", "Red key")
+	back.requireHidden("#review")
+}
+
+// reviewedPasskeyID is that of the passkey in review that goes by the name.
+func (p *person) reviewedPasskeyID(name string) string {
+	p.t.Helper()
+	for _, entry := range p.device.(*browserPage).entries("review-list") {
+		if entry.Parts["name"] == name {
+			return entry.ID
+		}
+	}
+	p.t.Fatalf("%s is not in review", name)
+	return ""
+}
+
+func TestPage_SecretsClearedWithForm(t *testing.T) {
+	ada, b, _ := openPage(t)
+	secret, refused := b.setUpTOTP()
+	ada.requireOK(refused)
+	b.press("#app-form [type='button']")
+	b.requireAbsent(secret)
+	codes := ada.makesBackupCodes()
+	b.press("#code-sheet [type='submit']")
+	b.requireAbsent(codes...)
+	codes = ada.makesBackupCodes()
+	if refused := b.signOut(); refused != (rejection{}) {
+		t.Fatal(refused)
+	}
+	b.requireAbsent(codes...)
+}
+
+func (b *browserPage) requireAbsent(secrets ...string) {
+	b.t.Helper()
+	markup := strings.ReplaceAll(eval[string](b, `document.documentElement.outerHTML`), " ", "")
+	for _, secret := range append(secrets, "data:image", "otpauth:") {
+		if strings.Contains(markup, secret) {
+			b.t.Errorf("the page still holds %s", secret)
+		}
+	}
+}
+
+func TestPage_PrintsBackupCodesOnly(t *testing.T) {
+	ada, b, _ := openPage(t)
+	ada.makesBackupCodes()
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+	if !b.isVisible("#code-list") || !b.isVisible("#code-sheet-heading") {
+		t.Error("the codes are not on the paper")
+	}
+	b.requireHidden("#who", "#passkey-list", "#place", "#copy-codes", "#message", "#app-heading")
+}
+
+func TestPage_WarnsOfFewBackupCodes(t *testing.T) {
+	_, b, _ := openPage(t)
+	b.reload()
+	for left, want := range map[int]bool{0: true, 1: true, 3: true, 4: false, 10: false} {
+		evalPromise(b, fmt.Sprintf(`import('/assets/backupcodes.js').then(({ BackupCodes }) => {
+			new BackupCodes({}).show({ remaining: %d, generated_at: '2026-01-01T00:00:00Z' });
+			return '';
+		})`, left))
+		if told := b.isVisible("#codes-nudge"); told != want {
+			t.Errorf("%d are left, and that is told: %v", left, told)
+		}
+	}
+}
+
+func TestPage_RecoveryFormKeptWhenHidden(t *testing.T) {
+	_, b, _ := openPage(t)
+	b.signOut()
+	b.press("#lost-passkey")
+	b.waitForState("recovering")
+	b.fill("#recover-backup-code", "abcd")
+	eval[bool](b, `document.dispatchEvent(new Event('visibilitychange'))`)
+	evalPromise(b, `fetch('/v1/session').then(() => '')`) // by when the page would have its answer, had it asked
+	if text := eval[string](b, `document.getElementById('recover-backup-code').value`); b.state() != "recovering" || text != "abcd" {
+		t.Errorf("the page is in state %s, and %q is left of the code", b.state(), text)
+	}
+	b.press(".recovering [data-part='to-sign-in']")
+	b.waitForState("signed-out")
+	if focused := eval[string](b, `document.activeElement.id`); focused != "signed-out-heading" {
+		t.Errorf("the focus is on %q", focused)
+	}
+}
+
+// After a recovery another address waits for a passkey, which the page asks for by itself.
+func TestPage_ChangeEmailAfterRecoveryNeedsStepUp(t *testing.T) {
+	requireChromium(t)
+	t.Parallel()
+	c := newClock()
+	l := &env{t: t, clock: c, driver: browserDriver{startServer(t, c, nil)}}
+	ada := l.person("Ada", phone)
+	ada.signsUp()
+	codes := ada.makesBackupCodes()
+	back := l.onNewDevice(ada)
+	back.recovers(recoveryProof{backupCode: codes[0]})
+	who, refused := back.device.changeAccount("Ada", "ada@example.org")
+	back.email = "ada@example.org"
+	back.requireIdentity(who, refused)
+	back.requireEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "stepped_up"}, shownEvent{kind: "recovered"})
+}

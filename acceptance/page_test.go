@@ -1,0 +1,250 @@
+package acceptance
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/webauthn"
+
+	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// What the page does beyond the stories, where nobody but its owner's password manager sees it, or in a bad moment.
+
+// openPage is a server of a test's own, and Ada in front of its page, signed up with a phone.
+func openPage(t *testing.T) (*person, *browserPage, *clock) {
+	t.Helper()
+	t.Parallel()
+	requireChromium(t)
+	c := newClock()
+	b := browserDriver{startServer(t, c, nil)}.newDevice(t, phone).(*browserPage)
+	ada := &person{t: t, device: b, profile: profile{name: "Ada"}}
+	ada.signsUp()
+	return ada, b, c
+}
+
+func TestPage_SignalsChangesToPasswordManager(t *testing.T) {
+	ada, b, _ := openPage(t)
+	first := b.credentials()[0]
+
+	_, refused := b.changeAccount("Ada Lovelace", "ada@example.org")
+	ada.requireOK(refused)
+	b.waitForCredentials("the passkey carries the new names", func(held []*webauthn.Credential) bool {
+		return len(held) == 1 && held[0].UserDisplayName == "Ada Lovelace" && held[0].UserName == "ada@example.org"
+	})
+
+	blue := ada.addsPasskey("Blue key", securityKey)
+	ada.requireOK(b.removePasskey(blue.id))
+	b.waitForCredentials("the removed passkey is gone", isEmpty)
+
+	b.useAuthenticator(phone)
+	b.addCredential(first)
+	ada.requireOK(b.deleteAccount())
+	b.waitForCredentials("no passkey is left", isEmpty)
+}
+
+func TestPage_SignalsRejectedPasskey(t *testing.T) {
+	ada, b, _ := openPage(t)
+	b.useAuthenticator(securityKey)
+	ada.requireRejected(b.addPasskey("", noUserVerification), "user_verification_required")
+	b.waitForCredentials("the device has it no more", isEmpty)
+}
+
+// Whoever has just changed what opens the account is offered, on the same page, to end what was opened before (OWASP ASVS 5.0,
+// 7.4.3).
+func TestPage_OffersToRevokeOtherSessions(t *testing.T) {
+	ada, b, _ := openPage(t)
+	if b.isVisible("#sign-out-others") {
+		t.Error("it is offered to somebody who is signed in nowhere else")
+	}
+	elsewhere := ada.onSecondDevice()
+	b.useAuthenticator(securityKey)
+	ada.requireOK(b.addPasskey("Blue key"))
+	if !b.isVisible("#sign-out-others") {
+		t.Fatal("after a passkey was added there is no button to sign out everywhere else")
+	}
+	ada.requireOK(rejection{code: b.pressAndWait("#sign-out-others")})
+	elsewhere.requireSignedOut("session_revoked")
+	ada.requireSignedIn()
+}
+
+func TestPage_CancelledStepUpChangesNothing(t *testing.T) {
+	ada, b, c := openPage(t)
+	blue := ada.addsPasskey("Blue key", securityKey)
+	c.advance(11 * time.Minute)
+	b.dismissPrompt()
+	ada.requireRejected(b.removePasskey(blue.id), "NotAllowedError")
+	if tone := eval[string](b, `document.getElementById('message').dataset.tone`); tone != "calm" {
+		t.Errorf("the page takes it with %s", tone)
+	}
+	ada.passkeyNamed("Blue key")
+	ada.requireOK(b.removePasskey(blue.id))
+}
+
+func TestPage_RefreshesStaleCSRFToken(t *testing.T) {
+	ada, b, _ := openPage(t)
+	session := ada.listSessions()[0].id
+	evalPromise(b, fmt.Sprintf(`import('/assets/session.js').then(({ hold }) => { hold(%q, 'of yesterday'); return ''; })`, session))
+	_, refused := b.changeAccount("Ada Lovelace", "")
+	ada.requireOK(refused)
+}
+
+// Two windows of one browser stand side by side, so neither is told when the other one comes into view.
+func TestPage_DetectsUserChangedInOtherWindow(t *testing.T) {
+	ada, b, _ := openPage(t)
+	b.withAuthenticator(nil, func() string {
+		return evalPromise(b, `import('/assets/passkeys.js').then(({ signUp }) => signUp({ displayName: 'Ben' })).then(() => '')`)
+	})
+	_, refused := b.changeAccount("Ada Lovelace", "")
+	ada.requireRejected(refused, "session_changed")
+	if who := b.shownIdentity(); who.name != "Ben" {
+		t.Errorf("the page shows %+v", who)
+	}
+	if who, _ := b.whoAmI(); who.name != "Ben" {
+		t.Errorf("Ben is called %+v now", who)
+	}
+}
+
+func TestPage_FieldErrors(t *testing.T) {
+	ada, b, _ := openPage(t)
+	ben := browserDriver{b.server}.newDevice(t, phone)
+	if _, refused := ben.signUp(profile{name: "Ben", email: "ben@example.org"}); refused != (rejection{}) {
+		t.Fatalf("%+v", refused)
+	}
+	key := ada.listPasskeys()[0]
+	_, refused := b.changeAccount("Ada", "ben@example.org")
+	ada.requireRejected(refused, "email_taken")
+	b.requireFieldError("#account-email")
+	ada.requireRejected(b.renamePasskey(key.id, "one\u202eeno"), "invalid_request")
+	b.requireFieldError(partSelector(key.id, "new-name"))
+}
+
+func TestPage_PagesThroughSecurityLog(t *testing.T) {
+	ada, b, _ := openPage(t)
+	key := ada.listPasskeys()[0]
+	evalPromise(b, fmt.Sprintf(`(async () => {
+		const { patch } = await import('/assets/session.js');
+		for (let i = 0; i < 24; i++) await patch('/me/passkeys/%s', { name: String(i) });
+		return '';
+	})()`, key.id))
+	events, refused := b.events()
+	ada.requireOK(refused)
+	if len(events) != 25 || events[0].kind != "passkey_renamed" || events[24].kind != "signed_up" {
+		t.Fatalf("%d: %v", len(events), events)
+	}
+}
+
+func TestSecurityLog_CountsAndFilters(t *testing.T) {
+	ada, b, _ := openPage(t)
+	ada.signsOut()
+	for range 3 {
+		ada.requireSignInRejected("passkey_rejected", domain.ReasonSignatureInvalid, badSignature)
+	}
+	ada.signsIn()
+	b.reload()
+	kinds := func() string {
+		var all []string
+		for _, entry := range b.entries("event-list") {
+			all = append(all, entry.Kind)
+		}
+		return strings.Join(all, " ")
+	}
+	if got := kinds(); got != "signed_in sign_in_refused signed_out signed_up" {
+		t.Errorf("everything is %q", got)
+	}
+	if count := b.entries("event-list")[1].Parts["count"]; !strings.HasPrefix(count, "3 times, until ") {
+		t.Errorf("it was refused %q", count)
+	}
+	for _, show := range [][2]string{{"refused", "sign_in_refused"}, {"changes", "signed_up"}, {"", "signed_in sign_in_refused signed_out signed_up"}} {
+		b.waitFor("the page is idle", `document.querySelector('main').getAttribute('aria-busy') === 'false'`)
+		eval[string](b, fmt.Sprintf(`(() => {
+			const group = document.getElementById('event-group');
+			group.value = %q;
+			group.dispatchEvent(new Event('change'));
+			return group.value;
+		})()`, show[0]))
+		b.waitFor(show[1]+" are on show", fmt.Sprintf(`[...document.getElementById('event-list').children].map((entry) => entry.dataset.kind).join(' ') === %q`, show[1]))
+	}
+}
+
+func TestPage_RetriesFailedLists(t *testing.T) {
+	ada, b, _ := openPage(t)
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		const real = window.fetch;
+		window.cut = true;
+		window.fetch = (address, how) => window.cut && address.startsWith('/v1/me/') ? Promise.reject(new TypeError('cut')) : real(address, how);`,
+	})
+	b.open()
+	b.waitFor("the page offers to try again", `document.getElementById('reload').checkVisibility()`)
+	if code := b.messageCode(); code != "unreachable" {
+		t.Errorf("the page says %q", code)
+	}
+	b.requireHidden("#passkey-list", "#device-list", "#event-list")
+	eval[bool](b, `window.cut = false; true`)
+	b.press("#reload")
+	b.waitFor("the lists are there", `document.getElementById('rooms').getAttribute('aria-busy') === 'false'`)
+	b.requireHidden("#reload")
+	if len(b.entries("passkey-list")) != 1 {
+		t.Errorf("%s has no passkey", ada.name)
+	}
+}
+
+func (b *browserPage) requireHidden(elements ...string) {
+	b.t.Helper()
+	for _, element := range elements {
+		if eval[bool](b, fmt.Sprintf(`document.querySelector(%q).checkVisibility({ visibilityProperty: true })`, element)) {
+			b.t.Errorf("%s can be seen\n%s", element, b.debugText())
+		}
+	}
+}
+
+// requireFieldError holds when the field, and it alone, is marked, has the focus, and says what is wrong with it.
+func (b *browserPage) requireFieldError(field string) {
+	b.t.Helper()
+	if !eval[bool](b, fmt.Sprintf(`(() => {
+		const marked = document.querySelectorAll('[aria-invalid]');
+		const field = document.querySelector(%q);
+		const complaint = document.getElementById(field.getAttribute('aria-describedby'));
+		return marked.length === 1 && marked[0] === field && document.activeElement === field && complaint.checkVisibility() && complaint.textContent !== '';
+	})()`, field)) {
+		b.t.Errorf("the page does not complain about %s\n%s", field, b.debugText())
+	}
+}
+
+// waitForCredentials waits for the authenticator at hand to hold what it should: nobody waits for a signal to arrive.
+func (b *browserPage) waitForCredentials(what string, holds func([]*webauthn.Credential) bool) {
+	b.t.Helper()
+	deadline := time.Now().Add(pageTimeout)
+	for {
+		held := call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.authenticatorID}).Credentials
+		if holds(held) {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("waited in vain until %s: %d passkeys\n%s", what, len(held), b.debugText())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func isEmpty(held []*webauthn.Credential) bool { return len(held) == 0 }
+
+func TestPage_ReportsRejectedAuthenticator(t *testing.T) {
+	t.Parallel()
+	requireChromium(t)
+	s := startServer(t, newClock(), func(c *bootstrap.Config) {
+		c.Authenticators = domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{modelAAGUID(1)}}
+	})
+	b := browserDriver{s}.newDevice(t, phone).(*browserPage)
+	if _, refused := b.signUp(profile{name: "Ada"}); refused != (rejection{"passkey_rejected", domain.ReasonAttestationRejected}) {
+		t.Fatalf("got %+v", refused)
+	}
+	if text := eval[string](b, `document.getElementById('message').textContent`); !strings.Contains(text, "not accepted here; use another one") {
+		t.Errorf("the page says %q", text)
+	}
+	b.waitForCredentials("the device has it no more", isEmpty)
+}

@@ -1,0 +1,240 @@
+package acceptance
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/bootstrap"
+)
+
+// Who is calling, over a raw socket (OWASP ASVS 5.0, 4.1.3 and 15.3.4): the peer, or whom a trusted proxy says it came from.
+func TestClientIP_SpoofedHeadersIgnored(t *testing.T) {
+	const here, farther = "127.0.0.0/8", "10.0.0.0/8"
+	for name, c := range map[string]struct {
+		proxies string
+		headers string
+		want    string
+	}{
+		"nobody is trusted":                {"", "X-Forwarded-For: 203.0.113.9\r\n", "127.0.0.1"},
+		"somebody else is trusted":         {farther, "X-Forwarded-For: 203.0.113.9\r\n", "127.0.0.1"},
+		"nobody is trusted, in IPv6":       {"", "X-Forwarded-For: 2001:db8::9\r\n", "127.0.0.1"},
+		"a proxy speaks for its client":    {here, "X-Forwarded-For: 203.0.113.9\r\n", "203.0.113.9"},
+		"a proxy in small letters":         {here, "x-forwarded-for: 203.0.113.9\r\n", "203.0.113.9"},
+		"a proxy that says nothing":        {here, "", "127.0.0.1"},
+		"a proxy that says nothing much":   {here, "X-Forwarded-For:\r\n", "127.0.0.1"},
+		"a client forges the left":         {here, "X-Forwarded-For: 6.6.6.6, 203.0.113.9\r\n", "203.0.113.9"},
+		"a client forges the proxy":        {here, "X-Forwarded-For: 127.0.0.1, 203.0.113.9\r\n", "203.0.113.9"},
+		"two proxies in a row":             {here + " " + farther, "X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.7\r\n", "203.0.113.9"},
+		"two proxies, one is unknown":      {here, "X-Forwarded-For: 203.0.113.9, 10.0.0.7\r\n", "10.0.0.7"},
+		"a header of each proxy":           {here + " " + farther, "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-For: 10.0.0.7\r\n", "203.0.113.9"},
+		"a forged header, and the proxy's": {here, "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.9\r\n", "203.0.113.9"},
+		"all of them are known":            {here + " " + farther, "X-Forwarded-For: 10.0.0.9, 10.0.0.7\r\n", "10.0.0.9"},
+		"nonsense from the proxy":          {here, "X-Forwarded-For: 203.0.113.9, unknown\r\n", "127.0.0.1"},
+		"nonsense in the middle":           {here + " " + farther, "X-Forwarded-For: 203.0.113.9, <script>, 10.0.0.7\r\n", "10.0.0.7"},
+		"nonsense from the client":         {here, "X-Forwarded-For: ' OR 1=1, 203.0.113.9\r\n", "203.0.113.9"},
+		"a gap in the middle":              {here + " " + farther, "X-Forwarded-For: 203.0.113.9,, 10.0.0.7\r\n", "10.0.0.7"},
+		"IPv6":                             {here, "X-Forwarded-For: 2001:DB8::0009\r\n", "2001:db8::9"},
+		"IPv6 with a zone":                 {here, "X-Forwarded-For: fe80::1%eth0\r\n", "fe80::1"},
+		"IPv6 in brackets":                 {here, "X-Forwarded-For: [2001:db8::9]\r\n", "2001:db8::9"},
+		"IPv6 with a port":                 {here, "X-Forwarded-For: [2001:db8::9]:4711\r\n", "2001:db8::9"},
+		"IPv4 with a port":                 {here, "X-Forwarded-For: 203.0.113.9:4711\r\n", "203.0.113.9"},
+		"IPv4 as IPv6":                     {here, "X-Forwarded-For: ::ffff:203.0.113.9\r\n", "203.0.113.9"},
+		"a proxy's IPv4 as IPv6":           {here + " " + farther, "X-Forwarded-For: 203.0.113.9, ::ffff:10.0.0.7\r\n", "203.0.113.9"},
+		"IPv4 with zeros":                  {here, "X-Forwarded-For: 203.000.113.009\r\n", "127.0.0.1"},
+		"IPv4 as a number":                 {here, "X-Forwarded-For: 3405803785\r\n", "127.0.0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t, newClock(), trustProxies(strings.Fields(c.proxies)...))
+			verify := s.signUpOverRawConn(t, s.origin, c.headers)
+			if !strings.Contains(string(verify.body), `"ip":"`+c.want+`"`) {
+				t.Errorf("want %s in %s", c.want, verify.body)
+			}
+		})
+	}
+}
+
+func trustProxies(proxies ...string) func(*bootstrap.Config) {
+	return func(config *bootstrap.Config) {
+		for _, proxy := range proxies {
+			config.TrustedProxies = append(config.TrustedProxies, netip.MustParsePrefix(proxy))
+		}
+	}
+}
+
+// sendLines sends one request with these header lines beside its own and returns the answer.
+func (s *server) sendLines(t testing.TB, request, headers, body string) apiResponse {
+	t.Helper()
+	if !strings.Contains("\n"+headers, "\nHost: ") {
+		headers = "Host: " + strings.TrimPrefix(s.origin, "http://") + "\r\n" + headers
+	}
+	if body != "" {
+		headers += jsonContentType
+	}
+	return s.dial(t).send(fmt.Sprintf("%s HTTP/1.1\r\n%sContent-Length: %d\r\n\r\n%s", request, headers, len(body), body)).readResponse(http.MethodGet)
+}
+
+// signUpOverRawConn makes an account for a browser on a page of that origin.
+func (s *server) signUpOverRawConn(t testing.TB, origin, headers string) apiResponse {
+	t.Helper()
+	headers += "Origin: " + origin + "\r\nSec-Fetch-Site: same-origin\r\n"
+	options := s.sendLines(t, "POST /v1/signup/options", headers, "{}")
+	var begun ceremonyResponse
+	if err := json.Unmarshal(options.body, &begun); err != nil || len(options.Cookies()) == 0 {
+		t.Fatalf("%d %s: %v", options.StatusCode, options.body, err)
+	}
+	made, err := authenticator.New(origin).Create(begun.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := json.Marshal(map[string]any{"challenge_id": begun.ChallengeID, "credential": made})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := options.Cookies()[0]
+	verify := s.sendLines(t, "POST /v1/signup/verify", headers+"Cookie: "+cookie.Name+"="+cookie.Value+"\r\n", string(body))
+	if verify.StatusCode != http.StatusCreated {
+		t.Fatalf("%d %s", verify.StatusCode, verify.body)
+	}
+	return verify
+}
+
+// spoofedHeaders are headers by which a client, or what stands between, says who it is, where it came to, by which scheme, and what it
+// wants instead. None says anything here, whoever the peer is.
+var spoofedHeaders = map[string]string{
+	"another host":               "Host: evil.example\r\n",
+	"another port":               "Host: localhost:1\r\n",
+	"another address":            "Host: 203.0.113.1\r\n",
+	"X-Forwarded-Host":           "X-Forwarded-Host: evil.example\r\n",
+	"X-Forwarded-Host, two":      "X-Forwarded-Host: localhost\r\nX-Forwarded-Host: evil.example\r\n",
+	"X-Forwarded-Proto, https":   "X-Forwarded-Proto: https\r\n",
+	"X-Forwarded-Proto, http":    "X-Forwarded-Proto: http\r\n",
+	"X-Forwarded-Protocol":       "X-Forwarded-Protocol: https\r\n",
+	"X-Forwarded-Scheme":         "X-Forwarded-Scheme: https\r\n",
+	"X-Forwarded-Ssl":            "X-Forwarded-Ssl: on\r\n",
+	"X-Url-Scheme":               "X-Url-Scheme: https\r\n",
+	"Front-End-Https":            "Front-End-Https: on\r\n",
+	"X-Forwarded-Port":           "X-Forwarded-Port: 1\r\n",
+	"X-Forwarded-Server":         "X-Forwarded-Server: evil.example\r\n",
+	"X-Forwarded-Prefix":         "X-Forwarded-Prefix: /evil\r\n",
+	"X-Forwarded-Path":           "X-Forwarded-Path: /v1/config\r\n",
+	"Forwarded":                  "Forwarded: for=6.6.6.6;host=evil.example;proto=https\r\n",
+	"X-Real-IP":                  "X-Real-IP: 6.6.6.6\r\n",
+	"True-Client-IP":             "True-Client-IP: 6.6.6.6\r\n",
+	"CF-Connecting-IP":           "CF-Connecting-IP: 6.6.6.6\r\n",
+	"X-Client-IP":                "X-Client-IP: 6.6.6.6\r\n",
+	"X-Cluster-Client-IP":        "X-Cluster-Client-IP: 6.6.6.6\r\n",
+	"Fastly-Client-IP":           "Fastly-Client-IP: 6.6.6.6\r\n",
+	"Client-IP":                  "Client-IP: 6.6.6.6\r\n",
+	"X-Forwarded":                "X-Forwarded: for=6.6.6.6\r\n",
+	"Via":                        "Via: 1.1 evil.example\r\n",
+	"X-Original-URL":             "X-Original-URL: /v1/config\r\n",
+	"X-Rewrite-URL":              "X-Rewrite-URL: /v1/config\r\n",
+	"X-Original-Host":            "X-Original-Host: evil.example\r\n",
+	"X-Host":                     "X-Host: evil.example\r\n",
+	"X-HTTP-Method-Override":     "X-HTTP-Method-Override: DELETE\r\n",
+	"X-HTTP-Method":              "X-HTTP-Method: DELETE\r\n",
+	"X-Method-Override":          "X-Method-Override: DELETE\r\n",
+	"Base-Url":                   "Base-Url: https://evil.example\r\n",
+	"Referer":                    "Referer: https://evil.example/\r\n",
+	"a name with lines under it": "X_Forwarded_For: 6.6.6.6\r\n",
+}
+
+var varyingText = regexp.MustCompile(`(?m)^(Date|X-Request-Id): .*$|"request_id":"[^"]*"`)
+
+// stableText is an answer without what is different each time.
+func (a apiResponse) stableText(t testing.TB) string {
+	t.Helper()
+	var text strings.Builder
+	fmt.Fprintln(&text, a.StatusCode)
+	if err := a.Header.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	return varyingText.ReplaceAllString(strings.ReplaceAll(text.String(), "\r", "")+string(a.body), "")
+}
+
+func TestHeaders_SpoofedOnesHaveNoEffect(t *testing.T) {
+	const public = "https://id.example.org"
+	overHTTPS := func(c *bootstrap.Config) {
+		c.PublicURL, c.RPID, c.Origins = public, "id.example.org", []string{public, "https://shop.example.com"}
+	}
+	for name, c := range map[string]struct {
+		adjust  func(*bootstrap.Config)
+		origin  string
+		proxies []string
+	}{
+		"localhost, a stranger": {origin: ""},
+		"localhost, a proxy":    {origin: "", proxies: []string{"127.0.0.0/8"}},
+		"https, a stranger":     {origin: public, adjust: overHTTPS},
+		"https, a proxy":        {origin: public, adjust: overHTTPS, proxies: []string{"127.0.0.0/8"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t, newClock(), func(config *bootstrap.Config) {
+				if c.adjust != nil {
+					c.adjust(config)
+				}
+				trustProxies(c.proxies...)(config)
+			})
+			origin := s.origin
+			prefix, attributes := "keylodge_", []string{"HttpOnly"}
+			if c.origin != "" {
+				origin, prefix, attributes = c.origin, "__Host-keylodge_", []string{"HttpOnly", "Secure", "Path=/"}
+			}
+			session := s.signUpOverRawConn(t, origin, "").Cookies()[0]
+			cookie := "Cookie: " + session.Name + "=" + session.Value + "\r\n"
+			questions := map[string]struct{ request, headers, body string }{
+				"the settings":           {"GET /v1/config", "", ""},
+				"the page":               {"GET /", "", ""},
+				"this document":          {"GET /openapi.json", "", ""},
+				"passkey endpoints":      {"GET /.well-known/passkey-endpoints", "", ""},
+				"related origins":        {"GET /.well-known/webauthn", "", ""},
+				"nothing":                {"GET /nothing", "", ""},
+				"a wrong method":         {"POST /v1/config", "", "{}"},
+				"another site's page":    {"POST /v1/login/options", "Origin: https://evil.example\r\n", "{}"},
+				"another site's page, ?": {"GET /v1/config", "Origin: https://evil.example\r\n", ""},
+				"a form of another site": {"POST /v1/login/options", "Sec-Fetch-Site: cross-site\r\n", "{}"},
+				"no CSRF token":          {"DELETE /v1/session", cookie, ""},
+				"who is signed in":       {"GET /v1/session", cookie, ""},
+			}
+			want := map[string]string{}
+			for name, q := range questions {
+				want[name] = s.sendLines(t, q.request, q.headers, q.body).stableText(t)
+			}
+			for forgery, headers := range spoofedHeaders {
+				for name, q := range questions {
+					if got := s.sendLines(t, q.request, q.headers+headers, q.body).stableText(t); got != want[name] {
+						t.Errorf("%s changes the answer to %s:\n%s\nwithout it is\n%s", forgery, name, got, want[name])
+					}
+				}
+				verify := s.signUpOverRawConn(t, origin, headers)
+				if !strings.Contains(string(verify.body), `"ip":"127.0.0.1"`) {
+					t.Errorf("%s: %s", forgery, verify.body)
+				}
+				set := verify.Header.Get("Set-Cookie")
+				for _, attribute := range append(attributes, prefix) {
+					if !strings.Contains(strings.ToLower(set), strings.ToLower(attribute)) {
+						t.Errorf("%s: the cookie is %s", forgery, set)
+					}
+				}
+				if strict := verify.Header.Get("Strict-Transport-Security"); (strict != "") != (c.origin != "") {
+					t.Errorf("%s: Strict-Transport-Security is %q", forgery, strict)
+				}
+			}
+			// The whole address in the first line is one more place for a host.
+			for name, q := range questions {
+				method, path, _ := strings.Cut(q.request, " ")
+				if got := s.sendLines(t, method+" http://evil.example"+path, q.headers, q.body).stableText(t); got != want[name] {
+					t.Errorf("another host in the first line changes the answer to %s:\n%s\nwithout it is\n%s", name, got, want[name])
+				}
+			}
+			if strings.Contains(s.log.text(), "6.6.6.6") {
+				t.Error("a forged address came into the log")
+			}
+		})
+	}
+}

@@ -1,0 +1,214 @@
+package acceptance
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/bootstrap"
+)
+
+// shortTimeouts is a server that soon has enough of slow clients.
+func shortTimeouts(t *testing.T) *server {
+	t.Helper()
+	return startServer(t, newClock(), func(c *bootstrap.Config) { c.ReadWriteTimeout = 300 * time.Millisecond })
+}
+
+// A client that sends a byte now and then, for as long as it is let, holds a connection for the time of one request and no
+// longer (slowloris).
+func TestTimeout_SlowRequest(t *testing.T) {
+	s := shortTimeouts(t)
+	for name, raw := range map[string]string{
+		"nothing at all":     "",
+		"an endless target":  "GET /",
+		"an endless name":    getLivez + "X",
+		"an endless value":   getLivez + "X: ",
+		"an endless body":    postLoginOptions + "Content-Length: 60000\r\n\r\n{",
+		"an endless size":    chunked + "0",
+		"an endless text":    chunked + "1;",
+		"an endless chunk":   chunked + "e000\r\n{",
+		"an endless trailer": chunked + "2\r\n{}\r\n0\r\nX: ",
+		"endless chunks":     chunked,
+		"endless extensions": chunked,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			more := "0"
+			switch name {
+			case "endless chunks":
+				more = "1\r\n0\r\n"
+			case "endless extensions":
+				more = "1;a\r\n0\r\n"
+			}
+			w := s.dial(t).send(raw)
+			cut := make(chan struct{})
+			if raw != "" {
+				go func() {
+					for w.t.Context().Err() == nil {
+						if _, err := io.WriteString(w, more); err != nil {
+							return
+						}
+						select {
+						case <-cut:
+							return
+						case <-time.After(10 * time.Millisecond):
+						}
+					}
+				}()
+			}
+			got := w.readResponses()
+			close(cut)
+			// An endless size is too much for a number before it is too slow.
+			if want := []int{408}; !slices.Equal(statusCodes(got), want) && (name != "an endless size" || !slices.Equal(statusCodes(got), []int{400})) {
+				t.Fatalf("answered with %v, want %v", statusCodes(got), want)
+			}
+			got[0].problem(t)
+		})
+	}
+}
+
+// A client that sends as fast as it can is cut off by size, and not when its time is over.
+func TestSizeLimit_ChunkFraming(t *testing.T) {
+	const most = 64 << 20 // bytes that a client gets rid of: far more than buffers hold, far less than ten seconds carry
+	s := startServer(t, newClock(), nil)
+	for name, c := range map[string]struct {
+		raw, more string
+		status    int
+	}{
+		"an endless extension":        {chunked + "1;", strings.Repeat("x", 64<<10), 400},
+		"an endless quoted extension": {chunked + "1;a=\"", strings.Repeat("x", 64<<10), 400},
+		"endless extensions":          {chunked + "1", strings.Repeat(";a", 32<<10), 400},
+		"endless blanks":              {chunked + "1", strings.Repeat(" ", 64<<10), 400},
+		"an endless size":             {chunked, strings.Repeat("0", 64<<10), 400},
+		"extensions in every chunk":   {chunked, strings.Repeat("1;"+strings.Repeat("x", 1000)+"\r\n \r\n", 64), 400},
+		"chunks without end":          {chunked, strings.Repeat("1\r\n \r\n", 10<<10), 413},
+		"headers without end":         {getLivez, strings.Repeat("X: y\r\n", 10<<10), 431},
+		"a trailer without end":       {chunked + "0\r\nX: ", strings.Repeat("x", 64<<10), 431},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := s.dial(t).send(c.raw)
+			sent := make(chan int)
+			go func() {
+				n := 0
+				for n < most {
+					more, err := io.WriteString(w, c.more)
+					if n += more; err != nil {
+						break
+					}
+				}
+				sent <- n
+			}()
+			got := w.readResponses()
+			if !slices.Equal(statusCodes(got), []int{c.status}) {
+				t.Fatalf("answered with %v, want %d", statusCodes(got), c.status)
+			}
+			if n := <-sent; n >= most {
+				t.Errorf("%d bytes were taken", n)
+			}
+		})
+	}
+}
+
+// The second request has its own time, counted from its first byte. It may end without a word.
+func TestTimeout_LaterRequest(t *testing.T) {
+	s := shortTimeouts(t)
+	w := s.dial(t).send(getLivez + "\r\n")
+	first := w.readResponse(http.MethodGet)
+	for first.StatusCode == http.StatusRequestTimeout { // this machine was slower than the client that the server cuts off
+		w = s.dial(t).send(getLivez + "\r\n")
+		first = w.readResponse(http.MethodGet)
+	}
+	if first.StatusCode != http.StatusOK {
+		t.Fatal(first.StatusCode)
+	}
+	for _, a := range w.send(getLivez + "X: ").readResponses() {
+		a.requireProblem(t, http.StatusRequestTimeout, "invalid_request")
+	}
+}
+
+// A client that asks and asks and reads no answer is not waited for either.
+func TestTimeout_ClientThatDoesNotRead(t *testing.T) {
+	w := shortTimeouts(t).dial(t)
+	questions := strings.Repeat("GET /openapi.json HTTP/1.1\r\n"+host+"\r\n", 100)
+	var err error
+	for err == nil {
+		_, err = io.WriteString(w, questions)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("the server is still there")
+	}
+}
+
+// What a request may cost in memory does not depend on what it sends.
+func TestSizeLimit_LargeBodyNotBuffered(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	body := bytes.Repeat([]byte("4000\r\n"+strings.Repeat(" ", 0x4000)+"\r\n"), 200) // 3 MiB in all
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	const times = 20
+	for range times {
+		if got := s.dial(t).send(chunked + string(body)).readResponses(); !slices.Equal(statusCodes(got), []int{413}) {
+			t.Fatalf("answered with %v", statusCodes(got))
+		}
+	}
+	s.recording.reset()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > times*1<<20 {
+		t.Errorf("%d bytes are kept", kept)
+	}
+}
+
+// A client that has half closed the connection waits for its answer all the same.
+func TestFraming_HalfClosedConnectionIsAnswered(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	for _, raw := range []string{getLivez + "\r\n", postLoginOptions + "Content-Length: 2\r\n\r\n{}", chunked + "2\r\n{}\r\n" + lastChunk} {
+		if got := s.dial(t).send(raw).closeWrite().readResponses(); !slices.Equal(statusCodes(got), []int{200}) {
+			t.Errorf("%q was answered with %v", raw, statusCodes(got))
+		}
+	}
+}
+
+// A body that is too large is not read. Its sender, who is in the middle of it, reads why, and not that the connection broke.
+func TestSizeLimit_TooLargeRequestIsReported(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	body := strings.Repeat(" ", 2<<20)
+	for name, c := range map[string]struct {
+		raw    string
+		status int
+	}{
+		"a body":    {postLoginOptions + "Content-Length: 2097152\r\n\r\n" + body, 413},
+		"chunks":    {chunked + "200000\r\n" + body + "\r\n" + lastChunk, 413},
+		"a header":  {getLivez + "X: " + body + "\r\n\r\n", 431},
+		"not HTTP":  {"\r\n" + body[1:] + "\r\n\r\n", 431},
+		"a trailer": {chunked + lastChunk[:3] + "X: " + body, 431},
+	} {
+		for range 5 {
+			// A simple client: it writes everything before it reads anything.
+			if got := s.dial(t).send(c.raw).closeWrite().readResponses(); !slices.Equal(statusCodes(got), []int{c.status}) {
+				t.Errorf("%s: answered with %v", name, statusCodes(got))
+			}
+		}
+	}
+	for range 5 {
+		s.send(t, http.MethodPost, "/v1/login/options", body).requireProblem(t, 413, "body_too_large")
+	}
+}
+
+// Whoever asks first (Expect: 100-continue) is told at once that there is too much of it.
+func TestSizeLimit_ExpectContinueRejected(t *testing.T) {
+	s := startServer(t, newClock(), nil)
+	got := s.dial(t).send(postLoginOptions + "Expect: 100-continue\r\nContent-Length: 65537\r\n\r\n").readResponses()
+	if !slices.Equal(statusCodes(got), []int{413}) {
+		t.Fatalf("answered with %v", statusCodes(got))
+	}
+	got[0].requireProblem(t, 413, "body_too_large")
+}

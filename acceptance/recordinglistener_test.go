@@ -1,0 +1,217 @@
+package acceptance
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// recordingListener is a listener that keeps what goes over its connections, whoever is at their other end, so that no secret
+// which was handed out can be forgotten when the log is searched for them.
+type recordingListener struct {
+	net.Listener
+	mu      sync.Mutex
+	conns   []*recordingConn
+	barrier *barrier
+}
+
+func (e *recordingListener) Accept() (net.Conn, error) {
+	connection, err := e.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	heard := &recordingConn{Conn: connection, listener: e}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.conns = append(e.conns, heard)
+	return heard, nil
+}
+
+// reset is for tests of what the server itself keeps.
+func (e *recordingListener) reset() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.conns {
+		c.mu.Lock()
+		c.in, c.out = bytes.Buffer{}, bytes.Buffer{}
+		c.mu.Unlock()
+	}
+}
+
+// barrier holds answers back until as many as are missing have come to it.
+type barrier struct {
+	missing int
+	open    chan struct{}
+}
+
+// holdResponses holds the next n answers that set a browser cookie, and sends the first of them when the last one is ready: each
+// of their requests is made without that cookie. The end of the test sends what is still held.
+func (e *recordingListener) holdResponses(t testing.TB, n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	held := &barrier{n, make(chan struct{})}
+	e.barrier = held
+	t.Cleanup(func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.barrier == held {
+			e.releaseResponses()
+		}
+	})
+}
+
+func (e *recordingListener) releaseResponses() {
+	close(e.barrier.open)
+	e.barrier = nil
+}
+
+// waitForRelease returns when the answer may be sent.
+func (e *recordingListener) waitForRelease(answer []byte) {
+	e.mu.Lock()
+	held := e.barrier
+	if held == nil || !bytes.Contains(answer, []byte("Set-Cookie: keylodge_browser=")) {
+		e.mu.Unlock()
+		return
+	}
+	if held.missing--; held.missing == 0 {
+		e.releaseResponses()
+	}
+	e.mu.Unlock()
+	<-held.open
+}
+
+type recordingConn struct {
+	net.Conn
+	listener *recordingListener
+	mu       sync.Mutex
+	in, out  bytes.Buffer
+}
+
+func (c *recordingConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.in.Write(p[:n])
+	return n, err
+}
+
+func (c *recordingConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	c.out.Write(p) // before anybody can have read it
+	c.mu.Unlock()
+	c.listener.waitForRelease(p)
+	return c.Conn.Write(p)
+}
+
+// CloseWrite is what the server's end of a TCP connection can do, too.
+func (c *recordingConn) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
+
+// exchange is a request with its answer.
+type exchange struct {
+	request        *http.Request
+	response       *http.Response
+	sent, received []byte
+}
+
+// exchanges are all that were HTTP, as far as net/http reads it.
+func (e *recordingListener) exchanges() (all []exchange) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.conns {
+		c.mu.Lock()
+		in, out := bufio.NewReader(bytes.NewReader(c.in.Bytes())), bufio.NewReader(bytes.NewReader(c.out.Bytes()))
+		for {
+			x, err := readExchange(in, out)
+			if err != nil {
+				break
+			}
+			all = append(all, x)
+		}
+		c.mu.Unlock()
+	}
+	return all
+}
+
+func readExchange(in, out *bufio.Reader) (x exchange, err error) {
+	if x.request, err = http.ReadRequest(in); err != nil {
+		return x, err
+	}
+	if x.sent, err = io.ReadAll(x.request.Body); err != nil {
+		return x, err
+	}
+	for {
+		if x.response, err = http.ReadResponse(out, x.request); err != nil {
+			return x, err
+		}
+		if x.received, err = io.ReadAll(x.response.Body); err != nil || x.response.StatusCode >= 200 {
+			return x, err
+		}
+	}
+}
+
+// Members that are no secrets. Every other text that goes in or out as JSON is taken for one, so that a new member is one
+// until it is named here: ids, which name and open nothing; times; words of ours; what WebAuthn says in every ceremony.
+var (
+	publicResponseMembers = setOf("id", "addresses", "user_id", "session_id", "passkey_id", "rp_id", "rpId", "rp_name", "accepted_credential_ids", "next_cursor", "request_id", "aaguid", "ip", "kid",
+		"code", "title", "detail", "field", "type", "status", "kind", "reason", "registration", "policy", "mail", "transport", "assurance", "amr", "party", "changed",
+		"transports", "token_type", "attestation", "userVerification", "residentKey", "hints", "alg",
+		"created_at", "last_seen_at", "expires_at", "auth_time", "last_used_at", "confirmed_at", "generated_at", "at", "disabled_at")
+	publicRequestMembers = setOf("id", "rawId", "user_id", "type", "transport", "transports", "authenticatorAttachment", "assurance")
+)
+
+func setOf(names ...string) map[string]bool {
+	set := map[string]bool{}
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
+
+// secrets are what an exchange handed out or was shown: cookies, tokens, codes, challenges, answers, and what people say of
+// themselves. Texts below six characters are too short to be found again, and hence no secrets.
+func (x exchange) secrets() (found []string) {
+	for _, cookie := range append(x.request.Cookies(), x.response.Cookies()...) {
+		found = append(found, cookie.Value)
+		_, signature, _ := strings.Cut(cookie.Value, ".")
+		found = append(found, signature)
+	}
+	_, token, _ := strings.Cut(x.request.Header.Get("Authorization"), " ")
+	found = append(found, token, x.request.Header.Get("X-CSRF-Token"))
+	found = append(found, jsonStrings(x.sent, publicRequestMembers)...)
+	if path := x.request.URL.Path; strings.HasPrefix(path, "/v1/") && path != "/v1/config" {
+		found = append(found, jsonStrings(x.received, publicResponseMembers)...)
+	}
+	return found
+}
+
+func jsonStrings(document []byte, public map[string]bool) (found []string) {
+	var value any
+	if json.Unmarshal(document, &value) != nil {
+		return nil
+	}
+	var look func(name string, value any)
+	look = func(name string, value any) {
+		switch value := value.(type) {
+		case map[string]any:
+			for name, member := range value {
+				look(name, member)
+			}
+		case []any:
+			for _, item := range value {
+				look(name, item)
+			}
+		case string:
+			if !public[name] {
+				found = append(found, value)
+			}
+		}
+	}
+	look("", value)
+	return found
+}

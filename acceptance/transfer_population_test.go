@@ -1,0 +1,187 @@
+package acceptance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// userGenerator makes people up, the same ones in every run.
+type userGenerator struct {
+	t      testing.TB
+	random *rand.ChaCha8
+	now    time.Time
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+func (c userGenerator) bytes(n int) []byte {
+	b := make([]byte, n)
+	c.random.Read(b)
+	return b
+}
+
+// generateUsers brings so many users into a store: most with little, some with a lot, some shut, some without an address, with odd
+// names, and what is nobody's beside them.
+func generateUsers(t testing.TB, store ports.Store, now time.Time, users int) {
+	t.Helper()
+	c := userGenerator{t, rand.NewChaCha8([32]byte{7}), now}
+	const perUpdate = 250
+	for first := 0; first < users; first += perUpdate {
+		c.update(store, func(ctx context.Context, tx ports.Tx) error {
+			for i := first; i < min(first+perUpdate, users); i++ {
+				if err := c.addUser(ctx, tx, i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	c.update(store, func(ctx context.Context, tx ports.Tx) error {
+		for i := range 1200 {
+			e := domain.RestoreEvent(domain.EventState{
+				ID: must(domain.NewEventID(now, c.random)), Kind: domain.EventSignedIn, At: now.Add(-time.Duration(i) * time.Hour), Actor: domain.ActorUser,
+			})
+			l := domain.RestoreLockout(domain.LockoutState{
+				Subject: domain.LockoutSubject(c.bytes(32)), Failures: i % 25, LockedUntil: c.nowEvery(i, 2), UpdatedAt: now,
+			})
+			m := domain.RestoreOutboxEmail(domain.OutboxEmailState{
+				ID: must(domain.NewOutboxEmailID(now, c.random)), To: "somebody@example.org", Kind: domain.EmailKindAccountDeleted,
+				Details: domain.EmailDetails{At: now, Actor: domain.ActorOperator}, DueAt: now, ExpiresAt: now.Add(day),
+			})
+			if err := errors.Join(tx.Events.Add(ctx, e), tx.Lockouts.Save(ctx, l), tx.OutboxEmails.Add(ctx, m)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (c userGenerator) update(store ports.Store, fn func(ctx context.Context, tx ports.Tx) error) {
+	c.t.Helper()
+	if err := store.Update(c.t.Context(), func(tx ports.Tx) error { return fn(c.t.Context(), tx) }); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// nowEvery is now for one in so many, and the zero time for the others.
+func (c userGenerator) nowEvery(i, of int) time.Time {
+	if i%of != 0 {
+		return time.Time{}
+	}
+	return c.now
+}
+
+var unusualNames = []domain.DisplayName{"", "Ωmega 👩‍🚀", `"Quote" \ </script> & 'O''Brien'`, "محمد", "\u2028 \u200d \ufffd", "{}", "null", "田中さん"}
+
+func (c userGenerator) addUser(ctx context.Context, tx ports.Tx, i int) error {
+	u := domain.UserState{
+		ID: must(domain.NewUserID(c.now.Add(-time.Duration(i)*time.Second), c.random)), Handle: must(domain.NewUserHandle(c.random)),
+		DisplayName: unusualNames[i%len(unusualNames)], DisabledAt: c.nowEvery(i, 97), CreatedAt: c.now.Add(-time.Duration(i) * time.Second),
+	}
+	if i%7 != 0 {
+		u.Email, u.EmailVerifiedAt = domain.Email(fmt.Sprintf("user%d@example.org", i)), c.nowEvery(i, 2)
+	}
+	if i%11 == 0 {
+		u.PendingEmail = domain.PendingEmail{Email: "wanted@example.org", Code: domain.EmailCodeDigest(c.bytes(32)), Failures: i % 5, ExpiresAt: c.now}
+	}
+	if err := tx.Users.Add(ctx, domain.RestoreUser(u)); err != nil {
+		return err
+	}
+	passkeys, sessions, events := 1, i%2, 2
+	switch i {
+	case 3:
+		passkeys = 20
+	case 5:
+		sessions = 1100
+	case 7:
+		events = 1700
+	}
+	return errors.Join(c.addPasskeys(ctx, tx, u.ID, passkeys), c.addSessions(ctx, tx, u.ID, sessions), c.addEvents(ctx, tx, u.ID, events), c.addRecoveryFactors(ctx, tx, u.ID, i))
+}
+
+func (c userGenerator) addPasskeys(ctx context.Context, tx ports.Tx, owner domain.UserID, n int) error {
+	for i := range n {
+		key := domain.CredentialState{
+			ID: domain.CredentialID(c.bytes(32)), UserID: owner, Name: domain.PasskeyName(unusualNames[i%len(unusualNames)]), Status: domain.CredentialActive,
+			RPID: "localhost", PublicKey: c.bytes(77), Algorithm: -7, AAGUID: [16]byte(c.bytes(16)), Attachment: "platform",
+			Transports: []string{"hybrid", "internal"}, Flags: 0b1_1101, SignCount: uint32(i),
+			Attestation: domain.Attestation{
+				Type: "none", Format: "none", Object: c.bytes(230), AuthenticatorData: c.bytes(164), ClientDataJSON: []byte(`{"type":"webauthn.create"}`),
+			},
+			Extensions: []byte(`{"credProps": {"rk":true}}`), CreatedAt: c.now, LastUsedAt: c.nowEvery(i, 2),
+		}
+		if err := tx.Credentials.Add(ctx, domain.RestoreCredential(key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c userGenerator) addSessions(ctx context.Context, tx ports.Tx, owner domain.UserID, n int) error {
+	for i := range n {
+		s := domain.SessionState{
+			ID: must(domain.NewSessionID(c.now, c.random)), UserID: owner, CredentialID: domain.CredentialID(c.bytes(32)),
+			Transport: domain.TransportBearer, Token: domain.TokenDigest(c.bytes(32)), Assurance: domain.AssurancePasskey,
+			AMR: []string{"swk", "user", "mfa"}, Device: domain.Device{Name: "Firefox on Linux", UserAgent: "Mozilla/5.0 (X11)", IP: "2001:db8::7"},
+			CreatedAt: c.now, AuthTime: c.now, LastSeenAt: c.now, IdleEndsAt: c.now.Add(day), ExpiresAt: c.now.Add(30 * day),
+		}
+		if i%3 == 1 {
+			s.PreviousToken, s.RotatedAt = domain.TokenDigest(c.bytes(32)), c.now
+		}
+		if err := tx.Sessions.Add(ctx, domain.RestoreSession(s)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c userGenerator) addEvents(ctx context.Context, tx ports.Tx, owner domain.UserID, n int) error {
+	for range n {
+		e := domain.EventState{
+			ID: must(domain.NewEventID(c.now, c.random)), UserID: owner, Kind: domain.EventSignedIn, At: c.now, Actor: domain.ActorUser,
+			CredentialID: domain.CredentialID(c.bytes(32)), DeviceName: "Firefox on Linux", IP: "192.0.2.7", RequestID: "0123456789abcdef",
+		}
+		if err := tx.Events.Add(ctx, domain.RestoreEvent(e)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c userGenerator) addRecoveryFactors(ctx context.Context, tx ports.Tx, owner domain.UserID, i int) error {
+	if i%5 == 0 {
+		app := domain.TOTPState{UserID: owner, Secret: c.bytes(60), ConfirmedAt: c.now, LastStep: 59_000_000}
+		if err := tx.TOTPs.Save(ctx, domain.RestoreTOTP(app)); err != nil {
+			return err
+		}
+	}
+	if i%4 == 0 {
+		set := make([]domain.BackupCodeDigest, i/4%(domain.BackupCodeCount+1)) // some are used up
+		for j := range set {
+			set[j] = domain.BackupCodeDigest(c.bytes(32))
+		}
+		if err := tx.BackupCodes.Replace(ctx, owner, set, c.now); err != nil {
+			return err
+		}
+	}
+	if i%50 == 0 {
+		m := domain.OutboxEmailState{
+			ID: must(domain.NewOutboxEmailID(c.now, c.random)), UserID: owner, To: "user@example.org", Kind: domain.EmailKindVerificationCode,
+			Code: c.bytes(50), Attempts: 1, DueAt: c.now, ExpiresAt: c.now.Add(time.Hour),
+		}
+		return tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(m))
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package httpapi_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/httpapi"
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/metrics"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// capturingRelyingParty is a relying party that keeps what it is shown and accepts nothing.
+type capturingRelyingParty struct {
+	ports.RelyingParty
+	registration   ports.RegistrationAnswer
+	authentication ports.AuthenticationAnswer
+}
+
+type deviceNames struct{}
+
+func (deviceNames) NameOf(userAgent string) string { return userAgent }
+
+// noAuthenticatorNames knows no model of authenticators.
+type noAuthenticatorNames struct{}
+
+func (noAuthenticatorNames) NameOf([16]byte) string { return "" }
+
+var errNothingAccepted = domain.Reject(domain.ReasonMalformed, "")
+
+func (l *capturingRelyingParty) VerifyRegistration(_ []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
+	l.registration = answer
+	return domain.Registration{}, errNothingAccepted
+}
+
+func (l *capturingRelyingParty) VerifyAuthentication(_ []byte, answer ports.AuthenticationAnswer, _ *domain.User, _ *domain.Credential) (domain.Assertion, error) {
+	l.authentication = answer
+	return domain.Assertion{}, errNothingAccepted
+}
+
+func TestVerify_PassesWholeCredential(t *testing.T) {
+	store, relyingParty := memory.New(), &capturingRelyingParty{}
+	desk := &ceremony.Challenges{Store: store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
+	log := &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
+	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
+		SignUp: application.SignUp{Finish: &signup.Finish{Policy: domain.RegistrationOpen, Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: desk, EmailVerification: &mail.EmailVerification{}}},
+		Login:  application.Login{Finish: &login.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: desk, Audit: log}},
+	}, &ratelimit.Allow{}, noAuthenticatorNames{}, metrics.New(), slog.New(slog.DiscardHandler))
+	ada, err := domain.NewPendingUser("", "Ada", clock{}.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := domain.NewCredential(ada.UserID, "", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, clock{}.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Update(t.Context(), func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(t.Context(), ada.ToUser(clock{}.Now())), tx.Credentials.Add(t.Context(), key))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func(path string, purpose domain.Purpose, response string) {
+		t.Helper()
+		started, err := desk.Begin(t.Context(), purpose, domain.ChallengeContext{}, ports.CeremonyOptions{}, ada)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(fmt.Sprintf(`{"challenge_id":%q,"credential":{"id":"aWQ","rawId":"aWQ",
+			"type":"public-key","authenticatorAttachment":"platform","clientExtensionResults":{"credProps":{"rk":true}},"response":%s}}`, started.ChallengeID, response)))
+		request.Header.Set("Content-Type", "application/json")
+		got, err := api.Test(request, -1)
+		if err != nil || got.StatusCode != 422 {
+			t.Fatalf("%s: %v, %v", path, got, err)
+		}
+	}
+	answer("/v1/signup/verify", domain.PurposeSignUp, `{"clientDataJSON":"Y2xpZW50","attestationObject":"b2JqZWN0","transports":["usb","nfc"]}`)
+	if want := (ports.RegistrationAnswer{
+		ID: []byte("id"), ClientDataJSON: []byte("client"), AttestationObject: []byte("object"), Transports: []string{"usb", "nfc"},
+		Attachment: "platform", Extensions: []byte(`{"credProps":{"rk":true}}`),
+	}); !reflect.DeepEqual(relyingParty.registration, want) {
+		t.Errorf("got  %+v\nwant %+v", relyingParty.registration, want)
+	}
+	answer("/v1/login/verify", domain.PurposeLogin, `{"clientDataJSON":"Y2xpZW50","authenticatorData":"ZGF0YQ","signature":"c2lnbmF0dXJl","userHandle":"YWRh"}`)
+	if want := (ports.AuthenticationAnswer{
+		ID: []byte("id"), ClientDataJSON: []byte("client"), AuthenticatorData: []byte("data"), Signature: []byte("signature"), UserHandle: []byte("ada"),
+		Attachment: "platform", Extensions: []byte(`{"credProps":{"rk":true}}`),
+	}); !reflect.DeepEqual(relyingParty.authentication, want) {
+		t.Errorf("got  %+v\nwant %+v", relyingParty.authentication, want)
+	}
+}

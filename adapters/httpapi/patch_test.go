@@ -1,0 +1,115 @@
+package httpapi_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/keylodge/keylodge/ports"
+)
+
+// What is absent stays, what is null or empty goes.
+func TestPatchAccount_AbsentMemberUnchanged(t *testing.T) {
+	for body, want := range map[string][2]any{ // the address and the name afterwards
+		``:                                   {"ada@example.org", "Ada"},
+		`{}`:                                 {"ada@example.org", "Ada"},
+		`{"unknown":1}`:                      {"ada@example.org", "Ada"},
+		`{"Email":null,"DISPLAY_NAME":null}`: {"ada@example.org", "Ada"},
+		`{"email":null}`:                     {nil, "Ada"},
+		`{"email":""}`:                       {nil, "Ada"},
+		`{"email":" "}`:                      {nil, "Ada"},
+		`{"email":"Ada@Example.com"}`:        {"ada@example.com", "Ada"},
+		`{"email":"ada@intranet"}`:           {"ada@intranet", "Ada"},
+		`{"display_name":null}`:              {"ada@example.org", nil},
+		`{"display_name":""}`:                {"ada@example.org", nil},
+		`{"display_name":" Countess "}`:      {"ada@example.org", "Countess"},
+		`{"display_name":"null"}`:            {"ada@example.org", "null"},
+		`{"display_name":"Ren\u0065\u0301"}`: {"ada@example.org", "Ren\u00e9"}, // composed
+		`{"display_name":"\ufeffCountess"}`:  {"ada@example.org", "Countess"},
+		`{"email":null,"display_name":"Count\u0065ss"}`:   {nil, "Countess"},
+		`{"email":"ada@example.com","display_name":null}`: {"ada@example.com", nil},
+	} {
+		l := newFixture(t)
+		got := l.call(http.MethodPatch, "/v1/me", body, map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf})
+		user, _ := got.body["user"].(map[string]any)
+		if got.status != 200 || user["email"] != want[0] || user["display_name"] != want[1] {
+			t.Errorf("%s: %+v", body, got)
+		}
+	}
+}
+
+func TestPatchAccount_RejectsInvalidMembers(t *testing.T) {
+	l := newFixture(t)
+	for body, want := range map[string][]string{
+		`{"email":1}`:                              {"email wrong_type"},
+		`{"email":true}`:                           {"email wrong_type"},
+		`{"email":false}`:                          {"email wrong_type"},
+		`{"email":["ada@example.org"]}`:            {"email wrong_type"},
+		`{"email":[]}`:                             {"email wrong_type"},
+		`{"email":{"address":"ada@example.org"}}`:  {"email wrong_type"},
+		`{"email":{}}`:                             {"email wrong_type"},
+		`{"display_name":1.5}`:                     {"display_name wrong_type"},
+		`{"display_name":{"email":null}}`:          {"display_name wrong_type"},
+		`{"email":null,"email":"ada@example.org"}`: {"email duplicate_member"},
+		`{"email":"x"}`:                            {"email invalid_email"},
+		`{"email":"ada@192.0.2.1"}`:                {"email invalid_email"},
+		`{"email":"ada@example.123"}`:              {"email invalid_email"},
+		`{"display_name":"\u200b"}`:                {"display_name invalid_name"},
+		`{"display_name":"\u0301"}`:                {"display_name invalid_name"},
+		`{"display_name":"\u3164"}`:                {"display_name invalid_name"},
+		`{"display_name":"Ada\u202eneB"}`:          {"display_name invalid_name"},
+		`{"email":"x","display_name":"a\nb"}`:      {"display_name invalid_name", "email invalid_email"},
+	} {
+		got := l.call(http.MethodPatch, "/v1/me", body, map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf})
+		if got.status != 400 || got.code() != "invalid_request" || !slices.Equal(got.fieldErrors(), want) {
+			t.Errorf("%s: %+v", body, got)
+		}
+	}
+	l.update(func(tx ports.Tx) error {
+		is, err := tx.Users.ByID(t.Context(), l.ada.ID())
+		if err == nil && is.State() != l.ada.State() {
+			t.Errorf("she became %+v", is)
+		}
+		return err
+	})
+}
+
+// A passkey's name is what such a request is about, so it has to be there, if only as null.
+func TestRenamePasskey_RequiresName(t *testing.T) {
+	l := newFixture(t)
+	path := "/v1/me/passkeys/" + base64.RawURLEncoding.EncodeToString([]byte("id"))
+	by := map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf}
+	for _, c := range []struct {
+		body   string
+		name   any
+		faults []string
+	}{
+		{`{"name":" the blue one "}`, "the blue one", nil},
+		{`{}`, nil, []string{"name required"}},
+		{``, nil, []string{"name required"}},
+		{`{"passkey_name":"x"}`, nil, []string{"name required"}},
+		{`{"name":7}`, nil, []string{"name wrong_type"}},
+		{`{"name":"a\nb"}`, nil, []string{"name invalid_name"}},
+		{`{"name":null}`, nil, nil},
+		{`{"name":"x"}`, "x", nil},
+		{`{"name":""}`, nil, nil},
+	} {
+		got := l.call(http.MethodPatch, path, c.body, by)
+		passkey, _ := got.body["passkey"].(map[string]any)
+		if status := map[bool]int{true: 200, false: 400}[c.faults == nil]; got.status != status || !slices.Equal(got.fieldErrors(), c.faults) || passkey["name"] != c.name {
+			t.Errorf("%s: %+v", c.body, got)
+		}
+	}
+}
+
+// An id that could be nobody's is as good as one that is not the caller's.
+func TestPasskeyID_MalformedIs404(t *testing.T) {
+	l := newFixture(t)
+	for _, id := range []string{"aWR", "aWR=", "aW+/", "x", "%20", "aWQ%0A", "aWR4"} {
+		got := l.call(http.MethodPatch, "/v1/me/passkeys/"+id, `{"name":"x"}`, map[string]string{"Authorization": l.bearer})
+		if got.status != 404 || got.code() != "not_found" {
+			t.Errorf("%s: %+v", id, got)
+		}
+	}
+}

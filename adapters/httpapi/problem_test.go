@@ -1,0 +1,182 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/adapters/httpapi"
+	"github.com/keylodge/keylodge/adapters/metrics"
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/maintenance"
+	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/application/sessions"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// store does nothing but what a test says.
+type store func(context.Context) error
+
+func (s store) View(ctx context.Context, _ func(ports.Tx) error) error   { return s(ctx) }
+func (s store) Update(ctx context.Context, _ func(ports.Tx) error) error { return s(ctx) }
+
+type clock struct{}
+
+func (clock) Now() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
+
+// call makes one request to the API over the given store and returns the answer and the log.
+func call(t *testing.T, s store, method, path, body string, headers ...string) (answer *http.Response, read, log string) {
+	t.Helper()
+	return callMetered(t, s, metrics.New(), method, path, body, headers...)
+}
+
+// callMetered is call with the metrics in hand.
+func callMetered(t *testing.T, s store, meter httpapi.Meter, method, path, body string, headers ...string) (answer *http.Response, read, log string) {
+	t.Helper()
+	var lines bytes.Buffer
+	api := httpapi.New(httpapi.Config{PublicURL: "http://localhost:8080", BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
+		Sessions: application.Sessions{
+			Authenticate: &sessions.Authenticate{Store: s, Clock: clock{}, Issuer: newIssuer(t)},
+			SignOut:      &sessions.SignOut{Store: s, Clock: clock{}},
+		},
+		Maintenance: application.Maintenance{Ready: &maintenance.Ready{Store: s}},
+	}, &ratelimit.Allow{}, noAuthenticatorNames{}, meter, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	request := httptest.NewRequest(method, path, strings.NewReader(body))
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := api.Test(request, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	all, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer, string(all), lines.String()
+}
+
+func storeReturning(err error) store { return func(context.Context) error { return err } }
+
+// What goes wrong inside is for the log, under the request id; the caller hears no more than whether to try again.
+func TestProblem_InternalDetailIsLoggedOnly(t *testing.T) {
+	for name, c := range map[string]struct {
+		store  store
+		status int
+		code   string
+		level  string
+	}{
+		"an outage":           {storeReturning(fmt.Errorf("hunter2: %w", domain.ErrUnavailable)), 503, "unavailable", "ERROR"},
+		"it took too long":    {storeReturning(fmt.Errorf("hunter2: %w", context.DeadlineExceeded)), 503, "unavailable", "ERROR"},
+		"it was broken off":   {storeReturning(fmt.Errorf("hunter2: %w", context.Canceled)), 503, "unavailable", "ERROR"},
+		"a fault":             {storeReturning(errors.New("hunter2")), 500, "internal", "ERROR"},
+		"a fault with status": {storeReturning(fiber.NewError(http.StatusNotImplemented, "hunter2")), 500, "internal", "ERROR"},
+		"a broken connection": {storeReturning(fiber.NewError(http.StatusBadGateway, "hunter2")), 400, "invalid_request", ""},
+		"a panic":             {func(context.Context) error { panic("hunter2") }, 500, "internal", "ERROR"},
+		"a refused ceremony":  {storeReturning(domain.Reject(domain.ReasonSignatureInvalid, "hunter2")), 422, "passkey_rejected", "WARN"},
+		"it came too slowly":  {storeReturning(fiber.NewError(http.StatusRequestTimeout, "hunter2")), 408, "invalid_request", ""},
+		"an unusual status":   {storeReturning(fiber.NewError(http.StatusTeapot, "hunter2")), 400, "invalid_request", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer, body, log := call(t, c.store, http.MethodGet, "/readyz", "")
+			var problem struct {
+				Code      string `json:"code"`
+				RequestID string `json:"request_id"`
+			}
+			if err := json.Unmarshal([]byte(body), &problem); err != nil || answer.StatusCode != c.status || problem.Code != c.code || problem.RequestID != answer.Header.Get("X-Request-Id") {
+				t.Errorf("%d %s, %v", answer.StatusCode, body, err)
+			}
+			if strings.Contains(body, "hunter2") || strings.Contains(body, "signature_invalid") {
+				t.Errorf("the caller was told: %s", body)
+			}
+			if retry := answer.Header.Get("Retry-After"); (retry != "") != (c.status == 503) {
+				t.Errorf("status %d with Retry-After %q", c.status, retry)
+			}
+			if answer.Header.Get("X-Content-Type-Options") != "nosniff" || answer.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("headers: %v", answer.Header)
+			}
+			for line := range strings.Lines(log) {
+				if strings.Contains(line, `"msg":"request"`) {
+					continue
+				}
+				for _, part := range []string{`"level":"` + c.level + `"`, "hunter2", `"request_id":"` + problem.RequestID + `"`} {
+					if !strings.Contains(line, part) {
+						t.Errorf("%s is not in %s", part, line)
+					}
+				}
+			}
+			if lines := strings.Count(log, "\n"); (lines == 2) != (c.level != "") {
+				t.Errorf("%d lines: %s", lines, log)
+			}
+		})
+	}
+}
+
+func TestSession_OutageKeepsCookie(t *testing.T) {
+	token := "kls_" + strings.Repeat("A", 43)
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		answer, body, _ := call(t, storeReturning(domain.ErrUnavailable), method, "/v1/session", "", "Cookie", "keylodge_session="+token)
+		if answer.StatusCode != 503 || answer.Header.Get("Set-Cookie") != "" {
+			t.Errorf("%s: %d %v %s", method, answer.StatusCode, answer.Header, body)
+		}
+	}
+}
+
+func TestRequest_HasDeadline(t *testing.T) {
+	asked := false
+	call(t, func(ctx context.Context) error {
+		_, asked = ctx.Deadline()
+		return nil
+	}, http.MethodGet, "/readyz", "")
+	if !asked {
+		t.Error("a store that hangs would hold its request for ever")
+	}
+}
+
+func TestRequestLog_OmitsSecrets(t *testing.T) {
+	answer, _, log := call(t, storeReturning(nil), http.MethodDelete, "/v1/session?email=hunter2", `{"hunter2":"hunter2"}`,
+		"Content-Type", "application/json", "Cookie", "keylodge_session=hunter2; keylodge_browser=hunter2", "X-Request-Id", "request-17")
+	var line struct {
+		Level, Msg, Method, Path string
+		RequestID                string `json:"request_id"`
+		ClientRequestID          string `json:"client_request_id"`
+		Status                   int
+	}
+	if err := json.Unmarshal([]byte(log), &line); err != nil {
+		t.Fatalf("%v in %s", err, log)
+	}
+	if line.Level != "INFO" || line.Msg != "request" || line.Method != http.MethodDelete || line.Path != "/v1/session" || line.Status != 204 ||
+		line.RequestID != answer.Header.Get("X-Request-Id") || line.ClientRequestID != "request-17" {
+		t.Errorf("logged %+v", line)
+	}
+	if strings.Contains(log, "hunter2") {
+		t.Errorf("logged %s", log)
+	}
+	for _, probe := range []string{"/livez", "/readyz"} {
+		if _, _, log := call(t, storeReturning(nil), http.MethodGet, probe, ""); !strings.Contains(log, `"level":"DEBUG"`) {
+			t.Errorf("a probe fills the log: %s", log)
+		}
+	}
+}
+
+func TestNew_SetsConnectionTimeouts(t *testing.T) {
+	limits := httpapi.New(httpapi.Config{}, application.UseCases{}, &ratelimit.Allow{}, noAuthenticatorNames{}, metrics.New(), slog.New(slog.DiscardHandler)).Config()
+	for name, limit := range map[string]time.Duration{"reading": limits.ReadTimeout, "writing": limits.WriteTimeout, "waiting": limits.IdleTimeout} {
+		if limit <= 0 || limit > time.Minute {
+			t.Errorf("%s may take %s", name, limit)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package httpapi
+
+import (
+	"encoding/hex"
+	"log/slog"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/timestamp"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// sessionResponse is what every way of signing in ends with.
+type sessionResponse struct {
+	User    user    `json:"user"`
+	Session session `json:"session"`
+	Passkey passkey `json:"passkey"`
+	Signals signals `json:"signals"`
+	// One of the two, by transport.
+	CSRFToken string     `json:"csrf_token,omitempty"`
+	Tokens    *tokenPair `json:"tokens,omitempty"`
+}
+
+type user struct {
+	ID            string         `json:"id"`
+	Email         *string        `json:"email"`
+	EmailVerified bool           `json:"email_verified"`
+	PendingEmail  *string        `json:"pending_email"`
+	DisplayName   *string        `json:"display_name"`
+	CreatedAt     timestamp.Time `json:"created_at"`
+}
+
+type session struct {
+	ID         string          `json:"id"`
+	CreatedAt  timestamp.Time  `json:"created_at"`
+	LastSeenAt timestamp.Time  `json:"last_seen_at"`
+	ExpiresAt  timestamp.Time  `json:"expires_at"`
+	AuthTime   *timestamp.Time `json:"auth_time"`
+	AMR        []string        `json:"amr"`
+	Assurance  string          `json:"assurance"`
+	Transport  string          `json:"transport"`
+	Device     device          `json:"device"`
+	Current    bool            `json:"current"`
+}
+
+type device struct {
+	Name      string `json:"name"`
+	UserAgent string `json:"user_agent"`
+	IP        string `json:"ip"`
+}
+
+type passkey struct {
+	ID             string          `json:"id"`
+	Name           *string         `json:"name"`
+	Authenticator  authenticator   `json:"authenticator"`
+	Transports     []string        `json:"transports"`
+	BackupEligible bool            `json:"backup_eligible"`
+	BackedUp       bool            `json:"backed_up"`
+	SignCount      uint32          `json:"sign_count"`
+	CreatedAt      timestamp.Time  `json:"created_at"`
+	LastUsedAt     *timestamp.Time `json:"last_used_at"`
+	Status         string          `json:"status"`
+}
+
+type authenticator struct {
+	AAGUID string  `json:"aaguid"`
+	Name   *string `json:"name"`
+}
+
+// signals are the arguments of PublicKeyCredential.signalAllAcceptedCredentials and signalCurrentUserDetails (WebAuthn
+// Level 3, section 5.1.10).
+type signals struct {
+	RPID        string   `json:"rp_id"`
+	UserID      string   `json:"user_id"`
+	Accepted    []string `json:"accepted_credential_ids"`
+	Name        string   `json:"name"`
+	DisplayName string   `json:"display_name"`
+}
+
+// renderSignIn hands out a session: a browser's in the cookie and never in the body, where scripts could read it; a
+// program's as tokens.
+func (s *server) renderSignIn(c *fiber.Ctx, grant access.SignIn) error {
+	s.meter.CountSignIn()
+	s.recordAnomaly(c, grant.Anomaly, grant.Credential, "allowed")
+	s.log.Info("signed in", slog.String("request_id", requestID(c)), slog.String("user_id", grant.User.ID().String()),
+		slog.String("session_id", grant.Session.ID().String()), slog.String("passkey_id", grant.Credential.ID().String()))
+	answer := sessionResponse{
+		User: userOf(grant.User), Session: sessionOf(grant.Session, access.Principal{Session: grant.Session}), Passkey: s.passkeyOf(grant.Credential),
+		Signals: s.signalsFor(grant.User, grant.AcceptedCredentials),
+	}
+	if grant.Tokens != nil {
+		answer.Tokens = tokensOf(grant.Tokens)
+	} else {
+		s.cookies.setSession(c, grant.Token)
+		answer.CSRFToken = s.csrf.issue(grant.Session.ID())
+	}
+	return c.JSON(answer)
+}
+
+func userOf(u *domain.User) user {
+	return user{
+		ID: u.ID().String(), Email: optional(string(u.Email())), EmailVerified: u.EmailVerified(),
+		PendingEmail: optional(string(u.PendingEmail())),
+		DisplayName:  optional(string(u.DisplayName())), CreatedAt: timestamp.Of(u.CreatedAt()),
+	}
+}
+
+// sessionOf shows a session to the actor, who is in it or not.
+func sessionOf(sn *domain.Session, actor access.Principal) session {
+	is := sn.State()
+	return session{
+		ID: is.ID.String(), CreatedAt: timestamp.Of(is.CreatedAt), LastSeenAt: timestamp.Of(is.LastSeenAt), ExpiresAt: timestamp.Of(is.ExpiresAt), AuthTime: authTime(is.AuthTime),
+		AMR: is.AMR, Assurance: string(is.Assurance), Transport: string(is.Transport), Current: is.ID == actor.Session.ID(),
+		Device: device{Name: is.Device.Name, UserAgent: is.Device.UserAgent, IP: is.Device.IP},
+	}
+}
+
+func (s *server) passkeyOf(c *domain.Credential) passkey {
+	is := c.State()
+	p := passkey{
+		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{formatAAGUID(is.AAGUID), optional(s.names.NameOf(is.AAGUID))},
+		Transports: is.Transports, BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
+		CreatedAt: timestamp.Of(is.CreatedAt), LastUsedAt: timestamp.Optional(is.LastUsedAt), Status: string(is.Status),
+	}
+	if p.Transports == nil {
+		p.Transports = []string{}
+	}
+	return p
+}
+
+func (s *server) signalsFor(u *domain.User, accepted domain.Passkeys) signals {
+	ids := make([]string, len(accepted))
+	for i, c := range accepted {
+		ids[i] = c.ID().String()
+	}
+	entity := u.Entity()
+	return signals{
+		RPID: s.config.RPID, UserID: entity.Handle.String(), Accepted: ids,
+		Name: entity.Name, DisplayName: entity.DisplayName,
+	}
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func formatAAGUID(a [16]byte) string {
+	h := hex.EncodeToString(a[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// authTime is null in a session in which no passkey has been shown.
+func authTime(t time.Time) *timestamp.Time {
+	if !t.After(domain.NoAuthTime) {
+		return nil
+	}
+	return timestamp.Optional(t)
+}

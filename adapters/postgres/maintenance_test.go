@@ -1,0 +1,260 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+func TestBackups_ReferToPgDump(t *testing.T) {
+	d := NewDatabase("postgres://ada:hunter2@db/lodge")
+	_, err := d.Save(t.Context(), "night.db", true, ports.CheckOptions{Full: true})
+	wantDomainError(t, err, "use_pg_dump", "pg_dump --format=custom")
+	_, err = d.PrepareRestore(t.Context(), "night.db")
+	wantDomainError(t, err, "use_pg_restore", "pg_restore --clean")
+}
+
+func TestSchema_StatusUpDown(t *testing.T) {
+	url := postgresserver.EmptyDatabase(t)
+	d := NewDatabase(url)
+	wantApplied(t, d, 0)
+	if _, err := d.DryRunDown(t.Context()); err == nil {
+		t.Error("without tables something was rehearsed")
+	}
+	_, err := d.Down(t.Context())
+	wantDomainError(t, err, "nothing_to_undo", "no migration")
+	all := len(rowsByVersion)
+	if applied, err := d.Up(t.Context()); err != nil || len(applied) != all {
+		t.Fatalf("Up: %v, %v", applied, err)
+	}
+	wantApplied(t, d, all)
+	if applied, err := d.Up(t.Context()); err != nil || len(applied) != 0 {
+		t.Errorf("Up again: %v, %v", applied, err)
+	}
+	db := connect(t, url)
+	for _, rows := range rowsByVersion {
+		if err := exec(t.Context(), db, rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, err := d.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := map[string]bool{}
+	for version := all; version > 0; version-- {
+		before := contentsOf(t, db)
+		rehearsed, err := d.DryRunDown(t.Context())
+		if err != nil || rehearsed.Migration.Version != status[version-1].Version {
+			t.Fatalf("Rehearse at %d: %+v, %v", version, rehearsed, err)
+		}
+		if after := contentsOf(t, db); after != before {
+			t.Fatalf("a rehearsal at %d left:\n%s\nof:\n%s", version, after, before)
+		}
+		wantApplied(t, d, version)
+		taken, err := d.Down(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantApplied(t, d, version-1)
+		if got, want := lossText(taken), lossText(rehearsed); got != want {
+			t.Errorf("at %d: lost %s, and in rehearsal %s", version, got, want)
+		}
+		for _, table := range taken.Tables {
+			lost[table] = true
+		}
+		for _, column := range taken.Columns {
+			lost[column] = true
+		}
+		if version == 5 && lossText(taken) != "rows 1 of duties; tables duties; columns " {
+			t.Errorf("of version 5: %s", lossText(taken))
+		}
+	}
+	for _, what := range []string{"passkeys", "events", "totps", "messages", "users.claimed_email", "users.disabled_at"} {
+		if !lost[what] {
+			t.Errorf("nobody said that %s went", what)
+		}
+	}
+}
+
+func TestDown_RejectedWhileServerConnected(t *testing.T) {
+	for name, parameters := range map[string]string{"": "", "renamed": "&application_name=lodge"} {
+		url := postgresserver.EmptyDatabase(t) + parameters
+		d := NewDatabase(url)
+		s, err := Open(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(t, s, 0) // so that it holds a connection
+		for _, down := range []func(context.Context) (ports.DataLoss, error){d.DryRunDown, d.Down} {
+			_, err := down(t.Context())
+			wantDomainError(t, err, "database_in_use", "stop the server")
+		}
+		wantApplied(t, d, len(rowsByVersion))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Down(t.Context()); err != nil {
+			t.Errorf("%s: after the server is gone: %v", name, err)
+		}
+	}
+}
+
+// The step back looks twice in one transaction: before it changes anything, for servers that are just leaving, and at its end, for
+// one that has come meanwhile.
+func TestNobodyElse_seesWhoComesAndLeaves(t *testing.T) {
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
+	config, err := parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver, err := connectDriver(t.Context(), config.ConnConfig, 9999)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer driver.Close()
+	if err := driver.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := driver.requireNoOtherConnections(0); err != nil {
+		t.Errorf("alone: %v", err)
+	}
+	server, watcher := connect(t, url+"&application_name="+applicationName), connect(t, url)
+	wantDomainError(t, driver.requireNoOtherConnections(0), "database_in_use", "stop the server")
+	pid := server.PgConn().PID()
+	if err := server.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		if left := queryColumn(t, watcher, fmt.Sprintf("SELECT pid::text FROM pg_stat_activity WHERE pid = %d", pid)); len(left) > 0 {
+			return fmt.Errorf("the server's process %d is still there", pid)
+		}
+		return nil
+	})
+	if err := driver.requireNoOtherConnections(0); err != nil {
+		t.Errorf("after the server has gone: %v", err)
+	}
+	if err := driver.Unlock(); err != nil {
+		t.Error(err)
+	}
+}
+
+// One that comes in the middle of it waits for the end of it, and then brings the schema up again.
+func TestOpen_WaitsForDown(t *testing.T) {
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
+	config, err := parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver, err := connectDriver(t.Context(), config.ConnConfig, 9999)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer driver.Close()
+	driver.beforeSteps = driver.lockExclusively
+	if err := driver.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() { opened <- migrateDatabase(url) }()
+	awaitLock(t, connect(t, url))
+	select {
+	case err := <-opened:
+		t.Fatalf("it did not wait: %v", err)
+	default:
+	}
+	driver.failed = true
+	if err := driver.Unlock(); err != nil {
+		t.Error(err)
+	}
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+}
+
+// pg_dump does so for as long as it takes.
+func TestDown_RejectedDuringBackup(t *testing.T) {
+	url := postgresserver.MigratedDatabase(t, migrateDatabase)
+	if err := exec(t.Context(), connect(t, url), "BEGIN; LOCK TABLE schema_migrations IN ACCESS SHARE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := NewDatabase(url).Down(t.Context())
+	wantDomainError(t, err, "database_in_use", "a backup")
+}
+
+func TestSchema_RejectsUnknownSchemas(t *testing.T) {
+	for statements, want := range map[string]struct{ code, says string }{
+		setIncompatibleVersion:                      {"newer_release", "start that one"},
+		"UPDATE schema_migrations SET dirty = true": {"not_a_keylodge_database", "half done"},
+		"DROP TABLE passkeys CASCADE":               {"not_a_keylodge_database", "no users and passkeys"},
+		"DROP TABLE schema_migrations; CREATE TABLE schema_migrations (version text); INSERT INTO schema_migrations VALUES ('1')": {"not_a_keylodge_database", "as Keylodge writes it"},
+	} {
+		url := postgresserver.EmptyDatabase(t)
+		if err := migrateDatabase(url); err != nil {
+			t.Fatal(err)
+		}
+		db := connect(t, url)
+		if err := exec(t.Context(), db, statements); err != nil {
+			t.Fatal(err)
+		}
+		d := NewDatabase(url)
+		_, statusErr := d.Status(t.Context())
+		_, upErr := d.Up(t.Context())
+		_, downErr := d.Down(t.Context())
+		for _, err := range []error{statusErr, upErr, downErr} {
+			wantDomainError(t, err, want.code, want.says)
+		}
+	}
+}
+
+func TestIsPostgres(t *testing.T) {
+	for version, want := range map[string]bool{
+		"PostgreSQL 15.18 (Debian 15.18-0+deb12u1) on x86_64": true,
+		"PostgreSQL 15.2-YB-2.25.0.0-b0 on x86_64":            false,
+		"CockroachDB CCL v25.1.0 (x86_64-pc-linux-gnu)":       false,
+	} {
+		if isPostgres(version) != want {
+			t.Errorf("%s: %t", version, !want)
+		}
+	}
+}
+
+func wantApplied(t *testing.T, d *Database, want int) {
+	t.Helper()
+	status, err := d.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range status {
+		if m.Version <= i || m.Applied != (i < want) || m.Name == "" || m.Newer {
+			t.Fatalf("%+v, of which %d should be applied", status, want)
+		}
+	}
+	if len(status) != len(rowsByVersion) {
+		t.Fatalf("%d migrations, want %d", len(status), len(rowsByVersion))
+	}
+}
+
+func wantDomainError(t *testing.T, err error, code, says string) {
+	t.Helper()
+	var refusal *domain.Error
+	if !errors.As(err, &refusal) || refusal.Code != code || !strings.Contains(refusal.Message, says) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v, want %s, %q", err, code, says)
+	}
+}
+
+func lossText(l ports.DataLoss) string {
+	var rows []string
+	for table, n := range l.Rows {
+		rows = append(rows, fmt.Sprintf("%d of %s", n, table))
+	}
+	slices.Sort(rows)
+	return "rows " + strings.Join(rows, ", ") + "; tables " + strings.Join(l.Tables, ", ") + "; columns " + strings.Join(l.Columns, ", ")
+}

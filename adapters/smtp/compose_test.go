@@ -1,0 +1,265 @@
+package smtp
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// emailKinds are all that there are. TestTemplates_EveryKind sees to it.
+var emailKinds = map[string]domain.EmailKind{
+	"EmailKindVerificationCode":     domain.EmailKindVerificationCode,
+	"EmailKindAddressTaken":         domain.EmailKindAddressTaken,
+	"EmailKindAddressChanged":       domain.EmailKindAddressChanged,
+	"EmailKindAddressRemoved":       domain.EmailKindAddressRemoved,
+	"EmailKindAccountDeleted":       domain.EmailKindAccountDeleted,
+	"EmailKindPasskeyAdded":         domain.EmailKindPasskeyAdded,
+	"EmailKindPasskeyRemoved":       domain.EmailKindPasskeyRemoved,
+	"EmailKindPasskeyFlagged":       domain.EmailKindPasskeyFlagged,
+	"EmailKindPasskeySuspended":     domain.EmailKindPasskeySuspended,
+	"EmailKindRecoveryGranted":      domain.EmailKindRecoveryGranted,
+	"EmailKindRecovered":            domain.EmailKindRecovered,
+	"EmailKindRecoveryLocked":       domain.EmailKindRecoveryLocked,
+	"EmailKindTOTPAdded":            domain.EmailKindTOTPAdded,
+	"EmailKindTOTPRemoved":          domain.EmailKindTOTPRemoved,
+	"EmailKindBackupCodesGenerated": domain.EmailKindBackupCodesGenerated,
+	"EmailKindRefreshTokenReused":   domain.EmailKindRefreshTokenReused,
+}
+
+func TestTemplates_EveryKind(t *testing.T) {
+	source, err := parser.ParseFile(token.NewFileSet(), "../../domain/outboxemail.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared []string
+	ast.Inspect(source, func(node ast.Node) bool {
+		if spec, ok := node.(*ast.ValueSpec); ok {
+			if of, ok := spec.Type.(*ast.Ident); ok && of.Name == "EmailKind" {
+				declared = append(declared, spec.Names[0].Name)
+			}
+		}
+		return true
+	})
+	slices.Sort(declared)
+	if known := slices.Sorted(maps.Keys(emailKinds)); !slices.Equal(declared, known) {
+		t.Errorf("the domain declares %q, this test knows %q", declared, known)
+	}
+	files, err := fs.Glob(templateFiles, "letters/*.txt")
+	if err != nil || len(files) != len(emailKinds)+1 {
+		t.Errorf("%d kinds, and beside what they share these letters: %q, %v", len(emailKinds), files, err)
+	}
+}
+
+// fullEmail is a letter that has all facts, whatever its kind.
+func fullEmail(t *testing.T, kind domain.EmailKind, by domain.Actor) ports.OutgoingEmail {
+	t.Helper()
+	letter := codeEmail(t)
+	letter.Email.Kind = kind
+	letter.Email.Details = domain.EmailDetails{At: noon, Actor: by, PasskeyName: "Ada's key", DeviceName: "Firefox on Linux", IP: "2001:db8::7"}
+	return letter
+}
+
+var linkPattern = regexp.MustCompile(`\w+://\S*|\bwww\.\S*|\S+@\S+`)
+
+func TestRender_AllKinds(t *testing.T) {
+	mailer := newTestMailer(t)
+	for _, kind := range emailKinds {
+		for _, by := range []domain.Actor{domain.ActorUser, domain.ActorOperator} {
+			full := fullEmail(t, kind, by)
+			bare := codeEmail(t)
+			bare.Email.Kind, bare.Email.Details.Actor = kind, by
+			for _, letter := range []ports.OutgoingEmail{full, bare} {
+				subject, text, err := mailer.render(letter)
+				if err != nil {
+					t.Errorf("%s: %v", kind, err)
+					continue
+				}
+				if subject == "" || len(subject) > 100 || strings.Contains(subject, "\n") || !strings.Contains(subject, "Schlüssel & Söhne") {
+					t.Errorf("%s has the subject %q", kind, subject)
+				}
+				for _, wrong := range []string{"\n\n\n", "<no value>", "{{", "“”", ": \n", " .", "  \n", "&amp;", "&#39;"} {
+					if strings.Contains(text, wrong) {
+						t.Errorf("%s by %s contains %q:\n%s", kind, by, wrong, text)
+					}
+				}
+				if text != strings.TrimSpace(text)+"\n" {
+					t.Errorf("%s by %s begins or ends with a gap:\n%q", kind, by, text)
+				}
+				for _, link := range linkPattern.FindAllString(text, -1) {
+					if strings.TrimRight(link, ".,") != "https://id.example.org" {
+						t.Errorf("%s links to %s", kind, link)
+					}
+				}
+				if !strings.Contains(text, "https://id.example.org") || !strings.Contains(text, "never asks for a code") {
+					t.Errorf("%s does not say where to go or what is never asked:\n%s", kind, text)
+				}
+				if has := strings.Contains(text, "1234 5678"); has != (kind == domain.EmailKindVerificationCode) {
+					t.Errorf("%s shows a code: %t", kind, has)
+				}
+			}
+			_, text, err := mailer.render(full)
+			if err != nil || kind == domain.EmailKindVerificationCode {
+				continue
+			}
+			byUser := by == domain.ActorUser
+			for fact, told := range map[string]bool{
+				"When: 1 August 2026, 10:00 UTC\n": true, "Device: Firefox on Linux\n": byUser, "IP address: 2001:db8::7\n": byUser,
+				"By: the operator of Schlüssel & Söhne\n": !byUser,
+			} {
+				if strings.Contains(text, fact) != told {
+					t.Errorf("%s by %s tells %q: %t, in\n%s", kind, by, fact, !told, text)
+				}
+			}
+			if aboutPasskey := strings.HasPrefix(string(kind), "passkey_") || kind == domain.EmailKindRecovered; strings.Contains(text, "“Ada's key”") != aboutPasskey {
+				t.Errorf("%s names the passkey: %t", kind, !aboutPasskey)
+			}
+		}
+	}
+}
+
+// Whoever hears of something that they did not do is told what undoes it, where, and who helps if that is not open to them
+// any more (NIST SP 800-63B-4, section 4.6).
+func TestRender_SaysHowToUndo(t *testing.T) {
+	mailer := newTestMailer(t)
+	changesNothing := []domain.EmailKind{domain.EmailKindVerificationCode, domain.EmailKindAddressTaken} // until its code is shown
+	cannotBeUndone := []domain.EmailKind{domain.EmailKindAccountDeleted}
+	denied := regexp.MustCompile(`If (it was not you|you did not ask for it|you do not know (why|this device))`)
+	undone := regexp.MustCompile(`(?i)(remove|end all other sessions|make (new )?backup codes|set your address again|sign in with a passkey)`)
+	for _, kind := range emailKinds {
+		for _, by := range []domain.Actor{domain.ActorUser, domain.ActorOperator} {
+			_, text, err := mailer.render(fullEmail(t, kind, by))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said, _, _ := strings.Cut(text, "\n-- \n") // the signature has the address as well
+			switch {
+			case slices.Contains(changesNothing, kind):
+			case !denied.MatchString(said), !strings.Contains(said, "operator of Schlüssel & Söhne"):
+				t.Errorf("%s by %s does not say what to do, or whom to ask, if it was somebody else:\n%s", kind, by, said)
+			case by == domain.ActorUser && !slices.Contains(cannotBeUndone, kind) && (!undone.MatchString(said) || !strings.Contains(said, "https://id.example.org")):
+				t.Errorf("%s does not say how it is undone, and where:\n%s", kind, said)
+			}
+		}
+	}
+}
+
+func TestCompose_FailsWithoutTemplateOrCode(t *testing.T) {
+	mailer := newTestMailer(t)
+	codeless, unknown := codeEmail(t), codeEmail(t)
+	codeless.Code = domain.Secret{}
+	unknown.Email.Kind = "passkey_polished"
+	for _, letter := range []ports.OutgoingEmail{codeless, unknown} {
+		if message, err := mailer.compose(letter); err == nil {
+			t.Errorf("%s became %v", letter.Email.Kind, message)
+		}
+	}
+}
+
+// Whoever is warned of may have chosen these names.
+func TestCompose_SanitizesUserInput(t *testing.T) {
+	mailer := newTestMailer(t)
+	const evil = "key\r\nBcc: mallory@example.net\r\n\r\nSign in at https://evil.example or www.evil.example/\u2028\u202eelpmaxe\x00\xff"
+	letter := fullEmail(t, domain.EmailKindPasskeyAdded, domain.ActorUser)
+	letter.Email.Details.PasskeyName, letter.Email.Details.DeviceName, letter.Email.Details.IP = evil, evil+strings.Repeat("x", 1000), "127.0.0.1\r\nBcc: x"
+	composed, err := mailer.compose(letter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var raw bytes.Buffer
+	if _, err := composed.WriteTo(&raw); err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := mail.ReadMessage(&raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(parsed.Header) != 10 || parsed.Header.Get("Bcc") != "" {
+		t.Errorf("the header is %q", parsed.Header)
+	}
+	_, text, err := mailer.render(letter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "key Bcc mallory example.net"
+	if !strings.Contains(text, "“key Bcc mallory example net Sign in at https evil example or") || !strings.Contains(text, "\nDevice: key Bcc mallory") {
+		t.Errorf("%q is not there as one harmless line:\n%s", name, text)
+	}
+	for _, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(line, "Bcc") || strings.HasPrefix(line, "Device") && len([]rune(line)) > 64+len("Device: ") || strings.HasPrefix(line, "IP") {
+			t.Errorf("a line of its own: %q", line)
+		}
+	}
+	if strings.Contains(text, "evil.") || strings.ContainsAny(text, "\u202e\u2028\x00\r") {
+		t.Errorf("it went through: %q", text)
+	}
+}
+
+func TestStripLinks_OrdinaryNamesUnchanged(t *testing.T) {
+	for _, name := range []string{"Ada's key", "YubiKey 5.2 (blue)", "👩‍🚀 Ωmega", "Chrome on Windows 10.0", "Key No. 2"} {
+		if got := stripLinks(name); got != name {
+			t.Errorf("%q became %q", name, got)
+		}
+	}
+}
+
+func TestNew_RejectsInvalidConfig(t *testing.T) {
+	for fault, but := range map[string]func(*Config){
+		"no host":               func(c *Config) { c.Host = "" },
+		"no port":               func(c *Config) { c.Port = 0 },
+		"an impossible port":    func(c *Config) { c.Port = 65536 },
+		"no word about TLS":     func(c *Config) { c.TLS = 0 },
+		"an unknown TLS":        func(c *Config) { c.TLS = NoTLS + 1 },
+		"a name, no password":   func(c *Config) { c.Password = domain.Secret{} },
+		"a password, no name":   func(c *Config) { c.Username = "" },
+		"a password, no TLS":    func(c *Config) { c.TLS = NoTLS },
+		"no sender":             func(c *Config) { c.From = mail.Address{} },
+		"a sender from nowhere": func(c *Config) { c.From = mail.Address{Address: "lodge"} },
+		"no service":            func(c *Config) { c.Service = "" },
+		"nowhere to go":         func(c *Config) { c.PublicURL = "id.example.org" },
+	} {
+		config := Config{
+			Host: "mail.example.org", Port: 587, TLS: STARTTLS, Username: "keylodge", Password: domain.NewSecret("correct-horse"),
+			From: fromAddress, Service: "Keylodge", PublicURL: "https://id.example.org",
+		}
+		if _, err := New(config); err != nil {
+			t.Fatal(err)
+		}
+		but(&config)
+		if _, err := New(config); err == nil || strings.Contains(err.Error(), "correct-horse") {
+			t.Errorf("%s: %v", fault, err)
+		}
+	}
+}
+
+func TestLocalName(t *testing.T) {
+	for want, candidates := range map[string][]string{
+		"id.example.org": {"id.example.org", "example.org"},
+		"example.org":    {"localhost", "example.org"},
+		"example.net":    {"192.0.2.7", "example.net"},
+		"localhost":      {"2001:db8::7", "localhost"},
+	} {
+		if got := localName(candidates...); got != want {
+			t.Errorf("of %q: %s", candidates, got)
+		}
+	}
+}
+
+func newTestMailer(t *testing.T) *Mailer {
+	t.Helper()
+	mailer, err := New(configFor(t, "127.0.0.1:25"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mailer
+}

@@ -1,0 +1,19 @@
+package access
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// AddCredential stores a new passkey, inside a unit of work. It returns domain.ErrPasskeyAlreadyRegistered if the id is taken, and also,
+// after the same statement, if it is that of a decoy: otherwise a registration under an id that a sign-in lists would disclose
+// whether the passkey exists.
+func AddCredential(ctx context.Context, tx ports.Tx, decoys domain.Decoys, credential *domain.Credential) error {
+	decoy := decoys.Contains(credential.ID())
+	if err := tx.Credentials.Add(ctx, credential); err != nil || !decoy {
+		return err
+	}
+	return domain.ErrPasskeyAlreadyRegistered
+}

@@ -1,0 +1,171 @@
+package access_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+func TestAuditLog_RecordsClientUnlessOperator(t *testing.T) {
+	visitor := access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}
+	ada := newPerson(t, memory.New(), "Ada")
+	for party, want := range map[domain.Actor]domain.EventState{
+		domain.ActorUser:     {Actor: domain.ActorUser, DeviceName: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"},
+		domain.ActorOperator: {Actor: domain.ActorOperator},
+	} {
+		ada.update(func(tx ports.Tx) error {
+			return newAuditLog().Record(t.Context(), tx, visitor, noon, domain.EventState{UserID: ada.user.ID(), Actor: party, Kind: domain.EventSessionRevoked, Reason: string(party)})
+		})
+		var got domain.EventState
+		for _, e := range ada.log() {
+			if e.Reason == string(party) {
+				got = e
+			}
+		}
+		want.ID, want.UserID, want.At, want.Kind, want.Reason = got.ID, ada.user.ID(), noon, domain.EventSessionRevoked, string(party)
+		if !equal(got, want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+	}
+}
+
+// An owner hears of answers that were not accepted, not of outages and latecomers.
+func TestAuditLog_FailureOnlyForOwnerRelevantCauses(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada").user.ID()
+	for name, c := range map[string]struct {
+		owner  domain.UserID
+		cause  error
+		reason string // "" if it is not entered
+	}{
+		"a bad signature":            {ada, domain.Reject(domain.ReasonSignatureInvalid, "detail"), "signature_invalid"},
+		"a bad signature, wrapped":   {ada, fmt.Errorf("verifying: %w", domain.Reject(domain.ReasonSignatureInvalid, "")), "signature_invalid"},
+		"nobody was verified":        {ada, domain.Reject(domain.ReasonUserVerificationMissing, ""), "user_verification_missing"},
+		"a suspended passkey":        {ada, domain.ErrPasskeySuspended, "passkey_suspended"},
+		"a shut account":             {ada, fmt.Errorf("reading: %w", domain.ErrUserDisabled), "user_disabled"},
+		"an outage":                  {ada, domain.ErrUnavailable, ""},
+		"a fault":                    {ada, errors.New("disk on fire"), ""},
+		"it was too late":            {ada, domain.ErrChallengeExpired, ""},
+		"it was taken already":       {ada, domain.ErrChallengeNotFound, ""},
+		"a session that ended":       {ada, domain.ErrSessionRevoked, ""},
+		"as many as there may be":    {ada, domain.ErrPasskeyLimitReached, ""},
+		"a bad signature of nobody":  {domain.UserID{}, domain.Reject(domain.ReasonSignatureInvalid, ""), ""},
+		"a shut account of nobody's": {domain.UserID{}, domain.ErrUserDisabled, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			visitor := access.Client{IP: "127.0.0.1"}
+			event, err := newAuditLog().Failure(visitor, noon, domain.EventState{Kind: domain.EventSignInRefused, UserID: c.owner, CredentialID: "id"}, c.cause)
+			if err != nil || (event != nil) != (c.reason != "") {
+				t.Fatalf("got %+v, %v", event, err)
+			}
+			if event == nil {
+				return
+			}
+			want := domain.EventState{
+				ID: event.ID(), UserID: c.owner, Kind: domain.EventSignInRefused, At: noon, Actor: domain.ActorUser, CredentialID: "id", IP: "127.0.0.1", Reason: c.reason,
+			}
+			if got := event.State(); !equal(got, want) {
+				t.Errorf("got  %+v\nwant %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestAuditLog_KeepsOrder(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	log := newAuditLog()
+	for i := range 100 {
+		ada.update(func(tx ports.Tx) error {
+			return log.Record(t.Context(), tx, access.Client{}, noon.Add(-time.Duration(i%3)*time.Microsecond), domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn, Reason: fmt.Sprint(99 - i)})
+		})
+	}
+	entries := ada.log()
+	if len(entries) != 100 {
+		t.Fatalf("%d entries", len(entries))
+	}
+	for i, e := range entries {
+		if e.Reason != fmt.Sprint(i) {
+			t.Fatalf("at %d stands %s", i, e.Reason)
+		}
+	}
+}
+
+func TestAuditLog_UniqueIDsUnderConcurrency(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	log := newAuditLog()
+	const entries = 64
+	var writing sync.WaitGroup
+	for range entries {
+		writing.Go(func() {
+			err := ada.store.Update(t.Context(), func(tx ports.Tx) error { // which refuses an id twice
+				return log.Record(t.Context(), tx, access.Client{}, noon, domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn})
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writing.Wait()
+	if n := len(ada.log()); n != entries {
+		t.Errorf("%d entries, want %d", n, entries)
+	}
+}
+
+// However often a stranger tries, what changed the account stays in sight.
+func TestAuditLog_CountsRepetitions(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	log := newAuditLog()
+	enter := func(e domain.EventState, ip string) {
+		e.UserID = ada.user.ID()
+		visitor := access.Client{IP: ip, RequestID: "request-" + ip}
+		ada.update(func(tx ports.Tx) error { return log.Record(t.Context(), tx, visitor, noon, e) })
+	}
+	enter(domain.EventState{Kind: domain.EventPasskeyAdded}, "192.0.2.7")
+	for i := range 156 {
+		enter(domain.EventState{Kind: domain.EventSignInRefused, Reason: []string{"signature_invalid", "malformed"}[i%2]}, fmt.Sprint("203.0.113.", i%20))
+		enter(domain.EventState{Kind: domain.EventRecoveryRefused, Reason: "invalid_code"}, "203.0.113.9")
+	}
+	enter(domain.EventState{Kind: domain.EventPasskeyAdded}, "192.0.2.7")
+	entries := ada.log()
+	want := []string{"passkey_added", "passkey_added", "recovery_refused invalid_code", "sign_in_refused malformed", "sign_in_refused signature_invalid"}
+	if got := kindsAndReasons(entries); !slices.Equal(got, want) {
+		t.Fatalf("logged %q, want %q", got, want)
+	}
+	for _, e := range entries {
+		if times := map[domain.EventKind]int{domain.EventSignInRefused: 77, domain.EventRecoveryRefused: 155}[e.Kind]; e.Repeats != times {
+			t.Errorf("%s %s: %d repetitions, want %d", e.Kind, e.Reason, e.Repeats, times)
+		}
+	}
+}
+
+// Names that belong to no account share their entries: making them up fills no table.
+func TestAuditLog_CountsAnonymousRepetitions(t *testing.T) {
+	ada := newPerson(t, memory.New(), "Ada")
+	for i := range 600 {
+		about := domain.LockoutKey("key").UnknownName(fmt.Sprint("name", i))
+		ada.update(func(tx ports.Tx) error {
+			return newAuditLog().RecordAnonymous(t.Context(), tx, access.Client{IP: "203.0.113.9"}, noon, domain.EventState{Kind: domain.EventRecoveryRefused, Reason: "invalid_code"}, about)
+		})
+	}
+	ada.update(func(tx ports.Tx) error {
+		entries, err := tx.Events.ListByUser(t.Context(), domain.UserID{}, domain.EventID{}, 1000)
+		times := 0
+		for _, e := range entries {
+			times += e.Count()
+			if len(e.IPs()) != 0 {
+				t.Errorf("an entry says where it came from: %v", e.IPs())
+			}
+		}
+		if len(entries) > 256 || times != 600 {
+			t.Errorf("%d entries for %d attempts", len(entries), times)
+		}
+		return err
+	})
+}

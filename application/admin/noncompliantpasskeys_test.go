@@ -1,0 +1,69 @@
+package admin_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Of 250 people everybody has a passkey of the model of their number modulo 5; the zero one among them.
+func TestNonCompliantPasskeys_ByModel(t *testing.T) {
+	store := memory.New()
+	owners := make([]domain.UserID, 250)
+	err := store.Update(t.Context(), func(tx ports.Tx) (err error) {
+		for i := range owners {
+			id, idErr := domain.ParseUserID(fmt.Sprintf("01930000-0000-7000-8000-%012x", i+1))
+			owners[i] = id
+			err = errors.Join(err, idErr,
+				tx.Users.Add(t.Context(), domain.RestoreUser(domain.UserState{ID: id, Handle: domain.UserHandle(fmt.Sprint(i))})),
+				tx.Credentials.Add(t.Context(), domain.RestoreCredential(domain.CredentialState{
+					ID: domain.CredentialID(fmt.Sprint("key", i)), UserID: id, AAGUID: [16]byte{byte(i % 5)}, Status: domain.CredentialActive,
+				})))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := func(model domain.AAGUID) bool { return model == domain.AAGUID{4} }
+	for name, c := range map[string]struct {
+		policy domain.AuthenticatorPolicy
+		broken func(domain.AAGUID) bool
+		want   []byte // of models, by their first byte
+	}{
+		"any":              {domain.AuthenticatorPolicy{}, nil, nil},
+		"one denied":       {domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{2}}}, nil, []byte{2}},
+		"two allowed":      {domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{{1}, {3}}}, nil, []byte{0, 2, 4}},
+		"attested":         {domain.AuthenticatorPolicy{Attested: true}, broken, []byte{0, 4}},
+		"broken or denied": {domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{1}}}, broken, []byte{1, 4}},
+	} {
+		found, err := (&admin.NonCompliantPasskeys{Store: store, Policy: c.policy, Compromised: c.broken}).Execute(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var models []byte
+		for model := range maps.Keys(found) {
+			models = append(models, model[0])
+			var want []domain.UserID
+			for i := int(model[0]); i < len(owners); i += 5 {
+				want = append(want, owners[i])
+			}
+			if !slices.Equal(found[model], want) {
+				t.Errorf("%s: of model %d there are those of %v", name, model[0], found[model])
+			}
+		}
+		if slices.Sort(models); !slices.Equal(models, c.want) {
+			t.Errorf("%s: models %v, want %v", name, models, c.want)
+		}
+	}
+	if _, err := (&admin.NonCompliantPasskeys{Store: unavailableStore{}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("an outage: %v", err)
+	}
+}

@@ -1,0 +1,258 @@
+package application_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/adapters/webauthn"
+	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/stepup"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var (
+	noon     = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: 3 * time.Minute}
+)
+
+const (
+	origin = "http://localhost:8080"
+	stepUp = domain.StepUpTTL(10 * time.Minute)
+)
+
+// clock stands still until it is told to go on.
+type clock struct{ now time.Time }
+
+func (c *clock) Now() time.Time { return c.now }
+
+type deviceNames struct{}
+
+func (deviceNames) NameOf(string) string { return "" }
+
+// failingReader is a source of randomness that fails at one of its reads and goes on as if nothing had been.
+type failingReader struct{ failAt, reads int }
+
+var errNoRandomness = errors.New("no randomness at this moment")
+
+func (s *failingReader) Read(p []byte) (int, error) {
+	if s.reads++; s.reads == s.failAt {
+		return 0, errNoRandomness
+	}
+	return rand.Read(p)
+}
+
+// fixture is where Ada has just signed in, twice, by one of her two passkeys. It sends mail, and her address is verified.
+type fixture struct {
+	t            *testing.T
+	store        ports.Store
+	relyingParty ports.RelyingParty
+	clock        *clock
+	random       *failingReader
+	policy       domain.UsePolicy
+	auditLog     *access.AuditLog
+	verification *mail.EmailVerification
+	device       *authenticator.Authenticator
+	ada          access.Principal
+	cookie       domain.SessionToken // of her session
+	otherSession domain.SessionID
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	relyingParty, err := webauthn.New(webauthn.Config{RPID: "localhost", RPName: "Keylodge", Origins: []string{origin}, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := &failingReader{}
+	h := &fixture{
+		t: t, store: memory.New(), relyingParty: relyingParty, clock: &clock{noon}, random: random, device: authenticator.New(origin),
+		auditLog:     &access.AuditLog{Random: random, Devices: deviceNames{}, Mail: domain.EmailOn},
+		verification: &mail.EmailVerification{Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{make([]byte, 32)}, Sealer: plainSealer{}, Random: random, Lockout: make([]byte, 32)},
+	}
+	applicant, err := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, err := relyingParty.BeginRegistration(applicant.Entity(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registration, err := relyingParty.VerifyRegistration(begun.State, h.createCredential(begun.Options))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := domain.NewCredential(applicant.UserID, "", registration, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := domain.NewCredential(applicant.UserID, "", domain.Registration{CredentialID: "second", Flags: 1<<0 | 1<<2}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := applicant.ToUser(noon).State()
+	is.EmailVerifiedAt = noon
+	h.ada.User = domain.RestoreUser(is)
+	h.update(func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(t.Context(), h.ada.User), tx.Credentials.Add(t.Context(), key), tx.Credentials.Add(t.Context(), second))
+	})
+	h.ada.Session, h.cookie = h.addSession(key)
+	h.ada.AuthContext = h.ada.Session.AuthContext()
+	other, _ := h.addSession(key)
+	h.otherSession = other.ID()
+	return h
+}
+
+func (h *fixture) addSession(by *domain.Credential) (*domain.Session, domain.SessionToken) {
+	h.t.Helper()
+	session, token, err := domain.OpenSession(by, domain.Device{}, lifetime, noon, rand.Reader)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.update(func(tx ports.Tx) error { return tx.Sessions.Add(h.t.Context(), session) })
+	return session, token
+}
+
+func (h *fixture) update(fn func(ports.Tx) error) {
+	h.t.Helper()
+	if err := h.store.Update(h.t.Context(), fn); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *fixture) createCredential(options []byte, variations ...authenticator.Variation) ports.RegistrationAnswer {
+	h.t.Helper()
+	made, err := h.device.Create(options, variations...)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return ports.RegistrationAnswer{ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject}
+}
+
+func (h *fixture) getAssertion(options []byte, variations ...authenticator.Variation) ports.AuthenticationAnswer {
+	h.t.Helper()
+	made, err := h.device.Get(options, variations...)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return ports.AuthenticationAnswer{
+		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AuthenticatorData: made.Response.AuthenticatorData,
+		Signature: made.Response.Signature, UserHandle: made.Response.UserHandle,
+	}
+}
+
+func (h *fixture) challenges() *ceremony.Challenges {
+	return &ceremony.Challenges{Store: h.store, Clock: h.clock, Random: h.random, TTL: ceremony.TTL(time.Hour)}
+}
+
+func (h *fixture) beginAddPasskey() (ceremony.Begun, error) {
+	begin := &passkeys.BeginAdd{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), StepUp: stepUp, Limit: 20}
+	return begin.Execute(h.t.Context(), h.ada, domain.Binding{})
+}
+
+func (h *fixture) beginStepUp() (ceremony.Begun, error) {
+	begin := &stepup.Begin{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges()}
+	return begin.Execute(h.t.Context(), h.ada, domain.Binding{})
+}
+
+// storeDump is all that the store keeps, but for refused attempts in anybody's log.
+type storeDump struct {
+	users          []domain.UserState
+	passkeys       []domain.CredentialState
+	sessions       []domain.SessionState
+	log            []domain.EventState
+	keys           []domain.SigningKeyState
+	totps          []domain.TOTPState
+	codes          []int
+	recoveryGrants []domain.RecoveryGrantState
+	outboxEmails   []domain.OutboxEmailState
+	sendLimits     []domain.LockoutState // to the mailboxes that anybody claims here
+}
+
+// changedFields names what is not as it was before.
+func (k storeDump) changedFields(before storeDump) (parts []string) {
+	now, then := reflect.ValueOf(k), reflect.ValueOf(before)
+	for i := range now.NumField() {
+		if fmt.Sprintf("%+v", now.Field(i)) != fmt.Sprintf("%+v", then.Field(i)) {
+			parts = append(parts, now.Type().Field(i).Name)
+		}
+	}
+	return parts
+}
+
+func (h *fixture) dump() (k storeDump) {
+	h.t.Helper()
+	h.update(func(tx ports.Tx) error {
+		ctx, seen := h.t.Context(), map[domain.SessionID]bool{}
+		users, err := tx.Users.List(ctx, domain.UserID{}, 100)
+		if err != nil {
+			return err
+		}
+		owners := []domain.UserID{{}} // of what names nobody
+		for _, user := range users {
+			k.users = append(k.users, user.State())
+			owners = append(owners, user.ID())
+		}
+		for _, owner := range owners {
+			owned, credentialsErr := tx.Credentials.ListByUser(ctx, owner)
+			for _, c := range owned {
+				k.passkeys = append(k.passkeys, c.State())
+			}
+			live, sessionsErr := tx.Sessions.ListActive(ctx, owner, noon, domain.SessionID{}, 100)
+			for _, session := range live {
+				seen[session.ID()] = true
+				k.sessions = append(k.sessions, session.State())
+			}
+			events, eventsErr := tx.Events.ListByUser(ctx, owner, domain.EventID{}, 100)
+			for _, e := range events {
+				if !slices.Contains(refusals, e.Kind()) {
+					k.log = append(k.log, e.State())
+				}
+			}
+			app, appErr := tx.TOTPs.Get(ctx, owner)
+			k.totps = append(k.totps, app.State())
+			codes, _, codesErr := tx.BackupCodes.Count(ctx, owner)
+			k.codes = append(k.codes, codes)
+			if grant, err := tx.RecoveryGrants.ByUser(ctx, owner); err == nil {
+				k.recoveryGrants = append(k.recoveryGrants, grant.State())
+			}
+			if err := errors.Join(credentialsErr, sessionsErr, eventsErr, appErr, codesErr); err != nil {
+				return err
+			}
+		}
+		for _, id := range []domain.SessionID{h.ada.Session.ID(), h.otherSession} { // also when they have ended
+			if session, err := tx.Sessions.ByID(ctx, id); err == nil && !seen[id] {
+				k.sessions = append(k.sessions, session.State())
+			}
+		}
+		for _, mailbox := range []domain.Email{"ada@example.org", newAdaEmail, "ben@example.org"} {
+			sent, err := tx.Lockouts.Get(ctx, h.verification.Lockout.Mailbox(mailbox))
+			if err != nil {
+				return err
+			}
+			k.sendLimits = append(k.sendLimits, sent.State())
+		}
+		messages, messagesErr := tx.OutboxEmails.ListDue(ctx, noon.Add(100*365*24*time.Hour), 100)
+		for _, m := range messages {
+			k.outboxEmails = append(k.outboxEmails, m.State())
+		}
+		keys, err := tx.SigningKeys.All(ctx)
+		for _, key := range keys {
+			k.keys = append(k.keys, key.State())
+		}
+		return errors.Join(err, messagesErr)
+	})
+	return k
+}
+
+var refusals = []domain.EventKind{domain.EventSignInRefused, domain.EventStepUpRefused, domain.EventPasskeyAddRefused}

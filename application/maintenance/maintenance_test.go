@@ -1,0 +1,296 @@
+package maintenance_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/application/maintenance"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+type clock time.Time
+
+func (c clock) Now() time.Time { return time.Time(c) }
+
+// seed puts n challenges, n sessions of one user and n messages into the store and a grant, which all end at noon, and n
+// events and lockouts of then.
+func seed(t *testing.T, store ports.Store, n int) {
+	t.Helper()
+	err := store.Update(t.Context(), func(tx ports.Tx) error {
+		ada, err := domain.NewPendingUser("", "Ada", noon, rand.Reader)
+		if err != nil {
+			return err
+		}
+		key, err := domain.NewCredential(ada.UserID, "", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, noon)
+		if err != nil {
+			return err
+		}
+		if err := tx.Users.Add(t.Context(), ada.ToUser(noon)); err != nil {
+			return err
+		}
+		grant, _, err := domain.NewRecoveryGrant(ada.UserID, nil, domain.BackupCodeDigest{}, domain.RecoveryGrantKeys{nil}, noon.Add(-10*time.Minute), rand.Reader)
+		if err != nil {
+			return err
+		}
+		if err := tx.RecoveryGrants.Put(t.Context(), grant); err != nil {
+			return err
+		}
+		for i := range n {
+			wrong := domain.NewLockout(domain.LockoutKey{}.UnknownName(fmt.Sprint(i)))
+			wrong.RecordFailure(noon)
+			if err := tx.Lockouts.Save(t.Context(), wrong); err != nil {
+				return err
+			}
+			challenge, err := domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, nil, nil, 0, noon, rand.Reader)
+			if err != nil {
+				return err
+			}
+			session, _, err := domain.OpenSession(key, domain.Device{}, domain.SessionLifetime{}, noon, rand.Reader)
+			if err != nil {
+				return err
+			}
+			event, err := domain.NewEvent(domain.EventState{UserID: ada.UserID}, noon, rand.Reader)
+			if err != nil {
+				return err
+			}
+			message, err := domain.NewNotificationEmail("ada@example.org", ada.UserID, domain.EmailKindRecovered, event.State(), noon.Add(-4*24*time.Hour), rand.Reader)
+			if err != nil {
+				return err
+			}
+			err = errors.Join(
+				tx.Challenges.Add(t.Context(), challenge), tx.Sessions.Add(t.Context(), session), tx.Events.Add(t.Context(), event), tx.OutboxEmails.Add(t.Context(), message),
+			)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDeleteExpired_Retention(t *testing.T) {
+	for after, want := range map[time.Duration]maintenance.Deleted{
+		-1:                {},
+		0:                 {RecoveryGrants: 1, OutboxEmails: 3},
+		5*time.Minute - 1: {RecoveryGrants: 1, OutboxEmails: 3},
+		5 * time.Minute:   {Challenges: 3, RecoveryGrants: 1, OutboxEmails: 3},
+		24*time.Hour - 1:  {Challenges: 3, RecoveryGrants: 1, OutboxEmails: 3},
+		24 * time.Hour:    {Challenges: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3},
+
+		400*24*time.Hour - 1: {Challenges: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3},
+		400 * 24 * time.Hour: {Challenges: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3, Lockouts: 3, Events: 3},
+	} {
+		store := memory.New()
+		seed(t, store, 3)
+		swept, err := (&maintenance.DeleteExpired{Store: store, Clock: clock(noon.Add(after))}).Execute(t.Context())
+		if err != nil || swept != want {
+			t.Errorf("%s after its end: swept %+v, %v; want %+v", after, swept, err, want)
+		}
+	}
+}
+
+// batchRecorder notes how many rows each unit of work deleted, and how long the sweep paused after it. Each row and each commit takes a while.
+type batchRecorder struct {
+	ports.Store
+	clock               *fakeClock
+	rowDuration, commit time.Duration
+	sizes               []int
+	pauses              []time.Duration
+}
+
+type fakeClock struct{ now time.Time }
+
+func (c *fakeClock) Now() time.Time { return c.now }
+
+type recordedSessions struct {
+	ports.Sessions
+	*batchRecorder
+}
+
+func (c *batchRecorder) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	err := c.Store.Update(ctx, func(tx ports.Tx) error {
+		tx.Sessions = recordedSessions{tx.Sessions, c}
+		return fn(tx)
+	})
+	c.clock.now = c.clock.now.Add(c.commit)
+	return err
+}
+
+func (c recordedSessions) DeleteExpired(ctx context.Context, ended time.Time, upTo int) (int, error) {
+	n, err := c.Sessions.DeleteExpired(ctx, ended, upTo)
+	c.sizes = append(c.sizes, n)
+	c.clock.now = c.clock.now.Add(time.Duration(n) * c.rowDuration)
+	return n, err
+}
+
+func (c *batchRecorder) pause(_ context.Context, d time.Duration) error {
+	c.pauses = append(c.pauses, d)
+	c.clock.now = c.clock.now.Add(d)
+	return nil
+}
+
+// A batch takes up to three milliseconds with its commit, however long a row takes. A slow commit makes it no smaller than 16 rows.
+func TestDeleteExpired_BatchesByTime(t *testing.T) {
+	for name, c := range map[string]struct {
+		row, commit time.Duration
+		want        []int
+	}{
+		"fast":          {0, 0, []int{16, 32, 64, 128, 128, 128, 104}},
+		"slow rows":     {4 * time.Millisecond, 0, []int{16, 8, 4, 2, 1, 1, 1}},
+		"in between":    {120 * time.Microsecond, 0, []int{16, 16, 16}},
+		"with a commit": {20 * time.Microsecond, time.Millisecond, []int{16, 32, 32, 32}},
+		"slow commits":  {0, 10 * time.Millisecond, []int{16, 16, 16, 16}},
+		"slow both":     {4 * time.Millisecond, 10 * time.Millisecond, []int{16, 8, 4, 2, 1, 1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &batchRecorder{Store: memory.New(), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: c.row, commit: c.commit}
+			seed(t, store, 600)
+			swept, err := (&maintenance.DeleteExpired{Store: store, Clock: store.clock, Pause: store.pause}).Execute(t.Context())
+			if err != nil || swept.Sessions != 600 || swept.Unfinished || !slices.Equal(store.sizes[:len(c.want)], c.want) {
+				t.Errorf("swept %+v, %v, in batches of %v", swept, err, store.sizes)
+			}
+		})
+	}
+}
+
+// After each full batch the sweep leaves the writer to others for as long as the batch held it, its commit included.
+func TestSweep_pausesForAsLongAsABatchTook(t *testing.T) {
+	const row, commit = 100 * time.Microsecond, 1400 * time.Microsecond
+	store := &batchRecorder{Store: memory.New(), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: row, commit: commit}
+	seed(t, store, 40)
+	if _, err := (&maintenance.DeleteExpired{Store: store, Clock: store.clock, Pause: store.pause}).Execute(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// A full batch of challenges, two of sessions, one of messages; the fast ones are followed by one of 32, which is not full.
+	want := []time.Duration{commit, 16*row + commit, 16*row + commit, commit}
+	if !slices.Equal(store.pauses, want) {
+		t.Errorf("paused %v after batches of %v, want %v", store.pauses, store.sizes, want)
+	}
+}
+
+// A server that stops does not wait for the pause to end.
+func TestSweep_stopsInAPause(t *testing.T) {
+	store := memory.New()
+	seed(t, store, 40)
+	ctx, cancel := context.WithCancel(t.Context())
+	pausing := func(ctx context.Context, _ time.Duration) error {
+		cancel()
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	swept, err := (&maintenance.DeleteExpired{Store: store, Clock: clock(noon.Add(24 * time.Hour)), Pause: pausing}).Execute(ctx)
+	if !errors.Is(err, context.Canceled) || swept != (maintenance.Deleted{Challenges: 16}) {
+		t.Errorf("swept %+v, %v", swept, err)
+	}
+}
+
+// More than a slice of time holds is left for the next one, which is no error, and other kinds are not kept waiting.
+func TestDeleteExpired_UnfinishedAfterMaxRunTime(t *testing.T) {
+	store := &batchRecorder{Store: memory.New(), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: time.Second}
+	seed(t, store, 100)
+	sweep := &maintenance.DeleteExpired{Store: store, Clock: store.clock, Pause: store.pause}
+	swept, err := sweep.Execute(t.Context())
+	if err != nil || !swept.Unfinished || swept.Sessions < 20 || swept.Sessions > 30 || swept.Challenges != 100 || swept.OutboxEmails != 16 {
+		t.Errorf("swept %+v, %v", swept, err)
+	}
+	for runs := 0; swept.Unfinished && runs < 10; runs++ {
+		rest, err := sweep.Execute(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		swept.Sessions += rest.Sessions
+		swept.Unfinished = rest.Unfinished
+	}
+	if swept.Unfinished || swept.Sessions != 100 {
+		t.Errorf("later: %+v", swept)
+	}
+}
+
+// failingAfter lets so many units of work pass and then has an outage.
+type failingAfter struct {
+	ports.Store
+	remaining int
+}
+
+func (p *failingAfter) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	if p.remaining == 0 {
+		return domain.ErrUnavailable
+	}
+	p.remaining--
+	return p.Store.Update(ctx, fn)
+}
+
+// What an outage interrupts is kept as far as it came, and counted.
+func TestDeleteExpired_KeepsBatchesBeforeAnError(t *testing.T) {
+	for units, want := range map[int]maintenance.Deleted{
+		0:  {},
+		1:  {Challenges: 16},
+		3:  {Challenges: 48}, // the third finds nothing, which ends the challenges
+		4:  {Challenges: 48, Sessions: 16},
+		6:  {Challenges: 48, Sessions: 48},
+		7:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1},
+		8:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 16},
+		10: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48},
+		11: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 16},
+		13: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48},
+		14: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 16},
+		16: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 48},
+	} {
+		t.Run(fmt.Sprint(units), func(t *testing.T) {
+			store := &failingAfter{memory.New(), 1}
+			seed(t, store, 48)
+			store.remaining = units
+			swept, err := (&maintenance.DeleteExpired{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).Execute(t.Context())
+			if swept != want || (err == nil) != (units == 16) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
+				t.Errorf("swept %+v, %v; want %+v", swept, err, want)
+			}
+		})
+	}
+}
+
+// failingUsersStore is a store that is reached and cannot look anything up.
+type failingUsersStore struct{ ports.Store }
+
+type failingUsers struct{ ports.Users }
+
+func (d failingUsersStore) View(ctx context.Context, fn func(ports.Tx) error) error {
+	return d.Store.View(ctx, func(tx ports.Tx) error {
+		tx.Users = failingUsers{}
+		return fn(tx)
+	})
+}
+
+func (failingUsers) ByID(context.Context, domain.UserID) (*domain.User, error) {
+	return nil, domain.ErrUnavailable
+}
+
+// readOnlyStore is a store that nothing can be written to.
+type readOnlyStore struct{ ports.Store }
+
+func (readOnlyStore) Update(context.Context, func(ports.Tx) error) error {
+	return domain.ErrUnavailable
+}
+
+func TestReady(t *testing.T) {
+	if err := (&maintenance.Ready{Store: memory.New()}).Execute(t.Context()); err != nil {
+		t.Errorf("an empty store is not ready: %v", err)
+	}
+	if err := (&maintenance.Ready{Store: failingUsersStore{memory.New()}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("a store that cannot look anything up: got %v", err)
+	}
+	if err := (&maintenance.Ready{Store: readOnlyStore{memory.New()}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("a store that cannot be written: got %v", err)
+	}
+}

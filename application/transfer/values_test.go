@@ -1,0 +1,222 @@
+package transfer
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+// filledState gives every field of a snapshot a value of its own, so that a field that is added to the domain cannot be
+// forgotten here.
+func filledState[S any](t *testing.T, name string) S {
+	t.Helper()
+	random := rand.NewChaCha8(sha256.Sum256([]byte(name)))
+	var s S
+	n := 0
+	var fill func(path string, v reflect.Value)
+	fill = func(path string, v reflect.Value) {
+		n++
+		switch {
+		case v.Type() == reflect.TypeFor[time.Time]():
+			v.Set(reflect.ValueOf(noon.Add(time.Duration(n) * (time.Hour + time.Microsecond))))
+		case v.Type() == reflect.TypeFor[domain.UserID]():
+			v.Set(reflect.ValueOf(must(domain.NewUserID(noon, random))))
+		case v.Type() == reflect.TypeFor[domain.SessionID]():
+			v.Set(reflect.ValueOf(must(domain.NewSessionID(noon, random))))
+		case v.Type() == reflect.TypeFor[domain.EventID]():
+			v.Set(reflect.ValueOf(must(domain.NewEventID(noon, random))))
+		case v.Type() == reflect.TypeFor[domain.OutboxEmailID]():
+			v.Set(reflect.ValueOf(must(domain.NewOutboxEmailID(noon, random))))
+		case v.Type() == reflect.TypeFor[domain.RepetitionKey](): // unique, as an id is
+			var key domain.RepetitionKey
+			random.Read(key[:])
+			v.Set(reflect.ValueOf(key))
+		case v.Type() == reflect.TypeFor[domain.CredentialID]() || v.Type() == reflect.TypeFor[domain.UserHandle]():
+			v.SetString(fmt.Sprintf("\x00\xff\xc3\x28%d", n))
+		case v.Kind() == reflect.Struct:
+			for i := range v.NumField() {
+				fill(path+"."+v.Type().Field(i).Name, v.Field(i))
+			}
+		case v.Kind() == reflect.String:
+			v.SetString(fmt.Sprintf("%d <☺> \"\\\u2028\ufffd", n))
+		case v.Kind() == reflect.Bool:
+			v.SetBool(true)
+		case v.CanInt():
+			v.SetInt(int64(n))
+		case v.CanUint():
+			v.SetUint(uint64(n))
+		case v.Type() == reflect.TypeFor[[]string]():
+			v.Set(reflect.ValueOf([]string{"b", "a, \"odd\" one"}))
+		case v.Type() == reflect.TypeFor[[]byte]():
+			v.SetBytes([]byte{0, 0xff, byte(n)})
+		case v.Kind() == reflect.Array && v.Type().Elem().Kind() == reflect.Uint8:
+			for i := range v.Len() {
+				v.Index(i).SetUint(uint64(n + i))
+			}
+		default:
+			t.Fatalf("%s: nobody knows what to put there", path)
+		}
+	}
+	fill(reflect.TypeFor[S]().Name(), reflect.ValueOf(&s).Elem())
+	return s
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+// roundTrip writes a line and reads it again.
+func roundTrip(t *testing.T, l line) line {
+	t.Helper()
+	text, err := l.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(text), "\n") != 1 || !strings.HasSuffix(string(text), "\n") {
+		t.Errorf("a line breaks: %q", text)
+	}
+	back, err := decode(text)
+	if err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return back
+}
+
+func requireEqual[S any](t *testing.T, got, want S) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("came back different:\n got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestValues_RoundTrip(t *testing.T) {
+	u := filledState[domain.UserState](t, "user")
+	key := filledState[domain.CredentialState](t, "key")
+	s := filledState[domain.SessionState](t, "session")
+	s.RevokedAt = time.Time{} // one that lasts was not
+	app := filledState[domain.TOTPState](t, "app")
+	e := filledState[domain.EventState](t, "event")
+	key.UserID, s.UserID, app.UserID, e.UserID = u.ID, u.ID, u.ID, u.ID
+
+	r := userOf(u)
+	r.Passkeys, r.Sessions, r.TOTP, r.Events = []passkey{passkeyOf(key)}, []session{sessionOf(s)}, totpOf(app), []event{eventOf(e)}
+	back := roundTrip(t, line{User: r}).User
+	requireEqual(t, back.state(), u)
+	requireEqual(t, back.Passkeys[0].state(u.ID), key)
+	requireEqual(t, back.Sessions[0].state(u.ID), s)
+	requireEqual(t, back.TOTP.state(u.ID), app)
+	requireEqual(t, back.Events[0].state(u.ID), e)
+
+	log := roundTrip(t, line{Events: &events{UserID: userID{u.ID}, Before: eventID{e.ID}, List: []event{eventOf(e)}}}).Events
+	requireEqual(t, log.List[0].state(log.UserID.UserID), e)
+	requireEqual(t, log.Before.EventID, e.ID)
+
+	m := filledState[domain.OutboxEmailState](t, "message")
+	requireEqual(t, roundTrip(t, line{OutboxEmails: &outboxEmails{After: outboxEmailID{m.ID}, List: []outboxEmail{outboxEmailOf(m)}}}).OutboxEmails.List[0].state(), m)
+
+	signing := filledState[domain.SigningKeyState](t, "signing key")
+	requireEqual(t, roundTrip(t, line{SigningKey: signingKeyOf(signing)}).SigningKey.state(), signing)
+
+	l := filledState[domain.LockoutState](t, "lockout")
+	came := roundTrip(t, line{Lockout: lockoutOf(l)}).Lockout
+	requireEqual(t, domain.LockoutState{
+		Subject: domain.LockoutSubject(came.Subject), Failures: came.Failures, LockedUntil: came.LockedUntil.Time, UpdatedAt: came.UpdatedAt.Time,
+	}, l)
+}
+
+func TestValues_ZeroRoundTrip(t *testing.T) {
+	u := domain.UserState{ID: must(domain.NewUserID(noon, rand.NewChaCha8([32]byte{}))), Handle: "x", CreatedAt: noon}
+	key := domain.CredentialState{ID: "x", UserID: u.ID, CreatedAt: noon}
+	s := domain.SessionState{UserID: u.ID, AuthTime: domain.NoAuthTime}
+	s.CreatedAt, s.LastSeenAt, s.IdleEndsAt, s.ExpiresAt = noon, noon, noon, noon
+	e := domain.EventState{UserID: u.ID, At: noon}
+	r := userOf(u)
+	r.Passkeys, r.Sessions, r.Events = []passkey{passkeyOf(key)}, []session{sessionOf(s)}, []event{eventOf(e)}
+	if r.TOTP = totpOf(domain.TOTPState{UserID: u.ID}); r.TOTP != nil {
+		t.Error("an app that holds nothing is one")
+	}
+	back := roundTrip(t, line{User: r}).User
+	requireEqual(t, back.state(), u)
+	requireEqual(t, back.Passkeys[0].state(u.ID), key)
+	requireEqual(t, back.Sessions[0].state(u.ID), s)
+	requireEqual(t, back.Events[0].state(u.ID), e)
+	m := domain.OutboxEmailState{ID: filledState[domain.OutboxEmailState](t, "").ID, DueAt: noon, ExpiresAt: noon}
+	requireEqual(t, roundTrip(t, line{OutboxEmails: &outboxEmails{List: []outboxEmail{outboxEmailOf(m)}}}).OutboxEmails.List[0].state(), m)
+}
+
+// Better no export than one from which something comes back as something else.
+func TestLine_EncodeRejectsLossyValues(t *testing.T) {
+	good := filledState[domain.UserState](t, "user")
+	latin1, nanosecond, endless := good, good, good
+	latin1.DisplayName = "Andr\xe9"
+	nanosecond.CreatedAt = noon.Add(time.Nanosecond)
+	endless.DisplayName = domain.DisplayName(strings.Repeat("x", maxLineLength))
+	if _, err := (line{User: userOf(good)}).encode(); err != nil {
+		t.Error(err)
+	}
+	for name, s := range map[string]domain.UserState{"text that is no UTF-8": latin1, "a finer time": nanosecond, "an endless line": endless} {
+		if _, err := (line{User: userOf(s)}).encode(); err == nil {
+			t.Errorf("%s was written", name)
+		}
+	}
+}
+
+func TestLine_DecodeRejectsOtherEncodings(t *testing.T) {
+	good := must(line{Lockout: lockoutOf(filledState[domain.LockoutState](t, "lockout"))}.encode())
+	if _, err := decode(good); err != nil {
+		t.Fatal(err)
+	}
+	text := string(good)
+	replaced := func(old, by string) string {
+		t.Helper()
+		if !strings.Contains(text, old) {
+			t.Fatalf("no %s in %s", old, text)
+		}
+		return strings.Replace(text, old, by, 1)
+	}
+	for name, bad := range map[string]string{
+		"a member that is unknown":     replaced(`"failures"`, `"colour":"red","failures"`),
+		"a member that is missing":     replaced(`"failures":3,`, ``),
+		"a member that is there twice": replaced(`"failures"`, `"failures":1,"failures"`),
+		"a member in another case":     replaced(`"failures"`, `"Failures"`),
+		"an unknown line":              replaced(`"lockout"`, `"knockout"`),
+		"nothing":                      "{}\n",
+		"two things":                   `{"signing_key":{"id":"","algorithm":"","sealed":"","created_at":"2026-11-23T12:00:00.000000Z","signs_from":"2026-11-23T12:00:00.000000Z"},` + text[1:],
+		"no object":                    "[]\n",
+		"more than an object":          replaced("}}", "}}{}"),
+		"white space":                  replaced(`"failures":`, `"failures": `),
+		"another base64":               replaced(`"subject":"`, `"subject":"=`),
+		"a shorter digest":             replaced(`"subject":"A`, `"subject":"`),
+		"a time of another zone":       replaced(`Z","updated`, `+00:00","updated`),
+		"a time to the second":         strings.NewReplacer(`.000005Z`, `Z`).Replace(text),
+		"no line feed":                 strings.TrimSuffix(text, "\n"),
+		"two line feeds":               text + "\n",
+	} {
+		if bad == text {
+			t.Errorf("%s: the test is wrong about %s", name, text)
+		}
+		if got, err := decode([]byte(bad)); err == nil {
+			t.Errorf("%s was read: %s as %+v", name, bad, got)
+		} else if name == "a member that is unknown" && !strings.Contains(err.Error(), "colour") {
+			t.Errorf("it does not say which: %v", err)
+		}
+	}
+}
+
+func TestKeys_FingerprintsRevealNoKey(t *testing.T) {
+	keys := Keys{[]byte("0123456789abcdef0123456789abcdef"), []byte("another")}
+	all := keys.fingerprints()
+	if len(all) != 2 || slices.Equal(all[0], all[1]) || strings.Contains(string(all[0]), "0123") || len(all[0]) != fingerprintLength {
+		t.Errorf("%x", all)
+	}
+}

@@ -1,0 +1,221 @@
+package bootstrap
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/adapters/cli"
+	"github.com/keylodge/keylodge/adapters/sqlite"
+	"github.com/keylodge/keylodge/adapters/system"
+	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// startServer runs the server of an inhabited directory until stop, which a test may call itself.
+func startServer(t *testing.T) (stop func()) {
+	t.Helper()
+	config, err := LoadConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	log := newLineLog()
+	stopped := make(chan error, 1)
+	go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
+	if first := nextLine(t, log, stopped); !strings.Contains(first, "is ready") {
+		t.Fatal(first)
+	}
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// wantCommand runs a command and fails the test unless it exits and speaks like that, on stdout or, if it fails, on stderr.
+func wantCommand(t *testing.T, line string, exitCode int, says string) {
+	t.Helper()
+	got, stdout, stderr := runCommand(line)
+	said := stdout
+	if exitCode != cli.ExitOK {
+		said = stderr
+	}
+	if got != exitCode || !strings.Contains(said, says) {
+		t.Errorf("%q: exit %d, %s%s; want exit %d, %q", line, got, stdout, stderr, exitCode, says)
+	}
+}
+
+func TestBackup_WhileServingRestoreAfterStop(t *testing.T) {
+	newDatabaseWithUsers(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
+	stop := startServer(t)
+	wantCommand(t, "backup night.db", cli.ExitOK, "night.db holds 2 users, 2 passkeys")
+	wantCommand(t, "backup night.db", cli.ExitConflict, "--force")
+	wantCommand(t, "users delete --yes ben@example.org", cli.ExitOK, "deleted")
+	for _, line := range []string{"restore --yes night.db", "migrate down --yes"} {
+		wantCommand(t, line, cli.ExitConflict, "stop the server")
+	}
+	wantCommand(t, "users list --json", cli.ExitOK, "ada@example.org")
+	stop()
+	wantCommand(t, "restore night.db", cli.ExitConflict, "--yes")
+	wantCommand(t, "restore --yes night.db", cli.ExitOK, "2 users, 2 passkeys")
+	stop = startServer(t)
+	wantCommand(t, "users show ben@example.org", cli.ExitOK, "Blue key")
+	stop()
+	kept, err := filepath.Glob("keylodge.db.before-restore-*")
+	if err != nil || len(kept) != 1 {
+		t.Fatal(kept, err)
+	}
+	wantCommand(t, "restore --yes "+kept[0], cli.ExitOK, "1 user, 1 passkey")
+	wantCommand(t, "users show ben@example.org", cli.ExitNotFound, "")
+}
+
+// Sign-ups begin all the while. Each that was answered before the backup began is in it.
+func TestBackup_ContainsAcknowledgedWrites(t *testing.T) {
+	newDatabaseWithUsers(t)
+	config, err := LoadConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	var applying sync.WaitGroup
+	defer applying.Wait()
+	defer stop()
+	var mu sync.Mutex
+	var acknowledged []domain.ChallengeID
+	for range 8 {
+		applying.Go(func() {
+			for ctx.Err() == nil {
+				started, err := app.UseCases().SignUp.Begin.Execute(ctx, signup.Input{}, domain.Binding{})
+				if err != nil {
+					if ctx.Err() == nil {
+						t.Error(err)
+					}
+					return
+				}
+				mu.Lock()
+				acknowledged = append(acknowledged, started.ChallengeID)
+				mu.Unlock()
+			}
+		})
+	}
+	sofar := func() []domain.ChallengeID {
+		mu.Lock()
+		defer mu.Unlock()
+		return acknowledged[:len(acknowledged):len(acknowledged)]
+	}
+	for len(sofar()) < 200 {
+		if t.Failed() {
+			t.FailNow()
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for _, file := range []string{"one.db", "two.db", "three.db"} {
+		before := sofar()
+		wantCommand(t, "backup "+file, cli.ExitOK, "2 users")
+		wantChallenges(t, file, before)
+		if len(sofar()) == len(before) {
+			t.Log("nobody came in meanwhile")
+		}
+	}
+}
+
+func wantChallenges(t *testing.T, file string, challenges []domain.ChallengeID) {
+	t.Helper()
+	store, err := sqlite.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	err = store.View(t.Context(), func(tx ports.Tx) error {
+		for i, id := range challenges {
+			if _, err := tx.Challenges.ByID(t.Context(), id); err != nil {
+				t.Errorf("%s lacks number %d of %d", file, i+1, len(challenges))
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Before an upgrade is when a backup is wanted most.
+func TestBackup_NeedsNoSecretAndNoUpgrade(t *testing.T) {
+	newDatabaseWithUsers(t)
+	wantCommand(t, "migrate down --yes", cli.ExitOK, "taken back")
+	if err := os.Remove("keylodge.secret"); err != nil {
+		t.Fatal(err)
+	}
+	wantCommand(t, "backup night.db", cli.ExitOK, "2 users")
+	wantCommand(t, "migrate status", cli.ExitOK, "pending")
+	wantCommand(t, "restore --yes night.db", cli.ExitOK, "upgrades it, by 1 migration")
+	wantCommand(t, "migrate up", cli.ExitOK, "is applied")
+	wantFiles(t, append([]string{"keylodge.db"}, append(keptFiles(t), "night.db")...)...)
+}
+
+func keptFiles(t *testing.T) []string {
+	t.Helper()
+	kept, err := filepath.Glob("*.before-restore-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kept
+}
+
+func TestRestore_WarnsOfOtherSecret(t *testing.T) {
+	newDatabaseWithUsers(t)
+	wantCommand(t, "backup night.db", cli.ExitOK, "")
+	warned := func() bool {
+		exitCode, _, stderr := runCommand("restore --yes night.db")
+		if exitCode != cli.ExitOK {
+			t.Errorf("exit %d, %s", exitCode, stderr)
+		}
+		return strings.Contains(stderr, "Warning: ")
+	}
+	if warned() {
+		t.Error("it warns of the right secret")
+	}
+	t.Setenv("KEYLODGE_SECRET", firstSecret)
+	if !warned() {
+		t.Error("it does not warn of a wrong one")
+	}
+	if err := os.Unsetenv("KEYLODGE_SECRET"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove("keylodge.secret"); err != nil {
+		t.Fatal(err)
+	}
+	if !warned() {
+		t.Error("it does not warn of none")
+	}
+	if _, err := os.Stat("keylodge.secret"); err == nil {
+		t.Error("it has made another one, which would hide that one is missing")
+	}
+}
+
+func TestMaintenance_JSON(t *testing.T) {
+	newDatabaseWithUsers(t)
+	for _, line := range []string{"backup --json night.db", "restore --json --yes night.db", "migrate status --json", "migrate down --json --yes", "migrate up --json", "doctor --json"} {
+		exitCode, stdout, stderr := runCommand(line)
+		if exitCode != cli.ExitOK || !json.Valid([]byte(stdout)) || stderr != "" {
+			t.Errorf("%q: exit %d, %s, %s", line, exitCode, stdout, stderr)
+		}
+	}
+}

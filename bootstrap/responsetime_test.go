@@ -1,0 +1,96 @@
+package bootstrap
+
+import (
+	"encoding/json"
+	"net/mail"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/adapters/smtp"
+	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// On a clock that only waiting moves: an answer that could tell of an account takes the same time for each, and no other waits.
+func TestResponseTime_AccountEnumeration(t *testing.T) {
+	house := newFuzzFixture(t, time.Hour) // as long as the server lets them
+	verify := `{"challenge_id":"{challenge}","credential":{"id":"{passkey}","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"AA","signature":"AA"}}}`
+	registration := `{"challenge_id":"{challenge}","credential":{"id":"AAAA","type":"public-key","response":{"clientDataJSON":"e30","attestationObject":"AA"}}}`
+	for name, c := range map[string]struct {
+		path, body string
+		status     int
+		want       time.Duration
+	}{
+		"options of an account":      {"/v1/login/options", `{"email":"ada@example.org"}`, 200, minResponseTime},
+		"options of a shut account":  {"/v1/login/options", `{"email":"ben@example.org"}`, 200, minResponseTime},
+		"options of nobody":          {"/v1/login/options", `{"email":"nobody@example.org"}`, 200, minResponseTime},
+		"options without an address": {"/v1/login/options", `{}`, 200, 0},
+		"a refused passkey":          {"/v1/login/verify", verify, 422, minResponseTime},
+		"an unknown passkey":         {"/v1/login/verify", strings.Replace(verify, "{passkey}", "AAAA", 1), 404, minResponseTime},
+		"a code of an account":       {"/v1/recovery/redeem", `{"email":"ada@example.org","totp_code":"abcdef"}`, 400, minResponseTime},
+		"a code of nobody":           {"/v1/recovery/redeem", `{"email":"nobody@example.org","totp_code":"abcdef"}`, 400, minResponseTime},
+		"a backup code of nobody's":  {"/v1/recovery/redeem", `{"backup_code":"0000-0000-0000-0000"}`, 400, minResponseTime},
+		"a refused sign-up":          {"/v1/signup/verify", registration, 404, minResponseTime},
+		"a refused recovery":         {"/v1/recovery/verify", `{"grant_token":"{grant}",` + registration[1:], 400, minResponseTime},
+		"a refused further passkey":  {"/v1/me/passkeys/verify", registration, 404, minResponseTime},
+		"anything else":              {"/v1/signup/options", `{}`, 200, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := house.fillPlaceholders(t, c.body)
+			synctest.Test(t, func(t *testing.T) {
+				house.wantResponseAfter(t, "POST", c.path, body, c.status, c.want)
+			})
+		})
+	}
+}
+
+// Where mail is sent, no answer shows that an address is taken: also one that goes well takes the same time for each.
+func TestResponseTime_PendingEmail(t *testing.T) {
+	house := newFuzzFixture(t, time.Hour, func(c *Config) {
+		c.SMTP = &smtp.Config{Host: "localhost", Port: 25, TLS: smtp.NoTLS, PublicURL: c.PublicURL, From: mail.Address{Address: "keylodge@example.org"}, Service: "Keylodge"}
+	})
+	signsUp := func(email string) string {
+		begun, err := house.usecases.SignUp.Begin.Execute(t.Context(), signup.Input{Email: domain.Email(email)}, domain.Binding{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := authenticator.New("http://localhost:8080").Create(begun.Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := json.Marshal(map[string]any{"challenge_id": begun.ChallengeID.String(), "credential": made})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	named, nameless := signsUp("zoe@example.org"), signsUp("")
+	synctest.Test(t, func(t *testing.T) {
+		house.wantResponseAfter(t, "POST", "/v1/signup/verify", named, 201, minResponseTime)
+		house.wantResponseAfter(t, "POST", "/v1/signup/verify", nameless, 201, 0)
+		house.wantResponseAfter(t, "PATCH", "/v1/me", `{"email":"ben@example.org"}`, 200, minResponseTime)
+		house.wantResponseAfter(t, "POST", "/v1/me/email/code", `{}`, 202, minResponseTime)
+		house.wantResponseAfter(t, "PATCH", "/v1/me", `{"email":null}`, 200, 0)
+	})
+}
+
+// wantResponseAfter sends the request as a signed-in program's.
+func (h *fuzzFixture) wantResponseAfter(t *testing.T, method, path, body string, status int, want time.Duration) {
+	t.Helper()
+	var request fasthttp.RequestCtx
+	request.Request.Header.SetMethod(method)
+	request.Request.SetRequestURI(path)
+	request.Request.Header.SetContentType("application/json")
+	request.Request.Header.Set("Authorization", "Bearer "+h.placeholders["{access}"])
+	request.Request.SetBodyString(body)
+	begun := time.Now()
+	h.server.Handler(&request)
+	if took := time.Since(begun); took != want || request.Response.StatusCode() != status {
+		t.Errorf("%s %s: %d after %s, want %d after %s: %s", method, path, request.Response.StatusCode(), took, status, want, request.Response.Body())
+	}
+}

@@ -1,0 +1,30 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// openForImport is openForCommand for an import, which is often what makes the database. It never makes a secret: under a
+// new one nothing that comes in could be read.
+func openForImport(ctx context.Context) (usecases application.UseCases, release func() error, err error) {
+	config, err := loadSettings()
+	if err != nil {
+		return usecases, nil, err
+	}
+	if path := filepath.Join(filepath.Dir(config.Database.path), masterKeyFile); config.Secret == nil {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return usecases, nil, &domain.Error{
+				Kind: domain.KindInvalid, Code: "no_secret",
+				Message: "an import needs the secret that the export was made under, and there is none: set KEYLODGE_SECRET, or copy the key file to " + path,
+			}
+		}
+	}
+	return openUseCases(ctx, config)
+}

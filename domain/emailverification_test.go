@@ -1,0 +1,265 @@
+package domain_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+const (
+	right = "00012345"
+	wrong = "54321000"
+)
+
+var codeKeys = domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)}
+
+func code(t *testing.T, digits string) domain.EmailCode {
+	t.Helper()
+	c, err := domain.ParseEmailCode(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// userWithPendingEmail is Ada, who holds ada@example.org and claims ada@example.com by the code.
+func userWithPendingEmail(t *testing.T, by domain.EmailCodeKeys) *domain.User {
+	t.Helper()
+	u := ada(t)
+	u.RequestEmail("ada@example.com", by.Digest(u.ID(), code(t, right)), noon)
+	return u
+}
+
+func verifyEmail(t *testing.T, u *domain.User, digits string, now time.Time) error {
+	t.Helper()
+	return u.VerifyEmail(codeKeys.Digests(u.ID(), code(t, digits)), now)
+}
+
+func TestUser_VerifyEmail(t *testing.T) {
+	u := userWithPendingEmail(t, codeKeys)
+	if is := u.State(); u.PendingEmail() != "ada@example.com" || u.Email() != "ada@example.org" || !u.EmailVerified() ||
+		!is.EmailVerifiedAt.Equal(noon) || !is.PendingEmail.ExpiresAt.Equal(noon.Add(30*time.Minute)) || is.PendingEmail.Failures != 0 {
+		t.Fatalf("what she holds did not stay hers meanwhile: %+v", is)
+	}
+	at := noon.Add(time.Minute)
+	if err := verifyEmail(t, u, right, at); err != nil {
+		t.Fatal(err)
+	}
+	if is := u.State(); is.Email != "ada@example.com" || !is.EmailVerifiedAt.Equal(at) || is.PendingEmail != (domain.PendingEmail{}) {
+		t.Errorf("became %+v", is)
+	}
+	if err := verifyEmail(t, u, right, at); !errors.Is(err, domain.ErrInvalidCode) {
+		t.Errorf("the code again: %v", err)
+	}
+}
+
+func TestUser_VerifyEmail_fiveWrongCodes(t *testing.T) {
+	for failures := range 8 {
+		u := userWithPendingEmail(t, codeKeys)
+		for range failures {
+			if err := verifyEmail(t, u, wrong, noon); !errors.Is(err, domain.ErrInvalidCode) {
+				t.Fatalf("a wrong code: %v", err)
+			}
+		}
+		if counted := u.State().PendingEmail.Failures; counted != min(failures, 5) {
+			t.Errorf("%d wrong codes: counted %d", failures, counted)
+		}
+		u = domain.RestoreUser(u.State()) // the count is kept
+		err := verifyEmail(t, u, right, noon)
+		if failures < 5 && (err != nil || u.Email() != "ada@example.com") {
+			t.Errorf("after %d wrong codes: %v", failures, err)
+		}
+		if failures >= 5 && (!errors.Is(err, domain.ErrInvalidCode) || u.Email() != "ada@example.org" || u.PendingEmail() != "ada@example.com") {
+			t.Errorf("after %d wrong codes: %v, %+v", failures, err, u.State())
+		}
+	}
+}
+
+func TestUser_VerifyEmail_expiry(t *testing.T) {
+	for after, want := range map[time.Duration]error{
+		0: nil, 30*time.Minute - time.Microsecond: nil, 30 * time.Minute: domain.ErrInvalidCode, time.Hour: domain.ErrInvalidCode,
+	} {
+		u := userWithPendingEmail(t, codeKeys)
+		if err := verifyEmail(t, u, right, noon.Add(after)); !errors.Is(err, want) {
+			t.Errorf("after %s: %v", after, err)
+		}
+		if want != nil && (u.PendingEmail() != "ada@example.com" || u.State().PendingEmail.Failures != 0) {
+			t.Errorf("after %s the claim became %+v", after, u.State().PendingEmail)
+		}
+	}
+}
+
+func TestUser_RequestEmail_replacesPending(t *testing.T) {
+	for name, email := range map[string]domain.Email{"the same address": "ada@example.com", "another": "countess@example.org"} {
+		u := userWithPendingEmail(t, codeKeys)
+		for range 5 {
+			_ = verifyEmail(t, u, wrong, noon) // until no code counts
+		}
+		u.RequestEmail(email, codeKeys.Digest(u.ID(), code(t, "99999999")), noon.Add(time.Hour))
+		if is := u.State().PendingEmail; is.Failures != 0 || is.Email != email || !is.ExpiresAt.Equal(noon.Add(90*time.Minute)) {
+			t.Errorf("%s: %+v", name, is)
+		}
+		if err := verifyEmail(t, u, right, noon.Add(time.Hour)); !errors.Is(err, domain.ErrInvalidCode) || u.Email() != "ada@example.org" {
+			t.Errorf("%s: the code before it: %v, %+v", name, err, u.State())
+		}
+		if err := verifyEmail(t, u, "99999999", noon.Add(time.Hour)); err != nil || u.Email() != email {
+			t.Errorf("%s: its own code: %v, %+v", name, err, u.State())
+		}
+	}
+}
+
+func TestUser_VerifyEmail_previousKey(t *testing.T) {
+	if err := verifyEmail(t, userWithPendingEmail(t, codeKeys[1:]), right, noon); err != nil {
+		t.Errorf("under the former key: %v", err)
+	}
+	if err := verifyEmail(t, userWithPendingEmail(t, domain.EmailCodeKeys{bytes.Repeat([]byte{3}, 32)}), right, noon); !errors.Is(err, domain.ErrInvalidCode) {
+		t.Errorf("under a key that is gone: %v", err)
+	}
+	// New ones are kept under the first.
+	if digests := codeKeys.Digests(adasID, code(t, right)); len(digests) != 2 || digests[0] != codeKeys.Digest(adasID, code(t, right)) || digests[0] == digests[1] {
+		t.Errorf("digests %x", digests)
+	}
+}
+
+// The digits that one person got, say for an address of their own, prove nothing of another's.
+func TestUser_VerifyEmail_otherUsersCode(t *testing.T) {
+	u, ben := userWithPendingEmail(t, codeKeys), ada(t)
+	if err := u.VerifyEmail(codeKeys.Digests(ben.ID(), code(t, right)), noon); !errors.Is(err, domain.ErrInvalidCode) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A claim that nobody has a code for is kept with no digest.
+func TestUser_VerifyEmail_withoutCode(t *testing.T) {
+	u := ada(t)
+	u.RequestEmail("ben@example.org", domain.EmailCodeDigest{}, noon)
+	for _, digits := range []string{right, "00000000"} {
+		if err := verifyEmail(t, u, digits, noon); !errors.Is(err, domain.ErrInvalidCode) {
+			t.Errorf("%s: %v", digits, err)
+		}
+	}
+	if err := u.VerifyEmail(nil, noon); !errors.Is(err, domain.ErrInvalidCode) {
+		t.Errorf("nothing: %v", err)
+	}
+	// Counted like any other, so that it cannot be told apart.
+	if is := u.State().PendingEmail; is.Failures != 3 {
+		t.Errorf("counted %d", is.Failures)
+	}
+	nobody := ada(t)
+	if err := nobody.VerifyEmail([]domain.EmailCodeDigest{{}}, noon); !errors.Is(err, domain.ErrInvalidCode) || nobody.Email() != "ada@example.org" || nobody.State().PendingEmail != (domain.PendingEmail{}) {
+		t.Errorf("without a claim: %v, %+v", err, nobody.State())
+	}
+}
+
+func TestUser_CancelEmailRequest(t *testing.T) {
+	u := userWithPendingEmail(t, codeKeys)
+	if !u.CancelEmailRequest() || u.CancelEmailRequest() || u.PendingEmail() != "" {
+		t.Errorf("not withdrawn exactly once: %+v", u.State())
+	}
+	if err := verifyEmail(t, u, right, noon); !errors.Is(err, domain.ErrInvalidCode) || u.Email() != "ada@example.org" || !u.EmailVerified() {
+		t.Errorf("afterwards: %v, %+v", err, u.State())
+	}
+}
+
+func TestUser_Entity_pendingEmail(t *testing.T) {
+	u := ada(t)
+	u.RequestEmail("ada@example.com", domain.EmailCodeDigest{}, noon)
+	if name := u.Entity().Name; name != "ada@example.org" {
+		t.Errorf("held and claimed: %q", name)
+	}
+	u.SetEmail("")
+	if name := u.Entity().Name; name != "ada@example.com" {
+		t.Errorf("claimed: %q", name)
+	}
+}
+
+func TestParseEmailCode_Spellings(t *testing.T) {
+	for _, typed := range []string{
+		right, "0001 2345", "0001-2345", " 00012345 ", "000\t123\u00a045", "0 0 0 1 2 3 4 5", strings.Repeat("-", 248) + right, "00012345\n",
+	} {
+		if c, err := domain.ParseEmailCode(typed); err != nil || c.Reveal() != right {
+			t.Errorf("%q: %q, %v", typed, c.Reveal(), err)
+		}
+	}
+	for _, typed := range []string{
+		"", "1", "0001234", "000123456", "0001234x", "0001234O", "0001_2345", "+0012345", "-0012345", "0001.234",
+		"\x0000012345", strings.Repeat("-", 249) + right, strings.Repeat("0", 1<<20),
+	} {
+		if c, err := domain.ParseEmailCode(typed); !errors.Is(err, domain.ErrInvalidCode) || !c.IsZero() {
+			t.Errorf("%q: %q, %v", typed[:min(len(typed), 40)], c.Reveal(), err)
+		}
+	}
+}
+
+// randomNumbers are what a source of randomness gives, four bytes each.
+func randomNumbers(of ...uint32) *bytes.Buffer {
+	var raw []byte
+	for _, n := range of {
+		raw = binary.BigEndian.AppendUint32(raw, n)
+	}
+	return bytes.NewBuffer(raw)
+}
+
+func TestNewEmailCode_Uniform(t *testing.T) {
+	const fair = 4_200_000_000 // the greatest multiple of a hundred million in 32 bits
+	for want, source := range map[string]*bytes.Buffer{
+		"00000000": randomNumbers(0),
+		"00000007": randomNumbers(100_000_007), // zeros in front stay
+		"12345678": randomNumbers(12_345_678),
+		"99999999": randomNumbers(fair - 1),
+		"00000042": randomNumbers(fair, fair+1, 1<<32-1, 42), // what would favour some is drawn again
+	} {
+		c, err := domain.NewEmailCode(source)
+		if err != nil || c.Reveal() != want || source.Len() != 0 {
+			t.Errorf("got %q, %v; want %q, and %d bytes are left", c.Reveal(), err, want, source.Len())
+		}
+		if again, err := domain.ParseEmailCode(c.Reveal()); err != nil || again != c {
+			t.Errorf("%q cannot be read: %v", c.Reveal(), err)
+		}
+	}
+	for _, source := range []*bytes.Buffer{randomNumbers(), randomNumbers(fair), bytes.NewBuffer([]byte{1, 2, 3})} {
+		if c, err := domain.NewEmailCode(source); err == nil || !c.IsZero() {
+			t.Errorf("got %q, %v", c.Reveal(), err)
+		}
+	}
+	if c, err := domain.NewEmailCode(iotest.ErrReader(errNoRandomness)); !errors.Is(err, errNoRandomness) || !c.IsZero() {
+		t.Errorf("without randomness: %q, %v", c.Reveal(), err)
+	}
+}
+
+func TestEmailCode_NotPrinted(t *testing.T) {
+	if c := code(t, right); strings.Contains(fmt.Sprintf("%v %+v %#v %s", c, c, c, c), right) {
+		t.Errorf("printed: %v", c)
+	}
+}
+
+func TestNewVerificationEmail(t *testing.T) {
+	u, id := userWithPendingEmail(t, codeKeys), outboxEmailID(t)
+	want := domain.OutboxEmailState{
+		ID: id, UserID: u.ID(), To: "ada@example.com", Kind: domain.EmailKindVerificationCode, Code: []byte("sealed"),
+		Details: domain.EmailDetails{At: noon}, DueAt: noon, ExpiresAt: noon.Add(30 * time.Minute),
+	}
+	if got := domain.NewVerificationEmail(id, u, []byte("sealed"), noon).State(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// It says nothing of who claimed the address, nor from where.
+func TestNewAddressTakenEmail(t *testing.T) {
+	u, id := ada(t), outboxEmailID(t)
+	want := domain.OutboxEmailState{
+		ID: id, UserID: u.ID(), To: "ada@example.org", Kind: domain.EmailKindAddressTaken,
+		Details: domain.EmailDetails{At: noon}, DueAt: noon, ExpiresAt: noon.Add(4 * 24 * time.Hour),
+	}
+	if got := domain.NewAddressTakenEmail(id, u, noon).State(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}

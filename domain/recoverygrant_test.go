@@ -1,0 +1,191 @@
+package domain_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+var (
+	grantKey  = bytes.Repeat([]byte{1}, 32)
+	otherKey  = bytes.Repeat([]byte{2}, 32)
+	grantKeys = domain.RecoveryGrantKeys{grantKey}
+)
+
+func recoveryGrant(t *testing.T, by ...domain.RecoveryFactor) (*domain.RecoveryGrant, domain.RecoveryGrantToken) {
+	t.Helper()
+	g, token, err := domain.NewRecoveryGrant(adasID, by, domain.BackupCodeDigest{7}, grantKeys, noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, token
+}
+
+func TestNewRecoveryGrant(t *testing.T) {
+	by := []domain.RecoveryFactor{domain.FactorTOTP, domain.FactorBackupCode}
+	g, token := recoveryGrant(t, by...)
+	got := g.State()
+	if len(got.Nonce) != 32 {
+		t.Errorf("a nonce of %d bytes", len(got.Nonce))
+	}
+	got.Nonce = nil
+	want := domain.RecoveryGrantState{
+		UserID: adasID, Token: sha256.Sum256([]byte(token.Reveal())), BackupCode: domain.BackupCodeDigest{7}, Factors: by, CreatedAt: noon, ExpiresAt: noon.Add(10 * time.Minute),
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if g.UserID() != adasID || g.BackupCode() != want.BackupCode || !slices.Equal(g.Factors(), by) || !g.CreatedAt().Equal(noon) || !g.ExpiresAt().Equal(want.ExpiresAt) {
+		t.Errorf("the grant says otherwise than its snapshot %+v", want)
+	}
+}
+
+func TestRecoveryGrant_RequireUnexpired(t *testing.T) {
+	for _, c := range []struct {
+		by  []domain.RecoveryFactor
+		ttl time.Duration
+	}{
+		{[]domain.RecoveryFactor{domain.FactorTOTP}, 10 * time.Minute},
+		{[]domain.RecoveryFactor{domain.FactorBackupCode}, 10 * time.Minute},
+		{[]domain.RecoveryFactor{domain.FactorBackupCode, domain.FactorTOTP}, 10 * time.Minute},
+		{[]domain.RecoveryFactor{domain.FactorOperator}, 15 * time.Minute},
+	} {
+		g, _ := recoveryGrant(t, c.by...)
+		for after, want := range map[time.Duration]error{
+			0: nil, c.ttl - time.Nanosecond: nil, c.ttl: domain.ErrRecoveryGrantInvalid, 24 * time.Hour: domain.ErrRecoveryGrantInvalid,
+		} {
+			if err := g.RequireUnexpired(noon.Add(after)); !errors.Is(err, want) {
+				t.Errorf("by %v, after %s: got %v, want %v", c.by, after, err, want)
+			}
+		}
+	}
+}
+
+func TestRecoveryGrant_RederiveToken(t *testing.T) {
+	g, token := recoveryGrant(t, domain.FactorBackupCode)
+	if again, ok := domain.RestoreRecoveryGrant(g.State()).RederiveToken(grantKeys); !ok || again != token {
+		t.Errorf("got %q, %t, want %q", again.Reveal(), ok, token.Reveal())
+	}
+	if again, ok := g.RederiveToken(domain.RecoveryGrantKeys{otherKey, grantKey}); !ok || again != token {
+		t.Errorf("after the secret was replaced: got %q, %t, want %q", again.Reveal(), ok, token.Reveal())
+	}
+	if again, ok := g.RederiveToken(domain.RecoveryGrantKeys{otherKey}); ok || !again.IsZero() {
+		t.Errorf("after the former secret was taken away: got %q", again.Reveal())
+	}
+}
+
+func TestRecoveryGrant_DistinctTokens(t *testing.T) {
+	ben, err := domain.ParseUserID("01a20846-fe00-7000-8000-0000000000be")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := func(owner domain.UserID, keys domain.RecoveryGrantKeys, nonce byte) domain.RecoveryGrantToken {
+		_, token, err := domain.NewRecoveryGrant(owner, nil, domain.BackupCodeDigest{}, keys, noon, bytes.NewReader(bytes.Repeat([]byte{nonce}, 32)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	first := token(adasID, grantKeys, 0)
+	if token(adasID, grantKeys, 0) != first {
+		t.Error("the token depends on more than owner, key and nonce")
+	}
+	for name, other := range map[string]domain.RecoveryGrantToken{
+		"another owner":              token(ben, grantKeys, 0),
+		"another key":                token(adasID, domain.RecoveryGrantKeys{otherKey}, 0),
+		"another key before the old": token(adasID, domain.RecoveryGrantKeys{otherKey, grantKey}, 0),
+		"another nonce":              token(adasID, grantKeys, 1),
+	} {
+		if other == first || other.Digest() == first.Digest() {
+			t.Errorf("%s: the same token", name)
+		}
+	}
+}
+
+func TestNewRecoveryGrant_ShortRandomness(t *testing.T) {
+	for given := range 33 {
+		g, token, err := domain.NewRecoveryGrant(adasID, nil, domain.BackupCodeDigest{}, grantKeys, noon, bytes.NewReader(make([]byte, given)))
+		if (err == nil) != (given == 32) || (g == nil) != token.IsZero() || (g == nil) != (err != nil) {
+			t.Errorf("of %d random bytes: %v, %v", given, g, err)
+		}
+	}
+}
+
+func TestParseRecoveryGrantToken(t *testing.T) {
+	g, token := recoveryGrant(t, domain.FactorTOTP)
+	if !regexp.MustCompile(`^klg_[A-Za-z0-9_-]{43}$`).MatchString(token.Reveal()) {
+		t.Errorf("made %q", token.Reveal())
+	}
+	if read, err := domain.ParseRecoveryGrantToken(token.Reveal()); err != nil || read != token || read.Digest() != g.State().Token {
+		t.Errorf("read %q, %v", read.Reveal(), err)
+	}
+	for _, copied := range []string{
+		" " + token.Reveal() + "\r\n", "\ufeff" + token.Reveal(), token.Reveal()[:20] + "\n  " + token.Reveal()[20:], token.Reveal()[:20] + "\u00ad\u200b" + token.Reveal()[20:],
+		fullWidth(token.Reveal()),
+	} {
+		if read, err := domain.ParseRecoveryGrantToken(copied); err != nil || read != token {
+			t.Errorf("%q: %v", copied, err)
+		}
+	}
+	_, session := session(t, synced)
+	for _, bad := range []string{
+		"", "klg_", strings.Repeat(" ", 256) + token.Reveal(), token.Reveal()[4:], token.Reveal() + "A", token.Reveal()[:len(token.Reveal())-1], "KLG_" + token.Reveal()[4:], "kls_" + token.Reveal()[4:],
+		"-" + token.Reveal(), session.Reveal(), strings.ReplaceAll(token.Reveal(), "_", "\u2014"),
+	} {
+		if read, err := domain.ParseRecoveryGrantToken(bad); !errors.Is(err, domain.ErrRecoveryGrantInvalid) || !read.IsZero() {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	if _, err := domain.ParseSessionToken(token.Reveal()); !errors.Is(err, domain.ErrUnauthenticated) {
+		t.Errorf("as a session's: %v", err)
+	}
+	if printed := fmt.Sprintf("%v %+v %#v", token, token, token); strings.Contains(printed, token.Reveal()) {
+		t.Errorf("the token is printed: %s", printed)
+	}
+}
+
+func TestRecoveryGrant_StateIsACopy(t *testing.T) {
+	by := []domain.RecoveryFactor{domain.FactorTOTP}
+	g, token := recoveryGrant(t, by...)
+	taken := g.State()
+	restored := domain.RestoreRecoveryGrant(taken)
+	taken.Nonce[0] ^= 1
+	for _, theirs := range [][]domain.RecoveryFactor{by, taken.Factors, g.Factors()} {
+		theirs[0] = domain.FactorOperator
+	}
+	for name, g := range map[string]*domain.RecoveryGrant{"the grant": g, "the restored one": restored} {
+		if again, ok := g.RederiveToken(grantKeys); !ok || again != token || g.Factors()[0] != domain.FactorTOTP {
+			t.Errorf("%s was changed from outside", name)
+		}
+	}
+}
+
+// The policy may have become stricter since.
+func TestRecoveryGrant_RequireFactors(t *testing.T) {
+	app, paper, word := []domain.RecoveryFactor{domain.FactorTOTP}, []domain.RecoveryFactor{domain.FactorBackupCode}, []domain.RecoveryFactor{domain.FactorOperator}
+	both := []domain.RecoveryFactor{domain.FactorTOTP, domain.FactorBackupCode}
+	for _, c := range []struct {
+		by     []domain.RecoveryFactor
+		policy domain.RecoveryPolicy
+		good   bool
+	}{
+		{app, domain.RecoveryAny, true}, {paper, domain.RecoveryAny, true}, {both, domain.RecoveryAny, true}, {word, domain.RecoveryAny, true},
+		{app, domain.RecoveryBoth, false}, {paper, domain.RecoveryBoth, false}, {both, domain.RecoveryBoth, true}, {word, domain.RecoveryBoth, true},
+		{app, domain.RecoveryOff, false}, {both, domain.RecoveryOff, false}, {word, domain.RecoveryOff, true},
+	} {
+		err := domain.RestoreRecoveryGrant(domain.RecoveryGrantState{Factors: c.by}).RequireFactors(c.policy)
+		if (err == nil) != c.good || err != nil && !errors.Is(err, domain.ErrRecoveryGrantInvalid) {
+			t.Errorf("paid by %v under %q: %v", c.by, c.policy, err)
+		}
+	}
+}

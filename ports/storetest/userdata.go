@@ -1,0 +1,65 @@
+package storetest
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// addUserData adds all that a user may have: a passkey, a session with a ceremony under way in it, an event, and a message.
+func addUserData(ctx context.Context, tx ports.Tx, owner, tag string) error {
+	for _, add := range []func() error{
+		func() error { return tx.Credentials.Add(ctx, domain.RestoreCredential(credential(owner, owner+tag))) },
+		func() error { return tx.Sessions.Add(ctx, domain.RestoreSession(activeSession(owner, tag))) },
+		func() error {
+			return tx.Challenges.Add(ctx, domain.RestoreChallenge(inSession(challenge(owner+tag), activeSession(owner, tag))))
+		},
+		func() error { return tx.Events.Add(ctx, domain.RestoreEvent(event(owner, tag))) },
+		func() error { return tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(outboxEmail(owner, tag))) },
+	} {
+		if err := add(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wantUserData fails the test unless all of the visit is there.
+func wantUserData(t *testing.T, store ports.Store, owner, tag string) {
+	t.Helper()
+	key, err := credentialByID(t, store, domain.CredentialID(owner+tag))
+	wantSame(t, key, err, credential(owner, owner+tag))
+	s, err := sessionByToken(t, store, activeSession(owner, tag).Token)
+	wantSame(t, s, err, activeSession(owner, tag))
+	c, err := challengeByID(t, store, challenge(owner+tag).ID)
+	wantSame(t, c, err, inSession(challenge(owner+tag), activeSession(owner, tag)))
+	logged, err := eventsOf(t, store, userID(owner))
+	wantError(t, err, nil)
+	if !slices.Contains(idsOf(logged), event(owner, tag).ID) {
+		t.Fatalf("the event of %s is gone", owner+tag)
+	}
+	if !slices.Contains(idsOf(allEmails(t, store)), outboxEmail(owner, tag).ID) {
+		t.Fatalf("the message of %s is gone", owner+tag)
+	}
+}
+
+// wantNoUserData fails the test if anything of the visit is there.
+func wantNoUserData(t *testing.T, store ports.Store, owner, tag string) {
+	t.Helper()
+	_, err := credentialByID(t, store, domain.CredentialID(owner+tag))
+	wantError(t, err, domain.ErrPasskeyUnknown)
+	_, err = sessionByToken(t, store, activeSession(owner, tag).Token)
+	wantError(t, err, domain.ErrUnauthenticated)
+	_, err = sessionByID(t, store, activeSession(owner, tag).ID)
+	wantError(t, err, domain.ErrSessionNotFound)
+	_, err = challengeByID(t, store, challenge(owner+tag).ID)
+	wantError(t, err, domain.ErrChallengeNotFound)
+	logged, err := eventsOf(t, store, userID(owner))
+	wantList(t, logged, err)
+	if slices.Contains(idsOf(allEmails(t, store)), outboxEmail(owner, tag).ID) {
+		t.Fatalf("the message of %s is there", owner+tag)
+	}
+}
