@@ -21,8 +21,8 @@ const (
 // for about that long. A slow commit alone makes no batch smaller than initialBatchSize, since smaller ones would only add commits.
 const (
 	initialBatchSize = 16
-	maxBatchSize     = 128
-	targetBatchTime  = 3 * time.Millisecond
+	maxBatchSize     = 32
+	targetBatchTime  = 1500 * time.Microsecond
 )
 
 // maxRunTime is how long one Execute goes on. It is shorter than the lease of the job, so that one node at a time deletes.

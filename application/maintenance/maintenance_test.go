@@ -141,16 +141,16 @@ func (c *batchRecorder) pause(_ context.Context, d time.Duration) error {
 	return nil
 }
 
-// A batch takes up to three milliseconds with its commit, however long a row takes. A slow commit makes it no smaller than 16 rows.
+// A batch takes up to 1.5 ms with its commit, however long a row takes. A slow commit makes it no smaller than 16 rows.
 func TestDeleteExpired_BatchesByTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		row, commit time.Duration
 		want        []int
 	}{
-		"fast":          {0, 0, []int{16, 32, 64, 128, 128, 128, 104}},
+		"fast":          {0, 0, []int{16, 32, 32, 32}},
 		"slow rows":     {4 * time.Millisecond, 0, []int{16, 8, 4, 2, 1, 1, 1}},
-		"in between":    {120 * time.Microsecond, 0, []int{16, 16, 16}},
-		"with a commit": {20 * time.Microsecond, time.Millisecond, []int{16, 32, 32, 32}},
+		"in between":    {60 * time.Microsecond, 0, []int{16, 16, 16}},
+		"with a commit": {10 * time.Microsecond, 700 * time.Microsecond, []int{16, 16, 16, 16}},
 		"slow commits":  {0, 10 * time.Millisecond, []int{16, 16, 16, 16}},
 		"slow both":     {4 * time.Millisecond, 10 * time.Millisecond, []int{16, 8, 4, 2, 1, 1, 1}},
 	} {
@@ -167,7 +167,7 @@ func TestDeleteExpired_BatchesByTime(t *testing.T) {
 
 // After each full batch the sweep leaves the writer to others for as long as the batch held it, its commit included.
 func TestSweep_pausesForAsLongAsABatchTook(t *testing.T) {
-	const row, commit = 100 * time.Microsecond, 1400 * time.Microsecond
+	const row, commit = 50 * time.Microsecond, 700 * time.Microsecond
 	store := &batchRecorder{Store: memory.New(), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: row, commit: commit}
 	seed(t, store, 40)
 	if _, err := (&maintenance.DeleteExpired{Store: store, Clock: store.clock, Pause: store.pause}).Execute(t.Context()); err != nil {
