@@ -46,15 +46,20 @@ func (p AuthenticatorPolicy) RequiresAttestation() bool {
 	return p.Attested || len(p.Allowed) > 0 || len(p.Denied) > 0
 }
 
-// Check returns a *Rejection unless a passkey of the model may join. Vouched says whether its attestation was traced to the
-// model's maker. The zero AAGUID is on no list of allowed ones: it is what every authenticator can call itself.
-func (p AuthenticatorPolicy) Check(model AAGUID, vouched bool) error {
+// Allows reports whether a passkey of the model may be registered. See Check.
+func (p AuthenticatorPolicy) Allows(model AAGUID, attested bool) bool {
+	return p.Check(model, attested) == nil
+}
+
+// Check returns a *Rejection if a passkey of the model may not be registered. Attested is true if the attestation was verified
+// against the manufacturer's certificates. The zero AAGUID never matches Allowed: every authenticator can report it.
+func (p AuthenticatorPolicy) Check(model AAGUID, attested bool) error {
 	switch {
 	case slices.Contains(p.Denied, model):
 		return RejectAuthenticator("AAGUID " + model.String() + " is denied")
 	case len(p.Allowed) > 0 && (model == AAGUID{} || !slices.Contains(p.Allowed, model)):
 		return RejectAuthenticator("AAGUID " + model.String() + " is not among those allowed")
-	case p.Attested && (model == AAGUID{} || !vouched):
+	case p.Attested && (model == AAGUID{} || !attested):
 		return RejectAuthenticator("AAGUID " + model.String() + " without a maker's attestation")
 	}
 	return nil

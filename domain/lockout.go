@@ -59,13 +59,15 @@ func RestoreLockout(s LockoutState) *Lockout { return &Lockout{s} }
 // State is storage's way in.
 func (l *Lockout) State() LockoutState { return l.state }
 
-// Check returns a *Wait while no code may be tried. After twenty wrong ones in a row that is for good, until somebody signs
-// in by passkey.
-func (l *Lockout) Check(now time.Time) error {
+// Blocked reports whether attempts are rejected: the subject is locked, or it has to wait.
+func (l *Lockout) Blocked(now time.Time) bool { return l.Locked() || now.Before(l.state.LockedUntil) }
+
+// RequireUnblocked returns a *RetryAfterError if attempts are rejected.
+func (l *Lockout) RequireUnblocked(now time.Time) error {
 	if l.Locked() {
 		return &RetryAfterError{Until: now.Add(maxBackoff), Delay: maxBackoff}
 	}
-	if now.Before(l.state.LockedUntil) {
+	if l.Blocked(now) {
 		return &RetryAfterError{Until: l.state.LockedUntil, Delay: l.state.LockedUntil.Sub(now)}
 	}
 	return nil

@@ -26,7 +26,7 @@ func lockoutWithFailures(t *testing.T, times int) (*domain.Lockout, time.Time) {
 func wantBackoff(t *testing.T, l *domain.Lockout, now time.Time, want time.Duration) {
 	t.Helper()
 	var wait *domain.RetryAfterError
-	switch err := l.Check(now); {
+	switch err := l.RequireUnblocked(now); {
 	case want == 0 && err != nil:
 		t.Errorf("got %v, want no wait", err)
 	case want != 0 && (!errors.As(err, &wait) || wait.Delay != want || !wait.Until.Equal(now.Add(want))):
@@ -100,7 +100,7 @@ func TestLockout_CapBelowLock(t *testing.T) {
 
 func TestRetryAfterError_UnwrapsToRateLimited(t *testing.T) {
 	l, now := lockoutWithFailures(t, 5)
-	err := l.Check(now)
+	err := l.RequireUnblocked(now)
 	var of *domain.Error
 	if !errors.Is(err, domain.ErrRateLimited) || !errors.As(err, &of) || of != domain.ErrRateLimited || err.Error() != domain.ErrRateLimited.Message {
 		t.Errorf("got %v", err)

@@ -131,9 +131,12 @@ const (
 	EmailOn  EmailPolicy = true
 )
 
-// RequireEnabled returns ErrEmailOff where no mail is sent.
+// Enabled reports whether the server sends e-mail.
+func (p EmailPolicy) Enabled() bool { return p == EmailOn }
+
+// RequireEnabled returns ErrEmailOff if the server sends no e-mail.
 func (p EmailPolicy) RequireEnabled() error {
-	if !p {
+	if !p.Enabled() {
 		return ErrEmailOff
 	}
 	return nil

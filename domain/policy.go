@@ -35,15 +35,18 @@ const (
 	RegistrationClosed RegistrationPolicy = "closed"
 )
 
-// RequireOpen returns ErrRegistrationClosed unless anybody may sign up.
+// Open reports whether sign-up is open to everyone.
+func (p RegistrationPolicy) Open() bool { return p == RegistrationOpen }
+
+// RequireOpen returns ErrRegistrationClosed unless sign-up is open.
 func (p RegistrationPolicy) RequireOpen() error {
-	if p != RegistrationOpen {
+	if !p.Open() {
 		return ErrRegistrationClosed
 	}
 	return nil
 }
 
-// RecoveryPolicy says what buys a recovery.
+// RecoveryPolicy is the set of factors that account recovery requires.
 type RecoveryPolicy string
 
 const (
@@ -52,9 +55,12 @@ const (
 	RecoveryOff  RecoveryPolicy = "off"
 )
 
-// RequireEnabled returns ErrRecoveryOff if there is no recovery.
+// Enabled reports whether the server offers account recovery by codes.
+func (p RecoveryPolicy) Enabled() bool { return p != RecoveryOff }
+
+// RequireEnabled returns ErrRecoveryOff if recovery is disabled.
 func (p RecoveryPolicy) RequireEnabled() error {
-	if p == RecoveryOff {
+	if !p.Enabled() {
 		return ErrRecoveryOff
 	}
 	return nil

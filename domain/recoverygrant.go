@@ -120,9 +120,12 @@ func (g *RecoveryGrant) RequireFactors(policy RecoveryPolicy) error {
 	return ErrRecoveryGrantInvalid
 }
 
-// RequireUnexpired returns ErrRecoveryGrantInvalid once the grant's time is over.
+// Expired reports whether the grant has expired.
+func (g *RecoveryGrant) Expired(now time.Time) bool { return !now.Before(g.state.ExpiresAt) }
+
+// RequireUnexpired returns ErrRecoveryGrantInvalid if the grant has expired.
 func (g *RecoveryGrant) RequireUnexpired(now time.Time) error {
-	if !now.Before(g.state.ExpiresAt) {
+	if g.Expired(now) {
 		return ErrRecoveryGrantInvalid
 	}
 	return nil

@@ -167,7 +167,10 @@ func (s *Session) ExpiresAt() time.Time       { return s.state.ExpiresAt }
 // IdleEndsAt is when the session ends if nobody uses it any more.
 func (s *Session) IdleEndsAt() time.Time { return s.state.IdleEndsAt }
 
-// RequireActive returns nil while the session lasts, else ErrSessionRevoked or ErrSessionExpired.
+// Active reports whether the session is neither revoked nor expired.
+func (s *Session) Active(now time.Time) bool { return s.RequireActive(now) == nil }
+
+// RequireActive returns ErrSessionRevoked or ErrSessionExpired if the session has ended.
 func (s *Session) RequireActive(now time.Time) error {
 	switch {
 	case !s.state.RevokedAt.IsZero():

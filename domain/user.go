@@ -64,30 +64,33 @@ func (u *User) EmailVerified() bool      { return !u.state.EmailVerifiedAt.IsZer
 func (u *User) DisplayName() DisplayName { return u.state.DisplayName }
 func (u *User) CreatedAt() time.Time     { return u.state.CreatedAt }
 
-// RequireEnabled returns ErrUserDisabled while the operator has the account shut. Nobody is told before they have proved that it
-// is theirs.
+// Disabled reports whether the operator has disabled the account.
+func (u *User) Disabled() bool { return !u.state.DisabledAt.IsZero() }
+
+// RequireEnabled returns ErrUserDisabled if the account is disabled. Return it only to a caller who has proved that the account
+// is theirs: to others it would reveal that the account exists.
 func (u *User) RequireEnabled() error {
-	if !u.state.DisabledAt.IsZero() {
+	if u.Disabled() {
 		return ErrUserDisabled
 	}
 	return nil
 }
 
-// DisabledAt is zero unless the account is shut.
+// DisabledAt is the time when the account was disabled; zero if it is enabled.
 func (u *User) DisabledAt() time.Time { return u.state.DisabledAt }
 
-// Disable shuts the account and reports whether it was open.
+// Disable disables the account and reports whether it was enabled.
 func (u *User) Disable(now time.Time) bool {
-	if !u.state.DisabledAt.IsZero() {
+	if u.Disabled() {
 		return false
 	}
 	u.state.DisabledAt = now
 	return true
 }
 
-// Enable opens the account again and reports whether it was shut.
+// Enable enables the account and reports whether it was disabled.
 func (u *User) Enable() bool {
-	wasDisabled := !u.state.DisabledAt.IsZero()
+	wasDisabled := u.Disabled()
 	u.state.DisabledAt = time.Time{}
 	return wasDisabled
 }

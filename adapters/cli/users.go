@@ -195,7 +195,7 @@ func addressOrID(u *domain.User) string {
 }
 
 func userStatus(u *domain.User) string {
-	if u.RequireEnabled() != nil {
+	if u.Disabled() {
 		return "disabled"
 	}
 	return "active"

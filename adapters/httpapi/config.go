@@ -25,10 +25,10 @@ type publicConfig struct {
 }
 
 func mailConfig(p domain.EmailPolicy) string {
-	if p.RequireEnabled() != nil {
-		return "off"
+	if p.Enabled() {
+		return "on"
 	}
-	return "on"
+	return "off"
 }
 
 type recoveryConfig struct {

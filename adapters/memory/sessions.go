@@ -51,7 +51,7 @@ func (s sessions) ListActive(_ context.Context, user domain.UserID, now time.Tim
 	newestFirst := func(a, b domain.SessionState) int { return compareIDs(b.ID, a.ID) }
 	for _, snapshot := range slices.SortedFunc(maps.Values(s.sessions), newestFirst) {
 		session := domain.RestoreSession(snapshot)
-		if len(live) < limit && session.UserID() == user && session.RequireActive(now) == nil && isBefore(session.ID(), before) {
+		if len(live) < limit && session.UserID() == user && session.Active(now) && isBefore(session.ID(), before) {
 			live = append(live, session)
 		}
 	}

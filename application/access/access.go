@@ -107,7 +107,7 @@ func (d *SessionIssuer) revokeReplaced(ctx context.Context, tx ports.Tx, visitor
 	if errors.Is(err, domain.ErrUnauthenticated) {
 		return nil
 	}
-	if err != nil || replaced.RequireActive(now) != nil {
+	if err != nil || !replaced.Active(now) {
 		return err
 	}
 	return d.Audit.RevokeSession(ctx, tx, replaced, visitor, domain.EventState{Kind: domain.EventSessionRevoked, Reason: string(how)}, now)

@@ -39,7 +39,7 @@ type Changed struct {
 func (c *Change) Execute(ctx context.Context, actor access.Principal, wish Patch) (changed Changed, err error) {
 	now := c.Clock.Now()
 	var draft mail.PendingCode
-	if c.EmailVerification.Policy.RequireEnabled() == nil && wish.Email != nil && *wish.Email != "" {
+	if c.EmailVerification.Policy.Enabled() && wish.Email != nil && *wish.Email != "" {
 		if draft, err = c.EmailVerification.GenerateCode(actor.User.ID(), now); err != nil {
 			return Changed{}, err
 		}
@@ -86,7 +86,7 @@ func (c *Change) Execute(ctx context.Context, actor access.Principal, wish Patch
 // changeEmail returns the names of what is different now, and the letter that is due for it.
 func (c *Change) changeEmail(ctx context.Context, tx ports.Tx, user *domain.User, to *domain.Email, draft mail.PendingCode, now time.Time) (*domain.OutboxEmail, []string, error) {
 	var names []string
-	sendsMail := c.EmailVerification.Policy == domain.EmailOn
+	sendsMail := c.EmailVerification.Policy.Enabled()
 	switch {
 	case to == nil, sendsMail && *to != "" && *to == user.PendingEmail():
 		return nil, nil, nil

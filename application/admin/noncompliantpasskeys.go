@@ -57,5 +57,5 @@ func (f *NonCompliantPasskeys) Execute(ctx context.Context) (map[domain.AAGUID][
 
 // isNonCompliant leaves aside who vouches for the passkey: what counts is that its model is known to be unwanted.
 func (f *NonCompliantPasskeys) isNonCompliant(model domain.AAGUID) bool {
-	return f.Policy.Check(model, true) != nil || f.Compromised != nil && f.Compromised(model)
+	return !f.Policy.Allows(model, true) || f.Compromised != nil && f.Compromised(model)
 }

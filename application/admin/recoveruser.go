@@ -40,7 +40,7 @@ func (r *RecoverUser) Execute(ctx context.Context, who UserRef) (recovery Recove
 		if err != nil {
 			return err
 		}
-		if user.RequireEnabled() != nil {
+		if user.Disabled() {
 			return errDisabled
 		}
 		grant, token, err := domain.NewRecoveryGrant(user.ID(), []domain.RecoveryFactor{domain.FactorOperator}, domain.BackupCodeDigest{}, r.Keys, now, r.Random)

@@ -23,7 +23,7 @@ func (r *RevokeSession) Execute(ctx context.Context, id domain.SessionID) error 
 		if err != nil {
 			return err
 		}
-		if session.RequireActive(now) != nil {
+		if !session.Active(now) {
 			return domain.ErrSessionNotFound
 		}
 		e := domain.EventState{Kind: domain.EventSessionRevoked, Actor: domain.ActorOperator}

@@ -39,7 +39,7 @@ type Failure struct {
 // which is no error. Of several nodes that do this at once each sends other messages.
 func (d *Deliver) Execute(ctx context.Context) (Delivered, error) {
 	var delivered Delivered
-	if d.Policy == domain.EmailOff {
+	if !d.Policy.Enabled() {
 		return delivered, nil
 	}
 	for ctx.Err() == nil {

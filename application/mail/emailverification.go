@@ -71,7 +71,7 @@ func (c *EmailVerification) chargeSendLimit(ctx context.Context, tx ports.Tx, at
 		return err
 	}
 	sent.ResetIfStale(now)
-	if err := sent.Check(now); err != nil {
+	if err := sent.RequireUnblocked(now); err != nil {
 		return err
 	}
 	sent.RecordFailure(now)

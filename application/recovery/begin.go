@@ -35,7 +35,7 @@ func (b *Begin) Execute(ctx context.Context, token domain.RecoveryGrantToken, br
 		if user, err = tx.Users.ByID(ctx, grant.UserID()); err != nil {
 			return err
 		}
-		if user.RequireEnabled() != nil {
+		if user.Disabled() {
 			return domain.ErrRecoveryGrantInvalid // nobody is told about an account before they have proved that it is theirs
 		}
 		present, err = tx.Credentials.ListByUser(ctx, user.ID())

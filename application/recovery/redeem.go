@@ -151,21 +151,21 @@ func (r *Redeem) loadLockouts(ctx context.Context, tx ports.Tx, s lookup, now ti
 		return lockouts{}, err
 	}
 	c.caller.ResetIfStale(now)
-	if c.rejection = c.caller.Check(now); c.rejection == nil {
+	if c.rejection = c.caller.RequireUnblocked(now); c.rejection == nil {
 		c.rejection = domain.ErrInvalidCode
 	}
 	if s.namesUser {
 		if c.account, err = tx.Lockouts.Get(ctx, s.accountSubject); err != nil {
 			return lockouts{}, err
 		}
-		c.locked = c.account.Check(now) != nil
+		c.locked = c.account.Blocked(now)
 	}
 	return c, nil
 }
 
 // recordFailure counts a wrong code, unless there is a wait already. The counts are saved in any case, so that the same work is done.
 func (c *lockouts) recordFailure(ctx context.Context, tx ports.Tx, now time.Time) error {
-	if c.caller.Check(now) == nil {
+	if !c.caller.Blocked(now) {
 		c.caller.RecordFailure(now)
 		c.caller.CapBelowLock()
 	}
@@ -212,7 +212,7 @@ func (r *Redeem) issueGrant(ctx context.Context, tx ports.Tx, a attempt, now tim
 		by = append(by, domain.FactorBackupCode)
 	}
 	user, err := tx.Users.ByID(ctx, owner)
-	if errors.Is(err, domain.ErrUserNotFound) || err == nil && user.RequireEnabled() != nil {
+	if errors.Is(err, domain.ErrUserNotFound) || err == nil && user.Disabled() {
 		return nil, domain.RecoveryGrantToken{}, domain.ErrInvalidCode
 	}
 	if err != nil {
@@ -221,7 +221,7 @@ func (r *Redeem) issueGrant(ctx context.Context, tx ports.Tx, a attempt, now tim
 	if a.hasBackupCode {
 		// The same code again: its answer was lost.
 		grant, err := tx.RecoveryGrants.ByUser(ctx, owner)
-		if err == nil && grant.BackupCode() == paidWith && grant.RequireUnexpired(now) == nil {
+		if err == nil && grant.BackupCode() == paidWith && !grant.Expired(now) {
 			if token, found := grant.RederiveToken(r.Keys); found {
 				return grant, token, nil
 			}

@@ -73,7 +73,7 @@ func (l *LastSeen) write(ctx context.Context, tx ports.Tx, some map[domain.Sessi
 			return err
 		}
 		// Judged by the present time too: what has ended since it was used must not come back to life.
-		if session.RequireActive(seen.at) != nil || session.RequireActive(now) != nil || session.RecentlySeen(seen.at) {
+		if !session.Active(seen.at) || !session.Active(now) || session.RecentlySeen(seen.at) {
 			continue
 		}
 		session.Touch(l.lifetime, seen.at)

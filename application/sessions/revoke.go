@@ -27,7 +27,7 @@ func (r *Revoke) Execute(ctx context.Context, actor access.Principal, id domain.
 		if err != nil {
 			return err
 		}
-		if session.UserID() != actor.User.ID() || session.RequireActive(now) != nil {
+		if session.UserID() != actor.User.ID() || !session.Active(now) {
 			return domain.ErrSessionNotFound
 		}
 		return r.Audit.RevokeSession(ctx, tx, session, actor.Client, domain.EventState{Kind: domain.EventSessionRevoked}, now)

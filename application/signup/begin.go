@@ -51,7 +51,7 @@ func (b *Begin) Execute(ctx context.Context, application Input, by domain.Bindin
 
 func (b *Begin) requireEmailAvailable(ctx context.Context, email domain.Email) error {
 	// Where mail is sent the owner of the address is told, and not whoever asks.
-	if email == "" || b.Mail.RequireEnabled() == nil {
+	if email == "" || b.Mail.Enabled() {
 		return nil
 	}
 	err := b.Store.View(ctx, func(tx ports.Tx) error {

@@ -97,7 +97,7 @@ func (f *Finish) signUp(ctx context.Context, answer FinishInput) (access.SignIn,
 // generateEmailCode takes the address from the user where it has to be proved first, and draws the code.
 func (f *Finish) generateEmailCode(user *domain.User, now time.Time) (domain.Email, mail.PendingCode, error) {
 	email := user.Email()
-	if email == "" || f.EmailVerification.Policy == domain.EmailOff {
+	if email == "" || !f.EmailVerification.Policy.Enabled() {
 		return "", mail.PendingCode{}, nil
 	}
 	user.SetEmail("")
