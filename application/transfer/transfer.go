@@ -1,4 +1,4 @@
-// Package transfer carries a whole installation from one database to another, as a file of lines: see docs/moving.md for its
+// Package transfer carries a whole installation from one database to another, as a file of lines: see docs/transfer.md for its
 // format.
 //
 // What moves is everything that lasts: users, passkeys, sessions, authenticator apps, backup codes, security logs, signing
