@@ -1,61 +1,61 @@
-# Every task of the house, and all that each of them needs. `make` alone lists them.
+# The project's tasks. `make` alone lists them.
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# Generators and linters stand in modfiles of their own, so that they never enter the product's dependencies.
+# Generators and linters have modfiles of their own, so that they are not dependencies of the product.
 SQLC := CGO_ENABLED=0 go tool -modfile=tools/go.mod sqlc
 WIRE := CGO_ENABLED=0 go tool -modfile=tools/go.mod wire
 LINT := CGO_ENABLED=0 go tool -modfile=tools/lint/go.mod golangci-lint
 
-# How long `make fuzz` spends on each target.
+# Duration of `make fuzz` for each target.
 FUZZTIME ?= 60s
 
-# What `keylodge version` says of a release: make build VERSION=v1.2.3. The bytes depend on this and on the sources, and not on
-# what git knows of them.
+# The release that `keylodge version` prints: make build VERSION=v1.2.3. The binary depends on it and on the sources only, not on
+# the state of the git repository.
 VERSION ?=
 RELEASE := $(if $(VERSION),-X github.com/keylodge/keylodge/bootstrap.release=$(VERSION))
 
-# A developer's own settings are for `make run`; tests must not see them.
+# Tests must not see the developer's own settings; those are for `make run`.
 WITHOUT_SETTINGS := env $(patsubst %,-u %,$(filter KEYLODGE_%,$(.VARIABLES)))
 
-# What the tests need is there, and without it they fail instead of being skipped.
+# With these variables a test fails instead of being skipped if its browser or server is missing.
 WITH_ALL := $(WITHOUT_SETTINGS) REQUIRE_BROWSER=1 REQUIRE_MAILSERVER=1 REQUIRE_POSTGRES=1 REQUIRE_PGBOUNCER=1 REQUIRE_HAPROXY=1 REQUIRE_REDIS=1
 
-# $(call or_mend_with,target) follows a check and names the target that mends what it found.
-or_mend_with = || { echo "FAILED. Mend it with: make $(1)" >&2; exit 1; }
+# $(call or_run,target) follows a check; if the check fails, it prints the target that fixes the problem.
+or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }
 
-# PATIENCE bounds what a package's tests may take where one hangs: a machine five times slower than a good one gets through.
-PATIENCE := 60m
+# The limit for the tests of one package, five times the usual duration.
+TEST_TIMEOUT := 60m
 
 .PHONY: help
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: ## Run every test, with the race detector, a real browser, database and mail server; installs what is missing
+test: ## Run every test with the race detector, a browser, databases and a mail server; installs missing packages
 	@.ci/setup
-	$(WITH_ALL) CGO_ENABLED=1 go test -race -timeout $(PATIENCE) $$(go list ./... | grep -v '/acceptance/\(durability\|nodes\)$$')
-	$(WITH_ALL) go test -timeout $(PATIENCE) -p 1 ./acceptance/durability ./acceptance/nodes # processes that the race detector does not see
-	$(WITH_ALL) go test -timeout $(PATIENCE) ./acceptance -run '^TestTransfer_BetweenStores$$' # with as many people as would take it too long
+	$(WITH_ALL) CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v '/acceptance/\(durability\|nodes\)$$')
+	$(WITH_ALL) go test -timeout $(TEST_TIMEOUT) -p 1 ./acceptance/durability ./acceptance/nodes # they start the server as a process, where -race has no effect
+	$(WITH_ALL) go test -timeout $(TEST_TIMEOUT) ./acceptance -run '^TestTransfer_BetweenStores$$' # full size, without the race detector
 
 .PHONY: check
-check: vet verify lint ## Everything that judges the code without running it: vet, verify and lint
+check: vet verify lint ## Run all static checks: vet, verify and lint
 
 .PHONY: vet
-vet: ## Look for mistakes with go vet
+vet: ## Run go vet
 	go vet ./...
 
 .PHONY: verify
-verify: ## Fail if generated code, formatting or go.mod is out of step with its sources
-	@echo 'gofmt -l .'; found=$$(gofmt -l .) && echo "$$found" && test -z "$$found" $(call or_mend_with,fmt)
-	@echo 'sqlc diff'; $(SQLC) diff $(call or_mend_with,generate)
-	@echo 'wire diff ./bootstrap'; $(WIRE) diff ./bootstrap $(call or_mend_with,generate)
-	@echo 'go mod tidy -diff'; go mod tidy -diff $(call or_mend_with,tidy)
+verify: ## Fail if generated code, formatting or go.mod is out of date
+	@echo 'gofmt -l .'; found=$$(gofmt -l .) && echo "$$found" && test -z "$$found" $(call or_run,fmt)
+	@echo 'sqlc diff'; $(SQLC) diff $(call or_run,generate)
+	@echo 'wire diff ./bootstrap'; $(WIRE) diff ./bootstrap $(call or_run,generate)
+	@echo 'go mod tidy -diff'; go mod tidy -diff $(call or_run,tidy)
 	go mod verify
 
 .PHONY: lint
-lint: ## Hold the code to .golangci.yml, the layers of the house among it
+lint: ## Run golangci-lint, which also checks the dependencies between layers
 	$(LINT) run
 
 .PHONY: fmt
@@ -63,22 +63,22 @@ fmt: ## Format the code
 	$(LINT) fmt
 
 .PHONY: tidy
-tidy: ## Bring go.mod and go.sum in step with the imports
+tidy: ## Update go.mod and go.sum
 	go mod tidy
 
 .PHONY: generate
-generate: ## Write what is generated: SQL access, wiring, the OpenAPI document, the matrix of stories, the steps of ceremonies
+generate: ## Generate SQL access, wiring, the OpenAPI document, and the documents of stories, ceremonies and tokens
 	$(SQLC) generate
 	$(WIRE) gen ./bootstrap
 	go test ./adapters/httpapi -run '^TestOpenAPI$$' -update
 	go test ./acceptance -run '^(TestStories_document|TestConformance_document|TestTokenTable_document)$$' -update
 
 .PHONY: build
-build: ## Build bin/keylodge, one static binary; the same sources give the same bytes
+build: ## Build bin/keylodge, a static binary, reproducibly
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= $(RELEASE)' -o bin/keylodge .
 
 .PHONY: run
-run: ## Serve from the sources, on http://localhost:8080 unless told otherwise
+run: ## Run the server from the sources, by default on http://localhost:8080
 	go run .
 
 .PHONY: bench
@@ -86,7 +86,7 @@ bench: ## Run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz
-fuzz: ## Fuzz each target for FUZZTIME (60s)
+fuzz: ## Fuzz each target for FUZZTIME (default 60s)
 	@listed=$$(go test -list '^Fuzz' ./...) || { echo "$$listed"; exit 1; }; \
 	echo "$$listed" | awk '/^Fuzz/ { target[++n] = $$1 } /^ok/ { while (n) print $$2, target[n--] }' | \
 	while read -r package target; do \
@@ -95,5 +95,5 @@ fuzz: ## Fuzz each target for FUZZTIME (60s)
 	done
 
 .PHONY: clean
-clean: ## Remove what was built here
+clean: ## Remove build output
 	rm -rf bin coverage.out
