@@ -40,13 +40,13 @@ var keyPurposes = sync.OnceValues(func() (found []string, err error) {
 			}
 		}
 	}
-	if len(found) < 10 {
+	if len(found) < 11 {
 		return nil, fmt.Errorf("only %q are derived from the secret: somewhere else than in the sources that were looked at?", found)
 	}
 	return found, nil
 })
 
-var derivePattern = regexp.MustCompile(`(?:Derive|deriveAll)\("([^"]+)"`)
+var derivePattern = regexp.MustCompile(`(?:\.Derive|\ball|\bone)\("([^"]+)"`)
 
 // encodedSecrets are those of the settings, in each way in which bytes are written.
 func encodedSecrets(t testing.TB, config bootstrap.Config) (secrets []string) {

@@ -124,10 +124,11 @@ func newFuzzFixture(t testing.TB, evenTime time.Duration, adjust ...func(*Config
 	h.placeholders["{passkey}"] = ada.Credential.ID().String()
 	h.placeholders["{access}"] = adasProgram.Tokens.Access.Token.Reveal()
 	h.placeholders["{refresh}"] = adasProgram.Tokens.Refresh.Reveal()
-	api, err := httpConfig(config, secret)
+	keys, err := masterKeys(config, secret)
 	if err != nil {
 		t.Fatal(err)
 	}
+	api := httpConfig(config, keys)
 	api.MinResponseTime = min(api.MinResponseTime, evenTime)
 	app := httpServer(api, h.usecases, &ratelimit.Allow{}, aaguid.New(), metrics.New(), slog.New(h.log))
 	app.Handler() // as Listener does

@@ -1,7 +1,6 @@
 package bootstrap
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -192,40 +191,5 @@ func TestLoadConfig_ReportsAllSMTPErrors(t *testing.T) {
 	_, err = load(t, "SMTP_PORT=587", "SMTP_USERNAME=keylodge", "SMTP_PASSWORD=hunter2", smtpFrom, "SMTP_CA_FILE=ca.pem")
 	if !errors.As(err, &faults) || len(faults) != 5 || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("without a server: %v", err)
-	}
-}
-
-// A digest of one kind of secret is never one of another kind's; and codes of before the secret was replaced still count.
-func TestEmailCodeKeys_DifferFromOtherKeys(t *testing.T) {
-	config, err := load(t, "SECRET="+firstSecret, "PREVIOUS_SECRETS="+secondSecret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	codes, err := emailCodeKeys(config, *config.Secret)
-	if err != nil || len(codes) != 2 {
-		t.Fatalf("%d keys, %v", len(codes), err)
-	}
-	former, err := emailCodeKeys(Config{}, config.PreviousSecrets[0])
-	if err != nil || !bytes.Equal(codes[1], former[0]) {
-		t.Errorf("the former key is another one, %v", err)
-	}
-	grants, err := recoveryGrantKeys(config, *config.Secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	refresh, err := refreshKeys(config, *config.Secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lockouts, err := lockoutKey(*config.Secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]bool{}
-	for _, key := range [][]byte{codes[0], codes[1], grants[0], refresh[0], lockouts} {
-		if len(key) != 32 || seen[string(key)] {
-			t.Errorf("%d bytes, seen before %t", len(key), seen[string(key)])
-		}
-		seen[string(key)] = true
 	}
 }

@@ -49,7 +49,8 @@ import (
 // useCaseSet is the product over a store, a clock and a secret.
 var useCaseSet = wire.NewSet(
 	wire.FieldsOf(new(Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "SessionLimit", "Access", "Rotation", "ExternalKeys"),
-	challengeTTL, decoys, refreshKeys, codePeppers, recoveryGrantKeys, emailCodeKeys, lockoutKey, transferKeys, randomness,
+	masterKeys, wire.FieldsOf(new(masterkey.Keys), "RefreshTokens", "BackupCodes", "RecoveryGrants", "EmailCodes", "Lockouts"),
+	challengeTTL, decoys, transferKeys, randomness,
 	mailPolicy, mailer,
 	relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),
 	useragent.New, wire.Bind(new(ports.DeviceNames), new(*useragent.Names)),
@@ -87,14 +88,14 @@ var useCaseSet = wire.NewSet(
 	wire.Struct(new(application.UseCases), "*"),
 )
 
-// appSet is the server around the product.
+// appSet is the server around the product. The product comes from its own injector, so that its graph is generated once.
 var appSet = wire.NewSet(
-	useCaseSet,
-	masterKey,
+	assembleUseCases,
+	masterKey, masterKeys, wire.FieldsOf(new(masterkey.Keys), "RateLimits"),
 	openStore,
 	metrics.New, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)),
 	aaguid.New, wire.Bind(new(ports.AuthenticatorNames), new(*aaguid.Names)),
-	wire.FieldsOf(new(Config), "RateLimits"), rateKey, limiter, wire.Struct(new(ratelimit.Allow), "*"),
+	wire.FieldsOf(new(Config), "RateLimits"), limiter, wire.Struct(new(ratelimit.Allow), "*"),
 	httpConfig, httpServer, operationsServer, jobs.New,
 	wire.Struct(new(App), "usecases", "server", "operations", "jobs", "log"),
 )
@@ -103,32 +104,16 @@ func challengeTTL(config Config) ceremony.TTL { return ceremony.TTL(config.Chall
 
 func randomness() io.Reader { return rand.Reader }
 
-func decoys(config Config, secret masterkey.Key) (domain.Decoys, error) {
-	keys, err := deriveAll("decoy passkeys", secret, config.PreviousSecrets)
+func masterKeys(config Config, secret masterkey.Key) (masterkey.Keys, error) {
+	return masterkey.NewKeys(secret, config.PreviousSecrets)
+}
+
+func decoys(config Config, keys masterkey.Keys) domain.Decoys {
 	policy := config.Authenticators
-	return domain.Decoys{Keys: keys, Limit: config.PasskeyLimit, DeviceBoundOnly: policy.Attested || len(policy.Allowed) > 0}, err
+	return domain.Decoys{Keys: keys.Decoys, Limit: config.PasskeyLimit, DeviceBoundOnly: policy.Attested || len(policy.Allowed) > 0}
 }
 
-// refreshKeys are those of the present secret and of the former ones, so that nobody is signed out when it is replaced.
-func refreshKeys(config Config, secret masterkey.Key) (domain.RefreshKeys, error) {
-	return deriveAll("refresh tokens", secret, config.PreviousSecrets)
-}
-
-func codePeppers(config Config, secret masterkey.Key) (domain.BackupCodePeppers, error) {
-	return deriveAll("backup codes", secret, config.PreviousSecrets)
-}
-
-func recoveryGrantKeys(config Config, secret masterkey.Key) (domain.RecoveryGrantKeys, error) {
-	return deriveAll("recovery grants", secret, config.PreviousSecrets)
-}
-
-func emailCodeKeys(config Config, secret masterkey.Key) (domain.EmailCodeKeys, error) {
-	return deriveAll("e-mail codes", secret, config.PreviousSecrets)
-}
-
-func transferKeys(config Config, secret masterkey.Key) (transfer.Keys, error) {
-	return deriveAll("exports", secret, config.PreviousSecrets)
-}
+func transferKeys(keys masterkey.Keys) transfer.Keys { return keys.Exports }
 
 func mailPolicy(config Config) domain.EmailPolicy { return config.SMTP != nil }
 
@@ -140,11 +125,6 @@ func mailer(config Config) (ports.Mailer, error) {
 	return smtp.New(*config.SMTP)
 }
 
-// lockoutKey is of the present secret alone: what was counted under a former one is forgotten with it.
-func lockoutKey(secret masterkey.Key) (domain.LockoutKey, error) {
-	return secret.Derive("recovery lockouts")
-}
-
 func rpIDs(config Config) maintenance.RPIDs {
 	return maintenance.RPIDs{Current: config.RPID, Retired: config.RetiredRPIDs}
 }
@@ -153,19 +133,6 @@ func totpCodes(config Config) *totp.Codes { return totp.New(config.RPName) }
 
 func sealer(config Config, secret masterkey.Key) (*masterkey.Sealer, error) {
 	return masterkey.NewSealer(secret, config.PreviousSecrets)
-}
-
-// deriveAll derives the key for one purpose from each secret, the present one first.
-func deriveAll(purpose string, present masterkey.Key, previous []masterkey.Key) ([][]byte, error) {
-	keys := make([][]byte, 0, 1+len(previous))
-	for _, s := range append([]masterkey.Key{present}, previous...) {
-		key, err := s.Derive(purpose)
-		if err != nil {
-			return nil, fmt.Errorf("deriving the key of %s: %w", purpose, err)
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
 }
 
 func relyingParty(config Config) (*webauthn.RelyingParty, error) {
@@ -213,23 +180,15 @@ func masterKey(config Config) (masterkey.Key, error) {
 // minResponseTime is longer than such an answer takes on a disk of today; on a slower one the time of the disk hides what it is for.
 const minResponseTime = 10 * time.Millisecond
 
-func httpConfig(config Config, secret masterkey.Key) (httpapi.Config, error) {
-	bindingKeys, err := deriveAll("browser binding", secret, config.PreviousSecrets)
-	if err != nil {
-		return httpapi.Config{}, err
-	}
-	csrfKeys, err := deriveAll("CSRF tokens", secret, config.PreviousSecrets)
-	if err != nil {
-		return httpapi.Config{}, err
-	}
+func httpConfig(config Config, keys masterkey.Keys) httpapi.Config {
 	known := config.WellKnown
 	known.RelatedOrigins = relatedOrigins(config)
 	return httpapi.Config{
 		PublicURL: config.PublicURL, OwnsSubdomains: ownsSubdomains(config.PublicURL), Origins: config.Origins, AppOrigins: config.AppOrigins, RPID: config.RPID, RPName: config.RPName,
 		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL, ChallengeTTL: config.ChallengeTTL,
-		BindingKeys: bindingKeys, CSRFKeys: csrfKeys, TrustedProxies: config.TrustedProxies, ReadWriteTimeout: config.ReadWriteTimeout, WellKnown: known,
+		BindingKeys: keys.BrowserBinding, CSRFKeys: keys.CSRFTokens, TrustedProxies: config.TrustedProxies, ReadWriteTimeout: config.ReadWriteTimeout, WellKnown: known,
 		MinResponseTime: minResponseTime,
-	}, nil
+	}
 }
 
 // publicServer and operations are two of a kind that must not be mixed up.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/buckets"
-	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/redis"
 	"github.com/keylodge/keylodge/application/ratelimit"
@@ -92,11 +91,6 @@ func (c *settingsParser) rateLimit(limits domain.RateLimits, item string) {
 		return
 	}
 	limits[policy] = domain.RateLimit{Quota: n, Window: d}
-}
-
-// rateKey is of the present secret alone: with another one everybody has full buckets, once.
-func rateKey(secret masterkey.Key) (domain.RateKey, error) {
-	return secret.Derive("rate limits")
 }
 
 // sharedBuckets is what a store has whose servers can share more than its units of work.

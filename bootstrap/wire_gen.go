@@ -68,16 +68,17 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	externalKeys := config.ExternalKeys
 	keySet := signingkeys.NewKeySet(store2, keys, masterkeySealer, clock, keyRotation, externalKeys)
 	accessPolicy := config.Access
-	domainRefreshKeys, err := refreshKeys(config, secret)
+	masterkeyKeys, err := masterKeys(config, secret)
 	if err != nil {
 		return application.UseCases{}, err
 	}
+	refreshKeys := masterkeyKeys.RefreshTokens
 	issuer := &signingkeys.Issuer{
 		KeySet:      keySet,
 		Keys:        keys,
 		Random:      reader,
 		Policy:      accessPolicy,
-		RefreshKeys: domainRefreshKeys,
+		RefreshKeys: refreshKeys,
 	}
 	names := useragent.New()
 	auditLog := &access.AuditLog{
@@ -94,25 +95,16 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Lifetime: sessionLifetime,
 		Limit:    sessionLimit,
 	}
-	domainEmailCodeKeys, err := emailCodeKeys(config, secret)
-	if err != nil {
-		return application.UseCases{}, err
-	}
-	domainLockoutKey, err := lockoutKey(secret)
-	if err != nil {
-		return application.UseCases{}, err
-	}
+	emailCodeKeys := masterkeyKeys.EmailCodes
+	lockoutKey := masterkeyKeys.Lockouts
 	emailVerification := &mail.EmailVerification{
 		Policy:  emailPolicy,
-		Keys:    domainEmailCodeKeys,
+		Keys:    emailCodeKeys,
 		Sealer:  masterkeySealer,
 		Random:  reader,
-		Lockout: domainLockoutKey,
+		Lockout: lockoutKey,
 	}
-	domainDecoys, err := decoys(config, secret)
-	if err != nil {
-		return application.UseCases{}, err
-	}
+	domainDecoys := decoys(config, masterkeyKeys)
 	finish := &signup.Finish{
 		Policy:            registrationPolicy,
 		Store:             store2,
@@ -147,7 +139,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Audit:         auditLog,
 		PasskeyUsage:  passkeyUsage,
 		Decoys:        domainDecoys,
-		Lockout:       domainLockoutKey,
+		Lockout:       lockoutKey,
 		Limit:         sessionLimit,
 	}
 	applicationLogin := application.Login{
@@ -168,7 +160,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Challenges:   challenges,
 		Audit:        auditLog,
 		PasskeyUsage: passkeyUsage,
-		Lockout:      domainLockoutKey,
+		Lockout:      lockoutKey,
 	}
 	stepUp := application.StepUp{
 		Begin:  stepupBegin,
@@ -290,7 +282,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Clock:   clock,
 		Audit:   auditLog,
 		StepUp:  stepUpTTL,
-		Lockout: domainLockoutKey,
+		Lockout: lockoutKey,
 	}
 	events := &account.Events{
 		Store: store2,
@@ -331,10 +323,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Audit:  auditLog,
 		StepUp: stepUpTTL,
 	}
-	backupCodePeppers, err := codePeppers(config, secret)
-	if err != nil {
-		return application.UseCases{}, err
-	}
+	backupCodePeppers := masterkeyKeys.BackupCodes
 	generateCodes := &recovery.GenerateCodes{
 		Policy:  recoveryPolicy,
 		Store:   store2,
@@ -344,10 +333,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		StepUp:  stepUpTTL,
 		Peppers: backupCodePeppers,
 	}
-	domainRecoveryGrantKeys, err := recoveryGrantKeys(config, secret)
-	if err != nil {
-		return application.UseCases{}, err
-	}
+	recoveryGrantKeys := masterkeyKeys.RecoveryGrants
 	redeem := &recovery.Redeem{
 		Policy:  recoveryPolicy,
 		Store:   store2,
@@ -357,8 +343,8 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Random:  reader,
 		Audit:   auditLog,
 		Peppers: backupCodePeppers,
-		Keys:    domainRecoveryGrantKeys,
-		Lockout: domainLockoutKey,
+		Keys:    recoveryGrantKeys,
+		Lockout: lockoutKey,
 	}
 	recoveryBegin := &recovery.Begin{
 		Policy:       recoveryPolicy,
@@ -422,7 +408,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Store:   store2,
 		Clock:   clock,
 		Audit:   auditLog,
-		Lockout: domainLockoutKey,
+		Lockout: lockoutKey,
 	}
 	revokeSession := &admin.RevokeSession{
 		Store: store2,
@@ -439,7 +425,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Clock:        clock,
 		Random:       reader,
 		Audit:        auditLog,
-		Keys:         domainRecoveryGrantKeys,
+		Keys:         recoveryGrantKeys,
 		AccessPolicy: accessPolicy,
 	}
 	applicationAdmin := application.Admin{
@@ -452,10 +438,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		RevokeSessions: revokeSessions,
 		RecoverUser:    recoverUser,
 	}
-	keys2, err := transferKeys(config, secret)
-	if err != nil {
-		return application.UseCases{}, err
-	}
+	keys2 := transferKeys(masterkeyKeys)
 	export := &transfer.Export{
 		Store: store2,
 		Clock: clock,
@@ -528,8 +511,6 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 }
 
 func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func(), error) {
-	registrationPolicy := config.Registration
-	emailPolicy := mailPolicy(config)
 	key, err := masterKey(config)
 	if err != nil {
 		return nil, nil, err
@@ -538,513 +519,19 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	if err != nil {
 		return nil, nil, err
 	}
-	webauthnRelyingParty, err := relyingParty(config)
+	useCases, err := assembleUseCases(config, key, portsStore, clock)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	reader := randomness()
-	ttl := challengeTTL(config)
-	challenges := &ceremony.Challenges{
-		Store:  portsStore,
-		Clock:  clock,
-		Random: reader,
-		TTL:    ttl,
-	}
-	begin := &signup.Begin{
-		Policy:       registrationPolicy,
-		Mail:         emailPolicy,
-		Store:        portsStore,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Random:       reader,
-		Challenges:   challenges,
-	}
-	keys := jwt.New()
-	masterkeySealer, err := sealer(config, key)
+	keys, err := masterKeys(config, key)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	keyRotation := config.Rotation
-	externalKeys := config.ExternalKeys
-	keySet := signingkeys.NewKeySet(portsStore, keys, masterkeySealer, clock, keyRotation, externalKeys)
-	accessPolicy := config.Access
-	domainRefreshKeys, err := refreshKeys(config, key)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
-	issuer := &signingkeys.Issuer{
-		KeySet:      keySet,
-		Keys:        keys,
-		Random:      reader,
-		Policy:      accessPolicy,
-		RefreshKeys: domainRefreshKeys,
-	}
-	names := useragent.New()
-	auditLog := &access.AuditLog{
-		Random:  reader,
-		Devices: names,
-		Mail:    emailPolicy,
-	}
-	sessionLifetime := config.Sessions
-	sessionLimit := config.SessionLimit
-	sessionIssuer := &access.SessionIssuer{
-		Random:   reader,
-		Issuer:   issuer,
-		Audit:    auditLog,
-		Lifetime: sessionLifetime,
-		Limit:    sessionLimit,
-	}
-	domainEmailCodeKeys, err := emailCodeKeys(config, key)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
-	domainLockoutKey, err := lockoutKey(key)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
-	emailVerification := &mail.EmailVerification{
-		Policy:  emailPolicy,
-		Keys:    domainEmailCodeKeys,
-		Sealer:  masterkeySealer,
-		Random:  reader,
-		Lockout: domainLockoutKey,
-	}
-	domainDecoys, err := decoys(config, key)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
-	finish := &signup.Finish{
-		Policy:            registrationPolicy,
-		Store:             portsStore,
-		RelyingParty:      webauthnRelyingParty,
-		Clock:             clock,
-		Challenges:        challenges,
-		SessionIssuer:     sessionIssuer,
-		EmailVerification: emailVerification,
-		Decoys:            domainDecoys,
-	}
-	signUp := application.SignUp{
-		Begin:  begin,
-		Finish: finish,
-	}
-	loginBegin := &login.Begin{
-		Store:        portsStore,
-		RelyingParty: webauthnRelyingParty,
-		Challenges:   challenges,
-		Decoys:       domainDecoys,
-	}
-	usePolicy := config.Use
-	passkeyUsage := &access.PasskeyUsage{
-		Policy: usePolicy,
-		Audit:  auditLog,
-	}
-	loginFinish := &login.Finish{
-		Store:         portsStore,
-		RelyingParty:  webauthnRelyingParty,
-		Clock:         clock,
-		Challenges:    challenges,
-		SessionIssuer: sessionIssuer,
-		Audit:         auditLog,
-		PasskeyUsage:  passkeyUsage,
-		Decoys:        domainDecoys,
-		Lockout:       domainLockoutKey,
-		Limit:         sessionLimit,
-	}
-	applicationLogin := application.Login{
-		Begin:  loginBegin,
-		Finish: loginFinish,
-	}
-	stepupBegin := &stepup.Begin{
-		Store:        portsStore,
-		RelyingParty: webauthnRelyingParty,
-		Challenges:   challenges,
-	}
-	stepupFinish := &stepup.Finish{
-		Store:        portsStore,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Random:       reader,
-		Issuer:       issuer,
-		Challenges:   challenges,
-		Audit:        auditLog,
-		PasskeyUsage: passkeyUsage,
-		Lockout:      domainLockoutKey,
-	}
-	stepUp := application.StepUp{
-		Begin:  stepupBegin,
-		Finish: stepupFinish,
-	}
-	rejectMalformed := &ceremony.RejectMalformed{
-		Challenges: challenges,
-	}
-	ceremonies := application.Ceremonies{
-		RejectMalformed: rejectMalformed,
-	}
-	lastSeen := sessions.NewLastSeen(portsStore, clock, sessionLifetime)
-	authenticate := &sessions.Authenticate{
-		Store:    portsStore,
-		Clock:    clock,
-		Issuer:   issuer,
-		LastSeen: lastSeen,
-		Lifetime: sessionLifetime,
-	}
-	refresh := &sessions.Refresh{
-		Store:    portsStore,
-		Clock:    clock,
-		Issuer:   issuer,
-		Audit:    auditLog,
-		Lifetime: sessionLifetime,
-	}
-	issueAccessToken := &sessions.IssueAccessToken{
-		Clock:  clock,
-		Issuer: issuer,
-	}
-	signOut := &sessions.SignOut{
-		Store: portsStore,
-		Clock: clock,
-		Audit: auditLog,
-	}
-	list := &sessions.List{
-		Store: portsStore,
-		Clock: clock,
-	}
-	revoke := &sessions.Revoke{
-		Store: portsStore,
-		Clock: clock,
-		Audit: auditLog,
-	}
-	revokeOthers := &sessions.RevokeOthers{
-		Store: portsStore,
-		Clock: clock,
-		Audit: auditLog,
-	}
-	applicationSessions := application.Sessions{
-		Authenticate:     authenticate,
-		Refresh:          refresh,
-		IssueAccessToken: issueAccessToken,
-		SignOut:          signOut,
-		List:             list,
-		Revoke:           revoke,
-		RevokeOthers:     revokeOthers,
-	}
-	passkeysList := &passkeys.List{
-		Store: portsStore,
-	}
-	stepUpTTL := config.StepUpTTL
-	passkeyLimit := config.PasskeyLimit
-	beginAdd := &passkeys.BeginAdd{
-		Store:        portsStore,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Challenges:   challenges,
-		StepUp:       stepUpTTL,
-		Limit:        passkeyLimit,
-	}
-	finishAdd := &passkeys.FinishAdd{
-		Store:        portsStore,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Challenges:   challenges,
-		Audit:        auditLog,
-		Limit:        passkeyLimit,
-		Decoys:       domainDecoys,
-	}
-	rename := &passkeys.Rename{
-		Store: portsStore,
-		Clock: clock,
-		Audit: auditLog,
-	}
-	remove := &passkeys.Remove{
-		Store:  portsStore,
-		Clock:  clock,
-		Audit:  auditLog,
-		StepUp: stepUpTTL,
-	}
-	applicationPasskeys := application.Passkeys{
-		List:      passkeysList,
-		BeginAdd:  beginAdd,
-		FinishAdd: finishAdd,
-		Rename:    rename,
-		Remove:    remove,
-	}
-	change := &account.Change{
-		Store:             portsStore,
-		Clock:             clock,
-		Audit:             auditLog,
-		EmailVerification: emailVerification,
-		StepUp:            stepUpTTL,
-	}
-	sendCode := &account.SendCode{
-		Store:             portsStore,
-		Clock:             clock,
-		EmailVerification: emailVerification,
-	}
-	confirmEmail := &account.ConfirmEmail{
-		Store:             portsStore,
-		Clock:             clock,
-		Audit:             auditLog,
-		EmailVerification: emailVerification,
-	}
-	accountDelete := &account.Delete{
-		Store:   portsStore,
-		Clock:   clock,
-		Audit:   auditLog,
-		StepUp:  stepUpTTL,
-		Lockout: domainLockoutKey,
-	}
-	events := &account.Events{
-		Store: portsStore,
-	}
-	applicationAccount := application.Account{
-		Change:       change,
-		SendCode:     sendCode,
-		ConfirmEmail: confirmEmail,
-		Delete:       accountDelete,
-		Events:       events,
-	}
-	recoveryPolicy := config.Recovery
-	show := &recovery.Show{
-		Policy: recoveryPolicy,
-		Store:  portsStore,
-	}
-	codes := totpCodes(config)
-	setUpTOTP := &recovery.SetUpTOTP{
-		Policy: recoveryPolicy,
-		Store:  portsStore,
-		Codes:  codes,
-		Sealer: masterkeySealer,
-		Clock:  clock,
-		StepUp: stepUpTTL,
-	}
-	confirmTOTP := &recovery.ConfirmTOTP{
-		Policy: recoveryPolicy,
-		Store:  portsStore,
-		Codes:  codes,
-		Sealer: masterkeySealer,
-		Clock:  clock,
-		Audit:  auditLog,
-	}
-	removeTOTP := &recovery.RemoveTOTP{
-		Policy: recoveryPolicy,
-		Store:  portsStore,
-		Clock:  clock,
-		Audit:  auditLog,
-		StepUp: stepUpTTL,
-	}
-	backupCodePeppers, err := codePeppers(config, key)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
-	generateCodes := &recovery.GenerateCodes{
-		Policy:  recoveryPolicy,
-		Store:   portsStore,
-		Clock:   clock,
-		Random:  reader,
-		Audit:   auditLog,
-		StepUp:  stepUpTTL,
-		Peppers: backupCodePeppers,
-	}
-	domainRecoveryGrantKeys, err := recoveryGrantKeys(config, key)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
-	redeem := &recovery.Redeem{
-		Policy:  recoveryPolicy,
-		Store:   portsStore,
-		Codes:   codes,
-		Sealer:  masterkeySealer,
-		Clock:   clock,
-		Random:  reader,
-		Audit:   auditLog,
-		Peppers: backupCodePeppers,
-		Keys:    domainRecoveryGrantKeys,
-		Lockout: domainLockoutKey,
-	}
-	recoveryBegin := &recovery.Begin{
-		Policy:       recoveryPolicy,
-		Store:        portsStore,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Challenges:   challenges,
-	}
-	recoveryFinish := &recovery.Finish{
-		Policy:        recoveryPolicy,
-		Store:         portsStore,
-		RelyingParty:  webauthnRelyingParty,
-		Clock:         clock,
-		Challenges:    challenges,
-		SessionIssuer: sessionIssuer,
-		Audit:         auditLog,
-		Decoys:        domainDecoys,
-	}
-	applicationRecovery := application.Recovery{
-		Show:          show,
-		SetUpTOTP:     setUpTOTP,
-		ConfirmTOTP:   confirmTOTP,
-		RemoveTOTP:    removeTOTP,
-		GenerateCodes: generateCodes,
-		Redeem:        redeem,
-		Begin:         recoveryBegin,
-		Finish:        recoveryFinish,
-	}
-	publish := &signingkeys.Publish{
-		KeySet: keySet,
-	}
-	signingkeysList := &signingkeys.List{
-		KeySet: keySet,
-	}
-	rotate := &signingkeys.Rotate{
-		KeySet: keySet,
-	}
-	signingKeys := application.SigningKeys{
-		Publish: publish,
-		List:    signingkeysList,
-		Rotate:  rotate,
-	}
-	listUsers := &admin.ListUsers{
-		Store: portsStore,
-	}
-	showUser := &admin.ShowUser{
-		Store: portsStore,
-		Clock: clock,
-	}
-	disableUser := &admin.DisableUser{
-		Store: portsStore,
-		Clock: clock,
-		Audit: auditLog,
-	}
-	enableUser := &admin.EnableUser{
-		Store: portsStore,
-		Clock: clock,
-		Audit: auditLog,
-	}
-	deleteUser := &admin.DeleteUser{
-		Store:   portsStore,
-		Clock:   clock,
-		Audit:   auditLog,
-		Lockout: domainLockoutKey,
-	}
-	revokeSession := &admin.RevokeSession{
-		Store: portsStore,
-		Clock: clock,
-		Audit: auditLog,
-	}
-	revokeSessions := &admin.RevokeSessions{
-		Store: portsStore,
-		Clock: clock,
-		Audit: auditLog,
-	}
-	recoverUser := &admin.RecoverUser{
-		Store:        portsStore,
-		Clock:        clock,
-		Random:       reader,
-		Audit:        auditLog,
-		Keys:         domainRecoveryGrantKeys,
-		AccessPolicy: accessPolicy,
-	}
-	applicationAdmin := application.Admin{
-		ListUsers:      listUsers,
-		ShowUser:       showUser,
-		DisableUser:    disableUser,
-		EnableUser:     enableUser,
-		DeleteUser:     deleteUser,
-		RevokeSession:  revokeSession,
-		RevokeSessions: revokeSessions,
-		RecoverUser:    recoverUser,
-	}
-	keys2, err := transferKeys(config, key)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
-	export := &transfer.Export{
-		Store: portsStore,
-		Clock: clock,
-		Keys:  keys2,
-	}
-	transferImport := &transfer.Import{
-		Store: portsStore,
-		Keys:  keys2,
-	}
-	applicationTransfer := application.Transfer{
-		Export: export,
-		Import: transferImport,
-	}
-	acquireLease := &maintenance.AcquireLease{
-		Store: portsStore,
-		Clock: clock,
-	}
-	portsPause := pause()
-	deleteExpired := &maintenance.DeleteExpired{
-		Store: portsStore,
-		Clock: clock,
-		Pause: portsPause,
-	}
-	ready := &maintenance.Ready{
-		Store: portsStore,
-	}
-	rpiDs := rpIDs(config)
-	checkRPID := &maintenance.CheckRPID{
-		Store: portsStore,
-		RPIDs: rpiDs,
-	}
-	signingkeysRefresh := &signingkeys.Refresh{
-		KeySet: keySet,
-	}
-	portsMailer, err := mailer(config)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
-	deliver := &mail.Deliver{
-		Policy: emailPolicy,
-		Store:  portsStore,
-		Mailer: portsMailer,
-		Sealer: masterkeySealer,
-		Clock:  clock,
-	}
-	applicationMaintenance := application.Maintenance{
-		AcquireLease:       acquireLease,
-		DeleteExpired:      deleteExpired,
-		Ready:              ready,
-		CheckRPID:          checkRPID,
-		LastSeen:           lastSeen,
-		RefreshSigningKeys: signingkeysRefresh,
-		DeliverEmails:      deliver,
-	}
-	useCases := application.UseCases{
-		SignUp:      signUp,
-		Login:       applicationLogin,
-		StepUp:      stepUp,
-		Ceremonies:  ceremonies,
-		Sessions:    applicationSessions,
-		Passkeys:    applicationPasskeys,
-		Account:     applicationAccount,
-		Recovery:    applicationRecovery,
-		SigningKeys: signingKeys,
-		Admin:       applicationAdmin,
-		Transfer:    applicationTransfer,
-		Maintenance: applicationMaintenance,
-	}
-	httpapiConfig, err := httpConfig(config, key)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
+	httpapiConfig := httpConfig(config, keys)
 	rateLimits := config.RateLimits
-	domainRateKey, err := rateKey(key)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
+	rateKey := keys.RateLimits
 	metricsMetrics := metrics.New()
 	ratelimitLimiter, cleanup2, err := limiter(config, portsStore, clock, metricsMetrics, log)
 	if err != nil {
@@ -1053,12 +540,12 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	}
 	allow := &ratelimit.Allow{
 		Limits:  rateLimits,
-		Key:     domainRateKey,
+		Key:     rateKey,
 		Clock:   clock,
 		Limiter: ratelimitLimiter,
 	}
-	aaguidNames := aaguid.New()
-	bootstrapPublicServer := httpServer(httpapiConfig, useCases, allow, aaguidNames, metricsMetrics, log)
+	names := aaguid.New()
+	bootstrapPublicServer := httpServer(httpapiConfig, useCases, allow, names, metricsMetrics, log)
 	bootstrapOperations := operationsServer(useCases, metricsMetrics, log)
 	jobsJobs := jobs.New(useCases, ratelimitLimiter, log)
 	app := &App{
