@@ -110,7 +110,7 @@ func TestConformance_UnusualAnswersAccepted(t *testing.T) {
 func TestConformance_AttestedDataAtSignInCounted(t *testing.T) {
 	e := inspectedServers()["SQLite"](t, nil)
 	c := e.authentication(t, invalidCase{device: es256Only})
-	const counter = `keylodge_passkey_findings_total{finding="attested_again"} `
+	const counter = `keylodge_passkey_anomalies_total{anomaly="attested_again"} `
 	for i, want := range []string{"0", "1", "2"} {
 		if !strings.Contains(e.metricsText(t), counter+want+"\n") {
 			t.Errorf("after %d such sign-ins the counter is not %s", i, want)

@@ -167,7 +167,7 @@ func TestEvents_RecordDeviceAndIP(t *testing.T) {
 	// She is out; a program of hers reads on.
 	_, other := signUpWithHeaders(t, s, s.origin, "transport", "bearer", "User-Agent", "curl/8.5.0")
 	events := s.send(t, http.MethodGet, "/v1/me/events", "", "Authorization", "Bearer "+other.tokens(t).AccessToken)
-	for _, want := range []string{`"request_id":"` + other.Header.Get("X-Request-Id") + `"`, `"device":{"name":"curl","ip":"127.0.0.1"}`, `"by":"user"`} {
+	for _, want := range []string{`"request_id":"` + other.Header.Get("X-Request-Id") + `"`, `"device":{"name":"curl","ip":"127.0.0.1"}`, `"actor":"user"`} {
 		if !strings.Contains(string(events.body), want) {
 			t.Errorf("%s is not in %s", want, events.body)
 		}
@@ -188,7 +188,7 @@ func TestEvents_OperatorActionsHaveNoDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	events := s.send(t, http.MethodGet, "/v1/me/events?limit=1", "", "Authorization", "Bearer "+program.tokens(t).AccessToken)
-	for _, want := range []string{`"kind":"recovery_granted"`, `"by":"operator"`, `"device":null`, `"request_id":null`, `"session_id":null`, `"passkey":null`} {
+	for _, want := range []string{`"kind":"recovery_granted"`, `"actor":"operator"`, `"device":null`, `"request_id":null`, `"session_id":null`, `"passkey":null`} {
 		if !strings.Contains(string(events.body), want) {
 			t.Errorf("%s is not in %s", want, events.body)
 		}

@@ -228,7 +228,7 @@ func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 		device  deviceKind
 		adjust  func(*domain.UsePolicy)
 		trick   forgery
-		finding domain.Anomaly
+		anomaly domain.Anomaly
 		outcome string
 		subject string
 	}{
@@ -257,7 +257,7 @@ func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 				for range 3 {
 					ada.requireOK(ada.device.stepUp())
 				}
-				counter := fmt.Sprintf("keylodge_passkey_findings_total{finding=%q} ", c.finding)
+				counter := fmt.Sprintf("keylodge_passkey_anomalies_total{anomaly=%q} ", c.anomaly)
 				if strings.Contains(s.log.text(), `"passkey anomaly"`) || !strings.Contains(string(s.readMetrics(t)), counter+"0\n") {
 					t.Fatal("something was found before there was anything")
 				}
@@ -272,7 +272,7 @@ func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 					t.Errorf("refused with %+v", refused)
 				}
 				found := s.log.lastEntry("passkey anomaly")
-				for attribute, want := range map[string]any{"level": "WARN", "finding": string(c.finding), "outcome": c.outcome, "passkey_id": key, "ip": "127.0.0.1"} {
+				for attribute, want := range map[string]any{"level": "WARN", "anomaly": string(c.anomaly), "outcome": c.outcome, "passkey_id": key, "ip": "127.0.0.1"} {
 					if found[attribute] != want {
 						t.Errorf("%s is %v in the log, want %v", attribute, found[attribute], want)
 					}

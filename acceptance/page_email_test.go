@@ -269,7 +269,7 @@ func TestPage_EmailClearedOnSignOut(t *testing.T) {
 
 func TestPage_RecoveryLockedIsExplained(t *testing.T) {
 	_, b, _ := openPage(t)
-	why := evalPromise(b, `import('/assets/eventwords.js').then(({ reasonFor }) => reasonFor({ kind: 'recovery_closed', changed: [] }))`)
+	why := evalPromise(b, `import('/assets/eventwords.js').then(({ reasonFor }) => reasonFor({ kind: 'recovery_locked', changed: [] }))`)
 	if !strings.Contains(why, "passkey") {
 		t.Errorf("the log says %q", why)
 	}

@@ -78,11 +78,11 @@ func TestOpen_RejectsChangedRPIDUnlessRetired(t *testing.T) {
 	if exitCode, stdout, _ := runCommand("users list"); exitCode != cli.ExitOK || !strings.Contains(stdout, "ada@example.org") {
 		t.Errorf("the operator cannot look: exit %d", exitCode)
 	}
-	if err := open("ABANDONED_RP_IDS=localhost"); err != nil {
-		t.Errorf("given up: %v", err)
+	if err := open("RETIRED_RP_IDS=localhost"); err != nil {
+		t.Errorf("retired: %v", err)
 	}
-	if err := open("PUBLIC_URL=https://id.example.com", "ABANDONED_RP_IDS=id.example.org"); err == nil {
-		t.Error("what was given up for one change let another one pass")
+	if err := open("PUBLIC_URL=https://id.example.com", "RETIRED_RP_IDS=id.example.org"); err == nil {
+		t.Error("an RP id retired for one change also allowed another one")
 	}
 }
 

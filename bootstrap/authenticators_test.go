@@ -180,13 +180,13 @@ func TestDoctor_Authenticators(t *testing.T) {
 			}
 			exitCode, stdout, stderr := runCommand("doctor --json")
 			var answer struct {
-				Findings []struct{ Check, State, Found, Advice string }
+				Checks []struct{ Check, State, Found, Advice string }
 			}
 			if err := json.Unmarshal([]byte(stdout), &answer); err != nil || exitCode != cli.ExitOK {
 				t.Fatalf("exit %d, %v in %s, %s", exitCode, err, stdout, stderr)
 			}
 			warned, found := "", false
-			for _, f := range answer.Findings {
+			for _, f := range answer.Checks {
 				if f.Check == "authenticators" {
 					found = true
 					if f.State != "ok" {
@@ -195,7 +195,7 @@ func TestDoctor_Authenticators(t *testing.T) {
 				}
 			}
 			if !found || (warned == "") != (c.warns == "") || !strings.Contains(warned, c.warns) {
-				t.Errorf("%+v", answer.Findings)
+				t.Errorf("%+v", answer.Checks)
 			}
 		})
 	}

@@ -100,11 +100,11 @@ func TestMaintenance_Postgres(t *testing.T) {
 	wantCommand(t, "migrate down --yes", cli.ExitConflict, "stop the server")
 	wantCommand(t, "doctor", cli.ExitOK, "it opens all that is sealed")
 	writeFile(t, "keylodge.secret", "not ours", 0o644)
-	wantCommand(t, "doctor", cli.ExitOK, "0 faults, 0 warnings.")
+	wantCommand(t, "doctor", cli.ExitOK, "0 errors, 0 warnings.")
 	removeFile(t, "keylodge.secret")
 	stop()
 	t.Setenv("KEYLODGE_SECRET", strings.Repeat("A", 42)+"E")
-	wantCommand(t, "doctor --json", cli.ExitUnhealthy, "the faults above")
+	wantCommand(t, "doctor --json", cli.ExitUnhealthy, "one or more checks failed")
 	t.Setenv("KEYLODGE_SECRET", "")
 	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, "KEYLODGE_SECRET: it is not set") {
 		t.Errorf("without a secret: exit %d, %s", exitCode, stdout)

@@ -95,10 +95,10 @@ func (e *checks) checkPasskeys(ctx context.Context, store ports.Store) {
 	}
 	for _, id := range e.config.RetiredRPIDs {
 		if passkeys := abandoned[id]; passkeys > 0 {
-			e.AddWarning("passkeys", fmt.Sprintf("%d passkeys of %s, which was given up, are there and open nothing", passkeys, id),
+			e.AddWarning("passkeys", fmt.Sprintf("%d passkeys of %s, which is retired, are in the database and cannot sign in", passkeys, id),
 				"let their owners back in: they recover, or get a link from keylodge users recover WHO")
 		} else {
-			e.AddWarning("passkeys", "there is no passkey of "+id+", which was given up", "take it out of KEYLODGE_ABANDONED_RP_IDS")
+			e.AddWarning("passkeys", "there is no passkey of "+id+", which is retired", "remove it from KEYLODGE_RETIRED_RP_IDS")
 		}
 	}
 	e.AddOK("passkeys", "all others are of the RP id "+e.config.RPID)

@@ -71,9 +71,9 @@ func TestDoctor_ReportsProblems(t *testing.T) {
 
 		"a mail server that is not there": {settings: []string{"SMTP_HOST=127.0.0.1", "SMTP_PORT=1", "SMTP_TLS=none", "SMTP_FROM=no-reply@example.org"}, check: "mail", state: ports.CheckError, says: "127.0.0.1:1"},
 
-		"passkeys of another RP id":     {there: true, settings: []string{public, proxied}, check: "passkeys", state: ports.CheckError, says: "2 of localhost"},
-		"passkeys that were given up":   {there: true, settings: []string{public, proxied, "ABANDONED_RP_IDS=localhost"}, check: "passkeys", state: ports.CheckWarning, says: "keylodge users recover"},
-		"given up, and nothing is left": {there: true, settings: []string{"ABANDONED_RP_IDS=old.example.org"}, check: "passkeys", state: ports.CheckWarning, says: "take it out"},
+		"passkeys of another RP id":    {there: true, settings: []string{public, proxied}, check: "passkeys", state: ports.CheckError, says: "2 of localhost"},
+		"passkeys of a retired RP id":  {there: true, settings: []string{public, proxied, "RETIRED_RP_IDS=localhost"}, check: "passkeys", state: ports.CheckWarning, says: "keylodge users recover"},
+		"retired, and nothing is left": {there: true, settings: []string{"RETIRED_RP_IDS=old.example.org"}, check: "passkeys", state: ports.CheckWarning, says: "remove it from"},
 
 		"a database that is none": {ruin: func(t *testing.T) {
 			writeFile(t, "keylodge.secret", firstSecret, 0o600)
@@ -99,13 +99,13 @@ func TestDoctor_ReportsProblems(t *testing.T) {
 			}
 			exitCode, stdout, stderr := runCommand("doctor --json")
 			var answer struct {
-				Findings []struct{ Check, State, Found, Advice string }
+				Checks []struct{ Check, State, Found, Advice string }
 			}
-			if err := json.Unmarshal([]byte(stdout), &answer); err != nil || len(answer.Findings) == 0 {
+			if err := json.Unmarshal([]byte(stdout), &answer); err != nil || len(answer.Checks) == 0 {
 				t.Fatalf("%v in %s, %s", err, stdout, stderr)
 			}
 			told := false
-			for _, f := range answer.Findings {
+			for _, f := range answer.Checks {
 				switch {
 				case f.Check == c.check && f.State == string(c.state) && strings.Contains(f.Found+"\n"+f.Advice, c.says) && f.Advice != "":
 					told = true
@@ -114,7 +114,7 @@ func TestDoctor_ReportsProblems(t *testing.T) {
 				}
 			}
 			if told != (c.check != "") {
-				t.Errorf("it finds %+v", answer.Findings)
+				t.Errorf("it finds %+v", answer.Checks)
 			}
 			if (exitCode == cli.ExitUnhealthy) != (c.state == ports.CheckError) || exitCode != cli.ExitOK && exitCode != cli.ExitUnhealthy {
 				t.Errorf("exit %d, %s", exitCode, stderr)
@@ -177,7 +177,7 @@ func TestDoctor_RecognisesRunningServer(t *testing.T) {
 	newDatabaseWithUsers(t, "LISTEN="+addresses[0], "OPS_LISTEN="+addresses[1])
 	startServer(t)
 	exitCode, stdout, stderr := runCommand("doctor")
-	if exitCode != cli.ExitOK || strings.Count(stdout, "the server answers on") != 2 || !strings.Contains(stdout, "0 faults, 0 warnings.") {
+	if exitCode != cli.ExitOK || strings.Count(stdout, "the server answers on") != 2 || !strings.Contains(stdout, "0 errors, 0 warnings.") {
 		t.Errorf("exit %d, %s%s", exitCode, stdout, stderr)
 	}
 	// Under other settings it is another server.

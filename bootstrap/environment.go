@@ -24,7 +24,7 @@ type environment struct {
 	Listen                  string `envconfig:"KEYLODGE_LISTEN" default:"127.0.0.1:8080"`
 	OpsListen               string `envconfig:"KEYLODGE_OPS_LISTEN" default:"127.0.0.1:9090" empty:"off"`
 	RPID                    string `envconfig:"KEYLODGE_RP_ID"`
-	AbandonedRPIDs          string `envconfig:"KEYLODGE_ABANDONED_RP_IDS"`
+	RetiredRPIDs            string `envconfig:"KEYLODGE_RETIRED_RP_IDS"`
 	RPName                  string `envconfig:"KEYLODGE_RP_NAME" default:"Keylodge"`
 	Origins                 string `envconfig:"KEYLODGE_ORIGINS"`
 	AppOrigins              string `envconfig:"KEYLODGE_APP_ORIGINS"`

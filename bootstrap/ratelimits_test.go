@@ -110,7 +110,7 @@ func TestLimiterObserver_LogsAndCounts(t *testing.T) {
 	watch.Unavailable(errors.New("no route"))
 	watch.Fallback(true)
 	says("keylodge_rate_limit_store_up 0")
-	says(`keylodge_rate_limit_alone_total{outcome="shut"} 1`)
+	says(`keylodge_rate_limit_fallback_total{outcome="rejected"} 1`)
 	watch.Recovered()
 	says("keylodge_rate_limit_store_up 1")
 	if said := log.String(); !strings.Contains(said, "no route") || strings.Count(said, "\n") != 2 {

@@ -79,9 +79,9 @@ func (c *settingsParser) retiredRPIDs(present, s string) []string {
 	for _, id := range ids {
 		switch {
 		case id == present && present != "":
-			c.addError("ABANDONED_RP_IDS", fmt.Sprintf("%q is the RP id of this server", id), "take it out: its passkeys are wanted")
+			c.addError("RETIRED_RP_IDS", fmt.Sprintf("%q is the RP id of this server", id), "take it out: its passkeys are wanted")
 		case !isDomain(id):
-			c.addError("ABANDONED_RP_IDS", fmt.Sprintf("%q is not a domain name", id), "write former RP ids separated by commas, such as old.example.org")
+			c.addError("RETIRED_RP_IDS", fmt.Sprintf("%q is not a domain name", id), "write former RP ids separated by commas, such as old.example.org")
 		}
 	}
 	return ids

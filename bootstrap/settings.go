@@ -67,7 +67,7 @@ func (e environment) parse() (Config, SettingErrors) {
 		c.addError("SECRET", "it is not set, and with PostgreSQL there is no folder to keep one in", secretFix+", and give every server the same")
 	}
 	c.relyingParty(&config, e)
-	config.RetiredRPIDs = c.retiredRPIDs(config.RPID, e.AbandonedRPIDs)
+	config.RetiredRPIDs = c.retiredRPIDs(config.RPID, e.RetiredRPIDs)
 	c.authenticators(&config, e)
 	c.tokens(&config, e)
 	c.smtp(&config, e)

@@ -193,7 +193,7 @@ func TestLoadConfig_AcceptsUnambiguousValues(t *testing.T) {
 		"other sites and this one": {[]string{"PUBLIC_URL=https://myserver", "ORIGINS=https://myserver:8443,https://shop.example.com"}, func(c Config) bool {
 			return c.RPID == "myserver" && slices.Equal(relatedOrigins(c), []string{"https://shop.example.com"})
 		}},
-		"a former RP id of one label": {[]string{"ABANDONED_RP_IDS=oldserver"}, func(c Config) bool { return len(c.RetiredRPIDs) == 1 }},
+		"a former RP id of one label": {[]string{"RETIRED_RP_IDS=oldserver"}, func(c Config) bool { return len(c.RetiredRPIDs) == 1 }},
 		"apps": {[]string{"APP_ORIGINS=capacitor://localhost, ionic://localhost,tauri://localhost,http://tauri.localhost,https://tauri.localhost,http://localhost," +
 			"chrome-extension://abcdefghijklmnopabcdefghijklmnop,moz-extension://0b5c1d0e-2f3a-4b5c-8d7e-9f0a1b2c3d4e," +
 			"safari-web-extension://0B5C1D0E-2F3A-4B5C-8D7E-9F0A1B2C3D4E,app://bundle,com.example.app://main"}, func(c Config) bool {

@@ -80,10 +80,10 @@ const (
 	EventAccountChanged       EventKind = "account_changed"
 	EventTOTPAdded            EventKind = "totp_added"
 	EventTOTPRemoved          EventKind = "totp_removed"
-	EventBackupCodesGenerated EventKind = "backup_codes_made"
+	EventBackupCodesGenerated EventKind = "backup_codes_generated"
 	EventRecoveryGranted      EventKind = "recovery_granted" // Changed says by which factors
 	EventRecoveryRefused      EventKind = "recovery_refused"
-	EventRecoveryLocked       EventKind = "recovery_closed" // too many wrong codes; a sign-in by passkey opens it
+	EventRecoveryLocked       EventKind = "recovery_locked" // too many wrong codes; a sign-in by passkey opens it
 	EventRecovered            EventKind = "recovered"
 	EventAccountDisabled      EventKind = "account_disabled"
 	EventAccountEnabled       EventKind = "account_enabled"

@@ -117,7 +117,7 @@ type CheckStatus string
 const (
 	CheckOK      CheckStatus = "ok"
 	CheckWarning CheckStatus = "warning" // it works, and may not tomorrow or not as meant
-	CheckError   CheckStatus = "fault"   // it does not work
+	CheckError   CheckStatus = "error"   // it does not work
 )
 
 // CheckResults are gathered one by one.

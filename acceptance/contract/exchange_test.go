@@ -196,6 +196,6 @@ const (
 	verify = `{"challenge_id":` + uuid + `,"credential":{"id":"AQID","type":"public-key","response":{"clientDataJSON":"AA==",` +
 		`"authenticatorData":"A/+A","signature":"AA","userHandle":null}},"unheard_of":"ignored"}`
 
-	event = `{"id":` + uuid + `,"kind":"signed_in","at":` + at + `,"count":1,"last_at":` + at + `,"by":"user","session_id":` + uuid +
+	event = `{"id":` + uuid + `,"kind":"signed_in","at":` + at + `,"count":1,"last_at":` + at + `,"actor":"user","session_id":` + uuid +
 		`,"passkey":{"id":"AQID","name":null},"device":{"name":"","ip":""},"addresses":[],"reason":null,"changed":[],"request_id":null}`
 )

@@ -448,7 +448,7 @@ func (w *worker) makeBackupCodes(p *person, s *session) {
 			p.recordSpent("a code of a former set", redeemRequest(code), "invalid_code")
 		}
 		p.dropGrant()
-		p.events["backup_codes_made"]++
+		p.events["backup_codes_generated"]++
 		p.codes, p.codesLeft = nil, 10
 	}
 	r := request{method: http.MethodPost, path: "/v1/me/recovery/backup-codes", in: s}

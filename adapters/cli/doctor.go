@@ -7,29 +7,30 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-var errChecksFailed = &domain.Error{Code: "faults_found", Message: "something is wrong; the faults above say what to do"}
+var errChecksFailed = &domain.Error{Code: "checks_failed", Message: "one or more checks failed; follow the advice above"}
 
 func (p *Program) doctor() *cobra.Command {
 	var full bool
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Look for what is wrong with the installation, and say what to do", Args: noArguments,
-		Long: `Look for what is wrong with the installation, and say what to do: settings, RP id and origins, addresses, proxies, secrets, the
-database and its disk, clocks. It changes nothing, and asks nobody but this machine and the mail server, if there is one. A fault
-keeps something from working, and is exit code 5; a warning is worth a look. It may run beside the server, and should as the server's own user.
-The check of the database's pages ends after ten seconds; with --full it reads all of them, which takes minutes on a large one.`,
+		Use: "doctor", Short: "Check the installation, and advise what to do", Args: noArguments,
+		Long: `Check the installation, and advise what to do: settings, RP id and origins, addresses, proxies, secrets, the database and its
+disk, clocks. It changes nothing, and connects only to the database, the mail server and the Redis of the settings. An error
+keeps something from working, and is exit code 5; a warning needs attention. It may run beside the server, and should run as the
+server's own user. The check of the database's pages ends after ten seconds; with --full it reads all of them, which takes minutes
+on a large database.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			findings := p.RunChecks(cmd.Context(), p.checkWithProgress(cmd, full))
+			checks := p.RunChecks(cmd.Context(), p.checkWithProgress(cmd, full))
 			if err := cmd.Context().Err(); err != nil {
 				return err
 			}
 			if asJSON(cmd) {
-				if err := printJSON(p.Stdout, map[string][]checkResult{"findings": mapSlice(findings, checkResultOf)}); err != nil {
+				if err := printJSON(p.Stdout, map[string][]checkResult{"checks": mapSlice(checks, checkResultOf)}); err != nil {
 					return err
 				}
 			} else {
-				p.printCheckResults(findings)
+				p.printCheckResults(checks)
 			}
-			if countStatus(findings, ports.CheckError) > 0 {
+			if checks.HasErrors() {
 				return errChecksFailed
 			}
 			return nil
@@ -39,28 +40,20 @@ The check of the database's pages ends after ten seconds; with --full it reads a
 	return addJSONFlag(cmd)
 }
 
-func (p *Program) printCheckResults(findings []ports.CheckResult) {
+func (p *Program) printCheckResults(checks ports.CheckResults) {
 	t := newTable(p.Stdout)
 	var rows [][]string
-	for _, f := range findings {
-		rows = append(rows, []string{string(f.Status), f.Name, f.Message})
-		if f.Advice != "" {
-			rows = append(rows, []string{" ", " ", "→ " + f.Advice})
+	count := map[ports.CheckStatus]int{}
+	for _, c := range checks {
+		count[c.Status]++
+		rows = append(rows, []string{string(c.Status), c.Name, c.Message})
+		if c.Advice != "" {
+			rows = append(rows, []string{" ", " ", "→ " + c.Advice})
 		}
 	}
 	t.write(rows...)
 	p.printLine("")
-	p.printLine("%s, %s.", pluralize(countStatus(findings, ports.CheckError), "fault"), pluralize(countStatus(findings, ports.CheckWarning), "warning"))
-}
-
-func countStatus(findings []ports.CheckResult, state ports.CheckStatus) int {
-	n := 0
-	for _, f := range findings {
-		if f.Status == state {
-			n++
-		}
-	}
-	return n
+	p.printLine("%s, %s.", pluralize(count[ports.CheckError], "error"), pluralize(count[ports.CheckWarning], "warning"))
 }
 
 type checkResult struct {
@@ -70,6 +63,6 @@ type checkResult struct {
 	Advice  *string `json:"advice"`
 }
 
-func checkResultOf(f ports.CheckResult) checkResult {
-	return checkResult{f.Name, string(f.Status), f.Message, optional(f.Advice)}
+func checkResultOf(c ports.CheckResult) checkResult {
+	return checkResult{c.Name, string(c.Status), c.Message, optional(c.Advice)}
 }

@@ -16,7 +16,7 @@ const (
 	ExitUsage     = 2 // arguments or settings cannot be used
 	ExitNotFound  = 3 // no such user or session
 	ExitConflict  = 4 // not as things stand, or not confirmed
-	ExitUnhealthy = 5 // doctor has found a fault
+	ExitUnhealthy = 5 // doctor reports an error
 )
 
 // exitCodes is the only place that maps the domain's failures to exit codes. Whatever else fails is ExitFailure.

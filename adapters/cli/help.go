@@ -22,7 +22,7 @@ Exit codes:
   2  the arguments or the settings cannot be used
   3  there is no such user or session
   4  refused as things stand, or not confirmed
-  5  doctor has found a fault
+  5  doctor reports an error
 `
 
 func helpCommand() *cobra.Command {

@@ -197,28 +197,28 @@ func TestDoctor_ErrorExitsUnhealthy(t *testing.T) {
 	var found ports.CheckResults
 	l := newFixture()
 	l.program.RunChecks = func(context.Context, ports.CheckOptions) ports.CheckResults { return slices.Clone(found) }
-	found.AddOK("settings", "they can be used")
-	found.AddWarning("proxies", "nobody is trusted", "name it")
-	const well = `ok       settings  they can be used
-warning  proxies   nobody is trusted
+	found.AddOK("settings", "they are valid")
+	found.AddWarning("proxies", "no proxy is trusted", "name it")
+	const well = `ok       settings  they are valid
+warning  proxies   no proxy is trusted
                    → name it
 
-0 faults, 1 warning.
+0 errors, 1 warning.
 `
 	if text := l.mustSucceed(t, "doctor"); text != well {
 		t.Errorf("it says\n%s", text)
 	}
 	found.AddError("database.schema", "it is too new", "start that one")
 	exitCode, stdout, stderr := l.run(t, "doctor")
-	if exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, "fault    database.schema  it is too new\n") || !strings.Contains(stdout, "1 fault, 1 warning.") || !strings.Contains(stderr, "something is wrong") {
+	if exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, "error    database.schema  it is too new\n") || !strings.Contains(stdout, "1 error, 1 warning.") || !strings.Contains(stderr, "one or more checks failed") {
 		t.Errorf("exit %d, %s, %s", exitCode, stdout, stderr)
 	}
 	exitCode, stdout, stderr = l.run(t, "doctor --json")
-	list := decodeJSON[map[string][]map[string]any](t, stdout)["findings"]
-	if exitCode != cli.ExitUnhealthy || len(list) != 3 || list[0]["advice"] != nil || list[2]["advice"] != "start that one" || list[2]["state"] != "fault" || list[2]["check"] != "database.schema" {
+	list := decodeJSON[map[string][]map[string]any](t, stdout)["checks"]
+	if exitCode != cli.ExitUnhealthy || len(list) != 3 || list[0]["advice"] != nil || list[2]["advice"] != "start that one" || list[2]["state"] != "error" || list[2]["check"] != "database.schema" {
 		t.Errorf("exit %d, %v", exitCode, list)
 	}
-	if why := decodeJSON[failureJSON](t, stderr); why.Error.Code != "faults_found" {
+	if why := decodeJSON[failureJSON](t, stderr); why.Error.Code != "checks_failed" {
 		t.Errorf("%+v", why)
 	}
 }

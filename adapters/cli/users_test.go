@@ -163,7 +163,7 @@ AT                    EVENT            BY    IP            DETAILS
 			"device": map[string]any{"name": "Firefox on Linux", "user_agent": "Mozilla/5.0 (X11)", "ip": "192.0.2.7"},
 		}},
 		Events: []map[string]any{{
-			"kind": "passkey_flagged", "at": "2026-11-23T12:00:00.000000Z", "count": 3.0, "last_at": "2026-11-23T12:02:00.000000Z", "by": "user", "session_id": sessionID(1).String(), "reason": "counter_regressed",
+			"kind": "passkey_flagged", "at": "2026-11-23T12:00:00.000000Z", "count": 3.0, "last_at": "2026-11-23T12:02:00.000000Z", "actor": "user", "session_id": sessionID(1).String(), "reason": "counter_regressed",
 			"passkey": map[string]any{"id": "a2V5", "name": "Blue key"}, "device": map[string]any{"name": "Firefox on Linux", "ip": "192.0.2.7"},
 			"addresses": []any{"192.0.2.7", "192.0.2.8", "192.0.2.9"}, "changed": []any{}, "request_id": "r1",
 		}},

@@ -18,7 +18,7 @@ type event struct {
 	At        timestamp.Time `json:"at"`
 	Count     int            `json:"count"`
 	LastAt    timestamp.Time `json:"last_at"`
-	Actor     string         `json:"by"`
+	Actor     string         `json:"actor"`
 	SessionID *string        `json:"session_id"`
 	Passkey   *namedPasskey  `json:"passkey"`
 	Device    *namedDevice   `json:"device"`

@@ -71,7 +71,7 @@ func (s *server) recordAnomaly(c *fiber.Ctx, finding domain.Anomaly, credential 
 		level = slog.LevelWarn
 	}
 	s.log.LogAttrs(c.UserContext(), level, "passkey anomaly", slog.String("request_id", requestID(c)),
-		slog.String("finding", string(finding)), slog.String("outcome", outcome), slog.String("user_id", credential.UserID().String()),
+		slog.String("anomaly", string(finding)), slog.String("outcome", outcome), slog.String("user_id", credential.UserID().String()),
 		slog.String("passkey_id", credential.ID().String()), slog.String("ip", s.clientIP(c)))
 }
 

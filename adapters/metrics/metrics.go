@@ -1,5 +1,4 @@
-// Package metrics counts what the server does, in the form that Prometheus reads. No metric carries an address, a name or
-// an id.
+// Package metrics exports the server's metrics for Prometheus. No metric carries an address, a name or an id.
 package metrics
 
 import (
@@ -14,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Metrics are those of one server.
+// Metrics are the metrics of one server.
 type Metrics struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.HistogramVec
@@ -26,32 +25,32 @@ type Metrics struct {
 	fallback  *prometheus.CounterVec
 }
 
-// New starts to count, Go's runtime and the process among it. Every reason and finding is there from the start, at zero,
-// so that an alert can tell a first one from none.
+// New returns the metrics of this server, of Go's runtime and of the process. Every label value is exported from the start, at
+// zero, so that an alert sees the first increase.
 func New() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "keylodge_http_request_duration_seconds", Help: "Requests answered, and how long it took.",
+			Name: "keylodge_http_request_duration_seconds", Help: "Duration of HTTP requests.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, 1, 5},
 		}, []string{"method", "route", "status"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "keylodge_ceremonies_rejected_total", Help: "Ceremonies refused, by reason.",
+			Name: "keylodge_ceremonies_rejected_total", Help: "Rejected ceremonies, by reason.",
 		}, []string{"reason"}),
 		signIns: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "keylodge_sign_ins_total", Help: "Sessions opened by a passkey, sign-ups among them.",
+			Name: "keylodge_sign_ins_total", Help: "Sessions opened with a passkey, sign-ups included.",
 		}),
 		anomalies: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "keylodge_passkey_findings_total", Help: "Uses of passkeys that were odd, as those of a copy are, whether they were allowed or refused.",
-		}, []string{"finding"}),
+			Name: "keylodge_passkey_anomalies_total", Help: "Anomalies in the use of passkeys, which may indicate a cloned passkey; allowed and rejected uses alike.",
+		}, []string{"anomaly"}),
 		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "keylodge_rate_limited_total", Help: "Calls refused because too many had come before, by the limit that was met.",
-		}, []string{"policy"}),
+			Name: "keylodge_rate_limited_total", Help: "Requests rejected by a rate limit, by limit.",
+		}, []string{"limit"}),
 		storeUp: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "keylodge_rate_limit_store_up", Help: "Whether the counts that servers share can be reached; 1 where this server counts by itself.",
+			Name: "keylodge_rate_limit_store_up", Help: "1 if the shared rate-limit store is reachable or none is configured, else 0.",
 		}),
 		fallback: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "keylodge_rate_limit_alone_total", Help: "Calls decided without the shared counts: counted on this server only, or shut out.",
+			Name: "keylodge_rate_limit_fallback_total", Help: "Requests decided while the shared rate-limit store was unreachable: counted by this server alone (local) or rejected.",
 		}, []string{"outcome"}),
 	}
 	m.storeUp.Set(1)
@@ -60,8 +59,8 @@ func New() *Metrics {
 	for _, reason := range domain.Reasons {
 		m.rejected.WithLabelValues(string(reason))
 	}
-	for _, finding := range domain.Anomalies {
-		m.anomalies.WithLabelValues(string(finding))
+	for _, anomaly := range domain.Anomalies {
+		m.anomalies.WithLabelValues(string(anomaly))
 	}
 	for _, policy := range domain.RatePolicies() {
 		m.limited.WithLabelValues(string(policy))
@@ -72,12 +71,12 @@ func New() *Metrics {
 	return m
 }
 
-// ObserveRequest counts a request by its route's pattern, never by its path, of which there is no end.
+// ObserveRequest records a request under its route's pattern, not its path, which would be unbounded.
 func (m *Metrics) ObserveRequest(method, route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
-// CountRejection counts a refused ceremony.
+// CountRejection counts a rejected ceremony.
 func (m *Metrics) CountRejection(reason domain.Reason) {
 	m.rejected.WithLabelValues(string(reason)).Inc()
 }
@@ -85,40 +84,40 @@ func (m *Metrics) CountRejection(reason domain.Reason) {
 // CountSignIn counts an opened session.
 func (m *Metrics) CountSignIn() { m.signIns.Inc() }
 
-// CountAnomaly counts an odd use of a passkey, whatever the policy did with it.
-func (m *Metrics) CountAnomaly(finding domain.Anomaly) {
-	m.anomalies.WithLabelValues(string(finding)).Inc()
+// CountAnomaly counts an anomaly in the use of a passkey, under every policy.
+func (m *Metrics) CountAnomaly(anomaly domain.Anomaly) {
+	m.anomalies.WithLabelValues(string(anomaly)).Inc()
 }
 
-// CountRateLimited counts a refused call.
+// CountRateLimited counts a request that a rate limit rejected.
 func (m *Metrics) CountRateLimited(policy domain.RatePolicy) {
 	m.limited.WithLabelValues(string(policy)).Inc()
 }
 
-// What becomes of a call while the shared counts are out of reach.
+// Outcomes of a request while the shared rate-limit store is unreachable.
 const (
-	outcomeLocal    = "counted"
-	outcomeRejected = "shut"
+	outcomeLocal    = "local"
+	outcomeRejected = "rejected"
 )
 
-// SetRateLimitStoreUp says whether the shared counts can be reached.
-func (m *Metrics) SetRateLimitStoreUp(reached bool) {
+// SetRateLimitStoreUp reports whether the shared rate-limit store is reachable.
+func (m *Metrics) SetRateLimitStoreUp(up bool) {
 	m.storeUp.Set(0)
-	if reached {
+	if up {
 		m.storeUp.Set(1)
 	}
 }
 
-// CountFallback counts a call that was decided without them.
-func (m *Metrics) CountFallback(shutOut bool) {
+// CountFallback counts a request that was decided while the shared rate-limit store was unreachable.
+func (m *Metrics) CountFallback(rejected bool) {
 	outcome := outcomeLocal
-	if shutOut {
+	if rejected {
 		outcome = outcomeRejected
 	}
 	m.fallback.WithLabelValues(outcome).Inc()
 }
 
-// Handler answers with all metrics.
+// Handler serves the metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

@@ -15,8 +15,8 @@ func TestMetrics_Exposition(t *testing.T) {
 	m.CountSignIn()
 	m.CountAnomaly(domain.AnomalyCounterRegressed)
 	m.CountRateLimited(domain.RateLogin.PerAccount())
-	for _, shut := range []bool{true, false, false} {
-		m.CountFallback(shut)
+	for _, rejected := range []bool{true, false, false} {
+		m.CountFallback(rejected)
 	}
 	m.SetRateLimitStoreUp(true)
 	m.SetRateLimitStoreUp(false)
@@ -24,14 +24,14 @@ func TestMetrics_Exposition(t *testing.T) {
 	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, line := range []string{
 		"keylodge_sign_ins_total 2",
-		`keylodge_passkey_findings_total{finding="counter_regressed"} 1`,
-		`keylodge_passkey_findings_total{finding="backup_eligibility_changed"} 0`,
+		`keylodge_passkey_anomalies_total{anomaly="counter_regressed"} 1`,
+		`keylodge_passkey_anomalies_total{anomaly="backup_eligibility_changed"} 0`,
 		"go_goroutines ",
-		`keylodge_rate_limited_total{policy="login-account"} 1`,
-		`keylodge_rate_limited_total{policy="recovery"} 0`,
+		`keylodge_rate_limited_total{limit="login-account"} 1`,
+		`keylodge_rate_limited_total{limit="recovery"} 0`,
 		"keylodge_rate_limit_store_up 0",
-		`keylodge_rate_limit_alone_total{outcome="counted"} 2`,
-		`keylodge_rate_limit_alone_total{outcome="shut"} 1`,
+		`keylodge_rate_limit_fallback_total{outcome="local"} 2`,
+		`keylodge_rate_limit_fallback_total{outcome="rejected"} 1`,
 	} {
 		if !strings.Contains(answer.Body.String(), line) {
 			t.Errorf("no %q in\n%s", line, answer.Body)

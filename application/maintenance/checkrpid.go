@@ -63,6 +63,6 @@ func (r RPIDs) conflict(orphans map[string]int) error {
 		Kind: domain.KindConflict, Code: "rp_id_changed",
 		Message: fmt.Sprintf("the RP id is %s, and there are passkeys of another one: %s. A passkey works with the RP id that it was made for and "+
 			"no other, so they would open nothing any more. To keep them, set KEYLODGE_RP_ID, or KEYLODGE_PUBLIC_URL, back to %s; only to give them "+
-			"up for good, set KEYLODGE_ABANDONED_RP_IDS=%s", r.Current, strings.Join(counts, ", "), ids[0], strings.Join(slices.Concat(r.Retired, ids), ",")),
+			"up for good, set KEYLODGE_RETIRED_RP_IDS=%s", r.Current, strings.Join(counts, ", "), ids[0], strings.Join(slices.Concat(r.Retired, ids), ",")),
 	}
 }

@@ -23,13 +23,13 @@ func TestCheckRPID(t *testing.T) {
 	}{
 		"nobody yet":             {present: "example.org"},
 		"its own":                {there: []string{"example.org", "example.org"}, present: "example.org"},
-		"another one's":          {there: []string{"old.example.org", "old.example.org"}, present: "example.org", refused: []string{"2 of old.example.org", "back to old.example.org", "KEYLODGE_ABANDONED_RP_IDS=old.example.org"}},
+		"another one's":          {there: []string{"old.example.org", "old.example.org"}, present: "example.org", refused: []string{"2 of old.example.org", "back to old.example.org", "KEYLODGE_RETIRED_RP_IDS=old.example.org"}},
 		"a few of another one's": {there: []string{"example.org", "old.example.org", "example.org"}, present: "example.org", refused: []string{"1 of old.example.org"}},
 		"given up":               {there: []string{"old.example.org", "example.org"}, present: "example.org", abandoned: []string{"old.example.org"}, left: map[string]int{"old.example.org": 1}},
 		"given up and long gone": {there: []string{"example.org"}, present: "example.org", abandoned: []string{"old.example.org"}},
 		"given up in another change": {
 			there: []string{"older.example.org", "old.example.org", "old.example.org"}, present: "example.org", abandoned: []string{"older.example.org"},
-			refused: []string{"2 of old.example.org", "KEYLODGE_ABANDONED_RP_IDS=older.example.org,old.example.org"}, left: map[string]int{"older.example.org": 1},
+			refused: []string{"2 of old.example.org", "KEYLODGE_RETIRED_RP_IDS=older.example.org,old.example.org"}, left: map[string]int{"older.example.org": 1},
 		},
 		"of two others": {
 			there: []string{"a.example.org", "b.example.org", "b.example.org"}, present: "example.org",

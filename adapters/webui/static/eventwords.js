@@ -18,10 +18,10 @@ const titles = {
   account_changed: 'Account changed',
   totp_added: 'Authenticator app set up',
   totp_removed: 'Authenticator app removed',
-  backup_codes_made: 'Backup codes made',
+  backup_codes_generated: 'Backup codes made',
   recovery_granted: 'Recovery allowed',
   recovery_refused: 'Recovery refused',
-  recovery_closed: 'Recovery by code closed',
+  recovery_locked: 'Recovery by code closed',
   recovered: 'Came back in by recovery',
   account_disabled: 'Account shut',
   account_enabled: 'Account opened again',
@@ -31,9 +31,9 @@ const titles = {
 /** The kinds of events that are shown together, by the value of the choice on the page; '' shows all. */
 export const groups = {
   changes: 'signed_up,passkey_added,passkey_renamed,passkey_removed,passkey_suspended,account_changed,totp_added,totp_removed,'
-    + 'backup_codes_made,recovery_granted,recovered,account_disabled,account_enabled',
+    + 'backup_codes_generated,recovery_granted,recovered,account_disabled,account_enabled',
   sign_ins: 'signed_up,signed_in,stepped_up,signed_out,session_revoked,refresh_token_reused,recovered',
-  refused: 'sign_in_refused,step_up_refused,passkey_add_refused,passkey_flagged,passkey_suspended,recovery_refused,recovery_closed',
+  refused: 'sign_in_refused,step_up_refused,passkey_add_refused,passkey_flagged,passkey_suspended,recovery_refused,recovery_locked',
 };
 
 // How the name of the passkey follows.
@@ -78,18 +78,18 @@ const members = {
 };
 
 /** What happened, in a few words. */
-export function titleFor({ kind, by, passkey, changed }) {
+export function titleFor({ kind, actor, passkey, changed }) {
   let title = titles[kind] ?? plain(kind);
   if (passkey?.name) title += `${joints[kind] ?? ': '}“${passkey.name}”`;
   if (changed.length > 0) title += `: ${changed.map((name) => members[name] ?? name).join(' and ')}`;
-  if (by === 'operator') title += ', by the operator';
+  if (actor === 'operator') title += ', by the operator';
   return title;
 }
 
 /** Why, as a sentence; '' if there is nothing to say. */
 export function reasonFor({ kind, reason }) {
   if (kind === 'refresh_token_reused') return 'Its token was used twice, as if somebody had a copy of it.';
-  if (kind === 'recovery_closed') return 'Too many wrong codes were tried. Signing in with a passkey opens it again.';
+  if (kind === 'recovery_locked') return 'Too many wrong codes were tried. Signing in with a passkey opens it again.';
   if (!reason) return '';
   return reasons[reason] ?? `${plain(reason)}.`;
 }
