@@ -50,7 +50,7 @@ func (s *apiDevice) confirmEmail(code string) rejection      { return s.api.conf
 func (s *apiDevice) deleteAccount() rejection                { return s.api.deleteAccount() }
 func (s *apiDevice) events() ([]shownEvent, rejection)       { return s.api.events() }
 
-func (s *apiDevice) changeAccount(name, email string) (identity, rejection) {
+func (s *apiDevice) changeAccount(name, email string) (shownUser, rejection) {
 	return s.api.changeAccount(name, email)
 }
 

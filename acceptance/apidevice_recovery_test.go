@@ -1,21 +1,21 @@
 package acceptance
 
 // recover redeems the claim and enrols a passkey on the authenticator at hand.
-func (s *apiDevice) recover(c recoveryProof, tricks ...forgery) (identity, rejection) {
+func (s *apiDevice) recover(c recoveryProof, tricks ...forgery) (shownUser, rejection) {
 	s.t.Helper()
 	grant, refused := s.api.redeem(c)
 	if refused != (rejection{}) {
-		return identity{}, refused
+		return shownUser{}, refused
 	}
 	return s.registerWithGrant(grant, tricks...)
 }
 
 // registerWithGrant makes a passkey with a grant.
-func (s *apiDevice) registerWithGrant(grant string, tricks ...forgery) (identity, rejection) {
+func (s *apiDevice) registerWithGrant(grant string, tricks ...forgery) (shownUser, rejection) {
 	s.t.Helper()
 	begun, refused := s.api.beginRecovery(grant)
 	if refused != (rejection{}) {
-		return identity{}, refused
+		return shownUser{}, refused
 	}
 	return s.api.finishRecovery(grant, begun.challengeID, s.makeCredential(begun, tricks...))
 }

@@ -19,10 +19,10 @@ type apiDevice struct {
 // api carries single steps to the server.
 type api interface {
 	beginSignUp(who profile) (pendingCeremony, rejection)
-	finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (identity, rejection)
+	finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection)
 	beginSignIn(email string) (pendingCeremony, rejection)
-	finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (identity, rejection)
-	whoAmI() (identity, rejection)
+	finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (shownUser, rejection)
+	whoAmI() (shownUser, rejection)
 	signOut() rejection
 
 	// A session's token, as somebody could have copied it and brought it back.
@@ -42,7 +42,7 @@ type api interface {
 	sessions() ([]shownSession, rejection)
 	revokeSession(id string) rejection
 	revokeOtherSessions() (int, rejection)
-	changeAccount(name, email string) (identity, rejection)
+	changeAccount(name, email string) (shownUser, rejection)
 	deleteAccount() rejection
 	events() ([]shownEvent, rejection)
 
@@ -52,7 +52,7 @@ type api interface {
 
 	redeem(c recoveryProof) (grant string, refused rejection)
 	beginRecovery(grant string) (pendingCeremony, rejection)
-	finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (identity, rejection)
+	finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection)
 	recoveryFactors() (shownFactors, rejection)
 	setUpTOTP() (secret string, refused rejection)
 	confirmTOTP(code string) rejection
@@ -75,11 +75,11 @@ type pendingCeremony struct {
 	options     []byte
 }
 
-func (s *apiDevice) signUp(who profile, tricks ...forgery) (identity, rejection) {
+func (s *apiDevice) signUp(who profile, tricks ...forgery) (shownUser, rejection) {
 	s.t.Helper()
 	attempt, refused := s.api.beginSignUp(who)
 	if refused != (rejection{}) {
-		return identity{}, refused
+		return shownUser{}, refused
 	}
 	answer, err := s.authenticator.Create(attempt.options, variations(tricks)...)
 	if err != nil {
@@ -88,15 +88,15 @@ func (s *apiDevice) signUp(who profile, tricks ...forgery) (identity, rejection)
 	return s.api.finishSignUp(attempt.challengeID, answer)
 }
 
-func (s *apiDevice) signIn(email string, tricks ...forgery) (identity, rejection) {
+func (s *apiDevice) signIn(email string, tricks ...forgery) (shownUser, rejection) {
 	s.t.Helper()
 	attempt, refused := s.api.beginSignIn(email)
 	if refused != (rejection{}) {
-		return identity{}, refused
+		return shownUser{}, refused
 	}
 	answer, err := s.authenticator.Get(attempt.options, variations(tricks)...)
 	if errors.Is(err, authenticator.ErrNotAllowed) {
-		return identity{}, rejection{code: "NotAllowedError"}
+		return shownUser{}, rejection{code: "NotAllowedError"}
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -104,8 +104,8 @@ func (s *apiDevice) signIn(email string, tricks ...forgery) (identity, rejection
 	return s.api.finishSignIn(attempt.challengeID, answer)
 }
 
-func (s *apiDevice) whoAmI() (identity, rejection) { return s.api.whoAmI() }
-func (s *apiDevice) signOut() rejection            { return s.api.signOut() }
+func (s *apiDevice) whoAmI() (shownUser, rejection) { return s.api.whoAmI() }
+func (s *apiDevice) signOut() rejection             { return s.api.signOut() }
 
 // mustBeginSignIn starts a sign-in without an address and must succeed.
 func (s *apiDevice) mustBeginSignIn() pendingCeremony {

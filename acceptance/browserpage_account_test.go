@@ -117,23 +117,23 @@ func (b *browserPage) revokeOtherSessions() (int, rejection) {
 	return count, rejection{}
 }
 
-func (b *browserPage) changeAccount(name, email string) (identity, rejection) {
+func (b *browserPage) changeAccount(name, email string) (shownUser, rejection) {
 	b.t.Helper()
 	b.fill("#account-name", name)
 	b.fill("#account-email", email)
 	if refused := b.withAuthenticator(nil, func() string { return b.pressAndWait("#save-account") }); refused.code != "" {
-		return identity{}, refused
+		return shownUser{}, refused
 	}
 	if email == eval[string](b, `document.getElementById('account-email').value`) && b.isVisible("#withdraw-email") {
 		// The field has the address as it should be. That another one waits to take its place is said beneath it.
 		if refused := b.withAuthenticator(nil, func() string { return b.pressAndWait("#withdraw-email") }); refused.code != "" {
-			return identity{}, refused
+			return shownUser{}, refused
 		}
 	}
 	if refused := b.reload(); refused != (rejection{}) {
-		return identity{}, refused
+		return shownUser{}, refused
 	}
-	return identity{
+	return shownUser{
 		name:  eval[string](b, `document.getElementById('account-name').value`),
 		email: eval[string](b, `document.getElementById('account-email').value`),
 	}, rejection{}

@@ -15,7 +15,7 @@ import (
 // What somebody does on the page against the day when their passkeys are gone, and on that day.
 
 // recover fills in what the page asks for. What it needs and is not given, it asks for without troubling the server.
-func (b *browserPage) recover(c recoveryProof, tricks ...forgery) (identity, rejection) {
+func (b *browserPage) recover(c recoveryProof, tricks ...forgery) (shownUser, rejection) {
 	b.t.Helper()
 	if !b.isVisible("#recover") {
 		if !b.isVisible("#lost-passkey") {

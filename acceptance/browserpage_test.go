@@ -69,27 +69,27 @@ func (b *browserPage) open() {
 	b.waitFor("the page knows who is here", `document.querySelector('main').dataset.state !== 'loading'`)
 }
 
-func (b *browserPage) signUp(who profile, tricks ...forgery) (identity, rejection) {
+func (b *browserPage) signUp(who profile, tricks ...forgery) (shownUser, rejection) {
 	b.t.Helper()
 	b.fill("#display-name", who.name)
 	b.fill("#sign-up-email", who.email)
 	return b.runCeremony("#sign-up", tricks)
 }
 
-func (b *browserPage) signIn(email string, tricks ...forgery) (identity, rejection) {
+func (b *browserPage) signIn(email string, tricks ...forgery) (shownUser, rejection) {
 	b.t.Helper()
 	b.fill("#email", email)
 	return b.runCeremony("#sign-in", tricks)
 }
 
 // runCeremony presses a button that starts a ceremony, plays the person's part in it, and sees how it ends.
-func (b *browserPage) runCeremony(button string, tricks []forgery) (identity, rejection) {
+func (b *browserPage) runCeremony(button string, tricks []forgery) (shownUser, rejection) {
 	b.t.Helper()
 	if b.kind == autofillPhone {
 		// A suggestion asked for after the authenticator is ready would be taken before the button is pressed.
 		b.waitFor("suggestions wait", `window.suggesting === true`)
 	}
-	var who identity
+	var who shownUser
 	refused := b.withAuthenticator(tricks, func() string {
 		b.press(button)
 		b.waitFor("the ceremony ends", signedInOrFailed)
@@ -142,16 +142,16 @@ const signedInOrFailed = `(() => {
 })()`
 
 // whoAmI opens the page anew and looks.
-func (b *browserPage) whoAmI() (identity, rejection) {
+func (b *browserPage) whoAmI() (shownUser, rejection) {
 	b.t.Helper()
 	b.open()
 	if b.state() == "signed-in" {
 		return b.shownIdentity(), rejection{}
 	}
 	if code := b.messageCode(); code != "" {
-		return identity{}, rejection{code: code}
+		return shownUser{}, rejection{code: code}
 	}
-	return identity{}, rejection{code: "unauthenticated"}
+	return shownUser{}, rejection{code: "unauthenticated"}
 }
 
 func (b *browserPage) signOut() rejection {
@@ -165,8 +165,8 @@ func (b *browserPage) state() string {
 	return eval[string](b, `document.querySelector('main').dataset.state`)
 }
 
-func (b *browserPage) shownIdentity() identity {
-	return identity{
+func (b *browserPage) shownIdentity() shownUser {
+	return shownUser{
 		name:  eval[string](b, `document.getElementById('who').textContent`),
 		email: eval[string](b, `document.getElementById('who-email').textContent`),
 	}
@@ -267,7 +267,7 @@ func (b *browserPage) clearBackupEligibility() {
 }
 
 // signInDelayed presses the button and holds the answer back on its way to the server until meanwhile is over.
-func (b *browserPage) signInDelayed(meanwhile func()) (identity, rejection) {
+func (b *browserPage) signInDelayed(meanwhile func()) (shownUser, rejection) {
 	b.t.Helper()
 	before := len(b.server.log.rejections())
 	call(b, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/v1/login/verify"}}})
@@ -285,7 +285,7 @@ func (b *browserPage) signInDelayed(meanwhile func()) (identity, rejection) {
 	if b.state() == "signed-in" {
 		return b.shownIdentity(), rejection{}
 	}
-	return identity{}, b.rejectionSince(before, b.messageCode())
+	return shownUser{}, b.rejectionSince(before, b.messageCode())
 }
 
 // (What follows is how a story's line becomes something that happens in the browser.)

@@ -148,7 +148,7 @@ func (c *httpAPI) revokeOtherSessions() (int, rejection) {
 	return body.Revoked, refused
 }
 
-func (c *httpAPI) changeAccount(name, email string) (identity, rejection) {
+func (c *httpAPI) changeAccount(name, email string) (shownUser, rejection) {
 	var body sessionResponse
 	refused := c.call(http.MethodPatch, "/v1/me", map[string]string{"display_name": name, "email": email}, &body)
 	return body.identity(), refused

@@ -26,7 +26,7 @@ func (c *httpAPI) beginRecovery(grant string) (pendingCeremony, rejection) {
 	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
 }
 
-func (c *httpAPI) finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (identity, rejection) {
+func (c *httpAPI) finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection) {
 	return c.openSession("/v1/recovery/verify", map[string]any{"grant_token": grant, "challenge_id": challengeID, "credential": answer})
 }
 

@@ -121,8 +121,8 @@ type sessionResponse struct {
 	Tokens    tokenResponse `json:"tokens"`
 }
 
-func (s sessionResponse) identity() identity {
-	return identity{name: s.User.DisplayName, email: s.User.Email}
+func (s sessionResponse) identity() shownUser {
+	return shownUser{name: s.User.DisplayName, email: s.User.Email}
 }
 
 func (c *httpAPI) beginSignUp(who profile) (pendingCeremony, rejection) {
@@ -131,7 +131,7 @@ func (c *httpAPI) beginSignUp(who profile) (pendingCeremony, rejection) {
 	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
 }
 
-func (c *httpAPI) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (identity, rejection) {
+func (c *httpAPI) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection) {
 	return c.finish("/v1/signup/verify", challengeID, answer)
 }
 
@@ -141,16 +141,16 @@ func (c *httpAPI) beginSignIn(email string) (pendingCeremony, rejection) {
 	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
 }
 
-func (c *httpAPI) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (identity, rejection) {
+func (c *httpAPI) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (shownUser, rejection) {
 	return c.finish("/v1/login/verify", challengeID, answer)
 }
 
-func (c *httpAPI) finish(path, challengeID string, credential any) (identity, rejection) {
+func (c *httpAPI) finish(path, challengeID string, credential any) (shownUser, rejection) {
 	return c.openSession(path, map[string]any{"challenge_id": challengeID, "credential": credential})
 }
 
 // openSession sends a verify call and keeps the session that it opens.
-func (c *httpAPI) openSession(path string, body map[string]any) (identity, rejection) {
+func (c *httpAPI) openSession(path string, body map[string]any) (shownUser, rejection) {
 	if c.transport != "" {
 		body["transport"] = c.transport
 	}
@@ -164,7 +164,7 @@ func (c *httpAPI) openSession(path string, body map[string]any) (identity, rejec
 	return session.identity(), refused
 }
 
-func (c *httpAPI) whoAmI() (identity, rejection) {
+func (c *httpAPI) whoAmI() (shownUser, rejection) {
 	var session sessionResponse
 	refused := c.call(http.MethodGet, "/v1/session", nil, &session)
 	return session.identity(), refused

@@ -4,8 +4,8 @@ import (
 	"encoding/base64"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/stepup"
 	"github.com/keylodge/keylodge/domain"
@@ -13,7 +13,7 @@ import (
 )
 
 // asPrincipal is what an actor wants done, if they are let in.
-func (c *useCaseAPI) asPrincipal(want func(actor access.Principal) error) rejection {
+func (c *useCaseAPI) asPrincipal(want func(actor identity.Principal) error) rejection {
 	c.t.Helper()
 	actor, err := c.principal()
 	if err == nil {
@@ -23,7 +23,7 @@ func (c *useCaseAPI) asPrincipal(want func(actor access.Principal) error) reject
 }
 
 func (c *useCaseAPI) beginStepUp() (begun pendingCeremony, refused rejection) {
-	refused = c.asPrincipal(func(actor access.Principal) error {
+	refused = c.asPrincipal(func(actor identity.Principal) error {
 		started, err := c.usecases.StepUp.Begin.Execute(c.context(), actor, c.binding)
 		begun = pendingCeremony{started.ChallengeID.String(), started.Options}
 		return err
@@ -32,7 +32,7 @@ func (c *useCaseAPI) beginStepUp() (begun pendingCeremony, refused rejection) {
 }
 
 func (c *useCaseAPI) finishStepUp(challengeID string, answer authenticator.AuthenticationResponse) rejection {
-	return c.asPrincipal(func(actor access.Principal) error {
+	return c.asPrincipal(func(actor identity.Principal) error {
 		stepped, err := c.usecases.StepUp.Finish.Execute(c.context(), actor, stepup.FinishInput{
 			ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.authenticationAnswer(answer),
 		})
@@ -47,7 +47,7 @@ func (c *useCaseAPI) finishStepUp(challengeID string, answer authenticator.Authe
 }
 
 func (c *useCaseAPI) beginAddPasskey() (begun pendingCeremony, refused rejection) {
-	refused = c.asPrincipal(func(actor access.Principal) error {
+	refused = c.asPrincipal(func(actor identity.Principal) error {
 		started, err := c.usecases.Passkeys.BeginAdd.Execute(c.context(), actor, c.binding)
 		begun = pendingCeremony{started.ChallengeID.String(), started.Options}
 		return err
@@ -56,7 +56,7 @@ func (c *useCaseAPI) beginAddPasskey() (begun pendingCeremony, refused rejection
 }
 
 func (c *useCaseAPI) finishAddPasskey(challengeID, name string, answer authenticator.RegistrationResponse) rejection {
-	return c.asPrincipal(func(actor access.Principal) error {
+	return c.asPrincipal(func(actor identity.Principal) error {
 		parsed, err := domain.ParsePasskeyName("passkey_name", name)
 		if err != nil {
 			return err
@@ -69,7 +69,7 @@ func (c *useCaseAPI) finishAddPasskey(challengeID, name string, answer authentic
 }
 
 func (c *useCaseAPI) passkeys() (shown []shownPasskey, refused rejection) {
-	refused = c.asPrincipal(func(actor access.Principal) error {
+	refused = c.asPrincipal(func(actor identity.Principal) error {
 		owned, err := c.usecases.Passkeys.List.Execute(c.context(), actor)
 		for _, key := range owned {
 			shown = append(shown, shownPasskey{key.ID().String(), string(key.Name()), string(key.Status())})
@@ -80,7 +80,7 @@ func (c *useCaseAPI) passkeys() (shown []shownPasskey, refused rejection) {
 }
 
 func (c *useCaseAPI) renamePasskey(id, name string) rejection {
-	return c.asPrincipal(func(actor access.Principal) error {
+	return c.asPrincipal(func(actor identity.Principal) error {
 		parsed, err := domain.ParsePasskeyName("name", name)
 		if err != nil {
 			return err
@@ -91,7 +91,7 @@ func (c *useCaseAPI) renamePasskey(id, name string) rejection {
 }
 
 func (c *useCaseAPI) removePasskey(id string) rejection {
-	return c.asPrincipal(func(actor access.Principal) error {
+	return c.asPrincipal(func(actor identity.Principal) error {
 		_, err := c.usecases.Passkeys.Remove.Execute(c.context(), actor, c.credentialID(id))
 		return err
 	})
@@ -101,7 +101,7 @@ func (c *useCaseAPI) removePasskey(id string) rejection {
 const pageSize = 2
 
 func (c *useCaseAPI) sessions() (shown []shownSession, refused rejection) {
-	refused = c.asPrincipal(func(actor access.Principal) error {
+	refused = c.asPrincipal(func(actor identity.Principal) error {
 		var after domain.SessionID
 		for {
 			page, err := c.usecases.Sessions.List.Execute(c.context(), actor, after, pageSize)
@@ -121,7 +121,7 @@ func (c *useCaseAPI) sessions() (shown []shownSession, refused rejection) {
 }
 
 func (c *useCaseAPI) revokeSession(id string) rejection {
-	return c.asPrincipal(func(actor access.Principal) error {
+	return c.asPrincipal(func(actor identity.Principal) error {
 		parsed, err := domain.ParseSessionID(id)
 		if err != nil {
 			return domain.ErrSessionNotFound
@@ -131,15 +131,15 @@ func (c *useCaseAPI) revokeSession(id string) rejection {
 }
 
 func (c *useCaseAPI) revokeOtherSessions() (ended int, refused rejection) {
-	refused = c.asPrincipal(func(actor access.Principal) (err error) {
+	refused = c.asPrincipal(func(actor identity.Principal) (err error) {
 		ended, err = c.usecases.Sessions.RevokeOthers.Execute(c.context(), actor)
 		return err
 	})
 	return ended, refused
 }
 
-func (c *useCaseAPI) changeAccount(name, address string) (who identity, refused rejection) {
-	refused = c.asPrincipal(func(actor access.Principal) error {
+func (c *useCaseAPI) changeAccount(name, address string) (who shownUser, refused rejection) {
+	refused = c.asPrincipal(func(actor identity.Principal) error {
 		email, badEmail := domain.ParseEmail(address)
 		displayName, badName := domain.ParseDisplayName(name)
 		if err := domain.JoinInvalid(badEmail, badName); err != nil {
@@ -155,11 +155,11 @@ func (c *useCaseAPI) changeAccount(name, address string) (who identity, refused 
 }
 
 func (c *useCaseAPI) deleteAccount() rejection {
-	return c.asPrincipal(func(actor access.Principal) error { return c.usecases.Account.Delete.Execute(c.context(), actor) })
+	return c.asPrincipal(func(actor identity.Principal) error { return c.usecases.Account.Delete.Execute(c.context(), actor) })
 }
 
 func (c *useCaseAPI) events() (shown []shownEvent, refused rejection) {
-	refused = c.asPrincipal(func(actor access.Principal) error {
+	refused = c.asPrincipal(func(actor identity.Principal) error {
 		var before domain.EventID
 		for {
 			page, err := c.usecases.Account.Events.Execute(c.context(), actor, before, pageSize)

@@ -1,9 +1,9 @@
 package acceptance
 
-import "github.com/keylodge/keylodge/application/access"
+import "github.com/keylodge/keylodge/application/identity"
 
 func (c *useCaseAPI) emailStatus() (shown shownEmail, refused rejection) {
-	refused = c.asPrincipal(func(actor access.Principal) error {
+	refused = c.asPrincipal(func(actor identity.Principal) error {
 		shown = shownEmail{current: string(actor.User.Email()), pending: string(actor.User.PendingEmail()), verified: actor.User.EmailVerified()}
 		return nil
 	})
@@ -11,14 +11,14 @@ func (c *useCaseAPI) emailStatus() (shown shownEmail, refused rejection) {
 }
 
 func (c *useCaseAPI) sendEmailCode() rejection {
-	return c.asPrincipal(func(actor access.Principal) error {
+	return c.asPrincipal(func(actor identity.Principal) error {
 		_, err := c.usecases.Account.SendCode.Execute(c.context(), actor)
 		return err
 	})
 }
 
 func (c *useCaseAPI) confirmEmail(code string) rejection {
-	return c.asPrincipal(func(actor access.Principal) error {
+	return c.asPrincipal(func(actor identity.Principal) error {
 		_, err := c.usecases.Account.ConfirmEmail.Execute(c.context(), actor, code)
 		return err
 	})

@@ -2,7 +2,7 @@ package acceptance
 
 import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -30,10 +30,10 @@ func (c *useCaseAPI) beginRecovery(grant string) (pendingCeremony, rejection) {
 	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
 }
 
-func (c *useCaseAPI) finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (identity, rejection) {
+func (c *useCaseAPI) finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection) {
 	token, err := domain.ParseRecoveryGrantToken(grant)
 	if err != nil {
-		return identity{}, rejectionOf(c.t, err)
+		return shownUser{}, rejectionOf(c.t, err)
 	}
 	return c.openSession(c.usecases.Recovery.Finish.Execute(c.context(), recovery.FinishInput{
 		Token: token, ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.registrationAnswer(answer), Client: c.client(),
@@ -41,7 +41,7 @@ func (c *useCaseAPI) finishRecovery(grant, challengeID string, answer authentica
 }
 
 func (c *useCaseAPI) recoveryFactors() (shown shownFactors, refused rejection) {
-	refused = c.asPrincipal(func(actor access.Principal) error {
+	refused = c.asPrincipal(func(actor identity.Principal) error {
 		have, err := c.usecases.Recovery.Show.Execute(c.context(), actor)
 		if err == nil {
 			shown = shownFactors{have.TOTP.Confirmed(), have.CodesLeft}
@@ -52,7 +52,7 @@ func (c *useCaseAPI) recoveryFactors() (shown shownFactors, refused rejection) {
 }
 
 func (c *useCaseAPI) setUpTOTP() (secret string, refused rejection) {
-	refused = c.asPrincipal(func(actor access.Principal) error {
+	refused = c.asPrincipal(func(actor identity.Principal) error {
 		key, err := c.usecases.Recovery.SetUpTOTP.Execute(c.context(), actor)
 		secret = key.Secret.Reveal()
 		return err
@@ -61,17 +61,19 @@ func (c *useCaseAPI) setUpTOTP() (secret string, refused rejection) {
 }
 
 func (c *useCaseAPI) confirmTOTP(code string) rejection {
-	return c.asPrincipal(func(actor access.Principal) error {
+	return c.asPrincipal(func(actor identity.Principal) error {
 		return c.usecases.Recovery.ConfirmTOTP.Execute(c.context(), actor, code)
 	})
 }
 
 func (c *useCaseAPI) removeTOTP() rejection {
-	return c.asPrincipal(func(actor access.Principal) error { return c.usecases.Recovery.RemoveTOTP.Execute(c.context(), actor) })
+	return c.asPrincipal(func(actor identity.Principal) error {
+		return c.usecases.Recovery.RemoveTOTP.Execute(c.context(), actor)
+	})
 }
 
 func (c *useCaseAPI) makeBackupCodes() (written []string, refused rejection) {
-	refused = c.asPrincipal(func(actor access.Principal) error {
+	refused = c.asPrincipal(func(actor identity.Principal) error {
 		codes, err := c.usecases.Recovery.GenerateCodes.Execute(c.context(), actor)
 		for _, code := range codes {
 			written = append(written, code.RevealFormatted())

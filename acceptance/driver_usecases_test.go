@@ -10,7 +10,7 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
@@ -96,7 +96,7 @@ func (c *useCaseAPI) beginSignUp(who profile) (pendingCeremony, rejection) {
 	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
 }
 
-func (c *useCaseAPI) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (identity, rejection) {
+func (c *useCaseAPI) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection) {
 	grant, err := c.usecases.SignUp.Finish.Execute(c.context(), signup.FinishInput{
 		ChallengeID: c.challengeID(challengeID), Binding: c.binding, Client: c.client(),
 		Credential: c.registrationAnswer(answer),
@@ -113,7 +113,7 @@ func (c *useCaseAPI) beginSignIn(address string) (pendingCeremony, rejection) {
 	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
 }
 
-func (c *useCaseAPI) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (identity, rejection) {
+func (c *useCaseAPI) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (shownUser, rejection) {
 	grant, err := c.usecases.Login.Finish.Execute(c.context(), login.FinishInput{
 		ChallengeID: c.challengeID(challengeID), Binding: c.binding, Client: c.client(),
 		Credential: c.authenticationAnswer(answer),
@@ -121,9 +121,9 @@ func (c *useCaseAPI) finishSignIn(challengeID string, answer authenticator.Authe
 	return c.openSession(grant, err)
 }
 
-func (c *useCaseAPI) openSession(grant access.SignIn, err error) (identity, rejection) {
+func (c *useCaseAPI) openSession(grant sessions.SignIn, err error) (shownUser, rejection) {
 	if err != nil {
-		return identity{}, rejectionOf(c.t, err)
+		return shownUser{}, rejectionOf(c.t, err)
 	}
 	c.setCurrentToken(grant.Token)
 	if grant.Tokens != nil {
@@ -132,16 +132,16 @@ func (c *useCaseAPI) openSession(grant access.SignIn, err error) (identity, reje
 	return identityOf(grant.User), rejection{}
 }
 
-func (c *useCaseAPI) whoAmI() (identity, rejection) {
+func (c *useCaseAPI) whoAmI() (shownUser, rejection) {
 	actor, err := c.principal()
 	if err != nil {
-		return identity{}, rejectionOf(c.t, err)
+		return shownUser{}, rejectionOf(c.t, err)
 	}
 	return identityOf(actor.User), rejection{}
 }
 
 // principal is who the connection's holder is, as every request finds out anew.
-func (c *useCaseAPI) principal() (access.Principal, error) {
+func (c *useCaseAPI) principal() (identity.Principal, error) {
 	return c.usecases.Sessions.Authenticate.Execute(c.context(), sessions.PresentedToken{SessionToken: c.currentToken(), AccessToken: c.tokenPair().access}, c.client())
 }
 
@@ -165,8 +165,8 @@ func (c *useCaseAPI) setSessionToken(token string) {
 	c.setCurrentToken(parsed)
 }
 
-func (c *useCaseAPI) client() access.Client {
-	return access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", SessionToken: c.currentToken(), Transport: c.transport}
+func (c *useCaseAPI) client() identity.Client {
+	return identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", SessionToken: c.currentToken(), Transport: c.transport}
 }
 
 func (c *useCaseAPI) challengeID(id string) domain.ChallengeID {
@@ -177,8 +177,8 @@ func (c *useCaseAPI) challengeID(id string) domain.ChallengeID {
 	return parsed
 }
 
-func identityOf(u *domain.User) identity {
-	return identity{name: string(u.DisplayName()), email: string(u.Email())}
+func identityOf(u *domain.User) shownUser {
+	return shownUser{name: string(u.DisplayName()), email: string(u.Email())}
 }
 
 // rejectionOf fails the story for an error that is no rule of the product.

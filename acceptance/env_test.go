@@ -57,12 +57,12 @@ func (k deviceKind) options() []authenticator.Option {
 
 // device is what a person can do.
 type device interface {
-	signUp(who profile, tricks ...forgery) (identity, rejection)
-	signIn(email string, tricks ...forgery) (identity, rejection)
-	whoAmI() (identity, rejection)
+	signUp(who profile, tricks ...forgery) (shownUser, rejection)
+	signIn(email string, tricks ...forgery) (shownUser, rejection)
+	whoAmI() (shownUser, rejection)
 	signOut() rejection
 	// recover redeems the claim and enrols a passkey on the authenticator at hand.
-	recover(c recoveryProof, tricks ...forgery) (identity, rejection)
+	recover(c recoveryProof, tricks ...forgery) (shownUser, rejection)
 	signedInDevice
 }
 
@@ -76,7 +76,7 @@ type signedInDevice interface {
 	sessions() ([]shownSession, rejection)
 	revokeSession(id string) rejection
 	revokeOtherSessions() (int, rejection)
-	changeAccount(name, email string) (identity, rejection)
+	changeAccount(name, email string) (shownUser, rejection)
 	deleteAccount() rejection
 	events() ([]shownEvent, rejection)
 
@@ -126,8 +126,8 @@ type shownEvent struct{ kind, reason string }
 // profile is what a person says of themselves when they sign up.
 type profile struct{ name, email string }
 
-// identity is who the server says somebody is.
-type identity struct{ name, email string }
+// shownUser is who the server says somebody is.
+type shownUser struct{ name, email string }
 
 // rejection is how an attempt was refused: the code that its caller saw and the reason in the server's log. The zero value
 // means that it was not.

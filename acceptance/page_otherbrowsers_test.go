@@ -165,9 +165,9 @@ func TestOtherBrowsers_unsupportedIsReported(t *testing.T) {
 			ada.signsUp()
 			ada.signsOut()
 			b.withScript(c.script)
-			for what, act := range map[string]func() (identity, rejection){
-				"sign-up": func() (identity, rejection) { return b.signUp(profile{name: "Ben"}) },
-				"sign-in": func() (identity, rejection) { return b.signIn("") },
+			for what, act := range map[string]func() (shownUser, rejection){
+				"sign-up": func() (shownUser, rejection) { return b.signUp(profile{name: "Ben"}) },
+				"sign-in": func() (shownUser, rejection) { return b.signIn("") },
 			} {
 				b.clearMessage()
 				if _, refused := act(); refused != (rejection{code: c.code}) || !strings.Contains(b.text("#message"), c.words) {

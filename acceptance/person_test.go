@@ -73,7 +73,7 @@ func (p *person) requireSignInRejected(code string, reason domain.Reason, tricks
 	p.requireRejectedAndSignedOut(refused, code, reason)
 }
 
-func (p *person) requireIdentity(who identity, refused rejection) {
+func (p *person) requireIdentity(who shownUser, refused rejection) {
 	p.t.Helper()
 	if refused != (rejection{}) {
 		p.t.Fatalf("%s is refused: %+v", p.name, refused)

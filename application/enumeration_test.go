@@ -13,8 +13,8 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/adapters/totp"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
@@ -267,7 +267,7 @@ func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
 }
 
 // addSignedInUser makes another account, signed in.
-func (h *fixture) addSignedInUser(name domain.DisplayName) access.Principal {
+func (h *fixture) addSignedInUser(name domain.DisplayName) identity.Principal {
 	h.t.Helper()
 	applicant, err := domain.NewPendingUser("", name, noon, rand.Reader)
 	if err != nil {
@@ -282,7 +282,7 @@ func (h *fixture) addSignedInUser(name domain.DisplayName) access.Principal {
 		return errors.Join(tx.Users.Add(h.t.Context(), user), tx.Credentials.Add(h.t.Context(), key))
 	})
 	session, _ := h.addSession(key)
-	return access.Principal{User: user, Session: session, AuthContext: session.AuthContext()}
+	return identity.Principal{User: user, Session: session, AuthContext: session.AuthContext()}
 }
 
 func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
@@ -319,7 +319,7 @@ func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
 				if policy == domain.RecoveryBoth {
 					claim.BackupCode = "0000-0000-0000-0000"
 				}
-				_, err := redeem.Execute(t.Context(), claim, access.Client{IP: "192.0.2.7"})
+				_, err := redeem.Execute(t.Context(), claim, identity.Client{IP: "192.0.2.7"})
 				c.asked = append(c.asked, reflect.TypeOf(err).String()+" "+err.Error())
 			}
 			return c.asked

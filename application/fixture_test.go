@@ -12,9 +12,11 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/webauthn"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/stepup"
 	"github.com/keylodge/keylodge/domain"
@@ -60,10 +62,10 @@ type fixture struct {
 	clock        *clock
 	random       *failingReader
 	policy       domain.UsePolicy
-	auditLog     *access.AuditLog
+	auditLog     *audit.Log
 	verification *mail.EmailVerification
 	device       *authenticator.Authenticator
-	ada          access.Principal
+	ada          identity.Principal
 	cookie       domain.SessionToken // of her session
 	otherSession domain.SessionID
 }
@@ -77,7 +79,7 @@ func newFixture(t *testing.T) *fixture {
 	random := &failingReader{}
 	h := &fixture{
 		t: t, store: memory.New(), relyingParty: relyingParty, clock: &clock{noon}, random: random, device: authenticator.New(origin),
-		auditLog:     &access.AuditLog{Random: random, Devices: deviceNames{}, Mail: domain.EmailOn},
+		auditLog:     &audit.Log{Random: random, Devices: deviceNames{}, Notifier: notify.Notifier{Random: random, Devices: deviceNames{}, Policy: domain.EmailOn}},
 		verification: &mail.EmailVerification{Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{make([]byte, 32)}, Sealer: plainSealer{}, Random: random, Lockout: make([]byte, 32)},
 	}
 	applicant, err := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -75,15 +75,15 @@ var notificationUseCases = map[string]func(*fixture) func() error{
 		}
 		h.update(func(tx ports.Tx) error { return tx.Sessions.Add(h.t.Context(), session) })
 		refresh := &sessions.Refresh{Store: h.store, Clock: h.clock, Issuer: issuer, Audit: h.auditLog, Lifetime: lifetime}
-		refreshed, err := refresh.Execute(h.t.Context(), token, access.Client{})
+		refreshed, err := refresh.Execute(h.t.Context(), token, identity.Client{})
 		if err != nil {
 			h.t.Fatal(err)
 		}
 		h.clock.now = h.clock.now.Add(lifetime.IdleTTL / 2)
-		if _, err := refresh.Execute(h.t.Context(), refreshed.Refresh, access.Client{}); err != nil {
+		if _, err := refresh.Execute(h.t.Context(), refreshed.Refresh, identity.Client{}); err != nil {
 			h.t.Fatal(err)
 		}
-		return wantRefused(func() error { _, err := refresh.Execute(h.t.Context(), token, access.Client{}); return err }, domain.ErrRefreshTokenReused)
+		return wantRefused(func() error { _, err := refresh.Execute(h.t.Context(), token, identity.Client{}); return err }, domain.ErrRefreshTokenReused)
 	},
 	"guess for the nineteenth time": func(h *fixture) func() error {
 		return h.guessAfter(18)
@@ -219,7 +219,7 @@ func TestNotifications_NotSentWithoutMail(t *testing.T) {
 // A letter says what was done, when, by whom and from where, as the log does.
 func TestNotifications_MatchTheAuditEvent(t *testing.T) {
 	h := newFixture(t)
-	h.ada.Client = access.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9"}
+	h.ada.Client = identity.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9"}
 	got := emailsSentBy(t, h, userUseCases["remove a passkey"])
 	if want := (domain.EmailDetails{At: noon, Actor: domain.ActorUser, IP: "203.0.113.9"}); len(got) != 1 || got[0].Details != want {
 		t.Errorf("sent %+v", got)

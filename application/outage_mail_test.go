@@ -41,11 +41,11 @@ func (m breakingOutboxEmails) DeleteExpired(ctx context.Context, expired time.Ti
 const newAdaEmail domain.Email = "ada@example.com"
 
 func (h *fixture) disableMail() {
-	h.verification.Policy, h.auditLog.Mail = domain.EmailOff, domain.EmailOff
+	h.verification.Policy, h.auditLog.Notifier.Policy = domain.EmailOff, domain.EmailOff
 }
 
 func (h *fixture) changeEmail(to domain.Email) error {
-	_, err := (&account.Change{Store: h.store, Clock: h.clock, Audit: h.auditLog, EmailVerification: h.verification, StepUp: stepUp}).Execute(h.t.Context(), h.ada, account.Patch{Email: &to})
+	_, err := (&account.Change{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier, EmailVerification: h.verification, StepUp: stepUp}).Execute(h.t.Context(), h.ada, account.Patch{Email: &to})
 	return err
 }
 
@@ -65,7 +65,7 @@ func (h *fixture) requestEmail() string {
 }
 
 func (h *fixture) confirmEmail(code string) error {
-	_, err := (&account.ConfirmEmail{Store: h.store, Clock: h.clock, Audit: h.auditLog, EmailVerification: h.verification}).Execute(h.t.Context(), h.ada, code)
+	_, err := (&account.ConfirmEmail{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier, EmailVerification: h.verification}).Execute(h.t.Context(), h.ada, code)
 	return err
 }
 

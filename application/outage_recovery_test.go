@@ -12,9 +12,9 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/totp"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -175,7 +175,7 @@ func (r *recoveryFixture) redeem(claim recovery.Proof) (recovery.IssuedGrant, er
 	return (&recovery.Redeem{
 		Policy: domain.RecoveryAny, Store: r.store, Codes: r.codes, Sealer: r.sealer, Clock: r.clock, Random: rand.Reader, Audit: r.auditLog,
 		Peppers: domain.BackupCodePeppers{r.key}, Keys: domain.RecoveryGrantKeys{r.key}, Lockout: r.key,
-	}).Execute(r.t.Context(), claim, access.Client{IP: "203.0.113.9"})
+	}).Execute(r.t.Context(), claim, identity.Client{IP: "203.0.113.9"})
 }
 
 func (r *recoveryFixture) mustRedeem() domain.RecoveryGrantToken {

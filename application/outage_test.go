@@ -10,10 +10,10 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/adapters/jwt"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/passkeys"
@@ -242,8 +242,8 @@ func (h *fixture) issuer() *signingkeys.Issuer {
 }
 
 // sessionIssuer opens sessions, by cookie or with tokens.
-func (h *fixture) sessionIssuer() *access.SessionIssuer {
-	return &access.SessionIssuer{Random: h.random, Issuer: h.issuer(), Audit: h.auditLog, Lifetime: lifetime}
+func (h *fixture) sessionIssuer() *sessions.SessionIssuer {
+	return &sessions.SessionIssuer{Random: h.random, Devices: deviceNames{}, Issuer: h.issuer(), Audit: h.auditLog, Lifetime: lifetime}
 }
 
 func (h *fixture) answerSignIn(variations ...authenticator.Variation) login.FinishInput {
@@ -252,13 +252,13 @@ func (h *fixture) answerSignIn(variations ...authenticator.Variation) login.Fini
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return login.FinishInput{ChallengeID: started.ChallengeID, Credential: h.getAssertion(started.Options, variations...), Client: access.Client{SessionToken: h.cookie}}
+	return login.FinishInput{ChallengeID: started.ChallengeID, Credential: h.getAssertion(started.Options, variations...), Client: identity.Client{SessionToken: h.cookie}}
 }
 
 func (h *fixture) finishSignIn(answer login.FinishInput) error {
 	finish := &login.Finish{
 		Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), Audit: h.auditLog,
-		PasskeyUsage: &access.PasskeyUsage{Policy: h.policy, Audit: h.auditLog},
+		PasskeyUsage: &ceremony.PasskeyUsage{Policy: h.policy, Audit: h.auditLog},
 	}
 	_, err := finish.Execute(h.t.Context(), answer)
 	return err
@@ -277,7 +277,7 @@ func (h *fixture) signUp(email domain.Email) (does func() error) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	answer := signup.FinishInput{ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options), Client: access.Client{SessionToken: h.cookie}}
+	answer := signup.FinishInput{ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options), Client: identity.Client{SessionToken: h.cookie}}
 	return func() error {
 		finish := &signup.Finish{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), EmailVerification: h.verification}
 		_, err := finish.Execute(h.t.Context(), answer)
@@ -333,7 +333,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 	"authenticate": func(h *fixture) func() error {
 		return func() error {
 			authenticate := &sessions.Authenticate{Store: h.store, Clock: h.clock, LastSeen: sessions.NewLastSeen(h.store, h.clock, lifetime), Lifetime: lifetime}
-			_, err := authenticate.Execute(h.t.Context(), sessions.PresentedToken{SessionToken: h.cookie}, access.Client{})
+			_, err := authenticate.Execute(h.t.Context(), sessions.PresentedToken{SessionToken: h.cookie}, identity.Client{})
 			return err
 		}
 	},
@@ -351,7 +351,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 		h.update(func(tx ports.Tx) error { return tx.Sessions.Add(h.t.Context(), session) })
 		return func() error {
 			refresh := &sessions.Refresh{Store: h.store, Clock: h.clock, Issuer: issuer, Audit: h.auditLog, Lifetime: lifetime}
-			_, err := refresh.Execute(h.t.Context(), token, access.Client{})
+			_, err := refresh.Execute(h.t.Context(), token, identity.Client{})
 			return err
 		}
 	},
@@ -424,7 +424,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 	},
 	"delete a user": func(h *fixture) func() error {
 		return func() error {
-			return (&admin.DeleteUser{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), admin.UserRef{ID: h.ada.User.ID()})
+			return (&admin.DeleteUser{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier}).Execute(h.t.Context(), admin.UserRef{ID: h.ada.User.ID()})
 		}
 	},
 	"end anybody's session": func(h *fixture) func() error {

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/passkeys"
@@ -20,13 +19,13 @@ var userUseCases = map[string]func(*fixture) (does func() error){
 	"change the account": func(h *fixture) func() error {
 		return func() error {
 			wish := account.Patch{DisplayName: new(domain.DisplayName("Countess"))}
-			_, err := (&account.Change{Store: h.store, Clock: h.clock, Audit: h.auditLog, EmailVerification: h.verification, StepUp: stepUp}).Execute(h.t.Context(), h.ada, wish)
+			_, err := (&account.Change{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier, EmailVerification: h.verification, StepUp: stepUp}).Execute(h.t.Context(), h.ada, wish)
 			return err
 		}
 	},
 	"delete the account": func(h *fixture) func() error {
 		return func() error {
-			return (&account.Delete{Store: h.store, Clock: h.clock, Audit: h.auditLog, StepUp: stepUp}).Execute(h.t.Context(), h.ada)
+			return (&account.Delete{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier, StepUp: stepUp}).Execute(h.t.Context(), h.ada)
 		}
 	},
 	"add a passkey": func(h *fixture) func() error {
@@ -63,7 +62,7 @@ var userUseCases = map[string]func(*fixture) (does func() error){
 		return func() error {
 			finish := &stepup.Finish{
 				Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Issuer: h.issuer(), Challenges: h.challenges(), Audit: h.auditLog,
-				PasskeyUsage: &access.PasskeyUsage{Audit: h.auditLog},
+				PasskeyUsage: &ceremony.PasskeyUsage{Audit: h.auditLog},
 			}
 			_, err := finish.Execute(h.t.Context(), h.ada, answer)
 			return err

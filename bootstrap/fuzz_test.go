@@ -27,9 +27,10 @@ import (
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/application/transfer"
 	"github.com/keylodge/keylodge/domain"
@@ -143,7 +144,7 @@ func newFuzzFixture(t testing.TB, evenTime time.Duration, adjust ...func(*Config
 	return h
 }
 
-func (h *fuzzFixture) signUp(t testing.TB, address domain.Email, origin string, by domain.Transport) access.SignIn {
+func (h *fuzzFixture) signUp(t testing.TB, address domain.Email, origin string, by domain.Transport) sessions.SignIn {
 	t.Helper()
 	begun, err := h.usecases.SignUp.Begin.Execute(t.Context(), signup.Input{Email: address, DisplayName: "Ada"}, domain.Binding{})
 	if err != nil {
@@ -154,7 +155,7 @@ func (h *fuzzFixture) signUp(t testing.TB, address domain.Email, origin string, 
 		t.Fatal(err)
 	}
 	grant, err := h.usecases.SignUp.Finish.Execute(t.Context(), signup.FinishInput{
-		ChallengeID: begun.ChallengeID, Client: access.Client{Transport: by},
+		ChallengeID: begun.ChallengeID, Client: identity.Client{Transport: by},
 		Credential: ports.RegistrationAnswer{ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject},
 	})
 	if err != nil {

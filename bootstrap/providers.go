@@ -27,13 +27,14 @@ import (
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/adapters/webui"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/maintenance"
+	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/recovery"
@@ -60,7 +61,7 @@ var useCaseSet = wire.NewSet(
 	signingkeys.NewKeySet, sessions.NewLastSeen,
 	wire.Struct(new(signingkeys.Issuer), "*"),
 	wire.Struct(new(ceremony.Challenges), "*"), wire.Struct(new(ceremony.RejectMalformed), "*"), wire.Struct(new(application.Ceremonies), "*"),
-	wire.Struct(new(access.SessionIssuer), "*"), wire.Struct(new(access.AuditLog), "Random", "Devices", "Mail"), wire.Struct(new(access.PasskeyUsage), "*"),
+	wire.Struct(new(sessions.SessionIssuer), "*"), wire.Struct(new(audit.Log), "Random", "Devices", "Notifier"), wire.Struct(new(notify.Notifier), "*"), wire.Struct(new(ceremony.PasskeyUsage), "*"),
 	wire.Struct(new(signup.Begin), "*"), wire.Struct(new(signup.Finish), "*"), wire.Struct(new(application.SignUp), "*"),
 	wire.Struct(new(login.Begin), "*"), wire.Struct(new(login.Finish), "*"), wire.Struct(new(application.Login), "*"),
 	wire.Struct(new(stepup.Begin), "*"), wire.Struct(new(stepup.Finish), "*"), wire.Struct(new(application.StepUp), "*"),

@@ -14,13 +14,14 @@ import (
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/useragent"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/maintenance"
+	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/recovery"
@@ -59,6 +60,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Random:       reader,
 		Challenges:   challenges,
 	}
+	names := useragent.New()
 	keys := jwt.New()
 	masterkeySealer, err := sealer(config, secret)
 	if err != nil {
@@ -80,18 +82,23 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Policy:      accessPolicy,
 		RefreshKeys: refreshKeys,
 	}
-	names := useragent.New()
-	auditLog := &access.AuditLog{
+	notifier := notify.Notifier{
 		Random:  reader,
 		Devices: names,
-		Mail:    emailPolicy,
+		Policy:  emailPolicy,
+	}
+	log := &audit.Log{
+		Random:   reader,
+		Devices:  names,
+		Notifier: notifier,
 	}
 	sessionLifetime := config.Sessions
 	sessionLimit := config.SessionLimit
-	sessionIssuer := &access.SessionIssuer{
+	sessionIssuer := &sessions.SessionIssuer{
 		Random:   reader,
+		Devices:  names,
 		Issuer:   issuer,
-		Audit:    auditLog,
+		Audit:    log,
 		Lifetime: sessionLifetime,
 		Limit:    sessionLimit,
 	}
@@ -126,9 +133,9 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Decoys:       domainDecoys,
 	}
 	usePolicy := config.Use
-	passkeyUsage := &access.PasskeyUsage{
+	passkeyUsage := &ceremony.PasskeyUsage{
 		Policy: usePolicy,
-		Audit:  auditLog,
+		Audit:  log,
 	}
 	loginFinish := &login.Finish{
 		Store:         store2,
@@ -136,7 +143,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Clock:         clock,
 		Challenges:    challenges,
 		SessionIssuer: sessionIssuer,
-		Audit:         auditLog,
+		Audit:         log,
 		PasskeyUsage:  passkeyUsage,
 		Decoys:        domainDecoys,
 		Lockout:       lockoutKey,
@@ -158,7 +165,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Random:       reader,
 		Issuer:       issuer,
 		Challenges:   challenges,
-		Audit:        auditLog,
+		Audit:        log,
 		PasskeyUsage: passkeyUsage,
 		Lockout:      lockoutKey,
 	}
@@ -184,7 +191,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Store:    store2,
 		Clock:    clock,
 		Issuer:   issuer,
-		Audit:    auditLog,
+		Audit:    log,
 		Lifetime: sessionLifetime,
 	}
 	issueAccessToken := &sessions.IssueAccessToken{
@@ -194,7 +201,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	signOut := &sessions.SignOut{
 		Store: store2,
 		Clock: clock,
-		Audit: auditLog,
+		Audit: log,
 	}
 	list := &sessions.List{
 		Store: store2,
@@ -203,12 +210,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	revoke := &sessions.Revoke{
 		Store: store2,
 		Clock: clock,
-		Audit: auditLog,
+		Audit: log,
 	}
 	revokeOthers := &sessions.RevokeOthers{
 		Store: store2,
 		Clock: clock,
-		Audit: auditLog,
+		Audit: log,
 	}
 	applicationSessions := application.Sessions{
 		Authenticate:     authenticate,
@@ -237,19 +244,19 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Challenges:   challenges,
-		Audit:        auditLog,
+		Audit:        log,
 		Limit:        passkeyLimit,
 		Decoys:       domainDecoys,
 	}
 	rename := &passkeys.Rename{
 		Store: store2,
 		Clock: clock,
-		Audit: auditLog,
+		Audit: log,
 	}
 	remove := &passkeys.Remove{
 		Store:  store2,
 		Clock:  clock,
-		Audit:  auditLog,
+		Audit:  log,
 		StepUp: stepUpTTL,
 	}
 	applicationPasskeys := application.Passkeys{
@@ -262,7 +269,8 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	change := &account.Change{
 		Store:             store2,
 		Clock:             clock,
-		Audit:             auditLog,
+		Audit:             log,
+		Notifier:          notifier,
 		EmailVerification: emailVerification,
 		StepUp:            stepUpTTL,
 	}
@@ -274,15 +282,17 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	confirmEmail := &account.ConfirmEmail{
 		Store:             store2,
 		Clock:             clock,
-		Audit:             auditLog,
+		Audit:             log,
+		Notifier:          notifier,
 		EmailVerification: emailVerification,
 	}
 	accountDelete := &account.Delete{
-		Store:   store2,
-		Clock:   clock,
-		Audit:   auditLog,
-		StepUp:  stepUpTTL,
-		Lockout: lockoutKey,
+		Store:    store2,
+		Clock:    clock,
+		Audit:    log,
+		Notifier: notifier,
+		StepUp:   stepUpTTL,
+		Lockout:  lockoutKey,
 	}
 	events := &account.Events{
 		Store: store2,
@@ -314,13 +324,13 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Codes:  codes,
 		Sealer: masterkeySealer,
 		Clock:  clock,
-		Audit:  auditLog,
+		Audit:  log,
 	}
 	removeTOTP := &recovery.RemoveTOTP{
 		Policy: recoveryPolicy,
 		Store:  store2,
 		Clock:  clock,
-		Audit:  auditLog,
+		Audit:  log,
 		StepUp: stepUpTTL,
 	}
 	backupCodePeppers := masterkeyKeys.BackupCodes
@@ -329,7 +339,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Store:   store2,
 		Clock:   clock,
 		Random:  reader,
-		Audit:   auditLog,
+		Audit:   log,
 		StepUp:  stepUpTTL,
 		Peppers: backupCodePeppers,
 	}
@@ -341,7 +351,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Sealer:  masterkeySealer,
 		Clock:   clock,
 		Random:  reader,
-		Audit:   auditLog,
+		Audit:   log,
 		Peppers: backupCodePeppers,
 		Keys:    recoveryGrantKeys,
 		Lockout: lockoutKey,
@@ -360,7 +370,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Clock:         clock,
 		Challenges:    challenges,
 		SessionIssuer: sessionIssuer,
-		Audit:         auditLog,
+		Audit:         log,
 		Decoys:        domainDecoys,
 	}
 	applicationRecovery := application.Recovery{
@@ -397,34 +407,35 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	disableUser := &admin.DisableUser{
 		Store: store2,
 		Clock: clock,
-		Audit: auditLog,
+		Audit: log,
 	}
 	enableUser := &admin.EnableUser{
 		Store: store2,
 		Clock: clock,
-		Audit: auditLog,
+		Audit: log,
 	}
 	deleteUser := &admin.DeleteUser{
-		Store:   store2,
-		Clock:   clock,
-		Audit:   auditLog,
-		Lockout: lockoutKey,
+		Store:    store2,
+		Clock:    clock,
+		Audit:    log,
+		Notifier: notifier,
+		Lockout:  lockoutKey,
 	}
 	revokeSession := &admin.RevokeSession{
 		Store: store2,
 		Clock: clock,
-		Audit: auditLog,
+		Audit: log,
 	}
 	revokeSessions := &admin.RevokeSessions{
 		Store: store2,
 		Clock: clock,
-		Audit: auditLog,
+		Audit: log,
 	}
 	recoverUser := &admin.RecoverUser{
 		Store:        store2,
 		Clock:        clock,
 		Random:       reader,
-		Audit:        auditLog,
+		Audit:        log,
 		Keys:         recoveryGrantKeys,
 		AccessPolicy: accessPolicy,
 	}

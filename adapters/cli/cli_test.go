@@ -20,8 +20,8 @@ import (
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/useragent"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/transfer"
 	"github.com/keylodge/keylodge/domain"
@@ -82,7 +82,7 @@ func (l *fixture) usecases() (application.UseCases, error) {
 	}
 	rotation := domain.KeyRotation{Algorithm: domain.SigningES256, Interval: 720 * time.Hour, TokenTTL: 5 * time.Minute}
 	keyring := signingkeys.NewKeySet(l.store, jwt.New(), sealer, fixedClock{}, rotation, l.externalKeys)
-	log := &access.AuditLog{Random: rand.Reader, Devices: deviceNames}
+	log := &audit.Log{Random: rand.Reader, Devices: deviceNames}
 	return application.UseCases{
 		SigningKeys: application.SigningKeys{List: &signingkeys.List{KeySet: keyring}, Rotate: &signingkeys.Rotate{KeySet: keyring}},
 		Transfer: application.Transfer{

@@ -7,17 +7,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (s *server) getAccount(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) getAccount(c *fiber.Ctx, actor identity.Principal) error {
 	return c.JSON(fiber.Map{"user": userOf(actor.User)})
 }
 
 // patchAccount follows JSON Merge Patch (RFC 7396) in one respect: what is absent stays, what is null goes.
-func (s *server) patchAccount(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) patchAccount(c *fiber.Ctx, actor identity.Principal) error {
 	var body struct {
 		Email       nullableString `json:"email"`
 		DisplayName nullableString `json:"display_name"`
@@ -53,7 +53,7 @@ func (s *server) patchAccount(c *fiber.Ctx, actor access.Principal) error {
 	return c.JSON(fiber.Map{"user": userOf(changed.User), "signals": s.signalsFor(changed.User, changed.AcceptedCredentials)})
 }
 
-func (s *server) deleteAccount(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) deleteAccount(c *fiber.Ctx, actor identity.Principal) error {
 	if err := s.usecases.Account.Delete.Execute(c.UserContext(), actor); err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -17,7 +17,7 @@ import (
 // A browser adds its cookie to requests that other pages have thought up. So a cookie counts for pages of this site only,
 // and for a request that changes something only together with the session's CSRF token. No page can make a browser add an
 // Authorization header, so those need none.
-func (s *server) requireSession(handle func(c *fiber.Ctx, actor access.Principal) error) fiber.Handler {
+func (s *server) requireSession(handle func(c *fiber.Ctx, actor identity.Principal) error) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		actor, err := s.authenticate(c)
 		if err != nil {
@@ -28,18 +28,18 @@ func (s *server) requireSession(handle func(c *fiber.Ctx, actor access.Principal
 }
 
 // authenticate returns what the caller may not do as an error, domain.ErrUnauthenticated if they are nobody.
-func (s *server) authenticate(c *fiber.Ctx) (access.Principal, error) {
+func (s *server) authenticate(c *fiber.Ctx) (identity.Principal, error) {
 	proof, byCookie, err := s.callerCredentials(c)
 	if err != nil {
-		return access.Principal{}, err
+		return identity.Principal{}, err
 	}
 	actor, err := s.usecases.Sessions.Authenticate.Execute(c.UserContext(), proof, s.client(c))
 	if err != nil {
-		return access.Principal{}, err
+		return identity.Principal{}, err
 	}
 	if byCookie && !isSafeMethod(c.Method()) {
 		if err := s.csrf.verify(c.Get(headerCSRFToken), actor.Session.ID()); err != nil {
-			return access.Principal{}, err
+			return identity.Principal{}, err
 		}
 	}
 	return actor, nil

@@ -23,8 +23,8 @@ import (
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/ratelimit"
@@ -85,7 +85,7 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	l := &fixture{t: t, store: &failingStore{Store: memory.New()}, log: &bytes.Buffer{}}
-	log := &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
+	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 	issuer, now := newIssuer(t), clock{}.Now()
 	l.api = httpapi.New(httpapi.Config{
 		PublicURL: publicURL, Origins: []string{publicURL, crossSiteOrigin, sameSiteOrigin}, RPID: "localhost",

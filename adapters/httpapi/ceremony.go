@@ -9,8 +9,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -38,13 +38,13 @@ func (s *server) ceremonyBrowser(c *fiber.Ctx) browser {
 }
 
 // client describes the caller to the use cases. A token that is none is as good as no token.
-func (s *server) client(c *fiber.Ctx) access.Client {
+func (s *server) client(c *fiber.Ctx) identity.Client {
 	token, _ := s.sessionToken(c)
-	return access.Client{UserAgent: c.Get(fiber.HeaderUserAgent), IP: s.clientIP(c), RequestID: requestID(c), SessionToken: token}
+	return identity.Client{UserAgent: c.Get(fiber.HeaderUserAgent), IP: s.clientIP(c), RequestID: requestID(c), SessionToken: token}
 }
 
 // signInClient is a visitor who wants a session, carried as they say.
-func (s *server) signInClient(c *fiber.Ctx, transport string) (access.Client, error) {
+func (s *server) signInClient(c *fiber.Ctx, transport string) (identity.Client, error) {
 	visitor := s.client(c)
 	switch domain.Transport(transport) {
 	case "", domain.TransportCookie:

@@ -16,7 +16,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/application/mail"
@@ -57,7 +57,7 @@ func (l *capturingRelyingParty) VerifyAuthentication(_ []byte, answer ports.Auth
 func TestVerify_PassesWholeCredential(t *testing.T) {
 	store, relyingParty := memory.New(), &capturingRelyingParty{}
 	desk := &ceremony.Challenges{Store: store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
-	log := &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
+	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
 		SignUp: application.SignUp{Finish: &signup.Finish{Policy: domain.RegistrationOpen, Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: desk, EmailVerification: &mail.EmailVerification{}}},
 		Login:  application.Login{Finish: &login.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: desk, Audit: log}},

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -48,7 +48,7 @@ func (t csrfTokens) sign(key []byte, session domain.SessionID, nonce string) str
 }
 
 // getCSRF gives a page that was reloaded a token for the session that its cookie holds.
-func (s *server) getCSRF(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) getCSRF(c *fiber.Ctx, actor identity.Principal) error {
 	if usesBearerToken(c) {
 		return domain.ErrUnauthenticated // by cookie, which is what the token is for
 	}

@@ -5,12 +5,12 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/timestamp"
 )
 
 // sendEmailCode has a code sent to the address that the caller says is theirs.
-func (s *server) sendEmailCode(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) sendEmailCode(c *fiber.Ctx, actor identity.Principal) error {
 	expires, err := s.usecases.Account.SendCode.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err
@@ -19,7 +19,7 @@ func (s *server) sendEmailCode(c *fiber.Ctx, actor access.Principal) error {
 	return c.Status(http.StatusAccepted).JSON(fiber.Map{"expires_at": timestamp.Of(expires)})
 }
 
-func (s *server) confirmEmail(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) confirmEmail(c *fiber.Ctx, actor identity.Principal) error {
 	var body struct {
 		Code string `json:"code"`
 	}

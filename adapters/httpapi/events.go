@@ -6,7 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -38,7 +38,7 @@ type namedDevice struct {
 	IP   string `json:"ip"`
 }
 
-func (s *server) listEvents(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) listEvents(c *fiber.Ctx, actor identity.Principal) error {
 	before, limit, badPage := parsePage(c, domain.ParseEventID)
 	kinds, badKind := parseEventKinds(c)
 	if err := domain.JoinInvalid(badPage, badKind); err != nil {

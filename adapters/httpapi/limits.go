@@ -8,7 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -32,8 +32,8 @@ func (s *server) limit(class domain.RateClass, nameIn func(*fiber.Ctx) string) f
 
 // requireSessionLimited is signedIn for calls that are counted: against the address before anybody is looked up, and then against whoever
 // they are.
-func (s *server) requireSessionLimited(class domain.RateClass, handle func(c *fiber.Ctx, actor access.Principal) error) []fiber.Handler {
-	return []fiber.Handler{s.limit(class, noAccountName), s.requireSession(func(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) requireSessionLimited(class domain.RateClass, handle func(c *fiber.Ctx, actor identity.Principal) error) []fiber.Handler {
+	return []fiber.Handler{s.limit(class, noAccountName), s.requireSession(func(c *fiber.Ctx, actor identity.Principal) error {
 		if err := s.checkRateLimit(c, class, ratelimit.Caller{User: actor.User.ID()}); err != nil {
 			return err
 		}

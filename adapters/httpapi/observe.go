@@ -11,7 +11,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -54,7 +54,7 @@ func (s *server) observe(c *fiber.Ctx) error {
 }
 
 // logAccountEvent tells the operator's log what somebody did to their account (OWASP ASVS 5.0, 16.3.1).
-func (s *server) logAccountEvent(c *fiber.Ctx, actor access.Principal, what string, more ...slog.Attr) {
+func (s *server) logAccountEvent(c *fiber.Ctx, actor identity.Principal, what string, more ...slog.Attr) {
 	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, what, append([]slog.Attr{slog.String("request_id", requestID(c)),
 		slog.String("user_id", actor.User.ID().String()), slog.String("session_id", actor.Session.ID().String())}, more...)...)
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (s *server) listPasskeys(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) listPasskeys(c *fiber.Ctx, actor identity.Principal) error {
 	owned, err := s.usecases.Passkeys.List.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err
@@ -25,7 +25,7 @@ func (s *server) listPasskeys(c *fiber.Ctx, actor access.Principal) error {
 	return c.JSON(fiber.Map{"items": items, "signals": s.signalsFor(actor.User, owned)})
 }
 
-func (s *server) addPasskeyOptions(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) addPasskeyOptions(c *fiber.Ctx, actor identity.Principal) error {
 	by := s.ceremonyBrowser(c)
 	started, err := s.usecases.Passkeys.BeginAdd.Execute(c.UserContext(), actor, by.binding)
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *server) addPasskeyOptions(c *fiber.Ctx, actor access.Principal) error {
 	return s.renderOptions(c, by, started)
 }
 
-func (s *server) addPasskeyVerify(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) addPasskeyVerify(c *fiber.Ctx, actor identity.Principal) error {
 	var body struct {
 		ChallengeID string         `json:"challenge_id"`
 		Credential  jsontext.Value `json:"credential"`
@@ -61,7 +61,7 @@ func (s *server) addPasskeyVerify(c *fiber.Ctx, actor access.Principal) error {
 	})
 }
 
-func (s *server) renamePasskey(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) renamePasskey(c *fiber.Ctx, actor identity.Principal) error {
 	var body struct {
 		Name nullableString `json:"name"`
 	}
@@ -86,7 +86,7 @@ func (s *server) renamePasskey(c *fiber.Ctx, actor access.Principal) error {
 	return c.JSON(fiber.Map{"passkey": s.passkeyOf(renamed)})
 }
 
-func (s *server) deletePasskey(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) deletePasskey(c *fiber.Ctx, actor identity.Principal) error {
 	id, err := credentialID(c)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -135,7 +135,7 @@ func (s *server) logFailure(p problem, err error, c *fiber.Ctx) {
 		s.log.Warn("ceremony rejected", id, slog.String("code", p.Code), slog.String("reason", string(rejection.Reason)),
 			slog.String("detail", rejection.Detail), slog.String("ip", s.clientIP(c)))
 	}
-	var odd *access.AnomalyError
+	var odd *ceremony.AnomalyError
 	if errors.As(err, &odd) {
 		outcome := "refused"
 		if odd.Credential.Status() == domain.CredentialSuspended {

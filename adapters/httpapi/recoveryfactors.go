@@ -6,12 +6,12 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/timestamp"
 )
 
 // getRecovery shows what the caller would recover with.
-func (s *server) getRecovery(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) getRecovery(c *fiber.Ctx, actor identity.Principal) error {
 	have, err := s.usecases.Recovery.Show.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func (s *server) getRecovery(c *fiber.Ctx, actor access.Principal) error {
 }
 
 // setUpTOTP hands out a secret, once.
-func (s *server) setUpTOTP(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) setUpTOTP(c *fiber.Ctx, actor identity.Principal) error {
 	key, err := s.usecases.Recovery.SetUpTOTP.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (s *server) setUpTOTP(c *fiber.Ctx, actor access.Principal) error {
 	}{key.Secret.Reveal(), key.URI.Reveal(), "data:image/png;base64," + base64.StdEncoding.EncodeToString(key.QR)})
 }
 
-func (s *server) confirmTOTP(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) confirmTOTP(c *fiber.Ctx, actor identity.Principal) error {
 	var body struct {
 		Code string `json:"code"`
 	}
@@ -63,7 +63,7 @@ func (s *server) confirmTOTP(c *fiber.Ctx, actor access.Principal) error {
 	return c.SendStatus(http.StatusNoContent)
 }
 
-func (s *server) removeTOTP(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) removeTOTP(c *fiber.Ctx, actor identity.Principal) error {
 	if err := s.usecases.Recovery.RemoveTOTP.Execute(c.UserContext(), actor); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (s *server) removeTOTP(c *fiber.Ctx, actor access.Principal) error {
 }
 
 // generateBackupCodes hands out a new set, once.
-func (s *server) generateBackupCodes(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) generateBackupCodes(c *fiber.Ctx, actor identity.Principal) error {
 	made, err := s.usecases.Recovery.GenerateCodes.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err

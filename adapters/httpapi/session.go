@@ -6,11 +6,11 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (s *server) getSession(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) getSession(c *fiber.Ctx, actor identity.Principal) error {
 	return c.JSON(struct {
 		User    user    `json:"user"`
 		Session session `json:"session"`
@@ -64,7 +64,7 @@ func (s *server) refreshSession(c *fiber.Ctx) error {
 	return c.JSON(fiber.Map{"tokens": tokensOf(pair)})
 }
 
-func (s *server) issueAccessToken(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) issueAccessToken(c *fiber.Ctx, actor identity.Principal) error {
 	minted, err := s.usecases.Sessions.IssueAccessToken.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err

@@ -7,7 +7,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -81,13 +82,13 @@ type signals struct {
 
 // renderSignIn hands out a session: a browser's in the cookie and never in the body, where scripts could read it; a
 // program's as tokens.
-func (s *server) renderSignIn(c *fiber.Ctx, grant access.SignIn) error {
+func (s *server) renderSignIn(c *fiber.Ctx, grant sessions.SignIn) error {
 	s.meter.CountSignIn()
 	s.recordAnomaly(c, grant.Anomaly, grant.Credential, "allowed")
 	s.log.Info("signed in", slog.String("request_id", requestID(c)), slog.String("user_id", grant.User.ID().String()),
 		slog.String("session_id", grant.Session.ID().String()), slog.String("passkey_id", grant.Credential.ID().String()))
 	answer := sessionResponse{
-		User: userOf(grant.User), Session: sessionOf(grant.Session, access.Principal{Session: grant.Session}), Passkey: s.passkeyOf(grant.Credential),
+		User: userOf(grant.User), Session: sessionOf(grant.Session, identity.Principal{Session: grant.Session}), Passkey: s.passkeyOf(grant.Credential),
 		Signals: s.signalsFor(grant.User, grant.AcceptedCredentials),
 	}
 	if grant.Tokens != nil {
@@ -108,7 +109,7 @@ func userOf(u *domain.User) user {
 }
 
 // sessionOf shows a session to the actor, who is in it or not.
-func sessionOf(sn *domain.Session, actor access.Principal) session {
+func sessionOf(sn *domain.Session, actor identity.Principal) session {
 	is := sn.State()
 	return session{
 		ID: is.ID.String(), CreatedAt: timestamp.Of(is.CreatedAt), LastSeenAt: timestamp.Of(is.LastSeenAt), ExpiresAt: timestamp.Of(is.ExpiresAt), AuthTime: authTime(is.AuthTime),

@@ -6,12 +6,12 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 )
 
 // listSessions shows where the caller is signed in.
-func (s *server) listSessions(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) listSessions(c *fiber.Ctx, actor identity.Principal) error {
 	after, limit, err := parsePage(c, domain.ParseSessionID)
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func (s *server) listSessions(c *fiber.Ctx, actor access.Principal) error {
 	return c.JSON(list[session]{items, optional(next)})
 }
 
-func (s *server) revokeSession(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) revokeSession(c *fiber.Ctx, actor identity.Principal) error {
 	id, err := domain.ParseSessionID(c.Params("id"))
 	if err != nil {
 		return domain.ErrSessionNotFound
@@ -46,7 +46,7 @@ func (s *server) revokeSession(c *fiber.Ctx, actor access.Principal) error {
 	return c.SendStatus(http.StatusNoContent)
 }
 
-func (s *server) revokeOtherSessions(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) revokeOtherSessions(c *fiber.Ctx, actor identity.Principal) error {
 	ended, err := s.usecases.Sessions.RevokeOthers.Execute(c.UserContext(), actor)
 	if err != nil {
 		return err

@@ -4,11 +4,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/stepup"
 )
 
-func (s *server) stepUpOptions(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) stepUpOptions(c *fiber.Ctx, actor identity.Principal) error {
 	by := s.ceremonyBrowser(c)
 	started, err := s.usecases.StepUp.Begin.Execute(c.UserContext(), actor, by.binding)
 	if err != nil {
@@ -17,7 +17,7 @@ func (s *server) stepUpOptions(c *fiber.Ctx, actor access.Principal) error {
 	return s.renderOptions(c, by, started)
 }
 
-func (s *server) stepUpVerify(c *fiber.Ctx, actor access.Principal) error {
+func (s *server) stepUpVerify(c *fiber.Ctx, actor identity.Principal) error {
 	var body struct {
 		ChallengeID string         `json:"challenge_id"`
 		Credential  jsontext.Value `json:"credential"`

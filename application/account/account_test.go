@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/memory"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -31,8 +32,8 @@ type deviceNames struct{}
 
 func (deviceNames) NameOf(userAgent string) string { return userAgent }
 
-func newAuditLog() *access.AuditLog {
-	return &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
+func newAuditLog() *audit.Log {
+	return &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 }
 
 func update(t *testing.T, store ports.Store, fn func(ports.Tx) error) {
@@ -43,7 +44,7 @@ func update(t *testing.T, store ports.Store, fn func(ports.Tx) error) {
 }
 
 // addUser is somebody with an account, an address that they have verified, a passkey and a session by it.
-func addUser(t *testing.T, store ports.Store, name string, email domain.Email) access.Principal {
+func addUser(t *testing.T, store ports.Store, name string, email domain.Email) identity.Principal {
 	t.Helper()
 	applicant, err := domain.NewPendingUser(email, domain.DisplayName(name), noon, rand.Reader)
 	if err != nil {
@@ -63,7 +64,7 @@ func addUser(t *testing.T, store ports.Store, name string, email domain.Email) a
 	update(t, store, func(tx ports.Tx) error {
 		return errors.Join(tx.Users.Add(t.Context(), user), tx.Credentials.Add(t.Context(), key), tx.Sessions.Add(t.Context(), session))
 	})
-	return access.Principal{User: user, Session: session, AuthContext: session.AuthContext(), Client: access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+	return identity.Principal{User: user, Session: session, AuthContext: session.AuthContext(), Client: identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
 // storedUser is somebody as the store has them.
@@ -91,7 +92,7 @@ func entries(t *testing.T, store ports.Store, of domain.UserID) (list []domain.E
 	return list
 }
 
-func changeAccount(t *testing.T, store ports.Store, actor access.Principal, wish account.Patch) (account.Changed, error) {
+func changeAccount(t *testing.T, store ports.Store, actor identity.Principal, wish account.Patch) (account.Changed, error) {
 	t.Helper()
 	return (&account.Change{Store: store, Clock: clock(noon), Audit: newAuditLog(), EmailVerification: &mail.EmailVerification{}, StepUp: stepUp}).Execute(t.Context(), actor, wish)
 }
@@ -174,7 +175,7 @@ func TestChange_UsesStoredAccount(t *testing.T) {
 	}
 }
 
-func deleteAccount(t *testing.T, store ports.Store, actor access.Principal, after time.Duration) error {
+func deleteAccount(t *testing.T, store ports.Store, actor identity.Principal, after time.Duration) error {
 	t.Helper()
 	return (&account.Delete{Store: store, Clock: clock(noon.Add(after)), Audit: newAuditLog(), StepUp: stepUp}).Execute(t.Context(), actor)
 }
@@ -296,7 +297,7 @@ func TestEvents_OwnNewestFirst(t *testing.T) {
 	ada, ben := addUser(t, store, "Ada", ""), addUser(t, store, "Ben", "")
 	var newestFirst []domain.EventID
 	for i := range 5 {
-		for _, actor := range []access.Principal{ada, ben} {
+		for _, actor := range []identity.Principal{ada, ben} {
 			e, err := domain.NewEvent(domain.EventState{UserID: actor.User.ID(), Kind: domain.EventSignedIn}, noon.Add(time.Duration(i)*time.Second), rand.Reader)
 			if err != nil {
 				t.Fatal(err)

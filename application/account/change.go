@@ -5,8 +5,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -15,7 +17,8 @@ import (
 type Change struct {
 	Store             ports.Store
 	Clock             ports.Clock
-	Audit             *access.AuditLog
+	Audit             *audit.Log
+	Notifier          notify.Notifier
 	EmailVerification *mail.EmailVerification
 	StepUp            domain.StepUpTTL
 }
@@ -36,7 +39,7 @@ type Changed struct {
 // Execute gives the account another name or address; where mail is sent, an address is claimed and waits for its code. It
 // fails with domain.ErrEmailTaken, which is never told where mail is sent, with a *domain.RetryAfterError if too many codes were sent
 // to the address, or with domain.ErrStepUpRequired for another address without a fresh proof.
-func (c *Change) Execute(ctx context.Context, actor access.Principal, wish Patch) (changed Changed, err error) {
+func (c *Change) Execute(ctx context.Context, actor identity.Principal, wish Patch) (changed Changed, err error) {
 	now := c.Clock.Now()
 	var draft mail.PendingCode
 	if c.EmailVerification.Policy.Enabled() && wish.Email != nil && *wish.Email != "" {
@@ -78,7 +81,7 @@ func (c *Change) Execute(ctx context.Context, actor access.Principal, wish Patch
 				return err
 			}
 		}
-		return recordChange(ctx, tx, c.Audit, actor, before, changed.Fields, now)
+		return recordChange(ctx, tx, c.Audit, c.Notifier, actor, before, changed.Fields, now)
 	})
 	return changed, err
 }
@@ -104,7 +107,7 @@ func (c *Change) changeEmail(ctx context.Context, tx ports.Tx, user *domain.User
 }
 
 // recordChange enters in the log what is different now, and has the former address told if it is not the account's any more.
-func recordChange(ctx context.Context, tx ports.Tx, log *access.AuditLog, actor access.Principal, before *domain.User, names []string, now time.Time) error {
+func recordChange(ctx context.Context, tx ports.Tx, log *audit.Log, notifier notify.Notifier, actor identity.Principal, before *domain.User, names []string, now time.Time) error {
 	e := domain.EventState{Kind: domain.EventAccountChanged, UserID: actor.User.ID(), SessionID: actor.Session.ID(), Changed: names}
 	if err := log.Record(ctx, tx, actor.Client, now, e); err != nil {
 		return err
@@ -116,5 +119,5 @@ func recordChange(ctx context.Context, tx ports.Tx, log *access.AuditLog, actor 
 	if actor.User.Email() == "" {
 		kind = domain.EmailKindAddressRemoved
 	}
-	return log.Notify(ctx, tx, before, actor.User.ID(), kind, actor.Client, e, now)
+	return notifier.Queue(ctx, tx, before, actor.User.ID(), kind, actor.Client, e, now)
 }

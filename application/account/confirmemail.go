@@ -3,8 +3,10 @@ package account
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -13,13 +15,14 @@ import (
 type ConfirmEmail struct {
 	Store             ports.Store
 	Clock             ports.Clock
-	Audit             *access.AuditLog
+	Audit             *audit.Log
+	Notifier          notify.Notifier
 	EmailVerification *mail.EmailVerification
 }
 
 // Execute fails with domain.ErrEmailOff, domain.ErrInvalidCode, domain.ErrStepUpRequired in a recovered session, or, for
 // whoever has shown that they read the address's mail, domain.ErrEmailTaken if another account was quicker.
-func (c *ConfirmEmail) Execute(ctx context.Context, actor access.Principal, code string) (changed Changed, err error) {
+func (c *ConfirmEmail) Execute(ctx context.Context, actor identity.Principal, code string) (changed Changed, err error) {
 	if err := c.EmailVerification.Policy.RequireEnabled(); err != nil {
 		return Changed{}, err
 	}
@@ -51,7 +54,7 @@ func (c *ConfirmEmail) Execute(ctx context.Context, actor access.Principal, code
 		if changed.AcceptedCredentials, err = tx.Credentials.ListByUser(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		return recordChange(ctx, tx, c.Audit, actor, before, changed.Fields, now)
+		return recordChange(ctx, tx, c.Audit, c.Notifier, actor, before, changed.Fields, now)
 	})
 	if err == nil {
 		err = refusal

@@ -3,24 +3,27 @@ package account
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
 // Delete takes an account away at its owner's wish.
 type Delete struct {
-	Store  ports.Store
-	Clock  ports.Clock
-	Audit  *access.AuditLog
-	StepUp domain.StepUpTTL
+	Store    ports.Store
+	Clock    ports.Clock
+	Audit    *audit.Log
+	Notifier notify.Notifier
+	StepUp   domain.StepUpTTL
 	// Lockout finds what was counted against the account, which the store cannot tell is theirs.
 	Lockout domain.LockoutKey
 }
 
 // Execute removes everything of the person. That there was somebody, and when they left, stays in the events, without a
 // name. It fails with domain.ErrStepUpRequired.
-func (d *Delete) Execute(ctx context.Context, actor access.Principal) error {
+func (d *Delete) Execute(ctx context.Context, actor identity.Principal) error {
 	now := d.Clock.Now()
 	return d.Store.Update(ctx, func(tx ports.Tx) error {
 		actor, err := actor.Reload(ctx, tx, now)
@@ -41,6 +44,6 @@ func (d *Delete) Execute(ctx context.Context, actor access.Principal) error {
 		if err := tx.Users.Remove(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		return d.Audit.Notify(ctx, tx, actor.User, domain.UserID{}, domain.EmailKindAccountDeleted, actor.Client, e, now)
+		return d.Notifier.Queue(ctx, tx, actor.User, domain.UserID{}, domain.EmailKindAccountDeleted, actor.Client, e, now)
 	})
 }

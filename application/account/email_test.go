@@ -11,9 +11,11 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/memory"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/account"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -22,7 +24,7 @@ import (
 type emailFixture struct {
 	t            *testing.T
 	store        ports.Store
-	auditLog     *access.AuditLog
+	auditLog     *audit.Log
 	verification *mail.EmailVerification
 	now          time.Time
 }
@@ -38,7 +40,7 @@ func newEmailFixture(t *testing.T) *emailFixture {
 		t.Fatal(err)
 	}
 	return &emailFixture{
-		t: t, store: memory.New(), now: noon, auditLog: &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}, Mail: domain.EmailOn},
+		t: t, store: memory.New(), now: noon, auditLog: &audit.Log{Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: domain.EmailOn}},
 		verification: &mail.EmailVerification{
 			Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32)}, Sealer: sealer, Random: rand.Reader, Lockout: bytes.Repeat([]byte{2}, 32),
 		},
@@ -47,15 +49,15 @@ func newEmailFixture(t *testing.T) *emailFixture {
 
 // disableMail sending mail, as an operator does who takes the settings back.
 func (p *emailFixture) disableMail() {
-	p.auditLog.Mail, p.verification.Policy = domain.EmailOff, domain.EmailOff
+	p.auditLog.Notifier.Policy, p.verification.Policy = domain.EmailOff, domain.EmailOff
 }
 
-func (p *emailFixture) addUser(name string, email domain.Email) access.Principal {
+func (p *emailFixture) addUser(name string, email domain.Email) identity.Principal {
 	return addUser(p.t, p.store, name, email)
 }
 
 // setUnverified has an account's address not verified, say since it was set before mail was sent.
-func (p *emailFixture) setUnverified(actor access.Principal) access.Principal {
+func (p *emailFixture) setUnverified(actor identity.Principal) identity.Principal {
 	p.t.Helper()
 	is := actor.User.State()
 	is.EmailVerifiedAt = time.Time{}
@@ -65,20 +67,20 @@ func (p *emailFixture) setUnverified(actor access.Principal) access.Principal {
 }
 
 // markRecovered has the actor's session be one that recovery bought.
-func (p *emailFixture) markRecovered(actor access.Principal) {
+func (p *emailFixture) markRecovered(actor identity.Principal) {
 	p.t.Helper()
 	session := domain.RestoreSession(actor.Session.State())
 	session.MarkRecovered()
 	update(p.t, p.store, func(tx ports.Tx) error { return tx.Sessions.Save(p.t.Context(), session) })
 }
 
-func (p *emailFixture) changeEmail(actor access.Principal, email domain.Email) (account.Changed, error) {
-	change := &account.Change{Store: p.store, Clock: clock(p.now), Audit: p.auditLog, EmailVerification: p.verification, StepUp: stepUp}
+func (p *emailFixture) changeEmail(actor identity.Principal, email domain.Email) (account.Changed, error) {
+	change := &account.Change{Store: p.store, Clock: clock(p.now), Audit: p.auditLog, Notifier: p.auditLog.Notifier, EmailVerification: p.verification, StepUp: stepUp}
 	return change.Execute(p.t.Context(), actor, account.Patch{Email: &email})
 }
 
 // requestEmail has the actor claim an address and returns the code that was sent to it.
-func (p *emailFixture) requestEmail(actor access.Principal, email domain.Email) string {
+func (p *emailFixture) requestEmail(actor identity.Principal, email domain.Email) string {
 	p.t.Helper()
 	if _, err := p.changeEmail(actor, email); err != nil {
 		p.t.Fatal(err)
@@ -86,12 +88,12 @@ func (p *emailFixture) requestEmail(actor access.Principal, email domain.Email) 
 	return p.code(actor)
 }
 
-func (p *emailFixture) resendCode(actor access.Principal) (time.Time, error) {
+func (p *emailFixture) resendCode(actor identity.Principal) (time.Time, error) {
 	return (&account.SendCode{Store: p.store, Clock: clock(p.now), EmailVerification: p.verification}).Execute(p.t.Context(), actor)
 }
 
-func (p *emailFixture) confirmEmail(actor access.Principal, code string) (account.Changed, error) {
-	confirm := &account.ConfirmEmail{Store: p.store, Clock: clock(p.now), Audit: p.auditLog, EmailVerification: p.verification}
+func (p *emailFixture) confirmEmail(actor identity.Principal, code string) (account.Changed, error) {
+	confirm := &account.ConfirmEmail{Store: p.store, Clock: clock(p.now), Audit: p.auditLog, Notifier: p.auditLog.Notifier, EmailVerification: p.verification}
 	return confirm.Execute(p.t.Context(), actor, code)
 }
 
@@ -111,7 +113,7 @@ func (p *emailFixture) sent(kind domain.EmailKind) (list []domain.OutboxEmailSta
 }
 
 // code is the one that was sent to the actor and proves an address now; "" if there is none.
-func (p *emailFixture) code(of access.Principal) (code string) {
+func (p *emailFixture) code(of identity.Principal) (code string) {
 	p.t.Helper()
 	for _, m := range p.sent(domain.EmailKindVerificationCode) {
 		if m.UserID != of.User.ID() {
@@ -132,12 +134,12 @@ func (p *emailFixture) code(of access.Principal) (code string) {
 	return code
 }
 
-func (p *emailFixture) user(of access.Principal) domain.UserState {
+func (p *emailFixture) user(of identity.Principal) domain.UserState {
 	return storedUser(p.t, p.store, of.User.ID())
 }
 
 // changedFields are what the account's log says was changed, newest first.
-func (p *emailFixture) changedFields(of access.Principal) (list []string) {
+func (p *emailFixture) changedFields(of identity.Principal) (list []string) {
 	p.t.Helper()
 	for _, e := range entries(p.t, p.store, of.User.ID()) {
 		if e.Kind != domain.EventAccountChanged || e.SessionID != of.Session.ID() || e.IP != of.Client.IP {

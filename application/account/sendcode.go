@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -19,7 +19,7 @@ type SendCode struct {
 
 // Execute returns until when the code is good; those before it are not any more. It fails with domain.ErrEmailOff,
 // domain.ErrNoPendingEmail, a *domain.RetryAfterError after too many of them, or domain.ErrStepUpRequired in a recovered session.
-func (s *SendCode) Execute(ctx context.Context, actor access.Principal) (expires time.Time, err error) {
+func (s *SendCode) Execute(ctx context.Context, actor identity.Principal) (expires time.Time, err error) {
 	if err := s.EmailVerification.Policy.RequireEnabled(); err != nil {
 		return time.Time{}, err
 	}

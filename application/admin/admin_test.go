@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/memory"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -33,11 +33,11 @@ func (deviceNames) NameOf(userAgent string) string { return userAgent }
 type fixture struct {
 	t        *testing.T
 	store    ports.Store
-	auditLog *access.AuditLog
+	auditLog *audit.Log
 }
 
 func newFixture(t *testing.T) *fixture {
-	return &fixture{t, memory.New(), &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}}
+	return &fixture{t, memory.New(), &audit.Log{Random: rand.Reader, Devices: deviceNames{}}}
 }
 
 func (h *fixture) update(fn func(ports.Tx) error) {

@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -12,7 +14,7 @@ import (
 type DisableUser struct {
 	Store ports.Store
 	Clock ports.Clock
-	Audit *access.AuditLog
+	Audit *audit.Log
 }
 
 // Execute returns how many sessions it ended. An account that is shut stays so. It fails with domain.ErrUserNotFound.
@@ -32,7 +34,7 @@ func (d *DisableUser) Execute(ctx context.Context, who UserRef) (ended int, err 
 			return err
 		}
 		e := domain.EventState{Kind: domain.EventSessionRevoked, Actor: domain.ActorOperator, Reason: string(domain.EventAccountDisabled)}
-		ended, err = d.Audit.RevokeSessions(ctx, tx, user.ID(), func(*domain.Session) bool { return false }, access.Client{}, e, now)
+		ended, err = sessions.RevokeSessions(ctx, tx, d.Audit, user.ID(), nil, identity.Client{}, e, now)
 		return err
 	})
 	return ended, err

@@ -4,7 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -13,7 +14,7 @@ import (
 type EnableUser struct {
 	Store ports.Store
 	Clock ports.Clock
-	Audit *access.AuditLog
+	Audit *audit.Log
 }
 
 // Execute fails with domain.ErrUserNotFound. An account that is open stays so.
@@ -28,9 +29,9 @@ func (e *EnableUser) Execute(ctx context.Context, who UserRef) error {
 	})
 }
 
-func recordChange(ctx context.Context, tx ports.Tx, log *access.AuditLog, user *domain.User, kind domain.EventKind, now time.Time) error {
+func recordChange(ctx context.Context, tx ports.Tx, log *audit.Log, user *domain.User, kind domain.EventKind, now time.Time) error {
 	if err := tx.Users.Save(ctx, user); err != nil {
 		return err
 	}
-	return log.Record(ctx, tx, access.Client{}, now, domain.EventState{Kind: kind, UserID: user.ID(), Actor: domain.ActorOperator})
+	return log.Record(ctx, tx, identity.Client{}, now, domain.EventState{Kind: kind, UserID: user.ID(), Actor: domain.ActorOperator})
 }

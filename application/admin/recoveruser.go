@@ -5,7 +5,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -15,7 +16,7 @@ type RecoverUser struct {
 	Store        ports.Store
 	Clock        ports.Clock
 	Random       io.Reader
-	Audit        *access.AuditLog
+	Audit        *audit.Log
 	Keys         domain.RecoveryGrantKeys
 	AccessPolicy domain.AccessPolicy
 }
@@ -52,7 +53,7 @@ func (r *RecoverUser) Execute(ctx context.Context, who UserRef) (recovery Recove
 		if err := tx.RecoveryGrants.Put(ctx, grant); err != nil {
 			return err
 		}
-		return r.Audit.Record(ctx, tx, access.Client{}, now, domain.EventState{
+		return r.Audit.Record(ctx, tx, identity.Client{}, now, domain.EventState{
 			Kind: domain.EventRecoveryGranted, UserID: user.ID(), Actor: domain.ActorOperator, Changed: []string{string(domain.FactorOperator)},
 		})
 	})

@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -12,7 +14,7 @@ import (
 type RevokeSession struct {
 	Store ports.Store
 	Clock ports.Clock
-	Audit *access.AuditLog
+	Audit *audit.Log
 }
 
 // Execute fails with domain.ErrSessionNotFound for one that has ended or never was.
@@ -27,7 +29,7 @@ func (r *RevokeSession) Execute(ctx context.Context, id domain.SessionID) error 
 			return domain.ErrSessionNotFound
 		}
 		e := domain.EventState{Kind: domain.EventSessionRevoked, Actor: domain.ActorOperator}
-		return r.Audit.RevokeSession(ctx, tx, session, access.Client{}, e, now)
+		return sessions.RevokeSession(ctx, tx, r.Audit, session, identity.Client{}, e, now)
 	})
 }
 
@@ -35,7 +37,7 @@ func (r *RevokeSession) Execute(ctx context.Context, id domain.SessionID) error 
 type RevokeSessions struct {
 	Store ports.Store
 	Clock ports.Clock
-	Audit *access.AuditLog
+	Audit *audit.Log
 }
 
 // Execute returns how many sessions it ended. It fails with domain.ErrUserNotFound.
@@ -47,7 +49,7 @@ func (r *RevokeSessions) Execute(ctx context.Context, who UserRef) (ended int, e
 			return err
 		}
 		e := domain.EventState{Kind: domain.EventSessionRevoked, Actor: domain.ActorOperator}
-		ended, err = r.Audit.RevokeSessions(ctx, tx, user.ID(), func(*domain.Session) bool { return false }, access.Client{}, e, now)
+		ended, err = sessions.RevokeSessions(ctx, tx, r.Audit, user.ID(), nil, identity.Client{}, e, now)
 		return err
 	})
 	return ended, err

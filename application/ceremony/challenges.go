@@ -10,7 +10,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -100,7 +100,7 @@ func (d *Challenges) Fail(ctx context.Context, id domain.ChallengeID, event *dom
 		} else if err != nil {
 			return err
 		}
-		_, err := access.StoreEvent(ctx, tx, event)
+		_, err := audit.StoreEvent(ctx, tx, event)
 		return err
 	})
 	if err != nil && !errors.Is(err, domain.ErrChallengeNotFound) {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -17,9 +19,9 @@ type Finish struct {
 	RelyingParty  ports.RelyingParty
 	Clock         ports.Clock
 	Challenges    *ceremony.Challenges
-	SessionIssuer *access.SessionIssuer
-	Audit         *access.AuditLog
-	PasskeyUsage  *access.PasskeyUsage
+	SessionIssuer *sessions.SessionIssuer
+	Audit         *audit.Log
+	PasskeyUsage  *ceremony.PasskeyUsage
 	Decoys        domain.Decoys
 	Lockout       domain.LockoutKey
 	Limit         domain.SessionLimit
@@ -30,28 +32,28 @@ type FinishInput struct {
 	ChallengeID domain.ChallengeID
 	Binding     domain.Binding
 	Credential  ports.AuthenticationAnswer
-	Client      access.Client
+	Client      identity.Client
 }
 
 // Execute returns the new session. It fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
 // domain.ErrPasskeyUnknown, domain.ErrPasskeySuspended, domain.ErrUserDisabled, or a *domain.Rejection; the challenge is
 // spent all the same, and the owner of the passkey finds the attempt in their log.
-func (f *Finish) Execute(ctx context.Context, answer FinishInput) (access.SignIn, error) {
+func (f *Finish) Execute(ctx context.Context, answer FinishInput) (sessions.SignIn, error) {
 	now := f.Clock.Now()
 	decoy := f.Decoys.Contains(domain.CredentialID(answer.Credential.ID)) // computed for every id, for the time it takes
 	known, err := f.lookUp(ctx, answer, now)
 	if errors.Is(err, domain.ErrPasskeyUnknown) {
-		return access.SignIn{}, f.rejectUnknown(ctx, answer, known, decoy, now)
+		return sessions.SignIn{}, f.rejectUnknown(ctx, answer, known, decoy, now)
 	}
 	if err != nil {
-		return access.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, nil, err)
+		return sessions.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, nil, err)
 	}
 	grant, err := f.signIn(ctx, answer, known, now)
 	if err != nil {
 		event, eventErr := f.Audit.Failure(answer.Client, now, domain.EventState{
 			Kind: domain.EventSignInRefused, UserID: known.owner.ID(), CredentialID: known.credential.ID(), PasskeyName: known.credential.Name(),
 		}, err)
-		return access.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
+		return sessions.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
 	}
 	return grant, nil
 }
@@ -65,14 +67,14 @@ func (f *Finish) rejectUnknown(ctx context.Context, answer FinishInput, known kn
 	return f.Challenges.Fail(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
 }
 
-func (f *Finish) signIn(ctx context.Context, answer FinishInput, known knownPasskey, now time.Time) (access.SignIn, error) {
+func (f *Finish) signIn(ctx context.Context, answer FinishInput, known knownPasskey, now time.Time) (sessions.SignIn, error) {
 	assertion, err := f.RelyingParty.VerifyAuthentication(known.state, answer.Credential, known.owner, known.credential)
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	grant, err := f.SessionIssuer.New(ctx, known.owner, known.credential, answer.Client, now)
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	grant.NearLimit = f.Limit.Near(known.sessionCount)
 	var refusal error
@@ -107,7 +109,7 @@ func (f *Finish) signIn(ctx context.Context, answer FinishInput, known knownPass
 		err = refusal
 	}
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	return grant, nil
 }

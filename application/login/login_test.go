@@ -15,9 +15,11 @@ import (
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/webauthn"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/login"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -146,15 +148,15 @@ func (l *fixture) beginWithSignCount(count uint32) attempt {
 	return l.begin(domain.Binding{}, authenticator.ForgeSignCount(count))
 }
 
-func (l *fixture) finish(a attempt) (access.SignIn, error) { return l.finishAs(a, access.Client{}) }
+func (l *fixture) finish(a attempt) (sessions.SignIn, error) { return l.finishAs(a, identity.Client{}) }
 
-func (l *fixture) finishAs(a attempt, visitor access.Client) (access.SignIn, error) {
-	log := &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
+func (l *fixture) finishAs(a attempt, visitor identity.Client) (sessions.SignIn, error) {
+	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 	finish := &login.Finish{
 		Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Challenges: l.challenges(), Audit: log,
-		PasskeyUsage: &access.PasskeyUsage{Policy: l.policy, Audit: log},
-		SessionIssuer: &access.SessionIssuer{
-			Random: rand.Reader, Issuer: l.issuer, Audit: log, Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
+		PasskeyUsage: &ceremony.PasskeyUsage{Policy: l.policy, Audit: log},
+		SessionIssuer: &sessions.SessionIssuer{
+			Random: rand.Reader, Devices: deviceNames{}, Issuer: l.issuer, Audit: log, Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
 		},
 	}
 	return finish.Execute(l.t.Context(), login.FinishInput{ChallengeID: a.challenge, Binding: a.browser, Credential: a.answer, Client: visitor})
@@ -481,7 +483,7 @@ func TestFinish_RecordsRejection(t *testing.T) {
 
 func TestFinish_RejectionEventNamesPasskey(t *testing.T) {
 	l := newFixture(t)
-	if _, err := l.finishAs(l.begin(domain.Binding{}, authenticator.ForgeSignature(truncateSignature)), access.Client{IP: "203.0.113.9", RequestID: "request-17"}); err == nil {
+	if _, err := l.finishAs(l.begin(domain.Binding{}, authenticator.ForgeSignature(truncateSignature)), identity.Client{IP: "203.0.113.9", RequestID: "request-17"}); err == nil {
 		t.Fatal("it was accepted")
 	}
 	l.update(func(ctx context.Context, tx ports.Tx) error {
@@ -617,7 +619,7 @@ func TestFinish_BearerTransportReturnsTokens(t *testing.T) {
 	l := newFixture(t)
 	l.issuer = newIssuer(t, l.store)
 	for transport, bearer := range map[domain.Transport]bool{"": false, domain.TransportCookie: false, domain.TransportBearer: true} {
-		grant, err := l.finishAs(l.begin(domain.Binding{}), access.Client{Transport: transport})
+		grant, err := l.finishAs(l.begin(domain.Binding{}), identity.Client{Transport: transport})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -645,7 +647,7 @@ func TestFinish_ReplacesOnlyCookieSession(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.finishAs(l.begin(domain.Binding{}), access.Client{SessionToken: before.Token, Transport: transport}); err != nil {
+		if _, err := l.finishAs(l.begin(domain.Binding{}), identity.Client{SessionToken: before.Token, Transport: transport}); err != nil {
 			t.Fatal(err)
 		}
 		l.update(func(ctx context.Context, tx ports.Tx) error {
@@ -666,7 +668,7 @@ func TestFinish_NoSessionWhenTokensFail(t *testing.T) {
 		KeySet: signingkeys.NewKeySet(unreadableStore{l.store}, jwt.New(), nil, clock{}, domain.KeyRotation{}, nil),
 	}
 	begun := l.beginWithSignCount(2)
-	if _, err := l.finishAs(begun, access.Client{Transport: domain.TransportBearer}); !errors.Is(err, domain.ErrUnavailable) {
+	if _, err := l.finishAs(begun, identity.Client{Transport: domain.TransportBearer}); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if n := l.countSessions(); n != 0 {

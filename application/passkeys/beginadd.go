@@ -3,8 +3,8 @@ package passkeys
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -21,7 +21,7 @@ type BeginAdd struct {
 
 // Execute returns the options for a passkey on an authenticator that holds none of the person's yet. It fails with
 // domain.ErrStepUpRequired or domain.ErrPasskeyLimitReached.
-func (b *BeginAdd) Execute(ctx context.Context, actor access.Principal, browser domain.Binding) (ceremony.Begun, error) {
+func (b *BeginAdd) Execute(ctx context.Context, actor identity.Principal, browser domain.Binding) (ceremony.Begun, error) {
 	if err := actor.RequireRecentAuth(b.StepUp, b.Clock.Now()); err != nil {
 		return ceremony.Begun{}, err
 	}

@@ -6,8 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -18,7 +19,7 @@ type FinishAdd struct {
 	RelyingParty ports.RelyingParty
 	Clock        ports.Clock
 	Challenges   *ceremony.Challenges
-	Audit        *access.AuditLog
+	Audit        *audit.Log
 	Limit        domain.PasskeyLimit
 	Decoys       domain.Decoys
 }
@@ -40,7 +41,7 @@ type Added struct {
 
 // Execute fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired, domain.ErrPasskeyAlreadyRegistered,
 // domain.ErrPasskeyLimitReached, domain.ErrStepUpRequired if the session was stepped up in since the actor's token was issued, or a *domain.Rejection; the challenge is spent all the same.
-func (f *FinishAdd) Execute(ctx context.Context, actor access.Principal, answer FinishAddInput) (Added, error) {
+func (f *FinishAdd) Execute(ctx context.Context, actor identity.Principal, answer FinishAddInput) (Added, error) {
 	now := f.Clock.Now()
 	added, err := f.add(ctx, actor, answer, now)
 	if err != nil {
@@ -52,7 +53,7 @@ func (f *FinishAdd) Execute(ctx context.Context, actor access.Principal, answer 
 	return added, nil
 }
 
-func (f *FinishAdd) add(ctx context.Context, actor access.Principal, answer FinishAddInput, now time.Time) (Added, error) {
+func (f *FinishAdd) add(ctx context.Context, actor identity.Principal, answer FinishAddInput, now time.Time) (Added, error) {
 	var state []byte
 	err := f.Store.View(ctx, func(tx ports.Tx) (err error) {
 		_, state, err = f.Challenges.Peek(ctx, tx, answer.ChallengeID, domain.PurposeAddPasskey, actor.ChallengeContext(answer.Binding), now)
@@ -88,7 +89,7 @@ func (f *FinishAdd) add(ctx context.Context, actor access.Principal, answer Fini
 		if err := present.CheckLimit(f.Limit); err != nil {
 			return err
 		}
-		if err := access.AddCredential(ctx, tx, f.Decoys, credential); err != nil {
+		if err := ceremony.AddCredential(ctx, tx, f.Decoys, credential); err != nil {
 			return err
 		}
 		added.User, added.AcceptedCredentials = actor.User, slices.Concat(present, domain.Passkeys{credential})

@@ -4,7 +4,7 @@ package passkeys
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -13,7 +13,7 @@ import (
 type List struct{ Store ports.Store }
 
 // Execute returns all of them, oldest first, suspended ones among them.
-func (l *List) Execute(ctx context.Context, actor access.Principal) (list domain.Passkeys, err error) {
+func (l *List) Execute(ctx context.Context, actor identity.Principal) (list domain.Passkeys, err error) {
 	err = l.Store.View(ctx, func(tx ports.Tx) error {
 		list, err = tx.Credentials.ListByUser(ctx, actor.User.ID())
 		return err

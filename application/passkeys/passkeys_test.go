@@ -12,8 +12,9 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/webauthn"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -69,8 +70,8 @@ func newFixture(t *testing.T) *fixture {
 	return &fixture{t: t, store: memory.New(), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, now: noon, limit: 20}
 }
 
-func (l *fixture) newAuditLog() *access.AuditLog {
-	return &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
+func (l *fixture) newAuditLog() *audit.Log {
+	return &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 }
 
 func (l *fixture) challenges() *ceremony.Challenges {
@@ -88,7 +89,7 @@ func (l *fixture) update(fn func(ports.Tx) error) {
 type person struct {
 	*fixture
 	user *domain.User
-	access.Principal
+	identity.Principal
 }
 
 func (l *fixture) addUser(name string) *person {
@@ -113,14 +114,14 @@ func (p *person) addPasskey(id domain.CredentialID, status domain.CredentialStat
 	return key
 }
 
-func (p *person) signIn(with *domain.Credential) access.Principal {
+func (p *person) signIn(with *domain.Credential) identity.Principal {
 	p.t.Helper()
 	session, _, err := domain.OpenSession(with, domain.Device{}, lifetime, p.now, rand.Reader)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
-	return access.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+	return identity.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
 // passkeyIDs is all that they have, as the store has it.
@@ -159,7 +160,7 @@ func (p *person) kindsAndReasons() []string {
 	return list
 }
 
-func (p *person) begin(in access.Principal, browser domain.Binding) (ceremony.Begun, error) {
+func (p *person) begin(in identity.Principal, browser domain.Binding) (ceremony.Begun, error) {
 	begin := &passkeys.BeginAdd{Store: p.store, RelyingParty: p.relyingParty, Clock: clock(p.now), Challenges: p.challenges(), StepUp: stepUp, Limit: p.limit}
 	return begin.Execute(p.t.Context(), in, browser)
 }
@@ -191,16 +192,16 @@ func (p *person) createPasskeyOn(device *authenticator.Authenticator, variations
 	}}
 }
 
-func (l *fixture) add(actor access.Principal, a attempt) (passkeys.Added, error) {
+func (l *fixture) add(actor identity.Principal, a attempt) (passkeys.Added, error) {
 	finish := &passkeys.FinishAdd{Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Challenges: l.challenges(), Audit: l.newAuditLog(), Limit: l.limit}
 	return finish.Execute(l.t.Context(), actor, passkeys.FinishAddInput{ChallengeID: a.challenge, Credential: a.answer, Name: "the blue one"})
 }
 
-func (l *fixture) rename(actor access.Principal, id domain.CredentialID, name domain.PasskeyName) (*domain.Credential, error) {
+func (l *fixture) rename(actor identity.Principal, id domain.CredentialID, name domain.PasskeyName) (*domain.Credential, error) {
 	return (&passkeys.Rename{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog()}).Execute(l.t.Context(), actor, id, name)
 }
 
-func (l *fixture) remove(actor access.Principal, id domain.CredentialID) (passkeys.Removed, error) {
+func (l *fixture) remove(actor identity.Principal, id domain.CredentialID) (passkeys.Removed, error) {
 	return (&passkeys.Remove{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog(), StepUp: stepUp}).Execute(l.t.Context(), actor, id)
 }
 

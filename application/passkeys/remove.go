@@ -3,7 +3,9 @@ package passkeys
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -12,7 +14,7 @@ import (
 type Remove struct {
 	Store  ports.Store
 	Clock  ports.Clock
-	Audit  *access.AuditLog
+	Audit  *audit.Log
 	StepUp domain.StepUpTTL
 }
 
@@ -25,7 +27,7 @@ type Removed struct {
 // Execute also ends the other sessions that this passkey opened: whoever removes the passkey of a lost device wants
 // nobody to stay signed in on it. It fails with domain.ErrStepUpRequired, domain.ErrPasskeyNotFound, also for somebody
 // else's, or domain.ErrLastPasskey.
-func (r *Remove) Execute(ctx context.Context, actor access.Principal, id domain.CredentialID) (removed Removed, err error) {
+func (r *Remove) Execute(ctx context.Context, actor identity.Principal, id domain.CredentialID) (removed Removed, err error) {
 	now := r.Clock.Now()
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
 		actor, err := actor.Reload(ctx, tx, now)
@@ -59,7 +61,7 @@ func (r *Remove) Execute(ctx context.Context, actor access.Principal, id domain.
 		}
 		about.Kind, about.Reason = domain.EventSessionRevoked, string(domain.EventPasskeyRemoved)
 		keep := func(s *domain.Session) bool { return s.ID() == actor.Session.ID() || s.CredentialID() != id }
-		_, err = r.Audit.RevokeSessions(ctx, tx, actor.User.ID(), keep, actor.Client, about, now)
+		_, err = sessions.RevokeSessions(ctx, tx, r.Audit, actor.User.ID(), keep, actor.Client, about, now)
 		return err
 	})
 	return removed, err

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -169,13 +169,13 @@ func TestRemove_KeepsCurrentSession(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
 	ada.addPasskey("another", domain.CredentialActive)
-	var twin access.Principal
+	var twin identity.Principal
 	l.update(func(tx ports.Tx) error {
 		key, err := tx.Credentials.ByID(t.Context(), "Ada")
 		if err == nil {
 			var session *domain.Session
 			session, _, err = domain.OpenSession(key, domain.Device{}, lifetime, noon, rand.Reader)
-			twin = access.Principal{User: ada.user, Session: session, AuthContext: session.AuthContext()}
+			twin = identity.Principal{User: ada.user, Session: session, AuthContext: session.AuthContext()}
 			return errors.Join(err, tx.Sessions.Add(t.Context(), session))
 		}
 		return err

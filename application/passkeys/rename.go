@@ -3,7 +3,8 @@ package passkeys
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -12,11 +13,11 @@ import (
 type Rename struct {
 	Store ports.Store
 	Clock ports.Clock
-	Audit *access.AuditLog
+	Audit *audit.Log
 }
 
 // Execute fails with domain.ErrPasskeyNotFound, also for somebody else's. The empty name is none.
-func (r *Rename) Execute(ctx context.Context, actor access.Principal, id domain.CredentialID, name domain.PasskeyName) (renamed *domain.Credential, err error) {
+func (r *Rename) Execute(ctx context.Context, actor identity.Principal, id domain.CredentialID, name domain.PasskeyName) (renamed *domain.Credential, err error) {
 	now := r.Clock.Now()
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
 		actor, err := actor.Reload(ctx, tx, now)

@@ -5,7 +5,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -17,12 +18,12 @@ type ConfirmTOTP struct {
 	Codes  ports.TOTPCodes
 	Sealer ports.Sealer
 	Clock  ports.Clock
-	Audit  *access.AuditLog
+	Audit  *audit.Log
 }
 
 // Execute fails with domain.ErrStepUpRequired in a recovered session, or with domain.ErrInvalidCode, also if nothing is being set up (any more). Wrong codes do not count against
 // anybody: whoever sets an app up has its secret.
-func (c *ConfirmTOTP) Execute(ctx context.Context, actor access.Principal, code string) error {
+func (c *ConfirmTOTP) Execute(ctx context.Context, actor identity.Principal, code string) error {
 	if err := c.Policy.RequireEnabled(); err != nil {
 		return err
 	}

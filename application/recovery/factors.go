@@ -6,7 +6,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -25,7 +25,7 @@ type Show struct {
 }
 
 // Execute fails with domain.ErrRecoveryOff.
-func (s *Show) Execute(ctx context.Context, actor access.Principal) (have Factors, err error) {
+func (s *Show) Execute(ctx context.Context, actor identity.Principal) (have Factors, err error) {
 	if err := s.Policy.RequireEnabled(); err != nil {
 		return Factors{}, err
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -18,8 +20,8 @@ type Finish struct {
 	RelyingParty  ports.RelyingParty
 	Clock         ports.Clock
 	Challenges    *ceremony.Challenges
-	SessionIssuer *access.SessionIssuer
-	Audit         *access.AuditLog
+	SessionIssuer *sessions.SessionIssuer
+	Audit         *audit.Log
 	Decoys        domain.Decoys
 }
 
@@ -29,7 +31,7 @@ type FinishInput struct {
 	ChallengeID domain.ChallengeID
 	Binding     domain.Binding
 	Credential  ports.RegistrationAnswer
-	Client      access.Client
+	Client      identity.Client
 }
 
 // Execute lets the passkey join, spends the grant and the backup code that paid for it, ends every earlier session and
@@ -37,7 +39,7 @@ type FinishInput struct {
 // with, and reviews them afterwards. It fails with domain.ErrRecoveryGrantInvalid, domain.ErrInvalidCode if the backup code was spent
 // meanwhile, domain.ErrChallengeNotFound, domain.ErrChallengeExpired, domain.ErrPasskeyAlreadyRegistered,
 // domain.ErrUserDisabled, or a *domain.Rejection; the challenge is spent all the same, and the grant is not.
-func (f *Finish) Execute(ctx context.Context, answer FinishInput) (access.SignIn, error) {
+func (f *Finish) Execute(ctx context.Context, answer FinishInput) (sessions.SignIn, error) {
 	now := f.Clock.Now()
 	respondent := domain.ChallengeContext{Browser: answer.Binding, RecoveryGrant: answer.Token.Digest()}
 	var owner *domain.User
@@ -54,28 +56,28 @@ func (f *Finish) Execute(ctx context.Context, answer FinishInput) (access.SignIn
 		return err
 	})
 	if err != nil {
-		return access.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, nil, err)
+		return sessions.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, nil, err)
 	}
 	entered, err := f.enrol(ctx, answer, owner, state, now)
 	if err != nil {
 		event, eventErr := f.Audit.Failure(answer.Client, now, domain.EventState{Kind: domain.EventRecoveryRefused, UserID: owner.ID()}, err)
-		return access.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
+		return sessions.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
 	}
 	return entered, nil
 }
 
-func (f *Finish) enrol(ctx context.Context, answer FinishInput, owner *domain.User, state []byte, now time.Time) (access.SignIn, error) {
+func (f *Finish) enrol(ctx context.Context, answer FinishInput, owner *domain.User, state []byte, now time.Time) (sessions.SignIn, error) {
 	registration, err := f.RelyingParty.VerifyRegistration(state, answer.Credential)
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	credential, err := domain.NewCredential(owner.ID(), "", registration, now)
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	entered, err := f.SessionIssuer.NewRecovered(ctx, owner, credential, answer.Client, now)
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	err = f.Store.Update(ctx, func(tx ports.Tx) error {
 		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
@@ -99,7 +101,7 @@ func (f *Finish) enrol(ctx context.Context, answer FinishInput, owner *domain.Us
 		if err := entered.User.RequireEnabled(); err != nil {
 			return err
 		}
-		if err := access.AddCredential(ctx, tx, f.Decoys, credential); err != nil {
+		if err := ceremony.AddCredential(ctx, tx, f.Decoys, credential); err != nil {
 			return err
 		}
 		app, err := tx.TOTPs.Get(ctx, owner.ID())
@@ -113,13 +115,13 @@ func (f *Finish) enrol(ctx context.Context, answer FinishInput, owner *domain.Us
 		// Whoever had the lost device may still be signed in on it.
 		none := func(*domain.Session) bool { return false }
 		e := domain.EventState{Kind: domain.EventSessionRevoked, Reason: string(domain.EventRecovered)}
-		if _, err := f.Audit.RevokeSessions(ctx, tx, owner.ID(), none, answer.Client, e, now); err != nil {
+		if _, err := sessions.RevokeSessions(ctx, tx, f.Audit, owner.ID(), none, answer.Client, e, now); err != nil {
 			return err
 		}
 		return f.SessionIssuer.Store(ctx, tx, &entered, answer.Client, domain.EventRecovered, now)
 	})
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	return entered, nil
 }

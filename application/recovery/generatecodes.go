@@ -4,7 +4,8 @@ import (
 	"context"
 	"io"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -15,13 +16,13 @@ type GenerateCodes struct {
 	Store   ports.Store
 	Clock   ports.Clock
 	Random  io.Reader
-	Audit   *access.AuditLog
+	Audit   *audit.Log
 	StepUp  domain.StepUpTTL
 	Peppers domain.BackupCodePeppers
 }
 
 // Execute returns the codes, which are shown once. It fails with domain.ErrRecoveryOff or domain.ErrStepUpRequired.
-func (m *GenerateCodes) Execute(ctx context.Context, actor access.Principal) ([]domain.BackupCode, error) {
+func (m *GenerateCodes) Execute(ctx context.Context, actor identity.Principal) ([]domain.BackupCode, error) {
 	if err := m.Policy.RequireEnabled(); err != nil {
 		return nil, err
 	}

@@ -7,7 +7,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -20,7 +21,7 @@ type Redeem struct {
 	Sealer  ports.Sealer
 	Clock   ports.Clock
 	Random  io.Reader
-	Audit   *access.AuditLog
+	Audit   *audit.Log
 	Peppers domain.BackupCodePeppers
 	Keys    domain.RecoveryGrantKeys
 	Lockout domain.LockoutKey
@@ -35,7 +36,7 @@ type IssuedGrant struct {
 // Execute fails with domain.ErrInvalidCode whatever is wrong with the claim, an account that is not there or shut included,
 // with a *domain.RetryAfterError after too many wrong ones, with domain.ErrRecoveryOff, or with a *domain.InvalidInput for a claim that
 // the policy could never accept.
-func (r *Redeem) Execute(ctx context.Context, claim Proof, visitor access.Client) (IssuedGrant, error) {
+func (r *Redeem) Execute(ctx context.Context, claim Proof, visitor identity.Client) (IssuedGrant, error) {
 	if err := errors.Join(r.Policy.RequireEnabled(), claim.validate(r.Policy)); err != nil {
 		return IssuedGrant{}, err
 	}
@@ -104,7 +105,7 @@ type lookup struct {
 
 // lookUp finds the account by its name. An unknown name is looked up and counted against all the same, so that it takes the same
 // time.
-func (r *Redeem) lookUp(ctx context.Context, claim Proof, visitor access.Client) (lookup, error) {
+func (r *Redeem) lookUp(ctx context.Context, claim Proof, visitor identity.Client) (lookup, error) {
 	network := domain.NetworkOf(visitor.IP)
 	s := lookup{namesUser: claim.TOTPCode != "", callerSubject: r.Lockout.Network(network)}
 	err := r.Store.View(ctx, func(tx ports.Tx) error {
@@ -237,7 +238,7 @@ func (r *Redeem) issueGrant(ctx context.Context, tx ports.Tx, a attempt, now tim
 }
 
 // recordRejection enters the refusal in the log: for an unknown name, in nobody's.
-func (r *Redeem) recordRejection(ctx context.Context, tx ports.Tx, s lookup, closed bool, visitor access.Client, now time.Time) error {
+func (r *Redeem) recordRejection(ctx context.Context, tx ports.Tx, s lookup, closed bool, visitor identity.Client, now time.Time) error {
 	e := domain.EventState{Kind: domain.EventRecoveryRefused, UserID: s.user, Reason: domain.ErrInvalidCode.Code}
 	enter := func(e domain.EventState) error {
 		if s.user.IsZero() {

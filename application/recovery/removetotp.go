@@ -3,7 +3,8 @@ package recovery
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -13,12 +14,12 @@ type RemoveTOTP struct {
 	Policy domain.RecoveryPolicy
 	Store  ports.Store
 	Clock  ports.Clock
-	Audit  *access.AuditLog
+	Audit  *audit.Log
 	StepUp domain.StepUpTTL
 }
 
 // Execute fails with domain.ErrRecoveryOff or domain.ErrStepUpRequired. It is no error if there is none.
-func (r *RemoveTOTP) Execute(ctx context.Context, actor access.Principal) error {
+func (r *RemoveTOTP) Execute(ctx context.Context, actor identity.Principal) error {
 	if err := r.Policy.RequireEnabled(); err != nil {
 		return err
 	}

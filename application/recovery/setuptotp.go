@@ -3,7 +3,7 @@ package recovery
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -20,7 +20,7 @@ type SetUpTOTP struct {
 
 // Execute returns the secret, which is shown once and counts for nothing until ConfirmTOTP. The app that counts at present
 // goes on counting until then. It fails with domain.ErrRecoveryOff or domain.ErrStepUpRequired.
-func (s *SetUpTOTP) Execute(ctx context.Context, actor access.Principal) (ports.TOTPKey, error) {
+func (s *SetUpTOTP) Execute(ctx context.Context, actor identity.Principal) (ports.TOTPKey, error) {
 	now := s.Clock.Now()
 	if err := s.Policy.RequireEnabled(); err != nil {
 		return ports.TOTPKey{}, err

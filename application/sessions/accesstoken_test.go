@@ -6,14 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
 // accessToken is one of the program's own.
-func (h *fixture) accessToken(actor access.Principal, after time.Duration) string {
+func (h *fixture) accessToken(actor identity.Principal, after time.Duration) string {
 	h.t.Helper()
 	pair, err := h.issuer.IssuePair(h.t.Context(), actor.Session, domain.RefreshToken{}, noon.Add(after))
 	if err != nil {
@@ -23,7 +23,7 @@ func (h *fixture) accessToken(actor access.Principal, after time.Duration) strin
 }
 
 // forgeToken is a token that our own key has signed and that states something else.
-func (h *fixture) forgeToken(actor access.Principal, differently func(*domain.AccessClaims)) string {
+func (h *fixture) forgeToken(actor identity.Principal, differently func(*domain.AccessClaims)) string {
 	h.t.Helper()
 	claims, err := h.issuer.Policy.AccessClaims(actor.Session, noon, h.issuer.Random)
 	if err != nil {
@@ -57,19 +57,19 @@ func TestAuthenticate_AccessToken(t *testing.T) {
 // An access token is signed, and that is not enough: it is worth nothing from the moment its session is.
 func TestAuthenticate_AccessTokenEndsWithSession(t *testing.T) {
 	for name, c := range map[string]struct {
-		meanwhile func(*person, access.Principal)
+		meanwhile func(*person, identity.Principal)
 		want      error
 	}{
-		"nothing happened":         {func(*person, access.Principal) {}, nil},
-		"the session was revoked":  {func(ada *person, a access.Principal) { ada.revokeSession(a.Session) }, domain.ErrSessionRevoked},
-		"the account was shut":     {func(ada *person, _ access.Principal) { ada.disable() }, domain.ErrUserDisabled},
-		"the account was deleted":  {func(ada *person, _ access.Principal) { ada.remove() }, domain.ErrAccessTokenInvalid},
-		"the session is long over": {func(ada *person, a access.Principal) { ada.revokeSession(a.Session); ada.deleteExpired() }, domain.ErrAccessTokenInvalid},
-		"another one was revoked": {func(ada *person, _ access.Principal) {
+		"nothing happened":         {func(*person, identity.Principal) {}, nil},
+		"the session was revoked":  {func(ada *person, a identity.Principal) { ada.revokeSession(a.Session) }, domain.ErrSessionRevoked},
+		"the account was shut":     {func(ada *person, _ identity.Principal) { ada.disable() }, domain.ErrUserDisabled},
+		"the account was deleted":  {func(ada *person, _ identity.Principal) { ada.remove() }, domain.ErrAccessTokenInvalid},
+		"the session is long over": {func(ada *person, a identity.Principal) { ada.revokeSession(a.Session); ada.deleteExpired() }, domain.ErrAccessTokenInvalid},
+		"another one was revoked": {func(ada *person, _ identity.Principal) {
 			other, _ := ada.signInBearer(0)
 			ada.revokeSession(other.Session)
 		}, nil},
-		"the session expired earlier than it said": {func(ada *person, a access.Principal) {
+		"the session expired earlier than it said": {func(ada *person, a identity.Principal) {
 			is := a.Session.State()
 			is.IdleEndsAt = noon
 			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), domain.RestoreSession(is)) })
@@ -125,7 +125,7 @@ func TestAuthenticate_RejectsForeignAccessTokens(t *testing.T) {
 		"of a house like this one":  {newFixture(t).forgeToken(actor, func(*domain.AccessClaims) {}), 0, domain.ErrAccessTokenInvalid},
 		"no token":                  {"x", 0, domain.ErrAccessTokenInvalid},
 		"the value of a cookie":     {cookie.Reveal(), 0, domain.ErrAccessTokenInvalid},
-		"about a browser's session": {h.forgeToken(access.Principal{Session: h.cookieSession(cookie)}, func(*domain.AccessClaims) {}), 0, domain.ErrAccessTokenInvalid},
+		"about a browser's session": {h.forgeToken(identity.Principal{Session: h.cookieSession(cookie)}, func(*domain.AccessClaims) {}), 0, domain.ErrAccessTokenInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// A cookie beside it changes nothing.
@@ -153,7 +153,7 @@ func TestAuthenticate_StoreError(t *testing.T) {
 	actor, _ := h.addUser("Ada").signInBearer(0)
 	token := h.accessToken(actor, 0)
 	down := &sessions.Authenticate{Store: failingSessionsStore{h.store}, Clock: clock(noon), Issuer: h.issuer, LastSeen: h.lastSeen, Lifetime: lifetime}
-	if _, err := down.Execute(t.Context(), sessions.PresentedToken{AccessToken: token}, access.Client{}); !errors.Is(err, domain.ErrUnavailable) {
+	if _, err := down.Execute(t.Context(), sessions.PresentedToken{AccessToken: token}, identity.Client{}); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }

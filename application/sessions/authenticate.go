@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -30,16 +30,16 @@ type PresentedToken struct {
 // domain.ErrAccessTokenInvalid, domain.ErrAccessTokenExpired, domain.ErrSessionExpired, domain.ErrSessionRevoked or
 // domain.ErrUserDisabled. An access token is not believed alone: its session is looked up, so that it is worth nothing
 // from the moment the session ends.
-func (a *Authenticate) Execute(ctx context.Context, proof PresentedToken, visitor access.Client) (access.Principal, error) {
+func (a *Authenticate) Execute(ctx context.Context, proof PresentedToken, visitor identity.Client) (identity.Principal, error) {
 	now := a.Clock.Now()
 	var claims domain.AccessClaims
 	var err error
 	if proof.AccessToken != "" {
 		if claims, err = a.Issuer.Verify(ctx, proof.AccessToken, now); err != nil {
-			return access.Principal{}, err
+			return identity.Principal{}, err
 		}
 	}
-	actor := access.Principal{Client: visitor}
+	actor := identity.Principal{Client: visitor}
 	err = a.Store.View(ctx, func(tx ports.Tx) (err error) {
 		if proof.AccessToken != "" {
 			actor.Session, err = sessionOf(ctx, tx, claims)
@@ -57,10 +57,10 @@ func (a *Authenticate) Execute(ctx context.Context, proof PresentedToken, visito
 		return err
 	})
 	if err != nil {
-		return access.Principal{}, err
+		return identity.Principal{}, err
 	}
 	if err := actor.User.RequireEnabled(); err != nil {
-		return access.Principal{}, err
+		return identity.Principal{}, err
 	}
 	if !actor.Session.RecentlySeen(now) {
 		a.LastSeen.Record(actor.Session.ID(), visitor.IP, now)

@@ -3,7 +3,7 @@ package sessions
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -14,6 +14,6 @@ type IssueAccessToken struct {
 	Issuer *signingkeys.Issuer
 }
 
-func (m *IssueAccessToken) Execute(ctx context.Context, actor access.Principal) (signingkeys.AccessToken, error) {
+func (m *IssueAccessToken) Execute(ctx context.Context, actor identity.Principal) (signingkeys.AccessToken, error) {
 	return m.Issuer.IssueServiceToken(ctx, actor.Session, actor.AuthContext, m.Clock.Now())
 }

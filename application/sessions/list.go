@@ -3,7 +3,7 @@ package sessions
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -22,7 +22,7 @@ type Page struct {
 
 // Execute returns up to limit sessions that last, newest first, after the given one: from the newest for the zero id. The
 // caller's own is told as it is now.
-func (l *List) Execute(ctx context.Context, actor access.Principal, after domain.SessionID, limit int) (Page, error) {
+func (l *List) Execute(ctx context.Context, actor identity.Principal, after domain.SessionID, limit int) (Page, error) {
 	var live []*domain.Session
 	err := l.Store.View(ctx, func(tx ports.Tx) (err error) {
 		live, err = tx.Sessions.ListActive(ctx, actor.User.ID(), l.Clock.Now(), after, limit+1)

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -15,14 +16,14 @@ type Refresh struct {
 	Store    ports.Store
 	Clock    ports.Clock
 	Issuer   *signingkeys.Issuer
-	Audit    *access.AuditLog
+	Audit    *audit.Log
 	Lifetime domain.SessionLifetime
 }
 
 // Execute fails with domain.ErrRefreshTokenInvalid, domain.ErrSessionExpired, domain.ErrSessionRevoked,
 // domain.ErrUserDisabled or, if the token was replaced before, domain.ErrRefreshTokenReused: then the session is over, and
 // its user finds out why in their log.
-func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visitor access.Client) (*signingkeys.TokenPair, error) {
+func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visitor identity.Client) (*signingkeys.TokenPair, error) {
 	now := r.Clock.Now()
 	var session *domain.Session
 	var next domain.RefreshToken
@@ -39,7 +40,7 @@ func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visito
 		next, changed, err = session.Refresh(token, r.Issuer.RefreshKeys, r.Lifetime, now)
 		if errors.Is(err, domain.ErrRefreshTokenReused) {
 			reused = err
-			return r.Audit.RevokeSession(ctx, tx, session, visitor, domain.EventState{Kind: domain.EventRefreshTokenReused}, now)
+			return RevokeSession(ctx, tx, r.Audit, session, visitor, domain.EventState{Kind: domain.EventRefreshTokenReused}, now)
 		}
 		if err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
@@ -19,7 +19,7 @@ import (
 
 func (h *fixture) refresh(token domain.RefreshToken, after time.Duration) (*signingkeys.TokenPair, error) {
 	refresh := &sessions.Refresh{Store: h.store, Clock: clock(noon.Add(after)), Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}
-	return refresh.Execute(h.t.Context(), token, access.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9", RequestID: "request-19"})
+	return refresh.Execute(h.t.Context(), token, identity.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9", RequestID: "request-19"})
 }
 
 func (h *fixture) mustRefresh(token domain.RefreshToken, after time.Duration) *signingkeys.TokenPair {
@@ -68,7 +68,7 @@ func TestRefresh_ConcurrentCallsGetSameSuccessor(t *testing.T) {
 		refreshing.Go(func() {
 			var err error
 			refresh := &sessions.Refresh{Store: store, Clock: clock(noon), Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}
-			if pairs[i], err = refresh.Execute(t.Context(), token, access.Client{}); err != nil {
+			if pairs[i], err = refresh.Execute(t.Context(), token, identity.Client{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -126,16 +126,16 @@ func TestRefresh_ReuseRevokesSession(t *testing.T) {
 
 func TestRefresh_Rejections(t *testing.T) {
 	for name, c := range map[string]struct {
-		token     func(*person, access.Principal, domain.RefreshToken) domain.RefreshToken
-		meanwhile func(*person, access.Principal)
+		token     func(*person, identity.Principal, domain.RefreshToken) domain.RefreshToken
+		meanwhile func(*person, identity.Principal)
 		after     time.Duration
 		want      error
 	}{
-		"the session was ended":    {nil, func(ada *person, a access.Principal) { ada.revokeSession(a.Session) }, 0, domain.ErrSessionRevoked},
+		"the session was ended":    {nil, func(ada *person, a identity.Principal) { ada.revokeSession(a.Session) }, 0, domain.ErrSessionRevoked},
 		"it was idle for too long": {nil, nil, lifetime.IdleTTL, domain.ErrSessionExpired},
-		"the account was shut":     {nil, func(ada *person, _ access.Principal) { ada.disable() }, 0, domain.ErrUserDisabled},
-		"the account is gone":      {nil, func(ada *person, _ access.Principal) { ada.remove() }, 0, domain.ErrRefreshTokenInvalid},
-		"of another house": {func(*person, access.Principal, domain.RefreshToken) domain.RefreshToken {
+		"the account was shut":     {nil, func(ada *person, _ identity.Principal) { ada.disable() }, 0, domain.ErrUserDisabled},
+		"the account is gone":      {nil, func(ada *person, _ identity.Principal) { ada.remove() }, 0, domain.ErrRefreshTokenInvalid},
+		"of another house": {func(*person, identity.Principal, domain.RefreshToken) domain.RefreshToken {
 			_, token := newFixture(t).addUser("Mallory").signInBearer(0)
 			return token
 		}, nil, 0, domain.ErrRefreshTokenInvalid},
@@ -216,7 +216,7 @@ func TestRefresh_StoreError(t *testing.T) {
 	h := newFixture(t)
 	_, token := h.addUser("Ada").signInBearer(0)
 	refresh := &sessions.Refresh{Store: failingSessionsStore{h.store}, Clock: clock(noon), Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}
-	if _, err := refresh.Execute(t.Context(), token, access.Client{}); !errors.Is(err, domain.ErrUnavailable) {
+	if _, err := refresh.Execute(t.Context(), token, identity.Client{}); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }

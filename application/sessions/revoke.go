@@ -3,7 +3,8 @@ package sessions
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -12,11 +13,11 @@ import (
 type Revoke struct {
 	Store ports.Store
 	Clock ports.Clock
-	Audit *access.AuditLog
+	Audit *audit.Log
 }
 
 // Execute fails with domain.ErrSessionNotFound for a session that has ended, never was, or is another user's.
-func (r *Revoke) Execute(ctx context.Context, actor access.Principal, id domain.SessionID) error {
+func (r *Revoke) Execute(ctx context.Context, actor identity.Principal, id domain.SessionID) error {
 	now := r.Clock.Now()
 	return r.Store.Update(ctx, func(tx ports.Tx) error {
 		actor, err := actor.Reload(ctx, tx, now)
@@ -30,6 +31,6 @@ func (r *Revoke) Execute(ctx context.Context, actor access.Principal, id domain.
 		if session.UserID() != actor.User.ID() || !session.Active(now) {
 			return domain.ErrSessionNotFound
 		}
-		return r.Audit.RevokeSession(ctx, tx, session, actor.Client, domain.EventState{Kind: domain.EventSessionRevoked}, now)
+		return RevokeSession(ctx, tx, r.Audit, session, actor.Client, domain.EventState{Kind: domain.EventSessionRevoked}, now)
 	})
 }

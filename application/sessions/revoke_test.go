@@ -5,20 +5,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (h *fixture) list(actor access.Principal, after domain.SessionID, limit int) (sessions.Page, error) {
+func (h *fixture) list(actor identity.Principal, after domain.SessionID, limit int) (sessions.Page, error) {
 	return (&sessions.List{Store: h.store, Clock: clock(noon)}).Execute(h.t.Context(), actor, after, limit)
 }
 
-func (h *fixture) revoke(actor access.Principal, id domain.SessionID) error {
+func (h *fixture) revoke(actor identity.Principal, id domain.SessionID) error {
 	return (&sessions.Revoke{Store: h.store, Clock: clock(noon), Audit: h.auditLog}).Execute(h.t.Context(), actor, id)
 }
 
-func (h *fixture) revokeOthers(actor access.Principal) (int, error) {
+func (h *fixture) revokeOthers(actor identity.Principal) (int, error) {
 	return (&sessions.RevokeOthers{Store: h.store, Clock: clock(noon), Audit: h.auditLog}).Execute(h.t.Context(), actor)
 }
 
@@ -30,7 +30,7 @@ func TestList_OwnNewestFirst(t *testing.T) {
 	ended, _ := ada.signIn(-2 * time.Minute)
 	h.revokeSession(ended.Session)
 	var newestFirst []domain.SessionID
-	var last access.Principal
+	var last identity.Principal
 	for i := range 5 {
 		last, _ = ada.signIn(time.Duration(i-5) * time.Second)
 		newestFirst = append([]domain.SessionID{last.Session.ID()}, newestFirst...)

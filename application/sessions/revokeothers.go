@@ -3,7 +3,8 @@ package sessions
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -12,11 +13,11 @@ import (
 type RevokeOthers struct {
 	Store ports.Store
 	Clock ports.Clock
-	Audit *access.AuditLog
+	Audit *audit.Log
 }
 
 // Execute returns how many sessions it ended.
-func (r *RevokeOthers) Execute(ctx context.Context, actor access.Principal) (ended int, err error) {
+func (r *RevokeOthers) Execute(ctx context.Context, actor identity.Principal) (ended int, err error) {
 	now := r.Clock.Now()
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
 		actor, err := actor.Reload(ctx, tx, now)
@@ -24,7 +25,7 @@ func (r *RevokeOthers) Execute(ctx context.Context, actor access.Principal) (end
 			return err
 		}
 		own := func(s *domain.Session) bool { return s.ID() == actor.Session.ID() }
-		ended, err = r.Audit.RevokeSessions(ctx, tx, actor.User.ID(), own, actor.Client, domain.EventState{Kind: domain.EventSessionRevoked}, now)
+		ended, err = RevokeSessions(ctx, tx, r.Audit, actor.User.ID(), own, actor.Client, domain.EventState{Kind: domain.EventSessionRevoked}, now)
 		return err
 	})
 	return ended, err

@@ -9,7 +9,8 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/memory"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
@@ -62,7 +63,7 @@ type fixture struct {
 	signingKey ports.TokenKey
 	issuer     *signingkeys.Issuer
 	lastSeen   *sessions.LastSeen
-	auditLog   *access.AuditLog
+	auditLog   *audit.Log
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -74,7 +75,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	store := &hookedStore{Store: memory.New()}
 	return &fixture{
-		t: t, store: store, signingKey: signing, lastSeen: sessions.NewLastSeen(store, clock(noon), lifetime), auditLog: &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}},
+		t: t, store: store, signingKey: signing, lastSeen: sessions.NewLastSeen(store, clock(noon), lifetime), auditLog: &audit.Log{Random: rand.Reader, Devices: deviceNames{}},
 		issuer: &signingkeys.Issuer{
 			KeySet: signingkeys.NewKeySet(store, keys, nil, clock(noon), domain.KeyRotation{}, signingkeys.ExternalKeys{signing}), Keys: keys, Random: rand.Reader,
 			Policy:      domain.AccessPolicy{Issuer: issuerURL, Audience: serviceAudience, TTL: 5 * time.Minute},
@@ -103,7 +104,7 @@ func (h *fixture) addUser(name string) *person {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	key, err := domain.NewCredential(applicant.UserID, "", domain.Registration{CredentialID: domain.CredentialID(name), Flags: 1<<0 | 1<<2}, noon)
+	key, err := domain.NewCredential(applicant.UserID, "a key", domain.Registration{CredentialID: domain.CredentialID(name), Flags: 1<<0 | 1<<2}, noon)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func (h *fixture) addUser(name string) *person {
 }
 
 // signIn opens the session of a browser, so long after noon.
-func (p *person) signIn(after time.Duration) (access.Principal, domain.SessionToken) {
+func (p *person) signIn(after time.Duration) (identity.Principal, domain.SessionToken) {
 	p.t.Helper()
 	session, token, err := domain.OpenSession(p.key, domain.Device{}, lifetime, noon.Add(after), rand.Reader)
 	if err != nil {
@@ -125,7 +126,7 @@ func (p *person) signIn(after time.Duration) (access.Principal, domain.SessionTo
 }
 
 // signInBearer opens the session of a program.
-func (p *person) signInBearer(after time.Duration) (access.Principal, domain.RefreshToken) {
+func (p *person) signInBearer(after time.Duration) (identity.Principal, domain.RefreshToken) {
 	p.t.Helper()
 	session, token, err := domain.OpenBearerSession(p.key, domain.Device{}, lifetime, p.issuer.RefreshKeys, noon.Add(after), rand.Reader)
 	if err != nil {
@@ -134,10 +135,10 @@ func (p *person) signInBearer(after time.Duration) (access.Principal, domain.Ref
 	return p.addSession(session), token
 }
 
-func (p *person) addSession(session *domain.Session) access.Principal {
+func (p *person) addSession(session *domain.Session) identity.Principal {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
-	return access.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+	return identity.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
 func (p *person) disable() {
@@ -188,13 +189,13 @@ func (h *fixture) sessionErr(id domain.SessionID, after time.Duration) error {
 	return domain.RestoreSession(h.storedSession(id)).RequireActive(noon.Add(after))
 }
 
-func (h *fixture) authenticate(proof sessions.PresentedToken, after time.Duration) (access.Principal, error) {
+func (h *fixture) authenticate(proof sessions.PresentedToken, after time.Duration) (identity.Principal, error) {
 	h.t.Helper()
 	authenticate := &sessions.Authenticate{Store: h.store, Clock: clock(noon.Add(after)), Issuer: h.issuer, LastSeen: h.lastSeen, Lifetime: lifetime}
-	return authenticate.Execute(h.t.Context(), proof, access.Client{IP: "203.0.113.9", RequestID: "request-18"})
+	return authenticate.Execute(h.t.Context(), proof, identity.Client{IP: "203.0.113.9", RequestID: "request-18"})
 }
 
-func (h *fixture) signOut(actor access.Principal, after time.Duration) error {
+func (h *fixture) signOut(actor identity.Principal, after time.Duration) error {
 	h.t.Helper()
 	return (&sessions.SignOut{Store: h.store, Clock: clock(noon.Add(after)), Audit: h.auditLog}).Execute(h.t.Context(), actor)
 }
@@ -247,7 +248,7 @@ func TestAuthenticate_Cookie(t *testing.T) {
 	if err != nil || got.User.ID() != ada.user.ID() || got.Session.ID() != actor.Session.ID() {
 		t.Fatalf("got %+v, %v", got, err)
 	}
-	if want := (access.Client{IP: "203.0.113.9", RequestID: "request-18"}); got.Client != want || got.Session.State().Device.IP != "203.0.113.9" {
+	if want := (identity.Client{IP: "203.0.113.9", RequestID: "request-18"}); got.Client != want || got.Session.State().Device.IP != "203.0.113.9" {
 		t.Errorf("they come as %+v, seen from %s", got.Client, got.Session.State().Device.IP)
 	}
 	ada.disable()
@@ -269,7 +270,7 @@ func TestSignOut_Idempotent(t *testing.T) {
 	actor, token := ada.signIn(0)
 	expired, _ := ada.signIn(-lifetime.IdleTTL)
 	gone, _ := newFixture(t).addUser("Ben").signIn(0)
-	for name, actor := range map[string]access.Principal{"one whose session is gone": gone, "one whose session has expired": expired} {
+	for name, actor := range map[string]identity.Principal{"one whose session is gone": gone, "one whose session has expired": expired} {
 		if err := h.signOut(actor, 0); err != nil {
 			t.Errorf("%s: got %v", name, err)
 		}

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -13,18 +14,18 @@ import (
 type SignOut struct {
 	Store ports.Store
 	Clock ports.Clock
-	Audit *access.AuditLog
+	Audit *audit.Log
 }
 
 // Execute succeeds also if the session has ended meanwhile: whoever wants to be signed out is.
-func (s *SignOut) Execute(ctx context.Context, actor access.Principal) error {
+func (s *SignOut) Execute(ctx context.Context, actor identity.Principal) error {
 	now := s.Clock.Now()
 	err := s.Store.Update(ctx, func(tx ports.Tx) error {
 		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		return s.Audit.RevokeSession(ctx, tx, actor.Session, actor.Client, domain.EventState{Kind: domain.EventSignedOut}, now)
+		return RevokeSession(ctx, tx, s.Audit, actor.Session, actor.Client, domain.EventState{Kind: domain.EventSignedOut}, now)
 	})
 	if errors.Is(err, domain.ErrSessionRevoked) || errors.Is(err, domain.ErrSessionExpired) {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -34,11 +34,11 @@ func newMailFixture(t *testing.T) *fixture {
 }
 
 // signUp is somebody's whole way in.
-func (l *fixture) signUp(email domain.Email) (access.SignIn, error) {
+func (l *fixture) signUp(email domain.Email) (sessions.SignIn, error) {
 	l.t.Helper()
 	begun, err := l.begin(email)
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	return l.finish(begun)
 }

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -19,7 +20,7 @@ type Finish struct {
 	RelyingParty      ports.RelyingParty
 	Clock             ports.Clock
 	Challenges        *ceremony.Challenges
-	SessionIssuer     *access.SessionIssuer
+	SessionIssuer     *sessions.SessionIssuer
 	EmailVerification *mail.EmailVerification
 	Decoys            domain.Decoys
 }
@@ -30,23 +31,23 @@ type FinishInput struct {
 	Binding     domain.Binding
 	Credential  ports.RegistrationAnswer
 	PasskeyName domain.PasskeyName
-	Client      access.Client
+	Client      identity.Client
 }
 
 // Execute returns the new user's first session. Where mail is sent their address waits for its code. It fails with
 // domain.ErrRegistrationClosed, also if the sign-up began before, domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
 // domain.ErrPasskeyAlreadyRegistered, domain.ErrEmailTaken, or a *domain.Rejection; the challenge is spent all the same.
-func (f *Finish) Execute(ctx context.Context, answer FinishInput) (access.SignIn, error) {
+func (f *Finish) Execute(ctx context.Context, answer FinishInput) (sessions.SignIn, error) {
 	grant, err := f.signUp(ctx, answer)
 	if err != nil {
-		return access.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, nil, err)
+		return sessions.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, nil, err)
 	}
 	return grant, nil
 }
 
-func (f *Finish) signUp(ctx context.Context, answer FinishInput) (access.SignIn, error) {
+func (f *Finish) signUp(ctx context.Context, answer FinishInput) (sessions.SignIn, error) {
 	if err := f.Policy.RequireOpen(); err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	now := f.Clock.Now()
 	var challenge *domain.Challenge
@@ -56,24 +57,24 @@ func (f *Finish) signUp(ctx context.Context, answer FinishInput) (access.SignIn,
 		return err
 	})
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	registration, err := f.RelyingParty.VerifyRegistration(state, answer.Credential)
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	user := challenge.PendingUser().ToUser(now)
 	claimed, draft, err := f.generateEmailCode(user, now)
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	credential, err := domain.NewCredential(user.ID(), answer.PasskeyName, registration, now)
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	grant, err := f.SessionIssuer.New(ctx, user, credential, answer.Client, now)
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	err = f.Store.Update(ctx, func(tx ports.Tx) error {
 		// First of all: whoever does not get the challenge writes nothing.
@@ -83,13 +84,13 @@ func (f *Finish) signUp(ctx context.Context, answer FinishInput) (access.SignIn,
 		if err := f.addUser(ctx, tx, user, claimed, draft, now); err != nil {
 			return err
 		}
-		if err := access.AddCredential(ctx, tx, f.Decoys, credential); err != nil {
+		if err := ceremony.AddCredential(ctx, tx, f.Decoys, credential); err != nil {
 			return err
 		}
 		return f.SessionIssuer.Store(ctx, tx, &grant, answer.Client, domain.EventSignedUp, now)
 	})
 	if err != nil {
-		return access.SignIn{}, err
+		return sessions.SignIn{}, err
 	}
 	return grant, nil
 }

@@ -10,9 +10,11 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/webauthn"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/notify"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -95,11 +97,11 @@ func (l *fixture) beginIn(browser domain.Binding, email domain.Email, variations
 	}}, nil
 }
 
-func (l *fixture) finish(a attempt) (access.SignIn, error) {
+func (l *fixture) finish(a attempt) (sessions.SignIn, error) {
 	finish := &signup.Finish{
 		Policy: l.policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Challenges: l.challenges(), EmailVerification: l.verification,
-		SessionIssuer: &access.SessionIssuer{
-			Random: rand.Reader, Audit: &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}, Mail: l.verification.Policy},
+		SessionIssuer: &sessions.SessionIssuer{
+			Random: rand.Reader, Devices: deviceNames{}, Audit: &audit.Log{Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: l.verification.Policy}},
 			Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
 		},
 	}

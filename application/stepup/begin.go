@@ -4,8 +4,8 @@ package stepup
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/access"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -18,7 +18,7 @@ type Begin struct {
 }
 
 // Execute returns the options for one of the person's own passkeys.
-func (b *Begin) Execute(ctx context.Context, actor access.Principal, browser domain.Binding) (ceremony.Begun, error) {
+func (b *Begin) Execute(ctx context.Context, actor identity.Principal, browser domain.Binding) (ceremony.Begun, error) {
 	var passkeys domain.Passkeys
 	err := b.Store.View(ctx, func(tx ports.Tx) (err error) {
 		passkeys, err = tx.Credentials.ListByUser(ctx, actor.User.ID())

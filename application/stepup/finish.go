@@ -6,8 +6,9 @@ import (
 	"io"
 	"time"
 
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -22,8 +23,8 @@ type Finish struct {
 	Random       io.Reader
 	Issuer       *signingkeys.Issuer
 	Challenges   *ceremony.Challenges
-	Audit        *access.AuditLog
-	PasskeyUsage *access.PasskeyUsage
+	Audit        *audit.Log
+	PasskeyUsage *ceremony.PasskeyUsage
 	Lockout      domain.LockoutKey
 }
 
@@ -48,7 +49,7 @@ type SteppedUp struct {
 // Execute returns the session with its new AuthTime. It fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
 // domain.ErrPasskeyUnknown also for somebody else's passkey, domain.ErrPasskeySuspended, or a *domain.Rejection; the
 // challenge is spent all the same.
-func (f *Finish) Execute(ctx context.Context, actor access.Principal, answer FinishInput) (SteppedUp, error) {
+func (f *Finish) Execute(ctx context.Context, actor identity.Principal, answer FinishInput) (SteppedUp, error) {
 	now := f.Clock.Now()
 	attempt := domain.EventState{Kind: domain.EventStepUpRefused, UserID: actor.User.ID(), SessionID: actor.Session.ID()}
 	known, err := f.lookUp(ctx, actor, answer, now)
@@ -63,12 +64,12 @@ func (f *Finish) Execute(ctx context.Context, actor access.Principal, answer Fin
 	return stepped, nil
 }
 
-func (f *Finish) fail(ctx context.Context, actor access.Principal, answer FinishInput, attempt domain.EventState, cause error, now time.Time) error {
+func (f *Finish) fail(ctx context.Context, actor identity.Principal, answer FinishInput, attempt domain.EventState, cause error, now time.Time) error {
 	event, err := f.Audit.Failure(actor.Client, now, attempt, cause)
 	return f.Challenges.Fail(ctx, answer.ChallengeID, event, errors.Join(cause, err))
 }
 
-func (f *Finish) stepUp(ctx context.Context, actor access.Principal, answer FinishInput, known knownPasskey, now time.Time) (SteppedUp, error) {
+func (f *Finish) stepUp(ctx context.Context, actor identity.Principal, answer FinishInput, known knownPasskey, now time.Time) (SteppedUp, error) {
 	assertion, err := f.RelyingParty.VerifyAuthentication(known.state, answer.Credential, actor.User, known.credential)
 	if err != nil {
 		return SteppedUp{}, err
@@ -129,7 +130,7 @@ type knownPasskey struct {
 	credential *domain.Credential
 }
 
-func (f *Finish) lookUp(ctx context.Context, actor access.Principal, answer FinishInput, now time.Time) (known knownPasskey, err error) {
+func (f *Finish) lookUp(ctx context.Context, actor identity.Principal, answer FinishInput, now time.Time) (known knownPasskey, err error) {
 	err = f.Store.View(ctx, func(tx ports.Tx) error {
 		_, state, err := f.Challenges.Peek(ctx, tx, answer.ChallengeID, domain.PurposeStepUp, actor.ChallengeContext(answer.Binding), now)
 		if err != nil {

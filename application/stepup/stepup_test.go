@@ -16,8 +16,9 @@ import (
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/webauthn"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/stepup"
 	"github.com/keylodge/keylodge/domain"
@@ -104,7 +105,7 @@ type person struct {
 	user   *domain.User
 	device *authenticator.Authenticator
 	key    *domain.Credential
-	access.Principal
+	identity.Principal
 }
 
 // addUser has them make a passkey on a security key, or on a device of the given kind.
@@ -149,14 +150,14 @@ func (p *person) createPasskey(kind ...authenticator.Option) (*authenticator.Aut
 	return device, key
 }
 
-func (p *person) signIn() access.Principal {
+func (p *person) signIn() identity.Principal {
 	p.t.Helper()
 	session, _, err := domain.OpenSession(p.key, domain.Device{}, lifetime, noon, rand.Reader)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
-	return access.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
+	return identity.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
 // storedSession is theirs, as the store has it.
@@ -241,11 +242,11 @@ func answerOf(t *testing.T, device *authenticator.Authenticator, id domain.Chall
 	}}
 }
 
-func (l *fixture) stepUp(actor access.Principal, a attempt) (stepup.SteppedUp, error) {
-	log := &access.AuditLog{Random: rand.Reader, Devices: deviceNames{}}
+func (l *fixture) stepUp(actor identity.Principal, a attempt) (stepup.SteppedUp, error) {
+	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 	finish := &stepup.Finish{
 		Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Random: rand.Reader, Issuer: l.issuer, Challenges: l.challenges(), Audit: log,
-		PasskeyUsage: &access.PasskeyUsage{Policy: l.policy, Audit: log},
+		PasskeyUsage: &ceremony.PasskeyUsage{Policy: l.policy, Audit: log},
 	}
 	return finish.Execute(l.t.Context(), actor, stepup.FinishInput{ChallengeID: a.challenge, Credential: a.answer})
 }

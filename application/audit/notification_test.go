@@ -1,52 +1,18 @@
-package access_test
+package audit_test
 
 import (
 	"context"
 	"errors"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/keylodge/keylodge/adapters/memory"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-func newAuditLogWithMail() *access.AuditLog {
-	log := newAuditLog()
-	log.Mail = domain.EmailOn
-	return log
-}
-
-// setEmail gives the person an address.
-func (p *person) setEmail(at domain.Email, verified bool) {
-	p.t.Helper()
-	is := p.user.State()
-	is.Email, is.EmailVerifiedAt = at, time.Time{}
-	if verified {
-		is.EmailVerifiedAt = noon
-	}
-	p.user = domain.RestoreUser(is)
-	p.update(func(tx ports.Tx) error { return tx.Users.Save(p.t.Context(), p.user) })
-}
-
-// outbox are all messages.
-func (p *person) outbox() (list []domain.OutboxEmailState) {
-	p.t.Helper()
-	p.update(func(tx ports.Tx) error {
-		messages, err := tx.OutboxEmails.ListDue(p.t.Context(), noon.Add(1000*time.Hour), 1000)
-		for _, m := range messages {
-			list = append(list, m.State())
-		}
-		return err
-	})
-	return list
-}
-
-var testClient = access.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9", RequestID: "request-17"}
-
-func TestAuditLog_NotifiesOwner(t *testing.T) {
+func TestLog_NotifiesOwner(t *testing.T) {
 	for kind, told := range map[domain.EventKind]bool{
 		domain.EventPasskeyAdded: true, domain.EventRecoveryLocked: true, domain.EventSignedIn: false, domain.EventAccountDeleted: false, domain.EventAccountChanged: false,
 	} {
@@ -55,7 +21,7 @@ func TestAuditLog_NotifiesOwner(t *testing.T) {
 		ada.setEmail("ada@example.org", true)
 		ben.setEmail("ben@example.org", true)
 		e := domain.EventState{Kind: kind, UserID: ada.user.ID(), PasskeyName: "the blue one"}
-		ada.update(func(tx ports.Tx) error { return newAuditLogWithMail().Record(t.Context(), tx, testClient, noon, e) })
+		ada.update(func(tx ports.Tx) error { return newLogWithMail().Record(t.Context(), tx, testClient, noon, e) })
 		if log := ada.log(); len(log) != 1 || log[0].Kind != kind {
 			t.Errorf("%s: logged %+v", kind, log)
 		}
@@ -73,15 +39,15 @@ func TestAuditLog_NotifiesOwner(t *testing.T) {
 	}
 }
 
-func TestAuditLog_NotifiesOnlyVerifiedEmail(t *testing.T) {
+func TestLog_NotifiesOnlyVerifiedEmail(t *testing.T) {
 	for name, c := range map[string]struct {
 		email    domain.Email
 		verified bool
-		log      *access.AuditLog
+		log      *audit.Log
 	}{
-		"not verified":          {"ada@example.org", false, newAuditLogWithMail()},
-		"none":                  {"", false, newAuditLogWithMail()},
-		"where no mail is sent": {"ada@example.org", true, newAuditLog()},
+		"not verified":          {"ada@example.org", false, newLogWithMail()},
+		"none":                  {"", false, newLogWithMail()},
+		"where no mail is sent": {"ada@example.org", true, newLog()},
 	} {
 		ada := newPerson(t, memory.New(), "Ada")
 		ada.setEmail(c.email, c.verified)
@@ -89,7 +55,7 @@ func TestAuditLog_NotifiesOnlyVerifiedEmail(t *testing.T) {
 		ada.update(func(tx ports.Tx) error {
 			return errors.Join(
 				c.log.Record(t.Context(), tx, testClient, noon, e),
-				c.log.Notify(t.Context(), tx, ada.user, ada.user.ID(), domain.EmailKindAddressChanged, testClient, e, noon),
+				c.log.Notifier.Queue(t.Context(), tx, ada.user, ada.user.ID(), domain.EmailKindAddressChanged, testClient, e, noon),
 			)
 		})
 		if got := ada.outbox(); got != nil {
@@ -102,7 +68,7 @@ func TestAuditLog_NotifiesOnlyVerifiedEmail(t *testing.T) {
 }
 
 // A claim is nobody's until it is proved, and an address that is held hears of what happens meanwhile.
-func TestAuditLog_DoesNotNotifyPendingEmail(t *testing.T) {
+func TestLog_DoesNotNotifyPendingEmail(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
 	ada.setEmail("ada@example.org", true)
 	ada.user.RequestEmail("mallory@example.org", domain.EmailCodeDigest{}, noon)
@@ -110,18 +76,18 @@ func TestAuditLog_DoesNotNotifyPendingEmail(t *testing.T) {
 		if err := tx.Users.Save(t.Context(), ada.user); err != nil {
 			return err
 		}
-		return newAuditLogWithMail().Record(t.Context(), tx, testClient, noon, domain.EventState{Kind: domain.EventPasskeyAdded, UserID: ada.user.ID()})
+		return newLogWithMail().Record(t.Context(), tx, testClient, noon, domain.EventState{Kind: domain.EventPasskeyAdded, UserID: ada.user.ID()})
 	})
 	if got := ada.outbox(); len(got) != 1 || got[0].To != "ada@example.org" {
 		t.Errorf("told %+v", got)
 	}
 }
 
-func TestAuditLog_RecordAnonymousHasNoClientOrEmail(t *testing.T) {
+func TestLog_RecordAnonymousHasNoClientOrEmail(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
 	ada.setEmail("ada@example.org", true)
 	e := domain.EventState{Kind: domain.EventRecoveryLocked, Reason: "invalid_code"}
-	log, asked := newAuditLogWithMail(), &recordingDeviceNames{}
+	log, asked := newLogWithMail(), &recordingDeviceNames{}
 	log.Devices = asked
 	ada.update(func(tx ports.Tx) error {
 		return log.RecordAnonymous(t.Context(), tx, testClient, noon, e, domain.LockoutSubject{})
@@ -164,18 +130,18 @@ func (failingUsers) ByID(context.Context, domain.UserID) (*domain.User, error) {
 	return nil, domain.ErrUnavailable
 }
 
-func TestAuditLog_ReadsOwnerOnlyToNotify(t *testing.T) {
+func TestLog_ReadsOwnerOnlyToNotify(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
 	ada.setEmail("ada@example.org", true)
 	for name, c := range map[string]struct {
-		log  *access.AuditLog
+		log  *audit.Log
 		kind domain.EventKind
 		want error
 	}{
-		"a notice":               {newAuditLogWithMail(), domain.EventPasskeyAdded, domain.ErrUnavailable},
-		"no notice":              {newAuditLogWithMail(), domain.EventSignedIn, nil},
-		"a notice, but no mail":  {newAuditLog(), domain.EventPasskeyAdded, nil},
-		"no notice, and no mail": {newAuditLog(), domain.EventSignedIn, nil},
+		"a notice":               {newLogWithMail(), domain.EventPasskeyAdded, domain.ErrUnavailable},
+		"no notice":              {newLogWithMail(), domain.EventSignedIn, nil},
+		"a notice, but no mail":  {newLog(), domain.EventPasskeyAdded, nil},
+		"no notice, and no mail": {newLog(), domain.EventSignedIn, nil},
 	} {
 		err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
 			tx.Users = failingUsers{tx.Users}
@@ -187,13 +153,13 @@ func TestAuditLog_ReadsOwnerOnlyToNotify(t *testing.T) {
 	}
 }
 
-func TestAuditLog_NotifyRandomError(t *testing.T) {
+func TestLog_NotifyRandomError(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
 	ada.setEmail("ada@example.org", true)
-	log := newAuditLogWithMail()
-	log.Random = iotest.ErrReader(errNoRandomness)
+	log := newLogWithMail()
+	log.Notifier.Random = iotest.ErrReader(errNoRandomness)
 	err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
-		return log.Notify(t.Context(), tx, ada.user, ada.user.ID(), domain.EmailKindAddressChanged, testClient, domain.EventState{UserID: ada.user.ID()}, noon)
+		return log.Notifier.Queue(t.Context(), tx, ada.user, ada.user.ID(), domain.EmailKindAddressChanged, testClient, domain.EventState{UserID: ada.user.ID()}, noon)
 	})
 	if !errors.Is(err, errNoRandomness) || ada.outbox() != nil {
 		t.Errorf("got %v, left %+v", err, ada.outbox())

@@ -1,4 +1,4 @@
-package access_test
+package audit_test
 
 import (
 	"errors"
@@ -9,20 +9,20 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/memory"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-func TestAuditLog_RecordsClientUnlessOperator(t *testing.T) {
-	visitor := access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}
+func TestLog_RecordsClientUnlessOperator(t *testing.T) {
+	visitor := identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}
 	ada := newPerson(t, memory.New(), "Ada")
 	for party, want := range map[domain.Actor]domain.EventState{
 		domain.ActorUser:     {Actor: domain.ActorUser, DeviceName: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"},
 		domain.ActorOperator: {Actor: domain.ActorOperator},
 	} {
 		ada.update(func(tx ports.Tx) error {
-			return newAuditLog().Record(t.Context(), tx, visitor, noon, domain.EventState{UserID: ada.user.ID(), Actor: party, Kind: domain.EventSessionRevoked, Reason: string(party)})
+			return newLog().Record(t.Context(), tx, visitor, noon, domain.EventState{UserID: ada.user.ID(), Actor: party, Kind: domain.EventSessionRevoked, Reason: string(party)})
 		})
 		var got domain.EventState
 		for _, e := range ada.log() {
@@ -38,7 +38,7 @@ func TestAuditLog_RecordsClientUnlessOperator(t *testing.T) {
 }
 
 // An owner hears of answers that were not accepted, not of outages and latecomers.
-func TestAuditLog_FailureOnlyForOwnerRelevantCauses(t *testing.T) {
+func TestLog_FailureOnlyForOwnerRelevantCauses(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada").user.ID()
 	for name, c := range map[string]struct {
 		owner  domain.UserID
@@ -60,8 +60,8 @@ func TestAuditLog_FailureOnlyForOwnerRelevantCauses(t *testing.T) {
 		"a shut account of nobody's": {domain.UserID{}, domain.ErrUserDisabled, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			visitor := access.Client{IP: "127.0.0.1"}
-			event, err := newAuditLog().Failure(visitor, noon, domain.EventState{Kind: domain.EventSignInRefused, UserID: c.owner, CredentialID: "id"}, c.cause)
+			visitor := identity.Client{IP: "127.0.0.1"}
+			event, err := newLog().Failure(visitor, noon, domain.EventState{Kind: domain.EventSignInRefused, UserID: c.owner, CredentialID: "id"}, c.cause)
 			if err != nil || (event != nil) != (c.reason != "") {
 				t.Fatalf("got %+v, %v", event, err)
 			}
@@ -78,12 +78,12 @@ func TestAuditLog_FailureOnlyForOwnerRelevantCauses(t *testing.T) {
 	}
 }
 
-func TestAuditLog_KeepsOrder(t *testing.T) {
+func TestLog_KeepsOrder(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
-	log := newAuditLog()
+	log := newLog()
 	for i := range 100 {
 		ada.update(func(tx ports.Tx) error {
-			return log.Record(t.Context(), tx, access.Client{}, noon.Add(-time.Duration(i%3)*time.Microsecond), domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn, Reason: fmt.Sprint(99 - i)})
+			return log.Record(t.Context(), tx, identity.Client{}, noon.Add(-time.Duration(i%3)*time.Microsecond), domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn, Reason: fmt.Sprint(99 - i)})
 		})
 	}
 	entries := ada.log()
@@ -97,15 +97,15 @@ func TestAuditLog_KeepsOrder(t *testing.T) {
 	}
 }
 
-func TestAuditLog_UniqueIDsUnderConcurrency(t *testing.T) {
+func TestLog_UniqueIDsUnderConcurrency(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
-	log := newAuditLog()
+	log := newLog()
 	const entries = 64
 	var writing sync.WaitGroup
 	for range entries {
 		writing.Go(func() {
 			err := ada.store.Update(t.Context(), func(tx ports.Tx) error { // which refuses an id twice
-				return log.Record(t.Context(), tx, access.Client{}, noon, domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn})
+				return log.Record(t.Context(), tx, identity.Client{}, noon, domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn})
 			})
 			if err != nil {
 				t.Error(err)
@@ -119,12 +119,12 @@ func TestAuditLog_UniqueIDsUnderConcurrency(t *testing.T) {
 }
 
 // However often a stranger tries, what changed the account stays in sight.
-func TestAuditLog_CountsRepetitions(t *testing.T) {
+func TestLog_CountsRepetitions(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
-	log := newAuditLog()
+	log := newLog()
 	enter := func(e domain.EventState, ip string) {
 		e.UserID = ada.user.ID()
-		visitor := access.Client{IP: ip, RequestID: "request-" + ip}
+		visitor := identity.Client{IP: ip, RequestID: "request-" + ip}
 		ada.update(func(tx ports.Tx) error { return log.Record(t.Context(), tx, visitor, noon, e) })
 	}
 	enter(domain.EventState{Kind: domain.EventPasskeyAdded}, "192.0.2.7")
@@ -146,12 +146,12 @@ func TestAuditLog_CountsRepetitions(t *testing.T) {
 }
 
 // Names that belong to no account share their entries: making them up fills no table.
-func TestAuditLog_CountsAnonymousRepetitions(t *testing.T) {
+func TestLog_CountsAnonymousRepetitions(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
 	for i := range 600 {
 		about := domain.LockoutKey("key").UnknownName(fmt.Sprint("name", i))
 		ada.update(func(tx ports.Tx) error {
-			return newAuditLog().RecordAnonymous(t.Context(), tx, access.Client{IP: "203.0.113.9"}, noon, domain.EventState{Kind: domain.EventRecoveryRefused, Reason: "invalid_code"}, about)
+			return newLog().RecordAnonymous(t.Context(), tx, identity.Client{IP: "203.0.113.9"}, noon, domain.EventState{Kind: domain.EventRecoveryRefused, Reason: "invalid_code"}, about)
 		})
 	}
 	ada.update(func(tx ports.Tx) error {

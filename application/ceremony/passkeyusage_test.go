@@ -1,25 +1,129 @@
-package access_test
+package ceremony_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/memory"
-	"github.com/keylodge/keylodge/application/access"
+	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
+const deviceBound = domain.AuthenticatorFlags(1<<0 | 1<<2)
+
+// echoDeviceNames names a device by all that it is told of it.
+type echoDeviceNames struct{}
+
+func (echoDeviceNames) NameOf(userAgent string) string { return userAgent }
+
+func newLog() *audit.Log {
+	return &audit.Log{Random: rand.Reader, Devices: echoDeviceNames{}}
+}
+
+// person is somebody with an account and a security key that has counted to 7.
+type person struct {
+	t     *testing.T
+	store ports.Store
+	user  *domain.User
+	key   *domain.Credential
+}
+
+func newPerson(t *testing.T, store ports.Store, name string) *person {
+	t.Helper()
+	applicant, err := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := domain.NewCredential(applicant.UserID, "a key", domain.Registration{CredentialID: domain.CredentialID(name), Flags: deviceBound, SignCount: 7}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &person{t, store, applicant.ToUser(noon), key}
+	p.update(func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(t.Context(), p.user), tx.Credentials.Add(t.Context(), p.key))
+	})
+	return p
+}
+
+func (p *person) update(fn func(ports.Tx) error) {
+	p.t.Helper()
+	if err := p.store.Update(p.t.Context(), fn); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// log is the person's, newest first.
+func (p *person) log() (entries []domain.EventState) {
+	p.t.Helper()
+	p.update(func(tx ports.Tx) error {
+		events, err := tx.Events.ListByUser(p.t.Context(), p.user.ID(), domain.EventID{}, 1000)
+		for _, e := range events {
+			entries = append(entries, e.State())
+		}
+		return err
+	})
+	return entries
+}
+
+// kindsAndReasons are the kinds and reasons of a log's entries, sorted.
+func kindsAndReasons(entries []domain.EventState) []string {
+	list := make([]string, len(entries))
+	for i, e := range entries {
+		list[i] = strings.TrimSpace(string(e.Kind) + " " + e.Reason)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func newLogWithMail() *audit.Log {
+	log := newLog()
+	log.Notifier = notify.Notifier{Random: rand.Reader, Devices: echoDeviceNames{}, Policy: domain.EmailOn}
+	return log
+}
+
+// setEmail gives the person an address.
+func (p *person) setEmail(at domain.Email, verified bool) {
+	p.t.Helper()
+	is := p.user.State()
+	is.Email, is.EmailVerifiedAt = at, time.Time{}
+	if verified {
+		is.EmailVerifiedAt = noon
+	}
+	p.user = domain.RestoreUser(is)
+	p.update(func(tx ports.Tx) error { return tx.Users.Save(p.t.Context(), p.user) })
+}
+
+// outbox are all messages.
+func (p *person) outbox() (list []domain.OutboxEmailState) {
+	p.t.Helper()
+	p.update(func(tx ports.Tx) error {
+		messages, err := tx.OutboxEmails.ListDue(p.t.Context(), noon.Add(1000*time.Hour), 1000)
+		for _, m := range messages {
+			list = append(list, m.State())
+		}
+		return err
+	})
+	return list
+}
+
+var testClient = identity.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9", RequestID: "request-17"}
+
 const synced = deviceBound | 1<<3 | 1<<4
 
 // usePasskey has the person's key counted to 7 be used, and keeps what came of it.
-func (p *person) usePasskey(a domain.Assertion, policy domain.UsePolicy) (use access.UseResult) {
+func (p *person) usePasskey(a domain.Assertion, policy domain.UsePolicy) (use ceremony.UseResult) {
 	p.t.Helper()
-	examiner := &access.PasskeyUsage{Policy: policy, Audit: newAuditLog()}
-	visitor := access.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}
+	examiner := &ceremony.PasskeyUsage{Policy: policy, Audit: newLog()}
+	visitor := identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}
 	p.update(func(tx ports.Tx) (err error) {
 		use, err = examiner.Record(p.t.Context(), tx, p.key.ID(), a, visitor, domain.EventStepUpRefused, noon)
 		return err
@@ -140,7 +244,7 @@ func TestPasskeyUsage_RecordsUseOfSuspendedPasskey(t *testing.T) {
 func TestPasskeyUsage_UnknownPasskey(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
 	err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
-		_, err := (&access.PasskeyUsage{Audit: newAuditLog()}).Record(t.Context(), tx, "gone", domain.Assertion{}, access.Client{}, domain.EventSignInRefused, noon)
+		_, err := (&ceremony.PasskeyUsage{Audit: newLog()}).Record(t.Context(), tx, "gone", domain.Assertion{}, identity.Client{}, domain.EventSignInRefused, noon)
 		return err
 	})
 	if !errors.Is(err, domain.ErrPasskeyUnknown) || len(ada.log()) != 0 {
@@ -151,7 +255,7 @@ func TestPasskeyUsage_UnknownPasskey(t *testing.T) {
 // A use that leaves a mark leaves it in the log as well, or not at all.
 func TestPasskeyUsage_RollsBackWithoutEvent(t *testing.T) {
 	ada := newPerson(t, memory.New(), "Ada")
-	dry := &access.AuditLog{Random: iotest.ErrReader(errors.New("no randomness")), Devices: echoDeviceNames{}}
+	dry := &audit.Log{Random: iotest.ErrReader(errors.New("no randomness")), Devices: echoDeviceNames{}}
 	for name, c := range map[string]struct {
 		policy domain.CounterPolicy
 		use    domain.Assertion
@@ -160,9 +264,9 @@ func TestPasskeyUsage_RollsBackWithoutEvent(t *testing.T) {
 		"a refused one":     {domain.CounterReject, domain.Assertion{Flags: deviceBound, SignCount: 7}},
 		"a refusal alone":   {domain.CounterReject, domain.Assertion{Flags: 1 << 2, SignCount: 8}},
 	} {
-		examiner := &access.PasskeyUsage{Policy: domain.UsePolicy{Counter: c.policy}, Audit: dry}
+		examiner := &ceremony.PasskeyUsage{Policy: domain.UsePolicy{Counter: c.policy}, Audit: dry}
 		err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
-			_, err := examiner.Record(t.Context(), tx, ada.key.ID(), c.use, access.Client{}, domain.EventSignInRefused, noon)
+			_, err := examiner.Record(t.Context(), tx, ada.key.ID(), c.use, identity.Client{}, domain.EventSignInRefused, noon)
 			return err
 		})
 		if err == nil || ada.storedKey().CloneWarning {
@@ -194,8 +298,8 @@ func TestPasskeyUsage_NotifiesEveryAnomaly(t *testing.T) {
 		for _, refused := range []domain.EventKind{domain.EventSignInRefused, domain.EventStepUpRefused} {
 			ada := newPerson(t, memory.New(), "Ada")
 			ada.setEmail("ada@example.org", true)
-			examiner := &access.PasskeyUsage{Policy: c.policy, Audit: newAuditLogWithMail()}
-			use := func(now time.Time) (use access.UseResult) {
+			examiner := &ceremony.PasskeyUsage{Policy: c.policy, Audit: newLogWithMail()}
+			use := func(now time.Time) (use ceremony.UseResult) {
 				ada.update(func(tx ports.Tx) (err error) {
 					use, err = examiner.Record(t.Context(), tx, ada.key.ID(), c.use, testClient, refused, now)
 					return err
@@ -217,10 +321,17 @@ func TestPasskeyUsage_NotifiesEveryAnomaly(t *testing.T) {
 			if got := ada.outbox(); len(got) != 2 {
 				t.Errorf("%s, %s: %d messages after another day", name, refused, len(got))
 			}
-			var odd *access.AnomalyError
+			var odd *ceremony.AnomalyError
 			if errors.As(first.Rejection, &odd) != (first.Rejection != nil) || odd != nil && (odd.Anomaly != first.Anomaly || odd.Credential.ID() != ada.key.ID()) {
 				t.Errorf("%s, %s: refused with %+v", name, refused, first.Rejection)
 			}
 		}
 	}
+}
+
+func equal(a, b domain.EventState) bool {
+	a.Changed, b.Changed = nil, nil
+	return a.ID == b.ID && a.UserID == b.UserID && a.Kind == b.Kind && a.At.Equal(b.At) && a.Actor == b.Actor && a.SessionID == b.SessionID &&
+		a.CredentialID == b.CredentialID && a.PasskeyName == b.PasskeyName && a.DeviceName == b.DeviceName && a.IP == b.IP &&
+		a.Reason == b.Reason && a.RequestID == b.RequestID
 }
