@@ -175,7 +175,7 @@ func (b *browserPage) reload() rejection {
 	if _, refused := b.whoAmI(); refused != (rejection{}) {
 		return refused
 	}
-	b.waitFor("the account is on show", `document.getElementById('rooms').getAttribute('aria-busy') === 'false'`)
+	b.waitFor("the account is on show", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
 	return rejection{}
 }
 

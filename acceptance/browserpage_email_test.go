@@ -13,7 +13,7 @@ func (b *browserPage) emailStatus() (shownEmail, rejection) {
 	if b.isVisible("#email-code") {
 		shown.pending = eval[string](b, `document.querySelector('#email-code-sent [data-part="address"]').textContent`)
 	}
-	if claimed := eval[string](b, `document.getElementById('who-claims').textContent`); who.email == "" && claimed != shown.pending {
+	if claimed := eval[string](b, `document.getElementById('who-pending-email').textContent`); who.email == "" && claimed != shown.pending {
 		b.t.Errorf("the page greets somebody who claims %q, and asks for the code of %q", claimed, shown.pending)
 	}
 	return shown, rejection{}

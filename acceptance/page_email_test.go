@@ -61,7 +61,7 @@ func (b *browserPage) recordUserDetails() func() string {
 
 func TestPage_EmailVerificationPrompt(t *testing.T) {
 	l, ada, b := openPageWithMail(t)
-	b.requireHidden("#email-claim", "#email-verified", "#who-unconfirmed")
+	b.requireHidden("#pending-email", "#email-verified", "#who-unconfirmed")
 	told := b.recordUserDetails()
 	b.saveEmail("Ada@Example.org")
 	b.requireFocus("#email-code")
@@ -71,17 +71,17 @@ func TestPage_EmailVerificationPrompt(t *testing.T) {
 	if got := told(); got != "Ada ada@example.org" {
 		t.Errorf("the password manager was told %q", got)
 	}
-	if email := b.text("#who-claims"); email != "ada@example.org" || !b.isVisible("#who-unconfirmed") {
+	if email := b.text("#who-pending-email"); email != "ada@example.org" || !b.isVisible("#who-unconfirmed") {
 		t.Errorf("the greeting has %q", email)
 	}
-	b.requireHidden("#email-claim-until", "#email-verified")
+	b.requireHidden("#pending-email-until", "#email-verified")
 
 	b.fill("#email-code", l.codeIn(l.lastEmail("ada@example.org", 1)))
 	b.clearMessage()
 	b.run(chromedp.KeyEvent("\r"))
-	b.waitFor("the address is confirmed", `document.getElementById('message').textContent === 'ada@example.org is yours now.'`)
+	b.waitFor("the address is confirmed", `document.getElementById('message').textContent === 'ada@example.org is confirmed.'`)
 	b.requireFocus("#account-heading")
-	b.requireHidden("#email-claim", "#who-unconfirmed")
+	b.requireHidden("#pending-email", "#who-unconfirmed")
 	if got := told(); got != "Ada ada@example.org" {
 		t.Errorf("the password manager was told %q", got)
 	}
@@ -94,7 +94,7 @@ func TestPage_EmailVerificationPrompt(t *testing.T) {
 	ben := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
 	ada.requireOK(onlyRejection(ben.signUp(profile{email: "ben@example.org"})))
 	ben.requireFocus("#email-code")
-	if name := ben.text("#who"); name != "ben@example.org" || ben.isVisible("#who-claims") || !ben.isVisible("#who-unconfirmed") {
+	if name := ben.text("#who"); name != "ben@example.org" || ben.isVisible("#who-pending-email") || !ben.isVisible("#who-unconfirmed") {
 		t.Errorf("somebody without a name is greeted as %q", name)
 	}
 }
@@ -134,7 +134,7 @@ func TestPage_CancelPendingEmail(t *testing.T) {
 		t.Fatal(code)
 	}
 	b.requireFocus("#account-heading")
-	b.requireHidden("#email-claim")
+	b.requireHidden("#pending-email")
 	if got := told(); got != "Ada ada@example.org" {
 		t.Errorf("the password manager was told %q", got)
 	}
@@ -152,12 +152,12 @@ func TestPage_EmailCodeErrors(t *testing.T) {
 			t.Errorf("of %s the page says %q", code, said)
 		}
 	}
-	says(b.confirmEmail(wrongEmailCode(code)), "invalid_code", "latest letter")
+	says(b.confirmEmail(wrongEmailCode(code)), "invalid_code", "latest e-mail")
 	b.requireFieldError("#email-code")
 	b.reload()
 
 	ben := l.personWithVerifiedEmail("Ben", phone, "ada@example.org")
-	says(b.confirmEmail(code), "email_taken", "quicker")
+	says(b.confirmEmail(code), "email_taken", "used by another account")
 	b.requireFieldError("#email-code")
 	ben.requireSignedIn()
 
@@ -172,8 +172,8 @@ func TestPage_EmailCodeErrors(t *testing.T) {
 	// In another window it was given up.
 	b.saveEmail("ada@example.com")
 	evalPromise(b, `import('/assets/session.js').then(({ patch }) => patch('/me', { email: null })).then(() => '')`)
-	says(b.sendEmailCode(), "not_found", "gone already")
-	b.requireHidden("#email-claim")
+	says(b.sendEmailCode(), "not_found", "no longer exists")
+	b.requireHidden("#pending-email")
 }
 
 func TestPage_ResendEmailCode(t *testing.T) {
@@ -189,7 +189,7 @@ func TestPage_ResendEmailCode(t *testing.T) {
 		t.Errorf("%q is left of a code that is worth nothing any more", left)
 	}
 	ada.requireRejected(b.sendEmailCode(), "rate_limited")
-	if said := b.text("#message"); !strings.Contains(said, "latest letter") || !strings.Contains(said, "in 15 minutes") {
+	if said := b.text("#message"); !strings.Contains(said, "latest e-mail") || !strings.Contains(said, "in 15 minutes") {
 		t.Errorf("the page says %q", said)
 	}
 	ada.requireOK(b.confirmEmail(l.codeIn(l.lastEmail("ada@example.org", 5))))
@@ -228,7 +228,7 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	b := ada.device.(*browserPage)
-	b.requireHidden("#email-claim", "#email-verified", "#who-unconfirmed")
+	b.requireHidden("#pending-email", "#email-verified", "#who-unconfirmed")
 
 	b.server, l.driver = on, browserDriver{on} // a cookie goes to every port
 	ada.requireEmail(shownEmail{current: ada.email})
@@ -238,14 +238,14 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	}
 	ada.requireOK(b.sendEmailCode())
 	b.requireFocus("#email-code")
-	b.requireHidden("#email-code-unsent", "#email-claim-until", "#withdraw-email")
+	b.requireHidden("#email-code-unsent", "#pending-email-until", "#withdraw-email")
 	ada.requireOK(b.confirmEmail(l.codeIn(l.lastEmail(ada.email, 1))))
 	ada.requireEmail(shownEmail{current: ada.email, verified: true})
 	b.saveEmail("ada@example.net")
 
 	b.server = off
 	b.reload()
-	b.requireHidden("#email-claim", "#email-verified", "#who-claims", "#who-unconfirmed")
+	b.requireHidden("#pending-email", "#email-verified", "#who-pending-email", "#who-unconfirmed")
 	if held := b.text("#who-email"); held != ada.email {
 		t.Errorf("the account's address is %q", held)
 	}
@@ -254,8 +254,8 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	b = ben.device.(*browserPage)
 	b.server = off
 	b.reload()
-	b.requireHidden("#email-claim", "#who-claims", "#who-unconfirmed")
-	if name, why := b.text("#who"), b.text("#account-id-why"); !strings.HasPrefix(name, "account ") || !strings.Contains(why, "given no") {
+	b.requireHidden("#pending-email", "#who-pending-email", "#who-unconfirmed")
+	if name, why := b.text("#who"), b.text("#account-id-why"); !strings.HasPrefix(name, "account ") || !strings.Contains(why, "has no e-mail address") {
 		t.Errorf("somebody without an address is greeted as %q; of their id it says: %s", name, why)
 	}
 }
@@ -269,7 +269,7 @@ func TestPage_EmailClearedOnSignOut(t *testing.T) {
 
 func TestPage_RecoveryLockedIsExplained(t *testing.T) {
 	_, b, _ := openPage(t)
-	why := evalPromise(b, `import('/assets/eventwords.js').then(({ reasonFor }) => reasonFor({ kind: 'recovery_locked', changed: [] }))`)
+	why := evalPromise(b, `import('/assets/eventtexts.js').then(({ reasonFor }) => reasonFor({ kind: 'recovery_locked', changed: [] }))`)
 	if !strings.Contains(why, "passkey") {
 		t.Errorf("the log says %q", why)
 	}

@@ -133,7 +133,7 @@ func TestPage_ReviewsPasskeysAfterRecovery(t *testing.T) {
 	ada.device = back
 	names := func(want ...string) {
 		t.Helper()
-		back.waitFor("the passkeys are there", `document.getElementById('rooms').getAttribute('aria-busy') === 'false'`)
+		back.waitFor("the passkeys are there", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
 		var found []string
 		for _, entry := range back.entries("review-list") {
 			found = append(found, entry.Parts["name"])

@@ -78,7 +78,7 @@ func TestPage_CancelledStepUpChangesNothing(t *testing.T) {
 	c.advance(11 * time.Minute)
 	b.dismissPrompt()
 	ada.requireRejected(b.removePasskey(blue.id), "NotAllowedError")
-	if tone := eval[string](b, `document.getElementById('message').dataset.tone`); tone != "calm" {
+	if tone := eval[string](b, `document.getElementById('message').dataset.tone`); tone != "info" {
 		t.Errorf("the page takes it with %s", tone)
 	}
 	ada.passkeyNamed("Blue key")
@@ -88,7 +88,7 @@ func TestPage_CancelledStepUpChangesNothing(t *testing.T) {
 func TestPage_RefreshesStaleCSRFToken(t *testing.T) {
 	ada, b, _ := openPage(t)
 	session := ada.listSessions()[0].id
-	evalPromise(b, fmt.Sprintf(`import('/assets/session.js').then(({ hold }) => { hold(%q, 'of yesterday'); return ''; })`, session))
+	evalPromise(b, fmt.Sprintf(`import('/assets/session.js').then(({ setSession }) => { setSession(%q, 'of yesterday'); return ''; })`, session))
 	_, refused := b.changeAccount("Ada Lovelace", "")
 	ada.requireOK(refused)
 }
@@ -186,7 +186,7 @@ func TestPage_RetriesFailedLists(t *testing.T) {
 	b.requireHidden("#passkey-list", "#device-list", "#event-list")
 	eval[bool](b, `window.cut = false; true`)
 	b.press("#reload")
-	b.waitFor("the lists are there", `document.getElementById('rooms').getAttribute('aria-busy') === 'false'`)
+	b.waitFor("the lists are there", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
 	b.requireHidden("#reload")
 	if len(b.entries("passkey-list")) != 1 {
 		t.Errorf("%s has no passkey", ada.name)
@@ -208,8 +208,8 @@ func (b *browserPage) requireFieldError(field string) {
 	if !eval[bool](b, fmt.Sprintf(`(() => {
 		const marked = document.querySelectorAll('[aria-invalid]');
 		const field = document.querySelector(%q);
-		const complaint = document.getElementById(field.getAttribute('aria-describedby'));
-		return marked.length === 1 && marked[0] === field && document.activeElement === field && complaint.checkVisibility() && complaint.textContent !== '';
+		const error = document.getElementById(field.getAttribute('aria-describedby'));
+		return marked.length === 1 && marked[0] === field && document.activeElement === field && error.checkVisibility() && error.textContent !== '';
 	})()`, field)) {
 		b.t.Errorf("the page does not complain about %s\n%s", field, b.debugText())
 	}

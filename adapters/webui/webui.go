@@ -1,5 +1,5 @@
-// Package webui serves Keylodge's own page: sign up, sign in, and all that people do with their account. The page is a
-// client of /v1 like any other and is written in what browsers run as it is: no build step, nobody else's code.
+// Package webui serves Keylodge's own page: sign-up, sign-in, recovery and account management. The page is an ordinary
+// client of the API at /v1. Its HTML, CSS and JavaScript need no build step and have no dependencies.
 package webui
 
 import (
@@ -17,21 +17,21 @@ import (
 //go:embed static
 var staticFiles embed.FS
 
-// contentSecurityPolicy lets the page run its own modules and talk to its own origin, and nothing else: no inline
-// script or style, no frames around it, no form that leaves without a script, no string that becomes markup. Images may also
-// come as data: the QR code of an authenticator app holds a secret, so that it is part of an answer and has no address.
+// contentSecurityPolicy allows the page its own modules and calls to its own origin. It forbids inline scripts and styles,
+// framing, form submission without a script, and markup from strings. Images may also be data: URLs: the QR code of an
+// authenticator app contains a secret, so it is part of an answer and has no URL.
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// permissionsPolicy lets the page ask for passkeys, as nobody else in it may, and for nothing else that a browser could give. A
-// feature that is not named would be allowed, so they are named.
+// permissionsPolicy allows passkeys to the page alone, and denies all other features of a browser. A feature that is not
+// listed would be allowed, so all are listed.
 const permissionsPolicy = "publickey-credentials-create=(self), publickey-credentials-get=(self), " +
 	"accelerometer=(), autoplay=(), bluetooth=(), camera=(), clipboard-read=(), clipboard-write=(self), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), " +
 	"gyroscope=(), hid=(), idle-detection=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), " +
 	"screen-wake-lock=(), serial=(), usb=(), web-share=(), xr-spatial-tracking=()"
 
-// headers go out with the page and with each of its assets, so that an asset opened by itself is held to them too.
-// A browser keeps what it got and asks every time whether it is still good, which makes a release visible at once.
+// headers are sent with the page and with each of its assets, so that they also protect an asset that is opened directly.
+// Browsers revalidate cached files at each use, so that they load a new release at once.
 var headers = [...]struct{ name, value string }{
 	{fiber.HeaderCacheControl, "no-cache"},
 	{fiber.HeaderContentSecurityPolicy, contentSecurityPolicy},
@@ -42,7 +42,7 @@ var headers = [...]struct{ name, value string }{
 	{fiber.HeaderXContentTypeOptions, "nosniff"},
 }
 
-// contentTypes are written out, since what package mime knows depends on the machine.
+// contentTypes are listed here because the types that package mime knows depend on the machine.
 var contentTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".html": "text/html; charset=utf-8",
@@ -50,8 +50,8 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// Mount serves the page at / and its assets below /assets/, to GET and HEAD. Everything is in memory beforehand. It
-// panics if a file of an unknown type was embedded.
+// Mount serves the page at / and its assets below /assets/, for GET and HEAD, from memory. It panics if an embedded file
+// has no known content type.
 func Mount(app fiber.Router) {
 	files, err := fs.ReadDir(staticFiles, "static")
 	if err != nil {
@@ -69,7 +69,7 @@ func urlPath(name string) string {
 	return "/assets/" + name
 }
 
-// resource is one embedded file, ready to be sent.
+// resource is an embedded file with its headers.
 type resource struct {
 	contentType string
 	etag        string
@@ -104,7 +104,7 @@ func serve(r resource) fiber.Handler {
 	}
 }
 
-// etagMatches compares weakly, as RFC 9110, section 13.1.2, asks for If-None-Match.
+// etagMatches makes the weak comparison that RFC 9110, section 13.1.2, requires for If-None-Match.
 func etagMatches(ifNoneMatch, etag string) bool {
 	for candidate := range strings.SplitSeq(ifNoneMatch, ",") {
 		candidate = strings.TrimSpace(candidate)

@@ -115,7 +115,7 @@ func TestMount_OtherPathsAre404(t *testing.T) {
 	}
 }
 
-// The policy would have a browser drop it all, and the page would fail at run time.
+// Browsers block inline code because of the content security policy, so the page would fail at run time.
 func TestPage_NoInlineCode(t *testing.T) {
 	for _, name := range []string{"index.html", "favicon.svg"} {
 		for _, e := range elements(t, name) {
@@ -137,22 +137,22 @@ func TestPage_NoInlineCode(t *testing.T) {
 	}
 }
 
-// What a script could keep in the browser, a script that was slipped in could read, and it would outlive the session (NIST SP
-// 800-63B-4, section 5.1). The session is in a cookie that no script sees.
+// An injected script can read browser storage, which also outlives the session (NIST SP 800-63B-4, section 5.1). The session
+// is in an HttpOnly cookie.
 func TestPage_NoBrowserStorage(t *testing.T) {
-	keeps := regexp.MustCompile(`localStorage|sessionStorage|indexedDB|document\.cookie|cookieStore|caches\.|serviceWorker|history\.(push|replace)State\([^n]`)
+	storage := regexp.MustCompile(`localStorage|sessionStorage|indexedDB|document\.cookie|cookieStore|caches\.|serviceWorker|history\.(push|replace)State\([^n]`)
 	scripts := 0
 	for name := range assetPaths(t) {
 		if filepath.Ext(name) != ".js" {
 			continue
 		}
 		scripts++
-		if found := keeps.Find(source(t, name)); found != nil {
+		if found := storage.Find(source(t, name)); found != nil {
 			t.Errorf("%s uses %s", name, found)
 		}
 	}
 	if scripts < 20 {
-		t.Errorf("only %d scripts were looked at", scripts)
+		t.Errorf("found only %d scripts", scripts)
 	}
 }
 
@@ -166,7 +166,7 @@ func TestPage_AssetsMatchReferences(t *testing.T) {
 				return
 			}
 		}
-		t.Errorf("%s refers to %s, which is not there", from, address)
+		t.Errorf("%s refers to %s, which does not exist", from, address)
 	}
 	for _, e := range elements(t, "index.html") {
 		for _, attribute := range []string{"src", "href"} {
@@ -183,14 +183,14 @@ func TestPage_AssetsMatchReferences(t *testing.T) {
 		for _, found := range imports.FindAllSubmatch(source(t, name), -1) {
 			relative, isRelative := strings.CutPrefix(string(found[1]), "./")
 			if !isRelative {
-				t.Errorf("%s imports %s; modules stand side by side", name, found[1])
+				t.Errorf("%s imports %s, want a module of the same folder", name, found[1])
 			}
 			refer(name, "/assets/"+relative)
 		}
 	}
 	for name := range known {
 		if !referenced[name] {
-			t.Errorf("%s is embedded and never referred to", name)
+			t.Errorf("%s is embedded but not referred to", name)
 		}
 	}
 }
@@ -220,20 +220,20 @@ func TestScripts_ElementsExist(t *testing.T) {
 		}
 		for _, found := range regexp.MustCompile(`\$\('([^']+)'\)`).FindAllSubmatch(source(t, name), -1) {
 			if id := string(found[1]); ids[id] == "" {
-				t.Errorf("%s asks for #%s, which is not there", name, id)
+				t.Errorf("%s uses #%s, which does not exist", name, id)
 			}
 		}
 		for _, found := range regexp.MustCompile(`part\(entry, '([^']+)'\)`).FindAllSubmatch(source(t, name), -1) {
 			if !parts[string(found[1])] {
-				t.Errorf("%s asks for the part %s, which no template has", name, found[1])
+				t.Errorf("%s uses the part %s, which no template has", name, found[1])
 			}
 		}
 	}
-	// Browser tests hold on to these.
+	// The browser tests use these ids.
 	for id, name := range map[string]string{
 		"sign-in": "button", "sign-up": "button", "sign-out": "button", "message": "p", "who": "span",
 		"email": "input", "display-name": "input", "sign-up-email": "input",
-		"rooms": "div", "account-name": "input", "account-email": "input", "save-account": "button",
+		"account-lists": "div", "account-name": "input", "account-email": "input", "save-account": "button",
 		"passkey-list": "ul", "add-passkey": "button", "new-passkey-name": "input", "make-passkey": "button",
 		"device-list": "ul", "more-devices": "button", "sign-out-others": "button", "event-list": "ul", "more-events": "button", "event-group": "select",
 		"delete-account": "button", "delete-word": "input", "delete-for-good": "button",
@@ -242,8 +242,8 @@ func TestScripts_ElementsExist(t *testing.T) {
 		"remove-app": "button", "confirm-remove-app": "button",
 		"lost-passkey": "button", "by-app": "input", "by-backup": "input", "recover-account": "input",
 		"recover-app-code": "input", "recover-backup-code": "input", "recover": "button", "enrol": "button",
-		"email-claim": "form", "email-code": "input", "confirm-email": "button", "send-email-code": "button", "withdraw-email": "button",
-		"who-email": "span", "who-claims": "span", "email-verified": "span",
+		"pending-email": "form", "email-code": "input", "confirm-email": "button", "send-email-code": "button", "withdraw-email": "button",
+		"who-email": "span", "who-pending-email": "span", "email-verified": "span",
 		"review": "section", "review-list": "ul", "end-review": "button",
 	} {
 		if ids[id] != name {
@@ -255,18 +255,18 @@ func TestScripts_ElementsExist(t *testing.T) {
 			t.Errorf("#%s has no label", id)
 		}
 		if e.name == "main" && e.attributes["data-state"] != "loading" {
-			t.Errorf("the page starts in state %q, before anybody knows who is here", e.attributes["data-state"])
+			t.Errorf("the page starts in state %q, want loading", e.attributes["data-state"])
 		}
 		for _, attribute := range []string{"aria-labelledby", "aria-describedby", "for"} {
 			if id := e.attributes[attribute]; id != "" && ids[id] == "" {
-				t.Errorf("<%s %s=%q> points nowhere", e.name, attribute, id)
+				t.Errorf("<%s %s=%q> refers to no element", e.name, attribute, id)
 			}
 		}
 	}
 }
 
 func TestWords_EveryErrorCode(t *testing.T) {
-	words := string(source(t, "words.js"))
+	texts := string(source(t, "errortexts.js"))
 	for _, code := range []string{
 		"AbortError", "InvalidStateError", "NotAllowedError", "NotSupportedError", "SecurityError",
 		"insecure_context", "unreachable", "webauthn_missing",
@@ -276,15 +276,15 @@ func TestWords_EveryErrorCode(t *testing.T) {
 		"invalid_code", "rate_limited",
 		"csrf_rejected", "last_passkey", "not_found", "passkey_limit_reached", "session_changed", "step_up_required", "user_disabled",
 	} {
-		if !sentenceFor(code).MatchString(words) && !strings.Contains(words, "case '"+code+"':") {
-			t.Errorf("words.js has none for %s", code)
+		if !sentenceFor(code).MatchString(texts) && !strings.Contains(texts, "case '"+code+"':") {
+			t.Errorf("errortexts.js has no text for %s", code)
 		}
 	}
 }
 
-// A kind that is in no group could be found only by reading through everything.
+// Users could find an event of no group only in the unfiltered log.
 func TestWords_EveryEventIsInAGroup(t *testing.T) {
-	_, groups, _ := strings.Cut(string(source(t, "eventwords.js")), "export const groups = {")
+	_, groups, _ := strings.Cut(string(source(t, "eventtexts.js")), "export const groups = {")
 	groups, _, _ = strings.Cut(groups, "};")
 	var shown []string
 	for _, list := range regexp.MustCompile(`'([a-z_,]+)'`).FindAllStringSubmatch(groups, -1) {
@@ -297,16 +297,16 @@ func TestWords_EveryEventIsInAGroup(t *testing.T) {
 	}
 	for _, kind := range shown {
 		if !slices.Contains(domain.EventKinds, domain.EventKind(kind)) {
-			t.Errorf("the server refuses to filter by %s", kind)
+			t.Errorf("%s is not an event kind of the server", kind)
 		}
 	}
 }
 
 func TestWords_EveryEvent(t *testing.T) {
-	words := string(source(t, "eventwords.js"))
+	texts := string(source(t, "eventtexts.js"))
 	for _, kind := range domain.EventKinds {
-		if !regexp.MustCompile(`(?m)^  ` + string(kind) + `: '.+[^.]',$`).MatchString(words) {
-			t.Errorf("eventwords.js has none for %s", kind)
+		if !regexp.MustCompile(`(?m)^  ` + string(kind) + `: '.+[^.]',$`).MatchString(texts) {
+			t.Errorf("eventtexts.js has no text for %s", kind)
 		}
 	}
 	reasons := []string{
@@ -317,33 +317,33 @@ func TestWords_EveryEvent(t *testing.T) {
 	for _, reason := range domain.Reasons {
 		reasons = append(reasons, string(reason))
 	}
-	for _, finding := range domain.Anomalies {
-		if finding != domain.AnomalyAttestedData { // which makes no event
-			reasons = append(reasons, string(finding))
+	for _, anomaly := range domain.Anomalies {
+		if anomaly != domain.AnomalyAttestedData { // which is not recorded as an event
+			reasons = append(reasons, string(anomaly))
 		}
 	}
 	for _, reason := range reasons {
-		if !sentenceFor(reason).MatchString(words) {
-			t.Errorf("eventwords.js has no sentence for the reason %s", reason)
+		if !sentenceFor(reason).MatchString(texts) {
+			t.Errorf("eventtexts.js has no sentence for the reason %s", reason)
 		}
 	}
 }
 
-// What account.Change and account.ConfirmEmail name as changed.
+// The fields that events of account changes list.
 func TestWords_EveryChangedField(t *testing.T) {
-	words := string(source(t, "eventwords.js"))
+	texts := string(source(t, "eventtexts.js"))
 	for _, member := range []string{"display_name", "email", "pending_email"} {
-		if !regexp.MustCompile(`\b` + member + `: '[^']+',`).MatchString(words) {
-			t.Errorf("eventwords.js has none for %s", member)
+		if !regexp.MustCompile(`\b` + member + `: '[^']+',`).MatchString(texts) {
+			t.Errorf("eventtexts.js has no text for %s", member)
 		}
 	}
 }
 
 func TestWords_EveryRecoveryFactor(t *testing.T) {
-	words := string(source(t, "eventwords.js"))
+	texts := string(source(t, "eventtexts.js"))
 	for _, factor := range []domain.RecoveryFactor{domain.FactorTOTP, domain.FactorBackupCode, domain.FactorOperator} {
-		if !regexp.MustCompile(`\b` + string(factor) + `: '[^']+',`).MatchString(words) {
-			t.Errorf("eventwords.js has none for %s", factor)
+		if !regexp.MustCompile(`\b` + string(factor) + `: '[^']+',`).MatchString(texts) {
+			t.Errorf("eventtexts.js has no text for %s", factor)
 		}
 	}
 }
@@ -352,22 +352,22 @@ func sentenceFor(code string) *regexp.Regexp {
 	return regexp.MustCompile(`(?m)^  ` + code + `: '.+\.',$`)
 }
 
-// A module that nobody named would be asked for only once the one that imports it has come.
+// A browser would request a module without a preload only after it has loaded the module's importer.
 func TestPage_PreloadsEveryModule(t *testing.T) {
-	named := map[string]bool{}
+	preloaded := map[string]bool{}
 	for _, e := range elements(t, "index.html") {
 		if e.attributes["rel"] == "modulepreload" || e.name == "script" {
-			named[e.attributes["href"]+e.attributes["src"]] = true
+			preloaded[e.attributes["href"]+e.attributes["src"]] = true
 		}
 	}
 	for name, address := range assetPaths(t) {
-		if filepath.Ext(name) == ".js" && !named[address] {
-			t.Errorf("index.html does not name %s", name)
+		if filepath.Ext(name) == ".js" && !preloaded[address] {
+			t.Errorf("index.html does not preload %s", name)
 		}
 	}
 }
 
-// assetPaths maps each file of the page to where it is served.
+// assetPaths maps each file of the page to its URL path.
 func assetPaths(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := os.ReadDir("static")
@@ -414,10 +414,10 @@ func request(t *testing.T, method, address, ifNoneMatch string) (*http.Response,
 type element struct {
 	name       string
 	attributes map[string]string
-	text       string // what follows its start tag, up to the next start tag
+	text       string // between its start tag and the next start tag
 }
 
-// elements reads a file the way package encoding/xml reads HTML. What it cannot read is an error too.
+// elements parses a file with package encoding/xml in its HTML mode. It fails the test if the file cannot be parsed.
 func elements(t *testing.T, name string) []element {
 	t.Helper()
 	decoder := xml.NewDecoder(bytes.NewReader(source(t, name)))
@@ -446,7 +446,7 @@ func elements(t *testing.T, name string) []element {
 	}
 }
 
-// Safari 16 has passkeys and no checkVisibility; what a browser has of WebAuthn's JSON is left to passkeyjson.js.
+// Safari 16 has passkeys but not checkVisibility. Only passkeyjson.js uses WebAuthn's JSON methods.
 func TestPage_BrowserBaseline(t *testing.T) {
 	newer := regexp.MustCompile(`\.checkVisibility\(|FromJSON\(|\.toJSON\(|structuredClone\(|withResolvers\(|groupBy\(|\.to(Sorted|Reversed|Spliced)\(|AbortSignal\.(any|timeout)|URL\.canParse|(from|to)Base64\(|showPopover\(`)
 	for name := range assetPaths(t) {
@@ -455,7 +455,7 @@ func TestPage_BrowserBaseline(t *testing.T) {
 		}
 		text := string(source(t, name))
 		if name == "passkeyjson.js" {
-			text = strings.Replace(text, "attempt(() => credential.toJSON())", "", 1) // in case that nothing else can be read
+			text = strings.Replace(text, "attempt(() => credential.toJSON())", "", 1) // its fallback
 		}
 		if found := newer.FindString(text); found != "" {
 			t.Errorf("%s uses %s", name, found)

@@ -1,77 +1,77 @@
-// What the account says about its owner.
+// The account's name and e-mail address.
 
 import { $ } from './dom.js';
-import { EmailClaim } from './emailclaim.js';
+import { PendingEmail } from './pendingemail.js';
 import { patch } from './session.js';
-import { tellAccepted } from './signals.js';
+import { signalAccepted } from './signals.js';
 
 const form = $('account-form');
 const members = ['display_name', 'email'];
 
 export class Account {
-  #shown = {};
+  #user = {};
   #mail = false;
-  #claim;
+  #pendingEmail;
 
-  /** changed gets the user as they are then. */
-  constructor(desk, changed) {
-    this.#claim = new EmailClaim(desk, changed);
-    form.addEventListener('input', () => this.#mark());
+  /** onChange gets the changed user. */
+  constructor(page, onChange) {
+    this.#pendingEmail = new PendingEmail(page, onChange);
+    form.addEventListener('input', () => this.#markVerified());
     form.addEventListener('submit', (event) => {
       event.preventDefault();
-      desk.change($('save-account'), async () => {
-        const corrections = this.#corrections();
-        if (Object.keys(corrections).length === 0) return 'There was nothing to change.';
-        const { user, signals } = await desk.confirmed(() => patch('/me', corrections));
-        tellAccepted(signals);
+      page.change($('save-account'), async () => {
+        const edits = this.#edits();
+        if (Object.keys(edits).length === 0) return 'No changes to save.';
+        const { user, signals } = await page.withStepUp(() => patch('/me', edits));
+        signalAccepted(signals);
         for (const name of members) form.elements.namedItem(name).value = user[name] ?? '';
-        changed(user);
-        if (!this.#mail || !corrections.email || !user.pending_email) return 'Your account is up to date.';
-        if (at(form)) this.#claim.ask();
+        onChange(user);
+        if (!this.#mail || !edits.email || !user.pending_email) return 'Account saved.';
+        if (hasFocus(form)) this.#pendingEmail.focusCode();
         return `We sent a code to ${user.pending_email}.`;
       }, form);
     });
   }
 
-  /** Goes by whether the server sends mail. */
-  follow(mail) {
+  /** Applies the server's setting of mail: 'on' or 'off'. */
+  configure(mail) {
     this.#mail = mail === 'on';
-    this.#claim.follow(mail);
+    this.#pendingEmail.configure(mail);
   }
 
-  /** What somebody is about to correct stays as they typed it. */
+  /** Shows the user. Fields with unsaved edits keep them. */
   show(user) {
-    const typed = this.#corrections();
-    this.#shown = user;
+    const edits = this.#edits();
+    this.#user = user;
     for (const name of members) {
-      if (!(name in typed)) form.elements.namedItem(name).value = user[name] ?? '';
+      if (!(name in edits)) form.elements.namedItem(name).value = user[name] ?? '';
     }
-    this.#mark();
-    this.#claim.show(user);
+    this.#markVerified();
+    this.#pendingEmail.show(user);
   }
 
-  /** Takes whoever has just claimed an address to where its code goes. */
-  askForCode() {
-    this.#claim.ask();
+  /** Focuses the field for the code of a pending e-mail address, if there is one. */
+  focusCode() {
+    this.#pendingEmail.focusCode();
   }
 
   clear() {
-    this.#shown = {};
+    this.#user = {};
     form.reset();
-    this.#mark();
-    this.#claim.clear();
+    this.#markVerified();
+    this.#pendingEmail.clear();
   }
 
-  // An address that is about to be another one is not marked.
-  #mark() {
-    $('email-verified').hidden = !this.#mail || !this.#shown.email_verified || 'email' in this.#corrections();
+  // An address with unsaved edits is not marked as verified.
+  #markVerified() {
+    $('email-verified').hidden = !this.#mail || !this.#user.email_verified || 'email' in this.#edits();
   }
 
-  #corrections() {
-    const typed = members.map((name) => [name, form.elements.namedItem(name).value.trim() || null]);
-    return Object.fromEntries(typed.filter(([name, value]) => value !== (this.#shown[name] ?? null)));
+  #edits() {
+    const values = members.map((name) => [name, form.elements.namedItem(name).value.trim() || null]);
+    return Object.fromEntries(values.filter(([name, value]) => value !== (this.#user[name] ?? null)));
   }
 }
 
-// Whether the keyboard's place is still in the form, or nowhere: some browsers do not focus a button that is clicked.
-const at = (form) => document.activeElement === document.body || form.contains(document.activeElement);
+// Also true if no element has the focus: some browsers do not focus a button that is clicked.
+const hasFocus = (form) => document.activeElement === document.body || form.contains(document.activeElement);

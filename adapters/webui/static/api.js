@@ -1,6 +1,6 @@
-// Calls to /v1. An answer comes back as its JSON; anything else is thrown as a Problem or as Unreachable.
+// Calls to the API at /v1. They return the JSON of the answer, and throw a Problem or Unreachable.
 
-/** What the server refused, from its application/problem+json (RFC 9457). */
+/** An error of the server, from its application/problem+json (RFC 9457). */
 export class Problem extends Error {
   constructor(response, body) {
     super(body?.title ?? `The server answered with status ${response.status}.`);
@@ -14,7 +14,7 @@ export class Problem extends Error {
   }
 }
 
-/** No answer came: offline, or the server is down. */
+/** The server did not answer: the device is offline, or the server is down. */
 export class Unreachable extends Error {
   constructor(cause) {
     super('The server did not answer.', { cause });
@@ -23,22 +23,22 @@ export class Unreachable extends Error {
   }
 }
 
-/** query's members that are null or absent are left out. */
-export const get = (path, query = {}) => call('GET', path + asQuery(query));
+/** Members of query that are null or undefined are omitted. */
+export const get = (path, query = {}) => call('GET', path + queryString(query));
 export const post = (path, body) => call('POST', path, body);
 
-function asQuery(members) {
+function queryString(members) {
   const query = new URLSearchParams(Object.entries(members).filter(([, value]) => value != null)).toString();
   return query && `?${query}`;
 }
 
-// The server's clock counts for what expires there, whatever this device's says.
+// In milliseconds. Expiry times are the server's, so they are compared with the server's clock.
 let clockSkew = 0;
 
-/** The server's time in milliseconds, as of its latest answer. */
+/** Returns the server's time in milliseconds, from the Date header of its latest answer. */
 export const serverNow = () => Date.now() + clockSkew;
 
-/** Calls by any method. session.js does so for what takes more than a body. */
+/** Makes a call; more are further headers. */
 export async function call(method, path, body, more = {}) {
   const headers = { Accept: 'application/json, application/problem+json', ...more };
   if (body !== undefined) headers['Content-Type'] = 'application/json';

@@ -1,60 +1,66 @@
-// The page: what is shown when, and what its buttons do.
+// The page: its states, what each of them shows, and what its buttons do.
 
 import { Account } from './account.js';
+import { AccountDeletion } from './accountdeletion.js';
 import { call, get } from './api.js';
 import { Autofill } from './autofill.js';
 import { Devices } from './devices.js';
 import { $ } from './dom.js';
-import { Farewell } from './farewell.js';
-import { takeGrantToken } from './grantlink.js';
-import { belongTo, clear, say, tell } from './message.js';
+import { clearMessage, setRPID, showError, showMessage } from './message.js';
 import { PasskeyList } from './passkeylist.js';
-import { obstacle, signIn, signUp } from './passkeys.js';
+import { signIn, signUp, unsupportedReason } from './passkeys.js';
+import { Recovery } from './recovery.js';
 import { RecoveryFactors } from './recoveryfactors.js';
+import { takeGrantToken } from './recoverylink.js';
 import { Review } from './review.js';
 import { SecurityLog } from './securitylog.js';
-import { del, hold } from './session.js';
+import { del, setSession } from './session.js';
 import { withStepUp } from './stepup.js';
-import { WayBack } from './wayback.js';
 
 const main = document.querySelector('main');
 
 let config = {};
-let shown = null; // the id of the session on show
+let sessionID = null; // of the session that the page shows
 let busy = false;
-let grantToken = takeGrantToken(); // of the link that led here
+let grantToken = takeGrantToken(); // from the recovery link that opened the page
 
-const autofill = new Autofill({ signedIn: showSignedIn, failed: tell });
+const autofill = new Autofill({ signedIn: showSignedIn, failed: showError });
 
-// What the parts of the account page can have done for the person.
-const desk = {
-  /** Does what a button is for. action returns what to say of it; then everything is shown as it is now. */
+// What the parts of the page ask the page to do.
+const page = {
+  run,
+  enter,
+  showSignedIn,
+  showSignedOut,
+  leaveRecovery,
+
+  /** Runs a button's action, shows the text that it returns, and loads the account's lists again. */
   change: (button, action, form) => run(button, async () => {
     const text = await action();
-    if (text) say({ text, calm: true });
-    if (shown) await refresh();
-  }, (error) => refused(error, form)),
+    if (text) showMessage({ text, info: true });
+    if (sessionID) await refresh();
+  }, (error) => handleError(error, form)),
 
-  /** Does what changes nothing. */
-  look: (button, action) => run(button, action, refused),
+  /** Runs a button's action that changes nothing on the server. */
+  read: (button, action) => run(button, action, handleError),
 
   /** Makes a call that may need a step-up. */
-  confirmed: (attempt) => withStepUp(attempt, tell),
+  withStepUp: (attempt) => withStepUp(attempt, showError),
 
-  /** Says at once what would come of it. */
-  refuse: (error, form) => {
-    clear();
-    tell(error, form);
+  /** Shows an error without a call to the server. */
+  reject: (error, form) => {
+    clearMessage();
+    showError(error, form);
   },
 };
 
-const account = new Account(desk, showUser);
+const account = new Account(page, showUser);
 const review = new Review((button, id) => passkeys.remove(button, id));
-const passkeys = new PasskeyList(desk, (items) => review.see(items));
-const factors = new RecoveryFactors(desk);
-const lists = [passkeys, factors, new Devices(desk), new SecurityLog(desk)];
-const farewell = new Farewell(desk, () => leave(null, 'Your account is deleted, and all that belonged to it. Goodbye.'));
-const wayBack = new WayBack({ run, enter, in: showSignedIn, out: showSignedOut, back });
+const passkeys = new PasskeyList(page, (items) => review.update(items));
+const factors = new RecoveryFactors(page);
+const lists = [passkeys, factors, new Devices(page), new SecurityLog(page)];
+const deletion = new AccountDeletion(page, () => endSession(null, 'Your account and all its data were deleted.'));
+const recovery = new Recovery(page);
 
 // ——— States ———
 
@@ -63,114 +69,114 @@ function setState(state) {
   main.setAttribute('aria-busy', String(state === 'loading' || busy));
 }
 
-// The new state's heading takes the focus, so that a screen reader says where one is. A page that has just been opened
-// leaves the focus alone.
+// Focuses the new state's heading, so that a screen reader announces it. The first state after loading keeps the focus
+// where it is.
 function enter(state, heading) {
-  const arriving = main.dataset.state === 'loading';
+  const initial = main.dataset.state === 'loading';
   setState(state);
-  entitle(heading);
-  if (arriving) return;
+  setTitle(heading);
+  if (initial) return;
   scrollTo(0, 0);
   heading.focus();
 }
 
-function entitle(heading) {
+function setTitle(heading) {
   document.title = `${heading.textContent.trim()} · ${config.rp_name}`;
 }
 
 function showSignedOut() {
-  shown = null;
-  hold(null);
-  forget();
+  sessionID = null;
+  setSession(null);
+  clearAccount();
   enter('signed-out', $('signed-out-heading'));
   offerAutofill();
 }
 
 function showSignedIn({ user, session, csrf_token: token }) {
-  forget();
-  shown = session.id;
-  hold(session.id, token);
+  clearAccount();
+  sessionID = session.id;
+  setSession(session.id, token);
   for (const form of document.forms) form.reset();
-  clear();
+  clearMessage();
   showUser(user);
   review.begin(session);
   enter('signed-in', $('signed-in-heading'));
-  fillRooms();
+  loadLists();
 }
 
-function showUser(answered) {
-  const user = config.mail === 'on' ? answered : { ...answered, pending_email: null };
-  const claimed = user.email ? null : user.pending_email;
-  const name = user.display_name ?? user.email ?? claimed ?? accountTag(user.id);
+function showUser(answer) {
+  const user = config.mail === 'on' ? answer : { ...answer, pending_email: null };
+  const pending = user.email ? null : user.pending_email;
+  const name = user.display_name ?? user.email ?? pending ?? accountTag(user.id);
   $('who').textContent = name;
-  for (const [id, address] of [['who-email', user.email], ['who-claims', claimed]]) {
+  for (const [id, address] of [['who-email', user.email], ['who-pending-email', pending]]) {
     $(id).textContent = address ?? '';
     $(id).hidden = !address || address === name;
   }
-  $('who-unconfirmed').hidden = !claimed;
-  entitle($('signed-in-heading'));
+  $('who-unconfirmed').hidden = !pending;
+  setTitle($('signed-in-heading'));
   account.show(user);
-  factors.belongTo(user);
+  factors.setUser(user);
 }
 
-// What password managers list a nameless account under, so that two of them can be told apart here too.
+// The name under which password managers list an account without a name or address.
 function accountTag(id) {
   return `account ${id.slice(-6).toUpperCase()}`;
 }
 
-// Nothing of a person stays in the page once they have left.
-function forget() {
-  for (const id of ['who', 'who-email', 'who-claims']) $(id).textContent = '';
-  for (const part of [account, review, ...lists, farewell, wayBack]) part.clear();
-  $('rooms').setAttribute('aria-busy', 'true');
+// Removes all data of the account from the page.
+function clearAccount() {
+  for (const id of ['who', 'who-email', 'who-pending-email']) $(id).textContent = '';
+  for (const part of [account, review, ...lists, deletion, recovery]) part.clear();
+  $('account-lists').setAttribute('aria-busy', 'true');
   $('reload').hidden = true;
 }
 
 // ——— The account's lists ———
 
-// They come into view together, once all are there.
-async function fillRooms() {
+// The lists become visible together, when all of them are loaded.
+async function loadLists() {
   try {
     await refresh();
   } catch (error) {
-    await refused(error);
-    $('reload').hidden = shown === null;
+    await handleError(error);
+    $('reload').hidden = sessionID === null;
   }
 }
 
-let latest = 0;
+let latestRefresh = 0;
 
-// Of two that overtake each other, the later one counts.
+// If two refreshes overlap, only the one that started last shows its result.
 async function refresh() {
-  const mine = ++latest;
-  const session = shown;
-  const shows = await Promise.all(lists.map((list) => list.load()));
-  if (mine !== latest || session !== shown) return;
-  for (const show of shows) show();
-  $('rooms').setAttribute('aria-busy', 'false');
+  const current = ++latestRefresh;
+  const session = sessionID;
+  const renders = await Promise.all(lists.map((list) => list.load()));
+  if (current !== latestRefresh || session !== sessionID) return;
+  for (const render of renders) render();
+  $('account-lists').setAttribute('aria-busy', 'false');
   $('reload').hidden = true;
 }
 
 $('reload').addEventListener('click', () => run($('reload'), async () => {
   await refresh();
   $('passkeys-heading').focus();
-}, refused));
+}, handleError));
 
 // ——— Actions ———
 
-// One thing at a time. Buttons stay focusable while it runs, or the keyboard's place on the page would be lost.
-async function run(button, action, failed) {
+// Runs one action at a time. Buttons stay focusable while it runs, so that the keyboard focus is not lost.
+async function run(button, action, onError) {
   if (busy) return;
   busy = true;
   const state = main.dataset.state;
-  clear();
+  clearMessage();
   setBusy(button, true);
   try {
     await autofill.stop();
-    if (main.dataset.state !== state) return; // a passkey had been picked from the suggestions, just before
+    if (main.dataset.state !== state) return; // a passkey from the suggestions has just signed in
     await action();
   } catch (error) {
-    await failed(error);
+    await onError(error);
   } finally {
     busy = false;
     setBusy(button, false);
@@ -192,7 +198,7 @@ main.addEventListener('click', (event) => {
 }, { capture: true });
 
 function offerAutofill() {
-  if (main.dataset.state === 'signed-out' && !busy && !obstacle() && config.email !== 'off') autofill.wake();
+  if (main.dataset.state === 'signed-out' && !busy && !unsupportedReason() && config.email !== 'off') autofill.resume();
 }
 
 const ceremonies = {
@@ -205,45 +211,46 @@ for (const [id, ceremony] of Object.entries(ceremonies)) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     run($(id), async () => {
-      if (!obstacle()) say({ text: 'Your browser takes it from here…', calm: true });
+      if (!unsupportedReason()) showMessage({ text: 'Continue in your browser’s prompt…', info: true });
       showSignedIn(await ceremony(form.elements));
-      if (id === 'sign-up') account.askForCode();
-    }, (error) => tell(error, form));
+      if (id === 'sign-up') account.focusCode();
+    }, (error) => showError(error, form));
   });
 }
 
 $('sign-out').addEventListener('click', () => run($('sign-out'), async () => {
   await del('/session');
-  await leave();
-}, refused));
+  await endSession();
+}, handleError));
 
-// Something could not be done for the person. Either they are out, or what they saw is not how things are.
-async function refused(error, form) {
-  if (isOut(error)) return leave(error);
+// Shows why an action failed. If the session has ended, the page shows the signed-out state. If the page shows outdated
+// data, the data is loaded again.
+async function handleError(error, form) {
+  if (endsSession(error)) return endSession(error);
   try {
-    if (error.code === 'session_changed' || error.status === 404 || error.status === 409) await present(await get('/session'));
+    if (error.code === 'session_changed' || error.status === 404 || error.status === 409) await showSession(await get('/session'));
   } catch {
-    // What went wrong first is what the person is told.
+    // The first error is the one that the user sees.
   }
-  tell(error, form);
+  showError(error, form);
 }
 
-const isOut = ({ status, code }) => status === 401 || code === 'user_disabled';
+const endsSession = ({ status, code }) => status === 401 || code === 'user_disabled';
 
-// The session is over: because its owner said so, or for the reason that the server gives. That is told once: the cookie
-// of a session that was ended would have it told again at every visit.
-async function leave(error, goodbye = 'You are signed out.') {
-  const told = error && error.code !== 'unauthenticated';
-  if (told) await call('DELETE', '/session').catch(() => {});
+// Shows the signed-out state and why: error is the server's reason, if it gave one. The cookie of an ended session is
+// removed, so that the reason is not shown again at the next visit.
+async function endSession(error, text = 'You are signed out.') {
+  const hasReason = error && error.code !== 'unauthenticated';
+  if (hasReason) await call('DELETE', '/session').catch(() => {});
   showSignedOut();
-  if (told) tell(error);
-  else say({ text: goodbye, calm: true });
+  if (hasReason) showError(error);
+  else showMessage({ text, info: true });
 }
 
-// ——— Who is here ———
+// ——— The current session ———
 
-async function present(answer) {
-  if (answer.session.id !== shown) {
+async function showSession(answer) {
+  if (answer.session.id !== sessionID) {
     await autofill.stop();
     return showSignedIn(answer);
   }
@@ -251,61 +258,61 @@ async function present(answer) {
   await refresh();
 }
 
-async function whoIsHere() {
+async function checkSession() {
   try {
     const answer = await get('/session');
-    if (!busy) await present(answer);
+    if (!busy) await showSession(answer);
   } catch (error) {
-    if (!isOut(error)) throw error;
+    if (!endsSession(error)) throw error;
     if (busy || main.dataset.state === 'signed-out') return;
-    if (error.code === 'unauthenticated' && shown === null) showSignedOut();
-    else await leave(error);
+    if (error.code === 'unauthenticated' && sessionID === null) showSignedOut();
+    else await endSession(error);
   }
 }
 
-// From the way back in. Whoever came by a link may be signed in all the same.
-async function back() {
+// A user who opened a recovery link may have a session too.
+async function leaveRecovery() {
   try {
-    await whoIsHere();
+    await checkSession();
   } catch {
     showSignedOut();
   }
 }
 
-function followLink() {
-  shown = null;
-  hold(null);
-  forget();
-  wayBack.bring(grantToken);
+function openRecoveryLink() {
+  sessionID = null;
+  setSession(null);
+  clearAccount();
+  recovery.enrol(grantToken);
   grantToken = '';
 }
 
 async function open() {
   $('retry').hidden = true;
-  clear();
+  clearMessage();
   try {
     config = await get('/config');
     applyConfig();
-    if (grantToken) followLink();
-    else await whoIsHere();
+    if (grantToken) openRecoveryLink();
+    else await checkSession();
   } catch (error) {
-    tell(error);
+    showError(error);
     $('retry').hidden = false;
     main.setAttribute('aria-busy', 'false');
   }
 }
 
 function applyConfig() {
-  belongTo(config.rp_id);
+  setRPID(config.rp_id);
   for (const id of ['place', 'code-sheet-place']) $(id).textContent = config.rp_name;
   for (const id of ['email-field', 'sign-up-email-field', 'account-email-field']) $(id).hidden = config.email === 'off';
   for (const id of ['sign-up-email', 'account-email']) $(id).required = config.email === 'required';
   $('sign-up-form').hidden = config.registration !== 'open';
   $('registration-note').hidden = config.registration === 'open';
-  account.follow(config.mail);
-  factors.follow(config.recovery.policy);
-  wayBack.follow(config.recovery.policy, config.email);
-  $('registration-note').textContent = 'New accounts are not taken here at the moment.';
+  account.configure(config.mail);
+  factors.configure(config.recovery.policy);
+  recovery.configure(config.recovery.policy, config.email);
+  $('registration-note').textContent = 'Registration is closed. Contact support if you need an account.';
 }
 
 $('retry').addEventListener('click', async () => {
@@ -313,25 +320,25 @@ $('retry').addEventListener('click', async () => {
   main.querySelector(`.${main.dataset.state} h1`)?.focus();
 });
 
-// Another tab, or somebody else on this device, may have signed in or out meanwhile. Whoever is on the way back in was
-// away to look up a code.
+// Another tab or another user of the device may have signed in or out while the page was hidden. A recovery is not
+// interrupted: its user may have switched to another app to look up a code.
 document.addEventListener('visibilitychange', () => {
   if (document.hidden || busy || !['signed-in', 'signed-out'].includes(main.dataset.state)) return;
-  whoIsHere().catch(() => {}); // what is on show stays until the server can be asked
+  checkSession().catch(() => {}); // the page keeps what it shows until the server can be reached
   offerAutofill();
 });
 
-// A link that is followed from the page itself leaves the page where it is.
+// A recovery link that is opened in this tab changes only the fragment, so the page is not loaded again.
 addEventListener('hashchange', () => {
   grantToken = takeGrantToken();
-  if (grantToken && !busy && main.dataset.state !== 'loading') followLink();
+  if (grantToken && !busy && main.dataset.state !== 'loading') openRecoveryLink();
 });
 
-// The browser may bring the whole page back later (back/forward cache). It is put away without the person's name on it.
+// The browser may restore the page from its back/forward cache. The cached page must not show the account's data.
 addEventListener('pagehide', () => setState('loading'));
 addEventListener('pageshow', ({ persisted }) => {
   if (!persisted) return;
-  shown = null;
+  sessionID = null;
   open();
 });
 

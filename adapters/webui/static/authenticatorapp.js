@@ -1,35 +1,35 @@
-// The authenticator app (TOTP): setting it up, which a first code of it completes, and removing it.
+// The authenticator app (TOTP): set-up, which the first code of the app confirms, and removal.
 
+import { Disclosure } from './disclosure.js';
 import { $ } from './dom.js';
-import { Fold } from './fold.js';
+import { showDay } from './formattime.js';
 import { del, post } from './session.js';
-import { showDay } from './when.js';
 
 const setup = $('app-form');
 const removal = $('remove-app-form');
-const instead = $('app-actions');
+const replaces = $('app-actions');
 
 export class AuthenticatorApp {
-  #desk;
-  #setup = new Fold($('set-up-app'), setup, { instead, pressed: () => this.#begin(), closed: forget });
-  #removal = new Fold($('remove-app'), removal, { instead });
+  #page;
+  #setup = new Disclosure($('set-up-app'), setup, { replaces, onPress: () => this.#begin(), onClose: clearSecret });
+  #removal = new Disclosure($('remove-app'), removal, { replaces });
 
-  constructor(desk) {
-    this.#desk = desk;
+  constructor(page) {
+    this.#page = page;
     setup.addEventListener('submit', (event) => {
       event.preventDefault();
-      desk.change($('confirm-app'), async () => {
+      page.change($('confirm-app'), async () => {
         await post('/me/recovery/totp/confirm', { code: $('app-code').value.trim() });
         this.#setup.close();
-        return 'Your authenticator app is set up.';
+        return 'Authenticator app set up.';
       }, setup);
     });
     removal.addEventListener('submit', (event) => {
       event.preventDefault();
-      desk.change($('confirm-remove-app'), async () => {
-        await desk.confirmed(() => del('/me/recovery/totp'));
+      page.change($('confirm-remove-app'), async () => {
+        await page.withStepUp(() => del('/me/recovery/totp'));
         this.#removal.close();
-        return 'The authenticator app is removed. You can delete this account from it.';
+        return 'Authenticator app removed. Delete this account in the app too.';
       });
     });
   }
@@ -46,23 +46,23 @@ export class AuthenticatorApp {
   clear() {
     this.#setup.close();
     this.#removal.close();
-    forget();
+    clearSecret();
   }
 
   #begin() {
-    this.#desk.change($('set-up-app'), async () => {
-      const { secret, otpauth_uri: uri, qr_png: picture } = await this.#desk.confirmed(() => post('/me/recovery/totp'));
-      $('app-qr').src = picture;
+    this.#page.change($('set-up-app'), async () => {
+      const { secret, otpauth_uri: uri, qr_png: image } = await this.#page.withStepUp(() => post('/me/recovery/totp'));
+      $('app-qr').src = image;
       $('app-link').href = uri;
       $('app-secret').textContent = secret.replace(/.{4}(?=.)/g, '$& ');
       this.#setup.open();
-      return 'Scan the picture with your app, then enter the code that it shows.';
+      return 'Scan the QR code with your app, then enter the code that the app shows.';
     });
   }
 }
 
-// The secret is shown once, and stays no longer than it has to.
-function forget() {
+// The secret is shown once and removed from the page when the form closes.
+function clearSecret() {
   $('app-qr').removeAttribute('src');
   $('app-link').removeAttribute('href');
   $('app-secret').textContent = '';

@@ -1,48 +1,48 @@
-// Passkeys among the suggestions of the e-mail field (conditional mediation, WebAuthn Level 3, section 5.1.4): a
-// sign-in that waits in the background until somebody picks one.
+// Passkeys among the suggestions of the e-mail field (conditional mediation, WebAuthn Level 3, section 5.1.4): a sign-in
+// that waits in the background until the user picks a passkey.
 
 import { serverNow } from './api.js';
 import { askForPasskey, finishSignIn, signInOptions } from './passkeys.js';
 
-// Nobody picks a passkey and is done with it sooner. What ends earlier would end so again, at once and for ever.
-const humanPace = 1000;
+// In milliseconds. An attempt that ends sooner was not ended by a user, and would end again at once: it is not repeated.
+const minUserTime = 1000;
 
 export class Autofill {
   #signedIn;
   #failed;
-  #waiting = null; // the AbortController of the sign-in under way
+  #pending = null; // the AbortController of the pending sign-in
   #settled = Promise.resolve();
   #renewal;
   #renewAt;
 
-  /** signedIn gets the session answer; failed gets what the server said of a passkey that was picked. */
+  /** signedIn gets the session answer; failed gets the error if the passkey that the user picked is rejected. */
   constructor({ signedIn, failed }) {
     this.#signedIn = signedIn;
     this.#failed = failed;
   }
 
-  /** Starts to wait, unless it does so already or the browser cannot. */
+  /** Starts a sign-in, unless one is pending or the browser has no conditional mediation. */
   start() {
-    if (this.#waiting) return;
-    const waiting = new AbortController();
-    this.#waiting = waiting;
-    this.#settled = this.#run(waiting.signal).then((again) => {
-      if (this.#waiting !== waiting) return;
+    if (this.#pending) return;
+    const pending = new AbortController();
+    this.#pending = pending;
+    this.#settled = this.#run(pending.signal).then((again) => {
+      if (this.#pending !== pending) return;
       this.#release();
       if (again) this.start();
     });
   }
 
-  /** Stops. Once it returns, the browser is free for another ceremony: it runs one at a time. */
+  /** Aborts the pending sign-in. The browser runs one ceremony at a time: once stop returns, another one can begin. */
   async stop() {
-    this.#waiting?.abort();
+    this.#pending?.abort();
     this.#release();
     await this.#settled;
   }
 
-  /** To be called when the page comes back into view, where timers may have slept. */
-  async wake() {
-    if (this.#waiting && serverNow() >= this.#renewAt) await this.stop();
+  /** Starts a sign-in, or renews a pending one whose timer did not run because the page was hidden. */
+  async resume() {
+    if (this.#pending && serverNow() >= this.#renewAt) await this.stop();
     this.start();
   }
 
@@ -53,34 +53,34 @@ export class Autofill {
       if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return false;
       ceremony = await signInOptions();
       if (signal.aborted) return false;
-      this.#renewBefore(Date.parse(ceremony.expires_at));
+      this.#scheduleRenewal(Date.parse(ceremony.expires_at));
       credential = await askForPasskey(ceremony, { mediation: 'conditional', signal });
     } catch (error) {
-      // What fails in the background is not shown: the button will say what is wrong. This comes of a passkey that was picked.
+      // Background errors are not shown: the sign-in button reports them. A NotReadableError follows the user's choice of a passkey.
       if (error.name === 'NotReadableError') this.#failed(error);
-      return !signal.aborted && Date.now() - started > humanPace;
+      return !signal.aborted && Date.now() - started > minUserTime;
     }
     try {
       this.#signedIn(await finishSignIn(ceremony, credential));
       return false;
     } catch (error) {
       this.#failed(error);
-      return Date.now() - started > humanPace;
+      return Date.now() - started > minUserTime;
     }
   }
 
-  // A challenge that is about to expire is exchanged for a new one while there is time left to answer it.
-  #renewBefore(expiry) {
+  // Replaces the challenge while the user still has time to answer it.
+  #scheduleRenewal(expiry) {
     const lifetime = Math.max((expiry - serverNow()) * 0.8, 10_000);
     this.#renewAt = serverNow() + lifetime;
     this.#renewal = setTimeout(() => {
-      if (!document.hidden) this.wake();
+      if (!document.hidden) this.resume();
     }, lifetime + 100);
   }
 
   #release() {
     clearTimeout(this.#renewal);
-    this.#waiting = null;
+    this.#pending = null;
     this.#renewAt = Infinity;
   }
 }

@@ -1,86 +1,86 @@
-// Backup codes: making them, keeping them, and how many are left.
+// Backup codes: generating them, storing them, and how many are left.
 
 import { serverNow } from './api.js';
+import { Disclosure } from './disclosure.js';
 import { $ } from './dom.js';
-import { Fold } from './fold.js';
-import { say } from './message.js';
+import { showDate, showDay } from './formattime.js';
+import { showMessage } from './message.js';
 import { post } from './session.js';
-import { showDate, showDay } from './when.js';
 
-const few = 3;
+const lowCount = 3; // a reminder is shown at this many codes or fewer
 const sheet = $('code-sheet');
-const replacing = $('replace-codes-form');
-const instead = $('codes-actions');
+const replaceForm = $('replace-codes-form');
+const replaces = $('codes-actions');
 
 export class BackupCodes {
-  #desk;
+  #page;
   #remaining = 0;
-  #replacing = new Fold($('make-codes'), replacing, { instead, pressed: () => this.#mayReplace() });
+  #replacement = new Disclosure($('make-codes'), replaceForm, { replaces, onPress: () => this.#confirmOrGenerate() });
 
-  constructor(desk) {
-    this.#desk = desk;
-    replacing.addEventListener('submit', (event) => {
+  constructor(page) {
+    this.#page = page;
+    replaceForm.addEventListener('submit', (event) => {
       event.preventDefault();
-      this.#make($('replace-codes'));
+      this.#generate($('replace-codes'));
     });
     sheet.addEventListener('submit', (event) => {
       event.preventDefault();
-      this.#putAway();
+      this.#hideCodes();
       $('make-codes').focus();
     });
-    $('copy-codes').addEventListener('click', () => desk.look($('copy-codes'), copy));
+    $('copy-codes').addEventListener('click', () => page.read($('copy-codes'), copy));
     $('print-codes').addEventListener('click', () => print());
   }
 
-  show({ remaining, generated_at: madeAt }) {
+  show({ remaining, generated_at: generatedAt }) {
     this.#remaining = remaining;
-    $('codes-absent').hidden = madeAt !== null;
-    $('codes-present').hidden = madeAt === null;
+    $('codes-absent').hidden = generatedAt !== null;
+    $('codes-present').hidden = generatedAt === null;
     $('codes-left').textContent = remaining;
-    if (madeAt !== null) showDay($('codes-since'), madeAt);
-    $('codes-nudge').textContent = nudge(remaining, madeAt);
-    $('codes-nudge').hidden = remaining > few;
-    $('make-codes').querySelector('span').textContent = madeAt === null ? 'Make codes' : 'Make new ones';
+    if (generatedAt !== null) showDay($('codes-since'), generatedAt);
+    $('codes-nudge').textContent = reminder(remaining, generatedAt);
+    $('codes-nudge').hidden = remaining > lowCount;
+    $('make-codes').querySelector('span').textContent = generatedAt === null ? 'Generate codes' : 'Generate new codes';
   }
 
   clear() {
-    this.#replacing.close();
-    this.#putAway();
+    this.#replacement.close();
+    this.#hideCodes();
   }
 
-  // Codes that still count are not replaced by one press.
-  #mayReplace() {
-    if (this.#remaining > 0) this.#replacing.open();
-    else this.#make($('make-codes'));
+  // The replacement of unused codes needs a confirmation.
+  #confirmOrGenerate() {
+    if (this.#remaining > 0) this.#replacement.open();
+    else this.#generate($('make-codes'));
   }
 
-  #make(button) {
-    this.#desk.change(button, async () => {
-      const { codes } = await this.#desk.confirmed(() => post('/me/recovery/backup-codes'));
-      this.#replacing.close();
-      $('code-list').replaceChildren(...codes.map(entry));
+  #generate(button) {
+    this.#page.change(button, async () => {
+      const { codes } = await this.#page.withStepUp(() => post('/me/recovery/backup-codes'));
+      this.#replacement.close();
+      $('code-list').replaceChildren(...codes.map(listItem));
       showDate($('code-sheet-day'), new Date(serverNow()).toISOString());
       sheet.hidden = false;
-      instead.hidden = true;
+      replaces.hidden = true;
       sheet.focus();
-      return 'Here are your codes. They are shown this once.';
+      return 'Backup codes generated. They are shown only once.';
     });
   }
 
-  #putAway() {
+  #hideCodes() {
     sheet.hidden = true;
-    instead.hidden = false;
+    replaces.hidden = false;
     $('code-list').replaceChildren();
   }
 }
 
-function nudge(remaining, madeAt) {
-  if (madeAt === null) return 'You have none yet. Make some while you can still sign in, and keep them away from your devices.';
-  if (remaining === 0) return 'All of them are used. Make new ones now, while you can still sign in.';
-  return `Only ${remaining} left. Make new ones before you run out.`;
+function reminder(remaining, generatedAt) {
+  if (generatedAt === null) return 'You have no backup codes. Generate them while you can still sign in, and store them away from your devices.';
+  if (remaining === 0) return 'All your backup codes are used. Generate new codes while you can still sign in.';
+  return `Only ${remaining} left. Generate new codes before you run out.`;
 }
 
-function entry(code) {
+function listItem(code) {
   const item = document.createElement('li');
   item.append(Object.assign(document.createElement('code'), { textContent: code }));
   return item;
@@ -89,9 +89,9 @@ function entry(code) {
 async function copy() {
   try {
     await navigator.clipboard.writeText([...$('code-list').children].map((item) => item.textContent).join('\n'));
-    say({ text: 'Copied. Paste them where only you can see them.', calm: true });
+    showMessage({ text: 'Backup codes copied. Paste them somewhere safe.', info: true });
   } catch {
     getSelection().selectAllChildren($('code-list'));
-    say({ text: 'Your browser did not let the page copy. The codes are selected: copy them yourself.' });
+    showMessage({ text: 'Your browser did not allow the page to copy. The codes are selected: copy them yourself.' });
   }
 }

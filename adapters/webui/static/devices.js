@@ -1,33 +1,33 @@
-// Where the person is signed in.
+// The devices where the user is signed in: the account's sessions.
 
 import { get } from './api.js';
 import { $, part } from './dom.js';
+import { showDay, showTime } from './formattime.js';
 import { PagedList } from './list.js';
 import { del } from './session.js';
-import { showDay, showTime } from './when.js';
 
 export class Devices {
-  #desk;
+  #page;
   #list;
 
-  constructor(desk) {
-    this.#desk = desk;
+  constructor(page) {
+    this.#page = page;
     this.#list = new PagedList((limit, cursor) => get('/me/sessions', { limit, cursor }), $('device-list'), $('more-devices'), {
       template: $('device-entry'), prepare: (entry, { id }) => this.#prepare(entry, id), fill,
     });
-    $('more-devices').addEventListener('click', () => desk.look($('more-devices'), () => this.#list.extend()));
-    $('sign-out-others').addEventListener('click', () => desk.change($('sign-out-others'), async () => {
+    $('more-devices').addEventListener('click', () => page.read($('more-devices'), () => this.#list.extend()));
+    $('sign-out-others').addEventListener('click', () => page.change($('sign-out-others'), async () => {
       const { revoked } = await del('/me/sessions');
-      if (revoked === 0) return 'You were signed in nowhere else.';
-      return revoked === 1 ? 'You are signed out in 1 other place.' : `You are signed out in ${revoked} other places.`;
+      if (revoked === 0) return 'You are not signed in anywhere else.';
+      return revoked === 1 ? 'Signed out on 1 other device.' : `Signed out on ${revoked} other devices.`;
     }));
   }
 
-  /** Gets the places; returns what shows them. */
+  /** Loads the sessions. Returns a function that shows them. */
   async load() {
-    const show = await this.#list.load();
+    const render = await this.#list.load();
     return () => {
-      show();
+      render();
       const button = $('sign-out-others');
       const focused = button === document.activeElement;
       button.hidden = this.#list.length < 2;
@@ -41,10 +41,10 @@ export class Devices {
 
   #prepare(entry, id) {
     const button = part(entry, 'sign-out');
-    button.addEventListener('click', () => this.#desk.change(button, async () => {
+    button.addEventListener('click', () => this.#page.change(button, async () => {
       const name = part(entry, 'name').textContent;
       await del(`/me/sessions/${id}`);
-      return `You are signed out there: ${name}.`;
+      return `Signed out on ${name}.`;
     }));
   }
 }
@@ -53,7 +53,7 @@ function fill(entry, session) {
   part(entry, 'name').textContent = session.device.name || 'Unknown device';
   part(entry, 'current').hidden = !session.current;
   part(entry, 'sign-out').hidden = session.current;
-  part(entry, 'program').hidden = session.transport !== 'bearer';
+  part(entry, 'app').hidden = session.transport !== 'bearer';
   part(entry, 'ip').textContent = session.device.ip;
   part(entry, 'ip').hidden = !session.device.ip;
   showTime(part(entry, 'seen'), session.last_seen_at);

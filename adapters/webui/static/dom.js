@@ -1,13 +1,13 @@
-// Short ways to the elements of the page.
+// Access to the elements of the page.
 
 export const $ = (id) => document.getElementById(id);
 
-/** The part of a template's copy that the template calls by this name. */
+/** Returns the element with this data-part in a copy of a template. */
 export const part = (element, name) => element.querySelector(`[data-part="${name}"]`);
 
 const references = ['id', 'for', 'aria-labelledby', 'aria-describedby'];
 
-/** Copies a template's one element. Its ids, and what refers to them, end in the key, so that they stay unique. */
+/** Copies a template's only element. The key is appended to its ids and to the references to them, so that they are unique. */
 export function copyOf(template, key) {
   const copy = template.content.firstElementChild.cloneNode(true);
   for (const element of [copy, ...copy.querySelectorAll('*')]) {

@@ -1,72 +1,72 @@
-// Lists of what the server keeps, each entry a copy of a template.
+// Lists of the server's items. Each entry is a copy of a template.
 
 import { copyOf } from './dom.js';
 
 /**
- * Shows items, which have an id, as the children of list, in their order. What was on show before keeps its element, and
- * with it the focus and a form that is open there. prepare gets an element when it is new, fill every time.
+ * Shows items, which have an id, as the children of list, in their order. An item that is already shown keeps its element,
+ * and with it the focus and an open form. prepare is called for a new element, fill each time.
  */
 export function showItems(list, items, { template, prepare = () => {}, fill }) {
-  const present = new Map([...list.children].map((element) => [element.dataset.id, element]));
+  const existing = new Map([...list.children].map((element) => [element.dataset.id, element]));
   const wanted = items.map((item) => {
-    const element = present.get(item.id) ?? prepared(template, item, prepare);
-    present.delete(item.id);
+    const element = existing.get(item.id) ?? newEntry(template, item, prepare);
+    existing.delete(item.id);
     fill(element, item);
     return element;
   });
-  for (const leaving of present.values()) remove(leaving, list);
-  wanted.forEach((element, at) => {
-    if (list.children[at] !== element) list.insertBefore(element, list.children[at] ?? null);
+  for (const element of existing.values()) remove(element, list);
+  wanted.forEach((element, index) => {
+    if (list.children[index] !== element) list.insertBefore(element, list.children[index] ?? null);
   });
 }
 
-function prepared(template, item, prepare) {
+function newEntry(template, item, prepare) {
   const element = copyOf(template, item.id);
   element.dataset.id = item.id;
   prepare(element, item);
   return element;
 }
 
-// Whoever was in an entry that goes is taken to the heading that it stood under.
+// If the focus was in the entry, it moves to the heading of the list.
 function remove(element, list) {
   const focused = element.contains(document.activeElement);
   element.remove();
   if (focused) list.closest('section').querySelector('h2').focus();
 }
 
-const first = 10;
-const most = 100; // as many as the server sends at once
+const pageSize = 10;
+const maxLimit = 100; // the server's maximum
 
-/** A list that comes in parts, with a button for the next one. */
+/** A list that is loaded page by page, with a button for the next page. */
 export class PagedList {
   #fetch;
   #list;
   #more;
-  #how;
+  #options;
   #items = [];
   #cursor = null;
 
-  /** fetch(limit, cursor) gets a part; how is as for showItems. */
-  constructor(fetch, list, more, how) {
+  /** fetch(limit, cursor) gets a page; options are those of showItems. */
+  constructor(fetch, list, more, options) {
     this.#fetch = fetch;
     this.#list = list;
     this.#more = more;
-    this.#how = how;
+    this.#options = options;
   }
 
-  /** Gets as many as are on show, newly; returns what shows them. */
+  /** Loads as many items as are shown now. Returns a function that shows them. */
   async load() {
-    const part = await this.#fetch(Math.min(Math.max(first, this.#items.length), most));
-    return () => this.#show(part.items, part.next_cursor);
+    const page = await this.#fetch(Math.min(Math.max(pageSize, this.#items.length), maxLimit));
+    return () => this.#show(page.items, page.next_cursor);
   }
 
-  /** Shows the next part and takes the reader to its first entry. */
+  /** Shows the next page and focuses its first entry. */
   async extend() {
-    const at = this.#items.length;
-    const part = await this.#fetch(first, this.#cursor);
+    const index = this.#items.length;
+    const page = await this.#fetch(pageSize, this.#cursor);
     const known = new Set(this.#items.map(({ id }) => id));
-    this.#show([...this.#items, ...part.items.filter(({ id }) => !known.has(id))], part.next_cursor);
-    this.#list.children[at]?.focus();
+    this.#show([...this.#items, ...page.items.filter(({ id }) => !known.has(id))], page.next_cursor);
+    this.#list.children[index]?.focus();
   }
 
   clear() {
@@ -80,7 +80,7 @@ export class PagedList {
   #show(items, cursor) {
     this.#items = items;
     this.#cursor = cursor;
-    showItems(this.#list, items, this.#how);
+    showItems(this.#list, items, this.#options);
     this.#more.hidden = cursor === null;
   }
 }

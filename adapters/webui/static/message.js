@@ -1,20 +1,20 @@
-// The place where the page speaks. What concerns a field is also told beside it.
+// The page's message. An error of a field is also shown beside the field.
 
 import { $ } from './dom.js';
-import { wordsFor } from './words.js';
+import { errorText } from './errortexts.js';
 
 const message = $('message');
 let rpId;
 
-/** Names the domain that this server's passkeys belong to. */
-export function belongTo(domain) {
+/** Sets the relying party ID, the domain that this server's passkeys are bound to. */
+export function setRPID(domain) {
   rpId = domain;
 }
 
-/** Says {text, calm, code?, link?}, as words.js has it. */
-export function say({ code, text, calm, link }) {
-  message.setAttribute('role', calm ? 'status' : 'alert');
-  message.dataset.tone = calm ? 'calm' : 'alarm';
+/** Shows {text, info, code?, link?}, as errorText returns it. */
+export function showMessage({ code, text, info, link }) {
+  message.setAttribute('role', info ? 'status' : 'alert');
+  message.dataset.tone = info ? 'info' : 'alert';
   message.dataset.code = code ?? '';
   message.replaceChildren(text);
   if (link) {
@@ -26,8 +26,8 @@ export function say({ code, text, calm, link }) {
   message.scrollIntoView({ block: 'nearest' });
 }
 
-/** Takes back all that was said. */
-export function clear() {
+/** Removes the message and all errors of fields. */
+export function clearMessage() {
   message.setAttribute('role', 'status');
   message.removeAttribute('data-code');
   message.removeAttribute('data-tone');
@@ -36,27 +36,27 @@ export function clear() {
     input.removeAttribute('aria-invalid');
     input.removeAttribute('aria-describedby');
   }
-  for (const complaint of document.querySelectorAll('.complaint')) complaint.remove();
+  for (const element of document.querySelectorAll('.field-error')) element.remove();
 }
 
-/** Says what went wrong, beside its field if the form has it. */
-export function tell(error, form) {
-  const words = wordsFor(error, rpId, form?.dataset.about);
-  if (!words) return clear();
-  say(words);
-  const input = words.field && form?.elements.namedItem(words.field);
-  if (input) complain(input, words.text);
+/** Shows an error, beside its field if the form has that field. */
+export function showError(error, form) {
+  const shown = errorText(error, rpId, form?.dataset.about);
+  if (!shown) return clearMessage();
+  showMessage(shown);
+  const input = shown.field && form?.elements.namedItem(shown.field);
+  if (input) showFieldError(input, shown.text);
 }
 
-// On a phone with its keyboard up, there is room for little else than the field.
-function complain(input, text) {
-  const complaint = document.createElement('p');
-  complaint.className = 'complaint';
-  complaint.id = `${input.id}-complaint`;
-  complaint.textContent = text;
-  input.after(complaint);
+// On a phone with its on-screen keyboard, little more than the field is visible.
+function showFieldError(input, text) {
+  const element = document.createElement('p');
+  element.className = 'field-error';
+  element.id = `${input.id}-error`;
+  element.textContent = text;
+  input.after(element);
   input.setAttribute('aria-invalid', 'true');
-  input.setAttribute('aria-describedby', complaint.id);
-  message.dataset.tone = 'beside';
+  input.setAttribute('aria-describedby', element.id);
+  message.dataset.tone = 'field';
   input.focus();
 }

@@ -1,19 +1,19 @@
-// Asks the browser for passkeys, with the server's JSON in and out (WebAuthn Level 3, sections 5.1.8 to 5.1.10). It works also in
-// browsers without parseCreationOptionsFromJSON, parseRequestOptionsFromJSON and toJSON (Safari before 18.4, Chrome before 129),
-// and with password managers that answer with an object of their own, where toJSON is missing or throws.
-// It imports nothing, so that a page of another origin can serve a copy.
+// Creates and requests passkeys with the server's JSON as input and output (WebAuthn Level 3, sections 5.1.8 to 5.1.10). It also
+// works in browsers without parseCreationOptionsFromJSON, parseRequestOptionsFromJSON and toJSON (Safari before 18.4, Chrome before 129),
+// and with password managers that return their own object, whose toJSON is missing or throws.
+// It has no imports, so that a page on another origin can serve a copy.
 
-/** Makes a passkey for the `options` of the server. Returns the `credential` of the verify call. Throws what the browser throws. */
+/** Creates a passkey from the server's `options`. Returns the `credential` for the verify call. Throws the browser's errors. */
 export async function createPasskey(options) {
   return asJSON(await navigator.credentials.create({ publicKey: parsed(options) }));
 }
 
-/** Asks for a passkey likewise; `how` may hold `mediation` and `signal`. */
-export async function getPasskey(options, how = {}) {
-  return asJSON(await navigator.credentials.get({ ...how, publicKey: parsed(options) }));
+/** Requests a passkey in the same way; `more` may have `mediation` and `signal`. */
+export async function getPasskey(options, more = {}) {
+  return asJSON(await navigator.credentials.get({ ...more, publicKey: parsed(options) }));
 }
 
-// ——— Options: base64url becomes bytes ———
+// ——— Options: base64url to bytes ———
 
 function parsed(options) {
   const publicKey = { ...options, challenge: bytes(options.challenge) };
@@ -25,34 +25,34 @@ function parsed(options) {
   return publicKey;
 }
 
-// The extensions whose inputs are bytes: prf (section 10.1.4) and largeBlob (section 10.1.5).
+// Decodes the extensions whose inputs are bytes: prf (section 10.1.4) and largeBlob (section 10.1.5).
 function parsedExtensions(extensions) {
   const { prf, largeBlob } = extensions;
-  const read = { ...extensions };
+  const decoded = { ...extensions };
   if (prf) {
-    read.prf = { ...prf };
-    if (prf.eval) read.prf.eval = each(prf.eval, bytes);
-    if (prf.evalByCredential) read.prf.evalByCredential = each(prf.evalByCredential, (inputs) => each(inputs, bytes));
+    decoded.prf = { ...prf };
+    if (prf.eval) decoded.prf.eval = each(prf.eval, bytes);
+    if (prf.evalByCredential) decoded.prf.evalByCredential = each(prf.evalByCredential, (inputs) => each(inputs, bytes));
   }
-  if (largeBlob?.write) read.largeBlob = { ...largeBlob, write: bytes(largeBlob.write) };
-  return read;
+  if (largeBlob?.write) decoded.largeBlob = { ...largeBlob, write: bytes(largeBlob.write) };
+  return decoded;
 }
 
 function bytes(text) {
   return Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (character) => character.charCodeAt(0));
 }
 
-// ——— Credentials: bytes become base64url ———
+// ——— Credentials: bytes to base64url ———
 
 function asJSON(credential) {
   if (!credential) throw new DOMException('The browser returned no passkey.', 'NotAllowedError');
-  const made = built(credential) ?? attempt(() => credential.toJSON());
-  if (!made?.response?.clientDataJSON) throw new DOMException('The browser returned a passkey that cannot be read.', 'NotReadableError');
-  return made;
+  const json = fromMembers(credential) ?? attempt(() => credential.toJSON());
+  if (!json?.response?.clientDataJSON) throw new DOMException('The browser returned a passkey that cannot be read.', 'NotReadableError');
+  return json;
 }
 
-// Each member is read by itself: on an object that only has PublicKeyCredential as its prototype, an inherited one throws.
-function built(credential) {
+// Reads each member separately: on an object that only has PublicKeyCredential as its prototype, inherited members throw.
+function fromMembers(credential) {
   const response = {};
   for (const member of ['clientDataJSON', 'attestationObject', 'authenticatorData', 'signature', 'userHandle']) {
     const value = attempt(() => base64url(credential.response[member]));
@@ -64,10 +64,10 @@ function built(credential) {
 
   const id = attempt(() => base64url(credential.rawId)) || attempt(() => credential.id);
   const extensions = attempt(() => credential.getClientExtensionResults()) ?? {};
-  const made = { id, rawId: id, type: 'public-key', response, clientExtensionResults: encoded(extensions) };
+  const json = { id, rawId: id, type: 'public-key', response, clientExtensionResults: encoded(extensions) };
   const attachment = attempt(() => credential.authenticatorAttachment);
-  if (attachment) made.authenticatorAttachment = attachment;
-  return made;
+  if (attachment) json.authenticatorAttachment = attachment;
+  return json;
 }
 
 function attempt(read) {
@@ -84,10 +84,10 @@ function encoded(value) {
   return value && typeof value === 'object' ? each(value, encoded) : value;
 }
 
-// A buffer may come from the realm of an extension or a frame, where it is no instance of this page's ArrayBuffer.
+// A buffer of an extension's or a frame's realm is not an instance of this page's ArrayBuffer.
 const isBuffer = (value) => ArrayBuffer.isView(value) || Object.prototype.toString.call(value) === '[object ArrayBuffer]';
 
-// A string is base64url already.
+// A string is assumed to be base64url already.
 function base64url(value) {
   if (typeof value === 'string') return value;
   const view = ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value ?? 0);

@@ -1,37 +1,37 @@
-// The passkeys that open the account.
+// The account's passkeys.
 
 import { get } from './api.js';
+import { Disclosure } from './disclosure.js';
 import { $, part } from './dom.js';
-import { Fold } from './fold.js';
 import { showItems } from './list.js';
-import { showFacts } from './passkeyfacts.js';
 import { addPasskey } from './passkeys.js';
+import { showSummary } from './passkeysummary.js';
 import { del, patch } from './session.js';
-import { tellAccepted } from './signals.js';
+import { signalAccepted } from './signals.js';
 
 export class PasskeyList {
-  #desk;
-  #changed;
+  #page;
+  #onShow;
   #adding;
   #items = [];
 
-  /** changed gets the passkeys as they are, whenever they are shown. */
-  constructor(desk, changed) {
-    this.#desk = desk;
-    this.#changed = changed;
+  /** onShow gets the passkeys each time that they are shown. */
+  constructor(page, onShow) {
+    this.#page = page;
+    this.#onShow = onShow;
     const form = $('add-passkey-form');
-    this.#adding = new Fold($('add-passkey'), form);
+    this.#adding = new Disclosure($('add-passkey'), form);
     form.addEventListener('submit', (event) => {
       event.preventDefault();
-      desk.change($('make-passkey'), async () => {
-        await desk.confirmed(() => addPasskey({ name: $('new-passkey-name').value.trim() }));
+      page.change($('make-passkey'), async () => {
+        await page.withStepUp(() => addPasskey({ name: $('new-passkey-name').value.trim() }));
         this.#adding.close();
-        return 'The new passkey opens your account from now on.';
+        return 'Passkey added. You can sign in with it now.';
       }, form);
     });
   }
 
-  /** Gets the passkeys; returns what shows them. */
+  /** Loads the passkeys. Returns a function that shows them. */
   async load() {
     const { items } = await get('/me/passkeys');
     return () => this.#show(items);
@@ -42,19 +42,19 @@ export class PasskeyList {
     this.#show([]);
   }
 
-  /** Removes a passkey at the press of a button; done is called once it is. */
-  remove(button, id, done = () => {}) {
-    this.#desk.change(button, async () => {
-      const { signals } = await this.#desk.confirmed(() => del(addressOf(id)));
-      tellAccepted(signals);
-      done();
-      return 'The passkey is removed. It opens nothing here any more.';
+  /** Removes a passkey when its button is pressed; onRemoved is called afterwards. */
+  remove(button, id, onRemoved = () => {}) {
+    this.#page.change(button, async () => {
+      const { signals } = await this.#page.withStepUp(() => del(pathOf(id)));
+      signalAccepted(signals);
+      onRemoved();
+      return 'Passkey removed.';
     });
   }
 
   #show(items) {
     this.#items = items;
-    this.#changed(items);
+    this.#onShow(items);
     $('second-passkey').hidden = items.length !== 1;
     showItems($('passkey-list'), items, {
       template: $('passkey-entry'), prepare: (entry, { id }) => this.#prepare(entry, id), fill,
@@ -62,25 +62,25 @@ export class PasskeyList {
   }
 
   #prepare(entry, id) {
-    const instead = part(entry, 'actions');
+    const replaces = part(entry, 'actions');
 
     const renameForm = part(entry, 'rename-form');
-    const renaming = new Fold(part(entry, 'rename'), renameForm, { instead });
+    const renaming = new Disclosure(part(entry, 'rename'), renameForm, { replaces });
     renameForm.addEventListener('submit', (event) => {
       event.preventDefault();
-      this.#desk.change(part(entry, 'save'), async () => {
-        const { passkey } = await patch(addressOf(id), { name: part(entry, 'new-name').value.trim() || null });
+      this.#page.change(part(entry, 'save'), async () => {
+        const { passkey } = await patch(pathOf(id), { name: part(entry, 'new-name').value.trim() || null });
         renaming.close();
-        return passkey.name ? `The passkey is called “${passkey.name}” now.` : 'The passkey has no name of its own any more.';
+        return passkey.name ? `Passkey renamed to “${passkey.name}”.` : 'Passkey name removed.';
       }, renameForm);
     });
 
     const removeForm = part(entry, 'remove-form');
-    const removing = new Fold(part(entry, 'remove'), removeForm, {
-      instead,
-      pressed: () => {
-        if (this.#canSpare(id)) removing.open();
-        else this.#desk.refuse({ code: 'last_passkey' });
+    const removing = new Disclosure(part(entry, 'remove'), removeForm, {
+      replaces,
+      onPress: () => {
+        if (this.#canRemove(id)) removing.open();
+        else this.#page.reject({ code: 'last_passkey' });
       },
     });
     removeForm.addEventListener('submit', (event) => {
@@ -89,18 +89,18 @@ export class PasskeyList {
     });
   }
 
-  // Nobody is asked to confirm what would be refused. A suspended passkey beside the last one opens nothing.
-  #canSpare(id) {
+  // The server rejects the removal of the last active passkey, so the page does not ask to confirm it.
+  #canRemove(id) {
     const others = this.#items.filter((item) => item.id !== id);
-    const leaving = this.#items.find((item) => item.id === id);
-    return others.length > 0 && (leaving.status !== 'active' || others.some(({ status }) => status === 'active'));
+    const removed = this.#items.find((item) => item.id === id);
+    return others.length > 0 && (removed.status !== 'active' || others.some(({ status }) => status === 'active'));
   }
 }
 
-const addressOf = (id) => `/me/passkeys/${id}`;
+const pathOf = (id) => `/me/passkeys/${id}`;
 
 function fill(entry, passkey) {
-  showFacts(entry, passkey);
+  showSummary(entry, passkey);
   part(entry, 'new-name').defaultValue = passkey.name ?? '';
   for (const warning of ['suspended', 'why']) part(entry, warning).hidden = passkey.status !== 'suspended';
 }

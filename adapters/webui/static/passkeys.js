@@ -1,83 +1,83 @@
-// The ceremonies. Each asks the server for options, the browser for an answer, and the server for its verdict.
+// The WebAuthn ceremonies. Each gets options from the server, a credential from the browser, and the server's result.
 
 import { post } from './api.js';
 import { createPasskey, getPasskey } from './passkeyjson.js';
 import * as session from './session.js';
-import { tellAccepted, tellUnknown } from './signals.js';
+import { signalAccepted, signalUnknown } from './signals.js';
 
-/** Why passkeys cannot work on this page, as a code that words.js knows; null if they can. */
-export function obstacle() {
+/** Returns why passkeys cannot work on this page, as a code of errortexts.js; null if they can. */
+export function unsupportedReason() {
   if (!window.isSecureContext) return 'insecure_context';
   return window.PublicKeyCredential && navigator.credentials ? null : 'webauthn_missing';
 }
 
-/** Throws what obstacle returns. */
-export function mustWork() {
-  const code = obstacle();
+/** Throws an error with the code that unsupportedReason returns, if it returns one. */
+export function requireSupport() {
+  const code = unsupportedReason();
   if (code) throw Object.assign(new Error(code), { code });
 }
 
-/** Makes an account and its first passkey. Returns the session answer. */
+/** Creates an account and its first passkey. Returns the session answer. */
 export async function signUp({ email, displayName }) {
-  mustWork();
-  const ceremony = await post('/signup/options', given({ email, display_name: displayName }));
-  return makePasskey(ceremony, (answer) => post('/signup/verify', answer));
+  requireSupport();
+  const ceremony = await post('/signup/options', withoutEmpty({ email, display_name: displayName }));
+  return registerPasskey(ceremony, (answer) => post('/signup/verify', answer));
 }
 
-/** Makes a further passkey for whoever is signed in. Returns {passkey, signals}. */
+/** Adds a passkey to the signed-in account. Returns {passkey, signals}. */
 export async function addPasskey({ name }) {
-  mustWork();
+  requireSupport();
   const ceremony = await session.post('/me/passkeys/options');
-  return makePasskey(ceremony, (answer) => session.post('/me/passkeys/verify', { ...answer, ...given({ passkey_name: name }) }));
+  return registerPasskey(ceremony, (answer) => session.post('/me/passkeys/verify', { ...answer, ...withoutEmpty({ passkey_name: name }) }));
 }
 
-/** Makes the one passkey that a recovery's grant is good for. Returns the session answer. */
+/** Creates the passkey that a recovery grant authorises. Returns the session answer. */
 export async function enrolWithGrant(token) {
-  mustWork();
+  requireSupport();
   const grant = { grant_token: token };
   const ceremony = await post('/recovery/options', grant);
-  return makePasskey(ceremony, (answer) => post('/recovery/verify', { ...answer, ...grant }));
+  return registerPasskey(ceremony, (answer) => post('/recovery/verify', { ...answer, ...grant }));
 }
 
-async function makePasskey(ceremony, verify) {
+async function registerPasskey(ceremony, verify) {
   const credential = await createPasskey(ceremony.options);
   try {
     return await finish(ceremony, credential, verify);
   } catch (error) {
-    // The device has the passkey by now, and no account goes with it.
-    const refused = error.status >= 400 && error.status < 500 && error.code !== 'passkey_already_registered';
-    if (refused) await tellUnknown(ceremony.options.rp.id, credential.id);
+    // The device has stored the passkey, but no account has it.
+    const rejected = error.status >= 400 && error.status < 500 && error.code !== 'passkey_already_registered';
+    if (rejected) await signalUnknown(ceremony.options.rp.id, credential.id);
     throw error;
   }
 }
 
-/** Signs in by button: with one of the address's passkeys, or without an address with any that the person picks. */
+/** Signs in with a passkey of the account that has the e-mail address; without an address, with any passkey that the user picks. */
 export async function signIn({ email }) {
-  mustWork();
+  requireSupport();
   const ceremony = await signInOptions({ email });
   return finishSignIn(ceremony, await askForPasskey(ceremony));
 }
 
-/** The first call of signing in. */
-export const signInOptions = ({ email } = {}) => post('/login/options', given({ email }));
+/** Begins a sign-in. Returns the ceremony: {challenge_id, options, expires_at}. */
+export const signInOptions = ({ email } = {}) => post('/login/options', withoutEmpty({ email }));
 
-/** Lets the browser ask for a passkey, and returns it as JSON; `how` may hold `mediation` and `signal`. */
-export const askForPasskey = (ceremony, how) => getPasskey(ceremony.options, how);
+/** Asks the browser for a passkey and returns the credential as JSON; `more` may have `mediation` and `signal`. */
+export const askForPasskey = (ceremony, more) => getPasskey(ceremony.options, more);
 
-/** The last call of signing in. Returns the session answer. */
+/** Finishes a sign-in. Returns the session answer. */
 export async function finishSignIn(ceremony, credential) {
   try {
     return await finish(ceremony, credential, (answer) => post('/login/verify', answer));
   } catch (error) {
-    if (error.code === 'passkey_unknown') await tellUnknown(ceremony.options.rpId, credential.id);
+    if (error.code === 'passkey_unknown') await signalUnknown(ceremony.options.rpId, credential.id);
     throw error;
   }
 }
 
 async function finish(ceremony, credential, verify) {
-  const verdict = await verify({ challenge_id: ceremony.challenge_id, credential });
-  tellAccepted(verdict.signals);
-  return verdict;
+  const result = await verify({ challenge_id: ceremony.challenge_id, credential });
+  signalAccepted(result.signals);
+  return result;
 }
 
-const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value));
+const withoutEmpty = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value));

@@ -1,4 +1,4 @@
-// What the person would come back in with, should all passkeys be lost.
+// The recovery factors: what the user can recover the account with if all passkeys are lost.
 
 import { get } from './api.js';
 import { AuthenticatorApp } from './authenticatorapp.js';
@@ -6,8 +6,8 @@ import { BackupCodes } from './backupcodes.js';
 import { $ } from './dom.js';
 
 const leads = {
-  any: 'Either of these lets you make a new passkey when you have none left.',
-  both: 'Together, these two let you make a new passkey when you have none left. One alone is not enough.',
+  any: 'If you lose all your passkeys, either of these lets you create a new one.',
+  both: 'If you lose all your passkeys, these two together let you create a new one. One alone is not enough.',
 };
 
 export class RecoveryFactors {
@@ -15,27 +15,27 @@ export class RecoveryFactors {
   #codes;
   #off = false;
 
-  constructor(desk) {
-    this.#app = new AuthenticatorApp(desk);
-    this.#codes = new BackupCodes(desk);
+  constructor(page) {
+    this.#app = new AuthenticatorApp(page);
+    this.#codes = new BackupCodes(page);
   }
 
-  /** Goes by the server's policy. */
-  follow(policy) {
+  /** Applies the server's recovery policy: 'any', 'both' or 'off'. */
+  configure(policy) {
     this.#off = policy === 'off';
     $('recovery').hidden = $('review-factors').hidden = this.#off;
     $('recovery-lead').textContent = leads[policy] ?? '';
   }
 
-  /** Names the account's owner. The app is of use to those only who know what their account is called by. */
-  belongTo({ id, email, pending_email: pending }) {
+  /** Shows what identifies the account in a recovery: a recovery with the app needs the e-mail address or the account id. */
+  setUser({ id, email, pending_email: pending }) {
     $('account-id').textContent = email ? '' : id;
-    $('account-id-why').textContent = pending ? 'Your e-mail address is not confirmed yet' : 'You have given no e-mail address';
+    $('account-id-why').textContent = pending ? 'Your e-mail address is not confirmed' : 'Your account has no e-mail address';
     $('account-id-note').hidden = Boolean(email);
     $('code-sheet-account').textContent = email ?? id;
   }
 
-  /** Gets what there is; returns what shows it. */
+  /** Loads the factors. Returns a function that shows them. */
   async load() {
     if (this.#off) return () => {};
     const { totp, backup_codes: codes } = await get('/me/recovery');

@@ -1,34 +1,34 @@
-// After a recovery: what happened, and a look at each passkey that was there before. Whoever found the lost device may
-// hold one of them.
+// The review after a recovery: a list of the passkeys that existed before it. A finder of the lost device may hold one of
+// them.
 
 import { $, part } from './dom.js';
 import { showItems } from './list.js';
-import { say } from './message.js';
-import { showFacts } from './passkeyfacts.js';
+import { showMessage } from './message.js';
+import { showSummary } from './passkeysummary.js';
 
-const room = $('review');
+const section = $('review');
 
 export class Review {
   #remove;
-  #since = null; // when the person came back, while there is something to look at
+  #since = null; // when the account was recovered; null if there is no review
   #earlier = [];
   #kept = new Set();
 
-  /** remove(button, id) has a passkey removed. */
+  /** remove(button, id) removes a passkey. */
   constructor(remove) {
     this.#remove = remove;
     $('end-review').addEventListener('click', () => this.#end());
   }
 
-  /** A step-up meanwhile makes the session one of a passkey, and does not end the review. */
+  /** Begins a review if the session was opened by a recovery. A later step-up does not end the review. */
   begin({ assurance, created_at: since }) {
     if (assurance !== 'recovery') return;
     this.#since = Date.parse(since);
-    room.hidden = false;
+    section.hidden = false;
   }
 
-  /** Takes the passkeys as they are now. */
-  see(passkeys) {
+  /** Takes the account's current passkeys. */
+  update(passkeys) {
     if (this.#since === null) return;
     const before = this.#earlier.length;
     this.#earlier = passkeys.filter(({ id, created_at: at }) => Date.parse(at) < this.#since && !this.#kept.has(id));
@@ -41,15 +41,15 @@ export class Review {
     this.#earlier = [];
     this.#kept.clear();
     this.#show();
-    room.hidden = true;
+    section.hidden = true;
   }
 
   #show() {
-    const asking = this.#earlier.length > 0;
-    $('review-ask').hidden = !asking;
-    $('end-review').querySelector('span').textContent = asking ? 'Not now' : 'All right';
+    const undecided = this.#earlier.length > 0;
+    $('review-ask').hidden = !undecided;
+    $('end-review').querySelector('span').textContent = undecided ? 'Not now' : 'Done';
     showItems($('review-list'), this.#earlier, {
-      template: $('review-entry'), prepare: (entry, { id }) => this.#prepare(entry, id), fill: showFacts,
+      template: $('review-entry'), prepare: (entry, { id }) => this.#prepare(entry, id), fill: showSummary,
     });
   }
 
@@ -57,15 +57,15 @@ export class Review {
     part(entry, 'remove').addEventListener('click', () => this.#remove(part(entry, 'remove'), id));
     part(entry, 'keep').addEventListener('click', () => {
       this.#kept.add(id);
-      say({ text: 'That passkey goes on opening your account.', calm: true });
-      this.see(this.#earlier);
+      showMessage({ text: 'Passkey kept.', info: true });
+      this.update(this.#earlier);
     });
   }
 
-  // Whoever was in it is taken to the passkeys.
+  // If the focus was in the review, it moves to the heading of the passkeys.
   #end() {
-    const inside = room.contains(document.activeElement);
+    const focused = section.contains(document.activeElement);
     this.clear();
-    if (inside) $('passkeys-heading').focus();
+    if (focused) $('passkeys-heading').focus();
   }
 }

@@ -1,24 +1,24 @@
-// What has happened to the account.
+// The account's security log.
 
 import { get } from './api.js';
 import { $, part } from './dom.js';
-import { concerning, groups, reasonFor, titleFor } from './eventwords.js';
+import { concerning, groups, reasonFor, titleFor } from './eventtexts.js';
+import { showTime, timeOfDay } from './formattime.js';
 import { PagedList } from './list.js';
-import { showTime, timeOfDay } from './when.js';
 
 export class SecurityLog {
   #list;
 
-  constructor(desk) {
+  constructor(page) {
     const group = $('event-group');
     this.#list = new PagedList((limit, cursor) => get('/me/events', { limit, cursor, kind: groups[group.value] }), $('event-list'), $('more-events'), {
       template: $('event-entry'), fill,
     });
-    group.addEventListener('change', () => desk.look(group, async () => (await this.load())()));
-    $('more-events').addEventListener('click', () => desk.look($('more-events'), () => this.#list.extend()));
+    group.addEventListener('change', () => page.read(group, async () => (await this.load())()));
+    $('more-events').addEventListener('click', () => page.read($('more-events'), () => this.#list.extend()));
   }
 
-  /** Gets the entries; returns what shows them. */
+  /** Loads the events. Returns a function that shows them. */
   load() {
     return this.#list.load();
   }

@@ -1,22 +1,22 @@
-// Calls that change something under the session's cookie. They carry the session's CSRF token, which also holds them to
-// the person on show: if somebody else has signed in since, in another window, nothing is done in their name.
+// Calls that change something under the session cookie. They send the session's CSRF token, which also binds them to the
+// session that the page shows: if another session has replaced it in another window, the call changes nothing.
 
 import { call, get } from './api.js';
 
-/** Another session has taken the place of the one on show. */
+/** Another session has replaced the one that the page shows. */
 export class SessionChanged extends Error {
   constructor() {
-    super('Another session has taken the place of the one on show.');
+    super('Another session has replaced the one that the page shows.');
     this.name = 'SessionChanged';
     this.code = 'session_changed';
   }
 }
 
-let held = { id: null, token: null };
+let current = { id: null, token: null };
 
-/** Names the session on show, and its token if an answer brought one. */
-export function hold(id, token = null) {
-  held = { id, token };
+/** Sets the session that the page shows, and its CSRF token if an answer had one. */
+export function setSession(id, token = null) {
+  current = { id, token };
 }
 
 export const post = (path, body) => change('POST', path, body);
@@ -24,7 +24,7 @@ export const patch = (path, body) => change('PATCH', path, body);
 export const del = (path) => change('DELETE', path);
 
 async function change(method, path, body) {
-  const session = held;
+  const session = current;
   const send = () => call(method, path, body, { 'X-CSRF-Token': session.token });
   session.token ??= await freshToken(session.id);
   try {
@@ -36,7 +36,7 @@ async function change(method, path, body) {
   }
 }
 
-// The token is asked for first: if the session is still the same one after that, the token is this session's.
+// The token is read before the session: if the session is unchanged after that, the token belongs to it.
 async function freshToken(id) {
   const { csrf_token: token } = await get('/csrf');
   const { session } = await get('/session');

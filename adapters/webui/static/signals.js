@@ -1,8 +1,8 @@
-// The WebAuthn Signal API (Level 3, section 5.1.10): tells the password manager what the server knows, so that it stops
-// offering passkeys that are gone and shows the present name. A courtesy: where it is missing or fails, nothing is lost.
+// The WebAuthn Signal API (Level 3, section 5.1.10): reports the server's state to the password manager, so that it does
+// not offer removed passkeys and shows the current name. Errors, and browsers without the API, are ignored.
 
-/** Passes on the `signals` of an answer. */
-export async function tellAccepted(signals) {
+/** Reports the account's passkeys and names, from the `signals` of an answer. */
+export async function signalAccepted(signals) {
   if (!signals) return;
   const { rp_id: rpId, user_id: userId } = signals;
   await Promise.all([
@@ -11,16 +11,16 @@ export async function tellAccepted(signals) {
   ]);
 }
 
-/** Says that the account is gone, and every passkey with it; `signals` is from one of its last answers. */
-export const tellGone = ({ rp_id: rpId, user_id: userId }) => signal('signalAllAcceptedCredentials', { rpId, userId, allAcceptedCredentialIds: [] });
+/** Reports that the account and all its passkeys were deleted; `signals` comes from an earlier answer. */
+export const signalDeleted = ({ rp_id: rpId, user_id: userId }) => signal('signalAllAcceptedCredentials', { rpId, userId, allAcceptedCredentialIds: [] });
 
-/** Says that the server has no such passkey. */
-export const tellUnknown = (rpId, credentialId) => signal('signalUnknownCredential', { rpId, credentialId });
+/** Reports that the server does not know the passkey. */
+export const signalUnknown = (rpId, credentialId) => signal('signalUnknownCredential', { rpId, credentialId });
 
 async function signal(method, details) {
   try {
     await PublicKeyCredential[method]?.(details);
   } catch {
-    // Nobody is waiting for it.
+    // The page does not depend on the result.
   }
 }

@@ -1,17 +1,17 @@
-// Step-up: a fresh proof that the person is still there, for what changes who can open the account.
+// Step-up: a fresh passkey assertion, required by sensitive changes to the account.
 
-import { askForPasskey, mustWork } from './passkeys.js';
+import { askForPasskey, requireSupport } from './passkeys.js';
 import { post } from './session.js';
 
-/** Asks the person to confirm with a passkey. Until they have, the session stays as it is. */
+/** Asks the user to confirm with a passkey. If that fails, the session stays unchanged. */
 export async function stepUp() {
-  mustWork();
+  requireSupport();
   const ceremony = await post('/session/step-up/options');
   const credential = await askForPasskey(ceremony);
   await post('/session/step-up/verify', { challenge_id: ceremony.challenge_id, credential });
 }
 
-/** Makes a call that may need a step-up, and makes it once more after one. explain is called before the browser asks. */
+/** Makes a call; if it needs a step-up, steps up and makes the call once more. explain is called before the browser asks. */
 export async function withStepUp(call, explain) {
   try {
     return await call();

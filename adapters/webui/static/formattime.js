@@ -1,4 +1,4 @@
-// Times, in the words that people use for them.
+// The format of times.
 
 import { serverNow } from './api.js';
 
@@ -6,17 +6,17 @@ const format = (options) => new Intl.DateTimeFormat('en-GB', options);
 const clock = format({ hour: '2-digit', minute: '2-digit' });
 const day = format({ day: 'numeric', month: 'long' });
 const dayOfYear = format({ day: 'numeric', month: 'long', year: 'numeric' });
-const everything = format({ dateStyle: 'full', timeStyle: 'long' });
+const dateAndTime = format({ dateStyle: 'full', timeStyle: 'long' });
 
-/** Puts the day of an RFC 3339 time into a <time> element: “today”, “12 May”, “12 May 2025”. */
+/** Shows the day of an RFC 3339 time in a <time> element: “today”, “12 May”, “12 May 2025”. */
 export function showDay(element, text) {
   const time = new Date(text);
   element.dateTime = text;
-  element.title = everything.format(time);
+  element.title = dateAndTime.format(time);
   element.textContent = dayOf(time);
 }
 
-/** As showDay, in full: what is printed is read on another day. */
+/** As showDay, but always with the year: a printed page may be read on any day. */
 export function showDate(element, text) {
   showDay(element, text);
   element.textContent = dayOfYear.format(new Date(text));
@@ -28,7 +28,7 @@ export function showTime(element, text) {
   element.textContent += `, ${clock.format(new Date(text))}`;
 }
 
-/** The time of day of an RFC 3339 time, as text. */
+/** Returns the time of day of an RFC 3339 time. */
 export const timeOfDay = (text) => clock.format(new Date(text));
 
 function dayOf(time) {
