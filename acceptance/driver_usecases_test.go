@@ -53,7 +53,7 @@ func (d useCaseDriver) purgeExpired(t testing.TB) {
 func (d useCaseDriver) runJobs(t testing.TB) {
 	t.Helper()
 	_, seen := d.usecases.Maintenance.LastSeen.Execute(t.Context())
-	_, delivered := d.usecases.Maintenance.DeliverEmails.Execute(t.Context())
+	_, delivered := d.usecases.Outbox.Deliver(t.Context())
 	if err := errors.Join(seen, delivered, d.usecases.Maintenance.RefreshSigningKeys.Execute(t.Context())); err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/identity"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/stepup"
@@ -63,7 +63,7 @@ type fixture struct {
 	random       *failingReader
 	policy       domain.UsePolicy
 	auditLog     *audit.Log
-	verification *mail.EmailVerification
+	verification *emailverify.Service
 	device       *authenticator.Authenticator
 	ada          identity.Principal
 	cookie       domain.SessionToken // of her session
@@ -80,7 +80,7 @@ func newFixture(t *testing.T) *fixture {
 	h := &fixture{
 		t: t, store: memory.New(), relyingParty: relyingParty, clock: &clock{noon}, random: random, device: authenticator.New(origin),
 		auditLog:     &audit.Log{Random: random, Devices: deviceNames{}, Notifier: notify.Notifier{Random: random, Devices: deviceNames{}, Policy: domain.EmailOn}},
-		verification: &mail.EmailVerification{Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{make([]byte, 32)}, Sealer: plainSealer{}, Random: random, Lockout: make([]byte, 32)},
+		verification: &emailverify.Service{Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{make([]byte, 32)}, Sealer: plainSealer{}, Random: random, Lockout: make([]byte, 32)},
 	}
 	applicant, err := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/application/account"
-	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -142,7 +142,7 @@ func init() {
 		"deliver": func(h *fixture) func() error {
 			h.requestEmail()
 			return func() error {
-				_, err := (&mail.Deliver{Policy: domain.EmailOn, Store: h.store, Mailer: discardMailer{}, Sealer: plainSealer{}, Clock: h.clock}).Execute(h.t.Context())
+				_, err := (&outbox.Service{Policy: domain.EmailOn, Store: h.store, Mailer: discardMailer{}, Sealer: plainSealer{}, Clock: h.clock}).Deliver(h.t.Context())
 				return err
 			}
 		},

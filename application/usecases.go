@@ -6,8 +6,8 @@ import (
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/maintenance"
+	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -31,6 +31,7 @@ type UseCases struct {
 	Admin       Admin
 	Transfer    Transfer
 	Maintenance Maintenance
+	Outbox      *outbox.Service
 }
 
 // SignUp makes accounts.
@@ -130,5 +131,4 @@ type Maintenance struct {
 	CheckRPID          *maintenance.CheckRPID
 	LastSeen           *sessions.LastSeen
 	RefreshSigningKeys *signingkeys.Refresh
-	DeliverEmails      *mail.Deliver
 }

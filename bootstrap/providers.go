@@ -31,10 +31,11 @@ import (
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/login"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/notify"
+	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/recovery"
@@ -70,7 +71,7 @@ var useCaseSet = wire.NewSet(
 	wire.Struct(new(sessions.RevokeOthers), "*"), wire.Struct(new(application.Sessions), "*"),
 	wire.Struct(new(passkeys.List), "*"), wire.Struct(new(passkeys.BeginAdd), "*"), wire.Struct(new(passkeys.FinishAdd), "*"),
 	wire.Struct(new(passkeys.Rename), "*"), wire.Struct(new(passkeys.Remove), "*"), wire.Struct(new(application.Passkeys), "*"),
-	wire.Struct(new(mail.EmailVerification), "*"), wire.Struct(new(mail.Deliver), "*"),
+	wire.Struct(new(emailverify.Service), "*"), wire.Struct(new(outbox.Service), "*"),
 	wire.Struct(new(account.Change), "*"), wire.Struct(new(account.SendCode), "*"), wire.Struct(new(account.ConfirmEmail), "*"),
 	wire.Struct(new(account.Delete), "*"), wire.Struct(new(account.Events), "*"),
 	wire.Struct(new(application.Account), "*"),

@@ -18,10 +18,11 @@ import (
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/login"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/notify"
+	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/recovery"
@@ -104,7 +105,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	}
 	emailCodeKeys := masterkeyKeys.EmailCodes
 	lockoutKey := masterkeyKeys.Lockouts
-	emailVerification := &mail.EmailVerification{
+	service := &emailverify.Service{
 		Policy:  emailPolicy,
 		Keys:    emailCodeKeys,
 		Sealer:  masterkeySealer,
@@ -119,7 +120,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Clock:             clock,
 		Challenges:        challenges,
 		SessionIssuer:     sessionIssuer,
-		EmailVerification: emailVerification,
+		EmailVerification: service,
 		Decoys:            domainDecoys,
 	}
 	signUp := application.SignUp{
@@ -271,20 +272,20 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Clock:             clock,
 		Audit:             log,
 		Notifier:          notifier,
-		EmailVerification: emailVerification,
+		EmailVerification: service,
 		StepUp:            stepUpTTL,
 	}
 	sendCode := &account.SendCode{
 		Store:             store2,
 		Clock:             clock,
-		EmailVerification: emailVerification,
+		EmailVerification: service,
 	}
 	confirmEmail := &account.ConfirmEmail{
 		Store:             store2,
 		Clock:             clock,
 		Audit:             log,
 		Notifier:          notifier,
-		EmailVerification: emailVerification,
+		EmailVerification: service,
 	}
 	accountDelete := &account.Delete{
 		Store:    store2,
@@ -484,17 +485,6 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	signingkeysRefresh := &signingkeys.Refresh{
 		KeySet: keySet,
 	}
-	portsMailer, err := mailer(config)
-	if err != nil {
-		return application.UseCases{}, err
-	}
-	deliver := &mail.Deliver{
-		Policy: emailPolicy,
-		Store:  store2,
-		Mailer: portsMailer,
-		Sealer: masterkeySealer,
-		Clock:  clock,
-	}
 	applicationMaintenance := application.Maintenance{
 		AcquireLease:       acquireLease,
 		DeleteExpired:      deleteExpired,
@@ -502,7 +492,17 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		CheckRPID:          checkRPID,
 		LastSeen:           lastSeen,
 		RefreshSigningKeys: signingkeysRefresh,
-		DeliverEmails:      deliver,
+	}
+	portsMailer, err := mailer(config)
+	if err != nil {
+		return application.UseCases{}, err
+	}
+	outboxService := &outbox.Service{
+		Policy: emailPolicy,
+		Store:  store2,
+		Mailer: portsMailer,
+		Sealer: masterkeySealer,
+		Clock:  clock,
 	}
 	useCases := application.UseCases{
 		SignUp:      signUp,
@@ -517,6 +517,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Admin:       applicationAdmin,
 		Transfer:    applicationTransfer,
 		Maintenance: applicationMaintenance,
+		Outbox:      outboxService,
 	}
 	return useCases, nil
 }

@@ -25,7 +25,7 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/audit"
-	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -97,7 +97,7 @@ func newFixture(t *testing.T) *fixture {
 			List:         &sessions.List{Store: l.store, Clock: clock{}},
 		},
 		Account: application.Account{
-			Change: &account.Change{Store: l.store, Clock: clock{}, Audit: log, EmailVerification: &mail.EmailVerification{}},
+			Change: &account.Change{Store: l.store, Clock: clock{}, Audit: log, EmailVerification: &emailverify.Service{}},
 			Events: &account.Events{Store: l.store},
 		},
 		Passkeys: application.Passkeys{Rename: &passkeys.Rename{Store: l.store, Clock: clock{}, Audit: log}},

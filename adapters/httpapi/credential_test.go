@@ -18,8 +18,8 @@ import (
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/login"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/domain"
@@ -59,7 +59,7 @@ func TestVerify_PassesWholeCredential(t *testing.T) {
 	desk := &ceremony.Challenges{Store: store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
-		SignUp: application.SignUp{Finish: &signup.Finish{Policy: domain.RegistrationOpen, Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: desk, EmailVerification: &mail.EmailVerification{}}},
+		SignUp: application.SignUp{Finish: &signup.Finish{Policy: domain.RegistrationOpen, Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: desk, EmailVerification: &emailverify.Service{}}},
 		Login:  application.Login{Finish: &login.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: desk, Audit: log}},
 	}, &ratelimit.Allow{}, noAuthenticatorNames{}, metrics.New(), slog.New(slog.DiscardHandler))
 	ada, err := domain.NewPendingUser("", "Ada", clock{}.Now(), rand.Reader)

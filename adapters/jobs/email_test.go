@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/memory"
-	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -59,7 +59,7 @@ func enqueueEmail(t *testing.T, store ports.Store) domain.OutboxEmailID {
 
 func startJobsWithMailer(t *testing.T, store ports.Store, mailer ports.Mailer) runningJobs {
 	t.Helper()
-	return startJobsWith(t, store, &mail.Deliver{Policy: domain.EmailOn, Store: store, Mailer: mailer, Clock: clock{}})
+	return startJobsWith(t, store, &outbox.Service{Policy: domain.EmailOn, Store: store, Mailer: mailer, Clock: clock{}})
 }
 
 func TestSendEmails_RunsEvery2Seconds(t *testing.T) {

@@ -100,7 +100,7 @@ func (j *Jobs) deleteExpired(ctx context.Context) error {
 
 // sendEmails reports each message that could not be sent by its id, never by whom it was for.
 func (j *Jobs) sendEmails(ctx context.Context) error {
-	delivered, err := j.usecases.Maintenance.DeliverEmails.Execute(ctx)
+	delivered, err := j.usecases.Outbox.Deliver(ctx)
 	for _, f := range delivered.Failed {
 		about := []any{slog.String("message_id", f.ID.String()), slog.String("kind", string(f.Kind)), slog.Int("attempts", f.Attempts), slog.Any("error", f.Cause)}
 		if f.GivenUp {

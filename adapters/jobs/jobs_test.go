@@ -18,8 +18,8 @@ import (
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/maintenance"
+	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
@@ -58,10 +58,10 @@ type runningJobs struct {
 // startJobs sends no mail.
 func startJobs(t *testing.T, store ports.Store) runningJobs {
 	t.Helper()
-	return startJobsWith(t, store, &mail.Deliver{})
+	return startJobsWith(t, store, &outbox.Service{})
 }
 
-func startJobsWith(t *testing.T, store ports.Store, deliver *mail.Deliver) runningJobs {
+func startJobsWith(t *testing.T, store ports.Store, emails *outbox.Service) runningJobs {
 	t.Helper()
 	log, lastSeen := &bytes.Buffer{}, sessions.NewLastSeen(store, clock{}, sessionLifetime)
 	work := jobs.New(application.UseCases{
@@ -70,8 +70,8 @@ func startJobsWith(t *testing.T, store ports.Store, deliver *mail.Deliver) runni
 			DeleteExpired:      &maintenance.DeleteExpired{Store: store, Clock: clock{}},
 			LastSeen:           lastSeen,
 			RefreshSigningKeys: &signingkeys.Refresh{KeySet: newKeyManager(t, store)},
-			DeliverEmails:      deliver,
 		},
+		Outbox: emails,
 	}, ratelimit.NewLimiter(nil, nil, clock{}, nil), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
@@ -448,7 +448,7 @@ func TestRun_TimesOutHangingStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
 		id := addSession(t, store, 0)
-		run := startJobsWith(t, hangingStore{}, &mail.Deliver{Policy: domain.EmailOn, Store: hangingStore{}, Clock: clock{}})
+		run := startJobsWith(t, hangingStore{}, &outbox.Service{Policy: domain.EmailOn, Store: hangingStore{}, Clock: clock{}})
 		run.lastSeen.Record(id, "", time.Now().UTC().Add(5*time.Minute))
 		advance(10 * time.Minute)
 		for _, doing := range []string{"sweeping", "keeping the signing keys", "sending mail", "writing down when sessions were used"} {

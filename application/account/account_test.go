@@ -11,8 +11,8 @@ import (
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/identity"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -94,7 +94,7 @@ func entries(t *testing.T, store ports.Store, of domain.UserID) (list []domain.E
 
 func changeAccount(t *testing.T, store ports.Store, actor identity.Principal, wish account.Patch) (account.Changed, error) {
 	t.Helper()
-	return (&account.Change{Store: store, Clock: clock(noon), Audit: newAuditLog(), EmailVerification: &mail.EmailVerification{}, StepUp: stepUp}).Execute(t.Context(), actor, wish)
+	return (&account.Change{Store: store, Clock: clock(noon), Audit: newAuditLog(), EmailVerification: &emailverify.Service{}, StepUp: stepUp}).Execute(t.Context(), actor, wish)
 }
 
 func TestChange_ChangesOnlyGivenFields(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/identity"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -19,7 +19,7 @@ type Change struct {
 	Clock             ports.Clock
 	Audit             *audit.Log
 	Notifier          notify.Notifier
-	EmailVerification *mail.EmailVerification
+	EmailVerification *emailverify.Service
 	StepUp            domain.StepUpTTL
 }
 
@@ -41,7 +41,7 @@ type Changed struct {
 // to the address, or with domain.ErrStepUpRequired for another address without a fresh proof.
 func (c *Change) Execute(ctx context.Context, actor identity.Principal, wish Patch) (changed Changed, err error) {
 	now := c.Clock.Now()
-	var draft mail.PendingCode
+	var draft emailverify.PendingCode
 	if c.EmailVerification.Policy.Enabled() && wish.Email != nil && *wish.Email != "" {
 		if draft, err = c.EmailVerification.GenerateCode(actor.User.ID(), now); err != nil {
 			return Changed{}, err
@@ -87,7 +87,7 @@ func (c *Change) Execute(ctx context.Context, actor identity.Principal, wish Pat
 }
 
 // changeEmail returns the names of what is different now, and the letter that is due for it.
-func (c *Change) changeEmail(ctx context.Context, tx ports.Tx, user *domain.User, to *domain.Email, draft mail.PendingCode, now time.Time) (*domain.OutboxEmail, []string, error) {
+func (c *Change) changeEmail(ctx context.Context, tx ports.Tx, user *domain.User, to *domain.Email, draft emailverify.PendingCode, now time.Time) (*domain.OutboxEmail, []string, error) {
 	var names []string
 	sendsMail := c.EmailVerification.Policy.Enabled()
 	switch {

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/identity"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -17,7 +17,7 @@ type ConfirmEmail struct {
 	Clock             ports.Clock
 	Audit             *audit.Log
 	Notifier          notify.Notifier
-	EmailVerification *mail.EmailVerification
+	EmailVerification *emailverify.Service
 }
 
 // Execute fails with domain.ErrEmailOff, domain.ErrInvalidCode, domain.ErrStepUpRequired in a recovered session, or, for

@@ -13,8 +13,8 @@ import (
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/audit"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/identity"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -25,7 +25,7 @@ type emailFixture struct {
 	t            *testing.T
 	store        ports.Store
 	auditLog     *audit.Log
-	verification *mail.EmailVerification
+	verification *emailverify.Service
 	now          time.Time
 }
 
@@ -41,7 +41,7 @@ func newEmailFixture(t *testing.T) *emailFixture {
 	}
 	return &emailFixture{
 		t: t, store: memory.New(), now: noon, auditLog: &audit.Log{Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: domain.EmailOn}},
-		verification: &mail.EmailVerification{
+		verification: &emailverify.Service{
 			Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32)}, Sealer: sealer, Random: rand.Reader, Lockout: bytes.Repeat([]byte{2}, 32),
 		},
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/identity"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -14,7 +14,7 @@ import (
 type SendCode struct {
 	Store             ports.Store
 	Clock             ports.Clock
-	EmailVerification *mail.EmailVerification
+	EmailVerification *emailverify.Service
 }
 
 // Execute returns until when the code is good; those before it are not any more. It fails with domain.ErrEmailOff,

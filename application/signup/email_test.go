@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -27,7 +27,7 @@ func newMailFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	l := newFixture(t)
-	l.verification = &mail.EmailVerification{
+	l.verification = &emailverify.Service{
 		Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32)}, Sealer: sealer, Random: rand.Reader, Lockout: bytes.Repeat([]byte{2}, 32),
 	}
 	return l

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/identity"
-	"github.com/keylodge/keylodge/application/mail"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -21,7 +21,7 @@ type Finish struct {
 	Clock             ports.Clock
 	Challenges        *ceremony.Challenges
 	SessionIssuer     *sessions.SessionIssuer
-	EmailVerification *mail.EmailVerification
+	EmailVerification *emailverify.Service
 	Decoys            domain.Decoys
 }
 
@@ -96,17 +96,17 @@ func (f *Finish) signUp(ctx context.Context, answer FinishInput) (sessions.SignI
 }
 
 // generateEmailCode takes the address from the user where it has to be proved first, and draws the code.
-func (f *Finish) generateEmailCode(user *domain.User, now time.Time) (domain.Email, mail.PendingCode, error) {
+func (f *Finish) generateEmailCode(user *domain.User, now time.Time) (domain.Email, emailverify.PendingCode, error) {
 	email := user.Email()
 	if email == "" || !f.EmailVerification.Policy.Enabled() {
-		return "", mail.PendingCode{}, nil
+		return "", emailverify.PendingCode{}, nil
 	}
 	user.SetEmail("")
 	draft, err := f.EmailVerification.GenerateCode(user.ID(), now)
 	return email, draft, err
 }
 
-func (f *Finish) addUser(ctx context.Context, tx ports.Tx, user *domain.User, claimed domain.Email, draft mail.PendingCode, now time.Time) error {
+func (f *Finish) addUser(ctx context.Context, tx ports.Tx, user *domain.User, claimed domain.Email, draft emailverify.PendingCode, now time.Time) error {
 	var message *domain.OutboxEmail
 	if claimed != "" {
 		var err error

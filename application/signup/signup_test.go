@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
-	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
@@ -51,7 +51,7 @@ type fixture struct {
 	store        ports.Store
 	relyingParty *hookedRelyingParty
 	policy       domain.RegistrationPolicy
-	verification *mail.EmailVerification
+	verification *emailverify.Service
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -60,7 +60,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fixture{t, memory.New(), &hookedRelyingParty{RelyingParty: relyingParty}, domain.RegistrationOpen, &mail.EmailVerification{}}
+	return &fixture{t, memory.New(), &hookedRelyingParty{RelyingParty: relyingParty}, domain.RegistrationOpen, &emailverify.Service{}}
 }
 
 func (l *fixture) challenges() *ceremony.Challenges {

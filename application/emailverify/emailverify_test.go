@@ -1,4 +1,4 @@
-package mail_test
+package emailverify_test
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -57,14 +57,14 @@ func TestEmailVerification_TakenEmailIsIndistinguishable(t *testing.T) {
 			h := newFixture(t)
 			ben := h.addUser("Ben", "ben@example.org", verified)
 			mallory, honest := h.addUser("Mallory", "", false), h.addUser("Ada", "", false)
-			draft, err := h.verification.GenerateCode(mallory.ID(), noon)
+			draft, err := h.service.GenerateCode(mallory.ID(), noon)
 			if err != nil {
 				t.Fatal(err)
 			}
 			code := h.codeOf(mallory, draft)
 			var told *domain.OutboxEmail
 			h.update(func(tx ports.Tx) error {
-				if told, err = h.verification.Request(t.Context(), tx, mallory, "ben@example.org", draft, noon); err != nil {
+				if told, err = h.service.Request(t.Context(), tx, mallory, "ben@example.org", draft, noon); err != nil {
 					return err
 				}
 				return errors.Join(tx.Users.Save(t.Context(), mallory), tx.OutboxEmails.Add(t.Context(), told))
@@ -85,7 +85,7 @@ func TestEmailVerification_TakenEmailIsIndistinguishable(t *testing.T) {
 			if visible(mallory) != visible(honest) || mallory.PendingEmail() != "ben@example.org" || mallory.Email() != "" {
 				t.Errorf("the claimant becomes %+v", mallory.State())
 			}
-			if err := mallory.VerifyEmail(h.verification.Keys.Digests(mallory.ID(), code), noon); !errors.Is(err, domain.ErrInvalidCode) || mallory.Email() != "" {
+			if err := mallory.VerifyEmail(h.service.Keys.Digests(mallory.ID(), code), noon); !errors.Is(err, domain.ErrInvalidCode) || mallory.Email() != "" {
 				t.Errorf("the code that was drawn: %v, %+v", err, mallory.State())
 			}
 			for sent := 2; sent <= 8; sent++ {
@@ -110,11 +110,11 @@ func TestEmailVerification_TakenEmailIsIndistinguishable(t *testing.T) {
 }
 
 // codeOf finds out what code was drawn, by having it sent to a free address.
-func (h *fixture) codeOf(user *domain.User, draft mail.PendingCode) (code domain.EmailCode) {
+func (h *fixture) codeOf(user *domain.User, draft emailverify.PendingCode) (code domain.EmailCode) {
 	h.t.Helper()
 	rolledBack := errors.New("only looking")
 	err := h.store.Update(h.t.Context(), func(tx ports.Tx) error {
-		message, err := h.verification.Request(h.t.Context(), tx, domain.RestoreUser(user.State()), "free@example.com", draft, noon)
+		message, err := h.service.Request(h.t.Context(), tx, domain.RestoreUser(user.State()), "free@example.com", draft, noon)
 		if err != nil {
 			return err
 		}
@@ -170,11 +170,11 @@ func TestEmailVerification_ClearSendLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.update(func(tx ports.Tx) error { return h.verification.ClearSendLimit(t.Context(), tx, "ada@example.com") })
+	h.update(func(tx ports.Tx) error { return h.service.ClearSendLimit(t.Context(), tx, "ada@example.com") })
 	if _, err := h.requestEmail(ada, "ada@example.org", noon); !errors.Is(err, domain.ErrRateLimited) {
 		t.Errorf("after an answer from another one: %v", err)
 	}
-	h.update(func(tx ports.Tx) error { return h.verification.ClearSendLimit(t.Context(), tx, "ada@example.org") })
+	h.update(func(tx ports.Tx) error { return h.service.ClearSendLimit(t.Context(), tx, "ada@example.org") })
 	for n := range 5 {
 		if _, err := h.requestEmail(ada, "ada@example.org", noon); err != nil {
 			t.Errorf("claim %d after its answer: %v", n+1, err)
@@ -209,7 +209,7 @@ func TestEmailVerification_SendLimitEndsAfterADay(t *testing.T) {
 	for failures := 12; failures < 20; failures++ {
 		h.update(func(tx ports.Tx) error {
 			return tx.Lockouts.Save(t.Context(), domain.RestoreLockout(domain.LockoutState{
-				Subject: h.verification.Lockout.Mailbox("ada@example.org"), Failures: failures, LockedUntil: now, UpdatedAt: now.Add(-time.Hour),
+				Subject: h.service.Lockout.Mailbox("ada@example.org"), Failures: failures, LockedUntil: now, UpdatedAt: now.Add(-time.Hour),
 			}))
 		})
 		if _, err := h.requestEmail(ada, "ada@example.org", now); err != nil {
@@ -248,7 +248,7 @@ func TestEmailVerification_StoresNoPlainCode(t *testing.T) {
 		return nil
 	})
 	// It is sealed for its message, so that no other message brings it to somebody else.
-	if opened, err := h.verification.Sealer.Open(waiting[0].Code, "code in message 01a20846-fe00-7552-9500-b0ad0b131489"); err == nil {
+	if opened, err := h.service.Sealer.Open(waiting[0].Code, "code in message 01a20846-fe00-7552-9500-b0ad0b131489"); err == nil {
 		t.Errorf("opened as another message's: %q", opened)
 	}
 	again, err := h.requestEmail(ada, "ada@example.org", noon)
@@ -271,7 +271,7 @@ func TestEmailVerification_CodeOfAnotherUser(t *testing.T) {
 	if _, err := h.requestEmail(ben, "ben@example.com", noon); err != nil {
 		t.Fatal(err)
 	}
-	if err := ben.VerifyEmail(h.verification.Keys.Digests(ben.ID(), h.decryptedCode(message)), noon); !errors.Is(err, domain.ErrInvalidCode) {
+	if err := ben.VerifyEmail(h.service.Keys.Digests(ben.ID(), h.decryptedCode(message)), noon); !errors.Is(err, domain.ErrInvalidCode) {
 		t.Errorf("another's code: %v", err)
 	}
 }
@@ -288,13 +288,13 @@ func TestEmailVerification_GenerateCodeErrors(t *testing.T) {
 	errDull := errors.New("no randomness")
 	enough := bytes.Repeat([]byte{7}, 10) // for the id
 	for _, random := range [][]byte{nil, enough[:9], enough, append(enough, 1, 2, 3)} {
-		c := *h.verification
+		c := *h.service
 		c.Random = &limitedReader{bytes.NewReader(random), errDull}
-		if draft, err := c.GenerateCode(domain.UserID{}, noon); !errors.Is(err, errDull) || !reflect.DeepEqual(draft, mail.PendingCode{}) {
+		if draft, err := c.GenerateCode(domain.UserID{}, noon); !errors.Is(err, errDull) || !reflect.DeepEqual(draft, emailverify.PendingCode{}) {
 			t.Errorf("of %d bytes: %v", len(random), err)
 		}
 	}
-	c := *h.verification
+	c := *h.service
 	c.Sealer = failingSealer{}
 	if _, err := c.GenerateCode(domain.UserID{}, noon); !errors.Is(err, errSeal) {
 		t.Errorf("without a seal: %v", err)

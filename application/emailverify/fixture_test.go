@@ -1,17 +1,16 @@
-package mail_test
+package emailverify_test
 
 import (
 	"bytes"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/memory"
-	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -34,14 +33,14 @@ func newSealer(t *testing.T, of string) *masterkey.Sealer {
 
 // fixture sends mail.
 type fixture struct {
-	t            *testing.T
-	store        ports.Store
-	verification *mail.EmailVerification
+	t       *testing.T
+	store   ports.Store
+	service *emailverify.Service
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	return &fixture{t, memory.New(), &mail.EmailVerification{
+	return &fixture{t, memory.New(), &emailverify.Service{
 		Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32)}, Sealer: newSealer(t, "A"), Random: rand.Reader,
 		Lockout: bytes.Repeat([]byte{2}, 32),
 	}}
@@ -73,13 +72,13 @@ func (h *fixture) addUser(name string, email domain.Email, verified bool) *domai
 // requestEmail has the user claim an address as use cases do it, and returns the message that was left and the refusal.
 func (h *fixture) requestEmail(user *domain.User, email domain.Email, now time.Time) (message *domain.OutboxEmail, refusal error) {
 	h.t.Helper()
-	draft, err := h.verification.GenerateCode(user.ID(), now)
+	draft, err := h.service.GenerateCode(user.ID(), now)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	refusal = h.store.Update(h.t.Context(), func(tx ports.Tx) error {
 		var err error
-		if message, err = h.verification.Request(h.t.Context(), tx, user, email, draft, now); err != nil {
+		if message, err = h.service.Request(h.t.Context(), tx, user, email, draft, now); err != nil {
 			return err
 		}
 		return errors.Join(tx.Users.Save(h.t.Context(), user), tx.OutboxEmails.Add(h.t.Context(), message))
@@ -90,12 +89,12 @@ func (h *fixture) requestEmail(user *domain.User, email domain.Email, now time.T
 // verifyEmail shows the code in the message.
 func (h *fixture) verifyEmail(user *domain.User, message *domain.OutboxEmail, now time.Time) error {
 	h.t.Helper()
-	return user.VerifyEmail(h.verification.Keys.Digests(user.ID(), h.decryptedCode(message)), now)
+	return user.VerifyEmail(h.service.Keys.Digests(user.ID(), h.decryptedCode(message)), now)
 }
 
 func (h *fixture) decryptedCode(message *domain.OutboxEmail) domain.EmailCode {
 	h.t.Helper()
-	digits, err := h.verification.Sealer.Open(message.State().Code, "code in message "+message.ID().String())
+	digits, err := h.service.Sealer.Open(message.State().Code, "code in message "+message.ID().String())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -122,7 +121,7 @@ func (h *fixture) outbox() (list []domain.OutboxEmailState) {
 func (h *fixture) sendLimit(mailbox domain.Email) (is domain.LockoutState) {
 	h.t.Helper()
 	h.update(func(tx ports.Tx) error {
-		sent, err := tx.Lockouts.Get(h.t.Context(), h.verification.Lockout.Mailbox(mailbox))
+		sent, err := tx.Lockouts.Get(h.t.Context(), h.service.Lockout.Mailbox(mailbox))
 		if err == nil {
 			is = sent.State()
 		}
@@ -130,5 +129,3 @@ func (h *fixture) sendLimit(mailbox domain.Email) (is domain.LockoutState) {
 	})
 	return is
 }
-
-func recipient(n int) domain.Email { return domain.Email(fmt.Sprintf("reader-%d@example.org", n)) }

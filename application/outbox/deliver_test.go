@@ -1,4 +1,4 @@
-package mail_test
+package outbox_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/application/mail"
+	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -25,12 +25,12 @@ type fakeMailer struct {
 	mu       sync.Mutex
 	sent     []ports.OutgoingEmail
 	onSend   func(context.Context, ports.OutgoingEmail) error // nil: it takes everything
-	rejected int                                              // letters that were not taken
+	rejected int                                              // e-mails that were not taken
 }
 
-func (p *fakeMailer) Send(ctx context.Context, letter ports.OutgoingEmail) error {
+func (p *fakeMailer) Send(ctx context.Context, email ports.OutgoingEmail) error {
 	if p.onSend != nil {
-		if err := p.onSend(ctx, letter); err != nil {
+		if err := p.onSend(ctx, email); err != nil {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.rejected++
@@ -39,54 +39,19 @@ func (p *fakeMailer) Send(ctx context.Context, letter ports.OutgoingEmail) error
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sent = append(p.sent, letter)
+	p.sent = append(p.sent, email)
 	return nil
 }
 
 func (p *fakeMailer) recipients() (list []domain.Email) {
-	for _, letter := range p.sent {
-		list = append(list, letter.Email.To)
+	for _, email := range p.sent {
+		list = append(list, email.Email.To)
 	}
 	return list
 }
 
-// deliveryFixture is where mail waits that came in at noon and is sent.
-type deliveryFixture struct {
-	*fixture
-	clock   *clock
-	mailer  *fakeMailer
-	deliver *mail.Deliver
-}
-
-func newDeliveryFixture(t *testing.T) *deliveryFixture {
-	h := newFixture(t)
-	o := &deliveryFixture{fixture: h, clock: &clock{noon}, mailer: &fakeMailer{}}
-	o.deliver = &mail.Deliver{Policy: domain.EmailOn, Store: h.store, Mailer: o.mailer, Sealer: h.verification.Sealer, Clock: o.clock}
-	return o
-}
-
-// queueEmail a notice for the n-th reader, due n seconds before noon.
-func (o *deliveryFixture) queueEmail(n int) domain.OutboxEmailID {
-	o.t.Helper()
-	m, err := domain.NewNotificationEmail(recipient(n), domain.UserID{}, domain.EmailKindRecovered, domain.EventState{At: noon, IP: "203.0.113.9"}, noon.Add(-time.Duration(n)*time.Second), rand.Reader)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	o.update(func(tx ports.Tx) error { return tx.OutboxEmails.Add(o.t.Context(), m) })
-	return m.ID()
-}
-
-func (o *deliveryFixture) mustDeliver() mail.Delivered {
-	o.t.Helper()
-	delivered, err := o.deliver.Execute(o.t.Context())
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	return delivered
-}
-
 func TestDeliver_OnceInDueOrder(t *testing.T) {
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	for _, n := range []int{1, 3, 2} {
 		o.queueEmail(n)
 	}
@@ -97,11 +62,11 @@ func TestDeliver_OnceInDueOrder(t *testing.T) {
 	if got := o.mailer.recipients(); !slices.Equal(got, []domain.Email{recipient(3), recipient(2), recipient(1)}) {
 		t.Errorf("sent to %q", got)
 	}
-	for i, letter := range o.mailer.sent {
+	for i, email := range o.mailer.sent {
 		want := before[i]
 		want.Attempts, want.DueAt = 1, noon.Add(5*time.Minute)
-		if !reflect.DeepEqual(letter, ports.OutgoingEmail{Email: want}) {
-			t.Errorf("sent %+v, want %+v", letter, want)
+		if !reflect.DeepEqual(email, ports.OutgoingEmail{Email: want}) {
+			t.Errorf("sent %+v, want %+v", email, want)
 		}
 	}
 	if left := o.outbox(); left != nil {
@@ -114,32 +79,28 @@ func TestDeliver_OnceInDueOrder(t *testing.T) {
 }
 
 func TestDeliver_DecryptsCode(t *testing.T) {
-	o := newDeliveryFixture(t)
-	ada := o.addUser("Ada", "", false)
-	message, err := o.requestEmail(ada, "ada@example.org", noon)
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := newFixture(t)
+	code := o.queueCode()
 	o.queueEmail(0)
 	if got := o.mustDeliver(); got.Sent != 2 {
 		t.Fatalf("delivered %+v", got)
 	}
-	for _, letter := range o.mailer.sent {
+	for _, email := range o.mailer.sent {
 		want := domain.Secret{}
-		if letter.Email.Kind == domain.EmailKindVerificationCode {
-			want = o.decryptedCode(message).Secret
+		if email.Email.Kind == domain.EmailKindVerificationCode {
+			want = code.Secret
 		}
-		if letter.Code != want {
-			t.Errorf("%s with the code %q, want %q", letter.Email.Kind, letter.Code.Reveal(), want.Reveal())
+		if email.Code != want {
+			t.Errorf("%s with the code %q, want %q", email.Email.Kind, email.Code.Reveal(), want.Reveal())
 		}
 	}
 }
 
 func TestDeliver_NotDueYet(t *testing.T) {
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	o.queueEmail(0)
 	o.clock.now = noon.Add(-time.Microsecond)
-	if got := o.mustDeliver(); !reflect.DeepEqual(got, mail.Delivered{}) {
+	if got := o.mustDeliver(); !reflect.DeepEqual(got, outbox.Delivered{}) {
 		t.Errorf("a moment before: %+v", got)
 	}
 	o.clock.now = noon
@@ -152,18 +113,18 @@ var errTryAgainLater = errors.New("451 try again later")
 
 func TestDeliver_RetriesWithBackoff(t *testing.T) {
 	const s, m = time.Second, time.Minute
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	id := o.queueEmail(0)
 	o.queueEmail(1)
-	o.mailer.onSend = func(_ context.Context, letter ports.OutgoingEmail) error {
-		if letter.Email.To == recipient(0) {
+	o.mailer.onSend = func(_ context.Context, email ports.OutgoingEmail) error {
+		if email.Email.To == recipient(0) {
 			return errTryAgainLater
 		}
 		return nil
 	}
 	for attempt, wait := range []time.Duration{30 * s, m, 2 * m, 4 * m} {
 		got := o.mustDeliver()
-		want := mail.Failure{ID: id, Kind: domain.EmailKindRecovered, Attempts: attempt + 1, Cause: errTryAgainLater}
+		want := outbox.Failure{ID: id, Kind: domain.EmailKindRecovered, Attempts: attempt + 1, Cause: errTryAgainLater}
 		if len(got.Failed) != 1 || got.Failed[0] != want || (got.Sent == 1) != (attempt == 0) {
 			t.Fatalf("attempt %d: %+v", attempt+1, got)
 		}
@@ -172,7 +133,7 @@ func TestDeliver_RetriesWithBackoff(t *testing.T) {
 			t.Errorf("after attempt %d: %+v", attempt+1, left)
 		}
 		o.clock.now = o.clock.now.Add(wait - time.Microsecond)
-		if got := o.mustDeliver(); !reflect.DeepEqual(got, mail.Delivered{}) {
+		if got := o.mustDeliver(); !reflect.DeepEqual(got, outbox.Delivered{}) {
 			t.Errorf("too early after attempt %d: %+v", attempt+1, got)
 		}
 		o.clock.now = o.clock.now.Add(time.Microsecond)
@@ -184,18 +145,18 @@ func TestDeliver_RetriesWithBackoff(t *testing.T) {
 }
 
 func TestDeliver_UndeliverableIsGivenUp(t *testing.T) {
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	id := o.queueEmail(1)
 	o.queueEmail(0)
 	cause := fmt.Errorf("550 no such mailbox: %w", domain.ErrUndeliverable)
-	o.mailer.onSend = func(_ context.Context, letter ports.OutgoingEmail) error {
-		if letter.Email.ID == id {
+	o.mailer.onSend = func(_ context.Context, email ports.OutgoingEmail) error {
+		if email.Email.ID == id {
 			return cause
 		}
 		return nil
 	}
 	got := o.mustDeliver()
-	if want := (mail.Failure{ID: id, Kind: domain.EmailKindRecovered, Attempts: 1, GivenUp: true, Cause: cause}); got.Sent != 1 || len(got.Failed) != 1 || got.Failed[0] != want {
+	if want := (outbox.Failure{ID: id, Kind: domain.EmailKindRecovered, Attempts: 1, GivenUp: true, Cause: cause}); got.Sent != 1 || len(got.Failed) != 1 || got.Failed[0] != want {
 		t.Errorf("delivered %+v", got)
 	}
 	if left := o.outbox(); left != nil {
@@ -205,7 +166,7 @@ func TestDeliver_UndeliverableIsGivenUp(t *testing.T) {
 
 // One attempt finds out that there is no server; the others need not.
 func TestDeliver_StopsWhenServerUnavailable(t *testing.T) {
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	first := o.queueEmail(2)
 	o.queueEmail(1)
 	o.queueEmail(0)
@@ -232,7 +193,7 @@ func TestDeliver_StopsWhenServerUnavailable(t *testing.T) {
 
 func TestDeliver_ExpiredIsGivenUp(t *testing.T) {
 	for left, sent := range map[time.Duration]int{time.Microsecond: 1, 0: 0, -time.Hour: 0} {
-		o := newDeliveryFixture(t)
+		o := newFixture(t)
 		id := o.queueEmail(0)
 		o.clock.now = noon.Add(4*24*time.Hour - left)
 		got := o.mustDeliver()
@@ -247,10 +208,8 @@ func TestDeliver_ExpiredIsGivenUp(t *testing.T) {
 
 // A code whose half hour is over before the next attempt is not tried again.
 func TestDeliver_ExpiringBeforeRetryIsGivenUp(t *testing.T) {
-	o := newDeliveryFixture(t)
-	if _, err := o.requestEmail(o.addUser("Ada", "", false), "ada@example.org", noon); err != nil {
-		t.Fatal(err)
-	}
+	o := newFixture(t)
+	o.queueCode()
 	o.mailer.onSend = func(context.Context, ports.OutgoingEmail) error { return errTryAgainLater }
 	o.clock.now = noon.Add(30*time.Minute - 30*time.Second)
 	if got := o.mustDeliver(); len(got.Failed) != 1 || !got.Failed[0].GivenUp || got.Failed[0].Cause != errTryAgainLater || o.outbox() != nil {
@@ -260,9 +219,9 @@ func TestDeliver_ExpiringBeforeRetryIsGivenUp(t *testing.T) {
 
 // The server's secret was replaced, or the row was moved to another message.
 func TestDeliver_UndecryptableCodeIsGivenUp(t *testing.T) {
-	for name, spoil := range map[string]func(*deliveryFixture){
-		"under a secret that is gone": func(o *deliveryFixture) { o.deliver.Sealer = newSealer(o.t, "B") },
-		"of another message": func(o *deliveryFixture) {
+	for name, spoil := range map[string]func(*fixture){
+		"under a secret that is gone": func(o *fixture) { o.service.Sealer = newSealer(o.t, "B") },
+		"of another message": func(o *fixture) {
 			is := o.outbox()[0]
 			other, err := domain.NewOutboxEmailID(noon, rand.Reader)
 			if err != nil {
@@ -274,16 +233,14 @@ func TestDeliver_UndecryptableCodeIsGivenUp(t *testing.T) {
 				return errors.Join(tx.OutboxEmails.Remove(o.t.Context(), is.ID), tx.OutboxEmails.Add(o.t.Context(), domain.RestoreOutboxEmail(moved)))
 			})
 		},
-		"that is empty": func(o *deliveryFixture) {
+		"that is empty": func(o *fixture) {
 			is := o.outbox()[0]
 			is.Code = []byte{}
 			o.update(func(tx ports.Tx) error { return tx.OutboxEmails.Save(o.t.Context(), domain.RestoreOutboxEmail(is)) })
 		},
 	} {
-		o := newDeliveryFixture(t)
-		if _, err := o.requestEmail(o.addUser("Ada", "", false), "ada@example.org", noon); err != nil {
-			t.Fatal(err)
-		}
+		o := newFixture(t)
+		o.queueCode()
 		spoil(o)
 		got := o.mustDeliver()
 		if len(got.Failed) != 1 || !got.Failed[0].GivenUp || !errors.Is(got.Failed[0].Cause, domain.ErrUndeliverable) || len(o.mailer.sent) != 0 || o.outbox() != nil {
@@ -294,7 +251,7 @@ func TestDeliver_UndecryptableCodeIsGivenUp(t *testing.T) {
 
 func TestDeliver_ConcurrentNodesSendEachEmailOnce(t *testing.T) {
 	const nodes, each = 16, 4
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	for n := range nodes * each {
 		o.queueEmail(n)
 	}
@@ -302,7 +259,7 @@ func TestDeliver_ConcurrentNodesSendEachEmailOnce(t *testing.T) {
 	var delivering sync.WaitGroup
 	for node := range nodes {
 		delivering.Go(func() {
-			delivered, err := o.deliver.Execute(t.Context())
+			delivered, err := o.service.Deliver(t.Context())
 			if err != nil || delivered.Failed != nil {
 				t.Errorf("got %+v, %v", delivered, err)
 			}
@@ -316,26 +273,26 @@ func TestDeliver_ConcurrentNodesSendEachEmailOnce(t *testing.T) {
 		total += n
 	}
 	if slices.Sort(got); len(slices.Compact(got)) != nodes*each || len(o.mailer.sent) != nodes*each || total != nodes*each {
-		t.Errorf("sent %d letters to %d people, and %d are said to be", len(o.mailer.sent), len(slices.Compact(got)), total)
+		t.Errorf("sent %d e-mails to %d people, and %d are said to be", len(o.mailer.sent), len(slices.Compact(got)), total)
 	}
 	if left := o.outbox(); left != nil {
 		t.Errorf("left %+v", left)
 	}
 }
 
-// While one node talks with a slow server, no other takes the same letter.
+// While one node talks with a slow server, no other takes the same email.
 func TestDeliver_EmailInFlightIsNotDue(t *testing.T) {
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	o.queueEmail(0)
 	o.mailer.onSend = func(context.Context, ports.OutgoingEmail) error {
 		if len(o.outbox()) != 1 {
 			t.Error("it is gone before it is sent")
 		}
-		other := *o.deliver
+		other := *o.service
 		other.Mailer = &fakeMailer{}
 		for _, later := range []time.Duration{0, 5*time.Minute - time.Microsecond} {
 			other.Clock = &clock{noon.Add(later)}
-			if got, err := other.Execute(t.Context()); err != nil || !reflect.DeepEqual(got, mail.Delivered{}) {
+			if got, err := other.Deliver(t.Context()); err != nil || !reflect.DeepEqual(got, outbox.Delivered{}) {
 				t.Errorf("%s later another delivers %+v, %v", later, got, err)
 			}
 		}
@@ -347,7 +304,7 @@ func TestDeliver_EmailInFlightIsNotDue(t *testing.T) {
 }
 
 func TestDeliver_InterruptedEmailIsRetried(t *testing.T) {
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	id := o.queueEmail(1)
 	o.queueEmail(0)
 	ctx, stop := context.WithCancel(t.Context())
@@ -356,7 +313,7 @@ func TestDeliver_InterruptedEmailIsRetried(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	if got, err := o.deliver.Execute(ctx); err != nil || !reflect.DeepEqual(got, mail.Delivered{}) {
+	if got, err := o.service.Deliver(ctx); err != nil || !reflect.DeepEqual(got, outbox.Delivered{}) {
 		t.Errorf("stopped: %+v, %v", got, err)
 	}
 	for _, m := range o.outbox() {
@@ -380,7 +337,7 @@ func TestDeliver_InterruptedEmailIsRetried(t *testing.T) {
 
 // What the server has taken by then is written down, so that it is not sent twice.
 func TestDeliver_SentBeforeShutdownIsNotResent(t *testing.T) {
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	o.queueEmail(1)
 	o.queueEmail(0)
 	ctx, stop := context.WithCancel(t.Context())
@@ -388,7 +345,7 @@ func TestDeliver_SentBeforeShutdownIsNotResent(t *testing.T) {
 		stop()
 		return nil
 	}
-	if got, err := o.deliver.Execute(ctx); err != nil || got.Sent != 1 || got.Failed != nil {
+	if got, err := o.service.Deliver(ctx); err != nil || got.Sent != 1 || got.Failed != nil {
 		t.Errorf("stopped: %+v, %v", got, err)
 	}
 	if left := o.outbox(); len(left) != 1 || left[0].To != recipient(0) || left[0].Attempts != 0 {
@@ -397,7 +354,7 @@ func TestDeliver_SentBeforeShutdownIsNotResent(t *testing.T) {
 }
 
 func TestDeliver_SendTimeout(t *testing.T) {
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	o.queueEmail(0)
 	begun := time.Now()
 	o.mailer.onSend = func(ctx context.Context, _ ports.OutgoingEmail) error {
@@ -412,11 +369,11 @@ func TestDeliver_SendTimeout(t *testing.T) {
 }
 
 func TestDeliver_MailOff(t *testing.T) {
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	o.queueEmail(0)
 	before := o.outbox()
-	for _, deliver := range []*mail.Deliver{{}, {Policy: domain.EmailOff, Store: o.store, Mailer: o.mailer, Sealer: o.verification.Sealer, Clock: o.clock}} {
-		if got, err := deliver.Execute(t.Context()); err != nil || !reflect.DeepEqual(got, mail.Delivered{}) {
+	for _, service := range []*outbox.Service{{}, {Policy: domain.EmailOff, Store: o.store, Mailer: o.mailer, Sealer: o.sealer, Clock: o.clock}} {
+		if got, err := service.Deliver(t.Context()); err != nil || !reflect.DeepEqual(got, outbox.Delivered{}) {
 			t.Errorf("delivered %+v, %v", got, err)
 		}
 	}
@@ -427,13 +384,13 @@ func TestDeliver_MailOff(t *testing.T) {
 
 // Nothing to send is nothing to write: a database in use is not held up every other second.
 func TestDeliver_EmptyOutboxWritesNothing(t *testing.T) {
-	o := newDeliveryFixture(t)
-	o.deliver.Store = readOnlyStore{o.store}
-	if got := o.mustDeliver(); !reflect.DeepEqual(got, mail.Delivered{}) {
+	o := newFixture(t)
+	o.service.Store = readOnlyStore{o.store}
+	if got := o.mustDeliver(); !reflect.DeepEqual(got, outbox.Delivered{}) {
 		t.Errorf("delivered %+v", got)
 	}
 	o.queueEmail(0)
-	if got, err := o.deliver.Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) || !reflect.DeepEqual(got, mail.Delivered{}) || o.mailer.sent != nil {
+	if got, err := o.service.Deliver(t.Context()); !errors.Is(err, domain.ErrUnavailable) || !reflect.DeepEqual(got, outbox.Delivered{}) || o.mailer.sent != nil {
 		t.Errorf("what cannot be noted is sent: %+v, %v", got, err)
 	}
 }
@@ -465,15 +422,15 @@ func (r *conflictOnceStore) Update(ctx context.Context, fn func(ports.Tx) error)
 }
 
 func TestDeliver_EmailTakenByAnotherNode(t *testing.T) {
-	o := newDeliveryFixture(t)
+	o := newFixture(t)
 	o.queueEmail(0)
-	quicker := *o.deliver
-	o.deliver.Store = &conflictOnceStore{o.store, func() {
-		if got, err := quicker.Execute(t.Context()); err != nil || got.Sent != 1 {
+	quicker := *o.service
+	o.service.Store = &conflictOnceStore{o.store, func() {
+		if got, err := quicker.Deliver(t.Context()); err != nil || got.Sent != 1 {
 			t.Errorf("the other delivers %+v, %v", got, err)
 		}
 	}}
-	if got := o.mustDeliver(); !reflect.DeepEqual(got, mail.Delivered{}) || len(o.mailer.sent) != 1 {
+	if got := o.mustDeliver(); !reflect.DeepEqual(got, outbox.Delivered{}) || len(o.mailer.sent) != 1 {
 		t.Errorf("delivered %+v, sent %d", got, len(o.mailer.sent))
 	}
 }
