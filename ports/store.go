@@ -20,7 +20,8 @@ type Store interface {
 	View(ctx context.Context, fn func(tx Tx) error) error
 
 	// Update runs fn and keeps what it wrote if fn returns nil and the commit succeeds; only then does Update return
-	// nil. Otherwise nothing of it is kept, and fn's error is returned as it was. What fn has read stays as it was
+	// nil. Otherwise nothing of it is kept, and fn's error is returned as it was; but of CommitWith(err) it is kept, and
+	// err is returned after the commit, or the commit's own error. What fn has read stays as it was
 	// read until the commit, so that reading, deciding and writing is safe. fn is short: it does no cryptography and
 	// no input or output but tx's, since many callers may share one commit. It may run on another goroutine, and it
 	// never runs after Update has returned. A panic in it keeps nothing and reaches Update's caller. It may run more than

@@ -88,10 +88,11 @@ func (s *Store) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 			duties:         maps.Clone(now.duties),
 			messages:       maps.Clone(now.messages),
 		}
-		if err := run(ctx, next, fn); err != nil {
+		err, commit := ports.CommitResult(run(ctx, next, fn))
+		if !commit {
 			return now, err
 		}
-		return next, nil
+		return next, err
 	})
 }
 
@@ -125,10 +126,13 @@ func run(ctx context.Context, s state, fn func(tx ports.Tx) error) error {
 		Leases:         duties{s},
 		OutboxEmails:   messages{s},
 	})
-	if err != nil {
+	if _, commit := ports.CommitResult(err); !commit {
 		return err
 	}
-	return ctx.Err()
+	if ended := ctx.Err(); ended != nil {
+		return ended
+	}
+	return err
 }
 
 func (s state) writable() error {

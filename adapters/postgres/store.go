@@ -133,8 +133,9 @@ func (s *Store) try(ctx context.Context, fn func(tx ports.Tx) error) (cause, err
 		return err, err
 	}
 	defer a.end(ctx)
-	if err := fn(a.collections()); err != nil {
-		return a.failure, err
+	result, commit := ports.CommitResult(fn(a.collections()))
+	if !commit {
+		return a.failure, result
 	}
 	if a.failure != nil {
 		return a.failure, wrap("a statement had failed before the commit", a.failure)
@@ -142,8 +143,10 @@ func (s *Store) try(ctx context.Context, fn func(tx ports.Tx) error) (cause, err
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	err = a.commit(ctx)
-	return err, err
+	if err := a.commit(ctx); err != nil {
+		return err, err
+	}
+	return nil, result
 }
 
 // Close waits for whatever runs and closes all connections. Views and Updates that come later get domain.ErrUnavailable.

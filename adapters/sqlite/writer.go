@@ -83,24 +83,29 @@ func (w *writer) update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := t.execute(fn, w.tx); err != nil {
+	result, committing := t.execute(fn, w.tx)
+	if !committing {
+		return result
+	}
+	if err := <-t.committed; err != nil {
 		return err
 	}
-	return <-t.committed
+	return result
 }
 
-// execute hands the connection back in every case, also if fn panics or ends its goroutine.
-func (t *request) execute(fn func(tx ports.Tx) error, tx ports.Tx) error {
+// execute returns the caller's result, and whether it waits for the commit. It hands the connection back in every case,
+// also if fn panics or ends its goroutine.
+func (t *request) execute(fn func(tx ports.Tx) error, tx ports.Tx) (result error, commit bool) {
 	keep := false
 	defer func() { t.finished <- keep }()
-	if err := fn(tx); err != nil {
-		return err
+	if result, commit = ports.CommitResult(fn(tx)); !commit {
+		return result, false
 	}
 	if err := t.ctx.Err(); err != nil {
-		return err
+		return err, false
 	}
 	keep = true
-	return nil
+	return result, true
 }
 
 func (w *writer) loop() {

@@ -32,9 +32,8 @@ func (c *ConfirmEmail) Execute(ctx context.Context, actor identity.Principal, co
 	}
 	now := c.Clock.Now()
 	digests := c.EmailVerification.Keys.Digests(actor.User.ID(), parsed)
-	var refusal error
 	err = c.Store.Update(ctx, func(tx ports.Tx) error {
-		changed, refusal = Changed{}, nil
+		changed = Changed{}
 		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
@@ -43,9 +42,12 @@ func (c *ConfirmEmail) Execute(ctx context.Context, actor identity.Principal, co
 			return err
 		}
 		before := domain.RestoreUser(actor.User.State())
-		refusal = actor.User.VerifyEmail(digests, now)
-		if err := tx.Users.Save(ctx, actor.User); err != nil || refusal != nil {
+		rejection := actor.User.VerifyEmail(digests, now)
+		if err := tx.Users.Save(ctx, actor.User); err != nil {
 			return err
+		}
+		if rejection != nil {
+			return ports.CommitWith(rejection) // the user counts wrong codes
 		}
 		if err := c.EmailVerification.ClearSendLimit(ctx, tx, actor.User.Email()); err != nil {
 			return err
@@ -56,8 +58,5 @@ func (c *ConfirmEmail) Execute(ctx context.Context, actor identity.Principal, co
 		}
 		return recordChange(ctx, tx, c.Audit, c.Notifier, actor, before, changed.Fields, now)
 	})
-	if err == nil {
-		err = refusal
-	}
 	return changed, err
 }

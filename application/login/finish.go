@@ -77,7 +77,6 @@ func (f *Finish) signIn(ctx context.Context, answer FinishInput, known knownPass
 		return sessions.SignIn{}, err
 	}
 	grant.NearLimit = f.Limit.Near(known.sessionCount)
-	var refusal error
 	err = f.Store.Update(ctx, func(tx ports.Tx) error {
 		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
 			return err
@@ -95,8 +94,8 @@ func (f *Finish) signIn(ctx context.Context, answer FinishInput, known knownPass
 		if err != nil {
 			return err
 		}
-		if refusal = use.Rejection; refusal != nil {
-			return nil // commit the mark that it left; it is an error afterwards
+		if use.Rejection != nil {
+			return ports.CommitWith(use.Rejection)
 		}
 		grant.Credential, grant.Anomaly = use.Credential, use.Anomaly
 		// Whoever guesses at recovery codes locks that way and never this one; this one opens that again.
@@ -105,9 +104,6 @@ func (f *Finish) signIn(ctx context.Context, answer FinishInput, known knownPass
 		}
 		return f.SessionIssuer.Store(ctx, tx, &grant, answer.Client, domain.EventSignedIn, now)
 	})
-	if err == nil {
-		err = refusal
-	}
 	if err != nil {
 		return sessions.SignIn{}, err
 	}

@@ -54,25 +54,26 @@ func (r *Redeem) Execute(ctx context.Context, claim Proof, visitor identity.Clie
 		return IssuedGrant{}, err
 	}
 	var granted IssuedGrant
-	var refusal error
 	err = r.Store.Update(ctx, func(tx ports.Tx) error {
 		// Read inside this unit of work: of many guesses at once each sees the count of those before.
 		counts, err := r.loadLockouts(ctx, tx, seen, now)
 		if err != nil {
 			return err
 		}
-		granted, refusal = IssuedGrant{}, nil
+		granted = IssuedGrant{}
 		attempt := attempt
 		attempt.wrongCode = attempt.wrongCode || counts.locked
 		grant, token, err := r.issueGrant(ctx, tx, attempt, now)
 		if errors.Is(err, domain.ErrInvalidCode) {
-			refusal = counts.rejection
 			if !errors.Is(err, domain.ErrCodeReused) { // a repeated right code, for example after a lost answer, is no guess
 				if err := counts.recordFailure(ctx, tx, now); err != nil {
 					return err
 				}
 			}
-			return r.recordRejection(ctx, tx, seen, counts.lockedNow, visitor, now) // commits the count; the error is returned afterwards
+			if err := r.recordRejection(ctx, tx, seen, counts.lockedNow, visitor, now); err != nil {
+				return err
+			}
+			return ports.CommitWith(counts.rejection)
 		}
 		if err != nil {
 			return err
@@ -85,9 +86,6 @@ func (r *Redeem) Execute(ctx context.Context, claim Proof, visitor identity.Clie
 		}
 		return r.Audit.Record(ctx, tx, visitor, now, domain.EventState{Kind: domain.EventRecoveryGranted, UserID: grant.UserID(), Changed: factorNames(grant.Factors())})
 	})
-	if err == nil {
-		err = refusal
-	}
 	if err != nil {
 		return IssuedGrant{}, err
 	}

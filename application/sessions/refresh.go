@@ -27,11 +27,9 @@ func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visito
 	now := r.Clock.Now()
 	var session *domain.Session
 	var next domain.RefreshToken
-	var reused error
 	err := r.Store.Update(ctx, func(tx ports.Tx) error {
 		var changed bool
 		var err error
-		reused = nil
 		if session, err = tx.Sessions.ByID(ctx, token.SessionID()); errors.Is(err, domain.ErrSessionNotFound) {
 			return domain.ErrRefreshTokenInvalid
 		} else if err != nil {
@@ -39,8 +37,11 @@ func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visito
 		}
 		next, changed, err = session.Refresh(token, r.Issuer.RefreshKeys, r.Lifetime, now)
 		if errors.Is(err, domain.ErrRefreshTokenReused) {
-			reused = err
-			return RevokeSession(ctx, tx, r.Audit, session, visitor, domain.EventState{Kind: domain.EventRefreshTokenReused}, now)
+			reused := domain.EventState{Kind: domain.EventRefreshTokenReused}
+			if err := RevokeSession(ctx, tx, r.Audit, session, visitor, reused, now); err != nil {
+				return err
+			}
+			return ports.CommitWith(err)
 		}
 		if err != nil {
 			return err
@@ -55,9 +56,6 @@ func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visito
 		session.RecordIP(visitor.IP)
 		return tx.Sessions.Save(ctx, session)
 	})
-	if err == nil {
-		err = reused
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,6 @@ func (f *Finish) stepUp(ctx context.Context, actor identity.Principal, answer Fi
 		return SteppedUp{}, err
 	}
 	var stepped SteppedUp
-	var refusal error
 	err = f.Store.Update(ctx, func(tx ports.Tx) error {
 		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
 			return err
@@ -92,8 +91,8 @@ func (f *Finish) stepUp(ctx context.Context, actor identity.Principal, answer Fi
 		if err != nil {
 			return err
 		}
-		if refusal = use.Rejection; refusal != nil {
-			return nil // commit the mark that it left; it is an error afterwards
+		if use.Rejection != nil {
+			return ports.CommitWith(use.Rejection)
 		}
 		actor.Session.StepUp(use.Credential, carrier, now)
 		stepped = SteppedUp{
@@ -112,9 +111,6 @@ func (f *Finish) stepUp(ctx context.Context, actor identity.Principal, answer Fi
 			CredentialID: use.Credential.ID(), PasskeyName: use.Credential.Name(),
 		})
 	})
-	if err == nil {
-		err = refusal
-	}
 	if err == nil && actor.Session.Transport() == domain.TransportBearer {
 		// After the commit, since AuthTime is known then. Should it fail, the session is lost, as with any lost answer.
 		stepped.Tokens, err = f.Issuer.IssuePair(ctx, stepped.Session, carrier.RefreshToken, now)

@@ -37,6 +37,34 @@ var serializable = rules{
 		}
 	},
 
+	"of many who count and return CommitWith each is counted": func(t *testing.T, store ports.Store) {
+		counted := lockout("caller")
+		counted.Failures = 0
+		saveLockouts(t, store, counted)
+		for i, err := range concurrently(concurrentCallers, func(int) error {
+			return store.Update(t.Context(), func(tx ports.Tx) error {
+				l, err := tx.Lockouts.Get(t.Context(), counted.Subject)
+				if err != nil {
+					return err
+				}
+				next := l.State()
+				next.Failures++
+				yieldToOthers()
+				if err := tx.Lockouts.Save(t.Context(), domain.RestoreLockout(next)); err != nil {
+					return err
+				}
+				return ports.CommitWith(errCaller)
+			})
+		}) {
+			if err != errCaller {
+				t.Errorf("caller %d got %v, want %v itself", i, err, errCaller)
+			}
+		}
+		counted.Failures = concurrentCallers
+		got, err := lockoutOf(t, store, counted.Subject)
+		wantSame(t, got, err, counted)
+	},
+
 	"as many add a passkey as the limit has room for": func(t *testing.T, store ports.Store) {
 		const limit = 3
 		addUsers(t, store, user("ada"))

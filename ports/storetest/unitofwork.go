@@ -12,7 +12,10 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-var errCaller = errors.New("the caller's own reason")
+var (
+	errCaller    = errors.New("the caller's own reason")
+	errCommitted = errors.New("the caller's own reason, to be returned after the commit")
+)
 
 // overlapTimeout is how long a test waits for what a store need not let happen at the same time. Only such a store makes it wait.
 const overlapTimeout = time.Second
@@ -24,6 +27,40 @@ var unitOfWork = rules{
 		wantError(t, err, errCaller)
 		wantSeedOnly(t, store)
 		wantError(t, store.View(t.Context(), func(ports.Tx) error { return errCaller }), errCaller)
+	},
+
+	"CommitWith commits and returns exactly its error": func(t *testing.T, store ports.Store) {
+		seed(t, store)
+		err := store.Update(t.Context(), func(tx ports.Tx) error {
+			if err := writeEverything(t.Context(), tx); err != nil {
+				return err
+			}
+			return ports.CommitWith(errCaller)
+		})
+		if err != errCaller {
+			t.Errorf("got error %v, want %v itself", err, errCaller)
+		}
+		got, err := userByID(t, store, userID("new"))
+		wantSame(t, got, err, user("new"))
+		got, err = userByID(t, store, userID("ada"))
+		wantSame(t, got, err, renamed(user("ada")))
+		_, err = userByID(t, store, userID("leaver"))
+		wantError(t, err, domain.ErrUserNotFound)
+		update(t, store, func(context.Context, ports.Tx) error { return ports.CommitWith(nil) })
+	},
+
+	"CommitWith does not commit after the end of its context": func(t *testing.T, store ports.Store) {
+		seed(t, store)
+		ctx, cancel := context.WithCancel(t.Context())
+		err := store.Update(ctx, func(tx ports.Tx) error {
+			if err := writeEverything(ctx, tx); err != nil {
+				return err
+			}
+			cancel()
+			return ports.CommitWith(errCaller)
+		})
+		wantError(t, err, context.Canceled)
+		wantSeedOnly(t, store)
 	},
 
 	"an error inside fn that it gets over spoils nothing": func(t *testing.T, store ports.Store) {
@@ -91,6 +128,10 @@ var unitOfWork = rules{
 					switch i % 4 {
 					case 1:
 						return errors.Join(err, errCaller)
+					case 2:
+						if err == nil {
+							return ports.CommitWith(errCommitted)
+						}
 					case 3:
 						panic(errCaller)
 					}
@@ -106,7 +147,11 @@ var unitOfWork = rules{
 				wantError(t, err, errCaller)
 				wantError(t, readErr, domain.ErrUserNotFound)
 			} else {
-				wantError(t, err, nil)
+				var want error
+				if i%4 == 2 {
+					want = errCommitted
+				}
+				wantError(t, err, want)
 				wantSame(t, got, readErr, user(name(i)))
 			}
 		}
