@@ -165,7 +165,7 @@ func TestVectorsOfTheSpecification_attested(t *testing.T) {
 	for _, v := range vectors {
 		t.Run(v.Section+" "+v.Title, func(t *testing.T) {
 			object := v.attestedData(t)
-			rp, distrustful := v.attestedBy(t, authenticator.MakerOf(root)), v.attestedBy(t, stranger)
+			rp, distrustful := v.attestedBy(t, authenticator.VendorOf(root)), v.attestedBy(t, stranger)
 			want := expectedReasons[v.Section].registration
 			chain, _ := object.AttStatement["x5c"].([]any)
 			if want == "" && len(chain) == 0 {
