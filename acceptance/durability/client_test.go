@@ -9,10 +9,10 @@ import (
 	"net/http"
 )
 
-// apiClient is a client on connections that it keeps.
+// apiClient is an HTTP client with its own connections.
 type apiClient struct {
 	server *server
-	ip     string // the address that a trusted proxy would have seen
+	ip     string // sent as X-Forwarded-For
 	http   *http.Client
 }
 
@@ -27,7 +27,7 @@ func newAPIClient(s *server, from string) *apiClient {
 
 func (c *apiClient) closeIdle() { c.http.CloseIdleConnections() }
 
-// apiResponse is an answer that was read to its end.
+// apiResponse is a response that was read in full.
 type apiResponse struct {
 	status int
 	code   string // of a problem
@@ -40,8 +40,8 @@ func (r apiResponse) ok() bool { return r.status >= 200 && r.status < 300 }
 
 func (r apiResponse) decode(result any) error { return json.Unmarshal(r.body, result) }
 
-// send makes one request, in the session if there is one. An error means that nothing came back, or not all of it: then
-// nobody here knows what became of it.
+// send makes one request, in the session if in is not nil. An error means that the response is missing or incomplete: then
+// the outcome is unknown.
 func (c *apiClient) send(method, path string, body any, in *session) (apiResponse, error) {
 	return c.sendFrom(c.ip, method, path, body, in)
 }
@@ -67,13 +67,13 @@ func (c *apiClient) sendFrom(from, method, path string, body any, in *session) (
 		return apiResponse{}, err
 	}
 	defer response.Body.Close()
-	read, err := io.ReadAll(response.Body)
+	content, err := io.ReadAll(response.Body)
 	if err != nil {
 		return apiResponse{}, err
 	}
 	c.server.answered.Add(1)
-	c.server.secrets.AddResponse(response, read)
-	r := apiResponse{status: response.StatusCode, header: response.Header, body: read}
+	c.server.secrets.AddResponse(response, content)
+	r := apiResponse{status: response.StatusCode, header: response.Header, body: content}
 	if !r.ok() {
 		var problem struct{ Code string }
 		if err := r.decode(&problem); err != nil {
@@ -89,15 +89,15 @@ func (c *apiClient) sendFrom(from, method, path string, body any, in *session) (
 	return r, nil
 }
 
-// session is one that somebody was told of. Without a way to carry it, it is one whose answer was lost.
+// session is a session of a person. If its response was lost, it has no cookie and no tokens.
 type session struct {
 	id                string
-	cookie, csrf      string // of a browser
-	access            string // of a program
+	cookie, csrf      string // of a browser session
+	access            string // of a bearer session
 	refresh           string
-	secondLastRefresh string // the one before the one before the latest: using it ends the session
-	lastRefresh       string // the one before the latest
-	byPasskey         bool   // by a passkey: it may change who can open the account
+	secondLastRefresh string // two rotations old: its use revokes the session
+	lastRefresh       string // one rotation old
+	byPasskey         bool   // opened or stepped up with a passkey, so that sensitive changes are allowed
 }
 
 func (s *session) usable() bool { return s.cookie != "" || s.access != "" }
@@ -113,7 +113,7 @@ func (s *session) authorize(request *http.Request) {
 	}
 }
 
-// sessionResponse is what opens a session, or shows one.
+// sessionResponse is the response of a call that opens or shows a session.
 type sessionResponse struct {
 	User      struct{ ID string }
 	Session   struct{ ID string }

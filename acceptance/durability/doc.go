@@ -1,3 +1,3 @@
-// Package durability kills the real program, fills its disk, locks its database and tells it to stop, while people use it,
-// and then compares what is there with what they were told. docs/durability.md says what is promised.
+// Package durability tests the built program under load: it kills the process, fills its disk, locks its database and stops
+// it. Then it compares the stored state with the answers that the clients received. docs/durability.md lists the guarantees.
 package durability

@@ -15,8 +15,8 @@ import (
 )
 
 var (
-	rounds = flag.Int("rounds", 50, "how often the server is killed under load")
-	seed   = flag.Uint64("seed", 0, "of everything that is left to chance; 0 for another one each time")
+	rounds = flag.Int("rounds", 50, "number of kills under load")
+	seed   = flag.Uint64("seed", 0, "seed of the random choices; 0 for a new one")
 )
 
 func chosenSeed() uint64 {
@@ -26,54 +26,54 @@ func chosenSeed() uint64 {
 	return *seed
 }
 
-// However suddenly the process ends, what it acknowledged is there, what was spent stays spent, and what it did not get to
-// answer is there as a whole or not at all.
+// After a kill, acknowledged writes are stored, consumed values stay consumed, and each unanswered write is stored in full or
+// not at all.
 func TestKill_LosesNothingAcknowledged(t *testing.T) {
 	random := rand.New(rand.NewPCG(chosenSeed(), 0))
 	s := newServer(t, t.TempDir())
-	staff := newLoad(t, s)
-	var busy, starting time.Duration
+	load := newLoad(t, s)
+	var busy, longestStart time.Duration
 	kills := 0
 	s.start()
 	for kills < *rounds && !t.Failed() {
-		begun := time.Now()
-		all := staff.start((*worker).run)
+		started := time.Now()
+		working := load.start((*worker).run)
 		s.awaitAnswers(random.IntN(800))
-		time.Sleep(time.Duration(random.IntN(int(20 * time.Millisecond)))) // not just after an answer
+		time.Sleep(time.Duration(random.IntN(int(20 * time.Millisecond)))) // so that kills do not always follow a response
 		s.kill()
 		kills++
-		busy += time.Since(begun)
-		all.Wait()
-		if random.IntN(5) == 0 { // and again while it finds its feet
+		busy += time.Since(started)
+		working.Wait()
+		if random.IntN(5) == 0 { // kill it again while it starts
 			s.launch()
 			time.Sleep(time.Duration(random.IntN(int(60 * time.Millisecond))))
 			s.kill()
 			kills++
 		}
-		begun = time.Now()
+		started = time.Now()
 		s.start()
-		starting = max(starting, time.Since(begun))
-		staff.run((*worker).verifyAll)
+		longestStart = max(longestStart, time.Since(started))
+		load.run((*worker).verifyAll)
 		requireIntegrity(t, s)
 	}
-	staff.run((*worker).verifyFormer)
-	sum, people := staff.sum()
+	load.run((*worker).verifyFormer)
+	sum, accounts := load.sum()
 	if strings.Contains(s.log.text(), `"level":"ERROR"`) {
-		t.Error("the log tells of errors")
+		t.Error("the log has errors")
 	}
 	requireCoverage(t, sum)
 	acknowledged := total(sum.acknowledged)
 	t.Logf("%d kills; %d writes acknowledged in %.1f s of load, %.0f a second; longest start %d ms",
-		kills, acknowledged, busy.Seconds(), float64(acknowledged)/busy.Seconds(), starting.Milliseconds())
+		kills, acknowledged, busy.Seconds(), float64(acknowledged)/busy.Seconds(), longestStart.Milliseconds())
 	t.Logf("acknowledged: %s", formatCounts(sum.acknowledged))
-	t.Logf("in doubt: %d, of which had been kept: %d (%s)", total(sum.unanswered), total(sum.kept), formatCounts(sum.unanswered))
-	t.Logf("%d people looked at again, by %d requests, of which %d with what was spent", people, sum.verified, sum.spent)
+	t.Logf("unanswered: %d, of which committed: %d (%s)", total(sum.unanswered), total(sum.committed), formatCounts(sum.unanswered))
+	t.Logf("%d accounts verified by %d requests, of which %d sent consumed values", accounts, sum.verified, sum.consumed)
 	if !t.Failed() {
-		t.Log("lost: 0; alive again: 0; half there: 0")
+		t.Log("lost: 0; resurrected: 0; partial writes: 0")
 	}
 }
 
-// requireCoverage makes sure that the figures tell of something.
+// requireCoverage fails the test if an action never happened, or if no kill hit a write at the relevant moment.
 func requireCoverage(t *testing.T, sum tally) {
 	t.Helper()
 	if *rounds < 50 {
@@ -84,23 +84,23 @@ func requireCoverage(t *testing.T, sum tally) {
 		"redeemed code", "enrolment", "app set up", "app confirmed", "redeemed app code", "deletion",
 	} {
 		if sum.acknowledged[kind] == 0 {
-			t.Errorf("nobody did this: %s", kind)
+			t.Errorf("no such action was acknowledged: %s", kind)
 		}
 	}
-	if kept := total(sum.kept); kept == 0 || kept == total(sum.unanswered) {
-		t.Errorf("of %d in doubt %d had been kept: the kills came at one moment only", total(sum.unanswered), kept)
+	if committed := total(sum.committed); committed == 0 || committed == total(sum.unanswered) {
+		t.Errorf("of %d unanswered writes %d were committed: want some and not all", total(sum.unanswered), committed)
 	}
 }
 
-func formatCounts(of map[string]int) string {
+func formatCounts(counts map[string]int) string {
 	var parts []string
-	for _, kind := range slices.Sorted(maps.Keys(of)) {
-		parts = append(parts, fmt.Sprintf("%s %d", kind, of[kind]))
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", kind, counts[kind]))
 	}
 	return strings.Join(parts, ", ")
 }
 
-// requireIntegrity has SQLite judge the file, through a connection of its own.
+// requireIntegrity runs SQLite's integrity checks on a separate connection.
 func requireIntegrity(t *testing.T, s *server) {
 	t.Helper()
 	db, err := driver.Open("file:" + s.database())
@@ -108,11 +108,11 @@ func requireIntegrity(t *testing.T, s *server) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if said := column(t, db, "PRAGMA integrity_check"); !slices.Equal(said, []string{"ok"}) {
-		t.Errorf("the file is not sound: %q", said)
+	if result := column(t, db, "PRAGMA integrity_check"); !slices.Equal(result, []string{"ok"}) {
+		t.Errorf("integrity check failed: %q", result)
 	}
-	if said := column(t, db, `SELECT "table" || ' ' || rowid FROM pragma_foreign_key_check`); len(said) > 0 {
-		t.Errorf("rows that refer to nothing: %q", said)
+	if result := column(t, db, `SELECT "table" || ' ' || rowid FROM pragma_foreign_key_check`); len(result) > 0 {
+		t.Errorf("foreign key check failed: %q", result)
 	}
 }
 

@@ -6,22 +6,22 @@ import (
 	"testing"
 )
 
-// load are those who keep a server busy.
+// load is the set of workers that keep a server busy.
 type load []*worker
 
-const workers = 16
+const workerCount = 16
 
 func newLoad(t *testing.T, s *server) load {
 	t.Helper()
 	t.Logf("-seed=%d", chosenSeed())
-	all := make(load, workers)
+	all := make(load, workerCount)
 	for i := range all {
 		all[i] = &worker{t: t, number: i, caller: newAPIClient(s, ""), random: rand.New(rand.NewPCG(chosenSeed(), uint64(i)+1)), tally: newTally()}
 	}
 	return all
 }
 
-// start has everybody do something at once.
+// start runs do in all workers concurrently.
 func (s load) start(do func(*worker)) *sync.WaitGroup {
 	var working sync.WaitGroup
 	for _, w := range s {
@@ -30,22 +30,22 @@ func (s load) start(do func(*worker)) *sync.WaitGroup {
 	return &working
 }
 
-// run is begin, to its end.
+// run is start, and waits for the end.
 func (s load) run(do func(*worker)) { s.start(do).Wait() }
 
-func (s load) sum() (sum tally, people int) {
+func (s load) sum() (sum tally, accounts int) {
 	sum = newTally()
 	for _, w := range s {
 		sum.add(w.tally)
-		people += len(w.people) + len(w.former)
+		accounts += len(w.people) + len(w.former)
 	}
-	return sum, people
+	return sum, accounts
 }
 
-// startUntil has everybody work until then.
-func (s load) startUntil(over func() bool) *sync.WaitGroup {
+// startUntil starts all workers, which perform random actions until done reports true.
+func (s load) startUntil(done func() bool) *sync.WaitGroup {
 	return s.start(func(w *worker) {
-		for w.disconnected = false; !w.disconnected && !over(); {
+		for w.disconnected = false; !w.disconnected && !done(); {
 			w.randomAction()
 		}
 	})

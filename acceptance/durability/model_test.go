@@ -6,55 +6,55 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-// person is an account, and all that its owner was told of it.
+// person models an account by the responses that its owner received.
 type person struct {
 	name            string
-	ip              string // where they call from, so that nobody's wrong codes count against somebody else
+	ip              string // the client address, one for each person, so that rate limits are not shared
 	keys            []*key
-	sessions        []*session // that last
-	ended           []*session // that were ended since the last look
-	codes           []string   // backup codes that are not spent, as far as they were shown
-	codesLeft       int        // how many codes there are, shown or not
-	grantToken      string     // what a code bought and was not used yet
-	grantBackupCode string     // the backup code that paid for it, "" if none did
+	sessions        []*session // not ended
+	ended           []*session // since the last verification
+	codes           []string   // the unused backup codes, if their response was received
+	codesLeft       int        // the number of unused codes, also if their response was lost
+	grantToken      string     // of a recovery grant that is not used yet
+	grantBackupCode string     // the backup code that the grant will consume; "" for a grant without one
 	app             *totpApp
-	events          map[string]int // of the kinds that this knows the number of
-	spent           []spentRequest // since the last look
-	deleted         bool           // they deleted their account
-	mismatched      bool           // the server and this disagree, which was told
+	events          map[string]int    // the expected number of events, for the kinds that are modelled
+	consumed        []consumedRequest // since the last verification
+	deleted         bool              // the account was deleted
+	mismatched      bool              // a difference to the server was reported
 }
 
-// key is a security key with one passkey on it, which counts its uses.
+// key is a security key with one passkey and a signature counter.
 type key struct {
 	device            *authenticator.Authenticator
 	id                string
-	signCount         uint32 // as the key counts
-	acknowledgedCount uint32 // as the server was told, and said that it keeps
+	signCount         uint32 // of the key
+	acknowledgedCount uint32 // the last count that the server acknowledged
 }
 
-// totpApp is an authenticator app. It is one to recover with once it is confirmed.
+// totpApp is an authenticator app. It is a recovery factor after its confirmation.
 type totpApp struct {
 	secret    string
 	confirmed bool
-	step      int64 // the latest whose code was used
+	step      int64 // the time step of the last code that was used
 }
 
-// request is what can be sent again, word for word.
+// request is a request that can be sent again unchanged.
 type request struct {
 	method, path string
 	body         any
 	in           *session
 }
 
-// spentRequest is a request whose single use is over.
-type spentRequest struct {
+// consumedRequest is a single-use request that was used. The server must reject it with one of the codes.
+type consumedRequest struct {
 	what string
 	request
-	codes []string // any of these refuses it as it should be
+	codes []string
 }
 
-func (p *person) recordSpent(what string, r request, codes ...string) {
-	p.spent = append(p.spent, spentRequest{what, r, codes})
+func (p *person) recordConsumed(what string, r request, codes ...string) {
+	p.consumed = append(p.consumed, consumedRequest{what, r, codes})
 }
 
 func (p *person) addSession(s *session) { p.sessions = append(p.sessions, s) }
@@ -64,19 +64,19 @@ func (p *person) endSession(s *session) {
 	p.ended = append(p.ended, s)
 }
 
-func (p *person) usableSessions() (held []*session) {
+func (p *person) usableSessions() (usable []*session) {
 	for _, s := range p.sessions {
 		if s.usable() {
-			held = append(held, s)
+			usable = append(usable, s)
 		}
 	}
-	return held
+	return usable
 }
 
-// dropGrant is what becomes of a grant when something ends it.
+// dropGrant moves the grant, if there is one, to the consumed requests.
 func (p *person) dropGrant() {
 	if p.grantToken != "" {
-		p.recordSpent("a grant", recoveryOptionsRequest(p.grantToken), "invalid_code")
+		p.recordConsumed("a grant", recoveryOptionsRequest(p.grantToken), "invalid_code")
 		p.grantToken = ""
 	}
 }
@@ -89,23 +89,23 @@ func redeemRequest(code string) request {
 	return request{method: "POST", path: "/v1/recovery/redeem", body: map[string]string{"backup_code": code}}
 }
 
-// tally counts what was told.
+// tally counts the outcomes of requests.
 type tally struct {
 	acknowledged map[string]int
-	unanswered   map[string]int // sent and not answered
-	kept         map[string]int // of those, what turned out to be there
-	refused      int            // for an outage
-	verified     int            // requests that compared the server with the ledger
-	spent        int            // single-use things that were tried again
+	unanswered   map[string]int // sent without a response
+	committed    map[string]int // of those, the ones that were committed
+	refused      int            // because of an outage
+	verified     int            // requests that compared the server with the model
+	consumed     int            // requests that sent a consumed single-use value again
 }
 
 func newTally() tally {
-	return tally{acknowledged: map[string]int{}, unanswered: map[string]int{}, kept: map[string]int{}}
+	return tally{acknowledged: map[string]int{}, unanswered: map[string]int{}, committed: map[string]int{}}
 }
 
 func (t *tally) add(other tally) {
 	for from, to := range map[*map[string]int]map[string]int{
-		&other.acknowledged: t.acknowledged, &other.unanswered: t.unanswered, &other.kept: t.kept,
+		&other.acknowledged: t.acknowledged, &other.unanswered: t.unanswered, &other.committed: t.committed,
 	} {
 		for kind, n := range *from {
 			to[kind] += n
@@ -113,7 +113,7 @@ func (t *tally) add(other tally) {
 	}
 	t.refused += other.refused
 	t.verified += other.verified
-	t.spent += other.spent
+	t.consumed += other.consumed
 }
 
 func total(counts map[string]int) (sum int) {

@@ -18,80 +18,80 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 )
 
-// What keeps the server from writing is told to whoever asks, loses nothing, and is over when its cause is.
+// While the server cannot write, it reports 503 to clients and on readyz, and loses nothing. It recovers when the cause ends.
 func TestOutage_IsReportedAndLosesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		folder func(*testing.T) string
-		begins func(*testing.T, *server) (ends func())
-		advice string // what the log tells the operator to do
+		begin  func(*testing.T, *server) (restore func())
+		advice string // in the log
 	}{
-		"the disk is full":             {smallDisk, fillDisk, "make room"},
-		"every write fails":            {(*testing.T).TempDir, failWrites, "look into the system's log"},
-		"somebody else locks the file": {(*testing.T).TempDir, lockDatabase, "end the other process"},
+		"the disk is full":               {smallDisk, fillDisk, "make room"},
+		"every write fails":              {(*testing.T).TempDir, failWrites, "look into the system's log"},
+		"another process locks the file": {(*testing.T).TempDir, lockDatabase, "end the other process"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, c.folder(t))
 			s.start()
-			staff := newLoad(t, s)
-			staff.runFor(200)
-			staff.run((*worker).verifyAll)
+			load := newLoad(t, s)
+			load.runFor(200)
+			load.run((*worker).verifyAll)
 
 			s.outage.Store(true)
-			ends := c.begins(t, s)
-			begun := time.Now()
-			var over atomic.Bool
-			working := staff[1:].startUntil(over.Load) // the first one only looks: books that are written cannot be read
+			restore := c.begin(t, s)
+			started := time.Now()
+			var done atomic.Bool
+			working := load[1:].startUntil(done.Load) // requireReads reads the model of the first worker, which must not change meanwhile
 			s.waitUntilUnready(t)
-			noticed := time.Since(begun)
-			s.awaitAnswers(20) // also a server that waits for a lock, five seconds each time, refuses so many
+			noticed := time.Since(started)
+			s.awaitAnswers(20) // few enough for a server that waits five seconds for the lock each time
 			s.waitUntilUnready(t)
 			if status, _ := s.get("/livez"); status != http.StatusOK {
-				t.Errorf("livez says %d: whoever restarts it for that helps nobody", status)
+				t.Errorf("livez is %d, want 200: a restart would not help", status)
 			}
-			staff.requireReads(t)
-			over.Store(true)
+			load.requireReads(t)
+			done.Store(true)
 			working.Wait()
 
-			ends()
+			restore()
 			ended := time.Now()
 			for !s.isReady() && time.Since(ended) < serverTimeout {
 				time.Sleep(10 * time.Millisecond)
 			}
 			recovered := time.Since(ended)
 			s.outage.Store(false)
-			staff.run((*worker).verifyAll) // as they were told, 503 included
-			staff.runFor(200)
+			load.run((*worker).verifyAll) // requests that got 503 changed nothing
+			load.runFor(200)
 			s.kill()
 			s.start()
-			staff.run((*worker).verifyAll)
-			staff.run((*worker).verifyFormer)
+			load.run((*worker).verifyAll)
+			load.run((*worker).verifyFormer)
 			requireIntegrity(t, s)
 
-			sum, people := staff.sum()
+			sum, accounts := load.sum()
 			if sum.refused == 0 {
-				t.Error("nobody was refused: there was no outage")
+				t.Error("no request got 503: there was no outage")
 			}
 			if !strings.Contains(s.log.text(), c.advice) {
-				t.Errorf("the log does not say %q", c.advice)
+				t.Errorf("the log has no %q", c.advice)
 			}
-			t.Logf("%d refused with 503; told by readyz after %d ms, over %d ms after its cause; %d writes acknowledged, %d people looked at again",
-				sum.refused, noticed.Milliseconds(), recovered.Milliseconds(), total(sum.acknowledged), people)
+			t.Logf("%d requests got 503; readyz was 503 after %d ms, and 200 again %d ms after the cause ended; %d writes acknowledged, %d accounts verified",
+				sum.refused, noticed.Milliseconds(), recovered.Milliseconds(), total(sum.acknowledged), accounts)
 		})
 	}
 }
 
-// waitUntilUnready waits until readyz says that the server is of no use. A log that has room is written first, also on a full disk,
-// and again once it has begun anew.
+// waitUntilUnready waits until readyz is 503. On a full disk, SQLite first reuses the space of its write-ahead log, so that
+// writes succeed for a while.
 func (s *server) waitUntilUnready(t *testing.T) {
 	t.Helper()
-	begun := time.Now()
+	started := time.Now()
 	status, header := s.get("/readyz")
-	for status == http.StatusOK && time.Since(begun) < serverTimeout {
+	for status == http.StatusOK && time.Since(started) < serverTimeout {
 		time.Sleep(10 * time.Millisecond)
 		status, header = s.get("/readyz")
 	}
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
-		t.Errorf("readyz says %d %v", status, header)
+		t.Errorf("readyz is %d with headers %v", status, header)
 	}
 }
 
@@ -100,40 +100,41 @@ func (s *server) isReady() bool {
 	return status == http.StatusOK
 }
 
-// runFor has everybody work until the server has given so many answers.
+// runFor runs all workers until the server has sent this number of responses.
 func (s load) runFor(answers int64) {
 	server := s[0].caller.server
 	enough := server.answered.Load() + answers
 	s.startUntil(func() bool { return server.answered.Load() >= enough }).Wait()
 }
 
-// requireReads makes sure that whoever is signed in still is.
+// requireReads fails the test if a session cannot be read.
 func (s load) requireReads(t *testing.T) {
 	t.Helper()
-	asked := 0
+	sessions := 0
 	for _, p := range s[0].people {
 		if p.deleted {
 			continue
 		}
-		for _, held := range p.usableSessions() {
-			asked++
-			if got, err := newAPIClient(s[0].caller.server, p.ip).send(http.MethodGet, "/v1/session", nil, held); err != nil || !got.ok() {
-				t.Errorf("meanwhile a session is answered with %d %s, %v", got.status, got.body, err)
+		for _, usable := range p.usableSessions() {
+			sessions++
+			if got, err := newAPIClient(s[0].caller.server, p.ip).send(http.MethodGet, "/v1/session", nil, usable); err != nil || !got.ok() {
+				t.Errorf("reading a session: got %d %s, %v", got.status, got.body, err)
 			}
 		}
 	}
-	if asked == 0 {
-		t.Error("nobody is signed in")
+	if sessions == 0 {
+		t.Error("no session was checked")
 	}
 }
 
-// smallDisk is one of a few megabytes. Only root may make one; where REQUIRE_DISK is set the test must not be skipped.
+// smallDisk mounts a file system of 16 MB. Only root can mount it; if REQUIRE_DISK is set, the test fails instead of being
+// skipped.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
 	if err := syscall.Mount("keylodge-test", folder, "tmpfs", 0, "size=16m,mode=0700"); err != nil {
 		if os.Getenv("REQUIRE_DISK") != "" {
-			t.Fatalf("no small disk can be mounted, and REQUIRE_DISK is set: %v", err)
+			t.Fatalf("mounting a small disk, which REQUIRE_DISK requires: %v", err)
 		}
 		t.Skipf("only root can mount a small disk: %v", err)
 	}
@@ -145,7 +146,7 @@ func smallDisk(t *testing.T) string {
 	return folder
 }
 
-func fillDisk(t *testing.T, s *server) (ends func()) {
+func fillDisk(t *testing.T, s *server) (restore func()) {
 	t.Helper()
 	path := filepath.Join(s.folder, "filler")
 	filler, err := os.Create(path)
@@ -168,24 +169,24 @@ func fillDisk(t *testing.T, s *server) (ends func()) {
 	}
 }
 
-// failWrites lets no file of the process grow past its first byte, nor be written beyond it: for SQLite an I/O error.
-func failWrites(t *testing.T, s *server) (ends func()) {
+// failWrites limits the file size of the process to one byte, so that SQLite's writes fail with an I/O error.
+func failWrites(t *testing.T, s *server) (restore func()) {
 	t.Helper()
 	limit := func(to string) {
-		said, err := exec.Command("prlimit", "--pid", strconv.Itoa(s.process.Process.Pid), "--fsize="+to+":").CombinedOutput()
+		output, err := exec.Command("prlimit", "--pid", strconv.Itoa(s.process.Process.Pid), "--fsize="+to+":").CombinedOutput()
 		if errors.Is(err, exec.ErrNotFound) {
 			t.Skip(err)
 		}
 		if err != nil {
-			t.Fatalf("%v: %s", err, said)
+			t.Fatalf("%v: %s", err, output)
 		}
 	}
 	limit("1")
 	return func() { limit("unlimited") }
 }
 
-// lockDatabase is what another program does that writes and is slow about it.
-func lockDatabase(t *testing.T, s *server) (ends func()) {
+// lockDatabase holds the write lock of the database, as a slow writer of another process does.
+func lockDatabase(t *testing.T, s *server) (restore func()) {
 	t.Helper()
 	db, err := driver.Open("file:" + s.database() + "?_pragma=busy_timeout(10000)")
 	if err != nil {
@@ -195,14 +196,14 @@ func lockDatabase(t *testing.T, s *server) (ends func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	do := func(statement string) {
+	execute := func(statement string) {
 		if _, err := conn.ExecContext(context.Background(), statement); err != nil {
 			t.Fatal(fmt.Errorf("%s: %w", statement, err))
 		}
 	}
-	do("BEGIN IMMEDIATE")
+	execute("BEGIN IMMEDIATE")
 	return func() {
-		do("ROLLBACK")
+		execute("ROLLBACK")
 		if err := errors.Join(conn.Close(), db.Close()); err != nil {
 			t.Error(err)
 		}

@@ -20,7 +20,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/leakcheck"
 )
 
-// binary is the path of the built program, which TestMain builds as people get it: without the race detector.
+// binary is the path of the program. TestMain builds it as it is released: without the race detector.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	build := exec.Command("go", "build", "-o", binary, "github.com/keylodge/keylodge")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	code := 1
-	if said, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, said)
+	if output, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, output)
 	} else {
 		code = m.Run()
 	}
@@ -43,17 +43,17 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// server is the program on a database of its own. It may be started any number of times, at the same address.
+// server is the program with its own database. It can be started repeatedly, at the same address.
 type server struct {
 	t        testing.TB
 	folder   string // of the database
 	port     int
 	settings []string
 	process  *exec.Cmd
-	exited   chan struct{} // closed once the process is gone
+	exited   chan struct{} // closed when the process has ended
 	log      logRecorder
-	outage   atomic.Bool  // a test keeps it from writing
-	answered atomic.Int64 // requests of callers
+	outage   atomic.Bool  // the test prevents writes
+	answered atomic.Int64 // responses that clients received
 	secrets  leakcheck.Secrets
 }
 
@@ -65,7 +65,7 @@ func newServer(t testing.TB, folder string, settings ...string) *server {
 			s.kill()
 		}
 		if found := s.secrets.FindIn(s.log.text()); len(found) > 0 {
-			t.Errorf("of %d secrets that were handed out, these are in the log: %q", s.secrets.Len(), found)
+			t.Errorf("of %d secrets in responses, these are in the log: %q", s.secrets.Len(), found)
 		}
 		if t.Failed() {
 			t.Logf("the end of the server's log:\n%s", s.log.tail())
@@ -88,7 +88,7 @@ func (s *server) address() string  { return "127.0.0.1:" + strconv.Itoa(s.port) 
 func (s *server) origin() string   { return "http://localhost:" + strconv.Itoa(s.port) }
 func (s *server) database() string { return filepath.Join(s.folder, "keylodge.db") }
 
-// launch begins a process and does not wait for it to serve.
+// launch starts the process and does not wait until it is ready.
 func (s *server) launch() {
 	s.t.Helper()
 	s.process = exec.Command(binary)
@@ -101,8 +101,8 @@ func (s *server) launch() {
 	s.process.Env = append(s.process.Env,
 		"KEYLODGE_LISTEN="+s.address(), "KEYLODGE_OPS_LISTEN=", "KEYLODGE_LOG_FORMAT=json", "KEYLODGE_LOG_LEVEL=error",
 		"KEYLODGE_DATABASE_URL=sqlite:"+s.database(), "KEYLODGE_TRUSTED_PROXIES=127.0.0.1",
-		// Nothing is to run out while a slow machine looks at it.
-		"KEYLODGE_RATE_LIMITS=off", // all come from one address, and hundreds at once
+		// Nothing may expire during a test on a slow machine.
+		"KEYLODGE_RATE_LIMITS=off", // hundreds of requests arrive at once
 		"KEYLODGE_CHALLENGE_TTL=1h", "KEYLODGE_ACCESS_TOKEN_TTL=1h", "KEYLODGE_STEP_UP_TTL=24h")
 	s.process.Env = append(s.process.Env, s.settings...)
 	s.process.Stderr = &s.log
@@ -114,14 +114,14 @@ func (s *server) launch() {
 	s.exited = ended
 	go func() {
 		defer close(ended)
-		_ = process.Wait() // how it ended is read from its state
+		_ = process.Wait() // waitForExit reads the exit status
 	}()
 }
 
-// serverTimeout is how long a server that works may take for anything, also where the disk is slow: it bounds a failure.
+// serverTimeout is the longest time for any operation of a working server, also on a slow disk.
 const serverTimeout = 2 * time.Minute
 
-// start returns once the server is ready.
+// start starts the server and waits until it is ready.
 func (s *server) start() {
 	s.t.Helper()
 	s.launch()
@@ -131,17 +131,17 @@ func (s *server) start() {
 		}
 		select {
 		case <-s.exited:
-			s.t.Fatal("it ended instead of getting ready")
+			s.t.Fatal("the server exited before it was ready")
 		default:
 		}
 	}
-	s.t.Fatal("it does not get ready")
+	s.t.Fatal("the server is not ready in time")
 }
 
-// get asks on a connection of its own. Status is 0 without an answer.
+// get makes a request on a new connection. The status is 0 if there is no response.
 func (s *server) get(path string) (status int, header http.Header) {
-	wire := &http.Transport{DisableKeepAlives: true}
-	response, err := (&http.Client{Transport: wire, Timeout: serverTimeout}).Get("http://" + s.address() + path)
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := (&http.Client{Transport: transport, Timeout: serverTimeout}).Get("http://" + s.address() + path)
 	if err != nil {
 		return 0, nil
 	}
@@ -149,18 +149,18 @@ func (s *server) get(path string) (status int, header http.Header) {
 	return response.StatusCode, response.Header
 }
 
-// awaitAnswers returns once callers have got so many more answers.
+// awaitAnswers waits until clients have received more further responses.
 func (s *server) awaitAnswers(more int) {
 	s.t.Helper()
 	enough := s.answered.Load() + int64(more)
 	for deadline := time.Now().Add(serverTimeout); s.answered.Load() < enough; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("it gave %d answers fewer than wanted", enough-s.answered.Load())
+			s.t.Fatalf("%d responses are missing", enough-s.answered.Load())
 		}
 	}
 }
 
-// kill ends the process as a power cut ends it, as far as the process is concerned.
+// kill ends the process with SIGKILL, so that it cannot clean up, as in a power failure.
 func (s *server) kill() {
 	s.t.Helper()
 	if err := s.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -170,13 +170,14 @@ func (s *server) kill() {
 	s.process = nil
 }
 
-// waitForExit waits for the end of a process that was told to stop, and returns its exit code, or minus the signal that ended it.
+// waitForExit waits for the end of a process that got a signal. It returns the exit code, or the negative number of the signal
+// that ended the process.
 func (s *server) waitForExit() int {
 	s.t.Helper()
 	select {
 	case <-s.exited:
 	case <-time.After(serverTimeout):
-		s.t.Fatalf("it has not stopped after %s", serverTimeout)
+		s.t.Fatalf("the server has not stopped after %s", serverTimeout)
 	}
 	status := s.process.ProcessState.Sys().(syscall.WaitStatus)
 	s.process = nil
@@ -193,32 +194,32 @@ func (s *server) signal(signal os.Signal) {
 	}
 }
 
-// logRecorder keeps what a server says.
+// logRecorder records the log of a server.
 type logRecorder struct {
 	mu    sync.Mutex
 	lines bytes.Buffer
 }
 
-func (l *logRecorder) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.lines.Write(line)
+func (r *logRecorder) Write(line []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lines.Write(line)
 }
 
-func (l *logRecorder) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.lines.String()
+func (r *logRecorder) text() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lines.String()
 }
 
-func (l *logRecorder) clear() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines.Reset()
+func (r *logRecorder) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines.Reset()
 }
 
-func (l *logRecorder) tail() string {
-	const most = 4000
-	text := l.text()
-	return text[max(0, len(text)-most):]
+func (r *logRecorder) tail() string {
+	const maxLength = 4000
+	text := r.text()
+	return text[max(0, len(text)-maxLength):]
 }

@@ -16,55 +16,55 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 )
 
-// Told to stop while everybody is busy, it answers whole whatever it began, and what it answered is there.
+// On SIGTERM under load, the server answers all requests that it has begun, and stores what it acknowledged.
 func TestStop_FinishesRequestsInFlight(t *testing.T) {
 	s := newServer(t, t.TempDir(), "KEYLODGE_LOG_LEVEL=info") // a line for each request
-	staff, random := newLoad(t, s), rand.New(rand.NewPCG(chosenSeed(), 0))
+	load, random := newLoad(t, s), rand.New(rand.NewPCG(chosenSeed(), 0))
 	var longest time.Duration
 	const stops = 10
 	for range stops {
 		s.start()
-		working := staff.start((*worker).run)
+		working := load.start((*worker).run)
 		s.awaitAnswers(100 + random.IntN(200))
 		s.signal(syscall.SIGTERM)
-		told := time.Now()
+		stopped := time.Now()
 		if code := s.waitForExit(); code != 0 {
 			t.Fatalf("exit code %d", code)
 		}
-		longest = max(longest, time.Since(told))
+		longest = max(longest, time.Since(stopped))
 		working.Wait()
 		if s.isListening() {
-			t.Error("somebody still listens")
+			t.Error("the port still accepts connections")
 		}
-		// What comes back was begun, and what was begun comes back. Whoever sends something into a connection that is just being
-		// closed as idle, or finds nobody there, was not heard.
-		if begun := int64(strings.Count(s.log.text(), `"msg":"request"`)); begun != s.answered.Load() {
-			t.Errorf("%d requests were carried out, %d were answered", begun, s.answered.Load())
+		// Each request that the server begins has a response. A request is not begun if its connection was just closed as idle or
+		// refused.
+		if handled := int64(strings.Count(s.log.text(), `"msg":"request"`)); handled != s.answered.Load() {
+			t.Errorf("%d requests were handled, %d were answered", handled, s.answered.Load())
 		}
 		s.start()
-		staff.run((*worker).verifyAll)
+		load.run((*worker).verifyAll)
 		s.kill()
 		s.log.clear()
 		s.answered.Store(0)
 	}
-	sum, _ := staff.sum()
-	if kept := total(sum.kept); kept > 0 {
-		t.Errorf("%d requests were carried out and not answered: %s", kept, formatCounts(sum.kept))
+	sum, _ := load.sum()
+	if committed := total(sum.committed); committed > 0 {
+		t.Errorf("%d requests were committed and not answered: %s", committed, formatCounts(sum.committed))
 	}
 	t.Logf("%d stops, the longest %d ms; %d writes acknowledged, %d not begun", stops, longest.Milliseconds(), total(sum.acknowledged), total(sum.unanswered))
 }
 
-// A client that never finishes what it says does not keep the server from stopping, and one that is slow is waited for.
+// The server waits for a slow client, but not for one that never completes its request.
 func TestStop_WaitsForSlowClientsUpToTimeout(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, t.TempDir())
 	s.start()
 	silent, slow := s.openPartialRequest(), s.openPartialRequest()
 	s.signal(syscall.SIGTERM)
-	told := time.Now()
+	stopped := time.Now()
 	s.awaitNoListener()
 	if status := finishRequest(t, slow); status != http.StatusOK {
-		t.Errorf("whoever was slow got %d", status)
+		t.Errorf("the slow client got %d", status)
 	}
 	if code := s.waitForExit(); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -72,18 +72,18 @@ func TestStop_WaitsForSlowClientsUpToTimeout(t *testing.T) {
 	if err := silent.Close(); err != nil {
 		t.Error(err)
 	}
-	t.Logf("stopped %d ms after it was told", time.Since(told).Milliseconds())
+	t.Logf("stopped %d ms after the signal", time.Since(stopped).Milliseconds())
 }
 
-// Whoever tells it a second time does not want to wait. Some supervisors send each signal twice, within an instant; that is
-// once.
+// A second signal ends the process at once. Some supervisors send each signal twice within a second; the server counts that as
+// one signal.
 func TestStop_SecondSignalExitsImmediately(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, t.TempDir())
-			for !endsAtALaterSignal(t, s, signal) {
-				t.Log("this machine was too slow to send two signals within an instant: once more")
+			for !exitsOnSecondSignal(t, s, signal) {
+				t.Log("the machine was too slow to send two signals within a second: repeat")
 			}
 			s.start()
 			requireIntegrity(t, s)
@@ -91,65 +91,66 @@ func TestStop_SecondSignalExitsImmediately(t *testing.T) {
 	}
 }
 
-// endsAtALaterSignal reports whether the first two signals came within an instant, without which the attempt tells nothing.
-func endsAtALaterSignal(t *testing.T, s *server, signal syscall.Signal) bool {
+// exitsOnSecondSignal reports whether the first two signals were sent within a second; otherwise the attempt proves
+// nothing.
+func exitsOnSecondSignal(t *testing.T, s *server, signal syscall.Signal) bool {
 	t.Helper()
-	const instant = time.Second // as the program has it
+	const duplicateWindow = time.Second // as in the program
 	s.start()
 	silent, slow := s.openPartialRequest(), s.openPartialRequest()
 	defer silent.Close()
 	defer slow.Close()
-	begun := time.Now()
+	started := time.Now()
 	s.signal(signal)
-	s.awaitNoListener() // or the system would make one of the two
+	s.awaitNoListener() // two pending signals of one kind would be merged by the system
 	s.signal(signal)
-	if time.Since(begun) >= instant {
+	if time.Since(started) >= duplicateWindow {
 		s.kill()
 		return false
 	}
 	if status := finishRequest(t, slow); status != http.StatusOK {
-		t.Errorf("one signal, sent twice, did not let it finish: %d", status)
+		t.Errorf("after a duplicated signal the slow request got %d", status)
 	}
-	for told := false; !told; {
+	for exited := false; !exited; {
 		select {
 		case <-s.exited:
-			told = true
+			exited = true
 		case <-time.After(10 * time.Millisecond):
-			_ = s.process.Process.Signal(signal) // it may just have ended
+			_ = s.process.Process.Signal(signal) // it may have just exited
 		}
 	}
 	switch code := s.waitForExit(); {
 	case code == -int(signal):
-	case code == 0 && time.Since(begun) >= slowest: // it had waited for the silent one until that was over
+	case code == 0 && time.Since(started) >= requestTimeout: // it had waited for the silent client until the timeout
 		return false
 	default:
-		t.Errorf("exit code %d, want the signal's own end", code)
+		t.Errorf("exit code %d, want an end by the signal", code)
 	}
 	return true
 }
 
-// slowest is how long the program waits for a request that is arriving.
-const slowest = 10 * time.Second
+// requestTimeout is how long the program waits for the rest of a request.
+const requestTimeout = 10 * time.Second
 
-// The last thing that the server does is to write down who was seen.
+// The server stores the pending last-seen times before it exits.
 func TestStop_FlushesLastSeen(t *testing.T) {
 	s := newServer(t, t.TempDir())
 	s.start()
-	staff := newLoad(t, s)[:1]
-	for len(staff[0].people) == 0 && !t.Failed() {
-		staff[0].signUp()
+	load := newLoad(t, s)[:1]
+	for len(load[0].people) == 0 && !t.Failed() {
+		load[0].signUp()
 	}
 	if t.Failed() {
 		t.FailNow()
 	}
-	ada := staff[0].people[0]
-	// A session is written down once a minute; this one is made to be due.
+	ada := load[0].people[0]
+	// The last-seen time is stored once a minute; make it due.
 	inDatabase(t, s, func(db *sql.DB) error {
 		_, err := db.Exec("UPDATE sessions SET last_seen_at = last_seen_at - 3600000000")
 		return err
 	})
-	asked := time.Now().Truncate(time.Microsecond)
-	if got := staff[0].mustSend(ada, request{method: http.MethodGet, path: "/v1/session", in: ada.usableSessions()[0]}); !got.ok() {
+	requested := time.Now().Truncate(time.Microsecond)
+	if got := load[0].mustSend(ada, request{method: http.MethodGet, path: "/v1/session", in: ada.usableSessions()[0]}); !got.ok() {
 		t.Fatal(got.status)
 	}
 	s.signal(syscall.SIGTERM)
@@ -158,8 +159,8 @@ func TestStop_FlushesLastSeen(t *testing.T) {
 	}
 	var seen int64
 	inDatabase(t, s, func(db *sql.DB) error { return db.QueryRow("SELECT last_seen_at FROM sessions").Scan(&seen) })
-	if time.UnixMicro(seen).Before(asked) {
-		t.Errorf("last seen at %s, before the request of %s", time.UnixMicro(seen), asked)
+	if time.UnixMicro(seen).Before(requested) {
+		t.Errorf("last seen at %s, before the request of %s", time.UnixMicro(seen), requested)
 	}
 }
 
@@ -171,18 +172,18 @@ func (s *server) isListening() bool {
 	return err == nil
 }
 
-// awaitNoListener returns once no connection is taken any more.
+// awaitNoListener waits until new connections are refused.
 func (s *server) awaitNoListener() {
 	s.t.Helper()
 	for deadline := time.Now().Add(serverTimeout); s.isListening(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatal("it takes new connections while it stops")
+			s.t.Fatal("the server accepts new connections while it stops")
 		}
 	}
 }
 
-// openPartialRequest is a connection with a request of which the last byte is missing, and of which the server has read the rest: it has
-// answered 100 (Continue) to the header.
+// openPartialRequest opens a connection and sends a request without its last byte. The server has read the rest: it has
+// answered the header with 100 (Continue).
 func (s *server) openPartialRequest() net.Conn {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.address())
@@ -193,9 +194,9 @@ func (s *server) openPartialRequest() net.Conn {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	const goOn = "HTTP/1.1 100 Continue\r\n\r\n"
-	answer := make([]byte, len(goOn))
-	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != goOn {
+	const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
+	answer := make([]byte, len(continueLine))
+	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != continueLine {
 		s.t.Fatalf("the header was answered with %q, %v", answer, err)
 	}
 	if _, err := io.WriteString(conn, "{"); err != nil {
@@ -204,7 +205,7 @@ func (s *server) openPartialRequest() net.Conn {
 	return conn
 }
 
-// finishRequest sends the missing byte and returns the answer's status.
+// finishRequest sends the missing byte and returns the status of the response.
 func finishRequest(t *testing.T, conn net.Conn) int {
 	t.Helper()
 	defer conn.Close()
@@ -217,15 +218,15 @@ func finishRequest(t *testing.T, conn net.Conn) int {
 	}
 	defer response.Body.Close()
 	if _, err := io.ReadAll(response.Body); err != nil {
-		t.Errorf("the answer is not whole: %v", err)
+		t.Errorf("the response is incomplete: %v", err)
 	}
 	if !response.Close {
-		t.Error("the answer does not say that the connection ends with it")
+		t.Error("the response has no Connection: close")
 	}
 	return response.StatusCode
 }
 
-// inDatabase runs do on a connection of its own.
+// inDatabase runs do on a separate connection.
 func inDatabase(t *testing.T, s *server, do func(*sql.DB) error) {
 	t.Helper()
 	db, err := driver.Open("file:" + s.database() + "?_pragma=busy_timeout(10000)")

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// verifyAll settles what was in doubt, and compares the server with the ledger.
+// verifyAll resolves the unanswered request, and compares the server with the model.
 func (w *worker) verifyAll() {
 	if w.resolve != nil {
 		w.resolve()
@@ -24,12 +24,12 @@ func (w *worker) verifyPerson(p *person) {
 	}
 	if p.deleted {
 		if w.signInAgain(p, p.keys[0]) {
-			w.reportMismatch(p, "the account was deleted and is there again")
+			w.reportMismatch(p, "the account was deleted and exists again")
 		}
-		p.spent, p.ended = nil, nil
+		p.consumed, p.ended = nil, nil
 		return
 	}
-	w.verifySpent(p)
+	w.verifyConsumed(p)
 	w.verifySessions(p)
 	w.verifyAccount(p)
 	if p.grantToken != "" {
@@ -41,16 +41,16 @@ func (w *worker) verifyPerson(p *person) {
 	w.reuseOldRefreshToken(p)
 }
 
-func (w *worker) verifySpent(p *person) {
-	for _, one := range p.spent {
-		w.spent++
-		w.probes++ // each from another address: too many wrong codes from one would have it wait
-		got := w.mustSendFrom(fmt.Sprintf("11.%d.%d.%d", w.number, w.probes>>8&255, w.probes&255), p, one.request)
-		if !slices.Contains(one.codes, got.code) {
-			w.reportMismatch(p, "%s was spent and is answered with %d %s", one.what, got.status, got.body)
+func (w *worker) verifyConsumed(p *person) {
+	for _, used := range p.consumed {
+		w.consumed++
+		w.probes++ // each from another address, so that the limit of wrong codes is not reached
+		got := w.mustSendFrom(fmt.Sprintf("11.%d.%d.%d", w.number, w.probes>>8&255, w.probes&255), p, used.request)
+		if !slices.Contains(used.codes, got.code) {
+			w.reportMismatch(p, "%s was consumed: got %d %s", used.what, got.status, got.body)
 		}
 	}
-	p.spent = nil
+	p.consumed = nil
 }
 
 func (w *worker) verifySessions(p *person) {
@@ -74,16 +74,16 @@ func (w *worker) verifySessions(p *person) {
 		if !s.usable() {
 			continue
 		}
-		w.spent++
+		w.consumed++
 		if got := w.mustSend(p, request{method: http.MethodGet, path: "/v1/session", in: s}); got.status != http.StatusUnauthorized {
-			w.reportMismatch(p, "a session was ended and is answered with %d %s", got.status, got.body)
+			w.reportMismatch(p, "an ended session: got %d %s", got.status, got.body)
 		}
 		if s.refresh == "" {
 			continue
 		}
 		refresh := request{method: http.MethodPost, path: "/v1/session/refresh", body: map[string]string{"refresh_token": s.refresh}}
 		if got := w.mustSend(p, refresh); got.status != http.StatusUnauthorized {
-			w.reportMismatch(p, "a session was ended and is refreshed: %d %s", got.status, got.body)
+			w.reportMismatch(p, "refreshing an ended session: got %d %s", got.status, got.body)
 		}
 	}
 	p.ended = nil
@@ -91,13 +91,13 @@ func (w *worker) verifySessions(p *person) {
 
 func (w *worker) verifyAccount(p *person) {
 	if name := w.displayName(p); name != p.name {
-		w.reportMismatch(p, "they are called %q", name)
+		w.reportMismatch(p, "the name is %q, want %q", name, p.name)
 	}
 	if left := w.codesLeft(p); left != p.codesLeft {
 		w.reportMismatch(p, "%d backup codes, want %d", left, p.codesLeft)
 	}
-	if app := w.hasTOTP(p); app != (p.app != nil && p.app.confirmed) {
-		w.reportMismatch(p, "an app is set up: %t", app)
+	if enrolled := w.hasTOTP(p); enrolled != (p.app != nil && p.app.confirmed) {
+		w.reportMismatch(p, "an authenticator app is set up: %t", enrolled)
 	}
 	want := map[string]uint32{}
 	for _, k := range p.keys {
@@ -115,27 +115,27 @@ func (w *worker) verifyAccount(p *person) {
 		got[item.ID] = item.SignCount
 	}
 	if !maps.Equal(got, want) {
-		w.reportMismatch(p, "passkeys and their counters are %v, want %v", got, want)
+		w.reportMismatch(p, "the passkeys' counters are %v, want %v", got, want)
 	}
 	events := w.countEvents(p)
 	for kind, n := range p.events {
 		if events[kind] != n {
-			w.reportMismatch(p, "%d events %s, want %d: the log and what it tells of went different ways", events[kind], kind, n)
+			w.reportMismatch(p, "%d events %s, want %d", events[kind], kind, n)
 		}
 	}
 }
 
-// reuseOldRefreshToken does what ends a session, now and then: a refresh token is used that was replaced long ago.
+// reuseOldRefreshToken sometimes uses a refresh token that is two rotations old, which revokes the session.
 func (w *worker) reuseOldRefreshToken(p *person) {
-	held := p.usableSessions()
-	if len(held) < 2 || p.mismatched {
+	usable := p.usableSessions()
+	if len(usable) < 2 || p.mismatched {
 		return
 	}
-	at := slices.IndexFunc(held, func(s *session) bool { return s.secondLastRefresh != "" })
-	if at < 0 || !w.chance(30) {
+	index := slices.IndexFunc(usable, func(s *session) bool { return s.secondLastRefresh != "" })
+	if index < 0 || !w.chance(30) {
 		return
 	}
-	s := held[at]
+	s := usable[index]
 	refresh := func(token string) apiResponse {
 		return w.mustSend(p, request{method: http.MethodPost, path: "/v1/session/refresh", body: map[string]string{"refresh_token": token}})
 	}
@@ -143,9 +143,9 @@ func (w *worker) reuseOldRefreshToken(p *person) {
 		w.reportMismatch(p, "the latest refresh token is lost: %d %s", got.status, got.body)
 		return
 	}
-	w.spent++
+	w.consumed++
 	if got := refresh(s.secondLastRefresh); got.code != "refresh_token_reused" {
-		w.reportMismatch(p, "a refresh token that was replaced twice is answered with %d %s", got.status, got.body)
+		w.reportMismatch(p, "a refresh token that is two rotations old: got %d %s", got.status, got.body)
 		return
 	}
 	w.acknowledged["reuse"]++
@@ -153,14 +153,14 @@ func (w *worker) reuseOldRefreshToken(p *person) {
 	p.endSession(s)
 }
 
-// mustSend sends what has to be answered: the server is up.
+// mustSend sends a request that the running server must answer.
 func (w *worker) mustSend(p *person, r request) apiResponse { return w.mustSendFrom(p.ip, p, r) }
 
 func (w *worker) mustSendFrom(from string, p *person, r request) apiResponse {
 	w.verified++
 	got, err := w.caller.sendFrom(from, r.method, r.path, r.body, r.in)
 	if err != nil {
-		w.reportMismatch(p, "%s %s is not answered: %v", r.method, r.path, err)
+		w.reportMismatch(p, "%s %s got no response: %v", r.method, r.path, err)
 	} else if got.status >= http.StatusInternalServerError {
 		w.reportMismatch(p, "%s %s: %d %s", r.method, r.path, got.status, got.body)
 	}
@@ -173,12 +173,12 @@ func (w *worker) mustBegin(p *person, path string) (c ceremony) {
 }
 
 func (w *worker) get(p *person, path string, into any) {
-	held := p.usableSessions()
-	if len(held) == 0 {
-		w.reportMismatch(p, "none of their sessions is left")
+	usable := p.usableSessions()
+	if len(usable) == 0 {
+		w.reportMismatch(p, "no usable session is left")
 		return
 	}
-	w.getAs(p, held[0], path, into)
+	w.getAs(p, usable[0], path, into)
 }
 
 func (w *worker) getAs(p *person, s *session, path string, into any) {
@@ -191,10 +191,10 @@ func (w *worker) getAs(p *person, s *session, path string, into any) {
 }
 
 func (w *worker) sessionIDs(p *person) []string {
-	if held := p.usableSessions(); len(held) > 0 {
-		return w.sessionIDsAs(p, held[0])
+	if usable := p.usableSessions(); len(usable) > 0 {
+		return w.sessionIDsAs(p, usable[0])
 	}
-	w.reportMismatch(p, "none of their sessions is left")
+	w.reportMismatch(p, "no usable session is left")
 	return nil
 }
 
@@ -255,7 +255,7 @@ func (w *worker) hasTOTP(p *person) bool {
 	return f.TOTP.Enrolled
 }
 
-// userID is what they are called by for recovery; "" if the answer does not come.
+// userID returns the account's id, which a recovery by app needs; "" if there is no response.
 func (w *worker) userID(p *person) string {
 	got, err := w.caller.sendFrom(p.ip, http.MethodGet, "/v1/me", nil, p.usableSessions()[0])
 	if err != nil {
@@ -267,7 +267,7 @@ func (w *worker) userID(p *person) string {
 	return me.User.ID
 }
 
-// verifyFormer comes back to those who made room for others.
+// verifyFormer verifies the accounts that the workers no longer use.
 func (w *worker) verifyFormer() {
 	for _, p := range w.former {
 		w.verifyPerson(p)

@@ -14,25 +14,25 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-// peoplePerWorker is how many people a worker looks after at a time. Whoever makes room for another is looked at again at the end.
+// peoplePerWorker is the number of accounts that a worker uses at a time. Replaced accounts are verified at the end.
 const peoplePerWorker = 3
 
-// worker is somebody's hands, several people's in turn: it does one thing after another and remembers what it was told.
+// worker performs one action after another for several persons, and records the responses in their models.
 type worker struct {
 	t            *testing.T
 	number       int
 	caller       *apiClient
 	random       *rand.Rand
 	created      int
-	probes       int // tries with what was spent
+	probes       int // requests with consumed values
 	people       []*person
 	former       []*person
-	disconnected bool   // an answer did not come
-	resolve      func() // finds out what became of the one request that was not answered; nil if nothing has to be
+	disconnected bool   // a response is missing
+	resolve      func() // determines the outcome of the unanswered request; nil if there is none
 	tally
 }
 
-// run until the server goes away.
+// run performs actions until the server does not respond.
 func (w *worker) run() {
 	for w.disconnected = false; !w.disconnected; {
 		w.randomAction()
@@ -46,13 +46,13 @@ func (w *worker) randomAction() {
 		return
 	}
 	p := w.people[w.random.IntN(len(w.people))]
-	held := p.usableSessions()
-	if p.mismatched || p.deleted || len(held) == 0 {
+	usable := p.usableSessions()
+	if p.mismatched || p.deleted || len(usable) == 0 {
 		return
 	}
-	s := held[w.random.IntN(len(held))]
+	s := usable[w.random.IntN(len(usable))]
 	switch {
-	case len(p.sessions) > 3 || len(held) > 1 && w.chance(12):
+	case len(p.sessions) > 3 || len(usable) > 1 && w.chance(12):
 		w.endSession(p)
 	case s.refresh != "" && w.chance(40):
 		w.refresh(p, s)
@@ -81,40 +81,39 @@ func (w *worker) randomAction() {
 
 func (w *worker) chance(percent int) bool { return w.random.IntN(100) < percent }
 
-// try sends what changes something. Once it is acknowledged, done writes it into the ledger; if the answer is lost, settle
-// is left to find out after the restart, told how, and returns whether it had been kept.
-func (w *worker) try(p *person, kind string, r request, done func(apiResponse), settle func(request) bool) bool {
+// try sends a request that changes something. onAck records an acknowledged change in the model. If the response is lost, onLost
+// runs after the restart with the request, records the outcome, and reports whether the change was committed.
+func (w *worker) try(p *person, kind string, r request, onAck func(apiResponse), onLost func(request) bool) bool {
 	got, err := w.caller.sendFrom(p.ip, r.method, r.path, r.body, r.in)
 	switch {
 	case err != nil:
 		w.disconnected = true
 		w.unanswered[kind]++
 		w.resolve = func() {
-			if settle(r) {
-				w.kept[kind]++
+			if onLost(r) {
+				w.committed[kind]++
 			}
 		}
 		return false
 	case w.isOutage(p, got):
 		return false
 	case !got.ok():
-		w.reportMismatch(p, "%s is refused: %d %s", kind, got.status, got.body)
+		w.reportMismatch(p, "%s was rejected: %d %s", kind, got.status, got.body)
 		return false
 	}
 	w.acknowledged[kind]++
-	done(got)
+	onAck(got)
 	return true
 }
 
-// isOutage reports whether the answer is that of a server which cannot write, while a test has made it so. Then nothing of
-// what was asked may be there.
+// isOutage reports whether the response is 503 while the test prevents writes. Then the request must not have changed anything.
 func (w *worker) isOutage(p *person, got apiResponse) bool {
 	if got.status != http.StatusServiceUnavailable || !w.caller.server.outage.Load() {
 		return false
 	}
 	w.refused++
 	if got.code != "unavailable" || got.header.Get("Retry-After") == "" {
-		w.reportMismatch(p, "an outage is told by %v %s", got.header, got.body)
+		w.reportMismatch(p, "the response to an outage has %v %s", got.header, got.body)
 	}
 	return true
 }
@@ -124,8 +123,8 @@ type ceremony struct {
 	Options json.RawMessage
 }
 
-// begin asks for a ceremony. One whose options never came is nobody's.
-func (w *worker) begin(p *person, path string, body any, in *session) (c ceremony, begun bool) {
+// begin starts a ceremony. If the response is lost, the challenge is not used.
+func (w *worker) begin(p *person, path string, body any, in *session) (c ceremony, ok bool) {
 	got, err := w.caller.sendFrom(p.ip, http.MethodPost, path, body, in)
 	switch {
 	case err != nil:
@@ -134,7 +133,7 @@ func (w *worker) begin(p *person, path string, body any, in *session) (c ceremon
 	case w.isOutage(p, got):
 		return c, false
 	case !got.ok():
-		w.reportMismatch(p, "%s is refused: %d %s", path, got.status, got.body)
+		w.reportMismatch(p, "%s was rejected: %d %s", path, got.status, got.body)
 		return c, false
 	}
 	w.acknowledged["challenge"]++
@@ -148,7 +147,7 @@ func (w *worker) read(p *person, r apiResponse, into any) {
 	}
 }
 
-// reportMismatch tells of a promise that was not kept. What else is wrong with the same person follows from it.
+// reportMismatch fails the test for a difference between server and model. It reports only the first one of each person.
 func (w *worker) reportMismatch(p *person, format string, arguments ...any) {
 	if p.mismatched {
 		return
@@ -168,27 +167,27 @@ func (w *worker) newKey() *key {
 	return &key{device: authenticator.New(w.caller.server.origin(), authenticator.DeviceBound(), authenticator.WithAlgorithms(authenticator.ES256))}
 }
 
-// createCredential has the key make its passkey.
+// createCredential creates the key's passkey.
 func (w *worker) createCredential(p *person, k *key, c ceremony) authenticator.RegistrationResponse {
 	made, err := k.device.Create(c.Options)
 	if err != nil {
-		w.reportMismatch(p, "no passkey is made: %v", err)
+		w.reportMismatch(p, "creating a passkey: %v", err)
 	}
 	k.id, k.signCount, k.acknowledgedCount = made.ID.String(), 1, 0
 	return made
 }
 
-// getAssertion has the key sign.
+// getAssertion signs with the key.
 func (w *worker) getAssertion(p *person, k *key, c ceremony) authenticator.AuthenticationResponse {
 	signed, err := k.device.Get(c.Options)
 	if err != nil {
-		w.reportMismatch(p, "nothing is signed: %v", err)
+		w.reportMismatch(p, "signing an assertion: %v", err)
 	}
 	k.signCount++
 	return signed
 }
 
-const challengeGone = "challenge_not_found"
+const challengeNotFound = "challenge_not_found"
 
 func (w *worker) signUp() {
 	w.created++
@@ -200,31 +199,31 @@ func (w *worker) signUp() {
 	if w.chance(30) {
 		about["email"] = fmt.Sprintf("ada-%d-%d@example.org", w.number, w.created)
 	}
-	begun, ok := w.begin(p, "/v1/signup/options", about, nil)
+	challenge, ok := w.begin(p, "/v1/signup/options", about, nil)
 	if !ok {
 		return
 	}
 	k := w.newKey()
-	r := verifyRequest("/v1/signup/verify", begun, w.createCredential(p, k, begun), w.transport(), nil)
-	done := func(got apiResponse) {
+	r := verifyRequest("/v1/signup/verify", challenge, w.createCredential(p, k, challenge), w.transport(), nil)
+	onAck := func(got apiResponse) {
 		w.addPerson(p)
 		w.openSession(p, k, 1, r, got, true)
 		p.events["signed_up"]++
 	}
-	w.try(p, "sign-up", r, done, func(r request) bool {
+	w.try(p, "sign-up", r, onAck, func(r request) bool {
 		p.keys = []*key{k}
 		if !w.signInAgain(p, k) {
 			p.keys = nil
 			if got := w.mustSend(p, r); got.ok() {
-				done(got)
+				onAck(got)
 			} else {
-				w.reportMismatch(p, "a sign-up was not kept, and is refused now: %d %s", got.status, got.body)
+				w.reportMismatch(p, "an uncommitted sign-up was rejected: %d %s", got.status, got.body)
 			}
 			return false
 		}
 		w.addPerson(p)
 		k.acknowledgedCount = k.signCount
-		p.recordSpent("a sign-up's challenge", r, challengeGone)
+		p.recordConsumed("a sign-up's challenge", r, challengeNotFound)
 		p.events["signed_up"]++
 		w.adoptLostSession(p)
 		return true
@@ -247,71 +246,71 @@ func (w *worker) addPerson(p *person) {
 	w.people = append(w.people, p)
 }
 
-// openSession is what follows from an acknowledged ceremony that opened a session.
-func (w *worker) openSession(p *person, k *key, count uint32, r request, got apiResponse, proved bool) {
+// openSession records a ceremony that opened a session.
+func (w *worker) openSession(p *person, k *key, count uint32, r request, got apiResponse, byPasskey bool) {
 	var body sessionResponse
 	w.read(p, got, &body)
 	s := body.newSession(got.cookie)
-	s.byPasskey = proved
+	s.byPasskey = byPasskey
 	p.addSession(s)
 	k.acknowledgedCount = count
 	if !slices.Contains(p.keys, k) {
 		p.keys = append(p.keys, k)
 	}
-	p.recordSpent("a challenge", request{method: r.method, path: r.path, body: r.body}, challengeGone)
+	p.recordConsumed("a challenge", request{method: r.method, path: r.path, body: r.body}, challengeNotFound)
 }
 
-// signIn takes the place of another session in the same browser now and then.
+// signIn signs in, sometimes in a browser whose session it replaces.
 func (w *worker) signIn(p *person) {
 	k := p.keys[w.random.IntN(len(p.keys))]
-	begun, ok := w.begin(p, "/v1/login/options", nil, nil)
+	challenge, ok := w.begin(p, "/v1/login/options", nil, nil)
 	if !ok {
 		return
 	}
 	var replaced *session
-	if held := p.usableSessions(); len(held) > 1 && w.chance(40) && held[0].cookie != "" {
-		replaced = held[0]
+	if usable := p.usableSessions(); len(usable) > 1 && w.chance(40) && usable[0].cookie != "" {
+		replaced = usable[0]
 	}
 	transport := w.transport()
 	if replaced != nil {
 		transport = "cookie"
 	}
-	r := verifyRequest("/v1/login/verify", begun, w.getAssertion(p, k, begun), transport, replaced)
+	r := verifyRequest("/v1/login/verify", challenge, w.getAssertion(p, k, challenge), transport, replaced)
 	count := k.signCount
-	follows := func() {
+	apply := func() {
 		p.events["signed_in"]++
 		if replaced != nil {
 			p.endSession(replaced)
 		}
 	}
-	done := func(got apiResponse) { w.openSession(p, k, count, r, got, true); follows() }
-	w.try(p, "sign-in", r, done, func(r request) bool {
+	onAck := func(got apiResponse) { w.openSession(p, k, count, r, got, true); apply() }
+	w.try(p, "sign-in", r, onAck, func(r request) bool {
 		got := w.mustSend(p, r)
 		switch {
 		case got.ok():
-			done(got)
+			onAck(got)
 			return false
-		case got.code != challengeGone:
-			w.reportMismatch(p, "a sign-in is neither there nor not: %d %s", got.status, got.body)
+		case got.code != challengeNotFound:
+			w.reportMismatch(p, "the outcome of a sign-in is unclear: %d %s", got.status, got.body)
 			return false
 		}
 		k.acknowledgedCount = k.signCount
-		follows()
+		apply()
 		w.adoptLostSession(p)
 		return true
 	})
 }
 
-// signInAgain tells whether the passkey opens the account, and holds the session then.
+// signInAgain reports whether the passkey can sign in, and records the session.
 func (w *worker) signInAgain(p *person, k *key) bool {
-	begun := w.mustBegin(p, "/v1/login/options")
-	r := verifyRequest("/v1/login/verify", begun, w.getAssertion(p, k, begun), "cookie", nil)
+	challenge := w.mustBegin(p, "/v1/login/options")
+	r := verifyRequest("/v1/login/verify", challenge, w.getAssertion(p, k, challenge), "cookie", nil)
 	got := w.mustSend(p, r)
 	if got.code == "passkey_unknown" {
 		return false
 	}
 	if !got.ok() {
-		w.reportMismatch(p, "a sign-in is refused: %d %s", got.status, got.body)
+		w.reportMismatch(p, "a sign-in was rejected: %d %s", got.status, got.body)
 		return false
 	}
 	w.openSession(p, k, k.signCount, r, got, true)
@@ -319,19 +318,19 @@ func (w *worker) signInAgain(p *person, k *key) bool {
 	return true
 }
 
-// adoptLostSession finds the one session whose answer was lost.
+// adoptLostSession records the session whose response was lost.
 func (w *worker) adoptLostSession(p *person) {
-	var unheld []string
+	var unknown []string
 	for _, id := range w.sessionIDs(p) {
 		if !slices.ContainsFunc(p.sessions, func(s *session) bool { return s.id == id }) {
-			unheld = append(unheld, id)
+			unknown = append(unknown, id)
 		}
 	}
-	if len(unheld) != 1 {
-		w.reportMismatch(p, "%d sessions of theirs nobody was told of, want 1", len(unheld))
+	if len(unknown) != 1 {
+		w.reportMismatch(p, "%d unknown sessions, want 1", len(unknown))
 		return
 	}
-	p.addSession(&session{id: unheld[0]})
+	p.addSession(&session{id: unknown[0]})
 }
 
 func (w *worker) endSession(p *person) {
@@ -340,92 +339,92 @@ func (w *worker) endSession(p *person) {
 		by = p.usableSessions()[len(p.usableSessions())-1]
 	}
 	if by == ended {
-		return // it is the only one
+		return // there is only one session
 	}
 	kind, event, r := "revocation", "", request{method: http.MethodDelete, path: "/v1/me/sessions/" + ended.id, in: by}
 	if ended.usable() && w.chance(70) {
 		kind, event, r = "sign-out", "signed_out", request{method: http.MethodDelete, path: "/v1/session", in: ended}
 	}
-	done := func(apiResponse) {
+	onAck := func(apiResponse) {
 		p.endSession(ended)
 		if event != "" {
 			p.events[event]++
 		}
 	}
-	w.try(p, kind, r, done, func(request) bool {
-		kept := true
+	w.try(p, kind, r, onAck, func(request) bool {
+		committed := true
 		for _, s := range p.usableSessions() {
 			if s != ended {
-				kept = !slices.Contains(w.sessionIDsAs(p, s), ended.id)
+				committed = !slices.Contains(w.sessionIDsAs(p, s), ended.id)
 				break
 			}
 		}
-		if kept {
-			done(apiResponse{})
+		if committed {
+			onAck(apiResponse{})
 		}
-		return kept
+		return committed
 	})
 }
 
 func (w *worker) refresh(p *person, s *session) {
 	r := request{method: http.MethodPost, path: "/v1/session/refresh", body: map[string]string{"refresh_token": s.refresh}}
-	done := func(got apiResponse) {
+	onAck := func(got apiResponse) {
 		var pair sessionResponse
 		w.read(p, got, &pair)
 		s.secondLastRefresh, s.lastRefresh = s.lastRefresh, s.refresh
 		s.access, s.refresh = pair.Tokens.Access, pair.Tokens.Refresh
 	}
-	w.try(p, "refresh", r, done, func(r request) bool {
+	w.try(p, "refresh", r, onAck, func(r request) bool {
 		got := w.mustSend(p, r)
 		if got.ok() {
-			done(got)
+			onAck(got)
 		} else {
-			w.reportMismatch(p, "the answer to a refresh was lost, and it is refused now: %d %s", got.status, got.body)
+			w.reportMismatch(p, "repeating an unanswered refresh was rejected: %d %s", got.status, got.body)
 		}
-		return false // who can tell?
+		return false // the repetition hides whether it was committed
 	})
 }
 
 func (w *worker) rename(p *person, s *session) {
 	name := fmt.Sprintf("%s, %d", p.name[:min(len(p.name), 20)], w.random.IntN(1_000_000))
-	done := func(apiResponse) { p.name = name; p.events["account_changed"]++ }
+	onAck := func(apiResponse) { p.name = name; p.events["account_changed"]++ }
 	r := request{http.MethodPatch, "/v1/me", map[string]string{"display_name": name}, s}
-	w.try(p, "rename", r, done, func(request) bool {
+	w.try(p, "rename", r, onAck, func(request) bool {
 		if w.displayName(p) != name {
 			return false
 		}
-		done(apiResponse{})
+		onAck(apiResponse{})
 		return true
 	})
 }
 
 func (w *worker) stepUp(p *person, s *session) {
-	begun, ok := w.begin(p, "/v1/session/step-up/options", nil, s)
+	challenge, ok := w.begin(p, "/v1/session/step-up/options", nil, s)
 	if !ok {
 		return
 	}
 	k := p.keys[w.random.IntN(len(p.keys))]
-	r := verifyRequest("/v1/session/step-up/verify", begun, w.getAssertion(p, k, begun), "", s)
-	done := func(got apiResponse) {
+	r := verifyRequest("/v1/session/step-up/verify", challenge, w.getAssertion(p, k, challenge), "", s)
+	onAck := func(got apiResponse) {
 		k.acknowledgedCount, s.byPasskey = k.signCount, true
 		p.events["stepped_up"]++
-		p.recordSpent("a step-up's challenge", r, challengeGone, "session_revoked")
-		former := *s
+		p.recordConsumed("a step-up's challenge", r, challengeNotFound, "session_revoked")
+		before := *s
 		if got.cookie != "" {
-			p.recordSpent("a cookie of before a step-up", request{method: http.MethodGet, path: "/v1/session", in: &former}, "unauthenticated")
+			p.recordConsumed("a cookie from before a step-up", request{method: http.MethodGet, path: "/v1/session", in: &before}, "unauthenticated")
 			s.cookie = got.cookie
 		}
 		if s.access != "" {
 			var pair sessionResponse
 			w.read(p, got, &pair)
-			s.secondLastRefresh, s.lastRefresh = former.refresh, former.refresh // its use ends the session
+			s.secondLastRefresh, s.lastRefresh = before.refresh, before.refresh // its use revokes the session
 			s.access, s.refresh = pair.Tokens.Access, pair.Tokens.Refresh
 		}
 	}
-	w.try(p, "step-up", r, done, func(r request) bool {
+	w.try(p, "step-up", r, onAck, func(r request) bool {
 		got := w.mustSend(p, r)
-		byCookie, byToken := s.cookie != "" && got.code == "unauthenticated", s.access != "" && got.code == challengeGone
-		if byCookie || byToken { // it was done, and what carries the session now is lost with the answer
+		byCookie, byToken := s.cookie != "" && got.code == "unauthenticated", s.access != "" && got.code == challengeNotFound
+		if byCookie || byToken { // it was committed, and the new cookie or tokens were lost with the response
 			s.cookie, s.access, s.refresh, k.acknowledgedCount = "", "", "", k.signCount
 			p.events["stepped_up"]++
 			if len(p.usableSessions()) == 0 {
@@ -433,19 +432,19 @@ func (w *worker) stepUp(p *person, s *session) {
 			}
 			return true
 		}
-		if !got.ok() && got.code != challengeGone {
-			w.reportMismatch(p, "a step-up is neither there nor not: %d %s", got.status, got.body)
+		if !got.ok() && got.code != challengeNotFound {
+			w.reportMismatch(p, "the outcome of a step-up is unclear: %d %s", got.status, got.body)
 		}
-		done(got)
+		onAck(got)
 		return !got.ok()
 	})
 }
 
 func (w *worker) makeBackupCodes(p *person, s *session) {
-	former := p.codes
-	follows := func() {
-		for _, code := range former {
-			p.recordSpent("a code of a former set", redeemRequest(code), "invalid_code")
+	replaced := p.codes
+	apply := func() {
+		for _, code := range replaced {
+			p.recordConsumed("a replaced backup code", redeemRequest(code), "invalid_code")
 		}
 		p.dropGrant()
 		p.events["backup_codes_generated"]++
@@ -453,26 +452,26 @@ func (w *worker) makeBackupCodes(p *person, s *session) {
 	}
 	r := request{method: http.MethodPost, path: "/v1/me/recovery/backup-codes", in: s}
 	w.try(p, "backup codes", r, func(got apiResponse) {
-		follows()
+		apply()
 		var made struct{ Codes []string }
 		w.read(p, got, &made)
 		p.codes = made.Codes
 	}, func(request) bool {
-		kept := w.codesLeft(p) == 10 && p.codesLeft < 10
-		if len(former) > 0 { // only the codes themselves can tell
-			got := w.mustSend(p, redeemRequest(former[0]))
-			if kept = got.code == "invalid_code"; !kept {
-				w.recordGrant(p, former[0], got)
+		committed := w.codesLeft(p) == 10 && p.codesLeft < 10
+		if len(replaced) > 0 { // an old code shows whether the set was replaced
+			got := w.mustSend(p, redeemRequest(replaced[0]))
+			if committed = got.code == "invalid_code"; !committed {
+				w.recordGrant(p, replaced[0], got)
 			}
 		}
-		if kept {
-			follows()
+		if committed {
+			apply()
 		}
-		return kept
+		return committed
 	})
 }
 
-// recordGrant notes what a claim bought, and the backup code that will be spent for it, "" for none.
+// recordGrant records a recovery grant, and the backup code that its use consumes; "" for none.
 func (w *worker) recordGrant(p *person, code string, got apiResponse) {
 	var body struct {
 		Token string `json:"grant_token"`
@@ -486,31 +485,32 @@ func (w *worker) recordGrant(p *person, code string, got apiResponse) {
 
 func (w *worker) redeemBackupCode(p *person) {
 	code := p.codes[0]
-	done := func(got apiResponse) { w.recordGrant(p, code, got) }
-	w.try(p, "redeemed code", redeemRequest(code), done, func(r request) bool {
+	onAck := func(got apiResponse) { w.recordGrant(p, code, got) }
+	w.try(p, "redeemed code", redeemRequest(code), onAck, func(r request) bool {
 		got := w.mustSend(p, r)
 		if got.ok() {
-			done(got)
+			onAck(got)
 		} else {
-			w.reportMismatch(p, "a code is lost before it bought anything: %d %s", got.status, got.body)
+			w.reportMismatch(p, "a code was consumed without a grant: %d %s", got.status, got.body)
 		}
-		return false // who can tell?
+		return false // the repetition hides whether it was committed
 	})
 }
 
-// finishRecovery uses the grant: it, the code that paid for it and all earlier sessions end together with the new one's beginning.
+// finishRecovery uses the grant. In one transaction, the grant, its backup code and all earlier sessions end, and a new session
+// begins.
 func (w *worker) finishRecovery(p *person) {
-	begun, ok := w.begin(p, "/v1/recovery/options", map[string]string{"grant_token": p.grantToken}, nil)
+	challenge, ok := w.begin(p, "/v1/recovery/options", map[string]string{"grant_token": p.grantToken}, nil)
 	if !ok {
 		return
 	}
 	k := w.newKey()
-	r := verifyRequest("/v1/recovery/verify", begun, w.createCredential(p, k, begun), w.transport(), nil)
+	r := verifyRequest("/v1/recovery/verify", challenge, w.createCredential(p, k, challenge), w.transport(), nil)
 	r.body.(map[string]any)["grant_token"] = p.grantToken
-	follows := func() {
+	apply := func() {
 		p.dropGrant()
 		if p.grantBackupCode != "" {
-			p.recordSpent("a backup code", redeemRequest(p.grantBackupCode), "invalid_code")
+			p.recordConsumed("a backup code", redeemRequest(p.grantBackupCode), "invalid_code")
 			p.codes = slices.DeleteFunc(p.codes, func(code string) bool { return code == p.grantBackupCode })
 			p.codesLeft, p.grantBackupCode = p.codesLeft-1, ""
 		}
@@ -522,21 +522,21 @@ func (w *worker) finishRecovery(p *person) {
 		}
 		p.events["recovered"]++
 	}
-	done := func(got apiResponse) { follows(); w.openSession(p, k, 1, r, got, false) }
-	w.try(p, "enrolment", r, done, func(r request) bool {
+	onAck := func(got apiResponse) { apply(); w.openSession(p, k, 1, r, got, false) }
+	w.try(p, "enrolment", r, onAck, func(r request) bool {
 		got := w.mustSend(p, r)
 		switch {
 		case got.ok():
-			done(got)
+			onAck(got)
 			return false
-		case got.code != challengeGone:
-			w.reportMismatch(p, "an enrolment is neither there nor not: %d %s", got.status, got.body)
+		case got.code != challengeNotFound:
+			w.reportMismatch(p, "the outcome of an enrolment is unclear: %d %s", got.status, got.body)
 			return false
 		}
-		follows()
+		apply()
 		p.keys = append(p.keys, k)
 		if !w.signInAgain(p, k) {
-			w.reportMismatch(p, "an enrolment spent its challenge, and its passkey is unknown")
+			w.reportMismatch(p, "an enrolment consumed its challenge, but its passkey is unknown")
 			return true
 		}
 		w.adoptLostSession(p)
@@ -550,7 +550,7 @@ func (w *worker) setUpTOTP(p *person, s *session) {
 		var shown struct{ Secret string }
 		w.read(p, got, &shown)
 		p.app = &totpApp{secret: shown.Secret}
-	}, func(request) bool { return false }) // a secret that nobody was shown; the next one takes its place
+	}, func(request) bool { return false }) // the secret was lost with the response; the next set-up replaces it
 }
 
 const totpStep = 30 // seconds
@@ -558,7 +558,7 @@ const totpStep = 30 // seconds
 func (a *totpApp) code(at int64) string {
 	code, err := totp.GenerateCode(a.secret, time.Unix(at*totpStep, 0))
 	if err != nil {
-		panic(err) // the server's own secret
+		panic(err) // the secret comes from the server
 	}
 	return code
 }
@@ -566,19 +566,19 @@ func (a *totpApp) code(at int64) string {
 func (w *worker) confirmTOTP(p *person, s *session) {
 	now := time.Now().Unix() / totpStep
 	r := request{http.MethodPost, "/v1/me/recovery/totp/confirm", map[string]string{"code": p.app.code(now)}, s}
-	done := func(apiResponse) {
+	onAck := func(apiResponse) {
 		p.app.confirmed, p.app.step = true, now
 		p.dropGrant()
 		p.grantBackupCode = ""
 		p.events["totp_added"]++
 	}
-	w.try(p, "app confirmed", r, done, func(r request) bool {
-		kept := w.hasTOTP(p)
-		if got := w.mustSend(p, r); got.ok() == kept {
-			w.reportMismatch(p, "an app is neither there nor not: %d %s", got.status, got.body)
+	w.try(p, "app confirmed", r, onAck, func(r request) bool {
+		committed := w.hasTOTP(p)
+		if got := w.mustSend(p, r); got.ok() == committed {
+			w.reportMismatch(p, "the outcome of an app's confirmation is unclear: %d %s", got.status, got.body)
 		}
-		done(apiResponse{})
-		return kept
+		onAck(apiResponse{})
+		return committed
 	})
 }
 
@@ -593,23 +593,23 @@ func (w *worker) redeemTOTP(p *person) {
 		return
 	}
 	r := request{method: http.MethodPost, path: "/v1/recovery/redeem", body: map[string]string{"user_id": me, "totp_code": p.app.code(at)}}
-	follows := func() {
+	apply := func() {
 		p.app.step = at
 		p.dropGrant()
 		p.grantBackupCode = ""
-		p.recordSpent("a code of an app", r, "invalid_code")
+		p.recordConsumed("an app code", r, "invalid_code")
 	}
-	done := func(got apiResponse) { follows(); w.recordGrant(p, "", got) }
-	w.try(p, "redeemed app code", r, done, func(r request) bool {
+	onAck := func(got apiResponse) { apply(); w.recordGrant(p, "", got) }
+	w.try(p, "redeemed app code", r, onAck, func(r request) bool {
 		got := w.mustSend(p, r)
 		switch {
 		case got.ok():
-			done(got)
+			onAck(got)
 			return false
 		case got.code != "invalid_code":
-			w.reportMismatch(p, "a code of an app is neither spent nor not: %d %s", got.status, got.body)
+			w.reportMismatch(p, "the outcome of a redeemed app code is unclear: %d %s", got.status, got.body)
 		}
-		follows()
+		apply()
 		return true
 	})
 }
