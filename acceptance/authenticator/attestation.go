@@ -13,14 +13,14 @@ type attestation struct {
 	Statement map[string]any
 }
 
-// attester vouches for a new passkey. The signature is made over what the relying party will see.
+// attester makes the attestation of a new passkey, over the data that the relying party receives.
 type attester func(c *ceremony, p *passkey, authenticatorData, clientDataJSON []byte) (attestation, error)
 
 func noAttestation(*ceremony, *passkey, []byte, []byte) (attestation, error) {
 	return attestation{Format: "none", Statement: map[string]any{}}, nil
 }
 
-// selfAttestation is section 8.2, with the new passkey's own key.
+// selfAttestation implements section 8.2 with the new passkey's own key.
 func selfAttestation(c *ceremony, p *passkey, authenticatorData, clientDataJSON []byte) (attestation, error) {
 	signature, err := p.sign(authenticatorData, clientDataJSON)
 	if err != nil {
@@ -29,7 +29,7 @@ func selfAttestation(c *ceremony, p *passkey, authenticatorData, clientDataJSON 
 	return attestation{Format: "packed", Statement: map[string]any{"alg": p.algorithm, "sig": c.signature(signature)}}, nil
 }
 
-// packed is section 8.2, with the attestation key of the batch.
+// packed implements section 8.2 with the attestation key of the batch.
 func (b *Batch) packed(c *ceremony, _ *passkey, authenticatorData, clientDataJSON []byte) (attestation, error) {
 	signature, err := sign(b.key, b.algorithm, authenticatorData, clientDataJSON)
 	if err != nil {
@@ -38,7 +38,7 @@ func (b *Batch) packed(c *ceremony, _ *passkey, authenticatorData, clientDataJSO
 	return attestation{Format: "packed", Statement: map[string]any{"alg": b.algorithm, "sig": c.signature(signature), "x5c": b.chain}}, nil
 }
 
-// u2f is section 8.6: neither the flags nor the counter are signed.
+// u2f implements section 8.6: neither the flags nor the counter are signed.
 func (b *Batch) u2f(c *ceremony, p *passkey, authenticatorData, clientDataJSON []byte) (attestation, error) {
 	key, err := p.coseKey()
 	if err != nil {
@@ -62,23 +62,23 @@ func (b *Batch) u2f(c *ceremony, p *passkey, authenticatorData, clientDataJSON [
 	return attestation{Format: "fido-u2f", Statement: map[string]any{"sig": c.signature(signature), "x5c": b.chain}}, nil
 }
 
-// attestationObject is laid out as in section 6.5.4.
+// attestationObject encodes the attestation object (section 6.5.4).
 func (a *Authenticator) attestationObject(c *ceremony, p *passkey, authenticatorData, clientDataJSON []byte) ([]byte, error) {
 	attest := a.attest
 	if attest == nil {
 		attest = noAttestation
 	}
-	made, err := attest(c, p, authenticatorData, clientDataJSON)
+	statement, err := attest(c, p, authenticatorData, clientDataJSON)
 	if err != nil {
 		return nil, err
 	}
 	if c.attestation != nil {
-		made = *c.attestation
+		statement = *c.attestation
 	}
 	if c.rewriteStatement != nil {
-		c.rewriteStatement(made.Statement)
+		c.rewriteStatement(statement.Statement)
 	}
-	object := map[string]any{"fmt": made.Format, "attStmt": made.Statement, "authData": authenticatorData}
+	object := map[string]any{"fmt": statement.Format, "attStmt": statement.Statement, "authData": authenticatorData}
 	if c.rewriteObject != nil {
 		c.rewriteObject(object)
 	}

@@ -1,11 +1,11 @@
-// Package authenticator plays a browser and its authenticator in memory, so that tests can hold real ceremonies: with
-// real keys, real CBOR and the JSON that PublicKeyCredential.toJSON() would have made.
+// Package authenticator implements a browser and its authenticator in memory, so that tests can perform real ceremonies: with
+// real keys, real CBOR and the JSON of PublicKeyCredential.toJSON().
 //
-// It is honest unless a test asks otherwise. A [Variation] makes a single answer differ in one respect and signs what
-// came of it with the passkey's own key, so that only the rule about that respect can refuse it.
+// Its responses are valid unless a test changes them. A [Variation] changes one property of one response and signs the result
+// with the passkey's key, so that only the rule about that property can reject it.
 //
-// Two things that a browser does are left out, because a server must not rely on them: it does not check that the RP id
-// belongs to its origin, and it never asks anybody.
+// It omits two steps of a browser, because a server must not rely on them: it does not check that the RP ID matches its
+// origin, and it does not ask the user.
 package authenticator
 
 import (
@@ -15,17 +15,17 @@ import (
 	"sync"
 )
 
-// What a browser would throw, by the DOMException's name.
+// The errors that a browser would throw, by the name of the DOMException.
 var (
-	// ErrInvalidState: this authenticator holds one of the excluded credentials already.
+	// ErrInvalidState: this authenticator already has one of the excluded credentials.
 	ErrInvalidState = errors.New("InvalidStateError: a passkey is registered on this authenticator already")
-	// ErrNotAllowed: no passkey fits the request.
+	// ErrNotAllowed: no passkey matches the request.
 	ErrNotAllowed = errors.New("NotAllowedError: there is no passkey for this request")
-	// ErrNotSupported: the relying party accepts no algorithm that this authenticator has.
+	// ErrNotSupported: this authenticator supports none of the algorithms that the relying party accepts.
 	ErrNotSupported = errors.New("NotSupportedError: no offered algorithm is supported")
 )
 
-// Authenticator is a browser at one origin with an authenticator built in. It may be used from several goroutines.
+// Authenticator is a browser at one origin with a built-in authenticator. It is safe for concurrent use.
 type Authenticator struct {
 	origin      string
 	algorithms  []Algorithm
@@ -37,7 +37,7 @@ type Authenticator struct {
 	passkeys []*passkey
 }
 
-// Option says what kind of authenticator it is.
+// Option configures an Authenticator.
 type Option func(*Authenticator)
 
 // New returns an authenticator without passkeys whose browser is at the given origin. By default it supports every
@@ -55,36 +55,36 @@ func WithAlgorithms(algorithms ...Algorithm) Option {
 	return func(a *Authenticator) { a.algorithms = algorithms }
 }
 
-// WithAAGUID names the authenticator's model; the default is the zero AAGUID, which names none.
+// WithAAGUID sets the AAGUID of the authenticator's model; the default is the zero AAGUID, which names no model.
 func WithAAGUID(aaguid [16]byte) Option {
 	return func(a *Authenticator) { a.aaguid = aaguid }
 }
 
-// DeviceBound makes a security key: its passkeys are not eligible for backup and count their uses, beginning with 1 at
-// registration.
+// DeviceBound makes the authenticator a security key: its passkeys are not eligible for backup and have a signature counter,
+// which is 1 at registration.
 func DeviceBound() Option {
 	return func(a *Authenticator) { a.deviceBound = true }
 }
 
-// SelfAttested makes new passkeys vouch for themselves (the "packed" format with the passkey's own key), whatever
-// attestation the relying party asks for.
+// SelfAttested adds a self attestation to new passkeys (the "packed" format with the passkey's own key), whatever attestation
+// conveyance the relying party requests.
 func SelfAttested() Option {
 	return func(a *Authenticator) { a.attest = selfAttestation }
 }
 
-// Attested makes the batch vouch for new passkeys (the "packed" format with its attestation key and certificates), whatever
-// attestation the relying party asks for.
-func Attested(by *Batch) Option {
-	return func(a *Authenticator) { a.attest = by.packed }
+// Attested adds a basic attestation of the batch to new passkeys (the "packed" format with its attestation key and
+// certificates), whatever attestation conveyance the relying party requests.
+func Attested(batch *Batch) Option {
+	return func(a *Authenticator) { a.attest = batch.packed }
 }
 
-// AttestedU2F makes a key of before FIDO2, which speaks the format "fido-u2f". Its passkeys are of ES256 and it has the zero
-// AAGUID; unlike a real one it says that it verified its user.
-func AttestedU2F(by *Batch) Option {
-	return func(a *Authenticator) { a.attest, a.algorithms = by.u2f, []Algorithm{ES256} }
+// AttestedU2F makes the authenticator a key from before FIDO2, with the format "fido-u2f". Its algorithm is ES256 and its
+// AAGUID is zero. Unlike a real one it reports user verification.
+func AttestedU2F(batch *Batch) Option {
+	return func(a *Authenticator) { a.attest, a.algorithms = batch.u2f, []Algorithm{ES256} }
 }
 
-// Origin is where the authenticator's browser is.
+// Origin returns the origin of the browser.
 func (a *Authenticator) Origin() string { return a.origin }
 
 func (a *Authenticator) attachment() string {
@@ -101,7 +101,7 @@ func (a *Authenticator) transports() []string {
 	return []string{"hybrid", "internal"}
 }
 
-// supported returns the first of the relying party's algorithms, which are in its order of preference.
+// supported returns the first algorithm of the relying party, in its order of preference, that the authenticator supports.
 func (a *Authenticator) supported(offered []credentialParameters) (Algorithm, error) {
 	for _, p := range offered {
 		if p.Type == publicKeyType && slices.Contains(a.algorithms, p.Algorithm) {
@@ -115,7 +115,7 @@ func (a *Authenticator) holdsAny(rpID string, listed []credentialDescriptor) boo
 	return slices.ContainsFunc(a.passkeys, func(p *passkey) bool { return p.rpID == rpID && lists(listed, p.id) })
 }
 
-// choose returns the newest passkey that fits, as a person would who always takes the first suggestion.
+// choose returns the newest matching passkey.
 func (a *Authenticator) choose(rpID string, allowed []credentialDescriptor, userHandle []byte) (*passkey, error) {
 	for _, p := range slices.Backward(a.passkeys) {
 		if p.rpID == rpID && (len(allowed) == 0 || lists(allowed, p.id)) && (userHandle == nil || bytes.Equal(userHandle, p.userHandle)) {

@@ -9,9 +9,9 @@ import (
 	"net/url"
 )
 
-// ceremony is an answer in the making: what an honest client would say, until a Variation changes it.
+// ceremony is a response that is being built: valid until a Variation changes it.
 type ceremony struct {
-	userHandle []byte // of the passkey to choose; nil if any will do
+	userHandle []byte // of the passkey to choose; nil for any
 
 	clientData        clientData
 	rewriteClientData func([]byte) []byte
@@ -35,7 +35,7 @@ type ceremony struct {
 	credProps           *CredProps
 }
 
-// clientData is CollectedClientData, its members in the order in which browsers serialize them (WebAuthn Level 3,
+// clientData is CollectedClientData, with its members in the order of the serialization (WebAuthn Level 3,
 // section 5.8.1.1).
 type clientData struct {
 	Type        string `json:"type"`
@@ -69,11 +69,11 @@ func (c *ceremony) idOf(p *passkey) []byte {
 	return p.id
 }
 
-func (c *ceremony) signature(honest []byte) []byte {
+func (c *ceremony) signature(valid []byte) []byte {
 	if c.rewriteSignature == nil {
-		return honest
+		return valid
 	}
-	return c.rewriteSignature(honest)
+	return c.rewriteSignature(valid)
 }
 
 func (c *ceremony) clientDataJSON() ([]byte, error) {
@@ -90,7 +90,7 @@ func (c *ceremony) clientDataJSON() ([]byte, error) {
 	return encoded, nil
 }
 
-// authenticatorData is laid out as in WebAuthn Level 3, section 6.1.
+// authenticatorData encodes the authenticator data (WebAuthn Level 3, section 6.1).
 func (c *ceremony) authenticatorData(p *passkey, attested []byte) []byte {
 	rpIDHash := sha256.Sum256([]byte(c.rpID))
 	signCount := p.signCount

@@ -9,7 +9,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// ctap2 is the canonical CBOR that authenticators speak (CTAP 2.1, section 8).
+// ctap2 is the canonical CBOR encoding of authenticators (CTAP 2.1, section 8).
 var ctap2 = func() cbor.EncMode {
 	mode, err := cbor.CTAP2EncOptions().EncMode()
 	if err != nil {
@@ -18,8 +18,8 @@ var ctap2 = func() cbor.EncMode {
 	return mode
 }()
 
-// Create answers navigator.credentials.create() for the given PublicKeyCredentialCreationOptionsJSON, and keeps the new
-// passkey. Beside the Err variables of this package it returns an error for options that it cannot read.
+// Create implements navigator.credentials.create() for PublicKeyCredentialCreationOptionsJSON and stores the new passkey. It
+// returns one of the Err variables of this package, or another error for options that it cannot decode.
 func (a *Authenticator) Create(optionsJSON []byte, variations ...Variation) (RegistrationResponse, error) {
 	var options creationOptions
 	if err := json.Unmarshal(optionsJSON, &options); err != nil {
@@ -91,7 +91,7 @@ func (a *Authenticator) register(c *ceremony, p *passkey) (RegistrationResponse,
 	}, nil
 }
 
-// attestedCredentialData is laid out as in WebAuthn Level 3, section 6.5.1.
+// attestedCredentialData encodes the attested credential data (WebAuthn Level 3, section 6.5.1).
 func (a *Authenticator) attestedCredentialData(c *ceremony, p *passkey) ([]byte, error) {
 	key, err := p.coseKey()
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Get answers navigator.credentials.get() for the given PublicKeyCredentialRequestOptionsJSON. Beside the Err variables
-// of this package it returns an error for options that it cannot read.
+// Get implements navigator.credentials.get() for PublicKeyCredentialRequestOptionsJSON. It returns one of the Err variables of
+// this package, or another error for options that it cannot decode.
 func (a *Authenticator) Get(optionsJSON []byte, variations ...Variation) (AuthenticationResponse, error) {
 	var options requestOptions
 	if err := json.Unmarshal(optionsJSON, &options); err != nil {

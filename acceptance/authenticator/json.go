@@ -7,7 +7,7 @@ import (
 
 const publicKeyType = "public-key"
 
-// Base64URL is binary that JSON carries as unpadded base64url.
+// Base64URL is binary data that is unpadded base64url in JSON.
 type Base64URL []byte
 
 func (b Base64URL) String() string { return base64.RawURLEncoding.EncodeToString(b) }
@@ -61,7 +61,7 @@ type AssertionResponse struct {
 	UserHandle        Base64URL `json:"userHandle,omitempty"`
 }
 
-// ClientExtensionResults holds the outputs of the extensions that this client knows and was asked for.
+// ClientExtensionResults are the outputs of the requested extensions that this client supports.
 type ClientExtensionResults struct {
 	CredProps *CredProps `json:"credProps,omitempty"`
 }

@@ -15,24 +15,23 @@ import (
 	"time"
 )
 
-// MetadataService plays that of the FIDO Alliance, which tells relying parties whom to believe (FIDO Metadata Service,
-// version 3).
+// MetadataService implements the FIDO Metadata Service, version 3, which publishes the trust anchors of authenticators.
 type MetadataService struct {
 	root  *x509.Certificate
 	key   *ecdsa.PrivateKey
 	chain []string // base64 of DER, the signer's certificate first
 }
 
-// Model is what the service says about a model of authenticators.
+// Model is the metadata of an authenticator model.
 type Model struct {
 	AAGUID     [16]byte
 	Vendors    []*Vendor
 	Types      []string // of attestation; basic_full if nil
 	Statuses   []string // FIDO_CERTIFIED_L1 if nil
-	LastChange string   // a day; 2020-01-01 if ""
+	LastChange string   // a date; 2020-01-01 if ""
 }
 
-// NewMetadataService founds one.
+// NewMetadataService returns a service with a new root certificate and signing key.
 func NewMetadataService() (*MetadataService, error) {
 	ca, err := NewVendor("Metadata root")
 	if err != nil {
@@ -53,10 +52,10 @@ func NewMetadataService() (*MetadataService, error) {
 	return &MetadataService{root: ca.root, key: key, chain: []string{base64.StdEncoding.EncodeToString(raw)}}, nil
 }
 
-// Root is the certificate that relying parties know it by.
+// Root returns the trust anchor of the service's signature.
 func (s *MetadataService) Root() *x509.Certificate { return s.root }
 
-// BLOB is what it publishes.
+// BLOB returns the signed metadata BLOB.
 func (s *MetadataService) BLOB(nextUpdate time.Time, models ...Model) ([]byte, error) {
 	entries := make([]any, len(models))
 	for i, m := range models {
@@ -67,7 +66,7 @@ func (s *MetadataService) BLOB(nextUpdate time.Time, models ...Model) ([]byte, e
 	})
 }
 
-// Sign makes a JWT of whatever header and payload.
+// Sign returns a signed JWT of the header and the payload.
 func (s *MetadataService) Sign(header, payload any) ([]byte, error) {
 	var parts []string
 	for _, part := range []any{header, payload} {
@@ -88,8 +87,8 @@ func (s *MetadataService) Sign(header, payload any) ([]byte, error) {
 
 func (m Model) entry() map[string]any {
 	roots := make([]string, len(m.Vendors))
-	for i, maker := range m.Vendors {
-		roots[i] = base64.StdEncoding.EncodeToString(maker.root.Raw)
+	for i, vendor := range m.Vendors {
+		roots[i] = base64.StdEncoding.EncodeToString(vendor.root.Raw)
 	}
 	types, statuses := m.Types, m.Statuses
 	if types == nil {

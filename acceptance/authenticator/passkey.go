@@ -68,7 +68,7 @@ func sign(key crypto.Signer, algorithm Algorithm, authenticatorData, clientDataJ
 	return key.Sign(rand.Reader, digest[:], crypto.SHA256)
 }
 
-// coseKey is the public key as a COSE_Key (RFC 9052, section 7; RFC 9053, section 7; RFC 8230, section 4).
+// coseKey returns the public key as a COSE_Key (RFC 9052, section 7; RFC 9053, section 7; RFC 8230, section 4).
 func (p *passkey) coseKey() (map[int]any, error) {
 	const kty, alg = 1, 3
 	switch k := p.key.Public().(type) {

@@ -1,7 +1,7 @@
 package authenticator
 
-// Variation makes one answer differ from what an honest client with the newest passkey would say. Content is changed
-// before it is signed; only ForgeSignature breaks the signature itself.
+// Variation changes one response. Without variations, a response is valid and from the newest passkey. Content is changed
+// before it is signed; only ForgeSignature breaks the signature.
 type Variation func(*ceremony)
 
 // Flags is the flags octet of authenticator data (WebAuthn Level 3, section 6.1).
@@ -16,8 +16,7 @@ const (
 	ExtensionData          Flags = 1 << 7
 )
 
-// Choose is what a person does whose device holds passkeys of several accounts: they take that of the given user
-// handle.
+// Choose selects the passkey with the user handle, on a device with passkeys of several accounts.
 func Choose(userHandle []byte) Variation {
 	return func(c *ceremony) { c.userHandle = userHandle }
 }
@@ -27,48 +26,47 @@ func ForgeType(ceremonyType string) Variation {
 	return func(c *ceremony) { c.clientData.Type = ceremonyType }
 }
 
-// ForgeChallenge answers another challenge than the one that was asked.
+// ForgeChallenge replaces the client data's challenge.
 func ForgeChallenge(challenge []byte) Variation {
 	return func(c *ceremony) { c.clientData.Challenge = Base64URL(challenge).String() }
 }
 
-// ForgeOrigin answers from another origin.
+// ForgeOrigin replaces the client data's origin.
 func ForgeOrigin(origin string) Variation {
 	return func(c *ceremony) { c.clientData.Origin = origin }
 }
 
-// ForgeCrossOrigin answers from a frame that is not of its page's origin. The client data has no topOrigin if it is
-// empty.
+// ForgeCrossOrigin sets the client data of a frame whose origin differs from that of the page. An empty topOrigin is omitted.
 func ForgeCrossOrigin(topOrigin string) Variation {
 	return func(c *ceremony) { c.clientData.CrossOrigin, c.clientData.TopOrigin = true, topOrigin }
 }
 
 // ForgeClientDataJSON rewrites the serialized client data.
-func ForgeClientDataJSON(rewrite func(honest []byte) []byte) Variation {
+func ForgeClientDataJSON(rewrite func(valid []byte) []byte) Variation {
 	return func(c *ceremony) { c.rewriteClientData = rewrite }
 }
 
-// ForgeRPID answers for another relying party.
+// ForgeRPID replaces the RP ID whose hash is in the authenticator data.
 func ForgeRPID(rpID string) Variation {
 	return func(c *ceremony) { c.rpID = rpID }
 }
 
-// ForgeFlags raises and lowers flags of the authenticator data.
-func ForgeFlags(raise, lower Flags) Variation {
-	return func(c *ceremony) { c.flags = c.flags&^lower | raise }
+// ForgeFlags sets and clears flags of the authenticator data.
+func ForgeFlags(set, unset Flags) Variation {
+	return func(c *ceremony) { c.flags = c.flags&^unset | set }
 }
 
-// ForgeSignCount replaces the signature counter of this one answer.
+// ForgeSignCount replaces the signature counter of this response.
 func ForgeSignCount(count uint32) Variation {
 	return func(c *ceremony) { c.signCount = &count }
 }
 
 // ForgeAuthenticatorData rewrites the whole authenticator data.
-func ForgeAuthenticatorData(rewrite func(honest []byte) []byte) Variation {
+func ForgeAuthenticatorData(rewrite func(valid []byte) []byte) Variation {
 	return func(c *ceremony) { c.rewriteAuthenticatorData = rewrite }
 }
 
-// ForgeCredentialID makes the new passkey under the given id, for instance one that somebody has registered already.
+// ForgeCredentialID sets the id of the new passkey, for instance to one that is already registered.
 func ForgeCredentialID(id []byte) Variation {
 	return func(c *ceremony) { c.credentialID = id }
 }
@@ -83,8 +81,8 @@ func ForgeAttestation(format string, statement map[string]any) Variation {
 	return func(c *ceremony) { c.attestation = &attestation{Format: format, Statement: statement} }
 }
 
-// ForgeEncodedKey rewrites the new passkey's public key as it is written in CBOR.
-func ForgeEncodedKey(rewrite func(honest []byte) []byte) Variation {
+// ForgeEncodedKey rewrites the new passkey's public key in its CBOR encoding.
+func ForgeEncodedKey(rewrite func(valid []byte) []byte) Variation {
 	return func(c *ceremony) { c.rewriteEncodedKey = rewrite }
 }
 
@@ -98,33 +96,33 @@ func ForgeAttestationObject(rewrite func(object map[string]any)) Variation {
 	return func(c *ceremony) { c.rewriteObject = rewrite }
 }
 
-// ForgeEncodedObject rewrites the attestation object as it is written in CBOR.
-func ForgeEncodedObject(rewrite func(honest []byte) []byte) Variation {
+// ForgeEncodedObject rewrites the attestation object in its CBOR encoding.
+func ForgeEncodedObject(rewrite func(valid []byte) []byte) Variation {
 	return func(c *ceremony) { c.rewriteEncodedObject = rewrite }
 }
 
-// ForgeCredProps replaces what the client says about the new passkey; nil makes it say nothing.
+// ForgeCredProps replaces the output of the credProps extension; nil omits it.
 func ForgeCredProps(properties *CredProps) Variation {
 	return func(c *ceremony) { c.credProps = properties }
 }
 
-// ForgeAnswerID names another credential in the answer than the one that made it.
+// ForgeAnswerID replaces the credential id of the response.
 func ForgeAnswerID(id []byte) Variation {
 	return func(c *ceremony) { c.answerID = id }
 }
 
-// ForgeUserHandle replaces the user handle of the answer; nil leaves it out.
+// ForgeUserHandle replaces the user handle of the response; nil omits it.
 func ForgeUserHandle(userHandle []byte) Variation {
 	return func(c *ceremony) { c.answerUserHandle = &userHandle }
 }
 
 // ForgeSignature rewrites the signature of an assertion or an attestation.
-func ForgeSignature(rewrite func(honest []byte) []byte) Variation {
+func ForgeSignature(rewrite func(valid []byte) []byte) Variation {
 	return func(c *ceremony) { c.rewriteSignature = rewrite }
 }
 
-// IncludeAttestedData sends the passkey's attested credential data with an assertion, as some authenticators did until 2019 and none may
-// (WebAuthn Level 3, section 6.1).
+// IncludeAttestedData adds the attested credential data to an assertion, as some authenticators did until 2019, although it is
+// not allowed (WebAuthn Level 3, section 6.1).
 func IncludeAttestedData() Variation {
 	return func(c *ceremony) { c.flags, c.includeAttestedData = c.flags|AttestedCredentialData, true }
 }

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Whoever builds the same sources gets the same bytes, wherever they lie and whether git knows them; so anybody can find out
-// whether a binary is what it is said to be.
+// Two builds of the same sources give the same bytes, in any folder and with or without git, so that users can verify a
+// binary.
 func TestBuild_IsReproducible(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("make is not installed")
@@ -25,17 +25,17 @@ func TestBuild_IsReproducible(t *testing.T) {
 	}
 	isStatic(t, filepath.Join(one, "bin", "keylodge"))
 	run(t, one, "make", "build", "VERSION=v1.2.3")
-	if said := run(t, one, filepath.Join("bin", "keylodge"), "version"); !strings.Contains(said, "v1.2.3") {
-		t.Errorf("a release says that it is %s", said)
+	if output := run(t, one, filepath.Join("bin", "keylodge"), "version"); !strings.Contains(output, "v1.2.3") {
+		t.Errorf("the version of a release is %s", output)
 	}
 	for _, path := range append(goEnv(t, "GOROOT", "GOMODCACHE", "GOCACHE"), one, another) {
 		if path != "" && bytes.Contains(first, []byte(path)) {
-			t.Errorf("the binary has %s in it", path)
+			t.Errorf("the binary contains %s", path)
 		}
 	}
 }
 
-// build copies the sources and returns what `make build` makes of them there.
+// build copies the sources to a folder, runs `make build` there, and returns the binary.
 func build(t *testing.T, folder string, underGit bool) []byte {
 	t.Helper()
 	sources := os.DirFS(filepath.Join("..", ".."))
@@ -47,7 +47,7 @@ func build(t *testing.T, folder string, underGit bool) []byte {
 			return fs.SkipDir
 		case entry.IsDir():
 			return os.MkdirAll(filepath.Join(folder, path), 0o755)
-		case !entry.Type().IsRegular() || strings.HasPrefix(entry.Name(), "keylodge."): // somebody's own installation
+		case !entry.Type().IsRegular() || strings.HasPrefix(entry.Name(), "keylodge."): // data of a local server
 			return nil
 		}
 		text, err := fs.ReadFile(sources, path)
@@ -76,32 +76,32 @@ func run(t *testing.T, folder, name string, arguments ...string) string {
 	t.Helper()
 	command := exec.Command(name, arguments...)
 	command.Dir = folder
-	// What the make that runs this test tells those below it is not meant for this one.
+	// The variables of a make that runs this test must not reach this make.
 	command.Env = slices.DeleteFunc(os.Environ(), func(setting string) bool {
 		return strings.HasPrefix(setting, "MAKE") || strings.HasPrefix(setting, "MFLAGS") || strings.HasPrefix(setting, "GIT_")
 	})
-	said, err := command.CombinedOutput()
+	output, err := command.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%s %q: %v\n%s", name, arguments, err, said)
+		t.Fatalf("%s %q: %v\n%s", name, arguments, err, output)
 	}
-	return string(said)
+	return string(output)
 }
 
 func goEnv(t *testing.T, names ...string) []string {
 	t.Helper()
-	said, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
+	output, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Split(strings.TrimSpace(string(said)), "\n")
+	return strings.Split(strings.TrimSpace(string(output)), "\n")
 }
 
-// isStatic looks for an interpreter and for libraries, on systems whose programs are ELF files.
+// isStatic fails the test if the binary needs a dynamic linker. It checks ELF files only.
 func isStatic(t *testing.T, path string) {
 	t.Helper()
 	file, err := elf.Open(path)
 	if err != nil {
-		t.Logf("not looked at: %v", err)
+		t.Logf("not checked: %v", err)
 		return
 	}
 	defer file.Close()

@@ -1,2 +1,2 @@
-// Package build holds what `make build` makes to its promises.
+// Package build tests the binary that `make build` makes: reproducible, static, and with its version.
 package build

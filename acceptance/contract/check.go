@@ -25,23 +25,23 @@ func (c *Contract) check(request *http.Request, sent []byte, response *http.Resp
 		declared.content = nil
 	}
 	if err := declared.check(response.Header, answered); err != nil {
-		return fmt.Errorf("the answer breaks the contract: %w", err)
+		return fmt.Errorf("the response violates the contract: %w", err)
 	}
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return nil
 	}
 	if err := operation.check(request, inPath, sent); err != nil {
-		return fmt.Errorf("the request was accepted and breaks the contract: %w", err)
+		return fmt.Errorf("the accepted request violates the contract: %w", err)
 	}
 	return nil
 }
 
-// isPage tells Keylodge's own page, which is for people.
+// isPage reports whether a request is for Keylodge's own page, which is not part of the API.
 func isPage(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/assets/"))
 }
 
-// isPreflight tells the question of a browser that asks for leave (Fetch standard, section 3.2.2).
+// isPreflight reports whether a request is a CORS preflight (Fetch standard, section 3.2.2).
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 }
@@ -90,7 +90,7 @@ func (o operation) check(request *http.Request, inPath map[string]string, sent [
 	return o.body.content.check(request.Header.Get("Content-Type"), sent)
 }
 
-// checkSecurity looks for what authenticates the request. Whether that is any good, the server has judged.
+// checkSecurity checks that the request has credentials. The server has verified them.
 func (o operation) checkSecurity(request *http.Request) error {
 	for _, credentials := range o.security {
 		if !slices.ContainsFunc(credentials, func(c credential) bool { return !c.isPresent(request) }) {
@@ -98,12 +98,12 @@ func (o operation) checkSecurity(request *http.Request) error {
 		}
 	}
 	if len(o.security) > 0 {
-		return fmt.Errorf("it carries none of %v", o.security)
+		return fmt.Errorf("the request has none of %v", o.security)
 	}
 	return nil
 }
 
-// check tries a value as the text that it is and, where a number is wanted, as one.
+// check validates each value as text and, if that fails, as a JSON value such as a number.
 func (v value) check(given []string) error {
 	if len(given) == 0 {
 		if v.required {
@@ -134,7 +134,7 @@ func (c content) check(contentType string, body []byte) error {
 	}
 	decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("it is no JSON: %w", err)
+		return fmt.Errorf("invalid JSON: %w", err)
 	}
 	return schema.Validate(decoded)
 }

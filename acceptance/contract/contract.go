@@ -1,5 +1,5 @@
-// Package contract holds what goes over the wire to an OpenAPI 3.1 document: every answer of the server, and every
-// request that the server was content with. A story may send rubbish on purpose, as long as it is refused.
+// Package contract validates HTTP exchanges against an OpenAPI 3.1 document: each response, and each request that the server
+// accepted. Tests may send invalid requests that the server rejects.
 package contract
 
 import (
@@ -14,18 +14,18 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Contract is an OpenAPI document that is to be kept.
+// Contract is an OpenAPI document to validate exchanges against.
 type Contract struct {
 	operations []operation
-	unmatched  operation // stands in for the one that a request was for, if there is none
+	unmatched  operation // for requests that match no operation
 }
 
 type operation struct {
 	method     string
-	path       *regexp.Regexp // its groups are the parameters in it
+	path       *regexp.Regexp // with a group for each parameter
 	parameters []parameter
 	body       body
-	security   []requirement // one of them is enough
+	security   []requirement // alternatives
 	responses  map[int]response
 }
 
@@ -36,7 +36,7 @@ type parameter struct {
 	value
 }
 
-// value is that of a parameter or a header.
+// value describes the value of a parameter or a header.
 type value struct {
 	required bool
 	schema   *jsonschema.Schema
@@ -47,13 +47,13 @@ type body struct {
 	content  content
 }
 
-// content are schemas by media type.
+// content maps media types to schemas.
 type content map[string]*jsonschema.Schema
 
-// requirement is what a request has to carry, all of it.
+// requirement lists the credentials that a request needs together.
 type requirement []credential
 
-// credential is one part of it, by the name of its security scheme. Its place is cookie, header or bearer.
+// credential is a credential of a security scheme. Its location is cookie, header or bearer.
 type credential struct{ scheme, location, name string }
 
 func (c credential) String() string { return c.scheme }
@@ -61,7 +61,7 @@ func (c credential) String() string { return c.scheme }
 func (c credential) isPresent(request *http.Request) bool {
 	switch c.location {
 	case "cookie":
-		// The __Host- prefix is for https. On http://localhost there can be none.
+		// The __Host- prefix needs https, so on http://localhost the cookie's name has none.
 		_, missing := request.Cookie(c.name)
 		_, plainMissing := request.Cookie(strings.TrimPrefix(c.name, "__Host-"))
 		return missing == nil || plainMissing == nil
@@ -77,8 +77,8 @@ type response struct {
 	content content
 }
 
-// Any request may be answered so before it has come to an operation. The document has these answers among its
-// components, and says so in its introduction.
+// Responses that any request may get before it reaches an operation. The document describes them in its introduction and has
+// them among its components.
 var (
 	commonResponses = map[int]string{
 		http.StatusBadRequest:                  "Unreadable",
@@ -92,7 +92,7 @@ var (
 	}
 )
 
-// Load reads a document. It takes it to be valid OpenAPI but for the schemas, which it compiles.
+// Load reads a document and compiles its schemas. It does not check the rest of the document.
 func Load(file string) (*Contract, error) {
 	document, err := open(file)
 	if err != nil {
@@ -110,7 +110,7 @@ func Load(file string) (*Contract, error) {
 	return contract, r.err
 }
 
-// reader reads the parts of a document and keeps the first error.
+// reader reads the parts of a document and records the first error.
 type reader struct {
 	document *document
 	err      error
@@ -118,11 +118,11 @@ type reader struct {
 
 func (r *reader) operation(method, path string, item, at node) operation {
 	pattern := strings.NewReplacer(`\{`, `(?P<`, `\}`, `>[^/]+)`).Replace(regexp.QuoteMeta(path))
-	answers := r.components(commonResponses)
-	for status, response := range at.at("responses").members() {
+	responses := r.components(commonResponses)
+	for status, node := range at.at("responses").members() {
 		code, err := strconv.Atoi(status)
 		r.setError(err)
-		answers[code] = r.response(response)
+		responses[code] = r.response(node)
 	}
 	return operation{
 		method:     strings.ToUpper(method),
@@ -130,13 +130,13 @@ func (r *reader) operation(method, path string, item, at node) operation {
 		parameters: append(r.parameters(item), r.parameters(at)...),
 		body:       body{at.at("requestBody", "required").isTrue(), r.content(at.at("requestBody"))},
 		security:   r.security(at),
-		responses:  answers,
+		responses:  responses,
 	}
 }
 
-func (r *reader) parameters(of node) []parameter {
+func (r *reader) parameters(n node) []parameter {
 	var all []parameter
-	for _, at := range of.at("parameters").members() {
+	for _, at := range n.at("parameters").members() {
 		list := at.at("explode").value == false
 		value := r.value(at)
 		if list {
@@ -149,28 +149,28 @@ func (r *reader) parameters(of node) []parameter {
 	return all
 }
 
-func (r *reader) security(of node) []requirement {
+func (r *reader) security(n node) []requirement {
 	var all []requirement
-	for _, schemes := range of.at("security").members() {
-		each := requirement{}
+	for _, schemes := range n.at("security").members() {
+		required := requirement{}
 		for name := range schemes.members() {
 			scheme := r.document.top().at("components", "securitySchemes", name)
-			place := cmp.Or(scheme.at("in").text(), scheme.at("scheme").text())
-			each = append(each, credential{name, place, scheme.at("name").text()})
+			location := cmp.Or(scheme.at("in").text(), scheme.at("scheme").text())
+			required = append(required, credential{name, location, scheme.at("name").text()})
 		}
-		all = append(all, each)
+		all = append(all, required)
 	}
 	return all
 }
 
 func (r *reader) components(named ...map[int]string) map[int]response {
-	answers := map[int]response{}
+	responses := map[int]response{}
 	for _, names := range named {
 		for status, name := range names {
-			answers[status] = r.response(r.document.top().at("components", "responses", name))
+			responses[status] = r.response(r.document.top().at("components", "responses", name))
 		}
 	}
-	return answers
+	return responses
 }
 
 func (r *reader) response(at node) response {
@@ -184,9 +184,9 @@ func (r *reader) response(at node) response {
 	return response{headers, r.content(at)}
 }
 
-func (r *reader) content(of node) content {
+func (r *reader) content(n node) content {
 	schemas := content{}
-	for mediaType, at := range of.at("content").members() {
+	for mediaType, at := range n.at("content").members() {
 		schemas[mediaType] = r.schema(at)
 	}
 	return schemas
@@ -194,8 +194,8 @@ func (r *reader) content(of node) content {
 
 func (r *reader) value(at node) value { return value{at.at("required").isTrue(), r.schema(at)} }
 
-func (r *reader) schema(of node) *jsonschema.Schema {
-	schema, err := of.member("schema").schema()
+func (r *reader) schema(n node) *jsonschema.Schema {
+	schema, err := n.member("schema").schema()
 	r.setError(err)
 	return schema
 }
@@ -206,8 +206,8 @@ func (r *reader) setError(err error) {
 	}
 }
 
-// operationFor returns the parameters in the request's path as well, each without its percent-encoding: a "/" within one is "%2F". A
-// HEAD is a GET.
+// operationFor returns the operation of a request and the decoded parameters in its path: a "/" within a parameter is encoded
+// as "%2F". A HEAD request belongs to the GET operation.
 func (c *Contract) operationFor(request *http.Request) (operation, map[string]string) {
 	method := request.Method
 	if method == http.MethodHead {

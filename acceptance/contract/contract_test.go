@@ -15,15 +15,15 @@ const document = "../../adapters/httpapi/openapi.json"
 
 func load(t *testing.T) *contract.Contract {
 	t.Helper()
-	kept, err := contract.Load(document)
+	c, err := contract.Load(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kept
+	return c
 }
 
 func TestWatch_AcceptsValidExchanges(t *testing.T) {
-	kept := load(t)
+	c := load(t)
 	for name, e := range map[string]exchange{
 		"an answer":                      getConfig(),
 		"a request with a body":          signIn(),
@@ -35,25 +35,25 @@ func TestWatch_AcceptsValidExchanges(t *testing.T) {
 		"an id in the path":              renamePasskey(),
 		"an answer without a body":       signOut(),
 		"HEAD":                           getConfig().to("HEAD", "/v1/config").answering(config, ""),
-		"no body where none is needed":   signIn().to("POST", "/v1/login/options").sending(verify, "").answering(signedIn, begun),
+		"no body where none is needed":   signIn().to("POST", "/v1/login/options").sending(verify, "").answering(signedIn, ceremony),
 		"the other transport":            signIn().answering(csrf, tokens).answering(`"transport":"cookie"`, `"transport":"bearer"`),
-		"a refusal":                      unauthenticated(),
-		"rubbish that is refused":        invalidRequest().sendingHeader("Content-Type", "application/json").sending("", "["),
-		"an address that is not there":   notFound(),
-		"a method that is not there":     methodNotAllowed(),
-		"a refusal before any operation": headersTooLarge(),
-		"a refusal before any address":   headersTooLarge().to("GET", "/v1/nothing"),
+		"a problem":                      unauthenticated(),
+		"an invalid rejected request":    invalidRequest().sendingHeader("Content-Type", "application/json").sending("", "["),
+		"an unknown path":                notFound(),
+		"an unknown method":              methodNotAllowed(),
+		"a problem before any operation": headersTooLarge(),
+		"a problem before any path":      headersTooLarge().to("GET", "/v1/nothing"),
 		"a preflight":                    preflight(),
 		"the page":                       openPage(),
 		"an asset of the page":           openPage().to("HEAD", "/assets/app.js").answeringStatus(304),
 	} {
-		if err := e.violation(t, kept); err != nil {
+		if err := e.violation(t, c); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// violation is an exchange in which something is wrong, and what a reader of the failure would look for.
+// violation is an invalid exchange, and a text that its report must contain.
 type violation struct {
 	exchange
 	want string
@@ -61,30 +61,30 @@ type violation struct {
 
 func TestWatch_ReportsInvalidResponses(t *testing.T) {
 	requireReported(t, map[string]violation{
-		"a status that is not declared":          {getConfig().answeringStatus(202), "not declared"},
-		"an address that should not be there":    {getConfig().to("GET", "/v1/secrets"), "not declared"},
-		"an address that ends like another":      {getConfig().to("GET", "/other/v1/config"), "not declared"},
-		"an address that begins like another":    {getConfig().to("GET", "/v1/config/secrets"), "not declared"},
-		"a method that should not be there":      {getConfig().to("PUT", "/v1/config"), "not declared"},
-		"an operation that is not there":         {notFound().to("GET", "/v1/session"), "not declared"},
-		"an operation whose method is not there": {methodNotAllowed().to("GET", "/v1/session"), "not declared"},
-		"an OPTIONS that is no preflight":        {preflight().sendingHeader("Access-Control-Request-Method", ""), "not declared"},
-		"a preflight of another status":          {preflight().answeringStatus(200), "not declared"},
-		"a preflight with a body":                {preflight().answering("", "x"), "not declared"},
-		"the page by another method":             {openPage().to("POST", "/"), "not declared"},
+		"a status that is not declared":       {getConfig().answeringStatus(202), "not declared"},
+		"an undeclared path":                  {getConfig().to("GET", "/v1/secrets"), "not declared"},
+		"a path that ends like another":       {getConfig().to("GET", "/other/v1/config"), "not declared"},
+		"a path that begins like another":     {getConfig().to("GET", "/v1/config/secrets"), "not declared"},
+		"an undeclared method":                {getConfig().to("PUT", "/v1/config"), "not declared"},
+		"not_found for an operation":          {notFound().to("GET", "/v1/session"), "not declared"},
+		"method_not_allowed for an operation": {methodNotAllowed().to("GET", "/v1/session"), "not declared"},
+		"an OPTIONS that is no preflight":     {preflight().sendingHeader("Access-Control-Request-Method", ""), "not declared"},
+		"a preflight of another status":       {preflight().answeringStatus(200), "not declared"},
+		"a preflight with a body":             {preflight().answering("", "x"), "not declared"},
+		"the page by another method":          {openPage().to("POST", "/"), "not declared"},
 
-		"another content type":              {getConfig().answeringHeader("Content-Type", "text/html"), "Content-Type"},
-		"no content type":                   {getConfig().answeringHeader("Content-Type", ""), "Content-Type"},
-		"a refusal that is no problem":      {unauthenticated().answeringHeader("Content-Type", "application/json"), "Content-Type"},
-		"no request id":                     {getConfig().answeringHeader("X-Request-Id", ""), "X-Request-Id"},
-		"a header that says something else": {getConfig().answeringHeader("Cache-Control", "public"), "Cache-Control"},
-		"no word on how to authenticate":    {unauthenticated().answeringHeader("WWW-Authenticate", ""), "WWW-Authenticate"},
+		"another content type":        {getConfig().answeringHeader("Content-Type", "text/html"), "Content-Type"},
+		"no content type":             {getConfig().answeringHeader("Content-Type", ""), "Content-Type"},
+		"a problem of another type":   {unauthenticated().answeringHeader("Content-Type", "application/json"), "Content-Type"},
+		"no request id":               {getConfig().answeringHeader("X-Request-Id", ""), "X-Request-Id"},
+		"a header with another value": {getConfig().answeringHeader("Cache-Control", "public"), "Cache-Control"},
+		"no WWW-Authenticate":         {unauthenticated().answeringHeader("WWW-Authenticate", ""), "WWW-Authenticate"},
 		"a header missing from HEAD": {
 			getConfig().to("HEAD", "/v1/config").answering(config, "").answeringHeader("X-Request-Id", ""), "X-Request-Id",
 		},
 
-		"no JSON":                    {getConfig().answering(config, "{"), "no JSON"},
-		"no body":                    {getConfig().answering(config, ""), "no JSON"},
+		"no JSON":                    {getConfig().answering(config, "{"), "invalid JSON"},
+		"no body":                    {getConfig().answering(config, ""), "invalid JSON"},
 		"a body where there is none": {signOut().answering("", "{}"), "no body"},
 
 		"a surplus member":                   {getConfig().answering(`"rp_id"`, `"surplus":1,"rp_id"`), "surplus"},
@@ -110,12 +110,12 @@ func TestWatch_ReportsInvalidResponses(t *testing.T) {
 		"a value outside its set":            {getConfig().answering(`"open"`, `"ajar"`), "/registration"},
 		"a constant that is another":         {getConfig().to("GET", "/livez").answering(config, `{"status":"dead"}`), "/status"},
 		"a time that is not in UTC":          {getSession().answering(`Z"`, `+01:00"`), "/user/created_at"},
-		"a time that is none":                {getSession().answering(`-11-`, `-13-`), "/user/created_at"},
-		"an id that is none":                 {getSession().answering(uuid, `"7"`), "/user/id"},
+		"an invalid time":                    {getSession().answering(`-11-`, `-13-`), "/user/created_at"},
+		"an invalid id":                      {getSession().answering(uuid, `"7"`), "/user/id"},
 		"another operation's code":           {unauthenticated().answering(`"unauthenticated"`, `"refresh_token_reused"`), "/code"},
-		"a code that nobody has heard of":    {unauthenticated().answering(`"unauthenticated"`, `"unheard_of"`), "/code"},
+		"an unknown code":                    {unauthenticated().answering(`"unauthenticated"`, `"unheard_of"`), "/code"},
 		"a problem of another status":        {unauthenticated().answering(`401`, `403`), "/status"},
-		"an invalid request that names nothing": {
+		"an invalid request without fields": {
 			invalidRequest().answering(`,"errors":[{"field":"email","code":"invalid_email","detail":"no"}]`, ``), "errors",
 		},
 	})
@@ -127,7 +127,7 @@ func TestWatch_ReportsInvalidRequestsThatSucceed(t *testing.T) {
 		"a wrong type":                  {signIn().sending(`"public-key"`, `7`), "/credential/type"},
 		"text that is no base64":        {signIn().sending(`"AA=="`, `"A A"`), "/credential/response/clientDataJSON"},
 		"no body":                       {signIn().sending(verify, ``), "a body is required"},
-		"no JSON":                       {signIn().sending(`{`, `[`), "no JSON"},
+		"no JSON":                       {signIn().sending(`{`, `[`), "invalid JSON"},
 		"another content type":          {signIn().sendingHeader("Content-Type", "text/plain"), "Content-Type"},
 		"a body where there is none":    {getConfig().sendingHeader("Content-Type", "application/json").sending(``, `{}`), "Content-Type"},
 		"a parameter out of bounds":     {listEvents().to("GET", "/v1/me/events?limit=101"), "limit"},
@@ -135,76 +135,76 @@ func TestWatch_ReportsInvalidRequestsThatSucceed(t *testing.T) {
 		"a parameter of a wrong type":   {listEvents().to("GET", "/v1/me/events?limit=all"), "limit"},
 		"a parameter twice, once empty": {listEvents().to("GET", "/v1/me/events?limit=1&limit="), "limit"},
 		"an id that cannot be one":      {renamePasskey().to("PATCH", "/v1/me/passkeys/a*b"), "id"},
-		"nobody signed in":              {listEvents().sendingHeader("Authorization", ""), "[[sessionCookie] [bearer]]"},
+		"no credentials":                {listEvents().sendingHeader("Authorization", ""), "[[sessionCookie] [bearer]]"},
 		"another way to authenticate":   {listEvents().sendingHeader("Authorization", "Basic e30"), "[[sessionCookie] [bearer]]"},
-		"half of what authenticates":    {renamePasskey().sendingHeader("X-CSRF-Token", ""), "[[csrfToken sessionCookie] [bearer]]"},
+		"a cookie without a CSRF token": {renamePasskey().sendingHeader("X-CSRF-Token", ""), "[[csrfToken sessionCookie] [bearer]]"},
 	})
 }
 
-func requireReported(t *testing.T, breaches map[string]violation) {
+func requireReported(t *testing.T, violations map[string]violation) {
 	t.Helper()
-	kept := load(t)
-	for name, b := range breaches {
+	c := load(t)
+	for name, v := range violations {
 		t.Run(name, func(t *testing.T) {
-			err := b.violation(t, kept)
+			err := v.violation(t, c)
 			if err == nil {
-				t.Fatal("nobody minded")
+				t.Fatal("no violation was reported")
 			}
-			path, _, _ := strings.Cut(b.path, "?")
-			if !strings.HasPrefix(err.Error(), b.method+" "+path+", ") || !strings.Contains(err.Error(), b.want) {
-				t.Errorf("a reader would look for %q in %v", b.want, err)
+			path, _, _ := strings.Cut(v.path, "?")
+			if !strings.HasPrefix(err.Error(), v.method+" "+path+", ") || !strings.Contains(err.Error(), v.want) {
+				t.Errorf("want %q in %v", v.want, err)
 			}
 		})
 	}
 }
 
 func TestLoad_RejectsInvalidDocument(t *testing.T) {
-	whole, err := os.ReadFile(document)
+	content, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string][2]string{
-		"no JSON":                   {"{", "["},
-		"a schema that is none":     {`"type": "object"`, `"type": "person"`},
-		"a schema that is nowhere":  {`"#/components/schemas/User"`, `"#/components/schemas/Nobody"`},
-		"an answer that is nowhere": {`"#/components/responses/EmailTaken"`, `"#/components/responses/Taken"`},
-		"an answer that is missing": {`"RequestTimeout"`, `"Timeout"`},
-		"a status that is none":     {`"200"`, `"OK"`},
+		"no JSON":             {"{", "["},
+		"an invalid schema":   {`"type": "object"`, `"type": "person"`},
+		"an unknown schema":   {`"#/components/schemas/User"`, `"#/components/schemas/Unknown"`},
+		"an unknown response": {`"#/components/responses/EmailTaken"`, `"#/components/responses/Taken"`},
+		"a missing response":  {`"RequestTimeout"`, `"Timeout"`},
+		"an invalid status":   {`"200"`, `"OK"`},
 	} {
 		file := filepath.Join(t.TempDir(), "openapi.json")
-		if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(whole), change[0], change[1])), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(content), change[0], change[1])), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := contract.Load(file); err == nil {
-			t.Errorf("%s: nobody minded", name)
+			t.Errorf("%s: no error", name)
 		}
 	}
 	if _, err := contract.Load("nothing.json"); err == nil {
-		t.Error("no document is a contract")
+		t.Error("a missing file: no error")
 	}
 }
 
 func TestWatch_PreservesRequestBody(t *testing.T) {
-	kept := load(t)
+	c := load(t)
 	var arrived string
-	wire := transport(func(r *http.Request) (*http.Response, error) {
-		read, err := io.ReadAll(r.Body)
+	next := transport(func(r *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return nil, err
 		}
-		arrived = string(read)
-		return signIn().wire().RoundTrip(r)
+		arrived = string(body)
+		return signIn().transport().RoundTrip(r)
 	})
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost:8080/v1/login/verify", strings.NewReader(verify))
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	if _, err := kept.Watch(wire, func(breach error) { t.Error(breach) }).RoundTrip(request); err != nil || arrived != verify {
+	if _, err := c.Watch(next, func(violation error) { t.Error(violation) }).RoundTrip(request); err != nil || arrived != verify {
 		t.Errorf("%q arrived, %v", arrived, err)
 	}
 	request.GetBody = nil
-	if _, err := kept.Watch(wire, func(error) {}).RoundTrip(request); err == nil {
-		t.Error("a body was sent that nobody could read before")
+	if _, err := c.Watch(next, func(error) {}).RoundTrip(request); err == nil {
+		t.Error("a body without GetBody was sent unchecked")
 	}
 }

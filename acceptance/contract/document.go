@@ -22,12 +22,12 @@ type document struct {
 const documentURL = "http://localhost/openapi.json"
 
 func open(file string) (*document, error) {
-	opened, err := os.Open(file)
+	content, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("opening the contract: %w", err)
 	}
-	defer opened.Close()
-	root, err := jsonschema.UnmarshalJSON(opened)
+	defer content.Close()
+	root, err := jsonschema.UnmarshalJSON(content)
 	if err != nil {
 		return nil, fmt.Errorf("reading the contract %s: %w", file, err)
 	}
@@ -40,7 +40,7 @@ func open(file string) (*document, error) {
 	return &document{root: root, schemas: schemas}, nil
 }
 
-// node is somewhere in the document. What is not there is a place without a value.
+// node is a place in the document. A missing place has no value.
 type node struct {
 	document *document
 	pointer  string // RFC 6901
@@ -49,19 +49,19 @@ type node struct {
 
 func (d *document) top() node { return node{document: d, value: d.root} }
 
-// at steps into members, one after the other, and on to whatever they refer to.
+// at follows the members by their names, and each reference in between.
 func (p node) at(names ...string) node {
 	for _, name := range names {
 		p = p.member(name)
 		object, _ := p.value.(map[string]any)
-		if reference, refers := object["$ref"].(string); refers {
+		if reference, isReference := object["$ref"].(string); isReference {
 			p = p.document.top().at(split(reference)...)
 		}
 	}
 	return p
 }
 
-// member is one of an object's, by its name, or of a list's, by its index.
+// member returns a member of an object by its name, or an item of a list by its index.
 func (p node) member(name string) node {
 	member := node{document: p.document, pointer: p.pointer + "/" + escape.Replace(name)}
 	switch value := p.value.(type) {
@@ -85,7 +85,7 @@ func split(reference string) []string {
 	return names
 }
 
-// members are those of an object, in the order of their names, or those of a list.
+// members iterates over the members of an object in the order of their names, or over the items of a list.
 func (p node) members() iter.Seq2[string, node] {
 	var names []string
 	switch value := p.value.(type) {
@@ -108,8 +108,8 @@ func (p node) members() iter.Seq2[string, node] {
 func (p node) text() string { text, _ := p.value.(string); return text }
 func (p node) isTrue() bool { return p.value == true }
 
-// schema compiles the schema that stands here. Whoever wants one does not step to what it refers to: there may be more
-// beside the reference.
+// schema compiles the schema at this place. It must not be called on the target of a reference: the place of the reference may
+// have more keywords.
 func (p node) schema() (*jsonschema.Schema, error) {
 	fragment := url.URL{Fragment: p.pointer}
 	schema, err := p.document.schemas.Compile(documentURL + fragment.String())

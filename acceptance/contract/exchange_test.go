@@ -10,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/contract"
 )
 
-// exchange is a request, and what a server might answer. Its methods return one that differs.
+// exchange is a request and a response. Its methods return a changed copy.
 type exchange struct {
 	method, path string
 	sentHeader   http.Header
@@ -41,7 +41,7 @@ func (e exchange) answeringHeader(name, value string) exchange {
 
 func (e exchange) answeringStatus(status int) exchange { e.status = status; return e }
 
-// replace panics rather than change nothing.
+// replace replaces the first occurrence. It panics if there is none.
 func replace(text, from, to string) string {
 	if !strings.Contains(text, from) {
 		panic(from + " is not in " + text)
@@ -49,7 +49,7 @@ func replace(text, from, to string) string {
 	return strings.Replace(text, from, to, 1)
 }
 
-// withHeader takes the header away for an empty value.
+// withHeader returns a copy with the header set; an empty value removes it.
 func withHeader(h http.Header, name, value string) http.Header {
 	if h = h.Clone(); h == nil {
 		h = http.Header{}
@@ -61,8 +61,8 @@ func withHeader(h http.Header, name, value string) http.Header {
 	return h
 }
 
-// violation is what the contract finds wrong with the exchange, nil if nothing is.
-func (e exchange) violation(t *testing.T, kept *contract.Contract) error {
+// violation returns the reported violations; nil if there are none.
+func (e exchange) violation(t *testing.T, c *contract.Contract) error {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), e.method, "http://localhost:8080"+e.path, strings.NewReader(e.sent))
 	if err != nil {
@@ -70,28 +70,28 @@ func (e exchange) violation(t *testing.T, kept *contract.Contract) error {
 	}
 	request.Header = e.sentHeader
 	var found error
-	response, err := kept.Watch(e.wire(), func(breach error) { found = errors.Join(found, breach) }).RoundTrip(request)
+	response, err := c.Watch(e.transport(), func(violation error) { found = errors.Join(found, violation) }).RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if read, err := io.ReadAll(response.Body); err != nil || string(read) != e.answer || response.StatusCode != e.status {
-		t.Fatalf("the answer does not arrive as it was: %d %s, %v", response.StatusCode, read, err)
+	if body, err := io.ReadAll(response.Body); err != nil || string(body) != e.answer || response.StatusCode != e.status {
+		t.Fatalf("the response was changed: %d %s, %v", response.StatusCode, body, err)
 	}
 	return found
 }
 
-func (e exchange) wire() http.RoundTripper {
+func (e exchange) transport() http.RoundTripper {
 	return transport(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: e.status, Header: e.header, Body: io.NopCloser(strings.NewReader(e.answer))}, nil
 	})
 }
 
-// transport is a wire with a server at its end.
+// transport is a RoundTripper function that stands in for a server.
 type transport func(*http.Request) (*http.Response, error)
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
-// Exchanges as they should be.
+// Valid exchanges.
 
 func getConfig() exchange {
 	return exchange{method: "GET", path: "/v1/config", status: 200, header: answerHeader("application/json"), answer: config}
@@ -138,7 +138,7 @@ func openPage() exchange {
 	return exchange{method: "GET", path: "/", status: 200, header: http.Header{"Content-Type": {"text/html"}}, answer: "<!doctype html>"}
 }
 
-// unauthenticated is a refusal, and the model of those below.
+// unauthenticated is a problem response; the following ones are derived from it.
 func unauthenticated() exchange {
 	return exchange{
 		method: "GET", path: "/v1/session",
@@ -191,7 +191,7 @@ const (
 	tokens   = `"tokens":{"access_token":"e30.e30.AA","token_type":"Bearer","expires_in":300,"refresh_token":"klr_` +
 		`AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","refresh_expires_in":604800}`
 
-	begun = `{"challenge_id":` + uuid + `,"options":{"challenge":` + handle +
+	ceremony = `{"challenge_id":` + uuid + `,"options":{"challenge":` + handle +
 		`,"timeout":300000,"rpId":"localhost","userVerification":"required"},"expires_at":` + at + `}`
 	verify = `{"challenge_id":` + uuid + `,"credential":{"id":"AQID","type":"public-key","response":{"clientDataJSON":"AA==",` +
 		`"authenticatorData":"A/+A","signature":"AA","userHandle":null}},"unheard_of":"ignored"}`

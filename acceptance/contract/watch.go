@@ -8,9 +8,9 @@ import (
 	"net/http"
 )
 
-// Watch returns a transport that works as wire does and reports every breach of the contract.
-func (c *Contract) Watch(wire http.RoundTripper, report func(error)) http.RoundTripper {
-	return checkedTransport{c, wire, report}
+// Watch wraps a transport and reports each violation of the contract.
+func (c *Contract) Watch(next http.RoundTripper, report func(error)) http.RoundTripper {
+	return checkedTransport{c, next, report}
 }
 
 type checkedTransport struct {
@@ -31,7 +31,7 @@ func (w checkedTransport) RoundTrip(request *http.Request) (*http.Response, erro
 	defer response.Body.Close()
 	answered, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
+		return nil, fmt.Errorf("reading the response: %w", err)
 	}
 	response.Body = io.NopCloser(bytes.NewReader(answered))
 	if err := w.contract.check(request, sent, response, answered); err != nil {
@@ -40,13 +40,13 @@ func (w checkedTransport) RoundTrip(request *http.Request) (*http.Response, erro
 	return response, nil
 }
 
-// copyOfBody leaves the body itself to be sent.
+// copyOfBody returns a copy of the body and leaves the body readable.
 func copyOfBody(request *http.Request) ([]byte, error) {
 	if request.Body == nil || request.Body == http.NoBody {
 		return nil, nil
 	}
 	if request.GetBody == nil {
-		return nil, errors.New("the request's body can be read once only, and that is for sending it")
+		return nil, errors.New("the request has no GetBody, so its body cannot be read twice")
 	}
 	body, err := request.GetBody()
 	if err != nil {

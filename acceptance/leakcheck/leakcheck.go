@@ -1,5 +1,5 @@
-// Package leakcheck remembers the secrets that servers gave to their clients, and finds those that stand in a log. It is for
-// tests whose servers are processes of their own.
+// Package leakcheck collects the secrets in responses and finds them in logs. It is for tests whose servers are separate
+// processes.
 package leakcheck
 
 import (
@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Secrets may be told of answers from any number of goroutines. The zero value knows none.
+// Secrets is a set of secrets. It is safe for concurrent use. The zero value is empty.
 type Secrets struct {
 	mu    sync.Mutex
 	known map[string]bool
@@ -18,36 +18,36 @@ type Secrets struct {
 var (
 	secretMembers = regexp.MustCompile(`"(?:\w+_token|challenge|challenge_id|secret)":"([^"]+)"`)
 	backupCodes   = regexp.MustCompile(`"([0-9a-z]{4}(?:-[0-9a-z]{4}){3})"`)
-	words         = regexp.MustCompile(`[\w.~-]+`) // tokens, codes and cookies are each one of them
+	words         = regexp.MustCompile(`[\w.~-]+`) // each token, code and cookie is one word
 )
 
-// AddResponse tells of one: its cookies, and the tokens, challenges and codes in its body.
-func (s *Secrets) AddResponse(answer *http.Response, body []byte) {
+// AddResponse adds the secrets of a response: its cookies, and the tokens, challenges and codes in its body.
+func (s *Secrets) AddResponse(response *http.Response, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil {
 		s.known = map[string]bool{}
 	}
-	for _, cookie := range answer.Cookies() {
+	for _, cookie := range response.Cookies() {
 		if cookie.Value != "" {
 			s.known[cookie.Value] = true
 		}
 	}
-	for _, form := range []*regexp.Regexp{secretMembers, backupCodes} {
-		for _, found := range form.FindAllSubmatch(body, -1) {
+	for _, pattern := range []*regexp.Regexp{secretMembers, backupCodes} {
+		for _, found := range pattern.FindAllSubmatch(body, -1) {
 			s.known[string(found[1])] = true
 		}
 	}
 }
 
-// Len is how many there are.
+// Len returns the number of secrets.
 func (s *Secrets) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.known)
 }
 
-// FindIn returns those that stand in the text.
+// FindIn returns the secrets that the text contains.
 func (s *Secrets) FindIn(text string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

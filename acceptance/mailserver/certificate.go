@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// makeCertificate lets an authority of this server's own sign a certificate for it, and forgets the authority's key.
+// makeCertificate creates a certificate authority and a certificate that it signs. The authority's key is not stored.
 func (s *Server) makeCertificate() {
 	s.t.Helper()
 	authority := &x509.Certificate{
@@ -52,9 +52,9 @@ func (s *Server) newKey() *ecdsa.PrivateKey {
 	return key
 }
 
-func (s *Server) sign(certificate, by *x509.Certificate, key, with *ecdsa.PrivateKey) []byte {
+func (s *Server) sign(certificate, issuer *x509.Certificate, key, issuerKey *ecdsa.PrivateKey) []byte {
 	s.t.Helper()
-	signed, err := x509.CreateCertificate(rand.Reader, certificate, by, key.Public(), with)
+	signed, err := x509.CreateCertificate(rand.Reader, certificate, issuer, key.Public(), issuerKey)
 	if err != nil {
 		s.t.Fatal(err)
 	}

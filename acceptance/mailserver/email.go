@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Email is one that arrived.
+// Email is a delivered e-mail.
 type Email struct {
 	Sender, Recipient string // of the envelope
 	Header            mail.Header
@@ -24,7 +24,7 @@ type Email struct {
 	Raw               string
 }
 
-// Emails returns what has arrived at an address, first come first. All that the server took before the call is among it.
+// Emails returns the e-mails to an address, oldest first, including all that the server accepted before the call.
 func (s *Server) Emails(recipient string) []Email {
 	s.t.Helper()
 	s.awaitDelivery()
@@ -33,21 +33,21 @@ func (s *Server) Emails(recipient string) []Email {
 		s.t.Fatal(err)
 	}
 	slices.SortStableFunc(files, func(a, b fs.DirEntry) int { return cmp.Compare(s.arrival(a), s.arrival(b)) })
-	var letters []Email
+	var emails []Email
 	for _, file := range files {
-		letter, err := readEmail(filepath.Join(s.dir, "maildir", "new", file.Name()))
+		email, err := readEmail(filepath.Join(s.dir, "maildir", "new", file.Name()))
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if letter.Recipient == recipient {
-			letters = append(letters, letter)
+		if email.Recipient == recipient {
+			emails = append(emails, email)
 		}
 	}
-	return letters
+	return emails
 }
 
-// awaitDelivery ends when the spool is empty. A letter is in there from before the server says that it took it until it is
-// in the maildir.
+// awaitDelivery waits until the spool is empty. An e-mail is in the spool from before the server acknowledges it until it is in
+// the maildir.
 func (s *Server) awaitDelivery() {
 	s.t.Helper()
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -88,7 +88,7 @@ func readEmail(path string) (Email, error) {
 		return Email{}, err
 	}
 	if encoding := message.Header.Get("Content-Transfer-Encoding"); encoding != "quoted-printable" {
-		return Email{}, fmt.Errorf("a letter in %q", encoding)
+		return Email{}, fmt.Errorf("unexpected Content-Transfer-Encoding %q", encoding)
 	}
 	text, err := io.ReadAll(quotedprintable.NewReader(message.Body))
 	if err != nil {

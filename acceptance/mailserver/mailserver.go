@@ -1,5 +1,5 @@
-// Package mailserver starts a real mail server for a test: Exim, with a configuration of its own, as the user that runs the
-// test. It takes letters on a free port of this machine and keeps them in a maildir for the test to read.
+// Package mailserver starts an Exim mail server for a test, with its own configuration, as the user that runs the test. The
+// server accepts e-mails on a free local port and delivers them to a maildir, which the test reads.
 package mailserver
 
 import (
@@ -28,17 +28,17 @@ const (
 	Plain                  // not at all
 )
 
-// Options of a server. The zero value offers STARTTLS and takes letters from everybody.
+// Options configure a server. The zero value offers STARTTLS and accepts e-mails without authentication.
 type Options struct {
 	TLS                TLS
-	Username, Password string // of the only one who may send; letters, digits and hyphens
-	Mechanism          string // PLAIN unless it says LOGIN
+	Username, Password string // of the only account that may send; characters a-z, A-Z, 0-9 and -
+	Mechanism          string // PLAIN (the default) or LOGIN
 }
 
 // Server is a running mail server.
 type Server struct {
 	Addr   string         // 127.0.0.1 and the port
-	CA     *x509.CertPool // who signed its certificate, which is for 127.0.0.1 and localhost
+	CA     *x509.CertPool // the issuer of its certificate, which is for 127.0.0.1 and localhost
 	CAFile string         // the same as PEM
 
 	t           testing.TB
@@ -51,28 +51,28 @@ type Server struct {
 	replies     map[string]string
 }
 
-// Start returns a server that stops with the test. Without Exim installed the test is skipped, or fails where
-// REQUIRE_MAILSERVER says that it must not be.
+// Start returns a server that stops with the test. If Exim is not installed, it skips the test, or fails it if
+// REQUIRE_MAILSERVER is set.
 func Start(t testing.TB, options Options) *Server {
 	t.Helper()
 	s := &Server{t: t, options: options, exim: requireExim(t), replies: map[string]string{}}
 	s.makeFolder()
 	s.configure()
-	ctx, hangUp := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	s.ctx = ctx
 	s.listen("127.0.0.1:0")
 	s.Addr = s.listener.Addr().String()
 	t.Cleanup(func() {
 		s.Stop()
-		impatience := time.AfterFunc(5*time.Second, hangUp) // a client may still hold its connection
+		timer := time.AfterFunc(5*time.Second, cancel) // a client may still have a connection
 		s.connections.Wait()
-		impatience.Stop()
-		hangUp()
+		timer.Stop()
+		cancel()
 	})
 	return s
 }
 
-// Stop closes the port. Letters that were taken stay to be read.
+// Stop closes the port. Delivered e-mails can still be read.
 func (s *Server) Stop() { _ = s.listener.Close() }
 
 // Resume opens the port again after Stop.
@@ -81,8 +81,8 @@ func (s *Server) Resume() {
 	s.listen(s.Addr)
 }
 
-// SetReply has the server reply to a command (MAIL, RCPT, or DATA after the letter) about an address (the sender's with MAIL,
-// otherwise the recipient's) with a code that begins with 4 or 5, and words. An empty reply takes that back.
+// SetReply sets the server's reply to a command (MAIL, RCPT, or DATA after the message) for an address: the sender's for MAIL,
+// otherwise the recipient's. The reply is a code that begins with 4 or 5, and a text. An empty reply restores the default.
 func (s *Server) SetReply(command, address, reply string) {
 	s.t.Helper()
 	s.replies[command+"/"+address] = reply
@@ -97,7 +97,7 @@ func (s *Server) SetReply(command, address, reply string) {
 
 func requireExim(t testing.TB) string {
 	t.Helper()
-	// As .ci/setup looks for it. Others than root rarely have /usr/sbin among their paths.
+	// The same names as in .ci/setup. /usr/sbin is rarely on the PATH of users other than root.
 	for _, name := range []string{"exim4", "exim", "/usr/sbin/exim4", "/usr/sbin/exim"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
@@ -106,21 +106,21 @@ func requireExim(t testing.TB) string {
 	if os.Getenv("REQUIRE_MAILSERVER") != "" {
 		t.Fatal("no Exim found, and REQUIRE_MAILSERVER is set; `make test` installs it")
 	}
-	t.Skip("no Exim found: nothing is sent by mail; `make test` installs it")
+	t.Skip("no Exim found: tests of e-mail are skipped; `make test` installs it")
 	return ""
 }
 
-// nobodyUID is the user that Exim runs as if root runs the test: it delivers nothing as root.
-const nobodyUID = 65534
+// unprivilegedUID is the user that Exim runs as if root runs the test: Exim does not deliver as root.
+const unprivilegedUID = 65534
 
 func eximUser() (uid, gid int) {
 	if os.Getuid() == 0 {
-		return nobodyUID, nobodyUID
+		return unprivilegedUID, unprivilegedUID
 	}
 	return os.Getuid(), os.Getgid()
 }
 
-// makeFolder does not use t.TempDir, which root keeps to itself.
+// makeFolder does not use t.TempDir: other users cannot access the one of root.
 func (s *Server) makeFolder() {
 	s.t.Helper()
 	dir, err := os.MkdirTemp("", "mailserver")
@@ -182,8 +182,7 @@ func (s *Server) chown(path string) {
 	}
 }
 
-// listen accepts for Exim, as inetd does: a process each connection, which ends with it. A daemon would outlive a test that
-// crashes.
+// listen starts an Exim process for each connection, as inetd does. A daemon would outlive a test that crashes.
 func (s *Server) listen(address string) {
 	s.t.Helper()
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
@@ -217,14 +216,14 @@ func (s *Server) serve(conn *net.TCPConn) {
 	exim := exec.CommandContext(s.ctx, s.exim, arguments...)
 	exim.Dir = s.dir
 	exim.Stdin, exim.Stdout = socket, socket
-	var complaints bytes.Buffer
-	exim.Stderr = &complaints
+	var stderr bytes.Buffer
+	exim.Stderr = &stderr
 	exim.WaitDelay = time.Second
 	if uid, gid := eximUser(); uid != os.Getuid() {
 		exim.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	}
-	// Clients hang up as they like, which Exim calls a failure.
-	if err := exim.Run(); err != nil && s.ctx.Err() == nil && complaints.Len() > 0 {
-		s.t.Errorf("exim: %v\n%s", err, complaints.Bytes())
+	// Exim reports a client that closes the connection early as a failure.
+	if err := exim.Run(); err != nil && s.ctx.Err() == nil && stderr.Len() > 0 {
+		s.t.Errorf("exim: %v\n%s", err, stderr.Bytes())
 	}
 }

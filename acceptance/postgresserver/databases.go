@@ -9,22 +9,23 @@ import (
 	"testing"
 )
 
-// shared is the one server of a test process, started by the first test that needs it.
+// shared is the server of a test process. The first test that needs it starts it.
 var shared = sync.OnceValues(func() (*Server, error) { return Start() })
 
 var (
-	databases atomic.Int64 // made so far
+	databases atomic.Int64 // created so far
 	template  struct {
 		sync.Once
 		err error
 	}
-	// freeDatabases are copies of the template that a test has left: emptying one takes a hundredth of the time of making one.
+	// freeDatabases are copies of the template that tests no longer use. Emptying a copy is about 100 times faster than creating
+	// one.
 	freeDatabases = make(chan string, 64)
 )
 
 const templateName = "template_of_tests"
 
-// EmptyDatabase returns the URL of a new database without tables, which goes when the test ends.
+// EmptyDatabase returns the URL of a new database without tables. The database is dropped when the test ends.
 func EmptyDatabase(t testing.TB) string {
 	t.Helper()
 	server := sharedServer(t)
@@ -37,8 +38,8 @@ func EmptyDatabase(t testing.TB) string {
 	return server.URL(name)
 }
 
-// MigratedDatabase is Empty with the schema that migrate makes in the database of the URL. It does so once in a process, which has
-// one schema only: what others get is a copy, or one that a former test has left. Tests change its rows and not its schema.
+// MigratedDatabase is EmptyDatabase with the schema that migrate creates in the database of the URL. migrate runs once in a
+// process; each test gets a copy, or an emptied copy of an earlier test. Tests must not change the schema.
 func MigratedDatabase(t testing.TB, migrate func(url string) error) string {
 	t.Helper()
 	server := sharedServer(t)
@@ -48,7 +49,7 @@ func MigratedDatabase(t testing.TB, migrate func(url string) error) string {
 		}
 	})
 	if template.err != nil {
-		t.Fatalf("making the database that others are copies of: %v", template.err)
+		t.Fatalf("creating the template database: %v", template.err)
 	}
 	var name string
 	select {
@@ -63,13 +64,13 @@ func MigratedDatabase(t testing.TB, migrate func(url string) error) string {
 		}
 		select {
 		case freeDatabases <- name:
-		default: // more than are ever used at once: it goes with the server
+		default: // the pool is full; the database is removed with the server
 		}
 	})
 	return server.URL(name)
 }
 
-// deleteAllRows takes every row away but those that say what the schema is, whatever refers to them.
+// deleteAllRows deletes all rows but those of the schema_… tables, regardless of foreign keys.
 const deleteAllRows = `SET session_replication_role = replica;
 DO $$
 DECLARE name text;
@@ -79,7 +80,7 @@ BEGIN
 	END LOOP;
 END $$`
 
-// StartForTest starts a server of the test's own, to be stopped, started and spoiled.
+// StartForTest starts a server that only this test uses, and may stop, restart and damage.
 func StartForTest(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	server, err := Start(settings...)
@@ -99,21 +100,20 @@ func sharedServer(t testing.TB) *Server {
 	return server
 }
 
-// skipUnlessInstalled skips a test where PostgreSQL is not installed, unless it has to be.
+// skipUnlessInstalled skips the test if PostgreSQL is not installed, or fails it if REQUIRE_POSTGRES is set.
 func skipUnlessInstalled(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case errors.Is(err, ErrNotInstalled) && os.Getenv("REQUIRE_POSTGRES") != "":
 		t.Fatal("no PostgreSQL found, and REQUIRE_POSTGRES is set; `make test` installs it")
 	case errors.Is(err, ErrNotInstalled):
-		t.Skip("no PostgreSQL found: what needs it is not tested; `make test` installs it")
+		t.Skip("no PostgreSQL found: tests that need it are skipped; `make test` installs it")
 	case err != nil:
 		t.Fatalf("starting PostgreSQL: %v", err)
 	}
 }
 
-// create makes a database as a copy of another, by copying its files: nothing has to survive, so the checkpoints that this
-// takes write nothing through to the disk.
+// create creates a database by copying the files of another. The checkpoints that this needs are fast, because fsync is off.
 func (s *Server) create(t testing.TB, from string) (name string) {
 	t.Helper()
 	name = fmt.Sprintf("test%d", databases.Add(1))

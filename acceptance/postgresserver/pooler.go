@@ -17,19 +17,19 @@ import (
 	"time"
 )
 
-// poolerPort is the number in the name of PgBouncer's Unix socket. No port is opened.
+// poolerPort is the number in the name of PgBouncer's Unix socket. No TCP port is opened.
 const poolerPort = "6432"
 
-// Pooler is a PgBouncer of this process, in front of one server.
+// Pooler is a running PgBouncer in front of one server.
 type Pooler struct {
 	folder     string // socket, configuration and log
 	process    *exec.Cmd
 	supervisor io.Closer
 }
 
-// StartPooler starts a PgBouncer in front of the server of a database of this package, with the given pool_mode and the
-// defaults of PgBouncer but for further settings ("name = value"). It ends with the test. Without PgBouncer the test is
-// skipped, or fails if REQUIRE_PGBOUNCER is set.
+// StartPooler starts a PgBouncer in front of the server of databaseURL, with the pool_mode and further settings
+// ("name = value"). It ends with the test. If PgBouncer is not installed, it skips the test, or fails it if REQUIRE_PGBOUNCER
+// is set.
 func StartPooler(t testing.TB, databaseURL, mode string, settings ...string) *Pooler {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
@@ -51,7 +51,7 @@ func StartPooler(t testing.TB, databaseURL, mode string, settings ...string) *Po
 	return p
 }
 
-// URL is that of a database of the server, behind the PgBouncer.
+// URL returns the URL that reaches the database through PgBouncer.
 func (p *Pooler) URL(databaseURL string) string {
 	u, err := url.Parse(databaseURL)
 	if err != nil {
@@ -74,11 +74,11 @@ func requirePooler(t testing.TB) string {
 	if os.Getenv("REQUIRE_PGBOUNCER") != "" {
 		t.Fatal("no PgBouncer found, and REQUIRE_PGBOUNCER is set; `make test` installs it")
 	}
-	t.Skip("no PgBouncer found: what needs it is not tested; `make test` installs it")
+	t.Skip("no PgBouncer found: tests that need it are skipped; `make test` installs it")
 	return ""
 }
 
-// poolerSupervisorScript runs PgBouncer until its own standard input ends, as keeper runs the server.
+// poolerSupervisorScript runs PgBouncer until its standard input ends, as supervisorScript runs the server.
 const poolerSupervisorScript = `
 trap '' INT TERM HUP
 "$@" </dev/null &
@@ -94,7 +94,7 @@ func startPooler(binary, server, mode string, settings []string) (*Pooler, error
 	if err != nil {
 		return nil, err
 	}
-	folder, err := os.MkdirTemp("", "pb") // a short path, as that of the server
+	folder, err := os.MkdirTemp("", "pb") // a short path, as for the server
 	if err != nil {
 		return nil, err
 	}
@@ -115,17 +115,17 @@ func startPooler(binary, server, mode string, settings []string) (*Pooler, error
 		return nil, err
 	}
 	defer log.Close()
-	process := exec.CommandContext(context.Background(), "sh", "-c", poolerSupervisorScript, "keeper", binary, filepath.Join(folder, "pgbouncer.ini"))
+	process := exec.CommandContext(context.Background(), "sh", "-c", poolerSupervisorScript, "supervisor", binary, filepath.Join(folder, "pgbouncer.ini"))
 	process.Dir, process.Stdout, process.Stderr = folder, log, log
 	process.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Setpgid: true}
-	lifeline, err := process.StdinPipe()
+	stdin, err := process.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
-	return &Pooler{folder: folder, process: process, supervisor: lifeline}, process.Start()
+	return &Pooler{folder: folder, process: process, supervisor: stdin}, process.Start()
 }
 
-// awaitStart waits until PgBouncer takes connections, whatever it then makes of them.
+// awaitStart waits until PgBouncer accepts connections. It does not wait for the server behind it.
 func (p *Pooler) awaitStart() error {
 	var err error
 	for deadline := time.Now().Add(serverTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {

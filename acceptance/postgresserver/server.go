@@ -1,5 +1,5 @@
-// Package postgresserver runs a private PostgreSQL for tests: on a Unix socket in a folder of its own, without a port that
-// others could reach. It ends, and its folder goes, with the process that started it, however that ends.
+// Package postgresserver runs a private PostgreSQL for tests, on a Unix socket in its own folder and without a TCP port. The
+// server ends and its folder is removed when the process that started it ends, also after a crash.
 package postgresserver
 
 import (
@@ -23,34 +23,34 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// superuser is who the server belongs to. Nobody needs a password on its socket.
+// superuser is the database superuser. Its socket needs no password.
 const superuser = "keylodge"
 
-// settings are for tests: nothing has to survive a power cut, and many databases are made from one.
+// settings suit tests: data need not survive a power failure, and many databases are created.
 var settings = []string{
 	"listen_addresses=", "max_connections=200", "shared_buffers=32MB", "fsync=off", "full_page_writes=off",
 	"autovacuum=off", "logging_collector=off",
 }
 
-// Server is a PostgreSQL server of this process.
+// Server is a running PostgreSQL server.
 type Server struct {
 	binaries   string
 	folder     string // socket, data and log
 	settings   []string
 	process    *exec.Cmd
-	supervisor io.Closer // the process ends when this closes
+	supervisor io.Closer // closing it ends the process
 }
 
-// ErrNotInstalled says that there is nothing to run.
+// ErrNotInstalled is returned if no supported PostgreSQL is found.
 var ErrNotInstalled = errors.New("no PostgreSQL 15 or newer is installed")
 
-// Start makes a server with an empty database postgres and starts it. More settings, such as fsync=on, go before its own.
+// Start creates and starts a server with an empty database postgres. More settings, such as fsync=on, override the defaults.
 func Start(more ...string) (*Server, error) {
 	binaries, err := findBinaries()
 	if err != nil {
 		return nil, err
 	}
-	// Not below a test's own folder: the path of a Unix socket may have 107 bytes and no more.
+	// Not below the test's folder: the path of a Unix socket is limited to 107 bytes.
 	folder, err := os.MkdirTemp("", "pg")
 	if err != nil {
 		return nil, err
@@ -83,8 +83,8 @@ func (s *Server) initDB() error {
 	return nil
 }
 
-// supervisorScript runs the server until its own standard input ends, which the kernel sees to when the process that holds the other
-// end is gone. It then stops the server without waiting for anybody, and takes the folder along if it was left alone.
+// supervisorScript runs the server until its standard input ends: the kernel closes the pipe when the process at its other end
+// has ended. Then it stops the server immediately, and removes the folder unless it got the word stop.
 const supervisorScript = `
 trap '' INT TERM HUP
 "$@" </dev/null &
@@ -92,7 +92,7 @@ server=$!
 read -r word
 kill -QUIT $server
 wait $server
-test "$word" = stop || rm -rf "$KEPT"
+test "$word" = stop || rm -rf "$FOLDER"
 `
 
 // Run starts the server again after Stop.
@@ -106,24 +106,24 @@ func (s *Server) Run() error {
 		return err
 	}
 	defer log.Close()
-	arguments := []string{"-c", supervisorScript, "keeper", filepath.Join(s.binaries, "postgres"), "-D", s.Data(), "-k", s.folder}
+	arguments := []string{"-c", supervisorScript, "supervisor", filepath.Join(s.binaries, "postgres"), "-D", s.Data(), "-k", s.folder}
 	for _, setting := range s.settings {
 		arguments = append(arguments, "-c", setting)
 	}
 	process := exec.CommandContext(context.Background(), "sh", arguments...)
 	process.Dir = s.folder
-	process.Env = []string{"KEPT=" + s.folder, "PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+	process.Env = []string{"FOLDER=" + s.folder, "PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 	process.Stdout, process.Stderr = log, log
-	// A group of its own, so that an interrupt at a terminal leaves the order of things to the keeper.
+	// A separate process group, so that an interrupt at a terminal does not reach the server before the supervisor.
 	process.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Setpgid: true}
-	lifeline, err := process.StdinPipe()
+	stdin, err := process.StdinPipe()
 	if err != nil {
 		return err
 	}
 	if err := process.Start(); err != nil {
 		return err
 	}
-	s.process, s.supervisor = process, lifeline
+	s.process, s.supervisor = process, stdin
 	return s.awaitStart()
 }
 
@@ -138,7 +138,7 @@ func (s *Server) awaitStart() error {
 	return errors.Join(fmt.Errorf("the server does not answer: %w\n%s", err, bytes.TrimSpace(log)), s.Close())
 }
 
-// Stop ends the server at once, as a crash would, and keeps its data for Run.
+// Stop ends the server immediately, and keeps its data for Run.
 func (s *Server) Stop() error {
 	if _, err := io.WriteString(s.supervisor.(io.Writer), "stop\n"); err != nil {
 		return err
@@ -146,12 +146,12 @@ func (s *Server) Stop() error {
 	return s.process.Wait()
 }
 
-// Close ends the server and removes all that it kept.
+// Close ends the server and removes its folder.
 func (s *Server) Close() error {
 	return errors.Join(s.supervisor.Close(), s.process.Wait(), os.RemoveAll(s.folder))
 }
 
-// serverTimeout is how long a server that works may take for anything: it bounds a failure, also where the disk is slow.
+// serverTimeout is the longest time for an operation of a working server, also on a slow disk.
 const serverTimeout = time.Minute
 
 // Exec runs statements in one of the server's databases.
@@ -166,7 +166,7 @@ func (s *Server) Exec(database, statements string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// URL is that of one of the server's databases.
+// URL returns the URL of a database of the server.
 func (s *Server) URL(database string) string {
 	query := url.Values{"host": {s.folder}}
 	for _, setting := range s.settings {
@@ -177,10 +177,10 @@ func (s *Server) URL(database string) string {
 	return (&url.URL{Scheme: "postgres", User: url.User(superuser), Path: "/" + database, RawQuery: query.Encode()}).String()
 }
 
-// Data is the folder that the server keeps its data in.
+// Data returns the server's data folder.
 func (s *Server) Data() string { return filepath.Join(s.folder, "data") }
 
-// Chown gives a file to the user that the server runs as.
+// Chown changes the owner of a file to the user that the server runs as.
 func (s *Server) Chown(path string) error {
 	owner, err := serverUser()
 	if err != nil || owner == nil {
@@ -189,8 +189,8 @@ func (s *Server) Chown(path string) error {
 	return os.Chown(path, int(owner.Uid), int(owner.Gid))
 }
 
-// findBinaries looks where PostgreSQL is usually put, and takes the newest. Only that folder has all its parts for sure:
-// Debian puts psql on the PATH and the server not.
+// findBinaries searches the usual folders and returns the newest PostgreSQL's. The PATH is not enough: Debian has psql on it
+// but not the server.
 func findBinaries() (string, error) {
 	var folders []string
 	if path, err := exec.LookPath("initdb"); err == nil {
@@ -232,8 +232,8 @@ func majorVersion(folder string) int {
 	return version
 }
 
-// serverUser is somebody else where this process is root, since PostgreSQL refuses to be: the user that its package
-// makes, or nobody.
+// serverUser returns the user to run the server as if this process is root, because PostgreSQL does not run as root: postgres,
+// which its package creates, or nobody. Otherwise it returns nil.
 func serverUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -247,5 +247,5 @@ func serverUser() (*syscall.Credential, error) {
 		gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uidErr, gidErr)
 	}
-	return nil, fmt.Errorf("PostgreSQL does not run as root, and neither postgres nor nobody is a user of this %s", runtime.GOOS)
+	return nil, fmt.Errorf("PostgreSQL does not run as root, and this %s has neither a user postgres nor nobody", runtime.GOOS)
 }

@@ -1,5 +1,5 @@
-// Package redisserver runs a private Redis or Valkey for tests, on a port of this machine's own and behind a password. It
-// keeps nothing, and ends with the process that started it, however that ends.
+// Package redisserver runs a private Redis or Valkey for tests, on a free local port and with a password. It stores nothing
+// on disk, and ends when the process that started it ends, also after a crash.
 package redisserver
 
 import (
@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// Server is a server of this process.
+// Server is a running server.
 type Server struct {
 	binary     string
 	address    string
@@ -29,8 +29,7 @@ type Server struct {
 	supervisor io.Closer
 }
 
-// Start starts one that ends with the test. It skips the test where none is installed, or fails it where REQUIRE_REDIS says
-// that one must be.
+// Start starts a server that ends with the test. If none is installed, it skips the test, or fails it if REQUIRE_REDIS is set.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	binary := requireBinary(t)
@@ -63,8 +62,8 @@ func requireBinary(t testing.TB) string {
 	return ""
 }
 
-// supervisorScript runs the server until its own standard input ends, which the kernel sees to when the process that holds the other end
-// is gone.
+// supervisorScript runs the server until its standard input ends: the kernel closes the pipe when the process at its other end
+// has ended.
 const supervisorScript = `
 "$@" </dev/null >log 2>&1 &
 server=$!
@@ -73,32 +72,32 @@ kill -KILL $server
 wait $server
 `
 
-// Run starts the server again after Stop, with nothing in it.
+// Run starts the server again after Stop, without data.
 func (s *Server) Run() error {
 	_, port, err := net.SplitHostPort(s.address)
 	if err != nil {
 		return err
 	}
-	process := exec.CommandContext(context.Background(), "sh", "-c", supervisorScript, "keeper", s.binary,
+	process := exec.CommandContext(context.Background(), "sh", "-c", supervisorScript, "supervisor", s.binary,
 		"--bind", "127.0.0.1", "--port", port, "--requirepass", s.password, "--save", "", "--appendonly", "no", "--dir", s.folder)
 	process.Dir = s.folder
 	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	lifeline, err := process.StdinPipe()
+	stdin, err := process.StdinPipe()
 	if err != nil {
 		return err
 	}
 	if err := process.Start(); err != nil {
 		return err
 	}
-	s.process, s.supervisor = process, lifeline
+	s.process, s.supervisor = process, stdin
 	return s.awaitStart()
 }
 
 func (s *Server) awaitStart() error {
 	var err error
 	for range 15000 {
-		var said string
-		if said, err = s.Do("PING"); err == nil && said == "+PONG" {
+		var reply string
+		if reply, err = s.Do("PING"); err == nil && reply == "+PONG" {
 			return nil
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -108,7 +107,7 @@ func (s *Server) awaitStart() error {
 	return fmt.Errorf("the server does not answer: %w\n%s", err, log)
 }
 
-// Stop ends the server at once, as a crash would. Nobody listens on its port until Run.
+// Stop kills the server. Its port is closed until Run.
 func (s *Server) Stop() {
 	if s.process == nil {
 		return
@@ -118,7 +117,7 @@ func (s *Server) Stop() {
 	s.process = nil
 }
 
-// Do sends one command and returns the first line of the answer.
+// Do sends a command and returns the first line of the reply.
 func (s *Server) Do(command string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -134,22 +133,22 @@ func (s *Server) Do(command string) (string, error) {
 	if _, err := fmt.Fprintf(conn, "AUTH %s\r\n%s\r\n", s.password, command); err != nil {
 		return "", err
 	}
-	answers := bufio.NewReader(conn)
-	welcome, err := answers.ReadString('\n')
+	replies := bufio.NewReader(conn)
+	authReply, err := replies.ReadString('\n')
 	if err != nil {
 		return "", err
 	}
-	if !strings.HasPrefix(welcome, "+OK") {
-		return "", errors.New(strings.TrimSpace(welcome))
+	if !strings.HasPrefix(authReply, "+OK") {
+		return "", errors.New(strings.TrimSpace(authReply))
 	}
-	answer, err := answers.ReadString('\n')
-	return strings.TrimSpace(answer), err
+	reply, err := replies.ReadString('\n')
+	return strings.TrimSpace(reply), err
 }
 
-// URL is that of the server's first database, password included.
+// URL returns the URL of the server's first database, including the password.
 func (s *Server) URL() string {
 	return (&url.URL{Scheme: "redis", User: url.UserPassword("", s.password), Host: s.address, Path: "/0"}).String()
 }
 
-// Password is what must never be printed.
+// Password returns the password, which must not be printed.
 func (s *Server) Password() string { return s.password }
