@@ -12,12 +12,17 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (s *server) getAccount(c *fiber.Ctx, actor identity.Principal) error {
-	return c.JSON(fiber.Map{"user": userOf(actor.User)})
+type userAnswer struct {
+	User    user     `json:"user"`
+	Signals *signals `json:"signals,omitempty"` // after a change
 }
 
-// patchAccount follows JSON Merge Patch (RFC 7396) in one respect: what is absent stays, what is null goes.
-func (s *server) patchAccount(c *fiber.Ctx, actor identity.Principal) error {
+func (s *server) getAccount(c *fiber.Ctx, principal identity.Principal) error {
+	return c.JSON(userAnswer{User: userOf(principal.User)})
+}
+
+// patchAccount follows JSON Merge Patch (RFC 7396) in one respect: an absent member is unchanged, and null clears a member.
+func (s *server) patchAccount(c *fiber.Ctx, principal identity.Principal) error {
 	var body struct {
 		Email       nullableString `json:"email"`
 		DisplayName nullableString `json:"display_name"`
@@ -25,22 +30,22 @@ func (s *server) patchAccount(c *fiber.Ctx, actor identity.Principal) error {
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
-	var wish account.Patch
+	var update account.Patch
 	var badEmail, badName error
 	if body.Email.present {
 		var email domain.Email
 		email, badEmail = domain.ParseEmail(body.Email.text)
-		wish.Email = &email
+		update.Email = &email
 	}
 	if body.DisplayName.present {
 		var name domain.DisplayName
 		name, badName = displayName(body.DisplayName.text)
-		wish.DisplayName = &name
+		update.DisplayName = &name
 	}
 	if err := domain.JoinInvalid(badEmail, badName); err != nil {
 		return err
 	}
-	changed, err := s.usecases.Account.Change.Execute(c.UserContext(), actor, wish)
+	changed, err := s.usecases.Account.Change.Execute(c.UserContext(), principal, update)
 	if err != nil {
 		return err
 	}
@@ -48,36 +53,36 @@ func (s *server) patchAccount(c *fiber.Ctx, actor identity.Principal) error {
 		c.Locals(revealsAccountKey, true)
 	}
 	if len(changed.Fields) > 0 {
-		s.logAccountEvent(c, actor, "account changed", slog.Any("changed", changed.Fields))
+		s.logAccountEvent(c, principal, "account changed", slog.Any("changed", changed.Fields))
 	}
-	return c.JSON(fiber.Map{"user": userOf(changed.User), "signals": s.signalsFor(changed.User, changed.AcceptedCredentials)})
+	return c.JSON(userAnswer{userOf(changed.User), s.signalsFor(changed.User, changed.AcceptedCredentials)})
 }
 
-func (s *server) deleteAccount(c *fiber.Ctx, actor identity.Principal) error {
-	if err := s.usecases.Account.Delete.Execute(c.UserContext(), actor); err != nil {
+func (s *server) deleteAccount(c *fiber.Ctx, principal identity.Principal) error {
+	if err := s.usecases.Account.Delete.Execute(c.UserContext(), principal); err != nil {
 		return err
 	}
-	s.logAccountEvent(c, actor, "account deleted")
+	s.logAccountEvent(c, principal, "account deleted")
 	s.clearSessionCookie(c)
 	return c.SendStatus(http.StatusNoContent)
 }
 
-// nullableString is a text member that may be absent, or null to take the text away.
+// nullableString is a text member that may be absent, or null to clear it.
 type nullableString struct {
 	present bool
 	text    string
 }
 
-func (r *nullableString) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+func (s *nullableString) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 	token, err := decoder.ReadToken()
 	if err != nil {
 		return err
 	}
 	switch token.Kind() {
 	case 'n':
-		*r = nullableString{present: true}
+		*s = nullableString{present: true}
 	case '"':
-		*r = nullableString{present: true, text: token.String()}
+		*s = nullableString{present: true, text: token.String()}
 	default:
 		return domain.Invalid("", "wrong_type", "this member must be text, or null")
 	}

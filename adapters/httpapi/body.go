@@ -40,6 +40,23 @@ func decodeBody(c *fiber.Ctx, into any) error {
 	return nil
 }
 
+// decodeText reads a body with one required text member, and returns that member.
+func decodeText(c *fiber.Ctx, member string) (text string, err error) {
+	var body map[string]jsontext.Value
+	if err := decodeBody(c, &body); err != nil {
+		return "", err
+	}
+	if value := body[member]; value != nil {
+		if err := json.Unmarshal(value, &text); err != nil {
+			return "", prefixField(member, invalidBody(err))
+		}
+	}
+	if text == "" {
+		return "", requireMember(member, nil)
+	}
+	return text, nil
+}
+
 // requireJSON refuses every body that says it is something else, also where none is read: a form can be sent from any page
 // without asking, JSON cannot (OWASP, disallowing simple requests).
 func requireJSON(c *fiber.Ctx) error {

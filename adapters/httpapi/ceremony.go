@@ -16,20 +16,26 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// optionsResponse is what every …/options call answers.
+// optionsResponse is the response of every …/options request.
 type optionsResponse struct {
 	ChallengeID string          `json:"challenge_id"`
 	Options     json.RawMessage `json:"options"`
 	ExpiresAt   timestamp.Time  `json:"expires_at"`
 }
 
-// renderOptions answers an options call, and gives the browser that made it what it has to bring back.
-func (s *server) renderOptions(c *fiber.Ctx, by browser, started ceremony.Begun) error {
-	s.cookies.setBrowser(c, started.ChallengeID, by.newValue)
-	return c.JSON(optionsResponse{started.ChallengeID.String(), started.Options, timestamp.Of(started.ExpiresAt)})
+// answerOptions begins a ceremony that is bound to the client's browser, and sets the cookies that the browser must return.
+func (s *server) answerOptions(c *fiber.Ctx, begin func(domain.Binding) (ceremony.Begun, error)) error {
+	browser := s.ceremonyBrowser(c)
+	begun, err := begin(browser.binding)
+	if err != nil {
+		return err
+	}
+	s.cookies.setBrowser(c, begun.ChallengeID, browser.newValue)
+	return c.JSON(optionsResponse{begun.ChallengeID.String(), begun.Options, timestamp.Of(begun.ExpiresAt)})
 }
 
-// ceremonyBrowser is the browser that a ceremony is bound to, if the request came from one that will bring cookies back.
+// ceremonyBrowser returns the browser that a ceremony is bound to. It is zero unless the request was sent by a page that this
+// server's cookies reach.
 func (s *server) ceremonyBrowser(c *fiber.Ctx) browser {
 	if s.provenance(c) != provenanceSameSite {
 		return browser{}
@@ -37,60 +43,69 @@ func (s *server) ceremonyBrowser(c *fiber.Ctx) browser {
 	return s.cookies.loadOrNewBrowser(c)
 }
 
-// client describes the caller to the use cases. A token that is none is as good as no token.
+// client returns the client of the request. An invalid session token counts as none.
 func (s *server) client(c *fiber.Ctx) identity.Client {
 	token, _ := s.sessionToken(c)
 	return identity.Client{UserAgent: c.Get(fiber.HeaderUserAgent), IP: s.clientIP(c), RequestID: requestID(c), SessionToken: token}
 }
 
-// signInClient is a visitor who wants a session, carried as they say.
+// signInClient returns the client of a request that opens a session, with the transport that it asks for. The error is a
+// *domain.InvalidInput about the member transport.
 func (s *server) signInClient(c *fiber.Ctx, transport string) (identity.Client, error) {
-	visitor := s.client(c)
+	client := s.client(c)
 	switch domain.Transport(transport) {
 	case "", domain.TransportCookie:
 		if s.provenance(c) == provenanceCrossSite {
-			return visitor, domain.Invalid("transport", "unsupported_transport", `no cookie reaches a page on another site; ask for "bearer"`)
+			return client, domain.Invalid("transport", "unsupported_transport", `a page on another site receives no cookie; send "bearer"`)
 		}
-		visitor.Transport = domain.TransportCookie
+		client.Transport = domain.TransportCookie
 	case domain.TransportBearer:
-		visitor.Transport = domain.TransportBearer
+		client.Transport = domain.TransportBearer
 	default:
-		return visitor, domain.Invalid("transport", "unsupported_transport", `this must be "cookie" or "bearer"`)
+		return client, domain.Invalid("transport", "unsupported_transport", `this must be "cookie" or "bearer"`)
 	}
-	return visitor, nil
+	return client, nil
 }
 
-// readCredential reads the credential of a verify call by itself, after the rest of the body: an answer that names its
-// challenge was an attempt, also if it is out of shape.
-func readCredential[C interface{ answer() (A, error) }, A any](raw jsontext.Value) (A, error) {
+// verifyRequest holds the members that every …/verify request has. C is the credential's JSON form and A what it means to the
+// relying party.
+type verifyRequest[C interface{ toPorts() (A, error) }, A any] struct {
+	ChallengeID string         `json:"challenge_id"`
+	Credential  jsontext.Value `json:"credential"`
+}
+
+type (
+	verifyRegistration   = verifyRequest[registrationCredential, ports.RegistrationAnswer]
+	verifyAuthentication = verifyRequest[authenticationCredential, ports.AuthenticationAnswer]
+)
+
+// parse returns the challenge, the binding of the browser and the credential. Others are the errors of the request's other
+// members.
+//
+// The credential is parsed separately, after the rest of the body, because a malformed answer is an attempt too: it consumes
+// the challenge that it names. An invalid other member, such as a name that is too long, does not.
+func (v verifyRequest[C, A]) parse(s *server, c *fiber.Ctx, others ...error) (id domain.ChallengeID, binding domain.Binding, answer A, err error) {
+	id, badID := domain.ParseChallengeID(v.ChallengeID)
+	if badID != nil {
+		badID = domain.Invalid("challenge_id", "invalid_id", "send the challenge_id of the options call")
+	}
 	var credential C
-	if len(raw) > 0 {
-		if err := strictjson.Unmarshal(raw, &credential); err != nil {
-			var none A
-			return none, malformedCredential{prefixField("credential", invalidBody(err))}
-		}
+	var badCredential error
+	if len(v.Credential) > 0 {
+		badCredential = strictjson.Unmarshal(v.Credential, &credential)
 	}
-	return credential.answer()
-}
-
-// malformedCredential has a member of the wrong type; nothing else can be said about its members then.
-type malformedCredential struct{ error }
-
-func (u malformedCredential) Unwrap() error { return u.error }
-
-// checkVerifyInput returns what is wrong with the members of a verify call, or nil. The challenge of an answer that is out of shape is
-// spent; another member's fault, such as a name that is too long, leaves it for the same answer.
-func (s *server) checkVerifyInput(c *fiber.Ctx, id domain.ChallengeID, badID, badCredential error, others ...error) error {
-	faults := domain.JoinInvalid(append([]error{badID, badCredential}, others...)...)
-	var unread malformedCredential
-	if errors.As(badCredential, &unread) {
-		faults = unread.error
+	if badCredential != nil { // a member has the wrong type, so the others have no values that could be checked
+		badCredential = prefixField("credential", invalidBody(badCredential))
+		err = badCredential
+	} else {
+		answer, badCredential = credential.toPorts()
+		err = domain.JoinInvalid(append([]error{badID, badCredential}, others...)...)
 	}
 	var invalid *domain.InvalidInput
-	if badID != nil || badCredential == nil || !errors.As(faults, &invalid) {
-		return faults
+	if badID == nil && badCredential != nil && errors.As(err, &invalid) {
+		err = s.usecases.Ceremonies.RejectMalformed.Execute(c.UserContext(), id, domain.RejectMalformed(invalid))
 	}
-	return s.usecases.Ceremonies.RejectMalformed.Execute(c.UserContext(), id, domain.RejectMalformed(invalid))
+	return id, s.cookies.binding(c, id), answer, err
 }
 
 // registrationCredential is RegistrationResponseJSON (WebAuthn Level 3, section 5.1).
@@ -103,7 +118,7 @@ type registrationCredential struct {
 	} `json:"response"`
 }
 
-func (r registrationCredential) answer() (ports.RegistrationAnswer, error) {
+func (r registrationCredential) toPorts() (ports.RegistrationAnswer, error) {
 	err := domain.JoinInvalid(r.check(),
 		requireMember("credential.response.clientDataJSON", r.Response.ClientDataJSON),
 		requireMember("credential.response.attestationObject", r.Response.AttestationObject))
@@ -124,7 +139,7 @@ type authenticationCredential struct {
 	} `json:"response"`
 }
 
-func (a authenticationCredential) answer() (ports.AuthenticationAnswer, error) {
+func (a authenticationCredential) toPorts() (ports.AuthenticationAnswer, error) {
 	err := domain.JoinInvalid(a.check(),
 		requireMember("credential.response.clientDataJSON", a.Response.ClientDataJSON),
 		requireMember("credential.response.authenticatorData", a.Response.AuthenticatorData),
@@ -136,7 +151,7 @@ func (a authenticationCredential) answer() (ports.AuthenticationAnswer, error) {
 	}, err
 }
 
-// publicKeyCredential is what both forms share.
+// publicKeyCredential holds the members that both forms share.
 type publicKeyCredential struct {
 	ID         binary         `json:"id"`
 	RawID      binary         `json:"rawId"`
@@ -164,12 +179,4 @@ func requireMember(field string, value []byte) error {
 		return domain.Invalid(field, "required", "this member is required")
 	}
 	return nil
-}
-
-func parseChallengeID(s string) (domain.ChallengeID, error) {
-	id, err := domain.ParseChallengeID(s)
-	if err != nil {
-		return id, domain.Invalid("challenge_id", "invalid_id", "send the challenge_id of the options call")
-	}
-	return id, nil
 }

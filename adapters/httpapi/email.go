@@ -9,9 +9,9 @@ import (
 	"github.com/keylodge/keylodge/application/timestamp"
 )
 
-// sendEmailCode has a code sent to the address that the caller says is theirs.
-func (s *server) sendEmailCode(c *fiber.Ctx, actor identity.Principal) error {
-	expires, err := s.usecases.Account.SendCode.Execute(c.UserContext(), actor)
+// sendEmailCode sends a verification code to the pending e-mail address.
+func (s *server) sendEmailCode(c *fiber.Ctx, principal identity.Principal) error {
+	expires, err := s.usecases.Account.SendCode.Execute(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}
@@ -19,20 +19,15 @@ func (s *server) sendEmailCode(c *fiber.Ctx, actor identity.Principal) error {
 	return c.Status(http.StatusAccepted).JSON(fiber.Map{"expires_at": timestamp.Of(expires)})
 }
 
-func (s *server) confirmEmail(c *fiber.Ctx, actor identity.Principal) error {
-	var body struct {
-		Code string `json:"code"`
-	}
-	if err := decodeBody(c, &body); err != nil {
-		return err
-	}
-	if body.Code == "" {
-		return requireMember("code", nil)
-	}
-	changed, err := s.usecases.Account.ConfirmEmail.Execute(c.UserContext(), actor, body.Code)
+func (s *server) confirmEmail(c *fiber.Ctx, principal identity.Principal) error {
+	code, err := decodeText(c, "code")
 	if err != nil {
 		return err
 	}
-	s.logAccountEvent(c, actor, "e-mail address confirmed")
-	return c.JSON(fiber.Map{"user": userOf(changed.User), "signals": s.signalsFor(changed.User, changed.AcceptedCredentials)})
+	changed, err := s.usecases.Account.ConfirmEmail.Execute(c.UserContext(), principal, code)
+	if err != nil {
+		return err
+	}
+	s.logAccountEvent(c, principal, "e-mail address confirmed")
+	return c.JSON(userAnswer{userOf(changed.User), s.signalsFor(changed.User, changed.AcceptedCredentials)})
 }

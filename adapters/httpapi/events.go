@@ -38,25 +38,17 @@ type namedDevice struct {
 	IP   string `json:"ip"`
 }
 
-func (s *server) listEvents(c *fiber.Ctx, actor identity.Principal) error {
+func (s *server) listEvents(c *fiber.Ctx, principal identity.Principal) error {
 	before, limit, badPage := parsePage(c, domain.ParseEventID)
 	kinds, badKind := parseEventKinds(c)
 	if err := domain.JoinInvalid(badPage, badKind); err != nil {
 		return err
 	}
-	found, err := s.usecases.Account.Events.Execute(c.UserContext(), actor, before, limit, kinds...)
+	found, err := s.usecases.Account.Events.Execute(c.UserContext(), principal, before, limit, kinds...)
 	if err != nil {
 		return err
 	}
-	items := make([]event, len(found.Events))
-	for i, each := range found.Events {
-		items[i] = eventOf(each)
-	}
-	next := ""
-	if found.More {
-		next = items[len(items)-1].ID
-	}
-	return c.JSON(list[event]{items, optional(next)})
+	return answerList(c, mapSlice(found.Events, eventOf), found.More, func(e event) string { return e.ID })
 }
 
 // parseEventKinds reads which kinds of events are asked for, separated by commas; none asks for all.

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -13,84 +12,76 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// The fields of draft-ietf-httpapi-ratelimit-headers-11: what the limits are, and how much of them is left.
+// Headers of draft-ietf-httpapi-ratelimit-headers-11: the limits, and what remains of them.
 const (
 	headerRateLimitPolicy = "RateLimit-Policy"
 	headerRateLimit       = "RateLimit"
 )
 
-// limit counts a call against the address that it comes from, and against the account that its body names, before anything
-// is looked up: whether there is such an account makes no difference.
-func (s *server) limit(class domain.RateClass, nameIn func(*fiber.Ctx) string) fiber.Handler {
+// limit charges a request to the client's network, before any lookup.
+func (s *server) limit(class domain.RateClass) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		if err := s.checkRateLimit(c, class, ratelimit.Caller{Network: domain.NetworkOf(s.clientIP(c)), AccountName: nameIn(c)}); err != nil {
+		if err := s.admit(c, class, ratelimit.Caller{Network: domain.NetworkOf(s.clientIP(c))}); err != nil {
 			return err
 		}
 		return c.Next()
 	}
 }
 
-// requireSessionLimited is signedIn for calls that are counted: against the address before anybody is looked up, and then against whoever
-// they are.
-func (s *server) requireSessionLimited(class domain.RateClass, handle func(c *fiber.Ctx, actor identity.Principal) error) []fiber.Handler {
-	return []fiber.Handler{s.limit(class, noAccountName), s.requireSession(func(c *fiber.Ctx, actor identity.Principal) error {
-		if err := s.checkRateLimit(c, class, ratelimit.Caller{User: actor.User.ID()}); err != nil {
+// decodeLimited reads the body into body and charges the request to the client's network and to the account that a valid body
+// names, before any lookup: whether the account exists makes no difference. An invalid body is charged to the network alone.
+func (s *server) decodeLimited(c *fiber.Ctx, class domain.RateClass, body any, accountName func() string) error {
+	caller := ratelimit.Caller{Network: domain.NetworkOf(s.clientIP(c))}
+	badBody := decodeBody(c, body)
+	if badBody == nil {
+		caller.AccountName = accountName()
+	}
+	if err := s.admit(c, class, caller); err != nil {
+		return err
+	}
+	return badBody
+}
+
+// requireSessionLimited is requireSession for rate-limited requests. They are charged to the client's network before the session
+// is looked up, and then to its user.
+func (s *server) requireSessionLimited(class domain.RateClass, handle func(c *fiber.Ctx, principal identity.Principal) error) []fiber.Handler {
+	return []fiber.Handler{s.limit(class), s.requireSession(func(c *fiber.Ctx, principal identity.Principal) error {
+		if err := s.admit(c, class, ratelimit.Caller{User: principal.User.ID()}); err != nil {
 			return err
 		}
-		return handle(c, actor)
+		return handle(c, principal)
 	})}
 }
 
-func (s *server) checkRateLimit(c *fiber.Ctx, class domain.RateClass, caller ratelimit.Caller) error {
-	standings, err := s.rateLimit.Execute(c.UserContext(), class, caller)
-	for _, standing := range standings {
-		setRateLimitHeaders(c, standing)
-		if !standing.Allowed {
-			s.meter.CountRateLimited(standing.Policy)
+// admit charges a request to a caller and sets the RateLimit headers. It returns a *domain.RetryAfterError over the limit, and
+// domain.ErrLimiterUnavailable.
+func (s *server) admit(c *fiber.Ctx, class domain.RateClass, caller ratelimit.Caller) error {
+	statuses, err := s.rateLimit.Execute(c.UserContext(), class, caller)
+	for _, status := range statuses {
+		setRateLimitHeaders(c, status)
+		if !status.Allowed {
+			s.meter.CountRateLimited(status.Policy)
 		}
 	}
 	return err
 }
 
-// setRateLimitHeaders adds to what was told already, since a call may be counted twice.
+// setRateLimitHeaders adds a limit to the headers, since a request may be charged twice.
 func setRateLimitHeaders(c *fiber.Ctx, s ratelimit.LimitStatus) {
 	c.Append(headerRateLimitPolicy, fmt.Sprintf("%q;q=%d;w=%d", s.Policy, s.Limit.Quota, int(s.Limit.Window.Seconds())))
 	c.Append(headerRateLimit, fmt.Sprintf("%q;r=%d;t=%d", s.Policy, s.Remaining, ceilSeconds(s.NextTokenIn)))
 }
 
-// ceilSeconds never says less than it is, but for what is lost on the way anyhow.
+// ceilSeconds rounds up, except for 10 microseconds, which a request takes anyway.
 func ceilSeconds(d time.Duration) int {
 	return int(math.Ceil((d - 10*time.Microsecond).Seconds()))
 }
 
-func noAccountName(*fiber.Ctx) string { return "" }
-
-// emailInBody is the address in a body, in its one form. A body that cannot be read names nobody; its handler says why.
-func emailInBody(c *fiber.Ctx) string {
-	var body struct {
-		Email string `json:"email"`
-	}
-	if decodeBody(c, &body) != nil {
-		return ""
-	}
-	email, err := domain.ParseEmail(body.Email)
+// emailAccountName returns the account name of an e-mail address in its canonical form, or "" if the address is invalid.
+func emailAccountName(s string) string {
+	email, err := domain.ParseEmail(s)
 	if err != nil {
 		return ""
 	}
 	return string(email)
-}
-
-// recoveryAccountName is the name of the account that a recovery is about: its address, or its id.
-func recoveryAccountName(c *fiber.Ctx) string {
-	var body struct {
-		Email  string `json:"email"`
-		UserID string `json:"user_id"`
-	}
-	if decodeBody(c, &body) != nil {
-		return ""
-	}
-	if email, err := domain.ParseEmail(body.Email); err == nil && email != "" {
-		return string(email)
-	}
-	return strings.ToLower(body.UserID)
 }

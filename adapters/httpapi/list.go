@@ -8,10 +8,24 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// list is a part of a list. NextCursor leads to the next part and is null with the last one.
-type list[T any] struct {
-	Items      []T     `json:"items"`
-	NextCursor *string `json:"next_cursor"`
+// answerList answers with one page of a list. The member next_cursor is the id of its last item, and null on the last page.
+func answerList[T any](c *fiber.Ctx, items []T, more bool, id func(T) string) error {
+	page := struct {
+		Items      []T     `json:"items"`
+		NextCursor *string `json:"next_cursor"`
+	}{Items: items}
+	if more {
+		page.NextCursor = optional(id(items[len(items)-1]))
+	}
+	return c.JSON(page)
+}
+
+func mapSlice[S ~[]T, T, U any](items S, convert func(T) U) []U {
+	converted := make([]U, len(items))
+	for i, item := range items {
+		converted[i] = convert(item)
+	}
+	return converted
 }
 
 const (
@@ -19,8 +33,8 @@ const (
 	maxPageSize     = 100
 )
 
-// parsePage reads which part of a list is asked for. A cursor is the id of the last item of the part before; clients are told
-// nothing of that, so that it can become something else.
+// parsePage returns the cursor and the limit of the query. A cursor is the id of the last item of the page before; this is not
+// documented, so that it can change.
 func parsePage[ID any](c *fiber.Ctx, parse func(string) (ID, error)) (after ID, limit int, err error) {
 	limit = defaultPageSize
 	if err := rejectDuplicateParams(c, "limit", "cursor"); err != nil {
@@ -40,13 +54,13 @@ func parsePage[ID any](c *fiber.Ctx, parse func(string) (ID, error)) (after ID, 
 	return after, limit, domain.JoinInvalid(badLimit, badCursor)
 }
 
-// rejectDuplicateParams refuses a parameter that stands in the query more than once: which of them counts would be anybody's guess.
+// rejectDuplicateParams rejects a parameter that occurs more than once in the query, which is ambiguous.
 func rejectDuplicateParams(c *fiber.Ctx, names ...string) error {
-	var faults []error
+	var invalid []error
 	for _, name := range names {
 		if len(c.Context().QueryArgs().PeekMulti(name)) > 1 {
-			faults = append(faults, domain.Invalid(name, "duplicate_parameter", "this parameter stands there twice"))
+			invalid = append(invalid, domain.Invalid(name, "duplicate_parameter", "duplicate parameter: send it once"))
 		}
 	}
-	return domain.JoinInvalid(faults...)
+	return domain.JoinInvalid(invalid...)
 }

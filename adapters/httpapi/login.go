@@ -1,9 +1,9 @@
 package httpapi
 
 import (
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -12,7 +12,7 @@ func (s *server) loginOptions(c *fiber.Ctx) error {
 	var body struct {
 		Email string `json:"email"`
 	}
-	if err := decodeBody(c, &body); err != nil {
+	if err := s.decodeLimited(c, domain.RateLogin, &body, func() string { return emailAccountName(body.Email) }); err != nil {
 		return err
 	}
 	email, err := domain.ParseEmail(body.Email)
@@ -22,34 +22,27 @@ func (s *server) loginOptions(c *fiber.Ctx) error {
 	if email != "" {
 		c.Locals(revealsAccountKey, true)
 	}
-	by := s.ceremonyBrowser(c)
-	started, err := s.usecases.Login.Begin.Execute(c.UserContext(), email, by.binding)
-	if err != nil {
-		return err
-	}
-	return s.renderOptions(c, by, started)
+	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
+		return s.usecases.Login.Begin.Execute(c.UserContext(), email, binding)
+	})
 }
 
 func (s *server) loginVerify(c *fiber.Ctx) error {
 	var body struct {
-		ChallengeID string         `json:"challenge_id"`
-		Credential  jsontext.Value `json:"credential"`
-		Transport   string         `json:"transport"`
+		verifyAuthentication
+		Transport string `json:"transport"`
 	}
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
-	id, badID := parseChallengeID(body.ChallengeID)
-	visitor, badTransport := s.signInClient(c, body.Transport)
-	credential, badCredential := readCredential[authenticationCredential](body.Credential)
-	if err := s.checkVerifyInput(c, id, badID, badCredential, badTransport); err != nil {
-		return err
-	}
-	grant, err := s.usecases.Login.Finish.Execute(c.UserContext(), login.FinishInput{
-		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, Client: visitor,
-	})
+	client, badTransport := s.signInClient(c, body.Transport)
+	id, binding, credential, err := body.parse(s, c, badTransport)
 	if err != nil {
 		return err
 	}
-	return s.renderSignIn(c, grant)
+	signIn, err := s.usecases.Login.Finish.Execute(c.UserContext(), login.FinishInput{ChallengeID: id, Binding: binding, Credential: credential, Client: client})
+	if err != nil {
+		return err
+	}
+	return s.answerSignIn(c, signIn)
 }

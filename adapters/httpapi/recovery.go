@@ -1,18 +1,19 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
+	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 )
 
-// redeem takes recovery codes. A name that cannot be one is answered like one that nobody has: whoever writes an address
-// wrongly is told that in the same words as whoever guesses.
+// redeem redeems recovery codes for a recovery grant. An address without an account gets the same answer as a wrong code.
 func (s *server) redeem(c *fiber.Ctx) error {
 	var body struct {
 		Email      string `json:"email"`
@@ -20,7 +21,9 @@ func (s *server) redeem(c *fiber.Ctx) error {
 		TOTPCode   string `json:"totp_code"`
 		BackupCode string `json:"backup_code"`
 	}
-	if err := decodeBody(c, &body); err != nil {
+	if err := s.decodeLimited(c, domain.RateRecovery, &body, func() string {
+		return cmp.Or(emailAccountName(body.Email), strings.ToLower(body.UserID))
+	}); err != nil {
 		return err
 	}
 	email, badEmail := domain.ParseEmail(body.Email)
@@ -34,7 +37,7 @@ func (s *server) redeem(c *fiber.Ctx) error {
 	if err := domain.JoinInvalid(badEmail, badID); err != nil {
 		return err
 	}
-	granted, err := s.usecases.Recovery.Redeem.Execute(c.UserContext(), recovery.Proof{
+	grant, err := s.usecases.Recovery.Redeem.Execute(c.UserContext(), recovery.Proof{
 		User: recovery.UserRef{Email: email, ID: id}, TOTPCode: body.TOTPCode, BackupCode: body.BackupCode,
 	}, s.client(c))
 	if err != nil {
@@ -43,60 +46,49 @@ func (s *server) redeem(c *fiber.Ctx) error {
 	return c.JSON(struct {
 		GrantToken string         `json:"grant_token"`
 		ExpiresAt  timestamp.Time `json:"expires_at"`
-	}{granted.Token.Reveal(), timestamp.Of(granted.ExpiresAt)})
+	}{grant.Token.Reveal(), timestamp.Of(grant.ExpiresAt)})
 }
 
 func (s *server) recoveryOptions(c *fiber.Ctx) error {
-	var body struct {
-		GrantToken string `json:"grant_token"`
-	}
-	if err := decodeBody(c, &body); err != nil {
-		return err
-	}
-	token, err := parseGrantToken(body.GrantToken)
+	text, err := decodeText(c, "grant_token")
 	if err != nil {
 		return err
 	}
-	by := s.ceremonyBrowser(c)
-	started, err := s.usecases.Recovery.Begin.Execute(c.UserContext(), token, by.binding)
+	token, err := domain.ParseRecoveryGrantToken(text)
 	if err != nil {
 		return err
 	}
-	return s.renderOptions(c, by, started)
+	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
+		return s.usecases.Recovery.Begin.Execute(c.UserContext(), token, binding)
+	})
 }
 
 func (s *server) recoveryVerify(c *fiber.Ctx) error {
 	var body struct {
-		GrantToken  string         `json:"grant_token"`
-		ChallengeID string         `json:"challenge_id"`
-		Credential  jsontext.Value `json:"credential"`
-		Transport   string         `json:"transport"`
+		verifyRegistration
+		GrantToken string `json:"grant_token"`
+		Transport  string `json:"transport"`
 	}
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
-	id, badID := parseChallengeID(body.ChallengeID)
-	visitor, badTransport := s.signInClient(c, body.Transport)
-	credential, badCredential := readCredential[registrationCredential](body.Credential)
-	if err := s.checkVerifyInput(c, id, badID, badCredential, badTransport); err != nil {
-		return err
-	}
-	token, err := parseGrantToken(body.GrantToken)
+	client, badTransport := s.signInClient(c, body.Transport)
+	id, binding, credential, err := body.parse(s, c, badTransport)
 	if err != nil {
 		return err
 	}
-	entered, err := s.usecases.Recovery.Finish.Execute(c.UserContext(), recovery.FinishInput{
-		Token: token, ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, Client: visitor,
+	if body.GrantToken == "" {
+		return requireMember("grant_token", nil)
+	}
+	token, err := domain.ParseRecoveryGrantToken(body.GrantToken)
+	if err != nil {
+		return err
+	}
+	signIn, err := s.usecases.Recovery.Finish.Execute(c.UserContext(), recovery.FinishInput{
+		Token: token, ChallengeID: id, Binding: binding, Credential: credential, Client: client,
 	})
 	if err != nil {
 		return err
 	}
-	return s.renderSignIn(c.Status(http.StatusCreated), entered)
-}
-
-func parseGrantToken(s string) (domain.RecoveryGrantToken, error) {
-	if s == "" {
-		return domain.RecoveryGrantToken{}, requireMember("grant_token", nil)
-	}
-	return domain.ParseRecoveryGrantToken(s)
+	return s.answerSignIn(c.Status(http.StatusCreated), signIn)
 }

@@ -8,11 +8,12 @@ import (
 
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/timestamp"
+	"github.com/keylodge/keylodge/domain"
 )
 
-// getRecovery shows what the caller would recover with.
-func (s *server) getRecovery(c *fiber.Ctx, actor identity.Principal) error {
-	have, err := s.usecases.Recovery.Show.Execute(c.UserContext(), actor)
+// getRecovery shows the recovery fprincipals of the account.
+func (s *server) getRecovery(c *fiber.Ctx, principal identity.Principal) error {
+	fprincipals, err := s.usecases.Recovery.Show.Execute(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}
@@ -28,14 +29,14 @@ func (s *server) getRecovery(c *fiber.Ctx, actor identity.Principal) error {
 		TOTP        totp        `json:"totp"`
 		BackupCodes backupCodes `json:"backup_codes"`
 	}{
-		totp{have.TOTP.Confirmed(), timestamp.Optional(have.TOTP.ConfirmedAt())},
-		backupCodes{have.CodesLeft, timestamp.Optional(have.CodesGeneratedAt)},
+		totp{fprincipals.TOTP.Confirmed(), timestamp.Optional(fprincipals.TOTP.ConfirmedAt())},
+		backupCodes{fprincipals.CodesLeft, timestamp.Optional(fprincipals.CodesGeneratedAt)},
 	})
 }
 
-// setUpTOTP hands out a secret, once.
-func (s *server) setUpTOTP(c *fiber.Ctx, actor identity.Principal) error {
-	key, err := s.usecases.Recovery.SetUpTOTP.Execute(c.UserContext(), actor)
+// setUpTOTP returns a new TOTP secret. It cannot be read again.
+func (s *server) setUpTOTP(c *fiber.Ctx, principal identity.Principal) error {
+	key, err := s.usecases.Recovery.SetUpTOTP.Execute(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}
@@ -46,41 +47,32 @@ func (s *server) setUpTOTP(c *fiber.Ctx, actor identity.Principal) error {
 	}{key.Secret.Reveal(), key.URI.Reveal(), "data:image/png;base64," + base64.StdEncoding.EncodeToString(key.QR)})
 }
 
-func (s *server) confirmTOTP(c *fiber.Ctx, actor identity.Principal) error {
-	var body struct {
-		Code string `json:"code"`
-	}
-	if err := decodeBody(c, &body); err != nil {
-		return err
-	}
-	if body.Code == "" {
-		return requireMember("code", nil)
-	}
-	if err := s.usecases.Recovery.ConfirmTOTP.Execute(c.UserContext(), actor, body.Code); err != nil {
-		return err
-	}
-	s.logAccountEvent(c, actor, "authenticator app added")
-	return c.SendStatus(http.StatusNoContent)
-}
-
-func (s *server) removeTOTP(c *fiber.Ctx, actor identity.Principal) error {
-	if err := s.usecases.Recovery.RemoveTOTP.Execute(c.UserContext(), actor); err != nil {
-		return err
-	}
-	s.logAccountEvent(c, actor, "authenticator app removed")
-	return c.SendStatus(http.StatusNoContent)
-}
-
-// generateBackupCodes hands out a new set, once.
-func (s *server) generateBackupCodes(c *fiber.Ctx, actor identity.Principal) error {
-	made, err := s.usecases.Recovery.GenerateCodes.Execute(c.UserContext(), actor)
+func (s *server) confirmTOTP(c *fiber.Ctx, principal identity.Principal) error {
+	code, err := decodeText(c, "code")
 	if err != nil {
 		return err
 	}
-	s.logAccountEvent(c, actor, "backup codes made")
-	codes := make([]string, len(made))
-	for i, code := range made {
-		codes[i] = code.RevealFormatted()
+	if err := s.usecases.Recovery.ConfirmTOTP.Execute(c.UserContext(), principal, code); err != nil {
+		return err
 	}
-	return c.JSON(fiber.Map{"codes": codes})
+	s.logAccountEvent(c, principal, "authenticator app added")
+	return c.SendStatus(http.StatusNoContent)
+}
+
+func (s *server) removeTOTP(c *fiber.Ctx, principal identity.Principal) error {
+	if err := s.usecases.Recovery.RemoveTOTP.Execute(c.UserContext(), principal); err != nil {
+		return err
+	}
+	s.logAccountEvent(c, principal, "authenticator app removed")
+	return c.SendStatus(http.StatusNoContent)
+}
+
+// generateBackupCodes returns a new set of codes. It cannot be read again.
+func (s *server) generateBackupCodes(c *fiber.Ctx, principal identity.Principal) error {
+	codes, err := s.usecases.Recovery.GenerateCodes.Execute(c.UserContext(), principal)
+	if err != nil {
+		return err
+	}
+	s.logAccountEvent(c, principal, "backup codes generated")
+	return c.JSON(fiber.Map{"codes": mapSlice(codes, domain.BackupCode.RevealFormatted)})
 }

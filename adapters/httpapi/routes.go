@@ -19,14 +19,14 @@ func (s *server) route(app *fiber.App) {
 
 	v1 := app.Group("/v1", s.checkOrigin, noStore, s.checkCookies, requireJSON)
 	v1.Get("/config", s.getConfig)
-	v1.Post("/signup/options", s.limit(domain.RateSignUp, emailInBody), s.signUpOptions)
-	v1.Post("/signup/verify", s.limit(domain.RateSignUp, noAccountName), s.padResponseTime(revealsAccount), s.signUpVerify)
-	v1.Post("/login/options", s.limit(domain.RateLogin, emailInBody), s.padResponseTime(revealsAccount), s.loginOptions)
-	v1.Post("/login/verify", s.limit(domain.RateLogin, noAccountName), s.padResponseTime(onError), s.loginVerify)
+	v1.Post("/signup/options", s.signUpOptions)
+	v1.Post("/signup/verify", s.limit(domain.RateSignUp), s.padResponseTime(revealsAccount), s.signUpVerify)
+	v1.Post("/login/options", s.padResponseTime(revealsAccount), s.loginOptions)
+	v1.Post("/login/verify", s.limit(domain.RateLogin), s.padResponseTime(onError), s.loginVerify)
 
 	v1.Get("/session", s.requireSession(s.getSession))
 	v1.Delete("/session", s.deleteSession)
-	v1.Post("/session/refresh", s.limit(domain.RateRefresh, noAccountName), s.refreshSession)
+	v1.Post("/session/refresh", s.limit(domain.RateRefresh), s.refreshSession)
 	v1.Post("/session/token", s.requireSessionLimited(domain.RateChange, s.issueAccessToken)...)
 	v1.Post("/session/step-up/options", s.requireSessionLimited(domain.RateStepUp, s.stepUpOptions)...)
 	v1.Post("/session/step-up/verify", s.requireSessionLimited(domain.RateStepUp, s.stepUpVerify)...)
@@ -52,9 +52,9 @@ func (s *server) route(app *fiber.App) {
 	v1.Delete("/me/recovery/totp", s.requireSessionLimited(domain.RateChange, s.removeTOTP)...)
 	v1.Post("/me/recovery/backup-codes", s.requireSessionLimited(domain.RateChange, s.generateBackupCodes)...)
 
-	v1.Post("/recovery/redeem", s.limit(domain.RateRecovery, recoveryAccountName), s.padResponseTime(onError), s.redeem)
-	v1.Post("/recovery/options", s.limit(domain.RateRecovery, noAccountName), s.recoveryOptions)
-	v1.Post("/recovery/verify", s.limit(domain.RateRecovery, noAccountName), s.padResponseTime(onError), s.recoveryVerify)
+	v1.Post("/recovery/redeem", s.padResponseTime(onError), s.redeem)
+	v1.Post("/recovery/options", s.limit(domain.RateRecovery), s.recoveryOptions)
+	v1.Post("/recovery/verify", s.limit(domain.RateRecovery), s.padResponseTime(onError), s.recoveryVerify)
 }
 
 // noStore keeps answers about a person out of every cache.

@@ -10,33 +10,33 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (s *server) getSession(c *fiber.Ctx, actor identity.Principal) error {
+func (s *server) getSession(c *fiber.Ctx, principal identity.Principal) error {
 	return c.JSON(struct {
 		User    user    `json:"user"`
 		Session session `json:"session"`
-	}{userOf(actor.User), sessionOf(actor.Session, actor)})
+	}{userOf(principal.User), sessionOf(principal.Session, principal)})
 }
 
-// deleteSession signs out. Whoever is not signed in is told that they are out, and loses a cookie that opens nothing. A
-// program whose access token does not hold is not: its session would live on, with whoever has its refresh token.
+// deleteSession signs out. It succeeds without a session too, and clears the session cookie. An API client with an invalid access
+// token gets an error: its session would stay open for the holder of its refresh token.
 func (s *server) deleteSession(c *fiber.Ctx) error {
-	actor, err := s.authenticate(c)
-	over := errors.Is(err, domain.ErrSessionRevoked) || errors.Is(err, domain.ErrSessionExpired)
-	nobody := !usesBearerToken(c) && errors.Is(err, domain.ErrUnauthenticated)
+	principal, err := s.authenticate(c)
+	ended := errors.Is(err, domain.ErrSessionRevoked) || errors.Is(err, domain.ErrSessionExpired)
+	noSession := !usesBearerToken(c) && errors.Is(err, domain.ErrUnauthenticated)
 	if err == nil {
-		if err := s.usecases.Sessions.SignOut.Execute(c.UserContext(), actor); err != nil {
+		if err := s.usecases.Sessions.SignOut.Execute(c.UserContext(), principal); err != nil {
 			return err
 		}
-		s.logAccountEvent(c, actor, "signed out")
-	} else if !over && !nobody {
+		s.logAccountEvent(c, principal, "signed out")
+	} else if !ended && !noSession {
 		return err
 	}
 	s.clearSessionCookie(c)
 	return c.SendStatus(http.StatusNoContent)
 }
 
-// clearSessionCookie takes a browser's cookie away once its session is over. A program's call leaves a cookie alone that happens
-// to come along: it is another session's.
+// clearSessionCookie clears the cookie of a session that has ended. It keeps a cookie that is sent beside a bearer token, which
+// belongs to another session.
 func (s *server) clearSessionCookie(c *fiber.Ctx) {
 	if !usesBearerToken(c) {
 		s.cookies.clearSession(c)
@@ -44,16 +44,11 @@ func (s *server) clearSessionCookie(c *fiber.Ctx) {
 }
 
 func (s *server) refreshSession(c *fiber.Ctx) error {
-	var body struct {
-		RefreshToken string `json:"refresh_token"`
-	}
-	if err := decodeBody(c, &body); err != nil {
+	text, err := decodeText(c, "refresh_token")
+	if err != nil {
 		return err
 	}
-	if body.RefreshToken == "" {
-		return requireMember("refresh_token", nil)
-	}
-	token, err := domain.ParseRefreshToken(body.RefreshToken)
+	token, err := domain.ParseRefreshToken(text)
 	if err != nil {
 		return err
 	}
@@ -64,10 +59,10 @@ func (s *server) refreshSession(c *fiber.Ctx) error {
 	return c.JSON(fiber.Map{"tokens": tokensOf(pair)})
 }
 
-func (s *server) issueAccessToken(c *fiber.Ctx, actor identity.Principal) error {
-	minted, err := s.usecases.Sessions.IssueAccessToken.Execute(c.UserContext(), actor)
+func (s *server) issueAccessToken(c *fiber.Ctx, principal identity.Principal) error {
+	token, err := s.usecases.Sessions.IssueAccessToken.Execute(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}
-	return c.JSON(accessTokenOf(minted))
+	return c.JSON(accessTokenOf(token))
 }

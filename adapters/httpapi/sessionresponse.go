@@ -2,23 +2,23 @@ package httpapi
 
 import (
 	"encoding/hex"
+	"github.com/keylodge/keylodge/application/sessions"
 	"log/slog"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/identity"
-	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 )
 
 // sessionResponse is what every way of signing in ends with.
 type sessionResponse struct {
-	User    user    `json:"user"`
-	Session session `json:"session"`
-	Passkey passkey `json:"passkey"`
-	Signals signals `json:"signals"`
+	User    user     `json:"user"`
+	Session session  `json:"session"`
+	Passkey passkey  `json:"passkey"`
+	Signals *signals `json:"signals"`
 	// One of the two, by transport.
 	CSRFToken string     `json:"csrf_token,omitempty"`
 	Tokens    *tokenPair `json:"tokens,omitempty"`
@@ -80,22 +80,20 @@ type signals struct {
 	DisplayName string   `json:"display_name"`
 }
 
-// renderSignIn hands out a session: a browser's in the cookie and never in the body, where scripts could read it; a
-// program's as tokens.
-func (s *server) renderSignIn(c *fiber.Ctx, grant sessions.SignIn) error {
+// answerSignIn answers with a new session. A cookie session's token is set as a cookie and never in the body, which scripts can
+// read; a bearer session's tokens are in the body.
+func (s *server) answerSignIn(c *fiber.Ctx, signIn sessions.SignIn) error {
 	s.meter.CountSignIn()
-	s.recordAnomaly(c, grant.Anomaly, grant.Credential, "allowed")
-	s.log.Info("signed in", slog.String("request_id", requestID(c)), slog.String("user_id", grant.User.ID().String()),
-		slog.String("session_id", grant.Session.ID().String()), slog.String("passkey_id", grant.Credential.ID().String()))
+	s.recordAnomaly(c, signIn.Anomaly, signIn.Credential, "allowed")
+	s.log.Info("signed in", slog.String("request_id", requestID(c)), slog.String("user_id", signIn.User.ID().String()),
+		slog.String("session_id", signIn.Session.ID().String()), slog.String("passkey_id", signIn.Credential.ID().String()))
 	answer := sessionResponse{
-		User: userOf(grant.User), Session: sessionOf(grant.Session, identity.Principal{Session: grant.Session}), Passkey: s.passkeyOf(grant.Credential),
-		Signals: s.signalsFor(grant.User, grant.AcceptedCredentials),
+		User: userOf(signIn.User), Session: sessionOf(signIn.Session, identity.Principal{Session: signIn.Session}), Passkey: s.passkeyOf(signIn.Credential),
+		Signals: s.signalsFor(signIn.User, signIn.AcceptedCredentials), Tokens: tokensOf(signIn.Tokens),
 	}
-	if grant.Tokens != nil {
-		answer.Tokens = tokensOf(grant.Tokens)
-	} else {
-		s.cookies.setSession(c, grant.Token)
-		answer.CSRFToken = s.csrf.issue(grant.Session.ID())
+	if signIn.Tokens == nil {
+		s.cookies.setSession(c, signIn.Token)
+		answer.CSRFToken = s.csrf.issue(signIn.Session.ID())
 	}
 	return c.JSON(answer)
 }
@@ -131,14 +129,10 @@ func (s *server) passkeyOf(c *domain.Credential) passkey {
 	return p
 }
 
-func (s *server) signalsFor(u *domain.User, accepted domain.Passkeys) signals {
-	ids := make([]string, len(accepted))
-	for i, c := range accepted {
-		ids[i] = c.ID().String()
-	}
+func (s *server) signalsFor(u *domain.User, accepted domain.Passkeys) *signals {
 	entity := u.Entity()
-	return signals{
-		RPID: s.config.RPID, UserID: entity.Handle.String(), Accepted: ids,
+	return &signals{
+		RPID: s.config.RPID, UserID: entity.Handle.String(), Accepted: mapSlice(accepted, func(c *domain.Credential) string { return c.ID().String() }),
 		Name: entity.Name, DisplayName: entity.DisplayName,
 	}
 }

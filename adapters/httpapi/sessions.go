@@ -10,47 +10,40 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// listSessions shows where the caller is signed in.
-func (s *server) listSessions(c *fiber.Ctx, actor identity.Principal) error {
+// listSessions lists the user's active sessions.
+func (s *server) listSessions(c *fiber.Ctx, principal identity.Principal) error {
 	after, limit, err := parsePage(c, domain.ParseSessionID)
 	if err != nil {
 		return err
 	}
-	found, err := s.usecases.Sessions.List.Execute(c.UserContext(), actor, after, limit)
+	found, err := s.usecases.Sessions.List.Execute(c.UserContext(), principal, after, limit)
 	if err != nil {
 		return err
 	}
-	items := make([]session, len(found.Sessions))
-	for i, each := range found.Sessions {
-		items[i] = sessionOf(each, actor)
-	}
-	next := ""
-	if found.More {
-		next = items[len(items)-1].ID
-	}
-	return c.JSON(list[session]{items, optional(next)})
+	items := mapSlice(found.Sessions, func(s *domain.Session) session { return sessionOf(s, principal) })
+	return answerList(c, items, found.More, func(s session) string { return s.ID })
 }
 
-func (s *server) revokeSession(c *fiber.Ctx, actor identity.Principal) error {
+func (s *server) revokeSession(c *fiber.Ctx, principal identity.Principal) error {
 	id, err := domain.ParseSessionID(c.Params("id"))
 	if err != nil {
 		return domain.ErrSessionNotFound
 	}
-	if err := s.usecases.Sessions.Revoke.Execute(c.UserContext(), actor, id); err != nil {
+	if err := s.usecases.Sessions.Revoke.Execute(c.UserContext(), principal, id); err != nil {
 		return err
 	}
-	s.logAccountEvent(c, actor, "session revoked", slog.String("revoked_session_id", id.String()))
-	if id == actor.Session.ID() {
+	s.logAccountEvent(c, principal, "session revoked", slog.String("revoked_session_id", id.String()))
+	if id == principal.Session.ID() {
 		s.clearSessionCookie(c)
 	}
 	return c.SendStatus(http.StatusNoContent)
 }
 
-func (s *server) revokeOtherSessions(c *fiber.Ctx, actor identity.Principal) error {
-	ended, err := s.usecases.Sessions.RevokeOthers.Execute(c.UserContext(), actor)
+func (s *server) revokeOtherSessions(c *fiber.Ctx, principal identity.Principal) error {
+	revoked, err := s.usecases.Sessions.RevokeOthers.Execute(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}
-	s.logAccountEvent(c, actor, "other sessions revoked", slog.Int("revoked", ended))
-	return c.JSON(fiber.Map{"revoked": ended})
+	s.logAccountEvent(c, principal, "other sessions revoked", slog.Int("revoked", revoked))
+	return c.JSON(fiber.Map{"revoked": revoked})
 }

@@ -3,9 +3,9 @@ package httpapi
 import (
 	"net/http"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -15,7 +15,7 @@ func (s *server) signUpOptions(c *fiber.Ctx) error {
 		Email       string `json:"email"`
 		DisplayName string `json:"display_name"`
 	}
-	if err := decodeBody(c, &body); err != nil {
+	if err := s.decodeLimited(c, domain.RateSignUp, &body, func() string { return emailAccountName(body.Email) }); err != nil {
 		return err
 	}
 	email, badEmail := domain.ParseEmail(body.Email)
@@ -23,39 +23,34 @@ func (s *server) signUpOptions(c *fiber.Ctx) error {
 	if err := domain.JoinInvalid(badEmail, badName); err != nil {
 		return err
 	}
-	by := s.ceremonyBrowser(c)
-	started, err := s.usecases.SignUp.Begin.Execute(c.UserContext(), signup.Input{Email: email, DisplayName: name}, by.binding)
-	if err != nil {
-		return err
-	}
-	return s.renderOptions(c, by, started)
+	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
+		return s.usecases.SignUp.Begin.Execute(c.UserContext(), signup.Input{Email: email, DisplayName: name}, binding)
+	})
 }
 
 func (s *server) signUpVerify(c *fiber.Ctx) error {
 	var body struct {
-		ChallengeID string         `json:"challenge_id"`
-		Credential  jsontext.Value `json:"credential"`
-		PasskeyName string         `json:"passkey_name"`
-		Transport   string         `json:"transport"`
+		verifyRegistration
+		PasskeyName string `json:"passkey_name"`
+		Transport   string `json:"transport"`
 	}
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
-	id, badID := parseChallengeID(body.ChallengeID)
-	visitor, badTransport := s.signInClient(c, body.Transport)
-	credential, badCredential := readCredential[registrationCredential](body.Credential)
+	client, badTransport := s.signInClient(c, body.Transport)
 	name, badName := passkeyName("passkey_name", body.PasskeyName)
-	if err := s.checkVerifyInput(c, id, badID, badCredential, badName, badTransport); err != nil {
+	id, binding, credential, err := body.parse(s, c, badName, badTransport)
+	if err != nil {
 		return err
 	}
-	grant, err := s.usecases.SignUp.Finish.Execute(c.UserContext(), signup.FinishInput{
-		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential, PasskeyName: name, Client: visitor,
+	signIn, err := s.usecases.SignUp.Finish.Execute(c.UserContext(), signup.FinishInput{
+		ChallengeID: id, Binding: binding, Credential: credential, PasskeyName: name, Client: client,
 	})
 	if err != nil {
 		return err
 	}
-	if grant.User.PendingEmail() != "" {
+	if signIn.User.PendingEmail() != "" {
 		c.Locals(revealsAccountKey, true)
 	}
-	return s.renderSignIn(c.Status(http.StatusCreated), grant)
+	return s.answerSignIn(c.Status(http.StatusCreated), signIn)
 }

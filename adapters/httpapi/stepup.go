@@ -1,52 +1,40 @@
 package httpapi
 
 import (
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/stepup"
+	"github.com/keylodge/keylodge/domain"
 )
 
-func (s *server) stepUpOptions(c *fiber.Ctx, actor identity.Principal) error {
-	by := s.ceremonyBrowser(c)
-	started, err := s.usecases.StepUp.Begin.Execute(c.UserContext(), actor, by.binding)
-	if err != nil {
-		return err
-	}
-	return s.renderOptions(c, by, started)
+func (s *server) stepUpOptions(c *fiber.Ctx, principal identity.Principal) error {
+	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
+		return s.usecases.StepUp.Begin.Execute(c.UserContext(), principal, binding)
+	})
 }
 
-func (s *server) stepUpVerify(c *fiber.Ctx, actor identity.Principal) error {
-	var body struct {
-		ChallengeID string         `json:"challenge_id"`
-		Credential  jsontext.Value `json:"credential"`
-	}
+func (s *server) stepUpVerify(c *fiber.Ctx, principal identity.Principal) error {
+	var body verifyAuthentication
 	if err := decodeBody(c, &body); err != nil {
 		return err
 	}
-	id, badID := parseChallengeID(body.ChallengeID)
-	credential, badCredential := readCredential[authenticationCredential](body.Credential)
-	if err := s.checkVerifyInput(c, id, badID, badCredential); err != nil {
-		return err
-	}
-	stepped, err := s.usecases.StepUp.Finish.Execute(c.UserContext(), actor, stepup.FinishInput{
-		ChallengeID: id, Binding: s.cookies.binding(c, id), Credential: credential,
-	})
+	id, binding, credential, err := body.parse(s, c)
 	if err != nil {
 		return err
 	}
-	s.logAccountEvent(c, actor, "stepped up")
-	s.recordAnomaly(c, stepped.Anomaly, stepped.Credential, "allowed")
-	if !stepped.Token.IsZero() {
-		s.cookies.setRotatedSession(c, stepped.Token, stepped.ExpiresIn)
+	stepUp, err := s.usecases.StepUp.Finish.Execute(c.UserContext(), principal, stepup.FinishInput{ChallengeID: id, Binding: binding, Credential: credential})
+	if err != nil {
+		return err
 	}
-	answer := struct {
+	s.logAccountEvent(c, principal, "stepped up")
+	s.recordAnomaly(c, stepUp.Anomaly, stepUp.Credential, "allowed")
+	if !stepUp.Token.IsZero() {
+		s.cookies.setRotatedSession(c, stepUp.Token, stepUp.ExpiresIn)
+	}
+	return c.JSON(struct {
 		Session session    `json:"session"`
 		Tokens  *tokenPair `json:"tokens,omitempty"`
-	}{Session: sessionOf(stepped.Session, actor)}
-	if stepped.Tokens != nil {
-		answer.Tokens = tokensOf(stepped.Tokens)
-	}
-	return c.JSON(answer)
+	}{sessionOf(stepUp.Session, principal), tokensOf(stepUp.Tokens)})
 }

@@ -26,7 +26,11 @@ func accessTokenOf(a signingkeys.AccessToken) accessToken {
 	return accessToken{AccessToken: a.Token.Reveal(), TokenType: "Bearer", ExpiresIn: seconds(a.ExpiresIn)}
 }
 
+// tokensOf returns nil for nil: a session by cookie has no tokens.
 func tokensOf(p *signingkeys.TokenPair) *tokenPair {
+	if p == nil {
+		return nil
+	}
 	return &tokenPair{accessTokenOf(p.Access), p.Refresh.Reveal(), seconds(p.RefreshExpiresIn)}
 }
 
