@@ -138,7 +138,7 @@ func (l *env) exportTo(name string, users int) {
 	}
 	defer file.Close()
 	var heap heapUsage
-	counts, err := l.driver.operator().Transfer.Export.Execute(l.t.Context(), file, heap.watch)
+	counts, err := l.driver.operator().Transfer.Export(l.t.Context(), file, heap.watch)
 	if err != nil || counts.Users != users {
 		l.t.Fatalf("exported %+v, %v", counts, err)
 	}
@@ -186,7 +186,7 @@ func (l *env) importFrom(ctx context.Context, name string, report transfer.Progr
 		l.t.Fatal(err)
 	}
 	defer file.Close()
-	return l.driver.operator().Transfer.Import.Execute(ctx, file, false, report)
+	return l.driver.operator().Transfer.Import(ctx, file, false, report)
 }
 
 func countUsers(t testing.TB, usecases application.UseCases) (n int) {

@@ -29,7 +29,7 @@ type UseCases struct {
 	Recovery    Recovery
 	SigningKeys SigningKeys
 	Admin       Admin
-	Transfer    Transfer
+	Transfer    *transfer.Service
 	Maintenance Maintenance
 	Outbox      *outbox.Service
 }
@@ -115,12 +115,6 @@ type Admin struct {
 	RevokeSession  *admin.RevokeSession
 	RevokeSessions *admin.RevokeSessions
 	RecoverUser    *admin.RecoverUser
-}
-
-// Transfer carries the whole installation to another database.
-type Transfer struct {
-	Export *transfer.Export
-	Import *transfer.Import
 }
 
 // Maintenance runs by itself.

@@ -225,7 +225,7 @@ func (h *fuzzFixture) checkResponse(request *fasthttp.RequestCtx) {
 func (h *fuzzFixture) exportState(t testing.TB) string {
 	t.Helper()
 	var exported, kept bytes.Buffer
-	if _, err := h.usecases.Transfer.Export.Execute(t.Context(), &exported, noProgress); err != nil {
+	if _, err := h.usecases.Transfer.Export(t.Context(), &exported, noProgress); err != nil {
 		t.Fatal(err)
 	}
 	for text := range bytes.Lines(exported.Bytes()) {

@@ -83,7 +83,7 @@ var useCaseSet = wire.NewSet(
 	wire.Struct(new(admin.ListUsers), "*"), wire.Struct(new(admin.ShowUser), "*"), wire.Struct(new(admin.DisableUser), "*"),
 	wire.Struct(new(admin.EnableUser), "*"), wire.Struct(new(admin.DeleteUser), "*"), wire.Struct(new(admin.RevokeSession), "*"),
 	wire.Struct(new(admin.RevokeSessions), "*"), wire.Struct(new(admin.RecoverUser), "*"), wire.Struct(new(application.Admin), "*"),
-	wire.Struct(new(transfer.Export), "*"), wire.Struct(new(transfer.Import), "*"), wire.Struct(new(application.Transfer), "*"),
+	wire.Struct(new(transfer.Service), "*"),
 	wire.Struct(new(maintenance.AcquireLease), "*"), wire.Struct(new(maintenance.DeleteExpired), "*"), pause, wire.Struct(new(maintenance.Ready), "*"), wire.Struct(new(signingkeys.Refresh), "*"),
 	rpIDs, wire.Struct(new(maintenance.CheckRPID), "*"),
 	wire.Struct(new(application.Maintenance), "*"),

@@ -451,18 +451,10 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		RecoverUser:    recoverUser,
 	}
 	keys2 := transferKeys(masterkeyKeys)
-	export := &transfer.Export{
+	transferService := &transfer.Service{
 		Store: store2,
 		Clock: clock,
 		Keys:  keys2,
-	}
-	transferImport := &transfer.Import{
-		Store: store2,
-		Keys:  keys2,
-	}
-	applicationTransfer := application.Transfer{
-		Export: export,
-		Import: transferImport,
 	}
 	acquireLease := &maintenance.AcquireLease{
 		Store: store2,
@@ -515,7 +507,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Recovery:    applicationRecovery,
 		SigningKeys: signingKeys,
 		Admin:       applicationAdmin,
-		Transfer:    applicationTransfer,
+		Transfer:    transferService,
 		Maintenance: applicationMaintenance,
 		Outbox:      outboxService,
 	}

@@ -13,33 +13,33 @@ type Credential struct{ state CredentialState }
 
 // CredentialState is a credential's state as storage keeps it.
 type CredentialState struct {
-	ID         CredentialID
+	ID         CredentialID `export:"id"`
 	UserID     UserID
-	Name       PasskeyName // "" if the person gave none
-	Status     CredentialStatus
-	RPID       string
-	PublicKey  []byte // COSE_Key, in CTAP2 canonical CBOR
-	Algorithm  int64  // COSE algorithm identifier of PublicKey
-	AAGUID     [16]byte
-	Attachment string // "platform", "cross-platform" or "" if the client did not say
-	Transports []string
-	Flags      AuthenticatorFlags // UV latched from any use, BS as of the last one
-	SignCount  uint32
+	Name       PasskeyName        `export:"name,omitempty"` // "" if the person gave none
+	Status     CredentialStatus   `export:"status"`
+	RPID       string             `export:"rp_id"`
+	PublicKey  []byte             `export:"public_key"` // COSE_Key, in CTAP2 canonical CBOR
+	Algorithm  int64              `export:"algorithm"`  // COSE algorithm identifier of PublicKey
+	AAGUID     [16]byte           `export:"aaguid"`
+	Attachment string             `export:"attachment,omitempty"` // "platform", "cross-platform" or "" if the client did not say
+	Transports []string           `export:"transports,omitempty"`
+	Flags      AuthenticatorFlags `export:"flags"` // UV latched from any use, BS as of the last one
+	SignCount  uint32             `export:"sign_count"`
 	// CloneWarning is set for good once the counter of a device-bound passkey failed to advance.
-	CloneWarning bool
-	Attestation  Attestation
-	Extensions   []byte // JSON of the extension results worth keeping
-	CreatedAt    time.Time
-	LastUsedAt   time.Time // zero if never used since it was made
+	CloneWarning bool        `export:"clone_warning"`
+	Attestation  Attestation `export:"attestation"`
+	Extensions   []byte      `export:"extensions,omitempty"` // JSON of the extension results worth keeping
+	CreatedAt    time.Time   `export:"created_at"`
+	LastUsedAt   time.Time   `export:"last_used_at,omitzero"` // zero if never used since it was made
 }
 
 // Attestation is what the authenticator said at registration, byte for byte.
 type Attestation struct {
-	Type              string
-	Format            string
-	Object            []byte // CBOR
-	AuthenticatorData []byte
-	ClientDataJSON    []byte
+	Type              string `export:"type,omitempty"`
+	Format            string `export:"format,omitempty"`
+	Object            []byte `export:"object,omitempty"` // CBOR
+	AuthenticatorData []byte `export:"authenticator_data,omitempty"`
+	ClientDataJSON    []byte `export:"client_data_json,omitempty"`
 }
 
 // CredentialStatus says whether a passkey may be used.

@@ -7,9 +7,9 @@ import (
 
 // Device is where a session is used from.
 type Device struct {
-	Name      string // for people: "Firefox on Linux"
-	UserAgent string // as sent, made printable, at most 512 bytes
-	IP        string // "" if unknown
+	Name      string `export:"name,omitempty"`       // for people: "Firefox on Linux"
+	UserAgent string `export:"user_agent,omitempty"` // as sent, made printable, at most 512 bytes
+	IP        string `export:"ip,omitempty"`         // "" if unknown
 }
 
 const maxUserAgentLength = 512

@@ -14,10 +14,10 @@ import (
 // PendingEmail is an address that a user says is theirs. It names no account and belongs to nobody until the code that was
 // sent to it is shown. The zero value is none.
 type PendingEmail struct {
-	Email     Email
-	Code      EmailCodeDigest
-	Failures  int
-	ExpiresAt time.Time // of the code; the claim stays and can get another one
+	Email     Email           `export:"email"`
+	Code      EmailCodeDigest `export:"code"`
+	Failures  int             `export:"failures"`
+	ExpiresAt time.Time       `export:"expires_at"` // of the code; the claim stays and can get another one
 }
 
 // EmailCode proves an address: eight digits.

@@ -15,25 +15,25 @@ type Event struct{ state EventState }
 
 // EventState is an event's state as storage keeps it. What does not apply is zero.
 type EventState struct {
-	ID           EventID
-	UserID       UserID // zero once the account is gone
-	Kind         EventKind
-	At           time.Time
-	Actor        Actor
-	SessionID    SessionID
-	CredentialID CredentialID
-	PasskeyName  PasskeyName // as it was then
-	DeviceName   string      // for people: "Firefox on Linux"
-	IP           string
-	Reason       string   // a Reason, a Finding or the code of an Error
-	Changed      []string // names of what was changed
-	RequestID    string   // as in the operator's log
+	ID           EventID      `export:"id"`
+	UserID       UserID       // zero once the account is gone
+	Kind         EventKind    `export:"kind"`
+	At           time.Time    `export:"at"`
+	Actor        Actor        `export:"by"`
+	SessionID    SessionID    `export:"session,omitzero"`
+	CredentialID CredentialID `export:"passkey,omitempty"`
+	PasskeyName  PasskeyName  `export:"passkey_name,omitempty"` // as it was then
+	DeviceName   string       `export:"device_name,omitempty"`  // for people: "Firefox on Linux"
+	IP           string       `export:"ip,omitempty"`
+	Reason       string       `export:"reason,omitempty"`     // a Reason, a Finding or the code of an Error
+	Changed      []string     `export:"changed,omitempty"`    // names of what was changed
+	RequestID    string       `export:"request_id,omitempty"` // as in the operator's log
 
 	// An event that repeats an earlier one is counted there and is no entry of its own.
-	Key      RepetitionKey // what the two have in common; zero for an event that stands alone
-	Repeats  int           // how often it happened again
-	LastAt   time.Time     // of the latest repetition; zero for none
-	OtherIPs []string      // further addresses that repetitions came from: at most maxOtherIPs
+	Key      RepetitionKey `export:"key,omitzero"`        // what the two have in common; zero for an event that stands alone
+	Repeats  int           `export:"repeats,omitempty"`   // how often it happened again
+	LastAt   time.Time     `export:"last_at,omitzero"`    // of the latest repetition; zero for none
+	OtherIPs []string      `export:"other_ips,omitempty"` // further addresses that repetitions came from: at most maxOtherIPs
 }
 
 // RepetitionKey is the same for events that are counted as one entry: those of one account, kind, reason and UTC day.

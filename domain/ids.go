@@ -110,6 +110,15 @@ func (u uuid) String() string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
+// MarshalText returns the id as String does.
+func (u uuid) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText reads the id as the Parse functions do.
+func (u *uuid) UnmarshalText(text []byte) (err error) {
+	*u, err = parseUUID(string(text))
+	return err
+}
+
 // CredentialID is the WebAuthn credential id: bytes that the authenticator chose, compared exactly.
 type CredentialID string
 
@@ -129,6 +138,16 @@ func (id CredentialID) Bytes() []byte { return []byte(id) }
 // String is the id in unpadded base64url, as WebAuthn writes it.
 func (id CredentialID) String() string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
 
+// MarshalText returns the id as String does.
+func (id CredentialID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads unpadded base64url.
+func (id *CredentialID) UnmarshalText(text []byte) error {
+	raw, err := base64.RawURLEncoding.Strict().AppendDecode(nil, text)
+	*id = CredentialID(raw)
+	return err
+}
+
 // UserHandle is the WebAuthn user handle: random, free of personal data (WebAuthn Level 3, section 14.6.1), separate
 // from the user id, and the same for all passkeys of that user, else the Signal API could not name them.
 type UserHandle string
@@ -147,3 +166,13 @@ func (h UserHandle) Bytes() []byte { return []byte(h) }
 
 // String is the handle in unpadded base64url, as WebAuthn writes it.
 func (h UserHandle) String() string { return base64.RawURLEncoding.EncodeToString([]byte(h)) }
+
+// MarshalText returns the handle as String does.
+func (h UserHandle) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads unpadded base64url.
+func (h *UserHandle) UnmarshalText(text []byte) error {
+	raw, err := base64.RawURLEncoding.Strict().AppendDecode(nil, text)
+	*h = UserHandle(raw)
+	return err
+}

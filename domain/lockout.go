@@ -12,10 +12,10 @@ type Lockout struct{ state LockoutState }
 
 // LockoutState is a lockout's state as storage keeps it.
 type LockoutState struct {
-	Subject     LockoutSubject
-	Failures    int       // in a row
-	LockedUntil time.Time // zero if never
-	UpdatedAt   time.Time
+	Subject     LockoutSubject `export:"subject"`
+	Failures    int            `export:"failures"`              // in a row
+	LockedUntil time.Time      `export:"locked_until,omitzero"` // zero if never
+	UpdatedAt   time.Time      `export:"updated_at"`
 }
 
 // LockoutSubject is what wrong codes count against: an account, by either of its names; an unknown name, so that the same work is

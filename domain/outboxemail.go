@@ -12,24 +12,24 @@ type OutboxEmail struct{ state OutboxEmailState }
 
 // OutboxEmailState is a message's state as storage keeps it: facts, from which a letter is worded when it is sent.
 type OutboxEmailState struct {
-	ID        OutboxEmailID
-	UserID    UserID // zero if it outlives its user
-	To        Email
-	Kind      EmailKind
-	Details   EmailDetails
-	Code      []byte // sealed; nil but for EmailKindVerificationCode
-	Attempts  int
-	DueAt     time.Time // when it may be tried (again)
-	ExpiresAt time.Time // when it is of no use any more
+	ID        OutboxEmailID `export:"id"`
+	UserID    UserID        `export:"user,omitzero"` // zero if it outlives its user
+	To        Email         `export:"to"`
+	Kind      EmailKind     `export:"kind"`
+	Details   EmailDetails  `export:"about"`
+	Code      []byte        `export:"code,omitempty"` // sealed; nil but for EmailKindVerificationCode
+	Attempts  int           `export:"attempts"`
+	DueAt     time.Time     `export:"due_at"`     // when it may be tried (again)
+	ExpiresAt time.Time     `export:"expires_at"` // when it is of no use any more
 }
 
 // EmailDetails are what a letter tells. What does not apply is zero.
 type EmailDetails struct {
-	At          time.Time
-	Actor       Actor
-	PasskeyName PasskeyName
-	DeviceName  string
-	IP          string
+	At          time.Time   `export:"at,omitzero"`
+	Actor       Actor       `export:"by,omitempty"`
+	PasskeyName PasskeyName `export:"passkey_name,omitempty"`
+	DeviceName  string      `export:"device_name,omitempty"`
+	IP          string      `export:"ip,omitempty"`
 }
 
 // EmailKind says what a letter is about. Notices are named for their event.

@@ -16,22 +16,22 @@ type Session struct{ state SessionState }
 
 // SessionState is a session's state as storage keeps it.
 type SessionState struct {
-	ID            SessionID
+	ID            SessionID `export:"id"`
 	UserID        UserID
-	CredentialID  CredentialID // the passkey that opened it
-	Transport     Transport
-	Token         TokenDigest // of the session token, or of the latest refresh token
-	PreviousToken TokenDigest // of the refresh token before it; zero before the first refresh
-	RotatedAt     time.Time   // when the one replaced the other; zero before the first refresh
-	Assurance     Assurance
-	AMR           []string // authentication methods, RFC 8176
-	Device        Device
-	CreatedAt     time.Time
-	AuthTime      time.Time // the latest passkey assertion; no two lie within one second
-	LastSeenAt    time.Time
-	IdleEndsAt    time.Time // never after ExpiresAt
-	ExpiresAt     time.Time
-	RevokedAt     time.Time // zero while it was not ended early
+	CredentialID  CredentialID `export:"passkey"` // the passkey that opened it
+	Transport     Transport    `export:"transport"`
+	Token         TokenDigest  `export:"token"`                   // of the session token, or of the latest refresh token
+	PreviousToken TokenDigest  `export:"previous_token,omitzero"` // of the refresh token before it; zero before the first refresh
+	RotatedAt     time.Time    `export:"rotated_at,omitzero"`     // when the one replaced the other; zero before the first refresh
+	Assurance     Assurance    `export:"assurance"`
+	AMR           []string     `export:"amr,omitempty"` // authentication methods, RFC 8176
+	Device        Device       `export:"device"`
+	CreatedAt     time.Time    `export:"created_at"`
+	AuthTime      time.Time    `export:"auth_time"` // the latest passkey assertion; no two lie within one second
+	LastSeenAt    time.Time    `export:"last_seen_at"`
+	IdleEndsAt    time.Time    `export:"idle_ends_at"` // never after ExpiresAt
+	ExpiresAt     time.Time    `export:"expires_at"`
+	RevokedAt     time.Time    // zero while it was not ended early
 }
 
 // Transport is how a session's holder shows that they hold it.

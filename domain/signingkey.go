@@ -18,11 +18,11 @@ type SigningKey struct{ state SigningKeyState }
 
 // SigningKeyState is a signing key's state as storage keeps it.
 type SigningKeyState struct {
-	ID           string // the kid: the key's RFC 7638 thumbprint
-	Algorithm    SigningAlgorithm
-	EncryptedKey []byte // the private key (PKCS #8), encrypted and authenticated; the public one is part of it
-	CreatedAt    time.Time
-	SignsFrom    time.Time
+	ID           string           `export:"id"` // the kid: the key's RFC 7638 thumbprint
+	Algorithm    SigningAlgorithm `export:"algorithm"`
+	EncryptedKey []byte           `export:"sealed"` // the private key (PKCS #8), encrypted and authenticated; the public one is part of it
+	CreatedAt    time.Time        `export:"created_at"`
+	SignsFrom    time.Time        `export:"signs_from"`
 }
 
 // RestoreSigningKey is storage's way back from a snapshot.

@@ -14,11 +14,11 @@ type TOTP struct{ state TOTPState }
 // TOTPState is an authenticator app's state as storage keeps it.
 type TOTPState struct {
 	UserID        UserID
-	Secret        []byte    // sealed; nil until the first one is confirmed
-	ConfirmedAt   time.Time // zero with it
-	LastStep      TOTPStep  // the latest time step that a code was accepted for
-	PendingSecret []byte    // sealed; nil if none is being set up
-	PendingAt     time.Time // zero with it
+	Secret        []byte    `export:"secret,omitempty"`      // sealed; nil until the first one is confirmed
+	ConfirmedAt   time.Time `export:"confirmed_at,omitzero"` // zero with it
+	LastStep      TOTPStep  `export:"step"`                  // the latest time step that a code was accepted for
+	PendingSecret []byte    `export:"pending,omitempty"`     // sealed; nil if none is being set up
+	PendingAt     time.Time `export:"pending_at,omitzero"`   // zero with it
 }
 
 // TOTPStep is the number of half minutes since the Unix epoch (RFC 6238, section 4.2).

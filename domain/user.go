@@ -11,14 +11,14 @@ type User struct{ state UserState }
 
 // UserState is a user's state as storage keeps it.
 type UserState struct {
-	ID              UserID
-	Handle          UserHandle
-	Email           Email        // "" if none
-	EmailVerifiedAt time.Time    // zero if not verified
-	PendingEmail    PendingEmail // zero if none
-	DisplayName     DisplayName  // "" if none
-	DisabledAt      time.Time    // zero unless the operator shut the account
-	CreatedAt       time.Time
+	ID              UserID       `export:"id"`
+	Handle          UserHandle   `export:"handle"`
+	Email           Email        `export:"email,omitempty"`            // "" if none
+	EmailVerifiedAt time.Time    `export:"email_verified_at,omitzero"` // zero if not verified
+	PendingEmail    PendingEmail `export:"claim,omitzero"`             // zero if none
+	DisplayName     DisplayName  `export:"display_name,omitempty"`     // "" if none
+	DisabledAt      time.Time    `export:"disabled_at,omitzero"`       // zero unless the operator shut the account
+	CreatedAt       time.Time    `export:"created_at"`
 }
 
 // PendingUser is somebody in the middle of signing up: what they said, and the names that WebAuthn needs before there is

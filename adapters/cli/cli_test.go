@@ -85,10 +85,7 @@ func (l *fixture) usecases() (application.UseCases, error) {
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames}
 	return application.UseCases{
 		SigningKeys: application.SigningKeys{List: &signingkeys.List{KeySet: keyring}, Rotate: &signingkeys.Rotate{KeySet: keyring}},
-		Transfer: application.Transfer{
-			Export: &transfer.Export{Store: l.store, Clock: fixedClock{}, Keys: transfer.Keys{make([]byte, 32)}},
-			Import: &transfer.Import{Store: l.store, Keys: transfer.Keys{make([]byte, 32)}},
-		},
+		Transfer:    &transfer.Service{Store: l.store, Clock: fixedClock{}, Keys: transfer.Keys{make([]byte, 32)}},
 		Admin: application.Admin{
 			ListUsers:      &admin.ListUsers{Store: l.store},
 			ShowUser:       &admin.ShowUser{Store: l.store, Clock: fixedClock{}},

@@ -78,36 +78,25 @@ func (d *atomicFile) discard() {
 	}
 }
 
-// inputFile is a file that can be read more than once.
-type inputFile struct {
-	*os.File
-	temporary bool
-}
-
-// openInput opens a file. What cannot be read twice, such as standard input, is copied to a temporary one first.
-func (p *Program) openInput(ctx context.Context, name string) (inputFile, error) {
+// copyInput copies a file, or standard input, to a temporary file that no other process writes to. The caller closes and
+// removes it.
+func (p *Program) copyInput(ctx context.Context, name string) (*os.File, error) {
 	in := p.Stdin
 	if name != stdio {
 		file, err := os.Open(name)
 		if err != nil {
-			return inputFile{}, errInvalidFile(err)
-		}
-		info, err := file.Stat()
-		switch {
-		case err != nil || info.IsDir():
-			_ = file.Close()
-			return inputFile{}, errInvalidFile(errors.Join(err, errors.New(name+" is no file")))
-		case info.Mode().IsRegular():
-			return inputFile{File: file}, nil
+			return nil, errInvalidFile(err)
 		}
 		defer file.Close()
+		if info, err := file.Stat(); err != nil || info.IsDir() {
+			return nil, errInvalidFile(errors.Join(err, errors.New(name+" is not a file")))
+		}
 		in = file
 	}
 	file, err := os.CreateTemp("", "keylodge-import-*") // 0600
 	if err != nil {
-		return inputFile{}, fmt.Errorf("copying the export: %w", err)
+		return nil, fmt.Errorf("copying the export: %w", err)
 	}
-	copied := inputFile{file, true}
 	done := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(file, in)
@@ -115,24 +104,22 @@ func (p *Program) openInput(ctx context.Context, name string) (inputFile, error)
 	}()
 	select {
 	case err = <-done:
-	case <-ctx.Done(): // and whoever writes is left to it
+	case <-ctx.Done(): // a blocked read of standard input cannot be interrupted
 		err = ctx.Err()
 	}
 	if err == nil {
 		_, err = file.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		copied.discard()
-		return inputFile{}, fmt.Errorf("copying the export: %w", err)
+		removeTemporary(file)
+		return nil, fmt.Errorf("copying the export: %w", err)
 	}
-	return copied, nil
+	return file, nil
 }
 
-func (s inputFile) discard() {
-	_ = s.Close()
-	if s.temporary {
-		_ = os.Remove(s.Name())
-	}
+func removeTemporary(file *os.File) {
+	_ = file.Close()
+	_ = os.Remove(file.Name())
 }
 
 func errFileExists(name string) error {

@@ -124,7 +124,7 @@ func TestRun_UsageErrors(t *testing.T) {
 		"import --force a":                 "--force",
 		"export /nowhere/at/all":           "/nowhere/at",
 		"import /nowhere/at/all":           "no such file",
-		"import /":                         "is no file",
+		"import /":                         "is not a file",
 		"keys list --yes":                  "--yes",
 		"backup":                           "backup FILE",
 		"backup a b":                       "backup FILE",

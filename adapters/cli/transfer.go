@@ -33,7 +33,7 @@ func (p *Program) exportAll() *cobra.Command {
 			defer file.discard()
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
 				progress := p.newProgress(cmd)
-				counts, err := usecases.Transfer.Export.Execute(cmd.Context(), file, progress.report)
+				counts, err := usecases.Transfer.Export(cmd.Context(), file, progress.report)
 				progress.end()
 				if err == nil {
 					err = file.commit()
@@ -72,14 +72,14 @@ func (p *Program) importAll() *cobra.Command {
 			"comes from standard input.",
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := p.openInput(cmd.Context(), args[0])
+			file, err := p.copyInput(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			defer file.discard()
+			defer removeTemporary(file)
 			return p.withUseCasesFrom(cmd.Context(), p.OpenForImport, func(usecases application.UseCases) error {
 				progress := p.newProgress(cmd)
-				outcome, err := usecases.Transfer.Import.Execute(cmd.Context(), file, intoExisting, progress.report)
+				outcome, err := usecases.Transfer.Import(cmd.Context(), file, intoExisting, progress.report)
 				progress.end()
 				if err != nil {
 					return incompleteImport(err, outcome)

@@ -252,7 +252,7 @@ func TestImport_ConflictsAreExplained(t *testing.T) {
 	if err := os.WriteFile(short, text[:len(text)-9], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if why := newFixture().mustFail(t, "import "+short, cli.ExitUsage); !strings.Contains(why, "cut short") {
+	if why := newFixture().mustFail(t, "import "+short, cli.ExitUsage); !strings.Contains(why, "truncated") {
 		t.Error(why)
 	}
 	mallory := domain.UserState{ID: userID(3), Handle: "mallory's handle", CreatedAt: noon}

@@ -10,51 +10,53 @@ import (
 var (
 	errUnknownSecret = &domain.Error{
 		Kind: domain.KindInvalid, Code: "other_secret",
-		Message: "this export was made under another secret, without which nothing sealed in it can be read: " +
-			"set KEYLODGE_SECRET to the one it was made under, or bring its key file, or add it to KEYLODGE_PREVIOUS_SECRETS",
+		Message: "this export was made under another secret, without which its encrypted values cannot be read: " +
+			"set KEYLODGE_SECRET to the one it was made under, or copy its key file, or add it to KEYLODGE_PREVIOUS_SECRETS",
 	}
 	errUnknownPreviousSecret = &domain.Error{
 		Kind: domain.KindInvalid, Code: "other_secret",
-		Message: "this export was made where former secrets are still believed, and one of them is not known here: " +
-			"set KEYLODGE_PREVIOUS_SECRETS as it was there",
+		Message: "this export was made by a server with previous secrets, and one of them is unknown here: " +
+			"set KEYLODGE_PREVIOUS_SECRETS as on that server",
 	}
-	errNotAnExport        = &domain.Error{Kind: domain.KindInvalid, Code: "invalid_export", Message: "this is not an export of Keylodge"}
+	errNotAnExport        = &domain.Error{Kind: domain.KindInvalid, Code: "invalid_export", Message: "this file is not a Keylodge export"}
 	errUnsupportedVersion = &domain.Error{
 		Kind: domain.KindInvalid, Code: "invalid_export",
-		Message: "this export is in a format that this release does not know; import it with the release that made it, or a later one",
+		Message: "this export has a format that this release does not know; import it with the release that made it, or a later one",
 	}
 	errTruncated = &domain.Error{
 		Kind: domain.KindInvalid, Code: "invalid_export",
-		Message: "this export is cut short: its last line is missing; export again, or copy the file again",
+		Message: "this export is truncated: its last line is missing; export again, or copy the file again",
 	}
 	errTampered = &domain.Error{
 		Kind: domain.KindInvalid, Code: "invalid_export",
-		Message: "this export is not as it was written: it is damaged, or somebody changed it; export again, or copy the file again",
+		Message: "this export was damaged or modified; export again, or copy the file again",
 	}
 	errNotEmpty = &domain.Error{
 		Kind: domain.KindConflict, Code: "not_empty",
 		Message: "this database has users who are not in the export, so it may be the wrong one; nothing was changed. " +
-			"If both shall live in it, add --into-existing",
+			"To merge both, add --into-existing",
 	}
 )
 
-// invalidLine says what is wrong with a line, and which it is, beginning with 1.
+// invalidLine returns what is wrong with a line, and its number from 1.
 func invalidLine(number int, err error) error {
-	return &domain.Error{Kind: domain.KindInvalid, Code: "invalid_export", Message: fmt.Sprintf("line %d of the export cannot be used: %v", number, err)}
+	return &domain.Error{Kind: domain.KindInvalid, Code: "invalid_export", Message: fmt.Sprintf("line %d of the export is invalid: %v", number, err)}
 }
 
-// conflict is about something that is there already. Nothing is written over.
+// conflict is about a record that exists. An import overwrites none.
 func conflict(format string, values ...any) error {
 	return &domain.Error{Kind: domain.KindConflict, Code: "conflict", Message: fmt.Sprintf(format, values...)}
 }
 
-// userConflict says for which user there is no room, if that is why err came.
-func userConflict(id userID, err error) error {
+// userConflict returns nil if err is nil. It names the user that could not be added.
+func userConflict(id domain.UserID, err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, domain.ErrEmailTaken):
-		return conflict("user %s cannot come in: their e-mail address is another user's here", id)
+		return conflict("user %s cannot be imported: another user here has the same e-mail address", id)
 	case errors.Is(err, domain.ErrPasskeyAlreadyRegistered):
-		return conflict("user %s cannot come in: a passkey of theirs is another user's here", id)
+		return conflict("user %s cannot be imported: another user here has one of the passkeys", id)
 	}
 	return fmt.Errorf("adding user %s: %w", id, err)
 }

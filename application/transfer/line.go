@@ -7,37 +7,72 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
 )
 
-// line is one line of a file: an object with one member, which says what it holds.
+// line is one line of a file: an object with one member, which names the kind of the line.
 type line struct {
-	Export       *header       `json:"export,omitempty"`
-	SigningKey   *signingKey   `json:"signing_key,omitempty"`
-	Lockout      *lockout      `json:"lockout,omitempty"`
-	User         *user         `json:"user,omitempty"`
-	Events       *events       `json:"events,omitempty"`
-	OutboxEmails *outboxEmails `json:"messages,omitempty"`
-	End          *end          `json:"end,omitempty"`
+	Export       *header                 `json:"export,omitempty"`
+	SigningKey   *domain.SigningKeyState `json:"signing_key,omitempty"`
+	Lockout      *domain.LockoutState    `json:"lockout,omitempty"`
+	User         *user                   `json:"user,omitempty"`
+	Events       *events                 `json:"events,omitempty"`
+	OutboxEmails *outboxEmails           `json:"messages,omitempty"`
+	End          *end                    `json:"end,omitempty"`
 }
 
 const (
 	formatName    = "keylodge"
 	formatVersion = 1
 
-	// maxLineLength bounds what a reader has to hold at once. No line that is written is longer.
+	// maxLineLength bounds the memory of a reader. No line that is written is longer.
 	maxLineLength = 64 << 20
+
+	eventsPerLine = 500
+	emailsPerLine = 500
 )
 
 // header is the first line.
 type header struct {
-	Format  string   `json:"format"`
-	Version int      `json:"version"`
-	At      jsonTime `json:"at"`      // the sessions that lasted then are in the file
-	Secrets []binary `json:"secrets"` // fingerprints, the present one's first
-	Users   int      `json:"users"`   // as many as there were when it began
+	Format  string    `json:"format"`
+	Version int       `json:"version"`
+	At      time.Time `json:"at"`      // the sessions that were active then are in the file
+	Secrets []binary  `json:"secrets"` // fingerprints, the present one's first
+	Users   int       `json:"users"`   // the number of users when the export began
 }
 
-// end is the last line. Without it a file is cut short.
+// user is a user with all that belongs to them. Of a log of more than eventsPerLine events it has the latest; the others
+// follow in lines of their own.
+type user struct {
+	domain.UserState
+	Passkeys    []domain.CredentialState `json:"passkeys,omitempty"` // oldest first
+	Sessions    []domain.SessionState    `json:"sessions,omitempty"` // newest first
+	TOTP        *domain.TOTPState        `json:"totp,omitempty"`
+	BackupCodes *backupCodes             `json:"backup_codes,omitempty"`
+	Events      []domain.EventState      `json:"events,omitempty"` // newest first
+}
+
+type backupCodes struct {
+	GeneratedAt time.Time                 `json:"made_at"`
+	Unused      []domain.BackupCodeDigest `json:"unspent,omitempty"` // in ascending order
+}
+
+// events are events that do not fit into the line of their user, or events of deleted users.
+type events struct {
+	UserID domain.UserID       `json:"user,omitzero"`   // zero for those of deleted users
+	Before domain.EventID      `json:"before,omitzero"` // the event that follows the first of the list; zero if there is none
+	List   []domain.EventState `json:"list"`            // newest first
+}
+
+// outboxEmails are e-mails that are to be sent.
+type outboxEmails struct {
+	After domain.OutboxEmailID      `json:"after,omitzero"` // the e-mail before the first of the list
+	List  []domain.OutboxEmailState `json:"list"`           // by id
+}
+
+// end is the last line. A file without it is truncated.
 type end struct {
 	Counts
 	MAC digest `json:"mac"` // HMAC-SHA-256 of all lines before, with their line feeds
@@ -59,65 +94,78 @@ func (l line) counts() (c Counts) {
 	return c
 }
 
-// encode writes a line, with its line feed. What would not be read back as it is, say text that is not UTF-8, is an error:
-// nothing gets lost in silence.
+var wireLine = wireType(reflect.TypeFor[line]())
+
+func (l line) wire() reflect.Value {
+	w := reflect.New(wireLine).Elem()
+	toWire(w, reflect.ValueOf(l))
+	return w
+}
+
+// encode returns a line with its line feed. It fails if the line would be read back differently, for example because a text
+// is not UTF-8.
 func (l line) encode() ([]byte, error) {
-	text, err := l.text()
+	w := l.wire()
+	text, err := marshal(w)
 	if err != nil {
 		return nil, err
 	}
 	if len(text) > maxLineLength {
-		return nil, fmt.Errorf("a line of %d bytes, and %d are the most", len(text), maxLineLength)
+		return nil, fmt.Errorf("a line has %d bytes, the maximum is %d", len(text), maxLineLength)
 	}
-	back, err := parse(text)
+	back, err := unmarshal(text)
 	if err != nil {
 		return nil, err
 	}
-	if !reflect.DeepEqual(back, l) {
-		return nil, errors.New("something in the database would not come back as it is, say a text that is not UTF-8")
+	if !reflect.DeepEqual(back.Interface(), w.Interface()) {
+		return nil, errors.New("a value in the database cannot be exported without loss, for example a text that is not UTF-8")
 	}
 	return text, nil
 }
 
-func (l line) text() ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(l); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-// decode reads a line that encode has written, and no other: not one with a member that is unknown, missing or there twice.
-func decode(text []byte) (line, error) {
-	l, err := parse(text)
+// decode reads a line that encode has written. It rejects every other encoding of it, and unknown, missing and duplicate
+// members.
+func decode(text []byte) (l line, err error) {
+	w, err := unmarshal(text)
 	if err != nil {
 		return line{}, err
 	}
-	if members := l.members(); members != 1 {
-		return line{}, fmt.Errorf("it holds %d things, and one belongs there", members)
+	toWire(reflect.ValueOf(&l).Elem(), w)
+	if n := l.members(); n != 1 {
+		return line{}, fmt.Errorf("expected exactly one member, found %d", n)
 	}
-	again, err := l.text()
+	again, err := marshal(w)
 	if err != nil {
 		return line{}, err
 	}
 	if !bytes.Equal(again, text) {
-		return line{}, errors.New("it is not written as Keylodge writes it")
+		return line{}, errors.New("it is not in the form that Keylodge writes")
 	}
 	return l, nil
 }
 
-func parse(text []byte) (l line, err error) {
+// same reports whether two lines are written alike.
+func same(a, b line) bool { return reflect.DeepEqual(a.wire().Interface(), b.wire().Interface()) }
+
+func marshal(w reflect.Value) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(w.Interface())
+	return b.Bytes(), err
+}
+
+func unmarshal(text []byte) (reflect.Value, error) {
+	w := reflect.New(wireLine)
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&l); err != nil {
-		return line{}, err
+	if err := d.Decode(w.Interface()); err != nil {
+		return w, err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return line{}, errors.New("there is more than one object in it")
+		return w, errors.New("more than one object in a line")
 	}
-	return l, nil
+	return w.Elem(), nil
 }
 
 func (l line) members() (n int) {

@@ -9,11 +9,13 @@ import (
 	"errors"
 	"hash"
 	"io"
+
+	"github.com/keylodge/keylodge/domain"
 )
 
-// read hands the lines of a file to visit in their order, but for the first and the last, each with a digest of all up to it. It
-// returns nil only for a file that is whole and as it was written; what it has handed out before that was written so, or not.
-func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length int, sofar func() digest) error) error {
+// read calls begun with the header and visit with the lines that follow it but the last, in their order. It returns nil only
+// for a file that is complete and unmodified; until then the lines that it passed are unverified.
+func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length int) error) error {
 	in := reader{r: bufio.NewReaderSize(file, 1<<16)}
 	h, err := in.readHeader()
 	if err != nil {
@@ -27,7 +29,7 @@ func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length
 	in.mac.Write(in.text)
 	begun(h)
 	var counts Counts
-	var last userID
+	var last domain.UserID
 	for {
 		if err := in.next(); err != nil {
 			return err
@@ -40,18 +42,18 @@ func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length
 		case l.End != nil:
 			return in.verifyEnd(l.End, counts)
 		case l.Export != nil:
-			return invalidLine(in.number, errors.New("an export begins in the middle of another"))
+			return invalidLine(in.number, errors.New("it is the first line of another export"))
 		case l.Events != nil && len(l.Events.List) == 0, l.OutboxEmails != nil && len(l.OutboxEmails.List) == 0:
-			return invalidLine(in.number, errors.New("it holds nothing"))
+			return invalidLine(in.number, errors.New("its list is empty"))
 		case l.User != nil:
 			if l.User.ID.String() <= last.String() {
-				return invalidLine(in.number, errors.New("its user comes out of turn"))
+				return invalidLine(in.number, errors.New("users are not sorted by id"))
 			}
 			last = l.User.ID
 		}
 		in.mac.Write(in.text)
 		counts = counts.plus(l.counts())
-		if err := visit(l, len(in.text), in.runningMAC); err != nil {
+		if err := visit(l, len(in.text)); err != nil {
 			return err
 		}
 	}
@@ -59,12 +61,12 @@ func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length
 
 type reader struct {
 	r      *bufio.Reader
-	text   []byte // of the present line, with its line feed
-	number int    // of the present line, from 1
+	text   []byte // the current line, with its line feed
+	number int    // of the current line, from 1
 	mac    hash.Hash
 }
 
-// next reads the next line. A file that ends here, or in the middle of a line, is cut short.
+// next reads the next line. It returns errTruncated if the file ends before the line does.
 func (in *reader) next() error {
 	in.text = in.text[:0]
 	in.number++
@@ -84,10 +86,7 @@ func (in *reader) next() error {
 	}
 }
 
-// runningMAC is an HMAC of all lines up to the present one.
-func (in *reader) runningMAC() digest { return digest(in.mac.Sum(nil)) }
-
-// readHeader reads the first line, whose format comes first: a later one may have other members.
+// readHeader reads the first line. It checks the version before the members, since a later version may have others.
 func (in *reader) readHeader() (header, error) {
 	if err := in.next(); err != nil {
 		if errors.Is(err, errTruncated) && !bytes.HasPrefix(in.text, []byte(`{"export":{`)) {
@@ -114,7 +113,7 @@ func (in *reader) readHeader() (header, error) {
 	return *l.Export, nil
 }
 
-// verifyEnd holds the file to its last line.
+// verifyEnd compares the file with its last line, and requires that nothing follows it.
 func (in *reader) verifyEnd(e *end, counts Counts) error {
 	if !hmac.Equal(in.mac.Sum(nil), e.MAC[:]) || e.Counts != counts {
 		return errTampered

@@ -1,17 +1,25 @@
-// Package transfer carries a whole installation from one database to another, as a file of lines: see docs/transfer.md for its
-// format.
+// Package transfer moves an installation from one database to another by a file of lines; docs/transfer.md has its format.
 //
-// What moves is everything that lasts: users, passkeys, sessions, authenticator apps, backup codes, security logs, signing
-// keys, counts of wrong codes, and mail that waits. Ceremonies and recoveries under way do not: they are over in minutes.
+// The file has all persistent data: users, passkeys, sessions, authenticator apps, backup codes, security logs, signing keys,
+// lockouts and e-mails in the outbox. Challenges and recovery grants are not in it: they expire within minutes.
 package transfer
 
 import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"slices"
+
+	"github.com/keylodge/keylodge/ports"
 )
 
-// Stage is what is being done.
+// Service exports and imports an installation.
+type Service struct {
+	Store ports.Store
+	Clock ports.Clock
+	Keys  Keys
+}
+
+// Stage is a step of an export or import.
 type Stage string
 
 const (
@@ -20,10 +28,10 @@ const (
 	Importing Stage = "importing"
 )
 
-// ProgressFunc hears how many users are done, of how many.
+// ProgressFunc is called with the number of users that are done, and of all.
 type ProgressFunc func(stage Stage, done, total int)
 
-// Counts say how many of each there are.
+// Counts are numbers of records.
 type Counts struct {
 	Users        int `json:"users"`
 	Passkeys     int `json:"passkeys"`
@@ -41,14 +49,14 @@ func (c Counts) plus(more Counts) Counts {
 	}
 }
 
-// Keys are derived from the installation's secrets, for this purpose alone, the present one's first. What moves is sealed
-// and digested under those secrets, so a file is of use only where all of them are known; and since the file is
-// authenticated under the first, nobody can add a passkey to it on its way.
+// Keys are derived from the installation's secrets for exports alone, the present secret's first. Encrypted values and
+// digests in a file depend on these secrets, so it can be used only where all of them are known. The first key authenticates
+// the file, so that a passkey cannot be added to it.
 type Keys [][]byte
 
 const fingerprintLength = 16
 
-// fingerprints name the secrets without telling anything of them.
+// fingerprints identify the secrets and reveal nothing of them.
 func (k Keys) fingerprints() []binary {
 	all := make([]binary, len(k))
 	for i, key := range k {
@@ -63,21 +71,21 @@ func fingerprint(key []byte) binary {
 	return mac.Sum(nil)[:fingerprintLength]
 }
 
-// forHeader returns the key that a file was written under, if all secrets of its installation are known here.
-func (k Keys) forHeader(h header) ([]byte, error) {
+// forHeader returns the key that authenticates a file. It fails unless all secrets of the file's installation are known here.
+func (k Keys) forHeader(h header) (key []byte, err error) {
+	if len(h.Secrets) == 0 {
+		return nil, errUnknownSecret
+	}
 	for i, f := range h.Secrets {
-		known := slices.ContainsFunc(k, func(key []byte) bool { return hmac.Equal(fingerprint(key), f) })
+		known := slices.IndexFunc(k, func(key []byte) bool { return hmac.Equal(fingerprint(key), f) })
 		switch {
-		case !known && i == 0:
+		case known < 0 && i == 0:
 			return nil, errUnknownSecret
-		case !known:
+		case known < 0:
 			return nil, errUnknownPreviousSecret
+		case i == 0:
+			key = k[known]
 		}
 	}
-	for _, key := range k {
-		if len(h.Secrets) > 0 && hmac.Equal(fingerprint(key), h.Secrets[0]) {
-			return key, nil
-		}
-	}
-	return nil, errUnknownSecret
+	return key, nil
 }
