@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// requireBalancer finds HAProxy, or skips the test, or fails it where REQUIRE_HAPROXY says that it must be there.
+// requireBalancer returns the path of HAProxy. If it is not installed, it skips the test, or fails it if REQUIRE_HAPROXY is set.
 func requireBalancer(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{"haproxy", "/usr/sbin/haproxy"} {
@@ -29,7 +29,7 @@ func requireBalancer(t *testing.T) string {
 	return ""
 }
 
-// balance starts HAProxy: each request goes to the next node, on a connection of its own, and says which one that was.
+// balance starts HAProxy. It sends each request to the next node, on a new connection, and names the node in the header X-Node.
 func (c *cluster) balance(haproxy string) {
 	c.t.Helper()
 	folder := c.t.TempDir()
@@ -51,8 +51,8 @@ defaults
   retry-on conn-failure
 frontend front
   bind %s
-  default_backend lodges
-backend lodges
+  default_backend nodes
+backend nodes
   balance roundrobin
   option forwardfor
   option httpchk GET /readyz
@@ -79,22 +79,22 @@ backend lodges
 	c.waitUntilReady(&node{name: "the load balancer", address: strings.TrimPrefix(c.origin, "http://"), log: log})
 }
 
-// drain sends a node no more requests, and waits until those that it has are answered.
+// drain stops requests to a node and waits until its current requests are answered.
 func (c *cluster) drain(n *node) {
 	c.t.Helper()
-	c.proxyCommand("set server lodges/" + n.name + " state maint")
-	c.waitFor(n.name+" has answered all", func() bool { return c.proxyStat(n, "scur") == "0" })
+	c.proxyCommand("set server nodes/" + n.name + " state maint")
+	c.waitFor(n.name+" has no open requests", func() bool { return c.proxyStat(n, "scur") == "0" })
 }
 
-// undrain is takeOut undone. The load balancer has seen the node before it returns.
+// undrain sends requests to a node again. It waits until the load balancer considers the node up.
 func (c *cluster) undrain(n *node) {
 	c.t.Helper()
-	c.proxyCommand("set server lodges/" + n.name + " state ready")
-	c.waitFor(n.name+" is up to the load balancer", func() bool { return c.proxyStat(n, "status") == "UP" })
+	c.proxyCommand("set server nodes/" + n.name + " state ready")
+	c.waitFor(n.name+" is up at the load balancer", func() bool { return c.proxyStat(n, "status") == "UP" })
 }
 
-// proxyStat is one of HAProxy's figures of a node.
-func (c *cluster) proxyStat(n *node, figure string) string {
+// proxyStat returns a statistic of HAProxy about a node.
+func (c *cluster) proxyStat(n *node, field string) string {
 	c.t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(c.proxyCommand("show stat"), "# "))).ReadAll()
 	if err != nil {
@@ -103,13 +103,13 @@ func (c *cluster) proxyStat(n *node, figure string) string {
 	for _, row := range rows[1:] {
 		if row[1] == n.name {
 			for i, name := range rows[0] {
-				if name == figure {
+				if name == field {
 					return row[i]
 				}
 			}
 		}
 	}
-	c.t.Fatalf("HAProxy tells no %s of %s: %v", figure, n.name, rows)
+	c.t.Fatalf("HAProxy has no statistic %s of %s: %v", field, n.name, rows)
 	return ""
 }
 
@@ -123,9 +123,9 @@ func (c *cluster) proxyCommand(command string) string {
 	if _, err := io.WriteString(conn, command+"\n"); err != nil {
 		c.t.Fatal(err)
 	}
-	said, err := io.ReadAll(conn)
+	output, err := io.ReadAll(conn)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return string(said)
+	return string(output)
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// keysRefreshed is what a node of testClockRelease says whenever it has looked after the signing keys.
-const keysRefreshed = "the signing keys are kept"
+// keysRefreshed is the log message of a node of testClockRelease after each refresh of the signing keys.
+const keysRefreshed = "signing keys refreshed"
 
 const clockShiftSource = `package system
 
@@ -23,7 +23,7 @@ func shift() time.Duration {
 	if err != nil {
 		panic(err)
 	}
-	carried, err := time.ParseDuration(string(text))
+	offset, err := time.ParseDuration(string(text))
 	if err != nil {
 		panic(err)
 	}
@@ -31,7 +31,7 @@ func shift() time.Duration {
 	if err != nil {
 		panic(err)
 	}
-	return carried + skew
+	return offset + skew
 }
 `
 
@@ -46,11 +46,11 @@ func (j *Jobs) keepKeys(ctx context.Context) error {
 }
 `
 
-// testClockRelease is the program of the sources with a clock that a file carries away, and which looks after its keys so much
-// more often as its days are shorter.
+// testClockRelease builds a program that adds the offset in a file to its clock, and that refreshes its signing keys more often,
+// since its days are shorter.
 func testClockRelease(t *testing.T) string {
 	t.Helper()
-	path, err := build("carried", edits{
+	path, err := build("testclock", edits{
 		"adapters/system/clock.go": replacing("time.Now().UTC()", "time.Now().Add(shift()).UTC()"),
 		"adapters/system/shift.go": newFile(clockShiftSource),
 		"adapters/jobs/jobs.go": replacing(`30*time.Second, "keeping the signing keys", withTimeout(j.usecases.Maintenance.RefreshSigningKeys.Execute)`,
@@ -63,7 +63,7 @@ func testClockRelease(t *testing.T) string {
 	return path
 }
 
-// clock is the time of all nodes of testClockRelease, but for the few seconds that each is off.
+// clock is the time of all nodes of testClockRelease, apart from the skew of each node.
 type clock struct {
 	t      *testing.T
 	file   string
@@ -72,22 +72,22 @@ type clock struct {
 
 func newClock(t *testing.T) *clock {
 	t.Helper()
-	k := &clock{t: t, file: filepath.Join(t.TempDir(), "clock")}
-	k.advance(0)
-	return k
+	c := &clock{t: t, file: filepath.Join(t.TempDir(), "clock")}
+	c.advance(0)
+	return c
 }
 
-func (k *clock) now() time.Time { return time.Now().Add(time.Duration(k.offset.Load())) }
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
 
-// advance moves all clocks on at one moment. Here it is later a little before.
-func (k *clock) advance(on time.Duration) {
-	k.t.Helper()
-	by := time.Duration(k.offset.Add(int64(on)))
-	draft := k.file + ".draft"
-	if err := os.WriteFile(draft, []byte(by.String()), 0o600); err != nil {
-		k.t.Fatal(err)
+// advance advances the clocks of all nodes at once. The test's own clock advances slightly earlier.
+func (c *clock) advance(duration time.Duration) {
+	c.t.Helper()
+	offset := time.Duration(c.offset.Add(int64(duration)))
+	temporary := c.file + ".tmp"
+	if err := os.WriteFile(temporary, []byte(offset.String()), 0o600); err != nil {
+		c.t.Fatal(err)
 	}
-	if err := os.Rename(draft, k.file); err != nil {
-		k.t.Fatal(err)
+	if err := os.Rename(temporary, c.file); err != nil {
+		c.t.Fatal(err)
 	}
 }

@@ -21,12 +21,12 @@ import (
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
 )
 
-// cluster is three servers, each a process of its own, behind a load balancer.
+// cluster is three servers, each a separate process, behind a load balancer.
 type cluster struct {
 	t           *testing.T
 	database    string
-	origin      string // of the load balancer, which people see
-	adminSocket string // the socket by which the load balancer is told what to do
+	origin      string // of the load balancer, which clients use
+	adminSocket string // the load balancer's admin socket
 	nodes       []*node
 	settings    []string
 	secrets     leakcheck.Secrets
@@ -37,33 +37,33 @@ type node struct {
 	cluster  *cluster
 	name     string
 	address  string
-	binary   string   // the program that runs there
-	settings []string // settings that the others do not have
+	binary   string   // the path of its program
+	settings []string // of this node only
 	process  *exec.Cmd
 	log      *logRecorder
 }
 
-// url is where the node is reached around the load balancer, by the name that its cookies are for.
+// url returns the node's own URL, with the host name that its cookies are for.
 func (n *node) url() string {
 	return "http://" + strings.Replace(n.address, "127.0.0.1", "localhost", 1)
 }
 
 const clusterSize = 3
 
-// start brings everything up. The servers find an empty database, all at once.
+// start starts a cluster. All servers start at the same time on an empty database.
 func start(t *testing.T) *cluster {
 	t.Helper()
 	return startWith(t, thisRelease(t))
 }
 
-// startWith is start with another program, and more settings, which may say what each node has of its own.
+// startWith is start with another program and more settings, which may differ for each node.
 func startWith(t *testing.T, binary string, settings ...func(i int) string) *cluster {
 	t.Helper()
 	database := postgresserver.EmptyDatabase(t)
 	return startOn(t, database, database, binary, settings...)
 }
 
-// startOn is startWith on an empty database, which the nodes reach by another URL.
+// startOn is startWith on an empty database. The nodes connect to it by url.
 func startOn(t *testing.T, database, url, binary string, settings ...func(i int) string) *cluster {
 	t.Helper()
 	balancer := requireBalancer(t)
@@ -74,7 +74,7 @@ func startOn(t *testing.T, database, url, binary string, settings ...func(i int)
 		"KEYLODGE_PUBLIC_URL=" + c.origin, "KEYLODGE_DATABASE_URL=" + url, "KEYLODGE_OPS_LISTEN=",
 		"KEYLODGE_SECRET=" + base64.StdEncoding.EncodeToString(secret), "KEYLODGE_TRUSTED_PROXIES=127.0.0.1",
 		"KEYLODGE_LOG_LEVEL=debug", "KEYLODGE_LOG_FORMAT=json",
-		"KEYLODGE_RATE_LIMITS=off", // all come from one address, and hundreds at once
+		"KEYLODGE_RATE_LIMITS=off", // hundreds of requests arrive from one address
 	}
 	for i := range clusterSize {
 		n := &node{cluster: c, name: fmt.Sprintf("node%d", i+1), address: "127.0.0.1:" + freePort(t), binary: binary, log: &logRecorder{}}
@@ -93,7 +93,7 @@ func startOn(t *testing.T, database, url, binary string, settings ...func(i int)
 	return c
 }
 
-// run starts a node's process, which ends with the test.
+// run starts a node's process. It ends with the test.
 func (c *cluster) run(n *node) {
 	c.t.Helper()
 	n.process = exec.CommandContext(context.Background(), n.binary)
@@ -109,7 +109,7 @@ func (c *cluster) run(n *node) {
 		_ = process.Process.Kill()
 		_ = process.Wait()
 		if found := c.secrets.FindIn(log.String()); len(found) > 0 || c.secrets.Len() == 0 {
-			c.t.Errorf("of %d secrets that were handed out, these are in the log of %s: %q", c.secrets.Len(), n.name, found)
+			c.t.Errorf("of %d secrets in responses, these are in the log of %s: %q", c.secrets.Len(), n.name, found)
 		}
 		if c.t.Failed() {
 			c.t.Logf("%s:\n%s", n.name, log.tail())
@@ -121,50 +121,50 @@ func (c *cluster) environment(n *node) []string {
 	return slices.Concat(c.settings, n.settings, []string{"KEYLODGE_LISTEN=" + n.address, "PATH=" + os.Getenv("PATH")})
 }
 
-// command runs a command of the node's program, with its settings, and returns what it says.
+// command runs a command of the node's program with its settings, and returns the output.
 func (c *cluster) command(n *node, arguments ...string) (string, error) {
 	command := exec.CommandContext(context.Background(), n.binary, arguments...)
 	command.Dir, command.Env = c.t.TempDir(), c.environment(n)
-	said, err := command.CombinedOutput()
-	return string(said), err
+	output, err := command.CombinedOutput()
+	return string(output), err
 }
 
 func (c *cluster) waitUntilReady(n *node) {
 	c.t.Helper()
 	c.waitFor(n.name+" is ready", func() bool {
-		answer, err := http.Get("http://" + n.address + "/readyz")
+		response, err := http.Get("http://" + n.address + "/readyz")
 		if err != nil {
 			return false
 		}
-		_ = answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
+		_ = response.Body.Close()
+		return response.StatusCode == http.StatusOK
 	})
 }
 
-// waitFor waits for something that has to come. The time that it gets only bounds a failure.
-func (c *cluster) waitFor(what string, so func() bool) {
+// waitFor waits until cond reports true. It fails the test after five minutes.
+func (c *cluster) waitFor(what string, cond func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); !so(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !cond(); time.Sleep(10 * time.Millisecond) {
 		if c.t.Failed() || time.Now().After(deadline) {
 			var activity string
 			_ = c.query(c.t, "SELECT string_agg(concat_ws(' ', pid, state, wait_event_type, wait_event, now() - xact_start, pg_blocking_pids(pid), left(query, 100)), E'\\n') FROM pg_stat_activity WHERE state <> 'idle'", &activity)
-			c.t.Fatalf("in vain it was waited until %s; in the database:\n%s", what, activity)
+			c.t.Fatalf("timeout: waited until %s; active queries:\n%s", what, activity)
 		}
 	}
 }
 
-// stop tells a node to end, and waits until it has done what was under way.
+// stop stops a node with SIGTERM and waits until it has exited.
 func (c *cluster) stop(n *node) {
 	c.t.Helper()
 	if err := n.process.Process.Signal(syscall.SIGTERM); err != nil {
 		c.t.Fatal(err)
 	}
 	if err := n.process.Wait(); err != nil {
-		c.t.Fatalf("%s does not stop well: %v\n%s", n.name, err, n.log.tail())
+		c.t.Fatalf("stopping %s: %v\n%s", n.name, err, n.log.tail())
 	}
 }
 
-// kill ends a node as a power cut would.
+// kill ends a node with SIGKILL, so that it cannot clean up.
 func (c *cluster) kill(n *node) {
 	c.t.Helper()
 	if err := n.process.Process.Kill(); err != nil {
@@ -187,26 +187,26 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// logRecorder keeps what a process says.
+// logRecorder records the output of a process.
 type logRecorder struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *logRecorder) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
+func (r *logRecorder) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
 }
 
-func (l *logRecorder) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+func (r *logRecorder) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
 }
 
-func (l *logRecorder) tail() string {
-	const enough = 4000
-	s := l.String()
-	return s[max(0, len(s)-enough):]
+func (r *logRecorder) tail() string {
+	const maxLength = 4000
+	s := r.String()
+	return s[max(0, len(s)-maxLength):]
 }

@@ -1,6 +1,6 @@
-// Package nodes runs several servers on one PostgreSQL, behind a real load balancer that sends each request to another one,
-// and holds them to what one server promises. It has tests only.
+// Package nodes tests a cluster: several servers with one PostgreSQL, behind a load balancer that sends each request to another
+// node. The cluster must give the guarantees of one server. The package has tests only.
 //
-// Some of the servers are other programs than this one: a next release, and one whose clock can be carried away. They are
-// built of the same sources with a few lines replaced (go build -overlay); the product knows nothing of it.
+// Some tests run modified programs: a next release, and one whose clock the test can advance. They are built from the same
+// sources with a few lines replaced (go build -overlay), so that the product needs no code for the tests.
 package nodes

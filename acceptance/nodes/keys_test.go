@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Three nodes whose clocks are a few seconds apart go through two rotations by the clock and one by hand, while programs
-// refresh, mint and use tokens. None is refused that is valid, by no node and by no service that knows the keys of an hour
-// ago; and whatever signs was published by every node long before.
+// Three nodes with a clock skew of a few seconds go through two scheduled key rotations and one manual rotation, while clients
+// refresh, issue and use tokens. No valid token is rejected by a node, or by a service whose cached keys are up to an hour old;
+// and every node has published a key for an hour before the key signs.
 func TestCluster_KeyRotationUnderTraffic(t *testing.T) {
-	const step, journey = 40 * time.Minute, 56 * time.Hour
+	const step, duration = 40 * time.Minute, 56 * time.Hour
 	clock := newClock(t)
 	skew := []string{"0s", "3s", "-4s"}
 	c := startWith(t, testClockRelease(t), func(i int) string { return "TEST_SKEW=" + skew[i] },
@@ -25,16 +25,16 @@ func TestCluster_KeyRotationUnderTraffic(t *testing.T) {
 	ada := c.person()
 	requireNoError(t, ada.signUp())
 	ada = ada.appClient()
-	in, err := ada.signIn("bearer")
+	session, err := ada.signIn("bearer")
 	requireNoError(t, err)
 
-	published := map[string]time.Time{} // by every node, since then
+	published := map[string]time.Time{} // when every node had published the key
 	for kid := range c.waitForSameKeys(t) {
-		published[kid] = time.Time{} // nobody had a token before there was the first one
+		published[kid] = time.Time{} // no token is older than the first key
 	}
 	signing := map[string]bool{}
-	var before []string // tokens
-	for begun := clock.now(); clock.now().Sub(begun) < journey; {
+	var previous []string // the tokens of the previous step
+	for started := clock.now(); clock.now().Sub(started) < duration; {
 		clock.advance(step)
 		c.refreshKeys()
 		for kid := range c.waitForSameKeys(t) {
@@ -42,35 +42,35 @@ func TestCluster_KeyRotationUnderTraffic(t *testing.T) {
 				published[kid] = clock.now()
 			}
 		}
-		tokens := before
-		before = nil
+		tokens := previous
+		previous = nil
 		for _, n := range c.nodes {
-			if err := ada.at(n).refresh(&in); err != nil {
-				t.Fatalf("%s refreshes: %v", n.name, err)
+			if err := ada.at(n).refresh(&session); err != nil {
+				t.Fatalf("refreshing at %s: %v", n.name, err)
 			}
-			kid, _, err := parseUnverified(in.Tokens.Access)
+			kid, _, err := parseUnverified(session.Tokens.Access)
 			requireNoError(t, err)
 			if since, found := published[kid]; !found || clock.now().Sub(since) < time.Hour {
-				t.Fatalf("%s signs with %s, which all publish since %s; it is %s", n.name, kid, since, clock.now())
+				t.Fatalf("%s signs with %s at %s, which all nodes publish since %s", n.name, kid, clock.now(), since)
 			}
 			signing[kid] = true
-			before = append(before, in.Tokens.Access)
+			previous = append(previous, session.Tokens.Access)
 		}
-		for _, token := range append(tokens, before...) { // of the step before, too
+		for _, token := range append(tokens, previous...) { // of the previous step and of this one
 			for _, n := range c.nodes {
 				ada.access = token
 				if _, err := ada.at(n).whoAmI(); err != nil {
-					t.Fatalf("%s does not take a token that is valid: %v", n.name, err)
+					t.Fatalf("%s rejects a valid token: %v", n.name, err)
 				}
 			}
 			if err := service.verify(token); err != nil {
-				t.Fatalf("a service does not: %v", err)
+				t.Fatalf("the service rejects a valid token: %v", err)
 			}
 		}
-		if len(signing) == 1 && clock.now().Sub(begun) > 4*time.Hour && len(published) == 1 {
-			said, err := c.command(c.nodes[1], "keys", "rotate")
-			if err != nil || !strings.Contains(said, "announced") {
-				t.Fatalf("keys rotate: %v, %s", err, said)
+		if len(signing) == 1 && clock.now().Sub(started) > 4*time.Hour && len(published) == 1 {
+			output, err := c.command(c.nodes[1], "keys", "rotate")
+			if err != nil || !strings.Contains(output, "announced") {
+				t.Fatalf("keys rotate: %v, %s", err, output)
 			}
 		}
 		if t.Failed() {
@@ -79,7 +79,7 @@ func TestCluster_KeyRotationUnderTraffic(t *testing.T) {
 	}
 	uses := traffic.stop()
 	if len(signing) != 4 || uses < 100 {
-		t.Errorf("%d keys have signed, and %d tokens were used meanwhile", len(signing), uses)
+		t.Errorf("%d keys have signed, want 4; %d rounds of traffic, want 100", len(signing), uses)
 	}
 	t.Logf("%d keys have signed; %d rounds of traffic", len(signing), uses)
 }
@@ -102,20 +102,20 @@ func (c *cluster) waitForSameKeys(t *testing.T) map[string]bool {
 	return set
 }
 
-// refreshKeys waits until each node has looked after its keys, at the time that it is now.
+// refreshKeys waits until each node has refreshed its keys at the current time.
 func (c *cluster) refreshKeys() {
 	c.t.Helper()
-	enough := make([]int, len(c.nodes))
-	looks := func(i int) int { return strings.Count(c.nodes[i].log.String(), keysRefreshed) }
+	want := make([]int, len(c.nodes))
+	count := func(i int) int { return strings.Count(c.nodes[i].log.String(), keysRefreshed) }
 	for i := range c.nodes {
-		enough[i] = looks(i) + 2 // one may have been under way
+		want[i] = count(i) + 2 // one refresh may have begun before
 	}
 	for i, n := range c.nodes {
-		c.waitFor(n.name+" looks after its keys", func() bool { return looks(i) >= enough[i] })
+		c.waitFor(n.name+" has refreshed its keys", func() bool { return count(i) >= want[i] })
 	}
 }
 
-// tokenTraffic are programs that use, mint and refresh all the time, at the load balancer.
+// tokenTraffic runs clients that continuously use, issue and refresh tokens at the load balancer.
 type tokenTraffic struct {
 	working sync.WaitGroup
 	stopped chan struct{}
@@ -130,7 +130,7 @@ func (c *cluster) tokenTraffic(service *verifier) *tokenTraffic {
 		ben := c.person()
 		requireNoError(c.t, ben.signUp())
 		ben = ben.appClient()
-		in, err := ben.signIn("bearer")
+		session, err := ben.signIn("bearer")
 		requireNoError(c.t, err)
 		traffic.working.Go(func() {
 			for !c.t.Failed() {
@@ -139,7 +139,7 @@ func (c *cluster) tokenTraffic(service *verifier) *tokenTraffic {
 					return
 				case <-time.After(5 * time.Millisecond):
 				}
-				if err := service.round(ben, &in); err != nil {
+				if err := service.round(ben, &session); err != nil {
 					c.t.Error(err)
 					return
 				}
@@ -165,29 +165,29 @@ func (t *tokenTraffic) stop() (rounds int) {
 	return t.rounds
 }
 
-// round uses a token, mints another one with it, shows that to the service, and refreshes. Only what has expired meanwhile
-// may be refused.
-func (v *verifier) round(p *person, in *sessionResponse) error {
-	refusal := func(doing, token string, err error) error {
-		_, ends, badToken := parseUnverified(token)
-		if err == nil || badToken == nil && v.clock.now().Add(10*time.Second).After(ends) {
+// round uses a token, issues another token with it, verifies that at the service, and refreshes. Only an expired token may be
+// rejected.
+func (v *verifier) round(p *person, session *sessionResponse) error {
+	checkRejection := func(action, token string, err error) error {
+		_, expiry, badToken := parseUnverified(token)
+		if err == nil || badToken == nil && v.clock.now().Add(10*time.Second).After(expiry) {
 			return nil
 		}
-		return fmt.Errorf("%s with a token that is valid until %s, at %s: %w", doing, ends, v.clock.now(), err)
+		return fmt.Errorf("%s with a token that expires at %s, at %s: %w", action, expiry, v.clock.now(), err)
 	}
 	_, err := p.whoAmI()
-	if err := refusal("coming in", p.access, err); err != nil {
+	if err := checkRejection("reading the session", p.access, err); err != nil {
 		return err
 	}
-	minted, err := p.issueAccessToken()
+	issued, err := p.issueAccessToken()
 	if err != nil {
-		if err := refusal("minting", p.access, err); err != nil {
+		if err := checkRejection("issuing a token", p.access, err); err != nil {
 			return err
 		}
-	} else if err := refusal("showing a service one", minted, v.verify(minted)); err != nil {
+	} else if err := checkRejection("verifying at the service", issued, v.verify(issued)); err != nil {
 		return err
 	}
-	if err := p.refresh(in); err != nil {
+	if err := p.refresh(session); err != nil {
 		return fmt.Errorf("refreshing: %w", err)
 	}
 	return nil

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// load are people and programs who come to the load balancer all the time.
+// load runs clients that continuously send requests to the load balancer.
 type load struct {
 	cluster *cluster
 	working sync.WaitGroup
@@ -15,98 +15,98 @@ type load struct {
 	served  atomic.Int64 // rounds, of several requests each
 
 	mu               sync.Mutex
-	acknowledged     []*person // who were told that they have an account
-	connectionErrors []error   // no answer of ours: the connection broke, or the load balancer could not help it
-	rejections       []error   // answers that nobody deserved
+	acknowledged     []*person // whose sign-up was acknowledged
+	connectionErrors []error   // no response of a node: the connection failed, or the load balancer reported an error
+	rejections       []error   // unexpected error responses
 }
 
-// startLoad begins to come. It goes with leave, or with the test.
+// startLoad starts the load. It stops with stop or with the test.
 func (c *cluster) startLoad() *load {
-	b := &load{cluster: c, stopped: make(chan struct{})}
+	l := &load{cluster: c, stopped: make(chan struct{})}
 	for range 2 {
-		b.working.Go(func() { b.repeat(b.signUpRound) })
-		b.working.Go(func() { b.repeat(b.appClientRound) })
+		l.working.Go(func() { l.repeat(l.signUpRound) })
+		l.working.Go(func() { l.repeat(l.appClientRound) })
 	}
-	c.t.Cleanup(b.stop)
-	return b
+	c.t.Cleanup(l.stop)
+	return l
 }
 
-func (b *load) stop() {
+func (l *load) stop() {
 	select {
-	case <-b.stopped:
+	case <-l.stopped:
 	default:
-		close(b.stopped)
+		close(l.stopped)
 	}
-	b.working.Wait()
+	l.working.Wait()
 }
 
-func (b *load) isStopped() bool {
+func (l *load) isStopped() bool {
 	select {
-	case <-b.stopped:
+	case <-l.stopped:
 		return true
 	default:
-		return b.cluster.t.Failed()
+		return l.cluster.t.Failed()
 	}
 }
 
-func (b *load) repeat(do func() error) {
-	for !b.isStopped() {
+func (l *load) repeat(do func() error) {
+	for !l.isStopped() {
 		err := do()
-		b.record(err)
+		l.record(err)
 	}
 }
 
-func (b *load) record(err error) {
-	b.served.Add(1)
+func (l *load) record(err error) {
+	l.served.Add(1)
 	if err == nil {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if r := (problemError{}); errors.As(err, &r) && (r.Code != "" || r.status < 502) {
-		b.rejections = append(b.rejections, err)
+		l.rejections = append(l.rejections, err)
 		return
 	}
-	b.connectionErrors = append(b.connectionErrors, err)
+	l.connectionErrors = append(l.connectionErrors, err)
 }
 
-// resetConnectionErrors starts the count of those who were cut off anew, and returns how many they were.
-func (b *load) resetConnectionErrors() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := len(b.connectionErrors)
-	b.connectionErrors = nil
+// resetConnectionErrors clears the connection errors and returns how many there were.
+func (l *load) resetConnectionErrors() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.connectionErrors)
+	l.connectionErrors = nil
 	return n
 }
 
-// signUpRound signs up, signs in once more, and looks.
-func (b *load) signUpRound() error {
-	p := b.cluster.person()
+// signUpRound signs up, signs in again, and reads the session.
+func (l *load) signUpRound() error {
+	p := l.cluster.person()
 	if err := p.signUp(); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	b.acknowledged = append(b.acknowledged, p)
-	b.mu.Unlock()
+	l.mu.Lock()
+	l.acknowledged = append(l.acknowledged, p)
+	l.mu.Unlock()
 	if _, err := p.signIn("cookie"); err != nil {
 		return err
 	}
 	return p.send(http.MethodGet, "/v1/session", nil, nil)
 }
 
-// appClientRound signs in and goes on for a while: it refreshes its tokens, uses them, and mints some for others.
-func (b *load) appClientRound() error {
-	p := b.cluster.person()
+// appClientRound signs in, and repeatedly uses its access token, issues another one, and refreshes.
+func (l *load) appClientRound() error {
+	p := l.cluster.person()
 	if err := p.signUp(); err != nil {
 		return err
 	}
 	p = p.appClient()
-	in, err := p.signIn("bearer")
+	session, err := p.signIn("bearer")
 	if err != nil {
 		return err
 	}
 	for range 20 {
-		if b.isStopped() {
+		if l.isStopped() {
 			return nil
 		}
 		if _, err := p.whoAmI(); err != nil {
@@ -115,17 +115,17 @@ func (b *load) appClientRound() error {
 		if _, err := p.issueAccessToken(); err != nil {
 			return err
 		}
-		if err := p.refresh(&in); err != nil {
+		if err := p.refresh(&session); err != nil {
 			return err
 		}
-		b.served.Add(1)
+		l.served.Add(1)
 	}
 	return nil
 }
 
-// waitForRounds waits until so many more rounds were served, by whichever nodes are there.
-func (b *load) waitForRounds(rounds int64) {
-	b.cluster.t.Helper()
-	enough := b.served.Load() + rounds
-	b.cluster.waitFor("the crowd is served", func() bool { return b.served.Load() >= enough })
+// waitForRounds waits until this number of further rounds was served.
+func (l *load) waitForRounds(rounds int64) {
+	l.cluster.t.Helper()
+	want := l.served.Load() + rounds
+	l.cluster.waitFor("the load is served", func() bool { return l.served.Load() >= want })
 }

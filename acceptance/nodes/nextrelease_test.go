@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// nextVersion is the number of the migration that the next release brings.
+// nextVersion returns the number of the next release's migration.
 func nextVersion() (int, error) {
 	files, err := filepath.Glob("../../migrations/postgres/*.up.sql")
 	if err != nil || len(files) == 0 {
@@ -20,8 +20,8 @@ func nextVersion() (int, error) {
 	return newest + 1, err
 }
 
-// What a migration of the next release may do while this one serves: it adds, and what is there keeps its name, its type
-// and its meaning.
+// The migration of the next release. It only adds: while this release still runs, existing columns and tables must keep their
+// names, types and meanings.
 const (
 	upMigration = `
 		ALTER TABLE users ADD COLUMN title text;
@@ -35,7 +35,7 @@ const (
 		ALTER TABLE webauthn_challenges DROP COLUMN remark;
 		ALTER TABLE sessions DROP COLUMN journeys;
 		ALTER TABLE users DROP COLUMN title;`
-	title = "Countess " // of whoever signs up with the next release
+	title = "Countess " // the next release stores it for each user who signs up
 )
 
 var buildNextRelease = sync.OnceValues(func() (string, error) {
@@ -60,7 +60,7 @@ var buildNextRelease = sync.OnceValues(func() (string, error) {
 	})
 })
 
-// nextRelease is the program of a release to come, made once: it brings a migration, and writes and reads what that added.
+// nextRelease builds, once, a program with one more migration, which writes and reads the column that the migration adds.
 func nextRelease(t *testing.T) string {
 	t.Helper()
 	path, err := buildNextRelease()

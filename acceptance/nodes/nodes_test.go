@@ -18,7 +18,7 @@ import (
 func TestCluster_ThreeNodes(t *testing.T) {
 	c := start(t)
 
-	t.Run("of three that start at once one makes the tables", func(t *testing.T) {
+	t.Run("one of three nodes that start at once creates the tables", func(t *testing.T) {
 		var versions, dirty int
 		requireNoError(t, c.query(t, "SELECT count(*), count(*) FILTER (WHERE dirty) FROM schema_migrations", &versions, &dirty))
 		if versions != 1 || dirty != 0 {
@@ -27,90 +27,90 @@ func TestCluster_ThreeNodes(t *testing.T) {
 		var keys int
 		requireNoError(t, c.query(t, "SELECT count(*) FROM signing_keys", &keys))
 		if keys != 1 {
-			t.Errorf("%d signing keys were made", keys)
+			t.Errorf("%d signing keys, want 1", keys)
 		}
 	})
 
 	t.Run("a ceremony that begins on one node ends on another", func(t *testing.T) {
-		apart := 0
+		split := 0
 		for range 9 {
 			ada := c.person()
 			requireNoError(t, ada.signUp())
 			if ada.nodes[0] != ada.nodes[1] {
-				apart++
+				split++
 			}
 			if _, err := ada.signIn("cookie"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if apart == 0 {
-			t.Error("none was spread over two nodes")
+		if split == 0 {
+			t.Error("no ceremony was split over two nodes")
 		}
 	})
 
-	t.Run("a session that is ended is refused everywhere at once", func(t *testing.T) {
+	t.Run("an ended session is rejected at once by all nodes", func(t *testing.T) {
 		ada := c.person()
 		requireNoError(t, ada.signUp())
-		elsewhere := c.person()
-		elsewhere.device = ada.device
-		in, err := elsewhere.signIn("cookie")
+		second := c.person()
+		second.device = ada.device
+		session, err := second.signIn("cookie")
 		requireNoError(t, err)
 		for _, n := range c.nodes {
-			requireNoError(t, elsewhere.sendTo(n.url(), http.MethodGet, "/v1/session", nil, nil))
+			requireNoError(t, second.sendTo(n.url(), http.MethodGet, "/v1/session", nil, nil))
 		}
-		requireNoError(t, ada.send(http.MethodDelete, "/v1/me/sessions/"+in.Session.ID, nil, nil))
+		requireNoError(t, ada.send(http.MethodDelete, "/v1/me/sessions/"+session.Session.ID, nil, nil))
 		for _, n := range c.nodes {
-			err := elsewhere.sendTo(n.url(), http.MethodGet, "/v1/session", nil, nil)
+			err := second.sendTo(n.url(), http.MethodGet, "/v1/session", nil, nil)
 			if r := (problemError{}); !errors.As(err, &r) || r.Code != "session_revoked" {
-				t.Errorf("%s says %v", n.name, err)
+				t.Errorf("%s: got %v, want session_revoked", n.name, err)
 			}
 		}
 	})
 
-	t.Run("of sixteen who answer one challenge on all nodes one gets in", func(t *testing.T) {
+	t.Run("one of sixteen responses to one challenge on all nodes is accepted", func(t *testing.T) {
 		ada := c.person()
 		requireNoError(t, ada.signUp())
-		var begun ceremony
-		requireNoError(t, ada.send(http.MethodPost, "/v1/login/options", struct{}{}, &begun))
-		answer, err := ada.device.Get(begun.Options)
+		var pending ceremony
+		requireNoError(t, ada.send(http.MethodPost, "/v1/login/options", struct{}{}, &pending))
+		credential, err := ada.device.Get(pending.Options)
 		requireNoError(t, err)
 		errs := make([]error, 16)
-		var asking sync.WaitGroup
+		var working sync.WaitGroup
 		for i := range errs {
-			asking.Go(func() {
-				one := &person{cluster: c, http: ada.http}
-				errs[i] = one.openSession("/v1/login/verify", begun, answer, "bearer", nil)
+			working.Go(func() {
+				client := &person{cluster: c, http: ada.http}
+				errs[i] = client.openSession("/v1/login/verify", pending, credential, "bearer", nil)
 			})
 		}
-		asking.Wait()
-		in := 0
+		working.Wait()
+		accepted := 0
 		for _, err := range errs {
 			if r := (problemError{}); err == nil {
-				in++
+				accepted++
 			} else if !errors.As(err, &r) || r.Code != "challenge_not_found" {
-				t.Errorf("one is answered %v", err)
+				t.Errorf("got %v, want challenge_not_found", err)
 			}
 		}
-		if in != 1 {
-			t.Errorf("%d got in", in)
+		if accepted != 1 {
+			t.Errorf("%d responses were accepted, want 1", accepted)
 		}
 	})
 
-	t.Run("all nodes publish the same keys and take each other's tokens", func(t *testing.T) {
+	t.Run("all nodes publish the same keys and accept each other's tokens", func(t *testing.T) {
 		ada := c.person()
 		requireNoError(t, ada.signUp())
-		in, err := ada.signIn("bearer")
+		session, err := ada.signIn("bearer")
 		requireNoError(t, err)
 		var published []string
 		for _, n := range c.nodes {
 			published = append(published, c.publishedKeys(t, n))
 			request, _ := http.NewRequest(http.MethodGet, "http://"+n.address+"/v1/session", nil)
-			request.Header.Set("Authorization", "Bearer "+in.Tokens.Access)
+			request.Header.Set("Authorization", "Bearer "+session.Tokens.Access)
 			response, err := http.DefaultClient.Do(request)
 			requireNoError(t, err)
 			_ = response.Body.Close()
 			if response.StatusCode != http.StatusOK {
-				t.Errorf("%s answers %d to the token", n.name, response.StatusCode)
+				t.Errorf("%s: status %d for the token", n.name, response.StatusCode)
 			}
 		}
 		if len(slices.Compact(published)) != 1 {
@@ -118,7 +118,7 @@ func TestCluster_ThreeNodes(t *testing.T) {
 		}
 	})
 
-	t.Run("a node that is killed in the middle costs nothing that was acknowledged", func(t *testing.T) {
+	t.Run("killing a node loses nothing that was acknowledged", func(t *testing.T) {
 		var mu sync.Mutex
 		var acknowledged []*person
 		var failures int
@@ -144,25 +144,25 @@ func TestCluster_ThreeNodes(t *testing.T) {
 				}
 			})
 		}
-		reached := func(n int) func() bool {
+		atLeast := func(n int) func() bool {
 			return func() bool {
 				mu.Lock()
 				defer mu.Unlock()
 				return len(acknowledged) >= n
 			}
 		}
-		c.waitFor("there are 50 sign-ups", reached(50))
+		c.waitFor("there are 50 sign-ups", atLeast(50))
 		c.kill(c.nodes[1])
-		c.waitFor("there are 50 more without the node", reached(100))
+		c.waitFor("there are 50 more without the node", atLeast(100))
 		c.run(c.nodes[1])
 		c.waitUntilReady(c.nodes[1])
-		c.waitFor("there are 50 more with it", reached(150))
+		c.waitFor("there are 50 more with it", atLeast(150))
 		close(stop)
 		working.Wait()
 		lost := 0
 		for _, p := range acknowledged {
 			if _, err := p.signIn("cookie"); err != nil {
-				t.Errorf("somebody who was told that they have an account: %v", err)
+				t.Errorf("signing in after an acknowledged sign-up: %v", err)
 				lost++
 			}
 		}
@@ -173,12 +173,12 @@ func TestCluster_ThreeNodes(t *testing.T) {
 	})
 }
 
-// What has expired is swept by one of the nodes, and not by each.
+// One of the nodes deletes the expired data, not each of them.
 func TestCluster_OneNodeDeletesExpired(t *testing.T) {
 	c := start(t)
 	ada := c.person()
-	var begun ceremony
-	requireNoError(t, ada.send(http.MethodPost, "/v1/login/options", struct{}{}, &begun))
+	var pending ceremony
+	requireNoError(t, ada.send(http.MethodPost, "/v1/login/options", struct{}{}, &pending))
 	for _, n := range c.nodes {
 		c.kill(n)
 	}
@@ -191,19 +191,19 @@ func TestCluster_OneNodeDeletesExpired(t *testing.T) {
 		c.waitUntilReady(n)
 	}
 	var left int
-	swept := 0
-	c.waitFor("somebody has swept, and said so", func() bool {
-		swept = 0
+	deletions := 0
+	c.waitFor("a node has deleted the expired data, and logged it", func() bool {
+		deletions = 0
 		for _, n := range c.nodes {
-			swept += strings.Count(n.log.String(), `"msg":"swept"`)
+			deletions += strings.Count(n.log.String(), `"msg":"swept"`)
 		}
 		requireNoError(t, c.query(t, "SELECT count(*) FROM webauthn_challenges", &left))
-		return left == 0 && swept > 0
+		return left == 0 && deletions > 0
 	})
-	var duties int
-	requireNoError(t, c.query(t, "SELECT count(*) FROM duties", &duties))
-	if left != 0 || swept != 1 || duties != 1 {
-		t.Errorf("%d challenges are left, %d nodes have swept, %d duties", left, swept, duties)
+	var leases int
+	requireNoError(t, c.query(t, "SELECT count(*) FROM duties", &leases))
+	if left != 0 || deletions != 1 || leases != 1 {
+		t.Errorf("%d challenges are left, %d nodes have logged a deletion, %d leases", left, deletions, leases)
 	}
 }
 

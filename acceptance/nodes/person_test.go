@@ -12,15 +12,15 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-// person is somebody with a device and a browser, in front of the load balancer.
+// person is a user with a device and a browser, who uses the load balancer.
 type person struct {
 	cluster *cluster
 	device  *authenticator.Authenticator
 	http    *http.Client
 	csrf    string
-	access  string   // token of a program; "" for a browser
-	base    string   // where requests go; "" for the load balancer
-	nodes   []string // that answered, one after the other
+	access  string   // the access token of an app client; "" for a browser
+	base    string   // the URL of requests; "" for the load balancer
+	nodes   []string // that answered, in order
 }
 
 func (c *cluster) person() *person {
@@ -28,13 +28,13 @@ func (c *cluster) person() *person {
 	return &person{cluster: c, device: authenticator.New(c.origin), http: &http.Client{Jar: jar}}
 }
 
-// at sends what follows straight to a node.
+// at sends the following requests directly to a node.
 func (p *person) at(n *node) *person {
 	p.base = n.url()
 	return p
 }
 
-// appClient is somebody's, signed in with a device of theirs, without a browser.
+// appClient returns a client without cookies that uses the person's device.
 func (p *person) appClient() *person {
 	other := p.cluster.person()
 	other.device, other.base = p.device, p.base
@@ -48,7 +48,7 @@ type problemError struct {
 
 func (r problemError) Error() string { return fmt.Sprintf("%d %s", r.status, r.Code) }
 
-// send sends a request through the load balancer and returns a refused for any answer that is not a good one.
+// send sends a request to the base URL. It returns a problemError for a response that is not 2xx.
 func (p *person) send(method, path string, body, result any) error {
 	base := p.base
 	if base == "" {
@@ -84,20 +84,20 @@ func (p *person) sendTo(base, method, path string, body, result any) error {
 	}
 	defer response.Body.Close()
 	p.nodes = append(p.nodes, response.Header.Get("X-Node"))
-	answer, err := io.ReadAll(response.Body)
+	content, err := io.ReadAll(response.Body)
 	if err != nil {
 		return err
 	}
-	p.cluster.secrets.AddResponse(response, answer)
+	p.cluster.secrets.AddResponse(response, content)
 	if response.StatusCode >= 300 {
 		r := problemError{status: response.StatusCode}
-		_ = json.Unmarshal(answer, &r)
+		_ = json.Unmarshal(content, &r)
 		return r
 	}
 	if result == nil {
 		return nil
 	}
-	return json.Unmarshal(answer, result)
+	return json.Unmarshal(content, result)
 }
 
 type ceremony struct {
@@ -117,83 +117,83 @@ type sessionResponse struct {
 }
 
 func (p *person) signUp() error {
-	begun, made, err := p.beginSignUp()
+	pending, credential, err := p.beginSignUp()
 	if err != nil {
 		return err
 	}
-	return p.openSession("/v1/signup/verify", begun, made, "cookie", nil)
+	return p.openSession("/v1/signup/verify", pending, credential, "cookie", nil)
 }
 
-// beginSignUp returns the ceremony and the device's answer to it.
-func (p *person) beginSignUp() (begun ceremony, answer any, err error) {
-	if err := p.send(http.MethodPost, "/v1/signup/options", map[string]string{"display_name": "Ada"}, &begun); err != nil {
-		return begun, nil, err
+// beginSignUp returns the ceremony and the device's credential for it.
+func (p *person) beginSignUp() (pending ceremony, credential any, err error) {
+	if err := p.send(http.MethodPost, "/v1/signup/options", map[string]string{"display_name": "Ada"}, &pending); err != nil {
+		return pending, nil, err
 	}
-	answer, err = p.device.Create(begun.Options)
-	return begun, answer, err
+	credential, err = p.device.Create(pending.Options)
+	return pending, credential, err
 }
 
 func (p *person) signIn(transport string) (sessionResponse, error) {
-	begun, answer, err := p.beginSignIn()
+	pending, credential, err := p.beginSignIn()
 	if err != nil {
 		return sessionResponse{}, err
 	}
-	var in sessionResponse
-	err = p.openSession("/v1/login/verify", begun, answer, transport, &in)
-	return in, err
+	var session sessionResponse
+	err = p.openSession("/v1/login/verify", pending, credential, transport, &session)
+	return session, err
 }
 
-func (p *person) beginSignIn() (begun ceremony, answer any, err error) {
-	if err := p.send(http.MethodPost, "/v1/login/options", struct{}{}, &begun); err != nil {
-		return begun, nil, err
+func (p *person) beginSignIn() (pending ceremony, credential any, err error) {
+	if err := p.send(http.MethodPost, "/v1/login/options", struct{}{}, &pending); err != nil {
+		return pending, nil, err
 	}
-	answer, err = p.device.Get(begun.Options)
-	return begun, answer, err
+	credential, err = p.device.Get(pending.Options)
+	return pending, credential, err
 }
 
-func (p *person) openSession(path string, begun ceremony, answer any, transport string, in *sessionResponse) error {
-	if in == nil {
-		in = new(sessionResponse)
+func (p *person) openSession(path string, pending ceremony, credential any, transport string, session *sessionResponse) error {
+	if session == nil {
+		session = new(sessionResponse)
 	}
-	err := p.send(http.MethodPost, path, map[string]any{"challenge_id": begun.ChallengeID, "credential": answer, "transport": transport}, in)
+	err := p.send(http.MethodPost, path, map[string]any{"challenge_id": pending.ChallengeID, "credential": credential, "transport": transport}, session)
 	if err == nil && transport == "cookie" {
-		p.csrf = in.CSRFToken
+		p.csrf = session.CSRFToken
 	}
 	if err == nil {
-		p.access = in.Tokens.Access
+		p.access = session.Tokens.Access
 	}
 	return err
 }
 
-// refresh trades the refresh token for the next pair.
-func (p *person) refresh(in *sessionResponse) error {
+// refresh exchanges the refresh token for new tokens.
+func (p *person) refresh(session *sessionResponse) error {
 	access := p.access
-	p.access = "" // not needed, and perhaps expired
-	err := p.send(http.MethodPost, "/v1/session/refresh", map[string]string{"refresh_token": in.Tokens.Refresh}, in)
+	p.access = "" // not needed, and possibly expired
+	err := p.send(http.MethodPost, "/v1/session/refresh", map[string]string{"refresh_token": session.Tokens.Refresh}, session)
 	if p.access = access; err == nil {
-		p.access = in.Tokens.Access
+		p.access = session.Tokens.Access
 	}
 	return err
 }
 
 // issueAccessToken returns an access token for other services.
 func (p *person) issueAccessToken() (string, error) {
-	var minted struct {
+	var issued struct {
 		Access string `json:"access_token"`
 	}
-	err := p.send(http.MethodPost, "/v1/session/token", struct{}{}, &minted)
-	return minted.Access, err
+	err := p.send(http.MethodPost, "/v1/session/token", struct{}{}, &issued)
+	return issued.Access, err
 }
 
-// whoAmI asks who the person is.
+// whoAmI returns the user's display name.
 func (p *person) whoAmI() (name string, err error) {
-	var shown struct {
+	var result struct {
 		User struct {
 			Name string `json:"display_name"`
 		}
 	}
-	err = p.send(http.MethodGet, "/v1/session", nil, &shown)
-	return shown.User.Name, err
+	err = p.send(http.MethodGet, "/v1/session", nil, &result)
+	return result.User.Name, err
 }
 
 func requireNoError(t *testing.T, err error) {

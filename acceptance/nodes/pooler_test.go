@@ -9,31 +9,31 @@ import (
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
 )
 
-// Three nodes share one PgBouncer, and people come in crowds.
+// Three nodes share one PgBouncer under many concurrent requests.
 func TestCluster_BehindPgBouncer(t *testing.T) {
 	for mode, settings := range map[string][]string{
 		"transaction": nil,
-		"session":     {fmt.Sprint("default_pool_size = ", clusterSize*16+2)}, // as docs/storage.md asks for
+		"session":     {fmt.Sprint("default_pool_size = ", clusterSize*16+2)}, // as docs/storage.md requires
 	} {
 		t.Run(mode, func(t *testing.T) {
 			database := postgresserver.EmptyDatabase(t)
 			c := startOn(t, database, postgresserver.StartPooler(t, database, mode, settings...).URL(database), thisRelease(t))
-			for _, people := range []int{24, 64} {
-				crowd := make([]*person, people)
+			for _, count := range []int{24, 64} {
+				persons := make([]*person, count)
 				each := func(what string, do func(*person) error) {
 					t.Helper()
 					var all sync.WaitGroup
-					for i := range crowd {
+					for i := range persons {
 						all.Go(func() {
-							if err := do(crowd[i]); err != nil {
-								t.Errorf("%d at once, %s: %v", people, what, err)
+							if err := do(persons[i]); err != nil {
+								t.Errorf("%d at once, %s: %v", count, what, err)
 							}
 						})
 					}
 					all.Wait()
 				}
-				for i := range crowd {
-					crowd[i] = c.person()
+				for i := range persons {
+					persons[i] = c.person()
 				}
 				each("sign up", (*person).signUp)
 				each("sign in", func(p *person) error {
@@ -43,8 +43,8 @@ func TestCluster_BehindPgBouncer(t *testing.T) {
 				each("session", func(p *person) error { return p.send(http.MethodGet, "/v1/session", nil, nil) })
 				var users int
 				requireNoError(t, c.query(t, "SELECT count(*) FROM users", &users))
-				if users < people {
-					t.Errorf("%d accounts after %d sign-ups", users, people)
+				if users < count {
+					t.Errorf("%d accounts after %d sign-ups", users, count)
 				}
 			}
 		})

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// buildDir is where programs are built. It goes with the process.
+// buildDir is the folder of the built programs. It is removed when the process ends.
 var buildDir string
 
 func TestMain(m *testing.M) {
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 var buildThisRelease = sync.OnceValues(func() (string, error) { return build("this", nil) })
 
-// thisRelease is the program of the sources as they are, made once.
+// thisRelease builds, once, the program of the unchanged sources.
 func thisRelease(t *testing.T) string {
 	t.Helper()
 	path, err := buildThisRelease()
@@ -38,23 +38,23 @@ func thisRelease(t *testing.T) string {
 	return path
 }
 
-// edits say how a program's sources differ from those that are here, by the file's path. A file that is not here begins
-// empty. Nothing here is changed: the compiler is told to read other files instead.
+// edits maps paths of source files to their changes in a modified program. A missing file begins empty. The sources stay
+// unchanged: the compiler reads the changed copies instead.
 type edits map[string]edit
 
 type edit func(source string) (string, error)
 
-// replacing puts new text in the place of what has to be there exactly once.
+// replacing replaces a text that must occur exactly once.
 func replacing(old, with string) edit {
 	return func(source string) (string, error) {
 		if n := strings.Count(source, old); n != 1 {
-			return "", fmt.Errorf("it says %d times, and not once: %s; say anew how this program differs", n, old)
+			return "", fmt.Errorf("found %d times, want once: %s; update this edit to the changed source", n, old)
 		}
 		return strings.Replace(source, old, with, 1), nil
 	}
 }
 
-// sequence does one edit after the other.
+// sequence applies edits in order.
 func sequence(edits ...edit) edit {
 	return func(source string) (_ string, err error) {
 		for _, e := range edits {
@@ -66,18 +66,17 @@ func sequence(edits ...edit) edit {
 	}
 }
 
-// newFile is a whole new file.
+// newFile adds a file.
 func newFile(text string) edit {
 	return func(source string) (string, error) {
 		if source != "" {
-			return "", errors.New("it is there already")
+			return "", errors.New("the file already exists")
 		}
 		return text, nil
 	}
 }
 
-// build makes a program of the sources with those edits. The assets that the program carries, such as its migrations, are
-// read in the same way.
+// build builds a program from the sources with the edits. They may also change embedded files, such as migrations.
 func build(name string, changes edits) (string, error) {
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
@@ -98,25 +97,25 @@ func build(name string, changes edits) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", path, err)
 		}
-		instead := filepath.Join(folder, strings.ReplaceAll(path, "/", "_"))
-		if err := os.WriteFile(instead, []byte(changed), 0o600); err != nil {
+		replacement := filepath.Join(folder, strings.ReplaceAll(path, "/", "_"))
+		if err := os.WriteFile(replacement, []byte(changed), 0o600); err != nil {
 			return "", err
 		}
-		overlay.Replace[filepath.Join(root, path)] = instead
+		overlay.Replace[filepath.Join(root, path)] = replacement
 	}
-	list, err := json.Marshal(overlay)
+	encoded, err := json.Marshal(overlay)
 	if err != nil {
 		return "", err
 	}
-	listed := filepath.Join(folder, "overlay.json")
-	if err := os.WriteFile(listed, list, 0o600); err != nil {
+	overlayFile := filepath.Join(folder, "overlay.json")
+	if err := os.WriteFile(overlayFile, encoded, 0o600); err != nil {
 		return "", err
 	}
 	program := filepath.Join(folder, "keylodge")
-	compile := exec.Command("go", "build", "-overlay", listed, "-o", program, "github.com/keylodge/keylodge")
+	compile := exec.Command("go", "build", "-overlay", overlayFile, "-o", program, "github.com/keylodge/keylodge")
 	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := compile.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, said)
+	if output, err := compile.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, output)
 	}
 	return program, nil
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwt"
 )
 
-// verifier is a service of somebody else's. It reads the keys at the load balancer, keeps them for as long as it likes,
-// which is longer than it is told to, and does not ask again when it meets one that it does not know.
+// verifier is a service that verifies access tokens. It fetches the keys from the load balancer and caches them for longer than
+// the response allows. It does not fetch them again for an unknown key.
 type verifier struct {
 	origin   string
 	clock    *clock
@@ -49,21 +49,21 @@ func (v *verifier) cachedKeys(now time.Time) (jwk.Set, error) {
 	return keys, err
 }
 
-// parseUnverified is what anybody can read in a token.
-func parseUnverified(token string) (kid string, ends time.Time, err error) {
+// parseUnverified returns the key id and the expiry of a token without verification.
+func parseUnverified(token string) (kid string, expiry time.Time, err error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return "", ends, fmt.Errorf("%q is no token", token)
+		return "", expiry, fmt.Errorf("%q is not a token", token)
 	}
 	var head struct{ Kid string }
 	var body struct{ Exp int64 }
 	for i, into := range []any{&head, &body} {
 		text, err := base64.RawURLEncoding.DecodeString(parts[i])
 		if err != nil {
-			return "", ends, err
+			return "", expiry, err
 		}
 		if err := json.Unmarshal(text, into); err != nil {
-			return "", ends, err
+			return "", expiry, err
 		}
 	}
 	return head.Kid, time.Unix(body.Exp, 0), nil
