@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// What somebody who is signed in does on the page.
+// The actions of a signed-in user on the page.
 
 func (b *browserPage) useAuthenticator(kind deviceKind) {
 	b.t.Helper()
@@ -19,7 +19,7 @@ func (b *browserPage) useAuthenticator(kind deviceKind) {
 	b.attachAuthenticator()
 }
 
-// stepUp is for stories about the proof itself. A person has no button for it: the page asks when something needs it.
+// stepUp performs a step-up for stories about it. The page has no button for it: it asks when an action needs a step-up.
 func (b *browserPage) stepUp(tricks ...forgery) rejection {
 	b.t.Helper()
 	return b.withAuthenticator(tricks, func() string {
@@ -93,7 +93,7 @@ func (b *browserPage) revokeSession(id string) rejection {
 	b.t.Helper()
 	button := partSelector(id, "sign-out")
 	if !b.isVisible(button) {
-		b.t.Fatal("the page has no button to end this session: it ends its own by signing out, and shows nobody else's")
+		b.t.Fatal("the page has no button to end this session: its own ends by signing out, and those of other users are not listed")
 	}
 	return rejection{code: b.pressAndWait(button)}
 }
@@ -109,10 +109,10 @@ func (b *browserPage) revokeOtherSessions() (int, rejection) {
 	if code := b.pressAndWait("#sign-out-others"); code != "" {
 		return 0, rejection{code: code}
 	}
-	said := eval[string](b, `document.getElementById('message').textContent`)
-	count, err := strconv.Atoi(regexp.MustCompile(`\d+|$`).FindString(said))
+	message := eval[string](b, `document.getElementById('message').textContent`)
+	count, err := strconv.Atoi(regexp.MustCompile(`\d+|$`).FindString(message))
 	if err != nil {
-		b.t.Fatalf("the page does not say how many: %q", said)
+		b.t.Fatalf("the message has no count: %q", message)
 	}
 	return count, rejection{}
 }
@@ -125,7 +125,7 @@ func (b *browserPage) changeAccount(name, email string) (shownUser, rejection) {
 		return shownUser{}, refused
 	}
 	if email == eval[string](b, `document.getElementById('account-email').value`) && b.isVisible("#withdraw-email") {
-		// The field has the address as it should be. That another one waits to take its place is said beneath it.
+		// The field shows the wanted address, but another address is pending.
 		if refused := b.withAuthenticator(nil, func() string { return b.pressAndWait("#withdraw-email") }); refused.code != "" {
 			return shownUser{}, refused
 		}
@@ -157,38 +157,38 @@ func (b *browserPage) events() ([]shownEvent, rejection) {
 	var shown []shownEvent
 	for _, entry := range b.entries("event-list") {
 		if title := entry.Parts["title"]; title == "" || strings.Contains(title, "_") {
-			b.t.Fatalf("the page has no words for %q: %q", entry.Kind, title)
+			b.t.Fatalf("the page has no text for the event %q: %q", entry.Kind, title)
 		}
 		if reason := entry.Parts["reason"]; strings.Contains(reason, "_") || (entry.Reason != "") != (reason != "") && entry.Kind != "refresh_token_reused" {
-			b.t.Fatalf("the page has no words for the reason %q: %q", entry.Reason, reason)
+			b.t.Fatalf("the page has no text for the reason %q: %q", entry.Reason, reason)
 		}
 		shown = append(shown, shownEvent{kind: entry.Kind, reason: entry.Reason})
 	}
 	return shown, rejection{}
 }
 
-// (What follows is how a person's part becomes something that happens in the browser.)
+// Helpers that operate the browser.
 
-// reload opens the page anew, to see how things are on the server.
+// reload loads the page again, to show the current state of the server.
 func (b *browserPage) reload() rejection {
 	b.t.Helper()
 	if _, refused := b.whoAmI(); refused != (rejection{}) {
 		return refused
 	}
-	b.waitFor("the account is on show", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
+	b.waitFor("the account's lists are shown", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
 	return rejection{}
 }
 
-// pressAndWait a button and returns the code of what the page says when it is done, "" if nothing was refused.
+// pressAndWait presses a button and returns the code of the page's message afterwards; "" if there was no error.
 func (b *browserPage) pressAndWait(button string) string {
 	b.t.Helper()
 	b.clearMessage()
 	b.press(button)
-	b.waitFor("the page says how it went", `document.querySelector('main').getAttribute('aria-busy') === 'false' && 'code' in document.getElementById('message').dataset`)
+	b.waitFor("the page shows a message", `document.querySelector('main').getAttribute('aria-busy') === 'false' && 'code' in document.getElementById('message').dataset`)
 	return b.messageCode()
 }
 
-// clearMessage forgets what the page said last.
+// clearMessage removes the code of the last message.
 func (b *browserPage) clearMessage() {
 	eval[bool](b, `delete document.getElementById('message').dataset.code`)
 }
@@ -197,12 +197,12 @@ func (b *browserPage) isVisible(element string) bool {
 	return eval[bool](b, visible(element))
 }
 
-// partSelector is a part of the entry of a passkey or session.
+// partSelector returns the selector of a part of the entry of a passkey or session.
 func partSelector(id, part string) string {
 	return fmt.Sprintf(`[data-id='%s'] [data-part='%s']`, id, part)
 }
 
-// listEntry is an entry of one of the page's lists. Parts has the text of those that can be seen.
+// listEntry is an entry of a list on the page. Parts has the texts of the visible parts.
 type listEntry struct {
 	ID       string            `json:"id"`
 	Kind     string            `json:"kind"`
@@ -220,13 +220,13 @@ func (b *browserPage) entries(list string) []listEntry {
 	}))`, list))
 }
 
-// showAll presses the button for more until there is no more.
+// showAll presses the button for more entries until all are shown.
 func (b *browserPage) showAll(list, more string) {
 	b.t.Helper()
 	for b.isVisible(more) {
 		before := eval[int](b, fmt.Sprintf(`document.getElementById(%q).childElementCount`, list))
 		b.press(more)
-		b.waitFor("there is more", fmt.Sprintf(`document.querySelector('main').getAttribute('aria-busy') === 'false' && document.getElementById(%q).childElementCount > %d`, list, before))
+		b.waitFor("more entries are shown", fmt.Sprintf(`document.querySelector('main').getAttribute('aria-busy') === 'false' && document.getElementById(%q).childElementCount > %d`, list, before))
 	}
 }
 

@@ -1,8 +1,8 @@
 package acceptance
 
-// What somebody does on the page about their e-mail address, where the server sends mail.
+// The actions for the user's e-mail address on the page of a server that sends e-mail.
 
-// emailStatus is what the page says. An address waits for a code if the page asks for one.
+// emailStatus returns what the page shows. An address is pending if the page asks for its code.
 func (b *browserPage) emailStatus() (shownEmail, rejection) {
 	b.t.Helper()
 	who, refused := b.whoAmI()
@@ -13,8 +13,8 @@ func (b *browserPage) emailStatus() (shownEmail, rejection) {
 	if b.isVisible("#email-code") {
 		shown.pending = eval[string](b, `document.querySelector('#email-code-sent [data-part="address"]').textContent`)
 	}
-	if claimed := eval[string](b, `document.getElementById('who-pending-email').textContent`); who.email == "" && claimed != shown.pending {
-		b.t.Errorf("the page greets somebody who claims %q, and asks for the code of %q", claimed, shown.pending)
+	if pending := eval[string](b, `document.getElementById('who-pending-email').textContent`); who.email == "" && pending != shown.pending {
+		b.t.Errorf("the heading shows the pending address %q, but the form asks for the code of %q", pending, shown.pending)
 	}
 	return shown, rejection{}
 }

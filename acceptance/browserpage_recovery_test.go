@@ -12,9 +12,9 @@ import (
 	"github.com/makiuchi-d/gozxing/qrcode"
 )
 
-// What somebody does on the page against the day when their passkeys are gone, and on that day.
+// The actions on the page that prepare a recovery, and the recovery.
 
-// recover fills in what the page asks for. What it needs and is not given, it asks for without troubling the server.
+// recover fills in the fields that the page shows. The page checks for missing values without a request to the server.
 func (b *browserPage) recover(c recoveryProof, tricks ...forgery) (shownUser, rejection) {
 	b.t.Helper()
 	if !b.isVisible("#recover") {
@@ -26,7 +26,7 @@ func (b *browserPage) recover(c recoveryProof, tricks ...forgery) (shownUser, re
 	}
 	if b.isVisible("#recover-by") {
 		if c.totpCode != "" && c.backupCode != "" {
-			b.t.Fatal("the page takes one code, and there are two: say so in the table of stories")
+			b.t.Fatal("the page accepts one code, but there are two: add a skip to the table of stories")
 		}
 		if c.totpCode != "" {
 			b.press("#by-app")
@@ -49,13 +49,13 @@ func (b *browserPage) recoveryFactors() (shownFactors, rejection) {
 		return shownFactors{}, refused
 	}
 	have := shownFactors{hasTOTP: b.isVisible("#app-present")}
-	if nudged := b.isVisible("#codes-nudge"); b.isVisible("#codes-present") {
+	if reminded := b.isVisible("#codes-nudge"); b.isVisible("#codes-present") {
 		have.codesLeft = eval[int](b, `Number(document.getElementById('codes-left').textContent)`)
-		if nudged != (have.codesLeft <= 3) {
-			b.t.Errorf("%d codes are left, and the page's hint to make new ones is there: %v", have.codesLeft, nudged)
+		if reminded != (have.codesLeft <= 3) {
+			b.t.Errorf("%d codes are left, reminder shown: %v", have.codesLeft, reminded)
 		}
-	} else if !nudged {
-		b.t.Error("no codes were ever made, and the page does not say so")
+	} else if !reminded {
+		b.t.Error("no codes were generated, and the page shows no reminder")
 	}
 	return have, rejection{}
 }
@@ -69,14 +69,14 @@ func (b *browserPage) setUpTOTP() (string, rejection) {
 	uri := b.decodeQRCode("#app-qr")
 	query := uri.Query()
 	if uri.Scheme != "otpauth" || uri.Host != "totp" || query.Get("issuer") == "" {
-		b.t.Fatalf("no app takes %s", uri)
+		b.t.Fatalf("not a valid otpauth URI: %s", uri)
 	}
-	written := strings.ReplaceAll(eval[string](b, `document.getElementById('app-secret').textContent`), " ", "")
-	if secret := query.Get("secret"); secret == "" || secret != written {
-		b.t.Fatalf("the picture holds %q, and beside it is written %q", secret, written)
+	text := strings.ReplaceAll(eval[string](b, `document.getElementById('app-secret').textContent`), " ", "")
+	if secret := query.Get("secret"); secret == "" || secret != text {
+		b.t.Fatalf("the QR code has the secret %q, the text %q", secret, text)
 	}
 	if link := eval[string](b, `document.getElementById('app-link').href`); link != uri.String() {
-		b.t.Fatalf("the picture holds %s, and the link beside it leads to %s", uri, link)
+		b.t.Fatalf("the QR code has %s, the link %s", uri, link)
 	}
 	return query.Get("secret"), rejection{}
 }
@@ -112,14 +112,14 @@ func (b *browserPage) makeBackupCodes() ([]string, rejection) {
 	return eval[[]string](b, `[...document.querySelectorAll('#code-list li')].map((item) => item.checkVisibility() ? item.innerText : '')`), rejection{}
 }
 
-// decodeQRCode reads the address in a QR code on the page, as it is drawn, with somebody else's eyes.
+// decodeQRCode decodes the URI in a QR code on the page, with an independent library.
 func (b *browserPage) decodeQRCode(image string) *url.URL {
 	b.t.Helper()
-	b.waitFor("the picture is there", fmt.Sprintf(`document.querySelector(%q).naturalWidth > 0 && document.querySelector(%[1]q).checkVisibility()`, image))
+	b.waitFor("the image is loaded", fmt.Sprintf(`document.querySelector(%q).naturalWidth > 0 && document.querySelector(%[1]q).checkVisibility()`, image))
 	encoded, found := strings.CutPrefix(eval[string](b, fmt.Sprintf(`document.querySelector(%q).src`, image)), "data:image/png;base64,")
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil || !found {
-		b.t.Fatalf("the picture is not one in itself: %v", err)
+		b.t.Fatalf("the image is not a data URL: %v", err)
 	}
 	picture, err := png.Decode(bytes.NewReader(raw))
 	if err != nil {
@@ -129,9 +129,9 @@ func (b *browserPage) decodeQRCode(image string) *url.URL {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	read, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true}) // without a camera's doubts
+	read, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true}) // no camera distortion
 	if err != nil {
-		b.t.Fatalf("a picture of %v pixels cannot be read: %v", picture.Bounds().Size(), err)
+		b.t.Fatalf("decoding an image of %v pixels: %v", picture.Bounds().Size(), err)
 	}
 	address, err := url.Parse(read.GetText())
 	if err != nil {

@@ -2,7 +2,7 @@ package acceptance
 
 import "github.com/chromedp/cdproto/webauthn"
 
-// syncedDevice is another profile whose authenticator holds copies of the passkeys at hand, as synced ones are copied.
+// syncedDevice returns another browser profile whose authenticator has copies of the current passkeys, as if they were synced.
 func (b *browserPage) syncedDevice() device {
 	b.t.Helper()
 	other := browserDriver{b.server}.newDevice(b.t, b.kind).(*browserPage)

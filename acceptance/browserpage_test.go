@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// browserPage is a person's browser, open at the page.
+// browserPage is a user's browser with the page.
 type browserPage struct {
 	t               testing.TB
 	ctx             context.Context
@@ -25,48 +25,48 @@ type browserPage struct {
 	authenticatorID webauthn.AuthenticatorID
 }
 
-// attachAuthenticator gives the browser an authenticator. Nobody touches it until they mean to: the page asks for a passkey in the
-// background, to offer it among the suggestions, and would get one.
+// attachAuthenticator adds a virtual authenticator without automatic presence: the page requests a passkey in the background,
+// for the suggestions, and would get one at once.
 func (b *browserPage) attachAuthenticator() {
 	synced := b.kind != securityKey
 	b.authenticatorID = call(b, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
 		Protocol: webauthn.AuthenticatorProtocolCtap2, Ctap2version: webauthn.Ctap2versionCtap21,
 		Transport: webauthn.AuthenticatorTransportInternal, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true,
 		DefaultBackupEligibility: synced, DefaultBackupState: synced,
-		HasCmtgKey: true, // or it takes no copies of credentials: cdproto names that extension in each
+		HasCmtgKey: true, // needed to add copies of credentials, since cdproto sends that extension with each
 	}}).AuthenticatorID
 	b.setAutomaticPresence(false)
 }
 
-// disableConditionalMediation makes the browser one that knows no conditional mediation. A virtual authenticator that is ready to
-// be touched would otherwise take the first suggestion at once, before the story has seen how the last attempt ended.
+// disableConditionalMediation removes conditional mediation from the browser. Otherwise a virtual authenticator with automatic
+// presence would take the first suggestion at once, before the story has seen the result of the last attempt.
 func (b *browserPage) disableConditionalMediation() {
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
 		Source: `PublicKeyCredential.isConditionalMediationAvailable = async () => false`,
 	})
 }
 
-// observeConditionalMediation lets a story see whether the page is waiting for a suggestion to be picked.
+// observeConditionalMediation sets window.suggesting while conditional mediation is pending.
 func (b *browserPage) observeConditionalMediation() {
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
 		const get = navigator.credentials.get.bind(navigator.credentials);
 		navigator.credentials.get = (options) => {
-			const asked = get(options);
-			if (options.mediation !== 'conditional') return asked;
+			const credential = get(options);
+			if (options.mediation !== 'conditional') return credential;
 			window.suggesting = true;
-			return asked.finally(() => { window.suggesting = false; });
+			return credential.finally(() => { window.suggesting = false; });
 		}`,
 	})
 }
 
-// setAutomaticPresence says whether the person touches the authenticator as soon as it asks.
+// setAutomaticPresence sets whether the user touches the authenticator as soon as it asks.
 func (b *browserPage) setAutomaticPresence(yes bool) {
 	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.authenticatorID, Enabled: yes})
 }
 
 func (b *browserPage) open() {
 	b.run(chromedp.Navigate(b.server.origin + "/"))
-	b.waitFor("the page knows who is here", `document.querySelector('main').dataset.state !== 'loading'`)
+	b.waitFor("the page is loaded", `document.querySelector('main').dataset.state !== 'loading'`)
 }
 
 func (b *browserPage) signUp(who profile, tricks ...forgery) (shownUser, rejection) {
@@ -82,12 +82,12 @@ func (b *browserPage) signIn(email string, tricks ...forgery) (shownUser, reject
 	return b.runCeremony("#sign-in", tricks)
 }
 
-// runCeremony presses a button that starts a ceremony, plays the person's part in it, and sees how it ends.
+// runCeremony presses a button that starts a ceremony, acts as the user, and returns the result.
 func (b *browserPage) runCeremony(button string, tricks []forgery) (shownUser, rejection) {
 	b.t.Helper()
 	if b.kind == autofillPhone {
-		// A suggestion asked for after the authenticator is ready would be taken before the button is pressed.
-		b.waitFor("suggestions wait", `window.suggesting === true`)
+		// A suggestion that is requested after automatic presence is set would be taken before the button is pressed.
+		b.waitFor("conditional mediation is pending", `window.suggesting === true`)
 	}
 	var who shownUser
 	refused := b.withAuthenticator(tricks, func() string {
@@ -102,12 +102,12 @@ func (b *browserPage) runCeremony(button string, tricks []forgery) (shownUser, r
 	return who, refused
 }
 
-// withAuthenticator plays the person's part with the authenticator while act goes on, which returns the code of a refusal.
+// withAuthenticator sets automatic presence while act runs. act returns the code of an error, or "".
 func (b *browserPage) withAuthenticator(tricks []forgery, act func() string) rejection {
 	b.t.Helper()
 	for _, trick := range tricks {
 		if trick.inBrowser == nil {
-			b.t.Fatal("a browser does not play this trick: say so in the table of stories")
+			b.t.Fatal("the browser driver cannot forge this: add a skip to the table of stories")
 		}
 		trick.inBrowser(b)
 	}
@@ -120,7 +120,7 @@ func (b *browserPage) withAuthenticator(tricks []forgery, act func() string) rej
 	return b.rejectionSince(before, code)
 }
 
-// rejectionSince adds why, if the server's log has it: it is the newest of more rejections than before.
+// rejectionSince returns the rejection with the reason from the server's log, if the log has more rejections than before.
 func (b *browserPage) rejectionSince(before int, code string) rejection {
 	refused := rejection{code: code}
 	if after := b.server.log.rejections(); code != "" && len(after) > before {
@@ -129,19 +129,19 @@ func (b *browserPage) rejectionSince(before int, code string) rejection {
 	return refused
 }
 
-// messageCode is the code of what the page says to the person.
+// messageCode returns the code of the page's message.
 func (b *browserPage) messageCode() string {
 	return eval[string](b, `document.getElementById('message').dataset.code ?? ''`)
 }
 
-// signedInOrFailed holds once a person is signed in, or a message says why not.
+// signedInOrFailed is true when the user is signed in or the page shows an error.
 const signedInOrFailed = `(() => {
 	const main = document.querySelector('main');
 	if (main.getAttribute('aria-busy') === 'true') return false;
 	return main.dataset.state === 'signed-in' || Boolean(document.getElementById('message').dataset.code);
 })()`
 
-// whoAmI opens the page anew and looks.
+// whoAmI loads the page again and returns the shown identity.
 func (b *browserPage) whoAmI() (shownUser, rejection) {
 	b.t.Helper()
 	b.open()
@@ -157,7 +157,7 @@ func (b *browserPage) whoAmI() (shownUser, rejection) {
 func (b *browserPage) signOut() rejection {
 	b.t.Helper()
 	b.press("#sign-out")
-	b.waitFor("the person is signed out", `document.querySelector('main').dataset.state === 'signed-out'`)
+	b.waitFor("the user is signed out", `document.querySelector('main').dataset.state === 'signed-out'`)
 	return rejection{}
 }
 
@@ -172,7 +172,7 @@ func (b *browserPage) shownIdentity() shownUser {
 	}
 }
 
-// visible holds once the element can be seen. The account's lists are laid out and hidden until all of them have come.
+// visible returns an expression that is true when the element is visible. The account's lists are hidden until all are loaded.
 func visible(element string) string {
 	return fmt.Sprintf(`document.querySelector(%q)?.checkVisibility({ visibilityProperty: true }) ?? false`, element)
 }
@@ -183,7 +183,7 @@ func (b *browserPage) fill(field, text string) {
 	eval[string](b, fmt.Sprintf(`document.querySelector(%q).value = ''`, field))
 	if text != "" {
 		b.run(chromedp.Focus(chromedp.CSS(field)))
-		call(b, input.InsertText, input.InsertTextParams{Text: text}) // as it would be pasted: there are characters without a key
+		call(b, input.InsertText, input.InsertTextParams{Text: text}) // as if pasted: some characters have no key
 	}
 }
 
@@ -193,7 +193,7 @@ func (b *browserPage) press(button string) {
 	b.run(chromedp.Click(chromedp.CSS(button), chromedp.NodeVisible))
 }
 
-// Ways in which the virtual authenticator can be told to misbehave.
+// Forgeries of the virtual authenticator.
 
 func (b *browserPage) overrideResponseBits(bits webauthn.SetResponseOverrideBitsParams) {
 	bits.AuthenticatorID = b.authenticatorID
@@ -215,12 +215,12 @@ func (b *browserPage) corruptSignatures() {
 	b.overrideResponseBits(webauthn.SetResponseOverrideBitsParams{IsBogusSignature: &yes})
 }
 
-// dismissPrompt makes the device refuse to unlock, which a page cannot tell from a dismissed prompt.
+// dismissPrompt makes user verification fail, which looks to a page like a dismissed prompt.
 func (b *browserPage) dismissPrompt() {
 	call(b, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: b.authenticatorID})
 }
 
-// setCredential changes what the authenticator keeps of its first passkey. The passkey is taken out and put back, since Chromium
+// setCredential changes the authenticator's first passkey. It removes the passkey and adds the changed one, since Chromium
 // before 156 ignores a sign count that is set by WebAuthn.setCredentialProperties.
 func (b *browserPage) setCredential(change func(*webauthn.Credential)) {
 	b.t.Helper()
@@ -231,18 +231,18 @@ func (b *browserPage) setCredential(change func(*webauthn.Credential)) {
 	for _, now := range b.credentials() {
 		if bytes.Equal(now.CredentialID, held.CredentialID) {
 			if now.SignCount != held.SignCount || now.BackupEligibility != held.BackupEligibility || now.BackupState != held.BackupState {
-				b.t.Fatalf("this browser's virtual authenticator does not keep a credential as it is given: sent %+v, kept %+v; install Chromium 150 or later", held, now)
+				b.t.Fatalf("this browser's virtual authenticator changes an added credential: sent %+v, got %+v; install Chromium 150 or later", held, now)
 			}
 			return
 		}
 	}
-	b.t.Fatal("this browser's virtual authenticator loses a credential that is put back; install Chromium 150 or later")
+	b.t.Fatal("this browser's virtual authenticator loses a credential that is added again; install Chromium 150 or later")
 }
 
-// addCredential copies a credential to the authenticator at hand.
+// addCredential copies a credential to the current authenticator.
 func (b *browserPage) addCredential(held *webauthn.Credential) {
 	b.t.Helper()
-	held.ActiveCmtgKeyIndex = nil // it has none, and says so with a number that is out of bounds
+	held.ActiveCmtgKeyIndex = nil // Chromium reports a missing index as a number that it does not accept
 	call(b, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: b.authenticatorID, Credential: held})
 }
 
@@ -250,12 +250,12 @@ func (b *browserPage) credentials() []*webauthn.Credential {
 	b.t.Helper()
 	held := call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.authenticatorID}).Credentials
 	if len(held) == 0 {
-		b.t.Fatal("the authenticator holds no passkey")
+		b.t.Fatal("the authenticator has no passkey")
 	}
 	return held
 }
 
-// setSignCount makes the next signature carry the count n.
+// setSignCount makes n the sign count of the next signature.
 func setSignCount(n uint32) func(*browserPage) {
 	return func(b *browserPage) {
 		b.setCredential(func(c *webauthn.Credential) { c.SignCount = float64(n) - 1 })
@@ -266,7 +266,7 @@ func (b *browserPage) clearBackupEligibility() {
 	b.setCredential(func(c *webauthn.Credential) { c.BackupEligibility, c.BackupState = false, false })
 }
 
-// signInDelayed presses the button and holds the answer back on its way to the server until meanwhile is over.
+// signInDelayed presses the button, and delays the verify request until meanwhile has returned.
 func (b *browserPage) signInDelayed(meanwhile func()) (shownUser, rejection) {
 	b.t.Helper()
 	before := len(b.server.log.rejections())
@@ -288,7 +288,7 @@ func (b *browserPage) signInDelayed(meanwhile func()) (shownUser, rejection) {
 	return shownUser{}, b.rejectionSince(before, b.messageCode())
 }
 
-// (What follows is how a story's line becomes something that happens in the browser.)
+// Helpers that operate the browser.
 
 func (b *browserPage) run(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
@@ -317,23 +317,23 @@ func eval[T any](b *browserPage, expression string) T {
 
 const pageTimeout = 5 * time.Minute
 
-// waitFor waits for something to hold in the page. The wait ends as soon as it does; patience only bounds a failure.
+// waitFor waits until the expression is true on the page. It fails the test after pageTimeout.
 func (b *browserPage) waitFor(what, expression string) {
 	b.t.Helper()
 	deadline := time.Now().Add(pageTimeout)
 	for !eval[bool](b, expression) {
 		if time.Now().After(deadline) {
-			b.t.Fatalf("waited in vain until %s\n%s", what, b.debugText())
+			b.t.Fatalf("timeout: waited until %s\n%s", what, b.debugText())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 }
 
-// debugText is what somebody who debugs a failed story wants to see.
+// debugText returns the page's text and the server's log, for the message of a failed test.
 func (b *browserPage) debugText() string {
 	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.querySelector('main')?.innerText + '\n' + document.getElementById('message')?.dataset.code`))
 	if err != nil {
 		text = err.Error()
 	}
-	return fmt.Sprintf("the page says: %s\nthe server's log:\n%s", strconv.Quote(text), b.server.log.text())
+	return fmt.Sprintf("the page: %s\nthe server's log:\n%s", strconv.Quote(text), b.server.log.text())
 }

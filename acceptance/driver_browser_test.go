@@ -14,8 +14,8 @@ import (
 	"github.com/keylodge/keylodge/application"
 )
 
-// browserDriver goes through the product's own page in a real Chromium. Only the person's finger is played: the
-// authenticator is the browser's virtual one.
+// browserDriver uses the product's own page in Chromium. The authenticator is the browser's virtual one, and the test decides
+// when the user touches it.
 type browserDriver struct{ server *server }
 
 func (d browserDriver) purgeExpired(t testing.TB) { httpDriver(d).purgeExpired(t) }
@@ -27,7 +27,7 @@ func (d browserDriver) newDevice(t testing.TB, kind deviceKind) device {
 	t.Helper()
 	ctx, closeTab := chromedp.NewContext(chromium(t), chromedp.WithNewBrowserContext())
 	t.Cleanup(closeTab)
-	ctx, cancel := context.WithTimeout(ctx, time.Hour) // for a whole story; each wait in it is bounded by patience
+	ctx, cancel := context.WithTimeout(ctx, time.Hour) // for a whole story; pageTimeout bounds each wait
 	t.Cleanup(cancel)
 	b := &browserPage{t: t, ctx: ctx, server: d.server, kind: kind}
 	b.run(chromedp.Navigate("about:blank"))
@@ -48,15 +48,14 @@ var (
 	stopChromium    = func() {}
 )
 
-// TestMain closes the one browser that all stories share, each person in a profile of their own.
+// TestMain closes the browser that all stories share. Each device has its own profile in it.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	stopChromium()
 	os.Exit(code)
 }
 
-// chromium returns the running browser. Without one installed the test is skipped, or fails where REQUIRE_BROWSER says
-// that it must not be.
+// chromium returns the running browser. If no Chromium is installed, it skips the test, or fails it if REQUIRE_BROWSER is set.
 func chromium(t testing.TB) context.Context {
 	t.Helper()
 	requireChromium(t)
@@ -64,7 +63,7 @@ func chromium(t testing.TB) context.Context {
 		path, _ := chromiumPath()
 		options := append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(path),
-			chromedp.NoSandbox, // root has no user namespace to sandbox in, and it only ever sees our own page
+			chromedp.NoSandbox, // root has no user namespace for the sandbox, and the browser loads only our own page
 			chromedp.DisableGPU,
 			chromedp.Flag("disable-dev-shm-usage", true),
 			chromedp.Flag("disable-component-update", true),
@@ -96,11 +95,11 @@ func requireChromium(t testing.TB) {
 	if os.Getenv("REQUIRE_BROWSER") != "" {
 		t.Fatal("no Chromium found, and REQUIRE_BROWSER is set; `make test` installs it")
 	}
-	t.Skip("no Chromium found: the browser's stories are not played; `make test` installs it")
+	t.Skip("no Chromium found: browser stories are skipped; `make test` installs it")
 }
 
 func chromiumPath() (string, bool) {
-	// As .ci/setup looks for it.
+	// The same names as in .ci/setup.
 	for _, name := range []string{
 		"chromium", "chromium-browser", "headless_shell", "headless-shell", "google-chrome", "google-chrome-stable",
 		"google-chrome-beta", "google-chrome-unstable", "/usr/local/bin/chrome", "/snap/bin/chromium", "chrome",

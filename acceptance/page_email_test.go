@@ -14,16 +14,16 @@ import (
 	"github.com/keylodge/keylodge/bootstrap"
 )
 
-// What the page does about an e-mail address, beyond the stories.
+// The page's e-mail verification, beyond the stories.
 
-// openPageWithMail is a server that sends mail, and Ada in front of its page, signed up without an address.
+// openPageWithMail starts a server that sends e-mail. It returns Ada, signed up without an address, and her page.
 func openPageWithMail(t *testing.T) (*env, *person, *browserPage) {
 	t.Helper()
 	t.Parallel()
 	requireChromium(t)
 	c := newClock()
-	s, post := startServerWithMail(t, c)
-	l := &env{t: t, clock: c, driver: browserDriver{s}, mailServer: post}
+	s, mailServer := startServerWithMail(t, c)
+	l := &env{t: t, clock: c, driver: browserDriver{s}, mailServer: mailServer}
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	return l, ada, ada.device.(*browserPage)
@@ -34,7 +34,7 @@ func (b *browserPage) saveEmail(email string) {
 	b.t.Helper()
 	b.fill("#account-email", email)
 	if code := b.pressAndWait("#save-account"); code != "" {
-		b.t.Fatalf("the page says %q\n%s", code, b.debugText())
+		b.t.Fatalf("message code %q\n%s", code, b.debugText())
 	}
 }
 
@@ -49,30 +49,31 @@ func (b *browserPage) requireFocus(element string) {
 	}
 }
 
-// recordUserDetails records what the page tells the password manager from now on, and returns what was told.
+// recordUserDetails records the user details that the page signals to the password manager from now on. The returned function
+// returns and clears them.
 func (b *browserPage) recordUserDetails() func() string {
 	eval[bool](b, `(() => {
-		window.told = [];
-		PublicKeyCredential.signalCurrentUserDetails = async ({ name, displayName }) => window.told.push(displayName + ' ' + name);
+		window.signalled = [];
+		PublicKeyCredential.signalCurrentUserDetails = async ({ name, displayName }) => window.signalled.push(displayName + ' ' + name);
 		return true;
 	})()`)
-	return func() string { return eval[string](b, `window.told.splice(0).join()`) }
+	return func() string { return eval[string](b, `window.signalled.splice(0).join()`) }
 }
 
 func TestPage_EmailVerificationPrompt(t *testing.T) {
 	l, ada, b := openPageWithMail(t)
 	b.requireHidden("#pending-email", "#email-verified", "#who-unconfirmed")
-	told := b.recordUserDetails()
+	signalled := b.recordUserDetails()
 	b.saveEmail("Ada@Example.org")
 	b.requireFocus("#email-code")
-	if said := b.text("#message"); !strings.Contains(said, "a code to ada@example.org") {
-		t.Errorf("the page says %q", said)
+	if message := b.text("#message"); !strings.Contains(message, "a code to ada@example.org") {
+		t.Errorf("the page shows %q", message)
 	}
-	if got := told(); got != "Ada ada@example.org" {
-		t.Errorf("the password manager was told %q", got)
+	if got := signalled(); got != "Ada ada@example.org" {
+		t.Errorf("signalled user details %q", got)
 	}
 	if email := b.text("#who-pending-email"); email != "ada@example.org" || !b.isVisible("#who-unconfirmed") {
-		t.Errorf("the greeting has %q", email)
+		t.Errorf("the heading has %q", email)
 	}
 	b.requireHidden("#pending-email-until", "#email-verified")
 
@@ -82,20 +83,20 @@ func TestPage_EmailVerificationPrompt(t *testing.T) {
 	b.waitFor("the address is confirmed", `document.getElementById('message').textContent === 'ada@example.org is confirmed.'`)
 	b.requireFocus("#account-heading")
 	b.requireHidden("#pending-email", "#who-unconfirmed")
-	if got := told(); got != "Ada ada@example.org" {
-		t.Errorf("the password manager was told %q", got)
+	if got := signalled(); got != "Ada ada@example.org" {
+		t.Errorf("signalled user details %q", got)
 	}
 	if !b.isVisible("#email-verified") {
-		t.Error("the page does not say that the address is confirmed")
+		t.Error("the address is not marked as confirmed")
 	}
 	b.run(chromedp.SendKeys(chromedp.CSS("#account-email"), "x"))
-	b.requireHidden("#email-verified") // what is in the field now is not
+	b.requireHidden("#email-verified") // the edited address is not confirmed
 
 	ben := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
 	ada.requireOK(onlyRejection(ben.signUp(profile{email: "ben@example.org"})))
 	ben.requireFocus("#email-code")
 	if name := ben.text("#who"); name != "ben@example.org" || ben.isVisible("#who-pending-email") || !ben.isVisible("#who-unconfirmed") {
-		t.Errorf("somebody without a name is greeted as %q", name)
+		t.Errorf("the heading of a user without a name is %q", name)
 	}
 }
 
@@ -121,22 +122,22 @@ func TestPage_CancelPendingEmail(t *testing.T) {
 	b.saveEmail("ada@example.org")
 	ada.requireOK(b.confirmEmail(l.codeIn(l.lastEmail("ada@example.org", 1))))
 	b.saveEmail("ada@example.net")
-	if held := b.text("#email-held"); held != "ada@example.org" || !b.isVisible("#email-held") {
-		t.Errorf("the page says that the account keeps %q", held)
+	if current := b.text("#email-held"); current != "ada@example.org" || !b.isVisible("#email-held") {
+		t.Errorf("the page shows the current address %q", current)
 	}
 	b.fill("#email-code", "1234")
 	b.saveEmail("ada@example.com")
 	if left := eval[string](b, `document.getElementById('email-code').value`); left != "" {
-		t.Errorf("%q is left of the code of another address", left)
+		t.Errorf("the field still has the code of another address: %q", left)
 	}
-	told := b.recordUserDetails()
+	signalled := b.recordUserDetails()
 	if code := b.pressAndWait("#withdraw-email"); code != "" {
 		t.Fatal(code)
 	}
 	b.requireFocus("#account-heading")
 	b.requireHidden("#pending-email")
-	if got := told(); got != "Ada ada@example.org" {
-		t.Errorf("the password manager was told %q", got)
+	if got := signalled(); got != "Ada ada@example.org" {
+		t.Errorf("signalled user details %q", got)
 	}
 	ada.requireEmail(shownEmail{current: "ada@example.org", verified: true})
 }
@@ -145,19 +146,19 @@ func TestPage_EmailCodeErrors(t *testing.T) {
 	l, ada, b := openPageWithMail(t)
 	b.saveEmail("ada@example.org")
 	code := l.codeIn(l.lastEmail("ada@example.org", 1))
-	says := func(refused rejection, code, text string) {
+	requireMessage := func(refused rejection, code, text string) {
 		t.Helper()
 		ada.requireRejected(refused, code)
-		if said := b.text("#message"); !strings.Contains(said, text) {
-			t.Errorf("of %s the page says %q", code, said)
+		if message := b.text("#message"); !strings.Contains(message, text) {
+			t.Errorf("for %s the page shows %q", code, message)
 		}
 	}
-	says(b.confirmEmail(wrongEmailCode(code)), "invalid_code", "latest e-mail")
+	requireMessage(b.confirmEmail(wrongEmailCode(code)), "invalid_code", "latest e-mail")
 	b.requireFieldError("#email-code")
 	b.reload()
 
 	ben := l.personWithVerifiedEmail("Ben", phone, "ada@example.org")
-	says(b.confirmEmail(code), "email_taken", "used by another account")
+	requireMessage(b.confirmEmail(code), "email_taken", "used by another account")
 	b.requireFieldError("#email-code")
 	ben.requireSignedIn()
 
@@ -166,13 +167,13 @@ func TestPage_EmailCodeErrors(t *testing.T) {
 		ada.requireOK(b.withAuthenticator(nil, func() string { return b.pressAndWait("#withdraw-email") }))
 	}
 	b.fill("#account-email", "ada@example.net")
-	says(rejection{code: b.pressAndWait("#save-account")}, "rate_limited", "in 15 minutes")
+	requireMessage(rejection{code: b.pressAndWait("#save-account")}, "rate_limited", "in 15 minutes")
 	b.requireFieldError("#account-email")
 
-	// In another window it was given up.
+	// The pending address was cancelled in another window.
 	b.saveEmail("ada@example.com")
 	evalPromise(b, `import('/assets/session.js').then(({ patch }) => patch('/me', { email: null })).then(() => '')`)
-	says(b.sendEmailCode(), "not_found", "no longer exists")
+	requireMessage(b.sendEmailCode(), "not_found", "no longer exists")
 	b.requireHidden("#pending-email")
 }
 
@@ -181,60 +182,60 @@ func TestPage_ResendEmailCode(t *testing.T) {
 	b.saveEmail("ada@example.org")
 	b.fill("#email-code", "1234")
 	for range 4 {
-		l.advance(time.Second) // letters of one moment are in no order
+		l.advance(time.Second) // e-mails of the same second have no order
 		ada.requireOK(b.sendEmailCode())
 		b.requireFocus("#email-code")
 	}
 	if left := eval[string](b, `document.getElementById('email-code').value`); left != "" {
-		t.Errorf("%q is left of a code that is worth nothing any more", left)
+		t.Errorf("the field still has an old code: %q", left)
 	}
 	ada.requireRejected(b.sendEmailCode(), "rate_limited")
-	if said := b.text("#message"); !strings.Contains(said, "latest e-mail") || !strings.Contains(said, "in 15 minutes") {
-		t.Errorf("the page says %q", said)
+	if message := b.text("#message"); !strings.Contains(message, "latest e-mail") || !strings.Contains(message, "in 15 minutes") {
+		t.Errorf("the page shows %q", message)
 	}
 	ada.requireOK(b.confirmEmail(l.codeIn(l.lastEmail("ada@example.org", 5))))
 }
 
-// After a recovery an address waits for a passkey too, which the page asks for by itself.
+// After a recovery, confirming an address needs a step-up, which the page requests by itself.
 func TestPage_ConfirmEmailAfterRecoveryNeedsStepUp(t *testing.T) {
 	l, ada, b := openPageWithMail(t)
 	b.saveEmail("ada@example.org")
 	codes := ada.makesBackupCodes()
-	back := l.onNewDevice(ada)
-	back.recovers(recoveryProof{backupCode: codes[0]})
-	back.requireEmail(shownEmail{pending: "ada@example.org"})
-	back.requireOK(back.device.confirmEmail(l.codeIn(l.lastEmail("ada@example.org", 1))))
-	back.requireEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "stepped_up"}, shownEvent{kind: "recovered"})
+	recovered := l.onNewDevice(ada)
+	recovered.recovers(recoveryProof{backupCode: codes[0]})
+	recovered.requireEmail(shownEmail{pending: "ada@example.org"})
+	recovered.requireOK(recovered.device.confirmEmail(l.codeIn(l.lastEmail("ada@example.org", 1))))
+	recovered.requireEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "stepped_up"}, shownEvent{kind: "recovered"})
 }
 
-// An operator switches mail on, and off again.
+// The operator turns e-mail on, and off again.
 func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	t.Parallel()
 	requireChromium(t)
 	c := newClock()
 	first := settings(t, useCaseOrigin, nil)
-	post := mailserver.Start(t, mailserver.Options{})
+	mailServer := mailserver.Start(t, mailserver.Options{})
 	server := func(mail bool) *server {
 		return startServer(t, c, func(c *bootstrap.Config) {
 			c.Database, c.Secret = first.Database, first.Secret
 			if mail {
-				c.SMTP = smtpConfig(t, post, c.PublicURL)
+				c.SMTP = smtpConfig(t, mailServer, c.PublicURL)
 			}
 		})
 	}
 	off, on := server(false), server(true)
-	l := &env{t: t, clock: c, driver: browserDriver{off}, mailServer: post}
+	l := &env{t: t, clock: c, driver: browserDriver{off}, mailServer: mailServer}
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	b := ada.device.(*browserPage)
 	b.requireHidden("#pending-email", "#email-verified", "#who-unconfirmed")
 
-	b.server, l.driver = on, browserDriver{on} // a cookie goes to every port
+	b.server, l.driver = on, browserDriver{on} // cookies are shared by all ports
 	ada.requireEmail(shownEmail{current: ada.email})
 	b.requireHidden("#email-code", "#confirm-email", "#withdraw-email", "#email-code-sent")
 	if label := strings.TrimSpace(b.text("#send-email-code")); label != "Send a code" || !b.isVisible("#email-code-unsent") {
-		t.Errorf("the button says %q\n%s", label, b.debugText())
+		t.Errorf("the button is %q\n%s", label, b.debugText())
 	}
 	ada.requireOK(b.sendEmailCode())
 	b.requireFocus("#email-code")
@@ -246,8 +247,8 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	b.server = off
 	b.reload()
 	b.requireHidden("#pending-email", "#email-verified", "#who-pending-email", "#who-unconfirmed")
-	if held := b.text("#who-email"); held != ada.email {
-		t.Errorf("the account's address is %q", held)
+	if email := b.text("#who-email"); email != ada.email {
+		t.Errorf("the account's address is %q", email)
 	}
 	ben := l.person("", phone)
 	ben.signsUpWithEmail("ben@example.org")
@@ -256,7 +257,7 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	b.reload()
 	b.requireHidden("#pending-email", "#who-pending-email", "#who-unconfirmed")
 	if name, why := b.text("#who"), b.text("#account-id-why"); !strings.HasPrefix(name, "account ") || !strings.Contains(why, "has no e-mail address") {
-		t.Errorf("somebody without an address is greeted as %q; of their id it says: %s", name, why)
+		t.Errorf("the heading of a user without an address is %q; the note on the id is %q", name, why)
 	}
 }
 
@@ -271,6 +272,6 @@ func TestPage_RecoveryLockedIsExplained(t *testing.T) {
 	_, b, _ := openPage(t)
 	why := evalPromise(b, `import('/assets/eventtexts.js').then(({ reasonFor }) => reasonFor({ kind: 'recovery_locked', changed: [] }))`)
 	if !strings.Contains(why, "passkey") {
-		t.Errorf("the log says %q", why)
+		t.Errorf("the reason is %q", why)
 	}
 }

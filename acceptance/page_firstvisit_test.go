@@ -11,7 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A browser keeps the cookies of several answers that come at the same time. The HTTP tests of a first visit use Go's cookie jar.
+// The browser stores the cookies of concurrent responses. The HTTP tests of a first visit use Go's cookie jar.
 
 func TestFirstVisit_browserAnswersParallelCeremonies(t *testing.T) {
 	t.Parallel()
@@ -22,7 +22,7 @@ func TestFirstVisit_browserAnswersParallelCeremonies(t *testing.T) {
 	ada.signsUp()
 	ada.signsOut()
 	call(b, network.ClearBrowserCookies, cdp.Empty{})
-	s.recording.holdResponses(t, 4) // a browser keeps at most six connections to a server
+	s.recording.holdResponses(t, 4) // a browser opens at most six connections to a server
 	b.withAuthenticator(nil, func() string {
 		if outcomes := evalPromise(b, `import('/assets/passkeys.js').then(async ({ signInOptions, askForPasskey, finishSignIn }) => {
 			const outcomes = [];
@@ -31,13 +31,13 @@ func TestFirstVisit_browserAnswersParallelCeremonies(t *testing.T) {
 			}
 			return outcomes.join(' ');
 		})`); outcomes != "in in in in" {
-			t.Errorf("the ceremonies that began at the same time end in: %s", outcomes)
+			t.Errorf("the results of concurrent ceremonies: %s", outcomes)
 		}
 		return ""
 	})
 }
 
-// Two tabs are restored: each begins a sign-in for the suggestions before the first answer comes.
+// Two tabs are restored: each begins a sign-in for the suggestions before the first response arrives.
 func TestFirstVisit_bothRestoredTabsSignIn(t *testing.T) {
 	t.Parallel()
 	requireChromium(t)
@@ -58,13 +58,13 @@ func TestFirstVisit_bothRestoredTabsSignIn(t *testing.T) {
 	for _, b := range []*browserPage{one, two} {
 		b.waitFor("the suggestion is taken", signedInWithoutMessage)
 	}
-	// The page begins again in the background if an answer is rejected; the log has the first attempt.
+	// The page retries in the background if a response is rejected; the log has the first attempt.
 	if rejections := s.log.rejections(); len(rejections) > 0 {
-		t.Errorf("of the ceremonies of two tabs some are rejected: %+v", rejections)
+		t.Errorf("ceremonies of two tabs were rejected: %+v", rejections)
 	}
 }
 
-// openSecondTab is another tab of the same browser, with the same passkeys.
+// openSecondTab opens another tab of the same browser, with the same passkeys.
 func (b *browserPage) openSecondTab() *browserPage {
 	b.t.Helper()
 	ctx, closeTab := chromedp.NewContext(b.ctx, chromedp.WithExistingBrowserContext(chromedp.FromContext(b.ctx).BrowserContextID))

@@ -11,9 +11,9 @@ import (
 	"github.com/chromedp/cdproto/page"
 )
 
-// Browsers that are older than this one, and password managers that take the browser's part.
+// Older browsers, and password managers that replace the browser's passkeys.
 
-// credentialStub makes navigator.credentials give what the expression makes of the browser's own credential c and its response r.
+// credentialStub makes navigator.credentials return the expression's value, given the browser's credential c and its response r.
 func credentialStub(expression string) string {
 	return fmt.Sprintf(`for (const method of ['create', 'get']) {
 		const real = navigator.credentials[method].bind(navigator.credentials);
@@ -33,7 +33,7 @@ const deleteJSONMethods = `
 
 const base64urlOf = `(buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, '-').replace(/\//g, '_').replace(/=/g, '')`
 
-// otherBrowsers are scripts that run before those of the page, as the content script of a password manager does.
+// otherBrowsers are scripts that run before those of the page, like the content script of a password manager.
 var otherBrowsers = map[string]string{
 	"this browser":                          ``,
 	"Safari before 18.4, Chrome before 129": deleteJSONMethods,
@@ -74,14 +74,14 @@ var otherBrowsers = map[string]string{
 	"an account without a handle":          credentialStub(`({ id: c.id, rawId: c.rawId, type: c.type, response: { ...buffers((b) => b), userHandle: r.userHandle?.byteLength ? r.userHandle : null } })`),
 }
 
-// withScript makes the tab one of such a browser.
+// withScript loads the page in a browser with the script.
 func (b *browserPage) withScript(script string) *browserPage {
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 	b.open()
 	return b
 }
 
-// On the product's own page, and with the sample of the README.
+// It uses the product's own page and the sample of the README.
 func TestOtherBrowsers_everyCeremonyWorks(t *testing.T) {
 	signUp, signIn := sampleOfTheREADME(t)
 	for name, script := range otherBrowsers {
@@ -117,7 +117,7 @@ func TestOtherBrowsers_everyCeremonyWorks(t *testing.T) {
 func TestOtherBrowsers_suggestionsWork(t *testing.T) {
 	for name, script := range otherBrowsers {
 		if strings.Contains(script, "delete PublicKeyCredential.isConditionalMediationAvailable") {
-			continue // such a browser makes no suggestions
+			continue // such a browser has no suggestions
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -126,7 +126,7 @@ func TestOtherBrowsers_suggestionsWork(t *testing.T) {
 			b := browserDriver{s}.newDevice(t, autofillPhone).(*browserPage).withScript(script)
 			ada := &person{t: t, device: b, profile: profile{name: "Ada"}}
 			ada.signsUp()
-			b.setAutomaticPresence(true) // the next time the page asks, without a button
+			b.setAutomaticPresence(true) // for the next request of the page, without a button
 			b.press("#sign-out")
 			b.waitFor("the suggestion is taken", signedInWithoutMessage)
 			ada.requireSignedIn()
@@ -134,7 +134,7 @@ func TestOtherBrowsers_suggestionsWork(t *testing.T) {
 	}
 }
 
-// The options of a second passkey name the first one, and those of a sign-in with an address name what may be used.
+// The options for a second passkey exclude the first, and those of a sign-in with an address list the allowed passkeys.
 func TestOtherBrowsers_listsOfPasskeysArrive(t *testing.T) {
 	t.Parallel()
 	requireChromium(t)
@@ -178,7 +178,7 @@ func TestOtherBrowsers_unsupportedIsReported(t *testing.T) {
 	}
 }
 
-// A passkey that was picked from the suggestions and cannot be read is not passed over in silence.
+// The page reports a passkey that was picked from the suggestions and cannot be read.
 func TestOtherBrowsers_unreadableSuggestionIsReported(t *testing.T) {
 	t.Parallel()
 	requireChromium(t)
@@ -189,11 +189,10 @@ func TestOtherBrowsers_unreadableSuggestionIsReported(t *testing.T) {
 	b.withScript(credentialStub(`({ id: c.id, type: c.type })`))
 	b.setAutomaticPresence(true)
 	b.press("#sign-out")
-	b.waitFor("the page says so", `document.getElementById('message').dataset.code === 'NotReadableError'`)
+	b.waitFor("the page reports it", `document.getElementById('message').dataset.code === 'NotReadableError'`)
 }
 
-// sampleOfTheREADME is what the README tells people to write for a sign-in, as it stands there, and with the changes that it names
-// for a sign-up.
+// sampleOfTheREADME returns the README's code for a sign-in, and that code with the README's changes for a sign-up.
 func sampleOfTheREADME(t *testing.T) (signUp, signIn string) {
 	t.Helper()
 	readme, err := os.ReadFile("../README.md")
@@ -213,7 +212,7 @@ func sampleOfTheREADME(t *testing.T) (signUp, signIn string) {
 	return signUp, signIn
 }
 
-// runs signs a new account up and in with the code of another page.
+// runs signs up a new account and signs in with it, with the code of another page.
 func (b *browserPage) runs(signUp, signIn string) {
 	b.t.Helper()
 	var users []string

@@ -15,9 +15,9 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// What the page does around a recovery, beyond the stories.
+// The page's recovery, beyond the stories.
 
-// recoveryLink is what the operator sends to the person.
+// recoveryLink returns the operator's recovery link and its token.
 func recoveryLink(t *testing.T, s *server, email string) (link, token string) {
 	t.Helper()
 	user, err := domain.ParseEmail(email)
@@ -36,7 +36,7 @@ func (b *browserPage) waitForState(state string) {
 	b.waitFor("the page is in state "+state, fmt.Sprintf(`document.querySelector('main').dataset.state === %q`, state))
 }
 
-// openLink opens a link in the tab as it is.
+// openLink opens a link in the current tab.
 func (b *browserPage) openLink(link string) {
 	b.t.Helper()
 	eval[bool](b, fmt.Sprintf(`location.href = %q; true`, link))
@@ -56,15 +56,15 @@ func TestPage_OperatorRecoveryLink(t *testing.T) {
 			}
 
 			link, token := recoveryLink(t, s, ada.email)
-			copied := strings.Replace(link, "klg_", "klg_\u00ad\u200b", 1) // with what a mail program put in
+			copied := strings.Replace(link, "klg_", "klg_\u00ad\u200b", 1) // with characters that a mail program inserted
 			b.run(chromedp.Navigate("about:blank"), chromedp.Navigate(copied))
 			b.waitForState("enrolling")
 			b.requireNoTraceOf(token)
 			who, refused := b.runCeremony("#enrol", nil)
 			ada.requireIdentity(who, refused)
 			b.requireNoTraceOf(token)
-			if asked := b.isVisible("#review-factors"); asked != (policy == domain.RecoveryAny) {
-				t.Errorf("asked about what else may be lost: %t", asked)
+			if shown := b.isVisible("#review-factors"); shown != (policy == domain.RecoveryAny) {
+				t.Errorf("the review of the recovery factors is shown: %t", shown)
 			}
 
 			b.openLink(link)
@@ -72,20 +72,20 @@ func TestPage_OperatorRecoveryLink(t *testing.T) {
 			b.requireNoTraceOf(token)
 			b.clearMessage()
 			if code := b.pressAndWait("#enrol"); code != "invalid_code" || b.state() != afterwards {
-				t.Errorf("a link that was used: %q, in state %s\n%s", code, b.state(), b.debugText())
+				t.Errorf("a used link: %q, in state %s\n%s", code, b.state(), b.debugText())
 			}
 			if who, refused := b.whoAmI(); refused != (rejection{}) || who.name != "Ada" {
-				t.Errorf("whoever followed a link that was used is %+v (%+v)", who, refused)
+				t.Errorf("the session after a used link: %+v (%+v)", who, refused)
 			}
 		})
 	}
 }
 
-// requireNoTraceOf holds when neither the address bar nor the server's log has it.
+// requireNoTraceOf fails the test if the address bar or the server's log has the token.
 func (b *browserPage) requireNoTraceOf(token string) {
 	b.t.Helper()
 	if address := eval[string](b, `location.href`); strings.Contains(address, "recover") || strings.Contains(address, token) {
-		b.t.Errorf("the address bar says %s", address)
+		b.t.Errorf("the address bar has %s", address)
 	}
 	if strings.Contains(b.server.log.text(), token) {
 		b.t.Error("the server's log has the token")
@@ -95,25 +95,25 @@ func (b *browserPage) requireNoTraceOf(token string) {
 func TestPage_DismissedPromptKeepsGrant(t *testing.T) {
 	ada, b, c := openPage(t)
 	codes := ada.makesBackupCodes()
-	back := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
-	back.dismissPrompt()
-	ada.requireRejected(onlyRejection(back.recover(recoveryProof{backupCode: codes[0]})), "NotAllowedError")
-	back.waitForState("enrolling")
-	back.clearMessage()
-	who, refused := back.runCeremony("#enrol", nil)
+	recovered := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
+	recovered.dismissPrompt()
+	ada.requireRejected(onlyRejection(recovered.recover(recoveryProof{backupCode: codes[0]})), "NotAllowedError")
+	recovered.waitForState("enrolling")
+	recovered.clearMessage()
+	who, refused := recovered.runCeremony("#enrol", nil)
 	ada.requireIdentity(who, refused)
-	if have, _ := back.recoveryFactors(); have.codesLeft != 9 {
+	if have, _ := recovered.recoveryFactors(); have.codesLeft != 9 {
 		t.Errorf("%d codes are left", have.codesLeft)
 	}
 
-	late := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
-	late.dismissPrompt()
-	ada.requireRejected(onlyRejection(late.recover(recoveryProof{backupCode: codes[1]})), "NotAllowedError")
+	expired := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
+	expired.dismissPrompt()
+	ada.requireRejected(onlyRejection(expired.recover(recoveryProof{backupCode: codes[1]})), "NotAllowedError")
 	c.advance(11 * time.Minute)
-	if code := late.pressAndWait("#enrol"); code != "invalid_code" || late.state() != "recovering" {
-		t.Errorf("when the time is over: %q, in state %s", code, late.state())
+	if code := expired.pressAndWait("#enrol"); code != "invalid_code" || expired.state() != "recovering" {
+		t.Errorf("an expired grant: %q, in state %s", code, expired.state())
 	}
-	who, refused = late.recover(recoveryProof{backupCode: codes[1]})
+	who, refused = expired.recover(recoveryProof{backupCode: codes[1]})
 	ada.requireIdentity(who, refused)
 }
 
@@ -121,45 +121,45 @@ func TestPage_ReviewsPasskeysAfterRecovery(t *testing.T) {
 	ada, b, c := openPage(t)
 	codes := ada.makesBackupCodes()
 	for _, name := range []string{"Blue key", "Red key"} {
-		c.advance(time.Second) // those of one moment are in no order
+		c.advance(time.Second) // passkeys of the same second have no order
 		ada.addsPasskey(name, securityKey)
 	}
 	b.requireHidden("#review")
 	c.advance(time.Minute)
 
-	back := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
-	who, refused := back.recover(recoveryProof{backupCode: codes[0]})
+	recovered := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
+	who, refused := recovered.recover(recoveryProof{backupCode: codes[0]})
 	ada.requireIdentity(who, refused)
-	ada.device = back
+	ada.device = recovered
 	names := func(want ...string) {
 		t.Helper()
-		back.waitFor("the passkeys are there", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
+		recovered.waitFor("the passkeys are loaded", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
 		var found []string
-		for _, entry := range back.entries("review-list") {
+		for _, entry := range recovered.entries("review-list") {
 			found = append(found, entry.Parts["name"])
 		}
 		if !slices.Equal(found, want) {
-			t.Fatalf("to be reviewed are %q, want %q\n%s", found, want, back.debugText())
+			t.Fatalf("passkeys to review: %q, want %q\n%s", found, want, recovered.debugText())
 		}
 	}
 	button := func(name, part string) string {
 		return fmt.Sprintf(`#review-list [data-id='%s'] [data-part='%s']`, ada.reviewedPasskeyID(name), part)
 	}
 	names("Passkey", "Blue key", "Red key")
-	ada.requireSignedIn() // and after a reload it is still to be done
+	ada.requireSignedIn() // a reload does not end the review
 	names("Passkey", "Blue key", "Red key")
 
-	ada.requireOK(back.withAuthenticator(nil, func() string { return back.pressAndWait(button("Blue key", "remove")) }))
-	names("Passkey", "Red key") // though the session is now as good as any
-	back.press(button("Red key", "keep"))
+	ada.requireOK(recovered.withAuthenticator(nil, func() string { return recovered.pressAndWait(button("Blue key", "remove")) }))
+	names("Passkey", "Red key") // the step-up does not end the review
+	recovered.press(button("Red key", "keep"))
 	names("Passkey")
-	back.press(button("Passkey", "keep"))
-	back.waitFor("the review is over", `!document.getElementById('review').checkVisibility() && document.activeElement.id === 'passkeys-heading'`)
+	recovered.press(button("Passkey", "keep"))
+	recovered.waitFor("the review has ended", `!document.getElementById('review').checkVisibility() && document.activeElement.id === 'passkeys-heading'`)
 	ada.requirePasskeys("", "", "Red key")
-	back.requireHidden("#review")
+	recovered.requireHidden("#review")
 }
 
-// reviewedPasskeyID is that of the passkey in review that goes by the name.
+// reviewedPasskeyID returns the id of the passkey with the name in the review.
 func (p *person) reviewedPasskeyID(name string) string {
 	p.t.Helper()
 	for _, entry := range p.device.(*browserPage).entries("review-list") {
@@ -167,7 +167,7 @@ func (p *person) reviewedPasskeyID(name string) string {
 			return entry.ID
 		}
 	}
-	p.t.Fatalf("%s is not in review", name)
+	p.t.Fatalf("%s is not in the review", name)
 	return ""
 }
 
@@ -192,7 +192,7 @@ func (b *browserPage) requireAbsent(secrets ...string) {
 	markup := strings.ReplaceAll(eval[string](b, `document.documentElement.outerHTML`), " ", "")
 	for _, secret := range append(secrets, "data:image", "otpauth:") {
 		if strings.Contains(markup, secret) {
-			b.t.Errorf("the page still holds %s", secret)
+			b.t.Errorf("the page still has %s", secret)
 		}
 	}
 }
@@ -202,7 +202,7 @@ func TestPage_PrintsBackupCodesOnly(t *testing.T) {
 	ada.makesBackupCodes()
 	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
 	if !b.isVisible("#code-list") || !b.isVisible("#code-sheet-heading") {
-		t.Error("the codes are not on the paper")
+		t.Error("the codes are not printed")
 	}
 	b.requireHidden("#who", "#passkey-list", "#place", "#copy-codes", "#message", "#app-heading")
 }
@@ -215,8 +215,8 @@ func TestPage_WarnsOfFewBackupCodes(t *testing.T) {
 			new BackupCodes({}).show({ remaining: %d, generated_at: '2026-01-01T00:00:00Z' });
 			return '';
 		})`, left))
-		if told := b.isVisible("#codes-nudge"); told != want {
-			t.Errorf("%d are left, and that is told: %v", left, told)
+		if shown := b.isVisible("#codes-nudge"); shown != want {
+			t.Errorf("%d codes are left, reminder shown: %v", left, shown)
 		}
 	}
 }
@@ -228,9 +228,9 @@ func TestPage_RecoveryFormKeptWhenHidden(t *testing.T) {
 	b.waitForState("recovering")
 	b.fill("#recover-backup-code", "abcd")
 	eval[bool](b, `document.dispatchEvent(new Event('visibilitychange'))`)
-	evalPromise(b, `fetch('/v1/session').then(() => '')`) // by when the page would have its answer, had it asked
+	evalPromise(b, `fetch('/v1/session').then(() => '')`) // by then the page would have a response, if it had sent a request
 	if text := eval[string](b, `document.getElementById('recover-backup-code').value`); b.state() != "recovering" || text != "abcd" {
-		t.Errorf("the page is in state %s, and %q is left of the code", b.state(), text)
+		t.Errorf("the page is in state %s, the code field has %q", b.state(), text)
 	}
 	b.press(".recovering [data-part='to-sign-in']")
 	b.waitForState("signed-out")
@@ -239,7 +239,7 @@ func TestPage_RecoveryFormKeptWhenHidden(t *testing.T) {
 	}
 }
 
-// After a recovery another address waits for a passkey, which the page asks for by itself.
+// After a recovery, changing the address needs a step-up, which the page requests by itself.
 func TestPage_ChangeEmailAfterRecoveryNeedsStepUp(t *testing.T) {
 	requireChromium(t)
 	t.Parallel()
@@ -248,10 +248,10 @@ func TestPage_ChangeEmailAfterRecoveryNeedsStepUp(t *testing.T) {
 	ada := l.person("Ada", phone)
 	ada.signsUp()
 	codes := ada.makesBackupCodes()
-	back := l.onNewDevice(ada)
-	back.recovers(recoveryProof{backupCode: codes[0]})
-	who, refused := back.device.changeAccount("Ada", "ada@example.org")
-	back.email = "ada@example.org"
-	back.requireIdentity(who, refused)
-	back.requireEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "stepped_up"}, shownEvent{kind: "recovered"})
+	recovered := l.onNewDevice(ada)
+	recovered.recovers(recoveryProof{backupCode: codes[0]})
+	who, refused := recovered.device.changeAccount("Ada", "ada@example.org")
+	recovered.email = "ada@example.org"
+	recovered.requireIdentity(who, refused)
+	recovered.requireEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "stepped_up"}, shownEvent{kind: "recovered"})
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// What the page does beyond the stories, where nobody but its owner's password manager sees it, or in a bad moment.
+// The page's behaviour beyond the stories: signals to the password manager, errors and unusual states.
 
-// openPage is a server of a test's own, and Ada in front of its page, signed up with a phone.
+// openPage starts a server. It returns Ada, signed up with a phone, her page, and the clock.
 func openPage(t *testing.T) (*person, *browserPage, *clock) {
 	t.Helper()
 	t.Parallel()
@@ -33,13 +33,13 @@ func TestPage_SignalsChangesToPasswordManager(t *testing.T) {
 
 	_, refused := b.changeAccount("Ada Lovelace", "ada@example.org")
 	ada.requireOK(refused)
-	b.waitForCredentials("the passkey carries the new names", func(held []*webauthn.Credential) bool {
+	b.waitForCredentials("the passkey has the new names", func(held []*webauthn.Credential) bool {
 		return len(held) == 1 && held[0].UserDisplayName == "Ada Lovelace" && held[0].UserName == "ada@example.org"
 	})
 
 	blue := ada.addsPasskey("Blue key", securityKey)
 	ada.requireOK(b.removePasskey(blue.id))
-	b.waitForCredentials("the removed passkey is gone", isEmpty)
+	b.waitForCredentials("the removed passkey was deleted", isEmpty)
 
 	b.useAuthenticator(phone)
 	b.addCredential(first)
@@ -51,24 +51,23 @@ func TestPage_SignalsRejectedPasskey(t *testing.T) {
 	ada, b, _ := openPage(t)
 	b.useAuthenticator(securityKey)
 	ada.requireRejected(b.addPasskey("", noUserVerification), "user_verification_required")
-	b.waitForCredentials("the device has it no more", isEmpty)
+	b.waitForCredentials("the device has deleted it", isEmpty)
 }
 
-// Whoever has just changed what opens the account is offered, on the same page, to end what was opened before (OWASP ASVS 5.0,
-// 7.4.3).
+// After a change of the passkeys, the page offers to end all other sessions (OWASP ASVS 5.0, 7.4.3).
 func TestPage_OffersToRevokeOtherSessions(t *testing.T) {
 	ada, b, _ := openPage(t)
 	if b.isVisible("#sign-out-others") {
-		t.Error("it is offered to somebody who is signed in nowhere else")
+		t.Error("the button to sign out everywhere else is shown without other sessions")
 	}
-	elsewhere := ada.onSecondDevice()
+	second := ada.onSecondDevice()
 	b.useAuthenticator(securityKey)
 	ada.requireOK(b.addPasskey("Blue key"))
 	if !b.isVisible("#sign-out-others") {
-		t.Fatal("after a passkey was added there is no button to sign out everywhere else")
+		t.Fatal("no button to sign out everywhere else after a passkey was added")
 	}
 	ada.requireOK(rejection{code: b.pressAndWait("#sign-out-others")})
-	elsewhere.requireSignedOut("session_revoked")
+	second.requireSignedOut("session_revoked")
 	ada.requireSignedIn()
 }
 
@@ -79,7 +78,7 @@ func TestPage_CancelledStepUpChangesNothing(t *testing.T) {
 	b.dismissPrompt()
 	ada.requireRejected(b.removePasskey(blue.id), "NotAllowedError")
 	if tone := eval[string](b, `document.getElementById('message').dataset.tone`); tone != "info" {
-		t.Errorf("the page takes it with %s", tone)
+		t.Errorf("the message has the tone %s", tone)
 	}
 	ada.passkeyNamed("Blue key")
 	ada.requireOK(b.removePasskey(blue.id))
@@ -88,12 +87,12 @@ func TestPage_CancelledStepUpChangesNothing(t *testing.T) {
 func TestPage_RefreshesStaleCSRFToken(t *testing.T) {
 	ada, b, _ := openPage(t)
 	session := ada.listSessions()[0].id
-	evalPromise(b, fmt.Sprintf(`import('/assets/session.js').then(({ setSession }) => { setSession(%q, 'of yesterday'); return ''; })`, session))
+	evalPromise(b, fmt.Sprintf(`import('/assets/session.js').then(({ setSession }) => { setSession(%q, 'outdated'); return ''; })`, session))
 	_, refused := b.changeAccount("Ada Lovelace", "")
 	ada.requireOK(refused)
 }
 
-// Two windows of one browser stand side by side, so neither is told when the other one comes into view.
+// Two windows of one browser are both visible, so there is no visibilitychange event.
 func TestPage_DetectsUserChangedInOtherWindow(t *testing.T) {
 	ada, b, _ := openPage(t)
 	b.withAuthenticator(nil, func() string {
@@ -105,7 +104,7 @@ func TestPage_DetectsUserChangedInOtherWindow(t *testing.T) {
 		t.Errorf("the page shows %+v", who)
 	}
 	if who, _ := b.whoAmI(); who.name != "Ben" {
-		t.Errorf("Ben is called %+v now", who)
+		t.Errorf("the session's user is %+v, want Ben", who)
 	}
 }
 
@@ -154,10 +153,10 @@ func TestSecurityLog_CountsAndFilters(t *testing.T) {
 		return strings.Join(all, " ")
 	}
 	if got := kinds(); got != "signed_in sign_in_refused signed_out signed_up" {
-		t.Errorf("everything is %q", got)
+		t.Errorf("without a filter: %q", got)
 	}
 	if count := b.entries("event-list")[1].Parts["count"]; !strings.HasPrefix(count, "3 times, until ") {
-		t.Errorf("it was refused %q", count)
+		t.Errorf("the count is %q", count)
 	}
 	for _, show := range [][2]string{{"refused", "sign_in_refused"}, {"changes", "signed_up"}, {"", "signed_in sign_in_refused signed_out signed_up"}} {
 		b.waitFor("the page is idle", `document.querySelector('main').getAttribute('aria-busy') === 'false'`)
@@ -167,7 +166,7 @@ func TestSecurityLog_CountsAndFilters(t *testing.T) {
 			group.dispatchEvent(new Event('change'));
 			return group.value;
 		})()`, show[0]))
-		b.waitFor(show[1]+" are on show", fmt.Sprintf(`[...document.getElementById('event-list').children].map((entry) => entry.dataset.kind).join(' ') === %q`, show[1]))
+		b.waitFor(show[1]+" are shown", fmt.Sprintf(`[...document.getElementById('event-list').children].map((entry) => entry.dataset.kind).join(' ') === %q`, show[1]))
 	}
 }
 
@@ -175,18 +174,18 @@ func TestPage_RetriesFailedLists(t *testing.T) {
 	ada, b, _ := openPage(t)
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
 		const real = window.fetch;
-		window.cut = true;
-		window.fetch = (address, how) => window.cut && address.startsWith('/v1/me/') ? Promise.reject(new TypeError('cut')) : real(address, how);`,
+		window.offline = true;
+		window.fetch = (address, how) => window.offline && address.startsWith('/v1/me/') ? Promise.reject(new TypeError('offline')) : real(address, how);`,
 	})
 	b.open()
 	b.waitFor("the page offers to try again", `document.getElementById('reload').checkVisibility()`)
 	if code := b.messageCode(); code != "unreachable" {
-		t.Errorf("the page says %q", code)
+		t.Errorf("message code %q", code)
 	}
 	b.requireHidden("#passkey-list", "#device-list", "#event-list")
-	eval[bool](b, `window.cut = false; true`)
+	eval[bool](b, `window.offline = false; true`)
 	b.press("#reload")
-	b.waitFor("the lists are there", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
+	b.waitFor("the lists are loaded", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
 	b.requireHidden("#reload")
 	if len(b.entries("passkey-list")) != 1 {
 		t.Errorf("%s has no passkey", ada.name)
@@ -197,12 +196,12 @@ func (b *browserPage) requireHidden(elements ...string) {
 	b.t.Helper()
 	for _, element := range elements {
 		if eval[bool](b, fmt.Sprintf(`document.querySelector(%q).checkVisibility({ visibilityProperty: true })`, element)) {
-			b.t.Errorf("%s can be seen\n%s", element, b.debugText())
+			b.t.Errorf("%s is visible\n%s", element, b.debugText())
 		}
 	}
 }
 
-// requireFieldError holds when the field, and it alone, is marked, has the focus, and says what is wrong with it.
+// requireFieldError fails the test unless the field is the only one marked as invalid, has the focus, and shows its error.
 func (b *browserPage) requireFieldError(field string) {
 	b.t.Helper()
 	if !eval[bool](b, fmt.Sprintf(`(() => {
@@ -211,21 +210,21 @@ func (b *browserPage) requireFieldError(field string) {
 		const error = document.getElementById(field.getAttribute('aria-describedby'));
 		return marked.length === 1 && marked[0] === field && document.activeElement === field && error.checkVisibility() && error.textContent !== '';
 	})()`, field)) {
-		b.t.Errorf("the page does not complain about %s\n%s", field, b.debugText())
+		b.t.Errorf("the page shows no error at %s\n%s", field, b.debugText())
 	}
 }
 
-// waitForCredentials waits for the authenticator at hand to hold what it should: nobody waits for a signal to arrive.
-func (b *browserPage) waitForCredentials(what string, holds func([]*webauthn.Credential) bool) {
+// waitForCredentials waits until the authenticator's passkeys match: the page does not wait for its signals.
+func (b *browserPage) waitForCredentials(what string, match func([]*webauthn.Credential) bool) {
 	b.t.Helper()
 	deadline := time.Now().Add(pageTimeout)
 	for {
 		held := call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.authenticatorID}).Credentials
-		if holds(held) {
+		if match(held) {
 			return
 		}
 		if time.Now().After(deadline) {
-			b.t.Fatalf("waited in vain until %s: %d passkeys\n%s", what, len(held), b.debugText())
+			b.t.Fatalf("timeout: waited until %s: %d passkeys\n%s", what, len(held), b.debugText())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -244,7 +243,7 @@ func TestPage_ReportsRejectedAuthenticator(t *testing.T) {
 		t.Fatalf("got %+v", refused)
 	}
 	if text := eval[string](b, `document.getElementById('message').textContent`); !strings.Contains(text, "not accepted here; use another one") {
-		t.Errorf("the page says %q", text)
+		t.Errorf("the page shows %q", text)
 	}
-	b.waitForCredentials("the device has it no more", isEmpty)
+	b.waitForCredentials("the device has deleted it", isEmpty)
 }
