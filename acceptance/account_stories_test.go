@@ -3,7 +3,6 @@ package acceptance
 import (
 	"time"
 
-	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -133,8 +132,8 @@ func operatorDisablesAnAccount(l *env) {
 	ada.signsUp()
 	ben.signsUp()
 	operator := l.driver.operator().Admin
-	who := admin.UserRef{Email: "ada@example.org"}
-	if ended, err := operator.DisableUser.Execute(l.t.Context(), who); err != nil || ended != 1 {
+	who := domain.UserRef{Email: "ada@example.org"}
+	if ended, err := operator.DisableUser(l.t.Context(), who); err != nil || ended != 1 {
 		l.t.Fatalf("%d, %v", ended, err)
 	}
 	ada.requireSignedOut("session_revoked")
@@ -145,7 +144,7 @@ func operatorDisablesAnAccount(l *env) {
 	ada.requireSignInRejected("user_disabled", "")
 	// Whoever has no proof that the account is theirs is not told.
 	ada.requireSignInRejected("passkey_rejected", domain.ReasonSignatureInvalid, badSignature)
-	if err := operator.EnableUser.Execute(l.t.Context(), who); err != nil {
+	if err := operator.EnableUser(l.t.Context(), who); err != nil {
 		l.t.Fatal(err)
 	}
 	ada.signsIn()

@@ -140,8 +140,8 @@ func (c *useCaseAPI) revokeOtherSessions() (ended int, refused rejection) {
 
 func (c *useCaseAPI) changeAccount(name, address string) (who shownUser, refused rejection) {
 	refused = c.asPrincipal(func(actor identity.Principal) error {
-		email, badEmail := domain.ParseEmail(address)
-		displayName, badName := domain.ParseDisplayName(name)
+		email, badEmail := domain.ParseEmail("email", address)
+		displayName, badName := domain.ParseDisplayName("display_name", name)
 		if err := domain.JoinInvalid(badEmail, badName); err != nil {
 			return err
 		}

@@ -8,12 +8,13 @@ import (
 )
 
 func (c *useCaseAPI) redeem(shown recoveryProof) (string, rejection) {
-	email, err := domain.ParseEmail(shown.email)
+	email, err := domain.ParseEmail("email", shown.email)
 	if err != nil {
 		return "", rejectionOf(c.t, err)
 	}
-	granted, err := c.usecases.Recovery.Redeem.Execute(c.context(), recovery.Proof{
-		User: recovery.UserRef{Email: email}, TOTPCode: shown.totpCode, BackupCode: shown.backupCode,
+	granted, err := c.usecases.Recovery.Redeem(c.context(), recovery.Proof{
+		Fields: recovery.ProofFields{User: "email", TOTPCode: "totp_code", BackupCode: "backup_code"},
+		User:   domain.UserRef{Email: email}, TOTPCode: shown.totpCode, BackupCode: shown.backupCode,
 	}, c.client())
 	if err != nil {
 		return "", rejectionOf(c.t, err)
@@ -26,7 +27,7 @@ func (c *useCaseAPI) beginRecovery(grant string) (pendingCeremony, rejection) {
 	if err != nil {
 		return pendingCeremony{}, rejectionOf(c.t, err)
 	}
-	started, err := c.usecases.Recovery.Begin.Execute(c.context(), token, c.binding)
+	started, err := c.usecases.Recovery.Begin(c.context(), token, c.binding)
 	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
 }
 
@@ -42,7 +43,7 @@ func (c *useCaseAPI) finishRecovery(grant, challengeID string, answer authentica
 
 func (c *useCaseAPI) recoveryFactors() (shown shownFactors, refused rejection) {
 	refused = c.asPrincipal(func(actor identity.Principal) error {
-		have, err := c.usecases.Recovery.Show.Execute(c.context(), actor)
+		have, err := c.usecases.Recovery.Show(c.context(), actor)
 		if err == nil {
 			shown = shownFactors{have.TOTP.Confirmed(), have.CodesLeft}
 		}
@@ -53,7 +54,7 @@ func (c *useCaseAPI) recoveryFactors() (shown shownFactors, refused rejection) {
 
 func (c *useCaseAPI) setUpTOTP() (secret string, refused rejection) {
 	refused = c.asPrincipal(func(actor identity.Principal) error {
-		key, err := c.usecases.Recovery.SetUpTOTP.Execute(c.context(), actor)
+		key, err := c.usecases.Recovery.SetUpTOTP(c.context(), actor)
 		secret = key.Secret.Reveal()
 		return err
 	})
@@ -62,19 +63,19 @@ func (c *useCaseAPI) setUpTOTP() (secret string, refused rejection) {
 
 func (c *useCaseAPI) confirmTOTP(code string) rejection {
 	return c.asPrincipal(func(actor identity.Principal) error {
-		return c.usecases.Recovery.ConfirmTOTP.Execute(c.context(), actor, code)
+		return c.usecases.Recovery.ConfirmTOTP(c.context(), actor, code)
 	})
 }
 
 func (c *useCaseAPI) removeTOTP() rejection {
 	return c.asPrincipal(func(actor identity.Principal) error {
-		return c.usecases.Recovery.RemoveTOTP.Execute(c.context(), actor)
+		return c.usecases.Recovery.RemoveTOTP(c.context(), actor)
 	})
 }
 
 func (c *useCaseAPI) makeBackupCodes() (written []string, refused rejection) {
 	refused = c.asPrincipal(func(actor identity.Principal) error {
-		codes, err := c.usecases.Recovery.GenerateCodes.Execute(c.context(), actor)
+		codes, err := c.usecases.Recovery.GenerateCodes(c.context(), actor)
 		for _, code := range codes {
 			written = append(written, code.RevealFormatted())
 		}

@@ -87,8 +87,8 @@ func (c *useCaseAPI) setCurrentToken(token domain.SessionToken) {
 func (c *useCaseAPI) context() context.Context { return c.t.Context() }
 
 func (c *useCaseAPI) beginSignUp(who profile) (pendingCeremony, rejection) {
-	email, badEmail := domain.ParseEmail(who.email)
-	name, badName := domain.ParseDisplayName(who.name)
+	email, badEmail := domain.ParseEmail("email", who.email)
+	name, badName := domain.ParseDisplayName("display_name", who.name)
 	if err := domain.JoinInvalid(badEmail, badName); err != nil {
 		return pendingCeremony{}, rejectionOf(c.t, err)
 	}
@@ -105,7 +105,7 @@ func (c *useCaseAPI) finishSignUp(challengeID string, answer authenticator.Regis
 }
 
 func (c *useCaseAPI) beginSignIn(address string) (pendingCeremony, rejection) {
-	email, err := domain.ParseEmail(address)
+	email, err := domain.ParseEmail("email", address)
 	if err != nil {
 		return pendingCeremony{}, rejectionOf(c.t, err)
 	}

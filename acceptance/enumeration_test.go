@@ -22,7 +22,6 @@ import (
 	"github.com/keylodge/keylodge/acceptance/mailserver"
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/sqlite"
-	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -225,7 +224,7 @@ func lockTOTP(t testing.TB, store ports.Store, clock ports.Clock, address string
 
 func (l *env) disableAccount(address string) {
 	l.t.Helper()
-	if _, err := l.driver.operator().Admin.DisableUser.Execute(l.t.Context(), admin.UserRef{Email: domain.Email(address)}); err != nil {
+	if _, err := l.driver.operator().Admin.DisableUser(l.t.Context(), domain.UserRef{Email: domain.Email(address)}); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -409,7 +408,7 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 				who := &anonymousClient{t: t, server: s, network: i}
 				who.signUp()
 				a := probeTarget{address: state + "@example.org", id: fmt.Sprintf("01a206fa-f19b-71aa-8eee-8e90a9bc70%02x", i), mail: c.mail, recovery: c.recovery}
-				if account, err := s.app.UseCases().Admin.ShowUser.Execute(t.Context(), admin.UserRef{Email: domain.Email(a.address)}); err == nil {
+				if account, err := s.app.UseCases().Admin.ShowUser(t.Context(), domain.UserRef{Email: domain.Email(a.address)}); err == nil {
 					a.id = account.User.ID().String()
 				}
 				_, list := who.beginSignIn(a.address)

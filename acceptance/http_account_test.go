@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -152,10 +151,10 @@ func TestEvents_RecordDeviceAndIP(t *testing.T) {
 	if changed.StatusCode != 200 {
 		t.Fatalf("%d %s", changed.StatusCode, changed.body)
 	}
-	if _, err := s.app.UseCases().Admin.RevokeSessions.Execute(t.Context(), admin.UserRef{Email: "ada@example.org"}); err != nil {
+	if _, err := s.app.UseCases().Admin.RevokeSessions(t.Context(), domain.UserRef{Email: "ada@example.org"}); err != nil {
 		t.Fatal(err)
 	}
-	account, err := s.app.UseCases().Admin.ShowUser.Execute(t.Context(), admin.UserRef{Email: "ada@example.org"})
+	account, err := s.app.UseCases().Admin.ShowUser(t.Context(), domain.UserRef{Email: "ada@example.org"})
 	if err != nil || account.Events[0].Kind() != domain.EventSessionRevoked {
 		t.Fatalf("%+v, %v", account, err)
 	}
@@ -181,10 +180,10 @@ func TestEvents_OperatorActionsHaveNoDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.app.UseCases().Admin.EnableUser.Execute(t.Context(), admin.UserRef{ID: id}); err != nil {
+	if err := s.app.UseCases().Admin.EnableUser(t.Context(), domain.UserRef{ID: id}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.app.UseCases().Admin.RecoverUser.Execute(t.Context(), admin.UserRef{ID: id}); err != nil {
+	if _, err := s.app.UseCases().Admin.RecoverUser(t.Context(), domain.UserRef{ID: id}); err != nil {
 		t.Fatal(err)
 	}
 	events := s.send(t, http.MethodGet, "/v1/me/events?limit=1", "", "Authorization", "Bearer "+program.tokens(t).AccessToken)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -64,8 +63,8 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 		"the accounts are disabled": {
 			change: func(t *testing.T, l *env) {
 				for _, name := range []string{"ada", "ben", "eve", "zoe"} {
-					who := admin.UserRef{Email: domain.Email(name + "@example.org")}
-					if _, err := l.driver.operator().Admin.DisableUser.Execute(t.Context(), who); err != nil {
+					who := domain.UserRef{Email: domain.Email(name + "@example.org")}
+					if _, err := l.driver.operator().Admin.DisableUser(t.Context(), who); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -10,7 +10,6 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -20,11 +19,11 @@ import (
 // recoveryLink returns the operator's recovery link and its token.
 func recoveryLink(t *testing.T, s *server, email string) (link, token string) {
 	t.Helper()
-	user, err := domain.ParseEmail(email)
+	user, err := domain.ParseEmail("email", email)
 	if err != nil {
 		t.Fatal(err)
 	}
-	given, err := s.app.UseCases().Admin.RecoverUser.Execute(t.Context(), admin.UserRef{Email: user})
+	given, err := s.app.UseCases().Admin.RecoverUser(t.Context(), domain.UserRef{Email: user})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/totp"
 
-	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -463,11 +462,11 @@ func grantEndsWithItsFactor(l *env) {
 		"replacing it":     func() { l.enrolTOTP(ada) },
 		"making new codes": func() { ada.makesBackupCodes() },
 		"shutting the account": func() {
-			who := admin.UserRef{Email: "ada@example.org"}
-			if _, err := l.driver.operator().Admin.DisableUser.Execute(l.t.Context(), who); err != nil {
+			who := domain.UserRef{Email: "ada@example.org"}
+			if _, err := l.driver.operator().Admin.DisableUser(l.t.Context(), who); err != nil {
 				l.t.Fatal(err)
 			}
-			if err := l.driver.operator().Admin.EnableUser.Execute(l.t.Context(), who); err != nil {
+			if err := l.driver.operator().Admin.EnableUser(l.t.Context(), who); err != nil {
 				l.t.Fatal(err)
 			}
 			ada.device.(*apiDevice).api = ada.device.(*apiDevice).api.reconnect()
@@ -495,7 +494,7 @@ func operatorIssuesARecovery(l *env) {
 	ada := l.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	given, err := l.driver.operator().Admin.RecoverUser.Execute(l.t.Context(), admin.UserRef{Email: "ada@example.org"})
+	given, err := l.driver.operator().Admin.RecoverUser(l.t.Context(), domain.UserRef{Email: "ada@example.org"})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -507,7 +506,7 @@ func operatorIssuesARecovery(l *env) {
 	back.requireRejected(back.device.deleteAccount(), "step_up_required")
 	ada.requireSignedOut("session_revoked")
 
-	given, err = l.driver.operator().Admin.RecoverUser.Execute(l.t.Context(), admin.UserRef{Email: "ada@example.org"})
+	given, err = l.driver.operator().Admin.RecoverUser(l.t.Context(), domain.UserRef{Email: "ada@example.org"})
 	if err != nil {
 		l.t.Fatal(err)
 	}

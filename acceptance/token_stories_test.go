@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/domain"
 )
 
 // appClient is a person's own program, which carries its session by tokens.
@@ -218,7 +218,7 @@ func disablingEndsAppClientSessions(l *env) {
 	ada := l.appClient("Ada")
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	if _, err := l.driver.operator().Admin.DisableUser.Execute(l.t.Context(), admin.UserRef{Email: "ada@example.org"}); err != nil {
+	if _, err := l.driver.operator().Admin.DisableUser(l.t.Context(), domain.UserRef{Email: "ada@example.org"}); err != nil {
 		l.t.Fatal(err)
 	}
 	ada.requireSignedOut("session_revoked")

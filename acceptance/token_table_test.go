@@ -13,7 +13,6 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jwt"
 
-	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -82,7 +81,7 @@ type tokenHolder struct {
 	server  *server
 	clock   *clock
 	ada     *person // in the session that the token belongs to
-	userRef admin.UserRef
+	userRef domain.UserRef
 	codes   []string
 	token   string
 }
@@ -94,7 +93,7 @@ func newTokenHolder(t *testing.T, s *server, clock *clock, kind domain.TokenKind
 	l := &env{t: t, clock: clock, driver: httpDriver{s}}
 	ada := l.person("Ada", phone)
 	ada.email = fmt.Sprintf("ada.%d@example.org", tokenHolders.Add(1))
-	h := &tokenHolder{t: t, server: s, clock: clock, ada: ada, userRef: admin.UserRef{Email: domain.Email(ada.email)}}
+	h := &tokenHolder{t: t, server: s, clock: clock, ada: ada, userRef: domain.UserRef{Email: domain.Email(ada.email)}}
 	if kind == domain.TokenAccess || kind == domain.TokenRefresh {
 		ada.apiDevice().api.useBearerTokens()
 	}
@@ -229,7 +228,7 @@ var tokenEnds = map[domain.TokenEnd]func(*tokenHolder){
 		h.ada.requireOK(refused)
 	},
 	domain.EndDisabled: func(h *tokenHolder) {
-		if _, err := h.server.app.UseCases().Admin.DisableUser.Execute(h.t.Context(), h.userRef); err != nil {
+		if _, err := h.server.app.UseCases().Admin.DisableUser(h.t.Context(), h.userRef); err != nil {
 			h.t.Fatal(err)
 		}
 	},

@@ -193,7 +193,7 @@ func countUsers(t testing.TB, usecases application.UseCases) (n int) {
 	t.Helper()
 	var after domain.UserID
 	for {
-		page, err := usecases.Admin.ListUsers.Execute(t.Context(), after, 1000)
+		page, err := usecases.Admin.ListUsers(t.Context(), after, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}

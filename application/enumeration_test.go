@@ -241,7 +241,7 @@ func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
 				return err
 			}
 			h.update(func(tx ports.Tx) error { return tx.RecoveryGrants.Put(h.t.Context(), grant) })
-			begun, err := (&recovery.Begin{Policy: domain.RecoveryAny, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges()}).Execute(h.t.Context(), token, domain.Binding{})
+			begun, err := (&recovery.Service{Policy: domain.RecoveryAny, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges()}).Begin(h.t.Context(), token, domain.Binding{})
 			if err != nil {
 				return err
 			}
@@ -305,7 +305,7 @@ func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
 		requireSameCalls(t, classes, func(email domain.Email) []string {
 			c := h.newRecordingStore()
 			c.TOTPCodes = totp.New("Keylodge")
-			redeem := &recovery.Redeem{
+			redeem := &recovery.Service{
 				Policy: policy, Store: c, Codes: c, Sealer: plainSealer{}, Clock: h.clock, Random: rand.Reader, Audit: h.auditLog,
 				Peppers: domain.BackupCodePeppers{make([]byte, 32)}, Keys: domain.RecoveryGrantKeys{make([]byte, 32)}, Lockout: make([]byte, 32),
 			}
@@ -315,11 +315,11 @@ func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				claim := recovery.Proof{User: recovery.UserRef{Email: email}, TOTPCode: "000000"}
+				claim := recovery.Proof{User: domain.UserRef{Email: email}, TOTPCode: "000000"}
 				if policy == domain.RecoveryBoth {
 					claim.BackupCode = "0000-0000-0000-0000"
 				}
-				_, err := redeem.Execute(t.Context(), claim, identity.Client{IP: "192.0.2.7"})
+				_, err := redeem.Redeem(t.Context(), claim, identity.Client{IP: "192.0.2.7"})
 				c.asked = append(c.asked, reflect.TypeOf(err).String()+" "+err.Error())
 			}
 			return c.asked

@@ -94,7 +94,7 @@ var notificationUseCases = map[string]func(*fixture) func() error{
 	},
 	"recover by a name that nobody has": func(h *fixture) func() error {
 		r := h.newRecovery()
-		mallorys := recovery.Proof{User: recovery.UserRef{Email: "nobody@example.org"}, TOTPCode: "000000"}
+		mallorys := recovery.Proof{User: domain.UserRef{Email: "nobody@example.org"}, TOTPCode: "000000"}
 		h.update(func(tx ports.Tx) error {
 			wrong := domain.RestoreLockout(domain.LockoutState{Subject: domain.LockoutKey(r.key).UnknownName("nobody@example.org"), Failures: 19})
 			return tx.Lockouts.Save(h.t.Context(), wrong)

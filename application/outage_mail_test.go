@@ -99,7 +99,7 @@ func (h *fixture) guessAfter(failures int) (does func() error) {
 		wrong := domain.RestoreLockout(domain.LockoutState{Subject: domain.LockoutKey(r.key).Account(h.ada.User.ID()), Failures: failures})
 		return tx.Lockouts.Save(h.t.Context(), wrong)
 	})
-	guess := recovery.Proof{User: recovery.UserRef{Email: "ada@example.org"}, TOTPCode: "000000"}
+	guess := recovery.Proof{User: domain.UserRef{Email: "ada@example.org"}, TOTPCode: "000000"}
 	if r.totpCode() == guess.TOTPCode {
 		guess.TOTPCode = "111111"
 	}

@@ -136,12 +136,12 @@ func (h *fixture) newRecovery() *recoveryFixture {
 		h.t.Fatal(err)
 	}
 	r := &recoveryFixture{fixture: h, sealer: sealer, codes: totp.New("Keylodge"), key: make([]byte, 32)}
-	made, err := r.generateCodes().Execute(h.t.Context(), h.ada)
+	made, err := r.generateCodes().GenerateCodes(h.t.Context(), h.ada)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	r.backupCode = made[0]
-	app, err := r.setUp().Execute(h.t.Context(), h.ada)
+	app, err := r.setUp().SetUpTOTP(h.t.Context(), h.ada)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -149,16 +149,16 @@ func (h *fixture) newRecovery() *recoveryFixture {
 	return r
 }
 
-func (r *recoveryFixture) generateCodes() *recovery.GenerateCodes {
-	return &recovery.GenerateCodes{Store: r.store, Clock: r.clock, Random: rand.Reader, Audit: r.auditLog, StepUp: domain.StepUpTTL(time.Hour), Peppers: domain.BackupCodePeppers{r.key}}
+func (r *recoveryFixture) generateCodes() *recovery.Service {
+	return &recovery.Service{Store: r.store, Clock: r.clock, Random: rand.Reader, Audit: r.auditLog, StepUp: domain.StepUpTTL(time.Hour), Peppers: domain.BackupCodePeppers{r.key}}
 }
 
-func (r *recoveryFixture) setUp() *recovery.SetUpTOTP {
-	return &recovery.SetUpTOTP{Store: r.store, Codes: r.codes, Sealer: r.sealer, Clock: r.clock, StepUp: domain.StepUpTTL(time.Hour)}
+func (r *recoveryFixture) setUp() *recovery.Service {
+	return &recovery.Service{Store: r.store, Codes: r.codes, Sealer: r.sealer, Clock: r.clock, StepUp: domain.StepUpTTL(time.Hour)}
 }
 
 func (r *recoveryFixture) confirmTOTP() error {
-	return (&recovery.ConfirmTOTP{Store: r.store, Codes: r.codes, Sealer: r.sealer, Clock: r.clock, Audit: r.auditLog}).Execute(r.t.Context(), r.ada, r.totpCode())
+	return (&recovery.Service{Store: r.store, Codes: r.codes, Sealer: r.sealer, Clock: r.clock, Audit: r.auditLog}).ConfirmTOTP(r.t.Context(), r.ada, r.totpCode())
 }
 
 // totpCode is the app's code at the moment.
@@ -172,10 +172,10 @@ func (r *recoveryFixture) totpCode() string {
 }
 
 func (r *recoveryFixture) redeem(claim recovery.Proof) (recovery.IssuedGrant, error) {
-	return (&recovery.Redeem{
+	return (&recovery.Service{
 		Policy: domain.RecoveryAny, Store: r.store, Codes: r.codes, Sealer: r.sealer, Clock: r.clock, Random: rand.Reader, Audit: r.auditLog,
 		Peppers: domain.BackupCodePeppers{r.key}, Keys: domain.RecoveryGrantKeys{r.key}, Lockout: r.key,
-	}).Execute(r.t.Context(), claim, identity.Client{IP: "203.0.113.9"})
+	}).Redeem(r.t.Context(), claim, identity.Client{IP: "203.0.113.9"})
 }
 
 func (r *recoveryFixture) mustRedeem() domain.RecoveryGrantToken {
@@ -188,14 +188,14 @@ func (r *recoveryFixture) mustRedeem() domain.RecoveryGrantToken {
 }
 
 func (r *recoveryFixture) begin(token domain.RecoveryGrantToken) (ceremony.Begun, error) {
-	return (&recovery.Begin{Policy: domain.RecoveryAny, Store: r.store, RelyingParty: r.relyingParty, Clock: r.clock, Challenges: r.challenges()}).Execute(r.t.Context(), token, domain.Binding{})
+	return (&recovery.Service{Policy: domain.RecoveryAny, Store: r.store, RelyingParty: r.relyingParty, Clock: r.clock, Challenges: r.challenges()}).Begin(r.t.Context(), token, domain.Binding{})
 }
 
 func init() {
 	maps.Copy(userUseCases, map[string]func(*fixture) func() error{
 		"set up an app": func(h *fixture) func() error {
 			r := h.newRecovery()
-			return func() error { _, err := r.setUp().Execute(h.t.Context(), h.ada); return err }
+			return func() error { _, err := r.setUp().SetUpTOTP(h.t.Context(), h.ada); return err }
 		},
 		"confirm an app": func(h *fixture) func() error { return h.newRecovery().confirmTOTP },
 		"remove an app": func(h *fixture) func() error {
@@ -204,17 +204,17 @@ func init() {
 				h.t.Fatal(err)
 			}
 			return func() error {
-				return (&recovery.RemoveTOTP{Store: h.store, Clock: h.clock, Audit: h.auditLog, StepUp: domain.StepUpTTL(time.Hour)}).Execute(h.t.Context(), h.ada)
+				return (&recovery.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog, StepUp: domain.StepUpTTL(time.Hour)}).RemoveTOTP(h.t.Context(), h.ada)
 			}
 		},
 		"make backup codes": func(h *fixture) func() error {
 			r := h.newRecovery()
-			return func() error { _, err := r.generateCodes().Execute(h.t.Context(), h.ada); return err }
+			return func() error { _, err := r.generateCodes().GenerateCodes(h.t.Context(), h.ada); return err }
 		},
 	})
 	maps.Copy(otherUseCases, map[string]func(*fixture) func() error{
 		"show what to recover with": func(h *fixture) func() error {
-			return func() error { _, err := (&recovery.Show{Store: h.store}).Execute(h.t.Context(), h.ada); return err }
+			return func() error { _, err := (&recovery.Service{Store: h.store}).Show(h.t.Context(), h.ada); return err }
 		},
 		"redeem a backup code": func(h *fixture) func() error {
 			r := h.newRecovery()
@@ -230,7 +230,7 @@ func init() {
 			}
 			h.clock.now = h.clock.now.Add(time.Minute)
 			return func() error {
-				_, err := r.redeem(recovery.Proof{User: recovery.UserRef{Email: "ada@example.org"}, TOTPCode: r.totpCode()})
+				_, err := r.redeem(recovery.Proof{User: domain.UserRef{Email: "ada@example.org"}, TOTPCode: r.totpCode()})
 				return err
 			}
 		},
@@ -256,8 +256,11 @@ func init() {
 		},
 		"give a grant": func(h *fixture) func() error {
 			return func() error {
-				give := &admin.RecoverUser{Store: h.store, Clock: h.clock, Random: rand.Reader, Audit: h.auditLog, Keys: domain.RecoveryGrantKeys{make([]byte, 32)}}
-				_, err := give.Execute(h.t.Context(), admin.UserRef{ID: h.ada.User.ID()})
+				operator := &admin.Service{
+					Store: h.store, Clock: h.clock, Random: rand.Reader, Audit: h.auditLog, Keys: domain.RecoveryGrantKeys{make([]byte, 32)},
+					RecoveryURL: func(token domain.RecoveryGrantToken) domain.Secret { return token.Secret },
+				}
+				_, err := operator.RecoverUser(h.t.Context(), domain.UserRef{ID: h.ada.User.ID()})
 				return err
 			}
 		},

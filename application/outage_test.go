@@ -399,19 +399,19 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 	},
 	"list the users": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&admin.ListUsers{Store: h.store}).Execute(h.t.Context(), domain.UserID{}, 10)
+			_, err := (&admin.Service{Store: h.store}).ListUsers(h.t.Context(), domain.UserID{}, 10)
 			return err
 		}
 	},
 	"show a user": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&admin.ShowUser{Store: h.store, Clock: h.clock}).Execute(h.t.Context(), admin.UserRef{ID: h.ada.User.ID()})
+			_, err := (&admin.Service{Store: h.store, Clock: h.clock}).ShowUser(h.t.Context(), domain.UserRef{ID: h.ada.User.ID()})
 			return err
 		}
 	},
 	"disable a user": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&admin.DisableUser{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), admin.UserRef{ID: h.ada.User.ID()})
+			_, err := (&admin.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).DisableUser(h.t.Context(), domain.UserRef{ID: h.ada.User.ID()})
 			return err
 		}
 	},
@@ -419,22 +419,22 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 		h.ada.User.Disable(noon)
 		h.update(func(tx ports.Tx) error { return tx.Users.Save(h.t.Context(), h.ada.User) })
 		return func() error {
-			return (&admin.EnableUser{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), admin.UserRef{Email: "ada@example.org"})
+			return (&admin.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).EnableUser(h.t.Context(), domain.UserRef{Email: "ada@example.org"})
 		}
 	},
 	"delete a user": func(h *fixture) func() error {
 		return func() error {
-			return (&admin.DeleteUser{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier}).Execute(h.t.Context(), admin.UserRef{ID: h.ada.User.ID()})
+			return (&admin.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier}).DeleteUser(h.t.Context(), domain.UserRef{ID: h.ada.User.ID()})
 		}
 	},
 	"end anybody's session": func(h *fixture) func() error {
 		return func() error {
-			return (&admin.RevokeSession{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), h.otherSession)
+			return (&admin.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).RevokeSession(h.t.Context(), h.otherSession)
 		}
 	},
 	"end all sessions of a user": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&admin.RevokeSessions{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), admin.UserRef{ID: h.ada.User.ID()})
+			_, err := (&admin.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).RevokeSessions(h.t.Context(), domain.UserRef{ID: h.ada.User.ID()})
 			return err
 		}
 	},

@@ -28,7 +28,7 @@ type UseCases struct {
 	Account     Account
 	Recovery    Recovery
 	SigningKeys SigningKeys
-	Admin       Admin
+	Admin       *admin.Service
 	Transfer    *transfer.Service
 	Maintenance Maintenance
 	Outbox      *outbox.Service
@@ -88,14 +88,8 @@ type Account struct {
 
 // Recovery lets people back in who have lost their passkeys, and look after what they would do it with.
 type Recovery struct {
-	Show          *recovery.Show
-	SetUpTOTP     *recovery.SetUpTOTP
-	ConfirmTOTP   *recovery.ConfirmTOTP
-	RemoveTOTP    *recovery.RemoveTOTP
-	GenerateCodes *recovery.GenerateCodes
-	Redeem        *recovery.Redeem
-	Begin         *recovery.Begin
-	Finish        *recovery.Finish
+	*recovery.Service
+	Finish *recovery.Finish
 }
 
 // SigningKeys are those of access tokens.
@@ -103,18 +97,6 @@ type SigningKeys struct {
 	Publish *signingkeys.Publish
 	List    *signingkeys.List
 	Rotate  *signingkeys.Rotate
-}
-
-// Admin is for the operator.
-type Admin struct {
-	ListUsers      *admin.ListUsers
-	ShowUser       *admin.ShowUser
-	DisableUser    *admin.DisableUser
-	EnableUser     *admin.EnableUser
-	DeleteUser     *admin.DeleteUser
-	RevokeSession  *admin.RevokeSession
-	RevokeSessions *admin.RevokeSessions
-	RecoverUser    *admin.RecoverUser
 }
 
 // Maintenance runs by itself.

@@ -126,11 +126,11 @@ func (e *checks) checkNonCompliantPasskeys(ctx context.Context, store ports.Stor
 	if !e.config.Authenticators.RequiresAttestation() {
 		return
 	}
-	former := admin.NonCompliantPasskeys{Store: store, Policy: e.config.Authenticators}
+	var compromised func(domain.AAGUID) bool
 	if e.config.Metadata != nil {
-		former.Compromised = e.config.Metadata.Compromised
+		compromised = e.config.Metadata.Compromised
 	}
-	found, err := former.Execute(ctx)
+	found, err := (&admin.Service{Store: store}).NonCompliantPasskeys(ctx, e.config.Authenticators, compromised)
 	if err != nil {
 		e.AddError("passkeys.authenticators", err.Error(), "run this again")
 		return

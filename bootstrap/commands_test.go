@@ -63,7 +63,7 @@ func newDatabaseWithUsers(t *testing.T, settings ...string) (ada, ben testUser) 
 func addUser(t *testing.T, store ports.Store, name string) testUser {
 	t.Helper()
 	now := system.Clock{}.Now()
-	email, err := domain.ParseEmail(name + "@example.org")
+	email, err := domain.ParseEmail("email", name+"@example.org")
 	if err != nil {
 		t.Fatal(err)
 	}

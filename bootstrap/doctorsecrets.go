@@ -49,7 +49,7 @@ func (e *checks) checkSecrets(ctx context.Context, store ports.Store) {
 		}
 		secrets = append(secrets, sealer)
 	}
-	needs, err := (&admin.SecretUsage{Store: store}).Execute(ctx, secrets)
+	needs, err := (&admin.Service{Store: store}).SecretUsage(ctx, secrets)
 	if err != nil {
 		e.AddError("secret.opens", err.Error(), "run this again; if it goes on, restore the newest backup: keylodge restore FILE")
 		return

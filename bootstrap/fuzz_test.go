@@ -27,7 +27,6 @@ import (
 	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -117,7 +116,7 @@ func newFuzzFixture(t testing.TB, evenTime time.Duration, adjust ...func(*Config
 	ada := h.signUp(t, "ada@example.org", origin, domain.TransportCookie)
 	ben := h.signUp(t, "ben@example.org", origin, domain.TransportBearer)
 	adasProgram := h.signUp(t, "ada@example.com", origin, domain.TransportBearer)
-	if _, err := h.usecases.Admin.DisableUser.Execute(t.Context(), admin.UserRef{ID: ben.User.ID()}); err != nil {
+	if _, err := h.usecases.Admin.DisableUser(t.Context(), domain.UserRef{ID: ben.User.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	h.placeholders["{cookie}"] = ada.Token.Reveal()

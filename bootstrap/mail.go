@@ -100,7 +100,7 @@ func (c *settingsParser) sender(s string) mail.Address {
 	}
 	from, err := mail.ParseAddress(s)
 	if err == nil {
-		_, err = domain.ParseEmail(from.Address)
+		_, err = domain.ParseEmail("email", from.Address)
 	}
 	if err != nil {
 		c.addError("SMTP_FROM", fmt.Sprintf("%q is not an address", s), fix)

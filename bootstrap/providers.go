@@ -75,14 +75,10 @@ var useCaseSet = wire.NewSet(
 	wire.Struct(new(account.Change), "*"), wire.Struct(new(account.SendCode), "*"), wire.Struct(new(account.ConfirmEmail), "*"),
 	wire.Struct(new(account.Delete), "*"), wire.Struct(new(account.Events), "*"),
 	wire.Struct(new(application.Account), "*"),
-	wire.Struct(new(recovery.Show), "*"), wire.Struct(new(recovery.SetUpTOTP), "*"), wire.Struct(new(recovery.ConfirmTOTP), "*"),
-	wire.Struct(new(recovery.RemoveTOTP), "*"), wire.Struct(new(recovery.GenerateCodes), "*"), wire.Struct(new(recovery.Redeem), "*"),
-	wire.Struct(new(recovery.Begin), "*"), wire.Struct(new(recovery.Finish), "*"), wire.Struct(new(application.Recovery), "*"),
+	wire.Struct(new(recovery.Service), "*"), wire.Struct(new(recovery.Finish), "*"), wire.Struct(new(application.Recovery), "*"),
 	wire.Struct(new(signingkeys.Publish), "*"), wire.Struct(new(signingkeys.List), "*"), wire.Struct(new(signingkeys.Rotate), "*"),
 	wire.Struct(new(application.SigningKeys), "*"),
-	wire.Struct(new(admin.ListUsers), "*"), wire.Struct(new(admin.ShowUser), "*"), wire.Struct(new(admin.DisableUser), "*"),
-	wire.Struct(new(admin.EnableUser), "*"), wire.Struct(new(admin.DeleteUser), "*"), wire.Struct(new(admin.RevokeSession), "*"),
-	wire.Struct(new(admin.RevokeSessions), "*"), wire.Struct(new(admin.RecoverUser), "*"), wire.Struct(new(application.Admin), "*"),
+	recoveryURL, wire.Struct(new(admin.Service), "*"),
 	wire.Struct(new(transfer.Service), "*"),
 	wire.Struct(new(maintenance.AcquireLease), "*"), wire.Struct(new(maintenance.DeleteExpired), "*"), pause, wire.Struct(new(maintenance.Ready), "*"), wire.Struct(new(signingkeys.Refresh), "*"),
 	rpIDs, wire.Struct(new(maintenance.CheckRPID), "*"),
@@ -116,6 +112,8 @@ func decoys(config Config, keys masterkey.Keys) domain.Decoys {
 }
 
 func transferKeys(keys masterkey.Keys) transfer.Keys { return keys.Exports }
+
+func recoveryURL(config Config) admin.RecoveryURL { return webui.RecoveryURL(config.Access.Issuer) }
 
 func mailPolicy(config Config) domain.EmailPolicy { return config.SMTP != nil }
 

@@ -59,7 +59,7 @@ func (e environment) parse() (Config, SettingErrors) {
 	}
 	if len(e.RPName) > 64 {
 		c.addError("RP_NAME", "it is longer than 64 bytes", "write the short name that people know the site by")
-	} else if _, err := domain.ParseDisplayName(e.RPName); err != nil {
+	} else if _, err := domain.ParseDisplayName("display_name", e.RPName); err != nil {
 		c.addError("RP_NAME", fmt.Sprintf("%+q is not one line of visible characters", e.RPName), "write the name that people know the site by")
 	}
 	c.secrets(&config, e)

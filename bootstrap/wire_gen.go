@@ -306,63 +306,23 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Events:       events,
 	}
 	recoveryPolicy := config.Recovery
-	show := &recovery.Show{
-		Policy: recoveryPolicy,
-		Store:  store2,
-	}
 	codes := totpCodes(config)
-	setUpTOTP := &recovery.SetUpTOTP{
-		Policy: recoveryPolicy,
-		Store:  store2,
-		Codes:  codes,
-		Sealer: masterkeySealer,
-		Clock:  clock,
-		StepUp: stepUpTTL,
-	}
-	confirmTOTP := &recovery.ConfirmTOTP{
-		Policy: recoveryPolicy,
-		Store:  store2,
-		Codes:  codes,
-		Sealer: masterkeySealer,
-		Clock:  clock,
-		Audit:  log,
-	}
-	removeTOTP := &recovery.RemoveTOTP{
-		Policy: recoveryPolicy,
-		Store:  store2,
-		Clock:  clock,
-		Audit:  log,
-		StepUp: stepUpTTL,
-	}
 	backupCodePeppers := masterkeyKeys.BackupCodes
-	generateCodes := &recovery.GenerateCodes{
-		Policy:  recoveryPolicy,
-		Store:   store2,
-		Clock:   clock,
-		Random:  reader,
-		Audit:   log,
-		StepUp:  stepUpTTL,
-		Peppers: backupCodePeppers,
-	}
 	recoveryGrantKeys := masterkeyKeys.RecoveryGrants
-	redeem := &recovery.Redeem{
-		Policy:  recoveryPolicy,
-		Store:   store2,
-		Codes:   codes,
-		Sealer:  masterkeySealer,
-		Clock:   clock,
-		Random:  reader,
-		Audit:   log,
-		Peppers: backupCodePeppers,
-		Keys:    recoveryGrantKeys,
-		Lockout: lockoutKey,
-	}
-	recoveryBegin := &recovery.Begin{
+	recoveryService := &recovery.Service{
 		Policy:       recoveryPolicy,
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
+		Codes:        codes,
+		Sealer:       masterkeySealer,
 		Clock:        clock,
+		Random:       reader,
 		Challenges:   challenges,
+		Audit:        log,
+		StepUp:       stepUpTTL,
+		Peppers:      backupCodePeppers,
+		Keys:         recoveryGrantKeys,
+		Lockout:      lockoutKey,
 	}
 	recoveryFinish := &recovery.Finish{
 		Policy:        recoveryPolicy,
@@ -375,14 +335,8 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Decoys:        domainDecoys,
 	}
 	applicationRecovery := application.Recovery{
-		Show:          show,
-		SetUpTOTP:     setUpTOTP,
-		ConfirmTOTP:   confirmTOTP,
-		RemoveTOTP:    removeTOTP,
-		GenerateCodes: generateCodes,
-		Redeem:        redeem,
-		Begin:         recoveryBegin,
-		Finish:        recoveryFinish,
+		Service: recoveryService,
+		Finish:  recoveryFinish,
 	}
 	publish := &signingkeys.Publish{
 		KeySet: keySet,
@@ -398,57 +352,16 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		List:    signingkeysList,
 		Rotate:  rotate,
 	}
-	listUsers := &admin.ListUsers{
-		Store: store2,
-	}
-	showUser := &admin.ShowUser{
-		Store: store2,
-		Clock: clock,
-	}
-	disableUser := &admin.DisableUser{
-		Store: store2,
-		Clock: clock,
-		Audit: log,
-	}
-	enableUser := &admin.EnableUser{
-		Store: store2,
-		Clock: clock,
-		Audit: log,
-	}
-	deleteUser := &admin.DeleteUser{
-		Store:    store2,
-		Clock:    clock,
-		Audit:    log,
-		Notifier: notifier,
-		Lockout:  lockoutKey,
-	}
-	revokeSession := &admin.RevokeSession{
-		Store: store2,
-		Clock: clock,
-		Audit: log,
-	}
-	revokeSessions := &admin.RevokeSessions{
-		Store: store2,
-		Clock: clock,
-		Audit: log,
-	}
-	recoverUser := &admin.RecoverUser{
-		Store:        store2,
-		Clock:        clock,
-		Random:       reader,
-		Audit:        log,
-		Keys:         recoveryGrantKeys,
-		AccessPolicy: accessPolicy,
-	}
-	applicationAdmin := application.Admin{
-		ListUsers:      listUsers,
-		ShowUser:       showUser,
-		DisableUser:    disableUser,
-		EnableUser:     enableUser,
-		DeleteUser:     deleteUser,
-		RevokeSession:  revokeSession,
-		RevokeSessions: revokeSessions,
-		RecoverUser:    recoverUser,
+	adminRecoveryURL := recoveryURL(config)
+	adminService := &admin.Service{
+		Store:       store2,
+		Clock:       clock,
+		Random:      reader,
+		Audit:       log,
+		Notifier:    notifier,
+		Keys:        recoveryGrantKeys,
+		Lockout:     lockoutKey,
+		RecoveryURL: adminRecoveryURL,
 	}
 	keys2 := transferKeys(masterkeyKeys)
 	transferService := &transfer.Service{
@@ -506,7 +419,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Account:     applicationAccount,
 		Recovery:    applicationRecovery,
 		SigningKeys: signingKeys,
-		Admin:       applicationAdmin,
+		Admin:       adminService,
 		Transfer:    transferService,
 		Maintenance: applicationMaintenance,
 		Outbox:      outboxService,

@@ -8,15 +8,15 @@ type Email string
 
 const maxEmailLength = 254 // RFC 5321, section 4.5.3.1.3, less the angle brackets
 
-// ParseEmail canonicalises an address. The empty string is no address and no error. It takes the dot-atom form
-// (RFC 5322, section 3.2.3) in ASCII, with an internationalised domain in its xn-- form. The domain may have one label; it
-// is no IP address, and no literal of one.
-func ParseEmail(s string) (Email, error) {
+// ParseEmail parses and canonicalises an address; the empty string is not an error. It accepts the dot-atom form (RFC 5322,
+// section 3.2.3) in ASCII, with an internationalised domain in its xn-- form. The domain may have one label, but may not be an
+// IP address or an address literal. ParseEmail returns an *InvalidInput for the given field of the request.
+func ParseEmail(field, s string) (Email, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return "", nil
 	}
-	invalid := func(message string) (Email, error) { return "", Invalid("email", "invalid_email", message) }
+	invalid := func(message string) (Email, error) { return "", Invalid(field, "invalid_email", message) }
 	if len(s) > maxEmailLength {
 		return invalid("the address is longer than 254 characters")
 	}

@@ -22,15 +22,15 @@ func FuzzParseEmail(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
-		email, err := domain.ParseEmail(typed)
+		email, err := domain.ParseEmail("email", typed)
 		if err != nil {
 			wantInvalid(t, err, email != "")
 			return
 		}
-		if again, err := domain.ParseEmail(string(email)); err != nil || again != email {
+		if again, err := domain.ParseEmail("email", string(email)); err != nil || again != email {
 			t.Fatalf("%q became %q, and that %q, %v", typed, email, again, err)
 		}
-		if loud, err := domain.ParseEmail(strings.ToUpper(string(email))); err != nil || loud != email {
+		if loud, err := domain.ParseEmail("email", strings.ToUpper(string(email))); err != nil || loud != email {
 			t.Fatalf("%q in capitals is another account: %q, %v", email, loud, err)
 		}
 		if email == "" {
@@ -53,7 +53,7 @@ func FuzzParseName(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
-		name, err := domain.ParseDisplayName(typed)
+		name, err := domain.ParseDisplayName("display_name", typed)
 		passkey, sameErr := domain.ParsePasskeyName("name", typed)
 		if string(passkey) != string(name) || (err == nil) != (sameErr == nil) {
 			t.Fatalf("%q is %q, %v for people and %q, %v for passkeys", typed, name, err, passkey, sameErr)
@@ -62,7 +62,7 @@ func FuzzParseName(f *testing.F) {
 			wantInvalid(t, err, name != "")
 			return
 		}
-		if again, err := domain.ParseDisplayName(string(name)); err != nil || again != name {
+		if again, err := domain.ParseDisplayName("display_name", string(name)); err != nil || again != name {
 			t.Fatalf("%q became %q, and that %q, %v", typed, name, again, err)
 		}
 		breaks := func(r rune) bool {

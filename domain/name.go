@@ -18,13 +18,14 @@ const (
 )
 
 // ParseDisplayName trims and checks a name: up to 64 code points, one line, visible, and without characters that could
-// disguise it. The caller passes it in Unicode Normalization Form C. It returns an InvalidInput otherwise.
-func ParseDisplayName(s string) (DisplayName, error) {
-	name, err := parseName("display_name", s)
+// disguise it. The caller passes it in Unicode Normalization Form C. ParseDisplayName returns an *InvalidInput for the given field
+// of the request.
+func ParseDisplayName(field, s string) (DisplayName, error) {
+	name, err := parseName(field, s)
 	return DisplayName(name), err
 }
 
-// ParsePasskeyName follows the rules of ParseDisplayName. Field is where the name stands in the request.
+// ParsePasskeyName is ParseDisplayName for the name of a passkey.
 func ParsePasskeyName(field, s string) (PasskeyName, error) {
 	name, err := parseName(field, s)
 	return PasskeyName(name), err

@@ -30,7 +30,7 @@ func TestParseEmail(t *testing.T) {
 		strings.Repeat("a", 64) + "@example.org": domain.Email(strings.Repeat("a", 64) + "@example.org"),
 		strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 93) + "org": domain.Email(strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 93) + "org"),
 	} {
-		if got, err := domain.ParseEmail(given); got != want || err != nil {
+		if got, err := domain.ParseEmail("email", given); got != want || err != nil {
 			t.Errorf("ParseEmail(%q) = %q, %v; want %q", given, got, err, want)
 		}
 	}
@@ -42,7 +42,7 @@ func TestParseEmail(t *testing.T) {
 		"ada@192.0.2.1", "ada@127.1", "ada@2130706433", "ada@example.123", "ada@example.0", "ada@example.0x7f", "ada@0x7F000001", "ada@example.0x", // ends like an IP address
 		"ada@[192.0.2.1]", "ada@[IPv6:2001:db8::1]", "ada@::1", "ada@2001:db8::1", "ada@example.org.", "ada@localhost.", "ada@.", "ada@my_host", "ada@-", "ada@host:25", "ada@*.org",
 	} {
-		if got, err := domain.ParseEmail(bad); !errors.Is(err, domain.ErrInvalidRequest) {
+		if got, err := domain.ParseEmail("email", bad); !errors.Is(err, domain.ErrInvalidRequest) {
 			t.Errorf("ParseEmail(%q) = %q, %v", bad, got, err)
 		}
 	}
@@ -81,7 +81,7 @@ func TestParseDisplayName(t *testing.T) {
 		"Ada\u200d":                 "Ada",
 		"\u3164Ada\u2800":           "Ada",
 	} {
-		if got, err := domain.ParseDisplayName(given); got != want || err != nil {
+		if got, err := domain.ParseDisplayName("display_name", given); got != want || err != nil {
 			t.Errorf("ParseDisplayName(%+q) = %+q, %v", given, got, err)
 		}
 	}
@@ -140,7 +140,7 @@ func TestParseDisplayName(t *testing.T) {
 		"tags behind another flag":             "🇫🇷\U000E0041",
 		"a noncharacter":                       "Ada\ufdd0",
 	} {
-		if got, err := domain.ParseDisplayName(bad); !errors.Is(err, domain.ErrInvalidRequest) {
+		if got, err := domain.ParseDisplayName("display_name", bad); !errors.Is(err, domain.ErrInvalidRequest) {
 			t.Errorf("%s: ParseDisplayName(%+q) = %+q, %v", name, bad, got, err)
 		}
 	}
@@ -163,8 +163,8 @@ func TestParsePasskeyName(t *testing.T) {
 }
 
 func TestJoinInvalid(t *testing.T) {
-	_, badEmail := domain.ParseEmail("ada")
-	_, badName := domain.ParseDisplayName("a\nb")
+	_, badEmail := domain.ParseEmail("email", "ada")
+	_, badName := domain.ParseDisplayName("display_name", "a\nb")
 	var invalid *domain.InvalidInput
 	if err := domain.JoinInvalid(nil, badEmail, nil, badName); !errors.As(err, &invalid) || len(invalid.Fields) != 2 {
 		t.Errorf("got %v", err)

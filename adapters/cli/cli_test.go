@@ -86,17 +86,10 @@ func (l *fixture) usecases() (application.UseCases, error) {
 	return application.UseCases{
 		SigningKeys: application.SigningKeys{List: &signingkeys.List{KeySet: keyring}, Rotate: &signingkeys.Rotate{KeySet: keyring}},
 		Transfer:    &transfer.Service{Store: l.store, Clock: fixedClock{}, Keys: transfer.Keys{make([]byte, 32)}},
-		Admin: application.Admin{
-			ListUsers:      &admin.ListUsers{Store: l.store},
-			ShowUser:       &admin.ShowUser{Store: l.store, Clock: fixedClock{}},
-			DisableUser:    &admin.DisableUser{Store: l.store, Clock: fixedClock{}, Audit: log},
-			EnableUser:     &admin.EnableUser{Store: l.store, Clock: fixedClock{}, Audit: log},
-			DeleteUser:     &admin.DeleteUser{Store: l.store, Clock: fixedClock{}, Audit: log},
-			RevokeSession:  &admin.RevokeSession{Store: l.store, Clock: fixedClock{}, Audit: log},
-			RevokeSessions: &admin.RevokeSessions{Store: l.store, Clock: fixedClock{}, Audit: log},
-			RecoverUser: &admin.RecoverUser{
-				Store: l.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log,
-				Keys: domain.RecoveryGrantKeys{make([]byte, 32)}, AccessPolicy: domain.AccessPolicy{Issuer: "https://id.example.org"},
+		Admin: &admin.Service{
+			Store: l.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log, Keys: domain.RecoveryGrantKeys{make([]byte, 32)},
+			RecoveryURL: func(token domain.RecoveryGrantToken) domain.Secret {
+				return domain.NewSecret("https://id.example.org/#recover=" + token.Reveal())
 			},
 		},
 	}, nil

@@ -17,7 +17,7 @@ func (p *Program) recoverUser() *cobra.Command {
 			"WHO is the user's id or e-mail address.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
-				given, err := usecases.Admin.RecoverUser.Execute(cmd.Context(), userRef(account.User))
+				given, err := usecases.Admin.RecoverUser(cmd.Context(), userRef(account.User))
 				if err != nil {
 					return err
 				}

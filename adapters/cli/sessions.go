@@ -43,7 +43,7 @@ func (p *Program) revokeSession(cmd *cobra.Command, written string) error {
 		return invalidArguments(cmd, errors.New("name the session by its id; users show lists them"))
 	}
 	return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
-		if err := usecases.Admin.RevokeSession.Execute(cmd.Context(), id); err != nil {
+		if err := usecases.Admin.RevokeSession(cmd.Context(), id); err != nil {
 			return err
 		}
 		if asJSON(cmd) {
@@ -56,7 +56,7 @@ func (p *Program) revokeSession(cmd *cobra.Command, written string) error {
 
 func (p *Program) revokeAllSessions(cmd *cobra.Command, owner string) error {
 	return p.withUser(cmd, owner, func(usecases application.UseCases, account admin.AccountDetails) error {
-		ended, err := usecases.Admin.RevokeSessions.Execute(cmd.Context(), userRef(account.User))
+		ended, err := usecases.Admin.RevokeSessions(cmd.Context(), userRef(account.User))
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func (p *Program) listUsers() *cobra.Command {
 				return invalidArguments(cmd, errors.New("--limit takes a number from 1"))
 			}
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
-				return p.printUsers(cmd, usecases.Admin.ListUsers, limit)
+				return p.printUsers(cmd, usecases.Admin, limit)
 			})
 		},
 	}
@@ -42,7 +42,7 @@ func (p *Program) listUsers() *cobra.Command {
 	return cmd
 }
 
-func (p *Program) printUsers(cmd *cobra.Command, users *admin.ListUsers, limit int) error {
+func (p *Program) printUsers(cmd *cobra.Command, users *admin.Service, limit int) error {
 	if asJSON(cmd) {
 		list, err := beginJSONList(p.Stdout, "users")
 		if err != nil {
@@ -71,11 +71,11 @@ func (p *Program) printUsers(cmd *cobra.Command, users *admin.ListUsers, limit i
 }
 
 // eachPage hands on all users, up to limit, a page at a time: one at least, if an empty one.
-func eachPage(ctx context.Context, users *admin.ListUsers, limit int, do func([]*domain.User) error) error {
+func eachPage(ctx context.Context, users *admin.Service, limit int, do func([]*domain.User) error) error {
 	const size = 100
 	var last domain.UserID
 	for {
-		page, err := users.Execute(ctx, last, min(size, limit))
+		page, err := users.ListUsers(ctx, last, min(size, limit))
 		if err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (p *Program) disableUser() *cobra.Command {
 		Use: "disable WHO", Short: "Shut an account and end its sessions", Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
-				ended, err := usecases.Admin.DisableUser.Execute(cmd.Context(), userRef(account.User))
+				ended, err := usecases.Admin.DisableUser(cmd.Context(), userRef(account.User))
 				if err != nil {
 					return err
 				}
@@ -130,7 +130,7 @@ func (p *Program) enableUser() *cobra.Command {
 		Use: "enable WHO", Short: "Open an account again", Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
-				if err := usecases.Admin.EnableUser.Execute(cmd.Context(), userRef(account.User)); err != nil {
+				if err := usecases.Admin.EnableUser(cmd.Context(), userRef(account.User)); err != nil {
 					return err
 				}
 				if asJSON(cmd) {
@@ -154,7 +154,7 @@ func (p *Program) deleteUser() *cobra.Command {
 						return err
 					}
 				}
-				if err := usecases.Admin.DeleteUser.Execute(cmd.Context(), userRef(account.User)); err != nil {
+				if err := usecases.Admin.DeleteUser(cmd.Context(), userRef(account.User)); err != nil {
 					return err
 				}
 				if asJSON(cmd) {
@@ -171,12 +171,12 @@ func (p *Program) deleteUser() *cobra.Command {
 
 // withUser looks up the user that is written, by id or e-mail address, and acts on them.
 func (p *Program) withUser(cmd *cobra.Command, written string, act func(application.UseCases, admin.AccountDetails) error) error {
-	who, err := admin.ParseUserRef(written)
+	who, err := domain.ParseUserRef("user", written)
 	if err != nil {
 		return err
 	}
 	return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
-		account, err := usecases.Admin.ShowUser.Execute(cmd.Context(), who)
+		account, err := usecases.Admin.ShowUser(cmd.Context(), who)
 		if err != nil {
 			return err
 		}
@@ -185,7 +185,7 @@ func (p *Program) withUser(cmd *cobra.Command, written string, act func(applicat
 }
 
 // userRef names the user that was found, whoever may get their address meanwhile.
-func userRef(u *domain.User) admin.UserRef { return admin.UserRef{ID: u.ID()} }
+func userRef(u *domain.User) domain.UserRef { return domain.UserRef{ID: u.ID()} }
 
 func addressOrID(u *domain.User) string {
 	if u.Email() != "" {

@@ -34,7 +34,7 @@ func (s *server) patchAccount(c *fiber.Ctx, principal identity.Principal) error 
 	var badEmail, badName error
 	if body.Email.present {
 		var email domain.Email
-		email, badEmail = domain.ParseEmail(body.Email.text)
+		email, badEmail = domain.ParseEmail("email", body.Email.text)
 		update.Email = &email
 	}
 	if body.DisplayName.present {

@@ -79,7 +79,7 @@ func ceilSeconds(d time.Duration) int {
 
 // emailAccountName returns the account name of an e-mail address in its canonical form, or "" if the address is invalid.
 func emailAccountName(s string) string {
-	email, err := domain.ParseEmail(s)
+	email, err := domain.ParseEmail("email", s)
 	if err != nil {
 		return ""
 	}

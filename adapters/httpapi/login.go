@@ -15,7 +15,7 @@ func (s *server) loginOptions(c *fiber.Ctx) error {
 	if err := s.decodeLimited(c, domain.RateLogin, &body, func() string { return emailAccountName(body.Email) }); err != nil {
 		return err
 	}
-	email, err := domain.ParseEmail(body.Email)
+	email, err := domain.ParseEmail("email", body.Email)
 	if err != nil {
 		return err
 	}

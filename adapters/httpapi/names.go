@@ -9,7 +9,7 @@ import (
 // displayName reads a name as clients send it: composed first (Unicode Normalization Form C), since a letter and its accent
 // may come as one character or as two.
 func displayName(s string) (domain.DisplayName, error) {
-	return domain.ParseDisplayName(norm.NFC.String(s))
+	return domain.ParseDisplayName("display_name", norm.NFC.String(s))
 }
 
 // passkeyName reads a name like displayName. Field is where it stands in the request.

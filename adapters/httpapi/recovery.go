@@ -26,7 +26,7 @@ func (s *server) redeem(c *fiber.Ctx) error {
 	}); err != nil {
 		return err
 	}
-	email, badEmail := domain.ParseEmail(body.Email)
+	email, badEmail := domain.ParseEmail("email", body.Email)
 	var id domain.UserID
 	var badID error
 	if body.UserID != "" && body.Email == "" {
@@ -37,8 +37,9 @@ func (s *server) redeem(c *fiber.Ctx) error {
 	if err := domain.JoinInvalid(badEmail, badID); err != nil {
 		return err
 	}
-	grant, err := s.usecases.Recovery.Redeem.Execute(c.UserContext(), recovery.Proof{
-		User: recovery.UserRef{Email: email, ID: id}, TOTPCode: body.TOTPCode, BackupCode: body.BackupCode,
+	grant, err := s.usecases.Recovery.Redeem(c.UserContext(), recovery.Proof{
+		Fields: recovery.ProofFields{User: "email", TOTPCode: "totp_code", BackupCode: "backup_code"},
+		User:   domain.UserRef{Email: email, ID: id}, TOTPCode: body.TOTPCode, BackupCode: body.BackupCode,
 	}, s.client(c))
 	if err != nil {
 		return err
@@ -59,7 +60,7 @@ func (s *server) recoveryOptions(c *fiber.Ctx) error {
 		return err
 	}
 	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
-		return s.usecases.Recovery.Begin.Execute(c.UserContext(), token, binding)
+		return s.usecases.Recovery.Begin(c.UserContext(), token, binding)
 	})
 }
 

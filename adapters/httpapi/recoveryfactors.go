@@ -13,7 +13,7 @@ import (
 
 // getRecovery shows the recovery fprincipals of the account.
 func (s *server) getRecovery(c *fiber.Ctx, principal identity.Principal) error {
-	fprincipals, err := s.usecases.Recovery.Show.Execute(c.UserContext(), principal)
+	fprincipals, err := s.usecases.Recovery.Show(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (s *server) getRecovery(c *fiber.Ctx, principal identity.Principal) error {
 
 // setUpTOTP returns a new TOTP secret. It cannot be read again.
 func (s *server) setUpTOTP(c *fiber.Ctx, principal identity.Principal) error {
-	key, err := s.usecases.Recovery.SetUpTOTP.Execute(c.UserContext(), principal)
+	key, err := s.usecases.Recovery.SetUpTOTP(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (s *server) confirmTOTP(c *fiber.Ctx, principal identity.Principal) error {
 	if err != nil {
 		return err
 	}
-	if err := s.usecases.Recovery.ConfirmTOTP.Execute(c.UserContext(), principal, code); err != nil {
+	if err := s.usecases.Recovery.ConfirmTOTP(c.UserContext(), principal, code); err != nil {
 		return err
 	}
 	s.logAccountEvent(c, principal, "authenticator app added")
@@ -60,7 +60,7 @@ func (s *server) confirmTOTP(c *fiber.Ctx, principal identity.Principal) error {
 }
 
 func (s *server) removeTOTP(c *fiber.Ctx, principal identity.Principal) error {
-	if err := s.usecases.Recovery.RemoveTOTP.Execute(c.UserContext(), principal); err != nil {
+	if err := s.usecases.Recovery.RemoveTOTP(c.UserContext(), principal); err != nil {
 		return err
 	}
 	s.logAccountEvent(c, principal, "authenticator app removed")
@@ -69,7 +69,7 @@ func (s *server) removeTOTP(c *fiber.Ctx, principal identity.Principal) error {
 
 // generateBackupCodes returns a new set of codes. It cannot be read again.
 func (s *server) generateBackupCodes(c *fiber.Ctx, principal identity.Principal) error {
-	codes, err := s.usecases.Recovery.GenerateCodes.Execute(c.UserContext(), principal)
+	codes, err := s.usecases.Recovery.GenerateCodes(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (s *server) signUpOptions(c *fiber.Ctx) error {
 	if err := s.decodeLimited(c, domain.RateSignUp, &body, func() string { return emailAccountName(body.Email) }); err != nil {
 		return err
 	}
-	email, badEmail := domain.ParseEmail(body.Email)
+	email, badEmail := domain.ParseEmail("email", body.Email)
 	name, badName := displayName(body.DisplayName)
 	if err := domain.JoinInvalid(badEmail, badName); err != nil {
 		return err

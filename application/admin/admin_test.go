@@ -71,7 +71,7 @@ func (h *fixture) addUser(name string) *person {
 	return p
 }
 
-func (p *person) ref() admin.UserRef { return admin.UserRef{ID: p.user.ID()} }
+func (p *person) ref() domain.UserRef { return domain.UserRef{ID: p.user.ID()} }
 
 func (p *person) addSession(at time.Time) domain.SessionID {
 	p.t.Helper()
@@ -116,43 +116,43 @@ func (p *person) stored() (user *domain.User) {
 	return user
 }
 
-func (h *fixture) disables(who admin.UserRef) (int, error) {
-	return (&admin.DisableUser{Store: h.store, Clock: clock{}, Audit: h.auditLog}).Execute(h.t.Context(), who)
+func (h *fixture) disables(who domain.UserRef) (int, error) {
+	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).DisableUser(h.t.Context(), who)
 }
 
-func (h *fixture) enables(who admin.UserRef) error {
-	return (&admin.EnableUser{Store: h.store, Clock: clock{}, Audit: h.auditLog}).Execute(h.t.Context(), who)
+func (h *fixture) enables(who domain.UserRef) error {
+	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).EnableUser(h.t.Context(), who)
 }
 
-func (h *fixture) deletes(who admin.UserRef) error {
-	return (&admin.DeleteUser{Store: h.store, Clock: clock{}, Audit: h.auditLog}).Execute(h.t.Context(), who)
+func (h *fixture) deletes(who domain.UserRef) error {
+	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).DeleteUser(h.t.Context(), who)
 }
 
 func (h *fixture) revokes(id domain.SessionID) error {
-	return (&admin.RevokeSession{Store: h.store, Clock: clock{}, Audit: h.auditLog}).Execute(h.t.Context(), id)
+	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).RevokeSession(h.t.Context(), id)
 }
 
-func (h *fixture) revokesAll(who admin.UserRef) (int, error) {
-	return (&admin.RevokeSessions{Store: h.store, Clock: clock{}, Audit: h.auditLog}).Execute(h.t.Context(), who)
+func (h *fixture) revokesAll(who domain.UserRef) (int, error) {
+	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).RevokeSessions(h.t.Context(), who)
 }
 
-func (h *fixture) shows(who admin.UserRef) (admin.AccountDetails, error) {
-	return (&admin.ShowUser{Store: h.store, Clock: clock{}}).Execute(h.t.Context(), who)
+func (h *fixture) shows(who domain.UserRef) (admin.AccountDetails, error) {
+	return (&admin.Service{Store: h.store, Clock: clock{}}).ShowUser(h.t.Context(), who)
 }
 
 func TestParseUserRef(t *testing.T) {
 	id := newFixture(t).addUser("ada").user.ID()
-	for given, want := range map[string]admin.UserRef{
+	for given, want := range map[string]domain.UserRef{
 		id.String():         {ID: id},
 		"ada@example.org":   {Email: "ada@example.org"},
 		" Ada@Example.ORG ": {Email: "ada@example.org"},
 	} {
-		if got, err := admin.ParseUserRef(given); err != nil || got != want {
+		if got, err := domain.ParseUserRef("user", given); err != nil || got != want {
 			t.Errorf("ParseWho(%q) = %+v, %v", given, got, err)
 		}
 	}
 	for _, bad := range []string{"", " ", "ada", "@example.org", id.String()[1:]} {
-		if got, err := admin.ParseUserRef(bad); !errors.Is(err, domain.ErrInvalidRequest) || got != (admin.UserRef{}) {
+		if got, err := domain.ParseUserRef("user", bad); !errors.Is(err, domain.ErrInvalidRequest) || got != (domain.UserRef{}) {
 			t.Errorf("ParseWho(%q) = %+v, %v", bad, got, err)
 		}
 	}
@@ -162,7 +162,7 @@ func TestAdmin_UserNotFound(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("ada")
 	stranger := newFixture(t).addUser("ben").user.ID()
-	for _, who := range []admin.UserRef{{}, {ID: stranger}, {Email: "ben@example.org"}} {
+	for _, who := range []domain.UserRef{{}, {ID: stranger}, {Email: "ben@example.org"}} {
 		_, shown := h.shows(who)
 		_, disabled := h.disables(who)
 		_, revoked := h.revokesAll(who)
@@ -189,7 +189,7 @@ func TestListUsers_Pages(t *testing.T) {
 	var seen []domain.UserID
 	var after domain.UserID
 	for {
-		page, err := (&admin.ListUsers{Store: h.store}).Execute(t.Context(), after, 2)
+		page, err := (&admin.Service{Store: h.store}).ListUsers(t.Context(), after, 2)
 		if err != nil || len(page) > 2 {
 			t.Fatalf("%v, %v", page, err)
 		}
@@ -226,7 +226,7 @@ func TestShowUser(t *testing.T) {
 		}
 		h.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
 	}
-	for _, who := range []admin.UserRef{ada.ref(), {Email: "ada@example.org"}} {
+	for _, who := range []domain.UserRef{ada.ref(), {Email: "ada@example.org"}} {
 		got, err := h.shows(who)
 		if err != nil || got.User.ID() != ada.user.ID() || len(got.Passkeys) != 1 || got.Passkeys[0].ID() != "ada" || len(got.Sessions) != 1 || got.Sessions[0].ID() != open {
 			t.Errorf("%+v, %v", got, err)
@@ -327,7 +327,7 @@ func TestDeleteUser_AnonymisesEvents(t *testing.T) {
 	if _, err := h.disables(ada.ref()); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.deletes(admin.UserRef{Email: "ada@example.org"}); err != nil {
+	if err := h.deletes(domain.UserRef{Email: "ada@example.org"}); err != nil {
 		t.Fatal(err)
 	}
 	h.update(func(tx ports.Tx) error {
@@ -426,7 +426,7 @@ func TestAdmin_StoreError(t *testing.T) {
 	ada := h.addUser("ada")
 	id := ada.addSession(noon)
 	h.store = unavailableStore{}
-	_, listed := (&admin.ListUsers{Store: h.store}).Execute(t.Context(), domain.UserID{}, 10)
+	_, listed := (&admin.Service{Store: h.store}).ListUsers(t.Context(), domain.UserID{}, 10)
 	_, shown := h.shows(ada.ref())
 	_, disabled := h.disables(ada.ref())
 	_, revoked := h.revokesAll(ada.ref())

@@ -3,30 +3,23 @@ package admin
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// DisableUser shuts an account: nobody gets in any more, and whoever is in is out.
-type DisableUser struct {
-	Store ports.Store
-	Clock ports.Clock
-	Audit *audit.Log
-}
-
-// Execute returns how many sessions it ended. An account that is shut stays so. It fails with domain.ErrUserNotFound.
-func (d *DisableUser) Execute(ctx context.Context, who UserRef) (ended int, err error) {
-	now := d.Clock.Now()
-	err = d.Store.Update(ctx, func(tx ports.Tx) error {
-		user, err := who.find(ctx, tx)
+// DisableUser disables an account, revokes its sessions and removes its recovery grant. It returns the number of revoked sessions,
+// or domain.ErrUserNotFound. It is idempotent.
+func (s *Service) DisableUser(ctx context.Context, ref domain.UserRef) (revoked int, err error) {
+	now := s.Clock.Now()
+	err = s.Store.Update(ctx, func(tx ports.Tx) error {
+		user, err := identity.FindUser(ctx, tx, ref)
 		if err != nil {
 			return err
 		}
 		if user.Disable(now) {
-			if err := recordChange(ctx, tx, d.Audit, user, domain.EventAccountDisabled, now); err != nil {
+			if err := s.saveStatus(ctx, tx, user, domain.EventAccountDisabled, now); err != nil {
 				return err
 			}
 		}
@@ -34,8 +27,8 @@ func (d *DisableUser) Execute(ctx context.Context, who UserRef) (ended int, err 
 			return err
 		}
 		e := domain.EventState{Kind: domain.EventSessionRevoked, Actor: domain.ActorOperator, Reason: string(domain.EventAccountDisabled)}
-		ended, err = sessions.RevokeSessions(ctx, tx, d.Audit, user.ID(), nil, identity.Client{}, e, now)
+		revoked, err = sessions.RevokeSessions(ctx, tx, s.Audit, user.ID(), nil, identity.Client{}, e, now)
 		return err
 	})
-	return ended, err
+	return revoked, err
 }

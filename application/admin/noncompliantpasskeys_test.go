@@ -44,7 +44,7 @@ func TestNonCompliantPasskeys_ByModel(t *testing.T) {
 		"attested":         {domain.AuthenticatorPolicy{Attested: true}, broken, []byte{0, 4}},
 		"broken or denied": {domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{1}}}, broken, []byte{1, 4}},
 	} {
-		found, err := (&admin.NonCompliantPasskeys{Store: store, Policy: c.policy, Compromised: c.broken}).Execute(t.Context())
+		found, err := (&admin.Service{Store: store}).NonCompliantPasskeys(t.Context(), c.policy, c.broken)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestNonCompliantPasskeys_ByModel(t *testing.T) {
 			t.Errorf("%s: models %v, want %v", name, models, c.want)
 		}
 	}
-	if _, err := (&admin.NonCompliantPasskeys{Store: unavailableStore{}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+	if _, err := (&admin.Service{Store: unavailableStore{}}).NonCompliantPasskeys(t.Context(), domain.AuthenticatorPolicy{}, nil); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("an outage: %v", err)
 	}
 }

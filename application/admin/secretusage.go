@@ -10,103 +10,70 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// SecretUsage tells the operator which secret what is stored still needs, so that none is thrown away too early.
-type SecretUsage struct{ Store ports.Store }
-
-// SecretUsageCounts counts by secret, in the order in which they were given.
+// SecretUsageCounts counts encrypted data by the secret that decrypts it.
 type SecretUsageCounts struct {
-	SigningKeys, TOTPs                    []int // signing keys, and authenticator apps that count
-	UndecryptableKeys, UndecryptableTOTPs int   // that none of the secrets opens
-	// OldestBackupCodes is when the oldest set of backup codes was made: zero for none. Under which secret, nothing tells.
+	SigningKeys, TOTPs                    []int // one count a secret; confirmed authenticator apps only
+	UndecryptableKeys, UndecryptableTOTPs int   // that no secret decrypts
+	// OldestBackupCodes is the time at which the oldest set of backup codes was generated; zero if there is none. The secret
+	// under which a set was hashed is not known.
 	OldestBackupCodes time.Time
 }
 
-// Execute tries each secret, given by what seals under it alone.
-func (s *SecretUsage) Execute(ctx context.Context, secrets []ports.Sealer) (SecretUsageCounts, error) {
-	needs := SecretUsageCounts{SigningKeys: make([]int, len(secrets)), TOTPs: make([]int, len(secrets))}
-	if err := s.countKeys(ctx, secrets, &needs); err != nil {
-		return needs, err
-	}
-	const page = 100
-	var last domain.UserID
-	for {
-		var users []*domain.User
-		var factors []factors
-		err := s.Store.View(ctx, func(tx ports.Tx) (err error) {
-			factors = nil
-			if users, err = tx.Users.List(ctx, last, page); err != nil {
-				return err
-			}
-			for _, user := range users {
-				of, err := factorsOf(ctx, tx, user.ID())
-				if err != nil {
-					return err
-				}
-				factors = append(factors, of)
-			}
-			return nil
-		})
-		if err != nil {
-			return needs, err
-		}
-		for _, of := range factors {
-			needs.add(of, secrets)
-		}
-		if len(users) < page {
-			return needs, nil
-		}
-		last = users[len(users)-1].ID()
-	}
-}
-
-func (s *SecretUsage) countKeys(ctx context.Context, secrets []ports.Sealer, needs *SecretUsageCounts) error {
+// SecretUsage counts the data that each secret decrypts, so that the operator knows which secrets are still needed. Each sealer must
+// decrypt with one secret only.
+func (s *Service) SecretUsage(ctx context.Context, secrets []ports.Sealer) (SecretUsageCounts, error) {
+	counts := SecretUsageCounts{SigningKeys: make([]int, len(secrets)), TOTPs: make([]int, len(secrets))}
 	var keys domain.SigningKeys
 	err := s.Store.View(ctx, func(tx ports.Tx) (err error) {
 		keys, err = tx.SigningKeys.All(ctx)
 		return err
 	})
 	if err != nil {
-		return err
+		return counts, err
 	}
 	for _, key := range keys {
-		countDecryptable(secrets, needs.SigningKeys, &needs.UndecryptableKeys, func(secret ports.Sealer) bool {
+		countDecryptable(secrets, counts.SigningKeys, &counts.UndecryptableKeys, func(secret ports.Sealer) bool {
 			return signingkeys.RequireDecryptable(domain.SigningKeys{key}, secret) == nil
 		})
 	}
-	return nil
+	err = eachUser(ctx, s.Store, func(tx ports.Tx, user *domain.User) ([]factors, error) {
+		f, err := loadFactors(ctx, tx, user.ID())
+		return []factors{f}, err
+	}, func(f factors) { counts.add(f, secrets) })
+	return counts, err
 }
 
-// factors are what a user has to recover with.
+// factors are the recovery factors of a user.
 type factors struct {
 	totp             *domain.TOTP
-	codesLeft        int // that are left
+	codesLeft        int
 	codesGeneratedAt time.Time
 }
 
-func factorsOf(ctx context.Context, tx ports.Tx, id domain.UserID) (of factors, err error) {
-	if of.totp, err = tx.TOTPs.Get(ctx, id); err != nil {
+func loadFactors(ctx context.Context, tx ports.Tx, id domain.UserID) (f factors, err error) {
+	if f.totp, err = tx.TOTPs.Get(ctx, id); err != nil {
 		return factors{}, err
 	}
-	of.codesLeft, of.codesGeneratedAt, err = tx.BackupCodes.Count(ctx, id)
-	return of, err
+	f.codesLeft, f.codesGeneratedAt, err = tx.BackupCodes.Count(ctx, id)
+	return f, err
 }
 
-func (n *SecretUsageCounts) add(of factors, secrets []ports.Sealer) {
-	if of.totp.Confirmed() {
-		countDecryptable(secrets, n.TOTPs, &n.UndecryptableTOTPs, func(secret ports.Sealer) bool { return recovery.Decryptable(of.totp, secret) })
+func (c *SecretUsageCounts) add(f factors, secrets []ports.Sealer) {
+	if f.totp.Confirmed() {
+		countDecryptable(secrets, c.TOTPs, &c.UndecryptableTOTPs, func(secret ports.Sealer) bool { return recovery.Decryptable(f.totp, secret) })
 	}
-	if of.codesLeft > 0 && (n.OldestBackupCodes.IsZero() || of.codesGeneratedAt.Before(n.OldestBackupCodes)) {
-		n.OldestBackupCodes = of.codesGeneratedAt
+	if f.codesLeft > 0 && (c.OldestBackupCodes.IsZero() || f.codesGeneratedAt.Before(c.OldestBackupCodes)) {
+		c.OldestBackupCodes = f.codesGeneratedAt
 	}
 }
 
-// countDecryptable adds one to the first secret that opens, or to lost.
-func countDecryptable(secrets []ports.Sealer, opened []int, lost *int, opens func(ports.Sealer) bool) {
+// countDecryptable increments the count of the first secret that decrypts, or else undecryptable.
+func countDecryptable(secrets []ports.Sealer, counts []int, undecryptable *int, decrypts func(ports.Sealer) bool) {
 	for i, secret := range secrets {
-		if opens(secret) {
-			opened[i]++
+		if decrypts(secret) {
+			counts[i]++
 			return
 		}
 	}
-	*lost++
+	*undecryptable++
 }

@@ -73,7 +73,7 @@ func TestSecretUsage_CountsBySecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, store := range map[string]ports.Store{"": store, "read twice: ": rereadingStore{store}} {
-		needs, err := (&admin.SecretUsage{Store: store}).Execute(t.Context(), secrets[:2])
+		needs, err := (&admin.Service{Store: store}).SecretUsage(t.Context(), secrets[:2])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,26 +5,15 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// ConfirmTOTP lets an authenticator app count once it has shown a code.
-type ConfirmTOTP struct {
-	Policy domain.RecoveryPolicy
-	Store  ports.Store
-	Codes  ports.TOTPCodes
-	Sealer ports.Sealer
-	Clock  ports.Clock
-	Audit  *audit.Log
-}
-
-// Execute fails with domain.ErrStepUpRequired in a recovered session, or with domain.ErrInvalidCode, also if nothing is being set up (any more). Wrong codes do not count against
-// anybody: whoever sets an app up has its secret.
-func (c *ConfirmTOTP) Execute(ctx context.Context, actor identity.Principal, code string) error {
-	if err := c.Policy.RequireEnabled(); err != nil {
+// ConfirmTOTP makes the pending authenticator app a recovery factor, in place of the former app. It returns domain.ErrStepUpRequired in
+// a recovered session, or domain.ErrInvalidCode, also if no setup is pending. Wrong codes are not counted: the user has the secret.
+func (s *Service) ConfirmTOTP(ctx context.Context, actor identity.Principal, code string) error {
+	if err := s.Policy.RequireEnabled(); err != nil {
 		return err
 	}
 	if err := actor.RequirePasskey(); err != nil {
@@ -34,9 +23,9 @@ func (c *ConfirmTOTP) Execute(ctx context.Context, actor identity.Principal, cod
 	if err != nil {
 		return err
 	}
-	now := c.Clock.Now()
+	now := s.Clock.Now()
 	var pending []byte
-	err = c.Store.View(ctx, func(tx ports.Tx) error {
+	err = s.Store.View(ctx, func(tx ports.Tx) error {
 		app, err := tx.TOTPs.Get(ctx, actor.User.ID())
 		if err != nil {
 			return err
@@ -47,15 +36,15 @@ func (c *ConfirmTOTP) Execute(ctx context.Context, actor identity.Principal, cod
 	if err != nil {
 		return err
 	}
-	secret, err := c.Sealer.Open(pending, additionalData(actor.User.ID()))
-	if err != nil { // begun under a secret that was taken away since: to be set up anew
+	secret, err := s.Sealer.Open(pending, additionalData(actor.User.ID()))
+	if err != nil { // encrypted under a secret that was removed since
 		return fmt.Errorf("%w: %w", domain.ErrInvalidCode, err)
 	}
-	step, err := c.Codes.FindStep(domain.NewSecret(string(secret)), typed, now)
+	step, err := s.Codes.FindStep(domain.NewSecret(string(secret)), typed, now)
 	if err != nil {
 		return err
 	}
-	return c.Store.Update(ctx, func(tx ports.Tx) error {
+	return s.Store.Update(ctx, func(tx ports.Tx) error {
 		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err
@@ -67,17 +56,17 @@ func (c *ConfirmTOTP) Execute(ctx context.Context, actor identity.Principal, cod
 		if err != nil {
 			return err
 		}
-		if waiting, err := app.PendingSecret(now); err != nil || !bytes.Equal(waiting, pending) {
-			return domain.ErrInvalidCode // set up anew, or confirmed, meanwhile
+		if current, err := app.PendingSecret(now); err != nil || !bytes.Equal(current, pending) {
+			return domain.ErrInvalidCode // replaced or confirmed in the meantime
 		}
 		app.Confirm(step, now)
 		if err := tx.TOTPs.Save(ctx, app); err != nil {
 			return err
 		}
-		// What the former app bought goes with it: its owner may be replacing it because of that.
+		// A grant obtained with the former app is revoked: the app may be replaced because it was compromised.
 		if err := tx.RecoveryGrants.Remove(ctx, actor.User.ID()); err != nil {
 			return err
 		}
-		return c.Audit.Record(ctx, tx, actor.Client, now, domain.EventState{Kind: domain.EventTOTPAdded, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
+		return s.Audit.Record(ctx, tx, actor.Client, now, domain.EventState{Kind: domain.EventTOTPAdded, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
 	})
 }

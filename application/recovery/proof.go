@@ -1,77 +1,64 @@
 package recovery
 
 import (
-	"context"
-
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
 )
 
-// Proof is what somebody says and shows: a code of the app together with the account's name, a backup code, or both.
+// Proof is what a client redeems: a TOTP code with the account's name, a backup code, or both.
 type Proof struct {
-	User       UserRef
-	TOTPCode   string // "" if none was shown
-	BackupCode string // likewise
+	User       domain.UserRef
+	TOTPCode   string // "" for none
+	BackupCode string // "" for none
+	Fields     ProofFields
 }
 
-// UserRef is what an account is called by.
-type UserRef struct {
-	Email domain.Email
-	ID    domain.UserID
-}
+// ProofFields are the names that validation errors use for the members of a Proof.
+type ProofFields struct{ User, TOTPCode, BackupCode string }
 
-func (n UserRef) find(ctx context.Context, tx ports.Tx) (*domain.User, error) {
-	if n.Email != "" {
-		return tx.Users.ByEmail(ctx, n.Email)
-	}
-	return tx.Users.ByID(ctx, n.ID)
-}
+// namesUser reports whether the proof is for a named account. The name that accompanies a backup code alone is ignored: the code
+// identifies its owner.
+func (p Proof) namesUser() bool { return p.TOTPCode != "" }
 
-func (n UserRef) String() string {
-	if n.Email != "" {
-		return string(n.Email)
-	}
-	return n.ID.String()
-}
-
-func (c Proof) validate(policy domain.RecoveryPolicy) error {
-	missing := func(field, why string) error { return domain.Invalid(field, "required", why) }
-	var faults []error
-	if c.TOTPCode == "" && c.BackupCode == "" {
-		faults = append(faults, missing("backup_code", "show a backup code, or the account's name and a code of its app"))
+// validate returns an *InvalidInput for a proof that the policy cannot accept.
+func (p Proof) validate(policy domain.RecoveryPolicy) error {
+	var missing []error
+	require := func(field, message string) { missing = append(missing, domain.Invalid(field, "required", message)) }
+	if p.TOTPCode == "" && p.BackupCode == "" {
+		require(p.Fields.BackupCode, "show a backup code, or the account's name and a code of its app")
 	}
 	if policy == domain.RecoveryBoth {
-		if c.TOTPCode == "" {
-			faults = append(faults, missing("totp_code", "here both a code of the app and a backup code are needed"))
+		const both = "here both a code of the app and a backup code are needed"
+		if p.TOTPCode == "" {
+			require(p.Fields.TOTPCode, both)
 		}
-		if c.BackupCode == "" && c.TOTPCode != "" {
-			faults = append(faults, missing("backup_code", "here both a code of the app and a backup code are needed"))
+		if p.BackupCode == "" && p.TOTPCode != "" {
+			require(p.Fields.BackupCode, both)
 		}
 	}
-	if c.TOTPCode != "" && c.User == (UserRef{}) {
-		faults = append(faults, missing("email", "a code of an app goes with the account's e-mail address or user_id"))
+	if p.TOTPCode != "" && p.User == (domain.UserRef{}) {
+		require(p.Fields.User, "a code of an app goes with the account's e-mail address or user_id")
 	}
-	return domain.JoinInvalid(faults...)
+	return domain.JoinInvalid(missing...)
 }
 
-// parsedCodes are those of a claim; zero where none was shown.
+// parsedCodes are the codes of a proof; zero for none.
 type parsedCodes struct {
 	totp   domain.TOTPCode
 	backup domain.BackupCode
 }
 
-// parse returns domain.ErrInvalidCode for a code of the wrong length or alphabet. That is no guess and is not counted: it is right for
-// no account, so the answer depends on nothing but the claim.
-func (c Proof) parse() (typed parsedCodes, err error) {
-	if c.TOTPCode != "" {
-		if typed.totp, err = domain.ParseTOTPCode(c.TOTPCode); err != nil {
+// parse returns domain.ErrInvalidCode for a code of the wrong length or alphabet. Such a code is not counted as a failure: no account
+// accepts it, so the response depends on the request alone.
+func (p Proof) parse() (codes parsedCodes, err error) {
+	if p.TOTPCode != "" {
+		if codes.totp, err = domain.ParseTOTPCode(p.TOTPCode); err != nil {
 			return parsedCodes{}, err
 		}
 	}
-	if c.BackupCode != "" {
-		if typed.backup, err = domain.ParseBackupCode(c.BackupCode); err != nil {
+	if p.BackupCode != "" {
+		if codes.backup, err = domain.ParseBackupCode(p.BackupCode); err != nil {
 			return parsedCodes{}, err
 		}
 	}
-	return typed, nil
+	return codes, nil
 }

@@ -4,23 +4,12 @@ import (
 	"context"
 
 	"github.com/keylodge/keylodge/application/identity"
-	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// SetUpTOTP gives a person a secret for their authenticator app.
-type SetUpTOTP struct {
-	Policy domain.RecoveryPolicy
-	Store  ports.Store
-	Codes  ports.TOTPCodes
-	Sealer ports.Sealer
-	Clock  ports.Clock
-	StepUp domain.StepUpTTL
-}
-
-// Execute returns the secret, which is shown once and counts for nothing until ConfirmTOTP. The app that counts at present
-// goes on counting until then. It fails with domain.ErrRecoveryOff or domain.ErrStepUpRequired.
-func (s *SetUpTOTP) Execute(ctx context.Context, actor identity.Principal) (ports.TOTPKey, error) {
+// SetUpTOTP returns a new secret for an authenticator app, which is shown once and pending until ConfirmTOTP; the present app stays
+// valid until then. It returns domain.ErrStepUpRequired.
+func (s *Service) SetUpTOTP(ctx context.Context, actor identity.Principal) (ports.TOTPKey, error) {
 	now := s.Clock.Now()
 	if err := s.Policy.RequireEnabled(); err != nil {
 		return ports.TOTPKey{}, err

@@ -1,0 +1,52 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// ListUsers returns up to limit users, oldest first, that come after the given one; the zero id starts at the first.
+func (s *Service) ListUsers(ctx context.Context, after domain.UserID, limit int) (users []*domain.User, err error) {
+	err = s.Store.View(ctx, func(tx ports.Tx) error {
+		users, err = tx.Users.List(ctx, after, limit)
+		return err
+	})
+	return users, err
+}
+
+// eachUser calls load in a transaction for every user, a page of users at a time, and apply after each page with what load
+// returned: so that what apply does, such as decryption, holds no transaction open.
+func eachUser[T any](ctx context.Context, store ports.Store, load func(ports.Tx, *domain.User) ([]T, error), apply func(T)) error {
+	const pageSize = 100
+	var last domain.UserID
+	for {
+		var users []*domain.User
+		var loaded []T
+		err := store.View(ctx, func(tx ports.Tx) (err error) {
+			loaded = nil
+			if users, err = tx.Users.List(ctx, last, pageSize); err != nil {
+				return err
+			}
+			for _, user := range users {
+				some, err := load(tx, user)
+				if err != nil {
+					return err
+				}
+				loaded = append(loaded, some...)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, item := range loaded {
+			apply(item)
+		}
+		if len(users) < pageSize {
+			return nil
+		}
+		last = users[len(users)-1].ID()
+	}
+}

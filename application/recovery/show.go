@@ -1,0 +1,32 @@
+package recovery
+
+import (
+	"context"
+	"time"
+
+	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
+)
+
+// Factors are the recovery factors of an account.
+type Factors struct {
+	TOTP             *domain.TOTP
+	CodesLeft        int
+	CodesGeneratedAt time.Time // zero if no backup codes were generated
+}
+
+// Show returns the user's recovery factors.
+func (s *Service) Show(ctx context.Context, actor identity.Principal) (factors Factors, err error) {
+	if err := s.Policy.RequireEnabled(); err != nil {
+		return Factors{}, err
+	}
+	err = s.Store.View(ctx, func(tx ports.Tx) error {
+		if factors.TOTP, err = tx.TOTPs.Get(ctx, actor.User.ID()); err != nil {
+			return err
+		}
+		factors.CodesLeft, factors.CodesGeneratedAt, err = tx.BackupCodes.Count(ctx, actor.User.ID())
+		return err
+	})
+	return factors, err
+}
