@@ -69,7 +69,7 @@ func inspect(t *testing.T, s *server, driver, source, tables string) *inspectedS
 }
 
 // countRows returns how many rows each table has. Events are left out: what they say of a refusal is asked by eventsBecause. So are
-// duties, which the server's own jobs write when their time comes.
+// job_leases, which the server's own jobs write when their time comes.
 func (e *inspectedServer) countRows(t *testing.T) map[string]int {
 	t.Helper()
 	names, err := e.db.QueryContext(t.Context(), e.tableQuery)
@@ -83,7 +83,7 @@ func (e *inspectedServer) countRows(t *testing.T) map[string]int {
 		if err := names.Scan(&name); err != nil {
 			t.Fatal(err)
 		}
-		if name != "events" && name != "duties" {
+		if name != "events" && name != "job_leases" {
 			tables = append(tables, name)
 		}
 	}

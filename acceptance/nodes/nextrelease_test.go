@@ -28,9 +28,9 @@ const (
 		ALTER TABLE sessions ADD COLUMN journeys bigint NOT NULL DEFAULT 0;
 		ALTER TABLE webauthn_challenges ADD COLUMN remark text;
 		CREATE TABLE badges (user_id uuid NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE);
-		CREATE INDEX users_by_title ON users (title ASC);`
+		CREATE INDEX users_title_idx ON users (title ASC);`
 	downMigration = `
-		DROP INDEX users_by_title;
+		DROP INDEX users_title_idx;
 		DROP TABLE badges;
 		ALTER TABLE webauthn_challenges DROP COLUMN remark;
 		ALTER TABLE sessions DROP COLUMN journeys;
@@ -46,11 +46,11 @@ var buildNextRelease = sync.OnceValues(func() (string, error) {
 	const users = "db/postgresdb/users.sql.go"
 	file := fmt.Sprintf("migrations/postgres/%04d_titles", next)
 	writes := sequence(
-		replacing("    disabled_at, created_at\n) VALUES ($1,", "    disabled_at, created_at, title\n) VALUES ($1,"),
+		replacing(" display_name, disabled_at, created_at\n) VALUES ($1,", " display_name, disabled_at, created_at, title\n) VALUES ($1,"),
 		replacing("$10, $11)\nON CONFLICT (email)", "$10, $11, '"+title+"')\nON CONFLICT (email)"),
 	)
-	reads := replacing("display_name, created_at, disabled_at, claimed_email, claim_code, claim_failures, claim_expires_at FROM users WHERE id = $1",
-		"COALESCE(title, '') || display_name AS display_name, created_at, disabled_at, claimed_email, claim_code, claim_failures, claim_expires_at FROM users WHERE id = $1")
+	reads := replacing("display_name, disabled_at, created_at FROM users WHERE id = $1",
+		"COALESCE(title, '') || display_name AS display_name, disabled_at, created_at FROM users WHERE id = $1")
 	return build("next", edits{
 		file + ".up.sql":   newFile(upMigration),
 		file + ".down.sql": newFile(downMigration),

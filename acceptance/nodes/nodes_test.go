@@ -182,7 +182,7 @@ func TestCluster_OneNodeDeletesExpired(t *testing.T) {
 	for _, n := range c.nodes {
 		c.kill(n)
 	}
-	requireNoError(t, c.exec(t, "UPDATE webauthn_challenges SET created_at = created_at - interval '1 day', expires_at = expires_at - interval '1 day'; DELETE FROM duties"))
+	requireNoError(t, c.exec(t, "UPDATE webauthn_challenges SET created_at = created_at - interval '1 day', expires_at = expires_at - interval '1 day'; DELETE FROM job_leases"))
 	for _, n := range c.nodes {
 		n.log = &logRecorder{}
 		c.run(n)
@@ -201,7 +201,7 @@ func TestCluster_OneNodeDeletesExpired(t *testing.T) {
 		return left == 0 && deletions > 0
 	})
 	var leases int
-	requireNoError(t, c.query(t, "SELECT count(*) FROM duties", &leases))
+	requireNoError(t, c.query(t, "SELECT count(*) FROM job_leases", &leases))
 	if left != 0 || deletions != 1 || leases != 1 {
 		t.Errorf("%d challenges are left, %d nodes have logged a deletion, %d leases", left, deletions, leases)
 	}

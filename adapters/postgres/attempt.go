@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/keylodge/keylodge/adapters/sqlstore"
+	"github.com/keylodge/keylodge/db/column"
 	"github.com/keylodge/keylodge/db/postgresdb"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -88,21 +90,7 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 }
 
 func (a *attempt) collections() ports.Tx {
-	queries := postgresdb.New(a)
-	return ports.Tx{
-		Users:          users{queries},
-		Credentials:    credentials{queries},
-		Challenges:     challenges{queries},
-		Sessions:       sessions{queries},
-		Events:         events{queries},
-		SigningKeys:    signingKeys{queries},
-		TOTPs:          totps{queries},
-		BackupCodes:    backupCodes{queries},
-		RecoveryGrants: recoveryGrants{queries},
-		Lockouts:       lockouts{queries},
-		OutboxEmails:   outboxEmails{queries},
-		Leases:         leases{queries},
-	}
+	return sqlstore.New(queries{postgresdb.New(a)}, wrap)
 }
 
 // commit returns an error that is a conflict or a connection lost before, or one that leaves open whether anything was kept: a connection may be lost
@@ -165,21 +153,23 @@ func (a *attempt) recordError(ctx context.Context, err error) error {
 	return err
 }
 
+func timestamp(t time.Time) any { return t }
+
 // Exec implements postgresdb.DBTX.
 func (a *attempt) Exec(ctx context.Context, statement string, arguments ...any) (pgconn.CommandTag, error) {
-	tag, err := a.tx.Exec(ctx, statement, arguments...)
+	tag, err := a.tx.Exec(ctx, statement, column.Arguments(arguments, timestamp)...)
 	return tag, a.recordError(ctx, err)
 }
 
 // Query implements postgresdb.DBTX.
 func (a *attempt) Query(ctx context.Context, statement string, arguments ...any) (pgx.Rows, error) {
-	rows, err := a.tx.Query(ctx, statement, arguments...)
+	rows, err := a.tx.Query(ctx, statement, column.Arguments(arguments, timestamp)...)
 	return observedRows{rows, a, ctx}, a.recordError(ctx, err)
 }
 
 // QueryRow implements postgresdb.DBTX.
 func (a *attempt) QueryRow(ctx context.Context, statement string, arguments ...any) pgx.Row {
-	return observedRow{a.tx.QueryRow(ctx, statement, arguments...), a, ctx}
+	return observedRow{a.tx.QueryRow(ctx, statement, column.Arguments(arguments, timestamp)...), a, ctx}
 }
 
 // observedRows and observedRow hand on what a query found, and its attempt hears of the error at their end.

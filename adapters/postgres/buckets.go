@@ -20,17 +20,17 @@ func (s *Store) Buckets() ports.Buckets { return Buckets{s} }
 
 // Take implements ports.Buckets.
 func (b Buckets) Take(ctx context.Context, from ...domain.Bucket) ([]domain.BucketState, error) {
-	var asked postgresdb.TakeTokensParams
+	var query postgresdb.TakeTokensParams
 	levels := make([]domain.BucketState, len(from))
 	for i, bucket := range from {
-		asked.Subjects = append(asked.Subjects, bucket.Subject[:])
-		asked.Paces = append(asked.Paces, bucket.Limit.Interval().Microseconds())
-		asked.Fillings = append(asked.Fillings, bucket.Limit.FillTime().Microseconds())
+		query.Subjects = append(query.Subjects, bucket.Subject[:])
+		query.Intervals = append(query.Intervals, bucket.Limit.Interval().Microseconds())
+		query.FillTimes = append(query.FillTimes, bucket.Limit.FillTime().Microseconds())
 		// Of a bucket that somebody else has just made and emptied nothing comes back.
 		levels[i] = bucket.Limit.BucketState(bucket.Limit.FillTime(), false)
 	}
 	err := b.autocommit(ctx, "counting a call", func(queries *postgresdb.Queries) error {
-		rows, err := queries.TakeTokens(ctx, asked)
+		rows, err := queries.TakeTokens(ctx, query)
 		for _, row := range rows {
 			for i, bucket := range from {
 				if string(row.Subject) == string(bucket.Subject[:]) {
@@ -53,7 +53,7 @@ const deleteBatch = 1000
 func (b Buckets) DeleteExpired(ctx context.Context) error {
 	for swept := int64(deleteBatch); swept == deleteBatch; {
 		err := b.autocommit(ctx, "sweeping counts", func(queries *postgresdb.Queries) (err error) {
-			swept, err = queries.SweepBuckets(ctx, deleteBatch)
+			swept, err = queries.DeleteExpiredBuckets(ctx, deleteBatch)
 			return err
 		})
 		if err != nil {

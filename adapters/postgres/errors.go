@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/keylodge/keylodge/domain"
@@ -104,14 +103,6 @@ func wrap(doing string, err error) error {
 		return fmt.Errorf("%s: %w: %w", doing, domain.ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// wrapNotFound is fault for queries that may find nothing, which is the error absent.
-func wrapNotFound(doing string, err, absent error) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return absent
-	}
-	return wrap(doing, err)
 }
 
 // isOutage reports whether the cause is outside. What keeps a connection from being made always is, and so is what ends one.

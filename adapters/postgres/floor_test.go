@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
-	"github.com/keylodge/keylodge/migrations"
 )
 
 // Whether the schema of a newer release may be served on is what that one says, in schema_floor.
@@ -73,7 +72,7 @@ func TestStore_NewerCompatibleSchema(t *testing.T) {
 	wantChallenges(t, s, 1)
 	d := NewDatabase(url)
 	status, err := d.Status(t.Context())
-	if last := status[len(status)-1]; err != nil || len(status) != len(rowsByVersion)+1 || !last.Newer || !last.Applied || last.Version != 9999 {
+	if last := status[len(status)-1]; err != nil || len(status) != 2 || !last.Newer || !last.Applied || last.Version != 9999 {
 		t.Errorf("%+v, %v", status, err)
 	}
 	if applied, err := d.Up(t.Context()); err != nil || len(applied) != 0 {
@@ -89,7 +88,7 @@ func TestStore_NewerCompatibleSchema(t *testing.T) {
 // The rule of migrations.go: whoever takes something away says so, and never locks out the release before.
 func TestMigrations_RaiseSchemaFloor(t *testing.T) {
 	db := newDatabase(t)
-	if faults := floorViolations(t, db, migrations.Postgres()); len(faults) > 0 {
+	if faults := floorViolations(t, db, schemaFiles); len(faults) > 0 {
 		t.Error(faults)
 	}
 	known := []string{"CREATE TABLE a (n bigint, m bigint)", "CREATE TABLE schema_floor (version bigint); INSERT INTO schema_floor VALUES (2)", "CREATE TABLE b (n bigint)"}

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/keylodge/keylodge/db/column"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -254,10 +255,10 @@ const (
 
 // checkTimes looks for what other servers have written, or left undone.
 func (i *checks) checkTimes(ctx context.Context) {
-	if i.schema < 2 { // which brought events
+	if i.schema == 0 {
 		return
 	}
-	var latest *time.Time
+	var latest column.Time
 	var left int
 	err := i.conn.QueryRow(ctx, "SELECT (SELECT max(at) FROM events), (SELECT count(*) FROM webauthn_challenges WHERE expires_at < $1)",
 		i.now.Add(-cleanupOverdue)).Scan(&latest, &left)
@@ -265,7 +266,7 @@ func (i *checks) checkTimes(ctx context.Context) {
 		i.queryFailed("jobs", err)
 		return
 	}
-	if ahead := optionalTime(latest).Sub(i.now); latest != nil && ahead > clockTolerance {
+	if ahead := latest.Sub(i.now); !latest.IsZero() && ahead > clockTolerance {
 		i.AddWarning("events", fmt.Sprintf("the newest event is %s in the future, so a server's clock was ahead when it wrote it", ahead.Round(time.Second)),
 			"set the clocks of all servers, and keep them set (NTP)")
 	} else {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestInspect_ReportsProblems(t *testing.T) {
+	useTestMigrations(t)
 	for name, c := range map[string]struct {
 		ruin  string // statements
 		apart time.Duration
@@ -29,7 +30,7 @@ func TestInspect_ReportsProblems(t *testing.T) {
 		"of a newer release":     {ruin: setIncompatibleVersion, check: "database.schema", state: ports.CheckError, says: "start that one"},
 		"of the next release":    {ruin: setNewerVersion, check: "database.schema", state: ports.CheckWarning, says: "go on with the upgrade"},
 		"of somebody else":       {ruin: "DROP TABLE passkeys CASCADE", check: "database.schema", state: ports.CheckError, says: "not a database of Keylodge"},
-		"of an earlier release":  {ruin: "UPDATE schema_migrations SET version = 5", check: "database.schema", state: ports.CheckWarning, says: "keylodge migrate up"},
+		"of an earlier release":  {ruin: "UPDATE schema_migrations SET version = 2", check: "database.schema", state: ports.CheckWarning, says: "keylodge migrate up"},
 		"it may only be read":    {as: withParameter("default_transaction_read_only=on"), check: "database.writable", state: ports.CheckError, says: "name the primary"},
 		"the user may do little": {ruin: createClerk + "GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk", as: asClerk, check: "database.writable", state: ports.CheckError, says: `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "clerk"`},
 		"the user may do enough": {ruin: createClerk + "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clerk", as: asClerk},
@@ -63,11 +64,11 @@ func TestInspect_ReportsProblems(t *testing.T) {
 }
 
 func insertEvent(at string) string {
-	return "INSERT INTO events (id, kind, at, party) VALUES (gen_random_uuid(), 'signed_in', " + at + ", 'user')"
+	return "INSERT INTO events (id, kind, at, actor) VALUES (gen_random_uuid(), 'signed_in', " + at + ", 'user')"
 }
 
 func insertChallenge(ended string) string {
-	return `INSERT INTO webauthn_challenges (id, purpose, ceremony, created_at, expires_at) VALUES (gen_random_uuid(), 'login', '\x01', now(), ` + ended + ")"
+	return `INSERT INTO webauthn_challenges (id, purpose, ceremony_state, created_at, expires_at) VALUES (gen_random_uuid(), 'login', '\x01', now(), ` + ended + ")"
 }
 
 const createClerk = `DO $$ BEGIN CREATE ROLE clerk LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$; ALTER ROLE clerk CONNECTION LIMIT -1; `

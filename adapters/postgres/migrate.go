@@ -13,6 +13,8 @@ import (
 	"github.com/golang-migrate/migrate/v4/database"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/keylodge/keylodge/migrations"
 )
 
 // How long an upgrade waits: for somebody else's; for a table that others use, with all who come for it after it; and how
@@ -23,6 +25,9 @@ const (
 	upgradeRetryInterval  = time.Second
 	upgradeTimeout        = 10 * time.Minute
 )
+
+// schemaFiles are the migrations of this program. Tests replace them.
+var schemaFiles = migrations.Postgres()
 
 // upgrade brings the schema to the newest of the given migrations. One that is there already is not touched, which takes
 // no right to change it, nor is one of a newer release: that one's version is returned if it may be served on, and 0 otherwise.

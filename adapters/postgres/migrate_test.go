@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -110,6 +111,7 @@ func TestOpen_CurrentSchemaNeedsNoDDLPrivilege(t *testing.T) {
 }
 
 func TestMigrations_DownAndUp(t *testing.T) {
+	useTestMigrations(t)
 	db := newDatabase(t)
 	m := migrator(t, db)
 	contents := []string{contentsOf(t, db)}
@@ -127,7 +129,7 @@ func TestMigrations_DownAndUp(t *testing.T) {
 		contents = append(contents, contentsOf(t, db))
 	}
 	if err := m.Steps(1); !errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("one more step: got error %v; want none to be left, or say in releases what the last one holds", err)
+		t.Fatalf("one more step: got error %v; want none to be left; add the rows of a new migration to rowsByVersion", err)
 	}
 	for version := len(rowsByVersion) - 1; version >= 0; version-- {
 		if err := m.Steps(-1); err != nil {
@@ -150,12 +152,13 @@ func TestMigrations_DownAndUp(t *testing.T) {
 }
 
 func TestOpen_KeepsFirstReleaseData(t *testing.T) {
+	useTestMigrations(t)
 	url := postgresserver.EmptyDatabase(t)
 	db := connect(t, url)
 	if err := migrator(t, db).Migrate(1); err != nil {
 		t.Fatal(err)
 	}
-	if err := exec(t.Context(), db, rowsByVersion[0]); err != nil {
+	if err := exec(t.Context(), db, initialRows); err != nil {
 		t.Fatal(err)
 	}
 	if err := openAt(t, url).View(t.Context(), func(tx ports.Tx) error {
@@ -169,8 +172,11 @@ func TestOpen_KeepsFirstReleaseData(t *testing.T) {
 		if err != nil || len(keys) != 1 {
 			t.Errorf("%d passkeys, error %v; want 1", len(keys), err)
 		}
-		if err := user.RequireEnabled(); err != nil {
-			t.Errorf("the user: %v", err)
+		if err := user.RequireEnabled(); !errors.Is(err, domain.ErrUserDisabled) {
+			t.Errorf("the user: got error %v, want it disabled", err)
+		}
+		if pending := user.PendingEmail(); pending != "countess@example.org" {
+			t.Errorf("the pending e-mail is %q", pending)
 		}
 		if session.Transport() != domain.TransportCookie {
 			t.Errorf("the session's transport is %q, want a browser's", session.Transport())
@@ -181,76 +187,87 @@ func TestOpen_KeepsFirstReleaseData(t *testing.T) {
 	}
 }
 
-// rowsByVersion are what an installation may hold at each version, beside what it held at those before.
+// rowsByVersion are the rows that each version of the test migrations adds: the first entry fills version 1, which is the schema
+// of this release.
 var rowsByVersion = []string{
-	`INSERT INTO users (id, user_handle, email, email_verified_at, display_name, created_at)
-	VALUES ('019a0000-0000-7000-0000-000000000001', '\x01', 'ada@example.org', '2026-03-01', 'Ada', '2026-03-01');
+	`INSERT INTO users (id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures,
+		pending_email_expires_at, display_name, disabled_at, created_at)
+	VALUES ('019a0000-0000-7000-0000-000000000001', '\x01', 'ada@example.org', '2026-03-01', 'countess@example.org', decode(repeat('00', 32), 'hex'), 1, '2026-03-02', 'Ada', '2026-03-03', '2026-03-01');
 	INSERT INTO passkeys (credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports,
 		flags, sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data,
 		client_data_json, extensions, created_at, last_used_at)
-	VALUES ('\xff', '019a0000-0000-7000-0000-000000000001', '', 'active', 'example.org', '\x01', -7, decode(repeat('00', 16), 'hex'), '', '{usb}',
+	VALUES ('\xff', '019a0000-0000-7000-0000-000000000001', '', 'active', 'example.org', '\x01', -7, decode(repeat('00', 16), 'hex'), '', '["usb"]',
 		5, 1, false, 'none', 'none', '\x01', '\x01', '\x01', '{}', '2026-03-01', '2026-03-02');
-	INSERT INTO sessions (id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip,
-		created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at)
-	VALUES ('019a0000-0000-7000-0000-000000000002', '019a0000-0000-7000-0000-000000000001', '\xff', decode(repeat('00', 32), 'hex'), 'passkey',
-		'{hwk}', '', '', '', '2026-03-01', '2026-03-01', '2026-03-01', '2026-03-02', '2026-03-03', '2026-03-02');
-	INSERT INTO webauthn_challenges (id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email,
-		applicant_display_name, created_at, expires_at)
-	VALUES ('019a0000-0000-7000-0000-000000000003', 'signup', decode(repeat('00', 32), 'hex'), '\x01', '019a0000-0000-7000-0000-000000000004',
-		'\x02', 'ben@example.org', '', '2026-03-01', '2026-03-02')`,
-
-	`UPDATE users SET disabled_at = '2026-03-03';
 	INSERT INTO sessions (id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance,
-		amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at)
-	VALUES ('019a0000-0000-7000-0000-000000000005', '019a0000-0000-7000-0000-000000000001', '\xff', 'bearer',
-		'thirty-two bytes of a new digest'::bytea, decode(repeat('00', 32), 'hex'), '2026-03-02', 'passkey', '{}', '', '', '', '2026-03-01', '2026-03-01', '2026-03-01', '2026-03-02', '2026-03-03');
-	INSERT INTO webauthn_challenges (id, purpose, session_id, ceremony, created_at, expires_at)
-	VALUES ('019a0000-0000-7000-0000-000000000006', 'step-up', '019a0000-0000-7000-0000-000000000002', '\x01', '2026-03-01', '2026-03-02'),
-		('019a0000-0000-7000-0000-000000000007', 'step-up', '019a0000-0000-7000-0000-000000000005', '\x01', '2026-03-01', '2026-03-02');
-	INSERT INTO events (id, kind, at, party, user_id, session_id)
-	VALUES ('019a0000-0000-7000-0000-000000000008', 'signed_in', '2026-03-01', 'user', '019a0000-0000-7000-0000-000000000001',
-		'019a0000-0000-7000-0000-000000000005');
-	INSERT INTO events (id, kind, at, party) VALUES ('019a0000-0000-7000-0000-000000000009', 'signed_out', '2026-03-01', 'user');
-	INSERT INTO signing_keys (id, algorithm, sealed, created_at, signs_from) VALUES ('kid', 'ES256', '\x01', '2026-03-01', '2026-03-01')`,
-
-	`INSERT INTO totps (user_id, secret, confirmed_at, step, pending, pending_at)
+		amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at)
+	VALUES ('019a0000-0000-7000-0000-000000000002', '019a0000-0000-7000-0000-000000000001', '\xff', 'cookie', decode(repeat('00', 32), 'hex'), NULL, NULL, 'passkey', '["hwk"]', '', '', '', '2026-03-01', '2026-03-01', '2026-03-01', '2026-03-02', '2026-03-03', '2026-03-02'),
+		('019a0000-0000-7000-0000-000000000005', '019a0000-0000-7000-0000-000000000001', '\xff', 'bearer', 'thirty-two bytes of a new digest'::bytea, decode(repeat('00', 32), 'hex'), '2026-03-02', 'passkey', '[]', '',
+			'', '', '2026-03-01', '2026-03-01', '2026-03-01', '2026-03-02', '2026-03-03', NULL),
+		('019a0000-0000-7000-0000-00000000000a', '019a0000-0000-7000-0000-000000000001', '\xff', 'cookie', 'the digest of a recovery session'::bytea, NULL, NULL, 'recovery', '["otp"]', '',
+			'', '', '2026-03-01', '2026-03-01', '2026-03-01', '2026-03-02', '2026-03-03', NULL);
+	INSERT INTO totps (user_id, secret, confirmed_at, last_step, pending_secret, pending_at)
 	VALUES ('019a0000-0000-7000-0000-000000000001', '\x01', '2026-03-01', 2, '\x02', '2026-03-03');
-	INSERT INTO backup_code_sets (user_id, made_at) VALUES ('019a0000-0000-7000-0000-000000000001', '2026-03-01');
+	INSERT INTO backup_code_sets (user_id, created_at) VALUES ('019a0000-0000-7000-0000-000000000001', '2026-03-01');
 	INSERT INTO backup_codes (digest, user_id) VALUES (decode(repeat('00', 32), 'hex'), '019a0000-0000-7000-0000-000000000001');
-	INSERT INTO recovery_grants (user_id, token_digest, nonce, code_digest, factors, created_at, expires_at)
-	VALUES ('019a0000-0000-7000-0000-000000000001', decode(repeat('00', 32), 'hex'), '\x01', decode(repeat('00', 32), 'hex'), '{backup_code}', '2026-03-01', '2026-03-02');
+	INSERT INTO recovery_grants (user_id, token_digest, nonce, backup_code_digest, factors, created_at, expires_at)
+	VALUES ('019a0000-0000-7000-0000-000000000001', decode(repeat('00', 32), 'hex'), '\x01', decode(repeat('00', 32), 'hex'), '["backup_code"]', '2026-03-01', '2026-03-02');
 	INSERT INTO recovery_lockouts (subject, failures, locked_until, updated_at) VALUES (decode(repeat('00', 32), 'hex'), 5, '2026-03-02', '2026-03-01');
-	INSERT INTO sessions (id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip,
-		created_at, auth_time, last_seen_at, idle_ends_at, expires_at)
-	VALUES ('019a0000-0000-7000-0000-00000000000a', '019a0000-0000-7000-0000-000000000001', '\xff',
-		'the digest of a recovery session'::bytea, 'recovery', '{otp}', '', '', '', '2026-03-01', '2026-03-01', '2026-03-01', '2026-03-02', '2026-03-03');
-	INSERT INTO webauthn_challenges (id, purpose, session_id, recovery_grant, ceremony, created_at, expires_at)
-	VALUES ('019a0000-0000-7000-0000-00000000000b', 'recovery', NULL, decode(repeat('00', 32), 'hex'), '\x01', '2026-03-01', '2026-03-02'),
-		('019a0000-0000-7000-0000-00000000000c', 'step-up', '019a0000-0000-7000-0000-00000000000a', NULL, '\x01', '2026-03-01', '2026-03-02')`,
-
-	`UPDATE users SET claimed_email = 'countess@example.org', claim_code = decode(repeat('00', 32), 'hex'), claim_failures = 1, claim_expires_at = '2026-04-02';
-	INSERT INTO messages (id, user_id, recipient, kind, happened_at, party, passkey_name, device_name, ip, code, attempts,
+	INSERT INTO webauthn_challenges (id, purpose, binding, ceremony_state, pending_user_id, pending_user_handle, pending_email,
+		created_at, expires_at)
+	VALUES ('019a0000-0000-7000-0000-000000000003', 'signup', decode(repeat('00', 32), 'hex'), '\x01', '019a0000-0000-7000-0000-000000000004', '\x02', 'ben@example.org', '2026-03-01', '2026-03-02');
+	INSERT INTO webauthn_challenges (id, purpose, session_id, recovery_grant, ceremony_state, created_at, expires_at)
+	VALUES ('019a0000-0000-7000-0000-000000000006', 'step-up', '019a0000-0000-7000-0000-000000000002', NULL, '\x01', '2026-03-01', '2026-03-02'),
+		('019a0000-0000-7000-0000-000000000007', 'step-up', '019a0000-0000-7000-0000-000000000005', NULL, '\x01', '2026-03-01', '2026-03-02'),
+		('019a0000-0000-7000-0000-00000000000b', 'recovery', NULL, decode(repeat('00', 32), 'hex'), '\x01', '2026-03-01', '2026-03-02'),
+		('019a0000-0000-7000-0000-00000000000c', 'step-up', '019a0000-0000-7000-0000-00000000000a', NULL, '\x01', '2026-03-01', '2026-03-02');
+	INSERT INTO events (id, kind, at, actor, user_id, session_id) VALUES ('019a0000-0000-7000-0000-000000000008', 'signed_in', '2026-03-01', 'user', '019a0000-0000-7000-0000-000000000001', '019a0000-0000-7000-0000-000000000005');
+	INSERT INTO events (id, kind, at, actor) VALUES ('019a0000-0000-7000-0000-000000000009', 'signed_out', '2026-03-01', 'user');
+	INSERT INTO signing_keys (id, algorithm, encrypted_key, created_at, signs_from) VALUES ('kid', 'ES256', '\x01', '2026-03-01', '2026-03-01');
+	INSERT INTO outbox_emails (id, user_id, recipient, kind, happened_at, actor, passkey_name, device_name, ip, code, attempts,
 		due_at, expires_at)
-	VALUES ('019a0000-0000-7000-0000-00000000000d', '019a0000-0000-7000-0000-000000000001', 'countess@example.org',
-			'email_code', '2026-04-01', NULL, NULL, NULL, NULL, '\x01', 0, '2026-04-01', '2026-04-02'),
-		('019a0000-0000-7000-0000-00000000000e', '019a0000-0000-7000-0000-000000000001', 'ada@example.org',
-			'passkey_removed', '2026-04-01', 'operator', 'Phone', 'Firefox', '192.0.2.1', NULL, 1, '2026-04-01', '2026-04-02'),
-		('019a0000-0000-7000-0000-00000000000f', NULL, 'cem@example.org', 'account_deleted', '2026-04-01', 'user', NULL, NULL,
-			NULL, NULL, 0, '2026-04-01', '2026-04-02')`,
+	VALUES ('019a0000-0000-7000-0000-00000000000d', '019a0000-0000-7000-0000-000000000001', 'countess@example.org', 'email_code', '2026-03-01', NULL, NULL, NULL, NULL, '\x01', 0, '2026-03-01', '2026-03-02'),
+		('019a0000-0000-7000-0000-00000000000e', '019a0000-0000-7000-0000-000000000001', 'ada@example.org', 'passkey_removed', '2026-03-01', 'operator', 'Phone', 'Firefox', '192.0.2.1', NULL, 1, '2026-03-01', '2026-03-02'),
+		('019a0000-0000-7000-0000-00000000000f', NULL, 'cem@example.org', 'account_deleted', '2026-03-01', 'user', NULL, NULL, NULL, NULL, 0, '2026-03-01', '2026-03-02');
+	INSERT INTO job_leases (name, due_at) VALUES ('sweep', '2026-03-01');
+	INSERT INTO rate_buckets (subject, interval_us, fill_time_us, full_at) VALUES (decode(repeat('00', 16), 'hex'), 1, 1, '2026-05-01')`,
 
-	`INSERT INTO duties (name, due_at) VALUES ('sweep', '2026-05-01')`,
+	`INSERT INTO labels (id, user_id, text) VALUES (1, '019a0000-0000-7000-0000-000000000001', 'first'), (2, '019a0000-0000-7000-0000-000000000001', 'second');
+	INSERT INTO webauthn_challenges (id, purpose, ceremony_state, label_id, created_at, expires_at)
+	VALUES ('019a0000-0000-7000-0000-000000000010', 'login', '\x01', 1, '2026-03-01', '2026-03-02')`,
 
-	``, // an index, and nothing that was not there before
+	`UPDATE users SET title = 'Countess'`,
 
-	`INSERT INTO rate_buckets (subject, pace, filling, full_at) VALUES (decode(repeat('00', 16), 'hex'), 1, 1, '2026-05-01')`,
+	``, // drops an empty table
+}
 
-	``, // what is there of the schema itself
+var initialRows = rowsByVersion[0]
+
+// useTestMigrations makes the adapter use the migrations of testdata, after that of this release, until the test ends.
+func useTestMigrations(t *testing.T) {
+	t.Helper()
+	all := fstest.MapFS{}
+	for _, folder := range []fs.FS{migrations.Postgres(), os.DirFS("testdata/migrations")} {
+		files, err := fs.Glob(folder, "*.sql")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%d migrations, error %v", len(files), err)
+		}
+		for _, file := range files {
+			text, err := fs.ReadFile(folder, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[file] = &fstest.MapFile{Data: text}
+		}
+	}
+	released := schemaFiles
+	schemaFiles = all
+	t.Cleanup(func() { schemaFiles = released })
 }
 
 // migrator steps through the migrations one by one.
 func migrator(t *testing.T, db *pgx.Conn) *migrate.Migrate {
 	t.Helper()
-	files, err := iofs.New(migrations.Postgres(), ".")
+	files, err := iofs.New(schemaFiles, ".")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/migrations"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -53,7 +52,7 @@ func (d *Database) Up(ctx context.Context) ([]ports.Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := upgrade(ctx, config.ConnConfig, migrations.Postgres()); err != nil {
+	if _, err := upgrade(ctx, config.ConnConfig, schemaFiles); err != nil {
 		return nil, wrapOpen(config.ConnConfig, err)
 	}
 	return slices.DeleteFunc(before, func(m ports.Migration) bool { return m.Applied }), nil
@@ -114,7 +113,7 @@ func (d *Database) down(ctx context.Context, verdict error) (loss ports.DataLoss
 		}
 		return verdict
 	}
-	if err := withMigrations(driver, migrations.Postgres(), func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
+	if err := withMigrations(driver, schemaFiles, func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
 		return loss, wrap(fmt.Sprintf("taking migration %d back; nothing was changed", newest.Version), err)
 	}
 	return loss, nil
@@ -179,7 +178,7 @@ func (d *migrationDriver) requireNoOtherConnections(grace time.Duration) error {
 
 // allMigrations are those of this program, the first one first.
 func allMigrations() ([]ports.Migration, error) {
-	files, err := fs.Glob(migrations.Postgres(), "*.up.sql")
+	files, err := fs.Glob(schemaFiles, "*.up.sql")
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/migrations"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -51,7 +50,7 @@ func open(ctx context.Context, config *pgxpool.Config) (*Store, error) {
 	if err != nil {
 		return nil, wrapOpen(config.ConnConfig, err)
 	}
-	newer, err := upgrade(ctx, config.ConnConfig, migrations.Postgres())
+	newer, err := upgrade(ctx, config.ConnConfig, schemaFiles)
 	if err != nil {
 		return nil, wrapOpen(config.ConnConfig, err)
 	}

@@ -8,20 +8,20 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Whoever forgets what Remove does, in a statement here or by hand, is stopped by the schema.
+// The schema rejects a statement that deletes a user without the steps of Remove.
 func TestSchema_RequiresAnonymisedEvents(t *testing.T) {
 	s, _ := openFilled(t)
 	for name, statement := range map[string]string{
-		"a user before their events":   "DELETE FROM users",
-		"the name before what it told": "UPDATE events SET user_id = NULL",
+		"a user before the events are anonymized": "DELETE FROM users",
+		"the user of an event before its details": "UPDATE events SET user_id = NULL",
 	} {
 		if _, err := s.pool.Exec(t.Context(), statement); err == nil {
-			t.Errorf("%s: it could be removed", name)
+			t.Errorf("%s: it was accepted", name)
 		}
 	}
 }
 
-// A table or column that a migration adds is looked through as well, since releases has to fill it.
+// New tables and columns are searched as well, because initialRows must fill them.
 func TestUsersRemove_LeavesNoRows(t *testing.T) {
 	s, url := openFilled(t)
 	db := connect(t, url)
@@ -29,7 +29,7 @@ func TestUsersRemove_LeavesNoRows(t *testing.T) {
 	traces := append(queryColumn(t, db, "SELECT id::text FROM sessions"), ada, "ada@example.org")
 	for _, trace := range traces {
 		if !strings.Contains(contentsOf(t, db), trace) {
-			t.Fatalf("%s is not there to begin with", trace)
+			t.Fatalf("%s is missing before the test", trace)
 		}
 	}
 	if err := s.Update(t.Context(), func(tx ports.Tx) error {
@@ -47,20 +47,18 @@ func TestUsersRemove_LeavesNoRows(t *testing.T) {
 			t.Errorf("%s is still in:\n%s", trace, left)
 		}
 	}
-	if n := queryColumn(t, db, "SELECT count(*)::text FROM webauthn_challenges WHERE applicant_user_id IS NULL"); n[0] != "0" {
+	if n := queryColumn(t, db, "SELECT count(*)::text FROM webauthn_challenges WHERE pending_user_id IS NULL"); n[0] != "0" {
 		t.Errorf("%s challenges of the removed user are left", n[0])
 	}
 }
 
-// openFilled opens a database with what an installation may hold.
+// openFilled opens a database with rows in all tables.
 func openFilled(t *testing.T) (*Store, string) {
 	t.Helper()
 	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	s, db := openAt(t, url), connect(t, url)
-	for _, rows := range rowsByVersion {
-		if err := exec(t.Context(), db, rows); err != nil {
-			t.Fatal(err)
-		}
+	if err := exec(t.Context(), db, initialRows); err != nil {
+		t.Fatal(err)
 	}
 	return s, url
 }

@@ -5,16 +5,17 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/keylodge/keylodge/adapters/sqlstore"
 	"github.com/keylodge/keylodge/db/sqlitedb"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// connection is one connection to the file for as long as the store is open, every statement prepared on it.
+// connection is one connection to the file, for as long as the store is open.
 type connection struct {
 	conn            *sql.Conn
-	queries         *sqlitedb.Queries
+	statements      *statements
 	tx              ports.Tx
-	truncatePending bool // a user, or what told of one, and what is left of it in the write-ahead log is to be forgotten
+	truncatePending bool // see queries
 }
 
 func connect(db *sql.DB) (*connection, error) {
@@ -22,31 +23,14 @@ func connect(db *sql.DB) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	queries, err := sqlitedb.Prepare(context.Background(), conn)
-	if err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	c := &connection{conn: conn, queries: queries}
-	c.tx = ports.Tx{
-		Users:          users{queries, &c.truncatePending},
-		Credentials:    credentials{queries},
-		Challenges:     challenges{queries},
-		Sessions:       sessions{queries},
-		Events:         events{queries},
-		SigningKeys:    signingKeys{queries},
-		TOTPs:          totps{queries},
-		BackupCodes:    backupCodes{queries},
-		RecoveryGrants: recoveryGrants{queries},
-		Lockouts:       lockouts{queries},
-		Leases:         leases{queries},
-		OutboxEmails:   outboxEmails{queries, &c.truncatePending},
-	}
+	c := &connection{conn: conn, statements: &statements{conn, map[string]*sql.Stmt{}}}
+	c.tx = sqlstore.New(queries{sqlitedb.New(c.statements), &c.truncatePending}, wrap)
 	return c, nil
 }
 
-func (c *connection) close() error { return errors.Join(c.queries.Close(), c.conn.Close()) }
+func (c *connection) close() error { return errors.Join(c.statements.close(), c.conn.Close()) }
 
-// exec runs a statement that takes and returns nothing.
+// exec runs a statement without arguments and result.
 func (c *connection) exec(statement string) error {
 	_, err := c.conn.ExecContext(context.Background(), statement)
 	return err

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -56,12 +55,4 @@ func wrap(doing string, err error) error {
 		return fmt.Errorf("%s: %w; %s", doing, err, c.advice)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// wrapNotFound is fault for queries that may find nothing, which is the error absent.
-func wrapNotFound(doing string, err, absent error) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return absent
-	}
-	return wrap(doing, err)
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/keylodge/keylodge/db/column"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -123,7 +124,7 @@ func (i *checks) checkContents(ctx context.Context, db *maintenanceDB, now time.
 		i.AddOK("database.integrity", fmt.Sprintf("the check found nothing in %s; keylodge doctor --full checks all of it", quickCheckTimeout))
 	}
 	i.checkJournal(ctx, db)
-	if version >= 2 {
+	if version > 0 {
 		i.checkTimes(ctx, db, now)
 	}
 }
@@ -149,7 +150,7 @@ const clockTolerance = time.Minute
 const cleanupOverdue = time.Hour
 
 func (i *checks) checkTimes(ctx context.Context, db *maintenanceDB, now time.Time) {
-	var latest *int64
+	var latest column.Time
 	var left int64
 	err := db.QueryRowContext(ctx, "SELECT (SELECT max(at) FROM events), (SELECT count(*) FROM webauthn_challenges WHERE expires_at < ?)",
 		micros(now.Add(-cleanupOverdue))).Scan(&latest, &left)
@@ -157,7 +158,7 @@ func (i *checks) checkTimes(ctx context.Context, db *maintenanceDB, now time.Tim
 		i.AddError("clock", err.Error(), "restore the newest backup: keylodge restore FILE")
 		return
 	}
-	if ahead := optionalTime(latest).Sub(now); latest != nil && ahead > clockTolerance {
+	if ahead := latest.Sub(now); !latest.IsZero() && ahead > clockTolerance {
 		i.AddError("clock", fmt.Sprintf("the newest event in the database is %s in the future", ahead.Round(time.Second)), "set this machine's clock, and keep it set (NTP)")
 	} else {
 		i.AddOK("clock", "it agrees with what is in the database: "+now.Format(time.RFC3339))

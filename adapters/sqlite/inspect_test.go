@@ -11,6 +11,7 @@ import (
 )
 
 func TestInspect_ReportsProblems(t *testing.T) {
+	useTestMigrations(t)
 	now := time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC)
 	healthy := "DELETE FROM webauthn_challenges"
 	for name, c := range map[string]struct {
@@ -38,7 +39,7 @@ func TestInspect_ReportsProblems(t *testing.T) {
 			execSQL(t, path, "UPDATE events SET at = 2000000000000000")
 		}, "clock", ports.CheckError, "in the future"},
 		"nobody sweeps": {func(t *testing.T, path string) {
-			execSQL(t, path, `INSERT INTO webauthn_challenges (id, purpose, ceremony, created_at, expires_at) VALUES ('019a0000-0000-7000-0000-0000000000ff', 'login', x'01', 1, 2)`)
+			execSQL(t, path, `INSERT INTO webauthn_challenges (id, purpose, ceremony_state, created_at, expires_at) VALUES ('019a0000-0000-7000-0000-0000000000ff', 'login', x'01', 1, 2)`)
 		}, "jobs", ports.CheckWarning, "1 ceremonies"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 
+	"github.com/keylodge/keylodge/db/column"
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/migrations"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -158,26 +158,23 @@ func (c *maintenanceDB) inventory(ctx context.Context, version int) (ports.Inven
 	if err := c.QueryRowContext(ctx, sizes).Scan(&found.Pages, &found.Bytes, &found.Users, &found.Passkeys); err != nil {
 		return found, err
 	}
-	if version < 2 { // which brought events and signing keys
-		return found, nil
-	}
-	var latest *int64
+	var latest column.Time
 	if err := c.QueryRowContext(ctx, "SELECT max(at) FROM events").Scan(&latest); err != nil {
 		return found, err
 	}
-	found.LatestEvent = optionalTime(latest)
-	rows, err := c.QueryContext(ctx, "SELECT id, algorithm, sealed, created_at, signs_from FROM signing_keys ORDER BY signs_from, id")
+	found.LatestEvent = latest.Time
+	rows, err := c.QueryContext(ctx, "SELECT id, algorithm, encrypted_key, created_at, signs_from FROM signing_keys ORDER BY signs_from, id")
 	if err != nil {
 		return found, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var key domain.SigningKeyState
-		var created, signs int64
+		var created, signs column.Time
 		if err := rows.Scan(&key.ID, &key.Algorithm, &key.EncryptedKey, &created, &signs); err != nil {
 			return found, err
 		}
-		key.CreatedAt, key.SignsFrom = timeOf(created), timeOf(signs)
+		key.CreatedAt, key.SignsFrom = created.Time, signs.Time
 		found.SigningKeys = append(found.SigningKeys, domain.RestoreSigningKey(key))
 	}
 	return found, rows.Err()
@@ -298,7 +295,7 @@ func newReferenceDB(version int) (*sql.DB, error) {
 	db.SetMaxOpenConns(1) // with its only connection the database would go
 	conn, err := db.Conn(context.Background())
 	if err == nil {
-		err = withMigrations(&migrationDriver{conn: conn}, migrations.SQLite(), func(m *migrate.Migrate) error { return m.Migrate(uint(version)) })
+		err = withMigrations(&migrationDriver{conn: conn}, schemaFiles, func(m *migrate.Migrate) error { return m.Migrate(uint(version)) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

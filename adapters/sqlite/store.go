@@ -21,7 +21,6 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/migrations"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -113,7 +112,7 @@ func (s *Store) start() error {
 	if err := useWAL(s.db); err != nil {
 		return err
 	}
-	newer, err := upgrade(s.db, migrations.SQLite())
+	newer, err := upgrade(s.db, schemaFiles)
 	if err != nil {
 		return err
 	}

@@ -1,23 +1,23 @@
--- The codes go along.
+-- The codes of the set are deleted with it.
 -- name: RemoveBackupCodeSet :exec
-DELETE FROM backup_code_sets WHERE user_id = $1;
+DELETE FROM backup_code_sets WHERE user_id = @user_id;
 
 -- name: AddBackupCodeSet :exec
-INSERT INTO backup_code_sets (user_id, made_at) VALUES ($1, $2);
+INSERT INTO backup_code_sets (user_id, created_at) VALUES ($1, $2);
 
--- name: AddBackupCodes :exec
-INSERT INTO backup_codes (digest, user_id) SELECT unnest(sqlc.arg(digests)::bytea[]), sqlc.arg(user_id);
+-- name: AddBackupCode :exec
+INSERT INTO backup_codes (digest, user_id) VALUES ($1, $2);
 
--- name: BackupCodeStock :one
-SELECT s.made_at, (SELECT count(*) FROM backup_codes AS c WHERE c.user_id = s.user_id) AS unspent
-FROM backup_code_sets AS s WHERE s.user_id = $1;
+-- name: CountBackupCodes :one
+SELECT s.created_at, (SELECT count(*) FROM backup_codes AS c WHERE c.user_id = s.user_id) AS unused
+FROM backup_code_sets AS s WHERE s.user_id = @user_id;
 
--- name: BackupCodesOfUser :many
-SELECT digest FROM backup_codes WHERE user_id = $1;
+-- name: ListBackupCodes :many
+SELECT digest FROM backup_codes WHERE user_id = @user_id;
 
--- name: OwnerOfBackupCode :one
-SELECT user_id FROM backup_codes WHERE digest = $1;
+-- name: FindBackupCodeOwner :one
+SELECT user_id FROM backup_codes WHERE digest = @digest;
 
--- One statement finds and removes, so that a code is spent once.
--- name: SpendBackupCode :execrows
-DELETE FROM backup_codes WHERE digest = $1;
+-- One statement finds and deletes, so that a backup code is consumed once.
+-- name: ConsumeBackupCode :execrows
+DELETE FROM backup_codes WHERE digest = @digest;

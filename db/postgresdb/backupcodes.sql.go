@@ -7,60 +7,75 @@ package postgresdb
 
 import (
 	"context"
-	"time"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
+const addBackupCode = `-- name: AddBackupCode :exec
+INSERT INTO backup_codes (digest, user_id) VALUES ($1, $2)
+`
+
+func (q *Queries) AddBackupCode(ctx context.Context, digest []byte, userID string) error {
+	_, err := q.db.Exec(ctx, addBackupCode, digest, userID)
+	return err
+}
+
 const addBackupCodeSet = `-- name: AddBackupCodeSet :exec
-INSERT INTO backup_code_sets (user_id, made_at) VALUES ($1, $2)
+INSERT INTO backup_code_sets (user_id, created_at) VALUES ($1, $2)
 `
 
-type AddBackupCodeSetParams struct {
-	UserID string
-	MadeAt time.Time
-}
-
-func (q *Queries) AddBackupCodeSet(ctx context.Context, arg AddBackupCodeSetParams) error {
-	_, err := q.db.Exec(ctx, addBackupCodeSet, arg.UserID, arg.MadeAt)
+func (q *Queries) AddBackupCodeSet(ctx context.Context, userID string, createdAt column.Time) error {
+	_, err := q.db.Exec(ctx, addBackupCodeSet, userID, createdAt)
 	return err
 }
 
-const addBackupCodes = `-- name: AddBackupCodes :exec
-INSERT INTO backup_codes (digest, user_id) SELECT unnest($1::bytea[]), $2
+const consumeBackupCode = `-- name: ConsumeBackupCode :execrows
+DELETE FROM backup_codes WHERE digest = $1
 `
 
-type AddBackupCodesParams struct {
-	Digests [][]byte
-	UserID  string
+// One statement finds and deletes, so that a backup code is consumed once.
+func (q *Queries) ConsumeBackupCode(ctx context.Context, digest []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, consumeBackupCode, digest)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
-func (q *Queries) AddBackupCodes(ctx context.Context, arg AddBackupCodesParams) error {
-	_, err := q.db.Exec(ctx, addBackupCodes, arg.Digests, arg.UserID)
-	return err
-}
-
-const backupCodeStock = `-- name: BackupCodeStock :one
-SELECT s.made_at, (SELECT count(*) FROM backup_codes AS c WHERE c.user_id = s.user_id) AS unspent
+const countBackupCodes = `-- name: CountBackupCodes :one
+SELECT s.created_at, (SELECT count(*) FROM backup_codes AS c WHERE c.user_id = s.user_id) AS unused
 FROM backup_code_sets AS s WHERE s.user_id = $1
 `
 
-type BackupCodeStockRow struct {
-	MadeAt  time.Time
-	Unspent int64
+type CountBackupCodesRow struct {
+	CreatedAt column.Time
+	Unused    int64
 }
 
-func (q *Queries) BackupCodeStock(ctx context.Context, userID string) (BackupCodeStockRow, error) {
-	row := q.db.QueryRow(ctx, backupCodeStock, userID)
-	var i BackupCodeStockRow
-	err := row.Scan(&i.MadeAt, &i.Unspent)
+func (q *Queries) CountBackupCodes(ctx context.Context, userID string) (CountBackupCodesRow, error) {
+	row := q.db.QueryRow(ctx, countBackupCodes, userID)
+	var i CountBackupCodesRow
+	err := row.Scan(&i.CreatedAt, &i.Unused)
 	return i, err
 }
 
-const backupCodesOfUser = `-- name: BackupCodesOfUser :many
+const findBackupCodeOwner = `-- name: FindBackupCodeOwner :one
+SELECT user_id FROM backup_codes WHERE digest = $1
+`
+
+func (q *Queries) FindBackupCodeOwner(ctx context.Context, digest []byte) (string, error) {
+	row := q.db.QueryRow(ctx, findBackupCodeOwner, digest)
+	var user_id string
+	err := row.Scan(&user_id)
+	return user_id, err
+}
+
+const listBackupCodes = `-- name: ListBackupCodes :many
 SELECT digest FROM backup_codes WHERE user_id = $1
 `
 
-func (q *Queries) BackupCodesOfUser(ctx context.Context, userID string) ([][]byte, error) {
-	rows, err := q.db.Query(ctx, backupCodesOfUser, userID)
+func (q *Queries) ListBackupCodes(ctx context.Context, userID string) ([][]byte, error) {
+	rows, err := q.db.Query(ctx, listBackupCodes, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -79,36 +94,12 @@ func (q *Queries) BackupCodesOfUser(ctx context.Context, userID string) ([][]byt
 	return items, nil
 }
 
-const ownerOfBackupCode = `-- name: OwnerOfBackupCode :one
-SELECT user_id FROM backup_codes WHERE digest = $1
-`
-
-func (q *Queries) OwnerOfBackupCode(ctx context.Context, digest []byte) (string, error) {
-	row := q.db.QueryRow(ctx, ownerOfBackupCode, digest)
-	var user_id string
-	err := row.Scan(&user_id)
-	return user_id, err
-}
-
 const removeBackupCodeSet = `-- name: RemoveBackupCodeSet :exec
 DELETE FROM backup_code_sets WHERE user_id = $1
 `
 
-// The codes go along.
+// The codes of the set are deleted with it.
 func (q *Queries) RemoveBackupCodeSet(ctx context.Context, userID string) error {
 	_, err := q.db.Exec(ctx, removeBackupCodeSet, userID)
 	return err
-}
-
-const spendBackupCode = `-- name: SpendBackupCode :execrows
-DELETE FROM backup_codes WHERE digest = $1
-`
-
-// One statement finds and removes, so that a code is spent once.
-func (q *Queries) SpendBackupCode(ctx context.Context, digest []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, spendBackupCode, digest)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }

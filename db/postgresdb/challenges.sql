@@ -1,23 +1,23 @@
 -- name: AddChallenge :exec
 INSERT INTO webauthn_challenges (
-    id, purpose, binding, session_id, recovery_grant, ceremony, applicant_user_id, applicant_handle, applicant_email,
-    applicant_display_name, created_at, expires_at
+    id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle,
+    pending_email, pending_display_name, created_at, expires_at
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 
 -- name: ChallengeByID :one
-SELECT * FROM webauthn_challenges WHERE id = $1;
+SELECT * FROM webauthn_challenges WHERE id = @id;
 
--- One statement finds and removes, so that a challenge is taken once. It locks the grant before it locks the challenge, as
--- whoever takes the grant does, which takes the challenges along: in another order many of them would wait for each other.
+-- One statement finds and deletes, so that a challenge is taken once. It locks the recovery grant before the challenge, in the
+-- order of TakeRecoveryGrant, which deletes the challenges of the grant: another order would deadlock.
 -- name: TakeChallenge :one
 DELETE FROM webauthn_challenges AS c
-WHERE c.id = $1 AND (
+WHERE c.id = @id AND (
     c.recovery_grant IS NULL OR EXISTS (SELECT 1 FROM recovery_grants AS g WHERE g.token_digest = c.recovery_grant FOR UPDATE)
 )
 RETURNING *;
 
--- name: SweepChallenges :execrows
+-- name: DeleteExpiredChallenges :execrows
 DELETE FROM webauthn_challenges
 WHERE id IN (
-    SELECT c.id FROM webauthn_challenges AS c WHERE c.expires_at <= sqlc.arg(expired) ORDER BY c.expires_at LIMIT sqlc.arg(up_to)::bigint
+    SELECT c.id FROM webauthn_challenges AS c WHERE c.expires_at <= @expired ORDER BY c.expires_at LIMIT @up_to::bigint
 );

@@ -7,29 +7,30 @@ package postgresdb
 
 import (
 	"context"
-	"time"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
 const addChallenge = `-- name: AddChallenge :exec
 INSERT INTO webauthn_challenges (
-    id, purpose, binding, session_id, recovery_grant, ceremony, applicant_user_id, applicant_handle, applicant_email,
-    applicant_display_name, created_at, expires_at
+    id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle,
+    pending_email, pending_display_name, created_at, expires_at
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 `
 
 type AddChallengeParams struct {
-	ID                   string
-	Purpose              string
-	Binding              []byte
-	SessionID            *string
-	RecoveryGrant        []byte
-	Ceremony             []byte
-	ApplicantUserID      *string
-	ApplicantHandle      []byte
-	ApplicantEmail       *string
-	ApplicantDisplayName *string
-	CreatedAt            time.Time
-	ExpiresAt            time.Time
+	ID                 string
+	Purpose            string
+	Binding            []byte
+	SessionID          column.Text
+	RecoveryGrant      []byte
+	CeremonyState      []byte
+	PendingUserID      column.Text
+	PendingUserHandle  []byte
+	PendingEmail       column.Text
+	PendingDisplayName column.Text
+	CreatedAt          column.Time
+	ExpiresAt          column.Time
 }
 
 func (q *Queries) AddChallenge(ctx context.Context, arg AddChallengeParams) error {
@@ -39,11 +40,11 @@ func (q *Queries) AddChallenge(ctx context.Context, arg AddChallengeParams) erro
 		arg.Binding,
 		arg.SessionID,
 		arg.RecoveryGrant,
-		arg.Ceremony,
-		arg.ApplicantUserID,
-		arg.ApplicantHandle,
-		arg.ApplicantEmail,
-		arg.ApplicantDisplayName,
+		arg.CeremonyState,
+		arg.PendingUserID,
+		arg.PendingUserHandle,
+		arg.PendingEmail,
+		arg.PendingDisplayName,
 		arg.CreatedAt,
 		arg.ExpiresAt,
 	)
@@ -51,7 +52,7 @@ func (q *Queries) AddChallenge(ctx context.Context, arg AddChallengeParams) erro
 }
 
 const challengeByID = `-- name: ChallengeByID :one
-SELECT id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id, recovery_grant FROM webauthn_challenges WHERE id = $1
+SELECT id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle, pending_email, pending_display_name, created_at, expires_at FROM webauthn_challenges WHERE id = $1
 `
 
 func (q *Queries) ChallengeByID(ctx context.Context, id string) (Challenge, error) {
@@ -61,33 +62,28 @@ func (q *Queries) ChallengeByID(ctx context.Context, id string) (Challenge, erro
 		&i.ID,
 		&i.Purpose,
 		&i.Binding,
-		&i.Ceremony,
-		&i.ApplicantUserID,
-		&i.ApplicantHandle,
-		&i.ApplicantEmail,
-		&i.ApplicantDisplayName,
-		&i.CreatedAt,
-		&i.ExpiresAt,
 		&i.SessionID,
 		&i.RecoveryGrant,
+		&i.CeremonyState,
+		&i.PendingUserID,
+		&i.PendingUserHandle,
+		&i.PendingEmail,
+		&i.PendingDisplayName,
+		&i.CreatedAt,
+		&i.ExpiresAt,
 	)
 	return i, err
 }
 
-const sweepChallenges = `-- name: SweepChallenges :execrows
+const deleteExpiredChallenges = `-- name: DeleteExpiredChallenges :execrows
 DELETE FROM webauthn_challenges
 WHERE id IN (
     SELECT c.id FROM webauthn_challenges AS c WHERE c.expires_at <= $1 ORDER BY c.expires_at LIMIT $2::bigint
 )
 `
 
-type SweepChallengesParams struct {
-	Expired time.Time
-	UpTo    int64
-}
-
-func (q *Queries) SweepChallenges(ctx context.Context, arg SweepChallengesParams) (int64, error) {
-	result, err := q.db.Exec(ctx, sweepChallenges, arg.Expired, arg.UpTo)
+func (q *Queries) DeleteExpiredChallenges(ctx context.Context, expired column.Time, upTo int64) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteExpiredChallenges, expired, upTo)
 	if err != nil {
 		return 0, err
 	}
@@ -99,11 +95,11 @@ DELETE FROM webauthn_challenges AS c
 WHERE c.id = $1 AND (
     c.recovery_grant IS NULL OR EXISTS (SELECT 1 FROM recovery_grants AS g WHERE g.token_digest = c.recovery_grant FOR UPDATE)
 )
-RETURNING id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id, recovery_grant
+RETURNING id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle, pending_email, pending_display_name, created_at, expires_at
 `
 
-// One statement finds and removes, so that a challenge is taken once. It locks the grant before it locks the challenge, as
-// whoever takes the grant does, which takes the challenges along: in another order many of them would wait for each other.
+// One statement finds and deletes, so that a challenge is taken once. It locks the recovery grant before the challenge, in the
+// order of TakeRecoveryGrant, which deletes the challenges of the grant: another order would deadlock.
 func (q *Queries) TakeChallenge(ctx context.Context, id string) (Challenge, error) {
 	row := q.db.QueryRow(ctx, takeChallenge, id)
 	var i Challenge
@@ -111,15 +107,15 @@ func (q *Queries) TakeChallenge(ctx context.Context, id string) (Challenge, erro
 		&i.ID,
 		&i.Purpose,
 		&i.Binding,
-		&i.Ceremony,
-		&i.ApplicantUserID,
-		&i.ApplicantHandle,
-		&i.ApplicantEmail,
-		&i.ApplicantDisplayName,
-		&i.CreatedAt,
-		&i.ExpiresAt,
 		&i.SessionID,
 		&i.RecoveryGrant,
+		&i.CeremonyState,
+		&i.PendingUserID,
+		&i.PendingUserHandle,
+		&i.PendingEmail,
+		&i.PendingDisplayName,
+		&i.CreatedAt,
+		&i.ExpiresAt,
 	)
 	return i, err
 }

@@ -7,34 +7,35 @@ package postgresdb
 
 import (
 	"context"
-	"time"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
 const addEvent = `-- name: AddEvent :exec
 INSERT INTO events (
-    id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id,
-    repeat_key, repeats, last_at, other_ips
+    id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed,
+    request_id, repeat_key, repeats, last_at, other_ips
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 `
 
 type AddEventParams struct {
 	ID           string
 	Kind         string
-	At           time.Time
-	Party        string
-	Reason       *string
-	UserID       *string
-	SessionID    *string
+	At           column.Time
+	Actor        string
+	Reason       column.Text
+	UserID       column.Text
+	SessionID    column.Text
 	CredentialID []byte
-	PasskeyName  *string
-	DeviceName   *string
-	IP           *string
-	Changed      []string
-	RequestID    *string
+	PasskeyName  column.Text
+	DeviceName   column.Text
+	IP           column.Text
+	Changed      column.Strings
+	RequestID    column.Text
 	RepeatKey    []byte
 	Repeats      int64
-	LastAt       *time.Time
-	OtherIPs     []string
+	LastAt       column.Time
+	OtherIPs     column.Strings
 }
 
 func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
@@ -42,7 +43,7 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 		arg.ID,
 		arg.Kind,
 		arg.At,
-		arg.Party,
+		arg.Actor,
 		arg.Reason,
 		arg.UserID,
 		arg.SessionID,
@@ -60,21 +61,36 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 	return err
 }
 
-const disownEvents = `-- name: DisownEvents :exec
+const anonymizeEvents = `-- name: AnonymizeEvents :exec
 UPDATE events
 SET user_id = NULL, session_id = NULL, credential_id = NULL, passkey_name = NULL, device_name = NULL, ip = NULL,
-    changed = '{}', request_id = NULL, repeat_key = NULL, other_ips = '{}'
+    changed = '[]', request_id = NULL, repeat_key = NULL, other_ips = '[]'
 WHERE user_id = $1
 `
 
-// A column that joins the table goes as well, or the table's own rule refuses.
-func (q *Queries) DisownEvents(ctx context.Context, userID *string) error {
-	_, err := q.db.Exec(ctx, disownEvents, userID)
+// A new column must be cleared here, or be allowed by events_user_id_check.
+func (q *Queries) AnonymizeEvents(ctx context.Context, userID column.Text) error {
+	_, err := q.db.Exec(ctx, anonymizeEvents, userID)
 	return err
 }
 
+const deleteExpiredEvents = `-- name: DeleteExpiredEvents :execrows
+DELETE FROM events
+WHERE id IN (
+    SELECT e.id FROM events AS e WHERE e.at <= $1 ORDER BY e.at LIMIT $2::bigint
+)
+`
+
+func (q *Queries) DeleteExpiredEvents(ctx context.Context, before column.Time, upTo int64) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteExpiredEvents, before, upTo)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const eventByKey = `-- name: EventByKey :one
-SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = $1
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = $1
 `
 
 func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, error) {
@@ -84,7 +100,7 @@ func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, erro
 		&i.ID,
 		&i.Kind,
 		&i.At,
-		&i.Party,
+		&i.Actor,
 		&i.Reason,
 		&i.UserID,
 		&i.SessionID,
@@ -102,22 +118,22 @@ func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, erro
 	return i, err
 }
 
-const eventsOfNobody = `-- name: EventsOfNobody :many
-SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
+const listAnonymousEvents = `-- name: ListAnonymousEvents :many
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id IS NULL AND id < $1
-    AND (cardinality($2::text[]) = 0 OR kind = ANY($2::text[]))
+    AND ($2::text = '[]' OR strpos($2::text, '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT $3::bigint
 `
 
-type EventsOfNobodyParams struct {
+type ListAnonymousEventsParams struct {
 	Before string
-	Kinds  []string
+	Kinds  string
 	UpTo   int64
 }
 
-// Those that are nobody's any more: no index would find NULL by IS NOT DISTINCT FROM.
-func (q *Queries) EventsOfNobody(ctx context.Context, arg EventsOfNobodyParams) ([]Event, error) {
-	rows, err := q.db.Query(ctx, eventsOfNobody, arg.Before, arg.Kinds, arg.UpTo)
+// The index does not serve IS NOT DISTINCT FROM NULL.
+func (q *Queries) ListAnonymousEvents(ctx context.Context, arg ListAnonymousEventsParams) ([]Event, error) {
+	rows, err := q.db.Query(ctx, listAnonymousEvents, arg.Before, arg.Kinds, arg.UpTo)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +145,7 @@ func (q *Queries) EventsOfNobody(ctx context.Context, arg EventsOfNobodyParams) 
 			&i.ID,
 			&i.Kind,
 			&i.At,
-			&i.Party,
+			&i.Actor,
 			&i.Reason,
 			&i.UserID,
 			&i.SessionID,
@@ -154,23 +170,23 @@ func (q *Queries) EventsOfNobody(ctx context.Context, arg EventsOfNobodyParams) 
 	return items, nil
 }
 
-const eventsOfUser = `-- name: EventsOfUser :many
-SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
+const listEventsByUser = `-- name: ListEventsByUser :many
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id = $1 AND id < $2
-    AND (cardinality($3::text[]) = 0 OR kind = ANY($3::text[]))
+    AND ($3::text = '[]' OR strpos($3::text, '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT $4::bigint
 `
 
-type EventsOfUserParams struct {
-	UserID *string
+type ListEventsByUserParams struct {
+	UserID column.Text
 	Before string
-	Kinds  []string
+	Kinds  string
 	UpTo   int64
 }
 
-// No kinds asks for all.
-func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]Event, error) {
-	rows, err := q.db.Query(ctx, eventsOfUser,
+// Kinds is a JSON array; an empty one selects all kinds.
+func (q *Queries) ListEventsByUser(ctx context.Context, arg ListEventsByUserParams) ([]Event, error) {
+	rows, err := q.db.Query(ctx, listEventsByUser,
 		arg.UserID,
 		arg.Before,
 		arg.Kinds,
@@ -187,7 +203,7 @@ func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]E
 			&i.ID,
 			&i.Kind,
 			&i.At,
-			&i.Party,
+			&i.Actor,
 			&i.Reason,
 			&i.UserID,
 			&i.SessionID,
@@ -214,17 +230,18 @@ func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]E
 
 const saveEvent = `-- name: SaveEvent :execrows
 UPDATE events
-SET session_id = $1, credential_id = $2, passkey_name = $3, repeats = $4, last_at = $5, other_ips = $6
+SET session_id = $1, credential_id = $2, passkey_name = $3, repeats = $4, last_at = $5,
+    other_ips = $6
 WHERE id = $7
 `
 
 type SaveEventParams struct {
-	SessionID    *string
+	SessionID    column.Text
 	CredentialID []byte
-	PasskeyName  *string
+	PasskeyName  column.Text
 	Repeats      int64
-	LastAt       *time.Time
-	OtherIPs     []string
+	LastAt       column.Time
+	OtherIPs     column.Strings
 	ID           string
 }
 
@@ -238,26 +255,6 @@ func (q *Queries) SaveEvent(ctx context.Context, arg SaveEventParams) (int64, er
 		arg.OtherIPs,
 		arg.ID,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const sweepEvents = `-- name: SweepEvents :execrows
-DELETE FROM events
-WHERE id IN (
-    SELECT e.id FROM events AS e WHERE e.at <= $1 ORDER BY e.at LIMIT $2::bigint
-)
-`
-
-type SweepEventsParams struct {
-	Before time.Time
-	UpTo   int64
-}
-
-func (q *Queries) SweepEvents(ctx context.Context, arg SweepEventsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, sweepEvents, arg.Before, arg.UpTo)
 	if err != nil {
 		return 0, err
 	}

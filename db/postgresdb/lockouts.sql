@@ -1,22 +1,19 @@
--- name: LockoutOfSubject :one
-SELECT * FROM recovery_lockouts WHERE subject = $1;
+-- name: GetLockout :one
+SELECT * FROM recovery_lockouts WHERE subject = @subject;
 
--- name: LockoutsAfter :many
-SELECT * FROM recovery_lockouts WHERE subject > sqlc.arg(after) ORDER BY subject LIMIT sqlc.arg(up_to)::bigint;
+-- name: ListLockouts :many
+SELECT * FROM recovery_lockouts WHERE subject > @after ORDER BY subject LIMIT @up_to::bigint;
 
 -- name: SaveLockout :exec
-INSERT INTO recovery_lockouts (subject, failures, locked_until, updated_at)
-VALUES ($1, $2, $3, $4)
+INSERT INTO recovery_lockouts (subject, failures, locked_until, updated_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (subject) DO UPDATE
 SET failures = excluded.failures, locked_until = excluded.locked_until, updated_at = excluded.updated_at;
 
 -- name: ClearLockout :exec
-DELETE FROM recovery_lockouts WHERE subject = $1;
+DELETE FROM recovery_lockouts WHERE subject = @subject;
 
--- name: SweepLockouts :execrows
+-- name: DeleteExpiredLockouts :execrows
 DELETE FROM recovery_lockouts
 WHERE subject IN (
-    SELECT l.subject FROM recovery_lockouts AS l
-    WHERE l.updated_at <= sqlc.arg(before)
-    ORDER BY l.updated_at LIMIT sqlc.arg(up_to)::bigint
+    SELECT l.subject FROM recovery_lockouts AS l WHERE l.updated_at <= @before ORDER BY l.updated_at LIMIT @up_to::bigint
 );

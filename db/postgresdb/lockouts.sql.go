@@ -7,7 +7,8 @@ package postgresdb
 
 import (
 	"context"
-	"time"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
 const clearLockout = `-- name: ClearLockout :exec
@@ -19,12 +20,27 @@ func (q *Queries) ClearLockout(ctx context.Context, subject []byte) error {
 	return err
 }
 
-const lockoutOfSubject = `-- name: LockoutOfSubject :one
+const deleteExpiredLockouts = `-- name: DeleteExpiredLockouts :execrows
+DELETE FROM recovery_lockouts
+WHERE subject IN (
+    SELECT l.subject FROM recovery_lockouts AS l WHERE l.updated_at <= $1 ORDER BY l.updated_at LIMIT $2::bigint
+)
+`
+
+func (q *Queries) DeleteExpiredLockouts(ctx context.Context, before column.Time, upTo int64) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteExpiredLockouts, before, upTo)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const getLockout = `-- name: GetLockout :one
 SELECT subject, failures, locked_until, updated_at FROM recovery_lockouts WHERE subject = $1
 `
 
-func (q *Queries) LockoutOfSubject(ctx context.Context, subject []byte) (RecoveryLockout, error) {
-	row := q.db.QueryRow(ctx, lockoutOfSubject, subject)
+func (q *Queries) GetLockout(ctx context.Context, subject []byte) (RecoveryLockout, error) {
+	row := q.db.QueryRow(ctx, getLockout, subject)
 	var i RecoveryLockout
 	err := row.Scan(
 		&i.Subject,
@@ -35,17 +51,12 @@ func (q *Queries) LockoutOfSubject(ctx context.Context, subject []byte) (Recover
 	return i, err
 }
 
-const lockoutsAfter = `-- name: LockoutsAfter :many
+const listLockouts = `-- name: ListLockouts :many
 SELECT subject, failures, locked_until, updated_at FROM recovery_lockouts WHERE subject > $1 ORDER BY subject LIMIT $2::bigint
 `
 
-type LockoutsAfterParams struct {
-	After []byte
-	UpTo  int64
-}
-
-func (q *Queries) LockoutsAfter(ctx context.Context, arg LockoutsAfterParams) ([]RecoveryLockout, error) {
-	rows, err := q.db.Query(ctx, lockoutsAfter, arg.After, arg.UpTo)
+func (q *Queries) ListLockouts(ctx context.Context, after []byte, upTo int64) ([]RecoveryLockout, error) {
+	rows, err := q.db.Query(ctx, listLockouts, after, upTo)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +81,7 @@ func (q *Queries) LockoutsAfter(ctx context.Context, arg LockoutsAfterParams) ([
 }
 
 const saveLockout = `-- name: SaveLockout :exec
-INSERT INTO recovery_lockouts (subject, failures, locked_until, updated_at)
-VALUES ($1, $2, $3, $4)
+INSERT INTO recovery_lockouts (subject, failures, locked_until, updated_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (subject) DO UPDATE
 SET failures = excluded.failures, locked_until = excluded.locked_until, updated_at = excluded.updated_at
 `
@@ -79,8 +89,8 @@ SET failures = excluded.failures, locked_until = excluded.locked_until, updated_
 type SaveLockoutParams struct {
 	Subject     []byte
 	Failures    int64
-	LockedUntil *time.Time
-	UpdatedAt   time.Time
+	LockedUntil column.Time
+	UpdatedAt   column.Time
 }
 
 func (q *Queries) SaveLockout(ctx context.Context, arg SaveLockoutParams) error {
@@ -91,26 +101,4 @@ func (q *Queries) SaveLockout(ctx context.Context, arg SaveLockoutParams) error 
 		arg.UpdatedAt,
 	)
 	return err
-}
-
-const sweepLockouts = `-- name: SweepLockouts :execrows
-DELETE FROM recovery_lockouts
-WHERE subject IN (
-    SELECT l.subject FROM recovery_lockouts AS l
-    WHERE l.updated_at <= $1
-    ORDER BY l.updated_at LIMIT $2::bigint
-)
-`
-
-type SweepLockoutsParams struct {
-	Before time.Time
-	UpTo   int64
-}
-
-func (q *Queries) SweepLockouts(ctx context.Context, arg SweepLockoutsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, sweepLockouts, arg.Before, arg.UpTo)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }

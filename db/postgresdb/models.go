@@ -5,7 +5,7 @@
 package postgresdb
 
 import (
-	"time"
+	"github.com/keylodge/keylodge/db/column"
 )
 
 type BackupCode struct {
@@ -14,64 +14,64 @@ type BackupCode struct {
 }
 
 type BackupCodeSet struct {
-	UserID string
-	MadeAt time.Time
+	UserID    string
+	CreatedAt column.Time
 }
 
 type Challenge struct {
-	ID                   string
-	Purpose              string
-	Binding              []byte
-	Ceremony             []byte
-	ApplicantUserID      *string
-	ApplicantHandle      []byte
-	ApplicantEmail       *string
-	ApplicantDisplayName *string
-	CreatedAt            time.Time
-	ExpiresAt            time.Time
-	SessionID            *string
-	RecoveryGrant        []byte
-}
-
-type Duty struct {
-	Name  string
-	DueAt time.Time
+	ID                 string
+	Purpose            string
+	Binding            []byte
+	SessionID          column.Text
+	RecoveryGrant      []byte
+	CeremonyState      []byte
+	PendingUserID      column.Text
+	PendingUserHandle  []byte
+	PendingEmail       column.Text
+	PendingDisplayName column.Text
+	CreatedAt          column.Time
+	ExpiresAt          column.Time
 }
 
 type Event struct {
 	ID           string
 	Kind         string
-	At           time.Time
-	Party        string
-	Reason       *string
-	UserID       *string
-	SessionID    *string
+	At           column.Time
+	Actor        string
+	Reason       column.Text
+	UserID       column.Text
+	SessionID    column.Text
 	CredentialID []byte
-	PasskeyName  *string
-	DeviceName   *string
-	IP           *string
-	Changed      []string
-	RequestID    *string
+	PasskeyName  column.Text
+	DeviceName   column.Text
+	IP           column.Text
+	Changed      column.Strings
+	RequestID    column.Text
 	RepeatKey    []byte
 	Repeats      int64
-	LastAt       *time.Time
-	OtherIPs     []string
+	LastAt       column.Time
+	OtherIPs     column.Strings
 }
 
-type Message struct {
+type JobLease struct {
+	Name  string
+	DueAt column.Time
+}
+
+type OutboxEmail struct {
 	ID          string
-	UserID      *string
+	UserID      column.Text
 	Recipient   string
 	Kind        string
-	HappenedAt  *time.Time
-	Party       *string
-	PasskeyName *string
-	DeviceName  *string
-	IP          *string
+	HappenedAt  column.Time
+	Actor       column.Text
+	PasskeyName column.Text
+	DeviceName  column.Text
+	IP          column.Text
 	Code        []byte
 	Attempts    int64
-	DueAt       time.Time
-	ExpiresAt   time.Time
+	DueAt       column.Time
+	ExpiresAt   column.Time
 }
 
 type Passkey struct {
@@ -84,7 +84,7 @@ type Passkey struct {
 	Algorithm         int64
 	AAGUID            []byte
 	Attachment        string
-	Transports        []string
+	Transports        column.Strings
 	Flags             int64
 	SignCount         int64
 	CloneWarning      bool
@@ -93,33 +93,33 @@ type Passkey struct {
 	AttestationObject []byte
 	AuthenticatorData []byte
 	ClientDataJSON    []byte
-	Extensions        *string
-	CreatedAt         time.Time
-	LastUsedAt        *time.Time
+	Extensions        column.Text
+	CreatedAt         column.Time
+	LastUsedAt        column.Time
 }
 
 type RateBucket struct {
-	Subject []byte
-	Pace    int64
-	Filling int64
-	FullAt  time.Time
+	Subject    []byte
+	IntervalUs int64
+	FillTimeUs int64
+	FullAt     column.Time
 }
 
 type RecoveryGrant struct {
-	UserID      string
-	TokenDigest []byte
-	Nonce       []byte
-	CodeDigest  []byte
-	Factors     []string
-	CreatedAt   time.Time
-	ExpiresAt   time.Time
+	UserID           string
+	TokenDigest      []byte
+	Nonce            []byte
+	BackupCodeDigest []byte
+	Factors          column.Strings
+	CreatedAt        column.Time
+	ExpiresAt        column.Time
 }
 
 type RecoveryLockout struct {
 	Subject     []byte
 	Failures    int64
-	LockedUntil *time.Time
-	UpdatedAt   time.Time
+	LockedUntil column.Time
+	UpdatedAt   column.Time
 }
 
 type SchemaFloor struct {
@@ -130,50 +130,50 @@ type Session struct {
 	ID                  string
 	UserID              string
 	CredentialID        []byte
+	Transport           string
 	TokenDigest         []byte
+	PreviousTokenDigest []byte
+	RotatedAt           column.Time
 	Assurance           string
-	AMR                 []string
+	AMR                 column.Strings
 	DeviceName          string
 	DeviceUserAgent     string
 	DeviceIP            string
-	CreatedAt           time.Time
-	AuthTime            time.Time
-	LastSeenAt          time.Time
-	IdleEndsAt          time.Time
-	ExpiresAt           time.Time
-	RevokedAt           *time.Time
-	Transport           string
-	PreviousTokenDigest []byte
-	RotatedAt           *time.Time
+	CreatedAt           column.Time
+	AuthTime            column.Time
+	LastSeenAt          column.Time
+	IdleEndsAt          column.Time
+	ExpiresAt           column.Time
+	RevokedAt           column.Time
 }
 
 type SigningKey struct {
-	ID        string
-	Algorithm string
-	Sealed    []byte
-	CreatedAt time.Time
-	SignsFrom time.Time
+	ID           string
+	Algorithm    string
+	EncryptedKey []byte
+	CreatedAt    column.Time
+	SignsFrom    column.Time
 }
 
 type TOTP struct {
-	UserID      string
-	Secret      []byte
-	ConfirmedAt *time.Time
-	Step        int64
-	Pending     []byte
-	PendingAt   *time.Time
+	UserID        string
+	Secret        []byte
+	ConfirmedAt   column.Time
+	LastStep      int64
+	PendingSecret []byte
+	PendingAt     column.Time
 }
 
 type User struct {
-	ID              string
-	UserHandle      []byte
-	Email           *string
-	EmailVerifiedAt *time.Time
-	DisplayName     string
-	CreatedAt       time.Time
-	DisabledAt      *time.Time
-	ClaimedEmail    *string
-	ClaimCode       []byte
-	ClaimFailures   *int64
-	ClaimExpiresAt  *time.Time
+	ID                    string
+	UserHandle            []byte
+	Email                 column.Text
+	EmailVerifiedAt       column.Time
+	PendingEmail          column.Text
+	PendingEmailCode      []byte
+	PendingEmailFailures  int64
+	PendingEmailExpiresAt column.Time
+	DisplayName           string
+	DisabledAt            column.Time
+	CreatedAt             column.Time
 }

@@ -1,28 +1,29 @@
 -- name: AddPasskey :execrows
 INSERT INTO passkeys (
-    credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count,
-    clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json,
-    extensions, created_at, last_used_at
+    credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags,
+    sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data,
+    client_data_json, extensions, created_at, last_used_at
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 ON CONFLICT (credential_id) DO NOTHING;
 
 -- name: PasskeyByID :one
-SELECT * FROM passkeys WHERE credential_id = $1;
+SELECT * FROM passkeys WHERE credential_id = @credential_id;
 
--- name: PasskeysOfUser :many
-SELECT * FROM passkeys WHERE user_id = $1 ORDER BY created_at, credential_id;
+-- name: ListPasskeysByUser :many
+SELECT * FROM passkeys WHERE user_id = @user_id ORDER BY created_at, credential_id;
 
--- What registration fixed stays as it is.
+-- SavePasskey leaves what the registration has fixed.
 -- name: SavePasskey :execrows
 UPDATE passkeys
-SET name = $1, status = $2, transports = $3, flags = $4, sign_count = $5, clone_warning = $6, last_used_at = $7
-WHERE credential_id = $8;
+SET name = @name, status = @status, transports = @transports, flags = @flags, sign_count = @sign_count,
+    clone_warning = @clone_warning, last_used_at = @last_used_at
+WHERE credential_id = @credential_id;
 
 -- name: RemovePasskey :execrows
-DELETE FROM passkeys WHERE credential_id = $1;
+DELETE FROM passkeys WHERE credential_id = @credential_id;
 
--- In two halves, since an index knows less and more, and not other.
--- name: PasskeysOfOtherRPs :many
-SELECT less.rp_id, count(*) AS passkeys FROM passkeys AS less WHERE less.rp_id < sqlc.arg(rp_id) GROUP BY less.rp_id
+-- Two range scans, because <> cannot use the index.
+-- name: CountPasskeysOfOtherRPIDs :many
+SELECT less.rp_id, count(*) AS passkeys FROM passkeys AS less WHERE less.rp_id < @rp_id GROUP BY less.rp_id
 UNION ALL
-SELECT more.rp_id, count(*) AS passkeys FROM passkeys AS more WHERE more.rp_id > sqlc.arg(rp_id) GROUP BY more.rp_id;
+SELECT more.rp_id, count(*) AS passkeys FROM passkeys AS more WHERE more.rp_id > @rp_id GROUP BY more.rp_id;

@@ -7,14 +7,15 @@ package postgresdb
 
 import (
 	"context"
-	"time"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
 const addPasskey = `-- name: AddPasskey :execrows
 INSERT INTO passkeys (
-    credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count,
-    clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json,
-    extensions, created_at, last_used_at
+    credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags,
+    sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data,
+    client_data_json, extensions, created_at, last_used_at
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 ON CONFLICT (credential_id) DO NOTHING
 `
@@ -29,7 +30,7 @@ type AddPasskeyParams struct {
 	Algorithm         int64
 	AAGUID            []byte
 	Attachment        string
-	Transports        []string
+	Transports        column.Strings
 	Flags             int64
 	SignCount         int64
 	CloneWarning      bool
@@ -38,9 +39,9 @@ type AddPasskeyParams struct {
 	AttestationObject []byte
 	AuthenticatorData []byte
 	ClientDataJSON    []byte
-	Extensions        *string
-	CreatedAt         time.Time
-	LastUsedAt        *time.Time
+	Extensions        column.Text
+	CreatedAt         column.Time
+	LastUsedAt        column.Time
 }
 
 func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) (int64, error) {
@@ -73,60 +74,27 @@ func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
-const passkeyByID = `-- name: PasskeyByID :one
-SELECT credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json, extensions, created_at, last_used_at FROM passkeys WHERE credential_id = $1
-`
-
-func (q *Queries) PasskeyByID(ctx context.Context, credentialID []byte) (Passkey, error) {
-	row := q.db.QueryRow(ctx, passkeyByID, credentialID)
-	var i Passkey
-	err := row.Scan(
-		&i.CredentialID,
-		&i.UserID,
-		&i.Name,
-		&i.Status,
-		&i.RPID,
-		&i.PublicKey,
-		&i.Algorithm,
-		&i.AAGUID,
-		&i.Attachment,
-		&i.Transports,
-		&i.Flags,
-		&i.SignCount,
-		&i.CloneWarning,
-		&i.AttestationType,
-		&i.AttestationFormat,
-		&i.AttestationObject,
-		&i.AuthenticatorData,
-		&i.ClientDataJSON,
-		&i.Extensions,
-		&i.CreatedAt,
-		&i.LastUsedAt,
-	)
-	return i, err
-}
-
-const passkeysOfOtherRPs = `-- name: PasskeysOfOtherRPs :many
+const countPasskeysOfOtherRPIDs = `-- name: CountPasskeysOfOtherRPIDs :many
 SELECT less.rp_id, count(*) AS passkeys FROM passkeys AS less WHERE less.rp_id < $1 GROUP BY less.rp_id
 UNION ALL
 SELECT more.rp_id, count(*) AS passkeys FROM passkeys AS more WHERE more.rp_id > $1 GROUP BY more.rp_id
 `
 
-type PasskeysOfOtherRPsRow struct {
+type CountPasskeysOfOtherRPIDsRow struct {
 	RPID     string
 	Passkeys int64
 }
 
-// In two halves, since an index knows less and more, and not other.
-func (q *Queries) PasskeysOfOtherRPs(ctx context.Context, rpID string) ([]PasskeysOfOtherRPsRow, error) {
-	rows, err := q.db.Query(ctx, passkeysOfOtherRPs, rpID)
+// Two range scans, because <> cannot use the index.
+func (q *Queries) CountPasskeysOfOtherRPIDs(ctx context.Context, rpID string) ([]CountPasskeysOfOtherRPIDsRow, error) {
+	rows, err := q.db.Query(ctx, countPasskeysOfOtherRPIDs, rpID)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []PasskeysOfOtherRPsRow{}
+	items := []CountPasskeysOfOtherRPIDsRow{}
 	for rows.Next() {
-		var i PasskeysOfOtherRPsRow
+		var i CountPasskeysOfOtherRPIDsRow
 		if err := rows.Scan(&i.RPID, &i.Passkeys); err != nil {
 			return nil, err
 		}
@@ -138,12 +106,12 @@ func (q *Queries) PasskeysOfOtherRPs(ctx context.Context, rpID string) ([]Passke
 	return items, nil
 }
 
-const passkeysOfUser = `-- name: PasskeysOfUser :many
+const listPasskeysByUser = `-- name: ListPasskeysByUser :many
 SELECT credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json, extensions, created_at, last_used_at FROM passkeys WHERE user_id = $1 ORDER BY created_at, credential_id
 `
 
-func (q *Queries) PasskeysOfUser(ctx context.Context, userID string) ([]Passkey, error) {
-	rows, err := q.db.Query(ctx, passkeysOfUser, userID)
+func (q *Queries) ListPasskeysByUser(ctx context.Context, userID string) ([]Passkey, error) {
+	rows, err := q.db.Query(ctx, listPasskeysByUser, userID)
 	if err != nil {
 		return nil, err
 	}
@@ -184,6 +152,39 @@ func (q *Queries) PasskeysOfUser(ctx context.Context, userID string) ([]Passkey,
 	return items, nil
 }
 
+const passkeyByID = `-- name: PasskeyByID :one
+SELECT credential_id, user_id, name, status, rp_id, public_key, algorithm, aaguid, attachment, transports, flags, sign_count, clone_warning, attestation_type, attestation_format, attestation_object, authenticator_data, client_data_json, extensions, created_at, last_used_at FROM passkeys WHERE credential_id = $1
+`
+
+func (q *Queries) PasskeyByID(ctx context.Context, credentialID []byte) (Passkey, error) {
+	row := q.db.QueryRow(ctx, passkeyByID, credentialID)
+	var i Passkey
+	err := row.Scan(
+		&i.CredentialID,
+		&i.UserID,
+		&i.Name,
+		&i.Status,
+		&i.RPID,
+		&i.PublicKey,
+		&i.Algorithm,
+		&i.AAGUID,
+		&i.Attachment,
+		&i.Transports,
+		&i.Flags,
+		&i.SignCount,
+		&i.CloneWarning,
+		&i.AttestationType,
+		&i.AttestationFormat,
+		&i.AttestationObject,
+		&i.AuthenticatorData,
+		&i.ClientDataJSON,
+		&i.Extensions,
+		&i.CreatedAt,
+		&i.LastUsedAt,
+	)
+	return i, err
+}
+
 const removePasskey = `-- name: RemovePasskey :execrows
 DELETE FROM passkeys WHERE credential_id = $1
 `
@@ -198,22 +199,23 @@ func (q *Queries) RemovePasskey(ctx context.Context, credentialID []byte) (int64
 
 const savePasskey = `-- name: SavePasskey :execrows
 UPDATE passkeys
-SET name = $1, status = $2, transports = $3, flags = $4, sign_count = $5, clone_warning = $6, last_used_at = $7
+SET name = $1, status = $2, transports = $3, flags = $4, sign_count = $5,
+    clone_warning = $6, last_used_at = $7
 WHERE credential_id = $8
 `
 
 type SavePasskeyParams struct {
 	Name         string
 	Status       string
-	Transports   []string
+	Transports   column.Strings
 	Flags        int64
 	SignCount    int64
 	CloneWarning bool
-	LastUsedAt   *time.Time
+	LastUsedAt   column.Time
 	CredentialID []byte
 }
 
-// What registration fixed stays as it is.
+// SavePasskey leaves what the registration has fixed.
 func (q *Queries) SavePasskey(ctx context.Context, arg SavePasskeyParams) (int64, error) {
 	result, err := q.db.Exec(ctx, savePasskey,
 		arg.Name,

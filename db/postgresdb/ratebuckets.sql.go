@@ -9,7 +9,7 @@ import (
 	"context"
 )
 
-const sweepBuckets = `-- name: SweepBuckets :execrows
+const deleteExpiredBuckets = `-- name: DeleteExpiredBuckets :execrows
 DELETE FROM rate_buckets
 WHERE full_at <= clock_timestamp() AND subject IN (
     SELECT b.subject FROM rate_buckets AS b
@@ -17,9 +17,9 @@ WHERE full_at <= clock_timestamp() AND subject IN (
 )
 `
 
-// The first condition is looked at again if somebody takes from the bucket meanwhile.
-func (q *Queries) SweepBuckets(ctx context.Context, upTo int64) (int64, error) {
-	result, err := q.db.Exec(ctx, sweepBuckets, upTo)
+// PostgreSQL checks the first condition again if a concurrent call has taken a token from the bucket.
+func (q *Queries) DeleteExpiredBuckets(ctx context.Context, upTo int64) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteExpiredBuckets, upTo)
 	if err != nil {
 		return 0, err
 	}
@@ -28,19 +28,19 @@ func (q *Queries) SweepBuckets(ctx context.Context, upTo int64) (int64, error) {
 
 const takeTokens = `-- name: TakeTokens :many
 WITH asked AS (
-    SELECT unnest($1::bytea[]) AS subject, unnest($2::bigint[]) AS pace,
-        unnest($3::bigint[]) AS filling
+    SELECT unnest($1::bytea[]) AS subject, unnest($2::bigint[]) AS interval_us,
+        unnest($3::bigint[]) AS fill_time_us
 ), taken AS (
-    INSERT INTO rate_buckets AS b (subject, pace, filling, full_at)
-    SELECT a.subject, a.pace, a.filling, clock_timestamp() + a.pace * interval '1 microsecond' FROM asked AS a
+    INSERT INTO rate_buckets AS b (subject, interval_us, fill_time_us, full_at)
+    SELECT a.subject, a.interval_us, a.fill_time_us, clock_timestamp() + a.interval_us * interval '1 microsecond' FROM asked AS a
     ON CONFLICT (subject) DO UPDATE
-    SET pace = excluded.pace, filling = excluded.filling,
-        full_at = least(greatest(b.full_at, clock_timestamp()) + excluded.pace * interval '1 microsecond',
-            clock_timestamp() + excluded.filling * interval '1 microsecond')
-    WHERE greatest(b.full_at, clock_timestamp()) + excluded.pace * interval '1 microsecond'
-            <= clock_timestamp() + excluded.filling * interval '1 microsecond'
-        -- kept under a longer limit, or by a clock that has been put back
-        OR b.full_at > clock_timestamp() + excluded.filling * interval '1 microsecond' + interval '1 minute'
+    SET interval_us = excluded.interval_us, fill_time_us = excluded.fill_time_us,
+        full_at = least(greatest(b.full_at, clock_timestamp()) + excluded.interval_us * interval '1 microsecond',
+            clock_timestamp() + excluded.fill_time_us * interval '1 microsecond')
+    WHERE greatest(b.full_at, clock_timestamp()) + excluded.interval_us * interval '1 microsecond'
+            <= clock_timestamp() + excluded.fill_time_us * interval '1 microsecond'
+        -- stored under a longer limit, or by a clock that was set back
+        OR b.full_at > clock_timestamp() + excluded.fill_time_us * interval '1 microsecond' + interval '1 minute'
     RETURNING b.subject, b.full_at
 )
 SELECT t.subject, true AS taken, (extract(epoch FROM t.full_at - clock_timestamp()) * 1000000)::bigint AS full_in FROM taken AS t
@@ -50,9 +50,9 @@ WHERE b.subject = ANY($1::bytea[]) AND NOT EXISTS (SELECT 1 FROM taken AS t WHER
 `
 
 type TakeTokensParams struct {
-	Subjects [][]byte
-	Paces    []int64
-	Fillings []int64
+	Subjects  [][]byte
+	Intervals []int64
+	FillTimes []int64
 }
 
 type TakeTokensRow struct {
@@ -61,10 +61,10 @@ type TakeTokensRow struct {
 	FullIn  int64
 }
 
-// Whoever waits for another taker looks at the clock afterwards: by the time of their own beginning they would find a bucket
-// that is emptier than any can be.
+// The clock is read after the row lock: by the start time of a transaction that had to wait, a bucket would look emptier than
+// a bucket can be.
 func (q *Queries) TakeTokens(ctx context.Context, arg TakeTokensParams) ([]TakeTokensRow, error) {
-	rows, err := q.db.Query(ctx, takeTokens, arg.Subjects, arg.Paces, arg.Fillings)
+	rows, err := q.db.Query(ctx, takeTokens, arg.Subjects, arg.Intervals, arg.FillTimes)
 	if err != nil {
 		return nil, err
 	}

@@ -7,13 +7,15 @@ package postgresdb
 
 import (
 	"context"
-	"time"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
 const addSession = `-- name: AddSession :exec
 INSERT INTO sessions (
-    id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr, device_name,
-    device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at
+    id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr,
+    device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at,
+    revoked_at
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 `
 
@@ -24,18 +26,18 @@ type AddSessionParams struct {
 	Transport           string
 	TokenDigest         []byte
 	PreviousTokenDigest []byte
-	RotatedAt           *time.Time
+	RotatedAt           column.Time
 	Assurance           string
-	AMR                 []string
+	AMR                 column.Strings
 	DeviceName          string
 	DeviceUserAgent     string
 	DeviceIP            string
-	CreatedAt           time.Time
-	AuthTime            time.Time
-	LastSeenAt          time.Time
-	IdleEndsAt          time.Time
-	ExpiresAt           time.Time
-	RevokedAt           *time.Time
+	CreatedAt           column.Time
+	AuthTime            column.Time
+	LastSeenAt          column.Time
+	IdleEndsAt          column.Time
+	ExpiresAt           column.Time
+	RevokedAt           column.Time
 }
 
 func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
@@ -62,22 +64,39 @@ func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
 	return err
 }
 
-const liveSessions = `-- name: LiveSessions :many
-SELECT id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at, transport, previous_token_digest, rotated_at FROM sessions
+const deleteExpiredSessions = `-- name: DeleteExpiredSessions :execrows
+DELETE FROM sessions
+WHERE id IN (
+    SELECT s.id FROM sessions AS s
+    WHERE COALESCE(s.revoked_at, s.idle_ends_at) <= $1::timestamptz
+    ORDER BY COALESCE(s.revoked_at, s.idle_ends_at) LIMIT $2::bigint
+)
+`
+
+func (q *Queries) DeleteExpiredSessions(ctx context.Context, ended column.Time, upTo int64) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteExpiredSessions, ended, upTo)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const listActiveSessions = `-- name: ListActiveSessions :many
+SELECT id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at FROM sessions
 WHERE user_id = $1 AND id < $2 AND revoked_at IS NULL AND idle_ends_at > $3
 ORDER BY id DESC LIMIT $4::bigint
 `
 
-type LiveSessionsParams struct {
+type ListActiveSessionsParams struct {
 	UserID string
 	Before string
-	Now    time.Time
+	Now    column.Time
 	UpTo   int64
 }
 
-// The idle end is never after the absolute one.
-func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]Session, error) {
-	rows, err := q.db.Query(ctx, liveSessions,
+// A session never ends later than its idle end.
+func (q *Queries) ListActiveSessions(ctx context.Context, arg ListActiveSessionsParams) ([]Session, error) {
+	rows, err := q.db.Query(ctx, listActiveSessions,
 		arg.UserID,
 		arg.Before,
 		arg.Now,
@@ -94,7 +113,10 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 			&i.ID,
 			&i.UserID,
 			&i.CredentialID,
+			&i.Transport,
 			&i.TokenDigest,
+			&i.PreviousTokenDigest,
+			&i.RotatedAt,
 			&i.Assurance,
 			&i.AMR,
 			&i.DeviceName,
@@ -106,9 +128,6 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 			&i.IdleEndsAt,
 			&i.ExpiresAt,
 			&i.RevokedAt,
-			&i.Transport,
-			&i.PreviousTokenDigest,
-			&i.RotatedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -122,9 +141,10 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 
 const saveSession = `-- name: SaveSession :execrows
 UPDATE sessions
-SET credential_id = $1, token_digest = $2, previous_token_digest = $3, rotated_at = $4, assurance = $5, amr = $6,
-    device_name = $7, device_user_agent = $8, device_ip = $9, auth_time = $10, last_seen_at = $11, idle_ends_at = $12,
-    expires_at = $13, revoked_at = $14
+SET credential_id = $1, token_digest = $2, previous_token_digest = $3,
+    rotated_at = $4, assurance = $5, amr = $6, device_name = $7,
+    device_user_agent = $8, device_ip = $9, auth_time = $10, last_seen_at = $11,
+    idle_ends_at = $12, expires_at = $13, revoked_at = $14
 WHERE id = $15
 `
 
@@ -132,21 +152,21 @@ type SaveSessionParams struct {
 	CredentialID        []byte
 	TokenDigest         []byte
 	PreviousTokenDigest []byte
-	RotatedAt           *time.Time
+	RotatedAt           column.Time
 	Assurance           string
-	AMR                 []string
+	AMR                 column.Strings
 	DeviceName          string
 	DeviceUserAgent     string
 	DeviceIP            string
-	AuthTime            time.Time
-	LastSeenAt          time.Time
-	IdleEndsAt          time.Time
-	ExpiresAt           time.Time
-	RevokedAt           *time.Time
+	AuthTime            column.Time
+	LastSeenAt          column.Time
+	IdleEndsAt          column.Time
+	ExpiresAt           column.Time
+	RevokedAt           column.Time
 	ID                  string
 }
 
-// Whose session it is, how it is carried and when it began never changes.
+// The user, the transport and the creation time of a session never change.
 func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (int64, error) {
 	result, err := q.db.Exec(ctx, saveSession,
 		arg.CredentialID,
@@ -172,7 +192,7 @@ func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (int64
 }
 
 const sessionByID = `-- name: SessionByID :one
-SELECT id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at, transport, previous_token_digest, rotated_at FROM sessions WHERE id = $1
+SELECT id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at FROM sessions WHERE id = $1
 `
 
 func (q *Queries) SessionByID(ctx context.Context, id string) (Session, error) {
@@ -182,7 +202,10 @@ func (q *Queries) SessionByID(ctx context.Context, id string) (Session, error) {
 		&i.ID,
 		&i.UserID,
 		&i.CredentialID,
+		&i.Transport,
 		&i.TokenDigest,
+		&i.PreviousTokenDigest,
+		&i.RotatedAt,
 		&i.Assurance,
 		&i.AMR,
 		&i.DeviceName,
@@ -194,15 +217,12 @@ func (q *Queries) SessionByID(ctx context.Context, id string) (Session, error) {
 		&i.IdleEndsAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
-		&i.Transport,
-		&i.PreviousTokenDigest,
-		&i.RotatedAt,
 	)
 	return i, err
 }
 
 const sessionByToken = `-- name: SessionByToken :one
-SELECT id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at, transport, previous_token_digest, rotated_at FROM sessions WHERE token_digest = $1
+SELECT id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at FROM sessions WHERE token_digest = $1
 `
 
 func (q *Queries) SessionByToken(ctx context.Context, tokenDigest []byte) (Session, error) {
@@ -212,7 +232,10 @@ func (q *Queries) SessionByToken(ctx context.Context, tokenDigest []byte) (Sessi
 		&i.ID,
 		&i.UserID,
 		&i.CredentialID,
+		&i.Transport,
 		&i.TokenDigest,
+		&i.PreviousTokenDigest,
+		&i.RotatedAt,
 		&i.Assurance,
 		&i.AMR,
 		&i.DeviceName,
@@ -224,31 +247,6 @@ func (q *Queries) SessionByToken(ctx context.Context, tokenDigest []byte) (Sessi
 		&i.IdleEndsAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
-		&i.Transport,
-		&i.PreviousTokenDigest,
-		&i.RotatedAt,
 	)
 	return i, err
-}
-
-const sweepSessions = `-- name: SweepSessions :execrows
-DELETE FROM sessions
-WHERE id IN (
-    SELECT s.id FROM sessions AS s
-    WHERE COALESCE(s.revoked_at, s.idle_ends_at) <= $1::timestamptz
-    ORDER BY COALESCE(s.revoked_at, s.idle_ends_at) LIMIT $2::bigint
-)
-`
-
-type SweepSessionsParams struct {
-	Ended time.Time
-	UpTo  int64
-}
-
-func (q *Queries) SweepSessions(ctx context.Context, arg SweepSessionsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, sweepSessions, arg.Ended, arg.UpTo)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }

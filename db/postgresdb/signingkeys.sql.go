@@ -7,47 +7,39 @@ package postgresdb
 
 import (
 	"context"
-	"time"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
 const addSigningKey = `-- name: AddSigningKey :exec
-INSERT INTO signing_keys (id, algorithm, sealed, created_at, signs_from) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO signing_keys (id, algorithm, encrypted_key, created_at, signs_from) VALUES ($1, $2, $3, $4, $5)
 `
 
 type AddSigningKeyParams struct {
-	ID        string
-	Algorithm string
-	Sealed    []byte
-	CreatedAt time.Time
-	SignsFrom time.Time
+	ID           string
+	Algorithm    string
+	EncryptedKey []byte
+	CreatedAt    column.Time
+	SignsFrom    column.Time
 }
 
 func (q *Queries) AddSigningKey(ctx context.Context, arg AddSigningKeyParams) error {
 	_, err := q.db.Exec(ctx, addSigningKey,
 		arg.ID,
 		arg.Algorithm,
-		arg.Sealed,
+		arg.EncryptedKey,
 		arg.CreatedAt,
 		arg.SignsFrom,
 	)
 	return err
 }
 
-const removeSigningKey = `-- name: RemoveSigningKey :exec
-DELETE FROM signing_keys WHERE id = $1
+const listSigningKeys = `-- name: ListSigningKeys :many
+SELECT id, algorithm, encrypted_key, created_at, signs_from FROM signing_keys ORDER BY signs_from, id
 `
 
-func (q *Queries) RemoveSigningKey(ctx context.Context, id string) error {
-	_, err := q.db.Exec(ctx, removeSigningKey, id)
-	return err
-}
-
-const signingKeys = `-- name: SigningKeys :many
-SELECT id, algorithm, sealed, created_at, signs_from FROM signing_keys ORDER BY signs_from, id
-`
-
-func (q *Queries) SigningKeys(ctx context.Context) ([]SigningKey, error) {
-	rows, err := q.db.Query(ctx, signingKeys)
+func (q *Queries) ListSigningKeys(ctx context.Context) ([]SigningKey, error) {
+	rows, err := q.db.Query(ctx, listSigningKeys)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +50,7 @@ func (q *Queries) SigningKeys(ctx context.Context) ([]SigningKey, error) {
 		if err := rows.Scan(
 			&i.ID,
 			&i.Algorithm,
-			&i.Sealed,
+			&i.EncryptedKey,
 			&i.CreatedAt,
 			&i.SignsFrom,
 		); err != nil {
@@ -70,4 +62,13 @@ func (q *Queries) SigningKeys(ctx context.Context) ([]SigningKey, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const removeSigningKey = `-- name: RemoveSigningKey :exec
+DELETE FROM signing_keys WHERE id = $1
+`
+
+func (q *Queries) RemoveSigningKey(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, removeSigningKey, id)
+	return err
 }

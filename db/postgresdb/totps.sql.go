@@ -7,8 +7,27 @@ package postgresdb
 
 import (
 	"context"
-	"time"
+
+	"github.com/keylodge/keylodge/db/column"
 )
+
+const getTOTP = `-- name: GetTOTP :one
+SELECT user_id, secret, confirmed_at, last_step, pending_secret, pending_at FROM totps WHERE user_id = $1
+`
+
+func (q *Queries) GetTOTP(ctx context.Context, userID string) (TOTP, error) {
+	row := q.db.QueryRow(ctx, getTOTP, userID)
+	var i TOTP
+	err := row.Scan(
+		&i.UserID,
+		&i.Secret,
+		&i.ConfirmedAt,
+		&i.LastStep,
+		&i.PendingSecret,
+		&i.PendingAt,
+	)
+	return i, err
+}
 
 const removeTOTP = `-- name: RemoveTOTP :exec
 DELETE FROM totps WHERE user_id = $1
@@ -20,20 +39,19 @@ func (q *Queries) RemoveTOTP(ctx context.Context, userID string) error {
 }
 
 const saveTOTP = `-- name: SaveTOTP :exec
-INSERT INTO totps (user_id, secret, confirmed_at, step, pending, pending_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO totps (user_id, secret, confirmed_at, last_step, pending_secret, pending_at) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (user_id) DO UPDATE
-SET secret = excluded.secret, confirmed_at = excluded.confirmed_at, step = excluded.step, pending = excluded.pending,
-    pending_at = excluded.pending_at
+SET secret = excluded.secret, confirmed_at = excluded.confirmed_at, last_step = excluded.last_step,
+    pending_secret = excluded.pending_secret, pending_at = excluded.pending_at
 `
 
 type SaveTOTPParams struct {
-	UserID      string
-	Secret      []byte
-	ConfirmedAt *time.Time
-	Step        int64
-	Pending     []byte
-	PendingAt   *time.Time
+	UserID        string
+	Secret        []byte
+	ConfirmedAt   column.Time
+	LastStep      int64
+	PendingSecret []byte
+	PendingAt     column.Time
 }
 
 func (q *Queries) SaveTOTP(ctx context.Context, arg SaveTOTPParams) error {
@@ -41,27 +59,9 @@ func (q *Queries) SaveTOTP(ctx context.Context, arg SaveTOTPParams) error {
 		arg.UserID,
 		arg.Secret,
 		arg.ConfirmedAt,
-		arg.Step,
-		arg.Pending,
+		arg.LastStep,
+		arg.PendingSecret,
 		arg.PendingAt,
 	)
 	return err
-}
-
-const tOTPOfUser = `-- name: TOTPOfUser :one
-SELECT user_id, secret, confirmed_at, step, pending, pending_at FROM totps WHERE user_id = $1
-`
-
-func (q *Queries) TOTPOfUser(ctx context.Context, userID string) (TOTP, error) {
-	row := q.db.QueryRow(ctx, tOTPOfUser, userID)
-	var i TOTP
-	err := row.Scan(
-		&i.UserID,
-		&i.Secret,
-		&i.ConfirmedAt,
-		&i.Step,
-		&i.Pending,
-		&i.PendingAt,
-	)
-	return i, err
 }

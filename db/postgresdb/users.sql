@@ -1,28 +1,29 @@
 -- name: AddUser :execrows
 INSERT INTO users (
-    id, user_handle, email, email_verified_at, claimed_email, claim_code, claim_failures, claim_expires_at, display_name,
-    disabled_at, created_at
+    id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures,
+    pending_email_expires_at, display_name, disabled_at, created_at
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (email) DO NOTHING;
 
 -- name: UserByID :one
-SELECT * FROM users WHERE id = $1;
+SELECT * FROM users WHERE id = @id;
 
 -- name: UserByEmail :one
-SELECT * FROM users WHERE email = sqlc.arg(email)::text;
+SELECT * FROM users WHERE email = @email::text;
 
--- name: UsersAfter :many
-SELECT * FROM users WHERE id > sqlc.arg(after) ORDER BY id LIMIT sqlc.arg(up_to)::bigint;
+-- name: ListUsers :many
+SELECT * FROM users WHERE id > @after ORDER BY id LIMIT @up_to::bigint;
 
--- What passkeys and other systems know a user by never changes. A taken address saves nothing: the error of the unique
--- index would end the transaction.
+-- SaveUser changes no row if another user has the e-mail address: in PostgreSQL the error of the unique index would end the
+-- transaction. The id and the user handle of a user never change.
 -- name: SaveUser :execrows
-UPDATE users AS u
-SET email = $1, email_verified_at = $2, claimed_email = $3, claim_code = $4, claim_failures = $5, claim_expires_at = $6,
-    display_name = $7, disabled_at = $8
-WHERE u.id = $9 AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = $1 AND other.id <> $9);
+UPDATE users
+SET email = @email, email_verified_at = @email_verified_at, pending_email = @pending_email,
+    pending_email_code = @pending_email_code, pending_email_failures = @pending_email_failures,
+    pending_email_expires_at = @pending_email_expires_at, display_name = @display_name, disabled_at = @disabled_at
+WHERE users.id = @id AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = @email AND other.id <> @id);
 
--- Passkeys, sessions, the authenticator app, backup codes, the grant, messages and the challenges bound to any of those go
--- along.
+-- RemoveUser also deletes the user's passkeys, sessions, authenticator app, backup codes, recovery grant and e-mails, and the
+-- challenges bound to them.
 -- name: RemoveUser :execrows
-DELETE FROM users WHERE id = $1;
+DELETE FROM users WHERE id = @id;

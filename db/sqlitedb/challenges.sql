@@ -1,18 +1,18 @@
 -- name: AddChallenge :exec
 INSERT INTO webauthn_challenges (
-    id, purpose, binding, session_id, recovery_grant, ceremony, applicant_user_id, applicant_handle, applicant_email,
-    applicant_display_name, created_at, expires_at
+    id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle,
+    pending_email, pending_display_name, created_at, expires_at
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: ChallengeByID :one
-SELECT * FROM webauthn_challenges WHERE id = ?;
+SELECT * FROM webauthn_challenges WHERE id = @id;
 
--- One statement finds and removes, so that a challenge is taken once.
+-- One statement finds and deletes, so that a challenge is taken once.
 -- name: TakeChallenge :one
-DELETE FROM webauthn_challenges WHERE id = ? RETURNING *;
+DELETE FROM webauthn_challenges WHERE id = @id RETURNING *;
 
--- name: SweepChallenges :execrows
+-- name: DeleteExpiredChallenges :execrows
 DELETE FROM webauthn_challenges
 WHERE id IN (
-    SELECT c.id FROM webauthn_challenges AS c WHERE c.expires_at <= sqlc.arg(expired) ORDER BY c.expires_at LIMIT sqlc.arg(up_to)
+    SELECT c.id FROM webauthn_challenges AS c WHERE c.expires_at <= @expired ORDER BY c.expires_at LIMIT @up_to
 );

@@ -7,42 +7,44 @@ package sqlitedb
 
 import (
 	"context"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
 const addChallenge = `-- name: AddChallenge :exec
 INSERT INTO webauthn_challenges (
-    id, purpose, binding, session_id, recovery_grant, ceremony, applicant_user_id, applicant_handle, applicant_email,
-    applicant_display_name, created_at, expires_at
+    id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle,
+    pending_email, pending_display_name, created_at, expires_at
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddChallengeParams struct {
-	ID                   string
-	Purpose              string
-	Binding              []byte
-	SessionID            *string
-	RecoveryGrant        []byte
-	Ceremony             []byte
-	ApplicantUserID      *string
-	ApplicantHandle      []byte
-	ApplicantEmail       *string
-	ApplicantDisplayName *string
-	CreatedAt            int64
-	ExpiresAt            int64
+	ID                 string
+	Purpose            string
+	Binding            []byte
+	SessionID          column.Text
+	RecoveryGrant      []byte
+	CeremonyState      []byte
+	PendingUserID      column.Text
+	PendingUserHandle  []byte
+	PendingEmail       column.Text
+	PendingDisplayName column.Text
+	CreatedAt          column.Time
+	ExpiresAt          column.Time
 }
 
 func (q *Queries) AddChallenge(ctx context.Context, arg AddChallengeParams) error {
-	_, err := q.exec(ctx, q.addChallengeStmt, addChallenge,
+	_, err := q.db.ExecContext(ctx, addChallenge,
 		arg.ID,
 		arg.Purpose,
 		arg.Binding,
 		arg.SessionID,
 		arg.RecoveryGrant,
-		arg.Ceremony,
-		arg.ApplicantUserID,
-		arg.ApplicantHandle,
-		arg.ApplicantEmail,
-		arg.ApplicantDisplayName,
+		arg.CeremonyState,
+		arg.PendingUserID,
+		arg.PendingUserHandle,
+		arg.PendingEmail,
+		arg.PendingDisplayName,
 		arg.CreatedAt,
 		arg.ExpiresAt,
 	)
@@ -50,43 +52,38 @@ func (q *Queries) AddChallenge(ctx context.Context, arg AddChallengeParams) erro
 }
 
 const challengeByID = `-- name: ChallengeByID :one
-SELECT id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id, recovery_grant FROM webauthn_challenges WHERE id = ?
+SELECT id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle, pending_email, pending_display_name, created_at, expires_at FROM webauthn_challenges WHERE id = ?1
 `
 
 func (q *Queries) ChallengeByID(ctx context.Context, id string) (Challenge, error) {
-	row := q.queryRow(ctx, q.challengeByIDStmt, challengeByID, id)
+	row := q.db.QueryRowContext(ctx, challengeByID, id)
 	var i Challenge
 	err := row.Scan(
 		&i.ID,
 		&i.Purpose,
 		&i.Binding,
-		&i.Ceremony,
-		&i.ApplicantUserID,
-		&i.ApplicantHandle,
-		&i.ApplicantEmail,
-		&i.ApplicantDisplayName,
-		&i.CreatedAt,
-		&i.ExpiresAt,
 		&i.SessionID,
 		&i.RecoveryGrant,
+		&i.CeremonyState,
+		&i.PendingUserID,
+		&i.PendingUserHandle,
+		&i.PendingEmail,
+		&i.PendingDisplayName,
+		&i.CreatedAt,
+		&i.ExpiresAt,
 	)
 	return i, err
 }
 
-const sweepChallenges = `-- name: SweepChallenges :execrows
+const deleteExpiredChallenges = `-- name: DeleteExpiredChallenges :execrows
 DELETE FROM webauthn_challenges
 WHERE id IN (
     SELECT c.id FROM webauthn_challenges AS c WHERE c.expires_at <= ?1 ORDER BY c.expires_at LIMIT ?2
 )
 `
 
-type SweepChallengesParams struct {
-	Expired int64
-	UpTo    int64
-}
-
-func (q *Queries) SweepChallenges(ctx context.Context, arg SweepChallengesParams) (int64, error) {
-	result, err := q.exec(ctx, q.sweepChallengesStmt, sweepChallenges, arg.Expired, arg.UpTo)
+func (q *Queries) DeleteExpiredChallenges(ctx context.Context, expired column.Time, upTo int64) (int64, error) {
+	result, err := q.db.ExecContext(ctx, deleteExpiredChallenges, expired, upTo)
 	if err != nil {
 		return 0, err
 	}
@@ -94,26 +91,26 @@ func (q *Queries) SweepChallenges(ctx context.Context, arg SweepChallengesParams
 }
 
 const takeChallenge = `-- name: TakeChallenge :one
-DELETE FROM webauthn_challenges WHERE id = ? RETURNING id, purpose, binding, ceremony, applicant_user_id, applicant_handle, applicant_email, applicant_display_name, created_at, expires_at, session_id, recovery_grant
+DELETE FROM webauthn_challenges WHERE id = ?1 RETURNING id, purpose, binding, session_id, recovery_grant, ceremony_state, pending_user_id, pending_user_handle, pending_email, pending_display_name, created_at, expires_at
 `
 
-// One statement finds and removes, so that a challenge is taken once.
+// One statement finds and deletes, so that a challenge is taken once.
 func (q *Queries) TakeChallenge(ctx context.Context, id string) (Challenge, error) {
-	row := q.queryRow(ctx, q.takeChallengeStmt, takeChallenge, id)
+	row := q.db.QueryRowContext(ctx, takeChallenge, id)
 	var i Challenge
 	err := row.Scan(
 		&i.ID,
 		&i.Purpose,
 		&i.Binding,
-		&i.Ceremony,
-		&i.ApplicantUserID,
-		&i.ApplicantHandle,
-		&i.ApplicantEmail,
-		&i.ApplicantDisplayName,
-		&i.CreatedAt,
-		&i.ExpiresAt,
 		&i.SessionID,
 		&i.RecoveryGrant,
+		&i.CeremonyState,
+		&i.PendingUserID,
+		&i.PendingUserHandle,
+		&i.PendingEmail,
+		&i.PendingDisplayName,
+		&i.CreatedAt,
+		&i.ExpiresAt,
 	)
 	return i, err
 }

@@ -1,31 +1,32 @@
 -- name: AddEvent :exec
 INSERT INTO events (
-    id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id,
-    repeat_key, repeats, last_at, other_ips
+    id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed,
+    request_id, repeat_key, repeats, last_at, other_ips
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: EventByKey :one
-SELECT * FROM events WHERE repeat_key = ?;
+SELECT * FROM events WHERE repeat_key = @repeat_key;
 
 -- name: SaveEvent :execrows
 UPDATE events
-SET session_id = ?, credential_id = ?, passkey_name = ?, repeats = ?, last_at = ?, other_ips = ?
-WHERE id = ?;
+SET session_id = @session_id, credential_id = @credential_id, passkey_name = @passkey_name, repeats = @repeats, last_at = @last_at,
+    other_ips = @other_ips
+WHERE id = @id;
 
--- Without a user these are the events that are nobody's. Kinds is an array in JSON; an empty one asks for all kinds.
--- name: EventsOfUser :many
+-- Events without a user are those of a NULL user. Kinds is a JSON array; an empty one selects all kinds.
+-- name: ListEventsByUser :many
 SELECT * FROM events
-WHERE user_id IS sqlc.narg(user_id) AND id < sqlc.arg(before)
-    AND (CAST(sqlc.arg(kinds) AS TEXT) = '[]' OR instr(CAST(sqlc.arg(kinds) AS TEXT), '"' || kind || '"') > 0)
-ORDER BY id DESC LIMIT sqlc.arg(up_to);
+WHERE user_id IS sqlc.narg(user_id) AND id < @before
+    AND (CAST(@kinds AS TEXT) = '[]' OR instr(CAST(@kinds AS TEXT), '"' || kind || '"') > 0)
+ORDER BY id DESC LIMIT @up_to;
 
--- Each is written anew with what may stay, so that a column that joins the table goes unless it is named here.
--- name: DisownEvents :exec
-INSERT OR REPLACE INTO events (id, kind, at, party, reason, repeats, last_at)
-SELECT e.id, e.kind, e.at, e.party, e.reason, e.repeats, e.last_at FROM events AS e WHERE e.user_id = ?;
+-- AnonymizeEvents writes each event anew with the columns that may stay: a new column is cleared unless it is named here.
+-- name: AnonymizeEvents :exec
+INSERT OR REPLACE INTO events (id, kind, at, actor, reason, repeats, last_at)
+SELECT e.id, e.kind, e.at, e.actor, e.reason, e.repeats, e.last_at FROM events AS e WHERE e.user_id = @user_id;
 
--- name: SweepEvents :execrows
+-- name: DeleteExpiredEvents :execrows
 DELETE FROM events
 WHERE id IN (
-    SELECT e.id FROM events AS e WHERE e.at <= sqlc.arg(before) ORDER BY e.at LIMIT sqlc.arg(up_to)
+    SELECT e.id FROM events AS e WHERE e.at <= @before ORDER BY e.at LIMIT @up_to
 );

@@ -7,41 +7,43 @@ package sqlitedb
 
 import (
 	"context"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
 const addEvent = `-- name: AddEvent :exec
 INSERT INTO events (
-    id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id,
-    repeat_key, repeats, last_at, other_ips
+    id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed,
+    request_id, repeat_key, repeats, last_at, other_ips
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
 type AddEventParams struct {
 	ID           string
 	Kind         string
-	At           int64
-	Party        string
-	Reason       *string
-	UserID       *string
-	SessionID    *string
+	At           column.Time
+	Actor        string
+	Reason       column.Text
+	UserID       column.Text
+	SessionID    column.Text
 	CredentialID []byte
-	PasskeyName  *string
-	DeviceName   *string
-	IP           *string
-	Changed      string
-	RequestID    *string
+	PasskeyName  column.Text
+	DeviceName   column.Text
+	IP           column.Text
+	Changed      column.Strings
+	RequestID    column.Text
 	RepeatKey    []byte
 	Repeats      int64
-	LastAt       *int64
-	OtherIPs     string
+	LastAt       column.Time
+	OtherIPs     column.Strings
 }
 
 func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
-	_, err := q.exec(ctx, q.addEventStmt, addEvent,
+	_, err := q.db.ExecContext(ctx, addEvent,
 		arg.ID,
 		arg.Kind,
 		arg.At,
-		arg.Party,
+		arg.Actor,
 		arg.Reason,
 		arg.UserID,
 		arg.SessionID,
@@ -59,29 +61,44 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 	return err
 }
 
-const disownEvents = `-- name: DisownEvents :exec
-INSERT OR REPLACE INTO events (id, kind, at, party, reason, repeats, last_at)
-SELECT e.id, e.kind, e.at, e.party, e.reason, e.repeats, e.last_at FROM events AS e WHERE e.user_id = ?
+const anonymizeEvents = `-- name: AnonymizeEvents :exec
+INSERT OR REPLACE INTO events (id, kind, at, actor, reason, repeats, last_at)
+SELECT e.id, e.kind, e.at, e.actor, e.reason, e.repeats, e.last_at FROM events AS e WHERE e.user_id = ?1
 `
 
-// Each is written anew with what may stay, so that a column that joins the table goes unless it is named here.
-func (q *Queries) DisownEvents(ctx context.Context, userID *string) error {
-	_, err := q.exec(ctx, q.disownEventsStmt, disownEvents, userID)
+// AnonymizeEvents writes each event anew with the columns that may stay: a new column is cleared unless it is named here.
+func (q *Queries) AnonymizeEvents(ctx context.Context, userID column.Text) error {
+	_, err := q.db.ExecContext(ctx, anonymizeEvents, userID)
 	return err
 }
 
+const deleteExpiredEvents = `-- name: DeleteExpiredEvents :execrows
+DELETE FROM events
+WHERE id IN (
+    SELECT e.id FROM events AS e WHERE e.at <= ?1 ORDER BY e.at LIMIT ?2
+)
+`
+
+func (q *Queries) DeleteExpiredEvents(ctx context.Context, before column.Time, upTo int64) (int64, error) {
+	result, err := q.db.ExecContext(ctx, deleteExpiredEvents, before, upTo)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const eventByKey = `-- name: EventByKey :one
-SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = ?
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events WHERE repeat_key = ?1
 `
 
 func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, error) {
-	row := q.queryRow(ctx, q.eventByKeyStmt, eventByKey, repeatKey)
+	row := q.db.QueryRowContext(ctx, eventByKey, repeatKey)
 	var i Event
 	err := row.Scan(
 		&i.ID,
 		&i.Kind,
 		&i.At,
-		&i.Party,
+		&i.Actor,
 		&i.Reason,
 		&i.UserID,
 		&i.SessionID,
@@ -99,23 +116,23 @@ func (q *Queries) EventByKey(ctx context.Context, repeatKey []byte) (Event, erro
 	return i, err
 }
 
-const eventsOfUser = `-- name: EventsOfUser :many
-SELECT id, kind, at, party, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
+const listEventsByUser = `-- name: ListEventsByUser :many
+SELECT id, kind, at, actor, reason, user_id, session_id, credential_id, passkey_name, device_name, ip, changed, request_id, repeat_key, repeats, last_at, other_ips FROM events
 WHERE user_id IS ?1 AND id < ?2
     AND (CAST(?3 AS TEXT) = '[]' OR instr(CAST(?3 AS TEXT), '"' || kind || '"') > 0)
 ORDER BY id DESC LIMIT ?4
 `
 
-type EventsOfUserParams struct {
-	UserID *string
+type ListEventsByUserParams struct {
+	UserID column.Text
 	Before string
 	Kinds  string
 	UpTo   int64
 }
 
-// Without a user these are the events that are nobody's. Kinds is an array in JSON; an empty one asks for all kinds.
-func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]Event, error) {
-	rows, err := q.query(ctx, q.eventsOfUserStmt, eventsOfUser,
+// Events without a user are those of a NULL user. Kinds is a JSON array; an empty one selects all kinds.
+func (q *Queries) ListEventsByUser(ctx context.Context, arg ListEventsByUserParams) ([]Event, error) {
+	rows, err := q.db.QueryContext(ctx, listEventsByUser,
 		arg.UserID,
 		arg.Before,
 		arg.Kinds,
@@ -132,7 +149,7 @@ func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]E
 			&i.ID,
 			&i.Kind,
 			&i.At,
-			&i.Party,
+			&i.Actor,
 			&i.Reason,
 			&i.UserID,
 			&i.SessionID,
@@ -162,22 +179,23 @@ func (q *Queries) EventsOfUser(ctx context.Context, arg EventsOfUserParams) ([]E
 
 const saveEvent = `-- name: SaveEvent :execrows
 UPDATE events
-SET session_id = ?, credential_id = ?, passkey_name = ?, repeats = ?, last_at = ?, other_ips = ?
-WHERE id = ?
+SET session_id = ?1, credential_id = ?2, passkey_name = ?3, repeats = ?4, last_at = ?5,
+    other_ips = ?6
+WHERE id = ?7
 `
 
 type SaveEventParams struct {
-	SessionID    *string
+	SessionID    column.Text
 	CredentialID []byte
-	PasskeyName  *string
+	PasskeyName  column.Text
 	Repeats      int64
-	LastAt       *int64
-	OtherIPs     string
+	LastAt       column.Time
+	OtherIPs     column.Strings
 	ID           string
 }
 
 func (q *Queries) SaveEvent(ctx context.Context, arg SaveEventParams) (int64, error) {
-	result, err := q.exec(ctx, q.saveEventStmt, saveEvent,
+	result, err := q.db.ExecContext(ctx, saveEvent,
 		arg.SessionID,
 		arg.CredentialID,
 		arg.PasskeyName,
@@ -186,26 +204,6 @@ func (q *Queries) SaveEvent(ctx context.Context, arg SaveEventParams) (int64, er
 		arg.OtherIPs,
 		arg.ID,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-const sweepEvents = `-- name: SweepEvents :execrows
-DELETE FROM events
-WHERE id IN (
-    SELECT e.id FROM events AS e WHERE e.at <= ?1 ORDER BY e.at LIMIT ?2
-)
-`
-
-type SweepEventsParams struct {
-	Before int64
-	UpTo   int64
-}
-
-func (q *Queries) SweepEvents(ctx context.Context, arg SweepEventsParams) (int64, error) {
-	result, err := q.exec(ctx, q.sweepEventsStmt, sweepEvents, arg.Before, arg.UpTo)
 	if err != nil {
 		return 0, err
 	}

@@ -7,23 +7,40 @@ package sqlitedb
 
 import (
 	"context"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
 const clearLockout = `-- name: ClearLockout :exec
-DELETE FROM recovery_lockouts WHERE subject = ?
+DELETE FROM recovery_lockouts WHERE subject = ?1
 `
 
 func (q *Queries) ClearLockout(ctx context.Context, subject []byte) error {
-	_, err := q.exec(ctx, q.clearLockoutStmt, clearLockout, subject)
+	_, err := q.db.ExecContext(ctx, clearLockout, subject)
 	return err
 }
 
-const lockoutOfSubject = `-- name: LockoutOfSubject :one
-SELECT subject, failures, locked_until, updated_at FROM recovery_lockouts WHERE subject = ?
+const deleteExpiredLockouts = `-- name: DeleteExpiredLockouts :execrows
+DELETE FROM recovery_lockouts
+WHERE subject IN (
+    SELECT l.subject FROM recovery_lockouts AS l WHERE l.updated_at <= ?1 ORDER BY l.updated_at LIMIT ?2
+)
 `
 
-func (q *Queries) LockoutOfSubject(ctx context.Context, subject []byte) (RecoveryLockout, error) {
-	row := q.queryRow(ctx, q.lockoutOfSubjectStmt, lockoutOfSubject, subject)
+func (q *Queries) DeleteExpiredLockouts(ctx context.Context, before column.Time, upTo int64) (int64, error) {
+	result, err := q.db.ExecContext(ctx, deleteExpiredLockouts, before, upTo)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const getLockout = `-- name: GetLockout :one
+SELECT subject, failures, locked_until, updated_at FROM recovery_lockouts WHERE subject = ?1
+`
+
+func (q *Queries) GetLockout(ctx context.Context, subject []byte) (RecoveryLockout, error) {
+	row := q.db.QueryRowContext(ctx, getLockout, subject)
 	var i RecoveryLockout
 	err := row.Scan(
 		&i.Subject,
@@ -34,17 +51,12 @@ func (q *Queries) LockoutOfSubject(ctx context.Context, subject []byte) (Recover
 	return i, err
 }
 
-const lockoutsAfter = `-- name: LockoutsAfter :many
+const listLockouts = `-- name: ListLockouts :many
 SELECT subject, failures, locked_until, updated_at FROM recovery_lockouts WHERE subject > ?1 ORDER BY subject LIMIT ?2
 `
 
-type LockoutsAfterParams struct {
-	After []byte
-	UpTo  int64
-}
-
-func (q *Queries) LockoutsAfter(ctx context.Context, arg LockoutsAfterParams) ([]RecoveryLockout, error) {
-	rows, err := q.query(ctx, q.lockoutsAfterStmt, lockoutsAfter, arg.After, arg.UpTo)
+func (q *Queries) ListLockouts(ctx context.Context, after []byte, upTo int64) ([]RecoveryLockout, error) {
+	rows, err := q.db.QueryContext(ctx, listLockouts, after, upTo)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +84,7 @@ func (q *Queries) LockoutsAfter(ctx context.Context, arg LockoutsAfterParams) ([
 }
 
 const saveLockout = `-- name: SaveLockout :exec
-INSERT INTO recovery_lockouts (subject, failures, locked_until, updated_at)
-VALUES (?, ?, ?, ?)
+INSERT INTO recovery_lockouts (subject, failures, locked_until, updated_at) VALUES (?, ?, ?, ?)
 ON CONFLICT (subject) DO UPDATE
 SET failures = excluded.failures, locked_until = excluded.locked_until, updated_at = excluded.updated_at
 `
@@ -81,38 +92,16 @@ SET failures = excluded.failures, locked_until = excluded.locked_until, updated_
 type SaveLockoutParams struct {
 	Subject     []byte
 	Failures    int64
-	LockedUntil *int64
-	UpdatedAt   int64
+	LockedUntil column.Time
+	UpdatedAt   column.Time
 }
 
 func (q *Queries) SaveLockout(ctx context.Context, arg SaveLockoutParams) error {
-	_, err := q.exec(ctx, q.saveLockoutStmt, saveLockout,
+	_, err := q.db.ExecContext(ctx, saveLockout,
 		arg.Subject,
 		arg.Failures,
 		arg.LockedUntil,
 		arg.UpdatedAt,
 	)
 	return err
-}
-
-const sweepLockouts = `-- name: SweepLockouts :execrows
-DELETE FROM recovery_lockouts
-WHERE subject IN (
-    SELECT l.subject FROM recovery_lockouts AS l
-    WHERE l.updated_at <= ?1
-    ORDER BY l.updated_at LIMIT ?2
-)
-`
-
-type SweepLockoutsParams struct {
-	Before int64
-	UpTo   int64
-}
-
-func (q *Queries) SweepLockouts(ctx context.Context, arg SweepLockoutsParams) (int64, error) {
-	result, err := q.exec(ctx, q.sweepLockoutsStmt, sweepLockouts, arg.Before, arg.UpTo)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
 }

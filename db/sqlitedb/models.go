@@ -4,70 +4,74 @@
 
 package sqlitedb
 
+import (
+	"github.com/keylodge/keylodge/db/column"
+)
+
 type BackupCode struct {
 	Digest []byte
 	UserID string
 }
 
 type BackupCodeSet struct {
-	UserID string
-	MadeAt int64
+	UserID    string
+	CreatedAt column.Time
 }
 
 type Challenge struct {
-	ID                   string
-	Purpose              string
-	Binding              []byte
-	Ceremony             []byte
-	ApplicantUserID      *string
-	ApplicantHandle      []byte
-	ApplicantEmail       *string
-	ApplicantDisplayName *string
-	CreatedAt            int64
-	ExpiresAt            int64
-	SessionID            *string
-	RecoveryGrant        []byte
-}
-
-type Duty struct {
-	Name  string
-	DueAt int64
+	ID                 string
+	Purpose            string
+	Binding            []byte
+	SessionID          column.Text
+	RecoveryGrant      []byte
+	CeremonyState      []byte
+	PendingUserID      column.Text
+	PendingUserHandle  []byte
+	PendingEmail       column.Text
+	PendingDisplayName column.Text
+	CreatedAt          column.Time
+	ExpiresAt          column.Time
 }
 
 type Event struct {
 	ID           string
 	Kind         string
-	At           int64
-	Party        string
-	Reason       *string
-	UserID       *string
-	SessionID    *string
+	At           column.Time
+	Actor        string
+	Reason       column.Text
+	UserID       column.Text
+	SessionID    column.Text
 	CredentialID []byte
-	PasskeyName  *string
-	DeviceName   *string
-	IP           *string
-	Changed      string
-	RequestID    *string
+	PasskeyName  column.Text
+	DeviceName   column.Text
+	IP           column.Text
+	Changed      column.Strings
+	RequestID    column.Text
 	RepeatKey    []byte
 	Repeats      int64
-	LastAt       *int64
-	OtherIPs     string
+	LastAt       column.Time
+	OtherIPs     column.Strings
 }
 
-type Message struct {
+type JobLease struct {
+	Name  string
+	DueAt column.Time
+}
+
+type OutboxEmail struct {
 	ID          string
-	UserID      *string
+	UserID      column.Text
 	Recipient   string
 	Kind        string
-	HappenedAt  *int64
-	Party       *string
-	PasskeyName *string
-	DeviceName  *string
-	IP          *string
+	HappenedAt  column.Time
+	Actor       column.Text
+	PasskeyName column.Text
+	DeviceName  column.Text
+	IP          column.Text
 	Code        []byte
 	Attempts    int64
-	DueAt       int64
-	ExpiresAt   int64
+	DueAt       column.Time
+	ExpiresAt   column.Time
 }
 
 type Passkey struct {
@@ -80,7 +84,7 @@ type Passkey struct {
 	Algorithm         int64
 	AAGUID            []byte
 	Attachment        string
-	Transports        string
+	Transports        column.Strings
 	Flags             int64
 	SignCount         int64
 	CloneWarning      bool
@@ -89,26 +93,26 @@ type Passkey struct {
 	AttestationObject []byte
 	AuthenticatorData []byte
 	ClientDataJSON    []byte
-	Extensions        *string
-	CreatedAt         int64
-	LastUsedAt        *int64
+	Extensions        column.Text
+	CreatedAt         column.Time
+	LastUsedAt        column.Time
 }
 
 type RecoveryGrant struct {
-	UserID      string
-	TokenDigest []byte
-	Nonce       []byte
-	CodeDigest  []byte
-	Factors     string
-	CreatedAt   int64
-	ExpiresAt   int64
+	UserID           string
+	TokenDigest      []byte
+	Nonce            []byte
+	BackupCodeDigest []byte
+	Factors          column.Strings
+	CreatedAt        column.Time
+	ExpiresAt        column.Time
 }
 
 type RecoveryLockout struct {
 	Subject     []byte
 	Failures    int64
-	LockedUntil *int64
-	UpdatedAt   int64
+	LockedUntil column.Time
+	UpdatedAt   column.Time
 }
 
 type SchemaFloor struct {
@@ -119,50 +123,50 @@ type Session struct {
 	ID                  string
 	UserID              string
 	CredentialID        []byte
+	Transport           string
 	TokenDigest         []byte
+	PreviousTokenDigest []byte
+	RotatedAt           column.Time
 	Assurance           string
-	AMR                 string
+	AMR                 column.Strings
 	DeviceName          string
 	DeviceUserAgent     string
 	DeviceIP            string
-	CreatedAt           int64
-	AuthTime            int64
-	LastSeenAt          int64
-	IdleEndsAt          int64
-	ExpiresAt           int64
-	RevokedAt           *int64
-	Transport           string
-	PreviousTokenDigest []byte
-	RotatedAt           *int64
+	CreatedAt           column.Time
+	AuthTime            column.Time
+	LastSeenAt          column.Time
+	IdleEndsAt          column.Time
+	ExpiresAt           column.Time
+	RevokedAt           column.Time
 }
 
 type SigningKey struct {
-	ID        string
-	Algorithm string
-	Sealed    []byte
-	CreatedAt int64
-	SignsFrom int64
+	ID           string
+	Algorithm    string
+	EncryptedKey []byte
+	CreatedAt    column.Time
+	SignsFrom    column.Time
 }
 
 type TOTP struct {
-	UserID      string
-	Secret      []byte
-	ConfirmedAt *int64
-	Step        int64
-	Pending     []byte
-	PendingAt   *int64
+	UserID        string
+	Secret        []byte
+	ConfirmedAt   column.Time
+	LastStep      int64
+	PendingSecret []byte
+	PendingAt     column.Time
 }
 
 type User struct {
-	ID              string
-	UserHandle      []byte
-	Email           *string
-	EmailVerifiedAt *int64
-	DisplayName     string
-	CreatedAt       int64
-	DisabledAt      *int64
-	ClaimedEmail    *string
-	ClaimCode       []byte
-	ClaimFailures   *int64
-	ClaimExpiresAt  *int64
+	ID                    string
+	UserHandle            []byte
+	Email                 column.Text
+	EmailVerifiedAt       column.Time
+	PendingEmail          column.Text
+	PendingEmailCode      []byte
+	PendingEmailFailures  int64
+	PendingEmailExpiresAt column.Time
+	DisplayName           string
+	DisabledAt            column.Time
+	CreatedAt             column.Time
 }

@@ -1,33 +1,36 @@
 -- name: AddSession :exec
 INSERT INTO sessions (
-    id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr, device_name,
-    device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at
+    id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr,
+    device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at,
+    revoked_at
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: SessionByToken :one
-SELECT * FROM sessions WHERE token_digest = ?;
+SELECT * FROM sessions WHERE token_digest = @token_digest;
 
 -- name: SessionByID :one
-SELECT * FROM sessions WHERE id = ?;
+SELECT * FROM sessions WHERE id = @id;
 
--- The idle end is never after the absolute one.
--- name: LiveSessions :many
+-- A session never ends later than its idle end.
+-- name: ListActiveSessions :many
 SELECT * FROM sessions
-WHERE user_id = sqlc.arg(user_id) AND id < sqlc.arg(before) AND revoked_at IS NULL AND idle_ends_at > sqlc.arg(now)
-ORDER BY id DESC LIMIT sqlc.arg(up_to);
+WHERE user_id = @user_id AND id < @before AND revoked_at IS NULL AND idle_ends_at > @now
+ORDER BY id DESC LIMIT @up_to;
 
--- Whose session it is, how it is carried and when it began never changes.
+-- The user, the transport and the creation time of a session never change.
 -- name: SaveSession :execrows
 UPDATE sessions
-SET credential_id = ?, token_digest = ?, previous_token_digest = ?, rotated_at = ?, assurance = ?, amr = ?, device_name = ?,
-    device_user_agent = ?, device_ip = ?, auth_time = ?, last_seen_at = ?, idle_ends_at = ?, expires_at = ?, revoked_at = ?
-WHERE id = ?;
+SET credential_id = @credential_id, token_digest = @token_digest, previous_token_digest = @previous_token_digest,
+    rotated_at = @rotated_at, assurance = @assurance, amr = @amr, device_name = @device_name,
+    device_user_agent = @device_user_agent, device_ip = @device_ip, auth_time = @auth_time, last_seen_at = @last_seen_at,
+    idle_ends_at = @idle_ends_at, expires_at = @expires_at, revoked_at = @revoked_at
+WHERE id = @id;
 
--- The plus hides the parameter's type, by which SQLite would pass over the index: an expression in one has none.
--- name: SweepSessions :execrows
+-- Unary + removes the affinity of the parameter's type, so that SQLite uses the expression index.
+-- name: DeleteExpiredSessions :execrows
 DELETE FROM sessions
 WHERE id IN (
     SELECT s.id FROM sessions AS s
-    WHERE COALESCE(s.revoked_at, s.idle_ends_at) <= +CAST(sqlc.arg(ended) AS INTEGER)
-    ORDER BY COALESCE(s.revoked_at, s.idle_ends_at) LIMIT sqlc.arg(up_to)
+    WHERE COALESCE(s.revoked_at, s.idle_ends_at) <= +CAST(@ended AS INTEGER)
+    ORDER BY COALESCE(s.revoked_at, s.idle_ends_at) LIMIT @up_to
 );

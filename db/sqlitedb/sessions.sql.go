@@ -7,12 +7,15 @@ package sqlitedb
 
 import (
 	"context"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
 const addSession = `-- name: AddSession :exec
 INSERT INTO sessions (
-    id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr, device_name,
-    device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at
+    id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr,
+    device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at,
+    revoked_at
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
@@ -23,22 +26,22 @@ type AddSessionParams struct {
 	Transport           string
 	TokenDigest         []byte
 	PreviousTokenDigest []byte
-	RotatedAt           *int64
+	RotatedAt           column.Time
 	Assurance           string
-	AMR                 string
+	AMR                 column.Strings
 	DeviceName          string
 	DeviceUserAgent     string
 	DeviceIP            string
-	CreatedAt           int64
-	AuthTime            int64
-	LastSeenAt          int64
-	IdleEndsAt          int64
-	ExpiresAt           int64
-	RevokedAt           *int64
+	CreatedAt           column.Time
+	AuthTime            column.Time
+	LastSeenAt          column.Time
+	IdleEndsAt          column.Time
+	ExpiresAt           column.Time
+	RevokedAt           column.Time
 }
 
 func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
-	_, err := q.exec(ctx, q.addSessionStmt, addSession,
+	_, err := q.db.ExecContext(ctx, addSession,
 		arg.ID,
 		arg.UserID,
 		arg.CredentialID,
@@ -61,22 +64,40 @@ func (q *Queries) AddSession(ctx context.Context, arg AddSessionParams) error {
 	return err
 }
 
-const liveSessions = `-- name: LiveSessions :many
-SELECT id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at, transport, previous_token_digest, rotated_at FROM sessions
+const deleteExpiredSessions = `-- name: DeleteExpiredSessions :execrows
+DELETE FROM sessions
+WHERE id IN (
+    SELECT s.id FROM sessions AS s
+    WHERE COALESCE(s.revoked_at, s.idle_ends_at) <= +CAST(?1 AS INTEGER)
+    ORDER BY COALESCE(s.revoked_at, s.idle_ends_at) LIMIT ?2
+)
+`
+
+// Unary + removes the affinity of the parameter's type, so that SQLite uses the expression index.
+func (q *Queries) DeleteExpiredSessions(ctx context.Context, ended int64, upTo int64) (int64, error) {
+	result, err := q.db.ExecContext(ctx, deleteExpiredSessions, ended, upTo)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const listActiveSessions = `-- name: ListActiveSessions :many
+SELECT id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at FROM sessions
 WHERE user_id = ?1 AND id < ?2 AND revoked_at IS NULL AND idle_ends_at > ?3
 ORDER BY id DESC LIMIT ?4
 `
 
-type LiveSessionsParams struct {
+type ListActiveSessionsParams struct {
 	UserID string
 	Before string
-	Now    int64
+	Now    column.Time
 	UpTo   int64
 }
 
-// The idle end is never after the absolute one.
-func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]Session, error) {
-	rows, err := q.query(ctx, q.liveSessionsStmt, liveSessions,
+// A session never ends later than its idle end.
+func (q *Queries) ListActiveSessions(ctx context.Context, arg ListActiveSessionsParams) ([]Session, error) {
+	rows, err := q.db.QueryContext(ctx, listActiveSessions,
 		arg.UserID,
 		arg.Before,
 		arg.Now,
@@ -93,7 +114,10 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 			&i.ID,
 			&i.UserID,
 			&i.CredentialID,
+			&i.Transport,
 			&i.TokenDigest,
+			&i.PreviousTokenDigest,
+			&i.RotatedAt,
 			&i.Assurance,
 			&i.AMR,
 			&i.DeviceName,
@@ -105,9 +129,6 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 			&i.IdleEndsAt,
 			&i.ExpiresAt,
 			&i.RevokedAt,
-			&i.Transport,
-			&i.PreviousTokenDigest,
-			&i.RotatedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -124,32 +145,34 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 
 const saveSession = `-- name: SaveSession :execrows
 UPDATE sessions
-SET credential_id = ?, token_digest = ?, previous_token_digest = ?, rotated_at = ?, assurance = ?, amr = ?, device_name = ?,
-    device_user_agent = ?, device_ip = ?, auth_time = ?, last_seen_at = ?, idle_ends_at = ?, expires_at = ?, revoked_at = ?
-WHERE id = ?
+SET credential_id = ?1, token_digest = ?2, previous_token_digest = ?3,
+    rotated_at = ?4, assurance = ?5, amr = ?6, device_name = ?7,
+    device_user_agent = ?8, device_ip = ?9, auth_time = ?10, last_seen_at = ?11,
+    idle_ends_at = ?12, expires_at = ?13, revoked_at = ?14
+WHERE id = ?15
 `
 
 type SaveSessionParams struct {
 	CredentialID        []byte
 	TokenDigest         []byte
 	PreviousTokenDigest []byte
-	RotatedAt           *int64
+	RotatedAt           column.Time
 	Assurance           string
-	AMR                 string
+	AMR                 column.Strings
 	DeviceName          string
 	DeviceUserAgent     string
 	DeviceIP            string
-	AuthTime            int64
-	LastSeenAt          int64
-	IdleEndsAt          int64
-	ExpiresAt           int64
-	RevokedAt           *int64
+	AuthTime            column.Time
+	LastSeenAt          column.Time
+	IdleEndsAt          column.Time
+	ExpiresAt           column.Time
+	RevokedAt           column.Time
 	ID                  string
 }
 
-// Whose session it is, how it is carried and when it began never changes.
+// The user, the transport and the creation time of a session never change.
 func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (int64, error) {
-	result, err := q.exec(ctx, q.saveSessionStmt, saveSession,
+	result, err := q.db.ExecContext(ctx, saveSession,
 		arg.CredentialID,
 		arg.TokenDigest,
 		arg.PreviousTokenDigest,
@@ -173,17 +196,20 @@ func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (int64
 }
 
 const sessionByID = `-- name: SessionByID :one
-SELECT id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at, transport, previous_token_digest, rotated_at FROM sessions WHERE id = ?
+SELECT id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at FROM sessions WHERE id = ?1
 `
 
 func (q *Queries) SessionByID(ctx context.Context, id string) (Session, error) {
-	row := q.queryRow(ctx, q.sessionByIDStmt, sessionByID, id)
+	row := q.db.QueryRowContext(ctx, sessionByID, id)
 	var i Session
 	err := row.Scan(
 		&i.ID,
 		&i.UserID,
 		&i.CredentialID,
+		&i.Transport,
 		&i.TokenDigest,
+		&i.PreviousTokenDigest,
+		&i.RotatedAt,
 		&i.Assurance,
 		&i.AMR,
 		&i.DeviceName,
@@ -195,25 +221,25 @@ func (q *Queries) SessionByID(ctx context.Context, id string) (Session, error) {
 		&i.IdleEndsAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
-		&i.Transport,
-		&i.PreviousTokenDigest,
-		&i.RotatedAt,
 	)
 	return i, err
 }
 
 const sessionByToken = `-- name: SessionByToken :one
-SELECT id, user_id, credential_id, token_digest, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at, transport, previous_token_digest, rotated_at FROM sessions WHERE token_digest = ?
+SELECT id, user_id, credential_id, transport, token_digest, previous_token_digest, rotated_at, assurance, amr, device_name, device_user_agent, device_ip, created_at, auth_time, last_seen_at, idle_ends_at, expires_at, revoked_at FROM sessions WHERE token_digest = ?1
 `
 
 func (q *Queries) SessionByToken(ctx context.Context, tokenDigest []byte) (Session, error) {
-	row := q.queryRow(ctx, q.sessionByTokenStmt, sessionByToken, tokenDigest)
+	row := q.db.QueryRowContext(ctx, sessionByToken, tokenDigest)
 	var i Session
 	err := row.Scan(
 		&i.ID,
 		&i.UserID,
 		&i.CredentialID,
+		&i.Transport,
 		&i.TokenDigest,
+		&i.PreviousTokenDigest,
+		&i.RotatedAt,
 		&i.Assurance,
 		&i.AMR,
 		&i.DeviceName,
@@ -225,32 +251,6 @@ func (q *Queries) SessionByToken(ctx context.Context, tokenDigest []byte) (Sessi
 		&i.IdleEndsAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
-		&i.Transport,
-		&i.PreviousTokenDigest,
-		&i.RotatedAt,
 	)
 	return i, err
-}
-
-const sweepSessions = `-- name: SweepSessions :execrows
-DELETE FROM sessions
-WHERE id IN (
-    SELECT s.id FROM sessions AS s
-    WHERE COALESCE(s.revoked_at, s.idle_ends_at) <= +CAST(?1 AS INTEGER)
-    ORDER BY COALESCE(s.revoked_at, s.idle_ends_at) LIMIT ?2
-)
-`
-
-type SweepSessionsParams struct {
-	Ended int64
-	UpTo  int64
-}
-
-// The plus hides the parameter's type, by which SQLite would pass over the index: an expression in one has none.
-func (q *Queries) SweepSessions(ctx context.Context, arg SweepSessionsParams) (int64, error) {
-	result, err := q.exec(ctx, q.sweepSessionsStmt, sweepSessions, arg.Ended, arg.UpTo)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
 }

@@ -1,8 +1,8 @@
 -- name: AddSigningKey :exec
-INSERT INTO signing_keys (id, algorithm, sealed, created_at, signs_from) VALUES (?, ?, ?, ?, ?);
+INSERT INTO signing_keys (id, algorithm, encrypted_key, created_at, signs_from) VALUES (?, ?, ?, ?, ?);
 
--- name: SigningKeys :many
+-- name: ListSigningKeys :many
 SELECT * FROM signing_keys ORDER BY signs_from, id;
 
 -- name: RemoveSigningKey :exec
-DELETE FROM signing_keys WHERE id = ?;
+DELETE FROM signing_keys WHERE id = @id;

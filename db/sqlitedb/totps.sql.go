@@ -7,60 +7,61 @@ package sqlitedb
 
 import (
 	"context"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
-const removeTOTP = `-- name: RemoveTOTP :exec
-DELETE FROM totps WHERE user_id = ?
+const getTOTP = `-- name: GetTOTP :one
+SELECT user_id, secret, confirmed_at, last_step, pending_secret, pending_at FROM totps WHERE user_id = ?1
 `
 
-func (q *Queries) RemoveTOTP(ctx context.Context, userID string) error {
-	_, err := q.exec(ctx, q.removeTOTPStmt, removeTOTP, userID)
-	return err
-}
-
-const saveTOTP = `-- name: SaveTOTP :exec
-INSERT INTO totps (user_id, secret, confirmed_at, step, pending, pending_at)
-VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (user_id) DO UPDATE
-SET secret = excluded.secret, confirmed_at = excluded.confirmed_at, step = excluded.step, pending = excluded.pending,
-    pending_at = excluded.pending_at
-`
-
-type SaveTOTPParams struct {
-	UserID      string
-	Secret      []byte
-	ConfirmedAt *int64
-	Step        int64
-	Pending     []byte
-	PendingAt   *int64
-}
-
-func (q *Queries) SaveTOTP(ctx context.Context, arg SaveTOTPParams) error {
-	_, err := q.exec(ctx, q.saveTOTPStmt, saveTOTP,
-		arg.UserID,
-		arg.Secret,
-		arg.ConfirmedAt,
-		arg.Step,
-		arg.Pending,
-		arg.PendingAt,
-	)
-	return err
-}
-
-const tOTPOfUser = `-- name: TOTPOfUser :one
-SELECT user_id, secret, confirmed_at, step, pending, pending_at FROM totps WHERE user_id = ?
-`
-
-func (q *Queries) TOTPOfUser(ctx context.Context, userID string) (TOTP, error) {
-	row := q.queryRow(ctx, q.tOTPOfUserStmt, tOTPOfUser, userID)
+func (q *Queries) GetTOTP(ctx context.Context, userID string) (TOTP, error) {
+	row := q.db.QueryRowContext(ctx, getTOTP, userID)
 	var i TOTP
 	err := row.Scan(
 		&i.UserID,
 		&i.Secret,
 		&i.ConfirmedAt,
-		&i.Step,
-		&i.Pending,
+		&i.LastStep,
+		&i.PendingSecret,
 		&i.PendingAt,
 	)
 	return i, err
+}
+
+const removeTOTP = `-- name: RemoveTOTP :exec
+DELETE FROM totps WHERE user_id = ?1
+`
+
+func (q *Queries) RemoveTOTP(ctx context.Context, userID string) error {
+	_, err := q.db.ExecContext(ctx, removeTOTP, userID)
+	return err
+}
+
+const saveTOTP = `-- name: SaveTOTP :exec
+INSERT INTO totps (user_id, secret, confirmed_at, last_step, pending_secret, pending_at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (user_id) DO UPDATE
+SET secret = excluded.secret, confirmed_at = excluded.confirmed_at, last_step = excluded.last_step,
+    pending_secret = excluded.pending_secret, pending_at = excluded.pending_at
+`
+
+type SaveTOTPParams struct {
+	UserID        string
+	Secret        []byte
+	ConfirmedAt   column.Time
+	LastStep      int64
+	PendingSecret []byte
+	PendingAt     column.Time
+}
+
+func (q *Queries) SaveTOTP(ctx context.Context, arg SaveTOTPParams) error {
+	_, err := q.db.ExecContext(ctx, saveTOTP,
+		arg.UserID,
+		arg.Secret,
+		arg.ConfirmedAt,
+		arg.LastStep,
+		arg.PendingSecret,
+		arg.PendingAt,
+	)
+	return err
 }

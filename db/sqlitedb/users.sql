@@ -1,27 +1,29 @@
 -- name: AddUser :execrows
 INSERT INTO users (
-    id, user_handle, email, email_verified_at, claimed_email, claim_code, claim_failures, claim_expires_at, display_name,
-    disabled_at, created_at
+    id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures,
+    pending_email_expires_at, display_name, disabled_at, created_at
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (email) DO NOTHING;
 
 -- name: UserByID :one
-SELECT * FROM users WHERE id = ?;
+SELECT * FROM users WHERE id = @id;
 
 -- name: UserByEmail :one
-SELECT * FROM users WHERE email = CAST(sqlc.arg(email) AS TEXT);
+SELECT * FROM users WHERE email = CAST(@email AS TEXT);
 
--- name: UsersAfter :many
-SELECT * FROM users WHERE id > sqlc.arg(after) ORDER BY id LIMIT sqlc.arg(up_to);
+-- name: ListUsers :many
+SELECT * FROM users WHERE id > @after ORDER BY id LIMIT @up_to;
 
--- What passkeys and other systems know a user by never changes.
+-- SaveUser changes no row if another user has the e-mail address: in PostgreSQL the error of the unique index would end the
+-- transaction. The id and the user handle of a user never change.
 -- name: SaveUser :execrows
 UPDATE users
-SET email = ?, email_verified_at = ?, claimed_email = ?, claim_code = ?, claim_failures = ?, claim_expires_at = ?,
-    display_name = ?, disabled_at = ?
-WHERE id = ?;
+SET email = @email, email_verified_at = @email_verified_at, pending_email = @pending_email,
+    pending_email_code = @pending_email_code, pending_email_failures = @pending_email_failures,
+    pending_email_expires_at = @pending_email_expires_at, display_name = @display_name, disabled_at = @disabled_at
+WHERE users.id = @id AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = @email AND other.id <> @id);
 
--- Passkeys, sessions, the authenticator app, backup codes, the grant, messages and the challenges bound to any of those go
--- along.
+-- RemoveUser also deletes the user's passkeys, sessions, authenticator app, backup codes, recovery grant and e-mails, and the
+-- challenges bound to them.
 -- name: RemoveUser :execrows
-DELETE FROM users WHERE id = ?;
+DELETE FROM users WHERE id = @id;

@@ -7,40 +7,42 @@ package sqlitedb
 
 import (
 	"context"
+
+	"github.com/keylodge/keylodge/db/column"
 )
 
 const addUser = `-- name: AddUser :execrows
 INSERT INTO users (
-    id, user_handle, email, email_verified_at, claimed_email, claim_code, claim_failures, claim_expires_at, display_name,
-    disabled_at, created_at
+    id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures,
+    pending_email_expires_at, display_name, disabled_at, created_at
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (email) DO NOTHING
 `
 
 type AddUserParams struct {
-	ID              string
-	UserHandle      []byte
-	Email           *string
-	EmailVerifiedAt *int64
-	ClaimedEmail    *string
-	ClaimCode       []byte
-	ClaimFailures   *int64
-	ClaimExpiresAt  *int64
-	DisplayName     string
-	DisabledAt      *int64
-	CreatedAt       int64
+	ID                    string
+	UserHandle            []byte
+	Email                 column.Text
+	EmailVerifiedAt       column.Time
+	PendingEmail          column.Text
+	PendingEmailCode      []byte
+	PendingEmailFailures  int64
+	PendingEmailExpiresAt column.Time
+	DisplayName           string
+	DisabledAt            column.Time
+	CreatedAt             column.Time
 }
 
 func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error) {
-	result, err := q.exec(ctx, q.addUserStmt, addUser,
+	result, err := q.db.ExecContext(ctx, addUser,
 		arg.ID,
 		arg.UserHandle,
 		arg.Email,
 		arg.EmailVerifiedAt,
-		arg.ClaimedEmail,
-		arg.ClaimCode,
-		arg.ClaimFailures,
-		arg.ClaimExpiresAt,
+		arg.PendingEmail,
+		arg.PendingEmailCode,
+		arg.PendingEmailFailures,
+		arg.PendingEmailExpiresAt,
 		arg.DisplayName,
 		arg.DisabledAt,
 		arg.CreatedAt,
@@ -51,115 +53,12 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (int64, error)
 	return result.RowsAffected()
 }
 
-const removeUser = `-- name: RemoveUser :execrows
-DELETE FROM users WHERE id = ?
+const listUsers = `-- name: ListUsers :many
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, disabled_at, created_at FROM users WHERE id > ?1 ORDER BY id LIMIT ?2
 `
 
-// Passkeys, sessions, the authenticator app, backup codes, the grant, messages and the challenges bound to any of those go
-// along.
-func (q *Queries) RemoveUser(ctx context.Context, id string) (int64, error) {
-	result, err := q.exec(ctx, q.removeUserStmt, removeUser, id)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-const saveUser = `-- name: SaveUser :execrows
-UPDATE users
-SET email = ?, email_verified_at = ?, claimed_email = ?, claim_code = ?, claim_failures = ?, claim_expires_at = ?,
-    display_name = ?, disabled_at = ?
-WHERE id = ?
-`
-
-type SaveUserParams struct {
-	Email           *string
-	EmailVerifiedAt *int64
-	ClaimedEmail    *string
-	ClaimCode       []byte
-	ClaimFailures   *int64
-	ClaimExpiresAt  *int64
-	DisplayName     string
-	DisabledAt      *int64
-	ID              string
-}
-
-// What passkeys and other systems know a user by never changes.
-func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, error) {
-	result, err := q.exec(ctx, q.saveUserStmt, saveUser,
-		arg.Email,
-		arg.EmailVerifiedAt,
-		arg.ClaimedEmail,
-		arg.ClaimCode,
-		arg.ClaimFailures,
-		arg.ClaimExpiresAt,
-		arg.DisplayName,
-		arg.DisabledAt,
-		arg.ID,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-const userByEmail = `-- name: UserByEmail :one
-SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at, claimed_email, claim_code, claim_failures, claim_expires_at FROM users WHERE email = CAST(?1 AS TEXT)
-`
-
-func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
-	row := q.queryRow(ctx, q.userByEmailStmt, userByEmail, email)
-	var i User
-	err := row.Scan(
-		&i.ID,
-		&i.UserHandle,
-		&i.Email,
-		&i.EmailVerifiedAt,
-		&i.DisplayName,
-		&i.CreatedAt,
-		&i.DisabledAt,
-		&i.ClaimedEmail,
-		&i.ClaimCode,
-		&i.ClaimFailures,
-		&i.ClaimExpiresAt,
-	)
-	return i, err
-}
-
-const userByID = `-- name: UserByID :one
-SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at, claimed_email, claim_code, claim_failures, claim_expires_at FROM users WHERE id = ?
-`
-
-func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
-	row := q.queryRow(ctx, q.userByIDStmt, userByID, id)
-	var i User
-	err := row.Scan(
-		&i.ID,
-		&i.UserHandle,
-		&i.Email,
-		&i.EmailVerifiedAt,
-		&i.DisplayName,
-		&i.CreatedAt,
-		&i.DisabledAt,
-		&i.ClaimedEmail,
-		&i.ClaimCode,
-		&i.ClaimFailures,
-		&i.ClaimExpiresAt,
-	)
-	return i, err
-}
-
-const usersAfter = `-- name: UsersAfter :many
-SELECT id, user_handle, email, email_verified_at, display_name, created_at, disabled_at, claimed_email, claim_code, claim_failures, claim_expires_at FROM users WHERE id > ?1 ORDER BY id LIMIT ?2
-`
-
-type UsersAfterParams struct {
-	After string
-	UpTo  int64
-}
-
-func (q *Queries) UsersAfter(ctx context.Context, arg UsersAfterParams) ([]User, error) {
-	rows, err := q.query(ctx, q.usersAfterStmt, usersAfter, arg.After, arg.UpTo)
+func (q *Queries) ListUsers(ctx context.Context, after string, upTo int64) ([]User, error) {
+	rows, err := q.db.QueryContext(ctx, listUsers, after, upTo)
 	if err != nil {
 		return nil, err
 	}
@@ -172,13 +71,13 @@ func (q *Queries) UsersAfter(ctx context.Context, arg UsersAfterParams) ([]User,
 			&i.UserHandle,
 			&i.Email,
 			&i.EmailVerifiedAt,
+			&i.PendingEmail,
+			&i.PendingEmailCode,
+			&i.PendingEmailFailures,
+			&i.PendingEmailExpiresAt,
 			&i.DisplayName,
-			&i.CreatedAt,
 			&i.DisabledAt,
-			&i.ClaimedEmail,
-			&i.ClaimCode,
-			&i.ClaimFailures,
-			&i.ClaimExpiresAt,
+			&i.CreatedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -191,4 +90,104 @@ func (q *Queries) UsersAfter(ctx context.Context, arg UsersAfterParams) ([]User,
 		return nil, err
 	}
 	return items, nil
+}
+
+const removeUser = `-- name: RemoveUser :execrows
+DELETE FROM users WHERE id = ?1
+`
+
+// RemoveUser also deletes the user's passkeys, sessions, authenticator app, backup codes, recovery grant and e-mails, and the
+// challenges bound to them.
+func (q *Queries) RemoveUser(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, removeUser, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const saveUser = `-- name: SaveUser :execrows
+UPDATE users
+SET email = ?1, email_verified_at = ?2, pending_email = ?3,
+    pending_email_code = ?4, pending_email_failures = ?5,
+    pending_email_expires_at = ?6, display_name = ?7, disabled_at = ?8
+WHERE users.id = ?9 AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.email = ?1 AND other.id <> ?9)
+`
+
+type SaveUserParams struct {
+	Email                 column.Text
+	EmailVerifiedAt       column.Time
+	PendingEmail          column.Text
+	PendingEmailCode      []byte
+	PendingEmailFailures  int64
+	PendingEmailExpiresAt column.Time
+	DisplayName           string
+	DisabledAt            column.Time
+	ID                    string
+}
+
+// SaveUser changes no row if another user has the e-mail address: in PostgreSQL the error of the unique index would end the
+// transaction. The id and the user handle of a user never change.
+func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, saveUser,
+		arg.Email,
+		arg.EmailVerifiedAt,
+		arg.PendingEmail,
+		arg.PendingEmailCode,
+		arg.PendingEmailFailures,
+		arg.PendingEmailExpiresAt,
+		arg.DisplayName,
+		arg.DisabledAt,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const userByEmail = `-- name: UserByEmail :one
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, disabled_at, created_at FROM users WHERE email = CAST(?1 AS TEXT)
+`
+
+func (q *Queries) UserByEmail(ctx context.Context, email string) (User, error) {
+	row := q.db.QueryRowContext(ctx, userByEmail, email)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.UserHandle,
+		&i.Email,
+		&i.EmailVerifiedAt,
+		&i.PendingEmail,
+		&i.PendingEmailCode,
+		&i.PendingEmailFailures,
+		&i.PendingEmailExpiresAt,
+		&i.DisplayName,
+		&i.DisabledAt,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
+const userByID = `-- name: UserByID :one
+SELECT id, user_handle, email, email_verified_at, pending_email, pending_email_code, pending_email_failures, pending_email_expires_at, display_name, disabled_at, created_at FROM users WHERE id = ?1
+`
+
+func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
+	row := q.db.QueryRowContext(ctx, userByID, id)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.UserHandle,
+		&i.Email,
+		&i.EmailVerifiedAt,
+		&i.PendingEmail,
+		&i.PendingEmailCode,
+		&i.PendingEmailFailures,
+		&i.PendingEmailExpiresAt,
+		&i.DisplayName,
+		&i.DisabledAt,
+		&i.CreatedAt,
+	)
+	return i, err
 }

@@ -63,7 +63,7 @@ func writeEverything(ctx context.Context, tx ports.Tx) error {
 		tx.BackupCodes.Consume(ctx, codes("leaving")[0]),
 		tx.RecoveryGrants.Put(ctx, domain.RestoreRecoveryGrant(recoveryGrant("ada", "new"))),
 		tx.Lockouts.Save(ctx, domain.RestoreLockout(lockout("new"))),
-		tx.Lockouts.Save(ctx, domain.NewLockout(lockout("seed").Subject)),
+		tx.Lockouts.Save(ctx, domain.RestoreLockout(lockout("seed"))),
 		tx.Lockouts.Clear(ctx, lockout("leaving").Subject),
 		tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(outboxEmail("ada", "new"))),
 		tx.OutboxEmails.Save(ctx, domain.RestoreOutboxEmail(attempted(outboxEmail("ada", "seed")))),

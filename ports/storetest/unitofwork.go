@@ -223,7 +223,7 @@ var unitOfWork = rules{
 				_, err := tx.RecoveryGrants.DeleteExpired(ctx, hour(99), 9)
 				return err
 			},
-			"Lockouts.Save":  func(tx ports.Tx) error { return tx.Lockouts.Save(ctx, domain.NewLockout(lockout("seed").Subject)) },
+			"Lockouts.Save":  func(tx ports.Tx) error { return tx.Lockouts.Save(ctx, domain.RestoreLockout(lockout("seed"))) },
 			"Lockouts.Clear": func(tx ports.Tx) error { return tx.Lockouts.Clear(ctx, lockout("seed").Subject) },
 			"Grants.Remove":  func(tx ports.Tx) error { return tx.RecoveryGrants.Remove(ctx, userID("ada")) },
 			"Lockouts.Sweep": func(tx ports.Tx) error {

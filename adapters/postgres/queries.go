@@ -1,0 +1,222 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"github.com/keylodge/keylodge/db/column"
+	"github.com/keylodge/keylodge/db/postgresdb"
+	"github.com/keylodge/keylodge/db/sqlitedb"
+)
+
+// queries are the queries of package sqlstore in PostgreSQL. The methods without parameters and rows that sqlc generates for each
+// database are those of postgresdb.Queries; the others convert. A conversion does not compile if a column differs.
+type queries struct{ *postgresdb.Queries }
+
+var _ sqlitedb.Querier = queries{}
+
+func (q queries) AddChallenge(ctx context.Context, arg sqlitedb.AddChallengeParams) error {
+	return q.Queries.AddChallenge(ctx, postgresdb.AddChallengeParams(arg))
+}
+
+func (q queries) AddEvent(ctx context.Context, arg sqlitedb.AddEventParams) error {
+	return q.Queries.AddEvent(ctx, postgresdb.AddEventParams(arg))
+}
+
+func (q queries) AddOutboxEmail(ctx context.Context, arg sqlitedb.AddOutboxEmailParams) error {
+	return q.Queries.AddOutboxEmail(ctx, postgresdb.AddOutboxEmailParams(arg))
+}
+
+func (q queries) AddPasskey(ctx context.Context, arg sqlitedb.AddPasskeyParams) (int64, error) {
+	return q.Queries.AddPasskey(ctx, postgresdb.AddPasskeyParams(arg))
+}
+
+func (q queries) AddRecoveryGrant(ctx context.Context, arg sqlitedb.AddRecoveryGrantParams) error {
+	return q.Queries.AddRecoveryGrant(ctx, postgresdb.AddRecoveryGrantParams(arg))
+}
+
+func (q queries) AddSession(ctx context.Context, arg sqlitedb.AddSessionParams) error {
+	return q.Queries.AddSession(ctx, postgresdb.AddSessionParams(arg))
+}
+
+func (q queries) AddSigningKey(ctx context.Context, arg sqlitedb.AddSigningKeyParams) error {
+	return q.Queries.AddSigningKey(ctx, postgresdb.AddSigningKeyParams(arg))
+}
+
+func (q queries) AddUser(ctx context.Context, arg sqlitedb.AddUserParams) (int64, error) {
+	return q.Queries.AddUser(ctx, postgresdb.AddUserParams(arg))
+}
+
+func (q queries) ChallengeByID(ctx context.Context, id string) (sqlitedb.Challenge, error) {
+	row, err := q.Queries.ChallengeByID(ctx, id)
+	return sqlitedb.Challenge(row), err
+}
+
+func (q queries) CountBackupCodes(ctx context.Context, userID string) (sqlitedb.CountBackupCodesRow, error) {
+	row, err := q.Queries.CountBackupCodes(ctx, userID)
+	return sqlitedb.CountBackupCodesRow(row), err
+}
+
+func (q queries) CountPasskeysOfOtherRPIDs(ctx context.Context, rpID string) ([]sqlitedb.CountPasskeysOfOtherRPIDsRow, error) {
+	rows, err := q.Queries.CountPasskeysOfOtherRPIDs(ctx, rpID)
+	return convert(rows, func(r postgresdb.CountPasskeysOfOtherRPIDsRow) sqlitedb.CountPasskeysOfOtherRPIDsRow {
+		return sqlitedb.CountPasskeysOfOtherRPIDsRow(r)
+	}), err
+}
+
+func (q queries) EventByKey(ctx context.Context, repeatKey []byte) (sqlitedb.Event, error) {
+	row, err := q.Queries.EventByKey(ctx, repeatKey)
+	return sqlitedb.Event(row), err
+}
+
+func (q queries) GetLockout(ctx context.Context, subject []byte) (sqlitedb.RecoveryLockout, error) {
+	row, err := q.Queries.GetLockout(ctx, subject)
+	return sqlitedb.RecoveryLockout(row), err
+}
+
+func (q queries) GetTOTP(ctx context.Context, userID string) (sqlitedb.TOTP, error) {
+	row, err := q.Queries.GetTOTP(ctx, userID)
+	return sqlitedb.TOTP(row), err
+}
+
+func (q queries) ListActiveSessions(ctx context.Context, arg sqlitedb.ListActiveSessionsParams) ([]sqlitedb.Session, error) {
+	rows, err := q.Queries.ListActiveSessions(ctx, postgresdb.ListActiveSessionsParams(arg))
+	return convert(rows, func(r postgresdb.Session) sqlitedb.Session { return sqlitedb.Session(r) }), err
+}
+
+func (q queries) ListDueOutboxEmails(ctx context.Context, now column.Time, upTo int64) ([]sqlitedb.OutboxEmail, error) {
+	rows, err := q.Queries.ListDueOutboxEmails(ctx, now, upTo)
+	return convert(rows, func(r postgresdb.OutboxEmail) sqlitedb.OutboxEmail { return sqlitedb.OutboxEmail(r) }), err
+}
+
+func (q queries) ListEventsByUser(ctx context.Context, arg sqlitedb.ListEventsByUserParams) ([]sqlitedb.Event, error) {
+	var rows []postgresdb.Event
+	var err error
+	if arg.UserID == "" {
+		rows, err = q.ListAnonymousEvents(ctx, postgresdb.ListAnonymousEventsParams{Before: arg.Before, Kinds: arg.Kinds, UpTo: arg.UpTo})
+	} else {
+		rows, err = q.Queries.ListEventsByUser(ctx, postgresdb.ListEventsByUserParams(arg))
+	}
+	return convert(rows, func(r postgresdb.Event) sqlitedb.Event { return sqlitedb.Event(r) }), err
+}
+
+func (q queries) ListLockouts(ctx context.Context, after []byte, upTo int64) ([]sqlitedb.RecoveryLockout, error) {
+	rows, err := q.Queries.ListLockouts(ctx, after, upTo)
+	return convert(rows, func(r postgresdb.RecoveryLockout) sqlitedb.RecoveryLockout { return sqlitedb.RecoveryLockout(r) }), err
+}
+
+func (q queries) ListOutboxEmails(ctx context.Context, after string, upTo int64) ([]sqlitedb.OutboxEmail, error) {
+	rows, err := q.Queries.ListOutboxEmails(ctx, after, upTo)
+	return convert(rows, func(r postgresdb.OutboxEmail) sqlitedb.OutboxEmail { return sqlitedb.OutboxEmail(r) }), err
+}
+
+func (q queries) ListPasskeysByUser(ctx context.Context, userID string) ([]sqlitedb.Passkey, error) {
+	rows, err := q.Queries.ListPasskeysByUser(ctx, userID)
+	return convert(rows, func(r postgresdb.Passkey) sqlitedb.Passkey { return sqlitedb.Passkey(r) }), err
+}
+
+func (q queries) ListSigningKeys(ctx context.Context) ([]sqlitedb.SigningKey, error) {
+	rows, err := q.Queries.ListSigningKeys(ctx)
+	return convert(rows, func(r postgresdb.SigningKey) sqlitedb.SigningKey { return sqlitedb.SigningKey(r) }), err
+}
+
+func (q queries) ListUsers(ctx context.Context, after string, upTo int64) ([]sqlitedb.User, error) {
+	rows, err := q.Queries.ListUsers(ctx, after, upTo)
+	return convert(rows, func(r postgresdb.User) sqlitedb.User { return sqlitedb.User(r) }), err
+}
+
+func (q queries) PasskeyByID(ctx context.Context, credentialID []byte) (sqlitedb.Passkey, error) {
+	row, err := q.Queries.PasskeyByID(ctx, credentialID)
+	return sqlitedb.Passkey(row), err
+}
+
+func (q queries) RecoveryGrantByToken(ctx context.Context, tokenDigest []byte) (sqlitedb.RecoveryGrant, error) {
+	row, err := q.Queries.RecoveryGrantByToken(ctx, tokenDigest)
+	return sqlitedb.RecoveryGrant(row), err
+}
+
+func (q queries) RecoveryGrantByUser(ctx context.Context, userID string) (sqlitedb.RecoveryGrant, error) {
+	row, err := q.Queries.RecoveryGrantByUser(ctx, userID)
+	return sqlitedb.RecoveryGrant(row), err
+}
+
+func (q queries) RenewLease(ctx context.Context, arg sqlitedb.RenewLeaseParams) (int64, error) {
+	return q.Queries.RenewLease(ctx, postgresdb.RenewLeaseParams(arg))
+}
+
+func (q queries) SaveEvent(ctx context.Context, arg sqlitedb.SaveEventParams) (int64, error) {
+	return q.Queries.SaveEvent(ctx, postgresdb.SaveEventParams(arg))
+}
+
+func (q queries) SaveLockout(ctx context.Context, arg sqlitedb.SaveLockoutParams) error {
+	return q.Queries.SaveLockout(ctx, postgresdb.SaveLockoutParams(arg))
+}
+
+func (q queries) SaveOutboxEmail(ctx context.Context, arg sqlitedb.SaveOutboxEmailParams) error {
+	return q.Queries.SaveOutboxEmail(ctx, postgresdb.SaveOutboxEmailParams(arg))
+}
+
+func (q queries) SavePasskey(ctx context.Context, arg sqlitedb.SavePasskeyParams) (int64, error) {
+	return q.Queries.SavePasskey(ctx, postgresdb.SavePasskeyParams(arg))
+}
+
+func (q queries) SaveSession(ctx context.Context, arg sqlitedb.SaveSessionParams) (int64, error) {
+	return q.Queries.SaveSession(ctx, postgresdb.SaveSessionParams(arg))
+}
+
+func (q queries) SaveTOTP(ctx context.Context, arg sqlitedb.SaveTOTPParams) error {
+	return q.Queries.SaveTOTP(ctx, postgresdb.SaveTOTPParams(arg))
+}
+
+func (q queries) SaveUser(ctx context.Context, arg sqlitedb.SaveUserParams) (int64, error) {
+	return q.Queries.SaveUser(ctx, postgresdb.SaveUserParams(arg))
+}
+
+func (q queries) SessionByID(ctx context.Context, id string) (sqlitedb.Session, error) {
+	row, err := q.Queries.SessionByID(ctx, id)
+	return sqlitedb.Session(row), err
+}
+
+func (q queries) SessionByToken(ctx context.Context, tokenDigest []byte) (sqlitedb.Session, error) {
+	row, err := q.Queries.SessionByToken(ctx, tokenDigest)
+	return sqlitedb.Session(row), err
+}
+
+func (q queries) TakeChallenge(ctx context.Context, id string) (sqlitedb.Challenge, error) {
+	row, err := q.Queries.TakeChallenge(ctx, id)
+	return sqlitedb.Challenge(row), err
+}
+
+func (q queries) TakeRecoveryGrant(ctx context.Context, tokenDigest []byte) (sqlitedb.RecoveryGrant, error) {
+	row, err := q.Queries.TakeRecoveryGrant(ctx, tokenDigest)
+	return sqlitedb.RecoveryGrant(row), err
+}
+
+// UserByEmail finds no user for a text that PostgreSQL rejects: the error would end the transaction.
+func (q queries) UserByEmail(ctx context.Context, email string) (sqlitedb.User, error) {
+	if strings.ContainsRune(email, 0) {
+		return sqlitedb.User{}, sql.ErrNoRows
+	}
+	row, err := q.Queries.UserByEmail(ctx, email)
+	return sqlitedb.User(row), err
+}
+
+func (q queries) UserByID(ctx context.Context, id string) (sqlitedb.User, error) {
+	row, err := q.Queries.UserByID(ctx, id)
+	return sqlitedb.User(row), err
+}
+
+// DeleteExpiredSessions takes microseconds since the Unix epoch, as sqlc generates it for SQLite.
+func (q queries) DeleteExpiredSessions(ctx context.Context, ended, upTo int64) (int64, error) {
+	return q.Queries.DeleteExpiredSessions(ctx, column.Time{Time: time.UnixMicro(ended)}, upTo)
+}
+
+func convert[From, To any](rows []From, row func(From) To) []To {
+	converted := make([]To, len(rows))
+	for i, r := range rows {
+		converted[i] = row(r)
+	}
+	return converted
+}

@@ -1,0 +1,1 @@
+ALTER TABLE users ADD COLUMN title text CONSTRAINT users_title_check CHECK (title <> '');

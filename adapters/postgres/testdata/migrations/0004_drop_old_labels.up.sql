@@ -1,0 +1,2 @@
+DROP TABLE old_labels;
+UPDATE schema_floor SET version = 3;

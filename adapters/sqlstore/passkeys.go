@@ -1,0 +1,123 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/keylodge/keylodge/db/column"
+	"github.com/keylodge/keylodge/db/sqlitedb"
+	"github.com/keylodge/keylodge/domain"
+)
+
+type credentials struct{ collection }
+
+func (c credentials) Add(ctx context.Context, credential *domain.Credential) error {
+	added, err := c.q.AddPasskey(ctx, sqlitedb.AddPasskeyParams(passkeyRow(credential)))
+	return c.affected("adding a passkey", added, err, domain.ErrPasskeyAlreadyRegistered)
+}
+
+func (c credentials) ByID(ctx context.Context, id domain.CredentialID) (*domain.Credential, error) {
+	row, err := c.q.PasskeyByID(ctx, id.Bytes())
+	if err != nil {
+		return nil, c.wrapNotFound("looking up a passkey", err, domain.ErrPasskeyUnknown)
+	}
+	return credentialOf(row)
+}
+
+func (c credentials) ListByUser(ctx context.Context, id domain.UserID) ([]*domain.Credential, error) {
+	rows, err := c.q.ListPasskeysByUser(ctx, id.String())
+	if err != nil {
+		return nil, c.wrap("listing a user's passkeys", err)
+	}
+	return restoreAll(rows, credentialOf)
+}
+
+func (c credentials) Save(ctx context.Context, credential *domain.Credential) error {
+	row := passkeyRow(credential)
+	saved, err := c.q.SavePasskey(ctx, sqlitedb.SavePasskeyParams{
+		Name:         row.Name,
+		Status:       row.Status,
+		Transports:   row.Transports,
+		Flags:        row.Flags,
+		SignCount:    row.SignCount,
+		CloneWarning: row.CloneWarning,
+		LastUsedAt:   row.LastUsedAt,
+		CredentialID: row.CredentialID,
+	})
+	return c.affected("saving a passkey", saved, err, domain.ErrPasskeyUnknown)
+}
+
+func (c credentials) Remove(ctx context.Context, id domain.CredentialID) error {
+	removed, err := c.q.RemovePasskey(ctx, id.Bytes())
+	return c.affected("removing a passkey", removed, err, domain.ErrPasskeyUnknown)
+}
+
+func (c credentials) CountOtherRPIDs(ctx context.Context, rpID string) (map[string]int, error) {
+	rows, err := c.q.CountPasskeysOfOtherRPIDs(ctx, rpID)
+	if err != nil {
+		return nil, c.wrap("counting the passkeys of other RP IDs", err)
+	}
+	counts := make(map[string]int, len(rows))
+	for _, row := range rows {
+		counts[row.RPID] = int(row.Passkeys)
+	}
+	return counts, nil
+}
+
+func passkeyRow(credential *domain.Credential) sqlitedb.Passkey {
+	s := credential.State()
+	return sqlitedb.Passkey{
+		CredentialID:      s.ID.Bytes(),
+		UserID:            s.UserID.String(),
+		Name:              string(s.Name),
+		Status:            string(s.Status),
+		RPID:              s.RPID,
+		PublicKey:         s.PublicKey,
+		Algorithm:         s.Algorithm,
+		AAGUID:            s.AAGUID[:],
+		Attachment:        s.Attachment,
+		Transports:        s.Transports,
+		Flags:             int64(s.Flags),
+		SignCount:         int64(s.SignCount),
+		CloneWarning:      s.CloneWarning,
+		AttestationType:   s.Attestation.Type,
+		AttestationFormat: s.Attestation.Format,
+		AttestationObject: s.Attestation.Object,
+		AuthenticatorData: s.Attestation.AuthenticatorData,
+		ClientDataJSON:    s.Attestation.ClientDataJSON,
+		Extensions:        column.Text(s.Extensions),
+		CreatedAt:         column.Time{Time: s.CreatedAt},
+		LastUsedAt:        column.Time{Time: s.LastUsedAt},
+	}
+}
+
+func credentialOf(row sqlitedb.Passkey) (*domain.Credential, error) {
+	var d decoder
+	s := domain.CredentialState{
+		ID:           domain.CredentialID(row.CredentialID),
+		UserID:       parseID(&d, "user_id", row.UserID, domain.ParseUserID),
+		Name:         domain.PasskeyName(row.Name),
+		Status:       domain.CredentialStatus(row.Status),
+		RPID:         row.RPID,
+		PublicKey:    row.PublicKey,
+		Algorithm:    row.Algorithm,
+		Attachment:   row.Attachment,
+		Transports:   row.Transports,
+		Flags:        domain.AuthenticatorFlags(row.Flags),
+		SignCount:    uint32(row.SignCount),
+		CloneWarning: row.CloneWarning,
+		Attestation: domain.Attestation{
+			Type:              row.AttestationType,
+			Format:            row.AttestationFormat,
+			Object:            row.AttestationObject,
+			AuthenticatorData: row.AuthenticatorData,
+			ClientDataJSON:    row.ClientDataJSON,
+		},
+		CreatedAt:  row.CreatedAt.Time,
+		LastUsedAt: row.LastUsedAt.Time,
+	}
+	if row.Extensions != "" {
+		s.Extensions = []byte(row.Extensions)
+	}
+	d.bytes("aaguid", s.AAGUID[:], row.AAGUID)
+	return restore(d, "passkey", s, domain.RestoreCredential)
+}

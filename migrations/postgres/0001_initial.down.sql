@@ -1,0 +1,15 @@
+DROP TABLE webauthn_challenges;
+DROP TABLE schema_floor;
+DROP TABLE rate_buckets;
+DROP TABLE job_leases;
+DROP TABLE outbox_emails;
+DROP TABLE recovery_lockouts;
+DROP TABLE backup_codes;
+DROP TABLE backup_code_sets;
+DROP TABLE totps;
+DROP TABLE signing_keys;
+DROP TABLE events;
+DROP TABLE recovery_grants;
+DROP TABLE sessions;
+DROP TABLE passkeys;
+DROP TABLE users;

@@ -1,4 +1,0 @@
-DROP TABLE sessions;
-DROP TABLE webauthn_challenges;
-DROP TABLE passkeys;
-DROP TABLE users;

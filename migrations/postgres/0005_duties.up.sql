@@ -1,5 +1,0 @@
--- What one node does for all of them, and when it is due again.
-CREATE TABLE duties (
-    name   text        NOT NULL PRIMARY KEY CHECK (name <> ''),
-    due_at timestamptz NOT NULL
-);

@@ -1,1 +1,0 @@
-DROP INDEX passkeys_by_rp_id;

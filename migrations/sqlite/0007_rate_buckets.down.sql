@@ -1,2 +1,0 @@
--- Nothing, as on the way up.
-SELECT 1;
