@@ -17,9 +17,9 @@ import (
 // to avoid everything else, so that what is left of it has no other way.
 func TestQueries_UseIndexes(t *testing.T) {
 	harmless := map[string]string{ // where there is little to sort or to read
-		"ListPasskeysByUser": "Incremental Sort", // those made in one microsecond
-		"ListSigningKeys":    "Seq Scan",
-		"DeleteExpiredBuckets":   "Seq Scan", // of what callers of the last minutes left; an index on time would be written at each call
+		"ListPasskeysByUser":   "Incremental Sort", // those made in one microsecond
+		"ListSigningKeys":      "Seq Scan",
+		"DeleteExpiredBuckets": "Seq Scan", // of what callers of the last minutes left; an index on time would be written at each call
 	}
 	url := postgresserver.MigratedDatabase(t, migrateDatabase)
 	db := connect(t, url)
