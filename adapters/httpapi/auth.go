@@ -27,7 +27,7 @@ func (s *server) requireSession(handle func(c *fiber.Ctx, actor identity.Princip
 	}
 }
 
-// authenticate returns what the caller may not do as an error, domain.ErrUnauthenticated if they are nobody.
+// authenticate returns the principal of the request, or domain.ErrUnauthenticated.
 func (s *server) authenticate(c *fiber.Ctx) (identity.Principal, error) {
 	proof, byCookie, err := s.callerCredentials(c)
 	if err != nil {

@@ -70,7 +70,7 @@ func requireJSON(c *fiber.Ctx) error {
 	if err != nil || mediaType != fiber.MIMEApplicationJSON {
 		return fiber.ErrUnsupportedMediaType
 	}
-	// JSON is UTF-8 (RFC 8259, section 8.1). Whoever says otherwise means other characters than would be read here.
+	// JSON is UTF-8 (RFC 8259, section 8.1). Another charset would be decoded wrongly.
 	if charset, said := parameters["charset"]; said && !strings.EqualFold(charset, "utf-8") {
 		return fiber.ErrUnsupportedMediaType
 	}
@@ -114,7 +114,7 @@ func invalidBody(err error) error {
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) {
 		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return domain.Invalid(memberPath(syntactic.JSONPointer), "duplicate_member", "this member stands there twice")
+			return domain.Invalid(memberPath(syntactic.JSONPointer), "duplicate_member", "duplicate member: send it once")
 		}
 		return domain.Invalid(memberPath(syntactic.JSONPointer), "invalid_json", "the body is not valid JSON in UTF-8")
 	}

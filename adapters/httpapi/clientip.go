@@ -9,7 +9,7 @@ import (
 )
 
 // clientIP returns the address of the client: the peer's own, unless the peer is a trusted proxy; then the rightmost
-// address in X-Forwarded-For that is not one. Everything left of that was written by whoever sent the request.
+// address in X-Forwarded-For that is not one. Everything left of it is chosen by the client.
 func (s *server) clientIP(c *fiber.Ctx) string {
 	peer := peerAddress(c)
 	if !s.isTrustedProxy(peer) {

@@ -6,7 +6,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// getConfig is what a client may know before anybody signs in.
+// getConfig returns what a client may know without a session.
 func (s *server) getConfig(c *fiber.Ctx) error {
 	return c.JSON(publicConfig{
 		RPID: s.config.RPID, RPName: s.config.RPName,

@@ -45,7 +45,7 @@ func (c *connection) Read(p []byte) (int, error) {
 	return sound, nil
 }
 
-// setDrainOnClose has the connection closed with patience, since its request was not read to the end. To close at once would make the
+// setDrainOnClose drains the connection before it closes, since its request was not read to the end. An immediate close would make the
 // system reset the connection, and a reset takes from the client the answer that is on its way.
 func (c *connection) setDrainOnClose() { c.drains.Store(true) }
 
@@ -67,5 +67,5 @@ func (c *connection) drain() {
 	if !can || half.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(drainTimeout)) != nil {
 		return
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(c.Conn, maxDrainSize)) // however it ends, it is over
+	_, _ = io.Copy(io.Discard, io.LimitReader(c.Conn, maxDrainSize)) // the connection closes either way
 }

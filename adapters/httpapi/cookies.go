@@ -36,9 +36,9 @@ func (k cookies) browserName() string { return k.prefixed("keylodge_browser") }
 func (k cookies) ceremonyName(id domain.ChallengeID) string { return k.ceremonyPrefix() + id.String() }
 func (k cookies) ceremonyPrefix() string                    { return k.prefixed("keylodge_ceremony_") }
 
-// rejectDuplicates refuses a request that brings two different cookies by a name of ours. A browser does that if somebody else has
-// planted one, for a path or a parent domain; the first would count, and the first is the planted one. Nobody is to act in a
-// session that is not theirs, nor are we to choose.
+// rejectDuplicates refuses a request that brings two different cookies by a name of ours. A browser does that if another site has
+// planted one, for a path or a parent domain; the first would count, and the first is the planted one. Two different
+// session cookies are ambiguous.
 func (k cookies) rejectDuplicates(c *fiber.Ctx) error {
 	seen := map[string]string{}
 	for name, value := range c.Request().Header.Cookies() {

@@ -17,7 +17,7 @@ const headerCSRFToken = "X-CSRF-Token" //nolint:gosec // the name of a header
 
 // csrfTokens proves that a request was made by a page that could read an answer of ours, which other sites' cannot: a
 // signed double submit (OWASP, Cross-Site Request Forgery Prevention), where the token goes in a header beside the session
-// cookie and is signed for that very session. Nobody can plant one of another session, and nothing is stored.
+// cookie and is signed for that very session. Another site cannot plant one of another session, and nothing is stored.
 type csrfTokens struct{ keys [][]byte } // the first one signs, all verify
 
 // issue returns a token that is good for as long as the session is. Each one is different, so that a compressed answer

@@ -27,7 +27,7 @@ func checkFraming(request *fasthttp.Request) error {
 	return checkHeaderLines(request.Header.RawHeaders())
 }
 
-// isKnownVersion leaves out what fasthttp takes for 1.0: later versions, earlier ones, and those that nobody has made.
+// isKnownVersion leaves out what fasthttp takes for 1.0: later versions, earlier ones, and unknown ones.
 func isKnownVersion(version []byte) bool {
 	return string(version) == "HTTP/1.1" || string(version) == "HTTP/1.0"
 }
@@ -67,7 +67,7 @@ var singletonHeaders = [...]string{
 	fiber.HeaderTransferEncoding, headerCSRFToken, headerSecFetchSite,
 }
 
-// checkHeaderLines goes by the bytes that came. Each line ends in CRLF, none goes on in the next one (obs-fold), no space is
+// checkHeaderLines checks the raw bytes. Each line ends in CRLF, none goes on in the next one (obs-fold), no space is
 // in or around a name, and a body has one length.
 func checkHeaderLines(raw []byte) error {
 	var seen [len(singletonHeaders)]bool
@@ -91,7 +91,7 @@ func checkHeaderLines(raw []byte) error {
 				continue
 			}
 			if seen[i] {
-				return domain.Invalid(singletonHeaders[i], "duplicate_header", "this header stands there twice")
+				return domain.Invalid(singletonHeaders[i], "duplicate_header", "duplicate header: send it once")
 			}
 			seen[i] = true
 		}

@@ -32,7 +32,7 @@ func oneCallLimiter() *ratelimit.Allow {
 // Whatever signs in or changes something is limited, before anything is looked up; a route that is added later is, too, or
 // stands here.
 func TestRoutes_MutationsAreRateLimited(t *testing.T) {
-	free := []string{ // nobody is to wait before they can shut a thief out
+	free := []string{ // ending sessions is never delayed
 		"DELETE /v1/session", "DELETE /v1/me/sessions", "DELETE /v1/me/sessions/:id",
 	}
 	api := func() *fiber.App {

@@ -54,8 +54,8 @@ func (g *limitListener) Accept() (net.Conn, error) {
 	return g.track(conn), nil
 }
 
-// acquireSlot reports whether there is room, which it waits for. In a full house the connection that has been waiting longest
-// without a request goes: whoever holds connections and asks nothing keeps nobody out.
+// acquireSlot reports whether there is room, which it waits for. At the limit it closes the
+// connection that has been idle longest, so that idle connections do not keep other clients out.
 func (g *limitListener) acquireSlot() bool {
 	const again = 50 * time.Millisecond
 	for {
@@ -76,7 +76,7 @@ func (g *limitListener) acquireSlot() bool {
 }
 
 // acceptWithRetry tries again while the system is short of something, and gives back what idle connections hold. A server that gave up
-// then could be ended by anybody who opens connections enough.
+// then could be stopped by a client that opens many connections.
 func (g *limitListener) acceptWithRetry() (net.Conn, error) {
 	const longest = time.Second
 	pause := 5 * time.Millisecond
@@ -139,7 +139,7 @@ func (g *limitListener) release(c *connection) {
 
 func (g *limitListener) closeLongestIdle() {
 	if idlest := g.longestIdle(); idlest != nil {
-		_ = idlest.Close() // nobody waits for anything there
+		_ = idlest.Close() // no request is in progress there
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// displayName reads a name as clients send it: composed first (Unicode Normalization Form C), since a letter and its accent
+// displayName reads a name as clients send it: composed first (Unicode Normalization Form C), since a base character and its accent
 // may come as one character or as two.
 func displayName(s string) (domain.DisplayName, error) {
 	return domain.ParseDisplayName("display_name", norm.NFC.String(s))

@@ -53,7 +53,7 @@ func (s *server) observe(c *fiber.Ctx) error {
 	return nil
 }
 
-// logAccountEvent tells the operator's log what somebody did to their account (OWASP ASVS 5.0, 16.3.1).
+// logAccountEvent logs what a user did to their account (OWASP ASVS 5.0, 16.3.1).
 func (s *server) logAccountEvent(c *fiber.Ctx, actor identity.Principal, what string, more ...slog.Attr) {
 	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, what, append([]slog.Attr{slog.String("request_id", requestID(c)),
 		slog.String("user_id", actor.User.ID().String()), slog.String("session_id", actor.Session.ID().String())}, more...)...)
@@ -96,7 +96,7 @@ func (s *server) logEarlyRejection(c *fiber.Ctx, p problem) {
 		slog.Int("status", p.Status), slog.String("code", p.Code), slog.String("ip", s.clientIP(c)))
 }
 
-// truncate keeps a client from filling the log with one request, and from writing to the terminal of whoever reads it: what
+// truncate keeps a client from filling the log with one request, and from writing control characters to the terminal of its reader: what
 // cannot be printed is escaped, which JSON leaves undone for much of it (OWASP ASVS 5.0, 16.4.1).
 func truncate(path string) string {
 	const longest = 200

@@ -146,7 +146,7 @@ func (s *server) logFailure(p problem, err error, c *fiber.Ctx) {
 	if errors.Is(err, domain.ErrRefreshTokenReused) {
 		s.log.Warn("a refresh token was used again; its session was ended", id, slog.String("ip", s.clientIP(c)))
 	}
-	if p.Status >= http.StatusInternalServerError && !errors.Is(err, domain.ErrLimiterUnavailable) { // which is told once, when it begins
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, domain.ErrLimiterUnavailable) { // which is logged once, when it begins
 		s.log.Error("request failed", id, slog.String("code", p.Code), slog.Any("error", err))
 	}
 }

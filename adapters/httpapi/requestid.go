@@ -21,7 +21,7 @@ func requestID(c *fiber.Ctx) string {
 }
 
 // clientRequestID returns the X-Request-Id that the client or a proxy sent, for the operator's log, or "" if there is not
-// exactly one or it is not a token of 8 to 64 letters, digits, "-", "_" and ".".
+// exactly one or it is not a token of 8 to 64 ASCII characters a-z, A-Z, digits, "-", "_" and ".".
 func clientRequestID(c *fiber.Ctx) string {
 	sent := c.Request().Header.PeekAll(fiber.HeaderXRequestID)
 	if len(sent) != 1 || len(sent[0]) < 8 || len(sent[0]) > 64 {

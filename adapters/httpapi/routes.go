@@ -8,8 +8,8 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Whatever signs up, in or on, and whatever changes something, is limited. Signing out and ending sessions is not: nobody is
-// to wait before they can shut a thief out.
+// route registers the routes. Rate-limited: sign-up, sign-in, step-up, recovery, refresh and every mutation, except signing out and
+// revoking sessions, which must not be delayed.
 func (s *server) route(app *fiber.App) {
 	app.Get(livezPath, s.livez)
 	app.Get(readyzPath, s.readyz)
@@ -57,7 +57,7 @@ func (s *server) route(app *fiber.App) {
 	v1.Post("/recovery/verify", s.limit(domain.RateRecovery), s.padResponseTime(onError), s.recoveryVerify)
 }
 
-// noStore keeps answers about a person out of every cache.
+// noStore keeps responses out of every cache.
 func noStore(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	return c.Next()

@@ -83,7 +83,7 @@ func (s *server) fiberConfig() fiber.Config {
 	return fiber.Config{
 		AppName:                 "Keylodge",
 		DisableStartupMessage:   true,
-		Immutable:               true, // Fiber's strings otherwise change under whoever keeps them
+		Immutable:               true, // Fiber reuses the memory of its strings otherwise
 		CaseSensitive:           true,
 		StrictRouting:           true,
 		EnableTrustedProxyCheck: true, // with no proxies listed: no header tells Fiber a scheme or a host

@@ -34,11 +34,11 @@ func tokensOf(p *signingkeys.TokenPair) *tokenPair {
 	return &tokenPair{accessTokenOf(p.Access), p.Refresh.Reveal(), seconds(p.RefreshExpiresIn)}
 }
 
-// seconds rounds down: nobody is promised more than there is.
+// seconds rounds down, so that a client never assumes a longer lifetime.
 func seconds(d time.Duration) int { return int(d / time.Second) }
 
-// jwks publishes the keys that access tokens are verified with (RFC 7517, section 5), to anybody's pages too. A new key
-// stands here for longer than an answer may be kept before it signs.
+// jwks publishes the keys that access tokens are verified with (RFC 7517, section 5), to pages of every origin. A new
+// key is published for longer than a response may be cached before it signs.
 func (s *server) jwks(c *fiber.Ctx) error {
 	keys, err := s.usecases.SigningKeys.Publish.Execute(c.UserContext())
 	if err != nil {

@@ -16,7 +16,7 @@ const chunkedLength = -1
 func (s *server) newApp() *fiber.App {
 	app := fiber.New(s.fiberConfig())
 	server := app.Server()
-	server.CloseOnShutdown = true // so that nobody sends another request on a connection that is about to go
+	server.CloseOnShutdown = true // so that clients send no further request on a connection that closes
 	server.ConnState = trackConnState
 	server.HeaderReceived = dropExpectIfTooLarge
 	unreadable := server.ErrorHandler
@@ -28,7 +28,7 @@ func (s *server) newApp() *fiber.App {
 	server.Handler = func(request *fasthttp.RequestCtx) {
 		if err := checkFraming(&request.Request); err != nil {
 			drainOnClose(request)
-			request.SetConnectionClose() // where the next request begins is anybody's guess
+			request.SetConnectionClose() // the start of the next request is unknown
 			s.rejectEarly(app, request, err)
 			return
 		}

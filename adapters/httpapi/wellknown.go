@@ -6,7 +6,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// WellKnown is what others find at /.well-known/ (RFC 8615) because somebody configured it. What is empty is not there.
+// WellKnown is what others find at /.well-known/ (RFC 8615) if the operator configured it. What is empty is not there.
 type WellKnown struct {
 	RelatedOrigins []string // that may use passkeys of the RP id without being on its domain
 	AndroidApps    []AndroidApp
@@ -42,7 +42,7 @@ func staticJSON(there bool, content any) fiber.Handler {
 	}
 }
 
-// setPublicCache lets everybody read and keep an answer: it is about nobody.
+// setPublicCache allows every origin to read a response and every cache to store it: it contains no user data.
 func setPublicCache(c *fiber.Ctx) {
 	c.Set(fiber.HeaderCacheControl, "public, max-age=3600")
 	c.Set("Cross-Origin-Resource-Policy", "cross-origin")
@@ -57,7 +57,7 @@ func (s *server) passkeyEndpoints(c *fiber.Ctx) error {
 }
 
 // changePassword leads to where people change how they sign in (W3C, A Well-Known URL for Changing Passwords). No password
-// manager asks for it twice, so that nobody needs to keep where it led.
+// manager requests it twice, so the redirect is not cached.
 func (s *server) changePassword(c *fiber.Ctx) error {
 	if s.config.WellKnown.ChangePassword == "" {
 		return fiber.ErrNotFound
