@@ -6,6 +6,7 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
 	"github.com/keylodge/keylodge/acceptance/redisserver"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
@@ -18,8 +19,8 @@ func BenchmarkSignIn(b *testing.B) {
 		name string
 		open func(testing.TB) protocolDriver
 	}{
-		{"use cases on memory", func(t testing.TB) protocolDriver {
-			return newUseCaseDriver(t, settings(t, useCaseOrigin, nil), memoryStore(t), newClock())
+		{"use cases on SQLite in memory", func(t testing.TB) protocolDriver {
+			return newUseCaseDriver(t, settings(t, useCaseOrigin, nil), sqlitestore.New(t), newClock())
 		}},
 		{"use cases on SQLite", func(t testing.TB) protocolDriver {
 			return newUseCaseDriver(t, settings(t, useCaseOrigin, nil), sqliteStore(t), newClock())

@@ -13,7 +13,6 @@ import (
 	"github.com/keylodge/keylodge/acceptance/mailserver"
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/application"
@@ -226,8 +225,6 @@ func postgresStore(t testing.TB) ports.Store {
 	})
 	return store
 }
-
-func memoryStore(testing.TB) ports.Store { return memory.New() }
 
 func sqliteStore(t testing.TB) ports.Store {
 	t.Helper()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/mailserver"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/application"
@@ -164,7 +165,7 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	l.onNewDevice(ada).recovers(recoveryProof{backupCode: codes[1]})
 	eve.email = ""
 
-	elsewhere := &env{t: t, clock: i.clock, driver: newUseCaseDriver(t, settings(t, i.origin, i.settings(present, former)), memoryStore(t), i.clock)}
+	elsewhere := &env{t: t, clock: i.clock, driver: newUseCaseDriver(t, settings(t, i.origin, i.settings(present, former)), sqlitestore.New(t), i.clock)}
 	elsewhere.resumeImport(file)
 }
 

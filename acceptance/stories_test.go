@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/mailserver"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/bootstrap"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -161,11 +162,8 @@ func TestStories(t *testing.T) {
 	for _, s := range stories {
 		t.Run(strings.ReplaceAll(s.title, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			s.runOn(t, useCases, "memory", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) protocolDriver {
-				return newUseCaseDriver(t, settings(t, useCaseOrigin, adjust), memoryStore(t), c)
-			})
-			s.runOn(t, useCases, "memory, trying twice", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) protocolDriver {
-				return newUseCaseDriver(t, settings(t, useCaseOrigin, adjust), retryingStore{memoryStore(t)}, c)
+			s.runOn(t, useCases, "SQLite in memory, with retries", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) protocolDriver {
+				return newUseCaseDriver(t, settings(t, useCaseOrigin, adjust), retryingStore{sqlitestore.New(t)}, c)
 			})
 			s.runOn(t, useCases, "SQLite", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) protocolDriver {
 				return newUseCaseDriver(t, settings(t, useCaseOrigin, adjust), sqliteStore(t), c)
@@ -241,7 +239,7 @@ func TestStories_document(t *testing.T) {
 func describeStories() string {
 	var b strings.Builder
 	b.WriteString("# The stories\n\n" +
-		"Each story is played through every door that can play it: the use cases directly (on memory, SQLite and PostgreSQL), HTTP on\n" +
+		"Each story is played through every door that can play it: the use cases directly (on SQLite and PostgreSQL), HTTP on\n" +
 		"a real listener (on SQLite and PostgreSQL), and Chromium with a virtual authenticator on the product's own page (on SQLite).\n" +
 		"`make generate` writes this page from the table in `acceptance/stories_test.go`.\n\n" +
 		"| story | use cases | HTTP | browser | why not |\n| --- | --- | --- | --- | --- |\n")

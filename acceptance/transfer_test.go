@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/transfer"
 	"github.com/keylodge/keylodge/domain"
@@ -64,7 +65,7 @@ func TestTransfer_RoundTrip(t *testing.T) {
 	config := settings(t, useCaseOrigin, nil)
 	const users = 40
 	var former string
-	for i, store := range []ports.Store{memoryStore(t), sqliteStore(t), postgresStore(t), sqliteStore(t), memoryStore(t)} {
+	for i, store := range []ports.Store{sqlitestore.New(t), sqliteStore(t), postgresStore(t), sqliteStore(t), sqlitestore.New(t)} {
 		l := &env{t: t, clock: clock, driver: newUseCaseDriver(t, config, store, clock)}
 		file := filepath.Join(t.TempDir(), "keylodge.jsonl")
 		if i == 0 {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/totp"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/identity"
@@ -274,7 +275,7 @@ func (h *fixture) addSignedInUser(name domain.DisplayName) identity.Principal {
 		h.t.Fatal(err)
 	}
 	user := applicant.ToUser(noon)
-	key, err := domain.NewCredential(user.ID(), "", domain.Registration{CredentialID: domain.CredentialID(user.Handle()), Flags: 1<<0 | 1<<2}, noon)
+	key, err := domain.NewCredential(user.ID(), "", sqlitestore.Registration(domain.CredentialID(user.Handle())), noon)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
@@ -78,7 +78,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	random := &failingReader{}
 	h := &fixture{
-		t: t, store: memory.New(), relyingParty: relyingParty, clock: &clock{noon}, random: random, device: authenticator.New(origin),
+		t: t, store: sqlitestore.New(t), relyingParty: relyingParty, clock: &clock{noon}, random: random, device: authenticator.New(origin),
 		auditLog:     &audit.Log{Random: random, Devices: deviceNames{}, Notifier: notify.Notifier{Random: random, Devices: deviceNames{}, Policy: domain.EmailOn}},
 		verification: &emailverify.Service{Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{make([]byte, 32)}, Sealer: plainSealer{}, Random: random, Lockout: make([]byte, 32)},
 	}
@@ -98,7 +98,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := domain.NewCredential(applicant.UserID, "", domain.Registration{CredentialID: "second", Flags: 1<<0 | 1<<2}, noon)
+	second, err := domain.NewCredential(applicant.UserID, "", sqlitestore.Registration("second"), noon)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/system"
 )
 
@@ -180,7 +180,7 @@ func TestUseCases_RequiresSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := UseCases(config, memory.New(), system.Clock{}); err == nil || !strings.Contains(err.Error(), "secret") {
+	if _, err := UseCases(config, sqlitestore.New(t), system.Clock{}); err == nil || !strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
 	}
 }

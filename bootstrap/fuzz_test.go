@@ -22,10 +22,11 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/aaguid"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/metrics"
+	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/ratelimit"
@@ -46,9 +47,17 @@ func FuzzRouter(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	var house *fuzzFixture
+	var store *sqlite.Store // of house, which serves more than one input
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if house == nil || house.requests > 250 { // its challenges slow it down
-			house = newFuzzFixture(t, 0)
+			if store != nil {
+				_ = store.Close()
+			}
+			var err error
+			if store, err = sqlitestore.Open(); err != nil {
+				t.Fatal(err)
+			}
+			house = newFuzzFixture(t, store, 0)
 		}
 		answered := house.serve(t, house.fillPlaceholders(t, string(raw)))
 		if serverErrorStatus.Match(answered) {
@@ -86,7 +95,7 @@ type fuzzFixture struct {
 }
 
 // newFuzzFixture takes how long answers are held back, which the fuzzer has no time for.
-func newFuzzFixture(t testing.TB, evenTime time.Duration, adjust ...func(*Config)) *fuzzFixture {
+func newFuzzFixture(t testing.TB, store ports.Store, minResponseTime time.Duration, adjust ...func(*Config)) *fuzzFixture {
 	t.Helper()
 	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, masterkey.Size)))
 	if err != nil {
@@ -107,7 +116,7 @@ func newFuzzFixture(t testing.TB, evenTime time.Duration, adjust ...func(*Config
 	}
 	h := &fuzzFixture{log: &errorLog{}, placeholders: map[string]string{}}
 	clock := fixedClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
-	if h.usecases, err = assembleUseCases(config, secret, memory.New(), clock); err != nil {
+	if h.usecases, err = assembleUseCases(config, secret, store, clock); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.usecases.Maintenance.RefreshSigningKeys.Execute(t.Context()); err != nil {
@@ -129,7 +138,7 @@ func newFuzzFixture(t testing.TB, evenTime time.Duration, adjust ...func(*Config
 		t.Fatal(err)
 	}
 	api := httpConfig(config, keys)
-	api.MinResponseTime = min(api.MinResponseTime, evenTime)
+	api.MinResponseTime = min(api.MinResponseTime, minResponseTime)
 	app := httpServer(api, h.usecases, &ratelimit.Allow{}, aaguid.New(), metrics.New(), slog.New(h.log))
 	app.Handler() // as Listener does
 	h.server = app.Server()

@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/useragent"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/admin"
@@ -54,8 +54,9 @@ type fixture struct {
 	openCount    int // how often, less how often it was released
 }
 
-func newFixture() *fixture {
-	l := &fixture{store: memory.New()}
+func newFixture(t testing.TB) *fixture {
+	t.Helper()
+	l := &fixture{store: sqlitestore.New(t)}
 	l.program = cli.Program{
 		Version:        "v1.2.3",
 		Serve:          func(context.Context) error { return errors.New("nobody asked for the server") },

@@ -11,7 +11,7 @@ import (
 )
 
 func TestKeys_ListAndRotate(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	if before := decodeJSON[map[string][]map[string]any](t, l.mustSucceed(t, "keys list --json"))["keys"]; len(before) != 0 {
 		t.Fatalf("before the first start there are %v", before)
 	}
@@ -42,7 +42,7 @@ func formatTime(t any) string {
 }
 
 func TestKeysRotate_RejectsExternalKeys(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	key, err := jwt.New().Generate(domain.SigningEdDSA)
 	if err != nil {
 		t.Fatal(err)

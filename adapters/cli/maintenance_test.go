@@ -25,7 +25,7 @@ func fixtureOnDisk(t *testing.T) (l *fixture, database, folder string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l = newFixture()
+	l = newFixture(t)
 	l.store = store
 	l.addUser(t, ada)
 	l.update(t, func(ctx context.Context, tx ports.Tx) error {
@@ -195,7 +195,7 @@ func TestMigrate_StatusUpDown(t *testing.T) {
 
 func TestDoctor_ErrorExitsUnhealthy(t *testing.T) {
 	var found ports.CheckResults
-	l := newFixture()
+	l := newFixture(t)
 	l.program.RunChecks = func(context.Context, ports.CheckOptions) ports.CheckResults { return slices.Clone(found) }
 	found.AddOK("settings", "they are valid")
 	found.AddWarning("proxies", "no proxy is trusted", "name it")
@@ -224,7 +224,7 @@ warning  proxies   no proxy is trusted
 }
 
 func TestMaintenance_InvalidSettingsExit2(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.program.Maintain = func() (cli.Maintenance, error) {
 		return cli.Maintenance{}, &domain.Error{Kind: domain.KindInvalid, Code: "invalid_settings", Message: "one"}
 	}

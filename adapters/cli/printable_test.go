@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/domain"
@@ -17,7 +18,7 @@ import (
 const hostile = "Ada\x1b]0;owned\x07\x1b[2J\r\nroot\t\x7f\u009b31m\u202e\u2066\u061c\u2028\u200b\ufeff\U000e0041\x00"
 
 func TestPrintable_UserInput(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	eve := ada
 	eve.DisplayName = hostile
 	l.addUser(t, eve)
@@ -25,7 +26,7 @@ func TestPrintable_UserInput(t *testing.T) {
 	s.Device = domain.Device{Name: hostile, UserAgent: hostile, IP: hostile}
 	l.addSession(t, s)
 	l.update(t, func(ctx context.Context, tx ports.Tx) error {
-		return tx.Credentials.Add(ctx, domain.RestoreCredential(domain.CredentialState{
+		return tx.Credentials.Add(ctx, sqlitestore.Credential(domain.CredentialState{
 			ID: "key", UserID: eve.ID, Name: hostile, Transports: []string{hostile}, Status: domain.CredentialActive, CreatedAt: noon,
 		}))
 	})
@@ -61,7 +62,7 @@ func TestPrintable_UserInput(t *testing.T) {
 }
 
 func TestPrintable_Errors(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.program.Open = func(context.Context) (application.UseCases, func() error, error) {
 		return application.UseCases{}, nil, errors.New(hostile)
 	}
@@ -76,7 +77,7 @@ func TestPrintable_Errors(t *testing.T) {
 // Names are shown as people write them.
 func TestPrintable_OrdinaryNamesUnchanged(t *testing.T) {
 	for _, name := range []string{"Žofie ☺", "山田　太郎", "نیلوفر\u200cها", "👨\u200d👩\u200d👧", `a "b" \c`, "שלום"} {
-		l := newFixture()
+		l := newFixture(t)
 		u := ada
 		u.DisplayName = domain.DisplayName(name)
 		l.addUser(t, u)

@@ -15,7 +15,7 @@ import (
 )
 
 func TestServe_IsTheDefaultCommand(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	served := 0
 	l.program.Serve = func(context.Context) error { served++; return nil }
 	l.mustSucceed(t, "")
@@ -26,7 +26,7 @@ func TestServe_IsTheDefaultCommand(t *testing.T) {
 }
 
 func TestServe_LoggedErrorIsNotPrinted(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.program.Serve = func(context.Context) error { return cli.ErrAlreadyLogged }
 	if exitCode, stdout, stderr := l.run(t, "serve"); exitCode != cli.ExitFailure || stdout+stderr != "" {
 		t.Errorf("exit %d, %q, %q", exitCode, stdout, stderr)
@@ -52,7 +52,7 @@ func TestHelp_EveryCommand(t *testing.T) {
 		"doctor --help":          {"exit code 5", "--json"},
 		"completion --help":      {"bash", "zsh", "fish"},
 	} {
-		text := newFixture().mustSucceed(t, line)
+		text := newFixture(t).mustSucceed(t, line)
 		for _, part := range want {
 			if !strings.Contains(text, part) {
 				t.Errorf("%q does not say %q: %s", line, part, text)
@@ -63,7 +63,7 @@ func TestHelp_EveryCommand(t *testing.T) {
 
 func TestVersionCommand(t *testing.T) {
 	for _, line := range []string{"version", "--version"} {
-		if text := newFixture().mustSucceed(t, line); text != "keylodge v1.2.3\n" {
+		if text := newFixture(t).mustSucceed(t, line); text != "keylodge v1.2.3\n" {
 			t.Errorf("%q says %q", line, text)
 		}
 	}
@@ -71,15 +71,15 @@ func TestVersionCommand(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
-		if script := newFixture().mustSucceed(t, "completion "+shell); !strings.Contains(script, "__complete") || !strings.Contains(script, "keylodge") {
+		if script := newFixture(t).mustSucceed(t, "completion "+shell); !strings.Contains(script, "__complete") || !strings.Contains(script, "keylodge") {
 			t.Errorf("%s: %s", shell, script)
 		}
 	}
-	_, completions, _ := newFixture().run(t, "__complete users d")
+	_, completions, _ := newFixture(t).run(t, "__complete users d")
 	if !strings.HasPrefix(completions, "delete\t") || !strings.Contains(completions, "\ndisable\t") || strings.Contains(completions, "list") {
 		t.Errorf("for users d: %q", completions)
 	}
-	if _, completions, _ = newFixture().run(t, "__complete users show a"); completions != ":4\n" { // no files
+	if _, completions, _ = newFixture(t).run(t, "__complete users show a"); completions != ":4\n" { // no files
 		t.Errorf("for users show a: %q", completions)
 	}
 }
@@ -135,7 +135,7 @@ func TestRun_UsageErrors(t *testing.T) {
 		"doctor now":                       `"now"`,
 		"users show --secret hush ada@b.c": "--secret",
 	} {
-		l := newFixture()
+		l := newFixture(t)
 		l.program.Open = func(context.Context) (application.UseCases, func() error, error) {
 			t.Errorf("%q opens the database", line)
 			return application.UseCases{}, nil, errors.New("not now")
@@ -166,12 +166,12 @@ func TestRun_JSONErrors(t *testing.T) {
 		"sessions revoke --json --user " + userID(1).String():        {cli.ExitNotFound, "not_found"},
 		"users delete --json --yes 01930000-0000-7000-8000-00000000": {cli.ExitUsage, "invalid_request"},
 	} {
-		why := decodeJSON[failureJSON](t, newFixture().mustFail(t, line, want.exitCode))
+		why := decodeJSON[failureJSON](t, newFixture(t).mustFail(t, line, want.exitCode))
 		if why.Error.Code != want.code || why.Error.Message == "" {
 			t.Errorf("%q: %+v", line, why)
 		}
 	}
-	if why := newFixture().mustFail(t, "users show -- --json", cli.ExitUsage); strings.HasPrefix(why, "{") {
+	if why := newFixture(t).mustFail(t, "users show -- --json", cli.ExitUsage); strings.HasPrefix(why, "{") {
 		t.Errorf("what is no flag is taken for one: %s", why)
 	}
 }
@@ -187,7 +187,7 @@ func TestRun_ReportsOpenError(t *testing.T) {
 		"other":    {errors.New("one\n  two"), cli.ExitFailure, "internal"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newFixture()
+			l := newFixture(t)
 			l.program.Open = func(context.Context) (application.UseCases, func() error, error) {
 				return application.UseCases{}, nil, c.err
 			}
@@ -209,7 +209,7 @@ func (unavailableStore) View(context.Context, func(ports.Tx) error) error {
 }
 
 func TestRun_StoreUnavailableExits1(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.store = unavailableStore{}
 	for _, line := range []string{"users list", "users show " + ada.ID.String(), "users enable ada@example.org", "keys list"} {
 		if why := l.mustFail(t, line, cli.ExitFailure); !strings.Contains(why, "beginning to read") {
@@ -219,7 +219,7 @@ func TestRun_StoreUnavailableExits1(t *testing.T) {
 }
 
 func TestRun_ReportsDatabaseCloseError(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	open := l.program.Open
 	l.program.Open = func(ctx context.Context) (application.UseCases, func() error, error) {
 		usecases, release, err := open(ctx)
@@ -232,7 +232,7 @@ func TestRun_ReportsDatabaseCloseError(t *testing.T) {
 }
 
 func TestRun_Interrupt(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, ada)
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
@@ -253,7 +253,7 @@ type fullWriter struct{}
 func (fullWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestRun_WriteErrorExits1(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, ada)
 	for _, line := range []string{"users list", "users list --json", "users show ada@example.org", "version", "help"} {
 		var stderr bytes.Buffer

@@ -10,7 +10,7 @@ import (
 )
 
 func TestUsersRecover_PrintsLink(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, ada)
 	given := decodeJSON[map[string]string](t, l.mustSucceed(t, "users recover ada@example.org --json"))
 	link, err := url.Parse(given["link"])

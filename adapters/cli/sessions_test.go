@@ -7,7 +7,7 @@ import (
 )
 
 func TestSessionsRevoke_ByID(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, ada)
 	for n := 1; n <= 3; n++ {
 		l.addSession(t, sessionOf(ada, n))
@@ -25,7 +25,7 @@ func TestSessionsRevoke_ByID(t *testing.T) {
 }
 
 func TestSessionsRevoke_ByUser(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, ada)
 	l.addUser(t, ben)
 	l.addSession(t, sessionOf(ada, 1))

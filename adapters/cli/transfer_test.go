@@ -22,7 +22,7 @@ import (
 // fixtureWithUsers has Ada, who is signed in, Ben, and so many more.
 func fixtureWithUsers(t *testing.T, more int) *fixture {
 	t.Helper()
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, ada)
 	l.addUser(t, ben)
 	l.addSession(t, sessionOf(ada, 1))
@@ -54,7 +54,7 @@ func TestTransfer_File(t *testing.T) {
 	}
 	wantFiles(t, directory, "lodge.jsonl")
 
-	l := newFixture()
+	l := newFixture(t)
 	if text = l.mustSucceed(t, "import "+file); text != "2 users are now in, with 0 passkeys, 1 session, 0 events, 0 signing keys, 0 lockouts, 0 messages.\n" {
 		t.Errorf("it says %q", text)
 	}
@@ -71,7 +71,7 @@ func TestTransfer_JSONOutput(t *testing.T) {
 	counts := map[string]any{"users": 2.0, "passkeys": 0.0, "sessions": 1.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "messages": 0.0}
 	none := map[string]any{"users": 0.0, "passkeys": 0.0, "sessions": 0.0, "events": 0.0, "signing_keys": 0.0, "lockouts": 0.0, "messages": 0.0}
 	wantJSON(t, fixtureWithUsers(t, 0).mustSucceed(t, "export --json "+file), map[string]any{"exported": counts})
-	l := newFixture()
+	l := newFixture(t)
 	wantJSON(t, l.mustSucceed(t, "import --json "+file), map[string]any{"imported": counts, "already_there": none})
 	wantJSON(t, l.mustSucceed(t, "import "+file+" --json"), map[string]any{"imported": none, "already_there": counts})
 }
@@ -89,7 +89,7 @@ func TestTransfer_Pipe(t *testing.T) {
 			}
 		}
 		t.Setenv("TMPDIR", t.TempDir())
-		l := newFixture()
+		l := newFixture(t)
 		l.program.Stdin = strings.NewReader(stdout)
 		l.mustSucceed(t, "import -")
 		l.showAccount(t, ben)
@@ -115,7 +115,7 @@ func TestExport_DoesNotOverwriteExistingFile(t *testing.T) {
 		t.Errorf("%s, %v", text, err)
 	}
 	fixtureWithUsers(t, 0).mustSucceed(t, "export --force "+file)
-	newFixture().mustSucceed(t, "import "+file)
+	newFixture(t).mustSucceed(t, "import "+file)
 	wantFiles(t, directory, "diary")
 }
 
@@ -174,7 +174,7 @@ func TestExport_FailureLeavesNoFile(t *testing.T) {
 		}},
 	} {
 		directory := t.TempDir()
-		l := newFixture()
+		l := newFixture(t)
 		l.store = c.store
 		if exitCode, stdout, stderr := l.runContext(c.ctx(), t, "export "+filepath.Join(directory, "lodge")); exitCode != cli.ExitFailure || stdout != "" {
 			t.Errorf("%s: exit %d, %q, %q", name, exitCode, stdout, stderr)
@@ -200,7 +200,7 @@ func (s *interruptingStore) Update(ctx context.Context, fn func(tx ports.Tx) err
 func TestImport_InterruptReportsHowToResume(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "lodge.jsonl")
 	fixtureWithUsers(t, 120).mustSucceed(t, "export "+file)
-	l := newFixture()
+	l := newFixture(t)
 	sound := l.store
 	for left, want := range []string{"interrupted; nothing was changed", "interrupted; 100 of 122 users are in and stay; run the same import again, and it goes on"} {
 		ctx, interrupt := context.WithCancel(t.Context())
@@ -232,7 +232,7 @@ func (s *failingStore) Update(ctx context.Context, fn func(tx ports.Tx) error) e
 func TestImport_FailureReportsProgress(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "lodge.jsonl")
 	fixtureWithUsers(t, 120).mustSucceed(t, "export "+file)
-	l := newFixture()
+	l := newFixture(t)
 	l.store = &failingStore{l.store, 1}
 	why := l.mustFail(t, "import "+file, cli.ExitFailure)
 	if !strings.HasPrefix(why, "keylodge: writing: ") || !strings.Contains(why, "\n100 of 122 users are in and stay; once that is mended,") {
@@ -252,11 +252,11 @@ func TestImport_ConflictsAreExplained(t *testing.T) {
 	if err := os.WriteFile(short, text[:len(text)-9], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if why := newFixture().mustFail(t, "import "+short, cli.ExitUsage); !strings.Contains(why, "truncated") {
+	if why := newFixture(t).mustFail(t, "import "+short, cli.ExitUsage); !strings.Contains(why, "truncated") {
 		t.Error(why)
 	}
 	mallory := domain.UserState{ID: userID(3), Handle: "mallory's handle", CreatedAt: noon}
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, mallory)
 	if why := l.mustFail(t, "import "+file, cli.ExitConflict); !strings.Contains(why, "--into-existing") {
 		t.Error(why)
@@ -264,7 +264,7 @@ func TestImport_ConflictsAreExplained(t *testing.T) {
 	l.mustSucceed(t, "import --into-existing "+file)
 	another := ada
 	another.DisplayName = "Another"
-	l = newFixture()
+	l = newFixture(t)
 	l.addUser(t, another)
 	if why := l.mustFail(t, "import "+file, cli.ExitConflict); !strings.Contains(why, ada.ID.String()) {
 		t.Error(why)
@@ -277,7 +277,7 @@ func TestImport_InterruptWhileReadingStdin(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	reader, writer := io.Pipe()
 	defer writer.Close()
-	l := newFixture()
+	l := newFixture(t)
 	l.program.Stdin = notifyOnRead(reader, interrupt)
 	if exitCode, _, stderr := l.runContext(ctx, t, "import -"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "interrupted") {
 		t.Errorf("exit %d, %s", exitCode, stderr)

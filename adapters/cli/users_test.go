@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
 func TestUsersList(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	const nobody = "ID  CREATED  STATUS  EMAIL  NAME\n"
 	if text := l.mustSucceed(t, "users list"); text != nobody {
 		t.Errorf("of nobody: %q", text)
@@ -47,7 +48,7 @@ func TestUsersList(t *testing.T) {
 }
 
 func TestUsersList_PagesAndLimit(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	added := 0
 	grow := func(to int) {
 		for added < to {
@@ -82,7 +83,7 @@ func TestUsersList_PagesAndLimit(t *testing.T) {
 }
 
 func TestUsersList_ColumnsAlignAcrossPages(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	for n := range 101 { // addresses get shorter
 		l.addUser(t, domain.UserState{
 			ID: userID(n), Handle: domain.UserHandle(fmt.Sprint(n)), Email: domain.Email(fmt.Sprintf("%d@example.org", 100-n)), DisplayName: "Ada", CreatedAt: noon,
@@ -95,14 +96,14 @@ func TestUsersList_ColumnsAlignAcrossPages(t *testing.T) {
 }
 
 func TestUsersShow(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, ada)
 	l.addUser(t, ben)
 	l.addSession(t, sessionOf(ada, 1))
 	l.addSession(t, sessionOf(ben, 2))
 	l.update(t, func(ctx context.Context, tx ports.Tx) error {
-		return tx.Credentials.Add(ctx, domain.RestoreCredential(domain.CredentialState{
-			ID: "key", UserID: ada.ID, Name: "Blue key", Status: domain.CredentialActive, PublicKey: []byte("public"), AAGUID: [16]byte{7},
+		return tx.Credentials.Add(ctx, sqlitestore.Credential(domain.CredentialState{
+			ID: "key", UserID: ada.ID, Name: "Blue key", Status: domain.CredentialActive, AAGUID: [16]byte{7},
 			Transports: []string{"usb"}, SignCount: 9, CloneWarning: true, CreatedAt: noon.Add(-3 * time.Hour), LastUsedAt: noon.Add(-time.Hour),
 		}))
 	})
@@ -179,7 +180,7 @@ AT                    EVENT            BY    IP            DETAILS
 }
 
 func TestUsersDisable_ThenEnable(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, ada)
 	l.addUser(t, ben)
 	l.addSession(t, sessionOf(ada, 1))
@@ -204,7 +205,7 @@ func TestUsersDisable_ThenEnable(t *testing.T) {
 }
 
 func TestUsers_UnknownUserExits3(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, ada)
 	for _, line := range []string{"users show", "users disable", "users enable", "users delete --yes", "sessions revoke --user"} {
 		for _, who := range []string{" ben@example.org", " " + ben.ID.String()} {
@@ -222,7 +223,7 @@ func TestUsersDelete_WithConfirmation(t *testing.T) {
 	}{
 		{ada, "ada@example.org\n"}, {ada, " Ada@example.org\r\n"}, {ada, "ada@example.org"}, {ben, ben.ID.String() + "\n"},
 	} {
-		l := newFixture()
+		l := newFixture(t)
 		l.addUser(t, c.who)
 		l.program.Interactive, l.program.Stdin = true, strings.NewReader(c.typed)
 		exitCode, stdout, stderr := l.run(t, "users delete "+c.who.ID.String())
@@ -234,7 +235,7 @@ func TestUsersDelete_WithConfirmation(t *testing.T) {
 }
 
 func TestUsersDelete_RequiresConfirmation(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, ada)
 	for _, typed := range []string{"", "\n", "y\n", "yes\n", "ben@example.org\nada@example.org\n", ada.ID.String() + "\n"} {
 		l.program.Interactive, l.program.Stdin = true, strings.NewReader(typed)
@@ -257,7 +258,7 @@ func TestUsersDelete_RequiresConfirmation(t *testing.T) {
 }
 
 func TestUsersDelete_InterruptAtPrompt(t *testing.T) {
-	l := newFixture()
+	l := newFixture(t)
 	l.addUser(t, ada)
 	silent, typing := io.Pipe()
 	defer typing.Close()

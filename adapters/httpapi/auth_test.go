@@ -18,9 +18,9 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/jwt"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/account"
@@ -51,7 +51,7 @@ func newIssuer(t *testing.T) *signingkeys.Issuer {
 		t.Fatal(err)
 	}
 	return &signingkeys.Issuer{
-		KeySet: signingkeys.NewKeySet(memory.New(), keys, nil, clock{}, domain.KeyRotation{}, signingkeys.ExternalKeys{key}), Keys: keys, Random: rand.Reader,
+		KeySet: signingkeys.NewKeySet(sqlitestore.New(t), keys, nil, clock{}, domain.KeyRotation{}, signingkeys.ExternalKeys{key}), Keys: keys, Random: rand.Reader,
 		Policy: domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 	}
 }
@@ -84,7 +84,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	l := &fixture{t: t, store: &failingStore{Store: memory.New()}, log: &bytes.Buffer{}}
+	l := &fixture{t: t, store: &failingStore{Store: sqlitestore.New(t)}, log: &bytes.Buffer{}}
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 	issuer, now := newIssuer(t), clock{}.Now()
 	l.api = httpapi.New(httpapi.Config{
@@ -108,7 +108,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	l.ada = applicant.ToUser(now)
-	key, err := domain.NewCredential(l.ada.ID(), "a key", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, now)
+	key, err := domain.NewCredential(l.ada.ID(), "a key", sqlitestore.Registration("id"), now)
 	if err != nil {
 		t.Fatal(err)
 	}

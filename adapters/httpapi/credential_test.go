@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/httpapi"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/audit"
@@ -55,7 +55,7 @@ func (l *capturingRelyingParty) VerifyAuthentication(_ []byte, answer ports.Auth
 }
 
 func TestVerify_PassesWholeCredential(t *testing.T) {
-	store, relyingParty := memory.New(), &capturingRelyingParty{}
+	store, relyingParty := sqlitestore.New(t), &capturingRelyingParty{}
 	desk := &ceremony.Challenges{Store: store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
@@ -66,7 +66,7 @@ func TestVerify_PassesWholeCredential(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := domain.NewCredential(ada.UserID, "", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, clock{}.Now())
+	key, err := domain.NewCredential(ada.UserID, "", sqlitestore.Registration("id"), clock{}.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,9 +76,9 @@ func TestVerify_PassesWholeCredential(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := func(path string, purpose domain.Purpose, response string) {
+	answer := func(path string, purpose domain.Purpose, applicant *domain.PendingUser, response string) {
 		t.Helper()
-		started, err := desk.Begin(t.Context(), purpose, domain.ChallengeContext{}, ports.CeremonyOptions{}, ada)
+		started, err := desk.Begin(t.Context(), purpose, domain.ChallengeContext{}, ports.CeremonyOptions{State: []byte("state")}, applicant)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,14 +90,14 @@ func TestVerify_PassesWholeCredential(t *testing.T) {
 			t.Fatalf("%s: %v, %v", path, got, err)
 		}
 	}
-	answer("/v1/signup/verify", domain.PurposeSignUp, `{"clientDataJSON":"Y2xpZW50","attestationObject":"b2JqZWN0","transports":["usb","nfc"]}`)
+	answer("/v1/signup/verify", domain.PurposeSignUp, ada, `{"clientDataJSON":"Y2xpZW50","attestationObject":"b2JqZWN0","transports":["usb","nfc"]}`)
 	if want := (ports.RegistrationAnswer{
 		ID: []byte("id"), ClientDataJSON: []byte("client"), AttestationObject: []byte("object"), Transports: []string{"usb", "nfc"},
 		Attachment: "platform", Extensions: []byte(`{"credProps":{"rk":true}}`),
 	}); !reflect.DeepEqual(relyingParty.registration, want) {
 		t.Errorf("got  %+v\nwant %+v", relyingParty.registration, want)
 	}
-	answer("/v1/login/verify", domain.PurposeLogin, `{"clientDataJSON":"Y2xpZW50","authenticatorData":"ZGF0YQ","signature":"c2lnbmF0dXJl","userHandle":"YWRh"}`)
+	answer("/v1/login/verify", domain.PurposeLogin, nil, `{"clientDataJSON":"Y2xpZW50","authenticatorData":"ZGF0YQ","signature":"c2lnbmF0dXJl","userHandle":"YWRh"}`)
 	if want := (ports.AuthenticationAnswer{
 		ID: []byte("id"), ClientDataJSON: []byte("client"), AuthenticatorData: []byte("data"), Signature: []byte("signature"), UserHandle: []byte("ada"),
 		Attachment: "platform", Extensions: []byte(`{"credProps":{"rk":true}}`),

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -64,7 +64,7 @@ func startJobsWithMailer(t *testing.T, store ports.Store, mailer ports.Mailer) r
 
 func TestSendEmails_RunsEvery2Seconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, postman := memory.New(), &fakeMailer{}
+		store, postman := sqlitestore.NewInBubble(t), &fakeMailer{}
 		enqueueEmail(t, store)
 		run := startJobsWithMailer(t, store, postman)
 		if postman.sentCount() != 1 {
@@ -103,7 +103,7 @@ func TestSendEmails_LogOmitsRecipient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := memory.New()
+				store := sqlitestore.NewInBubble(t)
 				id := enqueueEmail(t, store)
 				run := startJobsWithMailer(t, store, &fakeMailer{errs: map[domain.OutboxEmailID]error{id: c.answer}})
 				advance(2 * time.Second)
@@ -123,7 +123,7 @@ func TestSendEmails_LogOmitsRecipient(t *testing.T) {
 
 func TestSendEmails_LogsAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := sqlitestore.NewInBubble(t)
 		id := enqueueEmail(t, store)
 		postman := &fakeMailer{errs: map[domain.OutboxEmailID]error{id: errors.New("451 busy")}}
 		run := startJobsWithMailer(t, store, postman)
@@ -145,7 +145,7 @@ func TestSendEmails_LogsAttempts(t *testing.T) {
 
 func TestSendEmails_LogsOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, postman := &flakyStore{Store: memory.New()}, &fakeMailer{}
+		store, postman := &flakyStore{Store: sqlitestore.NewInBubble(t)}, &fakeMailer{}
 		enqueueEmail(t, store)
 		store.down.Store(true)
 		run := startJobsWithMailer(t, store, postman)

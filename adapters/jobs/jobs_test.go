@@ -13,10 +13,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/outbox"
@@ -102,7 +102,7 @@ func update(t *testing.T, store ports.Store, fn func(ports.Tx) error) {
 // addExpiredChallenge puts a challenge into the store that is long over.
 func addExpiredChallenge(t *testing.T, store ports.Store) domain.ChallengeID {
 	t.Helper()
-	challenge, err := domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, nil, nil, 0, time.Now().Add(-time.Hour), rand.Reader)
+	challenge, err := domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, []byte("state"), nil, 0, time.Now().Add(-time.Hour), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func addSession(t *testing.T, store ports.Store, ago time.Duration) domain.Sessi
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := domain.NewCredential(ada.UserID, "", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, time.Now())
+	key, err := domain.NewCredential(ada.UserID, "", sqlitestore.Registration("id"), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func signingKeyIDs(t *testing.T, store ports.Store) (ids []string) {
 
 func TestRun_DeletesExpiredEveryMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := sqlitestore.NewInBubble(t)
 		left := addExpiredChallenge(t, store)
 		defer startJobs(t, store).stop()
 		if exists(t, store, left) {
@@ -199,7 +199,7 @@ func TestRun_DeletesExpiredEveryMinute(t *testing.T) {
 
 func TestRun_RefreshesKeysEvery30Seconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := sqlitestore.NewInBubble(t)
 		defer startJobs(t, store).stop()
 		for range 3 {
 			made := signingKeyIDs(t, store)
@@ -218,7 +218,7 @@ func TestRun_RefreshesKeysEvery30Seconds(t *testing.T) {
 
 func TestRun_WritesLastSeenEverySecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := sqlitestore.NewInBubble(t)
 		id := addSession(t, store, 0)
 		run := startJobs(t, store)
 		defer run.stop()
@@ -242,7 +242,7 @@ func TestRun_WritesLastSeenEverySecond(t *testing.T) {
 
 func TestRun_WritesPendingLastSeenOnStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := sqlitestore.NewInBubble(t)
 		id := addSession(t, store, 0)
 		run := startJobs(t, store)
 		advance(5*time.Minute + time.Second/2) // between two looks
@@ -274,7 +274,7 @@ func (s *interruptedStore) Update(ctx context.Context, fn func(ports.Tx) error) 
 
 func TestRun_CompletesLastSeenWriteOnStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &interruptedStore{Store: memory.New()}
+		store := &interruptedStore{Store: sqlitestore.NewInBubble(t)}
 		id := addSession(t, store, 0)
 		run := startJobs(t, store)
 		advance(5*time.Minute + time.Second/2)
@@ -316,7 +316,7 @@ func (s slowSessions) DeleteExpired(ctx context.Context, ended time.Time, upTo i
 // Very many sessions that end at once take several runs: that is progress, and no error.
 func TestRun_DeletesExpiredOverSeveralRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := sqlitestore.NewInBubble(t)
 		first := addSession(t, store, 48*time.Hour)
 		update(t, store, func(tx ports.Tx) error {
 			session, err := tx.Sessions.ByID(t.Context(), first)
@@ -347,7 +347,7 @@ func TestRun_DeletesExpiredOverSeveralRuns(t *testing.T) {
 
 func TestRun_LogsDeletedCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := sqlitestore.NewInBubble(t)
 		run := startJobs(t, store)
 		if run.log.Len() > 0 {
 			t.Errorf("with nothing to sweep it says %s", run.log)
@@ -402,7 +402,7 @@ func (s *flakyStore) Update(ctx context.Context, fn func(ports.Tx) error) error 
 
 func TestRun_LogsAndRetriesFailedJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &flakyStore{Store: memory.New()}
+		store := &flakyStore{Store: sqlitestore.NewInBubble(t)}
 		left, id := addExpiredChallenge(t, store), addSession(t, store, 0)
 		store.down.Store(true)
 		run := startJobs(t, store)
@@ -446,7 +446,7 @@ func (hangingStore) Update(ctx context.Context, _ func(ports.Tx) error) error {
 // Nor does it keep a job: else a connection of the store's would be gone with it for as long as the network swallows everything.
 func TestRun_TimesOutHangingStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := sqlitestore.NewInBubble(t)
 		id := addSession(t, store, 0)
 		run := startJobsWith(t, hangingStore{}, &outbox.Service{Policy: domain.EmailOn, Store: hangingStore{}, Clock: clock{}})
 		run.lastSeen.Record(id, "", time.Now().UTC().Add(5*time.Minute))

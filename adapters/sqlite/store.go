@@ -56,6 +56,16 @@ func Open(path string) (*Store, error) {
 	return newStore(db, path)
 }
 
+// OpenURI opens the database of an SQLite URI (https://sqlite.org/uri.html), which also names its connections' settings, and upgrades
+// its schema. Unlike Open it prepares no file, so that a test can name a database in memory.
+func OpenURI(uri string) (*Store, error) {
+	db, err := driver.Open(uri)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database %s: %w", uri, err)
+	}
+	return newStore(db, uri)
+}
+
 // newStore is Open on the database at path, and closes it if that fails.
 func newStore(db *sql.DB, path string) (*Store, error) {
 	s := &Store{db: db, readers: make(chan *connection, maxReaders), closing: make(chan struct{})}

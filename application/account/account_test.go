@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/emailverify"
@@ -51,9 +51,11 @@ func addUser(t *testing.T, store ports.Store, name string, email domain.Email) i
 		t.Fatal(err)
 	}
 	is := applicant.ToUser(noon).State()
-	is.EmailVerifiedAt = noon
+	if email != "" {
+		is.EmailVerifiedAt = noon
+	}
 	user := domain.RestoreUser(is)
-	key, err := domain.NewCredential(user.ID(), "", domain.Registration{CredentialID: domain.CredentialID(name), Flags: 1<<0 | 1<<2}, noon)
+	key, err := domain.NewCredential(user.ID(), "", sqlitestore.Registration(domain.CredentialID(name)), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +117,7 @@ func TestChange_ChangesOnlyGivenFields(t *testing.T) {
 		"one, the other stays": {account.Patch{Email: new(domain.Email("ada@example.org")), DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.org", "Countess", true, []string{"display_name"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := memory.New()
+			store := sqlitestore.New(t)
 			ada := addUser(t, store, "Ada", "ada@example.org")
 			ben := addUser(t, store, "Ben", "ben@example.org")
 			changed, err := changeAccount(t, store, ada, c.wish)
@@ -148,7 +150,7 @@ func TestChange_ChangesOnlyGivenFields(t *testing.T) {
 }
 
 func TestChange_EmailTaken(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	ada := addUser(t, store, "Ada", "ada@example.org")
 	addUser(t, store, "Ben", "ben@example.org")
 	_, err := changeAccount(t, store, ada, account.Patch{Email: new(domain.Email("ben@example.org")), DisplayName: new(domain.DisplayName("Countess"))})
@@ -162,7 +164,7 @@ func TestChange_EmailTaken(t *testing.T) {
 
 // What somebody else changed between the look that let the caller in and the write is not changed back.
 func TestChange_UsesStoredAccount(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	ada := addUser(t, store, "Ada", "ada@example.org")
 	if _, err := changeAccount(t, store, ada, account.Patch{Email: new(domain.Email("ada@example.com"))}); err != nil {
 		t.Fatal(err)
@@ -198,7 +200,7 @@ func TestDelete_RequiresRecentAuth(t *testing.T) {
 		"only the caller says so": {0, nil, stale, domain.ErrStepUpRequired},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := memory.New()
+			store := sqlitestore.New(t)
 			ada := addUser(t, store, "Ada", "")
 			if c.stored != nil {
 				update(t, store, func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), c.stored(ada.Session)) })
@@ -220,7 +222,7 @@ func TestDelete_RequiresRecentAuth(t *testing.T) {
 }
 
 func TestDelete_AnonymisesEvents(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	ada, ben := addUser(t, store, "Ada", "ada@example.org"), addUser(t, store, "Ben", "ben@example.org")
 	if _, err := changeAccount(t, store, ada, account.Patch{DisplayName: new(domain.DisplayName("Countess"))}); err != nil {
 		t.Fatal(err)
@@ -232,11 +234,11 @@ func TestDelete_AnonymisesEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	adas, err := domain.NewChallenge(domain.PurposeStepUp, ada.ChallengeContext(domain.Binding{}), nil, nil, time.Hour, noon, rand.Reader)
+	adas, err := domain.NewChallenge(domain.PurposeStepUp, ada.ChallengeContext(domain.Binding{}), []byte("state"), nil, time.Hour, noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bens, err := domain.NewChallenge(domain.PurposeStepUp, ben.ChallengeContext(domain.Binding{}), nil, nil, time.Hour, noon, rand.Reader)
+	bens, err := domain.NewChallenge(domain.PurposeStepUp, ben.ChallengeContext(domain.Binding{}), []byte("state"), nil, time.Hour, noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +295,7 @@ func TestDelete_AnonymisesEvents(t *testing.T) {
 }
 
 func TestEvents_OwnNewestFirst(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	ada, ben := addUser(t, store, "Ada", ""), addUser(t, store, "Ben", "")
 	var newestFirst []domain.EventID
 	for i := range 5 {
@@ -340,7 +342,7 @@ func (unreadableStore) View(context.Context, func(ports.Tx) error) error {
 }
 
 func TestEvents_StoreError(t *testing.T) {
-	ada := addUser(t, memory.New(), "Ada", "")
+	ada := addUser(t, sqlitestore.New(t), "Ada", "")
 	if page, err := (&account.Events{Store: unreadableStore{}}).Execute(t.Context(), ada, domain.EventID{}, 10); !errors.Is(err, domain.ErrUnavailable) || len(page.Events) != 0 || page.More {
 		t.Errorf("got %+v, %v", page, err)
 	}

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/emailverify"
@@ -40,7 +40,7 @@ func newEmailFixture(t *testing.T) *emailFixture {
 		t.Fatal(err)
 	}
 	return &emailFixture{
-		t: t, store: memory.New(), now: noon, auditLog: &audit.Log{Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: domain.EmailOn}},
+		t: t, store: sqlitestore.New(t), now: noon, auditLog: &audit.Log{Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: domain.EmailOn}},
 		verification: &emailverify.Service{
 			Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32)}, Sealer: sealer, Random: rand.Reader, Lockout: bytes.Repeat([]byte{2}, 32),
 		},

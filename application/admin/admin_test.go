@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/domain"
@@ -37,7 +37,7 @@ type fixture struct {
 }
 
 func newFixture(t *testing.T) *fixture {
-	return &fixture{t, memory.New(), &audit.Log{Random: rand.Reader, Devices: deviceNames{}}}
+	return &fixture{t, sqlitestore.New(t), &audit.Log{Random: rand.Reader, Devices: deviceNames{}}}
 }
 
 func (h *fixture) update(fn func(ports.Tx) error) {
@@ -60,7 +60,7 @@ func (h *fixture) addUser(name string) *person {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	key, err := domain.NewCredential(applicant.UserID, "", domain.Registration{CredentialID: domain.CredentialID(name), Flags: 1<<0 | 1<<2}, noon)
+	key, err := domain.NewCredential(applicant.UserID, "", sqlitestore.Registration(domain.CredentialID(name)), noon)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -15,7 +15,7 @@ import (
 
 // Of 250 people everybody has a passkey of the model of their number modulo 5; the zero one among them.
 func TestNonCompliantPasskeys_ByModel(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	owners := make([]domain.UserID, 250)
 	err := store.Update(t.Context(), func(tx ports.Tx) (err error) {
 		for i := range owners {
@@ -23,8 +23,8 @@ func TestNonCompliantPasskeys_ByModel(t *testing.T) {
 			owners[i] = id
 			err = errors.Join(err, idErr,
 				tx.Users.Add(t.Context(), domain.RestoreUser(domain.UserState{ID: id, Handle: domain.UserHandle(fmt.Sprint(i))})),
-				tx.Credentials.Add(t.Context(), domain.RestoreCredential(domain.CredentialState{
-					ID: domain.CredentialID(fmt.Sprint("key", i)), UserID: id, AAGUID: [16]byte{byte(i % 5)}, Status: domain.CredentialActive,
+				tx.Credentials.Add(t.Context(), sqlitestore.Credential(domain.CredentialState{
+					ID: domain.CredentialID(fmt.Sprint("key", i)), UserID: id, AAGUID: [16]byte{byte(i % 5)},
 				})))
 		}
 		return err

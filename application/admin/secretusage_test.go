@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -40,7 +40,7 @@ func TestSecretUsage_CountsBySecret(t *testing.T) {
 		}
 		return sealed
 	}
-	store := memory.New()
+	store := sqlitestore.New(t)
 	day := func(n int) time.Time { return noon.Add(time.Duration(n) * 24 * time.Hour) }
 	err := store.Update(t.Context(), func(tx ports.Tx) (err error) {
 		for i := range 250 {
@@ -64,7 +64,7 @@ func TestSecretUsage_CountsBySecret(t *testing.T) {
 			}
 		}
 		for i, secret := range []int{0, 0, 1, 2} {
-			key := domain.SigningKeyState{ID: fmt.Sprint(i), EncryptedKey: seal(secret, "signing key "+fmt.Sprint(i))}
+			key := domain.SigningKeyState{ID: fmt.Sprint(i), Algorithm: domain.SigningES256, EncryptedKey: seal(secret, "signing key "+fmt.Sprint(i))}
 			err = errors.Join(err, tx.SigningKeys.Add(t.Context(), domain.RestoreSigningKey(key)))
 		}
 		return err

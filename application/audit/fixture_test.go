@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/notify"
@@ -42,7 +43,9 @@ func newPerson(t *testing.T, store ports.Store, name string) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := domain.NewCredential(applicant.UserID, "a key", domain.Registration{CredentialID: domain.CredentialID(name), Flags: deviceBound, SignCount: 7}, noon)
+	registration := sqlitestore.Registration(domain.CredentialID(name))
+	registration.SignCount = 7
+	key, err := domain.NewCredential(applicant.UserID, "a key", registration, noon)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -16,7 +16,7 @@ import (
 
 func TestLog_RecordsClientUnlessOperator(t *testing.T) {
 	visitor := identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	for party, want := range map[domain.Actor]domain.EventState{
 		domain.ActorUser:     {Actor: domain.ActorUser, DeviceName: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"},
 		domain.ActorOperator: {Actor: domain.ActorOperator},
@@ -39,7 +39,7 @@ func TestLog_RecordsClientUnlessOperator(t *testing.T) {
 
 // An owner hears of answers that were not accepted, not of outages and latecomers.
 func TestLog_FailureOnlyForOwnerRelevantCauses(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada").user.ID()
+	ada := newPerson(t, sqlitestore.New(t), "Ada").user.ID()
 	for name, c := range map[string]struct {
 		owner  domain.UserID
 		cause  error
@@ -79,7 +79,7 @@ func TestLog_FailureOnlyForOwnerRelevantCauses(t *testing.T) {
 }
 
 func TestLog_KeepsOrder(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	log := newLog()
 	for i := range 100 {
 		ada.update(func(tx ports.Tx) error {
@@ -98,7 +98,7 @@ func TestLog_KeepsOrder(t *testing.T) {
 }
 
 func TestLog_UniqueIDsUnderConcurrency(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	log := newLog()
 	const entries = 64
 	var writing sync.WaitGroup
@@ -120,7 +120,7 @@ func TestLog_UniqueIDsUnderConcurrency(t *testing.T) {
 
 // However often a stranger tries, what changed the account stays in sight.
 func TestLog_CountsRepetitions(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	log := newLog()
 	enter := func(e domain.EventState, ip string) {
 		e.UserID = ada.user.ID()
@@ -147,7 +147,7 @@ func TestLog_CountsRepetitions(t *testing.T) {
 
 // Names that belong to no account share their entries: making them up fills no table.
 func TestLog_CountsAnonymousRepetitions(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	for i := range 600 {
 		about := domain.LockoutKey("key").UnknownName(fmt.Sprint("name", i))
 		ada.update(func(tx ports.Tx) error {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -16,7 +16,7 @@ func TestLog_NotifiesOwner(t *testing.T) {
 	for kind, told := range map[domain.EventKind]bool{
 		domain.EventPasskeyAdded: true, domain.EventRecoveryLocked: true, domain.EventSignedIn: false, domain.EventAccountDeleted: false, domain.EventAccountChanged: false,
 	} {
-		store := memory.New()
+		store := sqlitestore.New(t)
 		ada, ben := newPerson(t, store, "Ada"), newPerson(t, store, "Ben")
 		ada.setEmail("ada@example.org", true)
 		ben.setEmail("ben@example.org", true)
@@ -49,7 +49,7 @@ func TestLog_NotifiesOnlyVerifiedEmail(t *testing.T) {
 		"none":                  {"", false, newLogWithMail()},
 		"where no mail is sent": {"ada@example.org", true, newLog()},
 	} {
-		ada := newPerson(t, memory.New(), "Ada")
+		ada := newPerson(t, sqlitestore.New(t), "Ada")
 		ada.setEmail(c.email, c.verified)
 		e := domain.EventState{Kind: domain.EventPasskeyAdded, UserID: ada.user.ID()}
 		ada.update(func(tx ports.Tx) error {
@@ -69,7 +69,7 @@ func TestLog_NotifiesOnlyVerifiedEmail(t *testing.T) {
 
 // A claim is nobody's until it is proved, and an address that is held hears of what happens meanwhile.
 func TestLog_DoesNotNotifyPendingEmail(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	ada.setEmail("ada@example.org", true)
 	ada.user.RequestEmail("mallory@example.org", domain.EmailCodeDigest{}, noon)
 	ada.update(func(tx ports.Tx) error {
@@ -84,7 +84,7 @@ func TestLog_DoesNotNotifyPendingEmail(t *testing.T) {
 }
 
 func TestLog_RecordAnonymousHasNoClientOrEmail(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	ada.setEmail("ada@example.org", true)
 	e := domain.EventState{Kind: domain.EventRecoveryLocked, Reason: "invalid_code"}
 	log, asked := newLogWithMail(), &recordingDeviceNames{}
@@ -131,7 +131,7 @@ func (failingUsers) ByID(context.Context, domain.UserID) (*domain.User, error) {
 }
 
 func TestLog_ReadsOwnerOnlyToNotify(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	ada.setEmail("ada@example.org", true)
 	for name, c := range map[string]struct {
 		log  *audit.Log
@@ -154,7 +154,7 @@ func TestLog_ReadsOwnerOnlyToNotify(t *testing.T) {
 }
 
 func TestLog_NotifyRandomError(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	ada.setEmail("ada@example.org", true)
 	log := newLogWithMail()
 	log.Notifier.Random = iotest.ErrReader(errNoRandomness)

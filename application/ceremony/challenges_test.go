@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -29,7 +29,7 @@ func newChallenges(store ports.Store) *ceremony.Challenges {
 // beginLogin is the challenge of a sign-in under way.
 func beginLogin(t *testing.T, store ports.Store) domain.ChallengeID {
 	t.Helper()
-	started, err := newChallenges(store).Begin(t.Context(), domain.PurposeLogin, domain.ChallengeContext{}, ports.CeremonyOptions{}, nil)
+	started, err := newChallenges(store).Begin(t.Context(), domain.PurposeLogin, domain.ChallengeContext{}, ports.CeremonyOptions{State: []byte("state")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestChallenges_FailConsumesUnlessUnavailable(t *testing.T) {
 		"somebody else's context, the caller is": {context.Canceled, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := memory.New()
+			store := sqlitestore.New(t)
 			id := beginLogin(t, store)
 			ctx, leave := context.WithCancel(t.Context())
 			defer leave()
@@ -81,7 +81,7 @@ func TestChallenges_FailConsumesUnlessUnavailable(t *testing.T) {
 }
 
 func TestChallenges_FailAfterConsumed(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	id := beginLogin(t, store)
 	for range 2 {
 		if err := newChallenges(store).Fail(t.Context(), id, nil, domain.ErrChallengeExpired); err != domain.ErrChallengeExpired {
@@ -98,7 +98,7 @@ func (readOnlyStore) Update(context.Context, func(ports.Tx) error) error {
 }
 
 func TestChallenges_FailReturnsStoreError(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	err := newChallenges(readOnlyStore{store}).Fail(t.Context(), beginLogin(t, store), nil, domain.Reject(domain.ReasonSignatureInvalid, ""))
 	if !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), string(domain.ReasonSignatureInvalid)) {
 		t.Errorf("got %v, want the outage and the cause", err)
@@ -142,7 +142,7 @@ func countEvents(t *testing.T, store ports.Store, of domain.UserID) (n int) {
 
 // However often the same answer comes, it was one attempt: nobody fills another's log with a single challenge.
 func TestChallenges_FailRecordsOneEvent(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	id, owner := beginLogin(t, store), addUser(t, store)
 	cause := domain.Reject(domain.ReasonSignatureInvalid, "")
 	var answering sync.WaitGroup
@@ -161,7 +161,7 @@ func TestChallenges_FailRecordsOneEvent(t *testing.T) {
 }
 
 func TestChallenges_FailUnavailableRecordsNoEvent(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	id, owner := beginLogin(t, store), addUser(t, store)
 	if err := newChallenges(store).Fail(t.Context(), id, failureEvent(t, owner), domain.ErrUnavailable); err != domain.ErrUnavailable {
 		t.Errorf("got %v", err)
@@ -187,7 +187,7 @@ func (failingEvents) Add(context.Context, *domain.Event) error { return domain.E
 
 // Otherwise an attempt could be made without leaving a trace.
 func TestChallenges_FailRollsBackWithoutEvent(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	id, owner := beginLogin(t, store), addUser(t, store)
 	err := newChallenges(failingEventsStore{store}).Fail(t.Context(), id, failureEvent(t, owner), domain.Reject(domain.ReasonSignatureInvalid, ""))
 	if !errors.Is(err, domain.ErrUnavailable) || isConsumed(t, store, id) {
@@ -197,9 +197,9 @@ func TestChallenges_FailRollsBackWithoutEvent(t *testing.T) {
 
 // What is begun in a session can be looked at there and nowhere else.
 func TestChallenges_PeekRequiresContext(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	owner := addUser(t, store)
-	key, err := domain.NewCredential(owner, "", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, noon)
+	key, err := domain.NewCredential(owner, "", sqlitestore.Registration("id"), noon)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/identity"
@@ -43,7 +43,9 @@ func newPerson(t *testing.T, store ports.Store, name string) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := domain.NewCredential(applicant.UserID, "a key", domain.Registration{CredentialID: domain.CredentialID(name), Flags: deviceBound, SignCount: 7}, noon)
+	registration := sqlitestore.Registration(domain.CredentialID(name))
+	registration.SignCount = 7
+	key, err := domain.NewCredential(applicant.UserID, "a key", registration, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +201,7 @@ func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ada := newPerson(t, memory.New(), "Ada")
+			ada := newPerson(t, sqlitestore.New(t), "Ada")
 			use := ada.usePasskey(c.use, c.policy)
 			if use.Anomaly != c.finding || domain.ReasonOf(use.Rejection) != c.reason || (use.Rejection == nil) != (c.reason == "") {
 				t.Errorf("finding %q, refusal %v", use.Anomaly, use.Rejection)
@@ -227,7 +229,7 @@ func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
 
 // A suspended passkey is not found odd again at every attempt; that it was tried is told.
 func TestPasskeyUsage_RecordsUseOfSuspendedPasskey(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	policy := domain.UsePolicy{Counter: domain.CounterSuspend}
 	ada.usePasskey(domain.Assertion{Flags: deviceBound, SignCount: 7}, policy)
 	logged := kindsAndReasons(ada.log())
@@ -242,7 +244,7 @@ func TestPasskeyUsage_RecordsUseOfSuspendedPasskey(t *testing.T) {
 }
 
 func TestPasskeyUsage_UnknownPasskey(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
 		_, err := (&ceremony.PasskeyUsage{Audit: newLog()}).Record(t.Context(), tx, "gone", domain.Assertion{}, identity.Client{}, domain.EventSignInRefused, noon)
 		return err
@@ -254,7 +256,7 @@ func TestPasskeyUsage_UnknownPasskey(t *testing.T) {
 
 // A use that leaves a mark leaves it in the log as well, or not at all.
 func TestPasskeyUsage_RollsBackWithoutEvent(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	dry := &audit.Log{Random: iotest.ErrReader(errors.New("no randomness")), Devices: echoDeviceNames{}}
 	for name, c := range map[string]struct {
 		policy domain.CounterPolicy
@@ -296,7 +298,7 @@ func TestPasskeyUsage_NotifiesEveryAnomaly(t *testing.T) {
 		},
 	} {
 		for _, refused := range []domain.EventKind{domain.EventSignInRefused, domain.EventStepUpRefused} {
-			ada := newPerson(t, memory.New(), "Ada")
+			ada := newPerson(t, sqlitestore.New(t), "Ada")
 			ada.setEmail("ada@example.org", true)
 			examiner := &ceremony.PasskeyUsage{Policy: c.policy, Audit: newLogWithMail()}
 			use := func(now time.Time) (use ceremony.UseResult) {

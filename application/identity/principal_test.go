@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -34,7 +34,9 @@ func newPerson(t *testing.T, store ports.Store, name string) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := domain.NewCredential(applicant.UserID, "a key", domain.Registration{CredentialID: domain.CredentialID(name), Flags: deviceBound, SignCount: 7}, noon)
+	registration := sqlitestore.Registration(domain.CredentialID(name))
+	registration.SignCount = 7
+	key, err := domain.NewCredential(applicant.UserID, "a key", registration, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +106,7 @@ func TestPrincipal_Reload(t *testing.T) {
 		}, 0, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ada := newPerson(t, memory.New(), "Ada")
+			ada := newPerson(t, sqlitestore.New(t), "Ada")
 			session, _ := ada.addSession(noon)
 			let := identity.Principal{User: domain.RestoreUser(ada.user.State()), Session: domain.RestoreSession(session.State()), Client: identity.Client{IP: "127.0.0.1"}}
 			c.meanwhile(ada, session)
@@ -123,7 +125,7 @@ func TestPrincipal_Reload(t *testing.T) {
 }
 
 func TestPrincipal_ReloadStoreError(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	session, _ := ada.addSession(noon)
 	let := identity.Principal{User: ada.user, Session: session, AuthContext: session.AuthContext()}
 	if _, err := let.Reload(t.Context(), ports.Tx{Sessions: failingSessions{}}, noon); !errors.Is(err, domain.ErrUnavailable) {
@@ -132,7 +134,7 @@ func TestPrincipal_ReloadStoreError(t *testing.T) {
 }
 
 func TestPrincipal_ChallengeContext(t *testing.T) {
-	ada := newPerson(t, memory.New(), "Ada")
+	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	session, _ := ada.addSession(noon)
 	browser := domain.BindTo(domain.NewSecret("Ada's browser"))
 	if got := (identity.Principal{Session: session}).ChallengeContext(browser); got != (domain.ChallengeContext{Browser: browser, SessionID: session.ID()}) {

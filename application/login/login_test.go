@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/jwt"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
@@ -71,7 +71,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &fixture{t: t, store: memory.New(), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, device: authenticator.New(origin, authenticator.DeviceBound())}
+	l := &fixture{t: t, store: sqlitestore.New(t), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, device: authenticator.New(origin, authenticator.DeviceBound())}
 	ada, err := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
 	if err != nil {
 		t.Fatal(err)

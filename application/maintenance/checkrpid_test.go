@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -37,13 +37,13 @@ func TestCheckRPID(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := memory.New()
+			store := sqlitestore.New(t)
 			err := store.Update(t.Context(), func(tx ports.Tx) error {
 				ada := domain.RestoreUser(domain.UserState{Handle: "handle"})
 				err := tx.Users.Add(t.Context(), ada)
 				for i, rpID := range c.there {
 					key := domain.CredentialState{ID: domain.CredentialID(fmt.Sprint(i)), RPID: rpID}
-					err = errors.Join(err, tx.Credentials.Add(t.Context(), domain.RestoreCredential(key)))
+					err = errors.Join(err, tx.Credentials.Add(t.Context(), sqlitestore.Credential(key)))
 				}
 				return err
 			})

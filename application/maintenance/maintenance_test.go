@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -30,7 +30,7 @@ func seed(t *testing.T, store ports.Store, n int) {
 		if err != nil {
 			return err
 		}
-		key, err := domain.NewCredential(ada.UserID, "", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, noon)
+		key, err := domain.NewCredential(ada.UserID, "", sqlitestore.Registration("id"), noon)
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func seed(t *testing.T, store ports.Store, n int) {
 			if err := tx.Lockouts.Save(t.Context(), wrong); err != nil {
 				return err
 			}
-			challenge, err := domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, nil, nil, 0, noon, rand.Reader)
+			challenge, err := domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, []byte("state"), nil, 0, noon, rand.Reader)
 			if err != nil {
 				return err
 			}
@@ -58,7 +58,7 @@ func seed(t *testing.T, store ports.Store, n int) {
 			if err != nil {
 				return err
 			}
-			event, err := domain.NewEvent(domain.EventState{UserID: ada.UserID}, noon, rand.Reader)
+			event, err := domain.NewEvent(domain.EventState{Kind: domain.EventSignedUp, UserID: ada.UserID}, noon, rand.Reader)
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ func TestDeleteExpired_Retention(t *testing.T) {
 		400*24*time.Hour - 1: {Challenges: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3},
 		400 * 24 * time.Hour: {Challenges: 3, Sessions: 3, RecoveryGrants: 1, OutboxEmails: 3, Lockouts: 3, Events: 3},
 	} {
-		store := memory.New()
+		store := sqlitestore.New(t)
 		seed(t, store, 3)
 		swept, err := (&maintenance.DeleteExpired{Store: store, Clock: clock(noon.Add(after))}).Execute(t.Context())
 		if err != nil || swept != want {
@@ -155,7 +155,7 @@ func TestDeleteExpired_BatchesByTime(t *testing.T) {
 		"slow both":     {4 * time.Millisecond, 10 * time.Millisecond, []int{16, 8, 4, 2, 1, 1, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := &batchRecorder{Store: memory.New(), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: c.row, commit: c.commit}
+			store := &batchRecorder{Store: sqlitestore.New(t), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: c.row, commit: c.commit}
 			seed(t, store, 600)
 			swept, err := (&maintenance.DeleteExpired{Store: store, Clock: store.clock, Pause: store.pause}).Execute(t.Context())
 			if err != nil || swept.Sessions != 600 || swept.Unfinished || !slices.Equal(store.sizes[:len(c.want)], c.want) {
@@ -168,7 +168,7 @@ func TestDeleteExpired_BatchesByTime(t *testing.T) {
 // After each full batch the sweep leaves the writer to others for as long as the batch held it, its commit included.
 func TestSweep_pausesForAsLongAsABatchTook(t *testing.T) {
 	const row, commit = 50 * time.Microsecond, 700 * time.Microsecond
-	store := &batchRecorder{Store: memory.New(), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: row, commit: commit}
+	store := &batchRecorder{Store: sqlitestore.New(t), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: row, commit: commit}
 	seed(t, store, 40)
 	if _, err := (&maintenance.DeleteExpired{Store: store, Clock: store.clock, Pause: store.pause}).Execute(t.Context()); err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestSweep_pausesForAsLongAsABatchTook(t *testing.T) {
 
 // A server that stops does not wait for the pause to end.
 func TestSweep_stopsInAPause(t *testing.T) {
-	store := memory.New()
+	store := sqlitestore.New(t)
 	seed(t, store, 40)
 	ctx, cancel := context.WithCancel(t.Context())
 	pausing := func(ctx context.Context, _ time.Duration) error {
@@ -198,7 +198,7 @@ func TestSweep_stopsInAPause(t *testing.T) {
 
 // More than a slice of time holds is left for the next one, which is no error, and other kinds are not kept waiting.
 func TestDeleteExpired_UnfinishedAfterMaxRunTime(t *testing.T) {
-	store := &batchRecorder{Store: memory.New(), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: time.Second}
+	store := &batchRecorder{Store: sqlitestore.New(t), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: time.Second}
 	seed(t, store, 100)
 	sweep := &maintenance.DeleteExpired{Store: store, Clock: store.clock, Pause: store.pause}
 	swept, err := sweep.Execute(t.Context())
@@ -249,7 +249,7 @@ func TestDeleteExpired_KeepsBatchesBeforeAnError(t *testing.T) {
 		16: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 48},
 	} {
 		t.Run(fmt.Sprint(units), func(t *testing.T) {
-			store := &failingAfter{memory.New(), 1}
+			store := &failingAfter{sqlitestore.New(t), 1}
 			seed(t, store, 48)
 			store.remaining = units
 			swept, err := (&maintenance.DeleteExpired{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).Execute(t.Context())
@@ -284,13 +284,13 @@ func (readOnlyStore) Update(context.Context, func(ports.Tx) error) error {
 }
 
 func TestReady(t *testing.T) {
-	if err := (&maintenance.Ready{Store: memory.New()}).Execute(t.Context()); err != nil {
+	if err := (&maintenance.Ready{Store: sqlitestore.New(t)}).Execute(t.Context()); err != nil {
 		t.Errorf("an empty store is not ready: %v", err)
 	}
-	if err := (&maintenance.Ready{Store: failingUsersStore{memory.New()}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+	if err := (&maintenance.Ready{Store: failingUsersStore{sqlitestore.New(t)}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("a store that cannot look anything up: got %v", err)
 	}
-	if err := (&maintenance.Ready{Store: readOnlyStore{memory.New()}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+	if err := (&maintenance.Ready{Store: readOnlyStore{sqlitestore.New(t)}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("a store that cannot be written: got %v", err)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -42,7 +42,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	o := &fixture{t: t, store: memory.New(), sealer: newSealer(t, "A"), clock: &clock{noon}, mailer: &fakeMailer{}}
+	o := &fixture{t: t, store: sqlitestore.New(t), sealer: newSealer(t, "A"), clock: &clock{noon}, mailer: &fakeMailer{}}
 	o.service = &outbox.Service{Policy: domain.EmailOn, Store: o.store, Mailer: o.mailer, Sealer: o.sealer, Clock: o.clock}
 	return o
 }

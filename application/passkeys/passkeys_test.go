@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
@@ -67,7 +67,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fixture{t: t, store: memory.New(), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, now: noon, limit: 20}
+	return &fixture{t: t, store: sqlitestore.New(t), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, now: noon, limit: 20}
 }
 
 func (l *fixture) newAuditLog() *audit.Log {
@@ -107,8 +107,8 @@ func (l *fixture) addUser(name string) *person {
 // addPasskey gives them another passkey.
 func (p *person) addPasskey(id domain.CredentialID, status domain.CredentialStatus) *domain.Credential {
 	p.t.Helper()
-	key := domain.RestoreCredential(domain.CredentialState{
-		ID: id, UserID: p.user.ID(), Name: domain.PasskeyName(id + "'s key"), Status: status, Flags: 1<<0 | 1<<2, CreatedAt: p.now,
+	key := sqlitestore.Credential(domain.CredentialState{
+		ID: id, UserID: p.user.ID(), Name: domain.PasskeyName(id + "'s key"), Status: status, CreatedAt: p.now,
 	})
 	p.update(func(tx ports.Tx) error { return tx.Credentials.Add(p.t.Context(), key) })
 	return key

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/jwt"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -73,7 +73,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := &hookedStore{Store: memory.New()}
+	store := &hookedStore{Store: sqlitestore.New(t)}
 	return &fixture{
 		t: t, store: store, signingKey: signing, lastSeen: sessions.NewLastSeen(store, clock(noon), lifetime), auditLog: &audit.Log{Random: rand.Reader, Devices: deviceNames{}},
 		issuer: &signingkeys.Issuer{
@@ -104,7 +104,7 @@ func (h *fixture) addUser(name string) *person {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	key, err := domain.NewCredential(applicant.UserID, "a key", domain.Registration{CredentialID: domain.CredentialID(name), Flags: 1<<0 | 1<<2}, noon)
+	key, err := domain.NewCredential(applicant.UserID, "a key", sqlitestore.Registration(domain.CredentialID(name)), noon)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
@@ -83,7 +83,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	key, err := domain.NewCredential(domain.UserID{}, "", domain.Registration{CredentialID: "id", Flags: 1<<0 | 1<<2}, noon)
+	key, err := domain.NewCredential(domain.UserID{}, "", sqlitestore.Registration("id"), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fixture{t: t, store: &hookedStore{Store: memory.New()}, clock: &clock{now: noon}, secret: newSecret(t), session: session}
+	return &fixture{t: t, store: &hookedStore{Store: sqlitestore.New(t)}, clock: &clock{now: noon}, secret: newSecret(t), session: session}
 }
 
 func newSecret(t *testing.T) masterkey.Key {

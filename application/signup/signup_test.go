@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
@@ -60,7 +60,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fixture{t, memory.New(), &hookedRelyingParty{RelyingParty: relyingParty}, domain.RegistrationOpen, &emailverify.Service{}}
+	return &fixture{t, sqlitestore.New(t), &hookedRelyingParty{RelyingParty: relyingParty}, domain.RegistrationOpen, &emailverify.Service{}}
 }
 
 func (l *fixture) challenges() *ceremony.Challenges {

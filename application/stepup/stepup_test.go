@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/jwt"
-	"github.com/keylodge/keylodge/adapters/memory"
 	"github.com/keylodge/keylodge/adapters/webauthn"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
@@ -80,7 +80,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &fixture{t: t, store: memory.New(), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, now: noon}
+	l := &fixture{t: t, store: sqlitestore.New(t), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, now: noon}
 	l.issuer = &signingkeys.Issuer{
 		KeySet: signingkeys.NewKeySet(l.store, keys, nil, clock(noon), domain.KeyRotation{}, signingkeys.ExternalKeys{signing}), Keys: keys, Random: rand.Reader,
 		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/adapters/memory"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -32,7 +32,7 @@ type fixture struct {
 	keys  Keys
 }
 
-func newFixture(t *testing.T) *fixture { return &fixture{t, memory.New(), testKeys} }
+func newFixture(t *testing.T) *fixture { return &fixture{t, sqlitestore.New(t), testKeys} }
 
 func (h *fixture) update(fn func(ctx context.Context, tx ports.Tx) error) {
 	h.t.Helper()
@@ -282,7 +282,7 @@ func TestImport_RequiresIntoExistingForOtherUsers(t *testing.T) {
 				u.ID = must(domain.ParseUserID(fmt.Sprintf("01930000-0000-7000-8000-%011x0", name[0]<<2)))
 			}
 			if name != "ada" && name != "ben" {
-				u.Email = ""
+				u.Email, u.EmailVerifiedAt = "", time.Time{}
 				h.update(func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(u)) })
 			} else {
 				h.addUser(name)
@@ -459,7 +459,7 @@ func TestImport_ResumesAfterError(t *testing.T) {
 	})
 	for i := range linesPerUpdate + 10 {
 		u := filledState[domain.UserState](t, fmt.Sprint("user ", i))
-		u.Email, u.Handle = "", domain.UserHandle(fmt.Sprint(i))
+		u.Email, u.EmailVerifiedAt, u.Handle = "", time.Time{}, domain.UserHandle(fmt.Sprint(i))
 		from.update(func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(u)) })
 	}
 	file := from.export()
@@ -607,14 +607,14 @@ func TestExportImport_ReportProgress(t *testing.T) {
 	h := newFixture(t)
 	for i := range 120 {
 		u := filledState[domain.UserState](t, fmt.Sprint("user ", i))
-		u.Email, u.Handle = "", domain.UserHandle(fmt.Sprint(i))
+		u.Email, u.EmailVerifiedAt, u.Handle = "", time.Time{}, domain.UserHandle(fmt.Sprint(i))
 		h.update(func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(u)) })
 	}
 	var said []string
 	report := func(stage Stage, done, total int) { said = append(said, fmt.Sprint(stage, " ", done, " of ", total)) }
 	var file bytes.Buffer
 	_, exported := (&Service{h.store, clock{}, h.keys}).Export(t.Context(), &file, report)
-	_, imported := (&Service{memory.New(), clock{}, h.keys}).Import(t.Context(), bytes.NewReader(file.Bytes()), false, report)
+	_, imported := (&Service{sqlitestore.New(t), clock{}, h.keys}).Import(t.Context(), bytes.NewReader(file.Bytes()), false, report)
 	want := []string{"exporting 50 of 120", "exporting 100 of 120", "exporting 120 of 120", "checking 100 of 120", "importing 100 of 120", "importing 120 of 120"}
 	if err := errors.Join(exported, imported); err != nil || !reflect.DeepEqual(said, want) {
 		t.Errorf("%q, %v", said, err)

@@ -44,6 +44,16 @@ func filledState[S any](t *testing.T, name string) S {
 			for i := range v.NumField() {
 				fill(path+"."+v.Type().Field(i).Name, v.Field(i))
 			}
+		case v.Type() == reflect.TypeFor[domain.CredentialStatus]():
+			v.Set(reflect.ValueOf(domain.CredentialSuspended))
+		case v.Type() == reflect.TypeFor[domain.Transport]():
+			v.Set(reflect.ValueOf(domain.TransportBearer))
+		case v.Type() == reflect.TypeFor[domain.Actor]():
+			v.Set(reflect.ValueOf(domain.ActorOperator))
+		case v.Type() == reflect.TypeFor[domain.EmailKind](): // the one with a code
+			v.Set(reflect.ValueOf(domain.EmailKindVerificationCode))
+		case strings.HasSuffix(path, ".Extensions"): // JSON, which the database checks
+			v.SetBytes(fmt.Appendf(nil, "[%d]", n))
 		case v.Kind() == reflect.String:
 			v.SetString(fmt.Sprintf("%d <☺> \"\\\u2028\ufffd", n))
 		case v.Kind() == reflect.Bool:

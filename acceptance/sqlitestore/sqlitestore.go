@@ -1,0 +1,119 @@
+// Package sqlitestore gives tests SQLite databases in memory.
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/ncruces/go-sqlite3/driver"
+	_ "github.com/ncruces/go-sqlite3/vfs/memdb" // the VFS that the URIs name
+
+	"github.com/keylodge/keylodge/adapters/sqlite"
+	"github.com/keylodge/keylodge/domain"
+)
+
+// database is a database in memory. It exists while a connection to it is open.
+type database struct {
+	store *sqlite.Store
+	admin *sql.DB // deletes the rows without the order that foreign keys require
+}
+
+var (
+	opened atomic.Int64 // databases of this process so far
+	// free are databases that a test has emptied and left: emptying one takes a fiftieth of the time of opening one.
+	free = make(chan *database, 64)
+)
+
+// New returns a store with an empty database of the test's own. The test must not close the store.
+func New(t testing.TB) *sqlite.Store {
+	t.Helper()
+	var d *database
+	select {
+	case d = <-free:
+	default:
+		d = open(t)
+	}
+	t.Cleanup(func() {
+		if err := d.deleteAllRows(); err != nil {
+			t.Errorf("emptying the test's database: %v", err)
+			return
+		}
+		select {
+		case free <- d:
+		default: // more than are ever used at once: the process ends soon
+		}
+	})
+	return d.store
+}
+
+// NewInBubble is New for a test in a synctest bubble: the store's goroutines belong to the bubble, so no other test gets it. Its
+// database is a file, since connections to one in memory sleep while another one holds its lock, and the bubble's time would pass.
+func NewInBubble(t testing.TB) *sqlite.Store {
+	t.Helper()
+	store, err := sqlite.Open(filepath.Join(t.TempDir(), "keylodge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store
+}
+
+// Open returns a store with an empty database, for a test that ends before the use of the store does. The caller closes it.
+func Open() (*sqlite.Store, error) { return sqlite.OpenURI(newURI() + "&_pragma=foreign_keys(ON)") }
+
+func newURI() string {
+	return fmt.Sprintf("file:/test%d?vfs=memdb&_pragma=busy_timeout(10000)", opened.Add(1))
+}
+
+func open(t testing.TB) *database {
+	t.Helper()
+	uri := newURI()
+	admin, err := driver.Open(uri + "&_pragma=foreign_keys(OFF)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin.SetMaxOpenConns(1)
+	store, err := sqlite.OpenURI(uri + "&_pragma=foreign_keys(ON)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &database{store: store, admin: admin}
+}
+
+// deleteAllRows deletes every row except those that describe the schema.
+func (d *database) deleteAllRows() error {
+	var statements string
+	const query = `SELECT group_concat('DELETE FROM ' || name, ';') FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'schema%' AND name NOT LIKE 'sqlite%'`
+	if err := d.admin.QueryRowContext(context.Background(), query).Scan(&statements); err != nil {
+		return err
+	}
+	_, err := d.admin.ExecContext(context.Background(), "BEGIN IMMEDIATE;"+statements+";COMMIT")
+	return err
+}
+
+// Registration returns that of a device-bound passkey, with a value for every column that requires one. No authenticator has its key.
+func Registration(id domain.CredentialID) domain.Registration {
+	value := []byte("test")
+	return domain.Registration{
+		CredentialID: id, PublicKey: value, Flags: 1<<0 | 1<<2, // user present and verified
+		Attestation: domain.Attestation{Object: value, AuthenticatorData: value, ClientDataJSON: value},
+	}
+}
+
+// Credential returns the passkey of that state with the key, attestation and flags of Registration. Without a status it is active.
+func Credential(s domain.CredentialState) *domain.Credential {
+	r := Registration(s.ID)
+	s.PublicKey, s.Attestation, s.Flags = r.PublicKey, r.Attestation, r.Flags
+	if s.Status == "" {
+		s.Status = domain.CredentialActive
+	}
+	return domain.RestoreCredential(s)
+}
