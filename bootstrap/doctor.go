@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/application/maintenance"
@@ -81,9 +82,31 @@ func (e *checks) checkStorage(ctx context.Context) {
 		return
 	}
 	defer store.Close()
-	e.checkPasskeys(ctx, store)
-	e.checkNonCompliantPasskeys(ctx, store)
-	e.checkSecrets(ctx, store)
+	// Each of these reads a whole table.
+	e.withProgress("checking the RP IDs of passkeys", func() { e.checkPasskeys(ctx, store) })
+	e.withProgress("checking passkeys against the policy", func() { e.checkNonCompliantPasskeys(ctx, store) })
+	e.withProgress("checking encrypted data", func() { e.checkSecrets(ctx, store) })
+}
+
+// withProgress runs a check, and reports once a second that it has not ended.
+func (e *checks) withProgress(stage ports.Stage, run func()) {
+	if e.check.Progress == nil {
+		run()
+		return
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); run() }()
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			e.check.Progress(ports.Progress{Stage: stage})
+		case <-done:
+			e.check.Progress(ports.Progress{Stage: stage, Done: 1, Total: 1})
+			return
+		}
+	}
 }
 
 func (e *checks) checkPasskeys(ctx context.Context, store ports.Store) {

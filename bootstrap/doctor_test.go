@@ -195,3 +195,15 @@ func TestDoctor_StopsOnInterrupt(t *testing.T) {
 		t.Errorf("it went on to %+v", found)
 	}
 }
+
+// On a large database each of these takes a while; the operator sees which one runs.
+func TestDoctor_ReportsProgressOfEachTable(t *testing.T) {
+	newDatabaseWithUsers(t)
+	ended := map[ports.Stage]bool{}
+	runChecks(t.Context(), ports.CheckOptions{Progress: func(now ports.Progress) { ended[now.Stage] = now.Done == 1 && now.Total == 1 }})
+	for _, stage := range []ports.Stage{ports.StageChecking, "checking the RP IDs of passkeys", "checking passkeys against the policy", "checking encrypted data"} {
+		if !ended[stage] {
+			t.Errorf("no report that %q has ended", stage)
+		}
+	}
+}
