@@ -2,13 +2,13 @@ package httpapi
 
 import (
 	"encoding/hex"
-	"github.com/keylodge/keylodge/application/sessions"
 	"log/slog"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/application/identity"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
 )

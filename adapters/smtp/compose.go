@@ -20,12 +20,12 @@ import (
 
 // One file a kind: the subject, an empty line, the text. A paragraph is a line, since every screen has a width of its own.
 //
-//go:embed letters
+//go:embed templates
 var templateFiles embed.FS
 
-var templates = template.Must(template.New("").ParseFS(templateFiles, "letters/*.txt"))
+var templates = template.Must(template.New("").ParseFS(templateFiles, "templates/*.txt"))
 
-// templateData are what a letter may tell.
+// templateData is the data of the templates.
 type templateData struct {
 	Service, URL string
 	When         string // "2 January 2026, 15:04 UTC"
@@ -33,21 +33,21 @@ type templateData struct {
 	Passkey      string // "" if none is meant
 	Device, IP   string // "" if unknown
 	Code         string // "1234 5678"
-	CodeEnds     string // as When
+	CodeExpires  string // as When
 }
 
-func (m *Mailer) compose(letter ports.OutgoingEmail) (*gomail.Msg, error) {
-	message := letter.Email
-	subject, text, err := m.render(letter)
+func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
+	message := email.Email
+	subject, text, err := m.render(email)
 	if err != nil {
-		return nil, fmt.Errorf("wording a letter: %w", err)
+		return nil, fmt.Errorf("compose an e-mail: %w", err)
 	}
 	composed := gomail.NewMsg(
 		gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
 	composed.SetAddrHeaderFromMailAddress(gomail.HeaderFrom, &m.config.From)
 	composed.SetAddrHeaderFromMailAddress(gomail.HeaderTo, &mail.Address{Address: string(message.To)})
 	composed.Subject(subject)
-	// The same at every try: if a server took a letter over and the answer was lost, the second one is known for a copy.
+	// The same at every attempt: if the reply to an accepted e-mail is lost, the mail server recognises the second one as a copy.
 	composed.SetMessageIDWithValue(message.ID.String() + "@" + domainOf(m.config.From))
 	composed.SetDateWithValue(message.Details.At.UTC())
 	// No machine answers a machine (RFC 3834, section 5); Exchange has a word of its own for it.
@@ -57,22 +57,22 @@ func (m *Mailer) compose(letter ports.OutgoingEmail) (*gomail.Msg, error) {
 	return composed, nil
 }
 
-// render fills in the letter of the message's kind.
-func (m *Mailer) render(letter ports.OutgoingEmail) (subject, text string, err error) {
-	message, about := letter.Email, letter.Email.Details
-	if message.Kind == domain.EmailKindVerificationCode && letter.Code.IsZero() {
+// render executes the template of the e-mail's kind.
+func (m *Mailer) render(email ports.OutgoingEmail) (subject, text string, err error) {
+	message, about := email.Email, email.Email.Details
+	if message.Kind == domain.EmailKindVerificationCode && email.Code.IsZero() {
 		return "", "", errors.New("its code is missing")
 	}
 	var worded strings.Builder
 	err = templates.ExecuteTemplate(&worded, string(message.Kind)+".txt", templateData{
 		Service: oneLine(m.config.Service, maxNameLength), URL: m.config.PublicURL,
-		When:       formatTime(about.At),
-		ByOperator: about.Actor == domain.ActorOperator,
-		Passkey:    stripLinks(string(about.PasskeyName)),
-		Device:     stripLinks(about.DeviceName),
-		IP:         formatIP(about.IP),
-		Code:       groupDigits(letter.Code.Reveal()),
-		CodeEnds:   formatTime(message.ExpiresAt),
+		When:        formatTime(about.At),
+		ByOperator:  about.Actor == domain.ActorOperator,
+		Passkey:     stripLinks(string(about.PasskeyName)),
+		Device:      stripLinks(about.DeviceName),
+		IP:          formatIP(about.IP),
+		Code:        groupDigits(email.Code.Reveal()),
+		CodeExpires: formatTime(message.ExpiresAt),
 	})
 	if err != nil {
 		return "", "", err
@@ -104,14 +104,14 @@ func domainOf(from mail.Address) string {
 
 const maxNameLength = 64 // characters
 
-// stripLinks makes one short line of a name that somebody gave. No mail program finds a link in it, since whoever gave the
-// name may be whom the letter warns of.
+// stripLinks returns a user's name as one short line in which no mail client detects a link, because the e-mail may warn of the
+// person who chose the name.
 func stripLinks(name string) string {
 	runes := []rune(oneLine(name, maxNameLength))
 	for i, r := range runes {
 		switch {
 		case strings.ContainsRune(`:/\@`, r),
-			strings.ContainsRune(".。．｡", r) && i+1 < len(runes) && unicode.IsLetter(runes[i+1]):
+			strings.ContainsRune(".。．｡", r) && i+1 < len(runes) && unicode.Is(unicode.L, runes[i+1]):
 			runes[i] = ' '
 		}
 	}

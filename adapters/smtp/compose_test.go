@@ -55,19 +55,19 @@ func TestTemplates_EveryKind(t *testing.T) {
 	if known := slices.Sorted(maps.Keys(emailKinds)); !slices.Equal(declared, known) {
 		t.Errorf("the domain declares %q, this test knows %q", declared, known)
 	}
-	files, err := fs.Glob(templateFiles, "letters/*.txt")
+	files, err := fs.Glob(templateFiles, "templates/*.txt")
 	if err != nil || len(files) != len(emailKinds)+1 {
-		t.Errorf("%d kinds, and beside what they share these letters: %q, %v", len(emailKinds), files, err)
+		t.Errorf("%d kinds, and beside what they share these emails: %q, %v", len(emailKinds), files, err)
 	}
 }
 
-// fullEmail is a letter that has all facts, whatever its kind.
+// fullEmail is an e-mail that has all facts, whatever its kind.
 func fullEmail(t *testing.T, kind domain.EmailKind, by domain.Actor) ports.OutgoingEmail {
 	t.Helper()
-	letter := codeEmail(t)
-	letter.Email.Kind = kind
-	letter.Email.Details = domain.EmailDetails{At: noon, Actor: by, PasskeyName: "Ada's key", DeviceName: "Firefox on Linux", IP: "2001:db8::7"}
-	return letter
+	email := codeEmail(t)
+	email.Email.Kind = kind
+	email.Email.Details = domain.EmailDetails{At: noon, Actor: by, PasskeyName: "Ada's key", DeviceName: "Firefox on Linux", IP: "2001:db8::7"}
+	return email
 }
 
 var linkPattern = regexp.MustCompile(`\w+://\S*|\bwww\.\S*|\S+@\S+`)
@@ -79,8 +79,8 @@ func TestRender_AllKinds(t *testing.T) {
 			full := fullEmail(t, kind, by)
 			bare := codeEmail(t)
 			bare.Email.Kind, bare.Email.Details.Actor = kind, by
-			for _, letter := range []ports.OutgoingEmail{full, bare} {
-				subject, text, err := mailer.render(letter)
+			for _, email := range []ports.OutgoingEmail{full, bare} {
+				subject, text, err := mailer.render(email)
 				if err != nil {
 					t.Errorf("%s: %v", kind, err)
 					continue
@@ -128,7 +128,7 @@ func TestRender_AllKinds(t *testing.T) {
 	}
 }
 
-// Whoever hears of something that they did not do is told what undoes it, where, and who helps if that is not open to them
+// A notice of an action by another person says how to undo it, where, and whom to ask otherwise
 // any more (NIST SP 800-63B-4, section 4.6).
 func TestRender_SaysHowToUndo(t *testing.T) {
 	mailer := newTestMailer(t)
@@ -146,7 +146,7 @@ func TestRender_SaysHowToUndo(t *testing.T) {
 			switch {
 			case slices.Contains(changesNothing, kind):
 			case !denied.MatchString(said), !strings.Contains(said, "operator of Schlüssel & Söhne"):
-				t.Errorf("%s by %s does not say what to do, or whom to ask, if it was somebody else:\n%s", kind, by, said)
+				t.Errorf("%s by %s does not say what to do, or whom to ask, if it was another person:\n%s", kind, by, said)
 			case by == domain.ActorUser && !slices.Contains(cannotBeUndone, kind) && (!undone.MatchString(said) || !strings.Contains(said, "https://id.example.org")):
 				t.Errorf("%s does not say how it is undone, and where:\n%s", kind, said)
 			}
@@ -159,20 +159,20 @@ func TestCompose_FailsWithoutTemplateOrCode(t *testing.T) {
 	codeless, unknown := codeEmail(t), codeEmail(t)
 	codeless.Code = domain.Secret{}
 	unknown.Email.Kind = "passkey_polished"
-	for _, letter := range []ports.OutgoingEmail{codeless, unknown} {
-		if message, err := mailer.compose(letter); err == nil {
-			t.Errorf("%s became %v", letter.Email.Kind, message)
+	for _, email := range []ports.OutgoingEmail{codeless, unknown} {
+		if message, err := mailer.compose(email); err == nil {
+			t.Errorf("%s became %v", email.Email.Kind, message)
 		}
 	}
 }
 
-// Whoever is warned of may have chosen these names.
+// An attacker may have chosen these names.
 func TestCompose_SanitizesUserInput(t *testing.T) {
 	mailer := newTestMailer(t)
 	const evil = "key\r\nBcc: mallory@example.net\r\n\r\nSign in at https://evil.example or www.evil.example/\u2028\u202eelpmaxe\x00\xff"
-	letter := fullEmail(t, domain.EmailKindPasskeyAdded, domain.ActorUser)
-	letter.Email.Details.PasskeyName, letter.Email.Details.DeviceName, letter.Email.Details.IP = evil, evil+strings.Repeat("x", 1000), "127.0.0.1\r\nBcc: x"
-	composed, err := mailer.compose(letter)
+	email := fullEmail(t, domain.EmailKindPasskeyAdded, domain.ActorUser)
+	email.Email.Details.PasskeyName, email.Email.Details.DeviceName, email.Email.Details.IP = evil, evil+strings.Repeat("x", 1000), "127.0.0.1\r\nBcc: x"
+	composed, err := mailer.compose(email)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestCompose_SanitizesUserInput(t *testing.T) {
 	if len(parsed.Header) != 10 || parsed.Header.Get("Bcc") != "" {
 		t.Errorf("the header is %q", parsed.Header)
 	}
-	_, text, err := mailer.render(letter)
+	_, text, err := mailer.render(email)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestNew_RejectsInvalidConfig(t *testing.T) {
 		"a password, no name":   func(c *Config) { c.Username = "" },
 		"a password, no TLS":    func(c *Config) { c.TLS = NoTLS },
 		"no sender":             func(c *Config) { c.From = mail.Address{} },
-		"a sender from nowhere": func(c *Config) { c.From = mail.Address{Address: "lodge"} },
+		"a sender from nowhere": func(c *Config) { c.From = mail.Address{Address: "noreply"} },
 		"no service":            func(c *Config) { c.Service = "" },
 		"nowhere to go":         func(c *Config) { c.PublicURL = "id.example.org" },
 	} {

@@ -21,7 +21,7 @@ const (
 	stepAUTH     = "signing in to the mail server"
 	stepMAIL     = "telling the mail server the sender"
 	stepRCPT     = "telling the mail server the recipient"
-	stepDATA     = "handing a letter to the mail server"
+	stepDATA     = "sending the message"
 )
 
 // stepError is an error of one step.
@@ -59,13 +59,13 @@ func (f *stepError) reply() *textproto.Error {
 	return nil
 }
 
-// classify tells what is wrong with this letter from what is wrong with all: of the latter sort is everything before the
-// recipient is named, and some replies even then. Nil is for a letter that may be taken later.
+// classify distinguishes an error that concerns this e-mail from one that concerns all: every error before RCPT concerns all, and so
+// do some replies after it. It returns nil for an e-mail that may be accepted later.
 func (f *stepError) classify() error {
-	aboutLetter := f.step == stepRCPT || f.step == stepDATA
+	aboutRecipient := f.step == stepRCPT || f.step == stepDATA
 	reply := f.reply()
 	switch {
-	case !aboutLetter, reply == nil, slices.Contains(serverReplyCodes, reply.Code):
+	case !aboutRecipient, reply == nil, slices.Contains(serverReplyCodes, reply.Code):
 		return domain.ErrUnavailable
 	case reply.Code >= 500 && !isRelayRejection(reply.Msg):
 		return domain.ErrUndeliverable
@@ -73,9 +73,9 @@ func (f *stepError) classify() error {
 	return nil
 }
 
-// isRelayRejection goes by the enhanced status (RFC 3463, section 3) of a letter that was refused for good: its subject is the
+// isRelayRejection reads the enhanced status (RFC 3463, section 3) of an e-mail that was refused for good: its subject is the
 // mail system (3), the way (4), the protocol (5) or a policy (7), say that this sender may not relay, and not the address (1),
-// the mailbox (2) or what the letter holds (6). The operator can mend that, so the letter waits. A reply without one is
+// the mailbox (2) or what the e-mail holds (6). The operator can fix that, so the e-mail is sent later. A reply without one is
 // taken at its word.
 func isRelayRejection(said string) bool {
 	subject, found := strings.CutPrefix(said, "5.")
@@ -83,7 +83,7 @@ func isRelayRejection(said string) bool {
 }
 
 // serverReplyCodes are replies that mean the server or the way it was spoken to, whatever they answer: it closes, it does not
-// understand, it wants somebody to sign in (RFC 5321, section 4.2.2; RFC 4954, section 6; Postfix says 454 to strangers).
+// understand, it requires authentication (RFC 5321, section 4.2.2; RFC 4954, section 6; Postfix says 454 to unauthenticated clients).
 var serverReplyCodes = []int{421, 454, 500, 502, 503, 504, 530}
 
 // maxErrorLength is how many characters of an error are worth a line of the log.
@@ -92,9 +92,9 @@ const maxErrorLength = 300
 // sanitize makes one line of a server's.
 func (t *transaction) sanitize(s string) string { return oneLine(t.redact.Replace(s), maxErrorLength) }
 
-// newRedactor knows in which forms a server may say back what it was told.
-func newRedactor(config Config, letter ports.OutgoingEmail) *strings.Replacer {
-	password, code, to := config.Password.Reveal(), letter.Code.Reveal(), string(letter.Email.To)
+// newRedactor knows the forms in which a server may repeat secrets.
+func newRedactor(config Config, email ports.OutgoingEmail) *strings.Replacer {
+	password, code, to := config.Password.Reveal(), email.Code.Reveal(), string(email.Email.To)
 	encode := base64.StdEncoding.EncodeToString
 	var pairs []string
 	for _, secret := range []string{

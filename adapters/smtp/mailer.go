@@ -1,4 +1,4 @@
-// Package smtp words letters and hands them to a mail server, over github.com/wneessen/go-mail.
+// Package smtp composes e-mails and sends them to a mail server, over github.com/wneessen/go-mail.
 package smtp
 
 import (
@@ -27,7 +27,7 @@ const (
 	NoTLS                      // for a server on the same machine; sends no password
 )
 
-// Config says where letters go and who writes them.
+// Config holds the mail server and the sender.
 type Config struct {
 	Host      string // what the server's certificate is for, too
 	Port      int
@@ -36,11 +36,11 @@ type Config struct {
 	Password  domain.Secret
 	From      mail.Address
 	Service   string         // what people know the site by
-	PublicURL string         // the one link in letters
+	PublicURL string         // the only link in e-mails
 	RootCAs   *x509.CertPool // who may sign the server's certificate; nil for those whom the system trusts
 }
 
-// Mailer implements ports.Mailer. Each letter has a connection of its own; it may be used from any number of goroutines.
+// Mailer implements ports.Mailer. Each e-mail uses its own connection. Mailer is safe for concurrent use.
 type Mailer struct {
 	address   string
 	tls       *tls.Config
@@ -51,10 +51,10 @@ type Mailer struct {
 
 var _ ports.Mailer = (*Mailer)(nil)
 
-// phaseTimeout is how long connecting, the first words up to signing in, and handing a letter over may take, each.
+// phaseTimeout is how long connecting, the dialogue up to authentication, and sending the message may take, each.
 const phaseTimeout = 30 * time.Second
 
-// New returns an error for a configuration under which no letter could be sent, or a password would be sent in the clear.
+// New returns an error for a configuration under which no e-mail could be sent, or a password would be sent in the clear.
 func New(config Config) (*Mailer, error) {
 	public, err := url.Parse(config.PublicURL)
 	switch {
@@ -69,7 +69,7 @@ func New(config Config) (*Mailer, error) {
 	case config.TLS == NoTLS && !config.Password.IsZero():
 		return nil, errors.New("a password must not be sent to the mail server without TLS")
 	case !strings.Contains(config.From.Address, "@") || domainOf(config.From) == "":
-		return nil, fmt.Errorf("%q is not an address that letters can come from", config.From.Address)
+		return nil, fmt.Errorf("%q is not a valid sender address", config.From.Address)
 	case config.Service == "":
 		return nil, errors.New("the service has no name")
 	case err != nil || public.Host == "":
@@ -97,12 +97,12 @@ func localName(candidates ...string) string {
 
 // Send implements ports.Mailer. Its errors are for the operator's log: one line, with the server's words as far as they fit,
 // and without the password, the code and the recipient's address.
-func (m *Mailer) Send(ctx context.Context, letter ports.OutgoingEmail) error {
-	message, err := m.compose(letter)
+func (m *Mailer) Send(ctx context.Context, email ports.OutgoingEmail) error {
+	message, err := m.compose(email)
 	if err != nil {
 		return err
 	}
-	t := &transaction{mailer: m, redact: newRedactor(m.config, letter)}
+	t := &transaction{mailer: m, redact: newRedactor(m.config, email)}
 	defer t.end()
-	return t.wrapError(ctx, t.deliver(ctx, letter.Email.To, message))
+	return t.wrapError(ctx, t.deliver(ctx, email.Email.To, message))
 }

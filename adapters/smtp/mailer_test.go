@@ -20,17 +20,17 @@ var noon = time.Date(2026, time.August, 1, 12, 0, 0, 0, time.FixedZone("Berlin",
 
 func TestSend_DeliversComposedEmail(t *testing.T) {
 	server := mailserver.Start(t, mailserver.Options{TLS: mailserver.Plain})
-	letter := codeEmail(t)
-	send(t, mailerFor(t, server, func(*Config) {}), letter)
+	email := codeEmail(t)
+	send(t, mailerFor(t, server, func(*Config) {}), email)
 
 	arrived := onlyEmail(t, server)
-	if arrived.Sender != "lodge@example.org" || arrived.Recipient != "ada@example.org" {
+	if arrived.Sender != "noreply@example.org" || arrived.Recipient != "ada@example.org" {
 		t.Errorf("the envelope says from %q to %q", arrived.Sender, arrived.Recipient)
 	}
 	for name, want := range map[string]string{
-		"From":                      `"Ada's Keylodge" <lodge@example.org>`,
+		"From":                      `"Ada's Keylodge" <noreply@example.org>`,
 		"To":                        "<ada@example.org>",
-		"Message-Id":                "<" + letter.Email.ID.String() + "@example.org>",
+		"Message-Id":                "<" + email.Email.ID.String() + "@example.org>",
 		"Date":                      "Sat, 01 Aug 2026 10:00:00 +0000",
 		"Auto-Submitted":            "auto-generated",
 		"X-Auto-Response-Suppress":  "All",
@@ -48,7 +48,7 @@ func TestSend_DeliversComposedEmail(t *testing.T) {
 	if subject, err := new(mime.WordDecoder).DecodeHeader(arrived.Header.Get("Subject")); err != nil || subject != "Your code for Schlüssel & Söhne" {
 		t.Errorf("the subject is %q, %v", subject, err)
 	}
-	for _, words := range []string{"\n    1234 5678\n", "until 1 August 2026, 10:30 UTC", "https://id.example.org", "Schlüssel & Söhne"} {
+	for _, words := range []string{"\n    1234 5678\n", "expires at 1 August 2026, 10:30 UTC", "https://id.example.org", "Schlüssel & Söhne"} {
 		if !strings.Contains(arrived.Text, words) {
 			t.Errorf("nothing says %q in\n%s", words, arrived.Text)
 		}
@@ -60,18 +60,18 @@ func TestSend_DeliversComposedEmail(t *testing.T) {
 
 func TestSend_RetryKeepsMessageIDAndDate(t *testing.T) {
 	server := mailserver.Start(t, mailserver.Options{TLS: mailserver.Plain})
-	letter := codeEmail(t)
+	email := codeEmail(t)
 	server.SetReply("DATA", "ada@example.org", "451 4.3.0 try again")
 	mailer := mailerFor(t, server, func(*Config) {})
-	if err := mailer.Send(t.Context(), letter); err == nil {
-		t.Fatal("a letter that was put off counts as sent")
+	if err := mailer.Send(t.Context(), email); err == nil {
+		t.Fatal("a deferred e-mail counts as sent")
 	}
 	server.SetReply("DATA", "ada@example.org", "")
-	send(t, mailer, letter)
-	send(t, mailer, letter)
+	send(t, mailer, email)
+	send(t, mailer, email)
 	both := server.Emails("ada@example.org")
 	if len(both) != 2 {
-		t.Fatalf("%d letters arrived", len(both))
+		t.Fatalf("%d emails arrived", len(both))
 	}
 	for _, name := range []string{"Message-Id", "Date"} {
 		if first, second := both[0].Header.Get(name), both[1].Header.Get(name); first != second {
@@ -115,10 +115,10 @@ func TestSend_UntrustedServerReceivesNothing(t *testing.T) {
 		but     func(*Config)
 		because string
 	}{
-		"an authority that nobody knows": {mailserver.STARTTLS, STARTTLS, func(c *Config) { c.RootCAs = nil }, "certificate signed by unknown authority"},
-		"and with TLS from the start":    {mailserver.ImplicitTLS, ImplicitTLS, func(c *Config) { c.RootCAs = nil }, "certificate signed by unknown authority"},
-		"another name":                   {mailserver.STARTTLS, STARTTLS, func(c *Config) { c.Host = "127.0.0.2" }, "127.0.0.2"},
-		"no STARTTLS":                    {mailserver.Plain, STARTTLS, func(*Config) {}, "does not offer STARTTLS"},
+		"an unknown authority":        {mailserver.STARTTLS, STARTTLS, func(c *Config) { c.RootCAs = nil }, "certificate signed by unknown authority"},
+		"and with TLS from the start": {mailserver.ImplicitTLS, ImplicitTLS, func(c *Config) { c.RootCAs = nil }, "certificate signed by unknown authority"},
+		"another name":                {mailserver.STARTTLS, STARTTLS, func(c *Config) { c.Host = "127.0.0.2" }, "127.0.0.2"},
+		"no STARTTLS":                 {mailserver.Plain, STARTTLS, func(*Config) {}, "does not offer STARTTLS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := mailserver.Start(t, mailserver.Options{TLS: c.server, Username: "keylodge", Password: "correct-horse"})
@@ -132,7 +132,7 @@ func TestSend_UntrustedServerReceivesNothing(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			if arrived := server.Emails("ada@example.org"); len(arrived) != 0 {
-				t.Errorf("and %d letters arrived", len(arrived))
+				t.Errorf("and %d emails arrived", len(arrived))
 			}
 		})
 	}
@@ -151,7 +151,7 @@ func TestSend_RejectedClientIsUnavailable(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	server.SetReply("MAIL", "lodge@example.org", "550 5.1.8 no such sender")
+	server.SetReply("MAIL", "noreply@example.org", "550 5.1.8 no such sender")
 	err := mailerFor(t, server, func(c *Config) {
 		c.TLS, c.Username, c.Password = STARTTLS, "keylodge", domain.NewSecret("correct-horse")
 	}).Send(t.Context(), codeEmail(t))
@@ -167,12 +167,12 @@ func TestSend_ClassifiesRejections(t *testing.T) {
 		command, reply string
 		kind           error // nil for neither
 	}{
-		{"RCPT", "550 5.1.1 nobody here", domain.ErrUndeliverable},
+		{"RCPT", "550 5.1.1 no such user", domain.ErrUndeliverable},
 		{"RCPT", "552 5.2.2 mailbox full", domain.ErrUndeliverable},
 		{"RCPT", "550 5.7.1 you may not relay", nil},
 		{"RCPT", "554 5.4.1 no way there", nil},
 		{"RCPT", "550 5.70 no such status", domain.ErrUndeliverable},
-		{"RCPT", "550 relay not permitted", domain.ErrUndeliverable}, // or nobody there: who can tell?
+		{"RCPT", "550 relay not permitted", domain.ErrUndeliverable}, // or no such user
 		{"RCPT", "450 4.2.1 come back later", nil},
 		{"RCPT", "421 4.3.2 closing", domain.ErrUnavailable},
 		{"RCPT", "454 4.7.1 relay access denied", domain.ErrUnavailable},
@@ -225,7 +225,7 @@ func codeEmail(t *testing.T) ports.OutgoingEmail {
 	}
 }
 
-var fromAddress = mail.Address{Name: "Ada's Keylodge", Address: "lodge@example.org"}
+var fromAddress = mail.Address{Name: "Ada's Keylodge", Address: "noreply@example.org"}
 
 // mailerFor speaks in the clear unless told otherwise.
 func mailerFor(t *testing.T, server *mailserver.Server, but func(*Config)) *Mailer {
@@ -253,18 +253,18 @@ func configFor(t *testing.T, address string) Config {
 	return Config{Host: host, Port: number, TLS: NoTLS, From: fromAddress, Service: "Schlüssel & Söhne", PublicURL: "https://id.example.org"}
 }
 
-func send(t *testing.T, mailer *Mailer, letter ports.OutgoingEmail) {
+func send(t *testing.T, mailer *Mailer, email ports.OutgoingEmail) {
 	t.Helper()
-	if err := mailer.Send(t.Context(), letter); err != nil {
+	if err := mailer.Send(t.Context(), email); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func onlyEmail(t *testing.T, server *mailserver.Server) mailserver.Email {
 	t.Helper()
-	letters := server.Emails("ada@example.org")
-	if len(letters) != 1 {
-		t.Fatalf("%d letters arrived", len(letters))
+	emails := server.Emails("ada@example.org")
+	if len(emails) != 1 {
+		t.Fatalf("%d emails arrived", len(emails))
 	}
-	return letters[0]
+	return emails[0]
 }

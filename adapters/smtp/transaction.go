@@ -15,7 +15,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// transaction is one connection, for one letter.
+// transaction is one connection, for one e-mail.
 type transaction struct {
 	mailer    *Mailer
 	redact    *strings.Replacer
@@ -23,7 +23,7 @@ type transaction struct {
 	closeConn func()
 }
 
-// deliver returns nil once the server has taken the letter over.
+// deliver returns nil once the server has accepted the e-mail.
 func (t *transaction) deliver(ctx context.Context, to domain.Email, message *gomail.Msg) *stepError {
 	for _, step := range []struct {
 		name string
@@ -41,7 +41,7 @@ func (t *transaction) deliver(ctx context.Context, to domain.Email, message *gom
 			return &stepError{step.name, err}
 		}
 	}
-	// The letter is theirs. What goes wrong from here on must not send it again.
+	// The server has accepted the e-mail. A later error must not send it again.
 	_ = t.client.Quit()
 	return nil
 }
@@ -86,7 +86,7 @@ func (t *transaction) startTLS(context.Context) error {
 		return nil
 	}
 	if offered, _ := t.client.Extension("STARTTLS"); !offered {
-		return errors.New("the server does not offer STARTTLS, so it was told nothing")
+		return errors.New("the server does not offer STARTTLS, so no credentials were sent")
 	}
 	return t.client.StartTLS(t.mailer.tls)
 }
@@ -123,7 +123,7 @@ func (t *transaction) writeData(message *gomail.Msg) error {
 		return err
 	}
 	if _, err := message.WriteTo(data); err != nil {
-		return err // and data stays open, lest half a letter be sent
+		return err // and data stays open, so that half an e-mail is not sent
 	}
 	return data.Close()
 }

@@ -100,7 +100,7 @@ func TestSend_TimeoutIsUnavailable(t *testing.T) {
 	}
 }
 
-// Whoever stops the program learns nothing about the mail server.
+// A stop of the program is not reported as an error of the mail server.
 func TestSend_CancellationIsNotUnavailable(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	server := startFakeServer(t, stalledServers["RCPT"])
@@ -145,7 +145,7 @@ func TestSend_NoPasswordWithoutTLS(t *testing.T) {
 	}
 }
 
-// A server may say back what it was told, and whatever else it likes.
+// A server may repeat what it received, and anything else.
 func TestSend_ErrorIsSafeForLog(t *testing.T) {
 	replies := map[string]string{"RCPT": "550-<ada@example.org> \x1b[31mis\x1b[0m\r\n550-not\there,\r\n550 " + strings.Repeat("really ", 100) + "\r\n"}
 	for verb, reply := range stalledServers["RCPT"] {
@@ -157,8 +157,8 @@ func TestSend_ErrorIsSafeForLog(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
-	letter := codeEmail(t)
-	said := newRedactor(Config{Username: "keylodge", Password: domain.NewSecret("correct-horse")}, letter).Replace(
+	email := codeEmail(t)
+	said := newRedactor(Config{Username: "keylodge", Password: domain.NewSecret("correct-horse")}, email).Replace(
 		"correct-horse Y29ycmVjdC1ob3JzZQ== AGtleWxvZGdlAGNvcnJlY3QtaG9yc2U= 12345678 1234 5678 ada@example.org or so")
 	if said != "[redacted] [redacted] [redacted] [redacted] [redacted] [redacted] or so" {
 		t.Errorf("it may say %q", said)
