@@ -10,11 +10,11 @@ func CommitWith(err error) error {
 }
 
 // CommitResult tells a Store what to do after fn has returned err: whether to commit and what Update returns then.
-func CommitResult(err error) (result error, commit bool) {
+func CommitResult(err error) (commit bool, result error) {
 	if with, ok := err.(commitError); ok { //nolint:errorlint // fn's own error, not one that wraps it
-		return with.error, true
+		return true, with.error
 	}
-	return err, err == nil
+	return err == nil, err
 }
 
 type commitError struct{ error }

@@ -132,7 +132,7 @@ func (s *Store) try(ctx context.Context, fn func(tx ports.Tx) error) (cause, err
 		return err, err
 	}
 	defer a.end(ctx)
-	result, commit := ports.CommitResult(fn(a.collections()))
+	commit, result := ports.CommitResult(fn(a.collections()))
 	if !commit {
 		return a.failure, result
 	}

@@ -33,7 +33,7 @@ func (s *statements) PrepareContext(ctx context.Context, query string) (*sql.Stm
 
 // ExecContext implements sqlitedb.DBTX.
 func (s *statements) ExecContext(ctx context.Context, query string, arguments ...any) (sql.Result, error) {
-	statement, err := s.PrepareContext(ctx, query)
+	statement, err := s.PrepareContext(ctx, query) //nolint:sqlclosecheck // kept for the next call; close closes it
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (s *statements) ExecContext(ctx context.Context, query string, arguments ..
 
 // QueryContext implements sqlitedb.DBTX.
 func (s *statements) QueryContext(ctx context.Context, query string, arguments ...any) (*sql.Rows, error) {
-	statement, err := s.PrepareContext(ctx, query)
+	statement, err := s.PrepareContext(ctx, query) //nolint:sqlclosecheck // kept for the next call; close closes it
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (s *statements) QueryContext(ctx context.Context, query string, arguments .
 // QueryRowContext implements sqlitedb.DBTX.
 func (s *statements) QueryRowContext(ctx context.Context, query string, arguments ...any) *sql.Row {
 	ctx, arguments = context.WithoutCancel(ctx), column.Arguments(arguments, micros)
-	statement, err := s.PrepareContext(ctx, query)
+	statement, err := s.PrepareContext(ctx, query) //nolint:sqlclosecheck // kept for the next call; close closes it
 	if err != nil {
 		return s.conn.QueryRowContext(ctx, query, arguments...) // has the same error
 	}

@@ -83,7 +83,7 @@ func (w *writer) update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	result, committing := t.execute(fn, w.tx)
+	committing, result := t.execute(fn, w.tx)
 	if !committing {
 		return result
 	}
@@ -95,17 +95,17 @@ func (w *writer) update(ctx context.Context, fn func(tx ports.Tx) error) error {
 
 // execute returns the caller's result, and whether it waits for the commit. It hands the connection back in every case,
 // also if fn panics or ends its goroutine.
-func (t *request) execute(fn func(tx ports.Tx) error, tx ports.Tx) (result error, commit bool) {
+func (t *request) execute(fn func(tx ports.Tx) error, tx ports.Tx) (commit bool, result error) {
 	keep := false
 	defer func() { t.finished <- keep }()
-	if result, commit = ports.CommitResult(fn(tx)); !commit {
-		return result, false
+	if commit, result = ports.CommitResult(fn(tx)); !commit {
+		return false, result
 	}
 	if err := t.ctx.Err(); err != nil {
-		return err, false
+		return false, err
 	}
 	keep = true
-	return result, true
+	return true, result
 }
 
 func (w *writer) loop() {

@@ -18,8 +18,6 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-const deviceBound = domain.AuthenticatorFlags(1<<0 | 1<<2)
-
 // echoDeviceNames names a device by all that it is told of it.
 type echoDeviceNames struct{}
 

@@ -18,8 +18,6 @@ var (
 	lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
 )
 
-const deviceBound = domain.AuthenticatorFlags(1<<0 | 1<<2)
-
 // person is somebody with an account and a security key that has counted to 7.
 type person struct {
 	t     *testing.T
