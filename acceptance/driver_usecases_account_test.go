@@ -24,7 +24,7 @@ func (c *useCaseAPI) asPrincipal(want func(actor identity.Principal) error) reje
 
 func (c *useCaseAPI) beginStepUp() (begun pendingCeremony, refused rejection) {
 	refused = c.asPrincipal(func(actor identity.Principal) error {
-		started, err := c.usecases.StepUp.Begin.Execute(c.context(), actor, c.binding)
+		started, err := c.usecases.StepUp.Begin(c.context(), actor, c.binding)
 		begun = pendingCeremony{started.ChallengeID.String(), started.Options}
 		return err
 	})
@@ -33,7 +33,7 @@ func (c *useCaseAPI) beginStepUp() (begun pendingCeremony, refused rejection) {
 
 func (c *useCaseAPI) finishStepUp(challengeID string, answer authenticator.AuthenticationResponse) rejection {
 	return c.asPrincipal(func(actor identity.Principal) error {
-		stepped, err := c.usecases.StepUp.Finish.Execute(c.context(), actor, stepup.FinishInput{
+		stepped, err := c.usecases.StepUp.Finish(c.context(), actor, stepup.FinishInput{
 			ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.authenticationAnswer(answer),
 		})
 		if err == nil && !stepped.Token.IsZero() {
@@ -48,7 +48,7 @@ func (c *useCaseAPI) finishStepUp(challengeID string, answer authenticator.Authe
 
 func (c *useCaseAPI) beginAddPasskey() (begun pendingCeremony, refused rejection) {
 	refused = c.asPrincipal(func(actor identity.Principal) error {
-		started, err := c.usecases.Passkeys.BeginAdd.Execute(c.context(), actor, c.binding)
+		started, err := c.usecases.Passkeys.BeginAdd(c.context(), actor, c.binding)
 		begun = pendingCeremony{started.ChallengeID.String(), started.Options}
 		return err
 	})
@@ -61,7 +61,7 @@ func (c *useCaseAPI) finishAddPasskey(challengeID, name string, answer authentic
 		if err != nil {
 			return err
 		}
-		_, err = c.usecases.Passkeys.FinishAdd.Execute(c.context(), actor, passkeys.FinishAddInput{
+		_, err = c.usecases.Passkeys.FinishAdd(c.context(), actor, passkeys.FinishAddInput{
 			ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.registrationAnswer(answer), Name: parsed,
 		})
 		return err
@@ -70,7 +70,7 @@ func (c *useCaseAPI) finishAddPasskey(challengeID, name string, answer authentic
 
 func (c *useCaseAPI) passkeys() (shown []shownPasskey, refused rejection) {
 	refused = c.asPrincipal(func(actor identity.Principal) error {
-		owned, err := c.usecases.Passkeys.List.Execute(c.context(), actor)
+		owned, err := c.usecases.Passkeys.List(c.context(), actor)
 		for _, key := range owned {
 			shown = append(shown, shownPasskey{key.ID().String(), string(key.Name()), string(key.Status())})
 		}
@@ -85,14 +85,14 @@ func (c *useCaseAPI) renamePasskey(id, name string) rejection {
 		if err != nil {
 			return err
 		}
-		_, err = c.usecases.Passkeys.Rename.Execute(c.context(), actor, c.credentialID(id), parsed)
+		_, err = c.usecases.Passkeys.Rename(c.context(), actor, c.credentialID(id), parsed)
 		return err
 	})
 }
 
 func (c *useCaseAPI) removePasskey(id string) rejection {
 	return c.asPrincipal(func(actor identity.Principal) error {
-		_, err := c.usecases.Passkeys.Remove.Execute(c.context(), actor, c.credentialID(id))
+		_, err := c.usecases.Passkeys.Remove(c.context(), actor, c.credentialID(id))
 		return err
 	})
 }

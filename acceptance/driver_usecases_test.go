@@ -92,12 +92,12 @@ func (c *useCaseAPI) beginSignUp(who profile) (pendingCeremony, rejection) {
 	if err := domain.JoinInvalid(badEmail, badName); err != nil {
 		return pendingCeremony{}, rejectionOf(c.t, err)
 	}
-	started, err := c.usecases.SignUp.Begin.Execute(c.context(), signup.Input{Email: email, DisplayName: name}, c.binding)
+	started, err := c.usecases.SignUp.Begin(c.context(), signup.Input{Email: email, DisplayName: name}, c.binding)
 	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
 }
 
 func (c *useCaseAPI) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection) {
-	grant, err := c.usecases.SignUp.Finish.Execute(c.context(), signup.FinishInput{
+	grant, err := c.usecases.SignUp.Finish(c.context(), signup.FinishInput{
 		ChallengeID: c.challengeID(challengeID), Binding: c.binding, Client: c.client(),
 		Credential: c.registrationAnswer(answer),
 	})
@@ -109,12 +109,12 @@ func (c *useCaseAPI) beginSignIn(address string) (pendingCeremony, rejection) {
 	if err != nil {
 		return pendingCeremony{}, rejectionOf(c.t, err)
 	}
-	started, err := c.usecases.Login.Begin.Execute(c.context(), email, c.binding)
+	started, err := c.usecases.Login.Begin(c.context(), email, c.binding)
 	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
 }
 
 func (c *useCaseAPI) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (shownUser, rejection) {
-	grant, err := c.usecases.Login.Finish.Execute(c.context(), login.FinishInput{
+	grant, err := c.usecases.Login.Finish(c.context(), login.FinishInput{
 		ChallengeID: c.challengeID(challengeID), Binding: c.binding, Client: c.client(),
 		Credential: c.authenticationAnswer(answer),
 	})

@@ -155,7 +155,7 @@ func TestLoginBegin_SameCallsForEveryAddress(t *testing.T) {
 		c := h.newRecordingStore()
 		desk := *h.challenges()
 		desk.Store = c
-		if _, err := (&login.Begin{Store: c, RelyingParty: c, Challenges: &desk, Decoys: decoys}).Execute(t.Context(), email, domain.Binding{}); err != nil {
+		if _, err := (&login.Service{Store: c, RelyingParty: c, Challenges: &desk, Decoys: decoys}).Begin(t.Context(), email, domain.Binding{}); err != nil {
 			t.Fatal(err)
 		}
 		return c.asked
@@ -187,7 +187,7 @@ func TestLoginFinish_ForgedResponseSameCallsForEveryAddress(t *testing.T) {
 				}
 				answer := h.getAssertion(withoutAllowCredentials(t, begun.Options), append([]authenticator.Variation{authenticator.ForgeUserHandle(nil), authenticator.ForgeSignature(flipSignature)}, forge...)...)
 				answer.ID = listed
-				_, err := (&login.Finish{Store: c, RelyingParty: c, Clock: h.clock, Challenges: &desk, Audit: h.auditLog, Decoys: decoys}).Execute(t.Context(), login.FinishInput{ChallengeID: begun.ChallengeID, Credential: answer})
+				_, err := (&login.Service{Store: c, RelyingParty: c, Clock: h.clock, Challenges: &desk, Audit: h.auditLog, Decoys: decoys}).Finish(t.Context(), login.FinishInput{ChallengeID: begun.ChallengeID, Credential: answer})
 				var refused *domain.Error
 				if !errors.As(err, &refused) || refused.Kind != domain.KindRejected {
 					t.Errorf("%s, %s, by address %t: %v", email, name, named, err)
@@ -206,7 +206,7 @@ func TestLoginFinish_ForgedResponseSameCallsForEveryAddress(t *testing.T) {
 
 func (h *fixture) beginSignIn(email domain.Email) ceremony.Begun {
 	h.t.Helper()
-	begun, err := (&login.Begin{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges(), Decoys: decoys}).Execute(h.t.Context(), email, domain.Binding{})
+	begun, err := (&login.Service{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges(), Decoys: decoys}).Begin(h.t.Context(), email, domain.Binding{})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -215,27 +215,27 @@ func (h *fixture) beginSignIn(email domain.Email) ceremony.Begun {
 
 // Without attestation a client chooses the id of its new passkey: it may be one that was listed.
 func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
-	for name, registers := range map[string]func(h *fixture, c *recordingStore, desk *ceremony.Challenges, listed []byte) error{
-		"sign up": func(h *fixture, c *recordingStore, desk *ceremony.Challenges, listed []byte) error {
+	for name, registers := range map[string]func(h *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error{
+		"sign up": func(h *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
 			begun, err := h.beginSignUp("")
 			if err != nil {
 				return err
 			}
-			finish := &signup.Finish{Policy: domain.RegistrationOpen, Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, SessionIssuer: h.sessionIssuer(), EmailVerification: h.verification, Decoys: decoys}
-			_, err = finish.Execute(h.t.Context(), signup.FinishInput{ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &signup.Service{Policy: domain.RegistrationOpen, Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, SessionIssuer: h.sessionIssuer(), EmailVerification: h.verification, Decoys: decoys}
+			_, err = finish.Finish(h.t.Context(), signup.FinishInput{ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
 			return err
 		},
-		"add a passkey": func(h *fixture, c *recordingStore, desk *ceremony.Challenges, listed []byte) error {
+		"add a passkey": func(h *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
 			ben := h.addSignedInUser("Ben")
-			begun, err := (&passkeys.BeginAdd{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), StepUp: stepUp, Limit: 20}).Execute(h.t.Context(), ben, domain.Binding{})
+			begun, err := (&passkeys.Service{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), StepUp: stepUp, Limit: 20}).BeginAdd(h.t.Context(), ben, domain.Binding{})
 			if err != nil {
 				return err
 			}
-			finish := &passkeys.FinishAdd{Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, Audit: h.auditLog, Limit: 20, Decoys: decoys}
-			_, err = finish.Execute(h.t.Context(), ben, passkeys.FinishAddInput{ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &passkeys.Service{Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, Audit: h.auditLog, Limit: 20, Decoys: decoys}
+			_, err = finish.FinishAdd(h.t.Context(), ben, passkeys.FinishAddInput{ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
 			return err
 		},
-		"recover": func(h *fixture, c *recordingStore, desk *ceremony.Challenges, listed []byte) error {
+		"recover": func(h *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
 			ben := h.addSignedInUser("Ben")
 			grant, token, err := domain.NewRecoveryGrant(ben.User.ID(), []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, domain.RecoveryGrantKeys{make([]byte, 32)}, noon, rand.Reader)
 			if err != nil {
@@ -334,8 +334,8 @@ func TestSignUpBegin_SameCallsForEveryAddressWithMail(t *testing.T) {
 		c := h.newRecordingStore()
 		desk := *h.challenges()
 		desk.Store = c
-		begin := &signup.Begin{Store: c, RelyingParty: c, Clock: h.clock, Random: rand.Reader, Challenges: &desk, Policy: domain.RegistrationOpen, Mail: domain.EmailOn}
-		if _, err := begin.Execute(t.Context(), signup.Input{Email: email}, domain.Binding{}); err != nil {
+		begin := &signup.Service{Store: c, RelyingParty: c, Clock: h.clock, Random: rand.Reader, Challenges: &desk, Policy: domain.RegistrationOpen, EmailVerification: h.verification}
+		if _, err := begin.Begin(t.Context(), signup.Input{Email: email}, domain.Binding{}); err != nil {
 			t.Fatal(err)
 		}
 		return c.asked

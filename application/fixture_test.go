@@ -153,18 +153,18 @@ func (h *fixture) getAssertion(options []byte, variations ...authenticator.Varia
 	}
 }
 
-func (h *fixture) challenges() *ceremony.Challenges {
-	return &ceremony.Challenges{Store: h.store, Clock: h.clock, Random: h.random, TTL: ceremony.TTL(time.Hour)}
+func (h *fixture) challenges() *ceremony.Service {
+	return &ceremony.Service{Store: h.store, Clock: h.clock, Random: h.random, TTL: ceremony.TTL(time.Hour)}
 }
 
 func (h *fixture) beginAddPasskey() (ceremony.Begun, error) {
-	begin := &passkeys.BeginAdd{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), StepUp: stepUp, Limit: 20}
-	return begin.Execute(h.t.Context(), h.ada, domain.Binding{})
+	begin := &passkeys.Service{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), StepUp: stepUp, Limit: 20}
+	return begin.BeginAdd(h.t.Context(), h.ada, domain.Binding{})
 }
 
 func (h *fixture) beginStepUp() (ceremony.Begun, error) {
-	begin := &stepup.Begin{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges()}
-	return begin.Execute(h.t.Context(), h.ada, domain.Binding{})
+	begin := &stepup.Service{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges()}
+	return begin.Begin(h.t.Context(), h.ada, domain.Binding{})
 }
 
 // storeDump is all that the store keeps, but for refused attempts in anybody's log.

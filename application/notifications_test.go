@@ -112,8 +112,8 @@ func (h *fixture) signInWithClone(policy domain.CounterPolicy) func() error {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	add := &passkeys.FinishAdd{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), Audit: h.auditLog, Limit: 20}
-	added, err := add.Execute(h.t.Context(), h.ada, passkeys.FinishAddInput{ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options)})
+	add := &passkeys.Service{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), Audit: h.auditLog, Limit: 20}
+	added, err := add.FinishAdd(h.t.Context(), h.ada, passkeys.FinishAddInput{ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options)})
 	if err != nil {
 		h.t.Fatal(err)
 	}

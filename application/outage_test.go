@@ -248,7 +248,7 @@ func (h *fixture) sessionIssuer() *sessions.SessionIssuer {
 
 func (h *fixture) answerSignIn(variations ...authenticator.Variation) login.FinishInput {
 	h.t.Helper()
-	started, err := (&login.Begin{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges()}).Execute(h.t.Context(), "", domain.Binding{})
+	started, err := (&login.Service{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges()}).Begin(h.t.Context(), "", domain.Binding{})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -256,19 +256,19 @@ func (h *fixture) answerSignIn(variations ...authenticator.Variation) login.Fini
 }
 
 func (h *fixture) finishSignIn(answer login.FinishInput) error {
-	finish := &login.Finish{
+	finish := &login.Service{
 		Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), Audit: h.auditLog,
 		PasskeyUsage: &ceremony.PasskeyUsage{Policy: h.policy, Audit: h.auditLog},
 	}
-	_, err := finish.Execute(h.t.Context(), answer)
+	_, err := finish.Finish(h.t.Context(), answer)
 	return err
 }
 
 func (h *fixture) beginSignUp(email domain.Email) (ceremony.Begun, error) {
-	begin := &signup.Begin{
-		Policy: domain.RegistrationOpen, Mail: h.verification.Policy, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Challenges: h.challenges(),
+	begin := &signup.Service{
+		Policy: domain.RegistrationOpen, EmailVerification: h.verification, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Challenges: h.challenges(),
 	}
-	return begin.Execute(h.t.Context(), signup.Input{Email: email}, domain.Binding{})
+	return begin.Begin(h.t.Context(), signup.Input{Email: email}, domain.Binding{})
 }
 
 func (h *fixture) signUp(email domain.Email) (does func() error) {
@@ -279,8 +279,8 @@ func (h *fixture) signUp(email domain.Email) (does func() error) {
 	}
 	answer := signup.FinishInput{ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options), Client: identity.Client{SessionToken: h.cookie}}
 	return func() error {
-		finish := &signup.Finish{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), EmailVerification: h.verification}
-		_, err := finish.Execute(h.t.Context(), answer)
+		finish := &signup.Service{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), EmailVerification: h.verification}
+		_, err := finish.Finish(h.t.Context(), answer)
 		return err
 	}
 }
@@ -303,7 +303,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 	},
 	"begin to sign in": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&login.Begin{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges(), Decoys: decoys}).Execute(h.t.Context(), "ada@example.org", domain.Binding{})
+			_, err := (&login.Service{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges(), Decoys: decoys}).Begin(h.t.Context(), "ada@example.org", domain.Binding{})
 			return err
 		}
 	},
@@ -356,7 +356,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 		}
 	},
 	"list passkeys": func(h *fixture) func() error {
-		return func() error { _, err := (&passkeys.List{Store: h.store}).Execute(h.t.Context(), h.ada); return err }
+		return func() error { _, err := (&passkeys.Service{Store: h.store}).List(h.t.Context(), h.ada); return err }
 	},
 	"list sessions": func(h *fixture) func() error {
 		return func() error {

@@ -36,20 +36,20 @@ var userUseCases = map[string]func(*fixture) (does func() error){
 		h.device = authenticator.New(origin)
 		answer := passkeys.FinishAddInput{ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options)}
 		return func() error {
-			finish := &passkeys.FinishAdd{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), Audit: h.auditLog, Limit: 20}
-			_, err := finish.Execute(h.t.Context(), h.ada, answer)
+			finish := &passkeys.Service{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), Audit: h.auditLog, Limit: 20}
+			_, err := finish.FinishAdd(h.t.Context(), h.ada, answer)
 			return err
 		}
 	},
 	"rename a passkey": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&passkeys.Rename{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), h.ada, "second", "the blue one")
+			_, err := (&passkeys.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Rename(h.t.Context(), h.ada, "second", "the blue one")
 			return err
 		}
 	},
 	"remove a passkey": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&passkeys.Remove{Store: h.store, Clock: h.clock, Audit: h.auditLog, StepUp: stepUp}).Execute(h.t.Context(), h.ada, "second")
+			_, err := (&passkeys.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog, StepUp: stepUp}).Remove(h.t.Context(), h.ada, "second")
 			return err
 		}
 	},
@@ -60,11 +60,11 @@ var userUseCases = map[string]func(*fixture) (does func() error){
 		}
 		answer := stepup.FinishInput{ChallengeID: started.ChallengeID, Credential: h.getAssertion(started.Options)}
 		return func() error {
-			finish := &stepup.Finish{
+			finish := &stepup.Service{
 				Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Issuer: h.issuer(), Challenges: h.challenges(), Audit: h.auditLog,
 				PasskeyUsage: &ceremony.PasskeyUsage{Audit: h.auditLog},
 			}
-			_, err := finish.Execute(h.t.Context(), h.ada, answer)
+			_, err := finish.Finish(h.t.Context(), h.ada, answer)
 			return err
 		}
 	},

@@ -19,12 +19,12 @@ import (
 
 // UseCases is the whole product: what the HTTP API, the commands, the jobs and the acceptance stories all receive.
 type UseCases struct {
-	SignUp      SignUp
-	Login       Login
-	StepUp      StepUp
-	Ceremonies  Ceremonies
+	SignUp      *signup.Service
+	Login       *login.Service
+	StepUp      *stepup.Service
+	Challenges  *ceremony.Service
 	Sessions    Sessions
-	Passkeys    Passkeys
+	Passkeys    *passkeys.Service
 	Account     Account
 	Recovery    Recovery
 	SigningKeys SigningKeys
@@ -32,29 +32,6 @@ type UseCases struct {
 	Transfer    *transfer.Service
 	Maintenance Maintenance
 	Outbox      *outbox.Service
-}
-
-// SignUp makes accounts.
-type SignUp struct {
-	Begin  *signup.Begin
-	Finish *signup.Finish
-}
-
-// Login signs people in.
-type Login struct {
-	Begin  *login.Begin
-	Finish *login.Finish
-}
-
-// StepUp makes sure that somebody who is signed in is still there.
-type StepUp struct {
-	Begin  *stepup.Begin
-	Finish *stepup.Finish
-}
-
-// Ceremonies is what all of them share.
-type Ceremonies struct {
-	RejectMalformed *ceremony.RejectMalformed
 }
 
 // Sessions serves people and programs that are signed in.
@@ -66,15 +43,6 @@ type Sessions struct {
 	List             *sessions.List
 	Revoke           *sessions.Revoke
 	RevokeOthers     *sessions.RevokeOthers
-}
-
-// Passkeys lets people look after theirs.
-type Passkeys struct {
-	List      *passkeys.List
-	BeginAdd  *passkeys.BeginAdd
-	FinishAdd *passkeys.FinishAdd
-	Rename    *passkeys.Rename
-	Remove    *passkeys.Remove
 }
 
 // Account lets people look after their account.

@@ -154,7 +154,7 @@ func newFuzzFixture(t testing.TB, store ports.Store, minResponseTime time.Durati
 
 func (h *fuzzFixture) signUp(t testing.TB, address domain.Email, origin string, by domain.Transport) sessions.SignIn {
 	t.Helper()
-	begun, err := h.usecases.SignUp.Begin.Execute(t.Context(), signup.Input{Email: address, DisplayName: "Ada"}, domain.Binding{})
+	begun, err := h.usecases.SignUp.Begin(t.Context(), signup.Input{Email: address, DisplayName: "Ada"}, domain.Binding{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func (h *fuzzFixture) signUp(t testing.TB, address domain.Email, origin string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	grant, err := h.usecases.SignUp.Finish.Execute(t.Context(), signup.FinishInput{
+	grant, err := h.usecases.SignUp.Finish(t.Context(), signup.FinishInput{
 		ChallengeID: begun.ChallengeID, Client: identity.Client{Transport: by},
 		Credential: ports.RegistrationAnswer{ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject},
 	})
@@ -187,7 +187,7 @@ func (h *fuzzFixture) csrf(t testing.TB) string {
 func (h *fuzzFixture) fillPlaceholders(t *testing.T, raw string) string {
 	t.Helper()
 	if strings.Contains(raw, "{challenge}") {
-		begun, err := h.usecases.Login.Begin.Execute(t.Context(), "", domain.Binding{})
+		begun, err := h.usecases.Login.Begin(t.Context(), "", domain.Binding{})
 		if err != nil {
 			t.Fatal(err)
 		}

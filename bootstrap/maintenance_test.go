@@ -101,7 +101,7 @@ func TestBackup_ContainsAcknowledgedWrites(t *testing.T) {
 	for range 8 {
 		applying.Go(func() {
 			for ctx.Err() == nil {
-				started, err := app.UseCases().SignUp.Begin.Execute(ctx, signup.Input{}, domain.Binding{})
+				started, err := app.UseCases().SignUp.Begin(ctx, signup.Input{}, domain.Binding{})
 				if err != nil {
 					if ctx.Err() == nil {
 						t.Error(err)

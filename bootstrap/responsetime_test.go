@@ -59,7 +59,7 @@ func TestResponseTime_PendingEmail(t *testing.T) {
 			c.SMTP = &smtp.Config{Host: "localhost", Port: 25, TLS: smtp.NoTLS, PublicURL: c.PublicURL, From: mail.Address{Address: "keylodge@example.org"}, Service: "Keylodge"}
 		})
 		signUp := func(email string) string {
-			begun, err := server.usecases.SignUp.Begin.Execute(t.Context(), signup.Input{Email: domain.Email(email)}, domain.Binding{})
+			begun, err := server.usecases.SignUp.Begin(t.Context(), signup.Input{Email: domain.Email(email)}, domain.Binding{})
 			if err != nil {
 				t.Fatal(err)
 			}

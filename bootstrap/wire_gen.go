@@ -39,27 +39,17 @@ import (
 
 func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, clock ports.Clock) (application.UseCases, error) {
 	registrationPolicy := config.Registration
-	emailPolicy := mailPolicy(config)
 	webauthnRelyingParty, err := relyingParty(config)
 	if err != nil {
 		return application.UseCases{}, err
 	}
 	reader := randomness()
 	ttl := challengeTTL(config)
-	challenges := &ceremony.Challenges{
+	service := &ceremony.Service{
 		Store:  store2,
 		Clock:  clock,
 		Random: reader,
 		TTL:    ttl,
-	}
-	begin := &signup.Begin{
-		Policy:       registrationPolicy,
-		Mail:         emailPolicy,
-		Store:        store2,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Random:       reader,
-		Challenges:   challenges,
 	}
 	names := useragent.New()
 	keys := jwt.New()
@@ -83,6 +73,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Policy:      accessPolicy,
 		RefreshKeys: refreshKeys,
 	}
+	emailPolicy := mailPolicy(config)
 	notifier := notify.Notifier{
 		Random:  reader,
 		Devices: names,
@@ -105,7 +96,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	}
 	emailCodeKeys := masterkeyKeys.EmailCodes
 	lockoutKey := masterkeyKeys.Lockouts
-	service := &emailverify.Service{
+	emailverifyService := &emailverify.Service{
 		Policy:  emailPolicy,
 		Keys:    emailCodeKeys,
 		Sealer:  masterkeySealer,
@@ -113,36 +104,28 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Lockout: lockoutKey,
 	}
 	domainDecoys := decoys(config, masterkeyKeys)
-	finish := &signup.Finish{
+	signupService := &signup.Service{
 		Policy:            registrationPolicy,
 		Store:             store2,
 		RelyingParty:      webauthnRelyingParty,
 		Clock:             clock,
-		Challenges:        challenges,
+		Random:            reader,
+		Challenges:        service,
 		SessionIssuer:     sessionIssuer,
-		EmailVerification: service,
+		EmailVerification: emailverifyService,
 		Decoys:            domainDecoys,
-	}
-	signUp := application.SignUp{
-		Begin:  begin,
-		Finish: finish,
-	}
-	loginBegin := &login.Begin{
-		Store:        store2,
-		RelyingParty: webauthnRelyingParty,
-		Challenges:   challenges,
-		Decoys:       domainDecoys,
 	}
 	usePolicy := config.Use
 	passkeyUsage := &ceremony.PasskeyUsage{
-		Policy: usePolicy,
-		Audit:  log,
+		Policy:  usePolicy,
+		Audit:   log,
+		Lockout: lockoutKey,
 	}
-	loginFinish := &login.Finish{
+	loginService := &login.Service{
 		Store:         store2,
 		RelyingParty:  webauthnRelyingParty,
 		Clock:         clock,
-		Challenges:    challenges,
+		Challenges:    service,
 		SessionIssuer: sessionIssuer,
 		Audit:         log,
 		PasskeyUsage:  passkeyUsage,
@@ -150,35 +133,15 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Lockout:       lockoutKey,
 		Limit:         sessionLimit,
 	}
-	applicationLogin := application.Login{
-		Begin:  loginBegin,
-		Finish: loginFinish,
-	}
-	stepupBegin := &stepup.Begin{
-		Store:        store2,
-		RelyingParty: webauthnRelyingParty,
-		Challenges:   challenges,
-	}
-	stepupFinish := &stepup.Finish{
+	stepupService := &stepup.Service{
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Random:       reader,
 		Issuer:       issuer,
-		Challenges:   challenges,
+		Challenges:   service,
 		Audit:        log,
 		PasskeyUsage: passkeyUsage,
-		Lockout:      lockoutKey,
-	}
-	stepUp := application.StepUp{
-		Begin:  stepupBegin,
-		Finish: stepupFinish,
-	}
-	rejectMalformed := &ceremony.RejectMalformed{
-		Challenges: challenges,
-	}
-	ceremonies := application.Ceremonies{
-		RejectMalformed: rejectMalformed,
 	}
 	lastSeen := sessions.NewLastSeen(store2, clock, sessionLifetime)
 	authenticate := &sessions.Authenticate{
@@ -227,65 +190,37 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Revoke:           revoke,
 		RevokeOthers:     revokeOthers,
 	}
-	passkeysList := &passkeys.List{
-		Store: store2,
-	}
 	stepUpTTL := config.StepUpTTL
 	passkeyLimit := config.PasskeyLimit
-	beginAdd := &passkeys.BeginAdd{
+	passkeysService := &passkeys.Service{
 		Store:        store2,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
-		Challenges:   challenges,
+		Challenges:   service,
+		Audit:        log,
 		StepUp:       stepUpTTL,
 		Limit:        passkeyLimit,
-	}
-	finishAdd := &passkeys.FinishAdd{
-		Store:        store2,
-		RelyingParty: webauthnRelyingParty,
-		Clock:        clock,
-		Challenges:   challenges,
-		Audit:        log,
-		Limit:        passkeyLimit,
 		Decoys:       domainDecoys,
-	}
-	rename := &passkeys.Rename{
-		Store: store2,
-		Clock: clock,
-		Audit: log,
-	}
-	remove := &passkeys.Remove{
-		Store:  store2,
-		Clock:  clock,
-		Audit:  log,
-		StepUp: stepUpTTL,
-	}
-	applicationPasskeys := application.Passkeys{
-		List:      passkeysList,
-		BeginAdd:  beginAdd,
-		FinishAdd: finishAdd,
-		Rename:    rename,
-		Remove:    remove,
 	}
 	change := &account.Change{
 		Store:             store2,
 		Clock:             clock,
 		Audit:             log,
 		Notifier:          notifier,
-		EmailVerification: service,
+		EmailVerification: emailverifyService,
 		StepUp:            stepUpTTL,
 	}
 	sendCode := &account.SendCode{
 		Store:             store2,
 		Clock:             clock,
-		EmailVerification: service,
+		EmailVerification: emailverifyService,
 	}
 	confirmEmail := &account.ConfirmEmail{
 		Store:             store2,
 		Clock:             clock,
 		Audit:             log,
 		Notifier:          notifier,
-		EmailVerification: service,
+		EmailVerification: emailverifyService,
 	}
 	accountDelete := &account.Delete{
 		Store:    store2,
@@ -317,26 +252,26 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Sealer:       masterkeySealer,
 		Clock:        clock,
 		Random:       reader,
-		Challenges:   challenges,
+		Challenges:   service,
 		Audit:        log,
 		StepUp:       stepUpTTL,
 		Peppers:      backupCodePeppers,
 		Keys:         recoveryGrantKeys,
 		Lockout:      lockoutKey,
 	}
-	recoveryFinish := &recovery.Finish{
+	finish := &recovery.Finish{
 		Policy:        recoveryPolicy,
 		Store:         store2,
 		RelyingParty:  webauthnRelyingParty,
 		Clock:         clock,
-		Challenges:    challenges,
+		Challenges:    service,
 		SessionIssuer: sessionIssuer,
 		Audit:         log,
 		Decoys:        domainDecoys,
 	}
 	applicationRecovery := application.Recovery{
 		Service: recoveryService,
-		Finish:  recoveryFinish,
+		Finish:  finish,
 	}
 	publish := &signingkeys.Publish{
 		KeySet: keySet,
@@ -410,12 +345,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Clock:  clock,
 	}
 	useCases := application.UseCases{
-		SignUp:      signUp,
-		Login:       applicationLogin,
-		StepUp:      stepUp,
-		Ceremonies:  ceremonies,
+		SignUp:      signupService,
+		Login:       loginService,
+		StepUp:      stepupService,
+		Challenges:  service,
 		Sessions:    applicationSessions,
-		Passkeys:    applicationPasskeys,
+		Passkeys:    passkeysService,
 		Account:     applicationAccount,
 		Recovery:    applicationRecovery,
 		SigningKeys: signingKeys,

@@ -100,7 +100,7 @@ func newFixture(t *testing.T) *fixture {
 			Change: &account.Change{Store: l.store, Clock: clock{}, Audit: log, EmailVerification: &emailverify.Service{}},
 			Events: &account.Events{Store: l.store},
 		},
-		Passkeys: application.Passkeys{Rename: &passkeys.Rename{Store: l.store, Clock: clock{}, Audit: log}},
+		Passkeys: &passkeys.Service{Store: l.store, Clock: clock{}, Audit: log},
 	}, &ratelimit.Allow{}, noAuthenticatorNames{}, metrics.New(), slog.New(slog.NewTextHandler(l.log, nil)))
 
 	applicant, err := domain.NewPendingUser("ada@example.org", "Ada", now, rand.Reader)

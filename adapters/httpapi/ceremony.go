@@ -103,7 +103,7 @@ func (v verifyRequest[C, A]) parse(s *server, c *fiber.Ctx, others ...error) (id
 	}
 	var invalid *domain.InvalidInput
 	if badID == nil && badCredential != nil && errors.As(err, &invalid) {
-		err = s.usecases.Ceremonies.RejectMalformed.Execute(c.UserContext(), id, domain.RejectMalformed(invalid))
+		err = s.usecases.Challenges.Reject(c.UserContext(), id, domain.RejectMalformed(invalid))
 	}
 	return id, s.cookies.binding(c, id), answer, err
 }

@@ -56,11 +56,11 @@ func (l *capturingRelyingParty) VerifyAuthentication(_ []byte, answer ports.Auth
 
 func TestVerify_PassesWholeCredential(t *testing.T) {
 	store, relyingParty := sqlitestore.New(t), &capturingRelyingParty{}
-	desk := &ceremony.Challenges{Store: store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
+	challenges := &ceremony.Service{Store: store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
-		SignUp: application.SignUp{Finish: &signup.Finish{Policy: domain.RegistrationOpen, Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: desk, EmailVerification: &emailverify.Service{}}},
-		Login:  application.Login{Finish: &login.Finish{Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: desk, Audit: log}},
+		SignUp: &signup.Service{Policy: domain.RegistrationOpen, Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: challenges, EmailVerification: &emailverify.Service{}},
+		Login:  &login.Service{Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: challenges, Audit: log},
 	}, &ratelimit.Allow{}, noAuthenticatorNames{}, metrics.New(), slog.New(slog.DiscardHandler))
 	ada, err := domain.NewPendingUser("", "Ada", clock{}.Now(), rand.Reader)
 	if err != nil {
@@ -78,7 +78,7 @@ func TestVerify_PassesWholeCredential(t *testing.T) {
 	}
 	answer := func(path string, purpose domain.Purpose, applicant *domain.PendingUser, response string) {
 		t.Helper()
-		started, err := desk.Begin(t.Context(), purpose, domain.ChallengeContext{}, ports.CeremonyOptions{State: []byte("state")}, applicant)
+		started, err := challenges.Begin(t.Context(), purpose, domain.ChallengeContext{}, ports.CeremonyOptions{State: []byte("state")}, applicant)
 		if err != nil {
 			t.Fatal(err)
 		}

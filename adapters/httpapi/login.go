@@ -23,7 +23,7 @@ func (s *server) loginOptions(c *fiber.Ctx) error {
 		c.Locals(revealsAccountKey, true)
 	}
 	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
-		return s.usecases.Login.Begin.Execute(c.UserContext(), email, binding)
+		return s.usecases.Login.Begin(c.UserContext(), email, binding)
 	})
 }
 
@@ -40,7 +40,7 @@ func (s *server) loginVerify(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	signIn, err := s.usecases.Login.Finish.Execute(c.UserContext(), login.FinishInput{ChallengeID: id, Binding: binding, Credential: credential, Client: client})
+	signIn, err := s.usecases.Login.Finish(c.UserContext(), login.FinishInput{ChallengeID: id, Binding: binding, Credential: credential, Client: client})
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ type passkeyAnswer struct {
 }
 
 func (s *server) listPasskeys(c *fiber.Ctx, principal identity.Principal) error {
-	owned, err := s.usecases.Passkeys.List.Execute(c.UserContext(), principal)
+	owned, err := s.usecases.Passkeys.List(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (s *server) listPasskeys(c *fiber.Ctx, principal identity.Principal) error 
 
 func (s *server) addPasskeyOptions(c *fiber.Ctx, principal identity.Principal) error {
 	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
-		return s.usecases.Passkeys.BeginAdd.Execute(c.UserContext(), principal, binding)
+		return s.usecases.Passkeys.BeginAdd(c.UserContext(), principal, binding)
 	})
 }
 
@@ -50,7 +50,7 @@ func (s *server) addPasskeyVerify(c *fiber.Ctx, principal identity.Principal) er
 	if err != nil {
 		return err
 	}
-	added, err := s.usecases.Passkeys.FinishAdd.Execute(c.UserContext(), principal, passkeys.FinishAddInput{
+	added, err := s.usecases.Passkeys.FinishAdd(c.UserContext(), principal, passkeys.FinishAddInput{
 		ChallengeID: id, Binding: binding, Credential: credential, Name: name,
 	})
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *server) renamePasskey(c *fiber.Ctx, principal identity.Principal) error
 	if err != nil {
 		return err
 	}
-	renamed, err := s.usecases.Passkeys.Rename.Execute(c.UserContext(), principal, id, name)
+	renamed, err := s.usecases.Passkeys.Rename(c.UserContext(), principal, id, name)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *server) deletePasskey(c *fiber.Ctx, principal identity.Principal) error
 	if err != nil {
 		return err
 	}
-	removed, err := s.usecases.Passkeys.Remove.Execute(c.UserContext(), principal, id)
+	removed, err := s.usecases.Passkeys.Remove(c.UserContext(), principal, id)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (s *server) signUpOptions(c *fiber.Ctx) error {
 		return err
 	}
 	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
-		return s.usecases.SignUp.Begin.Execute(c.UserContext(), signup.Input{Email: email, DisplayName: name}, binding)
+		return s.usecases.SignUp.Begin(c.UserContext(), signup.Input{Email: email, DisplayName: name}, binding)
 	})
 }
 
@@ -43,7 +43,7 @@ func (s *server) signUpVerify(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	signIn, err := s.usecases.SignUp.Finish.Execute(c.UserContext(), signup.FinishInput{
+	signIn, err := s.usecases.SignUp.Finish(c.UserContext(), signup.FinishInput{
 		ChallengeID: id, Binding: binding, Credential: credential, PasskeyName: name, Client: client,
 	})
 	if err != nil {

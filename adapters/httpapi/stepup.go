@@ -11,7 +11,7 @@ import (
 
 func (s *server) stepUpOptions(c *fiber.Ctx, principal identity.Principal) error {
 	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
-		return s.usecases.StepUp.Begin.Execute(c.UserContext(), principal, binding)
+		return s.usecases.StepUp.Begin(c.UserContext(), principal, binding)
 	})
 }
 
@@ -24,7 +24,7 @@ func (s *server) stepUpVerify(c *fiber.Ctx, principal identity.Principal) error 
 	if err != nil {
 		return err
 	}
-	stepUp, err := s.usecases.StepUp.Finish.Execute(c.UserContext(), principal, stepup.FinishInput{ChallengeID: id, Binding: binding, Credential: credential})
+	stepUp, err := s.usecases.StepUp.Finish(c.UserContext(), principal, stepup.FinishInput{ChallengeID: id, Binding: binding, Credential: credential})
 	if err != nil {
 		return err
 	}

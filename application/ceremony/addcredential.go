@@ -7,9 +7,9 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// AddCredential stores a new passkey, inside a unit of work. It returns domain.ErrPasskeyAlreadyRegistered if the id is taken, and also,
-// after the same statement, if it is that of a decoy: otherwise a registration under an id that a sign-in lists would disclose
-// whether the passkey exists.
+// AddCredential stores a new passkey inside a transaction. It returns domain.ErrPasskeyAlreadyRegistered if the id is taken,
+// and also, after the same statement, if it is the id of a decoy: otherwise the registration of an id that a sign-in lists
+// would disclose whether that passkey exists.
 func AddCredential(ctx context.Context, tx ports.Tx, decoys domain.Decoys, credential *domain.Credential) error {
 	decoy := decoys.Contains(credential.ID())
 	if err := tx.Credentials.Add(ctx, credential); err != nil || !decoy {

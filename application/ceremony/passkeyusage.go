@@ -10,19 +10,27 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// PasskeyUsage records the uses of passkeys and their anomalies.
-type PasskeyUsage struct {
-	Policy domain.UsePolicy
-	Audit  *audit.Log
+// LoadCredential returns the stored passkey that an answer names. It returns domain.ErrPasskeyUnknown, or a
+// *domain.Rejection for an id of a wrong length.
+func LoadCredential(ctx context.Context, tx ports.Tx, answer ports.AuthenticationAnswer) (*domain.Credential, error) {
+	id, err := domain.NewCredentialID(answer.ID)
+	if err != nil {
+		return nil, err
+	}
+	return tx.Credentials.ByID(ctx, id)
 }
 
-// UseResult is the result of the use of a passkey.
+// PasskeyUsage records the uses of passkeys and their anomalies.
+type PasskeyUsage struct {
+	Policy  domain.UsePolicy
+	Audit   *audit.Log
+	Lockout domain.LockoutKey
+}
+
+// UseResult is an accepted use of a passkey.
 type UseResult struct {
 	Credential *domain.Credential
-	Anomaly    domain.Anomaly
-	// Rejection is why the use is rejected. The transaction commits all the same, and the rejection is returned afterwards.
-	// With an anomaly it is an *AnomalyError.
-	Rejection error
+	Anomaly    domain.Anomaly // what was unusual and allowed by policy
 }
 
 // AnomalyError rejects the use of a passkey because of an anomaly. It has the passkey, for the operator's log.
@@ -36,40 +44,44 @@ func (e *AnomalyError) Error() string { return e.cause.Error() }
 func (e *AnomalyError) Unwrap() error { return e.cause }
 
 // Record records the use of a passkey by a verified assertion inside a transaction, an event for a cloned passkey, and an
-// event of the given kind if the use is rejected.
+// event of the given kind if the use is rejected. The error of a rejected use is a ports.CommitWith: what Record wrote must
+// be kept. With an anomaly it is an *AnomalyError. An accepted use ends the account's lockout of recovery codes: guesses at
+// those never keep the owner from signing in, and the owner's sign-in proves that the guesses were not theirs.
 func (u *PasskeyUsage) Record(ctx context.Context, tx ports.Tx, id domain.CredentialID, a domain.Assertion, client identity.Client, rejected domain.EventKind, now time.Time) (UseResult, error) {
 	// Read again: another use may have moved the counter since the assertion was verified.
 	credential, err := tx.Credentials.ByID(ctx, id)
 	if err != nil {
 		return UseResult{}, err
 	}
-	use := UseResult{Credential: credential}
-	use.Anomaly, use.Rejection = credential.RecordUse(a, u.Policy, now)
+	anomaly, rejection := credential.RecordUse(a, u.Policy, now)
 	if err := tx.Credentials.Save(ctx, credential); err != nil {
 		return UseResult{}, err
 	}
-	about := domain.EventState{UserID: credential.UserID(), CredentialID: id, PasskeyName: credential.Name()}
-	if use.Anomaly.IndicatesClone() {
-		anomaly := about
-		anomaly.Kind, anomaly.Reason = domain.EventPasskeyFlagged, string(use.Anomaly)
+	e := domain.EventState{UserID: credential.UserID(), CredentialID: id, PasskeyName: credential.Name()}
+	if anomaly.IndicatesClone() {
+		e.Kind, e.Reason = domain.EventPasskeyFlagged, string(anomaly)
 		if credential.Status() == domain.CredentialSuspended {
-			anomaly.Kind = domain.EventPasskeySuspended
+			e.Kind = domain.EventPasskeySuspended
 		}
-		if err := u.Audit.Record(ctx, tx, client, now, anomaly); err != nil {
+		if err := u.Audit.Record(ctx, tx, client, now, e); err != nil {
 			return UseResult{}, err
 		}
 	}
-	if use.Rejection == nil {
-		return use, nil
+	if rejection == nil {
+		return UseResult{credential, anomaly}, tx.Lockouts.Clear(ctx, u.Lockout.Account(credential.UserID()))
 	}
-	if use.Anomaly != domain.AnomalyNone {
-		use.Rejection = &AnomalyError{use.Anomaly, credential, use.Rejection}
+	if anomaly != domain.AnomalyNone {
+		rejection = &AnomalyError{anomaly, credential, rejection}
 	}
-	about.Kind = rejected
-	event, err := u.Audit.Failure(client, now, about, use.Rejection)
-	if err != nil || event == nil {
-		return use, err
+	e.Kind = rejected
+	event, err := u.Audit.Failure(client, now, e, rejection)
+	if err != nil {
+		return UseResult{}, err
 	}
-	_, err = audit.StoreEvent(ctx, tx, event)
-	return use, err
+	if event != nil {
+		if _, err := audit.StoreEvent(ctx, tx, event); err != nil {
+			return UseResult{}, err
+		}
+	}
+	return UseResult{}, ports.CommitWith(rejection)
 }

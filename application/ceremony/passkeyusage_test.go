@@ -121,16 +121,22 @@ var testClient = identity.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9", Req
 
 const synced = deviceBound | 1<<3 | 1<<4
 
-// usePasskey has the person's key counted to 7 be used, and keeps what came of it.
-func (p *person) usePasskey(a domain.Assertion, policy domain.UsePolicy) (use ceremony.UseResult) {
+// usePasskey records a use of the person's passkey and returns its anomaly and why it is rejected.
+func (p *person) usePasskey(usage *ceremony.PasskeyUsage, a domain.Assertion, rejected domain.EventKind, now time.Time) (domain.Anomaly, error) {
 	p.t.Helper()
-	examiner := &ceremony.PasskeyUsage{Policy: policy, Audit: newLog()}
-	visitor := identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}
-	p.update(func(tx ports.Tx) (err error) {
-		use, err = examiner.Record(p.t.Context(), tx, p.key.ID(), a, visitor, domain.EventStepUpRefused, noon)
+	var use ceremony.UseResult
+	rejection := p.store.Update(p.t.Context(), func(tx ports.Tx) (err error) {
+		use, err = usage.Record(p.t.Context(), tx, p.key.ID(), a, testClient, rejected, now)
 		return err
 	})
-	return use
+	var anomaly *ceremony.AnomalyError
+	if errors.As(rejection, &anomaly) {
+		if anomaly.Credential.ID() != p.key.ID() {
+			p.t.Errorf("an anomaly of passkey %s, want %s", anomaly.Credential.ID(), p.key.ID())
+		}
+		return anomaly.Anomaly, rejection
+	}
+	return use.Anomaly, rejection
 }
 
 func (p *person) storedKey() (is domain.CredentialState) {
@@ -151,8 +157,8 @@ func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
 	for name, c := range map[string]struct {
 		use     domain.Assertion
 		policy  domain.UsePolicy
-		finding domain.Anomaly
-		reason  domain.Reason // of the refusal
+		anomaly domain.Anomaly
+		reason  domain.Reason // of the rejection
 		log     []string
 		left    domain.CredentialState
 	}{
@@ -202,9 +208,9 @@ func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ada := newPerson(t, sqlitestore.New(t), "Ada")
-			use := ada.usePasskey(c.use, c.policy)
-			if use.Anomaly != c.finding || domain.ReasonOf(use.Rejection) != c.reason || (use.Rejection == nil) != (c.reason == "") {
-				t.Errorf("finding %q, refusal %v", use.Anomaly, use.Rejection)
+			anomaly, rejection := ada.usePasskey(&ceremony.PasskeyUsage{Policy: c.policy, Audit: newLog()}, c.use, domain.EventStepUpRefused, noon)
+			if anomaly != c.anomaly || domain.ReasonOf(rejection) != c.reason || (rejection == nil) != (c.reason == "") {
+				t.Errorf("anomaly %q, rejection %v", anomaly, rejection)
 			}
 			is := ada.storedKey()
 			if is.SignCount != c.left.SignCount || is.Status != c.left.Status || is.CloneWarning != c.left.CloneWarning || !is.LastUsedAt.Equal(c.left.LastUsedAt) {
@@ -217,7 +223,7 @@ func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
 			for _, e := range log {
 				want := domain.EventState{
 					ID: e.ID, UserID: ada.user.ID(), Kind: e.Kind, At: noon, Actor: domain.ActorUser, CredentialID: ada.key.ID(), PasskeyName: "a key",
-					DeviceName: "curl/8.5.0", IP: "127.0.0.1", Reason: e.Reason, RequestID: "request-17",
+					DeviceName: "curl/8.5.0", IP: "203.0.113.9", Reason: e.Reason, RequestID: "request-17",
 				}
 				if !equal(e, want) {
 					t.Errorf("got  %+v\nwant %+v", e, want)
@@ -230,11 +236,13 @@ func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
 // A suspended passkey is not found odd again at every attempt; that it was tried is told.
 func TestPasskeyUsage_RecordsUseOfSuspendedPasskey(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
-	policy := domain.UsePolicy{Counter: domain.CounterSuspend}
-	ada.usePasskey(domain.Assertion{Flags: deviceBound, SignCount: 7}, policy)
+	usage := &ceremony.PasskeyUsage{Policy: domain.UsePolicy{Counter: domain.CounterSuspend}, Audit: newLog()}
+	if _, err := ada.usePasskey(usage, domain.Assertion{Flags: deviceBound, SignCount: 7}, domain.EventStepUpRefused, noon); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
+		t.Fatal(err)
+	}
 	logged := kindsAndReasons(ada.log())
-	if use := ada.usePasskey(domain.Assertion{Flags: deviceBound, SignCount: 9}, policy); !errors.Is(use.Rejection, domain.ErrPasskeySuspended) || use.Anomaly != "" {
-		t.Errorf("finding %q, refusal %v", use.Anomaly, use.Rejection)
+	if anomaly, err := ada.usePasskey(usage, domain.Assertion{Flags: deviceBound, SignCount: 9}, domain.EventStepUpRefused, noon); !errors.Is(err, domain.ErrPasskeySuspended) || anomaly != "" {
+		t.Errorf("anomaly %q, rejection %v", anomaly, err)
 	}
 	logged = append(logged, "step_up_refused passkey_suspended")
 	slices.Sort(logged)
@@ -266,9 +274,9 @@ func TestPasskeyUsage_RollsBackWithoutEvent(t *testing.T) {
 		"a refused one":     {domain.CounterReject, domain.Assertion{Flags: deviceBound, SignCount: 7}},
 		"a refusal alone":   {domain.CounterReject, domain.Assertion{Flags: 1 << 2, SignCount: 8}},
 	} {
-		examiner := &ceremony.PasskeyUsage{Policy: domain.UsePolicy{Counter: c.policy}, Audit: dry}
+		usage := &ceremony.PasskeyUsage{Policy: domain.UsePolicy{Counter: c.policy}, Audit: dry}
 		err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
-			_, err := examiner.Record(t.Context(), tx, ada.key.ID(), c.use, identity.Client{}, domain.EventSignInRefused, noon)
+			_, err := usage.Record(t.Context(), tx, ada.key.ID(), c.use, identity.Client{}, domain.EventSignInRefused, noon)
 			return err
 		})
 		if err == nil || ada.storedKey().CloneWarning {
@@ -297,35 +305,31 @@ func TestPasskeyUsage_NotifiesEveryAnomaly(t *testing.T) {
 			changed, domain.UsePolicy{BackupEligibility: domain.BackupEligibilityAcceptAndRecord}, domain.EmailKindPasskeyFlagged,
 		},
 	} {
-		for _, refused := range []domain.EventKind{domain.EventSignInRefused, domain.EventStepUpRefused} {
+		for _, rejected := range []domain.EventKind{domain.EventSignInRefused, domain.EventStepUpRefused} {
 			ada := newPerson(t, sqlitestore.New(t), "Ada")
 			ada.setEmail("ada@example.org", true)
-			examiner := &ceremony.PasskeyUsage{Policy: c.policy, Audit: newLogWithMail()}
-			use := func(now time.Time) (use ceremony.UseResult) {
-				ada.update(func(tx ports.Tx) (err error) {
-					use, err = examiner.Record(t.Context(), tx, ada.key.ID(), c.use, testClient, refused, now)
-					return err
-				})
-				return use
+			usage := &ceremony.PasskeyUsage{Policy: c.policy, Audit: newLogWithMail()}
+			anomaly, rejection := ada.usePasskey(usage, c.use, rejected, noon)
+			if !anomaly.IndicatesClone() && rejection == nil {
+				t.Errorf("%s, %s: no anomaly", name, rejected)
 			}
-			first := use(noon)
 			for i := range 5 {
-				use(noon.Add(time.Duration(i) * time.Minute))
+				_, _ = ada.usePasskey(usage, c.use, rejected, noon.Add(time.Duration(i)*time.Minute))
 			}
 			got := ada.outbox()
 			if len(got) != 1 || got[0].Kind != c.kind || got[0].To != "ada@example.org" || got[0].Details.IP != testClient.IP {
-				t.Errorf("%s, %s: sent %+v", name, refused, got)
+				t.Errorf("%s, %s: sent %+v", name, rejected, got)
 			}
 			if c.policy.Counter == domain.CounterSuspend || c.policy.BackupEligibility == domain.BackupEligibilityAcceptAndRecord {
 				continue // there is nothing more to find
 			}
-			use(noon.Add(24 * time.Hour))
+			_, _ = ada.usePasskey(usage, c.use, rejected, noon.Add(24*time.Hour))
 			if got := ada.outbox(); len(got) != 2 {
-				t.Errorf("%s, %s: %d messages after another day", name, refused, len(got))
+				t.Errorf("%s, %s: %d messages after another day", name, rejected, len(got))
 			}
-			var odd *ceremony.AnomalyError
-			if errors.As(first.Rejection, &odd) != (first.Rejection != nil) || odd != nil && (odd.Anomaly != first.Anomaly || odd.Credential.ID() != ada.key.ID()) {
-				t.Errorf("%s, %s: refused with %+v", name, refused, first.Rejection)
+			var anomalyErr *ceremony.AnomalyError
+			if errors.As(rejection, &anomalyErr) != (rejection != nil) {
+				t.Errorf("%s, %s: rejected with %+v", name, rejected, rejection)
 			}
 		}
 	}

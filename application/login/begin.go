@@ -1,4 +1,3 @@
-// Package login signs people in with a passkey: one that they choose, or one of the account they name.
 package login
 
 import (
@@ -10,36 +9,28 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Begin starts a sign-in.
-type Begin struct {
-	Store        ports.Store
-	RelyingParty ports.RelyingParty
-	Challenges   *ceremony.Challenges
-	Decoys       domain.Decoys
-}
-
-// Execute returns the options for any passkey, or with an address for those of its account. An address without an
-// account is answered in the same way with decoys, after the same look-ups.
-func (b *Begin) Execute(ctx context.Context, email domain.Email, by domain.Binding) (ceremony.Begun, error) {
+// Begin returns the options for any discoverable passkey or, with an e-mail address, for the passkeys of its account. For an
+// address without an account it returns decoys, after the same statements.
+func (s *Service) Begin(ctx context.Context, email domain.Email, browser domain.Binding) (ceremony.Begun, error) {
 	var allowed []domain.CredentialDescriptor
 	if email != "" {
 		var err error
-		if allowed, err = b.passkeysOf(ctx, email); err != nil {
+		if allowed, err = s.passkeysOf(ctx, email); err != nil {
 			return ceremony.Begun{}, err
 		}
 	}
-	authentication, err := b.RelyingParty.BeginAuthentication(allowed)
+	options, err := s.RelyingParty.BeginAuthentication(allowed)
 	if err != nil {
 		return ceremony.Begun{}, err
 	}
-	return b.Challenges.Begin(ctx, domain.PurposeLogin, domain.ChallengeContext{Browser: by}, authentication, nil)
+	return s.Challenges.Begin(ctx, domain.PurposeLogin, domain.ChallengeContext{Browser: browser}, options, nil)
 }
 
-func (b *Begin) passkeysOf(ctx context.Context, email domain.Email) ([]domain.CredentialDescriptor, error) {
-	decoys := b.Decoys.Descriptors(email)
-	var credentials domain.Passkeys
-	err := b.Store.View(ctx, func(tx ports.Tx) error {
-		var id domain.UserID // nobody's, if the address is nobody's: looked up all the same, for the time it takes
+func (s *Service) passkeysOf(ctx context.Context, email domain.Email) ([]domain.CredentialDescriptor, error) {
+	decoys := s.Decoys.Descriptors(email)
+	var passkeys domain.Passkeys
+	err := s.Store.View(ctx, func(tx ports.Tx) error {
+		var id domain.UserID // zero for an unknown address, and looked up all the same, for the time that it takes
 		user, err := tx.Users.ByEmail(ctx, email)
 		switch {
 		case err == nil:
@@ -47,14 +38,14 @@ func (b *Begin) passkeysOf(ctx context.Context, email domain.Email) ([]domain.Cr
 		case !errors.Is(err, domain.ErrUserNotFound):
 			return err
 		}
-		credentials, err = tx.Credentials.ListByUser(ctx, id)
+		passkeys, err = tx.Credentials.ListByUser(ctx, id)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if len(credentials) == 0 {
+	if len(passkeys) == 0 {
 		return decoys, nil
 	}
-	return credentials.Descriptors(), nil
+	return passkeys.Descriptors(), nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/sessions"
@@ -13,21 +12,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Finish ends a sign-in: the assertion is verified, the use of the passkey is recorded, and a session opens.
-type Finish struct {
-	Store         ports.Store
-	RelyingParty  ports.RelyingParty
-	Clock         ports.Clock
-	Challenges    *ceremony.Challenges
-	SessionIssuer *sessions.SessionIssuer
-	Audit         *audit.Log
-	PasskeyUsage  *ceremony.PasskeyUsage
-	Decoys        domain.Decoys
-	Lockout       domain.LockoutKey
-	Limit         domain.SessionLimit
-}
-
-// FinishInput is what the client made of the options.
+// FinishInput is the client's answer to the options of Begin.
 type FinishInput struct {
 	ChallengeID domain.ChallengeID
 	Binding     domain.Binding
@@ -35,117 +20,100 @@ type FinishInput struct {
 	Client      identity.Client
 }
 
-// Execute returns the new session. It fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
-// domain.ErrPasskeyUnknown, domain.ErrPasskeySuspended, domain.ErrUserDisabled, or a *domain.Rejection; the challenge is
-// spent all the same, and the owner of the passkey finds the attempt in their log.
-func (f *Finish) Execute(ctx context.Context, answer FinishInput) (sessions.SignIn, error) {
-	now := f.Clock.Now()
-	decoy := f.Decoys.Contains(domain.CredentialID(answer.Credential.ID)) // computed for every id, for the time it takes
-	known, err := f.lookUp(ctx, answer, now)
-	if errors.Is(err, domain.ErrPasskeyUnknown) {
-		return sessions.SignIn{}, f.rejectUnknown(ctx, answer, known, decoy, now)
-	}
-	if err != nil {
-		return sessions.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, nil, err)
-	}
-	grant, err := f.signIn(ctx, answer, known, now)
-	if err != nil {
-		event, eventErr := f.Audit.Failure(answer.Client, now, domain.EventState{
-			Kind: domain.EventSignInRefused, UserID: known.owner.ID(), CredentialID: known.credential.ID(), PasskeyName: known.credential.Name(),
-		}, err)
-		return sessions.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
-	}
-	return grant, nil
-}
-
-// rejectUnknown refuses a passkey that is not stored. A decoy, and any passkey where some were asked for, is refused like a stored
-// one whose key did not sign, and the same rows are written, so that answers do not disclose which ids are decoys.
-func (f *Finish) rejectUnknown(ctx context.Context, answer FinishInput, known knownPasskey, decoy bool, now time.Time) error {
-	err := f.RelyingParty.RejectUnknown(known.state, answer.Credential, decoy)
-	event, eventErr := f.Audit.FailureAnonymous(answer.Client, now, domain.EventState{Kind: domain.EventSignInRefused}, err,
-		f.Lockout.UnknownName(string(answer.Credential.ID)))
-	return f.Challenges.Fail(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
-}
-
-func (f *Finish) signIn(ctx context.Context, answer FinishInput, known knownPasskey, now time.Time) (sessions.SignIn, error) {
-	assertion, err := f.RelyingParty.VerifyAuthentication(known.state, answer.Credential, known.owner, known.credential)
-	if err != nil {
-		return sessions.SignIn{}, err
-	}
-	grant, err := f.SessionIssuer.New(ctx, known.owner, known.credential, answer.Client, now)
-	if err != nil {
-		return sessions.SignIn{}, err
-	}
-	grant.NearLimit = f.Limit.Near(known.sessionCount)
-	err = f.Store.Update(ctx, func(tx ports.Tx) error {
-		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
+// Finish verifies the assertion, records the use of the passkey and returns a new session. It returns the errors of
+// ceremony.Service.Finish, domain.ErrPasskeyUnknown, domain.ErrPasskeySuspended, domain.ErrUserDisabled, or a
+// *domain.Rejection. A rejected attempt is recorded in the account's audit log.
+func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, error) {
+	now := s.Clock.Now()
+	decoy := s.Decoys.Contains(domain.CredentialID(in.Credential.ID)) // computed for every id, for the time that it takes
+	var (
+		known     passkey
+		unknown   bool // the passkey is not stored
+		assertion domain.Assertion
+		signIn    sessions.SignIn
+	)
+	err := s.Challenges.Finish(ctx, ceremony.Answer{
+		ChallengeID: in.ChallengeID, Purpose: domain.PurposeLogin, By: domain.ChallengeContext{Browser: in.Binding},
+		Load: func(tx ports.Tx) (err error) {
+			known, err = s.load(ctx, tx, in.Credential, now)
 			return err
-		}
-		// Read again: the account may have been shut or deleted since.
-		if grant.User, err = tx.Users.ByID(ctx, known.owner.ID()); errors.Is(err, domain.ErrUserNotFound) {
-			return domain.ErrPasskeyUnknown // the account went, and its passkeys with it
-		} else if err != nil {
+		},
+		Verify: func(_ *domain.Challenge, state []byte) (err error) {
+			if unknown = known.credential == nil; unknown {
+				// A decoy, and any passkey where some were asked for, is rejected as a stored one with a wrong signature, so that
+				// the answer does not disclose which ids are decoys.
+				return s.RelyingParty.RejectUnknown(state, in.Credential, decoy)
+			}
+			if assertion, err = s.RelyingParty.VerifyAuthentication(state, in.Credential, known.owner, known.credential); err != nil {
+				return err
+			}
+			signIn, err = s.SessionIssuer.New(ctx, known.owner, known.credential, in.Client, now)
+			signIn.NearLimit = s.Limit.Near(known.sessionCount)
 			return err
-		}
-		if err := grant.User.RequireEnabled(); err != nil {
-			return err
-		}
-		use, err := f.PasskeyUsage.Record(ctx, tx, known.credential.ID(), assertion, answer.Client, domain.EventSignInRefused, now)
-		if err != nil {
-			return err
-		}
-		if use.Rejection != nil {
-			return ports.CommitWith(use.Rejection)
-		}
-		grant.Credential, grant.Anomaly = use.Credential, use.Anomaly
-		// Whoever guesses at recovery codes locks that way and never this one; this one opens that again.
-		if err := tx.Lockouts.Clear(ctx, f.Lockout.Account(grant.User.ID())); err != nil {
-			return err
-		}
-		return f.SessionIssuer.Store(ctx, tx, &grant, answer.Client, domain.EventSignedIn, now)
-	})
+		},
+		Commit: func(tx ports.Tx) error { return s.commit(ctx, tx, &signIn, assertion, in.Client, now) },
+		Failure: func(cause error) (*domain.Event, error) {
+			e := domain.EventState{Kind: domain.EventSignInRefused}
+			if unknown {
+				return s.Audit.FailureAnonymous(in.Client, now, e, cause, s.Lockout.UnknownName(string(in.Credential.ID)))
+			}
+			if known.credential != nil {
+				e.UserID, e.CredentialID, e.PasskeyName = known.owner.ID(), known.credential.ID(), known.credential.Name()
+			}
+			return s.Audit.Failure(in.Client, now, e, cause)
+		},
+	}, now)
 	if err != nil {
 		return sessions.SignIn{}, err
 	}
-	return grant, nil
+	return signIn, nil
 }
 
-type knownPasskey struct {
-	state        []byte
+// passkey is a stored passkey with its owner and the number of the owner's sessions, counted up to a sample. The zero passkey
+// is one that is not stored.
+type passkey struct {
 	credential   *domain.Credential
 	owner        *domain.User
-	sessionCount int // of the owner, up to a sample
+	sessionCount int
 }
 
-func (f *Finish) lookUp(ctx context.Context, answer FinishInput, now time.Time) (known knownPasskey, err error) {
-	err = f.Store.View(ctx, func(tx ports.Tx) error {
-		_, state, err := f.Challenges.Peek(ctx, tx, answer.ChallengeID, domain.PurposeLogin, domain.ChallengeContext{Browser: answer.Binding}, now)
-		if err != nil {
-			return err
-		}
-		known.state = state
-		id, err := domain.NewCredentialID(answer.Credential.ID)
-		if err != nil {
-			return err
-		}
-		if known.credential, err = tx.Credentials.ByID(ctx, id); errors.Is(err, domain.ErrPasskeyUnknown) {
-			_, nobody := tx.Users.ByID(ctx, domain.UserID{}) // for the time it takes
-			if nobody != nil && !errors.Is(nobody, domain.ErrUserNotFound) {
-				return nobody
-			}
-			if _, listErr := tx.Sessions.ListActive(ctx, domain.UserID{}, now, domain.SessionID{}, f.Limit.Sample()); listErr != nil { // likewise
-				return listErr
-			}
-			return err
-		} else if err != nil {
-			return err
-		}
-		if known.owner, err = tx.Users.ByID(ctx, known.credential.UserID()); err != nil {
-			return err
-		}
-		active, err := tx.Sessions.ListActive(ctx, known.owner.ID(), now, domain.SessionID{}, f.Limit.Sample())
-		known.sessionCount = len(active)
+// load executes the same statements for a passkey that is not stored.
+func (s *Service) load(ctx context.Context, tx ports.Tx, answer ports.AuthenticationAnswer, now time.Time) (passkey, error) {
+	var owner domain.UserID
+	credential, err := ceremony.LoadCredential(ctx, tx, answer)
+	switch {
+	case err == nil:
+		owner = credential.UserID()
+	case !errors.Is(err, domain.ErrPasskeyUnknown):
+		return passkey{}, err
+	}
+	user, err := tx.Users.ByID(ctx, owner)
+	if err != nil && (credential != nil || !errors.Is(err, domain.ErrUserNotFound)) {
+		return passkey{}, err
+	}
+	active, err := tx.Sessions.ListActive(ctx, owner, now, domain.SessionID{}, s.Limit.Sample())
+	if err != nil || credential == nil {
+		return passkey{}, err
+	}
+	return passkey{credential, user, len(active)}, nil
+}
+
+func (s *Service) commit(ctx context.Context, tx ports.Tx, signIn *sessions.SignIn, assertion domain.Assertion, client identity.Client, now time.Time) error {
+	// Read again: the account may have been disabled or deleted since.
+	user, err := tx.Users.ByID(ctx, signIn.User.ID())
+	if errors.Is(err, domain.ErrUserNotFound) {
+		return domain.ErrPasskeyUnknown // its passkeys were deleted with it
+	}
+	if err != nil {
 		return err
-	})
-	return known, err
+	}
+	if err := user.RequireEnabled(); err != nil {
+		return err
+	}
+	use, err := s.PasskeyUsage.Record(ctx, tx, signIn.Credential.ID(), assertion, client, domain.EventSignInRefused, now)
+	if err != nil {
+		return err
+	}
+	signIn.User, signIn.Credential, signIn.Anomaly = user, use.Credential, use.Anomaly
+	return s.SessionIssuer.Store(ctx, tx, signIn, client, domain.EventSignedIn, now)
 }

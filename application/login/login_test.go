@@ -110,12 +110,12 @@ func (l *fixture) register(who *domain.PendingUser) *domain.Credential {
 	return key
 }
 
-func (l *fixture) challenges() *ceremony.Challenges {
-	return &ceremony.Challenges{Store: l.store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
+func (l *fixture) challenges() *ceremony.Service {
+	return &ceremony.Service{Store: l.store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
 }
 
-func (l *fixture) newBegin(store ports.Store) *login.Begin {
-	return &login.Begin{Store: store, RelyingParty: l.relyingParty, Challenges: l.challenges(), Decoys: domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}}
+func (l *fixture) newService(store ports.Store) *login.Service {
+	return &login.Service{Store: store, RelyingParty: l.relyingParty, Challenges: l.challenges(), Decoys: domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}}
 }
 
 // attempt is a sign-in that Ada's key has answered.
@@ -128,7 +128,7 @@ type attempt struct {
 // begin starts a sign-in in the given browser and has Ada's key answer it.
 func (l *fixture) begin(browser domain.Binding, variations ...authenticator.Variation) attempt {
 	l.t.Helper()
-	started, err := l.newBegin(l.store).Execute(l.t.Context(), "", browser)
+	started, err := l.newService(l.store).Begin(l.t.Context(), "", browser)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -152,14 +152,14 @@ func (l *fixture) finish(a attempt) (sessions.SignIn, error) { return l.finishAs
 
 func (l *fixture) finishAs(a attempt, visitor identity.Client) (sessions.SignIn, error) {
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
-	finish := &login.Finish{
+	finish := &login.Service{
 		Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Challenges: l.challenges(), Audit: log,
 		PasskeyUsage: &ceremony.PasskeyUsage{Policy: l.policy, Audit: log},
 		SessionIssuer: &sessions.SessionIssuer{
 			Random: rand.Reader, Devices: deviceNames{}, Issuer: l.issuer, Audit: log, Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
 		},
 	}
-	return finish.Execute(l.t.Context(), login.FinishInput{ChallengeID: a.challenge, Binding: a.browser, Credential: a.answer, Client: visitor})
+	return finish.Finish(l.t.Context(), login.FinishInput{ChallengeID: a.challenge, Binding: a.browser, Credential: a.answer, Client: visitor})
 }
 
 // kindsAndReasons is Ada's: kinds and reasons, sorted.
@@ -367,7 +367,7 @@ func TestBegin_UnknownEmailSameLookUps(t *testing.T) {
 	l := newFixture(t)
 	for _, email := range []domain.Email{"ada@example.org", "nobody@example.org"} {
 		store := &countingStore{Store: l.store}
-		if _, err := l.newBegin(store).Execute(t.Context(), email, domain.Binding{}); err != nil || store.asked != 1 {
+		if _, err := l.newService(store).Begin(t.Context(), email, domain.Binding{}); err != nil || store.asked != 1 {
 			t.Errorf("%s: passkeys were asked for %d times, %v", email, store.asked, err)
 		}
 	}
@@ -391,7 +391,7 @@ func (failingUsers) ByEmail(context.Context, domain.Email) (*domain.User, error)
 
 func TestBegin_StoreError(t *testing.T) {
 	l := newFixture(t)
-	if _, err := l.newBegin(failingUsersStore{l.store}).Execute(t.Context(), "ada@example.org", domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) {
+	if _, err := l.newService(failingUsersStore{l.store}).Begin(t.Context(), "ada@example.org", domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -526,7 +526,7 @@ func TestBegin_PasskeysOrDecoys(t *testing.T) {
 		"keyless@example.org": decoys("keyless@example.org"),
 		"nobody@example.org":  decoys("nobody@example.org"),
 	} {
-		started, err := l.newBegin(l.store).Execute(t.Context(), email, domain.Binding{})
+		started, err := l.newService(l.store).Begin(t.Context(), email, domain.Binding{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -322,7 +322,7 @@ func TestPasskeys_StoreError(t *testing.T) {
 	if _, err := ada.begin(ada.Principal, domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("beginning: %v", err)
 	}
-	if list, err := (&passkeys.List{Store: l.store}).Execute(t.Context(), ada.Principal); !errors.Is(err, domain.ErrUnavailable) || list != nil {
+	if list, err := (&passkeys.Service{Store: l.store}).List(t.Context(), ada.Principal); !errors.Is(err, domain.ErrUnavailable) || list != nil {
 		t.Errorf("listing: %v, %v", list, err)
 	}
 }

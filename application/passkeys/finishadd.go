@@ -2,29 +2,16 @@ package passkeys
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
-	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// FinishAdd lets a new passkey join the others of its owner.
-type FinishAdd struct {
-	Store        ports.Store
-	RelyingParty ports.RelyingParty
-	Clock        ports.Clock
-	Challenges   *ceremony.Challenges
-	Audit        *audit.Log
-	Limit        domain.PasskeyLimit
-	Decoys       domain.Decoys
-}
-
-// FinishAddInput is what the client made of the options.
+// FinishAddInput is the client's answer to the options of BeginAdd.
 type FinishAddInput struct {
 	ChallengeID domain.ChallengeID
 	Binding     domain.Binding
@@ -32,74 +19,68 @@ type FinishAddInput struct {
 	Name        domain.PasskeyName
 }
 
-// Added is a new passkey among all that its owner has now.
+// Added is a new passkey, with its owner and all of the owner's passkeys.
 type Added struct {
 	User                *domain.User
 	Credential          *domain.Credential
 	AcceptedCredentials domain.Passkeys
 }
 
-// Execute fails with domain.ErrChallengeNotFound, domain.ErrChallengeExpired, domain.ErrPasskeyAlreadyRegistered,
-// domain.ErrPasskeyLimitReached, domain.ErrStepUpRequired if the session was stepped up in since the actor's token was issued, or a *domain.Rejection; the challenge is spent all the same.
-func (f *FinishAdd) Execute(ctx context.Context, actor identity.Principal, answer FinishAddInput) (Added, error) {
-	now := f.Clock.Now()
-	added, err := f.add(ctx, actor, answer, now)
+// FinishAdd verifies and stores the new passkey. It returns the errors of ceremony.Service.Finish,
+// domain.ErrPasskeyAlreadyRegistered, domain.ErrPasskeyLimitReached, domain.ErrStepUpRequired if the presented token was
+// issued before a step-up, or a *domain.Rejection.
+func (s *Service) FinishAdd(ctx context.Context, principal identity.Principal, in FinishAddInput) (Added, error) {
+	now := s.Clock.Now()
+	var credential *domain.Credential
+	var added Added
+	err := s.Challenges.Finish(ctx, ceremony.Answer{
+		ChallengeID: in.ChallengeID, Purpose: domain.PurposeAddPasskey, By: principal.ChallengeContext(in.Binding),
+		Verify: func(_ *domain.Challenge, state []byte) error {
+			registration, err := s.RelyingParty.VerifyRegistration(state, in.Credential)
+			if err != nil {
+				return err
+			}
+			credential, err = domain.NewCredential(principal.User.ID(), in.Name, registration, now)
+			return err
+		},
+		Commit: func(tx ports.Tx) (err error) {
+			added, err = s.add(ctx, tx, principal, credential, now)
+			return err
+		},
+		Failure: func(cause error) (*domain.Event, error) {
+			return s.Audit.Failure(principal.Client, now, domain.EventState{
+				Kind: domain.EventPasskeyAddRefused, UserID: principal.User.ID(), SessionID: principal.Session.ID(),
+			}, cause)
+		},
+	}, now)
 	if err != nil {
-		event, eventErr := f.Audit.Failure(actor.Client, now, domain.EventState{
-			Kind: domain.EventPasskeyAddRefused, UserID: actor.User.ID(), SessionID: actor.Session.ID(),
-		}, err)
-		return Added{}, f.Challenges.Fail(ctx, answer.ChallengeID, event, errors.Join(err, eventErr))
+		return Added{}, err
 	}
 	return added, nil
 }
 
-func (f *FinishAdd) add(ctx context.Context, actor identity.Principal, answer FinishAddInput, now time.Time) (Added, error) {
-	var state []byte
-	err := f.Store.View(ctx, func(tx ports.Tx) (err error) {
-		_, state, err = f.Challenges.Peek(ctx, tx, answer.ChallengeID, domain.PurposeAddPasskey, actor.ChallengeContext(answer.Binding), now)
-		return err
+func (s *Service) add(ctx context.Context, tx ports.Tx, principal identity.Principal, credential *domain.Credential, now time.Time) (Added, error) {
+	principal, err := principal.Reload(ctx, tx, now)
+	if err != nil {
+		return Added{}, err
+	}
+	// After a step-up since BeginAdd, a token issued before it must not add a passkey.
+	if err := principal.RequirePasskey(); err != nil {
+		return Added{}, err
+	}
+	present, err := tx.Credentials.ListByUser(ctx, principal.User.ID())
+	if err != nil {
+		return Added{}, err
+	}
+	if err := domain.Passkeys(present).CheckLimit(s.Limit); err != nil {
+		return Added{}, err
+	}
+	if err := ceremony.AddCredential(ctx, tx, s.Decoys, credential); err != nil {
+		return Added{}, err
+	}
+	added := Added{User: principal.User, Credential: credential, AcceptedCredentials: slices.Concat(present, domain.Passkeys{credential})}
+	return added, s.Audit.Record(ctx, tx, principal.Client, now, domain.EventState{
+		Kind: domain.EventPasskeyAdded, UserID: principal.User.ID(), SessionID: principal.Session.ID(),
+		CredentialID: credential.ID(), PasskeyName: credential.Name(),
 	})
-	if err != nil {
-		return Added{}, err
-	}
-	registration, err := f.RelyingParty.VerifyRegistration(state, answer.Credential)
-	if err != nil {
-		return Added{}, err
-	}
-	credential, err := domain.NewCredential(actor.User.ID(), answer.Name, registration, now)
-	if err != nil {
-		return Added{}, err
-	}
-	added := Added{Credential: credential}
-	err = f.Store.Update(ctx, func(tx ports.Tx) error {
-		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
-			return err
-		}
-		actor, err := actor.Reload(ctx, tx, now)
-		if err != nil {
-			return err
-		}
-		if err := actor.RequirePasskey(); err != nil { // there may have been a step-up since Begin: what was issued before it adds nothing
-			return err
-		}
-		var present domain.Passkeys
-		if present, err = tx.Credentials.ListByUser(ctx, actor.User.ID()); err != nil {
-			return err
-		}
-		if err := present.CheckLimit(f.Limit); err != nil {
-			return err
-		}
-		if err := ceremony.AddCredential(ctx, tx, f.Decoys, credential); err != nil {
-			return err
-		}
-		added.User, added.AcceptedCredentials = actor.User, slices.Concat(present, domain.Passkeys{credential})
-		return f.Audit.Record(ctx, tx, actor.Client, now, domain.EventState{
-			Kind: domain.EventPasskeyAdded, UserID: actor.User.ID(), SessionID: actor.Session.ID(),
-			CredentialID: credential.ID(), PasskeyName: credential.Name(),
-		})
-	})
-	if err != nil {
-		return Added{}, err
-	}
-	return added, nil
 }

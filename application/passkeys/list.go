@@ -1,4 +1,3 @@
-// Package passkeys is what people do with their own passkeys.
 package passkeys
 
 import (
@@ -9,13 +8,10 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// List shows a person their passkeys.
-type List struct{ Store ports.Store }
-
-// Execute returns all of them, oldest first, suspended ones among them.
-func (l *List) Execute(ctx context.Context, actor identity.Principal) (list domain.Passkeys, err error) {
-	err = l.Store.View(ctx, func(tx ports.Tx) error {
-		list, err = tx.Credentials.ListByUser(ctx, actor.User.ID())
+// List returns all passkeys of the principal, oldest first, including suspended ones.
+func (s *Service) List(ctx context.Context, principal identity.Principal) (list domain.Passkeys, err error) {
+	err = s.Store.View(ctx, func(tx ports.Tx) error {
+		list, err = tx.Credentials.ListByUser(ctx, principal.User.ID())
 		return err
 	})
 	return list, err

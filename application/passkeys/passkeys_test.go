@@ -74,8 +74,8 @@ func (l *fixture) newAuditLog() *audit.Log {
 	return &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 }
 
-func (l *fixture) challenges() *ceremony.Challenges {
-	return &ceremony.Challenges{Store: l.store, Clock: clock(l.now), Random: rand.Reader, TTL: ceremony.TTL(5 * time.Minute)}
+func (l *fixture) challenges() *ceremony.Service {
+	return &ceremony.Service{Store: l.store, Clock: clock(l.now), Random: rand.Reader, TTL: ceremony.TTL(5 * time.Minute)}
 }
 
 func (l *fixture) update(fn func(ports.Tx) error) {
@@ -127,7 +127,7 @@ func (p *person) signIn(with *domain.Credential) identity.Principal {
 // passkeyIDs is all that they have, as the store has it.
 func (p *person) passkeyIDs() (ids []domain.CredentialID) {
 	p.t.Helper()
-	list, err := (&passkeys.List{Store: p.store}).Execute(context.WithoutCancel(p.t.Context()), p.Principal)
+	list, err := (&passkeys.Service{Store: p.store}).List(context.WithoutCancel(p.t.Context()), p.Principal)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -161,8 +161,8 @@ func (p *person) kindsAndReasons() []string {
 }
 
 func (p *person) begin(in identity.Principal, browser domain.Binding) (ceremony.Begun, error) {
-	begin := &passkeys.BeginAdd{Store: p.store, RelyingParty: p.relyingParty, Clock: clock(p.now), Challenges: p.challenges(), StepUp: stepUp, Limit: p.limit}
-	return begin.Execute(p.t.Context(), in, browser)
+	begin := &passkeys.Service{Store: p.store, RelyingParty: p.relyingParty, Clock: clock(p.now), Challenges: p.challenges(), StepUp: stepUp, Limit: p.limit}
+	return begin.BeginAdd(p.t.Context(), in, browser)
 }
 
 // attempt is the making of a passkey that a device has answered.
@@ -193,16 +193,16 @@ func (p *person) createPasskeyOn(device *authenticator.Authenticator, variations
 }
 
 func (l *fixture) add(actor identity.Principal, a attempt) (passkeys.Added, error) {
-	finish := &passkeys.FinishAdd{Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Challenges: l.challenges(), Audit: l.newAuditLog(), Limit: l.limit}
-	return finish.Execute(l.t.Context(), actor, passkeys.FinishAddInput{ChallengeID: a.challenge, Credential: a.answer, Name: "the blue one"})
+	finish := &passkeys.Service{Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Challenges: l.challenges(), Audit: l.newAuditLog(), Limit: l.limit}
+	return finish.FinishAdd(l.t.Context(), actor, passkeys.FinishAddInput{ChallengeID: a.challenge, Credential: a.answer, Name: "the blue one"})
 }
 
 func (l *fixture) rename(actor identity.Principal, id domain.CredentialID, name domain.PasskeyName) (*domain.Credential, error) {
-	return (&passkeys.Rename{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog()}).Execute(l.t.Context(), actor, id, name)
+	return (&passkeys.Service{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog()}).Rename(l.t.Context(), actor, id, name)
 }
 
 func (l *fixture) remove(actor identity.Principal, id domain.CredentialID) (passkeys.Removed, error) {
-	return (&passkeys.Remove{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog(), StepUp: stepUp}).Execute(l.t.Context(), actor, id)
+	return (&passkeys.Service{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog(), StepUp: stepUp}).Remove(l.t.Context(), actor, id)
 }
 
 func credentialIDs(ring domain.Passkeys) (list []domain.CredentialID) {

@@ -3,65 +3,56 @@ package passkeys
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Remove takes a passkey away from its owner's account.
-type Remove struct {
-	Store  ports.Store
-	Clock  ports.Clock
-	Audit  *audit.Log
-	StepUp domain.StepUpTTL
-}
-
-// Removed is the account without the passkey.
+// Removed is a user after a removal, with their remaining passkeys.
 type Removed struct {
 	User                *domain.User
 	AcceptedCredentials domain.Passkeys
 }
 
-// Execute also ends the other sessions that this passkey opened: whoever removes the passkey of a lost device wants
-// nobody to stay signed in on it. It fails with domain.ErrStepUpRequired, domain.ErrPasskeyNotFound, also for somebody
-// else's, or domain.ErrLastPasskey.
-func (r *Remove) Execute(ctx context.Context, actor identity.Principal, id domain.CredentialID) (removed Removed, err error) {
-	now := r.Clock.Now()
-	err = r.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Reload(ctx, tx, now)
+// Remove removes a passkey and revokes the other sessions that were opened with it: a user who removes the passkey of a lost
+// device wants that device signed out. It returns domain.ErrStepUpRequired, domain.ErrPasskeyNotFound, also for another
+// user's passkey, or domain.ErrLastPasskey.
+func (s *Service) Remove(ctx context.Context, principal identity.Principal, id domain.CredentialID) (removed Removed, err error) {
+	now := s.Clock.Now()
+	err = s.Store.Update(ctx, func(tx ports.Tx) error {
+		principal, err := principal.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		if err := actor.RequireRecentAuth(r.StepUp, now); err != nil {
+		if err := principal.RequireRecentAuth(s.StepUp, now); err != nil {
 			return err
 		}
-		// Read here, so that of two who remove the last two at once one finds only one left.
+		// Read inside the transaction: of two concurrent removals of the last two passkeys, one must fail.
 		var present domain.Passkeys
-		if present, err = tx.Credentials.ListByUser(ctx, actor.User.ID()); err != nil {
+		if present, err = tx.Credentials.ListByUser(ctx, principal.User.ID()); err != nil {
 			return err
 		}
-		leaving, err := present.ByID(id)
+		passkey, err := present.ByID(id)
 		if err != nil {
 			return err
 		}
-		removed.User = actor.User
+		removed.User = principal.User
 		if removed.AcceptedCredentials, err = present.Remove(id); err != nil {
 			return err
 		}
 		if err := tx.Credentials.Remove(ctx, id); err != nil {
 			return err
 		}
-		about := domain.EventState{
-			Kind: domain.EventPasskeyRemoved, UserID: actor.User.ID(), SessionID: actor.Session.ID(), CredentialID: id, PasskeyName: leaving.Name(),
+		e := domain.EventState{
+			Kind: domain.EventPasskeyRemoved, UserID: principal.User.ID(), SessionID: principal.Session.ID(), CredentialID: id, PasskeyName: passkey.Name(),
 		}
-		if err := r.Audit.Record(ctx, tx, actor.Client, now, about); err != nil {
+		if err := s.Audit.Record(ctx, tx, principal.Client, now, e); err != nil {
 			return err
 		}
-		about.Kind, about.Reason = domain.EventSessionRevoked, string(domain.EventPasskeyRemoved)
-		keep := func(s *domain.Session) bool { return s.ID() == actor.Session.ID() || s.CredentialID() != id }
-		_, err = sessions.RevokeSessions(ctx, tx, r.Audit, actor.User.ID(), keep, actor.Client, about, now)
+		e.Kind, e.Reason = domain.EventSessionRevoked, string(domain.EventPasskeyRemoved)
+		keep := func(s *domain.Session) bool { return s.ID() == principal.Session.ID() || s.CredentialID() != id }
+		_, err = sessions.RevokeSessions(ctx, tx, s.Audit, principal.User.ID(), keep, principal.Client, e, now)
 		return err
 	})
 	return removed, err

@@ -3,29 +3,22 @@ package passkeys
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Rename gives a passkey the name that its owner knows it by.
-type Rename struct {
-	Store ports.Store
-	Clock ports.Clock
-	Audit *audit.Log
-}
-
-// Execute fails with domain.ErrPasskeyNotFound, also for somebody else's. The empty name is none.
-func (r *Rename) Execute(ctx context.Context, actor identity.Principal, id domain.CredentialID, name domain.PasskeyName) (renamed *domain.Credential, err error) {
-	now := r.Clock.Now()
-	err = r.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Reload(ctx, tx, now)
+// Rename sets the name of a passkey; the empty name removes it. It returns domain.ErrPasskeyNotFound, also for another user's
+// passkey.
+func (s *Service) Rename(ctx context.Context, principal identity.Principal, id domain.CredentialID, name domain.PasskeyName) (renamed *domain.Credential, err error) {
+	now := s.Clock.Now()
+	err = s.Store.Update(ctx, func(tx ports.Tx) error {
+		principal, err := principal.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
 		var present domain.Passkeys
-		if present, err = tx.Credentials.ListByUser(ctx, actor.User.ID()); err != nil {
+		if present, err = tx.Credentials.ListByUser(ctx, principal.User.ID()); err != nil {
 			return err
 		}
 		if renamed, err = present.ByID(id); err != nil || !renamed.Rename(name) {
@@ -34,8 +27,8 @@ func (r *Rename) Execute(ctx context.Context, actor identity.Principal, id domai
 		if err := tx.Credentials.Save(ctx, renamed); err != nil {
 			return err
 		}
-		return r.Audit.Record(ctx, tx, actor.Client, now, domain.EventState{
-			Kind: domain.EventPasskeyRenamed, UserID: actor.User.ID(), SessionID: actor.Session.ID(), CredentialID: id, PasskeyName: name,
+		return s.Audit.Record(ctx, tx, principal.Client, now, domain.EventState{
+			Kind: domain.EventPasskeyRenamed, UserID: principal.User.ID(), SessionID: principal.Session.ID(), CredentialID: id, PasskeyName: name,
 		})
 	})
 	return renamed, err

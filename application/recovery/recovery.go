@@ -20,7 +20,7 @@ type Service struct {
 	Sealer       ports.Sealer
 	Clock        ports.Clock
 	Random       io.Reader
-	Challenges   *ceremony.Challenges
+	Challenges   *ceremony.Service
 	Audit        *audit.Log
 	StepUp       domain.StepUpTTL
 	Peppers      domain.BackupCodePeppers

@@ -1,60 +1,47 @@
-// Package signup makes an account: a passkey first, and a name and an address only if the person wants.
 package signup
 
 import (
 	"context"
 	"errors"
-	"io"
 
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Begin starts a sign-up. Until it is finished there is no user, only a challenge that knows the applicant.
-type Begin struct {
-	Policy       domain.RegistrationPolicy
-	Mail         domain.EmailPolicy
-	Store        ports.Store
-	RelyingParty ports.RelyingParty
-	Clock        ports.Clock
-	Random       io.Reader
-	Challenges   *ceremony.Challenges
-}
-
-// Input is what the person says about themselves. Both may be empty.
+// Input is what a new user enters. Both fields may be empty.
 type Input struct {
 	Email       domain.Email
 	DisplayName domain.DisplayName
 }
 
-// Execute returns the options for the new passkey. It fails with domain.ErrRegistrationClosed or, where no mail is sent,
-// domain.ErrEmailTaken.
-func (b *Begin) Execute(ctx context.Context, application Input, by domain.Binding) (ceremony.Begun, error) {
-	if err := b.Policy.RequireOpen(); err != nil {
+// Begin returns the options for the new passkey. The user is stored with the challenge until Finish. It returns
+// domain.ErrRegistrationClosed or, if the server sends no e-mail, domain.ErrEmailTaken.
+func (s *Service) Begin(ctx context.Context, in Input, browser domain.Binding) (ceremony.Begun, error) {
+	if err := s.Policy.RequireOpen(); err != nil {
 		return ceremony.Begun{}, err
 	}
-	// Asked again when the sign-up ends; asked now so that nobody makes a passkey for an account that cannot be.
-	if err := b.requireEmailAvailable(ctx, application.Email); err != nil {
+	// Finish checks this again; checked now so that no passkey is created for an account that cannot exist.
+	if err := s.requireEmailAvailable(ctx, in.Email); err != nil {
 		return ceremony.Begun{}, err
 	}
-	applicant, err := domain.NewPendingUser(application.Email, application.DisplayName, b.Clock.Now(), b.Random)
+	user, err := domain.NewPendingUser(in.Email, in.DisplayName, s.Clock.Now(), s.Random)
 	if err != nil {
 		return ceremony.Begun{}, err
 	}
-	registration, err := b.RelyingParty.BeginRegistration(applicant.Entity(), nil)
+	options, err := s.RelyingParty.BeginRegistration(user.Entity(), nil)
 	if err != nil {
 		return ceremony.Begun{}, err
 	}
-	return b.Challenges.Begin(ctx, domain.PurposeSignUp, domain.ChallengeContext{Browser: by}, registration, applicant)
+	return s.Challenges.Begin(ctx, domain.PurposeSignUp, domain.ChallengeContext{Browser: browser}, options, user)
 }
 
-func (b *Begin) requireEmailAvailable(ctx context.Context, email domain.Email) error {
-	// Where mail is sent the owner of the address is told, and not whoever asks.
-	if email == "" || b.Mail.Enabled() {
+func (s *Service) requireEmailAvailable(ctx context.Context, email domain.Email) error {
+	// If the server sends e-mail, only the owner of a taken address learns that it is taken, by e-mail.
+	if email == "" || s.EmailVerification.Policy.Enabled() {
 		return nil
 	}
-	err := b.Store.View(ctx, func(tx ports.Tx) error {
+	err := s.Store.View(ctx, func(tx ports.Tx) error {
 		_, err := tx.Users.ByEmail(ctx, email)
 		return err
 	})

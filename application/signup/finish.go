@@ -13,19 +13,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Finish ends a sign-up: the new passkey is verified, and the user, the passkey and the first session appear together.
-type Finish struct {
-	Policy            domain.RegistrationPolicy
-	Store             ports.Store
-	RelyingParty      ports.RelyingParty
-	Clock             ports.Clock
-	Challenges        *ceremony.Challenges
-	SessionIssuer     *sessions.SessionIssuer
-	EmailVerification *emailverify.Service
-	Decoys            domain.Decoys
-}
-
-// FinishInput is what the client made of the options.
+// FinishInput is the client's answer to the options of Begin.
 type FinishInput struct {
 	ChallengeID domain.ChallengeID
 	Binding     domain.Binding
@@ -34,90 +22,77 @@ type FinishInput struct {
 	Client      identity.Client
 }
 
-// Execute returns the new user's first session. Where mail is sent their address waits for its code. It fails with
-// domain.ErrRegistrationClosed, also if the sign-up began before, domain.ErrChallengeNotFound, domain.ErrChallengeExpired,
-// domain.ErrPasskeyAlreadyRegistered, domain.ErrEmailTaken, or a *domain.Rejection; the challenge is spent all the same.
-func (f *Finish) Execute(ctx context.Context, answer FinishInput) (sessions.SignIn, error) {
-	grant, err := f.signUp(ctx, answer)
-	if err != nil {
-		return sessions.SignIn{}, f.Challenges.Fail(ctx, answer.ChallengeID, nil, err)
+// Finish verifies the new passkey, stores the user and the passkey, and returns the first session. If the server sends
+// e-mail, the user's address is pending until it is verified. It returns the errors of ceremony.Service.Finish,
+// domain.ErrRegistrationClosed, also if registration was open at Begin, domain.ErrPasskeyAlreadyRegistered,
+// domain.ErrEmailTaken, or a *domain.Rejection.
+func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, error) {
+	if err := s.Policy.RequireOpen(); err != nil {
+		return sessions.SignIn{}, s.Challenges.Reject(ctx, in.ChallengeID, err)
 	}
-	return grant, nil
+	now := s.Clock.Now()
+	var (
+		pending domain.Email // of the user, to be verified
+		code    emailverify.PendingCode
+		signIn  sessions.SignIn
+	)
+	err := s.Challenges.Finish(ctx, ceremony.Answer{
+		ChallengeID: in.ChallengeID, Purpose: domain.PurposeSignUp, By: domain.ChallengeContext{Browser: in.Binding},
+		Verify: func(challenge *domain.Challenge, state []byte) error {
+			registration, err := s.RelyingParty.VerifyRegistration(state, in.Credential)
+			if err != nil {
+				return err
+			}
+			user := challenge.PendingUser().ToUser(now)
+			if pending, code, err = s.generateEmailCode(user, now); err != nil {
+				return err
+			}
+			credential, err := domain.NewCredential(user.ID(), in.PasskeyName, registration, now)
+			if err != nil {
+				return err
+			}
+			signIn, err = s.SessionIssuer.New(ctx, user, credential, in.Client, now)
+			return err
+		},
+		Commit: func(tx ports.Tx) error {
+			if err := s.addUser(ctx, tx, signIn.User, pending, code, now); err != nil {
+				return err
+			}
+			if err := ceremony.AddCredential(ctx, tx, s.Decoys, signIn.Credential); err != nil {
+				return err
+			}
+			return s.SessionIssuer.Store(ctx, tx, &signIn, in.Client, domain.EventSignedUp, now)
+		},
+	}, now)
+	if err != nil {
+		return sessions.SignIn{}, err
+	}
+	return signIn, nil
 }
 
-func (f *Finish) signUp(ctx context.Context, answer FinishInput) (sessions.SignIn, error) {
-	if err := f.Policy.RequireOpen(); err != nil {
-		return sessions.SignIn{}, err
-	}
-	now := f.Clock.Now()
-	var challenge *domain.Challenge
-	var state []byte
-	err := f.Store.View(ctx, func(tx ports.Tx) (err error) {
-		challenge, state, err = f.Challenges.Peek(ctx, tx, answer.ChallengeID, domain.PurposeSignUp, domain.ChallengeContext{Browser: answer.Binding}, now)
-		return err
-	})
-	if err != nil {
-		return sessions.SignIn{}, err
-	}
-	registration, err := f.RelyingParty.VerifyRegistration(state, answer.Credential)
-	if err != nil {
-		return sessions.SignIn{}, err
-	}
-	user := challenge.PendingUser().ToUser(now)
-	claimed, draft, err := f.generateEmailCode(user, now)
-	if err != nil {
-		return sessions.SignIn{}, err
-	}
-	credential, err := domain.NewCredential(user.ID(), answer.PasskeyName, registration, now)
-	if err != nil {
-		return sessions.SignIn{}, err
-	}
-	grant, err := f.SessionIssuer.New(ctx, user, credential, answer.Client, now)
-	if err != nil {
-		return sessions.SignIn{}, err
-	}
-	err = f.Store.Update(ctx, func(tx ports.Tx) error {
-		// First of all: whoever does not get the challenge writes nothing.
-		if _, err := tx.Challenges.Take(ctx, answer.ChallengeID); err != nil {
-			return err
-		}
-		if err := f.addUser(ctx, tx, user, claimed, draft, now); err != nil {
-			return err
-		}
-		if err := ceremony.AddCredential(ctx, tx, f.Decoys, credential); err != nil {
-			return err
-		}
-		return f.SessionIssuer.Store(ctx, tx, &grant, answer.Client, domain.EventSignedUp, now)
-	})
-	if err != nil {
-		return sessions.SignIn{}, err
-	}
-	return grant, nil
-}
-
-// generateEmailCode takes the address from the user where it has to be proved first, and draws the code.
-func (f *Finish) generateEmailCode(user *domain.User, now time.Time) (domain.Email, emailverify.PendingCode, error) {
+// generateEmailCode removes an address that must be verified from the user and returns it with its code.
+func (s *Service) generateEmailCode(user *domain.User, now time.Time) (domain.Email, emailverify.PendingCode, error) {
 	email := user.Email()
-	if email == "" || !f.EmailVerification.Policy.Enabled() {
+	if email == "" || !s.EmailVerification.Policy.Enabled() {
 		return "", emailverify.PendingCode{}, nil
 	}
 	user.SetEmail("")
-	draft, err := f.EmailVerification.GenerateCode(user.ID(), now)
-	return email, draft, err
+	code, err := s.EmailVerification.GenerateCode(user.ID(), now)
+	return email, code, err
 }
 
-func (f *Finish) addUser(ctx context.Context, tx ports.Tx, user *domain.User, claimed domain.Email, draft emailverify.PendingCode, now time.Time) error {
-	var message *domain.OutboxEmail
-	if claimed != "" {
+func (s *Service) addUser(ctx context.Context, tx ports.Tx, user *domain.User, pending domain.Email, code emailverify.PendingCode, now time.Time) error {
+	var email *domain.OutboxEmail
+	if pending != "" {
 		var err error
-		message, err = f.EmailVerification.Request(ctx, tx, user, claimed, draft, now)
-		// A stranger's requests keep nobody from signing up; another code can be sent later.
+		email, err = s.EmailVerification.Request(ctx, tx, user, pending, code, now)
+		// Another client's requests must not prevent a sign-up; the user can request another code later.
 		if err != nil && !errors.Is(err, domain.ErrRateLimited) {
 			return err
 		}
 	}
-	if err := tx.Users.Add(ctx, user); err != nil || message == nil {
+	if err := tx.Users.Add(ctx, user); err != nil || email == nil {
 		return err
 	}
-	return tx.OutboxEmails.Add(ctx, message)
+	return tx.OutboxEmails.Add(ctx, email)
 }

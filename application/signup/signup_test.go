@@ -63,8 +63,8 @@ func newFixture(t *testing.T) *fixture {
 	return &fixture{t, sqlitestore.New(t), &hookedRelyingParty{RelyingParty: relyingParty}, domain.RegistrationOpen, &emailverify.Service{}}
 }
 
-func (l *fixture) challenges() *ceremony.Challenges {
-	return &ceremony.Challenges{Store: l.store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
+func (l *fixture) challenges() *ceremony.Service {
+	return &ceremony.Service{Store: l.store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
 }
 
 // attempt is a sign-up that a device has answered.
@@ -81,10 +81,10 @@ func (l *fixture) begin(email domain.Email) (attempt, error) {
 
 func (l *fixture) beginIn(browser domain.Binding, email domain.Email, variations ...authenticator.Variation) (attempt, error) {
 	l.t.Helper()
-	begin := &signup.Begin{
-		Policy: l.policy, Mail: l.verification.Policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Random: rand.Reader, Challenges: l.challenges(),
+	begin := &signup.Service{
+		Policy: l.policy, EmailVerification: l.verification, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Random: rand.Reader, Challenges: l.challenges(),
 	}
-	started, err := begin.Execute(l.t.Context(), signup.Input{Email: email}, browser)
+	started, err := begin.Begin(l.t.Context(), signup.Input{Email: email}, browser)
 	if err != nil {
 		return attempt{}, err
 	}
@@ -98,14 +98,14 @@ func (l *fixture) beginIn(browser domain.Binding, email domain.Email, variations
 }
 
 func (l *fixture) finish(a attempt) (sessions.SignIn, error) {
-	finish := &signup.Finish{
+	finish := &signup.Service{
 		Policy: l.policy, Store: l.store, RelyingParty: l.relyingParty, Clock: clock{}, Challenges: l.challenges(), EmailVerification: l.verification,
 		SessionIssuer: &sessions.SessionIssuer{
 			Random: rand.Reader, Devices: deviceNames{}, Audit: &audit.Log{Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: l.verification.Policy}},
 			Lifetime: domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour},
 		},
 	}
-	return finish.Execute(l.t.Context(), signup.FinishInput{ChallengeID: a.challenge, Binding: a.browser, Credential: a.answer, PasskeyName: "Ada's key"})
+	return finish.Finish(l.t.Context(), signup.FinishInput{ChallengeID: a.challenge, Binding: a.browser, Credential: a.answer, PasskeyName: "Ada's key"})
 }
 
 func (l *fixture) mustBegin(email domain.Email) attempt {

@@ -88,8 +88,8 @@ func newFixture(t *testing.T) *fixture {
 	return l
 }
 
-func (l *fixture) challenges() *ceremony.Challenges {
-	return &ceremony.Challenges{Store: l.store, Clock: clock(l.now), Random: rand.Reader, TTL: ceremony.TTL(5 * time.Minute)}
+func (l *fixture) challenges() *ceremony.Service {
+	return &ceremony.Service{Store: l.store, Clock: clock(l.now), Random: rand.Reader, TTL: ceremony.TTL(5 * time.Minute)}
 }
 
 func (l *fixture) update(fn func(ports.Tx) error) {
@@ -211,7 +211,7 @@ func (p *person) kindsAndReasons() []string {
 
 func (p *person) begin(browser domain.Binding) ceremony.Begun {
 	p.t.Helper()
-	started, err := (&stepup.Begin{Store: p.store, RelyingParty: p.relyingParty, Challenges: p.challenges()}).Execute(p.t.Context(), p.Principal, browser)
+	started, err := (&stepup.Service{Store: p.store, RelyingParty: p.relyingParty, Challenges: p.challenges()}).Begin(p.t.Context(), p.Principal, browser)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -244,11 +244,11 @@ func answerOf(t *testing.T, device *authenticator.Authenticator, id domain.Chall
 
 func (l *fixture) stepUp(actor identity.Principal, a attempt) (stepup.SteppedUp, error) {
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
-	finish := &stepup.Finish{
+	finish := &stepup.Service{
 		Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Random: rand.Reader, Issuer: l.issuer, Challenges: l.challenges(), Audit: log,
 		PasskeyUsage: &ceremony.PasskeyUsage{Policy: l.policy, Audit: log},
 	}
-	return finish.Execute(l.t.Context(), actor, stepup.FinishInput{ChallengeID: a.challenge, Credential: a.answer})
+	return finish.Finish(l.t.Context(), actor, stepup.FinishInput{ChallengeID: a.challenge, Credential: a.answer})
 }
 
 func truncateSignature(signature []byte) []byte { return signature[:len(signature)/2] }
@@ -692,8 +692,8 @@ func (unreadableStore) View(context.Context, func(ports.Tx) error) error {
 func TestBegin_StoreError(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
-	begin := &stepup.Begin{Store: unreadableStore{l.store}, RelyingParty: l.relyingParty, Challenges: l.challenges()}
-	if started, err := begin.Execute(t.Context(), ada.Principal, domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) || started.Options != nil {
+	begin := &stepup.Service{Store: unreadableStore{l.store}, RelyingParty: l.relyingParty, Challenges: l.challenges()}
+	if started, err := begin.Begin(t.Context(), ada.Principal, domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) || started.Options != nil {
 		t.Errorf("got %s, %v", started.Options, err)
 	}
 }
