@@ -96,7 +96,7 @@ var notificationUseCases = map[string]func(*fixture) func() error{
 		r := h.newRecovery()
 		mallorys := recovery.Proof{User: domain.UserRef{Email: "nobody@example.org"}, TOTPCode: "000000"}
 		h.update(func(tx ports.Tx) error {
-			wrong := domain.RestoreLockout(domain.LockoutState{Subject: domain.LockoutKey(r.key).UnknownName("nobody@example.org"), Failures: 19})
+			wrong := domain.RestoreLockout(domain.LockoutState{Subject: domain.LockoutKey(r.key).UnknownName("nobody@example.org"), Failures: 19, UpdatedAt: noon})
 			return tx.Lockouts.Save(h.t.Context(), wrong)
 		})
 		return wantRefused(func() error { _, err := r.redeem(mallorys); return err }, domain.ErrInvalidCode)

@@ -96,7 +96,7 @@ func (h *fixture) guessAfter(failures int) (does func() error) {
 		h.t.Fatal(err)
 	}
 	h.update(func(tx ports.Tx) error {
-		wrong := domain.RestoreLockout(domain.LockoutState{Subject: domain.LockoutKey(r.key).Account(h.ada.User.ID()), Failures: failures})
+		wrong := domain.RestoreLockout(domain.LockoutState{Subject: domain.LockoutKey(r.key).Account(h.ada.User.ID()), Failures: failures, UpdatedAt: noon})
 		return tx.Lockouts.Save(h.t.Context(), wrong)
 	})
 	guess := recovery.Proof{User: domain.UserRef{Email: "ada@example.org"}, TOTPCode: "000000"}

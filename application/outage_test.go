@@ -383,7 +383,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 			if err != nil {
 				h.t.Fatal(err)
 			}
-			stored := domain.RestoreSigningKey(domain.SigningKeyState{ID: key.ID(), Algorithm: key.Algorithm(), EncryptedKey: private, SignsFrom: noon.Add(signsFrom)})
+			stored := domain.RestoreSigningKey(domain.SigningKeyState{ID: key.ID(), Algorithm: key.Algorithm(), EncryptedKey: private, CreatedAt: noon, SignsFrom: noon.Add(signsFrom)})
 			h.update(func(tx ports.Tx) error { return tx.SigningKeys.Add(h.t.Context(), stored) })
 		}
 		return func() error { return (&signingkeys.Refresh{KeySet: h.keySet()}).Execute(h.t.Context()) }

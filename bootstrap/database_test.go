@@ -110,8 +110,8 @@ func TestMaintenance_Postgres(t *testing.T) {
 		t.Errorf("without a secret: exit %d, %s", exitCode, stdout)
 	}
 	t.Setenv("KEYLODGE_SECRET", firstSecret)
-	wantCommand(t, "migrate down --yes", cli.ExitOK, "lost: nothing")
-	wantCommand(t, "doctor", cli.ExitOK, "keylodge migrate up")
+	wantCommand(t, "migrate down --yes", cli.ExitOK, "Migration 1 (initial) is taken back")
+	wantCommand(t, "doctor", cli.ExitOK, "the first start makes them")
 	if made, _ := os.ReadDir("."); len(made) > 0 {
 		t.Errorf("left behind: %v", made)
 	}

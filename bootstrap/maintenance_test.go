@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/adapters/system"
@@ -158,6 +159,7 @@ func wantChallenges(t *testing.T, file string, challenges []domain.ChallengeID) 
 
 // Before an upgrade is when a backup is wanted most.
 func TestBackup_NeedsNoSecretAndNoUpgrade(t *testing.T) {
+	sqlitestore.AddMigrations(t, "../adapters/sqlite/testdata/migrations")
 	newDatabaseWithUsers(t)
 	wantCommand(t, "migrate down --yes", cli.ExitOK, "taken back")
 	if err := os.Remove("keylodge.secret"); err != nil {

@@ -5,9 +5,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 
 	"github.com/ncruces/go-sqlite3/driver"
 	_ "github.com/ncruces/go-sqlite3/vfs/memdb" // the VFS that the URIs name
@@ -116,4 +119,27 @@ func Credential(s domain.CredentialState) *domain.Credential {
 		s.Status = domain.CredentialActive
 	}
 	return domain.RestoreCredential(s)
+}
+
+// AddMigrations makes the SQLite adapter apply those of a folder after the ones of this release, until the test ends: the test then
+// has releases to upgrade to and to go back from. Such a test must not run in parallel with others.
+func AddMigrations(t testing.TB, folder string) {
+	t.Helper()
+	all := fstest.MapFS{}
+	for _, files := range []fs.FS{sqlite.SchemaFiles, os.DirFS(folder)} {
+		names, err := fs.Glob(files, "*.sql")
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%d migrations, error %v", len(names), err)
+		}
+		for _, name := range names {
+			text, err := fs.ReadFile(files, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[name] = &fstest.MapFile{Data: text}
+		}
+	}
+	released := sqlite.SchemaFiles
+	sqlite.SchemaFiles = all
+	t.Cleanup(func() { sqlite.SchemaFiles = released })
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/domain"
@@ -88,6 +89,7 @@ func TestRestore_AsksForConfirmation(t *testing.T) {
 		"nothing there":   {"", "restore", false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			sqlitestore.AddMigrations(t, "../sqlite/testdata/migrations")
 			l, database, folder := fixtureOnDisk(t)
 			file := filepath.Join(folder, "night.db")
 			l.mustSucceed(t, "migrate down --yes")
@@ -149,10 +151,11 @@ func (l *fixture) migrations(t *testing.T, line string) []map[string]any {
 }
 
 func TestMigrate_StatusUpDown(t *testing.T) {
+	sqlitestore.AddMigrations(t, "../sqlite/testdata/migrations")
 	l, _, _ := fixtureOnDisk(t)
 	all := l.migrations(t, "migrate status")
 	lines := strings.Split(l.mustSucceed(t, "migrate status"), "\n")
-	if len(all) == 0 || len(lines) != len(all)+2 || lines[0] != "VERSION  STATE    NAME" || lines[1] != "1        applied  users_passkeys_sessions" || all[0]["state"] != "applied" {
+	if len(all) == 0 || len(lines) != len(all)+2 || lines[0] != "VERSION  STATE    NAME" || lines[1] != "1        applied  initial" || all[0]["state"] != "applied" {
 		t.Fatalf("it lists %v and\n%s", all, strings.Join(lines, "\n"))
 	}
 	l.mustFail(t, "migrate down", cli.ExitConflict)
@@ -160,7 +163,7 @@ func TestMigrate_StatusUpDown(t *testing.T) {
 		t.Error("it was taken back unasked")
 	}
 	taken := 0
-	for lost := false; !lost; taken++ { // until the one that has brought authenticator apps is next
+	for lost := false; !lost; taken++ { // until the one that has added labels is next
 		if taken == len(all) {
 			t.Fatal("nothing was ever lost")
 		}
@@ -169,8 +172,8 @@ func TestMigrate_StatusUpDown(t *testing.T) {
 		if exitCode != cli.ExitOK || !strings.Contains(stderr, "Type down to go on") || !strings.Contains(stdout, "is taken back") {
 			t.Fatalf("exit %d, %s, %s", exitCode, stderr, stdout)
 		}
-		if lost = strings.Contains(stdout, "totps"); lost {
-			for _, part := range []string{"1 row of totps", "the empty table recovery_grants", "the column webauthn_challenges.recovery_grant"} {
+		if lost = strings.Contains(stdout, "the empty table labels"); lost {
+			for _, part := range []string{"the empty table labels", "the column webauthn_challenges.label_id"} {
 				if !strings.Contains(stdout, part) || !strings.Contains(stderr, part) {
 					t.Errorf("of %q: %s, %s", part, stderr, stdout)
 				}

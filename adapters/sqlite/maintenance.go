@@ -295,7 +295,7 @@ func newReferenceDB(version int) (*sql.DB, error) {
 	db.SetMaxOpenConns(1) // with its only connection the database would go
 	conn, err := db.Conn(context.Background())
 	if err == nil {
-		err = withMigrations(&migrationDriver{conn: conn}, schemaFiles, func(m *migrate.Migrate) error { return m.Migrate(uint(version)) })
+		err = withMigrations(&migrationDriver{conn: conn}, SchemaFiles, func(m *migrate.Migrate) error { return m.Migrate(uint(version)) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -17,8 +17,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// schemaFiles are the migrations of this program. Tests replace them.
-var schemaFiles = migrations.SQLite()
+// SchemaFiles are the migrations of this program. Tests replace them.
+var SchemaFiles = migrations.SQLite()
 
 // upgrade brings the schema to the newest of the given migrations. One of a newer release is not touched: its version is
 // returned if it may be served on, and 0 otherwise.
@@ -59,7 +59,7 @@ func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Mig
 
 // allMigrations are those of this program, the first one first.
 func allMigrations() ([]ports.Migration, error) {
-	files, err := fs.Glob(schemaFiles, "*.up.sql")
+	files, err := fs.Glob(SchemaFiles, "*.up.sql")
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func (f *File) Up(ctx context.Context) ([]ports.Migration, error) {
 	if err := useWAL(db.DB); err != nil {
 		return nil, err
 	}
-	if _, err := upgrade(db.DB, schemaFiles); err != nil {
+	if _, err := upgrade(db.DB, SchemaFiles); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(before, func(m ports.Migration) bool { return m.Applied }), nil
@@ -115,7 +115,7 @@ func (f *File) down(ctx context.Context, verdict error) (loss ports.DataLoss, er
 		}
 		return err
 	}
-	if err := withMigrations(step, schemaFiles, func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
+	if err := withMigrations(step, SchemaFiles, func(m *migrate.Migrate) error { return m.Steps(-1) }); err != nil {
 		return loss, errors.Join(fmt.Errorf("taking migration %d back; nothing was changed: %w", newest.Version, err), db.unlock(ctx))
 	}
 	return loss, db.unlock(ctx)

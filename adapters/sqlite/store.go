@@ -122,7 +122,7 @@ func (s *Store) start() error {
 	if err := useWAL(s.db); err != nil {
 		return err
 	}
-	newer, err := upgrade(s.db, schemaFiles)
+	newer, err := upgrade(s.db, SchemaFiles)
 	if err != nil {
 		return err
 	}

@@ -22,9 +22,9 @@ func TestNonCompliantPasskeys_ByModel(t *testing.T) {
 			id, idErr := domain.ParseUserID(fmt.Sprintf("01930000-0000-7000-8000-%012x", i+1))
 			owners[i] = id
 			err = errors.Join(err, idErr,
-				tx.Users.Add(t.Context(), domain.RestoreUser(domain.UserState{ID: id, Handle: domain.UserHandle(fmt.Sprint(i))})),
+				tx.Users.Add(t.Context(), domain.RestoreUser(domain.UserState{ID: id, Handle: domain.UserHandle(fmt.Sprint(i)), CreatedAt: noon})),
 				tx.Credentials.Add(t.Context(), sqlitestore.Credential(domain.CredentialState{
-					ID: domain.CredentialID(fmt.Sprint("key", i)), UserID: id, AAGUID: [16]byte{byte(i % 5)},
+					ID: domain.CredentialID(fmt.Sprint("key", i)), UserID: id, AAGUID: [16]byte{byte(i % 5)}, CreatedAt: noon,
 				})))
 		}
 		return err

@@ -45,7 +45,7 @@ func TestSecretUsage_CountsBySecret(t *testing.T) {
 	err := store.Update(t.Context(), func(tx ports.Tx) (err error) {
 		for i := range 250 {
 			id, idErr := domain.ParseUserID(fmt.Sprintf("01930000-0000-7000-8000-%012x", i+1))
-			err = errors.Join(err, idErr, tx.Users.Add(t.Context(), domain.RestoreUser(domain.UserState{ID: id, Handle: domain.UserHandle(fmt.Sprint(i))})))
+			err = errors.Join(err, idErr, tx.Users.Add(t.Context(), domain.RestoreUser(domain.UserState{ID: id, Handle: domain.UserHandle(fmt.Sprint(i)), CreatedAt: noon})))
 			if i%2 == 0 {
 				app := domain.TOTPState{UserID: id, Secret: seal(i/2%3, "totp "+id.String()), ConfirmedAt: noon}
 				err = errors.Join(err, tx.TOTPs.Save(t.Context(), domain.RestoreTOTP(app)))
@@ -64,7 +64,7 @@ func TestSecretUsage_CountsBySecret(t *testing.T) {
 			}
 		}
 		for i, secret := range []int{0, 0, 1, 2} {
-			key := domain.SigningKeyState{ID: fmt.Sprint(i), Algorithm: domain.SigningES256, EncryptedKey: seal(secret, "signing key "+fmt.Sprint(i))}
+			key := domain.SigningKeyState{ID: fmt.Sprint(i), Algorithm: domain.SigningES256, CreatedAt: noon, SignsFrom: noon, EncryptedKey: seal(secret, "signing key "+fmt.Sprint(i))}
 			err = errors.Join(err, tx.SigningKeys.Add(t.Context(), domain.RestoreSigningKey(key)))
 		}
 		return err

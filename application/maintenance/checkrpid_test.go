@@ -39,10 +39,10 @@ func TestCheckRPID(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			store := sqlitestore.New(t)
 			err := store.Update(t.Context(), func(tx ports.Tx) error {
-				ada := domain.RestoreUser(domain.UserState{Handle: "handle"})
+				ada := domain.RestoreUser(domain.UserState{Handle: "handle", CreatedAt: noon})
 				err := tx.Users.Add(t.Context(), ada)
 				for i, rpID := range c.there {
-					key := domain.CredentialState{ID: domain.CredentialID(fmt.Sprint(i)), RPID: rpID}
+					key := domain.CredentialState{ID: domain.CredentialID(fmt.Sprint(i)), RPID: rpID, CreatedAt: noon}
 					err = errors.Join(err, tx.Credentials.Add(t.Context(), sqlitestore.Credential(key)))
 				}
 				return err
