@@ -143,12 +143,12 @@ func mistypesTheAddress(l *env) {
 		l.t.Fatalf("got %+v", refused)
 	}
 	if page, isPage := ada.device.(*browserPage); isPage {
-		page.waitFor("the fault stands beside its field", `document.querySelector('#sign-up-email + .complaint')?.checkVisibility() && document.activeElement.id === 'sign-up-email'`)
+		page.waitFor("the error stands beside its field", `document.querySelector('#sign-up-email + .field-error')?.checkVisibility() && document.activeElement.id === 'sign-up-email'`)
 	}
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	if page, isPage := ada.device.(*browserPage); isPage {
-		page.waitFor("nobody complains any more", `document.querySelector('.complaint') === null`)
+		page.waitFor("no field error is left", `document.querySelector('.field-error') === null`)
 	}
 }
 
