@@ -28,6 +28,12 @@ or_run = || { echo "FAILED. Fix it with: make $(1)" >&2; exit 1; }
 # The limit for the tests of one package, five times the usual duration.
 TEST_TIMEOUT := 60m
 
+# Files and folders without denied words (docs/reference/glossary.md). A path joins when its last denied word is gone.
+PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs/decisions docs/reference docs/runbooks \
+	docs/operations.md docs/api.md docs/transfer.md docs/rate-limits.md adapters/webui adapters/sqlstore db \
+	migrations acceptance/durability acceptance/contract acceptance/authenticator acceptance/mailserver \
+	acceptance/postgresserver acceptance/redisserver acceptance/leakcheck acceptance/build
+
 .PHONY: help
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +59,7 @@ verify: ## Fail if generated code, formatting or go.mod is out of date
 	@echo 'wire diff ./bootstrap'; $(WIRE) diff ./bootstrap $(call or_run,generate)
 	@echo 'go mod tidy -diff'; go mod tidy -diff $(call or_run,tidy)
 	go mod verify
+	go run -C tools ./vocabulary .. $(PLAIN_WORDS)
 
 .PHONY: lint
 lint: ## Run golangci-lint, which also checks the dependencies between layers
