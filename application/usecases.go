@@ -1,4 +1,5 @@
-// Package application is what Keylodge does: one folder a capability, one file a use case, each with one Execute.
+// Package application holds the use cases: one folder per capability, one file per use case. A capability is a Service with a
+// method per use case; a use case that is not part of one yet is a struct with the method Execute.
 package application
 
 import (
@@ -17,7 +18,7 @@ import (
 	"github.com/keylodge/keylodge/application/transfer"
 )
 
-// UseCases is the whole product: what the HTTP API, the commands, the jobs and the acceptance stories all receive.
+// UseCases are all use cases, as the HTTP API, the command line, the jobs and the acceptance tests receive them.
 type UseCases struct {
 	SignUp      *signup.Service
 	Login       *login.Service
@@ -34,7 +35,7 @@ type UseCases struct {
 	Outbox      *outbox.Service
 }
 
-// Sessions serves people and programs that are signed in.
+// Sessions are the use cases of signed-in users and apps.
 type Sessions struct {
 	Authenticate     *sessions.Authenticate
 	Refresh          *sessions.Refresh
@@ -45,7 +46,7 @@ type Sessions struct {
 	RevokeOthers     *sessions.RevokeOthers
 }
 
-// Account lets people look after their account.
+// Account are the use cases with which users manage their account.
 type Account struct {
 	Change       *account.Change
 	SendCode     *account.SendCode
@@ -54,20 +55,20 @@ type Account struct {
 	Events       *account.Events
 }
 
-// Recovery lets people back in who have lost their passkeys, and look after what they would do it with.
+// Recovery are the use cases of account recovery and of its factors.
 type Recovery struct {
 	*recovery.Service
 	Finish *recovery.Finish
 }
 
-// SigningKeys are those of access tokens.
+// SigningKeys are the use cases of the keys that sign access tokens.
 type SigningKeys struct {
 	Publish *signingkeys.Publish
 	List    *signingkeys.List
 	Rotate  *signingkeys.Rotate
 }
 
-// Maintenance runs by itself.
+// Maintenance are the use cases that jobs and the start of the server execute.
 type Maintenance struct {
 	AcquireLease       *maintenance.AcquireLease
 	DeleteExpired      *maintenance.DeleteExpired

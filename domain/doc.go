@@ -1,44 +1,47 @@
-// Package domain holds the rules of Keylodge and nothing else: it imports the standard library only, reads no clock and
-// draws no randomness. Whoever calls an aggregate brings the time and the source of random bytes.
+// Package domain holds the aggregates and rules of Keylodge. It imports the standard library only, and reads no clock and no
+// source of randomness: the caller of an aggregate passes both.
 //
 // # The language
 //
-// A ceremony is two calls: options and verify. Between them stands a [Challenge], the server's side of it, issued for
-// one [Purpose], bound to one browser and spent by the first answer. A [Credential] is what the W3C calls it; people see
-// a passkey. A [User] owns credentials; an [PendingUser] is somebody who is about to. A [Session] is a sign-in that lasts,
-// opened by a credential and carried by a [SessionToken], or, for a program, by a [RefreshToken] and the [AccessToken] that
-// it renews. A step-up is a ceremony inside a session: the same person, proved again. What happens to an account is an
-// [Event] in its owner's log. Recovery codes, of an authenticator app ([TOTP]) or from paper ([BackupCode]), buy a [RecoveryGrant],
-// and a grant buys one passkey.
+//   - A ceremony consists of two calls, options and verify. A [Challenge] is its state on the server, issued for one [Purpose] and
+//     bound to one browser. The first answer consumes it.
+//   - A [Credential] is the credential record of W3C WebAuthn. Pages and e-mails call it a passkey.
+//   - A [User] owns credentials. A [PendingUser] has begun to sign up and has no account yet.
+//   - A [Session] is a sign-in that lasts. A browser presents it by a [SessionToken], an app by an [AccessToken], which a
+//     [RefreshToken] renews. A step-up is a ceremony inside a session that authenticates its user again.
+//   - An [Event] is an entry of an account's audit log.
+//   - A code of an authenticator app ([TOTP]) or a [BackupCode] yields a [RecoveryGrant], which authorises the registration of one
+//     passkey.
+//
+// docs/reference/glossary.md defines all terms.
 //
 // # The rules
 //
-//   - A challenge is redeemed for the purpose it was issued for, by the browser and in the session it was issued to, before it
-//     expires: [Challenge.Redeem]. That it is redeemed once is a promise of storage.
-//   - Every answer proves presence and verification of its user, and possible backup flags: [AuthenticatorFlags.Verify].
-//   - The authenticator of a new passkey is one that is taken here: [AuthenticatorPolicy.Check].
-//   - The counter of a device-bound passkey advances: [Credential.RecordUse], [CounterPolicy].
-//   - Backup eligibility never changes: [Credential.RecordUse], [BackupEligibilityPolicy].
-//   - A suspended passkey signs nobody in: [Credential.RecordUse].
-//   - A session ends: idle, at its absolute age, or when it is revoked: [Session.RequireActive].
-//   - A refresh token is good once; one that comes back ends its session: [Session.Refresh].
-//   - What changes who can open an account, or where its owner is told of that, needs a passkey's fresh proof:
-//     [Session.Fresh], [Session.StepUp].
-//   - Such a proof is nobody's who copied the session's token before it: [Session.Renew].
-//   - An account has so many passkeys and never none that opens it: [Passkeys.CheckLimit], [Passkeys.Remove].
-//   - A shut account lets nobody in: [User.RequireEnabled].
-//   - An access token never outlives its session, and is for whom it says: [AccessPolicy.Claims].
-//   - A signing key is known before it signs and for as long as its tokens live: [SigningKeys].
-//   - A code of an app is accepted once, and none before it any more: [TOTP.Accept].
-//   - A grant is no session, and its session is not fresh: [RecoveryGrant], [Session.MarkRecovered].
-//   - Whoever guesses recovery codes waits: [Lockout].
-//   - Whoever calls too often waits, and keeps nobody else from signing in: [RateClass], [RateLimits].
-//   - Where mail is sent, an address is nobody's until its code is shown: [User.RequestEmail], [User.VerifyEmail].
-//   - Whoever can open an account is told what changes that, at an address that is theirs: [NotificationKind].
-//   - An event outlives its user, without a name: ports.Users.Remove.
-//   - A user handle says nothing about its user: [NewUserHandle].
-//   - An unknown e-mail address looks like a known one: [Decoys].
+//   - A challenge is redeemed only for its purpose, by its browser, in its session, and before it expires: [Challenge.Redeem].
+//     The storage contract requires that it is consumed once.
+//   - Every response has user presence, user verification, and consistent backup flags: [AuthenticatorFlags.Verify].
+//   - The authenticator of a new passkey complies with the policy: [AuthenticatorPolicy.Check].
+//   - The signature counter of a device-bound passkey increases: [Credential.RecordUse], [CounterPolicy].
+//   - The backup eligibility of a passkey does not change: [Credential.RecordUse], [BackupEligibilityPolicy].
+//   - A suspended passkey is rejected: [Credential.RecordUse].
+//   - A session ends when it is idle, at its maximum age, or when it is revoked: [Session.RequireActive].
+//   - A refresh token is single-use. The reuse of an earlier one revokes its session: [Session.Refresh].
+//   - A sensitive action requires a recent authentication with a passkey: [AuthContext.RequireRecentAuth], [Session.StepUp].
+//   - A step-up replaces the session's token; tokens from before it are not recent: [Session.StepUp], [Session.TokenRotatedSince].
+//   - An account has a limited number of passkeys, and keeps one that is not suspended: [Passkeys.CheckLimit], [Passkeys.Remove].
+//   - A disabled account is rejected: [User.RequireEnabled].
+//   - An access token does not outlive its session, and states its audience: [AccessPolicy.Claims].
+//   - A signing key is published before it signs, and for as long as its tokens are valid: [SigningKeys].
+//   - A TOTP code is accepted once, and no code of an earlier time step after it: [TOTP.Accept].
+//   - A recovery grant is not a session. The session that it leads to requires a step-up: [RecoveryGrant], [Session.MarkRecovered].
+//   - Failed recovery attempts delay the next one: [Lockout].
+//   - Requests are limited by network and by account, so that an attacker cannot block the owner: [RateClass], [RateLimits].
+//   - If e-mail is sent, an address is pending until its code is shown: [User.RequestEmail], [User.VerifyEmail].
+//   - A change of how an account can be opened is reported to its verified address: [NotificationKind].
+//   - Events are kept, anonymised, when their user is deleted: ports.Users.Remove.
+//   - A user handle contains no data about its user: [NewUserHandle].
+//   - Options for an unknown e-mail address look like those of a known one: [Decoys].
 //   - A secret is never printed: [Secret].
 //
-// Everything that can go wrong by these rules is listed in errors.go; why a ceremony was refused in rejection.go.
+// errors.go lists the errors of these rules, rejection.go the reasons of rejected WebAuthn responses.
 package domain
