@@ -216,6 +216,32 @@ func TestImport_InterruptReportsHowToResume(t *testing.T) {
 	}
 }
 
+// readingStore is a store that calls a function before each read.
+type readingStore struct {
+	ports.Store
+	onRead func()
+}
+
+func (s readingStore) View(ctx context.Context, fn func(tx ports.Tx) error) error {
+	s.onRead()
+	return s.Store.View(ctx, fn)
+}
+
+// The file is verified as a whole before it is imported. A process that changes it meanwhile must not add anything.
+func TestImport_ReadsPrivateCopy(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "export.jsonl")
+	fixtureWithUsers(t, 0).mustSucceed(t, "export "+file)
+	f := newFixture(t)
+	f.store = readingStore{f.store, func() {
+		if err := os.Truncate(file, 0); err != nil {
+			t.Error(err)
+		}
+	}}
+	if text := f.mustSucceed(t, "import "+file); !strings.HasPrefix(text, "2 users are now in,") {
+		t.Error(text)
+	}
+}
+
 // failingStore is a store that fails after so many units of work.
 type failingStore struct {
 	ports.Store
