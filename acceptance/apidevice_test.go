@@ -25,7 +25,7 @@ type api interface {
 	whoAmI() (shownUser, rejection)
 	signOut() rejection
 
-	// A session's token, as somebody could have copied it and brought it back.
+	// sessionToken and setSessionToken read and set the session's token, as an attacker with a copy of it could.
 	sessionToken() string
 	setSessionToken(token string)
 

@@ -73,7 +73,7 @@ func BenchmarkSignIn(b *testing.B) {
 	}
 }
 
-// highLimits limits count everybody and stop nobody.
+// highLimits count every request and reject none.
 func highLimits(c *bootstrap.Config) {
 	c.RateLimits = domain.DefaultRateLimits()
 	for policy := range c.RateLimits {

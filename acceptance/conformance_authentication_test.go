@@ -22,7 +22,7 @@ func invalidAssertions() []invalidCase {
 		w.byEmail = true
 		return w
 	}
-	unknown := edited("§7.2 step 6 (credential record)", "of an id that nobody has", "", func(answer, _ map[string]any) { answer["id"], answer["rawId"] = "AAAA", "AAAA" })
+	unknown := edited("§7.2 step 6 (credential record)", "of an unknown id", "", func(answer, _ map[string]any) { answer["id"], answer["rawId"] = "AAAA", "AAAA" })
 	unknown.code = "passkey_unknown"
 	counting := func(name string, count uint32) invalidCase {
 		return invalidCase{
@@ -43,16 +43,16 @@ func invalidAssertions() []invalidCase {
 	tooLong.noAccount = true
 	return []invalidCase{
 		unknown,
-		listed(edited("§7.2 step 5 (allowCredentials)", "somebody else's passkey", handle, copyFromOther("id", "rawId", "response.authenticatorData", "response.signature", "response.userHandle", "response.clientDataJSON"))),
-		edited("§7.2 step 6 (user handle)", "somebody else's", handle, copyFromOther("response.userHandle")),
+		listed(edited("§7.2 step 5 (allowCredentials)", "another user's passkey", handle, copyFromOther("id", "rawId", "response.authenticatorData", "response.signature", "response.userHandle", "response.clientDataJSON"))),
+		edited("§7.2 step 6 (user handle)", "another user's", handle, copyFromOther("response.userHandle")),
 		edited("§7.2 step 6 (user handle)", "missing", handle, drop("response.userHandle")),
 		edited("§7.2 step 6 (user handle)", "null", handle, set("response.userHandle", nil)),
 		edited("§7.2 step 6 (user handle)", "empty", handle, set("response.userHandle", "")),
-		edited("§7.2 step 6 (user handle)", "nobody's", handle, set("response.userHandle", "AAAA")),
+		edited("§7.2 step 6 (user handle)", "of no user", handle, set("response.userHandle", "AAAA")),
 		edited("§7.2 step 6 (user handle)", "longer than any", handle, set("response.userHandle", authenticator.Base64URL(make([]byte, 65)).String())),
-		listed(edited("§7.2 step 6 (user handle)", "somebody else's, with a list", handle, copyFromOther("response.userHandle"))),
-		edited("§7.2 step 6 (credential record)", "somebody else's id", handle, copyFromOther("id", "rawId")),
-		edited("§7.2 step 6 (credential record)", "somebody else's id and user handle", signature, copyFromOther("id", "rawId", "response.userHandle")),
+		listed(edited("§7.2 step 6 (user handle)", "another user's, with a list", handle, copyFromOther("response.userHandle"))),
+		edited("§7.2 step 6 (credential record)", "another user's id", handle, copyFromOther("id", "rawId")),
+		edited("§7.2 step 6 (credential record)", "another user's id and user handle", signature, copyFromOther("id", "rawId", "response.userHandle")),
 		tooLong,
 
 		forgedCase("§7.2 step 15 (rpIdHash)", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
@@ -84,7 +84,7 @@ func invalidAssertions() []invalidCase {
 		forgedCase("§7.2 step 21 (signature)", "cut short", signature, authenticator.ForgeSignature(func(s []byte) []byte { return s[:len(s)-1] })),
 		forgedCase("§7.2 step 21 (signature)", "of zeros", signature, authenticator.ForgeSignature(func(s []byte) []byte { return make([]byte, len(s)) })),
 		forgedCase("§7.2 step 21 (signature)", "not in DER", signature, authenticator.ForgeSignature(func([]byte) []byte { return bytes.Repeat([]byte{1}, 64) })),
-		edited("§7.2 step 21 (signature)", "of somebody else", signature, copyFromOther("response.signature")),
+		edited("§7.2 step 21 (signature)", "by another user's key", signature, copyFromOther("response.signature")),
 		edited("§7.2 step 21 (signature)", "of other authenticatorData", signature, func(answer, _ map[string]any) {
 			response := answer["response"].(map[string]any)
 			data := decode64(response["authenticatorData"].(string))

@@ -75,7 +75,7 @@ func (e *inspectedServer) authentication(t *testing.T, w invalidCase) ceremonyUn
 	}
 }
 
-// signedOutUser signs somebody up and out.
+// signedOutUser signs a new user up and out.
 func (e *inspectedServer) signedOutUser(t *testing.T, name string, w invalidCase) (*authenticator.Authenticator, authenticator.RegistrationResponse) {
 	t.Helper()
 	device, connection := authenticator.New(e.origin, w.device...), e.newAPI(t)
@@ -93,7 +93,7 @@ func (e *inspectedServer) signedOutUser(t *testing.T, name string, w invalidCase
 	return device, made
 }
 
-// uniqueEmail is an address that nobody else on the server has.
+// uniqueEmail is an address that no other user of the server has.
 func uniqueEmail(t *testing.T, name string) string {
 	t.Helper()
 	return fmt.Sprintf("%s.%x@example.org", strings.ToLower(name), sha256.Sum224([]byte(t.Name())))

@@ -43,7 +43,7 @@ type invalidCase struct {
 	unreadable func(body []byte) []byte
 }
 
-// edit changes the JSON of an answer. Bens is what somebody else would have answered to the same challenge.
+// edit changes the JSON of an answer. Bens is what another user would have answered to the same challenge.
 type edit func(answer, bens map[string]any)
 
 func set(path string, value any) edit {
@@ -220,7 +220,7 @@ func TestConformance_Authentication(t *testing.T) {
 	runCases(t, invalidAuthentications(), (*inspectedServer).authentication)
 }
 
-// Also by whoever has the passkey's id only, and also if it is their own.
+// Also for a client that knows only the passkey's id, and for the owner of the passkey.
 func TestConformance_CredentialIDIsUnique(t *testing.T) {
 	for store, open := range inspectedServers() {
 		t.Run(store, func(t *testing.T) {
