@@ -21,16 +21,16 @@ func TestLog_RecordsClientUnlessOperator(t *testing.T) {
 		domain.ActorUser:     {Actor: domain.ActorUser, DeviceName: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"},
 		domain.ActorOperator: {Actor: domain.ActorOperator},
 	} {
-		ada.update(func(tx ports.Tx) error {
-			return newLog().Record(t.Context(), tx, visitor, noon, domain.EventState{UserID: ada.user.ID(), Actor: party, Kind: domain.EventSessionRevoked, Reason: string(party)})
+		ada.Update(func(tx ports.Tx) error {
+			return newLog().Record(t.Context(), tx, visitor, noon, domain.EventState{UserID: ada.User.ID(), Actor: party, Kind: domain.EventSessionRevoked, Reason: string(party)})
 		})
 		var got domain.EventState
-		for _, e := range ada.log() {
+		for _, e := range ada.Events() {
 			if e.Reason == string(party) {
 				got = e
 			}
 		}
-		want.ID, want.UserID, want.At, want.Kind, want.Reason = got.ID, ada.user.ID(), noon, domain.EventSessionRevoked, string(party)
+		want.ID, want.UserID, want.At, want.Kind, want.Reason = got.ID, ada.User.ID(), noon, domain.EventSessionRevoked, string(party)
 		if !equal(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
@@ -39,7 +39,7 @@ func TestLog_RecordsClientUnlessOperator(t *testing.T) {
 
 // An owner hears of answers that were not accepted, not of outages and latecomers.
 func TestLog_FailureOnlyForOwnerRelevantCauses(t *testing.T) {
-	ada := newPerson(t, sqlitestore.New(t), "Ada").user.ID()
+	ada := newPerson(t, sqlitestore.New(t), "Ada").User.ID()
 	for name, c := range map[string]struct {
 		owner  domain.UserID
 		cause  error
@@ -82,11 +82,11 @@ func TestLog_KeepsOrder(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	log := newLog()
 	for i := range 100 {
-		ada.update(func(tx ports.Tx) error {
-			return log.Record(t.Context(), tx, identity.Client{}, noon.Add(-time.Duration(i%3)*time.Microsecond), domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn, Reason: fmt.Sprint(99 - i)})
+		ada.Update(func(tx ports.Tx) error {
+			return log.Record(t.Context(), tx, identity.Client{}, noon.Add(-time.Duration(i%3)*time.Microsecond), domain.EventState{UserID: ada.User.ID(), Kind: domain.EventSignedIn, Reason: fmt.Sprint(99 - i)})
 		})
 	}
-	entries := ada.log()
+	entries := ada.Events()
 	if len(entries) != 100 {
 		t.Fatalf("%d entries", len(entries))
 	}
@@ -104,8 +104,8 @@ func TestLog_UniqueIDsUnderConcurrency(t *testing.T) {
 	var writing sync.WaitGroup
 	for range entries {
 		writing.Go(func() {
-			err := ada.store.Update(t.Context(), func(tx ports.Tx) error { // which refuses an id twice
-				return log.Record(t.Context(), tx, identity.Client{}, noon, domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn})
+			err := ada.Store.Update(t.Context(), func(tx ports.Tx) error { // which refuses an id twice
+				return log.Record(t.Context(), tx, identity.Client{}, noon, domain.EventState{UserID: ada.User.ID(), Kind: domain.EventSignedIn})
 			})
 			if err != nil {
 				t.Error(err)
@@ -113,7 +113,7 @@ func TestLog_UniqueIDsUnderConcurrency(t *testing.T) {
 		})
 	}
 	writing.Wait()
-	if n := len(ada.log()); n != entries {
+	if n := len(ada.Events()); n != entries {
 		t.Errorf("%d entries, want %d", n, entries)
 	}
 }
@@ -123,9 +123,9 @@ func TestLog_CountsRepetitions(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	log := newLog()
 	enter := func(e domain.EventState, ip string) {
-		e.UserID = ada.user.ID()
+		e.UserID = ada.User.ID()
 		visitor := identity.Client{IP: ip, RequestID: "request-" + ip}
-		ada.update(func(tx ports.Tx) error { return log.Record(t.Context(), tx, visitor, noon, e) })
+		ada.Update(func(tx ports.Tx) error { return log.Record(t.Context(), tx, visitor, noon, e) })
 	}
 	enter(domain.EventState{Kind: domain.EventPasskeyAdded}, "192.0.2.7")
 	for i := range 156 {
@@ -133,9 +133,9 @@ func TestLog_CountsRepetitions(t *testing.T) {
 		enter(domain.EventState{Kind: domain.EventRecoveryRefused, Reason: "invalid_code"}, "203.0.113.9")
 	}
 	enter(domain.EventState{Kind: domain.EventPasskeyAdded}, "192.0.2.7")
-	entries := ada.log()
+	entries := ada.Events()
 	want := []string{"passkey_added", "passkey_added", "recovery_refused invalid_code", "sign_in_refused malformed", "sign_in_refused signature_invalid"}
-	if got := kindsAndReasons(entries); !slices.Equal(got, want) {
+	if got := sqlitestore.KindsAndReasons(entries); !slices.Equal(got, want) {
 		t.Fatalf("logged %q, want %q", got, want)
 	}
 	for _, e := range entries {
@@ -150,11 +150,11 @@ func TestLog_CountsAnonymousRepetitions(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	for i := range 600 {
 		about := domain.LockoutKey("key").UnknownName(fmt.Sprint("name", i))
-		ada.update(func(tx ports.Tx) error {
+		ada.Update(func(tx ports.Tx) error {
 			return newLog().RecordAnonymous(t.Context(), tx, identity.Client{IP: "203.0.113.9"}, noon, domain.EventState{Kind: domain.EventRecoveryRefused, Reason: "invalid_code"}, about)
 		})
 	}
-	ada.update(func(tx ports.Tx) error {
+	ada.Update(func(tx ports.Tx) error {
 		entries, err := tx.Events.ListByUser(t.Context(), domain.UserID{}, domain.EventID{}, 1000)
 		times := 0
 		for _, e := range entries {

@@ -18,14 +18,14 @@ func TestLog_NotifiesOwner(t *testing.T) {
 	} {
 		store := sqlitestore.New(t)
 		ada, ben := newPerson(t, store, "Ada"), newPerson(t, store, "Ben")
-		ada.setEmail("ada@example.org", true)
-		ben.setEmail("ben@example.org", true)
-		e := domain.EventState{Kind: kind, UserID: ada.user.ID(), PasskeyName: "the blue one"}
-		ada.update(func(tx ports.Tx) error { return newLogWithMail().Record(t.Context(), tx, testClient, noon, e) })
-		if log := ada.log(); len(log) != 1 || log[0].Kind != kind {
+		ada.SetEmail("ada@example.org", true)
+		ben.SetEmail("ben@example.org", true)
+		e := domain.EventState{Kind: kind, UserID: ada.User.ID(), PasskeyName: "the blue one"}
+		ada.Update(func(tx ports.Tx) error { return newLogWithMail().Record(t.Context(), tx, testClient, noon, e) })
+		if log := ada.Events(); len(log) != 1 || log[0].Kind != kind {
 			t.Errorf("%s: logged %+v", kind, log)
 		}
-		got := ada.outbox()
+		got := ada.Outbox()
 		if !told {
 			if got != nil {
 				t.Errorf("%s: told %+v", kind, got)
@@ -33,7 +33,7 @@ func TestLog_NotifiesOwner(t *testing.T) {
 			continue
 		}
 		facts := domain.EmailDetails{At: noon, Actor: domain.ActorUser, PasskeyName: "the blue one", DeviceName: "curl/8.5.0", IP: "203.0.113.9"}
-		if len(got) != 1 || got[0].Kind != domain.EmailKind(kind) || got[0].To != "ada@example.org" || got[0].UserID != ada.user.ID() || got[0].Details != facts || !got[0].DueAt.Equal(noon) {
+		if len(got) != 1 || got[0].Kind != domain.EmailKind(kind) || got[0].To != "ada@example.org" || got[0].UserID != ada.User.ID() || got[0].Details != facts || !got[0].DueAt.Equal(noon) {
 			t.Errorf("%s: told %+v", kind, got)
 		}
 	}
@@ -50,18 +50,18 @@ func TestLog_NotifiesOnlyVerifiedEmail(t *testing.T) {
 		"where no mail is sent": {"ada@example.org", true, newLog()},
 	} {
 		ada := newPerson(t, sqlitestore.New(t), "Ada")
-		ada.setEmail(c.email, c.verified)
-		e := domain.EventState{Kind: domain.EventPasskeyAdded, UserID: ada.user.ID()}
-		ada.update(func(tx ports.Tx) error {
+		ada.SetEmail(c.email, c.verified)
+		e := domain.EventState{Kind: domain.EventPasskeyAdded, UserID: ada.User.ID()}
+		ada.Update(func(tx ports.Tx) error {
 			return errors.Join(
 				c.log.Record(t.Context(), tx, testClient, noon, e),
-				c.log.Notifier.Queue(t.Context(), tx, ada.user, ada.user.ID(), domain.EmailKindAddressChanged, testClient, e, noon),
+				c.log.Notifier.Queue(t.Context(), tx, ada.User, ada.User.ID(), domain.EmailKindAddressChanged, testClient, e, noon),
 			)
 		})
-		if got := ada.outbox(); got != nil {
+		if got := ada.Outbox(); got != nil {
 			t.Errorf("%s: told %+v", name, got)
 		}
-		if log := ada.log(); len(log) != 1 {
+		if log := ada.Events(); len(log) != 1 {
 			t.Errorf("%s: logged %+v", name, log)
 		}
 	}
@@ -70,36 +70,36 @@ func TestLog_NotifiesOnlyVerifiedEmail(t *testing.T) {
 // A claim is nobody's until it is proved, and an address that is held hears of what happens meanwhile.
 func TestLog_DoesNotNotifyPendingEmail(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
-	ada.setEmail("ada@example.org", true)
-	ada.user.RequestEmail("mallory@example.org", domain.EmailCodeDigest{}, noon)
-	ada.update(func(tx ports.Tx) error {
-		if err := tx.Users.Save(t.Context(), ada.user); err != nil {
+	ada.SetEmail("ada@example.org", true)
+	ada.User.RequestEmail("mallory@example.org", domain.EmailCodeDigest{}, noon)
+	ada.Update(func(tx ports.Tx) error {
+		if err := tx.Users.Save(t.Context(), ada.User); err != nil {
 			return err
 		}
-		return newLogWithMail().Record(t.Context(), tx, testClient, noon, domain.EventState{Kind: domain.EventPasskeyAdded, UserID: ada.user.ID()})
+		return newLogWithMail().Record(t.Context(), tx, testClient, noon, domain.EventState{Kind: domain.EventPasskeyAdded, UserID: ada.User.ID()})
 	})
-	if got := ada.outbox(); len(got) != 1 || got[0].To != "ada@example.org" {
+	if got := ada.Outbox(); len(got) != 1 || got[0].To != "ada@example.org" {
 		t.Errorf("told %+v", got)
 	}
 }
 
 func TestLog_RecordAnonymousHasNoClientOrEmail(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
-	ada.setEmail("ada@example.org", true)
+	ada.SetEmail("ada@example.org", true)
 	e := domain.EventState{Kind: domain.EventRecoveryLocked, Reason: "invalid_code"}
 	log, asked := newLogWithMail(), &recordingDeviceNames{}
 	log.Devices = asked
-	ada.update(func(tx ports.Tx) error {
+	ada.Update(func(tx ports.Tx) error {
 		return log.RecordAnonymous(t.Context(), tx, testClient, noon, e, domain.LockoutSubject{})
 	})
 	if asked.userAgent != "curl/8.5.0" {
 		t.Errorf("the visitor was looked at as %q, which is quicker than one with a name", asked.userAgent)
 	}
-	if got := ada.outbox(); got != nil {
+	if got := ada.Outbox(); got != nil {
 		t.Errorf("told %+v", got)
 	}
 	var nameless []domain.EventState
-	ada.update(func(tx ports.Tx) error {
+	ada.Update(func(tx ports.Tx) error {
 		events, err := tx.Events.ListByUser(t.Context(), domain.UserID{}, domain.EventID{}, 10)
 		for _, e := range events {
 			nameless = append(nameless, e.State())
@@ -132,7 +132,7 @@ func (failingUsers) ByID(context.Context, domain.UserID) (*domain.User, error) {
 
 func TestLog_ReadsOwnerOnlyToNotify(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
-	ada.setEmail("ada@example.org", true)
+	ada.SetEmail("ada@example.org", true)
 	for name, c := range map[string]struct {
 		log  *audit.Log
 		kind domain.EventKind
@@ -143,9 +143,9 @@ func TestLog_ReadsOwnerOnlyToNotify(t *testing.T) {
 		"a notice, but no mail":  {newLog(), domain.EventPasskeyAdded, nil},
 		"no notice, and no mail": {newLog(), domain.EventSignedIn, nil},
 	} {
-		err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
+		err := ada.Store.Update(t.Context(), func(tx ports.Tx) error {
 			tx.Users = failingUsers{tx.Users}
-			return c.log.Record(t.Context(), tx, testClient, noon, domain.EventState{Kind: c.kind, UserID: ada.user.ID()})
+			return c.log.Record(t.Context(), tx, testClient, noon, domain.EventState{Kind: c.kind, UserID: ada.User.ID()})
 		})
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -155,14 +155,14 @@ func TestLog_ReadsOwnerOnlyToNotify(t *testing.T) {
 
 func TestLog_NotifyRandomError(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
-	ada.setEmail("ada@example.org", true)
+	ada.SetEmail("ada@example.org", true)
 	log := newLogWithMail()
 	log.Notifier.Random = iotest.ErrReader(errNoRandomness)
-	err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
-		return log.Notifier.Queue(t.Context(), tx, ada.user, ada.user.ID(), domain.EmailKindAddressChanged, testClient, domain.EventState{UserID: ada.user.ID()}, noon)
+	err := ada.Store.Update(t.Context(), func(tx ports.Tx) error {
+		return log.Notifier.Queue(t.Context(), tx, ada.User, ada.User.ID(), domain.EmailKindAddressChanged, testClient, domain.EventState{UserID: ada.User.ID()}, noon)
 	})
-	if !errors.Is(err, errNoRandomness) || ada.outbox() != nil {
-		t.Errorf("got %v, left %+v", err, ada.outbox())
+	if !errors.Is(err, errNoRandomness) || ada.Outbox() != nil {
+		t.Errorf("got %v, left %+v", err, ada.Outbox())
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
-	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -20,101 +19,21 @@ import (
 
 const deviceBound = domain.AuthenticatorFlags(1<<0 | 1<<2)
 
-// echoDeviceNames names a device by all that it is told of it.
-type echoDeviceNames struct{}
-
-func (echoDeviceNames) NameOf(userAgent string) string { return userAgent }
-
 func newLog() *audit.Log {
-	return &audit.Log{Random: rand.Reader, Devices: echoDeviceNames{}}
+	return &audit.Log{Random: rand.Reader, Devices: sqlitestore.EchoDeviceNames{}}
 }
 
-// person is somebody with an account and a security key that has counted to 7.
-type person struct {
-	t     *testing.T
-	store ports.Store
-	user  *domain.User
-	key   *domain.Credential
-}
+type person struct{ *sqlitestore.Account }
 
 func newPerson(t *testing.T, store ports.Store, name string) *person {
 	t.Helper()
-	applicant, err := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	registration := sqlitestore.Registration(domain.CredentialID(name))
-	registration.SignCount = 7
-	key, err := domain.NewCredential(applicant.UserID, "a key", registration, noon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &person{t, store, applicant.ToUser(noon), key}
-	p.update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), p.user), tx.Credentials.Add(t.Context(), p.key))
-	})
-	return p
-}
-
-func (p *person) update(fn func(ports.Tx) error) {
-	p.t.Helper()
-	if err := p.store.Update(p.t.Context(), fn); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// log is the person's, newest first.
-func (p *person) log() (entries []domain.EventState) {
-	p.t.Helper()
-	p.update(func(tx ports.Tx) error {
-		events, err := tx.Events.ListByUser(p.t.Context(), p.user.ID(), domain.EventID{}, 1000)
-		for _, e := range events {
-			entries = append(entries, e.State())
-		}
-		return err
-	})
-	return entries
-}
-
-// kindsAndReasons are the kinds and reasons of a log's entries, sorted.
-func kindsAndReasons(entries []domain.EventState) []string {
-	list := make([]string, len(entries))
-	for i, e := range entries {
-		list[i] = strings.TrimSpace(string(e.Kind) + " " + e.Reason)
-	}
-	slices.Sort(list)
-	return list
+	return &person{sqlitestore.NewAccount(t, store, name, noon)}
 }
 
 func newLogWithMail() *audit.Log {
 	log := newLog()
-	log.Notifier = notify.Notifier{Random: rand.Reader, Devices: echoDeviceNames{}, Policy: domain.EmailOn}
+	log.Notifier = notify.Notifier{Random: rand.Reader, Devices: sqlitestore.EchoDeviceNames{}, Policy: domain.EmailOn}
 	return log
-}
-
-// setEmail gives the person an address.
-func (p *person) setEmail(at domain.Email, verified bool) {
-	p.t.Helper()
-	is := p.user.State()
-	is.Email, is.EmailVerifiedAt = at, time.Time{}
-	if verified {
-		is.EmailVerifiedAt = noon
-	}
-	p.user = domain.RestoreUser(is)
-	p.update(func(tx ports.Tx) error { return tx.Users.Save(p.t.Context(), p.user) })
-}
-
-// outbox are all messages.
-func (p *person) outbox() (list []domain.OutboxEmailState) {
-	p.t.Helper()
-	p.update(func(tx ports.Tx) error {
-		messages, err := tx.OutboxEmails.ListDue(p.t.Context(), noon.Add(1000*time.Hour), 1000)
-		for _, m := range messages {
-			list = append(list, m.State())
-		}
-		return err
-	})
-	return list
 }
 
 var testClient = identity.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9", RequestID: "request-17"}
@@ -123,16 +42,16 @@ const synced = deviceBound | 1<<3 | 1<<4
 
 // usePasskey records a use of the person's passkey and returns its anomaly and why it is rejected.
 func (p *person) usePasskey(usage *ceremony.PasskeyUsage, a domain.Assertion, rejected domain.EventKind, now time.Time) (domain.Anomaly, error) {
-	p.t.Helper()
+	p.T.Helper()
 	var use ceremony.UseResult
-	rejection := p.store.Update(p.t.Context(), func(tx ports.Tx) (err error) {
-		use, err = usage.Record(p.t.Context(), tx, p.key.ID(), a, testClient, rejected, now)
+	rejection := p.Store.Update(p.T.Context(), func(tx ports.Tx) (err error) {
+		use, err = usage.Record(p.T.Context(), tx, p.Key.ID(), a, testClient, rejected, now)
 		return err
 	})
 	var anomaly *ceremony.AnomalyError
 	if errors.As(rejection, &anomaly) {
-		if anomaly.Credential.ID() != p.key.ID() {
-			p.t.Errorf("an anomaly of passkey %s, want %s", anomaly.Credential.ID(), p.key.ID())
+		if anomaly.Credential.ID() != p.Key.ID() {
+			p.T.Errorf("an anomaly of passkey %s, want %s", anomaly.Credential.ID(), p.Key.ID())
 		}
 		return anomaly.Anomaly, rejection
 	}
@@ -140,9 +59,9 @@ func (p *person) usePasskey(usage *ceremony.PasskeyUsage, a domain.Assertion, re
 }
 
 func (p *person) storedKey() (is domain.CredentialState) {
-	p.t.Helper()
-	p.update(func(tx ports.Tx) error {
-		key, err := tx.Credentials.ByID(p.t.Context(), p.key.ID())
+	p.T.Helper()
+	p.Update(func(tx ports.Tx) error {
+		key, err := tx.Credentials.ByID(p.T.Context(), p.Key.ID())
 		if err == nil {
 			is = key.State()
 		}
@@ -216,13 +135,13 @@ func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
 			if is.SignCount != c.left.SignCount || is.Status != c.left.Status || is.CloneWarning != c.left.CloneWarning || !is.LastUsedAt.Equal(c.left.LastUsedAt) {
 				t.Errorf("left %+v", is)
 			}
-			log := ada.log()
-			if got := kindsAndReasons(log); !slices.Equal(got, c.log) {
+			log := ada.Events()
+			if got := sqlitestore.KindsAndReasons(log); !slices.Equal(got, c.log) {
 				t.Errorf("logged %q, want %q", got, c.log)
 			}
 			for _, e := range log {
 				want := domain.EventState{
-					ID: e.ID, UserID: ada.user.ID(), Kind: e.Kind, At: noon, Actor: domain.ActorUser, CredentialID: ada.key.ID(), PasskeyName: "a key",
+					ID: e.ID, UserID: ada.User.ID(), Kind: e.Kind, At: noon, Actor: domain.ActorUser, CredentialID: ada.Key.ID(), PasskeyName: "a key",
 					DeviceName: "curl/8.5.0", IP: "203.0.113.9", Reason: e.Reason, RequestID: "request-17",
 				}
 				if !equal(e, want) {
@@ -240,32 +159,32 @@ func TestPasskeyUsage_RecordsUseOfSuspendedPasskey(t *testing.T) {
 	if _, err := ada.usePasskey(usage, domain.Assertion{Flags: deviceBound, SignCount: 7}, domain.EventStepUpRefused, noon); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
 		t.Fatal(err)
 	}
-	logged := kindsAndReasons(ada.log())
+	logged := sqlitestore.KindsAndReasons(ada.Events())
 	if anomaly, err := ada.usePasskey(usage, domain.Assertion{Flags: deviceBound, SignCount: 9}, domain.EventStepUpRefused, noon); !errors.Is(err, domain.ErrPasskeySuspended) || anomaly != "" {
 		t.Errorf("anomaly %q, rejection %v", anomaly, err)
 	}
 	logged = append(logged, "step_up_refused passkey_suspended")
 	slices.Sort(logged)
-	if got := kindsAndReasons(ada.log()); !slices.Equal(got, logged) {
+	if got := sqlitestore.KindsAndReasons(ada.Events()); !slices.Equal(got, logged) {
 		t.Errorf("logged %q, want %q", got, logged)
 	}
 }
 
 func TestPasskeyUsage_UnknownPasskey(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
-	err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
+	err := ada.Store.Update(t.Context(), func(tx ports.Tx) error {
 		_, err := (&ceremony.PasskeyUsage{Audit: newLog()}).Record(t.Context(), tx, "gone", domain.Assertion{}, identity.Client{}, domain.EventSignInRefused, noon)
 		return err
 	})
-	if !errors.Is(err, domain.ErrPasskeyUnknown) || len(ada.log()) != 0 {
-		t.Errorf("got %v, logged %+v", err, ada.log())
+	if !errors.Is(err, domain.ErrPasskeyUnknown) || len(ada.Events()) != 0 {
+		t.Errorf("got %v, logged %+v", err, ada.Events())
 	}
 }
 
 // A use that leaves a mark leaves it in the log as well, or not at all.
 func TestPasskeyUsage_RollsBackWithoutEvent(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
-	dry := &audit.Log{Random: iotest.ErrReader(errors.New("no randomness")), Devices: echoDeviceNames{}}
+	dry := &audit.Log{Random: iotest.ErrReader(errors.New("no randomness")), Devices: sqlitestore.EchoDeviceNames{}}
 	for name, c := range map[string]struct {
 		policy domain.CounterPolicy
 		use    domain.Assertion
@@ -275,8 +194,8 @@ func TestPasskeyUsage_RollsBackWithoutEvent(t *testing.T) {
 		"a refusal alone":   {domain.CounterReject, domain.Assertion{Flags: 1 << 2, SignCount: 8}},
 	} {
 		usage := &ceremony.PasskeyUsage{Policy: domain.UsePolicy{Counter: c.policy}, Audit: dry}
-		err := ada.store.Update(t.Context(), func(tx ports.Tx) error {
-			_, err := usage.Record(t.Context(), tx, ada.key.ID(), c.use, identity.Client{}, domain.EventSignInRefused, noon)
+		err := ada.Store.Update(t.Context(), func(tx ports.Tx) error {
+			_, err := usage.Record(t.Context(), tx, ada.Key.ID(), c.use, identity.Client{}, domain.EventSignInRefused, noon)
 			return err
 		})
 		if err == nil || ada.storedKey().CloneWarning {
@@ -307,7 +226,7 @@ func TestPasskeyUsage_NotifiesEveryAnomaly(t *testing.T) {
 	} {
 		for _, rejected := range []domain.EventKind{domain.EventSignInRefused, domain.EventStepUpRefused} {
 			ada := newPerson(t, sqlitestore.New(t), "Ada")
-			ada.setEmail("ada@example.org", true)
+			ada.SetEmail("ada@example.org", true)
 			usage := &ceremony.PasskeyUsage{Policy: c.policy, Audit: newLogWithMail()}
 			anomaly, rejection := ada.usePasskey(usage, c.use, rejected, noon)
 			if !anomaly.IndicatesClone() && rejection == nil {
@@ -316,7 +235,7 @@ func TestPasskeyUsage_NotifiesEveryAnomaly(t *testing.T) {
 			for i := range 5 {
 				_, _ = ada.usePasskey(usage, c.use, rejected, noon.Add(time.Duration(i)*time.Minute))
 			}
-			got := ada.outbox()
+			got := ada.Outbox()
 			if len(got) != 1 || got[0].Kind != c.kind || got[0].To != "ada@example.org" || got[0].Details.IP != testClient.IP {
 				t.Errorf("%s, %s: sent %+v", name, rejected, got)
 			}
@@ -324,7 +243,7 @@ func TestPasskeyUsage_NotifiesEveryAnomaly(t *testing.T) {
 				continue // there is nothing more to find
 			}
 			_, _ = ada.usePasskey(usage, c.use, rejected, noon.Add(24*time.Hour))
-			if got := ada.outbox(); len(got) != 2 {
+			if got := ada.Outbox(); len(got) != 2 {
 				t.Errorf("%s, %s: %d messages after another day", name, rejected, len(got))
 			}
 			var anomalyErr *ceremony.AnomalyError

@@ -18,48 +18,21 @@ var (
 	lifetime = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
 )
 
-// person is somebody with an account and a security key that has counted to 7.
-type person struct {
-	t     *testing.T
-	store ports.Store
-	user  *domain.User
-	key   *domain.Credential
-}
+type person struct{ *sqlitestore.Account }
 
 func newPerson(t *testing.T, store ports.Store, name string) *person {
 	t.Helper()
-	applicant, err := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	registration := sqlitestore.Registration(domain.CredentialID(name))
-	registration.SignCount = 7
-	key, err := domain.NewCredential(applicant.UserID, "a key", registration, noon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &person{t, store, applicant.ToUser(noon), key}
-	p.update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), p.user), tx.Credentials.Add(t.Context(), p.key))
-	})
-	return p
-}
-
-func (p *person) update(fn func(ports.Tx) error) {
-	p.t.Helper()
-	if err := p.store.Update(p.t.Context(), fn); err != nil {
-		p.t.Fatal(err)
-	}
+	return &person{sqlitestore.NewAccount(t, store, name, noon)}
 }
 
 // addSession opens a session at the given time, with the token of its browser.
 func (p *person) addSession(at time.Time) (*domain.Session, domain.SessionToken) {
-	p.t.Helper()
-	session, token, err := domain.OpenSession(p.key, domain.Device{}, lifetime, at, rand.Reader)
+	p.T.Helper()
+	session, token, err := domain.OpenSession(p.Key, domain.Device{}, lifetime, at, rand.Reader)
 	if err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
-	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
+	p.Update(func(tx ports.Tx) error { return tx.Sessions.Add(p.T.Context(), session) })
 	return session, token
 }
 
@@ -80,37 +53,37 @@ func TestPrincipal_Reload(t *testing.T) {
 		"nothing happened": {func(*person, *domain.Session) {}, 0, nil},
 		"the session ended": {func(ada *person, s *domain.Session) {
 			s.Revoke(noon)
-			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
+			ada.Update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
 		}, 0, domain.ErrSessionRevoked},
 		"somebody stepped up in it": {func(ada *person, s *domain.Session) {
 			carrier, err := s.NewSecret(nil, rand.Reader)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.StepUp(ada.key, carrier, noon)
-			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
+			s.StepUp(ada.Key, carrier, noon)
+			ada.Update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
 		}, 0, domain.ErrUnauthenticated},
 		"it was idle for too long": {func(*person, *domain.Session) {}, time.Hour, domain.ErrSessionExpired},
 		"the account was shut": {func(ada *person, _ *domain.Session) {
-			ada.user.Disable(noon)
-			ada.update(func(tx ports.Tx) error { return tx.Users.Save(t.Context(), ada.user) })
+			ada.User.Disable(noon)
+			ada.Update(func(tx ports.Tx) error { return tx.Users.Save(t.Context(), ada.User) })
 		}, 0, domain.ErrUserDisabled},
 		"the account was deleted": {func(ada *person, _ *domain.Session) {
-			ada.update(func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), ada.user.ID()) })
+			ada.Update(func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), ada.User.ID()) })
 		}, 0, domain.ErrSessionRevoked},
 		"they took another name": {func(ada *person, _ *domain.Session) {
-			ada.user.Rename("Countess")
-			ada.update(func(tx ports.Tx) error { return tx.Users.Save(t.Context(), ada.user) })
+			ada.User.Rename("Countess")
+			ada.Update(func(tx ports.Tx) error { return tx.Users.Save(t.Context(), ada.User) })
 		}, 0, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ada := newPerson(t, sqlitestore.New(t), "Ada")
 			session, _ := ada.addSession(noon)
-			let := identity.Principal{User: domain.RestoreUser(ada.user.State()), Session: domain.RestoreSession(session.State()), Client: identity.Client{IP: "127.0.0.1"}}
+			let := identity.Principal{User: domain.RestoreUser(ada.User.State()), Session: domain.RestoreSession(session.State()), Client: identity.Client{IP: "127.0.0.1"}}
 			c.meanwhile(ada, session)
-			err := ada.store.View(t.Context(), func(tx ports.Tx) error {
+			err := ada.Store.View(t.Context(), func(tx ports.Tx) error {
 				confirmed, err := let.Reload(t.Context(), tx, noon.Add(c.after))
-				if err == nil && (confirmed.User.State() != ada.user.State() || confirmed.Session.ID() != session.ID() || confirmed.Client != let.Client) {
+				if err == nil && (confirmed.User.State() != ada.User.State() || confirmed.Session.ID() != session.ID() || confirmed.Client != let.Client) {
 					t.Errorf("confirmed %+v", confirmed)
 				}
 				return err
@@ -125,7 +98,7 @@ func TestPrincipal_Reload(t *testing.T) {
 func TestPrincipal_ReloadStoreError(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	session, _ := ada.addSession(noon)
-	let := identity.Principal{User: ada.user, Session: session, AuthContext: session.AuthContext()}
+	let := identity.Principal{User: ada.User, Session: session, AuthContext: session.AuthContext()}
 	if _, err := let.Reload(t.Context(), ports.Tx{Sessions: failingSessions{}}, noon); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
