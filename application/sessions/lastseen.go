@@ -18,6 +18,7 @@ type LastSeen struct {
 	clock    ports.Clock
 	lifetime domain.SessionLifetime
 
+	writing sync.Mutex // held by Execute
 	mu      sync.Mutex
 	pending map[domain.SessionID]use
 }
@@ -44,8 +45,11 @@ func (l *LastSeen) Record(id domain.SessionID, ip string, at time.Time) {
 	}
 }
 
-// Execute writes down what was noted and says of how many sessions. What could not be written stays noted.
+// Execute writes what was recorded and returns for how many sessions. What could not be written stays recorded. Concurrent
+// calls wait for each other, so that all that was recorded before a call is written when it returns.
 func (l *LastSeen) Execute(ctx context.Context) (int, error) {
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	const batch = 256 // so that a sign-in does not wait long behind it
 	written := 0
 	for {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports/storetest"
 )
 
 func TestLastSeen_RevokedMeanwhile(t *testing.T) {
@@ -73,6 +74,29 @@ func TestLastSeen_WritesLatestUse(t *testing.T) {
 	}
 	if n := h.flushLastSeen(); n != 0 || h.store.writes != 1 {
 		t.Errorf("a second time %d sessions were written", n)
+	}
+}
+
+func TestLastSeen_ExecuteWaitsForTheOneThatWrites(t *testing.T) {
+	h := newFixture(t)
+	actor, _ := h.addUser("Ada").signIn(0)
+	h.lastSeen.Record(actor.Session.ID(), "203.0.113.9", noon.Add(2*time.Minute))
+	second := make(chan error, 1)
+	h.store.beforeUpdate = func() {
+		go func() {
+			_, err := h.lastSeen.Execute(t.Context())
+			second <- err
+		}()
+		storetest.AwaitBlocked(t, 1, "sessions.(*LastSeen).Execute")
+		select {
+		case <-second:
+			t.Error("the second call returned while the first was writing")
+		default:
+		}
+	}
+	h.flushLastSeen()
+	if err := <-second; err != nil {
+		t.Error(err)
 	}
 }
 
