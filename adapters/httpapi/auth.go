@@ -85,6 +85,10 @@ func isNotTokenChar(r rune) bool {
 	return !isLetterOrDigit(r) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
+func isLetterOrDigit(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}
+
 // isToken68 reports whether s is a token68 (RFC 9110, section 11.2), which RFC 6750 calls b64token.
 func isToken68(s string) bool {
 	text := strings.TrimRight(s, "=")

@@ -15,10 +15,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-const (
-	maxBodySize  = 64 << 10
-	maxBodyDepth = 32
-)
+const maxBodyDepth = 32
 
 // decodeBody reads a JSON object into the struct that into points to. A request without a body is an empty object.
 //

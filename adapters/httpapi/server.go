@@ -12,6 +12,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/keylodge/keylodge/adapters/httpapi/internal/edge"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/domain"
@@ -58,7 +59,6 @@ const (
 	writeTimeout   = 10 * time.Second
 	idleTimeout    = 60 * time.Second
 	requestTimeout = 8 * time.Second
-	maxHeaderSize  = 16 << 10
 )
 
 // New builds the API. Nothing listens yet, and further routes may be added.
@@ -87,8 +87,8 @@ func (s *server) fiberConfig() fiber.Config {
 		CaseSensitive:           true,
 		StrictRouting:           true,
 		EnableTrustedProxyCheck: true, // with no proxies listed: no header tells Fiber a scheme or a host
-		BodyLimit:               maxBodySize,
-		ReadBufferSize:          maxHeaderSize,
+		BodyLimit:               edge.MaxBodySize,
+		ReadBufferSize:          edge.MaxHeaderSize,
 		ReadTimeout:             cmp.Or(s.config.ReadWriteTimeout, readTimeout),
 		WriteTimeout:            cmp.Or(s.config.ReadWriteTimeout, writeTimeout),
 		IdleTimeout:             idleTimeout,

@@ -1,4 +1,4 @@
-package httpapi
+package edge
 
 import (
 	"bytes"
@@ -39,7 +39,7 @@ const (
 // Bounds of a body in chunks. Chunks of one byte each take six times what they hold.
 const (
 	maxChunkLineSize = 1 << 10
-	maxChunkedSize   = 8 * maxBodySize
+	maxChunkedSize   = 8 * MaxBodySize
 )
 
 var (
@@ -109,7 +109,7 @@ func (s *scanner) checkLineLength() error {
 	switch {
 	case s.state == inChunkLine && len(s.line) > maxChunkLineSize:
 		return errMalformedChunk
-	case len(s.line) > maxHeaderSize:
+	case len(s.line) > MaxHeaderSize:
 		s.state, s.line = scanDone, nil
 	}
 	return nil

@@ -1,8 +1,9 @@
-package httpapi
+package edge
 
 import (
 	"bytes"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -45,26 +46,18 @@ func isPlainTarget(target []byte) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
 }
 
-// isPlainHost takes what is in names, addresses and ports. fasthttp has seen to it that HTTP/1.1 brings one.
-func isPlainHost(host []byte) bool {
-	for _, b := range host {
-		if !isLetterOrDigit(b) && !strings.ContainsRune("-._:[]", rune(b)) {
-			return false
-		}
-	}
-	return true
-}
+// isPlainHost reports whether a host consists of the characters of names, addresses and ports. fasthttp rejects HTTP/1.1 without a
+// host.
+func isPlainHost(host []byte) bool { return hostPattern.Match(host) }
 
-func isLetterOrDigit[T byte | rune](b T) bool {
-	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
-}
+var hostPattern = regexp.MustCompile(`^[-._:\[\]0-9A-Za-z]*$`)
 
 // singletonHeaders are the headers that something here depends on and that mean one thing. Two of them are two answers to one question:
 // one program reads the first, another the last. Cookie is not among them: HTTP/2 splits it, and some proxies pass it on in
 // parts; what counts there is that no cookie of ours comes twice.
 var singletonHeaders = [...]string{
 	fiber.HeaderAuthorization, fiber.HeaderContentEncoding, fiber.HeaderContentType, fiber.HeaderOrigin,
-	fiber.HeaderTransferEncoding, headerCSRFToken, headerSecFetchSite,
+	fiber.HeaderTransferEncoding, "X-CSRF-Token", "Sec-Fetch-Site",
 }
 
 // checkHeaderLines checks the raw bytes. Each line ends in CRLF, none goes on in the next one (obs-fold), no space is

@@ -1,4 +1,4 @@
-package httpapi
+package edge
 
 import (
 	"bufio"
@@ -33,7 +33,7 @@ func FuzzCheckFraming_MatchesNetHTTP(f *testing.F) {
 			return
 		}
 		var ours fasthttp.Request
-		arrived := bufio.NewReaderSize(bytes.NewReader(raw), maxHeaderSize)
+		arrived := bufio.NewReaderSize(bytes.NewReader(raw), MaxHeaderSize)
 		if ours.Header.Read(arrived) != nil || checkFraming(&ours) != nil {
 			return
 		}
@@ -67,7 +67,7 @@ func FuzzCheckFraming_MatchesNetHTTP(f *testing.F) {
 				t.Errorf("%q: %s is %q, elsewhere %q", raw, name, got, values)
 			}
 		}
-		if bodyErr := ours.ContinueReadBody(arrived, maxBodySize, false); bodyErr == nil && checkFraming(&ours) == nil {
+		if bodyErr := ours.ContinueReadBody(arrived, MaxBodySize, false); bodyErr == nil && checkFraming(&ours) == nil {
 			body, err := io.ReadAll(theirs.Body)
 			if err != nil || !bytes.Equal(body, ours.Body()) {
 				t.Errorf("%q: the body is %q, elsewhere %q, %v", raw, ours.Body(), body, err)

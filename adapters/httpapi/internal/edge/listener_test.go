@@ -1,4 +1,4 @@
-package httpapi
+package edge
 
 import (
 	"bufio"
@@ -14,29 +14,18 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
-
-	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/ratelimit"
-	"github.com/keylodge/keylodge/domain"
 )
-
-type noMeter struct{}
-
-func (noMeter) ObserveRequest(string, string, int, time.Duration) {}
-func (noMeter) CountRejection(domain.Reason)                      {}
-func (noMeter) CountSignIn()                                      {}
-func (noMeter) CountAnomaly(domain.Anomaly)                       {}
-func (noMeter) CountRateLimited(domain.RatePolicy)                {}
 
 // serveLimited is an API on a listener with room for so many.
 func serveLimited(t *testing.T, listener net.Listener, room int, grace time.Duration) *limitListener {
 	t.Helper()
 	guarded := newLimitListener(listener, room, grace, slog.New(slog.DiscardHandler))
-	api := New(Config{}, application.UseCases{}, &ratelimit.Allow{}, nil, noMeter{}, slog.New(slog.DiscardHandler))
+	server := &fasthttp.Server{Handler: func(*fasthttp.RequestCtx) {}, ErrorHandler: func(*fasthttp.RequestCtx, error) {}}
+	Protect(server, nil)
 	stopped := make(chan error, 1)
-	go func() { stopped <- api.Listener(guarded) }()
+	go func() { stopped <- server.Serve(guarded) }()
 	t.Cleanup(func() {
-		if err := api.Shutdown(); err != nil {
+		if err := server.Shutdown(); err != nil {
 			t.Error(err)
 		}
 		if err := <-stopped; err != nil {

@@ -1,4 +1,4 @@
-package httpapi
+package edge
 
 import (
 	"errors"
@@ -65,7 +65,7 @@ func TestScanner_LimitsChunkFraming(t *testing.T) {
 		chunk string // that comes again and again
 		fits  int    // how often it may, at least
 	}{
-		"chunks of one byte":          {"1\r\n{\r\n", maxBodySize},
+		"chunks of one byte":          {"1\r\n{\r\n", MaxBodySize},
 		"zeros before one byte":       {"000000000000001\r\n{\r\n", 1000},
 		"the longest line":            {"1" + extension(maxChunkLineSize-2) + "\r\n{\r\n", 500},
 		"a line that is too long":     {"1" + extension(maxChunkLineSize) + "\r\n{\r\n", 0},
