@@ -6,24 +6,23 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Buckets hold tokens, for as many subjects as there are. A bucket is full until somebody takes from it, and fills again at
-// an even pace, a token each [domain.RateLimit.Interval]. The level of one that had no token says when there is one.
+// Buckets stores token buckets. A bucket is full before its first use and gains a token every [domain.RateLimit.Interval].
+// The state of an empty bucket says when its next token comes.
 type Buckets interface {
-	// Take takes a token from each of the buckets that has one, whatever the others have, and says what is in them now, in
-	// the order of the question. The subjects are different ones. However many ask at once, whether on one server or on all
-	// that share the buckets, no more tokens are taken than there are. It fails with domain.ErrUnavailable if the buckets are
-	// out of reach; a token may have been taken all the same.
+	// Take takes a token from each of the buckets that has one, independently of the others, and returns their states in the
+	// same order. The subjects must differ. Concurrent calls, from all nodes that share the buckets, never take more tokens
+	// than a bucket has. It fails with domain.ErrUnavailable if the store is unavailable; tokens may have been taken then.
 	Take(ctx context.Context, from ...domain.Bucket) ([]domain.BucketState, error)
-	// DeleteExpired forgets buckets that are full, which are like those that were never taken from. Where they go by themselves there
-	// is nothing to do.
+	// DeleteExpired deletes buckets that are full, which equal new ones. It does nothing if the store does this itself.
 	DeleteExpired(ctx context.Context) error
 }
 
-// LimiterObserver hears what becomes of buckets that servers share. It may be told from many goroutines at once.
+// LimiterObserver receives the state of the shared buckets. Its methods are called concurrently.
 type LimiterObserver interface {
-	// Unavailable is told once each time that they are out of reach, and Back once they are there again.
+	// Unavailable is called once for each outage of the shared buckets.
 	Unavailable(cause error)
+	// Recovered is called once the shared buckets are available again.
 	Recovered()
-	// Fallback is told of each call that was decided without them: shut out, or counted on this server only.
-	Fallback(shut bool)
+	// Fallback is called for each decision that was made without them: the request was rejected, or local buckets were used.
+	Fallback(rejected bool)
 }

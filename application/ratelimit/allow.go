@@ -1,4 +1,4 @@
-// Package ratelimit decides who called too often.
+// Package ratelimit limits how often a client may call.
 package ratelimit
 
 import (
@@ -9,53 +9,53 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Allow takes a token for a call, before anything is looked up for it.
+// Allow takes tokens for a request, before the database is read for it.
 type Allow struct {
-	Limits  domain.RateLimits // none: everybody is admitted
+	Limits  domain.RateLimits // without limits every request is allowed
 	Key     domain.RateKey
 	Clock   ports.Clock
 	Limiter *Limiter
 }
 
-// Caller is whom a call counts against: a network, with the name of the account that the call is about if it says one, or
-// somebody who is signed in.
+// Caller identifies the buckets that a request takes tokens from: those of its user, or those of its network and of the
+// account that it names.
 type Caller struct {
 	Network     domain.Network
-	AccountName string // as one account is always called: an e-mail address in its canonical form, or an id; "" for none
+	AccountName string // the canonical e-mail address or the id of the account; "" if the request names none
 	User        domain.UserID
 }
 
-// LimitStatus is how much a caller has left under one policy.
+// LimitStatus is the state of a caller's bucket under one policy.
 type LimitStatus struct {
 	Policy domain.RatePolicy
 	Limit  domain.RateLimit
 	domain.BucketState
 }
 
-// Execute returns how the caller stands under each policy that limits the class. It fails with a *domain.RetryAfterError if one of them
-// has nothing left, or with domain.ErrLimiterUnavailable for what guards a secret while nobody can count.
+// Execute takes a token from each bucket of the caller and returns their states. It fails with *domain.RetryAfterError if a
+// bucket is empty, and with domain.ErrLimiterUnavailable if the class fails closed and the shared buckets are unavailable.
 func (a *Allow) Execute(ctx context.Context, class domain.RateClass, caller Caller) ([]LimitStatus, error) {
 	if len(a.Limits) == 0 {
 		return nil, nil
 	}
-	standings, buckets := a.buckets(class, caller)
+	statuses, buckets := a.buckets(class, caller)
 	if len(buckets) == 0 {
 		return nil, nil
 	}
-	levels, err := a.Limiter.take(ctx, class, buckets)
+	states, err := a.Limiter.take(ctx, class, buckets)
 	if err != nil {
 		return nil, err
 	}
 	var wait time.Duration
 	var known []LimitStatus
-	for i, level := range levels {
-		if level == (domain.BucketState{}) {
+	for i, state := range states {
+		if state == (domain.BucketState{}) { // the cache of denials knows another bucket only
 			continue
 		}
-		standings[i].BucketState = level
-		known = append(known, standings[i])
-		if !level.Allowed {
-			wait = max(wait, level.NextTokenIn)
+		statuses[i].BucketState = state
+		known = append(known, statuses[i])
+		if !state.Allowed {
+			wait = max(wait, state.NextTokenIn)
 		}
 	}
 	if wait > 0 {
@@ -64,16 +64,16 @@ func (a *Allow) Execute(ctx context.Context, class domain.RateClass, caller Call
 	return known, nil
 }
 
-func (a *Allow) buckets(class domain.RateClass, caller Caller) (standings []LimitStatus, buckets []domain.Bucket) {
+func (a *Allow) buckets(class domain.RateClass, caller Caller) (statuses []LimitStatus, buckets []domain.Bucket) {
 	add := func(p domain.RatePolicy, subject func(p domain.RatePolicy) domain.RateSubject) {
 		if limit, limited := a.Limits[p]; limited {
-			standings = append(standings, LimitStatus{Policy: p, Limit: limit})
+			statuses = append(statuses, LimitStatus{Policy: p, Limit: limit})
 			buckets = append(buckets, domain.Bucket{Subject: subject(p), Limit: limit})
 		}
 	}
 	if !caller.User.IsZero() {
 		add(class.PerAccount(), func(p domain.RatePolicy) domain.RateSubject { return a.Key.User(p, caller.User) })
-		return standings, buckets
+		return statuses, buckets
 	}
 	add(class.PerNetwork(), func(p domain.RatePolicy) domain.RateSubject { return a.Key.Network(p, caller.Network) })
 	if caller.AccountName != "" {
@@ -81,5 +81,5 @@ func (a *Allow) buckets(class domain.RateClass, caller Caller) (standings []Limi
 			return a.Key.NameAndNetwork(p, caller.AccountName, caller.Network)
 		})
 	}
-	return standings, buckets
+	return statuses, buckets
 }

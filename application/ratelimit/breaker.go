@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// openDuration is how long shared buckets that failed are left alone. Then one call asks them, and the others still do without.
+// openDuration is the time from a failure of the shared buckets until one request tries them again.
 const openDuration = 2 * time.Second
 
-// breaker keeps a dead store from costing each call the time that it takes to find out.
+// breaker is a circuit breaker. While the shared buckets are unavailable, only one request at a time waits for them.
 type breaker struct {
 	mu      sync.Mutex
 	open    bool
@@ -16,50 +16,50 @@ type breaker struct {
 	probing bool
 }
 
-// allow says whether this call may ask. Whoever may tells succeeded, failed or leave.
-func (c *breaker) allow(now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.open {
+// allow reports whether this request may use the shared buckets. If so, the caller must call succeeded, failed or release.
+func (b *breaker) allow(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.open {
 		return true
 	}
-	if c.probing || now.Before(c.retryAt) {
+	if b.probing || now.Before(b.retryAt) {
 		return false
 	}
-	c.probing = true
+	b.probing = true
 	return true
 }
 
-// succeeded reports whether that is news.
-func (c *breaker) succeeded() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.open || !c.probing { // an answer from before the failure says nothing of afterwards
+// succeeded closes the breaker after a probe. It reports whether the breaker was open.
+func (b *breaker) succeeded() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.open || !b.probing { // a request that began before the failure does not close the breaker
 		return false
 	}
-	c.open, c.probing = false, false
+	b.open, b.probing = false, false
 	return true
 }
 
-// failed reports whether that is news.
-func (c *breaker) failed(now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	news := !c.open
-	c.open, c.probing, c.retryAt = true, false, now.Add(openDuration)
-	return news
+// failed opens the breaker. It reports whether the breaker was closed.
+func (b *breaker) failed(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	opened := !b.open
+	b.open, b.probing, b.retryAt = true, false, now.Add(openDuration)
+	return opened
 }
 
-// release is for a call that has learned nothing.
-func (c *breaker) release() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.probing = false
+// release ends a request without a result, so that the next request can be the probe.
+func (b *breaker) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probing = false
 }
 
-// healthy says whether the last answer was one.
-func (c *breaker) healthy() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.open
+// healthy reports whether the breaker is closed.
+func (b *breaker) healthy() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.open
 }

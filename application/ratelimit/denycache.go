@@ -7,52 +7,53 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// maxDenied bounds the memory of empty buckets: some hundred kilobytes. What does not fit is asked for again.
+// maxDenied bounds the memory of the cache to some hundred kilobytes. Buckets beyond it are read from the shared store.
 const maxDenied = 4096
 
-// denyCache remembers shared buckets that had nothing left, until the moment when they may have: whoever hammers on one would
-// otherwise keep the shared store busy for everybody. What others take meanwhile only makes that moment later, so nobody is
-// refused who would have got a token.
+// denyCache keeps the shared buckets that were empty until they can have a token. Without it, a client that floods the server
+// causes one query per request, which slows down sign-ins on the same database. Requests to other nodes only delay the next
+// token, so the cache denies no request that the store would allow.
 type denyCache struct {
 	mu    sync.Mutex
 	until map[domain.RateSubject]time.Time
 }
 
-// lookUp are those of the buckets that are known to be empty, if any is. The others are not asked.
-func (e *denyCache) lookUp(from []domain.Bucket, now time.Time) (levels []domain.BucketState, known bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	levels = make([]domain.BucketState, len(from))
-	for i, bucket := range from {
-		if until, found := e.until[bucket.Subject]; found && now.Before(until) {
-			levels[i], known = domain.BucketState{NextTokenIn: until.Sub(now)}, true
+// lookUp reports whether one of the buckets is known to be empty, and returns the states of those. The states of the other
+// buckets are zero.
+func (c *denyCache) lookUp(buckets []domain.Bucket, now time.Time) (states []domain.BucketState, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	states = make([]domain.BucketState, len(buckets))
+	for i, bucket := range buckets {
+		if until, found := c.until[bucket.Subject]; found && now.Before(until) {
+			states[i], known = domain.BucketState{NextTokenIn: until.Sub(now)}, true
 		}
 	}
-	return levels, known
+	return states, known
 }
 
-func (e *denyCache) store(from []domain.Bucket, levels []domain.BucketState, now time.Time) {
-	for i, level := range levels {
-		if !level.Allowed {
-			e.add(from[i].Subject, now.Add(level.NextTokenIn), now)
+func (c *denyCache) store(buckets []domain.Bucket, states []domain.BucketState, now time.Time) {
+	for i, state := range states {
+		if !state.Allowed {
+			c.add(buckets[i].Subject, now.Add(state.NextTokenIn), now)
 		}
 	}
 }
 
-func (e *denyCache) add(subject domain.RateSubject, until, now time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.until == nil {
-		e.until = make(map[domain.RateSubject]time.Time)
+func (c *denyCache) add(subject domain.RateSubject, until, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.until == nil {
+		c.until = make(map[domain.RateSubject]time.Time)
 	}
-	if len(e.until) >= maxDenied {
-		for s, t := range e.until {
+	if len(c.until) >= maxDenied {
+		for s, t := range c.until {
 			if !now.Before(t) {
-				delete(e.until, s)
+				delete(c.until, s)
 			}
 		}
 	}
-	if len(e.until) < maxDenied {
-		e.until[subject] = until
+	if len(c.until) < maxDenied {
+		c.until[subject] = until
 	}
 }

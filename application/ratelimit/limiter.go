@@ -9,15 +9,14 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// sharedTimeout is how long the shared buckets may take to answer, the wait for a connection among it. It is what a call may lose to a
-// store that has just died, and long enough for one that is only busy.
+// sharedTimeout bounds a request to the shared buckets, including the wait for a connection. It is the delay of a request
+// that detects a failure, and long enough for a busy store.
 const sharedTimeout = 2 * time.Second
 
-// Limiter are the buckets that all servers share, where there are any, and those of this server for the time that the shared
-// ones are out of reach. What guards a secret is shut for that time: to count guesses on each server by itself, from zero,
-// would hand out as many budgets as there are servers.
+// Limiter takes tokens from the buckets that all nodes share. While these are unavailable, it uses buckets of this node.
+// Classes that fail closed return an error instead: with local buckets each node would allow the full number of guesses.
 type Limiter struct {
-	shared   ports.Buckets // nil: there is one server
+	shared   ports.Buckets // nil if there is one node
 	local    ports.Buckets
 	clock    ports.Clock
 	observer ports.LimiterObserver
@@ -25,53 +24,53 @@ type Limiter struct {
 	denied   denyCache
 }
 
-// NewLimiter counts in shared, or in local alone if that is nil.
-func NewLimiter(shared, local ports.Buckets, clock ports.Clock, watch ports.LimiterObserver) *Limiter {
-	return &Limiter{shared: shared, local: local, clock: clock, observer: watch}
+// NewLimiter uses shared, or only local if shared is nil.
+func NewLimiter(shared, local ports.Buckets, clock ports.Clock, observer ports.LimiterObserver) *Limiter {
+	return &Limiter{shared: shared, local: local, clock: clock, observer: observer}
 }
 
-func (c *Limiter) take(ctx context.Context, class domain.RateClass, from []domain.Bucket) ([]domain.BucketState, error) {
-	if c.shared == nil {
-		return c.local.Take(ctx, from...)
+func (l *Limiter) take(ctx context.Context, class domain.RateClass, buckets []domain.Bucket) ([]domain.BucketState, error) {
+	if l.shared == nil {
+		return l.local.Take(ctx, buckets...)
 	}
-	now := c.clock.Now()
-	if levels, known := c.denied.lookUp(from, now); known {
-		return levels, nil
+	now := l.clock.Now()
+	if states, known := l.denied.lookUp(buckets, now); known {
+		return states, nil
 	}
-	if c.breaker.allow(now) {
-		levels, err := c.takeShared(ctx, from)
+	if l.breaker.allow(now) {
+		states, err := l.takeShared(ctx, buckets)
 		if err == nil {
-			if c.breaker.succeeded() {
-				c.observer.Recovered()
+			if l.breaker.succeeded() {
+				l.observer.Recovered()
 			}
-			c.denied.store(from, levels, now)
-			return levels, nil
+			l.denied.store(buckets, states, now)
+			return states, nil
 		}
-		if ctx.Err() != nil { // the caller went away; nothing is known of the buckets
-			c.breaker.release()
-			return nil, fmt.Errorf("counting a call: %w", ctx.Err())
+		if ctx.Err() != nil { // the request was canceled, so the error says nothing about the shared buckets
+			l.breaker.release()
+			return nil, fmt.Errorf("taking a token: %w", ctx.Err())
 		}
-		if c.breaker.failed(c.clock.Now()) {
-			c.observer.Unavailable(err)
+		if l.breaker.failed(l.clock.Now()) {
+			l.observer.Unavailable(err)
 		}
 	}
-	c.observer.Fallback(class.FailsClosed())
+	l.observer.Fallback(class.FailsClosed())
 	if class.FailsClosed() {
 		return nil, domain.ErrLimiterUnavailable
 	}
-	return c.local.Take(ctx, from...)
+	return l.local.Take(ctx, buckets...)
 }
 
-func (c *Limiter) takeShared(ctx context.Context, from []domain.Bucket) ([]domain.BucketState, error) {
+func (l *Limiter) takeShared(ctx context.Context, buckets []domain.Bucket) ([]domain.BucketState, error) {
 	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
 	defer cancel()
-	return c.shared.Take(ctx, from...)
+	return l.shared.Take(ctx, buckets...)
 }
 
-// DeleteExpired keeps the shared buckets from gathering.
-func (c *Limiter) DeleteExpired(ctx context.Context) error {
-	if c.shared == nil || !c.breaker.healthy() {
+// DeleteExpired deletes the shared buckets that are full.
+func (l *Limiter) DeleteExpired(ctx context.Context) error {
+	if l.shared == nil || !l.breaker.healthy() {
 		return nil
 	}
-	return c.shared.DeleteExpired(ctx)
+	return l.shared.DeleteExpired(ctx)
 }

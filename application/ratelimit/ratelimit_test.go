@@ -31,63 +31,63 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// fakeSharedBuckets are shared buckets that can be lost. They count how often they were asked.
+// fakeSharedBuckets are shared buckets that can be unavailable. They count the calls of Take.
 type fakeSharedBuckets struct {
 	ports.Buckets
 	mu          sync.Mutex
 	unavailable bool
-	blocked     chan struct{} // closed to let those go who ask meanwhile; nil if nobody waits
-	asked       int
+	blocked     chan struct{} // if not nil, Take waits until it is closed
+	taken       int
 }
 
 func (r *fakeSharedBuckets) Take(ctx context.Context, from ...domain.Bucket) ([]domain.BucketState, error) {
 	r.mu.Lock()
-	r.asked++
-	lost, stuck := r.unavailable, r.blocked
+	r.taken++
+	unavailable, blocked := r.unavailable, r.blocked
 	r.mu.Unlock()
-	if stuck != nil {
+	if blocked != nil {
 		select {
-		case <-stuck:
+		case <-blocked:
 		case <-ctx.Done():
 		}
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if lost {
+	if unavailable {
 		return nil, fmt.Errorf("no route: %w", domain.ErrUnavailable)
 	}
 	return r.Buckets.Take(ctx, from...)
 }
 
-func (r *fakeSharedBuckets) setUnavailable(lost bool) {
+func (r *fakeSharedBuckets) setUnavailable(unavailable bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.unavailable = lost
+	r.unavailable = unavailable
 }
 
 func (r *fakeSharedBuckets) calls() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.asked
+	return r.taken
 }
 
-// recordingObserver writes down what it hears.
+// recordingObserver records the calls of its methods.
 type recordingObserver struct {
 	mu    sync.Mutex
 	calls []string
 }
 
-func (w *recordingObserver) add(what string) {
+func (w *recordingObserver) add(call string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.calls = append(w.calls, what)
+	w.calls = append(w.calls, call)
 }
 
-func (w *recordingObserver) Unavailable(error) { w.add("lost") }
-func (w *recordingObserver) Recovered()        { w.add("back") }
-func (w *recordingObserver) Fallback(shut bool) {
-	w.add(map[bool]string{true: "shut", false: "alone"}[shut])
+func (w *recordingObserver) Unavailable(error) { w.add("unavailable") }
+func (w *recordingObserver) Recovered()        { w.add("recovered") }
+func (w *recordingObserver) Fallback(rejected bool) {
+	w.add(map[bool]string{true: "rejected", false: "local"}[rejected])
 }
 
 func (w *recordingObserver) requireCalls(t *testing.T, want ...string) {
@@ -95,7 +95,7 @@ func (w *recordingObserver) requireCalls(t *testing.T, want ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if fmt.Sprint(w.calls) != fmt.Sprint(want) {
-		t.Errorf("the operator hears %q, want %q", w.calls, want)
+		t.Errorf("observed %q, want %q", w.calls, want)
 	}
 	w.calls = nil
 }
@@ -116,24 +116,24 @@ var limits = domain.RateLimits{
 }
 
 func newFixture(t *testing.T) *fixture {
-	d := &fixture{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, observer: &recordingObserver{}}
-	d.shared = &fakeSharedBuckets{Buckets: buckets.New(d.clock, buckets.Max)}
-	d.allow = &ratelimit.Allow{Limits: limits, Key: domain.RateKey("key"), Clock: d.clock,
-		Limiter: ratelimit.NewLimiter(d.shared, buckets.New(d.clock, buckets.Max), d.clock, d.observer)}
-	return d
+	f := &fixture{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, observer: &recordingObserver{}}
+	f.shared = &fakeSharedBuckets{Buckets: buckets.New(f.clock, buckets.Max)}
+	f.allow = &ratelimit.Allow{Limits: limits, Key: domain.RateKey("key"), Clock: f.clock,
+		Limiter: ratelimit.NewLimiter(f.shared, buckets.New(f.clock, buckets.Max), f.clock, f.observer)}
+	return f
 }
 
-func (d *fixture) call(class domain.RateClass, caller ratelimit.Caller) ([]ratelimit.LimitStatus, error) {
-	return d.allow.Execute(d.t.Context(), class, caller)
+func (f *fixture) call(class domain.RateClass, caller ratelimit.Caller) ([]ratelimit.LimitStatus, error) {
+	return f.allow.Execute(f.t.Context(), class, caller)
 }
 
-func (d *fixture) requireResult(class domain.RateClass, caller ratelimit.Caller, want error) []ratelimit.LimitStatus {
-	d.t.Helper()
-	standings, err := d.call(class, caller)
+func (f *fixture) requireResult(class domain.RateClass, caller ratelimit.Caller, want error) []ratelimit.LimitStatus {
+	f.t.Helper()
+	statuses, err := f.call(class, caller)
 	if !errors.Is(err, want) {
-		d.t.Errorf("%s by %+v: got %v, want %v", class, caller, err, want)
+		f.t.Errorf("%s by %+v: got %v, want %v", class, caller, err, want)
 	}
-	return standings
+	return statuses
 }
 
 var (
@@ -143,39 +143,39 @@ var (
 )
 
 func TestAllow_ReturnsLimitStatus(t *testing.T) {
-	d := newFixture(t)
-	standings := d.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail}, nil)
-	if len(standings) != 2 || standings[0].Policy != "login" || standings[0].Remaining != 9 || standings[1].Policy != "login-account" || standings[1].Remaining != 2 {
-		t.Fatalf("got %+v", standings)
+	f := newFixture(t)
+	statuses := f.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail}, nil)
+	if len(statuses) != 2 || statuses[0].Policy != "login" || statuses[0].Remaining != 9 || statuses[1].Policy != "login-account" || statuses[1].Remaining != 2 {
+		t.Fatalf("got %+v", statuses)
 	}
-	d.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail}, nil)
-	d.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail}, nil)
-	standings, err := d.call(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail})
+	f.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail}, nil)
+	f.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail}, nil)
+	statuses, err := f.call(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail})
 	var wait *domain.RetryAfterError
-	if !errors.As(err, &wait) || wait.Delay < 59*time.Second || wait.Delay > 61*time.Second || !wait.Until.Equal(d.clock.Now().Add(wait.Delay)) {
-		t.Fatalf("the fourth: %v", err)
+	if !errors.As(err, &wait) || wait.Delay < 59*time.Second || wait.Delay > 61*time.Second || !wait.Until.Equal(f.clock.Now().Add(wait.Delay)) {
+		t.Fatalf("the fourth call: %v", err)
 	}
-	if len(standings) != 2 || standings[1].Allowed || standings[1].Remaining != 0 {
-		t.Errorf("got %+v", standings)
+	if len(statuses) != 2 || statuses[1].Allowed || statuses[1].Remaining != 0 {
+		t.Errorf("got %+v", statuses)
 	}
-	d.clock.advance(wait.Delay)
-	d.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail}, nil)
+	f.clock.advance(wait.Delay)
+	f.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail}, nil)
 }
 
-// Whoever says Ada's name until they are stopped has stopped nobody else: not Ada elsewhere, not Ada without a name, not Ben.
+// A client that exhausts the bucket of Ada's address and its network limits neither Ada on another network nor other requests.
 func TestAllow_CallersDoNotBlockEachOther(t *testing.T) {
-	d := newFixture(t)
+	f := newFixture(t)
 	for range 5 {
-		_, _ = d.call(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail})
+		_, _ = f.call(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail})
 	}
-	d.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail}, domain.ErrRateLimited)
-	d.requireResult(domain.RateLogin, ratelimit.Caller{Network: homeNetwork, AccountName: adaEmail}, nil)
-	d.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: "ben@example.org"}, nil)
-	d.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork}, nil)
+	f.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: adaEmail}, domain.ErrRateLimited)
+	f.requireResult(domain.RateLogin, ratelimit.Caller{Network: homeNetwork, AccountName: adaEmail}, nil)
+	f.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork, AccountName: "ben@example.org"}, nil)
+	f.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork}, nil)
 }
 
 func TestAllow_SignedInCallersCountByUser(t *testing.T) {
-	d := newFixture(t)
+	f := newFixture(t)
 	one, other := domain.UserID{}, domain.UserID{}
 	for i, id := range []string{"01890000-0000-7000-8000-000000000001", "01890000-0000-7000-8000-000000000002"} {
 		parsed, err := domain.ParseUserID(id)
@@ -185,127 +185,127 @@ func TestAllow_SignedInCallersCountByUser(t *testing.T) {
 		*[]*domain.UserID{&one, &other}[i] = parsed
 	}
 	for range 2 {
-		d.requireResult(domain.RateStepUp, ratelimit.Caller{User: one}, nil)
+		f.requireResult(domain.RateStepUp, ratelimit.Caller{User: one}, nil)
 	}
-	d.requireResult(domain.RateStepUp, ratelimit.Caller{User: one}, domain.ErrRateLimited)
-	d.requireResult(domain.RateStepUp, ratelimit.Caller{User: other}, nil)
-	for range 20 { // there is no limit by that name
-		d.requireResult(domain.RateStepUp, ratelimit.Caller{Network: officeNetwork}, nil)
+	f.requireResult(domain.RateStepUp, ratelimit.Caller{User: one}, domain.ErrRateLimited)
+	f.requireResult(domain.RateStepUp, ratelimit.Caller{User: other}, nil)
+	for range 20 { // this policy has no limit
+		f.requireResult(domain.RateStepUp, ratelimit.Caller{Network: officeNetwork}, nil)
 	}
 }
 
 func TestAllow_WithoutLimits(t *testing.T) {
-	d := newFixture(t)
-	d.allow.Limits = nil
+	f := newFixture(t)
+	f.allow.Limits = nil
 	for range 50 {
-		if standings := d.requireResult(domain.RateRecovery, ratelimit.Caller{Network: officeNetwork}, nil); len(standings) != 0 {
-			t.Fatalf("got %+v", standings)
+		if statuses := f.requireResult(domain.RateRecovery, ratelimit.Caller{Network: officeNetwork}, nil); len(statuses) != 0 {
+			t.Fatalf("got %+v", statuses)
 		}
 	}
-	if d.shared.calls() != 0 {
-		t.Errorf("the shared buckets were asked %d times", d.shared.calls())
+	if f.shared.calls() != 0 {
+		t.Errorf("the shared buckets were used %d times", f.shared.calls())
 	}
 }
 
-// While the shared counts are out of reach, what can be guessed is shut, and all else is counted by this server alone. It is
-// told once, the store is asked again by one call every while, and when it is back all is as before.
+// While the shared buckets are unavailable, requests that accept guessable codes are rejected, and all others use local
+// buckets. The observer is called once, and one request at a time tries the store again.
 func TestLimiter_FailsClosedOnlyForSecrets(t *testing.T) {
-	d := newFixture(t)
+	f := newFixture(t)
 	caller := ratelimit.Caller{Network: officeNetwork}
-	d.requireResult(domain.RateRecovery, caller, nil)
-	d.observer.requireCalls(t)
+	f.requireResult(domain.RateRecovery, caller, nil)
+	f.observer.requireCalls(t)
 
-	d.shared.setUnavailable(true)
-	before := d.shared.calls()
-	d.requireResult(domain.RateLogin, caller, nil)
-	d.observer.requireCalls(t, "lost", "alone")
-	d.requireResult(domain.RateRecovery, caller, domain.ErrLimiterUnavailable)
-	d.requireResult(domain.RateCode, caller, nil) // which has no limit here
-	d.observer.requireCalls(t, "shut")
+	f.shared.setUnavailable(true)
+	before := f.shared.calls()
+	f.requireResult(domain.RateLogin, caller, nil)
+	f.observer.requireCalls(t, "unavailable", "local")
+	f.requireResult(domain.RateRecovery, caller, domain.ErrLimiterUnavailable)
+	f.requireResult(domain.RateCode, caller, nil) // no limit in this test
+	f.observer.requireCalls(t, "rejected")
 	for range 9 {
-		d.requireResult(domain.RateLogin, caller, nil)
+		f.requireResult(domain.RateLogin, caller, nil)
 	}
-	d.requireResult(domain.RateLogin, caller, domain.ErrRateLimited)
-	if asked := d.shared.calls() - before; asked != 1 {
-		t.Errorf("the dead store was asked %d times by calls of the same moment", asked)
+	f.requireResult(domain.RateLogin, caller, domain.ErrRateLimited)
+	if calls := f.shared.calls() - before; calls != 1 {
+		t.Errorf("%d calls at the same time used the unavailable store", calls)
 	}
-	d.clock.advance(time.Minute)
-	d.requireResult(domain.RateRecovery, caller, domain.ErrLimiterUnavailable)
-	if asked := d.shared.calls() - before; asked != 2 {
-		t.Errorf("a minute later it was asked %d times", asked)
+	f.clock.advance(time.Minute)
+	f.requireResult(domain.RateRecovery, caller, domain.ErrLimiterUnavailable)
+	if calls := f.shared.calls() - before; calls != 2 {
+		t.Errorf("after a minute, %d calls had used it", calls)
 	}
-	d.observer.requireCalls(t, "alone", "alone", "alone", "alone", "alone", "alone", "alone", "alone", "alone", "alone", "shut") // and not that it is lost
+	f.observer.requireCalls(t, "local", "local", "local", "local", "local", "local", "local", "local", "local", "local", "rejected")
 
-	d.shared.setUnavailable(false)
-	d.requireResult(domain.RateRecovery, caller, domain.ErrLimiterUnavailable)
-	d.clock.advance(time.Minute)
-	d.requireResult(domain.RateRecovery, caller, nil)
-	d.observer.requireCalls(t, "shut", "back")
-	d.requireResult(domain.RateLogin, caller, nil)
-	d.observer.requireCalls(t)
+	f.shared.setUnavailable(false)
+	f.requireResult(domain.RateRecovery, caller, domain.ErrLimiterUnavailable)
+	f.clock.advance(time.Minute)
+	f.requireResult(domain.RateRecovery, caller, nil)
+	f.observer.requireCalls(t, "rejected", "recovered")
+	f.requireResult(domain.RateLogin, caller, nil)
+	f.observer.requireCalls(t)
 }
 
-// Of those who come while the store is being asked again, one waits for it.
+// While one request probes the store, the others do not wait for it.
 func TestLimiter_ProbesWithOneCall(t *testing.T) {
-	d := newFixture(t)
-	d.shared.setUnavailable(true)
-	d.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork}, nil)
-	d.shared.mu.Lock()
-	d.shared.unavailable, d.shared.blocked = false, make(chan struct{})
-	d.shared.mu.Unlock()
-	d.clock.advance(time.Minute)
-	before := d.shared.calls()
-	asking := make(chan error, 1)
+	f := newFixture(t)
+	f.shared.setUnavailable(true)
+	f.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork}, nil)
+	f.shared.mu.Lock()
+	f.shared.unavailable, f.shared.blocked = false, make(chan struct{})
+	f.shared.mu.Unlock()
+	f.clock.advance(time.Minute)
+	before := f.shared.calls()
+	probe := make(chan error, 1)
 	go func() {
-		_, err := d.allow.Execute(context.Background(), domain.RateLogin, ratelimit.Caller{Network: homeNetwork})
-		asking <- err
+		_, err := f.allow.Execute(context.Background(), domain.RateLogin, ratelimit.Caller{Network: homeNetwork})
+		probe <- err
 	}()
-	for d.shared.calls() == before && !t.Failed() {
+	for f.shared.calls() == before && !t.Failed() {
 		time.Sleep(time.Millisecond)
 	}
 	for range 5 {
-		d.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork}, nil)
+		f.requireResult(domain.RateLogin, ratelimit.Caller{Network: officeNetwork}, nil)
 	}
-	if asked := d.shared.calls() - before; asked != 1 {
-		t.Errorf("%d calls asked", asked)
+	if calls := f.shared.calls() - before; calls != 1 {
+		t.Errorf("%d calls used the store, want 1", calls)
 	}
-	close(d.shared.blocked)
-	if err := <-asking; err != nil {
+	close(f.shared.blocked)
+	if err := <-probe; err != nil {
 		t.Error(err)
 	}
 }
 
 func TestLimiter_CanceledCallIsNotAFailure(t *testing.T) {
-	d := newFixture(t)
+	f := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := d.allow.Execute(ctx, domain.RateRecovery, ratelimit.Caller{Network: officeNetwork}); !errors.Is(err, context.Canceled) {
+	if _, err := f.allow.Execute(ctx, domain.RateRecovery, ratelimit.Caller{Network: officeNetwork}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	d.observer.requireCalls(t)
-	d.requireResult(domain.RateRecovery, ratelimit.Caller{Network: officeNetwork}, nil)
+	f.observer.requireCalls(t)
+	f.requireResult(domain.RateRecovery, ratelimit.Caller{Network: officeNetwork}, nil)
 }
 
-// Whoever hammers on an empty bucket does not keep the shared store busy, and waits no longer for it.
+// A client that floods an empty bucket causes no queries of the shared store.
 func TestLimiter_CachesDenials(t *testing.T) {
-	d := newFixture(t)
+	f := newFixture(t)
 	caller := ratelimit.Caller{Network: officeNetwork}
 	for range 2 {
-		d.requireResult(domain.RateRecovery, caller, nil)
+		f.requireResult(domain.RateRecovery, caller, nil)
 	}
-	d.requireResult(domain.RateRecovery, caller, domain.ErrRateLimited)
-	before := d.shared.calls()
-	d.clock.advance(30 * time.Second)
+	f.requireResult(domain.RateRecovery, caller, domain.ErrRateLimited)
+	before := f.shared.calls()
+	f.clock.advance(30 * time.Second)
 	for range 1000 {
-		standings, err := d.call(domain.RateRecovery, caller)
+		statuses, err := f.call(domain.RateRecovery, caller)
 		var wait *domain.RetryAfterError
-		if !errors.As(err, &wait) || wait.Delay > 31*time.Second || len(standings) != 1 || standings[0].Allowed {
-			t.Fatalf("got %+v, %v", standings, err)
+		if !errors.As(err, &wait) || wait.Delay > 31*time.Second || len(statuses) != 1 || statuses[0].Allowed {
+			t.Fatalf("got %+v, %v", statuses, err)
 		}
 	}
-	if asked := d.shared.calls() - before; asked != 0 {
-		t.Errorf("the shared store was asked %d times", asked)
+	if calls := f.shared.calls() - before; calls != 0 {
+		t.Errorf("the shared store was used %d times", calls)
 	}
-	d.clock.advance(31 * time.Second)
-	d.requireResult(domain.RateRecovery, caller, nil)
+	f.clock.advance(31 * time.Second)
+	f.requireResult(domain.RateRecovery, caller, nil)
 }
