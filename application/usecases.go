@@ -10,6 +10,7 @@ import (
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/application/passkeys"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
@@ -31,6 +32,7 @@ type UseCases struct {
 	SigningKeys SigningKeys
 	Admin       *admin.Service
 	Transfer    *transfer.Service
+	RateLimit   *ratelimit.Service
 	Maintenance Maintenance
 	Outbox      *outbox.Service
 }

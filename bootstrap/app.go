@@ -14,6 +14,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -53,12 +54,12 @@ func (a *App) prepare(ctx context.Context) error {
 	return a.usecases.Maintenance.RefreshSigningKeys.Execute(ctx)
 }
 
-// UseCases builds the product over any store that keeps the contract of ports.Store. Config needs its Secret.
+// UseCases builds the use cases over any store that keeps the contract of ports.Store, without rate limits. Config needs its Secret.
 func UseCases(config Config, store ports.Store, clock ports.Clock) (application.UseCases, error) {
 	if config.Secret == nil {
 		return application.UseCases{}, errors.New("without a database of its own the product needs a configured secret")
 	}
-	return assembleUseCases(config, *config.Secret, store, clock)
+	return assembleUseCases(config, *config.Secret, store, clock, new(ratelimit.Service))
 }
 
 // UseCases is the product that the server serves.

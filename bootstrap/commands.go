@@ -6,6 +6,7 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -35,7 +36,7 @@ func openUseCases(ctx context.Context, config Config) (usecases application.UseC
 	if err != nil {
 		return usecases, nil, err
 	}
-	usecases, err = assembleUseCases(config, secret, store, system.Clock{})
+	usecases, err = assembleUseCases(config, secret, store, system.Clock{}, new(ratelimit.Service))
 	if err != nil {
 		return usecases, nil, errors.Join(err, store.Close())
 	}

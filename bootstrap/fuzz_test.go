@@ -23,7 +23,6 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/acceptance/sqlitestore"
-	"github.com/keylodge/keylodge/adapters/aaguid"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/sqlite"
@@ -116,7 +115,7 @@ func newFuzzFixture(t testing.TB, store ports.Store, minResponseTime time.Durati
 	}
 	h := &fuzzFixture{log: &errorLog{}, placeholders: map[string]string{}}
 	clock := fixedClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
-	if h.usecases, err = assembleUseCases(config, secret, store, clock); err != nil {
+	if h.usecases, err = assembleUseCases(config, secret, store, clock, new(ratelimit.Service)); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.usecases.Maintenance.RefreshSigningKeys.Execute(t.Context()); err != nil {
@@ -139,7 +138,7 @@ func newFuzzFixture(t testing.TB, store ports.Store, minResponseTime time.Durati
 	}
 	api := httpConfig(config, keys)
 	api.MinResponseTime = min(api.MinResponseTime, minResponseTime)
-	app := httpServer(api, h.usecases, &ratelimit.Allow{}, aaguid.New(), metrics.New(), slog.New(h.log))
+	app := httpServer(api, h.usecases, metrics.New(), slog.New(h.log))
 	app.Handler() // as Listener does
 	h.server = app.Server()
 	handle := h.server.Handler

@@ -28,18 +28,18 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	// not want to wait: it ends the process as it would any other, which loses nothing that was acknowledged.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	return cli.Run(ctx, cli.Program{
-		Version:        version(),
-		Serve:          func(ctx context.Context) error { return serve(ctx, stderr) },
-		Open:           openForCommand,
-		OpenForImport:  openForImport,
-		Maintain:       newMaintenance,
-		RunChecks:      runChecks,
-		Authenticators: aaguid.New(),
-		Stdin:          stdin,
-		Interactive:    isTerminal(stdin),
-		Stdout:         stdout,
-		Stderr:         stderr,
-		Terminal:       isTerminal(stderr),
+		Version:           version(),
+		Serve:             func(ctx context.Context) error { return serve(ctx, stderr) },
+		Open:              openForCommand,
+		OpenForImport:     openForImport,
+		Maintain:          newMaintenance,
+		RunChecks:         runChecks,
+		AuthenticatorName: aaguid.New().NameOf,
+		Stdin:             stdin,
+		Interactive:       isTerminal(stdin),
+		Stdout:            stdout,
+		Stderr:            stderr,
+		Terminal:          isTerminal(stderr),
 	}, arguments)
 }
 

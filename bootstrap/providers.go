@@ -37,7 +37,6 @@ import (
 	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/application/outbox"
 	"github.com/keylodge/keylodge/application/passkeys"
-	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
@@ -85,11 +84,10 @@ var useCaseSet = wire.NewSet(
 // appSet is the server around the product. The product comes from its own injector, so that its graph is generated once.
 var appSet = wire.NewSet(
 	assembleUseCases,
-	masterKey, masterKeys, wire.FieldsOf(new(masterkey.Keys), "RateLimits"),
+	masterKey, masterKeys,
 	openStore,
 	metrics.New, wire.Bind(new(httpapi.Meter), new(*metrics.Metrics)),
-	aaguid.New, wire.Bind(new(ports.AuthenticatorNames), new(*aaguid.Names)),
-	wire.FieldsOf(new(Config), "RateLimits"), limiter, wire.Struct(new(ratelimit.Allow), "*"),
+	rateLimits,
 	httpConfig, httpServer, operationsServer, jobs.New,
 	wire.Struct(new(App), "usecases", "server", "operations", "jobs", "log"),
 )
@@ -183,7 +181,7 @@ func httpConfig(config Config, keys masterkey.Keys) httpapi.Config {
 		PublicURL: config.PublicURL, OwnsSubdomains: ownsSubdomains(config.PublicURL), Origins: config.Origins, AppOrigins: config.AppOrigins, RPID: config.RPID, RPName: config.RPName,
 		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL, ChallengeTTL: config.ChallengeTTL,
 		BindingKeys: keys.BrowserBinding, CSRFKeys: keys.CSRFTokens, TrustedProxies: config.TrustedProxies, ReadWriteTimeout: config.ReadWriteTimeout, WellKnown: known,
-		MinResponseTime: minResponseTime,
+		MinResponseTime: minResponseTime, AuthenticatorName: aaguid.New().NameOf,
 	}
 }
 
@@ -193,8 +191,8 @@ type (
 	operations   struct{ *fiber.App }
 )
 
-func httpServer(config httpapi.Config, usecases application.UseCases, admission *ratelimit.Allow, names ports.AuthenticatorNames, meter httpapi.Meter, log *slog.Logger) publicServer {
-	server := httpapi.New(config, usecases, admission, names, meter, log)
+func httpServer(config httpapi.Config, usecases application.UseCases, meter httpapi.Meter, log *slog.Logger) publicServer {
+	server := httpapi.New(config, usecases, meter, log)
 	webui.Mount(server)
 	return publicServer{server}
 }

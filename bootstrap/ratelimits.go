@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/buckets"
+	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/adapters/redis"
 	"github.com/keylodge/keylodge/application/ratelimit"
@@ -93,36 +94,41 @@ func (c *settingsParser) rateLimit(limits domain.RateLimits, item string) {
 	limits[policy] = domain.RateLimit{Quota: n, Window: d}
 }
 
-// sharedBuckets is what a store has whose servers can share more than its units of work.
+// sharedBuckets is a store that keeps rate limit buckets for all nodes.
 type sharedBuckets interface{ Buckets() ports.Buckets }
 
-// limiter are shared through Redis if one is named, else through the database if it can, else kept by this server alone. A
-// Redis that cannot be reached right now does not keep the server from starting; one that does not take its settings does.
-func limiter(config Config, store ports.Store, clock ports.Clock, m *metrics.Metrics, log *slog.Logger) (*ratelimit.Limiter, func(), error) {
-	local := buckets.New(clock, buckets.Max)
-	watch := limiterObserver{log, m}
-	if len(config.RateLimits) > 0 && !config.RateLimitURL.IsZero() {
-		shared, err := redis.Open(config.RateLimitURL.Reveal())
-		if err != nil {
-			return nil, nil, err
-		}
-		closeShared := func() {
-			if err := shared.Close(); err != nil {
-				log.Error("closing the connections to Redis failed", slog.Any("error", err))
-			}
-		}
-		if err := shared.Check(context.Background()); errors.Is(err, domain.ErrUnavailable) {
-			log.Warn("counts of calls cannot be shared yet", slog.Any("error", err))
-		} else if err != nil {
-			closeShared()
-			return nil, nil, fmt.Errorf("KEYLODGE_RATE_LIMIT_URL: %w", err)
-		}
-		return ratelimit.NewLimiter(shared, local, clock, watch), closeShared, nil
+// rateLimits returns the rate limiter. Its buckets are shared through Redis if a URL is set, else through the database if it can
+// share them, else they are kept by this node alone. An unreachable Redis does not prevent startup; one that rejects its settings does.
+func rateLimits(config Config, keys masterkey.Keys, store ports.Store, clock ports.Clock, m *metrics.Metrics, log *slog.Logger) (*ratelimit.Service, func(), error) {
+	service := &ratelimit.Service{
+		Limits: config.RateLimits, Key: keys.RateLimits, Clock: clock, Local: buckets.New(clock, buckets.Max), Observer: limiterObserver{log, m},
 	}
-	if shared, can := store.(sharedBuckets); can && len(config.RateLimits) > 0 {
-		return ratelimit.NewLimiter(shared.Buckets(), local, clock, watch), func() {}, nil
+	if len(config.RateLimits) == 0 {
+		return service, func() {}, nil
 	}
-	return ratelimit.NewLimiter(nil, local, clock, watch), func() {}, nil
+	if config.RateLimitURL.IsZero() {
+		if database, can := store.(sharedBuckets); can {
+			service.Shared = database.Buckets()
+		}
+		return service, func() {}, nil
+	}
+	shared, err := redis.Open(config.RateLimitURL.Reveal())
+	if err != nil {
+		return nil, nil, err
+	}
+	closeShared := func() {
+		if err := shared.Close(); err != nil {
+			log.Error("closing the connections to Redis failed", slog.Any("error", err))
+		}
+	}
+	if err := shared.Check(context.Background()); errors.Is(err, domain.ErrUnavailable) {
+		log.Warn("counts of calls cannot be shared yet", slog.Any("error", err))
+	} else if err != nil {
+		closeShared()
+		return nil, nil, fmt.Errorf("KEYLODGE_RATE_LIMIT_URL: %w", err)
+	}
+	service.Shared = shared
+	return service, closeShared, nil
 }
 
 // limiterObserver tells the operator what becomes of the shared counts.

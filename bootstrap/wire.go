@@ -9,10 +9,11 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/ports"
 )
 
-func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, clock ports.Clock) (application.UseCases, error) {
+func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, clock ports.Clock, limits *ratelimit.Service) (application.UseCases, error) {
 	panic(wire.Build(useCaseSet))
 }
 

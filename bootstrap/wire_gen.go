@@ -7,7 +7,6 @@
 package bootstrap
 
 import (
-	"github.com/keylodge/keylodge/adapters/aaguid"
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/masterkey"
@@ -37,7 +36,7 @@ import (
 
 // Injectors from wire.go:
 
-func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, clock ports.Clock) (application.UseCases, error) {
+func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, clock ports.Clock, limits *ratelimit.Service) (application.UseCases, error) {
 	registrationPolicy := config.Registration
 	webauthnRelyingParty, err := relyingParty(config)
 	if err != nil {
@@ -356,6 +355,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		SigningKeys: signingKeys,
 		Admin:       adminService,
 		Transfer:    transferService,
+		RateLimit:   limits,
 		Maintenance: applicationMaintenance,
 		Outbox:      outboxService,
 	}
@@ -371,35 +371,27 @@ func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func
 	if err != nil {
 		return nil, nil, err
 	}
-	useCases, err := assembleUseCases(config, key, portsStore, clock)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
 	keys, err := masterKeys(config, key)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	httpapiConfig := httpConfig(config, keys)
-	rateLimits := config.RateLimits
-	rateKey := keys.RateLimits
 	metricsMetrics := metrics.New()
-	ratelimitLimiter, cleanup2, err := limiter(config, portsStore, clock, metricsMetrics, log)
+	service, cleanup2, err := rateLimits(config, keys, portsStore, clock, metricsMetrics, log)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	allow := &ratelimit.Allow{
-		Limits:  rateLimits,
-		Key:     rateKey,
-		Clock:   clock,
-		Limiter: ratelimitLimiter,
+	useCases, err := assembleUseCases(config, key, portsStore, clock, service)
+	if err != nil {
+		cleanup2()
+		cleanup()
+		return nil, nil, err
 	}
-	names := aaguid.New()
-	bootstrapPublicServer := httpServer(httpapiConfig, useCases, allow, names, metricsMetrics, log)
+	httpapiConfig := httpConfig(config, keys)
+	bootstrapPublicServer := httpServer(httpapiConfig, useCases, metricsMetrics, log)
 	bootstrapOperations := operationsServer(useCases, metricsMetrics, log)
-	jobsJobs := jobs.New(useCases, ratelimitLimiter, log)
+	jobsJobs := jobs.New(useCases, log)
 	app := &App{
 		usecases:   useCases,
 		server:     bootstrapPublicServer,

@@ -20,7 +20,7 @@ type CredentialState struct {
 	RPID       string             `export:"rp_id"`
 	PublicKey  []byte             `export:"public_key"` // COSE_Key, in CTAP2 canonical CBOR
 	Algorithm  int64              `export:"algorithm"`  // COSE algorithm identifier of PublicKey
-	AAGUID     [16]byte           `export:"aaguid"`
+	AAGUID     AAGUID             `export:"aaguid"`
 	Attachment string             `export:"attachment,omitempty"` // "platform", "cross-platform" or "" if the client did not say
 	Transports []string           `export:"transports,omitempty"`
 	Flags      AuthenticatorFlags `export:"flags"` // UV latched from any use, BS as of the last one
@@ -62,7 +62,7 @@ type Registration struct {
 	RPID         string
 	PublicKey    []byte
 	Algorithm    int64
-	AAGUID       [16]byte
+	AAGUID       AAGUID
 	Attachment   string
 	Transports   []string
 	Flags        AuthenticatorFlags

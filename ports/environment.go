@@ -14,7 +14,3 @@ type Pause func(ctx context.Context, d time.Duration) error
 // DeviceNames turns a User-Agent header into words for people ("Firefox on Linux"). It never fails: an unreadable one
 // becomes "Unknown device".
 type DeviceNames interface{ NameOf(userAgent string) string }
-
-// AuthenticatorNames knows what models of authenticators are called. It returns "" for one that is not known, and for the
-// zero AAGUID, by which an authenticator says nothing.
-type AuthenticatorNames interface{ NameOf(aaguid [16]byte) string }

@@ -17,6 +17,8 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"strings"
+
+	"github.com/keylodge/keylodge/domain"
 )
 
 // aaguids has one "<aaguid> <name>" a line, sorted, below a head of lines that begin with #.
@@ -24,14 +26,14 @@ import (
 //go:embed aaguids.txt
 var aaguids string
 
-// Names implements ports.AuthenticatorNames.
+// Names holds the name of each model.
 type Names struct {
-	byAAGUID map[[16]byte]string
+	byAAGUID map[domain.AAGUID]string
 }
 
 // New reads the names that are built in.
 func New() *Names {
-	names := &Names{byAAGUID: make(map[[16]byte]string)}
+	names := &Names{byAAGUID: make(map[domain.AAGUID]string)}
 	for line := range strings.Lines(aaguids) {
 		if aaguid, name, ok := parse(line); ok {
 			names.byAAGUID[aaguid] = name
@@ -42,14 +44,14 @@ func New() *Names {
 
 // NameOf returns a model's name in the words of its maker, like "Google Password Manager", or "" if the model is not known.
 // Models can share a name.
-func (n *Names) NameOf(aaguid [16]byte) string { return n.byAAGUID[aaguid] }
+func (n *Names) NameOf(aaguid domain.AAGUID) string { return n.byAAGUID[aaguid] }
 
 // parse reads a line that is an entry; a line of the head is none.
-func parse(line string) (aaguid [16]byte, name string, ok bool) {
+func parse(line string) (aaguid domain.AAGUID, name string, ok bool) {
 	text, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 	digits, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
 	if err != nil || len(digits) != len(aaguid) {
 		return aaguid, "", false
 	}
-	return [16]byte(digits), name, true
+	return domain.AAGUID(digits), name, true
 }

@@ -6,12 +6,10 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/keylodge/keylodge/ports"
 )
 
 func TestNameOf(t *testing.T) {
-	var names ports.AuthenticatorNames = New()
+	names := New()
 	for text, want := range map[string]string{
 		"fbfc3007-154e-4ecc-8c0b-6e020557d7bd": "Apple Passwords",
 		"ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4": "Google Password Manager",

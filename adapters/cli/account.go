@@ -38,7 +38,7 @@ func (p *Program) passkeyRow(c *domain.Credential) []string {
 	is := c.State()
 	return []string{
 		is.ID.String(), formatTime(is.CreatedAt), formatTime(is.LastUsedAt), string(is.Status), yesOrNo(c.BackedUp()),
-		strconv.FormatUint(uint64(is.SignCount), 10), yesOrNo(is.CloneWarning), p.Authenticators.NameOf(is.AAGUID), string(is.Name),
+		strconv.FormatUint(uint64(is.SignCount), 10), yesOrNo(is.CloneWarning), p.AuthenticatorName(is.AAGUID), string(is.Name),
 	}
 }
 

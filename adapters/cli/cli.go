@@ -24,8 +24,8 @@ type Program struct {
 	// Serve serves until ctx ends. It returns ErrAlreadyLogged if its log says already why it could not go on.
 	Serve func(ctx context.Context) error
 	// Open opens the product over the database that is there, without serving. Release gives the database back.
-	Open           func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
-	Authenticators ports.AuthenticatorNames
+	Open              func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
+	AuthenticatorName func(domain.AAGUID) string // "" for an unknown model
 	// OpenForImport is Open, but makes the database if there is none.
 	OpenForImport func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
 	// Maintain names the database for what is done to it as a whole, and opens nothing.

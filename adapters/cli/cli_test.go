@@ -36,11 +36,9 @@ type fixedClock struct{}
 
 func (fixedClock) Now() time.Time { return noon }
 
-// stubAuthenticatorNames knows what one model of authenticator is called.
-type stubAuthenticatorNames struct{}
-
-func (stubAuthenticatorNames) NameOf(aaguid [16]byte) string {
-	if aaguid == [16]byte{7} {
+// authenticatorName knows one model.
+func authenticatorName(aaguid domain.AAGUID) string {
+	if aaguid == (domain.AAGUID{7}) {
 		return "Clé de sécurité"
 	}
 	return ""
@@ -58,10 +56,10 @@ func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	l := &fixture{store: sqlitestore.New(t)}
 	l.program = cli.Program{
-		Version:        "v1.2.3",
-		Serve:          func(context.Context) error { return errors.New("nobody asked for the server") },
-		Authenticators: stubAuthenticatorNames{},
-		Stdin:          strings.NewReader(""),
+		Version:           "v1.2.3",
+		Serve:             func(context.Context) error { return errors.New("nobody asked for the server") },
+		AuthenticatorName: authenticatorName,
+		Stdin:             strings.NewReader(""),
 		Open: func(context.Context) (application.UseCases, func() error, error) {
 			l.openCount++
 			usecases, err := l.usecases()

@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"encoding/hex"
-
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
 )
 
 // What programs read. Members are named as in the HTTP API; what is absent is null.
@@ -116,19 +113,19 @@ func userOf(u *domain.User) user {
 	}
 }
 
-func accountOf(a admin.AccountDetails, names ports.AuthenticatorNames) account {
+func accountOf(a admin.AccountDetails, nameOf func(domain.AAGUID) string) account {
 	return account{
 		User:     userOf(a.User),
-		Passkeys: mapSlice(a.Passkeys, func(c *domain.Credential) passkey { return passkeyOf(c, names) }),
+		Passkeys: mapSlice(a.Passkeys, func(c *domain.Credential) passkey { return passkeyOf(c, nameOf) }),
 		Sessions: mapSlice(a.Sessions, sessionOf),
 		Events:   mapSlice(a.Events, eventOf),
 	}
 }
 
-func passkeyOf(c *domain.Credential, names ports.AuthenticatorNames) passkey {
+func passkeyOf(c *domain.Credential, nameOf func(domain.AAGUID) string) passkey {
 	is := c.State()
 	return passkey{
-		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{formatAAGUID(is.AAGUID), optional(names.NameOf(is.AAGUID))},
+		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{is.AAGUID.String(), optional(nameOf(is.AAGUID))},
 		Transports: nonNil(is.Transports), BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
 		CloneWarning: is.CloneWarning, CreatedAt: timestamp.Of(is.CreatedAt), LastUsedAt: timestamp.Optional(is.LastUsedAt), Status: string(is.Status),
 	}
@@ -186,9 +183,4 @@ func mapSlice[T, U any](items []T, turn func(T) U) []U {
 		turned[i] = turn(item)
 	}
 	return turned
-}
-
-func formatAAGUID(a [16]byte) string {
-	h := hex.EncodeToString(a[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }

@@ -97,7 +97,7 @@ func (p *Program) showUser() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(_ application.UseCases, account admin.AccountDetails) error {
 				if asJSON(cmd) {
-					return printJSON(p.Stdout, accountOf(account, p.Authenticators))
+					return printJSON(p.Stdout, accountOf(account, p.AuthenticatorName))
 				}
 				p.printAccount(account)
 				return nil

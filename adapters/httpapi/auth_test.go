@@ -90,6 +90,7 @@ func newFixture(t *testing.T) *fixture {
 	l.api = httpapi.New(httpapi.Config{
 		PublicURL: publicURL, Origins: []string{publicURL, crossSiteOrigin, sameSiteOrigin}, RPID: "localhost",
 		BindingKeys: [][]byte{make([]byte, 32)}, CSRFKeys: [][]byte{make([]byte, 32)},
+		AuthenticatorName: func(domain.AAGUID) string { return "" },
 	}, application.UseCases{
 		Sessions: application.Sessions{
 			Authenticate: &sessions.Authenticate{Store: l.store, Clock: clock{}, Issuer: issuer, LastSeen: sessions.NewLastSeen(l.store, clock{}, sessionLifetime), Lifetime: sessionLifetime},
@@ -100,8 +101,9 @@ func newFixture(t *testing.T) *fixture {
 			Change: &account.Change{Store: l.store, Clock: clock{}, Audit: log, EmailVerification: &emailverify.Service{}},
 			Events: &account.Events{Store: l.store},
 		},
-		Passkeys: &passkeys.Service{Store: l.store, Clock: clock{}, Audit: log},
-	}, &ratelimit.Allow{}, noAuthenticatorNames{}, metrics.New(), slog.New(slog.NewTextHandler(l.log, nil)))
+		Passkeys:  &passkeys.Service{Store: l.store, Clock: clock{}, Audit: log},
+		RateLimit: &ratelimit.Service{},
+	}, metrics.New(), slog.New(slog.NewTextHandler(l.log, nil)))
 
 	applicant, err := domain.NewPendingUser("ada@example.org", "Ada", now, rand.Reader)
 	if err != nil {

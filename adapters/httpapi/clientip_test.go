@@ -24,7 +24,7 @@ func TestClientIP_TrustsIPv4ProxyOnDualStackListener(t *testing.T) {
 	}
 	var log bytes.Buffer
 	api := httpapi.New(httpapi.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
-		application.UseCases{}, &ratelimit.Allow{}, noAuthenticatorNames{}, metrics.New(), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		application.UseCases{RateLimit: &ratelimit.Service{}}, metrics.New(), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	stopped := make(chan error, 1)
 	go func() { stopped <- api.Listener(listener) }()
 	request, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)+"/livez", nil)

@@ -37,11 +37,6 @@ type deviceNames struct{}
 
 func (deviceNames) NameOf(userAgent string) string { return userAgent }
 
-// noAuthenticatorNames knows no model of authenticators.
-type noAuthenticatorNames struct{}
-
-func (noAuthenticatorNames) NameOf([16]byte) string { return "" }
-
 var errNothingAccepted = domain.Reject(domain.ReasonMalformed, "")
 
 func (l *capturingRelyingParty) VerifyRegistration(_ []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
@@ -59,9 +54,10 @@ func TestVerify_PassesWholeCredential(t *testing.T) {
 	challenges := &ceremony.Service{Store: store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 	api := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
-		SignUp: &signup.Service{Policy: domain.RegistrationOpen, Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: challenges, EmailVerification: &emailverify.Service{}},
-		Login:  &login.Service{Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: challenges, Audit: log},
-	}, &ratelimit.Allow{}, noAuthenticatorNames{}, metrics.New(), slog.New(slog.DiscardHandler))
+		SignUp:    &signup.Service{Policy: domain.RegistrationOpen, Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: challenges, EmailVerification: &emailverify.Service{}},
+		Login:     &login.Service{Store: store, RelyingParty: relyingParty, Clock: clock{}, Challenges: challenges, Audit: log},
+		RateLimit: &ratelimit.Service{},
+	}, metrics.New(), slog.New(slog.DiscardHandler))
 	ada, err := domain.NewPendingUser("", "Ada", clock{}.Now(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

@@ -56,7 +56,7 @@ func (s *server) requireSessionLimited(class domain.RateClass, handle func(c *fi
 // admit charges a request to a caller and sets the RateLimit headers. It returns a *domain.RetryAfterError over the limit, and
 // domain.ErrLimiterUnavailable.
 func (s *server) admit(c *fiber.Ctx, class domain.RateClass, caller ratelimit.Caller) error {
-	statuses, err := s.rateLimit.Execute(c.UserContext(), class, caller)
+	statuses, err := s.usecases.RateLimit.Allow(c.UserContext(), class, caller)
 	for _, status := range statuses {
 		setRateLimitHeaders(c, status)
 		if !status.Allowed {

@@ -19,14 +19,15 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// oneCallLimiter takes one call of each class.
-func oneCallLimiter() *ratelimit.Allow {
+// oneCallLimiter allows one request of each class and network.
+func oneCallLimiter() application.UseCases {
 	limits := domain.RateLimits{}
 	for _, class := range domain.RateClasses {
 		limits[class.PerNetwork()] = domain.RateLimit{Quota: 1, Window: time.Hour}
 	}
-	return &ratelimit.Allow{Limits: limits, Key: domain.RateKey("key"), Clock: clock{},
-		Limiter: ratelimit.NewLimiter(nil, buckets.New(clock{}, buckets.Max), clock{}, nil)}
+	return application.UseCases{RateLimit: &ratelimit.Service{
+		Limits: limits, Key: domain.RateKey("key"), Clock: clock{}, Local: buckets.New(clock{}, buckets.Max),
+	}}
 }
 
 // Whatever signs in or changes something is limited, before anything is looked up; a route that is added later is, too, or
@@ -37,7 +38,7 @@ func TestRoutes_MutationsAreRateLimited(t *testing.T) {
 	}
 	api := func() *fiber.App {
 		return httpapi.New(httpapi.Config{Origins: []string{publicURL}, RPID: "localhost", BindingKeys: [][]byte{make([]byte, 32)}},
-			application.UseCases{}, oneCallLimiter(), noAuthenticatorNames{}, metrics.New(), slog.New(slog.DiscardHandler))
+			oneCallLimiter(), metrics.New(), slog.New(slog.DiscardHandler))
 	}
 	checked := 0
 	for _, route := range api().GetRoutes(true) {
@@ -71,7 +72,7 @@ func TestRoutes_MutationsAreRateLimited(t *testing.T) {
 
 // What is not JSON, or comes from a foreign page, is refused for that, and takes nobody's token.
 func TestRateLimit_IgnoresRequestsRejectedEarlier(t *testing.T) {
-	app := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{}, oneCallLimiter(), noAuthenticatorNames{}, metrics.New(), slog.New(slog.DiscardHandler))
+	app := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, oneCallLimiter(), metrics.New(), slog.New(slog.DiscardHandler))
 	for range 3 {
 		request := httptest.NewRequest(http.MethodPost, "/v1/login/options", strings.NewReader("a=b"))
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -19,7 +19,6 @@ import (
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/metrics"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -138,7 +137,7 @@ func TestOpenAPI_ResponsesForbidAdditionalProperties(t *testing.T) {
 
 func TestOpenAPI_ListsEveryRoute(t *testing.T) {
 	served := map[string]bool{}
-	app := httpapi.New(httpapi.Config{}, application.UseCases{}, &ratelimit.Allow{}, nil, metrics.New(), slog.New(slog.DiscardHandler))
+	app := httpapi.New(httpapi.Config{}, application.UseCases{}, metrics.New(), slog.New(slog.DiscardHandler))
 	parameter := regexp.MustCompile(`:(\w+)`)
 	for _, route := range app.GetRoutes(true) {
 		if route.Method != http.MethodHead { // each GET brings one

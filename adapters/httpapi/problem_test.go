@@ -52,7 +52,8 @@ func callMetered(t *testing.T, s store, meter httpapi.Meter, method, path, body 
 			SignOut:      &sessions.SignOut{Store: s, Clock: clock{}},
 		},
 		Maintenance: application.Maintenance{Ready: &maintenance.Ready{Store: s}},
-	}, &ratelimit.Allow{}, noAuthenticatorNames{}, meter, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		RateLimit:   &ratelimit.Service{},
+	}, meter, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	request := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
@@ -173,7 +174,7 @@ func TestRequestLog_OmitsSecrets(t *testing.T) {
 }
 
 func TestNew_SetsConnectionTimeouts(t *testing.T) {
-	limits := httpapi.New(httpapi.Config{}, application.UseCases{}, &ratelimit.Allow{}, noAuthenticatorNames{}, metrics.New(), slog.New(slog.DiscardHandler)).Config()
+	limits := httpapi.New(httpapi.Config{}, application.UseCases{RateLimit: &ratelimit.Service{}}, metrics.New(), slog.New(slog.DiscardHandler)).Config()
 	for name, limit := range map[string]time.Duration{"reading": limits.ReadTimeout, "writing": limits.WriteTimeout, "waiting": limits.IdleTimeout} {
 		if limit <= 0 || limit > time.Minute {
 			t.Errorf("%s may take %s", name, limit)

@@ -14,41 +14,39 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/httpapi/internal/edge"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
 )
 
 // Config is what the API needs to know of the installation.
 type Config struct {
-	PublicURL        string   // the origin that people see, without a trailing slash
-	OwnsSubdomains   bool     // that nothing but this server and what belongs to it has a name below its host
-	Origins          []string // every allowed origin, the public one among them
-	AppOrigins       []string // of web views and extensions: allowed, without cookies
-	RPID             string
-	RPName           string
-	Registration     domain.RegistrationPolicy
-	Recovery         domain.RecoveryPolicy
-	Mail             domain.EmailPolicy
-	SessionTTL       time.Duration
-	ChallengeTTL     time.Duration
-	BindingKeys      [][]byte // for the browser's cookies: the first one signs, all verify
-	CSRFKeys         [][]byte // likewise for CSRF tokens
-	TrustedProxies   []netip.Prefix
-	MinResponseTime  time.Duration // how long answers take at least whose time could tell of accounts
-	WellKnown        WellKnown
-	ReadWriteTimeout time.Duration // with a request that is arriving, and with an answer that is taken; 0 for ten seconds
+	PublicURL       string   // the origin that people see, without a trailing slash
+	OwnsSubdomains  bool     // that nothing but this server and what belongs to it has a name below its host
+	Origins         []string // every allowed origin, the public one among them
+	AppOrigins      []string // of web views and extensions: allowed, without cookies
+	RPID            string
+	RPName          string
+	Registration    domain.RegistrationPolicy
+	Recovery        domain.RecoveryPolicy
+	Mail            domain.EmailPolicy
+	SessionTTL      time.Duration
+	ChallengeTTL    time.Duration
+	BindingKeys     [][]byte // for the browser's cookies: the first one signs, all verify
+	CSRFKeys        [][]byte // likewise for CSRF tokens
+	TrustedProxies  []netip.Prefix
+	MinResponseTime time.Duration // how long answers take at least whose time could tell of accounts
+	WellKnown       WellKnown
+	// AuthenticatorName returns the name of a model, or "" for an unknown one.
+	AuthenticatorName func(domain.AAGUID) string
+	ReadWriteTimeout  time.Duration // with a request that is arriving, and with an answer that is taken; 0 for ten seconds
 }
 
 type server struct {
-	config    Config
-	usecases  application.UseCases
-	rateLimit *ratelimit.Allow
-	log       *slog.Logger
-	meter     Meter
-	cookies   cookies
-	csrf      csrfTokens
-	names     ports.AuthenticatorNames
+	config   Config
+	usecases application.UseCases
+	log      *slog.Logger
+	meter    Meter
+	cookies  cookies
+	csrf     csrfTokens
 
 	strictTransport string // Strict-Transport-Security, or "" for none
 }
@@ -62,9 +60,9 @@ const (
 )
 
 // New builds the API. Nothing listens yet, and further routes may be added.
-func New(config Config, usecases application.UseCases, admission *ratelimit.Allow, names ports.AuthenticatorNames, meter Meter, log *slog.Logger) *fiber.App {
+func New(config Config, usecases application.UseCases, meter Meter, log *slog.Logger) *fiber.App {
 	s := &server{
-		config: config, usecases: usecases, rateLimit: admission, names: names, meter: meter, log: log,
+		config: config, usecases: usecases, meter: meter, log: log,
 		csrf: csrfTokens{config.CSRFKeys}, strictTransport: config.strictTransport(),
 		cookies: cookies{
 			secure:      strings.HasPrefix(config.PublicURL, "https://"),

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding/hex"
 	"log/slog"
 	"time"
 
@@ -119,7 +118,7 @@ func sessionOf(sn *domain.Session, actor identity.Principal) session {
 func (s *server) passkeyOf(c *domain.Credential) passkey {
 	is := c.State()
 	p := passkey{
-		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{formatAAGUID(is.AAGUID), optional(s.names.NameOf(is.AAGUID))},
+		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{is.AAGUID.String(), optional(s.config.AuthenticatorName(is.AAGUID))},
 		Transports: is.Transports, BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
 		CreatedAt: timestamp.Of(is.CreatedAt), LastUsedAt: timestamp.Optional(is.LastUsedAt), Status: string(is.Status),
 	}
@@ -142,11 +141,6 @@ func optional(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-func formatAAGUID(a [16]byte) string {
-	h := hex.EncodeToString(a[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
 // authTime is null in a session in which no passkey has been shown.

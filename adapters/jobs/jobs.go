@@ -10,14 +10,12 @@ import (
 
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/maintenance"
-	"github.com/keylodge/keylodge/application/ratelimit"
 	"github.com/keylodge/keylodge/domain"
 )
 
 // Jobs is what the server does by itself while it serves.
 type Jobs struct {
 	usecases application.UseCases
-	limiter  *ratelimit.Limiter
 	log      *slog.Logger
 }
 
@@ -25,8 +23,8 @@ type Jobs struct {
 const shutdownTimeout = 5 * time.Second
 
 // New returns jobs that stand still until Run.
-func New(usecases application.UseCases, counts *ratelimit.Limiter, log *slog.Logger) *Jobs {
-	return &Jobs{usecases, counts, log}
+func New(usecases application.UseCases, log *slog.Logger) *Jobs {
+	return &Jobs{usecases, log}
 }
 
 // Run does each job at once and then whenever it is due again, until ctx ends. One that fails is logged and tried again
@@ -34,7 +32,9 @@ func New(usecases application.UseCases, counts *ratelimit.Limiter, log *slog.Log
 func (j *Jobs) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { j.runEvery(ctx, time.Minute, "sweeping", withTimeout(j.deleteExpired)) })
-	running.Go(func() { j.runEvery(ctx, time.Minute, "sweeping counts of calls", withTimeout(j.limiter.DeleteExpired)) })
+	running.Go(func() {
+		j.runEvery(ctx, time.Minute, "sweeping counts of calls", withTimeout(j.usecases.RateLimit.DeleteExpired))
+	})
 	running.Go(func() {
 		j.runEvery(ctx, 30*time.Second, "keeping the signing keys", withTimeout(j.usecases.Maintenance.RefreshSigningKeys.Execute))
 	})

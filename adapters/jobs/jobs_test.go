@@ -71,8 +71,9 @@ func startJobsWith(t *testing.T, store ports.Store, emails *outbox.Service) runn
 			LastSeen:           lastSeen,
 			RefreshSigningKeys: &signingkeys.Refresh{KeySet: newKeyManager(t, store)},
 		},
-		Outbox: emails,
-	}, ratelimit.NewLimiter(nil, nil, clock{}, nil), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		Outbox:    emails,
+		RateLimit: &ratelimit.Service{},
+	}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() {

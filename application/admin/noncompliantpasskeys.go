@@ -16,7 +16,7 @@ func (s *Service) NonCompliantPasskeys(ctx context.Context, policy domain.Authen
 	err := eachUser(ctx, s.Store, func(tx ports.Tx, user *domain.User) ([]*domain.Credential, error) {
 		return tx.Credentials.ListByUser(ctx, user.ID())
 	}, func(passkey *domain.Credential) {
-		model := domain.AAGUID(passkey.State().AAGUID)
+		model := passkey.State().AAGUID
 		if !policy.Allows(model, true) || compromised != nil && compromised(model) {
 			owners[model] = append(owners[model], passkey.UserID())
 		}

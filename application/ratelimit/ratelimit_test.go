@@ -105,7 +105,7 @@ type fixture struct {
 	clock    *clock
 	shared   *fakeSharedBuckets
 	observer *recordingObserver
-	allow    *ratelimit.Allow
+	service  *ratelimit.Service
 }
 
 var limits = domain.RateLimits{
@@ -118,13 +118,14 @@ var limits = domain.RateLimits{
 func newFixture(t *testing.T) *fixture {
 	f := &fixture{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, observer: &recordingObserver{}}
 	f.shared = &fakeSharedBuckets{Buckets: buckets.New(f.clock, buckets.Max)}
-	f.allow = &ratelimit.Allow{Limits: limits, Key: domain.RateKey("key"), Clock: f.clock,
-		Limiter: ratelimit.NewLimiter(f.shared, buckets.New(f.clock, buckets.Max), f.clock, f.observer)}
+	f.service = &ratelimit.Service{
+		Limits: limits, Key: domain.RateKey("key"), Clock: f.clock, Shared: f.shared, Local: buckets.New(f.clock, buckets.Max), Observer: f.observer,
+	}
 	return f
 }
 
 func (f *fixture) call(class domain.RateClass, caller ratelimit.Caller) ([]ratelimit.LimitStatus, error) {
-	return f.allow.Execute(f.t.Context(), class, caller)
+	return f.service.Allow(f.t.Context(), class, caller)
 }
 
 func (f *fixture) requireResult(class domain.RateClass, caller ratelimit.Caller, want error) []ratelimit.LimitStatus {
@@ -196,7 +197,7 @@ func TestAllow_SignedInCallersCountByUser(t *testing.T) {
 
 func TestAllow_WithoutLimits(t *testing.T) {
 	f := newFixture(t)
-	f.allow.Limits = nil
+	f.service.Limits = nil
 	for range 50 {
 		if statuses := f.requireResult(domain.RateRecovery, ratelimit.Caller{Network: officeNetwork}, nil); len(statuses) != 0 {
 			t.Fatalf("got %+v", statuses)
@@ -257,7 +258,7 @@ func TestLimiter_ProbesWithOneCall(t *testing.T) {
 	before := f.shared.calls()
 	probe := make(chan error, 1)
 	go func() {
-		_, err := f.allow.Execute(context.Background(), domain.RateLogin, ratelimit.Caller{Network: homeNetwork})
+		_, err := f.service.Allow(context.Background(), domain.RateLogin, ratelimit.Caller{Network: homeNetwork})
 		probe <- err
 	}()
 	for f.shared.calls() == before && !t.Failed() {
@@ -279,7 +280,7 @@ func TestLimiter_CanceledCallIsNotAFailure(t *testing.T) {
 	f := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := f.allow.Execute(ctx, domain.RateRecovery, ratelimit.Caller{Network: officeNetwork}); !errors.Is(err, context.Canceled) {
+	if _, err := f.service.Allow(ctx, domain.RateRecovery, ratelimit.Caller{Network: officeNetwork}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	f.observer.requireCalls(t)
