@@ -6,13 +6,13 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func seesTheirDevices(l *env) {
-	ada := l.person("Ada", phone)
+func seesTheirDevices(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	laptop := ada.onSecondDevice()
 	tablet := ada.onSecondDevice()
 	if sessions := ada.listSessions(); len(sessions) != 3 {
-		l.t.Fatalf("%+v", sessions)
+		e.t.Fatalf("%+v", sessions)
 	}
 	tablet.signsOut()
 	other := ada.otherSession()
@@ -20,20 +20,20 @@ func seesTheirDevices(l *env) {
 	laptop.requireSignedOut("session_revoked")
 	ada.requireSignedIn()
 	if sessions := ada.listSessions(); len(sessions) != 1 {
-		l.t.Fatalf("%+v", sessions)
+		e.t.Fatalf("%+v", sessions)
 	}
 	ada.requireEvents(shownEvent{kind: "session_revoked"}, shownEvent{kind: "signed_out"}, shownEvent{kind: "signed_in"}, shownEvent{kind: "signed_in"})
 }
 
-func signsOutEverywhereElse(l *env) {
-	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+func signsOutEverywhereElse(e *env) {
+	ada, ben := e.person("Ada", phone), e.person("Ben", phone)
 	ada.signsUp()
 	ben.signsUp()
 	laptop, tablet := ada.onSecondDevice(), ada.onSecondDevice()
-	ended, refused := ada.device.revokeOtherSessions()
-	ada.requireOK(refused)
+	ended, rejected := ada.device.revokeOtherSessions()
+	ada.requireOK(rejected)
 	if ended != 2 {
-		l.t.Fatalf("%d sessions were ended", ended)
+		e.t.Fatalf("%d sessions were ended", ended)
 	}
 	laptop.requireSignedOut("session_revoked")
 	tablet.requireSignedOut("session_revoked")
@@ -41,8 +41,8 @@ func signsOutEverywhereElse(l *env) {
 	ben.requireSignedIn()
 }
 
-func endsTheCurrentSession(l *env) {
-	ada := l.person("Ada", phone)
+func endsTheCurrentSession(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	token := ada.apiDevice().api.sessionToken()
 	ada.requireOK(ada.device.revokeSession(ada.listSessions()[0].id))
@@ -50,50 +50,50 @@ func endsTheCurrentSession(l *env) {
 	ada.requireSignedOut("session_revoked")
 }
 
-func idleSessionLeavesTheList(l *env) {
-	ada := l.person("Ada", phone)
+func idleSessionLeavesTheList(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	laptop := ada.onSecondDevice()
-	l.advance(6 * day)
+	e.advance(6 * day)
 	ada.requireSignedIn()
-	l.advance(2 * day)
+	e.advance(2 * day)
 	laptop.requireSignedOut("session_expired")
 	if sessions := ada.listSessions(); len(sessions) != 1 { // what has ended is no place to be signed in
-		l.t.Fatalf("%+v", sessions)
+		e.t.Fatalf("%+v", sessions)
 	}
 }
 
-func changesNameAndEmail(l *env) {
-	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+func changesNameAndEmail(e *env) {
+	ada, ben := e.person("Ada", phone), e.person("Ben", phone)
 	ada.email, ben.email = "ada@example.org", "ben@example.org"
 	ada.signsUp()
 	ben.signsUp()
 	changed := func(name, email string) {
-		l.t.Helper()
-		who, refused := ada.device.changeAccount(name, email)
+		e.t.Helper()
+		user, rejected := ada.device.changeAccount(name, email)
 		ada.name, ada.email = name, email
-		ada.requireIdentity(who, refused)
+		ada.requireIdentity(user, rejected)
 		ada.requireSignedIn()
 	}
 	changed("Ada Lovelace", "ada@example.org")
 	changed("Ada Lovelace", "lovelace@example.org")
 	ada.requireEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "account_changed"}, shownEvent{kind: "signed_up"})
-	_, refused := ada.device.changeAccount("Ada", "ben@example.org")
-	ada.requireRejected(refused, "email_taken")
-	_, refused = ada.device.changeAccount("Ada", "ada@example.123")
-	ada.requireRejected(refused, "invalid_request")
+	_, rejected := ada.device.changeAccount("Ada", "ben@example.org")
+	ada.requireRejected(rejected, "email_taken")
+	_, rejected = ada.device.changeAccount("Ada", "ada@example.123")
+	ada.requireRejected(rejected, "invalid_request")
 	ada.requireSignedIn()
 	ada.signsOut()
 	ada.signsInByEmail()
 
 	ada.signsOut()
-	carol := l.person("Carol", phone)
+	carol := e.person("Carol", phone)
 	carol.email = "ada@example.org" // given up, and free
 	carol.signsUp()
 }
 
-func deletesTheAccount(l *env) {
-	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+func deletesTheAccount(e *env) {
+	ada, ben := e.person("Ada", phone), e.person("Ben", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	ben.signsUp()
@@ -102,17 +102,17 @@ func deletesTheAccount(l *env) {
 	ada.requireSignedOut("unauthenticated")
 	laptop.requireSignedOut("unauthenticated")
 	ben.requireSignedIn()
-	if _, isScript := ada.device.(*apiDevice); isScript {
+	if _, isAPI := ada.device.(*apiDevice); isAPI {
 		ada.requireSignInRejected("passkey_unknown", "")
 	}
-	again := l.person("Ada", phone)
-	again.email = "ada@example.org"
-	again.signsUp()
-	again.requireEvents(shownEvent{kind: "signed_up"})
+	second := e.person("Ada", phone)
+	second.email = "ada@example.org"
+	second.signsUp()
+	second.requireEvents(shownEvent{kind: "signed_up"})
 }
 
-func readsRejectedAttempts(l *env) {
-	ada := l.person("Ada", phone)
+func readsRejectedAttempts(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
 	ada.requireSignInRejected("passkey_rejected", domain.ReasonSignatureInvalid, badSignature)
@@ -126,26 +126,26 @@ func readsRejectedAttempts(l *env) {
 		shownEvent{kind: "signed_up"})
 }
 
-func operatorDisablesAnAccount(l *env) {
-	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+func operatorDisablesAnAccount(e *env) {
+	ada, ben := e.person("Ada", phone), e.person("Ben", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	ben.signsUp()
-	operator := l.driver.operator().Admin
-	who := domain.UserRef{Email: "ada@example.org"}
-	if ended, err := operator.DisableUser(l.t.Context(), who); err != nil || ended != 1 {
-		l.t.Fatalf("%d, %v", ended, err)
+	operator := e.driver.operator().Admin
+	user := domain.UserRef{Email: "ada@example.org"}
+	if ended, err := operator.DisableUser(e.t.Context(), user); err != nil || ended != 1 {
+		e.t.Fatalf("%d, %v", ended, err)
 	}
 	ada.requireSignedOut("session_revoked")
 	ben.requireSignedIn()
-	if device, isScript := ada.device.(*apiDevice); isScript {
+	if device, isAPI := ada.device.(*apiDevice); isAPI {
 		device.api = device.api.reconnect()
 	}
 	ada.requireSignInRejected("user_disabled", "")
 	// Whoever has no proof that the account is theirs is not told.
 	ada.requireSignInRejected("passkey_rejected", domain.ReasonSignatureInvalid, badSignature)
-	if err := operator.EnableUser(l.t.Context(), who); err != nil {
-		l.t.Fatal(err)
+	if err := operator.EnableUser(e.t.Context(), user); err != nil {
+		e.t.Fatal(err)
 	}
 	ada.signsIn()
 	ada.requireEvents(shownEvent{kind: "signed_in"}, shownEvent{kind: "account_enabled"},
@@ -154,35 +154,35 @@ func operatorDisablesAnAccount(l *env) {
 }
 
 // cannotReachAnotherAccount tries every call that takes an id with Ada's ids, as Ben.
-func cannotReachAnotherAccount(l *env) {
-	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+func cannotReachAnotherAccount(e *env) {
+	ada, ben := e.person("Ada", phone), e.person("Ben", phone)
 	ada.signsUp()
-	adasKey := ada.addsPasskey("Blue key", securityKey)
+	adaKey := ada.addsPasskey("Blue key", securityKey)
 	ada.signsOut()
 	ada.signsIn()
-	laptop := l.person("Ada", phone)
+	laptop := e.person("Ada", phone)
 	laptop.device = ada.device.syncedDevice()
 	laptop.signsIn()
 	ben.signsUp()
 	ben.addsPasskey("Ben's key", securityKey)
 	before := append([]shownPasskey(nil), ada.listPasskeys()...)
-	adas, bens := ada.apiDevice(), ben.apiDevice()
+	adaDevice, benDevice := ada.apiDevice(), ben.apiDevice()
 
-	ben.requireRejected(ben.device.renamePasskey(adasKey.id, "Mine"), "not_found")
-	ben.requireRejected(ben.device.removePasskey(adasKey.id), "not_found")
+	ben.requireRejected(ben.device.renamePasskey(adaKey.id, "Mine"), "not_found")
+	ben.requireRejected(ben.device.removePasskey(adaKey.id), "not_found")
 	for _, session := range ada.listSessions() {
 		ben.requireRejected(ben.device.revokeSession(session.id), "not_found")
 	}
-	begun, refused := adas.api.beginStepUp()
-	ada.requireOK(refused)
-	ben.requireRejected(bens.api.finishStepUp(begun.challengeID, adas.getAssertion(begun)), "challenge_not_found")
-	begun, refused = adas.api.beginAddPasskey()
-	ada.requireOK(refused)
-	bens.useAuthenticator(phone)
-	ben.requireRejected(bens.api.finishAddPasskey(begun.challengeID, "", bens.makeCredential(begun)), "challenge_not_found")
+	begun, rejected := adaDevice.api.beginStepUp()
+	ada.requireOK(rejected)
+	ben.requireRejected(benDevice.api.finishStepUp(begun.challengeID, adaDevice.getAssertion(begun)), "challenge_not_found")
+	begun, rejected = adaDevice.api.beginAddPasskey()
+	ada.requireOK(rejected)
+	benDevice.useAuthenticator(phone)
+	ben.requireRejected(benDevice.api.finishAddPasskey(begun.challengeID, "", benDevice.makeCredential(begun)), "challenge_not_found")
 
 	// What is malformed is as little Ben's as what is Ada's.
-	for _, id := range []string{"", "x", "!", adasKey.id + "AAAA", "00000000-0000-0000-0000-000000000000"} {
+	for _, id := range []string{"", "x", "!", adaKey.id + "AAAA", "00000000-0000-0000-0000-000000000000"} {
 		if id == "" {
 			continue // no such address over HTTP
 		}
@@ -194,31 +194,31 @@ func cannotReachAnotherAccount(l *env) {
 	ada.requireSignedIn()
 	laptop.requireSignedIn()
 	if after := ada.listPasskeys(); len(after) != len(before) || after[0] != before[0] || after[1] != before[1] {
-		l.t.Fatalf("Ada's passkeys were %+v and are %+v", before, after)
+		e.t.Fatalf("Ada's passkeys were %+v and are %+v", before, after)
 	}
 	ben.requirePasskeys("", "Ben's key")
-	events, refused := ben.device.events()
-	ben.requireOK(refused)
+	events, rejected := ben.device.events()
+	ben.requireOK(rejected)
 	for _, event := range events {
 		switch event { // his own attempts are his to read of
 		case shownEvent{kind: "signed_up"}, shownEvent{kind: "passkey_added"},
 			shownEvent{"passkey_add_refused", "challenge_mismatch"}, shownEvent{"step_up_refused", "challenge_mismatch"}:
 		default:
-			l.t.Errorf("Ben reads of %+v", event)
+			e.t.Errorf("Ben reads of %+v", event)
 		}
 	}
 }
 
-func pagesThroughTheLog(l *env) {
-	ada := l.person("Ada", phone)
+func pagesThroughTheLog(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	for range 3 {
-		l.advance(time.Hour)
+		e.advance(time.Hour)
 		ada.stepsUp()
 	}
-	events, refused := ada.device.events()
-	ada.requireOK(refused)
+	events, rejected := ada.device.events()
+	ada.requireOK(rejected)
 	if len(events) != 4 || events[3].kind != "signed_up" {
-		l.t.Fatalf("%+v", events)
+		e.t.Fatalf("%+v", events)
 	}
 }

@@ -6,58 +6,58 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-func (s *apiDevice) stepUp(tricks ...forgery) rejection {
-	s.t.Helper()
-	begun, refused := s.api.beginStepUp()
-	if refused != (rejection{}) {
-		return refused
+func (d *apiDevice) stepUp(forgeries ...forgery) rejection {
+	d.t.Helper()
+	begun, rejected := d.api.beginStepUp()
+	if rejected != (rejection{}) {
+		return rejected
 	}
-	answer, err := s.authenticator.Get(begun.options, variations(tricks)...)
+	response, err := d.authenticator.Get(begun.options, variations(forgeries)...)
 	if errors.Is(err, authenticator.ErrNotAllowed) {
 		return rejection{code: "NotAllowedError"}
 	}
 	if err != nil {
-		s.t.Fatal(err)
+		d.t.Fatal(err)
 	}
-	return s.api.finishStepUp(begun.challengeID, answer)
+	return d.api.finishStepUp(begun.challengeID, response)
 }
 
-func (s *apiDevice) addPasskey(name string, tricks ...forgery) rejection {
-	s.t.Helper()
-	begun, refused := s.api.beginAddPasskey()
-	if refused != (rejection{}) {
-		return refused
+func (d *apiDevice) addPasskey(name string, forgeries ...forgery) rejection {
+	d.t.Helper()
+	begun, rejected := d.api.beginAddPasskey()
+	if rejected != (rejection{}) {
+		return rejected
 	}
-	answer, err := s.authenticator.Create(begun.options, variations(tricks)...)
+	response, err := d.authenticator.Create(begun.options, variations(forgeries)...)
 	if errors.Is(err, authenticator.ErrInvalidState) {
 		return rejection{code: "InvalidStateError"}
 	}
 	if err != nil {
-		s.t.Fatal(err)
+		d.t.Fatal(err)
 	}
-	return s.api.finishAddPasskey(begun.challengeID, name, answer)
+	return d.api.finishAddPasskey(begun.challengeID, name, response)
 }
 
-func (s *apiDevice) passkeys() ([]shownPasskey, rejection)   { return s.api.passkeys() }
-func (s *apiDevice) renamePasskey(id, name string) rejection { return s.api.renamePasskey(id, name) }
-func (s *apiDevice) removePasskey(id string) rejection       { return s.api.removePasskey(id) }
-func (s *apiDevice) sessions() ([]shownSession, rejection)   { return s.api.sessions() }
-func (s *apiDevice) revokeSession(id string) rejection       { return s.api.revokeSession(id) }
-func (s *apiDevice) revokeOtherSessions() (int, rejection)   { return s.api.revokeOtherSessions() }
-func (s *apiDevice) emailStatus() (shownEmail, rejection)    { return s.api.emailStatus() }
-func (s *apiDevice) sendEmailCode() rejection                { return s.api.sendEmailCode() }
-func (s *apiDevice) confirmEmail(code string) rejection      { return s.api.confirmEmail(code) }
-func (s *apiDevice) deleteAccount() rejection                { return s.api.deleteAccount() }
-func (s *apiDevice) events() ([]shownEvent, rejection)       { return s.api.events() }
+func (d *apiDevice) passkeys() ([]shownPasskey, rejection)   { return d.api.passkeys() }
+func (d *apiDevice) renamePasskey(id, name string) rejection { return d.api.renamePasskey(id, name) }
+func (d *apiDevice) removePasskey(id string) rejection       { return d.api.removePasskey(id) }
+func (d *apiDevice) sessions() ([]shownSession, rejection)   { return d.api.sessions() }
+func (d *apiDevice) revokeSession(id string) rejection       { return d.api.revokeSession(id) }
+func (d *apiDevice) revokeOtherSessions() (int, rejection)   { return d.api.revokeOtherSessions() }
+func (d *apiDevice) emailStatus() (shownEmail, rejection)    { return d.api.emailStatus() }
+func (d *apiDevice) sendEmailCode() rejection                { return d.api.sendEmailCode() }
+func (d *apiDevice) confirmEmail(code string) rejection      { return d.api.confirmEmail(code) }
+func (d *apiDevice) deleteAccount() rejection                { return d.api.deleteAccount() }
+func (d *apiDevice) events() ([]shownEvent, rejection)       { return d.api.events() }
 
-func (s *apiDevice) changeAccount(name, email string) (shownUser, rejection) {
-	return s.api.changeAccount(name, email)
+func (d *apiDevice) changeAccount(name, email string) (shownUser, rejection) {
+	return d.api.changeAccount(name, email)
 }
 
-func (s *apiDevice) useAuthenticator(kind deviceKind) {
-	s.authenticator = authenticator.New(s.authenticator.Origin(), kind.options()...)
+func (d *apiDevice) useAuthenticator(kind deviceKind) {
+	d.authenticator = authenticator.New(d.authenticator.Origin(), kind.options()...)
 }
 
-func (s *apiDevice) syncedDevice() device {
-	return &apiDevice{t: s.t, api: s.api.reconnect(), authenticator: s.authenticator}
+func (d *apiDevice) syncedDevice() device {
+	return &apiDevice{t: d.t, api: d.api.reconnect(), authenticator: d.authenticator}
 }

@@ -1,27 +1,27 @@
 package acceptance
 
 // recover redeems the claim and enrols a passkey on the authenticator at hand.
-func (s *apiDevice) recover(c recoveryProof, tricks ...forgery) (shownUser, rejection) {
-	s.t.Helper()
-	grant, refused := s.api.redeem(c)
-	if refused != (rejection{}) {
-		return shownUser{}, refused
+func (d *apiDevice) recover(proof recoveryProof, forgeries ...forgery) (shownUser, rejection) {
+	d.t.Helper()
+	grant, rejected := d.api.redeem(proof)
+	if rejected != (rejection{}) {
+		return shownUser{}, rejected
 	}
-	return s.registerWithGrant(grant, tricks...)
+	return d.registerWithGrant(grant, forgeries...)
 }
 
 // registerWithGrant makes a passkey with a grant.
-func (s *apiDevice) registerWithGrant(grant string, tricks ...forgery) (shownUser, rejection) {
-	s.t.Helper()
-	begun, refused := s.api.beginRecovery(grant)
-	if refused != (rejection{}) {
-		return shownUser{}, refused
+func (d *apiDevice) registerWithGrant(grant string, forgeries ...forgery) (shownUser, rejection) {
+	d.t.Helper()
+	begun, rejected := d.api.beginRecovery(grant)
+	if rejected != (rejection{}) {
+		return shownUser{}, rejected
 	}
-	return s.api.finishRecovery(grant, begun.challengeID, s.makeCredential(begun, tricks...))
+	return d.api.finishRecovery(grant, begun.challengeID, d.makeCredential(begun, forgeries...))
 }
 
-func (s *apiDevice) recoveryFactors() (shownFactors, rejection) { return s.api.recoveryFactors() }
-func (s *apiDevice) setUpTOTP() (string, rejection)             { return s.api.setUpTOTP() }
-func (s *apiDevice) confirmTOTP(code string) rejection          { return s.api.confirmTOTP(code) }
-func (s *apiDevice) removeTOTP() rejection                      { return s.api.removeTOTP() }
-func (s *apiDevice) makeBackupCodes() ([]string, rejection)     { return s.api.makeBackupCodes() }
+func (d *apiDevice) recoveryFactors() (shownFactors, rejection) { return d.api.recoveryFactors() }
+func (d *apiDevice) setUpTOTP() (string, rejection)             { return d.api.setUpTOTP() }
+func (d *apiDevice) confirmTOTP(code string) rejection          { return d.api.confirmTOTP(code) }
+func (d *apiDevice) removeTOTP() rejection                      { return d.api.removeTOTP() }
+func (d *apiDevice) makeBackupCodes() ([]string, rejection)     { return d.api.makeBackupCodes() }

@@ -18,10 +18,10 @@ type apiDevice struct {
 
 // api carries single steps to the server.
 type api interface {
-	beginSignUp(who profile) (pendingCeremony, rejection)
-	finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection)
+	beginSignUp(user profile) (pendingCeremony, rejection)
+	finishSignUp(challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection)
 	beginSignIn(email string) (pendingCeremony, rejection)
-	finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (shownUser, rejection)
+	finishSignIn(challengeID string, response authenticator.AuthenticationResponse) (shownUser, rejection)
 	whoAmI() (shownUser, rejection)
 	signOut() rejection
 
@@ -33,9 +33,9 @@ type api interface {
 	reconnect() api
 
 	beginStepUp() (pendingCeremony, rejection)
-	finishStepUp(challengeID string, answer authenticator.AuthenticationResponse) rejection
+	finishStepUp(challengeID string, response authenticator.AuthenticationResponse) rejection
 	beginAddPasskey() (pendingCeremony, rejection)
-	finishAddPasskey(challengeID, name string, answer authenticator.RegistrationResponse) rejection
+	finishAddPasskey(challengeID, name string, response authenticator.RegistrationResponse) rejection
 	passkeys() ([]shownPasskey, rejection)
 	renamePasskey(id, name string) rejection
 	removePasskey(id string) rejection
@@ -50,11 +50,11 @@ type api interface {
 	sendEmailCode() rejection
 	confirmEmail(code string) rejection
 
-	redeem(c recoveryProof) (grant string, refused rejection)
+	redeem(proof recoveryProof) (grant string, rejected rejection)
 	beginRecovery(grant string) (pendingCeremony, rejection)
-	finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection)
+	finishRecovery(grant, challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection)
 	recoveryFactors() (shownFactors, rejection)
-	setUpTOTP() (secret string, refused rejection)
+	setUpTOTP() (secret string, rejected rejection)
 	confirmTOTP(code string) rejection
 	removeTOTP() rejection
 	makeBackupCodes() ([]string, rejection)
@@ -75,74 +75,74 @@ type pendingCeremony struct {
 	options     []byte
 }
 
-func (s *apiDevice) signUp(who profile, tricks ...forgery) (shownUser, rejection) {
-	s.t.Helper()
-	attempt, refused := s.api.beginSignUp(who)
-	if refused != (rejection{}) {
-		return shownUser{}, refused
+func (d *apiDevice) signUp(user profile, forgeries ...forgery) (shownUser, rejection) {
+	d.t.Helper()
+	attempt, rejected := d.api.beginSignUp(user)
+	if rejected != (rejection{}) {
+		return shownUser{}, rejected
 	}
-	answer, err := s.authenticator.Create(attempt.options, variations(tricks)...)
+	response, err := d.authenticator.Create(attempt.options, variations(forgeries)...)
 	if err != nil {
-		s.t.Fatal(err)
+		d.t.Fatal(err)
 	}
-	return s.api.finishSignUp(attempt.challengeID, answer)
+	return d.api.finishSignUp(attempt.challengeID, response)
 }
 
-func (s *apiDevice) signIn(email string, tricks ...forgery) (shownUser, rejection) {
-	s.t.Helper()
-	attempt, refused := s.api.beginSignIn(email)
-	if refused != (rejection{}) {
-		return shownUser{}, refused
+func (d *apiDevice) signIn(email string, forgeries ...forgery) (shownUser, rejection) {
+	d.t.Helper()
+	attempt, rejected := d.api.beginSignIn(email)
+	if rejected != (rejection{}) {
+		return shownUser{}, rejected
 	}
-	answer, err := s.authenticator.Get(attempt.options, variations(tricks)...)
+	response, err := d.authenticator.Get(attempt.options, variations(forgeries)...)
 	if errors.Is(err, authenticator.ErrNotAllowed) {
 		return shownUser{}, rejection{code: "NotAllowedError"}
 	}
 	if err != nil {
-		s.t.Fatal(err)
+		d.t.Fatal(err)
 	}
-	return s.api.finishSignIn(attempt.challengeID, answer)
+	return d.api.finishSignIn(attempt.challengeID, response)
 }
 
-func (s *apiDevice) whoAmI() (shownUser, rejection) { return s.api.whoAmI() }
-func (s *apiDevice) signOut() rejection             { return s.api.signOut() }
+func (d *apiDevice) whoAmI() (shownUser, rejection) { return d.api.whoAmI() }
+func (d *apiDevice) signOut() rejection             { return d.api.signOut() }
 
 // mustBeginSignIn starts a sign-in without an address and must succeed.
-func (s *apiDevice) mustBeginSignIn() pendingCeremony {
-	s.t.Helper()
-	begun, refused := s.api.beginSignIn("")
-	if refused != (rejection{}) {
-		s.t.Fatalf("a sign-in cannot begin: %+v", refused)
+func (d *apiDevice) mustBeginSignIn() pendingCeremony {
+	d.t.Helper()
+	begun, rejected := d.api.beginSignIn("")
+	if rejected != (rejection{}) {
+		d.t.Fatalf("a sign-in cannot begin: %+v", rejected)
 	}
 	return begun
 }
 
 // getAssertion makes the authenticator sign.
-func (s *apiDevice) getAssertion(a pendingCeremony, tricks ...forgery) authenticator.AuthenticationResponse {
-	s.t.Helper()
-	answer, err := s.authenticator.Get(a.options, variations(tricks)...)
+func (d *apiDevice) getAssertion(a pendingCeremony, forgeries ...forgery) authenticator.AuthenticationResponse {
+	d.t.Helper()
+	response, err := d.authenticator.Get(a.options, variations(forgeries)...)
 	if err != nil {
-		s.t.Fatal(err)
+		d.t.Fatal(err)
 	}
-	return answer
+	return response
 }
 
 // makeCredential lets the authenticator make a passkey, which the server does not know yet.
-func (s *apiDevice) makeCredential(a pendingCeremony, tricks ...forgery) authenticator.RegistrationResponse {
-	s.t.Helper()
-	answer, err := s.authenticator.Create(a.options, variations(tricks)...)
+func (d *apiDevice) makeCredential(a pendingCeremony, forgeries ...forgery) authenticator.RegistrationResponse {
+	d.t.Helper()
+	response, err := d.authenticator.Create(a.options, variations(forgeries)...)
 	if err != nil {
-		s.t.Fatal(err)
+		d.t.Fatal(err)
 	}
-	return answer
+	return response
 }
 
 // mustBeginSignUp starts a sign-up and must succeed.
-func (s *apiDevice) mustBeginSignUp(who profile) pendingCeremony {
-	s.t.Helper()
-	begun, refused := s.api.beginSignUp(who)
-	if refused != (rejection{}) {
-		s.t.Fatalf("a sign-up cannot begin: %+v", refused)
+func (d *apiDevice) mustBeginSignUp(user profile) pendingCeremony {
+	d.t.Helper()
+	begun, rejected := d.api.beginSignUp(user)
+	if rejected != (rejection{}) {
+		d.t.Fatalf("a sign-up cannot begin: %+v", rejected)
 	}
 	return begun
 }

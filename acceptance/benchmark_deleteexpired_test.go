@@ -44,14 +44,14 @@ func BenchmarkDeleteExpired(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
-				measureSweep(b, open(b), 300_000)
+				measureDeletion(b, open(b), 300_000)
 				b.StartTimer()
 			}
 		})
 	}
 }
 
-func measureSweep(b *testing.B, store ports.Store, ended int) {
+func measureDeletion(b *testing.B, store ports.Store, ended int) {
 	b.Helper()
 	key := storeEndedSessions(b, store, ended, system.Clock{}.Now().Add(-48*time.Hour))
 	time.Sleep(2 * time.Second)
@@ -68,11 +68,11 @@ func measureSweep(b *testing.B, store ports.Store, ended int) {
 	began := time.Now()
 	go func() {
 		defer close(done)
-		swept, err := (&maintenance.DeleteExpired{Store: timed, Clock: system.Clock{}, Pause: system.Pause}).Execute(ctx)
+		deleted, err := (&maintenance.DeleteExpired{Store: timed, Clock: system.Clock{}, Pause: system.Pause}).Execute(ctx)
 		if err != nil && !errors.Is(err, context.Canceled) {
 			b.Error(err)
 		}
-		b.ReportMetric(float64(swept.Sessions)/time.Since(began).Seconds(), "deleted/s")
+		b.ReportMetric(float64(deleted.Sessions)/time.Since(began).Seconds(), "deleted/s")
 	}()
 	beside := measureUpdates(b, store, key, 15*time.Second, time.Millisecond, done)
 	cancel()

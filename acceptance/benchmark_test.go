@@ -53,20 +53,20 @@ func BenchmarkSignIn(b *testing.B) {
 			}
 		})
 		b.Run(c.name+"/64 at once", func(b *testing.B) {
-			l := &env{t: b, clock: newClock(), driver: c.open(b)}
+			e := &env{t: b, clock: newClock(), driver: c.open(b)}
 			people := make(chan *person, 64)
 			for range cap(people) {
-				somebody := l.person("Ada", phone)
-				somebody.signsUp()
-				people <- somebody
+				user := e.person("Ada", phone)
+				user.signsUp()
+				people <- user
 			}
 			b.SetParallelism(32) // on two processors
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
-				somebody := <-people
-				defer func() { people <- somebody }()
+				user := <-people
+				defer func() { people <- user }()
 				for pb.Next() {
-					somebody.signsIn()
+					user.signsIn()
 				}
 			})
 		})

@@ -20,17 +20,17 @@ func (b *browserPage) useAuthenticator(kind deviceKind) {
 }
 
 // stepUp performs a step-up for stories about it. The page has no button for it: it asks when an action needs a step-up.
-func (b *browserPage) stepUp(tricks ...forgery) rejection {
+func (b *browserPage) stepUp(forgeries ...forgery) rejection {
 	b.t.Helper()
-	return b.withAuthenticator(tricks, func() string {
+	return b.withAuthenticator(forgeries, func() string {
 		return evalPromise(b, `import('/assets/stepup.js').then(({ stepUp }) => stepUp()).then(() => '', (error) => error.code || error.name)`)
 	})
 }
 
 func (b *browserPage) passkeys() ([]shownPasskey, rejection) {
 	b.t.Helper()
-	if refused := b.reload(); refused != (rejection{}) {
-		return nil, refused
+	if rejected := b.reload(); rejected != (rejection{}) {
+		return nil, rejected
 	}
 	var shown []shownPasskey
 	for _, entry := range b.entries("passkey-list") {
@@ -46,13 +46,13 @@ func (b *browserPage) passkeys() ([]shownPasskey, rejection) {
 	return shown, rejection{}
 }
 
-func (b *browserPage) addPasskey(name string, tricks ...forgery) rejection {
+func (b *browserPage) addPasskey(name string, forgeries ...forgery) rejection {
 	b.t.Helper()
 	if !b.isVisible("#make-passkey") {
 		b.press("#add-passkey")
 	}
 	b.fill("#new-passkey-name", name)
-	return b.withAuthenticator(tricks, func() string { return b.pressAndWait("#make-passkey") })
+	return b.withAuthenticator(forgeries, func() string { return b.pressAndWait("#make-passkey") })
 }
 
 func (b *browserPage) renamePasskey(id, name string) rejection {
@@ -78,8 +78,8 @@ func (b *browserPage) removePasskey(id string) rejection {
 
 func (b *browserPage) sessions() ([]shownSession, rejection) {
 	b.t.Helper()
-	if refused := b.reload(); refused != (rejection{}) {
-		return nil, refused
+	if rejected := b.reload(); rejected != (rejection{}) {
+		return nil, rejected
 	}
 	b.showAll("device-list", "#more-devices")
 	var shown []shownSession
@@ -100,8 +100,8 @@ func (b *browserPage) revokeSession(id string) rejection {
 
 func (b *browserPage) revokeOtherSessions() (int, rejection) {
 	b.t.Helper()
-	if refused := b.reload(); refused != (rejection{}) {
-		return 0, refused
+	if rejected := b.reload(); rejected != (rejection{}) {
+		return 0, rejected
 	}
 	if !b.isVisible("#sign-out-others") {
 		return 0, rejection{}
@@ -121,17 +121,17 @@ func (b *browserPage) changeAccount(name, email string) (shownUser, rejection) {
 	b.t.Helper()
 	b.fill("#account-name", name)
 	b.fill("#account-email", email)
-	if refused := b.withAuthenticator(nil, func() string { return b.pressAndWait("#save-account") }); refused.code != "" {
-		return shownUser{}, refused
+	if rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait("#save-account") }); rejected.code != "" {
+		return shownUser{}, rejected
 	}
 	if email == eval[string](b, `document.getElementById('account-email').value`) && b.isVisible("#withdraw-email") {
 		// The field shows the wanted address, but another address is pending.
-		if refused := b.withAuthenticator(nil, func() string { return b.pressAndWait("#withdraw-email") }); refused.code != "" {
-			return shownUser{}, refused
+		if rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait("#withdraw-email") }); rejected.code != "" {
+			return shownUser{}, rejected
 		}
 	}
-	if refused := b.reload(); refused != (rejection{}) {
-		return shownUser{}, refused
+	if rejected := b.reload(); rejected != (rejection{}) {
+		return shownUser{}, rejected
 	}
 	return shownUser{
 		name:  eval[string](b, `document.getElementById('account-name').value`),
@@ -150,8 +150,8 @@ func (b *browserPage) deleteAccount() rejection {
 
 func (b *browserPage) events() ([]shownEvent, rejection) {
 	b.t.Helper()
-	if refused := b.reload(); refused != (rejection{}) {
-		return nil, refused
+	if rejected := b.reload(); rejected != (rejection{}) {
+		return nil, rejected
 	}
 	b.showAll("event-list", "#more-events")
 	var shown []shownEvent
@@ -172,8 +172,8 @@ func (b *browserPage) events() ([]shownEvent, rejection) {
 // reload loads the page again, to show the current state of the server.
 func (b *browserPage) reload() rejection {
 	b.t.Helper()
-	if _, refused := b.whoAmI(); refused != (rejection{}) {
-		return refused
+	if _, rejected := b.whoAmI(); rejected != (rejection{}) {
+		return rejected
 	}
 	b.waitFor("the account's lists are shown", `document.getElementById('account-lists').getAttribute('aria-busy') === 'false'`)
 	return rejection{}

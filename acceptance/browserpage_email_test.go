@@ -5,15 +5,15 @@ package acceptance
 // emailStatus returns what the page shows. An address is pending if the page asks for its code.
 func (b *browserPage) emailStatus() (shownEmail, rejection) {
 	b.t.Helper()
-	who, refused := b.whoAmI()
-	if refused != (rejection{}) {
-		return shownEmail{}, refused
+	user, rejected := b.whoAmI()
+	if rejected != (rejection{}) {
+		return shownEmail{}, rejected
 	}
-	shown := shownEmail{current: who.email, verified: b.isVisible("#email-verified")}
+	shown := shownEmail{current: user.email, verified: b.isVisible("#email-verified")}
 	if b.isVisible("#email-code") {
 		shown.pending = eval[string](b, `document.querySelector('#email-code-sent [data-part="address"]').textContent`)
 	}
-	if pending := eval[string](b, `document.getElementById('who-pending-email').textContent`); who.email == "" && pending != shown.pending {
+	if pending := eval[string](b, `document.getElementById('who-pending-email').textContent`); user.email == "" && pending != shown.pending {
 		b.t.Errorf("the heading shows the pending address %q, but the form asks for the code of %q", pending, shown.pending)
 	}
 	return shown, rejection{}

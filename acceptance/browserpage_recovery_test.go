@@ -15,7 +15,7 @@ import (
 // The actions on the page that prepare a recovery, and the recovery.
 
 // recover fills in the fields that the page shows. The page checks for missing values without a request to the server.
-func (b *browserPage) recover(c recoveryProof, tricks ...forgery) (shownUser, rejection) {
+func (b *browserPage) recover(proof recoveryProof, forgeries ...forgery) (shownUser, rejection) {
 	b.t.Helper()
 	if !b.isVisible("#recover") {
 		if !b.isVisible("#lost-passkey") {
@@ -25,28 +25,28 @@ func (b *browserPage) recover(c recoveryProof, tricks ...forgery) (shownUser, re
 		b.waitFor("the page asks for codes", `document.querySelector('main').dataset.state === 'recovering'`)
 	}
 	if b.isVisible("#recover-by") {
-		if c.totpCode != "" && c.backupCode != "" {
+		if proof.totpCode != "" && proof.backupCode != "" {
 			b.t.Fatal("the page accepts one code, but there are two: add a skip to the table of stories")
 		}
-		if c.totpCode != "" {
+		if proof.totpCode != "" {
 			b.press("#by-app")
 		} else {
 			b.press("#by-backup")
 		}
 	}
-	for field, text := range map[string]string{"#recover-account": c.email, "#recover-app-code": c.totpCode, "#recover-backup-code": c.backupCode} {
+	for field, text := range map[string]string{"#recover-account": proof.email, "#recover-app-code": proof.totpCode, "#recover-backup-code": proof.backupCode} {
 		if b.isVisible(field) {
 			b.fill(field, text)
 		}
 	}
 	b.clearMessage()
-	return b.runCeremony("#recover", tricks)
+	return b.runCeremony("#recover", forgeries)
 }
 
 func (b *browserPage) recoveryFactors() (shownFactors, rejection) {
 	b.t.Helper()
-	if refused := b.reload(); refused != (rejection{}) {
-		return shownFactors{}, refused
+	if rejected := b.reload(); rejected != (rejection{}) {
+		return shownFactors{}, rejected
 	}
 	have := shownFactors{hasTOTP: b.isVisible("#app-present")}
 	if reminded := b.isVisible("#codes-nudge"); b.isVisible("#codes-present") {
@@ -62,9 +62,9 @@ func (b *browserPage) recoveryFactors() (shownFactors, rejection) {
 
 func (b *browserPage) setUpTOTP() (string, rejection) {
 	b.t.Helper()
-	refused := b.withAuthenticator(nil, func() string { return b.pressAndWait("#set-up-app") })
-	if refused != (rejection{}) {
-		return "", refused
+	rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait("#set-up-app") })
+	if rejected != (rejection{}) {
+		return "", rejected
 	}
 	uri := b.decodeQRCode("#app-qr")
 	query := uri.Query()
@@ -89,8 +89,8 @@ func (b *browserPage) confirmTOTP(code string) rejection {
 
 func (b *browserPage) removeTOTP() rejection {
 	b.t.Helper()
-	if refused := b.reload(); refused != (rejection{}) {
-		return refused
+	if rejected := b.reload(); rejected != (rejection{}) {
+		return rejected
 	}
 	b.press("#remove-app")
 	return b.withAuthenticator(nil, func() string { return b.pressAndWait("#confirm-remove-app") })
@@ -98,16 +98,16 @@ func (b *browserPage) removeTOTP() rejection {
 
 func (b *browserPage) makeBackupCodes() ([]string, rejection) {
 	b.t.Helper()
-	if refused := b.reload(); refused != (rejection{}) {
-		return nil, refused
+	if rejected := b.reload(); rejected != (rejection{}) {
+		return nil, rejected
 	}
 	button := "#make-codes"
 	if eval[string](b, `document.getElementById('codes-left').textContent`) != "0" && b.isVisible("#codes-present") {
 		b.press(button)
 		button = "#replace-codes"
 	}
-	if refused := b.withAuthenticator(nil, func() string { return b.pressAndWait(button) }); refused != (rejection{}) {
-		return nil, refused
+	if rejected := b.withAuthenticator(nil, func() string { return b.pressAndWait(button) }); rejected != (rejection{}) {
+		return nil, rejected
 	}
 	return eval[[]string](b, `[...document.querySelectorAll('#code-list li')].map((item) => item.checkVisibility() ? item.innerText : '')`), rejection{}
 }

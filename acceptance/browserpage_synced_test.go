@@ -6,8 +6,8 @@ import "github.com/chromedp/cdproto/webauthn"
 func (b *browserPage) syncedDevice() device {
 	b.t.Helper()
 	other := browserDriver{b.server}.newDevice(b.t, b.kind).(*browserPage)
-	for _, held := range call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.authenticatorID}).Credentials {
-		other.addCredential(held)
+	for _, credential := range call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.authenticatorID}).Credentials {
+		other.addCredential(credential)
 	}
 	return other
 }

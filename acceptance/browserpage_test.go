@@ -69,47 +69,47 @@ func (b *browserPage) open() {
 	b.waitFor("the page is loaded", `document.querySelector('main').dataset.state !== 'loading'`)
 }
 
-func (b *browserPage) signUp(who profile, tricks ...forgery) (shownUser, rejection) {
+func (b *browserPage) signUp(user profile, forgeries ...forgery) (shownUser, rejection) {
 	b.t.Helper()
-	b.fill("#display-name", who.name)
-	b.fill("#sign-up-email", who.email)
-	return b.runCeremony("#sign-up", tricks)
+	b.fill("#display-name", user.name)
+	b.fill("#sign-up-email", user.email)
+	return b.runCeremony("#sign-up", forgeries)
 }
 
-func (b *browserPage) signIn(email string, tricks ...forgery) (shownUser, rejection) {
+func (b *browserPage) signIn(email string, forgeries ...forgery) (shownUser, rejection) {
 	b.t.Helper()
 	b.fill("#email", email)
-	return b.runCeremony("#sign-in", tricks)
+	return b.runCeremony("#sign-in", forgeries)
 }
 
 // runCeremony presses a button that starts a ceremony, acts as the user, and returns the result.
-func (b *browserPage) runCeremony(button string, tricks []forgery) (shownUser, rejection) {
+func (b *browserPage) runCeremony(button string, forgeries []forgery) (shownUser, rejection) {
 	b.t.Helper()
 	if b.kind == autofillPhone {
 		// A suggestion that is requested after automatic presence is set would be taken before the button is pressed.
 		b.waitFor("conditional mediation is pending", `window.suggesting === true`)
 	}
-	var who shownUser
-	refused := b.withAuthenticator(tricks, func() string {
+	var user shownUser
+	rejected := b.withAuthenticator(forgeries, func() string {
 		b.press(button)
 		b.waitFor("the ceremony ends", signedInOrFailed)
 		if b.state() != "signed-in" {
 			return b.messageCode()
 		}
-		who = b.shownIdentity()
+		user = b.shownIdentity()
 		return ""
 	})
-	return who, refused
+	return user, rejected
 }
 
 // withAuthenticator sets automatic presence while act runs. act returns the code of an error, or "".
-func (b *browserPage) withAuthenticator(tricks []forgery, act func() string) rejection {
+func (b *browserPage) withAuthenticator(forgeries []forgery, act func() string) rejection {
 	b.t.Helper()
-	for _, trick := range tricks {
-		if trick.inBrowser == nil {
+	for _, f := range forgeries {
+		if f.inBrowser == nil {
 			b.t.Fatal("the browser driver cannot forge this: add a skip to the table of stories")
 		}
-		trick.inBrowser(b)
+		f.inBrowser(b)
 	}
 	before := len(b.server.log.rejections())
 	b.setAutomaticPresence(true)
@@ -122,11 +122,11 @@ func (b *browserPage) withAuthenticator(tricks []forgery, act func() string) rej
 
 // rejectionSince returns the rejection with the reason from the server's log, if the log has more rejections than before.
 func (b *browserPage) rejectionSince(before int, code string) rejection {
-	refused := rejection{code: code}
+	rejected := rejection{code: code}
 	if after := b.server.log.rejections(); code != "" && len(after) > before {
-		refused.reason = after[len(after)-1].Reason
+		rejected.reason = after[len(after)-1].Reason
 	}
-	return refused
+	return rejected
 }
 
 // messageCode returns the code of the page's message.
@@ -224,14 +224,14 @@ func (b *browserPage) dismissPrompt() {
 // before 156 ignores a sign count that is set by WebAuthn.setCredentialProperties.
 func (b *browserPage) setCredential(change func(*webauthn.Credential)) {
 	b.t.Helper()
-	held := b.credentials()[0]
-	change(held)
-	call(b, webauthn.RemoveCredential, webauthn.RemoveCredentialParams{AuthenticatorID: b.authenticatorID, CredentialID: held.CredentialID})
-	b.addCredential(held)
-	for _, now := range b.credentials() {
-		if bytes.Equal(now.CredentialID, held.CredentialID) {
-			if now.SignCount != held.SignCount || now.BackupEligibility != held.BackupEligibility || now.BackupState != held.BackupState {
-				b.t.Fatalf("this browser's virtual authenticator changes an added credential: sent %+v, got %+v; install Chromium 150 or later", held, now)
+	credential := b.credentials()[0]
+	change(credential)
+	call(b, webauthn.RemoveCredential, webauthn.RemoveCredentialParams{AuthenticatorID: b.authenticatorID, CredentialID: credential.CredentialID})
+	b.addCredential(credential)
+	for _, stored := range b.credentials() {
+		if bytes.Equal(stored.CredentialID, credential.CredentialID) {
+			if stored.SignCount != credential.SignCount || stored.BackupEligibility != credential.BackupEligibility || stored.BackupState != credential.BackupState {
+				b.t.Fatalf("this browser's virtual authenticator changes an added credential: sent %+v, got %+v; install Chromium 150 or later", credential, stored)
 			}
 			return
 		}
@@ -240,19 +240,19 @@ func (b *browserPage) setCredential(change func(*webauthn.Credential)) {
 }
 
 // addCredential copies a credential to the current authenticator.
-func (b *browserPage) addCredential(held *webauthn.Credential) {
+func (b *browserPage) addCredential(credential *webauthn.Credential) {
 	b.t.Helper()
-	held.ActiveCmtgKeyIndex = nil // Chromium reports a missing index as a number that it does not accept
-	call(b, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: b.authenticatorID, Credential: held})
+	credential.ActiveCmtgKeyIndex = nil // Chromium reports a missing index as a number that it does not accept
+	call(b, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: b.authenticatorID, Credential: credential})
 }
 
 func (b *browserPage) credentials() []*webauthn.Credential {
 	b.t.Helper()
-	held := call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.authenticatorID}).Credentials
-	if len(held) == 0 {
+	credentials := call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.authenticatorID}).Credentials
+	if len(credentials) == 0 {
 		b.t.Fatal("the authenticator has no passkey")
 	}
-	return held
+	return credentials
 }
 
 // setSignCount makes n the sign count of the next signature.
@@ -267,19 +267,19 @@ func (b *browserPage) clearBackupEligibility() {
 }
 
 // signInDelayed presses the button, and delays the verify request until meanwhile has returned.
-func (b *browserPage) signInDelayed(meanwhile func()) (shownUser, rejection) {
+func (b *browserPage) signInDelayed(during func()) (shownUser, rejection) {
 	b.t.Helper()
 	before := len(b.server.log.rejections())
 	call(b, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/v1/login/verify"}}})
 	b.setAutomaticPresence(true)
 	defer b.setAutomaticPresence(false)
 	anyRequest := func(fetch.EventRequestPaused) bool { return true }
-	held, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, chromedp.Click(chromedp.CSS("#sign-in"))))
+	paused, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, chromedp.Click(chromedp.CSS("#sign-in"))))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	meanwhile()
-	call(b, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: held.RequestID})
+	during()
+	call(b, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: paused.RequestID})
 	call(b, fetch.Disable, cdp.Empty{})
 	b.waitFor("the ceremony ends", signedInOrFailed)
 	if b.state() == "signed-in" {
@@ -318,12 +318,12 @@ func eval[T any](b *browserPage, expression string) T {
 const pageTimeout = 5 * time.Minute
 
 // waitFor waits until the expression is true on the page. It fails the test after pageTimeout.
-func (b *browserPage) waitFor(what, expression string) {
+func (b *browserPage) waitFor(label, expression string) {
 	b.t.Helper()
 	deadline := time.Now().Add(pageTimeout)
 	for !eval[bool](b, expression) {
 		if time.Now().After(deadline) {
-			b.t.Fatalf("timeout: waited until %s\n%s", what, b.debugText())
+			b.t.Fatalf("timeout: waited until %s\n%s", label, b.debugText())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

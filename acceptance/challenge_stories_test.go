@@ -8,165 +8,165 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func anAnswerIsReplayed(l *env) {
-	ada := l.person("Ada", phone)
+func aResponseIsReplayed(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
 	device := ada.apiDevice()
 	begun := device.mustBeginSignIn()
-	answer := device.getAssertion(begun)
-	who, refused := device.api.finishSignIn(begun.challengeID, answer)
-	ada.requireIdentity(who, refused)
+	response := device.getAssertion(begun)
+	user, rejected := device.api.finishSignIn(begun.challengeID, response)
+	ada.requireIdentity(user, rejected)
 	ada.signsOut()
-	_, refused = device.api.finishSignIn(begun.challengeID, answer)
-	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", "")
+	_, rejected = device.api.finishSignIn(begun.challengeID, response)
+	ada.requireRejectedAndSignedOut(rejected, "challenge_not_found", "")
 
 	// The same answer for a fresh challenge.
 	begun = device.mustBeginSignIn()
-	_, refused = device.api.finishSignIn(begun.challengeID, answer)
-	ada.requireRejectedAndSignedOut(refused, "passkey_rejected", domain.ReasonChallengeMismatch)
+	_, rejected = device.api.finishSignIn(begun.challengeID, response)
+	ada.requireRejectedAndSignedOut(rejected, "passkey_rejected", domain.ReasonChallengeMismatch)
 }
 
-func sixteenAnswersAtOnce(l *env) {
-	ada := l.person("Ada", phone)
+func sixteenResponsesAtOnce(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
 	device := ada.apiDevice()
 	begun := device.mustBeginSignIn()
-	answer := device.getAssertion(begun)
+	response := device.getAssertion(begun)
 	var callers sync.WaitGroup
-	var sessions, latecomers atomic.Int32
+	var sessions, notFound atomic.Int32
 	for range 16 {
 		callers.Go(func() {
-			switch _, refused := device.api.finishSignIn(begun.challengeID, answer); refused.code {
+			switch _, rejected := device.api.finishSignIn(begun.challengeID, response); rejected.code {
 			case "":
 				sessions.Add(1)
 			case "challenge_not_found":
-				latecomers.Add(1)
+				notFound.Add(1)
 			default:
-				l.t.Errorf("refused: %+v", refused)
+				e.t.Errorf("refused: %+v", rejected)
 			}
 		})
 	}
 	callers.Wait()
-	if sessions.Load() != 1 || latecomers.Load() != 15 {
-		l.t.Fatalf("one answer opened %d sessions and was late %d times", sessions.Load(), latecomers.Load())
+	if sessions.Load() != 1 || notFound.Load() != 15 {
+		e.t.Fatalf("one answer opened %d sessions and was late %d times", sessions.Load(), notFound.Load())
 	}
 }
 
-func failedAnswerConsumesItsChallenge(l *env) {
-	ada := l.person("Ada", phone)
+func failedResponseConsumesItsChallenge(e *env) {
+	ada := e.person("Ada", phone)
 	device := ada.apiDevice()
-	made := device.mustBeginSignUp(ada.profile)
-	_, refused := device.api.finishSignUp(made.challengeID, device.makeCredential(made, otherOrigin))
-	ada.requireRejectedAndSignedOut(refused, "passkey_rejected", domain.ReasonOriginNotAllowed)
-	_, refused = device.api.finishSignUp(made.challengeID, device.makeCredential(made))
-	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", "")
+	signUp := device.mustBeginSignUp(ada.profile)
+	_, rejected := device.api.finishSignUp(signUp.challengeID, device.makeCredential(signUp, otherOrigin))
+	ada.requireRejectedAndSignedOut(rejected, "passkey_rejected", domain.ReasonOriginNotAllowed)
+	_, rejected = device.api.finishSignUp(signUp.challengeID, device.makeCredential(signUp))
+	ada.requireRejectedAndSignedOut(rejected, "challenge_not_found", "")
 	ada.signsUp()
 	ada.signsOut()
 
 	begun := device.mustBeginSignIn()
-	_, refused = device.api.finishSignIn(begun.challengeID, device.getAssertion(begun, badSignature))
-	ada.requireRejectedAndSignedOut(refused, "passkey_rejected", domain.ReasonSignatureInvalid)
-	_, refused = device.api.finishSignIn(begun.challengeID, device.getAssertion(begun))
-	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", "")
+	_, rejected = device.api.finishSignIn(begun.challengeID, device.getAssertion(begun, badSignature))
+	ada.requireRejectedAndSignedOut(rejected, "passkey_rejected", domain.ReasonSignatureInvalid)
+	_, rejected = device.api.finishSignIn(begun.challengeID, device.getAssertion(begun))
+	ada.requireRejectedAndSignedOut(rejected, "challenge_not_found", "")
 	ada.signsIn()
 }
 
-func aChallengeExpires(l *env) {
-	ada := l.person("Ada", phone)
+func aChallengeExpires(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
 	if browser, isPage := ada.device.(*browserPage); isPage {
-		_, refused := browser.signInDelayed(func() { l.advance(5 * time.Minute) })
-		ada.requireRejectedAndSignedOut(refused, "challenge_expired", "")
+		_, rejected := browser.signInDelayed(func() { e.advance(5 * time.Minute) })
+		ada.requireRejectedAndSignedOut(rejected, "challenge_expired", "")
 		ada.signsIn()
 		return
 	}
 	device := ada.apiDevice()
 	begun := device.mustBeginSignIn()
-	l.advance(5*time.Minute - time.Microsecond)
-	who, refused := device.api.finishSignIn(begun.challengeID, device.getAssertion(begun))
-	ada.requireIdentity(who, refused)
+	e.advance(5*time.Minute - time.Microsecond)
+	user, rejected := device.api.finishSignIn(begun.challengeID, device.getAssertion(begun))
+	ada.requireIdentity(user, rejected)
 	ada.signsOut()
 
 	begun = device.mustBeginSignIn()
-	l.advance(5 * time.Minute)
-	_, refused = device.api.finishSignIn(begun.challengeID, device.getAssertion(begun))
-	ada.requireRejectedAndSignedOut(refused, "challenge_expired", "")
+	e.advance(5 * time.Minute)
+	_, rejected = device.api.finishSignIn(begun.challengeID, device.getAssertion(begun))
+	ada.requireRejectedAndSignedOut(rejected, "challenge_expired", "")
 	ada.signsIn()
 
-	ben := l.person("Ben", phone)
+	ben := e.person("Ben", phone)
 	device = ben.apiDevice()
-	made := device.mustBeginSignUp(ben.profile)
-	l.advance(5 * time.Minute)
-	_, refused = device.api.finishSignUp(made.challengeID, device.makeCredential(made))
-	ben.requireRejectedAndSignedOut(refused, "challenge_expired", "")
+	signUp := device.mustBeginSignUp(ben.profile)
+	e.advance(5 * time.Minute)
+	_, rejected = device.api.finishSignUp(signUp.challengeID, device.makeCredential(signUp))
+	ben.requireRejectedAndSignedOut(rejected, "challenge_expired", "")
 	ben.signsUp()
 }
 
-func expiredDataIsPurged(l *env) {
-	ada := l.person("Ada", phone)
+func expiredDataIsPurged(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	device := ada.apiDevice()
 	abandoned := device.mustBeginSignIn()
-	l.advance(2 * time.Hour)
+	e.advance(2 * time.Hour)
 	fresh := device.mustBeginSignIn()
-	l.driver.purgeExpired(l.t)
+	e.driver.purgeExpired(e.t)
 	ada.requireSignedIn()
 
-	ben := l.person("Ben", phone)
+	ben := e.person("Ben", phone)
 	ben.requireRejectedAndSignedOut(onlyRejection(device.api.finishSignIn(abandoned.challengeID, device.getAssertion(abandoned))), "challenge_not_found", "")
-	who, refused := device.api.finishSignIn(fresh.challengeID, device.getAssertion(fresh))
-	ada.requireIdentity(who, refused)
+	user, rejected := device.api.finishSignIn(fresh.challengeID, device.getAssertion(fresh))
+	ada.requireIdentity(user, rejected)
 
-	l.advance(7*24*time.Hour + 23*time.Hour)
-	l.driver.purgeExpired(l.t)
+	e.advance(7*24*time.Hour + 23*time.Hour)
+	e.driver.purgeExpired(e.t)
 	ada.requireSignedOut("session_expired")
-	l.advance(time.Hour)
-	l.driver.purgeExpired(l.t)
+	e.advance(time.Hour)
+	e.driver.purgeExpired(e.t)
 	ada.requireSignedOut("unauthenticated")
 	ada.signsIn() // with the token that opens nothing any more still in hand
 }
 
-func onlyRejection[T any](_ T, refused rejection) rejection { return refused }
+func onlyRejection[T any](_ T, rejected rejection) rejection { return rejected }
 
-func answeredFromAnotherBrowser(l *env) {
-	ada, mallory := l.person("Ada", phone), l.person("Mallory", phone)
+func answeredFromAnotherBrowser(e *env) {
+	ada, mallory := e.person("Ada", phone), e.person("Mallory", phone)
 	ada.signsUp()
 	ada.signsOut()
 
 	// Mallory begins, and has Ada's device answer.
 	begun := mallory.apiDevice().mustBeginSignIn()
 	answer := ada.apiDevice().getAssertion(begun)
-	_, refused := ada.apiDevice().api.finishSignIn(begun.challengeID, answer)
-	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
-	_, refused = mallory.apiDevice().api.finishSignIn(begun.challengeID, answer)
-	mallory.requireRejectedAndSignedOut(refused, "challenge_not_found", "")
+	_, rejected := ada.apiDevice().api.finishSignIn(begun.challengeID, answer)
+	ada.requireRejectedAndSignedOut(rejected, "challenge_not_found", domain.ReasonChallengeMismatch)
+	_, rejected = mallory.apiDevice().api.finishSignIn(begun.challengeID, answer)
+	mallory.requireRejectedAndSignedOut(rejected, "challenge_not_found", "")
 
-	made := mallory.apiDevice().mustBeginSignUp(mallory.profile)
-	response, err := ada.apiDevice().authenticator.Create(made.options)
+	signUp := mallory.apiDevice().mustBeginSignUp(mallory.profile)
+	response, err := ada.apiDevice().authenticator.Create(signUp.options)
 	if err != nil {
-		l.t.Fatal(err)
+		e.t.Fatal(err)
 	}
-	_, refused = ada.apiDevice().api.finishSignUp(made.challengeID, response)
-	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
+	_, rejected = ada.apiDevice().api.finishSignUp(signUp.challengeID, response)
+	ada.requireRejectedAndSignedOut(rejected, "challenge_not_found", domain.ReasonChallengeMismatch)
 }
 
-func aChallengeForAnotherPurpose(l *env) {
-	ada := l.person("Ada", phone)
+func aChallengeForAnotherPurpose(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	ada.signsOut()
 	device := ada.apiDevice()
-	made := device.mustBeginSignUp(ada.profile)
-	_, refused := device.api.finishSignIn(made.challengeID, device.getAssertion(device.mustBeginSignIn()))
-	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
+	signUp := device.mustBeginSignUp(ada.profile)
+	_, rejected := device.api.finishSignIn(signUp.challengeID, device.getAssertion(device.mustBeginSignIn()))
+	ada.requireRejectedAndSignedOut(rejected, "challenge_not_found", domain.ReasonChallengeMismatch)
 
 	begun := device.mustBeginSignIn()
 	response, err := device.authenticator.Create(device.mustBeginSignUp(ada.profile).options)
 	if err != nil {
-		l.t.Fatal(err)
+		e.t.Fatal(err)
 	}
-	_, refused = device.api.finishSignUp(begun.challengeID, response)
-	ada.requireRejectedAndSignedOut(refused, "challenge_not_found", domain.ReasonChallengeMismatch)
+	_, rejected = device.api.finishSignUp(begun.challengeID, response)
+	ada.requireRejectedAndSignedOut(rejected, "challenge_not_found", domain.ReasonChallengeMismatch)
 }

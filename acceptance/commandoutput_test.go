@@ -29,17 +29,17 @@ func TestCommands_PrintNoSecrets(t *testing.T) {
 	}
 	clock := newClock()
 	s := startServer(t, clock, func(c *bootstrap.Config) { c.Database, c.Secret = bootstrap.SQLite(path), &secret })
-	l := &env{t: t, clock: clock, driver: httpDriver{s}}
-	ada, ben := l.person("Ada Lovelace", phone), l.appClient("Ben")
+	e := &env{t: t, clock: clock, driver: httpDriver{s}}
+	ada, ben := e.person("Ada Lovelace", phone), e.appClient("Ben")
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	app, codes := l.enrolTOTP(ada), ada.makesBackupCodes()
+	app, codes := e.enrolTOTP(ada), ada.makesBackupCodes()
 	ben.signsUp()
 	ben.refreshes()
-	if _, refused := l.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{email: ada.email, totpCode: app.code(30 * time.Second)}); refused != (rejection{}) {
-		t.Fatalf("%+v", refused)
+	if _, rejected := e.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{email: ada.email, totpCode: app.code(30 * time.Second)}); rejected != (rejection{}) {
+		t.Fatalf("%+v", rejected)
 	}
-	l.onNewDevice(ada).recovers(recoveryProof{backupCode: codes[2]})
+	e.onNewDevice(ada).recovers(recoveryProof{backupCode: codes[2]})
 
 	keys := encodedSecrets(t, *s.config) // which reads the sources
 	t.Chdir(filepath.Dir(path))
@@ -53,8 +53,8 @@ func TestCommands_PrintNoSecrets(t *testing.T) {
 			bootstrap.Main(strings.Fields(line+form), strings.NewReader(""), &printed, &printed)
 		}
 	}
-	if said := printed.String(); !strings.Contains(said, "ada@example.org") || !strings.Contains(said, "users are in lodge.jsonl") {
-		t.Fatalf("the commands said\n%s", said)
+	if output := printed.String(); !strings.Contains(output, "ada@example.org") || !strings.Contains(output, "users are in lodge.jsonl") {
+		t.Fatalf("the commands said\n%s", output)
 	}
 	exported, err := os.ReadFile("lodge.jsonl")
 	if err != nil {
@@ -72,13 +72,13 @@ func TestCommands_PrintNoSecrets(t *testing.T) {
 		t.Errorf("a command prints %s\n%s", leak, lineContaining(printed.Bytes(), leak))
 	}
 	// What clients and authenticators said of a passkey is part of it. What opens something is not.
-	opens := append(slices.Concat(keys, codes), app.secret)
+	usable := append(slices.Concat(keys, codes), app.secret)
 	for _, secret := range secrets {
 		if strings.HasPrefix(secret, "kl") || strings.Count(secret, ".") == 2 {
-			opens = append(opens, secret)
+			usable = append(usable, secret)
 		}
 	}
-	for _, leak := range findLeaks(exported, opens) {
+	for _, leak := range findLeaks(exported, usable) {
 		t.Errorf("an export has %s", leak)
 	}
 }

@@ -10,23 +10,23 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// unusualAnswer is an answer that is accepted although no client of today writes it.
-type unusualAnswer struct {
+// unusualResponse is an answer that is accepted although no client of today writes it.
+type unusualResponse struct {
 	step, name string
 
 	forge []authenticator.Variation
 	edit  edit
 }
 
-func unusualClientData(ceremony string) []unusualAnswer {
+func unusualClientData(ceremony string) []unusualResponse {
 	step := clientDataSteps(ceremony)
-	with := func(step, name, members string) unusualAnswer {
-		return unusualAnswer{step: step, name: name, forge: []authenticator.Variation{authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
+	with := func(step, name, members string) unusualResponse {
+		return unusualResponse{step: step, name: name, forge: []authenticator.Variation{authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
 			return bytes.Replace(honest, []byte(`"crossOrigin":false`), []byte(members), 1)
 		})}}
 	}
 	const tokenBinding = "§5.8.1 (tokenBinding)"
-	return []unusualAnswer{
+	return []unusualResponse{
 		{step: step("JSONtext"), name: "a byte order mark", forge: []authenticator.Variation{authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
 			return append([]byte("\ufeff"), honest...)
 		})}},
@@ -44,11 +44,11 @@ func unusualClientData(ceremony string) []unusualAnswer {
 }
 
 // unusualExtensionOutputs are client extension outputs that nothing asked for, or of another type than they have.
-func unusualExtensionOutputs(step string) []unusualAnswer {
-	outputs := func(name string, results any) unusualAnswer {
-		return unusualAnswer{step: step, name: name, edit: set("clientExtensionResults", results)}
+func unusualExtensionOutputs(step string) []unusualResponse {
+	outputs := func(name string, results any) unusualResponse {
+		return unusualResponse{step: step, name: name, edit: set("clientExtensionResults", results)}
 	}
-	return []unusualAnswer{
+	return []unusualResponse{
 		{step: step, name: "no clientExtensionResults", edit: drop("clientExtensionResults")},
 		outputs("clientExtensionResults null", nil),
 		outputs("credProps.rk false", map[string]any{"credProps": map[string]any{"rk": false}}),
@@ -67,37 +67,37 @@ func unusualExtensionOutputs(step string) []unusualAnswer {
 	}
 }
 
-func unusualRegistrations() []unusualAnswer {
+func unusualRegistrations() []unusualResponse {
 	return slices.Concat(unusualClientData("webauthn.create"), unusualExtensionOutputs("§7.1 step 28 (extension outputs)"))
 }
 
-func unusualAuthentications() []unusualAnswer {
-	return slices.Concat(unusualClientData("webauthn.get"), unusualExtensionOutputs("§7.2 step 23 (extension outputs)"), []unusualAnswer{
+func unusualAuthentications() []unusualResponse {
+	return slices.Concat(unusualClientData("webauthn.get"), unusualExtensionOutputs("§7.2 step 23 (extension outputs)"), []unusualResponse{
 		{step: "§6.1", name: "AT set, and the passkey attested", forge: []authenticator.Variation{authenticator.IncludeAttestedData()}},
 		{step: "§6.1", name: "AT and ED set, and the passkey attested", forge: []authenticator.Variation{authenticator.IncludeAttestedData(), withExtensionData(extensionData, 0xa0)}},
 	})
 }
 
-func TestConformance_UnusualAnswersAccepted(t *testing.T) {
+func TestConformance_UnusualResponsesAccepted(t *testing.T) {
 	for store, open := range inspectedServers() {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
-			e := open(t, nil)
-			for ceremony, table := range map[string][]unusualAnswer{"registration": unusualRegistrations(), "authentication": unusualAuthentications()} {
-				under := e.registration
+			s := open(t, nil)
+			for ceremony, table := range map[string][]unusualResponse{"registration": unusualRegistrations(), "authentication": unusualAuthentications()} {
+				start := s.registration
 				if ceremony == "authentication" {
-					under = e.authentication
+					start = s.authentication
 				}
-				for _, odd := range table {
-					t.Run(ceremony+", "+odd.step+": "+odd.name, func(t *testing.T) {
-						c := under(t, invalidCase{device: es256Only})
+				for _, unusual := range table {
+					t.Run(ceremony+", "+unusual.step+": "+unusual.name, func(t *testing.T) {
+						c := start(t, invalidCase{device: es256Only})
 						begun := c.begin()
-						answer := toJSON(t, c.answer(begun, odd.forge...))
-						if odd.edit != nil {
-							odd.edit(answer, nil)
+						credential := toJSON(t, c.response(begun, unusual.forge...))
+						if unusual.edit != nil {
+							unusual.edit(credential, nil)
 						}
-						if got := c.send(begun, answer); got != (rejection{}) {
-							t.Errorf("refused: %+v; the log: %s", got, e.log.lastLine())
+						if got := c.send(begun, credential); got != (rejection{}) {
+							t.Errorf("refused: %+v; the log: %s", got, s.log.lastLine())
 						}
 					})
 				}
@@ -108,22 +108,22 @@ func TestConformance_UnusualAnswersAccepted(t *testing.T) {
 
 // Attested credential data at a sign-in are counted for the operator, and are no event in the owner's log.
 func TestConformance_AttestedDataAtSignInCounted(t *testing.T) {
-	e := inspectedServers()["SQLite"](t, nil)
-	c := e.authentication(t, invalidCase{device: es256Only})
+	s := inspectedServers()["SQLite"](t, nil)
+	c := s.authentication(t, invalidCase{device: es256Only})
 	const counter = `keylodge_passkey_anomalies_total{anomaly="attested_again"} `
 	for i, want := range []string{"0", "1", "2"} {
-		if !strings.Contains(e.metricsText(t), counter+want+"\n") {
+		if !strings.Contains(s.metricsText(t), counter+want+"\n") {
 			t.Errorf("after %d such sign-ins the counter is not %s", i, want)
 		}
 		begun := c.begin()
-		if got := c.send(begun, toJSON(t, c.answer(begun, authenticator.IncludeAttestedData()))); got != (rejection{}) {
-			t.Fatalf("%+v; the log: %s", got, e.log.lastLine())
+		if got := c.send(begun, toJSON(t, c.response(begun, authenticator.IncludeAttestedData()))); got != (rejection{}) {
+			t.Fatalf("%+v; the log: %s", got, s.log.lastLine())
 		}
 	}
-	if !strings.Contains(e.log.text(), string(domain.AnomalyAttestedData)) {
+	if !strings.Contains(s.log.text(), string(domain.AnomalyAttestedData)) {
 		t.Error("the server's log does not mention it")
 	}
-	if n := e.count(t, "SELECT count(*) FROM events WHERE kind = 'passkey_flagged'"); n != 0 {
+	if n := s.count(t, "SELECT count(*) FROM events WHERE kind = 'passkey_flagged'"); n != 0 {
 		t.Errorf("%d events about a flagged passkey", n)
 	}
 }

@@ -15,18 +15,18 @@ import (
 // testModelAAGUID is a model of security key that there is not.
 var testModelAAGUID = [16]byte{0x4b, 0x65, 0x79, 0x6c, 0x6f, 0x64, 0x67, 0x65, 0x20, 0x74, 0x65, 0x73, 0x74, 0x20, 0x6b, 0x31}
 
-func newMaker(t testing.TB, name string) *authenticator.Vendor {
+func newVendor(t testing.TB, name string) *authenticator.Vendor {
 	t.Helper()
-	maker, err := authenticator.NewVendor(name)
+	vendor, err := authenticator.NewVendor(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return maker
+	return vendor
 }
 
-func newBatch(t testing.TB, maker *authenticator.Vendor, model [16]byte, change func(*x509.Certificate)) *authenticator.Batch {
+func newBatch(t testing.TB, vendor *authenticator.Vendor, model [16]byte, change func(*x509.Certificate)) *authenticator.Batch {
 	t.Helper()
-	batch, err := maker.Batch(model, authenticator.ES256, change)
+	batch, err := vendor.Batch(model, authenticator.ES256, change)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,26 +48,26 @@ func changeStatement(changes map[string]any) authenticator.Variation {
 
 func invalidAttestationStatements(t *testing.T) []invalidCase {
 	t.Helper()
-	maker := newMaker(t, "Lodge Keys")
-	return append(invalidFormats(), append(invalidPackedFull(t, maker), append(invalidPackedSelf(), invalidU2F(t, maker)...)...)...)
+	vendor := newVendor(t, "Lodge Keys")
+	return append(invalidFormats(), append(invalidPackedFull(t, vendor), append(invalidPackedSelf(), invalidU2F(t, vendor)...)...)...)
 }
 
 func rejectedAttestation(step, name string, device []authenticator.Option, forge authenticator.Variation) invalidCase {
-	w := invalidCase{step: step, name: name, device: device, reason: domain.ReasonAttestationRejected}
+	tc := invalidCase{step: step, name: name, device: device, reason: domain.ReasonAttestationRejected}
 	if forge != nil {
-		w.forge = []authenticator.Variation{forge}
+		tc.forge = []authenticator.Variation{forge}
 	}
-	return w
+	return tc
 }
 
 func attestedOtherClientData(step string, device []authenticator.Option) invalidCase {
-	w := rejectedAttestation(step, "sig of other clientDataJSON", device, nil)
-	w.edit = func(answer, _ map[string]any) {
-		response := answer["response"].(map[string]any)
+	tc := rejectedAttestation(step, "sig of other clientDataJSON", device, nil)
+	tc.edit = func(credential, _ map[string]any) {
+		response := credential["response"].(map[string]any)
 		data := decode64(response["clientDataJSON"].(string))
 		response["clientDataJSON"] = authenticator.Base64URL(append([]byte(" "), data...)).String()
 	}
-	return w
+	return tc
 }
 
 func invalidFormats() []invalidCase {
@@ -88,10 +88,10 @@ func invalidFormats() []invalidCase {
 	}
 }
 
-func invalidPackedFull(t *testing.T, maker *authenticator.Vendor) []invalidCase {
+func invalidPackedFull(t *testing.T, vendor *authenticator.Vendor) []invalidCase {
 	t.Helper()
 	const step = "Resp-5"
-	batch := newBatch(t, maker, testModelAAGUID, nil)
+	batch := newBatch(t, vendor, testModelAAGUID, nil)
 	by := func(b *authenticator.Batch) []authenticator.Option {
 		return attestedDevice(b, testModelAAGUID)
 	}
@@ -101,20 +101,20 @@ func invalidPackedFull(t *testing.T, maker *authenticator.Vendor) []invalidCase 
 	}
 	// A certificate's fault is in what the device shows; its twin is a device with a good one.
 	certified := func(name string, change func(*x509.Certificate)) invalidCase {
-		w := rejectedAttestation(step, name, honest, nil)
-		w.otherDevice = by(newBatch(t, maker, testModelAAGUID, change))
-		return w
+		tc := rejectedAttestation(step, name, honest, nil)
+		tc.otherDevice = by(newBatch(t, vendor, testModelAAGUID, change))
+		return tc
 	}
 	chained := func(name string, rewrite func([][]byte) [][]byte) invalidCase {
-		w := rejectedAttestation(step, name, honest, nil)
-		w.otherDevice = by(batch.WithChain(rewrite))
-		return w
+		tc := rejectedAttestation(step, name, honest, nil)
+		tc.otherDevice = by(batch.WithChain(rewrite))
+		return tc
 	}
 	subject := func(change func(*pkix.Name)) func(*x509.Certificate) {
 		return func(c *x509.Certificate) { change(&c.Subject) }
 	}
-	root := maker.Root().Raw
-	other := newBatch(t, maker, testModelAAGUID, nil)
+	root := vendor.Root().Raw
+	other := newBatch(t, vendor, testModelAAGUID, nil)
 	return []invalidCase{
 		stated("no alg", map[string]any{"alg": nil}),
 		stated("alg a text", map[string]any{"alg": "ES256"}),
@@ -202,28 +202,28 @@ func invalidPackedSelf() []invalidCase {
 	}
 }
 
-func invalidU2F(t *testing.T, maker *authenticator.Vendor) []invalidCase {
+func invalidU2F(t *testing.T, vendor *authenticator.Vendor) []invalidCase {
 	t.Helper()
 	const step = "Resp-8"
-	batch := newBatch(t, maker, [16]byte{}, nil)
+	batch := newBatch(t, vendor, [16]byte{}, nil)
 	device := []authenticator.Option{authenticator.AttestedU2F(batch)}
 	stated := func(name string, changes map[string]any) invalidCase {
 		return rejectedAttestation(step, name, device, changeStatement(changes))
 	}
 	shown := func(name string, b *authenticator.Batch, more ...authenticator.Option) invalidCase {
-		w := rejectedAttestation(step, name, device, nil)
-		w.otherDevice = append([]authenticator.Option{authenticator.AttestedU2F(b)}, more...)
-		return w
+		tc := rejectedAttestation(step, name, device, nil)
+		tc.otherDevice = append([]authenticator.Option{authenticator.AttestedU2F(b)}, more...)
+		return tc
 	}
-	onP384, err := maker.BatchOfP384()
+	onP384, err := vendor.BatchOfP384()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ofRSA, err := maker.Batch([16]byte{}, authenticator.RS256, nil)
+	ofRSA, err := vendor.Batch([16]byte{}, authenticator.RS256, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := maker.Root().Raw
+	root := vendor.Root().Raw
 	unverified := rejectedAttestation(step, "UV not set, as a real one's never is", device, authenticator.ForgeFlags(0, userVerified))
 	unverified.code, unverified.reason = "user_verification_required", domain.ReasonUserVerificationMissing
 	return []invalidCase{
@@ -242,6 +242,6 @@ func invalidU2F(t *testing.T, maker *authenticator.Vendor) []invalidCase {
 		shown("two certificates", batch.WithChain(func(own [][]byte) [][]byte { return [][]byte{own[0], root} })),
 		shown("a certificate on P-384", onP384),
 		shown("a certificate of RSA", ofRSA),
-		shown("expired", newBatch(t, maker, [16]byte{}, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })),
+		shown("expired", newBatch(t, vendor, [16]byte{}, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })),
 	}
 }

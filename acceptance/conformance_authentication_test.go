@@ -18,11 +18,11 @@ func invalidAssertions() []invalidCase {
 	edited := func(step, name string, reason domain.Reason, change edit) invalidCase {
 		return invalidCase{step: step, name: name, device: es256Only, edit: change, reason: reason}
 	}
-	listed := func(w invalidCase) invalidCase {
-		w.byEmail = true
-		return w
+	listed := func(tc invalidCase) invalidCase {
+		tc.byEmail = true
+		return tc
 	}
-	unknown := edited("§7.2 step 6 (credential record)", "of an unknown id", "", func(answer, _ map[string]any) { answer["id"], answer["rawId"] = "AAAA", "AAAA" })
+	unknown := edited("§7.2 step 6 (credential record)", "of an unknown id", "", func(credential, _ map[string]any) { credential["id"], credential["rawId"] = "AAAA", "AAAA" })
 	unknown.code = "passkey_unknown"
 	counting := func(name string, count uint32) invalidCase {
 		return invalidCase{
@@ -30,15 +30,15 @@ func invalidAssertions() []invalidCase {
 			forge: []authenticator.Variation{authenticator.ForgeSignCount(count)}, reason: domain.ReasonCounterRegressed,
 		}
 	}
-	deviceBound := func(w invalidCase) invalidCase {
-		w.device = slices.Concat(es256Only, []authenticator.Option{authenticator.DeviceBound()})
-		return w
+	deviceBound := func(tc invalidCase) invalidCase {
+		tc.device = slices.Concat(es256Only, []authenticator.Option{authenticator.DeviceBound()})
+		return tc
 	}
 	unverified := forgedCase("§7.2 step 17 (UV)", "not set", domain.ReasonUserVerificationMissing, authenticator.ForgeFlags(none, userVerified))
 	unverified.code = "user_verification_required"
-	tooLong := edited("§7.2 step 6 (credential record)", "an id of 1024 bytes", malformed, func(answer, _ map[string]any) {
+	tooLong := edited("§7.2 step 6 (credential record)", "an id of 1024 bytes", malformed, func(credential, _ map[string]any) {
 		long := authenticator.Base64URL(make([]byte, 1024)).String()
-		answer["id"], answer["rawId"] = long, long
+		credential["id"], credential["rawId"] = long, long
 	})
 	tooLong.noAccount = true
 	return []invalidCase{
@@ -85,14 +85,14 @@ func invalidAssertions() []invalidCase {
 		forgedCase("§7.2 step 21 (signature)", "of zeros", signature, authenticator.ForgeSignature(func(s []byte) []byte { return make([]byte, len(s)) })),
 		forgedCase("§7.2 step 21 (signature)", "not in DER", signature, authenticator.ForgeSignature(func([]byte) []byte { return bytes.Repeat([]byte{1}, 64) })),
 		edited("§7.2 step 21 (signature)", "by another user's key", signature, copyFromOther("response.signature")),
-		edited("§7.2 step 21 (signature)", "of other authenticatorData", signature, func(answer, _ map[string]any) {
-			response := answer["response"].(map[string]any)
+		edited("§7.2 step 21 (signature)", "of other authenticatorData", signature, func(credential, _ map[string]any) {
+			response := credential["response"].(map[string]any)
 			data := decode64(response["authenticatorData"].(string))
 			data[36]++
 			response["authenticatorData"] = authenticator.Base64URL(data).String()
 		}),
-		edited("§7.2 step 21 (signature)", "of other clientDataJSON", signature, func(answer, _ map[string]any) {
-			response := answer["response"].(map[string]any)
+		edited("§7.2 step 21 (signature)", "of other clientDataJSON", signature, func(credential, _ map[string]any) {
+			response := credential["response"].(map[string]any)
 			data := decode64(response["clientDataJSON"].(string))
 			response["clientDataJSON"] = authenticator.Base64URL(append([]byte(" "), data...)).String()
 		}),

@@ -10,87 +10,87 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-func (e *inspectedServer) registration(t *testing.T, w invalidCase) ceremonyUnderTest {
+func (s *inspectedServer) registration(t *testing.T, tc invalidCase) ceremonyUnderTest {
 	t.Helper()
-	connection := e.newAPI(t)
+	api := s.newAPI(t)
 	by := func(device []authenticator.Option) func(pendingCeremony, ...authenticator.Variation) any {
 		return func(begun pendingCeremony, variations ...authenticator.Variation) any {
-			answer, err := authenticator.New(e.origin, device...).Create(begun.options, variations...)
+			response, err := authenticator.New(s.origin, device...).Create(begun.options, variations...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return answer
+			return response
 		}
 	}
-	wrong := by(w.device)
-	if w.otherDevice != nil {
-		wrong = by(w.otherDevice)
+	wrong := by(tc.device)
+	if tc.otherDevice != nil {
+		wrong = by(tc.otherDevice)
 	}
 	return ceremonyUnderTest{
-		api: connection, path: "/v1/signup/verify",
+		api: api, path: "/v1/signup/verify",
 		begin: func() pendingCeremony {
-			begun, refused := connection.beginSignUp(profile{name: "Ada"})
-			if refused != (rejection{}) {
-				t.Fatalf("%+v", refused)
+			begun, rejected := api.beginSignUp(profile{name: "Ada"})
+			if rejected != (rejection{}) {
+				t.Fatalf("%+v", rejected)
 			}
 			return begun
 		},
-		answer: by(w.device), invalidAnswer: wrong,
+		response: by(tc.device), invalidResponse: wrong,
 	}
 }
 
-func (e *inspectedServer) authentication(t *testing.T, w invalidCase) ceremonyUnderTest {
+func (s *inspectedServer) authentication(t *testing.T, tc invalidCase) ceremonyUnderTest {
 	t.Helper()
-	adas, _ := e.signedOutUser(t, "Ada", w)
-	bens, _ := e.signedOutUser(t, "Ben", w)
-	connection := e.newAPI(t)
+	ada, _ := s.signedOutUser(t, "Ada", tc)
+	ben, _ := s.signedOutUser(t, "Ben", tc)
+	api := s.newAPI(t)
 	answer := func(begun pendingCeremony, variations ...authenticator.Variation) any {
-		answer, err := adas.Get(begun.options, variations...)
+		response, err := ada.Get(begun.options, variations...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return answer
+		return response
 	}
 	return ceremonyUnderTest{
-		api: connection, path: "/v1/login/verify", hasAccount: true,
+		api: api, path: "/v1/login/verify", hasAccount: true,
 		begin: func() pendingCeremony {
 			email := ""
-			if w.byEmail {
+			if tc.byEmail {
 				email = uniqueEmail(t, "Ada")
 			}
-			begun, refused := connection.beginSignIn(email)
-			if refused != (rejection{}) {
-				t.Fatalf("%+v", refused)
+			begun, rejected := api.beginSignIn(email)
+			if rejected != (rejection{}) {
+				t.Fatalf("%+v", rejected)
 			}
 			return begun
 		},
-		answer: answer, invalidAnswer: answer,
-		otherAnswer: func(begun pendingCeremony) any {
-			answer, err := bens.Get(withoutAllowCredentials(t, begun.options))
+		response: answer, invalidResponse: answer,
+		otherResponse: func(begun pendingCeremony) any {
+			response, err := ben.Get(withoutAllowCredentials(t, begun.options))
 			if err != nil {
 				t.Fatal(err)
 			}
-			return answer
+			return response
 		},
 	}
 }
 
 // signedOutUser signs a new user up and out.
-func (e *inspectedServer) signedOutUser(t *testing.T, name string, w invalidCase) (*authenticator.Authenticator, authenticator.RegistrationResponse) {
+func (s *inspectedServer) signedOutUser(t *testing.T, name string, tc invalidCase) (*authenticator.Authenticator, authenticator.RegistrationResponse) {
 	t.Helper()
-	device, connection := authenticator.New(e.origin, w.device...), e.newAPI(t)
-	begun, refused := connection.beginSignUp(profile{name: name, email: uniqueEmail(t, name)})
-	if refused != (rejection{}) {
-		t.Fatalf("%+v", refused)
+	device, api := authenticator.New(s.origin, tc.device...), s.newAPI(t)
+	begun, rejected := api.beginSignUp(profile{name: name, email: uniqueEmail(t, name)})
+	if rejected != (rejection{}) {
+		t.Fatalf("%+v", rejected)
 	}
-	made, err := device.Create(begun.options)
+	credential, err := device.Create(begun.options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (rejection{}) {
-		t.Fatalf("%+v", refused)
+	if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
+		t.Fatalf("%+v", rejected)
 	}
-	return device, made
+	return device, credential
 }
 
 // uniqueEmail is an address that no other user of the server has.

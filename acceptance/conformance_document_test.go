@@ -48,17 +48,17 @@ func describeSteps(t *testing.T) string {
 		{"Authentication", invalidAuthentications()},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n%d answers.\n\n| step | what is wrong | code | reason |\n| --- | --- | --- | --- |\n", part.title, len(part.table))
-		for _, w := range part.table {
-			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", w.step, w.name, w.wantCode(), quoted(string(w.reason)))
+		for _, tc := range part.table {
+			fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", tc.step, tc.name, tc.wantCode(), quoted(string(tc.reason)))
 		}
 	}
 	b.WriteString("\n## Accepted\n\nThese answers are not what clients of today write, and are accepted in both ceremonies or in the one of the section.\n\n" +
 		"| step | what is odd |\n| --- | --- |\n")
 	described := map[[2]string]bool{}
-	for _, odd := range slices.Concat(unusualRegistrations(), unusualAuthentications()) {
-		if row := [2]string{odd.step, odd.name}; !described[row] {
+	for _, unusual := range slices.Concat(unusualRegistrations(), unusualAuthentications()) {
+		if row := [2]string{unusual.step, unusual.name}; !described[row] {
 			described[row] = true
-			fmt.Fprintf(&b, "| %s | %s |\n", odd.step, odd.name)
+			fmt.Fprintf(&b, "| %s | %s |\n", unusual.step, unusual.name)
 		}
 	}
 	decisions, err := os.ReadFile("testdata/ceremony-decisions.md")

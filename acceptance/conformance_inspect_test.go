@@ -26,22 +26,22 @@ type inspectedServer struct {
 
 func inspectedServers() map[string]func(*testing.T, func(*bootstrap.Config)) *inspectedServer {
 	return map[string]func(*testing.T, func(*bootstrap.Config)) *inspectedServer{
-		"SQLite": func(t *testing.T, adjust func(*bootstrap.Config)) *inspectedServer {
+		"SQLite": func(t *testing.T, configure func(*bootstrap.Config)) *inspectedServer {
 			path := t.TempDir() + "/keylodge.db"
 			s := startServer(t, newClock(), func(c *bootstrap.Config) {
 				c.Database = bootstrap.SQLite(path)
-				if adjust != nil {
-					adjust(c)
+				if configure != nil {
+					configure(c)
 				}
 			})
 			return inspect(t, s, "sqlite3", "file:"+path+"?mode=ro&_pragma=busy_timeout(60000)", "SELECT name FROM sqlite_master WHERE type = 'table'")
 		},
-		"PostgreSQL": func(t *testing.T, adjust func(*bootstrap.Config)) *inspectedServer {
+		"PostgreSQL": func(t *testing.T, configure func(*bootstrap.Config)) *inspectedServer {
 			url := postgresURL(t)
 			s := startServer(t, newClock(), func(c *bootstrap.Config) {
 				c.Database = bootstrap.Postgres(url)
-				if adjust != nil {
-					adjust(c)
+				if configure != nil {
+					configure(c)
 				}
 			})
 			return inspect(t, s, "pgx", url, "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
@@ -70,9 +70,9 @@ func inspect(t *testing.T, s *server, driver, source, tables string) *inspectedS
 
 // countRows returns how many rows each table has. Events are left out: what they say of a refusal is asked by eventsBecause. So are
 // job_leases, which the server's own jobs write when their time comes.
-func (e *inspectedServer) countRows(t *testing.T) map[string]int {
+func (s *inspectedServer) countRows(t *testing.T) map[string]int {
 	t.Helper()
-	names, err := e.db.QueryContext(t.Context(), e.tableQuery)
+	names, err := s.db.QueryContext(t.Context(), s.tableQuery)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func (e *inspectedServer) countRows(t *testing.T) map[string]int {
 	for i, table := range tables {
 		selects[i] = "SELECT '" + table + "', count(*) FROM " + table
 	}
-	counted, err := e.db.QueryContext(t.Context(), strings.Join(selects, " UNION ALL "))
+	counted, err := s.db.QueryContext(t.Context(), strings.Join(selects, " UNION ALL "))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,23 +114,23 @@ func (e *inspectedServer) countRows(t *testing.T) map[string]int {
 	return counts
 }
 
-func (e *inspectedServer) countEvents(t *testing.T, reason domain.Reason) int {
+func (s *inspectedServer) countEvents(t *testing.T, reason domain.Reason) int {
 	t.Helper()
-	return e.count(t, "SELECT count(*) FROM events WHERE kind LIKE '%refused' AND reason = '"+string(reason)+"'")
+	return s.count(t, "SELECT count(*) FROM events WHERE kind LIKE '%refused' AND reason = '"+string(reason)+"'")
 }
 
-func (e *inspectedServer) count(t *testing.T, query string) (n int) {
+func (s *inspectedServer) count(t *testing.T, query string) (n int) {
 	t.Helper()
-	if err := e.db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+	if err := s.db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return n
 }
 
 // metricsText returns what the server's /metrics answers.
-func (e *inspectedServer) metricsText(t *testing.T) string {
+func (s *inspectedServer) metricsText(t *testing.T) string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.metrics, http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.metrics, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,9 +147,9 @@ func (e *inspectedServer) metricsText(t *testing.T) string {
 }
 
 // rejections returns the line of each reason's counter.
-func (e *inspectedServer) rejections(t *testing.T) map[domain.Reason]string {
+func (s *inspectedServer) rejections(t *testing.T) map[domain.Reason]string {
 	t.Helper()
-	text := e.metricsText(t)
+	text := s.metricsText(t)
 	counters := map[domain.Reason]string{}
 	for _, reason := range domain.Reasons {
 		_, after, found := strings.Cut(text, fmt.Sprintf("keylodge_ceremonies_rejected_total{reason=%q} ", reason))

@@ -45,7 +45,7 @@ func malformedCredentials() []invalidCase {
 		malformedCase(step, "clientExtensionResults a text", set("clientExtensionResults", "x")),
 		malformedCase(step, "clientExtensionResults a list", set("clientExtensionResults", []any{})),
 		malformedCase(step, "authenticatorAttachment a number", set("authenticatorAttachment", 7)),
-		malformedCase(step, "nothing at all", func(answer, _ map[string]any) { clear(answer) }),
+		malformedCase(step, "nothing at all", func(credential, _ map[string]any) { clear(credential) }),
 
 		malformedCase("Resp-2", "no clientDataJSON", drop("response.clientDataJSON")),
 		malformedCase("Resp-2", "clientDataJSON a number", set("response.clientDataJSON", 7)),

@@ -36,14 +36,14 @@ type ceremonyOptions struct {
 
 func TestOptions_ListExistingPasskeys(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	connection := s.newAPI(t)
+	api := s.newAPI(t)
 	device := authenticator.New(s.origin)
 	challenges := map[string]bool{}
 	ask := func(path string, body any) ceremonyOptions {
 		t.Helper()
 		var begun ceremonyResponse
-		if refused := connection.call(http.MethodPost, path, body, &begun); refused != (rejection{}) {
-			t.Fatalf("%s: %+v", path, refused)
+		if rejected := api.call(http.MethodPost, path, body, &begun); rejected != (rejection{}) {
+			t.Fatalf("%s: %+v", path, rejected)
 		}
 		var options ceremonyOptions
 		if err := json.Unmarshal(begun.Options, &options); err != nil {
@@ -76,15 +76,15 @@ func TestOptions_ListExistingPasskeys(t *testing.T) {
 		}
 	}
 
-	begun, _ := connection.beginSignUp(profile{email: email["email"]})
-	made, err := device.Create(begun.options)
+	begun, _ := api.beginSignUp(profile{email: email["email"]})
+	credential, err := device.Create(begun.options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (rejection{}) {
-		t.Fatalf("%+v", refused)
+	if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
+		t.Fatalf("%+v", rejected)
 	}
-	want := []listedCredential{{"public-key", made.ID.String(), []string{"hybrid", "internal"}}}
+	want := []listedCredential{{"public-key", credential.ID.String(), []string{"hybrid", "internal"}}}
 	// Those of one moment are in no order.
 	sorted := func(list []listedCredential) []listedCredential {
 		list = slices.Clone(list)
@@ -95,13 +95,13 @@ func TestOptions_ListExistingPasskeys(t *testing.T) {
 		if got := ask("/v1/me/passkeys/options", nil).ExcludeCredentials; !reflect.DeepEqual(sorted(got), sorted(want)) {
 			t.Errorf("excluded when one is added: %v, want %v", got, want)
 		}
-		begun, _ := connection.beginAddPasskey()
+		begun, _ := api.beginAddPasskey()
 		another, err := authenticator.New(s.origin, authenticator.DeviceBound()).Create(begun.options)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if refused := connection.finishAddPasskey(begun.challengeID, "", another); refused != (rejection{}) {
-			t.Fatalf("%+v", refused)
+		if rejected := api.finishAddPasskey(begun.challengeID, "", another); rejected != (rejection{}) {
+			t.Fatalf("%+v", rejected)
 		}
 		want = append(want, listedCredential{"public-key", another.ID.String(), []string{"nfc", "usb"}})
 	}

@@ -39,8 +39,8 @@ func newMetadata(t testing.TB, models ...authenticator.Model) *webauthn.Metadata
 }
 
 // deniedDevice is a registration by a device that the policy does not admit; its twin is one by a welcome device.
-func deniedDevice(name string, device, welcome []authenticator.Option) invalidCase {
-	return invalidCase{step: "policy", name: name, device: welcome, otherDevice: device, reason: domain.ReasonAttestationRejected}
+func deniedDevice(name string, device, accepted []authenticator.Option) invalidCase {
+	return invalidCase{step: "policy", name: name, device: accepted, otherDevice: device, reason: domain.ReasonAttestationRejected}
 }
 
 func modelAAGUID(n byte) [16]byte { return [16]byte{0x4b, 15: n} }
@@ -51,81 +51,81 @@ var revokedStatuses = []string{"REVOKED", "ATTESTATION_KEY_COMPROMISE", "USER_VE
 // attestationPolicyCases is what a policy that wants attestation refuses, the policy, and the models that its metadata know.
 func attestationPolicyCases(t *testing.T) ([]invalidCase, domain.AuthenticatorPolicy, []authenticator.Model) {
 	t.Helper()
-	maker, stranger := newMaker(t, "Lodge Keys"), newMaker(t, "Lodge Keys")
-	welcome := attestedDevice(newBatch(t, maker, modelAAGUID(1), nil), modelAAGUID(1))
+	vendor, otherVendor := newVendor(t, "Lodge Keys"), newVendor(t, "Lodge Keys")
+	accepted := attestedDevice(newBatch(t, vendor, modelAAGUID(1), nil), modelAAGUID(1))
 	models := []authenticator.Model{
-		{AAGUID: modelAAGUID(1), Vendors: []*authenticator.Vendor{newMaker(t, "Another"), maker}},
-		{AAGUID: modelAAGUID(2), Vendors: []*authenticator.Vendor{maker}},
-		{AAGUID: modelAAGUID(3), Vendors: []*authenticator.Vendor{maker}, Types: []string{"basic_surrogate"}},
+		{AAGUID: modelAAGUID(1), Vendors: []*authenticator.Vendor{newVendor(t, "Another"), vendor}},
+		{AAGUID: modelAAGUID(2), Vendors: []*authenticator.Vendor{vendor}},
+		{AAGUID: modelAAGUID(3), Vendors: []*authenticator.Vendor{vendor}, Types: []string{"basic_surrogate"}},
 		{AAGUID: modelAAGUID(4)},
-		{AAGUID: modelAAGUID(5), Vendors: []*authenticator.Vendor{maker}},
+		{AAGUID: modelAAGUID(5), Vendors: []*authenticator.Vendor{vendor}},
 	}
 	table := []invalidCase{
-		deniedDevice("no attestation", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(1))}), welcome),
-		deniedDevice("no attestation and no model", es256Only, welcome),
-		deniedDevice("self attestation", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(1)), authenticator.SelfAttested()}), welcome),
-		deniedDevice("self attestation of a model that makes no other", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(3)), authenticator.SelfAttested()}), welcome),
-		deniedDevice("certificates of a model that makes none", attestedDevice(newBatch(t, maker, modelAAGUID(3), nil), modelAAGUID(3)), welcome),
-		deniedDevice("another maker of the same name", attestedDevice(newBatch(t, stranger, modelAAGUID(1), nil), modelAAGUID(1)), welcome),
-		deniedDevice("another maker, with the true one's certificate behind", attestedDevice(newBatch(t, stranger, modelAAGUID(1), nil).WithChain(func(own [][]byte) [][]byte {
-			return [][]byte{own[0], maker.Root().Raw}
-		}), modelAAGUID(1)), welcome),
-		deniedDevice("a model that the metadata do not know", attestedDevice(newBatch(t, maker, modelAAGUID(9), nil), modelAAGUID(9)), welcome),
-		deniedDevice("a model without a maker in the metadata", attestedDevice(newBatch(t, maker, modelAAGUID(4), nil), modelAAGUID(4)), welcome),
-		deniedDevice("a model that is allowed by no list", attestedDevice(newBatch(t, maker, modelAAGUID(2), nil), modelAAGUID(2)), welcome),
-		deniedDevice("a model that is denied", attestedDevice(newBatch(t, maker, modelAAGUID(5), nil), modelAAGUID(5)), welcome),
-		deniedDevice("certificates of no model", attestedDevice(newBatch(t, maker, [16]byte{}, nil), [16]byte{}), welcome),
-		deniedDevice("fido-u2f", []authenticator.Option{authenticator.AttestedU2F(newBatch(t, maker, [16]byte{}, nil))}, welcome),
+		deniedDevice("no attestation", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(1))}), accepted),
+		deniedDevice("no attestation and no model", es256Only, accepted),
+		deniedDevice("self attestation", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(1)), authenticator.SelfAttested()}), accepted),
+		deniedDevice("self attestation of a model that makes no other", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(3)), authenticator.SelfAttested()}), accepted),
+		deniedDevice("certificates of a model that makes none", attestedDevice(newBatch(t, vendor, modelAAGUID(3), nil), modelAAGUID(3)), accepted),
+		deniedDevice("another maker of the same name", attestedDevice(newBatch(t, otherVendor, modelAAGUID(1), nil), modelAAGUID(1)), accepted),
+		deniedDevice("another maker, with the true one's certificate behind", attestedDevice(newBatch(t, otherVendor, modelAAGUID(1), nil).WithChain(func(own [][]byte) [][]byte {
+			return [][]byte{own[0], vendor.Root().Raw}
+		}), modelAAGUID(1)), accepted),
+		deniedDevice("a model that the metadata do not know", attestedDevice(newBatch(t, vendor, modelAAGUID(9), nil), modelAAGUID(9)), accepted),
+		deniedDevice("a model without a maker in the metadata", attestedDevice(newBatch(t, vendor, modelAAGUID(4), nil), modelAAGUID(4)), accepted),
+		deniedDevice("a model that is allowed by no list", attestedDevice(newBatch(t, vendor, modelAAGUID(2), nil), modelAAGUID(2)), accepted),
+		deniedDevice("a model that is denied", attestedDevice(newBatch(t, vendor, modelAAGUID(5), nil), modelAAGUID(5)), accepted),
+		deniedDevice("certificates of no model", attestedDevice(newBatch(t, vendor, [16]byte{}, nil), [16]byte{}), accepted),
+		deniedDevice("fido-u2f", []authenticator.Option{authenticator.AttestedU2F(newBatch(t, vendor, [16]byte{}, nil))}, accepted),
 	}
 	allowed := []domain.AAGUID{modelAAGUID(1), modelAAGUID(3), modelAAGUID(4), modelAAGUID(5), modelAAGUID(9)}
 	for i, status := range revokedStatuses {
 		id := modelAAGUID(byte(16 + i))
 		allowed = append(allowed, id)
-		models = append(models, authenticator.Model{AAGUID: id, Vendors: []*authenticator.Vendor{maker}, Statuses: []string{"FIDO_CERTIFIED_L1", status}})
-		table = append(table, deniedDevice(status, attestedDevice(newBatch(t, maker, id, nil), id), welcome))
+		models = append(models, authenticator.Model{AAGUID: id, Vendors: []*authenticator.Vendor{vendor}, Statuses: []string{"FIDO_CERTIFIED_L1", status}})
+		table = append(table, deniedDevice(status, attestedDevice(newBatch(t, vendor, id, nil), id), accepted))
 	}
 	return table, domain.AuthenticatorPolicy{Attested: true, Allowed: allowed, Denied: []domain.AAGUID{modelAAGUID(5)}}, models
 }
 
 func TestPolicy_AttestationRequired(t *testing.T) {
 	table, policy, models := attestationPolicyCases(t)
-	welcome := table[0].device
-	e := inspectedServers()["SQLite"](t, func(c *bootstrap.Config) {
+	accepted := table[0].device
+	s := inspectedServers()["SQLite"](t, func(c *bootstrap.Config) {
 		c.Authenticators, c.Metadata = policy, newMetadata(t, models...)
 	})
-	for _, w := range table {
-		t.Run(w.name, func(t *testing.T) { e.check(t, w, e.registration(t, w)) })
+	for _, tc := range table {
+		t.Run(tc.name, func(t *testing.T) { s.check(t, tc, s.registration(t, tc)) })
 	}
-	for _, told := range append([]string{
+	for _, text := range append([]string{
 		"is denied", "is not among those allowed", "which nobody vouches for", "AAGUID " + domain.AAGUID(modelAAGUID(1)).String(), "no registered metadata", "signed by unknown authority",
 	}, revokedStatuses...) {
-		if !strings.Contains(e.log.text(), told) {
-			t.Errorf("the log does not tell %q", told)
+		if !strings.Contains(s.log.text(), text) {
+			t.Errorf("the log does not tell %q", text)
 		}
 	}
 	t.Run("a forged statement is told as any", func(t *testing.T) {
-		w := rejectedAttestation("policy", "a bad signature", welcome, authenticator.ForgeSignature(flipLastBit))
-		e.check(t, w, e.registration(t, w))
+		tc := rejectedAttestation("policy", "a bad signature", accepted, authenticator.ForgeSignature(flipLastBit))
+		s.check(t, tc, s.registration(t, tc))
 	})
 	t.Run("the caller hears what helps", func(t *testing.T) {
 		for _, c := range []struct {
 			device []authenticator.Option
 			forge  authenticator.Variation
 			helped bool
-		}{{es256Only, nil, true}, {welcome, authenticator.ForgeSignature(flipLastBit), false}} {
-			under := e.registration(t, invalidCase{device: c.device})
-			begun := under.begin()
+		}{{es256Only, nil, true}, {accepted, authenticator.ForgeSignature(flipLastBit), false}} {
+			start := s.registration(t, invalidCase{device: c.device})
+			begun := start.begin()
 			var forge []authenticator.Variation
 			if c.forge != nil {
 				forge = append(forge, c.forge)
 			}
-			body := encode(t, map[string]any{"challenge_id": begun.challengeID, "credential": under.answer(begun, forge...)})
+			body := encode(t, map[string]any{"challenge_id": begun.challengeID, "credential": start.response(begun, forge...)})
 			// Not from the browser that began: the binding is the cookie's, so it is sent along.
 			var cookies []string
-			for _, cookie := range under.api.http.Jar.Cookies(under.api.cookieURL()) {
+			for _, cookie := range start.api.http.Jar.Cookies(start.api.cookieURL()) {
 				cookies = append(cookies, cookie.String())
 			}
-			p := e.send(t, http.MethodPost, "/v1/signup/verify", string(body), "Cookie", strings.Join(cookies, "; ")).problem(t)
+			p := s.send(t, http.MethodPost, "/v1/signup/verify", string(body), "Cookie", strings.Join(cookies, "; ")).problem(t)
 			if p.Code != "passkey_rejected" || p.Title != domain.ErrPasskeyRejected.Message || strings.Contains(p.Detail, "not accepted here") != c.helped {
 				t.Errorf("helped %t: %+v", c.helped, p)
 			}
@@ -151,9 +151,9 @@ func TestPolicy_AAGUIDListsWithoutAttestation(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := inspectedServers()["SQLite"](t, func(config *bootstrap.Config) { config.Authenticators = c.policy })
-			for _, w := range c.table {
-				t.Run(w.name, func(t *testing.T) { e.check(t, w, e.registration(t, w)) })
+			s := inspectedServers()["SQLite"](t, func(config *bootstrap.Config) { config.Authenticators = c.policy })
+			for _, tc := range c.table {
+				t.Run(tc.name, func(t *testing.T) { s.check(t, tc, s.registration(t, tc)) })
 			}
 		})
 	}
@@ -172,9 +172,9 @@ func denyModel(c *bootstrap.Config) {
 }
 
 // deniedAuthenticatorIsRejected is refused whichever way its passkey would join.
-func deniedAuthenticatorIsRejected(l *env) {
+func deniedAuthenticatorIsRejected(e *env) {
 	denied := claimsModel(modelAAGUID(1))
-	ada := l.person("Ada", phone)
+	ada := e.person("Ada", phone)
 	ada.requireSignUpRejected("passkey_rejected", domain.ReasonAttestationRejected, denied)
 	ada.signsUp()
 
@@ -183,14 +183,14 @@ func deniedAuthenticatorIsRejected(l *env) {
 	ada.requireEvents(shownEvent{"passkey_add_refused", "attestation_rejected"}, shownEvent{kind: "signed_up"})
 	ada.requireOK(ada.device.addPasskey("Blue key"))
 
-	codes, refused := ada.device.makeBackupCodes()
-	ada.requireOK(refused)
+	codes, rejected := ada.device.makeBackupCodes()
+	ada.requireOK(rejected)
 	ada.signsOut()
 	ada.device.useAuthenticator(phone)
-	_, refused = ada.device.recover(recoveryProof{backupCode: codes[0]}, denied)
-	ada.requireRejectedAndSignedOut(refused, "passkey_rejected", domain.ReasonAttestationRejected)
-	who, refused := ada.device.recover(recoveryProof{backupCode: codes[0]})
-	ada.requireIdentity(who, refused)
+	_, rejected = ada.device.recover(recoveryProof{backupCode: codes[0]}, denied)
+	ada.requireRejectedAndSignedOut(rejected, "passkey_rejected", domain.ReasonAttestationRejected)
+	user, rejected := ada.device.recover(recoveryProof{backupCode: codes[0]})
+	ada.requireIdentity(user, rejected)
 }
 
 // A policy is for those who come; who is there stays.
@@ -198,53 +198,53 @@ func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	var device *authenticator.Authenticator
 	var secret *masterkey.Key
-	maker := newMaker(t, "Lodge Keys")
+	vendor := newVendor(t, "Lodge Keys")
 	t.Run("before", func(t *testing.T) {
 		s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Database, secret = bootstrap.SQLite(path), c.Secret })
 		device = authenticator.New(s.origin)
-		connection := s.newAPI(t)
-		begun, _ := connection.beginSignUp(profile{name: "Ada"})
-		made, err := device.Create(begun.options)
+		api := s.newAPI(t)
+		begun, _ := api.beginSignUp(profile{name: "Ada"})
+		credential, err := device.Create(begun.options)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (rejection{}) {
-			t.Fatalf("%+v", refused)
+		if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
+			t.Fatalf("%+v", rejected)
 		}
 	})
 	s := startServer(t, newClock(), func(c *bootstrap.Config) {
 		c.Database, c.Secret = bootstrap.SQLite(path), secret
 		c.Authenticators = domain.AuthenticatorPolicy{Attested: true, Allowed: []domain.AAGUID{modelAAGUID(1)}, Denied: []domain.AAGUID{{}}}
-		c.Metadata = newMetadata(t, authenticator.Model{AAGUID: modelAAGUID(1), Vendors: []*authenticator.Vendor{maker}})
+		c.Metadata = newMetadata(t, authenticator.Model{AAGUID: modelAAGUID(1), Vendors: []*authenticator.Vendor{vendor}})
 	})
-	connection := s.newAPI(t)
-	begun, _ := connection.beginSignIn("")
-	answer, err := device.Get(begun.options, authenticator.ForgeOrigin(s.origin))
+	api := s.newAPI(t)
+	begun, _ := api.beginSignIn("")
+	response, err := device.Get(begun.options, authenticator.ForgeOrigin(s.origin))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if who, refused := connection.finishSignIn(begun.challengeID, answer); refused != (rejection{}) || who.name != "Ada" {
-		t.Errorf("%+v, %+v", who, refused)
+	if user, rejected := api.finishSignIn(begun.challengeID, response); rejected != (rejection{}) || user.name != "Ada" {
+		t.Errorf("%+v, %+v", user, rejected)
 	}
-	begun, refused := connection.beginAddPasskey()
-	if refused != (rejection{}) || !bytes.Contains(begun.options, []byte(`"attestation":"direct"`)) {
-		t.Fatalf("%+v %s", refused, begun.options)
+	begun, rejected := api.beginAddPasskey()
+	if rejected != (rejection{}) || !bytes.Contains(begun.options, []byte(`"attestation":"direct"`)) {
+		t.Fatalf("%+v %s", rejected, begun.options)
 	}
-	made, err := authenticator.New(s.origin).Create(begun.options)
+	credential, err := authenticator.New(s.origin).Create(begun.options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if refused := connection.finishAddPasskey(begun.challengeID, "", made); refused != (rejection{"passkey_rejected", domain.ReasonAttestationRejected}) {
-		t.Errorf("another of the same kind: %+v", refused)
+	if rejected := api.finishAddPasskey(begun.challengeID, "", credential); rejected != (rejection{"passkey_rejected", domain.ReasonAttestationRejected}) {
+		t.Errorf("another of the same kind: %+v", rejected)
 	}
 }
 
 // Every algorithm that is offered, with every attestation that is judged, whatever was asked for.
 func TestConformance_EveryAlgorithmAndAttestation(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	maker := newMaker(t, "Lodge Keys")
+	vendor := newVendor(t, "Lodge Keys")
 	by := func(algorithm authenticator.Algorithm, id [16]byte, change func(*x509.Certificate)) *authenticator.Batch {
-		batch, err := maker.Batch(id, algorithm, change)
+		batch, err := vendor.Batch(id, algorithm, change)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +256,7 @@ func TestConformance_EveryAlgorithmAndAttestation(t *testing.T) {
 		"packed full by ES256":     {authenticator.WithAAGUID(testModelAAGUID), authenticator.Attested(by(authenticator.ES256, testModelAAGUID, nil))},
 		"packed full by RS256":     {authenticator.WithAAGUID(testModelAAGUID), authenticator.Attested(by(authenticator.RS256, testModelAAGUID, nil))},
 		"packed full by EdDSA":     {authenticator.WithAAGUID(testModelAAGUID), authenticator.Attested(by(authenticator.EdDSA, testModelAAGUID, nil))},
-		"packed full, whole chain": {authenticator.Attested(by(authenticator.ES256, [16]byte{}, nil).WithChain(func(own [][]byte) [][]byte { return [][]byte{own[0], maker.Root().Raw} }))},
+		"packed full, whole chain": {authenticator.Attested(by(authenticator.ES256, [16]byte{}, nil).WithChain(func(own [][]byte) [][]byte { return [][]byte{own[0], vendor.Root().Raw} }))},
 	}
 	kinds := map[string][]authenticator.Option{"fido-u2f": {authenticator.AttestedU2F(by(authenticator.ES256, [16]byte{}, nil))}}
 	for algorithm, of := range map[string]authenticator.Algorithm{"ES256": authenticator.ES256, "RS256": authenticator.RS256, "EdDSA": authenticator.EdDSA} {
@@ -266,25 +266,25 @@ func TestConformance_EveryAlgorithmAndAttestation(t *testing.T) {
 	}
 	for name, options := range kinds {
 		t.Run(name, func(t *testing.T) {
-			device, connection := authenticator.New(s.origin, options...), s.newAPI(t)
-			begun, _ := connection.beginSignUp(profile{})
+			device, api := authenticator.New(s.origin, options...), s.newAPI(t)
+			begun, _ := api.beginSignUp(profile{})
 			if !bytes.Contains(begun.options, []byte(`"attestation":"none"`)) {
 				t.Errorf("options %s", begun.options)
 			}
-			made, err := device.Create(begun.options)
+			credential, err := device.Create(begun.options)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (rejection{}) {
-				t.Fatalf("%+v: %s", refused, s.log.text())
+			if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
+				t.Fatalf("%+v: %s", rejected, s.log.text())
 			}
-			begun, _ = connection.beginSignIn("")
-			answer, err := device.Get(begun.options)
+			begun, _ = api.beginSignIn("")
+			response, err := device.Get(begun.options)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, refused := connection.finishSignIn(begun.challengeID, answer); refused != (rejection{}) {
-				t.Errorf("%+v", refused)
+			if _, rejected := api.finishSignIn(begun.challengeID, response); rejected != (rejection{}) {
+				t.Errorf("%+v", rejected)
 			}
 		})
 	}

@@ -26,8 +26,8 @@ const (
 	extensionData  = authenticator.ExtensionData
 )
 
-func forgedCase(step, name string, reason domain.Reason, forge authenticator.Variation, twin ...authenticator.Variation) invalidCase {
-	return invalidCase{step: step, name: name, device: es256Only, forge: []authenticator.Variation{forge}, reason: reason, control: twin}
+func forgedCase(step, name string, reason domain.Reason, forge authenticator.Variation, control ...authenticator.Variation) invalidCase {
+	return invalidCase{step: step, name: name, device: es256Only, forge: []authenticator.Variation{forge}, reason: reason, control: control}
 }
 
 func rewriteAuthenticatorData(rewrite func([]byte) []byte) authenticator.Variation {
@@ -106,11 +106,11 @@ func changeAttestationObject(changes map[string]any) authenticator.Variation {
 
 func invalidAttestationObjects() []invalidCase {
 	const step, malformed = "Resp-3", domain.ReasonMalformed
-	object := func(name string, changes map[string]any, twin ...authenticator.Variation) invalidCase {
-		return forgedCase(step, name, malformed, changeAttestationObject(changes), twin...)
+	object := func(name string, changes map[string]any, control ...authenticator.Variation) invalidCase {
+		return forgedCase(step, name, malformed, changeAttestationObject(changes), control...)
 	}
-	encoded := func(name string, rewrite func([]byte) []byte, twin ...authenticator.Variation) invalidCase {
-		return forgedCase(step, name, malformed, authenticator.ForgeEncodedObject(rewrite), twin...)
+	encoded := func(name string, rewrite func([]byte) []byte, control ...authenticator.Variation) invalidCase {
+		return forgedCase(step, name, malformed, authenticator.ForgeEncodedObject(rewrite), control...)
 	}
 	return []invalidCase{
 		object("no fmt", map[string]any{"fmt": nil}, changeAttestationObject(map[string]any{"epAtt": false})),
@@ -235,8 +235,8 @@ func invalidPublicKeys() []invalidCase {
 	if err != nil {
 		panic(err)
 	}
-	key := func(name string, reason domain.Reason, changes map[int]any, twin ...authenticator.Variation) invalidCase {
-		return forgedCase("Resp-4", name, reason, changeCOSEKey(changes), twin...)
+	key := func(name string, reason domain.Reason, changes map[int]any, control ...authenticator.Variation) invalidCase {
+		return forgedCase("Resp-4", name, reason, changeCOSEKey(changes), control...)
 	}
 	encoded := func(name string, rewrite func([]byte) []byte) invalidCase {
 		return forgedCase("§6.5.1", name, malformed, authenticator.ForgeEncodedKey(rewrite))

@@ -44,19 +44,19 @@ type invalidCase struct {
 }
 
 // edit changes the JSON of an answer. Bens is what another user would have answered to the same challenge.
-type edit func(answer, bens map[string]any)
+type edit func(credential, other map[string]any)
 
 func set(path string, value any) edit {
-	return func(answer, _ map[string]any) {
-		object, name := parentOf(answer, path)
+	return func(credential, _ map[string]any) {
+		object, name := parentOf(credential, path)
 		object[name] = value
 	}
 }
 
 func drop(path string) edit {
-	return func(answer, _ map[string]any) {
-		object, name := parentOf(answer, path)
-		if _, there := object[name]; !there {
+	return func(credential, _ map[string]any) {
+		object, name := parentOf(credential, path)
+		if _, found := object[name]; !found {
 			panic("there is no " + path)
 		}
 		delete(object, name)
@@ -65,114 +65,114 @@ func drop(path string) edit {
 
 // copyFromOther takes members of Ben's answer.
 func copyFromOther(paths ...string) edit {
-	return func(answer, bens map[string]any) {
+	return func(credential, other map[string]any) {
 		for _, path := range paths {
-			object, name := parentOf(answer, path)
-			from, _ := parentOf(bens, path)
+			object, name := parentOf(credential, path)
+			from, _ := parentOf(other, path)
 			object[name] = from[name]
 		}
 	}
 }
 
-func parentOf(answer map[string]any, path string) (object map[string]any, name string) {
-	object, name = answer, path
+func parentOf(credential map[string]any, path string) (object map[string]any, name string) {
+	object, name = credential, path
 	if parent, child, nested := strings.Cut(path, "."); nested {
-		object, name = answer[parent].(map[string]any), child
+		object, name = credential[parent].(map[string]any), child
 	}
 	return object, name
 }
 
-func (w invalidCase) wantCode() string {
-	if w.code == "" {
+func (tc invalidCase) wantCode() string {
+	if tc.code == "" {
 		return "passkey_rejected"
 	}
-	return w.code
+	return tc.code
 }
 
 // ceremonyUnderTest is one of the two, with the person who holds it.
 type ceremonyUnderTest struct {
-	api           *httpAPI
-	path          string
-	begin         func() pendingCeremony
-	answer        func(pendingCeremony, ...authenticator.Variation) any
-	invalidAnswer func(pendingCeremony, ...authenticator.Variation) any
-	otherAnswer   func(pendingCeremony) any // what Ben would answer
-	hasAccount    bool                      // whether there is an account whose owner is told of refusals
+	api             *httpAPI
+	path            string
+	begin           func() pendingCeremony
+	response        func(pendingCeremony, ...authenticator.Variation) any
+	invalidResponse func(pendingCeremony, ...authenticator.Variation) any
+	otherResponse   func(pendingCeremony) any // what Ben would answer
+	hasAccount      bool                      // whether there is an account whose owner is told of refusals
 }
 
-func (e *inspectedServer) check(t *testing.T, w invalidCase, c ceremonyUnderTest) {
+func (s *inspectedServer) check(t *testing.T, tc invalidCase, c ceremonyUnderTest) {
 	t.Helper()
 	begun := c.begin()
-	wrong := toJSON(t, c.invalidAnswer(begun, w.forge...))
-	if w.edit != nil {
-		bens := map[string]any{}
-		if c.otherAnswer != nil {
-			bens = toJSON(t, c.otherAnswer(begun))
+	wrong := toJSON(t, c.invalidResponse(begun, tc.forge...))
+	if tc.edit != nil {
+		other := map[string]any{}
+		if c.otherResponse != nil {
+			other = toJSON(t, c.otherResponse(begun))
 		}
-		w.edit(wrong, bens)
+		tc.edit(wrong, other)
 	}
-	rows, events, counters := e.countRows(t), e.countEvents(t, w.reason), e.rejections(t)
-	if w.unreadable != nil {
-		e.checkUnreadable(t, c, w, begun, wrong)
+	rows, events, counters := s.countRows(t), s.countEvents(t, tc.reason), s.rejections(t)
+	if tc.unreadable != nil {
+		s.checkUnreadable(t, c, tc, begun, wrong)
 		return
 	}
-	code := w.wantCode()
-	if got, want := c.send(begun, wrong), (rejection{code, w.reason}); got != want {
-		t.Fatalf("got %+v, want %+v; the log: %s", got, want, e.log.lastLine())
+	code := tc.wantCode()
+	if got, want := c.send(begun, wrong), (rejection{code, tc.reason}); got != want {
+		t.Fatalf("got %+v, want %+v; the log: %s", got, want, s.log.lastLine())
 	}
 
 	rows["webauthn_challenges"]--
-	if got := e.countRows(t); !maps.Equal(got, rows) {
+	if got := s.countRows(t); !maps.Equal(got, rows) {
 		t.Errorf("rows %v, want %v", got, rows)
 	}
-	if c.hasAccount && !w.noAccount && (code == "passkey_rejected" || code == "user_verification_required") {
+	if c.hasAccount && !tc.noAccount && (code == "passkey_rejected" || code == "user_verification_required") {
 		events++
 	}
-	if got := e.countEvents(t, w.reason); got != events {
-		t.Errorf("%d events with reason %q, want %d", got, w.reason, events)
+	if got := s.countEvents(t, tc.reason); got != events {
+		t.Errorf("%d events with reason %q, want %d", got, tc.reason, events)
 	}
-	after := e.rejections(t)
+	after := s.rejections(t)
 	for reason, before := range counters {
-		if counted := after[reason] != before; counted != (reason == w.reason) {
+		if counted := after[reason] != before; counted != (reason == tc.reason) {
 			t.Errorf("the counter of %s went on: %t", reason, counted)
 		}
 	}
-	if got, want := c.send(begun, toJSON(t, c.answer(begun))), (rejection{"challenge_not_found", ""}); got != want {
+	if got, want := c.send(begun, toJSON(t, c.response(begun))), (rejection{"challenge_not_found", ""}); got != want {
 		t.Errorf("the right answer to the same challenge got %+v, want %+v", got, want)
 	}
-	if got := e.countRows(t); !maps.Equal(got, rows) {
+	if got := s.countRows(t); !maps.Equal(got, rows) {
 		t.Errorf("rows %v after the second answer, want %v", got, rows)
 	}
-	again := c.begin()
-	if got := c.send(again, toJSON(t, c.answer(again, w.control...))); got != (rejection{}) {
-		t.Errorf("the twin is refused: %+v; the log: %s", got, e.log.lastLine())
+	second := c.begin()
+	if got := c.send(second, toJSON(t, c.response(second, tc.control...))); got != (rejection{}) {
+		t.Errorf("the twin is refused: %+v; the log: %s", got, s.log.lastLine())
 	}
 }
 
-func (e *inspectedServer) checkUnreadable(t *testing.T, c ceremonyUnderTest, w invalidCase, begun pendingCeremony, answer map[string]any) {
+func (s *inspectedServer) checkUnreadable(t *testing.T, c ceremonyUnderTest, tc invalidCase, begun pendingCeremony, credential map[string]any) {
 	t.Helper()
-	rows, counters := e.countRows(t), e.rejections(t)
-	body := encode(t, map[string]any{"challenge_id": begun.challengeID, "credential": answer})
-	e.send(t, http.MethodPost, c.path, string(w.unreadable(bytes.Clone(body)))).requireProblem(t, 400, w.code)
-	if got := e.countRows(t); !maps.Equal(got, rows) {
+	rows, counters := s.countRows(t), s.rejections(t)
+	body := encode(t, map[string]any{"challenge_id": begun.challengeID, "credential": credential})
+	s.send(t, http.MethodPost, c.path, string(tc.unreadable(bytes.Clone(body)))).requireProblem(t, 400, tc.code)
+	if got := s.countRows(t); !maps.Equal(got, rows) {
 		t.Errorf("rows %v, want %v", got, rows)
 	}
-	if got := e.rejections(t); !maps.Equal(got, counters) {
+	if got := s.rejections(t); !maps.Equal(got, counters) {
 		t.Errorf("counters %v, want %v", got, counters)
 	}
-	if got := c.send(begun, answer); got != (rejection{}) {
+	if got := c.send(begun, credential); got != (rejection{}) {
 		t.Errorf("the twin is refused: %+v", got)
 	}
 }
 
-func (c ceremonyUnderTest) send(begun pendingCeremony, answer map[string]any) rejection {
-	return c.api.call(http.MethodPost, c.path, map[string]any{"challenge_id": begun.challengeID, "credential": answer}, nil)
+func (c ceremonyUnderTest) send(begun pendingCeremony, credential map[string]any) rejection {
+	return c.api.call(http.MethodPost, c.path, map[string]any{"challenge_id": begun.challengeID, "credential": credential}, nil)
 }
 
-func toJSON(t *testing.T, answer any) map[string]any {
+func toJSON(t *testing.T, response any) map[string]any {
 	t.Helper()
 	var members map[string]any
-	if err := json.Unmarshal(encode(t, answer), &members); err != nil {
+	if err := json.Unmarshal(encode(t, response), &members); err != nil {
 		t.Fatal(err)
 	}
 	return members
@@ -189,15 +189,15 @@ func runCases(t *testing.T, table []invalidCase, ceremony func(*inspectedServer,
 	for store, open := range inspectedServers() {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
-			e := open(t, nil)
+			s := open(t, nil)
 			var names []string
-			for _, w := range table {
-				name := w.step + ": " + w.name
+			for _, tc := range table {
+				name := tc.step + ": " + tc.name
 				if slices.Contains(names, name) {
 					t.Fatalf("%q stands there twice", name)
 				}
 				names = append(names, name)
-				t.Run(name, func(t *testing.T) { e.check(t, w, ceremony(e, t, w)) })
+				t.Run(name, func(t *testing.T) { s.check(t, tc, ceremony(s, t, tc)) })
 			}
 		})
 	}
@@ -225,10 +225,10 @@ func TestConformance_CredentialIDIsUnique(t *testing.T) {
 	for store, open := range inspectedServers() {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
-			e := open(t, nil)
-			_, bens := e.signedOutUser(t, "Ben", invalidCase{})
-			w := invalidCase{device: es256Only, forge: []authenticator.Variation{authenticator.ForgeCredentialID(bens.ID)}, code: "passkey_already_registered"}
-			e.check(t, w, e.registration(t, w))
+			s := open(t, nil)
+			_, ben := s.signedOutUser(t, "Ben", invalidCase{})
+			tc := invalidCase{device: es256Only, forge: []authenticator.Variation{authenticator.ForgeCredentialID(ben.ID)}, code: "passkey_already_registered"}
+			s.check(t, tc, s.registration(t, tc))
 		})
 	}
 }

@@ -16,16 +16,16 @@ var openAPI = sync.OnceValues(func() (*contract.Contract, error) { return contra
 
 // checkContract fails the test for every exchange over wire that is not as the OpenAPI document has it. Benchmarks
 // measure the server alone.
-func checkContract(t testing.TB, wire http.RoundTripper) http.RoundTripper {
+func checkContract(t testing.TB, transport http.RoundTripper) http.RoundTripper {
 	t.Helper()
-	if _, measuring := t.(*testing.B); measuring {
-		return wire
+	if _, isBenchmark := t.(*testing.B); isBenchmark {
+		return transport
 	}
-	kept, err := openAPI()
+	document, err := openAPI()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kept.Watch(wire, func(breach error) { t.Error(breach) })
+	return document.Watch(transport, func(violation error) { t.Error(violation) })
 }
 
 func TestOpenAPI_IsServed(t *testing.T) {

@@ -40,7 +40,7 @@ func (c *httpAPI) fetchCSRFToken() string {
 	var body struct {
 		CSRFToken string `json:"csrf_token"`
 	}
-	if refused := c.call(http.MethodGet, "/v1/csrf", nil, &body); refused != (rejection{}) {
+	if rejected := c.call(http.MethodGet, "/v1/csrf", nil, &body); rejected != (rejection{}) {
 		return ""
 	}
 	c.mu.Lock()
@@ -51,27 +51,27 @@ func (c *httpAPI) fetchCSRFToken() string {
 
 func (c *httpAPI) beginStepUp() (pendingCeremony, rejection) {
 	var begun ceremonyResponse
-	refused := c.call(http.MethodPost, "/v1/session/step-up/options", nil, &begun)
-	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
+	rejected := c.call(http.MethodPost, "/v1/session/step-up/options", nil, &begun)
+	return pendingCeremony{begun.ChallengeID, begun.Options}, rejected
 }
 
-func (c *httpAPI) finishStepUp(challengeID string, answer authenticator.AuthenticationResponse) rejection {
+func (c *httpAPI) finishStepUp(challengeID string, response authenticator.AuthenticationResponse) rejection {
 	var body struct{ Tokens tokenResponse }
-	refused := c.call(http.MethodPost, "/v1/session/step-up/verify", map[string]any{"challenge_id": challengeID, "credential": answer}, &body)
+	rejected := c.call(http.MethodPost, "/v1/session/step-up/verify", map[string]any{"challenge_id": challengeID, "credential": response}, &body)
 	if body.Tokens != (tokenResponse{}) {
 		c.setTokenPair(body.Tokens.pair())
 	}
-	return refused
+	return rejected
 }
 
 func (c *httpAPI) beginAddPasskey() (pendingCeremony, rejection) {
 	var begun ceremonyResponse
-	refused := c.call(http.MethodPost, "/v1/me/passkeys/options", nil, &begun)
-	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
+	rejected := c.call(http.MethodPost, "/v1/me/passkeys/options", nil, &begun)
+	return pendingCeremony{begun.ChallengeID, begun.Options}, rejected
 }
 
-func (c *httpAPI) finishAddPasskey(challengeID, name string, answer authenticator.RegistrationResponse) rejection {
-	body := map[string]any{"challenge_id": challengeID, "credential": answer, "passkey_name": name}
+func (c *httpAPI) finishAddPasskey(challengeID, name string, response authenticator.RegistrationResponse) rejection {
+	body := map[string]any{"challenge_id": challengeID, "credential": response, "passkey_name": name}
 	return c.call(http.MethodPost, "/v1/me/passkeys/verify", body, nil)
 }
 
@@ -79,12 +79,12 @@ func (c *httpAPI) passkeys() ([]shownPasskey, rejection) {
 	var body struct {
 		Items []struct{ ID, Name, Status string }
 	}
-	refused := c.call(http.MethodGet, "/v1/me/passkeys", nil, &body)
+	rejected := c.call(http.MethodGet, "/v1/me/passkeys", nil, &body)
 	var shown []shownPasskey
 	for _, item := range body.Items {
 		shown = append(shown, shownPasskey{item.ID, item.Name, item.Status})
 	}
-	return shown, refused
+	return shown, rejected
 }
 
 func (c *httpAPI) renamePasskey(id, name string) rejection {
@@ -102,15 +102,15 @@ func (c *httpAPI) sessions() ([]shownSession, rejection) {
 		Current bool
 	}
 	var shown []shownSession
-	refused := readPages(c, "/v1/me/sessions", func(i item) { shown = append(shown, shownSession{i.ID, i.Device.Name, i.Current}) })
-	return shown, refused
+	rejected := readPages(c, "/v1/me/sessions", func(i item) { shown = append(shown, shownSession{i.ID, i.Device.Name, i.Current}) })
+	return shown, rejected
 }
 
 func (c *httpAPI) events() ([]shownEvent, rejection) {
 	type item struct{ Kind, Reason string }
 	var shown []shownEvent
-	refused := readPages(c, "/v1/me/events", func(i item) { shown = append(shown, shownEvent{i.Kind, i.Reason}) })
-	return shown, refused
+	rejected := readPages(c, "/v1/me/events", func(i item) { shown = append(shown, shownEvent{i.Kind, i.Reason}) })
+	return shown, rejected
 }
 
 // readPages reads a list to its end, a small page at a time.
@@ -125,8 +125,8 @@ func readPages[T any](c *httpAPI, path string, each func(T)) rejection {
 		if cursor != "" {
 			query.Set("cursor", cursor)
 		}
-		if refused := c.call(http.MethodGet, path+"?"+query.Encode(), nil, &page); refused != (rejection{}) {
-			return refused
+		if rejected := c.call(http.MethodGet, path+"?"+query.Encode(), nil, &page); rejected != (rejection{}) {
+			return rejected
 		}
 		for _, item := range page.Items {
 			each(item)
@@ -144,14 +144,14 @@ func (c *httpAPI) revokeSession(id string) rejection {
 
 func (c *httpAPI) revokeOtherSessions() (int, rejection) {
 	var body struct{ Revoked int }
-	refused := c.call(http.MethodDelete, "/v1/me/sessions", nil, &body)
-	return body.Revoked, refused
+	rejected := c.call(http.MethodDelete, "/v1/me/sessions", nil, &body)
+	return body.Revoked, rejected
 }
 
 func (c *httpAPI) changeAccount(name, email string) (shownUser, rejection) {
 	var body sessionResponse
-	refused := c.call(http.MethodPatch, "/v1/me", map[string]string{"display_name": name, "email": email}, &body)
-	return body.identity(), refused
+	rejected := c.call(http.MethodPatch, "/v1/me", map[string]string{"display_name": name, "email": email}, &body)
+	return body.identity(), rejected
 }
 
 func (c *httpAPI) deleteAccount() rejection {
@@ -162,8 +162,8 @@ func (c *httpAPI) useBearerTokens() { c.transport = "bearer" }
 
 func (c *httpAPI) refresh(token string) (tokenPair, rejection) {
 	var body struct{ Tokens tokenResponse }
-	refused := c.call(http.MethodPost, "/v1/session/refresh", map[string]string{"refresh_token": token}, &body)
-	return body.Tokens.pair(), refused
+	rejected := c.call(http.MethodPost, "/v1/session/refresh", map[string]string{"refresh_token": token}, &body)
+	return body.Tokens.pair(), rejected
 }
 
 func (c *httpAPI) tokenPair() tokenPair {

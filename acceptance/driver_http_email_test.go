@@ -10,8 +10,8 @@ func (c *httpAPI) emailStatus() (shownEmail, rejection) {
 			Pending  string `json:"pending_email"`
 		}
 	}
-	refused := c.call(http.MethodGet, "/v1/me", nil, &body)
-	return shownEmail{current: body.User.Email, pending: body.User.Pending, verified: body.User.Verified}, refused
+	rejected := c.call(http.MethodGet, "/v1/me", nil, &body)
+	return shownEmail{current: body.User.Email, pending: body.User.Pending, verified: body.User.Verified}, rejected
 }
 
 func (c *httpAPI) sendEmailCode() rejection {

@@ -6,28 +6,28 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-func (c *httpAPI) redeem(shown recoveryProof) (string, rejection) {
+func (c *httpAPI) redeem(proof recoveryProof) (string, rejection) {
 	body := map[string]string{}
-	for name, value := range map[string]string{"email": shown.email, "totp_code": shown.totpCode, "backup_code": shown.backupCode} {
+	for name, value := range map[string]string{"email": proof.email, "totp_code": proof.totpCode, "backup_code": proof.backupCode} {
 		if value != "" {
 			body[name] = value
 		}
 	}
-	var granted struct {
+	var redeemed struct {
 		GrantToken string `json:"grant_token"`
 	}
-	refused := c.call(http.MethodPost, "/v1/recovery/redeem", body, &granted)
-	return granted.GrantToken, refused
+	rejected := c.call(http.MethodPost, "/v1/recovery/redeem", body, &redeemed)
+	return redeemed.GrantToken, rejected
 }
 
 func (c *httpAPI) beginRecovery(grant string) (pendingCeremony, rejection) {
 	var begun ceremonyResponse
-	refused := c.call(http.MethodPost, "/v1/recovery/options", map[string]string{"grant_token": grant}, &begun)
-	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
+	rejected := c.call(http.MethodPost, "/v1/recovery/options", map[string]string{"grant_token": grant}, &begun)
+	return pendingCeremony{begun.ChallengeID, begun.Options}, rejected
 }
 
-func (c *httpAPI) finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection) {
-	return c.openSession("/v1/recovery/verify", map[string]any{"grant_token": grant, "challenge_id": challengeID, "credential": answer})
+func (c *httpAPI) finishRecovery(grant, challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection) {
+	return c.openSession("/v1/recovery/verify", map[string]any{"grant_token": grant, "challenge_id": challengeID, "credential": response})
 }
 
 func (c *httpAPI) recoveryFactors() (shownFactors, rejection) {
@@ -35,14 +35,14 @@ func (c *httpAPI) recoveryFactors() (shownFactors, rejection) {
 		TOTP        struct{ Enrolled bool }
 		BackupCodes struct{ Remaining int } `json:"backup_codes"`
 	}
-	refused := c.call(http.MethodGet, "/v1/me/recovery", nil, &body)
-	return shownFactors{body.TOTP.Enrolled, body.BackupCodes.Remaining}, refused
+	rejected := c.call(http.MethodGet, "/v1/me/recovery", nil, &body)
+	return shownFactors{body.TOTP.Enrolled, body.BackupCodes.Remaining}, rejected
 }
 
 func (c *httpAPI) setUpTOTP() (string, rejection) {
 	var body struct{ Secret string }
-	refused := c.call(http.MethodPost, "/v1/me/recovery/totp", nil, &body)
-	return body.Secret, refused
+	rejected := c.call(http.MethodPost, "/v1/me/recovery/totp", nil, &body)
+	return body.Secret, rejected
 }
 
 func (c *httpAPI) confirmTOTP(code string) rejection {
@@ -55,6 +55,6 @@ func (c *httpAPI) removeTOTP() rejection {
 
 func (c *httpAPI) makeBackupCodes() ([]string, rejection) {
 	var body struct{ Codes []string }
-	refused := c.call(http.MethodPost, "/v1/me/recovery/backup-codes", nil, &body)
-	return body.Codes, refused
+	rejected := c.call(http.MethodPost, "/v1/me/recovery/backup-codes", nil, &body)
+	return body.Codes, rejected
 }

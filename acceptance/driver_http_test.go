@@ -34,14 +34,14 @@ type server struct {
 	textLog   *logRecorder // the log again, as text
 }
 
-func startServer(t testing.TB, clock ports.Clock, adjust func(*bootstrap.Config)) *server {
+func startServer(t testing.TB, clock ports.Clock, configure func(*bootstrap.Config)) *server {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	origin := "http://localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	config, heard, log, plain := settings(t, origin, adjust), &recordingListener{Listener: listener}, &logRecorder{}, &logRecorder{}
+	config, recording, log, plain := settings(t, origin, configure), &recordingListener{Listener: listener}, &logRecorder{}, &logRecorder{}
 	everything := &slog.HandlerOptions{Level: slog.LevelDebug}
 	app, err := bootstrap.Open(config, clock, slog.New(slog.NewMultiHandler(slog.NewJSONHandler(log, everything), slog.NewTextHandler(plain, everything))))
 	if err != nil {
@@ -49,8 +49,8 @@ func startServer(t testing.TB, clock ports.Clock, adjust func(*bootstrap.Config)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
-	go func() { stopped <- app.Serve(ctx, heard) }()
-	s := &server{origin: origin, app: app, log: log, textLog: plain, config: &config, recording: heard}
+	go func() { stopped <- app.Serve(ctx, recording) }()
+	s := &server{origin: origin, app: app, log: log, textLog: plain, config: &config, recording: recording}
 	t.Cleanup(func() {
 		metrics := s.readMetrics(t)
 		stop()
@@ -61,11 +61,11 @@ func startServer(t testing.TB, clock ports.Clock, adjust func(*bootstrap.Config)
 		s.assertNoSecretLeaks(t, metrics, config)
 	})
 	var dialer net.Dialer
-	wire := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return dialer.DialContext(ctx, network, listener.Addr().String())
 	}}
-	t.Cleanup(wire.CloseIdleConnections)
-	s.transport = checkContract(t, wire)
+	t.Cleanup(transport.CloseIdleConnections)
+	s.transport = checkContract(t, transport)
 	return s
 }
 
@@ -125,24 +125,24 @@ func (s sessionResponse) identity() shownUser {
 	return shownUser{name: s.User.DisplayName, email: s.User.Email}
 }
 
-func (c *httpAPI) beginSignUp(who profile) (pendingCeremony, rejection) {
+func (c *httpAPI) beginSignUp(user profile) (pendingCeremony, rejection) {
 	var begun ceremonyResponse
-	refused := c.call(http.MethodPost, "/v1/signup/options", map[string]string{"email": who.email, "display_name": who.name}, &begun)
-	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
+	rejected := c.call(http.MethodPost, "/v1/signup/options", map[string]string{"email": user.email, "display_name": user.name}, &begun)
+	return pendingCeremony{begun.ChallengeID, begun.Options}, rejected
 }
 
-func (c *httpAPI) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection) {
-	return c.finish("/v1/signup/verify", challengeID, answer)
+func (c *httpAPI) finishSignUp(challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection) {
+	return c.finish("/v1/signup/verify", challengeID, response)
 }
 
 func (c *httpAPI) beginSignIn(email string) (pendingCeremony, rejection) {
 	var begun ceremonyResponse
-	refused := c.call(http.MethodPost, "/v1/login/options", map[string]string{"email": email}, &begun)
-	return pendingCeremony{begun.ChallengeID, begun.Options}, refused
+	rejected := c.call(http.MethodPost, "/v1/login/options", map[string]string{"email": email}, &begun)
+	return pendingCeremony{begun.ChallengeID, begun.Options}, rejected
 }
 
-func (c *httpAPI) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (shownUser, rejection) {
-	return c.finish("/v1/login/verify", challengeID, answer)
+func (c *httpAPI) finishSignIn(challengeID string, response authenticator.AuthenticationResponse) (shownUser, rejection) {
+	return c.finish("/v1/login/verify", challengeID, response)
 }
 
 func (c *httpAPI) finish(path, challengeID string, credential any) (shownUser, rejection) {
@@ -155,19 +155,19 @@ func (c *httpAPI) openSession(path string, body map[string]any) (shownUser, reje
 		body["transport"] = c.transport
 	}
 	var session sessionResponse
-	refused := c.call(http.MethodPost, path, body, &session)
-	if refused == (rejection{}) {
+	rejected := c.call(http.MethodPost, path, body, &session)
+	if rejected == (rejection{}) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.csrf, c.tokens = session.CSRFToken, session.Tokens.pair()
 	}
-	return session.identity(), refused
+	return session.identity(), rejected
 }
 
 func (c *httpAPI) whoAmI() (shownUser, rejection) {
 	var session sessionResponse
-	refused := c.call(http.MethodGet, "/v1/session", nil, &session)
-	return session.identity(), refused
+	rejected := c.call(http.MethodGet, "/v1/session", nil, &session)
+	return session.identity(), rejected
 }
 
 func (c *httpAPI) signOut() rejection { return c.call(http.MethodDelete, "/v1/session", nil, nil) }

@@ -22,19 +22,19 @@ func (c *useCaseAPI) asPrincipal(want func(actor identity.Principal) error) reje
 	return rejectionOf(c.t, err)
 }
 
-func (c *useCaseAPI) beginStepUp() (begun pendingCeremony, refused rejection) {
-	refused = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) beginStepUp() (begun pendingCeremony, rejected rejection) {
+	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		started, err := c.usecases.StepUp.Begin(c.context(), actor, c.binding)
 		begun = pendingCeremony{started.ChallengeID.String(), started.Options}
 		return err
 	})
-	return begun, refused
+	return begun, rejected
 }
 
-func (c *useCaseAPI) finishStepUp(challengeID string, answer authenticator.AuthenticationResponse) rejection {
+func (c *useCaseAPI) finishStepUp(challengeID string, response authenticator.AuthenticationResponse) rejection {
 	return c.asPrincipal(func(actor identity.Principal) error {
 		stepped, err := c.usecases.StepUp.Finish(c.context(), actor, stepup.FinishInput{
-			ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.authenticationAnswer(answer),
+			ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.authenticationResponse(response),
 		})
 		if err == nil && !stepped.Token.IsZero() {
 			c.setCurrentToken(stepped.Token)
@@ -46,37 +46,37 @@ func (c *useCaseAPI) finishStepUp(challengeID string, answer authenticator.Authe
 	})
 }
 
-func (c *useCaseAPI) beginAddPasskey() (begun pendingCeremony, refused rejection) {
-	refused = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) beginAddPasskey() (begun pendingCeremony, rejected rejection) {
+	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		started, err := c.usecases.Passkeys.BeginAdd(c.context(), actor, c.binding)
 		begun = pendingCeremony{started.ChallengeID.String(), started.Options}
 		return err
 	})
-	return begun, refused
+	return begun, rejected
 }
 
-func (c *useCaseAPI) finishAddPasskey(challengeID, name string, answer authenticator.RegistrationResponse) rejection {
+func (c *useCaseAPI) finishAddPasskey(challengeID, name string, response authenticator.RegistrationResponse) rejection {
 	return c.asPrincipal(func(actor identity.Principal) error {
 		parsed, err := domain.ParsePasskeyName("passkey_name", name)
 		if err != nil {
 			return err
 		}
 		_, err = c.usecases.Passkeys.FinishAdd(c.context(), actor, passkeys.FinishAddInput{
-			ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.registrationAnswer(answer), Name: parsed,
+			ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.registrationResponse(response), Name: parsed,
 		})
 		return err
 	})
 }
 
-func (c *useCaseAPI) passkeys() (shown []shownPasskey, refused rejection) {
-	refused = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) passkeys() (shown []shownPasskey, rejected rejection) {
+	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		owned, err := c.usecases.Passkeys.List(c.context(), actor)
 		for _, key := range owned {
 			shown = append(shown, shownPasskey{key.ID().String(), string(key.Name()), string(key.Status())})
 		}
 		return err
 	})
-	return shown, refused
+	return shown, rejected
 }
 
 func (c *useCaseAPI) renamePasskey(id, name string) rejection {
@@ -100,8 +100,8 @@ func (c *useCaseAPI) removePasskey(id string) rejection {
 // pageSize makes stories turn pages.
 const pageSize = 2
 
-func (c *useCaseAPI) sessions() (shown []shownSession, refused rejection) {
-	refused = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) sessions() (shown []shownSession, rejected rejection) {
+	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		var after domain.SessionID
 		for {
 			page, err := c.usecases.Sessions.List.Execute(c.context(), actor, after, pageSize)
@@ -117,7 +117,7 @@ func (c *useCaseAPI) sessions() (shown []shownSession, refused rejection) {
 			}
 		}
 	})
-	return shown, refused
+	return shown, rejected
 }
 
 func (c *useCaseAPI) revokeSession(id string) rejection {
@@ -130,16 +130,16 @@ func (c *useCaseAPI) revokeSession(id string) rejection {
 	})
 }
 
-func (c *useCaseAPI) revokeOtherSessions() (ended int, refused rejection) {
-	refused = c.asPrincipal(func(actor identity.Principal) (err error) {
+func (c *useCaseAPI) revokeOtherSessions() (ended int, rejected rejection) {
+	rejected = c.asPrincipal(func(actor identity.Principal) (err error) {
 		ended, err = c.usecases.Sessions.RevokeOthers.Execute(c.context(), actor)
 		return err
 	})
-	return ended, refused
+	return ended, rejected
 }
 
-func (c *useCaseAPI) changeAccount(name, address string) (who shownUser, refused rejection) {
-	refused = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) changeAccount(name, address string) (user shownUser, rejected rejection) {
+	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		email, badEmail := domain.ParseEmail("email", address)
 		displayName, badName := domain.ParseDisplayName("display_name", name)
 		if err := domain.JoinInvalid(badEmail, badName); err != nil {
@@ -147,19 +147,19 @@ func (c *useCaseAPI) changeAccount(name, address string) (who shownUser, refused
 		}
 		changed, err := c.usecases.Account.Change.Execute(c.context(), actor, account.Patch{Email: &email, DisplayName: &displayName})
 		if err == nil {
-			who = identityOf(changed.User)
+			user = identityOf(changed.User)
 		}
 		return err
 	})
-	return who, refused
+	return user, rejected
 }
 
 func (c *useCaseAPI) deleteAccount() rejection {
 	return c.asPrincipal(func(actor identity.Principal) error { return c.usecases.Account.Delete.Execute(c.context(), actor) })
 }
 
-func (c *useCaseAPI) events() (shown []shownEvent, refused rejection) {
-	refused = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) events() (shown []shownEvent, rejected rejection) {
+	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		var before domain.EventID
 		for {
 			page, err := c.usecases.Account.Events.Execute(c.context(), actor, before, pageSize)
@@ -175,7 +175,7 @@ func (c *useCaseAPI) events() (shown []shownEvent, refused rejection) {
 			}
 		}
 	})
-	return shown, refused
+	return shown, rejected
 }
 
 func (c *useCaseAPI) useBearerTokens() { c.transport = domain.TransportBearer }
@@ -213,17 +213,17 @@ func (c *useCaseAPI) credentialID(id string) domain.CredentialID {
 	return domain.CredentialID(raw)
 }
 
-func (c *useCaseAPI) registrationAnswer(answer authenticator.RegistrationResponse) ports.RegistrationAnswer {
+func (c *useCaseAPI) registrationResponse(response authenticator.RegistrationResponse) ports.RegistrationAnswer {
 	return ports.RegistrationAnswer{
-		ID: answer.ID, ClientDataJSON: answer.Response.ClientDataJSON, AttestationObject: answer.Response.AttestationObject,
-		Transports: answer.Response.Transports, Attachment: answer.AuthenticatorAttachment, Extensions: encode(c.t, answer.ClientExtensionResults),
+		ID: response.ID, ClientDataJSON: response.Response.ClientDataJSON, AttestationObject: response.Response.AttestationObject,
+		Transports: response.Response.Transports, Attachment: response.AuthenticatorAttachment, Extensions: encode(c.t, response.ClientExtensionResults),
 	}
 }
 
-func (c *useCaseAPI) authenticationAnswer(answer authenticator.AuthenticationResponse) ports.AuthenticationAnswer {
+func (c *useCaseAPI) authenticationResponse(response authenticator.AuthenticationResponse) ports.AuthenticationAnswer {
 	return ports.AuthenticationAnswer{
-		ID: answer.ID, ClientDataJSON: answer.Response.ClientDataJSON, AuthenticatorData: answer.Response.AuthenticatorData,
-		Signature: answer.Response.Signature, UserHandle: answer.Response.UserHandle,
-		Attachment: answer.AuthenticatorAttachment, Extensions: encode(c.t, answer.ClientExtensionResults),
+		ID: response.ID, ClientDataJSON: response.Response.ClientDataJSON, AuthenticatorData: response.Response.AuthenticatorData,
+		Signature: response.Response.Signature, UserHandle: response.Response.UserHandle,
+		Attachment: response.AuthenticatorAttachment, Extensions: encode(c.t, response.ClientExtensionResults),
 	}
 }

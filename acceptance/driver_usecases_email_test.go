@@ -2,12 +2,12 @@ package acceptance
 
 import "github.com/keylodge/keylodge/application/identity"
 
-func (c *useCaseAPI) emailStatus() (shown shownEmail, refused rejection) {
-	refused = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) emailStatus() (shown shownEmail, rejected rejection) {
+	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		shown = shownEmail{current: string(actor.User.Email()), pending: string(actor.User.PendingEmail()), verified: actor.User.EmailVerified()}
 		return nil
 	})
-	return shown, refused
+	return shown, rejected
 }
 
 func (c *useCaseAPI) sendEmailCode() rejection {

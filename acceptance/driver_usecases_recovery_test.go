@@ -7,19 +7,19 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func (c *useCaseAPI) redeem(shown recoveryProof) (string, rejection) {
-	email, err := domain.ParseEmail("email", shown.email)
+func (c *useCaseAPI) redeem(proof recoveryProof) (string, rejection) {
+	email, err := domain.ParseEmail("email", proof.email)
 	if err != nil {
 		return "", rejectionOf(c.t, err)
 	}
-	granted, err := c.usecases.Recovery.Redeem(c.context(), recovery.Proof{
+	redeemed, err := c.usecases.Recovery.Redeem(c.context(), recovery.Proof{
 		Fields: recovery.ProofFields{User: "email", TOTPCode: "totp_code", BackupCode: "backup_code"},
-		User:   domain.UserRef{Email: email}, TOTPCode: shown.totpCode, BackupCode: shown.backupCode,
+		User:   domain.UserRef{Email: email}, TOTPCode: proof.totpCode, BackupCode: proof.backupCode,
 	}, c.client())
 	if err != nil {
 		return "", rejectionOf(c.t, err)
 	}
-	return granted.Token.Reveal(), rejection{}
+	return redeemed.Token.Reveal(), rejection{}
 }
 
 func (c *useCaseAPI) beginRecovery(grant string) (pendingCeremony, rejection) {
@@ -31,34 +31,34 @@ func (c *useCaseAPI) beginRecovery(grant string) (pendingCeremony, rejection) {
 	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
 }
 
-func (c *useCaseAPI) finishRecovery(grant, challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection) {
+func (c *useCaseAPI) finishRecovery(grant, challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection) {
 	token, err := domain.ParseRecoveryGrantToken(grant)
 	if err != nil {
 		return shownUser{}, rejectionOf(c.t, err)
 	}
 	return c.openSession(c.usecases.Recovery.Finish.Execute(c.context(), recovery.FinishInput{
-		Token: token, ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.registrationAnswer(answer), Client: c.client(),
+		Token: token, ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.registrationResponse(response), Client: c.client(),
 	}))
 }
 
-func (c *useCaseAPI) recoveryFactors() (shown shownFactors, refused rejection) {
-	refused = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) recoveryFactors() (shown shownFactors, rejected rejection) {
+	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		have, err := c.usecases.Recovery.Show(c.context(), actor)
 		if err == nil {
 			shown = shownFactors{have.TOTP.Confirmed(), have.CodesLeft}
 		}
 		return err
 	})
-	return shown, refused
+	return shown, rejected
 }
 
-func (c *useCaseAPI) setUpTOTP() (secret string, refused rejection) {
-	refused = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) setUpTOTP() (secret string, rejected rejection) {
+	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		key, err := c.usecases.Recovery.SetUpTOTP(c.context(), actor)
 		secret = key.Secret.Reveal()
 		return err
 	})
-	return secret, refused
+	return secret, rejected
 }
 
 func (c *useCaseAPI) confirmTOTP(code string) rejection {
@@ -73,13 +73,13 @@ func (c *useCaseAPI) removeTOTP() rejection {
 	})
 }
 
-func (c *useCaseAPI) makeBackupCodes() (written []string, refused rejection) {
-	refused = c.asPrincipal(func(actor identity.Principal) error {
+func (c *useCaseAPI) makeBackupCodes() (written []string, rejected rejection) {
+	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		codes, err := c.usecases.Recovery.GenerateCodes(c.context(), actor)
 		for _, code := range codes {
 			written = append(written, code.RevealFormatted())
 		}
 		return err
 	})
-	return written, refused
+	return written, rejected
 }

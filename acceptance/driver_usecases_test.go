@@ -86,9 +86,9 @@ func (c *useCaseAPI) setCurrentToken(token domain.SessionToken) {
 
 func (c *useCaseAPI) context() context.Context { return c.t.Context() }
 
-func (c *useCaseAPI) beginSignUp(who profile) (pendingCeremony, rejection) {
-	email, badEmail := domain.ParseEmail("email", who.email)
-	name, badName := domain.ParseDisplayName("display_name", who.name)
+func (c *useCaseAPI) beginSignUp(user profile) (pendingCeremony, rejection) {
+	email, badEmail := domain.ParseEmail("email", user.email)
+	name, badName := domain.ParseDisplayName("display_name", user.name)
 	if err := domain.JoinInvalid(badEmail, badName); err != nil {
 		return pendingCeremony{}, rejectionOf(c.t, err)
 	}
@@ -96,10 +96,10 @@ func (c *useCaseAPI) beginSignUp(who profile) (pendingCeremony, rejection) {
 	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
 }
 
-func (c *useCaseAPI) finishSignUp(challengeID string, answer authenticator.RegistrationResponse) (shownUser, rejection) {
+func (c *useCaseAPI) finishSignUp(challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection) {
 	grant, err := c.usecases.SignUp.Finish(c.context(), signup.FinishInput{
 		ChallengeID: c.challengeID(challengeID), Binding: c.binding, Client: c.client(),
-		Credential: c.registrationAnswer(answer),
+		Credential: c.registrationResponse(response),
 	})
 	return c.openSession(grant, err)
 }
@@ -113,10 +113,10 @@ func (c *useCaseAPI) beginSignIn(address string) (pendingCeremony, rejection) {
 	return pendingCeremony{started.ChallengeID.String(), started.Options}, rejectionOf(c.t, err)
 }
 
-func (c *useCaseAPI) finishSignIn(challengeID string, answer authenticator.AuthenticationResponse) (shownUser, rejection) {
+func (c *useCaseAPI) finishSignIn(challengeID string, response authenticator.AuthenticationResponse) (shownUser, rejection) {
 	grant, err := c.usecases.Login.Finish(c.context(), login.FinishInput{
 		ChallengeID: c.challengeID(challengeID), Binding: c.binding, Client: c.client(),
-		Credential: c.authenticationAnswer(answer),
+		Credential: c.authenticationResponse(response),
 	})
 	return c.openSession(grant, err)
 }

@@ -39,139 +39,139 @@ type anonymousClient struct {
 	responses []string
 }
 
-func (s *anonymousClient) post(path string, body map[string]any) apiResponse {
-	s.t.Helper()
-	return s.send(http.MethodPost, path, body, "")
+func (c *anonymousClient) post(path string, body map[string]any) apiResponse {
+	c.t.Helper()
+	return c.send(http.MethodPost, path, body, "")
 }
 
 // sendSignedIn is asks in the stranger's own session.
-func (s *anonymousClient) sendSignedIn(method, path string, body map[string]any) apiResponse {
-	s.t.Helper()
-	return s.send(method, path, body, s.token)
+func (c *anonymousClient) sendSignedIn(method, path string, body map[string]any) apiResponse {
+	c.t.Helper()
+	return c.send(method, path, body, c.token)
 }
 
-func (s *anonymousClient) send(method, path string, body map[string]any, token string) apiResponse {
-	s.t.Helper()
+func (c *anonymousClient) send(method, path string, body map[string]any, token string) apiResponse {
+	c.t.Helper()
 	var text []byte
 	if body != nil {
-		text = encode(s.t, body)
+		text = encode(c.t, body)
 	}
-	request, err := http.NewRequestWithContext(s.t.Context(), method, s.server.origin+path, bytes.NewReader(text))
+	request, err := http.NewRequestWithContext(c.t.Context(), method, c.server.origin+path, bytes.NewReader(text))
 	if err != nil {
-		s.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	network := fmt.Sprintf("198.51.%d.7", s.network)
+	network := fmt.Sprintf("198.51.%d.7", c.network)
 	request.Header.Set("X-Forwarded-For", network)
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	got := s.server.roundTrip(s.t, request)
+	got := c.server.roundTrip(c.t, request)
 	headers := maps.Clone(got.Header)
-	for _, drawn := range []string{"Date", "X-Request-Id", "Content-Length"} {
-		headers.Del(drawn)
+	for _, header := range []string{"Date", "X-Request-Id", "Content-Length"} {
+		headers.Del(header)
 	}
-	worn := allowCredentialsMember.ReplaceAllString(string(got.body), allowCredentialsMember.String())
-	for _, drawn := range []*regexp.Regexp{uuidPattern, randomPattern, requestIDPattern, accountTagPattern} {
-		worn = drawn.ReplaceAllString(worn, drawn.String())
+	stable := allowCredentialsMember.ReplaceAllString(string(got.body), allowCredentialsMember.String())
+	for _, pattern := range []*regexp.Regexp{uuidPattern, randomPattern, requestIDPattern, accountTagPattern} {
+		stable = pattern.ReplaceAllString(stable, pattern.String())
 	}
-	worn = strings.ReplaceAll(worn, network, "the stranger's network")
-	if address, is := body["email"].(string); is {
-		worn = strings.ReplaceAll(worn, address, "the address")
+	stable = strings.ReplaceAll(stable, network, "the stranger's network")
+	if address, found := body["email"].(string); found {
+		stable = strings.ReplaceAll(stable, address, "the address")
 	}
 	shown, _, _ := strings.Cut(path, "/me/passkeys/")
-	s.responses = append(s.responses, fmt.Sprintf("%s %s %d %s %v", method, shown, got.StatusCode, worn, headers))
+	c.responses = append(c.responses, fmt.Sprintf("%s %s %d %s %v", method, shown, got.StatusCode, stable, headers))
 	return got
 }
 
 // allowCredentialsMember may differ between accounts, as people do. What it says is looked at by itself.
 var allowCredentialsMember = regexp.MustCompile(`"allowCredentials":\[.*?\}\]`)
 
-func (s *anonymousClient) begin(path string, body map[string]any) pendingCeremony {
-	s.t.Helper()
-	return s.parseCeremony(s.post(path, body))
+func (c *anonymousClient) begin(path string, body map[string]any) pendingCeremony {
+	c.t.Helper()
+	return c.parseCeremony(c.post(path, body))
 }
 
-func (s *anonymousClient) parseCeremony(got apiResponse) pendingCeremony {
-	s.t.Helper()
+func (c *anonymousClient) parseCeremony(got apiResponse) pendingCeremony {
+	c.t.Helper()
 	var begun ceremonyResponse
 	if err := json.Unmarshal(got.body, &begun); err != nil || got.StatusCode != 200 {
-		s.t.Fatalf("%d %s", got.StatusCode, got.body)
+		c.t.Fatalf("%d %s", got.StatusCode, got.body)
 	}
 	return pendingCeremony{begun.ChallengeID, begun.Options}
 }
 
 // beginSignIn are the passkeys of which a sign-in by the address asks for one.
-func (s *anonymousClient) beginSignIn(address string) (pendingCeremony, []credentialDescriptor) {
-	s.t.Helper()
-	begun := s.begin("/v1/login/options", map[string]any{"email": address})
+func (c *anonymousClient) beginSignIn(address string) (pendingCeremony, []credentialDescriptor) {
+	c.t.Helper()
+	begun := c.begin("/v1/login/options", map[string]any{"email": address})
 	var options struct {
 		AllowCredentials []map[string]json.RawMessage `json:"allowCredentials"`
 	}
 	if err := json.Unmarshal(begun.options, &options); err != nil {
-		s.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	var list []credentialDescriptor
 	for _, members := range options.AllowCredentials {
 		if names := slices.Sorted(maps.Keys(members)); !slices.Equal(names, []string{"id", "transports", "type"}) && !slices.Equal(names, []string{"id", "type"}) {
-			s.t.Errorf("a passkey of %s has the members %q", address, names)
+			c.t.Errorf("a passkey of %s has the members %q", address, names)
 		}
 		var one credentialDescriptor
-		if err := json.Unmarshal(encode(s.t, members), &one); err != nil {
-			s.t.Fatal(err)
+		if err := json.Unmarshal(encode(c.t, members), &one); err != nil {
+			c.t.Fatal(err)
 		}
 		list = append(list, one)
 	}
 	if len(list) == 0 {
-		s.t.Fatalf("no passkeys are listed for %s", address)
+		c.t.Fatalf("no passkeys are listed for %s", address)
 	}
 	return begun, list
 }
 
 // sendAssertion answers with a listed id, whose key no stranger holds.
-func (s *anonymousClient) sendAssertion(begun pendingCeremony, path string, id authenticator.Base64URL, how ...authenticator.Variation) apiResponse {
-	s.t.Helper()
-	made, err := s.device.Get(dropAllowCredentials(&env{t: s.t}, begun.options), how...)
+func (c *anonymousClient) sendAssertion(begun pendingCeremony, path string, id authenticator.Base64URL, how ...authenticator.Variation) apiResponse {
+	c.t.Helper()
+	assertion, err := c.device.Get(dropAllowCredentials(&env{t: c.t}, begun.options), how...)
 	if err != nil {
-		s.t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	made.ID, made.RawID = id, id
-	return s.send(http.MethodPost, path, map[string]any{"challenge_id": begun.challengeID, "credential": made}, map[bool]string{true: s.token}[strings.Contains(path, "step-up")])
+	assertion.ID, assertion.RawID = id, id
+	return c.send(http.MethodPost, path, map[string]any{"challenge_id": begun.challengeID, "credential": assertion}, map[bool]string{true: c.token}[strings.Contains(path, "step-up")])
 }
 
 // newCredential answers with a new passkey of a listed id, or, for none, of a random one.
-func (s *anonymousClient) newCredential(begun pendingCeremony, id authenticator.Base64URL) any {
-	s.t.Helper()
-	device := authenticator.New(s.server.origin)
-	made, err := device.Create(begun.options, authenticator.ForgeCredentialID(id))
+func (c *anonymousClient) newCredential(begun pendingCeremony, id authenticator.Base64URL) any {
+	c.t.Helper()
+	device := authenticator.New(c.server.origin)
+	credential, err := device.Create(begun.options, authenticator.ForgeCredentialID(id))
 	if err != nil {
-		s.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	if id == nil {
-		s.device = device
+		c.device = device
 	}
-	return made
+	return credential
 }
 
 // signUp makes the stranger an account of their own.
-func (s *anonymousClient) signUp() {
-	s.t.Helper()
-	begun := s.begin("/v1/signup/options", nil)
-	var entered sessionResponse
-	got := s.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": s.newCredential(begun, nil), "transport": "bearer"})
-	if err := json.Unmarshal(got.body, &entered); err != nil || got.StatusCode != 201 {
-		s.t.Fatalf("%d %s", got.StatusCode, got.body)
+func (c *anonymousClient) signUp() {
+	c.t.Helper()
+	begun := c.begin("/v1/signup/options", nil)
+	var session sessionResponse
+	got := c.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": c.newCredential(begun, nil), "transport": "bearer"})
+	if err := json.Unmarshal(got.body, &session); err != nil || got.StatusCode != 201 {
+		c.t.Fatalf("%d %s", got.StatusCode, got.body)
 	}
-	s.token = entered.Tokens.AccessToken
-	var made struct{ Codes []string }
-	if got := s.sendSignedIn(http.MethodPost, "/v1/me/recovery/backup-codes", nil); got.StatusCode < 300 {
-		if err := json.Unmarshal(got.body, &made); err != nil {
-			s.t.Fatal(err)
+	c.token = session.Tokens.AccessToken
+	var generated struct{ Codes []string }
+	if got := c.sendSignedIn(http.MethodPost, "/v1/me/recovery/backup-codes", nil); got.StatusCode < 300 {
+		if err := json.Unmarshal(got.body, &generated); err != nil {
+			c.t.Fatal(err)
 		}
 	}
-	s.codes, s.responses = made.Codes, nil
+	c.codes, c.responses = generated.Codes, nil
 }
 
 // trustLoopbackNetwork is a server behind a proxy, where each comes from a network of their own.
@@ -222,10 +222,10 @@ func lockTOTP(t testing.TB, store ports.Store, clock ports.Clock, address string
 	}
 }
 
-func (l *env) disableAccount(address string) {
-	l.t.Helper()
-	if _, err := l.driver.operator().Admin.DisableUser(l.t.Context(), domain.UserRef{Email: domain.Email(address)}); err != nil {
-		l.t.Fatal(err)
+func (e *env) disableAccount(address string) {
+	e.t.Helper()
+	if _, err := e.driver.operator().Admin.DisableUser(e.t.Context(), domain.UserRef{Email: domain.Email(address)}); err != nil {
+		e.t.Fatal(err)
 	}
 }
 
@@ -256,69 +256,69 @@ var probes = []struct {
 	when func(probeTarget) bool // nil for always
 	asks func(*anonymousClient, probeTarget)
 }{
-	{"sign-in options, in either case", nil, func(s *anonymousClient, a probeTarget) {
-		_, first := s.beginSignIn(a.address)
-		if _, again := s.beginSignIn(strings.ToUpper(a.address)); !bytes.Equal(encode(s.t, first), encode(s.t, again)) {
-			s.t.Errorf("%s is asked for %v, and then for %v", a.address, first, again)
+	{"sign-in options, in either case", nil, func(c *anonymousClient, target probeTarget) {
+		_, first := c.beginSignIn(target.address)
+		if _, second := c.beginSignIn(strings.ToUpper(target.address)); !bytes.Equal(encode(c.t, first), encode(c.t, second)) {
+			c.t.Errorf("%s is asked for %v, and then for %v", target.address, first, second)
 		}
 	}},
-	{"sign-in by address, answered with a listed id", nil, func(s *anonymousClient, a probeTarget) {
+	{"sign-in by address, answered with a listed id", nil, func(c *anonymousClient, target probeTarget) {
 		for _, name := range slices.Sorted(maps.Keys(forgedAssertions)) {
-			begun, _ := s.beginSignIn(a.address)
-			s.sendAssertion(begun, "/v1/login/verify", a.ids[0], forgedAssertions[name]...)
+			begun, _ := c.beginSignIn(target.address)
+			c.sendAssertion(begun, "/v1/login/verify", target.ids[0], forgedAssertions[name]...)
 		}
 	}},
-	{"sign-in without an address, answered with a listed id", nil, func(s *anonymousClient, a probeTarget) {
+	{"sign-in without an address, answered with a listed id", nil, func(c *anonymousClient, target probeTarget) {
 		for _, name := range slices.Sorted(maps.Keys(forgedAssertions)) {
-			s.sendAssertion(s.begin("/v1/login/options", nil), "/v1/login/verify", a.ids[0], forgedAssertions[name]...)
+			c.sendAssertion(c.begin("/v1/login/options", nil), "/v1/login/verify", target.ids[0], forgedAssertions[name]...)
 		}
-		s.sendAssertion(s.begin("/v1/login/options", nil), "/v1/login/verify", a.ids[len(a.ids)-1])
+		c.sendAssertion(c.begin("/v1/login/options", nil), "/v1/login/verify", target.ids[len(target.ids)-1])
 	}},
-	{"sign-in by another address, answered with a listed id", nil, func(s *anonymousClient, a probeTarget) {
-		begun, _ := s.beginSignIn("somewhere.else@example.org")
-		s.sendAssertion(begun, "/v1/login/verify", a.ids[0], authenticator.ForgeUserHandle(nil))
+	{"sign-in by another address, answered with a listed id", nil, func(c *anonymousClient, target probeTarget) {
+		begun, _ := c.beginSignIn("somewhere.else@example.org")
+		c.sendAssertion(begun, "/v1/login/verify", target.ids[0], authenticator.ForgeUserHandle(nil))
 	}},
-	{"sign-up under a listed id", nil, func(s *anonymousClient, a probeTarget) {
-		begun := s.begin("/v1/signup/options", nil)
-		s.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": s.newCredential(begun, a.ids[0])})
+	{"sign-up under a listed id", nil, func(c *anonymousClient, target probeTarget) {
+		begun := c.begin("/v1/signup/options", nil)
+		c.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": c.newCredential(begun, target.ids[0])})
 	}},
-	{"further passkey under a listed id", nil, func(s *anonymousClient, a probeTarget) {
-		begun := s.parseCeremony(s.sendSignedIn(http.MethodPost, "/v1/me/passkeys/options", nil))
-		s.sendSignedIn(http.MethodPost, "/v1/me/passkeys/verify", map[string]any{"challenge_id": begun.challengeID, "credential": s.newCredential(begun, a.ids[0])})
+	{"further passkey under a listed id", nil, func(c *anonymousClient, target probeTarget) {
+		begun := c.parseCeremony(c.sendSignedIn(http.MethodPost, "/v1/me/passkeys/options", nil))
+		c.sendSignedIn(http.MethodPost, "/v1/me/passkeys/verify", map[string]any{"challenge_id": begun.challengeID, "credential": c.newCredential(begun, target.ids[0])})
 	}},
-	{"recovery of the stranger's own account under a listed id", func(a probeTarget) bool { return a.recovery == domain.RecoveryAny }, func(s *anonymousClient, a probeTarget) {
-		var granted struct {
+	{"recovery of the stranger's own account under a listed id", func(target probeTarget) bool { return target.recovery == domain.RecoveryAny }, func(c *anonymousClient, target probeTarget) {
+		var redeemed struct {
 			GrantToken string `json:"grant_token"`
 		}
-		if got := s.post("/v1/recovery/redeem", map[string]any{"backup_code": s.codes[0]}); json.Unmarshal(got.body, &granted) != nil || granted.GrantToken == "" {
-			s.t.Fatalf("%s", got.body)
+		if got := c.post("/v1/recovery/redeem", map[string]any{"backup_code": c.codes[0]}); json.Unmarshal(got.body, &redeemed) != nil || redeemed.GrantToken == "" {
+			c.t.Fatalf("%s", got.body)
 		}
-		begun := s.begin("/v1/recovery/options", map[string]any{"grant_token": granted.GrantToken})
-		s.post("/v1/recovery/verify", map[string]any{"grant_token": granted.GrantToken, "challenge_id": begun.challengeID, "credential": s.newCredential(begun, a.ids[0])})
+		begun := c.begin("/v1/recovery/options", map[string]any{"grant_token": redeemed.GrantToken})
+		c.post("/v1/recovery/verify", map[string]any{"grant_token": redeemed.GrantToken, "challenge_id": begun.challengeID, "credential": c.newCredential(begun, target.ids[0])})
 	}},
-	{"step-up with a listed id", nil, func(s *anonymousClient, a probeTarget) {
-		s.sendAssertion(s.parseCeremony(s.sendSignedIn(http.MethodPost, "/v1/session/step-up/options", nil)), "/v1/session/step-up/verify", a.ids[0])
+	{"step-up with a listed id", nil, func(c *anonymousClient, target probeTarget) {
+		c.sendAssertion(c.parseCeremony(c.sendSignedIn(http.MethodPost, "/v1/session/step-up/options", nil)), "/v1/session/step-up/verify", target.ids[0])
 	}},
-	{"renaming and removing a listed id", nil, func(s *anonymousClient, a probeTarget) {
-		s.sendSignedIn(http.MethodPatch, "/v1/me/passkeys/"+a.ids[0].String(), map[string]any{"name": "Mine"})
-		s.sendSignedIn(http.MethodDelete, "/v1/me/passkeys/"+a.ids[0].String(), nil)
+	{"renaming and removing a listed id", nil, func(c *anonymousClient, target probeTarget) {
+		c.sendSignedIn(http.MethodPatch, "/v1/me/passkeys/"+target.ids[0].String(), map[string]any{"name": "Mine"})
+		c.sendSignedIn(http.MethodDelete, "/v1/me/passkeys/"+target.ids[0].String(), nil)
 	}},
 	// Where no mail is sent, a sign-up and a change say that an address is taken, as the documentation admits.
-	{"sign-up with the address", func(a probeTarget) bool { return a.mail == domain.EmailOn }, func(s *anonymousClient, a probeTarget) {
-		begun := s.begin("/v1/signup/options", map[string]any{"email": a.address})
-		answer := s.newCredential(begun, authenticator.Base64URL(rand.Text()+rand.Text()))
-		s.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": answer, "email": a.address, "transport": "bearer"})
+	{"sign-up with the address", func(target probeTarget) bool { return target.mail == domain.EmailOn }, func(c *anonymousClient, target probeTarget) {
+		begun := c.begin("/v1/signup/options", map[string]any{"email": target.address})
+		response := c.newCredential(begun, authenticator.Base64URL(rand.Text()+rand.Text()))
+		c.post("/v1/signup/verify", map[string]any{"challenge_id": begun.challengeID, "credential": response, "email": target.address, "transport": "bearer"})
 	}},
-	{"change to the address", func(a probeTarget) bool { return a.mail == domain.EmailOn }, func(s *anonymousClient, a probeTarget) {
-		s.sendSignedIn(http.MethodPatch, "/v1/me", map[string]any{"email": a.address})
-		s.sendSignedIn(http.MethodPost, "/v1/me/email/confirm", map[string]any{"code": "12345678"})
-		s.sendSignedIn(http.MethodPatch, "/v1/me", map[string]any{"email": nil})
+	{"change to the address", func(target probeTarget) bool { return target.mail == domain.EmailOn }, func(c *anonymousClient, target probeTarget) {
+		c.sendSignedIn(http.MethodPatch, "/v1/me", map[string]any{"email": target.address})
+		c.sendSignedIn(http.MethodPost, "/v1/me/email/confirm", map[string]any{"code": "12345678"})
+		c.sendSignedIn(http.MethodPatch, "/v1/me", map[string]any{"email": nil})
 	}},
-	{"recovery codes by address", nil, func(s *anonymousClient, a probeTarget) { s.sendGuesses("email", a.address) }},
-	{"recovery codes by id", nil, func(s *anonymousClient, a probeTarget) { s.sendGuesses("user_id", a.id) }},
-	{"a backup code alone, and a made-up grant", nil, func(s *anonymousClient, _ probeTarget) {
-		s.post("/v1/recovery/redeem", map[string]any{"backup_code": "0000-0000-0000-0000"})
-		s.post("/v1/recovery/options", map[string]any{"grant_token": "klg_" + strings.Repeat("A", 43)})
+	{"recovery codes by address", nil, func(c *anonymousClient, target probeTarget) { c.sendGuesses("email", target.address) }},
+	{"recovery codes by id", nil, func(c *anonymousClient, target probeTarget) { c.sendGuesses("user_id", target.id) }},
+	{"a backup code alone, and a made-up grant", nil, func(c *anonymousClient, _ probeTarget) {
+		c.post("/v1/recovery/redeem", map[string]any{"backup_code": "0000-0000-0000-0000"})
+		c.post("/v1/recovery/options", map[string]any{"grant_token": "klg_" + strings.Repeat("A", 43)})
 	}},
 }
 
@@ -343,13 +343,13 @@ func TestEnumeration_document(t *testing.T) {
 }
 
 // sendGuesses through the waits.
-func (s *anonymousClient) sendGuesses(name, value string) {
-	s.t.Helper()
+func (c *anonymousClient) sendGuesses(name, value string) {
+	c.t.Helper()
 	for range 4 {
-		s.post("/v1/recovery/redeem", map[string]any{name: value, "totp_code": "abcdef"})
+		c.post("/v1/recovery/redeem", map[string]any{name: value, "totp_code": "abcdef"})
 	}
 	for range 3 {
-		s.post("/v1/recovery/redeem", map[string]any{name: value, "totp_code": "abcdef", "backup_code": "0000-0000-0000-0000"})
+		c.post("/v1/recovery/redeem", map[string]any{name: value, "totp_code": "abcdef", "backup_code": "0000-0000-0000-0000"})
 	}
 }
 
@@ -388,52 +388,52 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = store.Close() })
-			var post *mailserver.Server
+			var mailServer *mailserver.Server
 			if c.mail == domain.EmailOn {
-				post = mailserver.Start(t, mailserver.Options{})
+				mailServer = mailserver.Start(t, mailserver.Options{})
 			}
 			s := startServer(t, clock, func(config *bootstrap.Config) {
 				config.Database, config.Recovery = database, c.recovery
 				trustLoopbackNetwork(config)
-				if post != nil {
-					config.SMTP = smtpConfig(t, post, config.PublicURL)
+				if mailServer != nil {
+					config.SMTP = smtpConfig(t, mailServer, config.PublicURL)
 				}
 			})
-			l := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: post}
-			owners := l.createAccountStates(store, c.recovery)
+			e := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: mailServer}
+			owners := e.createAccountStates(store, c.recovery)
 			subjects := append([]string{"unknown", "unknown-too"}, slices.Sorted(maps.Keys(owners))...)
 			seen := map[string][]string{}
-			strangers, asks := map[string]*anonymousClient{}, map[string]probeTarget{}
+			clients, targets := map[string]*anonymousClient{}, map[string]probeTarget{}
 			for i, state := range subjects {
-				who := &anonymousClient{t: t, server: s, network: i}
-				who.signUp()
-				a := probeTarget{address: state + "@example.org", id: fmt.Sprintf("01a206fa-f19b-71aa-8eee-8e90a9bc70%02x", i), mail: c.mail, recovery: c.recovery}
-				if account, err := s.app.UseCases().Admin.ShowUser(t.Context(), domain.UserRef{Email: domain.Email(a.address)}); err == nil {
-					a.id = account.User.ID().String()
+				client := &anonymousClient{t: t, server: s, network: i}
+				client.signUp()
+				target := probeTarget{address: state + "@example.org", id: fmt.Sprintf("01a206fa-f19b-71aa-8eee-8e90a9bc70%02x", i), mail: c.mail, recovery: c.recovery}
+				if account, err := s.app.UseCases().Admin.ShowUser(t.Context(), domain.UserRef{Email: domain.Email(target.address)}); err == nil {
+					target.id = account.User.ID().String()
 				}
-				_, list := who.beginSignIn(a.address)
+				_, list := client.beginSignIn(target.address)
 				for _, one := range list {
-					a.ids = append(a.ids, one.ID)
+					target.ids = append(target.ids, one.ID)
 				}
-				strangers[state], asks[state] = who, a
+				clients[state], targets[state] = client, target
 			}
 			for _, phase := range []string{"before", "after a sign-in by the owner"} {
 				for _, probe := range probes {
-					if probe.when != nil && !probe.when(asks["unknown"]) {
+					if probe.when != nil && !probe.when(targets["unknown"]) {
 						continue
 					}
-					var asking sync.WaitGroup
+					var requests sync.WaitGroup
 					for _, state := range subjects { // each stranger has an account and a network of their own, and waits for most answers
-						strangers[state].responses = nil
-						asking.Go(func() { probe.asks(strangers[state], asks[state]) })
+						clients[state].responses = nil
+						requests.Go(func() { probe.asks(clients[state], targets[state]) })
 					}
-					asking.Wait()
+					requests.Wait()
 					if t.Failed() {
 						return
 					}
 					for _, state := range subjects {
-						seen[state] = strangers[state].responses
-						for at, line := range strangers[state].responses {
+						seen[state] = clients[state].responses
+						for at, line := range clients[state].responses {
 							if at >= len(seen["unknown"]) || line != seen["unknown"][at] {
 								t.Errorf("%s, %s, about an address that is %s, request %d:\n%s\nunknown:\n%s", phase, probe.name, state, at, line, seen["unknown"][min(at, len(seen["unknown"])-1)])
 								break
@@ -452,40 +452,40 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 }
 
 // createAccountStates makes an account in each state that an account can be in, under the address of that name. Owners who can sign in are returned.
-func (l *env) createAccountStates(store ports.Store, recovery domain.RecoveryPolicy) map[string]*person {
-	l.t.Helper()
-	settle := func(state string) *person {
+func (e *env) createAccountStates(store ports.Store, recovery domain.RecoveryPolicy) map[string]*person {
+	e.t.Helper()
+	signUp := func(state string) *person {
 		address := state + "@example.org"
-		if l.mailServer != nil {
-			return l.personWithVerifiedEmail(state, phone, address)
+		if e.mailServer != nil {
+			return e.personWithVerifiedEmail(state, phone, address)
 		}
-		p := l.person(state, phone)
+		p := e.person(state, phone)
 		p.email = address
 		p.signsUp()
 		return p
 	}
-	owners := map[string]*person{"ordinary": settle("ordinary"), "disabled": nil, "keyless": nil, "deleted": nil}
-	several := settle("several-passkeys")
+	owners := map[string]*person{"ordinary": signUp("ordinary"), "disabled": nil, "keyless": nil, "deleted": nil}
+	several := signUp("several-passkeys")
 	several.addsPasskey("key", securityKey)
 	owners["several-passkeys"] = several
-	settle("disabled")
-	l.disableAccount("disabled@example.org")
-	settle("keyless")
-	deletePasskeys(l.t, store, "keyless@example.org")
-	gone := settle("deleted")
-	gone.requireOK(gone.device.deleteAccount())
+	signUp("disabled")
+	e.disableAccount("disabled@example.org")
+	signUp("keyless")
+	deletePasskeys(e.t, store, "keyless@example.org")
+	deleted := signUp("deleted")
+	deleted.requireOK(deleted.device.deleteAccount())
 	if recovery != domain.RecoveryOff {
 		for _, state := range []string{"with-an-app", "locked"} {
-			owners[state] = settle(state)
-			l.enrolTOTP(owners[state])
+			owners[state] = signUp(state)
+			e.enrolTOTP(owners[state])
 			owners[state].makesBackupCodes()
 		}
-		lockTOTP(l.t, store, l.clock, "locked@example.org")
+		lockTOTP(e.t, store, e.clock, "locked@example.org")
 	}
-	if l.mailServer != nil {
-		claimant := l.person("pending", phone)
-		claimant.signsUpWithEmail("pending@example.org")
-		owners["pending"] = claimant
+	if e.mailServer != nil {
+		pending := e.person("pending", phone)
+		pending.signsUpWithEmail("pending@example.org")
+		owners["pending"] = pending
 	}
 	return owners
 }
@@ -510,49 +510,49 @@ func BenchmarkEnumeration(b *testing.B) {
 		c.Database = bootstrap.SQLite(path)
 		trustLoopbackNetwork(c)
 	})
-	l := &env{t: b, clock: clock, driver: httpDriver{s}}
+	e := &env{t: b, clock: clock, driver: httpDriver{s}}
 	classes := []string{"known", "shut", "keyless", "unknown"}
 	for _, class := range classes[:3] {
-		p := l.person(class, phone)
+		p := e.person(class, phone)
 		p.email = class + "@example.org"
 		p.signsUp()
 		if class == "known" {
-			l.enrolTOTP(p)
+			e.enrolTOTP(p)
 		}
 	}
-	l.disableAccount("shut@example.org")
+	e.disableAccount("shut@example.org")
 	store, err := sqlite.Open(path)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer store.Close()
 	deletePasskeys(b, store, "keyless@example.org")
-	visitor := &anonymousClient{t: b, server: s}
-	visitor.signUp()
+	client := &anonymousClient{t: b, server: s}
+	client.signUp()
 	for name, ask := range map[string]func(address string) time.Duration{
 		"options": func(address string) time.Duration {
 			begun := time.Now()
-			visitor.post("/v1/login/options", map[string]any{"email": address})
+			client.post("/v1/login/options", map[string]any{"email": address})
 			return time.Since(begun)
 		},
 		"forged answer": func(address string) time.Duration {
-			begun, list := visitor.beginSignIn(address)
+			begun, list := client.beginSignIn(address)
 			sent := time.Now()
-			visitor.sendAssertion(begun, "/v1/login/verify", list[0].ID, authenticator.ForgeUserHandle(nil))
+			client.sendAssertion(begun, "/v1/login/verify", list[0].ID, authenticator.ForgeUserHandle(nil))
 			return time.Since(sent)
 		},
 		"recovery": func(address string) time.Duration {
 			begun := time.Now()
-			visitor.post("/v1/recovery/redeem", map[string]any{"email": address, "totp_code": "abcdef"})
+			client.post("/v1/recovery/redeem", map[string]any{"email": address, "totp_code": "abcdef"})
 			return time.Since(begun)
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			times := map[string][]time.Duration{}
 			for b.Loop() {
-				visitor.responses = nil
-				visitor.network = mathrand.IntN(100) // no one network has to wait
-				resetLockouts(b, store)              // nor does an account
+				client.responses = nil
+				client.network = mathrand.IntN(100) // no one network has to wait
+				resetLockouts(b, store)             // nor does an account
 				for _, i := range mathrand.Perm(len(classes)) {
 					times[classes[i]] = append(times[classes[i]], ask(classes[i]+"@example.org"))
 				}
@@ -572,27 +572,27 @@ func BenchmarkEnumeration(b *testing.B) {
 func TestEnumeration_LockoutIsNotRevealed(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, trustLoopbackNetwork)
-	l := &env{t: t, clock: clock, driver: httpDriver{s}}
-	ada := l.person("Ada", phone)
+	e := &env{t: t, clock: clock, driver: httpDriver{s}}
+	ada := e.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
-	phoneApp := l.enrolTOTP(ada)
+	phoneApp := e.enrolTOTP(ada)
 	clock.advance(time.Minute)
-	here, elsewhere := &anonymousClient{t: t, server: s, network: 1}, &anonymousClient{t: t, server: s, network: 2}
-	want := func(who *anonymousClient, code string, status int) {
+	attacker, other := &anonymousClient{t: t, server: s, network: 1}, &anonymousClient{t: t, server: s, network: 2}
+	want := func(client *anonymousClient, code string, status int) {
 		t.Helper()
-		if got := who.post("/v1/recovery/redeem", map[string]any{"email": ada.email, "totp_code": code}); got.StatusCode != status {
-			t.Errorf("network %d: %d %s, want %d", who.network, got.StatusCode, got.body, status)
+		if got := client.post("/v1/recovery/redeem", map[string]any{"email": ada.email, "totp_code": code}); got.StatusCode != status {
+			t.Errorf("network %d: %d %s, want %d", client.network, got.StatusCode, got.body, status)
 		}
 	}
 	for range 5 {
-		want(here, phoneApp.wrongCode(), 400)
+		want(attacker, phoneApp.wrongCode(), 400)
 	}
-	want(here, phoneApp.wrongCode(), 429)
-	want(here, phoneApp.code(), 429) // right, and the account is locked
-	want(elsewhere, phoneApp.code(), 400)
-	want(elsewhere, phoneApp.wrongCode(), 400)
+	want(attacker, phoneApp.wrongCode(), 429)
+	want(attacker, phoneApp.code(), 429) // right, and the account is locked
+	want(other, phoneApp.code(), 400)
+	want(other, phoneApp.wrongCode(), 400)
 	ada.signsIn()
-	want(here, phoneApp.wrongCode(), 429)
-	want(here, phoneApp.code(), 200)
+	want(attacker, phoneApp.wrongCode(), 429)
+	want(attacker, phoneApp.code(), 200)
 }

@@ -56,20 +56,20 @@ func (k deviceKind) options() []authenticator.Option {
 
 // device is what a person can do.
 type device interface {
-	signUp(who profile, tricks ...forgery) (shownUser, rejection)
-	signIn(email string, tricks ...forgery) (shownUser, rejection)
+	signUp(user profile, forgeries ...forgery) (shownUser, rejection)
+	signIn(email string, forgeries ...forgery) (shownUser, rejection)
 	whoAmI() (shownUser, rejection)
 	signOut() rejection
 	// recover redeems the claim and enrols a passkey on the authenticator at hand.
-	recover(c recoveryProof, tricks ...forgery) (shownUser, rejection)
+	recover(proof recoveryProof, forgeries ...forgery) (shownUser, rejection)
 	signedInDevice
 }
 
 // signedInDevice is what somebody who is signed in can do about their account. A page steps up by itself when it is asked to.
 type signedInDevice interface {
-	stepUp(tricks ...forgery) rejection
+	stepUp(forgeries ...forgery) rejection
 	passkeys() ([]shownPasskey, rejection)
-	addPasskey(name string, tricks ...forgery) rejection
+	addPasskey(name string, forgeries ...forgery) rejection
 	renamePasskey(id, name string) rejection
 	removePasskey(id string) rejection
 	sessions() ([]shownSession, rejection)
@@ -84,7 +84,7 @@ type signedInDevice interface {
 	confirmEmail(code string) rejection
 
 	recoveryFactors() (shownFactors, rejection)
-	setUpTOTP() (secret string, refused rejection) // shown; confirmTOTP makes it count
+	setUpTOTP() (secret string, rejected rejection) // shown; confirmTOTP makes it count
 	confirmTOTP(code string) rejection
 	removeTOTP() rejection
 	makeBackupCodes() ([]string, rejection)
@@ -135,10 +135,10 @@ type rejection struct {
 	reason domain.Reason
 }
 
-func (l *env) advance(d time.Duration) {
-	l.t.Helper()
-	l.driver.runJobs(l.t)
-	l.clock.advance(d)
+func (e *env) advance(d time.Duration) {
+	e.t.Helper()
+	e.driver.runJobs(e.t)
+	e.clock.advance(d)
 }
 
 // clock is the injected one. It begins with the real time, since a browser has a clock of its own for its cookies.
@@ -164,7 +164,7 @@ func (c *clock) advance(d time.Duration) {
 }
 
 // settings are those of a server without any, but with a secret and a fresh database.
-func settings(t testing.TB, publicURL string, adjust func(*bootstrap.Config)) bootstrap.Config {
+func settings(t testing.TB, publicURL string, configure func(*bootstrap.Config)) bootstrap.Config {
 	t.Helper()
 	raw := make([]byte, masterkey.Size)
 	rand.Read(raw)
@@ -183,20 +183,20 @@ func settings(t testing.TB, publicURL string, adjust func(*bootstrap.Config)) bo
 		Access:   domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute},
 		Rotation: domain.KeyRotation{Algorithm: domain.SigningES256, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
 	}
-	if adjust != nil {
-		adjust(&config)
+	if configure != nil {
+		configure(&config)
 	}
 	return config
 }
 
 // onPostgres adjusts settings to a database of the test's own on the tests' PostgreSQL.
-func onPostgres(t testing.TB, adjust func(*bootstrap.Config)) func(*bootstrap.Config) {
+func onPostgres(t testing.TB, configure func(*bootstrap.Config)) func(*bootstrap.Config) {
 	t.Helper()
 	url := postgresURL(t)
 	return func(config *bootstrap.Config) {
 		config.Database = bootstrap.Postgres(url)
-		if adjust != nil {
-			adjust(config)
+		if configure != nil {
+			configure(config)
 		}
 	}
 }

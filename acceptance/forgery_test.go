@@ -33,9 +33,9 @@ func flipLastBit(signature []byte) []byte {
 	return forged
 }
 
-func variations(tricks []forgery) []authenticator.Variation {
-	all := make([]authenticator.Variation, len(tricks))
-	for i, t := range tricks {
+func variations(forgeries []forgery) []authenticator.Variation {
+	all := make([]authenticator.Variation, len(forgeries))
+	for i, t := range forgeries {
 		all[i] = t.forge
 	}
 	return all

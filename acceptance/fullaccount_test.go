@@ -27,29 +27,29 @@ type serverWithDB struct {
 
 func startServerWithDB(t *testing.T) *serverWithDB {
 	t.Helper()
-	e := &serverWithDB{t: t, clock: newClock(), file: filepath.Join(t.TempDir(), "keylodge.db")}
-	e.server = startServer(t, e.clock, func(c *bootstrap.Config) { c.Database = bootstrap.SQLite(e.file) })
-	return e
+	s := &serverWithDB{t: t, clock: newClock(), file: filepath.Join(t.TempDir(), "keylodge.db")}
+	s.server = startServer(t, s.clock, func(c *bootstrap.Config) { c.Database = bootstrap.SQLite(s.file) })
+	return s
 }
 
 // withT is the same estate in a test within the test.
-func (e *serverWithDB) withT(t *testing.T) *serverWithDB {
-	within := *e
+func (s *serverWithDB) withT(t *testing.T) *serverWithDB {
+	within := *s
 	within.t = t
 	return &within
 }
 
 // allRows are everything in the database, a text for each row, but for the tables that are left out.
-func (e *serverWithDB) allRows(but ...string) (all []string) {
-	e.t.Helper()
-	db, err := driver.Open("file:" + e.file + "?mode=ro")
+func (s *serverWithDB) allRows(except ...string) (all []string) {
+	s.t.Helper()
+	db, err := driver.Open("file:" + s.file + "?mode=ro")
 	if err != nil {
-		e.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	defer db.Close()
-	for _, table := range queryRows(e.t, db, `SELECT name FROM sqlite_master WHERE type = 'table'`) {
-		if name := table["name"].(string); !slices.Contains(but, name) {
-			for _, row := range queryRows(e.t, db, `SELECT * FROM `+name) {
+	for _, table := range queryRows(s.t, db, `SELECT name FROM sqlite_master WHERE type = 'table'`) {
+		if name := table["name"].(string); !slices.Contains(except, name) {
+			for _, row := range queryRows(s.t, db, `SELECT * FROM `+name) {
 				all = append(all, name+" "+fmt.Sprint(row)) // a map is printed in the order of its keys
 			}
 		}
@@ -114,93 +114,93 @@ type fullAccount struct {
 }
 
 // newFullAccount in. Names are told apart in every answer.
-func (e *serverWithDB) newFullAccount(name string) *fullAccount {
-	e.t.Helper()
-	p := &fullAccount{serverWithDB: e, device: authenticator.New(e.origin), email: strings.ToLower(name) + "@example.org"}
-	p.anonymousHeaders = []string{"Origin", e.origin, "Sec-Fetch-Site", "same-origin"}
+func (s *serverWithDB) newFullAccount(name string) *fullAccount {
+	s.t.Helper()
+	a := &fullAccount{serverWithDB: s, device: authenticator.New(s.origin), email: strings.ToLower(name) + "@example.org"}
+	a.anonymousHeaders = []string{"Origin", s.origin, "Sec-Fetch-Site", "same-origin"}
 	var begun ceremonyResponse
-	options := p.mustSend(http.MethodPost, "/v1/signup/options", p.encode(map[string]any{"email": p.email, "display_name": name}), &begun, p.anonymousHeaders)
-	p.browserCookie = options.Cookies()[0].Name + "=" + options.Cookies()[0].Value
-	p.anonymousHeaders = append(p.anonymousHeaders, "Cookie", p.browserCookie)
-	entered := p.mustSend(http.MethodPost, "/v1/signup/verify", p.encode(map[string]any{"challenge_id": begun.ChallengeID, "credential": p.createCredential(p.device, begun)}), nil, p.anonymousHeaders)
-	content := entered.sessionContent(e.t, 201)
-	p.userID, p.passkeyID = content.User.ID, content.Passkey.ID
-	p.sessionCookie, p.csrf = sessionCookieOf(e.t, entered), entered.csrfToken(e.t)
-	p.headers = p.headersInBrowserOf(p)
+	options := a.mustSend(http.MethodPost, "/v1/signup/options", a.encode(map[string]any{"email": a.email, "display_name": name}), &begun, a.anonymousHeaders)
+	a.browserCookie = options.Cookies()[0].Name + "=" + options.Cookies()[0].Value
+	a.anonymousHeaders = append(a.anonymousHeaders, "Cookie", a.browserCookie)
+	signedUp := a.mustSend(http.MethodPost, "/v1/signup/verify", a.encode(map[string]any{"challenge_id": begun.ChallengeID, "credential": a.createCredential(a.device, begun)}), nil, a.anonymousHeaders)
+	content := signedUp.sessionContent(s.t, 201)
+	a.userID, a.passkeyID = content.User.ID, content.Passkey.ID
+	a.sessionCookie, a.csrf = sessionCookieOf(s.t, signedUp), signedUp.csrfToken(s.t)
+	a.headers = a.headersInBrowserOf(a)
 
-	p.mustSend(http.MethodPost, "/v1/login/options", "", &begun, nil)
-	program := p.mustSend(http.MethodPost, "/v1/login/verify", p.encode(map[string]any{"challenge_id": begun.ChallengeID, "credential": p.getAssertion(begun), "transport": "bearer"}), nil, nil)
-	p.refreshToken = program.tokens(e.t).RefreshToken
+	a.mustSend(http.MethodPost, "/v1/login/options", "", &begun, nil)
+	appClient := a.mustSend(http.MethodPost, "/v1/login/verify", a.encode(map[string]any{"challenge_id": begun.ChallengeID, "credential": a.getAssertion(begun), "transport": "bearer"}), nil, nil)
+	a.refreshToken = appClient.tokens(s.t).RefreshToken
 	var listed struct {
 		Items []struct {
 			ID      string
 			Current bool
 		}
 	}
-	p.mustSend(http.MethodGet, "/v1/me/sessions", "", &listed, p.headers)
+	a.mustSend(http.MethodGet, "/v1/me/sessions", "", &listed, a.headers)
 	for _, item := range listed.Items {
 		if item.Current {
-			p.sessionID = item.ID
+			a.sessionID = item.ID
 		} else {
-			p.appSessionID = item.ID
+			a.appSessionID = item.ID
 		}
 	}
-	var made struct{ Codes []string }
-	p.mustSend(http.MethodPost, "/v1/me/recovery/backup-codes", "", &made, p.headers)
-	p.codes = made.Codes
+	var generated struct{ Codes []string }
+	a.mustSend(http.MethodPost, "/v1/me/recovery/backup-codes", "", &generated, a.headers)
+	a.codes = generated.Codes
 	var shown struct{ Secret string }
-	p.mustSend(http.MethodPost, "/v1/me/recovery/totp", "", &shown, p.headers)
-	p.app = totpApp{&env{t: e.t, clock: e.clock}, shown.Secret}
-	return p
+	a.mustSend(http.MethodPost, "/v1/me/recovery/totp", "", &shown, a.headers)
+	a.app = totpApp{&env{t: s.t, clock: s.clock}, shown.Secret}
+	return a
 }
 
 // headersInBrowserOf are the headers of the person who is signed in to somebody else's browser.
-func (p *fullAccount) headersInBrowserOf(other *fullAccount) []string {
-	return []string{"Origin", p.origin, "Sec-Fetch-Site", "same-origin", "Cookie", other.browserCookie + "; " + p.sessionCookie, "X-CSRF-Token", p.csrf}
+func (a *fullAccount) headersInBrowserOf(other *fullAccount) []string {
+	return []string{"Origin", a.origin, "Sec-Fetch-Site", "same-origin", "Cookie", other.browserCookie + "; " + a.sessionCookie, "X-CSRF-Token", a.csrf}
 }
 
-func (e *serverWithDB) encode(value any) string { return string(encode(e.t, value)) }
+func (s *serverWithDB) encode(value any) string { return string(encode(s.t, value)) }
 
 // mustSend make a call that is not refused.
-func (e *serverWithDB) mustSend(method, path, body string, into any, headers []string) apiResponse {
-	e.t.Helper()
-	got := e.send(e.t, method, path, body, headers...)
+func (s *serverWithDB) mustSend(method, path, body string, into any, headers []string) apiResponse {
+	s.t.Helper()
+	got := s.send(s.t, method, path, body, headers...)
 	if got.StatusCode >= 300 {
-		e.t.Fatalf("%s %s: %d %s", method, path, got.StatusCode, got.body)
+		s.t.Fatalf("%s %s: %d %s", method, path, got.StatusCode, got.body)
 	}
 	if into != nil {
 		if err := json.Unmarshal(got.body, into); err != nil {
-			e.t.Fatal(err)
+			s.t.Fatal(err)
 		}
 	}
 	return got
 }
 
-func (e *serverWithDB) createCredential(device *authenticator.Authenticator, begun ceremonyResponse) authenticator.RegistrationResponse {
-	e.t.Helper()
-	made, err := device.Create(begun.Options)
+func (s *serverWithDB) createCredential(device *authenticator.Authenticator, begun ceremonyResponse) authenticator.RegistrationResponse {
+	s.t.Helper()
+	credential, err := device.Create(begun.Options)
 	if err != nil {
-		e.t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	return made
+	return credential
 }
 
-func (p *fullAccount) getAssertion(begun ceremonyResponse) authenticator.AuthenticationResponse {
-	p.t.Helper()
-	proved, err := p.device.Get(begun.Options)
+func (a *fullAccount) getAssertion(begun ceremonyResponse) authenticator.AuthenticationResponse {
+	a.t.Helper()
+	proved, err := a.device.Get(begun.Options)
 	if err != nil {
-		p.t.Fatal(err)
+		a.t.Fatal(err)
 	}
 	return proved
 }
 
 // validRequest prepares a call that is all in order when this person makes it in their browser: its path, and its body or nil. It
 // fails for an operation that it does not know.
-func (p *fullAccount) validRequest(o operation) (path string, body map[string]any) {
-	p.t.Helper()
+func (a *fullAccount) validRequest(o operation) (path string, body map[string]any) {
+	a.t.Helper()
 	begin := func(path, body string, headers []string) (begun ceremonyResponse) {
-		p.t.Helper()
-		p.mustSend(http.MethodPost, path, body, &begun, headers)
+		a.t.Helper()
+		a.mustSend(http.MethodPost, path, body, &begun, headers)
 		return begun
 	}
 	answer := func(begun ceremonyResponse, credential any, more map[string]any) map[string]any {
@@ -210,82 +210,82 @@ func (p *fullAccount) validRequest(o operation) (path string, body map[string]an
 	}
 	switch o.id {
 	case "beginSignUp":
-		return o.path, map[string]any{"email": "friend-of-" + p.email, "display_name": "Carol"}
+		return o.path, map[string]any{"email": "friend-of-" + a.email, "display_name": "Carol"}
 	case "finishSignUp":
-		begun := begin("/v1/signup/options", p.encode(map[string]string{"email": "friend-of-" + p.email, "display_name": "Carol"}), p.anonymousHeaders)
-		return o.path, answer(begun, p.createCredential(authenticator.New(p.origin), begun), map[string]any{"passkey_name": "Carol's key"})
+		begun := begin("/v1/signup/options", a.encode(map[string]string{"email": "friend-of-" + a.email, "display_name": "Carol"}), a.anonymousHeaders)
+		return o.path, answer(begun, a.createCredential(authenticator.New(a.origin), begun), map[string]any{"passkey_name": "Carol's key"})
 	case "beginSignIn":
-		return o.path, map[string]any{"email": p.email}
+		return o.path, map[string]any{"email": a.email}
 	case "finishSignIn":
-		begun := begin("/v1/login/options", "", p.anonymousHeaders)
-		return o.path, answer(begun, p.getAssertion(begun), nil)
+		begun := begin("/v1/login/options", "", a.anonymousHeaders)
+		return o.path, answer(begun, a.getAssertion(begun), nil)
 	case "refreshSession":
-		return o.path, map[string]any{"refresh_token": p.refreshToken}
+		return o.path, map[string]any{"refresh_token": a.refreshToken}
 	case "finishStepUp":
-		begun := begin("/v1/session/step-up/options", "", p.headers)
-		return o.path, answer(begun, p.getAssertion(begun), nil)
+		begun := begin("/v1/session/step-up/options", "", a.headers)
+		return o.path, answer(begun, a.getAssertion(begun), nil)
 	case "changeAccount":
 		return o.path, map[string]any{"display_name": "Countess"}
 	case "confirmEmail":
 		return o.path, map[string]any{"code": "12345678"}
 	case "finishAddingPasskey":
-		begun := begin("/v1/me/passkeys/options", "", p.headers)
-		return o.path, answer(begun, p.createCredential(authenticator.New(p.origin, authenticator.DeviceBound()), begun), map[string]any{"passkey_name": "Blue key"})
+		begun := begin("/v1/me/passkeys/options", "", a.headers)
+		return o.path, answer(begun, a.createCredential(authenticator.New(a.origin, authenticator.DeviceBound()), begun), map[string]any{"passkey_name": "Blue key"})
 	case "renamePasskey":
-		return strings.Replace(o.path, "{id}", p.passkeyID, 1), map[string]any{"name": "Red key"}
+		return strings.Replace(o.path, "{id}", a.passkeyID, 1), map[string]any{"name": "Red key"}
 	case "removePasskey":
-		return strings.Replace(o.path, "{id}", p.passkeyID, 1), nil
+		return strings.Replace(o.path, "{id}", a.passkeyID, 1), nil
 	case "endSession":
-		return strings.Replace(o.path, "{id}", p.appSessionID, 1), nil
+		return strings.Replace(o.path, "{id}", a.appSessionID, 1), nil
 	case "confirmAuthenticatorApp":
-		return o.path, map[string]any{"code": p.app.code()}
+		return o.path, map[string]any{"code": a.app.code()}
 	case "redeemRecovery":
-		return o.path, map[string]any{"backup_code": p.codes[0]}
+		return o.path, map[string]any{"backup_code": a.codes[0]}
 	case "beginRecovery":
-		p.redeemBackupCode()
-		return o.path, map[string]any{"grant_token": p.grantToken}
+		a.redeemBackupCode()
+		return o.path, map[string]any{"grant_token": a.grantToken}
 	case "finishRecovery":
-		p.redeemBackupCode()
-		begun := begin("/v1/recovery/options", p.encode(map[string]string{"grant_token": p.grantToken}), p.anonymousHeaders)
-		return o.path, answer(begun, p.createCredential(authenticator.New(p.origin), begun), map[string]any{"grant_token": p.grantToken})
+		a.redeemBackupCode()
+		begun := begin("/v1/recovery/options", a.encode(map[string]string{"grant_token": a.grantToken}), a.anonymousHeaders)
+		return o.path, answer(begun, a.createCredential(authenticator.New(a.origin), begun), map[string]any{"grant_token": a.grantToken})
 	}
 	if o.requestMembers != nil || strings.Contains(o.path, "{") {
-		p.t.Errorf("%s is new: tell tenant.wants how it is called", o.id)
+		a.t.Errorf("%s is new: tell tenant.wants how it is called", o.id)
 	}
 	return o.path, nil
 }
 
-func (p *fullAccount) redeemBackupCode() {
-	p.t.Helper()
-	var bought struct {
+func (a *fullAccount) redeemBackupCode() {
+	a.t.Helper()
+	var redeemed struct {
 		Token string `json:"grant_token"`
 	}
-	p.mustSend(http.MethodPost, "/v1/recovery/redeem", p.encode(map[string]string{"backup_code": p.codes[0]}), &bought, p.anonymousHeaders)
-	p.grantToken = bought.Token
+	a.mustSend(http.MethodPost, "/v1/recovery/redeem", a.encode(map[string]string{"backup_code": a.codes[0]}), &redeemed, a.anonymousHeaders)
+	a.grantToken = redeemed.Token
 }
 
 // makes the call of an operation that wants has prepared.
-func (p *fullAccount) sendOperation(o operation, path string, body map[string]any, headers []string) apiResponse {
-	p.t.Helper()
+func (a *fullAccount) sendOperation(o operation, path string, body map[string]any, headers []string) apiResponse {
+	a.t.Helper()
 	text := ""
 	if body != nil {
-		text = p.encode(body)
+		text = a.encode(body)
 	}
-	return p.send(p.t, o.method, path, text, headers...)
+	return a.send(a.t, o.method, path, text, headers...)
 }
 
 // rows are the rows that are about the person, but for ceremonies, which are over as soon as somebody answers.
-func (p *fullAccount) rows(but ...string) (theirs []string) {
-	p.t.Helper()
-	for _, row := range p.allRows(append(but, "webauthn_challenges")...) {
-		if strings.Contains(row, p.userID) {
-			theirs = append(theirs, row)
+func (a *fullAccount) rows(except ...string) (found []string) {
+	a.t.Helper()
+	for _, row := range a.allRows(append(except, "webauthn_challenges")...) {
+		if strings.Contains(row, a.userID) {
+			found = append(found, row)
 		}
 	}
-	return theirs
+	return found
 }
 
 // secrets are what no answer to anybody else may contain.
-func (p *fullAccount) secrets() []string {
-	return append([]string{p.userID, p.email, p.passkeyID, p.sessionID, p.appSessionID}, p.codes...)
+func (a *fullAccount) secrets() []string {
+	return append([]string{a.userID, a.email, a.passkeyID, a.sessionID, a.appSessionID}, a.codes...)
 }

@@ -57,8 +57,8 @@ func TestSessionCookie_ClearedWhenSessionEnded(t *testing.T) {
 	}
 	// A program's call leaves the cookie of somebody else's session alone.
 	carol := newSignedInPage(t, s)
-	_, program := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
-	got := carol.send(http.MethodDelete, "/v1/session", "", "Authorization", "Bearer "+program.tokens(t).AccessToken)
+	_, appClient := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	got := carol.send(http.MethodDelete, "/v1/session", "", "Authorization", "Bearer "+appClient.tokens(t).AccessToken)
 	if got.StatusCode != 204 || clearsSessionCookie(got) {
 		t.Errorf("a program signs out: %d %v", got.StatusCode, got.Cookies())
 	}
@@ -114,14 +114,14 @@ func (p signedInPage) addPasskey(device *authenticator.Authenticator, name strin
 	if err := json.Unmarshal(options.body, &begun); err != nil {
 		p.t.Fatal(err)
 	}
-	made, err := device.Create(begun.Options)
+	credential, err := device.Create(begun.Options)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	for _, cookie := range options.Cookies() {
 		p.headers = append(p.headers, "Cookie", cookie.Name+"="+cookie.Value)
 	}
-	body := map[string]any{"challenge_id": begun.ChallengeID, "credential": made, "passkey_name": name}
+	body := map[string]any{"challenge_id": begun.ChallengeID, "credential": credential, "passkey_name": name}
 	return p.send(http.MethodPost, "/v1/me/passkeys/verify", string(encode(p.t, body)))
 }
 
@@ -175,8 +175,8 @@ func TestEvents_RecordDeviceAndIP(t *testing.T) {
 
 func TestEvents_OperatorActionsHaveNoDevice(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, program := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
-	id, err := domain.ParseUserID(program.sessionContent(t, 201).User.ID)
+	_, appClient := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	id, err := domain.ParseUserID(appClient.sessionContent(t, 201).User.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestEvents_OperatorActionsHaveNoDevice(t *testing.T) {
 	if _, err := s.app.UseCases().Admin.RecoverUser(t.Context(), domain.UserRef{ID: id}); err != nil {
 		t.Fatal(err)
 	}
-	events := s.send(t, http.MethodGet, "/v1/me/events?limit=1", "", "Authorization", "Bearer "+program.tokens(t).AccessToken)
+	events := s.send(t, http.MethodGet, "/v1/me/events?limit=1", "", "Authorization", "Bearer "+appClient.tokens(t).AccessToken)
 	for _, want := range []string{`"kind":"recovery_granted"`, `"actor":"operator"`, `"device":null`, `"request_id":null`, `"session_id":null`, `"passkey":null`} {
 		if !strings.Contains(string(events.body), want) {
 			t.Errorf("%s is not in %s", want, events.body)

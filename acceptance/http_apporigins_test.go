@@ -42,9 +42,9 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 			s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Mallory"}`, withCookie...).requireProblem(t, 401, "unauthenticated")
 			for _, transport := range []string{"", `,"transport":"cookie"`} {
 				body := strings.TrimSuffix(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), "}") + transport + "}"
-				refused := s.send(t, http.MethodPost, "/v1/login/verify", body, headers...)
-				if p := refused.problem(t); refused.StatusCode != 400 || len(p.Errors) != 1 || p.Errors[0].Field != "transport" {
-					t.Errorf("%s, %s, %s: %d %s", origin, site, transport, refused.StatusCode, refused.body)
+				rejected := s.send(t, http.MethodPost, "/v1/login/verify", body, headers...)
+				if p := rejected.problem(t); rejected.StatusCode != 400 || len(p.Errors) != 1 || p.Errors[0].Field != "transport" {
+					t.Errorf("%s, %s, %s: %d %s", origin, site, transport, rejected.StatusCode, rejected.body)
 				}
 			}
 		}
@@ -52,11 +52,11 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 
 	// The browser writes the extension's origin into the client data.
 	headers := []string{"Origin", extension, "Sec-Fetch-Site", "none"}
-	options, program := signUpWithHeaders(t, s, extension, append(headers, "transport", "bearer")...)
-	if program.StatusCode != 201 || len(options.Cookies())+len(program.Cookies()) != 0 {
-		t.Fatalf("%d %s, cookies %v %v", program.StatusCode, program.body, options.Cookies(), program.Cookies())
+	options, appClient := signUpWithHeaders(t, s, extension, append(headers, "transport", "bearer")...)
+	if appClient.StatusCode != 201 || len(options.Cookies())+len(appClient.Cookies()) != 0 {
+		t.Fatalf("%d %s, cookies %v %v", appClient.StatusCode, appClient.body, options.Cookies(), appClient.Cookies())
 	}
-	got := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, append(headers, "Authorization", "Bearer "+program.tokens(t).AccessToken)...)
+	got := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, append(headers, "Authorization", "Bearer "+appClient.tokens(t).AccessToken)...)
 	if got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}

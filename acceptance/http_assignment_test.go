@@ -22,8 +22,8 @@ const (
 func surplusMembers(t *testing.T, o operation, other *fullAccount) map[string]any {
 	t.Helper()
 	members := map[string]any{}
-	for name, is := range readOpenAPI(t).responseMembers(t) {
-		switch is.Type {
+	for name, schema := range readOpenAPI(t).responseMembers(t) {
+		switch schema.Type {
 		case "boolean":
 			members[name] = true
 		case "integer":
@@ -34,7 +34,7 @@ func surplusMembers(t *testing.T, o operation, other *fullAccount) map[string]an
 			members[name] = map[string]any{"id": other.userID, "name": assignedText}
 		default:
 			members[name] = assignedText
-			if is.Format == "date-time" || strings.HasSuffix(name, "_at") || strings.HasSuffix(name, "_time") {
+			if schema.Format == "date-time" || strings.HasSuffix(name, "_at") || strings.HasSuffix(name, "_time") {
 				members[name] = assignedTime
 			}
 		}
@@ -53,19 +53,19 @@ func surplusMembers(t *testing.T, o operation, other *fullAccount) map[string]an
 
 // What a call does not take has no effect, wherever it stands in the body and whatever it is called.
 func TestMassAssignment_SurplusMembersIgnored(t *testing.T) {
-	e := startServerWithDB(t)
+	s := startServerWithDB(t)
 	for _, o := range readOpenAPI(t).operations(t) {
 		if o.requestMembers == nil {
 			continue
 		}
 		t.Run(o.id, func(t *testing.T) {
-			e := e.withT(t)
-			plain, ada, ben := e.newFullAccount("Plain-"+o.id), e.newFullAccount("Ada-"+o.id), e.newFullAccount("Ben-"+o.id)
-			headers := func(p *fullAccount) []string {
+			s := s.withT(t)
+			plain, ada, ben := s.newFullAccount("Plain-"+o.id), s.newFullAccount("Ada-"+o.id), s.newFullAccount("Ben-"+o.id)
+			headers := func(a *fullAccount) []string {
 				if o.public {
-					return p.anonymousHeaders
+					return a.anonymousHeaders
 				}
-				return p.headers
+				return a.headers
 			}
 			path, body := plain.validRequest(o)
 			want := plain.sendOperation(o, path, body, headers(plain))
@@ -79,7 +79,7 @@ func TestMassAssignment_SurplusMembersIgnored(t *testing.T) {
 				body["credential"] = withMembers(t, credential, more)
 			}
 			maps.Copy(body, more)
-			bens := ben.rows()
+			benRows := ben.rows()
 			got := ada.sendOperation(o, path, body, headers(ada))
 			if got.StatusCode != want.StatusCode {
 				t.Fatalf("%d %s, and %d without them", got.StatusCode, got.body, want.StatusCode)
@@ -87,7 +87,7 @@ func TestMassAssignment_SurplusMembersIgnored(t *testing.T) {
 			if strings.Contains(string(got.body), assignedText) || strings.Contains(string(got.body), "2099-") || strings.Contains(string(got.body), strconv.Itoa(assignedSum)) {
 				t.Errorf("answered %s", got.body)
 			}
-			for _, row := range e.allRows() {
+			for _, row := range s.allRows() {
 				if strings.Contains(row, assignedText) || strings.Contains(row, assignedYear) || strings.Contains(row, strconv.Itoa(assignedSum)) {
 					t.Errorf("kept %s", row)
 				}
@@ -95,16 +95,16 @@ func TestMassAssignment_SurplusMembersIgnored(t *testing.T) {
 					t.Errorf("somebody's address is verified: %s", row)
 				}
 			}
-			if !slices.Equal(ben.rows(), bens) {
+			if !slices.Equal(ben.rows(), benRows) {
 				t.Error("what is Ben's was changed")
 			}
 			if o.id == "finishRecovery" && !strings.Contains(string(got.body), `"assurance":"recovery"`) {
 				t.Errorf("a recovery is as good as a passkey: %s", got.body)
 			}
 			if got.StatusCode < 300 && got.Header.Get("Set-Cookie") != "" && o.public {
-				who := e.send(t, http.MethodGet, "/v1/session", "", "Cookie", got.Cookies()[0].Name+"="+got.Cookies()[0].Value)
-				if strings.Contains(string(who.body), ben.userID) {
-					t.Errorf("it signed in as Ben: %s", who.body)
+				session := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", got.Cookies()[0].Name+"="+got.Cookies()[0].Value)
+				if strings.Contains(string(session.body), ben.userID) {
+					t.Errorf("it signed in as Ben: %s", session.body)
 				}
 			}
 		})

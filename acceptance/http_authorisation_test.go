@@ -36,9 +36,9 @@ var publicOperations = map[string]string{
 
 // Function level: whatever is not among the open ones is for those who are signed in, and for nobody else.
 func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
-	e := startServerWithDB(t)
-	ada, gone := e.newFullAccount("Ada"), e.newFullAccount("Gone")
-	gone.mustSend(http.MethodDelete, "/v1/session", "", nil, gone.headers)
+	s := startServerWithDB(t)
+	ada, signedOut := s.newFullAccount("Ada"), s.newFullAccount("Gone")
+	signedOut.mustSend(http.MethodDelete, "/v1/session", "", nil, signedOut.headers)
 	for _, o := range readOpenAPI(t).operations(t) {
 		if publicOperations[o.id] != "" && !o.public {
 			t.Errorf("%s is said to be open, and is not", o.id)
@@ -54,7 +54,7 @@ func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
 		path, body := ada.validRequest(o)
 		for name, headers := range map[string][]string{
 			"nobody":                     nil,
-			"a session that is over":     gone.headers,
+			"a session that is over":     signedOut.headers,
 			"an invented cookie":         {"Cookie", "keylodge_session=kls_" + strings.Repeat("A", 43), "X-CSRF-Token", ada.csrf},
 			"a refresh token":            {"Authorization", "Bearer " + ada.refreshToken},
 			"a CSRF token alone":         {"X-CSRF-Token", ada.csrf},
@@ -75,14 +75,14 @@ func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
 // Object level: whatever Ben sends, be it Ada's ids or a ceremony that she has answered, he reaches his own alone.
 func TestAuthorization_OtherAccountsAreUnreachable(t *testing.T) {
 	byPossession := []string{"refreshSession", "redeemRecovery", "beginRecovery", "beginSignIn", "beginSignUp"} // whoever holds a token or a code is who it is for
-	e := startServerWithDB(t)
+	s := startServerWithDB(t)
 	for _, o := range readOpenAPI(t).operations(t) {
 		if slices.Contains(byPossession, o.id) {
 			continue
 		}
 		t.Run(o.id, func(t *testing.T) {
-			e := e.withT(t)
-			ada, ben := e.newFullAccount("Ada-"+o.id), e.newFullAccount("Ben-"+o.id)
+			s := s.withT(t)
+			ada, ben := s.newFullAccount("Ada-"+o.id), s.newFullAccount("Ben-"+o.id)
 			path, body := ada.validRequest(o)
 			before := ada.rows()
 			headers := ben.headers
@@ -124,27 +124,27 @@ var (
 )
 
 func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
-	e := startServerWithDB(t)
-	ada, back := e.newFullAccount("Ada"), e.newFullAccount("Back")
+	s := startServerWithDB(t)
+	ada, ben := s.newFullAccount("Ada"), s.newFullAccount("Ben")
 	operations := readOpenAPI(t).operations(t)
 	finish := operations[slices.IndexFunc(operations, func(o operation) bool { return o.id == "finishRecovery" })]
-	path, body := back.validRequest(finish)
-	recovered := back.sendOperation(finish, path, body, back.anonymousHeaders)
-	back.headers = []string{"Cookie", sessionCookieOf(t, recovered), "X-CSRF-Token", recovered.csrfToken(t)}
-	want := func(p *fullAccount, o operation) {
+	path, body := ben.validRequest(finish)
+	verify := ben.sendOperation(finish, path, body, ben.anonymousHeaders)
+	ben.headers = []string{"Cookie", sessionCookieOf(t, verify), "X-CSRF-Token", verify.csrfToken(t)}
+	want := func(a *fullAccount, o operation) {
 		t.Helper()
 		path, body := o.path, map[string]any(nil)
 		switch o.id {
 		case "changeAccount": // the name alone is not sensitive
 			body = map[string]any{"email": "mallory@example.org"}
 		default:
-			path, body = p.validRequest(o)
+			path, body = a.validRequest(o)
 		}
-		before := p.rows("sessions")
-		if got := p.sendOperation(o, path, body, p.headers); got.StatusCode != 403 || got.problem(t).Code != "step_up_required" {
+		before := a.rows("sessions")
+		if got := a.sendOperation(o, path, body, a.headers); got.StatusCode != 403 || got.problem(t).Code != "step_up_required" {
 			t.Errorf("%s without a fresh proof: %d %s", o.id, got.StatusCode, got.body)
 		}
-		if !slices.Equal(p.rows("sessions"), before) {
+		if !slices.Equal(a.rows("sessions"), before) {
 			t.Errorf("%s was refused and has changed something", o.id)
 		}
 	}
@@ -155,12 +155,12 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 		switch {
 		case slices.Contains(mailOperations, o.id), slices.Contains(sensitiveForOldTokens, o.id):
 		case slices.Contains(sensitiveOperations, o.id), slices.Contains(sensitiveAfterRecovery, o.id):
-			want(back, o)
+			want(ben, o)
 		default:
 			t.Errorf("%s is new: is it sensitive, or after a recovery only?", o.id)
 		}
 	}
-	e.clock.advance(10*time.Minute + time.Second)
+	s.clock.advance(10*time.Minute + time.Second)
 	for _, o := range operations {
 		if slices.Contains(sensitiveOperations, o.id) {
 			want(ada, o)
@@ -170,21 +170,21 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 
 // What a link or an image on another page can ask for changes nothing.
 func TestSafeMethods_WriteNothing(t *testing.T) {
-	e := startServerWithDB(t)
-	ada := e.newFullAccount("Ada")
-	before := e.allRows("job_leases") // which the server acquires by itself
+	s := startServerWithDB(t)
+	ada := s.newFullAccount("Ada")
+	before := s.allRows("job_leases") // which the server acquires by itself
 	for _, o := range readOpenAPI(t).operations(t) {
 		if o.method != http.MethodGet {
 			continue
 		}
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
-			got := e.send(t, method, o.path, "", ada.headers...)
+			got := s.send(t, method, o.path, "", ada.headers...)
 			if configured := got.StatusCode != 404 || !strings.HasPrefix(o.path, "/.well-known/"); configured && got.StatusCode >= 400 {
 				t.Errorf("%s %s: %d %s", method, o.path, got.StatusCode, got.body)
 			}
 		}
 	}
-	if after := e.allRows("job_leases"); !slices.Equal(after, before) {
+	if after := s.allRows("job_leases"); !slices.Equal(after, before) {
 		t.Errorf("before %q\nafter  %q", before, after)
 	}
 }
@@ -212,11 +212,11 @@ func TestSession_OpenedByPasskeyOnly(t *testing.T) {
 }
 
 func TestStepUp_CookieLastsAsLongAsSession(t *testing.T) {
-	e := startServerWithDB(t)
-	ada := e.newFullAccount("Ada")
-	e.clock.advance(2 * time.Hour)
+	s := startServerWithDB(t)
+	ada := s.newFullAccount("Ada")
+	s.clock.advance(2 * time.Hour)
 	path, body := ada.validRequest(operation{id: "finishStepUp", path: "/v1/session/step-up/verify"})
-	got := e.mustSend(http.MethodPost, path, e.encode(body), nil, ada.headers)
+	got := s.mustSend(http.MethodPost, path, s.encode(body), nil, ada.headers)
 	if len(got.Cookies()) != 1 || got.Cookies()[0].Name != sessionCookie {
 		t.Fatalf("it sets %v", got.Cookies())
 	}
@@ -225,17 +225,17 @@ func TestStepUp_CookieLastsAsLongAsSession(t *testing.T) {
 	}
 	// The page's CSRF token goes on: it is of the session, which stays.
 	headers := []string{"Cookie", sessionCookieOf(t, got), "X-CSRF-Token", ada.csrf}
-	e.mustSend(http.MethodPatch, "/v1/me", `{"display_name":"Countess"}`, nil, headers)
+	s.mustSend(http.MethodPatch, "/v1/me", `{"display_name":"Countess"}`, nil, headers)
 }
 
 // Whoever takes the database alone holds nothing that opens an account, and nothing by which a short code could be tried.
 func TestDatabase_HoldsNoUsableSecrets(t *testing.T) {
-	e := startServerWithDB(t)
-	ada := e.newFullAccount("Ada")
-	ada.mustSend(http.MethodPost, "/v1/me/recovery/totp/confirm", e.encode(map[string]string{"code": ada.app.code()}), nil, ada.headers)
+	s := startServerWithDB(t)
+	ada := s.newFullAccount("Ada")
+	ada.mustSend(http.MethodPost, "/v1/me/recovery/totp/confirm", s.encode(map[string]string{"code": ada.app.code()}), nil, ada.headers)
 	ada.redeemBackupCode()
 	_, token, _ := strings.Cut(ada.sessionCookie, "=")
-	kept := strings.ToLower(strings.Join(e.allRows(), "\n"))
+	dump := strings.ToLower(strings.Join(s.allRows(), "\n"))
 	secret, err := base32.StdEncoding.DecodeString(ada.app.secret)
 	if err != nil {
 		t.Fatal(err)
@@ -256,12 +256,12 @@ func TestDatabase_HoldsNoUsableSecrets(t *testing.T) {
 		forms["the hash of "+code] = unkeyed[:]
 	}
 	for what, form := range forms {
-		if strings.Contains(kept, strings.ToLower(string(form))) || strings.Contains(kept, fmt.Sprintf("%x", form)) {
+		if strings.Contains(dump, strings.ToLower(string(form))) || strings.Contains(dump, fmt.Sprintf("%x", form)) {
 			t.Errorf("the database has %s", what)
 		}
 	}
 	for _, table := range []string{"backup_codes ", "totps ", "recovery_grants ", "sessions "} { // the twin: it was looked at
-		if !strings.Contains(kept, table) {
+		if !strings.Contains(dump, table) {
 			t.Errorf("nothing is kept in %s", table)
 		}
 	}

@@ -32,7 +32,7 @@ func TestBase64_EveryBinaryMember(t *testing.T) {
 		"registration":   append(slices.Clone(shared), "response.attestationObject"),
 		"authentication": append(slices.Clone(shared), "response.authenticatorData", "response.signature", "response.userHandle"),
 	}
-	e := inspectedServers()["SQLite"](t, nil)
+	s := inspectedServers()["SQLite"](t, nil)
 	for ceremony, members := range ceremonies {
 		for spelling, spell := range base64Variants {
 			for _, member := range append(slices.Clone(members), "all") {
@@ -44,7 +44,7 @@ func TestBase64_EveryBinaryMember(t *testing.T) {
 					// Whether base64 has something to pad, or a letter in which the alphabets differ, is a matter of chance.
 					changed := false
 					for try := 0; try < 100 && !changed && !t.Failed(); try++ {
-						t.Run(strconv.Itoa(try), func(t *testing.T) { changed = e.acceptsEncoding(t, ceremony, spelled, spell) })
+						t.Run(strconv.Itoa(try), func(t *testing.T) { changed = s.acceptsEncoding(t, ceremony, spelled, spell) })
 					}
 					if !changed {
 						t.Errorf("no answer changes by the spelling of %q", spelled)
@@ -56,23 +56,23 @@ func TestBase64_EveryBinaryMember(t *testing.T) {
 }
 
 // acceptsEncoding sends an answer whose named members are spelled, and reports whether any of them looks different for it.
-func (e *inspectedServer) acceptsEncoding(t *testing.T, ceremony string, members []string, spell func(string) string) (changed bool) {
+func (s *inspectedServer) acceptsEncoding(t *testing.T, ceremony string, members []string, spell func(string) string) (changed bool) {
 	t.Helper()
-	under := e.registration
+	start := s.registration
 	if ceremony == "authentication" {
-		under = e.authentication
+		start = s.authentication
 	}
-	c := under(t, invalidCase{device: es256Only})
+	c := start(t, invalidCase{device: es256Only})
 	begun := c.begin()
-	answer := toJSON(t, c.answer(begun, withPadding(random(1)[0])))
+	credential := toJSON(t, c.response(begun, withPadding(random(1)[0])))
 	for _, member := range members {
-		object, name := parentOf(answer, member)
+		object, name := parentOf(credential, member)
 		plain := object[name].(string)
 		object[name] = spell(plain)
 		changed = changed || object[name] != plain
 	}
-	if got := c.send(begun, answer); got != (rejection{}) {
-		t.Errorf("refused: %+v; the log: %s", got, e.log.lastLine())
+	if got := c.send(begun, credential); got != (rejection{}) {
+		t.Errorf("refused: %+v; the log: %s", got, s.log.lastLine())
 	}
 	return changed
 }
@@ -87,18 +87,18 @@ func withPadding(by byte) authenticator.Variation {
 
 func TestBase64_PasskeyIDInPath(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	connection := s.newAPI(t)
-	begun, refused := connection.beginSignUp(profile{name: "Ada"})
-	if refused != (rejection{}) {
-		t.Fatalf("%+v", refused)
+	api := s.newAPI(t)
+	begun, rejected := api.beginSignUp(profile{name: "Ada"})
+	if rejected != (rejection{}) {
+		t.Fatalf("%+v", rejected)
 	}
 	id := []byte{0xfb, 0xff, 0xbf, 0xfe} // -_-__g
-	made, err := authenticator.New(s.origin).Create(begun.options, authenticator.ForgeCredentialID(id))
+	credential, err := authenticator.New(s.origin).Create(begun.options, authenticator.ForgeCredentialID(id))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, refused := connection.finishSignUp(begun.challengeID, made); refused != (rejection{}) {
-		t.Fatalf("%+v", refused)
+	if _, rejected := api.finishSignUp(begun.challengeID, credential); rejected != (rejection{}) {
+		t.Fatalf("%+v", rejected)
 	}
 	plain := authenticator.Base64URL(id).String()
 	paths := map[string]string{"as it is written": plain, "every letter escaped": "%2D%5F%2D%5F%5F%67"}
@@ -113,9 +113,9 @@ func TestBase64_PasskeyIDInPath(t *testing.T) {
 				Name string `json:"name"`
 			} `json:"passkey"`
 		}
-		refused := connection.call(http.MethodPatch, "/v1/me/passkeys/"+path, map[string]string{"name": name}, &renamed)
-		if refused != (rejection{}) || renamed.Passkey.ID != plain || renamed.Passkey.Name != name {
-			t.Errorf("%s: %s: %+v, %+v", name, path, refused, renamed)
+		rejected := api.call(http.MethodPatch, "/v1/me/passkeys/"+path, map[string]string{"name": name}, &renamed)
+		if rejected != (rejection{}) || renamed.Passkey.ID != plain || renamed.Passkey.Name != name {
+			t.Errorf("%s: %s: %+v, %+v", name, path, rejected, renamed)
 		}
 	}
 	for name, path := range map[string]string{"another": "AAAA", "a letter of no alphabet": plain + "*", "a space": plain + "%20", "a line break": plain + "%0A", "padding alone": "=", "another id behind it": plain + "%2FAAAA"} {
@@ -123,8 +123,8 @@ func TestBase64_PasskeyIDInPath(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if refused := connection.call(http.MethodPatch, "/v1/me/passkeys/"+path, json.RawMessage(body), nil); refused.code != "not_found" {
-			t.Errorf("%s: %s: %+v", name, path, refused)
+		if rejected := api.call(http.MethodPatch, "/v1/me/passkeys/"+path, json.RawMessage(body), nil); rejected.code != "not_found" {
+			t.Errorf("%s: %s: %+v", name, path, rejected)
 		}
 	}
 }

@@ -26,14 +26,14 @@ func signUpWithHeaders(t *testing.T, s *server, origin string, headers ...string
 	if err := json.Unmarshal(options.body, &begun); err != nil {
 		t.Fatal(err)
 	}
-	made, err := authenticator.New(origin).Create(begun.Options)
+	credential, err := authenticator.New(origin).Create(begun.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, cookie := range options.Cookies() {
 		headers = append(headers, "Cookie", cookie.Name+"="+cookie.Value)
 	}
-	body := encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": made, "transport": transport})
+	body := encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": credential, "transport": transport})
 	return options, s.send(t, http.MethodPost, "/v1/signup/verify", string(body), headers...)
 }
 
@@ -110,8 +110,8 @@ func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
 		}
 		own = options.Cookies()[0]
 	}
-	again := s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Cookie", own.Name+"="+own.Value)
-	if len(again.Cookies()) != 0 {
+	second := s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Cookie", own.Name+"="+own.Value)
+	if len(second.Cookies()) != 0 {
 		t.Error("a browser with a cookie of ours got another, which unbinds the ceremonies of its other tabs")
 	}
 }
@@ -155,25 +155,25 @@ func TestBindingCookie_SetForThisSiteOnly(t *testing.T) {
 
 // A new secret must not break the ceremonies under way, and a cookie of the former one must not live on.
 func TestBindingCookie_PreviousSecretVerifiesOnly(t *testing.T) {
-	var former, current masterkey.Key
-	before := startServer(t, newClock(), func(c *bootstrap.Config) { former = *c.Secret })
+	var previous, current masterkey.Key
+	before := startServer(t, newClock(), func(c *bootstrap.Config) { previous = *c.Secret })
 	after := startServer(t, newClock(), func(c *bootstrap.Config) {
-		c.PreviousSecrets, current = []masterkey.Key{former}, *c.Secret
+		c.PreviousSecrets, current = []masterkey.Key{previous}, *c.Secret
 	})
-	stranger := startServer(t, newClock(), nil)
+	unrelated := startServer(t, newClock(), nil)
 	successor := startServer(t, newClock(), func(c *bootstrap.Config) { c.Secret = &current })
 
 	// cookie is what a server gives a browser that brings the given one: "" if it believes it.
 	cookie := func(s *server, brought string) string {
 		t.Helper()
-		for _, made := range s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Cookie", "keylodge_browser="+brought).Cookies() {
-			return made.Value
+		for _, cookie := range s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Cookie", "keylodge_browser="+brought).Cookies() {
+			return cookie.Value
 		}
 		return ""
 	}
 	if made := cookie(before, ""); cookie(after, made) != "" {
 		t.Error("a cookie of the former secret is not believed")
-	} else if cookie(stranger, made) == "" || cookie(successor, made) == "" {
+	} else if cookie(unrelated, made) == "" || cookie(successor, made) == "" {
 		t.Error("a cookie of a secret that is not configured is believed")
 	}
 	if made := cookie(after, ""); cookie(successor, made) != "" {

@@ -58,13 +58,13 @@ func replaceFirst(s string) string {
 
 func TestCSRF_CookieAloneChangesNothing(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, adas := signUpWithHeaders(t, s, s.origin)
-	_, bens := signUpWithHeaders(t, s, s.origin)
-	cookie, good := sessionCookieOf(t, adas), adas.csrfToken(t)
+	_, ada := signUpWithHeaders(t, s, s.origin)
+	_, ben := signUpWithHeaders(t, s, s.origin)
+	cookie, good := sessionCookieOf(t, ada), ada.csrfToken(t)
 	nonce, mac, _ := strings.Cut(good, ".")
 	for name, token := range map[string]string{
 		"none":                      "",
-		"another session's":         bens.csrfToken(t),
+		"another session's":         ben.csrfToken(t),
 		"an invented one":           strings.Repeat("A", len(nonce)) + "." + strings.Repeat("A", len(mac)),
 		"one with another nonce":    replaceFirst(nonce) + "." + mac,
 		"one with another MAC":      nonce + "." + replaceFirst(mac),
@@ -82,9 +82,9 @@ func TestCSRF_CookieAloneChangesNothing(t *testing.T) {
 			}
 		}
 	}
-	who := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie)
-	if who.StatusCode != 200 || strings.Contains(string(who.body), "Mallory") {
-		t.Errorf("afterwards: %d %s", who.StatusCode, who.body)
+	session := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie)
+	if session.StatusCode != 200 || strings.Contains(string(session.body), "Mallory") {
+		t.Errorf("afterwards: %d %s", session.StatusCode, session.body)
 	}
 	// The twin of it all: with its token the cookie is let in.
 	for _, call := range mutatingCalls[1:] {
@@ -125,18 +125,18 @@ func TestCSRF_OtherSitesUseTokensOnly(t *testing.T) {
 		s.send(t, http.MethodGet, "/v1/session", "", headers...).requireProblem(t, 401, "unauthenticated")
 		s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Mallory"}`, headers...).requireProblem(t, 401, "unauthenticated")
 
-		refused := s.send(t, http.MethodPost, "/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), headers...)
-		refused.requireProblem(t, 400, "invalid_request")
-		if p := refused.problem(t); len(p.Errors) != 1 || p.Errors[0].Field != "transport" || !strings.Contains(p.Errors[0].Detail, "bearer") {
+		rejected := s.send(t, http.MethodPost, "/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), headers...)
+		rejected.requireProblem(t, 400, "invalid_request")
+		if p := rejected.problem(t); len(p.Errors) != 1 || p.Errors[0].Field != "transport" || !strings.Contains(p.Errors[0].Detail, "bearer") {
 			t.Errorf("%+v", p.Errors)
 		}
 	}
 	// Its own sign-in, with tokens, works from there.
-	options, program := signUpWithHeaders(t, s, partner, "Origin", partner, "Sec-Fetch-Site", "cross-site", "transport", "bearer")
-	if len(options.Cookies())+len(program.Cookies()) != 0 {
-		t.Errorf("cookies were set: %v %v", options.Cookies(), program.Cookies())
+	options, appClient := signUpWithHeaders(t, s, partner, "Origin", partner, "Sec-Fetch-Site", "cross-site", "transport", "bearer")
+	if len(options.Cookies())+len(appClient.Cookies()) != 0 {
+		t.Errorf("cookies were set: %v %v", options.Cookies(), appClient.Cookies())
 	}
-	got := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, "Authorization", "Bearer "+program.tokens(t).AccessToken, "Origin", partner, "Sec-Fetch-Site", "cross-site")
+	got := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, "Authorization", "Bearer "+appClient.tokens(t).AccessToken, "Origin", partner, "Sec-Fetch-Site", "cross-site")
 	if got.StatusCode != 200 || got.Header.Get("Access-Control-Allow-Origin") != partner {
 		t.Errorf("%d %v %s", got.StatusCode, got.Header, got.body)
 	}

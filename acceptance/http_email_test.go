@@ -35,64 +35,64 @@ var (
 	timePattern       = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 )
 
-func (c *registeringUser) send(method, path string, body any) apiResponse {
-	c.t.Helper()
+func (u *registeringUser) send(method, path string, body any) apiResponse {
+	u.t.Helper()
 	text := ""
 	if body != nil {
-		text = string(encode(c.t, body))
+		text = string(encode(u.t, body))
 	}
-	got := c.server.send(c.t, method, path, text, c.headers...)
-	worn := string(got.body)
-	for _, drawn := range []*regexp.Regexp{uuidPattern, timePattern, accountTagPattern, randomPattern, requestIDPattern} {
-		worn = drawn.ReplaceAllString(worn, drawn.String())
+	got := u.server.send(u.t, method, path, text, u.headers...)
+	stable := string(got.body)
+	for _, pattern := range []*regexp.Regexp{uuidPattern, timePattern, accountTagPattern, randomPattern, requestIDPattern} {
+		stable = pattern.ReplaceAllString(stable, pattern.String())
 	}
-	worn = strings.ReplaceAll(worn, c.address, "the address")
-	c.responses = append(c.responses, fmt.Sprintf("%s %s: %d %v %s", method, path, got.StatusCode, slices.Sorted(maps.Keys(got.Header)), worn))
+	stable = strings.ReplaceAll(stable, u.address, "the address")
+	u.responses = append(u.responses, fmt.Sprintf("%s %s: %d %v %s", method, path, got.StatusCode, slices.Sorted(maps.Keys(got.Header)), stable))
 	return got
 }
 
-func (c *registeringUser) runSignUpFlow() {
-	c.t.Helper()
+func (u *registeringUser) runSignUpFlow() {
+	u.t.Helper()
 	var begun ceremonyResponse
-	if err := json.Unmarshal(c.send(http.MethodPost, "/v1/signup/options", map[string]string{"email": c.address, "display_name": "Mallory"}).body, &begun); err != nil {
-		c.t.Fatal(err)
+	if err := json.Unmarshal(u.send(http.MethodPost, "/v1/signup/options", map[string]string{"email": u.address, "display_name": "Mallory"}).body, &begun); err != nil {
+		u.t.Fatal(err)
 	}
-	made, err := authenticator.New(c.server.origin).Create(begun.Options)
+	credential, err := authenticator.New(u.server.origin).Create(begun.Options)
 	if err != nil {
-		c.t.Fatal(err)
+		u.t.Fatal(err)
 	}
-	entered := c.send(http.MethodPost, "/v1/signup/verify", map[string]any{"challenge_id": begun.ChallengeID, "credential": made})
-	if entered.StatusCode != 201 {
-		c.t.Fatalf("%d %s", entered.StatusCode, entered.body)
+	signedUp := u.send(http.MethodPost, "/v1/signup/verify", map[string]any{"challenge_id": begun.ChallengeID, "credential": credential})
+	if signedUp.StatusCode != 201 {
+		u.t.Fatalf("%d %s", signedUp.StatusCode, signedUp.body)
 	}
-	c.headers = []string{"Cookie", sessionCookieOf(c.t, entered), "X-CSRF-Token", entered.csrfToken(c.t)}
-	c.send(http.MethodGet, "/v1/me", nil)
-	c.send(http.MethodGet, "/v1/session", nil)
-	c.send(http.MethodGet, "/v1/me/events", nil)
-	c.send(http.MethodPost, "/v1/me/email/code", nil)
-	c.send(http.MethodPost, "/v1/me/email/confirm", map[string]string{"code": "1234 5678"})
-	c.send(http.MethodPatch, "/v1/me", map[string]string{"email": c.address})
-	c.send(http.MethodPatch, "/v1/me", map[string]any{"email": nil})
-	c.send(http.MethodPatch, "/v1/me", map[string]string{"email": c.address})
+	u.headers = []string{"Cookie", sessionCookieOf(u.t, signedUp), "X-CSRF-Token", signedUp.csrfToken(u.t)}
+	u.send(http.MethodGet, "/v1/me", nil)
+	u.send(http.MethodGet, "/v1/session", nil)
+	u.send(http.MethodGet, "/v1/me/events", nil)
+	u.send(http.MethodPost, "/v1/me/email/code", nil)
+	u.send(http.MethodPost, "/v1/me/email/confirm", map[string]string{"code": "1234 5678"})
+	u.send(http.MethodPatch, "/v1/me", map[string]string{"email": u.address})
+	u.send(http.MethodPatch, "/v1/me", map[string]any{"email": nil})
+	u.send(http.MethodPatch, "/v1/me", map[string]string{"email": u.address})
 	for range 3 {
-		c.send(http.MethodPost, "/v1/me/email/code", nil) // until the mailbox has enough
+		u.send(http.MethodPost, "/v1/me/email/code", nil) // until the mailbox has enough
 	}
-	c.headers = nil
-	c.send(http.MethodPost, "/v1/signup/options", map[string]string{"email": c.address})
+	u.headers = nil
+	u.send(http.MethodPost, "/v1/signup/options", map[string]string{"email": u.address})
 }
 
 func startServerWithMail(t *testing.T, clock *clock) (*server, *mailserver.Server) {
 	t.Helper()
-	post := mailserver.Start(t, mailserver.Options{})
-	return startServer(t, clock, func(c *bootstrap.Config) { c.SMTP = smtpConfig(t, post, c.PublicURL) }), post
+	mailServer := mailserver.Start(t, mailserver.Options{})
+	return startServer(t, clock, func(c *bootstrap.Config) { c.SMTP = smtpConfig(t, mailServer, c.PublicURL) }), mailServer
 }
 
 func TestSignUp_TakenEmailIsNotRevealedWithMail(t *testing.T) {
 	clock := newClock()
-	s, post := startServerWithMail(t, clock)
-	l := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: post}
+	s, mailServer := startServerWithMail(t, clock)
+	e := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: mailServer}
 	const taken, free = "ada@example.org", "eve@example.org"
-	l.personWithVerifiedEmail("Ada", phone, taken)
+	e.personWithVerifiedEmail("Ada", phone, taken)
 	clock.advance(time.Hour)
 	one, other := &registeringUser{t: t, server: s, address: taken}, &registeringUser{t: t, server: s, address: free}
 	one.runSignUpFlow()
@@ -105,8 +105,8 @@ func TestSignUp_TakenEmailIsNotRevealedWithMail(t *testing.T) {
 	if !strings.Contains(one.responses[len(one.responses)-2], "429") {
 		t.Errorf("the mailbox never had enough: %s", one.responses[len(one.responses)-2])
 	}
-	l.lastEmail(free, 5)
-	l.lastEmail(taken, 6)
+	e.lastEmail(free, 5)
+	e.lastEmail(taken, 6)
 }
 
 func TestConfig_ReportsMail(t *testing.T) {
@@ -121,8 +121,8 @@ func TestConfig_ReportsMail(t *testing.T) {
 
 func TestConfirmEmail_UnavailableWithoutMail(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	_, entered := signUpWithHeaders(t, s, s.origin)
-	headers := []string{"Cookie", sessionCookieOf(t, entered), "X-CSRF-Token", entered.csrfToken(t)}
+	_, signedUp := signUpWithHeaders(t, s, s.origin)
+	headers := []string{"Cookie", sessionCookieOf(t, signedUp), "X-CSRF-Token", signedUp.csrfToken(t)}
 	s.send(t, http.MethodPatch, "/v1/me", `{"email":"ada@example.org"}`, headers...)
 	s.send(t, http.MethodPost, "/v1/me/email/code", "", headers...).requireProblem(t, 404, "not_found")
 	s.send(t, http.MethodPost, "/v1/me/email/confirm", `{"code":"1234 5678"}`, headers...).requireProblem(t, 404, "not_found")
@@ -140,11 +140,11 @@ func TestConfirmEmail_UnavailableWithoutMail(t *testing.T) {
 }
 
 func TestEmailCode_OnlyInTheEmail(t *testing.T) {
-	s, post := startServerWithMail(t, newClock())
-	l := &env{t: t, clock: newClock(), driver: httpDriver{s}, mailServer: post}
-	ada := l.person("Ada", phone)
+	s, mailServer := startServerWithMail(t, newClock())
+	e := &env{t: t, clock: newClock(), driver: httpDriver{s}, mailServer: mailServer}
+	ada := e.person("Ada", phone)
 	ada.signsUpWithEmail("ada@example.org")
-	code := l.codeIn(l.lastEmail("ada@example.org", 1))
+	code := e.codeIn(e.lastEmail("ada@example.org", 1))
 	ada.requireOK(ada.device.confirmEmail(code))
 	for _, form := range []string{code, strings.ReplaceAll(code, " ", ""), "ada@example.org"} {
 		if strings.Contains(s.log.text(), form) {

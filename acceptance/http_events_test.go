@@ -57,12 +57,12 @@ func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 		if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", "{}").body, &begun); err != nil {
 			t.Fatal(err)
 		}
-		made, err := device.Get(begun.Options, authenticator.ForgeUserHandle(nil))
+		assertion, err := device.Get(begun.Options, authenticator.ForgeUserHandle(nil))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var forged map[string]any
-		if err := json.Unmarshal(encode(t, made), &forged); err != nil {
+		if err := json.Unmarshal(encode(t, assertion), &forged); err != nil {
 			t.Fatal(err)
 		}
 		forged["id"], forged["rawId"] = passkeyID, passkeyID
@@ -92,13 +92,13 @@ func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 
 // However often strangers try, what changed the account stays in sight, and they do not choose a word of what its owner reads.
 func TestListEvents_AnonymousRejectionsAreCounted(t *testing.T) {
-	for storage, adjust := range map[string]func(*testing.T) func(*bootstrap.Config){
+	for storage, configure := range map[string]func(*testing.T) func(*bootstrap.Config){
 		"sqlite":   func(*testing.T) func(*bootstrap.Config) { return trustLoopbackNetwork },
 		"postgres": func(t *testing.T) func(*bootstrap.Config) { return onPostgres(t, trustLoopbackNetwork) },
 	} {
 		t.Run(storage, func(t *testing.T) {
 			clock := newClock()
-			s := startServer(t, clock, adjust(t))
+			s := startServer(t, clock, configure(t))
 			_, signUp := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
 			token, passkeyID := signUp.tokens(t).AccessToken, signUp.sessionContent(t, 201).Passkey.ID
 			first := clock.Now()
@@ -125,8 +125,8 @@ func TestListEvents_AnonymousRejectionsAreCounted(t *testing.T) {
 			if found := s.listEvents(t, token, "?kind=signed_up,passkey_added"); len(found.Items) != 1 || found.Items[0].Kind != "signed_up" {
 				t.Errorf("by kind: %+v", found)
 			}
-			if again := s.listEvents(t, token, "?kind=sign_in_refused"); len(again.Items) != 1 || again.Items[0].Count != 64 {
-				t.Errorf("after a fourth flood: %+v", again)
+			if filtered := s.listEvents(t, token, "?kind=sign_in_refused"); len(filtered.Items) != 1 || filtered.Items[0].Count != 64 {
+				t.Errorf("after a fourth flood: %+v", filtered)
 			}
 		})
 	}

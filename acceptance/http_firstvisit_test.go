@@ -23,37 +23,37 @@ func newBarrierTransport(n int, through http.RoundTripper) barrierTransport {
 	return barrierTransport{through, answered}
 }
 
-func (w barrierTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := w.RoundTripper.RoundTrip(request)
-	w.pending.Done()
-	w.pending.Wait()
+func (b barrierTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := b.RoundTripper.RoundTrip(request)
+	b.pending.Done()
+	b.pending.Wait()
 	return response, err
 }
 
 // A browser that has no cookie yet begins a sign-in for autofill while its owner presses a button, or opens several tabs at once.
 func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
-	for storage, adjust := range map[string]func(*testing.T) func(*bootstrap.Config){
+	for storage, configure := range map[string]func(*testing.T) func(*bootstrap.Config){
 		"SQLite":     func(*testing.T) func(*bootstrap.Config) { return nil },
 		"PostgreSQL": func(t *testing.T) func(*bootstrap.Config) { return onPostgres(t, nil) },
 	} {
 		t.Run(storage, func(t *testing.T) {
 			t.Parallel()
-			s := startServer(t, newClock(), adjust(t))
+			s := startServer(t, newClock(), configure(t))
 			device := httpDriver{s}.newDevice(t, phone).(*apiDevice)
-			if _, refused := device.signUp(profile{name: "Ada"}); refused != (rejection{}) {
-				t.Fatalf("%+v", refused)
+			if _, rejected := device.signUp(profile{name: "Ada"}); rejected != (rejection{}) {
+				t.Fatalf("%+v", rejected)
 			}
 			visit := s.newAPI(t)
 			device.api = visit
 			signIns, signUps := visit.beginConcurrently(8)
 			for i, begun := range signUps {
-				if _, refused := visit.finishSignUp(begun.challengeID, device.makeCredential(begun)); refused != (rejection{}) {
-					t.Errorf("sign-up %d: %+v", i, refused)
+				if _, rejected := visit.finishSignUp(begun.challengeID, device.makeCredential(begun)); rejected != (rejection{}) {
+					t.Errorf("sign-up %d: %+v", i, rejected)
 				}
 			}
 			for i, begun := range signIns {
-				if _, refused := visit.finishSignIn(begun.challengeID, device.getAssertion(begun)); refused != (rejection{}) {
-					t.Errorf("sign-in %d: %+v", i, refused)
+				if _, rejected := visit.finishSignIn(begun.challengeID, device.getAssertion(begun)); rejected != (rejection{}) {
+					t.Errorf("sign-in %d: %+v", i, rejected)
 				}
 			}
 		})
@@ -64,16 +64,16 @@ func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
 func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := httpDriver{s}.newDevice(t, phone).(*apiDevice)
-	if _, refused := ada.signUp(profile{name: "Ada"}); refused != (rejection{}) {
-		t.Fatalf("%+v", refused)
+	if _, rejected := ada.signUp(profile{name: "Ada"}); rejected != (rejection{}) {
+		t.Fatalf("%+v", rejected)
 	}
 	mallory := s.newAPI(t)
 	begun, _ := mallory.beginConcurrently(8)
 
 	first, settled := s.newAPI(t), s.newAPI(t) // Ada's browser on a first visit, with ceremonies of its own, and later
 	first.beginConcurrently(2)
-	if _, refused := settled.beginSignIn(""); refused != (rejection{}) {
-		t.Fatalf("%+v", refused)
+	if _, rejected := settled.beginSignIn(""); rejected != (rejection{}) {
+		t.Fatalf("%+v", rejected)
 	}
 	renamed := s.newAPI(t) // with a cookie that was minted for another ceremony, by the name of the one that is answered
 	renamed.beginConcurrently(1)
@@ -81,9 +81,9 @@ func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 		renamed.http.Jar.SetCookies(renamed.cookieURL(), []*http.Cookie{{Name: ceremonyCookie + begun[2].challengeID, Value: cookie.Value, Path: "/"}})
 	}
 	for i, victim := range []*httpAPI{first, settled, renamed, s.newAPI(t)} {
-		_, refused := victim.finishSignIn(begun[i].challengeID, ada.getAssertion(begun[i]))
-		if refused != (rejection{"challenge_not_found", domain.ReasonChallengeMismatch}) {
-			t.Errorf("browser %d answers what Mallory began: %+v", i, refused)
+		_, rejected := victim.finishSignIn(begun[i].challengeID, ada.getAssertion(begun[i]))
+		if rejected != (rejection{"challenge_not_found", domain.ReasonChallengeMismatch}) {
+			t.Errorf("browser %d answers what Mallory began: %+v", i, rejected)
 		}
 	}
 }
@@ -107,21 +107,21 @@ func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 
 	visit := s.newAPI(t)
 	visit.beginConcurrently(16)
-	held := visit.http.Jar.Cookies(visit.cookieURL())
+	cookies := visit.http.Jar.Cookies(visit.cookieURL())
 	size := 0
-	for _, cookie := range held {
+	for _, cookie := range cookies {
 		size += len(cookie.Name + "=" + cookie.Value + "; ")
 	}
-	if len(held) != 17 || size > 4<<10 {
-		t.Errorf("after 16 calls at once the browser brings %d cookies of %d bytes", len(held), size)
+	if len(cookies) != 17 || size > 4<<10 {
+		t.Errorf("after 16 calls at once the browser brings %d cookies of %d bytes", len(cookies), size)
 	}
 	for range 3 {
-		if _, refused := visit.beginSignIn(""); refused != (rejection{}) {
-			t.Fatalf("%+v", refused)
+		if _, rejected := visit.beginSignIn(""); rejected != (rejection{}) {
+			t.Fatalf("%+v", rejected)
 		}
 	}
-	if now := visit.http.Jar.Cookies(visit.cookieURL()); len(now) != len(held) {
-		t.Errorf("later calls set further cookies: %d, then %d", len(held), len(now))
+	if now := visit.http.Jar.Cookies(visit.cookieURL()); len(now) != len(cookies) {
+		t.Errorf("later calls set further cookies: %d, then %d", len(cookies), len(now))
 	}
 }
 
@@ -132,13 +132,13 @@ func (c *httpAPI) beginConcurrently(n int) (signIns, signUps []pendingCeremony) 
 	c.http.Transport = newBarrierTransport(n, before)
 	defer func() { c.http.Transport = before }()
 	begun := make([]pendingCeremony, n)
-	outcomes := concurrently(n, func(i int) (refused rejection) {
+	outcomes := concurrently(n, func(i int) (rejected rejection) {
 		if i%2 == 0 {
-			begun[i], refused = c.beginSignIn("")
+			begun[i], rejected = c.beginSignIn("")
 		} else {
-			begun[i], refused = c.beginSignUp(profile{})
+			begun[i], rejected = c.beginSignUp(profile{})
 		}
-		return refused
+		return rejected
 	})
 	if outcomes[""] != n {
 		c.t.Fatalf("not all begin: %v", outcomes)

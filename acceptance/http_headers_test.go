@@ -64,19 +64,19 @@ func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 			}
 			c.WellKnown = httpapi.WellKnown{ChangePassword: c.PublicURL + "/", AppleApps: []string{"A1B2C3D4E5.org.example.app"}}
 		}
-		s, impatient := startServer(t, newClock(), configure), startServer(t, newClock(), func(c *bootstrap.Config) {
+		s, slow := startServer(t, newClock(), configure), startServer(t, newClock(), func(c *bootstrap.Config) {
 			configure(c)
 			c.ReadWriteTimeout = 300 * time.Millisecond
 		})
-		answers := map[string]apiResponse{}
+		responses := map[string]apiResponse{}
 		for _, call := range allRoutes(t) {
 			method, path := call[0], call[1]
-			answers[method+" "+path] = s.send(t, method, path, "")
-			answers["HEAD "+path] = s.send(t, http.MethodHead, path, "")
-			answers["PUT "+path] = s.send(t, http.MethodPut, path, "")
-			answers["OPTIONS "+path] = s.send(t, http.MethodOptions, path, "", "Origin", s.origin, "Access-Control-Request-Method", "POST")
+			responses[method+" "+path] = s.send(t, method, path, "")
+			responses["HEAD "+path] = s.send(t, http.MethodHead, path, "")
+			responses["PUT "+path] = s.send(t, http.MethodPut, path, "")
+			responses["OPTIONS "+path] = s.send(t, http.MethodOptions, path, "", "Origin", s.origin, "Access-Control-Request-Method", "POST")
 			if !strings.HasPrefix(path, "/v1") {
-				answers["once more "+path] = s.send(t, method, path, "", "If-None-Match", answers[method+" "+path].Header.Get("ETag"))
+				responses["once more "+path] = s.send(t, method, path, "", "If-None-Match", responses[method+" "+path].Header.Get("ETag"))
 			}
 		}
 		for name, raw := range map[string]string{
@@ -84,13 +84,13 @@ func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 			"two hosts": getLivez + host + "\r\n", "not HTTP": "\x16\x03\x01\r\n\r\n", "a fold": getLivez + "X: a\r\n b\r\n\r\n", "in LF": "GET /livez HTTP/1.1\n\n",
 			"too much": postLoginOptions + "Content-Length: 70000\r\n\r\n", "a long header": getLivez + "X: " + strings.Repeat("x", 20<<10), "too slow": getLivez,
 		} {
-			asked := s
+			target := s
 			if name == "too slow" {
-				asked = impatient
+				target = slow
 			}
-			answers[name] = asked.dial(t).send(raw).readResponse(http.MethodGet)
+			responses[name] = target.dial(t).send(raw).readResponse(http.MethodGet)
 		}
-		for name, got := range answers {
+		for name, got := range responses {
 			page := strings.HasSuffix(name, " /") || strings.Contains(name, "/assets/")
 			for header, want := range map[string]string{
 				"X-Content-Type-Options":     "nosniff",

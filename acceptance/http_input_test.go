@@ -191,23 +191,23 @@ func TestInput_UnreadableRequestKeepsChallenge(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	ada := (&env{t: t, clock: clock, driver: httpDriver{s}}).person("Ada", phone)
-	made := ada.apiDevice().mustBeginSignUp(ada.profile)
-	answer, err := ada.apiDevice().authenticator.Create(made.options)
+	signUp := ada.apiDevice().mustBeginSignUp(ada.profile)
+	response, err := ada.apiDevice().authenticator.Create(signUp.options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	credential := encode(t, answer)
+	credential := encode(t, response)
 	for _, body := range []string{
-		fmt.Sprintf(`{"challenge_id":%q,"credential":{}`, made.challengeID),
-		fmt.Sprintf(`{"challenge_id":[%q],"credential":{}}`, made.challengeID),
-		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"passkey_name":"a\nb"}`, made.challengeID, credential),
-		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"passkey_name":7}`, made.challengeID, credential),
-		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"transport":"pigeon"}`, made.challengeID, credential),
+		fmt.Sprintf(`{"challenge_id":%q,"credential":{}`, signUp.challengeID),
+		fmt.Sprintf(`{"challenge_id":[%q],"credential":{}}`, signUp.challengeID),
+		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"passkey_name":"a\nb"}`, signUp.challengeID, credential),
+		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"passkey_name":7}`, signUp.challengeID, credential),
+		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"transport":"pigeon"}`, signUp.challengeID, credential),
 	} {
 		s.send(t, http.MethodPost, "/v1/signup/verify", body).requireProblem(t, 400, "invalid_request")
 	}
-	who, refused := ada.apiDevice().api.finishSignUp(made.challengeID, answer)
-	ada.requireIdentity(who, refused)
+	user, rejected := ada.apiDevice().api.finishSignUp(signUp.challengeID, response)
+	ada.requireIdentity(user, rejected)
 }
 
 func TestRouting_UnknownPathsAndMethods(t *testing.T) {
@@ -246,35 +246,35 @@ func TestRouting_EarlyErrorsAreProblems(t *testing.T) {
 }
 
 // Whichever ceremony it is of, an answer that names its challenge was the attempt, also if it is out of shape.
-func TestInput_MalformedAnswerConsumesChallenge(t *testing.T) {
+func TestInput_MalformedResponseConsumesChallenge(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	ada := (&env{t: t, clock: clock, driver: httpDriver{s}}).person("Ada", phone)
 	ada.signsUp()
-	codes, refused := ada.device.makeBackupCodes()
-	ada.requireOK(refused)
+	codes, rejected := ada.device.makeBackupCodes()
+	ada.requireOK(rejected)
 	device := ada.apiDevice()
 	for _, path := range []string{"/v1/me/passkeys", "/v1/session/step-up", "/v1/login", "/v1/signup", "/v1/recovery"} {
 		t.Run(path, func(t *testing.T) {
-			connection := s.newAPI(t)
+			api := s.newAPI(t)
 			var options any = map[string]any{}
 			body := map[string]any{}
 			switch path {
 			case "/v1/me/passkeys", "/v1/session/step-up":
-				connection, options = device.api.(*httpAPI), nil
+				api, options = device.api.(*httpAPI), nil
 			case "/v1/recovery":
-				grant, refused := connection.redeem(recoveryProof{backupCode: codes[0]})
-				ada.requireOK(refused)
+				grant, rejected := api.redeem(recoveryProof{backupCode: codes[0]})
+				ada.requireOK(rejected)
 				body["grant_token"], options = grant, map[string]any{"grant_token": grant}
 			}
 			begin := func() pendingCeremony {
-				var made ceremonyResponse
-				ada.requireOK(connection.call(http.MethodPost, path+"/options", options, &made))
-				return pendingCeremony{made.ChallengeID, made.Options}
+				var begun ceremonyResponse
+				ada.requireOK(api.call(http.MethodPost, path+"/options", options, &begun))
+				return pendingCeremony{begun.ChallengeID, begun.Options}
 			}
 			verify := func(begun pendingCeremony, credential any) rejection {
 				body["challenge_id"], body["credential"] = begun.challengeID, credential
-				return connection.call(http.MethodPost, path+"/verify", body, nil)
+				return api.call(http.MethodPost, path+"/verify", body, nil)
 			}
 			for _, credential := range []any{nil, "AA", map[string]any{}, map[string]any{"id": 7}, map[string]any{"response": []any{}}} {
 				begun := begin()
@@ -284,27 +284,27 @@ func TestInput_MalformedAnswerConsumesChallenge(t *testing.T) {
 				if got := verify(begun, credential); got.code != "invalid_request" {
 					t.Errorf("%v again: %+v", credential, got)
 				}
-				if got := verify(begun, device.answerCeremony(t, path, begun)); got.code != "challenge_not_found" {
+				if got := verify(begun, device.respondTo(t, path, begun)); got.code != "challenge_not_found" {
 					t.Errorf("the right answer after %v: %+v", credential, got)
 				}
 			}
 			begun := begin()
-			if got := verify(begun, device.answerCeremony(t, path, begun)); got != (rejection{}) {
+			if got := verify(begun, device.respondTo(t, path, begun)); got != (rejection{}) {
 				t.Errorf("a right answer: %+v", got)
 			}
 		})
 	}
 }
 
-// answerCeremony answers with the passkey at hand, or makes another one on a device that has none.
-func (s *apiDevice) answerCeremony(t *testing.T, path string, begun pendingCeremony) any {
+// respondTo answers with the passkey at hand, or makes another one on a device that has none.
+func (d *apiDevice) respondTo(t *testing.T, path string, begun pendingCeremony) any {
 	t.Helper()
 	if path == "/v1/login" || path == "/v1/session/step-up" {
-		return s.getAssertion(begun)
+		return d.getAssertion(begun)
 	}
-	made, err := authenticator.New(s.authenticator.Origin()).Create(begun.options)
+	credential, err := authenticator.New(d.authenticator.Origin()).Create(begun.options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made
+	return credential
 }

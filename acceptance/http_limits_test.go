@@ -32,9 +32,9 @@ func trustLoopback(c *bootstrap.Config) {
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 }
 
-func combine(adjust ...func(*bootstrap.Config)) func(*bootstrap.Config) {
+func combine(configure ...func(*bootstrap.Config)) func(*bootstrap.Config) {
 	return func(c *bootstrap.Config) {
-		for _, f := range adjust {
+		for _, f := range configure {
 			f(c)
 		}
 	}
@@ -42,9 +42,9 @@ func combine(adjust ...func(*bootstrap.Config)) func(*bootstrap.Config) {
 
 // withClientIP is the same server as it is reached from an address.
 func (s *server) withClientIP(address string) *server {
-	elsewhere := *s
-	elsewhere.transport = forwardedTransport{s.transport, address}
-	return &elsewhere
+	forwarded := *s
+	forwarded.transport = forwardedTransport{s.transport, address}
+	return &forwarded
 }
 
 type forwardedTransport struct {
@@ -59,8 +59,8 @@ func (f forwardedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (s *server) personFrom(t testing.TB, name, address string) *person {
-	l := &env{t: t, driver: httpDriver{s.withClientIP(address)}}
-	p := l.person(name, phone)
+	e := &env{t: t, driver: httpDriver{s.withClientIP(address)}}
+	p := e.person(name, phone)
 	p.email = strings.ToLower(name) + "@example.org"
 	return p
 }
@@ -82,21 +82,21 @@ func TestRateLimit_AttackerBlockedOwnerNot(t *testing.T) {
 	s := startServer(t, clock, combine(lowLimits, trustLoopback))
 	ada := s.personFrom(t, "Ada", ownerIP)
 	ada.signsUp()
-	guesser := s.withClientIP(attackerIP)
+	attacker := s.withClientIP(attackerIP)
 	for left := 3; left >= 0; left-- {
-		got := beginLogin(t, guesser, knownEmailBody)
+		got := beginLogin(t, attacker, knownEmailBody)
 		if got.StatusCode != 200 || got.Header.Get("RateLimit-Policy") != `"login";q=10;w=600, "login-account";q=4;w=240` ||
 			got.Header.Get("RateLimit") != fmt.Sprintf(`"login";r=%d;t=60, "login-account";r=%d;t=60`, left+6, left) {
 			t.Fatalf("with %d left: %d, %v", left, got.StatusCode, got.Header)
 		}
 	}
-	got := beginLogin(t, guesser, knownEmailBody)
+	got := beginLogin(t, attacker, knownEmailBody)
 	got.requireProblem(t, 429, "rate_limited")
 	if got.Header.Get("Retry-After") != "60" || got.Header.Get("RateLimit") != `"login";r=5;t=60, "login-account";r=0;t=60` {
 		t.Errorf("refused with %v", got.Header)
 	}
 	for range 30 { // until not even a name is wanted from there
-		got = beginLogin(t, guesser, `{}`)
+		got = beginLogin(t, attacker, `{}`)
 	}
 	got.requireProblem(t, 429, "rate_limited")
 	s.withClientIP(attackerIP).send(t, http.MethodPost, "/v1/login/verify", `{}`).requireProblem(t, 429, "rate_limited")
@@ -107,10 +107,10 @@ func TestRateLimit_AttackerBlockedOwnerNot(t *testing.T) {
 	ada.signsIn()
 
 	clock.advance(time.Minute)
-	if got := beginLogin(t, guesser, knownEmailBody); got.StatusCode != 200 {
+	if got := beginLogin(t, attacker, knownEmailBody); got.StatusCode != 200 {
 		t.Errorf("after the wait that was told: %d", got.StatusCode)
 	}
-	beginLogin(t, guesser, knownEmailBody).requireProblem(t, 429, "rate_limited")
+	beginLogin(t, attacker, knownEmailBody).requireProblem(t, 429, "rate_limited")
 }
 
 func TestRateLimit_UnknownAccountsLimitedAlike(t *testing.T) {
@@ -162,16 +162,16 @@ func TestRateLimit_SpoofedForwardedForIgnored(t *testing.T) {
 // Each name that is made up costs a count and an event: no more of them than the limit lets through.
 func TestRateLimit_UnknownAccountsAreBounded(t *testing.T) {
 	s := startServer(t, newClock(), combine(lowLimits, trustLoopback))
-	looked := 0
+	lookups := 0
 	for i := range 40 {
 		got := s.withClientIP(attackerIP).send(t, http.MethodPost, "/v1/recovery/redeem", fmt.Sprintf(`{"email":"nobody%d@example.org","totp_code":"000000"}`, i))
 		if got.StatusCode != 429 {
 			got.requireProblem(t, 400, "invalid_code")
-			looked++
+			lookups++
 		}
 	}
-	if looked != 6 {
-		t.Errorf("%d names were looked up", looked)
+	if lookups != 6 {
+		t.Errorf("%d names were looked up", lookups)
 	}
 }
 
@@ -180,14 +180,14 @@ func TestRateLimit_SignedInUserAcrossIPs(t *testing.T) {
 	ada, ben := s.personFrom(t, "Ada", ownerIP), s.personFrom(t, "Ben", ownerIP)
 	ada.signsUp()
 	ben.signsUp()
-	if refused := ada.device.stepUp(); refused != (rejection{}) { // two calls
-		t.Fatalf("%+v", refused)
+	if rejected := ada.device.stepUp(); rejected != (rejection{}) { // two calls
+		t.Fatalf("%+v", rejected)
 	}
-	if refused := ada.device.stepUp(); refused.code != "rate_limited" {
-		t.Errorf("the third call: %+v", refused)
+	if rejected := ada.device.stepUp(); rejected.code != "rate_limited" {
+		t.Errorf("the third call: %+v", rejected)
 	}
-	if refused := ben.device.stepUp(); refused != (rejection{}) {
-		t.Errorf("Ben, from the same address: %+v", refused)
+	if rejected := ben.device.stepUp(); rejected != (rejection{}) {
+		t.Errorf("Ben, from the same address: %+v", rejected)
 	}
 	ada.signsOut()
 	ada.signsIn()
@@ -196,9 +196,9 @@ func TestRateLimit_SignedInUserAcrossIPs(t *testing.T) {
 // The limits that hold without any setting are in no person's way.
 func TestRateLimit_DefaultsAllowNormalUse(t *testing.T) {
 	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.RateLimits = domain.DefaultRateLimits() })
-	office := &env{t: t, clock: newClock(), driver: httpDriver{s}}
+	e := &env{t: t, clock: newClock(), driver: httpDriver{s}}
 	for i := range 10 {
-		p := office.person(fmt.Sprintf("Ada%d", i), phone)
+		p := e.person(fmt.Sprintf("Ada%d", i), phone)
 		p.email = fmt.Sprintf("ada%d@example.org", i)
 		p.signsUp()
 		for range 3 {
@@ -207,11 +207,11 @@ func TestRateLimit_DefaultsAllowNormalUse(t *testing.T) {
 			p.signsOut()
 			p.signsIn()
 		}
-		if refused := p.device.stepUp(); refused != (rejection{}) {
-			t.Fatalf("%+v", refused)
+		if rejected := p.device.stepUp(); rejected != (rejection{}) {
+			t.Fatalf("%+v", rejected)
 		}
-		if codes, refused := p.device.makeBackupCodes(); refused != (rejection{}) || len(codes) == 0 {
-			t.Fatalf("%+v", refused)
+		if codes, rejected := p.device.makeBackupCodes(); rejected != (rejection{}) || len(codes) == 0 {
+			t.Fatalf("%+v", rejected)
 		}
 	}
 }
@@ -230,12 +230,12 @@ func TestRateLimit_SharedAcrossNodes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			secret := settings(t, "", nil).Secret
-			hours := func(c *bootstrap.Config) { // the store's clock goes on
+			longLimits := func(c *bootstrap.Config) { // the store's clock goes on
 				c.Secret = secret
 				c.RateLimits = domain.RateLimits{"login": {Quota: 10, Window: 10 * time.Hour}, "login-account": {Quota: 4, Window: 4 * time.Hour}}
 			}
-			adjust := combine(share(t), trustLoopback, hours)
-			nodes := []*server{startServer(t, newClock(), adjust), startServer(t, newClock(), adjust)}
+			configure := combine(share(t), trustLoopback, longLimits)
+			nodes := []*server{startServer(t, newClock(), configure), startServer(t, newClock(), configure)}
 			for i := range 4 {
 				if got := beginLogin(t, nodes[i%2].withClientIP(attackerIP), knownEmailBody); got.StatusCode != 200 ||
 					!strings.HasSuffix(got.Header.Get("RateLimit"), fmt.Sprintf(`"login-account";r=%d;t=3600`, 3-i)) {
@@ -286,9 +286,9 @@ func TestRateLimit_RedisOutageFailsClosedForRecovery(t *testing.T) {
 	redeem().requireProblem(t, 400, "invalid_code")
 	ada.signsOut()
 	ada.signsInByEmail()
-	for said, times := range map[string]int{"the shared counts of calls are out of reach": 1, "the shared counts of calls are back": 1, "request failed": 0} {
-		if n := strings.Count(s.log.text(), said); n != times {
-			t.Errorf("the log says %d times: %s", n, said)
+	for output, times := range map[string]int{"the shared counts of calls are out of reach": 1, "the shared counts of calls are back": 1, "request failed": 0} {
+		if n := strings.Count(s.log.text(), output); n != times {
+			t.Errorf("the log says %d times: %s", n, output)
 		}
 	}
 	if bytes.Contains([]byte(s.log.text()), []byte(redis.Password())) {

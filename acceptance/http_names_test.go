@@ -11,37 +11,37 @@ func TestNames_AreStoredComposed(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	device := httpDriver{s}.newDevice(t, phone).(*apiDevice)
 	c := device.api.(*httpAPI)
-	begun, refused := c.beginSignUp(profile{name: sent})
-	if refused != (rejection{}) {
-		t.Fatalf("%+v", refused)
+	begun, rejected := c.beginSignUp(profile{name: sent})
+	if rejected != (rejection{}) {
+		t.Fatalf("%+v", rejected)
 	}
 	var session sessionResponse
-	if refused := c.call(http.MethodPost, "/v1/signup/verify", map[string]any{
+	if rejected := c.call(http.MethodPost, "/v1/signup/verify", map[string]any{
 		"challenge_id": begun.challengeID, "credential": device.makeCredential(begun), "passkey_name": sent,
-	}, &session); refused != (rejection{}) || session.User.DisplayName != stored {
-		t.Fatalf("the sign-up: %+v, the display name %q", refused, session.User.DisplayName)
+	}, &session); rejected != (rejection{}) || session.User.DisplayName != stored {
+		t.Fatalf("the sign-up: %+v, the display name %q", rejected, session.User.DisplayName)
 	}
 	c.csrf = session.CSRFToken
 	named := func(after string) string {
 		t.Helper()
-		keys, refused := c.passkeys()
-		if refused != (rejection{}) || len(keys) != 1 || keys[0].name != stored {
-			t.Fatalf("after %s: %+v, %+v", after, keys, refused)
+		keys, rejected := c.passkeys()
+		if rejected != (rejection{}) || len(keys) != 1 || keys[0].name != stored {
+			t.Fatalf("after %s: %+v, %+v", after, keys, rejected)
 		}
 		return keys[0].id
 	}
 	id := named("the sign-up")
 	for _, name := range []string{"Key", sent} {
-		if refused := c.renamePasskey(id, name); refused != (rejection{}) {
-			t.Fatalf("%+v", refused)
+		if rejected := c.renamePasskey(id, name); rejected != (rejection{}) {
+			t.Fatalf("%+v", rejected)
 		}
 	}
 	named("the change of its name")
 	device.useAuthenticator(securityKey)
-	if refused := device.addPasskey(sent); refused != (rejection{}) {
-		t.Fatalf("%+v", refused)
+	if rejected := device.addPasskey(sent); rejected != (rejection{}) {
+		t.Fatalf("%+v", rejected)
 	}
-	if keys, refused := c.passkeys(); refused != (rejection{}) || len(keys) != 2 || keys[0].name != stored || keys[1].name != stored {
-		t.Errorf("after another passkey: %+v, %+v", keys, refused)
+	if keys, rejected := c.passkeys(); rejected != (rejection{}) || len(keys) != 2 || keys[0].name != stored || keys[1].name != stored {
+		t.Errorf("after another passkey: %+v, %+v", keys, rejected)
 	}
 }

@@ -87,7 +87,7 @@ func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
 	const partner, own = "https://app.example.org", "Authorization, Content-Type, X-CSRF-Token, X-Request-Id"
 	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
 	many := strings.TrimSuffix(strings.Repeat("x-many,", 146), ",") // 1,021 bytes
-	for asked, want := range map[string]string{
+	for requested, want := range map[string]string{
 		"":                                    own,
 		"content-type":                        own,
 		"content-type,sentry-trace,baggage":   own + ", sentry-trace, baggage",
@@ -110,15 +110,15 @@ func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
 	} {
 		for _, method := range []string{"POST", "PATCH"} {
 			got := s.send(t, http.MethodOptions, "/v1/login/options", "", "Origin", partner, "Access-Control-Request-Method", method,
-				"Access-Control-Request-Headers", asked, "Access-Control-Request-Private-Network", "true")
+				"Access-Control-Request-Headers", requested, "Access-Control-Request-Private-Network", "true")
 			if allowed := got.Header.Get("Access-Control-Allow-Headers"); got.StatusCode != 204 || allowed != want {
-				t.Errorf("%q: %d, allowed %q, want %q", asked, got.StatusCode, allowed, want)
+				t.Errorf("%q: %d, allowed %q, want %q", requested, got.StatusCode, allowed, want)
 			}
 			if vary := got.Header.Get("Vary"); vary != "Origin, Access-Control-Request-Headers" {
-				t.Errorf("%q: Vary %q", asked, vary)
+				t.Errorf("%q: Vary %q", requested, vary)
 			}
 			if private := got.Header.Values("Access-Control-Allow-Private-Network"); len(private) > 0 {
-				t.Errorf("%q: private network %q", asked, private)
+				t.Errorf("%q: private network %q", requested, private)
 			}
 		}
 	}

@@ -30,15 +30,15 @@ func TestOutage_UnreachableDatabaseIs503(t *testing.T) {
 			{http.MethodPost, "/v1/login/options", "{}"},
 			{http.MethodPost, "/v1/signup/options", `{"display_name":"Ada"}`},
 		} {
-			answer := s.send(t, call.method, call.path, call.body)
+			response := s.send(t, call.method, call.path, call.body)
 			if status == http.StatusOK {
-				if answer.StatusCode != status {
-					t.Errorf("%s: %d %s", call.path, answer.StatusCode, answer.body)
+				if response.StatusCode != status {
+					t.Errorf("%s: %d %s", call.path, response.StatusCode, response.body)
 				}
 				continue
 			}
-			answer.requireProblem(t, status, "unavailable")
-			if answer.Header.Get("Retry-After") == "" {
+			response.requireProblem(t, status, "unavailable")
+			if response.Header.Get("Retry-After") == "" {
 				t.Errorf("%s: no Retry-After", call.path)
 			}
 		}

@@ -81,36 +81,36 @@ func TestRecovery_LogsNoSecrets(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	headers := []string{"Cookie", sessionCookieOf(t, verify), "X-CSRF-Token", verify.csrfToken(t)}
-	var made struct{ Codes []string }
-	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/backup-codes", "", headers...).body, &made); err != nil || len(made.Codes) != 10 {
-		t.Fatalf("%v, %v", made, err)
+	var generated struct{ Codes []string }
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/backup-codes", "", headers...).body, &generated); err != nil || len(generated.Codes) != 10 {
+		t.Fatalf("%v, %v", generated, err)
 	}
 	var app struct{ Secret, OTPAuthURI string }
 	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/me/recovery/totp", "", headers...).body, &app); err != nil || app.Secret == "" {
 		t.Fatal(err)
 	}
-	var granted struct {
+	var redeemed struct {
 		GrantToken string `json:"grant_token"`
 	}
-	claim := string(encode(t, map[string]string{"backup_code": made.Codes[0]}))
-	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/redeem", claim).body, &granted); err != nil {
+	claim := string(encode(t, map[string]string{"backup_code": generated.Codes[0]}))
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/redeem", claim).body, &redeemed); err != nil {
 		t.Fatal(err)
 	}
 	var begun ceremonyResponse
-	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/options", string(encode(t, granted))).body, &begun); err != nil {
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/recovery/options", string(encode(t, redeemed))).body, &begun); err != nil {
 		t.Fatal(err)
 	}
 	key, err := authenticator.New(s.origin).Create(begun.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	entered := s.send(t, http.MethodPost, "/v1/recovery/verify", string(encode(t, map[string]any{
-		"grant_token": granted.GrantToken, "challenge_id": begun.ChallengeID, "credential": key,
+	signedUp := s.send(t, http.MethodPost, "/v1/recovery/verify", string(encode(t, map[string]any{
+		"grant_token": redeemed.GrantToken, "challenge_id": begun.ChallengeID, "credential": key,
 	})))
-	if entered.StatusCode != 201 || !strings.Contains(string(entered.body), `"assurance":"recovery"`) || !strings.Contains(string(entered.body), `"amr":["otp"]`) {
-		t.Fatalf("%d %s", entered.StatusCode, entered.body)
+	if signedUp.StatusCode != 201 || !strings.Contains(string(signedUp.body), `"assurance":"recovery"`) || !strings.Contains(string(signedUp.body), `"amr":["otp"]`) {
+		t.Fatalf("%d %s", signedUp.StatusCode, signedUp.body)
 	}
-	for _, secret := range append(made.Codes, app.Secret, granted.GrantToken, strings.ReplaceAll(made.Codes[0], "-", "")) {
+	for _, secret := range append(generated.Codes, app.Secret, redeemed.GrantToken, strings.ReplaceAll(generated.Codes[0], "-", "")) {
 		if strings.Contains(s.log.text(), secret) {
 			t.Errorf("the log has %s", secret)
 		}

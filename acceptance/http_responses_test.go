@@ -167,12 +167,12 @@ func TestSessionResponse_Content(t *testing.T) {
 			if err := json.Unmarshal(begun.Options, &options); err != nil {
 				t.Fatal(err)
 			}
-			made, err := device.Create(begun.Options, c.forge...)
+			credential, err := device.Create(begun.Options, c.forge...)
 			if err != nil {
 				t.Fatal(err)
 			}
 			signUp := s.send(t, http.MethodPost, "/v1/signup/verify", string(encode(t, map[string]any{
-				"challenge_id": begun.ChallengeID, "credential": made, "passkey_name": "Ada's key",
+				"challenge_id": begun.ChallengeID, "credential": credential, "passkey_name": "Ada's key",
 			})))
 			first, registered := signUp.sessionContent(t, 201), clock.Now()
 
@@ -195,8 +195,8 @@ func TestSessionResponse_Content(t *testing.T) {
 					!session.ExpiresAt.Equal(session.CreatedAt.Add(30*day)) || !session.AuthTime.Equal(session.CreatedAt) || !session.LastSeenAt.Equal(session.CreatedAt) {
 					t.Errorf("at %s the session is %+v", when, session)
 				}
-				if passkey.ID != made.ID.String() || passkey.Name == nil || *passkey.Name != "Ada's key" || len(made.Response.Transports) == 0 ||
-					len(passkey.Transports) != len(made.Response.Transports) || passkey.BackupEligible != c.eligible || passkey.BackedUp != c.backedUp ||
+				if passkey.ID != credential.ID.String() || passkey.Name == nil || *passkey.Name != "Ada's key" || len(credential.Response.Transports) == 0 ||
+					len(passkey.Transports) != len(credential.Response.Transports) || passkey.BackupEligible != c.eligible || passkey.BackedUp != c.backedUp ||
 					!passkey.CreatedAt.Equal(registered) || passkey.Status != "active" || passkey.Authenticator.AAGUID != "ea9b8d66-0000-0000-0000-000000000000" {
 					t.Errorf("at %s the passkey is %+v", when, passkey)
 				}
@@ -246,13 +246,13 @@ func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 		for _, where := range []string{"sign-in", "step-up"} {
 			t.Run(name+", "+where, func(t *testing.T) {
 				clock := newClock()
-				post := mailserver.Start(t, mailserver.Options{})
+				mailServer := mailserver.Start(t, mailserver.Options{})
 				s := startServer(t, clock, func(config *bootstrap.Config) {
-					config.SMTP = smtpConfig(t, post, config.PublicURL)
+					config.SMTP = smtpConfig(t, mailServer, config.PublicURL)
 					c.adjust(&config.Use)
 				})
-				l := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: post}
-				ada := l.personWithVerifiedEmail("Ada", c.device, "ada@example.org")
+				e := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: mailServer}
+				ada := e.personWithVerifiedEmail("Ada", c.device, "ada@example.org")
 				key := ada.listPasskeys()[0].id
 				for range 3 {
 					ada.requireOK(ada.device.stepUp())
@@ -261,15 +261,15 @@ func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 				if strings.Contains(s.log.text(), `"passkey anomaly"`) || !strings.Contains(string(s.readMetrics(t)), counter+"0\n") {
 					t.Fatal("something was found before there was anything")
 				}
-				var refused rejection
+				var rejected rejection
 				if where == "step-up" {
-					refused = ada.device.stepUp(c.trick)
+					rejected = ada.device.stepUp(c.trick)
 				} else {
 					ada.signsOut()
-					_, refused = ada.device.signIn("", c.trick)
+					_, rejected = ada.device.signIn("", c.trick)
 				}
-				if (refused == rejection{}) != (c.outcome == "allowed") {
-					t.Errorf("refused with %+v", refused)
+				if (rejected == rejection{}) != (c.outcome == "allowed") {
+					t.Errorf("refused with %+v", rejected)
 				}
 				found := s.log.lastEntry("passkey anomaly")
 				for attribute, want := range map[string]any{"level": "WARN", "anomaly": string(c.anomaly), "outcome": c.outcome, "passkey_id": key, "ip": "127.0.0.1"} {
@@ -283,8 +283,8 @@ func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 				if metrics := string(s.readMetrics(t)); !strings.Contains(metrics, counter+"1\n") {
 					t.Errorf("no %q1 among the metrics", counter)
 				}
-				if letter := l.lastEmail("ada@example.org", 2); !strings.Contains(letter.Subject, c.subject) {
-					t.Errorf("the owner reads %q", letter.Subject)
+				if email := e.lastEmail("ada@example.org", 2); !strings.Contains(email.Subject, c.subject) {
+					t.Errorf("the owner reads %q", email.Subject)
 				}
 			})
 		}
@@ -349,12 +349,12 @@ func TestDecoys_StableAcrossRestarts(t *testing.T) {
 		}
 		return string(begun.Options.AllowCredentials), secret
 	}
-	here, secret := decoys(nil)
-	if again, _ := decoys(secret); len(here) < 20 || again != here {
-		t.Errorf("before a restart %s, afterwards %s", here, again)
+	first, secret := decoys(nil)
+	if second, _ := decoys(secret); len(first) < 20 || second != first {
+		t.Errorf("before a restart %s, afterwards %s", first, second)
 	}
-	if elsewhere, _ := decoys(nil); elsewhere == here {
-		t.Errorf("two installations have the same decoys: %s", here)
+	if other, _ := decoys(nil); other == first {
+		t.Errorf("two installations have the same decoys: %s", first)
 	}
 }
 
@@ -370,12 +370,12 @@ func TestMetrics_CountSignIns(t *testing.T) {
 	ada.signsUp()
 	ada.signsOut()
 	ada.signsIn()
-	answer, err := http.Get("http://" + listener.Addr().String() + "/metrics")
+	response, err := http.Get("http://" + listener.Addr().String() + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	if counts, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(counts), "keylodge_sign_ins_total 2\n") {
+	defer response.Body.Close()
+	if counts, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(counts), "keylodge_sign_ins_total 2\n") {
 		t.Errorf("%v %s", err, counts)
 	}
 }

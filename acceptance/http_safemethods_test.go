@@ -22,11 +22,11 @@ func TestMassAssignment_ServerOwnedMembersIgnored(t *testing.T) {
 	if err := json.Unmarshal(options.body, &begun); err != nil {
 		t.Fatal(err)
 	}
-	made, err := authenticator.New(s.origin).Create(begun.Options)
+	credential, err := authenticator.New(s.origin).Create(begun.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	verify := s.send(t, http.MethodPost, "/v1/signup/verify", strings.Replace(string(encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": made})), "{", "{"+more+",", 1))
+	verify := s.send(t, http.MethodPost, "/v1/signup/verify", strings.Replace(string(encode(t, map[string]any{"challenge_id": begun.ChallengeID, "credential": credential})), "{", "{"+more+",", 1))
 	first := verify.sessionContent(t, 201)
 	cookie := verify.Cookies()[0].Name + "=" + verify.Cookies()[0].Value
 	patched := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada L.",`+more+`}`, "Cookie", cookie, "X-CSRF-Token", verify.csrfToken(t)).sessionContent(t, 200)

@@ -40,7 +40,7 @@ func (s *server) send(t *testing.T, method, path, body string, headers ...string
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Add(headers[i], headers[i+1])
 	}
-	if _, said := request.Header["Content-Type"]; body != "" && !said {
+	if _, present := request.Header["Content-Type"]; body != "" && !present {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	return s.roundTrip(t, request)

@@ -17,30 +17,30 @@ func TestSessionLifetime_NISTSettings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := newClock()
-			l := &env{t: t, clock: clock, driver: httpDriver{startServer(t, clock, func(c *bootstrap.Config) { c.Sessions = want })}}
+			e := &env{t: t, clock: clock, driver: httpDriver{startServer(t, clock, func(c *bootstrap.Config) { c.Sessions = want })}}
 			const beforeItsEnd = time.Minute
-			ben := l.person("Ben", phone)
+			ben := e.person("Ben", phone)
 			ben.signsUp()
 			laptop := ben.onSecondDevice()
-			l.advance(want.IdleTTL - beforeItsEnd)
+			e.advance(want.IdleTTL - beforeItsEnd)
 			ben.requireSignedIn()
-			l.advance(beforeItsEnd)
+			e.advance(beforeItsEnd)
 			laptop.requireSignedOut("session_expired") // which nobody has used since
 
-			ada, program := l.person("Ada", phone), l.appClient("Ada")
+			ada, appClient := e.person("Ada", phone), e.appClient("Ada")
 			ada.signsUp()
-			program.signsUp()
-			held := program.apiDevice().api.tokenPair()
+			appClient.signsUp()
+			tokens := appClient.apiDevice().api.tokenPair()
 			for used := time.Duration(0); used+want.IdleTTL-beforeItsEnd < want.TTL; used += want.IdleTTL - beforeItsEnd {
-				l.advance(want.IdleTTL - beforeItsEnd)
+				e.advance(want.IdleTTL - beforeItsEnd)
 				ada.requireSignedIn() // who is busy
-				program.refreshes()
+				appClient.refreshes()
 			}
-			l.advance(want.TTL)
+			e.advance(want.TTL)
 			ada.requireSignedOut("session_expired")
-			connection := program.apiDevice().api
-			program.requireRejected(onlyRejection(connection.refresh(connection.tokenPair().refresh)), "session_expired")
-			program.requireRejected(onlyRejection(connection.refresh(held.refresh)), "session_expired")
+			api := appClient.apiDevice().api
+			appClient.requireRejected(onlyRejection(api.refresh(api.tokenPair().refresh)), "session_expired")
+			appClient.requireRejected(onlyRejection(api.refresh(tokens.refresh)), "session_expired")
 			ada.signsIn()
 		})
 	}
@@ -48,17 +48,17 @@ func TestSessionLifetime_NISTSettings(t *testing.T) {
 
 func TestSessionLifetime_ActiveSessionEndsAtMaxAge(t *testing.T) {
 	clock := newClock()
-	l := &env{t: t, clock: clock, driver: httpDriver{startServer(t, clock, func(c *bootstrap.Config) {
+	e := &env{t: t, clock: clock, driver: httpDriver{startServer(t, clock, func(c *bootstrap.Config) {
 		c.Sessions = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
 	})}}
-	ada := l.person("Ada", phone)
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	for range 47 {
-		l.advance(30 * time.Minute)
+		e.advance(30 * time.Minute)
 		ada.requireSignedIn()
 	}
-	l.advance(30*time.Minute - time.Second)
+	e.advance(30*time.Minute - time.Second)
 	ada.requireSignedIn()
-	l.advance(time.Second)
+	e.advance(time.Second)
 	ada.requireSignedOut("session_expired")
 }

@@ -63,9 +63,9 @@ func TestBearer_TokensAndNoCookie(t *testing.T) {
 		claims["iat"] != now-30 || claims["client_id"] != "keylodge" || claims["exp"] != now+300 || claims["auth_time"] != now || claims["scope"] != "account" || len(claims) != 11 {
 		t.Errorf("claims %v", claims)
 	}
-	who := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "bearer "+pair.AccessToken)
-	if who.StatusCode != 200 || !strings.Contains(string(who.body), `"transport":"bearer"`) {
-		t.Errorf("%d %s", who.StatusCode, who.body)
+	session := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "bearer "+pair.AccessToken)
+	if session.StatusCode != 200 || !strings.Contains(string(session.body), `"transport":"bearer"`) {
+		t.Errorf("%d %s", session.StatusCode, session.body)
 	}
 	for _, secret := range []string{pair.AccessToken, pair.RefreshToken} {
 		if strings.Contains(s.log.text(), secret) {
@@ -78,8 +78,8 @@ func TestBearer_InvalidTokenDoesNotFallBackToCookie(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie := sessionCookieOf(t, verify)
-	if who := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie); who.StatusCode != 200 || who.Header.Get("WWW-Authenticate") != "" {
-		t.Fatalf("%d %s", who.StatusCode, who.body)
+	if session := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie); session.StatusCode != 200 || session.Header.Get("WWW-Authenticate") != "" {
+		t.Fatalf("%d %s", session.StatusCode, session.body)
 	}
 	for _, header := range []string{"Bearer x", "Bearer ", "Bearer", "Bearer\tx", "Bearer " + strings.SplitN(cookie, "=", 2)[1]} {
 		got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie, "Authorization", header)
@@ -129,8 +129,8 @@ func TestBearer_OtherAudienceRejected(t *testing.T) {
 	}
 	s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+minted).requireProblem(t, 401, "unauthenticated")
 
-	_, program := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
-	own := program.tokens(t).AccessToken
+	_, appClient := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
+	own := appClient.tokens(t).AccessToken
 	if aud, _ := jwtPart(t, own, 1)["aud"].([]any); len(aud) != 2 || !slices.Contains(aud, any(service)) || !slices.Contains(aud, any(s.origin)) {
 		t.Errorf("a program's own aud: %v", jwtPart(t, own, 1)["aud"])
 	}

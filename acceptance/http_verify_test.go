@@ -13,10 +13,10 @@ import (
 // began. The server is started again with other settings in between; the answers are those of the options of before.
 func TestVerify_UsesCurrentSettings(t *testing.T) {
 	const app = "http://app.localhost:8443" // the origin of all answers
-	inOrder := func(c *bootstrap.Config) { c.Origins = append(c.Origins, app) }
+	allowApp := func(c *bootstrap.Config) { c.Origins = append(c.Origins, app) }
 	for name, c := range map[string]struct {
 		adjust func(*bootstrap.Config)    // of the second start
-		change func(t *testing.T, l *env) // of the state, before it
+		change func(t *testing.T, e *env) // of the state, before it
 		want   map[domain.Purpose]string  // how an answer is refused; "" or nothing if it is not
 	}{
 		"nothing": {},
@@ -61,10 +61,10 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 			},
 		},
 		"the accounts are disabled": {
-			change: func(t *testing.T, l *env) {
+			change: func(t *testing.T, e *env) {
 				for _, name := range []string{"ada", "ben", "eve", "zoe"} {
-					who := domain.UserRef{Email: domain.Email(name + "@example.org")}
-					if _, err := l.driver.operator().Admin.DisableUser(t.Context(), who); err != nil {
+					user := domain.UserRef{Email: domain.Email(name + "@example.org")}
+					if _, err := e.driver.operator().Admin.DisableUser(t.Context(), user); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -76,73 +76,75 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 		},
 		"no mail is sent": { // so that addresses are taken at once, by the first who signs up
 			adjust: func(c *bootstrap.Config) { c.SMTP = nil },
-			change: func(_ *testing.T, l *env) { l.personWithVerifiedEmail("Nia", phone, "new@example.org") },
+			change: func(_ *testing.T, e *env) { e.personWithVerifiedEmail("Nia", phone, "new@example.org") },
 			want:   map[domain.Purpose]string{domain.PurposeSignUp: "email_taken"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i, secret := newInstallation(t), newSecret(t)
-			start := func(adjust func(*bootstrap.Config)) (*server, *env) {
-				s := startServer(t, i.clock, func(c *bootstrap.Config) {
-					i.settings(secret)(c)
-					inOrder(c)
-					if adjust != nil {
-						adjust(c)
+			r, secret := newRestartableServer(t), newSecret(t)
+			start := func(configure func(*bootstrap.Config)) (*server, *env) {
+				s := startServer(t, r.clock, func(c *bootstrap.Config) {
+					r.settings(secret)(c)
+					allowApp(c)
+					if configure != nil {
+						configure(c)
 					}
 				})
-				s.origin = i.origin
-				return s, &env{t: t, clock: i.clock, driver: httpDriver{s}, mailServer: i.mailServer}
+				s.origin = r.origin
+				return s, &env{t: t, clock: r.clock, driver: httpDriver{s}, mailServer: r.mailServer}
 			}
-			before, l := start(nil)
+			before, e := start(nil)
 			onApp := func(p *person) *person {
 				p.apiDevice().authenticator = authenticator.New(app)
 				return p
 			}
-			joins := func(name, email string) *person {
-				p := onApp(l.person(name, phone))
+			signUp := func(name, email string) *person {
+				p := onApp(e.person(name, phone))
 				p.signsUpWithEmail(email)
-				p.requireOK(p.device.confirmEmail(l.codeIn(l.lastEmail(email, 1))))
+				p.requireOK(p.device.confirmEmail(e.codeIn(e.lastEmail(email, 1))))
 				p.email = email
 				return p
 			}
-			ada, ben, eve, zoe := joins("Ada", "ada@example.org"), joins("Ben", "ben@example.org"), joins("Eve", "eve@example.org"), joins("Zoe", "zoe@example.org")
+			ada, ben, eve, zoe := signUp("Ada", "ada@example.org"), signUp("Ben", "ben@example.org"), signUp("Eve", "eve@example.org"), signUp("Zoe", "zoe@example.org")
 			codes := zoe.makesBackupCodes()
 			ada.signsOut()
 
-			newcomer := onApp(l.person("Nia", phone))
-			newcomer.email = "new@example.org"
-			signingUp := newcomer.apiDevice().mustBeginSignUp(newcomer.profile)
+			nia := onApp(e.person("Nia", phone))
+			nia.email = "new@example.org"
+			signingUp := nia.apiDevice().mustBeginSignUp(nia.profile)
 			signingIn := ada.apiDevice().mustBeginSignIn()
-			steppingUp, refused := ben.apiDevice().api.beginStepUp()
-			ben.requireOK(refused)
-			adding, refused := eve.apiDevice().api.beginAddPasskey()
-			eve.requireOK(refused)
-			recovers := onApp(l.onNewDevice(zoe))
-			grant, refused := recovers.apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
-			recovers.requireOK(refused)
-			recovering, refused := recovers.apiDevice().api.beginRecovery(grant)
-			recovers.requireOK(refused)
+			steppingUp, rejected := ben.apiDevice().api.beginStepUp()
+			ben.requireOK(rejected)
+			adding, rejected := eve.apiDevice().api.beginAddPasskey()
+			eve.requireOK(rejected)
+			zoeNew := onApp(e.onNewDevice(zoe))
+			grant, rejected := zoeNew.apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
+			zoeNew.requireOK(rejected)
+			recovering, rejected := zoeNew.apiDevice().api.beginRecovery(grant)
+			zoeNew.requireOK(rejected)
 
-			newKey := newcomer.apiDevice().makeCredential(signingUp)
-			adas, bens := ada.apiDevice().getAssertion(signingIn), ben.apiDevice().getAssertion(steppingUp)
-			eves := onApp(l.person("Eve", phone)).apiDevice().makeCredential(adding) // her other device
-			zoes := recovers.apiDevice().makeCredential(recovering)
+			newKey := nia.apiDevice().makeCredential(signingUp)
+			adaAssertion, benAssertion := ada.apiDevice().getAssertion(signingIn), ben.apiDevice().getAssertion(steppingUp)
+			eveCredential := onApp(e.person("Eve", phone)).apiDevice().makeCredential(adding) // her other device
+			zoeCredential := zoeNew.apiDevice().makeCredential(recovering)
 			finish := map[domain.Purpose]func() rejection{
 				domain.PurposeSignUp: func() rejection {
-					return onlyRejection(newcomer.apiDevice().api.finishSignUp(signingUp.challengeID, newKey))
+					return onlyRejection(nia.apiDevice().api.finishSignUp(signingUp.challengeID, newKey))
 				},
-				domain.PurposeLogin:      func() rejection { return onlyRejection(ada.apiDevice().api.finishSignIn(signingIn.challengeID, adas)) },
-				domain.PurposeStepUp:     func() rejection { return ben.apiDevice().api.finishStepUp(steppingUp.challengeID, bens) },
-				domain.PurposeAddPasskey: func() rejection { return eve.apiDevice().api.finishAddPasskey(adding.challengeID, "", eves) },
+				domain.PurposeLogin: func() rejection {
+					return onlyRejection(ada.apiDevice().api.finishSignIn(signingIn.challengeID, adaAssertion))
+				},
+				domain.PurposeStepUp:     func() rejection { return ben.apiDevice().api.finishStepUp(steppingUp.challengeID, benAssertion) },
+				domain.PurposeAddPasskey: func() rejection { return eve.apiDevice().api.finishAddPasskey(adding.challengeID, "", eveCredential) },
 				domain.PurposeRecovery: func() rejection {
-					return onlyRejection(recovers.apiDevice().api.finishRecovery(grant, recovering.challengeID, zoes))
+					return onlyRejection(zoeNew.apiDevice().api.finishRecovery(grant, recovering.challengeID, zoeCredential))
 				},
 			}
 			if c.change != nil {
-				c.change(t, l)
+				c.change(t, e)
 			}
-			people := []*person{ada, ben, eve, newcomer, recovers}
+			people := []*person{ada, ben, eve, nia, zoeNew}
 			after, _ := start(c.adjust)
 			reconnectTo(after, people...)
 			for purpose, answer := range finish {

@@ -17,11 +17,11 @@ import (
 // Three nodes of one PostgreSQL, each with connections and keys in memory of its own, rotate the keys every day under
 // traffic: whichever of them signs a token, all the others take it, and its key was published everywhere an hour before.
 func TestKeyRotation_AcrossNodes(t *testing.T) {
-	const nodes = 3
+	const nodeCount = 3
 	url, clock := postgresURL(t), newClock()
 	config := settings(t, useCaseOrigin, func(c *bootstrap.Config) { c.Rotation.Interval = 24 * time.Hour })
-	lodges := make([]*env, nodes)
-	for i := range lodges {
+	nodes := make([]*env, nodeCount)
+	for i := range nodes {
 		store, err := postgres.Open(t.Context(), url)
 		if err != nil {
 			t.Fatal(err)
@@ -31,30 +31,30 @@ func TestKeyRotation_AcrossNodes(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		lodges[i] = &env{t: t, clock: clock, driver: newUseCaseDriver(t, config, store, clock)}
+		nodes[i] = &env{t: t, clock: clock, driver: newUseCaseDriver(t, config, store, clock)}
 	}
-	ada := lodges[0].appClient("Ada")
+	ada := nodes[0].appClient("Ada")
 	ada.signsUp()
 	tokens := ada.apiDevice().api.tokenPair()
-	before := make([]map[string]bool, nodes) // what each published an hour ago
+	before := make([]map[string]bool, nodeCount) // what each published an hour ago
 	signers := map[string]bool{}
 	for hour := range 5 * 24 {
-		for i, l := range lodges {
-			if err := l.driver.operator().Maintenance.RefreshSigningKeys.Execute(t.Context()); err != nil {
+		for i, e := range nodes {
+			if err := e.driver.operator().Maintenance.RefreshSigningKeys.Execute(t.Context()); err != nil {
 				t.Fatalf("hour %d, node %d: %v", hour, i, err)
 			}
 		}
-		for i, l := range lodges {
-			connection := newUseCaseAPI(t, l.driver.operator())
-			var refused rejection
-			if tokens, refused = connection.refresh(tokens.refresh); refused != (rejection{}) {
-				t.Fatalf("hour %d: node %d refreshes: %+v", hour, i, refused)
+		for i, e := range nodes {
+			api := newUseCaseAPI(t, e.driver.operator())
+			var rejected rejection
+			if tokens, rejected = api.refresh(tokens.refresh); rejected != (rejection{}) {
+				t.Fatalf("hour %d: node %d refreshes: %+v", hour, i, rejected)
 			}
 			kid := keyID(t, tokens.access)
 			signers[kid] = true
-			for j, other := range lodges {
+			for j, other := range nodes {
 				proof := sessions.PresentedToken{AccessToken: tokens.access}
-				if _, err := other.driver.operator().Sessions.Authenticate.Execute(t.Context(), proof, connection.client()); err != nil {
+				if _, err := other.driver.operator().Sessions.Authenticate.Execute(t.Context(), proof, api.client()); err != nil {
 					t.Fatalf("hour %d: node %d does not take what node %d signed: %v", hour, j, i, err)
 				}
 				if before[j] != nil && !before[j][kid] {
@@ -62,8 +62,8 @@ func TestKeyRotation_AcrossNodes(t *testing.T) {
 				}
 			}
 		}
-		for i, l := range lodges {
-			before[i] = publishedKeyIDs(t, l.driver.operator())
+		for i, e := range nodes {
+			before[i] = publishedKeyIDs(t, e.driver.operator())
 		}
 		clock.advance(time.Hour)
 	}

@@ -22,20 +22,20 @@ func (s *server) assertNoSecretLeaks(t testing.TB, metrics []byte, config bootst
 	for _, x := range exchanges {
 		secrets = append(secrets, x.secrets()...)
 		if x.response.StatusCode >= 400 {
-			refused := bytes.ReplaceAll(x.received, []byte("write it like ada@example.org"), nil)
-			for _, leak := range findLeaks(refused, x.requestSecrets()) {
+			body := bytes.ReplaceAll(x.received, []byte("write it like ada@example.org"), nil)
+			for _, leak := range findLeaks(body, x.requestSecrets()) {
 				t.Errorf("%s %s is refused with what it was sent: %s\n%s", x.request.Method, x.request.URL.Path, leak, x.received)
 			}
 		}
 	}
 	secrets = append(secrets, encodedSecrets(t, config)...)
 	secrets = slices.DeleteFunc(secrets, func(s string) bool { return s == config.RPName })
-	for name, told := range map[string][]byte{"the log": []byte(s.log.text()), "the log as text": []byte(s.textLog.text()), "the metrics": metrics} {
+	for name, output := range map[string][]byte{"the log": []byte(s.log.text()), "the log as text": []byte(s.textLog.text()), "the metrics": metrics} {
 		if name != "the metrics" {
-			requirePrintableLines(t, name, told)
+			requirePrintableLines(t, name, output)
 		}
-		for _, leak := range findLeaks(told, secrets) {
-			t.Errorf("%s has what nobody may read there: %s\n%s", name, leak, lineContaining(told, leak))
+		for _, leak := range findLeaks(output, secrets) {
+			t.Errorf("%s has what nobody may read there: %s\n%s", name, leak, lineContaining(output, leak))
 		}
 	}
 }
@@ -53,8 +53,8 @@ const (
 // findLeaks are the secrets that stand in the text, however they are written there: in either letter case, and with or without
 // hyphens and spaces. Digits count where they are a number of their own, since times and ports are full of digits.
 func findLeaks(text []byte, secrets []string) (found []string) {
-	squeezed := []byte(normalize(string(text)))
-	begins := map[[minSecretLength]byte][]string{}
+	normalized := []byte(normalize(string(text)))
+	byPrefix := map[[minSecretLength]byte][]string{}
 	for _, secret := range secrets {
 		bare := normalize(secret)
 		switch {
@@ -63,13 +63,13 @@ func findLeaks(text []byte, secrets []string) (found []string) {
 				found = append(found, secret)
 			}
 		case len(bare) >= minSecretLength:
-			begin := [minSecretLength]byte([]byte(bare))
-			begins[begin] = append(begins[begin], bare)
+			prefix := [minSecretLength]byte([]byte(bare))
+			byPrefix[prefix] = append(byPrefix[prefix], bare)
 		}
 	}
-	for i := 0; i+minSecretLength <= len(squeezed); i++ {
-		for _, bare := range begins[[minSecretLength]byte(squeezed[i:])] {
-			if bytes.HasPrefix(squeezed[i:], []byte(bare)) {
+	for i := 0; i+minSecretLength <= len(normalized); i++ {
+		for _, bare := range byPrefix[[minSecretLength]byte(normalized[i:])] {
+			if bytes.HasPrefix(normalized[i:], []byte(bare)) {
 				found = append(found, bare)
 			}
 		}
@@ -92,40 +92,40 @@ func isWholeNumber(text []byte, digits string) bool {
 // overheard, and each of it is found in a log that has it.
 func TestLeakCheck_FindsEverySecret(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	l := &env{t: t, clock: newClock(), driver: httpDriver{s}}
-	ada := l.person("Ada Lovelace", phone)
+	e := &env{t: t, clock: newClock(), driver: httpDriver{s}}
+	ada := e.person("Ada Lovelace", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	device := ada.apiDevice()
-	connection := device.api.(*httpAPI)
-	kept := map[string]string{"cookie": connection.sessionToken(), "CSRF token": connection.csrf, "name": ada.name, "address": ada.email}
-	codes, refused := ada.device.makeBackupCodes()
-	ada.requireOK(refused)
-	app, refused := ada.device.setUpTOTP()
-	ada.requireOK(refused)
-	kept["app"], kept["backup code"] = app, codes[3]
-	kept["code of an app"] = "490154"
+	api := device.api.(*httpAPI)
+	issued := map[string]string{"cookie": api.sessionToken(), "CSRF token": api.csrf, "name": ada.name, "address": ada.email}
+	codes, rejected := ada.device.makeBackupCodes()
+	ada.requireOK(rejected)
+	app, rejected := ada.device.setUpTOTP()
+	ada.requireOK(rejected)
+	issued["app"], issued["backup code"] = app, codes[3]
+	issued["code of an app"] = "490154"
 	ada.requireRejected(ada.device.confirmTOTP("490154"), "invalid_code")
-	program := &apiDevice{t: t, authenticator: device.authenticator, api: s.newAPI(t)}
-	program.api.useBearerTokens()
-	begun := program.mustBeginSignIn()
-	kept["challenge id"] = begun.challengeID
-	if _, refused := program.api.finishSignIn(begun.challengeID, program.getAssertion(begun)); refused != (rejection{}) {
-		t.Fatal(refused)
+	appClient := &apiDevice{t: t, authenticator: device.authenticator, api: s.newAPI(t)}
+	appClient.api.useBearerTokens()
+	begun := appClient.mustBeginSignIn()
+	issued["challenge id"] = begun.challengeID
+	if _, rejected := appClient.api.finishSignIn(begun.challengeID, appClient.getAssertion(begun)); rejected != (rejection{}) {
+		t.Fatal(rejected)
 	}
-	pair := program.api.tokenPair()
-	kept["access token"], kept["refresh token"] = pair.access, pair.refresh
-	grant, refused := connection.reconnect().redeem(recoveryProof{backupCode: strings.ToUpper(codes[3])})
-	ada.requireOK(refused)
-	kept["grant"] = grant
+	pair := appClient.api.tokenPair()
+	issued["access token"], issued["refresh token"] = pair.access, pair.refresh
+	grant, rejected := api.reconnect().redeem(recoveryProof{backupCode: strings.ToUpper(codes[3])})
+	ada.requireOK(rejected)
+	issued["grant"] = grant
 
-	var heard []string
+	var recorded []string
 	for _, x := range s.recording.exchanges() {
-		heard = append(heard, x.secrets()...)
+		recorded = append(recorded, x.secrets()...)
 	}
-	for name, secret := range kept {
+	for name, secret := range issued {
 		for _, written := range []string{secret, strings.ToLower(secret), strings.ToUpper(secret), strings.ReplaceAll(secret, "-", ""), strings.ReplaceAll(secret, "-", " ")} {
-			if found := findLeaks([]byte(`{"time":"2026-11-25T12:00:00.123456789Z","msg":"request","path":"`+written+`"}`), heard); len(found) == 0 {
+			if found := findLeaks([]byte(`{"time":"2026-11-25T12:00:00.123456789Z","msg":"request","path":"`+written+`"}`), recorded); len(found) == 0 {
 				t.Errorf("the %s is not found as %s", name, written)
 			}
 		}

@@ -32,9 +32,9 @@ func (s *server) sendRaw(t testing.TB, request string) []byte {
 }
 
 // requirePrintableLines holds a log to lines of what can be printed, so that nobody forges one, or writes to the reader's terminal.
-func requirePrintableLines(t testing.TB, name string, told []byte) {
+func requirePrintableLines(t testing.TB, name string, output []byte) {
 	t.Helper()
-	for line := range bytes.Lines(told) {
+	for line := range bytes.Lines(output) {
 		if text, ended := strings.CutSuffix(string(line), "\n"); !ended || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%s has a line that is not plain: %q", name, line)
 		}
@@ -94,8 +94,8 @@ func TestLog_LinesCannotBeForged(t *testing.T) {
 	for _, forge := range []authenticator.Variation{authenticator.ForgeOrigin("https://" + hostile), authenticator.ForgeType(hostile), authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
 		return append([]byte(`{"`+strings.Repeat("\u202e", 300)+`\u001b[2J":`), honest...)
 	})} {
-		_, refused := mallory.device.signUp(mallory.profile, forgery{forge: forge})
-		mallory.requireRejected(refused, "passkey_rejected")
+		_, rejected := mallory.device.signUp(mallory.profile, forgery{forge: forge})
+		mallory.requireRejected(rejected, "passkey_rejected")
 	}
 	if entries := strings.Count(s.textLog.text(), "level=WARN"); entries != 3 {
 		t.Errorf("%d warnings for three forgeries:\n%s", entries, s.textLog.text())

@@ -32,37 +32,37 @@ func smtpConfig(t testing.TB, to *mailserver.Server, publicURL string) *smtp.Con
 }
 
 // emails are all that have come to an address, after what waits was sent.
-func (l *env) emails(to string) []mailserver.Email {
-	l.t.Helper()
-	l.driver.runJobs(l.t)
-	return l.mailServer.Emails(to)
+func (e *env) emails(to string) []mailserver.Email {
+	e.t.Helper()
+	e.driver.runJobs(e.t)
+	return e.mailServer.Emails(to)
 }
 
 // lastEmail is the one that came last, of so many. A server sends by itself, too, so they may still be on their way.
-func (l *env) lastEmail(to string, count int) mailserver.Email {
-	l.t.Helper()
-	letters := l.emails(to)
-	for deadline := time.Now().Add(pageTimeout); len(letters) < count && time.Now().Before(deadline); letters = l.emails(to) {
+func (e *env) lastEmail(to string, count int) mailserver.Email {
+	e.t.Helper()
+	emails := e.emails(to)
+	for deadline := time.Now().Add(pageTimeout); len(emails) < count && time.Now().Before(deadline); emails = e.emails(to) {
 		time.Sleep(20 * time.Millisecond)
 	}
-	if len(letters) != count {
+	if len(emails) != count {
 		var subjects []string
-		for _, letter := range letters {
-			subjects = append(subjects, letter.Subject)
+		for _, email := range emails {
+			subjects = append(subjects, email.Subject)
 		}
-		l.t.Fatalf("%s has %d letters, want %d: %q", to, len(letters), count, subjects)
+		e.t.Fatalf("%s has %d letters, want %d: %q", to, len(emails), count, subjects)
 	}
-	return letters[count-1]
+	return emails[count-1]
 }
 
 var eightDigits = regexp.MustCompile(`(?m)^ *([0-9]{4} [0-9]{4})$`)
 
 // codeIn is the code as it stands in the letter.
-func (l *env) codeIn(letter mailserver.Email) string {
-	l.t.Helper()
-	found := eightDigits.FindStringSubmatch(letter.Text)
+func (e *env) codeIn(email mailserver.Email) string {
+	e.t.Helper()
+	found := eightDigits.FindStringSubmatch(email.Text)
 	if found == nil {
-		l.t.Fatalf("there is no code in %q:\n%s", letter.Subject, letter.Text)
+		e.t.Fatalf("there is no code in %q:\n%s", email.Subject, email.Text)
 	}
 	return found[1]
 }
@@ -77,8 +77,8 @@ func wrongEmailCode(code string) string {
 
 func (p *person) requireEmail(want shownEmail) {
 	p.t.Helper()
-	shown, refused := p.device.emailStatus()
-	p.requireOK(refused)
+	shown, rejected := p.device.emailStatus()
+	p.requireOK(rejected)
 	if shown != want {
 		p.t.Fatalf("%s sees %+v, want %+v", p.name, shown, want)
 	}
@@ -87,30 +87,30 @@ func (p *person) requireEmail(want shownEmail) {
 // signsUpWithEmail signs up with the address, which is nobody's until it is confirmed.
 func (p *person) signsUpWithEmail(email string) {
 	p.t.Helper()
-	_, refused := p.device.signUp(profile{name: p.name, email: email})
-	p.requireOK(refused)
+	_, rejected := p.device.signUp(profile{name: p.name, email: email})
+	p.requireOK(rejected)
 	p.requireEmail(shownEmail{pending: email})
 }
 
 // personWithVerifiedEmail is somebody whose address is known to be theirs.
-func (l *env) personWithVerifiedEmail(name string, kind deviceKind, email string) *person {
-	l.t.Helper()
-	before := len(l.emails(email))
-	p := l.person(name, kind)
+func (e *env) personWithVerifiedEmail(name string, kind deviceKind, email string) *person {
+	e.t.Helper()
+	before := len(e.emails(email))
+	p := e.person(name, kind)
 	p.signsUpWithEmail(email)
-	p.requireOK(p.device.confirmEmail(l.codeIn(l.lastEmail(email, before+1))))
+	p.requireOK(p.device.confirmEmail(e.codeIn(e.lastEmail(email, before+1))))
 	p.email = email
 	p.requireEmail(shownEmail{current: email, verified: true})
 	return p
 }
 
-func confirmsTheirEmail(l *env) {
-	ada := l.person("Ada", phone)
+func confirmsTheirEmail(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUpWithEmail("ada@example.org")
-	first := l.codeIn(l.lastEmail("ada@example.org", 1))
+	first := e.codeIn(e.lastEmail("ada@example.org", 1))
 	ada.requireRejected(ada.device.confirmEmail(wrongEmailCode(first)), "invalid_code")
 	ada.requireOK(ada.device.sendEmailCode())
-	second := l.codeIn(l.lastEmail("ada@example.org", 2))
+	second := e.codeIn(e.lastEmail("ada@example.org", 2))
 	ada.requireRejected(ada.device.confirmEmail(first), "invalid_code")
 	ada.requireEmail(shownEmail{pending: "ada@example.org"})
 	ada.requireOK(ada.device.confirmEmail(" " + strings.ReplaceAll(second, " ", "-")))
@@ -123,59 +123,59 @@ func confirmsTheirEmail(l *env) {
 		ada.requireRejected(ada.device.confirmEmail(second), "invalid_code")
 		ada.requireRejected(ada.device.sendEmailCode(), "not_found")
 	}
-	l.lastEmail("ada@example.org", 2)
+	e.lastEmail("ada@example.org", 2)
 }
 
-func signsUpWithATakenEmail(l *env) {
-	ada := l.personWithVerifiedEmail("Ada", phone, "ada@example.org")
-	ben := l.person("Ben", securityKey)
+func signsUpWithATakenEmail(e *env) {
+	ada := e.personWithVerifiedEmail("Ada", phone, "ada@example.org")
+	ben := e.person("Ben", securityKey)
 	ben.signsUpWithEmail("ada@example.org")
-	told := l.lastEmail("ada@example.org", 2)
-	if eightDigits.MatchString(told.Text) {
-		l.t.Errorf("Ada was sent a code for Ben's account:\n%s", told.Text)
+	notification := e.lastEmail("ada@example.org", 2)
+	if eightDigits.MatchString(notification.Text) {
+		e.t.Errorf("Ada was sent a code for Ben's account:\n%s", notification.Text)
 	}
 	ben.requireRejected(ben.device.confirmEmail("1234 5678"), "invalid_code")
 	ben.requireOK(ben.device.sendEmailCode())
-	if again := l.lastEmail("ada@example.org", 3); again.Subject != told.Subject {
-		l.t.Errorf("the second letter is about %q", again.Subject)
+	if second := e.lastEmail("ada@example.org", 3); second.Subject != notification.Subject {
+		e.t.Errorf("the second letter is about %q", second.Subject)
 	}
 	ben.requireEmail(shownEmail{pending: "ada@example.org"})
 	ada.requireEmail(shownEmail{current: "ada@example.org", verified: true})
 	ada.signsOut()
 	ada.signsInByEmail()
 	// Ben keeps the account, without an address.
-	_, refused := ben.device.changeAccount("Ben", "")
-	ben.requireOK(refused)
+	_, rejected := ben.device.changeAccount("Ben", "")
+	ben.requireOK(rejected)
 	ben.requireEmail(shownEmail{})
 	ben.signsOut()
 	ben.signsIn()
 }
 
-func changesEmailAndNotifiesTheFormer(l *env) {
-	ada := l.personWithVerifiedEmail("Ada", phone, "ada@example.org")
-	_, refused := ada.device.changeAccount("Ada", "ada@example.net")
-	ada.requireOK(refused)
+func changesEmailAndNotifiesTheFormer(e *env) {
+	ada := e.personWithVerifiedEmail("Ada", phone, "ada@example.org")
+	_, rejected := ada.device.changeAccount("Ada", "ada@example.net")
+	ada.requireOK(rejected)
 	ada.requireEmail(shownEmail{current: "ada@example.org", pending: "ada@example.net", verified: true})
 	ada.signsOut()
 	ada.signsInByEmail() // by the address that still is hers
-	code := l.codeIn(l.lastEmail("ada@example.net", 1))
-	l.lastEmail("ada@example.org", 1)
+	code := e.codeIn(e.lastEmail("ada@example.net", 1))
+	e.lastEmail("ada@example.org", 1)
 	ada.requireOK(ada.device.confirmEmail(code))
 	ada.email = "ada@example.net"
 	ada.requireEmail(shownEmail{current: "ada@example.net", verified: true})
-	if told := l.lastEmail("ada@example.org", 2); eightDigits.MatchString(told.Text) {
-		l.t.Errorf("whoever reads at the former address gets a code:\n%s", told.Text)
+	if notification := e.lastEmail("ada@example.org", 2); eightDigits.MatchString(notification.Text) {
+		e.t.Errorf("whoever reads at the former address gets a code:\n%s", notification.Text)
 	}
-	l.lastEmail("ada@example.net", 1)
+	e.lastEmail("ada@example.net", 1)
 	// The former address is free.
-	ben := l.personWithVerifiedEmail("Ben", phone, "ada@example.org")
+	ben := e.personWithVerifiedEmail("Ben", phone, "ada@example.org")
 	ben.requireSignedIn()
 }
 
-func guessesAnEmailCode(l *env) {
-	mallory := l.person("Mallory", phone)
+func guessesAnEmailCode(e *env) {
+	mallory := e.person("Mallory", phone)
 	mallory.signsUpWithEmail("ada@example.org")
-	code := l.codeIn(l.lastEmail("ada@example.org", 1))
+	code := e.codeIn(e.lastEmail("ada@example.org", 1))
 	for range 5 {
 		mallory.requireRejected(mallory.device.confirmEmail(wrongEmailCode(code)), "invalid_code")
 	}
@@ -184,81 +184,81 @@ func guessesAnEmailCode(l *env) {
 
 	// A code is good for half an hour.
 	mallory.requireOK(mallory.device.sendEmailCode())
-	code = l.codeIn(l.lastEmail("ada@example.org", 2))
-	l.advance(30 * time.Minute)
+	code = e.codeIn(e.lastEmail("ada@example.org", 2))
+	e.advance(30 * time.Minute)
 	mallory.requireRejected(mallory.device.confirmEmail(code), "invalid_code")
 
 	// An address that somebody else only claims is free.
-	l.personWithVerifiedEmail("Ada", phone, "ada@example.org")
+	e.personWithVerifiedEmail("Ada", phone, "ada@example.org")
 }
 
-func verificationEmailsAreLimited(l *env) {
+func verificationEmailsAreLimited(e *env) {
 	for _, name := range []string{"Mallory", "Malory", "Mallorie", "Malorie", "Malloree"} {
-		l.person(name, phone).signsUpWithEmail("ada@example.org")
+		e.person(name, phone).signsUpWithEmail("ada@example.org")
 	}
-	l.lastEmail("ada@example.org", 5)
-	mallory := l.person("Mallory", phone)
+	e.lastEmail("ada@example.org", 5)
+	mallory := e.person("Mallory", phone)
 	mallory.signsUpWithEmail("ada@example.org") // it is not told
 	mallory.requireRejected(mallory.device.sendEmailCode(), "rate_limited")
-	_, refused := mallory.device.changeAccount("Mallory", "ada@example.com")
-	mallory.requireOK(refused)
-	_, refused = mallory.device.changeAccount("Mallory", "ada@example.org")
-	mallory.requireRejected(refused, "rate_limited")
-	l.lastEmail("ada@example.org", 5)
-	l.advance(15 * time.Minute)
+	_, rejected := mallory.device.changeAccount("Mallory", "ada@example.com")
+	mallory.requireOK(rejected)
+	_, rejected = mallory.device.changeAccount("Mallory", "ada@example.org")
+	mallory.requireRejected(rejected, "rate_limited")
+	e.lastEmail("ada@example.org", 5)
+	e.advance(15 * time.Minute)
 	mallory.device.signOut()
 
-	ada := l.person("Ada", phone)
+	ada := e.person("Ada", phone)
 	ada.signsUpWithEmail("ada@example.org")
-	ada.requireOK(ada.device.confirmEmail(l.codeIn(l.lastEmail("ada@example.org", 6))))
+	ada.requireOK(ada.device.confirmEmail(e.codeIn(e.lastEmail("ada@example.org", 6))))
 	ada.email = "ada@example.org"
 	ada.requireSignedIn()
 }
 
-func isNotifiedByEmail(l *env) {
-	ada := l.personWithVerifiedEmail("Ada", phone, "ada@example.org")
-	ben := l.person("Ben", phone)
+func isNotifiedByEmail(e *env) {
+	ada := e.personWithVerifiedEmail("Ada", phone, "ada@example.org")
+	ben := e.person("Ben", phone)
 	ben.signsUpWithEmail("ben@example.org") // and does not confirm it
-	hasLetters := func(count int) {
-		l.t.Helper()
-		l.lastEmail("ada@example.org", count)
+	requireEmails := func(count int) {
+		e.t.Helper()
+		e.lastEmail("ada@example.org", count)
 	}
 	key := ada.addsPasskey("Blue key", securityKey)
-	hasLetters(2)
+	requireEmails(2)
 	ada.requireOK(ada.device.removePasskey(ada.otherPasskey(key).id))
-	hasLetters(3)
-	phoneApp := l.enrolTOTP(ada)
-	hasLetters(4)
+	requireEmails(3)
+	phoneApp := e.enrolTOTP(ada)
+	requireEmails(4)
 	ada.makesBackupCodes()
-	hasLetters(5)
-	l.advance(time.Minute)
-	back := l.onNewDevice(ada)
-	back.recovers(recoveryProof{email: "ada@example.org", totpCode: phoneApp.code()})
-	hasLetters(7) // a code was used, and a passkey made with it
-	back.stepsUp()
-	back.requireOK(back.device.removeTOTP())
-	hasLetters(8)
-	back.signsOut() // and in, which nobody needs to be told of
-	back.signsIn()
-	hasLetters(8)
+	requireEmails(5)
+	e.advance(time.Minute)
+	recovered := e.onNewDevice(ada)
+	recovered.recovers(recoveryProof{email: "ada@example.org", totpCode: phoneApp.code()})
+	requireEmails(7) // a code was used, and a passkey made with it
+	recovered.stepsUp()
+	recovered.requireOK(recovered.device.removeTOTP())
+	requireEmails(8)
+	recovered.signsOut() // and in, which nobody needs to be told of
+	recovered.signsIn()
+	requireEmails(8)
 	var subjects []string
-	for _, letter := range l.emails("ada@example.org") {
-		if !strings.Contains(letter.Text, "UTC") {
-			l.t.Errorf("%q does not say when", letter.Subject)
+	for _, email := range e.emails("ada@example.org") {
+		if !strings.Contains(email.Text, "UTC") {
+			e.t.Errorf("%q does not say when", email.Subject)
 		}
-		subjects = append(subjects, letter.Subject)
+		subjects = append(subjects, email.Subject)
 	}
 	if slices.Sort(subjects); len(slices.Compact(subjects)) != 8 {
-		l.t.Errorf("eight letters are about %q", subjects)
+		e.t.Errorf("eight letters are about %q", subjects)
 	}
-	back.stepsUp()
-	back.requireOK(back.device.deleteAccount())
-	hasLetters(9)
+	recovered.stepsUp()
+	recovered.requireOK(recovered.device.deleteAccount())
+	requireEmails(9)
 
 	// Nobody is told anything at an address that was never confirmed.
 	ben.addsPasskey("Blue key", securityKey)
 	ben.makesBackupCodes()
-	l.lastEmail("ben@example.org", 1)
+	e.lastEmail("ben@example.org", 1)
 }
 
 // otherPasskey is the one beside it, of two.
@@ -274,28 +274,28 @@ func (p *person) otherPasskey(than shownPasskey) shownPasskey {
 	return keys[0]
 }
 
-func emailsWaitForTheMailServer(l *env) {
-	l.mailServer.Stop()
-	ada := l.person("Ada", phone)
+func emailsWaitForTheMailServer(e *env) {
+	e.mailServer.Stop()
+	ada := e.person("Ada", phone)
 	ada.signsUpWithEmail("ada@example.org")
-	ben := l.person("Ben", phone)
+	ben := e.person("Ben", phone)
 	ben.signsUpWithEmail("ben@example.org")
 	for range 3 {
-		l.driver.runJobs(l.t)
-		l.advance(2 * time.Minute)
+		e.driver.runJobs(e.t)
+		e.advance(2 * time.Minute)
 	}
-	l.mailServer.Resume()
-	l.advance(5 * time.Minute)
-	ada.requireOK(ada.device.confirmEmail(l.codeIn(l.lastEmail("ada@example.org", 1))))
+	e.mailServer.Resume()
+	e.advance(5 * time.Minute)
+	ada.requireOK(ada.device.confirmEmail(e.codeIn(e.lastEmail("ada@example.org", 1))))
 
 	// One that nobody takes does not hold up the others.
-	l.mailServer.SetReply("RCPT", "ben@example.org", "450 4.2.1 come back later")
+	e.mailServer.SetReply("RCPT", "ben@example.org", "450 4.2.1 come back later")
 	ben.requireOK(ben.device.sendEmailCode())
 	ada.stepsUp()
 	ada.makesBackupCodes()
-	l.lastEmail("ada@example.org", 2)
-	l.lastEmail("ben@example.org", 1)
-	l.mailServer.SetReply("RCPT", "ben@example.org", "")
-	l.advance(time.Minute)
-	ben.requireOK(ben.device.confirmEmail(l.codeIn(l.lastEmail("ben@example.org", 2))))
+	e.lastEmail("ada@example.org", 2)
+	e.lastEmail("ben@example.org", 1)
+	e.mailServer.SetReply("RCPT", "ben@example.org", "")
+	e.advance(time.Minute)
+	ben.requireOK(ben.device.confirmEmail(e.codeIn(e.lastEmail("ben@example.org", 2))))
 }

@@ -11,23 +11,23 @@ import (
 
 // What could not be sent is sent by the process that comes after.
 func TestOutbox_SurvivesRestart(t *testing.T) {
-	clock, post := newClock(), mailserver.Start(t, mailserver.Options{})
-	config := settings(t, useCaseOrigin, func(c *bootstrap.Config) { c.SMTP = smtpConfig(t, post, c.PublicURL) })
+	clock, mailServer := newClock(), mailserver.Start(t, mailserver.Options{})
+	config := settings(t, useCaseOrigin, func(c *bootstrap.Config) { c.SMTP = smtpConfig(t, mailServer, c.PublicURL) })
 	open := func() (*env, *bootstrap.App) {
 		app, err := bootstrap.Open(config, clock, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &env{t: t, clock: clock, driver: useCaseDriver{app.UseCases()}, mailServer: post}, app
+		return &env{t: t, clock: clock, driver: useCaseDriver{app.UseCases()}, mailServer: mailServer}, app
 	}
-	post.Stop()
+	mailServer.Stop()
 	before, app := open()
 	before.person("Ada", phone).signsUpWithEmail("ada@example.org")
 	before.driver.runJobs(t)
 	app.Close()
 	clock.advance(time.Minute)
 
-	post.Resume()
+	mailServer.Resume()
 	after, app := open()
 	defer app.Close()
 	after.codeIn(after.lastEmail("ada@example.org", 1))

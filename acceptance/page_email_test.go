@@ -23,10 +23,10 @@ func openPageWithMail(t *testing.T) (*env, *person, *browserPage) {
 	requireChromium(t)
 	c := newClock()
 	s, mailServer := startServerWithMail(t, c)
-	l := &env{t: t, clock: c, driver: browserDriver{s}, mailServer: mailServer}
-	ada := l.person("Ada", phone)
+	e := &env{t: t, clock: c, driver: browserDriver{s}, mailServer: mailServer}
+	ada := e.person("Ada", phone)
 	ada.signsUp()
-	return l, ada, ada.device.(*browserPage)
+	return e, ada, ada.device.(*browserPage)
 }
 
 // saveEmail saves the address in the account's form.
@@ -61,7 +61,7 @@ func (b *browserPage) recordUserDetails() func() string {
 }
 
 func TestPage_EmailVerificationPrompt(t *testing.T) {
-	l, ada, b := openPageWithMail(t)
+	e, ada, b := openPageWithMail(t)
 	b.requireHidden("#pending-email", "#email-verified", "#who-unconfirmed")
 	signalled := b.recordUserDetails()
 	b.saveEmail("Ada@Example.org")
@@ -77,7 +77,7 @@ func TestPage_EmailVerificationPrompt(t *testing.T) {
 	}
 	b.requireHidden("#pending-email-until", "#email-verified")
 
-	b.fill("#email-code", l.codeIn(l.lastEmail("ada@example.org", 1)))
+	b.fill("#email-code", e.codeIn(e.lastEmail("ada@example.org", 1)))
 	b.clearMessage()
 	b.run(chromedp.KeyEvent("\r"))
 	b.waitFor("the address is confirmed", `document.getElementById('message').textContent === 'ada@example.org is confirmed.'`)
@@ -106,21 +106,21 @@ func TestPage_EmailPromptDoesNotStealFocus(t *testing.T) {
 	call(b, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/v1/me"}}})
 	anyRequest := func(fetch.EventRequestPaused) bool { return true }
 	b.clearMessage()
-	held, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, chromedp.Click(chromedp.CSS("#save-account"))))
+	paused, err := chromedp.Run(b.ctx, chromedp.WaitEvent(fetch.RequestPaused, anyRequest, chromedp.Click(chromedp.CSS("#save-account"))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.run(chromedp.Focus(chromedp.CSS("#delete-account")))
-	call(b, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: held.RequestID})
+	call(b, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: paused.RequestID})
 	call(b, fetch.Disable, cdp.Empty{})
 	b.waitFor("the page asks for the code", `document.getElementById('email-code').checkVisibility() && document.querySelector('main').getAttribute('aria-busy') === 'false'`)
 	b.requireFocus("#delete-account")
 }
 
 func TestPage_CancelPendingEmail(t *testing.T) {
-	l, ada, b := openPageWithMail(t)
+	e, ada, b := openPageWithMail(t)
 	b.saveEmail("ada@example.org")
-	ada.requireOK(b.confirmEmail(l.codeIn(l.lastEmail("ada@example.org", 1))))
+	ada.requireOK(b.confirmEmail(e.codeIn(e.lastEmail("ada@example.org", 1))))
 	b.saveEmail("ada@example.net")
 	if current := b.text("#email-held"); current != "ada@example.org" || !b.isVisible("#email-held") {
 		t.Errorf("the page shows the current address %q", current)
@@ -143,12 +143,12 @@ func TestPage_CancelPendingEmail(t *testing.T) {
 }
 
 func TestPage_EmailCodeErrors(t *testing.T) {
-	l, ada, b := openPageWithMail(t)
+	e, ada, b := openPageWithMail(t)
 	b.saveEmail("ada@example.org")
-	code := l.codeIn(l.lastEmail("ada@example.org", 1))
-	requireMessage := func(refused rejection, code, text string) {
+	code := e.codeIn(e.lastEmail("ada@example.org", 1))
+	requireMessage := func(rejected rejection, code, text string) {
 		t.Helper()
-		ada.requireRejected(refused, code)
+		ada.requireRejected(rejected, code)
 		if message := b.text("#message"); !strings.Contains(message, text) {
 			t.Errorf("for %s the page shows %q", code, message)
 		}
@@ -157,7 +157,7 @@ func TestPage_EmailCodeErrors(t *testing.T) {
 	b.requireFieldError("#email-code")
 	b.reload()
 
-	ben := l.personWithVerifiedEmail("Ben", phone, "ada@example.org")
+	ben := e.personWithVerifiedEmail("Ben", phone, "ada@example.org")
 	requireMessage(b.confirmEmail(code), "email_taken", "used by another account")
 	b.requireFieldError("#email-code")
 	ben.requireSignedIn()
@@ -178,11 +178,11 @@ func TestPage_EmailCodeErrors(t *testing.T) {
 }
 
 func TestPage_ResendEmailCode(t *testing.T) {
-	l, ada, b := openPageWithMail(t)
+	e, ada, b := openPageWithMail(t)
 	b.saveEmail("ada@example.org")
 	b.fill("#email-code", "1234")
 	for range 4 {
-		l.advance(time.Second) // e-mails of the same second have no order
+		e.advance(time.Second) // e-mails of the same second have no order
 		ada.requireOK(b.sendEmailCode())
 		b.requireFocus("#email-code")
 	}
@@ -193,18 +193,18 @@ func TestPage_ResendEmailCode(t *testing.T) {
 	if message := b.text("#message"); !strings.Contains(message, "latest e-mail") || !strings.Contains(message, "in 15 minutes") {
 		t.Errorf("the page shows %q", message)
 	}
-	ada.requireOK(b.confirmEmail(l.codeIn(l.lastEmail("ada@example.org", 5))))
+	ada.requireOK(b.confirmEmail(e.codeIn(e.lastEmail("ada@example.org", 5))))
 }
 
 // After a recovery, confirming an address needs a step-up, which the page requests by itself.
 func TestPage_ConfirmEmailAfterRecoveryNeedsStepUp(t *testing.T) {
-	l, ada, b := openPageWithMail(t)
+	e, ada, b := openPageWithMail(t)
 	b.saveEmail("ada@example.org")
 	codes := ada.makesBackupCodes()
-	recovered := l.onNewDevice(ada)
+	recovered := e.onNewDevice(ada)
 	recovered.recovers(recoveryProof{backupCode: codes[0]})
 	recovered.requireEmail(shownEmail{pending: "ada@example.org"})
-	recovered.requireOK(recovered.device.confirmEmail(l.codeIn(l.lastEmail("ada@example.org", 1))))
+	recovered.requireOK(recovered.device.confirmEmail(e.codeIn(e.lastEmail("ada@example.org", 1))))
 	recovered.requireEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "stepped_up"}, shownEvent{kind: "recovered"})
 }
 
@@ -224,14 +224,14 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 		})
 	}
 	off, on := server(false), server(true)
-	l := &env{t: t, clock: c, driver: browserDriver{off}, mailServer: mailServer}
-	ada := l.person("Ada", phone)
+	e := &env{t: t, clock: c, driver: browserDriver{off}, mailServer: mailServer}
+	ada := e.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	b := ada.device.(*browserPage)
 	b.requireHidden("#pending-email", "#email-verified", "#who-unconfirmed")
 
-	b.server, l.driver = on, browserDriver{on} // cookies are shared by all ports
+	b.server, e.driver = on, browserDriver{on} // cookies are shared by all ports
 	ada.requireEmail(shownEmail{current: ada.email})
 	b.requireHidden("#email-code", "#confirm-email", "#withdraw-email", "#email-code-sent")
 	if label := strings.TrimSpace(b.text("#send-email-code")); label != "Send a code" || !b.isVisible("#email-code-unsent") {
@@ -240,7 +240,7 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	ada.requireOK(b.sendEmailCode())
 	b.requireFocus("#email-code")
 	b.requireHidden("#email-code-unsent", "#pending-email-until", "#withdraw-email")
-	ada.requireOK(b.confirmEmail(l.codeIn(l.lastEmail(ada.email, 1))))
+	ada.requireOK(b.confirmEmail(e.codeIn(e.lastEmail(ada.email, 1))))
 	ada.requireEmail(shownEmail{current: ada.email, verified: true})
 	b.saveEmail("ada@example.net")
 
@@ -250,7 +250,7 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	if email := b.text("#who-email"); email != ada.email {
 		t.Errorf("the account's address is %q", email)
 	}
-	ben := l.person("", phone)
+	ben := e.person("", phone)
 	ben.signsUpWithEmail("ben@example.org")
 	b = ben.device.(*browserPage)
 	b.server = off

@@ -75,8 +75,8 @@ func (b *browserPage) openSecondTab() *browserPage {
 	other.run(chromedp.Navigate("about:blank"))
 	call(other, webauthn.Enable, webauthn.EnableParams{})
 	other.attachAuthenticator()
-	for _, held := range b.credentials() {
-		other.addCredential(held)
+	for _, credential := range b.credentials() {
+		other.addCredential(credential)
 	}
 	return other
 }

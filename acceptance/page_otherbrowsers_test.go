@@ -97,14 +97,14 @@ func TestOtherBrowsers_everyCeremonyWorks(t *testing.T) {
 			ada.signsIn()
 			c.advance(11 * time.Minute)
 			ada.requireOK(b.stepUp())
-			codes, refused := b.makeBackupCodes()
-			ada.requireOK(refused)
+			codes, rejected := b.makeBackupCodes()
+			ada.requireOK(rejected)
 			b.useAuthenticator(securityKey)
 			ada.requireOK(b.addPasskey("Blue key"))
 			ada.signsOut()
 			b.useAuthenticator(phone)
-			who, refused := b.recover(recoveryProof{email: "ada@example.org", backupCode: codes[0]})
-			ada.requireIdentity(who, refused)
+			user, rejected := b.recover(recoveryProof{email: "ada@example.org", backupCode: codes[0]})
+			ada.requireIdentity(user, rejected)
 			ada.signsOut()
 			ada.signsIn()
 			ada.signsOut()
@@ -144,8 +144,8 @@ func TestOtherBrowsers_listsOfPasskeysArrive(t *testing.T) {
 	ada.signsUp()
 	ada.requireRejected(b.addPasskey("The same device"), "InvalidStateError")
 	ada.signsOut()
-	who, refused := b.signIn("ada@example.org")
-	ada.requireIdentity(who, refused)
+	user, rejected := b.signIn("ada@example.org")
+	ada.requireIdentity(user, rejected)
 }
 
 func TestOtherBrowsers_unsupportedIsReported(t *testing.T) {
@@ -170,8 +170,8 @@ func TestOtherBrowsers_unsupportedIsReported(t *testing.T) {
 				"sign-in": func() (shownUser, rejection) { return b.signIn("") },
 			} {
 				b.clearMessage()
-				if _, refused := act(); refused != (rejection{code: c.code}) || !strings.Contains(b.text("#message"), c.words) {
-					t.Errorf("%s: %+v and %q", what, refused, b.text("#message"))
+				if _, rejected := act(); rejected != (rejection{code: c.code}) || !strings.Contains(b.text("#message"), c.words) {
+					t.Errorf("%s: %+v and %q", what, rejected, b.text("#message"))
 				}
 			}
 		})

@@ -59,8 +59,8 @@ func TestPage_OperatorRecoveryLink(t *testing.T) {
 			b.run(chromedp.Navigate("about:blank"), chromedp.Navigate(copied))
 			b.waitForState("enrolling")
 			b.requireNoTraceOf(token)
-			who, refused := b.runCeremony("#enrol", nil)
-			ada.requireIdentity(who, refused)
+			user, rejected := b.runCeremony("#enrol", nil)
+			ada.requireIdentity(user, rejected)
 			b.requireNoTraceOf(token)
 			if shown := b.isVisible("#review-factors"); shown != (policy == domain.RecoveryAny) {
 				t.Errorf("the review of the recovery factors is shown: %t", shown)
@@ -73,8 +73,8 @@ func TestPage_OperatorRecoveryLink(t *testing.T) {
 			if code := b.pressAndWait("#enrol"); code != "invalid_code" || b.state() != afterwards {
 				t.Errorf("a used link: %q, in state %s\n%s", code, b.state(), b.debugText())
 			}
-			if who, refused := b.whoAmI(); refused != (rejection{}) || who.name != "Ada" {
-				t.Errorf("the session after a used link: %+v (%+v)", who, refused)
+			if user, rejected := b.whoAmI(); rejected != (rejection{}) || user.name != "Ada" {
+				t.Errorf("the session after a used link: %+v (%+v)", user, rejected)
 			}
 		})
 	}
@@ -99,8 +99,8 @@ func TestPage_DismissedPromptKeepsGrant(t *testing.T) {
 	ada.requireRejected(onlyRejection(recovered.recover(recoveryProof{backupCode: codes[0]})), "NotAllowedError")
 	recovered.waitForState("enrolling")
 	recovered.clearMessage()
-	who, refused := recovered.runCeremony("#enrol", nil)
-	ada.requireIdentity(who, refused)
+	user, rejected := recovered.runCeremony("#enrol", nil)
+	ada.requireIdentity(user, rejected)
 	if have, _ := recovered.recoveryFactors(); have.codesLeft != 9 {
 		t.Errorf("%d codes are left", have.codesLeft)
 	}
@@ -112,8 +112,8 @@ func TestPage_DismissedPromptKeepsGrant(t *testing.T) {
 	if code := expired.pressAndWait("#enrol"); code != "invalid_code" || expired.state() != "recovering" {
 		t.Errorf("an expired grant: %q, in state %s", code, expired.state())
 	}
-	who, refused = expired.recover(recoveryProof{backupCode: codes[1]})
-	ada.requireIdentity(who, refused)
+	user, rejected = expired.recover(recoveryProof{backupCode: codes[1]})
+	ada.requireIdentity(user, rejected)
 }
 
 func TestPage_ReviewsPasskeysAfterRecovery(t *testing.T) {
@@ -127,8 +127,8 @@ func TestPage_ReviewsPasskeysAfterRecovery(t *testing.T) {
 	c.advance(time.Minute)
 
 	recovered := browserDriver{b.server}.newDevice(t, phone).(*browserPage)
-	who, refused := recovered.recover(recoveryProof{backupCode: codes[0]})
-	ada.requireIdentity(who, refused)
+	user, rejected := recovered.recover(recoveryProof{backupCode: codes[0]})
+	ada.requireIdentity(user, rejected)
 	ada.device = recovered
 	names := func(want ...string) {
 		t.Helper()
@@ -172,16 +172,16 @@ func (p *person) reviewedPasskeyID(name string) string {
 
 func TestPage_SecretsClearedWithForm(t *testing.T) {
 	ada, b, _ := openPage(t)
-	secret, refused := b.setUpTOTP()
-	ada.requireOK(refused)
+	secret, rejected := b.setUpTOTP()
+	ada.requireOK(rejected)
 	b.press("#app-form [type='button']")
 	b.requireAbsent(secret)
 	codes := ada.makesBackupCodes()
 	b.press("#code-sheet [type='submit']")
 	b.requireAbsent(codes...)
 	codes = ada.makesBackupCodes()
-	if refused := b.signOut(); refused != (rejection{}) {
-		t.Fatal(refused)
+	if rejected := b.signOut(); rejected != (rejection{}) {
+		t.Fatal(rejected)
 	}
 	b.requireAbsent(codes...)
 }
@@ -243,14 +243,14 @@ func TestPage_ChangeEmailAfterRecoveryNeedsStepUp(t *testing.T) {
 	requireChromium(t)
 	t.Parallel()
 	c := newClock()
-	l := &env{t: t, clock: c, driver: browserDriver{startServer(t, c, nil)}}
-	ada := l.person("Ada", phone)
+	e := &env{t: t, clock: c, driver: browserDriver{startServer(t, c, nil)}}
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	codes := ada.makesBackupCodes()
-	recovered := l.onNewDevice(ada)
+	recovered := e.onNewDevice(ada)
 	recovered.recovers(recoveryProof{backupCode: codes[0]})
-	who, refused := recovered.device.changeAccount("Ada", "ada@example.org")
+	user, rejected := recovered.device.changeAccount("Ada", "ada@example.org")
 	recovered.email = "ada@example.org"
-	recovered.requireIdentity(who, refused)
+	recovered.requireIdentity(user, rejected)
 	recovered.requireEvents(shownEvent{kind: "account_changed"}, shownEvent{kind: "stepped_up"}, shownEvent{kind: "recovered"})
 }

@@ -31,10 +31,10 @@ func TestPage_SignalsChangesToPasswordManager(t *testing.T) {
 	ada, b, _ := openPage(t)
 	first := b.credentials()[0]
 
-	_, refused := b.changeAccount("Ada Lovelace", "ada@example.org")
-	ada.requireOK(refused)
-	b.waitForCredentials("the passkey has the new names", func(held []*webauthn.Credential) bool {
-		return len(held) == 1 && held[0].UserDisplayName == "Ada Lovelace" && held[0].UserName == "ada@example.org"
+	_, rejected := b.changeAccount("Ada Lovelace", "ada@example.org")
+	ada.requireOK(rejected)
+	b.waitForCredentials("the passkey has the new names", func(credentials []*webauthn.Credential) bool {
+		return len(credentials) == 1 && credentials[0].UserDisplayName == "Ada Lovelace" && credentials[0].UserName == "ada@example.org"
 	})
 
 	blue := ada.addsPasskey("Blue key", securityKey)
@@ -88,8 +88,8 @@ func TestPage_RefreshesStaleCSRFToken(t *testing.T) {
 	ada, b, _ := openPage(t)
 	session := ada.listSessions()[0].id
 	evalPromise(b, fmt.Sprintf(`import('/assets/session.js').then(({ setSession }) => { setSession(%q, 'outdated'); return ''; })`, session))
-	_, refused := b.changeAccount("Ada Lovelace", "")
-	ada.requireOK(refused)
+	_, rejected := b.changeAccount("Ada Lovelace", "")
+	ada.requireOK(rejected)
 }
 
 // Two windows of one browser are both visible, so there is no visibilitychange event.
@@ -98,25 +98,25 @@ func TestPage_DetectsUserChangedInOtherWindow(t *testing.T) {
 	b.withAuthenticator(nil, func() string {
 		return evalPromise(b, `import('/assets/passkeys.js').then(({ signUp }) => signUp({ displayName: 'Ben' })).then(() => '')`)
 	})
-	_, refused := b.changeAccount("Ada Lovelace", "")
-	ada.requireRejected(refused, "session_changed")
-	if who := b.shownIdentity(); who.name != "Ben" {
-		t.Errorf("the page shows %+v", who)
+	_, rejected := b.changeAccount("Ada Lovelace", "")
+	ada.requireRejected(rejected, "session_changed")
+	if user := b.shownIdentity(); user.name != "Ben" {
+		t.Errorf("the page shows %+v", user)
 	}
-	if who, _ := b.whoAmI(); who.name != "Ben" {
-		t.Errorf("the session's user is %+v, want Ben", who)
+	if user, _ := b.whoAmI(); user.name != "Ben" {
+		t.Errorf("the session's user is %+v, want Ben", user)
 	}
 }
 
 func TestPage_FieldErrors(t *testing.T) {
 	ada, b, _ := openPage(t)
 	ben := browserDriver{b.server}.newDevice(t, phone)
-	if _, refused := ben.signUp(profile{name: "Ben", email: "ben@example.org"}); refused != (rejection{}) {
-		t.Fatalf("%+v", refused)
+	if _, rejected := ben.signUp(profile{name: "Ben", email: "ben@example.org"}); rejected != (rejection{}) {
+		t.Fatalf("%+v", rejected)
 	}
 	key := ada.listPasskeys()[0]
-	_, refused := b.changeAccount("Ada", "ben@example.org")
-	ada.requireRejected(refused, "email_taken")
+	_, rejected := b.changeAccount("Ada", "ben@example.org")
+	ada.requireRejected(rejected, "email_taken")
 	b.requireFieldError("#account-email")
 	ada.requireRejected(b.renamePasskey(key.id, "one\u202eeno"), "invalid_request")
 	b.requireFieldError(partSelector(key.id, "new-name"))
@@ -130,8 +130,8 @@ func TestPage_PagesThroughSecurityLog(t *testing.T) {
 		for (let i = 0; i < 24; i++) await patch('/me/passkeys/%s', { name: String(i) });
 		return '';
 	})()`, key.id))
-	events, refused := b.events()
-	ada.requireOK(refused)
+	events, rejected := b.events()
+	ada.requireOK(rejected)
 	if len(events) != 25 || events[0].kind != "passkey_renamed" || events[24].kind != "signed_up" {
 		t.Fatalf("%d: %v", len(events), events)
 	}
@@ -219,18 +219,18 @@ func (b *browserPage) waitForCredentials(what string, match func([]*webauthn.Cre
 	b.t.Helper()
 	deadline := time.Now().Add(pageTimeout)
 	for {
-		held := call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.authenticatorID}).Credentials
-		if match(held) {
+		credentials := call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.authenticatorID}).Credentials
+		if match(credentials) {
 			return
 		}
 		if time.Now().After(deadline) {
-			b.t.Fatalf("timeout: waited until %s: %d passkeys\n%s", what, len(held), b.debugText())
+			b.t.Fatalf("timeout: waited until %s: %d passkeys\n%s", what, len(credentials), b.debugText())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 }
 
-func isEmpty(held []*webauthn.Credential) bool { return len(held) == 0 }
+func isEmpty(credentials []*webauthn.Credential) bool { return len(credentials) == 0 }
 
 func TestPage_ReportsRejectedAuthenticator(t *testing.T) {
 	t.Parallel()
@@ -239,8 +239,8 @@ func TestPage_ReportsRejectedAuthenticator(t *testing.T) {
 		c.Authenticators = domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{modelAAGUID(1)}}
 	})
 	b := browserDriver{s}.newDevice(t, phone).(*browserPage)
-	if _, refused := b.signUp(profile{name: "Ada"}); refused != (rejection{"passkey_rejected", domain.ReasonAttestationRejected}) {
-		t.Fatalf("got %+v", refused)
+	if _, rejected := b.signUp(profile{name: "Ada"}); rejected != (rejection{"passkey_rejected", domain.ReasonAttestationRejected}) {
+		t.Fatalf("got %+v", rejected)
 	}
 	if text := eval[string](b, `document.getElementById('message').textContent`); !strings.Contains(text, "not accepted here; use another one") {
 		t.Errorf("the page shows %q", text)

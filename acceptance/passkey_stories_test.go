@@ -7,8 +7,8 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-func addsAPasskey(l *env) {
-	ada := l.person("Ada", phone)
+func addsAPasskey(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	ada.requirePasskeys("")
 	ada.addsPasskey("Blue key", securityKey)
@@ -19,8 +19,8 @@ func addsAPasskey(l *env) {
 	ada.requireSignedIn()
 }
 
-func renamesAPasskey(l *env) {
-	ada := l.person("Ada", phone)
+func renamesAPasskey(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	key := ada.addsPasskey("Blue key", securityKey)
 	ada.requireOK(ada.device.renamePasskey(key.id, " Red key "))
@@ -32,8 +32,8 @@ func renamesAPasskey(l *env) {
 	ada.requireEvents(shownEvent{kind: "passkey_renamed"}, shownEvent{kind: "passkey_renamed"}, shownEvent{kind: "passkey_added"})
 }
 
-func deletesAPasskey(l *env) {
-	ada := l.person("Ada", phone)
+func deletesAPasskey(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	laptop := ada.onSecondDevice()
 	first := ada.listPasskeys()[0]
@@ -42,7 +42,7 @@ func deletesAPasskey(l *env) {
 	ada.requirePasskeys("Blue key")
 	ada.requireSignedIn()
 	laptop.requireSignedOut("session_revoked") // what the lost passkey opened is closed with it
-	if device, isScript := laptop.device.(*apiDevice); isScript {
+	if device, isAPI := laptop.device.(*apiDevice); isAPI {
 		device.api = device.api.reconnect()
 		laptop.requireSignInRejected("passkey_unknown", "")
 	}
@@ -51,8 +51,8 @@ func deletesAPasskey(l *env) {
 	ada.signsIn()
 }
 
-func cannotRemoveTheLastPasskey(l *env) {
-	ada := l.person("Ada", phone)
+func cannotRemoveTheLastPasskey(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	only := ada.listPasskeys()[0]
 	ada.requireRejected(ada.device.removePasskey(only.id), "last_passkey")
@@ -63,8 +63,8 @@ func cannotRemoveTheLastPasskey(l *env) {
 	ada.requirePasskeys("Blue key")
 }
 
-func onePasskeyPerAuthenticator(l *env) {
-	ada := l.person("Ada", phone)
+func onePasskeyPerAuthenticator(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	ada.requireRejected(ada.device.addPasskey("Again"), "InvalidStateError")
 	ada.requirePasskeys("")
@@ -72,8 +72,8 @@ func onePasskeyPerAuthenticator(l *env) {
 
 func twoPasskeysAtMost(c *bootstrap.Config) { c.PasskeyLimit = 2 }
 
-func reachesThePasskeyLimit(l *env) {
-	ada := l.person("Ada", phone)
+func reachesThePasskeyLimit(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	ada.addsPasskey("Blue key", securityKey)
 	ada.device.useAuthenticator(phone)
@@ -81,14 +81,14 @@ func reachesThePasskeyLimit(l *env) {
 	ada.requirePasskeys("", "Blue key")
 }
 
-func stepsUpForSensitiveActions(l *env) {
-	ada := l.person("Ada", phone)
+func stepsUpForSensitiveActions(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
-	l.advance(10 * time.Minute)
+	e.advance(10 * time.Minute)
 	ada.addsPasskey("Blue key", securityKey) // ten minutes are fresh
 	blue := ada.passkeyNamed("Blue key")
-	l.advance(time.Minute)
-	if device, isScript := ada.device.(*apiDevice); isScript {
+	e.advance(time.Minute)
+	if device, isAPI := ada.device.(*apiDevice); isAPI {
 		ada.requireRejected(ada.device.removePasskey(blue.id), "step_up_required")
 		ada.requireRejected(ada.device.deleteAccount(), "step_up_required")
 		ada.requireRejected(onlyRejection(device.api.beginAddPasskey()), "step_up_required")
@@ -100,27 +100,27 @@ func stepsUpForSensitiveActions(l *env) {
 	ada.stepsUp()
 	ada.requireOK(ada.device.removePasskey(ada.listPasskeys()[0].id))
 	ada.requirePasskeys("Blue key")
-	if _, isScript := ada.device.(*apiDevice); isScript {
+	if _, isAPI := ada.device.(*apiDevice); isAPI {
 		ada.requireEvents(shownEvent{kind: "passkey_removed"}, shownEvent{kind: "stepped_up"}, shownEvent{kind: "passkey_added"})
-		l.advance(10*time.Minute + time.Microsecond)
+		e.advance(10*time.Minute + time.Microsecond)
 		ada.requireRejected(ada.device.deleteAccount(), "step_up_required")
 	}
 }
 
 // stepUpRotatesTheToken: the session stays, and what a thief may have copied before opens it no longer.
-func stepUpRotatesTheToken(l *env) {
-	ada := l.person("Ada", phone)
+func stepUpRotatesTheToken(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	device := ada.apiDevice()
 	before, sessions := device.api.sessionToken(), ada.listSessions()
-	l.advance(time.Hour)
+	e.advance(time.Hour)
 	ada.requireOK(device.stepUp())
 	if now := ada.listSessions(); len(now) != 1 || now[0] != sessions[0] {
-		l.t.Fatalf("the session was %+v and is %+v", sessions, now)
+		e.t.Fatalf("the session was %+v and is %+v", sessions, now)
 	}
 	after := device.api.sessionToken()
 	if after == before {
-		l.t.Fatal("whoever copied the session's token is as fresh as its owner")
+		e.t.Fatal("whoever copied the session's token is as fresh as its owner")
 	}
 	device.api.setSessionToken(before)
 	ada.requireSignedOut("unauthenticated")
@@ -129,95 +129,95 @@ func stepUpRotatesTheToken(l *env) {
 	ada.requireOK(ada.device.deleteAccount())
 }
 
-func stepUpIsBoundToItsSession(l *env) {
-	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+func stepUpIsBoundToItsSession(e *env) {
+	ada, ben := e.person("Ada", phone), e.person("Ben", phone)
 	ada.signsUp()
 	ben.signsUp()
 	laptop := ada.onSecondDevice()
-	l.advance(time.Hour)
-	adas, bens := ada.apiDevice(), ben.apiDevice()
-	step := func(s *apiDevice) pendingCeremony {
-		begun, refused := s.api.beginStepUp()
-		ada.requireOK(refused)
+	e.advance(time.Hour)
+	adaDevice, benDevice := ada.apiDevice(), ben.apiDevice()
+	step := func(d *apiDevice) pendingCeremony {
+		begun, rejected := d.api.beginStepUp()
+		ada.requireOK(rejected)
 		return begun
 	}
-	notFresh := func() {
-		l.t.Helper()
+	requireNotRecent := func() {
+		e.t.Helper()
 		ada.requireRejected(ada.device.deleteAccount(), "step_up_required")
 	}
 
 	// Another session's challenge, though the passkey is the right one.
 	begun := step(laptop.apiDevice())
-	ada.requireRejected(adas.api.finishStepUp(begun.challengeID, adas.getAssertion(begun)), "challenge_not_found")
-	notFresh()
+	ada.requireRejected(adaDevice.api.finishStepUp(begun.challengeID, adaDevice.getAssertion(begun)), "challenge_not_found")
+	requireNotRecent()
 
 	// A sign-in's challenge, and a step-up's to sign in.
-	begun = adas.mustBeginSignIn()
-	ada.requireRejected(adas.api.finishStepUp(begun.challengeID, adas.getAssertion(begun)), "challenge_not_found")
-	begun = step(adas)
-	ada.requireRejected(onlyRejection(adas.api.finishSignIn(begun.challengeID, adas.getAssertion(begun))), "challenge_not_found")
-	notFresh()
+	begun = adaDevice.mustBeginSignIn()
+	ada.requireRejected(adaDevice.api.finishStepUp(begun.challengeID, adaDevice.getAssertion(begun)), "challenge_not_found")
+	begun = step(adaDevice)
+	ada.requireRejected(onlyRejection(adaDevice.api.finishSignIn(begun.challengeID, adaDevice.getAssertion(begun))), "challenge_not_found")
+	requireNotRecent()
 
 	// Another person's passkey.
-	begun = step(adas)
-	answer, err := bens.authenticator.Get(dropAllowCredentials(l, begun.options))
+	begun = step(adaDevice)
+	response, err := benDevice.authenticator.Get(dropAllowCredentials(e, begun.options))
 	if err != nil {
-		l.t.Fatal(err)
+		e.t.Fatal(err)
 	}
-	ada.requireRejected(adas.api.finishStepUp(begun.challengeID, answer), "passkey_unknown")
-	notFresh()
+	ada.requireRejected(adaDevice.api.finishStepUp(begun.challengeID, response), "passkey_unknown")
+	requireNotRecent()
 
 	// A bad answer spends the challenge and stands in the log.
-	begun = step(adas)
-	ada.requireRejected(adas.api.finishStepUp(begun.challengeID, adas.getAssertion(begun, badSignature)), "passkey_rejected")
-	ada.requireRejected(adas.api.finishStepUp(begun.challengeID, adas.getAssertion(begun)), "challenge_not_found")
-	notFresh()
+	begun = step(adaDevice)
+	ada.requireRejected(adaDevice.api.finishStepUp(begun.challengeID, adaDevice.getAssertion(begun, badSignature)), "passkey_rejected")
+	ada.requireRejected(adaDevice.api.finishStepUp(begun.challengeID, adaDevice.getAssertion(begun)), "challenge_not_found")
+	requireNotRecent()
 	ada.requireEvents(shownEvent{"step_up_refused", string(domain.ReasonSignatureInvalid)})
 
 	// Fresh in one session is fresh in that one.
 	ada.requireOK(laptop.apiDevice().stepUp())
-	notFresh()
-	ada.requireOK(adas.stepUp())
+	requireNotRecent()
+	ada.requireOK(adaDevice.stepUp())
 	ada.requireOK(ada.device.deleteAccount())
 }
 
-func addedPasskeyIsBoundToItsSession(l *env) {
-	ada, ben := l.person("Ada", phone), l.person("Ben", phone)
+func addedPasskeyIsBoundToItsSession(e *env) {
+	ada, ben := e.person("Ada", phone), e.person("Ben", phone)
 	ada.signsUp()
 	ben.signsUp()
-	adas, bens := ada.apiDevice(), ben.apiDevice()
-	begun, refused := bens.api.beginAddPasskey()
-	ben.requireOK(refused)
-	adas.useAuthenticator(phone)
-	made := adas.makeCredential(begun)
-	ada.requireRejected(adas.api.finishAddPasskey(begun.challengeID, "", made), "challenge_not_found")
-	ben.requireRejected(bens.api.finishAddPasskey(begun.challengeID, "", made), "challenge_not_found") // spent
+	adaDevice, benDevice := ada.apiDevice(), ben.apiDevice()
+	begun, rejected := benDevice.api.beginAddPasskey()
+	ben.requireOK(rejected)
+	adaDevice.useAuthenticator(phone)
+	credential := adaDevice.makeCredential(begun)
+	ada.requireRejected(adaDevice.api.finishAddPasskey(begun.challengeID, "", credential), "challenge_not_found")
+	ben.requireRejected(benDevice.api.finishAddPasskey(begun.challengeID, "", credential), "challenge_not_found") // spent
 	ada.requirePasskeys("")
 	ben.requirePasskeys("")
 
-	begun, refused = adas.api.beginAddPasskey()
-	ada.requireOK(refused)
-	ada.requireRejected(adas.api.finishAddPasskey(begun.challengeID, "", adas.makeCredential(begun, otherOrigin)), "passkey_rejected")
+	begun, rejected = adaDevice.api.beginAddPasskey()
+	ada.requireOK(rejected)
+	ada.requireRejected(adaDevice.api.finishAddPasskey(begun.challengeID, "", adaDevice.makeCredential(begun, otherOrigin)), "passkey_rejected")
 	ada.requireEvents(shownEvent{"passkey_add_refused", string(domain.ReasonOriginNotAllowed)})
 	ada.requirePasskeys("")
 }
 
-func lastPasskeysAreDeletedConcurrently(l *env) {
-	ada := l.person("Ada", phone)
+func lastPasskeysAreDeletedConcurrently(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	ada.addsPasskey("Blue key", securityKey)
 	keys := ada.listPasskeys()
 	outcomes := concurrently(16, func(i int) rejection { return ada.device.removePasskey(keys[i%2].id) })
 	if outcomes[""] != 1 || outcomes["last_passkey"]+outcomes["not_found"] != 15 {
-		l.t.Fatalf("deleting two passkeys sixteen times at once: %v", outcomes)
+		e.t.Fatalf("deleting two passkeys sixteen times at once: %v", outcomes)
 	}
 	if left := ada.listPasskeys(); len(left) != 1 {
-		l.t.Fatalf("left are %+v", left)
+		e.t.Fatalf("left are %+v", left)
 	}
 }
 
-func passkeyLimitIsReachedConcurrently(l *env) {
-	ada := l.person("Ada", phone)
+func passkeyLimitIsReachedConcurrently(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
 	device := ada.apiDevice()
 	type made struct {
@@ -226,23 +226,23 @@ func passkeyLimitIsReachedConcurrently(l *env) {
 	}
 	var all []made
 	for range 16 {
-		begun, refused := device.api.beginAddPasskey()
-		ada.requireOK(refused)
+		begun, rejected := device.api.beginAddPasskey()
+		ada.requireOK(rejected)
 		device.useAuthenticator(phone)
-		answer := device.makeCredential(begun)
-		all = append(all, made{begun.challengeID, func() rejection { return device.api.finishAddPasskey(begun.challengeID, "", answer) }})
+		response := device.makeCredential(begun)
+		all = append(all, made{begun.challengeID, func() rejection { return device.api.finishAddPasskey(begun.challengeID, "", response) }})
 	}
 	outcomes := concurrently(16, func(i int) rejection { return all[i].answer() })
 	if outcomes[""] != 1 || outcomes["passkey_limit_reached"] != 15 {
-		l.t.Fatalf("sixteen who want the last place at once: %v", outcomes)
+		e.t.Fatalf("sixteen who want the last place at once: %v", outcomes)
 	}
 	ada.requirePasskeys("", "")
 }
 
-func deletesASuspendedPasskey(l *env) {
-	ada := l.person("Ada", phone)
+func deletesASuspendedPasskey(e *env) {
+	ada := e.person("Ada", phone)
 	ada.signsUp()
-	atHand := ada.apiDevice().authenticator
+	original := ada.apiDevice().authenticator
 	ada.addsPasskey("Blue key", securityKey)
 	ada.signsOut()
 	for range 3 {
@@ -252,14 +252,14 @@ func deletesASuspendedPasskey(l *env) {
 	ada.requireSignInRejected("passkey_rejected", domain.ReasonCounterRegressed, forgedSignCount(1))
 	ada.requireSignInRejected("passkey_suspended", "")
 
-	ada.apiDevice().authenticator = atHand
+	ada.apiDevice().authenticator = original
 	ada.signsIn()
 	ada.requireEvents(shownEvent{kind: "signed_in"},
 		shownEvent{"sign_in_refused", "passkey_suspended"},
 		shownEvent{"sign_in_refused", "counter_regressed"},
 		shownEvent{"passkey_suspended", "counter_regressed"})
 	if key := ada.passkeyNamed("Blue key"); key.status != "suspended" {
-		l.t.Fatalf("%+v", key)
+		e.t.Fatalf("%+v", key)
 	}
 	only := ada.passkeyNamed("")
 	ada.requireRejected(ada.device.removePasskey(only.id), "last_passkey") // a suspended one opens nothing

@@ -15,90 +15,90 @@ type person struct {
 }
 
 // person enters the story. Their account, should they make one, carries their name and address.
-func (l *env) person(name string, kind deviceKind) *person {
-	l.t.Helper()
-	return &person{t: l.t, device: l.driver.newDevice(l.t, kind), profile: profile{name: name, email: ""}}
+func (e *env) person(name string, kind deviceKind) *person {
+	e.t.Helper()
+	return &person{t: e.t, device: e.driver.newDevice(e.t, kind), profile: profile{name: name, email: ""}}
 }
 
-func (p *person) signsUp(tricks ...forgery) {
+func (p *person) signsUp(forgeries ...forgery) {
 	p.t.Helper()
-	who, refused := p.device.signUp(p.profile, tricks...)
-	p.requireIdentity(who, refused)
+	user, rejected := p.device.signUp(p.profile, forgeries...)
+	p.requireIdentity(user, rejected)
 }
 
 func (p *person) signsIn() {
 	p.t.Helper()
-	who, refused := p.device.signIn("")
-	p.requireIdentity(who, refused)
+	user, rejected := p.device.signIn("")
+	p.requireIdentity(user, rejected)
 }
 
 func (p *person) signsInByEmail() {
 	p.t.Helper()
-	who, refused := p.device.signIn(p.email)
-	p.requireIdentity(who, refused)
+	user, rejected := p.device.signIn(p.email)
+	p.requireIdentity(user, rejected)
 }
 
 func (p *person) signsOut() {
 	p.t.Helper()
-	if refused := p.device.signOut(); refused != (rejection{}) {
-		p.t.Fatalf("%s cannot sign out: %+v", p.name, refused)
+	if rejected := p.device.signOut(); rejected != (rejection{}) {
+		p.t.Fatalf("%s cannot sign out: %+v", p.name, rejected)
 	}
 }
 
 func (p *person) requireSignedIn() {
 	p.t.Helper()
-	who, refused := p.device.whoAmI()
-	p.requireIdentity(who, refused)
+	user, rejected := p.device.whoAmI()
+	p.requireIdentity(user, rejected)
 }
 
 // requireSignedOut holds when nobody is signed in on the device, for the reason that code gives.
 func (p *person) requireSignedOut(code string) {
 	p.t.Helper()
-	if who, refused := p.device.whoAmI(); refused.code != code {
-		p.t.Fatalf("%s is %+v (%+v), and should be asked to sign in: %s", p.name, who, refused, code)
+	if user, rejected := p.device.whoAmI(); rejected.code != code {
+		p.t.Fatalf("%s is %+v (%+v), and should be asked to sign in: %s", p.name, user, rejected, code)
 	}
 }
 
 // requireSignUpRejected tries and must fail in exactly this way, leaving nobody signed in.
-func (p *person) requireSignUpRejected(code string, reason domain.Reason, tricks ...forgery) {
+func (p *person) requireSignUpRejected(code string, reason domain.Reason, forgeries ...forgery) {
 	p.t.Helper()
-	_, refused := p.device.signUp(p.profile, tricks...)
-	p.requireRejectedAndSignedOut(refused, code, reason)
+	_, rejected := p.device.signUp(p.profile, forgeries...)
+	p.requireRejectedAndSignedOut(rejected, code, reason)
 }
 
 // requireSignInRejected tries and must fail in exactly this way, leaving nobody signed in.
-func (p *person) requireSignInRejected(code string, reason domain.Reason, tricks ...forgery) {
+func (p *person) requireSignInRejected(code string, reason domain.Reason, forgeries ...forgery) {
 	p.t.Helper()
-	_, refused := p.device.signIn("", tricks...)
-	p.requireRejectedAndSignedOut(refused, code, reason)
+	_, rejected := p.device.signIn("", forgeries...)
+	p.requireRejectedAndSignedOut(rejected, code, reason)
 }
 
-func (p *person) requireIdentity(who shownUser, refused rejection) {
+func (p *person) requireIdentity(user shownUser, rejected rejection) {
 	p.t.Helper()
-	if refused != (rejection{}) {
-		p.t.Fatalf("%s is refused: %+v", p.name, refused)
+	if rejected != (rejection{}) {
+		p.t.Fatalf("%s is refused: %+v", p.name, rejected)
 	}
-	if who.name != p.name || who.email != p.email {
-		p.t.Fatalf("%s <%s> is taken for %s <%s>", p.name, p.email, who.name, who.email)
+	if user.name != p.name || user.email != p.email {
+		p.t.Fatalf("%s <%s> is taken for %s <%s>", p.name, p.email, user.name, user.email)
 	}
 }
 
-func (p *person) requireRejectedAndSignedOut(refused rejection, code string, reason domain.Reason) {
+func (p *person) requireRejectedAndSignedOut(rejected rejection, code string, reason domain.Reason) {
 	p.t.Helper()
-	if want := (rejection{code, reason}); refused != want {
-		p.t.Fatalf("%s got %+v, want %+v", p.name, refused, want)
+	if want := (rejection{code, reason}); rejected != want {
+		p.t.Fatalf("%s got %+v, want %+v", p.name, rejected, want)
 	}
-	if who, refused := p.device.whoAmI(); refused.code != "unauthenticated" {
-		p.t.Fatalf("after a refusal %s is %+v (%+v)", p.name, who, refused)
+	if user, rejected := p.device.whoAmI(); rejected.code != "unauthenticated" {
+		p.t.Fatalf("after a refusal %s is %+v (%+v)", p.name, user, rejected)
 	}
 }
 
 // onSecondDevice is the same person on another device, to which their passkeys were synced, signed in.
 func (p *person) onSecondDevice() *person {
 	p.t.Helper()
-	there := &person{t: p.t, device: p.device.syncedDevice(), profile: p.profile}
-	there.signsIn()
-	return there
+	second := &person{t: p.t, device: p.device.syncedDevice(), profile: p.profile}
+	second.signsIn()
+	return second
 }
 
 // addsPasskey makes one on another kind of authenticator, which is the one at hand from then on.
@@ -122,8 +122,8 @@ func (p *person) passkeyNamed(name string) shownPasskey {
 
 func (p *person) listPasskeys() []shownPasskey {
 	p.t.Helper()
-	keys, refused := p.device.passkeys()
-	p.requireOK(refused)
+	keys, rejected := p.device.passkeys()
+	p.requireOK(rejected)
 	return keys
 }
 
@@ -142,8 +142,8 @@ func (p *person) requirePasskeys(names ...string) {
 
 func (p *person) listSessions() []shownSession {
 	p.t.Helper()
-	sessions, refused := p.device.sessions()
-	p.requireOK(refused)
+	sessions, rejected := p.device.sessions()
+	p.requireOK(rejected)
 	current := 0
 	for _, session := range sessions {
 		if session.current {
@@ -172,7 +172,7 @@ func (p *person) otherSession() shownSession {
 // stepsUp where a page would by itself.
 func (p *person) stepsUp() {
 	p.t.Helper()
-	if device, isScript := p.device.(*apiDevice); isScript {
+	if device, isAPI := p.device.(*apiDevice); isAPI {
 		p.requireOK(device.stepUp())
 	}
 }
@@ -180,35 +180,35 @@ func (p *person) stepsUp() {
 // requireEvents holds when the newest entries of the person's log are these, newest first.
 func (p *person) requireEvents(newest ...shownEvent) {
 	p.t.Helper()
-	events, refused := p.device.events()
-	p.requireOK(refused)
+	events, rejected := p.device.events()
+	p.requireOK(rejected)
 	if len(events) < len(newest) || !slices.Equal(events[:len(newest)], newest) {
 		p.t.Fatalf("%s's log begins with %v, want %v", p.name, events[:min(len(events), len(newest)+2)], newest)
 	}
 }
 
 // requireOK holds when nothing was refused.
-func (p *person) requireOK(refused rejection) {
+func (p *person) requireOK(rejected rejection) {
 	p.t.Helper()
-	if refused != (rejection{}) {
-		p.t.Fatalf("%s is refused: %+v", p.name, refused)
+	if rejected != (rejection{}) {
+		p.t.Fatalf("%s is refused: %+v", p.name, rejected)
 	}
 }
 
 // requireRejected holds when it was refused with this code, whoever is signed in.
-func (p *person) requireRejected(refused rejection, code string) {
+func (p *person) requireRejected(rejected rejection, code string) {
 	p.t.Helper()
-	if refused.code != code {
-		p.t.Fatalf("%s got %+v, want %s", p.name, refused, code)
+	if rejected.code != code {
+		p.t.Fatalf("%s got %+v, want %s", p.name, rejected, code)
 	}
 }
 
 // apiDevice returns the person's device as one whose every step a story can direct. Only doors without a page have one.
 func (p *person) apiDevice() *apiDevice {
 	p.t.Helper()
-	s, ok := p.device.(*apiDevice)
+	d, ok := p.device.(*apiDevice)
 	if !ok {
 		p.t.Fatalf("this door does not let a story direct %s's steps: say so in the table of stories", p.name)
 	}
-	return s
+	return d
 }

@@ -162,13 +162,13 @@ func TestFraming_AmbiguousRequestsRejected(t *testing.T) {
 		"many headers":                  {getLivez + strings.Repeat("X: y\r\n", 4000) + "\r\n", 431},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := s.dial(t).send(c.raw + smuggled)
-			got := w.readResponse(http.MethodGet)
+			conn := s.dial(t).send(c.raw + smuggled)
+			got := conn.readResponse(http.MethodGet)
 			if !got.Close {
 				t.Fatalf("answered with %d, and listened to further", got.StatusCode)
 			}
 			got.requireProblem(t, c.status, map[int]string{400: "invalid_request", 413: "body_too_large", 431: "invalid_request"}[c.status])
-			if more := w.readResponses(); len(more) > 0 {
+			if more := conn.readResponses(); len(more) > 0 {
 				t.Errorf("what came behind it is answered with %v", statusCodes(more))
 			}
 		})
@@ -241,12 +241,12 @@ func TestFraming_ChunkedBodyClosesConnection(t *testing.T) {
 		"chunks of one byte each":   chunked + strings.Repeat("1\r\n \r\n", 1000) + "2\r\n{}\r\n" + lastChunk,
 		"Chunked":                   postLoginOptions + "Transfer-Encoding: Chunked\r\n\r\n2\r\n{}\r\n" + lastChunk,
 	} {
-		w := s.dial(t).send(raw + smuggled)
-		got := w.readResponse(http.MethodGet)
+		conn := s.dial(t).send(raw + smuggled)
+		got := conn.readResponse(http.MethodGet)
 		if got.StatusCode != 200 || !got.Close {
 			t.Fatalf("%s: answered with %d, and listened to further: %t", name, got.StatusCode, !got.Close)
 		}
-		if more := w.readResponses(); len(more) > 0 {
+		if more := conn.readResponses(); len(more) > 0 {
 			t.Errorf("%s: what came behind it is answered with %v", name, statusCodes(more))
 		}
 	}
@@ -274,9 +274,9 @@ func TestFraming_PipelinedRequestsInOrder(t *testing.T) {
 		fmt.Fprintf(&raw, "POST %s HTTP/1.1\r\n%s%sX-Request-Id: pipelined-%d\r\nContent-Length: %d\r\n\r\n%s",
 			[]string{"/v1/login/options", "/nothing", "/livez"}[i%3], host, jsonContentType, i, len(body), body)
 	}
-	w := s.dial(t)
-	go func() { w.send(raw.String()).closeWrite() }()
-	got := w.readResponses()
+	conn := s.dial(t)
+	go func() { conn.send(raw.String()).closeWrite() }()
+	got := conn.readResponses()
 	if len(got) != many {
 		t.Fatalf("%d of %d were answered", len(got), many)
 	}
@@ -290,14 +290,14 @@ func TestFraming_PipelinedRequestsInOrder(t *testing.T) {
 // What comes before a fault is answered, also where both arrive at once.
 func TestFraming_RequestBeforeErrorIsAnswered(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	for name, fault := range map[string]string{
+	for name, malformed := range map[string]string{
 		"a request line in LF":  "GET /livez HTTP/1.1\n" + host + "\r\n",
 		"a header in LF":        getLivez + "X: a\n\r\n",
 		"a folded header":       getLivez + "X: a\r\n b\r\n\r\n",
 		"an extension with NUL": chunked + "2;a\x00\r\n{}\r\n" + lastChunk,
 		"no HTTP":               "\x16\x03\x01\r\n\r\n",
 	} {
-		got := statusCodes(s.dial(t).send(getLivez + "\r\n" + postLoginOptions + "Content-Length: 2\r\n\r\n{}" + fault + smuggled).readResponses())
+		got := statusCodes(s.dial(t).send(getLivez + "\r\n" + postLoginOptions + "Content-Length: 2\r\n\r\n{}" + malformed + smuggled).readResponses())
 		if !slices.Equal(got, []int{200, 200, 400}) {
 			t.Errorf("%s: answered with %v", name, got)
 		}

@@ -88,11 +88,11 @@ func (s *server) signUpOverRawConn(t testing.TB, origin, headers string) apiResp
 	if err := json.Unmarshal(options.body, &begun); err != nil || len(options.Cookies()) == 0 {
 		t.Fatalf("%d %s: %v", options.StatusCode, options.body, err)
 	}
-	made, err := authenticator.New(origin).Create(begun.Options)
+	credential, err := authenticator.New(origin).Create(begun.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := json.Marshal(map[string]any{"challenge_id": begun.ChallengeID, "credential": made})
+	body, err := json.Marshal(map[string]any{"challenge_id": begun.ChallengeID, "credential": credential})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestHeaders_SpoofedOnesHaveNoEffect(t *testing.T) {
 			}
 			session := s.signUpOverRawConn(t, origin, "").Cookies()[0]
 			cookie := "Cookie: " + session.Name + "=" + session.Value + "\r\n"
-			questions := map[string]struct{ request, headers, body string }{
+			requests := map[string]struct{ request, headers, body string }{
 				"the settings":           {"GET /v1/config", "", ""},
 				"the page":               {"GET /", "", ""},
 				"this document":          {"GET /openapi.json", "", ""},
@@ -202,11 +202,11 @@ func TestHeaders_SpoofedOnesHaveNoEffect(t *testing.T) {
 				"who is signed in":       {"GET /v1/session", cookie, ""},
 			}
 			want := map[string]string{}
-			for name, q := range questions {
+			for name, q := range requests {
 				want[name] = s.sendLines(t, q.request, q.headers, q.body).stableText(t)
 			}
 			for forgery, headers := range spoofedHeaders {
-				for name, q := range questions {
+				for name, q := range requests {
 					if got := s.sendLines(t, q.request, q.headers+headers, q.body).stableText(t); got != want[name] {
 						t.Errorf("%s changes the answer to %s:\n%s\nwithout it is\n%s", forgery, name, got, want[name])
 					}
@@ -226,7 +226,7 @@ func TestHeaders_SpoofedOnesHaveNoEffect(t *testing.T) {
 				}
 			}
 			// The whole address in the first line is one more place for a host.
-			for name, q := range questions {
+			for name, q := range requests {
 				method, path, _ := strings.Cut(q.request, " ")
 				if got := s.sendLines(t, method+" http://evil.example"+path, q.headers, q.body).stableText(t); got != want[name] {
 					t.Errorf("another host in the first line changes the answer to %s:\n%s\nwithout it is\n%s", name, got, want[name])

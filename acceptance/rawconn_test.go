@@ -39,43 +39,43 @@ func (s *server) dial(t testing.TB) *rawConn {
 }
 
 // send sends bytes as they are. That nobody takes them any more is for the answer to explain.
-func (w *rawConn) send(raw string) *rawConn {
-	_, _ = io.WriteString(w, raw)
-	return w
+func (c *rawConn) send(raw string) *rawConn {
+	_, _ = io.WriteString(c, raw)
+	return c
 }
 
 // closeWrite sends nothing more, and still listens.
-func (w *rawConn) closeWrite() *rawConn {
-	w.t.Helper()
-	if err := w.CloseWrite(); err != nil {
-		w.t.Fatal(err)
+func (c *rawConn) closeWrite() *rawConn {
+	c.t.Helper()
+	if err := c.CloseWrite(); err != nil {
+		c.t.Fatal(err)
 	}
-	return w
+	return c
 }
 
 // readResponses returns every answer until the server has closed the connection, and fails if it does not or resets it.
-func (w *rawConn) readResponses() []apiResponse {
-	w.t.Helper()
+func (c *rawConn) readResponses() []apiResponse {
+	c.t.Helper()
 	var all []apiResponse
 	for {
-		if _, err := w.read.Peek(1); errors.Is(err, io.EOF) {
+		if _, err := c.read.Peek(1); errors.Is(err, io.EOF) {
 			return all
 		}
-		all = append(all, w.readResponse(http.MethodGet))
+		all = append(all, c.readResponse(http.MethodGet))
 	}
 }
 
 // readResponse reads the answer to a request of that method.
-func (w *rawConn) readResponse(method string) apiResponse {
-	w.t.Helper()
-	response, err := http.ReadResponse(w.read, &http.Request{Method: method})
+func (c *rawConn) readResponse(method string) apiResponse {
+	c.t.Helper()
+	response, err := http.ReadResponse(c.read, &http.Request{Method: method})
 	if err != nil {
-		w.t.Fatalf("no answer: %v", err)
+		c.t.Fatalf("no answer: %v", err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		w.t.Fatalf("half an answer: %v", err)
+		c.t.Fatalf("half an answer: %v", err)
 	}
 	return apiResponse{response, body}
 }

@@ -47,12 +47,12 @@ func TestTimeout_SlowRequest(t *testing.T) {
 			case "endless extensions":
 				more = "1;a\r\n0\r\n"
 			}
-			w := s.dial(t).send(raw)
+			conn := s.dial(t).send(raw)
 			cut := make(chan struct{})
 			if raw != "" {
 				go func() {
-					for w.t.Context().Err() == nil {
-						if _, err := io.WriteString(w, more); err != nil {
+					for conn.t.Context().Err() == nil {
+						if _, err := io.WriteString(conn, more); err != nil {
 							return
 						}
 						select {
@@ -63,7 +63,7 @@ func TestTimeout_SlowRequest(t *testing.T) {
 					}
 				}()
 			}
-			got := w.readResponses()
+			got := conn.readResponses()
 			close(cut)
 			// An endless size is too much for a number before it is too slow.
 			if want := []int{408}; !slices.Equal(statusCodes(got), want) && (name != "an endless size" || !slices.Equal(statusCodes(got), []int{400})) {
@@ -93,19 +93,19 @@ func TestSizeLimit_ChunkFraming(t *testing.T) {
 		"a trailer without end":       {chunked + "0\r\nX: ", strings.Repeat("x", 64<<10), 431},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := s.dial(t).send(c.raw)
+			conn := s.dial(t).send(c.raw)
 			sent := make(chan int)
 			go func() {
 				n := 0
 				for n < most {
-					more, err := io.WriteString(w, c.more)
+					more, err := io.WriteString(conn, c.more)
 					if n += more; err != nil {
 						break
 					}
 				}
 				sent <- n
 			}()
-			got := w.readResponses()
+			got := conn.readResponses()
 			if !slices.Equal(statusCodes(got), []int{c.status}) {
 				t.Fatalf("answered with %v, want %d", statusCodes(got), c.status)
 			}
@@ -119,27 +119,27 @@ func TestSizeLimit_ChunkFraming(t *testing.T) {
 // The second request has its own time, counted from its first byte. It may end without a word.
 func TestTimeout_LaterRequest(t *testing.T) {
 	s := shortTimeouts(t)
-	w := s.dial(t).send(getLivez + "\r\n")
-	first := w.readResponse(http.MethodGet)
+	conn := s.dial(t).send(getLivez + "\r\n")
+	first := conn.readResponse(http.MethodGet)
 	for first.StatusCode == http.StatusRequestTimeout { // this machine was slower than the client that the server cuts off
-		w = s.dial(t).send(getLivez + "\r\n")
-		first = w.readResponse(http.MethodGet)
+		conn = s.dial(t).send(getLivez + "\r\n")
+		first = conn.readResponse(http.MethodGet)
 	}
 	if first.StatusCode != http.StatusOK {
 		t.Fatal(first.StatusCode)
 	}
-	for _, a := range w.send(getLivez + "X: ").readResponses() {
+	for _, a := range conn.send(getLivez + "X: ").readResponses() {
 		a.requireProblem(t, http.StatusRequestTimeout, "invalid_request")
 	}
 }
 
 // A client that asks and asks and reads no answer is not waited for either.
 func TestTimeout_ClientThatDoesNotRead(t *testing.T) {
-	w := shortTimeouts(t).dial(t)
-	questions := strings.Repeat("GET /openapi.json HTTP/1.1\r\n"+host+"\r\n", 100)
+	conn := shortTimeouts(t).dial(t)
+	requests := strings.Repeat("GET /openapi.json HTTP/1.1\r\n"+host+"\r\n", 100)
 	var err error
 	for err == nil {
-		_, err = io.WriteString(w, questions)
+		_, err = io.WriteString(conn, requests)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal("the server is still there")

@@ -21,23 +21,23 @@ type recordingListener struct {
 	barrier *barrier
 }
 
-func (e *recordingListener) Accept() (net.Conn, error) {
-	connection, err := e.Listener.Accept()
+func (l *recordingListener) Accept() (net.Conn, error) {
+	connection, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	heard := &recordingConn{Conn: connection, listener: e}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.conns = append(e.conns, heard)
-	return heard, nil
+	recording := &recordingConn{Conn: connection, listener: l}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns = append(l.conns, recording)
+	return recording, nil
 }
 
 // reset is for tests of what the server itself keeps.
-func (e *recordingListener) reset() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, c := range e.conns {
+func (l *recordingListener) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.conns {
 		c.mu.Lock()
 		c.in, c.out = bytes.Buffer{}, bytes.Buffer{}
 		c.mu.Unlock()
@@ -52,38 +52,38 @@ type barrier struct {
 
 // holdResponses holds the next n answers that set a browser cookie, and sends the first of them when the last one is ready: each
 // of their requests is made without that cookie. The end of the test sends what is still held.
-func (e *recordingListener) holdResponses(t testing.TB, n int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	held := &barrier{n, make(chan struct{})}
-	e.barrier = held
+func (l *recordingListener) holdResponses(t testing.TB, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := &barrier{n, make(chan struct{})}
+	l.barrier = b
 	t.Cleanup(func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if e.barrier == held {
-			e.releaseResponses()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.barrier == b {
+			l.releaseResponses()
 		}
 	})
 }
 
-func (e *recordingListener) releaseResponses() {
-	close(e.barrier.open)
-	e.barrier = nil
+func (l *recordingListener) releaseResponses() {
+	close(l.barrier.open)
+	l.barrier = nil
 }
 
 // waitForRelease returns when the answer may be sent.
-func (e *recordingListener) waitForRelease(answer []byte) {
-	e.mu.Lock()
-	held := e.barrier
-	if held == nil || !bytes.Contains(answer, []byte("Set-Cookie: keylodge_browser=")) {
-		e.mu.Unlock()
+func (l *recordingListener) waitForRelease(payload []byte) {
+	l.mu.Lock()
+	b := l.barrier
+	if b == nil || !bytes.Contains(payload, []byte("Set-Cookie: keylodge_browser=")) {
+		l.mu.Unlock()
 		return
 	}
-	if held.missing--; held.missing == 0 {
-		e.releaseResponses()
+	if b.missing--; b.missing == 0 {
+		l.releaseResponses()
 	}
-	e.mu.Unlock()
-	<-held.open
+	l.mu.Unlock()
+	<-b.open
 }
 
 type recordingConn struct {
@@ -120,10 +120,10 @@ type exchange struct {
 }
 
 // exchanges are all that were HTTP, as far as net/http reads it.
-func (e *recordingListener) exchanges() (all []exchange) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, c := range e.conns {
+func (l *recordingListener) exchanges() (all []exchange) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.conns {
 		c.mu.Lock()
 		in, out := bufio.NewReader(bytes.NewReader(c.in.Bytes())), bufio.NewReader(bytes.NewReader(c.out.Bytes()))
 		for {

@@ -31,48 +31,48 @@ type restartableServer struct {
 	env        *env
 }
 
-func newInstallation(t *testing.T) *restartableServer {
+func newRestartableServer(t *testing.T) *restartableServer {
 	t.Helper()
 	return &restartableServer{t: t, clock: newClock(), mailServer: mailserver.Start(t, mailserver.Options{}), path: filepath.Join(t.TempDir(), "keylodge.db")}
 }
 
-func (i *restartableServer) settings(secret masterkey.Key, former ...masterkey.Key) func(*bootstrap.Config) {
+func (r *restartableServer) settings(secret masterkey.Key, previous ...masterkey.Key) func(*bootstrap.Config) {
 	return func(c *bootstrap.Config) {
-		if i.origin == "" {
-			i.origin, i.access = c.PublicURL, c.Access
+		if r.origin == "" {
+			r.origin, r.access = c.PublicURL, c.Access
 		}
-		c.PublicURL, c.Origins, c.Access = i.origin, []string{i.origin}, i.access
-		c.Database, c.SMTP = bootstrap.SQLite(i.path), smtpConfig(i.t, i.mailServer, i.origin)
-		c.Secret, c.PreviousSecrets = &secret, former
+		c.PublicURL, c.Origins, c.Access = r.origin, []string{r.origin}, r.access
+		c.Database, c.SMTP = bootstrap.SQLite(r.path), smtpConfig(r.t, r.mailServer, r.origin)
+		c.Secret, c.PreviousSecrets = &secret, previous
 	}
 }
 
 // start is a server under the secret, and the place of whoever was at the one before.
-func (i *restartableServer) start(secret masterkey.Key, former ...masterkey.Key) *server {
-	i.t.Helper()
-	s := startServer(i.t, i.clock, i.settings(secret, former...))
-	s.origin = i.origin
-	i.env = &env{t: i.t, clock: i.clock, driver: httpDriver{s}, mailServer: i.mailServer}
+func (r *restartableServer) start(secret masterkey.Key, previous ...masterkey.Key) *server {
+	r.t.Helper()
+	s := startServer(r.t, r.clock, r.settings(secret, previous...))
+	s.origin = r.origin
+	r.env = &env{t: r.t, clock: r.clock, driver: httpDriver{s}, mailServer: r.mailServer}
 	return s
 }
 
 // reconnectTo has people call another server from now on, with all that their devices keep.
 func reconnectTo(at *server, people ...*person) {
 	for _, p := range people {
-		connection := p.apiDevice().api.(*httpAPI)
-		connection.server, connection.http.Transport = at, at.transport
+		api := p.apiDevice().api.(*httpAPI)
+		api.server, api.http.Transport = at, at.transport
 	}
 }
 
 // useCases is the product as the operator's commands have it, which run where the server does not.
-func (i *restartableServer) useCases(secret masterkey.Key) application.UseCases {
-	i.t.Helper()
-	store, err := sqlite.Open(i.path)
+func (r *restartableServer) useCases(secret masterkey.Key) application.UseCases {
+	r.t.Helper()
+	store, err := sqlite.Open(r.path)
 	if err != nil {
-		i.t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	i.t.Cleanup(func() { _ = store.Close() })
-	return newUseCaseDriver(i.t, settings(i.t, i.origin, i.settings(secret)), store, i.clock).operator()
+	r.t.Cleanup(func() { _ = store.Close() })
+	return newUseCaseDriver(r.t, settings(r.t, r.origin, r.settings(secret)), store, r.clock).operator()
 }
 
 func newSecret(t testing.TB) masterkey.Key {
@@ -83,170 +83,170 @@ func newSecret(t testing.TB) masterkey.Key {
 // Nobody is signed out when the secret is replaced, nothing that is under way fails, and what was handed out or written down
 // before still does what it is for.
 func TestSecretRotation_IsTransparent(t *testing.T) {
-	i := newInstallation(t)
-	former, present := newSecret(t), newSecret(t)
-	before := i.start(former)
-	l := i.env
+	r := newRestartableServer(t)
+	previous, current := newSecret(t), newSecret(t)
+	before := r.start(previous)
+	e := r.env
 
-	ada := l.personWithVerifiedEmail("Ada", phone, "ada@example.org")
-	app, codes := l.enrolTOTP(ada), ada.makesBackupCodes()
-	ben := l.appClient("Ben")
+	ada := e.personWithVerifiedEmail("Ada", phone, "ada@example.org")
+	app, codes := e.enrolTOTP(ada), ada.makesBackupCodes()
+	ben := e.appClient("Ben")
 	ben.signsUp()
-	bens := ben.apiDevice().api
-	outdated := bens.tokenPair()
+	benAPI := ben.apiDevice().api
+	outdated := benAPI.tokenPair()
 	ben.refreshes() // whoever lost that answer may ask again
-	eve := l.person("Eve", phone)
+	eve := e.person("Eve", phone)
 	eve.signsUp()
-	pending, refused := eve.device.setUpTOTP()
-	eve.requireOK(refused)
-	zoe := l.person("Zoe", phone)
+	pending, rejected := eve.device.setUpTOTP()
+	eve.requireOK(rejected)
+	zoe := e.person("Zoe", phone)
 	zoe.signsUpWithEmail("zoe@example.org")
-	emailCode := l.codeIn(l.lastEmail("zoe@example.org", 1))
-	signsIn, signsUp, stepsUp := l.person("Signing In", phone), l.person("Signing Up", phone), l.person("Stepping Up", phone)
-	signsIn.signsUp()
-	signsIn.signsOut()
-	stepsUp.signsUp()
-	signingIn := signsIn.apiDevice().mustBeginSignIn()
-	signingUp := signsUp.apiDevice().mustBeginSignUp(signsUp.profile)
-	steppingUp, refused := stepsUp.apiDevice().api.beginStepUp()
-	stepsUp.requireOK(refused)
-	recovers := l.onNewDevice(ada)
-	grant, refused := recovers.apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
-	recovers.requireOK(refused)
-	recovering, refused := recovers.apiDevice().api.beginRecovery(grant)
-	recovers.requireOK(refused)
+	emailCode := e.codeIn(e.lastEmail("zoe@example.org", 1))
+	carl, dora, fred := e.person("Signing In", phone), e.person("Signing Up", phone), e.person("Stepping Up", phone)
+	carl.signsUp()
+	carl.signsOut()
+	fred.signsUp()
+	signingIn := carl.apiDevice().mustBeginSignIn()
+	signingUp := dora.apiDevice().mustBeginSignUp(dora.profile)
+	steppingUp, rejected := fred.apiDevice().api.beginStepUp()
+	fred.requireOK(rejected)
+	adaNew := e.onNewDevice(ada)
+	grant, rejected := adaNew.apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
+	adaNew.requireOK(rejected)
+	recovering, rejected := adaNew.apiDevice().api.beginRecovery(grant)
+	adaNew.requireOK(rejected)
 	decoys := listDecoys(t, before)
 	file := filepath.Join(t.TempDir(), "lodge.jsonl")
-	l.exportTo(file, 6)
+	e.exportTo(file, 6)
 
-	after := i.start(present, former)
-	l = i.env
-	reconnectTo(after, ada, ben, eve, zoe, signsIn, signsUp, stepsUp, recovers)
-	app.env = l
+	after := r.start(current, previous)
+	e = r.env
+	reconnectTo(after, ada, ben, eve, zoe, carl, dora, fred, adaNew)
+	app.env = e
 
-	if again := listDecoys(t, after); !bytes.Equal(again, decoys) {
-		t.Errorf("decoys were %s and are %s", decoys, again)
+	if got := listDecoys(t, after); !bytes.Equal(got, decoys) {
+		t.Errorf("decoys were %s and are %s", decoys, got)
 	}
-	stranger := &anonymousClient{t: t, server: after}
-	stranger.signUp()
-	_, listed := stranger.beginSignIn("nobody@example.org")
-	if got := stranger.sendAssertion(stranger.begin("/v1/login/options", nil), "/v1/login/verify", listed[0].ID); got.StatusCode != 422 {
+	client := &anonymousClient{t: t, server: after}
+	client.signUp()
+	_, listed := client.beginSignIn("nobody@example.org")
+	if got := client.sendAssertion(client.begin("/v1/login/options", nil), "/v1/login/verify", listed[0].ID); got.StatusCode != 422 {
 		t.Errorf("a decoy of before is answered %d %s", got.StatusCode, got.body)
 	}
 	ada.requireSignedIn()
 	ada.requireOK(ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed")) // by the CSRF token of before
 	ben.requireSignedIn()                                                   // by the access token of before
-	pair, refused := bens.refresh(outdated.refresh)                         // within the grace
-	ben.requireOK(refused)
-	if pair.refresh != bens.tokenPair().refresh {
+	pair, rejected := benAPI.refresh(outdated.refresh)                      // within the grace
+	ben.requireOK(rejected)
+	if pair.refresh != benAPI.tokenPair().refresh {
 		t.Error("an answer that was lost is another one after the secret is")
 	}
 	ben.refreshes()
 	ben.requireSignedIn()
-	eve.requireOK(eve.device.confirmTOTP(newTOTPApp(l, pending).code()))
+	eve.requireOK(eve.device.confirmTOTP(newTOTPApp(e, pending).code()))
 	zoe.requireOK(zoe.device.confirmEmail(emailCode))
 
-	who, refused := signsIn.apiDevice().api.finishSignIn(signingIn.challengeID, signsIn.apiDevice().getAssertion(signingIn))
-	signsIn.requireIdentity(who, refused)
-	who, refused = signsUp.apiDevice().api.finishSignUp(signingUp.challengeID, signsUp.apiDevice().makeCredential(signingUp))
-	signsUp.requireIdentity(who, refused)
-	stepsUp.requireOK(stepsUp.apiDevice().api.finishStepUp(steppingUp.challengeID, stepsUp.apiDevice().getAssertion(steppingUp)))
+	user, rejected := carl.apiDevice().api.finishSignIn(signingIn.challengeID, carl.apiDevice().getAssertion(signingIn))
+	carl.requireIdentity(user, rejected)
+	user, rejected = dora.apiDevice().api.finishSignUp(signingUp.challengeID, dora.apiDevice().makeCredential(signingUp))
+	dora.requireIdentity(user, rejected)
+	fred.requireOK(fred.apiDevice().api.finishStepUp(steppingUp.challengeID, fred.apiDevice().getAssertion(steppingUp)))
 
-	again, refused := i.env.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
-	if refused != (rejection{}) || again != grant {
-		t.Errorf("the grant that a code has bought is another one: %+v", refused)
+	second, rejected := r.env.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
+	if rejected != (rejection{}) || second != grant {
+		t.Errorf("the grant that a code has bought is another one: %+v", rejected)
 	}
-	recovering, refused = recovers.apiDevice().api.beginRecovery(grant)
-	recovers.requireOK(refused)
-	who, refused = recovers.apiDevice().api.finishRecovery(grant, recovering.challengeID, recovers.apiDevice().makeCredential(recovering))
-	recovers.requireIdentity(who, refused)
-	i.clock.advance(time.Minute)
-	l.onNewDevice(ada).recovers(recoveryProof{email: ada.email, totpCode: app.code()})
-	l.onNewDevice(ada).recovers(recoveryProof{backupCode: codes[1]})
+	recovering, rejected = adaNew.apiDevice().api.beginRecovery(grant)
+	adaNew.requireOK(rejected)
+	user, rejected = adaNew.apiDevice().api.finishRecovery(grant, recovering.challengeID, adaNew.apiDevice().makeCredential(recovering))
+	adaNew.requireIdentity(user, rejected)
+	r.clock.advance(time.Minute)
+	e.onNewDevice(ada).recovers(recoveryProof{email: ada.email, totpCode: app.code()})
+	e.onNewDevice(ada).recovers(recoveryProof{backupCode: codes[1]})
 	eve.email = ""
 
-	elsewhere := &env{t: t, clock: i.clock, driver: newUseCaseDriver(t, settings(t, i.origin, i.settings(present, former)), sqlitestore.New(t), i.clock)}
-	elsewhere.resumeImport(file)
+	target := &env{t: t, clock: r.clock, driver: newUseCaseDriver(t, settings(t, r.origin, r.settings(current, previous)), sqlitestore.New(t), r.clock)}
+	target.resumeImport(file)
 }
 
 // Without the former secret a server does not go on as if nothing was: it does not start while it could not sign, and says
 // what to do; and afterwards what was made under that secret is refused like something invented, and never by a fault.
 func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
-	i := newInstallation(t)
-	former, present := newSecret(t), newSecret(t)
-	before := i.start(former)
-	l := i.env
-	ada := l.personWithVerifiedEmail("Ada", phone, "ada@example.org")
-	app, codes := l.enrolTOTP(ada), ada.makesBackupCodes()
-	ben := l.appClient("Ben")
+	r := newRestartableServer(t)
+	previous, current := newSecret(t), newSecret(t)
+	before := r.start(previous)
+	e := r.env
+	ada := e.personWithVerifiedEmail("Ada", phone, "ada@example.org")
+	app, codes := e.enrolTOTP(ada), ada.makesBackupCodes()
+	ben := e.appClient("Ben")
 	ben.signsUp()
 	outdated := ben.apiDevice().api.tokenPair().refresh
 	ben.refreshes()
 	ben.refreshes()
-	zoe := l.person("Zoe", phone)
+	zoe := e.person("Zoe", phone)
 	zoe.signsUpWithEmail("zoe@example.org")
-	emailCode := l.codeIn(l.lastEmail("zoe@example.org", 1))
-	eve := l.person("Eve", phone)
+	emailCode := e.codeIn(e.lastEmail("zoe@example.org", 1))
+	eve := e.person("Eve", phone)
 	eve.signsUp()
-	pending, refused := eve.device.setUpTOTP()
-	eve.requireOK(refused)
-	signsIn := l.person("Signing In", phone)
-	signsIn.signsUp()
-	signsIn.signsOut()
-	signingIn := signsIn.apiDevice().mustBeginSignIn()
-	grant, refused := l.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
-	ada.requireOK(refused)
+	pending, rejected := eve.device.setUpTOTP()
+	eve.requireOK(rejected)
+	carl := e.person("Signing In", phone)
+	carl.signsUp()
+	carl.signsOut()
+	signingIn := carl.apiDevice().mustBeginSignIn()
+	grant, rejected := e.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
+	ada.requireOK(rejected)
 
-	config := settings(t, i.origin, i.settings(present))
-	if _, err := bootstrap.Open(config, i.clock, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_PREVIOUS_SECRETS") || !strings.Contains(err.Error(), "keylodge keys rotate") {
+	config := settings(t, r.origin, r.settings(current))
+	if _, err := bootstrap.Open(config, r.clock, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_PREVIOUS_SECRETS") || !strings.Contains(err.Error(), "keylodge keys rotate") {
 		t.Fatalf("a server without the secret of its signing keys starts, or does not say what to do: %v", err)
 	}
-	if _, err := i.useCases(present).SigningKeys.Rotate.Execute(t.Context()); err != nil { // given up
+	if _, err := r.useCases(current).SigningKeys.Rotate.Execute(t.Context()); err != nil { // given up
 		t.Fatal(err)
 	}
 
-	after := i.start(present)
-	l = i.env
-	reconnectTo(after, ada, ben, zoe, eve, signsIn)
-	app.env = l
+	after := r.start(current)
+	e = r.env
+	reconnectTo(after, ada, ben, zoe, eve, carl)
+	app.env = e
 	ada.requireSignedIn() // a session's token is not made under a secret
-	if refused := ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed"); refused.code != "csrf_rejected" {
-		t.Errorf("a CSRF token of another secret: %+v", refused)
+	if rejected := ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed"); rejected.code != "csrf_rejected" {
+		t.Errorf("a CSRF token of another secret: %+v", rejected)
 	}
 	ada.apiDevice().api.(*httpAPI).setSessionToken(ada.apiDevice().api.sessionToken()) // asks for another CSRF token
 	ada.requireOK(ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed"))
 	ben.requireSignedOut("unauthenticated")
-	_, refused = ben.apiDevice().api.refresh(outdated)
-	ben.requireRejected(refused, "refresh_token_invalid") // under its own secret it would have been known as used, and ended the session
-	ben.refreshes()                                       // the latest is kept as its digest
+	_, rejected = ben.apiDevice().api.refresh(outdated)
+	ben.requireRejected(rejected, "refresh_token_invalid") // under its own secret it would have been known as used, and ended the session
+	ben.refreshes()                                        // the latest is kept as its digest
 	ben.requireSignedIn()
 	zoe.apiDevice().api.(*httpAPI).setSessionToken(zoe.apiDevice().api.sessionToken())
 	zoe.requireRejected(zoe.device.confirmEmail(emailCode), "invalid_code")
 	eve.apiDevice().api.(*httpAPI).setSessionToken(eve.apiDevice().api.sessionToken())
-	eve.requireRejected(eve.device.confirmTOTP(newTOTPApp(l, pending).code()), "invalid_code")
-	_, refused = signsIn.apiDevice().api.finishSignIn(signingIn.challengeID, signsIn.apiDevice().getAssertion(signingIn))
-	signsIn.requireRejected(refused, "challenge_not_found")
-	l.onNewDevice(ada).requireRecoveryRejected(recoveryProof{backupCode: codes[1]}, "invalid_code")
-	l.onNewDevice(ada).requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: app.code()}, "invalid_code")
-	_, refused = l.onNewDevice(ada).apiDevice().api.beginRecovery(grant)
-	if refused != (rejection{}) { // a grant is a token that is kept as its digest
-		t.Errorf("a grant: %+v", refused)
+	eve.requireRejected(eve.device.confirmTOTP(newTOTPApp(e, pending).code()), "invalid_code")
+	_, rejected = carl.apiDevice().api.finishSignIn(signingIn.challengeID, carl.apiDevice().getAssertion(signingIn))
+	carl.requireRejected(rejected, "challenge_not_found")
+	e.onNewDevice(ada).requireRecoveryRejected(recoveryProof{backupCode: codes[1]}, "invalid_code")
+	e.onNewDevice(ada).requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: app.code()}, "invalid_code")
+	_, rejected = e.onNewDevice(ada).apiDevice().api.beginRecovery(grant)
+	if rejected != (rejection{}) { // a grant is a token that is kept as its digest
+		t.Errorf("a grant: %+v", rejected)
 	}
 	_ = before
-	signsIn.signsIn() // passkeys are not concerned
+	carl.signsIn() // passkeys are not concerned
 }
 
 func (p *person) passkeyIDs() (ids []string) {
 	p.t.Helper()
-	list, refused := p.device.passkeys()
-	p.requireOK(refused)
+	list, rejected := p.device.passkeys()
+	p.requireOK(rejected)
 	for _, one := range list {
 		ids = append(ids, one.id)
 	}
 	return ids
 }
 
-func newTOTPApp(l *env, secret string) totpApp { return totpApp{l, secret} }
+func newTOTPApp(e *env, secret string) totpApp { return totpApp{e, secret} }
 
 func listDecoys(t *testing.T, s *server) []byte {
 	t.Helper()

@@ -15,18 +15,18 @@ func TestSessionLimit(t *testing.T) {
 			const limit = 3
 			clock := newClock()
 			s := startServer(t, clock, open(t, func(c *bootstrap.Config) { c.SessionLimit = limit }))
-			l := &env{t: t, clock: clock, driver: httpDriver{s}}
-			ada := l.person("Ada", phone)
+			e := &env{t: t, clock: clock, driver: httpDriver{s}}
+			ada := e.person("Ada", phone)
 			ada.signsUp()
 			devices := []*person{ada}
 			for range limit - 1 {
-				l.advance(2 * time.Minute)
+				e.advance(2 * time.Minute)
 				devices = append(devices, ada.onSecondDevice())
 			}
-			l.advance(2 * time.Minute)
+			e.advance(2 * time.Minute)
 			ada.requireSignedIn() // so that the second one is the least recently used
-			l.driver.runJobs(t)
-			l.advance(2 * time.Minute)
+			e.driver.runJobs(t)
+			e.advance(2 * time.Minute)
 			newest := ada.onSecondDevice()
 			newest.requireSignedIn()
 			ada.requireSignedIn()
@@ -47,19 +47,19 @@ func TestSessionLimit_ConcurrentSignIns(t *testing.T) {
 			t.Run(engine, func(t *testing.T) {
 				clock := newClock()
 				s := startServer(t, clock, open(t, func(c *bootstrap.Config) { c.SessionLimit = limit }))
-				l := &env{t: t, clock: clock, driver: httpDriver{s}}
-				ada := l.person("Ada", phone)
+				e := &env{t: t, clock: clock, driver: httpDriver{s}}
+				ada := e.person("Ada", phone)
 				ada.signsUp()
 				for range int(limit) - 2 {
 					ada.onSecondDevice()
 				}
-				var twins []device
+				var devices []device
 				for range 16 {
-					twins = append(twins, ada.device.syncedDevice())
+					devices = append(devices, ada.device.syncedDevice())
 				}
 				outcomes := concurrently(16, func(i int) rejection {
-					_, refused := twins[i].signIn("")
-					return refused
+					_, rejected := devices[i].signIn("")
+					return rejected
 				})
 				if outcomes[""] != 16 {
 					t.Fatalf("sixteen sign-ins at once: %v", outcomes)
@@ -73,4 +73,6 @@ func TestSessionLimit_ConcurrentSignIns(t *testing.T) {
 	}
 }
 
-func onSQLite(_ testing.TB, adjust func(*bootstrap.Config)) func(*bootstrap.Config) { return adjust }
+func onSQLite(_ testing.TB, configure func(*bootstrap.Config)) func(*bootstrap.Config) {
+	return configure
+}

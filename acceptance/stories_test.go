@@ -17,7 +17,7 @@ import (
 // story is what happens to some people at a server of their own.
 type story struct {
 	title    string
-	play     func(l *env)
+	play     func(e *env)
 	skip     exceptions
 	settings func(*bootstrap.Config) // nil for the usual ones
 	mail     bool                    // whether the server sends any
@@ -35,7 +35,7 @@ const (
 // Why a browser does not play some of the stories.
 const (
 	cannotForge    = "a browser writes the truth into what it signs"
-	answersOnce    = "the page answers each challenge once, and at once"
+	respondsOnce   = "the page answers each challenge once, and at once"
 	oneBrowserOnly = "the page never hands its challenge to another browser"
 	cannotRegress  = "the browser's authenticator has one id for one key"
 	cookieOnly     = "a page is no program: it has a cookie"
@@ -61,13 +61,13 @@ var stories = []story{
 	{title: "A person with no passkey here cannot sign in", play: hasNoPasskey},
 	{title: "Sign-up is closed", play: signUpIsClosed, settings: func(c *bootstrap.Config) { c.Registration = domain.RegistrationClosed }},
 
-	{title: "An answer is replayed", play: anAnswerIsReplayed, skip: exceptions{browser: answersOnce}},
-	{title: "Sixteen copies of one answer arrive at once", play: sixteenAnswersAtOnce, skip: exceptions{browser: answersOnce}},
-	{title: "A failed answer spends its challenge", play: failedAnswerConsumesItsChallenge, skip: exceptions{browser: answersOnce}},
+	{title: "An answer is replayed", play: aResponseIsReplayed, skip: exceptions{browser: respondsOnce}},
+	{title: "Sixteen copies of one answer arrive at once", play: sixteenResponsesAtOnce, skip: exceptions{browser: respondsOnce}},
+	{title: "A failed answer spends its challenge", play: failedResponseConsumesItsChallenge, skip: exceptions{browser: respondsOnce}},
 	{title: "A challenge expires", play: aChallengeExpires},
-	{title: "What has expired is swept away", play: expiredDataIsPurged, skip: exceptions{browser: answersOnce}},
+	{title: "What has expired is swept away", play: expiredDataIsPurged, skip: exceptions{browser: respondsOnce}},
 	{title: "A challenge is answered from another browser", play: answeredFromAnotherBrowser, skip: exceptions{browser: oneBrowserOnly}},
-	{title: "A sign-up's challenge is used to sign in", play: aChallengeForAnotherPurpose, skip: exceptions{browser: answersOnce}},
+	{title: "A sign-up's challenge is used to sign in", play: aChallengeForAnotherPurpose, skip: exceptions{browser: respondsOnce}},
 
 	{title: "An answer was made for another origin", play: otherOriginIsRejected, skip: exceptions{browser: cannotForge}},
 	{title: "An answer was made inside another site's frame", play: crossOriginFrameIsRejected, skip: exceptions{browser: cannotForge}},
@@ -99,8 +99,8 @@ var stories = []story{
 	{title: "The last passkey stays", play: cannotRemoveTheLastPasskey},
 	{title: "An authenticator holds one passkey of an account", play: onePasskeyPerAuthenticator},
 	{title: "An account has only so many passkeys", play: reachesThePasskeyLimit, settings: twoPasskeysAtMost},
-	{title: "The last two passkeys are deleted sixteen times at once", play: lastPasskeysAreDeletedConcurrently, skip: exceptions{browser: answersOnce}},
-	{title: "Sixteen passkeys want the last place at once", play: passkeyLimitIsReachedConcurrently, settings: twoPasskeysAtMost, skip: exceptions{browser: answersOnce}},
+	{title: "The last two passkeys are deleted sixteen times at once", play: lastPasskeysAreDeletedConcurrently, skip: exceptions{browser: respondsOnce}},
+	{title: "Sixteen passkeys want the last place at once", play: passkeyLimitIsReachedConcurrently, settings: twoPasskeysAtMost, skip: exceptions{browser: respondsOnce}},
 	{title: "A passkey is added in the session that asked for it", play: addedPasskeyIsBoundToItsSession, skip: exceptions{browser: oneBrowserOnly}},
 	{title: "A suspended passkey's owner sees and deletes it", play: deletesASuspendedPasskey, settings: func(c *bootstrap.Config) { c.Use.Counter = domain.CounterSuspend }, skip: exceptions{browser: cannotSwap}},
 
@@ -136,11 +136,11 @@ var stories = []story{
 	{title: "A person types right codes on another keyboard", play: typesCodesOnAnotherKeyboard},
 	{title: "Recovery is switched off", play: recoveryIsOff, settings: func(c *bootstrap.Config) { c.Recovery = domain.RecoveryOff }, skip: exceptions{browser: "the page does not offer it then"}},
 	{title: "A recovery is no step-up", play: recoveryIsNoStepUp},
-	{title: "A grant enrols one passkey, and is no session", play: grantRegistersOnePasskey, skip: exceptions{browser: answersOnce}},
-	{title: "A grant expires, and its code is not lost", play: aGrantExpires, skip: exceptions{browser: answersOnce}},
+	{title: "A grant enrols one passkey, and is no session", play: grantRegistersOnePasskey, skip: exceptions{browser: respondsOnce}},
+	{title: "A grant expires, and its code is not lost", play: aGrantExpires, skip: exceptions{browser: respondsOnce}},
 	{title: "A grant is its owner's, and for nothing else", play: grantIsBoundToItsOwner, skip: exceptions{browser: oneBrowserOnly}},
-	{title: "A grant ends with what bought it", play: grantEndsWithItsFactor, skip: exceptions{browser: answersOnce}},
-	{title: "Sixteen recoveries at once", play: sixteenRecoveriesAtOnce, skip: exceptions{browser: answersOnce}},
+	{title: "A grant ends with what bought it", play: grantEndsWithItsFactor, skip: exceptions{browser: respondsOnce}},
+	{title: "Sixteen recoveries at once", play: sixteenRecoveriesAtOnce, skip: exceptions{browser: respondsOnce}},
 	{title: "Somebody guesses codes until they have to wait, and the owner does not", play: guessesUntilBackoff, skip: exceptions{browser: "the page asks like any other client"}},
 	{title: "Somebody guesses for weeks, until only a passkey opens the way again", play: guessesUntilRecoveryLocked, skip: exceptions{browser: "the page asks like any other client"}},
 	{title: "Wrong backup codes count against the address", play: wrongBackupCodesCountAgainstTheIP},
@@ -162,24 +162,24 @@ func TestStories(t *testing.T) {
 	for _, s := range stories {
 		t.Run(strings.ReplaceAll(s.title, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			s.runOn(t, useCases, "SQLite in memory, with retries", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) protocolDriver {
-				return newUseCaseDriver(t, settings(t, useCaseOrigin, adjust), retryingStore{sqlitestore.New(t)}, c)
+			s.runOn(t, useCases, "SQLite in memory, with retries", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
+				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), retryingStore{sqlitestore.New(t)}, c)
 			})
-			s.runOn(t, useCases, "SQLite", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) protocolDriver {
-				return newUseCaseDriver(t, settings(t, useCaseOrigin, adjust), sqliteStore(t), c)
+			s.runOn(t, useCases, "SQLite", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
+				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), sqliteStore(t), c)
 			})
-			s.runOn(t, useCases, "PostgreSQL", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) protocolDriver {
-				return newUseCaseDriver(t, settings(t, useCaseOrigin, adjust), postgresStore(t), c)
+			s.runOn(t, useCases, "PostgreSQL", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
+				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), postgresStore(t), c)
 			})
-			s.runOn(t, overHTTP, "SQLite", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) protocolDriver {
-				return httpDriver{startServer(t, c, adjust)}
+			s.runOn(t, overHTTP, "SQLite", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
+				return httpDriver{startServer(t, c, configure)}
 			})
-			s.runOn(t, overHTTP, "PostgreSQL", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) protocolDriver {
-				return httpDriver{startServer(t, c, onPostgres(t, adjust))}
+			s.runOn(t, overHTTP, "PostgreSQL", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
+				return httpDriver{startServer(t, c, onPostgres(t, configure))}
 			})
-			s.runOn(t, browser, "SQLite", func(t *testing.T, c *clock, adjust func(*bootstrap.Config)) protocolDriver {
+			s.runOn(t, browser, "SQLite", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
 				requireChromium(t)
-				return browserDriver{startServer(t, c, adjust)}
+				return browserDriver{startServer(t, c, configure)}
 			})
 		})
 	}
@@ -190,19 +190,19 @@ func (s story) runOn(t *testing.T, name, store string, open func(*testing.T, *cl
 		return
 	}
 	t.Run(name+" on "+store, func(t *testing.T) {
-		l := &env{t: t, clock: newClock()}
+		e := &env{t: t, clock: newClock()}
 		if s.mail {
-			l.mailServer = mailserver.Start(t, mailserver.Options{})
+			e.mailServer = mailserver.Start(t, mailserver.Options{})
 		}
-		l.driver = open(t, l.clock, func(c *bootstrap.Config) {
+		e.driver = open(t, e.clock, func(c *bootstrap.Config) {
 			if s.settings != nil {
 				s.settings(c)
 			}
 			if s.mail {
-				c.SMTP = smtpConfig(t, l.mailServer, c.PublicURL)
+				c.SMTP = smtpConfig(t, e.mailServer, c.PublicURL)
 			}
 		})
-		s.play(l)
+		s.play(e)
 	})
 }
 

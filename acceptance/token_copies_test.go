@@ -60,8 +60,8 @@ func TestAccessToken_issuedBeforeStepUpIsNotRecent(t *testing.T) {
 			h := newTokenHolder(t, s, clock, domain.TokenAccess)
 			copied := h.server.newAPI(t)
 			copied.setTokenPair(tokenPair{access: h.token})
-			begun, refused := copied.beginAddPasskey()
-			h.ada.requireOK(refused)
+			begun, rejected := copied.beginAddPasskey()
+			h.ada.requireOK(rejected)
 			clock.advance(after)
 			h.ada.stepsUp()
 
@@ -91,20 +91,20 @@ func TestStepUp_byTokenKeepsTheCookie(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	h := newTokenHolder(t, s, clock, domain.TokenSessionCookie)
-	program := h.ada.onSecondDevice().apiDevice()
-	program.api.useBearerTokens()
-	_, refused := program.signIn("")
-	h.ada.requireOK(refused)
-	program.api.setSessionToken(h.token) // the program's jar holds the browser's cookie as well
-	h.ada.requireOK(program.stepUp())
-	if program.api.sessionToken() != h.token {
+	appClient := h.ada.onSecondDevice().apiDevice()
+	appClient.api.useBearerTokens()
+	_, rejected := appClient.signIn("")
+	h.ada.requireOK(rejected)
+	appClient.api.setSessionToken(h.token) // the program's jar holds the browser's cookie as well
+	h.ada.requireOK(appClient.stepUp())
+	if appClient.api.sessionToken() != h.token {
 		t.Error("the cookie was replaced")
 	}
 	h.ada.requireSignedIn()
 
 	issued := h.serviceToken("Cookie", sessionCookie+"="+h.token)
-	answer := s.send(t, http.MethodPost, "/v1/session/step-up/options", "", "Authorization", "Bearer "+issued, "Cookie", sessionCookie+"="+h.token)
-	answer.requireProblem(t, http.StatusUnauthorized, "unauthenticated")
+	response := s.send(t, http.MethodPost, "/v1/session/step-up/options", "", "Authorization", "Bearer "+issued, "Cookie", sessionCookie+"="+h.token)
+	response.requireProblem(t, http.StatusUnauthorized, "unauthenticated")
 	h.ada.requireSignedIn()
 }
 
@@ -115,8 +115,8 @@ func TestAccessToken_fromRecoveryStaysRestricted(t *testing.T) {
 	h := newTokenHolder(t, s, clock, domain.TokenAccess)
 	device := (&env{t: t, clock: clock, driver: httpDriver{s}}).person("Ada", phone)
 	device.apiDevice().api.useBearerTokens()
-	_, refused := device.device.recover(recoveryProof{email: h.ada.email, backupCode: h.codes[0]})
-	h.ada.requireOK(refused)
+	_, rejected := device.device.recover(recoveryProof{email: h.ada.email, backupCode: h.codes[0]})
+	h.ada.requireOK(rejected)
 	copied := device.apiDevice().api.tokenPair().access
 	device.stepsUp()
 	s.send(t, http.MethodPost, "/v1/me/recovery/totp/confirm", `{"code":"123456"}`, asBearer(copied)...).requireProblem(t, http.StatusForbidden, "step_up_required")

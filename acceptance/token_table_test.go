@@ -23,10 +23,10 @@ const tokensFile = "../docs/security/tokens.md"
 // event happens to each kind of token.
 func TestTokenTable(t *testing.T) {
 	engines := map[string]func(*bootstrap.Config){"SQLite": nil, "PostgreSQL": onPostgres(t, nil)}
-	for engine, adjust := range engines {
+	for engine, configure := range engines {
 		t.Run(engine, func(t *testing.T) {
 			clock := newClock()
-			s := startServer(t, clock, adjust)
+			s := startServer(t, clock, configure)
 			for _, kind := range domain.TokenKinds {
 				for _, use := range domain.TokenUses {
 					t.Run(fmt.Sprintf("%s/may %s", kind, use), func(t *testing.T) {
@@ -90,30 +90,30 @@ var tokenHolders atomic.Int64
 
 func newTokenHolder(t *testing.T, s *server, clock *clock, kind domain.TokenKind) *tokenHolder {
 	t.Helper()
-	l := &env{t: t, clock: clock, driver: httpDriver{s}}
-	ada := l.person("Ada", phone)
+	e := &env{t: t, clock: clock, driver: httpDriver{s}}
+	ada := e.person("Ada", phone)
 	ada.email = fmt.Sprintf("ada.%d@example.org", tokenHolders.Add(1))
 	h := &tokenHolder{t: t, server: s, clock: clock, ada: ada, userRef: domain.UserRef{Email: domain.Email(ada.email)}}
 	if kind == domain.TokenAccess || kind == domain.TokenRefresh {
 		ada.apiDevice().api.useBearerTokens()
 	}
 	ada.signsUp()
-	var refused rejection
-	h.codes, refused = ada.device.makeBackupCodes()
-	ada.requireOK(refused)
-	connection := ada.apiDevice().api
+	var rejected rejection
+	h.codes, rejected = ada.device.makeBackupCodes()
+	ada.requireOK(rejected)
+	api := ada.apiDevice().api
 	switch kind {
 	case domain.TokenSessionCookie:
-		h.token = connection.sessionToken()
+		h.token = api.sessionToken()
 	case domain.TokenAccess:
-		h.token = connection.tokenPair().access
+		h.token = api.tokenPair().access
 	case domain.TokenRefresh:
-		h.token = connection.tokenPair().refresh
+		h.token = api.tokenPair().refresh
 	case domain.TokenService:
-		h.token = h.serviceToken("Cookie", sessionCookie+"="+connection.sessionToken())
+		h.token = h.serviceToken("Cookie", sessionCookie+"="+api.sessionToken())
 	case domain.TokenRecoveryGrant:
-		h.token, refused = connection.redeem(recoveryProof{email: ada.email, backupCode: h.codes[0]})
-		ada.requireOK(refused)
+		h.token, rejected = api.redeem(recoveryProof{email: ada.email, backupCode: h.codes[0]})
+		ada.requireOK(rejected)
 	}
 	return h
 }
@@ -123,9 +123,9 @@ func (h *tokenHolder) serviceToken(headers ...string) string {
 	var issued struct {
 		AccessToken string `json:"access_token"`
 	}
-	answer := h.server.send(h.t, http.MethodPost, "/v1/session/token", "", append(headers, "X-CSRF-Token", h.csrfToken(headers...))...)
-	if err := json.Unmarshal(answer.body, &issued); err != nil || answer.StatusCode != http.StatusOK {
-		h.t.Fatalf("%d %s", answer.StatusCode, answer.body)
+	response := h.server.send(h.t, http.MethodPost, "/v1/session/token", "", append(headers, "X-CSRF-Token", h.csrfToken(headers...))...)
+	if err := json.Unmarshal(response.body, &issued); err != nil || response.StatusCode != http.StatusOK {
+		h.t.Fatalf("%d %s", response.StatusCode, response.body)
 	}
 	return issued.AccessToken
 }
@@ -194,38 +194,38 @@ func (h *tokenHolder) verifiesByJWKS(token string) bool {
 
 var tokenEnds = map[domain.TokenEnd]func(*tokenHolder){
 	domain.EndUse: func(h *tokenHolder) {
-		connection := h.ada.apiDevice().api
-		if pair, refused := connection.refresh(h.token); refused == (rejection{}) { // and its successor, so that no lost answer is assumed
-			_, refused = connection.refresh(pair.refresh)
-			h.ada.requireOK(refused)
+		api := h.ada.apiDevice().api
+		if pair, rejected := api.refresh(h.token); rejected == (rejection{}) { // and its successor, so that no lost answer is assumed
+			_, rejected = api.refresh(pair.refresh)
+			h.ada.requireOK(rejected)
 		}
 		if strings.HasPrefix(h.token, "klg_") {
 			h.ada.device.useAuthenticator(securityKey)
-			_, refused := h.ada.apiDevice().registerWithGrant(h.token)
-			h.ada.requireOK(refused)
+			_, rejected := h.ada.apiDevice().registerWithGrant(h.token)
+			h.ada.requireOK(rejected)
 		}
 	},
 	domain.EndSignOut: func(h *tokenHolder) { h.ada.signsOut() },
 	domain.EndRevocation: func(h *tokenHolder) {
-		elsewhere := h.ada.onSecondDevice()
-		_, refused := elsewhere.device.revokeOtherSessions()
-		h.ada.requireOK(refused)
+		other := h.ada.onSecondDevice()
+		_, rejected := other.device.revokeOtherSessions()
+		h.ada.requireOK(rejected)
 	},
 	domain.EndStepUp: func(h *tokenHolder) { h.ada.stepsUp() },
 	domain.EndRecovery: func(h *tokenHolder) {
-		elsewhere := (&env{t: h.t, clock: h.clock, driver: httpDriver{h.server}}).person("Ada", phone)
-		_, refused := elsewhere.device.recover(recoveryProof{email: h.ada.email, backupCode: h.codes[1]})
-		h.ada.requireOK(refused)
+		other := (&env{t: h.t, clock: h.clock, driver: httpDriver{h.server}}).person("Ada", phone)
+		_, rejected := other.device.recover(recoveryProof{email: h.ada.email, backupCode: h.codes[1]})
+		h.ada.requireOK(rejected)
 	},
 	domain.EndPasskeyRemoved: func(h *tokenHolder) {
 		first := h.ada.listPasskeys()[0]
 		h.ada.addsPasskey("Second", securityKey)
-		elsewhere := h.ada.onSecondDevice() // with the second passkey
-		h.ada.requireOK(elsewhere.device.removePasskey(first.id))
+		other := h.ada.onSecondDevice() // with the second passkey
+		h.ada.requireOK(other.device.removePasskey(first.id))
 	},
 	domain.EndFactorReplaced: func(h *tokenHolder) {
-		_, refused := h.ada.device.makeBackupCodes()
-		h.ada.requireOK(refused)
+		_, rejected := h.ada.device.makeBackupCodes()
+		h.ada.requireOK(rejected)
 	},
 	domain.EndDisabled: func(h *tokenHolder) {
 		if _, err := h.server.app.UseCases().Admin.DisableUser(h.t.Context(), h.userRef); err != nil {

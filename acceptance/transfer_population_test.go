@@ -26,9 +26,9 @@ func must[T any](value T, err error) T {
 	return value
 }
 
-func (c userGenerator) bytes(n int) []byte {
+func (g userGenerator) bytes(n int) []byte {
 	b := make([]byte, n)
-	c.random.Read(b)
+	g.random.Read(b)
 	return b
 }
 
@@ -36,28 +36,28 @@ func (c userGenerator) bytes(n int) []byte {
 // names, and what is nobody's beside them.
 func generateUsers(t testing.TB, store ports.Store, now time.Time, users int) {
 	t.Helper()
-	c := userGenerator{t, rand.NewChaCha8([32]byte{7}), now}
+	g := userGenerator{t, rand.NewChaCha8([32]byte{7}), now}
 	const perUpdate = 250
 	for first := 0; first < users; first += perUpdate {
-		c.update(store, func(ctx context.Context, tx ports.Tx) error {
+		g.update(store, func(ctx context.Context, tx ports.Tx) error {
 			for i := first; i < min(first+perUpdate, users); i++ {
-				if err := c.addUser(ctx, tx, i); err != nil {
+				if err := g.addUser(ctx, tx, i); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	c.update(store, func(ctx context.Context, tx ports.Tx) error {
+	g.update(store, func(ctx context.Context, tx ports.Tx) error {
 		for i := range 1200 {
 			e := domain.RestoreEvent(domain.EventState{
-				ID: must(domain.NewEventID(now, c.random)), Kind: domain.EventSignedIn, At: now.Add(-time.Duration(i) * time.Hour), Actor: domain.ActorUser,
+				ID: must(domain.NewEventID(now, g.random)), Kind: domain.EventSignedIn, At: now.Add(-time.Duration(i) * time.Hour), Actor: domain.ActorUser,
 			})
 			l := domain.RestoreLockout(domain.LockoutState{
-				Subject: domain.LockoutSubject(c.bytes(32)), Failures: i % 25, LockedUntil: c.nowEvery(i, 2), UpdatedAt: now,
+				Subject: domain.LockoutSubject(g.bytes(32)), Failures: i % 25, LockedUntil: g.nowEvery(i, 2), UpdatedAt: now,
 			})
 			m := domain.RestoreOutboxEmail(domain.OutboxEmailState{
-				ID: must(domain.NewOutboxEmailID(now, c.random)), To: "somebody@example.org", Kind: domain.EmailKindAccountDeleted,
+				ID: must(domain.NewOutboxEmailID(now, g.random)), To: "somebody@example.org", Kind: domain.EmailKindAccountDeleted,
 				Details: domain.EmailDetails{At: now, Actor: domain.ActorOperator}, DueAt: now, ExpiresAt: now.Add(day),
 			})
 			if err := errors.Join(tx.Events.Add(ctx, e), tx.Lockouts.Save(ctx, l), tx.OutboxEmails.Add(ctx, m)); err != nil {
@@ -68,33 +68,33 @@ func generateUsers(t testing.TB, store ports.Store, now time.Time, users int) {
 	})
 }
 
-func (c userGenerator) update(store ports.Store, fn func(ctx context.Context, tx ports.Tx) error) {
-	c.t.Helper()
-	if err := store.Update(c.t.Context(), func(tx ports.Tx) error { return fn(c.t.Context(), tx) }); err != nil {
-		c.t.Fatal(err)
+func (g userGenerator) update(store ports.Store, fn func(ctx context.Context, tx ports.Tx) error) {
+	g.t.Helper()
+	if err := store.Update(g.t.Context(), func(tx ports.Tx) error { return fn(g.t.Context(), tx) }); err != nil {
+		g.t.Fatal(err)
 	}
 }
 
 // nowEvery is now for one in so many, and the zero time for the others.
-func (c userGenerator) nowEvery(i, of int) time.Time {
+func (g userGenerator) nowEvery(i, of int) time.Time {
 	if i%of != 0 {
 		return time.Time{}
 	}
-	return c.now
+	return g.now
 }
 
 var unusualNames = []domain.DisplayName{"", "Ωmega 👩‍🚀", `"Quote" \ </script> & 'O''Brien'`, "محمد", "\u2028 \u200d \ufffd", "{}", "null", "田中さん"}
 
-func (c userGenerator) addUser(ctx context.Context, tx ports.Tx, i int) error {
+func (g userGenerator) addUser(ctx context.Context, tx ports.Tx, i int) error {
 	u := domain.UserState{
-		ID: must(domain.NewUserID(c.now.Add(-time.Duration(i)*time.Second), c.random)), Handle: must(domain.NewUserHandle(c.random)),
-		DisplayName: unusualNames[i%len(unusualNames)], DisabledAt: c.nowEvery(i, 97), CreatedAt: c.now.Add(-time.Duration(i) * time.Second),
+		ID: must(domain.NewUserID(g.now.Add(-time.Duration(i)*time.Second), g.random)), Handle: must(domain.NewUserHandle(g.random)),
+		DisplayName: unusualNames[i%len(unusualNames)], DisabledAt: g.nowEvery(i, 97), CreatedAt: g.now.Add(-time.Duration(i) * time.Second),
 	}
 	if i%7 != 0 {
-		u.Email, u.EmailVerifiedAt = domain.Email(fmt.Sprintf("user%d@example.org", i)), c.nowEvery(i, 2)
+		u.Email, u.EmailVerifiedAt = domain.Email(fmt.Sprintf("user%d@example.org", i)), g.nowEvery(i, 2)
 	}
 	if i%11 == 0 {
-		u.PendingEmail = domain.PendingEmail{Email: "wanted@example.org", Code: domain.EmailCodeDigest(c.bytes(32)), Failures: i % 5, ExpiresAt: c.now}
+		u.PendingEmail = domain.PendingEmail{Email: "wanted@example.org", Code: domain.EmailCodeDigest(g.bytes(32)), Failures: i % 5, ExpiresAt: g.now}
 	}
 	if err := tx.Users.Add(ctx, domain.RestoreUser(u)); err != nil {
 		return err
@@ -108,19 +108,19 @@ func (c userGenerator) addUser(ctx context.Context, tx ports.Tx, i int) error {
 	case 7:
 		events = 1700
 	}
-	return errors.Join(c.addPasskeys(ctx, tx, u.ID, passkeys), c.addSessions(ctx, tx, u.ID, sessions), c.addEvents(ctx, tx, u.ID, events), c.addRecoveryFactors(ctx, tx, u.ID, i))
+	return errors.Join(g.addPasskeys(ctx, tx, u.ID, passkeys), g.addSessions(ctx, tx, u.ID, sessions), g.addEvents(ctx, tx, u.ID, events), g.addRecoveryFactors(ctx, tx, u.ID, i))
 }
 
-func (c userGenerator) addPasskeys(ctx context.Context, tx ports.Tx, owner domain.UserID, n int) error {
+func (g userGenerator) addPasskeys(ctx context.Context, tx ports.Tx, owner domain.UserID, n int) error {
 	for i := range n {
 		key := domain.CredentialState{
-			ID: domain.CredentialID(c.bytes(32)), UserID: owner, Name: domain.PasskeyName(unusualNames[i%len(unusualNames)]), Status: domain.CredentialActive,
-			RPID: "localhost", PublicKey: c.bytes(77), Algorithm: -7, AAGUID: [16]byte(c.bytes(16)), Attachment: "platform",
+			ID: domain.CredentialID(g.bytes(32)), UserID: owner, Name: domain.PasskeyName(unusualNames[i%len(unusualNames)]), Status: domain.CredentialActive,
+			RPID: "localhost", PublicKey: g.bytes(77), Algorithm: -7, AAGUID: [16]byte(g.bytes(16)), Attachment: "platform",
 			Transports: []string{"hybrid", "internal"}, Flags: 0b1_1101, SignCount: uint32(i),
 			Attestation: domain.Attestation{
-				Type: "none", Format: "none", Object: c.bytes(230), AuthenticatorData: c.bytes(164), ClientDataJSON: []byte(`{"type":"webauthn.create"}`),
+				Type: "none", Format: "none", Object: g.bytes(230), AuthenticatorData: g.bytes(164), ClientDataJSON: []byte(`{"type":"webauthn.create"}`),
 			},
-			Extensions: []byte(`{"credProps": {"rk":true}}`), CreatedAt: c.now, LastUsedAt: c.nowEvery(i, 2),
+			Extensions: []byte(`{"credProps": {"rk":true}}`), CreatedAt: g.now, LastUsedAt: g.nowEvery(i, 2),
 		}
 		if err := tx.Credentials.Add(ctx, domain.RestoreCredential(key)); err != nil {
 			return err
@@ -129,16 +129,16 @@ func (c userGenerator) addPasskeys(ctx context.Context, tx ports.Tx, owner domai
 	return nil
 }
 
-func (c userGenerator) addSessions(ctx context.Context, tx ports.Tx, owner domain.UserID, n int) error {
+func (g userGenerator) addSessions(ctx context.Context, tx ports.Tx, owner domain.UserID, n int) error {
 	for i := range n {
 		s := domain.SessionState{
-			ID: must(domain.NewSessionID(c.now, c.random)), UserID: owner, CredentialID: domain.CredentialID(c.bytes(32)),
-			Transport: domain.TransportBearer, Token: domain.TokenDigest(c.bytes(32)), Assurance: domain.AssurancePasskey,
+			ID: must(domain.NewSessionID(g.now, g.random)), UserID: owner, CredentialID: domain.CredentialID(g.bytes(32)),
+			Transport: domain.TransportBearer, Token: domain.TokenDigest(g.bytes(32)), Assurance: domain.AssurancePasskey,
 			AMR: []string{"swk", "user", "mfa"}, Device: domain.Device{Name: "Firefox on Linux", UserAgent: "Mozilla/5.0 (X11)", IP: "2001:db8::7"},
-			CreatedAt: c.now, AuthTime: c.now, LastSeenAt: c.now, IdleEndsAt: c.now.Add(day), ExpiresAt: c.now.Add(30 * day),
+			CreatedAt: g.now, AuthTime: g.now, LastSeenAt: g.now, IdleEndsAt: g.now.Add(day), ExpiresAt: g.now.Add(30 * day),
 		}
 		if i%3 == 1 {
-			s.PreviousToken, s.RotatedAt = domain.TokenDigest(c.bytes(32)), c.now
+			s.PreviousToken, s.RotatedAt = domain.TokenDigest(g.bytes(32)), g.now
 		}
 		if err := tx.Sessions.Add(ctx, domain.RestoreSession(s)); err != nil {
 			return err
@@ -147,11 +147,11 @@ func (c userGenerator) addSessions(ctx context.Context, tx ports.Tx, owner domai
 	return nil
 }
 
-func (c userGenerator) addEvents(ctx context.Context, tx ports.Tx, owner domain.UserID, n int) error {
+func (g userGenerator) addEvents(ctx context.Context, tx ports.Tx, owner domain.UserID, n int) error {
 	for range n {
 		e := domain.EventState{
-			ID: must(domain.NewEventID(c.now, c.random)), UserID: owner, Kind: domain.EventSignedIn, At: c.now, Actor: domain.ActorUser,
-			CredentialID: domain.CredentialID(c.bytes(32)), DeviceName: "Firefox on Linux", IP: "192.0.2.7", RequestID: "0123456789abcdef",
+			ID: must(domain.NewEventID(g.now, g.random)), UserID: owner, Kind: domain.EventSignedIn, At: g.now, Actor: domain.ActorUser,
+			CredentialID: domain.CredentialID(g.bytes(32)), DeviceName: "Firefox on Linux", IP: "192.0.2.7", RequestID: "0123456789abcdef",
 		}
 		if err := tx.Events.Add(ctx, domain.RestoreEvent(e)); err != nil {
 			return err
@@ -160,9 +160,9 @@ func (c userGenerator) addEvents(ctx context.Context, tx ports.Tx, owner domain.
 	return nil
 }
 
-func (c userGenerator) addRecoveryFactors(ctx context.Context, tx ports.Tx, owner domain.UserID, i int) error {
+func (g userGenerator) addRecoveryFactors(ctx context.Context, tx ports.Tx, owner domain.UserID, i int) error {
 	if i%5 == 0 {
-		app := domain.TOTPState{UserID: owner, Secret: c.bytes(60), ConfirmedAt: c.now, LastStep: 59_000_000}
+		app := domain.TOTPState{UserID: owner, Secret: g.bytes(60), ConfirmedAt: g.now, LastStep: 59_000_000}
 		if err := tx.TOTPs.Save(ctx, domain.RestoreTOTP(app)); err != nil {
 			return err
 		}
@@ -170,16 +170,16 @@ func (c userGenerator) addRecoveryFactors(ctx context.Context, tx ports.Tx, owne
 	if i%4 == 0 {
 		set := make([]domain.BackupCodeDigest, i/4%(domain.BackupCodeCount+1)) // some are used up
 		for j := range set {
-			set[j] = domain.BackupCodeDigest(c.bytes(32))
+			set[j] = domain.BackupCodeDigest(g.bytes(32))
 		}
-		if err := tx.BackupCodes.Replace(ctx, owner, set, c.now); err != nil {
+		if err := tx.BackupCodes.Replace(ctx, owner, set, g.now); err != nil {
 			return err
 		}
 	}
 	if i%50 == 0 {
 		m := domain.OutboxEmailState{
-			ID: must(domain.NewOutboxEmailID(c.now, c.random)), UserID: owner, To: "user@example.org", Kind: domain.EmailKindVerificationCode,
-			Code: c.bytes(50), Attempts: 1, DueAt: c.now, ExpiresAt: c.now.Add(time.Hour),
+			ID: must(domain.NewOutboxEmailID(g.now, g.random)), UserID: owner, To: "user@example.org", Kind: domain.EmailKindVerificationCode,
+			Code: g.bytes(50), Attempts: 1, DueAt: g.now, ExpiresAt: g.now.Add(time.Hour),
 		}
 		return tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(m))
 	}

@@ -40,21 +40,21 @@ func TestTransfer_BetweenStores(t *testing.T) {
 				return &env{t: t, clock: clock, driver: newUseCaseDriver(t, config, store, clock)}
 			}
 			from, to := stores.from(t), stores.to(t)
-			old, moved := open(from), open(to)
-			known := old.createPopulation()
-			generateUsers(t, from, clock.Now(), users-known.count())
-			old.driver.runJobs(t)
+			source, target := open(from), open(to)
+			pop := source.createPopulation()
+			generateUsers(t, from, clock.Now(), users-pop.count())
+			source.driver.runJobs(t)
 			clock.advance(time.Minute)
 
 			file := filepath.Join(t.TempDir(), "keylodge.jsonl")
-			old.exportTo(file, users)
-			moved.importInterrupted(file, users)
-			moved.resumeImport(file)
+			source.exportTo(file, users)
+			target.importInterrupted(file, users)
+			target.resumeImport(file)
 
-			again := filepath.Join(t.TempDir(), "again.jsonl")
-			moved.exportTo(again, users)
-			requireSameFiles(t, file, again)
-			moved.verifyPopulation(known)
+			second := filepath.Join(t.TempDir(), "again.jsonl")
+			target.exportTo(second, users)
+			requireSameFiles(t, file, second)
+			target.verifyPopulation(pop)
 		})
 	}
 }
@@ -64,19 +64,19 @@ func TestTransfer_RoundTrip(t *testing.T) {
 	clock := newClock()
 	config := settings(t, useCaseOrigin, nil)
 	const users = 40
-	var former string
+	var previous string
 	for i, store := range []ports.Store{sqlitestore.New(t), sqliteStore(t), postgresStore(t), sqliteStore(t), sqlitestore.New(t)} {
-		l := &env{t: t, clock: clock, driver: newUseCaseDriver(t, config, store, clock)}
+		e := &env{t: t, clock: clock, driver: newUseCaseDriver(t, config, store, clock)}
 		file := filepath.Join(t.TempDir(), "keylodge.jsonl")
 		if i == 0 {
 			generateUsers(t, store, clock.Now(), users)
 		} else {
-			l.resumeImport(former)
+			e.resumeImport(previous)
 		}
-		if l.exportTo(file, users); i > 0 {
-			requireSameFiles(t, former, file)
+		if e.exportTo(file, users); i > 0 {
+			requireSameFiles(t, previous, file)
 		}
-		former = file
+		previous = file
 	}
 }
 
@@ -88,106 +88,106 @@ type population struct {
 	others   []*person
 }
 
-func (s population) count() int { return 2 + len(s.others) }
+func (pop population) count() int { return 2 + len(pop.others) }
 
-func (l *env) createPopulation() population {
-	l.t.Helper()
-	s := population{ada: l.person("Ada", phone), ben: l.appClient("Ben")}
-	s.ada.email = "ada@example.org"
-	s.ada.signsUp()
-	s.app = l.enrolTOTP(s.ada)
-	s.ben.signsUp()
-	s.ben.addsPasskey("Blue key", securityKey)
-	s.codes = s.ben.makesBackupCodes()
-	s.ben.refreshes()
+func (e *env) createPopulation() population {
+	e.t.Helper()
+	pop := population{ada: e.person("Ada", phone), ben: e.appClient("Ben")}
+	pop.ada.email = "ada@example.org"
+	pop.ada.signsUp()
+	pop.app = e.enrolTOTP(pop.ada)
+	pop.ben.signsUp()
+	pop.ben.addsPasskey("Blue key", securityKey)
+	pop.codes = pop.ben.makesBackupCodes()
+	pop.ben.refreshes()
 	for i := range 20 {
-		resident := l.person(fmt.Sprint("Resident ", i), []deviceKind{phone, securityKey}[i%2])
-		resident.signsUp()
-		s.others = append(s.others, resident)
+		user := e.person(fmt.Sprint("Resident ", i), []deviceKind{phone, securityKey}[i%2])
+		user.signsUp()
+		pop.others = append(pop.others, user)
 	}
-	return s
+	return pop
 }
 
 // verifyPopulation has everybody go on at another server with what they have.
-func (l *env) verifyPopulation(s population) {
-	l.t.Helper()
-	usecases := l.driver.operator()
-	for _, p := range append([]*person{s.ada, s.ben}, s.others...) {
+func (e *env) verifyPopulation(pop population) {
+	e.t.Helper()
+	usecases := e.driver.operator()
+	for _, p := range append([]*person{pop.ada, pop.ben}, pop.others...) {
 		p.apiDevice().api.(*useCaseAPI).usecases = usecases
 		p.requireSignedIn()
 	}
-	s.ben.refreshes()
-	s.ben.requireSignedIn()
-	for _, p := range s.others {
+	pop.ben.refreshes()
+	pop.ben.requireSignedIn()
+	for _, p := range pop.others {
 		p.signsOut()
 		p.signsIn()
 	}
-	l.clock.advance(time.Minute)
-	s.app.env = l
-	code := s.app.code()
-	l.onNewDevice(s.ada).recovers(recoveryProof{email: s.ada.email, totpCode: code})
-	l.onNewDevice(s.ada).requireRecoveryRejected(recoveryProof{email: s.ada.email, totpCode: code}, "invalid_code")
-	l.onNewDevice(s.ben).recovers(recoveryProof{backupCode: s.codes[4]})
-	l.onNewDevice(s.ben).requireRecoveryRejected(recoveryProof{backupCode: s.codes[4]}, "invalid_code")
+	e.clock.advance(time.Minute)
+	pop.app.env = e
+	code := pop.app.code()
+	e.onNewDevice(pop.ada).recovers(recoveryProof{email: pop.ada.email, totpCode: code})
+	e.onNewDevice(pop.ada).requireRecoveryRejected(recoveryProof{email: pop.ada.email, totpCode: code}, "invalid_code")
+	e.onNewDevice(pop.ben).recovers(recoveryProof{backupCode: pop.codes[4]})
+	e.onNewDevice(pop.ben).requireRecoveryRejected(recoveryProof{backupCode: pop.codes[4]}, "invalid_code")
 }
 
-func (l *env) exportTo(name string, users int) {
-	l.t.Helper()
+func (e *env) exportTo(name string, users int) {
+	e.t.Helper()
 	file, err := os.Create(name)
 	if err != nil {
-		l.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	defer file.Close()
 	var heap heapUsage
-	counts, err := l.driver.operator().Transfer.Export(l.t.Context(), file, heap.watch)
+	counts, err := e.driver.operator().Transfer.Export(e.t.Context(), file, heap.watch)
 	if err != nil || counts.Users != users {
-		l.t.Fatalf("exported %+v, %v", counts, err)
+		e.t.Fatalf("exported %+v, %v", counts, err)
 	}
-	heap.requireSmall(l.t, file)
+	heap.requireSmall(e.t, file)
 }
 
 // importInterrupted is interrupted in the middle: whoever is in is in whole.
-func (l *env) importInterrupted(name string, users int) {
-	l.t.Helper()
-	ctx, interrupt := context.WithCancel(l.t.Context())
+func (e *env) importInterrupted(name string, users int) {
+	e.t.Helper()
+	ctx, interrupt := context.WithCancel(e.t.Context())
 	defer interrupt()
-	outcome, err := l.importFrom(ctx, name, func(stage transfer.Stage, done, _ int) {
+	outcome, err := e.importFrom(ctx, name, func(stage transfer.Stage, done, _ int) {
 		if stage == transfer.Importing && done >= users/2 {
 			interrupt()
 		}
 	})
 	if !errors.Is(err, context.Canceled) || outcome.Added.Users < users/2 || outcome.Added.Users >= users {
-		l.t.Fatalf("imported %+v, %v", outcome, err)
+		e.t.Fatalf("imported %+v, %v", outcome, err)
 	}
-	if n := countUsers(l.t, l.driver.operator()); n != outcome.Added.Users {
-		l.t.Fatalf("%d users are there, and %d were to be", n, outcome.Added.Users)
+	if n := countUsers(e.t, e.driver.operator()); n != outcome.Added.Users {
+		e.t.Fatalf("%d users are there, and %d were to be", n, outcome.Added.Users)
 	}
 }
 
-func (l *env) resumeImport(name string) {
-	l.t.Helper()
-	there := countUsers(l.t, l.driver.operator())
+func (e *env) resumeImport(name string) {
+	e.t.Helper()
+	existing := countUsers(e.t, e.driver.operator())
 	var heap heapUsage
-	outcome, err := l.importFrom(l.t.Context(), name, heap.watch)
-	if err != nil || outcome.Existing.Users != there || outcome.Added.Users != outcome.Total-there {
-		l.t.Fatalf("imported %+v, %v", outcome, err)
+	outcome, err := e.importFrom(e.t.Context(), name, heap.watch)
+	if err != nil || outcome.Existing.Users != existing || outcome.Added.Users != outcome.Total-existing {
+		e.t.Fatalf("imported %+v, %v", outcome, err)
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		l.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	defer file.Close()
-	heap.requireSmall(l.t, file)
+	heap.requireSmall(e.t, file)
 }
 
-func (l *env) importFrom(ctx context.Context, name string, report transfer.ProgressFunc) (transfer.Outcome, error) {
-	l.t.Helper()
+func (e *env) importFrom(ctx context.Context, name string, report transfer.ProgressFunc) (transfer.Outcome, error) {
+	e.t.Helper()
 	file, err := os.Open(name)
 	if err != nil {
-		l.t.Fatal(err)
+		e.t.Fatal(err)
 	}
 	defer file.Close()
-	return l.driver.operator().Transfer.Import(ctx, file, false, report)
+	return e.driver.operator().Transfer.Import(ctx, file, false, report)
 }
 
 func countUsers(t testing.TB, usecases application.UseCases) (n int) {
@@ -228,10 +228,10 @@ func (h *heapUsage) requireSmall(t testing.TB, file *os.File) {
 	if err != nil || h.before == 0 {
 		t.Fatal(err, h.before)
 	}
-	grown := max(h.most, h.before) - h.before
-	t.Logf("a file of %d MB; it came to hold %d kB more than in the beginning", size>>20, grown>>10)
-	if limit := uint64(8 << 20); grown > limit {
-		t.Errorf("it came to hold %d kB more than in the beginning, of a file of %d kB", grown>>10, size>>10)
+	growth := max(h.most, h.before) - h.before
+	t.Logf("a file of %d MB; it came to hold %d kB more than in the beginning", size>>20, growth>>10)
+	if limit := uint64(8 << 20); growth > limit {
+		t.Errorf("it came to hold %d kB more than in the beginning, of a file of %d kB", growth>>10, size>>10)
 	}
 }
 
