@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// connection is one of a client's, as the API reads and closes it.
+// connection checks the framing of what the client sends, and can be drained before it closes.
 type connection struct {
 	net.Conn
 	listener  *limitListener
-	idleSince atomic.Int64 // in nanoseconds since 1970; 0 while a request is under way
+	idleSince atomic.Int64 // in nanoseconds since 1970; 0 during a request
 	drains    atomic.Bool
 	closeOnce sync.Once
 	scanner   scanner
-	readErr   error // in what was read
+	readErr   error // the first error in the framing
 }
 
-// What a client may still send after an answer that did not wait for the end of its request.
+// Limits of what is read after a response that did not wait for the end of its request.
 const (
 	drainTimeout = 2 * time.Second
 	maxDrainSize = 4 << 20
@@ -27,26 +27,26 @@ const (
 
 func (c *connection) markIdle() { c.idleSince.Store(time.Now().UnixNano()) }
 
-// Read reads up to the first fault in the framing of a request, and the next Read returns the fault. So the requests before it
+// Read reads up to the first error in the framing of a request, and the next Read returns the error. So the requests before it
 // are answered.
 func (c *connection) Read(p []byte) (int, error) {
 	if c.readErr != nil {
 		return 0, c.readErr
 	}
 	n, err := c.Conn.Read(p)
-	sound, fault := c.scanner.scan(p[:n])
-	if fault == nil {
+	valid, framingErr := c.scanner.scan(p[:n])
+	if framingErr == nil {
 		return n, err
 	}
-	c.readErr = fault
-	if sound == 0 {
-		return 0, fault
+	c.readErr = framingErr
+	if valid == 0 {
+		return 0, framingErr
 	}
-	return sound, nil
+	return valid, nil
 }
 
-// setDrainOnClose drains the connection before it closes, since its request was not read to the end. An immediate close would make the
-// system reset the connection, and a reset takes from the client the answer that is on its way.
+// setDrainOnClose makes Close drain the connection. Closing a connection with unread bytes resets it, and the client loses the
+// response.
 func (c *connection) setDrainOnClose() { c.drains.Store(true) }
 
 func (c *connection) Close() error {
@@ -61,10 +61,10 @@ func (c *connection) Close() error {
 	return err
 }
 
-// drain says that nothing more will come from here, and reads what still comes from there: so much, and for so long.
+// drain closes the sending half of the connection and discards what the client still sends, up to a limit of bytes and time.
 func (c *connection) drain() {
-	half, can := c.Conn.(interface{ CloseWrite() error })
-	if !can || half.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(drainTimeout)) != nil {
+	conn, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || conn.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(drainTimeout)) != nil {
 		return
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(c.Conn, maxDrainSize)) // the connection closes either way

@@ -8,29 +8,29 @@ import (
 	"testing"
 )
 
-// readPieces sends the pieces one by one and returns what arrived, and how it ended.
+// readPieces sends the pieces one by one, and returns the bytes that a connection reads and its error.
 func readPieces(t *testing.T, pieces ...string) (string, error) {
 	t.Helper()
-	here, there := net.Pipe()
-	defer here.Close()
+	server, client := net.Pipe()
+	defer server.Close()
 	go func() {
-		defer there.Close()
+		defer client.Close()
 		for _, piece := range pieces {
-			if _, err := io.WriteString(there, piece); err != nil {
+			if _, err := io.WriteString(client, piece); err != nil {
 				return
 			}
 		}
 	}()
-	arrived, err := io.ReadAll(&connection{Conn: here})
+	arrived, err := io.ReadAll(&connection{Conn: server})
 	return string(arrived), err
 }
 
-// Bytes may arrive in any pieces. What comes before a fault arrives, and the connection stays broken behind it.
+// The bytes before an error are read, in whatever pieces they arrive, and every later read returns the error.
 func TestConnection_ReadsUpToFirstFramingError(t *testing.T) {
 	const chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, c := range []struct {
-		sound, unsound string
-		fault          error
+		valid, invalid string
+		err            error
 	}{
 		{"GET / HTTP/1.1", "\nHost: localhost\r\n\r\n", errBareLineFeed},
 		{"GET / HTTP/1.1\r\nHost: localhost", "\n\r\n", errBareLineFeed},
@@ -40,42 +40,42 @@ func TestConnection_ReadsUpToFirstFramingError(t *testing.T) {
 		{chunked + "2\r\n{}\r\n2x\r", "\n", errMalformedChunk},
 		{chunked + "2\r\n{}\r\n0", "\n\r\n", errBareLineFeed},
 		{chunked + "2\r\n{}\r\n0\r\n", "\n", errBareLineFeed},
-		{chunked + "1\r\n\n\r\n0\r\n\r\n\n\n", "", nil}, // nothing is read behind chunks
+		{chunked + "1\r\n\n\r\n0\r\n\r\n\n\n", "", nil}, // nothing is checked after a chunked body
 		{"\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "", nil},
 		{"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n\n\n\n\nGET / HTTP/1.1\r\n\r\n", "", nil},
-		{"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n\n", "", nil}, // which fasthttp refuses
+		{"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n\n", "", nil}, // fasthttp rejects it
 	} {
-		raw := c.sound + c.unsound
+		raw := c.valid + c.invalid
 		for at := range raw {
 			for to := at; to < len(raw); to++ {
 				arrived, err := readPieces(t, raw[:at], raw[at:to], raw[to:])
-				if !errors.Is(err, c.fault) || arrived != c.sound {
-					t.Fatalf("%q, in pieces of %d and %d: %q, %v", raw, at, to-at, arrived, err)
+				if !errors.Is(err, c.err) || arrived != c.valid {
+					t.Fatalf("%q split after %d and %d more bytes: read %q, %v", raw, at, to-at, arrived, err)
 				}
 			}
 		}
 	}
 }
 
-// What stands beside the content of chunks is bounded, however it comes.
+// The framing of chunks is limited, in whatever form.
 func TestScanner_LimitsChunkFraming(t *testing.T) {
 	const head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 	extension := func(size int) string { return ";" + strings.Repeat("x", size-1) }
 	for name, c := range map[string]struct {
-		chunk string // that comes again and again
-		fits  int    // how often it may, at least
+		chunk    string // is sent repeatedly
+		accepted int    // the least number of times
 	}{
 		"chunks of one byte":          {"1\r\n{\r\n", MaxBodySize},
 		"zeros before one byte":       {"000000000000001\r\n{\r\n", 1000},
-		"the longest line":            {"1" + extension(maxChunkLineSize-2) + "\r\n{\r\n", 500},
+		"a line of the largest size":  {"1" + extension(maxChunkLineSize-2) + "\r\n{\r\n", 500},
 		"a line that is too long":     {"1" + extension(maxChunkLineSize) + "\r\n{\r\n", 0},
-		"an extension without end":    {"1;" + strings.Repeat("x", 1<<20), 0},
-		"an extension in quotes":      {"1;a=\"" + strings.Repeat("x", 1<<20), 0},
-		"blanks without end":          {"1" + strings.Repeat(" ", 1<<20), 0},
+		"an endless extension":        {"1;" + strings.Repeat("x", 1<<20), 0},
+		"an endless quoted value":     {"1;a=\"" + strings.Repeat("x", 1<<20), 0},
+		"endless spaces":              {"1" + strings.Repeat(" ", 1<<20), 0},
 		"many short extensions":       {"1" + strings.Repeat(";a", 1<<20), 0},
-		"a trailer without end":       {"0\r\nX: " + strings.Repeat("x", 1<<20), 0},
+		"an endless trailer field":    {"0\r\nX: " + strings.Repeat("x", 1<<20), 0},
 		"a trailer of many lines":     {"0\r\n" + strings.Repeat("X: x\r\n", 1<<18), 0},
-		"a size without end":          {strings.Repeat("0", 1<<20), 0},
+		"an endless size":             {strings.Repeat("0", 1<<20), 0},
 		"content that is too large":   {"100000\r\n" + strings.Repeat("x", 1<<20) + "\r\n", 0},
 		"content, a little too large": {"3fff\r\n" + strings.Repeat("x", 0x3fff) + "\r\n", 4},
 	} {
@@ -84,19 +84,19 @@ func TestScanner_LimitsChunkFraming(t *testing.T) {
 			if n, err := s.scan([]byte(head)); n != len(head) || err != nil {
 				t.Fatal(n, err)
 			}
-			taken, times := 0, 0
+			total, times := 0, 0
 			for s.state != scanDone {
 				n, err := s.scan([]byte(c.chunk))
-				if taken += n; taken > maxChunkedSize {
-					t.Fatalf("%d bytes were taken", taken)
+				if total += n; total > maxChunkedSize {
+					t.Fatalf("accepted %d bytes, more than the limit", total)
 				}
 				if err != nil {
 					break
 				}
 				times++
 			}
-			if times < c.fits {
-				t.Errorf("it fits in %d times, want %d", times, c.fits)
+			if times < c.accepted {
+				t.Errorf("accepted %d times, want %d", times, c.accepted)
 			}
 		})
 	}
@@ -108,7 +108,7 @@ func TestScanner_ChunkLines(t *testing.T) {
 		"2;a": 2, "2;a=b": 2, "2;a=\"b\"": 2, "2;a=\"\"": 2, `2;a="b;c=\"d\\"`: 2, "2;a=b;c;d=e": 2, "2 ; a = b ; c": 2, "2;a=\"\xe9\t\"": 2,
 	} {
 		if size, err := chunkSize([]byte(line)); size != want || err != nil {
-			t.Errorf("%q: %d, %v", line, size, err)
+			t.Errorf("chunkSize(%q) = %d, %v, want %d", line, size, err, want)
 		}
 	}
 	for _, line := range []string{
@@ -117,7 +117,7 @@ func TestScanner_ChunkLines(t *testing.T) {
 		"2;a=\"\x7f\"", "2;\xe9", "2;a@b", "2;(a)", "2\r", "2\v", "2\x00",
 	} {
 		if size, err := chunkSize([]byte(line)); err == nil {
-			t.Errorf("%q: %d", line, size)
+			t.Errorf("chunkSize(%q) = %d, want an error", line, size)
 		}
 	}
 }

@@ -12,9 +12,8 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// checkFraming refuses a request that another program could read in another way than this one, or that says a thing twice
-// (OWASP ASVS 5.0, 4.2.1; RFC 9112, sections 3, 5 and 6). Whatever stands between a client and this server, both see the
-// same requests then, with the same headers. fasthttp refuses most of it itself; this is what it lets pass.
+// checkFraming rejects a request that a proxy could read in another way than this server, or that has a header of a single value
+// twice (OWASP ASVS 5.0, 4.2.1; RFC 9112, sections 3, 5 and 6). fasthttp rejects most of it; this checks the rest.
 //
 // The error is a *domain.InvalidInput that names the header, or fiber.ErrBadRequest.
 func checkFraming(request *fasthttp.Request) error {
@@ -22,19 +21,19 @@ func checkFraming(request *fasthttp.Request) error {
 	case !isKnownVersion(request.Header.Protocol()), !isPlainTarget(request.Header.RequestURI()), !isPlainHost(request.Header.Host()):
 		return fiber.ErrBadRequest
 	case len(request.Header.PeekTrailerKeys()) > 0:
-		// fasthttp would take them for headers, which a proxy never saw (RFC 9110, section 6.5.1).
+		// fasthttp would treat them as headers, although no proxy has seen them (RFC 9110, section 6.5.1).
 		return domain.Invalid("Trailer", "unsupported_trailer", "send the chunks without trailer fields")
 	}
 	return checkHeaderLines(request.Header.RawHeaders())
 }
 
-// isKnownVersion leaves out what fasthttp takes for 1.0: later versions, earlier ones, and unknown ones.
+// isKnownVersion accepts HTTP/1.0 and HTTP/1.1. fasthttp treats every other version as 1.0.
 func isKnownVersion(version []byte) bool {
 	return string(version) == "HTTP/1.1" || string(version) == "HTTP/1.0"
 }
 
-// isPlainTarget takes the forms of RFC 9112, section 3.2, that are for this server: a path, * for OPTIONS, and the whole
-// address of a web page. Its host tells nothing here, as the Host header does not.
+// isPlainTarget accepts the forms of RFC 9112, section 3.2, that a server receives: a path, * for OPTIONS, and an http or https URL
+// without a user name. The host in a URL is ignored, as the Host header is.
 func isPlainTarget(target []byte) bool {
 	if bytes.IndexByte(target, '#') >= 0 {
 		return false
@@ -52,24 +51,24 @@ func isPlainHost(host []byte) bool { return hostPattern.Match(host) }
 
 var hostPattern = regexp.MustCompile(`^[-._:\[\]0-9A-Za-z]*$`)
 
-// singletonHeaders are the headers that something here depends on and that mean one thing. Two of them are two answers to one question:
-// one program reads the first, another the last. Cookie is not among them: HTTP/2 splits it, and some proxies pass it on in
-// parts; what counts there is that no cookie of ours comes twice.
+// singletonHeaders are the headers with a single value that the API depends on. If one occurs twice, one program reads the first
+// value and another the last. Cookie is not in the list: HTTP/2 splits it, and some proxies forward it in parts. httpapi rejects
+// two values of its own cookies instead.
 var singletonHeaders = [...]string{
 	fiber.HeaderAuthorization, fiber.HeaderContentEncoding, fiber.HeaderContentType, fiber.HeaderOrigin,
 	fiber.HeaderTransferEncoding, "X-CSRF-Token", "Sec-Fetch-Site",
 }
 
-// checkHeaderLines checks the raw bytes. Each line ends in CRLF, none goes on in the next one (obs-fold), no space is
-// in or around a name, and a body has one length.
+// checkHeaderLines checks the raw bytes of the headers: each line ends with CRLF, no line is folded (obs-fold), a name contains no
+// space, and the body has one length.
 func checkHeaderLines(raw []byte) error {
 	var seen [len(singletonHeaders)]bool
-	var chunked, measured bool
+	var chunked, hasLength bool
 	for len(raw) > 0 {
 		line, rest, _ := bytes.Cut(raw, []byte("\n"))
 		raw = rest
-		line, whole := bytes.CutSuffix(line, []byte("\r"))
-		if !whole {
+		line, crlf := bytes.CutSuffix(line, []byte("\r"))
+		if !crlf {
 			return fiber.ErrBadRequest
 		}
 		if len(line) == 0 {
@@ -90,7 +89,7 @@ func checkHeaderLines(raw []byte) error {
 		}
 		switch {
 		case strings.EqualFold(string(name), fiber.HeaderContentLength):
-			measured = true
+			hasLength = true
 		case strings.EqualFold(string(name), fiber.HeaderTransferEncoding):
 			chunked = true
 			if !strings.EqualFold(string(bytes.Trim(value, " \t")), "chunked") {
@@ -98,7 +97,7 @@ func checkHeaderLines(raw []byte) error {
 			}
 		}
 	}
-	if chunked && measured {
+	if chunked && hasLength {
 		return fiber.ErrBadRequest
 	}
 	return nil

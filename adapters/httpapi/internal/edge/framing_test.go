@@ -13,7 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// What is let in has one reading: that of another parser, net/http's, which many a proxy is made of.
+// net/http, which many proxies use, reads a request that checkFraming accepts in the same way.
 func FuzzCheckFraming_MatchesNetHTTP(f *testing.F) {
 	for _, raw := range []string{
 		"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -28,66 +28,66 @@ func FuzzCheckFraming_MatchesNetHTTP(f *testing.F) {
 		f.Add([]byte(raw))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		const most = 8 << 10 // of chunks net/http takes less framing beside little content
-		if _, err := new(scanner).scan(raw); err != nil || len(raw) > most {
+		const maxRequestSize = 8 << 10 // net/http accepts less framing of chunks if there is little content
+		if _, err := new(scanner).scan(raw); err != nil || len(raw) > maxRequestSize {
 			return
 		}
-		var ours fasthttp.Request
+		var request fasthttp.Request
 		arrived := bufio.NewReaderSize(bytes.NewReader(raw), MaxHeaderSize)
-		if ours.Header.Read(arrived) != nil || checkFraming(&ours) != nil {
+		if request.Header.Read(arrived) != nil || checkFraming(&request) != nil {
 			return
 		}
-		theirs, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(bytes.TrimLeft(raw, "\r\n"))))
+		want, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(bytes.TrimLeft(raw, "\r\n"))))
 		if err != nil {
-			t.Fatalf("%q is let in, and net/http says %v", raw, err)
+			t.Fatalf("%q is accepted, but net/http returns %v", raw, err)
 		}
-		header := &ours.Header
-		if got := string(header.Method()); got != theirs.Method {
-			t.Errorf("%q: method %q, elsewhere %q", raw, got, theirs.Method)
+		header := &request.Header
+		if got := string(header.Method()); got != want.Method {
+			t.Errorf("%q: method %q, want %q", raw, got, want.Method)
 		}
-		if got := string(header.RequestURI()); got != theirs.RequestURI {
-			t.Errorf("%q: target %q, elsewhere %q", raw, got, theirs.RequestURI)
+		if got := string(header.RequestURI()); got != want.RequestURI {
+			t.Errorf("%q: target %q, want %q", raw, got, want.RequestURI)
 		}
-		if got := string(header.Host()); theirs.URL.Host == "" && got != theirs.Host {
-			t.Errorf("%q: host %q, elsewhere %q", raw, got, theirs.Host)
+		if got := string(header.Host()); want.URL.Host == "" && got != want.Host {
+			t.Errorf("%q: host %q, want %q", raw, got, want.Host)
 		}
-		length, chunked := header.ContentLength(), len(theirs.TransferEncoding) > 0
-		if chunked != (length == chunkedLength) || !chunked && int64(max(0, length)) != theirs.ContentLength {
-			t.Errorf("%q: length %d, elsewhere %d and chunked %t", raw, length, theirs.ContentLength, chunked)
+		length, chunked := header.ContentLength(), len(want.TransferEncoding) > 0
+		if chunked != (length == chunkedLength) || !chunked && int64(max(0, length)) != want.ContentLength {
+			t.Errorf("%q: length %d, want %d and chunked %t", raw, length, want.ContentLength, chunked)
 		}
-		for name, values := range theirs.Header {
+		for name, values := range want.Header {
 			if name == "Content-Length" || strings.EqualFold(name, "Connection") || name == "Content-Type" || name == "User-Agent" || name == "Cookie" {
-				continue // which fasthttp keeps elsewhere
+				continue // fasthttp does not store it with the others
 			}
 			var got []string
 			for _, value := range header.PeekAll(name) {
 				got = append(got, string(value))
 			}
 			if !slices.Equal(got, values) {
-				t.Errorf("%q: %s is %q, elsewhere %q", raw, name, got, values)
+				t.Errorf("%q: header %s = %q, want %q", raw, name, got, values)
 			}
 		}
-		if bodyErr := ours.ContinueReadBody(arrived, MaxBodySize, false); bodyErr == nil && checkFraming(&ours) == nil {
-			body, err := io.ReadAll(theirs.Body)
-			if err != nil || !bytes.Equal(body, ours.Body()) {
-				t.Errorf("%q: the body is %q, elsewhere %q, %v", raw, ours.Body(), body, err)
+		if bodyErr := request.ContinueReadBody(arrived, MaxBodySize, false); bodyErr == nil && checkFraming(&request) == nil {
+			body, err := io.ReadAll(want.Body)
+			if err != nil || !bytes.Equal(body, request.Body()) {
+				t.Errorf("%q: body %q, want %q (%v)", raw, request.Body(), body, err)
 			}
 			rest, _ := io.ReadAll(arrived)
-			if followed := requestEndsAt(t, raw, len(raw)-len(rest)); !followed {
-				t.Errorf("%q: the next request is taken to begin elsewhere than at %q", raw, rest)
+			if !requestEndsAt(t, raw, len(raw)-len(rest)) {
+				t.Errorf("%q: the scanner does not end the request before %q, as fasthttp does", raw, rest)
 			}
 		}
 		for name := range header.All() {
 			name := textproto.CanonicalMIMEHeaderKey(string(name))
-			if _, there := theirs.Header[name]; !there && name != "Host" && name != "Transfer-Encoding" && name != "Content-Length" && name != "Connection" {
-				t.Errorf("%q: elsewhere there is no %s", raw, name)
+			if _, found := want.Header[name]; !found && name != "Host" && name != "Transfer-Encoding" && name != "Content-Length" && name != "Connection" {
+				t.Errorf("%q: net/http reads no header %s", raw, name)
 			}
 		}
 	})
 }
 
-// requestEndsAt reports whether the scanner takes the request that raw begins with to end after so many bytes, as fasthttp does. What
-// comes behind chunks it does not look at.
+// requestEndsAt reports whether the scanner ends the first request of raw after so many bytes. After a chunked body it checks
+// nothing.
 func requestEndsAt(t *testing.T, raw []byte, end int) bool {
 	t.Helper()
 	var s scanner

@@ -11,15 +11,15 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// maxConnections bounds what all clients together cost in memory: some 35 KiB each, and 100 KiB with the largest body. There
-// is no limit by address, since all connections come from the proxy before this server.
+// maxConnections limits the memory of all connections: each uses some 35 KiB, and 100 KiB with the largest body. There is no limit
+// per address, since all connections come from the proxy in front of this server.
 const maxConnections = 4096
 
-// idleGrace is how long a connection may be there without a request before it has to make room for another.
+// idleGrace is how long a connection may be idle before it can be closed in favour of another one.
 const idleGrace = time.Second
 
-// LimitListener takes connections from a listener in the way the API wants them: so many at once and no more, each of them a
-// connection that does not lose its last answer. What is short for a while, such as file descriptors, is waited for.
+// LimitListener limits the open connections of a listener to 4096, and checks the framing of their requests. Accept waits while
+// the limit is reached or the system lacks resources such as file descriptors.
 func LimitListener(listener net.Listener, log *slog.Logger) net.Listener {
 	return newLimitListener(listener, maxConnections, idleGrace, log)
 }
@@ -41,125 +41,125 @@ type limitListener struct {
 	open map[*connection]struct{}
 }
 
-// Accept returns the next connection once there is room for it.
-func (g *limitListener) Accept() (net.Conn, error) {
-	conn, err := g.acceptWithRetry()
+// Accept returns the next connection. It waits while the limit of connections is reached.
+func (l *limitListener) Accept() (net.Conn, error) {
+	conn, err := l.acceptWithRetry()
 	if err != nil {
 		return nil, err
 	}
-	if !g.acquireSlot() {
+	if !l.acquireSlot() {
 		_ = conn.Close()
 		return nil, net.ErrClosed
 	}
-	return g.track(conn), nil
+	return l.track(conn), nil
 }
 
-// acquireSlot reports whether there is room, which it waits for. At the limit it closes the
-// connection that has been idle longest, so that idle connections do not keep other clients out.
-func (g *limitListener) acquireSlot() bool {
-	const again = 50 * time.Millisecond
+// acquireSlot waits for a slot, and returns false if the listener is closed first. At the limit it closes the connection that has
+// been idle longest, so that idle connections do not block other clients.
+func (l *limitListener) acquireSlot() bool {
+	const retryInterval = 50 * time.Millisecond
 	for {
 		select {
-		case g.slots <- struct{}{}:
+		case l.slots <- struct{}{}:
 			return true
 		default:
 		}
-		g.closeLongestIdle()
+		l.closeLongestIdle()
 		select {
-		case g.slots <- struct{}{}:
+		case l.slots <- struct{}{}:
 			return true
-		case <-g.closed:
+		case <-l.closed:
 			return false
-		case <-time.After(again): // one may have become idle
+		case <-time.After(retryInterval): // a connection may have become idle
 		}
 	}
 }
 
-// acceptWithRetry tries again while the system is short of something, and gives back what idle connections hold. A server that gave up
-// then could be stopped by a client that opens many connections.
-func (g *limitListener) acceptWithRetry() (net.Conn, error) {
-	const longest = time.Second
-	pause := 5 * time.Millisecond
+// acceptWithRetry tries again while the system lacks a resource, and closes idle connections to release some. Otherwise a client
+// that opens many connections could stop the server.
+func (l *limitListener) acceptWithRetry() (net.Conn, error) {
+	const maxBackoff = time.Second
+	backoff := 5 * time.Millisecond
 	for {
-		conn, err := g.Listener.Accept()
+		conn, err := l.Listener.Accept()
 		if err == nil || !isTransient(err) {
 			return conn, err
 		}
-		g.warn(err)
-		g.closeLongestIdle()
+		l.warn(err)
+		l.closeLongestIdle()
 		select {
-		case <-time.After(pause):
-		case <-g.closed:
+		case <-time.After(backoff):
+		case <-l.closed:
 			return nil, net.ErrClosed
 		}
-		pause = min(2*pause, longest)
+		backoff = min(2*backoff, maxBackoff)
 	}
 }
 
-// warn tells the operator once a minute. Only Accept's caller comes here.
-func (g *limitListener) warn(err error) {
-	if now := time.Now(); now.Sub(g.warned) > time.Minute {
-		g.warned = now
-		g.log.Warn("no connection can be taken for now; the limit of open files may be too low", slog.Any("error", err))
+// warn logs at most once a minute. It is called by one goroutine only, the caller of Accept.
+func (l *limitListener) warn(err error) {
+	if now := time.Now(); now.Sub(l.warned) > time.Minute {
+		l.warned = now
+		l.log.Warn("accepting a connection failed; the limit of open files may be too low", slog.Any("error", err))
 	}
 }
 
-// isTransient reports whether what went wrong says something about this moment and not about the listener.
+// isTransient reports whether accepting can succeed later: the error concerns the connection or the system, not the listener.
 func isTransient(err error) bool {
-	for _, passing := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR} {
-		if errors.Is(err, passing) {
+	for _, transient := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR} {
+		if errors.Is(err, transient) {
 			return true
 		}
 	}
 	return false
 }
 
-func (g *limitListener) Close() error {
-	g.closeOnce.Do(func() { close(g.closed) })
-	return g.Listener.Close()
+func (l *limitListener) Close() error {
+	l.closeOnce.Do(func() { close(l.closed) })
+	return l.Listener.Close()
 }
 
-func (g *limitListener) track(conn net.Conn) *connection {
-	c := &connection{Conn: conn, listener: g}
+func (l *limitListener) track(conn net.Conn) *connection {
+	c := &connection{Conn: conn, listener: l}
 	c.markIdle()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.open[c] = struct{}{}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open[c] = struct{}{}
 	return c
 }
 
-func (g *limitListener) release(c *connection) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if _, open := g.open[c]; open {
-		delete(g.open, c)
-		<-g.slots
+func (l *limitListener) release(c *connection) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, open := l.open[c]; open {
+		delete(l.open, c)
+		<-l.slots
 	}
 }
 
-func (g *limitListener) closeLongestIdle() {
-	if idlest := g.longestIdle(); idlest != nil {
-		_ = idlest.Close() // no request is in progress there
+func (l *limitListener) closeLongestIdle() {
+	if c := l.longestIdle(); c != nil {
+		_ = c.Close() // it has no request in progress
 	}
 }
 
-func (g *limitListener) longestIdle() *connection {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var idlest *connection
-	since := time.Now().Add(-g.idleGrace).UnixNano() + 1
-	for c := range g.open {
+func (l *limitListener) longestIdle() *connection {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var longest *connection
+	since := time.Now().Add(-l.idleGrace).UnixNano() + 1
+	for c := range l.open {
 		if at := c.idleSince.Load(); at != 0 && at < since {
-			idlest, since = c, at
+			longest, since = c, at
 		}
 	}
-	return idlest
+	return longest
 }
 
-// trackConnState notes whether a request is under way on a connection.
+// trackConnState records whether a connection has a request in progress.
 func trackConnState(conn net.Conn, state fasthttp.ConnState) {
-	c, ours := conn.(*connection)
-	if !ours {
+	c, ok := conn.(*connection)
+	if !ok {
 		return
 	}
 	switch state {

@@ -16,14 +16,14 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// serveLimited is an API on a listener with room for so many.
-func serveLimited(t *testing.T, listener net.Listener, room int, grace time.Duration) *limitListener {
+// serveLimited serves empty responses on a listener that is limited to so many connections.
+func serveLimited(t *testing.T, listener net.Listener, limit int, grace time.Duration) *limitListener {
 	t.Helper()
-	guarded := newLimitListener(listener, room, grace, slog.New(slog.DiscardHandler))
+	limited := newLimitListener(listener, limit, grace, slog.New(slog.DiscardHandler))
 	server := &fasthttp.Server{Handler: func(*fasthttp.RequestCtx) {}, ErrorHandler: func(*fasthttp.RequestCtx, error) {}}
 	Protect(server, nil)
 	stopped := make(chan error, 1)
-	go func() { stopped <- server.Serve(guarded) }()
+	go func() { stopped <- server.Serve(limited) }()
 	t.Cleanup(func() {
 		if err := server.Shutdown(); err != nil {
 			t.Error(err)
@@ -32,26 +32,26 @@ func serveLimited(t *testing.T, listener net.Listener, room int, grace time.Dura
 			t.Error(err)
 		}
 	})
-	return guarded
+	return limited
 }
 
-// waitForConnections waits until so many connections are open, and so many of them without a request, as the server sees it.
-func (g *limitListener) waitForConnections(t *testing.T, open, resting int) {
+// waitForConnections waits until so many connections are open, and so many of them are idle.
+func (l *limitListener) waitForConnections(t *testing.T, open, idle int) {
 	t.Helper()
 	for start := time.Now(); time.Since(start) < 5*time.Minute; time.Sleep(time.Millisecond) {
-		g.mu.Lock()
-		nowOpen, nowResting := len(g.open), 0
-		for c := range g.open {
+		l.mu.Lock()
+		nowOpen, nowIdle := len(l.open), 0
+		for c := range l.open {
 			if c.idleSince.Load() != 0 {
-				nowResting++
+				nowIdle++
 			}
 		}
-		g.mu.Unlock()
-		if nowOpen == open && nowResting == resting {
+		l.mu.Unlock()
+		if nowOpen == open && nowIdle == idle {
 			return
 		}
 	}
-	t.Fatalf("there never were %d connections with %d at rest", open, resting)
+	t.Fatalf("there are not %d open connections with %d idle", open, idle)
 }
 
 func listen(t *testing.T) net.Listener {
@@ -63,7 +63,7 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
-// dialAndSend opens a connection and says something on it.
+// dialAndSend opens a connection and sends raw.
 func dialAndSend(t *testing.T, listener net.Listener, raw string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", listener.Addr().String())
@@ -84,57 +84,56 @@ const livezRequest = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 func wantResponse(t *testing.T, conn net.Conn) {
 	t.Helper()
-	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answer.StatusCode != http.StatusOK {
-		t.Errorf("status %d", answer.StatusCode)
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("status %d, want 200", response.StatusCode)
 	}
 }
 
 func wantClosed(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if rest, err := io.ReadAll(conn); err != nil {
-		t.Errorf("not closed: %q, %v", rest, err)
+		t.Errorf("the connection is not closed: %q, %v", rest, err)
 	}
 }
 
-// Connections that ask nothing keep nobody out: the one that has waited longest goes first.
 func TestLimitListener_ClosesLongestIdleWhenFull(t *testing.T) {
 	listener := listen(t)
-	house := serveLimited(t, listener, 2, 0)
+	limited := serveLimited(t, listener, 2, 0)
 	first := dialAndSend(t, listener, livezRequest)
 	wantResponse(t, first)
-	house.waitForConnections(t, 1, 1)
+	limited.waitForConnections(t, 1, 1)
 	second := dialAndSend(t, listener, livezRequest)
 	wantResponse(t, second)
-	house.waitForConnections(t, 2, 2)
+	limited.waitForConnections(t, 2, 2)
 	third := dialAndSend(t, listener, livezRequest)
 	wantResponse(t, third)
 	wantClosed(t, first)
-	house.waitForConnections(t, 2, 2)
+	limited.waitForConnections(t, 2, 2)
 	if _, err := io.WriteString(second, livezRequest); err != nil {
 		t.Fatal(err)
 	}
 	wantResponse(t, second)
-	house.waitForConnections(t, 2, 2)
-	wantResponse(t, dialAndSend(t, listener, livezRequest)) // third has waited longer now
+	limited.waitForConnections(t, 2, 2)
+	wantResponse(t, dialAndSend(t, listener, livezRequest)) // third is the longest idle now
 	wantClosed(t, third)
 }
 
-// Connections with a request under way are not broken: whoever comes waits until they are through.
+// A connection with a request in progress is not closed: a new one waits until a request is complete.
 func TestLimitListener_KeepsActiveConnectionsWhenFull(t *testing.T) {
 	listener := listen(t)
-	house := serveLimited(t, listener, 2, 0)
+	limited := serveLimited(t, listener, 2, 0)
 	var slow []net.Conn
 	for i := range 2 {
 		slow = append(slow, dialAndSend(t, listener, livezRequest[:20]))
-		house.waitForConnections(t, i+1, 0)
+		limited.waitForConnections(t, i+1, 0)
 	}
 	waiting := dialAndSend(t, listener, livezRequest)
-	if house.longestIdle() != nil {
-		t.Error("a connection with a request under way is idle")
+	if limited.longestIdle() != nil {
+		t.Error("a connection with a request in progress counts as idle")
 	}
 	for _, conn := range slow {
 		if _, err := io.WriteString(conn, livezRequest[20:]); err != nil {
@@ -145,7 +144,7 @@ func TestLimitListener_KeepsActiveConnectionsWhenFull(t *testing.T) {
 	wantResponse(t, waiting)
 }
 
-// failingListener is a listener on a system that has run out of something for a while.
+// failingListener returns the errors of a system that lacks a resource, one for each Accept.
 type failingListener struct {
 	net.Listener
 	mu   sync.Mutex
@@ -176,17 +175,17 @@ func (s *failingListener) failWith(fails ...error) {
 	s.errs = fails
 }
 
-// Whoever opens connections until there are no file descriptors left does not end the server.
+// A client that opens connections until no file descriptors are left does not stop the server.
 func TestLimitListener_RetriesTransientErrors(t *testing.T) {
 	listener := &failingListener{Listener: listen(t)}
-	house := serveLimited(t, listener, 8, 0)
+	limited := serveLimited(t, listener, 8, 0)
 	idle := dialAndSend(t, listener, livezRequest)
 	wantResponse(t, idle)
-	house.waitForConnections(t, 1, 1)
+	limited.waitForConnections(t, 1, 1)
 	listener.failWith(syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED, syscall.ENOBUFS, syscall.ENOMEM)
-	dialAndSend(t, listener, livezRequest) // whoever waits in Accept already is not turned away
+	dialAndSend(t, listener, livezRequest) // is accepted by the Accept that is already waiting
 	wantResponse(t, dialAndSend(t, listener, livezRequest))
-	wantClosed(t, idle) // which held one
+	wantClosed(t, idle) // to release its file descriptor
 }
 
 func TestLimitListener_ReturnsPermanentErrors(t *testing.T) {
@@ -198,29 +197,29 @@ func TestLimitListener_ReturnsPermanentErrors(t *testing.T) {
 	}
 }
 
-// A stop waits neither for room nor for what is short.
+// Close ends an Accept that waits for a slot or for a resource.
 func TestLimitListener_CloseUnblocksAccept(t *testing.T) {
 	full := newLimitListener(listen(t), 1, 0, slog.New(slog.DiscardHandler))
 	dialAndSend(t, full, "")
-	inside, err := full.Accept()
+	accepted, err := full.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer inside.Close()
-	trackConnState(inside, fasthttp.StateActive)
+	defer accepted.Close()
+	trackConnState(accepted, fasthttp.StateActive)
 	dialAndSend(t, full, "")
-	poor := newLimitListener(&failingListener{Listener: listen(t), errs: slices.Repeat([]error{syscall.EMFILE}, 1000)}, 1, 0, slog.New(slog.DiscardHandler))
-	for name, guard := range map[string]*limitListener{"full": full, "short": poor} {
+	failing := newLimitListener(&failingListener{Listener: listen(t), errs: slices.Repeat([]error{syscall.EMFILE}, 1000)}, 1, 0, slog.New(slog.DiscardHandler))
+	for name, listener := range map[string]*limitListener{"at the limit": full, "without file descriptors": failing} {
 		waiting := make(chan error, 1)
 		go func() {
-			_, err := guard.Accept()
+			_, err := listener.Accept()
 			waiting <- err
 		}()
-		if err := guard.Close(); err != nil {
+		if err := listener.Close(); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-waiting; !errors.Is(err, net.ErrClosed) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: Accept returned %v", name, err)
 		}
 	}
 }

@@ -10,21 +10,21 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// scanner follows the bytes of a connection and finds what fasthttp takes and other programs read differently or not at all
-// (RFC 9112, sections 2.2, 5.2 and 7.1): lines that end in LF alone, folded headers, and chunks that are malformed or bring
-// more framing than content. fasthttp reads what stands behind the size of a chunk without a limit.
+// scanner follows the bytes of a connection and finds what fasthttp accepts although other programs read it differently or reject it
+// (RFC 9112, sections 2.2, 5.2 and 7.1): lines that end with LF alone, folded headers, and chunks that are malformed or mostly
+// framing. fasthttp reads the extensions of a chunk without a limit.
 //
-// It looks for nothing else: checkFraming has the headers, and fasthttp the rest. The zero value is for a new connection.
+// It checks nothing else: checkFraming checks the headers, and fasthttp the rest. The zero value is for a new connection.
 type scanner struct {
 	state          scanState
-	hasRequestLine bool   // there is a request line
-	line           []byte // what has come of a line that is not whole
-	length         int    // of the body, as the headers say; chunkedLength for chunks
-	remaining      int    // what is still to come of a body, or of a chunk with its CRLF
-	chunkedSize    int    // what has come of a body in chunks, all its framing included
+	hasRequestLine bool   // the request line has been read
+	line           []byte // the part of an incomplete line that has been read
+	length         int    // of the body, by the headers; chunkedLength for chunks
+	remaining      int    // bytes of the body, or of a chunk and its CRLF, that have not been read
+	chunkedSize    int    // bytes of a chunked body that have been read, framing included
 }
 
-// scanState is where in a connection the next byte belongs.
+// scanState is the part of a request that the next byte belongs to.
 type scanState int
 
 const (
@@ -33,26 +33,26 @@ const (
 	inChunkLine
 	inChunk
 	inTrailer
-	scanDone // that is read: fasthttp refuses the request, or the connection ends with it
+	scanDone // nothing more is checked: fasthttp rejects the request, or the connection ends with it
 )
 
-// Bounds of a body in chunks. Chunks of one byte each take six times what they hold.
+// Limits of a chunked body. A chunk of one byte takes six bytes.
 const (
 	maxChunkLineSize = 1 << 10
 	maxChunkedSize   = 8 * MaxBodySize
 )
 
 var (
-	errBareLineFeed   = errors.New("a line ends in LF without CR")
-	errObsFold        = errors.New("a header goes on in the next line")
+	errBareLineFeed   = errors.New("a line ends with LF without CR")
+	errObsFold        = errors.New("a header is folded over two lines")
 	errMalformedChunk = errors.New("a chunk is malformed, or the chunks are mostly framing")
 )
 
-// scan returns how much of what was read comes before the first fault, and the fault.
-func (s *scanner) scan(read []byte) (int, error) {
-	for at := 0; at < len(read) && s.state != scanDone; {
+// scan checks the next bytes of the connection. It returns how many of them precede the first error, and the error.
+func (s *scanner) scan(data []byte) (int, error) {
+	for at := 0; at < len(data) && s.state != scanDone; {
 		chunked := s.state == inChunkLine || s.state == inChunk || s.state == inTrailer
-		n, err := s.step(read[at:])
+		n, err := s.step(data[at:])
 		if err != nil {
 			return at + n, err
 		}
@@ -63,13 +63,13 @@ func (s *scanner) scan(read []byte) (int, error) {
 		}
 		at += n
 	}
-	return len(read), nil
+	return len(data), nil
 }
 
-// step takes what belongs to the current part, up to the end of a line.
-func (s *scanner) step(read []byte) (int, error) {
+// step checks the bytes that belong to the current part, up to the end of a line, and returns their number.
+func (s *scanner) step(data []byte) (int, error) {
 	if s.state == inBody || s.state == inChunk {
-		n := min(s.remaining, len(read))
+		n := min(s.remaining, len(data))
 		s.remaining -= n
 		switch {
 		case s.remaining > 0:
@@ -80,21 +80,21 @@ func (s *scanner) step(read []byte) (int, error) {
 		}
 		return n, nil
 	}
-	end := bytes.IndexByte(read, '\n')
+	end := bytes.IndexByte(data, '\n')
 	if end < 0 {
-		s.line = append(s.line, read...)
+		s.line = append(s.line, data...)
 		if err := s.checkLineLength(); err != nil {
 			return 0, err
 		}
-		return len(read), nil
+		return len(data), nil
 	}
-	line := read[:end]
+	line := data[:end]
 	if len(s.line) > 0 {
 		s.line = append(s.line, line...)
 		line, s.line = s.line, s.line[:0]
 	}
-	line, whole := bytes.CutSuffix(line, []byte("\r"))
-	if !whole {
+	line, crlf := bytes.CutSuffix(line, []byte("\r"))
+	if !crlf {
 		return end, errBareLineFeed
 	}
 	if err := s.handleLine(line); err != nil {
@@ -103,8 +103,8 @@ func (s *scanner) step(read []byte) (int, error) {
 	return end + 1, nil
 }
 
-// checkLineLength bounds what is kept of a line. One of the head or of a trailer is refused by fasthttp, whose buffer it does not fit
-// into.
+// checkLineLength limits the bytes that are stored of a line. fasthttp rejects a line of the head or of a trailer that does not fit
+// into its buffer.
 func (s *scanner) checkLineLength() error {
 	switch {
 	case s.state == inChunkLine && len(s.line) > maxChunkLineSize:
@@ -115,7 +115,7 @@ func (s *scanner) checkLineLength() error {
 	return nil
 }
 
-// handleLine takes a whole line, without its end.
+// handleLine checks a complete line, without its CRLF.
 func (s *scanner) handleLine(line []byte) error {
 	switch s.state {
 	case inChunkLine:
@@ -140,7 +140,7 @@ func (s *scanner) handleLine(line []byte) error {
 func (s *scanner) handleHeadLine(line []byte) error {
 	switch {
 	case !s.hasRequestLine:
-		// Empty lines before a request are no part of it (RFC 9112, section 2.2).
+		// Empty lines before a request are ignored (RFC 9112, section 2.2).
 		s.hasRequestLine, s.length = len(line) > 0, 0
 	case len(line) == 0:
 		s.hasRequestLine = false
@@ -158,7 +158,7 @@ func (s *scanner) handleHeadLine(line []byte) error {
 	return nil
 }
 
-// readBodyLength takes from a header what it says of the body's length. What it cannot read is refused elsewhere, as is any
+// readBodyLength reads the length of the body from a header. fasthttp rejects an invalid length, and checkFraming any
 // Transfer-Encoding but chunked.
 func (s *scanner) readBodyLength(line []byte) {
 	name, value, _ := strings.Cut(string(line), ":")
@@ -175,7 +175,7 @@ func (s *scanner) readBodyLength(line []byte) {
 	}
 }
 
-// chunkLinePattern is the size of a chunk and its extensions (RFC 9112, sections 7.1 and 7.1.1).
+// chunkLinePattern matches the size of a chunk and its extensions (RFC 9112, sections 7.1 and 7.1.1).
 var chunkLinePattern = regexp.MustCompile(`^[0-9A-Fa-f]{1,15}(?:` + bwsPattern + `;` + bwsPattern + tcharsPattern + `(?:` + bwsPattern + `=` + bwsPattern + `(?:` + tcharsPattern + `|` + quotedStringPattern + `))?)*` + bwsPattern + `$`)
 
 const (
