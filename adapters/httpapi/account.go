@@ -12,13 +12,13 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-type userAnswer struct {
+type userResponse struct {
 	User    user     `json:"user"`
 	Signals *signals `json:"signals,omitempty"` // after a change
 }
 
 func (s *server) getAccount(c *fiber.Ctx, principal identity.Principal) error {
-	return c.JSON(userAnswer{User: userOf(principal.User)})
+	return c.JSON(userResponse{User: userOf(principal.User)})
 }
 
 // patchAccount follows JSON Merge Patch (RFC 7396) in one respect: an absent member is unchanged, and null clears a member.
@@ -55,7 +55,7 @@ func (s *server) patchAccount(c *fiber.Ctx, principal identity.Principal) error 
 	if len(changed.Fields) > 0 {
 		s.logAccountEvent(c, principal, "account changed", slog.Any("changed", changed.Fields))
 	}
-	return c.JSON(userAnswer{userOf(changed.User), s.signalsFor(changed.User, changed.AcceptedCredentials)})
+	return c.JSON(userResponse{userOf(changed.User), s.signalsFor(changed.User, changed.AcceptedCredentials)})
 }
 
 func (s *server) deleteAccount(c *fiber.Ctx, principal identity.Principal) error {

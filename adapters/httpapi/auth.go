@@ -17,15 +17,18 @@ import (
 // A browser adds its cookie to requests that other pages have thought up. So a cookie counts for pages of this site only,
 // and for a request that changes something only together with the session's CSRF token. No page can make a browser add an
 // Authorization header, so those need none.
-func (s *server) requireSession(handle func(c *fiber.Ctx, actor identity.Principal) error) fiber.Handler {
+func (s *server) requireSession(handle sessionHandler) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		actor, err := s.authenticate(c)
+		principal, err := s.authenticate(c)
 		if err != nil {
 			return err
 		}
-		return handle(c, actor)
+		return handle(c, principal)
 	}
 }
+
+// sessionHandler handles a request whose caller is authenticated.
+type sessionHandler func(c *fiber.Ctx, principal identity.Principal) error
 
 // authenticate returns the principal of the request, or domain.ErrUnauthenticated.
 func (s *server) authenticate(c *fiber.Ctx) (identity.Principal, error) {

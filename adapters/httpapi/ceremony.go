@@ -23,10 +23,8 @@ type optionsResponse struct {
 	ExpiresAt   timestamp.Time  `json:"expires_at"`
 }
 
-// answerOptions begins a ceremony that is bound to the client's browser, and sets the cookies that the browser must return.
-func (s *server) answerOptions(c *fiber.Ctx, begin func(domain.Binding) (ceremony.Begun, error)) error {
-	browser := s.ceremonyBrowser(c)
-	begun, err := begin(browser.binding)
+// answerOptions answers with a ceremony that is bound to the client's browser, and sets the cookies that the browser must return.
+func (s *server) answerOptions(c *fiber.Ctx, browser browser, begun ceremony.Begun, err error) error {
 	if err != nil {
 		return err
 	}

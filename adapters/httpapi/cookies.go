@@ -51,7 +51,7 @@ func (k cookies) rejectDuplicates(c *fiber.Ctx) error {
 		}
 		seen[name] = value
 	}
-	return nil
+	return c.Next()
 }
 
 func (k cookies) setSession(c *fiber.Ctx, token domain.SessionToken) {
@@ -145,11 +145,4 @@ func sign(key []byte, nonce string) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(nonce))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-func (s *server) checkCookies(c *fiber.Ctx) error {
-	if err := s.cookies.rejectDuplicates(c); err != nil {
-		return err
-	}
-	return c.Next()
 }

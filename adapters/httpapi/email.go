@@ -29,5 +29,5 @@ func (s *server) confirmEmail(c *fiber.Ctx, principal identity.Principal) error 
 		return err
 	}
 	s.logAccountEvent(c, principal, "e-mail address confirmed")
-	return c.JSON(userAnswer{userOf(changed.User), s.signalsFor(changed.User, changed.AcceptedCredentials)})
+	return c.JSON(userResponse{userOf(changed.User), s.signalsFor(changed.User, changed.AcceptedCredentials)})
 }

@@ -75,14 +75,7 @@ func eventOf(e *domain.Event) event {
 	is := e.State()
 	shown := event{
 		ID: is.ID.String(), Kind: string(is.Kind), At: timestamp.Of(is.At), Count: e.Count(), LastAt: timestamp.Of(e.LastAt()), Actor: string(is.Actor),
-		Addresses: e.IPs(),
-		Reason:    optional(is.Reason), Changed: is.Changed, RequestID: optional(is.RequestID),
-	}
-	if shown.Changed == nil {
-		shown.Changed = []string{}
-	}
-	if shown.Addresses == nil {
-		shown.Addresses = []string{}
+		Addresses: notNil(e.IPs()), Reason: optional(is.Reason), Changed: notNil(is.Changed), RequestID: optional(is.RequestID),
 	}
 	if !is.SessionID.IsZero() {
 		shown.SessionID = optional(is.SessionID.String())

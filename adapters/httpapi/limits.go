@@ -21,17 +21,21 @@ const (
 // limit charges a request to the client's network, before any lookup.
 func (s *server) limit(class domain.RateClass) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		if err := s.admit(c, class, ratelimit.Caller{Network: domain.NetworkOf(s.clientIP(c))}); err != nil {
+		if err := s.admit(c, class, s.callerNetwork(c)); err != nil {
 			return err
 		}
 		return c.Next()
 	}
 }
 
+func (s *server) callerNetwork(c *fiber.Ctx) ratelimit.Caller {
+	return ratelimit.Caller{Network: domain.NetworkOf(s.clientIP(c))}
+}
+
 // decodeLimited reads the body into body and charges the request to the client's network and to the account that a valid body
 // names, before any lookup: whether the account exists makes no difference. An invalid body is charged to the network alone.
 func (s *server) decodeLimited(c *fiber.Ctx, class domain.RateClass, body any, accountName func() string) error {
-	caller := ratelimit.Caller{Network: domain.NetworkOf(s.clientIP(c))}
+	caller := s.callerNetwork(c)
 	badBody := decodeBody(c, body)
 	if badBody == nil {
 		caller.AccountName = accountName()
@@ -44,13 +48,19 @@ func (s *server) decodeLimited(c *fiber.Ctx, class domain.RateClass, body any, a
 
 // requireSessionLimited is requireSession for rate-limited requests. They are charged to the client's network before the session
 // is looked up, and then to its user.
-func (s *server) requireSessionLimited(class domain.RateClass, handle func(c *fiber.Ctx, principal identity.Principal) error) []fiber.Handler {
-	return []fiber.Handler{s.limit(class), s.requireSession(func(c *fiber.Ctx, principal identity.Principal) error {
+func (s *server) requireSessionLimited(class domain.RateClass, handle sessionHandler) fiber.Handler {
+	authenticated := s.requireSession(func(c *fiber.Ctx, principal identity.Principal) error {
 		if err := s.admit(c, class, ratelimit.Caller{User: principal.User.ID()}); err != nil {
 			return err
 		}
 		return handle(c, principal)
-	})}
+	})
+	return func(c *fiber.Ctx) error {
+		if err := s.admit(c, class, s.callerNetwork(c)); err != nil {
+			return err
+		}
+		return authenticated(c)
+	}
 }
 
 // admit charges a request to a caller and sets the RateLimit headers. It returns a *domain.RetryAfterError over the limit, and

@@ -28,6 +28,9 @@ func mapSlice[S ~[]T, T, U any](items S, convert func(T) U) []U {
 	return converted
 }
 
+// notNil returns an empty list for nil, which would be null in JSON.
+func notNil(list []string) []string { return append([]string{}, list...) }
+
 const (
 	defaultPageSize = 50
 	maxPageSize     = 100

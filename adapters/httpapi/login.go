@@ -3,7 +3,6 @@ package httpapi
 import (
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/login"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -22,9 +21,9 @@ func (s *server) loginOptions(c *fiber.Ctx) error {
 	if email != "" {
 		c.Locals(revealsAccountKey, true)
 	}
-	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
-		return s.usecases.Login.Begin(c.UserContext(), email, binding)
-	})
+	browser := s.ceremonyBrowser(c)
+	begun, err := s.usecases.Login.Begin(c.UserContext(), email, browser.binding)
+	return s.answerOptions(c, browser, begun, err)
 }
 
 func (s *server) loginVerify(c *fiber.Ctx) error {

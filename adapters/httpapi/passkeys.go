@@ -7,18 +7,17 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/domain"
 )
 
-type passkeyList struct {
+type passkeysResponse struct {
 	Items   []passkey `json:"items"`
 	Signals *signals  `json:"signals"`
 }
 
-type passkeyAnswer struct {
+type passkeyResponse struct {
 	Passkey *passkey `json:"passkey,omitempty"` // absent once it is removed
 	Signals *signals `json:"signals,omitempty"` // absent if they have not changed
 }
@@ -28,13 +27,13 @@ func (s *server) listPasskeys(c *fiber.Ctx, principal identity.Principal) error 
 	if err != nil {
 		return err
 	}
-	return c.JSON(passkeyList{mapSlice(owned, s.passkeyOf), s.signalsFor(principal.User, owned)})
+	return c.JSON(passkeysResponse{mapSlice(owned, s.passkeyOf), s.signalsFor(principal.User, owned)})
 }
 
 func (s *server) addPasskeyOptions(c *fiber.Ctx, principal identity.Principal) error {
-	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
-		return s.usecases.Passkeys.BeginAdd(c.UserContext(), principal, binding)
-	})
+	browser := s.ceremonyBrowser(c)
+	begun, err := s.usecases.Passkeys.BeginAdd(c.UserContext(), principal, browser.binding)
+	return s.answerOptions(c, browser, begun, err)
 }
 
 func (s *server) addPasskeyVerify(c *fiber.Ctx, principal identity.Principal) error {
@@ -57,8 +56,8 @@ func (s *server) addPasskeyVerify(c *fiber.Ctx, principal identity.Principal) er
 		return err
 	}
 	s.logAccountEvent(c, principal, "passkey added", slog.String("passkey_id", added.Credential.ID().String()))
-	answer := s.passkeyOf(added.Credential)
-	return c.Status(http.StatusCreated).JSON(passkeyAnswer{&answer, s.signalsFor(added.User, added.AcceptedCredentials)})
+	shown := s.passkeyOf(added.Credential)
+	return c.Status(http.StatusCreated).JSON(passkeyResponse{&shown, s.signalsFor(added.User, added.AcceptedCredentials)})
 }
 
 func (s *server) renamePasskey(c *fiber.Ctx, principal identity.Principal) error {
@@ -83,8 +82,8 @@ func (s *server) renamePasskey(c *fiber.Ctx, principal identity.Principal) error
 	if err != nil {
 		return err
 	}
-	answer := s.passkeyOf(renamed)
-	return c.JSON(passkeyAnswer{Passkey: &answer})
+	shown := s.passkeyOf(renamed)
+	return c.JSON(passkeyResponse{Passkey: &shown})
 }
 
 func (s *server) deletePasskey(c *fiber.Ctx, principal identity.Principal) error {
@@ -97,7 +96,7 @@ func (s *server) deletePasskey(c *fiber.Ctx, principal identity.Principal) error
 		return err
 	}
 	s.logAccountEvent(c, principal, "passkey removed", slog.String("passkey_id", id.String()))
-	return c.JSON(passkeyAnswer{Signals: s.signalsFor(removed.User, removed.AcceptedCredentials)})
+	return c.JSON(passkeyResponse{Signals: s.signalsFor(removed.User, removed.AcceptedCredentials)})
 }
 
 // credentialID parses the id in the path, in the forms that a binary member accepts. An invalid id gets the same error as another

@@ -7,7 +7,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/timestamp"
 	"github.com/keylodge/keylodge/domain"
@@ -59,9 +58,9 @@ func (s *server) recoveryOptions(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
-		return s.usecases.Recovery.Begin(c.UserContext(), token, binding)
-	})
+	browser := s.ceremonyBrowser(c)
+	begun, err := s.usecases.Recovery.Begin(c.UserContext(), token, browser.binding)
+	return s.answerOptions(c, browser, begun, err)
 }
 
 func (s *server) recoveryVerify(c *fiber.Ctx) error {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"crypto/rand"
+	"regexp"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -24,13 +25,10 @@ func requestID(c *fiber.Ctx) string {
 // exactly one or it is not a token of 8 to 64 ASCII characters a-z, A-Z, digits, "-", "_" and ".".
 func clientRequestID(c *fiber.Ctx) string {
 	sent := c.Request().Header.PeekAll(fiber.HeaderXRequestID)
-	if len(sent) != 1 || len(sent[0]) < 8 || len(sent[0]) > 64 {
+	if len(sent) != 1 || !requestIDPattern.Match(sent[0]) {
 		return ""
-	}
-	for _, b := range sent[0] {
-		if (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && b != '-' && b != '_' && b != '.' {
-			return ""
-		}
 	}
 	return string(sent[0])
 }
+
+var requestIDPattern = regexp.MustCompile(`^[0-9A-Za-z._-]{8,64}$`)

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"slices"
-
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/keylodge/keylodge/domain"
@@ -17,7 +15,7 @@ func (s *server) route(app *fiber.App) {
 	app.Get("/.well-known/jwks.json", s.jwks)
 	app.Get("/openapi.json", s.getOpenAPI)
 
-	v1 := app.Group("/v1", s.checkOrigin, noStore, s.checkCookies, requireJSON)
+	v1 := app.Group("/v1", s.checkOrigin, noStore, s.cookies.rejectDuplicates, requireJSON)
 	v1.Get("/config", s.getConfig)
 	v1.Post("/signup/options", s.signUpOptions)
 	v1.Post("/signup/verify", s.limit(domain.RateSignUp), s.padResponseTime(revealsAccount), s.signUpVerify)
@@ -27,30 +25,30 @@ func (s *server) route(app *fiber.App) {
 	v1.Get("/session", s.requireSession(s.getSession))
 	v1.Delete("/session", s.deleteSession)
 	v1.Post("/session/refresh", s.limit(domain.RateRefresh), s.refreshSession)
-	v1.Post("/session/token", s.requireSessionLimited(domain.RateChange, s.issueAccessToken)...)
-	v1.Post("/session/step-up/options", s.requireSessionLimited(domain.RateStepUp, s.stepUpOptions)...)
-	v1.Post("/session/step-up/verify", s.requireSessionLimited(domain.RateStepUp, s.stepUpVerify)...)
+	v1.Post("/session/token", s.requireSessionLimited(domain.RateChange, s.issueAccessToken))
+	v1.Post("/session/step-up/options", s.requireSessionLimited(domain.RateStepUp, s.stepUpOptions))
+	v1.Post("/session/step-up/verify", s.requireSessionLimited(domain.RateStepUp, s.stepUpVerify))
 	v1.Get("/csrf", s.requireSession(s.getCSRF))
 
 	v1.Get("/me", s.requireSession(s.getAccount))
-	v1.Patch("/me", slices.Insert(s.requireSessionLimited(domain.RateChange, s.patchAccount), 0, s.padResponseTime(revealsAccount))...)
-	v1.Delete("/me", s.requireSessionLimited(domain.RateChange, s.deleteAccount)...)
-	v1.Post("/me/email/code", slices.Insert(s.requireSessionLimited(domain.RateCode, s.sendEmailCode), 0, s.padResponseTime(revealsAccount))...)
-	v1.Post("/me/email/confirm", s.requireSessionLimited(domain.RateCode, s.confirmEmail)...)
+	v1.Patch("/me", s.padResponseTime(revealsAccount), s.requireSessionLimited(domain.RateChange, s.patchAccount))
+	v1.Delete("/me", s.requireSessionLimited(domain.RateChange, s.deleteAccount))
+	v1.Post("/me/email/code", s.padResponseTime(revealsAccount), s.requireSessionLimited(domain.RateCode, s.sendEmailCode))
+	v1.Post("/me/email/confirm", s.requireSessionLimited(domain.RateCode, s.confirmEmail))
 	v1.Get("/me/passkeys", s.requireSession(s.listPasskeys))
-	v1.Post("/me/passkeys/options", s.requireSessionLimited(domain.RateChange, s.addPasskeyOptions)...)
-	v1.Post("/me/passkeys/verify", slices.Insert(s.requireSessionLimited(domain.RateChange, s.addPasskeyVerify), 0, s.padResponseTime(onError))...)
-	v1.Patch("/me/passkeys/:id", s.requireSessionLimited(domain.RateChange, s.renamePasskey)...)
-	v1.Delete("/me/passkeys/:id", s.requireSessionLimited(domain.RateChange, s.deletePasskey)...)
+	v1.Post("/me/passkeys/options", s.requireSessionLimited(domain.RateChange, s.addPasskeyOptions))
+	v1.Post("/me/passkeys/verify", s.padResponseTime(onError), s.requireSessionLimited(domain.RateChange, s.addPasskeyVerify))
+	v1.Patch("/me/passkeys/:id", s.requireSessionLimited(domain.RateChange, s.renamePasskey))
+	v1.Delete("/me/passkeys/:id", s.requireSessionLimited(domain.RateChange, s.deletePasskey))
 	v1.Get("/me/sessions", s.requireSession(s.listSessions))
 	v1.Delete("/me/sessions", s.requireSession(s.revokeOtherSessions))
 	v1.Delete("/me/sessions/:id", s.requireSession(s.revokeSession))
 	v1.Get("/me/events", s.requireSession(s.listEvents))
 	v1.Get("/me/recovery", s.requireSession(s.getRecovery))
-	v1.Post("/me/recovery/totp", s.requireSessionLimited(domain.RateChange, s.setUpTOTP)...)
-	v1.Post("/me/recovery/totp/confirm", s.requireSessionLimited(domain.RateCode, s.confirmTOTP)...)
-	v1.Delete("/me/recovery/totp", s.requireSessionLimited(domain.RateChange, s.removeTOTP)...)
-	v1.Post("/me/recovery/backup-codes", s.requireSessionLimited(domain.RateChange, s.generateBackupCodes)...)
+	v1.Post("/me/recovery/totp", s.requireSessionLimited(domain.RateChange, s.setUpTOTP))
+	v1.Post("/me/recovery/totp/confirm", s.requireSessionLimited(domain.RateCode, s.confirmTOTP))
+	v1.Delete("/me/recovery/totp", s.requireSessionLimited(domain.RateChange, s.removeTOTP))
+	v1.Post("/me/recovery/backup-codes", s.requireSessionLimited(domain.RateChange, s.generateBackupCodes))
 
 	v1.Post("/recovery/redeem", s.padResponseTime(onError), s.redeem)
 	v1.Post("/recovery/options", s.limit(domain.RateRecovery), s.recoveryOptions)

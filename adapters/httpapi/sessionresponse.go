@@ -117,15 +117,11 @@ func sessionOf(sn *domain.Session, actor identity.Principal) session {
 
 func (s *server) passkeyOf(c *domain.Credential) passkey {
 	is := c.State()
-	p := passkey{
+	return passkey{
 		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{is.AAGUID.String(), optional(s.config.AuthenticatorName(is.AAGUID))},
-		Transports: is.Transports, BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
+		Transports: notNil(is.Transports), BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
 		CreatedAt: timestamp.Of(is.CreatedAt), LastUsedAt: timestamp.Optional(is.LastUsedAt), Status: string(is.Status),
 	}
-	if p.Transports == nil {
-		p.Transports = []string{}
-	}
-	return p
 }
 
 func (s *server) signalsFor(u *domain.User, accepted domain.Passkeys) *signals {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -23,9 +22,9 @@ func (s *server) signUpOptions(c *fiber.Ctx) error {
 	if err := domain.JoinInvalid(badEmail, badName); err != nil {
 		return err
 	}
-	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
-		return s.usecases.SignUp.Begin(c.UserContext(), signup.Input{Email: email, DisplayName: name}, binding)
-	})
+	browser := s.ceremonyBrowser(c)
+	begun, err := s.usecases.SignUp.Begin(c.UserContext(), signup.Input{Email: email, DisplayName: name}, browser.binding)
+	return s.answerOptions(c, browser, begun, err)
 }
 
 func (s *server) signUpVerify(c *fiber.Ctx) error {

@@ -3,16 +3,14 @@ package httpapi
 import (
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/stepup"
-	"github.com/keylodge/keylodge/domain"
 )
 
 func (s *server) stepUpOptions(c *fiber.Ctx, principal identity.Principal) error {
-	return s.answerOptions(c, func(binding domain.Binding) (ceremony.Begun, error) {
-		return s.usecases.StepUp.Begin(c.UserContext(), principal, binding)
-	})
+	browser := s.ceremonyBrowser(c)
+	begun, err := s.usecases.StepUp.Begin(c.UserContext(), principal, browser.binding)
+	return s.answerOptions(c, browser, begun, err)
 }
 
 func (s *server) stepUpVerify(c *fiber.Ctx, principal identity.Principal) error {
@@ -33,8 +31,10 @@ func (s *server) stepUpVerify(c *fiber.Ctx, principal identity.Principal) error 
 	if !stepUp.Token.IsZero() {
 		s.cookies.setRotatedSession(c, stepUp.Token, stepUp.ExpiresIn)
 	}
-	return c.JSON(struct {
-		Session session    `json:"session"`
-		Tokens  *tokenPair `json:"tokens,omitempty"`
-	}{sessionOf(stepUp.Session, principal), tokensOf(stepUp.Tokens)})
+	return c.JSON(stepUpResponse{sessionOf(stepUp.Session, principal), tokensOf(stepUp.Tokens)})
+}
+
+type stepUpResponse struct {
+	Session session    `json:"session"`
+	Tokens  *tokenPair `json:"tokens,omitempty"` // of a bearer session
 }

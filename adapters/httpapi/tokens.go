@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -37,6 +38,10 @@ func tokensOf(p *signingkeys.TokenPair) *tokenPair {
 // seconds rounds down, so that a client never assumes a longer lifetime.
 func seconds(d time.Duration) int { return int(d / time.Second) }
 
+type jsonWebKeySet struct {
+	Keys []json.RawMessage `json:"keys"`
+}
+
 // jwks publishes the keys that access tokens are verified with (RFC 7517, section 5), to pages of every origin. A new
 // key is published for longer than a response may be cached before it signs.
 func (s *server) jwks(c *fiber.Ctx) error {
@@ -46,5 +51,5 @@ func (s *server) jwks(c *fiber.Ctx) error {
 	}
 	c.Set(fiber.HeaderCacheControl, "public, max-age=300")
 	c.Set(fiber.HeaderAccessControlAllowOrigin, "*")
-	return c.JSON(fiber.Map{"keys": keys}, "application/jwk-set+json")
+	return c.JSON(jsonWebKeySet{keys}, "application/jwk-set+json")
 }
