@@ -19,13 +19,6 @@ type userGenerator struct {
 	now    time.Time
 }
 
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}
-
 func (g userGenerator) bytes(n int) []byte {
 	b := make([]byte, n)
 	g.random.Read(b)
@@ -51,13 +44,13 @@ func generateUsers(t testing.TB, store ports.Store, now time.Time, users int) {
 	g.update(store, func(ctx context.Context, tx ports.Tx) error {
 		for i := range 1200 {
 			e := domain.RestoreEvent(domain.EventState{
-				ID: must(domain.NewEventID(now, g.random)), Kind: domain.EventSignedIn, At: now.Add(-time.Duration(i) * time.Hour), Actor: domain.ActorUser,
+				ID: domain.NewEventID(now, g.random), Kind: domain.EventSignedIn, At: now.Add(-time.Duration(i) * time.Hour), Actor: domain.ActorUser,
 			})
 			l := domain.RestoreLockout(domain.LockoutState{
 				Subject: domain.LockoutSubject(g.bytes(32)), Failures: i % 25, LockedUntil: g.nowEvery(i, 2), UpdatedAt: now,
 			})
 			m := domain.RestoreOutboxEmail(domain.OutboxEmailState{
-				ID: must(domain.NewOutboxEmailID(now, g.random)), To: "somebody@example.org", Kind: domain.EmailKindAccountDeleted,
+				ID: domain.NewOutboxEmailID(now, g.random), To: "somebody@example.org", Kind: domain.EmailKindAccountDeleted,
 				Details: domain.EmailDetails{At: now, Actor: domain.ActorOperator}, DueAt: now, ExpiresAt: now.Add(day),
 			})
 			if err := errors.Join(tx.Events.Add(ctx, e), tx.Lockouts.Save(ctx, l), tx.OutboxEmails.Add(ctx, m)); err != nil {
@@ -87,7 +80,7 @@ var unusualNames = []domain.DisplayName{"", "Ωmega 👩‍🚀", `"Quote" \ </s
 
 func (g userGenerator) addUser(ctx context.Context, tx ports.Tx, i int) error {
 	u := domain.UserState{
-		ID: must(domain.NewUserID(g.now.Add(-time.Duration(i)*time.Second), g.random)), Handle: must(domain.NewUserHandle(g.random)),
+		ID: domain.NewUserID(g.now.Add(-time.Duration(i)*time.Second), g.random), Handle: domain.NewUserHandle(g.random),
 		DisplayName: unusualNames[i%len(unusualNames)], DisabledAt: g.nowEvery(i, 97), CreatedAt: g.now.Add(-time.Duration(i) * time.Second),
 	}
 	if i%7 != 0 {
@@ -132,7 +125,7 @@ func (g userGenerator) addPasskeys(ctx context.Context, tx ports.Tx, owner domai
 func (g userGenerator) addSessions(ctx context.Context, tx ports.Tx, owner domain.UserID, n int) error {
 	for i := range n {
 		s := domain.SessionState{
-			ID: must(domain.NewSessionID(g.now, g.random)), UserID: owner, CredentialID: domain.CredentialID(g.bytes(32)),
+			ID: domain.NewSessionID(g.now, g.random), UserID: owner, CredentialID: domain.CredentialID(g.bytes(32)),
 			Transport: domain.TransportBearer, Token: domain.TokenDigest(g.bytes(32)), Assurance: domain.AssurancePasskey,
 			AMR: []string{"swk", "user", "mfa"}, Device: domain.Device{Name: "Firefox on Linux", UserAgent: "Mozilla/5.0 (X11)", IP: "2001:db8::7"},
 			CreatedAt: g.now, AuthTime: g.now, LastSeenAt: g.now, IdleEndsAt: g.now.Add(day), ExpiresAt: g.now.Add(30 * day),
@@ -150,7 +143,7 @@ func (g userGenerator) addSessions(ctx context.Context, tx ports.Tx, owner domai
 func (g userGenerator) addEvents(ctx context.Context, tx ports.Tx, owner domain.UserID, n int) error {
 	for range n {
 		e := domain.EventState{
-			ID: must(domain.NewEventID(g.now, g.random)), UserID: owner, Kind: domain.EventSignedIn, At: g.now, Actor: domain.ActorUser,
+			ID: domain.NewEventID(g.now, g.random), UserID: owner, Kind: domain.EventSignedIn, At: g.now, Actor: domain.ActorUser,
 			CredentialID: domain.CredentialID(g.bytes(32)), DeviceName: "Firefox on Linux", IP: "192.0.2.7", RequestID: "0123456789abcdef",
 		}
 		if err := tx.Events.Add(ctx, domain.RestoreEvent(e)); err != nil {
@@ -178,7 +171,7 @@ func (g userGenerator) addRecoveryFactors(ctx context.Context, tx ports.Tx, owne
 	}
 	if i%50 == 0 {
 		m := domain.OutboxEmailState{
-			ID: must(domain.NewOutboxEmailID(g.now, g.random)), UserID: owner, To: "user@example.org", Kind: domain.EmailKindVerificationCode,
+			ID: domain.NewOutboxEmailID(g.now, g.random), UserID: owner, To: "user@example.org", Kind: domain.EmailKindVerificationCode,
 			Code: g.bytes(50), Attempts: 1, DueAt: g.now, ExpiresAt: g.now.Add(time.Hour),
 		}
 		return tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(m))

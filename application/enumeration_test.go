@@ -95,10 +95,7 @@ var decoys = domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}
 func (h *fixture) accountClasses() map[string]domain.Email {
 	h.t.Helper()
 	add := func(address domain.Email, change func(*domain.User)) {
-		applicant, err := domain.NewPendingUser(address, "Ben", noon, rand.Reader)
-		if err != nil {
-			h.t.Fatal(err)
-		}
+		applicant := domain.NewPendingUser(address, "Ben", noon, rand.Reader)
 		user := applicant.ToUser(noon)
 		change(user)
 		h.update(func(tx ports.Tx) error {
@@ -237,10 +234,7 @@ func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
 		},
 		"recover": func(h *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
 			ben := h.addSignedInUser("Ben")
-			grant, token, err := domain.NewRecoveryGrant(ben.User.ID(), []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, domain.RecoveryGrantKeys{make([]byte, 32)}, noon, rand.Reader)
-			if err != nil {
-				return err
-			}
+			grant, token := domain.NewRecoveryGrant(ben.User.ID(), []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, domain.RecoveryGrantKeys{make([]byte, 32)}, noon, rand.Reader)
 			h.update(func(tx ports.Tx) error { return tx.RecoveryGrants.Put(h.t.Context(), grant) })
 			begun, err := (&recovery.Service{Policy: domain.RecoveryAny, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges()}).Begin(h.t.Context(), token, domain.Binding{})
 			if err != nil {
@@ -270,10 +264,7 @@ func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
 // addSignedInUser makes another account, signed in.
 func (h *fixture) addSignedInUser(name domain.DisplayName) identity.Principal {
 	h.t.Helper()
-	applicant, err := domain.NewPendingUser("", name, noon, rand.Reader)
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	applicant := domain.NewPendingUser("", name, noon, rand.Reader)
 	user := applicant.ToUser(noon)
 	key, err := domain.NewCredential(user.ID(), "", sqlitestore.Registration(domain.CredentialID(user.Handle())), noon)
 	if err != nil {

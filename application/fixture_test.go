@@ -42,25 +42,12 @@ type deviceNames struct{}
 
 func (deviceNames) NameOf(string) string { return "" }
 
-// failingReader is a source of randomness that fails at one of its reads and goes on as if nothing had been.
-type failingReader struct{ failAt, reads int }
-
-var errNoRandomness = errors.New("no randomness at this moment")
-
-func (s *failingReader) Read(p []byte) (int, error) {
-	if s.reads++; s.reads == s.failAt {
-		return 0, errNoRandomness
-	}
-	return rand.Read(p)
-}
-
 // fixture is where Ada has just signed in, twice, by one of her two passkeys. It sends mail, and her address is verified.
 type fixture struct {
 	t            *testing.T
 	store        ports.Store
 	relyingParty ports.RelyingParty
 	clock        *clock
-	random       *failingReader
 	policy       domain.UsePolicy
 	auditLog     *audit.Log
 	verification *emailverify.Service
@@ -76,16 +63,12 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	random := &failingReader{}
 	h := &fixture{
-		t: t, store: sqlitestore.New(t), relyingParty: relyingParty, clock: &clock{noon}, random: random, device: authenticator.New(origin),
-		auditLog:     &audit.Log{Random: random, Devices: deviceNames{}, Notifier: notify.Notifier{Random: random, Devices: deviceNames{}, Policy: domain.EmailOn}},
-		verification: &emailverify.Service{Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{make([]byte, 32)}, Sealer: plainSealer{}, Random: random, Lockout: make([]byte, 32)},
+		t: t, store: sqlitestore.New(t), relyingParty: relyingParty, clock: &clock{noon}, device: authenticator.New(origin),
+		auditLog:     &audit.Log{Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: domain.EmailOn}},
+		verification: &emailverify.Service{Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{make([]byte, 32)}, Sealer: plainSealer{}, Random: rand.Reader, Lockout: make([]byte, 32)},
 	}
-	applicant, err := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	applicant := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
 	begun, err := relyingParty.BeginRegistration(applicant.Entity(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -117,10 +100,7 @@ func newFixture(t *testing.T) *fixture {
 
 func (h *fixture) addSession(by *domain.Credential) (*domain.Session, domain.SessionToken) {
 	h.t.Helper()
-	session, token, err := domain.OpenSession(by, domain.Device{}, lifetime, noon, rand.Reader)
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	session, token := domain.OpenSession(by, domain.Device{}, lifetime, noon, rand.Reader)
 	h.update(func(tx ports.Tx) error { return tx.Sessions.Add(h.t.Context(), session) })
 	return session, token
 }
@@ -154,7 +134,7 @@ func (h *fixture) getAssertion(options []byte, variations ...authenticator.Varia
 }
 
 func (h *fixture) challenges() *ceremony.Service {
-	return &ceremony.Service{Store: h.store, Clock: h.clock, Random: h.random, TTL: ceremony.TTL(time.Hour)}
+	return &ceremony.Service{Store: h.store, Clock: h.clock, Random: rand.Reader, TTL: ceremony.TTL(time.Hour)}
 }
 
 func (h *fixture) beginAddPasskey() (ceremony.Begun, error) {

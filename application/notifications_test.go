@@ -69,10 +69,7 @@ var notificationUseCases = map[string]func(*fixture) func() error{
 		}
 		is := h.ada.Session.State()
 		key := domain.RestoreCredential(domain.CredentialState{ID: is.CredentialID, UserID: is.UserID})
-		session, token, err := domain.OpenBearerSession(key, domain.Device{}, lifetime, issuer.RefreshKeys, noon, rand.Reader)
-		if err != nil {
-			h.t.Fatal(err)
-		}
+		session, token := domain.OpenBearerSession(key, domain.Device{}, lifetime, issuer.RefreshKeys, noon, rand.Reader)
 		h.update(func(tx ports.Tx) error { return tx.Sessions.Add(h.t.Context(), session) })
 		refresh := &sessions.Refresh{Store: h.store, Clock: h.clock, Issuer: issuer, Audit: h.auditLog, Lifetime: lifetime}
 		refreshed, err := refresh.Execute(h.t.Context(), token, identity.Client{})

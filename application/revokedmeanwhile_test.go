@@ -1,6 +1,7 @@
 package application_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"testing"
 
@@ -61,7 +62,7 @@ var userUseCases = map[string]func(*fixture) (does func() error){
 		answer := stepup.FinishInput{ChallengeID: started.ChallengeID, Credential: h.getAssertion(started.Options)}
 		return func() error {
 			finish := &stepup.Service{
-				Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: h.random, Issuer: h.issuer(), Challenges: h.challenges(), Audit: h.auditLog,
+				Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: rand.Reader, Issuer: h.issuer(), Challenges: h.challenges(), Audit: h.auditLog,
 				PasskeyUsage: &ceremony.PasskeyUsage{Audit: h.auditLog},
 			}
 			_, err := finish.Finish(h.t.Context(), h.ada, answer)

@@ -2,7 +2,6 @@ package domain
 
 import (
 	"encoding/base64"
-	"fmt"
 	"io"
 	"time"
 )
@@ -42,7 +41,7 @@ type AccessPolicy struct {
 }
 
 // AccessClaims returns the claims of an access token of a bearer session: for Keylodge's own API, and for other services.
-func (p AccessPolicy) AccessClaims(s *Session, now time.Time, random io.Reader) (AccessClaims, error) {
+func (p AccessPolicy) AccessClaims(s *Session, now time.Time, random io.Reader) AccessClaims {
 	audience := []string{p.Audience, p.Issuer}
 	if p.Audience == p.Issuer {
 		audience = audience[:1]
@@ -57,16 +56,14 @@ func (p AccessPolicy) ServiceClaims(s *Session, requested AuthContext, now time.
 	if !requested.Kind.Permits(UseIssue) {
 		return AccessClaims{}, ErrUnauthenticated
 	}
-	return p.claims(s, requested, []string{p.Audience}, nil, now, random)
+	return p.claims(s, requested, []string{p.Audience}, nil, now, random), nil
 }
 
 // claims never outlive the session. Times are whole seconds, as JWT has them. The time of issue is set back by clockLeeway, since
 // other services' libraries refuse a token that their clock has not reached.
-func (p AccessPolicy) claims(s *Session, as AuthContext, audience, scope []string, now time.Time, random io.Reader) (AccessClaims, error) {
+func (p AccessPolicy) claims(s *Session, as AuthContext, audience, scope []string, now time.Time, random io.Reader) AccessClaims {
 	var id [16]byte
-	if _, err := io.ReadFull(random, id[:]); err != nil {
-		return AccessClaims{}, fmt.Errorf("reading randomness: %w", err)
-	}
+	readRandom(random, id[:])
 	expires := now.Add(p.TTL)
 	for _, end := range []time.Time{s.IdleEndsAt(), as.ExpiresAt} {
 		if !end.IsZero() && end.Before(expires) {
@@ -76,5 +73,5 @@ func (p AccessPolicy) claims(s *Session, as AuthContext, audience, scope []strin
 	return AccessClaims{
 		TokenID: base64.RawURLEncoding.EncodeToString(id[:]), Issuer: p.Issuer, Audience: audience, ClientID: FirstPartyClient, Subject: s.UserID(), SessionID: s.ID(),
 		IssuedAt: inSeconds(now.Add(-clockLeeway)), ExpiresAt: inSeconds(expires), AuthTime: inSeconds(as.AuthTime), AMR: as.AMR, Scope: scope,
-	}, nil
+	}
 }

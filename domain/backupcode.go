@@ -3,7 +3,6 @@ package domain
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"fmt"
 	"io"
 	"strings"
 )
@@ -21,19 +20,17 @@ const (
 )
 
 // NewBackupCodes draws a set.
-func NewBackupCodes(random io.Reader) ([]BackupCode, error) {
+func NewBackupCodes(random io.Reader) []BackupCode {
 	set := make([]BackupCode, BackupCodeCount)
 	for i := range set {
 		var raw [backupCodeLength]byte
-		if _, err := io.ReadFull(random, raw[:]); err != nil {
-			return nil, fmt.Errorf("reading randomness: %w", err)
-		}
+		readRandom(random, raw[:])
 		for j, b := range raw {
 			raw[j] = crockford[b%32] // 256 is a multiple of 32: every letter is as likely
 		}
 		set[i] = BackupCode{NewSecret(string(raw[:]))}
 	}
-	return set, nil
+	return set
 }
 
 // RevealFormatted is the code as its owner writes it down. It is shown once.

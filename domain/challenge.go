@@ -44,15 +44,11 @@ type ChallengeState struct {
 }
 
 // NewChallenge opens a ceremony that may be answered until ttl has passed.
-func NewChallenge(purpose Purpose, by ChallengeContext, ceremony []byte, applicant *PendingUser, ttl time.Duration, now time.Time, random io.Reader) (*Challenge, error) {
-	id, err := NewChallengeID(now, random)
-	if err != nil {
-		return nil, err
-	}
+func NewChallenge(purpose Purpose, by ChallengeContext, ceremony []byte, applicant *PendingUser, ttl time.Duration, now time.Time, random io.Reader) *Challenge {
 	return &Challenge{ChallengeState{
-		ID: id, Purpose: purpose, Binding: by.Browser, SessionID: by.SessionID, RecoveryGrant: by.RecoveryGrant, CeremonyState: ceremony, PendingUser: applicant,
+		ID: NewChallengeID(now, random), Purpose: purpose, Binding: by.Browser, SessionID: by.SessionID, RecoveryGrant: by.RecoveryGrant, CeremonyState: ceremony, PendingUser: applicant,
 		CreatedAt: now, ExpiresAt: now.Add(ttl),
-	}}, nil
+	}}
 }
 
 // RestoreChallenge is storage's way back from a snapshot.

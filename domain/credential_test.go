@@ -186,10 +186,7 @@ func TestNewCredential_KeepsRegistration(t *testing.T) {
 		Transports: []string{"usb", "internal"}, Flags: synced, SignCount: 7, Extensions: []byte("{}"),
 		Attestation: domain.Attestation{Type: "none", Format: "none", Object: []byte("object"), AuthenticatorData: []byte("data"), ClientDataJSON: []byte("{}")},
 	}
-	owner, err := domain.NewUserID(noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	owner := domain.NewUserID(noon, rand.Reader)
 	key, err := domain.NewCredential(owner, "Ada's key", registration, noon)
 	if err != nil {
 		t.Fatal(err)

@@ -37,16 +37,14 @@ const (
 )
 
 // NewEmailCode draws a code.
-func NewEmailCode(random io.Reader) (EmailCode, error) {
+func NewEmailCode(random io.Reader) EmailCode {
 	const codes = 100_000_000
 	const fair = (1 << 32) / codes * codes // above it some codes would be likelier than others
 	for {
 		var raw [4]byte
-		if _, err := io.ReadFull(random, raw[:]); err != nil {
-			return EmailCode{}, fmt.Errorf("reading randomness: %w", err)
-		}
+		readRandom(random, raw[:])
 		if n := binary.BigEndian.Uint32(raw[:]); n < fair {
-			return EmailCode{NewSecret(fmt.Sprintf("%0*d", emailCodeLength, n%codes))}, nil
+			return EmailCode{NewSecret(fmt.Sprintf("%0*d", emailCodeLength, n%codes))}
 		}
 	}
 }

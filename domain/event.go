@@ -111,22 +111,18 @@ func (k EventKind) Repeatable() bool {
 
 // NewEvent enters what has happened into the log. The id, the time and the key of e are given here; By is the user unless e
 // says otherwise.
-func NewEvent(e EventState, now time.Time, random io.Reader) (*Event, error) {
+func NewEvent(e EventState, now time.Time, random io.Reader) *Event {
 	return newEvent(e, "user\x00"+e.UserID.String(), now, random)
 }
 
 // NewAnonymousEvent enters what a stranger did about a name or a passkey that belongs to no account. Such events share 256
 // entries for each kind, reason and day: they are bounded, and few of those that are written at once meet in one row.
-func NewAnonymousEvent(e EventState, about LockoutSubject, now time.Time, random io.Reader) (*Event, error) {
+func NewAnonymousEvent(e EventState, about LockoutSubject, now time.Time, random io.Reader) *Event {
 	return newEvent(e, "nameless\x00"+string(about[:1]), now, random)
 }
 
-func newEvent(e EventState, of string, now time.Time, random io.Reader) (*Event, error) {
-	id, err := NewEventID(now, random)
-	if err != nil {
-		return nil, err
-	}
-	e.ID, e.At = id, now
+func newEvent(e EventState, of string, now time.Time, random io.Reader) *Event {
+	e.ID, e.At = NewEventID(now, random), now
 	if e.Actor == "" {
 		e.Actor = ActorUser
 	}
@@ -134,7 +130,7 @@ func newEvent(e EventState, of string, now time.Time, random io.Reader) (*Event,
 	if e.Kind.Repeatable() {
 		e.Key = e.repetitionKey(of)
 	}
-	return RestoreEvent(e), nil
+	return RestoreEvent(e)
 }
 
 func (s EventState) repetitionKey(of string) RepetitionKey {

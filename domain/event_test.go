@@ -11,11 +11,7 @@ import (
 
 func event(t *testing.T, e domain.EventState, now time.Time) *domain.Event {
 	t.Helper()
-	entered, err := domain.NewEvent(e, now, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return entered
+	return domain.NewEvent(e, now, rand.Reader)
 }
 
 func TestNewEvent_SetsIDAndTime(t *testing.T) {

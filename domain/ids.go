@@ -24,29 +24,16 @@ type EventID struct{ uuid }
 // OutboxEmailID names a message in logs, and towards mail servers, which may be handed one twice.
 type OutboxEmailID struct{ uuid }
 
-func NewUserID(now time.Time, random io.Reader) (UserID, error) {
-	id, err := newUUIDv7(now, random)
-	return UserID{id}, err
+func NewUserID(now time.Time, random io.Reader) UserID { return UserID{newUUIDv7(now, random)} }
+func NewChallengeID(now time.Time, random io.Reader) ChallengeID {
+	return ChallengeID{newUUIDv7(now, random)}
 }
-
-func NewChallengeID(now time.Time, random io.Reader) (ChallengeID, error) {
-	id, err := newUUIDv7(now, random)
-	return ChallengeID{id}, err
+func NewSessionID(now time.Time, random io.Reader) SessionID {
+	return SessionID{newUUIDv7(now, random)}
 }
-
-func NewSessionID(now time.Time, random io.Reader) (SessionID, error) {
-	id, err := newUUIDv7(now, random)
-	return SessionID{id}, err
-}
-
-func NewEventID(now time.Time, random io.Reader) (EventID, error) {
-	id, err := newUUIDv7(now, random)
-	return EventID{id}, err
-}
-
-func NewOutboxEmailID(now time.Time, random io.Reader) (OutboxEmailID, error) {
-	id, err := newUUIDv7(now, random)
-	return OutboxEmailID{id}, err
+func NewEventID(now time.Time, random io.Reader) EventID { return EventID{newUUIDv7(now, random)} }
+func NewOutboxEmailID(now time.Time, random io.Reader) OutboxEmailID {
+	return OutboxEmailID{newUUIDv7(now, random)}
 }
 
 func ParseUserID(s string) (UserID, error) {
@@ -78,17 +65,15 @@ func ParseOutboxEmailID(s string) (OutboxEmailID, error) {
 // that an index on it grows at its end.
 type uuid [16]byte
 
-func newUUIDv7(now time.Time, random io.Reader) (uuid, error) {
+func newUUIDv7(now time.Time, random io.Reader) uuid {
 	var u uuid
-	if _, err := io.ReadFull(random, u[6:]); err != nil {
-		return uuid{}, fmt.Errorf("reading randomness: %w", err)
-	}
+	readRandom(random, u[6:])
 	var ms [8]byte
 	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
 	copy(u[:6], ms[2:])
 	u[6] = u[6]&0x0f | 0x70 // version 7
 	u[8] = u[8]&0x3f | 0x80 // variant of RFC 9562
-	return u, nil
+	return u
 }
 
 func parseUUID(s string) (uuid, error) {
@@ -154,12 +139,10 @@ type UserHandle string
 
 const userHandleLength = 32
 
-func NewUserHandle(random io.Reader) (UserHandle, error) {
+func NewUserHandle(random io.Reader) UserHandle {
 	var raw [userHandleLength]byte
-	if _, err := io.ReadFull(random, raw[:]); err != nil {
-		return "", fmt.Errorf("reading randomness: %w", err)
-	}
-	return UserHandle(raw[:]), nil
+	readRandom(random, raw[:])
+	return UserHandle(raw[:])
 }
 
 func (h UserHandle) Bytes() []byte { return []byte(h) }

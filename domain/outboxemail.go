@@ -71,15 +71,11 @@ func NotificationKind(kind EventKind) (EmailKind, bool) {
 const notificationTTL = 4 * 24 * time.Hour
 
 // NewNotificationEmail tells whoever reads at the address of an event. A zero owner is for a message that outlives its user.
-func NewNotificationEmail(to Email, owner UserID, kind EmailKind, of EventState, now time.Time, random io.Reader) (*OutboxEmail, error) {
-	id, err := NewOutboxEmailID(now, random)
-	if err != nil {
-		return nil, err
-	}
+func NewNotificationEmail(to Email, owner UserID, kind EmailKind, of EventState, now time.Time, random io.Reader) *OutboxEmail {
 	return &OutboxEmail{OutboxEmailState{
-		ID: id, UserID: owner, To: to, Kind: kind, DueAt: now, ExpiresAt: now.Add(notificationTTL),
+		ID: NewOutboxEmailID(now, random), UserID: owner, To: to, Kind: kind, DueAt: now, ExpiresAt: now.Add(notificationTTL),
 		Details: EmailDetails{At: of.At, Actor: of.Actor, PasskeyName: of.PasskeyName, DeviceName: of.DeviceName, IP: of.IP},
-	}}, nil
+	}}
 }
 
 // RestoreOutboxEmail is storage's way back from a snapshot.

@@ -7,78 +7,99 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keylodge/keylodge/domain"
 )
 
-// How many random bits a secret has is counted, not read off its length: so many of those that it was made from make it another
-// one, each by itself. What opens something by itself has 128 or more (OWASP ASVS 5.0, 11.5.1); codes that are counted against
-// whoever guesses have 20 or more (6.5.4), and those on paper 64 (NIST SP 800-63B-4, 4.2.1.1).
+// TestSecrets_EffectiveRandomBits counts the random bits that change a secret when flipped. A secret that is sufficient by itself
+// has 128 or more (OWASP ASVS 5.0, 11.5.1), a code with limited attempts 20 or more (6.5.4), and a backup code 64
+// (NIST SP 800-63B-4, section 4.2.1.1).
 func TestSecrets_EffectiveRandomBits(t *testing.T) {
 	key := [][]byte{bytes.Repeat([]byte{7}, 32)}
 	passkey := credential(t, synced, 0)
 	for name, c := range map[string]struct {
-		least int
-		make  func(random io.Reader) (string, error)
+		want int
+		draw func(random io.Reader) string
 	}{
-		"a session's token": {256, func(random io.Reader) (string, error) {
-			_, token, err := domain.OpenSession(passkey, domain.Device{}, lifetime, noon, random)
-			return token.Reveal(), err
+		"session token": {256, func(random io.Reader) string {
+			return domain.NewSessionToken(random).Reveal()
 		}},
-		"a refresh token, without the session's id in it": {256, func(random io.Reader) (string, error) {
-			_, token, err := domain.OpenBearerSession(passkey, domain.Device{}, lifetime, key, noon, random)
-			if err != nil {
-				return "", err
-			}
+		"refresh token's nonce": {256, func(random io.Reader) string {
+			_, token := domain.OpenBearerSession(passkey, domain.Device{}, lifetime, key, noon, random)
 			raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token.Reveal(), "klr_"))
-			return string(raw[16:48]), err // and without the tag, which follows from the rest
-		}},
-		"a grant's token": {128, func(random io.Reader) (string, error) {
-			_, token, err := domain.NewRecoveryGrant(adasID, []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, key, noon, random)
-			return token.Reveal(), err
-		}},
-		"a user handle": {256, func(random io.Reader) (string, error) {
-			handle, err := domain.NewUserHandle(random)
-			return string(handle), err
-		}},
-		"a challenge's id": {74, func(random io.Reader) (string, error) {
-			id, err := domain.NewChallengeID(noon, random)
-			return id.String(), err
-		}},
-		"a backup code": {80, func(random io.Reader) (string, error) {
-			set, err := domain.NewBackupCodes(random)
 			if err != nil {
-				return "", err
+				t.Fatal(err)
 			}
-			return set[0].Reveal(), nil
+			return string(raw[16:48]) // after the session's id, before the tag, which is derived from both
 		}},
-		"a code by mail": {26, func(random io.Reader) (string, error) {
-			code, err := domain.NewEmailCode(random)
-			return code.Reveal(), err
+		"recovery grant token": {256, func(random io.Reader) string {
+			_, token := domain.NewRecoveryGrant(adasID, []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, key, noon, random)
+			return token.Reveal()
 		}},
+		"user handle": {256, func(random io.Reader) string { return string(domain.NewUserHandle(random)) }},
+		"access token id": {128, func(random io.Reader) string {
+			return domain.AccessPolicy{}.AccessClaims(domain.RestoreSession(domain.SessionState{}), noon, random).TokenID
+		}},
+		"challenge id": {74, func(random io.Reader) string { return domain.NewChallengeID(noon, random).String() }},
+		"backup code":  {80, func(random io.Reader) string { return domain.NewBackupCodes(random)[0].Reveal() }},
+		"e-mail code":  {26, func(random io.Reader) string { return domain.NewEmailCode(random).Reveal() }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			drawn := make([]byte, 4096)
-			rand.NewChaCha8([32]byte{1}).Read(drawn)
-			drawn[0] &= 0x7f // of a number that is drawn again if it is too large
-			made := func() string {
-				secret, err := c.make(bytes.NewReader(drawn))
-				if err != nil {
-					t.Fatal(err)
-				}
-				return secret
-			}
-			usual, count := made(), 0
+			source := make([]byte, 4096)
+			rand.NewChaCha8([32]byte{1}).Read(source)
+			source[0] &= 0x7f // NewEmailCode discards a number that is too large
+			draw := func() string { return c.draw(bytes.NewReader(source)) }
+			original, bits := draw(), 0
 			for bit := range 8 * 256 {
-				drawn[bit/8] ^= 1 << (bit % 8)
-				if made() != usual {
-					count++
+				source[bit/8] ^= 1 << (bit % 8)
+				if draw() != original {
+					bits++
 				}
-				drawn[bit/8] ^= 1 << (bit % 8)
+				source[bit/8] ^= 1 << (bit % 8)
 			}
-			if count < c.least {
-				t.Errorf("%d random bits, want %d", count, c.least)
+			if bits < c.want {
+				t.Errorf("%d random bits, want %d", bits, c.want)
 			}
 		})
+	}
+}
+
+// Zeros in the place of random bytes could be guessed, so that a constructor panics if its source has too few.
+func TestConstructors_PanicWithoutRandomBytes(t *testing.T) {
+	key := credential(t, synced, 0)
+	for name, c := range map[string]struct {
+		size int // bytes that it reads
+		make func(random io.Reader)
+	}{
+		"id":           {10, func(r io.Reader) { domain.NewUserID(noon, r) }},
+		"user handle":  {32, func(r io.Reader) { domain.NewUserHandle(r) }},
+		"pending user": {42, func(r io.Reader) { domain.NewPendingUser("", "", noon, r) }},
+		"challenge": {10, func(r io.Reader) {
+			domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, nil, nil, time.Minute, noon, r)
+		}},
+		"session":        {42, func(r io.Reader) { domain.OpenSession(key, domain.Device{}, lifetime, noon, r) }},
+		"session token":  {32, func(r io.Reader) { domain.NewSessionToken(r) }},
+		"bearer session": {42, func(r io.Reader) { domain.OpenBearerSession(key, domain.Device{}, lifetime, refreshKeys, noon, r) }},
+		"event":          {10, func(r io.Reader) { domain.NewEvent(domain.EventState{}, noon, r) }},
+		"notification":   {10, func(r io.Reader) { domain.NewNotificationEmail("", adasID, "", domain.EventState{}, noon, r) }},
+		"claims": {16, func(r io.Reader) {
+			domain.AccessPolicy{}.AccessClaims(domain.RestoreSession(domain.SessionState{}), noon, r)
+		}},
+		"recovery grant":       {32, func(r io.Reader) { domain.NewRecoveryGrant(adasID, nil, domain.BackupCodeDigest{}, grantKeys, noon, r) }},
+		"backup codes":         {160, func(r io.Reader) { domain.NewBackupCodes(r) }},
+		"e-mail code":          {4, func(r io.Reader) { domain.NewEmailCode(r) }},
+		"second try of a code": {4, func(r io.Reader) { domain.NewEmailCode(io.MultiReader(randomNumbers(1<<32-1), r)) }},
+	} {
+		for size := range c.size + 1 {
+			panicked := func() (panicked bool) {
+				defer func() { panicked = recover() != nil }()
+				c.make(bytes.NewReader(make([]byte, size)))
+				return false
+			}()
+			if panicked != (size < c.size) {
+				t.Errorf("%s of %d random bytes: panic %t", name, size, panicked)
+			}
+		}
 	}
 }

@@ -3,7 +3,6 @@ package domain
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -47,11 +46,9 @@ const (
 )
 
 // NewRecoveryGrant opens the way to one enrolment, paid by the given factors. Code is that of the backup code, if one paid.
-func NewRecoveryGrant(owner UserID, by []RecoveryFactor, code BackupCodeDigest, keys RecoveryGrantKeys, now time.Time, random io.Reader) (*RecoveryGrant, RecoveryGrantToken, error) {
+func NewRecoveryGrant(owner UserID, by []RecoveryFactor, code BackupCodeDigest, keys RecoveryGrantKeys, now time.Time, random io.Reader) (*RecoveryGrant, RecoveryGrantToken) {
 	nonce := make([]byte, recoveryGrantNonceLength)
-	if _, err := io.ReadFull(random, nonce); err != nil {
-		return nil, RecoveryGrantToken{}, fmt.Errorf("reading randomness: %w", err)
-	}
+	readRandom(random, nonce)
 	ttl := recoveryGrantTTL
 	if slices.Contains(by, FactorOperator) {
 		ttl = operatorGrantTTL
@@ -59,7 +56,7 @@ func NewRecoveryGrant(owner UserID, by []RecoveryFactor, code BackupCodeDigest, 
 	g := &RecoveryGrant{RecoveryGrantState{UserID: owner, Nonce: nonce, BackupCode: code, Factors: slices.Clone(by), CreatedAt: now, ExpiresAt: now.Add(ttl)}}
 	token := g.deriveToken(keys[0])
 	g.state.Token = token.Digest()
-	return g, token, nil
+	return g, token
 }
 
 // RederiveToken makes the grant's token again, for whoever pays with the same backup code because the answer was lost. It returns

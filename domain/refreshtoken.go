@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -53,12 +52,10 @@ func (t RefreshToken) raw() []byte {
 	return raw
 }
 
-func (k RefreshKeys) newToken(session SessionID, random io.Reader) (RefreshToken, error) {
+func (k RefreshKeys) newToken(session SessionID, random io.Reader) RefreshToken {
 	var nonce [refreshNonceLength]byte
-	if _, err := io.ReadFull(random, nonce[:]); err != nil {
-		return RefreshToken{}, fmt.Errorf("reading randomness: %w", err)
-	}
-	return buildRefreshToken(k[0], session, nonce[:]), nil
+	readRandom(random, nonce[:])
+	return buildRefreshToken(k[0], session, nonce[:])
 }
 
 // successorByDigest returns the token's successor whose digest is the given one, if one of the keys leads to it.

@@ -3,7 +3,6 @@ package domain
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -63,12 +62,10 @@ type TokenDigest [sha256.Size]byte
 const sessionTokenPrefix = "kls_"
 
 // NewSessionToken draws a token.
-func NewSessionToken(random io.Reader) (SessionToken, error) {
+func NewSessionToken(random io.Reader) SessionToken {
 	var raw [32]byte
-	if _, err := io.ReadFull(random, raw[:]); err != nil {
-		return SessionToken{}, fmt.Errorf("reading randomness: %w", err)
-	}
-	return SessionToken{NewSecret(sessionTokenPrefix + base64.RawURLEncoding.EncodeToString(raw[:]))}, nil
+	readRandom(random, raw[:])
+	return SessionToken{NewSecret(sessionTokenPrefix + base64.RawURLEncoding.EncodeToString(raw[:]))}
 }
 
 // ParseSessionToken takes a token as a client sent it. Anything that was never minted here is ErrUnauthenticated.
@@ -84,45 +81,29 @@ func (t SessionToken) Digest() TokenDigest { return sha256.Sum256([]byte(t.Revea
 
 // OpenSession starts the session of a browser whose user has just proved themselves with a passkey. The token is returned
 // here and never again.
-func OpenSession(by *Credential, device Device, lifetime SessionLifetime, now time.Time, random io.Reader) (*Session, SessionToken, error) {
-	token, err := NewSessionToken(random)
-	if err != nil {
-		return nil, SessionToken{}, err
-	}
-	s, err := openSession(by, device, TransportCookie, lifetime, now, random)
-	if err != nil {
-		return nil, SessionToken{}, err
-	}
+func OpenSession(by *Credential, device Device, lifetime SessionLifetime, now time.Time, random io.Reader) (*Session, SessionToken) {
+	token := NewSessionToken(random)
+	s := openSession(by, device, TransportCookie, lifetime, now, random)
 	s.state.Token = token.Digest()
-	return s, token, nil
+	return s, token
 }
 
 // OpenBearerSession starts the session of a program instead, with its first refresh token.
-func OpenBearerSession(by *Credential, device Device, lifetime SessionLifetime, keys RefreshKeys, now time.Time, random io.Reader) (*Session, RefreshToken, error) {
-	s, err := openSession(by, device, TransportBearer, lifetime, now, random)
-	if err != nil {
-		return nil, RefreshToken{}, err
-	}
-	token, err := keys.newToken(s.ID(), random)
-	if err != nil {
-		return nil, RefreshToken{}, err
-	}
+func OpenBearerSession(by *Credential, device Device, lifetime SessionLifetime, keys RefreshKeys, now time.Time, random io.Reader) (*Session, RefreshToken) {
+	s := openSession(by, device, TransportBearer, lifetime, now, random)
+	token := keys.newToken(s.ID(), random)
 	s.state.Token = token.Digest()
-	return s, token, nil
+	return s, token
 }
 
-func openSession(by *Credential, device Device, transport Transport, lifetime SessionLifetime, now time.Time, random io.Reader) (*Session, error) {
-	id, err := NewSessionID(now, random)
-	if err != nil {
-		return nil, err
-	}
+func openSession(by *Credential, device Device, transport Transport, lifetime SessionLifetime, now time.Time, random io.Reader) *Session {
 	s := &Session{SessionState{
-		ID: id, UserID: by.UserID(), CredentialID: by.ID(), Transport: transport,
+		ID: NewSessionID(now, random), UserID: by.UserID(), CredentialID: by.ID(), Transport: transport,
 		Assurance: AssurancePasskey, AMR: amrOf(by), Device: device,
 		CreatedAt: now, AuthTime: now, ExpiresAt: now.Add(lifetime.TTL),
 	}}
 	s.Touch(lifetime, now)
-	return s, nil
+	return s
 }
 
 // NoAuthTime is the AuthTime of a session in which no passkey has been shown.
@@ -215,13 +196,11 @@ type SessionSecret struct {
 }
 
 // NewSecret draws another secret for the session, for StepUp to put in the place of the one before.
-func (s *Session) NewSecret(keys RefreshKeys, random io.Reader) (c SessionSecret, err error) {
+func (s *Session) NewSecret(keys RefreshKeys, random io.Reader) SessionSecret {
 	if s.state.Transport == TransportBearer {
-		c.RefreshToken, err = keys.newToken(s.ID(), random)
-	} else {
-		c.Token, err = NewSessionToken(random)
+		return SessionSecret{RefreshToken: keys.newToken(s.ID(), random)}
 	}
-	return c, err
+	return SessionSecret{Token: NewSessionToken(random)}
 }
 
 func (s *Session) setSecret(c SessionSecret) {

@@ -15,11 +15,7 @@ var lifetime = domain.SessionLifetime{TTL: 30 * 24 * time.Hour, IdleTTL: 7 * 24 
 
 func session(t *testing.T, flags domain.AuthenticatorFlags) (*domain.Session, domain.SessionToken) {
 	t.Helper()
-	s, token, err := domain.OpenSession(credential(t, flags, 0), domain.NewDevice("curl/8.5.0", "127.0.0.1"), lifetime, noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, token
+	return domain.OpenSession(credential(t, flags, 0), domain.NewDevice("curl/8.5.0", "127.0.0.1"), lifetime, noon, rand.Reader)
 }
 
 func TestSession_RequireActive(t *testing.T) {
@@ -202,10 +198,7 @@ func TestSession_StepUp_afterTheClockWasSetBack(t *testing.T) {
 
 func stepUp(t *testing.T, s *domain.Session, flags domain.AuthenticatorFlags, now time.Time) domain.SessionSecret {
 	t.Helper()
-	carrier, err := s.NewSecret(refreshKeys, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	carrier := s.NewSecret(refreshKeys, rand.Reader)
 	s.StepUp(credential(t, flags, 0), carrier, now)
 	return carrier
 }

@@ -31,16 +31,8 @@ type PendingUser struct {
 }
 
 // NewPendingUser prepares a sign-up.
-func NewPendingUser(email Email, name DisplayName, now time.Time, random io.Reader) (*PendingUser, error) {
-	id, err := NewUserID(now, random)
-	if err != nil {
-		return nil, err
-	}
-	handle, err := NewUserHandle(random)
-	if err != nil {
-		return nil, err
-	}
-	return &PendingUser{UserID: id, Handle: handle, Email: email, DisplayName: name}, nil
+func NewPendingUser(email Email, name DisplayName, now time.Time, random io.Reader) *PendingUser {
+	return &PendingUser{UserID: NewUserID(now, random), Handle: NewUserHandle(random), Email: email, DisplayName: name}
 }
 
 // Entity is how a new passkey will name its owner.

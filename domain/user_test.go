@@ -12,10 +12,7 @@ import (
 // ada has an address that she has verified, and a name.
 func ada(t *testing.T) *domain.User {
 	t.Helper()
-	a, err := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
 	is := a.ToUser(noon).State()
 	is.EmailVerifiedAt = noon
 	return domain.RestoreUser(is)

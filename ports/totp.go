@@ -11,8 +11,8 @@ import (
 type TOTPCodes interface {
 	// Generate draws a secret of 160 bits for an account of that name.
 	Generate(account string) (TOTPKey, error)
-	// DecoySecret is a secret that is nobody's, for judging codes of accounts that have none.
-	DecoySecret() (domain.Secret, error)
+	// DecoySecret returns a new secret of no account. A code for an account without an app is verified with it.
+	DecoySecret() domain.Secret
 	// FindStep returns the half minute whose code this is: the present one, the one before or the one after; else
 	// domain.ErrInvalidCode. It takes the same time whichever of them it is.
 	FindStep(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error)

@@ -31,10 +31,7 @@ type Account struct {
 // NewAccount stores a user without an e-mail address.
 func NewAccount(t *testing.T, store ports.Store, name string, at time.Time) *Account {
 	t.Helper()
-	pending, err := domain.NewPendingUser("", domain.DisplayName(name), at, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pending := domain.NewPendingUser("", domain.DisplayName(name), at, rand.Reader)
 	registration := Registration(domain.CredentialID(name))
 	registration.SignCount = 7
 	key, err := domain.NewCredential(pending.UserID, "a key", registration, at)

@@ -31,13 +31,10 @@ func TestPrintable_UserInput(t *testing.T) {
 		}))
 	})
 	l.update(t, func(ctx context.Context, tx ports.Tx) error {
-		event, err := domain.NewEvent(domain.EventState{
+		event := domain.NewEvent(domain.EventState{
 			UserID: eve.ID, Kind: domain.EventSignInRefused, CredentialID: "key", PasskeyName: hostile, DeviceName: hostile, IP: hostile,
 			Reason: hostile, Changed: []string{hostile}, RequestID: hostile,
 		}, noon, strings.NewReader("ten random bytes"))
-		if err != nil {
-			return err
-		}
 		return tx.Events.Add(ctx, event)
 	})
 

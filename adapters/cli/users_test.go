@@ -108,13 +108,10 @@ func TestUsersShow(t *testing.T) {
 		}))
 	})
 	l.update(t, func(ctx context.Context, tx ports.Tx) error {
-		event, err := domain.NewEvent(domain.EventState{
+		event := domain.NewEvent(domain.EventState{
 			UserID: ada.ID, Kind: domain.EventPasskeyFlagged, SessionID: sessionID(1), CredentialID: "key", PasskeyName: "Blue key",
 			DeviceName: "Firefox on Linux", IP: "192.0.2.7", Reason: string(domain.AnomalyCounterRegressed), RequestID: "r1",
 		}, noon, strings.NewReader("ten random bytes"))
-		if err != nil {
-			return err
-		}
 		again := event.State()
 		for i, ip := range []string{"192.0.2.8", "192.0.2.9"} {
 			again.At, again.IP = noon.Add(time.Duration(i+1)*time.Minute), ip

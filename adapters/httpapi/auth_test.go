@@ -105,23 +105,15 @@ func newFixture(t *testing.T) *fixture {
 		RateLimit: &ratelimit.Service{},
 	}, metrics.New(), slog.New(slog.NewTextHandler(l.log, nil)))
 
-	applicant, err := domain.NewPendingUser("ada@example.org", "Ada", now, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	applicant := domain.NewPendingUser("ada@example.org", "Ada", now, rand.Reader)
 	l.ada = applicant.ToUser(now)
 	key, err := domain.NewCredential(l.ada.ID(), "a key", sqlitestore.Registration("id"), now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var token domain.SessionToken
-	if l.session, token, err = domain.OpenSession(key, domain.Device{}, sessionLifetime, now, rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	program, refresh, err := domain.OpenBearerSession(key, domain.Device{}, sessionLifetime, issuer.RefreshKeys, now, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l.session, token = domain.OpenSession(key, domain.Device{}, sessionLifetime, now, rand.Reader)
+	program, refresh := domain.OpenBearerSession(key, domain.Device{}, sessionLifetime, issuer.RefreshKeys, now, rand.Reader)
 	l.update(func(tx ports.Tx) error {
 		return errors.Join(tx.Users.Add(t.Context(), l.ada), tx.Credentials.Add(t.Context(), key), tx.Sessions.Add(t.Context(), l.session), tx.Sessions.Add(t.Context(), program))
 	})

@@ -12,10 +12,7 @@ import (
 
 func TestCSRFTokens_BoundToSession(t *testing.T) {
 	sessionID := func() domain.SessionID {
-		id, err := domain.NewSessionID(time.Now(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
+		id := domain.NewSessionID(time.Now(), rand.Reader)
 		return id
 	}
 	adas, bens := sessionID(), sessionID()

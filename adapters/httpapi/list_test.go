@@ -62,10 +62,7 @@ func TestList_QueryParameters(t *testing.T) {
 func TestList_CursorVisitsEveryItem(t *testing.T) {
 	l := newFixture(t)
 	for i := range 4 {
-		e, err := domain.NewEvent(domain.EventState{UserID: l.ada.ID(), Kind: domain.EventSignedIn, RequestID: fmt.Sprint(i)}, clock{}.Now(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := domain.NewEvent(domain.EventState{UserID: l.ada.ID(), Kind: domain.EventSignedIn, RequestID: fmt.Sprint(i)}, clock{}.Now(), rand.Reader)
 		l.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
 	}
 	for path, all := range map[string]int{"/v1/me/sessions": 2, "/v1/me/events": 4} {
@@ -97,10 +94,7 @@ func TestList_CursorVisitsEveryItem(t *testing.T) {
 func TestList_DefaultLimitIs50(t *testing.T) {
 	l := newFixture(t)
 	for range 51 {
-		e, err := domain.NewEvent(domain.EventState{UserID: l.ada.ID(), Kind: domain.EventSignedIn}, clock{}.Now(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := domain.NewEvent(domain.EventState{UserID: l.ada.ID(), Kind: domain.EventSignedIn}, clock{}.Now(), rand.Reader)
 		l.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
 	}
 	for _, query := range []string{"", "?limit=", "?limit=50"} {
@@ -117,10 +111,7 @@ func TestListEvents_kind(t *testing.T) {
 		{Kind: domain.EventPasskeyAdded}, {Kind: domain.EventSignedIn}, {Kind: domain.EventPasskeyRemoved}, {Kind: domain.EventSignedIn},
 	} {
 		e.UserID = l.ada.ID()
-		entry, err := domain.NewEvent(e, clock{}.Now(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
+		entry := domain.NewEvent(e, clock{}.Now(), rand.Reader)
 		l.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), entry) })
 	}
 	get := func(query string) apiResponse {

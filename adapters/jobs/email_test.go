@@ -49,10 +49,7 @@ func (p *fakeMailer) acceptAll() {
 // enqueueEmail leaves a letter that is due now.
 func enqueueEmail(t *testing.T, store ports.Store) domain.OutboxEmailID {
 	t.Helper()
-	m, err := domain.NewNotificationEmail("ada@example.org", domain.UserID{}, domain.EmailKindRecovered, domain.EventState{IP: "203.0.113.9", DeviceName: "curl"}, time.Now().UTC(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := domain.NewNotificationEmail("ada@example.org", domain.UserID{}, domain.EmailKindRecovered, domain.EventState{IP: "203.0.113.9", DeviceName: "curl"}, time.Now().UTC(), rand.Reader)
 	update(t, store, func(tx ports.Tx) error { return tx.OutboxEmails.Add(t.Context(), m) })
 	return m.ID()
 }

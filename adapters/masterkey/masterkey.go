@@ -98,9 +98,7 @@ func creationAdvice(path string, err error) string {
 // replaces one that is there.
 func create(path string) error {
 	secret := make([]byte, Size)
-	if _, err := rand.Read(secret); err != nil {
-		return err
-	}
+	rand.Read(secret)
 	draft, err := os.CreateTemp(filepath.Dir(path), ".keylodge-secret-*") // CreateTemp makes it 0600
 	if err != nil {
 		return err

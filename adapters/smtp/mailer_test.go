@@ -212,10 +212,7 @@ func TestSend_ServerDownIsUnavailable(t *testing.T) {
 
 func codeEmail(t *testing.T) ports.OutgoingEmail {
 	t.Helper()
-	id, err := domain.NewOutboxEmailID(noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := domain.NewOutboxEmailID(noon, rand.Reader)
 	return ports.OutgoingEmail{
 		Email: domain.OutboxEmailState{
 			ID: id, To: "ada@example.org", Kind: domain.EmailKindVerificationCode,

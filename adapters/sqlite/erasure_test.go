@@ -17,10 +17,7 @@ import (
 func TestUsersRemove_ErasesFromFiles(t *testing.T) {
 	store, path := openStore(t)
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	ada, err := domain.NewPendingUser("lovelace@example.org", "Ada Lovelace", now, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ada := domain.NewPendingUser("lovelace@example.org", "Ada Lovelace", now, rand.Reader)
 	mustUpdate(t, store, func(tx ports.Tx) error { return tx.Users.Add(t.Context(), ada.ToUser(now)) })
 	if len(filesContaining(t, path, "lovelace@example.org", "Ada Lovelace")) == 0 {
 		t.Fatal("she is not there at all")
@@ -44,10 +41,7 @@ func TestOutboxEmails_OrphanErasedFromFiles(t *testing.T) {
 	} {
 		t.Run(how, func(t *testing.T) {
 			store, path := openStore(t)
-			m, err := domain.NewNotificationEmail("lovelace@example.org", domain.UserID{}, domain.EmailKindAccountDeleted, domain.EventState{At: now}, now, rand.Reader)
-			if err != nil {
-				t.Fatal(err)
-			}
+			m := domain.NewNotificationEmail("lovelace@example.org", domain.UserID{}, domain.EmailKindAccountDeleted, domain.EventState{At: now}, now, rand.Reader)
 			mustUpdate(t, store, func(tx ports.Tx) error { return tx.OutboxEmails.Add(t.Context(), m) })
 			if len(filesContaining(t, path, "lovelace@example.org")) == 0 {
 				t.Fatal("it is not there at all")
@@ -65,12 +59,9 @@ func TestOutboxEmails_OrphanErasedFromFiles(t *testing.T) {
 func TestUsersRemove_DoesNotWaitForReaders(t *testing.T) {
 	store, path := openStore(t)
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	ada, err := domain.NewPendingUser("lovelace@example.org", "Ada Lovelace", now, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ada := domain.NewPendingUser("lovelace@example.org", "Ada Lovelace", now, rand.Reader)
 	mustUpdate(t, store, func(tx ports.Tx) error { return tx.Users.Add(t.Context(), ada.ToUser(now)) })
-	err = store.View(t.Context(), func(tx ports.Tx) error {
+	err := store.View(t.Context(), func(tx ports.Tx) error {
 		if _, err := tx.Users.ByID(t.Context(), ada.UserID); err != nil {
 			return err
 		}

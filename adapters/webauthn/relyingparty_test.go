@@ -38,10 +38,7 @@ func newRelyingParty(t testing.TB) *RelyingParty {
 
 func newPendingUser(t testing.TB, email domain.Email, name domain.DisplayName) *domain.PendingUser {
 	t.Helper()
-	applicant, err := domain.NewPendingUser(email, name, now, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	applicant := domain.NewPendingUser(email, name, now, rand.Reader)
 	return applicant
 }
 

@@ -43,10 +43,6 @@ func newDummy() (*domain.User, *domain.Credential, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	handle, err := domain.NewUserHandle(rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	return domain.RestoreUser(domain.UserState{Handle: handle}),
+	return domain.RestoreUser(domain.UserState{Handle: domain.NewUserHandle(rand.Reader)}),
 		domain.RestoreCredential(domain.CredentialState{PublicKey: encoded, Algorithm: int64(webauthncose.AlgES256)}), nil
 }

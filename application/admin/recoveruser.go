@@ -32,10 +32,7 @@ func (s *Service) RecoverUser(ctx context.Context, ref domain.UserRef) (recovery
 			return errDisabled
 		}
 		factors := []domain.RecoveryFactor{domain.FactorOperator}
-		grant, token, err := domain.NewRecoveryGrant(user.ID(), factors, domain.BackupCodeDigest{}, s.Keys, now, s.Random)
-		if err != nil {
-			return err
-		}
+		grant, token := domain.NewRecoveryGrant(user.ID(), factors, domain.BackupCodeDigest{}, s.Keys, now, s.Random)
 		recovery = RecoveryLink{User: user, Token: token, Link: s.RecoveryURL(token), ExpiresAt: grant.ExpiresAt()}
 		if err := tx.RecoveryGrants.Put(ctx, grant); err != nil {
 			return err

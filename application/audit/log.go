@@ -27,10 +27,7 @@ type Log struct {
 // Record stores an event of the client, with its device, IP address and request id unless the operator is the actor, and
 // queues its notification. A repetition of a stored event is counted there and queues none.
 func (l *Log) Record(ctx context.Context, tx ports.Tx, client identity.Client, now time.Time, e domain.EventState) error {
-	event, err := l.newEvent(client, now, e)
-	if err != nil {
-		return err
-	}
+	event := l.newEvent(client, now, e)
 	if added, err := StoreEvent(ctx, tx, event); err != nil || !added {
 		return err
 	}
@@ -57,52 +54,40 @@ func StoreEvent(ctx context.Context, tx ports.Tx, event *domain.Event) (added bo
 // RecordAnonymous stores an event about a name that has no account. It looks up the client's device and discards it, so
 // that it takes as long as Record.
 func (l *Log) RecordAnonymous(ctx context.Context, tx ports.Tx, client identity.Client, now time.Time, e domain.EventState, about domain.LockoutSubject) error {
-	event, err := l.newAnonymousEvent(client, now, e, about)
-	if err != nil {
-		return err
-	}
-	_, err = StoreEvent(ctx, tx, event)
+	_, err := StoreEvent(ctx, tx, l.newAnonymousEvent(client, now, e, about))
 	return err
 }
 
 // Failure returns the event of an attempt that failed because of cause, if the account's owner should know: a rejected
 // passkey response, or one that the account's state forbids. It returns nil for any other cause, such as an outage or an
 // expired challenge.
-func (l *Log) Failure(client identity.Client, now time.Time, e domain.EventState, cause error) (*domain.Event, error) {
+func (l *Log) Failure(client identity.Client, now time.Time, e domain.EventState, cause error) *domain.Event {
 	e.Reason = string(domain.ReasonOf(cause))
 	var rule *domain.Error
 	if e.Reason == "" && errors.As(cause, &rule) && rule.Kind == domain.KindForbidden {
 		e.Reason = rule.Code
 	}
 	if e.Reason == "" || e.UserID.IsZero() {
-		return nil, nil
+		return nil
 	}
 	return l.newEvent(client, now, e)
 }
 
 // FailureAnonymous is Failure for an attempt with a name or a passkey that has no account, and takes as long.
-func (l *Log) FailureAnonymous(client identity.Client, now time.Time, e domain.EventState, cause error, about domain.LockoutSubject) (*domain.Event, error) {
+func (l *Log) FailureAnonymous(client identity.Client, now time.Time, e domain.EventState, cause error, about domain.LockoutSubject) *domain.Event {
 	if e.Reason = string(domain.ReasonOf(cause)); e.Reason == "" {
-		return nil, nil
+		return nil
 	}
 	return l.newAnonymousEvent(client, now, e, about)
 }
 
-func (l *Log) newEvent(client identity.Client, now time.Time, e domain.EventState) (*domain.Event, error) {
-	event, err := domain.NewEvent(client.Describe(e, l.Devices), now, l.Random)
-	if err != nil {
-		return nil, err
-	}
-	return l.withMonotonicID(event), nil
+func (l *Log) newEvent(client identity.Client, now time.Time, e domain.EventState) *domain.Event {
+	return l.withMonotonicID(domain.NewEvent(client.Describe(e, l.Devices), now, l.Random))
 }
 
-func (l *Log) newAnonymousEvent(client identity.Client, now time.Time, e domain.EventState, about domain.LockoutSubject) (*domain.Event, error) {
+func (l *Log) newAnonymousEvent(client identity.Client, now time.Time, e domain.EventState, about domain.LockoutSubject) *domain.Event {
 	client.Device(l.Devices) // for the time that it takes
-	event, err := domain.NewAnonymousEvent(e, about, now, l.Random)
-	if err != nil {
-		return nil, err
-	}
-	return l.withMonotonicID(event), nil
+	return l.withMonotonicID(domain.NewAnonymousEvent(e, about, now, l.Random))
 }
 
 // withMonotonicID returns the event with an id that sorts after those of all earlier events.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"testing/iotest"
 
 	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/application/audit"
@@ -152,18 +151,3 @@ func TestLog_ReadsOwnerOnlyToNotify(t *testing.T) {
 		}
 	}
 }
-
-func TestLog_NotifyRandomError(t *testing.T) {
-	ada := newPerson(t, sqlitestore.New(t), "Ada")
-	ada.SetEmail("ada@example.org", true)
-	log := newLogWithMail()
-	log.Notifier.Random = iotest.ErrReader(errNoRandomness)
-	err := ada.Store.Update(t.Context(), func(tx ports.Tx) error {
-		return log.Notifier.Queue(t.Context(), tx, ada.User, ada.User.ID(), domain.EmailKindAddressChanged, testClient, domain.EventState{UserID: ada.User.ID()}, noon)
-	})
-	if !errors.Is(err, errNoRandomness) || ada.Outbox() != nil {
-		t.Errorf("got %v, left %+v", err, ada.Outbox())
-	}
-}
-
-var errNoRandomness = errors.New("no randomness")

@@ -24,7 +24,7 @@ type Answer struct {
 	// Commit stores the result, in the transaction that has just consumed the challenge.
 	Commit func(tx ports.Tx) error
 	// Failure returns the event of an attempt that failed because of cause, or nil to record none. It may be nil.
-	Failure func(cause error) (*domain.Event, error)
+	Failure func(cause error) *domain.Event
 }
 
 // Finish ends a ceremony. The challenge is consumed by the first answer, whether Finish succeeds or fails: by the transaction
@@ -38,10 +38,7 @@ func (s *Service) Finish(ctx context.Context, a Answer, now time.Time) error {
 	}
 	var event *domain.Event
 	if a.Failure != nil {
-		var eventErr error
-		if event, eventErr = a.Failure(err); eventErr != nil {
-			err = errors.Join(err, eventErr)
-		}
+		event = a.Failure(err)
 	}
 	return s.reject(ctx, a.ChallengeID, event, err)
 }

@@ -74,11 +74,7 @@ func (u *PasskeyUsage) Record(ctx context.Context, tx ports.Tx, id domain.Creden
 		rejection = &AnomalyError{anomaly, credential, rejection}
 	}
 	e.Kind = rejected
-	event, err := u.Audit.Failure(client, now, e, rejection)
-	if err != nil {
-		return UseResult{}, err
-	}
-	if event != nil {
+	if event := u.Audit.Failure(client, now, e, rejection); event != nil {
 		if _, err := audit.StoreEvent(ctx, tx, event); err != nil {
 			return UseResult{}, err
 		}

@@ -34,11 +34,8 @@ type Begun struct {
 // Begin stores a new challenge with the ceremony's state. User is nil except at sign-up. It returns
 // domain.ErrSessionRevoked or domain.ErrRecoveryGrantInvalid if by's session or recovery grant no longer exists.
 func (s *Service) Begin(ctx context.Context, purpose domain.Purpose, by domain.ChallengeContext, c ports.CeremonyOptions, user *domain.PendingUser) (Begun, error) {
-	challenge, err := domain.NewChallenge(purpose, by, c.State, user, time.Duration(s.TTL), s.Clock.Now(), s.Random)
-	if err != nil {
-		return Begun{}, err
-	}
-	err = s.Store.Update(ctx, func(tx ports.Tx) error {
+	challenge := domain.NewChallenge(purpose, by, c.State, user, time.Duration(s.TTL), s.Clock.Now(), s.Random)
+	err := s.Store.Update(ctx, func(tx ports.Tx) error {
 		if err := requireSessionOrGrant(ctx, tx, by); err != nil {
 			return err
 		}

@@ -109,10 +109,7 @@ func TestService_RejectReturnsStoreError(t *testing.T) {
 // addUser is somebody in whose log a refusal can be entered.
 func addUser(t *testing.T, store ports.Store) domain.UserID {
 	t.Helper()
-	applicant, err := domain.NewPendingUser("", "Ada", noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	applicant := domain.NewPendingUser("", "Ada", noon, rand.Reader)
 	if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Add(t.Context(), applicant.ToUser(noon)) }); err != nil {
 		t.Fatal(err)
 	}
@@ -121,11 +118,7 @@ func addUser(t *testing.T, store ports.Store) domain.UserID {
 
 func failureEvent(t *testing.T, of domain.UserID) *domain.Event {
 	t.Helper()
-	event, err := domain.NewEvent(domain.EventState{Kind: domain.EventSignInRefused, UserID: of, Reason: "signature_invalid"}, noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return event
+	return domain.NewEvent(domain.EventState{Kind: domain.EventSignInRefused, UserID: of, Reason: "signature_invalid"}, noon, rand.Reader)
 }
 
 func countEvents(t *testing.T, store ports.Store, of domain.UserID) (n int) {
@@ -147,7 +140,7 @@ func failFinish(t *testing.T, store ports.Store, id domain.ChallengeID, event *d
 	return newService(store).Finish(t.Context(), ceremony.Answer{
 		ChallengeID: id, Purpose: domain.PurposeLogin,
 		Verify:  func(*domain.Challenge, []byte) error { return cause },
-		Failure: func(error) (*domain.Event, error) { return event, nil },
+		Failure: func(error) *domain.Event { return event },
 	}, noon)
 }
 
@@ -214,10 +207,7 @@ func TestService_FinishRequiresContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, _, err := domain.OpenSession(key, domain.Device{}, domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour}, noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	session, _ := domain.OpenSession(key, domain.Device{}, domain.SessionLifetime{TTL: time.Hour, IdleTTL: time.Hour}, noon, rand.Reader)
 	if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), session) }); err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +287,7 @@ func TestService_FinishConsumesChallengeExactlyOnce(t *testing.T) {
 							}
 							return fail("commit")
 						},
-						Failure: func(error) (*domain.Event, error) { return failureEvent(t, owner), nil },
+						Failure: func(error) *domain.Event { return failureEvent(t, owner) },
 					}, noon)
 				}
 				err := finish()

@@ -31,14 +31,8 @@ type PendingCode struct {
 
 // GenerateCode generates the code for an address that the user will request.
 func (s *Service) GenerateCode(user domain.UserID, now time.Time) (PendingCode, error) {
-	id, err := domain.NewOutboxEmailID(now, s.Random)
-	if err != nil {
-		return PendingCode{}, err
-	}
-	code, err := domain.NewEmailCode(s.Random)
-	if err != nil {
-		return PendingCode{}, err
-	}
+	id := domain.NewOutboxEmailID(now, s.Random)
+	code := domain.NewEmailCode(s.Random)
 	encrypted, err := outbox.EncryptCode(s.Sealer, id, code)
 	return PendingCode{id, s.Keys.Digest(user, code), encrypted}, err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/keylodge/keylodge/application/emailverify"
@@ -285,31 +284,9 @@ func (failingSealer) Seal([]byte, string) ([]byte, error) { return nil, errSeal 
 
 func TestEmailVerification_GenerateCodeErrors(t *testing.T) {
 	h := newFixture(t)
-	errDull := errors.New("no randomness")
-	enough := bytes.Repeat([]byte{7}, 10) // for the id
-	for _, random := range [][]byte{nil, enough[:9], enough, append(enough, 1, 2, 3)} {
-		c := *h.service
-		c.Random = &limitedReader{bytes.NewReader(random), errDull}
-		if draft, err := c.GenerateCode(domain.UserID{}, noon); !errors.Is(err, errDull) || !reflect.DeepEqual(draft, emailverify.PendingCode{}) {
-			t.Errorf("of %d bytes: %v", len(random), err)
-		}
-	}
 	c := *h.service
 	c.Sealer = failingSealer{}
 	if _, err := c.GenerateCode(domain.UserID{}, noon); !errors.Is(err, errSeal) {
 		t.Errorf("without a seal: %v", err)
 	}
-}
-
-// limitedReader gives what it has and then fails.
-type limitedReader struct {
-	remaining *bytes.Reader
-	err       error
-}
-
-func (e *limitedReader) Read(p []byte) (int, error) {
-	if e.remaining.Len() == 0 {
-		return iotest.ErrReader(e.err).Read(p)
-	}
-	return e.remaining.Read(p)
 }

@@ -56,10 +56,7 @@ func (h *fixture) update(fn func(ports.Tx) error) {
 // addUser is somebody with an account who holds an address, if it is not "".
 func (h *fixture) addUser(name string, email domain.Email, verified bool) *domain.User {
 	h.t.Helper()
-	applicant, err := domain.NewPendingUser(email, domain.DisplayName(name), noon, rand.Reader)
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	applicant := domain.NewPendingUser(email, domain.DisplayName(name), noon, rand.Reader)
 	is := applicant.ToUser(noon).State()
 	if verified {
 		is.EmailVerifiedAt = noon

@@ -52,7 +52,7 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 			return err
 		},
 		Commit: func(tx ports.Tx) error { return s.commit(ctx, tx, &signIn, assertion, in.Client, now) },
-		Failure: func(cause error) (*domain.Event, error) {
+		Failure: func(cause error) *domain.Event {
 			e := domain.EventState{Kind: domain.EventSignInRefused}
 			if unknown {
 				return s.Audit.FailureAnonymous(in.Client, now, e, cause, s.Lockout.UnknownName(string(in.Credential.ID)))

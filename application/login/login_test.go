@@ -72,10 +72,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	l := &fixture{t: t, store: sqlitestore.New(t), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, device: authenticator.New(origin, authenticator.DeviceBound())}
-	ada, err := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ada := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
 	key := l.register(ada)
 	l.userID, l.keyID = ada.UserID, key.ID()
 	err = l.store.Update(t.Context(), func(tx ports.Tx) error {
@@ -512,10 +509,7 @@ func TestFinish_RequiresBrowserBinding(t *testing.T) {
 // Who has an account cannot be found out by asking for its passkeys.
 func TestBegin_PasskeysOrDecoys(t *testing.T) {
 	l := newFixture(t)
-	keyless, err := domain.NewPendingUser("keyless@example.org", "", noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	keyless := domain.NewPendingUser("keyless@example.org", "", noon, rand.Reader)
 	l.update(func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, keyless.ToUser(noon)) })
 	decoys := func(email domain.Email) []domain.CredentialDescriptor {
 		return domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}.Descriptors(email)

@@ -26,10 +26,7 @@ func (c clock) Now() time.Time { return time.Time(c) }
 func seed(t *testing.T, store ports.Store, n int) {
 	t.Helper()
 	err := store.Update(t.Context(), func(tx ports.Tx) error {
-		ada, err := domain.NewPendingUser("", "Ada", noon, rand.Reader)
-		if err != nil {
-			return err
-		}
+		ada := domain.NewPendingUser("", "Ada", noon, rand.Reader)
 		key, err := domain.NewCredential(ada.UserID, "", sqlitestore.Registration("id"), noon)
 		if err != nil {
 			return err
@@ -37,10 +34,7 @@ func seed(t *testing.T, store ports.Store, n int) {
 		if err := tx.Users.Add(t.Context(), ada.ToUser(noon)); err != nil {
 			return err
 		}
-		grant, _, err := domain.NewRecoveryGrant(ada.UserID, nil, domain.BackupCodeDigest{}, domain.RecoveryGrantKeys{nil}, noon.Add(-10*time.Minute), rand.Reader)
-		if err != nil {
-			return err
-		}
+		grant, _ := domain.NewRecoveryGrant(ada.UserID, nil, domain.BackupCodeDigest{}, domain.RecoveryGrantKeys{nil}, noon.Add(-10*time.Minute), rand.Reader)
 		if err := tx.RecoveryGrants.Put(t.Context(), grant); err != nil {
 			return err
 		}
@@ -50,22 +44,10 @@ func seed(t *testing.T, store ports.Store, n int) {
 			if err := tx.Lockouts.Save(t.Context(), wrong); err != nil {
 				return err
 			}
-			challenge, err := domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, []byte("state"), nil, 0, noon, rand.Reader)
-			if err != nil {
-				return err
-			}
-			session, _, err := domain.OpenSession(key, domain.Device{}, domain.SessionLifetime{}, noon, rand.Reader)
-			if err != nil {
-				return err
-			}
-			event, err := domain.NewEvent(domain.EventState{Kind: domain.EventSignedUp, UserID: ada.UserID}, noon, rand.Reader)
-			if err != nil {
-				return err
-			}
-			message, err := domain.NewNotificationEmail("ada@example.org", ada.UserID, domain.EmailKindRecovered, event.State(), noon.Add(-4*24*time.Hour), rand.Reader)
-			if err != nil {
-				return err
-			}
+			challenge := domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, []byte("state"), nil, 0, noon, rand.Reader)
+			session, _ := domain.OpenSession(key, domain.Device{}, domain.SessionLifetime{}, noon, rand.Reader)
+			event := domain.NewEvent(domain.EventState{Kind: domain.EventSignedUp, UserID: ada.UserID}, noon, rand.Reader)
+			message := domain.NewNotificationEmail("ada@example.org", ada.UserID, domain.EmailKindRecovered, event.State(), noon.Add(-4*24*time.Hour), rand.Reader)
 			err = errors.Join(
 				tx.Challenges.Add(t.Context(), challenge), tx.Sessions.Add(t.Context(), session), tx.Events.Add(t.Context(), event), tx.OutboxEmails.Add(t.Context(), message),
 			)

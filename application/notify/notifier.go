@@ -47,9 +47,5 @@ func (n Notifier) queue(ctx context.Context, tx ports.Tx, recipient *domain.User
 	if !recipient.EmailVerified() {
 		return nil
 	}
-	email, err := domain.NewNotificationEmail(recipient.Email(), owner, kind, e, now, n.Random)
-	if err != nil {
-		return err
-	}
-	return tx.OutboxEmails.Add(ctx, email)
+	return tx.OutboxEmails.Add(ctx, domain.NewNotificationEmail(recipient.Email(), owner, kind, e, now, n.Random))
 }

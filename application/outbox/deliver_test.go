@@ -223,10 +223,7 @@ func TestDeliver_UndecryptableCodeIsGivenUp(t *testing.T) {
 		"under a secret that is gone": func(o *fixture) { o.service.Sealer = newSealer(o.t, "B") },
 		"of another message": func(o *fixture) {
 			is := o.outbox()[0]
-			other, err := domain.NewOutboxEmailID(noon, rand.Reader)
-			if err != nil {
-				o.t.Fatal(err)
-			}
+			other := domain.NewOutboxEmailID(noon, rand.Reader)
 			o.update(func(tx ports.Tx) error {
 				moved := is
 				moved.ID = other

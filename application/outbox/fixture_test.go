@@ -57,10 +57,7 @@ func (o *fixture) update(fn func(ports.Tx) error) {
 // queueEmail queues a notification to the n-th recipient, due n seconds before noon.
 func (o *fixture) queueEmail(n int) domain.OutboxEmailID {
 	o.t.Helper()
-	m, err := domain.NewNotificationEmail(recipient(n), domain.UserID{}, domain.EmailKindRecovered, domain.EventState{At: noon, IP: "203.0.113.9"}, noon.Add(-time.Duration(n)*time.Second), rand.Reader)
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	m := domain.NewNotificationEmail(recipient(n), domain.UserID{}, domain.EmailKindRecovered, domain.EventState{At: noon, IP: "203.0.113.9"}, noon.Add(-time.Duration(n)*time.Second), rand.Reader)
 	o.update(func(tx ports.Tx) error { return tx.OutboxEmails.Add(o.t.Context(), m) })
 	return m.ID()
 }
@@ -68,20 +65,11 @@ func (o *fixture) queueEmail(n int) domain.OutboxEmailID {
 // queueCode queues a verification code to a new user, due at noon.
 func (o *fixture) queueCode() domain.EmailCode {
 	o.t.Helper()
-	pending, err := domain.NewPendingUser("", "Ada", noon, rand.Reader)
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	pending := domain.NewPendingUser("", "Ada", noon, rand.Reader)
 	user := pending.ToUser(noon)
 	user.RequestEmail("ada@example.org", domain.EmailCodeDigest{1}, noon)
-	id, err := domain.NewOutboxEmailID(noon, rand.Reader)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	code, err := domain.NewEmailCode(rand.Reader)
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	id := domain.NewOutboxEmailID(noon, rand.Reader)
+	code := domain.NewEmailCode(rand.Reader)
 	encrypted, err := outbox.EncryptCode(o.sealer, id, code)
 	if err != nil {
 		o.t.Fatal(err)

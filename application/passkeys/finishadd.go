@@ -47,7 +47,7 @@ func (s *Service) FinishAdd(ctx context.Context, principal identity.Principal, i
 			added, err = s.add(ctx, tx, principal, credential, now)
 			return err
 		},
-		Failure: func(cause error) (*domain.Event, error) {
+		Failure: func(cause error) *domain.Event {
 			return s.Audit.Failure(principal.Client, now, domain.EventState{
 				Kind: domain.EventPasskeyAddRefused, UserID: principal.User.ID(), SessionID: principal.Session.ID(),
 			}, cause)

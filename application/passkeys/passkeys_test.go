@@ -94,10 +94,7 @@ type person struct {
 
 func (l *fixture) addUser(name string) *person {
 	l.t.Helper()
-	applicant, err := domain.NewPendingUser("", domain.DisplayName(name), l.now, rand.Reader)
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	applicant := domain.NewPendingUser("", domain.DisplayName(name), l.now, rand.Reader)
 	p := &person{fixture: l, user: applicant.ToUser(l.now)}
 	l.update(func(tx ports.Tx) error { return tx.Users.Add(l.t.Context(), p.user) })
 	p.Principal = p.signIn(p.addPasskey(domain.CredentialID(name), domain.CredentialActive))
@@ -116,10 +113,7 @@ func (p *person) addPasskey(id domain.CredentialID, status domain.CredentialStat
 
 func (p *person) signIn(with *domain.Credential) identity.Principal {
 	p.t.Helper()
-	session, _, err := domain.OpenSession(with, domain.Device{}, lifetime, p.now, rand.Reader)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	session, _ := domain.OpenSession(with, domain.Device{}, lifetime, p.now, rand.Reader)
 	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
 	return identity.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }

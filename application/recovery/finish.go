@@ -70,9 +70,9 @@ func (f *Finish) Execute(ctx context.Context, in FinishInput) (sessions.SignIn, 
 			return err
 		},
 		Commit: func(tx ports.Tx) error { return f.commit(ctx, tx, &signIn, in, now) },
-		Failure: func(cause error) (*domain.Event, error) {
+		Failure: func(cause error) *domain.Event {
 			if owner == nil {
-				return nil, nil
+				return nil
 			}
 			return f.Audit.Failure(in.Client, now, domain.EventState{Kind: domain.EventRecoveryRefused, UserID: owner.ID()}, cause)
 		},

@@ -14,15 +14,12 @@ func (s *Service) GenerateCodes(ctx context.Context, actor identity.Principal) (
 		return nil, err
 	}
 	now := s.Clock.Now()
-	codes, err := domain.NewBackupCodes(s.Random)
-	if err != nil {
-		return nil, err
-	}
+	codes := domain.NewBackupCodes(s.Random)
 	digests := make([]domain.BackupCodeDigest, len(codes))
 	for i, code := range codes {
 		digests[i] = s.Peppers.Digest(code)
 	}
-	err = s.Store.Update(ctx, func(tx ports.Tx) error {
+	err := s.Store.Update(ctx, func(tx ports.Tx) error {
 		actor, err := actor.Reload(ctx, tx, now)
 		if err != nil {
 			return err

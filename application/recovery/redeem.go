@@ -135,10 +135,7 @@ func (s *Service) issueGrant(ctx context.Context, tx ports.Tx, acct account, tot
 			return grant, token, err
 		}
 	}
-	grant, token, err := domain.NewRecoveryGrant(owner, factors, code, s.Keys, now, s.Random)
-	if err != nil {
-		return nil, domain.RecoveryGrantToken{}, err
-	}
+	grant, token := domain.NewRecoveryGrant(owner, factors, code, s.Keys, now, s.Random)
 	return grant, token, tx.RecoveryGrants.Put(ctx, grant)
 }
 

@@ -21,10 +21,7 @@ func (s *Service) verifyTOTP(acct account, code domain.TOTPCode, now time.Time) 
 	if code.IsZero() {
 		return totpResult{}, nil
 	}
-	secret, decoy, err := s.totpSecret(acct)
-	if err != nil {
-		return totpResult{}, err
-	}
+	secret, decoy := s.totpSecret(acct)
 	step, err := s.Codes.FindStep(secret, code, now)
 	if errors.Is(err, domain.ErrInvalidCode) {
 		return totpResult{}, nil
@@ -34,14 +31,13 @@ func (s *Service) verifyTOTP(acct account, code domain.TOTPCode, now time.Time) 
 
 // totpSecret returns a decoy for an account without a confirmed app, and for one whose secret cannot be decrypted because the server's
 // secret was removed: an error would reveal that the account exists. The doctor reports such apps.
-func (s *Service) totpSecret(acct account) (secret domain.Secret, decoy bool, err error) {
+func (s *Service) totpSecret(acct account) (secret domain.Secret, decoy bool) {
 	if acct.totp.Confirmed() {
 		if plain, err := s.Sealer.Open(acct.totp.Secret(), additionalData(acct.id)); err == nil {
-			return domain.NewSecret(string(plain)), false, nil
+			return domain.NewSecret(string(plain)), false
 		}
 	}
-	secret, err = s.Codes.DecoySecret()
-	return secret, true, err
+	return s.Codes.DecoySecret(), true
 }
 
 // consumeTOTP consumes the verified code, unless the app was replaced since. It returns domain.ErrInvalidCode or domain.ErrCodeReused.

@@ -56,20 +56,16 @@ func (i *SessionIssuer) NewRecovered(ctx context.Context, owner *domain.User, cr
 func (i *SessionIssuer) create(ctx context.Context, owner *domain.User, credential *domain.Credential, client identity.Client, mark func(*domain.Session), now time.Time) (SignIn, error) {
 	signIn := SignIn{User: owner, Credential: credential}
 	device := client.Device(i.Devices)
-	var err error
 	if client.Transport != domain.TransportBearer {
-		if signIn.Session, signIn.Token, err = domain.OpenSession(credential, device, i.Lifetime, now, i.Random); err == nil {
-			mark(signIn.Session)
-		}
-		return signIn, err
+		signIn.Session, signIn.Token = domain.OpenSession(credential, device, i.Lifetime, now, i.Random)
+		mark(signIn.Session)
+		return signIn, nil
 	}
 	var refresh domain.RefreshToken
-	signIn.Session, refresh, err = domain.OpenBearerSession(credential, device, i.Lifetime, i.Issuer.RefreshKeys, now, i.Random)
-	if err != nil {
-		return SignIn{}, err
-	}
+	signIn.Session, refresh = domain.OpenBearerSession(credential, device, i.Lifetime, i.Issuer.RefreshKeys, now, i.Random)
 	mark(signIn.Session)
 	// Signed before the commit: a stored session whose tokens could not be signed would be unusable.
+	var err error
 	signIn.Tokens, err = i.Issuer.IssuePair(ctx, signIn.Session, refresh, now)
 	return signIn, err
 }

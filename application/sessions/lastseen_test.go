@@ -184,10 +184,7 @@ func TestLastSeen_BoundsPending(t *testing.T) {
 	late, _ := ada.signIn(0)
 	h.lastSeen.Record(known.Session.ID(), "", noon.Add(time.Minute))
 	for range room - 1 {
-		id, err := domain.NewSessionID(noon, rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
+		id := domain.NewSessionID(noon, rand.Reader)
 		h.lastSeen.Record(id, "", noon)
 	}
 	h.lastSeen.Record(late.Session.ID(), "", noon.Add(time.Minute))

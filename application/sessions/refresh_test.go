@@ -8,13 +8,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
 )
 
 func (h *fixture) refresh(token domain.RefreshToken, after time.Duration) (*signingkeys.TokenPair, error) {
@@ -197,16 +197,23 @@ func TestRefresh_RetryAfterStoreError(t *testing.T) {
 	h.mustRefresh(token, 10*time.Minute)
 }
 
-// Tokens are signed after the commit. If that fails, the same token is good for the same successor.
+// failingKey is a signing key that cannot sign.
+type failingKey struct{ ports.TokenKey }
+
+func (failingKey) Sign(domain.AccessClaims) (domain.AccessToken, error) {
+	return domain.AccessToken{}, errors.New("cannot sign")
+}
+
+// Tokens are signed after the commit. If that fails, the same refresh token yields the same successor again.
 func TestRefresh_RetryAfterSigningError(t *testing.T) {
 	h := newFixture(t)
 	actor, token := h.addUser("Ada").signInBearer(0)
-	honest := h.issuer.Random
-	h.issuer.Random = iotest.ErrReader(errors.New("no randomness"))
+	working := h.issuer.KeySet
+	h.issuer.KeySet = signingkeys.NewKeySet(h.store, h.issuer.Keys, nil, clock(noon), domain.KeyRotation{}, signingkeys.ExternalKeys{failingKey{h.signingKey}})
 	if pair, err := h.refresh(token, 0); err == nil || pair != nil {
 		t.Fatalf("got %+v, %v", pair, err)
 	}
-	h.issuer.Random = honest
+	h.issuer.KeySet = working
 	if pair := h.mustRefresh(token, 5*time.Second); pair.Refresh.Digest() != h.storedSession(actor.Session.ID()).Token {
 		t.Error("the successor is not the one that the session knows")
 	}

@@ -100,10 +100,7 @@ type person struct {
 
 func (h *fixture) addUser(name string) *person {
 	h.t.Helper()
-	applicant, err := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	applicant := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
 	key, err := domain.NewCredential(applicant.UserID, "a key", sqlitestore.Registration(domain.CredentialID(name)), noon)
 	if err != nil {
 		h.t.Fatal(err)
@@ -118,20 +115,14 @@ func (h *fixture) addUser(name string) *person {
 // signIn opens the session of a browser, so long after noon.
 func (p *person) signIn(after time.Duration) (identity.Principal, domain.SessionToken) {
 	p.t.Helper()
-	session, token, err := domain.OpenSession(p.key, domain.Device{}, lifetime, noon.Add(after), rand.Reader)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	session, token := domain.OpenSession(p.key, domain.Device{}, lifetime, noon.Add(after), rand.Reader)
 	return p.addSession(session), token
 }
 
 // signInBearer opens the session of a program.
 func (p *person) signInBearer(after time.Duration) (identity.Principal, domain.RefreshToken) {
 	p.t.Helper()
-	session, token, err := domain.OpenBearerSession(p.key, domain.Device{}, lifetime, p.issuer.RefreshKeys, noon.Add(after), rand.Reader)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	session, token := domain.OpenBearerSession(p.key, domain.Device{}, lifetime, p.issuer.RefreshKeys, noon.Add(after), rand.Reader)
 	return p.addSession(session), token
 }
 

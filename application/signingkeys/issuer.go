@@ -33,11 +33,7 @@ type TokenPair struct {
 
 // IssuePair goes with a session and its refresh token.
 func (i *Issuer) IssuePair(ctx context.Context, s *domain.Session, refresh domain.RefreshToken, now time.Time) (*TokenPair, error) {
-	claims, err := i.Policy.AccessClaims(s, now, i.Random)
-	if err != nil {
-		return nil, err
-	}
-	access, err := i.sign(ctx, claims, now)
+	access, err := i.sign(ctx, i.Policy.AccessClaims(s, now, i.Random), now)
 	if err != nil {
 		return nil, err
 	}

@@ -25,10 +25,7 @@ func (s *Service) Begin(ctx context.Context, in Input, browser domain.Binding) (
 	if err := s.requireEmailAvailable(ctx, in.Email); err != nil {
 		return ceremony.Begun{}, err
 	}
-	user, err := domain.NewPendingUser(in.Email, in.DisplayName, s.Clock.Now(), s.Random)
-	if err != nil {
-		return ceremony.Begun{}, err
-	}
+	user := domain.NewPendingUser(in.Email, in.DisplayName, s.Clock.Now(), s.Random)
 	options, err := s.RelyingParty.BeginRegistration(user.Entity(), nil)
 	if err != nil {
 		return ceremony.Begun{}, err

@@ -57,14 +57,14 @@ func (s *Service) Finish(ctx context.Context, principal identity.Principal, in F
 			if assertion, err = s.RelyingParty.VerifyAuthentication(state, in.Credential, principal.User, credential); err != nil {
 				return err
 			}
-			secret, err = principal.Session.NewSecret(s.Issuer.RefreshKeys, s.Random)
-			return err
+			secret = principal.Session.NewSecret(s.Issuer.RefreshKeys, s.Random)
+			return nil
 		},
 		Commit: func(tx ports.Tx) (err error) {
 			stepped, err = s.commit(ctx, tx, principal, credential.ID(), assertion, secret, now)
 			return err
 		},
-		Failure: func(cause error) (*domain.Event, error) {
+		Failure: func(cause error) *domain.Event {
 			e := domain.EventState{Kind: domain.EventStepUpRefused, UserID: principal.User.ID(), SessionID: principal.Session.ID()}
 			if credential != nil {
 				e.CredentialID, e.PasskeyName = credential.ID(), credential.Name()

@@ -111,10 +111,7 @@ type person struct {
 // addUser has them make a passkey on a security key, or on a device of the given kind.
 func (l *fixture) addUser(name string, kind ...authenticator.Option) *person {
 	l.t.Helper()
-	applicant, err := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	applicant := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
 	p := &person{fixture: l, user: applicant.ToUser(noon)}
 	l.update(func(tx ports.Tx) error { return tx.Users.Add(l.t.Context(), p.user) })
 	p.device, p.key = p.createPasskey(kind...)
@@ -152,10 +149,7 @@ func (p *person) createPasskey(kind ...authenticator.Option) (*authenticator.Aut
 
 func (p *person) signIn() identity.Principal {
 	p.t.Helper()
-	session, _, err := domain.OpenSession(p.key, domain.Device{}, lifetime, noon, rand.Reader)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	session, _ := domain.OpenSession(p.key, domain.Device{}, lifetime, noon, rand.Reader)
 	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
 	return identity.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
@@ -349,16 +343,10 @@ func TestFinish_RotatesSessionToken(t *testing.T) {
 func TestFinish_ReplacesBearerTokens(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
-	program, former, err := domain.OpenBearerSession(ada.key, domain.Device{}, lifetime, l.issuer.RefreshKeys, noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	program, former := domain.OpenBearerSession(ada.key, domain.Device{}, lifetime, l.issuer.RefreshKeys, noon, rand.Reader)
 	l.update(func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), program) })
 	ada.Session = program
-	before, err := l.issuer.Policy.AccessClaims(program, noon, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := l.issuer.Policy.AccessClaims(program, noon, rand.Reader)
 	ada.AuthContext = before.AuthContext()
 	l.now = noon.Add(time.Minute)
 	stepped, err := l.stepUp(ada.Principal, ada.answer())

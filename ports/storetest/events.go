@@ -131,9 +131,9 @@ var events = rules{
 	"repetitions that come at once are all counted": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
 		at := func(i int) *domain.Event {
-			return must(domain.NewEvent(domain.EventState{
+			return domain.NewEvent(domain.EventState{
 				UserID: userID("ada"), Kind: domain.EventSignInRefused, Reason: "signature_invalid", IP: fmt.Sprint("192.0.2.", i%4),
-			}, hour(0), randomSource(fmt.Sprint("event ", i))))
+			}, hour(0), randomSource(fmt.Sprint("event ", i)))
 		}
 		for _, err := range concurrently(concurrentCallers, func(i int) error {
 			return store.Update(t.Context(), func(tx ports.Tx) error {
@@ -164,7 +164,7 @@ var events = rules{
 		} {
 			for _, owner := range []string{"ada", "ben", ""} {
 				e := event(owner, fmt.Sprint("event", i))
-				e.ID, e.Kind = must(domain.NewEventID(hour(9-i), randomSource(fmt.Sprint(owner, i)))), kind
+				e.ID, e.Kind = domain.NewEventID(hour(9-i), randomSource(fmt.Sprint(owner, i))), kind
 				if owner == "" {
 					e = anonymized(e)
 				}
@@ -205,7 +205,7 @@ var events = rules{
 		for i := range 6 { // by twos in one millisecond, somebody else's and nobody's among each two
 			for _, owner := range []string{"ada", "ben", ""} {
 				e := event(owner, fmt.Sprint("event", i))
-				e.ID = must(domain.NewEventID(hour(3-i/2), randomSource(fmt.Sprint(owner, i))))
+				e.ID = domain.NewEventID(hour(3-i/2), randomSource(fmt.Sprint(owner, i)))
 				e.At = hour(i)
 				if owner == "" {
 					e = anonymized(e)

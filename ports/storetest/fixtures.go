@@ -27,15 +27,8 @@ func fixedBytes(name string, length int) []byte {
 
 func randomSource(name string) *rand.ChaCha8 { return rand.NewChaCha8(sha256.Sum256([]byte(name))) }
 
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}
-
 func userID(name string) domain.UserID {
-	return must(domain.NewUserID(hour(0), randomSource(name+"'s user id")))
+	return domain.NewUserID(hour(0), randomSource(name+"'s user id"))
 }
 
 // handle returns bytes that no text column and no C string would keep.
@@ -94,7 +87,7 @@ func credential(owner, id string) domain.CredentialState {
 // challenge is the sign-up of somebody of that name, bound to no session and no recovery, every other field set.
 func challenge(name string) domain.ChallengeState {
 	return domain.ChallengeState{
-		ID:            must(domain.NewChallengeID(hour(0), randomSource(name+"'s challenge id"))),
+		ID:            domain.NewChallengeID(hour(0), randomSource(name+"'s challenge id")),
 		Purpose:       domain.PurposeSignUp,
 		Binding:       domain.Binding(fixedBytes(name+"'s binding", 32)),
 		CeremonyState: append([]byte("\x00\xff{"), fixedBytes(name+"'s ceremony", 300)...),
@@ -124,7 +117,7 @@ func underGrant(s domain.ChallengeState, g domain.RecoveryGrantState) domain.Cha
 // session is a sign-in of that owner, told from their others by its tag, every field set.
 func session(owner, tag string) domain.SessionState {
 	return domain.SessionState{
-		ID:            must(domain.NewSessionID(hour(0), randomSource(owner+tag+" session id"))),
+		ID:            domain.NewSessionID(hour(0), randomSource(owner+tag+" session id")),
 		UserID:        userID(owner),
 		CredentialID:  domain.CredentialID("\x00\xff" + owner + tag),
 		Transport:     domain.TransportBearer,
@@ -153,7 +146,7 @@ func activeSession(owner, tag string) domain.SessionState {
 // event is an entry of that owner's log, told from their others by its tag, every field set.
 func event(owner, tag string) domain.EventState {
 	return domain.EventState{
-		ID:           must(domain.NewEventID(hour(0), randomSource(owner+tag+" event id"))),
+		ID:           domain.NewEventID(hour(0), randomSource(owner+tag+" event id")),
 		UserID:       userID(owner),
 		Kind:         domain.EventPasskeySuspended,
 		At:           hour(15),
@@ -243,7 +236,7 @@ func lockout(name string) domain.LockoutState {
 // outboxEmail is a letter of that owner's, told from their others by its tag, every field set.
 func outboxEmail(owner, tag string) domain.OutboxEmailState {
 	return domain.OutboxEmailState{
-		ID:     must(domain.NewOutboxEmailID(hour(0), randomSource(owner+tag+" message id"))),
+		ID:     domain.NewOutboxEmailID(hour(0), randomSource(owner+tag+" message id")),
 		UserID: userID(owner),
 		To:     domain.Email(owner + "@example.com"),
 		Kind:   domain.EmailKindVerificationCode,

@@ -103,7 +103,7 @@ var outboxEmails = rules{
 			if i == 3 {
 				m = emailWithoutUser("ada")
 			}
-			m.ID = must(domain.NewOutboxEmailID(hour(3-i/2), randomSource(fmt.Sprint("message", i))))
+			m.ID = domain.NewOutboxEmailID(hour(3-i/2), randomSource(fmt.Sprint("message", i)))
 			m.DueAt, m.ExpiresAt = hour(1000*i), hour(i)
 			addEmails(t, store, m)
 			want = append(want, m.ID)

@@ -165,9 +165,9 @@ var sessions = rules{
 			for _, owner := range []string{"ada", "ben"} {
 				tag := fmt.Sprint("session", i)
 				lasting, ended := activeSession(owner, tag), session(owner, tag+" ended")
-				lasting.ID = must(domain.NewSessionID(hour(3-i/2), randomSource(owner+tag)))
+				lasting.ID = domain.NewSessionID(hour(3-i/2), randomSource(owner+tag))
 				lasting.CreatedAt = hour(i)
-				ended.ID = must(domain.NewSessionID(hour(3-i/2), randomSource(owner+tag+" ended")))
+				ended.ID = domain.NewSessionID(hour(3-i/2), randomSource(owner+tag+" ended"))
 				addSessions(t, store, lasting, ended)
 				ids[owner] = append(ids[owner], lasting.ID)
 			}

@@ -203,7 +203,7 @@ var users = rules{
 		var ids []domain.UserID
 		for i, name := range []string{"ada", "ben", "cem", "dua", "eve", "fay"} {
 			s := user(name)
-			s.ID = must(domain.NewUserID(hour(3-i/2), randomSource(name))) // by twos in one millisecond
+			s.ID = domain.NewUserID(hour(3-i/2), randomSource(name)) // by twos in one millisecond
 			s.CreatedAt = hour(i)
 			ids = append(ids, s.ID)
 			addUsers(t, store, s)
