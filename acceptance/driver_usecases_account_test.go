@@ -104,7 +104,7 @@ func (c *useCaseAPI) sessions() (shown []shownSession, rejected rejection) {
 	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		var after domain.SessionID
 		for {
-			page, err := c.usecases.Sessions.List.Execute(c.context(), actor, after, pageSize)
+			page, err := c.usecases.Sessions.List(c.context(), actor, after, pageSize)
 			if err != nil {
 				return err
 			}
@@ -126,13 +126,13 @@ func (c *useCaseAPI) revokeSession(id string) rejection {
 		if err != nil {
 			return domain.ErrSessionNotFound
 		}
-		return c.usecases.Sessions.Revoke.Execute(c.context(), actor, parsed)
+		return c.usecases.Sessions.Revoke(c.context(), actor, parsed)
 	})
 }
 
 func (c *useCaseAPI) revokeOtherSessions() (ended int, rejected rejection) {
 	rejected = c.asPrincipal(func(actor identity.Principal) (err error) {
-		ended, err = c.usecases.Sessions.RevokeOthers.Execute(c.context(), actor)
+		ended, err = c.usecases.Sessions.RevokeOthers(c.context(), actor)
 		return err
 	})
 	return ended, rejected
@@ -185,7 +185,7 @@ func (c *useCaseAPI) refresh(token string) (tokenPair, rejection) {
 	if err != nil {
 		return tokenPair{}, rejectionOf(c.t, err)
 	}
-	pair, err := c.usecases.Sessions.Refresh.Execute(c.context(), parsed, c.client())
+	pair, err := c.usecases.Sessions.Refresh(c.context(), parsed, c.client())
 	if err != nil {
 		return tokenPair{}, rejectionOf(c.t, err)
 	}

@@ -52,7 +52,7 @@ func (d useCaseDriver) purgeExpired(t testing.TB) {
 
 func (d useCaseDriver) runJobs(t testing.TB) {
 	t.Helper()
-	_, seen := d.usecases.Maintenance.LastSeen.Execute(t.Context())
+	_, seen := d.usecases.Sessions.WriteLastSeen(t.Context())
 	_, delivered := d.usecases.Outbox.Deliver(t.Context())
 	if err := errors.Join(seen, delivered, d.usecases.Maintenance.RefreshSigningKeys.Execute(t.Context())); err != nil {
 		t.Fatal(err)
@@ -142,14 +142,14 @@ func (c *useCaseAPI) whoAmI() (shownUser, rejection) {
 
 // principal is who the connection's holder is, as every request finds out anew.
 func (c *useCaseAPI) principal() (identity.Principal, error) {
-	return c.usecases.Sessions.Authenticate.Execute(c.context(), sessions.PresentedToken{SessionToken: c.currentToken(), AccessToken: c.tokenPair().access}, c.client())
+	return c.usecases.Sessions.Authenticate(c.context(), sessions.PresentedToken{SessionToken: c.currentToken(), AccessToken: c.tokenPair().access}, c.client())
 }
 
 // signOut drops the token as well, like a browser whose cookie is cleared.
 func (c *useCaseAPI) signOut() rejection {
 	actor, err := c.principal()
 	if err == nil {
-		err = c.usecases.Sessions.SignOut.Execute(c.context(), actor)
+		err = c.usecases.Sessions.SignOut(c.context(), actor)
 	}
 	c.setCurrentToken(domain.SessionToken{})
 	return rejectionOf(c.t, err)

@@ -54,7 +54,7 @@ func TestKeyRotation_AcrossNodes(t *testing.T) {
 			signers[kid] = true
 			for j, other := range nodes {
 				proof := sessions.PresentedToken{AccessToken: tokens.access}
-				if _, err := other.driver.operator().Sessions.Authenticate.Execute(t.Context(), proof, api.client()); err != nil {
+				if _, err := other.driver.operator().Sessions.Authenticate(t.Context(), proof, api.client()); err != nil {
 					t.Fatalf("hour %d: node %d does not take what node %d signed: %v", hour, j, i, err)
 				}
 				if before[j] != nil && !before[j][kid] {

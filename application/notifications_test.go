@@ -71,16 +71,16 @@ var notificationUseCases = map[string]func(*fixture) func() error{
 		key := domain.RestoreCredential(domain.CredentialState{ID: is.CredentialID, UserID: is.UserID})
 		session, token := domain.OpenBearerSession(key, domain.Device{}, lifetime, issuer.RefreshKeys, noon, rand.Reader)
 		h.update(func(tx ports.Tx) error { return tx.Sessions.Add(h.t.Context(), session) })
-		refresh := &sessions.Refresh{Store: h.store, Clock: h.clock, Issuer: issuer, Audit: h.auditLog, Lifetime: lifetime}
-		refreshed, err := refresh.Execute(h.t.Context(), token, identity.Client{})
+		service := &sessions.Service{Store: h.store, Clock: h.clock, Issuer: issuer, Audit: h.auditLog, Lifetime: lifetime}
+		refreshed, err := service.Refresh(h.t.Context(), token, identity.Client{})
 		if err != nil {
 			h.t.Fatal(err)
 		}
 		h.clock.now = h.clock.now.Add(lifetime.IdleTTL / 2)
-		if _, err := refresh.Execute(h.t.Context(), refreshed.Refresh, identity.Client{}); err != nil {
+		if _, err := service.Refresh(h.t.Context(), refreshed.Refresh, identity.Client{}); err != nil {
 			h.t.Fatal(err)
 		}
-		return wantRefused(func() error { _, err := refresh.Execute(h.t.Context(), token, identity.Client{}); return err }, domain.ErrRefreshTokenReused)
+		return wantRefused(func() error { _, err := service.Refresh(h.t.Context(), token, identity.Client{}); return err }, domain.ErrRefreshTokenReused)
 	},
 	"guess for the nineteenth time": func(h *fixture) func() error {
 		return h.guessAfter(18)

@@ -332,8 +332,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 	},
 	"authenticate": func(h *fixture) func() error {
 		return func() error {
-			authenticate := &sessions.Authenticate{Store: h.store, Clock: h.clock, LastSeen: sessions.NewLastSeen(h.store, h.clock, lifetime), Lifetime: lifetime}
-			_, err := authenticate.Execute(h.t.Context(), sessions.PresentedToken{SessionToken: h.cookie}, identity.Client{})
+			_, err := (&sessions.Service{Store: h.store, Clock: h.clock, Lifetime: lifetime}).Authenticate(h.t.Context(), sessions.PresentedToken{SessionToken: h.cookie}, identity.Client{})
 			return err
 		}
 	},
@@ -347,8 +346,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 		session, token := domain.OpenBearerSession(key, domain.Device{}, lifetime, issuer.RefreshKeys, noon, rand.Reader)
 		h.update(func(tx ports.Tx) error { return tx.Sessions.Add(h.t.Context(), session) })
 		return func() error {
-			refresh := &sessions.Refresh{Store: h.store, Clock: h.clock, Issuer: issuer, Audit: h.auditLog, Lifetime: lifetime}
-			_, err := refresh.Execute(h.t.Context(), token, identity.Client{})
+			_, err := (&sessions.Service{Store: h.store, Clock: h.clock, Issuer: issuer, Audit: h.auditLog, Lifetime: lifetime}).Refresh(h.t.Context(), token, identity.Client{})
 			return err
 		}
 	},
@@ -357,7 +355,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 	},
 	"list sessions": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&sessions.List{Store: h.store, Clock: h.clock}).Execute(h.t.Context(), h.ada, domain.SessionID{}, 10)
+			_, err := (&sessions.Service{Store: h.store, Clock: h.clock}).List(h.t.Context(), h.ada, domain.SessionID{}, 10)
 			return err
 		}
 	},
@@ -436,9 +434,9 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 		}
 	},
 	"write down a use": func(h *fixture) func() error {
-		lastSeen := sessions.NewLastSeen(currentStore{h}, h.clock, lifetime)
-		lastSeen.Record(h.otherSession, "203.0.113.9", noon.Add(2*time.Minute))
-		return func() error { _, err := lastSeen.Execute(h.t.Context()); return err }
+		service := &sessions.Service{Store: currentStore{h}, Clock: h.clock, Lifetime: lifetime}
+		service.RecordUse(h.otherSession, "203.0.113.9", noon.Add(2*time.Minute))
+		return func() error { _, err := service.WriteLastSeen(h.t.Context()); return err }
 	},
 	"sweep": func(h *fixture) func() error {
 		h.clock.now = noon.Add(1000 * 24 * time.Hour)

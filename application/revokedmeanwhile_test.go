@@ -71,18 +71,18 @@ var userUseCases = map[string]func(*fixture) (does func() error){
 	},
 	"end a session": func(h *fixture) func() error {
 		return func() error {
-			return (&sessions.Revoke{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), h.ada, h.otherSession)
+			return (&sessions.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Revoke(h.t.Context(), h.ada, h.otherSession)
 		}
 	},
 	"end all other sessions": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&sessions.RevokeOthers{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), h.ada)
+			_, err := (&sessions.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).RevokeOthers(h.t.Context(), h.ada)
 			return err
 		}
 	},
 	"sign out": func(h *fixture) func() error {
 		return func() error {
-			return (&sessions.SignOut{Store: h.store, Clock: h.clock, Audit: h.auditLog}).Execute(h.t.Context(), h.ada)
+			return (&sessions.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog}).SignOut(h.t.Context(), h.ada)
 		}
 	},
 }

@@ -25,7 +25,7 @@ type UseCases struct {
 	Login       *login.Service
 	StepUp      *stepup.Service
 	Challenges  *ceremony.Service
-	Sessions    Sessions
+	Sessions    *sessions.Service
 	Passkeys    *passkeys.Service
 	Account     Account
 	Recovery    Recovery
@@ -35,17 +35,6 @@ type UseCases struct {
 	RateLimit   *ratelimit.Service
 	Maintenance Maintenance
 	Outbox      *outbox.Service
-}
-
-// Sessions are the use cases of signed-in users and apps.
-type Sessions struct {
-	Authenticate     *sessions.Authenticate
-	Refresh          *sessions.Refresh
-	IssueAccessToken *sessions.IssueAccessToken
-	SignOut          *sessions.SignOut
-	List             *sessions.List
-	Revoke           *sessions.Revoke
-	RevokeOthers     *sessions.RevokeOthers
 }
 
 // Account are the use cases with which users manage their account.
@@ -76,6 +65,5 @@ type Maintenance struct {
 	DeleteExpired      *maintenance.DeleteExpired
 	Ready              *maintenance.Ready
 	CheckRPID          *maintenance.CheckRPID
-	LastSeen           *sessions.LastSeen
 	RefreshSigningKeys *signingkeys.Refresh
 }

@@ -142,52 +142,12 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Audit:        log,
 		PasskeyUsage: passkeyUsage,
 	}
-	lastSeen := sessions.NewLastSeen(store2, clock, sessionLifetime)
-	authenticate := &sessions.Authenticate{
-		Store:    store2,
-		Clock:    clock,
-		Issuer:   issuer,
-		LastSeen: lastSeen,
-		Lifetime: sessionLifetime,
-	}
-	refresh := &sessions.Refresh{
+	sessionsService := &sessions.Service{
 		Store:    store2,
 		Clock:    clock,
 		Issuer:   issuer,
 		Audit:    log,
 		Lifetime: sessionLifetime,
-	}
-	issueAccessToken := &sessions.IssueAccessToken{
-		Clock:  clock,
-		Issuer: issuer,
-	}
-	signOut := &sessions.SignOut{
-		Store: store2,
-		Clock: clock,
-		Audit: log,
-	}
-	list := &sessions.List{
-		Store: store2,
-		Clock: clock,
-	}
-	revoke := &sessions.Revoke{
-		Store: store2,
-		Clock: clock,
-		Audit: log,
-	}
-	revokeOthers := &sessions.RevokeOthers{
-		Store: store2,
-		Clock: clock,
-		Audit: log,
-	}
-	applicationSessions := application.Sessions{
-		Authenticate:     authenticate,
-		Refresh:          refresh,
-		IssueAccessToken: issueAccessToken,
-		SignOut:          signOut,
-		List:             list,
-		Revoke:           revoke,
-		RevokeOthers:     revokeOthers,
 	}
 	stepUpTTL := config.StepUpTTL
 	passkeyLimit := config.PasskeyLimit
@@ -275,7 +235,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	publish := &signingkeys.Publish{
 		KeySet: keySet,
 	}
-	signingkeysList := &signingkeys.List{
+	list := &signingkeys.List{
 		KeySet: keySet,
 	}
 	rotate := &signingkeys.Rotate{
@@ -283,7 +243,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	}
 	signingKeys := application.SigningKeys{
 		Publish: publish,
-		List:    signingkeysList,
+		List:    list,
 		Rotate:  rotate,
 	}
 	adminRecoveryURL := recoveryURL(config)
@@ -321,7 +281,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Store: store2,
 		RPIDs: rpiDs,
 	}
-	signingkeysRefresh := &signingkeys.Refresh{
+	refresh := &signingkeys.Refresh{
 		KeySet: keySet,
 	}
 	applicationMaintenance := application.Maintenance{
@@ -329,8 +289,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		DeleteExpired:      deleteExpired,
 		Ready:              ready,
 		CheckRPID:          checkRPID,
-		LastSeen:           lastSeen,
-		RefreshSigningKeys: signingkeysRefresh,
+		RefreshSigningKeys: refresh,
 	}
 	portsMailer, err := mailer(config)
 	if err != nil {
@@ -348,7 +307,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Login:       loginService,
 		StepUp:      stepupService,
 		Challenges:  service,
-		Sessions:    applicationSessions,
+		Sessions:    sessionsService,
 		Passkeys:    passkeysService,
 		Account:     applicationAccount,
 		Recovery:    applicationRecovery,

@@ -36,7 +36,7 @@ func (s *server) authenticate(c *fiber.Ctx) (identity.Principal, error) {
 	if err != nil {
 		return identity.Principal{}, err
 	}
-	actor, err := s.usecases.Sessions.Authenticate.Execute(c.UserContext(), proof, s.client(c))
+	actor, err := s.usecases.Sessions.Authenticate(c.UserContext(), proof, s.client(c))
 	if err != nil {
 		return identity.Principal{}, err
 	}

@@ -92,11 +92,7 @@ func newFixture(t *testing.T) *fixture {
 		BindingKeys: [][]byte{make([]byte, 32)}, CSRFKeys: [][]byte{make([]byte, 32)},
 		AuthenticatorName: func(domain.AAGUID) string { return "" },
 	}, application.UseCases{
-		Sessions: application.Sessions{
-			Authenticate: &sessions.Authenticate{Store: l.store, Clock: clock{}, Issuer: issuer, LastSeen: sessions.NewLastSeen(l.store, clock{}, sessionLifetime), Lifetime: sessionLifetime},
-			SignOut:      &sessions.SignOut{Store: l.store, Clock: clock{}, Audit: log},
-			List:         &sessions.List{Store: l.store, Clock: clock{}},
-		},
+		Sessions: &sessions.Service{Store: l.store, Clock: clock{}, Issuer: issuer, Audit: log, Lifetime: sessionLifetime},
 		Account: application.Account{
 			Change: &account.Change{Store: l.store, Clock: clock{}, Audit: log, EmailVerification: &emailverify.Service{}},
 			Events: &account.Events{Store: l.store},

@@ -47,10 +47,7 @@ func callMetered(t *testing.T, s store, meter httpapi.Meter, method, path, body 
 	t.Helper()
 	var lines bytes.Buffer
 	api := httpapi.New(httpapi.Config{PublicURL: "http://localhost:8080", BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
-		Sessions: application.Sessions{
-			Authenticate: &sessions.Authenticate{Store: s, Clock: clock{}, Issuer: newIssuer(t)},
-			SignOut:      &sessions.SignOut{Store: s, Clock: clock{}},
-		},
+		Sessions:    &sessions.Service{Store: s, Clock: clock{}, Issuer: newIssuer(t)},
 		Maintenance: application.Maintenance{Ready: &maintenance.Ready{Store: s}},
 		RateLimit:   &ratelimit.Service{},
 	}, meter, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))

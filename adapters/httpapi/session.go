@@ -24,7 +24,7 @@ func (s *server) deleteSession(c *fiber.Ctx) error {
 	ended := errors.Is(err, domain.ErrSessionRevoked) || errors.Is(err, domain.ErrSessionExpired)
 	noSession := !usesBearerToken(c) && errors.Is(err, domain.ErrUnauthenticated)
 	if err == nil {
-		if err := s.usecases.Sessions.SignOut.Execute(c.UserContext(), principal); err != nil {
+		if err := s.usecases.Sessions.SignOut(c.UserContext(), principal); err != nil {
 			return err
 		}
 		s.logAccountEvent(c, principal, "signed out")
@@ -52,7 +52,7 @@ func (s *server) refreshSession(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	pair, err := s.usecases.Sessions.Refresh.Execute(c.UserContext(), token, s.client(c))
+	pair, err := s.usecases.Sessions.Refresh(c.UserContext(), token, s.client(c))
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (s *server) refreshSession(c *fiber.Ctx) error {
 }
 
 func (s *server) issueAccessToken(c *fiber.Ctx, principal identity.Principal) error {
-	token, err := s.usecases.Sessions.IssueAccessToken.Execute(c.UserContext(), principal)
+	token, err := s.usecases.Sessions.IssueAccessToken(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func (s *server) listSessions(c *fiber.Ctx, principal identity.Principal) error 
 	if err != nil {
 		return err
 	}
-	found, err := s.usecases.Sessions.List.Execute(c.UserContext(), principal, after, limit)
+	found, err := s.usecases.Sessions.List(c.UserContext(), principal, after, limit)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (s *server) revokeSession(c *fiber.Ctx, principal identity.Principal) error
 	if err != nil {
 		return domain.ErrSessionNotFound
 	}
-	if err := s.usecases.Sessions.Revoke.Execute(c.UserContext(), principal, id); err != nil {
+	if err := s.usecases.Sessions.Revoke(c.UserContext(), principal, id); err != nil {
 		return err
 	}
 	s.logAccountEvent(c, principal, "session revoked", slog.String("revoked_session_id", id.String()))
@@ -40,7 +40,7 @@ func (s *server) revokeSession(c *fiber.Ctx, principal identity.Principal) error
 }
 
 func (s *server) revokeOtherSessions(c *fiber.Ctx, principal identity.Principal) error {
-	revoked, err := s.usecases.Sessions.RevokeOthers.Execute(c.UserContext(), principal)
+	revoked, err := s.usecases.Sessions.RevokeOthers(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}

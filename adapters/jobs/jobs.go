@@ -113,6 +113,6 @@ func (j *Jobs) sendEmails(ctx context.Context) error {
 }
 
 func (j *Jobs) writeLastSeen(ctx context.Context) error {
-	_, err := j.usecases.Maintenance.LastSeen.Execute(ctx)
+	_, err := j.usecases.Sessions.WriteLastSeen(ctx)
 	return err
 }

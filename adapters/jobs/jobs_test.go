@@ -51,7 +51,7 @@ func newKeyManager(t *testing.T, store ports.Store) *signingkeys.KeySet {
 // runningJobs are jobs in the background. Their log may be read once they stand still; stop ends them and waits for that.
 type runningJobs struct {
 	log      *bytes.Buffer
-	lastSeen *sessions.LastSeen
+	sessions *sessions.Service
 	stop     func()
 }
 
@@ -63,15 +63,15 @@ func startJobs(t *testing.T, store ports.Store) runningJobs {
 
 func startJobsWith(t *testing.T, store ports.Store, emails *outbox.Service) runningJobs {
 	t.Helper()
-	log, lastSeen := &bytes.Buffer{}, sessions.NewLastSeen(store, clock{}, sessionLifetime)
+	log, service := &bytes.Buffer{}, &sessions.Service{Store: store, Clock: clock{}, Lifetime: sessionLifetime}
 	work := jobs.New(application.UseCases{
 		Maintenance: application.Maintenance{
 			AcquireLease:       &maintenance.AcquireLease{Store: store, Clock: clock{}},
 			DeleteExpired:      &maintenance.DeleteExpired{Store: store, Clock: clock{}},
-			LastSeen:           lastSeen,
 			RefreshSigningKeys: &signingkeys.Refresh{KeySet: newKeyManager(t, store)},
 		},
 		Outbox:    emails,
+		Sessions:  service,
 		RateLimit: &ratelimit.Service{},
 	}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -81,7 +81,7 @@ func startJobsWith(t *testing.T, store ports.Store, emails *outbox.Service) runn
 		close(stopped)
 	}()
 	synctest.Wait()
-	return runningJobs{log, lastSeen, func() {
+	return runningJobs{log, service, func() {
 		cancel()
 		<-stopped
 	}}
@@ -218,7 +218,7 @@ func TestRun_WritesLastSeenEverySecond(t *testing.T) {
 		for range 3 {
 			used := time.Now().UTC()
 			before := lastSeenAt(t, store, id)
-			run.lastSeen.Record(id, "", used)
+			run.sessions.RecordUse(id, "", used)
 			advance(time.Second - time.Nanosecond)
 			if now := lastSeenAt(t, store, id); !now.Equal(before) {
 				t.Errorf("it writes more often than every second: %s", now)
@@ -239,7 +239,7 @@ func TestRun_WritesPendingLastSeenOnStop(t *testing.T) {
 		run := startJobs(t, store)
 		advance(5*time.Minute + time.Second/2) // between two looks
 		used := time.Now().UTC()
-		run.lastSeen.Record(id, "", used)
+		run.sessions.RecordUse(id, "", used)
 		run.stop()
 		if now := lastSeenAt(t, store, id); !now.Equal(used) {
 			t.Errorf("it was used at %s, not at %s", now, used)
@@ -271,7 +271,7 @@ func TestRun_CompletesLastSeenWriteOnStop(t *testing.T) {
 		run := startJobs(t, store)
 		advance(5*time.Minute + time.Second/2)
 		used := time.Now().UTC()
-		run.lastSeen.Record(id, "", used)
+		run.sessions.RecordUse(id, "", used)
 		store.waiting.Store(true)
 		advance(time.Second / 2)
 		if store.waiting.Load() {
@@ -393,7 +393,7 @@ func TestRun_LogsAndRetriesFailedJobs(t *testing.T) {
 		run := startJobs(t, store)
 		defer run.stop()
 		used := time.Now().UTC().Add(5 * time.Minute)
-		run.lastSeen.Record(id, "", used)
+		run.sessions.RecordUse(id, "", used)
 		advance(time.Second)
 		for _, job := range []string{"sweeping", "keeping the signing keys", "writing down when sessions were used"} {
 			if line := `level=ERROR msg="` + job + ` failed; it is tried again soon"`; strings.Count(run.log.String(), line) != 1 {
@@ -434,7 +434,7 @@ func TestRun_TimesOutHangingStore(t *testing.T) {
 		store := sqlitestore.NewInBubble(t)
 		id := addSession(t, store, 0)
 		run := startJobsWith(t, hangingStore{}, &outbox.Service{Policy: domain.EmailOn, Store: hangingStore{}, Clock: clock{}})
-		run.lastSeen.Record(id, "", time.Now().UTC().Add(5*time.Minute))
+		run.sessions.RecordUse(id, "", time.Now().UTC().Add(5*time.Minute))
 		advance(10 * time.Minute)
 		for _, doing := range []string{"sweeping", "keeping the signing keys", "sending mail", "writing down when sessions were used"} {
 			if told := strings.Count(run.log.String(), "\""+doing+" failed; it is tried again soon\""); told < 3 {

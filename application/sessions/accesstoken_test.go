@@ -149,8 +149,8 @@ func TestAuthenticate_StoreError(t *testing.T) {
 	h := newFixture(t)
 	actor, _ := h.addUser("Ada").signInBearer(0)
 	token := h.accessToken(actor, 0)
-	down := &sessions.Authenticate{Store: failingSessionsStore{h.store}, Clock: clock(noon), Issuer: h.issuer, LastSeen: h.lastSeen, Lifetime: lifetime}
-	if _, err := down.Execute(t.Context(), sessions.PresentedToken{AccessToken: token}, identity.Client{}); !errors.Is(err, domain.ErrUnavailable) {
+	h.service.Store = failingSessionsStore{h.store}
+	if _, err := h.authenticate(sessions.PresentedToken{AccessToken: token}, 0); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -158,7 +158,7 @@ func TestAuthenticate_StoreError(t *testing.T) {
 func TestIssueAccessToken(t *testing.T) {
 	h := newFixture(t)
 	actor, _ := h.addUser("Ada").signIn(0)
-	minted, err := (&sessions.IssueAccessToken{Clock: clock(noon), Issuer: h.issuer}).Execute(t.Context(), actor)
+	minted, err := h.at(0).IssueAccessToken(t.Context(), actor)
 	if err != nil || minted.ExpiresIn != 5*time.Minute {
 		t.Fatalf("got %+v, %v", minted, err)
 	}
@@ -170,7 +170,7 @@ func TestIssueAccessToken(t *testing.T) {
 	if _, err := h.authenticate(sessions.PresentedToken{AccessToken: minted.Token.Reveal()}, 0); !errors.Is(err, domain.ErrAccessTokenInvalid) {
 		t.Errorf("shown to Keylodge: %v", err)
 	}
-	late, err := (&sessions.IssueAccessToken{Clock: clock(noon.Add(lifetime.IdleTTL - time.Minute)), Issuer: h.issuer}).Execute(t.Context(), actor)
+	late, err := h.at(lifetime.IdleTTL-time.Minute).IssueAccessToken(t.Context(), actor)
 	if err != nil || late.ExpiresIn != time.Minute {
 		t.Errorf("a minute before the session ends: %+v, %v", late, err)
 	}

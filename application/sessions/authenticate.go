@@ -1,4 +1,3 @@
-// Package sessions is what holders of a session do with it.
 package sessions
 
 import (
@@ -6,74 +5,64 @@ import (
 	"errors"
 
 	"github.com/keylodge/keylodge/application/identity"
-	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Authenticate tells who holds a session.
-type Authenticate struct {
-	Store    ports.Store
-	Clock    ports.Clock
-	Issuer   *signingkeys.Issuer
-	LastSeen *LastSeen
-	Lifetime domain.SessionLifetime
-}
-
-// PresentedToken is how a caller shows that they hold a session: one of the two.
+// PresentedToken is the token of a request: one of the two.
 type PresentedToken struct {
-	SessionToken domain.SessionToken // of a browser
-	AccessToken  string              // a program's access token, as it was sent
+	SessionToken domain.SessionToken // from the cookie of a browser
+	AccessToken  string              // from the Authorization header, unverified
 }
 
-// Execute puts off the session's idle end, which is written down later. It fails with domain.ErrUnauthenticated,
-// domain.ErrAccessTokenInvalid, domain.ErrAccessTokenExpired, domain.ErrSessionExpired, domain.ErrSessionRevoked or
-// domain.ErrUserDisabled. An access token is not believed alone: its session is looked up, so that it is worth nothing
-// from the moment the session ends.
-func (a *Authenticate) Execute(ctx context.Context, proof PresentedToken, visitor identity.Client) (identity.Principal, error) {
-	now := a.Clock.Now()
+// Authenticate returns the user and the session that a token belongs to, and extends the idle lifetime of the session, which
+// WriteLastSeen stores later. It looks up the session of an access token too, so that the token is rejected from the moment
+// the session ends. It returns domain.ErrUnauthenticated, domain.ErrAccessTokenInvalid, domain.ErrAccessTokenExpired,
+// domain.ErrSessionExpired, domain.ErrSessionRevoked or domain.ErrUserDisabled.
+func (s *Service) Authenticate(ctx context.Context, token PresentedToken, client identity.Client) (identity.Principal, error) {
+	now := s.Clock.Now()
 	var claims domain.AccessClaims
 	var err error
-	if proof.AccessToken != "" {
-		if claims, err = a.Issuer.Verify(ctx, proof.AccessToken, now); err != nil {
+	if token.AccessToken != "" {
+		if claims, err = s.Issuer.Verify(ctx, token.AccessToken, now); err != nil {
 			return identity.Principal{}, err
 		}
 	}
-	actor := identity.Principal{Client: visitor}
-	err = a.Store.View(ctx, func(tx ports.Tx) (err error) {
-		if proof.AccessToken != "" {
-			actor.Session, err = sessionOf(ctx, tx, claims)
-			actor.AuthContext = claims.AuthContext()
-		} else if actor.Session, err = tx.Sessions.ByToken(ctx, proof.SessionToken.Digest()); err == nil {
-			actor.AuthContext = actor.Session.AuthContext()
+	principal := identity.Principal{Client: client}
+	err = s.Store.View(ctx, func(tx ports.Tx) (err error) {
+		if token.AccessToken != "" {
+			principal.Session, err = sessionOf(ctx, tx, claims)
+			principal.AuthContext = claims.AuthContext()
+		} else if principal.Session, err = tx.Sessions.ByToken(ctx, token.SessionToken.Digest()); err == nil {
+			principal.AuthContext = principal.Session.AuthContext()
 		}
 		if err != nil {
 			return err
 		}
-		if err := actor.Session.RequireActive(now); err != nil {
+		if err := principal.Session.RequireActive(now); err != nil {
 			return err
 		}
-		actor.User, err = tx.Users.ByID(ctx, actor.Session.UserID())
+		principal.User, err = tx.Users.ByID(ctx, principal.Session.UserID())
 		return err
 	})
 	if err != nil {
 		return identity.Principal{}, err
 	}
-	if err := actor.User.RequireEnabled(); err != nil {
+	if err := principal.User.RequireEnabled(); err != nil {
 		return identity.Principal{}, err
 	}
-	if !actor.Session.RecentlySeen(now) {
-		a.LastSeen.Record(actor.Session.ID(), visitor.IP, now)
-		actor.Session.Touch(a.Lifetime, now)
-		actor.Session.RecordIP(visitor.IP)
+	if !principal.Session.RecentlySeen(now) {
+		s.RecordUse(principal.Session.ID(), client.IP, now)
+		principal.Session.Touch(s.Lifetime, now)
+		principal.Session.RecordIP(client.IP)
 	}
-	return actor, nil
+	return principal, nil
 }
 
 func sessionOf(ctx context.Context, tx ports.Tx, claims domain.AccessClaims) (*domain.Session, error) {
 	session, err := tx.Sessions.ByID(ctx, claims.SessionID)
 	if errors.Is(err, domain.ErrSessionNotFound) {
-		return nil, domain.ErrAccessTokenInvalid // over so long ago that it was swept away, or its user is gone
+		return nil, domain.ErrAccessTokenInvalid // the session was deleted after its expiry or with its user
 	}
 	if err != nil {
 		return nil, err

@@ -10,17 +10,14 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// LastSeen writes down when sessions were last used, and from where, after their callers have been answered: a read stays a
-// read, and a busy session costs one write a minute. What was noted in the last moment before a crash is lost, which ends
-// an idle session that much earlier and does no other harm.
-type LastSeen struct {
-	store    ports.Store
-	clock    ports.Clock
-	lifetime domain.SessionLifetime
+// pendingUses holds the uses of sessions that WriteLastSeen has not stored yet. Storing them after the response keeps a read
+// request free of writes and limits a busy session to one write a minute. A crash loses the uses of the last moment, which only
+// makes idle sessions expire that much earlier.
+type pendingUses struct {
+	writing sync.Mutex // held by WriteLastSeen
 
-	writing sync.Mutex // held by Execute
-	mu      sync.Mutex
-	pending map[domain.SessionID]use
+	mu        sync.Mutex
+	bySession map[domain.SessionID]use
 }
 
 type use struct {
@@ -28,47 +25,38 @@ type use struct {
 	at time.Time
 }
 
-// maxPending bounds the memory of what could not be written yet. Beyond it nothing is noted.
+// maxPending bounds the memory of pendingUses. Beyond it, uses of further sessions are dropped.
 const maxPending = 100_000
 
-// NewLastSeen returns one that has seen nobody.
-func NewLastSeen(store ports.Store, clock ports.Clock, lifetime domain.SessionLifetime) *LastSeen {
-	return &LastSeen{store: store, clock: clock, lifetime: lifetime, pending: map[domain.SessionID]use{}}
+// RecordUse records a use of a session until WriteLastSeen stores it. It neither blocks nor fails.
+func (s *Service) RecordUse(id domain.SessionID, ip string, at time.Time) {
+	s.uses.add(id, use{ip, at})
 }
 
-// Record remembers a use until the next Execute. It neither blocks nor fails.
-func (l *LastSeen) Record(id domain.SessionID, ip string, at time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, known := l.pending[id]; known || len(l.pending) < maxPending {
-		l.pending[id] = use{ip, at}
-	}
-}
-
-// Execute writes what was recorded and returns for how many sessions. What could not be written stays recorded. Concurrent
-// calls wait for each other, so that all that was recorded before a call is written when it returns.
-func (l *LastSeen) Execute(ctx context.Context) (int, error) {
-	l.writing.Lock()
-	defer l.writing.Unlock()
-	const batch = 256 // so that a sign-in does not wait long behind it
+// WriteLastSeen stores the recorded uses and returns the number of sessions. It keeps uses that it failed to store. Concurrent
+// calls wait for each other: when a call returns, every use recorded before it is stored.
+func (s *Service) WriteLastSeen(ctx context.Context) (int, error) {
+	s.uses.writing.Lock()
+	defer s.uses.writing.Unlock()
+	const batch = 256 // bounds how long a sign-in waits for the transaction
 	written := 0
 	for {
-		some := l.take(batch)
-		if len(some) == 0 {
+		taken := s.uses.take(batch)
+		if len(taken) == 0 {
 			return written, nil
 		}
-		err := l.store.Update(ctx, func(tx ports.Tx) error { return l.write(ctx, tx, some) })
+		err := s.Store.Update(ctx, func(tx ports.Tx) error { return s.writeUses(ctx, tx, taken) })
 		if err != nil {
-			l.requeue(some)
+			s.uses.requeue(taken)
 			return written, err
 		}
-		written += len(some)
+		written += len(taken)
 	}
 }
 
-func (l *LastSeen) write(ctx context.Context, tx ports.Tx, some map[domain.SessionID]use) error {
-	now := l.clock.Now()
-	for id, seen := range some {
+func (s *Service) writeUses(ctx context.Context, tx ports.Tx, uses map[domain.SessionID]use) error {
+	now := s.Clock.Now()
+	for id, u := range uses {
 		session, err := tx.Sessions.ByID(ctx, id)
 		if errors.Is(err, domain.ErrSessionNotFound) {
 			continue
@@ -76,12 +64,12 @@ func (l *LastSeen) write(ctx context.Context, tx ports.Tx, some map[domain.Sessi
 		if err != nil {
 			return err
 		}
-		// Judged by the present time too: what has ended since it was used must not come back to life.
-		if !session.Active(seen.at) || !session.Active(now) || session.RecentlySeen(seen.at) {
+		// A session that ended after its use must not become active again.
+		if !session.Active(u.at) || !session.Active(now) || session.RecentlySeen(u.at) {
 			continue
 		}
-		session.Touch(l.lifetime, seen.at)
-		session.RecordIP(seen.ip)
+		session.Touch(s.Lifetime, u.at)
+		session.RecordIP(u.ip)
 		if err := tx.Sessions.Save(ctx, session); err != nil {
 			return err
 		}
@@ -89,26 +77,38 @@ func (l *LastSeen) write(ctx context.Context, tx ports.Tx, some map[domain.Sessi
 	return nil
 }
 
-func (l *LastSeen) take(most int) map[domain.SessionID]use {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	some := make(map[domain.SessionID]use, min(most, len(l.pending)))
-	for id, seen := range l.pending {
-		if len(some) == most {
-			break
-		}
-		some[id] = seen
-		delete(l.pending, id)
+func (p *pendingUses) add(id domain.SessionID, u use) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bySession == nil {
+		p.bySession = map[domain.SessionID]use{}
 	}
-	return some
+	if _, known := p.bySession[id]; known || len(p.bySession) < maxPending {
+		p.bySession[id] = u
+	}
 }
 
-func (l *LastSeen) requeue(some map[domain.SessionID]use) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id, seen := range some {
-		if _, newer := l.pending[id]; !newer {
-			l.pending[id] = seen
+func (p *pendingUses) take(limit int) map[domain.SessionID]use {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken := make(map[domain.SessionID]use, min(limit, len(p.bySession)))
+	for id, u := range p.bySession {
+		if len(taken) == limit {
+			break
+		}
+		taken[id] = u
+		delete(p.bySession, id)
+	}
+	return taken
+}
+
+// requeue puts uses back, except those of sessions that were used again meanwhile.
+func (p *pendingUses) requeue(uses map[domain.SessionID]use) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, u := range uses {
+		if _, newer := p.bySession[id]; !newer {
+			p.bySession[id] = u
 		}
 	}
 }

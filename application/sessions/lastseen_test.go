@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/ports/storetest"
 )
 
-func TestLastSeen_RevokedMeanwhile(t *testing.T) {
+func TestWriteLastSeen_RevokedMeanwhile(t *testing.T) {
 	h := newFixture(t)
 	actor, token := h.addUser("Ada").signIn(0)
 	if _, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, 2*time.Minute); err != nil {
@@ -35,27 +35,27 @@ func TestLastSeen_RevokedMeanwhile(t *testing.T) {
 }
 
 // A use that is written late cannot bring a session back that has ended of itself.
-func TestLastSeen_UseAfterExpiry(t *testing.T) {
+func TestWriteLastSeen_UseAfterExpiry(t *testing.T) {
 	h := newFixture(t)
 	actor, _ := h.addUser("Ada").signIn(0)
-	h.lastSeen.Record(actor.Session.ID(), "203.0.113.9", noon.Add(lifetime.IdleTTL))
+	h.service.RecordUse(actor.Session.ID(), "203.0.113.9", noon.Add(lifetime.IdleTTL))
 	h.flushLastSeen()
 	if is := h.storedSession(actor.Session.ID()); !is.LastSeenAt.Equal(noon) || !is.IdleEndsAt.Equal(noon.Add(lifetime.IdleTTL)) {
 		t.Errorf("left %+v", is)
 	}
 }
 
-func TestLastSeen_WritesLatestUse(t *testing.T) {
+func TestWriteLastSeen_WritesLatestUse(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("Ada")
 	one, _ := ada.signIn(0)
 	two, _ := ada.signIn(0)
 	unused, _ := ada.signIn(0)
 	gone, _ := newFixture(t).addUser("Ben").signIn(0)
-	h.lastSeen.Record(one.Session.ID(), "203.0.113.9", noon.Add(2*time.Minute))
-	h.lastSeen.Record(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
-	h.lastSeen.Record(one.Session.ID(), "203.0.113.11", noon.Add(3*time.Minute))
-	h.lastSeen.Record(gone.Session.ID(), "", noon)
+	h.service.RecordUse(one.Session.ID(), "203.0.113.9", noon.Add(2*time.Minute))
+	h.service.RecordUse(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
+	h.service.RecordUse(one.Session.ID(), "203.0.113.11", noon.Add(3*time.Minute))
+	h.service.RecordUse(gone.Session.ID(), "", noon)
 	if n := h.flushLastSeen(); n != 3 || h.store.writes != 1 {
 		t.Errorf("%d noted sessions took %d units of work", n, h.store.writes)
 	}
@@ -77,17 +77,17 @@ func TestLastSeen_WritesLatestUse(t *testing.T) {
 	}
 }
 
-func TestLastSeen_ExecuteWaitsForTheOneThatWrites(t *testing.T) {
+func TestWriteLastSeen_WaitsForConcurrentCall(t *testing.T) {
 	h := newFixture(t)
 	actor, _ := h.addUser("Ada").signIn(0)
-	h.lastSeen.Record(actor.Session.ID(), "203.0.113.9", noon.Add(2*time.Minute))
+	h.service.RecordUse(actor.Session.ID(), "203.0.113.9", noon.Add(2*time.Minute))
 	second := make(chan error, 1)
 	h.store.beforeUpdate = func() {
 		go func() {
-			_, err := h.lastSeen.Execute(t.Context())
+			_, err := h.service.WriteLastSeen(t.Context())
 			second <- err
 		}()
-		storetest.AwaitBlocked(t, 1, "sessions.(*LastSeen).Execute")
+		storetest.AwaitBlocked(t, 1, "sessions.(*Service).WriteLastSeen")
 		select {
 		case <-second:
 			t.Error("the second call returned while the first was writing")
@@ -101,13 +101,13 @@ func TestLastSeen_ExecuteWaitsForTheOneThatWrites(t *testing.T) {
 }
 
 // Another node may have written a later use.
-func TestLastSeen_KeepsLaterStoredUse(t *testing.T) {
+func TestWriteLastSeen_KeepsLaterStoredUse(t *testing.T) {
 	h := newFixture(t)
 	actor, _ := h.addUser("Ada").signIn(0)
-	elsewhere := sessions.NewLastSeen(h.store, clock(noon), lifetime)
-	elsewhere.Record(actor.Session.ID(), "203.0.113.9", noon.Add(5*time.Minute))
-	h.lastSeen.Record(actor.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
-	if _, err := elsewhere.Execute(t.Context()); err != nil {
+	otherNode := &sessions.Service{Store: h.store, Clock: clock(noon), Lifetime: lifetime}
+	otherNode.RecordUse(actor.Session.ID(), "203.0.113.9", noon.Add(5*time.Minute))
+	h.service.RecordUse(actor.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
+	if _, err := otherNode.WriteLastSeen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.flushLastSeen()
@@ -117,14 +117,14 @@ func TestLastSeen_KeepsLaterStoredUse(t *testing.T) {
 }
 
 // One unit of work is small, so that nobody who signs in waits for it.
-func TestLastSeen_WritesInBatches(t *testing.T) {
+func TestWriteLastSeen_WritesInBatches(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("Ada")
 	ids := make([]domain.SessionID, 2*256+1)
 	for i := range ids {
 		actor, _ := ada.signIn(0)
 		ids[i] = actor.Session.ID()
-		h.lastSeen.Record(ids[i], "", noon.Add(time.Minute))
+		h.service.RecordUse(ids[i], "", noon.Add(time.Minute))
 	}
 	if n := h.flushLastSeen(); n != len(ids) || h.store.writes != 3 {
 		t.Errorf("%d sessions took %d units of work", n, h.store.writes)
@@ -136,16 +136,16 @@ func TestLastSeen_WritesInBatches(t *testing.T) {
 	}
 }
 
-func TestLastSeen_RequeuesAfterStoreError(t *testing.T) {
+func TestWriteLastSeen_RequeuesAfterStoreError(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("Ada")
 	one, _ := ada.signIn(0)
 	two, _ := ada.signIn(0)
-	h.lastSeen.Record(one.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
-	h.lastSeen.Record(two.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
+	h.service.RecordUse(one.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
+	h.service.RecordUse(two.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
 	h.store.unavailable = true
-	h.store.beforeUpdate = func() { h.lastSeen.Record(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute)) }
-	if n, err := h.lastSeen.Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) || n != 0 {
+	h.store.beforeUpdate = func() { h.service.RecordUse(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute)) }
+	if n, err := h.service.WriteLastSeen(t.Context()); !errors.Is(err, domain.ErrUnavailable) || n != 0 {
 		t.Errorf("during an outage: %d, %v", n, err)
 	}
 	h.store.unavailable = false
@@ -163,32 +163,32 @@ func TestLastSeen_RequeuesAfterStoreError(t *testing.T) {
 	}
 }
 
-func TestLastSeen_RequeuesAfterLookupError(t *testing.T) {
+func TestWriteLastSeen_RequeuesAfterLookupError(t *testing.T) {
 	h := newFixture(t)
 	actor, _ := h.addUser("Ada").signIn(0)
-	lastSeen := sessions.NewLastSeen(failingSessionsStore{h.store}, clock(noon), lifetime)
-	lastSeen.Record(actor.Session.ID(), "", noon.Add(time.Minute))
+	service := &sessions.Service{Store: failingSessionsStore{h.store}, Clock: clock(noon), Lifetime: lifetime}
+	service.RecordUse(actor.Session.ID(), "", noon.Add(time.Minute))
 	for range 2 {
-		if n, err := lastSeen.Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) || n != 0 {
+		if n, err := service.WriteLastSeen(t.Context()); !errors.Is(err, domain.ErrUnavailable) || n != 0 {
 			t.Errorf("%d, %v", n, err)
 		}
 	}
 }
 
 // A long outage costs a limited memory. Sessions that are noted already can still be noted anew.
-func TestLastSeen_BoundsPending(t *testing.T) {
+func TestWriteLastSeen_BoundsPending(t *testing.T) {
 	const room = 100_000
 	h := newFixture(t)
 	ada := h.addUser("Ada")
 	known, _ := ada.signIn(0)
 	late, _ := ada.signIn(0)
-	h.lastSeen.Record(known.Session.ID(), "", noon.Add(time.Minute))
+	h.service.RecordUse(known.Session.ID(), "", noon.Add(time.Minute))
 	for range room - 1 {
 		id := domain.NewSessionID(noon, rand.Reader)
-		h.lastSeen.Record(id, "", noon)
+		h.service.RecordUse(id, "", noon)
 	}
-	h.lastSeen.Record(late.Session.ID(), "", noon.Add(time.Minute))
-	h.lastSeen.Record(known.Session.ID(), "", noon.Add(2*time.Minute))
+	h.service.RecordUse(late.Session.ID(), "", noon.Add(time.Minute))
+	h.service.RecordUse(known.Session.ID(), "", noon.Add(2*time.Minute))
 	if n := h.flushLastSeen(); n != room {
 		t.Errorf("%d were noted", n)
 	}
@@ -201,7 +201,7 @@ func TestLastSeen_BoundsPending(t *testing.T) {
 }
 
 // Requests note while the job writes.
-func TestLastSeen_ConcurrentRecordAndExecute(t *testing.T) {
+func TestWriteLastSeen_ConcurrentRecordUse(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("Ada")
 	ids := make([]domain.SessionID, 16)
@@ -213,9 +213,9 @@ func TestLastSeen_ConcurrentRecordAndExecute(t *testing.T) {
 	for _, id := range ids {
 		noting.Go(func() {
 			for seconds := range 100 {
-				h.lastSeen.Record(id, "", noon.Add(time.Duration(seconds)*time.Second))
+				h.service.RecordUse(id, "", noon.Add(time.Duration(seconds)*time.Second))
 			}
-			h.lastSeen.Record(id, "", noon.Add(30*time.Minute))
+			h.service.RecordUse(id, "", noon.Add(30*time.Minute))
 		})
 	}
 	for range 10 {
@@ -231,7 +231,7 @@ func TestLastSeen_ConcurrentRecordAndExecute(t *testing.T) {
 }
 
 // Between a use and its writing down the session may run out; whoever ends all others then passes it by as over.
-func TestLastSeen_ExpiredBeforeWrite(t *testing.T) {
+func TestWriteLastSeen_ExpiredBeforeWrite(t *testing.T) {
 	h := newFixture(t)
 	actor, _ := h.addUser("Ada").signIn(0)
 	end := noon.Add(lifetime.IdleTTL)
@@ -239,9 +239,9 @@ func TestLastSeen_ExpiredBeforeWrite(t *testing.T) {
 		at      time.Time
 		written bool
 	}{{end, false}, {end.Add(-time.Microsecond), true}} {
-		late := sessions.NewLastSeen(h.store, clock(c.at), lifetime)
-		late.Record(actor.Session.ID(), "", end.Add(-time.Second))
-		if _, err := late.Execute(t.Context()); err != nil {
+		late := &sessions.Service{Store: h.store, Clock: clock(c.at), Lifetime: lifetime}
+		late.RecordUse(actor.Session.ID(), "", end.Add(-time.Second))
+		if _, err := late.WriteLastSeen(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if after := h.storedSession(actor.Session.ID()).IdleEndsAt; after.After(end) != c.written {

@@ -8,33 +8,27 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// List shows a person where they are signed in.
-type List struct {
-	Store ports.Store
-	Clock ports.Clock
-}
-
-// Page is a part of a list.
+// Page is a page of sessions.
 type Page struct {
 	Sessions []*domain.Session
-	More     bool // there are further ones after the last of these
+	More     bool // whether sessions follow the page
 }
 
-// Execute returns up to limit sessions that last, newest first, after the given one: from the newest for the zero id. The
-// caller's own is told as it is now.
-func (l *List) Execute(ctx context.Context, actor identity.Principal, after domain.SessionID, limit int) (Page, error) {
-	var live []*domain.Session
-	err := l.Store.View(ctx, func(tx ports.Tx) (err error) {
-		live, err = tx.Sessions.ListActive(ctx, actor.User.ID(), l.Clock.Now(), after, limit+1)
+// List returns up to limit active sessions of the user, newest first, that follow the session after; the zero id starts with
+// the newest. The session of the request has the use that WriteLastSeen has not stored yet.
+func (s *Service) List(ctx context.Context, principal identity.Principal, after domain.SessionID, limit int) (Page, error) {
+	var active []*domain.Session
+	err := s.Store.View(ctx, func(tx ports.Tx) (err error) {
+		active, err = tx.Sessions.ListActive(ctx, principal.User.ID(), s.Clock.Now(), after, limit+1)
 		return err
 	})
 	if err != nil {
 		return Page{}, err
 	}
-	page := Page{Sessions: live[:min(limit, len(live))], More: len(live) > limit}
+	page := Page{Sessions: active[:min(limit, len(active))], More: len(active) > limit}
 	for i, session := range page.Sessions {
-		if session.ID() == actor.Session.ID() {
-			page.Sessions[i] = actor.Session
+		if session.ID() == principal.Session.ID() {
+			page.Sessions[i] = principal.Session
 		}
 	}
 	return page, nil

@@ -4,30 +4,20 @@ import (
 	"context"
 	"errors"
 
-	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Refresh continues the session of a program: its refresh token is exchanged for a new pair of tokens.
-type Refresh struct {
-	Store    ports.Store
-	Clock    ports.Clock
-	Issuer   *signingkeys.Issuer
-	Audit    *audit.Log
-	Lifetime domain.SessionLifetime
-}
-
-// Execute fails with domain.ErrRefreshTokenInvalid, domain.ErrSessionExpired, domain.ErrSessionRevoked,
-// domain.ErrUserDisabled or, if the token was replaced before, domain.ErrRefreshTokenReused: then the session is over, and
-// its user finds out why in their log.
-func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visitor identity.Client) (*signingkeys.TokenPair, error) {
-	now := r.Clock.Now()
+// Refresh exchanges a refresh token for a new pair of tokens. It returns domain.ErrRefreshTokenInvalid, domain.ErrSessionExpired,
+// domain.ErrSessionRevoked, domain.ErrUserDisabled, or domain.ErrRefreshTokenReused if the token was exchanged before: then it
+// revokes the session and records the reason as an event of the user (RFC 9700, section 4.14.2).
+func (s *Service) Refresh(ctx context.Context, token domain.RefreshToken, client identity.Client) (*signingkeys.TokenPair, error) {
+	now := s.Clock.Now()
 	var session *domain.Session
 	var next domain.RefreshToken
-	err := r.Store.Update(ctx, func(tx ports.Tx) error {
+	err := s.Store.Update(ctx, func(tx ports.Tx) error {
 		var changed bool
 		var err error
 		if session, err = tx.Sessions.ByID(ctx, token.SessionID()); errors.Is(err, domain.ErrSessionNotFound) {
@@ -35,10 +25,10 @@ func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visito
 		} else if err != nil {
 			return err
 		}
-		next, changed, err = session.Refresh(token, r.Issuer.RefreshKeys, r.Lifetime, now)
+		next, changed, err = session.Refresh(token, s.Issuer.RefreshKeys, s.Lifetime, now)
 		if errors.Is(err, domain.ErrRefreshTokenReused) {
 			reused := domain.EventState{Kind: domain.EventRefreshTokenReused}
-			if err := RevokeSession(ctx, tx, r.Audit, session, visitor, reused, now); err != nil {
+			if err := RevokeSession(ctx, tx, s.Audit, session, client, reused, now); err != nil {
 				return err
 			}
 			return ports.CommitWith(err)
@@ -53,12 +43,12 @@ func (r *Refresh) Execute(ctx context.Context, token domain.RefreshToken, visito
 		if err := user.RequireEnabled(); err != nil || !changed {
 			return err
 		}
-		session.RecordIP(visitor.IP)
+		session.RecordIP(client.IP)
 		return tx.Sessions.Save(ctx, session)
 	})
 	if err != nil {
 		return nil, err
 	}
-	// After the commit, since a unit of work does no cryptography. Should it fail, the same token may be shown again.
-	return r.Issuer.IssuePair(ctx, session, next, now)
+	// Signed after the commit, to keep the transaction short. If signing fails, the client can present the same token again.
+	return s.Issuer.IssuePair(ctx, session, next, now)
 }

@@ -18,8 +18,7 @@ import (
 )
 
 func (h *fixture) refresh(token domain.RefreshToken, after time.Duration) (*signingkeys.TokenPair, error) {
-	refresh := &sessions.Refresh{Store: h.store, Clock: clock(noon.Add(after)), Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}
-	return refresh.Execute(h.t.Context(), token, identity.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9", RequestID: "request-19"})
+	return h.at(after).Refresh(h.t.Context(), token, identity.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9", RequestID: "request-19"})
 }
 
 func (h *fixture) mustRefresh(token domain.RefreshToken, after time.Duration) *signingkeys.TokenPair {
@@ -62,13 +61,13 @@ func TestRefresh_ConcurrentCallsGetSameSuccessor(t *testing.T) {
 	ada := h.addUser("Ada")
 	actor, token := ada.signInBearer(0)
 	pairs := make([]*signingkeys.TokenPair, 16)
-	store := h.store.Store // the watched one is for one caller at a time
+	service := h.at(0)
+	service.Store = h.store.Store // hookedStore is not safe for concurrent use
 	var refreshing sync.WaitGroup
 	for i := range pairs {
 		refreshing.Go(func() {
 			var err error
-			refresh := &sessions.Refresh{Store: store, Clock: clock(noon), Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}
-			if pairs[i], err = refresh.Execute(t.Context(), token, identity.Client{}); err != nil {
+			if pairs[i], err = service.Refresh(t.Context(), token, identity.Client{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -222,8 +221,8 @@ func TestRefresh_RetryAfterSigningError(t *testing.T) {
 func TestRefresh_StoreError(t *testing.T) {
 	h := newFixture(t)
 	_, token := h.addUser("Ada").signInBearer(0)
-	refresh := &sessions.Refresh{Store: failingSessionsStore{h.store}, Clock: clock(noon), Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}
-	if _, err := refresh.Execute(t.Context(), token, identity.Client{}); !errors.Is(err, domain.ErrUnavailable) {
+	h.service.Store = failingSessionsStore{h.store}
+	if _, err := h.refresh(token, 0); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }

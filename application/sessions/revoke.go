@@ -3,24 +3,17 @@ package sessions
 import (
 	"context"
 
-	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Revoke ends one of a person's sessions, say on a device that they have lost.
-type Revoke struct {
-	Store ports.Store
-	Clock ports.Clock
-	Audit *audit.Log
-}
-
-// Execute fails with domain.ErrSessionNotFound for a session that has ended, never was, or is another user's.
-func (r *Revoke) Execute(ctx context.Context, actor identity.Principal, id domain.SessionID) error {
-	now := r.Clock.Now()
-	return r.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Reload(ctx, tx, now)
+// Revoke revokes one of the user's sessions. It returns domain.ErrSessionNotFound for a session that has ended, does not exist,
+// or belongs to another user.
+func (s *Service) Revoke(ctx context.Context, principal identity.Principal, id domain.SessionID) error {
+	now := s.Clock.Now()
+	return s.Store.Update(ctx, func(tx ports.Tx) error {
+		principal, err := principal.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
@@ -28,9 +21,9 @@ func (r *Revoke) Execute(ctx context.Context, actor identity.Principal, id domai
 		if err != nil {
 			return err
 		}
-		if session.UserID() != actor.User.ID() || !session.Active(now) {
+		if session.UserID() != principal.User.ID() || !session.Active(now) {
 			return domain.ErrSessionNotFound
 		}
-		return RevokeSession(ctx, tx, r.Audit, session, actor.Client, domain.EventState{Kind: domain.EventSessionRevoked}, now)
+		return RevokeSession(ctx, tx, s.Audit, session, principal.Client, domain.EventState{Kind: domain.EventSessionRevoked}, now)
 	})
 }

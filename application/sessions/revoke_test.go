@@ -11,15 +11,15 @@ import (
 )
 
 func (h *fixture) list(actor identity.Principal, after domain.SessionID, limit int) (sessions.Page, error) {
-	return (&sessions.List{Store: h.store, Clock: clock(noon)}).Execute(h.t.Context(), actor, after, limit)
+	return h.at(0).List(h.t.Context(), actor, after, limit)
 }
 
 func (h *fixture) revoke(actor identity.Principal, id domain.SessionID) error {
-	return (&sessions.Revoke{Store: h.store, Clock: clock(noon), Audit: h.auditLog}).Execute(h.t.Context(), actor, id)
+	return h.at(0).Revoke(h.t.Context(), actor, id)
 }
 
 func (h *fixture) revokeOthers(actor identity.Principal) (int, error) {
-	return (&sessions.RevokeOthers{Store: h.store, Clock: clock(noon), Audit: h.auditLog}).Execute(h.t.Context(), actor)
+	return h.at(0).RevokeOthers(h.t.Context(), actor)
 }
 
 func TestList_OwnNewestFirst(t *testing.T) {

@@ -62,8 +62,8 @@ type fixture struct {
 	store      *hookedStore
 	signingKey ports.TokenKey
 	issuer     *signingkeys.Issuer
-	lastSeen   *sessions.LastSeen
 	auditLog   *audit.Log
+	service    *sessions.Service
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -74,14 +74,22 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	store := &hookedStore{Store: sqlitestore.New(t)}
-	return &fixture{
-		t: t, store: store, signingKey: signing, lastSeen: sessions.NewLastSeen(store, clock(noon), lifetime), auditLog: &audit.Log{Random: rand.Reader, Devices: deviceNames{}},
+	h := &fixture{
+		t: t, store: store, signingKey: signing, auditLog: &audit.Log{Random: rand.Reader, Devices: deviceNames{}},
 		issuer: &signingkeys.Issuer{
 			KeySet: signingkeys.NewKeySet(store, keys, nil, clock(noon), domain.KeyRotation{}, signingkeys.ExternalKeys{signing}), Keys: keys, Random: rand.Reader,
 			Policy:      domain.AccessPolicy{Issuer: issuerURL, Audience: serviceAudience, TTL: 5 * time.Minute},
 			RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 		},
 	}
+	h.service = &sessions.Service{Store: store, Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}
+	return h
+}
+
+// at sets the time of the service to noon plus after.
+func (h *fixture) at(after time.Duration) *sessions.Service {
+	h.service.Clock = clock(noon.Add(after))
+	return h.service
 }
 
 func (h *fixture) update(fn func(ports.Tx) error) {
@@ -182,19 +190,18 @@ func (h *fixture) sessionErr(id domain.SessionID, after time.Duration) error {
 
 func (h *fixture) authenticate(proof sessions.PresentedToken, after time.Duration) (identity.Principal, error) {
 	h.t.Helper()
-	authenticate := &sessions.Authenticate{Store: h.store, Clock: clock(noon.Add(after)), Issuer: h.issuer, LastSeen: h.lastSeen, Lifetime: lifetime}
-	return authenticate.Execute(h.t.Context(), proof, identity.Client{IP: "203.0.113.9", RequestID: "request-18"})
+	return h.at(after).Authenticate(h.t.Context(), proof, identity.Client{IP: "203.0.113.9", RequestID: "request-18"})
 }
 
 func (h *fixture) signOut(actor identity.Principal, after time.Duration) error {
 	h.t.Helper()
-	return (&sessions.SignOut{Store: h.store, Clock: clock(noon.Add(after)), Audit: h.auditLog}).Execute(h.t.Context(), actor)
+	return h.at(after).SignOut(h.t.Context(), actor)
 }
 
 // flushLastSeen has what was noted written, and returns of how many sessions.
 func (h *fixture) flushLastSeen() int {
 	h.t.Helper()
-	n, err := h.lastSeen.Execute(h.t.Context())
+	n, err := h.at(0).WriteLastSeen(h.t.Context())
 	if err != nil {
 		h.t.Fatal(err)
 	}
