@@ -145,7 +145,7 @@ func (c *useCaseAPI) changeAccount(name, address string) (user shownUser, reject
 		if err := domain.JoinInvalid(badEmail, badName); err != nil {
 			return err
 		}
-		changed, err := c.usecases.Account.Change.Execute(c.context(), actor, account.Patch{Email: &email, DisplayName: &displayName})
+		changed, err := c.usecases.Account.Change(c.context(), actor, account.Patch{Email: &email, DisplayName: &displayName})
 		if err == nil {
 			user = identityOf(changed.User)
 		}
@@ -155,14 +155,14 @@ func (c *useCaseAPI) changeAccount(name, address string) (user shownUser, reject
 }
 
 func (c *useCaseAPI) deleteAccount() rejection {
-	return c.asPrincipal(func(actor identity.Principal) error { return c.usecases.Account.Delete.Execute(c.context(), actor) })
+	return c.asPrincipal(func(actor identity.Principal) error { return c.usecases.Account.Delete(c.context(), actor) })
 }
 
 func (c *useCaseAPI) events() (shown []shownEvent, rejected rejection) {
 	rejected = c.asPrincipal(func(actor identity.Principal) error {
 		var before domain.EventID
 		for {
-			page, err := c.usecases.Account.Events.Execute(c.context(), actor, before, pageSize)
+			page, err := c.usecases.Account.Events(c.context(), actor, before, pageSize)
 			if err != nil {
 				return err
 			}

@@ -12,14 +12,14 @@ func (c *useCaseAPI) emailStatus() (shown shownEmail, rejected rejection) {
 
 func (c *useCaseAPI) sendEmailCode() rejection {
 	return c.asPrincipal(func(actor identity.Principal) error {
-		_, err := c.usecases.Account.SendCode.Execute(c.context(), actor)
+		_, err := c.usecases.Account.SendCode(c.context(), actor)
 		return err
 	})
 }
 
 func (c *useCaseAPI) confirmEmail(code string) rejection {
 	return c.asPrincipal(func(actor identity.Principal) error {
-		_, err := c.usecases.Account.ConfirmEmail.Execute(c.context(), actor, code)
+		_, err := c.usecases.Account.ConfirmEmail(c.context(), actor, code)
 		return err
 	})
 }

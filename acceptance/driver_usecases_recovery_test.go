@@ -36,7 +36,7 @@ func (c *useCaseAPI) finishRecovery(grant, challengeID string, response authenti
 	if err != nil {
 		return shownUser{}, rejectionOf(c.t, err)
 	}
-	return c.openSession(c.usecases.Recovery.Finish.Execute(c.context(), recovery.FinishInput{
+	return c.openSession(c.usecases.Recovery.Finish(c.context(), recovery.FinishInput{
 		Token: token, ChallengeID: c.challengeID(challengeID), Binding: c.binding, Credential: c.registrationResponse(response), Client: c.client(),
 	}))
 }

@@ -240,8 +240,8 @@ func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			finish := &recovery.Finish{Policy: domain.RecoveryAny, Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, SessionIssuer: h.sessionIssuer(), Audit: h.auditLog, Decoys: decoys}
-			_, err = finish.Execute(h.t.Context(), recovery.FinishInput{Token: token, ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &recovery.Service{Policy: domain.RecoveryAny, Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, SessionIssuer: h.sessionIssuer(), Audit: h.auditLog, Decoys: decoys}
+			_, err = finish.Finish(h.t.Context(), recovery.FinishInput{Token: token, ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
 			return err
 		},
 	} {

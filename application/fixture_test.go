@@ -12,6 +12,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/webauthn"
+	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/emailverify"
@@ -96,6 +97,10 @@ func newFixture(t *testing.T) *fixture {
 	other, _ := h.addSession(key)
 	h.otherSession = other.ID()
 	return h
+}
+
+func (h *fixture) accountService() *account.Service {
+	return &account.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier, EmailVerification: h.verification, StepUp: stepUp}
 }
 
 func (h *fixture) addSession(by *domain.Credential) (*domain.Session, domain.SessionToken) {

@@ -45,7 +45,7 @@ func (h *fixture) disableMail() {
 }
 
 func (h *fixture) changeEmail(to domain.Email) error {
-	_, err := (&account.Change{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier, EmailVerification: h.verification, StepUp: stepUp}).Execute(h.t.Context(), h.ada, account.Patch{Email: &to})
+	_, err := h.accountService().Change(h.t.Context(), h.ada, account.Patch{Email: &to})
 	return err
 }
 
@@ -65,7 +65,7 @@ func (h *fixture) requestEmail() string {
 }
 
 func (h *fixture) confirmEmail(code string) error {
-	_, err := (&account.ConfirmEmail{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier, EmailVerification: h.verification}).Execute(h.t.Context(), h.ada, code)
+	_, err := h.accountService().ConfirmEmail(h.t.Context(), h.ada, code)
 	return err
 }
 
@@ -121,7 +121,7 @@ func init() {
 		"have another code sent": func(h *fixture) func() error {
 			h.requestEmail()
 			return func() error {
-				_, err := (&account.SendCode{Store: h.store, Clock: h.clock, EmailVerification: h.verification}).Execute(h.t.Context(), h.ada)
+				_, err := h.accountService().SendCode(h.t.Context(), h.ada)
 				return err
 			}
 		},

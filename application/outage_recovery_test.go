@@ -249,8 +249,8 @@ func init() {
 			h.device = authenticator.New(origin)
 			answer := recovery.FinishInput{Token: token, ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options)}
 			return func() error {
-				finish := &recovery.Finish{Policy: domain.RecoveryAny, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), Audit: h.auditLog}
-				_, err := finish.Execute(h.t.Context(), answer)
+				finish := &recovery.Service{Policy: domain.RecoveryAny, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), Audit: h.auditLog}
+				_, err := finish.Finish(h.t.Context(), answer)
 				return err
 			}
 		},

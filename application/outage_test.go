@@ -10,7 +10,6 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/adapters/jwt"
-	"github.com/keylodge/keylodge/application/account"
 	"github.com/keylodge/keylodge/application/admin"
 	"github.com/keylodge/keylodge/application/ceremony"
 	"github.com/keylodge/keylodge/application/identity"
@@ -361,7 +360,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 	},
 	"read the log": func(h *fixture) func() error {
 		return func() error {
-			_, err := (&account.Events{Store: h.store}).Execute(h.t.Context(), h.ada, domain.EventID{}, 10)
+			_, err := h.accountService().Events(h.t.Context(), h.ada, domain.EventID{}, 10)
 			return err
 		}
 	},

@@ -20,13 +20,13 @@ var userUseCases = map[string]func(*fixture) (does func() error){
 	"change the account": func(h *fixture) func() error {
 		return func() error {
 			wish := account.Patch{DisplayName: new(domain.DisplayName("Countess"))}
-			_, err := (&account.Change{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier, EmailVerification: h.verification, StepUp: stepUp}).Execute(h.t.Context(), h.ada, wish)
+			_, err := h.accountService().Change(h.t.Context(), h.ada, wish)
 			return err
 		}
 	},
 	"delete the account": func(h *fixture) func() error {
 		return func() error {
-			return (&account.Delete{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier, StepUp: stepUp}).Execute(h.t.Context(), h.ada)
+			return h.accountService().Delete(h.t.Context(), h.ada)
 		}
 	},
 	"add a passkey": func(h *fixture) func() error {

@@ -27,29 +27,14 @@ type UseCases struct {
 	Challenges  *ceremony.Service
 	Sessions    *sessions.Service
 	Passkeys    *passkeys.Service
-	Account     Account
-	Recovery    Recovery
+	Account     *account.Service
+	Recovery    *recovery.Service
 	SigningKeys SigningKeys
 	Admin       *admin.Service
 	Transfer    *transfer.Service
 	RateLimit   *ratelimit.Service
 	Maintenance Maintenance
 	Outbox      *outbox.Service
-}
-
-// Account are the use cases with which users manage their account.
-type Account struct {
-	Change       *account.Change
-	SendCode     *account.SendCode
-	ConfirmEmail *account.ConfirmEmail
-	Delete       *account.Delete
-	Events       *account.Events
-}
-
-// Recovery are the use cases of account recovery and of its factors.
-type Recovery struct {
-	*recovery.Service
-	Finish *recovery.Finish
 }
 
 // SigningKeys are the use cases of the keys that sign access tokens.

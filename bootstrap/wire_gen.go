@@ -161,76 +161,35 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Limit:        passkeyLimit,
 		Decoys:       domainDecoys,
 	}
-	change := &account.Change{
+	accountService := &account.Service{
 		Store:             store2,
 		Clock:             clock,
 		Audit:             log,
 		Notifier:          notifier,
 		EmailVerification: emailverifyService,
 		StepUp:            stepUpTTL,
-	}
-	sendCode := &account.SendCode{
-		Store:             store2,
-		Clock:             clock,
-		EmailVerification: emailverifyService,
-	}
-	confirmEmail := &account.ConfirmEmail{
-		Store:             store2,
-		Clock:             clock,
-		Audit:             log,
-		Notifier:          notifier,
-		EmailVerification: emailverifyService,
-	}
-	accountDelete := &account.Delete{
-		Store:    store2,
-		Clock:    clock,
-		Audit:    log,
-		Notifier: notifier,
-		StepUp:   stepUpTTL,
-		Lockout:  lockoutKey,
-	}
-	events := &account.Events{
-		Store: store2,
-	}
-	applicationAccount := application.Account{
-		Change:       change,
-		SendCode:     sendCode,
-		ConfirmEmail: confirmEmail,
-		Delete:       accountDelete,
-		Events:       events,
+		Lockout:           lockoutKey,
 	}
 	recoveryPolicy := config.Recovery
 	codes := totpCodes(config)
 	backupCodePeppers := masterkeyKeys.BackupCodes
 	recoveryGrantKeys := masterkeyKeys.RecoveryGrants
 	recoveryService := &recovery.Service{
-		Policy:       recoveryPolicy,
-		Store:        store2,
-		RelyingParty: webauthnRelyingParty,
-		Codes:        codes,
-		Sealer:       masterkeySealer,
-		Clock:        clock,
-		Random:       reader,
-		Challenges:   service,
-		Audit:        log,
-		StepUp:       stepUpTTL,
-		Peppers:      backupCodePeppers,
-		Keys:         recoveryGrantKeys,
-		Lockout:      lockoutKey,
-	}
-	finish := &recovery.Finish{
 		Policy:        recoveryPolicy,
 		Store:         store2,
 		RelyingParty:  webauthnRelyingParty,
+		Codes:         codes,
+		Sealer:        masterkeySealer,
 		Clock:         clock,
+		Random:        reader,
 		Challenges:    service,
 		SessionIssuer: sessionIssuer,
 		Audit:         log,
+		StepUp:        stepUpTTL,
+		Peppers:       backupCodePeppers,
+		Keys:          recoveryGrantKeys,
+		Lockout:       lockoutKey,
 		Decoys:        domainDecoys,
-	}
-	applicationRecovery := application.Recovery{
-		Service: recoveryService,
-		Finish:  finish,
 	}
 	publish := &signingkeys.Publish{
 		KeySet: keySet,
@@ -309,8 +268,8 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Challenges:  service,
 		Sessions:    sessionsService,
 		Passkeys:    passkeysService,
-		Account:     applicationAccount,
-		Recovery:    applicationRecovery,
+		Account:     accountService,
+		Recovery:    recoveryService,
 		SigningKeys: signingKeys,
 		Admin:       adminService,
 		Transfer:    transferService,

@@ -45,7 +45,7 @@ func (s *server) patchAccount(c *fiber.Ctx, principal identity.Principal) error 
 	if err := domain.JoinInvalid(badEmail, badName); err != nil {
 		return err
 	}
-	changed, err := s.usecases.Account.Change.Execute(c.UserContext(), principal, update)
+	changed, err := s.usecases.Account.Change(c.UserContext(), principal, update)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (s *server) patchAccount(c *fiber.Ctx, principal identity.Principal) error 
 }
 
 func (s *server) deleteAccount(c *fiber.Ctx, principal identity.Principal) error {
-	if err := s.usecases.Account.Delete.Execute(c.UserContext(), principal); err != nil {
+	if err := s.usecases.Account.Delete(c.UserContext(), principal); err != nil {
 		return err
 	}
 	s.logAccountEvent(c, principal, "account deleted")

@@ -92,11 +92,8 @@ func newFixture(t *testing.T) *fixture {
 		BindingKeys: [][]byte{make([]byte, 32)}, CSRFKeys: [][]byte{make([]byte, 32)},
 		AuthenticatorName: func(domain.AAGUID) string { return "" },
 	}, application.UseCases{
-		Sessions: &sessions.Service{Store: l.store, Clock: clock{}, Issuer: issuer, Audit: log, Lifetime: sessionLifetime},
-		Account: application.Account{
-			Change: &account.Change{Store: l.store, Clock: clock{}, Audit: log, EmailVerification: &emailverify.Service{}},
-			Events: &account.Events{Store: l.store},
-		},
+		Sessions:  &sessions.Service{Store: l.store, Clock: clock{}, Issuer: issuer, Audit: log, Lifetime: sessionLifetime},
+		Account:   &account.Service{Store: l.store, Clock: clock{}, Audit: log, EmailVerification: &emailverify.Service{}},
 		Passkeys:  &passkeys.Service{Store: l.store, Clock: clock{}, Audit: log},
 		RateLimit: &ratelimit.Service{},
 	}, metrics.New(), slog.New(slog.NewTextHandler(l.log, nil)))

@@ -11,7 +11,7 @@ import (
 
 // sendEmailCode sends a verification code to the pending e-mail address.
 func (s *server) sendEmailCode(c *fiber.Ctx, principal identity.Principal) error {
-	expires, err := s.usecases.Account.SendCode.Execute(c.UserContext(), principal)
+	expires, err := s.usecases.Account.SendCode(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func (s *server) confirmEmail(c *fiber.Ctx, principal identity.Principal) error 
 	if err != nil {
 		return err
 	}
-	changed, err := s.usecases.Account.ConfirmEmail.Execute(c.UserContext(), principal, code)
+	changed, err := s.usecases.Account.ConfirmEmail(c.UserContext(), principal, code)
 	if err != nil {
 		return err
 	}

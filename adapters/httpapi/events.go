@@ -44,7 +44,7 @@ func (s *server) listEvents(c *fiber.Ctx, principal identity.Principal) error {
 	if err := domain.JoinInvalid(badPage, badKind); err != nil {
 		return err
 	}
-	found, err := s.usecases.Account.Events.Execute(c.UserContext(), principal, before, limit, kinds...)
+	found, err := s.usecases.Account.Events(c.UserContext(), principal, before, limit, kinds...)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (s *server) recoveryVerify(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	signIn, err := s.usecases.Recovery.Finish.Execute(c.UserContext(), recovery.FinishInput{
+	signIn, err := s.usecases.Recovery.Finish(c.UserContext(), recovery.FinishInput{
 		Token: token, ChallengeID: id, Binding: binding, Credential: credential, Client: client,
 	})
 	if err != nil {

@@ -90,7 +90,7 @@ func entries(t *testing.T, store ports.Store, of domain.UserID) (list []domain.E
 
 func changeAccount(t *testing.T, store ports.Store, actor identity.Principal, wish account.Patch) (account.Changed, error) {
 	t.Helper()
-	return (&account.Change{Store: store, Clock: clock(noon), Audit: newAuditLog(), EmailVerification: &emailverify.Service{}, StepUp: stepUp}).Execute(t.Context(), actor, wish)
+	return (&account.Service{Store: store, Clock: clock(noon), Audit: newAuditLog(), EmailVerification: &emailverify.Service{}, StepUp: stepUp}).Change(t.Context(), actor, wish)
 }
 
 func TestChange_ChangesOnlyGivenFields(t *testing.T) {
@@ -173,7 +173,7 @@ func TestChange_UsesStoredAccount(t *testing.T) {
 
 func deleteAccount(t *testing.T, store ports.Store, actor identity.Principal, after time.Duration) error {
 	t.Helper()
-	return (&account.Delete{Store: store, Clock: clock(noon.Add(after)), Audit: newAuditLog(), StepUp: stepUp}).Execute(t.Context(), actor)
+	return (&account.Service{Store: store, Clock: clock(noon.Add(after)), Audit: newAuditLog(), StepUp: stepUp}).Delete(t.Context(), actor)
 }
 
 func TestDelete_RequiresRecentAuth(t *testing.T) {
@@ -296,7 +296,7 @@ func TestEvents_OwnNewestFirst(t *testing.T) {
 		var seen []domain.EventID
 		var before domain.EventID
 		for more := true; more; {
-			page, err := (&account.Events{Store: store}).Execute(t.Context(), ada, before, limit)
+			page, err := (&account.Service{Store: store}).Events(t.Context(), ada, before, limit)
 			if err != nil || len(page.Events) > limit || page.More && len(page.Events) < limit {
 				t.Fatalf("by %d: %d, more %t, %v", limit, len(page.Events), page.More, err)
 			}
@@ -325,7 +325,7 @@ func (unreadableStore) View(context.Context, func(ports.Tx) error) error {
 
 func TestEvents_StoreError(t *testing.T) {
 	ada := addUser(t, sqlitestore.New(t), "Ada", "")
-	if page, err := (&account.Events{Store: unreadableStore{}}).Execute(t.Context(), ada, domain.EventID{}, 10); !errors.Is(err, domain.ErrUnavailable) || len(page.Events) != 0 || page.More {
+	if page, err := (&account.Service{Store: unreadableStore{}}).Events(t.Context(), ada, domain.EventID{}, 10); !errors.Is(err, domain.ErrUnavailable) || len(page.Events) != 0 || page.More {
 		t.Errorf("got %+v, %v", page, err)
 	}
 }

@@ -1,123 +1,118 @@
-// Package account is what people do with their account as a whole.
 package account
 
 import (
 	"context"
 	"time"
 
-	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/identity"
-	"github.com/keylodge/keylodge/application/notify"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Change corrects what an account says about its owner.
-type Change struct {
-	Store             ports.Store
-	Clock             ports.Clock
-	Audit             *audit.Log
-	Notifier          notify.Notifier
-	EmailVerification *emailverify.Service
-	StepUp            domain.StepUpTTL
-}
-
-// Patch is what is to be changed: what is nil stays as it is, what is empty goes.
+// Patch lists the changes of an account: a nil field is unchanged, an empty value removes the field.
 type Patch struct {
 	Email       *domain.Email
 	DisplayName *domain.DisplayName
 }
 
-// Changed is the account afterwards, with the passkeys that now carry another name.
+// Changed is the account after a change, with its passkeys, whose names in password managers the client updates.
 type Changed struct {
 	User                *domain.User
 	AcceptedCredentials domain.Passkeys
-	Fields              []string // of what is different now: "display_name", "email", "pending_email"
+	Fields              []string // the fields that changed
 }
 
-// Execute gives the account another name or address; where mail is sent, an address is claimed and waits for its code. It
-// fails with domain.ErrEmailTaken, which is never told where mail is sent, with a *domain.RetryAfterError if too many codes were sent
-// to the address, or with domain.ErrStepUpRequired for another address without a fresh proof.
-func (c *Change) Execute(ctx context.Context, actor identity.Principal, wish Patch) (changed Changed, err error) {
-	now := c.Clock.Now()
-	var draft emailverify.PendingCode
-	if c.EmailVerification.Policy.Enabled() && wish.Email != nil && *wish.Email != "" {
-		if draft, err = c.EmailVerification.GenerateCode(actor.User.ID(), now); err != nil {
+// Names of fields in Changed and in events of kind domain.EventAccountChanged.
+const (
+	fieldDisplayName  = "display_name"
+	fieldEmail        = "email"
+	fieldPendingEmail = "pending_email"
+)
+
+// Change changes the display name or the e-mail address. If the server sends e-mail, the new address is pending until its code is
+// confirmed. Change returns domain.ErrStepUpRequired for another address without recent authentication, domain.ErrEmailTaken if the
+// server sends no e-mail (else that would reveal an account), and a *domain.RetryAfterError if too many codes were sent to the
+// address.
+func (s *Service) Change(ctx context.Context, principal identity.Principal, patch Patch) (changed Changed, err error) {
+	now := s.Clock.Now()
+	var code emailverify.PendingCode
+	if s.EmailVerification.Policy.Enabled() && patch.Email != nil && *patch.Email != "" {
+		if code, err = s.EmailVerification.GenerateCode(principal.User.ID(), now); err != nil {
 			return Changed{}, err
 		}
 	}
-	err = c.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Reload(ctx, tx, now)
+	err = s.Store.Update(ctx, func(tx ports.Tx) error {
+		principal, err := principal.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		if wish.Email != nil && *wish.Email != actor.User.Email() {
-			// The address is what one recovers by, and where one is told of everything else (OWASP ASVS 5.0, 7.5.1).
-			if err := actor.RequireRecentAuth(c.StepUp, now); err != nil {
+		if patch.Email != nil && *patch.Email != principal.User.Email() {
+			// The address receives notifications and identifies the account in recovery (OWASP ASVS 5.0, 7.5.1).
+			if err := principal.RequireRecentAuth(s.StepUp, now); err != nil {
 				return err
 			}
 		}
-		before := domain.RestoreUser(actor.User.State())
-		changed = Changed{User: actor.User}
-		if changed.AcceptedCredentials, err = tx.Credentials.ListByUser(ctx, actor.User.ID()); err != nil {
+		before := domain.RestoreUser(principal.User.State())
+		changed = Changed{User: principal.User}
+		if changed.AcceptedCredentials, err = tx.Credentials.ListByUser(ctx, principal.User.ID()); err != nil {
 			return err
 		}
-		if wish.DisplayName != nil && actor.User.Rename(*wish.DisplayName) {
-			changed.Fields = append(changed.Fields, "display_name")
+		if patch.DisplayName != nil && principal.User.Rename(*patch.DisplayName) {
+			changed.Fields = append(changed.Fields, fieldDisplayName)
 		}
-		message, names, err := c.changeEmail(ctx, tx, actor.User, wish.Email, draft, now)
+		email, fields, err := s.changeEmail(ctx, tx, principal.User, patch.Email, code, now)
 		if err != nil {
 			return err
 		}
-		if changed.Fields = append(changed.Fields, names...); len(changed.Fields) == 0 {
+		if changed.Fields = append(changed.Fields, fields...); len(changed.Fields) == 0 {
 			return nil
 		}
-		if err := tx.Users.Save(ctx, actor.User); err != nil {
+		if err := tx.Users.Save(ctx, principal.User); err != nil {
 			return err
 		}
-		if message != nil {
-			if err := tx.OutboxEmails.Add(ctx, message); err != nil {
+		if email != nil {
+			if err := tx.OutboxEmails.Add(ctx, email); err != nil {
 				return err
 			}
 		}
-		return recordChange(ctx, tx, c.Audit, c.Notifier, actor, before, changed.Fields, now)
+		return s.recordChange(ctx, tx, principal, before, changed.Fields, now)
 	})
 	return changed, err
 }
 
-// changeEmail returns the names of what is different now, and the letter that is due for it.
-func (c *Change) changeEmail(ctx context.Context, tx ports.Tx, user *domain.User, to *domain.Email, draft emailverify.PendingCode, now time.Time) (*domain.OutboxEmail, []string, error) {
-	var names []string
-	sendsMail := c.EmailVerification.Policy.Enabled()
+// changeEmail returns the fields that changed, and the e-mail with the verification code if one is due.
+func (s *Service) changeEmail(ctx context.Context, tx ports.Tx, user *domain.User, to *domain.Email, code emailverify.PendingCode, now time.Time) (*domain.OutboxEmail, []string, error) {
+	sendsEmail := s.EmailVerification.Policy.Enabled()
 	switch {
-	case to == nil, sendsMail && *to != "" && *to == user.PendingEmail():
+	case to == nil, sendsEmail && *to != "" && *to == user.PendingEmail():
 		return nil, nil, nil
-	case sendsMail && *to != "" && *to != user.Email():
-		message, err := c.EmailVerification.Request(ctx, tx, user, *to, draft, now)
-		return message, []string{"pending_email"}, err
+	case sendsEmail && *to != "" && *to != user.Email():
+		email, err := s.EmailVerification.Request(ctx, tx, user, *to, code, now)
+		return email, []string{fieldPendingEmail}, err
 	}
+	var fields []string
 	if user.SetEmail(*to) {
-		names = append(names, "email")
+		fields = append(fields, fieldEmail)
 	}
 	if user.CancelEmailRequest() {
-		names = append(names, "pending_email")
+		fields = append(fields, fieldPendingEmail)
 	}
-	return nil, names, nil
+	return nil, fields, nil
 }
 
-// recordChange enters in the log what is different now, and has the former address told if it is not the account's any more.
-func recordChange(ctx context.Context, tx ports.Tx, log *audit.Log, notifier notify.Notifier, actor identity.Principal, before *domain.User, names []string, now time.Time) error {
-	e := domain.EventState{Kind: domain.EventAccountChanged, UserID: actor.User.ID(), SessionID: actor.Session.ID(), Changed: names}
-	if err := log.Record(ctx, tx, actor.Client, now, e); err != nil {
+// recordChange records the event, and notifies the previous address if the account no longer has it.
+func (s *Service) recordChange(ctx context.Context, tx ports.Tx, principal identity.Principal, before *domain.User, fields []string, now time.Time) error {
+	e := domain.EventState{Kind: domain.EventAccountChanged, UserID: principal.User.ID(), SessionID: principal.Session.ID(), Changed: fields}
+	if err := s.Audit.Record(ctx, tx, principal.Client, now, e); err != nil {
 		return err
 	}
-	if before.Email() == actor.User.Email() {
+	if before.Email() == principal.User.Email() {
 		return nil
 	}
 	kind := domain.EmailKindAddressChanged
-	if actor.User.Email() == "" {
+	if principal.User.Email() == "" {
 		kind = domain.EmailKindAddressRemoved
 	}
-	return notifier.Queue(ctx, tx, before, actor.User.ID(), kind, actor.Client, e, now)
+	return s.Notifier.Queue(ctx, tx, before, principal.User.ID(), kind, principal.Client, e, now)
 }

@@ -74,9 +74,12 @@ func (p *emailFixture) markRecovered(actor identity.Principal) {
 	update(p.t, p.store, func(tx ports.Tx) error { return tx.Sessions.Save(p.t.Context(), session) })
 }
 
+func (p *emailFixture) service() *account.Service {
+	return &account.Service{Store: p.store, Clock: clock(p.now), Audit: p.auditLog, Notifier: p.auditLog.Notifier, EmailVerification: p.verification, StepUp: stepUp}
+}
+
 func (p *emailFixture) changeEmail(actor identity.Principal, email domain.Email) (account.Changed, error) {
-	change := &account.Change{Store: p.store, Clock: clock(p.now), Audit: p.auditLog, Notifier: p.auditLog.Notifier, EmailVerification: p.verification, StepUp: stepUp}
-	return change.Execute(p.t.Context(), actor, account.Patch{Email: &email})
+	return p.service().Change(p.t.Context(), actor, account.Patch{Email: &email})
 }
 
 // requestEmail has the actor claim an address and returns the code that was sent to it.
@@ -89,12 +92,11 @@ func (p *emailFixture) requestEmail(actor identity.Principal, email domain.Email
 }
 
 func (p *emailFixture) resendCode(actor identity.Principal) (time.Time, error) {
-	return (&account.SendCode{Store: p.store, Clock: clock(p.now), EmailVerification: p.verification}).Execute(p.t.Context(), actor)
+	return p.service().SendCode(p.t.Context(), actor)
 }
 
 func (p *emailFixture) confirmEmail(actor identity.Principal, code string) (account.Changed, error) {
-	confirm := &account.ConfirmEmail{Store: p.store, Clock: clock(p.now), Audit: p.auditLog, Notifier: p.auditLog.Notifier, EmailVerification: p.verification}
-	return confirm.Execute(p.t.Context(), actor, code)
+	return p.service().ConfirmEmail(p.t.Context(), actor, code)
 }
 
 // sent are all messages of one kind.

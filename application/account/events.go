@@ -8,21 +8,18 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Events shows a person their security log.
-type Events struct{ Store ports.Store }
-
-// EventPage is a part of the log.
+// EventPage is a page of events.
 type EventPage struct {
 	Events []*domain.Event
-	More   bool // there are older ones
+	More   bool // whether events follow the page
 }
 
-// Execute returns up to limit events, newest first, that came before the given one: from the newest for the zero id. It
-// returns those of the given kinds only, if there are any.
-func (e *Events) Execute(ctx context.Context, actor identity.Principal, before domain.EventID, limit int, kinds ...domain.EventKind) (EventPage, error) {
+// Events returns up to limit security events of the user, newest first, older than the event before; the zero id starts with the
+// newest. With kinds, it returns events of these kinds only.
+func (s *Service) Events(ctx context.Context, principal identity.Principal, before domain.EventID, limit int, kinds ...domain.EventKind) (EventPage, error) {
 	var events []*domain.Event
-	err := e.Store.View(ctx, func(tx ports.Tx) (err error) {
-		events, err = tx.Events.ListByUser(ctx, actor.User.ID(), before, limit+1, kinds...)
+	err := s.Store.View(ctx, func(tx ports.Tx) (err error) {
+		events, err = tx.Events.ListByUser(ctx, principal.User.ID(), before, limit+1, kinds...)
 		return err
 	})
 	return EventPage{Events: events[:min(limit, len(events))], More: len(events) > limit}, err

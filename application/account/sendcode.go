@@ -4,57 +4,49 @@ import (
 	"context"
 	"time"
 
-	"github.com/keylodge/keylodge/application/emailverify"
 	"github.com/keylodge/keylodge/application/identity"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// SendCode has another code sent to the address that a person says is theirs.
-type SendCode struct {
-	Store             ports.Store
-	Clock             ports.Clock
-	EmailVerification *emailverify.Service
-}
-
-// Execute returns until when the code is good; those before it are not any more. It fails with domain.ErrEmailOff,
-// domain.ErrNoPendingEmail, a *domain.RetryAfterError after too many of them, or domain.ErrStepUpRequired in a recovered session.
-func (s *SendCode) Execute(ctx context.Context, actor identity.Principal) (expires time.Time, err error) {
+// SendCode sends a new code to the unverified e-mail address and returns when the code expires. Earlier codes become invalid. It
+// returns domain.ErrEmailOff, domain.ErrNoPendingEmail, a *domain.RetryAfterError after too many codes, or domain.ErrStepUpRequired
+// in a session opened by recovery.
+func (s *Service) SendCode(ctx context.Context, principal identity.Principal) (expires time.Time, err error) {
 	if err := s.EmailVerification.Policy.RequireEnabled(); err != nil {
 		return time.Time{}, err
 	}
 	now := s.Clock.Now()
-	draft, err := s.EmailVerification.GenerateCode(actor.User.ID(), now)
+	code, err := s.EmailVerification.GenerateCode(principal.User.ID(), now)
 	if err != nil {
 		return time.Time{}, err
 	}
 	err = s.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Reload(ctx, tx, now)
+		principal, err := principal.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		if err := actor.RequirePasskey(); err != nil {
+		if err := principal.RequirePasskey(); err != nil {
 			return err
 		}
-		unproved := unverifiedEmail(actor.User)
-		if unproved == "" {
+		unverified := unverifiedEmail(principal.User)
+		if unverified == "" {
 			return domain.ErrNoPendingEmail
 		}
-		message, err := s.EmailVerification.Request(ctx, tx, actor.User, unproved, draft, now)
+		email, err := s.EmailVerification.Request(ctx, tx, principal.User, unverified, code, now)
 		if err != nil {
 			return err
 		}
-		if err := tx.Users.Save(ctx, actor.User); err != nil {
+		if err := tx.Users.Save(ctx, principal.User); err != nil {
 			return err
 		}
-		expires = actor.User.State().PendingEmail.ExpiresAt
-		return tx.OutboxEmails.Add(ctx, message)
+		expires = principal.User.State().PendingEmail.ExpiresAt
+		return tx.OutboxEmails.Add(ctx, email)
 	})
 	return expires, err
 }
 
-// unverifiedEmail is the address that a code would prove: the one that is claimed, or one that is held since before the server
-// sent mail. It is "" if there is neither.
+// unverifiedEmail returns the pending address, else an address that the account has had since before the server sent e-mail, else "".
 func unverifiedEmail(u *domain.User) domain.Email {
 	if u.PendingEmail() == "" && !u.EmailVerified() {
 		return u.Email()

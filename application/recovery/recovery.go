@@ -7,25 +7,29 @@ import (
 
 	"github.com/keylodge/keylodge/application/audit"
 	"github.com/keylodge/keylodge/application/ceremony"
+	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Service holds the use cases of account recovery. All of them but Begin return domain.ErrRecoveryOff if the policy disables recovery.
+// Service holds the use cases of account recovery. They return domain.ErrRecoveryOff if the policy disables recovery, except Begin
+// and Finish, which check the factors of the grant instead.
 type Service struct {
-	Policy       domain.RecoveryPolicy
-	Store        ports.Store
-	RelyingParty ports.RelyingParty
-	Codes        ports.TOTPCodes
-	Sealer       ports.Sealer
-	Clock        ports.Clock
-	Random       io.Reader
-	Challenges   *ceremony.Service
-	Audit        *audit.Log
-	StepUp       domain.StepUpTTL
-	Peppers      domain.BackupCodePeppers
-	Keys         domain.RecoveryGrantKeys
-	Lockout      domain.LockoutKey
+	Policy        domain.RecoveryPolicy
+	Store         ports.Store
+	RelyingParty  ports.RelyingParty
+	Codes         ports.TOTPCodes
+	Sealer        ports.Sealer
+	Clock         ports.Clock
+	Random        io.Reader
+	Challenges    *ceremony.Service
+	SessionIssuer *sessions.SessionIssuer
+	Audit         *audit.Log
+	StepUp        domain.StepUpTTL
+	Peppers       domain.BackupCodePeppers
+	Keys          domain.RecoveryGrantKeys
+	Lockout       domain.LockoutKey
+	Decoys        domain.Decoys
 }
 
 // additionalData binds an encrypted TOTP secret to its owner.
