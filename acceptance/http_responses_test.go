@@ -232,11 +232,11 @@ func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 		outcome string
 		subject string
 	}{
-		"counter, reject":  {securityKey, func(*domain.UsePolicy) {}, forgedSignCount(1), domain.AnomalyCounterRegressed, "refused", "may have been copied"},
+		"counter, reject":  {securityKey, func(*domain.UsePolicy) {}, forgedSignCount(1), domain.AnomalyCounterRegressed, "rejected", "may have been copied"},
 		"counter, flag":    {securityKey, func(p *domain.UsePolicy) { p.Counter = domain.CounterFlag }, forgedSignCount(1), domain.AnomalyCounterRegressed, "allowed", "may have been copied"},
 		"counter, suspend": {securityKey, func(p *domain.UsePolicy) { p.Counter = domain.CounterSuspend }, forgedSignCount(1), domain.AnomalyCounterRegressed, "suspended", "suspended"},
 		"backup eligibility, reject": {
-			phone, func(*domain.UsePolicy) {}, backupEligibilityCleared, domain.AnomalyBackupEligibilityChanged, "refused", "may have been copied",
+			phone, func(*domain.UsePolicy) {}, backupEligibilityCleared, domain.AnomalyBackupEligibilityChanged, "rejected", "may have been copied",
 		},
 		"backup eligibility, accept and record": {
 			phone, func(p *domain.UsePolicy) { p.BackupEligibility = domain.BackupEligibilityAcceptAndRecord }, backupEligibilityCleared,

@@ -14,7 +14,7 @@ import (
 
 type userResponse struct {
 	User    user     `json:"user"`
-	Signals *signals `json:"signals,omitempty"` // after a change
+	Signals *signals `json:"signals,omitempty"` // present after a change
 }
 
 func (s *server) getAccount(c *fiber.Ctx, principal identity.Principal) error {

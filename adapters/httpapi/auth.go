@@ -11,12 +11,12 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// requireSession lets only those through who hold a session: by access token in the Authorization header (RFC 6750), else by
-// cookie. A bearer token that does not hold is not made up for by a cookie; a header of another scheme is ignored.
+// requireSession authenticates the caller by the access token of the Authorization header (RFC 6750), or else by the session cookie.
+// With an invalid bearer token the cookie is not tried; a header of another scheme is ignored.
 //
-// A browser adds its cookie to requests that other pages have thought up. So a cookie counts for pages of this site only,
-// and for a request that changes something only together with the session's CSRF token. No page can make a browser add an
-// Authorization header, so those need none.
+// A browser adds its cookie to requests that pages of other sites make. So a cookie is accepted from pages of this site only, and in
+// a request that changes something only with the session's CSRF token. A page of another site cannot make a browser add an
+// Authorization header, so a request with one needs no CSRF token.
 func (s *server) requireSession(handle sessionHandler) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		principal, err := s.authenticate(c)
@@ -32,42 +32,42 @@ type sessionHandler func(c *fiber.Ctx, principal identity.Principal) error
 
 // authenticate returns the principal of the request, or domain.ErrUnauthenticated.
 func (s *server) authenticate(c *fiber.Ctx) (identity.Principal, error) {
-	proof, byCookie, err := s.callerCredentials(c)
+	token, byCookie, err := s.presentedToken(c)
 	if err != nil {
 		return identity.Principal{}, err
 	}
-	actor, err := s.usecases.Sessions.Authenticate(c.UserContext(), proof, s.client(c))
+	principal, err := s.usecases.Sessions.Authenticate(c.UserContext(), token, s.client(c))
 	if err != nil {
 		return identity.Principal{}, err
 	}
 	if byCookie && !isSafeMethod(c.Method()) {
-		if err := s.csrf.verify(c.Get(headerCSRFToken), actor.Session.ID()); err != nil {
+		if err := s.csrf.verify(c.Get(headerCSRFToken), principal.Session.ID()); err != nil {
 			return identity.Principal{}, err
 		}
 	}
-	return actor, nil
+	return principal, nil
 }
 
-func (s *server) callerCredentials(c *fiber.Ctx) (proof sessions.PresentedToken, byCookie bool, err error) {
-	if given, bearer := bearerToken(c.Get(fiber.HeaderAuthorization)); bearer {
-		if given == "" {
-			return proof, false, domain.ErrUnauthenticated
+func (s *server) presentedToken(c *fiber.Ctx) (presented sessions.PresentedToken, byCookie bool, err error) {
+	if token, bearer := bearerToken(c.Get(fiber.HeaderAuthorization)); bearer {
+		if token == "" {
+			return presented, false, domain.ErrUnauthenticated
 		}
-		return sessions.PresentedToken{AccessToken: given}, false, nil
+		return sessions.PresentedToken{AccessToken: token}, false, nil
 	}
 	token, err := s.sessionToken(c)
 	return sessions.PresentedToken{SessionToken: token}, true, err
 }
 
-// usesBearerToken reports whether the request is authenticated by an access token, valid or not, and by no cookie.
+// usesBearerToken reports whether the request is authenticated by an access token, valid or not, so that its cookies are ignored.
 func usesBearerToken(c *fiber.Ctx) bool {
 	_, bearer := bearerToken(c.Get(fiber.HeaderAuthorization))
 	return bearer
 }
 
-// bearerToken returns the token of an Authorization header whose scheme is Bearer, in any case (RFC 6750, section 2.1; RFC
-// 9110, sections 11.2 and 11.6.2). The token is empty if what follows the scheme is not one or more spaces and a token68.
-// Any other scheme, such as the Basic of a proxy in front of this server, is not for this server.
+// bearerToken returns the token of an Authorization header whose scheme is Bearer, in upper or lower case (RFC 6750, section 2.1;
+// RFC 9110, sections 11.2 and 11.6.2). The token is empty unless the scheme is followed by spaces and a token68. Any other scheme,
+// such as the Basic of a proxy in front of this server, is ignored.
 func bearerToken(header string) (token string, bearer bool) {
 	scheme, rest := header, ""
 	if end := strings.IndexFunc(header, isNotTokenChar); end >= 0 {
@@ -83,7 +83,7 @@ func bearerToken(header string) (token string, bearer bool) {
 	return token, true
 }
 
-// isNotTokenChar reports whether r is in no token of RFC 9110, section 5.6.2.
+// isNotTokenChar reports whether a token of RFC 9110, section 5.6.2, cannot contain r.
 func isNotTokenChar(r rune) bool {
 	return !isLetterOrDigit(r) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
@@ -100,8 +100,8 @@ func isToken68(s string) bool {
 	})
 }
 
-// sessionToken is the browser's, or domain.ErrUnauthenticated. A page on another site cannot use it, even if its origin is
-// an allowed one: it is to use tokens of its own.
+// sessionToken returns the session token of the cookie, or domain.ErrUnauthenticated. For a page on another site there is none, even
+// if its origin is allowed: such a page uses the bearer transport.
 func (s *server) sessionToken(c *fiber.Ctx) (domain.SessionToken, error) {
 	if s.provenance(c) == provenanceCrossSite {
 		return domain.SessionToken{}, domain.ErrUnauthenticated
@@ -109,11 +109,11 @@ func (s *server) sessionToken(c *fiber.Ctx) (domain.SessionToken, error) {
 	return s.cookies.sessionToken(c)
 }
 
-// isSafeMethod follows RFC 9110, section 9.2.1, for the methods that are routed.
+// isSafeMethod reports whether a method is safe (RFC 9110, section 9.2.1), of the methods that have routes.
 func isSafeMethod(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
-// setWWWAuthenticate tells a caller that was not let in how to authenticate (RFC 9110, section 11.6.1). There is an error code only
-// if the request had a bearer token, or should have had one (RFC 6750, section 3.1).
+// setWWWAuthenticate adds to a 401 how to authenticate (RFC 9110, section 11.6.1). It has an error code only if the request used the
+// scheme Bearer (RFC 6750, section 3.1).
 func setWWWAuthenticate(c *fiber.Ctx) {
 	challenge := `Bearer realm="keylodge"`
 	if usesBearerToken(c) {

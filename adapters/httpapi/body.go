@@ -19,11 +19,11 @@ const maxBodyDepth = 32
 
 // decodeBody reads a JSON object into the struct that into points to. A request without a body is an empty object.
 //
-// Parsers that disagree about a body are a way past checks, so there is one reading of it or none: duplicate members,
-// invalid UTF-8, trailing bytes and deep nesting are refused, and names match with their case. Unknown members are
-// ignored. Faults are *domain.InvalidInput naming the member.
+// An attacker can bypass checks with a body that two parsers read differently. So duplicate members, invalid UTF-8, trailing bytes
+// and deep nesting are rejected, and names are case-sensitive. Unknown members are ignored. The error is a *domain.InvalidInput
+// with the member.
 func decodeBody(c *fiber.Ctx, into any) error {
-	// Not c.Body(): that one would unpack a compressed body past the limit.
+	// Not c.Body(), which would decompress a body beyond the limit.
 	body := c.Request().Body()
 	if len(body) == 0 {
 		return nil
@@ -54,8 +54,8 @@ func decodeText(c *fiber.Ctx, member string) (text string, err error) {
 	return text, nil
 }
 
-// requireJSON refuses every body that says it is something else, also where none is read: a form can be sent from any page
-// without asking, JSON cannot (OWASP, disallowing simple requests).
+// requireJSON rejects a body that is not declared as JSON, even if no handler reads it: a page of any origin can send a form without
+// a CORS preflight, but not JSON (OWASP, disallowing simple requests).
 func requireJSON(c *fiber.Ctx) error {
 	if len(c.Request().Body()) == 0 {
 		return c.Next()
@@ -68,13 +68,13 @@ func requireJSON(c *fiber.Ctx) error {
 		return fiber.ErrUnsupportedMediaType
 	}
 	// JSON is UTF-8 (RFC 8259, section 8.1). Another charset would be decoded wrongly.
-	if charset, said := parameters["charset"]; said && !strings.EqualFold(charset, "utf-8") {
+	if charset, present := parameters["charset"]; present && !strings.EqualFold(charset, "utf-8") {
 		return fiber.ErrUnsupportedMediaType
 	}
 	return c.Next()
 }
 
-// checkShape refuses what is no JSON object, and nesting that only costs time.
+// checkShape rejects everything but a JSON object, and nesting deeper than maxBodyDepth.
 func checkShape(body []byte) error {
 	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return domain.Invalid("", "invalid_json", "the body must be a JSON object")
@@ -97,7 +97,7 @@ func checkShape(body []byte) error {
 func invalidBody(err error) error {
 	var invalid *domain.InvalidInput
 	if errors.As(err, &invalid) {
-		// A member's own complaint; the path is the decoder's to know.
+		// The error of a member's own UnmarshalJSON; the decoder knows the path.
 		var semantic *json.SemanticError
 		if errors.As(err, &semantic) {
 			return domain.Invalid(memberPath(semantic.JSONPointer), invalid.Fields[0].Code, invalid.Fields[0].Message)
@@ -118,7 +118,7 @@ func invalidBody(err error) error {
 	return domain.Invalid("", "invalid_json", "the body is not valid JSON in UTF-8")
 }
 
-// prefixField is a complaint about a member that was read by itself.
+// prefixField prefixes the field of an error with the member that was parsed separately.
 func prefixField(member string, err error) error {
 	var invalid *domain.InvalidInput
 	if !errors.As(err, &invalid) {
@@ -131,13 +131,13 @@ func prefixField(member string, err error) error {
 	return domain.Invalid(path, invalid.Fields[0].Code, invalid.Fields[0].Message)
 }
 
-// memberPath writes a JSON Pointer as people write members: credential.response.signature. It is cut, since a client
-// chose the names in it.
+// memberPath writes a JSON Pointer with dots: credential.response.signature. The path is truncated, since the client chooses the
+// names.
 func memberPath(p jsontext.Pointer) string {
-	const longest = 128
+	const maxLength = 128
 	path := strings.Join(splitPointer(p), ".")
-	if len(path) > longest {
-		path = strings.ToValidUTF8(path[:longest], "")
+	if len(path) > maxLength {
+		path = strings.ToValidUTF8(path[:maxLength], "")
 	}
 	return path
 }
@@ -150,8 +150,8 @@ func splitPointer(p jsontext.Pointer) []string {
 	return tokens
 }
 
-// binary is a member in base64. It goes out in unpadded base64url; padding and the standard alphabet are understood,
-// because some password managers write them. Bits that are left over at the end are zero (RFC 4648, section 3.5).
+// binary is a member in unpadded base64url. Padding and the standard alphabet are accepted, because some password managers send them.
+// The unused bits at the end must be zero (RFC 4648, section 3.5).
 type binary []byte
 
 func (b *binary) UnmarshalText(text []byte) error {

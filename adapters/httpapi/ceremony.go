@@ -32,8 +32,8 @@ func (s *server) answerOptions(c *fiber.Ctx, browser browser, begun ceremony.Beg
 	return c.JSON(optionsResponse{begun.ChallengeID.String(), begun.Options, timestamp.Of(begun.ExpiresAt)})
 }
 
-// ceremonyBrowser returns the browser that a ceremony is bound to. It is zero unless the request was sent by a page that this
-// server's cookies reach.
+// ceremonyBrowser returns the browser that a ceremony is bound to. It is zero unless the request comes from a page on this server's
+// site, whose requests carry its cookies.
 func (s *server) ceremonyBrowser(c *fiber.Ctx) browser {
 	if s.provenance(c) != provenanceSameSite {
 		return browser{}
@@ -41,14 +41,14 @@ func (s *server) ceremonyBrowser(c *fiber.Ctx) browser {
 	return s.cookies.loadOrNewBrowser(c)
 }
 
-// client returns the client of the request. An invalid session token counts as none.
+// client returns the client of the request. An invalid session token is ignored.
 func (s *server) client(c *fiber.Ctx) identity.Client {
 	token, _ := s.sessionToken(c)
 	return identity.Client{UserAgent: c.Get(fiber.HeaderUserAgent), IP: s.clientIP(c), RequestID: requestID(c), SessionToken: token}
 }
 
-// signInClient returns the client of a request that opens a session, with the transport that it asks for. The error is a
-// *domain.InvalidInput about the member transport.
+// signInClient returns the client of a request that opens a session, with the requested transport. The error is a
+// *domain.InvalidInput for the member transport.
 func (s *server) signInClient(c *fiber.Ctx, transport string) (identity.Client, error) {
 	client := s.client(c)
 	switch domain.Transport(transport) {
@@ -65,8 +65,8 @@ func (s *server) signInClient(c *fiber.Ctx, transport string) (identity.Client, 
 	return client, nil
 }
 
-// verifyRequest holds the members that every …/verify request has. C is the credential's JSON form and A what it means to the
-// relying party.
+// verifyRequest has the members of every …/verify request. C is the JSON form of the credential, and A its form for the relying
+// party.
 type verifyRequest[C interface{ toPorts() (A, error) }, A any] struct {
 	ChallengeID string         `json:"challenge_id"`
 	Credential  jsontext.Value `json:"credential"`
@@ -80,19 +80,19 @@ type (
 // parse returns the challenge, the binding of the browser and the credential. Others are the errors of the request's other
 // members.
 //
-// The credential is parsed separately, after the rest of the body, because a malformed answer is an attempt too: it consumes
-// the challenge that it names. An invalid other member, such as a name that is too long, does not.
+// The credential is parsed after the rest of the body, because a malformed credential is an attempt too: it consumes the challenge.
+// Another invalid member, such as a name that is too long, does not.
 func (v verifyRequest[C, A]) parse(s *server, c *fiber.Ctx, others ...error) (id domain.ChallengeID, binding domain.Binding, answer A, err error) {
 	id, badID := domain.ParseChallengeID(v.ChallengeID)
 	if badID != nil {
-		badID = domain.Invalid("challenge_id", "invalid_id", "send the challenge_id of the options call")
+		badID = domain.Invalid("challenge_id", "invalid_id", "send the challenge_id of the …/options response")
 	}
 	var credential C
 	var badCredential error
 	if len(v.Credential) > 0 {
 		badCredential = strictjson.Unmarshal(v.Credential, &credential)
 	}
-	if badCredential != nil { // a member has the wrong type, so the others have no values that could be checked
+	if badCredential != nil { // a member has the wrong type, so the other members have not been read
 		badCredential = prefixField("credential", invalidBody(badCredential))
 		err = badCredential
 	} else {
@@ -149,7 +149,7 @@ func (a authenticationCredential) toPorts() (ports.AuthenticationAnswer, error) 
 	}, err
 }
 
-// publicKeyCredential holds the members that both forms share.
+// publicKeyCredential has the members that both forms share.
 type publicKeyCredential struct {
 	ID         binary         `json:"id"`
 	RawID      binary         `json:"rawId"`

@@ -8,8 +8,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// clientIP returns the address of the client: the peer's own, unless the peer is a trusted proxy; then the rightmost
-// address in X-Forwarded-For that is not one. Everything left of it is chosen by the client.
+// clientIP returns the address of the client. It is the peer's own, or, if the peer is a trusted proxy, the rightmost address of
+// X-Forwarded-For that is not a trusted proxy: the client can choose everything to the left of it.
 func (s *server) clientIP(c *fiber.Ctx) string {
 	peer := peerAddress(c)
 	if !s.isTrustedProxy(peer) {
@@ -23,7 +23,7 @@ func (s *server) clientIP(c *fiber.Ctx) string {
 	for i := len(hops) - 1; i >= 0; i-- {
 		hop, err := parseHop(strings.TrimSpace(hops[i]))
 		if err != nil {
-			break // beyond a hop that cannot be read nothing can be believed
+			break // nothing to the left of an invalid hop can be trusted
 		}
 		client = hop.Unmap().WithZone("")
 		if !s.isTrustedProxy(client) {
@@ -33,13 +33,13 @@ func (s *server) clientIP(c *fiber.Ctx) string {
 	return addrString(client)
 }
 
-// parseHop reads an address; some proxies write its port beside it, or brackets around it.
+// parseHop parses an address. Some proxies add a port or brackets.
 func parseHop(s string) (netip.Addr, error) {
-	if with, err := netip.ParseAddrPort(s); err == nil {
-		return with.Addr(), nil
+	if addrPort, err := netip.ParseAddrPort(s); err == nil {
+		return addrPort.Addr(), nil
 	}
-	if bare, bracketed := strings.CutPrefix(s, "["); bracketed {
-		s = strings.TrimSuffix(bare, "]")
+	if rest, bracketed := strings.CutPrefix(s, "["); bracketed {
+		s = strings.TrimSuffix(rest, "]")
 	}
 	return netip.ParseAddr(s)
 }

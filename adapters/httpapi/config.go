@@ -6,7 +6,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// getConfig returns what a client may know without a session.
+// getConfig returns the public part of the configuration.
 func (s *server) getConfig(c *fiber.Ctx) error {
 	return c.JSON(publicConfig{
 		RPID: s.config.RPID, RPName: s.config.RPName,

@@ -36,9 +36,8 @@ func (k cookies) browserName() string { return k.prefixed("keylodge_browser") }
 func (k cookies) ceremonyName(id domain.ChallengeID) string { return k.ceremonyPrefix() + id.String() }
 func (k cookies) ceremonyPrefix() string                    { return k.prefixed("keylodge_ceremony_") }
 
-// rejectDuplicates refuses a request that brings two different cookies by a name of ours. A browser does that if another site has
-// planted one, for a path or a parent domain; the first would count, and the first is the planted one. Two different
-// session cookies are ambiguous.
+// rejectDuplicates rejects a request that has two different cookies of the same name, if this server sets cookies of that name. A
+// browser sends two if an attacker has set one for a path or a parent domain. The attacker's may come first.
 func (k cookies) rejectDuplicates(c *fiber.Ctx) error {
 	seen := map[string]string{}
 	for name, value := range c.Request().Header.Cookies() {
@@ -46,8 +45,8 @@ func (k cookies) rejectDuplicates(c *fiber.Ctx) error {
 		if name != k.sessionName() && name != k.browserName() && !strings.HasPrefix(name, k.ceremonyPrefix()) {
 			continue
 		}
-		if other, again := seen[name]; again && other != value {
-			return domain.Invalid("Cookie", "duplicate_cookie", "two cookies by the name of "+name+" came; delete this site's cookies in the browser")
+		if other, duplicate := seen[name]; duplicate && other != value {
+			return domain.Invalid("Cookie", "duplicate_cookie", "two different cookies have the name "+name+"; delete this site's cookies in the browser")
 		}
 		seen[name] = value
 	}
@@ -61,9 +60,9 @@ func (k cookies) setSession(c *fiber.Ctx, token domain.SessionToken) {
 	})
 }
 
-// setRotatedSession gives the browser another token of its session, which lasts so long at most.
-func (k cookies) setRotatedSession(c *fiber.Ctx, token domain.SessionToken, lasts time.Duration) {
-	k.sessionTTL = lasts
+// setRotatedSession sets the cookie to a new token of the same session, which expires after lifetime.
+func (k cookies) setRotatedSession(c *fiber.Ctx, token domain.SessionToken, lifetime time.Duration) {
+	k.sessionTTL = lifetime
 	k.setSession(c, token)
 }
 
@@ -74,19 +73,19 @@ func (k cookies) clearSession(c *fiber.Ctx) {
 	})
 }
 
-// sessionToken returns domain.ErrUnauthenticated if the request carries no token that could be one.
+// sessionToken returns the token of the session cookie, or domain.ErrUnauthenticated if it is missing or malformed.
 func (k cookies) sessionToken(c *fiber.Ctx) (domain.SessionToken, error) {
 	return domain.ParseSessionToken(c.Cookies(k.sessionName()))
 }
 
 // browser is the browser that begins a ceremony.
 type browser struct {
-	binding  domain.Binding // zero for a client that will bring no cookie back
-	newValue domain.Secret  // the value of the cookies that it gets; empty if it has a browser cookie
+	binding  domain.Binding // zero for a client that sends no cookies
+	newValue domain.Secret  // the value of the cookies to set; empty if the browser has a browser cookie
 }
 
-// loadOrNewBrowser returns the browser that sent the request. All ceremonies of a browser with a browser cookie share it: two tabs, or
-// autofill and a button, do not unbind each other.
+// loadOrNewBrowser returns the browser that sent the request. All ceremonies of a browser share its cookie, so that two tabs, or
+// autofill and a button, do not invalidate each other's ceremonies.
 func (k cookies) loadOrNewBrowser(c *fiber.Ctx) browser {
 	if binding := k.readBinding(c, k.browserName()); !binding.IsZero() {
 		return browser{binding: binding}
@@ -95,8 +94,8 @@ func (k cookies) loadOrNewBrowser(c *fiber.Ctx) browser {
 	return browser{domain.BindTo(value), value}
 }
 
-// setBrowser sets the cookies of a browser that had none. The browser cookie is for its later ceremonies. The other one is for this
-// ceremony alone: of several that are begun before the first answer, each answer replaces the browser cookie of the one before.
+// setBrowser sets the cookies of a browser that had none. The browser cookie is for later ceremonies, the other one for this ceremony
+// only: if a browser without cookies begins several at once, each response replaces the browser cookie.
 func (k cookies) setBrowser(c *fiber.Ctx, id domain.ChallengeID, value domain.Secret) {
 	if value.IsZero() {
 		return
@@ -111,8 +110,8 @@ func (k cookies) setBrowser(c *fiber.Ctx, id domain.ChallengeID, value domain.Se
 	c.Cookie(&ceremony)
 }
 
-// binding returns the binding of the browser that answers the ceremony: that of the ceremony's own cookie, or else that of
-// the browser cookie. It is zero for a request without either.
+// binding returns the binding of the browser that completes a ceremony: by the cookie of that ceremony, or else by the browser
+// cookie. It is zero for a request without either.
 func (k cookies) binding(c *fiber.Ctx, id domain.ChallengeID) domain.Binding {
 	if binding := k.readBinding(c, k.ceremonyName(id)); !binding.IsZero() {
 		return binding
@@ -120,8 +119,8 @@ func (k cookies) binding(c *fiber.Ctx, id domain.ChallengeID) domain.Binding {
 	return k.readBinding(c, k.browserName())
 }
 
-// readBinding returns the binding to the cookie of that name, or the zero binding. A value that was not minted here does not count
-// (OWASP: strict session management).
+// readBinding returns the binding to the cookie of that name. It is zero if this server has not signed the value (OWASP: strict
+// session management).
 func (k cookies) readBinding(c *fiber.Ctx, name string) domain.Binding {
 	value := c.Cookies(name)
 	nonce, mac, found := strings.Cut(value, ".")

@@ -15,19 +15,19 @@ import (
 
 const headerCSRFToken = "X-CSRF-Token" //nolint:gosec // the name of a header
 
-// csrfTokens proves that a request was made by a page that could read an answer of ours, which other sites' cannot: a
-// signed double submit (OWASP, Cross-Site Request Forgery Prevention), where the token goes in a header beside the session
-// cookie and is signed for that very session. Another site cannot plant one of another session, and nothing is stored.
+// csrfTokens issues and verifies CSRF tokens: signed double submit (OWASP, Cross-Site Request Forgery Prevention). A page sends the
+// token in a header beside the session cookie, which proves that it can read this server's responses; pages of other sites cannot.
+// A token is valid for one session only, and nothing is stored.
 type csrfTokens struct{ keys [][]byte } // the first one signs, all verify
 
-// issue returns a token that is good for as long as the session is. Each one is different, so that a compressed answer
-// gives nothing away (BREACH).
+// issue returns a token that is valid as long as the session. Each one is different, so that the size of a compressed response does
+// not reveal it (BREACH).
 func (t csrfTokens) issue(session domain.SessionID) string {
 	nonce := rand.Text()
 	return nonce + "." + t.sign(t.keys[0], session, nonce)
 }
 
-// verify returns errCSRF unless the token was minted for the session.
+// verify returns errCSRF unless the token was issued for the session.
 func (t csrfTokens) verify(token string, session domain.SessionID) error {
 	nonce, mac, found := strings.Cut(token, ".")
 	if !found || len(token) > 128 {
@@ -47,10 +47,10 @@ func (t csrfTokens) sign(key []byte, session domain.SessionID, nonce string) str
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// getCSRF gives a page that was reloaded a token for the session that its cookie holds.
-func (s *server) getCSRF(c *fiber.Ctx, actor identity.Principal) error {
+// getCSRF returns a token for the session of the cookie, for a page that was reloaded.
+func (s *server) getCSRF(c *fiber.Ctx, principal identity.Principal) error {
 	if usesBearerToken(c) {
-		return domain.ErrUnauthenticated // by cookie, which is what the token is for
+		return domain.ErrUnauthenticated // a bearer session needs no CSRF token
 	}
-	return c.JSON(fiber.Map{"csrf_token": s.csrf.issue(actor.Session.ID())})
+	return c.JSON(fiber.Map{"csrf_token": s.csrf.issue(principal.Session.ID())})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// event is an entry of the caller's security log.
+// event is an entry of the user's audit log.
 type event struct {
 	ID        string         `json:"id"`
 	Kind      string         `json:"kind"`
@@ -51,7 +51,7 @@ func (s *server) listEvents(c *fiber.Ctx, principal identity.Principal) error {
 	return answerList(c, mapSlice(found.Events, eventOf), found.More, func(e event) string { return e.ID })
 }
 
-// parseEventKinds reads which kinds of events are asked for, separated by commas; none asks for all.
+// parseEventKinds parses the kinds of events to list, separated by commas. It returns none if all are requested.
 func parseEventKinds(c *fiber.Ctx) ([]domain.EventKind, error) {
 	if err := rejectDuplicateParams(c, "kind"); err != nil {
 		return nil, err
@@ -72,19 +72,19 @@ func parseEventKinds(c *fiber.Ctx) ([]domain.EventKind, error) {
 }
 
 func eventOf(e *domain.Event) event {
-	is := e.State()
-	shown := event{
-		ID: is.ID.String(), Kind: string(is.Kind), At: timestamp.Of(is.At), Count: e.Count(), LastAt: timestamp.Of(e.LastAt()), Actor: string(is.Actor),
-		Addresses: notNil(e.IPs()), Reason: optional(is.Reason), Changed: notNil(is.Changed), RequestID: optional(is.RequestID),
+	state := e.State()
+	response := event{
+		ID: state.ID.String(), Kind: string(state.Kind), At: timestamp.Of(state.At), Count: e.Count(), LastAt: timestamp.Of(e.LastAt()), Actor: string(state.Actor),
+		Addresses: notNil(e.IPs()), Reason: optional(state.Reason), Changed: notNil(state.Changed), RequestID: optional(state.RequestID),
 	}
-	if !is.SessionID.IsZero() {
-		shown.SessionID = optional(is.SessionID.String())
+	if !state.SessionID.IsZero() {
+		response.SessionID = optional(state.SessionID.String())
 	}
-	if is.CredentialID != "" {
-		shown.Passkey = &namedPasskey{is.CredentialID.String(), optional(string(is.PasskeyName))}
+	if state.CredentialID != "" {
+		response.Passkey = &namedPasskey{state.CredentialID.String(), optional(string(state.PasskeyName))}
 	}
-	if is.DeviceName != "" || is.IP != "" {
-		shown.Device = &namedDevice{is.DeviceName, is.IP}
+	if state.DeviceName != "" || state.IP != "" {
+		response.Device = &namedDevice{state.DeviceName, state.IP}
 	}
-	return shown
+	return response
 }

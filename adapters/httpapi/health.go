@@ -7,12 +7,12 @@ const (
 	readyzPath = "/readyz"
 )
 
-// livez says that the process serves requests; it asks nothing else.
+// livez answers 200 while the process serves requests.
 func (s *server) livez(c *fiber.Ctx) error {
 	return c.JSON(fiber.Map{"status": "live"})
 }
 
-// readyz says that the store answers.
+// readyz answers 200 while the store can be read.
 func (s *server) readyz(c *fiber.Ctx) error {
 	if err := s.usecases.Maintenance.Ready.Execute(c.UserContext()); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Headers of draft-ietf-httpapi-ratelimit-headers-11: the limits, and what remains of them.
+// Headers of draft-ietf-httpapi-ratelimit-headers-11: the limits, and the remaining requests.
 const (
 	headerRateLimitPolicy = "RateLimit-Policy"
 	headerRateLimit       = "RateLimit"
@@ -46,8 +46,8 @@ func (s *server) decodeLimited(c *fiber.Ctx, class domain.RateClass, body any, a
 	return badBody
 }
 
-// requireSessionLimited is requireSession for rate-limited requests. They are charged to the client's network before the session
-// is looked up, and then to its user.
+// requireSessionLimited is requireSession for rate-limited requests. They are charged to the client's network before the session is
+// looked up, and then to its user.
 func (s *server) requireSessionLimited(class domain.RateClass, handle sessionHandler) fiber.Handler {
 	authenticated := s.requireSession(func(c *fiber.Ctx, principal identity.Principal) error {
 		if err := s.admit(c, class, ratelimit.Caller{User: principal.User.ID()}); err != nil {

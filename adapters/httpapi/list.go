@@ -36,8 +36,8 @@ const (
 	maxPageSize     = 100
 )
 
-// parsePage returns the cursor and the limit of the query. A cursor is the id of the last item of the page before; this is not
-// documented, so that it can change.
+// parsePage returns the cursor and the limit of the query. A cursor is the id of the last item of the previous page; the API does not
+// document this, so that it can change.
 func parsePage[ID any](c *fiber.Ctx, parse func(string) (ID, error)) (after ID, limit int, err error) {
 	limit = defaultPageSize
 	if err := rejectDuplicateParams(c, "limit", "cursor"); err != nil {
@@ -46,12 +46,12 @@ func parsePage[ID any](c *fiber.Ctx, parse func(string) (ID, error)) (after ID, 
 	var badLimit, badCursor error
 	if text := c.Query("limit"); text != "" {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxPageSize {
-			badLimit = domain.Invalid("limit", "out_of_range", "ask for 1 to 100 items")
+			badLimit = domain.Invalid("limit", "out_of_range", "request 1 to 100 items")
 		}
 	}
 	if text := c.Query("cursor"); text != "" {
 		if after, err = parse(text); err != nil {
-			badCursor = domain.Invalid("cursor", "invalid_cursor", "send the next_cursor of the page before")
+			badCursor = domain.Invalid("cursor", "invalid_cursor", "send the next_cursor of the previous page")
 		}
 	}
 	return after, limit, domain.JoinInvalid(badLimit, badCursor)

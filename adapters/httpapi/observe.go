@@ -15,10 +15,9 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// observe logs every request once it is answered, errors included. Neither bodies, queries nor cookies are logged: they
-// hold what opens accounts.
+// observe logs and counts every request, and renders its error. It logs no bodies, queries or cookies, which contain credentials.
 func (s *server) observe(c *fiber.Ctx) error {
-	begun := time.Now()
+	start := time.Now()
 	id := requestID(c)
 	c.Locals(observedKey, true)
 	route := ""
@@ -33,52 +32,52 @@ func (s *server) observe(c *fiber.Ctx) error {
 	if route == "" {
 		route = c.Route().Path
 	}
-	took := time.Since(begun)
-	s.meter.ObserveRequest(c.Method(), route, c.Response().StatusCode(), took)
+	duration := time.Since(start)
+	s.meter.ObserveRequest(c.Method(), route, c.Response().StatusCode(), duration)
 	attributes := []slog.Attr{
 		slog.String("request_id", id), slog.String("method", c.Method()), slog.String("path", truncate(c.Path())),
-		slog.Int("status", c.Response().StatusCode()), slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", s.clientIP(c)),
+		slog.Int("status", c.Response().StatusCode()), slog.Float64("took_ms", float64(duration.Microseconds())/1000), slog.String("ip", s.clientIP(c)),
 	}
 	if sent := clientRequestID(c); sent != "" {
 		attributes = append(attributes, slog.String("client_request_id", sent))
 	}
-	if code, refused := c.Locals(codeKey).(string); refused {
+	if code, isError := c.Locals(codeKey).(string); isError {
 		attributes = append(attributes, slog.String("code", code))
 	}
 	level := slog.LevelInfo
 	if path := c.Path(); path == livezPath || path == readyzPath {
-		level = slog.LevelDebug // probes ask every few seconds
+		level = slog.LevelDebug // probes send one every few seconds
 	}
 	s.log.LogAttrs(c.UserContext(), level, "request", attributes...)
 	return nil
 }
 
-// logAccountEvent logs what a user did to their account (OWASP ASVS 5.0, 16.3.1).
-func (s *server) logAccountEvent(c *fiber.Ctx, actor identity.Principal, what string, more ...slog.Attr) {
-	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, what, append([]slog.Attr{slog.String("request_id", requestID(c)),
-		slog.String("user_id", actor.User.ID().String()), slog.String("session_id", actor.Session.ID().String())}, more...)...)
+// logAccountEvent logs a change that a user made to their account (OWASP ASVS 5.0, 16.3.1).
+func (s *server) logAccountEvent(c *fiber.Ctx, principal identity.Principal, message string, more ...slog.Attr) {
+	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, message, append([]slog.Attr{slog.String("request_id", requestID(c)),
+		slog.String("user_id", principal.User.ID().String()), slog.String("session_id", principal.Session.ID().String())}, more...)...)
 }
 
-// recordAnomaly counts an odd use of a passkey and tells the operator's log, where docs/runbooks/passkey-may-be-cloned.md begins.
-// Without a finding it does nothing.
-func (s *server) recordAnomaly(c *fiber.Ctx, finding domain.Anomaly, credential *domain.Credential, outcome string) {
-	if finding == domain.AnomalyNone {
+// recordAnomaly counts and logs an anomaly in the use of a passkey; docs/runbooks/passkey-may-be-cloned.md starts from that log
+// line. It does nothing for AnomalyNone.
+func (s *server) recordAnomaly(c *fiber.Ctx, anomaly domain.Anomaly, credential *domain.Credential, outcome string) {
+	if anomaly == domain.AnomalyNone {
 		return
 	}
-	s.meter.CountAnomaly(finding)
+	s.meter.CountAnomaly(anomaly)
 	level := slog.LevelInfo
-	if finding.IndicatesClone() {
+	if anomaly.IndicatesClone() {
 		level = slog.LevelWarn
 	}
 	s.log.LogAttrs(c.UserContext(), level, "passkey anomaly", slog.String("request_id", requestID(c)),
-		slog.String("anomaly", string(finding)), slog.String("outcome", outcome), slog.String("user_id", credential.UserID().String()),
+		slog.String("anomaly", string(anomaly)), slog.String("outcome", outcome), slog.String("user_id", credential.UserID().String()),
 		slog.String("passkey_id", credential.ID().String()), slog.String("ip", s.clientIP(c)))
 }
 
-// unrouted reports whether no route took the request.
+// unrouted reports whether no route matched the request.
 func unrouted(err error) bool {
-	var refused *fiber.Error
-	return errors.As(err, &refused) && (refused.Code == http.StatusNotFound || refused.Code == http.StatusMethodNotAllowed)
+	var routing *fiber.Error
+	return errors.As(err, &routing) && (routing.Code == http.StatusNotFound || routing.Code == http.StatusMethodNotAllowed)
 }
 
 const (
@@ -86,25 +85,25 @@ const (
 	codeKey     = "code"
 )
 
-// logEarlyRejection logs a request that was refused before it came to observe: too large, too slow, or hardly HTTP. Little
-// of it is known.
+// logEarlyRejection logs a request that was rejected before it reached observe: too large, too slow, or not valid HTTP. Its method and
+// path may be unknown.
 func (s *server) logEarlyRejection(c *fiber.Ctx, p problem) {
 	if c.Locals(observedKey) != nil {
 		return
 	}
-	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, "request refused", slog.String("request_id", p.RequestID),
+	s.log.LogAttrs(c.UserContext(), slog.LevelInfo, "request rejected", slog.String("request_id", p.RequestID),
 		slog.Int("status", p.Status), slog.String("code", p.Code), slog.String("ip", s.clientIP(c)))
 }
 
-// truncate keeps a client from filling the log with one request, and from writing control characters to the terminal of its reader: what
-// cannot be printed is escaped, which JSON leaves undone for much of it (OWASP ASVS 5.0, 16.4.1).
+// truncate limits a path to 200 bytes and escapes what is not printable, so that a client can neither fill the log nor send control
+// characters to a terminal (OWASP ASVS 5.0, 16.4.1). JSON alone does not escape all of them.
 func truncate(path string) string {
-	const longest = 200
-	quoted := strconv.Quote(path[:min(len(path), longest)])
+	const maxLength = 200
+	quoted := strconv.Quote(path[:min(len(path), maxLength)])
 	return quoted[1 : len(quoted)-1]
 }
 
-// recoverPanic turns a panic into an internal error; its value and stack are for the log alone.
+// recoverPanic turns a panic into an internal error. Its value and stack are logged only.
 func (s *server) recoverPanic(c *fiber.Ctx) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

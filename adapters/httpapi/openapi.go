@@ -6,7 +6,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// openAPI describes the API to programs: an OpenAPI 3.1 document, made from openapi.yaml by `make generate`.
+// openAPI is the OpenAPI 3.1 document, generated from openapi.yaml by `make generate`.
 //
 //go:embed openapi.json
 var openAPI []byte

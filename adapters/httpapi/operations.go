@@ -12,19 +12,19 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Meter counts what the API does.
+// Meter receives the metrics of the API.
 type Meter interface {
 	// ObserveRequest counts a request. Route is the pattern that matched, or "none".
-	ObserveRequest(method, route string, status int, took time.Duration)
+	ObserveRequest(method, route string, status int, duration time.Duration)
 	CountRejection(reason domain.Reason)
-	// CountSignIn counts a session opened, with what was odd about it and allowed.
+	// CountSignIn counts a session that was opened with a passkey or by recovery.
 	CountSignIn()
-	CountAnomaly(finding domain.Anomaly)
-	// CountRateLimited counts a call that was refused because too many had come before.
+	CountAnomaly(anomaly domain.Anomaly)
+	// CountRateLimited counts a request that a limit rejected.
 	CountRateLimited(policy domain.RatePolicy)
 }
 
-// NewOperations builds what the operator's tools ask, on a listener that the public does not reach: health and metrics.
+// NewOperations builds the API for monitoring: health and metrics. It is served on a listener that is not public.
 func NewOperations(usecases application.UseCases, metrics http.Handler, log *slog.Logger) *fiber.App {
 	s := &server{usecases: usecases, log: log}
 	app := s.newApp()

@@ -11,14 +11,14 @@ import (
 
 const headerSecFetchSite = "Sec-Fetch-Site"
 
-// checkOrigin rejects requests that change something and that a page of another site made, signed in or not (OWASP: verifying
-// origin with standard headers, Fetch Metadata). A request with an Origin needs an allowed one. One without must be from this
-// server's own page or from no page at all: a browser leaves Origin out of no such request of any other page, so a
-// Sec-Fetch-Site that says otherwise, or nothing known, is rejected. Clients that are no browsers send neither header and
-// have no cookies that another site could use.
+// checkOrigin rejects requests that change something and come from a page of a site that is not allowed, with or without a session
+// (OWASP: verifying origin with standard headers, Fetch Metadata). A request with an Origin needs an allowed one. A request without
+// must come from this server's own page or from no page: browsers send Origin in every such request of another page. So
+// it is rejected if its Sec-Fetch-Site has any value but same-origin and none. API clients send neither header, and have no cookies
+// that another site could use.
 //
-// The origin of an app or an extension may read answers, and sends no credentials: provenance takes it for another site's, so
-// that it is given tokens alone.
+// The origin of an app or an extension may read responses, but sends no cookies: provenance treats it as cross-site, so that it can
+// use the bearer transport only.
 func (s *server) checkOrigin(c *fiber.Ctx) error {
 	c.Vary(fiber.HeaderOrigin)
 	origin := c.Get(fiber.HeaderOrigin)
@@ -49,17 +49,16 @@ func (s *server) checkOrigin(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// The header names that this API reads, and how long a list of names may be that a preflight asks for.
+// The headers that this API reads, and the maximal length of the list of headers in a preflight.
 const (
 	ownRequestHeaders     = "Authorization, Content-Type, X-CSRF-Token, X-Request-Id"
 	maxRequestHeadersSize = 1 << 10
 )
 
-// preflight answers the CORS question of an allowed origin (Fetch standard, section 3.2.2). Such an origin may send any
-// header: monitoring adds headers of its own to all requests of a page, and a name reveals nothing.
+// preflight answers a CORS preflight (Fetch standard, section 3.2.2). An allowed origin may send any header: monitoring scripts add
+// their own headers to all requests of a page.
 //
-// Access-Control-Request-Private-Network is not answered. No browser waits for that answer since Local Network Access asks
-// the person instead.
+// Access-Control-Request-Private-Network is ignored. Browsers ask the user instead (Local Network Access).
 func (s *server) preflight(c *fiber.Ctx, allowed bool) error {
 	if c.Get(fiber.HeaderAccessControlRequestMethod) == "" {
 		return c.Next()
@@ -73,14 +72,14 @@ func (s *server) preflight(c *fiber.Ctx, allowed bool) error {
 	return c.SendStatus(http.StatusNoContent)
 }
 
-// allowedHeaders returns the names that this API reads and those that a preflight asks for. A list that is too long or holds
-// anything but names (RFC 9110, section 5.1) adds nothing.
-func allowedHeaders(asked string) string {
-	if len(asked) > maxRequestHeadersSize {
+// allowedHeaders returns the headers that this API reads and those that a preflight requests. A list that is too long or contains an
+// invalid name (RFC 9110, section 5.1) is ignored.
+func allowedHeaders(requested string) string {
+	if len(requested) > maxRequestHeadersSize {
 		return ownRequestHeaders
 	}
 	names := strings.Split(ownRequestHeaders, ", ")
-	for name := range strings.SplitSeq(asked, ",") {
+	for name := range strings.SplitSeq(requested, ",") {
 		name = strings.Trim(name, " \t")
 		if name == "" {
 			continue // RFC 9110, section 5.6.1.2
@@ -95,17 +94,17 @@ func allowedHeaders(asked string) string {
 	return strings.Join(names, ", ")
 }
 
-// provenance is where a browser sent a request from.
+// provenance is the kind of page that a request comes from.
 type provenance int
 
 const (
-	provenanceNone      provenance = iota // a program, or an address that a person typed
-	provenanceSameSite                    // a page that cookies of this server reach
-	provenanceCrossSite                   // any other page, and what contradicts itself
+	provenanceNone      provenance = iota // an API client, or an address that a user typed
+	provenanceSameSite                    // a page on this server's site: its requests carry this server's cookies
+	provenanceCrossSite                   // any other page, or headers that contradict each other
 )
 
-// provenance judges a request by Sec-Fetch-Site and Origin, of which no page can choose either. Where they disagree, or a
-// value is none that Fetch Metadata knows, the request is taken for another site's.
+// provenance returns where a request comes from, by Sec-Fetch-Site and Origin, which a page cannot set. If they disagree or a value
+// is unknown, the request counts as cross-site.
 func (s *server) provenance(c *fiber.Ctx) provenance {
 	origin := c.Get(fiber.HeaderOrigin)
 	switch c.Get(headerSecFetchSite) {

@@ -18,8 +18,8 @@ type passkeysResponse struct {
 }
 
 type passkeyResponse struct {
-	Passkey *passkey `json:"passkey,omitempty"` // absent once it is removed
-	Signals *signals `json:"signals,omitempty"` // absent if they have not changed
+	Passkey *passkey `json:"passkey,omitempty"` // absent after a removal
+	Signals *signals `json:"signals,omitempty"` // absent after a rename
 }
 
 func (s *server) listPasskeys(c *fiber.Ctx, principal identity.Principal) error {
@@ -56,8 +56,8 @@ func (s *server) addPasskeyVerify(c *fiber.Ctx, principal identity.Principal) er
 		return err
 	}
 	s.logAccountEvent(c, principal, "passkey added", slog.String("passkey_id", added.Credential.ID().String()))
-	shown := s.passkeyOf(added.Credential)
-	return c.Status(http.StatusCreated).JSON(passkeyResponse{&shown, s.signalsFor(added.User, added.AcceptedCredentials)})
+	response := s.passkeyOf(added.Credential)
+	return c.Status(http.StatusCreated).JSON(passkeyResponse{&response, s.signalsFor(added.User, added.AcceptedCredentials)})
 }
 
 func (s *server) renamePasskey(c *fiber.Ctx, principal identity.Principal) error {
@@ -82,8 +82,8 @@ func (s *server) renamePasskey(c *fiber.Ctx, principal identity.Principal) error
 	if err != nil {
 		return err
 	}
-	shown := s.passkeyOf(renamed)
-	return c.JSON(passkeyResponse{Passkey: &shown})
+	response := s.passkeyOf(renamed)
+	return c.JSON(passkeyResponse{Passkey: &response})
 }
 
 func (s *server) deletePasskey(c *fiber.Ctx, principal identity.Principal) error {

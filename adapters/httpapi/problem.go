@@ -14,7 +14,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// problem is an error as a client sees it: RFC 9457, with a stable code of ours.
+// problem is the problem document of an error (RFC 9457), extended by a stable code.
 type problem struct {
 	Type      string         `json:"type"`
 	Title     string         `json:"title"`
@@ -31,7 +31,7 @@ type invalidField struct {
 	Detail string `json:"detail"`
 }
 
-// statusByKind is the only place that maps the domain's failures to HTTP.
+// statusByKind maps the kinds of the domain's errors to statuses.
 var statusByKind = map[domain.Kind]int{
 	domain.KindInvalid:         http.StatusBadRequest,
 	domain.KindUnauthenticated: http.StatusUnauthorized,
@@ -44,37 +44,37 @@ var statusByKind = map[domain.Kind]int{
 	domain.KindUnavailable:     http.StatusServiceUnavailable,
 }
 
-// Failures that only exist in HTTP.
+// Errors that only HTTP has.
 var (
-	errCrossOrigin = &domain.Error{Kind: domain.KindForbidden, Code: "cross_origin_rejected", Message: "this page is not on an origin that may call this server; add it to KEYLODGE_ORIGINS, or that of an app to KEYLODGE_APP_ORIGINS"}
+	errCrossOrigin = &domain.Error{Kind: domain.KindForbidden, Code: "cross_origin_rejected", Message: "the origin of this page is not allowed; add it to KEYLODGE_ORIGINS, or to KEYLODGE_APP_ORIGINS for an app"}
 
-	errCSRF = &domain.Error{Kind: domain.KindForbidden, Code: "csrf_rejected", Message: "send the session's CSRF token in the X-CSRF-Token header; GET /v1/csrf gives one"}
+	errCSRF = &domain.Error{Kind: domain.KindForbidden, Code: "csrf_rejected", Message: "the CSRF token is missing or invalid; send that of the session in X-CSRF-Token, for example from GET /v1/csrf"}
 
 	httpErrors = map[int]*domain.Error{
-		http.StatusNotFound:                    {Code: "not_found", Message: "there is nothing at this address"},
-		http.StatusMethodNotAllowed:            {Code: "method_not_allowed", Message: "this address does not take this method; see the Allow header"},
+		http.StatusNotFound:                    {Code: "not_found", Message: "this path does not exist"},
+		http.StatusMethodNotAllowed:            {Code: "method_not_allowed", Message: "this path does not support this method; see the Allow header"},
 		http.StatusRequestEntityTooLarge:       {Code: "body_too_large", Message: "the body is larger than 64 KiB"},
 		http.StatusUnsupportedMediaType:        {Code: "unsupported_media_type", Message: "send the body as application/json, uncompressed"},
 		http.StatusRequestHeaderFieldsTooLarge: {Code: "invalid_request", Message: "the request's headers are too large"},
 		http.StatusRequestTimeout:              {Code: "invalid_request", Message: "the request took too long to arrive"},
 	}
 	errBadHTTP  = &domain.Error{Code: "invalid_request", Message: "the request is not valid HTTP"}
-	errInternal = &domain.Error{Code: "internal", Message: "something went wrong on the server; quote the request id to its operator"}
+	errInternal = &domain.Error{Code: "internal", Message: "an error occurred on the server; quote the request id to its operator"}
 )
 
-// retryAfter is how long a client should wait before it asks an unavailable server again, in seconds.
+// retryAfter is the Retry-After of an unavailable server, in seconds.
 const retryAfter = "2"
 
-// problemOf translates any error. What is not known to be the client's doing is internal and says nothing of itself.
+// problemOf returns the problem document of any error. An unknown error becomes "internal", without its details.
 func problemOf(err error) problem {
-	var broken *domain.Error
-	var refused *fiber.Error
+	var domainErr *domain.Error
+	var fiberErr *fiber.Error
 	switch {
-	case errors.As(err, &broken):
-		p := newProblem(statusByKind[broken.Kind], broken)
-		if broken == domain.ErrAuthenticatorNotAccepted {
-			// Its type is that of every refused answer; what its caller can do is its own.
-			p.Title, p.Detail = domain.ErrPasskeyRejected.Message, broken.Message
+	case errors.As(err, &domainErr):
+		p := newProblem(statusByKind[domainErr.Kind], domainErr)
+		if domainErr == domain.ErrAuthenticatorNotAccepted {
+			// It has the type of every rejected passkey, and a detail of its own.
+			p.Title, p.Detail = domain.ErrPasskeyRejected.Message, domainErr.Message
 		}
 		var invalid *domain.InvalidInput
 		if errors.As(err, &invalid) {
@@ -84,10 +84,10 @@ func problemOf(err error) problem {
 			}
 		}
 		return p
-	case errors.As(err, &refused) && (refused.Code < http.StatusInternalServerError || refused.Code == http.StatusBadGateway):
-		// 502 is what Fiber makes of a connection that broke while the request was read.
-		if known, found := httpErrors[refused.Code]; found {
-			return newProblem(refused.Code, known)
+	case errors.As(err, &fiberErr) && (fiberErr.Code < http.StatusInternalServerError || fiberErr.Code == http.StatusBadGateway):
+		// Fiber returns 502 if reading the request failed.
+		if e, found := httpErrors[fiberErr.Code]; found {
+			return newProblem(fiberErr.Code, e)
 		}
 		return newProblem(http.StatusBadRequest, errBadHTTP)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -100,17 +100,17 @@ func newProblem(status int, e *domain.Error) problem {
 	return problem{Type: "urn:keylodge:problem:" + e.Code, Title: e.Message, Status: status, Code: e.Code}
 }
 
-// renderProblem answers with err, and tells the log what the client is not told.
+// renderProblem answers with the problem document of err, and logs what the client does not receive.
 func (s *server) renderProblem(c *fiber.Ctx, err error) error {
 	p := problemOf(err)
 	p.RequestID = requestID(c)
 	c.Locals(codeKey, p.Code)
-	s.setSecureHeaders(c) // it may never have come to secureHeaders
+	s.setSecureHeaders(c) // the request may not have reached secureHeaders
 	s.logEarlyRejection(c, p)
 	s.logFailure(p, err, c)
-	body, unwritten := json.Marshal(p)
-	if unwritten != nil {
-		return unwritten
+	body, marshalErr := json.Marshal(p)
+	if marshalErr != nil {
+		return marshalErr
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	if p.Status == http.StatusUnauthorized {
@@ -135,18 +135,18 @@ func (s *server) logFailure(p problem, err error, c *fiber.Ctx) {
 		s.log.Warn("ceremony rejected", id, slog.String("code", p.Code), slog.String("reason", string(rejection.Reason)),
 			slog.String("detail", rejection.Detail), slog.String("ip", s.clientIP(c)))
 	}
-	var odd *ceremony.AnomalyError
-	if errors.As(err, &odd) {
-		outcome := "refused"
-		if odd.Credential.Status() == domain.CredentialSuspended {
+	var anomaly *ceremony.AnomalyError
+	if errors.As(err, &anomaly) {
+		outcome := "rejected"
+		if anomaly.Credential.Status() == domain.CredentialSuspended {
 			outcome = "suspended"
 		}
-		s.recordAnomaly(c, odd.Anomaly, odd.Credential, outcome)
+		s.recordAnomaly(c, anomaly.Anomaly, anomaly.Credential, outcome)
 	}
 	if errors.Is(err, domain.ErrRefreshTokenReused) {
-		s.log.Warn("a refresh token was used again; its session was ended", id, slog.String("ip", s.clientIP(c)))
+		s.log.Warn("refresh token reused; its session was revoked", id, slog.String("ip", s.clientIP(c)))
 	}
-	if p.Status >= http.StatusInternalServerError && !errors.Is(err, domain.ErrLimiterUnavailable) { // which is logged once, when it begins
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, domain.ErrLimiterUnavailable) { // the limiter logs its own outage once
 		s.log.Error("request failed", id, slog.String("code", p.Code), slog.Any("error", err))
 	}
 }

@@ -30,7 +30,7 @@ func (s *server) redeem(c *fiber.Ctx) error {
 	var badID error
 	if body.UserID != "" && body.Email == "" {
 		if id, badID = domain.ParseUserID(body.UserID); badID != nil {
-			badID = domain.Invalid("user_id", "invalid_id", "this is not a user's id")
+			badID = domain.Invalid("user_id", "invalid_id", "this is not the id of a user")
 		}
 	}
 	if err := domain.JoinInvalid(badEmail, badID); err != nil {

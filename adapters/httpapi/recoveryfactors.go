@@ -11,9 +11,9 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// getRecovery shows the recovery fprincipals of the account.
+// getRecovery returns the recovery factors of the account.
 func (s *server) getRecovery(c *fiber.Ctx, principal identity.Principal) error {
-	fprincipals, err := s.usecases.Recovery.Show(c.UserContext(), principal)
+	factors, err := s.usecases.Recovery.Show(c.UserContext(), principal)
 	if err != nil {
 		return err
 	}
@@ -29,8 +29,8 @@ func (s *server) getRecovery(c *fiber.Ctx, principal identity.Principal) error {
 		TOTP        totp        `json:"totp"`
 		BackupCodes backupCodes `json:"backup_codes"`
 	}{
-		totp{fprincipals.TOTP.Confirmed(), timestamp.Optional(fprincipals.TOTP.ConfirmedAt())},
-		backupCodes{fprincipals.CodesLeft, timestamp.Optional(fprincipals.CodesGeneratedAt)},
+		totp{factors.TOTP.Confirmed(), timestamp.Optional(factors.TOTP.ConfirmedAt())},
+		backupCodes{factors.CodesLeft, timestamp.Optional(factors.CodesGeneratedAt)},
 	})
 }
 

@@ -9,8 +9,8 @@ import (
 
 const requestIDKey = "request_id"
 
-// requestID returns the request's id, which is made at the first call and answered as X-Request-Id. It is always the server's
-// own: the security log shows it to the account's owner, who must not read there what another client has chosen.
+// requestID returns the id of the request. The first call generates it and sets X-Request-Id. It never comes from the client, because
+// the audit log shows it to the user, who must not read there what another client chose.
 func requestID(c *fiber.Ctx) string {
 	if id, ok := c.Locals(requestIDKey).(string); ok {
 		return id
@@ -21,8 +21,8 @@ func requestID(c *fiber.Ctx) string {
 	return id
 }
 
-// clientRequestID returns the X-Request-Id that the client or a proxy sent, for the operator's log, or "" if there is not
-// exactly one or it is not a token of 8 to 64 ASCII characters a-z, A-Z, digits, "-", "_" and ".".
+// clientRequestID returns the X-Request-Id that the client or a proxy sent, for the log. It returns "" unless there is exactly one, of
+// 8 to 64 characters that are ASCII letters and digits, "-", "_" and ".".
 func clientRequestID(c *fiber.Ctx) string {
 	sent := c.Request().Header.PeekAll(fiber.HeaderXRequestID)
 	if len(sent) != 1 || !requestIDPattern.Match(sent[0]) {

@@ -6,26 +6,26 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// padResponseTime lets an answer that may depend on whether there is an account wait until Config.MinResponseTime has passed since the request came.
-// The same is done for every account and for none, but a row that is there takes some 50 microseconds longer to read than one that
-// is not, and a row that is written and rolled back longer than one that is in conflict, which many requests from nearby would show.
-func (s *server) padResponseTime(when func(c *fiber.Ctx, err error) bool) fiber.Handler {
+// padResponseTime delays a response until Config.MinResponseTime after its request, if its content or time could reveal whether an
+// account exists. The use cases do the same work for every account and for none, but reading a row takes some 50 microseconds longer
+// than finding none, and a rolled back INSERT longer than a conflict: many requests from a nearby client could measure that.
+func (s *server) padResponseTime(applies func(c *fiber.Ctx, err error) bool) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		begun := time.Now()
+		start := time.Now()
 		err := c.Next()
-		if when(c, err) {
-			time.Sleep(s.config.MinResponseTime - time.Since(begun))
+		if applies(c, err) {
+			time.Sleep(s.config.MinResponseTime - time.Since(start))
 		}
 		return err
 	}
 }
 
-// onError are answers to callers who have proved nothing.
+// onError selects errors: their callers have not authenticated.
 func onError(_ *fiber.Ctx, err error) bool { return err != nil }
 
-// revealsAccount are those, and answers about an e-mail address that is not proved to be the caller's. The handler marks them.
+// revealsAccount selects errors, and responses about an e-mail address that the caller has not verified. The handler marks those.
 func revealsAccount(c *fiber.Ctx, err error) bool {
 	return err != nil || c.Locals(revealsAccountKey) != nil
 }
 
-const revealsAccountKey = "names account"
+const revealsAccountKey = "reveals account"

@@ -6,8 +6,8 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// route registers the routes. Rate-limited: sign-up, sign-in, step-up, recovery, refresh and every mutation, except signing out and
-// revoking sessions, which must not be delayed.
+// route registers the routes. Rate limits apply to sign-up, sign-in, step-up, recovery, refresh and every change, except signing out
+// and revoking sessions, which must always be possible.
 func (s *server) route(app *fiber.App) {
 	app.Get(livezPath, s.livez)
 	app.Get(readyzPath, s.readyz)

@@ -1,5 +1,5 @@
-// Package httpapi is the HTTP API: it parses, executes a use case, and renders. Its contract is docs/api.md; problem.go is
-// the only place that knows statuses.
+// Package httpapi is the HTTP API: each handler parses the request, executes a use case, and renders the response. Its contract is
+// docs/api.md. Only problem.go maps errors to statuses.
 package httpapi
 
 import (
@@ -17,11 +17,11 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Config is what the API needs to know of the installation.
+// Config configures the API.
 type Config struct {
-	PublicURL       string   // the origin that people see, without a trailing slash
-	OwnsSubdomains  bool     // that nothing but this server and what belongs to it has a name below its host
-	Origins         []string // every allowed origin, the public one among them
+	PublicURL       string   // the origin of the server, without a trailing slash
+	OwnsSubdomains  bool     // whether all subdomains of the host belong to this server
+	Origins         []string // every allowed origin, including PublicURL
 	AppOrigins      []string // of web views and extensions: allowed, without cookies
 	RPID            string
 	RPName          string
@@ -33,11 +33,11 @@ type Config struct {
 	BindingKeys     [][]byte // for the browser's cookies: the first one signs, all verify
 	CSRFKeys        [][]byte // likewise for CSRF tokens
 	TrustedProxies  []netip.Prefix
-	MinResponseTime time.Duration // how long answers take at least whose time could tell of accounts
+	MinResponseTime time.Duration // of responses whose time could reveal whether an account exists
 	WellKnown       WellKnown
 	// AuthenticatorName returns the name of a model, or "" for an unknown one.
 	AuthenticatorName func(domain.AAGUID) string
-	ReadWriteTimeout  time.Duration // with a request that is arriving, and with an answer that is taken; 0 for ten seconds
+	ReadWriteTimeout  time.Duration // for reading a request and for writing a response; 0 means ten seconds
 }
 
 type server struct {
@@ -51,7 +51,7 @@ type server struct {
 	strictTransport string // Strict-Transport-Security, or "" for none
 }
 
-// Limits of a connection. A slow client costs a goroutine and a buffer for so long and no longer.
+// Timeouts of a connection. They limit how long a slow client occupies a goroutine and a buffer.
 const (
 	readTimeout    = 10 * time.Second
 	writeTimeout   = 10 * time.Second
@@ -59,7 +59,7 @@ const (
 	requestTimeout = 8 * time.Second
 )
 
-// New builds the API. Nothing listens yet, and further routes may be added.
+// New builds the API. The caller may add routes, and must serve it through LimitListener.
 func New(config Config, usecases application.UseCases, meter Meter, log *slog.Logger) *fiber.App {
 	s := &server{
 		config: config, usecases: usecases, meter: meter, log: log,
@@ -81,22 +81,22 @@ func (s *server) fiberConfig() fiber.Config {
 	return fiber.Config{
 		AppName:                 "Keylodge",
 		DisableStartupMessage:   true,
-		Immutable:               true, // Fiber reuses the memory of its strings otherwise
+		Immutable:               true, // otherwise Fiber reuses the memory of its strings
 		CaseSensitive:           true,
 		StrictRouting:           true,
-		EnableTrustedProxyCheck: true, // with no proxies listed: no header tells Fiber a scheme or a host
+		EnableTrustedProxyCheck: true, // without a list of proxies: Fiber takes neither scheme nor host from a header
 		BodyLimit:               edge.MaxBodySize,
 		ReadBufferSize:          edge.MaxHeaderSize,
 		ReadTimeout:             cmp.Or(s.config.ReadWriteTimeout, readTimeout),
 		WriteTimeout:            cmp.Or(s.config.ReadWriteTimeout, writeTimeout),
 		IdleTimeout:             idleTimeout,
 
-		DisablePreParseMultipartForm: true, // no endpoint takes a form; let it be refused as any other body is
+		DisablePreParseMultipartForm: true, // no route accepts a form; requireJSON rejects it
 		ErrorHandler:                 s.renderProblem,
 	}
 }
 
-// withDeadline gives every request a context that ends: Fiber's own never does.
+// withDeadline sets a context with a timeout, which Fiber's own context does not have.
 func (s *server) withDeadline(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()

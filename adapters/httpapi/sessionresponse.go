@@ -12,13 +12,13 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// sessionResponse is what every way of signing in ends with.
+// sessionResponse is the response of sign-up, sign-in and recovery.
 type sessionResponse struct {
 	User    user     `json:"user"`
 	Session session  `json:"session"`
 	Passkey passkey  `json:"passkey"`
 	Signals *signals `json:"signals"`
-	// One of the two, by transport.
+	// One of the two, depending on the transport.
 	CSRFToken string     `json:"csrf_token,omitempty"`
 	Tokens    *tokenPair `json:"tokens,omitempty"`
 }
@@ -86,15 +86,15 @@ func (s *server) answerSignIn(c *fiber.Ctx, signIn sessions.SignIn) error {
 	s.recordAnomaly(c, signIn.Anomaly, signIn.Credential, "allowed")
 	s.log.Info("signed in", slog.String("request_id", requestID(c)), slog.String("user_id", signIn.User.ID().String()),
 		slog.String("session_id", signIn.Session.ID().String()), slog.String("passkey_id", signIn.Credential.ID().String()))
-	answer := sessionResponse{
+	response := sessionResponse{
 		User: userOf(signIn.User), Session: sessionOf(signIn.Session, identity.Principal{Session: signIn.Session}), Passkey: s.passkeyOf(signIn.Credential),
 		Signals: s.signalsFor(signIn.User, signIn.AcceptedCredentials), Tokens: tokensOf(signIn.Tokens),
 	}
 	if signIn.Tokens == nil {
 		s.cookies.setSession(c, signIn.Token)
-		answer.CSRFToken = s.csrf.issue(signIn.Session.ID())
+		response.CSRFToken = s.csrf.issue(signIn.Session.ID())
 	}
-	return c.JSON(answer)
+	return c.JSON(response)
 }
 
 func userOf(u *domain.User) user {
@@ -105,22 +105,22 @@ func userOf(u *domain.User) user {
 	}
 }
 
-// sessionOf shows a session to the actor, who is in it or not.
-func sessionOf(sn *domain.Session, actor identity.Principal) session {
-	is := sn.State()
+// sessionOf returns a session of the principal, which may be the current one or another.
+func sessionOf(stored *domain.Session, principal identity.Principal) session {
+	state := stored.State()
 	return session{
-		ID: is.ID.String(), CreatedAt: timestamp.Of(is.CreatedAt), LastSeenAt: timestamp.Of(is.LastSeenAt), ExpiresAt: timestamp.Of(is.ExpiresAt), AuthTime: authTime(is.AuthTime),
-		AMR: is.AMR, Assurance: string(is.Assurance), Transport: string(is.Transport), Current: is.ID == actor.Session.ID(),
-		Device: device{Name: is.Device.Name, UserAgent: is.Device.UserAgent, IP: is.Device.IP},
+		ID: state.ID.String(), CreatedAt: timestamp.Of(state.CreatedAt), LastSeenAt: timestamp.Of(state.LastSeenAt), ExpiresAt: timestamp.Of(state.ExpiresAt), AuthTime: authTime(state.AuthTime),
+		AMR: state.AMR, Assurance: string(state.Assurance), Transport: string(state.Transport), Current: state.ID == principal.Session.ID(),
+		Device: device{Name: state.Device.Name, UserAgent: state.Device.UserAgent, IP: state.Device.IP},
 	}
 }
 
 func (s *server) passkeyOf(c *domain.Credential) passkey {
-	is := c.State()
+	state := c.State()
 	return passkey{
-		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{is.AAGUID.String(), optional(s.config.AuthenticatorName(is.AAGUID))},
-		Transports: notNil(is.Transports), BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
-		CreatedAt: timestamp.Of(is.CreatedAt), LastUsedAt: timestamp.Optional(is.LastUsedAt), Status: string(is.Status),
+		ID: state.ID.String(), Name: optional(string(state.Name)), Authenticator: authenticator{state.AAGUID.String(), optional(s.config.AuthenticatorName(state.AAGUID))},
+		Transports: notNil(state.Transports), BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: state.SignCount,
+		CreatedAt: timestamp.Of(state.CreatedAt), LastUsedAt: timestamp.Optional(state.LastUsedAt), Status: string(state.Status),
 	}
 }
 
@@ -139,7 +139,7 @@ func optional(s string) *string {
 	return &s
 }
 
-// authTime is null in a session in which no passkey has been shown.
+// authTime returns nil for a session without a passkey assertion.
 func authTime(t time.Time) *timestamp.Time {
 	if !t.After(domain.NoAuthTime) {
 		return nil

@@ -9,14 +9,14 @@ import (
 	"github.com/keylodge/keylodge/application/signingkeys"
 )
 
-// accessToken is what makes an Authorization header, as OAuth 2.0 writes it (RFC 6749, section 5.1). Times are seconds.
+// accessToken is an access token response of OAuth 2.0 (RFC 6749, section 5.1). Times are seconds.
 type accessToken struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int    `json:"expires_in"`
 }
 
-// tokenPair carries the session of a program.
+// tokenPair has the tokens of a bearer session.
 type tokenPair struct {
 	accessToken
 	RefreshToken     string `json:"refresh_token"`
@@ -42,8 +42,8 @@ type jsonWebKeySet struct {
 	Keys []json.RawMessage `json:"keys"`
 }
 
-// jwks publishes the keys that access tokens are verified with (RFC 7517, section 5), to pages of every origin. A new
-// key is published for longer than a response may be cached before it signs.
+// jwks publishes the public keys of access tokens (RFC 7517, section 5) to pages of every origin. A new key is published before it
+// signs, for longer than the response may be cached.
 func (s *server) jwks(c *fiber.Ctx) error {
 	keys, err := s.usecases.SigningKeys.Publish.Execute(c.UserContext())
 	if err != nil {

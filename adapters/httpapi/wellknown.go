@@ -6,12 +6,12 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// WellKnown is what others find at /.well-known/ (RFC 8615) if the operator configured it. What is empty is not there.
+// WellKnown has the content of the optional documents at /.well-known/ (RFC 8615). A document without content answers 404.
 type WellKnown struct {
-	RelatedOrigins []string // that may use passkeys of the RP id without being on its domain
+	RelatedOrigins []string // origins on other domains that may use passkeys of the RP id
 	AndroidApps    []AndroidApp
-	AppleApps      []string // each TEAMID.bundle.id
-	ChangePassword string   // the address of a page
+	AppleApps      []string // TEAMID.bundle.id
+	ChangePassword string   // the URL of a page
 }
 
 // AndroidApp is an app that may use the passkeys of this site.
@@ -30,11 +30,11 @@ func (s *server) routeWellKnown(app *fiber.App) {
 	app.Get("/.well-known/change-password", s.changePassword)
 }
 
-// staticJSON serves what never changes while the server runs, to everybody; application/json, which is what all who ask for
-// such documents insist on, and never by a redirect.
-func staticJSON(there bool, content any) fiber.Handler {
+// staticJSON serves a public document that does not change while the server runs, or 404 if it is not configured. The clients of such
+// documents require application/json and follow no redirects.
+func staticJSON(configured bool, content any) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		if !there {
+		if !configured {
 			return fiber.ErrNotFound
 		}
 		setPublicCache(c)
@@ -48,7 +48,7 @@ func setPublicCache(c *fiber.Ctx) {
 	c.Set("Cross-Origin-Resource-Policy", "cross-origin")
 }
 
-// passkeyEndpoints tells password managers where passkeys are made and managed (W3C, A Well-Known URL for Relying Party
+// passkeyEndpoints tells password managers on which page users add and manage passkeys (W3C, A Well-Known URL for Relying Party
 // Passkey Endpoints).
 func (s *server) passkeyEndpoints(c *fiber.Ctx) error {
 	setPublicCache(c)
@@ -56,8 +56,8 @@ func (s *server) passkeyEndpoints(c *fiber.Ctx) error {
 	return c.JSON(fiber.Map{"enroll": page, "manage": page})
 }
 
-// changePassword leads to where people change how they sign in (W3C, A Well-Known URL for Changing Passwords). No password
-// manager requests it twice, so the redirect is not cached.
+// changePassword redirects to the page where users change how they sign in (W3C, A Well-Known URL for Changing Passwords). Password
+// managers request it once, so the redirect is not cached.
 func (s *server) changePassword(c *fiber.Ctx) error {
 	if s.config.WellKnown.ChangePassword == "" {
 		return fiber.ErrNotFound
@@ -66,8 +66,8 @@ func (s *server) changePassword(c *fiber.Ctx) error {
 	return c.Redirect(s.config.WellKnown.ChangePassword, http.StatusFound)
 }
 
-// assetLink is a statement of Digital Asset Links. Android wants both relations of an app that is to use passkeys: the first
-// is the one of links, and its proof that the domain is the app's too.
+// assetLink is a statement of Digital Asset Links. For passkeys, Android requires both relations: handle_all_urls proves that the
+// domain belongs to the app.
 type assetLink struct {
 	Relation []string    `json:"relation"`
 	Target   assetTarget `json:"target"`
