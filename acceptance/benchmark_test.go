@@ -8,7 +8,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/redisserver"
 	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/postgres"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -32,16 +32,16 @@ func BenchmarkSignIn(b *testing.B) {
 		{"HTTP on SQLite, counted", func(t testing.TB) protocolDriver { return httpDriver{startServer(t, newClock(), highLimits)} }},
 		{"HTTP on Postgres", func(t testing.TB) protocolDriver {
 			server := postgresserver.StartForTest(t, durableSettings...)
-			return httpDriver{startServer(t, newClock(), func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(server.URL("postgres")) })}
+			return httpDriver{startServer(t, newClock(), func(c *config.Config) { c.Database = config.Postgres(server.URL("postgres")) })}
 		}},
 		{"HTTP on Postgres, counted", func(t testing.TB) protocolDriver {
 			server := postgresserver.StartForTest(t, durableSettings...)
-			return httpDriver{startServer(t, newClock(), combine(highLimits, func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(server.URL("postgres")) }))}
+			return httpDriver{startServer(t, newClock(), combine(highLimits, func(c *config.Config) { c.Database = config.Postgres(server.URL("postgres")) }))}
 		}},
 		{"HTTP on Postgres, counted in Redis", func(t testing.TB) protocolDriver {
 			server, redis := postgresserver.StartForTest(t, durableSettings...), redisserver.Start(t)
-			return httpDriver{startServer(t, newClock(), combine(highLimits, func(c *bootstrap.Config) {
-				c.Database, c.RateLimitURL = bootstrap.Postgres(server.URL("postgres")), domain.NewSecret(redis.URL())
+			return httpDriver{startServer(t, newClock(), combine(highLimits, func(c *config.Config) {
+				c.Database, c.RateLimitURL = config.Postgres(server.URL("postgres")), domain.NewSecret(redis.URL())
 			}))}
 		}},
 	} {
@@ -74,7 +74,7 @@ func BenchmarkSignIn(b *testing.B) {
 }
 
 // highLimits count every request and reject none.
-func highLimits(c *bootstrap.Config) {
+func highLimits(c *config.Config) {
 	c.RateLimits = domain.DefaultRateLimits()
 	for policy := range c.RateLimits {
 		c.RateLimits[policy] = domain.RateLimit{Quota: 1_000_000, Window: time.Second}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // What the operator's commands print, and what an export holds, opens nothing either. Names and addresses are what was asked for.
@@ -28,7 +29,7 @@ func TestCommands_PrintNoSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	clock := newClock()
-	s := startServer(t, clock, func(c *bootstrap.Config) { c.Database, c.Secret = bootstrap.SQLite(path), &secret })
+	s := startServer(t, clock, func(c *config.Config) { c.Database, c.Secret = config.SQLite(path), &secret })
 	e := &env{t: t, clock: clock, driver: httpDriver{s}}
 	ada, ben := e.person("Ada Lovelace", phone), e.appClient("Ben")
 	ada.email = "ada@example.org"

@@ -12,7 +12,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "github.com/ncruces/go-sqlite3/driver"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -24,22 +24,22 @@ type inspectedServer struct {
 	tableQuery string // a query for the names of all
 }
 
-func inspectedServers() map[string]func(*testing.T, func(*bootstrap.Config)) *inspectedServer {
-	return map[string]func(*testing.T, func(*bootstrap.Config)) *inspectedServer{
-		"SQLite": func(t *testing.T, configure func(*bootstrap.Config)) *inspectedServer {
+func inspectedServers() map[string]func(*testing.T, func(*config.Config)) *inspectedServer {
+	return map[string]func(*testing.T, func(*config.Config)) *inspectedServer{
+		"SQLite": func(t *testing.T, configure func(*config.Config)) *inspectedServer {
 			path := t.TempDir() + "/keylodge.db"
-			s := startServer(t, newClock(), func(c *bootstrap.Config) {
-				c.Database = bootstrap.SQLite(path)
+			s := startServer(t, newClock(), func(c *config.Config) {
+				c.Database = config.SQLite(path)
 				if configure != nil {
 					configure(c)
 				}
 			})
 			return inspect(t, s, "sqlite3", "file:"+path+"?mode=ro&_pragma=busy_timeout(60000)", "SELECT name FROM sqlite_master WHERE type = 'table'")
 		},
-		"PostgreSQL": func(t *testing.T, configure func(*bootstrap.Config)) *inspectedServer {
+		"PostgreSQL": func(t *testing.T, configure func(*config.Config)) *inspectedServer {
 			url := postgresURL(t)
-			s := startServer(t, newClock(), func(c *bootstrap.Config) {
-				c.Database = bootstrap.Postgres(url)
+			s := startServer(t, newClock(), func(c *config.Config) {
+				c.Database = config.Postgres(url)
 				if configure != nil {
 					configure(c)
 				}

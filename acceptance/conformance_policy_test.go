@@ -13,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/webauthn"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -90,7 +90,7 @@ func attestationPolicyCases(t *testing.T) ([]invalidCase, domain.AuthenticatorPo
 func TestPolicy_AttestationRequired(t *testing.T) {
 	table, policy, models := attestationPolicyCases(t)
 	accepted := table[0].device
-	s := inspectedServers()["SQLite"](t, func(c *bootstrap.Config) {
+	s := inspectedServers()["SQLite"](t, func(c *config.Config) {
 		c.Authenticators, c.Metadata = policy, newMetadata(t, models...)
 	})
 	for _, tc := range table {
@@ -151,7 +151,7 @@ func TestPolicy_AAGUIDListsWithoutAttestation(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := inspectedServers()["SQLite"](t, func(config *bootstrap.Config) { config.Authenticators = c.policy })
+			s := inspectedServers()["SQLite"](t, func(cfg *config.Config) { cfg.Authenticators = c.policy })
 			for _, tc := range c.table {
 				t.Run(tc.name, func(t *testing.T) { s.check(t, tc, s.registration(t, tc)) })
 			}
@@ -167,7 +167,7 @@ func claimsModel(id [16]byte) forgery {
 	})}
 }
 
-func denyModel(c *bootstrap.Config) {
+func denyModel(c *config.Config) {
 	c.Authenticators = domain.AuthenticatorPolicy{Denied: []domain.AAGUID{modelAAGUID(1)}}
 }
 
@@ -200,7 +200,7 @@ func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 	var secret *masterkey.Key
 	vendor := newVendor(t, "Lodge Keys")
 	t.Run("before", func(t *testing.T) {
-		s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Database, secret = bootstrap.SQLite(path), c.Secret })
+		s := startServer(t, newClock(), func(c *config.Config) { c.Database, secret = config.SQLite(path), c.Secret })
 		device = authenticator.New(s.origin)
 		api := s.newAPI(t)
 		begun, _ := api.beginSignUp(profile{name: "Ada"})
@@ -212,8 +212,8 @@ func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 			t.Fatalf("%+v", rejected)
 		}
 	})
-	s := startServer(t, newClock(), func(c *bootstrap.Config) {
-		c.Database, c.Secret = bootstrap.SQLite(path), secret
+	s := startServer(t, newClock(), func(c *config.Config) {
+		c.Database, c.Secret = config.SQLite(path), secret
 		c.Authenticators = domain.AuthenticatorPolicy{Attested: true, Allowed: []domain.AAGUID{modelAAGUID(1)}, Denied: []domain.AAGUID{{}}}
 		c.Metadata = newMetadata(t, authenticator.Model{AAGUID: modelAAGUID(1), Vendors: []*authenticator.Vendor{vendor}})
 	})

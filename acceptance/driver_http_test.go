@@ -18,6 +18,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -29,28 +30,28 @@ type server struct {
 	log       *logRecorder
 	transport http.RoundTripper // to the listener, wherever this machine looks localhost up
 
-	config    *bootstrap.Config
+	config    *config.Config
 	recording *recordingListener
 	textLog   *logRecorder // the log again, as text
 }
 
-func startServer(t testing.TB, clock ports.Clock, configure func(*bootstrap.Config)) *server {
+func startServer(t testing.TB, clock ports.Clock, configure func(*config.Config)) *server {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	origin := "http://localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	config, recording, log, plain := settings(t, origin, configure), &recordingListener{Listener: listener}, &logRecorder{}, &logRecorder{}
+	cfg, recording, log, plain := settings(t, origin, configure), &recordingListener{Listener: listener}, &logRecorder{}, &logRecorder{}
 	everything := &slog.HandlerOptions{Level: slog.LevelDebug}
-	app, err := bootstrap.Open(config, clock, slog.New(slog.NewMultiHandler(slog.NewJSONHandler(log, everything), slog.NewTextHandler(plain, everything))))
+	app, err := bootstrap.Open(cfg, clock, slog.New(slog.NewMultiHandler(slog.NewJSONHandler(log, everything), slog.NewTextHandler(plain, everything))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- app.Serve(ctx, recording) }()
-	s := &server{origin: origin, app: app, log: log, textLog: plain, config: &config, recording: recording}
+	s := &server{origin: origin, app: app, log: log, textLog: plain, config: &cfg, recording: recording}
 	t.Cleanup(func() {
 		metrics := s.readMetrics(t)
 		stop()
@@ -58,7 +59,7 @@ func startServer(t testing.TB, clock ports.Clock, configure func(*bootstrap.Conf
 			t.Error(err)
 		}
 		app.Close()
-		s.assertNoSecretLeaks(t, metrics, config)
+		s.assertNoSecretLeaks(t, metrics, cfg)
 	})
 	var dialer net.Dialer
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -24,9 +25,9 @@ const useCaseOrigin = "http://localhost:8080"
 // useCaseDriver executes the use cases, with nothing between.
 type useCaseDriver struct{ usecases application.UseCases }
 
-func newUseCaseDriver(t testing.TB, config bootstrap.Config, store ports.Store, clock ports.Clock) protocolDriver {
+func newUseCaseDriver(t testing.TB, cfg config.Config, store ports.Store, clock ports.Clock) protocolDriver {
 	t.Helper()
-	usecases, err := bootstrap.UseCases(config, store, clock)
+	usecases, err := bootstrap.UseCases(cfg, store, clock)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/mailserver"
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/sqlite"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -175,7 +175,7 @@ func (c *anonymousClient) signUp() {
 }
 
 // trustLoopbackNetwork is a server behind a proxy, where each comes from a network of their own.
-func trustLoopbackNetwork(c *bootstrap.Config) {
+func trustLoopbackNetwork(c *config.Config) {
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 }
 
@@ -369,7 +369,7 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s, mail %s, recovery %s", c.database, map[domain.EmailPolicy]string{domain.EmailOn: "on", domain.EmailOff: "off"}[c.mail], c.recovery), func(t *testing.T) {
 			t.Parallel()
-			clock, database := newClock(), bootstrap.Database{}
+			clock, database := newClock(), config.Database{}
 			var store interface {
 				ports.Store
 				Close() error
@@ -377,11 +377,11 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 			var err error
 			if c.database == "SQLite" {
 				path := filepath.Join(t.TempDir(), "keylodge.db")
-				database = bootstrap.SQLite(path)
+				database = config.SQLite(path)
 				store, err = sqlite.Open(path)
 			} else {
 				url := postgresURL(t)
-				database = bootstrap.Postgres(url)
+				database = config.Postgres(url)
 				store, err = postgres.Open(t.Context(), url)
 			}
 			if err != nil {
@@ -392,11 +392,11 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 			if c.mail == domain.EmailOn {
 				mailServer = mailserver.Start(t, mailserver.Options{})
 			}
-			s := startServer(t, clock, func(config *bootstrap.Config) {
-				config.Database, config.Recovery = database, c.recovery
-				trustLoopbackNetwork(config)
+			s := startServer(t, clock, func(cfg *config.Config) {
+				cfg.Database, cfg.Recovery = database, c.recovery
+				trustLoopbackNetwork(cfg)
 				if mailServer != nil {
-					config.SMTP = smtpConfig(t, mailServer, config.PublicURL)
+					cfg.SMTP = smtpConfig(t, mailServer, cfg.PublicURL)
 				}
 			})
 			e := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: mailServer}
@@ -506,8 +506,8 @@ func resetLockouts(t testing.TB, store ports.Store) {
 func BenchmarkEnumeration(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "keylodge.db")
 	clock := newClock()
-	s := startServer(b, clock, func(c *bootstrap.Config) {
-		c.Database = bootstrap.SQLite(path)
+	s := startServer(b, clock, func(c *config.Config) {
+		c.Database = config.SQLite(path)
 		trustLoopbackNetwork(c)
 	})
 	e := &env{t: b, clock: clock, driver: httpDriver{s}}

@@ -16,7 +16,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/application"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -164,7 +164,7 @@ func (c *clock) advance(d time.Duration) {
 }
 
 // settings are those of a server without any, but with a secret and a fresh database.
-func settings(t testing.TB, publicURL string, configure func(*bootstrap.Config)) bootstrap.Config {
+func settings(t testing.TB, publicURL string, configure func(*config.Config)) config.Config {
 	t.Helper()
 	raw := make([]byte, masterkey.Size)
 	rand.Read(raw)
@@ -172,9 +172,9 @@ func settings(t testing.TB, publicURL string, configure func(*bootstrap.Config))
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := bootstrap.Config{
+	cfg := config.Config{
 		PublicURL: publicURL, RPID: "localhost", RPName: "Keylodge", Origins: []string{publicURL},
-		Database: bootstrap.SQLite(filepath.Join(t.TempDir(), "keylodge.db")), Secret: &secret,
+		Database: config.SQLite(filepath.Join(t.TempDir(), "keylodge.db")), Secret: &secret,
 		Registration: domain.RegistrationOpen, Recovery: domain.RecoveryAny,
 		Use:          domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject},
 		Sessions:     domain.SessionLifetime{TTL: 30 * 24 * time.Hour, IdleTTL: 7 * 24 * time.Hour},
@@ -184,19 +184,19 @@ func settings(t testing.TB, publicURL string, configure func(*bootstrap.Config))
 		Rotation: domain.KeyRotation{Algorithm: domain.SigningES256, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
 	}
 	if configure != nil {
-		configure(&config)
+		configure(&cfg)
 	}
-	return config
+	return cfg
 }
 
 // onPostgres adjusts settings to a database of the test's own on the tests' PostgreSQL.
-func onPostgres(t testing.TB, configure func(*bootstrap.Config)) func(*bootstrap.Config) {
+func onPostgres(t testing.TB, configure func(*config.Config)) func(*config.Config) {
 	t.Helper()
 	url := postgresURL(t)
-	return func(config *bootstrap.Config) {
-		config.Database = bootstrap.Postgres(url)
+	return func(cfg *config.Config) {
+		cfg.Database = config.Postgres(url)
 		if configure != nil {
-			configure(config)
+			configure(cfg)
 		}
 	}
 }

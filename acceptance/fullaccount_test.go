@@ -14,7 +14,7 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // serverWithDB is a server of which a test knows the database, too.
@@ -28,7 +28,7 @@ type serverWithDB struct {
 func startServerWithDB(t *testing.T) *serverWithDB {
 	t.Helper()
 	s := &serverWithDB{t: t, clock: newClock(), file: filepath.Join(t.TempDir(), "keylodge.db")}
-	s.server = startServer(t, s.clock, func(c *bootstrap.Config) { c.Database = bootstrap.SQLite(s.file) })
+	s.server = startServer(t, s.clock, func(c *config.Config) { c.Database = config.SQLite(s.file) })
 	return s
 }
 

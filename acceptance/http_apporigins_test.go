@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // Apps in web views and browser extensions call the API with tokens. Whatever their browser says of Sec-Fetch-Site, no cookie
@@ -17,7 +17,7 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 		webView   = "capacitor://localhost"
 		local     = "http://localhost"
 	)
-	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.AppOrigins = []string{extension, webView, local} })
+	s := startServer(t, newClock(), func(c *config.Config) { c.AppOrigins = []string{extension, webView, local} })
 	_, owner := signUpWithHeaders(t, s, s.origin)
 	cookie, csrf := sessionCookieOf(t, owner), owner.csrfToken(t)
 	for _, origin := range []string{extension, webView, local} {

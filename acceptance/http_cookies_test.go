@@ -9,7 +9,7 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // signUpWithHeaders makes an account as a browser on the given origin would and returns the answers of both calls.
@@ -40,10 +40,10 @@ func signUpWithHeaders(t *testing.T, s *server, origin string, headers ...string
 func TestCookies_Attributes(t *testing.T) {
 	const public = "https://id.example.org"
 	for name, c := range map[string]struct {
-		adjust         func(*bootstrap.Config)
+		adjust         func(*config.Config)
 		prefix, secure string
 	}{
-		"over https": {func(c *bootstrap.Config) {
+		"over https": {func(c *config.Config) {
 			c.PublicURL, c.RPID, c.Origins = public, "id.example.org", []string{public}
 		}, "__Host-", "; secure"},
 		"on localhost": {nil, "", ""},
@@ -119,7 +119,7 @@ func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
 // An old browser says where it is by its Origin alone: within the RP id is on our site, and ending alike is not.
 func TestBindingCookie_SiteByOriginWithoutFetchMetadata(t *testing.T) {
 	const public, app, lookalike = "https://id.example.org", "https://app.example.org", "https://notexample.org"
-	s := startServer(t, newClock(), func(c *bootstrap.Config) {
+	s := startServer(t, newClock(), func(c *config.Config) {
 		c.PublicURL, c.RPID, c.Origins = public, "example.org", []string{public, app, lookalike}
 	})
 	for origin, bound := range map[string]bool{public: true, app: true, lookalike: false} {
@@ -131,7 +131,7 @@ func TestBindingCookie_SiteByOriginWithoutFetchMetadata(t *testing.T) {
 
 func TestBindingCookie_SetForThisSiteOnly(t *testing.T) {
 	const partner = "https://app.example.org"
-	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
+	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
 	for name, c := range map[string]struct {
 		headers []string
 		bound   bool
@@ -156,12 +156,12 @@ func TestBindingCookie_SetForThisSiteOnly(t *testing.T) {
 // A new secret must not break the ceremonies under way, and a cookie of the former one must not live on.
 func TestBindingCookie_PreviousSecretVerifiesOnly(t *testing.T) {
 	var previous, current masterkey.Key
-	before := startServer(t, newClock(), func(c *bootstrap.Config) { previous = *c.Secret })
-	after := startServer(t, newClock(), func(c *bootstrap.Config) {
+	before := startServer(t, newClock(), func(c *config.Config) { previous = *c.Secret })
+	after := startServer(t, newClock(), func(c *config.Config) {
 		c.PreviousSecrets, current = []masterkey.Key{previous}, *c.Secret
 	})
 	unrelated := startServer(t, newClock(), nil)
-	successor := startServer(t, newClock(), func(c *bootstrap.Config) { c.Secret = &current })
+	successor := startServer(t, newClock(), func(c *config.Config) { c.Secret = &current })
 
 	// cookie is what a server gives a browser that brings the given one: "" if it believes it.
 	cookie := func(s *server, brought string) string {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 func (a apiResponse) csrfToken(t *testing.T) string {
@@ -117,7 +117,7 @@ func TestCSRF_ReloadedPageGetsNewToken(t *testing.T) {
 // What a cookie opens, no page of another site opens with it, allowed or not.
 func TestCSRF_OtherSitesUseTokensOnly(t *testing.T) {
 	const partner = "https://app.example.org"
-	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
+	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	cookie, token := sessionCookieOf(t, verify), verify.csrfToken(t)
 	for _, headers := range [][]string{{"Origin", partner, "Sec-Fetch-Site", "cross-site"}, {"Origin", partner}} {

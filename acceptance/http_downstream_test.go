@@ -9,7 +9,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jwt"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -20,7 +20,7 @@ func TestJWKS_IndependentVerifier(t *testing.T) {
 	for _, algorithm := range []domain.SigningAlgorithm{domain.SigningES256, domain.SigningEdDSA} {
 		t.Run(string(algorithm), func(t *testing.T) {
 			clock := newClock()
-			s := startServer(t, clock, func(c *bootstrap.Config) {
+			s := startServer(t, clock, func(c *config.Config) {
 				c.Access.Audience, c.Rotation.Algorithm = service, algorithm
 			})
 			verified := func(token string) (jwt.Token, error) {

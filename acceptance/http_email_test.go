@@ -14,7 +14,7 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/acceptance/mailserver"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // registeringUser is somebody who signs up with an address and goes on from there, request by request. What they were answered is
@@ -84,7 +84,7 @@ func (u *registeringUser) runSignUpFlow() {
 func startServerWithMail(t *testing.T, clock *clock) (*server, *mailserver.Server) {
 	t.Helper()
 	mailServer := mailserver.Start(t, mailserver.Options{})
-	return startServer(t, clock, func(c *bootstrap.Config) { c.SMTP = smtpConfig(t, mailServer, c.PublicURL) }), mailServer
+	return startServer(t, clock, func(c *config.Config) { c.SMTP = smtpConfig(t, mailServer, c.PublicURL) }), mailServer
 }
 
 func TestSignUp_TakenEmailIsNotRevealedWithMail(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // eventPage is a page of GET /v1/me/events.
@@ -92,9 +92,9 @@ func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 
 // However often strangers try, what changed the account stays in sight, and they do not choose a word of what its owner reads.
 func TestListEvents_AnonymousRejectionsAreCounted(t *testing.T) {
-	for storage, configure := range map[string]func(*testing.T) func(*bootstrap.Config){
-		"sqlite":   func(*testing.T) func(*bootstrap.Config) { return trustLoopbackNetwork },
-		"postgres": func(t *testing.T) func(*bootstrap.Config) { return onPostgres(t, trustLoopbackNetwork) },
+	for storage, configure := range map[string]func(*testing.T) func(*config.Config){
+		"sqlite":   func(*testing.T) func(*config.Config) { return trustLoopbackNetwork },
+		"postgres": func(t *testing.T) func(*config.Config) { return onPostgres(t, trustLoopbackNetwork) },
 	} {
 		t.Run(storage, func(t *testing.T) {
 			clock := newClock()

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -32,9 +32,9 @@ func (b barrierTransport) RoundTrip(request *http.Request) (*http.Response, erro
 
 // A browser that has no cookie yet begins a sign-in for autofill while its owner presses a button, or opens several tabs at once.
 func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
-	for storage, configure := range map[string]func(*testing.T) func(*bootstrap.Config){
-		"SQLite":     func(*testing.T) func(*bootstrap.Config) { return nil },
-		"PostgreSQL": func(t *testing.T) func(*bootstrap.Config) { return onPostgres(t, nil) },
+	for storage, configure := range map[string]func(*testing.T) func(*config.Config){
+		"SQLite":     func(*testing.T) func(*config.Config) { return nil },
+		"PostgreSQL": func(t *testing.T) func(*config.Config) { return onPostgres(t, nil) },
 	} {
 		t.Run(storage, func(t *testing.T) {
 			t.Parallel()

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/httpapi"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // allRoutes are all that the server is told to serve, as method and path, and the page with all its parts.
@@ -55,7 +55,7 @@ func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 		"": "", "https://id.example.org": "max-age=31536000; includeSubDomains", "https://example.org": "max-age=31536000",
 		"https://localhost:8443": "", "https://id.localhost": "",
 	} {
-		configure := func(c *bootstrap.Config) {
+		configure := func(c *config.Config) {
 			if public != "" {
 				c.PublicURL, c.RPID, c.Origins = public, "example.org", []string{public}
 				if strings.Contains(public, "localhost") {
@@ -64,7 +64,7 @@ func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 			}
 			c.WellKnown = httpapi.WellKnown{ChangePassword: c.PublicURL + "/", AppleApps: []string{"A1B2C3D4E5.org.example.app"}}
 		}
-		s, slow := startServer(t, newClock(), configure), startServer(t, newClock(), func(c *bootstrap.Config) {
+		s, slow := startServer(t, newClock(), configure), startServer(t, newClock(), func(c *config.Config) {
 			configure(c)
 			c.ReadWriteTimeout = 300 * time.Millisecond
 		})

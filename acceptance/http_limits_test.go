@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/redisserver"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -18,7 +18,7 @@ import (
 // address there.
 
 // lowLimits are limits that are soon met.
-func lowLimits(c *bootstrap.Config) {
+func lowLimits(c *config.Config) {
 	c.RateLimits = domain.RateLimits{
 		"signup": {Quota: 20, Window: 10 * time.Minute}, "signup-account": {Quota: 20, Window: 10 * time.Minute},
 		"login": {Quota: 10, Window: 10 * time.Minute}, "login-account": {Quota: 4, Window: 4 * time.Minute},
@@ -28,12 +28,12 @@ func lowLimits(c *bootstrap.Config) {
 }
 
 // trustLoopback has the server believe what the tests say about where they come from.
-func trustLoopback(c *bootstrap.Config) {
+func trustLoopback(c *config.Config) {
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 }
 
-func combine(configure ...func(*bootstrap.Config)) func(*bootstrap.Config) {
-	return func(c *bootstrap.Config) {
+func combine(configure ...func(*config.Config)) func(*config.Config) {
+	return func(c *config.Config) {
 		for _, f := range configure {
 			f(c)
 		}
@@ -195,7 +195,7 @@ func TestRateLimit_SignedInUserAcrossIPs(t *testing.T) {
 
 // The limits that hold without any setting are in no person's way.
 func TestRateLimit_DefaultsAllowNormalUse(t *testing.T) {
-	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.RateLimits = domain.DefaultRateLimits() })
+	s := startServer(t, newClock(), func(c *config.Config) { c.RateLimits = domain.DefaultRateLimits() })
 	e := &env{t: t, clock: newClock(), driver: httpDriver{s}}
 	for i := range 10 {
 		p := e.person(fmt.Sprintf("Ada%d", i), phone)
@@ -218,19 +218,19 @@ func TestRateLimit_DefaultsAllowNormalUse(t *testing.T) {
 
 // Two servers on one PostgreSQL, or with one Redis, count together.
 func TestRateLimit_SharedAcrossNodes(t *testing.T) {
-	for name, share := range map[string]func(t *testing.T) func(*bootstrap.Config){
-		"PostgreSQL": func(t *testing.T) func(*bootstrap.Config) {
+	for name, share := range map[string]func(t *testing.T) func(*config.Config){
+		"PostgreSQL": func(t *testing.T) func(*config.Config) {
 			url := postgresURL(t)
-			return func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(url) }
+			return func(c *config.Config) { c.Database = config.Postgres(url) }
 		},
-		"Redis": func(t *testing.T) func(*bootstrap.Config) {
+		"Redis": func(t *testing.T) func(*config.Config) {
 			redis := redisserver.Start(t)
-			return func(c *bootstrap.Config) { c.RateLimitURL = domain.NewSecret(redis.URL()) }
+			return func(c *config.Config) { c.RateLimitURL = domain.NewSecret(redis.URL()) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			secret := settings(t, "", nil).Secret
-			longLimits := func(c *bootstrap.Config) { // the store's clock goes on
+			longLimits := func(c *config.Config) { // the store's clock goes on
 				c.Secret = secret
 				c.RateLimits = domain.RateLimits{"login": {Quota: 10, Window: 10 * time.Hour}, "login-account": {Quota: 4, Window: 4 * time.Hour}}
 			}
@@ -255,7 +255,7 @@ func TestRateLimit_SharedAcrossNodes(t *testing.T) {
 func TestRateLimit_RedisOutageFailsClosedForRecovery(t *testing.T) {
 	redis := redisserver.Start(t)
 	clock := newClock()
-	s := startServer(t, clock, combine(lowLimits, trustLoopback, func(c *bootstrap.Config) { c.RateLimitURL = domain.NewSecret(redis.URL()) }))
+	s := startServer(t, clock, combine(lowLimits, trustLoopback, func(c *config.Config) { c.RateLimitURL = domain.NewSecret(redis.URL()) }))
 	ada := s.personFrom(t, "Ada", ownerIP)
 	ada.signsUp()
 	redeem := func() apiResponse {

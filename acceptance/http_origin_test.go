@@ -5,12 +5,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 func TestOrigin_OtherSitesRejected(t *testing.T) {
 	const partner = "https://app.example.org"
-	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
+	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
 	for name, c := range map[string]struct {
 		headers []string
 		refused bool
@@ -54,7 +54,7 @@ func TestOrigin_OtherSitesRejected(t *testing.T) {
 
 func TestCORS_AllowedOriginsOnly(t *testing.T) {
 	const partner = "https://app.example.org"
-	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
+	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
 	for origin, want := range map[string]string{partner: partner, s.origin: s.origin, "https://evil.example": "", "null": ""} {
 		got := s.send(t, http.MethodGet, "/v1/config", "", "Origin", origin)
 		if allowed := got.Header.Get("Access-Control-Allow-Origin"); allowed != want {
@@ -85,7 +85,7 @@ func TestCORS_AllowedOriginsOnly(t *testing.T) {
 // Monitoring in a page adds headers to its requests, and a browser asks first whether it may (Fetch standard, section 3.2.2).
 func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
 	const partner, own = "https://app.example.org", "Authorization, Content-Type, X-CSRF-Token, X-Request-Id"
-	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner) })
+	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
 	many := strings.TrimSuffix(strings.Repeat("x-many,", 146), ",") // 1,021 bytes
 	for requested, want := range map[string]string{
 		"":                                    own,
@@ -132,7 +132,7 @@ func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
 // The binding cookie is for browsers that bring it back, and a session cookie for those that will send it.
 func TestCookies_SetForPagesOfThisSiteOnly(t *testing.T) {
 	const partner, sibling = "https://app.example.org", "http://app.localhost"
-	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Origins = append(c.Origins, partner, sibling) })
+	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner, sibling) })
 	for _, c := range []struct {
 		site, origin  string
 		bound, cookie bool // a binding cookie is set; the transport may be cookie

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // An operator closes the database. A call that needs it returns 503, and the log says what to do.
@@ -22,7 +22,7 @@ func TestOutage_UnreachableDatabaseIs503(t *testing.T) {
 	}
 	operator("CREATE ROLE ada LOGIN", "CREATE DATABASE lodge OWNER ada")
 	url := strings.Replace(server.URL("lodge"), "keylodge@", "ada@", 1)
-	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Database = bootstrap.Postgres(url) })
+	s := startServer(t, newClock(), func(c *config.Config) { c.Database = config.Postgres(url) })
 	ask := func(status int) {
 		t.Helper()
 		for _, call := range []struct{ method, path, body string }{

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -39,7 +39,7 @@ func TestRecovery_LockoutHasRetryAfter(t *testing.T) {
 // Only what is wrong with the form of a claim is told; everything else looks the same.
 func TestRecovery_MissingMembersReported(t *testing.T) {
 	open := startServer(t, newClock(), nil)
-	both := startServer(t, newClock(), func(c *bootstrap.Config) { c.Recovery = domain.RecoveryBoth })
+	both := startServer(t, newClock(), func(c *config.Config) { c.Recovery = domain.RecoveryBoth })
 	for name, c := range map[string]struct {
 		server *server
 		body   string

@@ -14,7 +14,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 	"github.com/keylodge/keylodge/acceptance/mailserver"
 	"github.com/keylodge/keylodge/adapters/masterkey"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -247,9 +247,9 @@ func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 			t.Run(name+", "+where, func(t *testing.T) {
 				clock := newClock()
 				mailServer := mailserver.Start(t, mailserver.Options{})
-				s := startServer(t, clock, func(config *bootstrap.Config) {
-					config.SMTP = smtpConfig(t, mailServer, config.PublicURL)
-					c.adjust(&config.Use)
+				s := startServer(t, clock, func(cfg *config.Config) {
+					cfg.SMTP = smtpConfig(t, mailServer, cfg.PublicURL)
+					c.adjust(&cfg.Use)
 				})
 				e := &env{t: t, clock: clock, driver: httpDriver{s}, mailServer: mailServer}
 				ada := e.personWithVerifiedEmail("Ada", c.device, "ada@example.org")
@@ -312,7 +312,7 @@ func TestSessionResponse_MissingNamesAreNull(t *testing.T) {
 }
 
 func TestConfig_ReflectsSettings(t *testing.T) {
-	s := startServer(t, newClock(), func(c *bootstrap.Config) {
+	s := startServer(t, newClock(), func(c *config.Config) {
 		c.Registration, c.RPName, c.PublicURL, c.RPID, c.Origins = domain.RegistrationClosed, "Ada's", "https://id.example.org", "example.org", []string{"https://id.example.org"}
 	})
 	for path, want := range map[string]string{
@@ -333,7 +333,7 @@ func TestConfig_ReflectsSettings(t *testing.T) {
 func TestDecoys_StableAcrossRestarts(t *testing.T) {
 	decoys := func(secret *masterkey.Key) (string, *masterkey.Key) {
 		t.Helper()
-		s := startServer(t, newClock(), func(c *bootstrap.Config) {
+		s := startServer(t, newClock(), func(c *config.Config) {
 			if secret != nil {
 				c.Secret = secret
 			}

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -17,7 +17,7 @@ func TestSessionLifetime_NISTSettings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := newClock()
-			e := &env{t: t, clock: clock, driver: httpDriver{startServer(t, clock, func(c *bootstrap.Config) { c.Sessions = want })}}
+			e := &env{t: t, clock: clock, driver: httpDriver{startServer(t, clock, func(c *config.Config) { c.Sessions = want })}}
 			const beforeItsEnd = time.Minute
 			ben := e.person("Ben", phone)
 			ben.signsUp()
@@ -48,7 +48,7 @@ func TestSessionLifetime_NISTSettings(t *testing.T) {
 
 func TestSessionLifetime_ActiveSessionEndsAtMaxAge(t *testing.T) {
 	clock := newClock()
-	e := &env{t: t, clock: clock, driver: httpDriver{startServer(t, clock, func(c *bootstrap.Config) {
+	e := &env{t: t, clock: clock, driver: httpDriver{startServer(t, clock, func(c *config.Config) {
 		c.Sessions = domain.SessionLifetime{TTL: 24 * time.Hour, IdleTTL: time.Hour}
 	})}}
 	ada := e.person("Ada", phone)

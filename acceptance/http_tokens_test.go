@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 func (a apiResponse) tokens(t *testing.T) (pair struct {
@@ -108,7 +108,7 @@ func TestBearer_InvalidTokenDoesNotFallBackToCookie(t *testing.T) {
 // A token that was handed to another service must not let that service in here, if the operator keeps the two apart.
 func TestBearer_OtherAudienceRejected(t *testing.T) {
 	const service = "https://api.example.org"
-	s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Access.Audience = service })
+	s := startServer(t, newClock(), func(c *config.Config) { c.Access.Audience = service })
 	_, verify := signUpWithHeaders(t, s, s.origin)
 	mint := func(headers ...string) string {
 		t.Helper()

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -13,31 +13,31 @@ import (
 // began. The server is started again with other settings in between; the answers are those of the options of before.
 func TestVerify_UsesCurrentSettings(t *testing.T) {
 	const app = "http://app.localhost:8443" // the origin of all answers
-	allowApp := func(c *bootstrap.Config) { c.Origins = append(c.Origins, app) }
+	allowApp := func(c *config.Config) { c.Origins = append(c.Origins, app) }
 	for name, c := range map[string]struct {
-		adjust func(*bootstrap.Config)    // of the second start
+		adjust func(*config.Config)       // of the second start
 		change func(t *testing.T, e *env) // of the state, before it
 		want   map[domain.Purpose]string  // how an answer is refused; "" or nothing if it is not
 	}{
 		"nothing": {},
 		"registration is closed": {
-			adjust: func(c *bootstrap.Config) { c.Registration = domain.RegistrationClosed },
+			adjust: func(c *config.Config) { c.Registration = domain.RegistrationClosed },
 			want:   map[domain.Purpose]string{domain.PurposeSignUp: "registration_closed"},
 		},
 		"recovery is off": {
-			adjust: func(c *bootstrap.Config) { c.Recovery = domain.RecoveryOff },
+			adjust: func(c *config.Config) { c.Recovery = domain.RecoveryOff },
 			want:   map[domain.Purpose]string{domain.PurposeRecovery: "invalid_code"},
 		},
 		"a recovery takes two factors": {
-			adjust: func(c *bootstrap.Config) { c.Recovery = domain.RecoveryBoth },
+			adjust: func(c *config.Config) { c.Recovery = domain.RecoveryBoth },
 			want:   map[domain.Purpose]string{domain.PurposeRecovery: "invalid_code"},
 		},
 		"one passkey is enough": { // a recovery enrols one whatever the limit says
-			adjust: func(c *bootstrap.Config) { c.PasskeyLimit = 1 },
+			adjust: func(c *config.Config) { c.PasskeyLimit = 1 },
 			want:   map[domain.Purpose]string{domain.PurposeAddPasskey: "passkey_limit_reached"},
 		},
 		"only certain authenticators may join": {
-			adjust: func(c *bootstrap.Config) {
+			adjust: func(c *config.Config) {
 				c.Authenticators.Allowed = []domain.AAGUID{{1}}
 			},
 			want: map[domain.Purpose]string{
@@ -45,7 +45,7 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 			},
 		},
 		"the origin is no longer allowed": {
-			adjust: func(c *bootstrap.Config) {
+			adjust: func(c *config.Config) {
 				c.Origins = slices.DeleteFunc(c.Origins, func(o string) bool { return o == app })
 			},
 			want: map[domain.Purpose]string{
@@ -54,7 +54,7 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 			},
 		},
 		"the RP id is another": {
-			adjust: func(c *bootstrap.Config) { c.RPID, c.RetiredRPIDs = "app.localhost", []string{"localhost"} },
+			adjust: func(c *config.Config) { c.RPID, c.RetiredRPIDs = "app.localhost", []string{"localhost"} },
 			want: map[domain.Purpose]string{
 				domain.PurposeSignUp: "passkey_rejected", domain.PurposeLogin: "passkey_rejected", domain.PurposeStepUp: "passkey_rejected",
 				domain.PurposeAddPasskey: "passkey_rejected", domain.PurposeRecovery: "passkey_rejected",
@@ -75,7 +75,7 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 			},
 		},
 		"no mail is sent": { // so that addresses are taken at once, by the first who signs up
-			adjust: func(c *bootstrap.Config) { c.SMTP = nil },
+			adjust: func(c *config.Config) { c.SMTP = nil },
 			change: func(_ *testing.T, e *env) { e.personWithVerifiedEmail("Nia", phone, "new@example.org") },
 			want:   map[domain.Purpose]string{domain.PurposeSignUp: "email_taken"},
 		},
@@ -83,8 +83,8 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, secret := newRestartableServer(t), newSecret(t)
-			start := func(configure func(*bootstrap.Config)) (*server, *env) {
-				s := startServer(t, r.clock, func(c *bootstrap.Config) {
+			start := func(configure func(*config.Config)) (*server, *env) {
+				s := startServer(t, r.clock, func(c *config.Config) {
 					r.settings(secret)(c)
 					allowApp(c)
 					if configure != nil {

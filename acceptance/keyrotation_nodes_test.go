@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/sessions"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // Three nodes of one PostgreSQL, each with connections and keys in memory of its own, rotate the keys every day under
@@ -19,7 +19,7 @@ import (
 func TestKeyRotation_AcrossNodes(t *testing.T) {
 	const nodeCount = 3
 	url, clock := postgresURL(t), newClock()
-	config := settings(t, useCaseOrigin, func(c *bootstrap.Config) { c.Rotation.Interval = 24 * time.Hour })
+	cfg := settings(t, useCaseOrigin, func(c *config.Config) { c.Rotation.Interval = 24 * time.Hour })
 	nodes := make([]*env, nodeCount)
 	for i := range nodes {
 		store, err := postgres.Open(t.Context(), url)
@@ -31,7 +31,7 @@ func TestKeyRotation_AcrossNodes(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		nodes[i] = &env{t: t, clock: clock, driver: newUseCaseDriver(t, config, store, clock)}
+		nodes[i] = &env{t: t, clock: clock, driver: newUseCaseDriver(t, cfg, store, clock)}
 	}
 	ada := nodes[0].appClient("Ada")
 	ada.signsUp()

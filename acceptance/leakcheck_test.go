@@ -10,12 +10,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // assertNoSecretLeaks is the end of every server of these tests: nothing that it handed out or was shown stands in its log, at its
 // most talkative and in both forms, in its metrics, or in an error that somebody else might be shown.
-func (s *server) assertNoSecretLeaks(t testing.TB, metrics []byte, config bootstrap.Config) {
+func (s *server) assertNoSecretLeaks(t testing.TB, metrics []byte, cfg config.Config) {
 	t.Helper()
 	exchanges := s.recording.exchanges()
 	var secrets []string
@@ -28,8 +28,8 @@ func (s *server) assertNoSecretLeaks(t testing.TB, metrics []byte, config bootst
 			}
 		}
 	}
-	secrets = append(secrets, encodedSecrets(t, config)...)
-	secrets = slices.DeleteFunc(secrets, func(s string) bool { return s == config.RPName })
+	secrets = append(secrets, encodedSecrets(t, cfg)...)
+	secrets = slices.DeleteFunc(secrets, func(s string) bool { return s == cfg.RPName })
 	for name, output := range map[string][]byte{"the log": []byte(s.log.text()), "the log as text": []byte(s.textLog.text()), "the metrics": metrics} {
 		if name != "the metrics" {
 			requirePrintableLines(t, name, output)

@@ -7,14 +7,15 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/mailserver"
 	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // What could not be sent is sent by the process that comes after.
 func TestOutbox_SurvivesRestart(t *testing.T) {
 	clock, mailServer := newClock(), mailserver.Start(t, mailserver.Options{})
-	config := settings(t, useCaseOrigin, func(c *bootstrap.Config) { c.SMTP = smtpConfig(t, mailServer, c.PublicURL) })
+	cfg := settings(t, useCaseOrigin, func(c *config.Config) { c.SMTP = smtpConfig(t, mailServer, c.PublicURL) })
 	open := func() (*env, *bootstrap.App) {
-		app, err := bootstrap.Open(config, clock, slog.New(slog.DiscardHandler))
+		app, err := bootstrap.Open(cfg, clock, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/keylodge/keylodge/acceptance/mailserver"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // The page's e-mail verification, beyond the stories.
@@ -216,7 +216,7 @@ func TestPage_ConfirmEmailSetBeforeMail(t *testing.T) {
 	first := settings(t, useCaseOrigin, nil)
 	mailServer := mailserver.Start(t, mailserver.Options{})
 	server := func(mail bool) *server {
-		return startServer(t, c, func(c *bootstrap.Config) {
+		return startServer(t, c, func(c *config.Config) {
 			c.Database, c.Secret = first.Database, first.Secret
 			if mail {
 				c.SMTP = smtpConfig(t, mailServer, c.PublicURL)

@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -46,7 +46,7 @@ func TestPage_OperatorRecoveryLink(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
 			requireChromium(t)
-			s := startServer(t, newClock(), func(c *bootstrap.Config) { c.Recovery = policy })
+			s := startServer(t, newClock(), func(c *config.Config) { c.Recovery = policy })
 			ada := &person{t: t, device: browserDriver{s}.newDevice(t, phone), profile: profile{name: "Ada", email: "ada@example.org"}}
 			ada.signsUp()
 			b := browserDriver{s}.newDevice(t, phone).(*browserPage)

@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -235,7 +235,7 @@ func isEmpty(credentials []*webauthn.Credential) bool { return len(credentials) 
 func TestPage_ReportsRejectedAuthenticator(t *testing.T) {
 	t.Parallel()
 	requireChromium(t)
-	s := startServer(t, newClock(), func(c *bootstrap.Config) {
+	s := startServer(t, newClock(), func(c *config.Config) {
 		c.Authenticators = domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{modelAAGUID(1)}}
 	})
 	b := browserDriver{s}.newDevice(t, phone).(*browserPage)

@@ -3,7 +3,7 @@ package acceptance
 import (
 	"time"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -70,7 +70,7 @@ func onePasskeyPerAuthenticator(e *env) {
 	ada.requirePasskeys("")
 }
 
-func twoPasskeysAtMost(c *bootstrap.Config) { c.PasskeyLimit = 2 }
+func twoPasskeysAtMost(c *config.Config) { c.PasskeyLimit = 2 }
 
 func reachesThePasskeyLimit(e *env) {
 	ada := e.person("Ada", phone)

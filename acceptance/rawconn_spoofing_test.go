@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/authenticator"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // Who is calling, over a raw socket (OWASP ASVS 5.0, 4.1.3 and 15.3.4): the peer, or whom a trusted proxy says it came from.
@@ -59,10 +59,10 @@ func TestClientIP_SpoofedHeadersIgnored(t *testing.T) {
 	}
 }
 
-func trustProxies(proxies ...string) func(*bootstrap.Config) {
-	return func(config *bootstrap.Config) {
+func trustProxies(proxies ...string) func(*config.Config) {
+	return func(cfg *config.Config) {
 		for _, proxy := range proxies {
-			config.TrustedProxies = append(config.TrustedProxies, netip.MustParsePrefix(proxy))
+			cfg.TrustedProxies = append(cfg.TrustedProxies, netip.MustParsePrefix(proxy))
 		}
 	}
 }
@@ -160,11 +160,11 @@ func (a apiResponse) stableText(t testing.TB) string {
 
 func TestHeaders_SpoofedOnesHaveNoEffect(t *testing.T) {
 	const public = "https://id.example.org"
-	overHTTPS := func(c *bootstrap.Config) {
+	overHTTPS := func(c *config.Config) {
 		c.PublicURL, c.RPID, c.Origins = public, "id.example.org", []string{public, "https://shop.example.com"}
 	}
 	for name, c := range map[string]struct {
-		adjust  func(*bootstrap.Config)
+		adjust  func(*config.Config)
 		origin  string
 		proxies []string
 	}{
@@ -174,11 +174,11 @@ func TestHeaders_SpoofedOnesHaveNoEffect(t *testing.T) {
 		"https, a proxy":        {origin: public, adjust: overHTTPS, proxies: []string{"127.0.0.0/8"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := startServer(t, newClock(), func(config *bootstrap.Config) {
+			s := startServer(t, newClock(), func(cfg *config.Config) {
 				if c.adjust != nil {
-					c.adjust(config)
+					c.adjust(cfg)
 				}
-				trustProxies(c.proxies...)(config)
+				trustProxies(c.proxies...)(cfg)
 			})
 			origin := s.origin
 			prefix, attributes := "keylodge_", []string{"HttpOnly"}

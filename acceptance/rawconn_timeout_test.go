@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // shortTimeouts is a server that soon has enough of slow clients.
 func shortTimeouts(t *testing.T) *server {
 	t.Helper()
-	return startServer(t, newClock(), func(c *bootstrap.Config) { c.ReadWriteTimeout = 300 * time.Millisecond })
+	return startServer(t, newClock(), func(c *config.Config) { c.ReadWriteTimeout = 300 * time.Millisecond })
 }
 
 // A client that sends a byte now and then, for as long as it is let, holds a connection for the time of one request and no

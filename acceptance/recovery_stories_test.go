@@ -7,7 +7,7 @@ import (
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/totp"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -166,7 +166,7 @@ func toDigitsOf(zero rune, code string) string {
 	}, code)
 }
 
-func requireBothFactors(c *bootstrap.Config) { c.Recovery = domain.RecoveryBoth }
+func requireBothFactors(c *config.Config) { c.Recovery = domain.RecoveryBoth }
 
 func bothFactorsAreRequired(e *env) {
 	ada := e.person("Ada", phone)

@@ -17,6 +17,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -36,13 +37,13 @@ func newRestartableServer(t *testing.T) *restartableServer {
 	return &restartableServer{t: t, clock: newClock(), mailServer: mailserver.Start(t, mailserver.Options{}), path: filepath.Join(t.TempDir(), "keylodge.db")}
 }
 
-func (r *restartableServer) settings(secret masterkey.Key, previous ...masterkey.Key) func(*bootstrap.Config) {
-	return func(c *bootstrap.Config) {
+func (r *restartableServer) settings(secret masterkey.Key, previous ...masterkey.Key) func(*config.Config) {
+	return func(c *config.Config) {
 		if r.origin == "" {
 			r.origin, r.access = c.PublicURL, c.Access
 		}
 		c.PublicURL, c.Origins, c.Access = r.origin, []string{r.origin}, r.access
-		c.Database, c.SMTP = bootstrap.SQLite(r.path), smtpConfig(r.t, r.mailServer, r.origin)
+		c.Database, c.SMTP = config.SQLite(r.path), smtpConfig(r.t, r.mailServer, r.origin)
 		c.Secret, c.PreviousSecrets = &secret, previous
 	}
 }
@@ -197,8 +198,8 @@ func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	grant, rejected := e.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
 	ada.requireOK(rejected)
 
-	config := settings(t, r.origin, r.settings(current))
-	if _, err := bootstrap.Open(config, r.clock, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_PREVIOUS_SECRETS") || !strings.Contains(err.Error(), "keylodge keys rotate") {
+	cfg := settings(t, r.origin, r.settings(current))
+	if _, err := bootstrap.Open(cfg, r.clock, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_PREVIOUS_SECRETS") || !strings.Contains(err.Error(), "keylodge keys rotate") {
 		t.Fatalf("a server without the secret of its signing keys starts, or does not say what to do: %v", err)
 	}
 	if _, err := r.useCases(current).SigningKeys.Rotate.Execute(t.Context()); err != nil { // given up

@@ -18,7 +18,7 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/sqlite"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -49,14 +49,14 @@ var keyPurposes = sync.OnceValues(func() (found []string, err error) {
 var derivePattern = regexp.MustCompile(`(?:\.Derive|\ball|\bone)\("([^"]+)"`)
 
 // encodedSecrets are those of the settings, in each way in which bytes are written.
-func encodedSecrets(t testing.TB, config bootstrap.Config) (secrets []string) {
+func encodedSecrets(t testing.TB, cfg config.Config) (secrets []string) {
 	t.Helper()
 	derived, err := keyPurposes()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var keys [][]byte
-	for _, secret := range append(slices.Clone(config.PreviousSecrets), *config.Secret) {
+	for _, secret := range append(slices.Clone(cfg.PreviousSecrets), *cfg.Secret) {
 		keys = append(keys, reflect.ValueOf(secret).Field(0).Bytes()) // nothing else gives it away
 		for _, purpose := range derived {
 			key, err := secret.Derive(purpose)
@@ -66,24 +66,24 @@ func encodedSecrets(t testing.TB, config bootstrap.Config) (secrets []string) {
 			keys = append(keys, key)
 		}
 	}
-	keys = append(keys, signingKeySecrets(t, config)...)
+	keys = append(keys, signingKeySecrets(t, cfg)...)
 	for _, key := range keys {
 		secrets = append(secrets, hex.EncodeToString(key), base64.RawStdEncoding.EncodeToString(key), base64.RawURLEncoding.EncodeToString(key), fmt.Sprintf("%d", key))
 	}
-	if config.SMTP != nil {
-		secrets = append(secrets, config.SMTP.Password.Reveal())
+	if cfg.SMTP != nil {
+		secrets = append(secrets, cfg.SMTP.Password.Reveal())
 	}
 	return secrets
 }
 
 // signingKeySecrets are the private halves that a server on SQLite has made and sealed.
-func signingKeySecrets(t testing.TB, config bootstrap.Config) (keys [][]byte) {
+func signingKeySecrets(t testing.TB, cfg config.Config) (keys [][]byte) {
 	t.Helper()
-	path := config.Database.String()
+	path := cfg.Database.String()
 	if _, err := os.Stat(path); err != nil {
 		return nil // it is on another storage, where the same code seals them
 	}
-	sealer, err := masterkey.NewSealer(*config.Secret, config.PreviousSecrets)
+	sealer, err := masterkey.NewSealer(*cfg.Secret, cfg.PreviousSecrets)
 	if err != nil {
 		t.Fatal(err)
 	}

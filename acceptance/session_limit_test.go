@@ -4,17 +4,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
 // An account has no more sessions than its limit: a further sign-in ends the least recently used one, never the one that opens.
 func TestSessionLimit(t *testing.T) {
-	for engine, open := range map[string]func(testing.TB, func(*bootstrap.Config)) func(*bootstrap.Config){"SQLite": onSQLite, "PostgreSQL": onPostgres} {
+	for engine, open := range map[string]func(testing.TB, func(*config.Config)) func(*config.Config){"SQLite": onSQLite, "PostgreSQL": onPostgres} {
 		t.Run(engine, func(t *testing.T) {
 			const limit = 3
 			clock := newClock()
-			s := startServer(t, clock, open(t, func(c *bootstrap.Config) { c.SessionLimit = limit }))
+			s := startServer(t, clock, open(t, func(c *config.Config) { c.SessionLimit = limit }))
 			e := &env{t: t, clock: clock, driver: httpDriver{s}}
 			ada := e.person("Ada", phone)
 			ada.signsUp()
@@ -42,11 +42,11 @@ func TestSessionLimit(t *testing.T) {
 
 // Sign-ins at the same moment do not exceed it together, whether the limit is small or the account near a large one.
 func TestSessionLimit_ConcurrentSignIns(t *testing.T) {
-	for engine, open := range map[string]func(testing.TB, func(*bootstrap.Config)) func(*bootstrap.Config){"SQLite": onSQLite, "PostgreSQL": onPostgres} {
+	for engine, open := range map[string]func(testing.TB, func(*config.Config)) func(*config.Config){"SQLite": onSQLite, "PostgreSQL": onPostgres} {
 		for _, limit := range []domain.SessionLimit{2, 40} {
 			t.Run(engine, func(t *testing.T) {
 				clock := newClock()
-				s := startServer(t, clock, open(t, func(c *bootstrap.Config) { c.SessionLimit = limit }))
+				s := startServer(t, clock, open(t, func(c *config.Config) { c.SessionLimit = limit }))
 				e := &env{t: t, clock: clock, driver: httpDriver{s}}
 				ada := e.person("Ada", phone)
 				ada.signsUp()
@@ -73,6 +73,6 @@ func TestSessionLimit_ConcurrentSignIns(t *testing.T) {
 	}
 }
 
-func onSQLite(_ testing.TB, configure func(*bootstrap.Config)) func(*bootstrap.Config) {
+func onSQLite(_ testing.TB, configure func(*config.Config)) func(*config.Config) {
 	return configure
 }

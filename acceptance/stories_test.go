@@ -9,7 +9,7 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/mailserver"
 	"github.com/keylodge/keylodge/acceptance/sqlitestore"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -19,8 +19,8 @@ type story struct {
 	title    string
 	play     func(e *env)
 	skip     exceptions
-	settings func(*bootstrap.Config) // nil for the usual ones
-	mail     bool                    // whether the server sends any
+	settings func(*config.Config) // nil for the usual ones
+	mail     bool                 // whether the server sends any
 }
 
 // exceptions say why a door cannot play a story. A door that is not named plays it.
@@ -59,7 +59,7 @@ var stories = []story{
 	{title: "An address without an account is answered like one with", play: unknownEmailIsIndistinguishable, skip: exceptions{browser: "what tells the two apart would be in the answer, which the page does not show"}},
 	{title: "A person dismisses the prompt and tries again", play: dismissesThePrompt},
 	{title: "A person with no passkey here cannot sign in", play: hasNoPasskey},
-	{title: "Sign-up is closed", play: signUpIsClosed, settings: func(c *bootstrap.Config) { c.Registration = domain.RegistrationClosed }},
+	{title: "Sign-up is closed", play: signUpIsClosed, settings: func(c *config.Config) { c.Registration = domain.RegistrationClosed }},
 
 	{title: "An answer is replayed", play: aResponseIsReplayed, skip: exceptions{browser: respondsOnce}},
 	{title: "Sixteen copies of one answer arrive at once", play: sixteenResponsesAtOnce, skip: exceptions{browser: respondsOnce}},
@@ -81,11 +81,11 @@ var stories = []story{
 	{title: "Nobody touched the device", play: userPresenceIsRequired},
 	{title: "Somebody else's credential id is registered again", play: credentialIDIsRegisteredOnce, skip: exceptions{browser: cannotRegress}},
 	{title: "A counter goes back", play: aCounterGoesBack},
-	{title: "A counter goes back where that is only noted", play: aCounterGoesBackFlagged, settings: func(c *bootstrap.Config) { c.Use.Counter = domain.CounterFlag }},
-	{title: "A counter goes back where that suspends the passkey", play: aCounterGoesBackSuspended, settings: func(c *bootstrap.Config) { c.Use.Counter = domain.CounterSuspend }},
+	{title: "A counter goes back where that is only noted", play: aCounterGoesBackFlagged, settings: func(c *config.Config) { c.Use.Counter = domain.CounterFlag }},
+	{title: "A counter goes back where that suspends the passkey", play: aCounterGoesBackSuspended, settings: func(c *config.Config) { c.Use.Counter = domain.CounterSuspend }},
 	{title: "A synced passkey's counter means nothing", play: aSyncedCounterGoesBack},
 	{title: "A passkey's backup eligibility changes", play: backupEligibilityChanges},
-	{title: "A passkey's backup eligibility changes where that is accepted", play: backupEligibilityChangesAccepted, settings: func(c *bootstrap.Config) { c.Use.BackupEligibility = domain.BackupEligibilityAcceptAndRecord }},
+	{title: "A passkey's backup eligibility changes where that is accepted", play: backupEligibilityChangesAccepted, settings: func(c *config.Config) { c.Use.BackupEligibility = domain.BackupEligibilityAcceptAndRecord }},
 
 	{title: "An authenticator that is not taken makes no passkey, whichever way", play: deniedAuthenticatorIsRejected, settings: denyModel, skip: exceptions{browser: cannotForge}},
 
@@ -102,7 +102,7 @@ var stories = []story{
 	{title: "The last two passkeys are deleted sixteen times at once", play: lastPasskeysAreDeletedConcurrently, skip: exceptions{browser: respondsOnce}},
 	{title: "Sixteen passkeys want the last place at once", play: passkeyLimitIsReachedConcurrently, settings: twoPasskeysAtMost, skip: exceptions{browser: respondsOnce}},
 	{title: "A passkey is added in the session that asked for it", play: addedPasskeyIsBoundToItsSession, skip: exceptions{browser: oneBrowserOnly}},
-	{title: "A suspended passkey's owner sees and deletes it", play: deletesASuspendedPasskey, settings: func(c *bootstrap.Config) { c.Use.Counter = domain.CounterSuspend }, skip: exceptions{browser: cannotSwap}},
+	{title: "A suspended passkey's owner sees and deletes it", play: deletesASuspendedPasskey, settings: func(c *config.Config) { c.Use.Counter = domain.CounterSuspend }, skip: exceptions{browser: cannotSwap}},
 
 	{title: "What is sensitive asks for a step-up", play: stepsUpForSensitiveActions},
 	{title: "A step-up renews the session, and a copy of its token opens nothing", play: stepUpRotatesTheToken, skip: exceptions{browser: "the page does not show a session's token"}},
@@ -134,7 +134,7 @@ var stories = []story{
 	{title: "The phone is lost, and the authenticator app brings the person back", play: comesBackWithTheApp},
 	{title: "Both are needed to come back, and one is refused", play: bothFactorsAreRequired, settings: requireBothFactors},
 	{title: "A person types right codes on another keyboard", play: typesCodesOnAnotherKeyboard},
-	{title: "Recovery is switched off", play: recoveryIsOff, settings: func(c *bootstrap.Config) { c.Recovery = domain.RecoveryOff }, skip: exceptions{browser: "the page does not offer it then"}},
+	{title: "Recovery is switched off", play: recoveryIsOff, settings: func(c *config.Config) { c.Recovery = domain.RecoveryOff }, skip: exceptions{browser: "the page does not offer it then"}},
 	{title: "A recovery is no step-up", play: recoveryIsNoStepUp},
 	{title: "A grant enrols one passkey, and is no session", play: grantRegistersOnePasskey, skip: exceptions{browser: respondsOnce}},
 	{title: "A grant expires, and its code is not lost", play: aGrantExpires, skip: exceptions{browser: respondsOnce}},
@@ -162,22 +162,22 @@ func TestStories(t *testing.T) {
 	for _, s := range stories {
 		t.Run(strings.ReplaceAll(s.title, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			s.runOn(t, useCases, "SQLite in memory, with retries", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
+			s.runOn(t, useCases, "SQLite in memory, with retries", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
 				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), retryingStore{sqlitestore.New(t)}, c)
 			})
-			s.runOn(t, useCases, "SQLite", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
+			s.runOn(t, useCases, "SQLite", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
 				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), sqliteStore(t), c)
 			})
-			s.runOn(t, useCases, "PostgreSQL", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
+			s.runOn(t, useCases, "PostgreSQL", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
 				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), postgresStore(t), c)
 			})
-			s.runOn(t, overHTTP, "SQLite", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
+			s.runOn(t, overHTTP, "SQLite", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
 				return httpDriver{startServer(t, c, configure)}
 			})
-			s.runOn(t, overHTTP, "PostgreSQL", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
+			s.runOn(t, overHTTP, "PostgreSQL", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
 				return httpDriver{startServer(t, c, onPostgres(t, configure))}
 			})
-			s.runOn(t, browser, "SQLite", func(t *testing.T, c *clock, configure func(*bootstrap.Config)) protocolDriver {
+			s.runOn(t, browser, "SQLite", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
 				requireChromium(t)
 				return browserDriver{startServer(t, c, configure)}
 			})
@@ -185,7 +185,7 @@ func TestStories(t *testing.T) {
 	}
 }
 
-func (s story) runOn(t *testing.T, name, store string, open func(*testing.T, *clock, func(*bootstrap.Config)) protocolDriver) {
+func (s story) runOn(t *testing.T, name, store string, open func(*testing.T, *clock, func(*config.Config)) protocolDriver) {
 	if _, excepted := s.skip[name]; excepted {
 		return
 	}
@@ -194,7 +194,7 @@ func (s story) runOn(t *testing.T, name, store string, open func(*testing.T, *cl
 		if s.mail {
 			e.mailServer = mailserver.Start(t, mailserver.Options{})
 		}
-		e.driver = open(t, e.clock, func(c *bootstrap.Config) {
+		e.driver = open(t, e.clock, func(c *config.Config) {
 			if s.settings != nil {
 				s.settings(c)
 			}

@@ -13,7 +13,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jwt"
 
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -22,7 +22,7 @@ const tokensFile = "../docs/security/tokens.md"
 // The domain's table of tokens, played over HTTP: each kind of token is presented in every place and for every use, and each
 // event happens to each kind of token.
 func TestTokenTable(t *testing.T) {
-	engines := map[string]func(*bootstrap.Config){"SQLite": nil, "PostgreSQL": onPostgres(t, nil)}
+	engines := map[string]func(*config.Config){"SQLite": nil, "PostgreSQL": onPostgres(t, nil)}
 	for engine, configure := range engines {
 		t.Run(engine, func(t *testing.T) {
 			clock := newClock()

@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/adapters/httpapi"
-	"github.com/keylodge/keylodge/bootstrap"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // Browsers, phones and password managers are particular: the document itself, at once, as application/json.
 func TestWellKnown_Documents(t *testing.T) {
 	const certificate = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"
-	s := startServer(t, newClock(), func(c *bootstrap.Config) {
+	s := startServer(t, newClock(), func(c *config.Config) {
 		c.PublicURL, c.RPID = "https://id.example.org", "example.org"
 		c.Origins = []string{c.PublicURL, "https://app.example.org", "https://shop.example.com", "http://localhost:3000", "android:apk-key-hash:" + strings.Repeat("A", 43)}
 		c.WellKnown = httpapi.WellKnown{

@@ -15,6 +15,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -30,8 +31,8 @@ type App struct {
 
 // Open builds a server over its database, which it makes or upgrades as needed. It refuses to if passkeys there would open
 // nothing, and makes sure of its signing keys.
-func Open(config Config, clock ports.Clock, log *slog.Logger) (*App, error) {
-	app, cleanup, err := assembleApp(config, clock, log)
+func Open(cfg config.Config, clock ports.Clock, log *slog.Logger) (*App, error) {
+	app, cleanup, err := assembleApp(cfg, clock, log)
 	if err != nil {
 		return nil, err
 	}
@@ -54,12 +55,12 @@ func (a *App) prepare(ctx context.Context) error {
 	return a.usecases.Maintenance.RefreshSigningKeys.Execute(ctx)
 }
 
-// UseCases builds the use cases over any store that keeps the contract of ports.Store, without rate limits. Config needs its Secret.
-func UseCases(config Config, store ports.Store, clock ports.Clock) (application.UseCases, error) {
-	if config.Secret == nil {
+// UseCases builds the use cases over any store that keeps the contract of ports.Store, without rate limits. config.Config needs its Secret.
+func UseCases(cfg config.Config, store ports.Store, clock ports.Clock) (application.UseCases, error) {
+	if cfg.Secret == nil {
 		return application.UseCases{}, errors.New("without a database of its own the product needs a configured secret")
 	}
-	return assembleUseCases(config, *config.Secret, store, clock, new(ratelimit.Service))
+	return assembleUseCases(cfg, *cfg.Secret, store, clock, new(ratelimit.Service))
 }
 
 // UseCases is the product that the server serves.

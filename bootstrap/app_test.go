@@ -14,18 +14,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/settings"
 	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/system"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 func TestOpen_RequiresKeyFileOfDatabase(t *testing.T) {
-	config, err := load(t)
+	cfg, err := load(t)
 	if err != nil {
 		t.Fatal(err)
 	}
 	open := func() error {
-		app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+		app, err := Open(cfg, system.Clock{}, slog.New(slog.DiscardHandler))
 		if err == nil {
 			app.Close()
 		}
@@ -58,11 +60,11 @@ func TestOpen_RejectsChangedRPIDUnlessRetired(t *testing.T) {
 			name, value, _ := strings.Cut(setting, "=")
 			t.Setenv("KEYLODGE_"+name, value)
 		}
-		config, err := LoadConfig()
+		cfg, err := config.Load()
 		if err != nil {
 			t.Fatal(err)
 		}
-		app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+		app, err := Open(cfg, system.Clock{}, slog.New(slog.DiscardHandler))
 		if err == nil {
 			app.Close()
 		}
@@ -87,14 +89,14 @@ func TestOpen_RejectsChangedRPIDUnlessRetired(t *testing.T) {
 }
 
 func TestOpen_EmptyFileIsNewDatabase(t *testing.T) {
-	config, err := load(t)
+	cfg, err := load(t)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile("keylodge.db", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	app, err := Open(cfg, system.Clock{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,14 +145,14 @@ func TestServe_StopWaitsForRequests(t *testing.T) {
 }
 
 func TestOpen_CreatesKeyFileNextToDatabase(t *testing.T) {
-	config, err := load(t, "DATABASE_URL=sqlite:data/keylodge.db")
+	cfg, err := load(t, "DATABASE_URL=sqlite:data/keylodge.db")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir("data", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	app, err := Open(cfg, system.Clock{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,11 +163,11 @@ func TestOpen_CreatesKeyFileNextToDatabase(t *testing.T) {
 }
 
 func TestOpen_ConfiguredSecretIsNotWritten(t *testing.T) {
-	config, err := load(t, "SECRET="+firstSecret)
+	cfg, err := load(t, "SECRET="+settings.FirstSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	app, err := Open(cfg, system.Clock{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,11 +178,11 @@ func TestOpen_ConfiguredSecretIsNotWritten(t *testing.T) {
 }
 
 func TestUseCases_RequiresSecret(t *testing.T) {
-	config, err := load(t)
+	cfg, err := load(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := UseCases(config, sqlitestore.New(t), system.Clock{}); err == nil || !strings.Contains(err.Error(), "secret") {
+	if _, err := UseCases(cfg, sqlitestore.New(t), system.Clock{}); err == nil || !strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -213,12 +215,12 @@ func (c slowClock) Now() time.Time {
 }
 
 func TestServe_StopWaitsForJobs(t *testing.T) {
-	config, err := load(t)
+	cfg, err := load(t)
 	if err != nil {
 		t.Fatal(err)
 	}
 	clock := slowClock{new(atomic.Bool), make(chan struct{}, 1), make(chan struct{})}
-	app, err := Open(config, clock, slog.New(slog.DiscardHandler))
+	app, err := Open(cfg, clock, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,11 +307,11 @@ func TestServeOperations_SeparateListener(t *testing.T) {
 // openWithListener is an app over an empty directory and somewhere for it to serve.
 func openWithListener(t *testing.T) (*App, net.Listener) {
 	t.Helper()
-	config, err := load(t)
+	cfg, err := load(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	app, err := Open(cfg, system.Clock{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

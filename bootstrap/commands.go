@@ -7,6 +7,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -14,29 +15,29 @@ import (
 // running: the schema is upgraded if need be, since both are the same program. Nothing listens, no job runs, and what is
 // not there is not made: a command in the wrong directory would otherwise leave an empty database behind, and be content.
 func openForCommand(ctx context.Context) (usecases application.UseCases, release func() error, err error) {
-	config, err := loadSettings()
+	cfg, err := loadSettings()
 	if err != nil {
 		return usecases, nil, err
 	}
-	if config.Database.missing(ctx) {
+	if cfg.Database.IsMissing(ctx) {
 		return usecases, nil, &domain.Error{
 			Kind: domain.KindUnavailable, Code: "no_database",
-			Message: "there is no database at " + config.Database.String() + "; start the server once, or set KEYLODGE_DATABASE_URL to where it is",
+			Message: "there is no database at " + cfg.Database.String() + "; start the server once, or set KEYLODGE_DATABASE_URL to where it is",
 		}
 	}
-	return openUseCases(ctx, config)
+	return openUseCases(ctx, cfg)
 }
 
-func openUseCases(ctx context.Context, config Config) (usecases application.UseCases, release func() error, err error) {
-	secret, err := masterKey(config)
+func openUseCases(ctx context.Context, cfg config.Config) (usecases application.UseCases, release func() error, err error) {
+	secret, err := cfg.LoadOrCreateMasterKey()
 	if err != nil {
 		return usecases, nil, err
 	}
-	store, err := config.Database.open(ctx)
+	store, err := cfg.Database.Open(ctx)
 	if err != nil {
 		return usecases, nil, err
 	}
-	usecases, err = assembleUseCases(config, secret, store, system.Clock{}, new(ratelimit.Service))
+	usecases, err = assembleUseCases(cfg, secret, store, system.Clock{}, new(ratelimit.Service))
 	if err != nil {
 		return usecases, nil, errors.Join(err, store.Close())
 	}
@@ -44,10 +45,10 @@ func openUseCases(ctx context.Context, config Config) (usecases application.UseC
 }
 
 // loadSettings is LoadConfig for the command line: settings that cannot be used are the caller's to mend.
-func loadSettings() (Config, error) {
-	config, err := LoadConfig()
+func loadSettings() (config.Config, error) {
+	cfg, err := config.Load()
 	if err != nil {
-		return Config{}, &domain.Error{Kind: domain.KindInvalid, Code: "invalid_settings", Message: err.Error()}
+		return config.Config{}, &domain.Error{Kind: domain.KindInvalid, Code: "invalid_settings", Message: err.Error()}
 	}
-	return config, nil
+	return cfg, nil
 }

@@ -16,9 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/settings"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/jwt"
 	"github.com/keylodge/keylodge/adapters/system"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -43,16 +45,16 @@ type testUser struct {
 // newDatabaseWithUsers makes the database of an empty directory as the server does, and lets Ada and Ben sign up.
 func newDatabaseWithUsers(t *testing.T, settings ...string) (ada, ben testUser) {
 	t.Helper()
-	config, err := load(t, settings...)
+	cfg, err := load(t, settings...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	app, err := Open(cfg, system.Clock{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	app.Close()
-	store, err := config.Database.open(t.Context())
+	store, err := cfg.Database.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +244,7 @@ func TestCommand_RequiresKeyFile(t *testing.T) {
 }
 
 func TestCommand_RejectsNonDatabaseFile(t *testing.T) {
-	if _, err := load(t, "SECRET="+firstSecret); err != nil {
+	if _, err := load(t, "SECRET="+settings.FirstSecret); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile("keylodge.db", []byte("Dear diary,"), 0o600); err != nil {
@@ -291,14 +293,14 @@ func TestCommand_RejectsRotatingExternalKeys(t *testing.T) {
 // A server that runs and a command beside it see what the other does.
 func TestCommand_WhileServerRuns(t *testing.T) {
 	newDatabaseWithUsers(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
-	config, err := LoadConfig()
+	cfg, err := config.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	log := newLineLog()
 	stopped := make(chan error, 1)
-	go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
+	go func() { stopped <- run(ctx, cfg, slog.New(slog.NewTextHandler(log, nil))) }()
 	if first := nextLine(t, log, stopped); !strings.Contains(first, "is ready") {
 		t.Fatal(first)
 	}

@@ -1,56 +1,22 @@
 package bootstrap
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
+	"github.com/keylodge/keylodge/acceptance/settings"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/system"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
-
-func TestLoadConfig_PostgresRequiresSecret(t *testing.T) {
-	for _, scheme := range []string{"postgres", "postgresql"} {
-		const url = "://ada:hunter2@db:5433/keylodge"
-		_, err := load(t, "DATABASE_URL="+scheme+url)
-		if err == nil || !strings.Contains(err.Error(), "KEYLODGE_SECRET") || !strings.Contains(err.Error(), "openssl rand") || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("without one: %v", err)
-		}
-		config, err := load(t, "DATABASE_URL="+scheme+url, "SECRET="+firstSecret)
-		if err != nil || config.Database != Postgres(scheme+url) {
-			t.Errorf("with one: %v, %v", config.Database, err)
-		}
-	}
-}
-
-func TestDatabase_PrintsNoPassword(t *testing.T) {
-	for _, url := range []string{
-		"postgres://ada:hunter2@db:5433/lodge", "postgres://ada@db:5433/lodge?password=hunter2", "postgres://ada:hunter2@db:5433/lodge?sslmode=odd",
-		"postgres://ada:hunter2%zz@db:5433/lodge",
-	} {
-		config := Config{Database: Postgres(url)}
-		var log bytes.Buffer
-		slog.New(slog.NewJSONHandler(&log, nil)).Info("", slog.Any("database", config.Database), slog.Any("config", config))
-		_, fault := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret)
-		for _, printed := range []string{fmt.Sprint(config), fmt.Sprintf("%+v", config), fmt.Sprintf("%#v", config), log.String(), fmt.Sprint(fault)} {
-			if strings.Contains(printed, "hunter2") {
-				t.Errorf("it is in %s", printed)
-			}
-		}
-	}
-	if got := Postgres("postgres://ada:hunter2@db:5433/lodge").String(); got != "lodge at db:5433 as user ada" {
-		t.Errorf("what is left is %q", got)
-	}
-}
 
 func TestRun_OnPostgres(t *testing.T) {
 	url := postgresserver.EmptyDatabase(t)
-	config, err := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
+	cfg, err := load(t, "DATABASE_URL="+url, "SECRET="+settings.FirstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +27,7 @@ func TestRun_OnPostgres(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		log := newLineLog()
 		stopped := make(chan error, 1)
-		go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
+		go func() { stopped <- run(ctx, cfg, slog.New(slog.NewTextHandler(log, nil))) }()
 		if first := nextLine(t, log, stopped); !strings.Contains(first, "is ready") || !strings.Contains(first, "as user keylodge") {
 			t.Errorf("the first line is %q", first)
 		}
@@ -70,7 +36,7 @@ func TestRun_OnPostgres(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	store, err := config.Database.open(t.Context())
+	store, err := cfg.Database.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +55,7 @@ func TestRun_OnPostgres(t *testing.T) {
 
 func TestMaintenance_Postgres(t *testing.T) {
 	url := postgresserver.EmptyDatabase(t)
-	if _, err := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN="); err != nil {
+	if _, err := load(t, "DATABASE_URL="+url, "SECRET="+settings.FirstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN="); err != nil {
 		t.Fatal(err)
 	}
 	wantCommand(t, "doctor", cli.ExitOK, "the first start makes them")
@@ -99,7 +65,7 @@ func TestMaintenance_Postgres(t *testing.T) {
 	stop := startServer(t)
 	wantCommand(t, "migrate down --yes", cli.ExitConflict, "stop the server")
 	wantCommand(t, "doctor", cli.ExitOK, "it opens all that is sealed")
-	writeFile(t, "keylodge.secret", "not ours", 0o644)
+	settings.WriteFile(t, "keylodge.secret", "not ours", 0o644)
 	wantCommand(t, "doctor", cli.ExitOK, "0 errors, 0 warnings.")
 	removeFile(t, "keylodge.secret")
 	stop()
@@ -109,7 +75,7 @@ func TestMaintenance_Postgres(t *testing.T) {
 	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, "KEYLODGE_SECRET: it is not set") {
 		t.Errorf("without a secret: exit %d, %s", exitCode, stdout)
 	}
-	t.Setenv("KEYLODGE_SECRET", firstSecret)
+	t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
 	wantCommand(t, "migrate down --yes", cli.ExitOK, "Migration 1 (initial) is taken back")
 	wantCommand(t, "doctor", cli.ExitOK, "the first start makes them")
 	if made, _ := os.ReadDir("."); len(made) > 0 {
@@ -118,7 +84,7 @@ func TestMaintenance_Postgres(t *testing.T) {
 }
 
 func TestOpen_PostgresRequiresSecret(t *testing.T) {
-	app, err := Open(Config{Database: Postgres("postgres://db/keylodge")}, system.Clock{}, slog.New(slog.DiscardHandler))
+	app, err := Open(config.Config{Database: config.Postgres("postgres://db/keylodge")}, system.Clock{}, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "configured secret") {
 		if err == nil {
 			app.Close()
@@ -127,28 +93,14 @@ func TestOpen_PostgresRequiresSecret(t *testing.T) {
 	}
 }
 
-func TestLoadConfig_RejectsInvalidDatabaseURLs(t *testing.T) {
-	for url, want := range map[string]string{
-		"postgres://ada:12#hunter2@db/lodge":                 "# is %23",
-		"postgres://ada:12/hunter2@db/lodge":                 "/ is %2F",
-		"postgres://ada:hunter2@db/lodge?sslmode=maybe":      "write one of disable, allow, prefer, require, verify-ca, verify-full",
-		"postgres://ada:hunter2@db/lodge?sslrootcert=/no/ca": "/no/ca",
-	} {
-		_, err := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret)
-		if err == nil || !strings.Contains(err.Error(), "KEYLODGE_DATABASE_URL: ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: %v; want it to say %q", url, err, want)
-		}
-	}
-}
-
 func TestDatabaseURL_UnknownParameter(t *testing.T) {
 	url := postgresserver.EmptyDatabase(t) + "&pgbouncer=true"
-	config, err := load(t, "DATABASE_URL="+url, "SECRET="+firstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
+	cfg, err := load(t, "DATABASE_URL="+url, "SECRET="+settings.FirstSecret, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
 	if err != nil {
 		t.Fatal(err)
 	}
 	const want = "the server knows no parameter pgbouncer: take it out of the URL"
-	if err := run(t.Context(), config, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
+	if err := run(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("the start says %v", err)
 	}
 	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, want) {

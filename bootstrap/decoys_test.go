@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -21,28 +22,28 @@ func TestDecoys_FollowSettings(t *testing.T) {
 		return key
 	}
 	present, former := secret(), secret()
-	decoysOf := func(config Config, secret masterkey.Key) domain.Decoys {
-		keys, err := masterKeys(config, secret)
+	decoysOf := func(cfg config.Config, secret masterkey.Key) domain.Decoys {
+		keys, err := masterKeys(cfg, secret)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return decoys(config, keys)
+		return decoys(cfg, keys)
 	}
-	decoy := decoysOf(Config{PasskeyLimit: 20}, former)
+	decoy := decoysOf(config.Config{PasskeyLimit: 20}, former)
 	for name, c := range map[string]struct {
-		config      Config
+		cfg         config.Config
 		keys        int
 		limit       domain.PasskeyLimit
 		deviceBound bool
 	}{
-		"the defaults":     {Config{PasskeyLimit: 20}, 1, 20, false},
-		"a former secret":  {Config{PasskeyLimit: 20, PreviousSecrets: []masterkey.Key{former}}, 2, 20, false},
-		"one passkey each": {Config{PasskeyLimit: 1}, 1, 1, false},
-		"attested models":  {Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Attested: true}}, 1, 20, true},
-		"listed models":    {Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{{1}}}}, 1, 20, true},
-		"denied models":    {Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{1}}}}, 1, 20, false},
+		"the defaults":     {config.Config{PasskeyLimit: 20}, 1, 20, false},
+		"a former secret":  {config.Config{PasskeyLimit: 20, PreviousSecrets: []masterkey.Key{former}}, 2, 20, false},
+		"one passkey each": {config.Config{PasskeyLimit: 1}, 1, 1, false},
+		"attested models":  {config.Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Attested: true}}, 1, 20, true},
+		"listed models":    {config.Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{{1}}}}, 1, 20, true},
+		"denied models":    {config.Config{PasskeyLimit: 20, Authenticators: domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{1}}}}, 1, 20, false},
 	} {
-		got := decoysOf(c.config, present)
+		got := decoysOf(c.cfg, present)
 		if len(got.Keys) != c.keys || got.Limit != c.limit || got.DeviceBoundOnly != c.deviceBound {
 			t.Errorf("%s: %d keys, limit %d, device-bound %t", name, len(got.Keys), got.Limit, got.DeviceBoundOnly)
 		}

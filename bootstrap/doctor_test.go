@@ -9,8 +9,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/keylodge/keylodge/acceptance/redisserver"
+	"github.com/keylodge/keylodge/acceptance/settings"
 	"github.com/keylodge/keylodge/adapters/cli"
+	"github.com/keylodge/keylodge/bootstrap/doctor"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -54,19 +58,22 @@ func TestDoctor_ReportsProblems(t *testing.T) {
 		"settings that cannot be":         {settings: []string{"SESSION_TTL=soon"}, check: "settings", state: ports.CheckError, says: "KEYLODGE_SESSION_TTL"},
 		"no limits":                       {settings: []string{"RATE_LIMITS=off"}, check: "rate_limits", state: ports.CheckWarning, says: "call without end"},
 		"a Redis that is not there":       {settings: []string{"RATE_LIMIT_URL=redis://:hunter2@127.0.0.1:1"}, check: "rate_limits", state: ports.CheckError, says: "recovery and codes are shut"},
-		"settings that others read":       {ruin: func(t *testing.T) { writeFile(t, ".env", "KEYLODGE_SECRET="+firstSecret+"\n", 0o644) }, check: "settings", state: ports.CheckError, says: "chmod 600 .env"},
+		"settings that others read":       {ruin: func(t *testing.T) { settings.WriteFile(t, ".env", "KEYLODGE_SECRET="+settings.FirstSecret+"\n", 0o644) }, check: "settings", state: ports.CheckError, says: "chmod 600 .env"},
 		"a former secret of zeros":        {settings: []string{"PREVIOUS_SECRETS=" + strings.Repeat("A", 43)}, check: "previous_secrets", state: ports.CheckWarning, says: "can be guessed"},
 		"nothing, with apps in web views": {settings: []string{public, "APP_ORIGINS=capacitor://localhost", proxied}},
-		"nothing, with settings for all":  {ruin: func(t *testing.T) { writeFile(t, ".env", "KEYLODGE_RP_NAME=Lodge\n", 0o644) }},
+		"nothing, with settings for all":  {ruin: func(t *testing.T) { settings.WriteFile(t, ".env", "KEYLODGE_RP_NAME=Lodge\n", 0o644) }},
 		"no secret":                       {there: true, ruin: func(t *testing.T) { removeFile(t, "keylodge.secret") }, check: "secret", state: ports.CheckError, says: "put it back"},
 		"a secret that others read":       {there: true, ruin: func(t *testing.T) { chmodFile(t, "keylodge.secret", 0o644) }, check: "secret", state: ports.CheckError, says: "chmod 600"},
 		"two secrets":                     {there: true, ruin: func(t *testing.T) { setFromKeyFile(t, "KEYLODGE_SECRET") }, check: "secret", state: ports.CheckWarning, says: "KEYLODGE_SECRET is used"},
-		"another secret":                  {there: true, ruin: func(t *testing.T) { removeFile(t, "keylodge.secret"); t.Setenv("KEYLODGE_SECRET", firstSecret) }, check: "secret.opens", state: ports.CheckError, says: "KEYLODGE_PREVIOUS_SECRETS"},
-		"a former secret, needed no more": {there: true, ruin: func(t *testing.T) { t.Setenv("KEYLODGE_PREVIOUS_SECRETS", secondSecret) }, check: "previous_secrets", state: ports.CheckWarning, says: "opens nothing"},
+		"another secret": {there: true, ruin: func(t *testing.T) {
+			removeFile(t, "keylodge.secret")
+			t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
+		}, check: "secret.opens", state: ports.CheckError, says: "KEYLODGE_PREVIOUS_SECRETS"},
+		"a former secret, needed no more": {there: true, ruin: func(t *testing.T) { t.Setenv("KEYLODGE_PREVIOUS_SECRETS", settings.SecondSecret) }, check: "previous_secrets", state: ports.CheckWarning, says: "opens nothing"},
 		"nothing, with a former one needed": {there: true, ruin: func(t *testing.T) {
 			setFromKeyFile(t, "KEYLODGE_PREVIOUS_SECRETS")
 			removeFile(t, "keylodge.secret")
-			t.Setenv("KEYLODGE_SECRET", firstSecret)
+			t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
 		}},
 
 		"a mail server that is not there": {settings: []string{"SMTP_HOST=127.0.0.1", "SMTP_PORT=1", "SMTP_TLS=none", "SMTP_FROM=no-reply@example.org"}, check: "mail", state: ports.CheckError, says: "127.0.0.1:1"},
@@ -76,8 +83,8 @@ func TestDoctor_ReportsProblems(t *testing.T) {
 		"retired, and nothing is left": {there: true, settings: []string{"RETIRED_RP_IDS=old.example.org"}, check: "passkeys", state: ports.CheckWarning, says: "remove it from"},
 
 		"a database that is none": {ruin: func(t *testing.T) {
-			writeFile(t, "keylodge.secret", firstSecret, 0o600)
-			writeFile(t, "keylodge.db", "Dear diary,", 0o600)
+			settings.WriteFile(t, "keylodge.secret", settings.FirstSecret, 0o600)
+			settings.WriteFile(t, "keylodge.db", "Dear diary,", 0o600)
 		}, check: "database.open", state: ports.CheckError, says: "not an SQLite database"},
 		"a database that others read":         {there: true, ruin: func(t *testing.T) { chmodFile(t, "keylodge.db", 0o644) }, check: "database.file", state: ports.CheckWarning, says: "chmod 600"},
 		"a database of an earlier release":    {there: true, ruin: func(t *testing.T) { wantCommand(t, "migrate down --yes", cli.ExitOK, "") }, check: "database.schema", state: ports.CheckWarning, says: "keylodge migrate up"},
@@ -129,13 +136,6 @@ func occupyAddress(t *testing.T, setting string) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
 	t.Setenv(setting, other.Listener.Addr().String())
-}
-
-func writeFile(t *testing.T, file, text string, mode os.FileMode) {
-	t.Helper()
-	if err := os.WriteFile(file, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func removeFile(t *testing.T, file string) {
@@ -191,7 +191,7 @@ func TestDoctor_StopsOnInterrupt(t *testing.T) {
 	newDatabaseWithUsers(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	if found := runChecks(ctx, ports.CheckOptions{}); len(found) > 1 || found.HasErrors() {
+	if found := doctor.Run(ctx, ports.CheckOptions{}); len(found) > 1 || found.HasErrors() {
 		t.Errorf("it went on to %+v", found)
 	}
 }
@@ -200,10 +200,85 @@ func TestDoctor_StopsOnInterrupt(t *testing.T) {
 func TestDoctor_ReportsProgressOfEachTable(t *testing.T) {
 	newDatabaseWithUsers(t)
 	ended := map[ports.Stage]bool{}
-	runChecks(t.Context(), ports.CheckOptions{Progress: func(now ports.Progress) { ended[now.Stage] = now.Done == 1 && now.Total == 1 }})
+	doctor.Run(t.Context(), ports.CheckOptions{Progress: func(now ports.Progress) { ended[now.Stage] = now.Done == 1 && now.Total == 1 }})
 	for _, stage := range []ports.Stage{ports.StageChecking, "checking the RP IDs of passkeys", "checking passkeys against the policy", "checking encrypted data"} {
 		if !ended[stage] {
 			t.Errorf("no report that %q has ended", stage)
 		}
+	}
+}
+
+func TestDoctor_Redis(t *testing.T) {
+	redis := redisserver.Start(t)
+	if _, err := load(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0", "RATE_LIMIT_URL="+redis.URL()); err != nil {
+		t.Fatal(err)
+	}
+	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitOK || !strings.Contains(stdout, "counted in Redis at 127.0.0.1") || strings.Contains(stdout, redis.Password()) {
+		t.Errorf("exit code %d, %s", exitCode, stdout)
+	}
+	wrong := strings.Replace(redis.URL(), redis.Password(), "hunter2", 1)
+	t.Setenv("KEYLODGE_RATE_LIMIT_URL", wrong)
+	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, "correct the user and the password") || strings.Contains(stdout, "hunter2") {
+		t.Errorf("exit code %d, %s", exitCode, stdout)
+	}
+}
+
+func TestDoctor_Authenticators(t *testing.T) {
+	blobFile, rootFile := settings.MetadataFiles(t, time.Now().AddDate(0, 1, 0))
+	oldBlob, oldRoot := settings.MetadataFiles(t, time.Now().AddDate(0, -1, 0))
+	for name, c := range map[string]struct {
+		settings []string
+		warns    string
+	}{
+		"any":                                 {nil, ""},
+		"attested":                            {settings.Attested(blobFile, rootFile, "ALLOWED_AAGUIDS="+settings.KnownModel), ""},
+		"old metadata":                        {settings.Attested(oldBlob, oldRoot), "should have been replaced"},
+		"one allowed that nobody knows":       {settings.Attested(blobFile, rootFile, "ALLOWED_AAGUIDS="+settings.UnknownModel), "do not know " + settings.UnknownModel},
+		"lists that nobody vouches for":       {[]string{"ALLOWED_AAGUIDS=" + settings.KnownModel}, "what authenticators say of themselves"},
+		"denials that nobody vouches for":     {[]string{"DENIED_AAGUIDS=" + settings.KnownModel}, "what authenticators say of themselves"},
+		"denials beside metadata are vouched": {settings.Attested(blobFile, rootFile, "DENIED_AAGUIDS="+settings.KnownModel), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := load(t, append(c.settings, "LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0")...); err != nil {
+				t.Fatal(err)
+			}
+			exitCode, stdout, stderr := runCommand("doctor --json")
+			var answer struct {
+				Checks []struct{ Check, State, Found, Advice string }
+			}
+			if err := json.Unmarshal([]byte(stdout), &answer); err != nil || exitCode != cli.ExitOK {
+				t.Fatalf("exit %d, %v in %s, %s", exitCode, err, stdout, stderr)
+			}
+			warned, found := "", false
+			for _, f := range answer.Checks {
+				if f.Check == "authenticators" {
+					found = true
+					if f.State != "ok" {
+						warned += f.Found + f.Advice
+					}
+				}
+			}
+			if !found || (warned == "") != (c.warns == "") || !strings.Contains(warned, c.warns) {
+				t.Errorf("%+v", answer.Checks)
+			}
+		})
+	}
+}
+
+func TestDoctor_NonCompliantPasskeys(t *testing.T) {
+	blobFile, rootFile := settings.MetadataFiles(t, time.Now().AddDate(0, 1, 0))
+	ada, ben := newDatabaseWithUsers(t, settings.Attested(blobFile, rootFile, "LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0")...)
+	exitCode, stdout, stderr := runCommand("doctor")
+	for _, told := range []string{"2 passkeys of 00000000-0000-0000-0000-000000000000", "go on signing in", ada.user.ID.String(), ben.user.ID.String()} {
+		if exitCode != cli.ExitOK || !strings.Contains(stdout, told) {
+			t.Errorf("exit %d, %s%s\ndoes not tell %q", exitCode, stdout, stderr, told)
+		}
+	}
+	t.Setenv("KEYLODGE_AUTHENTICATOR_POLICY", "any")
+	t.Setenv("KEYLODGE_METADATA_FILE", "")
+	t.Setenv("KEYLODGE_METADATA_ROOT_FILE", "")
+	t.Setenv("KEYLODGE_DENIED_AAGUIDS", settings.KnownModel)
+	if _, stdout, _ = runCommand("doctor"); !strings.Contains(stdout, "all are of models that would be taken today") {
+		t.Errorf("%s", stdout)
 	}
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/keylodge/keylodge/application/sessions"
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/application/transfer"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -94,14 +95,14 @@ type fuzzFixture struct {
 }
 
 // newFuzzFixture takes how long answers are held back, which the fuzzer has no time for.
-func newFuzzFixture(t testing.TB, store ports.Store, minResponseTime time.Duration, adjust ...func(*Config)) *fuzzFixture {
+func newFuzzFixture(t testing.TB, store ports.Store, minResponseTime time.Duration, adjust ...func(*config.Config)) *fuzzFixture {
 	t.Helper()
 	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, masterkey.Size)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const origin = "http://localhost:8080"
-	config := Config{
+	cfg := config.Config{
 		PublicURL: origin, RPID: "localhost", RPName: "Keylodge", Origins: []string{origin},
 		Secret: &secret, Registration: domain.RegistrationOpen, Recovery: domain.RecoveryAny,
 		Use:          domain.UsePolicy{Counter: domain.CounterReject, BackupEligibility: domain.BackupEligibilityReject},
@@ -111,11 +112,11 @@ func newFuzzFixture(t testing.TB, store ports.Store, minResponseTime time.Durati
 		Rotation: domain.KeyRotation{Algorithm: domain.SigningEdDSA, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute},
 	}
 	for _, change := range adjust {
-		change(&config)
+		change(&cfg)
 	}
 	h := &fuzzFixture{log: &errorLog{}, placeholders: map[string]string{}}
 	clock := fixedClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
-	if h.usecases, err = assembleUseCases(config, secret, store, clock, new(ratelimit.Service)); err != nil {
+	if h.usecases, err = assembleUseCases(cfg, secret, store, clock, new(ratelimit.Service)); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.usecases.Maintenance.RefreshSigningKeys.Execute(t.Context()); err != nil {
@@ -132,11 +133,11 @@ func newFuzzFixture(t testing.TB, store ports.Store, minResponseTime time.Durati
 	h.placeholders["{passkey}"] = ada.Credential.ID().String()
 	h.placeholders["{access}"] = adasProgram.Tokens.Access.Token.Reveal()
 	h.placeholders["{refresh}"] = adasProgram.Tokens.Refresh.Reveal()
-	keys, err := masterKeys(config, secret)
+	keys, err := masterKeys(cfg, secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := httpConfig(config, keys)
+	api := httpConfig(cfg, keys)
 	api.MinResponseTime = min(api.MinResponseTime, minResponseTime)
 	app := httpServer(api, h.usecases, metrics.New(), slog.New(h.log))
 	app.Handler() // as Listener does

@@ -2,10 +2,8 @@ package bootstrap
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -18,6 +16,8 @@ import (
 	"github.com/keylodge/keylodge/adapters/aaguid"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/system"
+	"github.com/keylodge/keylodge/bootstrap/config"
+	"github.com/keylodge/keylodge/bootstrap/doctor"
 )
 
 // Main is the program. It returns its exit code.
@@ -33,7 +33,7 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		Open:              openForCommand,
 		OpenForImport:     openForImport,
 		Maintain:          newMaintenance,
-		RunChecks:         runChecks,
+		RunChecks:         doctor.Run,
 		AuthenticatorName: aaguid.New().NameOf,
 		Stdin:             stdin,
 		Interactive:       isTerminal(stdin),
@@ -44,37 +44,37 @@ func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 func serve(ctx context.Context, stderr io.Writer) error {
-	config, err := loadSettings()
+	cfg, err := loadSettings()
 	if err != nil {
 		return err
 	}
 	// A goroutine in fdatasync keeps its processor: with only one, a commit would stop everybody else.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
-	log := newLogger(config, stderr)
-	if err := run(ctx, config, log); err != nil {
+	log := newLogger(cfg, stderr)
+	if err := run(ctx, cfg, log); err != nil {
 		log.Error("keylodge cannot go on", slog.Any("error", err))
 		return cli.ErrAlreadyLogged
 	}
 	return nil
 }
 
-func run(ctx context.Context, config Config, log *slog.Logger) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", config.Listen)
+func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("%w; %s", err, listenAdvice(err))
+		return fmt.Errorf("%w; %s", err, config.ListenFix("KEYLODGE_LISTEN", err))
 	}
-	opsListener, opsErr := listenForOperations(ctx, config)
-	if opsErr != nil && config.OpsListenSet {
+	opsListener, opsErr := listenForOperations(ctx, cfg)
+	if opsErr != nil && cfg.OpsListenSet {
 		return fmt.Errorf("%w; set KEYLODGE_OPS_LISTEN to a free address, or to nothing", opsErr)
 	}
-	app, err := Open(config, system.Clock{}, log)
+	app, err := Open(cfg, system.Clock{}, log)
 	if err != nil {
 		return err
 	}
 	defer app.Close()
-	log.Info("Keylodge is ready; open "+config.PublicURL+" in a browser",
-		slog.String("listen", listener.Addr().String()), slog.String("rp_id", config.RPID),
-		slog.Any("database", config.Database), slog.String("version", version()))
+	log.Info("Keylodge is ready; open "+cfg.PublicURL+" in a browser",
+		slog.String("listen", listener.Addr().String()), slog.String("rp_id", cfg.RPID),
+		slog.Any("database", cfg.Database), slog.String("version", version()))
 	if opsErr != nil {
 		log.Warn("no health and metrics for the operator: the usual address is taken; set KEYLODGE_OPS_LISTEN to another one, or to nothing",
 			slog.Any("error", opsErr))
@@ -82,15 +82,15 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 	if opsListener != nil {
 		defer app.ServeOperations(opsListener)()
 	}
-	for i, former := range config.PreviousSecrets {
+	for i, former := range cfg.PreviousSecrets {
 		if err := former.CheckStrength(); err != nil {
 			log.Warn("a former secret can be guessed; take it out of KEYLODGE_PREVIOUS_SECRETS as soon as nothing needs it", slog.Int("number", i+1), slog.Any("error", err))
 		}
 	}
-	logMetadata(config.Metadata, system.Clock{}.Now(), log)
-	if labels := relatedLabels(config); len(labels) > maxRelatedLabels {
+	logMetadata(cfg.Metadata, system.Clock{}.Now(), log)
+	if labels := cfg.RelatedLabels(); len(labels) > config.MaxRelatedLabels {
 		log.Warn("browsers take only some of the names in KEYLODGE_ORIGINS that are not the RP id's; leave the others out",
-			slog.Int("names", len(labels)), slog.Int("taken", maxRelatedLabels))
+			slog.Int("names", len(labels)), slog.Int("taken", config.MaxRelatedLabels))
 	}
 	if err := app.Serve(ctx, listener); err != nil {
 		return err
@@ -100,27 +100,17 @@ func run(ctx context.Context, config Config, log *slog.Logger) error {
 }
 
 // listenForOperations returns no listener if there is to be none.
-func listenForOperations(ctx context.Context, config Config) (net.Listener, error) {
-	if config.OpsListen == "" {
+func listenForOperations(ctx context.Context, cfg config.Config) (net.Listener, error) {
+	if cfg.OpsListen == "" {
 		return nil, nil
 	}
-	return (&net.ListenConfig{}).Listen(ctx, "tcp", config.OpsListen)
-}
-
-func listenAdvice(err error) string {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return "stop what listens there, or set KEYLODGE_LISTEN to another address"
-	case errors.Is(err, fs.ErrPermission):
-		return "set KEYLODGE_LISTEN to a port above 1023, and put a proxy in front of it"
-	}
-	return "set KEYLODGE_LISTEN to an address of this machine"
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.OpsListen)
 }
 
 // newLogger writes for people on a terminal and for programs elsewhere, unless the settings say which.
-func newLogger(config Config, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: config.LogLevel}
-	if config.LogFormat == LogText || config.LogFormat == LogAuto && isTerminal(w) {
+func newLogger(cfg config.Config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == config.LogText || cfg.LogFormat == config.LogAuto && isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))

@@ -14,11 +14,20 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/keylodge/keylodge/acceptance/settings"
 	"github.com/keylodge/keylodge/adapters/cli"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // emptyStdin is at the other end of standard input.
 var emptyStdin = strings.NewReader("")
+
+// load reads settings in an empty directory.
+func load(t *testing.T, lines ...string) (config.Config, error) {
+	t.Helper()
+	settings.Set(t, lines...)
+	return config.Load()
+}
 
 func TestMain_InvalidSettingsLeaveNoFiles(t *testing.T) {
 	if _, err := load(t, "PUBLIC_URL=http://id.example.org"); err == nil {
@@ -39,11 +48,11 @@ func TestRun_AddressInUseLeavesNoFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	config, err := load(t, "LISTEN="+taken.Addr().String())
+	cfg, err := load(t, "LISTEN="+taken.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t.Context(), config, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_LISTEN") {
+	if err := run(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_LISTEN") {
 		t.Errorf("got %v", err)
 	}
 	if made, _ := os.ReadDir("."); len(made) > 0 {
@@ -57,18 +66,18 @@ func TestRun_OpsAddressInUseFailsOnlyIfSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	config, err := load(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN="+taken.Addr().String())
+	cfg, err := load(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN="+taken.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t.Context(), config, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_OPS_LISTEN") {
+	if err := run(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_OPS_LISTEN") {
 		t.Errorf("given: %v", err)
 	}
-	config.OpsListenSet = false
+	cfg.OpsListenSet = false
 	ctx, stop := context.WithCancel(t.Context())
 	log := newLineLog()
 	stopped := make(chan error, 1)
-	go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
+	go func() { stopped <- run(ctx, cfg, slog.New(slog.NewTextHandler(log, nil))) }()
 	if first, second := nextLine(t, log, stopped), nextLine(t, log, stopped); !strings.Contains(first, "is ready") || !strings.Contains(second, "KEYLODGE_OPS_LISTEN") {
 		t.Errorf("not given: it says %q and %q", first, second)
 	}
@@ -79,7 +88,7 @@ func TestRun_OpsAddressInUseFailsOnlyIfSet(t *testing.T) {
 }
 
 func TestRun_CreatesDatabaseAndSecretOnce(t *testing.T) {
-	config, err := load(t, "LISTEN=127.0.0.1:0")
+	cfg, err := load(t, "LISTEN=127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +97,7 @@ func TestRun_CreatesDatabaseAndSecretOnce(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		log := newLineLog()
 		stopped := make(chan error, 1)
-		go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
+		go func() { stopped <- run(ctx, cfg, slog.New(slog.NewTextHandler(log, nil))) }()
 		if first := nextLine(t, log, stopped); !strings.Contains(first, "open http://localhost:0 in a browser") {
 			t.Errorf("the first line is %q", first)
 		}
@@ -182,7 +191,7 @@ func TestNewLogger_FormatAndLevel(t *testing.T) {
 		"errors alone":      {[]string{"LOG_LEVEL=error"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config, err := load(t, c.settings...)
+			cfg, err := load(t, c.settings...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -191,7 +200,7 @@ func TestNewLogger_FormatAndLevel(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer file.Close()
-			log := newLogger(config, file)
+			log := newLogger(cfg, file)
 			log.Debug("never") // by default
 			log.Info("hello")
 			written, err := os.ReadFile("log")
@@ -208,8 +217,8 @@ func TestNewLogger_TextOnTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer terminal.Close()
-	for format, text := range map[LogFormat]bool{LogAuto: true, LogText: true, LogJSON: false} {
-		if _, isText := newLogger(Config{LogFormat: format}, terminal).Handler().(*slog.TextHandler); isText != text {
+	for format, text := range map[config.LogFormat]bool{config.LogAuto: true, config.LogText: true, config.LogJSON: false} {
+		if _, isText := newLogger(config.Config{LogFormat: format}, terminal).Handler().(*slog.TextHandler); isText != text {
 			t.Errorf("format %q: text %t", format, isText)
 		}
 	}

@@ -1,57 +1,40 @@
 package bootstrap
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-
 	"github.com/keylodge/keylodge/adapters/cli"
-	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/application/signingkeys"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
 // newMaintenance names the database that the settings name, for what is done to it as a whole.
 func newMaintenance() (cli.Maintenance, error) {
-	config, err := loadSettings()
+	cfg, err := loadSettings()
 	if err != nil {
 		return cli.Maintenance{}, err
 	}
-	database := config.Database.maintenance()
+	database := cfg.Database.Maintenance()
 	m := cli.Maintenance{
-		Database: config.Database.String(), Backups: database, Schema: database,
-		CheckSecret: func(keys domain.SigningKeys) error { return requireDecryptable(config, keys) },
+		Database: cfg.Database.String(), Backups: database, Schema: database,
+		CheckSecret: func(keys domain.SigningKeys) error { return requireDecryptable(cfg, keys) },
 	}
-	if config.Secret == nil {
-		m.SecretFile = config.Database.secretFile()
+	if cfg.Secret == nil {
+		m.SecretFile = cfg.Database.SecretFile()
 	}
 	return m, nil
 }
 
-func requireDecryptable(config Config, keys domain.SigningKeys) error {
+func requireDecryptable(cfg config.Config, keys domain.SigningKeys) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	secret, err := loadMasterKey(config)
+	secret, err := cfg.LoadMasterKey()
 	if err != nil {
 		return err
 	}
-	sealer, err := sealer(config, secret)
+	sealer, err := sealer(cfg, secret)
 	if err != nil {
 		return err
 	}
 	return signingkeys.RequireDecryptable(keys, sealer)
-}
-
-// loadMasterKey is masterKey for those who only look: it makes none.
-func loadMasterKey(config Config) (masterkey.Key, error) {
-	if config.Secret != nil {
-		return *config.Secret, nil
-	}
-	path := config.Database.secretFile()
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return masterkey.Key{}, fmt.Errorf("the key file %s is not there: put it back, or set KEYLODGE_SECRET to the secret that was used", path)
-	}
-	return masterkey.LoadOrCreate(path)
 }

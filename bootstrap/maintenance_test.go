@@ -11,11 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/settings"
 	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -23,14 +25,14 @@ import (
 // startServer runs the server of an inhabited directory until stop, which a test may call itself.
 func startServer(t *testing.T) (stop func()) {
 	t.Helper()
-	config, err := LoadConfig()
+	cfg, err := config.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	log := newLineLog()
 	stopped := make(chan error, 1)
-	go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
+	go func() { stopped <- run(ctx, cfg, slog.New(slog.NewTextHandler(log, nil))) }()
 	if first := nextLine(t, log, stopped); !strings.Contains(first, "is ready") {
 		t.Fatal(first)
 	}
@@ -84,11 +86,11 @@ func TestBackup_WhileServingRestoreAfterStop(t *testing.T) {
 // Sign-ups begin all the while. Each that was answered before the backup began is in it.
 func TestBackup_ContainsAcknowledgedWrites(t *testing.T) {
 	newDatabaseWithUsers(t)
-	config, err := LoadConfig()
+	cfg, err := config.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, err := Open(config, system.Clock{}, slog.New(slog.DiscardHandler))
+	app, err := Open(cfg, system.Clock{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +196,7 @@ func TestRestore_WarnsOfOtherSecret(t *testing.T) {
 	if warned() {
 		t.Error("it warns of the right secret")
 	}
-	t.Setenv("KEYLODGE_SECRET", firstSecret)
+	t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
 	if !warned() {
 		t.Error("it does not warn of a wrong one")
 	}

@@ -3,12 +3,8 @@ package bootstrap
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -43,15 +39,16 @@ import (
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/application/stepup"
 	"github.com/keylodge/keylodge/application/transfer"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
 // useCaseSet is the product over a store, a clock and a secret.
 var useCaseSet = wire.NewSet(
-	wire.FieldsOf(new(Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "SessionLimit", "Access", "Rotation", "ExternalKeys"),
+	wire.FieldsOf(new(config.Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "SessionLimit", "Access", "Rotation"),
 	masterKeys, wire.FieldsOf(new(masterkey.Keys), "RefreshTokens", "BackupCodes", "RecoveryGrants", "EmailCodes", "Lockouts"),
-	challengeTTL, decoys, transferKeys, randomness,
+	challengeTTL, externalKeys, decoys, transferKeys, randomness,
 	mailPolicy, mailer,
 	relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),
 	useragent.New, wire.Bind(new(ports.DeviceNames), new(*useragent.Names)),
@@ -88,53 +85,55 @@ var appSet = wire.NewSet(
 	wire.Struct(new(App), "usecases", "server", "operations", "jobs", "log"),
 )
 
-func challengeTTL(config Config) ceremony.TTL { return ceremony.TTL(config.ChallengeTTL) }
+func externalKeys(cfg config.Config) signingkeys.ExternalKeys { return cfg.ExternalKeys }
+
+func challengeTTL(cfg config.Config) ceremony.TTL { return ceremony.TTL(cfg.ChallengeTTL) }
 
 func randomness() io.Reader { return rand.Reader }
 
-func masterKeys(config Config, secret masterkey.Key) (masterkey.Keys, error) {
-	return masterkey.NewKeys(secret, config.PreviousSecrets)
+func masterKeys(cfg config.Config, secret masterkey.Key) (masterkey.Keys, error) {
+	return masterkey.NewKeys(secret, cfg.PreviousSecrets)
 }
 
-func decoys(config Config, keys masterkey.Keys) domain.Decoys {
-	policy := config.Authenticators
-	return domain.Decoys{Keys: keys.Decoys, Limit: config.PasskeyLimit, DeviceBoundOnly: policy.Attested || len(policy.Allowed) > 0}
+func decoys(cfg config.Config, keys masterkey.Keys) domain.Decoys {
+	policy := cfg.Authenticators
+	return domain.Decoys{Keys: keys.Decoys, Limit: cfg.PasskeyLimit, DeviceBoundOnly: policy.Attested || len(policy.Allowed) > 0}
 }
 
 func transferKeys(keys masterkey.Keys) transfer.Keys { return keys.Exports }
 
-func recoveryURL(config Config) admin.RecoveryURL { return webui.RecoveryURL(config.Access.Issuer) }
+func recoveryURL(cfg config.Config) admin.RecoveryURL { return webui.RecoveryURL(cfg.Access.Issuer) }
 
-func mailPolicy(config Config) domain.EmailPolicy { return config.SMTP != nil }
+func mailPolicy(cfg config.Config) domain.EmailPolicy { return cfg.SMTP != nil }
 
 // mailer is nil where no mail is sent.
-func mailer(config Config) (ports.Mailer, error) {
-	if config.SMTP == nil {
+func mailer(cfg config.Config) (ports.Mailer, error) {
+	if cfg.SMTP == nil {
 		return nil, nil
 	}
-	return smtp.New(*config.SMTP)
+	return smtp.New(*cfg.SMTP)
 }
 
-func rpIDs(config Config) maintenance.RPIDs {
-	return maintenance.RPIDs{Current: config.RPID, Retired: config.RetiredRPIDs}
+func rpIDs(cfg config.Config) maintenance.RPIDs {
+	return maintenance.RPIDs{Current: cfg.RPID, Retired: cfg.RetiredRPIDs}
 }
 
-func totpCodes(config Config) *totp.Codes { return totp.New(config.RPName) }
+func totpCodes(cfg config.Config) *totp.Codes { return totp.New(cfg.RPName) }
 
-func sealer(config Config, secret masterkey.Key) (*masterkey.Sealer, error) {
-	return masterkey.NewSealer(secret, config.PreviousSecrets)
+func sealer(cfg config.Config, secret masterkey.Key) (*masterkey.Sealer, error) {
+	return masterkey.NewSealer(secret, cfg.PreviousSecrets)
 }
 
-func relyingParty(config Config) (*webauthn.RelyingParty, error) {
+func relyingParty(cfg config.Config) (*webauthn.RelyingParty, error) {
 	return webauthn.New(webauthn.Config{
-		RPID: config.RPID, RPName: config.RPName, Origins: ceremonyOrigins(config), Timeout: config.ChallengeTTL,
-		Authenticators: config.Authenticators, Metadata: config.Metadata,
+		RPID: cfg.RPID, RPName: cfg.RPName, Origins: cfg.CeremonyOrigins(), Timeout: cfg.ChallengeTTL,
+		Authenticators: cfg.Authenticators, Metadata: cfg.Metadata,
 	})
 }
 
 // openStore wants the key although it does not use it, so that no database is ever made before its key is there.
-func openStore(config Config, _ masterkey.Key, log *slog.Logger) (ports.Store, func(), error) {
-	store, err := config.Database.open(context.Background())
+func openStore(cfg config.Config, _ masterkey.Key, log *slog.Logger) (ports.Store, func(), error) {
+	store, err := cfg.Database.Open(context.Background())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -148,35 +147,18 @@ func openStore(config Config, _ masterkey.Key, log *slog.Logger) (ports.Store, f
 	}, nil
 }
 
-const masterKeyFile = "keylodge.secret"
-
-// masterKey is the configured secret, or the one kept beside the database. One is made for a new database only: an old
-// one whose key is missing was made under a key that somebody should bring back.
-func masterKey(config Config) (masterkey.Key, error) {
-	if config.Secret != nil {
-		return *config.Secret, nil
-	}
-	if config.Database.url != "" {
-		return masterkey.Key{}, errors.New("a database on a server has no key file beside it: it needs a configured secret")
-	}
-	path := config.Database.secretFile()
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && config.Database.nonEmpty() {
-		return masterkey.Key{}, fmt.Errorf("the database %s is there and its key file %s is not: put the file back, or set KEYLODGE_SECRET to the secret that was used",
-			config.Database, path)
-	}
-	return masterkey.LoadOrCreate(path)
-}
+func masterKey(cfg config.Config) (masterkey.Key, error) { return cfg.LoadOrCreateMasterKey() }
 
 // minResponseTime is longer than such an answer takes on a disk of today; on a slower one the time of the disk hides what it is for.
 const minResponseTime = 10 * time.Millisecond
 
-func httpConfig(config Config, keys masterkey.Keys) httpapi.Config {
-	known := config.WellKnown
-	known.RelatedOrigins = relatedOrigins(config)
+func httpConfig(cfg config.Config, keys masterkey.Keys) httpapi.Config {
+	known := cfg.WellKnown
+	known.RelatedOrigins = cfg.RelatedOrigins()
 	return httpapi.Config{
-		PublicURL: config.PublicURL, OwnsSubdomains: ownsSubdomains(config.PublicURL), Origins: config.Origins, AppOrigins: config.AppOrigins, RPID: config.RPID, RPName: config.RPName,
-		Registration: config.Registration, Recovery: config.Recovery, Mail: mailPolicy(config), SessionTTL: config.Sessions.TTL, ChallengeTTL: config.ChallengeTTL,
-		BindingKeys: keys.BrowserBinding, CSRFKeys: keys.CSRFTokens, TrustedProxies: config.TrustedProxies, ReadWriteTimeout: config.ReadWriteTimeout, WellKnown: known,
+		PublicURL: cfg.PublicURL, OwnsSubdomains: cfg.OwnsSubdomains(), Origins: cfg.Origins, AppOrigins: cfg.AppOrigins, RPID: cfg.RPID, RPName: cfg.RPName,
+		Registration: cfg.Registration, Recovery: cfg.Recovery, Mail: mailPolicy(cfg), SessionTTL: cfg.Sessions.TTL, ChallengeTTL: cfg.ChallengeTTL,
+		BindingKeys: keys.BrowserBinding, CSRFKeys: keys.CSRFTokens, TrustedProxies: cfg.TrustedProxies, ReadWriteTimeout: cfg.ReadWriteTimeout, WellKnown: known,
 		MinResponseTime: minResponseTime, AuthenticatorName: aaguid.New().NameOf,
 	}
 }
@@ -187,8 +169,8 @@ type (
 	operations   struct{ *fiber.App }
 )
 
-func httpServer(config httpapi.Config, usecases application.UseCases, meter httpapi.Meter, log *slog.Logger) publicServer {
-	server := httpapi.New(config, usecases, meter, log)
+func httpServer(cfg httpapi.Config, usecases application.UseCases, meter httpapi.Meter, log *slog.Logger) publicServer {
+	server := httpapi.New(cfg, usecases, meter, log)
 	webui.Mount(server)
 	return publicServer{server}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 	"github.com/keylodge/keylodge/adapters/smtp"
 	"github.com/keylodge/keylodge/application/signup"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -55,7 +56,7 @@ func TestResponseTime_AccountEnumeration(t *testing.T) {
 func TestResponseTime_PendingEmail(t *testing.T) {
 	startFasthttpClock()
 	synctest.Test(t, func(t *testing.T) {
-		server := newFuzzFixture(t, sqlitestore.NewInBubble(t), time.Hour, func(c *Config) {
+		server := newFuzzFixture(t, sqlitestore.NewInBubble(t), time.Hour, func(c *config.Config) {
 			c.SMTP = &smtp.Config{Host: "localhost", Port: 25, TLS: smtp.NoTLS, PublicURL: c.PublicURL, From: mail.Address{Address: "keylodge@example.org"}, Service: "Keylodge"}
 		})
 		signUp := func(email string) string {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/domain"
@@ -14,11 +13,11 @@ import (
 // openForImport is openForCommand for an import, which is often what makes the database. It never makes a secret: under a
 // new one nothing that comes in could be read.
 func openForImport(ctx context.Context) (usecases application.UseCases, release func() error, err error) {
-	config, err := loadSettings()
+	cfg, err := loadSettings()
 	if err != nil {
 		return usecases, nil, err
 	}
-	if path := filepath.Join(filepath.Dir(config.Database.path), masterKeyFile); config.Secret == nil {
+	if path := cfg.Database.SecretFile(); cfg.Secret == nil {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return usecases, nil, &domain.Error{
 				Kind: domain.KindInvalid, Code: "no_secret",
@@ -26,5 +25,5 @@ func openForImport(ctx context.Context) (usecases application.UseCases, release 
 			}
 		}
 	}
-	return openUseCases(ctx, config)
+	return openUseCases(ctx, cfg)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keylodge/keylodge/acceptance/settings"
 	"github.com/keylodge/keylodge/adapters/cli"
 )
 
@@ -61,7 +62,7 @@ func TestImport_RequiresSecret(t *testing.T) {
 		t.Errorf("without one: exit %d, %s", exitCode, stderr)
 	}
 	wantFiles(t)
-	t.Setenv("KEYLODGE_SECRET", firstSecret)
+	t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
 	if exitCode, _, stderr := runCommand("import " + file); exitCode != cli.ExitUsage || !strings.Contains(stderr, "KEYLODGE_PREVIOUS_SECRETS") {
 		t.Errorf("with another one: exit %d, %s", exitCode, stderr)
 	}

@@ -13,7 +13,7 @@ func TestRun_WarnsOfTooManyRelatedOrigins(t *testing.T) {
 		"https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://e.org": false, // e is one name
 		"https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://f.com": true,
 	} {
-		config, err := load(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=", "PUBLIC_URL=https://id.example.org", "ORIGINS="+origins)
+		cfg, err := load(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=", "PUBLIC_URL=https://id.example.org", "ORIGINS="+origins)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -21,7 +21,7 @@ func TestRun_WarnsOfTooManyRelatedOrigins(t *testing.T) {
 		t.Cleanup(stop)
 		log := newLineLog()
 		stopped := make(chan error, 1)
-		go func() { stopped <- run(ctx, config, slog.New(slog.NewTextHandler(log, nil))) }()
+		go func() { stopped <- run(ctx, cfg, slog.New(slog.NewTextHandler(log, nil))) }()
 		warned := false
 		for last := false; !last; {
 			select {

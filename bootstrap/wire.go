@@ -10,13 +10,14 @@ import (
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/ports"
 )
 
-func assembleUseCases(config Config, secret masterkey.Key, store ports.Store, clock ports.Clock, limits *ratelimit.Service) (application.UseCases, error) {
+func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store, clock ports.Clock, limits *ratelimit.Service) (application.UseCases, error) {
 	panic(wire.Build(useCaseSet))
 }
 
-func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func(), error) {
+func assembleApp(cfg config.Config, clock ports.Clock, log *slog.Logger) (*App, func(), error) {
 	panic(wire.Build(appSet))
 }

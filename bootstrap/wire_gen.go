@@ -30,37 +30,38 @@ import (
 	"github.com/keylodge/keylodge/application/signup"
 	"github.com/keylodge/keylodge/application/stepup"
 	"github.com/keylodge/keylodge/application/transfer"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/ports"
 	"log/slog"
 )
 
 // Injectors from wire.go:
 
-func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, clock ports.Clock, limits *ratelimit.Service) (application.UseCases, error) {
-	registrationPolicy := config.Registration
-	webauthnRelyingParty, err := relyingParty(config)
+func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store, clock ports.Clock, limits *ratelimit.Service) (application.UseCases, error) {
+	registrationPolicy := cfg.Registration
+	webauthnRelyingParty, err := relyingParty(cfg)
 	if err != nil {
 		return application.UseCases{}, err
 	}
 	reader := randomness()
-	ttl := challengeTTL(config)
+	ttl := challengeTTL(cfg)
 	service := &ceremony.Service{
-		Store:  store2,
+		Store:  store,
 		Clock:  clock,
 		Random: reader,
 		TTL:    ttl,
 	}
 	names := useragent.New()
 	keys := jwt.New()
-	masterkeySealer, err := sealer(config, secret)
+	masterkeySealer, err := sealer(cfg, secret)
 	if err != nil {
 		return application.UseCases{}, err
 	}
-	keyRotation := config.Rotation
-	externalKeys := config.ExternalKeys
-	keySet := signingkeys.NewKeySet(store2, keys, masterkeySealer, clock, keyRotation, externalKeys)
-	accessPolicy := config.Access
-	masterkeyKeys, err := masterKeys(config, secret)
+	keyRotation := cfg.Rotation
+	signingkeysExternalKeys := externalKeys(cfg)
+	keySet := signingkeys.NewKeySet(store, keys, masterkeySealer, clock, keyRotation, signingkeysExternalKeys)
+	accessPolicy := cfg.Access
+	masterkeyKeys, err := masterKeys(cfg, secret)
 	if err != nil {
 		return application.UseCases{}, err
 	}
@@ -72,7 +73,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Policy:      accessPolicy,
 		RefreshKeys: refreshKeys,
 	}
-	emailPolicy := mailPolicy(config)
+	emailPolicy := mailPolicy(cfg)
 	notifier := notify.Notifier{
 		Random:  reader,
 		Devices: names,
@@ -83,8 +84,8 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Devices:  names,
 		Notifier: notifier,
 	}
-	sessionLifetime := config.Sessions
-	sessionLimit := config.SessionLimit
+	sessionLifetime := cfg.Sessions
+	sessionLimit := cfg.SessionLimit
 	sessionIssuer := &sessions.SessionIssuer{
 		Random:   reader,
 		Devices:  names,
@@ -102,10 +103,10 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Random:  reader,
 		Lockout: lockoutKey,
 	}
-	domainDecoys := decoys(config, masterkeyKeys)
+	domainDecoys := decoys(cfg, masterkeyKeys)
 	signupService := &signup.Service{
 		Policy:            registrationPolicy,
-		Store:             store2,
+		Store:             store,
 		RelyingParty:      webauthnRelyingParty,
 		Clock:             clock,
 		Random:            reader,
@@ -114,14 +115,14 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		EmailVerification: emailverifyService,
 		Decoys:            domainDecoys,
 	}
-	usePolicy := config.Use
+	usePolicy := cfg.Use
 	passkeyUsage := &ceremony.PasskeyUsage{
 		Policy:  usePolicy,
 		Audit:   log,
 		Lockout: lockoutKey,
 	}
 	loginService := &login.Service{
-		Store:         store2,
+		Store:         store,
 		RelyingParty:  webauthnRelyingParty,
 		Clock:         clock,
 		Challenges:    service,
@@ -133,7 +134,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Limit:         sessionLimit,
 	}
 	stepupService := &stepup.Service{
-		Store:        store2,
+		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Random:       reader,
@@ -143,16 +144,16 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		PasskeyUsage: passkeyUsage,
 	}
 	sessionsService := &sessions.Service{
-		Store:    store2,
+		Store:    store,
 		Clock:    clock,
 		Issuer:   issuer,
 		Audit:    log,
 		Lifetime: sessionLifetime,
 	}
-	stepUpTTL := config.StepUpTTL
-	passkeyLimit := config.PasskeyLimit
+	stepUpTTL := cfg.StepUpTTL
+	passkeyLimit := cfg.PasskeyLimit
 	passkeysService := &passkeys.Service{
-		Store:        store2,
+		Store:        store,
 		RelyingParty: webauthnRelyingParty,
 		Clock:        clock,
 		Challenges:   service,
@@ -162,7 +163,7 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		Decoys:       domainDecoys,
 	}
 	accountService := &account.Service{
-		Store:             store2,
+		Store:             store,
 		Clock:             clock,
 		Audit:             log,
 		Notifier:          notifier,
@@ -170,13 +171,13 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		StepUp:            stepUpTTL,
 		Lockout:           lockoutKey,
 	}
-	recoveryPolicy := config.Recovery
-	codes := totpCodes(config)
+	recoveryPolicy := cfg.Recovery
+	codes := totpCodes(cfg)
 	backupCodePeppers := masterkeyKeys.BackupCodes
 	recoveryGrantKeys := masterkeyKeys.RecoveryGrants
 	recoveryService := &recovery.Service{
 		Policy:        recoveryPolicy,
-		Store:         store2,
+		Store:         store,
 		RelyingParty:  webauthnRelyingParty,
 		Codes:         codes,
 		Sealer:        masterkeySealer,
@@ -205,9 +206,9 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		List:    list,
 		Rotate:  rotate,
 	}
-	adminRecoveryURL := recoveryURL(config)
+	adminRecoveryURL := recoveryURL(cfg)
 	adminService := &admin.Service{
-		Store:       store2,
+		Store:       store,
 		Clock:       clock,
 		Random:      reader,
 		Audit:       log,
@@ -218,26 +219,26 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	}
 	keys2 := transferKeys(masterkeyKeys)
 	transferService := &transfer.Service{
-		Store: store2,
+		Store: store,
 		Clock: clock,
 		Keys:  keys2,
 	}
 	acquireLease := &maintenance.AcquireLease{
-		Store: store2,
+		Store: store,
 		Clock: clock,
 	}
 	portsPause := pause()
 	deleteExpired := &maintenance.DeleteExpired{
-		Store: store2,
+		Store: store,
 		Clock: clock,
 		Pause: portsPause,
 	}
 	ready := &maintenance.Ready{
-		Store: store2,
+		Store: store,
 	}
-	rpiDs := rpIDs(config)
+	rpiDs := rpIDs(cfg)
 	checkRPID := &maintenance.CheckRPID{
-		Store: store2,
+		Store: store,
 		RPIDs: rpiDs,
 	}
 	refresh := &signingkeys.Refresh{
@@ -250,13 +251,13 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 		CheckRPID:          checkRPID,
 		RefreshSigningKeys: refresh,
 	}
-	portsMailer, err := mailer(config)
+	portsMailer, err := mailer(cfg)
 	if err != nil {
 		return application.UseCases{}, err
 	}
 	outboxService := &outbox.Service{
 		Policy: emailPolicy,
-		Store:  store2,
+		Store:  store,
 		Mailer: portsMailer,
 		Sealer: masterkeySealer,
 		Clock:  clock,
@@ -280,33 +281,33 @@ func assembleUseCases(config Config, secret masterkey.Key, store2 ports.Store, c
 	return useCases, nil
 }
 
-func assembleApp(config Config, clock ports.Clock, log *slog.Logger) (*App, func(), error) {
-	key, err := masterKey(config)
+func assembleApp(cfg config.Config, clock ports.Clock, log *slog.Logger) (*App, func(), error) {
+	key, err := masterKey(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
-	portsStore, cleanup, err := openStore(config, key, log)
+	store, cleanup, err := openStore(cfg, key, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := masterKeys(config, key)
+	keys, err := masterKeys(cfg, key)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
 	metricsMetrics := metrics.New()
-	service, cleanup2, err := rateLimits(config, keys, portsStore, clock, metricsMetrics, log)
+	service, cleanup2, err := rateLimits(cfg, keys, store, clock, metricsMetrics, log)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	useCases, err := assembleUseCases(config, key, portsStore, clock, service)
+	useCases, err := assembleUseCases(cfg, key, store, clock, service)
 	if err != nil {
 		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	httpapiConfig := httpConfig(config, keys)
+	httpapiConfig := httpConfig(cfg, keys)
 	bootstrapPublicServer := httpServer(httpapiConfig, useCases, metricsMetrics, log)
 	bootstrapOperations := operationsServer(useCases, metricsMetrics, log)
 	jobsJobs := jobs.New(useCases, log)

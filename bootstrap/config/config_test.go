@@ -1,4 +1,4 @@
-package bootstrap
+package config
 
 import (
 	"encoding/base64"
@@ -12,37 +12,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/settings"
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Secrets as openssl rand -base64 32 makes them.
-const (
-	firstSecret  = "SopoKWVDkOIZ4ElcyZe0jYkcJ7KhIDPDjXA9N1MYT34="
-	secondSecret = "uIQqlNyy0IFFWtQy2UE0ST/KWDHNogIAAvQZHwpmV9Y="
-)
-
-// load reads settings in an empty directory, with an environment that says nothing else.
-func load(t *testing.T, settings ...string) (Config, error) {
+// load reads settings in an empty directory.
+func load(t *testing.T, lines ...string) (Config, error) {
 	t.Helper()
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "KEYLODGE_") {
-			t.Setenv(name, "") // so that it comes back afterwards
-			if err := os.Unsetenv(name); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	t.Chdir(t.TempDir())
-	for _, setting := range settings {
-		name, value, _ := strings.Cut(setting, "=")
-		t.Setenv("KEYLODGE_"+name, value)
-	}
-	return LoadConfig()
+	settings.Set(t, lines...)
+	return Load()
 }
 
-func TestLoadConfig_Defaults(t *testing.T) {
+func TestLoad_Defaults(t *testing.T) {
 	config, err := load(t)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +42,7 @@ func TestLoadConfig_Defaults(t *testing.T) {
 	}
 }
 
-func TestLoadConfig_DerivesFromPublicURL(t *testing.T) {
+func TestLoad_DerivesFromPublicURL(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings []string
 		url, id  string
@@ -91,8 +74,8 @@ func TestLoadConfig_DerivesFromPublicURL(t *testing.T) {
 	}
 }
 
-func TestLoadConfig_ReadsEverySetting(t *testing.T) {
-	secret, former := firstSecret, secondSecret
+func TestLoad_ReadsEverySetting(t *testing.T) {
+	secret, former := settings.FirstSecret, settings.SecondSecret
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "LISTEN=:9999", "RP_ID=example.org", "RP_NAME="+strings.Repeat("x", 64),
 		"ORIGINS= https://app.example.org ,,https://app.example.org,https://app.example.org:3000", "TRUSTED_PROXIES=10.0.0.7, ::ffff:10.0.0.8,10.1.2.3/16,fd00::1",
 		"DATABASE_URL=sqlite:/var/lib//keylodge/./keylodge.db", "SECRET="+secret, "PREVIOUS_SECRETS="+former+","+strings.Repeat("A", 43), "REGISTRATION=closed",
@@ -128,7 +111,7 @@ func TestLoadConfig_ReadsEverySetting(t *testing.T) {
 // fingerprint is the SHA-256 of an app's certificate, as keytool shows it.
 const fingerprint = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"
 
-func TestLoadConfig_WellKnown(t *testing.T) {
+func TestLoad_WellKnown(t *testing.T) {
 	const origins = "ORIGINS=android:apk-key-hash:ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v8,android:apk-key-hash:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	other := strings.Repeat("00:", 31) + "00"
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", origins, "APPLE_APPS=A1B2C3D4E5.org.example.app, A1B2C3D4E5.org.example.app-2",
@@ -156,10 +139,10 @@ func TestRelatedOrigins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := relatedOrigins(config); !slices.Equal(got, []string{"https://notexample.org", "https://shop.example.co.uk", "https://www.example.co.uk"}) {
+	if got := config.RelatedOrigins(); !slices.Equal(got, []string{"https://notexample.org", "https://shop.example.co.uk", "https://www.example.co.uk"}) {
 		t.Errorf("related are %v", got)
 	}
-	if got := relatedLabels(config); !slices.Equal(got, []string{"notexample", "example"}) {
+	if got := config.RelatedLabels(); !slices.Equal(got, []string{"notexample", "example"}) {
 		t.Errorf("their names are %v", got)
 	}
 }
@@ -169,13 +152,13 @@ func TestOwnsSubdomains(t *testing.T) {
 		"https://id.example.org": true, "https://example.org": false, "https://id.example.co.uk": true, "https://example.co.uk": false,
 		"https://ada.github.io": false, "http://localhost:8080": false, "https://id.example.org:8443": true,
 	} {
-		if ownsSubdomains(address) != owns {
+		if (Config{PublicURL: address}).OwnsSubdomains() != owns {
 			t.Errorf("%s: %t", address, !owns)
 		}
 	}
 }
 
-func TestLoadConfig_RejectsInvalidSettings(t *testing.T) {
+func TestLoad_RejectsInvalidSettings(t *testing.T) {
 	short := base64.StdEncoding.EncodeToString(make([]byte, 31))
 	for name, c := range map[string]struct {
 		settings []string
@@ -209,8 +192,8 @@ func TestLoadConfig_RejectsInvalidSettings(t *testing.T) {
 		"a misspelt name":                    {[]string{"PUBLIC_URI=https://example.org"}, "PUBLIC_URI", "KEYLODGE_PUBLIC_URL"},
 		"a database that is not":             {[]string{"DATABASE_URL=mysql://ada:hunter2@db/keylodge"}, "DATABASE_URL", "sqlite:"},
 		"a database without a file":          {[]string{"DATABASE_URL=sqlite:"}, "DATABASE_URL", "names no file"},
-		"a server's database in no URL":      {[]string{"DATABASE_URL=postgres://ada:hunter2%zz@db/keylodge", "SECRET=" + firstSecret}, "DATABASE_URL", "postgres://user:password@host"},
-		"a server's database in odd TLS":     {[]string{"DATABASE_URL=postgres://ada:hunter2@db/keylodge?sslmode=odd", "SECRET=" + firstSecret}, "DATABASE_URL", "sslmode"},
+		"a server's database in no URL":      {[]string{"DATABASE_URL=postgres://ada:hunter2%zz@db/keylodge", "SECRET=" + settings.FirstSecret}, "DATABASE_URL", "postgres://user:password@host"},
+		"a server's database in odd TLS":     {[]string{"DATABASE_URL=postgres://ada:hunter2@db/keylodge?sslmode=odd", "SECRET=" + settings.FirstSecret}, "DATABASE_URL", "sslmode"},
 		"a database that is a folder":        {[]string{"DATABASE_URL=sqlite:/var/lib/"}, "DATABASE_URL", "names no file"},
 		"an address to listen on that isn't": {[]string{"LISTEN=8080"}, "LISTEN", "host:port"},
 		"an idle time beyond the end":        {[]string{"SESSION_TTL=1h", "SESSION_IDLE_TTL=2h"}, "SESSION_IDLE_TTL", "never matter"},
@@ -259,7 +242,7 @@ func TestLoadConfig_RejectsInvalidSettings(t *testing.T) {
 	}
 }
 
-func TestLoadConfig_ReportsAllErrors(t *testing.T) {
+func TestLoad_ReportsAllErrors(t *testing.T) {
 	config, err := load(t, "PUBLIC_URL=http://id.example.org", "SECRET=AAAA", "NONSENSE=1", "SESSION_TTL=soon", "LOG_LEVEL=loud")
 	var faults SettingErrors
 	if !errors.As(err, &faults) || len(faults) != 5 || !reflect.DeepEqual(config, Config{}) {
@@ -267,7 +250,7 @@ func TestLoadConfig_ReportsAllErrors(t *testing.T) {
 	}
 }
 
-func TestLoadConfig_EmptySettingIsUnset(t *testing.T) {
+func TestLoad_EmptySettingIsUnset(t *testing.T) {
 	var empty []string
 	for _, name := range settingNames() {
 		empty = append(empty, strings.TrimPrefix(name, "KEYLODGE_")+"=")
@@ -281,7 +264,7 @@ func TestLoadConfig_EmptySettingIsUnset(t *testing.T) {
 	}
 }
 
-func TestLoadConfig_DotenvErrorsRevealNoSecret(t *testing.T) {
+func TestLoad_DotenvErrorsRevealNoSecret(t *testing.T) {
 	if _, err := load(t); err != nil {
 		t.Fatal(err)
 	}
@@ -289,13 +272,13 @@ func TestLoadConfig_DotenvErrorsRevealNoSecret(t *testing.T) {
 		if err := os.WriteFile(".env", []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := LoadConfig(); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), ".env") {
+		if _, err := Load(); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), ".env") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
 
-func TestLoadConfig_EnvironmentOverridesDotenv(t *testing.T) {
+func TestLoad_EnvironmentOverridesDotenv(t *testing.T) {
 	_, err := load(t)
 	if err != nil {
 		t.Fatal(err)
@@ -305,20 +288,20 @@ func TestLoadConfig_EnvironmentOverridesDotenv(t *testing.T) {
 	}
 	t.Setenv("KEYLODGE_RP_NAME", "From the environment")
 	t.Cleanup(func() { _ = os.Unsetenv("KEYLODGE_LISTEN") })
-	config, err := LoadConfig()
+	config, err := Load()
 	if err != nil || config.RPName != "From the environment" || config.Listen != "127.0.0.1:1234" {
 		t.Errorf("%q, %q, %v", config.RPName, config.Listen, err)
 	}
 }
 
-func TestLoadConfig_RejectsMalformedDotenv(t *testing.T) {
+func TestLoad_RejectsMalformedDotenv(t *testing.T) {
 	if _, err := load(t); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(".env", []byte("KEYLODGE_RP_NAME='never closed\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := LoadConfig()
+	_, err := Load()
 	var faults SettingErrors
 	if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != ".env" {
 		t.Errorf("got %v", err)
@@ -328,7 +311,7 @@ func TestLoadConfig_RejectsMalformedDotenv(t *testing.T) {
 // Every setting has its line in the README and in .env.example, and none has one that is not there.
 func TestSettingsAreDocumented(t *testing.T) {
 	for file, mark := range map[string]string{"README.md": "| `KEYLODGE_%` |", ".env.example": "# KEYLODGE_%="} {
-		text, err := os.ReadFile(filepath.Join("..", file))
+		text, err := os.ReadFile(filepath.Join("..", "..", file))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package bootstrap
+package config
 
 import (
 	"crypto/ecdsa"
@@ -10,12 +10,11 @@ import (
 	"errors"
 	"math/big"
 	"net/mail"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/keylodge/keylodge/acceptance/settings"
 	"github.com/keylodge/keylodge/adapters/smtp"
 	"github.com/keylodge/keylodge/domain"
 )
@@ -40,31 +39,18 @@ func newTestCA(t *testing.T) (*x509.Certificate, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made, writeCAFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})))
+	return made, settings.File(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})))
 }
 
-func writeCAFile(t *testing.T, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func TestLoadConfig_WithoutSMTPNoMailer(t *testing.T) {
-	for name, settings := range map[string][]string{"none": nil, "an empty one": {"SMTP_HOST=", "SMTP_PASSWORD="}} {
-		config, err := load(t, settings...)
-		if err != nil || config.SMTP != nil || mailPolicy(config) != domain.EmailOff {
+func TestLoad_WithoutSMTPHost(t *testing.T) {
+	for name, lines := range map[string][]string{"unset": nil, "empty": {"SMTP_HOST=", "SMTP_PASSWORD="}} {
+		if config, err := load(t, lines...); err != nil || config.SMTP != nil {
 			t.Errorf("%s: %+v, %v", name, config.SMTP, err)
 		}
-		if sender, err := mailer(config); err != nil || sender != nil {
-			t.Errorf("%s: a mailer %v, %v", name, sender, err)
-		}
 	}
 }
 
-func TestLoadConfig_SMTP(t *testing.T) {
+func TestLoad_SMTP(t *testing.T) {
 	config, err := load(t, "PUBLIC_URL=https://id.example.org", "RP_NAME=Example", "SMTP_HOST=smtp.example.org", "SMTP_PORT=2525", "SMTP_TLS=tls",
 		"SMTP_USERNAME=keylodge", "SMTP_PASSWORD=hunter2", "SMTP_FROM=Example <no-reply@example.org>")
 	if err != nil {
@@ -74,16 +60,13 @@ func TestLoadConfig_SMTP(t *testing.T) {
 		Host: "smtp.example.org", Port: 2525, TLS: smtp.ImplicitTLS, Username: "keylodge", Password: domain.NewSecret("hunter2"),
 		From: mail.Address{Name: "Example", Address: "no-reply@example.org"}, Service: "Example", PublicURL: "https://id.example.org",
 	}
-	if *config.SMTP != want || mailPolicy(config) != domain.EmailOn {
+	if *config.SMTP != want {
 		t.Errorf("got  %+v\nwant %+v", config.SMTP, want)
-	}
-	if sender, err := mailer(config); err != nil || sender == nil {
-		t.Errorf("a mailer %v, %v", sender, err)
 	}
 }
 
 // What is not said is safe: encrypted, and with the port that goes with how.
-func TestLoadConfig_SMTPDefaults(t *testing.T) {
+func TestLoad_SMTPDefaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings []string
 		tls      smtp.TLS
@@ -113,7 +96,7 @@ func TestLoadConfig_SMTPDefaults(t *testing.T) {
 	}
 }
 
-func TestLoadConfig_SMTPCAFile(t *testing.T) {
+func TestLoad_SMTPCAFile(t *testing.T) {
 	ca, file := newTestCA(t)
 	config, err := load(t, "SMTP_HOST=smtp.example.org", smtpFrom, "SMTP_CA_FILE="+file)
 	if err != nil {
@@ -126,7 +109,7 @@ func TestLoadConfig_SMTPCAFile(t *testing.T) {
 	}
 }
 
-func TestLoadConfig_RejectsInvalidSMTP(t *testing.T) {
+func TestLoad_RejectsInvalidSMTP(t *testing.T) {
 	host := "SMTP_HOST=smtp.example.org"
 	_, authorityFile := newTestCA(t)
 	for name, c := range map[string]struct {
@@ -164,7 +147,7 @@ func TestLoadConfig_RejectsInvalidSMTP(t *testing.T) {
 		"a port beyond the last":       {[]string{host, smtpFrom, "SMTP_PORT=65536"}, "SMTP_PORT", "65536 is out of range", "from 1 to 65535"},
 		"a port by name":               {[]string{host, smtpFrom, "SMTP_PORT=submission"}, "SMTP_PORT", "not a number", "from 1 to 65535"},
 		"a file that is not there":     {[]string{host, smtpFrom, "SMTP_CA_FILE=/nowhere/ca.pem"}, "SMTP_CA_FILE", "/nowhere/ca.pem", "PEM file"},
-		"a file without a certificate": {[]string{host, smtpFrom, "SMTP_CA_FILE=" + writeCAFile(t, "SMTP_PASSWORD=hunter2\n")}, "SMTP_CA_FILE", "no certificate", "PEM file"},
+		"a file without a certificate": {[]string{host, smtpFrom, "SMTP_CA_FILE=" + settings.File(t, "ca.pem", "SMTP_PASSWORD=hunter2\n")}, "SMTP_CA_FILE", "no certificate", "PEM file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, err := load(t, c.settings...)
@@ -182,7 +165,7 @@ func TestLoadConfig_RejectsInvalidSMTP(t *testing.T) {
 	}
 }
 
-func TestLoadConfig_ReportsAllSMTPErrors(t *testing.T) {
+func TestLoad_ReportsAllSMTPErrors(t *testing.T) {
 	_, err := load(t, "SMTP_HOST=smtp.example.org:25", "SMTP_PORT=many", "SMTP_TLS=none", "SMTP_PASSWORD=hunter2", "SMTP_CA_FILE=/nowhere/ca.pem")
 	var faults SettingErrors
 	if !errors.As(err, &faults) || len(faults) != 8 || strings.Contains(err.Error(), "hunter2") {

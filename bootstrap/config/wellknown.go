@@ -1,4 +1,4 @@
-package bootstrap
+package config
 
 import (
 	"crypto/sha256"
@@ -15,8 +15,8 @@ import (
 	"github.com/keylodge/keylodge/adapters/httpapi"
 )
 
-// maxRelatedLabels is how many names every browser takes from a list of related origins (WebAuthn Level 3, section 5.11.1).
-const maxRelatedLabels = 5
+// MaxRelatedLabels is how many names every browser takes from a list of related origins (WebAuthn Level 3, section 5.11.1).
+const MaxRelatedLabels = 5
 
 // wellKnown reads who else may use the passkeys of this site, which others look for at /.well-known/. It comes after the
 // origins, which it is checked against.
@@ -28,25 +28,25 @@ func (c *settingsParser) wellKnown(config *Config, e environment) {
 	}
 }
 
-// relatedOrigins are the web origins beside the public one that are not on the RP id's domain. The others need no list.
-func relatedOrigins(config Config) []string {
+// RelatedOrigins are the web origins beside the public one that are not on the RP id's domain. The others need no list.
+func (c Config) RelatedOrigins() []string {
 	var related []string
-	for _, origin := range config.Origins {
-		if origin == config.PublicURL {
+	for _, origin := range c.Origins {
+		if origin == c.PublicURL {
 			continue
 		}
-		if host := hostOf(origin); strings.HasPrefix(origin, "https://") && !isSameOrSubdomain(host, config.RPID) {
+		if host := HostOf(origin); strings.HasPrefix(origin, "https://") && !IsSameOrSubdomain(host, c.RPID) {
 			related = append(related, origin)
 		}
 	}
 	return related
 }
 
-// relatedLabels are the names among the related origins, as browsers count them.
-func relatedLabels(config Config) []string {
+// RelatedLabels are the names among the related origins, as browsers count them.
+func (c Config) RelatedLabels() []string {
 	var labels []string
-	for _, origin := range relatedOrigins(config) {
-		if label := registrableLabel(hostOf(origin)); !slices.Contains(labels, label) {
+	for _, origin := range c.RelatedOrigins() {
+		if label := registrableLabel(HostOf(origin)); !slices.Contains(labels, label) {
 			labels = append(labels, label)
 		}
 	}
@@ -132,16 +132,25 @@ func (c *settingsParser) changePassword(s, publicURL string) string {
 		return publicURL + s
 	case u.Hostname() == "":
 		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web address", s), fix)
-	case u.Scheme != "https" && (u.Scheme != "http" || !isLocalhost(u.Hostname())):
+	case u.Scheme != "https" && (u.Scheme != "http" || !IsLocalhost(u.Hostname())):
 		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not https", s), fix)
 	}
 	return s
 }
 
-// ownsSubdomains reports whether nothing but this server's own can have a name below its host: below a name that somebody
+// OwnsSubdomains reports whether nothing but this server's own can have a name below its host: below a name that somebody
 // registered, a name such as id.example.org is given to one thing, and example.org itself to many.
-func ownsSubdomains(publicURL string) bool {
-	host := hostOf(publicURL)
+func (c Config) OwnsSubdomains() bool {
+	host := HostOf(c.PublicURL)
 	registered, err := publicsuffix.EffectiveTLDPlusOne(host)
 	return err == nil && registered != host
+}
+
+// AndroidFingerprint writes the digest in the origin of an Android app as a fingerprint. It returns "" for other origins.
+func AndroidFingerprint(origin string) string {
+	digest, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(origin, apkKeyHash))
+	if err != nil || !strings.HasPrefix(origin, apkKeyHash) {
+		return ""
+	}
+	return formatFingerprint(digest)
 }

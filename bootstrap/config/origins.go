@@ -1,9 +1,10 @@
-package bootstrap
+package config
 
 import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -68,13 +69,13 @@ func webOrigin(s string) (origin, problem, fix string) {
 	if port != "" {
 		origin += ":" + strconv.FormatUint(n, 10)
 	}
-	if u.Scheme == "http" && !isLocalhost(host) {
+	if u.Scheme == "http" && !IsLocalhost(host) {
 		return "", "browsers allow passkeys over plain http on localhost only", "use https://" + strings.TrimPrefix(origin, "http://")
 	}
 	return origin, "", ""
 }
 
-func isLocalhost(host string) bool {
+func IsLocalhost(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
@@ -142,8 +143,8 @@ func (c *settingsParser) validAndroidOrigin(s string) bool {
 // from the list of related origins (WebAuthn Level 3, section 5.11.1), which are https and have a registrable domain.
 func (c *settingsParser) requireUsableOrigins(rpID string, origins []string) {
 	for _, origin := range origins[1:] {
-		host := hostOf(origin)
-		if host == "" || isSameOrSubdomain(host, rpID) || isLocalhost(rpID) {
+		host := HostOf(origin)
+		if host == "" || IsSameOrSubdomain(host, rpID) || IsLocalhost(rpID) {
 			continue
 		}
 		if _, err := publicsuffix.EffectiveTLDPlusOne(host); err != nil || strings.HasPrefix(origin, "http:") {
@@ -182,7 +183,7 @@ func (c *settingsParser) appOrigins(origins []string, s string) []string {
 			case problem != "":
 				fault(problem, fix)
 				continue
-			case !isLocalhost(hostOf(origin)):
+			case !IsLocalhost(HostOf(origin)):
 				fault("it is the origin of a web site", "write it into KEYLODGE_ORIGINS")
 				continue
 			case origin != item:
@@ -205,15 +206,48 @@ func (c *settingsParser) appOrigins(origins []string, s string) []string {
 	return apps
 }
 
-// ceremonyOrigins are the origins that client data may name: pages, Android apps, and extensions, which Chrome (122) and
+// CeremonyOrigins are the origins that client data may name: pages, Android apps, and extensions, which Chrome (122) and
 // Firefox (150) let use passkeys of the hosts that they have permissions for. In a web view passkeys are used by the app
 // around it, under the origin of the app.
-func ceremonyOrigins(config Config) []string {
-	origins := slices.Clone(config.Origins)
-	for _, origin := range config.AppOrigins {
+func (c Config) CeremonyOrigins() []string {
+	origins := slices.Clone(c.Origins)
+	for _, origin := range c.AppOrigins {
 		if extensionOrigin.MatchString(origin) {
 			origins = append(origins, origin)
 		}
 	}
 	return origins
+}
+
+func HostOf(origin string) string {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+func IsSameOrSubdomain(host, rpID string) bool {
+	return host == rpID || strings.HasSuffix(host, "."+rpID)
+}
+
+// isPublicSuffix goes by the list that came with this program; names that were added to it since are not known.
+func isPublicSuffix(domain string) bool {
+	suffix, _ := publicsuffix.PublicSuffix(domain)
+	return suffix == domain
+}
+
+// registrableLabel is the name that somebody registered, without what it is registered under: example of www.example.co.uk.
+func registrableLabel(host string) string {
+	registrable, err := publicsuffix.EffectiveTLDPlusOne(host)
+	if err != nil {
+		return host
+	}
+	label, _, _ := strings.Cut(registrable, ".")
+	return label
+}
+
+func IsLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -1,4 +1,4 @@
-package bootstrap
+package doctor
 
 import (
 	"context"
@@ -8,18 +8,19 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/application/admin"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/ports"
 )
 
 func (e *checks) checkSecretFiles(ctx context.Context) {
-	path := e.config.Database.secretFile()
+	path := e.config.Database.SecretFile()
 	_, missing := os.Stat(path)
-	switch _, err := loadMasterKey(e.config); {
+	switch _, err := e.config.LoadMasterKey(); {
 	case e.config.Secret != nil && missing == nil:
 		e.AddWarning("secret", "KEYLODGE_SECRET is used, and "+path+", which is there too, is not", "remove the one that is not the secret of this database, or name it in KEYLODGE_PREVIOUS_SECRETS")
 	case e.config.Secret != nil:
 		e.AddOK("secret", "it comes from KEYLODGE_SECRET")
-	case missing != nil && e.config.Database.missing(ctx):
+	case missing != nil && e.config.Database.IsMissing(ctx):
 		e.AddOK("secret", "there is no "+path+" yet; the first start makes it")
 	case err != nil:
 		e.AddError("secret", err.Error(), "without it the server does not start: bring it back from where you keep it")
@@ -36,7 +37,7 @@ func (e *checks) checkSecretFiles(ctx context.Context) {
 
 // checkSecrets finds out what the secrets, present and former, are still needed for.
 func (e *checks) checkSecrets(ctx context.Context, store ports.Store) {
-	present, err := loadMasterKey(e.config)
+	present, err := e.config.LoadMasterKey()
 	if err != nil {
 		return // told already
 	}
@@ -83,7 +84,7 @@ func (e *checks) checkPreviousSecret(i int, needs admin.SecretUsageCounts) {
 		e.AddOK("previous_secrets", which+" still opens "+strings.Join(uses, " and "))
 		return
 	}
-	advice := fmt.Sprintf("take it out if you replaced it longer ago than sessions last (%s)", formatDuration(e.config.Sessions.TTL))
+	advice := fmt.Sprintf("take it out if you replaced it longer ago than sessions last (%s)", config.FormatDuration(e.config.Sessions.TTL))
 	if !needs.OldestBackupCodes.IsZero() {
 		advice += " and before " + needs.OldestBackupCodes.Format("2006-01-02") + ", since when all backup codes that are left were made"
 	}

@@ -1,11 +1,12 @@
-package bootstrap
+package doctor
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // checkWellKnown finds out whether others look for this server's documents where they are. Browsers and phones ask the RP id's
@@ -16,7 +17,7 @@ func (e *checks) checkWellKnown(context.Context) {
 		name  string
 		there bool
 	}{
-		{"webauthn", len(relatedOrigins(e.config)) > 0},
+		{"webauthn", len(e.config.RelatedOrigins()) > 0},
 		{"assetlinks.json", len(e.config.WellKnown.AndroidApps) > 0},
 		{"apple-app-site-association", len(e.config.WellKnown.AppleApps) > 0},
 	} {
@@ -26,12 +27,12 @@ func (e *checks) checkWellKnown(context.Context) {
 	}
 	for _, origin := range e.unlistedApps() {
 		e.AddWarning("well_known", "the app of "+origin+" is an allowed origin, and this server's assetlinks.json does not name it, without which Android gives it no passkeys",
-			"add it to KEYLODGE_ANDROID_APPS, as PACKAGE="+fingerprintOf(origin)+", unless https://"+e.config.RPID+"/.well-known/assetlinks.json comes from elsewhere and does")
+			"add it to KEYLODGE_ANDROID_APPS, as PACKAGE="+config.AndroidFingerprint(origin)+", unless https://"+e.config.RPID+"/.well-known/assetlinks.json comes from elsewhere and does")
 	}
 	switch documents := strings.Join(served, ", "); {
 	case len(served) == 0:
 		e.AddOK("well_known", "no app and no other site is vouched for")
-	case hostOf(e.config.PublicURL) != e.config.RPID || !strings.HasPrefix(e.config.PublicURL, "https:"):
+	case config.HostOf(e.config.PublicURL) != e.config.RPID || !strings.HasPrefix(e.config.PublicURL, "https:"):
 		e.AddWarning("well_known", fmt.Sprintf("%s: others look there on https://%s, which is not %s", documents, e.config.RPID, e.config.PublicURL),
 			"have https://"+e.config.RPID+" give the same answers there itself; a redirect is not followed")
 	default:
@@ -43,25 +44,16 @@ func (e *checks) checkWellKnown(context.Context) {
 func (e *checks) unlistedApps() []string {
 	var unvouched []string
 	for _, origin := range e.config.Origins {
-		if !strings.HasPrefix(origin, apkKeyHash) {
+		if config.AndroidFingerprint(origin) == "" {
 			continue
 		}
 		vouched := false
 		for _, app := range e.config.WellKnown.AndroidApps {
-			vouched = vouched || slices.Contains(app.Fingerprints, fingerprintOf(origin))
+			vouched = vouched || slices.Contains(app.Fingerprints, config.AndroidFingerprint(origin))
 		}
 		if !vouched {
 			unvouched = append(unvouched, origin)
 		}
 	}
 	return unvouched
-}
-
-// fingerprintOf writes the digest in an app's origin as a fingerprint.
-func fingerprintOf(origin string) string {
-	digest, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(origin, apkKeyHash))
-	if err != nil {
-		return "" // no settings with such an origin are used
-	}
-	return formatFingerprint(digest)
 }

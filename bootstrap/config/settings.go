@@ -1,8 +1,9 @@
-package bootstrap
+package config
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/keylodge/keylodge/adapters/masterkey"
@@ -185,7 +187,7 @@ func (c *settingsParser) limitToSession(setting string, value *time.Duration, se
 	switch {
 	case *value <= session || session <= 0:
 	case isSet(setting):
-		c.addError(setting, fmt.Sprintf("%s is longer than KEYLODGE_SESSION_TTL (%s), so it would never matter", formatDuration(*value), formatDuration(session)), "make it shorter, or the other longer")
+		c.addError(setting, fmt.Sprintf("%s is longer than KEYLODGE_SESSION_TTL (%s), so it would never matter", FormatDuration(*value), FormatDuration(session)), "make it shorter, or the other longer")
 	default:
 		*value = session
 	}
@@ -197,7 +199,7 @@ func (c *settingsParser) duration(setting, s string, least, most time.Duration) 
 	case err != nil:
 		c.addError(setting, fmt.Sprintf("%q is not a length of time", s), "write it like 90s, 5m or 720h")
 	case d < least || d > most:
-		c.addError(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("choose from %s to %s", formatDuration(least), formatDuration(most)))
+		c.addError(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("choose from %s to %s", FormatDuration(least), FormatDuration(most)))
 	case d%time.Second != 0:
 		c.addError(setting, fmt.Sprintf("%s is not in whole seconds", s), "leave out what is less than a second")
 	}
@@ -215,8 +217,8 @@ func (c *settingsParser) number(setting, s string, least, most int) int {
 	return n
 }
 
-// formatDuration writes 720h and not 720h0m0s.
-func formatDuration(d time.Duration) string {
+// FormatDuration writes 720h and not 720h0m0s.
+func FormatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
@@ -258,4 +260,15 @@ func splitList(s string) []string {
 		}
 	}
 	return items
+}
+
+// ListenFix returns what to do when a server cannot listen on the address of a setting.
+func ListenFix(setting string, err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "stop what listens there, or set " + setting + " to another address"
+	case errors.Is(err, fs.ErrPermission):
+		return "set " + setting + " to a port above 1023, and put a proxy in front of it"
+	}
+	return "set " + setting + " to an address of this machine"
 }

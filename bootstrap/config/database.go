@@ -1,4 +1,4 @@
-package bootstrap
+package config
 
 import (
 	"context"
@@ -26,6 +26,9 @@ func SQLite(path string) Database { return Database{path: path} }
 // Postgres is a database on a server, by its connection URI.
 func Postgres(url string) Database { return Database{url: url} }
 
+// IsServer reports whether a PostgreSQL server keeps the database.
+func (d Database) IsServer() bool { return d.url != "" }
+
 func (d Database) String() string {
 	if d.url != "" {
 		return postgres.Name(d.url)
@@ -37,36 +40,36 @@ func (d Database) GoString() string { return d.String() }
 
 func (d Database) LogValue() slog.Value { return slog.StringValue(d.String()) }
 
-// store is what both adapters open.
-type store interface {
+// Store is what both adapters open.
+type Store interface {
 	ports.Store
 	NewerSchema() int
 	Close() error
 }
 
-func (d Database) open(ctx context.Context) (store, error) {
+func (d Database) Open(ctx context.Context) (Store, error) {
 	if d.url != "" {
 		return postgres.Open(ctx, d.url)
 	}
 	return sqlite.Open(d.path)
 }
 
-// databaseMaintenance is the database as one thing, for its upkeep.
-type databaseMaintenance interface {
+// Maintenance is the database as one thing, for its upkeep.
+type Maintenance interface {
 	ports.Backups
 	ports.Schema
 	ports.Inspector
 }
 
-func (d Database) maintenance() databaseMaintenance {
+func (d Database) Maintenance() Maintenance {
 	if d.url != "" {
 		return postgres.NewDatabase(d.url)
 	}
 	return sqlite.NewFile(d.path)
 }
 
-// secretFile is where a secret is made that no setting gives; "" where a server keeps the database, which has no folder.
-func (d Database) secretFile() string {
+// SecretFile is where a secret is made that no setting gives; "" where a server keeps the database, which has no folder.
+func (d Database) SecretFile() string {
 	if d.url != "" {
 		return ""
 	}
@@ -75,7 +78,7 @@ func (d Database) secretFile() string {
 
 // missing takes an empty file, and a database without our tables, for none. What cannot be looked at is not missing:
 // opening it tells why.
-func (d Database) missing(ctx context.Context) bool {
+func (d Database) IsMissing(ctx context.Context) bool {
 	if d.url != "" {
 		empty, err := postgres.IsEmpty(ctx, d.url)
 		return err == nil && empty

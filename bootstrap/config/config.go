@@ -1,4 +1,4 @@
-package bootstrap
+package config
 
 import (
 	"log/slog"
@@ -9,11 +9,11 @@ import (
 	"github.com/keylodge/keylodge/adapters/masterkey"
 	"github.com/keylodge/keylodge/adapters/smtp"
 	"github.com/keylodge/keylodge/adapters/webauthn"
-	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
+	"github.com/keylodge/keylodge/ports"
 )
 
-// Config is the checked configuration of one server. LoadConfig makes it from the environment.
+// Config is the checked configuration of one server. Load makes it from the environment.
 type Config struct {
 	PublicURL        string // scheme, host and port as browsers write an origin, no trailing slash
 	Listen           string
@@ -48,8 +48,8 @@ type Config struct {
 
 	Access       domain.AccessPolicy
 	Rotation     domain.KeyRotation
-	JWTKeyFile   string                   // the operator's own, "" for none
-	ExternalKeys signingkeys.ExternalKeys // the keys in the operator's own file, if there is one
+	JWTKeyFile   string           // the operator's own, "" for none
+	ExternalKeys []ports.TokenKey // the keys in the operator's own file, if there is one
 
 	LogLevel  slog.Level
 	LogFormat LogFormat

@@ -1,4 +1,4 @@
-package bootstrap
+package doctor
 
 import (
 	"context"
@@ -9,20 +9,19 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/net/publicsuffix"
+	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
 // checkRelyingParty asks what the settings cannot tell by themselves: what browsers make of that RP id there.
 func (e *checks) checkRelyingParty(context.Context) {
-	id, host := e.config.RPID, hostOf(e.config.PublicURL)
+	id, host := e.config.RPID, config.HostOf(e.config.PublicURL)
 	switch {
-	case !isSameOrSubdomain(host, id):
+	case !config.IsSameOrSubdomain(host, id):
 		e.AddError("rp_id", fmt.Sprintf("the page at %s cannot use passkeys of %s: it is not on that domain or below it", e.config.PublicURL, id),
 			"set KEYLODGE_RP_ID to "+host+" or a parent domain of it; if there are passkeys already, move KEYLODGE_PUBLIC_URL instead")
 	case id != host:
@@ -30,7 +29,7 @@ func (e *checks) checkRelyingParty(context.Context) {
 	default:
 		e.AddOK("rp_id", id+", the host of the public address")
 	}
-	if isLocalhost(host) {
+	if config.IsLocalhost(host) {
 		if !isLocal(e.config.Listen) {
 			e.AddWarning("public_url", e.config.PublicURL+" is this machine itself, and the server listens for others, whose browsers will refuse",
 				"set KEYLODGE_PUBLIC_URL to the https address that people see, or KEYLODGE_LISTEN to 127.0.0.1")
@@ -43,10 +42,10 @@ func (e *checks) checkRelyingParty(context.Context) {
 }
 
 func (e *checks) checkOrigins(context.Context) {
-	related, labels := relatedOrigins(e.config), relatedLabels(e.config)
+	related, labels := e.config.RelatedOrigins(), e.config.RelatedLabels()
 	switch {
-	case len(labels) > maxRelatedLabels:
-		e.AddError("origins", fmt.Sprintf("of %d other names in KEYLODGE_ORIGINS browsers take %d", len(labels), maxRelatedLabels), "leave the others out, or give them a Keylodge of their own")
+	case len(labels) > config.MaxRelatedLabels:
+		e.AddError("origins", fmt.Sprintf("of %d other names in KEYLODGE_ORIGINS browsers take %d", len(labels), config.MaxRelatedLabels), "leave the others out, or give them a Keylodge of their own")
 	case len(related) > 0:
 		e.AddWarning("origins", fmt.Sprintf("%s: not on %s or below it, so only browsers that know related origins let them use its passkeys", strings.Join(related, ", "), e.config.RPID),
 			"nothing, if that is meant: https://"+e.config.RPID+"/.well-known/webauthn lists them")
@@ -58,38 +57,10 @@ func (e *checks) checkOrigins(context.Context) {
 	}
 }
 
-func hostOf(origin string) string {
-	u, err := url.Parse(origin)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
-}
-
-func isSameOrSubdomain(host, rpID string) bool {
-	return host == rpID || strings.HasSuffix(host, "."+rpID)
-}
-
-// isPublicSuffix goes by the list that came with this program; names that were added to it since are not known.
-func isPublicSuffix(domain string) bool {
-	suffix, _ := publicsuffix.PublicSuffix(domain)
-	return suffix == domain
-}
-
-// registrableLabel is the name that somebody registered, without what it is registered under: example of www.example.co.uk.
-func registrableLabel(host string) string {
-	registrable, err := publicsuffix.EffectiveTLDPlusOne(host)
-	if err != nil {
-		return host
-	}
-	label, _, _ := strings.Cut(registrable, ".")
-	return label
-}
-
 // isLocal reports whether only this machine reaches who listens on an address.
 func isLocal(listen string) bool {
 	host, _, err := net.SplitHostPort(listen)
-	return err == nil && (isLocalhost(host) || isLoopback(host))
+	return err == nil && (config.IsLocalhost(host) || config.IsLoopback(host))
 }
 
 func (e *checks) checkListeners(ctx context.Context) {
@@ -113,7 +84,7 @@ func (e *checks) checkListener(ctx context.Context, check, setting, address stri
 		return
 	}
 	if !errors.Is(err, syscall.EADDRINUSE) {
-		e.AddError(check, err.Error(), strings.ReplaceAll(listenAdvice(err), "KEYLODGE_LISTEN", setting))
+		e.AddError(check, err.Error(), config.ListenFix(setting, err))
 		return
 	}
 	if err := asked(ctx, dialAddress(address)); err != nil {

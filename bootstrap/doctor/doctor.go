@@ -1,4 +1,4 @@
-package bootstrap
+package doctor
 
 import (
 	"context"
@@ -9,16 +9,17 @@ import (
 
 	"github.com/keylodge/keylodge/adapters/system"
 	"github.com/keylodge/keylodge/application/maintenance"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// runChecks looks at the whole installation as the settings describe it. What one check needs comes before it.
-func runChecks(ctx context.Context, check ports.CheckOptions) ports.CheckResults {
-	config, err := LoadConfig()
+// Run looks at the whole installation as the settings describe it. What one check needs comes before it.
+func Run(ctx context.Context, check ports.CheckOptions) ports.CheckResults {
+	cfg, err := config.Load()
 	if err != nil {
 		return settingsResults(err)
 	}
-	e := &checks{config: config, check: check}
+	e := &checks{config: cfg, check: check}
 	e.AddOK("settings", "they can be used")
 	for _, look := range []func(context.Context){
 		e.checkRelyingParty,
@@ -43,12 +44,12 @@ func runChecks(ctx context.Context, check ports.CheckOptions) ports.CheckResults
 // checks is what was found so far.
 type checks struct {
 	ports.CheckResults
-	config Config
+	config config.Config
 	check  ports.CheckOptions
 }
 
 func settingsResults(err error) (found ports.CheckResults) {
-	var faults SettingErrors
+	var faults config.SettingErrors
 	if !errors.As(err, &faults) {
 		found.AddError("settings", err.Error(), "correct them; README.md lists them all")
 		return found
@@ -62,10 +63,10 @@ func settingsResults(err error) (found ports.CheckResults) {
 
 // checkStorage looks at the database from below, and at what is in it if that is sound and of this release.
 func (e *checks) checkStorage(ctx context.Context) {
-	database := e.config.Database.maintenance()
+	database := e.config.Database.Maintenance()
 	below := database.Inspect(ctx, system.Clock{}.Now(), e.check)
 	e.CheckResults = append(e.CheckResults, below...)
-	if below.HasErrors() || e.config.Database.missing(ctx) {
+	if below.HasErrors() || e.config.Database.IsMissing(ctx) {
 		return
 	}
 	status, err := database.Status(ctx)
@@ -76,7 +77,7 @@ func (e *checks) checkStorage(ctx context.Context) {
 	if slices.ContainsFunc(status, func(m ports.Migration) bool { return !m.Applied }) {
 		return // opening it would upgrade it
 	}
-	store, err := e.config.Database.open(ctx)
+	store, err := e.config.Database.Open(ctx)
 	if err != nil {
 		e.AddError("database.open", err.Error(), "do as it says, and run this again")
 		return
@@ -110,7 +111,7 @@ func (e *checks) withProgress(stage ports.Stage, run func()) {
 }
 
 func (e *checks) checkPasskeys(ctx context.Context, store ports.Store) {
-	guard := maintenance.CheckRPID{Store: store, RPIDs: rpIDs(e.config)}
+	guard := maintenance.CheckRPID{Store: store, RPIDs: maintenance.RPIDs{Current: e.config.RPID, Retired: e.config.RetiredRPIDs}}
 	abandoned, err := guard.Execute(ctx)
 	if err != nil {
 		e.AddError("passkeys", err.Error(), "do as it says: the server does not start like this")

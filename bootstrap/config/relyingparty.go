@@ -1,4 +1,4 @@
-package bootstrap
+package config
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ func (c *settingsParser) relyingParty(config *Config, e environment) {
 	config.PublicURL = c.publicURL(e)
 	config.RPID = e.RPID
 	if e.RPID == "" {
-		config.RPID = hostOf(config.PublicURL)
+		config.RPID = HostOf(config.PublicURL)
 	}
 	config.Origins = c.origins(config.PublicURL, e.Origins)
 	config.AppOrigins = c.appOrigins(config.Origins, e.AppOrigins)
@@ -44,7 +44,7 @@ func (c *settingsParser) publicURL(e environment) string {
 		c.addError("PUBLIC_URL", shown+problem, strings.NewReplacer("write scheme and host, such as https://app.example.org", fix,
 			"; an app or an extension that calls the API belongs in KEYLODGE_APP_ORIGINS", "").Replace(how))
 		return ""
-	case hostOf(origin) != strings.ToLower(u.Hostname()) || strings.HasSuffix(u.Host, ":"):
+	case HostOf(origin) != strings.ToLower(u.Hostname()) || strings.HasSuffix(u.Host, ":"):
 		c.addError("PUBLIC_URL", shown+"it is not how a browser writes that address", "write "+origin)
 		return ""
 	}
@@ -54,8 +54,8 @@ func (c *settingsParser) publicURL(e environment) string {
 // validRPID checks the RP id, which is that of the settings if it is given, else the host of the public address. It reports
 // whether it can be used.
 func (c *settingsParser) validRPID(config *Config, isGiven bool) bool {
-	id, host := config.RPID, hostOf(config.PublicURL)
-	within := func(origin string) bool { return isSameOrSubdomain(hostOf(origin), id) }
+	id, host := config.RPID, HostOf(config.PublicURL)
+	within := func(origin string) bool { return IsSameOrSubdomain(HostOf(origin), id) }
 	switch {
 	case !isGiven && !isDomain(id):
 		c.addError("PUBLIC_URL", fmt.Sprintf("%q: %q is not a domain name, and passkeys belong to one", config.PublicURL, id), "use a name of letters, digits and hyphens")

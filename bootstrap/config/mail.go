@@ -1,9 +1,8 @@
-package bootstrap
+package config
 
 import (
 	"crypto/x509"
 	"fmt"
-	"net"
 	"net/mail"
 	"net/netip"
 	"os"
@@ -53,7 +52,7 @@ func (c *settingsParser) smtp(config *Config, e environment) {
 	if s.TLS == smtp.NoTLS && e.SMTPCAFile != "" {
 		c.addError("SMTP_CA_FILE", "it does nothing without TLS", "write starttls or tls into KEYLODGE_SMTP_TLS, or remove it")
 	}
-	if s.TLS == smtp.NoTLS && !isLoopback(e.SMTPHost) {
+	if s.TLS == smtp.NoTLS && !IsLoopback(e.SMTPHost) {
 		c.addError("SMTP_TLS", "without TLS anybody on the way reads the codes that are sent", "write starttls or tls; none is for a mail server on this machine")
 	}
 	if s.TLS == smtp.NoTLS && e.SMTPPassword != "" {
@@ -130,9 +129,4 @@ func (c *settingsParser) rootCAs(file string) *x509.CertPool {
 func isIPAddress(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err == nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -1,4 +1,4 @@
-package bootstrap
+package doctor
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/keylodge/keylodge/adapters/redis"
+	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -17,7 +18,7 @@ func (e *checks) checkRateLimits(ctx context.Context) {
 	}
 	if e.config.RateLimitURL.IsZero() {
 		where := "this server alone"
-		if e.config.Database.url != "" {
+		if e.config.Database.IsServer() {
 			where = "all servers of the database"
 		}
 		e.AddOK("rate_limits", "they are on, and calls are counted by "+where)
@@ -48,7 +49,7 @@ func (e *checks) checkRateLimits(ctx context.Context) {
 // sendsPasswordInClear says whether the password of a Redis can be read by whoever listens on the way to it.
 func sendsPasswordInClear(serverURL string) bool {
 	u, err := url.Parse(serverURL)
-	if err != nil || u.Scheme != "redis" || isLoopback(u.Hostname()) {
+	if err != nil || u.Scheme != "redis" || config.IsLoopback(u.Hostname()) {
 		return false
 	}
 	_, given := u.User.Password()

@@ -1,4 +1,4 @@
-package bootstrap
+package config
 
 import (
 	"errors"
@@ -68,9 +68,9 @@ type environment struct {
 	LogFormat               string `envconfig:"KEYLODGE_LOG_FORMAT"`
 }
 
-// LoadConfig reads the environment, and .env in the working directory for what the environment does not say. Every
+// Load reads the environment, and .env in the working directory for what the environment does not say. Every
 // fault is in the error, each with its fix; with any, there is no Config.
-func LoadConfig() (Config, error) {
+func Load() (Config, error) {
 	if err := loadDotenv(); err != nil {
 		return Config{}, err
 	}

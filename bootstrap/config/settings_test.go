@@ -1,4 +1,4 @@
-package bootstrap
+package config
 
 import (
 	"crypto/ed25519"
@@ -10,11 +10,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/keylodge/keylodge/acceptance/settings"
 )
 
 // Every row is a value that would have no effect, or not the one that it seems to have. The fault names the setting that is
 // set, and shows its value or what is wrong with it, and the fix.
-func TestLoadConfig_RejectsIneffectiveSettings(t *testing.T) {
+func TestLoad_RejectsIneffectiveSettings(t *testing.T) {
 	const (
 		public  = "PUBLIC_URL=https://id.example.org"
 		parent  = "RP_ID=example.org"
@@ -22,7 +24,7 @@ func TestLoadConfig_RejectsIneffectiveSettings(t *testing.T) {
 		android = "android:apk-key-hash:"
 	)
 	weak := strings.Repeat("A", 43)
-	keyFile := writeCAFile(t, "not read")
+	keyFile := settings.File(t, "ca.pem", "not read")
 	for name, c := range map[string]struct {
 		settings []string
 		setting  string
@@ -123,8 +125,8 @@ func TestLoadConfig_RejectsIneffectiveSettings(t *testing.T) {
 		"a secret of zeros":               {[]string{"SECRET=" + weak}, "SECRET", "can be guessed", "openssl rand -base64 32"},
 		"a secret of one letter":          {[]string{"SECRET=" + strings.Repeat("k", 44)}, "SECRET", "can be guessed", "openssl rand -base64 32"},
 		"a secret of words":               {[]string{"SECRET=" + strings.Repeat("changeme", 6)}, "SECRET", "can be guessed", "openssl rand -base64 32"},
-		"the present one among former":    {[]string{"SECRET=" + firstSecret, "PREVIOUS_SECRETS=" + secondSecret + "," + strings.TrimRight(firstSecret, "=")}, "PREVIOUS_SECRETS", "number 2 is the present secret", "take it out"},
-		"a former one twice":              {[]string{"SECRET=" + firstSecret, "PREVIOUS_SECRETS=" + secondSecret + "," + secondSecret}, "PREVIOUS_SECRETS", "number 2 is there already", "take it out"},
+		"the present one among former":    {[]string{"SECRET=" + settings.FirstSecret, "PREVIOUS_SECRETS=" + settings.SecondSecret + "," + strings.TrimRight(settings.FirstSecret, "=")}, "PREVIOUS_SECRETS", "number 2 is the present secret", "take it out"},
+		"a former one twice":              {[]string{"SECRET=" + settings.FirstSecret, "PREVIOUS_SECRETS=" + settings.SecondSecret + "," + settings.SecondSecret}, "PREVIOUS_SECRETS", "number 2 is there already", "take it out"},
 		"a key file and an algorithm":     {[]string{"JWT_KEY_FILE=" + keyFile, "JWT_ALGORITHM=EdDSA"}, "JWT_ALGORITHM", "EdDSA does nothing with KEYLODGE_JWT_KEY_FILE", "remove it"},
 		"a key file and the default one":  {[]string{"JWT_KEY_FILE=" + keyFile, "JWT_ALGORITHM=ES256"}, "JWT_ALGORITHM", "ES256 does nothing", "remove it"},
 		"a key file and a rotation":       {[]string{"JWT_KEY_FILE=" + keyFile, "JWT_ROTATION_INTERVAL=48h"}, "JWT_ROTATION_INTERVAL", "48h does nothing", "remove it"},
@@ -167,7 +169,7 @@ func TestLoadConfig_RejectsIneffectiveSettings(t *testing.T) {
 			if !strings.Contains(faults[0].Problem, c.says) || !strings.Contains(faults[0].Fix, c.fix) {
 				t.Errorf("%v\ndoes not say %q and %q", err, c.says, c.fix)
 			}
-			for _, secret := range []string{"hunter2", weak, firstSecret, secondSecret} {
+			for _, secret := range []string{"hunter2", weak, settings.FirstSecret, settings.SecondSecret} {
 				if strings.Contains(err.Error(), secret) {
 					t.Errorf("a secret was told: %v", err)
 				}
@@ -177,7 +179,7 @@ func TestLoadConfig_RejectsIneffectiveSettings(t *testing.T) {
 }
 
 // Values that could be meant in one way only have that effect.
-func TestLoadConfig_AcceptsUnambiguousValues(t *testing.T) {
+func TestLoad_AcceptsUnambiguousValues(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings []string
 		is       func(c Config) bool
@@ -189,15 +191,15 @@ func TestLoadConfig_AcceptsUnambiguousValues(t *testing.T) {
 		}},
 		"an Apple app":         {[]string{"PUBLIC_URL=https://id.example.org", "RP_ID=example.org", "ORIGINS=https://example.org", "APPLE_APPS=A1B2C3D4E5.org.example.app,A1B2C3D4E5.org.example.app"}, func(c Config) bool { return len(c.WellKnown.AppleApps) == 1 }},
 		"IPv4 in IPv6":         {[]string{"TRUSTED_PROXIES=::ffff:10.1.2.3/112"}, func(c Config) bool { return c.TrustedProxies[0].String() == "10.1.0.0/16" }},
-		"a weak former secret": {[]string{"SECRET=" + firstSecret, "PREVIOUS_SECRETS=" + strings.Repeat("A", 43)}, func(c Config) bool { return c.PreviousSecrets[0].CheckStrength() != nil }},
+		"a weak former secret": {[]string{"SECRET=" + settings.FirstSecret, "PREVIOUS_SECRETS=" + strings.Repeat("A", 43)}, func(c Config) bool { return c.PreviousSecrets[0].CheckStrength() != nil }},
 		"other sites and this one": {[]string{"PUBLIC_URL=https://myserver", "ORIGINS=https://myserver:8443,https://shop.example.com"}, func(c Config) bool {
-			return c.RPID == "myserver" && slices.Equal(relatedOrigins(c), []string{"https://shop.example.com"})
+			return c.RPID == "myserver" && slices.Equal(c.RelatedOrigins(), []string{"https://shop.example.com"})
 		}},
 		"a former RP id of one label": {[]string{"RETIRED_RP_IDS=oldserver"}, func(c Config) bool { return len(c.RetiredRPIDs) == 1 }},
 		"apps": {[]string{"APP_ORIGINS=capacitor://localhost, ionic://localhost,tauri://localhost,http://tauri.localhost,https://tauri.localhost,http://localhost," +
 			"chrome-extension://abcdefghijklmnopabcdefghijklmnop,moz-extension://0b5c1d0e-2f3a-4b5c-8d7e-9f0a1b2c3d4e," +
 			"safari-web-extension://0B5C1D0E-2F3A-4B5C-8D7E-9F0A1B2C3D4E,app://bundle,com.example.app://main"}, func(c Config) bool {
-			return len(c.AppOrigins) == 11 && len(c.Origins) == 1 && slices.Equal(ceremonyOrigins(c), []string{"http://localhost:8080",
+			return len(c.AppOrigins) == 11 && len(c.Origins) == 1 && slices.Equal(c.CeremonyOrigins(), []string{"http://localhost:8080",
 				"chrome-extension://abcdefghijklmnopabcdefghijklmnop", "moz-extension://0b5c1d0e-2f3a-4b5c-8d7e-9f0a1b2c3d4e"})
 		}},
 	} {
@@ -211,7 +213,7 @@ func TestLoadConfig_AcceptsUnambiguousValues(t *testing.T) {
 }
 
 // A name without the prefix is somebody else's.
-func TestLoadConfig_IgnoresNamesWithoutPrefix(t *testing.T) {
+func TestLoad_IgnoresNamesWithoutPrefix(t *testing.T) {
 	t.Setenv("REGISTRATION", "closed")
 	t.Setenv("LISTEN", "0.0.0.0:1")
 	t.Setenv("DATABASE_URL", "postgres://ada:hunter2@db/other")
@@ -221,7 +223,7 @@ func TestLoadConfig_IgnoresNamesWithoutPrefix(t *testing.T) {
 	}
 }
 
-func TestLoadConfig_RejectsLowerCaseNames(t *testing.T) {
+func TestLoad_RejectsLowerCaseNames(t *testing.T) {
 	t.Setenv("keylodge_registration", "closed")
 	_, err := load(t)
 	var faults SettingErrors
@@ -283,33 +285,32 @@ func TestParseDotenv_RejectsAmbiguousLines(t *testing.T) {
 }
 
 // What stands in .env arrives as it stands.
-func TestLoadConfig_DotenvExpandsNothing(t *testing.T) {
+func TestLoad_DotenvExpandsNothing(t *testing.T) {
 	if _, err := load(t); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, ".env", "KEYLODGE_SMTP_HOST=127.0.0.1\nKEYLODGE_SMTP_FROM=no-reply@example.org\nKEYLODGE_SMTP_USERNAME=apikey\nKEYLODGE_SMTP_PASSWORD=Pa$$W0RD\n", 0o600)
+	settings.WriteFile(t, ".env", "KEYLODGE_SMTP_HOST=127.0.0.1\nKEYLODGE_SMTP_FROM=no-reply@example.org\nKEYLODGE_SMTP_USERNAME=apikey\nKEYLODGE_SMTP_PASSWORD=Pa$$W0RD\n", 0o600)
 	for _, name := range []string{"HOST", "FROM", "USERNAME", "PASSWORD"} {
 		t.Cleanup(func() { _ = os.Unsetenv("KEYLODGE_SMTP_" + name) })
 	}
-	config, err := LoadConfig()
+	config, err := Load()
 	if err != nil || config.SMTP.Password.Reveal() != "Pa$$W0RD" {
 		t.Errorf("%+v, %v", config.SMTP, err)
 	}
 }
 
 // A file with a secret is for its owner alone, whichever file it is; one without may be for all.
-func TestLoadConfig_RejectsReadableSecretFiles(t *testing.T) {
+func TestLoad_RejectsReadableSecretFiles(t *testing.T) {
 	for line, secret := range map[string]bool{
-		"KEYLODGE_SECRET=" + firstSecret: true, "KEYLODGE_PREVIOUS_SECRETS=" + firstSecret: true, "KEYLODGE_RATE_LIMIT_URL=redis://:hunter2@127.0.0.1:1/0": true,
-		"KEYLODGE_RP_NAME=Ada": false, "KEYLODGE_SECRET=": false, "# KEYLODGE_SECRET=" + firstSecret: false, "KEYLODGE_RATE_LIMIT_URL=redis://127.0.0.1:1/0": false,
+		"KEYLODGE_SECRET=" + settings.FirstSecret: true, "KEYLODGE_PREVIOUS_SECRETS=" + settings.FirstSecret: true, "KEYLODGE_RATE_LIMIT_URL=redis://:hunter2@127.0.0.1:1/0": true,
+		"KEYLODGE_RP_NAME=Ada": false, "KEYLODGE_SECRET=": false, "# KEYLODGE_SECRET=" + settings.FirstSecret: false, "KEYLODGE_RATE_LIMIT_URL=redis://127.0.0.1:1/0": false,
 	} {
 		for _, mode := range []os.FileMode{0o644, 0o604, 0o660, 0o600} {
 			if _, err := load(t); err != nil {
 				t.Fatal(err)
 			}
-			writeFile(t, ".env", line+"\n", mode)
-			chmodFile(t, ".env", mode)
-			_, err := LoadConfig()
+			settings.WriteFile(t, ".env", line+"\n", mode)
+			_, err := Load()
 			name, _, _ := strings.Cut(line, "=")
 			_ = os.Unsetenv(name)
 			refused := secret && mode != 0o600
@@ -319,23 +320,21 @@ func TestLoadConfig_RejectsReadableSecretFiles(t *testing.T) {
 			}
 		}
 	}
-	file := filepath.Join(t.TempDir(), "jwt.pem")
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := os.ReadFile(pemFile(t, private))
+	key, err := os.ReadFile(settings.KeyFile(t, private))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for mode, refused := range map[os.FileMode]bool{0o644: true, 0o604: true, 0o660: true, 0o444: true, 0o600: false, 0o400: false} {
-		writeFile(t, file, string(key), 0o600)
-		chmodFile(t, file, mode)
+		file := filepath.Join(t.TempDir(), "jwt.pem")
+		settings.WriteFile(t, file, string(key), mode)
 		_, err := load(t, "JWT_KEY_FILE="+file)
 		var faults SettingErrors
 		if errors.As(err, &faults) != refused || refused && (faults[0].Setting != "KEYLODGE_JWT_KEY_FILE" || !strings.Contains(faults[0].Fix, "chmod 600 "+file)) {
 			t.Errorf("mode %o: %v", mode, err)
 		}
-		chmodFile(t, file, 0o600)
 	}
 }

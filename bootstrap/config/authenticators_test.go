@@ -1,0 +1,90 @@
+package config
+
+import (
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/acceptance/settings"
+	"github.com/keylodge/keylodge/domain"
+)
+
+func TestLoad_AllowsAnyAuthenticatorByDefault(t *testing.T) {
+	config, err := load(t)
+	if err != nil || config.Authenticators.RequiresAttestation() || config.Metadata != nil {
+		t.Errorf("%+v, %+v, %v", config.Authenticators, config.Metadata, err)
+	}
+}
+
+func TestLoad_Authenticators(t *testing.T) {
+	blobFile, rootFile := settings.MetadataFiles(t, time.Now().AddDate(0, 1, 0))
+	config, err := load(t, settings.Attested(blobFile, rootFile, "ALLOWED_AAGUIDS="+settings.KnownModel+" , "+strings.ToUpper(settings.UnknownModel), "DENIED_AAGUIDS=00000000-0000-0000-0000-000000000000")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, _ := domain.ParseAAGUID(settings.KnownModel)
+	unknown, _ := domain.ParseAAGUID(settings.UnknownModel)
+	want := domain.AuthenticatorPolicy{Attested: true, Allowed: []domain.AAGUID{known, unknown}, Denied: []domain.AAGUID{{}}}
+	if !reflect.DeepEqual(config.Authenticators, want) {
+		t.Errorf("%+v, want %+v", config.Authenticators, want)
+	}
+	if config.Metadata == nil || config.Metadata.Models != 1 || config.Metadata.Unreadable != 1 || !config.Metadata.Contains(known) {
+		t.Errorf("%+v", config.Metadata)
+	}
+}
+
+func TestLoad_RejectsInvalidAuthenticators(t *testing.T) {
+	blobFile, rootFile := settings.MetadataFiles(t, time.Now().AddDate(0, 1, 0))
+	_, anotherRoot := settings.MetadataFiles(t, time.Now().AddDate(0, 1, 0))
+	two := filepath.Join(t.TempDir(), "two.pem")
+	first, err := os.ReadFile(rootFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.WriteFile(t, two, string(first)+string(first), 0o600)
+	broken := filepath.Join(t.TempDir(), "broken.pem")
+	settings.WriteFile(t, broken, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("certificate")})), 0o600)
+	for name, c := range map[string]struct {
+		settings []string
+		setting  string // that must be named, maybe among others
+		says     string
+	}{
+		"a policy that is not":             {[]string{"AUTHENTICATOR_POLICY=all"}, "AUTHENTICATOR_POLICY", "any or attested"},
+		"attested without metadata":        {[]string{"AUTHENTICATOR_POLICY=attested"}, "METADATA_FILE", "without metadata no attestation can be judged"},
+		"metadata without attested":        {[]string{"METADATA_FILE=" + blobFile}, "METADATA_FILE", "does nothing"},
+		"metadata for any":                 {[]string{"AUTHENTICATOR_POLICY=any", "METADATA_FILE=" + blobFile}, "METADATA_FILE", "does nothing"},
+		"a root without metadata":          {[]string{"METADATA_ROOT_FILE=" + rootFile}, "METADATA_ROOT_FILE", "does nothing"},
+		"metadata that are not there":      {settings.Attested(blobFile+".old", rootFile), "METADATA_FILE", "no such file"},
+		"metadata that are none":           {settings.Attested(rootFile, rootFile), "METADATA_FILE", "curl"},
+		"metadata of somebody else":        {settings.Attested(blobFile, anotherRoot), "METADATA_FILE", "unknown authority"},
+		"metadata not of the FIDO's":       {[]string{"AUTHENTICATOR_POLICY=attested", "METADATA_FILE=" + blobFile}, "METADATA_FILE", "unknown authority"},
+		"a root that is not there":         {settings.Attested(blobFile, rootFile+".old"), "METADATA_ROOT_FILE", "no such file"},
+		"a root that is none":              {settings.Attested(blobFile, blobFile), "METADATA_ROOT_FILE", "no certificate in it"},
+		"a root that cannot be read":       {settings.Attested(blobFile, broken), "METADATA_ROOT_FILE", "PEM file"},
+		"two roots":                        {settings.Attested(blobFile, two), "METADATA_ROOT_FILE", "more than one"},
+		"an allowed AAGUID that is none":   {[]string{"ALLOWED_AAGUIDS=" + settings.KnownModel + ",yubikey"}, "ALLOWED_AAGUIDS", `"yubikey"`},
+		"a denied AAGUID that is none":     {[]string{"DENIED_AAGUIDS=4b657921"}, "DENIED_AAGUIDS", `"4b657921"`},
+		"no model, allowed":                {[]string{"ALLOWED_AAGUIDS=00000000-0000-0000-0000-000000000000"}, "ALLOWED_AAGUIDS", "names no model"},
+		"one that is allowed and denied":   {[]string{"ALLOWED_AAGUIDS=" + settings.KnownModel, "DENIED_AAGUIDS=" + settings.KnownModel}, "ALLOWED_AAGUIDS", "denied as well"},
+		"one allowed in words of its kind": {[]string{"ALLOWED_AAGUIDS={" + settings.KnownModel + "}"}, "ALLOWED_AAGUIDS", "separated by commas"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, c.settings...)
+			var faults SettingErrors
+			if !errors.As(err, &faults) {
+				t.Fatalf("got %v", err)
+			}
+			for _, fault := range faults {
+				if fault.Setting == "KEYLODGE_"+c.setting && strings.Contains(fault.Problem+fault.Fix, c.says) && fault.Fix != "" {
+					return
+				}
+			}
+			t.Errorf("%v\ndoes not say %q of %s", err, c.says, c.setting)
+		})
+	}
+}

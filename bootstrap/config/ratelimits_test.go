@@ -1,0 +1,52 @@
+package config
+
+import (
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keylodge/keylodge/domain"
+)
+
+func TestLoad_RateLimits(t *testing.T) {
+	defaults := domain.DefaultRateLimits()
+	changed := maps.Clone(defaults)
+	changed["login"] = domain.RateLimit{Quota: 600, Window: time.Minute}
+	changed["recovery-account"] = domain.RateLimit{Quota: 1, Window: 24 * time.Hour}
+	delete(changed, "refresh")
+	for setting, want := range map[string]domain.RateLimits{
+		"": defaults, "on": defaults, "off": nil, "login=600/1m, recovery-account = 1/24h ,refresh=off": changed,
+	} {
+		config, err := load(t, "RATE_LIMITS="+setting)
+		if err != nil || !maps.Equal(config.RateLimits, want) {
+			t.Errorf("%q: %v, %v", setting, config.RateLimits, err)
+		}
+	}
+}
+
+func TestLoad_RejectsInvalidRateLimits(t *testing.T) {
+	for setting, c := range map[string]struct{ name, problem, fix string }{
+		"RATE_LIMITS=yes":                                    {"RATE_LIMITS", "does not say what it limits", "login=600/1m"},
+		"RATE_LIMITS=logins=30/1m":                           {"RATE_LIMITS", `"logins"`, "signup, signup-account, login, login-account, refresh"},
+		"RATE_LIMITS=login=30":                               {"RATE_LIMITS", `"30"`, "30/1m"},
+		"RATE_LIMITS=login=0/1m":                             {"RATE_LIMITS", `"0/1m"`, "30/1m"},
+		"RATE_LIMITS=login=1/1500ms":                         {"RATE_LIMITS", `"1/1500ms"`, "whole seconds"},
+		"RATE_LIMITS=login=1/25h":                            {"RATE_LIMITS", `"1/25h"`, "24h"},
+		"RATE_LIMITS=login=9999999/s":                        {"RATE_LIMITS", `"9999999/s"`, "1000000"},
+		"RATE_LIMIT_URL=http://:hunter2@localhost":           {"RATE_LIMIT_URL", "redis://", "rediss://"},
+		"RATE_LIMIT_URL=redis://:hunter2@localhost/zero":     {"RATE_LIMIT_URL", "number of a database", "host:6379/0"},
+		"RATE_LIMIT_URL=redis://:hunter2@localhost/hunter2@": {"RATE_LIMIT_URL", "number of a database", "host:6379/0"},
+	} {
+		_, err := load(t, setting)
+		var faults SettingErrors
+		if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != "KEYLODGE_"+c.name || !strings.Contains(faults[0].Problem, c.problem) ||
+			!strings.Contains(faults[0].Fix, c.fix) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", setting, err)
+		}
+	}
+	if _, err := load(t, "RATE_LIMITS=off", "RATE_LIMIT_URL=redis://localhost"); err == nil || !strings.Contains(err.Error(), "it does nothing") {
+		t.Errorf("a Redis without limits: %v", err)
+	}
+}
