@@ -109,7 +109,7 @@ func (s *Service) exportUsers(ctx context.Context, out *writer, now time.Time, r
 	return last, err
 }
 
-// exportEvents writes the events before the given one. A log grows at its other end only.
+// exportEvents writes the events before the given one. New events are added at the other end of a log, so it misses none.
 func (s *Service) exportEvents(ctx context.Context, out *writer, owner domain.UserID, before domain.EventID) error {
 	for {
 		r := events{UserID: owner, Before: before}

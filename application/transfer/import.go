@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"crypto/hmac"
 	"io"
 	"iter"
 	"time"
@@ -16,89 +17,81 @@ type Outcome struct {
 	Total           int // users, as the file's first line states
 }
 
-const (
-	linesPerUpdate = 100
-	bytesPerUpdate = 1 << 20
-)
-
-// Import verifies the whole file and then adds what does not exist yet. It overwrites nothing. It reads the file twice, so
-// the file must be a copy that no other process can write to.
+// Import verifies the whole file and then adds what does not exist yet. It overwrites nothing.
 //
 // A user is added completely or not at all, except for events beyond the latest 500, which follow. After an error or an
 // interruption the same import continues where it stopped. It fails with a conflict at the first user that exists and
 // differs, or whose address or passkey another user has. Unless intoExisting, it fails before it writes if the database has
 // a user who is not in the file.
+//
+// It reads the file twice. Another process may write to the file meanwhile, so the second reading compares the MAC of all
+// lines up to the end of a batch with that of the first reading before it writes the batch. It returns errTampered if they
+// differ.
 func (s *Service) Import(ctx context.Context, file io.ReadSeeker, intoExisting bool, report ProgressFunc) (outcome Outcome, err error) {
-	if err := s.check(ctx, file, intoExisting, report); err != nil {
+	verified, err := s.check(ctx, file, intoExisting, report)
+	if err != nil {
 		return Outcome{}, err
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return Outcome{}, err
 	}
 	var at time.Time
-	var batch []line
-	size := 0
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
+	err = s.Keys.read(file, func(h header) { at, outcome.Total = h.At, h.Users }, func(b batch) error {
+		if len(verified) == 0 || !hmac.Equal(b.mac[:], verified[0][:]) {
+			return errTampered
 		}
-		done, err := s.importBatch(ctx, batch, at)
+		verified = verified[1:]
+		done, err := s.importBatch(ctx, b.lines, at)
 		if err != nil {
 			return err
 		}
 		outcome.Added, outcome.Existing = outcome.Added.plus(done.Added), outcome.Existing.plus(done.Existing)
-		batch, size = batch[:0], 0
 		report(Importing, outcome.Added.Users+outcome.Existing.Users, outcome.Total)
 		return nil
-	}
-	err = s.Keys.read(file, func(h header) { at, outcome.Total = h.At, h.Users }, func(l line, length int) error {
-		batch = append(batch, l)
-		if size += length; len(batch) < linesPerUpdate && size < bytesPerUpdate {
-			return nil
-		}
-		return flush()
 	})
-	if err != nil {
-		return outcome, err
+	if err == nil && len(verified) > 0 {
+		return outcome, errTampered
 	}
-	return outcome, flush()
+	return outcome, err
 }
 
-// check reads the whole file, so that one that is truncated or modified leaves nothing behind.
-func (s *Service) check(ctx context.Context, file io.Reader, intoExisting bool, report ProgressFunc) error {
+// check verifies the whole file, so that a truncated or modified one changes nothing. It returns the MACs of the batches.
+func (s *Service) check(ctx context.Context, file io.Reader, intoExisting bool, report ProgressFunc) (verified []digest, err error) {
 	next, stop := iter.Pull2(s.userIDs(ctx))
 	defer stop()
-	existing, err, more := next() // in the order of the ids, as the file
+	existing, listErr, more := next() // sorted by id, as the file is
 	done, total := 0, 0
-	readErr := s.Keys.read(file, func(h header) { total = h.Users }, func(l line, _ int) error {
-		if l.User == nil {
-			return ctx.Err()
-		}
-		if done++; done%linesPerUpdate == 0 {
-			report(Checking, done, total)
-		}
-		switch {
-		case intoExisting || !more:
-			return ctx.Err()
-		case err != nil:
-			return err
-		case existing == l.User.ID:
-			existing, err, more = next()
-		case existing.String() < l.User.ID.String():
-			return errNotEmpty
+	err = s.Keys.read(file, func(h header) { total = h.Users }, func(b batch) error {
+		verified = append(verified, b.mac)
+		for _, l := range b.lines {
+			if l.User == nil {
+				continue
+			}
+			if done++; done%linesPerUpdate == 0 {
+				report(Checking, done, total)
+			}
+			switch {
+			case intoExisting || !more:
+			case listErr != nil:
+				return listErr
+			case existing == l.User.ID:
+				existing, listErr, more = next()
+			case existing.String() < l.User.ID.String():
+				return errNotEmpty
+			}
 		}
 		return ctx.Err()
 	})
 	switch {
-	case readErr != nil || intoExisting || !more:
-		return readErr
-	case err != nil:
-		return err
+	case err != nil || intoExisting || !more:
+		return verified, err
+	case listErr != nil:
+		return nil, listErr
 	}
-	return errNotEmpty
+	return nil, errNotEmpty
 }
 
-// userIDs are the ids of the users in the database, in their order.
+// userIDs yields the ids of the users in the database, in ascending order.
 func (s *Service) userIDs(ctx context.Context) iter.Seq2[domain.UserID, error] {
 	return func(yield func(domain.UserID, error) bool) {
 		stopped := false
@@ -119,10 +112,10 @@ func (s *Service) userIDs(ctx context.Context) iter.Seq2[domain.UserID, error] {
 }
 
 // importBatch adds the lines in one transaction.
-func (s *Service) importBatch(ctx context.Context, batch []line, at time.Time) (outcome Outcome, err error) {
+func (s *Service) importBatch(ctx context.Context, lines []line, at time.Time) (outcome Outcome, err error) {
 	err = s.Store.Update(ctx, func(tx ports.Tx) error {
 		outcome = Outcome{}
-		for _, l := range batch {
+		for _, l := range lines {
 			added, err := l.merge(ctx, tx, at)
 			if err != nil {
 				return err

@@ -113,11 +113,11 @@ func (l line) encode() ([]byte, error) {
 	if len(text) > maxLineLength {
 		return nil, fmt.Errorf("a line has %d bytes, the maximum is %d", len(text), maxLineLength)
 	}
-	back, err := unmarshal(text)
+	decoded, err := unmarshal(text)
 	if err != nil {
 		return nil, err
 	}
-	if !reflect.DeepEqual(back.Interface(), w.Interface()) {
+	if !reflect.DeepEqual(decoded.Interface(), w.Interface()) {
 		return nil, errors.New("a value in the database cannot be exported without loss, for example a text that is not UTF-8")
 	}
 	return text, nil

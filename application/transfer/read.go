@@ -13,9 +13,21 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// read calls begun with the header and visit with the lines that follow it but the last, in their order. It returns nil only
-// for a file that is complete and unmodified; until then the lines that it passed are unverified.
-func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length int) error) error {
+const (
+	linesPerUpdate = 100
+	bytesPerUpdate = 1 << 20
+)
+
+// batch is a run of lines that one transaction imports, with the MAC of all lines of the file up to its last one.
+type batch struct {
+	lines []line
+	size  int // in bytes
+	mac   digest
+}
+
+// read calls onHeader with the first line and onBatch with all lines that follow it except the last, in batches. It returns
+// nil only for a file that is complete and unmodified; before that, the lines are unverified.
+func (k Keys) read(file io.Reader, onHeader func(header), onBatch func(batch) error) error {
 	in := reader{r: bufio.NewReaderSize(file, 1<<16)}
 	h, err := in.readHeader()
 	if err != nil {
@@ -27,7 +39,14 @@ func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length
 	}
 	in.mac = hmac.New(sha256.New, key)
 	in.mac.Write(in.text)
-	begun(h)
+	onHeader(h)
+	var b batch
+	flush := func() error {
+		b.mac = digest(in.mac.Sum(nil))
+		err := onBatch(b)
+		b = batch{}
+		return err
+	}
 	var counts Counts
 	var last domain.UserID
 	for {
@@ -40,7 +59,10 @@ func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length
 		}
 		switch {
 		case l.End != nil:
-			return in.verifyEnd(l.End, counts)
+			if err := in.verifyEnd(l.End, counts); err != nil || len(b.lines) == 0 {
+				return err
+			}
+			return flush()
 		case l.Export != nil:
 			return invalidLine(in.number, errors.New("it is the first line of another export"))
 		case l.Events != nil && len(l.Events.List) == 0, l.OutboxEmails != nil && len(l.OutboxEmails.List) == 0:
@@ -53,8 +75,11 @@ func (k Keys) read(file io.Reader, begun func(header), visit func(l line, length
 		}
 		in.mac.Write(in.text)
 		counts = counts.plus(l.counts())
-		if err := visit(l, len(in.text)); err != nil {
-			return err
+		b.lines, b.size = append(b.lines, l), b.size+len(in.text)
+		if len(b.lines) == linesPerUpdate || b.size >= bytesPerUpdate {
+			if err := flush(); err != nil {
+				return err
+			}
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (h *fixture) update(fn func(ctx context.Context, tx ports.Tx) error) {
 	}
 }
 
-// addUser is somebody of that name with one of everything. Names sort as ids do.
+// addUser adds a user with one record of each kind. Users are sorted by name as by id.
 func (h *fixture) addUser(name string) domain.UserState {
 	h.t.Helper()
 	u := testUser(h.t, name)
@@ -63,7 +63,22 @@ func (h *fixture) addUser(name string) domain.UserState {
 	return u
 }
 
-// testUser is somebody whose id sorts as their name does.
+// addUsers adds n users without an e-mail address or a passkey.
+func (h *fixture) addUsers(n int) {
+	h.t.Helper()
+	h.update(func(ctx context.Context, tx ports.Tx) error {
+		for i := range n {
+			u := filledState[domain.UserState](h.t, fmt.Sprint("user ", i))
+			u.Email, u.EmailVerifiedAt, u.Handle = "", time.Time{}, domain.UserHandle(fmt.Sprint(i))
+			if err := tx.Users.Add(ctx, domain.RestoreUser(u)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// testUser returns a user with an id that sorts as the name does.
 func testUser(t *testing.T, name string) domain.UserState {
 	t.Helper()
 	u := filledState[domain.UserState](t, name)
@@ -72,16 +87,16 @@ func testUser(t *testing.T, name string) domain.UserState {
 	return u
 }
 
-// newFullFixture has, beside Ada and Ben, one of everything that is nobody's.
+// newFullFixture has the users ada and ben, and one record of each kind that has no user.
 func newFullFixture(t *testing.T) *fixture {
 	t.Helper()
 	h := newFixture(t)
 	h.addUser("ada")
 	h.addUser("ben")
 	h.update(func(ctx context.Context, tx ports.Tx) error {
-		full := filledState[domain.EventState](t, "nobody's")
+		full := filledState[domain.EventState](t, "no user")
 		e := domain.EventState{ID: full.ID, Kind: full.Kind, At: full.At, Actor: full.Actor, Reason: full.Reason}
-		m := filledState[domain.OutboxEmailState](t, "nobody's")
+		m := filledState[domain.OutboxEmailState](t, "no user")
 		m.UserID = domain.UserID{}
 		return errors.Join(
 			tx.SigningKeys.Add(ctx, domain.RestoreSigningKey(filledState[domain.SigningKeyState](t, "key"))),
@@ -113,7 +128,7 @@ func (h *fixture) importIntoExisting(file []byte) (Outcome, error) {
 func (h *fixture) requireExport(before []byte) {
 	h.t.Helper()
 	if after := h.export(); !bytes.Equal(after, before) {
-		h.t.Errorf("something was changed:\n%s\n%s", before, after)
+		h.t.Errorf("the database was changed:\n%s\n%s", before, after)
 	}
 }
 
@@ -136,12 +151,12 @@ func TestExportImport_RoundTrip(t *testing.T) {
 	h.requireExport(file)
 	outcome, err = h.importFile(file)
 	if err != nil || outcome != (Outcome{Existing: want, Total: 2}) {
-		t.Errorf("once more: %+v, %v", outcome, err)
+		t.Errorf("second import: %+v, %v", outcome, err)
 	}
 	h.requireExport(file)
 }
 
-// Files of this version are about in the world: whoever changes how they are written has made another version.
+// Users have files of version 1. A change of their encoding needs a new version.
 func TestImport_Version1File(t *testing.T) {
 	file, err := os.ReadFile("testdata/version1.jsonl")
 	if err != nil {
@@ -176,11 +191,11 @@ func TestExport_OmitsEndedSessions(t *testing.T) {
 	h.requireExport(before)
 }
 
-// Of a file that is not whole, or not as it was written, nothing comes in.
+// A truncated or modified file changes nothing.
 func TestImport_RejectsModifiedFile(t *testing.T) {
 	file := newFullFixture(t).export()
 	lines := bytes.SplitAfter(file, []byte("\n"))
-	lines = lines[:len(lines)-1] // what follows the last line feed
+	lines = lines[:len(lines)-1] // the empty element after the last line feed
 	without := func(i int) []byte { return bytes.Join(slices.Delete(slices.Clone(lines), i, i+1), nil) }
 	swapped := func(i, j int) []byte {
 		all := slices.Clone(lines)
@@ -188,11 +203,11 @@ func TestImport_RejectsModifiedFile(t *testing.T) {
 		return bytes.Join(all, nil)
 	}
 	bad := map[string][]byte{
-		"nothing":           nil,
-		"something else":    []byte("Dear diary,\n"),
+		"an empty file":     nil,
+		"another file":      []byte("Dear diary,\n"),
 		"another JSON":      []byte("{}\n"),
 		"followed by more":  append(slices.Clone(file), '\n'),
-		"two of them":       slices.Concat(file, file),
+		"two exports":       slices.Concat(file, file),
 		"users swapped":     swapped(4, 5),
 		"of another format": bytes.Replace(file, []byte(`"version":1`), []byte(`"version":2`), 1),
 	}
@@ -214,13 +229,13 @@ func TestImport_RejectsModifiedFile(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, outcome, err)
 		}
 		if _, err := h.importIntoExisting(bad); err == nil {
-			t.Errorf("%s: it was let in beside others", name)
+			t.Errorf("%s: imported into existing users", name)
 		}
 	}
 	h.requireExport(before)
 	for name, want := range map[string]string{
 		"cut after line 5": errTruncated.Message, "cut after byte 602": errTruncated.Message, "without line 5": errTampered.Message, "line 4 twice": errTampered.Message,
-		"followed by more": errTampered.Message, "something else": errNotAnExport.Message, "nothing": errNotAnExport.Message,
+		"followed by more": errTampered.Message, "another file": errNotAnExport.Message, "an empty file": errNotAnExport.Message,
 		"of another format": errUnsupportedVersion.Message, "users swapped": "line 6 of the export is invalid: users are not sorted by id",
 	} {
 		if _, err := h.importFile(bad[name]); err == nil || err.Error() != want || errorCode(err) != "invalid_export" {
@@ -229,7 +244,7 @@ func TestImport_RejectsModifiedFile(t *testing.T) {
 	}
 }
 
-// Whoever has the file and not the secret can add nobody to it.
+// An attacker with the file and without the secret cannot add a user to it.
 func TestImport_RejectsForgedLines(t *testing.T) {
 	file := newFullFixture(t).export()
 	forger := newFixture(t)
@@ -238,13 +253,13 @@ func TestImport_RejectsForgedLines(t *testing.T) {
 	forged := bytes.SplitAfter(forger.export(), []byte("\n"))
 	lines := bytes.SplitAfter(file, []byte("\n"))
 	for name, bad := range map[string][]byte{
-		"somebody more":                     slices.Concat(append(slices.Clone(lines[:6]), append([][]byte{forged[1]}, lines[6:]...)...)...),
-		"under another":                     bytes.Join(forged, nil),
-		"under another, made to look right": slices.Concat(append([][]byte{lines[0]}, forged[1:]...)...),
+		"a user more":                            slices.Concat(append(slices.Clone(lines[:6]), append([][]byte{forged[1]}, lines[6:]...)...)...),
+		"signed with another secret":             bytes.Join(forged, nil),
+		"another secret, header of the original": slices.Concat(append([][]byte{lines[0]}, forged[1:]...)...),
 	} {
 		h := newFixture(t)
 		if _, err := h.importFile(bad); err == nil {
-			t.Errorf("%s: it was let in", name)
+			t.Errorf("%s: imported", name)
 		}
 	}
 }
@@ -255,14 +270,14 @@ func TestImport_RequiresSecretsOfExport(t *testing.T) {
 		from, to Keys
 		want     error
 	}{
-		"the same":                  {Keys{a}, Keys{a}, nil},
-		"the same, and former ones": {Keys{a, b}, Keys{a, b}, nil},
-		"replaced meanwhile":        {Keys{a}, Keys{c, a}, nil},
-		"replaced twice":            {Keys{a, b}, Keys{c, b, a}, nil},
-		"another":                   {Keys{a}, Keys{b}, errUnknownSecret},
-		"only a former one":         {Keys{a, b}, Keys{b}, errUnknownSecret},
-		"without the former one":    {Keys{a, b}, Keys{a}, errUnknownPreviousSecret},
-		"without one of the former": {Keys{a, b, c}, Keys{a, c}, errUnknownPreviousSecret},
+		"the same":                     {Keys{a}, Keys{a}, nil},
+		"the same, with previous ones": {Keys{a, b}, Keys{a, b}, nil},
+		"replaced meanwhile":           {Keys{a}, Keys{c, a}, nil},
+		"replaced twice":               {Keys{a, b}, Keys{c, b, a}, nil},
+		"another":                      {Keys{a}, Keys{b}, errUnknownSecret},
+		"only a previous one":          {Keys{a, b}, Keys{b}, errUnknownSecret},
+		"without the previous one":     {Keys{a, b}, Keys{a}, errUnknownPreviousSecret},
+		"without one of the previous":  {Keys{a, b, c}, Keys{a, c}, errUnknownPreviousSecret},
 	} {
 		from, to := newFullFixture(t), newFixture(t)
 		from.keys, to.keys = test.from, test.to
@@ -290,7 +305,7 @@ func TestImport_RequiresIntoExistingForOtherUsers(t *testing.T) {
 		}
 		before := h.export()
 		if outcome, err := h.importFile(file); !errors.Is(err, errNotEmpty) || outcome != (Outcome{}) {
-			t.Errorf("beside %v: %+v, %v", others, outcome, err)
+			t.Errorf("with other users %v: %+v, %v", others, outcome, err)
 		}
 		h.requireExport(before)
 		if outcome, err := h.importIntoExisting(file); err != nil || outcome.Added.Users+outcome.Existing.Users != 2 {
@@ -317,23 +332,23 @@ func TestImport_Conflicts(t *testing.T) {
 		"a user without their passkeys": {func(ctx context.Context, tx ports.Tx) error {
 			return tx.Users.Add(ctx, domain.RestoreUser(ada))
 		}, "differs from the one in the export"},
-		"an address of somebody else's": {func(ctx context.Context, tx ports.Tx) error {
+		"an address of another user": {func(ctx context.Context, tx ports.Tx) error {
 			mallory := testUser(t, "mallory")
 			mallory.Email = ada.Email
 			return tx.Users.Add(ctx, domain.RestoreUser(mallory))
 		}, "user " + ada.ID.String() + " cannot be imported: another user here has the same e-mail address"},
-		"a passkey of somebody else's": {func(ctx context.Context, tx ports.Tx) error {
+		"a passkey of another user": {func(ctx context.Context, tx ports.Tx) error {
 			mallory := testUser(t, "mallory")
 			key := filledState[domain.CredentialState](t, "mallory")
 			key.ID, key.UserID = "ada", mallory.ID
 			return errors.Join(tx.Users.Add(ctx, domain.RestoreUser(mallory)), tx.Credentials.Add(ctx, domain.RestoreCredential(key)))
 		}, "user " + ada.ID.String() + " cannot be imported: another user here has one of the passkeys"},
 		"an event that is different": {func(ctx context.Context, tx ports.Tx) error {
-			full := filledState[domain.EventState](t, "nobody's")
+			full := filledState[domain.EventState](t, "no user")
 			return tx.Events.Add(ctx, domain.RestoreEvent(domain.EventState{ID: full.ID, Kind: "another", At: full.At, Actor: full.Actor}))
 		}, "exists and differs from the one in the export"},
-		"a message that is different": {func(ctx context.Context, tx ports.Tx) error {
-			m := filledState[domain.OutboxEmailState](t, "nobody's")
+		"an e-mail that is different": {func(ctx context.Context, tx ports.Tx) error {
+			m := filledState[domain.OutboxEmailState](t, "no user")
 			m.UserID = domain.UserID{}
 			m.Attempts++
 			return tx.OutboxEmails.Add(ctx, domain.RestoreOutboxEmail(m))
@@ -352,12 +367,12 @@ func TestImport_Conflicts(t *testing.T) {
 		}
 		h.requireExport(before)
 		if strings.Contains(fmt.Sprint(h.importIntoExisting(file)), "@") {
-			t.Errorf("%s: it tells an address", name)
+			t.Errorf("%s: the error contains an address", name)
 		}
 	}
 }
 
-// A signing key, an event or a letter that is there beside those of the file is nobody's conflict.
+// Signing keys, events and e-mails that are not in the file do not conflict with it.
 func TestImport_MergesGlobalRecords(t *testing.T) {
 	file := newFullFixture(t).export()
 	h := newFixture(t)
@@ -407,7 +422,7 @@ func TestImport_KeepsStricterLockout(t *testing.T) {
 	}
 }
 
-// retryingStore is a store that begins every unit of work again once it is through.
+// retryingStore runs every Update twice and rolls the first run back.
 type retryingStore struct{ ports.Store }
 
 var errSerialization = errors.New("not serializable")
@@ -429,7 +444,7 @@ func TestImport_CountsRetriedTransactionsOnce(t *testing.T) {
 	h.requireExport(file)
 }
 
-// failingAfter is a store that lets only so many units of work through.
+// failingAfter is a store whose Update fails after the given number of calls.
 type failingAfter struct {
 	ports.Store
 	remaining int
@@ -442,8 +457,8 @@ func (s *failingAfter) Update(ctx context.Context, fn func(tx ports.Tx) error) e
 	return s.Store.Update(ctx, fn)
 }
 
-// Wherever an import ends before its time, whoever is in is in whole, and the next one brings in the rest. A long log may
-// be in in part, from its latest entry on.
+// After an interrupted import each user is imported completely or not at all, and the next import adds the rest. Of a long
+// audit log the older part may be missing.
 func TestImport_ResumesAfterError(t *testing.T) {
 	from := newFullFixture(t)
 	ada := testUser(t, "ada")
@@ -457,27 +472,23 @@ func TestImport_ResumesAfterError(t *testing.T) {
 		}
 		return nil
 	})
-	for i := range linesPerUpdate + 10 {
-		u := filledState[domain.UserState](t, fmt.Sprint("user ", i))
-		u.Email, u.EmailVerifiedAt, u.Handle = "", time.Time{}, domain.UserHandle(fmt.Sprint(i))
-		from.update(func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(u)) })
-	}
+	from.addUsers(linesPerUpdate + 10)
 	file := from.export()
 	if longest := slices.MaxFunc(bytes.Split(file, []byte("\n")), func(a, b []byte) int { return len(a) - len(b) }); len(longest) > 400_000 {
 		t.Errorf("a line of %d bytes", len(longest))
 	}
 	for stops := 0; ; stops++ {
 		to := newFixture(t)
-		sound := to.store
-		to.store = &failingAfter{sound, stops}
+		store := to.store
+		to.store = &failingAfter{store, stops}
 		outcome, err := to.importFile(file)
-		to.store = sound
+		to.store = store
 		if n := strings.Count(string(to.export()), "\n{\"user\":"); n != outcome.Added.Users {
-			t.Errorf("after %d units of work %d users are there, and %d were to be", stops, n, outcome.Added.Users)
+			t.Errorf("after %d transactions the database has %d users, want %d", stops, n, outcome.Added.Users)
 		}
 		if err == nil {
 			if to.requireExport(file); stops < 2 || outcome.Added.Events != eventsPerLine+20+3 {
-				t.Errorf("it took %d units of work to add %+v", stops, outcome.Added)
+				t.Errorf("%d transactions added %+v", stops, outcome.Added)
 			}
 			return
 		}
@@ -486,13 +497,13 @@ func TestImport_ResumesAfterError(t *testing.T) {
 		}
 		rest, err := to.importFile(file)
 		if err != nil || rest.Existing != outcome.Added || rest.Existing.Users+rest.Added.Users != linesPerUpdate+12 {
-			t.Errorf("after %d units of work and %+v: %+v, %v", stops, outcome, rest, err)
+			t.Errorf("after %d transactions and %+v: %+v, %v", stops, outcome, rest, err)
 		}
 		to.requireExport(file)
 	}
 }
 
-// hookedStore is a store in which something happens before a view of the given number.
+// hookedStore calls hook before the View with the number countdown.
 type hookedStore struct {
 	ports.Store
 	countdown int
@@ -506,24 +517,46 @@ func (s *hookedStore) View(ctx context.Context, fn func(tx ports.Tx) error) erro
 	return s.Store.View(ctx, fn)
 }
 
-// A file that another process could write to after the check is not authenticated by it: callers pass a private copy.
+// Another process changes the file between the two readings. Import must not write the batch with the change.
 func TestImport_RejectsFileChangedAfterCheck(t *testing.T) {
-	h := newFullFixture(t)
-	file := h.export()
-	other := bytes.Clone(file)
-	other[bytes.Index(other, []byte(`"handle":"`))+len(`"handle":"`)] ^= 1
-	to := newFixture(t)
-	outcome, err := (&Service{to.store, clock{}, to.keys}).Import(t.Context(), &swappedFile{Reader: bytes.NewReader(file), next: other}, false, noProgress)
-	if errorCode(err) != "invalid_export" || outcome.Added != (Counts{}) {
-		t.Errorf("%+v, %v", outcome, err)
+	from := newFixture(t)
+	from.addUsers(2*linesPerUpdate + 50)
+	file := from.export()
+	lines := bytes.SplitAfter(file, []byte("\n"))
+	changed := func(number int) []byte {
+		other := slices.Clone(lines)
+		other[number] = bytes.Clone(lines[number])
+		other[number][bytes.Index(other[number], []byte(`"handle":"`))+len(`"handle":"`)] ^= 1
+		return bytes.Join(other, nil)
 	}
-	if _, err := to.importFile(file); err != nil {
-		t.Errorf("the unmodified file: %v", err)
+	for name, c := range map[string]struct {
+		next     []byte
+		imported int // users
+	}{
+		"first line of the first batch": {changed(1), 0},
+		"last line of the first batch":  {changed(linesPerUpdate), 0},
+		"a line of the middle batch":    {changed(linesPerUpdate + 50), linesPerUpdate},
+		"first line of the last batch":  {changed(2*linesPerUpdate + 1), 2 * linesPerUpdate},
+		"last line of the last batch":   {changed(2*linesPerUpdate + 50), 2 * linesPerUpdate},
+		"another export":                {newFullFixture(t).export(), 0},
+		"an empty export":               {newFixture(t).export(), 0},
+	} {
+		to := newFixture(t)
+		outcome, err := (&Service{to.store, clock{}, to.keys}).Import(t.Context(), &swappedFile{Reader: bytes.NewReader(file), next: c.next}, false, noProgress)
+		if errorCode(err) != "invalid_export" || outcome.Added != (Counts{Users: c.imported}) {
+			t.Errorf("%s: %+v, %v", name, outcome, err)
+		}
+		if n := strings.Count(string(to.export()), "\n{\"user\":"); n != c.imported {
+			t.Errorf("%s: %d users were written, want %d", name, n, c.imported)
+		}
+		if _, err := to.importFile(file); err != nil {
+			t.Errorf("%s: importing the unmodified file: %v", name, err)
+		}
+		to.requireExport(file)
 	}
-	to.requireExport(file)
 }
 
-// swappedFile is a file that has other contents when it is read again.
+// swappedFile is a file with other contents on the second reading.
 type swappedFile struct {
 	*bytes.Reader
 	next []byte
@@ -534,7 +567,7 @@ func (s *swappedFile) Seek(offset int64, whence int) (int64, error) {
 	return s.Reader.Seek(offset, whence)
 }
 
-// rereadingStore is a store that begins every view again once it is through.
+// rereadingStore runs every View twice.
 type rereadingStore struct{ ports.Store }
 
 func (s rereadingStore) View(ctx context.Context, fn func(tx ports.Tx) error) error {
@@ -549,23 +582,23 @@ func TestExportImport_RetriedViews(t *testing.T) {
 		t.Errorf("exported\n%s\nwant\n%s", again, file)
 	}
 	to := newFixture(t)
-	kept := to.store
-	to.store = rereadingStore{kept}
+	store := to.store
+	to.store = rereadingStore{store}
 	for range 2 {
 		if _, err := to.importFile(file); err != nil {
 			t.Error(err)
 		}
 	}
-	to.store = kept
+	to.store = store
 	to.requireExport(file)
 }
 
-// Whoever comes or goes while an export runs is in the file or not, but never by half.
+// A user who is added or removed during an export is in the file completely or not at all.
 func TestExport_ConcurrentWrites(t *testing.T) {
 	for view := range 12 {
 		for name, happens := range map[string]func(ctx context.Context, tx ports.Tx) error{
-			"Ada leaves": func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, testUser(t, "ada").ID) },
-			"Zoe comes": func(ctx context.Context, tx ports.Tx) error {
+			"ada is removed": func(ctx context.Context, tx ports.Tx) error { return tx.Users.Remove(ctx, testUser(t, "ada").ID) },
+			"zoe is added": func(ctx context.Context, tx ports.Tx) error {
 				zoe := testUser(t, "zoe")
 				m := filledState[domain.OutboxEmailState](t, "zoe")
 				m.UserID = zoe.ID
@@ -582,13 +615,13 @@ func TestExport_ConcurrentWrites(t *testing.T) {
 	}
 }
 
-// limitedWriter is where nothing more can be written.
+// limitedWriter fails after the given number of bytes.
 type limitedWriter struct{ remaining int }
 
 var errFull = errors.New("no space left")
 
-func (f *limitedWriter) Write(p []byte) (int, error) {
-	if f.remaining -= len(p); f.remaining < 0 {
+func (w *limitedWriter) Write(p []byte) (int, error) {
+	if w.remaining -= len(p); w.remaining < 0 {
 		return 0, errFull
 	}
 	return len(p), nil
@@ -598,25 +631,23 @@ func TestExport_WriteError(t *testing.T) {
 	h := newFullFixture(t)
 	for _, left := range []int{0, 100, len(h.export()) - 1} {
 		if _, err := (&Service{h.store, clock{}, h.keys}).Export(t.Context(), &limitedWriter{left}, noProgress); !errors.Is(err, errFull) {
-			t.Errorf("with room for %d bytes: %v", left, err)
+			t.Errorf("after %d bytes: %v", left, err)
 		}
 	}
 }
 
 func TestExportImport_ReportProgress(t *testing.T) {
 	h := newFixture(t)
-	for i := range 120 {
-		u := filledState[domain.UserState](t, fmt.Sprint("user ", i))
-		u.Email, u.EmailVerifiedAt, u.Handle = "", time.Time{}, domain.UserHandle(fmt.Sprint(i))
-		h.update(func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(u)) })
+	h.addUsers(120)
+	var reports []string
+	report := func(stage Stage, done, total int) {
+		reports = append(reports, fmt.Sprint(stage, " ", done, " of ", total))
 	}
-	var said []string
-	report := func(stage Stage, done, total int) { said = append(said, fmt.Sprint(stage, " ", done, " of ", total)) }
 	var file bytes.Buffer
-	_, exported := (&Service{h.store, clock{}, h.keys}).Export(t.Context(), &file, report)
-	_, imported := (&Service{sqlitestore.New(t), clock{}, h.keys}).Import(t.Context(), bytes.NewReader(file.Bytes()), false, report)
+	_, exportErr := (&Service{h.store, clock{}, h.keys}).Export(t.Context(), &file, report)
+	_, importErr := (&Service{sqlitestore.New(t), clock{}, h.keys}).Import(t.Context(), bytes.NewReader(file.Bytes()), false, report)
 	want := []string{"exporting 50 of 120", "exporting 100 of 120", "exporting 120 of 120", "checking 100 of 120", "importing 100 of 120", "importing 120 of 120"}
-	if err := errors.Join(exported, imported); err != nil || !reflect.DeepEqual(said, want) {
-		t.Errorf("%q, %v", said, err)
+	if err := errors.Join(exportErr, importErr); err != nil || !reflect.DeepEqual(reports, want) {
+		t.Errorf("%q, %v", reports, err)
 	}
 }

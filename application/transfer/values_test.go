@@ -13,8 +13,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// filledState gives every field of a snapshot a value of its own, so that a field that is added to the domain cannot be
-// forgotten here.
+// filledState returns a state in which every field has a different value, so that the tests cover a new field of the domain.
 func filledState[S any](t *testing.T, name string) S {
 	t.Helper()
 	random := rand.NewChaCha8(sha256.Sum256([]byte(name)))
@@ -71,7 +70,7 @@ func filledState[S any](t *testing.T, name string) S {
 				v.Index(i).SetUint(uint64(n + i))
 			}
 		default:
-			t.Fatalf("%s: nobody knows what to put there", path)
+			t.Fatalf("%s has the unsupported type %s", path, v.Type())
 		}
 	}
 	fill(reflect.TypeFor[S]().Name(), reflect.ValueOf(&s).Elem())
@@ -93,19 +92,19 @@ func roundTrip(t *testing.T, l line) line {
 		t.Fatal(err)
 	}
 	if strings.Count(string(text), "\n") != 1 || !strings.HasSuffix(string(text), "\n") {
-		t.Errorf("a line breaks: %q", text)
+		t.Errorf("the text is not one line: %q", text)
 	}
-	back, err := decode(text)
+	decoded, err := decode(text)
 	if err != nil {
 		t.Fatalf("%v in %s", err, text)
 	}
-	return back
+	return decoded
 }
 
 func requireEqual[S any](t *testing.T, got, want S) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("came back different:\n got %+v\nwant %+v", got, want)
+		t.Errorf("decoded another value:\n got %+v\nwant %+v", got, want)
 	}
 }
 
@@ -113,14 +112,14 @@ func TestValues_RoundTrip(t *testing.T) {
 	u := filledState[domain.UserState](t, "user")
 	key := filledState[domain.CredentialState](t, "key")
 	s := filledState[domain.SessionState](t, "session")
-	s.RevokedAt = time.Time{} // one that lasts was not
+	s.RevokedAt = time.Time{} // an export has active sessions only
 	app := filledState[domain.TOTPState](t, "app")
 	e := filledState[domain.EventState](t, "event")
 	key.UserID, s.UserID, app.UserID, e.UserID = u.ID, u.ID, u.ID, u.ID
 
 	r := &user{UserState: u, Passkeys: []domain.CredentialState{key}, Sessions: []domain.SessionState{s}, TOTP: &app, Events: []domain.EventState{e}}
-	back := roundTrip(t, line{User: r}).User
-	requireEqual(t, back.owned(), *r)
+	decoded := roundTrip(t, line{User: r}).User
+	requireEqual(t, decoded.owned(), *r)
 
 	log := roundTrip(t, line{Events: &events{UserID: u.ID, Before: e.ID, List: []domain.EventState{e}}}).Events
 	log.List[0].UserID = log.UserID
@@ -137,7 +136,7 @@ func TestValues_RoundTrip(t *testing.T) {
 	requireEqual(t, *roundTrip(t, line{Lockout: &l}).Lockout, l)
 }
 
-// owned is the user with the owner of all records, which a line states once.
+// owned sets the owner of all records, which a line has only once, and returns the user.
 func (r *user) owned() user {
 	for i := range r.Passkeys {
 		r.Passkeys[i].UserID = r.ID
@@ -166,17 +165,17 @@ func TestValues_ZeroRoundTrip(t *testing.T) {
 	requireEqual(t, roundTrip(t, line{OutboxEmails: &outboxEmails{List: []domain.OutboxEmailState{m}}}).OutboxEmails.List[0], m)
 }
 
-// Better no export than one from which something comes back as something else.
+// An export fails if a value would be imported differently.
 func TestLine_EncodeRejectsLossyValues(t *testing.T) {
 	good := filledState[domain.UserState](t, "user")
-	latin1, nanosecond, endless := good, good, good
+	latin1, nanosecond, tooLong := good, good, good
 	latin1.DisplayName = "Andr\xe9"
 	nanosecond.CreatedAt = noon.Add(time.Nanosecond)
-	endless.DisplayName = domain.DisplayName(strings.Repeat("x", maxLineLength))
+	tooLong.DisplayName = domain.DisplayName(strings.Repeat("x", maxLineLength))
 	if _, err := (line{User: &user{UserState: good}}).encode(); err != nil {
 		t.Error(err)
 	}
-	for name, s := range map[string]domain.UserState{"text that is no UTF-8": latin1, "a finer time": nanosecond, "an endless line": endless} {
+	for name, s := range map[string]domain.UserState{"text that is not UTF-8": latin1, "nanoseconds": nanosecond, "too long a line": tooLong} {
 		if _, err := (line{User: &user{UserState: s}}).encode(); err == nil {
 			t.Errorf("%s was written", name)
 		}
@@ -198,30 +197,30 @@ func TestLine_DecodeRejectsOtherEncodings(t *testing.T) {
 		return strings.Replace(text, old, by, 1)
 	}
 	for name, bad := range map[string]string{
-		"a member that is unknown":     replaced(`"failures"`, `"colour":"red","failures"`),
-		"a member that is missing":     replaced(`"failures":3,`, ``),
-		"a member that is there twice": replaced(`"failures"`, `"failures":1,"failures"`),
-		"a member in another case":     replaced(`"failures"`, `"Failures"`),
-		"an unknown line":              replaced(`"lockout"`, `"knockout"`),
-		"nothing":                      "{}\n",
-		"two things":                   `{"signing_key":{"id":"","algorithm":"","sealed":"","created_at":"2026-11-23T12:00:00.000000Z","signs_from":"2026-11-23T12:00:00.000000Z"},` + text[1:],
-		"no object":                    "[]\n",
-		"more than an object":          replaced("}}", "}}{}"),
-		"white space":                  replaced(`"failures":`, `"failures": `),
-		"another base64":               replaced(`"subject":"`, `"subject":"=`),
-		"a shorter digest":             replaced(`"subject":"A`, `"subject":"`),
-		"a time of another zone":       replaced(`Z","updated`, `+00:00","updated`),
-		"a time to the second":         strings.NewReplacer(`.000005Z`, `Z`).Replace(text),
-		"no line feed":                 strings.TrimSuffix(text, "\n"),
-		"two line feeds":               text + "\n",
+		"an unknown member":           replaced(`"failures"`, `"colour":"red","failures"`),
+		"a missing member":            replaced(`"failures":3,`, ``),
+		"a duplicate member":          replaced(`"failures"`, `"failures":1,"failures"`),
+		"a member in upper case":      replaced(`"failures"`, `"Failures"`),
+		"an unknown line":             replaced(`"lockout"`, `"knockout"`),
+		"no member":                   "{}\n",
+		"two members":                 `{"signing_key":{"id":"","algorithm":"","sealed":"","created_at":"2026-11-23T12:00:00.000000Z","signs_from":"2026-11-23T12:00:00.000000Z"},` + text[1:],
+		"an array":                    "[]\n",
+		"two objects":                 replaced("}}", "}}{}"),
+		"white space":                 replaced(`"failures":`, `"failures": `),
+		"padded base64":               replaced(`"subject":"`, `"subject":"=`),
+		"a shorter digest":            replaced(`"subject":"A`, `"subject":"`),
+		"a time of another zone":      replaced(`Z","updated`, `+00:00","updated`),
+		"a time without microseconds": strings.NewReplacer(`.000005Z`, `Z`).Replace(text),
+		"no line feed":                strings.TrimSuffix(text, "\n"),
+		"two line feeds":              text + "\n",
 	} {
 		if bad == text {
-			t.Errorf("%s: the test is wrong about %s", name, text)
+			t.Errorf("%s: the replacement changed nothing in %s", name, text)
 		}
 		if got, err := decode([]byte(bad)); err == nil {
-			t.Errorf("%s was read: %s as %+v", name, bad, got)
-		} else if name == "a member that is unknown" && !strings.Contains(err.Error(), "colour") {
-			t.Errorf("it does not say which: %v", err)
+			t.Errorf("%s was decoded: %s as %+v", name, bad, got)
+		} else if name == "an unknown member" && !strings.Contains(err.Error(), "colour") {
+			t.Errorf("the error does not name the member: %v", err)
 		}
 	}
 }
