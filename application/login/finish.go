@@ -25,7 +25,7 @@ type FinishInput struct {
 // *domain.Rejection. A rejected attempt is recorded in the account's audit log.
 func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, error) {
 	now := s.Clock.Now()
-	decoy := s.Decoys.Contains(domain.CredentialID(in.Credential.ID)) // computed for every id, for the time that it takes
+	decoy := s.Decoys.Contains(domain.CredentialID(in.Credential.ID)) // computed for every id, for equal work
 	var (
 		known     passkey
 		unknown   bool // the passkey is not stored
@@ -40,8 +40,8 @@ func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, 
 		},
 		Verify: func(_ *domain.Challenge, state []byte) (err error) {
 			if unknown = known.credential == nil; unknown {
-				// A decoy, and any passkey where some were asked for, is rejected as a stored one with a wrong signature, so that
-				// the answer does not disclose which ids are decoys.
+				// RejectUnknown verifies a decoy, and any passkey if the options listed some, like a stored one with a wrong
+				// signature, so that neither the response nor its time reveals which ids are decoys.
 				return s.RelyingParty.RejectUnknown(state, in.Credential, decoy)
 			}
 			if assertion, err = s.RelyingParty.VerifyAuthentication(state, in.Credential, known.owner, known.credential); err != nil {
@@ -77,7 +77,7 @@ type passkey struct {
 	sessionCount int
 }
 
-// load executes the same statements for a passkey that is not stored.
+// load executes the same queries for a passkey that is not stored.
 func (s *Service) load(ctx context.Context, tx ports.Tx, answer ports.AuthenticationAnswer, now time.Time) (passkey, error) {
 	var owner domain.UserID
 	credential, err := ceremony.LoadCredential(ctx, tx, answer)
