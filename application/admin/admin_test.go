@@ -29,7 +29,7 @@ type deviceNames struct{}
 
 func (deviceNames) NameOf(userAgent string) string { return userAgent }
 
-// fixture is an installation and its operator.
+// fixture calls the use cases of the operator.
 type fixture struct {
 	t        *testing.T
 	store    ports.Store
@@ -47,7 +47,7 @@ func (h *fixture) update(fn func(ports.Tx) error) {
 	}
 }
 
-// person is somebody with an account, whose address is their name's, and a passkey.
+// person is a user with the address name@example.org and a passkey with the name as its id.
 type person struct {
 	*fixture
 	user *domain.User
@@ -56,12 +56,12 @@ type person struct {
 
 func (h *fixture) addUser(name string) *person {
 	h.t.Helper()
-	applicant := domain.NewPendingUser(domain.Email(name+"@example.org"), domain.DisplayName(name), noon, rand.Reader)
-	key, err := domain.NewCredential(applicant.UserID, "", sqlitestore.Registration(domain.CredentialID(name)), noon)
+	pendingUser := domain.NewPendingUser(domain.Email(name+"@example.org"), domain.DisplayName(name), noon, rand.Reader)
+	key, err := domain.NewCredential(pendingUser.UserID, "", sqlitestore.Registration(domain.CredentialID(name)), noon)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	p := &person{h, applicant.ToUser(noon), key}
+	p := &person{h, pendingUser.ToUser(noon), key}
 	h.update(func(tx ports.Tx) error {
 		return errors.Join(tx.Users.Add(h.t.Context(), p.user), tx.Credentials.Add(h.t.Context(), key))
 	})
@@ -77,22 +77,23 @@ func (p *person) addSession(at time.Time) domain.SessionID {
 	return session.ID()
 }
 
-func (h *fixture) sessionErr(id domain.SessionID) (over error) {
+// sessionErr returns the error of RequireActive for a session; nil if it is active.
+func (h *fixture) sessionErr(id domain.SessionID) (sessionErr error) {
 	h.t.Helper()
 	h.update(func(tx ports.Tx) error {
 		s, err := tx.Sessions.ByID(h.t.Context(), id)
 		if err == nil {
-			over = s.RequireActive(noon)
+			sessionErr = s.RequireActive(noon)
 		}
 		return err
 	})
-	return over
+	return sessionErr
 }
 
-func (h *fixture) entries(of domain.UserID) (list []domain.EventState) {
+func (h *fixture) events(user domain.UserID) (list []domain.EventState) {
 	h.t.Helper()
 	h.update(func(tx ports.Tx) error {
-		events, err := tx.Events.ListByUser(h.t.Context(), of, domain.EventID{}, 1000)
+		events, err := tx.Events.ListByUser(h.t.Context(), user, domain.EventID{}, 1000)
 		for _, e := range events {
 			list = append(list, e.State())
 		}
@@ -110,28 +111,28 @@ func (p *person) stored() (user *domain.User) {
 	return user
 }
 
-func (h *fixture) disables(who domain.UserRef) (int, error) {
-	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).DisableUser(h.t.Context(), who)
+func (h *fixture) disableUser(ref domain.UserRef) (int, error) {
+	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).DisableUser(h.t.Context(), ref)
 }
 
-func (h *fixture) enables(who domain.UserRef) error {
-	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).EnableUser(h.t.Context(), who)
+func (h *fixture) enableUser(ref domain.UserRef) error {
+	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).EnableUser(h.t.Context(), ref)
 }
 
-func (h *fixture) deletes(who domain.UserRef) error {
-	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).DeleteUser(h.t.Context(), who)
+func (h *fixture) deleteUser(ref domain.UserRef) error {
+	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).DeleteUser(h.t.Context(), ref)
 }
 
-func (h *fixture) revokes(id domain.SessionID) error {
+func (h *fixture) revokeSession(id domain.SessionID) error {
 	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).RevokeSession(h.t.Context(), id)
 }
 
-func (h *fixture) revokesAll(who domain.UserRef) (int, error) {
-	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).RevokeSessions(h.t.Context(), who)
+func (h *fixture) revokeSessions(ref domain.UserRef) (int, error) {
+	return (&admin.Service{Store: h.store, Clock: clock{}, Audit: h.auditLog}).RevokeSessions(h.t.Context(), ref)
 }
 
-func (h *fixture) shows(who domain.UserRef) (admin.AccountDetails, error) {
-	return (&admin.Service{Store: h.store, Clock: clock{}}).ShowUser(h.t.Context(), who)
+func (h *fixture) showUser(ref domain.UserRef) (admin.AccountDetails, error) {
+	return (&admin.Service{Store: h.store, Clock: clock{}}).ShowUser(h.t.Context(), ref)
 }
 
 func TestParseUserRef(t *testing.T) {
@@ -142,12 +143,12 @@ func TestParseUserRef(t *testing.T) {
 		" Ada@Example.ORG ": {Email: "ada@example.org"},
 	} {
 		if got, err := domain.ParseUserRef("user", given); err != nil || got != want {
-			t.Errorf("ParseWho(%q) = %+v, %v", given, got, err)
+			t.Errorf("ParseUserRef(%q) = %+v, %v", given, got, err)
 		}
 	}
 	for _, bad := range []string{"", " ", "ada", "@example.org", id.String()[1:]} {
 		if got, err := domain.ParseUserRef("user", bad); !errors.Is(err, domain.ErrInvalidRequest) || got != (domain.UserRef{}) {
-			t.Errorf("ParseWho(%q) = %+v, %v", bad, got, err)
+			t.Errorf("ParseUserRef(%q) = %+v, %v", bad, got, err)
 		}
 	}
 }
@@ -155,21 +156,21 @@ func TestParseUserRef(t *testing.T) {
 func TestAdmin_UserNotFound(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("ada")
-	stranger := newFixture(t).addUser("ben").user.ID()
-	for _, who := range []domain.UserRef{{}, {ID: stranger}, {Email: "ben@example.org"}} {
-		_, shown := h.shows(who)
-		_, disabled := h.disables(who)
-		_, revoked := h.revokesAll(who)
-		for what, err := range map[string]error{
-			"show": shown, "disable": disabled, "enable": h.enables(who), "delete": h.deletes(who), "revoke": revoked,
+	unknown := newFixture(t).addUser("ben").user.ID()
+	for _, ref := range []domain.UserRef{{}, {ID: unknown}, {Email: "ben@example.org"}} {
+		_, showErr := h.showUser(ref)
+		_, disableErr := h.disableUser(ref)
+		_, revokeErr := h.revokeSessions(ref)
+		for name, err := range map[string]error{
+			"show": showErr, "disable": disableErr, "enable": h.enableUser(ref), "delete": h.deleteUser(ref), "revoke": revokeErr,
 		} {
 			if !errors.Is(err, domain.ErrUserNotFound) {
-				t.Errorf("%s %+v: %v", what, who, err)
+				t.Errorf("%s %+v: %v", name, ref, err)
 			}
 		}
 	}
-	if len(h.entries(ada.user.ID())) != 0 || len(h.entries(domain.UserID{})) != 0 {
-		t.Error("something was logged")
+	if len(h.events(ada.user.ID())) != 0 || len(h.events(domain.UserID{})) != 0 {
+		t.Error("an event was recorded")
 	}
 }
 
@@ -180,7 +181,7 @@ func TestListUsers_Pages(t *testing.T) {
 		all = append(all, h.addUser(fmt.Sprint("user", i)).user.ID())
 	}
 	slices.SortFunc(all, func(a, b domain.UserID) int { return slices.Compare([]byte(a.String()), []byte(b.String())) })
-	var seen []domain.UserID
+	var got []domain.UserID
 	var after domain.UserID
 	for {
 		page, err := (&admin.Service{Store: h.store}).ListUsers(t.Context(), after, 2)
@@ -192,11 +193,11 @@ func TestListUsers_Pages(t *testing.T) {
 		}
 		for _, user := range page {
 			after = user.ID()
-			seen = append(seen, after)
+			got = append(got, after)
 		}
 	}
-	if !slices.Equal(seen, all) {
-		t.Errorf("got %v, want %v", seen, all)
+	if !slices.Equal(got, all) {
+		t.Errorf("got %v, want %v", got, all)
 	}
 }
 
@@ -204,24 +205,24 @@ func TestShowUser(t *testing.T) {
 	h := newFixture(t)
 	ada, ben := h.addUser("ada"), h.addUser("ben")
 	ben.addSession(noon)
-	open := ada.addSession(noon)
+	active := ada.addSession(noon)
 	ada.addSession(noon.Add(-lifetime.IdleTTL)) // expired
 	for i := range 25 {
 		e := domain.NewEvent(domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignedIn}, noon.Add(time.Duration(i)*time.Second), rand.Reader)
 		h.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
 	}
-	for i := range 30 { // a stranger, later than all of that
+	for i := range 30 { // failed attempts, later than all other events
 		e := domain.NewEvent(domain.EventState{UserID: ada.user.ID(), Kind: domain.EventSignInRefused, Reason: fmt.Sprint(i)}, noon.Add(time.Hour), rand.Reader)
 		h.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
 	}
-	for _, who := range []domain.UserRef{ada.ref(), {Email: "ada@example.org"}} {
-		got, err := h.shows(who)
-		if err != nil || got.User.ID() != ada.user.ID() || len(got.Passkeys) != 1 || got.Passkeys[0].ID() != "ada" || len(got.Sessions) != 1 || got.Sessions[0].ID() != open {
+	for _, ref := range []domain.UserRef{ada.ref(), {Email: "ada@example.org"}} {
+		got, err := h.showUser(ref)
+		if err != nil || got.User.ID() != ada.user.ID() || len(got.Passkeys) != 1 || got.Passkeys[0].ID() != "ada" || len(got.Sessions) != 1 || got.Sessions[0].ID() != active {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if len(got.Events) != 30 || got.Events[9].Kind() != domain.EventSignInRefused || !got.Events[10].State().At.Equal(noon.Add(24*time.Second)) ||
 			!got.Events[29].State().At.Equal(noon.Add(5*time.Second)) {
-			t.Errorf("%d events, want the latest 10 refusals and then the latest 20 others", len(got.Events))
+			t.Errorf("%d events, want the latest 10 failed attempts and then the latest 20 others", len(got.Events))
 		}
 	}
 }
@@ -229,27 +230,27 @@ func TestShowUser(t *testing.T) {
 func TestDisableUser_RevokesSessions(t *testing.T) {
 	h := newFixture(t)
 	ada, ben := h.addUser("ada"), h.addUser("ben")
-	open := []domain.SessionID{ada.addSession(noon), ada.addSession(noon)}
-	expired, bens := ada.addSession(noon.Add(-lifetime.IdleTTL)), ben.addSession(noon)
-	if n, err := h.disables(ada.ref()); n != 2 || err != nil {
-		t.Errorf("ended %d, %v", n, err)
+	active := []domain.SessionID{ada.addSession(noon), ada.addSession(noon)}
+	expired, benSession := ada.addSession(noon.Add(-lifetime.IdleTTL)), ben.addSession(noon)
+	if n, err := h.disableUser(ada.ref()); n != 2 || err != nil {
+		t.Errorf("revoked %d, %v", n, err)
 	}
 	if user := ada.stored(); !errors.Is(user.RequireEnabled(), domain.ErrUserDisabled) || !user.DisabledAt().Equal(noon) {
-		t.Errorf("left %+v", user)
+		t.Errorf("stored %+v", user)
 	}
-	for _, id := range open {
+	for _, id := range active {
 		if err := h.sessionErr(id); !errors.Is(err, domain.ErrSessionRevoked) {
-			t.Errorf("a session of hers: %v", err)
+			t.Errorf("Ada's session: %v", err)
 		}
 	}
 	if err := h.sessionErr(expired); !errors.Is(err, domain.ErrSessionExpired) {
-		t.Errorf("one that had expired: %v", err)
+		t.Errorf("the expired session: %v", err)
 	}
-	if err := errors.Join(h.sessionErr(bens), ben.stored().RequireEnabled()); err != nil {
-		t.Errorf("Ben: %v", err)
+	if err := errors.Join(h.sessionErr(benSession), ben.stored().RequireEnabled()); err != nil {
+		t.Errorf("Ben's account or session: %v", err)
 	}
 	counted := map[string]int{}
-	for _, e := range h.entries(ada.user.ID()) {
+	for _, e := range h.events(ada.user.ID()) {
 		counted[string(e.Kind)+" "+e.Reason]++
 		if e.Actor != domain.ActorOperator || e.IP != "" || e.DeviceName != "" || e.RequestID != "" || !e.At.Equal(noon) {
 			t.Errorf("logged %+v", e)
@@ -260,17 +261,17 @@ func TestDisableUser_RevokesSessions(t *testing.T) {
 	}
 }
 
-// Whoever got in all the same, say in the moment between, is out the second time; the log says once that it was shut.
+// Disabling an account again revokes sessions that were opened meanwhile, and records no second event.
 func TestDisableUser_AgainRecordsNoEvent(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("ada")
 	for want := range 2 {
-		if n, err := h.disables(ada.ref()); n != want || err != nil {
-			t.Errorf("ended %d, %v", n, err)
+		if n, err := h.disableUser(ada.ref()); n != want || err != nil {
+			t.Errorf("revoked %d, %v", n, err)
 		}
 		ada.addSession(noon)
 	}
-	if log := h.entries(ada.user.ID()); len(log) != 2 {
+	if log := h.events(ada.user.ID()); len(log) != 2 {
 		t.Errorf("logged %+v", log)
 	}
 }
@@ -278,33 +279,33 @@ func TestDisableUser_AgainRecordsNoEvent(t *testing.T) {
 func TestEnableUser(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("ada")
-	if err := h.enables(ada.ref()); err != nil || len(h.entries(ada.user.ID())) != 0 {
-		t.Errorf("an open one: %v, logged %+v", err, h.entries(ada.user.ID()))
+	if err := h.enableUser(ada.ref()); err != nil || len(h.events(ada.user.ID())) != 0 {
+		t.Errorf("an enabled account: %v, logged %+v", err, h.events(ada.user.ID()))
 	}
 	before := ada.addSession(noon)
-	if _, err := h.disables(ada.ref()); err != nil {
+	if _, err := h.disableUser(ada.ref()); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := h.enables(ada.ref()); err != nil || ada.stored().RequireEnabled() != nil {
+		if err := h.enableUser(ada.ref()); err != nil || ada.stored().RequireEnabled() != nil {
 			t.Errorf("got %v, then %v", err, ada.stored().RequireEnabled())
 		}
 	}
-	// What it ended stays ended.
+	// The revoked session stays revoked.
 	if err := h.sessionErr(before); !errors.Is(err, domain.ErrSessionRevoked) {
-		t.Errorf("the session of before: %v", err)
+		t.Errorf("the session from before: %v", err)
 	}
-	opened := 0
-	for _, e := range h.entries(ada.user.ID()) {
+	enabled := 0
+	for _, e := range h.events(ada.user.ID()) {
 		if e.Kind == domain.EventAccountEnabled {
-			opened++
+			enabled++
 			if e.Actor != domain.ActorOperator || e.UserID != ada.user.ID() {
 				t.Errorf("logged %+v", e)
 			}
 		}
 	}
-	if opened != 1 {
-		t.Errorf("logged %d times", opened)
+	if enabled != 1 {
+		t.Errorf("%d events of enabling, want 1", enabled)
 	}
 }
 
@@ -312,64 +313,64 @@ func TestDeleteUser_AnonymisesEvents(t *testing.T) {
 	h := newFixture(t)
 	ada, ben := h.addUser("ada"), h.addUser("ben")
 	session := ada.addSession(noon)
-	if _, err := h.disables(ada.ref()); err != nil {
+	if _, err := h.disableUser(ada.ref()); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.deletes(domain.UserRef{Email: "ada@example.org"}); err != nil {
+	if err := h.deleteUser(domain.UserRef{Email: "ada@example.org"}); err != nil {
 		t.Fatal(err)
 	}
 	h.update(func(tx ports.Tx) error {
-		_, user := tx.Users.ByID(t.Context(), ada.user.ID())
-		_, key := tx.Credentials.ByID(t.Context(), "ada")
-		_, byID := tx.Sessions.ByID(t.Context(), session)
-		if !errors.Is(user, domain.ErrUserNotFound) || !errors.Is(key, domain.ErrPasskeyUnknown) || !errors.Is(byID, domain.ErrSessionNotFound) {
-			t.Errorf("Ada is still there: %v, %v, %v", user, key, byID)
+		_, userErr := tx.Users.ByID(t.Context(), ada.user.ID())
+		_, keyErr := tx.Credentials.ByID(t.Context(), "ada")
+		_, sessionErr := tx.Sessions.ByID(t.Context(), session)
+		if !errors.Is(userErr, domain.ErrUserNotFound) || !errors.Is(keyErr, domain.ErrPasskeyUnknown) || !errors.Is(sessionErr, domain.ErrSessionNotFound) {
+			t.Errorf("Ada's data was not deleted: %v, %v, %v", userErr, keyErr, sessionErr)
 		}
 		return nil
 	})
-	if log := h.entries(ada.user.ID()); len(log) != 0 {
-		t.Errorf("her log: %+v", log)
+	if log := h.events(ada.user.ID()); len(log) != 0 {
+		t.Errorf("Ada still has events: %+v", log)
 	}
 	counted := map[domain.EventKind]int{}
-	for _, e := range h.entries(domain.UserID{}) {
+	for _, e := range h.events(domain.UserID{}) {
 		counted[e.Kind]++
 		if e.Actor != domain.ActorOperator || !e.SessionID.IsZero() || e.CredentialID != "" || e.IP != "" || e.DeviceName != "" {
-			t.Errorf("left %+v", e)
+			t.Errorf("event not anonymised: %+v", e)
 		}
 	}
 	if counted[domain.EventAccountDeleted] != 1 || counted[domain.EventAccountDisabled] != 1 || counted[domain.EventSessionRevoked] != 1 || len(counted) != 3 {
-		t.Errorf("left %v", counted)
+		t.Errorf("remaining events: %v", counted)
 	}
 	if err := ben.stored().RequireEnabled(); err != nil {
-		t.Errorf("Ben: %v", err)
+		t.Errorf("Ben's account or session: %v", err)
 	}
 }
 
 func TestRevokeSession(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("ada")
-	lost, other, expired := ada.addSession(noon), ada.addSession(noon), ada.addSession(noon.Add(-lifetime.IdleTTL))
+	active, other, expired := ada.addSession(noon), ada.addSession(noon), ada.addSession(noon.Add(-lifetime.IdleTTL))
 	for name, c := range map[string]struct {
-		id         domain.SessionID
-		want, over error
+		id               domain.SessionID
+		want, sessionErr error
 	}{
-		"one that lasts":   {lost, nil, domain.ErrSessionRevoked},
-		"one that expired": {expired, domain.ErrSessionNotFound, domain.ErrSessionExpired},
+		"an active session":  {active, nil, domain.ErrSessionRevoked},
+		"an expired session": {expired, domain.ErrSessionNotFound, domain.ErrSessionExpired},
 	} {
-		if err := h.revokes(c.id); !errors.Is(err, c.want) || !errors.Is(h.sessionErr(c.id), c.over) {
-			t.Errorf("%s: %v, afterwards %v", name, err, h.sessionErr(c.id))
+		if err := h.revokeSession(c.id); !errors.Is(err, c.want) || !errors.Is(h.sessionErr(c.id), c.sessionErr) {
+			t.Errorf("%s: %v, then the session: %v", name, err, h.sessionErr(c.id))
 		}
 	}
-	for name, id := range map[string]domain.SessionID{"one that was ended": lost, "none": {}} {
-		if err := h.revokes(id); !errors.Is(err, domain.ErrSessionNotFound) {
+	for name, id := range map[string]domain.SessionID{"a revoked session": active, "the zero id": {}} {
+		if err := h.revokeSession(id); !errors.Is(err, domain.ErrSessionNotFound) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if err := h.sessionErr(other); err != nil {
-		t.Errorf("another: %v", err)
+		t.Errorf("the other session: %v", err)
 	}
-	log := h.entries(ada.user.ID())
-	if len(log) != 1 || log[0].Kind != domain.EventSessionRevoked || log[0].SessionID != lost || log[0].Actor != domain.ActorOperator || log[0].Reason != "" {
+	log := h.events(ada.user.ID())
+	if len(log) != 1 || log[0].Kind != domain.EventSessionRevoked || log[0].SessionID != active || log[0].Actor != domain.ActorOperator || log[0].Reason != "" {
 		t.Errorf("logged %+v", log)
 	}
 }
@@ -377,29 +378,29 @@ func TestRevokeSession(t *testing.T) {
 func TestRevokeSessions(t *testing.T) {
 	h := newFixture(t)
 	ada, ben := h.addUser("ada"), h.addUser("ben")
-	adas := []domain.SessionID{ada.addSession(noon), ada.addSession(noon)}
-	bens := ben.addSession(noon)
+	adaSessions := []domain.SessionID{ada.addSession(noon), ada.addSession(noon)}
+	benSession := ben.addSession(noon)
 	for _, want := range []int{2, 0} {
-		if n, err := h.revokesAll(ada.ref()); n != want || err != nil {
-			t.Errorf("ended %d, %v; want %d", n, err, want)
+		if n, err := h.revokeSessions(ada.ref()); n != want || err != nil {
+			t.Errorf("revoked %d, %v; want %d", n, err, want)
 		}
 	}
-	for _, id := range adas {
+	for _, id := range adaSessions {
 		if err := h.sessionErr(id); !errors.Is(err, domain.ErrSessionRevoked) {
-			t.Errorf("one of hers: %v", err)
+			t.Errorf("Ada's session: %v", err)
 		}
 	}
-	if err := errors.Join(h.sessionErr(bens), ada.stored().RequireEnabled()); err != nil {
-		t.Errorf("Ben's, or her account: %v", err)
+	if err := errors.Join(h.sessionErr(benSession), ada.stored().RequireEnabled()); err != nil {
+		t.Errorf("Ben's session or Ada's account: %v", err)
 	}
-	for _, e := range h.entries(ada.user.ID()) {
+	for _, e := range h.events(ada.user.ID()) {
 		if e.Kind != domain.EventSessionRevoked || e.Actor != domain.ActorOperator || e.Reason != "" {
 			t.Errorf("logged %+v", e)
 		}
 	}
 }
 
-// unavailableStore is a store that cannot be reached.
+// unavailableStore is a store that is unavailable.
 type unavailableStore struct{}
 
 func (unavailableStore) View(context.Context, func(ports.Tx) error) error {
@@ -414,15 +415,15 @@ func TestAdmin_StoreError(t *testing.T) {
 	ada := h.addUser("ada")
 	id := ada.addSession(noon)
 	h.store = unavailableStore{}
-	_, listed := (&admin.Service{Store: h.store}).ListUsers(t.Context(), domain.UserID{}, 10)
-	_, shown := h.shows(ada.ref())
-	_, disabled := h.disables(ada.ref())
-	_, revoked := h.revokesAll(ada.ref())
-	for what, err := range map[string]error{
-		"list": listed, "show": shown, "disable": disabled, "enable": h.enables(ada.ref()), "delete": h.deletes(ada.ref()), "revoke": h.revokes(id), "revoke all": revoked,
+	_, listErr := (&admin.Service{Store: h.store}).ListUsers(t.Context(), domain.UserID{}, 10)
+	_, showErr := h.showUser(ada.ref())
+	_, disableErr := h.disableUser(ada.ref())
+	_, revokeErr := h.revokeSessions(ada.ref())
+	for name, err := range map[string]error{
+		"list": listErr, "show": showErr, "disable": disableErr, "enable": h.enableUser(ada.ref()), "delete": h.deleteUser(ada.ref()), "revoke": h.revokeSession(id), "revoke all": revokeErr,
 	} {
 		if !errors.Is(err, domain.ErrUnavailable) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Of 250 people everybody has a passkey of the model of their number modulo 5; the zero one among them.
+// Each of 250 users has one passkey. Its AAGUID starts with the user's number modulo 5, so that some have the zero AAGUID.
 func TestNonCompliantPasskeys_ByModel(t *testing.T) {
 	store := sqlitestore.New(t)
 	owners := make([]domain.UserID, 250)
@@ -32,19 +32,19 @@ func TestNonCompliantPasskeys_ByModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken := func(model domain.AAGUID) bool { return model == domain.AAGUID{4} }
+	compromised := func(model domain.AAGUID) bool { return model == domain.AAGUID{4} }
 	for name, c := range map[string]struct {
-		policy domain.AuthenticatorPolicy
-		broken func(domain.AAGUID) bool
-		want   []byte // of models, by their first byte
+		policy      domain.AuthenticatorPolicy
+		compromised func(domain.AAGUID) bool
+		want        []byte // first bytes of the AAGUIDs
 	}{
-		"any":              {domain.AuthenticatorPolicy{}, nil, nil},
-		"one denied":       {domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{2}}}, nil, []byte{2}},
-		"two allowed":      {domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{{1}, {3}}}, nil, []byte{0, 2, 4}},
-		"attested":         {domain.AuthenticatorPolicy{Attested: true}, broken, []byte{0, 4}},
-		"broken or denied": {domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{1}}}, broken, []byte{1, 4}},
+		"any":                   {domain.AuthenticatorPolicy{}, nil, nil},
+		"one denied":            {domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{2}}}, nil, []byte{2}},
+		"two allowed":           {domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{{1}, {3}}}, nil, []byte{0, 2, 4}},
+		"attested":              {domain.AuthenticatorPolicy{Attested: true}, compromised, []byte{0, 4}},
+		"compromised or denied": {domain.AuthenticatorPolicy{Denied: []domain.AAGUID{{1}}}, compromised, []byte{1, 4}},
 	} {
-		found, err := (&admin.Service{Store: store}).NonCompliantPasskeys(t.Context(), c.policy, c.broken)
+		found, err := (&admin.Service{Store: store}).NonCompliantPasskeys(t.Context(), c.policy, c.compromised)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestNonCompliantPasskeys_ByModel(t *testing.T) {
 				want = append(want, owners[i])
 			}
 			if !slices.Equal(found[model], want) {
-				t.Errorf("%s: of model %d there are those of %v", name, model[0], found[model])
+				t.Errorf("%s: owners of model %d: %v", name, model[0], found[model])
 			}
 		}
 		if slices.Sort(models); !slices.Equal(models, c.want) {

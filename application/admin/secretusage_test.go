@@ -16,8 +16,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Of 250 people every second has an app, sealed in turn under the present secret, the former one and one that is lost; the
-// 150th has the oldest codes that are left, the 10th has used up older ones.
+// Every second of 250 users has an authenticator app, encrypted in turn with the current, the previous and a lost secret. User
+// 150 has the oldest set of backup codes with an unused code; the older set of user 10 is used up.
 func TestSecretUsage_CountsBySecret(t *testing.T) {
 	var secrets []ports.Sealer
 	for i := range 3 {
@@ -33,12 +33,12 @@ func TestSecretUsage_CountsBySecret(t *testing.T) {
 		}
 		secrets = append(secrets, sealer)
 	}
-	seal := func(secret int, label string) []byte {
-		sealed, err := secrets[secret].Seal([]byte("secret"), label)
+	encrypt := func(secret int, label string) []byte {
+		encrypted, err := secrets[secret].Seal([]byte("secret"), label)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return sealed
+		return encrypted
 	}
 	store := sqlitestore.New(t)
 	day := func(n int) time.Time { return noon.Add(time.Duration(n) * 24 * time.Hour) }
@@ -47,10 +47,10 @@ func TestSecretUsage_CountsBySecret(t *testing.T) {
 			id, idErr := domain.ParseUserID(fmt.Sprintf("01930000-0000-7000-8000-%012x", i+1))
 			err = errors.Join(err, idErr, tx.Users.Add(t.Context(), domain.RestoreUser(domain.UserState{ID: id, Handle: domain.UserHandle(fmt.Sprint(i)), CreatedAt: noon})))
 			if i%2 == 0 {
-				app := domain.TOTPState{UserID: id, Secret: seal(i/2%3, "totp "+id.String()), ConfirmedAt: noon}
+				app := domain.TOTPState{UserID: id, Secret: encrypt(i/2%3, "totp "+id.String()), ConfirmedAt: noon}
 				err = errors.Join(err, tx.TOTPs.Save(t.Context(), domain.RestoreTOTP(app)))
 			} else {
-				app := domain.TOTPState{UserID: id, PendingSecret: []byte("whatever"), PendingAt: noon} // never counted
+				app := domain.TOTPState{UserID: id, PendingSecret: []byte("pending"), PendingAt: noon} // not counted
 				err = errors.Join(err, tx.TOTPs.Save(t.Context(), domain.RestoreTOTP(app)))
 			}
 			codes := []domain.BackupCodeDigest{{byte(i), byte(i >> 8)}}
@@ -64,7 +64,7 @@ func TestSecretUsage_CountsBySecret(t *testing.T) {
 			}
 		}
 		for i, secret := range []int{0, 0, 1, 2} {
-			key := domain.SigningKeyState{ID: fmt.Sprint(i), Algorithm: domain.SigningES256, CreatedAt: noon, SignsFrom: noon, EncryptedKey: seal(secret, "signing key "+fmt.Sprint(i))}
+			key := domain.SigningKeyState{ID: fmt.Sprint(i), Algorithm: domain.SigningES256, CreatedAt: noon, SignsFrom: noon, EncryptedKey: encrypt(secret, "signing key "+fmt.Sprint(i))}
 			err = errors.Join(err, tx.SigningKeys.Add(t.Context(), domain.RestoreSigningKey(key)))
 		}
 		return err
@@ -72,18 +72,18 @@ func TestSecretUsage_CountsBySecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, store := range map[string]ports.Store{"": store, "read twice: ": rereadingStore{store}} {
-		needs, err := (&admin.Service{Store: store}).SecretUsage(t.Context(), secrets[:2])
+	for name, store := range map[string]ports.Store{"store": store, "store that retries": rereadingStore{store}} {
+		usage, err := (&admin.Service{Store: store}).SecretUsage(t.Context(), secrets[:2])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(needs.SigningKeys, []int{2, 1}) || needs.UndecryptableKeys != 1 || !slices.Equal(needs.TOTPs, []int{42, 42}) || needs.UndecryptableTOTPs != 41 || !needs.OldestBackupCodes.Equal(day(-30)) {
-			t.Errorf("%s%+v", name, needs)
+		if !slices.Equal(usage.SigningKeys, []int{2, 1}) || usage.UndecryptableKeys != 1 || !slices.Equal(usage.TOTPs, []int{42, 42}) || usage.UndecryptableTOTPs != 41 || !usage.OldestBackupCodes.Equal(day(-30)) {
+			t.Errorf("%s: %+v", name, usage)
 		}
 	}
 }
 
-// rereadingStore is a store that begins every view again once it is through.
+// rereadingStore runs every View twice.
 type rereadingStore struct{ ports.Store }
 
 func (s rereadingStore) View(ctx context.Context, fn func(tx ports.Tx) error) error {

@@ -40,7 +40,7 @@ func (s *Service) ShowUser(ctx context.Context, ref domain.UserRef) (account Acc
 		if account.Sessions, err = tx.Sessions.ListActive(ctx, id, s.Clock.Now(), domain.SessionID{}, maxSessions); err != nil {
 			return err
 		}
-		// Two queries, so that failed attempts, which strangers can cause every day, do not displace changes.
+		// Two queries, so that failed attempts, which an attacker can cause every day, do not displace changes.
 		account.Events, err = tx.Events.ListByUser(ctx, id, domain.EventID{}, maxChanges, changes...)
 		if err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 )
 
 func TestLog_NotifiesOwner(t *testing.T) {
-	for kind, told := range map[domain.EventKind]bool{
+	for kind, notified := range map[domain.EventKind]bool{
 		domain.EventPasskeyAdded: true, domain.EventRecoveryLocked: true, domain.EventSignedIn: false, domain.EventAccountDeleted: false, domain.EventAccountChanged: false,
 	} {
 		store := sqlitestore.New(t)
@@ -25,15 +25,15 @@ func TestLog_NotifiesOwner(t *testing.T) {
 			t.Errorf("%s: logged %+v", kind, log)
 		}
 		got := ada.Outbox()
-		if !told {
+		if !notified {
 			if got != nil {
-				t.Errorf("%s: told %+v", kind, got)
+				t.Errorf("%s: queued %+v", kind, got)
 			}
 			continue
 		}
-		facts := domain.EmailDetails{At: noon, Actor: domain.ActorUser, PasskeyName: "the blue one", DeviceName: "curl/8.5.0", IP: "203.0.113.9"}
-		if len(got) != 1 || got[0].Kind != domain.EmailKind(kind) || got[0].To != "ada@example.org" || got[0].UserID != ada.User.ID() || got[0].Details != facts || !got[0].DueAt.Equal(noon) {
-			t.Errorf("%s: told %+v", kind, got)
+		details := domain.EmailDetails{At: noon, Actor: domain.ActorUser, PasskeyName: "the blue one", DeviceName: "curl/8.5.0", IP: "203.0.113.9"}
+		if len(got) != 1 || got[0].Kind != domain.EmailKind(kind) || got[0].To != "ada@example.org" || got[0].UserID != ada.User.ID() || got[0].Details != details || !got[0].DueAt.Equal(noon) {
+			t.Errorf("%s: queued %+v", kind, got)
 		}
 	}
 }
@@ -44,9 +44,9 @@ func TestLog_NotifiesOnlyVerifiedEmail(t *testing.T) {
 		verified bool
 		log      *audit.Log
 	}{
-		"not verified":          {"ada@example.org", false, newLogWithMail()},
-		"none":                  {"", false, newLogWithMail()},
-		"where no mail is sent": {"ada@example.org", true, newLog()},
+		"an unverified address":   {"ada@example.org", false, newLogWithMail()},
+		"no address":              {"", false, newLogWithMail()},
+		"a server without e-mail": {"ada@example.org", true, newLog()},
 	} {
 		ada := newPerson(t, sqlitestore.New(t), "Ada")
 		ada.SetEmail(c.email, c.verified)
@@ -58,7 +58,7 @@ func TestLog_NotifiesOnlyVerifiedEmail(t *testing.T) {
 			)
 		})
 		if got := ada.Outbox(); got != nil {
-			t.Errorf("%s: told %+v", name, got)
+			t.Errorf("%s: queued %+v", name, got)
 		}
 		if log := ada.Events(); len(log) != 1 {
 			t.Errorf("%s: logged %+v", name, log)
@@ -66,7 +66,7 @@ func TestLog_NotifiesOnlyVerifiedEmail(t *testing.T) {
 	}
 }
 
-// A claim is nobody's until it is proved, and an address that is held hears of what happens meanwhile.
+// A pending address receives no notifications; the verified one still does.
 func TestLog_DoesNotNotifyPendingEmail(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	ada.SetEmail("ada@example.org", true)
@@ -78,7 +78,7 @@ func TestLog_DoesNotNotifyPendingEmail(t *testing.T) {
 		return newLogWithMail().Record(t.Context(), tx, testClient, noon, domain.EventState{Kind: domain.EventPasskeyAdded, UserID: ada.User.ID()})
 	})
 	if got := ada.Outbox(); len(got) != 1 || got[0].To != "ada@example.org" {
-		t.Errorf("told %+v", got)
+		t.Errorf("queued %+v", got)
 	}
 }
 
@@ -86,43 +86,43 @@ func TestLog_RecordAnonymousHasNoClientOrEmail(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	ada.SetEmail("ada@example.org", true)
 	e := domain.EventState{Kind: domain.EventRecoveryLocked, Reason: "invalid_code"}
-	log, asked := newLogWithMail(), &recordingDeviceNames{}
-	log.Devices = asked
+	log, devices := newLogWithMail(), &recordingDeviceNames{}
+	log.Devices = devices
 	ada.Update(func(tx ports.Tx) error {
 		return log.RecordAnonymous(t.Context(), tx, testClient, noon, e, domain.LockoutSubject{})
 	})
-	if asked.userAgent != "curl/8.5.0" {
-		t.Errorf("the visitor was looked at as %q, which is quicker than one with a name", asked.userAgent)
+	if devices.userAgent != "curl/8.5.0" {
+		t.Errorf("looked up the device of %q, so that an anonymous event takes less time", devices.userAgent)
 	}
 	if got := ada.Outbox(); got != nil {
-		t.Errorf("told %+v", got)
+		t.Errorf("queued %+v", got)
 	}
-	var nameless []domain.EventState
+	var anonymous []domain.EventState
 	ada.Update(func(tx ports.Tx) error {
 		events, err := tx.Events.ListByUser(t.Context(), domain.UserID{}, domain.EventID{}, 10)
 		for _, e := range events {
-			nameless = append(nameless, e.State())
+			anonymous = append(anonymous, e.State())
 		}
 		return err
 	})
-	if len(nameless) != 1 {
-		t.Fatalf("entered %+v", nameless)
+	if len(anonymous) != 1 {
+		t.Fatalf("recorded %+v", anonymous)
 	}
-	want := domain.EventState{ID: nameless[0].ID, At: noon, Actor: domain.ActorUser, Kind: domain.EventRecoveryLocked, Reason: "invalid_code"}
-	if !equal(nameless[0], want) {
-		t.Errorf("got  %+v\nwant %+v", nameless[0], want)
+	want := domain.EventState{ID: anonymous[0].ID, At: noon, Actor: domain.ActorUser, Kind: domain.EventRecoveryLocked, Reason: "invalid_code"}
+	if !equal(anonymous[0], want) {
+		t.Errorf("got  %+v\nwant %+v", anonymous[0], want)
 	}
 }
 
-// recordingDeviceNames remembers which device's name it was asked for.
+// recordingDeviceNames stores the User-Agent of the last look-up.
 type recordingDeviceNames struct{ userAgent string }
 
-func (a *recordingDeviceNames) NameOf(userAgent string) string {
-	a.userAgent = userAgent
+func (n *recordingDeviceNames) NameOf(userAgent string) string {
+	n.userAgent = userAgent
 	return userAgent
 }
 
-// failingUsers are users whom nobody can look up.
+// failingUsers fails to look up users.
 type failingUsers struct{ ports.Users }
 
 func (failingUsers) ByID(context.Context, domain.UserID) (*domain.User, error) {
@@ -137,10 +137,10 @@ func TestLog_ReadsOwnerOnlyToNotify(t *testing.T) {
 		kind domain.EventKind
 		want error
 	}{
-		"a notice":               {newLogWithMail(), domain.EventPasskeyAdded, domain.ErrUnavailable},
-		"no notice":              {newLogWithMail(), domain.EventSignedIn, nil},
-		"a notice, but no mail":  {newLog(), domain.EventPasskeyAdded, nil},
-		"no notice, and no mail": {newLog(), domain.EventSignedIn, nil},
+		"notified":                {newLogWithMail(), domain.EventPasskeyAdded, domain.ErrUnavailable},
+		"not notified":            {newLogWithMail(), domain.EventSignedIn, nil},
+		"notified, no e-mail":     {newLog(), domain.EventPasskeyAdded, nil},
+		"not notified, no e-mail": {newLog(), domain.EventSignedIn, nil},
 	} {
 		err := ada.Store.Update(t.Context(), func(tx ports.Tx) error {
 			tx.Users = failingUsers{tx.Users}
