@@ -8,8 +8,8 @@ import (
 )
 
 // AddCredential stores a new passkey inside a transaction. It returns domain.ErrPasskeyAlreadyRegistered if the id is taken,
-// and also, after the same statement, if it is the id of a decoy: otherwise the registration of an id that a sign-in lists
-// would disclose whether that passkey exists.
+// and also, after the same query, if it is the id of a decoy: otherwise the registration of a listed id would reveal whether
+// that passkey exists.
 func AddCredential(ctx context.Context, tx ports.Tx, decoys domain.Decoys, credential *domain.Credential) error {
 	decoy := decoys.Contains(credential.ID())
 	if err := tx.Credentials.Add(ctx, credential); err != nil || !decoy {

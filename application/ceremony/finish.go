@@ -11,15 +11,15 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Answer is a client's answer to a challenge and what its ceremony does with it.
+// Answer is a client's response to a challenge, with the steps of its ceremony.
 type Answer struct {
 	ChallengeID domain.ChallengeID
 	Purpose     domain.Purpose
-	By          domain.ChallengeContext // of the client that answers
+	By          domain.ChallengeContext // of the client that responds
 
-	// Load reads what Verify needs beside the challenge, in the same view. It may be nil.
+	// Load reads further data for Verify, in the transaction that reads the challenge. It may be nil.
 	Load func(tx ports.Tx) error
-	// Verify verifies the answer with the ceremony's state, outside of any transaction.
+	// Verify verifies the response with the ceremony's state, outside a transaction.
 	Verify func(challenge *domain.Challenge, state []byte) error
 	// Commit stores the result, in the transaction that has just consumed the challenge.
 	Commit func(tx ports.Tx) error
@@ -27,7 +27,7 @@ type Answer struct {
 	Failure func(cause error) *domain.Event
 }
 
-// Finish ends a ceremony. The challenge is consumed by the first answer, whether Finish succeeds or fails: by the transaction
+// Finish ends a ceremony. The challenge is consumed by the first response, whether Finish succeeds or fails: by the transaction
 // of Commit, or else, with the event of the failure, by one of its own (see Reject). Finish returns the error of Load, Verify
 // or Commit, domain.ErrChallengeNotFound, also for a challenge of another purpose, browser, session or recovery grant, or
 // domain.ErrChallengeExpired.
@@ -62,7 +62,7 @@ func (s *Service) finish(ctx context.Context, a Answer, now time.Time) error {
 		return err
 	}
 	return s.Store.Update(ctx, func(tx ports.Tx) error {
-		// First of all: of concurrent answers only the one that gets the challenge writes anything.
+		// Before everything else: of concurrent responses only the one that consumes the challenge writes.
 		if _, err := tx.Challenges.Take(ctx, a.ChallengeID); err != nil {
 			return err
 		}
@@ -70,14 +70,14 @@ func (s *Service) finish(ctx context.Context, a Answer, now time.Time) error {
 	})
 }
 
-// Reject consumes the challenge of an answer that cannot be verified, for example a malformed one, and returns cause. If
-// cause is an outage or the end of ctx, nothing was decided: Reject then consumes nothing and the same answer may come again.
+// Reject consumes the challenge of a response that cannot be verified, for example a malformed one, and returns cause. If
+// cause is an outage or the end of ctx, it consumes nothing, and the client may send the same response again.
 func (s *Service) Reject(ctx context.Context, id domain.ChallengeID, cause error) error {
 	return s.reject(ctx, id, nil, cause)
 }
 
-// reject consumes the challenge in a transaction of its own: the rollback of the failed one has restored it. An event is
-// recorded only with its challenge, so that one challenge adds one event at most.
+// reject consumes the challenge in a transaction of its own, since the failed one was rolled back. It records the event only
+// if it consumes the challenge, so that a challenge adds at most one event.
 func (s *Service) reject(ctx context.Context, id domain.ChallengeID, event *domain.Event, cause error) error {
 	if errors.Is(cause, domain.ErrUnavailable) || ctx.Err() != nil && errors.Is(cause, ctx.Err()) {
 		return cause
@@ -98,8 +98,8 @@ func (s *Service) reject(ctx context.Context, id domain.ChallengeID, event *doma
 		return err
 	})
 	if err != nil && !errors.Is(err, domain.ErrChallengeNotFound) {
-		// The challenge could be answered again, so this error takes precedence.
-		return fmt.Errorf("consuming the challenge of a rejected answer: %w (the answer: %s)", err, cause.Error())
+		// The challenge is still valid, so this error takes precedence.
+		return fmt.Errorf("consuming the challenge of a rejected response: %w (the response: %s)", err, cause.Error())
 	}
 	return cause
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// LoadCredential returns the stored passkey that an answer names. It returns domain.ErrPasskeyUnknown, or a
+// LoadCredential returns the stored passkey that a response names. It returns domain.ErrPasskeyUnknown, or a
 // *domain.Rejection for an id of a wrong length.
 func LoadCredential(ctx context.Context, tx ports.Tx, answer ports.AuthenticationAnswer) (*domain.Credential, error) {
 	id, err := domain.NewCredentialID(answer.ID)
@@ -30,25 +30,25 @@ type PasskeyUsage struct {
 // UseResult is an accepted use of a passkey.
 type UseResult struct {
 	Credential *domain.Credential
-	Anomaly    domain.Anomaly // what was unusual and allowed by policy
+	Anomaly    domain.Anomaly // that the policy allows
 }
 
-// AnomalyError rejects the use of a passkey because of an anomaly. It has the passkey, for the operator's log.
+// AnomalyError is the rejection of a use of a passkey because of an anomaly. It has the passkey, for the operator's log.
 type AnomalyError struct {
 	Anomaly    domain.Anomaly
-	Credential *domain.Credential // as stored afterwards, perhaps suspended
+	Credential *domain.Credential // as stored after the use; it may be suspended
 	cause      error
 }
 
 func (e *AnomalyError) Error() string { return e.cause.Error() }
 func (e *AnomalyError) Unwrap() error { return e.cause }
 
-// Record records the use of a passkey by a verified assertion inside a transaction, an event for a cloned passkey, and an
-// event of the given kind if the use is rejected. The error of a rejected use is a ports.CommitWith: what Record wrote must
-// be kept. With an anomaly it is an *AnomalyError. An accepted use ends the account's lockout of recovery codes: guesses at
-// those never keep the owner from signing in, and the owner's sign-in proves that the guesses were not theirs.
+// Record records the use of a passkey by a verified assertion inside a transaction, an event if the passkey may be cloned,
+// and an event of the given kind if the use is rejected. The error of a rejected use is a ports.CommitWith, so that these
+// changes are committed; after an anomaly it is an *AnomalyError. An accepted use clears the account's recovery lockout: the
+// owner's sign-in proves that the wrong codes were not theirs.
 func (u *PasskeyUsage) Record(ctx context.Context, tx ports.Tx, id domain.CredentialID, a domain.Assertion, client identity.Client, rejected domain.EventKind, now time.Time) (UseResult, error) {
-	// Read again: another use may have moved the counter since the assertion was verified.
+	// Read again: another use may have increased the counter since the verification.
 	credential, err := tx.Credentials.ByID(ctx, id)
 	if err != nil {
 		return UseResult{}, err

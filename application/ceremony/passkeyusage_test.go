@@ -39,7 +39,7 @@ var testClient = identity.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9", Req
 
 const synced = deviceBound | 1<<3 | 1<<4
 
-// usePasskey records a use of the person's passkey and returns its anomaly and why it is rejected.
+// usePasskey records a use of the person's passkey and returns its anomaly and its rejection.
 func (p *person) usePasskey(usage *ceremony.PasskeyUsage, a domain.Assertion, rejected domain.EventKind, now time.Time) (domain.Anomaly, error) {
 	p.T.Helper()
 	var use ceremony.UseResult
@@ -50,23 +50,23 @@ func (p *person) usePasskey(usage *ceremony.PasskeyUsage, a domain.Assertion, re
 	var anomaly *ceremony.AnomalyError
 	if errors.As(rejection, &anomaly) {
 		if anomaly.Credential.ID() != p.Key.ID() {
-			p.T.Errorf("an anomaly of passkey %s, want %s", anomaly.Credential.ID(), p.Key.ID())
+			p.T.Errorf("anomaly of passkey %s, want %s", anomaly.Credential.ID(), p.Key.ID())
 		}
 		return anomaly.Anomaly, rejection
 	}
 	return use.Anomaly, rejection
 }
 
-func (p *person) storedKey() (is domain.CredentialState) {
+func (p *person) storedKey() (s domain.CredentialState) {
 	p.T.Helper()
 	p.Update(func(tx ports.Tx) error {
 		key, err := tx.Credentials.ByID(p.T.Context(), p.Key.ID())
 		if err == nil {
-			is = key.State()
+			s = key.State()
 		}
 		return err
 	})
-	return is
+	return s
 }
 
 func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
@@ -78,23 +78,23 @@ func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
 		anomaly domain.Anomaly
 		reason  domain.Reason // of the rejection
 		log     []string
-		left    domain.CredentialState
+		stored  domain.CredentialState
 	}{
-		"nothing": {
+		"no anomaly": {
 			domain.Assertion{Flags: deviceBound, SignCount: 8}, domain.UsePolicy{Counter: domain.CounterReject}, "", "", []string{},
 			domain.CredentialState{SignCount: 8, Status: domain.CredentialActive, LastUsedAt: noon},
 		},
-		"the counter, rejected": {
+		"counter, rejected": {
 			regressed, domain.UsePolicy{Counter: domain.CounterReject}, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed,
 			[]string{"passkey_flagged counter_regressed", "step_up_refused counter_regressed"},
 			domain.CredentialState{SignCount: 7, Status: domain.CredentialActive, CloneWarning: true},
 		},
-		"the counter, flagged": {
+		"counter, flagged": {
 			regressed, domain.UsePolicy{Counter: domain.CounterFlag}, domain.AnomalyCounterRegressed, "",
 			[]string{"passkey_flagged counter_regressed"},
 			domain.CredentialState{SignCount: 7, Status: domain.CredentialActive, CloneWarning: true, LastUsedAt: noon},
 		},
-		"the counter, suspended": {
+		"counter, suspended": {
 			regressed, domain.UsePolicy{Counter: domain.CounterSuspend}, domain.AnomalyCounterRegressed, domain.ReasonCounterRegressed,
 			[]string{"passkey_suspended counter_regressed", "step_up_refused counter_regressed"},
 			domain.CredentialState{SignCount: 7, Status: domain.CredentialSuspended, CloneWarning: true},
@@ -109,16 +109,16 @@ func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
 			[]string{"passkey_flagged backup_eligibility_changed"},
 			domain.CredentialState{SignCount: 8, Status: domain.CredentialActive, LastUsedAt: noon},
 		},
-		"attested again": {
+		"attested data": {
 			domain.Assertion{Flags: deviceBound, SignCount: 8, HasAttestedData: true}, domain.UsePolicy{Counter: domain.CounterReject}, domain.AnomalyAttestedData, "", []string{},
 			domain.CredentialState{SignCount: 8, Status: domain.CredentialActive, LastUsedAt: noon},
 		},
-		"attested again, and the counter": {
+		"attested data and counter": {
 			domain.Assertion{Flags: deviceBound, SignCount: 7, HasAttestedData: true}, domain.UsePolicy{Counter: domain.CounterFlag}, domain.AnomalyCounterRegressed, "",
 			[]string{"passkey_flagged counter_regressed"},
 			domain.CredentialState{SignCount: 7, Status: domain.CredentialActive, CloneWarning: true, LastUsedAt: noon},
 		},
-		"nobody was there": {
+		"user presence missing": {
 			domain.Assertion{Flags: 1 << 2, SignCount: 8}, domain.UsePolicy{}, "", domain.ReasonUserPresenceMissing,
 			[]string{"step_up_refused user_presence_missing"},
 			domain.CredentialState{SignCount: 7, Status: domain.CredentialActive},
@@ -130,9 +130,9 @@ func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
 			if anomaly != c.anomaly || domain.ReasonOf(rejection) != c.reason || (rejection == nil) != (c.reason == "") {
 				t.Errorf("anomaly %q, rejection %v", anomaly, rejection)
 			}
-			is := ada.storedKey()
-			if is.SignCount != c.left.SignCount || is.Status != c.left.Status || is.CloneWarning != c.left.CloneWarning || !is.LastUsedAt.Equal(c.left.LastUsedAt) {
-				t.Errorf("left %+v", is)
+			s := ada.storedKey()
+			if s.SignCount != c.stored.SignCount || s.Status != c.stored.Status || s.CloneWarning != c.stored.CloneWarning || !s.LastUsedAt.Equal(c.stored.LastUsedAt) {
+				t.Errorf("stored %+v", s)
 			}
 			log := ada.Events()
 			if got := sqlitestore.KindsAndReasons(log); !slices.Equal(got, c.log) {
@@ -151,21 +151,21 @@ func TestPasskeyUsage_RecordsAnomaliesByPolicy(t *testing.T) {
 	}
 }
 
-// A suspended passkey is not found odd again at every attempt; that it was tried is told.
+// The use of a suspended passkey is recorded as rejected, and not as another anomaly.
 func TestPasskeyUsage_RecordsUseOfSuspendedPasskey(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	usage := &ceremony.PasskeyUsage{Policy: domain.UsePolicy{Counter: domain.CounterSuspend}, Audit: newLog()}
 	if _, err := ada.usePasskey(usage, domain.Assertion{Flags: deviceBound, SignCount: 7}, domain.EventStepUpRefused, noon); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
 		t.Fatal(err)
 	}
-	logged := sqlitestore.KindsAndReasons(ada.Events())
+	want := sqlitestore.KindsAndReasons(ada.Events())
 	if anomaly, err := ada.usePasskey(usage, domain.Assertion{Flags: deviceBound, SignCount: 9}, domain.EventStepUpRefused, noon); !errors.Is(err, domain.ErrPasskeySuspended) || anomaly != "" {
 		t.Errorf("anomaly %q, rejection %v", anomaly, err)
 	}
-	logged = append(logged, "step_up_refused passkey_suspended")
-	slices.Sort(logged)
-	if got := sqlitestore.KindsAndReasons(ada.Events()); !slices.Equal(got, logged) {
-		t.Errorf("logged %q, want %q", got, logged)
+	want = append(want, "step_up_refused passkey_suspended")
+	slices.Sort(want)
+	if got := sqlitestore.KindsAndReasons(ada.Events()); !slices.Equal(got, want) {
+		t.Errorf("logged %q, want %q", got, want)
 	}
 }
 
@@ -202,8 +202,8 @@ func TestPasskeyUsage_RollsBackWithoutEvent(t *testing.T) {
 	}
 }
 
-// The owner hears of a passkey that may have been copied under every policy, at sign-in and at step-up, and once a day for each
-// passkey and finding: a copy that is tried again and again sends no more e-mail.
+// The owner is notified of a passkey that may be cloned, under every policy, at sign-in and at step-up. Repeated attempts send
+// one e-mail a day for each passkey and anomaly.
 func TestPasskeyUsage_NotifiesEveryAnomaly(t *testing.T) {
 	regressed := domain.Assertion{Flags: deviceBound, SignCount: 7}
 	changed := domain.Assertion{Flags: synced, SignCount: 8}
@@ -238,11 +238,11 @@ func TestPasskeyUsage_NotifiesEveryAnomaly(t *testing.T) {
 				t.Errorf("%s, %s: sent %+v", name, rejected, got)
 			}
 			if c.policy.Counter == domain.CounterSuspend || c.policy.BackupEligibility == domain.BackupEligibilityAcceptAndRecord {
-				continue // there is nothing more to find
+				continue // no further anomaly is possible
 			}
 			_, _ = ada.usePasskey(usage, c.use, rejected, noon.Add(24*time.Hour))
 			if got := ada.Outbox(); len(got) != 2 {
-				t.Errorf("%s, %s: %d messages after another day", name, rejected, len(got))
+				t.Errorf("%s, %s: %d e-mails after another day, want 2", name, rejected, len(got))
 			}
 			var anomalyErr *ceremony.AnomalyError
 			if errors.As(rejection, &anomalyErr) != (rejection != nil) {

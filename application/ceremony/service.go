@@ -1,5 +1,5 @@
-// Package ceremony has what all WebAuthn ceremonies share: a challenge is issued, and consumed by its first answer, whether
-// that is accepted or rejected.
+// Package ceremony issues the challenges of WebAuthn ceremonies and consumes each with its first response, whether that is
+// accepted or rejected.
 package ceremony
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// TTL is how long a challenge can be answered.
+// TTL is the lifetime of a challenge.
 type TTL time.Duration
 
 // Service issues challenges and consumes them.
@@ -32,7 +32,7 @@ type Begun struct {
 }
 
 // Begin stores a new challenge with the ceremony's state. User is nil except at sign-up. It returns
-// domain.ErrSessionRevoked or domain.ErrRecoveryGrantInvalid if by's session or recovery grant no longer exists.
+// domain.ErrSessionRevoked or domain.ErrRecoveryGrantInvalid if the session or recovery grant of by no longer exists.
 func (s *Service) Begin(ctx context.Context, purpose domain.Purpose, by domain.ChallengeContext, c ports.CeremonyOptions, user *domain.PendingUser) (Begun, error) {
 	challenge := domain.NewChallenge(purpose, by, c.State, user, time.Duration(s.TTL), s.Clock.Now(), s.Random)
 	err := s.Store.Update(ctx, func(tx ports.Tx) error {

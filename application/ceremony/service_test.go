@@ -27,7 +27,7 @@ func newService(store ports.Store) *ceremony.Service {
 	return &ceremony.Service{Store: store, Clock: fixedClock{}, Random: rand.Reader, TTL: ceremony.TTL(5 * time.Minute)}
 }
 
-// beginLogin is the challenge of a sign-in under way.
+// beginLogin begins a sign-in and returns its challenge.
 func beginLogin(t *testing.T, store ports.Store) domain.ChallengeID {
 	t.Helper()
 	started, err := newService(store).Begin(t.Context(), domain.PurposeLogin, domain.ChallengeContext{}, ports.CeremonyOptions{State: []byte("state")}, nil)
@@ -51,31 +51,31 @@ func isConsumed(t *testing.T, store ports.Store, id domain.ChallengeID) bool {
 
 func TestService_RejectConsumesUnlessUnavailable(t *testing.T) {
 	for name, c := range map[string]struct {
-		cause error
-		gone  bool // the caller
-		spent bool
+		cause    error
+		canceled bool // the context of the caller
+		consumed bool
 	}{
-		"a bad signature":                        {domain.Reject(domain.ReasonSignatureInvalid, ""), false, true},
-		"a passkey that nobody has":              {domain.ErrPasskeyUnknown, false, true},
-		"a fault":                                {errors.New("disk on fire"), false, true},
-		"a bad signature of somebody who is off": {domain.Reject(domain.ReasonSignatureInvalid, ""), true, true},
-		"an outage":                              {fmt.Errorf("committing: %w", domain.ErrUnavailable), false, false},
-		"a caller who went away":                 {fmt.Errorf("reading: %w", context.Canceled), true, false},
-		"somebody else's context, the caller is": {context.Canceled, false, true},
+		"a bad signature":                    {domain.Reject(domain.ReasonSignatureInvalid, ""), false, true},
+		"an unknown passkey":                 {domain.ErrPasskeyUnknown, false, true},
+		"any other error":                    {errors.New("disk error"), false, true},
+		"a bad signature, a canceled caller": {domain.Reject(domain.ReasonSignatureInvalid, ""), true, true},
+		"an outage":                          {fmt.Errorf("committing: %w", domain.ErrUnavailable), false, false},
+		"a canceled caller":                  {fmt.Errorf("reading: %w", context.Canceled), true, false},
+		"another context was canceled":       {context.Canceled, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := sqlitestore.New(t)
 			id := beginLogin(t, store)
-			ctx, leave := context.WithCancel(t.Context())
-			defer leave()
-			if c.gone {
-				leave()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if c.canceled {
+				cancel()
 			}
 			if err := newService(store).Reject(ctx, id, c.cause); err != c.cause {
 				t.Errorf("got %v, want the cause", err)
 			}
-			if spent := isConsumed(t, store, id); spent != c.spent {
-				t.Errorf("spent %t, want %t", spent, c.spent)
+			if consumed := isConsumed(t, store, id); consumed != c.consumed {
+				t.Errorf("consumed %t, want %t", consumed, c.consumed)
 			}
 		})
 	}
@@ -91,7 +91,7 @@ func TestService_RejectAfterConsumed(t *testing.T) {
 	}
 }
 
-// readOnlyStore is a store that takes nothing more.
+// readOnlyStore is a store whose Update fails.
 type readOnlyStore struct{ ports.Store }
 
 func (readOnlyStore) Update(context.Context, func(ports.Tx) error) error {
@@ -106,25 +106,25 @@ func TestService_RejectReturnsStoreError(t *testing.T) {
 	}
 }
 
-// addUser is somebody in whose log a refusal can be entered.
+// addUser adds a user and returns their id.
 func addUser(t *testing.T, store ports.Store) domain.UserID {
 	t.Helper()
-	applicant := domain.NewPendingUser("", "Ada", noon, rand.Reader)
-	if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Add(t.Context(), applicant.ToUser(noon)) }); err != nil {
+	pendingUser := domain.NewPendingUser("", "Ada", noon, rand.Reader)
+	if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Users.Add(t.Context(), pendingUser.ToUser(noon)) }); err != nil {
 		t.Fatal(err)
 	}
-	return applicant.UserID
+	return pendingUser.UserID
 }
 
-func failureEvent(t *testing.T, of domain.UserID) *domain.Event {
+func failureEvent(t *testing.T, user domain.UserID) *domain.Event {
 	t.Helper()
-	return domain.NewEvent(domain.EventState{Kind: domain.EventSignInRefused, UserID: of, Reason: "signature_invalid"}, noon, rand.Reader)
+	return domain.NewEvent(domain.EventState{Kind: domain.EventSignInRefused, UserID: user, Reason: "signature_invalid"}, noon, rand.Reader)
 }
 
-func countEvents(t *testing.T, store ports.Store, of domain.UserID) (n int) {
+func countEvents(t *testing.T, store ports.Store, user domain.UserID) (n int) {
 	t.Helper()
 	err := store.View(t.Context(), func(tx ports.Tx) error {
-		events, err := tx.Events.ListByUser(t.Context(), of, domain.EventID{}, 100)
+		events, err := tx.Events.ListByUser(t.Context(), user, domain.EventID{}, 100)
 		n = len(events)
 		return err
 	})
@@ -134,7 +134,7 @@ func countEvents(t *testing.T, store ports.Store, of domain.UserID) (n int) {
 	return n
 }
 
-// failFinish finishes the ceremony with an answer whose verification fails because of cause.
+// failFinish finishes the ceremony with a response whose verification fails with cause.
 func failFinish(t *testing.T, store ports.Store, id domain.ChallengeID, event *domain.Event, cause error) error {
 	t.Helper()
 	return newService(store).Finish(t.Context(), ceremony.Answer{
@@ -144,23 +144,23 @@ func failFinish(t *testing.T, store ports.Store, id domain.ChallengeID, event *d
 	}, noon)
 }
 
-// However often the same answer comes, it was one attempt: nobody fills another's log with a single challenge.
+// Repeated responses to a challenge are one attempt, so that an attacker cannot fill an audit log with one challenge.
 func TestService_FinishRecordsOneEvent(t *testing.T) {
 	store := sqlitestore.New(t)
 	id, owner := beginLogin(t, store), addUser(t, store)
 	cause := domain.Reject(domain.ReasonSignatureInvalid, "")
-	var answering sync.WaitGroup
+	var responses sync.WaitGroup
 	for range 16 {
 		event := failureEvent(t, owner)
-		answering.Go(func() {
+		responses.Go(func() {
 			if err := failFinish(t, store, id, event, cause); err != error(cause) && !errors.Is(err, domain.ErrChallengeNotFound) {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
-	answering.Wait()
+	responses.Wait()
 	if n := countEvents(t, store, owner); n != 1 || !isConsumed(t, store, id) {
-		t.Errorf("%d events, spent %t", n, isConsumed(t, store, id))
+		t.Errorf("%d events, consumed %t", n, isConsumed(t, store, id))
 	}
 }
 
@@ -175,7 +175,7 @@ func TestService_FinishUnavailableRecordsNoEvent(t *testing.T) {
 	}
 }
 
-// failingEventsStore is a store that enters nothing in anybody's log.
+// failingEventsStore is a store that fails to add events.
 type failingEventsStore struct{ ports.Store }
 
 type failingEvents struct{ ports.Events }
@@ -189,17 +189,17 @@ func (s failingEventsStore) Update(ctx context.Context, fn func(ports.Tx) error)
 
 func (failingEvents) Add(context.Context, *domain.Event) error { return domain.ErrUnavailable }
 
-// Otherwise an attempt could be made without leaving a trace.
+// Otherwise an attempt could be made without an event in the audit log.
 func TestService_FinishRollsBackWithoutEvent(t *testing.T) {
 	store := sqlitestore.New(t)
 	id, owner := beginLogin(t, store), addUser(t, store)
 	err := failFinish(t, failingEventsStore{store}, id, failureEvent(t, owner), domain.Reject(domain.ReasonSignatureInvalid, ""))
 	if !errors.Is(err, domain.ErrUnavailable) || isConsumed(t, store, id) {
-		t.Errorf("got %v, spent %t", err, isConsumed(t, store, id))
+		t.Errorf("got %v, consumed %t", err, isConsumed(t, store, id))
 	}
 }
 
-// A challenge that was issued in a session is answered there and nowhere else, and a wrong answer consumes it too.
+// A challenge that was issued in a session is accepted in that session only. A response from elsewhere consumes it, too.
 func TestService_FinishRequiresContext(t *testing.T) {
 	store := sqlitestore.New(t)
 	owner := addUser(t, store)
@@ -211,17 +211,17 @@ func TestService_FinishRequiresContext(t *testing.T) {
 	if err := store.Update(t.Context(), func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), session) }); err != nil {
 		t.Fatal(err)
 	}
-	adas := domain.ChallengeContext{SessionID: session.ID()}
+	adaContext := domain.ChallengeContext{SessionID: session.ID()}
 	for name, c := range map[string]struct {
 		by      domain.ChallengeContext
 		purpose domain.Purpose
 		want    error
 	}{
-		"in its session":      {adas, domain.PurposeStepUp, nil},
-		"in none":             {domain.ChallengeContext{}, domain.PurposeStepUp, domain.ErrChallengeNotFound},
-		"for another purpose": {adas, domain.PurposeAddPasskey, domain.ErrChallengeNotFound},
+		"in its session":      {adaContext, domain.PurposeStepUp, nil},
+		"without a session":   {domain.ChallengeContext{}, domain.PurposeStepUp, domain.ErrChallengeNotFound},
+		"for another purpose": {adaContext, domain.PurposeAddPasskey, domain.ErrChallengeNotFound},
 	} {
-		begun, err := newService(store).Begin(t.Context(), domain.PurposeStepUp, adas, ports.CeremonyOptions{Options: []byte("options"), State: []byte("state")}, nil)
+		begun, err := newService(store).Begin(t.Context(), domain.PurposeStepUp, adaContext, ports.CeremonyOptions{Options: []byte("options"), State: []byte("state")}, nil)
 		if err != nil || string(begun.Options) != "options" || !begun.ExpiresAt.Equal(noon.Add(5*time.Minute)) {
 			t.Fatalf("begun %+v, %v", begun, err)
 		}
@@ -246,8 +246,8 @@ func TestService_FinishRequiresContext(t *testing.T) {
 	}
 }
 
-// The first answer consumes the challenge, at whichever step it fails and whatever the failure is, except an outage. What
-// the ceremony stores is kept if and only if it succeeds or says so by CommitWith.
+// The first response consumes the challenge, whichever step fails and with whichever error, except an outage. The changes of
+// the ceremony are committed only if it succeeds or fails with CommitWith.
 func TestService_FinishConsumesChallengeExactlyOnce(t *testing.T) {
 	rejected := domain.Reject(domain.ReasonSignatureInvalid, "")
 	for _, step := range []string{"load", "verify", "commit", "none"} {
@@ -255,19 +255,19 @@ func TestService_FinishConsumesChallengeExactlyOnce(t *testing.T) {
 			failure error
 			want    error
 			consume bool
-			keep    bool // what Commit has written
+			keep    bool // the changes of Commit
 		}{
-			"a rejection":       {rejected, rejected, true, false},
-			"a rule":            {domain.ErrUserDisabled, domain.ErrUserDisabled, true, false},
-			"any other error":   {errors.New("disk on fire"), nil, true, false},
-			"an outage":         {domain.ErrUnavailable, domain.ErrUnavailable, false, false},
-			"a kept rejection":  {ports.CommitWith(rejected), rejected, true, true},
-			"its expiry":        {domain.ErrChallengeExpired, domain.ErrChallengeExpired, true, false},
-			"another's success": {domain.ErrChallengeNotFound, domain.ErrChallengeNotFound, true, false},
+			"a rejection":           {rejected, rejected, true, false},
+			"a domain error":        {domain.ErrUserDisabled, domain.ErrUserDisabled, true, false},
+			"any other error":       {errors.New("disk error"), nil, true, false},
+			"an outage":             {domain.ErrUnavailable, domain.ErrUnavailable, false, false},
+			"a committed rejection": {ports.CommitWith(rejected), rejected, true, true},
+			"an expired challenge":  {domain.ErrChallengeExpired, domain.ErrChallengeExpired, true, false},
+			"a consumed challenge":  {domain.ErrChallengeNotFound, domain.ErrChallengeNotFound, true, false},
 		} {
 			t.Run(step+"/"+name, func(t *testing.T) {
 				store := sqlitestore.New(t)
-				id, owner, written := beginLogin(t, store), addUser(t, store), addUser(t, store)
+				id, owner, removed := beginLogin(t, store), addUser(t, store), addUser(t, store)
 				fail := func(at string) error {
 					if at == step {
 						return c.failure
@@ -282,7 +282,7 @@ func TestService_FinishConsumesChallengeExactlyOnce(t *testing.T) {
 						Verify: func(*domain.Challenge, []byte) error { return fail("verify") },
 						Commit: func(tx ports.Tx) error {
 							commits++
-							if err := tx.Users.Remove(t.Context(), written); err != nil {
+							if err := tx.Users.Remove(t.Context(), removed); err != nil {
 								return err
 							}
 							return fail("commit")
@@ -299,8 +299,8 @@ func TestService_FinishConsumesChallengeExactlyOnce(t *testing.T) {
 				if isConsumed(t, store, id) != consume {
 					t.Errorf("consumed %t, want %t", !consume, consume)
 				}
-				if kept := userRemoved(t, store, written); kept != keep {
-					t.Errorf("kept %t, want %t", kept, keep)
+				if kept := userRemoved(t, store, removed); kept != keep {
+					t.Errorf("changes of Commit kept: %t, want %t", kept, keep)
 				}
 				events := 0
 				if consume && !keep {
@@ -311,10 +311,10 @@ func TestService_FinishConsumesChallengeExactlyOnce(t *testing.T) {
 				}
 				before := commits
 				if err := finish(); consume && (!errors.Is(err, domain.ErrChallengeNotFound) || commits != before) {
-					t.Errorf("the same answer again: %v, and %d more commits", err, commits-before)
+					t.Errorf("the same response again: %v, and %d more commits", err, commits-before)
 				}
 				if n := countEvents(t, store, owner); consume && n != events {
-					t.Errorf("%d events after the same answer again, want %d", n, events)
+					t.Errorf("%d events after the same response again, want %d", n, events)
 				}
 			})
 		}
@@ -325,15 +325,15 @@ func TestService_FinishOfConcurrentAnswersCommitsOnce(t *testing.T) {
 	store := sqlitestore.New(t)
 	id := beginLogin(t, store)
 	var commits, successes atomic.Int32
-	var answering, verified sync.WaitGroup
+	var responses, verified sync.WaitGroup
 	verified.Add(16)
 	for range 16 {
-		answering.Go(func() {
+		responses.Go(func() {
 			err := newService(store).Finish(t.Context(), ceremony.Answer{
 				ChallengeID: id, Purpose: domain.PurposeLogin,
 				Verify: func(*domain.Challenge, []byte) error {
 					verified.Done()
-					verified.Wait() // all have seen the challenge before any consumes it
+					verified.Wait() // all read the challenge before one consumes it
 					return nil
 				},
 				Commit: func(ports.Tx) error { commits.Add(1); return nil },
@@ -346,7 +346,7 @@ func TestService_FinishOfConcurrentAnswersCommitsOnce(t *testing.T) {
 			}
 		})
 	}
-	answering.Wait()
+	responses.Wait()
 	if commits.Load() != 1 || successes.Load() != 1 || !isConsumed(t, store, id) {
 		t.Errorf("%d commits, %d successes, consumed %t", commits.Load(), successes.Load(), isConsumed(t, store, id))
 	}

@@ -14,93 +14,93 @@ import (
 )
 
 func TestEmailVerification_SendsCodeToPendingEmail(t *testing.T) {
-	for name, c := range map[string]struct{ holds, claims domain.Email }{
-		"a free one, holding none":         {"", "ada@example.com"},
-		"a free one, holding another":      {"ada@example.org", "ada@example.com"},
-		"her own, which is not verified":   {"ada@example.org", "ada@example.org"},
-		"one that somebody else claims":    {"", "claimed@example.org"},
-		"one that is like somebody else's": {"", "ben@example.com"},
+	for name, c := range map[string]struct{ current, pending domain.Email }{
+		"a free address, no current one":  {"", "ada@example.com"},
+		"a free address, another current": {"ada@example.org", "ada@example.com"},
+		"the unverified current address":  {"ada@example.org", "ada@example.org"},
+		"pending for another user":        {"", "pending@example.org"},
+		"similar to another user's":       {"", "ben@example.com"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newFixture(t)
-			ada, ben := h.addUser("Ada", c.holds, false), h.addUser("Ben", "ben@example.org", true)
-			if _, err := h.requestEmail(ben, "claimed@example.org", noon.Add(-time.Minute)); err != nil {
+			ada, ben := h.addUser("Ada", c.current, false), h.addUser("Ben", "ben@example.org", true)
+			if _, err := h.requestEmail(ben, "pending@example.org", noon.Add(-time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 			before := ada.State()
-			message, err := h.requestEmail(ada, c.claims, noon)
+			queued, err := h.requestEmail(ada, c.pending, noon)
 			if err != nil {
 				t.Fatal(err)
 			}
-			is := ada.State()
-			if is.Email != c.holds || !is.EmailVerifiedAt.IsZero() || is.PendingEmail.Email != c.claims || is.PendingEmail.Code == (domain.EmailCodeDigest{}) || !is.PendingEmail.ExpiresAt.Equal(noon.Add(30*time.Minute)) {
-				t.Errorf("became %+v", is)
+			s := ada.State()
+			if s.Email != c.current || !s.EmailVerifiedAt.IsZero() || s.PendingEmail.Email != c.pending || s.PendingEmail.Code == (domain.EmailCodeDigest{}) || !s.PendingEmail.ExpiresAt.Equal(noon.Add(30*time.Minute)) {
+				t.Errorf("got %+v", s)
 			}
-			if is.PendingEmail = (domain.PendingEmail{}); is != before {
-				t.Errorf("was %+v, became %+v", before, is)
+			if s.PendingEmail = (domain.PendingEmail{}); s != before {
+				t.Errorf("before %+v, after %+v", before, s)
 			}
-			if m := message.State(); m.To != c.claims || m.Kind != domain.EmailKindVerificationCode || m.UserID != ada.ID() || !m.ExpiresAt.Equal(noon.Add(30*time.Minute)) {
+			if m := queued.State(); m.To != c.pending || m.Kind != domain.EmailKindVerificationCode || m.UserID != ada.ID() || !m.ExpiresAt.Equal(noon.Add(30*time.Minute)) {
 				t.Errorf("sent %+v", m)
 			}
-			if err := h.verifyEmail(ada, message, noon); err != nil || ada.Email() != c.claims || !ada.EmailVerified() {
-				t.Errorf("proved: %v, %+v", err, ada.State())
+			if err := h.verifyEmail(ada, queued, noon); err != nil || ada.Email() != c.pending || !ada.EmailVerified() {
+				t.Errorf("verification: %v, %+v", err, ada.State())
 			}
 		})
 	}
 }
 
-// Whoever claims it learns nothing: neither by what they get, nor by any code, nor by when they have to wait.
+// Requesting an address of another account reveals nothing: neither by the pending address, nor by a code, nor by the waits.
 func TestEmailVerification_TakenEmailIsIndistinguishable(t *testing.T) {
-	for name, verified := range map[string]bool{"verified": true, "held since before mail was sent": false} {
+	for name, verified := range map[string]bool{"verified": true, "unverified": false} {
 		t.Run(name, func(t *testing.T) {
 			h := newFixture(t)
 			ben := h.addUser("Ben", "ben@example.org", verified)
-			mallory, honest := h.addUser("Mallory", "", false), h.addUser("Ada", "", false)
-			draft, err := h.service.GenerateCode(mallory.ID(), noon)
+			mallory, ada := h.addUser("Mallory", "", false), h.addUser("Ada", "", false)
+			pendingCode, err := h.service.GenerateCode(mallory.ID(), noon)
 			if err != nil {
 				t.Fatal(err)
 			}
-			code := h.codeOf(mallory, draft)
-			var told *domain.OutboxEmail
+			code := h.codeOf(mallory, pendingCode)
+			var notification *domain.OutboxEmail
 			h.update(func(tx ports.Tx) error {
-				if told, err = h.service.Request(t.Context(), tx, mallory, "ben@example.org", draft, noon); err != nil {
+				if notification, err = h.service.Request(t.Context(), tx, mallory, "ben@example.org", pendingCode, noon); err != nil {
 					return err
 				}
-				return errors.Join(tx.Users.Save(t.Context(), mallory), tx.OutboxEmails.Add(t.Context(), told))
+				return errors.Join(tx.Users.Save(t.Context(), mallory), tx.OutboxEmails.Add(t.Context(), notification))
 			})
-			if _, err := h.requestEmail(honest, "free@example.org", noon); err != nil {
+			if _, err := h.requestEmail(ada, "free@example.org", noon); err != nil {
 				t.Fatal(err)
 			}
 
-			if m := told.State(); m.Kind != domain.EmailKindAddressTaken || m.To != "ben@example.org" || m.UserID != ben.ID() || m.Code != nil ||
+			if m := notification.State(); m.Kind != domain.EmailKindAddressTaken || m.To != "ben@example.org" || m.UserID != ben.ID() || m.Code != nil ||
 				m.Details != (domain.EmailDetails{At: noon}) {
-				t.Errorf("the owner gets %+v", m)
+				t.Errorf("e-mail to the owner: %+v", m)
 			}
-			visible := func(u *domain.User) domain.PendingEmail { // of the address's own claim; the digest never leaves the server
-				claim := u.State().PendingEmail
-				claim.Email, claim.Code = "", domain.EmailCodeDigest{}
-				return claim
+			visible := func(u *domain.User) domain.PendingEmail { // without the address and the digest, which differ
+				pending := u.State().PendingEmail
+				pending.Email, pending.Code = "", domain.EmailCodeDigest{}
+				return pending
 			}
-			if visible(mallory) != visible(honest) || mallory.PendingEmail() != "ben@example.org" || mallory.Email() != "" {
-				t.Errorf("the claimant becomes %+v", mallory.State())
+			if visible(mallory) != visible(ada) || mallory.PendingEmail() != "ben@example.org" || mallory.Email() != "" {
+				t.Errorf("the requesting user: %+v", mallory.State())
 			}
 			if err := mallory.VerifyEmail(h.service.Keys.Digests(mallory.ID(), code), noon); !errors.Is(err, domain.ErrInvalidCode) || mallory.Email() != "" {
-				t.Errorf("the code that was drawn: %v, %+v", err, mallory.State())
+				t.Errorf("the generated code: %v, %+v", err, mallory.State())
 			}
 			for sent := 2; sent <= 8; sent++ {
 				_, taken := h.requestEmail(mallory, "ben@example.org", noon)
-				_, free := h.requestEmail(honest, "free@example.org", noon)
+				_, free := h.requestEmail(ada, "free@example.org", noon)
 				if !reflect.DeepEqual(taken, free) || sent > 5 && taken == nil {
-					t.Errorf("claim %d: %v of a taken one, %v of a free one", sent, taken, free)
+					t.Errorf("request %d: %v for a taken address, %v for a free one", sent, taken, free)
 				}
 			}
 			if got := h.sendLimit("ben@example.org"); got.Failures != h.sendLimit("free@example.org").Failures {
-				t.Errorf("counted %+v", got)
+				t.Errorf("send limit %+v", got)
 			}
 			h.update(func(tx ports.Tx) error {
 				owner, err := tx.Users.ByEmail(t.Context(), "ben@example.org")
 				if err == nil && owner.State() != ben.State() {
-					t.Errorf("the owner became %+v", owner.State())
+					t.Errorf("the owner was changed: %+v", owner.State())
 				}
 				return err
 			})
@@ -108,19 +108,19 @@ func TestEmailVerification_TakenEmailIsIndistinguishable(t *testing.T) {
 	}
 }
 
-// codeOf finds out what code was drawn, by having it sent to a free address.
-func (h *fixture) codeOf(user *domain.User, draft emailverify.PendingCode) (code domain.EmailCode) {
+// codeOf decrypts a code in an e-mail to a free address, which it rolls back.
+func (h *fixture) codeOf(user *domain.User, pendingCode emailverify.PendingCode) (code domain.EmailCode) {
 	h.t.Helper()
-	rolledBack := errors.New("only looking")
+	errRollback := errors.New("roll back")
 	err := h.store.Update(h.t.Context(), func(tx ports.Tx) error {
-		message, err := h.service.Request(h.t.Context(), tx, domain.RestoreUser(user.State()), "free@example.com", draft, noon)
+		queued, err := h.service.Request(h.t.Context(), tx, domain.RestoreUser(user.State()), "free@example.com", pendingCode, noon)
 		if err != nil {
 			return err
 		}
-		code = h.decryptedCode(message)
-		return rolledBack
+		code = h.decryptedCode(queued)
+		return errRollback
 	})
-	if !errors.Is(err, rolledBack) {
+	if !errors.Is(err, errRollback) {
 		h.t.Fatal(err)
 	}
 	return code
@@ -128,32 +128,32 @@ func (h *fixture) codeOf(user *domain.User, draft emailverify.PendingCode) (code
 
 func TestEmailVerification_LimitsUnconfirmedEmails(t *testing.T) {
 	h := newFixture(t)
-	for n := range 5 { // by different people, one each
+	for n := range 5 { // one request of each user
 		if _, err := h.requestEmail(h.addUser("Mallory", "", false), "ada@example.org", noon.Add(time.Duration(n)*time.Second)); err != nil {
-			t.Fatalf("claim %d: %v", n+1, err)
+			t.Fatalf("request %d: %v", n+1, err)
 		}
 	}
 	ada, now := h.addUser("Ada", "", false), noon.Add(4*time.Second)
 	for _, wait := range []time.Duration{15 * time.Minute, 30 * time.Minute, time.Hour} {
 		for _, early := range []time.Duration{0, wait - time.Microsecond} {
-			message, err := h.requestEmail(ada, "ada@example.org", now.Add(early))
+			queued, err := h.requestEmail(ada, "ada@example.org", now.Add(early))
 			var until *domain.RetryAfterError
-			if !errors.As(err, &until) || until.Delay != wait-early || message != nil {
-				t.Errorf("%s after the last: %v, %+v", early, err, message)
+			if !errors.As(err, &until) || until.Delay != wait-early || queued != nil {
+				t.Errorf("%s after the last request: %v, %+v", early, err, queued)
 			}
-			if is := ada.State().PendingEmail; is.Email != "ada@example.org" || !is.ExpiresAt.Equal(now.Add(early).Add(30*time.Minute)) {
-				t.Errorf("the address is not claimed all the same: %+v", is)
+			if p := ada.State().PendingEmail; p.Email != "ada@example.org" || !p.ExpiresAt.Equal(now.Add(early).Add(30*time.Minute)) {
+				t.Errorf("the address is not pending: %+v", p)
 			}
 		}
 		sent := h.sendLimit("ada@example.org").Failures
 		if now = now.Add(wait); sent < 5 {
-			t.Fatalf("counted %d", sent)
+			t.Fatalf("counted %d e-mails", sent)
 		}
 		if _, err := h.requestEmail(ada, "ada@example.org", now); err != nil {
 			t.Errorf("after a wait of %s: %v", wait, err)
 		}
 		if counted := h.sendLimit("ada@example.org").Failures; counted != sent+1 {
-			t.Errorf("counted %d after %d", counted, sent)
+			t.Errorf("counted %d e-mails after %d", counted, sent)
 		}
 	}
 	if _, err := h.requestEmail(ada, "ada@example.com", now); err != nil {
@@ -171,17 +171,17 @@ func TestEmailVerification_ClearSendLimit(t *testing.T) {
 	}
 	h.update(func(tx ports.Tx) error { return h.service.ClearSendLimit(t.Context(), tx, "ada@example.com") })
 	if _, err := h.requestEmail(ada, "ada@example.org", noon); !errors.Is(err, domain.ErrRateLimited) {
-		t.Errorf("after an answer from another one: %v", err)
+		t.Errorf("after the confirmation of another mailbox: %v", err)
 	}
 	h.update(func(tx ports.Tx) error { return h.service.ClearSendLimit(t.Context(), tx, "ada@example.org") })
 	for n := range 5 {
 		if _, err := h.requestEmail(ada, "ada@example.org", noon); err != nil {
-			t.Errorf("claim %d after its answer: %v", n+1, err)
+			t.Errorf("request %d after the confirmation: %v", n+1, err)
 		}
 	}
 }
 
-// Strangers cannot keep somebody from their own address for good.
+// An attacker cannot lock a mailbox for more than a day.
 func TestEmailVerification_SendLimitEndsAfterADay(t *testing.T) {
 	h := newFixture(t)
 	mallory, ada := h.addUser("Mallory", "", false), h.addUser("Ada", "", false)
@@ -190,7 +190,7 @@ func TestEmailVerification_SendLimitEndsAfterADay(t *testing.T) {
 		var wait *domain.RetryAfterError
 		if _, err := h.requestEmail(mallory, "ada@example.org", now); errors.As(err, &wait) {
 			if wait.Delay > 24*time.Hour {
-				t.Fatalf("it waits %s", wait.Delay)
+				t.Fatalf("a wait of %s", wait.Delay)
 			}
 			now = wait.Until
 		} else if err != nil {
@@ -200,11 +200,11 @@ func TestEmailVerification_SendLimitEndsAfterADay(t *testing.T) {
 	last := h.sendLimit("ada@example.org").UpdatedAt
 	for n := range 5 {
 		if _, err := h.requestEmail(ada, "ada@example.org", last.Add(24*time.Hour)); err != nil {
-			t.Errorf("claim %d a day after the last: %v", n+1, err)
+			t.Errorf("request %d a day after the last: %v", n+1, err)
 		}
 	}
 
-	// And nothing closes it, whatever was counted.
+	// No count locks it permanently.
 	for failures := 12; failures < 20; failures++ {
 		h.update(func(tx ports.Tx) error {
 			return tx.Lockouts.Save(t.Context(), domain.RestoreLockout(domain.LockoutState{
@@ -212,73 +212,73 @@ func TestEmailVerification_SendLimitEndsAfterADay(t *testing.T) {
 			}))
 		})
 		if _, err := h.requestEmail(ada, "ada@example.org", now); err != nil {
-			t.Fatalf("after %d: %v", failures, err)
+			t.Fatalf("after %d e-mails: %v", failures, err)
 		}
-		if is := h.sendLimit("ada@example.org"); domain.RestoreLockout(is).Locked() || !is.LockedUntil.Equal(now.Add(24*time.Hour)) {
-			t.Fatalf("after %d: %+v", failures, is)
+		if s := h.sendLimit("ada@example.org"); domain.RestoreLockout(s).Locked() || !s.LockedUntil.Equal(now.Add(24*time.Hour)) {
+			t.Fatalf("after %d e-mails: %+v", failures, s)
 		}
 	}
 }
 
-// Whoever reads the database, or a copy of it, cannot prove an address by that.
+// A reader of the database cannot verify an address: the code is encrypted.
 func TestEmailVerification_StoresNoPlainCode(t *testing.T) {
 	h := newFixture(t)
 	ada := h.addUser("Ada", "", false)
-	message, err := h.requestEmail(ada, "ada@example.org", noon)
+	queued, err := h.requestEmail(ada, "ada@example.org", noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	code := h.decryptedCode(message).Reveal()
-	waiting := h.outbox()
-	if len(waiting) != 1 || waiting[0].Code == nil {
-		t.Fatalf("waiting %+v", waiting)
+	code := h.decryptedCode(queued).Reveal()
+	emails := h.outbox()
+	if len(emails) != 1 || emails[0].Code == nil {
+		t.Fatalf("outbox %+v", emails)
 	}
 	h.update(func(tx ports.Tx) error {
 		user, err := tx.Users.ByID(t.Context(), ada.ID())
 		if err != nil {
 			return err
 		}
-		is := user.State()
-		for _, kept := range [][]byte{waiting[0].Code, is.PendingEmail.Code[:], fmt.Appendf(nil, "%+v", is), fmt.Appendf(nil, "%+v", waiting[0])} {
-			if bytes.Contains(kept, []byte(code)) {
-				t.Errorf("the code is in %q", kept)
+		s := user.State()
+		for _, stored := range [][]byte{emails[0].Code, s.PendingEmail.Code[:], fmt.Appendf(nil, "%+v", s), fmt.Appendf(nil, "%+v", emails[0])} {
+			if bytes.Contains(stored, []byte(code)) {
+				t.Errorf("the code is in %q", stored)
 			}
 		}
 		return nil
 	})
-	// It is sealed for its message, so that no other message brings it to somebody else.
-	if opened, err := h.service.Sealer.Open(waiting[0].Code, "code in message 01a20846-fe00-7552-9500-b0ad0b131489"); err == nil {
-		t.Errorf("opened as another message's: %q", opened)
+	// The code is encrypted for its e-mail, so that no other e-mail can contain it.
+	if decrypted, err := h.service.Sealer.Open(emails[0].Code, "code in message 01a20846-fe00-7552-9500-b0ad0b131489"); err == nil {
+		t.Errorf("decrypted for another e-mail: %q", decrypted)
 	}
 	again, err := h.requestEmail(ada, "ada@example.org", noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again.ID() == message.ID() || h.decryptedCode(again) == h.decryptedCode(message) {
-		t.Error("two claims share an id or a code")
+	if again.ID() == queued.ID() || h.decryptedCode(again) == h.decryptedCode(queued) {
+		t.Error("two requests have the same id or code")
 	}
 }
 
-// A code is under the present key, and under which address it is asked for is not known when it is drawn.
+// A code verifies the address of the user for whom it was generated only.
 func TestEmailVerification_CodeOfAnotherUser(t *testing.T) {
 	h := newFixture(t)
 	ada, ben := h.addUser("Ada", "", false), h.addUser("Ben", "", false)
-	message, err := h.requestEmail(ada, "ada@example.org", noon)
+	queued, err := h.requestEmail(ada, "ada@example.org", noon)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.requestEmail(ben, "ben@example.com", noon); err != nil {
 		t.Fatal(err)
 	}
-	if err := ben.VerifyEmail(h.service.Keys.Digests(ben.ID(), h.decryptedCode(message)), noon); !errors.Is(err, domain.ErrInvalidCode) {
-		t.Errorf("another's code: %v", err)
+	if err := ben.VerifyEmail(h.service.Keys.Digests(ben.ID(), h.decryptedCode(queued)), noon); !errors.Is(err, domain.ErrInvalidCode) {
+		t.Errorf("another user's code: %v", err)
 	}
 }
 
-// failingSealer cannot seal.
+// failingSealer fails to encrypt.
 type failingSealer struct{ ports.Sealer }
 
-var errSeal = errors.New("no seal")
+var errSeal = errors.New("encryption failed")
 
 func (failingSealer) Seal([]byte, string) ([]byte, error) { return nil, errSeal }
 
@@ -287,6 +287,6 @@ func TestEmailVerification_GenerateCodeErrors(t *testing.T) {
 	c := *h.service
 	c.Sealer = failingSealer{}
 	if _, err := c.GenerateCode(domain.UserID{}, noon); !errors.Is(err, errSeal) {
-		t.Errorf("without a seal: %v", err)
+		t.Errorf("without encryption: %v", err)
 	}
 }

@@ -17,10 +17,10 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// newSealer seals under the secret that is made of one letter.
-func newSealer(t *testing.T, of string) *masterkey.Sealer {
+// newSealer returns a sealer with a secret that repeats the given character.
+func newSealer(t *testing.T, character string) *masterkey.Sealer {
 	t.Helper()
-	secret, err := masterkey.Parse(strings.Repeat(of, 42) + "A")
+	secret, err := masterkey.Parse(strings.Repeat(character, 42) + "A")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func newSealer(t *testing.T, of string) *masterkey.Sealer {
 	return s
 }
 
-// fixture sends mail.
+// fixture verifies addresses on a server that sends e-mail.
 type fixture struct {
 	t       *testing.T
 	store   ports.Store
@@ -53,45 +53,45 @@ func (h *fixture) update(fn func(ports.Tx) error) {
 	}
 }
 
-// addUser is somebody with an account who holds an address, if it is not "".
+// addUser adds a user with the address, or without one if it is "".
 func (h *fixture) addUser(name string, email domain.Email, verified bool) *domain.User {
 	h.t.Helper()
-	applicant := domain.NewPendingUser(email, domain.DisplayName(name), noon, rand.Reader)
-	is := applicant.ToUser(noon).State()
+	pendingUser := domain.NewPendingUser(email, domain.DisplayName(name), noon, rand.Reader)
+	s := pendingUser.ToUser(noon).State()
 	if verified {
-		is.EmailVerifiedAt = noon
+		s.EmailVerifiedAt = noon
 	}
-	user := domain.RestoreUser(is)
+	user := domain.RestoreUser(s)
 	h.update(func(tx ports.Tx) error { return tx.Users.Add(h.t.Context(), user) })
 	return user
 }
 
-// requestEmail has the user claim an address as use cases do it, and returns the message that was left and the refusal.
-func (h *fixture) requestEmail(user *domain.User, email domain.Email, now time.Time) (message *domain.OutboxEmail, refusal error) {
+// requestEmail makes an address pending as the use cases do. It returns the queued e-mail.
+func (h *fixture) requestEmail(user *domain.User, email domain.Email, now time.Time) (queued *domain.OutboxEmail, requestErr error) {
 	h.t.Helper()
-	draft, err := h.service.GenerateCode(user.ID(), now)
+	code, err := h.service.GenerateCode(user.ID(), now)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	refusal = h.store.Update(h.t.Context(), func(tx ports.Tx) error {
+	requestErr = h.store.Update(h.t.Context(), func(tx ports.Tx) error {
 		var err error
-		if message, err = h.service.Request(h.t.Context(), tx, user, email, draft, now); err != nil {
+		if queued, err = h.service.Request(h.t.Context(), tx, user, email, code, now); err != nil {
 			return err
 		}
-		return errors.Join(tx.Users.Save(h.t.Context(), user), tx.OutboxEmails.Add(h.t.Context(), message))
+		return errors.Join(tx.Users.Save(h.t.Context(), user), tx.OutboxEmails.Add(h.t.Context(), queued))
 	})
-	return message, refusal
+	return queued, requestErr
 }
 
-// verifyEmail shows the code in the message.
-func (h *fixture) verifyEmail(user *domain.User, message *domain.OutboxEmail, now time.Time) error {
+// verifyEmail enters the code of the e-mail.
+func (h *fixture) verifyEmail(user *domain.User, queued *domain.OutboxEmail, now time.Time) error {
 	h.t.Helper()
-	return user.VerifyEmail(h.service.Keys.Digests(user.ID(), h.decryptedCode(message)), now)
+	return user.VerifyEmail(h.service.Keys.Digests(user.ID(), h.decryptedCode(queued)), now)
 }
 
-func (h *fixture) decryptedCode(message *domain.OutboxEmail) domain.EmailCode {
+func (h *fixture) decryptedCode(queued *domain.OutboxEmail) domain.EmailCode {
 	h.t.Helper()
-	digits, err := h.service.Sealer.Open(message.State().Code, "code in message "+message.ID().String())
+	digits, err := h.service.Sealer.Open(queued.State().Code, "code in message "+queued.ID().String())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -102,12 +102,12 @@ func (h *fixture) decryptedCode(message *domain.OutboxEmail) domain.EmailCode {
 	return code
 }
 
-// outbox are all messages, the one that is due first first.
+// outbox returns all e-mails, the earliest due first.
 func (h *fixture) outbox() (list []domain.OutboxEmailState) {
 	h.t.Helper()
 	h.update(func(tx ports.Tx) error {
-		messages, err := tx.OutboxEmails.ListDue(h.t.Context(), noon.Add(10000*time.Hour), 1000)
-		for _, m := range messages {
+		emails, err := tx.OutboxEmails.ListDue(h.t.Context(), noon.Add(10000*time.Hour), 1000)
+		for _, m := range emails {
 			list = append(list, m.State())
 		}
 		return err
@@ -115,14 +115,14 @@ func (h *fixture) outbox() (list []domain.OutboxEmailState) {
 	return list
 }
 
-func (h *fixture) sendLimit(mailbox domain.Email) (is domain.LockoutState) {
+func (h *fixture) sendLimit(mailbox domain.Email) (s domain.LockoutState) {
 	h.t.Helper()
 	h.update(func(tx ports.Tx) error {
 		sent, err := tx.Lockouts.Get(h.t.Context(), h.service.Lockout.Mailbox(mailbox))
 		if err == nil {
-			is = sent.State()
+			s = sent.State()
 		}
 		return err
 	})
-	return is
+	return s
 }

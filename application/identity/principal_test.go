@@ -33,39 +33,39 @@ func (p *person) addSession(at time.Time) (*domain.Session, domain.SessionToken)
 	return session, token
 }
 
-// failingSessions are sessions that cannot be looked up.
+// failingSessions fails to look up sessions.
 type failingSessions struct{ ports.Sessions }
 
 func (failingSessions) ByID(context.Context, domain.SessionID) (*domain.Session, error) {
 	return nil, domain.ErrUnavailable
 }
 
-// Between the look that let somebody in and the write that they want, anything may happen.
+// The session or the account may change between the authentication of a request and its write.
 func TestPrincipal_Reload(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(ada *person, session *domain.Session)
 		after     time.Duration
 		want      error
 	}{
-		"nothing happened": {func(*person, *domain.Session) {}, 0, nil},
-		"the session ended": {func(ada *person, s *domain.Session) {
+		"no change": {func(*person, *domain.Session) {}, 0, nil},
+		"session revoked": {func(ada *person, s *domain.Session) {
 			s.Revoke(noon)
 			ada.Update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
 		}, 0, domain.ErrSessionRevoked},
-		"somebody stepped up in it": {func(ada *person, s *domain.Session) {
+		"session stepped up": {func(ada *person, s *domain.Session) {
 			carrier := s.NewSecret(nil, rand.Reader)
 			s.StepUp(ada.Key, carrier, noon)
 			ada.Update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), s) })
 		}, 0, domain.ErrUnauthenticated},
-		"it was idle for too long": {func(*person, *domain.Session) {}, time.Hour, domain.ErrSessionExpired},
-		"the account was shut": {func(ada *person, _ *domain.Session) {
+		"session idle for too long": {func(*person, *domain.Session) {}, time.Hour, domain.ErrSessionExpired},
+		"account disabled": {func(ada *person, _ *domain.Session) {
 			ada.User.Disable(noon)
 			ada.Update(func(tx ports.Tx) error { return tx.Users.Save(t.Context(), ada.User) })
 		}, 0, domain.ErrUserDisabled},
-		"the account was deleted": {func(ada *person, _ *domain.Session) {
+		"account deleted": {func(ada *person, _ *domain.Session) {
 			ada.Update(func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), ada.User.ID()) })
 		}, 0, domain.ErrSessionRevoked},
-		"they took another name": {func(ada *person, _ *domain.Session) {
+		"account renamed": {func(ada *person, _ *domain.Session) {
 			ada.User.Rename("Countess")
 			ada.Update(func(tx ports.Tx) error { return tx.Users.Save(t.Context(), ada.User) })
 		}, 0, nil},
@@ -73,12 +73,12 @@ func TestPrincipal_Reload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ada := newPerson(t, sqlitestore.New(t), "Ada")
 			session, _ := ada.addSession(noon)
-			let := identity.Principal{User: domain.RestoreUser(ada.User.State()), Session: domain.RestoreSession(session.State()), Client: identity.Client{IP: "127.0.0.1"}}
+			principal := identity.Principal{User: domain.RestoreUser(ada.User.State()), Session: domain.RestoreSession(session.State()), Client: identity.Client{IP: "127.0.0.1"}}
 			c.meanwhile(ada, session)
 			err := ada.Store.View(t.Context(), func(tx ports.Tx) error {
-				confirmed, err := let.Reload(t.Context(), tx, noon.Add(c.after))
-				if err == nil && (confirmed.User.State() != ada.User.State() || confirmed.Session.ID() != session.ID() || confirmed.Client != let.Client) {
-					t.Errorf("confirmed %+v", confirmed)
+				reloaded, err := principal.Reload(t.Context(), tx, noon.Add(c.after))
+				if err == nil && (reloaded.User.State() != ada.User.State() || reloaded.Session.ID() != session.ID() || reloaded.Client != principal.Client) {
+					t.Errorf("reloaded %+v", reloaded)
 				}
 				return err
 			})
@@ -92,8 +92,8 @@ func TestPrincipal_Reload(t *testing.T) {
 func TestPrincipal_ReloadStoreError(t *testing.T) {
 	ada := newPerson(t, sqlitestore.New(t), "Ada")
 	session, _ := ada.addSession(noon)
-	let := identity.Principal{User: ada.User, Session: session, AuthContext: session.AuthContext()}
-	if _, err := let.Reload(t.Context(), ports.Tx{Sessions: failingSessions{}}, noon); !errors.Is(err, domain.ErrUnavailable) {
+	principal := identity.Principal{User: ada.User, Session: session, AuthContext: session.AuthContext()}
+	if _, err := principal.Reload(t.Context(), ports.Tx{Sessions: failingSessions{}}, noon); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
