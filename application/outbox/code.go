@@ -5,7 +5,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// EncryptCode encrypts a verification code for the e-mail with the given id, which alone Deliver decrypts it for.
+// EncryptCode encrypts a verification code for the e-mail with the given id; Deliver decrypts it for no other.
 func EncryptCode(sealer ports.Sealer, id domain.OutboxEmailID, code domain.EmailCode) ([]byte, error) {
 	return sealer.Seal([]byte(code.Reveal()), additionalData(id))
 }

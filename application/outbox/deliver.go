@@ -35,8 +35,8 @@ type Failure struct {
 	Cause    error
 }
 
-// Deliver sends the e-mails that are due, the longest due first, until none is left or no mail server is reachable; the latter is
-// in Failed and is no error. Nodes that run Deliver at the same time send different e-mails.
+// Deliver sends the e-mails that are due, the longest due first, until none is left or the mail server is unavailable, which is
+// reported in Failed and not as an error. Nodes that run Deliver at the same time send different e-mails.
 //
 // Delivery is at least once: an e-mail is sent again, under the same id, if the server stops after the mail server accepted it and
 // before the store recorded that.
@@ -52,7 +52,7 @@ func (s *Service) Deliver(ctx context.Context) (Delivered, error) {
 		}
 		cause := s.send(ctx, email)
 		if cause != nil && ctx.Err() != nil {
-			break // interrupted, possibly sent: due again when the attempt times out
+			break // interrupted, perhaps after it was sent: it is due again when the attempt times out
 		}
 		givenUp, err := s.recordOutcome(context.WithoutCancel(ctx), email, cause)
 		if err != nil {
@@ -68,10 +68,10 @@ func (s *Service) Deliver(ctx context.Context) (Delivered, error) {
 			break
 		}
 	}
-	return delivered, nil //nolint:nilerr // what could not be sent is in Failed
+	return delivered, nil //nolint:nilerr // failures are in Failed
 }
 
-// next begins the attempt of the e-mail that has been due the longest; nil if none is due.
+// next begins the attempt to send the e-mail that has been due the longest. It returns nil if none is due.
 func (s *Service) next(ctx context.Context) (*domain.OutboxEmail, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()

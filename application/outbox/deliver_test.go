@@ -20,12 +20,12 @@ type clock struct{ now time.Time }
 
 func (c *clock) Now() time.Time { return c.now }
 
-// fakeMailer is a mail server, as far as its answers go. The real one is met elsewhere.
+// fakeMailer records the e-mails that it accepts.
 type fakeMailer struct {
 	mu       sync.Mutex
 	sent     []ports.OutgoingEmail
-	onSend   func(context.Context, ports.OutgoingEmail) error // nil: it takes everything
-	rejected int                                              // e-mails that were not taken
+	onSend   func(context.Context, ports.OutgoingEmail) error // nil accepts every e-mail
+	rejected int                                              // number of e-mails that onSend rejected
 }
 
 func (p *fakeMailer) Send(ctx context.Context, email ports.OutgoingEmail) error {
@@ -70,7 +70,7 @@ func TestDeliver_OnceInDueOrder(t *testing.T) {
 		}
 	}
 	if left := o.outbox(); left != nil {
-		t.Errorf("left %+v", left)
+		t.Errorf("outbox %+v", left)
 	}
 	o.clock.now = noon.Add(time.Hour)
 	if got := o.mustDeliver(); got.Sent != 0 || len(o.mailer.sent) != 3 {
@@ -101,7 +101,7 @@ func TestDeliver_NotDueYet(t *testing.T) {
 	o.queueEmail(0)
 	o.clock.now = noon.Add(-time.Microsecond)
 	if got := o.mustDeliver(); !reflect.DeepEqual(got, outbox.Delivered{}) {
-		t.Errorf("a moment before: %+v", got)
+		t.Errorf("before it is due: %+v", got)
 	}
 	o.clock.now = noon
 	if got := o.mustDeliver(); got.Sent != 1 {
@@ -140,7 +140,7 @@ func TestDeliver_RetriesWithBackoff(t *testing.T) {
 	}
 	o.mailer.onSend = nil
 	if got := o.mustDeliver(); got.Sent != 1 || o.outbox() != nil {
-		t.Errorf("in the end: %+v, left %+v", got, o.outbox())
+		t.Errorf("in the end: %+v, outbox %+v", got, o.outbox())
 	}
 }
 
@@ -160,11 +160,11 @@ func TestDeliver_UndeliverableIsGivenUp(t *testing.T) {
 		t.Errorf("delivered %+v", got)
 	}
 	if left := o.outbox(); left != nil {
-		t.Errorf("left %+v", left)
+		t.Errorf("outbox %+v", left)
 	}
 }
 
-// One attempt finds out that there is no server; the others need not.
+// After one attempt finds the server unavailable, the others are not tried.
 func TestDeliver_StopsWhenServerUnavailable(t *testing.T) {
 	o := newFixture(t)
 	first := o.queueEmail(2)
@@ -182,7 +182,7 @@ func TestDeliver_StopsWhenServerUnavailable(t *testing.T) {
 		attempts += m.Attempts
 	}
 	if o.mailer.rejected != 1 || attempts != 1 || len(o.outbox()) != 3 {
-		t.Errorf("tried %d times, left %+v", o.mailer.rejected, o.outbox())
+		t.Errorf("%d attempts, outbox %+v", o.mailer.rejected, o.outbox())
 	}
 	o.mailer.onSend = nil
 	o.clock.now = noon.Add(30 * time.Second)
@@ -198,7 +198,7 @@ func TestDeliver_ExpiredIsGivenUp(t *testing.T) {
 		o.clock.now = noon.Add(4*24*time.Hour - left)
 		got := o.mustDeliver()
 		if got.Sent != sent || len(o.mailer.sent) != sent || o.outbox() != nil {
-			t.Errorf("%s before it expires: %+v, left %+v", left, got, o.outbox())
+			t.Errorf("%s before it expires: %+v, outbox %+v", left, got, o.outbox())
 		}
 		if sent == 0 && (len(got.Failed) != 1 || got.Failed[0].ID != id || !got.Failed[0].GivenUp || !errors.Is(got.Failed[0].Cause, domain.ErrUndeliverable)) {
 			t.Errorf("%s before it expires: %+v", left, got)
@@ -206,44 +206,44 @@ func TestDeliver_ExpiredIsGivenUp(t *testing.T) {
 	}
 }
 
-// A code whose half hour is over before the next attempt is not tried again.
+// A code that expires before the next attempt is not sent again.
 func TestDeliver_ExpiringBeforeRetryIsGivenUp(t *testing.T) {
 	o := newFixture(t)
 	o.queueCode()
 	o.mailer.onSend = func(context.Context, ports.OutgoingEmail) error { return errTryAgainLater }
 	o.clock.now = noon.Add(30*time.Minute - 30*time.Second)
 	if got := o.mustDeliver(); len(got.Failed) != 1 || !got.Failed[0].GivenUp || got.Failed[0].Cause != errTryAgainLater || o.outbox() != nil {
-		t.Errorf("delivered %+v, left %+v", got, o.outbox())
+		t.Errorf("delivered %+v, outbox %+v", got, o.outbox())
 	}
 }
 
-// The server's secret was replaced, or the row was moved to another message.
+// The server's secret was replaced, or a code was moved to another e-mail.
 func TestDeliver_UndecryptableCodeIsGivenUp(t *testing.T) {
-	for name, spoil := range map[string]func(*fixture){
-		"under a secret that is gone": func(o *fixture) { o.service.Sealer = newSealer(o.t, "B") },
-		"of another message": func(o *fixture) {
-			is := o.outbox()[0]
+	for name, change := range map[string]func(*fixture){
+		"encrypted with a removed secret": func(o *fixture) { o.service.Sealer = newSealer(o.t, "B") },
+		"encrypted for another e-mail": func(o *fixture) {
+			queued := o.outbox()[0]
 			other := domain.NewOutboxEmailID(noon, rand.Reader)
 			o.update(func(tx ports.Tx) error {
-				moved := is
+				moved := queued
 				moved.ID = other
-				return errors.Join(tx.OutboxEmails.Remove(o.t.Context(), is.ID), tx.OutboxEmails.Add(o.t.Context(), domain.RestoreOutboxEmail(moved)))
+				return errors.Join(tx.OutboxEmails.Remove(o.t.Context(), queued.ID), tx.OutboxEmails.Add(o.t.Context(), domain.RestoreOutboxEmail(moved)))
 			})
 		},
-		"that is cut short": func(o *fixture) {
-			is := o.outbox()[0]
-			is.Code = is.Code[:1]
+		"truncated": func(o *fixture) {
+			queued := o.outbox()[0]
+			queued.Code = queued.Code[:1]
 			o.update(func(tx ports.Tx) error {
-				return errors.Join(tx.OutboxEmails.Remove(o.t.Context(), is.ID), tx.OutboxEmails.Add(o.t.Context(), domain.RestoreOutboxEmail(is)))
+				return errors.Join(tx.OutboxEmails.Remove(o.t.Context(), queued.ID), tx.OutboxEmails.Add(o.t.Context(), domain.RestoreOutboxEmail(queued)))
 			})
 		},
 	} {
 		o := newFixture(t)
 		o.queueCode()
-		spoil(o)
+		change(o)
 		got := o.mustDeliver()
 		if len(got.Failed) != 1 || !got.Failed[0].GivenUp || !errors.Is(got.Failed[0].Cause, domain.ErrUndeliverable) || len(o.mailer.sent) != 0 || o.outbox() != nil {
-			t.Errorf("%s: %+v, sent %+v, left %+v", name, got, o.mailer.sent, o.outbox())
+			t.Errorf("%s: %+v, sent %+v, outbox %+v", name, got, o.mailer.sent, o.outbox())
 		}
 	}
 }
@@ -255,9 +255,9 @@ func TestDeliver_ConcurrentNodesSendEachEmailOnce(t *testing.T) {
 		o.queueEmail(n)
 	}
 	sent := make([]int, nodes)
-	var delivering sync.WaitGroup
+	var deliveries sync.WaitGroup
 	for node := range nodes {
-		delivering.Go(func() {
+		deliveries.Go(func() {
 			delivered, err := o.service.Deliver(t.Context())
 			if err != nil || delivered.Failed != nil {
 				t.Errorf("got %+v, %v", delivered, err)
@@ -265,34 +265,34 @@ func TestDeliver_ConcurrentNodesSendEachEmailOnce(t *testing.T) {
 			sent[node] = delivered.Sent
 		})
 	}
-	delivering.Wait()
+	deliveries.Wait()
 	got := o.mailer.recipients()
 	total := 0
 	for _, n := range sent {
 		total += n
 	}
 	if slices.Sort(got); len(slices.Compact(got)) != nodes*each || len(o.mailer.sent) != nodes*each || total != nodes*each {
-		t.Errorf("sent %d e-mails to %d people, and %d are said to be", len(o.mailer.sent), len(slices.Compact(got)), total)
+		t.Errorf("sent %d e-mails to %d recipients, %d reported", len(o.mailer.sent), len(slices.Compact(got)), total)
 	}
 	if left := o.outbox(); left != nil {
-		t.Errorf("left %+v", left)
+		t.Errorf("outbox %+v", left)
 	}
 }
 
-// While one node talks with a slow server, no other takes the same email.
+// While one node sends an e-mail to a slow server, no other node sends it.
 func TestDeliver_EmailInFlightIsNotDue(t *testing.T) {
 	o := newFixture(t)
 	o.queueEmail(0)
 	o.mailer.onSend = func(context.Context, ports.OutgoingEmail) error {
 		if len(o.outbox()) != 1 {
-			t.Error("it is gone before it is sent")
+			t.Error("the e-mail was removed before it was sent")
 		}
 		other := *o.service
 		other.Mailer = &fakeMailer{}
 		for _, later := range []time.Duration{0, 5*time.Minute - time.Microsecond} {
 			other.Clock = &clock{noon.Add(later)}
 			if got, err := other.Deliver(t.Context()); err != nil || !reflect.DeepEqual(got, outbox.Delivered{}) {
-				t.Errorf("%s later another delivers %+v, %v", later, got, err)
+				t.Errorf("%s later, another node delivers %+v, %v", later, got, err)
 			}
 		}
 		return nil
@@ -306,49 +306,49 @@ func TestDeliver_InterruptedEmailIsRetried(t *testing.T) {
 	o := newFixture(t)
 	id := o.queueEmail(1)
 	o.queueEmail(0)
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	o.mailer.onSend = func(ctx context.Context, _ ports.OutgoingEmail) error {
-		stop()
+		cancel()
 		<-ctx.Done()
 		return ctx.Err()
 	}
 	if got, err := o.service.Deliver(ctx); err != nil || !reflect.DeepEqual(got, outbox.Delivered{}) {
-		t.Errorf("stopped: %+v, %v", got, err)
+		t.Errorf("canceled: %+v, %v", got, err)
 	}
 	for _, m := range o.outbox() {
 		if m.ID == id && (m.Attempts != 1 || !m.DueAt.Equal(noon.Add(5*time.Minute))) {
-			t.Errorf("left %+v", m)
+			t.Errorf("outbox %+v", m)
 		}
 	}
 	if n := len(o.outbox()); n != 2 {
-		t.Errorf("%d are left", n)
+		t.Errorf("%d e-mails in the outbox, want 2", n)
 	}
 	o.mailer.onSend = nil
 	o.clock.now = noon.Add(5*time.Minute - time.Microsecond)
 	if got := o.mustDeliver(); got.Sent != 1 || o.mailer.sent[0].Email.ID == id {
-		t.Errorf("a moment before: %+v, sent %+v", got, o.mailer.sent)
+		t.Errorf("before the timeout: %+v, sent %+v", got, o.mailer.sent)
 	}
 	o.clock.now = noon.Add(5 * time.Minute)
 	if got := o.mustDeliver(); got.Sent != 1 || o.mailer.sent[1].Email.ID != id || o.mailer.sent[1].Email.Attempts != 2 {
-		t.Errorf("after that: %+v, sent %+v", got, o.mailer.sent)
+		t.Errorf("after the timeout: %+v, sent %+v", got, o.mailer.sent)
 	}
 }
 
-// What the server has taken by then is written down, so that it is not sent twice.
+// An e-mail that the server accepted before the interruption is recorded as sent, so that it is not sent twice.
 func TestDeliver_SentBeforeShutdownIsNotResent(t *testing.T) {
 	o := newFixture(t)
 	o.queueEmail(1)
 	o.queueEmail(0)
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	o.mailer.onSend = func(context.Context, ports.OutgoingEmail) error {
-		stop()
+		cancel()
 		return nil
 	}
 	if got, err := o.service.Deliver(ctx); err != nil || got.Sent != 1 || got.Failed != nil {
-		t.Errorf("stopped: %+v, %v", got, err)
+		t.Errorf("canceled: %+v, %v", got, err)
 	}
 	if left := o.outbox(); len(left) != 1 || left[0].To != recipient(0) || left[0].Attempts != 0 {
-		t.Errorf("left %+v", left)
+		t.Errorf("outbox %+v", left)
 	}
 }
 
@@ -358,7 +358,7 @@ func TestDeliver_SendTimeout(t *testing.T) {
 	begun := time.Now()
 	o.mailer.onSend = func(ctx context.Context, _ ports.OutgoingEmail) error {
 		if until, limited := ctx.Deadline(); !limited || until.Before(begun.Add(time.Minute)) || until.After(time.Now().Add(time.Minute)) {
-			t.Errorf("it may take until %s, limited %t", until, limited)
+			t.Errorf("deadline %s, %t", until, limited)
 		}
 		return context.DeadlineExceeded
 	}
@@ -377,11 +377,11 @@ func TestDeliver_MailOff(t *testing.T) {
 		}
 	}
 	if after := o.outbox(); !reflect.DeepEqual(after, before) || o.mailer.sent != nil {
-		t.Errorf("sent %+v, left %+v", o.mailer.sent, after)
+		t.Errorf("sent %+v, outbox %+v", o.mailer.sent, after)
 	}
 }
 
-// Nothing to send is nothing to write: a database in use is not held up every other second.
+// Without a due e-mail, Deliver begins no write transaction.
 func TestDeliver_EmptyOutboxWritesNothing(t *testing.T) {
 	o := newFixture(t)
 	o.service.Store = readOnlyStore{o.store}
@@ -390,7 +390,7 @@ func TestDeliver_EmptyOutboxWritesNothing(t *testing.T) {
 	}
 	o.queueEmail(0)
 	if got, err := o.service.Deliver(t.Context()); !errors.Is(err, domain.ErrUnavailable) || !reflect.DeepEqual(got, outbox.Delivered{}) || o.mailer.sent != nil {
-		t.Errorf("what cannot be noted is sent: %+v, %v", got, err)
+		t.Errorf("sent without a recorded attempt: %+v, %v", got, err)
 	}
 }
 
@@ -400,7 +400,7 @@ func (readOnlyStore) Update(context.Context, func(ports.Tx) error) error {
 	return domain.ErrUnavailable
 }
 
-// conflictOnceStore is a store that had to begin a unit of work again, because another node was quicker.
+// conflictOnceStore is a store that runs the first Update twice, because another node was faster.
 type conflictOnceStore struct {
 	ports.Store
 	onConflict func()
@@ -409,13 +409,13 @@ type conflictOnceStore struct {
 var errSerialization = errors.New("not serializable")
 
 func (r *conflictOnceStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
-	if meanwhile := r.onConflict; meanwhile != nil {
+	if hook := r.onConflict; hook != nil {
 		r.onConflict = nil
 		err := r.Store.Update(ctx, func(tx ports.Tx) error { return errors.Join(fn(tx), errSerialization) })
 		if !errors.Is(err, errSerialization) {
 			return err
 		}
-		meanwhile()
+		hook()
 	}
 	return r.Store.Update(ctx, fn)
 }
@@ -423,10 +423,10 @@ func (r *conflictOnceStore) Update(ctx context.Context, fn func(ports.Tx) error)
 func TestDeliver_EmailTakenByAnotherNode(t *testing.T) {
 	o := newFixture(t)
 	o.queueEmail(0)
-	quicker := *o.service
+	other := *o.service
 	o.service.Store = &conflictOnceStore{o.store, func() {
-		if got, err := quicker.Deliver(t.Context()); err != nil || got.Sent != 1 {
-			t.Errorf("the other delivers %+v, %v", got, err)
+		if got, err := other.Deliver(t.Context()); err != nil || got.Sent != 1 {
+			t.Errorf("the other node delivers %+v, %v", got, err)
 		}
 	}}
 	if got := o.mustDeliver(); !reflect.DeepEqual(got, outbox.Delivered{}) || len(o.mailer.sent) != 1 {

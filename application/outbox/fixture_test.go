@@ -16,10 +16,10 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// newSealer encrypts under a secret that consists of one letter.
-func newSealer(t *testing.T, letter string) *masterkey.Sealer {
+// newSealer returns a sealer with a secret that repeats the given character.
+func newSealer(t *testing.T, character string) *masterkey.Sealer {
 	t.Helper()
-	secret, err := masterkey.Parse(strings.Repeat(letter, 42) + "A")
+	secret, err := masterkey.Parse(strings.Repeat(character, 42) + "A")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func (o *fixture) queueCode() domain.EmailCode {
 	return code
 }
 
-// outbox lists all queued e-mails by due time.
+// outbox returns all queued e-mails, the earliest due first.
 func (o *fixture) outbox() (list []domain.OutboxEmailState) {
 	o.t.Helper()
 	o.update(func(tx ports.Tx) error {

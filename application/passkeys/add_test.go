@@ -16,7 +16,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Whoever finds an unlocked browser must not leave a passkey of theirs behind.
+// An attacker at an unlocked browser must not be able to add a passkey.
 func TestBeginAdd_RequiresRecentAuth(t *testing.T) {
 	for after, want := range map[time.Duration]error{
 		0:                                 nil,
@@ -38,15 +38,15 @@ func TestBeginAdd_ChecksLimit(t *testing.T) {
 	l.limit = 2
 	ada := l.addUser("Ada")
 	if _, err := ada.begin(ada.Principal, domain.Binding{}); err != nil {
-		t.Errorf("with room for one: %v", err)
+		t.Errorf("below the limit: %v", err)
 	}
 	ada.addPasskey("another", domain.CredentialSuspended)
 	if started, err := ada.begin(ada.Principal, domain.Binding{}); !errors.Is(err, domain.ErrPasskeyLimitReached) || started.Options != nil {
-		t.Errorf("with room for none: %s, %v", started.Options, err)
+		t.Errorf("at the limit: %s, %v", started.Options, err)
 	}
 }
 
-// An authenticator that holds one of theirs already would only replace or double it.
+// An authenticator that has a passkey of the account must not create another one.
 func TestBeginAdd_OptionsNameUserAndExcludePasskeys(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
@@ -80,12 +80,12 @@ func TestFinishAdd(t *testing.T) {
 	l := newFixture(t)
 	ada, ben := l.addUser("Ada"), l.addUser("Ben")
 	l.now = noon.Add(time.Minute)
-	made := ada.createPasskey()
-	added, err := l.add(ada.Principal, made)
+	created := ada.createPasskey()
+	added, err := l.add(ada.Principal, created)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := domain.CredentialID(made.answer.ID)
+	id := domain.CredentialID(created.answer.ID)
 	if added.Credential.ID() != id || added.Credential.Name() != "the blue one" || added.Credential.UserID() != ada.user.ID() || added.User.ID() != ada.user.ID() {
 		t.Errorf("added %+v of %+v", added.Credential, added.User)
 	}
@@ -100,16 +100,16 @@ func TestFinishAdd(t *testing.T) {
 	if e := log[0]; e.Kind != domain.EventPasskeyAdded || e.CredentialID != id || e.PasskeyName != "the blue one" || e.SessionID != ada.Session.ID() || e.IP != "127.0.0.1" {
 		t.Errorf("logged %+v", e)
 	}
-	if _, err := l.add(ada.Principal, made); !errors.Is(err, domain.ErrChallengeNotFound) {
-		t.Errorf("the same answer again: %v", err)
+	if _, err := l.add(ada.Principal, created); !errors.Is(err, domain.ErrChallengeNotFound) {
+		t.Errorf("the same response again: %v", err)
 	}
 }
 
-// Otherwise somebody could have another person answer, or answer for them, and own a passkey of theirs.
+// Otherwise an attacker could get a passkey into another account, or register another user's passkey in their own.
 func TestFinishAdd_RequiresSameSession(t *testing.T) {
 	for name, in := range map[string]func(ada, ben *person) *person{
-		"somebody else's": func(_, ben *person) *person { return ben },
-		"another of her own": func(ada, _ *person) *person {
+		"another user's session": func(_, ben *person) *person { return ben },
+		"another session of the user": func(ada, _ *person) *person {
 			other := *ada
 			other.Principal = ada.signIn(ada.addPasskey("another", domain.CredentialActive))
 			return &other
@@ -118,18 +118,18 @@ func TestFinishAdd_RequiresSameSession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newFixture(t)
 			ada, ben := l.addUser("Ada"), l.addUser("Ben")
-			made := ada.createPasskey()
-			answering := in(ada, ben)
-			before := len(answering.passkeyIDs())
-			if _, err := l.add(answering.Principal, made); !errors.Is(err, domain.ErrChallengeNotFound) {
+			created := ada.createPasskey()
+			responder := in(ada, ben)
+			before := len(responder.passkeyIDs())
+			if _, err := l.add(responder.Principal, created); !errors.Is(err, domain.ErrChallengeNotFound) {
 				t.Errorf("got %v", err)
 			}
-			if len(answering.passkeyIDs()) != before || len(ben.passkeyIDs()) != 1 {
-				t.Errorf("Ada has %q now, Ben %q", ada.passkeyIDs(), ben.passkeyIDs())
+			if len(responder.passkeyIDs()) != before || len(ben.passkeyIDs()) != 1 {
+				t.Errorf("Ada has %q, Ben %q", ada.passkeyIDs(), ben.passkeyIDs())
 			}
-			// It is told to whoever tried, who is known, and not to whom the challenge was.
-			log := answering.entries()
-			if len(log) != 1 || log[0].Kind != domain.EventPasskeyAddRefused || log[0].Reason != string(domain.ReasonChallengeMismatch) || log[0].SessionID != answering.Session.ID() ||
+			// The attempt is recorded for the responding user, not for the user of the challenge.
+			log := responder.entries()
+			if len(log) != 1 || log[0].Kind != domain.EventPasskeyAddRefused || log[0].Reason != string(domain.ReasonChallengeMismatch) || log[0].SessionID != responder.Session.ID() ||
 				len(ada.entries())+len(ben.entries()) != 1 {
 				t.Errorf("logged %+v, %+v", ada.entries(), ben.entries())
 			}
@@ -144,13 +144,13 @@ func TestFinishAdd_RequiresBrowserBinding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := authenticator.New(origin).Create(started.Options)
+	created, err := authenticator.New(origin).Create(started.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := ports.RegistrationAnswer{ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject}
+	answer := ports.RegistrationAnswer{ID: created.ID, ClientDataJSON: created.Response.ClientDataJSON, AttestationObject: created.Response.AttestationObject}
 	if _, err := l.add(ada.Principal, attempt{started.ChallengeID, answer}); !errors.Is(err, domain.ErrChallengeNotFound) || len(ada.passkeyIDs()) != 1 {
-		t.Errorf("got %v, has %q", err, ada.passkeyIDs())
+		t.Errorf("got %v, stored %q", err, ada.passkeyIDs())
 	}
 }
 
@@ -160,31 +160,31 @@ func TestFinishAdd_Rejections(t *testing.T) {
 		want    error
 		log     []string
 	}{
-		"for another site": {
+		"another origin": {
 			func(ada, _ *person) attempt {
 				return ada.createPasskey(authenticator.ForgeOrigin("https://mallory.example"))
 			},
 			domain.ErrPasskeyRejected, []string{"passkey_add_refused origin_not_allowed"},
 		},
-		"nobody was verified": {
+		"user not verified": {
 			func(ada, _ *person) attempt {
 				return ada.createPasskey(authenticator.ForgeFlags(0, authenticator.UserVerified))
 			},
 			domain.ErrUserVerificationRequired, []string{"passkey_add_refused user_verification_missing"},
 		},
-		"too late": {
+		"expired challenge": {
 			func(ada, _ *person) attempt {
-				made := ada.createPasskey()
+				created := ada.createPasskey()
 				ada.now = ada.now.Add(5 * time.Minute)
-				return made
+				return created
 			},
 			domain.ErrChallengeExpired, []string{},
 		},
-		"that somebody else has": {
+		"passkey of another user": {
 			func(ada, _ *person) attempt { return ada.createPasskey(authenticator.ForgeCredentialID([]byte("Ben"))) },
 			domain.ErrPasskeyAlreadyRegistered, []string{},
 		},
-		"with a challenge that nobody knows": {
+		"unknown challenge": {
 			func(ada, _ *person) attempt { return attempt{answer: ada.createPasskey().answer} },
 			domain.ErrChallengeNotFound, []string{},
 		},
@@ -193,14 +193,14 @@ func TestFinishAdd_Rejections(t *testing.T) {
 			l := newFixture(t)
 			ada, ben := l.addUser("Ada"), l.addUser("Ben")
 			begun := c.attempt(ada, ben)
-			for range 2 { // the second time the challenge is spent
+			for range 2 { // the second time the challenge is consumed
 				added, err := l.add(ada.Principal, begun)
 				if err == nil || added.Credential != nil || !errors.Is(err, c.want) && !errors.Is(err, domain.ErrChallengeNotFound) {
 					t.Errorf("got %+v, %v; want %v", added, err, c.want)
 				}
 			}
 			if _, err := l.add(ada.Principal, begun); !errors.Is(err, domain.ErrChallengeNotFound) {
-				t.Errorf("the challenge is not spent: %v", err)
+				t.Errorf("the challenge is not consumed: %v", err)
 			}
 			if got := ada.kindsAndReasons(); !slices.Equal(got, c.log) || len(ben.entries()) != 0 {
 				t.Errorf("logged %q and %+v; want %q", got, ben.entries(), c.log)
@@ -216,15 +216,15 @@ func TestFinishAdd_ReplayedRejectionIsRecordedOnce(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
 	begun := ada.createPasskey(authenticator.ForgeOrigin("https://mallory.example"))
-	var answering sync.WaitGroup
+	var responses sync.WaitGroup
 	for range 16 {
-		answering.Go(func() {
+		responses.Go(func() {
 			if _, err := l.add(ada.Principal, begun); err == nil {
-				t.Error("it was added")
+				t.Error("the passkey was added")
 			}
 		})
 	}
-	answering.Wait()
+	responses.Wait()
 	if got := ada.kindsAndReasons(); !slices.Equal(got, []string{"passkey_add_refused origin_not_allowed"}) {
 		t.Errorf("logged %q", got)
 	}
@@ -240,25 +240,25 @@ func TestFinishAdd_ConcurrentResponseIsRejected(t *testing.T) {
 		}
 	}
 	if _, err := l.add(ada.Principal, begun); !errors.Is(err, domain.ErrChallengeNotFound) || len(ada.passkeyIDs()) != 2 {
-		t.Errorf("the second got %v; there are %q", err, ada.passkeyIDs())
+		t.Errorf("second response: %v; stored %q", err, ada.passkeyIDs())
 	}
 }
 
-// Of many who come to the last free places at once, as many get one as there are.
+// Concurrent responses cannot exceed the limit.
 func TestFinishAdd_LimitUnderConcurrency(t *testing.T) {
 	l := newFixture(t)
 	l.limit = 4
 	ada := l.addUser("Ada")
-	made := make([]attempt, 16)
-	for i := range made {
-		made[i] = ada.createPasskey()
+	attempts := make([]attempt, 16)
+	for i := range attempts {
+		attempts[i] = ada.createPasskey()
 	}
-	results := make([]error, len(made))
-	var adding sync.WaitGroup
-	for i := range made {
-		adding.Go(func() { _, results[i] = l.add(ada.Principal, made[i]) })
+	results := make([]error, len(attempts))
+	var additions sync.WaitGroup
+	for i := range attempts {
+		additions.Go(func() { _, results[i] = l.add(ada.Principal, attempts[i]) })
 	}
-	adding.Wait()
+	additions.Wait()
 	added := 0
 	for _, err := range results {
 		switch {
@@ -269,19 +269,19 @@ func TestFinishAdd_LimitUnderConcurrency(t *testing.T) {
 		}
 	}
 	if added != 3 || len(ada.passkeyIDs()) != 4 || len(ada.entries()) != 3 {
-		t.Errorf("%d were added; there are %d, and %d events", added, len(ada.passkeyIDs()), len(ada.entries()))
+		t.Errorf("%d added, %d stored, %d events", added, len(ada.passkeyIDs()), len(ada.entries()))
 	}
 	for i, err := range results {
 		if err == nil {
 			continue
 		}
-		if _, err := l.add(ada.Principal, made[i]); !errors.Is(err, domain.ErrChallengeNotFound) {
-			t.Errorf("a challenge for which there was no room is not spent: %v", err)
+		if _, err := l.add(ada.Principal, attempts[i]); !errors.Is(err, domain.ErrChallengeNotFound) {
+			t.Errorf("the challenge of a response beyond the limit is not consumed: %v", err)
 		}
 	}
 }
 
-// failOnceStore is a store whose next unit of work that writes is lost.
+// failOnceStore is a store whose next Update fails.
 type failOnceStore struct {
 	ports.Store
 	fail bool
@@ -304,11 +304,11 @@ func TestFinishAdd_RetryAfterStoreError(t *testing.T) {
 		t.Fatalf("got %+v, %v", added, err)
 	}
 	if _, err := l.add(ada.Principal, begun); err != nil {
-		t.Errorf("the same answer after the outage: %v", err)
+		t.Errorf("the same response after the outage: %v", err)
 	}
 }
 
-// unreadableStore is a store that cannot be read.
+// unreadableStore is a store whose View fails.
 type unreadableStore struct{ ports.Store }
 
 func (unreadableStore) View(context.Context, func(ports.Tx) error) error {
@@ -320,9 +320,9 @@ func TestPasskeys_StoreError(t *testing.T) {
 	ada := l.addUser("Ada")
 	l.store = unreadableStore{l.store}
 	if _, err := ada.begin(ada.Principal, domain.Binding{}); !errors.Is(err, domain.ErrUnavailable) {
-		t.Errorf("beginning: %v", err)
+		t.Errorf("BeginAdd: %v", err)
 	}
 	if list, err := (&passkeys.Service{Store: l.store}).List(t.Context(), ada.Principal); !errors.Is(err, domain.ErrUnavailable) || list != nil {
-		t.Errorf("listing: %v, %v", list, err)
+		t.Errorf("List: %v, %v", list, err)
 	}
 }

@@ -18,7 +18,7 @@ func (s *Service) BeginAdd(ctx context.Context, principal identity.Principal, br
 	if err != nil {
 		return ceremony.Begun{}, err
 	}
-	// FinishAdd checks this again; checked now so that no passkey is created in vain.
+	// FinishAdd checks the limit again. It is checked here so that no authenticator creates a passkey that is then rejected.
 	if err := present.CheckLimit(s.Limit); err != nil {
 		return ceremony.Begun{}, err
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// FinishAddInput is the client's answer to the options of BeginAdd.
+// FinishAddInput is the client's response to the options of BeginAdd.
 type FinishAddInput struct {
 	ChallengeID domain.ChallengeID
 	Binding     domain.Binding

@@ -38,21 +38,21 @@ type deviceNames struct{}
 
 func (deviceNames) NameOf(userAgent string) string { return userAgent }
 
-// hookedRelyingParty is the relying party, with something that happens just before its next verdict.
+// hookedRelyingParty calls beforeVerify once, before the next verification.
 type hookedRelyingParty struct {
 	ports.RelyingParty
 	beforeVerify func()
 }
 
 func (r *hookedRelyingParty) VerifyRegistration(state []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
-	if meanwhile := r.beforeVerify; meanwhile != nil {
+	if hook := r.beforeVerify; hook != nil {
 		r.beforeVerify = nil
-		meanwhile()
+		hook()
 	}
 	return r.RelyingParty.VerifyRegistration(state, answer)
 }
 
-// fixture is everything around passkeys, at a time that stands still until a test moves it.
+// fixture calls the use cases at the time now, which tests change.
 type fixture struct {
 	t            *testing.T
 	store        ports.Store
@@ -85,7 +85,7 @@ func (l *fixture) update(fn func(ports.Tx) error) {
 	}
 }
 
-// person is somebody with an account and one passkey, called after them, by which they have just signed in.
+// person is a signed-in user with one passkey, which has the user's name as its id.
 type person struct {
 	*fixture
 	user *domain.User
@@ -94,14 +94,14 @@ type person struct {
 
 func (l *fixture) addUser(name string) *person {
 	l.t.Helper()
-	applicant := domain.NewPendingUser("", domain.DisplayName(name), l.now, rand.Reader)
-	p := &person{fixture: l, user: applicant.ToUser(l.now)}
+	pendingUser := domain.NewPendingUser("", domain.DisplayName(name), l.now, rand.Reader)
+	p := &person{fixture: l, user: pendingUser.ToUser(l.now)}
 	l.update(func(tx ports.Tx) error { return tx.Users.Add(l.t.Context(), p.user) })
 	p.Principal = p.signIn(p.addPasskey(domain.CredentialID(name), domain.CredentialActive))
 	return p
 }
 
-// addPasskey gives them another passkey.
+// addPasskey adds a passkey to the account.
 func (p *person) addPasskey(id domain.CredentialID, status domain.CredentialStatus) *domain.Credential {
 	p.t.Helper()
 	key := sqlitestore.Credential(domain.CredentialState{
@@ -111,14 +111,14 @@ func (p *person) addPasskey(id domain.CredentialID, status domain.CredentialStat
 	return key
 }
 
-func (p *person) signIn(with *domain.Credential) identity.Principal {
+func (p *person) signIn(key *domain.Credential) identity.Principal {
 	p.t.Helper()
-	session, _ := domain.OpenSession(with, domain.Device{}, lifetime, p.now, rand.Reader)
+	session, _ := domain.OpenSession(key, domain.Device{}, lifetime, p.now, rand.Reader)
 	p.update(func(tx ports.Tx) error { return tx.Sessions.Add(p.t.Context(), session) })
 	return identity.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
-// passkeyIDs is all that they have, as the store has it.
+// passkeyIDs returns the ids of the stored passkeys.
 func (p *person) passkeyIDs() (ids []domain.CredentialID) {
 	p.t.Helper()
 	list, err := (&passkeys.Service{Store: p.store}).List(context.WithoutCancel(p.t.Context()), p.Principal)
@@ -143,7 +143,7 @@ func (p *person) entries() (list []domain.EventState) {
 	return list
 }
 
-// kindsAndReasons are the kinds and reasons of their log, sorted.
+// kindsAndReasons returns the kinds and reasons of the person's events, sorted.
 func (p *person) kindsAndReasons() []string {
 	p.t.Helper()
 	list := []string{}
@@ -154,18 +154,18 @@ func (p *person) kindsAndReasons() []string {
 	return list
 }
 
-func (p *person) begin(in identity.Principal, browser domain.Binding) (ceremony.Begun, error) {
+func (p *person) begin(principal identity.Principal, browser domain.Binding) (ceremony.Begun, error) {
 	begin := &passkeys.Service{Store: p.store, RelyingParty: p.relyingParty, Clock: clock(p.now), Challenges: p.challenges(), StepUp: stepUp, Limit: p.limit}
-	return begin.BeginAdd(p.t.Context(), in, browser)
+	return begin.BeginAdd(p.t.Context(), principal, browser)
 }
 
-// attempt is the making of a passkey that a device has answered.
+// attempt is a registration with the response of an authenticator.
 type attempt struct {
 	challenge domain.ChallengeID
 	answer    ports.RegistrationAnswer
 }
 
-// createPasskey has a device of theirs make a passkey.
+// createPasskey begins a registration and creates the passkey on a new authenticator.
 func (p *person) createPasskey(variations ...authenticator.Variation) attempt {
 	p.t.Helper()
 	return p.createPasskeyOn(authenticator.New(origin), variations...)
@@ -177,30 +177,30 @@ func (p *person) createPasskeyOn(device *authenticator.Authenticator, variations
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	made, err := device.Create(started.Options, variations...)
+	created, err := device.Create(started.Options, variations...)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	return attempt{started.ChallengeID, ports.RegistrationAnswer{
-		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject,
+		ID: created.ID, ClientDataJSON: created.Response.ClientDataJSON, AttestationObject: created.Response.AttestationObject,
 	}}
 }
 
-func (l *fixture) add(actor identity.Principal, a attempt) (passkeys.Added, error) {
+func (l *fixture) add(principal identity.Principal, a attempt) (passkeys.Added, error) {
 	finish := &passkeys.Service{Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Challenges: l.challenges(), Audit: l.newAuditLog(), Limit: l.limit}
-	return finish.FinishAdd(l.t.Context(), actor, passkeys.FinishAddInput{ChallengeID: a.challenge, Credential: a.answer, Name: "the blue one"})
+	return finish.FinishAdd(l.t.Context(), principal, passkeys.FinishAddInput{ChallengeID: a.challenge, Credential: a.answer, Name: "the blue one"})
 }
 
-func (l *fixture) rename(actor identity.Principal, id domain.CredentialID, name domain.PasskeyName) (*domain.Credential, error) {
-	return (&passkeys.Service{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog()}).Rename(l.t.Context(), actor, id, name)
+func (l *fixture) rename(principal identity.Principal, id domain.CredentialID, name domain.PasskeyName) (*domain.Credential, error) {
+	return (&passkeys.Service{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog()}).Rename(l.t.Context(), principal, id, name)
 }
 
-func (l *fixture) remove(actor identity.Principal, id domain.CredentialID) (passkeys.Removed, error) {
-	return (&passkeys.Service{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog(), StepUp: stepUp}).Remove(l.t.Context(), actor, id)
+func (l *fixture) remove(principal identity.Principal, id domain.CredentialID) (passkeys.Removed, error) {
+	return (&passkeys.Service{Store: l.store, Clock: clock(l.now), Audit: l.newAuditLog(), StepUp: stepUp}).Remove(l.t.Context(), principal, id)
 }
 
-func credentialIDs(ring domain.Passkeys) (list []domain.CredentialID) {
-	for _, c := range ring {
+func credentialIDs(passkeys domain.Passkeys) (list []domain.CredentialID) {
+	for _, c := range passkeys {
 		list = append(list, c.ID())
 	}
 	return list
@@ -225,8 +225,8 @@ func TestRename_OwnPasskeysOnly(t *testing.T) {
 		name domain.PasskeyName
 		want error
 	}{
-		"somebody else's": {"Ben", "mine", domain.ErrPasskeyNotFound},
-		"nobody's":        {"nobody", "mine", domain.ErrPasskeyNotFound},
+		"another user's": {"Ben", "mine", domain.ErrPasskeyNotFound},
+		"unknown":        {"unknown", "mine", domain.ErrPasskeyNotFound},
 	} {
 		if got, err := l.rename(ada.Principal, c.id, c.name); !errors.Is(err, c.want) || got != nil {
 			t.Errorf("%s: got %v, %v", name, got, err)
@@ -244,18 +244,18 @@ func TestRename_OwnPasskeysOnly(t *testing.T) {
 			return nil
 		})
 	}
-	// Twice it changed something.
+	// Two of the three calls changed the name.
 	log := ada.entries()
 	if len(log) != 2 || len(ben.entries()) != 0 {
 		t.Fatalf("logged %+v and %+v", log, ben.entries())
 	}
-	var told []string
+	var names []string
 	for _, e := range log {
-		if told = append(told, string(e.PasskeyName)); e.Kind != domain.EventPasskeyRenamed || e.CredentialID != "Ada" || e.SessionID != ada.Session.ID() || e.IP != "127.0.0.1" {
+		if names = append(names, string(e.PasskeyName)); e.Kind != domain.EventPasskeyRenamed || e.CredentialID != "Ada" || e.SessionID != ada.Session.ID() || e.IP != "127.0.0.1" {
 			t.Errorf("logged %+v", e)
 		}
 	}
-	if slices.Sort(told); !slices.Equal(told, []string{"", "the blue one"}) {
-		t.Errorf("told the names %q", told)
+	if slices.Sort(names); !slices.Equal(names, []string{"", "the blue one"}) {
+		t.Errorf("logged the names %q", names)
 	}
 }

@@ -15,15 +15,15 @@ import (
 
 func TestRemove_OwnPasskeysOnly(t *testing.T) {
 	for name, c := range map[string]struct {
-		id   domain.CredentialID
-		want error
-		left []domain.CredentialID
+		id        domain.CredentialID
+		want      error
+		remaining []domain.CredentialID
 	}{
-		"one of hers":          {"another", nil, []domain.CredentialID{"Ada", "suspended"}},
-		"the one she is in by": {"Ada", nil, []domain.CredentialID{"another", "suspended"}},
-		"a suspended one":      {"suspended", nil, []domain.CredentialID{"Ada", "another"}},
-		"somebody else's":      {"Ben", domain.ErrPasskeyNotFound, []domain.CredentialID{"Ada", "another", "suspended"}},
-		"nobody's":             {"nobody", domain.ErrPasskeyNotFound, []domain.CredentialID{"Ada", "another", "suspended"}},
+		"own passkey":            {"another", nil, []domain.CredentialID{"Ada", "suspended"}},
+		"passkey of the session": {"Ada", nil, []domain.CredentialID{"another", "suspended"}},
+		"suspended passkey":      {"suspended", nil, []domain.CredentialID{"Ada", "another"}},
+		"another user's":         {"Ben", domain.ErrPasskeyNotFound, []domain.CredentialID{"Ada", "another", "suspended"}},
+		"unknown":                {"unknown", domain.ErrPasskeyNotFound, []domain.CredentialID{"Ada", "another", "suspended"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newFixture(t)
@@ -34,7 +34,7 @@ func TestRemove_OwnPasskeysOnly(t *testing.T) {
 			if !errors.Is(err, c.want) {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}
-			if got := ada.passkeyIDs(); !slices.Equal(got, c.left) || len(ben.passkeyIDs()) != 1 {
+			if got := ada.passkeyIDs(); !slices.Equal(got, c.remaining) || len(ben.passkeyIDs()) != 1 {
 				t.Errorf("Ada has %q, Ben %q", got, ben.passkeyIDs())
 			}
 			if err != nil {
@@ -43,7 +43,7 @@ func TestRemove_OwnPasskeysOnly(t *testing.T) {
 				}
 				return
 			}
-			if got := credentialIDs(removed.AcceptedCredentials); !slices.Equal(got, c.left) || removed.User.ID() != ada.user.ID() {
+			if got := credentialIDs(removed.AcceptedCredentials); !slices.Equal(got, c.remaining) || removed.User.ID() != ada.user.ID() {
 				t.Errorf("accepted %q of %+v", got, removed.User)
 			}
 			log := ada.entries()
@@ -59,14 +59,14 @@ func TestRemove_LastPasskey(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
 	if _, err := l.remove(ada.Principal, "Ada"); !errors.Is(err, domain.ErrLastPasskey) {
-		t.Errorf("the only one: %v", err)
+		t.Errorf("the only passkey: %v", err)
 	}
 	ada.addPasskey("suspended", domain.CredentialSuspended)
 	if _, err := l.remove(ada.Principal, "Ada"); !errors.Is(err, domain.ErrLastPasskey) {
-		t.Errorf("the only one that opens the account: %v", err)
+		t.Errorf("the only active passkey: %v", err)
 	}
 	if len(ada.passkeyIDs()) != 2 || len(ada.entries()) != 0 {
-		t.Errorf("left %q, logged %+v", ada.passkeyIDs(), ada.entries())
+		t.Errorf("stored %q, logged %+v", ada.passkeyIDs(), ada.entries())
 	}
 }
 
@@ -76,63 +76,63 @@ func TestRemove_LastTwoConcurrently(t *testing.T) {
 		ada := l.addUser("Ada")
 		ada.addPasskey("another", domain.CredentialActive)
 		results := make([]error, 2)
-		var removing sync.WaitGroup
+		var removals sync.WaitGroup
 		for i, id := range []domain.CredentialID{"Ada", "another"} {
-			removing.Go(func() { _, results[i] = l.remove(ada.Principal, id) })
+			removals.Go(func() { _, results[i] = l.remove(ada.Principal, id) })
 		}
-		removing.Wait()
+		removals.Wait()
 		if (results[0] == nil) == (results[1] == nil) || !errors.Is(errors.Join(results...), domain.ErrLastPasskey) || len(ada.passkeyIDs()) != 1 {
-			t.Fatalf("got %v and %v; left %q", results[0], results[1], ada.passkeyIDs())
+			t.Fatalf("got %v and %v; stored %q", results[0], results[1], ada.passkeyIDs())
 		}
 	}
 }
 
-// What the caller knew of the session when they were let in may be out of date, both ways.
+// The session may have changed since the request was authenticated.
 func TestRemove_RequiresStoredRecentAuth(t *testing.T) {
 	stale, fresh := noon.Add(-time.Hour), noon
 	for name, c := range map[string]struct {
-		known, stored time.Time
-		want          error
+		authenticated, stored time.Time
+		want                  error
 	}{
-		"fresh":                         {fresh, fresh, nil},
-		"stale":                         {stale, stale, domain.ErrStepUpRequired},
-		"stepped up meanwhile":          {stale, fresh, domain.ErrStepUpRequired}, // which replaced what this caller holds
-		"only the caller says so":       {fresh, stale, domain.ErrStepUpRequired},
-		"as old as may be":              {noon.Add(-time.Duration(stepUp)), noon.Add(-time.Duration(stepUp)), nil},
-		"a moment older":                {noon.Add(-time.Duration(stepUp) - time.Microsecond), noon.Add(-time.Duration(stepUp) - time.Microsecond), domain.ErrStepUpRequired},
-		"by a recovery that has no key": {fresh, time.Time{}, domain.ErrStepUpRequired},
+		"fresh":                   {fresh, fresh, nil},
+		"stale":                   {stale, stale, domain.ErrStepUpRequired},
+		"stepped up meanwhile":    {stale, fresh, domain.ErrStepUpRequired}, // the step-up replaced the presented token
+		"stored session is stale": {fresh, stale, domain.ErrStepUpRequired},
+		"maximum age":             {noon.Add(-time.Duration(stepUp)), noon.Add(-time.Duration(stepUp)), nil},
+		"older than the maximum":  {noon.Add(-time.Duration(stepUp) - time.Microsecond), noon.Add(-time.Duration(stepUp) - time.Microsecond), domain.ErrStepUpRequired},
+		"opened by recovery":      {fresh, time.Time{}, domain.ErrStepUpRequired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newFixture(t)
 			ada := l.addUser("Ada")
 			ada.addPasskey("another", domain.CredentialActive)
 			at := func(authTime time.Time) *domain.Session {
-				is := ada.Session.State()
-				is.AuthTime = authTime
+				s := ada.Session.State()
+				s.AuthTime = authTime
 				if authTime.IsZero() {
-					is.AuthTime, is.Assurance = fresh, "recovery"
+					s.AuthTime, s.Assurance = fresh, "recovery"
 				}
-				return domain.RestoreSession(is)
+				return domain.RestoreSession(s)
 			}
 			l.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), at(c.stored)) })
-			actor := ada.Principal
-			actor.Session = at(c.known)
-			actor.AuthContext = actor.Session.AuthContext()
-			if _, err := l.remove(actor, "another"); !errors.Is(err, c.want) || (len(ada.passkeyIDs()) == 1) != (c.want == nil) {
-				t.Errorf("got %v, left %q; want %v", err, ada.passkeyIDs(), c.want)
+			principal := ada.Principal
+			principal.Session = at(c.authenticated)
+			principal.AuthContext = principal.Session.AuthContext()
+			if _, err := l.remove(principal, "another"); !errors.Is(err, c.want) || (len(ada.passkeyIDs()) == 1) != (c.want == nil) {
+				t.Errorf("got %v, stored %q; want %v", err, ada.passkeyIDs(), c.want)
 			}
 		})
 	}
 }
 
-// Whoever removes the passkey of a lost device wants nobody to stay signed in on it.
+// The removal of a lost device's passkey must sign that device out.
 func TestRemove_RevokesSessionsOfPasskey(t *testing.T) {
 	l := newFixture(t)
 	ada, ben := l.addUser("Ada"), l.addUser("Ben")
 	lost := ada.addPasskey("lost", domain.CredentialActive)
-	browsers := ada.signIn(lost)
-	program, _ := domain.OpenBearerSession(lost, domain.Device{}, lifetime, domain.RefreshKeys{make([]byte, 32)}, noon, rand.Reader)
-	l.update(func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), program) })
+	browserSession := ada.signIn(lost)
+	appSession, _ := domain.OpenBearerSession(lost, domain.Device{}, lifetime, domain.RefreshKeys{make([]byte, 32)}, noon, rand.Reader)
+	l.update(func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), appSession) })
 	other := ada.signIn(ada.addPasskey("another", domain.CredentialActive))
 	if _, err := l.remove(ada.Principal, "lost"); err != nil {
 		t.Fatal(err)
@@ -141,11 +141,11 @@ func TestRemove_RevokesSessionsOfPasskey(t *testing.T) {
 		id   domain.SessionID
 		want error
 	}{
-		"a browser that it opened": {browsers.Session.ID(), domain.ErrSessionRevoked},
-		"a program that it opened": {program.ID(), domain.ErrSessionRevoked},
-		"one by another passkey":   {other.Session.ID(), nil},
-		"her own":                  {ada.Session.ID(), nil},
-		"Ben's":                    {ben.Session.ID(), nil},
+		"browser session of the passkey": {browserSession.Session.ID(), domain.ErrSessionRevoked},
+		"app session of the passkey":     {appSession.ID(), domain.ErrSessionRevoked},
+		"session of another passkey":     {other.Session.ID(), nil},
+		"the current session":            {ada.Session.ID(), nil},
+		"another user's session":         {ben.Session.ID(), nil},
 	} {
 		if err := l.sessionErr(c.id); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
@@ -155,8 +155,8 @@ func TestRemove_RevokesSessionsOfPasskey(t *testing.T) {
 		t.Errorf("logged %q", got)
 	}
 	for _, e := range ada.entries() {
-		ended := map[domain.SessionID]bool{browsers.Session.ID(): true, program.ID(): true}
-		if e.CredentialID != "lost" || e.Kind == domain.EventSessionRevoked && !ended[e.SessionID] || e.Kind == domain.EventPasskeyRemoved && e.SessionID != ada.Session.ID() {
+		revoked := map[domain.SessionID]bool{browserSession.Session.ID(): true, appSession.ID(): true}
+		if e.CredentialID != "lost" || e.Kind == domain.EventSessionRevoked && !revoked[e.SessionID] || e.Kind == domain.EventPasskeyRemoved && e.SessionID != ada.Session.ID() {
 			t.Errorf("logged %+v", e)
 		}
 	}
@@ -166,35 +166,35 @@ func TestRemove_KeepsCurrentSession(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
 	ada.addPasskey("another", domain.CredentialActive)
-	var twin identity.Principal
+	var other identity.Principal
 	l.update(func(tx ports.Tx) error {
 		key, err := tx.Credentials.ByID(t.Context(), "Ada")
 		if err != nil {
 			return err
 		}
 		session, _ := domain.OpenSession(key, domain.Device{}, lifetime, noon, rand.Reader)
-		twin = identity.Principal{User: ada.user, Session: session, AuthContext: session.AuthContext()}
+		other = identity.Principal{User: ada.user, Session: session, AuthContext: session.AuthContext()}
 		return tx.Sessions.Add(t.Context(), session)
 	})
 	if _, err := l.remove(ada.Principal, "Ada"); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.sessionErr(ada.Session.ID()); err != nil {
-		t.Errorf("the session that asked: %v", err)
+		t.Errorf("the current session: %v", err)
 	}
-	if err := l.sessionErr(twin.Session.ID()); !errors.Is(err, domain.ErrSessionRevoked) {
-		t.Errorf("another one by the same passkey: %v", err)
+	if err := l.sessionErr(other.Session.ID()); !errors.Is(err, domain.ErrSessionRevoked) {
+		t.Errorf("another session of the same passkey: %v", err)
 	}
 }
 
-func (l *fixture) sessionErr(id domain.SessionID) (over error) {
+func (l *fixture) sessionErr(id domain.SessionID) (sessionErr error) {
 	l.t.Helper()
 	l.update(func(tx ports.Tx) error {
 		s, err := tx.Sessions.ByID(l.t.Context(), id)
 		if err == nil {
-			over = s.RequireActive(l.now)
+			sessionErr = s.RequireActive(l.now)
 		}
 		return err
 	})
-	return over
+	return sessionErr
 }
