@@ -15,7 +15,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/settings"
 	"github.com/keylodge/keylodge/adapters/cli"
 	"github.com/keylodge/keylodge/bootstrap/doctor"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // The doctor's table: what is wrong, and the one finding that says so.
@@ -27,7 +27,7 @@ func TestDoctor_ReportsProblems(t *testing.T) {
 		there    bool // a database with Ada and Ben in it, made for localhost
 		ruin     func(t *testing.T)
 		check    string
-		state    ports.CheckStatus
+		state    dbadmin.CheckStatus
 		says     string // of what was found, or of what to do
 	}{
 		"nothing, before the first start": {},
@@ -36,59 +36,59 @@ func TestDoctor_ReportsProblems(t *testing.T) {
 
 		"nothing, on a hosting service":         {settings: []string{"PUBLIC_URL=https://ada.github.io", proxied}},
 		"nothing, with a parent domain":         {settings: []string{public, "RP_ID=example.org", proxied}},
-		"an address that is not of the RP id":   {settings: []string{public, "RP_ID=example.com", "ORIGINS=https://example.com", proxied}, check: "rp_id", state: ports.CheckError, says: "cannot use passkeys of example.com"},
-		"another site among the origins":        {settings: []string{public, "ORIGINS=https://shop.example.com", proxied}, check: "origins", state: ports.CheckWarning, says: "https://id.example.org/.well-known/webauthn"},
-		"more other sites than browsers take":   {settings: []string{public, "ORIGINS=https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://f.com", proxied}, check: "origins", state: ports.CheckError, says: "of 6 other names"},
+		"an address that is not of the RP id":   {settings: []string{public, "RP_ID=example.com", "ORIGINS=https://example.com", proxied}, check: "rp_id", state: dbadmin.CheckError, says: "cannot use passkeys of example.com"},
+		"another site among the origins":        {settings: []string{public, "ORIGINS=https://shop.example.com", proxied}, check: "origins", state: dbadmin.CheckWarning, says: "https://id.example.org/.well-known/webauthn"},
+		"more other sites than browsers take":   {settings: []string{public, "ORIGINS=https://a.com,https://b.com,https://c.com,https://d.com,https://e.com,https://f.com", proxied}, check: "origins", state: dbadmin.CheckError, says: "of 6 other names"},
 		"nothing, as one site under many names": {settings: []string{public, "RP_ID=example.org", "ORIGINS=https://a.example.org,https://b.example.org", proxied}},
-		"an app that is not vouched for":        {settings: []string{public, "ORIGINS=android:apk-key-hash:" + strings.Repeat("A", 43), proxied}, check: "well_known", state: ports.CheckWarning, says: "PACKAGE=00:00:00"},
+		"an app that is not vouched for":        {settings: []string{public, "ORIGINS=android:apk-key-hash:" + strings.Repeat("A", 43), proxied}, check: "well_known", state: dbadmin.CheckWarning, says: "PACKAGE=00:00:00"},
 		"nothing, with apps":                    {settings: []string{public, "ORIGINS=android:apk-key-hash:" + strings.Repeat("A", 43), "ANDROID_APPS=org.example.app=" + strings.Repeat("00", 32), "APPLE_APPS=A1B2C3D4E5.org.example.app", proxied}},
-		"an app, for another host's passkeys":   {settings: []string{public, "RP_ID=example.org", "ORIGINS=https://example.org", "APPLE_APPS=A1B2C3D4E5.org.example.app", proxied}, check: "well_known", state: ports.CheckWarning, says: "have https://example.org give the same"},
-		"localhost, for others":                 {settings: []string{"LISTEN=0.0.0.0:0"}, check: "public_url", state: ports.CheckWarning, says: "browsers will refuse"},
+		"an app, for another host's passkeys":   {settings: []string{public, "RP_ID=example.org", "ORIGINS=https://example.org", "APPLE_APPS=A1B2C3D4E5.org.example.app", proxied}, check: "well_known", state: dbadmin.CheckWarning, says: "have https://example.org give the same"},
+		"localhost, for others":                 {settings: []string{"LISTEN=0.0.0.0:0"}, check: "public_url", state: dbadmin.CheckWarning, says: "browsers will refuse"},
 
-		"an address of somebody else's":  {settings: []string{public, proxied, "LISTEN=192.0.2.7:8080"}, check: "listen", state: ports.CheckError, says: "address of this machine"},
-		"an address that is taken":       {ruin: func(t *testing.T) { occupyAddress(t, "KEYLODGE_LISTEN") }, check: "listen", state: ports.CheckError, says: "is taken"},
-		"health that somebody else has":  {ruin: func(t *testing.T) { occupyAddress(t, "KEYLODGE_OPS_LISTEN") }, check: "ops_listen", state: ports.CheckError, says: "KEYLODGE_OPS_LISTEN to another address"},
-		"metrics for everybody":          {settings: []string{"OPS_LISTEN=0.0.0.0:0"}, check: "ops_listen", state: ports.CheckWarning, says: "firewall"},
-		"a proxy here that is not known": {settings: []string{public}, check: "proxies", state: ports.CheckWarning, says: "every visitor has its address"},
-		"a proxy elsewhere, not known":   {settings: []string{public, "LISTEN=0.0.0.0:0"}, check: "proxies", state: ports.CheckWarning, says: "around it"},
-		"everybody is a proxy":           {settings: []string{public, "TRUSTED_PROXIES=0.0.0.0/0"}, check: "proxies", state: ports.CheckWarning, says: "everybody is trusted"},
-		"half of everybody is a proxy":   {settings: []string{public, "TRUSTED_PROXIES=128.0.0.0/1"}, check: "proxies", state: ports.CheckWarning, says: "strangers"},
+		"an address of somebody else's":  {settings: []string{public, proxied, "LISTEN=192.0.2.7:8080"}, check: "listen", state: dbadmin.CheckError, says: "address of this machine"},
+		"an address that is taken":       {ruin: func(t *testing.T) { occupyAddress(t, "KEYLODGE_LISTEN") }, check: "listen", state: dbadmin.CheckError, says: "is taken"},
+		"health that somebody else has":  {ruin: func(t *testing.T) { occupyAddress(t, "KEYLODGE_OPS_LISTEN") }, check: "ops_listen", state: dbadmin.CheckError, says: "KEYLODGE_OPS_LISTEN to another address"},
+		"metrics for everybody":          {settings: []string{"OPS_LISTEN=0.0.0.0:0"}, check: "ops_listen", state: dbadmin.CheckWarning, says: "firewall"},
+		"a proxy here that is not known": {settings: []string{public}, check: "proxies", state: dbadmin.CheckWarning, says: "every visitor has its address"},
+		"a proxy elsewhere, not known":   {settings: []string{public, "LISTEN=0.0.0.0:0"}, check: "proxies", state: dbadmin.CheckWarning, says: "around it"},
+		"everybody is a proxy":           {settings: []string{public, "TRUSTED_PROXIES=0.0.0.0/0"}, check: "proxies", state: dbadmin.CheckWarning, says: "everybody is trusted"},
+		"half of everybody is a proxy":   {settings: []string{public, "TRUSTED_PROXIES=128.0.0.0/1"}, check: "proxies", state: dbadmin.CheckWarning, says: "strangers"},
 		"nothing, with private proxies":  {settings: []string{public, "TRUSTED_PROXIES=10.0.0.0/8,fd00::/8"}},
 
-		"settings that cannot be":         {settings: []string{"SESSION_TTL=soon"}, check: "settings", state: ports.CheckError, says: "KEYLODGE_SESSION_TTL"},
-		"no limits":                       {settings: []string{"RATE_LIMITS=off"}, check: "rate_limits", state: ports.CheckWarning, says: "call without end"},
-		"a Redis that is not there":       {settings: []string{"RATE_LIMIT_URL=redis://:hunter2@127.0.0.1:1"}, check: "rate_limits", state: ports.CheckError, says: "recovery and codes are shut"},
-		"settings that others read":       {ruin: func(t *testing.T) { settings.WriteFile(t, ".env", "KEYLODGE_SECRET="+settings.FirstSecret+"\n", 0o644) }, check: "settings", state: ports.CheckError, says: "chmod 600 .env"},
-		"a former secret of zeros":        {settings: []string{"PREVIOUS_SECRETS=" + strings.Repeat("A", 43)}, check: "previous_secrets", state: ports.CheckWarning, says: "can be guessed"},
+		"settings that cannot be":         {settings: []string{"SESSION_TTL=soon"}, check: "settings", state: dbadmin.CheckError, says: "KEYLODGE_SESSION_TTL"},
+		"no limits":                       {settings: []string{"RATE_LIMITS=off"}, check: "rate_limits", state: dbadmin.CheckWarning, says: "call without end"},
+		"a Redis that is not there":       {settings: []string{"RATE_LIMIT_URL=redis://:hunter2@127.0.0.1:1"}, check: "rate_limits", state: dbadmin.CheckError, says: "recovery and codes are shut"},
+		"settings that others read":       {ruin: func(t *testing.T) { settings.WriteFile(t, ".env", "KEYLODGE_SECRET="+settings.FirstSecret+"\n", 0o644) }, check: "settings", state: dbadmin.CheckError, says: "chmod 600 .env"},
+		"a former secret of zeros":        {settings: []string{"PREVIOUS_SECRETS=" + strings.Repeat("A", 43)}, check: "previous_secrets", state: dbadmin.CheckWarning, says: "can be guessed"},
 		"nothing, with apps in web views": {settings: []string{public, "APP_ORIGINS=capacitor://localhost", proxied}},
 		"nothing, with settings for all":  {ruin: func(t *testing.T) { settings.WriteFile(t, ".env", "KEYLODGE_RP_NAME=Lodge\n", 0o644) }},
-		"no secret":                       {there: true, ruin: func(t *testing.T) { removeFile(t, "keylodge.secret") }, check: "secret", state: ports.CheckError, says: "put it back"},
-		"a secret that others read":       {there: true, ruin: func(t *testing.T) { chmodFile(t, "keylodge.secret", 0o644) }, check: "secret", state: ports.CheckError, says: "chmod 600"},
-		"two secrets":                     {there: true, ruin: func(t *testing.T) { setFromKeyFile(t, "KEYLODGE_SECRET") }, check: "secret", state: ports.CheckWarning, says: "KEYLODGE_SECRET is used"},
+		"no secret":                       {there: true, ruin: func(t *testing.T) { removeFile(t, "keylodge.secret") }, check: "secret", state: dbadmin.CheckError, says: "put it back"},
+		"a secret that others read":       {there: true, ruin: func(t *testing.T) { chmodFile(t, "keylodge.secret", 0o644) }, check: "secret", state: dbadmin.CheckError, says: "chmod 600"},
+		"two secrets":                     {there: true, ruin: func(t *testing.T) { setFromKeyFile(t, "KEYLODGE_SECRET") }, check: "secret", state: dbadmin.CheckWarning, says: "KEYLODGE_SECRET is used"},
 		"another secret": {there: true, ruin: func(t *testing.T) {
 			removeFile(t, "keylodge.secret")
 			t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
-		}, check: "secret.opens", state: ports.CheckError, says: "KEYLODGE_PREVIOUS_SECRETS"},
-		"a former secret, needed no more": {there: true, ruin: func(t *testing.T) { t.Setenv("KEYLODGE_PREVIOUS_SECRETS", settings.SecondSecret) }, check: "previous_secrets", state: ports.CheckWarning, says: "opens nothing"},
+		}, check: "secret.opens", state: dbadmin.CheckError, says: "KEYLODGE_PREVIOUS_SECRETS"},
+		"a former secret, needed no more": {there: true, ruin: func(t *testing.T) { t.Setenv("KEYLODGE_PREVIOUS_SECRETS", settings.SecondSecret) }, check: "previous_secrets", state: dbadmin.CheckWarning, says: "opens nothing"},
 		"nothing, with a former one needed": {there: true, ruin: func(t *testing.T) {
 			setFromKeyFile(t, "KEYLODGE_PREVIOUS_SECRETS")
 			removeFile(t, "keylodge.secret")
 			t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
 		}},
 
-		"a mail server that is not there": {settings: []string{"SMTP_HOST=127.0.0.1", "SMTP_PORT=1", "SMTP_TLS=none", "SMTP_FROM=no-reply@example.org"}, check: "mail", state: ports.CheckError, says: "127.0.0.1:1"},
+		"a mail server that is not there": {settings: []string{"SMTP_HOST=127.0.0.1", "SMTP_PORT=1", "SMTP_TLS=none", "SMTP_FROM=no-reply@example.org"}, check: "mail", state: dbadmin.CheckError, says: "127.0.0.1:1"},
 
-		"passkeys of another RP id":    {there: true, settings: []string{public, proxied}, check: "passkeys", state: ports.CheckError, says: "2 of localhost"},
-		"passkeys of a retired RP id":  {there: true, settings: []string{public, proxied, "RETIRED_RP_IDS=localhost"}, check: "passkeys", state: ports.CheckWarning, says: "keylodge users recover"},
-		"retired, and nothing is left": {there: true, settings: []string{"RETIRED_RP_IDS=old.example.org"}, check: "passkeys", state: ports.CheckWarning, says: "remove it from"},
+		"passkeys of another RP id":    {there: true, settings: []string{public, proxied}, check: "passkeys", state: dbadmin.CheckError, says: "2 of localhost"},
+		"passkeys of a retired RP id":  {there: true, settings: []string{public, proxied, "RETIRED_RP_IDS=localhost"}, check: "passkeys", state: dbadmin.CheckWarning, says: "keylodge users recover"},
+		"retired, and nothing is left": {there: true, settings: []string{"RETIRED_RP_IDS=old.example.org"}, check: "passkeys", state: dbadmin.CheckWarning, says: "remove it from"},
 
 		"a database that is none": {ruin: func(t *testing.T) {
 			settings.WriteFile(t, "keylodge.secret", settings.FirstSecret, 0o600)
 			settings.WriteFile(t, "keylodge.db", "Dear diary,", 0o600)
-		}, check: "database.open", state: ports.CheckError, says: "not an SQLite database"},
-		"a database that others read":         {there: true, ruin: func(t *testing.T) { chmodFile(t, "keylodge.db", 0o644) }, check: "database.file", state: ports.CheckWarning, says: "chmod 600"},
-		"a database of an earlier release":    {there: true, ruin: func(t *testing.T) { wantCommand(t, "migrate down --yes", cli.ExitOK, "") }, check: "database.schema", state: ports.CheckWarning, says: "keylodge migrate up"},
-		"a database that belongs to nobody's": {settings: []string{"DATABASE_URL=sqlite:missing/keylodge.db"}, check: "database.folder", state: ports.CheckError, says: "make the directory missing"},
+		}, check: "database.open", state: dbadmin.CheckError, says: "not an SQLite database"},
+		"a database that others read":         {there: true, ruin: func(t *testing.T) { chmodFile(t, "keylodge.db", 0o644) }, check: "database.file", state: dbadmin.CheckWarning, says: "chmod 600"},
+		"a database of an earlier release":    {there: true, ruin: func(t *testing.T) { wantCommand(t, "migrate down --yes", cli.ExitOK, "") }, check: "database.schema", state: dbadmin.CheckWarning, says: "keylodge migrate up"},
+		"a database that belongs to nobody's": {settings: []string{"DATABASE_URL=sqlite:missing/keylodge.db"}, check: "database.folder", state: dbadmin.CheckError, says: "make the directory missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			free := []string{"LISTEN=127.0.0.1:0", "OPS_LISTEN=127.0.0.1:0"}
@@ -123,7 +123,7 @@ func TestDoctor_ReportsProblems(t *testing.T) {
 			if told != (c.check != "") {
 				t.Errorf("it finds %+v", answer.Checks)
 			}
-			if (exitCode == cli.ExitUnhealthy) != (c.state == ports.CheckError) || exitCode != cli.ExitOK && exitCode != cli.ExitUnhealthy {
+			if (exitCode == cli.ExitUnhealthy) != (c.state == dbadmin.CheckError) || exitCode != cli.ExitOK && exitCode != cli.ExitUnhealthy {
 				t.Errorf("exit %d, %s", exitCode, stderr)
 			}
 		})
@@ -191,7 +191,7 @@ func TestDoctor_StopsOnInterrupt(t *testing.T) {
 	newDatabaseWithUsers(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	if found := doctor.Run(ctx, ports.CheckOptions{}); len(found) > 1 || found.HasErrors() {
+	if found := doctor.Run(ctx, dbadmin.CheckOptions{}); len(found) > 1 || found.HasErrors() {
 		t.Errorf("it went on to %+v", found)
 	}
 }
@@ -199,9 +199,9 @@ func TestDoctor_StopsOnInterrupt(t *testing.T) {
 // On a large database each of these takes a while; the operator sees which one runs.
 func TestDoctor_ReportsProgressOfEachTable(t *testing.T) {
 	newDatabaseWithUsers(t)
-	ended := map[ports.Stage]bool{}
-	doctor.Run(t.Context(), ports.CheckOptions{Progress: func(now ports.Progress) { ended[now.Stage] = now.Done == 1 && now.Total == 1 }})
-	for _, stage := range []ports.Stage{ports.StageChecking, "checking the RP IDs of passkeys", "checking passkeys against the policy", "checking encrypted data"} {
+	ended := map[dbadmin.Stage]bool{}
+	doctor.Run(t.Context(), dbadmin.CheckOptions{Progress: func(now dbadmin.Progress) { ended[now.Stage] = now.Done == 1 && now.Total == 1 }})
+	for _, stage := range []dbadmin.Stage{dbadmin.StageChecking, "checking the RP IDs of passkeys", "checking passkeys against the policy", "checking encrypted data"} {
 		if !ended[stage] {
 			t.Errorf("no report that %q has ended", stage)
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keylodge/keylodge/application/timestamp"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 func (p *Program) backup() *cobra.Command {
@@ -111,7 +111,7 @@ func (p *Program) restoreFrom(cmd *cobra.Command, m Maintenance, file string, co
 }
 
 // describeInventory is an inventory in a few words.
-func describeInventory(i ports.Inventory) string {
+func describeInventory(i dbadmin.Inventory) string {
 	if i.Bytes == 0 {
 		return "which cannot be read"
 	}
@@ -161,6 +161,6 @@ type (
 	}
 )
 
-func inventoryOf(i ports.Inventory) inventory {
+func inventoryOf(i dbadmin.Inventory) inventory {
 	return inventory{i.Bytes, i.Pages, i.Schema, i.Users, i.Passkeys, timestamp.Optional(i.LatestEvent)}
 }

@@ -6,20 +6,20 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // checkWithProgress returns a check that shows its progress on standard error: on a terminal as a line that changes, elsewhere as a line
 // every ten seconds, and not at all beside --json.
-func (p *Program) checkWithProgress(cmd *cobra.Command, full bool) ports.CheckOptions {
-	check := ports.CheckOptions{Full: full}
+func (p *Program) checkWithProgress(cmd *cobra.Command, full bool) dbadmin.CheckOptions {
+	check := dbadmin.CheckOptions{Full: full}
 	if asJSON(cmd) {
 		return check
 	}
-	var stage ports.Stage
+	var stage dbadmin.Stage
 	var began, shown time.Time
 	onALine := false
-	check.Progress = func(now ports.Progress) {
+	check.Progress = func(now dbadmin.Progress) {
 		if now.Stage != stage {
 			stage, began, shown = now.Stage, time.Now(), time.Now()
 		}

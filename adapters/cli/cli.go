@@ -15,7 +15,7 @@ import (
 
 	"github.com/keylodge/keylodge/application"
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // Program is what the commands need of the house.
@@ -31,7 +31,7 @@ type Program struct {
 	// Maintain names the database for what is done to it as a whole, and opens nothing.
 	Maintain func() (Maintenance, error)
 	// RunChecks looks at the whole installation, settings first, and changes nothing.
-	RunChecks func(ctx context.Context, check ports.CheckOptions) ports.CheckResults
+	RunChecks func(ctx context.Context, check dbadmin.CheckOptions) dbadmin.CheckResults
 
 	Stdin          io.Reader
 	Interactive    bool // whoever is at Stdin can be asked
@@ -42,8 +42,8 @@ type Program struct {
 // Maintenance is the database as a whole.
 type Maintenance struct {
 	Database string // what people know it by: its file, say
-	ports.Backups
-	ports.Schema
+	dbadmin.Backups
+	dbadmin.Schema
 	SecretFile string // "" if the secret is a setting
 	// CheckSecret returns why the secret of this installation does not open what another one, or a backup, has sealed: nil if
 	// it does.

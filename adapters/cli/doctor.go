@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 var errChecksFailed = &domain.Error{Code: "checks_failed", Message: "one or more checks failed; follow the advice above"}
@@ -40,10 +40,10 @@ on a large database.`,
 	return addJSONFlag(cmd)
 }
 
-func (p *Program) printCheckResults(checks ports.CheckResults) {
+func (p *Program) printCheckResults(checks dbadmin.CheckResults) {
 	t := newTable(p.Stdout)
 	var rows [][]string
-	count := map[ports.CheckStatus]int{}
+	count := map[dbadmin.CheckStatus]int{}
 	for _, c := range checks {
 		count[c.Status]++
 		rows = append(rows, []string{string(c.Status), c.Name, c.Message})
@@ -53,7 +53,7 @@ func (p *Program) printCheckResults(checks ports.CheckResults) {
 	}
 	t.write(rows...)
 	p.printLine("")
-	p.printLine("%s, %s.", pluralize(count[ports.CheckError], "error"), pluralize(count[ports.CheckWarning], "warning"))
+	p.printLine("%s, %s.", pluralize(count[dbadmin.CheckError], "error"), pluralize(count[dbadmin.CheckWarning], "warning"))
 }
 
 type checkResult struct {
@@ -63,6 +63,6 @@ type checkResult struct {
 	Advice  *string `json:"advice"`
 }
 
-func checkResultOf(c ports.CheckResult) checkResult {
+func checkResultOf(c dbadmin.CheckResult) checkResult {
 	return checkResult{c.Name, string(c.Status), c.Message, optional(c.Advice)}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // fixtureOnDisk is a lodge whose database is a file that Ada is in, with an authenticator app.
@@ -197,9 +198,9 @@ func TestMigrate_StatusUpDown(t *testing.T) {
 }
 
 func TestDoctor_ErrorExitsUnhealthy(t *testing.T) {
-	var found ports.CheckResults
+	var found dbadmin.CheckResults
 	l := newFixture(t)
-	l.program.RunChecks = func(context.Context, ports.CheckOptions) ports.CheckResults { return slices.Clone(found) }
+	l.program.RunChecks = func(context.Context, dbadmin.CheckOptions) dbadmin.CheckResults { return slices.Clone(found) }
 	found.AddOK("settings", "they are valid")
 	found.AddWarning("proxies", "no proxy is trusted", "name it")
 	const well = `ok       settings  they are valid

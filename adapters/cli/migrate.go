@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 func (p *Program) migrate() *cobra.Command {
@@ -36,7 +36,7 @@ func (p *Program) migrationStatus() *cobra.Command {
 			if asJSON(cmd) {
 				return printJSON(p.Stdout, map[string][]migration{"migrations": mapSlice(status, migrationOf)})
 			}
-			newTable(p.Stdout, "VERSION", "STATE", "NAME").write(mapSlice(status, func(m ports.Migration) []string {
+			newTable(p.Stdout, "VERSION", "STATE", "NAME").write(mapSlice(status, func(m dbadmin.Migration) []string {
 				name := m.Name
 				if m.Newer {
 					name = "(of a newer release)"
@@ -120,7 +120,7 @@ func (p *Program) revertMigration(cmd *cobra.Command, m Maintenance, confirmed b
 	return nil
 }
 
-func describeLoss(l ports.DataLoss) string {
+func describeLoss(l dbadmin.DataLoss) string {
 	var parts []string
 	for _, table := range slices.Sorted(maps.Keys(l.Rows)) {
 		parts = append(parts, fmt.Sprintf("%s of %s", pluralize(int(l.Rows[table]), "row"), table))
@@ -154,15 +154,15 @@ type (
 	}
 )
 
-func migrationOf(m ports.Migration) migration {
+func migrationOf(m dbadmin.Migration) migration {
 	return migration{m.Version, m.Name, migrationState(m)}
 }
 
-func lossOf(l ports.DataLoss) migrationLoss {
+func lossOf(l dbadmin.DataLoss) migrationLoss {
 	return migrationLoss{migrationOf(l.Migration), l.Rows, nonNil(l.Tables), nonNil(l.Columns)}
 }
 
-func migrationState(m ports.Migration) string {
+func migrationState(m dbadmin.Migration) string {
 	switch {
 	case m.Newer:
 		return "newer"
@@ -172,7 +172,7 @@ func migrationState(m ports.Migration) string {
 	return "pending"
 }
 
-func countPending(status []ports.Migration) int {
+func countPending(status []dbadmin.Migration) int {
 	pending := 0
 	for _, m := range status {
 		if !m.Applied {

@@ -13,11 +13,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/keylodge/keylodge/db/column"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Inspect implements ports.Inspector.
-func (d *Database) Inspect(ctx context.Context, now time.Time, _ ports.CheckOptions) ports.CheckResults {
+// Inspect implements dbadmin.Inspector.
+func (d *Database) Inspect(ctx context.Context, now time.Time, _ dbadmin.CheckOptions) dbadmin.CheckResults {
 	i := checks{now: now, startedAt: time.Now()}
 	conn, config, err := d.connect(ctx)
 	var invalid *URLError
@@ -41,7 +41,7 @@ func (d *Database) Inspect(ctx context.Context, now time.Time, _ ports.CheckOpti
 
 // checks gathers findings about one database.
 type checks struct {
-	ports.CheckResults
+	dbadmin.CheckResults
 	conn      *pgx.Conn
 	config    *pgxpool.Config
 	now       time.Time // as the caller's clock had it

@@ -10,24 +10,24 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // Database is a database as a whole, for its upkeep: it is not opened for serving, and its schema is left as it is.
 type Database struct{ url string }
 
 var (
-	_ ports.Backups   = (*Database)(nil)
-	_ ports.Schema    = (*Database)(nil)
-	_ ports.Inspector = (*Database)(nil)
+	_ dbadmin.Backups   = (*Database)(nil)
+	_ dbadmin.Schema    = (*Database)(nil)
+	_ dbadmin.Inspector = (*Database)(nil)
 )
 
 // NewDatabase names the database that the URL does, which need not be there.
 func NewDatabase(databaseURL string) *Database { return &Database{databaseURL} }
 
 // Save refuses: PostgreSQL's own tools are better at it, and know the server's version.
-func (d *Database) Save(context.Context, string, bool, ports.CheckOptions) (ports.Inventory, error) {
-	return ports.Inventory{}, &domain.Error{
+func (d *Database) Save(context.Context, string, bool, dbadmin.CheckOptions) (dbadmin.Inventory, error) {
+	return dbadmin.Inventory{}, &domain.Error{
 		Kind: domain.KindConflict, Code: "use_pg_dump",
 		Message: "a database on a PostgreSQL server is saved with its own tools: pg_dump --format=custom --file=FILE URL; " +
 			"it does not hold the secret: keep what KEYLODGE_SECRET says too, in another place",
@@ -35,7 +35,7 @@ func (d *Database) Save(context.Context, string, bool, ports.CheckOptions) (port
 }
 
 // PrepareRestore refuses, as Save does.
-func (d *Database) PrepareRestore(context.Context, string) (ports.PreparedRestore, error) {
+func (d *Database) PrepareRestore(context.Context, string) (dbadmin.PreparedRestore, error) {
 	return nil, &domain.Error{
 		Kind: domain.KindConflict, Code: "use_pg_restore",
 		Message: "a database on a PostgreSQL server is restored with its own tools, while no server runs: " +

@@ -10,12 +10,12 @@ import (
 
 	"github.com/keylodge/keylodge/acceptance/postgresserver"
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 func TestBackups_ReferToPgDump(t *testing.T) {
 	d := NewDatabase("postgres://ada:hunter2@db/lodge")
-	_, err := d.Save(t.Context(), "night.db", true, ports.CheckOptions{Full: true})
+	_, err := d.Save(t.Context(), "night.db", true, dbadmin.CheckOptions{Full: true})
 	wantDomainError(t, err, "use_pg_dump", "pg_dump --format=custom")
 	_, err = d.PrepareRestore(t.Context(), "night.db")
 	wantDomainError(t, err, "use_pg_restore", "pg_restore --clean")
@@ -95,7 +95,7 @@ func TestDown_RejectedWhileServerConnected(t *testing.T) {
 			t.Fatal(err)
 		}
 		add(t, s, 0) // so that it holds a connection
-		for _, down := range []func(context.Context) (ports.DataLoss, error){d.DryRunDown, d.Down} {
+		for _, down := range []func(context.Context) (dbadmin.DataLoss, error){d.DryRunDown, d.Down} {
 			_, err := down(t.Context())
 			wantDomainError(t, err, "database_in_use", "stop the server")
 		}
@@ -252,7 +252,7 @@ func wantDomainError(t *testing.T, err error, code, says string) {
 	}
 }
 
-func lossText(l ports.DataLoss) string {
+func lossText(l dbadmin.DataLoss) string {
 	var rows []string
 	for table, n := range l.Rows {
 		rows = append(rows, fmt.Sprintf("%d of %s", n, table))

@@ -14,6 +14,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 	"github.com/keylodge/keylodge/ports/bucketstest"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 	"github.com/keylodge/keylodge/ports/storetest"
 )
 
@@ -156,10 +157,10 @@ func TestOpen_upgradesBehindPgBouncer(t *testing.T) {
 	if _, err := database.Down(t.Context()); !errors.As(err, &refused) || refused.Code != "behind_pooler" {
 		t.Errorf("Down: %v", err)
 	}
-	if findings := database.Inspect(t.Context(), time.Now(), ports.CheckOptions{}); !strings.Contains(fmt.Sprint(findings), "a pooler such as PgBouncer is in front of it") || findings.HasErrors() {
+	if findings := database.Inspect(t.Context(), time.Now(), dbadmin.CheckOptions{}); !strings.Contains(fmt.Sprint(findings), "a pooler such as PgBouncer is in front of it") || findings.HasErrors() {
 		t.Errorf("Inspect: %+v", findings)
 	}
-	if findings := NewDatabase(url).Inspect(t.Context(), time.Now(), ports.CheckOptions{}); !strings.Contains(fmt.Sprint(findings), "no pooler is in front of it") {
+	if findings := NewDatabase(url).Inspect(t.Context(), time.Now(), dbadmin.CheckOptions{}); !strings.Contains(fmt.Sprint(findings), "no pooler is in front of it") {
 		t.Errorf("Inspect without: %+v", findings)
 	}
 }

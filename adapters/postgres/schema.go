@@ -13,11 +13,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Status implements ports.Schema. Of a database without tables, no migration is applied.
-func (d *Database) Status(ctx context.Context) ([]ports.Migration, error) {
+// Status implements dbadmin.Schema. Of a database without tables, no migration is applied.
+func (d *Database) Status(ctx context.Context) ([]dbadmin.Migration, error) {
 	all, err := allMigrations()
 	if err != nil {
 		return nil, err
@@ -37,13 +37,13 @@ func (d *Database) Status(ctx context.Context) ([]ports.Migration, error) {
 		all[i].Applied = all[i].Version <= version
 	}
 	if version > newestVersion(all) {
-		all = append(all, ports.Migration{Version: version, Applied: true, Newer: true})
+		all = append(all, dbadmin.Migration{Version: version, Applied: true, Newer: true})
 	}
 	return all, nil
 }
 
-// Up implements ports.Schema, as Open does it.
-func (d *Database) Up(ctx context.Context) ([]ports.Migration, error) {
+// Up implements dbadmin.Schema, as Open does it.
+func (d *Database) Up(ctx context.Context) ([]dbadmin.Migration, error) {
 	before, err := d.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -55,14 +55,14 @@ func (d *Database) Up(ctx context.Context) ([]ports.Migration, error) {
 	if _, err := upgrade(ctx, config.ConnConfig, schemaFiles); err != nil {
 		return nil, wrapOpen(config.ConnConfig, err)
 	}
-	return slices.DeleteFunc(before, func(m ports.Migration) bool { return m.Applied }), nil
+	return slices.DeleteFunc(before, func(m dbadmin.Migration) bool { return m.Applied }), nil
 }
 
 // errDryRun takes a step back that was only tried.
 var errDryRun = errors.New("this was a rehearsal")
 
-// DryRunDown implements ports.Schema. It takes the step, looks at what is missing, and takes the step back.
-func (d *Database) DryRunDown(ctx context.Context) (ports.DataLoss, error) {
+// DryRunDown implements dbadmin.Schema. It takes the step, looks at what is missing, and takes the step back.
+func (d *Database) DryRunDown(ctx context.Context) (dbadmin.DataLoss, error) {
 	loss, err := d.down(ctx, errDryRun)
 	if errors.Is(err, errDryRun) {
 		err = nil
@@ -70,10 +70,10 @@ func (d *Database) DryRunDown(ctx context.Context) (ports.DataLoss, error) {
 	return loss, err
 }
 
-// Down implements ports.Schema.
-func (d *Database) Down(ctx context.Context) (ports.DataLoss, error) { return d.down(ctx, nil) }
+// Down implements dbadmin.Schema.
+func (d *Database) Down(ctx context.Context) (dbadmin.DataLoss, error) { return d.down(ctx, nil) }
 
-func (d *Database) down(ctx context.Context, verdict error) (loss ports.DataLoss, err error) {
+func (d *Database) down(ctx context.Context, verdict error) (loss dbadmin.DataLoss, err error) {
 	status, err := d.Status(ctx)
 	if err != nil {
 		return loss, err
@@ -177,25 +177,25 @@ func (d *migrationDriver) requireNoOtherConnections(grace time.Duration) error {
 }
 
 // allMigrations are those of this program, the first one first.
-func allMigrations() ([]ports.Migration, error) {
+func allMigrations() ([]dbadmin.Migration, error) {
 	files, err := fs.Glob(schemaFiles, "*.up.sql")
 	if err != nil {
 		return nil, err
 	}
-	all := make([]ports.Migration, len(files)) // in the order of their names, which begin with their numbers
+	all := make([]dbadmin.Migration, len(files)) // in the order of their names, which begin with their numbers
 	for i, file := range files {
 		parsed, err := source.DefaultParse(file)
 		if err != nil {
 			return nil, err
 		}
-		all[i] = ports.Migration{Version: int(parsed.Version), Name: parsed.Identifier}
+		all[i] = dbadmin.Migration{Version: int(parsed.Version), Name: parsed.Identifier}
 	}
 	return all, nil
 }
 
-func newestVersion(all []ports.Migration) int { return all[len(all)-1].Version }
+func newestVersion(all []dbadmin.Migration) int { return all[len(all)-1].Version }
 
-func lastApplied(status []ports.Migration) *ports.Migration {
+func lastApplied(status []dbadmin.Migration) *dbadmin.Migration {
 	for i := range slices.Backward(status) {
 		if status[i].Applied {
 			return &status[i]
@@ -236,7 +236,7 @@ func readTableStats(ctx context.Context, conn *pgx.Conn) (tableStats, error) {
 }
 
 // recordLoss enters what is there before and not after.
-func (before tableStats) recordLoss(after tableStats, loss *ports.DataLoss) {
+func (before tableStats) recordLoss(after tableStats, loss *dbadmin.DataLoss) {
 	loss.Rows = map[string]int64{}
 	for table, columns := range before.columns {
 		if lost := before.rows[table] - after.rows[table]; lost > 0 {

@@ -13,12 +13,12 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Save implements ports.Backups by SQLite's online backup (https://sqlite.org/backup.html), under one snapshot: without
+// Save implements dbadmin.Backups by SQLite's online backup (https://sqlite.org/backup.html), under one snapshot: without
 // it, the copy would begin again after every write of another process, and on a busy server never end.
-func (f *File) Save(ctx context.Context, file string, replace bool, check ports.CheckOptions) (saved ports.Inventory, err error) {
+func (f *File) Save(ctx context.Context, file string, replace bool, check dbadmin.CheckOptions) (saved dbadmin.Inventory, err error) {
 	source, err := f.open(ctx)
 	if err != nil {
 		return saved, err
@@ -71,7 +71,7 @@ func errFileExists(file string) error {
 
 // copyTo copies the state of one moment into an empty file. Writers go on: they only cannot begin the write-ahead log anew
 // meanwhile.
-func (c *maintenanceDB) copyTo(ctx context.Context, file string, progress func(ports.Progress)) error {
+func (c *maintenanceDB) copyTo(ctx context.Context, file string, progress func(dbadmin.Progress)) error {
 	absolute, err := filepath.Abs(file)
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (c *maintenanceDB) copyTo(ctx context.Context, file string, progress func(p
 			done, err := backup.Step(pages)
 			if progress != nil {
 				total := int64(backup.PageCount())
-				progress(ports.Progress{Stage: ports.StageCopying, Done: total - int64(backup.Remaining()), Total: total})
+				progress(dbadmin.Progress{Stage: dbadmin.StageCopying, Done: total - int64(backup.Remaining()), Total: total})
 			}
 			if done || err != nil {
 				return err
@@ -126,7 +126,7 @@ func newTempFile(file string) (tempFile, error) {
 
 // verify holds the draft to all that a database of ours is: recognised, whole, every reference kept. It makes one file of
 // it, without a write-ahead log, that can be looked at wherever it is put.
-func (d tempFile) verify(ctx context.Context, check ports.CheckOptions) (found ports.Inventory, err error) {
+func (d tempFile) verify(ctx context.Context, check dbadmin.CheckOptions) (found dbadmin.Inventory, err error) {
 	db, err := connectTo(ctx, d.path)
 	if err != nil {
 		return found, err
@@ -156,14 +156,14 @@ const quickCheckTimeout = 10 * time.Second
 
 // checkIntegrity runs SQLite's integrity_check, or, unless the check is full, its quick_check within a limit, and looks for references to rows
 // that are missing. It returns false if the time was up before everything was read; nothing was wrong until then.
-func (c *maintenanceDB) checkIntegrity(ctx context.Context, check ports.CheckOptions, limit time.Duration) (complete bool, err error) {
+func (c *maintenanceDB) checkIntegrity(ctx context.Context, check dbadmin.CheckOptions, limit time.Duration) (complete bool, err error) {
 	pragma, bounded, cancel := "integrity_check", ctx, func() {}
 	if !check.Full {
 		pragma = "quick_check"
 		bounded, cancel = context.WithTimeout(ctx, limit)
 	}
 	defer cancel()
-	defer reportProgress(check, ports.StageChecking)()
+	defer reportProgress(check, dbadmin.StageChecking)()
 	if err = c.findDamage(bounded, pragma); err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		return false, nil
 	}
@@ -171,7 +171,7 @@ func (c *maintenanceDB) checkIntegrity(ctx context.Context, check ports.CheckOpt
 }
 
 // reportProgress reports once a second that a stage goes on, until the function that it returns is called.
-func reportProgress(check ports.CheckOptions, stage ports.Stage) (end func()) {
+func reportProgress(check dbadmin.CheckOptions, stage dbadmin.Stage) (end func()) {
 	if check.Progress == nil {
 		return func() {}
 	}
@@ -183,9 +183,9 @@ func reportProgress(check ports.CheckOptions, stage ports.Stage) (end func()) {
 		for {
 			select {
 			case <-ticker.C:
-				check.Progress(ports.Progress{Stage: stage})
+				check.Progress(dbadmin.Progress{Stage: stage})
 			case <-done:
-				check.Progress(ports.Progress{Stage: stage, Done: 1, Total: 1})
+				check.Progress(dbadmin.Progress{Stage: stage, Done: 1, Total: 1})
 				return
 			}
 		}

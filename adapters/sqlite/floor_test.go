@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // Whether the schema of a newer release may be served on is what that one says, in schema_floor.
@@ -68,7 +68,7 @@ func TestStore_NewerCompatibleSchema(t *testing.T) {
 		t.Errorf("Up: %+v, %v", applied, err)
 	}
 	file := filepath.Join(t.TempDir(), "backup")
-	if saved, err := f.Save(t.Context(), file, false, ports.CheckOptions{Full: true}); err != nil || saved.Schema != 9999 {
+	if saved, err := f.Save(t.Context(), file, false, dbadmin.CheckOptions{Full: true}); err != nil || saved.Schema != 9999 {
 		t.Errorf("Save: %+v, %v", saved, err)
 	}
 	r, err := f.PrepareRestore(t.Context(), file)

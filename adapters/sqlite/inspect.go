@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/keylodge/keylodge/db/column"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Inspect implements ports.Inspector.
-func (f *File) Inspect(ctx context.Context, now time.Time, check ports.CheckOptions) ports.CheckResults {
+// Inspect implements dbadmin.Inspector.
+func (f *File) Inspect(ctx context.Context, now time.Time, check dbadmin.CheckOptions) dbadmin.CheckResults {
 	i := checks{path: f.path}
 	found, err := f.nonEmpty()
 	if err != nil {
@@ -37,7 +37,7 @@ func (f *File) Inspect(ctx context.Context, now time.Time, check ports.CheckOpti
 
 // checks gathers findings about one file.
 type checks struct {
-	ports.CheckResults
+	dbadmin.CheckResults
 	path string
 }
 
@@ -87,7 +87,7 @@ func (i *checks) checkModes() {
 	i.AddOK("database.file", i.path+" is for its owner alone")
 }
 
-func (i *checks) checkContents(ctx context.Context, db *maintenanceDB, now time.Time, check ports.CheckOptions) {
+func (i *checks) checkContents(ctx context.Context, db *maintenanceDB, now time.Time, check dbadmin.CheckOptions) {
 	known, err := allMigrations()
 	if err != nil {
 		i.AddError("database.schema", err.Error(), "this program is damaged: install it again")

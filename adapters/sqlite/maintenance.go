@@ -16,7 +16,7 @@ import (
 
 	"github.com/keylodge/keylodge/db/column"
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // File is a database as a whole, for its upkeep: it is not opened for serving, and its schema is left as it is. Others may
@@ -24,9 +24,9 @@ import (
 type File struct{ path string }
 
 var (
-	_ ports.Backups   = (*File)(nil)
-	_ ports.Schema    = (*File)(nil)
-	_ ports.Inspector = (*File)(nil)
+	_ dbadmin.Backups   = (*File)(nil)
+	_ dbadmin.Schema    = (*File)(nil)
+	_ dbadmin.Inspector = (*File)(nil)
 )
 
 // NewFile names the database at path, which need not be there.
@@ -151,8 +151,8 @@ func (c *maintenanceDB) unlock(ctx context.Context) error {
 }
 
 // inventory says what the database holds. It has been recognised.
-func (c *maintenanceDB) inventory(ctx context.Context, version int) (ports.Inventory, error) {
-	found := ports.Inventory{Schema: version}
+func (c *maintenanceDB) inventory(ctx context.Context, version int) (dbadmin.Inventory, error) {
+	found := dbadmin.Inventory{Schema: version}
 	const sizes = `SELECT page_count, page_count * page_size, (SELECT count(*) FROM users), (SELECT count(*) FROM passkeys)
 		FROM pragma_page_count, pragma_page_size`
 	if err := c.QueryRowContext(ctx, sizes).Scan(&found.Pages, &found.Bytes, &found.Users, &found.Passkeys); err != nil {

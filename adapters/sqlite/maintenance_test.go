@@ -20,6 +20,7 @@ import (
 
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // newFilledFile returns the path of a database with rows in all tables, and closes it.
@@ -148,7 +149,7 @@ func TestSave_ContainsAcknowledgedWrites(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "keylodge.backup")
 		before := p.acknowledged.Load()
 		ctx, giveUp := context.WithTimeout(t.Context(), 5*time.Minute)
-		saved, err := NewFile(path).Save(ctx, file, false, ports.CheckOptions{Full: true})
+		saved, err := NewFile(path).Save(ctx, file, false, dbadmin.CheckOptions{Full: true})
 		giveUp()
 		if err != nil {
 			t.Fatal(err)
@@ -231,7 +232,7 @@ func TestSave_OverwritesOnlyIfReplace(t *testing.T) {
 	if err := os.WriteFile(file, []byte("precious"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := NewFile(path).Save(t.Context(), file, false, ports.CheckOptions{Full: true})
+	_, err := NewFile(path).Save(t.Context(), file, false, dbadmin.CheckOptions{Full: true})
 	wantCode(t, err, "file_exists")
 	if text, _ := os.ReadFile(file); string(text) != "precious" {
 		t.Error("it was replaced")
@@ -246,7 +247,7 @@ func TestSave_OverwritesOnlyIfReplace(t *testing.T) {
 	if text, _ := os.ReadFile(file); string(text) != "precious" {
 		t.Error("it was replaced in between")
 	}
-	if _, err := NewFile(path).Save(t.Context(), file, true, ports.CheckOptions{Full: true}); err != nil {
+	if _, err := NewFile(path).Save(t.Context(), file, true, dbadmin.CheckOptions{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -254,7 +255,7 @@ func TestSave_OverwritesOnlyIfReplace(t *testing.T) {
 	}
 	wantFiles(t, folder, "backup", "keylodge.db")
 	for _, own := range []string{path, folder} {
-		_, err := NewFile(path).Save(t.Context(), own, true, ports.CheckOptions{Full: true})
+		_, err := NewFile(path).Save(t.Context(), own, true, dbadmin.CheckOptions{Full: true})
 		wantCode(t, err, "invalid_file")
 	}
 }
@@ -264,7 +265,7 @@ func TestSave_CancelledLeavesNoFile(t *testing.T) {
 	folder := t.TempDir()
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	if _, err := NewFile(path).Save(ctx, filepath.Join(folder, "backup"), false, ports.CheckOptions{Full: true}); !errors.Is(err, context.Canceled) {
+	if _, err := NewFile(path).Save(ctx, filepath.Join(folder, "backup"), false, dbadmin.CheckOptions{Full: true}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	source, err := NewFile(path).open(t.Context())
@@ -307,7 +308,7 @@ func TestCheckIntegrity_limit(t *testing.T) {
 		"no longer wanted":  {cancelled, false, time.Minute, false, context.Canceled},
 		"neither when full": {cancelled, true, time.Minute, false, context.Canceled},
 	} {
-		complete, err := db.checkIntegrity(c.ctx, ports.CheckOptions{Full: c.full}, c.limit)
+		complete, err := db.checkIntegrity(c.ctx, dbadmin.CheckOptions{Full: c.full}, c.limit)
 		if complete != c.complete || !errors.Is(err, c.want) {
 			t.Errorf("%s: %t, %v; want %t, %v", name, complete, err, c.complete, c.want)
 		}
@@ -315,14 +316,14 @@ func TestCheckIntegrity_limit(t *testing.T) {
 }
 
 func TestSave_reportsProgress(t *testing.T) {
-	var seen []ports.Progress
-	check := ports.CheckOptions{Progress: func(p ports.Progress) { seen = append(seen, p) }}
+	var seen []dbadmin.Progress
+	check := dbadmin.CheckOptions{Progress: func(p dbadmin.Progress) { seen = append(seen, p) }}
 	saved, err := NewFile(newFilledFile(t)).Save(t.Context(), filepath.Join(t.TempDir(), "backup"), false, check)
 	if err != nil || saved.Unchecked {
 		t.Fatalf("saved %+v, %v", saved, err)
 	}
-	whole := ports.Progress{Stage: ports.StageCopying, Done: saved.Pages, Total: saved.Pages}
-	if !slices.Contains(seen, whole) || seen[len(seen)-1] != (ports.Progress{Stage: ports.StageChecking, Done: 1, Total: 1}) {
+	whole := dbadmin.Progress{Stage: dbadmin.StageCopying, Done: saved.Pages, Total: saved.Pages}
+	if !slices.Contains(seen, whole) || seen[len(seen)-1] != (dbadmin.Progress{Stage: dbadmin.StageChecking, Done: 1, Total: 1}) {
 		t.Errorf("reported %+v, want %+v among them", seen, whole)
 	}
 }
@@ -356,7 +357,7 @@ func TestSave_RejectsInvalidDatabases(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "keylodge.db")
 			c.prepare(t, path)
 			folder := t.TempDir()
-			_, err := NewFile(path).Save(t.Context(), filepath.Join(folder, "backup"), false, ports.CheckOptions{Full: true})
+			_, err := NewFile(path).Save(t.Context(), filepath.Join(folder, "backup"), false, dbadmin.CheckOptions{Full: true})
 			wantCode(t, err, c.code)
 			wantFiles(t, folder)
 		})
@@ -408,7 +409,7 @@ func TestSave_FullDiskLeavesNoFile(t *testing.T) {
 		}
 	}()
 	path := newFilledFile(t)
-	_, err := NewFile(path).Save(t.Context(), filepath.Join(disk, "backup"), false, ports.CheckOptions{Full: true})
+	_, err := NewFile(path).Save(t.Context(), filepath.Join(disk, "backup"), false, dbadmin.CheckOptions{Full: true})
 	if err == nil || !strings.Contains(err.Error(), "full") && !strings.Contains(err.Error(), "no space") {
 		t.Errorf("got %v", err)
 	}
@@ -419,7 +420,7 @@ func TestRestore_RestoresAllContents(t *testing.T) {
 	path := newFilledFile(t)
 	backup := filepath.Join(t.TempDir(), "backup")
 	f := NewFile(path)
-	saved, err := f.Save(t.Context(), backup, false, ports.CheckOptions{Full: true})
+	saved, err := f.Save(t.Context(), backup, false, dbadmin.CheckOptions{Full: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -473,7 +474,7 @@ func TestRestore_RestoresAllContents(t *testing.T) {
 func TestRestore_KeepsUncheckpointedWAL(t *testing.T) {
 	path := newFilledFile(t)
 	backup := filepath.Join(t.TempDir(), "backup")
-	if _, err := NewFile(path).Save(t.Context(), backup, false, ports.CheckOptions{Full: true}); err != nil {
+	if _, err := NewFile(path).Save(t.Context(), backup, false, dbadmin.CheckOptions{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	live := openAt(t, path)
@@ -505,7 +506,7 @@ func TestRestore_KeepsUncheckpointedWAL(t *testing.T) {
 
 func TestRestore_WithoutDatabase(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "backup")
-	if _, err := NewFile(newFilledFile(t)).Save(t.Context(), backup, false, ports.CheckOptions{Full: true}); err != nil {
+	if _, err := NewFile(newFilledFile(t)).Save(t.Context(), backup, false, dbadmin.CheckOptions{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	for name, prepare := range map[string]func(t *testing.T, path string){
@@ -551,7 +552,7 @@ func TestRestore_WithoutDatabase(t *testing.T) {
 
 func TestRestore_KeepsUnreadableDatabase(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "backup")
-	if _, err := NewFile(newFilledFile(t)).Save(t.Context(), backup, false, ports.CheckOptions{Full: true}); err != nil {
+	if _, err := NewFile(newFilledFile(t)).Save(t.Context(), backup, false, dbadmin.CheckOptions{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	for name, ruin := range map[string]func(t *testing.T, path string){
@@ -605,7 +606,7 @@ func overwrite(t *testing.T, path string, at int64, text string) {
 func TestPrepare_RejectsInvalidBackups(t *testing.T) {
 	good := newFilledFile(t)
 	whole := filepath.Join(t.TempDir(), "whole")
-	if _, err := NewFile(good).Save(t.Context(), whole, false, ports.CheckOptions{Full: true}); err != nil {
+	if _, err := NewFile(good).Save(t.Context(), whole, false, dbadmin.CheckOptions{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(whole)
@@ -671,7 +672,7 @@ func TestRestore_OlderSchemaVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		backup := filepath.Join(t.TempDir(), "backup")
-		saved, err := NewFile(old).Save(t.Context(), backup, false, ports.CheckOptions{Full: true})
+		saved, err := NewFile(old).Save(t.Context(), backup, false, dbadmin.CheckOptions{Full: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -696,7 +697,7 @@ func TestRestoreAndDown_RejectDatabaseInUse(t *testing.T) {
 	path := newFilledFile(t)
 	backup := filepath.Join(t.TempDir(), "backup")
 	f := NewFile(path)
-	if _, err := f.Save(t.Context(), backup, false, ports.CheckOptions{Full: true}); err != nil {
+	if _, err := f.Save(t.Context(), backup, false, dbadmin.CheckOptions{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	refused := func(t *testing.T) {
@@ -778,7 +779,7 @@ func TestOpen_WaitsForRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	backup := filepath.Join(t.TempDir(), "backup")
-	if _, err := f.Save(t.Context(), backup, false, ports.CheckOptions{Full: true}); err != nil {
+	if _, err := f.Save(t.Context(), backup, false, dbadmin.CheckOptions{Full: true}); err != nil {
 		t.Fatal(err)
 	}
 	execSQL(t, path, "UPDATE users SET email = 'mallory@example.org'")
@@ -891,7 +892,7 @@ func TestSchema_StatusUpDown(t *testing.T) {
 	}
 	_, err = f.Down(t.Context())
 	wantCode(t, err, "nothing_to_undo")
-	_, err = f.Save(t.Context(), filepath.Join(t.TempDir(), "backup"), false, ports.CheckOptions{})
+	_, err = f.Save(t.Context(), filepath.Join(t.TempDir(), "backup"), false, dbadmin.CheckOptions{})
 	wantCode(t, err, "not_a_keylodge_database")
 	wantFiles(t, filepath.Dir(path), "keylodge.db")
 	if done, err := f.Up(t.Context()); err != nil || len(done) != len(all) {
@@ -916,7 +917,7 @@ func TestUp_AppliesPendingMigrations(t *testing.T) {
 		t.Errorf("once more: %+v, %v", done, err)
 	}
 	execSQL(t, path, setIncompatibleVersion)
-	for _, do := range []func(context.Context) ([]ports.Migration, error){f.Up, f.Status} {
+	for _, do := range []func(context.Context) ([]dbadmin.Migration, error){f.Up, f.Status} {
 		_, err := do(t.Context())
 		wantCode(t, err, "newer_release")
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 
 	"github.com/keylodge/keylodge/migrations"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // SchemaFiles are the migrations of this program. Tests replace them.
@@ -58,18 +58,18 @@ func withMigrations(driver *migrationDriver, files fs.FS, step func(*migrate.Mig
 }
 
 // allMigrations are those of this program, the first one first.
-func allMigrations() ([]ports.Migration, error) {
+func allMigrations() ([]dbadmin.Migration, error) {
 	files, err := fs.Glob(SchemaFiles, "*.up.sql")
 	if err != nil {
 		return nil, err
 	}
-	all := make([]ports.Migration, len(files)) // in the order of their names, which begin with their numbers
+	all := make([]dbadmin.Migration, len(files)) // in the order of their names, which begin with their numbers
 	for i, file := range files {
 		parsed, err := source.DefaultParse(file)
 		if err != nil {
 			return nil, err
 		}
-		all[i] = ports.Migration{Version: int(parsed.Version), Name: parsed.Identifier}
+		all[i] = dbadmin.Migration{Version: int(parsed.Version), Name: parsed.Identifier}
 	}
 	return all, nil
 }

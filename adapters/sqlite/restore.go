@@ -14,12 +14,12 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// PrepareRestore implements ports.Backups. It copies the backup first and checks the copy, so that what was checked is what is
+// PrepareRestore implements dbadmin.Backups. It copies the backup first and checks the copy, so that what was checked is what is
 // restored, and nothing is ever written to the backup or beside it.
-func (f *File) PrepareRestore(ctx context.Context, file string) (ports.PreparedRestore, error) {
+func (f *File) PrepareRestore(ctx context.Context, file string) (dbadmin.PreparedRestore, error) {
 	if _, err := f.nonEmpty(); err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (f *File) PrepareRestore(ctx context.Context, file string) (ports.PreparedR
 		d.discard()
 		return nil, fmt.Errorf("copying %s: %w", file, err)
 	}
-	if r.backup, err = d.verify(ctx, ports.CheckOptions{Full: true}); err != nil {
+	if r.backup, err = d.verify(ctx, dbadmin.CheckOptions{Full: true}); err != nil {
 		d.discard()
 		return nil, wrapFile(file, err)
 	}
@@ -100,23 +100,23 @@ func (r contextReader) Read(p []byte) (int, error) {
 type restoration struct {
 	file   *File
 	temp   tempFile
-	backup ports.Inventory
+	backup dbadmin.Inventory
 }
 
-func (r *restoration) Backup() ports.Inventory { return r.backup }
+func (r *restoration) Backup() dbadmin.Inventory { return r.backup }
 
 func (r *restoration) Discard() error {
 	r.temp.discard()
 	return nil
 }
 
-// Current implements ports.PreparedRestore.
-func (r *restoration) Current(ctx context.Context) (*ports.Inventory, error) {
+// Current implements dbadmin.PreparedRestore.
+func (r *restoration) Current(ctx context.Context) (*dbadmin.Inventory, error) {
 	found, err := r.file.nonEmpty()
 	if err != nil || !found {
 		return nil, err
 	}
-	var present ports.Inventory
+	var present dbadmin.Inventory
 	db, err := r.file.open(ctx)
 	if err != nil {
 		return &present, nil // damaged, say: a reason to restore, not to give up
@@ -128,7 +128,7 @@ func (r *restoration) Current(ctx context.Context) (*ports.Inventory, error) {
 	return &present, nil
 }
 
-// Commit implements ports.PreparedRestore. A database that is there is overwritten in place, in one transaction of SQLite's: a
+// Commit implements dbadmin.PreparedRestore. A database that is there is overwritten in place, in one transaction of SQLite's: a
 // process that waits for the file goes on with the new contents, as it would after any other transaction. If the file
 // were replaced by another one, that process would keep the old one, with the write-ahead log of the new.
 func (r *restoration) Commit(ctx context.Context) (kept string, err error) {

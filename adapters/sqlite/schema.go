@@ -11,11 +11,11 @@ import (
 	"github.com/golang-migrate/migrate/v4"
 
 	"github.com/keylodge/keylodge/domain"
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Status implements ports.Schema. Of a database that is not there yet, no migration is applied.
-func (f *File) Status(ctx context.Context) ([]ports.Migration, error) {
+// Status implements dbadmin.Schema. Of a database that is not there yet, no migration is applied.
+func (f *File) Status(ctx context.Context) ([]dbadmin.Migration, error) {
 	all, err := allMigrations()
 	if err != nil {
 		return nil, err
@@ -37,13 +37,13 @@ func (f *File) Status(ctx context.Context) ([]ports.Migration, error) {
 		all[i].Applied = all[i].Version <= version
 	}
 	if version > newestVersion(all) {
-		all = append(all, ports.Migration{Version: version, Applied: true, Newer: true})
+		all = append(all, dbadmin.Migration{Version: version, Applied: true, Newer: true})
 	}
 	return all, nil
 }
 
-// Up implements ports.Schema.
-func (f *File) Up(ctx context.Context) ([]ports.Migration, error) {
+// Up implements dbadmin.Schema.
+func (f *File) Up(ctx context.Context) ([]dbadmin.Migration, error) {
 	before, err := f.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -59,14 +59,14 @@ func (f *File) Up(ctx context.Context) ([]ports.Migration, error) {
 	if _, err := upgrade(db.DB, SchemaFiles); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(before, func(m ports.Migration) bool { return m.Applied }), nil
+	return slices.DeleteFunc(before, func(m dbadmin.Migration) bool { return m.Applied }), nil
 }
 
 // errDryRun takes a step back that was only tried.
 var errDryRun = errors.New("this was a rehearsal")
 
-// DryRunDown implements ports.Schema. It takes the step, looks at what is missing, and takes the step back.
-func (f *File) DryRunDown(ctx context.Context) (ports.DataLoss, error) {
+// DryRunDown implements dbadmin.Schema. It takes the step, looks at what is missing, and takes the step back.
+func (f *File) DryRunDown(ctx context.Context) (dbadmin.DataLoss, error) {
 	loss, err := f.down(ctx, errDryRun)
 	if errors.Is(err, errDryRun) {
 		err = nil
@@ -74,10 +74,10 @@ func (f *File) DryRunDown(ctx context.Context) (ports.DataLoss, error) {
 	return loss, err
 }
 
-// Down implements ports.Schema.
-func (f *File) Down(ctx context.Context) (ports.DataLoss, error) { return f.down(ctx, nil) }
+// Down implements dbadmin.Schema.
+func (f *File) Down(ctx context.Context) (dbadmin.DataLoss, error) { return f.down(ctx, nil) }
 
-func (f *File) down(ctx context.Context, verdict error) (loss ports.DataLoss, err error) {
+func (f *File) down(ctx context.Context, verdict error) (loss dbadmin.DataLoss, err error) {
 	status, err := f.Status(ctx)
 	if err != nil {
 		return loss, err
@@ -121,9 +121,9 @@ func (f *File) down(ctx context.Context, verdict error) (loss ports.DataLoss, er
 	return loss, db.unlock(ctx)
 }
 
-func newestVersion(all []ports.Migration) int { return all[len(all)-1].Version }
+func newestVersion(all []dbadmin.Migration) int { return all[len(all)-1].Version }
 
-func lastApplied(status []ports.Migration) *ports.Migration {
+func lastApplied(status []dbadmin.Migration) *dbadmin.Migration {
 	for i := range slices.Backward(status) {
 		if status[i].Applied {
 			return &status[i]
@@ -164,7 +164,7 @@ func readTableStats(ctx context.Context, conn *sql.Conn) (tableStats, error) {
 }
 
 // recordLoss enters what is there before and not after.
-func (before tableStats) recordLoss(after tableStats, loss *ports.DataLoss) {
+func (before tableStats) recordLoss(after tableStats, loss *dbadmin.DataLoss) {
 	loss.Rows = map[string]int64{}
 	for table, columns := range before.columns {
 		if lost := before.rows[table] - after.rows[table]; lost > 0 {

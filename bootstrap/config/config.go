@@ -1,3 +1,4 @@
+// Package config reads the settings from the environment and from .env, and checks them.
 package config
 
 import (

@@ -11,6 +11,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/postgres"
 	"github.com/keylodge/keylodge/adapters/sqlite"
 	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // Database is where everything is kept: a file of SQLite's, or a database on a PostgreSQL server. It prints without the
@@ -56,9 +57,9 @@ func (d Database) Open(ctx context.Context) (Store, error) {
 
 // Maintenance is the database as one thing, for its upkeep.
 type Maintenance interface {
-	ports.Backups
-	ports.Schema
-	ports.Inspector
+	dbadmin.Backups
+	dbadmin.Schema
+	dbadmin.Inspector
 }
 
 func (d Database) Maintenance() Maintenance {
@@ -76,8 +77,8 @@ func (d Database) SecretFile() string {
 	return filepath.Join(filepath.Dir(d.path), masterKeyFile)
 }
 
-// missing takes an empty file, and a database without our tables, for none. What cannot be looked at is not missing:
-// opening it tells why.
+// IsMissing reports whether there is no database: no file or an empty one, or no table of this program on the server. It returns
+// false if it cannot find out; Open then returns the error.
 func (d Database) IsMissing(ctx context.Context) bool {
 	if d.url != "" {
 		empty, err := postgres.IsEmpty(ctx, d.url)

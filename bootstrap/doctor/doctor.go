@@ -1,3 +1,4 @@
+// Package doctor checks an installation as its settings describe it, and says how to correct what is wrong.
 package doctor
 
 import (
@@ -11,10 +12,11 @@ import (
 	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
 // Run looks at the whole installation as the settings describe it. What one check needs comes before it.
-func Run(ctx context.Context, check ports.CheckOptions) ports.CheckResults {
+func Run(ctx context.Context, check dbadmin.CheckOptions) dbadmin.CheckResults {
 	cfg, err := config.Load()
 	if err != nil {
 		return settingsResults(err)
@@ -43,12 +45,12 @@ func Run(ctx context.Context, check ports.CheckOptions) ports.CheckResults {
 
 // checks is what was found so far.
 type checks struct {
-	ports.CheckResults
+	dbadmin.CheckResults
 	config config.Config
-	check  ports.CheckOptions
+	check  dbadmin.CheckOptions
 }
 
-func settingsResults(err error) (found ports.CheckResults) {
+func settingsResults(err error) (found dbadmin.CheckResults) {
 	var faults config.SettingErrors
 	if !errors.As(err, &faults) {
 		found.AddError("settings", err.Error(), "correct them; README.md lists them all")
@@ -74,7 +76,7 @@ func (e *checks) checkStorage(ctx context.Context) {
 		e.AddError("database.schema", err.Error(), "run this again")
 		return
 	}
-	if slices.ContainsFunc(status, func(m ports.Migration) bool { return !m.Applied }) {
+	if slices.ContainsFunc(status, func(m dbadmin.Migration) bool { return !m.Applied }) {
 		return // opening it would upgrade it
 	}
 	store, err := e.config.Database.Open(ctx)
@@ -90,7 +92,7 @@ func (e *checks) checkStorage(ctx context.Context) {
 }
 
 // withProgress runs a check, and reports once a second that it has not ended.
-func (e *checks) withProgress(stage ports.Stage, run func()) {
+func (e *checks) withProgress(stage dbadmin.Stage, run func()) {
 	if e.check.Progress == nil {
 		run()
 		return
@@ -102,9 +104,9 @@ func (e *checks) withProgress(stage ports.Stage, run func()) {
 	for {
 		select {
 		case <-ticker.C:
-			e.check.Progress(ports.Progress{Stage: stage})
+			e.check.Progress(dbadmin.Progress{Stage: stage})
 		case <-done:
-			e.check.Progress(ports.Progress{Stage: stage, Done: 1, Total: 1})
+			e.check.Progress(dbadmin.Progress{Stage: stage, Done: 1, Total: 1})
 			return
 		}
 	}
