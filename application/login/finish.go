@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// FinishInput is the client's answer to the options of Begin.
+// FinishInput is the client's response to the options of Begin.
 type FinishInput struct {
 	ChallengeID domain.ChallengeID
 	Binding     domain.Binding

@@ -21,7 +21,7 @@ func (s *Service) Begin(ctx context.Context, in Input, browser domain.Binding) (
 	if err := s.Policy.RequireOpen(); err != nil {
 		return ceremony.Begun{}, err
 	}
-	// Finish checks this again; checked now so that no passkey is created for an account that cannot exist.
+	// Finish checks the address again. It is checked here so that no authenticator creates a passkey that is then rejected.
 	if err := s.requireEmailAvailable(ctx, in.Email); err != nil {
 		return ceremony.Begun{}, err
 	}

@@ -33,7 +33,7 @@ func newMailFixture(t *testing.T) *fixture {
 	return l
 }
 
-// signUp is somebody's whole way in.
+// signUp begins and finishes a sign-up.
 func (l *fixture) signUp(email domain.Email) (sessions.SignIn, error) {
 	l.t.Helper()
 	begun, err := l.begin(email)
@@ -46,8 +46,8 @@ func (l *fixture) signUp(email domain.Email) (sessions.SignIn, error) {
 func (l *fixture) outbox() (list []domain.OutboxEmailState) {
 	l.t.Helper()
 	err := l.store.View(l.t.Context(), func(tx ports.Tx) error {
-		messages, err := tx.OutboxEmails.ListDue(l.t.Context(), noon, 1000)
-		for _, m := range messages {
+		emails, err := tx.OutboxEmails.ListDue(l.t.Context(), noon, 1000)
+		for _, m := range emails {
 			list = append(list, m.State())
 		}
 		return err
@@ -58,27 +58,27 @@ func (l *fixture) outbox() (list []domain.OutboxEmailState) {
 	return list
 }
 
-func (l *fixture) storedUser(id domain.UserID) (is domain.UserState) {
+func (l *fixture) storedUser(id domain.UserID) (s domain.UserState) {
 	l.t.Helper()
 	err := l.store.View(l.t.Context(), func(tx ports.Tx) error {
 		user, err := tx.Users.ByID(l.t.Context(), id)
 		if err == nil {
-			is = user.State()
+			s = user.State()
 		}
 		return err
 	})
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return is
+	return s
 }
 
-// setVerifiedEmail has the address be the user's own.
+// setVerifiedEmail stores the address as the user's verified address.
 func (l *fixture) setVerifiedEmail(id domain.UserID, email domain.Email) {
 	l.t.Helper()
-	is := l.storedUser(id)
-	is.Email, is.EmailVerifiedAt, is.PendingEmail = email, noon, domain.PendingEmail{}
-	err := l.store.Update(l.t.Context(), func(tx ports.Tx) error { return tx.Users.Save(l.t.Context(), domain.RestoreUser(is)) })
+	s := l.storedUser(id)
+	s.Email, s.EmailVerifiedAt, s.PendingEmail = email, noon, domain.PendingEmail{}
+	err := l.store.Update(l.t.Context(), func(tx ports.Tx) error { return tx.Users.Save(l.t.Context(), domain.RestoreUser(s)) })
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -86,48 +86,48 @@ func (l *fixture) setVerifiedEmail(id domain.UserID, email domain.Email) {
 
 func TestFinish_RequestsEmailVerification(t *testing.T) {
 	l := newMailFixture(t)
-	grant, err := l.signUp("ada@example.org")
+	signIn, err := l.signUp("ada@example.org")
 	if err != nil {
 		t.Fatal(err)
 	}
-	is := l.storedUser(grant.User.ID())
-	if is.Email != "" || !is.EmailVerifiedAt.IsZero() || is.PendingEmail.Email != "ada@example.org" || !is.PendingEmail.ExpiresAt.Equal(noon.Add(30*time.Minute)) || grant.User.State() != is {
-		t.Errorf("stored %+v, returned %+v", is, grant.User.State())
+	s := l.storedUser(signIn.User.ID())
+	if s.Email != "" || !s.EmailVerifiedAt.IsZero() || s.PendingEmail.Email != "ada@example.org" || !s.PendingEmail.ExpiresAt.Equal(noon.Add(30*time.Minute)) || signIn.User.State() != s {
+		t.Errorf("stored %+v, returned %+v", s, signIn.User.State())
 	}
 	sent := l.outbox()
-	if len(sent) != 1 || sent[0].Kind != domain.EmailKindVerificationCode || sent[0].To != "ada@example.org" || sent[0].UserID != grant.User.ID() {
+	if len(sent) != 1 || sent[0].Kind != domain.EmailKindVerificationCode || sent[0].To != "ada@example.org" || sent[0].UserID != signIn.User.ID() {
 		t.Fatalf("sent %+v", sent)
 	}
-	opened, err := l.verification.Sealer.Open(sent[0].Code, "code in message "+sent[0].ID.String())
+	decrypted, err := l.verification.Sealer.Open(sent[0].Code, "code in message "+sent[0].ID.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, err := domain.ParseEmailCode(string(opened))
+	code, err := domain.ParseEmailCode(string(decrypted))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := grant.User.VerifyEmail(l.verification.Keys.Digests(grant.User.ID(), code), noon); err != nil || grant.User.Email() != "ada@example.org" {
-		t.Errorf("proved: %v", err)
+	if err := signIn.User.VerifyEmail(l.verification.Keys.Digests(signIn.User.ID(), code), noon); err != nil || signIn.User.Email() != "ada@example.org" {
+		t.Errorf("verification: %v", err)
 	}
 }
 
 func TestFinish_WithoutEmailSendsNone(t *testing.T) {
 	l := newMailFixture(t)
-	grant, err := l.signUp("")
-	if err != nil || grant.User.PendingEmail() != "" || l.outbox() != nil {
-		t.Errorf("got %+v, %v, sent %+v", grant.User, err, l.outbox())
+	signIn, err := l.signUp("")
+	if err != nil || signIn.User.PendingEmail() != "" || l.outbox() != nil {
+		t.Errorf("got %+v, %v, sent %+v", signIn.User, err, l.outbox())
 	}
 }
 
 func TestFinish_UnverifiedEmailWithoutMail(t *testing.T) {
 	l := newFixture(t)
-	grant, err := l.signUp("ada@example.org")
-	if err != nil || grant.User.Email() != "ada@example.org" || grant.User.EmailVerified() || grant.User.PendingEmail() != "" || l.outbox() != nil {
-		t.Errorf("got %+v, %v, sent %+v", grant.User, err, l.outbox())
+	signIn, err := l.signUp("ada@example.org")
+	if err != nil || signIn.User.Email() != "ada@example.org" || signIn.User.EmailVerified() || signIn.User.PendingEmail() != "" || l.outbox() != nil {
+		t.Errorf("got %+v, %v, sent %+v", signIn.User, err, l.outbox())
 	}
 }
 
-// Signing up is what anybody can do, so nothing on the way says which addresses have an account.
+// A sign-up, which any client can make, must not reveal which addresses have an account.
 func TestSignUp_TakenEmailIsIndistinguishable(t *testing.T) {
 	l := newMailFixture(t)
 	ada, err := l.signUp("")
@@ -136,16 +136,16 @@ func TestSignUp_TakenEmailIsIndistinguishable(t *testing.T) {
 	}
 	l.setVerifiedEmail(ada.User.ID(), "ada@example.org")
 
-	grant, err := l.signUp("ada@example.org")
+	signIn, err := l.signUp("ada@example.org")
 	if err != nil {
-		t.Fatalf("a taken one: %v", err)
+		t.Fatalf("a taken address: %v", err)
 	}
-	is := l.storedUser(grant.User.ID())
-	if is.Email != "" || is.PendingEmail.Email != "ada@example.org" || !is.PendingEmail.ExpiresAt.Equal(noon.Add(30*time.Minute)) || is.PendingEmail.Failures != 0 {
-		t.Errorf("the claimant becomes %+v", is)
+	s := l.storedUser(signIn.User.ID())
+	if s.Email != "" || s.PendingEmail.Email != "ada@example.org" || !s.PendingEmail.ExpiresAt.Equal(noon.Add(30*time.Minute)) || s.PendingEmail.Failures != 0 {
+		t.Errorf("the new user: %+v", s)
 	}
-	if is := l.storedUser(ada.User.ID()); is.Email != "ada@example.org" || is.EmailVerifiedAt.IsZero() {
-		t.Errorf("the owner became %+v", is)
+	if s := l.storedUser(ada.User.ID()); s.Email != "ada@example.org" || s.EmailVerifiedAt.IsZero() {
+		t.Errorf("the owner was changed: %+v", s)
 	}
 	sent := l.outbox()
 	if len(sent) != 1 || sent[0].Kind != domain.EmailKindAddressTaken || sent[0].UserID != ada.User.ID() || sent[0].To != "ada@example.org" || sent[0].Code != nil {
@@ -153,7 +153,7 @@ func TestSignUp_TakenEmailIsIndistinguishable(t *testing.T) {
 	}
 }
 
-// The owner proves the address while somebody else is on their way.
+// The owner verifies the address while another user signs up with it.
 func TestFinish_EmailTakenMeanwhile(t *testing.T) {
 	l := newMailFixture(t)
 	ada, err := l.signUp("")
@@ -162,33 +162,33 @@ func TestFinish_EmailTakenMeanwhile(t *testing.T) {
 	}
 	begun := l.mustBegin("ada@example.org")
 	l.relyingParty.beforeVerify = func() { l.setVerifiedEmail(ada.User.ID(), "ada@example.org") }
-	grant, err := l.finish(begun)
-	if err != nil || grant.User.PendingEmail() != "ada@example.org" {
-		t.Errorf("got %+v, %v", grant.User, err)
+	signIn, err := l.finish(begun)
+	if err != nil || signIn.User.PendingEmail() != "ada@example.org" {
+		t.Errorf("got %+v, %v", signIn.User, err)
 	}
 	if sent := l.outbox(); len(sent) != 1 || sent[0].Kind != domain.EmailKindAddressTaken {
 		t.Errorf("sent %+v", sent)
 	}
 }
 
-// Strangers who have letters sent to somebody's address do not keep them out.
+// A mailbox at its send limit does not prevent sign-ups with the address.
 func TestFinish_SucceedsAtSendLimit(t *testing.T) {
 	l := newMailFixture(t)
 	for n := range 8 {
-		grant, err := l.signUp("ada@example.org")
+		signIn, err := l.signUp("ada@example.org")
 		if err != nil {
 			t.Fatalf("sign-up %d: %v", n+1, err)
 		}
-		if is := l.storedUser(grant.User.ID()); is.PendingEmail.Email != "ada@example.org" || is.Email != "" {
-			t.Errorf("sign-up %d: %+v", n+1, is)
+		if s := l.storedUser(signIn.User.ID()); s.PendingEmail.Email != "ada@example.org" || s.Email != "" {
+			t.Errorf("sign-up %d: %+v", n+1, s)
 		}
 		if sent := l.outbox(); len(sent) != min(n+1, 5) {
-			t.Errorf("after sign-up %d: %d letters", n+1, len(sent))
+			t.Errorf("after sign-up %d: %d e-mails", n+1, len(sent))
 		}
 	}
 }
 
-// failingLockoutsStore is a store whose lockouts cannot be read.
+// failingLockoutsStore is a store that fails to read lockouts.
 type failingLockoutsStore struct{ ports.Store }
 
 type failingLockouts struct{ ports.Lockouts }
@@ -208,7 +208,7 @@ func TestFinish_StoreErrorIsNotSendLimit(t *testing.T) {
 	l := newMailFixture(t)
 	begun := l.mustBegin("ada@example.org")
 	l.store = failingLockoutsStore{l.store}
-	if grant, err := l.finish(begun); !errors.Is(err, domain.ErrUnavailable) || grant.User != nil {
-		t.Errorf("got %+v, %v", grant, err)
+	if signIn, err := l.finish(begun); !errors.Is(err, domain.ErrUnavailable) || signIn.User != nil {
+		t.Errorf("got %+v, %v", signIn, err)
 	}
 }

@@ -30,16 +30,16 @@ type deviceNames struct{}
 
 func (deviceNames) NameOf(string) string { return "" }
 
-// hookedRelyingParty is the relying party, with something that happens just before its next verdict.
+// hookedRelyingParty calls beforeVerify once, before the next verification.
 type hookedRelyingParty struct {
 	ports.RelyingParty
 	beforeVerify func()
 }
 
 func (r *hookedRelyingParty) VerifyRegistration(state []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
-	if meanwhile := r.beforeVerify; meanwhile != nil {
+	if hook := r.beforeVerify; hook != nil {
 		r.beforeVerify = nil
-		meanwhile()
+		hook()
 	}
 	return r.RelyingParty.VerifyRegistration(state, answer)
 }
@@ -67,14 +67,14 @@ func (l *fixture) challenges() *ceremony.Service {
 	return &ceremony.Service{Store: l.store, Clock: clock{}, Random: rand.Reader, TTL: ceremony.TTL(time.Minute)}
 }
 
-// attempt is a sign-up that a device has answered.
+// attempt is a sign-up with the response of an authenticator.
 type attempt struct {
 	challenge domain.ChallengeID
 	answer    ports.RegistrationAnswer
-	browser   domain.Binding // that it comes from
+	browser   domain.Binding // that sends the response
 }
 
-// begin has somebody sign up on a device of their own.
+// begin begins a sign-up with a new authenticator and returns it with the response.
 func (l *fixture) begin(email domain.Email) (attempt, error) {
 	return l.beginIn(domain.Binding{}, email)
 }
@@ -88,12 +88,12 @@ func (l *fixture) beginIn(browser domain.Binding, email domain.Email, variations
 	if err != nil {
 		return attempt{}, err
 	}
-	made, err := authenticator.New(origin).Create(started.Options, variations...)
+	created, err := authenticator.New(origin).Create(started.Options, variations...)
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	return attempt{challenge: started.ChallengeID, answer: ports.RegistrationAnswer{
-		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject,
+		ID: created.ID, ClientDataJSON: created.Response.ClientDataJSON, AttestationObject: created.Response.AttestationObject,
 	}}, nil
 }
 
@@ -119,34 +119,34 @@ func (l *fixture) mustBegin(email domain.Email) attempt {
 
 func TestFinish_RecordsEvent(t *testing.T) {
 	l := newFixture(t)
-	grant, err := l.finish(l.mustBegin(""))
+	signIn, err := l.finish(l.mustBegin(""))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log []*domain.Event
 	err = l.store.View(t.Context(), func(tx ports.Tx) (err error) {
-		log, err = tx.Events.ListByUser(t.Context(), grant.User.ID(), domain.EventID{}, 10)
+		log, err = tx.Events.ListByUser(t.Context(), signIn.User.ID(), domain.EventID{}, 10)
 		return err
 	})
 	if err != nil || len(log) != 1 {
 		t.Fatalf("logged %v, %v", log, err)
 	}
-	if is := log[0].State(); is.Kind != domain.EventSignedUp || is.SessionID != grant.Session.ID() || is.CredentialID != grant.Credential.ID() || is.PasskeyName != "Ada's key" {
-		t.Errorf("logged %+v", is)
+	if s := log[0].State(); s.Kind != domain.EventSignedUp || s.SessionID != signIn.Session.ID() || s.CredentialID != signIn.Credential.ID() || s.PasskeyName != "Ada's key" {
+		t.Errorf("logged %+v", s)
 	}
 }
 
-// A sign-up that began while registration was open ends with it, and its challenge is spent.
+// A sign-up that began before registration closed is rejected, and its challenge is consumed.
 func TestFinish_RegistrationClosedMeanwhile(t *testing.T) {
 	l := newFixture(t)
 	begun := l.mustBegin("ada@example.org")
 	l.policy = domain.RegistrationClosed
-	if grant, err := l.finish(begun); !errors.Is(err, domain.ErrRegistrationClosed) || grant.User != nil {
-		t.Errorf("got %+v, %v", grant, err)
+	if signIn, err := l.finish(begun); !errors.Is(err, domain.ErrRegistrationClosed) || signIn.User != nil {
+		t.Errorf("got %+v, %v", signIn, err)
 	}
 	l.policy = domain.RegistrationOpen
-	if grant, err := l.finish(begun); !errors.Is(err, domain.ErrChallengeNotFound) || grant.User != nil {
-		t.Errorf("afterwards: %+v, %v", grant, err)
+	if signIn, err := l.finish(begun); !errors.Is(err, domain.ErrChallengeNotFound) || signIn.User != nil {
+		t.Errorf("after registration opened again: %+v, %v", signIn, err)
 	}
 }
 
@@ -160,9 +160,9 @@ func TestBegin_RegistrationClosed(t *testing.T) {
 
 func TestFinish_RequiresBrowserBinding(t *testing.T) {
 	l := newFixture(t)
-	adas, bens := domain.BindTo(domain.NewSecret("Ada's browser")), domain.BindTo(domain.NewSecret("Ben's browser"))
-	for browser, want := range map[domain.Binding]error{adas: nil, bens: domain.ErrChallengeNotFound, {}: domain.ErrChallengeNotFound} {
-		begun, err := l.beginIn(adas, "")
+	adaBrowser, benBrowser := domain.BindTo(domain.NewSecret("Ada's browser")), domain.BindTo(domain.NewSecret("Ben's browser"))
+	for browser, want := range map[domain.Binding]error{adaBrowser: nil, benBrowser: domain.ErrChallengeNotFound, {}: domain.ErrChallengeNotFound} {
+		begun, err := l.beginIn(adaBrowser, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,37 +184,37 @@ func TestFinish_RejectionCreatesNoUser(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if grant, err := l.finish(begun); domain.ReasonOf(err) != reason || grant.Session != nil {
-			t.Errorf("%s: got %+v, %v", reason, grant, err)
+		if signIn, err := l.finish(begun); domain.ReasonOf(err) != reason || signIn.Session != nil {
+			t.Errorf("%s: got %+v, %v", reason, signIn, err)
 		}
 		if _, err := l.finish(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
-			t.Errorf("%s: the same answer again: %v", reason, err)
+			t.Errorf("%s: the same response again: %v", reason, err)
 		}
 		if _, err := l.begin("ada@example.org"); err != nil {
-			t.Errorf("%s: the address is taken: %v", reason, err)
+			t.Errorf("%s: the address is not free: %v", reason, err)
 		}
 	}
 }
 
 func TestFinish_PasskeyName(t *testing.T) {
 	l := newFixture(t)
-	if grant, err := l.finish(l.mustBegin("")); err != nil || grant.Credential.State().Name != "Ada's key" {
-		t.Errorf("got %+v, %v", grant.Credential, err)
+	if signIn, err := l.finish(l.mustBegin("")); err != nil || signIn.Credential.State().Name != "Ada's key" {
+		t.Errorf("got %+v, %v", signIn.Credential, err)
 	}
 }
 
-// Nobody makes a passkey for an account that cannot be; and of two who are under way the first one gets the address.
+// A taken address is rejected before a passkey is created. Of two sign-ups that have begun, the first one gets the address.
 func TestSignUp_EmailTaken(t *testing.T) {
 	l := newFixture(t)
-	adas, bens := l.mustBegin("ada@example.org"), l.mustBegin("ada@example.org")
-	if _, err := l.finish(adas); err != nil {
+	first, second := l.mustBegin("ada@example.org"), l.mustBegin("ada@example.org")
+	if _, err := l.finish(first); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.begin("ada@example.org"); !errors.Is(err, domain.ErrEmailTaken) {
-		t.Errorf("whoever begins afterwards gets %v", err)
+		t.Errorf("Begin with a taken address: %v", err)
 	}
-	if _, err := l.finish(bens); !errors.Is(err, domain.ErrEmailTaken) {
-		t.Errorf("whoever began before gets %v", err)
+	if _, err := l.finish(second); !errors.Is(err, domain.ErrEmailTaken) {
+		t.Errorf("Finish with a taken address: %v", err)
 	}
 }
 
@@ -227,11 +227,11 @@ func TestFinish_ConcurrentResponseIsRejected(t *testing.T) {
 		}
 	}
 	if _, err := l.finish(begun); !errors.Is(err, domain.ErrChallengeNotFound) {
-		t.Errorf("the second got %v", err)
+		t.Errorf("second response: %v", err)
 	}
 }
 
-// unreadableStore is a store that cannot be read.
+// unreadableStore is a store whose View fails.
 type unreadableStore struct{ ports.Store }
 
 func (unreadableStore) View(context.Context, func(ports.Tx) error) error {

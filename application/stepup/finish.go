@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// FinishInput is the client's answer to the options of Begin.
+// FinishInput is the client's response to the options of Begin.
 type FinishInput struct {
 	ChallengeID domain.ChallengeID
 	Binding     domain.Binding
@@ -24,7 +24,7 @@ type SteppedUp struct {
 	Token     domain.SessionToken    // the new token of a browser; zero for a session by bearer tokens
 	Tokens    *signingkeys.TokenPair // the new tokens of a session by bearer tokens; nil for a browser
 	ExpiresIn time.Duration          // of the session
-	// Anomaly is what was unusual about the use of the passkey and allowed by policy.
+	// Anomaly is an anomaly of the passkey's use that the policy allows.
 	Anomaly    domain.Anomaly
 	Credential *domain.Credential
 }
@@ -73,7 +73,7 @@ func (s *Service) Finish(ctx context.Context, principal identity.Principal, in F
 		},
 	}, now)
 	if err == nil && stepped.Session.Transport() == domain.TransportBearer {
-		// Signed after the commit, which decides AuthTime. If it fails, the client has lost the session, as with any lost answer.
+		// The access token is signed after the commit, which sets AuthTime. If signing fails, the client loses the session.
 		stepped.Tokens, err = s.Issuer.IssuePair(ctx, stepped.Session, secret.RefreshToken, now)
 	}
 	if err != nil {

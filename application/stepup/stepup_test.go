@@ -43,7 +43,7 @@ type deviceNames struct{}
 
 func (deviceNames) NameOf(userAgent string) string { return userAgent }
 
-// hookedRelyingParty is the relying party, with something that happens just before its next verdict.
+// hookedRelyingParty calls beforeVerify once, before the next verification.
 type hookedRelyingParty struct {
 	ports.RelyingParty
 	beforeVerify func()
@@ -52,14 +52,14 @@ type hookedRelyingParty struct {
 func (r *hookedRelyingParty) VerifyAuthentication(
 	state []byte, answer ports.AuthenticationAnswer, owner *domain.User, credential *domain.Credential,
 ) (domain.Assertion, error) {
-	if meanwhile := r.beforeVerify; meanwhile != nil {
+	if hook := r.beforeVerify; hook != nil {
 		r.beforeVerify = nil
-		meanwhile()
+		hook()
 	}
 	return r.RelyingParty.VerifyAuthentication(state, answer, owner, credential)
 }
 
-// fixture is everything around a step-up, at a time that stands still until a test moves it.
+// fixture calls the use cases at the time now, which tests change.
 type fixture struct {
 	t            *testing.T
 	store        ports.Store
@@ -76,13 +76,13 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	keys := jwt.New()
-	signing, err := keys.Generate(domain.SigningES256)
+	signingKey, err := keys.Generate(domain.SigningES256)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := &fixture{t: t, store: sqlitestore.New(t), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, now: noon}
 	l.issuer = &signingkeys.Issuer{
-		KeySet: signingkeys.NewKeySet(l.store, keys, nil, clock(noon), domain.KeyRotation{}, signingkeys.ExternalKeys{signing}), Keys: keys, Random: rand.Reader,
+		KeySet: signingkeys.NewKeySet(l.store, keys, nil, clock(noon), domain.KeyRotation{}, signingkeys.ExternalKeys{signingKey}), Keys: keys, Random: rand.Reader,
 		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 	}
 	return l
@@ -99,7 +99,7 @@ func (l *fixture) update(fn func(ports.Tx) error) {
 	}
 }
 
-// person is somebody with an account and a device, by which they signed in at noon.
+// person is a user with an authenticator, who signed in at noon.
 type person struct {
 	*fixture
 	user   *domain.User
@@ -108,11 +108,11 @@ type person struct {
 	identity.Principal
 }
 
-// addUser has them make a passkey on a security key, or on a device of the given kind.
+// addUser adds a user with a passkey on a security key, or on an authenticator of the given kind.
 func (l *fixture) addUser(name string, kind ...authenticator.Option) *person {
 	l.t.Helper()
-	applicant := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
-	p := &person{fixture: l, user: applicant.ToUser(noon)}
+	pendingUser := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
+	p := &person{fixture: l, user: pendingUser.ToUser(noon)}
 	l.update(func(tx ports.Tx) error { return tx.Users.Add(l.t.Context(), p.user) })
 	p.device, p.key = p.createPasskey(kind...)
 	p.Principal = p.signIn()
@@ -129,12 +129,12 @@ func (p *person) createPasskey(kind ...authenticator.Option) (*authenticator.Aut
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	made, err := device.Create(begun.Options)
+	created, err := device.Create(begun.Options)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	registration, err := p.relyingParty.VerifyRegistration(begun.State, ports.RegistrationAnswer{
-		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject,
+		ID: created.ID, ClientDataJSON: created.Response.ClientDataJSON, AttestationObject: created.Response.AttestationObject,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -154,30 +154,30 @@ func (p *person) signIn() identity.Principal {
 	return identity.Principal{User: p.user, Session: session, AuthContext: session.AuthContext(), Client: identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
-// storedSession is theirs, as the store has it.
-func (p *person) storedSession() (is domain.SessionState) {
+// storedSession returns the stored state of the session.
+func (p *person) storedSession() (state domain.SessionState) {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) error {
 		s, err := tx.Sessions.ByID(p.t.Context(), p.Session.ID())
 		if err == nil {
-			is = s.State()
+			state = s.State()
 		}
 		return err
 	})
-	return is
+	return state
 }
 
-// storedKey is their passkey, as the store has it.
-func (p *person) storedKey() (is domain.CredentialState) {
+// storedKey returns the stored state of the passkey.
+func (p *person) storedKey() (state domain.CredentialState) {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) error {
 		c, err := tx.Credentials.ByID(p.t.Context(), p.key.ID())
 		if err == nil {
-			is = c.State()
+			state = c.State()
 		}
 		return err
 	})
-	return is
+	return state
 }
 
 func (p *person) entries() (list []domain.EventState) {
@@ -192,7 +192,7 @@ func (p *person) entries() (list []domain.EventState) {
 	return list
 }
 
-// kindsAndReasons are the kinds and reasons of their log, sorted.
+// kindsAndReasons returns the kinds and reasons of the person's events, sorted.
 func (p *person) kindsAndReasons() []string {
 	p.t.Helper()
 	list := []string{}
@@ -212,7 +212,7 @@ func (p *person) begin(browser domain.Binding) ceremony.Begun {
 	return started
 }
 
-// attempt is a step-up that a device has answered.
+// attempt is a step-up with the response of an authenticator.
 type attempt struct {
 	challenge domain.ChallengeID
 	answer    ports.AuthenticationAnswer
@@ -226,23 +226,23 @@ func (p *person) answer(variations ...authenticator.Variation) attempt {
 
 func answerOf(t *testing.T, device *authenticator.Authenticator, id domain.ChallengeID, options []byte, variations ...authenticator.Variation) attempt {
 	t.Helper()
-	made, err := device.Get(options, variations...)
+	created, err := device.Get(options, variations...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return attempt{id, ports.AuthenticationAnswer{
-		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AuthenticatorData: made.Response.AuthenticatorData,
-		Signature: made.Response.Signature, UserHandle: made.Response.UserHandle,
+		ID: created.ID, ClientDataJSON: created.Response.ClientDataJSON, AuthenticatorData: created.Response.AuthenticatorData,
+		Signature: created.Response.Signature, UserHandle: created.Response.UserHandle,
 	}}
 }
 
-func (l *fixture) stepUp(actor identity.Principal, a attempt) (stepup.SteppedUp, error) {
+func (l *fixture) stepUp(principal identity.Principal, a attempt) (stepup.SteppedUp, error) {
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames{}}
 	finish := &stepup.Service{
 		Store: l.store, RelyingParty: l.relyingParty, Clock: clock(l.now), Random: rand.Reader, Issuer: l.issuer, Challenges: l.challenges(), Audit: log,
 		PasskeyUsage: &ceremony.PasskeyUsage{Policy: l.policy, Audit: log},
 	}
-	return finish.Finish(l.t.Context(), actor, stepup.FinishInput{ChallengeID: a.challenge, Credential: a.answer})
+	return finish.Finish(l.t.Context(), principal, stepup.FinishInput{ChallengeID: a.challenge, Credential: a.answer})
 }
 
 func truncateSignature(signature []byte) []byte { return signature[:len(signature)/2] }
@@ -275,11 +275,11 @@ func TestBegin_AllowsOwnPasskeys(t *testing.T) {
 func TestFinish_RefreshesAuthTime(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
-	twin := ada.signIn()
-	ada.device, ada.key = ada.createPasskey(authenticator.WithAlgorithms(authenticator.ES256)) // a phone that she has had since
+	other := ada.signIn()
+	ada.device, ada.key = ada.createPasskey(authenticator.WithAlgorithms(authenticator.ES256)) // a phone, added after the sign-in
 	l.now = noon.Add(time.Hour)
 	if err := ada.RequireRecentAuth(ttl, l.now); !errors.Is(err, domain.ErrStepUpRequired) {
-		t.Fatalf("before: %v", err)
+		t.Fatalf("before the step-up: %v", err)
 	}
 	stepped, err := l.stepUp(ada.Principal, ada.answer())
 	if err != nil {
@@ -298,60 +298,60 @@ func TestFinish_RefreshesAuthTime(t *testing.T) {
 		log[0].PasskeyName != "Ada's key" || log[0].IP != "127.0.0.1" {
 		t.Errorf("logged %+v", log)
 	}
-	// No session was made, and no other one is fresher for it.
+	// The step-up opens no session and does not change another one.
 	l.update(func(tx ports.Tx) error {
-		live, err := tx.Sessions.ListActive(t.Context(), ada.user.ID(), l.now, domain.SessionID{}, 10)
-		if len(live) != 2 {
-			t.Errorf("%d sessions", len(live))
+		active, err := tx.Sessions.ListActive(t.Context(), ada.user.ID(), l.now, domain.SessionID{}, 10)
+		if len(active) != 2 {
+			t.Errorf("%d sessions", len(active))
 		}
-		for _, s := range live {
-			if s.ID() == twin.Session.ID() && !s.AuthTime().Equal(noon) {
-				t.Errorf("the other one is proved at %s", s.AuthTime())
+		for _, s := range active {
+			if s.ID() == other.Session.ID() && !s.AuthTime().Equal(noon) {
+				t.Errorf("the other session has the AuthTime %s", s.AuthTime())
 			}
 		}
 		return err
 	})
 }
 
-// Whoever took a copy of the token before must not have what its owner has proved since.
+// A copy of the token from before the step-up must not gain its assurance.
 func TestFinish_RotatesSessionToken(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
-	former := ada.Session.State().Token
+	previous := ada.Session.State().Token
 	stepped, err := l.stepUp(ada.Principal, ada.answer())
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.update(func(tx ports.Tx) error {
-		if s, err := tx.Sessions.ByToken(t.Context(), former); !errors.Is(err, domain.ErrUnauthenticated) {
-			t.Errorf("the former token: %v, %v", s, err)
+		if s, err := tx.Sessions.ByToken(t.Context(), previous); !errors.Is(err, domain.ErrUnauthenticated) {
+			t.Errorf("the previous token: %v, %v", s, err)
 		}
 		s, err := tx.Sessions.ByToken(t.Context(), stepped.Token.Digest())
 		if err == nil && s.ID() != ada.Session.ID() {
-			t.Errorf("the new token opens %s", s.ID())
+			t.Errorf("the new token is of session %s", s.ID())
 		}
 		return err
 	})
-	// Nor does one that was let in with it just before.
+	// A request that was authenticated with the previous token just before is rejected, too.
 	if _, err := l.stepUp(ada.Principal, ada.answer()); !errors.Is(err, domain.ErrUnauthenticated) {
-		t.Errorf("who came with the former token: %v", err)
+		t.Errorf("request with the previous token: %v", err)
 	}
 }
 
-// A program gets another pair of tokens. An access token of before the step-up still opens the session, and is not recent; the
-// refresh token of before it ends the session.
+// A session with bearer tokens gets a new pair. An access token from before the step-up remains valid without its assurance;
+// the refresh token from before revokes the session.
 func TestFinish_ReplacesBearerTokens(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
-	program, former := domain.OpenBearerSession(ada.key, domain.Device{}, lifetime, l.issuer.RefreshKeys, noon, rand.Reader)
-	l.update(func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), program) })
-	ada.Session = program
-	before := l.issuer.Policy.AccessClaims(program, noon, rand.Reader)
+	session, previous := domain.OpenBearerSession(ada.key, domain.Device{}, lifetime, l.issuer.RefreshKeys, noon, rand.Reader)
+	l.update(func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), session) })
+	ada.Session = session
+	before := l.issuer.Policy.AccessClaims(session, noon, rand.Reader)
 	ada.AuthContext = before.AuthContext()
 	l.now = noon.Add(time.Minute)
 	stepped, err := l.stepUp(ada.Principal, ada.answer())
 	if err != nil || !stepped.Token.IsZero() || stepped.Tokens == nil || ada.storedSession().Token != stepped.Tokens.Refresh.Digest() {
-		t.Fatalf("%+v, %v, carried by %x", stepped, err, ada.storedSession().Token)
+		t.Fatalf("%+v, %v, stored token %x", stepped, err, ada.storedSession().Token)
 	}
 	after, err := l.issuer.Verify(t.Context(), stepped.Tokens.Access.Token.Reveal(), l.now)
 	if err != nil || !after.AuthTime.Equal(l.now) {
@@ -361,23 +361,23 @@ func TestFinish_ReplacesBearerTokens(t *testing.T) {
 		claims domain.AccessClaims
 		want   error
 	}{{before, domain.ErrStepUpRequired}, {after, nil}} {
-		actor := ada.Principal
-		actor.AuthContext = c.claims.AuthContext()
+		principal := ada.Principal
+		principal.AuthContext = c.claims.AuthContext()
 		l.update(func(tx ports.Tx) error {
-			confirmed, err := actor.Reload(t.Context(), tx, l.now)
-			if got := confirmed.RequireRecentAuth(ttl, l.now); err == nil && !errors.Is(got, c.want) {
+			reloaded, err := principal.Reload(t.Context(), tx, l.now)
+			if got := reloaded.RequireRecentAuth(ttl, l.now); err == nil && !errors.Is(got, c.want) {
 				t.Errorf("the access token of %s: %v, want %v", c.claims.AuthTime, got, c.want)
 			}
 			return err
 		})
 	}
 	l.update(func(tx ports.Tx) error {
-		s, err := tx.Sessions.ByID(t.Context(), program.ID())
+		s, err := tx.Sessions.ByID(t.Context(), session.ID())
 		if err != nil {
 			return err
 		}
-		if _, _, err := s.Refresh(former, l.issuer.RefreshKeys, lifetime, l.now); !errors.Is(err, domain.ErrRefreshTokenReused) {
-			t.Errorf("the former refresh token: %v", err)
+		if _, _, err := s.Refresh(previous, l.issuer.RefreshKeys, lifetime, l.now); !errors.Is(err, domain.ErrRefreshTokenReused) {
+			t.Errorf("the previous refresh token: %v", err)
 		}
 		return nil
 	})
@@ -390,51 +390,51 @@ func TestFinish_Rejections(t *testing.T) {
 		want    error
 		log     []string
 	}{
-		"with a bad signature": {
+		"bad signature": {
 			attempt: func(ada, _ *person) attempt { return ada.answer(authenticator.ForgeSignature(truncateSignature)) },
 			want:    domain.ErrPasskeyRejected, log: []string{"step_up_refused signature_invalid"},
 		},
-		"when nobody was verified": {
+		"user not verified": {
 			attempt: func(ada, _ *person) attempt {
 				return ada.answer(authenticator.ForgeFlags(0, authenticator.UserVerified))
 			},
 			want: domain.ErrUserVerificationRequired, log: []string{"step_up_refused user_verification_missing"},
 		},
-		"with a copy of the key": {
+		"cloned key": {
 			policy: domain.CounterReject, attempt: func(ada, _ *person) attempt { return ada.answer(authenticator.ForgeSignCount(1)) },
 			want: domain.ErrPasskeyRejected, log: []string{"passkey_flagged counter_regressed", "step_up_refused counter_regressed"},
 		},
-		"with a copy of the key, which is suspended": {
+		"cloned key, suspended": {
 			policy: domain.CounterSuspend, attempt: func(ada, _ *person) attempt { return ada.answer(authenticator.ForgeSignCount(1)) },
 			want: domain.ErrPasskeyRejected, log: []string{"passkey_suspended counter_regressed", "step_up_refused counter_regressed"},
 		},
-		"with a suspended passkey": {
+		"suspended passkey": {
 			attempt: func(ada, _ *person) attempt {
 				ada.update(func(tx ports.Tx) error {
-					is := ada.key.State()
-					is.Status = domain.CredentialSuspended
-					return tx.Credentials.Save(t.Context(), domain.RestoreCredential(is))
+					s := ada.key.State()
+					s.Status = domain.CredentialSuspended
+					return tx.Credentials.Save(t.Context(), domain.RestoreCredential(s))
 				})
 				return ada.answer()
 			},
 			want: domain.ErrPasskeySuspended, log: []string{"step_up_refused passkey_suspended"},
 		},
-		"with somebody else's passkey": {
+		"another user's passkey": {
 			attempt: func(ada, ben *person) attempt {
 				started := ada.begin(domain.Binding{})
 				return answerOf(t, ben.device, started.ChallengeID, withoutAllowCredentials(t, started.Options))
 			},
 			want: domain.ErrPasskeyUnknown, log: []string{},
 		},
-		"with a passkey that nobody has": {
+		"unknown passkey": {
 			attempt: func(ada, _ *person) attempt { return ada.answer(authenticator.ForgeAnswerID([]byte("unknown"))) },
 			want:    domain.ErrPasskeyUnknown, log: []string{},
 		},
-		"with an id that could be nobody's": {
+		"id that is too long": {
 			attempt: func(ada, _ *person) attempt { return ada.answer(authenticator.ForgeAnswerID(make([]byte, 1024))) },
 			want:    domain.ErrPasskeyRejected, log: []string{"step_up_refused malformed"},
 		},
-		"too late": {
+		"expired challenge": {
 			attempt: func(ada, _ *person) attempt {
 				begun := ada.answer()
 				ada.now = ada.now.Add(5 * time.Minute)
@@ -442,18 +442,18 @@ func TestFinish_Rejections(t *testing.T) {
 			},
 			want: domain.ErrChallengeExpired, log: []string{},
 		},
-		"in somebody else's session": {
+		"another user's session": {
 			attempt: func(_, ben *person) attempt { return ben.answer() },
 			want:    domain.ErrChallengeNotFound, log: []string{"step_up_refused challenge_mismatch"},
 		},
-		"in another browser": {
+		"another browser": {
 			attempt: func(ada, _ *person) attempt {
 				started := ada.begin(domain.BindTo(domain.NewSecret("another")))
 				return answerOf(t, ada.device, started.ChallengeID, started.Options)
 			},
 			want: domain.ErrChallengeNotFound, log: []string{"step_up_refused challenge_mismatch"},
 		},
-		"for a sign-in": {
+		"challenge of a sign-in": {
 			attempt: func(ada, _ *person) attempt {
 				begun, err := ada.relyingParty.BeginAuthentication(nil)
 				if err != nil {
@@ -478,25 +478,25 @@ func TestFinish_Rejections(t *testing.T) {
 				t.Errorf("got %+v, %v; want %v", stepped, err, c.want)
 			}
 			if got, want := ada.storedSession(), ada.Session.State(); !reflect.DeepEqual(got, want) {
-				t.Errorf("the session became %+v", got)
+				t.Errorf("the session was changed: %+v", got)
 			}
 			if key := ada.storedKey(); key.CloneWarning != (c.policy != "") || !key.LastUsedAt.IsZero() || (key.Status == domain.CredentialSuspended) !=
 				(c.policy == domain.CounterSuspend || errors.Is(c.want, domain.ErrPasskeySuspended)) {
-				t.Errorf("left the passkey with warning %t, %s, used at %s", key.CloneWarning, key.Status, key.LastUsedAt)
+				t.Errorf("stored the passkey with warning %t, %s, used at %s", key.CloneWarning, key.Status, key.LastUsedAt)
 			}
 			for range 2 {
 				if got := ada.kindsAndReasons(); !slices.Equal(got, c.log) || len(ben.entries()) != 0 {
 					t.Errorf("logged %q and %+v, want %q", got, ben.entries(), c.log)
 				}
 				if _, err := l.stepUp(ada.Principal, begun); !errors.Is(err, domain.ErrChallengeNotFound) {
-					t.Errorf("the same answer again: %v", err)
+					t.Errorf("the same response again: %v", err)
 				}
 			}
 		})
 	}
 }
 
-// withoutAllowCredentials lets a device choose any of its passkeys.
+// withoutAllowCredentials returns the options without their list, so that an authenticator can use any of its passkeys.
 func withoutAllowCredentials(t *testing.T, options []byte) []byte {
 	t.Helper()
 	var members map[string]any
@@ -515,7 +515,7 @@ func TestFinish_RejectionEventNamesSessionAndPasskey(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
 	if _, err := l.stepUp(ada.Principal, ada.answer(authenticator.ForgeSignature(truncateSignature))); err == nil {
-		t.Fatal("it was accepted")
+		t.Fatal("the response was accepted")
 	}
 	log := ada.entries()
 	if len(log) != 1 || log[0].SessionID != ada.Session.ID() || log[0].CredentialID != ada.key.ID() || log[0].PasskeyName != "Ada's key" || log[0].RequestID != "request-17" {
@@ -540,22 +540,22 @@ func TestFinish_ReplayedRejectionIsRecordedOnce(t *testing.T) {
 		variation authenticator.Variation
 		log       []string
 	}{
-		"a bad signature":          {authenticator.ForgeSignature(truncateSignature), []string{"step_up_refused signature_invalid"}},
-		"a counter that went back": {authenticator.ForgeSignCount(1), []string{"passkey_flagged counter_regressed", "step_up_refused counter_regressed"}},
+		"a bad signature":     {authenticator.ForgeSignature(truncateSignature), []string{"step_up_refused signature_invalid"}},
+		"a regressed counter": {authenticator.ForgeSignCount(1), []string{"passkey_flagged counter_regressed", "step_up_refused counter_regressed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newFixture(t)
 			ada := l.addUser("Ada")
 			begun := ada.answer(c.variation)
-			var answering sync.WaitGroup
+			var responses sync.WaitGroup
 			for range 16 {
-				answering.Go(func() {
+				responses.Go(func() {
 					if _, err := l.stepUp(ada.Principal, begun); err == nil {
-						t.Error("it was accepted")
+						t.Error("the response was accepted")
 					}
 				})
 			}
-			answering.Wait()
+			responses.Wait()
 			if got := ada.kindsAndReasons(); !slices.Equal(got, c.log) {
 				t.Errorf("logged %q, want %q", got, c.log)
 			}
@@ -569,11 +569,11 @@ func TestFinish_ResponseIsSingleUse(t *testing.T) {
 	l.now = noon.Add(time.Hour)
 	begun := ada.answer()
 	results := make([]error, 16)
-	var answering sync.WaitGroup
+	var responses sync.WaitGroup
 	for i := range results {
-		answering.Go(func() { _, results[i] = l.stepUp(ada.Principal, begun) })
+		responses.Go(func() { _, results[i] = l.stepUp(ada.Principal, begun) })
 	}
-	answering.Wait()
+	responses.Wait()
 	accepted := 0
 	for _, err := range results {
 		switch {
@@ -584,42 +584,42 @@ func TestFinish_ResponseIsSingleUse(t *testing.T) {
 		}
 	}
 	if got := ada.kindsAndReasons(); accepted != 1 || !slices.Equal(got, []string{"stepped_up"}) || ada.storedKey().CloneWarning {
-		t.Errorf("%d were accepted, logged %q, warning %t", accepted, got, ada.storedKey().CloneWarning)
+		t.Errorf("%d responses accepted, logged %q, warning %t", accepted, got, ada.storedKey().CloneWarning)
 	}
 }
 
 func TestFinish_UsesStoredSignCount(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")
-	mallory := *ada // on another device
-	mallory.Principal = ada.signIn()
-	mallorys, adas := mallory.answer(authenticator.ForgeSignCount(5)), ada.answer(authenticator.ForgeSignCount(5))
+	clone := *ada // on another device
+	clone.Principal = ada.signIn()
+	cloneAttempt, adaAttempt := clone.answer(authenticator.ForgeSignCount(5)), ada.answer(authenticator.ForgeSignCount(5))
 	l.relyingParty.beforeVerify = func() {
-		if _, err := l.stepUp(ada.Principal, adas); err != nil {
+		if _, err := l.stepUp(ada.Principal, adaAttempt); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := l.stepUp(mallory.Principal, mallorys); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
-		t.Errorf("a copy of the key that counted to the same number got %v", err)
+	if _, err := l.stepUp(clone.Principal, cloneAttempt); domain.ReasonOf(err) != domain.ReasonCounterRegressed {
+		t.Errorf("a copy of the key with the same counter: %v", err)
 	}
 }
 
-// A session that ends during its step-up is not brought back by it.
+// A step-up does not restore a session that ends meanwhile.
 func TestFinish_SessionEndedMeanwhile(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(*person)
 		want      error
 	}{
 		"revoked": {func(ada *person) {
-			ended := domain.RestoreSession(ada.Session.State())
-			ended.Revoke(ada.now)
-			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), ended) })
+			revoked := domain.RestoreSession(ada.Session.State())
+			revoked.Revoke(ada.now)
+			ada.update(func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), revoked) })
 		}, domain.ErrSessionRevoked},
-		"its account is shut": {func(ada *person) {
+		"account disabled": {func(ada *person) {
 			ada.update(func(tx ports.Tx) error {
-				shut := domain.RestoreUser(ada.user.State())
-				shut.Disable(ada.now)
-				return tx.Users.Save(t.Context(), shut)
+				disabled := domain.RestoreUser(ada.user.State())
+				disabled.Disable(ada.now)
+				return tx.Users.Save(t.Context(), disabled)
 			})
 		}, domain.ErrUserDisabled},
 	} {
@@ -632,17 +632,17 @@ func TestFinish_SessionEndedMeanwhile(t *testing.T) {
 			if stepped, err := l.stepUp(ada.Principal, begun); !errors.Is(err, c.want) || stepped != (stepup.SteppedUp{}) {
 				t.Errorf("got %+v, %v; want %v", stepped, err, c.want)
 			}
-			if is := ada.storedSession(); !is.AuthTime.Equal(noon) || !ada.storedKey().LastUsedAt.IsZero() {
-				t.Errorf("proved at %s, the passkey used at %s", is.AuthTime, ada.storedKey().LastUsedAt)
+			if s := ada.storedSession(); !s.AuthTime.Equal(noon) || !ada.storedKey().LastUsedAt.IsZero() {
+				t.Errorf("AuthTime %s, passkey used at %s", s.AuthTime, ada.storedKey().LastUsedAt)
 			}
 			if _, err := l.stepUp(ada.Principal, begun); !errors.Is(err, domain.ErrChallengeNotFound) {
-				t.Errorf("the same answer again: %v", err)
+				t.Errorf("the same response again: %v", err)
 			}
 		})
 	}
 }
 
-// failOnceStore is a store whose next unit of work that writes is lost.
+// failOnceStore is a store whose next Update fails.
 type failOnceStore struct {
 	ports.Store
 	fail bool
@@ -665,18 +665,18 @@ func TestFinish_RetryAfterStoreError(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	if _, err := l.stepUp(ada.Principal, begun); err != nil {
-		t.Errorf("the same answer after the outage: %v", err)
+		t.Errorf("the same response after the outage: %v", err)
 	}
 }
 
-// unreadableStore is a store that cannot be read.
+// unreadableStore is a store whose View fails.
 type unreadableStore struct{ ports.Store }
 
 func (unreadableStore) View(context.Context, func(ports.Tx) error) error {
 	return domain.ErrUnavailable
 }
 
-// Options without a list would let any passkey answer, and ask the person for one that does not count.
+// Options without a list would make an authenticator offer passkeys of other accounts.
 func TestBegin_StoreError(t *testing.T) {
 	l := newFixture(t)
 	ada := l.addUser("Ada")

@@ -1,10 +1,10 @@
-// Package timestamp writes times in the one form that answers, exports and documents of the command line have.
+// Package timestamp encodes times in the form that API responses, exports and the output of the command line share.
 package timestamp
 
 import "time"
 
-// Time is a time in JSON: RFC 3339 in UTC with six digits of a second, which is what stores keep. The number of digits never
-// depends on the value, since some parsers read three or six digits and no other number.
+// Time is a time in JSON: RFC 3339 in UTC with six fractional digits, the precision of the stores. The number of digits does not
+// depend on the value, because some parsers accept three or six digits only.
 type Time struct{ time.Time }
 
 const layout = `"2006-01-02T15:04:05.000000Z"`
@@ -21,10 +21,10 @@ func Optional(t time.Time) *Time {
 	return &of
 }
 
-// MarshalJSON writes t, cut to the microsecond.
+// MarshalJSON encodes t, truncated to the microsecond.
 func (t Time) MarshalJSON() ([]byte, error) { return t.UTC().AppendFormat(nil, layout), nil }
 
-// UnmarshalJSON reads what MarshalJSON writes, and no other form.
+// UnmarshalJSON decodes the form of MarshalJSON. It rejects every other form.
 func (t *Time) UnmarshalJSON(text []byte) (err error) {
 	t.Time, err = time.Parse(layout, string(text))
 	return err

@@ -26,26 +26,26 @@ func TestTime_HasSixDigits(t *testing.T) {
 		{time.Date(2026, 11, 29, 2, 18, 25, 999_999_999, time.UTC), `"2026-11-29T02:18:25.999999Z"`},
 		{time.Date(2026, 11, 29, 4, 18, 25, 1_000, east), `"2026-11-29T02:18:25.000001Z"`},
 	} {
-		written, err := json.Marshal(map[string]any{"a": timestamp.Of(c.at), "b": timestamp.Time{Time: c.at}, "c": timestamp.Optional(c.at)})
-		if want := `{"a":` + c.want + `,"b":` + c.want + `,"c":` + c.want + `}`; err != nil || string(written) != want {
-			t.Errorf("got %s, %v, want %s", written, err, want)
+		encoded, err := json.Marshal(map[string]any{"a": timestamp.Of(c.at), "b": timestamp.Time{Time: c.at}, "c": timestamp.Optional(c.at)})
+		if want := `{"a":` + c.want + `,"b":` + c.want + `,"c":` + c.want + `}`; err != nil || string(encoded) != want {
+			t.Errorf("got %s, %v, want %s", encoded, err, want)
 		}
-		var read timestamp.Time
-		if err := json.Unmarshal([]byte(c.want), &read); err != nil || !read.Equal(c.at.Truncate(time.Microsecond)) {
-			t.Errorf("%s is read as %v, %v", c.want, read, err)
+		var decoded timestamp.Time
+		if err := json.Unmarshal([]byte(c.want), &decoded); err != nil || !decoded.Equal(c.at.Truncate(time.Microsecond)) {
+			t.Errorf("%s decodes to %v, %v", c.want, decoded, err)
 		}
 	}
 	for _, other := range []string{`"2026-11-29T02:18:25Z"`, `"2026-11-29T02:18:25.59827Z"`, `"2026-11-29T02:18:25.598279+00:00"`, `"2026-11-29 02:18:25.598279Z"`, `1764382705`} {
 		if err := json.Unmarshal([]byte(other), new(timestamp.Time)); err == nil {
-			t.Errorf("%s is read", other)
+			t.Errorf("%s was decoded", other)
 		}
 	}
-	if written, err := json.Marshal(timestamp.Optional(time.Time{})); err != nil || string(written) != "null" {
-		t.Errorf("no time is written as %s, %v", written, err)
+	if encoded, err := json.Marshal(timestamp.Optional(time.Time{})); err != nil || string(encoded) != "null" {
+		t.Errorf("the zero time encodes to %s, %v", encoded, err)
 	}
 }
 
-// Every other way of writing a time has as many digits as its value needs.
+// Other types encode a time with as many digits as its value needs.
 func TestTime_OnlyTimeTypeInJSON(t *testing.T) {
 	for _, pattern := range []string{"../../adapters/httpapi/*.go", "../../adapters/cli/*.go"} {
 		files, err := filepath.Glob(pattern)
@@ -62,11 +62,11 @@ func TestTime_OnlyTimeTypeInJSON(t *testing.T) {
 				if !ok || field.Tag == nil || !strings.Contains(field.Tag.Value, "json:") {
 					return true
 				}
-				of := field.Type
-				if pointer, ok := of.(*ast.StarExpr); ok {
-					of = pointer.X
+				fieldType := field.Type
+				if pointer, ok := fieldType.(*ast.StarExpr); ok {
+					fieldType = pointer.X
 				}
-				if named, ok := of.(*ast.SelectorExpr); ok && named.Sel.Name == "Time" && named.X.(*ast.Ident).Name == "time" {
+				if named, ok := fieldType.(*ast.SelectorExpr); ok && named.Sel.Name == "Time" && named.X.(*ast.Ident).Name == "time" {
 					t.Errorf("%s: the member %s is a time.Time; make it a timestamp.Time", file, field.Tag.Value)
 				}
 				return true
