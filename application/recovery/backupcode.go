@@ -27,8 +27,8 @@ func findBackupCode(ctx context.Context, tx ports.Tx, acct account, digests []do
 	return owner, digest, err
 }
 
-// reissueGrant returns the unexpired grant that the same backup code was redeemed for before: the client has lost the response. It
-// returns nil if there is none, or if its token cannot be derived again.
+// reissueGrant returns the unexpired grant of an earlier redemption of the same backup code: the client did not receive the
+// response. It returns nil if there is none, or if its token cannot be derived again.
 func (s *Service) reissueGrant(ctx context.Context, tx ports.Tx, owner domain.UserID, code domain.BackupCodeDigest, now time.Time) (*domain.RecoveryGrant, domain.RecoveryGrantToken, error) {
 	grant, err := tx.RecoveryGrants.ByUser(ctx, owner)
 	switch {

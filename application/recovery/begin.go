@@ -10,12 +10,12 @@ import (
 )
 
 // Begin returns the options for the passkey that a recovery grant authorises. It does not consume the grant: a user who dismisses the
-// prompt can begin again. It returns domain.ErrRecoveryGrantInvalid, also for a disabled account: the caller has not proved yet that
-// the account is theirs.
+// prompt can begin again. It returns domain.ErrRecoveryGrantInvalid, also for a disabled account: the caller has not
+// authenticated yet.
 func (s *Service) Begin(ctx context.Context, token domain.RecoveryGrantToken, browser domain.Binding) (ceremony.Begun, error) {
 	now := s.Clock.Now()
 	var user *domain.User
-	var present domain.Passkeys
+	var existing domain.Passkeys
 	err := s.Store.View(ctx, func(tx ports.Tx) error {
 		grant, err := tx.RecoveryGrants.ByToken(ctx, token.Digest())
 		if err != nil {
@@ -30,13 +30,13 @@ func (s *Service) Begin(ctx context.Context, token domain.RecoveryGrantToken, br
 		if user.Disabled() {
 			return domain.ErrRecoveryGrantInvalid
 		}
-		present, err = tx.Credentials.ListByUser(ctx, user.ID())
+		existing, err = tx.Credentials.ListByUser(ctx, user.ID())
 		return err
 	})
 	if err != nil {
 		return ceremony.Begun{}, err
 	}
-	registration, err := s.RelyingParty.BeginRegistration(user.Entity(), present.Descriptors())
+	registration, err := s.RelyingParty.BeginRegistration(user.Entity(), existing.Descriptors())
 	if err != nil {
 		return ceremony.Begun{}, err
 	}

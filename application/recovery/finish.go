@@ -23,7 +23,7 @@ type FinishInput struct {
 
 // Finish verifies the new passkey, consumes the recovery grant and its backup code, stores the passkey, revokes all earlier
 // sessions and returns a new one. The passkey is added even beyond the limit of passkeys: its owner has no other one and
-// reviews them afterwards. It returns the errors of ceremony.Service.Finish, domain.ErrRecoveryGrantInvalid,
+// reviews the others afterwards. It returns the errors of ceremony.Service.Finish, domain.ErrRecoveryGrantInvalid,
 // domain.ErrInvalidCode if the backup code was consumed meanwhile, domain.ErrPasskeyAlreadyRegistered,
 // domain.ErrUserDisabled, or a *domain.Rejection; then the grant is not consumed.
 func (s *Service) Finish(ctx context.Context, in FinishInput) (sessions.SignIn, error) {
@@ -96,7 +96,7 @@ func (s *Service) commit(ctx context.Context, tx ports.Tx, signIn *sessions.Sign
 	if err != nil {
 		return err
 	}
-	app.CancelSetup()
+	app.CancelSetup() // an attacker may have begun the setup
 	if err := tx.TOTPs.Save(ctx, app); err != nil {
 		return err
 	}

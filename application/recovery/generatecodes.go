@@ -8,8 +8,9 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// GenerateCodes returns a new set of backup codes, which are shown once, and revokes the former set. It returns domain.ErrStepUpRequired.
-func (s *Service) GenerateCodes(ctx context.Context, actor identity.Principal) ([]domain.BackupCode, error) {
+// GenerateCodes returns a new set of backup codes, which are shown once, and replaces the previous set. It returns
+// domain.ErrStepUpRequired.
+func (s *Service) GenerateCodes(ctx context.Context, principal identity.Principal) ([]domain.BackupCode, error) {
 	if err := s.Policy.RequireEnabled(); err != nil {
 		return nil, err
 	}
@@ -20,21 +21,21 @@ func (s *Service) GenerateCodes(ctx context.Context, actor identity.Principal) (
 		digests[i] = s.Peppers.Digest(code)
 	}
 	err := s.Store.Update(ctx, func(tx ports.Tx) error {
-		actor, err := actor.Reload(ctx, tx, now)
+		principal, err := principal.Reload(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		if err := actor.RequireRecentAuth(s.StepUp, now); err != nil {
+		if err := principal.RequireRecentAuth(s.StepUp, now); err != nil {
 			return err
 		}
-		if err := tx.BackupCodes.Replace(ctx, actor.User.ID(), digests, now); err != nil {
+		if err := tx.BackupCodes.Replace(ctx, principal.User.ID(), digests, now); err != nil {
 			return err
 		}
-		// A grant obtained with a former code is revoked.
-		if err := tx.RecoveryGrants.Remove(ctx, actor.User.ID()); err != nil {
+		// A grant obtained with a previous code is revoked.
+		if err := tx.RecoveryGrants.Remove(ctx, principal.User.ID()); err != nil {
 			return err
 		}
-		return s.Audit.Record(ctx, tx, actor.Client, now, domain.EventState{Kind: domain.EventBackupCodesGenerated, UserID: actor.User.ID(), SessionID: actor.Session.ID()})
+		return s.Audit.Record(ctx, tx, principal.Client, now, domain.EventState{Kind: domain.EventBackupCodesGenerated, UserID: principal.User.ID(), SessionID: principal.Session.ID()})
 	})
 	if err != nil {
 		return nil, err

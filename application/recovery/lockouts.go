@@ -10,13 +10,13 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// lockouts are the two counts of wrong codes.
+// lockouts are the two counters of wrong codes.
 //
-// The caller's count selects the error of a rejected attempt. It does not depend on the account, so that it reveals neither guesses
-// from other networks nor a sign-in by the owner. It never rejects a right code: others may share the network.
+// The counter of the caller selects the error of a rejected attempt. It does not depend on the account, so that it reveals
+// neither guesses from other networks nor a sign-in by the owner. It never rejects a right code: others may share the network.
 //
-// The account's count, of a proof that names one, stops guessing: while it blocks, every code is wrong. No response shows it: a
-// block that ends early would reveal that the owner signed in, and so that the account exists.
+// The counter of the account, of a proof that names one, bounds the guesses: while the account is blocked, every code is
+// wrong. No response depends on it: a block that ends early would reveal that the owner signed in, and that the account exists.
 type lockouts struct {
 	caller         *domain.Lockout
 	account        *domain.Lockout // nil if the proof names none
@@ -41,7 +41,8 @@ func (s *Service) loadLockouts(ctx context.Context, tx ports.Tx, acct account, n
 	return l, nil
 }
 
-// recordFailure counts a wrong code, unless the subject is blocked already. It saves the counts in either case, for equal work.
+// recordFailure counts a wrong code, unless the subject is blocked already. It saves the counters in either case, for equal
+// work.
 func (l lockouts) recordFailure(ctx context.Context, tx ports.Tx, now time.Time) error {
 	if !l.caller.Blocked(now) {
 		l.caller.RecordFailure(now)
@@ -56,8 +57,8 @@ func (l lockouts) recordFailure(ctx context.Context, tx ports.Tx, now time.Time)
 	return tx.Lockouts.Save(ctx, l.account)
 }
 
-// recordRejection counts the wrong code and records the event, for an unknown name anonymously. A reused code is not counted: it is
-// right, and repeated for example after a lost response.
+// recordRejection counts the wrong code and records the event, for an unknown name anonymously. A reused code is not
+// counted: it was right, and is repeated for example after a lost response.
 func (s *Service) recordRejection(ctx context.Context, tx ports.Tx, acct account, counts lockouts, cause error, client identity.Client, now time.Time) error {
 	if !errors.Is(cause, domain.ErrCodeReused) {
 		if err := counts.recordFailure(ctx, tx, now); err != nil {

@@ -15,8 +15,8 @@ type Proof struct {
 // ProofFields are the names that validation errors use for the members of a Proof.
 type ProofFields struct{ User, TOTPCode, BackupCode string }
 
-// namesUser reports whether the proof is for a named account. The name that accompanies a backup code alone is ignored: the code
-// identifies its owner.
+// namesUser reports whether the proof is for a named account. A name with a backup code alone is ignored: the code identifies its
+// owner.
 func (p Proof) namesUser() bool { return p.TOTPCode != "" }
 
 // validate returns an *InvalidInput for a proof that the policy cannot accept.
@@ -24,10 +24,10 @@ func (p Proof) validate(policy domain.RecoveryPolicy) error {
 	var missing []error
 	require := func(field, message string) { missing = append(missing, domain.Invalid(field, "required", message)) }
 	if p.TOTPCode == "" && p.BackupCode == "" {
-		require(p.Fields.BackupCode, "show a backup code, or the account's name and a code of its app")
+		require(p.Fields.BackupCode, "enter a backup code, or the account's e-mail address or id and a TOTP code")
 	}
 	if policy == domain.RecoveryBoth {
-		const both = "here both a code of the app and a backup code are needed"
+		const both = "this server needs both a TOTP code and a backup code"
 		if p.TOTPCode == "" {
 			require(p.Fields.TOTPCode, both)
 		}
@@ -36,7 +36,7 @@ func (p Proof) validate(policy domain.RecoveryPolicy) error {
 		}
 	}
 	if p.TOTPCode != "" && p.User == (domain.UserRef{}) {
-		require(p.Fields.User, "a code of an app goes with the account's e-mail address or user_id")
+		require(p.Fields.User, "a TOTP code needs the account's e-mail address or id")
 	}
 	return domain.JoinInvalid(missing...)
 }

@@ -40,7 +40,7 @@ func (s *Service) Redeem(ctx context.Context, proof Proof, client identity.Clien
 	backup := s.backupCodeDigests(codes.backup)
 	var issued IssuedGrant
 	err = s.Store.Update(ctx, func(tx ports.Tx) error {
-		// Read in this transaction, so that concurrent guesses see each other's count.
+		// Read in this transaction, so that concurrent guesses are counted one after the other.
 		counts, err := s.loadLockouts(ctx, tx, acct, now)
 		if err != nil {
 			return err
@@ -78,7 +78,8 @@ type account struct {
 	caller  domain.LockoutSubject // the network, together with the name if there is one
 }
 
-// loadAccount looks up the account. An unknown name costs the same queries and has a lockout of its own.
+// loadAccount looks up the account. For an unknown name it executes the same queries and returns a lockout subject of its own,
+// so that neither the time nor the waits reveal whether the account exists.
 func (s *Service) loadAccount(ctx context.Context, proof Proof, client identity.Client) (account, error) {
 	network := domain.NetworkOf(client.IP)
 	acct := account{named: proof.namesUser(), caller: s.Lockout.Network(network)}
@@ -104,8 +105,8 @@ func (s *Service) loadAccount(ctx context.Context, proof Proof, client identity.
 // issueGrant checks the codes against the store and stores a grant. It returns domain.ErrInvalidCode, and domain.ErrCodeReused for a
 // repeated TOTP code. While the account is blocked every TOTP code is wrong.
 //
-// The TOTP code is consumed here; the backup code only when the grant is used, so that a client that loses the response or its power
-// loses no code.
+// The TOTP code is consumed here. The backup code is consumed only when the grant is used, so that a client that does not
+// receive the response can redeem the code again.
 func (s *Service) issueGrant(ctx context.Context, tx ports.Tx, acct account, totp totpResult, backup []domain.BackupCodeDigest, blocked bool, now time.Time) (*domain.RecoveryGrant, domain.RecoveryGrantToken, error) {
 	owner, code := acct.id, domain.BackupCodeDigest{}
 	var factors []domain.RecoveryFactor

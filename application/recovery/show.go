@@ -17,15 +17,15 @@ type Factors struct {
 }
 
 // Show returns the user's recovery factors.
-func (s *Service) Show(ctx context.Context, actor identity.Principal) (factors Factors, err error) {
+func (s *Service) Show(ctx context.Context, principal identity.Principal) (factors Factors, err error) {
 	if err := s.Policy.RequireEnabled(); err != nil {
 		return Factors{}, err
 	}
 	err = s.Store.View(ctx, func(tx ports.Tx) error {
-		if factors.TOTP, err = tx.TOTPs.Get(ctx, actor.User.ID()); err != nil {
+		if factors.TOTP, err = tx.TOTPs.Get(ctx, principal.User.ID()); err != nil {
 			return err
 		}
-		factors.CodesLeft, factors.CodesGeneratedAt, err = tx.BackupCodes.Count(ctx, actor.User.ID())
+		factors.CodesLeft, factors.CodesGeneratedAt, err = tx.BackupCodes.Count(ctx, principal.User.ID())
 		return err
 	})
 	return factors, err

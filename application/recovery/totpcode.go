@@ -16,7 +16,7 @@ type totpResult struct {
 	step  domain.TOTPStep
 }
 
-// verifyTOTP verifies the code against the account's secret. An account without a usable secret costs the same work, with a decoy.
+// verifyTOTP verifies the code with the account's secret, or, for equal work, with a decoy if the account has no usable one.
 func (s *Service) verifyTOTP(acct account, code domain.TOTPCode, now time.Time) (totpResult, error) {
 	if code.IsZero() {
 		return totpResult{}, nil
@@ -29,8 +29,8 @@ func (s *Service) verifyTOTP(acct account, code domain.TOTPCode, now time.Time) 
 	return totpResult{valid: !decoy, step: step}, err
 }
 
-// totpSecret returns a decoy for an account without a confirmed app, and for one whose secret cannot be decrypted because the server's
-// secret was removed: an error would reveal that the account exists. The doctor reports such apps.
+// totpSecret returns a decoy for an account without a confirmed app, and for one whose secret cannot be decrypted: an error would
+// reveal that the account exists. The doctor reports such apps.
 func (s *Service) totpSecret(acct account) (secret domain.Secret, decoy bool) {
 	if acct.totp.Confirmed() {
 		if plain, err := s.Sealer.Open(acct.totp.Secret(), additionalData(acct.id)); err == nil {
