@@ -36,7 +36,10 @@ RACE := -race '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false'
 PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs/decisions docs/reference docs/runbooks \
 	docs/operations.md docs/api.md docs/transfer.md docs/rate-limits.md adapters/webui adapters/sqlstore db \
 	migrations acceptance/durability acceptance/contract acceptance/authenticator acceptance/mailserver \
-	acceptance/postgresserver acceptance/redisserver acceptance/leakcheck acceptance/build
+	acceptance/postgresserver acceptance/redisserver acceptance/leakcheck acceptance/build \
+	application/admin application/audit application/ceremony application/emailverify application/identity \
+	application/login application/notify application/outbox application/passkeys application/ratelimit \
+	application/recovery application/signup application/stepup application/timestamp application/transfer
 
 .PHONY: help
 help: ## List these targets
