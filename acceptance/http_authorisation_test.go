@@ -196,7 +196,7 @@ func TestSession_OpenedByPasskeyOnly(t *testing.T) {
 	opening := 0
 	for _, o := range readOpenAPI(t).operations(t) {
 		gives := slices.ContainsFunc(o.responseSchemas, func(name string) bool {
-			return slices.Contains([]string{"SessionAnswer", "CookieSessionAnswer", "BearerSessionAnswer", "Tokens", "AccessToken", "RefreshToken"}, name)
+			return slices.Contains([]string{"SessionResponse", "CookieSessionResponse", "BearerSessionResponse", "Tokens", "AccessToken", "RefreshToken"}, name)
 		})
 		switch {
 		case !gives || continues[o.id] != "":

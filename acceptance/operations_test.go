@@ -80,7 +80,7 @@ func (d openAPIDocument) operations(t *testing.T) (all []operation) {
 			}
 			o := operation{id: described.OperationID, method: strings.ToUpper(method), path: path}
 			o.public = len(described.Security) == 0 || slices.ContainsFunc(described.Security, func(s map[string]any) bool { return len(s) == 0 })
-			o.mayRequireStepUp = strings.HasSuffix(described.Responses["403"].Ref, "/FreshProofRequired")
+			o.mayRequireStepUp = strings.HasSuffix(described.Responses["403"].Ref, "/StepUpRequired")
 			for _, content := range described.RequestBody.Content {
 				o.requestMembers = map[string]bool{}
 				d.walk(content.Schema, func(_ string, s *schema) bool {

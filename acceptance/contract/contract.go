@@ -81,13 +81,13 @@ type response struct {
 // them among its components.
 var (
 	commonResponses = map[int]string{
-		http.StatusBadRequest:                  "Unreadable",
+		http.StatusBadRequest:                  "AmbiguousRequest",
 		http.StatusRequestTimeout:              "RequestTimeout",
 		http.StatusRequestEntityTooLarge:       "BodyTooLarge",
 		http.StatusRequestHeaderFieldsTooLarge: "HeadersTooLarge",
 	}
 	unmatchedResponses = map[int]string{
-		http.StatusNotFound:         "NothingHere",
+		http.StatusNotFound:         "NoSuchPath",
 		http.StatusMethodNotAllowed: "MethodNotAllowed",
 	}
 )
