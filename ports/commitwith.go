@@ -1,7 +1,7 @@
 package ports
 
-// CommitWith returns an error with which the function of Store.Update asks for a commit: Update keeps what it wrote and
-// returns err. It is for a rejection that leaves a trace, such as the counter of wrong codes. Of a nil err it returns nil.
+// CommitWith returns an error that makes Store.Update commit and return err. It is for a rejection that changes data, such as
+// the counter of wrong codes. For a nil err it returns nil.
 func CommitWith(err error) error {
 	if err == nil {
 		return nil
@@ -9,7 +9,7 @@ func CommitWith(err error) error {
 	return commitError{err}
 }
 
-// CommitResult tells a Store what to do after fn has returned err: whether to commit and what Update returns then.
+// CommitResult reports whether a Store commits after fn returned err, and which error Update then returns.
 func CommitResult(err error) (commit bool, result error) {
 	if with, ok := err.(commitError); ok { //nolint:errorlint // fn's own error, not one that wraps it
 		return true, with.error

@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// Clock tells the time: UTC, in whole microseconds, which every store keeps exactly.
+// Clock returns the time in UTC, truncated to microseconds, the precision of every store.
 type Clock interface{ Now() time.Time }
 
-// Pause returns after a time, or with the context's error as soon as that ends.
+// Pause waits for d. It returns the context's error if the context ends before.
 type Pause func(ctx context.Context, d time.Duration) error
 
-// DeviceNames turns a User-Agent header into words for people ("Firefox on Linux"). It never fails: an unreadable one
-// becomes "Unknown device".
+// DeviceNames returns the name of the device with a User-Agent header, such as "Firefox on Linux", or "Unknown device".
 type DeviceNames interface{ NameOf(userAgent string) string }

@@ -6,16 +6,16 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Mailer hands letters to a mail server.
+// Mailer sends e-mails to a mail server.
 type Mailer interface {
-	// Send returns nil once a server has taken the letter over. An error that is domain.ErrUndeliverable says that no
-	// server will ever take it for this recipient; one that is domain.ErrUnavailable, that no server can be talked with,
-	// whatever the letter; any other, that this letter may be taken later.
-	Send(ctx context.Context, letter OutgoingEmail) error
+	// Send returns nil once a server has accepted the e-mail. It returns domain.ErrUndeliverable if the recipient will never
+	// accept it, domain.ErrUnavailable if no server can be reached for any e-mail, and another error if a later attempt may
+	// succeed.
+	Send(ctx context.Context, email OutgoingEmail) error
 }
 
-// OutgoingEmail is a message as it is sent, with its code in the clear.
+// OutgoingEmail is an e-mail to be sent, with its decrypted code.
 type OutgoingEmail struct {
 	Email domain.OutboxEmailState
-	Code  domain.Secret // for domain.EmailKindVerificationCode: eight digits
+	Code  domain.Secret // eight digits for domain.EmailKindVerificationCode, else zero
 }

@@ -6,41 +6,40 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// RelyingParty makes the options of a ceremony and verifies its answer (WebAuthn Level 3, section 7). It keeps nothing
-// between the two calls and judges one policy only, which authenticators may make passkeys (domain.AuthenticatorPolicy): that a
-// challenge is answered once and in time, who owns a credential, and what counters and backup flags mean, is decided by its
-// callers.
+// RelyingParty creates the options of a ceremony and verifies its response (WebAuthn Level 3, section 7). It stores no state
+// between the two calls. Of the policies it applies domain.AuthenticatorPolicy only. Its callers check that a challenge is used
+// once and in time, who owns a credential, and the signature counter and backup flags.
 type RelyingParty interface {
-	// BeginRegistration asks for a new passkey of the given user, on none of the authenticators that hold one of those
-	// excluded.
+	// BeginRegistration returns the options for a new passkey of the user. Authenticators that hold an excluded passkey reject
+	// them.
 	BeginRegistration(user domain.UserEntity, excluded []domain.CredentialDescriptor) (CeremonyOptions, error)
 
-	// VerifyRegistration returns what the answer proves, or a *domain.Rejection.
+	// VerifyRegistration returns the verified registration, or a *domain.Rejection.
 	VerifyRegistration(ceremony []byte, answer RegistrationAnswer) (domain.Registration, error)
 
-	// BeginAuthentication asks for one of the given passkeys, or, with none, for any that its holder chooses.
+	// BeginAuthentication returns the options for one of the allowed passkeys, or for any discoverable one if none is given.
 	BeginAuthentication(allowed []domain.CredentialDescriptor) (CeremonyOptions, error)
 
-	// VerifyAuthentication checks the answer against the credential that it names and the credential's owner. It
-	// returns what the answer proves, or a *domain.Rejection.
+	// VerifyAuthentication verifies the response with the credential that it names and the credential's owner. It returns the
+	// verified assertion, or a *domain.Rejection.
 	VerifyAuthentication(ceremony []byte, answer AuthenticationAnswer, owner *domain.User, credential *domain.Credential) (domain.Assertion, error)
 
-	// RejectUnknown judges an answer that names a credential that is not stored. It returns domain.ErrPasskeyUnknown if the
-	// ceremony asked for any passkey and the credential is no decoy. Otherwise it returns the *domain.Rejection that
-	// VerifyAuthentication returns for a stored credential and an answer by another key, after the same work.
+	// RejectUnknown returns the error for a response with a credential that is not stored: domain.ErrPasskeyUnknown if the
+	// options allowed any passkey and the credential is not a decoy; otherwise, after the same work, the *domain.Rejection that
+	// VerifyAuthentication returns for a stored credential and a signature of another key.
 	RejectUnknown(ceremony []byte, answer AuthenticationAnswer, decoy bool) error
 }
 
-// CeremonyOptions is what starts one.
+// CeremonyOptions are the options of a ceremony, with its state.
 type CeremonyOptions struct {
-	// Options go to the client as they are: the JSON form of PublicKeyCredentialCreationOptions or
+	// Options is sent to the client unchanged: the JSON form of PublicKeyCredentialCreationOptions or
 	// PublicKeyCredentialRequestOptions (sections 5.1.8 and 5.1.9).
 	Options json.RawMessage
-	// State comes back to the relying party with the answer. It stays on the server, unchanged.
+	// State is passed to the method that verifies the response. It is stored on the server.
 	State []byte
 }
 
-// RegistrationAnswer is the client's RegistrationResponseJSON (section 5.1), its base64url undone.
+// RegistrationAnswer is the client's RegistrationResponseJSON (section 5.1), decoded from base64url.
 type RegistrationAnswer struct {
 	ID                []byte
 	ClientDataJSON    []byte
@@ -50,7 +49,7 @@ type RegistrationAnswer struct {
 	Extensions        json.RawMessage // clientExtensionResults; nil if absent
 }
 
-// AuthenticationAnswer is the client's AuthenticationResponseJSON (section 5.1), its base64url undone.
+// AuthenticationAnswer is the client's AuthenticationResponseJSON (section 5.1), decoded from base64url.
 type AuthenticationAnswer struct {
 	ID                []byte
 	ClientDataJSON    []byte

@@ -7,19 +7,19 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// TokenKeys makes, reads and uses the keys of access tokens (RFC 9068).
+// TokenKeys generates and parses the keys of access tokens (RFC 9068), and verifies tokens.
 type TokenKeys interface {
-	// Generate makes a new key pair.
+	// Generate returns a new key pair.
 	Generate(algorithm domain.SigningAlgorithm) (TokenKey, error)
-	// Parse reads a private key back that TokenKey.Private returned.
+	// Parse parses a private key that TokenKey.Private returned.
 	Parse(private []byte) (TokenKey, error)
-	// Verify returns what a token states if one of the keys, told by its kid, has signed it by that key's own algorithm
-	// (RFC 8725, section 3.1), its typ is at+jwt, and it is for the audience, from the issuer and of this time. Otherwise it
-	// returns domain.ErrAccessTokenExpired for one that is only too old, or domain.ErrAccessTokenInvalid.
+	// Verify returns the claims of a token if the key with its kid has signed it with that key's own algorithm (RFC 8725,
+	// section 3.1), its typ is at+jwt, and its issuer, audience, scope and times match. Otherwise it returns
+	// domain.ErrAccessTokenExpired for a token that is valid except for its age, or domain.ErrAccessTokenInvalid.
 	Verify(token string, keys []TokenKey, want ExpectedClaims) (domain.AccessClaims, error)
 }
 
-// TokenKey is a key pair, ready for use. It may be used from several goroutines and prints as nothing.
+// TokenKey is a key pair. Its methods may be called concurrently. Formatting it does not print the key.
 type TokenKey interface {
 	ID() string // the kid: the RFC 7638 thumbprint of the public key
 	Algorithm() domain.SigningAlgorithm
@@ -28,18 +28,20 @@ type TokenKey interface {
 	Sign(claims domain.AccessClaims) (domain.AccessToken, error)
 }
 
-// ExpectedClaims is what a token has to say to be believed.
+// ExpectedClaims are the claims that Verify requires.
 type ExpectedClaims struct {
 	Issuer   string
 	Audience string // one of the token's
-	Scope    string // likewise; "" wants none
+	Scope    string // one of the token's; "" requires none
 	Now      time.Time
 }
 
-// Sealer encrypts and authenticates what is secret at rest. A label binds the result to its place: what was sealed for one
-// cannot be opened for another.
+// Sealer encrypts and authenticates secrets at rest. The label is additional data: a value that was encrypted with one label
+// cannot be decrypted with another.
 type Sealer interface {
+	// Seal encrypts plain.
 	Seal(plain []byte, label string) ([]byte, error)
-	// Open returns an error if the sealed text is not whole, or not sealed under any secret that this server knows.
+	// Open decrypts what Seal returned. It fails if the ciphertext or the label was changed, or if none of the server's secrets
+	// decrypts it.
 	Open(sealed []byte, label string) ([]byte, error)
 }

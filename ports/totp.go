@@ -6,21 +6,21 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// TOTPCodes makes and judges the codes of authenticator apps: RFC 6238 with SHA-1, six digits and half minutes, which is
-// what all apps know.
+// TOTPCodes generates the secrets of authenticator apps and verifies their codes: RFC 6238 with SHA-1, six digits and steps of
+// 30 seconds, which every app supports.
 type TOTPCodes interface {
-	// Generate draws a secret of 160 bits for an account of that name.
+	// Generate returns a new secret of 160 bits for an account with the given name.
 	Generate(account string) (TOTPKey, error)
-	// DecoySecret returns a new secret of no account. A code for an account without an app is verified with it.
+	// DecoySecret returns a new secret. The code for an account without an app is verified with it, for equal work.
 	DecoySecret() domain.Secret
-	// FindStep returns the half minute whose code this is: the present one, the one before or the one after; else
-	// domain.ErrInvalidCode. It takes the same time whichever of them it is.
+	// FindStep returns the time step of the code: the current one, the previous or the next. Otherwise it returns
+	// domain.ErrInvalidCode. Its duration does not depend on the result.
 	FindStep(secret domain.Secret, code domain.TOTPCode, now time.Time) (domain.TOTPStep, error)
 }
 
-// TOTPKey is what a person needs to set up their app. It is shown once.
+// TOTPKey is a secret in the forms that the setup of an authenticator app needs. It is shown once.
 type TOTPKey struct {
-	Secret domain.Secret // in Base32, as apps take it
+	Secret domain.Secret // in Base32, as apps accept it
 	URI    domain.Secret // otpauth://totp/…
 	QR     []byte        // the URI as a QR code: a PNG image
 }

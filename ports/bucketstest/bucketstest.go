@@ -1,4 +1,4 @@
-// Package bucketstest is the contract of ports.Buckets as tests. Whoever writes an adapter runs them against it.
+// Package bucketstest tests the contract of ports.Buckets. Every adapter runs these tests.
 package bucketstest
 
 import (
@@ -13,33 +13,33 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Pair are two ways to the same buckets, as two servers have them; where there are none to share, twice the same. Wait lets
-// so much of their time pass.
+// Pair are the same buckets as two nodes use them; First equals Second if they cannot be shared. Wait waits for the duration
+// on the buckets' clock.
 type Pair struct {
 	First, Second ports.Buckets
 	Wait          func(time.Duration)
 }
 
-// Run holds buckets to their contract. open returns new ones.
+// Run tests the contract. open returns new buckets.
 func Run(t *testing.T, open func(t *testing.T) Pair) {
 	for rule, test := range map[string]func(t *testing.T, here, there ports.Buckets, wait func(time.Duration)){
-		"a bucket gives as many as it holds, and then none":        quota,
-		"of many who take at once as many get one as there are":    concurrentTakes,
-		"buckets are taken from each by itself":                    independence,
-		"a bucket fills again at an even pace, to its brim":        refill,
-		"a bucket that was swept is as it was":                     deleteExpired,
-		"who was refused takes nothing":                            refusedTakesNothing,
-		"a call that is over before it begins takes its own error": cancelledContext,
+		"a bucket gives its capacity and then no token":             quota,
+		"concurrent calls get as many tokens as there are":          concurrentTakes,
+		"buckets are independent":                                   independence,
+		"a bucket refills evenly up to its capacity":                refill,
+		"deleting full buckets changes no state":                    deleteExpired,
+		"a denied call takes no token":                              deniedTakesNothing,
+		"a call with a canceled context takes no token if it fails": canceledContext,
 	} {
 		t.Run(rule, func(t *testing.T) {
-			t.Parallel() // most of it is waiting
+			t.Parallel() // the tests mostly wait
 			shared := open(t)
 			test(t, shared.First, shared.Second, shared.Wait)
 		})
 	}
 }
 
-// tolerance is what arithmetic may add.
+// tolerance bounds rounding errors.
 const tolerance = time.Millisecond
 
 func bucket(quota int, window time.Duration) domain.Bucket {
@@ -50,38 +50,38 @@ func bucket(quota int, window time.Duration) domain.Bucket {
 
 func take(t *testing.T, b ports.Buckets, from ...domain.Bucket) []domain.BucketState {
 	t.Helper()
-	levels, err := b.Take(t.Context(), from...)
+	states, err := b.Take(t.Context(), from...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(levels) != len(from) {
-		t.Fatalf("%d levels of %d buckets", len(levels), len(from))
+	if len(states) != len(from) {
+		t.Fatalf("%d states of %d buckets", len(states), len(from))
 	}
-	return levels
+	return states
 }
 
 func quota(t *testing.T, here, there ports.Buckets, _ func(time.Duration)) {
 	one := bucket(5, time.Hour)
 	for left := 4; left >= 0; left-- {
-		asked := here
+		node := here
 		if left%2 == 0 {
-			asked = there
+			node = there
 		}
-		level := take(t, asked, one)[0]
-		if !level.Allowed || level.Remaining != left || level.NextTokenIn <= 0 || level.NextTokenIn > one.Limit.Interval()+tolerance {
-			t.Fatalf("with %d left it says %+v", left, level)
+		state := take(t, node, one)[0]
+		if !state.Allowed || state.Remaining != left || state.NextTokenIn <= 0 || state.NextTokenIn > one.Limit.Interval()+tolerance {
+			t.Fatalf("with %d tokens left: %+v", left, state)
 		}
 	}
-	for _, asked := range []ports.Buckets{here, there} {
-		level := take(t, asked, one)[0]
-		if level.Allowed || level.Remaining != 0 || level.NextTokenIn < 11*time.Minute || level.NextTokenIn > one.Limit.Interval()+tolerance {
-			t.Errorf("an empty one says %+v", level)
+	for _, node := range []ports.Buckets{here, there} {
+		state := take(t, node, one)[0]
+		if state.Allowed || state.Remaining != 0 || state.NextTokenIn < 11*time.Minute || state.NextTokenIn > one.Limit.Interval()+tolerance {
+			t.Errorf("an empty bucket: %+v", state)
 		}
 	}
 }
 
 func concurrentTakes(t *testing.T, here, there ports.Buckets, _ func(time.Duration)) {
-	for range 10 { // whoever comes too early or too late by a hair is seldom enough
+	for range 10 { // a race shows rarely
 		takeConcurrently(t, here, there)
 	}
 }
@@ -97,15 +97,15 @@ func takeConcurrently(t *testing.T, here, there ports.Buckets) {
 	for i := range takers {
 		taking.Go(func() {
 			<-start
-			asked := here
+			node := here
 			if i%2 == 1 {
-				asked = there
+				node = there
 			}
-			levels, err := asked.Take(context.Background(), one, another)
+			states, err := node.Take(context.Background(), one, another)
 			if errs[i] = err; err == nil {
-				got[i] = levels[0]
-				if !levels[1].Allowed {
-					errs[i] = fmt.Errorf("there was none in the other bucket: %+v", levels[1])
+				got[i] = states[0]
+				if !states[1].Allowed {
+					errs[i] = fmt.Errorf("no token in the other bucket: %+v", states[1])
 				}
 			}
 		})
@@ -120,67 +120,67 @@ func takeConcurrently(t *testing.T, here, there ports.Buckets) {
 		if got[i].Allowed {
 			taken++
 		} else if got[i].NextTokenIn <= 0 {
-			t.Errorf("refused with %+v", got[i])
+			t.Errorf("denied with %+v", got[i])
 		}
 	}
 	if taken != quota {
-		t.Fatalf("%d of %d got a token, want %d", taken, takers, quota)
+		t.Fatalf("%d of %d calls got a token, want %d", taken, takers, quota)
 	}
-	if level := take(t, here, another)[0]; level.Remaining != 1000-takers-1 {
-		t.Errorf("the other bucket has %d left", level.Remaining)
+	if state := take(t, here, another)[0]; state.Remaining != 1000-takers-1 {
+		t.Errorf("the other bucket has %d tokens left", state.Remaining)
 	}
 }
 
 func independence(t *testing.T, here, there ports.Buckets, _ func(time.Duration)) {
 	small, large := bucket(1, time.Hour), bucket(10, time.Hour)
-	if levels := take(t, here, small, large); !levels[0].Allowed || !levels[1].Allowed || levels[0].Remaining != 0 || levels[1].Remaining != 9 {
-		t.Fatalf("got %+v", levels)
+	if states := take(t, here, small, large); !states[0].Allowed || !states[1].Allowed || states[0].Remaining != 0 || states[1].Remaining != 9 {
+		t.Fatalf("got %+v", states)
 	}
-	if levels := take(t, there, large, small); !levels[0].Allowed || levels[1].Allowed || levels[0].Remaining != 8 {
-		t.Fatalf("in the other order: %+v", levels)
+	if states := take(t, there, large, small); !states[0].Allowed || states[1].Allowed || states[0].Remaining != 8 {
+		t.Fatalf("in the other order: %+v", states)
 	}
 	other := bucket(1, time.Hour)
-	if level := take(t, here, other)[0]; !level.Allowed {
-		t.Error("somebody else's bucket is empty, too")
+	if state := take(t, here, other)[0]; !state.Allowed {
+		t.Error("the bucket of another subject is empty, too")
 	}
 }
 
 func refill(t *testing.T, here, there ports.Buckets, wait func(time.Duration)) {
 	var one domain.Bucket
-	level := domain.BucketState{Allowed: true}
-	for window := 2 * time.Second; level.Allowed; window *= 2 { // a slow machine's five calls need a bucket that fills slowly
+	state := domain.BucketState{Allowed: true}
+	for window := 2 * time.Second; state.Allowed; window *= 2 { // on a slow machine, five calls need a bucket that refills slowly
 		one = bucket(4, window)
 		for range 4 {
 			take(t, here, one)
 		}
-		level = take(t, there, one)[0]
+		state = take(t, there, one)[0]
 	}
-	wait(level.NextTokenIn)
-	if level = take(t, here, one)[0]; !level.Allowed {
-		t.Fatalf("after the wait that was told: %+v", level)
+	wait(state.NextTokenIn)
+	if state = take(t, here, one)[0]; !state.Allowed {
+		t.Fatalf("after NextTokenIn: %+v", state)
 	}
 	wait(one.Limit.Window)
-	if level = take(t, here, one)[0]; !level.Allowed || level.Remaining != 3 {
-		t.Errorf("after its window: %+v, want a full one less this token", level)
+	if state = take(t, here, one)[0]; !state.Allowed || state.Remaining != 3 {
+		t.Errorf("after the window: %+v, want a full bucket less this token", state)
 	}
 }
 
-func refusedTakesNothing(t *testing.T, here, _ ports.Buckets, wait func(time.Duration)) {
+func deniedTakesNothing(t *testing.T, here, _ ports.Buckets, wait func(time.Duration)) {
 	var one domain.Bucket
-	level := domain.BucketState{Allowed: true}
-	for window := 2 * time.Second; level.Allowed; window *= 2 { // a slow machine's calls need a bucket that fills slowly
+	state := domain.BucketState{Allowed: true}
+	for window := 2 * time.Second; state.Allowed; window *= 2 { // on a slow machine, the calls need a bucket that refills slowly
 		one = bucket(1, window)
 		take(t, here, one)
-		for range 20 { // whose calls would have put the next token ever further off
-			level = take(t, here, one)[0]
+		for range 20 { // a call that took a token would delay the next one
+			state = take(t, here, one)[0]
 		}
 	}
-	if level.NextTokenIn > one.Limit.Window+tolerance {
-		t.Errorf("the next token is %s away", level.NextTokenIn)
+	if state.NextTokenIn > one.Limit.Window+tolerance {
+		t.Errorf("the next token comes in %s", state.NextTokenIn)
 	}
-	wait(level.NextTokenIn)
-	if level := take(t, here, one)[0]; !level.Allowed {
-		t.Errorf("after the wait: %+v", level)
+	wait(state.NextTokenIn)
+	if state := take(t, here, one)[0]; !state.Allowed {
+		t.Errorf("after NextTokenIn: %+v", state)
 	}
 }
 
@@ -193,18 +193,18 @@ func deleteExpired(t *testing.T, here, there ports.Buckets, wait func(time.Durat
 			t.Fatal(err)
 		}
 	}
-	if levels := take(t, there, short, long); levels[0].Remaining != 1 || levels[1].Remaining != 0 {
-		t.Errorf("after the sweep: %+v", levels)
+	if states := take(t, there, short, long); states[0].Remaining != 1 || states[1].Remaining != 0 {
+		t.Errorf("after DeleteExpired: %+v", states)
 	}
 }
 
-func cancelledContext(t *testing.T, here, _ ports.Buckets, _ func(time.Duration)) {
+func canceledContext(t *testing.T, here, _ ports.Buckets, _ func(time.Duration)) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	one := bucket(2, time.Hour)
 	if _, err := here.Take(ctx, one); err != nil {
-		if level := take(t, here, one)[0]; !level.Allowed {
-			t.Errorf("a call that failed took the bucket along: %+v", level)
+		if state := take(t, here, one)[0]; !state.Allowed {
+			t.Errorf("a failed call emptied the bucket: %+v", state)
 		}
 	}
 }
