@@ -16,7 +16,7 @@ import (
 	"github.com/keylodge/keylodge/application/ratelimit"
 )
 
-// A listener on every address shows the peers of IPv4 in IPv6 form; a proxy listed as IPv4 is one of them all the same.
+// A dual-stack listener has IPv4 peers in IPv6 form. A proxy that is configured as IPv4 is trusted nevertheless.
 func TestClientIP_TrustsIPv4ProxyOnDualStackListener(t *testing.T) {
 	listener, err := net.Listen("tcp", ":0")
 	if err != nil {

@@ -26,7 +26,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// capturingRelyingParty is a relying party that keeps what it is shown and accepts nothing.
+// capturingRelyingParty records the credentials that it receives, and rejects them.
 type capturingRelyingParty struct {
 	ports.RelyingParty
 	registration   ports.RegistrationAnswer
@@ -37,16 +37,16 @@ type deviceNames struct{}
 
 func (deviceNames) NameOf(userAgent string) string { return userAgent }
 
-var errNothingAccepted = domain.Reject(domain.ReasonMalformed, "")
+var errRejected = domain.Reject(domain.ReasonMalformed, "")
 
-func (l *capturingRelyingParty) VerifyRegistration(_ []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
-	l.registration = answer
-	return domain.Registration{}, errNothingAccepted
+func (r *capturingRelyingParty) VerifyRegistration(_ []byte, answer ports.RegistrationAnswer) (domain.Registration, error) {
+	r.registration = answer
+	return domain.Registration{}, errRejected
 }
 
-func (l *capturingRelyingParty) VerifyAuthentication(_ []byte, answer ports.AuthenticationAnswer, _ *domain.User, _ *domain.Credential) (domain.Assertion, error) {
-	l.authentication = answer
-	return domain.Assertion{}, errNothingAccepted
+func (r *capturingRelyingParty) VerifyAuthentication(_ []byte, answer ports.AuthenticationAnswer, _ *domain.User, _ *domain.Credential) (domain.Assertion, error) {
+	r.authentication = answer
+	return domain.Assertion{}, errRejected
 }
 
 func TestVerify_PassesWholeCredential(t *testing.T) {
@@ -69,28 +69,28 @@ func TestVerify_PassesWholeCredential(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := func(path string, purpose domain.Purpose, applicant *domain.PendingUser, response string) {
+	verify := func(path string, purpose domain.Purpose, pendingUser *domain.PendingUser, response string) {
 		t.Helper()
-		started, err := challenges.Begin(t.Context(), purpose, domain.ChallengeContext{}, ports.CeremonyOptions{State: []byte("state")}, applicant)
+		begun, err := challenges.Begin(t.Context(), purpose, domain.ChallengeContext{}, ports.CeremonyOptions{State: []byte("state")}, pendingUser)
 		if err != nil {
 			t.Fatal(err)
 		}
 		request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(fmt.Sprintf(`{"challenge_id":%q,"credential":{"id":"aWQ","rawId":"aWQ",
-			"type":"public-key","authenticatorAttachment":"platform","clientExtensionResults":{"credProps":{"rk":true}},"response":%s}}`, started.ChallengeID, response)))
+			"type":"public-key","authenticatorAttachment":"platform","clientExtensionResults":{"credProps":{"rk":true}},"response":%s}}`, begun.ChallengeID, response)))
 		request.Header.Set("Content-Type", "application/json")
 		got, err := api.Test(request, -1)
 		if err != nil || got.StatusCode != 422 {
 			t.Fatalf("%s: %v, %v", path, got, err)
 		}
 	}
-	answer("/v1/signup/verify", domain.PurposeSignUp, ada, `{"clientDataJSON":"Y2xpZW50","attestationObject":"b2JqZWN0","transports":["usb","nfc"]}`)
+	verify("/v1/signup/verify", domain.PurposeSignUp, ada, `{"clientDataJSON":"Y2xpZW50","attestationObject":"b2JqZWN0","transports":["usb","nfc"]}`)
 	if want := (ports.RegistrationAnswer{
 		ID: []byte("id"), ClientDataJSON: []byte("client"), AttestationObject: []byte("object"), Transports: []string{"usb", "nfc"},
 		Attachment: "platform", Extensions: []byte(`{"credProps":{"rk":true}}`),
 	}); !reflect.DeepEqual(relyingParty.registration, want) {
 		t.Errorf("got  %+v\nwant %+v", relyingParty.registration, want)
 	}
-	answer("/v1/login/verify", domain.PurposeLogin, nil, `{"clientDataJSON":"Y2xpZW50","authenticatorData":"ZGF0YQ","signature":"c2lnbmF0dXJl","userHandle":"YWRh"}`)
+	verify("/v1/login/verify", domain.PurposeLogin, nil, `{"clientDataJSON":"Y2xpZW50","authenticatorData":"ZGF0YQ","signature":"c2lnbmF0dXJl","userHandle":"YWRh"}`)
 	if want := (ports.AuthenticationAnswer{
 		ID: []byte("id"), ClientDataJSON: []byte("client"), AuthenticatorData: []byte("data"), Signature: []byte("signature"), UserHandle: []byte("ada"),
 		Attachment: "platform", Extensions: []byte(`{"credProps":{"rk":true}}`),

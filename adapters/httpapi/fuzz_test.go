@@ -20,7 +20,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// withRequest hands fn a request as it comes to a handler.
+// withRequest calls fn with a request as a handler receives it.
 func withRequest(prepare func(*fasthttp.Request), fn func(c *fiber.Ctx)) {
 	app := fiber.New(fiber.Config{Immutable: true, DisableStartupMessage: true})
 	request := &fasthttp.RequestCtx{}
@@ -30,15 +30,15 @@ func withRequest(prepare func(*fasthttp.Request), fn func(c *fiber.Ctx)) {
 	fn(c)
 }
 
-// fuzzedBody is of every kind of member that requests have.
+// fuzzedBody has every kind of member of requests.
 type fuzzedBody struct {
 	Email      string                   `json:"email"`
 	Transport  *string                  `json:"transport"`
 	Credential authenticationCredential `json:"credential"`
 }
 
-// FuzzDecodeBody reads every body a second time with encoding/json: what is taken here means the same there. Where that one
-// is the more lenient, about letter case, the body has another meaning for it and is left out.
+// FuzzDecodeBody decodes every accepted body with encoding/json too, which must return the same. encoding/json ignores the case of
+// names, so bodies with such names are skipped.
 func FuzzDecodeBody(f *testing.F) {
 	for _, seed := range []string{
 		"", "{}", " {}\n", "null", "[]", `""`, "{", "{}{}", "{},", "\ufeff{}", "{}\x00",
@@ -71,17 +71,17 @@ func FuzzDecodeBody(f *testing.F) {
 		reader := json.NewDecoder(bytes.NewReader(sent))
 		reader.UseNumber() // of any size
 		if err := reader.Decode(&members); err != nil || !utf8.Valid(sent) || !json.Valid(sent) {
-			t.Fatalf("%q was read, and is not JSON: %v", sent, err)
+			t.Fatalf("%q is accepted but invalid: %v", sent, err)
 		}
 		if levels := depth(members); levels > 32 {
-			t.Fatalf("%d levels were read", levels)
+			t.Fatalf("accepted %d levels", levels)
 		}
 		if hasCaseVariant(members) {
 			return
 		}
-		var again fuzzedBody
-		if err := json.Unmarshal(sent, &again); err != nil || !reflect.DeepEqual(again, body) {
-			t.Fatalf("%q\nis   %+v\nelse %+v, %v", sent, body, again, err)
+		var want fuzzedBody
+		if err := json.Unmarshal(sent, &want); err != nil || !reflect.DeepEqual(want, body) {
+			t.Fatalf("%q\ngot  %+v\nwant %+v, %v", sent, body, want, err)
 		}
 	})
 }
@@ -112,14 +112,14 @@ func hasCaseVariant(members map[string]any) bool {
 				return true
 			}
 		}
-		if nested, is := value.(map[string]any); is && hasCaseVariant(nested) {
+		if nested, ok := value.(map[string]any); ok && hasCaseVariant(nested) {
 			return true
 		}
 	}
 	return false
 }
 
-// FuzzBinary: of all spellings of some bytes each is those bytes, and what is none is refused.
+// FuzzBinary checks that every encoding of some bytes decodes to them, and that anything else is rejected.
 func FuzzBinary(f *testing.F) {
 	for _, seed := range []string{"", "AQI", "AQI=", "AQI==", "+/-_", "A", "AR", "====", "A=QI", "AQ\nI", "AQI \t", "AQI\x00", "Äö", "AQI=\r\n"} {
 		f.Add([]byte(seed))
@@ -128,25 +128,25 @@ func FuzzBinary(f *testing.F) {
 		var exact binary
 		for _, encoding := range []*base64.Encoding{base64.RawURLEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.StdEncoding} {
 			if err := exact.UnmarshalText([]byte(encoding.EncodeToString(sent))); err != nil || !bytes.Equal(exact, sent) {
-				t.Fatalf("%x became %x, %v", sent, []byte(exact), err)
+				t.Fatalf("%x decodes to %x, %v", sent, []byte(exact), err)
 			}
 		}
-		var read binary
-		if err := read.UnmarshalText(sent); err != nil {
-			if err != error(errInvalidBase64) || read != nil {
-				t.Fatalf("%q: %v, and %x", sent, err, []byte(read))
+		var decoded binary
+		if err := decoded.UnmarshalText(sent); err != nil {
+			if err != error(errInvalidBase64) || decoded != nil {
+				t.Fatalf("%q: error %v, value %x", sent, err, []byte(decoded))
 			}
 			return
 		}
 		plain := strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(string(sent), "="))
-		if again := base64.RawURLEncoding.EncodeToString(read); len(again) != len(plain) || len(plain) > 0 && again[:len(plain)-1] != plain[:len(plain)-1] {
-			t.Fatalf("%q is %x, which is %q", sent, []byte(read), again)
+		if again := base64.RawURLEncoding.EncodeToString(decoded); len(again) != len(plain) || len(plain) > 0 && again[:len(plain)-1] != plain[:len(plain)-1] {
+			t.Fatalf("%q decodes to %x, which encodes to %q", sent, []byte(decoded), again)
 		}
 	})
 }
 
-// FuzzCookies: whatever stands in the Cookie header, a browser's cookie counts only if it was signed here, and a session's
-// token is taken as it came. A cookie of ours is found among any others.
+// FuzzCookies checks that a browser cookie is accepted only if this server signed it, whatever the Cookie header contains, that the
+// session token is read unchanged, and that the server's cookie is found among others.
 func FuzzCookies(f *testing.F) {
 	key := bytes.Repeat([]byte{7}, 32)
 	k := cookies{bindingKeys: [][]byte{key}}
@@ -160,16 +160,16 @@ func FuzzCookies(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, header []byte) {
 		if bytes.ContainsAny(header, "\r\n") {
-			return // never comes as one header
+			return // cannot be in one header
 		}
 		withRequest(func(r *fasthttp.Request) { r.Header.SetBytesV(fiber.HeaderCookie, header) }, func(c *fiber.Ctx) {
 			value := c.Cookies("keylodge_browser")
 			nonce, mac, _ := strings.Cut(value, ".")
-			ours := hmac.New(sha256.New, key)
-			ours.Write([]byte(nonce))
-			isOurs := mac == base64.RawURLEncoding.EncodeToString(ours.Sum(nil))
-			if got := k.readBinding(c, "keylodge_browser"); got.IsZero() == isOurs || isOurs && got != domain.BindTo(domain.NewSecret(value)) {
-				t.Fatalf("%q: signed here: %t, believed: %t", header, isOurs, !got.IsZero())
+			want := hmac.New(sha256.New, key)
+			want.Write([]byte(nonce))
+			isSigned := mac == base64.RawURLEncoding.EncodeToString(want.Sum(nil))
+			if got := k.readBinding(c, "keylodge_browser"); got.IsZero() == isSigned || isSigned && got != domain.BindTo(domain.NewSecret(value)) {
+				t.Fatalf("%q: signed %t, accepted %t", header, isSigned, !got.IsZero())
 			}
 			token, err := k.sessionToken(c)
 			if err == nil && !bytes.Contains(header, []byte(token.Reveal())) || err != nil && !errors.Is(err, domain.ErrUnauthenticated) {
@@ -183,7 +183,7 @@ func FuzzCookies(f *testing.F) {
 				return
 			}
 			if k.readBinding(c, "keylodge_browser") != domain.BindTo(domain.NewSecret(signed)) {
-				t.Fatalf("a cookie of ours is lost before %q", header)
+				t.Fatalf("the browser cookie is not found before %q", header)
 			}
 		})
 	})
@@ -196,25 +196,25 @@ func FuzzCSRFToken(f *testing.F) {
 	}
 	key := bytes.Repeat([]byte{7}, 32)
 	tokens := csrfTokens{[][]byte{key}}
-	minted := "NONCE." + tokens.sign(key, session, "NONCE")
-	for _, seed := range []string{"", ".", minted, minted + "=", " " + minted, strings.ToUpper(minted), "." + tokens.sign(key, session, ""), "A.B." + tokens.sign(key, session, "A.B")} {
+	issued := "NONCE." + tokens.sign(key, session, "NONCE")
+	for _, seed := range []string{"", ".", issued, issued + "=", " " + issued, strings.ToUpper(issued), "." + tokens.sign(key, session, ""), "A.B." + tokens.sign(key, session, "A.B")} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, token string) {
 		nonce, mac, _ := strings.Cut(token, ".")
-		ours := hmac.New(sha256.New, key)
-		ours.Write([]byte("01a206fa-f19b-71aa-8eee-8e90a9bc70db!" + nonce))
-		want := mac == base64.RawURLEncoding.EncodeToString(ours.Sum(nil)) && len(token) <= 128
+		expected := hmac.New(sha256.New, key)
+		expected.Write([]byte("01a206fa-f19b-71aa-8eee-8e90a9bc70db!" + nonce))
+		want := mac == base64.RawURLEncoding.EncodeToString(expected.Sum(nil)) && len(token) <= 128
 		if err := tokens.verify(token, session); (err == nil) != want || err != nil && err != error(errCSRF) {
 			t.Fatalf("%q: %v", token, err)
 		}
 		if err := tokens.verify(token, domain.SessionID{}); err == nil {
-			t.Fatalf("%q is good for another session", token)
+			t.Fatalf("%q is valid for another session", token)
 		}
 	})
 }
 
-// FuzzParsePage: a cursor that was given out leads on, and whatever else is asked for is told what is wrong with it.
+// FuzzParsePage checks that a valid cursor is parsed to its id, and that an error names the invalid parameter.
 func FuzzParsePage(f *testing.F) {
 	const id = "01a206fa-f19b-71aa-8eee-8e90a9bc70db"
 	for _, seed := range []string{
@@ -233,7 +233,7 @@ func FuzzParsePage(f *testing.F) {
 				return
 			}
 			if limit < 1 || limit > maxPageSize {
-				t.Fatalf("%q asks for %d items", query, limit)
+				t.Fatalf("%q: limit %d", query, limit)
 			}
 			if cursor := c.Query("cursor"); cursor == "" != after.IsZero() && cursor != (domain.EventID{}).String() || cursor != "" && !strings.EqualFold(cursor, after.String()) {
 				t.Fatalf("%q: after %s", query, after)

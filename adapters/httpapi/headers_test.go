@@ -2,10 +2,10 @@ package httpapi
 
 import "testing"
 
-// Strict-Transport-Security holds for all ports of a host, so it is not for a host that other servers share.
+// Strict-Transport-Security applies to all ports of a host, so a loopback host must not have it.
 func TestConfig_StrictTransport(t *testing.T) {
 	const year = "max-age=31536000"
-	for public, want := range map[string]string{
+	for publicURL, want := range map[string]string{
 		"https://id.example.org":          year,
 		"https://id.example.org:8443":     year,
 		"https://localhost.example.org":   year,
@@ -23,11 +23,11 @@ func TestConfig_StrictTransport(t *testing.T) {
 		"https://[::ffff:127.0.0.1]:8443": "",
 		"":                                "",
 	} {
-		if got := (Config{PublicURL: public}).strictTransport(); got != want {
-			t.Errorf("%s: %q, want %q", public, got, want)
+		if got := (Config{PublicURL: publicURL}).strictTransport(); got != want {
+			t.Errorf("%s: got %q, want %q", publicURL, got, want)
 		}
-		if got := (Config{PublicURL: public, OwnsSubdomains: true}).strictTransport(); (got == want+"; includeSubDomains") != (want != "") {
-			t.Errorf("%s, with its subdomains: %q", public, got)
+		if got := (Config{PublicURL: publicURL, OwnsSubdomains: true}).strictTransport(); (got == want+"; includeSubDomains") != (want != "") {
+			t.Errorf("%s with OwnsSubdomains: got %q", publicURL, got)
 		}
 	}
 }

@@ -30,10 +30,9 @@ func oneCallLimiter() application.UseCases {
 	}}
 }
 
-// Whatever signs in or changes something is limited, before anything is looked up; a route that is added later is, too, or
-// stands here.
+// Every route that signs in or changes something is limited before any lookup, except those of this list.
 func TestRoutes_MutationsAreRateLimited(t *testing.T) {
-	free := []string{ // ending sessions is never delayed
+	unlimited := []string{ // revoking sessions must always be possible
 		"DELETE /v1/session", "DELETE /v1/me/sessions", "DELETE /v1/me/sessions/:id",
 	}
 	api := func() *fiber.App {
@@ -57,8 +56,8 @@ func TestRoutes_MutationsAreRateLimited(t *testing.T) {
 			}
 		}
 		name := route.Method + " " + route.Path
-		if limited := got.StatusCode == http.StatusTooManyRequests; limited == slices.Contains(free, name) {
-			t.Errorf("%s is limited: %t", name, limited)
+		if limited := got.StatusCode == http.StatusTooManyRequests; limited == slices.Contains(unlimited, name) {
+			t.Errorf("%s: limited = %t", name, limited)
 		} else if limited && (got.Header.Get("Retry-After") != "3600" || !strings.HasSuffix(got.Header.Get("RateLimit"), ";r=0;t=3600") ||
 			!strings.HasSuffix(got.Header.Get("RateLimit-Policy"), ";q=1;w=3600") ||
 			!strings.Contains(got.Header.Get("Access-Control-Expose-Headers"), "RateLimit, RateLimit-Policy")) {
@@ -66,11 +65,11 @@ func TestRoutes_MutationsAreRateLimited(t *testing.T) {
 		}
 	}
 	if checked < 25 {
-		t.Errorf("%d routes were found", checked)
+		t.Errorf("found only %d routes", checked)
 	}
 }
 
-// What is not JSON, or comes from a foreign page, is refused for that, and takes nobody's token.
+// A request that is not JSON or comes from a page of another site is rejected before it is counted.
 func TestRateLimit_IgnoresRequestsRejectedEarlier(t *testing.T) {
 	app := httpapi.New(httpapi.Config{BindingKeys: [][]byte{make([]byte, 32)}}, oneCallLimiter(), metrics.New(), slog.New(slog.DiscardHandler))
 	for range 3 {

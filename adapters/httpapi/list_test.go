@@ -12,8 +12,8 @@ import (
 )
 
 func TestList_QueryParameters(t *testing.T) {
-	l := newFixture(t)
-	id := l.session.ID().String()
+	f := newFixture(t)
+	id := f.session.ID().String()
 	for query, want := range map[string][]string{
 		"":                                nil,
 		"limit=1":                         nil,
@@ -36,7 +36,7 @@ func TestList_QueryParameters(t *testing.T) {
 		"limit=&limit=7":                  {"limit duplicate_parameter"},
 		"cursor=&limit=7&cursor=" + id:    {"cursor duplicate_parameter"},
 		"limit=1&cursor=&cursor=&limit=2": {"cursor duplicate_parameter", "limit duplicate_parameter"},
-		"page=2&sort=desc&page=3&Limit=0": nil, // which mean nothing here
+		"page=2&sort=desc&page=3&Limit=0": nil, // unknown parameters
 		"limit=%zz":                       {"limit out_of_range"},
 		"limit=%00":                       {"limit out_of_range"},
 		"cursor=%00":                      {"cursor invalid_cursor"},
@@ -44,11 +44,11 @@ func TestList_QueryParameters(t *testing.T) {
 		"cursor='%20OR%201=1--":           {"cursor invalid_cursor"},
 		"cursor=../../etc/passwd":         {"cursor invalid_cursor"},
 		"cursor[]=x&limit[]=x":            nil,
-		"cursor=00000000-0000-0000-0000-000000000000": nil, // after which comes nothing, or all
+		"cursor=00000000-0000-0000-0000-000000000000": nil, // a valid id
 		"limit=0&cursor=x":                            {"cursor invalid_cursor", "limit out_of_range"},
 	} {
 		for _, path := range []string{"/v1/me/sessions", "/v1/me/events"} {
-			got := l.call(http.MethodGet, path+"?"+query, "", map[string]string{"Cookie": l.cookie})
+			got := f.call(http.MethodGet, path+"?"+query, "", map[string]string{"Cookie": f.cookie})
 			if status := map[bool]int{true: 200, false: 400}[want == nil]; got.status != status || !slices.Equal(got.fieldErrors(), want) {
 				t.Errorf("%s?%s: %+v", path, query, got)
 			}
@@ -60,24 +60,24 @@ func TestList_QueryParameters(t *testing.T) {
 }
 
 func TestList_CursorVisitsEveryItem(t *testing.T) {
-	l := newFixture(t)
+	f := newFixture(t)
 	for i := range 4 {
-		e := domain.NewEvent(domain.EventState{UserID: l.ada.ID(), Kind: domain.EventSignedIn, RequestID: fmt.Sprint(i)}, clock{}.Now(), rand.Reader)
-		l.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
+		e := domain.NewEvent(domain.EventState{UserID: f.ada.ID(), Kind: domain.EventSignedIn, RequestID: fmt.Sprint(i)}, clock{}.Now(), rand.Reader)
+		f.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
 	}
 	for path, all := range map[string]int{"/v1/me/sessions": 2, "/v1/me/events": 4} {
 		for limit := 1; limit <= 5; limit++ {
 			seen := map[string]bool{}
 			cursor := ""
 			for pages := 0; ; pages++ {
-				got := l.call(http.MethodGet, fmt.Sprintf("%s?limit=%d&cursor=%s", path, limit, cursor), "", map[string]string{"Cookie": l.cookie})
+				got := f.call(http.MethodGet, fmt.Sprintf("%s?limit=%d&cursor=%s", path, limit, cursor), "", map[string]string{"Cookie": f.cookie})
 				items, _ := got.body["items"].([]any)
 				for _, item := range items {
 					seen[item.(map[string]any)["id"].(string)] = true
 				}
 				next, more := got.body["next_cursor"].(string)
 				if got.status != 200 || len(items) > limit || pages > all || !more && got.body["next_cursor"] != nil {
-					t.Fatalf("%s by %d: %+v", path, limit, got)
+					t.Fatalf("%s?limit=%d: %+v", path, limit, got)
 				}
 				if !more {
 					break
@@ -85,20 +85,20 @@ func TestList_CursorVisitsEveryItem(t *testing.T) {
 				cursor = next
 			}
 			if len(seen) != all {
-				t.Errorf("%s by %d: %d of %d were seen", path, limit, len(seen), all)
+				t.Errorf("%s?limit=%d: visited %d of %d items", path, limit, len(seen), all)
 			}
 		}
 	}
 }
 
 func TestList_DefaultLimitIs50(t *testing.T) {
-	l := newFixture(t)
+	f := newFixture(t)
 	for range 51 {
-		e := domain.NewEvent(domain.EventState{UserID: l.ada.ID(), Kind: domain.EventSignedIn}, clock{}.Now(), rand.Reader)
-		l.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
+		e := domain.NewEvent(domain.EventState{UserID: f.ada.ID(), Kind: domain.EventSignedIn}, clock{}.Now(), rand.Reader)
+		f.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
 	}
 	for _, query := range []string{"", "?limit=", "?limit=50"} {
-		got := l.call(http.MethodGet, "/v1/me/events"+query, "", map[string]string{"Cookie": l.cookie})
+		got := f.call(http.MethodGet, "/v1/me/events"+query, "", map[string]string{"Cookie": f.cookie})
 		if items, _ := got.body["items"].([]any); len(items) != 50 || got.body["next_cursor"] == nil {
 			t.Errorf("%q: %d items, %v", query, len(items), got.body["next_cursor"])
 		}
@@ -106,16 +106,16 @@ func TestList_DefaultLimitIs50(t *testing.T) {
 }
 
 func TestListEvents_kind(t *testing.T) {
-	l := newFixture(t)
+	f := newFixture(t)
 	for _, e := range []domain.EventState{
 		{Kind: domain.EventPasskeyAdded}, {Kind: domain.EventSignedIn}, {Kind: domain.EventPasskeyRemoved}, {Kind: domain.EventSignedIn},
 	} {
-		e.UserID = l.ada.ID()
+		e.UserID = f.ada.ID()
 		entry := domain.NewEvent(e, clock{}.Now(), rand.Reader)
-		l.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), entry) })
+		f.update(func(tx ports.Tx) error { return tx.Events.Add(t.Context(), entry) })
 	}
 	get := func(query string) apiResponse {
-		return l.call(http.MethodGet, "/v1/me/events"+query, "", map[string]string{"Cookie": l.cookie})
+		return f.call(http.MethodGet, "/v1/me/events"+query, "", map[string]string{"Cookie": f.cookie})
 	}
 	for query, want := range map[string][]string{
 		"":                                      {"passkey_added", "passkey_removed", "signed_in", "signed_in"},

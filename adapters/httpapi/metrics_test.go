@@ -12,14 +12,14 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// metricsAfter is what the metrics say after one request to the API over the given store.
+// metricsAfter returns the metrics after one request to an API with the given store.
 func metricsAfter(t *testing.T, s store, method, path string) string {
 	t.Helper()
 	meter := metrics.New()
 	callMetered(t, s, meter, method, path, "")
-	answer := httptest.NewRecorder()
-	meter.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	return answer.Body.String()
+	response := httptest.NewRecorder()
+	meter.Handler().ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return response.Body.String()
 }
 
 func TestMetrics_RequestsByRoute(t *testing.T) {
@@ -29,7 +29,7 @@ func TestMetrics_RequestsByRoute(t *testing.T) {
 		want         string
 	}{
 		{storeReturning(nil), http.MethodGet, "/livez?x=1", `method="GET",route="/livez",status="200"`},
-		{storeReturning(errors.New("fault")), http.MethodGet, "/readyz", `method="GET",route="/readyz",status="500"`},
+		{storeReturning(errors.New("internal error")), http.MethodGet, "/readyz", `method="GET",route="/readyz",status="500"`},
 		{storeReturning(nil), http.MethodGet, "/v1/anything", `method="GET",route="none",status="404"`},
 		{storeReturning(nil), http.MethodPost, "/v1/session", `method="POST",route="none",status="405"`},
 		{storeReturning(nil), http.MethodGet, "/v1/session", `method="GET",route="/v1/session",status="401"`},

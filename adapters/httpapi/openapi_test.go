@@ -24,7 +24,7 @@ import (
 
 var update = flag.Bool("update", false, "write openapi.json")
 
-// TestOpenAPI holds openapi.json to its source.
+// openapi.json is generated from openapi.yaml.
 func TestOpenAPI(t *testing.T) {
 	source, err := os.ReadFile("openapi.yaml")
 	if err != nil {
@@ -41,22 +41,22 @@ func TestOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("openapi.json is not what openapi.yaml says; `make generate` writes it")
+		t.Error("openapi.json is out of date: run `make generate`")
 	}
 }
 
-// jsonOf writes YAML as JSON, in the order of the source.
+// jsonOf converts YAML to JSON, in the order of the source.
 func jsonOf(t *testing.T, source []byte) []byte {
 	t.Helper()
 	var document yaml.Node
 	if err := yaml.Unmarshal(source, &document); err != nil {
 		t.Fatal(err)
 	}
-	var written bytes.Buffer
-	if err := encodeYAML(jsontext.NewEncoder(&written, jsontext.WithIndent("  ")), document.Content[0]); err != nil {
+	var encoded bytes.Buffer
+	if err := encodeYAML(jsontext.NewEncoder(&encoded, jsontext.WithIndent("  ")), document.Content[0]); err != nil {
 		t.Fatal(err)
 	}
-	return written.Bytes()
+	return encoded.Bytes()
 }
 
 func encodeYAML(to *jsontext.Encoder, node *yaml.Node) error {
@@ -69,7 +69,7 @@ func encodeYAML(to *jsontext.Encoder, node *yaml.Node) error {
 		return encodeBetween(to, jsontext.BeginArray, node.Content, jsontext.EndArray)
 	}
 	if node.Tag == "!!null" && node.Value == "" {
-		return fmt.Errorf("line %d: a member without a value; a text with a comma needs quotes between braces", node.Line)
+		return fmt.Errorf("line %d: a member has no value; quote texts with a comma in braces", node.Line)
 	}
 	var value any
 	if err := node.Decode(&value); err != nil {
@@ -105,9 +105,9 @@ func TestOpenAPI_IsValid(t *testing.T) {
 	}
 }
 
-// What is open in an answer would let a renamed or surplus member pass.
+// An open schema of a response would accept a renamed or additional member.
 func TestOpenAPI_ResponsesForbidAdditionalProperties(t *testing.T) {
-	mayBeAbsent := []string{"allowCredentials", "detail", "errors", "excludeCredentials", "transports"}
+	optional := []string{"allowCredentials", "detail", "errors", "excludeCredentials", "transports"}
 	for path, item := range openAPI(t).Paths.Map() {
 		for method, operation := range item.Operations() {
 			for status, response := range operation.Responses.Map() {
@@ -117,11 +117,11 @@ func TestOpenAPI_ResponsesForbidAdditionalProperties(t *testing.T) {
 							return nil
 						}
 						if open := schema.Value.AdditionalProperties.Has; open == nil || *open {
-							t.Errorf("%s %s, %s %s: members that are not named may be there", method, path, status, at)
+							t.Errorf("%s %s, %s %s: additional members are allowed", method, path, status, at)
 						}
 						for name := range schema.Value.Properties {
-							if !slices.Contains(schema.Value.Required, name) && !slices.Contains(mayBeAbsent, name) {
-								t.Errorf("%s %s, %s %s: %s may be absent", method, path, status, at, name)
+							if !slices.Contains(schema.Value.Required, name) && !slices.Contains(optional, name) {
+								t.Errorf("%s %s, %s %s: %s is not required", method, path, status, at, name)
 							}
 						}
 						return nil
@@ -140,7 +140,7 @@ func TestOpenAPI_ListsEveryRoute(t *testing.T) {
 	app := httpapi.New(httpapi.Config{}, application.UseCases{}, metrics.New(), slog.New(slog.DiscardHandler))
 	parameter := regexp.MustCompile(`:(\w+)`)
 	for _, route := range app.GetRoutes(true) {
-		if route.Method != http.MethodHead { // each GET brings one
+		if route.Method != http.MethodHead { // Fiber adds it to each GET
 			served[route.Method+" "+parameter.ReplaceAllString(route.Path, "{$1}")] = true
 		}
 	}
@@ -152,12 +152,12 @@ func TestOpenAPI_ListsEveryRoute(t *testing.T) {
 	}
 	for route := range served {
 		if !described[route] {
-			t.Errorf("%s is served and not described", route)
+			t.Errorf("%s is served but not in openapi.yaml", route)
 		}
 	}
 	for route := range described {
 		if !served[route] {
-			t.Errorf("%s is described and not served", route)
+			t.Errorf("%s is in openapi.yaml but not served", route)
 		}
 	}
 }
@@ -174,6 +174,6 @@ func TestOpenAPI_EventKinds(t *testing.T) {
 	slices.Sort(described)
 	slices.Sort(known)
 	if !slices.Equal(described, known) {
-		t.Errorf("described are %v, known are %v", described, known)
+		t.Errorf("openapi.yaml has %v, domain has %v", described, known)
 	}
 }

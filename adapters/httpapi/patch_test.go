@@ -9,7 +9,6 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// What is absent stays, what is null or empty goes.
 func TestPatchAccount_AbsentMemberUnchanged(t *testing.T) {
 	for body, want := range map[string][2]any{ // the address and the name afterwards
 		``:                                   {"ada@example.org", "Ada"},
@@ -30,8 +29,8 @@ func TestPatchAccount_AbsentMemberUnchanged(t *testing.T) {
 		`{"email":null,"display_name":"Count\u0065ss"}`:   {nil, "Countess"},
 		`{"email":"ada@example.com","display_name":null}`: {"ada@example.com", nil},
 	} {
-		l := newFixture(t)
-		got := l.call(http.MethodPatch, "/v1/me", body, map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf})
+		f := newFixture(t)
+		got := f.call(http.MethodPatch, "/v1/me", body, map[string]string{"Cookie": f.cookie, "X-CSRF-Token": f.csrf})
 		user, _ := got.body["user"].(map[string]any)
 		if got.status != 200 || user["email"] != want[0] || user["display_name"] != want[1] {
 			t.Errorf("%s: %+v", body, got)
@@ -40,7 +39,7 @@ func TestPatchAccount_AbsentMemberUnchanged(t *testing.T) {
 }
 
 func TestPatchAccount_RejectsInvalidMembers(t *testing.T) {
-	l := newFixture(t)
+	f := newFixture(t)
 	for body, want := range map[string][]string{
 		`{"email":1}`:                              {"email wrong_type"},
 		`{"email":true}`:                           {"email wrong_type"},
@@ -61,29 +60,29 @@ func TestPatchAccount_RejectsInvalidMembers(t *testing.T) {
 		`{"display_name":"Ada\u202eneB"}`:          {"display_name invalid_name"},
 		`{"email":"x","display_name":"a\nb"}`:      {"display_name invalid_name", "email invalid_email"},
 	} {
-		got := l.call(http.MethodPatch, "/v1/me", body, map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf})
+		got := f.call(http.MethodPatch, "/v1/me", body, map[string]string{"Cookie": f.cookie, "X-CSRF-Token": f.csrf})
 		if got.status != 400 || got.code() != "invalid_request" || !slices.Equal(got.fieldErrors(), want) {
 			t.Errorf("%s: %+v", body, got)
 		}
 	}
-	l.update(func(tx ports.Tx) error {
-		is, err := tx.Users.ByID(t.Context(), l.ada.ID())
-		if err == nil && is.State() != l.ada.State() {
-			t.Errorf("she became %+v", is)
+	f.update(func(tx ports.Tx) error {
+		user, err := tx.Users.ByID(t.Context(), f.ada.ID())
+		if err == nil && user.State() != f.ada.State() {
+			t.Errorf("the user changed to %+v", user)
 		}
 		return err
 	})
 }
 
-// A passkey's name is what such a request is about, so it has to be there, if only as null.
+// The member name is required; null removes the name.
 func TestRenamePasskey_RequiresName(t *testing.T) {
-	l := newFixture(t)
+	f := newFixture(t)
 	path := "/v1/me/passkeys/" + base64.RawURLEncoding.EncodeToString([]byte("id"))
-	by := map[string]string{"Cookie": l.cookie, "X-CSRF-Token": l.csrf}
+	headers := map[string]string{"Cookie": f.cookie, "X-CSRF-Token": f.csrf}
 	for _, c := range []struct {
-		body   string
-		name   any
-		faults []string
+		body        string
+		name        any
+		fieldErrors []string
 	}{
 		{`{"name":" the blue one "}`, "the blue one", nil},
 		{`{}`, nil, []string{"name required"}},
@@ -95,19 +94,19 @@ func TestRenamePasskey_RequiresName(t *testing.T) {
 		{`{"name":"x"}`, "x", nil},
 		{`{"name":""}`, nil, nil},
 	} {
-		got := l.call(http.MethodPatch, path, c.body, by)
+		got := f.call(http.MethodPatch, path, c.body, headers)
 		passkey, _ := got.body["passkey"].(map[string]any)
-		if status := map[bool]int{true: 200, false: 400}[c.faults == nil]; got.status != status || !slices.Equal(got.fieldErrors(), c.faults) || passkey["name"] != c.name {
+		if status := map[bool]int{true: 200, false: 400}[c.fieldErrors == nil]; got.status != status || !slices.Equal(got.fieldErrors(), c.fieldErrors) || passkey["name"] != c.name {
 			t.Errorf("%s: %+v", c.body, got)
 		}
 	}
 }
 
-// An id that could be nobody's is as good as one that is not the caller's.
+// A malformed id gets the same response as the id of another user's passkey.
 func TestPasskeyID_MalformedIs404(t *testing.T) {
-	l := newFixture(t)
+	f := newFixture(t)
 	for _, id := range []string{"aWR", "aWR=", "aW+/", "x", "%20", "aWQ%0A", "aWR4"} {
-		got := l.call(http.MethodPatch, "/v1/me/passkeys/"+id, `{"name":"x"}`, map[string]string{"Authorization": l.bearer})
+		got := f.call(http.MethodPatch, "/v1/me/passkeys/"+id, `{"name":"x"}`, map[string]string{"Authorization": f.bearer})
 		if got.status != 404 || got.code() != "not_found" {
 			t.Errorf("%s: %+v", id, got)
 		}
