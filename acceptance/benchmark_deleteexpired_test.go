@@ -68,7 +68,7 @@ func measureDeletion(b *testing.B, store ports.Store, ended int) {
 	began := time.Now()
 	go func() {
 		defer close(done)
-		deleted, err := (&maintenance.DeleteExpired{Store: timed, Clock: system.Clock{}, Pause: system.Pause}).Execute(ctx)
+		deleted, err := (&maintenance.Service{Store: timed, Clock: system.Clock{}, Pause: system.Pause}).DeleteExpired(ctx)
 		if err != nil && !errors.Is(err, context.Canceled) {
 			b.Error(err)
 		}

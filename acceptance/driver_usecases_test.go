@@ -46,7 +46,7 @@ func (c *useCaseAPI) reconnect() api { return newUseCaseAPI(c.t, c.usecases) }
 
 func (d useCaseDriver) purgeExpired(t testing.TB) {
 	t.Helper()
-	if _, err := d.usecases.Maintenance.DeleteExpired.Execute(t.Context()); err != nil {
+	if _, err := d.usecases.Maintenance.DeleteExpired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -55,7 +55,7 @@ func (d useCaseDriver) runJobs(t testing.TB) {
 	t.Helper()
 	_, seen := d.usecases.Sessions.WriteLastSeen(t.Context())
 	_, delivered := d.usecases.Outbox.Deliver(t.Context())
-	if err := errors.Join(seen, delivered, d.usecases.Maintenance.RefreshSigningKeys.Execute(t.Context())); err != nil {
+	if err := errors.Join(seen, delivered, d.usecases.SigningKeys.Refresh(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -43,7 +43,7 @@ func TestJWKS_IndependentVerifier(t *testing.T) {
 			if _, err := verified(token[:len(token)-43] + strings.Repeat("A", 43)); err == nil {
 				t.Error("a forged signature was believed")
 			}
-			if _, err := s.app.UseCases().SigningKeys.Rotate.Execute(t.Context()); err != nil {
+			if _, err := s.app.UseCases().SigningKeys.Rotate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := verified(token); err != nil {

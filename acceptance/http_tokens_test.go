@@ -168,7 +168,7 @@ func TestJWKS_KeysPublishedBeforeUse(t *testing.T) {
 	if len(first) != 1 || signer() != first[0] {
 		t.Fatalf("%v", first)
 	}
-	if _, err := s.app.UseCases().SigningKeys.Rotate.Execute(t.Context()); err != nil {
+	if _, err := s.app.UseCases().SigningKeys.Rotate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	both := published()

@@ -40,7 +40,7 @@ func TestKeyRotation_AcrossNodes(t *testing.T) {
 	signers := map[string]bool{}
 	for hour := range 5 * 24 {
 		for i, e := range nodes {
-			if err := e.driver.operator().Maintenance.RefreshSigningKeys.Execute(t.Context()); err != nil {
+			if err := e.driver.operator().SigningKeys.Refresh(t.Context()); err != nil {
 				t.Fatalf("hour %d, node %d: %v", hour, i, err)
 			}
 		}
@@ -74,7 +74,7 @@ func TestKeyRotation_AcrossNodes(t *testing.T) {
 
 func publishedKeyIDs(t *testing.T, usecases application.UseCases) map[string]bool {
 	t.Helper()
-	keys, err := usecases.SigningKeys.Publish.Execute(context.Background())
+	keys, err := usecases.SigningKeys.Publish(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -202,7 +202,7 @@ func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	if _, err := bootstrap.Open(cfg, r.clock, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_PREVIOUS_SECRETS") || !strings.Contains(err.Error(), "keylodge keys rotate") {
 		t.Fatalf("a server without the secret of its signing keys starts, or does not say what to do: %v", err)
 	}
-	if _, err := r.useCases(current).SigningKeys.Rotate.Execute(t.Context()); err != nil { // given up
+	if _, err := r.useCases(current).SigningKeys.Rotate(t.Context()); err != nil { // given up
 		t.Fatal(err)
 	}
 

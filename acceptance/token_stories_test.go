@@ -191,7 +191,7 @@ func keysAreRotated(e *env) {
 	ben.signsUp()
 	operator := e.driver.operator().SigningKeys
 	for range 3 {
-		if _, err := operator.Rotate.Execute(e.t.Context()); err != nil {
+		if _, err := operator.Rotate(e.t.Context()); err != nil {
 			e.t.Fatal(err)
 		}
 		for range 35 { // for nearly three hours: before, while and after the new key takes over
@@ -208,7 +208,7 @@ func keysAreRotated(e *env) {
 		ben.signsIn()
 		ben.requireSignedIn()
 	}
-	keys, err := operator.List.Execute(e.t.Context())
+	keys, err := operator.List(e.t.Context())
 	if err != nil || len(keys) == 0 || len(keys) > 3 {
 		e.t.Fatalf("%d keys, %v", len(keys), err)
 	}

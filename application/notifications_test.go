@@ -12,7 +12,6 @@ import (
 	"github.com/keylodge/keylodge/application/passkeys"
 	"github.com/keylodge/keylodge/application/recovery"
 	"github.com/keylodge/keylodge/application/sessions"
-	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -64,7 +63,7 @@ var notificationUseCases = map[string]func(*fixture) func() error{
 	},
 	"show a spent token": func(h *fixture) func() error {
 		issuer := h.issuer()
-		if err := (&signingkeys.Refresh{KeySet: issuer.KeySet}).Execute(h.t.Context()); err != nil {
+		if err := issuer.SigningKeys.Refresh(h.t.Context()); err != nil {
 			h.t.Fatal(err)
 		}
 		is := h.ada.Session.State()

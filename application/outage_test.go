@@ -228,14 +228,14 @@ type plainSealer struct{}
 func (plainSealer) Seal(plain []byte, _ string) ([]byte, error)  { return plain, nil }
 func (plainSealer) Open(sealed []byte, _ string) ([]byte, error) { return sealed, nil }
 
-func (h *fixture) keySet() *signingkeys.KeySet {
+func (h *fixture) signingKeys() *signingkeys.Service {
 	rotation := domain.KeyRotation{Algorithm: domain.SigningEdDSA, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute}
-	return signingkeys.NewKeySet(h.store, jwt.New(), plainSealer{}, h.clock, rotation, nil)
+	return &signingkeys.Service{Store: h.store, TokenKeys: jwt.New(), Sealer: plainSealer{}, Clock: h.clock, Rotation: rotation}
 }
 
 func (h *fixture) issuer() *signingkeys.Issuer {
 	return &signingkeys.Issuer{
-		KeySet: h.keySet(), Keys: jwt.New(), Random: rand.Reader, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+		SigningKeys: h.signingKeys(), Random: rand.Reader, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
 	}
 }
@@ -313,7 +313,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 	"sign in with a program": func(h *fixture) func() error {
 		answer := h.answerSignIn()
 		answer.Client.Transport = domain.TransportBearer
-		if err := (&signingkeys.Refresh{KeySet: h.keySet()}).Execute(h.t.Context()); err != nil {
+		if err := h.signingKeys().Refresh(h.t.Context()); err != nil {
 			h.t.Fatal(err)
 		}
 		return func() error { return h.finishSignIn(answer) }
@@ -337,7 +337,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 	},
 	"refresh": func(h *fixture) func() error {
 		issuer := h.issuer()
-		if err := (&signingkeys.Refresh{KeySet: issuer.KeySet}).Execute(h.t.Context()); err != nil {
+		if err := issuer.SigningKeys.Refresh(h.t.Context()); err != nil {
 			h.t.Fatal(err)
 		}
 		is := h.ada.Session.State()
@@ -365,7 +365,7 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 		}
 	},
 	"keep the first key": func(h *fixture) func() error {
-		return func() error { return (&signingkeys.Refresh{KeySet: h.keySet()}).Execute(h.t.Context()) }
+		return func() error { return h.signingKeys().Refresh(h.t.Context()) }
 	},
 	"keep the keys": func(h *fixture) func() error {
 		for _, signsFrom := range []time.Duration{-100 * 24 * time.Hour, -60 * 24 * time.Hour} { // one spent, another due
@@ -380,16 +380,16 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 			stored := domain.RestoreSigningKey(domain.SigningKeyState{ID: key.ID(), Algorithm: key.Algorithm(), EncryptedKey: private, CreatedAt: noon, SignsFrom: noon.Add(signsFrom)})
 			h.update(func(tx ports.Tx) error { return tx.SigningKeys.Add(h.t.Context(), stored) })
 		}
-		return func() error { return (&signingkeys.Refresh{KeySet: h.keySet()}).Execute(h.t.Context()) }
+		return func() error { return h.signingKeys().Refresh(h.t.Context()) }
 	},
 	"rotate the keys": func(h *fixture) func() error {
-		return func() error { _, err := (&signingkeys.Rotate{KeySet: h.keySet()}).Execute(h.t.Context()); return err }
+		return func() error { _, err := h.signingKeys().Rotate(h.t.Context()); return err }
 	},
 	"publish the keys": func(h *fixture) func() error {
-		return func() error { _, err := (&signingkeys.Publish{KeySet: h.keySet()}).Execute(h.t.Context()); return err }
+		return func() error { _, err := h.signingKeys().Publish(h.t.Context()); return err }
 	},
 	"list the keys": func(h *fixture) func() error {
-		return func() error { _, err := (&signingkeys.List{KeySet: h.keySet()}).Execute(h.t.Context()); return err }
+		return func() error { _, err := h.signingKeys().List(h.t.Context()); return err }
 	},
 	"list the users": func(h *fixture) func() error {
 		return func() error {
@@ -440,12 +440,12 @@ var otherUseCases = map[string]func(*fixture) (does func() error){
 	"sweep": func(h *fixture) func() error {
 		h.clock.now = noon.Add(1000 * 24 * time.Hour)
 		return func() error {
-			_, err := (&maintenance.DeleteExpired{Store: h.store, Clock: h.clock}).Execute(h.t.Context())
+			_, err := (&maintenance.Service{Store: h.store, Clock: h.clock}).DeleteExpired(h.t.Context())
 			return err
 		}
 	},
 	"look whether it is ready": func(h *fixture) func() error {
-		return func() error { return (&maintenance.Ready{Store: h.store}).Execute(h.t.Context()) }
+		return func() error { return (&maintenance.Service{Store: h.store}).Ready(h.t.Context()) }
 	},
 }
 

@@ -1,5 +1,4 @@
-// Package application holds the use cases: one folder per capability, one file per use case. A capability is a Service with a
-// method per use case; a use case that is not part of one yet is a struct with the method Execute.
+// Package application holds the use cases: one folder a capability, with one Service that has a method and a file a use case.
 package application
 
 import (
@@ -19,7 +18,7 @@ import (
 	"github.com/keylodge/keylodge/application/transfer"
 )
 
-// UseCases are all use cases, as the HTTP API, the command line, the jobs and the acceptance tests receive them.
+// UseCases holds the Service of each capability, for the HTTP API, the command line, the jobs and the acceptance tests.
 type UseCases struct {
 	SignUp      *signup.Service
 	Login       *login.Service
@@ -29,26 +28,10 @@ type UseCases struct {
 	Passkeys    *passkeys.Service
 	Account     *account.Service
 	Recovery    *recovery.Service
-	SigningKeys SigningKeys
+	SigningKeys *signingkeys.Service
 	Admin       *admin.Service
 	Transfer    *transfer.Service
 	RateLimit   *ratelimit.Service
-	Maintenance Maintenance
+	Maintenance *maintenance.Service
 	Outbox      *outbox.Service
-}
-
-// SigningKeys are the use cases of the keys that sign access tokens.
-type SigningKeys struct {
-	Publish *signingkeys.Publish
-	List    *signingkeys.List
-	Rotate  *signingkeys.Rotate
-}
-
-// Maintenance are the use cases that jobs and the start of the server execute.
-type Maintenance struct {
-	AcquireLease       *maintenance.AcquireLease
-	DeleteExpired      *maintenance.DeleteExpired
-	Ready              *maintenance.Ready
-	CheckRPID          *maintenance.CheckRPID
-	RefreshSigningKeys *signingkeys.Refresh
 }

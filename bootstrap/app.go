@@ -14,7 +14,9 @@ import (
 	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/adapters/jobs"
 	"github.com/keylodge/keylodge/application"
+	"github.com/keylodge/keylodge/application/maintenance"
 	"github.com/keylodge/keylodge/application/ratelimit"
+	"github.com/keylodge/keylodge/application/signingkeys"
 	"github.com/keylodge/keylodge/bootstrap/config"
 	"github.com/keylodge/keylodge/ports"
 )
@@ -37,22 +39,29 @@ func Open(cfg config.Config, clock ports.Clock, log *slog.Logger) (*App, error) 
 		return nil, err
 	}
 	app.cleanup = cleanup
-	if err := app.prepare(context.Background()); err != nil {
+	if err := app.prepare(context.Background(), cfg); err != nil {
 		app.Close()
 		return nil, err
 	}
 	return app, nil
 }
 
-func (a *App) prepare(ctx context.Context) error {
-	abandoned, err := a.usecases.Maintenance.CheckRPID.Execute(ctx)
+func (a *App) prepare(ctx context.Context, cfg config.Config) error {
+	retired, err := a.usecases.Maintenance.CheckRPID(ctx)
+	if changed, is := errors.AsType[*maintenance.RPIDChangedError](err); is {
+		return fmt.Errorf("%w; %s", err, cfg.RPIDAdvice(changed.RPIDs()))
+	}
 	if err != nil {
 		return err
 	}
-	for id, passkeys := range abandoned {
-		a.log.Warn("passkeys of an RP id that was given up are there and open nothing", slog.String("rp_id", id), slog.Int("passkeys", passkeys))
+	for id, passkeys := range retired {
+		a.log.Warn("the database has passkeys of a retired RP ID, which cannot sign in", slog.String("rp_id", id), slog.Int("passkeys", passkeys))
 	}
-	return a.usecases.Maintenance.RefreshSigningKeys.Execute(ctx)
+	err = a.usecases.SigningKeys.Refresh(ctx)
+	if errors.Is(err, signingkeys.ErrUndecryptable) {
+		return fmt.Errorf("%w; only if that secret is lost, remove the keys with: keylodge keys rotate", err)
+	}
+	return err
 }
 
 // UseCases builds the use cases over any store that keeps the contract of ports.Store, without rate limits. config.Config needs its Secret.

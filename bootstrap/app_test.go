@@ -74,7 +74,7 @@ func TestOpen_RejectsChangedRPIDUnlessRetired(t *testing.T) {
 		t.Errorf("unchanged: %v", err)
 	}
 	err := open("PUBLIC_URL=https://id.example.org")
-	if err == nil || !strings.Contains(err.Error(), "the RP id is id.example.org") || !strings.Contains(err.Error(), "2 of localhost") {
+	if err == nil || !strings.Contains(err.Error(), "the RP ID is id.example.org") || !strings.Contains(err.Error(), "2 of localhost") || !strings.Contains(err.Error(), "KEYLODGE_RETIRED_RP_IDS=localhost") {
 		t.Errorf("changed: %v", err)
 	}
 	if exitCode, stdout, _ := runCommand("users list"); exitCode != cli.ExitOK || !strings.Contains(stdout, "ada@example.org") {

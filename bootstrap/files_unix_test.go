@@ -20,7 +20,7 @@ func TestCommand_FilesArePrivateUnderAnyUmask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := usecases.SigningKeys.Rotate.Execute(t.Context()); err != nil { // writes
+	if _, err := usecases.SigningKeys.Rotate(t.Context()); err != nil { // writes
 		t.Fatal(err)
 	}
 	for _, line := range []string{"backup saved.db", "export lodge.jsonl"} {

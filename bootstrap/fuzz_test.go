@@ -119,7 +119,7 @@ func newFuzzFixture(t testing.TB, store ports.Store, minResponseTime time.Durati
 	if h.usecases, err = assembleUseCases(cfg, secret, store, clock, new(ratelimit.Service)); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.usecases.Maintenance.RefreshSigningKeys.Execute(t.Context()); err != nil {
+	if err := h.usecases.SigningKeys.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ada := h.signUp(t, "ada@example.org", origin, domain.TransportCookie)

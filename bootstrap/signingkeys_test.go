@@ -35,12 +35,12 @@ func TestOpen_UsesExternalKeysOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer app.Close()
-	keys, err := app.UseCases().SigningKeys.List.Execute(t.Context())
+	keys, err := app.UseCases().SigningKeys.List(t.Context())
 	if err != nil || len(keys) != 2 || keys[0].Algorithm != domain.SigningES256 || keys[0].State != signingkeys.KeySigning ||
 		keys[1].Algorithm != domain.SigningEdDSA || keys[1].State != signingkeys.KeyRetired {
 		t.Errorf("%+v, %v", keys, err)
 	}
-	if _, err := app.UseCases().SigningKeys.Rotate.Execute(t.Context()); !errors.Is(err, signingkeys.ErrExternalKeys) {
+	if _, err := app.UseCases().SigningKeys.Rotate(t.Context()); !errors.Is(err, signingkeys.ErrExternalKeys) {
 		t.Errorf("rotating them: %v", err)
 	}
 }

@@ -59,7 +59,14 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 	}
 	keyRotation := cfg.Rotation
 	signingkeysExternalKeys := externalKeys(cfg)
-	keySet := signingkeys.NewKeySet(store, keys, masterkeySealer, clock, keyRotation, signingkeysExternalKeys)
+	signingkeysService := &signingkeys.Service{
+		Store:     store,
+		TokenKeys: keys,
+		Sealer:    masterkeySealer,
+		Clock:     clock,
+		Rotation:  keyRotation,
+		External:  signingkeysExternalKeys,
+	}
 	accessPolicy := cfg.Access
 	masterkeyKeys, err := masterKeys(cfg, secret)
 	if err != nil {
@@ -67,8 +74,7 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 	}
 	refreshKeys := masterkeyKeys.RefreshTokens
 	issuer := &signingkeys.Issuer{
-		KeySet:      keySet,
-		Keys:        keys,
+		SigningKeys: signingkeysService,
 		Random:      reader,
 		Policy:      accessPolicy,
 		RefreshKeys: refreshKeys,
@@ -192,20 +198,6 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 		Lockout:       lockoutKey,
 		Decoys:        domainDecoys,
 	}
-	publish := &signingkeys.Publish{
-		KeySet: keySet,
-	}
-	list := &signingkeys.List{
-		KeySet: keySet,
-	}
-	rotate := &signingkeys.Rotate{
-		KeySet: keySet,
-	}
-	signingKeys := application.SigningKeys{
-		Publish: publish,
-		List:    list,
-		Rotate:  rotate,
-	}
 	adminRecoveryURL := recoveryURL(cfg)
 	adminService := &admin.Service{
 		Store:       store,
@@ -223,33 +215,13 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 		Clock: clock,
 		Keys:  keys2,
 	}
-	acquireLease := &maintenance.AcquireLease{
-		Store: store,
-		Clock: clock,
-	}
 	portsPause := pause()
-	deleteExpired := &maintenance.DeleteExpired{
+	rpiDs := rpIDs(cfg)
+	maintenanceService := &maintenance.Service{
 		Store: store,
 		Clock: clock,
 		Pause: portsPause,
-	}
-	ready := &maintenance.Ready{
-		Store: store,
-	}
-	rpiDs := rpIDs(cfg)
-	checkRPID := &maintenance.CheckRPID{
-		Store: store,
 		RPIDs: rpiDs,
-	}
-	refresh := &signingkeys.Refresh{
-		KeySet: keySet,
-	}
-	applicationMaintenance := application.Maintenance{
-		AcquireLease:       acquireLease,
-		DeleteExpired:      deleteExpired,
-		Ready:              ready,
-		CheckRPID:          checkRPID,
-		RefreshSigningKeys: refresh,
 	}
 	portsMailer, err := mailer(cfg)
 	if err != nil {
@@ -271,11 +243,11 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 		Passkeys:    passkeysService,
 		Account:     accountService,
 		Recovery:    recoveryService,
-		SigningKeys: signingKeys,
+		SigningKeys: signingkeysService,
 		Admin:       adminService,
 		Transfer:    transferService,
 		RateLimit:   limits,
-		Maintenance: applicationMaintenance,
+		Maintenance: maintenanceService,
 		Outbox:      outboxService,
 	}
 	return useCases, nil

@@ -40,7 +40,7 @@ const refreshKeysSource = `package jobs
 import "context"
 
 func (j *Jobs) keepKeys(ctx context.Context) error {
-	err := j.usecases.Maintenance.RefreshSigningKeys.Execute(ctx)
+	err := j.usecases.SigningKeys.Refresh(ctx)
 	j.log.Warn("` + keysRefreshed + `")
 	return err
 }

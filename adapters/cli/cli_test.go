@@ -80,10 +80,10 @@ func (l *fixture) usecases() (application.UseCases, error) {
 		return application.UseCases{}, err
 	}
 	rotation := domain.KeyRotation{Algorithm: domain.SigningES256, Interval: 720 * time.Hour, TokenTTL: 5 * time.Minute}
-	keyring := signingkeys.NewKeySet(l.store, jwt.New(), sealer, fixedClock{}, rotation, l.externalKeys)
+	keys := &signingkeys.Service{Store: l.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: fixedClock{}, Rotation: rotation, External: l.externalKeys}
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames}
 	return application.UseCases{
-		SigningKeys: application.SigningKeys{List: &signingkeys.List{KeySet: keyring}, Rotate: &signingkeys.Rotate{KeySet: keyring}},
+		SigningKeys: keys,
 		Transfer:    &transfer.Service{Store: l.store, Clock: fixedClock{}, Keys: transfer.Keys{make([]byte, 32)}},
 		Admin: &admin.Service{
 			Store: l.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log, Keys: domain.RecoveryGrantKeys{make([]byte, 32)},

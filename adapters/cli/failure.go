@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/keylodge/keylodge/application/signingkeys"
+	"github.com/keylodge/keylodge/application/transfer"
 	"github.com/keylodge/keylodge/domain"
 )
 
@@ -35,6 +37,14 @@ type failure struct {
 	Message string `json:"message"`
 }
 
+// advice says what to do about errors of use cases, which know neither settings nor commands.
+var advice = map[*domain.Error]string{
+	signingkeys.ErrExternalKeys:       "put the new key first in the file of KEYLODGE_JWT_KEY_FILE, and restart",
+	transfer.ErrUnknownSecret:         "set KEYLODGE_SECRET to that secret, or copy its key file, or add it to KEYLODGE_PREVIOUS_SECRETS",
+	transfer.ErrUnknownPreviousSecret: "set KEYLODGE_PREVIOUS_SECRETS as on that server",
+	transfer.ErrOtherUsers:            "to merge both, add --into-existing",
+}
+
 // failureOf tells all that is known: whoever runs the command runs the server.
 func failureOf(err error) (f failure, exitCode int) {
 	if errors.Is(err, context.Canceled) {
@@ -47,10 +57,14 @@ func failureOf(err error) (f failure, exitCode int) {
 	if !errors.As(err, &known) {
 		return failure{"internal", err.Error()}, ExitFailure
 	}
-	if code, found := exitCodes[known.Kind]; found {
-		return failure{known.Code, err.Error()}, code
+	message := err.Error()
+	if a := advice[known]; a != "" {
+		message += "; " + a
 	}
-	return failure{known.Code, err.Error()}, ExitFailure
+	if code, found := exitCodes[known.Kind]; found {
+		return failure{known.Code, message}, code
+	}
+	return failure{known.Code, message}, ExitFailure
 }
 
 // reportError tells why a command failed, if it did, and returns the exit code.

@@ -22,7 +22,7 @@ func (p *Program) listKeys() *cobra.Command {
 until the last token that it has signed has expired.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
-				keys, err := usecases.SigningKeys.List.Execute(cmd.Context())
+				keys, err := usecases.SigningKeys.List(cmd.Context())
 				if err != nil {
 					return err
 				}
@@ -39,7 +39,7 @@ func (p *Program) rotateKeys() *cobra.Command {
 Keys that cannot be read, because the secret that they were kept under is lost, are given up.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
-				keys, err := usecases.SigningKeys.Rotate.Execute(cmd.Context())
+				keys, err := usecases.SigningKeys.Rotate(cmd.Context())
 				if err != nil {
 					return err
 				}

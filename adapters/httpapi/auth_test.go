@@ -51,7 +51,7 @@ func newIssuer(t *testing.T) *signingkeys.Issuer {
 		t.Fatal(err)
 	}
 	return &signingkeys.Issuer{
-		KeySet: signingkeys.NewKeySet(sqlitestore.New(t), keys, nil, clock{}, domain.KeyRotation{}, signingkeys.ExternalKeys{key}), Keys: keys, Random: rand.Reader,
+		SigningKeys: &signingkeys.Service{Store: sqlitestore.New(t), TokenKeys: keys, Clock: clock{}, External: signingkeys.ExternalKeys{key}}, Random: rand.Reader,
 		Policy: domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 	}
 }

@@ -14,7 +14,7 @@ func (s *server) livez(c *fiber.Ctx) error {
 
 // readyz answers 200 while the store can be read.
 func (s *server) readyz(c *fiber.Ctx) error {
-	if err := s.usecases.Maintenance.Ready.Execute(c.UserContext()); err != nil {
+	if err := s.usecases.Maintenance.Ready(c.UserContext()); err != nil {
 		return err
 	}
 	return c.JSON(fiber.Map{"status": "ready"})

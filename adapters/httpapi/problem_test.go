@@ -48,7 +48,7 @@ func callMetered(t *testing.T, s store, meter httpapi.Meter, method, path, body 
 	var lines bytes.Buffer
 	api := httpapi.New(httpapi.Config{PublicURL: "http://localhost:8080", BindingKeys: [][]byte{make([]byte, 32)}}, application.UseCases{
 		Sessions:    &sessions.Service{Store: s, Clock: clock{}, Issuer: newIssuer(t)},
-		Maintenance: application.Maintenance{Ready: &maintenance.Ready{Store: s}},
+		Maintenance: &maintenance.Service{Store: s},
 		RateLimit:   &ratelimit.Service{},
 	}, meter, slog.New(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	request := httptest.NewRequest(method, path, strings.NewReader(body))

@@ -45,7 +45,7 @@ type jsonWebKeySet struct {
 // jwks publishes the public keys of access tokens (RFC 7517, section 5) to pages of every origin. A new key is published before it
 // signs, for longer than the response may be cached.
 func (s *server) jwks(c *fiber.Ctx) error {
-	keys, err := s.usecases.SigningKeys.Publish.Execute(c.UserContext())
+	keys, err := s.usecases.SigningKeys.Publish(c.UserContext())
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (j *Jobs) Run(ctx context.Context) {
 		j.runEvery(ctx, time.Minute, "sweeping counts of calls", withTimeout(j.usecases.RateLimit.DeleteExpired))
 	})
 	running.Go(func() {
-		j.runEvery(ctx, 30*time.Second, "keeping the signing keys", withTimeout(j.usecases.Maintenance.RefreshSigningKeys.Execute))
+		j.runEvery(ctx, 30*time.Second, "keeping the signing keys", withTimeout(j.usecases.SigningKeys.Refresh))
 	})
 	running.Go(func() { j.runEvery(ctx, 2*time.Second, "sending mail", j.sendEmails) })
 	running.Go(func() {
@@ -83,10 +83,10 @@ func withTimeout(do func(context.Context) error) func(context.Context) error {
 const deleteExpiredLeaseTTL = 50 * time.Second
 
 func (j *Jobs) deleteExpired(ctx context.Context) error {
-	if mine, err := j.usecases.Maintenance.AcquireLease.Execute(ctx, domain.LeaseDeleteExpired, deleteExpiredLeaseTTL); err != nil || !mine {
+	if mine, err := j.usecases.Maintenance.AcquireLease(ctx, domain.LeaseDeleteExpired, deleteExpiredLeaseTTL); err != nil || !mine {
 		return err
 	}
-	swept, err := j.usecases.Maintenance.DeleteExpired.Execute(ctx)
+	swept, err := j.usecases.Maintenance.DeleteExpired(ctx)
 	if swept != (maintenance.Deleted{}) {
 		level, message := slog.LevelDebug, "swept"
 		if swept.Unfinished {

@@ -34,7 +34,7 @@ type clock struct{}
 func (clock) Now() time.Time { return time.Now().UTC() }
 
 // newKeyManager is one over the store, under a secret of zeros.
-func newKeyManager(t *testing.T, store ports.Store) *signingkeys.KeySet {
+func newSigningKeys(t *testing.T, store ports.Store) *signingkeys.Service {
 	t.Helper()
 	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, masterkey.Size)))
 	if err != nil {
@@ -45,7 +45,7 @@ func newKeyManager(t *testing.T, store ports.Store) *signingkeys.KeySet {
 		t.Fatal(err)
 	}
 	rotation := domain.KeyRotation{Algorithm: domain.SigningEdDSA, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute}
-	return signingkeys.NewKeySet(store, jwt.New(), sealer, clock{}, rotation, nil)
+	return &signingkeys.Service{Store: store, TokenKeys: jwt.New(), Sealer: sealer, Clock: clock{}, Rotation: rotation}
 }
 
 // runningJobs are jobs in the background. Their log may be read once they stand still; stop ends them and waits for that.
@@ -65,14 +65,11 @@ func startJobsWith(t *testing.T, store ports.Store, emails *outbox.Service) runn
 	t.Helper()
 	log, service := &bytes.Buffer{}, &sessions.Service{Store: store, Clock: clock{}, Lifetime: sessionLifetime}
 	work := jobs.New(application.UseCases{
-		Maintenance: application.Maintenance{
-			AcquireLease:       &maintenance.AcquireLease{Store: store, Clock: clock{}},
-			DeleteExpired:      &maintenance.DeleteExpired{Store: store, Clock: clock{}},
-			RefreshSigningKeys: &signingkeys.Refresh{KeySet: newKeyManager(t, store)},
-		},
-		Outbox:    emails,
-		Sessions:  service,
-		RateLimit: &ratelimit.Service{},
+		Maintenance: &maintenance.Service{Store: store, Clock: clock{}},
+		SigningKeys: newSigningKeys(t, store),
+		Outbox:      emails,
+		Sessions:    service,
+		RateLimit:   &ratelimit.Service{},
 	}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})

@@ -604,7 +604,7 @@ func newIssuer(t *testing.T, store ports.Store) *signingkeys.Issuer {
 		t.Fatal(err)
 	}
 	return &signingkeys.Issuer{
-		KeySet: signingkeys.NewKeySet(store, keys, nil, clock{}, domain.KeyRotation{}, signingkeys.ExternalKeys{key}), Keys: keys, Random: rand.Reader,
+		SigningKeys: &signingkeys.Service{Store: store, TokenKeys: keys, Clock: clock{}, External: signingkeys.ExternalKeys{key}}, Random: rand.Reader,
 		RefreshKeys: domain.RefreshKeys{make([]byte, 32)}, Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
 	}
 }
@@ -658,8 +658,8 @@ func TestFinish_ReplacesOnlyCookieSession(t *testing.T) {
 func TestFinish_NoSessionWhenTokensFail(t *testing.T) {
 	f := newFixture(t)
 	f.issuer = &signingkeys.Issuer{
-		Keys: jwt.New(), Random: rand.Reader, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
-		KeySet: signingkeys.NewKeySet(unreadableStore{f.store}, jwt.New(), nil, clock{}, domain.KeyRotation{}, nil),
+		Random: rand.Reader, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+		SigningKeys: &signingkeys.Service{Store: unreadableStore{f.store}, TokenKeys: jwt.New(), Clock: clock{}},
 	}
 	begun := f.beginWithSignCount(2)
 	if _, err := f.finishAs(begun, identity.Client{Transport: domain.TransportBearer}); !errors.Is(err, domain.ErrUnavailable) {

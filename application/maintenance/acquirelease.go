@@ -8,19 +8,13 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// AcquireLease decides which node does what one of them does for all.
-type AcquireLease struct {
-	Store ports.Store
-	Clock ports.Clock
-}
-
-// Execute returns true for one of all nodes that ask within the interval. Should that one fail or die, the duty falls to
-// whoever asks after it.
-func (d *AcquireLease) Execute(ctx context.Context, duty domain.Lease, interval time.Duration) (mine bool, err error) {
-	now := d.Clock.Now()
-	err = d.Store.Update(ctx, func(tx ports.Tx) (err error) {
-		mine, err = tx.Leases.Acquire(ctx, duty, now, now.Add(interval))
+// AcquireLease reports whether this node acquired the lease for the interval. At most one node acquires it. If that node fails, another
+// node acquires the lease after it expires.
+func (s *Service) AcquireLease(ctx context.Context, lease domain.Lease, interval time.Duration) (acquired bool, err error) {
+	now := s.Clock.Now()
+	err = s.Store.Update(ctx, func(tx ports.Tx) (err error) {
+		acquired, err = tx.Leases.Acquire(ctx, lease, now, now.Add(interval))
 		return err
 	})
-	return mine, err
+	return acquired, err
 }

@@ -8,61 +8,61 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
-// RPIDs are the RP id that a server is for, and those whose passkeys its operator has given up.
+// RPIDs are the RP ID of the server and those whose passkeys the operator has retired.
 type RPIDs struct {
 	Current string
 	Retired []string
 }
 
-// CheckRPID keeps a server from starting for another RP id than its passkeys were made for. They would open nothing
-// any more (WebAuthn Level 3, section 7.2, step 15), nobody would be told why, and whoever came anew would be given a
-// passkey that opens nothing when the mistake is mended.
-type CheckRPID struct {
-	Store ports.Store
-	RPIDs RPIDs
+// RPIDChangedError reports passkeys whose RP ID is neither the current one nor retired.
+type RPIDChangedError struct {
+	Current  string
+	Passkeys map[string]int // by RP ID
 }
 
-// Execute returns how many passkeys there are of each RP id that was given up: none of them opens anything. If there are
-// any of another one, it fails with a conflict that says how many, of which, and what to do.
-func (g *CheckRPID) Execute(ctx context.Context) (abandoned map[string]int, err error) {
-	var foreign map[string]int
-	err = g.Store.View(ctx, func(tx ports.Tx) error {
-		foreign, err = tx.Credentials.CountOtherRPIDs(ctx, g.RPIDs.Current)
+func (e *RPIDChangedError) Error() string {
+	ids := e.RPIDs()
+	counts := make([]string, len(ids))
+	for i, id := range ids {
+		counts[i] = fmt.Sprintf("%d of %s", e.Passkeys[id], id)
+	}
+	return fmt.Sprintf("the RP ID is %s, but the database has passkeys of other RP IDs: %s. A passkey can sign in only with the RP ID that it was created for",
+		e.Current, strings.Join(counts, ", "))
+}
+
+// RPIDs returns the RP IDs of the passkeys, that of the most passkeys first.
+func (e *RPIDChangedError) RPIDs() []string {
+	return slices.SortedFunc(maps.Keys(e.Passkeys), func(a, b string) int {
+		return cmp.Or(cmp.Compare(e.Passkeys[b], e.Passkeys[a]), cmp.Compare(a, b))
+	})
+}
+
+// CheckRPID returns the number of passkeys of each retired RP ID, and a *RPIDChangedError if there are passkeys of other RP IDs.
+// Passkeys cannot sign in with another RP ID than their own (WebAuthn Level 3, section 7.2, step 15). A server with a wrong RP ID must
+// not start: its users could not sign in, and passkeys of new users would become useless when the RP ID is corrected.
+func (s *Service) CheckRPID(ctx context.Context) (retired map[string]int, err error) {
+	var others map[string]int
+	err = s.Store.View(ctx, func(tx ports.Tx) error {
+		others, err = tx.Credentials.CountOtherRPIDs(ctx, s.RPIDs.Current)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking for passkeys of other RP ids: %w", err)
+		return nil, fmt.Errorf("counting passkeys of other RP IDs: %w", err)
 	}
-	abandoned = map[string]int{}
-	orphans := map[string]int{}
-	for id, passkeys := range foreign {
-		if slices.Contains(g.RPIDs.Retired, id) {
-			abandoned[id] = passkeys
+	retired = map[string]int{}
+	changed := &RPIDChangedError{Current: s.RPIDs.Current, Passkeys: map[string]int{}}
+	for id, passkeys := range others {
+		if slices.Contains(s.RPIDs.Retired, id) {
+			retired[id] = passkeys
 		} else {
-			orphans[id] = passkeys
+			changed.Passkeys[id] = passkeys
 		}
 	}
-	if len(orphans) > 0 {
-		return abandoned, g.RPIDs.conflict(orphans)
+	if len(changed.Passkeys) > 0 {
+		return retired, changed
 	}
-	return abandoned, nil
-}
-
-func (r RPIDs) conflict(orphans map[string]int) error {
-	mostFirst := func(a, b string) int { return cmp.Or(cmp.Compare(orphans[b], orphans[a]), cmp.Compare(a, b)) }
-	ids := slices.SortedFunc(maps.Keys(orphans), mostFirst)
-	counts := make([]string, len(ids))
-	for i, id := range ids {
-		counts[i] = fmt.Sprintf("%d of %s", orphans[id], id)
-	}
-	return &domain.Error{
-		Kind: domain.KindConflict, Code: "rp_id_changed",
-		Message: fmt.Sprintf("the RP id is %s, and there are passkeys of another one: %s. A passkey works with the RP id that it was made for and "+
-			"no other, so they would open nothing any more. To keep them, set KEYLODGE_RP_ID, or KEYLODGE_PUBLIC_URL, back to %s; only to give them "+
-			"up for good, set KEYLODGE_RETIRED_RP_IDS=%s", r.Current, strings.Join(counts, ", "), ids[0], strings.Join(slices.Concat(r.Retired, ids), ",")),
-	}
+	return retired, nil
 }

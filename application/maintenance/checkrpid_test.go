@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,25 +16,25 @@ import (
 
 func TestCheckRPID(t *testing.T) {
 	for name, c := range map[string]struct {
-		there     []string // RP ids of passkeys
-		present   string
-		abandoned []string
-		refused   []string // what the refusal says; nil for none
-		left      map[string]int
+		passkeys []string // the RP ID of each passkey
+		retired  []string
+		counts   map[string]int
+		others   []string // the RP IDs of the error; nil for none
+		message  string
 	}{
-		"nobody yet":             {present: "example.org"},
-		"its own":                {there: []string{"example.org", "example.org"}, present: "example.org"},
-		"another one's":          {there: []string{"old.example.org", "old.example.org"}, present: "example.org", refused: []string{"2 of old.example.org", "back to old.example.org", "KEYLODGE_RETIRED_RP_IDS=old.example.org"}},
-		"a few of another one's": {there: []string{"example.org", "old.example.org", "example.org"}, present: "example.org", refused: []string{"1 of old.example.org"}},
-		"given up":               {there: []string{"old.example.org", "example.org"}, present: "example.org", abandoned: []string{"old.example.org"}, left: map[string]int{"old.example.org": 1}},
-		"given up and long gone": {there: []string{"example.org"}, present: "example.org", abandoned: []string{"old.example.org"}},
-		"given up in another change": {
-			there: []string{"older.example.org", "old.example.org", "old.example.org"}, present: "example.org", abandoned: []string{"older.example.org"},
-			refused: []string{"2 of old.example.org", "KEYLODGE_RETIRED_RP_IDS=older.example.org,old.example.org"}, left: map[string]int{"older.example.org": 1},
+		"no passkeys":               {},
+		"the current one":           {passkeys: []string{"example.org", "example.org"}},
+		"another":                   {passkeys: []string{"old.example.org", "old.example.org"}, others: []string{"old.example.org"}, message: "2 of old.example.org"},
+		"the current and another":   {passkeys: []string{"example.org", "old.example.org", "example.org"}, others: []string{"old.example.org"}, message: "1 of old.example.org"},
+		"retired":                   {passkeys: []string{"old.example.org", "example.org"}, retired: []string{"old.example.org"}, counts: map[string]int{"old.example.org": 1}},
+		"retired, without passkeys": {passkeys: []string{"example.org"}, retired: []string{"old.example.org"}},
+		"retired in an earlier change": {
+			passkeys: []string{"older.example.org", "old.example.org", "old.example.org"}, retired: []string{"older.example.org"},
+			counts: map[string]int{"older.example.org": 1}, others: []string{"old.example.org"}, message: "2 of old.example.org",
 		},
-		"of two others": {
-			there: []string{"a.example.org", "b.example.org", "b.example.org"}, present: "example.org",
-			refused: []string{"2 of b.example.org, 1 of a.example.org", "back to b.example.org", "=b.example.org,a.example.org"},
+		"two others": {
+			passkeys: []string{"a.example.org", "b.example.org", "b.example.org"},
+			others:   []string{"b.example.org", "a.example.org"}, message: "2 of b.example.org, 1 of a.example.org",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,7 +42,7 @@ func TestCheckRPID(t *testing.T) {
 			err := store.Update(t.Context(), func(tx ports.Tx) error {
 				ada := domain.RestoreUser(domain.UserState{Handle: "handle", CreatedAt: noon})
 				err := tx.Users.Add(t.Context(), ada)
-				for i, rpID := range c.there {
+				for i, rpID := range c.passkeys {
 					key := domain.CredentialState{ID: domain.CredentialID(fmt.Sprint(i)), RPID: rpID, CreatedAt: noon}
 					err = errors.Join(err, tx.Credentials.Add(t.Context(), sqlitestore.Credential(key)))
 				}
@@ -50,19 +51,17 @@ func TestCheckRPID(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			guard := maintenance.CheckRPID{Store: store, RPIDs: maintenance.RPIDs{Current: c.present, Retired: c.abandoned}}
-			left, err := guard.Execute(t.Context())
-			if !maps.Equal(left, c.left) {
-				t.Errorf("given up: %v, want %v", left, c.left)
+			service := &maintenance.Service{Store: store, RPIDs: maintenance.RPIDs{Current: "example.org", Retired: c.retired}}
+			counts, err := service.CheckRPID(t.Context())
+			if !maps.Equal(counts, c.counts) {
+				t.Errorf("retired: %v, want %v", counts, c.counts)
 			}
-			var refusal *domain.Error
-			if errors.As(err, &refusal) != (c.refused != nil) || err != nil && refusal.Code != "rp_id_changed" {
+			changed, is := errors.AsType[*maintenance.RPIDChangedError](err)
+			if is != (c.others != nil) || err != nil && !is {
 				t.Fatalf("got %v", err)
 			}
-			for _, part := range c.refused {
-				if !strings.Contains(err.Error()+"$", part) {
-					t.Errorf("%v\ndoes not say %q", err, part)
-				}
+			if is && (!slices.Equal(changed.RPIDs(), c.others) || !strings.Contains(err.Error(), c.message)) {
+				t.Errorf("got %q of %q, want %q of %q", err, changed.RPIDs(), c.message, c.others)
 			}
 		})
 	}

@@ -76,7 +76,7 @@ func TestDeleteExpired_Retention(t *testing.T) {
 	} {
 		store := sqlitestore.New(t)
 		seed(t, store, 3)
-		swept, err := (&maintenance.DeleteExpired{Store: store, Clock: clock(noon.Add(after))}).Execute(t.Context())
+		swept, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(after))}).DeleteExpired(t.Context())
 		if err != nil || swept != want {
 			t.Errorf("%s after its end: swept %+v, %v; want %+v", after, swept, err, want)
 		}
@@ -139,7 +139,7 @@ func TestDeleteExpired_BatchesByTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			store := &batchRecorder{Store: sqlitestore.New(t), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: c.row, commit: c.commit}
 			seed(t, store, 600)
-			swept, err := (&maintenance.DeleteExpired{Store: store, Clock: store.clock, Pause: store.pause}).Execute(t.Context())
+			swept, err := (&maintenance.Service{Store: store, Clock: store.clock, Pause: store.pause}).DeleteExpired(t.Context())
 			if err != nil || swept.Sessions != 600 || swept.Unfinished || !slices.Equal(store.sizes[:len(c.want)], c.want) {
 				t.Errorf("swept %+v, %v, in batches of %v", swept, err, store.sizes)
 			}
@@ -152,7 +152,7 @@ func TestSweep_pausesForAsLongAsABatchTook(t *testing.T) {
 	const row, commit = 50 * time.Microsecond, 700 * time.Microsecond
 	store := &batchRecorder{Store: sqlitestore.New(t), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: row, commit: commit}
 	seed(t, store, 40)
-	if _, err := (&maintenance.DeleteExpired{Store: store, Clock: store.clock, Pause: store.pause}).Execute(t.Context()); err != nil {
+	if _, err := (&maintenance.Service{Store: store, Clock: store.clock, Pause: store.pause}).DeleteExpired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	// A full batch of challenges, two of sessions, one of messages; the fast ones are followed by one of 32, which is not full.
@@ -172,7 +172,7 @@ func TestSweep_stopsInAPause(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	swept, err := (&maintenance.DeleteExpired{Store: store, Clock: clock(noon.Add(24 * time.Hour)), Pause: pausing}).Execute(ctx)
+	swept, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(24 * time.Hour)), Pause: pausing}).DeleteExpired(ctx)
 	if !errors.Is(err, context.Canceled) || swept != (maintenance.Deleted{Challenges: 16}) {
 		t.Errorf("swept %+v, %v", swept, err)
 	}
@@ -182,13 +182,13 @@ func TestSweep_stopsInAPause(t *testing.T) {
 func TestDeleteExpired_UnfinishedAfterMaxRunTime(t *testing.T) {
 	store := &batchRecorder{Store: sqlitestore.New(t), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: time.Second}
 	seed(t, store, 100)
-	sweep := &maintenance.DeleteExpired{Store: store, Clock: store.clock, Pause: store.pause}
-	swept, err := sweep.Execute(t.Context())
+	service := &maintenance.Service{Store: store, Clock: store.clock, Pause: store.pause}
+	swept, err := service.DeleteExpired(t.Context())
 	if err != nil || !swept.Unfinished || swept.Sessions < 20 || swept.Sessions > 30 || swept.Challenges != 100 || swept.OutboxEmails != 16 {
 		t.Errorf("swept %+v, %v", swept, err)
 	}
 	for runs := 0; swept.Unfinished && runs < 10; runs++ {
-		rest, err := sweep.Execute(t.Context())
+		rest, err := service.DeleteExpired(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +234,7 @@ func TestDeleteExpired_KeepsBatchesBeforeAnError(t *testing.T) {
 			store := &failingAfter{sqlitestore.New(t), 1}
 			seed(t, store, 48)
 			store.remaining = units
-			swept, err := (&maintenance.DeleteExpired{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).Execute(t.Context())
+			swept, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).DeleteExpired(t.Context())
 			if swept != want || (err == nil) != (units == 16) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
 				t.Errorf("swept %+v, %v; want %+v", swept, err, want)
 			}
@@ -266,13 +266,13 @@ func (readOnlyStore) Update(context.Context, func(ports.Tx) error) error {
 }
 
 func TestReady(t *testing.T) {
-	if err := (&maintenance.Ready{Store: sqlitestore.New(t)}).Execute(t.Context()); err != nil {
+	if err := (&maintenance.Service{Store: sqlitestore.New(t)}).Ready(t.Context()); err != nil {
 		t.Errorf("an empty store is not ready: %v", err)
 	}
-	if err := (&maintenance.Ready{Store: failingUsersStore{sqlitestore.New(t)}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+	if err := (&maintenance.Service{Store: failingUsersStore{sqlitestore.New(t)}}).Ready(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("a store that cannot look anything up: got %v", err)
 	}
-	if err := (&maintenance.Ready{Store: readOnlyStore{sqlitestore.New(t)}}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+	if err := (&maintenance.Service{Store: readOnlyStore{sqlitestore.New(t)}}).Ready(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("a store that cannot be written: got %v", err)
 	}
 }

@@ -162,7 +162,7 @@ func TestIssueAccessToken(t *testing.T) {
 	if err != nil || minted.ExpiresIn != 5*time.Minute {
 		t.Fatalf("got %+v, %v", minted, err)
 	}
-	claims, err := h.issuer.Keys.Verify(minted.Token.Reveal(), []ports.TokenKey{h.signingKey}, ports.ExpectedClaims{Issuer: issuerURL, Audience: serviceAudience, Now: noon})
+	claims, err := h.issuer.SigningKeys.TokenKeys.Verify(minted.Token.Reveal(), []ports.TokenKey{h.signingKey}, ports.ExpectedClaims{Issuer: issuerURL, Audience: serviceAudience, Now: noon})
 	if err != nil || !slices.Equal(claims.Audience, []string{serviceAudience}) || claims.SessionID != actor.Session.ID() || claims.Subject != actor.User.ID() {
 		t.Errorf("a service reads %+v, %v", claims, err)
 	}

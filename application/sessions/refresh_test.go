@@ -207,12 +207,12 @@ func (failingKey) Sign(domain.AccessClaims) (domain.AccessToken, error) {
 func TestRefresh_RetryAfterSigningError(t *testing.T) {
 	h := newFixture(t)
 	actor, token := h.addUser("Ada").signInBearer(0)
-	working := h.issuer.KeySet
-	h.issuer.KeySet = signingkeys.NewKeySet(h.store, h.issuer.Keys, nil, clock(noon), domain.KeyRotation{}, signingkeys.ExternalKeys{failingKey{h.signingKey}})
+	working := h.issuer.SigningKeys
+	h.issuer.SigningKeys = &signingkeys.Service{Store: h.store, TokenKeys: working.TokenKeys, Clock: clock(noon), External: signingkeys.ExternalKeys{failingKey{h.signingKey}}}
 	if pair, err := h.refresh(token, 0); err == nil || pair != nil {
 		t.Fatalf("got %+v, %v", pair, err)
 	}
-	h.issuer.KeySet = working
+	h.issuer.SigningKeys = working
 	if pair := h.mustRefresh(token, 5*time.Second); pair.Refresh.Digest() != h.storedSession(actor.Session.ID()).Token {
 		t.Error("the successor is not the one that the session knows")
 	}

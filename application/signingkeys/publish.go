@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 )
 
-// Publish tells whoever verifies access tokens what keys they are signed with.
-type Publish struct{ KeySet *KeySet }
-
-// Execute returns a JWK (RFC 7517) for each key that signs, is about to, or has signed tokens that may still be valid.
-func (p *Publish) Execute(ctx context.Context) ([]json.RawMessage, error) {
-	keys, err := p.KeySet.verificationKeys(ctx)
+// Publish returns the public keys that verify access tokens, as JWKs (RFC 7517): the key that signs, the announced keys, and the
+// retired keys whose tokens may still be valid.
+func (s *Service) Publish(ctx context.Context) ([]json.RawMessage, error) {
+	keys, err := s.verificationKeys(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	l := &fixture{t: t, store: sqlitestore.New(t), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, now: noon}
 	l.issuer = &signingkeys.Issuer{
-		KeySet: signingkeys.NewKeySet(l.store, keys, nil, clock(noon), domain.KeyRotation{}, signingkeys.ExternalKeys{signingKey}), Keys: keys, Random: rand.Reader,
+		SigningKeys: &signingkeys.Service{Store: l.store, TokenKeys: keys, Clock: clock(noon), External: signingkeys.ExternalKeys{signingKey}}, Random: rand.Reader,
 		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
 	}
 	return l

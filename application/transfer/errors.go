@@ -7,17 +7,23 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
+// Errors of Import that the operator can resolve.
 var (
-	errUnknownSecret = &domain.Error{
+	ErrUnknownSecret = &domain.Error{
 		Kind: domain.KindInvalid, Code: "other_secret",
-		Message: "this export was made under another secret, without which its encrypted values cannot be read: " +
-			"set KEYLODGE_SECRET to the one it was made under, or copy its key file, or add it to KEYLODGE_PREVIOUS_SECRETS",
+		Message: "this export was made under another secret, without which its encrypted values cannot be read",
 	}
-	errUnknownPreviousSecret = &domain.Error{
+	ErrUnknownPreviousSecret = &domain.Error{
 		Kind: domain.KindInvalid, Code: "other_secret",
-		Message: "this export was made by a server with previous secrets, and one of them is unknown here: " +
-			"set KEYLODGE_PREVIOUS_SECRETS as on that server",
+		Message: "this export was made by a server with previous secrets, and one of them is unknown here",
 	}
+	ErrOtherUsers = &domain.Error{
+		Kind: domain.KindConflict, Code: "not_empty",
+		Message: "this database has users who are not in the export, so it may be the wrong one; nothing was changed",
+	}
+)
+
+var (
 	errNotAnExport        = &domain.Error{Kind: domain.KindInvalid, Code: "invalid_export", Message: "this file is not a Keylodge export"}
 	errUnsupportedVersion = &domain.Error{
 		Kind: domain.KindInvalid, Code: "invalid_export",
@@ -30,11 +36,6 @@ var (
 	errTampered = &domain.Error{
 		Kind: domain.KindInvalid, Code: "invalid_export",
 		Message: "this export was damaged or modified; export again, or copy the file again",
-	}
-	errNotEmpty = &domain.Error{
-		Kind: domain.KindConflict, Code: "not_empty",
-		Message: "this database has users who are not in the export, so it may be the wrong one; nothing was changed. " +
-			"To merge both, add --into-existing",
 	}
 )
 

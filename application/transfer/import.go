@@ -77,7 +77,7 @@ func (s *Service) check(ctx context.Context, file io.Reader, intoExisting bool, 
 			case existing == l.User.ID:
 				existing, listErr, more = next()
 			case existing.String() < l.User.ID.String():
-				return errNotEmpty
+				return ErrOtherUsers
 			}
 		}
 		return ctx.Err()
@@ -88,7 +88,7 @@ func (s *Service) check(ctx context.Context, file io.Reader, intoExisting bool, 
 	case listErr != nil:
 		return nil, listErr
 	}
-	return nil, errNotEmpty
+	return nil, ErrOtherUsers
 }
 
 // userIDs yields the ids of the users in the database, in ascending order.

@@ -74,15 +74,15 @@ func fingerprint(key []byte) binary {
 // forHeader returns the key that authenticates a file. It fails unless all secrets of the file's installation are known here.
 func (k Keys) forHeader(h header) (key []byte, err error) {
 	if len(h.Secrets) == 0 {
-		return nil, errUnknownSecret
+		return nil, ErrUnknownSecret
 	}
 	for i, f := range h.Secrets {
 		known := slices.IndexFunc(k, func(key []byte) bool { return hmac.Equal(fingerprint(key), f) })
 		switch {
 		case known < 0 && i == 0:
-			return nil, errUnknownSecret
+			return nil, ErrUnknownSecret
 		case known < 0:
-			return nil, errUnknownPreviousSecret
+			return nil, ErrUnknownPreviousSecret
 		case i == 0:
 			key = k[known]
 		}

@@ -274,10 +274,10 @@ func TestImport_RequiresSecretsOfExport(t *testing.T) {
 		"the same, with previous ones": {Keys{a, b}, Keys{a, b}, nil},
 		"replaced meanwhile":           {Keys{a}, Keys{c, a}, nil},
 		"replaced twice":               {Keys{a, b}, Keys{c, b, a}, nil},
-		"another":                      {Keys{a}, Keys{b}, errUnknownSecret},
-		"only a previous one":          {Keys{a, b}, Keys{b}, errUnknownSecret},
-		"without the previous one":     {Keys{a, b}, Keys{a}, errUnknownPreviousSecret},
-		"without one of the previous":  {Keys{a, b, c}, Keys{a, c}, errUnknownPreviousSecret},
+		"another":                      {Keys{a}, Keys{b}, ErrUnknownSecret},
+		"only a previous one":          {Keys{a, b}, Keys{b}, ErrUnknownSecret},
+		"without the previous one":     {Keys{a, b}, Keys{a}, ErrUnknownPreviousSecret},
+		"without one of the previous":  {Keys{a, b, c}, Keys{a, c}, ErrUnknownPreviousSecret},
 	} {
 		from, to := newFullFixture(t), newFixture(t)
 		from.keys, to.keys = test.from, test.to
@@ -304,7 +304,7 @@ func TestImport_RequiresIntoExistingForOtherUsers(t *testing.T) {
 			}
 		}
 		before := h.export()
-		if outcome, err := h.importFile(file); !errors.Is(err, errNotEmpty) || outcome != (Outcome{}) {
+		if outcome, err := h.importFile(file); !errors.Is(err, ErrOtherUsers) || outcome != (Outcome{}) {
 			t.Errorf("with other users %v: %+v, %v", others, outcome, err)
 		}
 		h.requireExport(before)

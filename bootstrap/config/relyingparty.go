@@ -86,3 +86,9 @@ func (c *settingsParser) retiredRPIDs(present, s string) []string {
 	}
 	return ids
 }
+
+// RPIDAdvice returns how to start with a database that has passkeys of other RP IDs, that of the most passkeys first.
+func (c Config) RPIDAdvice(ids []string) string {
+	return fmt.Sprintf("to keep the passkeys, set KEYLODGE_RP_ID, or KEYLODGE_PUBLIC_URL, back to %s; only to retire them, set KEYLODGE_RETIRED_RP_IDS=%s",
+		ids[0], strings.Join(slices.Concat(c.RetiredRPIDs, ids), ","))
+}

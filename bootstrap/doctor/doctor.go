@@ -113,10 +113,14 @@ func (e *checks) withProgress(stage dbadmin.Stage, run func()) {
 }
 
 func (e *checks) checkPasskeys(ctx context.Context, store ports.Store) {
-	guard := maintenance.CheckRPID{Store: store, RPIDs: maintenance.RPIDs{Current: e.config.RPID, Retired: e.config.RetiredRPIDs}}
-	abandoned, err := guard.Execute(ctx)
+	service := &maintenance.Service{Store: store, RPIDs: maintenance.RPIDs{Current: e.config.RPID, Retired: e.config.RetiredRPIDs}}
+	abandoned, err := service.CheckRPID(ctx)
+	if changed, is := errors.AsType[*maintenance.RPIDChangedError](err); is {
+		e.AddError("passkeys", err.Error()+"; the server does not start", e.config.RPIDAdvice(changed.RPIDs()))
+		return
+	}
 	if err != nil {
-		e.AddError("passkeys", err.Error(), "do as it says: the server does not start like this")
+		e.AddError("passkeys", err.Error(), "run this again")
 		return
 	}
 	for _, id := range e.config.RetiredRPIDs {
