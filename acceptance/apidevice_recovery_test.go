@@ -1,6 +1,5 @@
 package acceptance
 
-// recover redeems the claim and enrols a passkey on the authenticator at hand.
 func (d *apiDevice) recover(proof recoveryProof, forgeries ...forgery) (shownUser, rejection) {
 	d.t.Helper()
 	grant, rejected := d.api.redeem(proof)
@@ -10,7 +9,7 @@ func (d *apiDevice) recover(proof recoveryProof, forgeries ...forgery) (shownUse
 	return d.registerWithGrant(grant, forgeries...)
 }
 
-// registerWithGrant makes a passkey with a grant.
+// registerWithGrant registers a passkey with a recovery grant.
 func (d *apiDevice) registerWithGrant(grant string, forgeries ...forgery) (shownUser, rejection) {
 	d.t.Helper()
 	begun, rejected := d.api.beginRecovery(grant)

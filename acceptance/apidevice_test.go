@@ -8,15 +8,14 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-// apiDevice is a device without a page: an authenticator in software and a connection to the server. A story can direct
-// each of its steps.
+// apiDevice is a device without a page: a software authenticator and an api. A story can call each step of a ceremony.
 type apiDevice struct {
 	t             testing.TB
 	api           api
 	authenticator *authenticator.Authenticator
 }
 
-// api carries single steps to the server.
+// api calls single operations of the server.
 type api interface {
 	beginSignUp(user profile) (pendingCeremony, rejection)
 	finishSignUp(challengeID string, response authenticator.RegistrationResponse) (shownUser, rejection)
@@ -25,11 +24,11 @@ type api interface {
 	whoAmI() (shownUser, rejection)
 	signOut() rejection
 
-	// sessionToken and setSessionToken read and set the session's token, as an attacker with a copy of it could.
+	// sessionToken and setSessionToken get and set the session token, as an attacker with a copy of it could.
 	sessionToken() string
 	setSessionToken(token string)
 
-	// reconnect is a connection of another device, to the same server.
+	// reconnect returns an api of another device, for the same server.
 	reconnect() api
 
 	beginStepUp() (pendingCeremony, rejection)
@@ -59,17 +58,17 @@ type api interface {
 	removeTOTP() rejection
 	makeBackupCodes() ([]string, rejection)
 
-	// A program's session is carried by tokens, from its next sign-in on.
+	// useBearerTokens makes the next sign-in open a session with tokens instead of a cookie.
 	useBearerTokens()
 	refresh(token string) (tokenPair, rejection)
 	tokenPair() tokenPair
 	setTokenPair(tokenPair)
 }
 
-// tokenPair is what carries the session of a program.
+// tokenPair is the tokens of an app client's session.
 type tokenPair struct{ access, refresh string }
 
-// pendingCeremony is a ceremony under way.
+// pendingCeremony is a ceremony that has begun.
 type pendingCeremony struct {
 	challengeID string
 	options     []byte
@@ -107,17 +106,17 @@ func (d *apiDevice) signIn(email string, forgeries ...forgery) (shownUser, rejec
 func (d *apiDevice) whoAmI() (shownUser, rejection) { return d.api.whoAmI() }
 func (d *apiDevice) signOut() rejection             { return d.api.signOut() }
 
-// mustBeginSignIn starts a sign-in without an address and must succeed.
+// mustBeginSignIn begins a sign-in without an address. It fails the test if it is rejected.
 func (d *apiDevice) mustBeginSignIn() pendingCeremony {
 	d.t.Helper()
 	begun, rejected := d.api.beginSignIn("")
 	if rejected != (rejection{}) {
-		d.t.Fatalf("a sign-in cannot begin: %+v", rejected)
+		d.t.Fatalf("beginning a sign-in is rejected: %+v", rejected)
 	}
 	return begun
 }
 
-// getAssertion makes the authenticator sign.
+// getAssertion returns the authenticator's assertion for the challenge.
 func (d *apiDevice) getAssertion(a pendingCeremony, forgeries ...forgery) authenticator.AuthenticationResponse {
 	d.t.Helper()
 	response, err := d.authenticator.Get(a.options, variations(forgeries)...)
@@ -127,7 +126,7 @@ func (d *apiDevice) getAssertion(a pendingCeremony, forgeries ...forgery) authen
 	return response
 }
 
-// makeCredential lets the authenticator make a passkey, which the server does not know yet.
+// makeCredential returns a new passkey of the authenticator, which is not registered yet.
 func (d *apiDevice) makeCredential(a pendingCeremony, forgeries ...forgery) authenticator.RegistrationResponse {
 	d.t.Helper()
 	response, err := d.authenticator.Create(a.options, variations(forgeries)...)
@@ -137,17 +136,17 @@ func (d *apiDevice) makeCredential(a pendingCeremony, forgeries ...forgery) auth
 	return response
 }
 
-// mustBeginSignUp starts a sign-up and must succeed.
+// mustBeginSignUp begins a sign-up. It fails the test if it is rejected.
 func (d *apiDevice) mustBeginSignUp(user profile) pendingCeremony {
 	d.t.Helper()
 	begun, rejected := d.api.beginSignUp(user)
 	if rejected != (rejection{}) {
-		d.t.Fatalf("a sign-up cannot begin: %+v", rejected)
+		d.t.Fatalf("beginning a sign-up is rejected: %+v", rejected)
 	}
 	return begun
 }
 
-// concurrently lets n callers go at the same moment and counts how they were refused; "" counts those who were not.
+// concurrently makes n calls at the same time and counts their error codes; "" counts the calls that succeeded.
 func concurrently(n int, call func(i int) rejection) map[string]int {
 	codes := make([]string, n)
 	start := make(chan struct{})

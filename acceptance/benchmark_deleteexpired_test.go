@@ -17,14 +17,14 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// BenchmarkDeleteExpired measures what the deletion of 300,000 sessions that ended at once costs the other units of work. The sessions lie
-// scattered over their indexes, as they do after months. It reports quantiles, in milliseconds, of
-//   - commit: a unit of work that writes one row, with nothing beside it: what the disk takes alone
-//   - alone: such a unit of work beside another client's, one every 5 ms
-//   - beside: the same beside the sweep
-//   - held: how long a batch of the sweep holds the writer, from its first statement to the end of its commit
-//   - work: of that, its statements
-//   - extra: beside less alone
+// BenchmarkDeleteExpired measures how the deletion of 300,000 expired sessions delays other transactions. The sessions are
+// scattered over their indexes, as after months. It reports quantiles, in milliseconds, of
+//   - commit: a transaction that writes one row, without other transactions
+//   - alone: such a transaction while another client writes every 5 ms
+//   - beside: the same during the deletion
+//   - held: how long a batch of the deletion holds the writer, from its first statement to the end of its commit
+//   - work: the part of held until the commit
+//   - extra: beside minus alone
 func BenchmarkDeleteExpired(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) ports.Store{
 		"SQLite": func(t testing.TB) ports.Store {
@@ -87,7 +87,7 @@ func measureDeletion(b *testing.B, store ports.Store, ended int) {
 	}
 }
 
-// timedStore notes how long each unit of work holds the writer.
+// timedStore records how long each transaction holds the writer.
 type timedStore struct {
 	ports.Store
 	held, work []time.Duration
@@ -114,8 +114,8 @@ func quantile(times []time.Duration, q float64) float64 {
 	return float64(times[int(math.Ceil(q*float64(len(times))))-1]) / float64(time.Millisecond)
 }
 
-// measureUpdates stores one session after another, with a pause after each, until done is closed or the time is up. It returns how long
-// each took.
+// measureUpdates stores one session after another, with a pause after each, until done is closed or during has passed. It returns
+// the duration of each transaction.
 func measureUpdates(b *testing.B, store ports.Store, key *domain.Credential, during, pause time.Duration, done <-chan struct{}) (times []time.Duration) {
 	b.Helper()
 	for began := time.Now(); time.Since(began) < during; {
@@ -136,7 +136,7 @@ func measureUpdates(b *testing.B, store ports.Store, key *domain.Credential, dur
 	return times
 }
 
-// storeEndedSessions stores n sessions that ended at a time, and returns the passkey of their owner.
+// storeEndedSessions stores n sessions that expired at the given time, and returns their owner's passkey.
 func storeEndedSessions(b *testing.B, store ports.Store, n int, at time.Time) *domain.Credential {
 	b.Helper()
 	pending := domain.NewPendingUser("", "Ada", at, rand.Reader)

@@ -13,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// BenchmarkSignIn is a whole sign-in: options, the device's signature, verify. The device's own work is in the figure.
+// BenchmarkSignIn measures a complete sign-in: options, the device's signature, verify. The result includes the device's work.
 func BenchmarkSignIn(b *testing.B) {
 	for _, c := range []struct {
 		name string
@@ -29,30 +29,30 @@ func BenchmarkSignIn(b *testing.B) {
 			return newUseCaseDriver(t, settings(t, useCaseOrigin, nil), durablePostgres(t), newClock())
 		}},
 		{"HTTP on SQLite", func(t testing.TB) protocolDriver { return httpDriver{startServer(t, newClock(), nil)} }},
-		{"HTTP on SQLite, counted", func(t testing.TB) protocolDriver { return httpDriver{startServer(t, newClock(), highLimits)} }},
+		{"HTTP on SQLite, rate-limited", func(t testing.TB) protocolDriver { return httpDriver{startServer(t, newClock(), highLimits)} }},
 		{"HTTP on Postgres", func(t testing.TB) protocolDriver {
 			server := postgresserver.StartForTest(t, durableSettings...)
 			return httpDriver{startServer(t, newClock(), func(c *config.Config) { c.Database = config.Postgres(server.URL("postgres")) })}
 		}},
-		{"HTTP on Postgres, counted", func(t testing.TB) protocolDriver {
+		{"HTTP on Postgres, rate-limited", func(t testing.TB) protocolDriver {
 			server := postgresserver.StartForTest(t, durableSettings...)
 			return httpDriver{startServer(t, newClock(), combine(highLimits, func(c *config.Config) { c.Database = config.Postgres(server.URL("postgres")) }))}
 		}},
-		{"HTTP on Postgres, counted in Redis", func(t testing.TB) protocolDriver {
+		{"HTTP on Postgres, rate-limited by Redis", func(t testing.TB) protocolDriver {
 			server, redis := postgresserver.StartForTest(t, durableSettings...), redisserver.Start(t)
 			return httpDriver{startServer(t, newClock(), combine(highLimits, func(c *config.Config) {
 				c.Database, c.RateLimitURL = config.Postgres(server.URL("postgres")), domain.NewSecret(redis.URL())
 			}))}
 		}},
 	} {
-		b.Run(c.name+"/one after another", func(b *testing.B) {
+		b.Run(c.name+"/sequential", func(b *testing.B) {
 			ada := (&env{t: b, clock: newClock(), driver: c.open(b)}).person("Ada", phone)
 			ada.signsUp()
 			for b.Loop() {
 				ada.signsIn()
 			}
 		})
-		b.Run(c.name+"/64 at once", func(b *testing.B) {
+		b.Run(c.name+"/64 concurrent", func(b *testing.B) {
 			e := &env{t: b, clock: newClock(), driver: c.open(b)}
 			people := make(chan *person, 64)
 			for range cap(people) {
@@ -73,7 +73,7 @@ func BenchmarkSignIn(b *testing.B) {
 	}
 }
 
-// highLimits count every request and reject none.
+// highLimits sets rate limits that count every request and reject none.
 func highLimits(c *config.Config) {
 	c.RateLimits = domain.DefaultRateLimits()
 	for policy := range c.RateLimits {
@@ -81,7 +81,7 @@ func highLimits(c *config.Config) {
 	}
 }
 
-// durableSettings are a server's settings by which a commit reaches the disk, as it does on SQLite.
+// durableSettings are the PostgreSQL settings with which a commit is written to disk, as on SQLite.
 var durableSettings = []string{"fsync=on", "full_page_writes=on"}
 
 func durablePostgres(t testing.TB) ports.Store {

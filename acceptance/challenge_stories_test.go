@@ -21,7 +21,7 @@ func aResponseIsReplayed(e *env) {
 	_, rejected = device.api.finishSignIn(begun.challengeID, response)
 	ada.requireRejectedAndSignedOut(rejected, "challenge_not_found", "")
 
-	// The same answer for a fresh challenge.
+	// The same response for a new challenge.
 	begun = device.mustBeginSignIn()
 	_, rejected = device.api.finishSignIn(begun.challengeID, response)
 	ada.requireRejectedAndSignedOut(rejected, "passkey_rejected", domain.ReasonChallengeMismatch)
@@ -44,13 +44,13 @@ func sixteenResponsesAtOnce(e *env) {
 			case "challenge_not_found":
 				notFound.Add(1)
 			default:
-				e.t.Errorf("refused: %+v", rejected)
+				e.t.Errorf("rejected: %+v", rejected)
 			}
 		})
 	}
 	callers.Wait()
 	if sessions.Load() != 1 || notFound.Load() != 15 {
-		e.t.Fatalf("one answer opened %d sessions and was late %d times", sessions.Load(), notFound.Load())
+		e.t.Fatalf("copies of one response opened %d sessions, and %d of them had no challenge; want 1 and 15", sessions.Load(), notFound.Load())
 	}
 }
 
@@ -126,7 +126,7 @@ func expiredDataIsPurged(e *env) {
 	e.advance(time.Hour)
 	e.driver.purgeExpired(e.t)
 	ada.requireSignedOut("unauthenticated")
-	ada.signsIn() // with the token that opens nothing any more still in hand
+	ada.signsIn() // the device still sends the expired token
 }
 
 func onlyRejection[T any](_ T, rejected rejection) rejection { return rejected }
@@ -136,12 +136,12 @@ func answeredFromAnotherBrowser(e *env) {
 	ada.signsUp()
 	ada.signsOut()
 
-	// Mallory begins, and has Ada's device answer.
+	// Mallory begins the ceremony, and Ada's device responds.
 	begun := mallory.apiDevice().mustBeginSignIn()
-	answer := ada.apiDevice().getAssertion(begun)
-	_, rejected := ada.apiDevice().api.finishSignIn(begun.challengeID, answer)
+	assertion := ada.apiDevice().getAssertion(begun)
+	_, rejected := ada.apiDevice().api.finishSignIn(begun.challengeID, assertion)
 	ada.requireRejectedAndSignedOut(rejected, "challenge_not_found", domain.ReasonChallengeMismatch)
-	_, rejected = mallory.apiDevice().api.finishSignIn(begun.challengeID, answer)
+	_, rejected = mallory.apiDevice().api.finishSignIn(begun.challengeID, assertion)
 	mallory.requireRejectedAndSignedOut(rejected, "challenge_not_found", "")
 
 	signUp := mallory.apiDevice().mustBeginSignUp(mallory.profile)

@@ -17,7 +17,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// What the operator's commands print, and what an export holds, opens nothing either. Names and addresses are what was asked for.
+// TestCommands_PrintNoSecrets checks the output of the operator's commands, and an export. Names and addresses are not secrets there.
 func TestCommands_PrintNoSecrets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	raw := make([]byte, masterkey.Size)
@@ -42,22 +42,22 @@ func TestCommands_PrintNoSecrets(t *testing.T) {
 	}
 	e.onNewDevice(ada).recovers(recoveryProof{backupCode: codes[2]})
 
-	keys := encodedSecrets(t, *s.config) // which reads the sources
+	keys := encodedSecrets(t, *s.config) // before t.Chdir, because it reads source files
 	t.Chdir(filepath.Dir(path))
 	t.Setenv("KEYLODGE_DATABASE_URL", "sqlite:"+path)
 	t.Setenv("KEYLODGE_SECRET", base64.StdEncoding.EncodeToString(raw))
 	t.Setenv("KEYLODGE_OPS_LISTEN", "")
 	var printed bytes.Buffer
-	for _, line := range []string{"users list", "users show ada@example.org", "keys list", "keys rotate", "migrate status", "doctor", "backup saved.db", "export lodge.jsonl", "sessions revoke nobody", "nonsense"} {
+	for _, line := range []string{"users list", "users show ada@example.org", "keys list", "keys rotate", "migrate status", "doctor", "backup saved.db", "export users.jsonl", "sessions revoke unknown", "nonsense"} {
 		for _, form := range []string{"", " --json"} {
 			fmt.Fprintf(&printed, "\n$ %s%s\n", line, form)
 			bootstrap.Main(strings.Fields(line+form), strings.NewReader(""), &printed, &printed)
 		}
 	}
-	if output := printed.String(); !strings.Contains(output, "ada@example.org") || !strings.Contains(output, "users are in lodge.jsonl") {
-		t.Fatalf("the commands said\n%s", output)
+	if output := printed.String(); !strings.Contains(output, "ada@example.org") || !strings.Contains(output, "users are in users.jsonl") {
+		t.Fatalf("the output of the commands is\n%s", output)
 	}
-	exported, err := os.ReadFile("lodge.jsonl")
+	exported, err := os.ReadFile("users.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,9 +70,9 @@ func TestCommands_PrintNoSecrets(t *testing.T) {
 		return slices.ContainsFunc(known, func(name string) bool { return strings.EqualFold(name, secret) })
 	})
 	for _, leak := range findLeaks(printed.Bytes(), secrets) {
-		t.Errorf("a command prints %s\n%s", leak, lineContaining(printed.Bytes(), leak))
+		t.Errorf("a command prints the secret %s\n%s", leak, lineContaining(printed.Bytes(), leak))
 	}
-	// What clients and authenticators said of a passkey is part of it. What opens something is not.
+	// An export includes the registration data of passkeys, but no keys, codes or tokens.
 	usable := append(slices.Concat(keys, codes), app.secret)
 	for _, secret := range secrets {
 		if strings.HasPrefix(secret, "kl") || strings.Count(secret, ".") == 2 {
@@ -80,6 +80,6 @@ func TestCommands_PrintNoSecrets(t *testing.T) {
 		}
 	}
 	for _, leak := range findLeaks(exported, usable) {
-		t.Errorf("an export has %s", leak)
+		t.Errorf("the export has the secret %s", leak)
 	}
 }

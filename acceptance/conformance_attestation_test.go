@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// testModelAAGUID is a model of security key that there is not.
+// testModelAAGUID is the AAGUID of a fictitious security key.
 var testModelAAGUID = [16]byte{0x4b, 0x65, 0x79, 0x6c, 0x6f, 0x64, 0x67, 0x65, 0x20, 0x74, 0x65, 0x73, 0x74, 0x20, 0x6b, 0x31}
 
 func newVendor(t testing.TB, name string) *authenticator.Vendor {
@@ -33,7 +33,7 @@ func newBatch(t testing.TB, vendor *authenticator.Vendor, model [16]byte, change
 	return batch
 }
 
-// changeStatement changes members of the attestation statement; one that is nil goes.
+// changeStatement changes members of the attestation statement. A nil value removes the member.
 func changeStatement(changes map[string]any) authenticator.Variation {
 	return authenticator.ForgeStatement(func(honest map[string]any) {
 		for name, value := range changes {
@@ -48,7 +48,7 @@ func changeStatement(changes map[string]any) authenticator.Variation {
 
 func invalidAttestationStatements(t *testing.T) []invalidCase {
 	t.Helper()
-	vendor := newVendor(t, "Lodge Keys")
+	vendor := newVendor(t, "Example Keys")
 	return append(invalidFormats(), append(invalidPackedFull(t, vendor), append(invalidPackedSelf(), invalidU2F(t, vendor)...)...)...)
 }
 
@@ -61,7 +61,7 @@ func rejectedAttestation(step, name string, device []authenticator.Option, forge
 }
 
 func attestedOtherClientData(step string, device []authenticator.Option) invalidCase {
-	tc := rejectedAttestation(step, "sig of other clientDataJSON", device, nil)
+	tc := rejectedAttestation(step, "sig for other clientDataJSON", device, nil)
 	tc.edit = func(credential, _ map[string]any) {
 		response := credential["response"].(map[string]any)
 		data := decode64(response["clientDataJSON"].(string))
@@ -99,7 +99,7 @@ func invalidPackedFull(t *testing.T, vendor *authenticator.Vendor) []invalidCase
 	stated := func(name string, changes map[string]any) invalidCase {
 		return rejectedAttestation(step, name, honest, changeStatement(changes))
 	}
-	// A certificate's fault is in what the device shows; its twin is a device with a good one.
+	// The device has the invalid certificate; the control case is a device with a valid one.
 	certified := func(name string, change func(*x509.Certificate)) invalidCase {
 		tc := rejectedAttestation(step, name, honest, nil)
 		tc.otherDevice = by(newBatch(t, vendor, testModelAAGUID, change))
@@ -117,46 +117,46 @@ func invalidPackedFull(t *testing.T, vendor *authenticator.Vendor) []invalidCase
 	other := newBatch(t, vendor, testModelAAGUID, nil)
 	return []invalidCase{
 		stated("no alg", map[string]any{"alg": nil}),
-		stated("alg a text", map[string]any{"alg": "ES256"}),
-		stated("alg another", map[string]any{"alg": -257}),
-		stated("alg none that exists", map[string]any{"alg": -999}),
+		stated("alg a string", map[string]any{"alg": "ES256"}),
+		stated("another alg", map[string]any{"alg": -257}),
+		stated("an unknown alg", map[string]any{"alg": -999}),
 		stated("no sig", map[string]any{"sig": nil}),
-		stated("sig a text", map[string]any{"sig": "sig"}),
+		stated("sig a string", map[string]any{"sig": "sig"}),
 		stated("sig empty", map[string]any{"sig": []byte{}}),
-		stated("sig a list", map[string]any{"sig": []int{1}}),
+		stated("sig an array", map[string]any{"sig": []int{1}}),
 		rejectedAttestation(step, "sig with a bit changed", honest, authenticator.ForgeSignature(flipLastBit)),
-		rejectedAttestation(step, "sig with a byte more", honest, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
+		rejectedAttestation(step, "sig with an extra byte", honest, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
 		attestedOtherClientData(step, honest),
-		stated("a member that the format does not have", map[string]any{"ver": "2.0"}),
+		stated("an unknown member", map[string]any{"ver": "2.0"}),
 		stated("no x5c", map[string]any{"x5c": nil}),
 		stated("x5c empty", map[string]any{"x5c": []any{}}),
-		stated("x5c bytes", map[string]any{"x5c": root}),
-		stated("x5c a text", map[string]any{"x5c": "x5c"}),
+		stated("x5c a byte string", map[string]any{"x5c": root}),
+		stated("x5c a string", map[string]any{"x5c": "x5c"}),
 		stated("x5c a map", map[string]any{"x5c": map[string]any{}}),
-		stated("x5c of texts", map[string]any{"x5c": []string{"certificate"}}),
-		stated("x5c of empty bytes", map[string]any{"x5c": [][]byte{{}}}),
-		stated("x5c of no certificate", map[string]any{"x5c": [][]byte{[]byte("certificate")}}),
-		stated("x5c and ecdaaKeyId instead of it", map[string]any{"x5c": nil, "ecdaaKeyId": []byte{1}}),
-		chained("the root in front of the batch's certificate", func(own [][]byte) [][]byte { return [][]byte{root, own[0]} }),
+		stated("x5c of strings", map[string]any{"x5c": []string{"certificate"}}),
+		stated("x5c of an empty byte string", map[string]any{"x5c": [][]byte{{}}}),
+		stated("x5c of a byte string that is not a certificate", map[string]any{"x5c": [][]byte{[]byte("certificate")}}),
+		stated("ecdaaKeyId instead of x5c", map[string]any{"x5c": nil, "ecdaaKeyId": []byte{1}}),
+		chained("the root before the batch's certificate", func(own [][]byte) [][]byte { return [][]byte{root, own[0]} }),
 		chained("the root alone", func([][]byte) [][]byte { return [][]byte{root} }),
 		chained("another batch's certificate", func([][]byte) [][]byte { return chainOf(other) }),
-		chained("bytes behind the certificate", func(own [][]byte) [][]byte { return [][]byte{append(bytes.Clone(own[0]), 0)} }),
-		chained("a second one that is no certificate", func(own [][]byte) [][]byte { return [][]byte{own[0], []byte("certificate")} }),
+		chained("bytes after the certificate", func(own [][]byte) [][]byte { return [][]byte{append(bytes.Clone(own[0]), 0)} }),
+		chained("a second certificate that is invalid", func(own [][]byte) [][]byte { return [][]byte{own[0], []byte("certificate")} }),
 		chained("a certificate of version 2", func(own [][]byte) [][]byte {
 			return [][]byte{replaceOnce(own[0], "\xa0\x03\x02\x01\x02", "\xa0\x03\x02\x01\x01")}
 		}),
 		certified("expired", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }),
 		certified("not valid yet", func(c *x509.Certificate) { c.NotBefore = time.Now().Add(30 * time.Minute) }),
-		certified("a CA's", func(c *x509.Certificate) { c.IsCA = true }),
+		certified("a CA certificate", func(c *x509.Certificate) { c.IsCA = true }),
 		certified("without a country", subject(func(n *pkix.Name) { n.Country = nil })),
-		certified("of a country that is none", subject(func(n *pkix.Name) { n.Country = []string{"se"} })),
+		certified("with an invalid country", subject(func(n *pkix.Name) { n.Country = []string{"se"} })),
 		certified("without an organization", subject(func(n *pkix.Name) { n.Organization = nil })),
-		certified("without a unit", subject(func(n *pkix.Name) { n.OrganizationalUnit = nil })),
-		certified("of another unit", subject(func(n *pkix.Name) { n.OrganizationalUnit = []string{"Authenticator attestation"} })),
+		certified("without an organizational unit", subject(func(n *pkix.Name) { n.OrganizationalUnit = nil })),
+		certified("with another organizational unit", subject(func(n *pkix.Name) { n.OrganizationalUnit = []string{"Authenticator attestation"} })),
 		certified("without a common name", subject(func(n *pkix.Name) { n.CommonName = "" })),
-		certified("of another model", func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{aaguidExtension(t, [16]byte{1})} }),
-		certified("with a critical model", func(c *x509.Certificate) { c.ExtraExtensions[0].Critical = true }),
-		certified("with a model that is no OCTET STRING", func(c *x509.Certificate) { c.ExtraExtensions[0].Value = testModelAAGUID[:] }),
+		certified("with another AAGUID", func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{aaguidExtension(t, [16]byte{1})} }),
+		certified("with a critical AAGUID extension", func(c *x509.Certificate) { c.ExtraExtensions[0].Critical = true }),
+		certified("with an AAGUID that is not an OCTET STRING", func(c *x509.Certificate) { c.ExtraExtensions[0].Value = testModelAAGUID[:] }),
 	}
 }
 
@@ -182,19 +182,19 @@ func invalidPackedSelf() []invalidCase {
 	}
 	return []invalidCase{
 		stated("no alg", map[string]any{"alg": nil}),
-		stated("alg a text", map[string]any{"alg": "ES256"}),
-		stated("alg not that of the key", map[string]any{"alg": -257}),
+		stated("alg a string", map[string]any{"alg": "ES256"}),
+		stated("another alg than the key's", map[string]any{"alg": -257}),
 		stated("no sig", map[string]any{"sig": nil}),
 		stated("sig a number", map[string]any{"sig": 1}),
 		stated("sig empty", map[string]any{"sig": []byte{}}),
 		stated("x5c empty", map[string]any{"x5c": []any{}}),
-		stated("x5c that is no list", map[string]any{"x5c": "x5c"}),
-		stated("ecdaaKeyId as well", map[string]any{"ecdaaKeyId": []byte{1}}),
-		stated("ecdaaKeyId that is no bytes", map[string]any{"ecdaaKeyId": "1"}),
+		stated("x5c a string", map[string]any{"x5c": "x5c"}),
+		stated("an additional ecdaaKeyId", map[string]any{"ecdaaKeyId": []byte{1}}),
+		stated("ecdaaKeyId a string", map[string]any{"ecdaaKeyId": "1"}),
 		rejectedAttestation(step, "sig with a bit changed", device, authenticator.ForgeSignature(flipLastBit)),
 		attestedOtherClientData(step, device),
-		stated("a member that the format does not have", map[string]any{"ver": "2.0"}),
-		rejectedAttestation(step, "sig of other authData", device, authenticator.ForgeAttestationObject(func(object map[string]any) {
+		stated("an unknown member", map[string]any{"ver": "2.0"}),
+		rejectedAttestation(step, "sig for other authData", device, authenticator.ForgeAttestationObject(func(object map[string]any) {
 			data := bytes.Clone(object["authData"].([]byte))
 			data[36]++ // the counter
 			object["authData"] = data
@@ -224,24 +224,24 @@ func invalidU2F(t *testing.T, vendor *authenticator.Vendor) []invalidCase {
 		t.Fatal(err)
 	}
 	root := vendor.Root().Raw
-	unverified := rejectedAttestation(step, "UV not set, as a real one's never is", device, authenticator.ForgeFlags(0, userVerified))
+	unverified := rejectedAttestation(step, "UV not set, as by every U2F device", device, authenticator.ForgeFlags(0, userVerified))
 	unverified.code, unverified.reason = "user_verification_required", domain.ReasonUserVerificationMissing
 	return []invalidCase{
 		unverified,
 		stated("no sig", map[string]any{"sig": nil}),
-		stated("sig a text", map[string]any{"sig": "sig"}),
+		stated("sig a string", map[string]any{"sig": "sig"}),
 		stated("sig empty", map[string]any{"sig": []byte{}}),
 		stated("no x5c", map[string]any{"x5c": nil}),
-		stated("x5c bytes", map[string]any{"x5c": root}),
+		stated("x5c a byte string", map[string]any{"x5c": root}),
 		stated("x5c empty", map[string]any{"x5c": []any{}}),
-		stated("x5c of no certificate", map[string]any{"x5c": [][]byte{{1}}}),
-		stated("x5c of a text", map[string]any{"x5c": []string{"certificate"}}),
+		stated("x5c of a byte string that is not a certificate", map[string]any{"x5c": [][]byte{{1}}}),
+		stated("x5c of a string", map[string]any{"x5c": []string{"certificate"}}),
 		rejectedAttestation(step, "sig with a bit changed", device, authenticator.ForgeSignature(flipLastBit)),
 		attestedOtherClientData(step, device),
 		shown("an AAGUID that is not zero", batch, authenticator.WithAAGUID(testModelAAGUID)),
 		shown("two certificates", batch.WithChain(func(own [][]byte) [][]byte { return [][]byte{own[0], root} })),
 		shown("a certificate on P-384", onP384),
-		shown("a certificate of RSA", ofRSA),
-		shown("expired", newBatch(t, vendor, [16]byte{}, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })),
+		shown("a certificate with an RSA key", ofRSA),
+		shown("an expired certificate", newBatch(t, vendor, [16]byte{}, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })),
 	}
 }

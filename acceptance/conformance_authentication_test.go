@@ -22,7 +22,7 @@ func invalidAssertions() []invalidCase {
 		tc.byEmail = true
 		return tc
 	}
-	unknown := edited("§7.2 step 6 (credential record)", "of an unknown id", "", func(credential, _ map[string]any) { credential["id"], credential["rawId"] = "AAAA", "AAAA" })
+	unknown := edited("§7.2 step 6 (credential record)", "with an unknown id", "", func(credential, _ map[string]any) { credential["id"], credential["rawId"] = "AAAA", "AAAA" })
 	unknown.code = "passkey_unknown"
 	counting := func(name string, count uint32) invalidCase {
 		return invalidCase{
@@ -48,8 +48,8 @@ func invalidAssertions() []invalidCase {
 		edited("§7.2 step 6 (user handle)", "missing", handle, drop("response.userHandle")),
 		edited("§7.2 step 6 (user handle)", "null", handle, set("response.userHandle", nil)),
 		edited("§7.2 step 6 (user handle)", "empty", handle, set("response.userHandle", "")),
-		edited("§7.2 step 6 (user handle)", "of no user", handle, set("response.userHandle", "AAAA")),
-		edited("§7.2 step 6 (user handle)", "longer than any", handle, set("response.userHandle", authenticator.Base64URL(make([]byte, 65)).String())),
+		edited("§7.2 step 6 (user handle)", "of an unknown user", handle, set("response.userHandle", "AAAA")),
+		edited("§7.2 step 6 (user handle)", "too long", handle, set("response.userHandle", authenticator.Base64URL(make([]byte, 65)).String())),
 		listed(edited("§7.2 step 6 (user handle)", "another user's, with a list", handle, copyFromOther("response.userHandle"))),
 		edited("§7.2 step 6 (credential record)", "another user's id", handle, copyFromOther("id", "rawId")),
 		edited("§7.2 step 6 (credential record)", "another user's id and user handle", signature, copyFromOther("id", "rawId", "response.userHandle")),
@@ -57,47 +57,47 @@ func invalidAssertions() []invalidCase {
 
 		forgedCase("§7.2 step 15 (rpIdHash)", "another", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("evil.example")),
 		{
-			step: "§7.2 step 15 (rpIdHash)", name: "of an AppID, and appid said to be used", device: es256Only,
+			step: "§7.2 step 15 (rpIdHash)", name: "of an AppID, with the appid output true", device: es256Only,
 			forge: []authenticator.Variation{authenticator.ForgeRPID("http://localhost")}, edit: set("clientExtensionResults", map[string]any{"appid": true}), reason: domain.ReasonRPIDMismatch,
 		},
 		forgedCase("§7.2 step 15 (rpIdHash)", "of the origin", domain.ReasonRPIDMismatch, authenticator.ForgeRPID("http://localhost")),
 		forgedCase("§7.2 step 16 (UP)", "not set", domain.ReasonUserPresenceMissing, authenticator.ForgeFlags(none, userPresent)),
 		unverified,
 		forgedCase("§7.2 step 18 (BS)", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
-		forgedCase("§7.2 step 19 (BE)", "was set and is not", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(none, backupEligible|backedUp)),
-		deviceBound(forgedCase("§7.2 step 19 (BE)", "was not set and is", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(backupEligible, none))),
+		forgedCase("§7.2 step 19 (BE)", "changed to not set", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(none, backupEligible|backedUp)),
+		deviceBound(forgedCase("§7.2 step 19 (BE)", "changed to set", domain.ReasonBackupEligibilityChanged, authenticator.ForgeFlags(backupEligible, none))),
 
 		forgedCase("§6.1", "authenticatorData of 36 bytes", malformed, truncateData(36)),
-		forgedCase("§6.1", "a byte behind authenticatorData", malformed, withExtensionData(none, 0)),
-		forgedCase("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), withExtensionData(extensionData, 0xa0)),
-		forgedCase("§6.1", "ED not set and extensions there", malformed, withExtensionData(none, 0xa0), withExtensionData(extensionData, 0xa0)),
-		forgedCase("§6.1", "extensions that are a list", malformed, withExtensionData(extensionData, 0x80), withExtensionData(extensionData, 0xa0)),
-		forgedCase("§6.1", "a byte behind the extensions", malformed, withExtensionData(extensionData, 0xa0, 0), withExtensionData(extensionData, 0xa0)),
-		forgedCase("§6.1", "AT set and nothing attested", malformed, authenticator.ForgeFlags(attestedData, none)),
-		forgedCase("§6.1", "AT set and another credential attested", malformed, rewriteAuthenticatorData(func(data []byte) []byte {
+		forgedCase("§6.1", "a byte after authenticatorData", malformed, withExtensionData(none, 0)),
+		forgedCase("§6.1", "ED set without extensions", malformed, authenticator.ForgeFlags(extensionData, none), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "ED not set, with extensions", malformed, withExtensionData(none, 0xa0), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "extensions an array", malformed, withExtensionData(extensionData, 0x80), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "a byte after the extensions", malformed, withExtensionData(extensionData, 0xa0, 0), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "AT set without attested data", malformed, authenticator.ForgeFlags(attestedData, none)),
+		forgedCase("§6.1", "AT set, with another credential's attested data", malformed, rewriteAuthenticatorData(func(data []byte) []byte {
 			data[32] |= byte(attestedData)
 			return append(append(append(data, make([]byte, 17)...), 1, 7), 0xa1, 0x01, 0x02)
 		})),
 
 		forgedCase("§7.2 step 21 (signature)", "with a bit changed", signature, authenticator.ForgeSignature(flipLastBit)),
-		forgedCase("§7.2 step 21 (signature)", "with a byte more", signature, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
-		forgedCase("§7.2 step 21 (signature)", "cut short", signature, authenticator.ForgeSignature(func(s []byte) []byte { return s[:len(s)-1] })),
+		forgedCase("§7.2 step 21 (signature)", "with an extra byte", signature, authenticator.ForgeSignature(func(s []byte) []byte { return append(bytes.Clone(s), 0) })),
+		forgedCase("§7.2 step 21 (signature)", "truncated", signature, authenticator.ForgeSignature(func(s []byte) []byte { return s[:len(s)-1] })),
 		forgedCase("§7.2 step 21 (signature)", "of zeros", signature, authenticator.ForgeSignature(func(s []byte) []byte { return make([]byte, len(s)) })),
 		forgedCase("§7.2 step 21 (signature)", "not in DER", signature, authenticator.ForgeSignature(func([]byte) []byte { return bytes.Repeat([]byte{1}, 64) })),
 		edited("§7.2 step 21 (signature)", "by another user's key", signature, copyFromOther("response.signature")),
-		edited("§7.2 step 21 (signature)", "of other authenticatorData", signature, func(credential, _ map[string]any) {
+		edited("§7.2 step 21 (signature)", "for other authenticatorData", signature, func(credential, _ map[string]any) {
 			response := credential["response"].(map[string]any)
 			data := decode64(response["authenticatorData"].(string))
 			data[36]++
 			response["authenticatorData"] = authenticator.Base64URL(data).String()
 		}),
-		edited("§7.2 step 21 (signature)", "of other clientDataJSON", signature, func(credential, _ map[string]any) {
+		edited("§7.2 step 21 (signature)", "for other clientDataJSON", signature, func(credential, _ map[string]any) {
 			response := credential["response"].(map[string]any)
 			data := decode64(response["clientDataJSON"].(string))
 			response["clientDataJSON"] = authenticator.Base64URL(append([]byte(" "), data...)).String()
 		}),
 
-		counting("as at registration", 1),
+		counting("the same as at registration", 1),
 		counting("zero", 0),
 	}
 }

@@ -75,7 +75,7 @@ func (s *inspectedServer) authentication(t *testing.T, tc invalidCase) ceremonyU
 	}
 }
 
-// signedOutUser signs a new user up and out.
+// signedOutUser signs up a new user on a device. It returns the device and its response.
 func (s *inspectedServer) signedOutUser(t *testing.T, name string, tc invalidCase) (*authenticator.Authenticator, authenticator.RegistrationResponse) {
 	t.Helper()
 	device, api := authenticator.New(s.origin, tc.device...), s.newAPI(t)
@@ -93,13 +93,14 @@ func (s *inspectedServer) signedOutUser(t *testing.T, name string, tc invalidCas
 	return device, credential
 }
 
-// uniqueEmail is an address that no other user of the server has.
+// uniqueEmail returns an address that depends on the name and the test.
 func uniqueEmail(t *testing.T, name string) string {
 	t.Helper()
 	return fmt.Sprintf("%s.%x@example.org", strings.ToLower(name), sha256.Sum224([]byte(t.Name())))
 }
 
-func withoutAllowCredentials(t *testing.T, options []byte) []byte {
+// withoutAllowCredentials removes allowCredentials, as a client that ignores the list does.
+func withoutAllowCredentials(t testing.TB, options []byte) []byte {
 	t.Helper()
 	var members map[string]any
 	if err := json.Unmarshal(options, &members); err != nil {

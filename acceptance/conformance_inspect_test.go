@@ -16,12 +16,12 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// inspectedServer is a server with its books open.
+// inspectedServer is a server whose database and metrics the test reads.
 type inspectedServer struct {
 	*server
 	metrics    string
 	db         *sql.DB
-	tableQuery string // a query for the names of all
+	tableQuery string // returns the names of all tables
 }
 
 func inspectedServers() map[string]func(*testing.T, func(*config.Config)) *inspectedServer {
@@ -68,8 +68,8 @@ func inspect(t *testing.T, s *server, driver, source, tables string) *inspectedS
 	return &inspectedServer{s, "http://" + listener.Addr().String() + "/metrics", rows, tables}
 }
 
-// countRows returns how many rows each table has. Events are left out: what they say of a refusal is asked by eventsBecause. So are
-// job_leases, which the server's own jobs write when their time comes.
+// countRows returns the number of rows of each table, except events, which countEvents counts, and job_leases, which the server's
+// jobs write at any time.
 func (s *inspectedServer) countRows(t *testing.T) map[string]int {
 	t.Helper()
 	names, err := s.db.QueryContext(t.Context(), s.tableQuery)
@@ -127,7 +127,7 @@ func (s *inspectedServer) count(t *testing.T, query string) (n int) {
 	return n
 }
 
-// metricsText returns what the server's /metrics answers.
+// metricsText returns the response of /metrics.
 func (s *inspectedServer) metricsText(t *testing.T) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.metrics, http.NoBody)
@@ -146,7 +146,7 @@ func (s *inspectedServer) metricsText(t *testing.T) string {
 	return string(text)
 }
 
-// rejections returns the line of each reason's counter.
+// rejections returns the value of each reason's counter.
 func (s *inspectedServer) rejections(t *testing.T) map[domain.Reason]string {
 	t.Helper()
 	text := s.metricsText(t)
@@ -154,7 +154,7 @@ func (s *inspectedServer) rejections(t *testing.T) map[domain.Reason]string {
 	for _, reason := range domain.Reasons {
 		_, after, found := strings.Cut(text, fmt.Sprintf("keylodge_ceremonies_rejected_total{reason=%q} ", reason))
 		if !found {
-			t.Fatalf("no counter for %s", reason)
+			t.Fatalf("the metrics have no counter for the reason %s", reason)
 		}
 		counters[reason], _, _ = strings.Cut(after, "\n")
 	}

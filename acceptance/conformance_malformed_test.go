@@ -11,41 +11,41 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// malformedCase is an answer that is out of shape before anything in it is looked at. Its caller hears which member it is.
+// malformedCase is a response with a malformed member, which the server reports to the client.
 func malformedCase(step, name string, change edit) invalidCase {
 	return invalidCase{step: step, name: name, edit: change, code: "invalid_request", reason: domain.ReasonMalformed}
 }
 
-// malformedCredentials are those of PublicKeyCredential's JSON, the same for both ceremonies.
+// malformedCredentials returns the cases of PublicKeyCredential's JSON, the same for both ceremonies.
 func malformedCredentials() []invalidCase {
 	const step = "Resp-1"
 	return []invalidCase{
 		malformedCase(step, "no id", drop("id")),
 		malformedCase(step, "id a number", set("id", 7)),
-		malformedCase(step, "id a list", set("id", []string{"AA"})),
+		malformedCase(step, "id an array", set("id", []string{"AA"})),
 		malformedCase(step, "id null", set("id", nil)),
 		malformedCase(step, "id empty", set("id", "")),
 		malformedCase(step, "id not base64url", set("id", "a*b")),
-		malformedCase(step, "id not that of rawId", set("id", "AAAA")),
+		malformedCase(step, "id different from rawId", set("id", "AAAA")),
 		malformedCase(step, "rawId a number", set("rawId", 7)),
 		malformedCase(step, "rawId empty", set("rawId", "")),
 		malformedCase(step, "rawId not base64url", set("rawId", "a*b")),
-		malformedCase(step, "rawId not that of id", set("rawId", "AAAA")),
+		malformedCase(step, "rawId different from id", set("rawId", "AAAA")),
 		malformedCase(step, "no type", drop("type")),
 		malformedCase(step, "type a number", set("type", 7)),
 		malformedCase(step, "type null", set("type", nil)),
 		malformedCase(step, "type empty", set("type", "")),
-		malformedCase(step, "type another", set("type", "public-keys")),
+		malformedCase(step, "an unknown type", set("type", "public-keys")),
 		malformedCase(step, "type in capitals", set("type", "Public-Key")),
 		malformedCase(step, "no response", drop("response")),
-		malformedCase(step, "response a text", set("response", "AA")),
-		malformedCase(step, "response a list", set("response", []any{})),
+		malformedCase(step, "response a string", set("response", "AA")),
+		malformedCase(step, "response an array", set("response", []any{})),
 		malformedCase(step, "response null", set("response", nil)),
 		malformedCase(step, "response empty", set("response", map[string]any{})),
-		malformedCase(step, "clientExtensionResults a text", set("clientExtensionResults", "x")),
-		malformedCase(step, "clientExtensionResults a list", set("clientExtensionResults", []any{})),
+		malformedCase(step, "clientExtensionResults a string", set("clientExtensionResults", "x")),
+		malformedCase(step, "clientExtensionResults an array", set("clientExtensionResults", []any{})),
 		malformedCase(step, "authenticatorAttachment a number", set("authenticatorAttachment", 7)),
-		malformedCase(step, "nothing at all", func(credential, _ map[string]any) { clear(credential) }),
+		malformedCase(step, "no members", func(credential, _ map[string]any) { clear(credential) }),
 
 		malformedCase("Resp-2", "no clientDataJSON", drop("response.clientDataJSON")),
 		malformedCase("Resp-2", "clientDataJSON a number", set("response.clientDataJSON", 7)),
@@ -54,10 +54,10 @@ func malformedCredentials() []invalidCase {
 		malformedCase("Resp-2", "clientDataJSON empty", set("response.clientDataJSON", "")),
 		malformedCase("Resp-2", "clientDataJSON not base64url", set("response.clientDataJSON", "a*b")),
 
-		{step: "RFC 8259", name: "a body cut short", code: "invalid_request", unreadable: func(body []byte) []byte { return body[:len(body)-1] }},
-		{step: "RFC 8259", name: "bytes behind the body", code: "invalid_request", unreadable: func(body []byte) []byte { return append(body, '}') }},
-		{step: "RFC 8259", name: "a member twice", code: "invalid_request", unreadable: func(body []byte) []byte { return append([]byte(`{"challenge_id":"",`), body[1:]...) }},
-		{step: "RFC 8259", name: "a member of the answer twice", code: "invalid_request", unreadable: func(body []byte) []byte {
+		{step: "RFC 8259", name: "a truncated body", code: "invalid_request", unreadable: func(body []byte) []byte { return body[:len(body)-1] }},
+		{step: "RFC 8259", name: "bytes after the body", code: "invalid_request", unreadable: func(body []byte) []byte { return append(body, '}') }},
+		{step: "RFC 8259", name: "a duplicate member", code: "invalid_request", unreadable: func(body []byte) []byte { return append([]byte(`{"challenge_id":"",`), body[1:]...) }},
+		{step: "RFC 8259", name: "a duplicate member of the credential", code: "invalid_request", unreadable: func(body []byte) []byte {
 			return bytes.Replace(body, []byte(`"type":`), []byte(`"type":"public-key","type":`), 1)
 		}},
 		{step: "RFC 8259", name: "invalid UTF-8", code: "invalid_request", unreadable: func(body []byte) []byte { return append([]byte("{\"x\":\"\xff\","), body[1:]...) }},
@@ -73,7 +73,7 @@ func malformedRegistrations() []invalidCase {
 		malformedCase(step, "attestationObject null", set("response.attestationObject", nil)),
 		malformedCase(step, "attestationObject empty", set("response.attestationObject", "")),
 		malformedCase(step, "attestationObject not base64url", set("response.attestationObject", "a*b")),
-		malformedCase(step, "transports a text", set("response.transports", "usb")),
+		malformedCase(step, "transports a string", set("response.transports", "usb")),
 		malformedCase(step, "transports of numbers", set("response.transports", []int{1})),
 	)
 }
@@ -93,14 +93,13 @@ func malformedAuthentications() []invalidCase {
 	}
 	return append(shapes,
 		malformedCase("Resp-1", "userHandle a number", set("response.userHandle", 7)),
-		malformedCase("Resp-1", "userHandle a list", set("response.userHandle", []int{1})),
+		malformedCase("Resp-1", "userHandle an array", set("response.userHandle", []int{1})),
 		malformedCase("Resp-1", "userHandle not base64url", set("response.userHandle", "a*b")),
 	)
 }
 
-// invalidClientData are the steps about CollectedClientData. adapters/webauthn has more of them, in
-// clientdata_test.go.
-// clientDataSteps numbers the steps about client data, which are the same in both ceremonies and begin at another number.
+// clientDataSteps returns the step with its number for a subject of the client data. The steps of both ceremonies are the same, but
+// have different numbers.
 func clientDataSteps(ceremony string) func(about string) string {
 	section, first := "§7.1", 5
 	if ceremony == "webauthn.get" {
@@ -112,7 +111,7 @@ func clientDataSteps(ceremony string) func(about string) string {
 	}
 }
 
-// repeatOrigin adds a member with the origin's value.
+// repeatOrigin adds a member with the value of origin.
 func repeatOrigin(name string) authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
 		var said struct {
@@ -125,6 +124,7 @@ func repeatOrigin(name string) authenticator.Variation {
 	})
 }
 
+// invalidClientData returns the cases of CollectedClientData. adapters/webauthn/clientdata_test.go has more.
 func invalidClientData(ceremony, other string) []invalidCase {
 	data := func(step, name string, reason domain.Reason, forge authenticator.Variation) invalidCase {
 		return invalidCase{step: step, name: name, forge: []authenticator.Variation{forge}, reason: reason}
@@ -148,13 +148,13 @@ func invalidClientData(ceremony, other string) []invalidCase {
 	return []invalidCase{
 		data(utf8, "invalid UTF-8", malformed, replace("{", "{\"a\":\"\xff\",")),
 		data(utf8, "a second byte order mark", malformed, replace("{", "\ufeff\ufeff{")),
-		data(parsed, "no JSON", malformed, instead("hello")),
-		data(parsed, "a list", malformed, instead("[]")),
+		data(parsed, "not JSON", malformed, instead("hello")),
+		data(parsed, "an array", malformed, instead("[]")),
 		data(parsed, "null", malformed, instead("null")),
 		data(parsed, "an empty object", malformed, instead("{}")),
-		data(parsed, "bytes behind the object", malformed, replace(`}`, `}{}`)),
-		data(parsed, "a member twice", malformed, replace("{", `{"origin":"https://evil.example",`)),
-		data(typed, "that of the other ceremony", domain.ReasonTypeMismatch, authenticator.ForgeType(other)),
+		data(parsed, "bytes after the object", malformed, replace(`}`, `}{}`)),
+		data(parsed, "a duplicate member", malformed, replace("{", `{"origin":"https://evil.example",`)),
+		data(typed, "the other ceremony's", domain.ReasonTypeMismatch, authenticator.ForgeType(other)),
 		data(typed, "in capitals", domain.ReasonTypeMismatch, authenticator.ForgeType(strings.ToUpper(ceremony))),
 		data(typed, "empty", domain.ReasonTypeMismatch, authenticator.ForgeType("")),
 		data(typed, "missing", malformed, replace(quoted+",", "")),
@@ -173,10 +173,10 @@ func invalidClientData(ceremony, other string) []invalidCase {
 		data(origin, "a number", malformed, replace(`"origin":`, `"origin":0,"x":`)),
 		data(origin, "null", malformed, replace(`"origin":`, `"origin":null,"x":`)),
 		data(cross, "set", domain.ReasonCrossOrigin, authenticator.ForgeCrossOrigin("")),
-		data(cross, "a text", malformed, replace("false", `"false"`)),
+		data(cross, "a string", malformed, replace("false", `"false"`)),
 		data(top, "another", domain.ReasonCrossOrigin, authenticator.ForgeCrossOrigin("https://evil.example")),
 		data(top, "empty", domain.ReasonCrossOrigin, replace(`"crossOrigin":false`, `"crossOrigin":false,"topOrigin":""`)),
-		data(top, "that of the page, crossOrigin not set", domain.ReasonCrossOrigin, repeatOrigin("topOrigin")),
-		data(top, "alone", domain.ReasonCrossOrigin, replace(`"crossOrigin":false`, `"topOrigin":"https://evil.example"`)),
+		data(top, "the page's origin, crossOrigin not set", domain.ReasonCrossOrigin, repeatOrigin("topOrigin")),
+		data(top, "without crossOrigin", domain.ReasonCrossOrigin, replace(`"crossOrigin":false`, `"topOrigin":"https://evil.example"`)),
 	}
 }

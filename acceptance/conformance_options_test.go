@@ -12,8 +12,8 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-// The options of both ceremonies (Req-1 of the FIDO server conformance tests). Their members and types are held to the OpenAPI
-// document in every test; here is what has to be in them.
+// The options of both ceremonies (Req-1 of the FIDO server conformance tests). Every test checks their members and types against
+// the OpenAPI document; these tests check the values.
 
 type listedCredential struct {
 	Type       string   `json:"type"`
@@ -50,7 +50,7 @@ func TestOptions_ListExistingPasskeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		if raw, err := base64.RawURLEncoding.DecodeString(options.Challenge); err != nil || len(raw) != 32 || challenges[options.Challenge] {
-			t.Errorf("%s: challenge %q, %v, had before: %t", path, options.Challenge, err, challenges[options.Challenge])
+			t.Errorf("%s: challenge %q, %v, used before: %t", path, options.Challenge, err, challenges[options.Challenge])
 		}
 		challenges[options.Challenge] = true
 		return options
@@ -65,14 +65,14 @@ func TestOptions_ListExistingPasskeys(t *testing.T) {
 		}
 		handles[options.User.ID] = true
 		if len(options.ExcludeCredentials) != 0 {
-			t.Errorf("excluded at sign-up: %v", options.ExcludeCredentials)
+			t.Errorf("excludeCredentials at a sign-up is %v", options.ExcludeCredentials)
 		}
 		var algorithms []authenticator.Algorithm
 		for _, p := range options.Algorithms {
 			algorithms = append(algorithms, p.Algorithm)
 		}
 		if !slices.Equal(algorithms, []authenticator.Algorithm{authenticator.ES256, authenticator.EdDSA, authenticator.RS256}) {
-			t.Errorf("algorithms %v", algorithms)
+			t.Errorf("algorithms %v, want ES256, EdDSA and RS256", algorithms)
 		}
 	}
 
@@ -85,7 +85,7 @@ func TestOptions_ListExistingPasskeys(t *testing.T) {
 		t.Fatalf("%+v", rejected)
 	}
 	want := []listedCredential{{"public-key", credential.ID.String(), []string{"hybrid", "internal"}}}
-	// Those of one moment are in no order.
+	// Passkeys of the same time have no order.
 	sorted := func(list []listedCredential) []listedCredential {
 		list = slices.Clone(list)
 		slices.SortFunc(list, func(a, b listedCredential) int { return strings.Compare(a.ID, b.ID) })
@@ -93,7 +93,7 @@ func TestOptions_ListExistingPasskeys(t *testing.T) {
 	}
 	for range 2 {
 		if got := ask("/v1/me/passkeys/options", nil).ExcludeCredentials; !reflect.DeepEqual(sorted(got), sorted(want)) {
-			t.Errorf("excluded when one is added: %v, want %v", got, want)
+			t.Errorf("excludeCredentials for another passkey is %v, want %v", got, want)
 		}
 		begun, _ := api.beginAddPasskey()
 		another, err := authenticator.New(s.origin, authenticator.DeviceBound()).Create(begun.options)
@@ -107,10 +107,10 @@ func TestOptions_ListExistingPasskeys(t *testing.T) {
 	}
 	for path, body := range map[string]any{"/v1/session/step-up/options": nil, "/v1/login/options": email} {
 		if got := ask(path, body).AllowCredentials; !reflect.DeepEqual(sorted(got), sorted(want)) {
-			t.Errorf("%s: allowed are %v, want %v", path, got, want)
+			t.Errorf("%s: allowCredentials is %v, want %v", path, got, want)
 		}
 	}
 	if got := ask("/v1/login/options", map[string]any{}).AllowCredentials; len(got) != 0 {
-		t.Errorf("allowed without an address: %v", got)
+		t.Errorf("allowCredentials without an address is %v", got)
 	}
 }

@@ -38,23 +38,24 @@ func newMetadata(t testing.TB, models ...authenticator.Model) *webauthn.Metadata
 	return metadata
 }
 
-// deniedDevice is a registration by a device that the policy does not admit; its twin is one by a welcome device.
+// deniedDevice is a registration with a device that the policy denies. The control case uses an accepted device.
 func deniedDevice(name string, device, accepted []authenticator.Option) invalidCase {
 	return invalidCase{step: "policy", name: name, device: accepted, otherDevice: device, reason: domain.ReasonAttestationRejected}
 }
 
 func modelAAGUID(n byte) [16]byte { return [16]byte{0x4b, 15: n} }
 
-// revokedStatuses are the reports that no model outlives.
+// revokedStatuses are the metadata statuses that deny a model.
 var revokedStatuses = []string{"REVOKED", "ATTESTATION_KEY_COMPROMISE", "USER_VERIFICATION_BYPASS", "USER_KEY_REMOTE_COMPROMISE", "USER_KEY_PHYSICAL_COMPROMISE"}
 
-// attestationPolicyCases is what a policy that wants attestation refuses, the policy, and the models that its metadata know.
+// attestationPolicyCases returns the cases that a policy with required attestation rejects, the policy, and the models in its
+// metadata.
 func attestationPolicyCases(t *testing.T) ([]invalidCase, domain.AuthenticatorPolicy, []authenticator.Model) {
 	t.Helper()
-	vendor, otherVendor := newVendor(t, "Lodge Keys"), newVendor(t, "Lodge Keys")
+	vendor, otherVendor := newVendor(t, "Example Keys"), newVendor(t, "Example Keys")
 	accepted := attestedDevice(newBatch(t, vendor, modelAAGUID(1), nil), modelAAGUID(1))
 	models := []authenticator.Model{
-		{AAGUID: modelAAGUID(1), Vendors: []*authenticator.Vendor{newVendor(t, "Another"), vendor}},
+		{AAGUID: modelAAGUID(1), Vendors: []*authenticator.Vendor{newVendor(t, "Other Keys"), vendor}},
 		{AAGUID: modelAAGUID(2), Vendors: []*authenticator.Vendor{vendor}},
 		{AAGUID: modelAAGUID(3), Vendors: []*authenticator.Vendor{vendor}, Types: []string{"basic_surrogate"}},
 		{AAGUID: modelAAGUID(4)},
@@ -62,19 +63,19 @@ func attestationPolicyCases(t *testing.T) ([]invalidCase, domain.AuthenticatorPo
 	}
 	table := []invalidCase{
 		deniedDevice("no attestation", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(1))}), accepted),
-		deniedDevice("no attestation and no model", es256Only, accepted),
+		deniedDevice("no attestation and no AAGUID", es256Only, accepted),
 		deniedDevice("self attestation", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(1)), authenticator.SelfAttested()}), accepted),
-		deniedDevice("self attestation of a model that makes no other", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(3)), authenticator.SelfAttested()}), accepted),
-		deniedDevice("certificates of a model that makes none", attestedDevice(newBatch(t, vendor, modelAAGUID(3), nil), modelAAGUID(3)), accepted),
-		deniedDevice("another maker of the same name", attestedDevice(newBatch(t, otherVendor, modelAAGUID(1), nil), modelAAGUID(1)), accepted),
-		deniedDevice("another maker, with the true one's certificate behind", attestedDevice(newBatch(t, otherVendor, modelAAGUID(1), nil).WithChain(func(own [][]byte) [][]byte {
+		deniedDevice("self attestation of a model with self attestation only", slices.Concat(es256Only, []authenticator.Option{authenticator.WithAAGUID(modelAAGUID(3)), authenticator.SelfAttested()}), accepted),
+		deniedDevice("certificates of a model without certificates", attestedDevice(newBatch(t, vendor, modelAAGUID(3), nil), modelAAGUID(3)), accepted),
+		deniedDevice("another vendor of the same name", attestedDevice(newBatch(t, otherVendor, modelAAGUID(1), nil), modelAAGUID(1)), accepted),
+		deniedDevice("another vendor, followed by the real vendor's certificate", attestedDevice(newBatch(t, otherVendor, modelAAGUID(1), nil).WithChain(func(own [][]byte) [][]byte {
 			return [][]byte{own[0], vendor.Root().Raw}
 		}), modelAAGUID(1)), accepted),
-		deniedDevice("a model that the metadata do not know", attestedDevice(newBatch(t, vendor, modelAAGUID(9), nil), modelAAGUID(9)), accepted),
-		deniedDevice("a model without a maker in the metadata", attestedDevice(newBatch(t, vendor, modelAAGUID(4), nil), modelAAGUID(4)), accepted),
-		deniedDevice("a model that is allowed by no list", attestedDevice(newBatch(t, vendor, modelAAGUID(2), nil), modelAAGUID(2)), accepted),
-		deniedDevice("a model that is denied", attestedDevice(newBatch(t, vendor, modelAAGUID(5), nil), modelAAGUID(5)), accepted),
-		deniedDevice("certificates of no model", attestedDevice(newBatch(t, vendor, [16]byte{}, nil), [16]byte{}), accepted),
+		deniedDevice("a model without metadata", attestedDevice(newBatch(t, vendor, modelAAGUID(9), nil), modelAAGUID(9)), accepted),
+		deniedDevice("a model whose metadata have no vendor certificate", attestedDevice(newBatch(t, vendor, modelAAGUID(4), nil), modelAAGUID(4)), accepted),
+		deniedDevice("a model that is not in the list of allowed models", attestedDevice(newBatch(t, vendor, modelAAGUID(2), nil), modelAAGUID(2)), accepted),
+		deniedDevice("a denied model", attestedDevice(newBatch(t, vendor, modelAAGUID(5), nil), modelAAGUID(5)), accepted),
+		deniedDevice("certificates without an AAGUID", attestedDevice(newBatch(t, vendor, [16]byte{}, nil), [16]byte{}), accepted),
 		deniedDevice("fido-u2f", []authenticator.Option{authenticator.AttestedU2F(newBatch(t, vendor, [16]byte{}, nil))}, accepted),
 	}
 	allowed := []domain.AAGUID{modelAAGUID(1), modelAAGUID(3), modelAAGUID(4), modelAAGUID(5), modelAAGUID(9)}
@@ -97,17 +98,17 @@ func TestPolicy_AttestationRequired(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) { s.check(t, tc, s.registration(t, tc)) })
 	}
 	for _, text := range append([]string{
-		"is denied", "is not among those allowed", "which nobody vouches for", "AAGUID " + domain.AAGUID(modelAAGUID(1)).String(), "no registered metadata", "signed by unknown authority",
+		"is denied", "is not among those allowed", "with attestation", "AAGUID " + domain.AAGUID(modelAAGUID(1)).String(), "no registered metadata", "signed by unknown authority",
 	}, revokedStatuses...) {
 		if !strings.Contains(s.log.text(), text) {
-			t.Errorf("the log does not tell %q", text)
+			t.Errorf("the log does not have %q", text)
 		}
 	}
-	t.Run("a forged statement is told as any", func(t *testing.T) {
-		tc := rejectedAttestation("policy", "a bad signature", accepted, authenticator.ForgeSignature(flipLastBit))
+	t.Run("a forged statement has the same reason", func(t *testing.T) {
+		tc := rejectedAttestation("policy", "an invalid signature", accepted, authenticator.ForgeSignature(flipLastBit))
 		s.check(t, tc, s.registration(t, tc))
 	})
-	t.Run("the caller hears what helps", func(t *testing.T) {
+	t.Run("the response says whether another authenticator helps", func(t *testing.T) {
 		for _, c := range []struct {
 			device []authenticator.Option
 			forge  authenticator.Variation
@@ -120,7 +121,7 @@ func TestPolicy_AttestationRequired(t *testing.T) {
 				forge = append(forge, c.forge)
 			}
 			body := encode(t, map[string]any{"challenge_id": begun.challengeID, "credential": start.response(begun, forge...)})
-			// Not from the browser that began: the binding is the cookie's, so it is sent along.
+			// This request does not use the cookie jar of the api, so it needs the binding cookie.
 			var cookies []string
 			for _, cookie := range start.api.http.Jar.Cookies(start.api.cookieURL()) {
 				cookies = append(cookies, cookie.String())
@@ -143,7 +144,7 @@ func TestPolicy_AAGUIDListsWithoutAttestation(t *testing.T) {
 	}{
 		"allowed": {domain.AuthenticatorPolicy{Allowed: []domain.AAGUID{modelAAGUID(1)}}, []invalidCase{
 			deniedDevice("another model", named(modelAAGUID(2)), named(modelAAGUID(1))),
-			deniedDevice("no model", es256Only, named(modelAAGUID(1))),
+			deniedDevice("no AAGUID", es256Only, named(modelAAGUID(1))),
 		}},
 		"denied": {domain.AuthenticatorPolicy{Denied: []domain.AAGUID{modelAAGUID(1)}}, []invalidCase{
 			deniedDevice("a denied model", named(modelAAGUID(1)), named(modelAAGUID(2))),
@@ -159,7 +160,7 @@ func TestPolicy_AAGUIDListsWithoutAttestation(t *testing.T) {
 	}
 }
 
-// claimsModel is a passkey whose authenticator gives itself out as another model.
+// claimsModel forges the AAGUID of the authenticator.
 func claimsModel(id [16]byte) forgery {
 	return forgery{forge: authenticator.ForgeAuthenticatorData(func(data []byte) []byte {
 		copy(data[37:53], id[:])
@@ -171,7 +172,7 @@ func denyModel(c *config.Config) {
 	c.Authenticators = domain.AuthenticatorPolicy{Denied: []domain.AAGUID{modelAAGUID(1)}}
 }
 
-// deniedAuthenticatorIsRejected is refused whichever way its passkey would join.
+// deniedAuthenticatorIsRejected registers a passkey at sign-up, in a session and by recovery.
 func deniedAuthenticatorIsRejected(e *env) {
 	denied := claimsModel(modelAAGUID(1))
 	ada := e.person("Ada", phone)
@@ -193,12 +194,12 @@ func deniedAuthenticatorIsRejected(e *env) {
 	ada.requireIdentity(user, rejected)
 }
 
-// A policy is for those who come; who is there stays.
+// An authenticator policy applies to registrations only: registered passkeys can still sign in.
 func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	var device *authenticator.Authenticator
 	var secret *masterkey.Key
-	vendor := newVendor(t, "Lodge Keys")
+	vendor := newVendor(t, "Example Keys")
 	t.Run("before", func(t *testing.T) {
 		s := startServer(t, newClock(), func(c *config.Config) { c.Database, secret = config.SQLite(path), c.Secret })
 		device = authenticator.New(s.origin)
@@ -235,14 +236,14 @@ func TestPolicy_ExistingPasskeysStillSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rejected := api.finishAddPasskey(begun.challengeID, "", credential); rejected != (rejection{"passkey_rejected", domain.ReasonAttestationRejected}) {
-		t.Errorf("another of the same kind: %+v", rejected)
+		t.Errorf("registering another passkey of the same model: %+v", rejected)
 	}
 }
 
-// Every algorithm that is offered, with every attestation that is judged, whatever was asked for.
+// Every offered algorithm with every verified attestation format, although the options request no attestation.
 func TestConformance_EveryAlgorithmAndAttestation(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	vendor := newVendor(t, "Lodge Keys")
+	vendor := newVendor(t, "Example Keys")
 	by := func(algorithm authenticator.Algorithm, id [16]byte, change func(*x509.Certificate)) *authenticator.Batch {
 		batch, err := vendor.Batch(id, algorithm, change)
 		if err != nil {

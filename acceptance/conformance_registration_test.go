@@ -14,7 +14,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// The passkeys of the tables are of ES256, so that their CBOR can be told by its bytes.
+// es256Only makes the passkeys of the tables ES256, so that the cases can edit their CBOR by its bytes.
 var es256Only = []authenticator.Option{authenticator.WithAlgorithms(authenticator.ES256)}
 
 const (
@@ -38,7 +38,7 @@ func truncateData(length int) authenticator.Variation {
 	return rewriteAuthenticatorData(func(data []byte) []byte { return data[:length] })
 }
 
-// withExtensionData adds extension data, with its flag or without.
+// withExtensionData appends extension data and sets the flags.
 func withExtensionData(flag authenticator.Flags, cbor ...byte) authenticator.Variation {
 	return rewriteAuthenticatorData(func(data []byte) []byte {
 		data[32] |= byte(flag)
@@ -59,29 +59,29 @@ func invalidAttestedData() []invalidCase {
 		},
 		forgedCase("§7.1 step 17 (BS)", "set without BE", domain.ReasonBackupStateInvalid, authenticator.ForgeFlags(backedUp, backupEligible), authenticator.ForgeFlags(backupEligible, backedUp)),
 		{
-			step: "§7.1 step 25 (credentialId)", name: "of no bytes", device: es256Only, forge: []authenticator.Variation{authenticator.ForgeCredentialID([]byte{}), authenticator.ForgeAnswerID(random(16))},
+			step: "§7.1 step 25 (credentialId)", name: "empty", device: es256Only, forge: []authenticator.Variation{authenticator.ForgeCredentialID([]byte{}), authenticator.ForgeAnswerID(random(16))},
 			reason: malformed, control: []authenticator.Variation{authenticator.ForgeCredentialID(random(16))},
 		},
 		forgedCase("§7.1 step 25 (credentialId)", "of 1024 bytes", malformed, authenticator.ForgeCredentialID(random(1024)), authenticator.ForgeCredentialID(random(1023))),
-		forgedCase("§7.1 step 25 (credentialId)", "not that of the answer", malformed, authenticator.ForgeAnswerID([]byte("another"))),
+		forgedCase("§7.1 step 25 (credentialId)", "different from the response's id", malformed, authenticator.ForgeAnswerID([]byte("another"))),
 
 		forgedCase("§6.1", "authData of 36 bytes", malformed, truncateData(36)),
-		forgedCase("§6.1", "authData cut before the AAGUID's end", malformed, truncateData(50)),
-		forgedCase("§6.1", "authData cut within the credential id", malformed, truncateData(60)),
-		forgedCase("§6.1", "authData cut within the key", malformed, truncateData(100)),
-		forgedCase("§6.1", "a byte behind authData", malformed, withExtensionData(none, 0)),
-		forgedCase("§6.1", "AT set and nothing attested", malformed, truncateData(37)),
-		forgedCase("§6.1", "AT not set and a key attested", malformed, authenticator.ForgeFlags(none, attestedData)),
-		forgedCase("§6.1", "AT not set and nothing attested", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[32] &^= byte(attestedData); return data[:37] })),
-		forgedCase("§6.1", "AT not set, and ED for what is attested", malformed, authenticator.ForgeFlags(extensionData, attestedData)),
-		forgedCase("§6.1", "ED set and no extensions", malformed, authenticator.ForgeFlags(extensionData, none), withExtensionData(extensionData, 0xa0)),
-		forgedCase("§6.1", "ED not set and extensions there", malformed, withExtensionData(none, 0xa0), withExtensionData(extensionData, 0xa0)),
-		forgedCase("§6.1", "extensions that are a list", malformed, withExtensionData(extensionData, 0x80), withExtensionData(extensionData, 0xa0)),
-		forgedCase("§6.1", "extensions that are cut short", malformed, withExtensionData(extensionData, 0xa1), withExtensionData(extensionData, 0xa0)),
-		forgedCase("§6.1", "a byte behind the extensions", malformed, withExtensionData(extensionData, 0xa0, 0), withExtensionData(extensionData, 0xa0)),
-		forgedCase("§6.5.1", "a credential id said to be longer", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[54]++; return data })),
-		forgedCase("§6.5.1", "a credential id said to be shorter", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[54]--; return data })),
-		forgedCase("§6.5.1", "a credential id said to be as long as can be", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[53], data[54] = 0xff, 0xff; return data })),
+		forgedCase("§6.1", "authData truncated in the AAGUID", malformed, truncateData(50)),
+		forgedCase("§6.1", "authData truncated in the credential id", malformed, truncateData(60)),
+		forgedCase("§6.1", "authData truncated in the key", malformed, truncateData(100)),
+		forgedCase("§6.1", "a byte after authData", malformed, withExtensionData(none, 0)),
+		forgedCase("§6.1", "AT set without attested data", malformed, truncateData(37)),
+		forgedCase("§6.1", "AT not set, with attested data", malformed, authenticator.ForgeFlags(none, attestedData)),
+		forgedCase("§6.1", "AT not set, without attested data", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[32] &^= byte(attestedData); return data[:37] })),
+		forgedCase("§6.1", "AT not set, ED set for the attested data", malformed, authenticator.ForgeFlags(extensionData, attestedData)),
+		forgedCase("§6.1", "ED set without extensions", malformed, authenticator.ForgeFlags(extensionData, none), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "ED not set, with extensions", malformed, withExtensionData(none, 0xa0), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "extensions an array", malformed, withExtensionData(extensionData, 0x80), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "extensions truncated", malformed, withExtensionData(extensionData, 0xa1), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.1", "a byte after the extensions", malformed, withExtensionData(extensionData, 0xa0, 0), withExtensionData(extensionData, 0xa0)),
+		forgedCase("§6.5.1", "a credential id length that is too large by one", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[54]++; return data })),
+		forgedCase("§6.5.1", "a credential id length that is too small by one", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[54]--; return data })),
+		forgedCase("§6.5.1", "a credential id length of 65535", malformed, rewriteAuthenticatorData(func(data []byte) []byte { data[53], data[54] = 0xff, 0xff; return data })),
 	}
 }
 
@@ -91,7 +91,7 @@ func random(n int) []byte {
 	return b
 }
 
-// changeAttestationObject changes those of the attestation object; one that is nil goes.
+// changeAttestationObject changes members of the attestation object. A nil value removes the member.
 func changeAttestationObject(changes map[string]any) authenticator.Variation {
 	return authenticator.ForgeAttestationObject(func(object map[string]any) {
 		for name, value := range changes {
@@ -115,48 +115,48 @@ func invalidAttestationObjects() []invalidCase {
 	return []invalidCase{
 		object("no fmt", map[string]any{"fmt": nil}, changeAttestationObject(map[string]any{"epAtt": false})),
 		object("fmt a number", map[string]any{"fmt": 7}),
-		object("fmt bytes", map[string]any{"fmt": []byte("none")}),
-		object("fmt a list", map[string]any{"fmt": []string{"none"}}),
-		object("Fmt for fmt", map[string]any{"fmt": nil, "Fmt": "none"}),
+		object("fmt a byte string", map[string]any{"fmt": []byte("none")}),
+		object("fmt an array", map[string]any{"fmt": []string{"none"}}),
+		object("Fmt instead of fmt", map[string]any{"fmt": nil, "Fmt": "none"}),
 		object("Fmt beside fmt", map[string]any{"Fmt": "packed"}),
 		object("ATTSTMT beside attStmt", map[string]any{"ATTSTMT": map[string]any{"sig": []byte{1}}}),
 		object("authdata beside authData", map[string]any{"authdata": []byte{1}}),
 		object("no attStmt", map[string]any{"attStmt": nil}),
-		object("attStmt a text", map[string]any{"attStmt": "none"}),
-		object("attStmt a list", map[string]any{"attStmt": []any{}}),
+		object("attStmt a string", map[string]any{"attStmt": "none"}),
+		object("attStmt an array", map[string]any{"attStmt": []any{}}),
 		object("attStmt a number", map[string]any{"attStmt": 0}),
-		object("attStmt of a number", map[string]any{"attStmt": map[int]int{1: 1}}),
-		object("AttStmt for attStmt", map[string]any{"attStmt": nil, "AttStmt": map[string]any{}}),
+		object("attStmt with a number as a key", map[string]any{"attStmt": map[int]int{1: 1}}),
+		object("AttStmt instead of attStmt", map[string]any{"attStmt": nil, "AttStmt": map[string]any{}}),
 		object("no authData", map[string]any{"authData": nil}),
-		object("authData a text", map[string]any{"authData": "AA"}),
+		object("authData a string", map[string]any{"authData": "AA"}),
 		object("authData a map", map[string]any{"authData": map[string]any{}}),
-		object("authData a list of bytes", map[string]any{"authData": []int{1, 2, 3}}),
+		object("authData an array of numbers", map[string]any{"authData": []int{1, 2, 3}}),
 		object("authData empty", map[string]any{"authData": []byte{}}),
 		encoded("attStmt null", func(object []byte) []byte { return replaceOnce(object, "\x67attStmt\xa0", "\x67attStmt\xf6") }),
 		encoded("authData null", func(object []byte) []byte {
 			return append(object[:bytes.Index(object, []byte("\x68authData"))+9], 0xf6)
 		}),
-		encoded("a byte behind it", func(object []byte) []byte { return append(object, 0) }),
-		encoded("another object behind it", func(object []byte) []byte { return append(object, object...) }),
-		encoded("cut short", func(object []byte) []byte { return object[:len(object)-1] }),
-		encoded("half of it", func(object []byte) []byte { return object[:len(object)/2] }),
-		encoded("a list", func([]byte) []byte { return []byte{0x80} }),
+		encoded("an extra byte at the end", func(object []byte) []byte { return append(object, 0) }),
+		encoded("a second object at the end", func(object []byte) []byte { return append(object, object...) }),
+		encoded("truncated", func(object []byte) []byte { return object[:len(object)-1] }),
+		encoded("truncated to half its length", func(object []byte) []byte { return object[:len(object)/2] }),
+		encoded("an array", func([]byte) []byte { return []byte{0x80} }),
 		encoded("an empty map", func([]byte) []byte { return []byte{0xa0} }),
-		encoded("a text", func([]byte) []byte { return []byte("\x64none") }),
-		encoded("no CBOR", func([]byte) []byte { return []byte("\xff\xff") }),
+		encoded("a string", func([]byte) []byte { return []byte("\x64none") }),
+		encoded("not CBOR", func([]byte) []byte { return []byte("\xff\xff") }),
 		encoded("JSON", func([]byte) []byte { return []byte(`{"fmt":"none","attStmt":{}}`) }),
-		encoded("said to have four members", func(object []byte) []byte { object[0] = 0xa4; return object }),
-		encoded("said to have two members", func(object []byte) []byte { object[0] = 0xa2; return object }),
+		encoded("a map length of four", func(object []byte) []byte { object[0] = 0xa4; return object }),
+		encoded("a map length of two", func(object []byte) []byte { object[0] = 0xa2; return object }),
 		encoded("of indefinite length", func(object []byte) []byte { object[0] = 0xbf; return append(object, 0xff) }),
-		encoded("fmt twice", func(object []byte) []byte {
+		encoded("a duplicate fmt", func(object []byte) []byte {
 			return append([]byte("\xa4\x63fmt\x64none"), object[1:]...)
 		}),
 		encoded("tagged", func(object []byte) []byte { return append([]byte{0xd9, 0xd9, 0xf7}, object...) }),
-		encoded("authData said to be longer", func(object []byte) []byte {
+		encoded("an authData length that is too large by one", func(object []byte) []byte {
 			object[bytes.Index(object, []byte("\x68authData"))+10]++
 			return object
 		}),
-		encoded("authData said to be shorter", func(object []byte) []byte {
+		encoded("an authData length that is too small by one", func(object []byte) []byte {
 			object[bytes.Index(object, []byte("\x68authData"))+10]--
 			return object
 		}),
@@ -170,7 +170,7 @@ func replaceOnce(in []byte, old, replacement string) []byte {
 	return bytes.Replace(in, []byte(old), []byte(replacement), 1)
 }
 
-// changeCOSEKey changes labels of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y. One that is nil goes.
+// changeCOSEKey changes labels of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y. A nil value removes the label.
 func changeCOSEKey(changes map[int]any) authenticator.Variation {
 	return authenticator.ForgeCOSEKey(func(key map[int]any) {
 		for label, value := range changes {
@@ -191,7 +191,7 @@ func rsaKeyWithModulus(modulus []byte) authenticator.Variation {
 	return changeCOSEKey(map[int]any{1: 3, 3: -257, -1: modulus, -2: []byte{1, 0, 1}, -3: nil})
 }
 
-// rsaModulus is that of an RSA key; for lengths that no key may have, any number.
+// rsaModulus returns the modulus of a new RSA key, or just a number if the length is not allowed.
 func rsaModulus(bits int) []byte {
 	if bits < 2048 || bits > 4096 {
 		return new(big.Int).SetBit(big.NewInt(1), bits-1, 1).Bytes()
@@ -203,15 +203,15 @@ func rsaModulus(bits int) []byte {
 	return key.N.Bytes()
 }
 
-// ed25519Key is a key of EdDSA on the given COSE curve, 6 being Ed25519.
+// ed25519Key makes the key an EdDSA key on the given COSE curve; 6 is Ed25519.
 func ed25519Key(curve int, point []byte) authenticator.Variation {
 	return changeCOSEKey(map[int]any{1: 1, 3: -8, -1: curve, -2: point, -3: nil})
 }
 
-// basePoint is the encoding of Ed25519's (RFC 8032, section 5.1).
+// basePoint returns the encoded base point of Ed25519 (RFC 8032, section 5.1).
 func basePoint() []byte { return append([]byte{0x58}, bytes.Repeat([]byte{0x66}, 31)...) }
 
-// ed25519Point is a point with a y near the field's prime, by its first and last byte.
+// ed25519Point returns an encoded point with the given first and last byte, and all other bits set.
 func ed25519Point(first, last string) []byte {
 	return unhex(first + strings.Repeat("ff", 30) + last)
 }
@@ -251,12 +251,12 @@ func invalidPublicKeys() []invalidCase {
 		forgedCase(step, "ES256K, not offered", algorithm, changeCOSEKey(map[int]any{3: -47, -1: 8})),
 		forgedCase(step, "Ed448, not offered", algorithm, changeCOSEKey(map[int]any{1: 1, 3: -53, -1: 7, -2: random(57), -3: nil})),
 		forgedCase(step, "EdDSA on Ed448", malformed, ed25519Key(7, random(57)), ed25519Key(6, basePoint())),
-		forgedCase(step, "none that exists", algorithm, changeCOSEKey(map[int]any{3: 1 << 30})),
+		forgedCase(step, "an unknown algorithm", algorithm, changeCOSEKey(map[int]any{3: 1 << 30})),
 		forgedCase(step, "RSA key of 1024 bits", algorithm, rsaKey(1024, -257, 1, 0, 1), rsaKey(2048, -257, 1, 0, 1)),
 		forgedCase(step, "RSA key of 8192 bits", algorithm, rsaKey(8192, -257, 1, 0, 1), rsaKey(4096, -257, 1, 0, 1)),
 		forgedCase("Resp-4", "RSA key without n", malformed, changeCOSEKey(map[int]any{1: 3, 3: -257, -1: nil, -2: []byte{1, 0, 1}, -3: nil})),
 		forgedCase("Resp-4", "RSA key without e", malformed, changeCOSEKey(map[int]any{1: 3, 3: -257, -1: random(256), -2: nil, -3: nil})),
-		forgedCase("Resp-4", "RSA key said to be ES256", malformed, rsaKey(2048, -7, 1, 0, 1)),
+		forgedCase("Resp-4", "RSA key with alg ES256", malformed, rsaKey(2048, -7, 1, 0, 1)),
 		forgedCase("Resp-4", "RSA key with the exponent 1", malformed, rsaKey(2048, -257, 1), rsaKey(2048, -257, 1, 0, 1)),
 		forgedCase("Resp-4", "RSA key with the exponent 2", malformed, rsaKey(2048, -257, 2)),
 		forgedCase("Resp-4", "RSA key with the exponent 3", malformed, rsaKey(2048, -257, 3)),
@@ -273,28 +273,28 @@ func invalidPublicKeys() []invalidCase {
 		forgedCase("Resp-4", "Ed25519 key of order 2", malformed, ed25519Key(6, ed25519Point("ec", "7f"))),
 		forgedCase("Resp-4", "Ed25519 key of order 4", malformed, ed25519Key(6, make([]byte, 32))),
 		forgedCase("Resp-4", "Ed25519 key of order 8", malformed, ed25519Key(6, unhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"))),
-		forgedCase("Resp-4", "Ed25519 key of order 8, the other one", malformed, ed25519Key(6, unhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"))),
+		forgedCase("Resp-4", "Ed25519 key of order 8, the other point", malformed, ed25519Key(6, unhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"))),
 		forgedCase("Resp-4", "Ed25519 key that is the identity, not canonical", malformed, ed25519Key(6, ed25519Point("ee", "7f"))),
 		forgedCase("Resp-4", "Ed25519 key of order 4, not canonical", malformed, ed25519Key(6, ed25519Point("ed", "7f"))),
-		forgedCase("Resp-4", "Ed25519 key that is no point", malformed, ed25519Key(6, append([]byte{2}, make([]byte, 31)...))),
+		forgedCase("Resp-4", "Ed25519 key that is not a point", malformed, ed25519Key(6, append([]byte{2}, make([]byte, 31)...))),
 
 		key("no kty", malformed, map[int]any{1: nil}),
 		key("no alg", algorithm, map[int]any{3: nil}),
 		key("no crv", malformed, map[int]any{-1: nil}),
 		key("no x", malformed, map[int]any{-2: nil}),
 		key("no y", malformed, map[int]any{-3: nil}),
-		key("kty a text", malformed, map[int]any{1: "EC2"}),
+		key("kty a string", malformed, map[int]any{1: "EC2"}),
 		key("kty OKP", malformed, map[int]any{1: 1}),
 		key("kty RSA", malformed, map[int]any{1: 3}),
-		key("kty none that exists", malformed, map[int]any{1: 99}),
-		key("alg a text", malformed, map[int]any{3: "ES256"}),
+		key("an unknown kty", malformed, map[int]any{1: 99}),
+		key("alg a string", malformed, map[int]any{3: "ES256"}),
 		key("alg EdDSA for an EC key", malformed, map[int]any{3: -8}),
 		key("alg RS256 for an EC key", malformed, map[int]any{3: -257}),
 		key("crv P-384", malformed, map[int]any{-1: 2}),
 		key("crv of Ed25519", malformed, map[int]any{-1: 6}),
-		key("crv a text", malformed, map[int]any{-1: "P-256"}),
+		key("crv a string", malformed, map[int]any{-1: "P-256"}),
 		key("x a number", malformed, map[int]any{-2: 7}),
-		key("y a truth value", malformed, map[int]any{-3: true}),
+		key("y a boolean", malformed, map[int]any{-3: true}),
 		key("x empty", malformed, map[int]any{-2: []byte{}}),
 		key("a point off the curve", malformed, map[int]any{-2: make([]byte, 32)}),
 		key("the point at infinity", malformed, map[int]any{-2: make([]byte, 32), -3: make([]byte, 32)}),
@@ -305,18 +305,18 @@ func invalidPublicKeys() []invalidCase {
 		forgedCase("Resp-4", "x of 31 bytes", malformed, coordinate(-2, func(x []byte) []byte { return x[1:] })),
 		forgedCase("Resp-4", "x of 33 bytes", malformed, coordinate(-2, func(x []byte) []byte { return append([]byte{0}, x...) })),
 		forgedCase("Resp-4", "y of 33 bytes", malformed, coordinate(-3, func(y []byte) []byte { return append([]byte{0}, y...) })),
-		forgedCase("Resp-4", "x and y in one", malformed, coordinate(-2, func(x []byte) []byte { return append(x, x...) })),
+		forgedCase("Resp-4", "x with the bytes of two coordinates", malformed, coordinate(-2, func(x []byte) []byte { return append(x, x...) })),
 
 		forgedCase("§6.5.1", "key_ops, an optional member", malformed, changeCOSEKey(map[int]any{4: []int{2}})),
 		forgedCase("§6.5.1", "kid, an optional member", malformed, changeCOSEKey(map[int]any{2: []byte("kid")})),
-		forgedCase("§6.5.1", "the private key in it", malformed, changeCOSEKey(map[int]any{-4: random(32)})),
-		forgedCase("§6.5.1", "a member that a text names", malformed, authenticator.ForgeEncodedKey(func(key []byte) []byte { key[0]++; return append(key, "\x61a\x01"...) })),
-		encoded("the key is no map", func([]byte) []byte { return []byte{0x01} }),
-		forgedCase("§6.5.1", "the key is empty", algorithm, authenticator.ForgeEncodedKey(func([]byte) []byte { return []byte{0xa0} })),
-		encoded("alg twice", func(key []byte) []byte { key[0]++; return append(key, 0x03, 0x26) }),
-		encoded("a label longer than it has to be", func(key []byte) []byte { return replaceOnce(key, "\xa5\x01\x02", "\xa5\x18\x01\x02") }),
-		encoded("a value longer than it has to be", func(key []byte) []byte { return replaceOnce(key, "\xa5\x01\x02", "\xa5\x01\x18\x02") }),
-		encoded("a length longer than it has to be", func(key []byte) []byte { return replaceOnce(key, "\x21\x58\x20", "\x21\x59\x00\x20") }),
+		forgedCase("§6.5.1", "the private key, too", malformed, changeCOSEKey(map[int]any{-4: random(32)})),
+		forgedCase("§6.5.1", "a member with a string as its label", malformed, authenticator.ForgeEncodedKey(func(key []byte) []byte { key[0]++; return append(key, "\x61a\x01"...) })),
+		encoded("a key that is not a map", func([]byte) []byte { return []byte{0x01} }),
+		forgedCase("§6.5.1", "an empty key", algorithm, authenticator.ForgeEncodedKey(func([]byte) []byte { return []byte{0xa0} })),
+		encoded("a duplicate alg", func(key []byte) []byte { key[0]++; return append(key, 0x03, 0x26) }),
+		encoded("a label that is not in the shortest form", func(key []byte) []byte { return replaceOnce(key, "\xa5\x01\x02", "\xa5\x18\x01\x02") }),
+		encoded("a value that is not in the shortest form", func(key []byte) []byte { return replaceOnce(key, "\xa5\x01\x02", "\xa5\x01\x18\x02") }),
+		encoded("a length that is not in the shortest form", func(key []byte) []byte { return replaceOnce(key, "\x21\x58\x20", "\x21\x59\x00\x20") }),
 		encoded("labels out of order", func(key []byte) []byte { return replaceOnce(key, "\x01\x02\x03\x26", "\x03\x26\x01\x02") }),
 		encoded("of indefinite length", func(key []byte) []byte { key[0] = 0xbf; return append(key, 0xff) }),
 		encoded("x of indefinite length", func(key []byte) []byte {
@@ -324,9 +324,9 @@ func invalidPublicKeys() []invalidCase {
 			return append(append(append(bytes.Clone(key[:i]), 0x21, 0x5f, 0x58, 0x20), key[i+3:i+35]...), append([]byte{0xff}, key[i+35:]...)...)
 		}),
 		encoded("tagged", func(key []byte) []byte { return append([]byte{0xd9, 0xd9, 0xf7}, key...) }),
-		encoded("said to have six members", func(key []byte) []byte { key[0]++; return key }),
-		encoded("said to have four members", func(key []byte) []byte { key[0]--; return key }),
-		encoded("cut short", func(key []byte) []byte { return key[:len(key)-1] }),
-		encoded("a byte behind it", func(key []byte) []byte { return append(key, 0) }),
+		encoded("a map length of six", func(key []byte) []byte { key[0]++; return key }),
+		encoded("a map length of four", func(key []byte) []byte { key[0]--; return key }),
+		encoded("truncated", func(key []byte) []byte { return key[:len(key)-1] }),
+		encoded("an extra byte at the end", func(key []byte) []byte { return append(key, 0) }),
 	}
 }

@@ -13,38 +13,37 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// The two ceremonies, step by step: W3C WebAuthn Level 3, sections 7.1 and 7.2 (each step goes by what it is about, since its
-// number changes between drafts), and the cases of the FIDO Alliance's server conformance tests ("Resp-1" is
+// The tables have the cases of both ceremonies: the steps of W3C WebAuthn Level 3, sections 7.1 and 7.2, with the subject of the step,
+// because the numbers change between drafts; and the FIDO Alliance's server conformance tests. "Resp-1" is
 // Server-ServerAuthenticatorAttestationResponse-Resp-1 in the tables of registration, and
-// Server-ServerAuthenticatorAssertionResponse-Resp-1 in those of authentication).
+// Server-ServerAuthenticatorAssertionResponse-Resp-1 in the tables of authentication.
 //
-// Each line of a table is one answer with one thing wrong with it, made for a server of its own over HTTP. It must be
-// refused with its code, for its reason by the server's log and its metrics; it must leave no row in any table and must have
-// spent its challenge: the right answer to the same challenge comes too late. Its twin, the same answer to a challenge of its
-// own with nothing wrong, must pass.
+// Each case is a response with one error, sent over HTTP. The server must reject it with the code, and have the reason in its log and
+// metrics. The response must not leave a row in any table, and it must consume its challenge: the valid response to the same challenge
+// is then rejected. The control case, the same response without the error to a challenge of its own, must be accepted.
 
-// invalidCase is a line of the tables.
+// invalidCase is a row of the tables.
 type invalidCase struct {
 	step string
 	name string
 
 	device      []authenticator.Option
-	otherDevice []authenticator.Option    // another device that makes the wrong answer
-	byEmail     bool                      // a sign-in by address, so that passkeys are listed
-	forge       []authenticator.Variation // before it is signed
-	edit        edit                      // afterwards
-	control     []authenticator.Variation // what the twin does as well; nothing if nil
+	otherDevice []authenticator.Option    // creates the invalid response; nil for device
+	byEmail     bool                      // whether the sign-in is by address, with a list of passkeys
+	forge       []authenticator.Variation // applied before the response is signed
+	edit        edit                      // applied to the signed response
+	control     []authenticator.Variation // applied to the control case
 
-	noAccount bool // the answer names no account, so that no owner can be told
+	noAccount bool // whether the response names no account, so that no event is recorded
 
-	code   string // passkey_rejected if ""
+	code   string // "" for passkey_rejected
 	reason domain.Reason
-	// unreadable is for a request that is no answer yet: it spends nothing, and the twin answers the same challenge.
+	// unreadable makes the body unparsable: it does not consume the challenge, which the control case then uses.
 	unreadable func(body []byte) []byte
 }
 
-// edit changes the JSON of an answer. Bens is what another user would have answered to the same challenge.
-type edit func(credential, other map[string]any)
+// edit changes the JSON of a response. Other is the response of another user to the same challenge.
+type edit func(response, other map[string]any)
 
 func set(path string, value any) edit {
 	return func(credential, _ map[string]any) {
@@ -57,13 +56,13 @@ func drop(path string) edit {
 	return func(credential, _ map[string]any) {
 		object, name := parentOf(credential, path)
 		if _, found := object[name]; !found {
-			panic("there is no " + path)
+			panic("the response has no " + path)
 		}
 		delete(object, name)
 	}
 }
 
-// copyFromOther takes members of Ben's answer.
+// copyFromOther copies members of the other user's response.
 func copyFromOther(paths ...string) edit {
 	return func(credential, other map[string]any) {
 		for _, path := range paths {
@@ -89,15 +88,15 @@ func (tc invalidCase) wantCode() string {
 	return tc.code
 }
 
-// ceremonyUnderTest is one of the two, with the person who holds it.
+// ceremonyUnderTest is a registration or an authentication, with its user.
 type ceremonyUnderTest struct {
 	api             *httpAPI
 	path            string
 	begin           func() pendingCeremony
 	response        func(pendingCeremony, ...authenticator.Variation) any
 	invalidResponse func(pendingCeremony, ...authenticator.Variation) any
-	otherResponse   func(pendingCeremony) any // what Ben would answer
-	hasAccount      bool                      // whether there is an account whose owner is told of refusals
+	otherResponse   func(pendingCeremony) any // the response of another user
+	hasAccount      bool                      // whether rejections are recorded in an account's audit log
 }
 
 func (s *inspectedServer) check(t *testing.T, tc invalidCase, c ceremonyUnderTest) {
@@ -134,18 +133,18 @@ func (s *inspectedServer) check(t *testing.T, tc invalidCase, c ceremonyUnderTes
 	after := s.rejections(t)
 	for reason, before := range counters {
 		if counted := after[reason] != before; counted != (reason == tc.reason) {
-			t.Errorf("the counter of %s went on: %t", reason, counted)
+			t.Errorf("the counter of the reason %s was increased: %t", reason, counted)
 		}
 	}
 	if got, want := c.send(begun, toJSON(t, c.response(begun))), (rejection{"challenge_not_found", ""}); got != want {
-		t.Errorf("the right answer to the same challenge got %+v, want %+v", got, want)
+		t.Errorf("the valid response to the same challenge got %+v, want %+v", got, want)
 	}
 	if got := s.countRows(t); !maps.Equal(got, rows) {
-		t.Errorf("rows %v after the second answer, want %v", got, rows)
+		t.Errorf("rows %v after the second response, want %v", got, rows)
 	}
 	second := c.begin()
 	if got := c.send(second, toJSON(t, c.response(second, tc.control...))); got != (rejection{}) {
-		t.Errorf("the twin is refused: %+v; the log: %s", got, s.log.lastLine())
+		t.Errorf("the control case is rejected: %+v; the log: %s", got, s.log.lastLine())
 	}
 }
 
@@ -161,7 +160,7 @@ func (s *inspectedServer) checkUnreadable(t *testing.T, c ceremonyUnderTest, tc 
 		t.Errorf("counters %v, want %v", got, counters)
 	}
 	if got := c.send(begun, credential); got != (rejection{}) {
-		t.Errorf("the twin is refused: %+v", got)
+		t.Errorf("the control case is rejected: %+v", got)
 	}
 }
 
@@ -194,7 +193,7 @@ func runCases(t *testing.T, table []invalidCase, ceremony func(*inspectedServer,
 			for _, tc := range table {
 				name := tc.step + ": " + tc.name
 				if slices.Contains(names, name) {
-					t.Fatalf("%q stands there twice", name)
+					t.Fatalf("the table has two cases named %q", name)
 				}
 				names = append(names, name)
 				t.Run(name, func(t *testing.T) { s.check(t, tc, ceremony(s, t, tc)) })
@@ -220,7 +219,7 @@ func TestConformance_Authentication(t *testing.T) {
 	runCases(t, invalidAuthentications(), (*inspectedServer).authentication)
 }
 
-// Also for a client that knows only the passkey's id, and for the owner of the passkey.
+// A new account cannot register the credential id of another account's passkey.
 func TestConformance_CredentialIDIsUnique(t *testing.T) {
 	for store, open := range inspectedServers() {
 		t.Run(store, func(t *testing.T) {

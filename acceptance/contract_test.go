@@ -14,8 +14,8 @@ const openAPIFile = "../adapters/httpapi/openapi.json"
 
 var openAPI = sync.OnceValues(func() (*contract.Contract, error) { return contract.Load(openAPIFile) })
 
-// checkContract fails the test for every exchange over wire that is not as the OpenAPI document has it. Benchmarks
-// measure the server alone.
+// checkContract returns a transport that fails the test for every exchange that does not match the OpenAPI document. Benchmarks
+// measure the server without this check.
 func checkContract(t testing.TB, transport http.RoundTripper) http.RoundTripper {
 	t.Helper()
 	if _, isBenchmark := t.(*testing.B); isBenchmark {
@@ -35,6 +35,6 @@ func TestOpenAPI_IsServed(t *testing.T) {
 	}
 	got := startServer(t, newClock(), nil).send(t, http.MethodGet, "/openapi.json", "")
 	if got.StatusCode != 200 || !bytes.Equal(got.body, want) {
-		t.Errorf("%d with %d bytes, and not what is in %s", got.StatusCode, len(got.body), openAPIFile)
+		t.Errorf("status %d with %d bytes, want the content of %s", got.StatusCode, len(got.body), openAPIFile)
 	}
 }

@@ -1,4 +1,4 @@
-// Package acceptance tells Keylodge's stories in the product's own words and plays each through three doors: the use
-// cases directly, HTTP on a real listener, and a real browser with its own page. The table of stories and doors stands
-// in stories_test.go; docs/stories.md shows it.
+// Package acceptance tests Keylodge by stories. Each story runs through three drivers: the use cases directly, HTTP on a
+// real listener, and a real browser with Keylodge's own page. stories_test.go has the table of stories and drivers;
+// docs/stories.md shows it. The other tests check the HTTP API, the page, and the conformance to WebAuthn.
 package acceptance

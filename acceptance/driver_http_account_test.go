@@ -16,8 +16,7 @@ type tokenResponse struct {
 
 func (b tokenResponse) pair() tokenPair { return tokenPair{b.AccessToken, b.RefreshToken} }
 
-// authorize adds what the connection's holder has: a program its access token, a page its CSRF token to all that changes
-// something.
+// authorize adds the access token of an app client, or the CSRF token that a page sends with every change.
 func (c *httpAPI) authorize(request *http.Request) {
 	c.mu.Lock()
 	access, csrf := c.tokens.access, c.csrf
@@ -35,7 +34,7 @@ func (c *httpAPI) authorize(request *http.Request) {
 	request.Header.Set("X-CSRF-Token", csrf)
 }
 
-// fetchCSRFToken is what a page does after it was loaded again. Nobody gets one who is not signed in.
+// fetchCSRFToken requests a new CSRF token, as a reloaded page does. It returns "" if no user is signed in.
 func (c *httpAPI) fetchCSRFToken() string {
 	var body struct {
 		CSRFToken string `json:"csrf_token"`
@@ -113,7 +112,7 @@ func (c *httpAPI) events() ([]shownEvent, rejection) {
 	return shown, rejected
 }
 
-// readPages reads a list to its end, a small page at a time.
+// readPages reads a whole list in pages of pageSize.
 func readPages[T any](c *httpAPI, path string, each func(T)) rejection {
 	cursor := ""
 	for {

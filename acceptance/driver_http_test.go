@@ -23,16 +23,16 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// server is the whole program on a listener of its own, with its log in hand.
+// server is a complete server on its own listener, with its log.
 type server struct {
 	origin    string
 	app       *bootstrap.App
 	log       *logRecorder
-	transport http.RoundTripper // to the listener, wherever this machine looks localhost up
+	transport http.RoundTripper // connects to the listener, whatever localhost resolves to
 
 	config    *config.Config
 	recording *recordingListener
-	textLog   *logRecorder // the log again, as text
+	textLog   *logRecorder // the same log in text format
 }
 
 func startServer(t testing.TB, clock ports.Clock, configure func(*config.Config)) *server {
@@ -70,7 +70,7 @@ func startServer(t testing.TB, clock ports.Clock, configure func(*config.Config)
 	return s
 }
 
-// httpDriver calls the API as a program of some web page's would: with its cookies and the headers of a browser.
+// httpDriver calls the API as a script on a web page does: with cookies and the headers of a browser.
 type httpDriver struct{ server *server }
 
 func (d httpDriver) newDevice(t testing.TB, kind deviceKind) device {
@@ -102,7 +102,7 @@ type httpAPI struct {
 	server *server
 	http   *http.Client
 
-	mu        sync.Mutex // a story may call many times at once
+	mu        sync.Mutex // a story may make concurrent calls
 	transport string
 	csrf      string
 	tokens    tokenPair
@@ -150,7 +150,7 @@ func (c *httpAPI) finish(path, challengeID string, credential any) (shownUser, r
 	return c.openSession(path, map[string]any{"challenge_id": challengeID, "credential": credential})
 }
 
-// openSession sends a verify call and keeps the session that it opens.
+// openSession sends a verify request and stores the tokens of the session that it opens.
 func (c *httpAPI) openSession(path string, body map[string]any) (shownUser, rejection) {
 	if c.transport != "" {
 		body["transport"] = c.transport
@@ -181,7 +181,7 @@ func (c *httpAPI) sessionToken() string {
 			return cookie.Value
 		}
 	}
-	c.t.Fatal("there is no session cookie")
+	c.t.Fatal("no session cookie is set")
 	return ""
 }
 
@@ -200,8 +200,8 @@ func (c *httpAPI) cookieURL() *url.URL {
 	return address
 }
 
-// call sends body, if any, and decodes a good answer into result. A bad one must be a problem document; what it says to
-// the log and not to its caller is read from the log, by request id.
+// call sends body, if any, and decodes a successful response into result. An error must be a problem document; its reason, which
+// is only in the log, is found there by request id.
 func (c *httpAPI) call(method, path string, body, result any) rejection {
 	c.t.Helper()
 	var payload io.Reader
@@ -221,13 +221,13 @@ func (c *httpAPI) call(method, path string, body, result any) rejection {
 		c.t.Fatal(err)
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
+	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	if response.StatusCode < 300 {
 		if result != nil {
-			c.decode(answer, result)
+			c.decode(text, result)
 		}
 		return rejection{}
 	}
@@ -236,13 +236,13 @@ func (c *httpAPI) call(method, path string, body, result any) rejection {
 		Status    int    `json:"status"`
 		RequestID string `json:"request_id"`
 	}
-	c.decode(answer, &problem)
+	c.decode(text, &problem)
 	if problem.Status != response.StatusCode || problem.RequestID != response.Header.Get("X-Request-Id") || response.StatusCode >= 500 {
-		c.t.Fatalf("%s %s: status %d, X-Request-Id %q, and %s", method, path, response.StatusCode, response.Header.Get("X-Request-Id"), answer)
+		c.t.Fatalf("%s %s: status %d, X-Request-Id %q, and %s", method, path, response.StatusCode, response.Header.Get("X-Request-Id"), text)
 	}
 	reason := c.server.log.reasonOf(problem.RequestID)
-	if reason != "" && bytes.Contains(answer, []byte(reason)) {
-		c.t.Fatalf("the caller was told the reason: %s", answer)
+	if reason != "" && bytes.Contains(text, []byte(reason)) {
+		c.t.Fatalf("the response reveals the reason in the log: %s", text)
 	}
 	return rejection{problem.Code, reason}
 }
@@ -254,7 +254,7 @@ func (c *httpAPI) decode(body []byte, into any) {
 	}
 }
 
-// logRecorder keeps a server's log, in JSON lines.
+// logRecorder stores a server's log lines.
 type logRecorder struct {
 	mu    sync.Mutex
 	lines [][]byte
@@ -272,11 +272,11 @@ type logEntry struct {
 	Reason    domain.Reason `json:"reason"`
 }
 
-// reasonOf returns the reason logged for a request, "" if there is none.
+// reasonOf returns the logged reason of a request, or "".
 func (l *logRecorder) reasonOf(requestID string) domain.Reason {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, line := range slices.Backward(l.lines) { // a log grows long, and few of its lines are about the request
+	for _, line := range slices.Backward(l.lines) { // the lines of the request are near the end
 		if !bytes.Contains(line, []byte(requestID)) {
 			continue
 		}
@@ -288,7 +288,7 @@ func (l *logRecorder) reasonOf(requestID string) domain.Reason {
 	return ""
 }
 
-// rejections are the entries that give a reason, in order.
+// rejections returns the entries with a reason, in order.
 func (l *logRecorder) rejections() []logEntry {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// asPrincipal is what an actor wants done, if they are let in.
+// asPrincipal authenticates the device's session and calls want.
 func (c *useCaseAPI) asPrincipal(want func(actor identity.Principal) error) rejection {
 	c.t.Helper()
 	actor, err := c.principal()
@@ -97,7 +97,7 @@ func (c *useCaseAPI) removePasskey(id string) rejection {
 	})
 }
 
-// pageSize makes stories turn pages.
+// pageSize is so small that stories read several pages.
 const pageSize = 2
 
 func (c *useCaseAPI) sessions() (shown []shownSession, rejected rejection) {
@@ -204,7 +204,7 @@ func (c *useCaseAPI) setTokenPair(pair tokenPair) {
 	c.tokens = pair
 }
 
-// credentialID reads an id as the transport would. One that is none is an id that nobody has.
+// credentialID parses an id as the HTTP API does. For a malformed id it returns "", the id of no passkey.
 func (c *useCaseAPI) credentialID(id string) domain.CredentialID {
 	raw, err := base64.RawURLEncoding.DecodeString(id)
 	if err != nil {

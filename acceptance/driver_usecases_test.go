@@ -22,7 +22,7 @@ import (
 
 const useCaseOrigin = "http://localhost:8080"
 
-// useCaseDriver executes the use cases, with nothing between.
+// useCaseDriver calls the use cases directly.
 type useCaseDriver struct{ usecases application.UseCases }
 
 func newUseCaseDriver(t testing.TB, cfg config.Config, store ports.Store, clock ports.Clock) protocolDriver {
@@ -67,7 +67,7 @@ type useCaseAPI struct {
 	usecases application.UseCases
 	binding  domain.Binding
 
-	mu        sync.Mutex // a story may answer many times at once
+	mu        sync.Mutex // a story may make concurrent calls
 	transport domain.Transport
 	token     domain.SessionToken
 	tokens    tokenPair
@@ -141,12 +141,12 @@ func (c *useCaseAPI) whoAmI() (shownUser, rejection) {
 	return identityOf(actor.User), rejection{}
 }
 
-// principal is who the connection's holder is, as every request finds out anew.
+// principal authenticates the device's session, as every request does.
 func (c *useCaseAPI) principal() (identity.Principal, error) {
 	return c.usecases.Sessions.Authenticate(c.context(), sessions.PresentedToken{SessionToken: c.currentToken(), AccessToken: c.tokenPair().access}, c.client())
 }
 
-// signOut drops the token as well, like a browser whose cookie is cleared.
+// signOut also deletes the token, like a browser whose cookie is cleared.
 func (c *useCaseAPI) signOut() rejection {
 	actor, err := c.principal()
 	if err == nil {
@@ -182,7 +182,7 @@ func identityOf(u *domain.User) shownUser {
 	return shownUser{name: string(u.DisplayName()), email: string(u.Email())}
 }
 
-// rejectionOf fails the story for an error that is no rule of the product.
+// rejectionOf returns the rejection of an error of the domain. It fails the test for any other error.
 func rejectionOf(t testing.TB, err error) rejection {
 	t.Helper()
 	if err == nil {

@@ -8,7 +8,6 @@ import (
 	"maps"
 	mathrand "math/rand/v2"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -27,14 +26,14 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// anonymousClient asks about an address and has nothing of its owner's. They have an account of their own, and write down all that can be
-// seen of the answers but for what is drawn anew each time.
+// anonymousClient probes an address without any secret of its owner. It has an account of its own, and records the responses without
+// the values that are random.
 type anonymousClient struct {
 	t         testing.TB
 	server    *server
-	network   int // of their own, so that no stranger waits for another
+	network   int // its own, so that rate limits of other clients do not apply
 	token     string
-	codes     []string // backup codes of their own account
+	codes     []string // backup codes of its own account
 	device    *authenticator.Authenticator
 	responses []string
 }
@@ -44,7 +43,7 @@ func (c *anonymousClient) post(path string, body map[string]any) apiResponse {
 	return c.send(http.MethodPost, path, body, "")
 }
 
-// sendSignedIn is asks in the stranger's own session.
+// sendSignedIn sends a request in the client's own session.
 func (c *anonymousClient) sendSignedIn(method, path string, body map[string]any) apiResponse {
 	c.t.Helper()
 	return c.send(method, path, body, c.token)
@@ -77,7 +76,7 @@ func (c *anonymousClient) send(method, path string, body map[string]any, token s
 	for _, pattern := range []*regexp.Regexp{uuidPattern, randomPattern, requestIDPattern, accountTagPattern} {
 		stable = pattern.ReplaceAllString(stable, pattern.String())
 	}
-	stable = strings.ReplaceAll(stable, network, "the stranger's network")
+	stable = strings.ReplaceAll(stable, network, "the client's network")
 	if address, found := body["email"].(string); found {
 		stable = strings.ReplaceAll(stable, address, "the address")
 	}
@@ -86,7 +85,7 @@ func (c *anonymousClient) send(method, path string, body map[string]any, token s
 	return got
 }
 
-// allowCredentialsMember may differ between accounts, as people do. What it says is looked at by itself.
+// allowCredentialsMember may differ between accounts. beginSignIn checks its content.
 var allowCredentialsMember = regexp.MustCompile(`"allowCredentials":\[.*?\}\]`)
 
 func (c *anonymousClient) begin(path string, body map[string]any) pendingCeremony {
@@ -103,7 +102,7 @@ func (c *anonymousClient) parseCeremony(got apiResponse) pendingCeremony {
 	return pendingCeremony{begun.ChallengeID, begun.Options}
 }
 
-// beginSignIn are the passkeys of which a sign-in by the address asks for one.
+// beginSignIn begins a sign-in by the address, and returns the ceremony with the listed passkeys.
 func (c *anonymousClient) beginSignIn(address string) (pendingCeremony, []credentialDescriptor) {
 	c.t.Helper()
 	begun := c.begin("/v1/login/options", map[string]any{"email": address})
@@ -116,7 +115,7 @@ func (c *anonymousClient) beginSignIn(address string) (pendingCeremony, []creden
 	var list []credentialDescriptor
 	for _, members := range options.AllowCredentials {
 		if names := slices.Sorted(maps.Keys(members)); !slices.Equal(names, []string{"id", "transports", "type"}) && !slices.Equal(names, []string{"id", "type"}) {
-			c.t.Errorf("a passkey of %s has the members %q", address, names)
+			c.t.Errorf("a listed passkey of %s has the members %q", address, names)
 		}
 		var one credentialDescriptor
 		if err := json.Unmarshal(encode(c.t, members), &one); err != nil {
@@ -125,15 +124,15 @@ func (c *anonymousClient) beginSignIn(address string) (pendingCeremony, []creden
 		list = append(list, one)
 	}
 	if len(list) == 0 {
-		c.t.Fatalf("no passkeys are listed for %s", address)
+		c.t.Fatalf("the options for %s list no passkeys", address)
 	}
 	return begun, list
 }
 
-// sendAssertion answers with a listed id, whose key no stranger holds.
+// sendAssertion responds with a listed id and a signature by another key.
 func (c *anonymousClient) sendAssertion(begun pendingCeremony, path string, id authenticator.Base64URL, how ...authenticator.Variation) apiResponse {
 	c.t.Helper()
-	assertion, err := c.device.Get(dropAllowCredentials(&env{t: c.t}, begun.options), how...)
+	assertion, err := c.device.Get(withoutAllowCredentials(c.t, begun.options), how...)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -141,7 +140,7 @@ func (c *anonymousClient) sendAssertion(begun pendingCeremony, path string, id a
 	return c.send(http.MethodPost, path, map[string]any{"challenge_id": begun.challengeID, "credential": assertion}, map[bool]string{true: c.token}[strings.Contains(path, "step-up")])
 }
 
-// newCredential answers with a new passkey of a listed id, or, for none, of a random one.
+// newCredential returns a new passkey with the given id. If id is nil, the id is random, and the client keeps the passkey.
 func (c *anonymousClient) newCredential(begun pendingCeremony, id authenticator.Base64URL) any {
 	c.t.Helper()
 	device := authenticator.New(c.server.origin)
@@ -155,7 +154,7 @@ func (c *anonymousClient) newCredential(begun pendingCeremony, id authenticator.
 	return credential
 }
 
-// signUp makes the stranger an account of their own.
+// signUp creates the client's own account.
 func (c *anonymousClient) signUp() {
 	c.t.Helper()
 	begun := c.begin("/v1/signup/options", nil)
@@ -174,12 +173,7 @@ func (c *anonymousClient) signUp() {
 	c.codes, c.responses = generated.Codes, nil
 }
 
-// trustLoopbackNetwork is a server behind a proxy, where each comes from a network of their own.
-func trustLoopbackNetwork(c *config.Config) {
-	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-}
-
-// deletePasskeys takes all passkeys of an account away, as nothing in the product does.
+// deletePasskeys deletes all passkeys of an account, which no use case does.
 func deletePasskeys(t testing.TB, store ports.Store, address string) {
 	t.Helper()
 	err := store.Update(t.Context(), func(tx ports.Tx) error {
@@ -203,7 +197,7 @@ func deletePasskeys(t testing.TB, store ports.Store, address string) {
 	}
 }
 
-// lockTOTP counts as many wrong codes against the account as close the app's way.
+// lockTOTP records as many wrong codes as lock the account's TOTP.
 func lockTOTP(t testing.TB, store ports.Store, clock ports.Clock, address string) {
 	t.Helper()
 	err := store.Update(t.Context(), func(tx ports.Tx) error {
@@ -229,7 +223,7 @@ func (e *env) disableAccount(address string) {
 	}
 }
 
-// probeTarget is what a stranger knows: an address, an id that may be that of its account, and the ids that a sign-in lists.
+// probeTarget is what an anonymous client knows of an account: the address, possibly the id, and the listed credential ids.
 type probeTarget struct {
 	address, id string
 	ids         []authenticator.Base64URL
@@ -237,10 +231,10 @@ type probeTarget struct {
 	recovery    domain.RecoveryPolicy
 }
 
-// forgedAssertions are answers of a passkey that its key did not sign.
+// forgedAssertions are assertions of a listed passkey that are signed by another key.
 var forgedAssertions = map[string][]authenticator.Variation{
 	"another key's signature": nil,
-	"a bad signature":         {authenticator.ForgeSignature(flipLastBit)},
+	"an invalid signature":    {authenticator.ForgeSignature(flipLastBit)},
 	"no user handle":          {authenticator.ForgeUserHandle(nil)},
 	"another user handle":     {authenticator.ForgeUserHandle(make([]byte, 32))},
 	"no user verification":    {authenticator.ForgeFlags(0, authenticator.UserVerified)},
@@ -250,16 +244,17 @@ var forgedAssertions = map[string][]authenticator.Variation{
 	"another counter":         {authenticator.ForgeSignCount(7)},
 }
 
-// probes are the calls by which a stranger could ask whether an address has an account. Each row is one in docs/security/account-enumeration.md.
+// probes are the calls whose responses must not reveal whether an address has an account. docs/security/account-enumeration.md has the
+// same rows.
 var probes = []struct {
 	name string
 	when func(probeTarget) bool // nil for always
-	asks func(*anonymousClient, probeTarget)
+	run  func(*anonymousClient, probeTarget)
 }{
 	{"sign-in options, in either case", nil, func(c *anonymousClient, target probeTarget) {
 		_, first := c.beginSignIn(target.address)
 		if _, second := c.beginSignIn(strings.ToUpper(target.address)); !bytes.Equal(encode(c.t, first), encode(c.t, second)) {
-			c.t.Errorf("%s is asked for %v, and then for %v", target.address, first, second)
+			c.t.Errorf("the options for %s list %v, and in upper case %v", target.address, first, second)
 		}
 	}},
 	{"sign-in by address, answered with a listed id", nil, func(c *anonymousClient, target probeTarget) {
@@ -286,7 +281,7 @@ var probes = []struct {
 		begun := c.parseCeremony(c.sendSignedIn(http.MethodPost, "/v1/me/passkeys/options", nil))
 		c.sendSignedIn(http.MethodPost, "/v1/me/passkeys/verify", map[string]any{"challenge_id": begun.challengeID, "credential": c.newCredential(begun, target.ids[0])})
 	}},
-	{"recovery of the stranger's own account under a listed id", func(target probeTarget) bool { return target.recovery == domain.RecoveryAny }, func(c *anonymousClient, target probeTarget) {
+	{"recovery of the client's own account under a listed id", func(target probeTarget) bool { return target.recovery == domain.RecoveryAny }, func(c *anonymousClient, target probeTarget) {
 		var redeemed struct {
 			GrantToken string `json:"grant_token"`
 		}
@@ -303,7 +298,7 @@ var probes = []struct {
 		c.sendSignedIn(http.MethodPatch, "/v1/me/passkeys/"+target.ids[0].String(), map[string]any{"name": "Mine"})
 		c.sendSignedIn(http.MethodDelete, "/v1/me/passkeys/"+target.ids[0].String(), nil)
 	}},
-	// Where no mail is sent, a sign-up and a change say that an address is taken, as the documentation admits.
+	// Without e-mail, a sign-up and a change reveal that an address is taken, as the documentation says.
 	{"sign-up with the address", func(target probeTarget) bool { return target.mail == domain.EmailOn }, func(c *anonymousClient, target probeTarget) {
 		begun := c.begin("/v1/signup/options", map[string]any{"email": target.address})
 		response := c.newCredential(begun, authenticator.Base64URL(rand.Text()+rand.Text()))
@@ -322,7 +317,7 @@ var probes = []struct {
 	}},
 }
 
-// TestEnumeration_document holds docs/security/account-enumeration.md to the rows of probes, in their order.
+// TestEnumeration_document checks that docs/security/account-enumeration.md has the rows of probes, in their order.
 func TestEnumeration_document(t *testing.T) {
 	page, err := os.ReadFile("../docs/security/account-enumeration.md")
 	if err != nil {
@@ -338,11 +333,11 @@ func TestEnumeration_document(t *testing.T) {
 		want = append(want, probe.name)
 	}
 	if !slices.Equal(rows, want) {
-		t.Errorf("the page has the rows %q,\nand the probes are %q", rows, want)
+		t.Errorf("the document has the rows %q,\nwant the probes %q", rows, want)
 	}
 }
 
-// sendGuesses through the waits.
+// sendGuesses sends wrong recovery codes, more than the rate limit allows.
 func (c *anonymousClient) sendGuesses(name, value string) {
 	c.t.Helper()
 	for range 4 {
@@ -353,8 +348,8 @@ func (c *anonymousClient) sendGuesses(name, value string) {
 	}
 }
 
-// TestEnumeration_AccountsAreIndistinguishable makes every probe about addresses in every state, before and after their owners sign in. Each
-// answer must be that about an address without an account.
+// TestEnumeration_AccountsAreIndistinguishable makes every probe for addresses in every state, before and after the owners sign in.
+// Each response must be the same as for an address without an account.
 func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 	for _, c := range []struct {
 		database string
@@ -394,7 +389,7 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 			}
 			s := startServer(t, clock, func(cfg *config.Config) {
 				cfg.Database, cfg.Recovery = database, c.recovery
-				trustLoopbackNetwork(cfg)
+				trustLoopback(cfg)
 				if mailServer != nil {
 					cfg.SMTP = smtpConfig(t, mailServer, cfg.PublicURL)
 				}
@@ -423,9 +418,9 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 						continue
 					}
 					var requests sync.WaitGroup
-					for _, state := range subjects { // each stranger has an account and a network of their own, and waits for most answers
+					for _, state := range subjects { // concurrently, because most responses are delayed
 						clients[state].responses = nil
-						requests.Go(func() { probe.asks(clients[state], targets[state]) })
+						requests.Go(func() { probe.run(clients[state], targets[state]) })
 					}
 					requests.Wait()
 					if t.Failed() {
@@ -435,7 +430,7 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 						seen[state] = clients[state].responses
 						for at, line := range clients[state].responses {
 							if at >= len(seen["unknown"]) || line != seen["unknown"][at] {
-								t.Errorf("%s, %s, about an address that is %s, request %d:\n%s\nunknown:\n%s", phase, probe.name, state, at, line, seen["unknown"][min(at, len(seen["unknown"])-1)])
+								t.Errorf("%s, %s, an address in state %s, request %d:\n%s\nunknown:\n%s", phase, probe.name, state, at, line, seen["unknown"][min(at, len(seen["unknown"])-1)])
 								break
 							}
 						}
@@ -451,7 +446,7 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 	}
 }
 
-// createAccountStates makes an account in each state that an account can be in, under the address of that name. Owners who can sign in are returned.
+// createAccountStates creates an account in each possible state, with an address of that name. It returns the owners who can sign in.
 func (e *env) createAccountStates(store ports.Store, recovery domain.RecoveryPolicy) map[string]*person {
 	e.t.Helper()
 	signUp := func(state string) *person {
@@ -501,17 +496,17 @@ func resetLockouts(t testing.TB, store ports.Store) {
 	}
 }
 
-// BenchmarkEnumeration is how long a stranger waits for the answer about each kind of address, over HTTP and on SQLite. They take
-// turns in one run; the figures are medians, by that of a known address.
+// BenchmarkEnumeration measures the response time for each kind of address, over HTTP and on SQLite. The kinds alternate in one run. The
+// results are medians relative to that of a known address.
 func BenchmarkEnumeration(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "keylodge.db")
 	clock := newClock()
 	s := startServer(b, clock, func(c *config.Config) {
 		c.Database = config.SQLite(path)
-		trustLoopbackNetwork(c)
+		trustLoopback(c)
 	})
 	e := &env{t: b, clock: clock, driver: httpDriver{s}}
-	classes := []string{"known", "shut", "keyless", "unknown"}
+	classes := []string{"known", "disabled", "keyless", "unknown"}
 	for _, class := range classes[:3] {
 		p := e.person(class, phone)
 		p.email = class + "@example.org"
@@ -520,7 +515,7 @@ func BenchmarkEnumeration(b *testing.B) {
 			e.enrolTOTP(p)
 		}
 	}
-	e.disableAccount("shut@example.org")
+	e.disableAccount("disabled@example.org")
 	store, err := sqlite.Open(path)
 	if err != nil {
 		b.Fatal(err)
@@ -535,7 +530,7 @@ func BenchmarkEnumeration(b *testing.B) {
 			client.post("/v1/login/options", map[string]any{"email": address})
 			return time.Since(begun)
 		},
-		"forged answer": func(address string) time.Duration {
+		"forged response": func(address string) time.Duration {
 			begun, list := client.beginSignIn(address)
 			sent := time.Now()
 			client.sendAssertion(begun, "/v1/login/verify", list[0].ID, authenticator.ForgeUserHandle(nil))
@@ -551,8 +546,8 @@ func BenchmarkEnumeration(b *testing.B) {
 			times := map[string][]time.Duration{}
 			for b.Loop() {
 				client.responses = nil
-				client.network = mathrand.IntN(100) // no one network has to wait
-				resetLockouts(b, store)             // nor does an account
+				client.network = mathrand.IntN(100) // so that no network is rate-limited
+				resetLockouts(b, store)             // so that no account is locked
 				for _, i := range mathrand.Perm(len(classes)) {
 					times[classes[i]] = append(times[classes[i]], ask(classes[i]+"@example.org"))
 				}
@@ -568,10 +563,10 @@ func BenchmarkEnumeration(b *testing.B) {
 	}
 }
 
-// The account's count stops guesses from everywhere and is shown nowhere: each network is answered by what it said itself.
+// The account's lockout counts guesses from all networks, and no response reveals it: only a network's own guesses delay its responses.
 func TestEnumeration_LockoutIsNotRevealed(t *testing.T) {
 	clock := newClock()
-	s := startServer(t, clock, trustLoopbackNetwork)
+	s := startServer(t, clock, trustLoopback)
 	e := &env{t: t, clock: clock, driver: httpDriver{s}}
 	ada := e.person("Ada", phone)
 	ada.email = "ada@example.org"
@@ -589,7 +584,7 @@ func TestEnumeration_LockoutIsNotRevealed(t *testing.T) {
 		want(attacker, phoneApp.wrongCode(), 400)
 	}
 	want(attacker, phoneApp.wrongCode(), 429)
-	want(attacker, phoneApp.code(), 429) // right, and the account is locked
+	want(attacker, phoneApp.code(), 429) // the code is valid, but the account is locked
 	want(other, phoneApp.code(), 400)
 	want(other, phoneApp.wrongCode(), 400)
 	ada.signsIn()

@@ -21,30 +21,32 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// env is a server of a story's own, with a clock that stands still until somebody waits.
+// env is the environment of a story: a server of its own, and a clock that only advance moves.
 type env struct {
 	t          testing.TB
 	clock      *clock
 	driver     protocolDriver
-	mailServer *mailserver.Server // nil where no mail is sent
+	mailServer *mailserver.Server // nil if the server sends no e-mail
 }
 
-// protocolDriver is a way in. A client of it is one person's device: it keeps what a device keeps and shares nothing.
+// protocolDriver runs a story through one interface of the server.
 type protocolDriver interface {
+	// newDevice returns a device that shares no cookies, tokens or passkeys with other devices.
 	newDevice(t testing.TB, kind deviceKind) device
 	purgeExpired(t testing.TB)
-	// runJobs has what the server does by itself done.
+	// runJobs runs the server's background jobs once, except the deletion of expired data.
 	runJobs(t testing.TB)
+	// operator returns the use cases of the operator's commands.
 	operator() application.UseCases
 }
 
-// deviceKind is what keeps a person's passkeys.
+// deviceKind is a kind of authenticator.
 type deviceKind int
 
 const (
-	phone         deviceKind = iota // synced passkeys, which count nothing
-	securityKey                     // device-bound passkeys, which count their uses
-	autofillPhone                   // a phone whose browser offers passkeys among its suggestions, where there is a browser
+	phone         deviceKind = iota // synced passkeys without a signature counter
+	securityKey                     // device-bound passkeys with a signature counter
+	autofillPhone                   // a phone whose browser, if there is one, suggests passkeys
 )
 
 func (k deviceKind) options() []authenticator.Option {
@@ -54,19 +56,16 @@ func (k deviceKind) options() []authenticator.Option {
 	return nil
 }
 
-// device is what a person can do.
+// device is what a user can do on a device: first signed out, then signed in. A page performs a step-up by itself when an action
+// requires one.
 type device interface {
 	signUp(user profile, forgeries ...forgery) (shownUser, rejection)
 	signIn(email string, forgeries ...forgery) (shownUser, rejection)
 	whoAmI() (shownUser, rejection)
 	signOut() rejection
-	// recover redeems the claim and enrols a passkey on the authenticator at hand.
+	// recover redeems the proof and registers a passkey on the current authenticator.
 	recover(proof recoveryProof, forgeries ...forgery) (shownUser, rejection)
-	signedInDevice
-}
 
-// signedInDevice is what somebody who is signed in can do about their account. A page steps up by itself when it is asked to.
-type signedInDevice interface {
 	stepUp(forgeries ...forgery) rejection
 	passkeys() ([]shownPasskey, rejection)
 	addPasskey(name string, forgeries ...forgery) rejection
@@ -84,71 +83,73 @@ type signedInDevice interface {
 	confirmEmail(code string) rejection
 
 	recoveryFactors() (shownFactors, rejection)
-	setUpTOTP() (secret string, rejected rejection) // shown; confirmTOTP makes it count
+	// setUpTOTP returns the secret of a new authenticator app, which confirmTOTP confirms.
+	setUpTOTP() (secret string, rejected rejection)
 	confirmTOTP(code string) rejection
 	removeTOTP() rejection
 	makeBackupCodes() ([]string, rejection)
 
-	// useAuthenticator puts another authenticator, without passkeys, in the place of the one at hand.
+	// useAuthenticator replaces the current authenticator with another one, without passkeys.
 	useAuthenticator(kind deviceKind)
-	// syncedDevice is another device of the same person, to which the passkeys at hand were synced.
+	// syncedDevice returns another device of the same user, with the passkeys of the current authenticator.
 	syncedDevice() device
 }
 
-// shownFactors is what somebody would recover with, as they see it.
+// shownFactors is the recovery factors of an account, as its owner sees them.
 type shownFactors struct {
 	hasTOTP   bool
 	codesLeft int
 }
 
-// shownEmail is somebody's address as they see it: the one that names their account, and the one that waits for its code.
+// shownEmail is the current and the pending address of an account, as its owner sees them.
 type shownEmail struct {
 	current, pending string
 	verified         bool
 }
 
-// recoveryProof is what somebody shows to recover; what is "" is not shown.
+// recoveryProof is the input of a recovery. An empty member is not sent.
 type recoveryProof struct{ email, totpCode, backupCode string }
 
-// shownPasskey is a passkey as its owner sees it. Name is "" for one without.
+// shownPasskey is a passkey as its owner sees it. Its name may be "".
 type shownPasskey struct{ id, name, status string }
 
-// shownSession is a place where somebody is signed in, as they see it.
+// shownSession is a session as its owner sees it.
 type shownSession struct {
 	id, device string
 	current    bool
 }
 
-// shownEvent is an entry of somebody's log, as they see it.
+// shownEvent is an event of the audit log as the account's owner sees it.
 type shownEvent struct{ kind, reason string }
 
-// profile is what a person says of themselves when they sign up.
+// profile is the input of a sign-up.
 type profile struct{ name, email string }
 
-// shownUser is who the server says somebody is.
+// shownUser is the signed-in user, as the server states it.
 type shownUser struct{ name, email string }
 
-// rejection is how an attempt was refused: the code that its caller saw and the reason in the server's log. The zero value
-// means that it was not.
+// rejection is the result of an attempt: the error code that the client received, and the reason in the server's log. It is zero
+// if the attempt succeeded.
 type rejection struct {
 	code   string
 	reason domain.Reason
 }
 
+// advance runs the server's jobs and then moves the clock.
 func (e *env) advance(d time.Duration) {
 	e.t.Helper()
 	e.driver.runJobs(e.t)
 	e.clock.advance(d)
 }
 
-// clock is the injected one. It begins with the real time, since a browser has a clock of its own for its cookies.
+// clock is the server's clock. It starts at the real time, because a browser uses the real time for its cookies.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
-// newClock returns a clock that shows tenths of a second, so that a time which is written with fewer than six digits breaks the
-// pattern of the OpenAPI document.
+// newClock returns a clock whose time has only tenths of a second: a time that is written with fewer than six digits then
+// violates the pattern in the OpenAPI document.
 func newClock() *clock { return &clock{now: time.Now().UTC().Truncate(100 * time.Millisecond)} }
 
 func (c *clock) Now() time.Time {
@@ -163,7 +164,7 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// settings are those of a server without any, but with a secret and a fresh database.
+// settings returns the default settings, with a random secret and a new database.
 func settings(t testing.TB, publicURL string, configure func(*config.Config)) config.Config {
 	t.Helper()
 	raw := make([]byte, masterkey.Size)
@@ -189,7 +190,7 @@ func settings(t testing.TB, publicURL string, configure func(*config.Config)) co
 	return cfg
 }
 
-// onPostgres adjusts settings to a database of the test's own on the tests' PostgreSQL.
+// onPostgres returns configure, with a new PostgreSQL database for the test.
 func onPostgres(t testing.TB, configure func(*config.Config)) func(*config.Config) {
 	t.Helper()
 	url := postgresURL(t)

@@ -5,8 +5,8 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// requireForgeryRejected plays a trick at sign-up, where it must leave no account behind, and at sign-in; then the same
-// person does both honestly.
+// requireForgeryRejected sends a forged response at sign-up, which must not create an account, and at sign-in. Unforged responses
+// must succeed.
 func requireForgeryRejected(e *env, code string, reason domain.Reason, atSignUp, atSignIn forgery) {
 	e.t.Helper()
 	ada := e.person("Ada", phone)
@@ -84,7 +84,7 @@ func aCounterGoesBack(e *env) {
 	signsInRepeatedly(ada, 3)
 	ada.requireSignInRejected("passkey_rejected", domain.ReasonCounterRegressed, forgedSignCount(1))
 	if _, isPage := ada.device.(*browserPage); !isPage {
-		ada.signsIn() // the genuine key counts on
+		ada.signsIn() // the signature counter of the original key is higher
 	}
 }
 
@@ -112,7 +112,7 @@ func aSyncedCounterGoesBack(e *env) {
 	}
 }
 
-// signsInRepeatedly signs up and then in and out, so that the key has counted.
+// signsInRepeatedly signs up, and signs in and out several times, so that the signature counter increases.
 func signsInRepeatedly(p *person, times int) {
 	p.t.Helper()
 	p.signsUp()

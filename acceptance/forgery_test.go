@@ -4,11 +4,11 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-// forgery is one thing that is wrong with an answer. A door plays it with the authenticator that it has: the one in
-// software forges the answer; a browser's virtual one can be told to misbehave in a few ways.
+// forgery is one error in a WebAuthn response. The software authenticator of the tests forges the response; the virtual
+// authenticator of a browser can produce only some of the errors.
 type forgery struct {
 	forge     authenticator.Variation
-	inBrowser func(*browserPage) // nil if a browser would never do it
+	inBrowser func(*browserPage) // nil if the browser cannot produce it
 }
 
 var (

@@ -17,7 +17,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// serverWithDB is a server of which a test knows the database, too.
+// serverWithDB is a server whose database file the test reads.
 type serverWithDB struct {
 	*server
 	t     *testing.T
@@ -32,14 +32,14 @@ func startServerWithDB(t *testing.T) *serverWithDB {
 	return s
 }
 
-// withT is the same estate in a test within the test.
+// withT returns the same server for a subtest.
 func (s *serverWithDB) withT(t *testing.T) *serverWithDB {
 	within := *s
 	within.t = t
 	return &within
 }
 
-// allRows are everything in the database, a text for each row, but for the tables that are left out.
+// allRows returns all rows of the database as strings, without those of the excepted tables.
 func (s *serverWithDB) allRows(except ...string) (all []string) {
 	s.t.Helper()
 	db, err := driver.Open("file:" + s.file + "?mode=ro")
@@ -50,7 +50,7 @@ func (s *serverWithDB) allRows(except ...string) (all []string) {
 	for _, table := range queryRows(s.t, db, `SELECT name FROM sqlite_master WHERE type = 'table'`) {
 		if name := table["name"].(string); !slices.Contains(except, name) {
 			for _, row := range queryRows(s.t, db, `SELECT * FROM `+name) {
-				all = append(all, name+" "+fmt.Sprint(row)) // a map is printed in the order of its keys
+				all = append(all, name+" "+fmt.Sprint(row)) // fmt prints a map in the order of its keys
 			}
 		}
 	}
@@ -92,8 +92,8 @@ func queryRows(t *testing.T, db *sql.DB, query string) (all []map[string]any) {
 	return all
 }
 
-// fullAccount is somebody who has everything that one can have: a browser and a program that are signed in, a passkey, backup
-// codes, and an app that is about to be confirmed.
+// fullAccount is an account with everything that an account can have: a session in a browser and one of an app client, a passkey,
+// backup codes, and an authenticator app that is not confirmed yet.
 type fullAccount struct {
 	*serverWithDB
 	device           *authenticator.Authenticator
@@ -101,19 +101,19 @@ type fullAccount struct {
 	email            string
 	passkeyID        string
 	sessionID        string // of the browser
-	appSessionID     string // of the program
-	browserCookie    string // its cookie
-	sessionCookie    string // the cookie of that
+	appSessionID     string // of the app client
+	browserCookie    string
+	sessionCookie    string
 	csrf             string
-	headers          []string // of their browser
-	anonymousHeaders []string // without its session
+	headers          []string // of the browser
+	anonymousHeaders []string // of the browser, without its session
 	refreshToken     string
 	codes            []string
 	app              totpApp
-	grantToken       string // what a code of theirs has bought, once it has
+	grantToken       string // set by redeemBackupCode
 }
 
-// newFullAccount in. Names are told apart in every answer.
+// newFullAccount signs up a user with the name, from which the address is derived.
 func (s *serverWithDB) newFullAccount(name string) *fullAccount {
 	s.t.Helper()
 	a := &fullAccount{serverWithDB: s, device: authenticator.New(s.origin), email: strings.ToLower(name) + "@example.org"}
@@ -154,14 +154,14 @@ func (s *serverWithDB) newFullAccount(name string) *fullAccount {
 	return a
 }
 
-// headersInBrowserOf are the headers of the person who is signed in to somebody else's browser.
+// headersInBrowserOf returns the headers of this account's session in the browser of another account.
 func (a *fullAccount) headersInBrowserOf(other *fullAccount) []string {
 	return []string{"Origin", a.origin, "Sec-Fetch-Site", "same-origin", "Cookie", other.browserCookie + "; " + a.sessionCookie, "X-CSRF-Token", a.csrf}
 }
 
 func (s *serverWithDB) encode(value any) string { return string(encode(s.t, value)) }
 
-// mustSend make a call that is not refused.
+// mustSend sends a request and fails the test if the response is an error.
 func (s *serverWithDB) mustSend(method, path, body string, into any, headers []string) apiResponse {
 	s.t.Helper()
 	got := s.send(s.t, method, path, body, headers...)
@@ -194,8 +194,8 @@ func (a *fullAccount) getAssertion(begun ceremonyResponse) authenticator.Authent
 	return proved
 }
 
-// validRequest prepares a call that is all in order when this person makes it in their browser: its path, and its body or nil. It
-// fails for an operation that it does not know.
+// validRequest returns path and body of a valid request of the operation in the account's browser. The body is nil if there is none. It
+// fails the test for an unknown operation with parameters.
 func (a *fullAccount) validRequest(o operation) (path string, body map[string]any) {
 	a.t.Helper()
 	begin := func(path, body string, headers []string) (begun ceremonyResponse) {
@@ -250,7 +250,7 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 		return o.path, answer(begun, a.createCredential(authenticator.New(a.origin), begun), map[string]any{"grant_token": a.grantToken})
 	}
 	if o.requestMembers != nil || strings.Contains(o.path, "{") {
-		a.t.Errorf("%s is new: tell tenant.wants how it is called", o.id)
+		a.t.Errorf("the operation %s is new: add it to fullAccount.validRequest", o.id)
 	}
 	return o.path, nil
 }
@@ -264,7 +264,7 @@ func (a *fullAccount) redeemBackupCode() {
 	a.grantToken = redeemed.Token
 }
 
-// makes the call of an operation that wants has prepared.
+// sendOperation sends the request that validRequest has prepared.
 func (a *fullAccount) sendOperation(o operation, path string, body map[string]any, headers []string) apiResponse {
 	a.t.Helper()
 	text := ""
@@ -274,7 +274,7 @@ func (a *fullAccount) sendOperation(o operation, path string, body map[string]an
 	return a.send(a.t, o.method, path, text, headers...)
 }
 
-// rows are the rows that are about the person, but for ceremonies, which are over as soon as somebody answers.
+// rows returns the rows with the account's id, without challenges, which the first response deletes.
 func (a *fullAccount) rows(except ...string) (found []string) {
 	a.t.Helper()
 	for _, row := range a.allRows(append(except, "webauthn_challenges")...) {
@@ -285,7 +285,7 @@ func (a *fullAccount) rows(except ...string) (found []string) {
 	return found
 }
 
-// secrets are what no answer to anybody else may contain.
+// secrets returns the values that no response to another account may contain.
 func (a *fullAccount) secrets() []string {
 	return append([]string{a.userID, a.email, a.passkeyID, a.sessionID, a.appSessionID}, a.codes...)
 }

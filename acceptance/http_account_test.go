@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// signedInPage is what a page holds after signing up.
+// signedInPage is a page after a sign-up.
 type signedInPage struct {
 	t       *testing.T
 	server  *server
@@ -46,28 +46,28 @@ func TestSessionCookie_ClearedWhenSessionEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := ada.send(http.MethodDelete, "/v1/me/sessions/"+listed.Items[0].ID, ""); got.StatusCode != 204 || !clearsSessionCookie(got) {
-		t.Errorf("its own session ended by id: %d %v", got.StatusCode, got.Cookies())
+		t.Errorf("revoking the current session by id: %d %v", got.StatusCode, got.Cookies())
 	}
 	if got := ada.send(http.MethodDelete, "/v1/session", ""); got.StatusCode != 204 || !clearsSessionCookie(got) {
-		t.Errorf("signing out of what is over: %d %v", got.StatusCode, got.Cookies())
+		t.Errorf("signing out of a revoked session: %d %v", got.StatusCode, got.Cookies())
 	}
 	ben := newSignedInPage(t, s)
 	if got := ben.send(http.MethodDelete, "/v1/me", ""); got.StatusCode != 204 || !clearsSessionCookie(got) {
 		t.Errorf("deleting the account: %d %v", got.StatusCode, got.Cookies())
 	}
-	// A program's call leaves the cookie of somebody else's session alone.
+	// A sign-out with a token does not clear the cookie of another session.
 	carol := newSignedInPage(t, s)
 	_, appClient := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
 	got := carol.send(http.MethodDelete, "/v1/session", "", "Authorization", "Bearer "+appClient.tokens(t).AccessToken)
 	if got.StatusCode != 204 || clearsSessionCookie(got) {
-		t.Errorf("a program signs out: %d %v", got.StatusCode, got.Cookies())
+		t.Errorf("signing out with a token: %d %v", got.StatusCode, got.Cookies())
 	}
 	if got := carol.send(http.MethodGet, "/v1/session", ""); got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 }
 
-// A list that leaves one out would make password managers forget it.
+// A password manager deletes passkeys that are missing in the list.
 func TestSignals_ListRemainingPasskeys(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := newSignedInPage(t, s)
@@ -163,7 +163,6 @@ func TestEvents_RecordDeviceAndIP(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// She is out; a program of hers reads on.
 	_, other := signUpWithHeaders(t, s, s.origin, "transport", "bearer", "User-Agent", "curl/8.5.0")
 	events := s.send(t, http.MethodGet, "/v1/me/events", "", "Authorization", "Bearer "+other.tokens(t).AccessToken)
 	for _, want := range []string{`"request_id":"` + other.Header.Get("X-Request-Id") + `"`, `"device":{"name":"curl","ip":"127.0.0.1"}`, `"actor":"user"`} {
@@ -194,7 +193,7 @@ func TestEvents_OperatorActionsHaveNoDevice(t *testing.T) {
 	}
 }
 
-// A form can be sent by any page without asking; JSON cannot.
+// A page of another site can send a form without a preflight request, but not JSON.
 func TestInput_UnusedBodyMustBeJSON(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := newSignedInPage(t, s)
@@ -207,6 +206,6 @@ func TestInput_UnusedBodyMustBeJSON(t *testing.T) {
 		}
 	}
 	if got := ada.send(http.MethodGet, "/v1/csrf", "", "Authorization", "Bearer x"); got.StatusCode != 401 {
-		t.Errorf("a CSRF token for a program: %d %s", got.StatusCode, got.body)
+		t.Errorf("requesting a CSRF token with an access token: %d %s", got.StatusCode, got.body)
 	}
 }

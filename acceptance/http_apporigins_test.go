@@ -9,8 +9,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// Apps in web views and browser extensions call the API with tokens. Whatever their browser says of Sec-Fetch-Site, no cookie
-// is set for them or accepted from them.
+// Apps in web views and browser extensions call the API with tokens. For every value of Sec-Fetch-Site, the server sets and accepts
+// no cookies.
 func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 	const (
 		extension = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"
@@ -60,13 +60,13 @@ func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 	if got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
-	// In a web view the app holds the ceremony, under its own origin.
+	// In a web view the app performs the ceremony, under its own origin.
 	_, inWebView := signUpWithHeaders(t, s, webView, "Origin", webView, "transport", "bearer")
 	inWebView.requireProblem(t, 422, "passkey_rejected")
 	_, ofApp := signUpWithHeaders(t, s, s.origin, "Origin", webView, "transport", "bearer")
 	if ofApp.StatusCode != 201 {
 		t.Errorf("%d %s", ofApp.StatusCode, ofApp.body)
 	}
-	// An extension that is not listed is a stranger.
+	// An extension that is not listed is rejected.
 	s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", strings.Replace(extension, "abc", "cba", 1)).requireProblem(t, 403, "cross_origin_rejected")
 }

@@ -10,15 +10,16 @@ import (
 	"testing"
 )
 
-// What no client has to say, however it is called. Nothing of it must be found anywhere afterwards.
+// Values that the server must ignore. No response and no row may contain them afterwards.
 const (
 	assignedText = "mass-assigned"
 	assignedTime = "2099-01-01T00:00:00Z"
-	assignedYear = "4070908800"     // what that is in a database, in whichever unit
-	assignedSum  = 4242424242424242 // long enough to stand by chance in nothing that is random
+	assignedYear = "4070908800"     // assignedTime as Unix seconds, the start of every finer unit
+	assignedSum  = 4242424242424242 // long enough not to occur in random data
 )
 
-// surplusMembers are members that a request does not have: all that the API ever answers, and what frameworks like to bind.
+// surplusMembers returns members that the operation's request does not have: all response members of the API, and common names that
+// frameworks bind.
 func surplusMembers(t *testing.T, o operation, other *fullAccount) map[string]any {
 	t.Helper()
 	members := map[string]any{}
@@ -51,7 +52,7 @@ func surplusMembers(t *testing.T, o operation, other *fullAccount) map[string]an
 	return members
 }
 
-// What a call does not take has no effect, wherever it stands in the body and whatever it is called.
+// Unknown members of a request have no effect, at any place in the body.
 func TestMassAssignment_SurplusMembersIgnored(t *testing.T) {
 	s := startServerWithDB(t)
 	for _, o := range readOpenAPI(t).operations(t) {
@@ -73,7 +74,7 @@ func TestMassAssignment_SurplusMembersIgnored(t *testing.T) {
 			path, body = ada.validRequest(o)
 			more := surplusMembers(t, o, ben)
 			if len(more) < 60 {
-				t.Fatalf("only %d members", len(more))
+				t.Fatalf("%d surplus members, want at least 60", len(more))
 			}
 			if credential, found := body["credential"]; found {
 				body["credential"] = withMembers(t, credential, more)
@@ -82,36 +83,36 @@ func TestMassAssignment_SurplusMembersIgnored(t *testing.T) {
 			benRows := ben.rows()
 			got := ada.sendOperation(o, path, body, headers(ada))
 			if got.StatusCode != want.StatusCode {
-				t.Fatalf("%d %s, and %d without them", got.StatusCode, got.body, want.StatusCode)
+				t.Fatalf("%d %s, and %d without surplus members", got.StatusCode, got.body, want.StatusCode)
 			}
 			if strings.Contains(string(got.body), assignedText) || strings.Contains(string(got.body), "2099-") || strings.Contains(string(got.body), strconv.Itoa(assignedSum)) {
-				t.Errorf("answered %s", got.body)
+				t.Errorf("the response has an assigned value: %s", got.body)
 			}
 			for _, row := range s.allRows() {
 				if strings.Contains(row, assignedText) || strings.Contains(row, assignedYear) || strings.Contains(row, strconv.Itoa(assignedSum)) {
-					t.Errorf("kept %s", row)
+					t.Errorf("a row has an assigned value: %s", row)
 				}
 				if strings.HasPrefix(row, "users ") && !strings.Contains(row, "email_verified_at:<nil>") {
-					t.Errorf("somebody's address is verified: %s", row)
+					t.Errorf("an address is verified: %s", row)
 				}
 			}
 			if !slices.Equal(ben.rows(), benRows) {
-				t.Error("what is Ben's was changed")
+				t.Error("Ben's rows have changed")
 			}
 			if o.id == "finishRecovery" && !strings.Contains(string(got.body), `"assurance":"recovery"`) {
-				t.Errorf("a recovery is as good as a passkey: %s", got.body)
+				t.Errorf("the session has another assurance than recovery: %s", got.body)
 			}
 			if got.StatusCode < 300 && got.Header.Get("Set-Cookie") != "" && o.public {
 				session := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", got.Cookies()[0].Name+"="+got.Cookies()[0].Value)
 				if strings.Contains(string(session.body), ben.userID) {
-					t.Errorf("it signed in as Ben: %s", session.body)
+					t.Errorf("the session is Ben's: %s", session.body)
 				}
 			}
 		})
 	}
 }
 
-// withMembers adds the members to an object that has none of them.
+// withMembers returns the object with the additional members that it does not have.
 func withMembers(t *testing.T, object any, more map[string]any) map[string]any {
 	t.Helper()
 	members := map[string]any{}

@@ -11,70 +11,70 @@ import (
 	"time"
 )
 
-// publicOperations are the operations that ask for no session, each with what it asks for instead.
+// publicOperations are the operations that need no session, each with what it needs instead.
 var publicOperations = map[string]string{
-	"getConfig":             "nothing: it says what everybody may know",
-	"beginSignUp":           "nothing: nobody has an account yet",
+	"getConfig":             "nothing: the response is public",
+	"beginSignUp":           "nothing: the user has no account yet",
 	"finishSignUp":          "a new passkey",
 	"beginSignIn":           "nothing: an address without an account has decoys",
 	"finishSignIn":          "a passkey",
-	"signOut":               "nothing, if nobody is signed in",
+	"signOut":               "nothing: without a session it has no effect",
 	"refreshSession":        "the refresh token",
 	"redeemRecovery":        "a recovery code",
 	"beginRecovery":         "the grant",
 	"finishRecovery":        "the grant, and a new passkey",
 	"getKeys":               "nothing: public keys",
-	"getPasskeyEndpoints":   "nothing: it says what everybody may know",
-	"getOpenAPI":            "nothing: it says what everybody may know",
-	"getLiveness":           "nothing: it says what everybody may know",
-	"getReadiness":          "nothing: it says what everybody may know",
-	"getRelatedOrigins":     "nothing: it says what everybody may know",
-	"getAssetLinks":         "nothing: it says what everybody may know",
-	"getAppSiteAssociation": "nothing: it says what everybody may know",
-	"changePassword":        "nothing: it leads to the page",
+	"getPasskeyEndpoints":   "nothing: the response is public",
+	"getOpenAPI":            "nothing: the response is public",
+	"getLiveness":           "nothing: the response is public",
+	"getReadiness":          "nothing: the response is public",
+	"getRelatedOrigins":     "nothing: the response is public",
+	"getAssetLinks":         "nothing: the response is public",
+	"getAppSiteAssociation": "nothing: the response is public",
+	"changePassword":        "nothing: it redirects to the page",
 }
 
-// Function level: whatever is not among the open ones is for those who are signed in, and for nobody else.
+// Function level: all other operations need a session.
 func TestAuthorization_PublicOperationsAreListed(t *testing.T) {
 	s := startServerWithDB(t)
-	ada, signedOut := s.newFullAccount("Ada"), s.newFullAccount("Gone")
+	ada, signedOut := s.newFullAccount("Ada"), s.newFullAccount("Ben")
 	signedOut.mustSend(http.MethodDelete, "/v1/session", "", nil, signedOut.headers)
 	for _, o := range readOpenAPI(t).operations(t) {
 		if publicOperations[o.id] != "" && !o.public {
-			t.Errorf("%s is said to be open, and is not", o.id)
+			t.Errorf("%s needs a session, but is listed as public", o.id)
 		}
 	}
 	for _, o := range readOpenAPI(t).operations(t) {
 		if o.public {
 			if publicOperations[o.id] == "" {
-				t.Errorf("%s asks for no session: say in this table what it asks for instead", o.id)
+				t.Errorf("%s needs no session: add it to publicOperations with what it needs instead", o.id)
 			}
 			continue
 		}
 		path, body := ada.validRequest(o)
 		for name, headers := range map[string][]string{
-			"nobody":                     nil,
-			"a session that is over":     signedOut.headers,
-			"an invented cookie":         {"Cookie", "keylodge_session=kls_" + strings.Repeat("A", 43), "X-CSRF-Token", ada.csrf},
+			"no session":                 nil,
+			"a revoked session":          signedOut.headers,
+			"a forged cookie":            {"Cookie", "keylodge_session=kls_" + strings.Repeat("A", 43), "X-CSRF-Token", ada.csrf},
 			"a refresh token":            {"Authorization", "Bearer " + ada.refreshToken},
 			"a CSRF token alone":         {"X-CSRF-Token", ada.csrf},
-			"a header that asks for her": {"X-User-Id", ada.userID, "X-Forwarded-User", ada.email, "Remote-User", ada.email},
+			"headers with the user's id": {"X-User-Id", ada.userID, "X-Forwarded-User", ada.email, "Remote-User", ada.email},
 		} {
 			before := ada.rows()
 			got := ada.sendOperation(o, path, body, headers)
 			if got.StatusCode != 401 {
-				t.Errorf("%s lets %s in: %d %s", o.id, name, got.StatusCode, got.body)
+				t.Errorf("%s accepts %s: %d %s", o.id, name, got.StatusCode, got.body)
 			}
 			if !slices.Equal(ada.rows(), before) {
-				t.Errorf("%s lets %s change something", o.id, name)
+				t.Errorf("%s with %s has changed rows", o.id, name)
 			}
 		}
 	}
 }
 
-// Object level: whatever Ben sends, be it Ada's ids or a ceremony that she has answered, he reaches his own alone.
+// Object level: with Ada's ids, or with Ada's response to a ceremony, Ben can access only his own account.
 func TestAuthorization_OtherAccountsAreUnreachable(t *testing.T) {
-	byPossession := []string{"refreshSession", "redeemRecovery", "beginRecovery", "beginSignIn", "beginSignUp"} // whoever holds a token or a code is who it is for
+	byPossession := []string{"refreshSession", "redeemRecovery", "beginRecovery", "beginSignIn", "beginSignUp"} // the token or the code identifies the account
 	s := startServerWithDB(t)
 	for _, o := range readOpenAPI(t).operations(t) {
 		if slices.Contains(byPossession, o.id) {
@@ -87,40 +87,41 @@ func TestAuthorization_OtherAccountsAreUnreachable(t *testing.T) {
 			before := ada.rows()
 			headers := ben.headers
 			if !o.public {
-				headers = ben.headersInBrowserOf(ada) // so that her session alone can tell
+				headers = ben.headersInBrowserOf(ada) // so that only the session differs
 			}
 			got := ben.sendOperation(o, path, body, headers)
 			if o.namesResource() && (got.StatusCode != 404 || got.problem(t).Code != "not_found" && got.problem(t).Code != "challenge_not_found") {
-				t.Errorf("Ben is answered %d %s", got.StatusCode, got.body)
+				t.Errorf("Ben gets %d %s", got.StatusCode, got.body)
 			}
 			for _, secret := range ada.secrets() {
 				if strings.Contains(string(got.body), secret) {
-					t.Errorf("Ben learns %s of Ada's: %s", secret, got.body)
+					t.Errorf("the response to Ben has Ada's %s: %s", secret, got.body)
 				}
 			}
 			if after := ada.rows(); !slices.Equal(after, before) {
-				t.Errorf("Ben changed what is Ada's\nbefore %q\nafter  %q", before, after)
+				t.Errorf("Ben changed Ada's rows\nbefore %q\nafter  %q", before, after)
 			}
-			// The twin of it: what Ada wants is all in order, and this is not refused for another reason.
+			// The control case: the same request by Ada succeeds.
 			if path, body := ada.validRequest(o); o.namesResource() {
 				headers := ada.headers
 				if o.public {
 					headers = ada.anonymousHeaders
 				}
 				if got := ada.sendOperation(o, path, body, headers); got.StatusCode >= 300 && got.problem(t).Code != "last_passkey" {
-					t.Errorf("Ada herself is answered %d %s", got.StatusCode, got.body)
+					t.Errorf("Ada gets %d %s", got.StatusCode, got.body)
 				}
 			}
 		})
 	}
 }
 
-// sensitiveOperations are the operations that change who can open an account; the others may want a proof after a recovery alone.
+// sensitiveOperations change the ways of signing in. The operations of sensitiveAfterRecovery need a step-up only in a session that was
+// opened by a recovery.
 var (
 	sensitiveOperations    = []string{"beginAddingPasskey", "changeAccount", "deleteAccount", "makeBackupCodes", "removeAuthenticatorApp", "removePasskey", "setUpAuthenticatorApp"}
 	sensitiveAfterRecovery = []string{"confirmAuthenticatorApp", "confirmEmail", "sendEmailCode"}
-	mailOperations         = []string{"confirmEmail", "sendEmailCode"} // where mail is sent; see the stories of mail
-	sensitiveForOldTokens  = []string{"finishAddingPasskey"}           // by a token of before it; see TestAccessToken_issuedBeforeStepUpIsNotRecent
+	mailOperations         = []string{"confirmEmail", "sendEmailCode"} // only with e-mail; see the stories with e-mail
+	sensitiveForOldTokens  = []string{"finishAddingPasskey"}           // with a token issued before the step-up; see TestAccessToken_issuedBeforeStepUpIsNotRecent
 )
 
 func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
@@ -142,10 +143,10 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 		}
 		before := a.rows("sessions")
 		if got := a.sendOperation(o, path, body, a.headers); got.StatusCode != 403 || got.problem(t).Code != "step_up_required" {
-			t.Errorf("%s without a fresh proof: %d %s", o.id, got.StatusCode, got.body)
+			t.Errorf("%s without a step-up: %d %s", o.id, got.StatusCode, got.body)
 		}
 		if !slices.Equal(a.rows("sessions"), before) {
-			t.Errorf("%s was refused and has changed something", o.id)
+			t.Errorf("%s was rejected but has changed rows", o.id)
 		}
 	}
 	for _, o := range operations {
@@ -157,7 +158,7 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 		case slices.Contains(sensitiveOperations, o.id), slices.Contains(sensitiveAfterRecovery, o.id):
 			want(ben, o)
 		default:
-			t.Errorf("%s is new: is it sensitive, or after a recovery only?", o.id)
+			t.Errorf("the operation %s is new: add it to sensitiveOperations or sensitiveAfterRecovery", o.id)
 		}
 	}
 	s.clock.advance(10*time.Minute + time.Second)
@@ -168,11 +169,11 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 	}
 }
 
-// What a link or an image on another page can ask for changes nothing.
+// GET and HEAD requests, which links and images on other pages can cause, write nothing.
 func TestSafeMethods_WriteNothing(t *testing.T) {
 	s := startServerWithDB(t)
 	ada := s.newFullAccount("Ada")
-	before := s.allRows("job_leases") // which the server acquires by itself
+	before := s.allRows("job_leases") // the server's jobs write them
 	for _, o := range readOpenAPI(t).operations(t) {
 		if o.method != http.MethodGet {
 			continue
@@ -189,8 +190,8 @@ func TestSafeMethods_WriteNothing(t *testing.T) {
 	}
 }
 
-// There is one way into an account, and it is a passkey, which no page but ours can use (phishing resistance), at a touch
-// of its owner (intent). What else gives out tokens continues a session that was opened so.
+// Only a passkey opens a session: no other site can use it (phishing resistance), and its owner must confirm each use (intent). Other
+// operations that return tokens continue such a session.
 func TestSession_OpenedByPasskeyOnly(t *testing.T) {
 	continues := map[string]string{"refreshSession": "a refresh token", "mintAccessToken": "a session", "finishStepUp": "a session, and a passkey"}
 	opening := 0
@@ -207,7 +208,7 @@ func TestSession_OpenedByPasskeyOnly(t *testing.T) {
 		}
 	}
 	if opening != 3 {
-		t.Errorf("%d operations open sessions; signing up, signing in and recovering are 3", opening)
+		t.Errorf("%d operations open sessions, want 3: sign-up, sign-in and recovery", opening)
 	}
 }
 
@@ -218,17 +219,17 @@ func TestStepUp_CookieLastsAsLongAsSession(t *testing.T) {
 	path, body := ada.validRequest(operation{id: "finishStepUp", path: "/v1/session/step-up/verify"})
 	got := s.mustSend(http.MethodPost, path, s.encode(body), nil, ada.headers)
 	if len(got.Cookies()) != 1 || got.Cookies()[0].Name != sessionCookie {
-		t.Fatalf("it sets %v", got.Cookies())
+		t.Fatalf("the step-up sets the cookies %v", got.Cookies())
 	}
 	if set := got.Cookies()[0]; set.MaxAge != int((30*day-2*time.Hour)/time.Second) || !set.HttpOnly || set.SameSite != http.SameSiteLaxMode || set.Path != "/" {
-		t.Errorf("it sets %s", got.Header.Get("Set-Cookie"))
+		t.Errorf("the step-up sets the cookie %s", got.Header.Get("Set-Cookie"))
 	}
-	// The page's CSRF token goes on: it is of the session, which stays.
+	// The CSRF token is bound to the session, so it stays valid.
 	headers := []string{"Cookie", sessionCookieOf(t, got), "X-CSRF-Token", ada.csrf}
 	s.mustSend(http.MethodPatch, "/v1/me", `{"display_name":"Countess"}`, nil, headers)
 }
 
-// Whoever takes the database alone holds nothing that opens an account, and nothing by which a short code could be tried.
+// A copy of the database has no usable token or code, and no digest with which codes could be guessed.
 func TestDatabase_HoldsNoUsableSecrets(t *testing.T) {
 	s := startServerWithDB(t)
 	ada := s.newFullAccount("Ada")
@@ -251,18 +252,18 @@ func TestDatabase_HoldsNoUsableSecrets(t *testing.T) {
 	for _, code := range ada.codes {
 		plain := strings.ReplaceAll(code, "-", "")
 		forms["a backup code"], forms["a backup code "+code] = []byte(code), []byte(plain)
-		// A hash without a key would be tried through, salted or not.
+		// Without a key, an attacker could hash all codes, with a salt or without.
 		unkeyed := sha256.Sum256([]byte(plain))
 		forms["the hash of "+code] = unkeyed[:]
 	}
 	for what, form := range forms {
 		if strings.Contains(dump, strings.ToLower(string(form))) || strings.Contains(dump, fmt.Sprintf("%x", form)) {
-			t.Errorf("the database has %s", what)
+			t.Errorf("the database has %s in readable form", what)
 		}
 	}
-	for _, table := range []string{"backup_codes ", "totps ", "recovery_grants ", "sessions "} { // the twin: it was looked at
+	for _, table := range []string{"backup_codes ", "totps ", "recovery_grants ", "sessions "} { // the control case: these tables were read
 		if !strings.Contains(dump, table) {
-			t.Errorf("nothing is kept in %s", table)
+			t.Errorf("the table %s is empty", table)
 		}
 	}
 }

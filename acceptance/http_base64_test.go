@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-// base64Variants are the ways to write binary beside unpadded base64url. Some password managers use them.
+// base64Variants are the encodings besides unpadded base64url that some password managers use.
 var base64Variants = map[string]func(string) string{
 	"padded":                   padded,
 	"standard alphabet":        toStandardAlphabet,
@@ -25,7 +25,7 @@ func toStandardAlphabet(b64 string) string {
 	return strings.NewReplacer("-", "+", "_", "/").Replace(b64)
 }
 
-// TestBase64_EveryBinaryMember spells one member of an answer at a time, and all of them together.
+// TestBase64_EveryBinaryMember encodes one member of a response at a time, and all members together.
 func TestBase64_EveryBinaryMember(t *testing.T) {
 	shared := []string{"id", "rawId", "response.clientDataJSON"}
 	ceremonies := map[string][]string{
@@ -41,13 +41,13 @@ func TestBase64_EveryBinaryMember(t *testing.T) {
 					if member != "all" {
 						spelled = []string{member}
 					}
-					// Whether base64 has something to pad, or a letter in which the alphabets differ, is a matter of chance.
+					// It is random whether base64 needs padding, or has a character in which the alphabets differ.
 					changed := false
 					for try := 0; try < 100 && !changed && !t.Failed(); try++ {
 						t.Run(strconv.Itoa(try), func(t *testing.T) { changed = s.acceptsEncoding(t, ceremony, spelled, spell) })
 					}
 					if !changed {
-						t.Errorf("no answer changes by the spelling of %q", spelled)
+						t.Errorf("in 100 tries the encoding of %q was never different", spelled)
 					}
 				})
 			}
@@ -55,7 +55,8 @@ func TestBase64_EveryBinaryMember(t *testing.T) {
 	}
 }
 
-// acceptsEncoding sends an answer whose named members are spelled, and reports whether any of them looks different for it.
+// acceptsEncoding sends a response with the given encoding of its members, and reports whether any member differs by it. It fails the
+// test if the response is rejected.
 func (s *inspectedServer) acceptsEncoding(t *testing.T, ceremony string, members []string, spell func(string) string) (changed bool) {
 	t.Helper()
 	start := s.registration
@@ -72,13 +73,13 @@ func (s *inspectedServer) acceptsEncoding(t *testing.T, ceremony string, members
 		changed = changed || object[name] != plain
 	}
 	if got := c.send(begun, credential); got != (rejection{}) {
-		t.Errorf("refused: %+v; the log: %s", got, s.log.lastLine())
+		t.Errorf("rejected: %+v; the log: %s", got, s.log.lastLine())
 	}
 	return changed
 }
 
-// withPadding adds a member to the client data, in whose base64 a question mark may be the last letter of an alphabet, and as many
-// spaces as given, modulo 3.
+// withPadding adds spaces to the client data, by modulo 3, and a member whose base64 can have the characters in which the alphabets
+// differ.
 func withPadding(by byte) authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
 		return slices.Concat([]byte(strings.Repeat(" ", int(by%3))), honest[:1], []byte(`"a":"???>>>~~~",`), honest[1:])
@@ -101,7 +102,7 @@ func TestBase64_PasskeyIDInPath(t *testing.T) {
 		t.Fatalf("%+v", rejected)
 	}
 	plain := authenticator.Base64URL(id).String()
-	paths := map[string]string{"as it is written": plain, "every letter escaped": "%2D%5F%2D%5F%5F%67"}
+	paths := map[string]string{"unescaped": plain, "every character escaped": "%2D%5F%2D%5F%5F%67"}
 	for spelling, spell := range base64Variants {
 		paths[spelling] = strings.ReplaceAll(spell(plain), "/", "%2F")
 		paths[spelling+", escaped"] = url.QueryEscape(spell(plain))
@@ -118,7 +119,7 @@ func TestBase64_PasskeyIDInPath(t *testing.T) {
 			t.Errorf("%s: %s: %+v, %+v", name, path, rejected, renamed)
 		}
 	}
-	for name, path := range map[string]string{"another": "AAAA", "a letter of no alphabet": plain + "*", "a space": plain + "%20", "a line break": plain + "%0A", "padding alone": "=", "another id behind it": plain + "%2FAAAA"} {
+	for name, path := range map[string]string{"another": "AAAA", "a character of no alphabet": plain + "*", "a space": plain + "%20", "a line break": plain + "%0A", "padding alone": "=", "another id after it": plain + "%2FAAAA"} {
 		body, err := json.Marshal(map[string]string{"name": name})
 		if err != nil {
 			t.Fatal(err)

@@ -12,8 +12,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// signUpWithHeaders makes an account as a browser on the given origin would and returns the answers of both calls.
-// signUpWithHeaders sends the headers with both calls. The pseudo-header "transport" says how the session is to be carried.
+// signUpWithHeaders signs up as a browser on the given origin does, and returns both responses. It sends the headers with both requests.
+// The pseudo-header "transport" sets the transport of the session.
 func signUpWithHeaders(t *testing.T, s *server, origin string, headers ...string) (options, verify apiResponse) {
 	t.Helper()
 	transport := "cookie"
@@ -71,13 +71,13 @@ func TestCookies_Attributes(t *testing.T) {
 			}
 			out := s.send(t, http.MethodDelete, "/v1/session", "", "Cookie", verify.Cookies()[0].Name+"="+verify.Cookies()[0].Value,
 				"X-CSRF-Token", verify.csrfToken(t))
-			// A browser forgets a cookie only if it is told so with the attributes that the name demands.
+			// A browser clears a cookie only if the header has the attributes that the cookie's name requires.
 			cleared := strings.ToLower(c.prefix) + "keylodge_session=; expires=thu, 01 jan 1970 00:00:01 gmt; path=/; httponly" + c.secure + "; samesite=lax"
 			if got := out.Header.Values("Set-Cookie"); out.StatusCode != 204 || len(got) != 1 || strings.ToLower(got[0]) != cleared {
-				t.Errorf("signing out answers %d\ngot  %s\nwant %s", out.StatusCode, got, cleared)
+				t.Errorf("signing out returns %d\ngot  %s\nwant %s", out.StatusCode, got, cleared)
 			}
 			if token := verify.Cookies()[0].Value; strings.Contains(string(verify.body), token) || strings.Contains(s.log.text(), token) {
-				t.Error("the session's token stands in a body or in the log")
+				t.Error("the session token is in a body or in the log")
 			}
 		})
 	}
@@ -98,12 +98,12 @@ func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
 		s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie).requireProblem(t, 401, "unauthenticated")
 	}
 
-	// A browser cookie that the server never made binds nothing: the server makes its own.
+	// A forged browser cookie is ignored: the server sets a new one.
 	var own *http.Cookie
 	for _, made := range []string{"AAAAAAAAAAAAAAAAAAAAAAAAAA.AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAA.", "AAAAAAAAAAAAAAAAAAAAAAAAAA", "."} {
 		options := s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Cookie", "keylodge_browser="+made)
 		if len(options.Cookies()) != 2 {
-			t.Fatalf("the made-up browser cookie %q was taken", made)
+			t.Fatalf("the forged browser cookie %q was accepted", made)
 		}
 		if own != nil && own.Value == options.Cookies()[0].Value {
 			t.Error("two browsers got the same cookie")
@@ -112,11 +112,11 @@ func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
 	}
 	second := s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Cookie", own.Name+"="+own.Value)
 	if len(second.Cookies()) != 0 {
-		t.Error("a browser with a cookie of ours got another, which unbinds the ceremonies of its other tabs")
+		t.Error("a valid browser cookie was replaced, which breaks the ceremonies in other tabs")
 	}
 }
 
-// An old browser says where it is by its Origin alone: within the RP id is on our site, and ending alike is not.
+// For an old browser, which sends Origin but no Fetch Metadata, the site is ours if the origin's domain is the RP ID or a subdomain.
 func TestBindingCookie_SiteByOriginWithoutFetchMetadata(t *testing.T) {
 	const public, app, lookalike = "https://id.example.org", "https://app.example.org", "https://notexample.org"
 	s := startServer(t, newClock(), func(c *config.Config) {
@@ -136,13 +136,13 @@ func TestBindingCookie_SetForThisSiteOnly(t *testing.T) {
 		headers []string
 		bound   bool
 	}{
-		"our own page":                  {[]string{"Origin", s.origin, "Sec-Fetch-Site", "same-origin"}, true},
-		"our own page, an old browser":  {[]string{"Origin", s.origin}, true},
-		"an allowed page on our site":   {[]string{"Origin", s.origin, "Sec-Fetch-Site", "same-site"}, true},
-		"an allowed page on its site":   {[]string{"Origin", partner, "Sec-Fetch-Site", "cross-site"}, false},
-		"the same, in an old browser":   {[]string{"Origin", partner}, false},
-		"a program that is no browser":  {nil, false},
-		"a page that was opened by URL": {[]string{"Sec-Fetch-Site", "none"}, false},
+		"the server's page":            {[]string{"Origin", s.origin, "Sec-Fetch-Site", "same-origin"}, true},
+		"the same, in an old browser":  {[]string{"Origin", s.origin}, true},
+		"an allowed page on this site": {[]string{"Origin", s.origin, "Sec-Fetch-Site", "same-site"}, true},
+		"an allowed page elsewhere":    {[]string{"Origin", partner, "Sec-Fetch-Site", "cross-site"}, false},
+		"elsewhere, in an old browser": {[]string{"Origin", partner}, false},
+		"no browser":                   {nil, false},
+		"a URL entered by the user":    {[]string{"Sec-Fetch-Site", "none"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.send(t, http.MethodPost, "/v1/login/options", "", c.headers...)
@@ -153,7 +153,7 @@ func TestBindingCookie_SetForThisSiteOnly(t *testing.T) {
 	}
 }
 
-// A new secret must not break the ceremonies under way, and a cookie of the former one must not live on.
+// A new secret must not break pending ceremonies, and a cookie of the previous secret must not stay valid for ever.
 func TestBindingCookie_PreviousSecretVerifiesOnly(t *testing.T) {
 	var previous, current masterkey.Key
 	before := startServer(t, newClock(), func(c *config.Config) { previous = *c.Secret })
@@ -163,7 +163,7 @@ func TestBindingCookie_PreviousSecretVerifiesOnly(t *testing.T) {
 	unrelated := startServer(t, newClock(), nil)
 	successor := startServer(t, newClock(), func(c *config.Config) { c.Secret = &current })
 
-	// cookie is what a server gives a browser that brings the given one: "" if it believes it.
+	// cookie returns the cookie that the server sets for a request with the given cookie: "" if the given one is valid.
 	cookie := func(s *server, brought string) string {
 		t.Helper()
 		for _, cookie := range s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Cookie", "keylodge_browser="+brought).Cookies() {
@@ -172,11 +172,11 @@ func TestBindingCookie_PreviousSecretVerifiesOnly(t *testing.T) {
 		return ""
 	}
 	if made := cookie(before, ""); cookie(after, made) != "" {
-		t.Error("a cookie of the former secret is not believed")
+		t.Error("a cookie of the previous secret is rejected")
 	} else if cookie(unrelated, made) == "" || cookie(successor, made) == "" {
-		t.Error("a cookie of a secret that is not configured is believed")
+		t.Error("a cookie of a secret that is not configured is accepted")
 	}
 	if made := cookie(after, ""); cookie(successor, made) != "" {
-		t.Error("a new cookie is signed with the former secret")
+		t.Error("a new cookie is signed with the previous secret")
 	}
 }

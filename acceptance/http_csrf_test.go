@@ -20,7 +20,7 @@ func (a apiResponse) csrfToken(t *testing.T) string {
 	return body.CSRFToken
 }
 
-// sessionCookieOf is the Cookie header that brings the session of an answer back.
+// sessionCookieOf returns the Cookie header with the session cookie of a response.
 func sessionCookieOf(t *testing.T, a apiResponse) string {
 	t.Helper()
 	for _, cookie := range a.Cookies() {
@@ -32,7 +32,7 @@ func sessionCookieOf(t *testing.T, a apiResponse) string {
 	return ""
 }
 
-// mutatingCalls are the calls that change something for whoever is signed in, each with a body that is good enough to be read.
+// mutatingCalls are the calls that change something for the signed-in user, each with a body that can be parsed.
 var mutatingCalls = []struct{ method, path, body string }{
 	{http.MethodDelete, "/v1/session", ""},
 	{http.MethodPost, "/v1/session/token", ""},
@@ -48,7 +48,7 @@ var mutatingCalls = []struct{ method, path, body string }{
 	{http.MethodDelete, "/v1/me/sessions/01a206fa-f19b-71aa-8eee-8e90a9bc70db", ""},
 }
 
-// replaceFirst is s with another letter in front.
+// replaceFirst returns s with another first character.
 func replaceFirst(s string) string {
 	if s[0] == 'A' {
 		return "B" + s[1:]
@@ -63,17 +63,17 @@ func TestCSRF_CookieAloneChangesNothing(t *testing.T) {
 	cookie, good := sessionCookieOf(t, ada), ada.csrfToken(t)
 	nonce, mac, _ := strings.Cut(good, ".")
 	for name, token := range map[string]string{
-		"none":                      "",
-		"another session's":         ben.csrfToken(t),
-		"an invented one":           strings.Repeat("A", len(nonce)) + "." + strings.Repeat("A", len(mac)),
-		"one with another nonce":    replaceFirst(nonce) + "." + mac,
-		"one with another MAC":      nonce + "." + replaceFirst(mac),
-		"one without a MAC":         nonce + ".",
-		"one that is cut":           good[:len(good)-1],
-		"one with something behind": good + "A",
-		"two":                       good + ", " + good,
-		"the session's own":         strings.SplitN(cookie, "=", 2)[1],
-		"a long one":                good + strings.Repeat("A", 4000),
+		"none":                   "",
+		"another session's":      ben.csrfToken(t),
+		"a forged one":           strings.Repeat("A", len(nonce)) + "." + strings.Repeat("A", len(mac)),
+		"one with another nonce": replaceFirst(nonce) + "." + mac,
+		"one with another MAC":   nonce + "." + replaceFirst(mac),
+		"one without a MAC":      nonce + ".",
+		"a truncated one":        good[:len(good)-1],
+		"one with a suffix":      good + "A",
+		"two":                    good + ", " + good,
+		"the session token":      strings.SplitN(cookie, "=", 2)[1],
+		"a long one":             good + strings.Repeat("A", 4000),
 	} {
 		for _, call := range mutatingCalls {
 			got := s.send(t, call.method, call.path, call.body, "Cookie", cookie, "X-CSRF-Token", token, "Origin", s.origin, "Sec-Fetch-Site", "same-origin")
@@ -86,13 +86,13 @@ func TestCSRF_CookieAloneChangesNothing(t *testing.T) {
 	if session.StatusCode != 200 || strings.Contains(string(session.body), "Mallory") {
 		t.Errorf("afterwards: %d %s", session.StatusCode, session.body)
 	}
-	// The twin of it all: with its token the cookie is let in.
+	// The control case: with its CSRF token the cookie is accepted.
 	for _, call := range mutatingCalls[1:] {
 		if got := s.send(t, call.method, call.path, call.body, "Cookie", cookie, "X-CSRF-Token", good); got.StatusCode == 403 || got.StatusCode == 401 {
 			t.Errorf("%s with the right one: %d %s", call.path, got.StatusCode, got.body)
 		}
 		if call.path == "/v1/me" && call.method == http.MethodDelete {
-			break // gone
+			break // the session has ended
 		}
 	}
 }
@@ -104,7 +104,7 @@ func TestCSRF_ReloadedPageGetsNewToken(t *testing.T) {
 	first := s.send(t, http.MethodGet, "/v1/csrf", "", "Cookie", cookie).csrfToken(t)
 	second := s.send(t, http.MethodGet, "/v1/csrf", "", "Cookie", cookie).csrfToken(t)
 	if first == second || first == verify.csrfToken(t) {
-		t.Error("the same token twice, which a compressed answer could give away")
+		t.Error("two responses have the same token, which compression could reveal (BREACH)")
 	}
 	for _, token := range []string{first, second, verify.csrfToken(t)} {
 		if got := s.send(t, http.MethodPatch, "/v1/me", `{}`, "Cookie", cookie, "X-CSRF-Token", token); got.StatusCode != 200 {
@@ -114,7 +114,7 @@ func TestCSRF_ReloadedPageGetsNewToken(t *testing.T) {
 	s.send(t, http.MethodGet, "/v1/csrf", "").requireProblem(t, 401, "unauthenticated")
 }
 
-// What a cookie opens, no page of another site opens with it, allowed or not.
+// A page of another site cannot use the session cookie, whether its origin is allowed or not.
 func TestCSRF_OtherSitesUseTokensOnly(t *testing.T) {
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
@@ -131,10 +131,10 @@ func TestCSRF_OtherSitesUseTokensOnly(t *testing.T) {
 			t.Errorf("%+v", p.Errors)
 		}
 	}
-	// Its own sign-in, with tokens, works from there.
+	// A page of an allowed origin can sign in with tokens.
 	options, appClient := signUpWithHeaders(t, s, partner, "Origin", partner, "Sec-Fetch-Site", "cross-site", "transport", "bearer")
 	if len(options.Cookies())+len(appClient.Cookies()) != 0 {
-		t.Errorf("cookies were set: %v %v", options.Cookies(), appClient.Cookies())
+		t.Errorf("sign-up with tokens sets cookies: %v %v", options.Cookies(), appClient.Cookies())
 	}
 	got := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada"}`, "Authorization", "Bearer "+appClient.tokens(t).AccessToken, "Origin", partner, "Sec-Fetch-Site", "cross-site")
 	if got.StatusCode != 200 || got.Header.Get("Access-Control-Allow-Origin") != partner {

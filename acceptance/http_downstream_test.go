@@ -13,8 +13,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// A service of somebody else's knows this server's address and nothing more, and verifies tokens with a library that
-// shares no code with the one that signs them.
+// Another service verifies tokens with only this server's address, and with a library that shares no code with the signer's.
 func TestJWKS_IndependentVerifier(t *testing.T) {
 	const service = "https://api.example.org"
 	for _, algorithm := range []domain.SigningAlgorithm{domain.SigningES256, domain.SigningEdDSA} {
@@ -38,10 +37,10 @@ func TestJWKS_IndependentVerifier(t *testing.T) {
 				t.Fatal(err)
 			}
 			if subject, _ := got.Subject(); subject != verify.sessionContent(t, 201).User.ID {
-				t.Errorf("the token is about %q", subject)
+				t.Errorf("the token has the subject %q", subject)
 			}
 			if _, err := verified(token[:len(token)-43] + strings.Repeat("A", 43)); err == nil {
-				t.Error("a forged signature was believed")
+				t.Error("a forged signature was accepted")
 			}
 			if _, err := s.app.UseCases().SigningKeys.Rotate(t.Context()); err != nil {
 				t.Fatal(err)
@@ -51,7 +50,7 @@ func TestJWKS_IndependentVerifier(t *testing.T) {
 			}
 			clock.advance(5 * time.Minute)
 			if _, err := verified(token); err == nil {
-				t.Error("an expired token was believed")
+				t.Error("an expired token was accepted")
 			}
 		})
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Two of a header that means one thing are two answers to one question: a proxy may judge by the one, this server by the other.
+// A duplicate of a single-value header is ambiguous: a proxy may use one value and this server the other.
 func TestHeaders_DuplicatesRejected(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	session := s.signUpOverRawConn(t, s.origin, "")
@@ -46,15 +46,15 @@ func TestHeaders_DuplicatesRejected(t *testing.T) {
 			}
 		}
 		if header == "Transfer-Encoding" {
-			continue // which is not HTTP at all
+			continue // the error does not name the header, because the request is not valid HTTP
 		}
 		if p := ask(header, c.right, c.wrong).problem(t); len(p.Errors) != 1 || !strings.EqualFold(p.Errors[0].Field, header) || p.Errors[0].Code != "duplicate_header" {
-			t.Errorf("%s is not named: %+v", header, p)
+			t.Errorf("the error does not name %s: %+v", header, p)
 		}
 	}
 }
 
-// newAccessToken is an access token.
+// newAccessToken signs up a user and returns an access token.
 func newAccessToken(t *testing.T, s *server) string {
 	t.Helper()
 	_, verify := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
@@ -66,8 +66,8 @@ func newAccessToken(t *testing.T, s *server) string {
 	return token
 }
 
-// Somebody who can plant a cookie, say for a path, would otherwise have Ada act in a session of theirs: the planted one comes
-// first. A proxy may hand on a browser's cookies in parts.
+// An attacker who can set a cookie, for example for a path, could otherwise make Ada use the attacker's session, because that cookie
+// comes first. A proxy may split a browser's cookies into several headers.
 func TestCookies_DuplicateSessionCookieRejected(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := s.signUpOverRawConn(t, s.origin, "").Cookies()[0]
@@ -78,18 +78,18 @@ func TestCookies_DuplicateSessionCookieRejected(t *testing.T) {
 		headers string
 		status  int
 	}{
-		"one":                         {"Cookie: " + is(ada) + "\r\n", 200},
-		"one among others":            {"Cookie: theme=dark; " + is(ada) + "; theme=light\r\n", 200},
-		"one, in parts":               {"Cookie: theme=dark\r\nCookie: " + is(ada) + "\r\nCookie: theme=light\r\n", 200},
-		"the same twice":              {"Cookie: " + is(ada) + "; " + is(ada) + "\r\n", 200},
-		"another before it":           {"Cookie: " + is(ben) + "; " + is(ada) + "\r\n", 400},
-		"another behind it":           {"Cookie: " + is(ada) + "; " + is(ben) + "\r\n", 400},
-		"another, in parts":           {"Cookie: " + is(ben) + "\r\nCookie: " + is(ada) + "\r\n", 400},
-		"nonsense before it":          {"Cookie: keylodge_session=x; " + is(ada) + "\r\n", 400},
-		"an empty one before it":      {"Cookie: keylodge_session=; " + is(ada) + "\r\n", 400},
-		"another browser's":           {"Cookie: " + is(ada) + "; keylodge_browser=x; " + is(browser) + "\r\n", 400},
-		"a name in capitals":          {"Cookie: KEYLODGE_SESSION=x; " + is(ada) + "\r\n", 200},
-		"a prefix of no meaning here": {"Cookie: __Host-keylodge_session=x; " + is(ada) + "\r\n", 200},
+		"one":                       {"Cookie: " + is(ada) + "\r\n", 200},
+		"one among others":          {"Cookie: theme=dark; " + is(ada) + "; theme=light\r\n", 200},
+		"one, in several headers":   {"Cookie: theme=dark\r\nCookie: " + is(ada) + "\r\nCookie: theme=light\r\n", 200},
+		"the same twice":            {"Cookie: " + is(ada) + "; " + is(ada) + "\r\n", 200},
+		"another before it":         {"Cookie: " + is(ben) + "; " + is(ada) + "\r\n", 400},
+		"another after it":          {"Cookie: " + is(ada) + "; " + is(ben) + "\r\n", 400},
+		"another, in a header":      {"Cookie: " + is(ben) + "\r\nCookie: " + is(ada) + "\r\n", 400},
+		"a malformed one before it": {"Cookie: keylodge_session=x; " + is(ada) + "\r\n", 400},
+		"an empty one before it":    {"Cookie: keylodge_session=; " + is(ada) + "\r\n", 400},
+		"another browser's":         {"Cookie: " + is(ada) + "; keylodge_browser=x; " + is(browser) + "\r\n", 400},
+		"a name in capitals":        {"Cookie: KEYLODGE_SESSION=x; " + is(ada) + "\r\n", 200},
+		"a prefix for HTTPS only":   {"Cookie: __Host-keylodge_session=x; " + is(ada) + "\r\n", 200},
 	} {
 		got := s.sendLines(t, "GET /v1/session", c.headers, "")
 		if got.StatusCode != c.status {

@@ -17,8 +17,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// registeringUser is somebody who signs up with an address and goes on from there, request by request. What they were answered is
-// kept as whoever wants to tell a taken address from a free one would read it: without what is drawn anew each time.
+// registeringUser signs up with an address and continues with requests about it. It records the responses without random values, so
+// that the responses for a taken and a free address can be compared.
 type registeringUser struct {
 	t         *testing.T
 	server    *server
@@ -75,7 +75,7 @@ func (u *registeringUser) runSignUpFlow() {
 	u.send(http.MethodPatch, "/v1/me", map[string]any{"email": nil})
 	u.send(http.MethodPatch, "/v1/me", map[string]string{"email": u.address})
 	for range 3 {
-		u.send(http.MethodPost, "/v1/me/email/code", nil) // until the mailbox has enough
+		u.send(http.MethodPost, "/v1/me/email/code", nil) // until the limit of the mailbox
 	}
 	u.headers = nil
 	u.send(http.MethodPost, "/v1/signup/options", map[string]string{"email": u.address})
@@ -103,7 +103,7 @@ func TestSignUp_TakenEmailIsNotRevealedWithMail(t *testing.T) {
 		}
 	}
 	if !strings.Contains(one.responses[len(one.responses)-2], "429") {
-		t.Errorf("the mailbox never had enough: %s", one.responses[len(one.responses)-2])
+		t.Errorf("the limit of the mailbox was not reached: %s", one.responses[len(one.responses)-2])
 	}
 	e.lastEmail(free, 5)
 	e.lastEmail(taken, 6)
@@ -148,7 +148,7 @@ func TestEmailCode_OnlyInTheEmail(t *testing.T) {
 	ada.requireOK(ada.device.confirmEmail(code))
 	for _, form := range []string{code, strings.ReplaceAll(code, " ", ""), "ada@example.org"} {
 		if strings.Contains(s.log.text(), form) {
-			t.Errorf("the log has %s", form)
+			t.Errorf("the log has the secret %s", form)
 		}
 	}
 }

@@ -35,13 +35,13 @@ func (s *server) listEvents(t *testing.T, token, query string) (page eventPage) 
 		t.Fatalf("%d %s, %v", got.StatusCode, got.body, err)
 	}
 	if strings.Contains(string(got.body), "555") {
-		t.Errorf("a stranger wrote into the log: %s", got.body)
+		t.Errorf("the audit log has a text of the attacker: %s", got.body)
 	}
 	return page
 }
 
-// sendRejectedSignIns has a stranger answer sixteen sign-ins at once with the id of a passkey whose key they do not have. Each comes from an
-// address of its own, with a message to the owner in every header that is theirs to choose.
+// sendRejectedSignIns sends sixteen sign-ins at once with the id of a passkey, signed by another key. Each has its own IP address, and a
+// text of the attacker in every header that a client can choose.
 func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 	t.Helper()
 	device := authenticator.New(s.origin)
@@ -90,11 +90,11 @@ func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 	answering.Wait()
 }
 
-// However often strangers try, what changed the account stays in sight, and they do not choose a word of what its owner reads.
+// Rejected attempts of an attacker are counted in one event, so that other events stay visible. The event has no text of the attacker.
 func TestListEvents_AnonymousRejectionsAreCounted(t *testing.T) {
 	for storage, configure := range map[string]func(*testing.T) func(*config.Config){
-		"sqlite":   func(*testing.T) func(*config.Config) { return trustLoopbackNetwork },
-		"postgres": func(t *testing.T) func(*config.Config) { return onPostgres(t, trustLoopbackNetwork) },
+		"sqlite":   func(*testing.T) func(*config.Config) { return trustLoopback },
+		"postgres": func(t *testing.T) func(*config.Config) { return onPostgres(t, trustLoopback) },
 	} {
 		t.Run(storage, func(t *testing.T) {
 			clock := newClock()
@@ -113,20 +113,20 @@ func TestListEvents_AnonymousRejectionsAreCounted(t *testing.T) {
 			is := page.Items[0]
 			if is.Kind != "sign_in_refused" || is.Reason != "user_handle_mismatch" || is.Count != 48 || len(is.Addresses) != 10 || is.Device.Name != "iOS" ||
 				!strings.HasPrefix(is.Device.IP, "198.51.100.") || !regexp.MustCompile(`^[A-Z2-7]{26}$`).MatchString(is.RequestID) {
-				t.Errorf("counted as %+v", is)
+				t.Errorf("the event of the rejections is %+v", is)
 			}
 			if want := first.Format("15:04:05"); !strings.Contains(is.At, want) || !strings.Contains(is.LastAt, first.Add(2e9).Format("15:04:05")) {
-				t.Errorf("from %s to %s, want %s and two seconds later", is.At, is.LastAt, want)
+				t.Errorf("the event is from %s to %s, want %s to two seconds later", is.At, is.LastAt, want)
 			}
-			s.sendRejectedSignIns(t, passkeyID) // while the owner reads on
+			s.sendRejectedSignIns(t, passkeyID) // between two pages of the owner
 			if rest := s.listEvents(t, token, "?limit=1&cursor="+*page.NextCursor); len(rest.Items) != 1 || rest.Items[0].Kind != "signed_up" || rest.NextCursor != nil {
 				t.Errorf("the second page is %+v", rest)
 			}
 			if found := s.listEvents(t, token, "?kind=signed_up,passkey_added"); len(found.Items) != 1 || found.Items[0].Kind != "signed_up" {
-				t.Errorf("by kind: %+v", found)
+				t.Errorf("filtered by kind: %+v", found)
 			}
 			if filtered := s.listEvents(t, token, "?kind=sign_in_refused"); len(filtered.Items) != 1 || filtered.Items[0].Count != 64 {
-				t.Errorf("after a fourth flood: %+v", filtered)
+				t.Errorf("after the fourth group of attempts: %+v", filtered)
 			}
 		})
 	}

@@ -27,7 +27,7 @@ func lowLimits(c *config.Config) {
 	}
 }
 
-// trustLoopback has the server believe what the tests say about where they come from.
+// trustLoopback makes the server trust the X-Forwarded-For header of the tests, which it takes for a proxy.
 func trustLoopback(c *config.Config) {
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/keylodge/keylodge/adapters/smtp"
 )
 
-// smtpConfig is how a server sends its letters to this mail server.
+// smtpConfig returns the settings of a server that sends its e-mails to this mail server.
 func smtpConfig(t testing.TB, to *mailserver.Server, publicURL string) *smtp.Config {
 	t.Helper()
 	host, port, err := net.SplitHostPort(to.Addr)
@@ -31,14 +31,15 @@ func smtpConfig(t testing.TB, to *mailserver.Server, publicURL string) *smtp.Con
 	}
 }
 
-// emails are all that have come to an address, after what waits was sent.
+// emails runs the server's jobs, and returns all e-mails to an address.
 func (e *env) emails(to string) []mailserver.Email {
 	e.t.Helper()
 	e.driver.runJobs(e.t)
 	return e.mailServer.Emails(to)
 }
 
-// lastEmail is the one that came last, of so many. A server sends by itself, too, so they may still be on their way.
+// lastEmail waits until an address has received count e-mails, and returns the last one. The server may be sending them while the
+// test runs its jobs.
 func (e *env) lastEmail(to string, count int) mailserver.Email {
 	e.t.Helper()
 	emails := e.emails(to)
@@ -50,24 +51,24 @@ func (e *env) lastEmail(to string, count int) mailserver.Email {
 		for _, email := range emails {
 			subjects = append(subjects, email.Subject)
 		}
-		e.t.Fatalf("%s has %d letters, want %d: %q", to, len(emails), count, subjects)
+		e.t.Fatalf("%s has %d e-mails, want %d: %q", to, len(emails), count, subjects)
 	}
 	return emails[count-1]
 }
 
 var eightDigits = regexp.MustCompile(`(?m)^ *([0-9]{4} [0-9]{4})$`)
 
-// codeIn is the code as it stands in the letter.
+// codeIn returns the code in the e-mail, with its space.
 func (e *env) codeIn(email mailserver.Email) string {
 	e.t.Helper()
 	found := eightDigits.FindStringSubmatch(email.Text)
 	if found == nil {
-		e.t.Fatalf("there is no code in %q:\n%s", email.Subject, email.Text)
+		e.t.Fatalf("the e-mail %q has no code:\n%s", email.Subject, email.Text)
 	}
 	return found[1]
 }
 
-// wrongEmailCode is a wrong one, in the same form.
+// wrongEmailCode returns another code of the same form.
 func wrongEmailCode(code string) string {
 	if strings.HasPrefix(code, "0") {
 		return "1" + code[1:]
@@ -84,7 +85,7 @@ func (p *person) requireEmail(want shownEmail) {
 	}
 }
 
-// signsUpWithEmail signs up with the address, which is nobody's until it is confirmed.
+// signsUpWithEmail signs up with an address, which is then pending.
 func (p *person) signsUpWithEmail(email string) {
 	p.t.Helper()
 	_, rejected := p.device.signUp(profile{name: p.name, email: email})
@@ -92,7 +93,7 @@ func (p *person) signsUpWithEmail(email string) {
 	p.requireEmail(shownEmail{pending: email})
 }
 
-// personWithVerifiedEmail is somebody whose address is known to be theirs.
+// personWithVerifiedEmail returns a signed-in user with a confirmed address.
 func (e *env) personWithVerifiedEmail(name string, kind deviceKind, email string) *person {
 	e.t.Helper()
 	before := len(e.emails(email))
@@ -119,7 +120,7 @@ func confirmsTheirEmail(e *env) {
 	ada.requireEvents(shownEvent{kind: "account_changed"})
 	ada.signsOut()
 	ada.signsInByEmail()
-	if _, isPage := ada.device.(*browserPage); !isPage { // which offers it no more
+	if _, isPage := ada.device.(*browserPage); !isPage { // the page no longer has these fields
 		ada.requireRejected(ada.device.confirmEmail(second), "invalid_code")
 		ada.requireRejected(ada.device.sendEmailCode(), "not_found")
 	}
@@ -132,12 +133,12 @@ func signsUpWithATakenEmail(e *env) {
 	ben.signsUpWithEmail("ada@example.org")
 	notification := e.lastEmail("ada@example.org", 2)
 	if eightDigits.MatchString(notification.Text) {
-		e.t.Errorf("Ada was sent a code for Ben's account:\n%s", notification.Text)
+		e.t.Errorf("Ada received a code for Ben's account:\n%s", notification.Text)
 	}
 	ben.requireRejected(ben.device.confirmEmail("1234 5678"), "invalid_code")
 	ben.requireOK(ben.device.sendEmailCode())
 	if second := e.lastEmail("ada@example.org", 3); second.Subject != notification.Subject {
-		e.t.Errorf("the second letter is about %q", second.Subject)
+		e.t.Errorf("the second notification has the subject %q", second.Subject)
 	}
 	ben.requireEmail(shownEmail{pending: "ada@example.org"})
 	ada.requireEmail(shownEmail{current: "ada@example.org", verified: true})
@@ -157,14 +158,14 @@ func changesEmailAndNotifiesTheFormer(e *env) {
 	ada.requireOK(rejected)
 	ada.requireEmail(shownEmail{current: "ada@example.org", pending: "ada@example.net", verified: true})
 	ada.signsOut()
-	ada.signsInByEmail() // by the address that still is hers
+	ada.signsInByEmail() // with the current address
 	code := e.codeIn(e.lastEmail("ada@example.net", 1))
 	e.lastEmail("ada@example.org", 1)
 	ada.requireOK(ada.device.confirmEmail(code))
 	ada.email = "ada@example.net"
 	ada.requireEmail(shownEmail{current: "ada@example.net", verified: true})
 	if notification := e.lastEmail("ada@example.org", 2); eightDigits.MatchString(notification.Text) {
-		e.t.Errorf("whoever reads at the former address gets a code:\n%s", notification.Text)
+		e.t.Errorf("the former address received a code:\n%s", notification.Text)
 	}
 	e.lastEmail("ada@example.net", 1)
 	// The former address is free.
@@ -182,23 +183,23 @@ func guessesAnEmailCode(e *env) {
 	mallory.requireRejected(mallory.device.confirmEmail(code), "invalid_code")
 	mallory.requireEmail(shownEmail{pending: "ada@example.org"})
 
-	// A code is good for half an hour.
+	// A code expires after 30 minutes.
 	mallory.requireOK(mallory.device.sendEmailCode())
 	code = e.codeIn(e.lastEmail("ada@example.org", 2))
 	e.advance(30 * time.Minute)
 	mallory.requireRejected(mallory.device.confirmEmail(code), "invalid_code")
 
-	// An address that somebody else only claims is free.
+	// An address that is only pending for another account can be used.
 	e.personWithVerifiedEmail("Ada", phone, "ada@example.org")
 }
 
 func verificationEmailsAreLimited(e *env) {
-	for _, name := range []string{"Mallory", "Malory", "Mallorie", "Malorie", "Malloree"} {
+	for _, name := range []string{"Ben", "Carol", "Dora", "Eve", "Fred"} {
 		e.person(name, phone).signsUpWithEmail("ada@example.org")
 	}
 	e.lastEmail("ada@example.org", 5)
 	mallory := e.person("Mallory", phone)
-	mallory.signsUpWithEmail("ada@example.org") // it is not told
+	mallory.signsUpWithEmail("ada@example.org") // the response does not reveal the limit
 	mallory.requireRejected(mallory.device.sendEmailCode(), "rate_limited")
 	_, rejected := mallory.device.changeAccount("Mallory", "ada@example.com")
 	mallory.requireOK(rejected)
@@ -218,7 +219,7 @@ func verificationEmailsAreLimited(e *env) {
 func isNotifiedByEmail(e *env) {
 	ada := e.personWithVerifiedEmail("Ada", phone, "ada@example.org")
 	ben := e.person("Ben", phone)
-	ben.signsUpWithEmail("ben@example.org") // and does not confirm it
+	ben.signsUpWithEmail("ben@example.org") // Ben does not confirm it
 	requireEmails := func(count int) {
 		e.t.Helper()
 		e.lastEmail("ada@example.org", count)
@@ -234,39 +235,39 @@ func isNotifiedByEmail(e *env) {
 	e.advance(time.Minute)
 	recovered := e.onNewDevice(ada)
 	recovered.recovers(recoveryProof{email: "ada@example.org", totpCode: phoneApp.code()})
-	requireEmails(7) // a code was used, and a passkey made with it
+	requireEmails(7) // one for the used code, one for the new passkey
 	recovered.stepsUp()
 	recovered.requireOK(recovered.device.removeTOTP())
 	requireEmails(8)
-	recovered.signsOut() // and in, which nobody needs to be told of
+	recovered.signsOut() // signing out and in is not notified
 	recovered.signsIn()
 	requireEmails(8)
 	var subjects []string
 	for _, email := range e.emails("ada@example.org") {
 		if !strings.Contains(email.Text, "UTC") {
-			e.t.Errorf("%q does not say when", email.Subject)
+			e.t.Errorf("the e-mail %q has no time", email.Subject)
 		}
 		subjects = append(subjects, email.Subject)
 	}
 	if slices.Sort(subjects); len(slices.Compact(subjects)) != 8 {
-		e.t.Errorf("eight letters are about %q", subjects)
+		e.t.Errorf("eight e-mails have the subjects %q", subjects)
 	}
 	recovered.stepsUp()
 	recovered.requireOK(recovered.device.deleteAccount())
 	requireEmails(9)
 
-	// Nobody is told anything at an address that was never confirmed.
+	// An address that is not confirmed gets no notifications.
 	ben.addsPasskey("Blue key", securityKey)
 	ben.makesBackupCodes()
 	e.lastEmail("ben@example.org", 1)
 }
 
-// otherPasskey is the one beside it, of two.
+// otherPasskey returns the other of two passkeys.
 func (p *person) otherPasskey(than shownPasskey) shownPasskey {
 	p.t.Helper()
 	keys := p.listPasskeys()
 	if len(keys) != 2 {
-		p.t.Fatalf("%s has %d passkeys", p.name, len(keys))
+		p.t.Fatalf("%s has %d passkeys, want 2", p.name, len(keys))
 	}
 	if keys[0].id == than.id {
 		return keys[1]
@@ -288,7 +289,7 @@ func emailsWaitForTheMailServer(e *env) {
 	e.advance(5 * time.Minute)
 	ada.requireOK(ada.device.confirmEmail(e.codeIn(e.lastEmail("ada@example.org", 1))))
 
-	// One that nobody takes does not hold up the others.
+	// An e-mail that is not accepted does not delay the others.
 	e.mailServer.SetReply("RCPT", "ben@example.org", "450 4.2.1 come back later")
 	ben.requireOK(ben.device.sendEmailCode())
 	ada.stepsUp()

@@ -41,7 +41,7 @@ func deletesAPasskey(e *env) {
 	ada.requireOK(ada.device.removePasskey(first.id))
 	ada.requirePasskeys("Blue key")
 	ada.requireSignedIn()
-	laptop.requireSignedOut("session_revoked") // what the lost passkey opened is closed with it
+	laptop.requireSignedOut("session_revoked") // the removed passkey opened this session
 	if device, isAPI := laptop.device.(*apiDevice); isAPI {
 		device.api = device.api.reconnect()
 		laptop.requireSignInRejected("passkey_unknown", "")
@@ -85,7 +85,7 @@ func stepsUpForSensitiveActions(e *env) {
 	ada := e.person("Ada", phone)
 	ada.signsUp()
 	e.advance(10 * time.Minute)
-	ada.addsPasskey("Blue key", securityKey) // ten minutes are fresh
+	ada.addsPasskey("Blue key", securityKey) // an authentication is recent for ten minutes
 	blue := ada.passkeyNamed("Blue key")
 	e.advance(time.Minute)
 	if device, isAPI := ada.device.(*apiDevice); isAPI {
@@ -107,7 +107,7 @@ func stepsUpForSensitiveActions(e *env) {
 	}
 }
 
-// stepUpRotatesTheToken: the session stays, and what a thief may have copied before opens it no longer.
+// stepUpRotatesTheToken checks that the session continues, and that a copy of its old token is rejected.
 func stepUpRotatesTheToken(e *env) {
 	ada := e.person("Ada", phone)
 	ada.signsUp()
@@ -116,11 +116,11 @@ func stepUpRotatesTheToken(e *env) {
 	e.advance(time.Hour)
 	ada.requireOK(device.stepUp())
 	if now := ada.listSessions(); len(now) != 1 || now[0] != sessions[0] {
-		e.t.Fatalf("the session was %+v and is %+v", sessions, now)
+		e.t.Fatalf("the session was %+v before the step-up and is %+v", sessions, now)
 	}
 	after := device.api.sessionToken()
 	if after == before {
-		e.t.Fatal("whoever copied the session's token is as fresh as its owner")
+		e.t.Fatal("the session token did not change: a copy of it is as recent as its owner's")
 	}
 	device.api.setSessionToken(before)
 	ada.requireSignedOut("unauthenticated")
@@ -151,7 +151,7 @@ func stepUpIsBoundToItsSession(e *env) {
 	ada.requireRejected(adaDevice.api.finishStepUp(begun.challengeID, adaDevice.getAssertion(begun)), "challenge_not_found")
 	requireNotRecent()
 
-	// A sign-in's challenge, and a step-up's to sign in.
+	// A challenge for a sign-in, and a challenge for a step-up at a sign-in.
 	begun = adaDevice.mustBeginSignIn()
 	ada.requireRejected(adaDevice.api.finishStepUp(begun.challengeID, adaDevice.getAssertion(begun)), "challenge_not_found")
 	begun = step(adaDevice)
@@ -160,21 +160,21 @@ func stepUpIsBoundToItsSession(e *env) {
 
 	// Another person's passkey.
 	begun = step(adaDevice)
-	response, err := benDevice.authenticator.Get(dropAllowCredentials(e, begun.options))
+	response, err := benDevice.authenticator.Get(withoutAllowCredentials(e.t, begun.options))
 	if err != nil {
 		e.t.Fatal(err)
 	}
 	ada.requireRejected(adaDevice.api.finishStepUp(begun.challengeID, response), "passkey_unknown")
 	requireNotRecent()
 
-	// A bad answer spends the challenge and stands in the log.
+	// An invalid response consumes the challenge and is in the audit log.
 	begun = step(adaDevice)
 	ada.requireRejected(adaDevice.api.finishStepUp(begun.challengeID, adaDevice.getAssertion(begun, badSignature)), "passkey_rejected")
 	ada.requireRejected(adaDevice.api.finishStepUp(begun.challengeID, adaDevice.getAssertion(begun)), "challenge_not_found")
 	requireNotRecent()
 	ada.requireEvents(shownEvent{"step_up_refused", string(domain.ReasonSignatureInvalid)})
 
-	// Fresh in one session is fresh in that one.
+	// A step-up counts only for its own session.
 	ada.requireOK(laptop.apiDevice().stepUp())
 	requireNotRecent()
 	ada.requireOK(adaDevice.stepUp())
@@ -191,7 +191,7 @@ func addedPasskeyIsBoundToItsSession(e *env) {
 	adaDevice.useAuthenticator(phone)
 	credential := adaDevice.makeCredential(begun)
 	ada.requireRejected(adaDevice.api.finishAddPasskey(begun.challengeID, "", credential), "challenge_not_found")
-	ben.requireRejected(benDevice.api.finishAddPasskey(begun.challengeID, "", credential), "challenge_not_found") // spent
+	ben.requireRejected(benDevice.api.finishAddPasskey(begun.challengeID, "", credential), "challenge_not_found") // consumed
 	ada.requirePasskeys("")
 	ben.requirePasskeys("")
 
@@ -209,10 +209,10 @@ func lastPasskeysAreDeletedConcurrently(e *env) {
 	keys := ada.listPasskeys()
 	outcomes := concurrently(16, func(i int) rejection { return ada.device.removePasskey(keys[i%2].id) })
 	if outcomes[""] != 1 || outcomes["last_passkey"]+outcomes["not_found"] != 15 {
-		e.t.Fatalf("deleting two passkeys sixteen times at once: %v", outcomes)
+		e.t.Fatalf("sixteen concurrent removals of two passkeys: %v", outcomes)
 	}
 	if left := ada.listPasskeys(); len(left) != 1 {
-		e.t.Fatalf("left are %+v", left)
+		e.t.Fatalf("the remaining passkeys are %+v, want one", left)
 	}
 }
 
@@ -220,21 +220,17 @@ func passkeyLimitIsReachedConcurrently(e *env) {
 	ada := e.person("Ada", phone)
 	ada.signsUp()
 	device := ada.apiDevice()
-	type made struct {
-		id     string
-		answer func() rejection
-	}
-	var all []made
+	var registrations []func() rejection
 	for range 16 {
 		begun, rejected := device.api.beginAddPasskey()
 		ada.requireOK(rejected)
 		device.useAuthenticator(phone)
 		response := device.makeCredential(begun)
-		all = append(all, made{begun.challengeID, func() rejection { return device.api.finishAddPasskey(begun.challengeID, "", response) }})
+		registrations = append(registrations, func() rejection { return device.api.finishAddPasskey(begun.challengeID, "", response) })
 	}
-	outcomes := concurrently(16, func(i int) rejection { return all[i].answer() })
+	outcomes := concurrently(16, func(i int) rejection { return registrations[i]() })
 	if outcomes[""] != 1 || outcomes["passkey_limit_reached"] != 15 {
-		e.t.Fatalf("sixteen who want the last place at once: %v", outcomes)
+		e.t.Fatalf("sixteen concurrent registrations with one passkey allowed: %v", outcomes)
 	}
 	ada.requirePasskeys("", "")
 }
@@ -262,7 +258,7 @@ func deletesASuspendedPasskey(e *env) {
 		e.t.Fatalf("%+v", key)
 	}
 	only := ada.passkeyNamed("")
-	ada.requireRejected(ada.device.removePasskey(only.id), "last_passkey") // a suspended one opens nothing
+	ada.requireRejected(ada.device.removePasskey(only.id), "last_passkey") // the suspended one does not count
 	ada.requireOK(ada.device.removePasskey(ada.passkeyNamed("Blue key").id))
 	ada.requirePasskeys("")
 }

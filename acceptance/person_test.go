@@ -7,14 +7,14 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// person is somebody in a story, with a device in front of them.
+// person is a user in a story, with a device.
 type person struct {
 	t      testing.TB
 	device device
 	profile
 }
 
-// person enters the story. Their account, should they make one, carries their name and address.
+// person returns a user without an account, on a new device.
 func (e *env) person(name string, kind deviceKind) *person {
 	e.t.Helper()
 	return &person{t: e.t, device: e.driver.newDevice(e.t, kind), profile: profile{name: name, email: ""}}
@@ -51,22 +51,22 @@ func (p *person) requireSignedIn() {
 	p.requireIdentity(user, rejected)
 }
 
-// requireSignedOut holds when nobody is signed in on the device, for the reason that code gives.
+// requireSignedOut fails the test unless the device's session is rejected with the code.
 func (p *person) requireSignedOut(code string) {
 	p.t.Helper()
 	if user, rejected := p.device.whoAmI(); rejected.code != code {
-		p.t.Fatalf("%s is %+v (%+v), and should be asked to sign in: %s", p.name, user, rejected, code)
+		p.t.Fatalf("%s is signed in as %+v, rejection %+v, want %s", p.name, user, rejected, code)
 	}
 }
 
-// requireSignUpRejected tries and must fail in exactly this way, leaving nobody signed in.
+// requireSignUpRejected fails the test unless a sign-up is rejected with code and reason, and no session exists afterwards.
 func (p *person) requireSignUpRejected(code string, reason domain.Reason, forgeries ...forgery) {
 	p.t.Helper()
 	_, rejected := p.device.signUp(p.profile, forgeries...)
 	p.requireRejectedAndSignedOut(rejected, code, reason)
 }
 
-// requireSignInRejected tries and must fail in exactly this way, leaving nobody signed in.
+// requireSignInRejected fails the test unless a sign-in is rejected with code and reason, and no session exists afterwards.
 func (p *person) requireSignInRejected(code string, reason domain.Reason, forgeries ...forgery) {
 	p.t.Helper()
 	_, rejected := p.device.signIn("", forgeries...)
@@ -76,10 +76,10 @@ func (p *person) requireSignInRejected(code string, reason domain.Reason, forger
 func (p *person) requireIdentity(user shownUser, rejected rejection) {
 	p.t.Helper()
 	if rejected != (rejection{}) {
-		p.t.Fatalf("%s is refused: %+v", p.name, rejected)
+		p.t.Fatalf("%s is rejected: %+v", p.name, rejected)
 	}
 	if user.name != p.name || user.email != p.email {
-		p.t.Fatalf("%s <%s> is taken for %s <%s>", p.name, p.email, user.name, user.email)
+		p.t.Fatalf("signed in as %s <%s>, want %s <%s>", user.name, user.email, p.name, p.email)
 	}
 }
 
@@ -89,11 +89,11 @@ func (p *person) requireRejectedAndSignedOut(rejected rejection, code string, re
 		p.t.Fatalf("%s got %+v, want %+v", p.name, rejected, want)
 	}
 	if user, rejected := p.device.whoAmI(); rejected.code != "unauthenticated" {
-		p.t.Fatalf("after a refusal %s is %+v (%+v)", p.name, user, rejected)
+		p.t.Fatalf("after a rejection %s is signed in as %+v, rejection %+v", p.name, user, rejected)
 	}
 }
 
-// onSecondDevice is the same person on another device, to which their passkeys were synced, signed in.
+// onSecondDevice returns the same user on another device with the same passkeys, signed in.
 func (p *person) onSecondDevice() *person {
 	p.t.Helper()
 	second := &person{t: p.t, device: p.device.syncedDevice(), profile: p.profile}
@@ -101,7 +101,7 @@ func (p *person) onSecondDevice() *person {
 	return second
 }
 
-// addsPasskey makes one on another kind of authenticator, which is the one at hand from then on.
+// addsPasskey registers a passkey on a new authenticator, which replaces the current one.
 func (p *person) addsPasskey(name string, kind deviceKind) shownPasskey {
 	p.t.Helper()
 	p.device.useAuthenticator(kind)
@@ -133,7 +133,7 @@ func (p *person) requirePasskeys(names ...string) {
 	for _, key := range p.listPasskeys() {
 		found = append(found, key.name)
 	}
-	slices.Sort(found) // those of one moment are in no order
+	slices.Sort(found) // passkeys of the same time have no order
 	slices.Sort(names)
 	if !slices.Equal(found, names) {
 		p.t.Fatalf("%s has passkeys called %q, want %q", p.name, found, names)
@@ -151,17 +151,17 @@ func (p *person) listSessions() []shownSession {
 		}
 	}
 	if current != 1 {
-		p.t.Fatalf("%d of %s's sessions are the current one: %+v", current, p.name, sessions)
+		p.t.Fatalf("%s has %d current sessions, want 1: %+v", p.name, current, sessions)
 	}
 	return sessions
 }
 
-// otherSession is the one elsewhere, of two.
+// otherSession returns the session that is not the current one, of two.
 func (p *person) otherSession() shownSession {
 	p.t.Helper()
 	sessions := p.listSessions()
 	if len(sessions) != 2 {
-		p.t.Fatalf("%s has %d sessions", p.name, len(sessions))
+		p.t.Fatalf("%s has %d sessions, want 2", p.name, len(sessions))
 	}
 	if sessions[0].current {
 		return sessions[1]
@@ -169,7 +169,7 @@ func (p *person) otherSession() shownSession {
 	return sessions[0]
 }
 
-// stepsUp where a page would by itself.
+// stepsUp performs a step-up unless the device is a page, which does so by itself.
 func (p *person) stepsUp() {
 	p.t.Helper()
 	if device, isAPI := p.device.(*apiDevice); isAPI {
@@ -177,25 +177,25 @@ func (p *person) stepsUp() {
 	}
 }
 
-// requireEvents holds when the newest entries of the person's log are these, newest first.
+// requireEvents fails the test unless these are the newest events of the audit log, newest first.
 func (p *person) requireEvents(newest ...shownEvent) {
 	p.t.Helper()
 	events, rejected := p.device.events()
 	p.requireOK(rejected)
 	if len(events) < len(newest) || !slices.Equal(events[:len(newest)], newest) {
-		p.t.Fatalf("%s's log begins with %v, want %v", p.name, events[:min(len(events), len(newest)+2)], newest)
+		p.t.Fatalf("the newest events of %s are %v, want %v", p.name, events[:min(len(events), len(newest)+2)], newest)
 	}
 }
 
-// requireOK holds when nothing was refused.
+// requireOK fails the test if the attempt was rejected.
 func (p *person) requireOK(rejected rejection) {
 	p.t.Helper()
 	if rejected != (rejection{}) {
-		p.t.Fatalf("%s is refused: %+v", p.name, rejected)
+		p.t.Fatalf("%s is rejected: %+v", p.name, rejected)
 	}
 }
 
-// requireRejected holds when it was refused with this code, whoever is signed in.
+// requireRejected fails the test unless the attempt was rejected with the code.
 func (p *person) requireRejected(rejected rejection, code string) {
 	p.t.Helper()
 	if rejected.code != code {
@@ -203,12 +203,12 @@ func (p *person) requireRejected(rejected rejection, code string) {
 	}
 }
 
-// apiDevice returns the person's device as one whose every step a story can direct. Only doors without a page have one.
+// apiDevice returns the user's device if it has no page. It fails the test for the browser driver.
 func (p *person) apiDevice() *apiDevice {
 	p.t.Helper()
 	d, ok := p.device.(*apiDevice)
 	if !ok {
-		p.t.Fatalf("this door does not let a story direct %s's steps: say so in the table of stories", p.name)
+		p.t.Fatalf("%s has a page and no apiDevice: skip this driver in the table of stories", p.name)
 	}
 	return d
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// totpApp is a person's authenticator app.
+// totpApp is a user's authenticator app.
 type totpApp struct {
 	env    *env
 	secret string
 }
 
-// code is its code at the moment, or, for a clock that goes wrong, at another one.
+// code returns the code for the current time, or for a clock with the given deviation.
 func (a totpApp) code(off ...time.Duration) string {
 	a.env.t.Helper()
 	at := a.env.clock.Now()
@@ -31,7 +31,7 @@ func (a totpApp) code(off ...time.Duration) string {
 	return code
 }
 
-// wrongCode is a code that is right at no moment near.
+// wrongCode returns a code that is not valid at any time near the current one.
 func (a totpApp) wrongCode() string {
 	a.env.t.Helper()
 	near := map[string]bool{}
@@ -43,7 +43,7 @@ func (a totpApp) wrongCode() string {
 			return code
 		}
 	}
-	panic("five codes near are six")
+	panic("five valid codes exclude six codes")
 }
 
 func (e *env) enrolTOTP(p *person) totpApp {
@@ -60,7 +60,7 @@ func (p *person) makesBackupCodes() []string {
 	codes, rejected := p.device.makeBackupCodes()
 	p.requireOK(rejected)
 	if len(codes) != 10 {
-		p.t.Fatalf("%d codes", len(codes))
+		p.t.Fatalf("%d backup codes, want 10", len(codes))
 	}
 	return codes
 }
@@ -70,17 +70,17 @@ func (p *person) requireFactors(want shownFactors) {
 	have, rejected := p.device.recoveryFactors()
 	p.requireOK(rejected)
 	if have != want {
-		p.t.Fatalf("%s has %+v to recover with, want %+v", p.name, have, want)
+		p.t.Fatalf("%s has the recovery factors %+v, want %+v", p.name, have, want)
 	}
 }
 
-// onNewDevice is the person with nothing but what they remember or wrote down, and a new device.
+// onNewDevice returns the same user with a new device that has no passkeys.
 func (e *env) onNewDevice(p *person) *person {
 	e.t.Helper()
 	return &person{t: e.t, device: e.driver.newDevice(e.t, phone), profile: p.profile}
 }
 
-// recovers must succeed.
+// recovers fails the test if the recovery is rejected.
 func (p *person) recovers(proof recoveryProof) {
 	p.t.Helper()
 	user, rejected := p.device.recover(proof)
@@ -101,7 +101,7 @@ func comesBackWithABackupCode(e *env) {
 	recovered := e.onNewDevice(ada)
 	recovered.recovers(recoveryProof{backupCode: codes[3]})
 	recovered.requireSignedIn()
-	ada.requireSignedOut("session_revoked") // whoever holds the lost phone is out
+	ada.requireSignedOut("session_revoked") // on the lost phone
 	recovered.requireFactors(shownFactors{codesLeft: 9})
 	recovered.requireEvents(shownEvent{kind: "recovered"}, shownEvent{"session_revoked", "recovered"}, shownEvent{kind: "recovery_granted"})
 	second := e.onNewDevice(ada)
@@ -123,15 +123,15 @@ func comesBackWithTheApp(e *env) {
 	recovered.recovers(recoveryProof{email: " Ada@Example.org", totpCode: code})
 	ada.requireSignedOut("session_revoked")
 	second := e.onNewDevice(ada)
-	for range 6 { // looked over a shoulder; and since nobody guesses, the way stays open
+	for range 6 { // a used code is not counted as a wrong one
 		second.requireRecoveryRejected(recoveryProof{email: "ada@example.org", totpCode: code}, "invalid_code")
 	}
 	e.advance(time.Minute)
-	second.recovers(recoveryProof{email: "ada@example.org", totpCode: phoneApp.code(-30 * time.Second)}) // a slow clock
+	second.recovers(recoveryProof{email: "ada@example.org", totpCode: phoneApp.code(-30 * time.Second)}) // the app's clock is slow
 }
 
-// typesCodesOnAnotherKeyboard spells right codes in other scripts' digits, with dashes, spaces and invisible marks, and shows codes that
-// cannot be right, which do not count as guesses.
+// typesCodesOnAnotherKeyboard enters valid codes with digits of other scripts, dashes, spaces and invisible characters. It also
+// enters malformed codes, which must not count as wrong ones.
 func typesCodesOnAnotherKeyboard(e *env) {
 	ada := e.person("Ada", phone)
 	ada.email = "ada@example.org"
@@ -230,20 +230,20 @@ func grantRegistersOnePasskey(e *env) {
 	grant, rejected := device.api.redeem(recoveryProof{backupCode: codes[0]})
 	recovered.requireOK(rejected)
 
-	// The answer was lost: the same code gives the same grant, and no other is spent.
+	// The response was lost: the same code returns the same grant, and no other code is used.
 	second, rejected := device.api.redeem(recoveryProof{backupCode: codes[0]})
 	recovered.requireOK(rejected)
 	if second != grant {
-		e.t.Fatal("a second grant for one code")
+		e.t.Fatal("one code returned two different grants")
 	}
 	ada.requireFactors(shownFactors{codesLeft: 10})
 
-	// It is no session.
+	// The grant is not an access token.
 	device.api.setTokenPair(tokenPair{access: grant})
 	recovered.requireSignedOut("unauthenticated")
 	device.api.setTokenPair(tokenPair{})
 
-	// A refused enrolment leaves it; its challenge is spent.
+	// A rejected registration consumes its challenge, and the grant stays valid.
 	begun, rejected := device.api.beginRecovery(grant)
 	recovered.requireOK(rejected)
 	recovered.requireRejected(onlyRejection(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun, otherOrigin))), "passkey_rejected")
@@ -272,7 +272,7 @@ func aGrantExpires(e *env) {
 	e.advance(4 * time.Minute)
 	recovered.requireRejected(onlyRejection(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun))), "invalid_code")
 	recovered.requireRejected(onlyRejection(device.api.beginRecovery(grant)), "invalid_code")
-	recovered.recovers(recoveryProof{backupCode: codes[0]}) // the code was not spent for nothing
+	recovered.recovers(recoveryProof{backupCode: codes[0]}) // the code is still unused
 }
 
 func grantIsBoundToItsOwner(e *env) {
@@ -289,7 +289,7 @@ func grantIsBoundToItsOwner(e *env) {
 	begun, rejected := device.api.beginRecovery(grant)
 	recovered.requireOK(rejected)
 	recovered.requireRejected(onlyRejection(device.api.finishRecovery(other, begun.challengeID, device.makeCredential(begun))), "challenge_not_found")
-	// A sign-up's challenge, and a recovery's to sign up.
+	// A challenge for a sign-up, and a challenge for a recovery at a sign-up.
 	begun = device.mustBeginSignUp(profile{name: "Ada"})
 	recovered.requireRejected(onlyRejection(device.api.finishRecovery(grant, begun.challengeID, device.makeCredential(begun))), "challenge_not_found")
 	begun, rejected = device.api.beginRecovery(grant)
@@ -313,8 +313,8 @@ func sixteenRecoveriesAtOnce(e *env) {
 	outcomes := concurrently(16, func(int) rejection {
 		return onlyRejection(device.api.redeem(recoveryProof{email: ada.email, totpCode: code}))
 	})
-	if outcomes[""] != 1 || outcomes["invalid_code"] != 15 { // and no wait: nobody has guessed
-		e.t.Fatalf("sixteen who show one code of an app: %v", outcomes)
+	if outcomes[""] != 1 || outcomes["invalid_code"] != 15 { // a used code is not a wrong one, so there is no wait
+		e.t.Fatalf("sixteen concurrent uses of one TOTP code: %v", outcomes)
 	}
 
 	grants := make([]string, 16)
@@ -324,7 +324,7 @@ func sixteenRecoveriesAtOnce(e *env) {
 	})
 	for _, grant := range grants {
 		if outcomes[""] != 16 || grant != grants[0] {
-			e.t.Fatalf("sixteen who show one backup code: %v, %q and %q", outcomes, grant, grants[0])
+			e.t.Fatalf("sixteen concurrent uses of one backup code: %v, grants %q and %q", outcomes, grant, grants[0])
 		}
 	}
 	enrolments := make([]func() rejection, 16)
@@ -338,8 +338,8 @@ func sixteenRecoveriesAtOnce(e *env) {
 		}
 	}
 	outcomes = concurrently(16, func(i int) rejection { return enrolments[i]() })
-	if outcomes[""] != 1 || outcomes["invalid_code"]+outcomes["challenge_not_found"] != 15 { // with the grant its challenges go
-		e.t.Fatalf("sixteen who enrol by one grant: %v", outcomes)
+	if outcomes[""] != 1 || outcomes["invalid_code"]+outcomes["challenge_not_found"] != 15 { // a used grant's challenges are deleted
+		e.t.Fatalf("sixteen concurrent registrations with one grant: %v", outcomes)
 	}
 	recovered.requirePasskeys("", "")
 	recovered.requireFactors(shownFactors{hasTOTP: true, codesLeft: 9})
@@ -359,7 +359,7 @@ func guessesUntilBackoff(e *env) {
 	}
 	e.advance(time.Minute)
 	for range 5 {
-		for _, email := range []string{"ada@example.org", "nobody@example.org"} { // one like the other
+		for _, email := range []string{"ada@example.org", "unknown@example.org"} {
 			if code := guess(email); code != "invalid_code" {
 				e.t.Fatalf("%s: %s", email, code)
 			}
@@ -367,26 +367,26 @@ func guessesUntilBackoff(e *env) {
 	}
 	ada.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: phoneApp.code()}, "rate_limited")
 	for _, wait := range []time.Duration{15 * time.Minute, 30 * time.Minute, time.Hour} {
-		for _, email := range []string{"ada@example.org", "nobody@example.org"} {
+		for _, email := range []string{"ada@example.org", "unknown@example.org"} {
 			if code := guess(email); code != "rate_limited" {
 				e.t.Fatalf("%s: %s", email, code)
 			}
 		}
-		ada.signsIn() // the owner is not shut out
+		ada.signsIn() // the owner can sign in meanwhile
 		ada.signsOut()
-		for _, email := range []string{"ada@example.org", "nobody@example.org"} { // and the one who guesses sees nothing of it
+		for _, email := range []string{"ada@example.org", "unknown@example.org"} { // the sign-in does not change the responses
 			if code := guess(email); code != "rate_limited" {
 				e.t.Fatalf("%s, after the owner's sign-in: %s", email, code)
 			}
 		}
 		e.advance(wait)
-		for _, email := range []string{"ada@example.org", "nobody@example.org"} {
+		for _, email := range []string{"ada@example.org", "unknown@example.org"} {
 			if code := guess(email); code != "invalid_code" {
 				e.t.Fatalf("%s, after %s: %s", email, wait, code)
 			}
 		}
 	}
-	ada.signsIn() // which opens the app's way again, although this network has to wait
+	ada.signsIn() // this resets the account's lockout; the network still has to wait for wrong codes
 	e.onNewDevice(ada).recovers(recoveryProof{email: ada.email, totpCode: phoneApp.code()})
 }
 
@@ -404,7 +404,7 @@ func guessesUntilRecoveryLocked(e *env) {
 	}
 	e.advance(60 * day)
 	recovered := e.onNewDevice(ada)
-	recovered.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: phoneApp.code()}, "invalid_code") // the code is right, and the way is closed
+	recovered.requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: phoneApp.code()}, "invalid_code") // the code is valid, but TOTP is locked
 	ada.signsIn()
 	recovered.recovers(recoveryProof{email: ada.email, totpCode: phoneApp.code()})
 	recovered.device.useAuthenticator(phone)
@@ -420,11 +420,11 @@ func wrongBackupCodesCountAgainstTheIP(e *env) {
 		recovered.requireRecoveryRejected(recoveryProof{backupCode: "0000-0000-0000-0000"}, "invalid_code")
 	}
 	recovered.requireRecoveryRejected(recoveryProof{backupCode: "0000-0000-0000-0000"}, "rate_limited")
-	recovered.recovers(recoveryProof{backupCode: codes[0]}) // a right one is let through: others may share the address
+	recovered.recovers(recoveryProof{backupCode: codes[0]}) // a valid code is accepted: several users may share the IP address
 	second := e.onNewDevice(ada)
 	second.requireRecoveryRejected(recoveryProof{backupCode: "0000-0000-0000-0000"}, "rate_limited")
 	e.advance(25 * time.Hour)
-	for range 5 { // forgotten after a day
+	for range 5 { // the counter was deleted after a day
 		second.requireRecoveryRejected(recoveryProof{backupCode: "0000-0000-0000-0000"}, "invalid_code")
 	}
 }
@@ -451,17 +451,17 @@ func changesTheFactors(e *env) {
 	recovered.recovers(recoveryProof{backupCode: codes[0]})
 }
 
-// grantEndsWithItsFactor: an owner who hears of a recovery that is not theirs can stop it.
+// grantEndsWithItsFactor checks the ways in which an owner can stop a recovery by an attacker.
 func grantEndsWithItsFactor(e *env) {
 	ada := e.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
 	thief := e.onNewDevice(ada).apiDevice()
 	for name, stops := range map[string]func(){
-		"removing the app": func() { ada.requireOK(ada.device.removeTOTP()) },
-		"replacing it":     func() { e.enrolTOTP(ada) },
-		"making new codes": func() { ada.makesBackupCodes() },
-		"shutting the account": func() {
+		"removing the app":     func() { ada.requireOK(ada.device.removeTOTP()) },
+		"replacing the app":    func() { e.enrolTOTP(ada) },
+		"generating new codes": func() { ada.makesBackupCodes() },
+		"disabling the account": func() {
 			user := domain.UserRef{Email: "ada@example.org"}
 			if _, err := e.driver.operator().Admin.DisableUser(e.t.Context(), user); err != nil {
 				e.t.Fatal(err)
@@ -482,7 +482,7 @@ func grantEndsWithItsFactor(e *env) {
 		ada.stepsUp()
 		stops()
 		if rejected := onlyRejection(thief.api.finishRecovery(grant, begun.challengeID, thief.makeCredential(begun))); rejected.code != "challenge_not_found" {
-			e.t.Fatalf("after %s the grant enrols: %+v", name, rejected)
+			e.t.Fatalf("after %s the grant is still valid: %+v", name, rejected)
 		}
 		ada.requireRejected(onlyRejection(thief.api.beginRecovery(grant)), "invalid_code")
 		ada.requireSignedIn()

@@ -7,11 +7,11 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// retryingStore is a store on which everything is tried once in vain before it is done, as it may be on a store that settles
-// conflicts by trying again. Nothing of the first try may be left, in the store or in its caller.
+// retryingStore runs every transaction twice and rolls the first run back, like a store that retries conflicting transactions. The
+// first run must have no effect, neither in the store nor in its caller.
 type retryingStore struct{ ports.Store }
 
-var errRetry = errors.New("tried in vain")
+var errRetry = errors.New("rolled back to run again")
 
 func (s retryingStore) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
 	err := s.Store.Update(ctx, func(tx ports.Tx) error {

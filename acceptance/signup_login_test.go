@@ -23,9 +23,9 @@ func signsUpWithoutAName(e *env) {
 	if _, isPage := ada.device.(*browserPage); isPage {
 		user, rejected := ada.device.signUp(profile{})
 		if !strings.HasPrefix(user.name, "account ") {
-			e.t.Fatalf("the page calls them %q (%+v)", user.name, rejected)
+			e.t.Fatalf("the page shows the name %q, rejection %+v", user.name, rejected)
 		}
-		ada.name = user.name // a tag that tells nameless accounts apart
+		ada.name = user.name // the page names the account by a part of its id
 	} else {
 		ada.signsUp()
 	}
@@ -58,13 +58,13 @@ func picksFromSuggestions(e *env) {
 	ada := e.person("Ada", autofillPhone)
 	ada.signsUp()
 	browser := ada.device.(*browserPage)
-	browser.setAutomaticPresence(true) // the next time the page asks, without a button
+	browser.setAutomaticPresence(true) // for the next request of the page, without a button
 	browser.press("#sign-out")
 	browser.waitFor("the suggestion is taken", signedInWithoutMessage)
 	ada.requireSignedIn()
 }
 
-// signedInWithoutMessage holds when somebody is signed in who was not when the page last asked.
+// signedInWithoutMessage is true when the user is signed in by a suggestion, which shows no message.
 const signedInWithoutMessage = `document.querySelector('main').dataset.state === 'signed-in' && document.querySelector('main').getAttribute('aria-busy') !== 'true' && !document.getElementById('message').dataset.code`
 
 func twoPeopleOnTwoDevices(e *env) {
@@ -107,32 +107,21 @@ func otherAccountsPasskeyIsRejected(e *env) {
 	device := ben.apiDevice()
 	begun, rejected := device.api.beginSignIn(ada.email)
 	if rejected != (rejection{}) {
-		e.t.Fatalf("refused: %+v", rejected)
+		e.t.Fatalf("rejected: %+v", rejected)
 	}
-	response, err := device.authenticator.Get(dropAllowCredentials(e, begun.options))
+	response, err := device.authenticator.Get(withoutAllowCredentials(e.t, begun.options))
 	if err != nil {
 		e.t.Fatal(err)
 	}
 	_, rejected = device.api.finishSignIn(begun.challengeID, response)
 	ben.requireRejectedAndSignedOut(rejected, "passkey_rejected", "user_handle_mismatch")
 
-	// Ben says that he is Ada, with his own passkey.
+	// Ben's passkey with Ada's user handle.
 	begun = device.mustBeginSignIn()
 	adaHandle := ada.apiDevice().getAssertion(ada.apiDevice().mustBeginSignIn()).Response.UserHandle
 	response = device.getAssertion(begun, forgery{forge: authenticator.ForgeUserHandle(adaHandle)})
 	_, rejected = device.api.finishSignIn(begun.challengeID, response)
 	ben.requireRejectedAndSignedOut(rejected, "passkey_rejected", "user_handle_mismatch")
-}
-
-// dropAllowCredentials drops allowCredentials, as a client would that does not care.
-func dropAllowCredentials(e *env, options []byte) []byte {
-	e.t.Helper()
-	var members map[string]any
-	if err := json.Unmarshal(options, &members); err != nil {
-		e.t.Fatal(err)
-	}
-	delete(members, "allowCredentials")
-	return encode(e.t, members)
 }
 
 func mistypesTheAddress(e *env) {
@@ -143,7 +132,7 @@ func mistypesTheAddress(e *env) {
 		e.t.Fatalf("got %+v", rejected)
 	}
 	if page, isPage := ada.device.(*browserPage); isPage {
-		page.waitFor("the error stands beside its field", `document.querySelector('#sign-up-email + .field-error')?.checkVisibility() && document.activeElement.id === 'sign-up-email'`)
+		page.waitFor("the field shows its error", `document.querySelector('#sign-up-email + .field-error')?.checkVisibility() && document.activeElement.id === 'sign-up-email'`)
 	}
 	ada.email = "ada@example.org"
 	ada.signsUp()
@@ -159,7 +148,7 @@ func emailIsTaken(e *env) {
 	ben.requireSignUpRejected("email_taken", "")
 	if device, isAPI := ben.device.(*apiDevice); isAPI {
 		_, rejected := device.api.beginSignUp(ben.profile)
-		ben.requireRejectedAndSignedOut(rejected, "email_taken", "") // before a passkey is made for nothing
+		ben.requireRejectedAndSignedOut(rejected, "email_taken", "") // before the authenticator creates a passkey
 	}
 	ben.email = "ben@example.org"
 	ben.signsUp()
@@ -178,7 +167,7 @@ func unknownEmailIsIndistinguishable(e *env) {
 		e.t.Helper()
 		begun, rejected := ben.apiDevice().api.beginSignIn(email)
 		if rejected != (rejection{}) {
-			e.t.Fatalf("refused: %+v", rejected)
+			e.t.Fatalf("rejected: %+v", rejected)
 		}
 		var options struct {
 			AllowCredentials []credentialDescriptor `json:"allowCredentials"`
@@ -189,22 +178,22 @@ func unknownEmailIsIndistinguishable(e *env) {
 		return begun, options.AllowCredentials
 	}
 	_, known := allowed("ada@example.org")
-	_, unknown := allowed("nobody@example.org")
-	_, second := allowed("nobody@example.org")
+	_, unknown := allowed("unknown@example.org")
+	_, second := allowed("unknown@example.org")
 	if len(known) == 0 || len(unknown) == 0 {
 		e.t.Fatalf("%d passkeys for a known address, %d for an unknown one", len(known), len(unknown))
 	}
 	if !bytes.Equal(encode(e.t, unknown), encode(e.t, second)) {
-		e.t.Fatal("an unknown address is answered differently each time")
+		e.t.Fatal("the decoys of an unknown address change")
 	}
-	if known[0].Type != unknown[0].Type { // transports vary among decoys as among passkeys; some have none
+	if known[0].Type != unknown[0].Type { // decoys and passkeys have various transports, or none
 		e.t.Fatalf("%+v for a known address, %+v for an unknown one", known[0], unknown[0])
 	}
 
-	// Ben's passkey fits neither, and is refused in the same way.
-	for _, email := range []string{"ada@example.org", "nobody@example.org"} {
+	// Ben's passkey is rejected for both addresses in the same way.
+	for _, email := range []string{"ada@example.org", "unknown@example.org"} {
 		begun, _ := allowed(email)
-		response, err := ben.apiDevice().authenticator.Get(dropAllowCredentials(e, begun.options))
+		response, err := ben.apiDevice().authenticator.Get(withoutAllowCredentials(e.t, begun.options))
 		if err != nil {
 			e.t.Fatal(err)
 		}
@@ -212,10 +201,10 @@ func unknownEmailIsIndistinguishable(e *env) {
 		ben.requireRejectedAndSignedOut(rejected, "passkey_rejected", "user_handle_mismatch")
 	}
 
-	// Nor does it help to say that it is the one that was asked for.
-	for email, listed := range map[string][]credentialDescriptor{"ada@example.org": known, "nobody@example.org": unknown} {
+	// It is also rejected with a listed id.
+	for email, listed := range map[string][]credentialDescriptor{"ada@example.org": known, "unknown@example.org": unknown} {
 		begun, _ := allowed(email)
-		response, err := ben.apiDevice().authenticator.Get(dropAllowCredentials(e, begun.options), authenticator.ForgeUserHandle(nil))
+		response, err := ben.apiDevice().authenticator.Get(withoutAllowCredentials(e.t, begun.options), authenticator.ForgeUserHandle(nil))
 		if err != nil {
 			e.t.Fatal(err)
 		}
@@ -255,7 +244,7 @@ func hasNoPasskey(e *env) {
 		return
 	}
 
-	// A passkey of this RP id that another installation made.
+	// A passkey of this RP ID that another server registered.
 	signUp := ben.apiDevice().mustBeginSignUp(ben.profile)
 	if _, err := ben.apiDevice().authenticator.Create(signUp.options); err != nil {
 		e.t.Fatal(err)

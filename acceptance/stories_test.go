@@ -14,16 +14,16 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// story is what happens to some people at a server of their own.
+// story is a scenario on a server of its own.
 type story struct {
 	title    string
 	play     func(e *env)
 	skip     exceptions
-	settings func(*config.Config) // nil for the usual ones
-	mail     bool                 // whether the server sends any
+	settings func(*config.Config) // nil for the default settings
+	mail     bool                 // whether the server sends e-mail
 }
 
-// exceptions say why a door cannot play a story. A door that is not named plays it.
+// exceptions has the reasons why drivers cannot run a story, by driver. A driver that is not named runs it.
 type exceptions map[string]string
 
 const (
@@ -32,130 +32,130 @@ const (
 	browser  = "browser"
 )
 
-// Why a browser does not play some of the stories.
+// Reasons why the browser driver skips stories.
 const (
-	cannotForge    = "a browser writes the truth into what it signs"
-	respondsOnce   = "the page answers each challenge once, and at once"
-	oneBrowserOnly = "the page never hands its challenge to another browser"
-	cannotRegress  = "the browser's authenticator has one id for one key"
-	cookieOnly     = "a page is no program: it has a cookie"
-	ownIDsOnly     = "the page knows its own person's ids only"
-	cannotSwap     = "a virtual authenticator that was taken away does not come back"
-	noAutofill     = "suggestions are the browser's; to the server they are a sign-in without a name"
+	cannotForge    = "a browser cannot forge what it signs"
+	respondsOnce   = "the page responds to each challenge once and at once"
+	oneBrowserOnly = "the page cannot pass its challenge to another browser"
+	cannotRegress  = "the virtual authenticator chooses its credential ids"
+	cookieOnly     = "the page uses a cookie, not tokens"
+	ownIDsOnly     = "the page knows only the ids of its own account"
+	cannotSwap     = "a removed virtual authenticator cannot be added again"
+	noAutofill     = "only a browser has suggestions; the server receives a sign-in without an e-mail address"
 )
 
-// stories is the matrix: every story, and every door that cannot play it.
+// stories lists every story, with the drivers that cannot run it.
 var stories = []story{
-	{title: "A person signs up, signs out, and comes back without giving a name", play: comesBackWithoutAName},
-	{title: "A person signs up without saying anything about themselves", play: signsUpWithoutAName},
-	{title: "A person signs in by e-mail, however they write the address", play: signsInByEmail},
-	{title: "A person with a security key comes back", play: comesBackWithASecurityKey},
-	{title: "A person picks their passkey from the browser's suggestions", play: picksFromSuggestions, skip: exceptions{useCases: noAutofill, overHTTP: noAutofill}},
-	{title: "Two people on two devices never see each other", play: twoPeopleOnTwoDevices},
-	{title: "Two people on one device stay apart", play: twoPeopleShareADevice},
-	{title: "A person answers with a passkey that is not the account's", play: otherAccountsPasskeyIsRejected, skip: exceptions{browser: cannotForge}},
-	{title: "A person mistypes their address and corrects it", play: mistypesTheAddress},
+	{title: "A user signs up, signs out, and signs in without an e-mail address", play: comesBackWithoutAName},
+	{title: "A user signs up without a name or an e-mail address", play: signsUpWithoutAName},
+	{title: "A user signs in by e-mail address in upper or lower case", play: signsInByEmail},
+	{title: "A user signs in with a security key", play: comesBackWithASecurityKey},
+	{title: "A user picks a passkey from the browser's suggestions", play: picksFromSuggestions, skip: exceptions{useCases: noAutofill, overHTTP: noAutofill}},
+	{title: "Two users on two devices have separate sessions", play: twoPeopleOnTwoDevices},
+	{title: "Two users on one device have separate accounts", play: twoPeopleShareADevice},
+	{title: "A user responds with another account's passkey", play: otherAccountsPasskeyIsRejected, skip: exceptions{browser: cannotForge}},
+	{title: "A user corrects an invalid e-mail address", play: mistypesTheAddress},
 	{title: "An e-mail address belongs to one account", play: emailIsTaken},
-	{title: "An address without an account is answered like one with", play: unknownEmailIsIndistinguishable, skip: exceptions{browser: "what tells the two apart would be in the answer, which the page does not show"}},
-	{title: "A person dismisses the prompt and tries again", play: dismissesThePrompt},
-	{title: "A person with no passkey here cannot sign in", play: hasNoPasskey},
+	{title: "An address without an account gets the same response as one with an account", play: unknownEmailIsIndistinguishable, skip: exceptions{browser: "the page does not show the responses"}},
+	{title: "A user dismisses the prompt and tries again", play: dismissesThePrompt},
+	{title: "A user without a registered passkey cannot sign in", play: hasNoPasskey},
 	{title: "Sign-up is closed", play: signUpIsClosed, settings: func(c *config.Config) { c.Registration = domain.RegistrationClosed }},
 
-	{title: "An answer is replayed", play: aResponseIsReplayed, skip: exceptions{browser: respondsOnce}},
-	{title: "Sixteen copies of one answer arrive at once", play: sixteenResponsesAtOnce, skip: exceptions{browser: respondsOnce}},
-	{title: "A failed answer spends its challenge", play: failedResponseConsumesItsChallenge, skip: exceptions{browser: respondsOnce}},
+	{title: "A response is replayed", play: aResponseIsReplayed, skip: exceptions{browser: respondsOnce}},
+	{title: "Sixteen copies of one response arrive at once", play: sixteenResponsesAtOnce, skip: exceptions{browser: respondsOnce}},
+	{title: "A rejected response consumes its challenge", play: failedResponseConsumesItsChallenge, skip: exceptions{browser: respondsOnce}},
 	{title: "A challenge expires", play: aChallengeExpires},
-	{title: "What has expired is swept away", play: expiredDataIsPurged, skip: exceptions{browser: respondsOnce}},
+	{title: "Expired data is deleted", play: expiredDataIsPurged, skip: exceptions{browser: respondsOnce}},
 	{title: "A challenge is answered from another browser", play: answeredFromAnotherBrowser, skip: exceptions{browser: oneBrowserOnly}},
-	{title: "A sign-up's challenge is used to sign in", play: aChallengeForAnotherPurpose, skip: exceptions{browser: respondsOnce}},
+	{title: "A challenge for a sign-up is used for a sign-in", play: aChallengeForAnotherPurpose, skip: exceptions{browser: respondsOnce}},
 
-	{title: "An answer was made for another origin", play: otherOriginIsRejected, skip: exceptions{browser: cannotForge}},
-	{title: "An answer was made inside another site's frame", play: crossOriginFrameIsRejected, skip: exceptions{browser: cannotForge}},
-	{title: "An answer was made for another RP id", play: otherRPIDIsRejected, skip: exceptions{browser: cannotForge}},
-	{title: "An answer is of the wrong type", play: wrongTypeIsRejected, skip: exceptions{browser: cannotForge}},
-	{title: "An answer is for another challenge", play: otherChallengeIsRejected, skip: exceptions{browser: cannotForge}},
-	{title: "An answer says two things at once", play: duplicateMemberIsRejected, skip: exceptions{browser: cannotForge}},
-	{title: "An answer claims a backup that cannot be", play: impossibleBackupStateIsRejected, skip: exceptions{browser: cannotForge}},
-	{title: "A signature is bad", play: badSignatureIsRejected},
-	{title: "The device did not check who it was", play: userVerificationIsRequired},
-	{title: "Nobody touched the device", play: userPresenceIsRequired},
-	{title: "Somebody else's credential id is registered again", play: credentialIDIsRegisteredOnce, skip: exceptions{browser: cannotRegress}},
-	{title: "A counter goes back", play: aCounterGoesBack},
-	{title: "A counter goes back where that is only noted", play: aCounterGoesBackFlagged, settings: func(c *config.Config) { c.Use.Counter = domain.CounterFlag }},
-	{title: "A counter goes back where that suspends the passkey", play: aCounterGoesBackSuspended, settings: func(c *config.Config) { c.Use.Counter = domain.CounterSuspend }},
-	{title: "A synced passkey's counter means nothing", play: aSyncedCounterGoesBack},
-	{title: "A passkey's backup eligibility changes", play: backupEligibilityChanges},
-	{title: "A passkey's backup eligibility changes where that is accepted", play: backupEligibilityChangesAccepted, settings: func(c *config.Config) { c.Use.BackupEligibility = domain.BackupEligibilityAcceptAndRecord }},
+	{title: "A response is for another origin", play: otherOriginIsRejected, skip: exceptions{browser: cannotForge}},
+	{title: "A response comes from a frame in another site's page", play: crossOriginFrameIsRejected, skip: exceptions{browser: cannotForge}},
+	{title: "A response is for another RP ID", play: otherRPIDIsRejected, skip: exceptions{browser: cannotForge}},
+	{title: "A response has the wrong type", play: wrongTypeIsRejected, skip: exceptions{browser: cannotForge}},
+	{title: "A response is for another challenge", play: otherChallengeIsRejected, skip: exceptions{browser: cannotForge}},
+	{title: "A response has a duplicate member", play: duplicateMemberIsRejected, skip: exceptions{browser: cannotForge}},
+	{title: "A response has the backup state without backup eligibility", play: impossibleBackupStateIsRejected, skip: exceptions{browser: cannotForge}},
+	{title: "A signature is invalid", play: badSignatureIsRejected},
+	{title: "A response lacks user verification", play: userVerificationIsRequired},
+	{title: "A response lacks user presence", play: userPresenceIsRequired},
+	{title: "Another user's credential id is registered again", play: credentialIDIsRegisteredOnce, skip: exceptions{browser: cannotRegress}},
+	{title: "A lower signature counter is rejected", play: aCounterGoesBack},
+	{title: "A lower signature counter is flagged by policy", play: aCounterGoesBackFlagged, settings: func(c *config.Config) { c.Use.Counter = domain.CounterFlag }},
+	{title: "A lower signature counter suspends the passkey by policy", play: aCounterGoesBackSuspended, settings: func(c *config.Config) { c.Use.Counter = domain.CounterSuspend }},
+	{title: "A synced passkey's signature counter is ignored", play: aSyncedCounterGoesBack},
+	{title: "A changed backup eligibility is rejected", play: backupEligibilityChanges},
+	{title: "A changed backup eligibility is accepted by policy", play: backupEligibilityChangesAccepted, settings: func(c *config.Config) { c.Use.BackupEligibility = domain.BackupEligibilityAcceptAndRecord }},
 
-	{title: "An authenticator that is not taken makes no passkey, whichever way", play: deniedAuthenticatorIsRejected, settings: denyModel, skip: exceptions{browser: cannotForge}},
+	{title: "A denied authenticator cannot register a passkey in any ceremony", play: deniedAuthenticatorIsRejected, settings: denyModel, skip: exceptions{browser: cannotForge}},
 
-	{title: "A session ends after its idle time", play: aSessionEndsIdle},
-	{title: "A session in use ends at its age", play: aSessionEndsAtItsMaxAge},
-	{title: "Signing in again ends the session before", play: signingInReplacesTheSession, skip: exceptions{browser: "the page does not show a session's token"}},
+	{title: "A session expires after its idle time", play: aSessionEndsIdle},
+	{title: "A session in use expires at its maximum age", play: aSessionEndsAtItsMaxAge},
+	{title: "A sign-in revokes the browser's previous session", play: signingInReplacesTheSession, skip: exceptions{browser: "the page does not show session tokens"}},
 
-	{title: "A person adds a passkey and signs in with it", play: addsAPasskey},
-	{title: "A person renames a passkey", play: renamesAPasskey},
-	{title: "A person deletes a passkey, and nobody stays signed in by it", play: deletesAPasskey},
-	{title: "The last passkey stays", play: cannotRemoveTheLastPasskey},
-	{title: "An authenticator holds one passkey of an account", play: onePasskeyPerAuthenticator},
-	{title: "An account has only so many passkeys", play: reachesThePasskeyLimit, settings: twoPasskeysAtMost},
-	{title: "The last two passkeys are deleted sixteen times at once", play: lastPasskeysAreDeletedConcurrently, skip: exceptions{browser: respondsOnce}},
-	{title: "Sixteen passkeys want the last place at once", play: passkeyLimitIsReachedConcurrently, settings: twoPasskeysAtMost, skip: exceptions{browser: respondsOnce}},
-	{title: "A passkey is added in the session that asked for it", play: addedPasskeyIsBoundToItsSession, skip: exceptions{browser: oneBrowserOnly}},
-	{title: "A suspended passkey's owner sees and deletes it", play: deletesASuspendedPasskey, settings: func(c *config.Config) { c.Use.Counter = domain.CounterSuspend }, skip: exceptions{browser: cannotSwap}},
+	{title: "A user adds a passkey and signs in with it", play: addsAPasskey},
+	{title: "A user renames a passkey", play: renamesAPasskey},
+	{title: "A user removes a passkey and its sessions are revoked", play: deletesAPasskey},
+	{title: "The last passkey cannot be removed", play: cannotRemoveTheLastPasskey},
+	{title: "An authenticator has one passkey for an account", play: onePasskeyPerAuthenticator},
+	{title: "An account reaches its passkey limit", play: reachesThePasskeyLimit, settings: twoPasskeysAtMost},
+	{title: "Sixteen requests remove the last two passkeys at once", play: lastPasskeysAreDeletedConcurrently, skip: exceptions{browser: respondsOnce}},
+	{title: "Sixteen requests add the last allowed passkey at once", play: passkeyLimitIsReachedConcurrently, settings: twoPasskeysAtMost, skip: exceptions{browser: respondsOnce}},
+	{title: "A passkey is added in the session that requested it", play: addedPasskeyIsBoundToItsSession, skip: exceptions{browser: oneBrowserOnly}},
+	{title: "A user sees and removes a suspended passkey", play: deletesASuspendedPasskey, settings: func(c *config.Config) { c.Use.Counter = domain.CounterSuspend }, skip: exceptions{browser: cannotSwap}},
 
-	{title: "What is sensitive asks for a step-up", play: stepsUpForSensitiveActions},
-	{title: "A step-up renews the session, and a copy of its token opens nothing", play: stepUpRotatesTheToken, skip: exceptions{browser: "the page does not show a session's token"}},
-	{title: "A step-up is nobody else's, and for nothing else", play: stepUpIsBoundToItsSession, skip: exceptions{browser: oneBrowserOnly}},
+	{title: "Sensitive actions require a step-up", play: stepsUpForSensitiveActions},
+	{title: "A step-up rotates the session token and the old token is rejected", play: stepUpRotatesTheToken, skip: exceptions{browser: "the page does not show session tokens"}},
+	{title: "A step-up is bound to its session and purpose", play: stepUpIsBoundToItsSession, skip: exceptions{browser: oneBrowserOnly}},
 
-	{title: "A person sees where they are signed in, and ends one of it", play: seesTheirDevices},
-	{title: "A person signs out everywhere else", play: signsOutEverywhereElse},
-	{title: "A person ends the session that they are in", play: endsTheCurrentSession, skip: exceptions{browser: "the page offers to sign out instead"}},
-	{title: "A device that was not used drops out of the list", play: idleSessionLeavesTheList},
+	{title: "A user lists the sessions and revokes one", play: seesTheirDevices},
+	{title: "A user signs out everywhere else", play: signsOutEverywhereElse},
+	{title: "A user revokes the current session", play: endsTheCurrentSession, skip: exceptions{browser: "the page offers to sign out instead"}},
+	{title: "An idle session is not listed", play: idleSessionLeavesTheList},
 
-	{title: "A person changes name and address", play: changesNameAndEmail},
-	{title: "A person deletes their account", play: deletesTheAccount},
-	{title: "A person reads in their log what was refused", play: readsRejectedAttempts},
-	{title: "A log is read page by page", play: pagesThroughTheLog, skip: exceptions{browser: "the page turns larger pages; a test of its own reads a log to its end"}},
-	{title: "The operator shuts an account and opens it again", play: operatorDisablesAnAccount},
-	{title: "A person reaches nothing of another's", play: cannotReachAnotherAccount, skip: exceptions{browser: ownIDsOnly}},
+	{title: "A user changes the name and the e-mail address", play: changesNameAndEmail},
+	{title: "A user deletes the account", play: deletesTheAccount},
+	{title: "A user reads rejected attempts in the audit log", play: readsRejectedAttempts},
+	{title: "A user reads the audit log page by page", play: pagesThroughTheLog, skip: exceptions{browser: "the page loads more events at once; TestPage_PagesThroughSecurityLog reads a whole log"}},
+	{title: "The operator disables an account and enables it again", play: operatorDisablesAnAccount},
+	{title: "A user cannot access another account", play: cannotReachAnotherAccount, skip: exceptions{browser: ownIDsOnly}},
 
-	{title: "A program signs in, refreshes and signs out", play: appClientSignsIn, skip: exceptions{browser: cookieOnly}},
-	{title: "A program's session ends idle or old", play: appClientSessionExpires, skip: exceptions{browser: cookieOnly}},
-	{title: "An answer with tokens is lost and asked for again", play: tokenResponseIsLost, skip: exceptions{browser: cookieOnly}},
+	{title: "An app client signs in, refreshes and signs out", play: appClientSignsIn, skip: exceptions{browser: cookieOnly}},
+	{title: "An app client's session expires by idle time and by age", play: appClientSessionExpires, skip: exceptions{browser: cookieOnly}},
+	{title: "A lost token response is requested again", play: tokenResponseIsLost, skip: exceptions{browser: cookieOnly}},
 	{title: "A refresh token is stolen", play: aRefreshTokenIsStolen, skip: exceptions{browser: cookieOnly}},
-	{title: "A refresh token of long ago is shown", play: oldRefreshTokenIsReused, skip: exceptions{browser: cookieOnly}},
-	{title: "A refresh token is invented", play: aRefreshTokenIsInvented, skip: exceptions{browser: cookieOnly}},
-	{title: "Sixteen refreshes of one token at once", play: sixteenRefreshesAtOnce, skip: exceptions{browser: cookieOnly}},
-	{title: "A refresh is no step-up", play: aRefreshIsNoStepUp, skip: exceptions{browser: cookieOnly}},
+	{title: "An old refresh token is reused", play: oldRefreshTokenIsReused, skip: exceptions{browser: cookieOnly}},
+	{title: "A refresh token is forged", play: aRefreshTokenIsInvented, skip: exceptions{browser: cookieOnly}},
+	{title: "Sixteen requests refresh one token at once", play: sixteenRefreshesAtOnce, skip: exceptions{browser: cookieOnly}},
+	{title: "A refresh is not a step-up", play: aRefreshIsNoStepUp, skip: exceptions{browser: cookieOnly}},
 	{title: "An access token ends with its session", play: anAccessTokenEndsWithItsSession, skip: exceptions{browser: cookieOnly}},
-	{title: "A shut account's program is out", play: disablingEndsAppClientSessions, skip: exceptions{browser: cookieOnly}},
-	{title: "The phone is lost, and a backup code brings the person back", play: comesBackWithABackupCode},
-	{title: "The phone is lost, and the authenticator app brings the person back", play: comesBackWithTheApp},
-	{title: "Both are needed to come back, and one is refused", play: bothFactorsAreRequired, settings: requireBothFactors},
-	{title: "A person types right codes on another keyboard", play: typesCodesOnAnotherKeyboard},
-	{title: "Recovery is switched off", play: recoveryIsOff, settings: func(c *config.Config) { c.Recovery = domain.RecoveryOff }, skip: exceptions{browser: "the page does not offer it then"}},
-	{title: "A recovery is no step-up", play: recoveryIsNoStepUp},
-	{title: "A grant enrols one passkey, and is no session", play: grantRegistersOnePasskey, skip: exceptions{browser: respondsOnce}},
-	{title: "A grant expires, and its code is not lost", play: aGrantExpires, skip: exceptions{browser: respondsOnce}},
-	{title: "A grant is its owner's, and for nothing else", play: grantIsBoundToItsOwner, skip: exceptions{browser: oneBrowserOnly}},
-	{title: "A grant ends with what bought it", play: grantEndsWithItsFactor, skip: exceptions{browser: respondsOnce}},
+	{title: "A disabled account's app client is signed out", play: disablingEndsAppClientSessions, skip: exceptions{browser: cookieOnly}},
+	{title: "A user recovers the account with a backup code", play: comesBackWithABackupCode},
+	{title: "A user recovers the account with the authenticator app", play: comesBackWithTheApp},
+	{title: "A recovery that requires both factors rejects a single one", play: bothFactorsAreRequired, settings: requireBothFactors},
+	{title: "A user enters codes with other digits and separators", play: typesCodesOnAnotherKeyboard},
+	{title: "Recovery is switched off", play: recoveryIsOff, settings: func(c *config.Config) { c.Recovery = domain.RecoveryOff }, skip: exceptions{browser: "the page does not offer recovery then"}},
+	{title: "A recovery is not a step-up", play: recoveryIsNoStepUp},
+	{title: "A recovery grant registers one passkey and is not a session", play: grantRegistersOnePasskey, skip: exceptions{browser: respondsOnce}},
+	{title: "A recovery grant expires and its code stays unused", play: aGrantExpires, skip: exceptions{browser: respondsOnce}},
+	{title: "A recovery grant is bound to its account and purpose", play: grantIsBoundToItsOwner, skip: exceptions{browser: oneBrowserOnly}},
+	{title: "A recovery grant ends with its factor", play: grantEndsWithItsFactor, skip: exceptions{browser: respondsOnce}},
 	{title: "Sixteen recoveries at once", play: sixteenRecoveriesAtOnce, skip: exceptions{browser: respondsOnce}},
-	{title: "Somebody guesses codes until they have to wait, and the owner does not", play: guessesUntilBackoff, skip: exceptions{browser: "the page asks like any other client"}},
-	{title: "Somebody guesses for weeks, until only a passkey opens the way again", play: guessesUntilRecoveryLocked, skip: exceptions{browser: "the page asks like any other client"}},
-	{title: "Wrong backup codes count against the address", play: wrongBackupCodesCountAgainstTheIP},
-	{title: "A person replaces and removes what they would recover with", play: changesTheFactors},
-	{title: "The operator knows a person who has nothing left", play: operatorIssuesARecovery, skip: exceptions{browser: "the link is followed in a test of the page"}},
+	{title: "An attacker who guesses codes must wait and the owner signs in", play: guessesUntilBackoff, skip: exceptions{browser: "the page sends the same requests as other clients"}},
+	{title: "Recovery is locked by guesses until a passkey sign-in", play: guessesUntilRecoveryLocked, skip: exceptions{browser: "the page sends the same requests as other clients"}},
+	{title: "Wrong backup codes count against the client IP", play: wrongBackupCodesCountAgainstTheIP},
+	{title: "A user replaces and removes recovery factors", play: changesTheFactors},
+	{title: "The operator issues a recovery link", play: operatorIssuesARecovery, skip: exceptions{browser: "TestPage_OperatorRecoveryLink opens the link"}},
 
-	{title: "A person confirms their address by a code from a letter", play: confirmsTheirEmail, mail: true},
-	{title: "An address that has an account is claimed in vain, and its owner is told", play: signsUpWithATakenEmail, mail: true},
-	{title: "A person changes their address, and whoever reads at the former one is told", play: changesEmailAndNotifiesTheFormer, mail: true},
-	{title: "Somebody guesses a code, and nobody's address is theirs", play: guessesAnEmailCode, mail: true},
-	{title: "A mailbox gets only so many letters that nobody answers", play: verificationEmailsAreLimited, mail: true, skip: exceptions{browser: "the page asks like any other client"}},
-	{title: "A person is told by mail of what changes who can open their account", play: isNotifiedByEmail, mail: true},
-	{title: "Letters wait while the mail server is away", play: emailsWaitForTheMailServer, mail: true, skip: exceptions{browser: "the page has no part in it"}},
+	{title: "A user confirms an e-mail address with an emailed code", play: confirmsTheirEmail, mail: true},
+	{title: "A taken e-mail address is not taken over and its owner is notified", play: signsUpWithATakenEmail, mail: true},
+	{title: "A user changes the e-mail address and the former one is notified", play: changesEmailAndNotifiesTheFormer, mail: true},
+	{title: "An attacker who guesses an e-mail code does not get the address", play: guessesAnEmailCode, mail: true},
+	{title: "Unconfirmed e-mails to one mailbox are limited", play: verificationEmailsAreLimited, mail: true, skip: exceptions{browser: "the page sends the same requests as other clients"}},
+	{title: "A user is notified by e-mail of changes to the ways of signing in", play: isNotifiedByEmail, mail: true},
+	{title: "E-mails wait while the mail server is unavailable", play: emailsWaitForTheMailServer, mail: true, skip: exceptions{browser: "the page is not involved"}},
 
-	{title: "Signing keys are rotated, and no token is refused", play: keysAreRotated, skip: exceptions{browser: cookieOnly}},
+	{title: "Tokens stay valid while signing keys rotate", play: keysAreRotated, skip: exceptions{browser: cookieOnly}},
 }
 
 func TestStories(t *testing.T) {
@@ -208,11 +208,11 @@ func (s story) runOn(t *testing.T, name, store string, open func(*testing.T, *cl
 
 var _ ports.Clock = (*clock)(nil)
 
-var update = flag.Bool("update", false, "write docs/stories.md")
+var update = flag.Bool("update", false, "write the generated documents")
 
 const storiesFile = "../docs/stories.md"
 
-// TestStories_document holds docs/stories.md to the table above.
+// TestStories_document checks that docs/stories.md matches the table of stories.
 func TestStories_document(t *testing.T) {
 	want := describeStories()
 	if *update {
@@ -225,12 +225,12 @@ func TestStories_document(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("%s is not what the table of stories says; `make generate` writes it", storiesFile)
+		t.Errorf("%s does not match the table of stories: run `make generate`", storiesFile)
 	}
 	for _, s := range stories {
 		for name := range s.skip {
 			if name != useCases && name != overHTTP && name != browser {
-				t.Errorf("%q names a door that is not there: %q", s.title, name)
+				t.Errorf("the story %q skips an unknown driver: %q", s.title, name)
 			}
 		}
 	}
@@ -239,10 +239,10 @@ func TestStories_document(t *testing.T) {
 func describeStories() string {
 	var b strings.Builder
 	b.WriteString("# The stories\n\n" +
-		"Each story is played through every door that can play it: the use cases directly (on SQLite and PostgreSQL), HTTP on\n" +
-		"a real listener (on SQLite and PostgreSQL), and Chromium with a virtual authenticator on the product's own page (on SQLite).\n" +
+		"Each story runs through every driver that can run it: the use cases directly (on SQLite and PostgreSQL), HTTP on a\n" +
+		"real listener (on SQLite and PostgreSQL), and Chromium with a virtual authenticator on Keylodge's own page (on SQLite).\n" +
 		"`make generate` writes this page from the table in `acceptance/stories_test.go`.\n\n" +
-		"| story | use cases | HTTP | browser | why not |\n| --- | --- | --- | --- | --- |\n")
+		"| story | use cases | HTTP | browser | reason for a skipped driver |\n| --- | --- | --- | --- | --- |\n")
 	for _, s := range stories {
 		var cells, reasons []string
 		for _, name := range []string{useCases, overHTTP, browser} {

@@ -8,7 +8,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// appClient is a person's own program, which carries its session by tokens.
+// appClient returns a user of an app client, whose session has tokens instead of a cookie.
 func (e *env) appClient(name string) *person {
 	e.t.Helper()
 	p := e.person(name, phone)
@@ -16,7 +16,7 @@ func (e *env) appClient(name string) *person {
 	return p
 }
 
-// refreshes exchanges the refresh token at hand.
+// refreshes exchanges the current refresh token.
 func (p *person) refreshes() {
 	p.t.Helper()
 	api := p.apiDevice().api
@@ -72,7 +72,7 @@ func tokenResponseIsLost(e *env) {
 	retried, rejected := api.refresh(old.refresh)
 	ada.requireOK(rejected)
 	if retried.refresh != lost.refresh {
-		e.t.Fatal("a second successor was invented")
+		e.t.Fatal("a refresh token has two different successors")
 	}
 	api.setTokenPair(retried)
 	ada.requireSignedIn()
@@ -91,9 +91,9 @@ func aRefreshTokenIsStolen(e *env) {
 	thiefPair, rejected := api.refresh(stolen.refresh)
 	ada.requireOK(rejected)
 	if thiefPair.refresh != api.tokenPair().refresh {
-		e.t.Fatal("a second successor was invented")
+		e.t.Fatal("a refresh token has two different successors")
 	}
-	ada.refreshes() // which uses the successor that both have
+	ada.refreshes() // with the successor that the thief has, too
 	ada.requireRejected(onlyRejection(api.refresh(stolen.refresh)), "refresh_token_reused")
 	ada.requireSignedOut("session_revoked")
 	ada.requireRejected(onlyRejection(api.refresh(api.tokenPair().refresh)), "session_revoked")
@@ -151,7 +151,7 @@ func sixteenRefreshesAtOnce(e *env) {
 	})
 	slices.Sort(successors)
 	if outcomes[""] != 16 || len(slices.Compact(successors)) != 1 {
-		e.t.Fatalf("sixteen refreshes at once: %v, %d successors", outcomes, len(slices.Compact(successors)))
+		e.t.Fatalf("sixteen concurrent refreshes: %v, %d successors", outcomes, len(slices.Compact(successors)))
 	}
 	api.setTokenPair(tokenPair{refresh: successors[0]})
 	e.advance(time.Minute)
@@ -194,15 +194,15 @@ func keysAreRotated(e *env) {
 		if _, err := operator.Rotate(e.t.Context()); err != nil {
 			e.t.Fatal(err)
 		}
-		for range 35 { // for nearly three hours: before, while and after the new key takes over
-			ada.requireSignedIn() // by a token of whichever key
+		for range 35 { // nearly three hours, in which the new key replaces the old one
+			ada.requireSignedIn()
 			e.advance(4 * time.Minute)
 			ada.requireSignedIn()
 			ada.refreshes()
 			ada.requireSignedIn()
 		}
 	}
-	for range 20 { // and by themselves, every thirty days
+	for range 20 { // the server rotates its keys every thirty days
 		e.advance(5 * day)
 		e.driver.runJobs(e.t)
 		ben.signsIn()
