@@ -44,7 +44,7 @@ func (s *inspectedServer) authentication(t *testing.T, tc invalidCase) ceremonyU
 	ada, _ := s.signedOutUser(t, "Ada", tc)
 	ben, _ := s.signedOutUser(t, "Ben", tc)
 	api := s.newAPI(t)
-	answer := func(begun pendingCeremony, variations ...authenticator.Variation) any {
+	respond := func(begun pendingCeremony, variations ...authenticator.Variation) any {
 		response, err := ada.Get(begun.options, variations...)
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +64,7 @@ func (s *inspectedServer) authentication(t *testing.T, tc invalidCase) ceremonyU
 			}
 			return begun
 		},
-		response: answer, invalidResponse: answer,
+		response: respond, invalidResponse: respond,
 		otherResponse: func(begun pendingCeremony) any {
 			response, err := ben.Get(withoutAllowCredentials(t, begun.options))
 			if err != nil {

@@ -114,13 +114,13 @@ func clientDataSteps(ceremony string) func(about string) string {
 // repeatOrigin adds a member with the value of origin.
 func repeatOrigin(name string) authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
-		var said struct {
+		var clientData struct {
 			Origin string `json:"origin"`
 		}
-		if err := json.Unmarshal(honest, &said); err != nil {
+		if err := json.Unmarshal(honest, &clientData); err != nil {
 			panic(err)
 		}
-		return append(bytes.TrimSuffix(honest, []byte("}")), fmt.Sprintf(",%q:%q}", name, said.Origin)...)
+		return append(bytes.TrimSuffix(honest, []byte("}")), fmt.Sprintf(",%q:%q}", name, clientData.Origin)...)
 	})
 }
 

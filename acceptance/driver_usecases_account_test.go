@@ -13,11 +13,11 @@ import (
 )
 
 // asPrincipal authenticates the device's session and calls want.
-func (c *useCaseAPI) asPrincipal(want func(actor identity.Principal) error) rejection {
+func (c *useCaseAPI) asPrincipal(call func(actor identity.Principal) error) rejection {
 	c.t.Helper()
 	actor, err := c.principal()
 	if err == nil {
-		err = want(actor)
+		err = call(actor)
 	}
 	return rejectionOf(c.t, err)
 }

@@ -574,20 +574,20 @@ func TestEnumeration_LockoutIsNotRevealed(t *testing.T) {
 	phoneApp := e.enrolTOTP(ada)
 	clock.advance(time.Minute)
 	attacker, other := &anonymousClient{t: t, server: s, network: 1}, &anonymousClient{t: t, server: s, network: 2}
-	want := func(client *anonymousClient, code string, status int) {
+	requireStatus := func(client *anonymousClient, code string, status int) {
 		t.Helper()
 		if got := client.post("/v1/recovery/redeem", map[string]any{"email": ada.email, "totp_code": code}); got.StatusCode != status {
 			t.Errorf("network %d: %d %s, want %d", client.network, got.StatusCode, got.body, status)
 		}
 	}
 	for range 5 {
-		want(attacker, phoneApp.wrongCode(), 400)
+		requireStatus(attacker, phoneApp.wrongCode(), 400)
 	}
-	want(attacker, phoneApp.wrongCode(), 429)
-	want(attacker, phoneApp.code(), 429) // the code is valid, but the account is locked
-	want(other, phoneApp.code(), 400)
-	want(other, phoneApp.wrongCode(), 400)
+	requireStatus(attacker, phoneApp.wrongCode(), 429)
+	requireStatus(attacker, phoneApp.code(), 429) // the code is valid, but the account is locked
+	requireStatus(other, phoneApp.code(), 400)
+	requireStatus(other, phoneApp.wrongCode(), 400)
 	ada.signsIn()
-	want(attacker, phoneApp.wrongCode(), 429)
-	want(attacker, phoneApp.code(), 200)
+	requireStatus(attacker, phoneApp.wrongCode(), 429)
+	requireStatus(attacker, phoneApp.code(), 200)
 }

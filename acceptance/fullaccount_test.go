@@ -203,7 +203,7 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 		a.mustSend(http.MethodPost, path, body, &begun, headers)
 		return begun
 	}
-	answer := func(begun ceremonyResponse, credential any, more map[string]any) map[string]any {
+	finishBody := func(begun ceremonyResponse, credential any, more map[string]any) map[string]any {
 		body := map[string]any{"challenge_id": begun.ChallengeID, "credential": credential}
 		maps.Copy(body, more)
 		return body
@@ -213,24 +213,24 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 		return o.path, map[string]any{"email": "friend-of-" + a.email, "display_name": "Carol"}
 	case "finishSignUp":
 		begun := begin("/v1/signup/options", a.encode(map[string]string{"email": "friend-of-" + a.email, "display_name": "Carol"}), a.anonymousHeaders)
-		return o.path, answer(begun, a.createCredential(authenticator.New(a.origin), begun), map[string]any{"passkey_name": "Carol's key"})
+		return o.path, finishBody(begun, a.createCredential(authenticator.New(a.origin), begun), map[string]any{"passkey_name": "Carol's key"})
 	case "beginSignIn":
 		return o.path, map[string]any{"email": a.email}
 	case "finishSignIn":
 		begun := begin("/v1/login/options", "", a.anonymousHeaders)
-		return o.path, answer(begun, a.getAssertion(begun), nil)
+		return o.path, finishBody(begun, a.getAssertion(begun), nil)
 	case "refreshSession":
 		return o.path, map[string]any{"refresh_token": a.refreshToken}
 	case "finishStepUp":
 		begun := begin("/v1/session/step-up/options", "", a.headers)
-		return o.path, answer(begun, a.getAssertion(begun), nil)
+		return o.path, finishBody(begun, a.getAssertion(begun), nil)
 	case "changeAccount":
 		return o.path, map[string]any{"display_name": "Countess"}
 	case "confirmEmail":
 		return o.path, map[string]any{"code": "12345678"}
 	case "finishAddingPasskey":
 		begun := begin("/v1/me/passkeys/options", "", a.headers)
-		return o.path, answer(begun, a.createCredential(authenticator.New(a.origin, authenticator.DeviceBound()), begun), map[string]any{"passkey_name": "Blue key"})
+		return o.path, finishBody(begun, a.createCredential(authenticator.New(a.origin, authenticator.DeviceBound()), begun), map[string]any{"passkey_name": "Blue key"})
 	case "renamePasskey":
 		return strings.Replace(o.path, "{id}", a.passkeyID, 1), map[string]any{"name": "Red key"}
 	case "removePasskey":
@@ -247,7 +247,7 @@ func (a *fullAccount) validRequest(o operation) (path string, body map[string]an
 	case "finishRecovery":
 		a.redeemBackupCode()
 		begun := begin("/v1/recovery/options", a.encode(map[string]string{"grant_token": a.grantToken}), a.anonymousHeaders)
-		return o.path, answer(begun, a.createCredential(authenticator.New(a.origin), begun), map[string]any{"grant_token": a.grantToken})
+		return o.path, finishBody(begun, a.createCredential(authenticator.New(a.origin), begun), map[string]any{"grant_token": a.grantToken})
 	}
 	if o.requestMembers != nil || strings.Contains(o.path, "{") {
 		a.t.Errorf("the operation %s is new: add it to fullAccount.validRequest", o.id)

@@ -132,7 +132,7 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 	path, body := ben.validRequest(finish)
 	verify := ben.sendOperation(finish, path, body, ben.anonymousHeaders)
 	ben.headers = []string{"Cookie", sessionCookieOf(t, verify), "X-CSRF-Token", verify.csrfToken(t)}
-	want := func(a *fullAccount, o operation) {
+	requireStepUp := func(a *fullAccount, o operation) {
 		t.Helper()
 		path, body := o.path, map[string]any(nil)
 		switch o.id {
@@ -156,7 +156,7 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 		switch {
 		case slices.Contains(mailOperations, o.id), slices.Contains(sensitiveForOldTokens, o.id):
 		case slices.Contains(sensitiveOperations, o.id), slices.Contains(sensitiveAfterRecovery, o.id):
-			want(ben, o)
+			requireStepUp(ben, o)
 		default:
 			t.Errorf("the operation %s is new: add it to sensitiveOperations or sensitiveAfterRecovery", o.id)
 		}
@@ -164,7 +164,7 @@ func TestAuthorization_SensitiveOperationsNeedStepUp(t *testing.T) {
 	s.clock.advance(10*time.Minute + time.Second)
 	for _, o := range operations {
 		if slices.Contains(sensitiveOperations, o.id) {
-			want(ada, o)
+			requireStepUp(ada, o)
 		}
 	}
 }

@@ -100,10 +100,10 @@ func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
 
 	// A forged browser cookie is ignored: the server sets a new one.
 	var own *http.Cookie
-	for _, made := range []string{"AAAAAAAAAAAAAAAAAAAAAAAAAA.AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAA.", "AAAAAAAAAAAAAAAAAAAAAAAAAA", "."} {
-		options := s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Cookie", "keylodge_browser="+made)
+	for _, forgedValue := range []string{"AAAAAAAAAAAAAAAAAAAAAAAAAA.AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAA.", "AAAAAAAAAAAAAAAAAAAAAAAAAA", "."} {
+		options := s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Cookie", "keylodge_browser="+forgedValue)
 		if len(options.Cookies()) != 2 {
-			t.Fatalf("the forged browser cookie %q was accepted", made)
+			t.Fatalf("the forged browser cookie %q was accepted", forgedValue)
 		}
 		if own != nil && own.Value == options.Cookies()[0].Value {
 			t.Error("two browsers got the same cookie")
@@ -171,12 +171,12 @@ func TestBindingCookie_PreviousSecretVerifiesOnly(t *testing.T) {
 		}
 		return ""
 	}
-	if made := cookie(before, ""); cookie(after, made) != "" {
+	if cookieValue := cookie(before, ""); cookie(after, cookieValue) != "" {
 		t.Error("a cookie of the previous secret is rejected")
-	} else if cookie(unrelated, made) == "" || cookie(successor, made) == "" {
+	} else if cookie(unrelated, cookieValue) == "" || cookie(successor, cookieValue) == "" {
 		t.Error("a cookie of a secret that is not configured is accepted")
 	}
-	if made := cookie(after, ""); cookie(successor, made) != "" {
+	if cookieValue := cookie(after, ""); cookie(successor, cookieValue) != "" {
 		t.Error("a new cookie is signed with the previous secret")
 	}
 }

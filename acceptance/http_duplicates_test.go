@@ -73,23 +73,23 @@ func TestCookies_DuplicateSessionCookieRejected(t *testing.T) {
 	ada := s.signUpOverRawConn(t, s.origin, "").Cookies()[0]
 	ben := s.signUpOverRawConn(t, s.origin, "").Cookies()[0]
 	browser := s.sendLines(t, "POST /v1/login/options", "Origin: "+s.origin+"\r\n", "{}").Cookies()[0]
-	is := func(c *http.Cookie) string { return c.Name + "=" + c.Value }
+	pair := func(c *http.Cookie) string { return c.Name + "=" + c.Value }
 	for name, c := range map[string]struct {
 		headers string
 		status  int
 	}{
-		"one":                       {"Cookie: " + is(ada) + "\r\n", 200},
-		"one among others":          {"Cookie: theme=dark; " + is(ada) + "; theme=light\r\n", 200},
-		"one, in several headers":   {"Cookie: theme=dark\r\nCookie: " + is(ada) + "\r\nCookie: theme=light\r\n", 200},
-		"the same twice":            {"Cookie: " + is(ada) + "; " + is(ada) + "\r\n", 200},
-		"another before it":         {"Cookie: " + is(ben) + "; " + is(ada) + "\r\n", 400},
-		"another after it":          {"Cookie: " + is(ada) + "; " + is(ben) + "\r\n", 400},
-		"another, in a header":      {"Cookie: " + is(ben) + "\r\nCookie: " + is(ada) + "\r\n", 400},
-		"a malformed one before it": {"Cookie: keylodge_session=x; " + is(ada) + "\r\n", 400},
-		"an empty one before it":    {"Cookie: keylodge_session=; " + is(ada) + "\r\n", 400},
-		"another browser's":         {"Cookie: " + is(ada) + "; keylodge_browser=x; " + is(browser) + "\r\n", 400},
-		"a name in capitals":        {"Cookie: KEYLODGE_SESSION=x; " + is(ada) + "\r\n", 200},
-		"a prefix for HTTPS only":   {"Cookie: __Host-keylodge_session=x; " + is(ada) + "\r\n", 200},
+		"one":                       {"Cookie: " + pair(ada) + "\r\n", 200},
+		"one among others":          {"Cookie: theme=dark; " + pair(ada) + "; theme=light\r\n", 200},
+		"one, in several headers":   {"Cookie: theme=dark\r\nCookie: " + pair(ada) + "\r\nCookie: theme=light\r\n", 200},
+		"the same twice":            {"Cookie: " + pair(ada) + "; " + pair(ada) + "\r\n", 200},
+		"another before it":         {"Cookie: " + pair(ben) + "; " + pair(ada) + "\r\n", 400},
+		"another after it":          {"Cookie: " + pair(ada) + "; " + pair(ben) + "\r\n", 400},
+		"another, in a header":      {"Cookie: " + pair(ben) + "\r\nCookie: " + pair(ada) + "\r\n", 400},
+		"a malformed one before it": {"Cookie: keylodge_session=x; " + pair(ada) + "\r\n", 400},
+		"an empty one before it":    {"Cookie: keylodge_session=; " + pair(ada) + "\r\n", 400},
+		"another browser's":         {"Cookie: " + pair(ada) + "; keylodge_browser=x; " + pair(browser) + "\r\n", 400},
+		"a name in capitals":        {"Cookie: KEYLODGE_SESSION=x; " + pair(ada) + "\r\n", 200},
+		"a prefix for HTTPS only":   {"Cookie: __Host-keylodge_session=x; " + pair(ada) + "\r\n", 200},
 	} {
 		got := s.sendLines(t, "GET /v1/session", c.headers, "")
 		if got.StatusCode != c.status {

@@ -110,13 +110,13 @@ func TestListEvents_AnonymousRejectionsAreCounted(t *testing.T) {
 			if len(page.Items) != 1 || page.NextCursor == nil {
 				t.Fatalf("the first page is %+v", page)
 			}
-			is := page.Items[0]
-			if is.Kind != "sign_in_refused" || is.Reason != "user_handle_mismatch" || is.Count != 48 || len(is.Addresses) != 10 || is.Device.Name != "iOS" ||
-				!strings.HasPrefix(is.Device.IP, "198.51.100.") || !regexp.MustCompile(`^[A-Z2-7]{26}$`).MatchString(is.RequestID) {
-				t.Errorf("the event of the rejections is %+v", is)
+			event := page.Items[0]
+			if event.Kind != "sign_in_refused" || event.Reason != "user_handle_mismatch" || event.Count != 48 || len(event.Addresses) != 10 || event.Device.Name != "iOS" ||
+				!strings.HasPrefix(event.Device.IP, "198.51.100.") || !regexp.MustCompile(`^[A-Z2-7]{26}$`).MatchString(event.RequestID) {
+				t.Errorf("the event of the rejections is %+v", event)
 			}
-			if want := first.Format("15:04:05"); !strings.Contains(is.At, want) || !strings.Contains(is.LastAt, first.Add(2e9).Format("15:04:05")) {
-				t.Errorf("the event is from %s to %s, want %s to two seconds later", is.At, is.LastAt, want)
+			if want := first.Format("15:04:05"); !strings.Contains(event.At, want) || !strings.Contains(event.LastAt, first.Add(2e9).Format("15:04:05")) {
+				t.Errorf("the event is from %s to %s, want %s to two seconds later", event.At, event.LastAt, want)
 			}
 			s.sendRejectedSignIns(t, passkeyID) // between two pages of the owner
 			if rest := s.listEvents(t, token, "?limit=1&cursor="+*page.NextCursor); len(rest.Items) != 1 || rest.Items[0].Kind != "signed_up" || rest.NextCursor != nil {

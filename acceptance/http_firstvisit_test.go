@@ -10,8 +10,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// barrierTransport is a transport that returns no answer before n have come: every request leaves before the cookies of any answer
-// are kept.
+// barrierTransport returns no response before n have arrived: every request is sent before the cookies of any response are stored.
 type barrierTransport struct {
 	http.RoundTripper
 	pending *sync.WaitGroup
@@ -30,7 +29,7 @@ func (b barrierTransport) RoundTrip(request *http.Request) (*http.Response, erro
 	return response, err
 }
 
-// A browser that has no cookie yet begins a sign-in for autofill while its owner presses a button, or opens several tabs at once.
+// A browser without cookies begins several ceremonies at once: one for autofill and one for a button, or one in each tab.
 func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
 	for storage, configure := range map[string]func(*testing.T) func(*config.Config){
 		"SQLite":     func(*testing.T) func(*config.Config) { return nil },
@@ -60,7 +59,7 @@ func TestFirstVisit_everyParallelCeremonyCanBeAnswered(t *testing.T) {
 	}
 }
 
-// What the binding is for: a ceremony that was begun in one browser is answered in no other (docs/decisions/0007).
+// A ceremony that was begun in one browser is rejected in every other browser (docs/decisions/0007).
 func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := httpDriver{s}.newDevice(t, phone).(*apiDevice)
@@ -70,12 +69,12 @@ func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 	mallory := s.newAPI(t)
 	begun, _ := mallory.beginConcurrently(8)
 
-	first, settled := s.newAPI(t), s.newAPI(t) // Ada's browser on a first visit, with ceremonies of its own, and later
+	first, settled := s.newAPI(t), s.newAPI(t) // Ada's browser on a first visit, with pending ceremonies, and on a later visit
 	first.beginConcurrently(2)
 	if _, rejected := settled.beginSignIn(""); rejected != (rejection{}) {
 		t.Fatalf("%+v", rejected)
 	}
-	renamed := s.newAPI(t) // with a cookie that was minted for another ceremony, by the name of the one that is answered
+	renamed := s.newAPI(t) // with the cookie of another ceremony, renamed for the one that is answered
 	renamed.beginConcurrently(1)
 	for _, cookie := range renamed.http.Jar.Cookies(renamed.cookieURL()) {
 		renamed.http.Jar.SetCookies(renamed.cookieURL(), []*http.Cookie{{Name: ceremonyCookie + begun[2].challengeID, Value: cookie.Value, Path: "/"}})
@@ -83,25 +82,25 @@ func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 	for i, victim := range []*httpAPI{first, settled, renamed, s.newAPI(t)} {
 		_, rejected := victim.finishSignIn(begun[i].challengeID, ada.getAssertion(begun[i]))
 		if rejected != (rejection{"challenge_not_found", domain.ReasonChallengeMismatch}) {
-			t.Errorf("browser %d answers what Mallory began: %+v", i, rejected)
+			t.Errorf("browser %d with Mallory's ceremony: %+v, want challenge_not_found", i, rejected)
 		}
 	}
 }
 
 const ceremonyCookie = "keylodge_ceremony_"
 
-// A first visit leaves a cookie for each ceremony that was begun before the first answer, for as long as a challenge lives. A
-// browser with a browser cookie gets no more of them.
+// A first visit sets a cookie for each ceremony that begins before the first response, with the lifetime of a challenge. A browser with
+// a browser cookie gets no further ones.
 func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	options := s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Sec-Fetch-Site", "same-origin")
 	set := options.Cookies()
 	if len(set) != 2 || set[0].Name != "keylodge_browser" || set[0].MaxAge != 0 || !strings.HasPrefix(set[1].Name, ceremonyCookie) || set[1].MaxAge != 300 {
-		t.Fatalf("a first options call sets %v", set)
+		t.Fatalf("the first options response sets %v", set)
 	}
 	for _, cookie := range set {
 		if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/" || cookie.Domain != "" {
-			t.Errorf("a script, another site or a part of this one gets %v", cookie)
+			t.Errorf("the cookie is not HttpOnly, SameSite=Strict and for the whole host: %v", cookie)
 		}
 	}
 
@@ -113,7 +112,7 @@ func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 		size += len(cookie.Name + "=" + cookie.Value + "; ")
 	}
 	if len(cookies) != 17 || size > 4<<10 {
-		t.Errorf("after 16 calls at once the browser brings %d cookies of %d bytes", len(cookies), size)
+		t.Errorf("after 16 concurrent requests the browser has %d cookies with %d bytes", len(cookies), size)
 	}
 	for range 3 {
 		if _, rejected := visit.beginSignIn(""); rejected != (rejection{}) {
@@ -121,11 +120,11 @@ func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 		}
 	}
 	if now := visit.http.Jar.Cookies(visit.cookieURL()); len(now) != len(cookies) {
-		t.Errorf("later calls set further cookies: %d, then %d", len(cookies), len(now))
+		t.Errorf("later requests set further cookies: %d, then %d", len(cookies), len(now))
 	}
 }
 
-// beginConcurrently begins n ceremonies, half of them sign-ups, before the answer to any of them has come.
+// beginConcurrently begins n ceremonies, half of them sign-ups, before any response arrives.
 func (c *httpAPI) beginConcurrently(n int) (signIns, signUps []pendingCeremony) {
 	c.t.Helper()
 	before := c.http.Transport
@@ -141,7 +140,7 @@ func (c *httpAPI) beginConcurrently(n int) (signIns, signUps []pendingCeremony) 
 		return rejected
 	})
 	if outcomes[""] != n {
-		c.t.Fatalf("not all begin: %v", outcomes)
+		c.t.Fatalf("concurrent options requests: %v, want %d successes", outcomes, n)
 	}
 	for i, each := range begun {
 		if i%2 == 0 {

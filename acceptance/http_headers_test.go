@@ -13,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// allRoutes are all that the server is told to serve, as method and path, and the page with all its parts.
+// allRoutes returns method and path of each operation of the OpenAPI document, of the page and of its assets.
 func allRoutes(t *testing.T) [][2]string {
 	t.Helper()
 	document, err := os.ReadFile(openAPIFile)
@@ -36,7 +36,7 @@ func allRoutes(t *testing.T) [][2]string {
 	}
 	parts, err := os.ReadDir("../adapters/webui/static")
 	if err != nil || len(parts) == 0 || len(all) < 40 {
-		t.Fatalf("%d calls and %d parts of the page, %v", len(all), len(parts), err)
+		t.Fatalf("found %d operations and %d files of the page, %v", len(all), len(parts), err)
 	}
 	for _, part := range parts {
 		path := "/assets/" + part.Name()
@@ -48,8 +48,8 @@ func allRoutes(t *testing.T) [][2]string {
 	return all
 }
 
-// Every answer: of each route, whoever calls it and whatever comes of it, of none, and those that are given before a request is
-// one (OWASP ASVS 5.0, 3.4; WebAuthn Level 3, section 13.4.8).
+// Every response has the security headers: of each route with success or error, of unknown routes, and of requests that cannot be
+// parsed (OWASP ASVS 5.0, 3.4; WebAuthn Level 3, section 13.4.8).
 func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 	for public, strict := range map[string]string{
 		"": "", "https://id.example.org": "max-age=31536000; includeSubDomains", "https://example.org": "max-age=31536000",
@@ -76,16 +76,16 @@ func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 			responses["PUT "+path] = s.send(t, http.MethodPut, path, "")
 			responses["OPTIONS "+path] = s.send(t, http.MethodOptions, path, "", "Origin", s.origin, "Access-Control-Request-Method", "POST")
 			if !strings.HasPrefix(path, "/v1") {
-				responses["once more "+path] = s.send(t, method, path, "", "If-None-Match", responses[method+" "+path].Header.Get("ETag"))
+				responses["conditional "+path] = s.send(t, method, path, "", "If-None-Match", responses[method+" "+path].Header.Get("ETag"))
 			}
 		}
 		for name, raw := range map[string]string{
-			"nothing there": "GET /nothing HTTP/1.1\r\n" + host + "\r\n", "an odd method": "BREW /livez HTTP/1.1\r\n" + host + "\r\n",
-			"two hosts": getLivez + host + "\r\n", "not HTTP": "\x16\x03\x01\r\n\r\n", "a fold": getLivez + "X: a\r\n b\r\n\r\n", "in LF": "GET /livez HTTP/1.1\n\n",
-			"too much": postLoginOptions + "Content-Length: 70000\r\n\r\n", "a long header": getLivez + "X: " + strings.Repeat("x", 20<<10), "too slow": getLivez,
+			"an unknown path": "GET /nothing HTTP/1.1\r\n" + host + "\r\n", "an unknown method": "BREW /livez HTTP/1.1\r\n" + host + "\r\n",
+			"two hosts": getLivez + host + "\r\n", "not HTTP": "\x16\x03\x01\r\n\r\n", "a folded header": getLivez + "X: a\r\n b\r\n\r\n", "lines that end in LF": "GET /livez HTTP/1.1\n\n",
+			"a large body": postLoginOptions + "Content-Length: 70000\r\n\r\n", "a long header": getLivez + "X: " + strings.Repeat("x", 20<<10), "a slow request": getLivez,
 		} {
 			target := s
-			if name == "too slow" {
+			if name == "a slow request" {
 				target = slow
 			}
 			responses[name] = target.dial(t).send(raw).readResponse(http.MethodGet)
@@ -130,8 +130,8 @@ func TestHeaders_SecurityHeadersOnEveryResponse(t *testing.T) {
 	}
 }
 
-// The owner of an account reads request ids in the security log: no client writes there. The operator's log has what a client
-// sent beside it, under a name of its own.
+// The audit log shows request ids to the account's owner, so the server generates them. The server's log has the client's
+// X-Request-Id as an attribute of its own.
 func TestRequestID_GeneratedByServer(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	seen := map[string]bool{}
@@ -141,7 +141,7 @@ func TestRequestID_GeneratedByServer(t *testing.T) {
 	} {
 		id := s.send(t, http.MethodGet, "/v1/config", "", "X-Request-Id", sent).Header.Get("X-Request-Id")
 		if !regexp.MustCompile(`^[A-Z2-7]{26}$`).MatchString(id) || seen[id] {
-			t.Errorf("X-Request-Id %q was answered with %q", sent, id)
+			t.Errorf("the response to X-Request-Id %q has the request id %q", sent, id)
 		}
 		seen[id] = true
 		want := ""
@@ -149,16 +149,16 @@ func TestRequestID_GeneratedByServer(t *testing.T) {
 			want = sent
 		}
 		if got := s.log.clientRequestIDOf(id); got != want {
-			t.Errorf("of %q the log says %q, want %q", sent, got, want)
+			t.Errorf("for X-Request-Id %q the log has client_request_id %q, want %q", sent, got, want)
 		}
 	}
 	got := s.send(t, http.MethodGet, "/v1/config", "", "X-Request-Id", "trace-of-ada", "X-Request-Id", "trace-of-ben").Header.Values("X-Request-Id")
 	if len(got) != 1 || strings.HasPrefix(got[0], "trace") || s.log.clientRequestIDOf(got[0]) != "" {
-		t.Errorf("two of them were answered with %q", got)
+		t.Errorf("the response to two X-Request-Id headers has the request ids %q", got)
 	}
 }
 
-// clientRequestIDOf returns what the line of a request says that its client sent as X-Request-Id.
+// clientRequestIDOf returns client_request_id of the log line of a request.
 func (l *logRecorder) clientRequestIDOf(requestID string) string {
 	for line := range strings.Lines(l.text()) {
 		var entry struct {
@@ -170,5 +170,5 @@ func (l *logRecorder) clientRequestIDOf(requestID string) string {
 			return entry.ClientRequestID
 		}
 	}
-	return "no such line"
+	return "no log line"
 }

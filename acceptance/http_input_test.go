@@ -21,63 +21,63 @@ func TestInput_InvalidValuesReported(t *testing.T) {
 		field      string
 		fieldCode  string
 	}{
-		"a list of objects":          {"/v1/login/options", `[{"email":"ada@example.org"}]`, 400, "invalid_request", "", "invalid_json"},
-		"a text":                     {"/v1/login/options", `"email"`, 400, "invalid_request", "", "invalid_json"},
-		"spaces and nothing else":    {"/v1/login/options", "  ", 400, "invalid_request", "", "invalid_json"},
-		"not a number":               {"/v1/login/options", `{"x":NaN}`, 400, "invalid_request", "", "invalid_json"},
-		"no end of a number":         {"/v1/login/options", `{"x":Infinity}`, 400, "invalid_request", "", "invalid_json"},
-		"a number with a zero":       {"/v1/login/options", `{"x":01}`, 400, "invalid_request", "", "invalid_json"},
-		"a huge number for a text":   {"/v1/login/options", `{"email":1e400}`, 400, "invalid_request", "email", "wrong_type"},
-		"true for a text":            {"/v1/signup/options", `{"display_name":true}`, 400, "invalid_request", "display_name", "wrong_type"},
-		"a list for a text":          {"/v1/signup/options", `{"email":["ada@example.org"]}`, 400, "invalid_request", "email", "wrong_type"},
-		"an object for a text":       {"/v1/signup/options", `{"email":{"$ne":null}}`, 400, "invalid_request", "email", "wrong_type"},
-		"a number for a code":        {"/v1/recovery/redeem", `{"email":"ada@example.org","totp_code":123456}`, 400, "invalid_request", "totp_code", "wrong_type"},
-		"null for what is required":  {"/v1/login/verify", `{"challenge_id":null}`, 400, "invalid_request", "challenge_id", "invalid_id"},
-		"null for a token":           {"/v1/session/refresh", `{"refresh_token":null}`, 400, "invalid_request", "refresh_token", "required"},
-		"names that are not quoted":  {"/v1/login/options", `{email:"ada@example.org"}`, 400, "invalid_request", "", "invalid_json"},
-		"a comma too many":           {"/v1/login/options", `{"email":"ada@example.org",}`, 400, "invalid_request", "", "invalid_json"},
-		"a comment":                  {"/v1/login/options", `{/* Ada */}`, 400, "invalid_request", "", "invalid_json"},
-		"a raw line break":           {"/v1/signup/options", "{\"display_name\":\"a\nb\"}", 400, "invalid_request", "display_name", "invalid_json"},
-		"UTF-16":                     {"/v1/login/options", "\xff\xfe{\x00}\x00", 400, "invalid_request", "", "invalid_json"},
-		"an overlong letter":         {"/v1/signup/options", "{\"display_name\":\"\xc1\x81\"}", 400, "invalid_request", "display_name", "invalid_json"},
-		"a surrogate in UTF-8":       {"/v1/signup/options", "{\"display_name\":\"\xed\xa0\x80\"}", 400, "invalid_request", "display_name", "invalid_json"},
-		"surrogates the wrong way":   {"/v1/signup/options", `{"display_name":"\udc00\ud800"}`, 400, "invalid_request", "display_name", "invalid_json"},
-		"half a surrogate as a name": {"/v1/signup/options", `{"\ud800":1}`, 400, "invalid_request", "", "invalid_json"},
-		"an unknown member twice":    {"/v1/login/options", `{"x":1,"x":2}`, 400, "invalid_request", "x", "duplicate_member"},
-		"twice, once in escapes":     {"/v1/login/options", `{"email":"ada@example.org","\u0065mail":"ben@example.org"}`, 400, "invalid_request", "email", "duplicate_member"},
-		"twice, in an unknown one":   {"/v1/login/options", `{"x":[{"y":{"z":1,"z":1}}]}`, 400, "invalid_request", "x.0.y.z", "duplicate_member"},
-		"33 objects in each other":   {"/v1/login/options", strings.Repeat(`{"x":`, 33) + "1" + strings.Repeat("}", 33), 400, "invalid_request", "", "too_deep"},
-		"very deep":                  {"/v1/login/options", `{"x":` + strings.Repeat("[", 60000), 400, "invalid_request", "", "too_deep"},
-		"not JSON":                   {"/v1/login/options", `hello`, 400, "invalid_request", "", "invalid_json"},
-		"half of it":                 {"/v1/login/options", `{"email":"ada@example.org"`, 400, "invalid_request", "", "invalid_json"},
-		"no object":                  {"/v1/login/options", `[]`, 400, "invalid_request", "", "invalid_json"},
-		"null":                       {"/v1/login/options", `null`, 400, "invalid_request", "", "invalid_json"},
-		"two objects":                {"/v1/login/options", `{}{}`, 400, "invalid_request", "", "invalid_json"},
-		"bytes behind it":            {"/v1/login/options", "{}\x00", 400, "invalid_request", "", "invalid_json"},
-		"a byte order mark":          {"/v1/login/options", "\xef\xbb\xbf{}", 400, "invalid_request", "", "invalid_json"},
-		"invalid UTF-8":              {"/v1/signup/options", "{\"display_name\":\"\xff\"}", 400, "invalid_request", "display_name", "invalid_json"},
-		"half a surrogate pair":      {"/v1/signup/options", `{"display_name":"\ud800"}`, 400, "invalid_request", "display_name", "invalid_json"},
-		"a member twice":             {"/v1/login/options", `{"email":"ada@example.org","email":"ben@example.org"}`, 400, "invalid_request", "email", "duplicate_member"},
-		"a member twice, deep":       {"/v1/login/verify", `{"credential":{"response":{"signature":"AA","signature":"AQ"}}}`, 400, "invalid_request", "credential.response.signature", "duplicate_member"},
-		"a number for a text":        {"/v1/login/options", `{"email":7}`, 400, "invalid_request", "email", "wrong_type"},
-		"a text for an object":       {"/v1/login/verify", `{"credential":"x"}`, 400, "invalid_request", "credential", "wrong_type"},
-		"an object for a list":       {"/v1/signup/verify", `{"credential":{"response":{"transports":{}}}}`, 400, "invalid_request", "credential.response.transports", "wrong_type"},
-		"a number in a list":         {"/v1/signup/verify", `{"credential":{"response":{"transports":[1]}}}`, 400, "invalid_request", "credential.response.transports.0", "wrong_type"},
-		"a text for an extension":    {"/v1/signup/verify", `{"credential":{"clientExtensionResults":"x"}}`, 400, "invalid_request", "challenge_id", "invalid_id"},
-		"no base64":                  {"/v1/login/verify", `{"credential":{"id":"***"}}`, 400, "invalid_request", "credential.id", "invalid_base64"},
-		"a line break in base64":     {"/v1/login/verify", `{"credential":{"id":"AA\nAA"}}`, 400, "invalid_request", "credential.id", "invalid_base64"},
-		"a return in base64":         {"/v1/login/verify", `{"credential":{"id":"AA\rAA"}}`, 400, "invalid_request", "credential.id", "invalid_base64"},
-		"too deep":                   {"/v1/login/options", `{"x":` + deep + `}`, 400, "invalid_request", "", "too_deep"},
-		"nothing to verify":          {"/v1/login/verify", `{}`, 400, "invalid_request", "challenge_id", "invalid_id"},
-		"no body to verify":          {"/v1/signup/verify", ``, 400, "invalid_request", "challenge_id", "invalid_id"},
-		"a challenge id that is not": {"/v1/login/verify", `{"challenge_id":"7"}`, 400, "invalid_request", "challenge_id", "invalid_id"},
-		"an address that is not":     {"/v1/signup/options", `{"email":"ada"}`, 400, "invalid_request", "email", "invalid_email"},
-		"an address at sign-in":      {"/v1/login/options", `{"email":"ada"}`, 400, "invalid_request", "email", "invalid_email"},
-		"a name with a line break":   {"/v1/signup/options", `{"display_name":"a\nb"}`, 400, "invalid_request", "display_name", "invalid_name"},
-		"a name that is too long":    {"/v1/signup/options", `{"display_name":"` + strings.Repeat("x", 65) + `"}`, 400, "invalid_request", "display_name", "too_long"},
-		"a transport that is not":    {"/v1/login/verify", `{"challenge_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","credential":{"id":"AA","type":"public-key","response":{"clientDataJSON":"AA","authenticatorData":"AA","signature":"AA"}},"transport":"pigeon"}`, 400, "invalid_request", "transport", "unsupported_transport"},
-		"too large":                  {"/v1/login/options", `{"x":"` + strings.Repeat("x", 64<<10) + `"}`, 413, "body_too_large", "", ""},
-		"a challenge nobody has":     {"/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), 404, "challenge_not_found", "", ""},
+		"an array of objects":               {"/v1/login/options", `[{"email":"ada@example.org"}]`, 400, "invalid_request", "", "invalid_json"},
+		"a string":                          {"/v1/login/options", `"email"`, 400, "invalid_request", "", "invalid_json"},
+		"only spaces":                       {"/v1/login/options", "  ", 400, "invalid_request", "", "invalid_json"},
+		"not a number":                      {"/v1/login/options", `{"x":NaN}`, 400, "invalid_request", "", "invalid_json"},
+		"infinity":                          {"/v1/login/options", `{"x":Infinity}`, 400, "invalid_request", "", "invalid_json"},
+		"a leading zero":                    {"/v1/login/options", `{"x":01}`, 400, "invalid_request", "", "invalid_json"},
+		"a huge number for a string":        {"/v1/login/options", `{"email":1e400}`, 400, "invalid_request", "email", "wrong_type"},
+		"true for a string":                 {"/v1/signup/options", `{"display_name":true}`, 400, "invalid_request", "display_name", "wrong_type"},
+		"an array for a string":             {"/v1/signup/options", `{"email":["ada@example.org"]}`, 400, "invalid_request", "email", "wrong_type"},
+		"an object for a string":            {"/v1/signup/options", `{"email":{"$ne":null}}`, 400, "invalid_request", "email", "wrong_type"},
+		"a number for a code":               {"/v1/recovery/redeem", `{"email":"ada@example.org","totp_code":123456}`, 400, "invalid_request", "totp_code", "wrong_type"},
+		"null for a required member":        {"/v1/login/verify", `{"challenge_id":null}`, 400, "invalid_request", "challenge_id", "invalid_id"},
+		"null for a token":                  {"/v1/session/refresh", `{"refresh_token":null}`, 400, "invalid_request", "refresh_token", "required"},
+		"unquoted names":                    {"/v1/login/options", `{email:"ada@example.org"}`, 400, "invalid_request", "", "invalid_json"},
+		"a trailing comma":                  {"/v1/login/options", `{"email":"ada@example.org",}`, 400, "invalid_request", "", "invalid_json"},
+		"a comment":                         {"/v1/login/options", `{/* Ada */}`, 400, "invalid_request", "", "invalid_json"},
+		"a raw line break":                  {"/v1/signup/options", "{\"display_name\":\"a\nb\"}", 400, "invalid_request", "display_name", "invalid_json"},
+		"UTF-16":                            {"/v1/login/options", "\xff\xfe{\x00}\x00", 400, "invalid_request", "", "invalid_json"},
+		"an overlong UTF-8 encoding":        {"/v1/signup/options", "{\"display_name\":\"\xc1\x81\"}", 400, "invalid_request", "display_name", "invalid_json"},
+		"a surrogate in UTF-8":              {"/v1/signup/options", "{\"display_name\":\"\xed\xa0\x80\"}", 400, "invalid_request", "display_name", "invalid_json"},
+		"surrogates in reverse order":       {"/v1/signup/options", `{"display_name":"\udc00\ud800"}`, 400, "invalid_request", "display_name", "invalid_json"},
+		"a lone surrogate in a name":        {"/v1/signup/options", `{"\ud800":1}`, 400, "invalid_request", "", "invalid_json"},
+		"a duplicate unknown member":        {"/v1/login/options", `{"x":1,"x":2}`, 400, "invalid_request", "x", "duplicate_member"},
+		"a duplicate with an escape":        {"/v1/login/options", `{"email":"ada@example.org","\u0065mail":"ben@example.org"}`, 400, "invalid_request", "email", "duplicate_member"},
+		"a duplicate, in an unknown member": {"/v1/login/options", `{"x":[{"y":{"z":1,"z":1}}]}`, 400, "invalid_request", "x.0.y.z", "duplicate_member"},
+		"33 nested objects":                 {"/v1/login/options", strings.Repeat(`{"x":`, 33) + "1" + strings.Repeat("}", 33), 400, "invalid_request", "", "too_deep"},
+		"60000 open arrays":                 {"/v1/login/options", `{"x":` + strings.Repeat("[", 60000), 400, "invalid_request", "", "too_deep"},
+		"not JSON":                          {"/v1/login/options", `hello`, 400, "invalid_request", "", "invalid_json"},
+		"a truncated object":                {"/v1/login/options", `{"email":"ada@example.org"`, 400, "invalid_request", "", "invalid_json"},
+		"an array":                          {"/v1/login/options", `[]`, 400, "invalid_request", "", "invalid_json"},
+		"null":                              {"/v1/login/options", `null`, 400, "invalid_request", "", "invalid_json"},
+		"two objects":                       {"/v1/login/options", `{}{}`, 400, "invalid_request", "", "invalid_json"},
+		"a byte after the object":           {"/v1/login/options", "{}\x00", 400, "invalid_request", "", "invalid_json"},
+		"a byte order mark":                 {"/v1/login/options", "\xef\xbb\xbf{}", 400, "invalid_request", "", "invalid_json"},
+		"invalid UTF-8":                     {"/v1/signup/options", "{\"display_name\":\"\xff\"}", 400, "invalid_request", "display_name", "invalid_json"},
+		"a lone surrogate":                  {"/v1/signup/options", `{"display_name":"\ud800"}`, 400, "invalid_request", "display_name", "invalid_json"},
+		"a duplicate member":                {"/v1/login/options", `{"email":"ada@example.org","email":"ben@example.org"}`, 400, "invalid_request", "email", "duplicate_member"},
+		"a nested duplicate member":         {"/v1/login/verify", `{"credential":{"response":{"signature":"AA","signature":"AQ"}}}`, 400, "invalid_request", "credential.response.signature", "duplicate_member"},
+		"a number for a string":             {"/v1/login/options", `{"email":7}`, 400, "invalid_request", "email", "wrong_type"},
+		"a string for an object":            {"/v1/login/verify", `{"credential":"x"}`, 400, "invalid_request", "credential", "wrong_type"},
+		"an object for an array":            {"/v1/signup/verify", `{"credential":{"response":{"transports":{}}}}`, 400, "invalid_request", "credential.response.transports", "wrong_type"},
+		"a number in an array of strings":   {"/v1/signup/verify", `{"credential":{"response":{"transports":[1]}}}`, 400, "invalid_request", "credential.response.transports.0", "wrong_type"},
+		"a string for the extensions":       {"/v1/signup/verify", `{"credential":{"clientExtensionResults":"x"}}`, 400, "invalid_request", "challenge_id", "invalid_id"},
+		"not base64":                        {"/v1/login/verify", `{"credential":{"id":"***"}}`, 400, "invalid_request", "credential.id", "invalid_base64"},
+		"a line break in base64":            {"/v1/login/verify", `{"credential":{"id":"AA\nAA"}}`, 400, "invalid_request", "credential.id", "invalid_base64"},
+		"a carriage return in base64":       {"/v1/login/verify", `{"credential":{"id":"AA\rAA"}}`, 400, "invalid_request", "credential.id", "invalid_base64"},
+		"33 nested arrays":                  {"/v1/login/options", `{"x":` + deep + `}`, 400, "invalid_request", "", "too_deep"},
+		"an empty object":                   {"/v1/login/verify", `{}`, 400, "invalid_request", "challenge_id", "invalid_id"},
+		"no body":                           {"/v1/signup/verify", ``, 400, "invalid_request", "challenge_id", "invalid_id"},
+		"an invalid challenge id":           {"/v1/login/verify", `{"challenge_id":"7"}`, 400, "invalid_request", "challenge_id", "invalid_id"},
+		"an invalid address":                {"/v1/signup/options", `{"email":"ada"}`, 400, "invalid_request", "email", "invalid_email"},
+		"an invalid address at sign-in":     {"/v1/login/options", `{"email":"ada"}`, 400, "invalid_request", "email", "invalid_email"},
+		"a name with a line break":          {"/v1/signup/options", `{"display_name":"a\nb"}`, 400, "invalid_request", "display_name", "invalid_name"},
+		"a name that is too long":           {"/v1/signup/options", `{"display_name":"` + strings.Repeat("x", 65) + `"}`, 400, "invalid_request", "display_name", "too_long"},
+		"an unknown transport":              {"/v1/login/verify", `{"challenge_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","credential":{"id":"AA","type":"public-key","response":{"clientDataJSON":"AA","authenticatorData":"AA","signature":"AA"}},"transport":"unknown"}`, 400, "invalid_request", "transport", "unsupported_transport"},
+		"too large":                         {"/v1/login/options", `{"x":"` + strings.Repeat("x", 64<<10) + `"}`, 413, "body_too_large", "", ""},
+		"an unknown challenge":              {"/v1/login/verify", verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), 404, "challenge_not_found", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.send(t, http.MethodPost, c.path, c.body)
@@ -99,18 +99,18 @@ func verifyBody(challengeID string) string {
 
 func TestInput_AllMissingMembersReported(t *testing.T) {
 	s := startServer(t, newClock(), nil)
-	p := s.send(t, http.MethodPost, "/v1/signup/verify", `{"credential":{"rawId":"AA","clientExtensionResults":[]},"passkey_name":"a\u0000b","transport":"pigeon"}`).problem(t)
+	p := s.send(t, http.MethodPost, "/v1/signup/verify", `{"credential":{"rawId":"AA","clientExtensionResults":[]},"passkey_name":"a\u0000b","transport":"unknown"}`).problem(t)
 	var named []string
 	for _, e := range p.Errors {
 		named = append(named, e.Field)
 		if !strings.Contains(p.Detail, e.Field+": "+e.Detail) {
-			t.Errorf("the detail leaves out %s: %s", e.Field, p.Detail)
+			t.Errorf("the problem's detail does not have %s: %s", e.Field, p.Detail)
 		}
 	}
 	want := "challenge_id credential.id credential.rawId credential.type credential.clientExtensionResults " +
 		"credential.response.clientDataJSON credential.response.attestationObject passkey_name transport"
 	if got := strings.Join(named, " "); got != want {
-		t.Errorf("named %s\nwant  %s", got, want)
+		t.Errorf("reported %s\nwant     %s", got, want)
 	}
 }
 
@@ -121,29 +121,29 @@ func TestInput_AllMissingSignInMembersReported(t *testing.T) {
 	for _, e := range p.Errors {
 		named = append(named, e.Field)
 		if !strings.Contains(p.Detail, e.Field+": "+e.Detail) {
-			t.Errorf("the detail leaves out %s: %s", e.Field, p.Detail)
+			t.Errorf("the problem's detail does not have %s: %s", e.Field, p.Detail)
 		}
 	}
 	want := "credential.id credential.type credential.response.clientDataJSON credential.response.authenticatorData credential.response.signature"
 	if got := strings.Join(named, " "); got != want {
-		t.Errorf("named %s\nwant  %s", got, want)
+		t.Errorf("reported %s\nwant     %s", got, want)
 	}
 }
 
 func TestInput_ValidValuesAccepted(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for name, c := range map[string]struct{ path, body string }{
-		"an empty object":             {"/v1/login/options", `{}`},
-		"a huge number, unknown":      {"/v1/login/options", `{"x":1e400,"y":123456789012345678901234567890}`},
-		"names of one spelling, all":  {"/v1/login/options", `{"Email":1,"eMail":2,"EMAIL":3}`},
-		"a pair of surrogates":        {"/v1/signup/options", `{"display_name":"\ud83d\udd11"}`},
-		"32 levels":                   {"/v1/login/options", `{"x":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`},
-		"white space around it":       {"/v1/login/options", " \t\r\n{} \t\r\n"},
-		"a member in capitals":        {"/v1/login/options", `{"EMAIL":"no address"}`},
-		"no extensions, transport":    {"/v1/login/verify", strings.Replace(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), "{", `{"transport":"cookie",`, 1)},
-		"null for extensions":         {"/v1/login/verify", strings.Replace(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), `"id"`, `"clientExtensionResults":null,"id"`, 1)},
-		"a credential without rawId":  {"/v1/login/verify", strings.Replace(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), `"rawId":"AA",`, "", 1)},
-		"null for an address, a name": {"/v1/signup/options", `{"email":null,"display_name":null}`},
+		"an empty object":                    {"/v1/login/options", `{}`},
+		"a huge number in an unknown member": {"/v1/login/options", `{"x":1e400,"y":123456789012345678901234567890}`},
+		"unknown names that differ in case":  {"/v1/login/options", `{"Email":1,"eMail":2,"EMAIL":3}`},
+		"a surrogate pair":                   {"/v1/signup/options", `{"display_name":"\ud83d\udd11"}`},
+		"32 nested levels":                   {"/v1/login/options", `{"x":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`},
+		"white space around the object":      {"/v1/login/options", " \t\r\n{} \t\r\n"},
+		"a name in upper case":               {"/v1/login/options", `{"EMAIL":"no address"}`},
+		"no extensions, with transport":      {"/v1/login/verify", strings.Replace(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), "{", `{"transport":"cookie",`, 1)},
+		"null for extensions":                {"/v1/login/verify", strings.Replace(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), `"id"`, `"clientExtensionResults":null,"id"`, 1)},
+		"a credential without rawId":         {"/v1/login/verify", strings.Replace(verifyBody("01a206fa-f19b-71aa-8eee-8e90a9bc70db"), `"rawId":"AA",`, "", 1)},
+		"null for the address and the name":  {"/v1/signup/options", `{"email":null,"display_name":null}`},
 	} {
 		if got := s.send(t, http.MethodPost, c.path, c.body, "Content-Encoding", "identity"); got.StatusCode != 200 && got.StatusCode != 404 {
 			t.Errorf("%s: %d %s", name, got.StatusCode, got.body)
@@ -171,7 +171,7 @@ func TestInput_BodyMustBeJSON(t *testing.T) {
 	for _, encoding := range []string{"gzip", "deflate", "br", "zstd", "identity, gzip", "GZIP"} {
 		s.send(t, http.MethodPost, "/v1/login/options", `{}`, "Content-Encoding", encoding).requireProblem(t, 415, "unsupported_media_type")
 	}
-	// Ten megabytes in ten kilobytes: nobody unpacks them to find out.
+	// Ten megabytes, compressed to ten kilobytes, are not decompressed.
 	var bomb bytes.Buffer
 	packed := gzip.NewWriter(&bomb)
 	if _, err := packed.Write(bytes.Repeat([]byte(" "), 10<<20)); err != nil || packed.Close() != nil || bomb.Len() > 60<<10 {
@@ -185,8 +185,8 @@ func TestInput_BodyMustBeJSON(t *testing.T) {
 	}
 }
 
-// An attempt begins with a request that can be read and names its challenge: until then nothing is spent. Nor is it by a member
-// that is not of the answer.
+// A request that cannot be parsed, or that does not name its challenge, does not consume the challenge. Neither does an invalid member
+// outside the credential.
 func TestInput_UnreadableRequestKeepsChallenge(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
@@ -202,7 +202,7 @@ func TestInput_UnreadableRequestKeepsChallenge(t *testing.T) {
 		fmt.Sprintf(`{"challenge_id":[%q],"credential":{}}`, signUp.challengeID),
 		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"passkey_name":"a\nb"}`, signUp.challengeID, credential),
 		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"passkey_name":7}`, signUp.challengeID, credential),
-		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"transport":"pigeon"}`, signUp.challengeID, credential),
+		fmt.Sprintf(`{"challenge_id":%q,"credential":%s,"transport":"unknown"}`, signUp.challengeID, credential),
 	} {
 		s.send(t, http.MethodPost, "/v1/signup/verify", body).requireProblem(t, 400, "invalid_request")
 	}
@@ -224,7 +224,7 @@ func TestRouting_UnknownPathsAndMethods(t *testing.T) {
 	s.send(t, http.MethodPut, "/v1/session", "").requireProblem(t, 405, "method_not_allowed")
 }
 
-// What is refused before any route looks like every other answer, and leaves its trace in the log.
+// A request that is rejected before routing gets a problem document with the security headers, and is logged.
 func TestRouting_EarlyErrorsAreProblems(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for name, got := range map[string]apiResponse{
@@ -237,15 +237,15 @@ func TestRouting_EarlyErrorsAreProblems(t *testing.T) {
 			t.Errorf("got %d %s, want %s", p.Status, p.Code, name)
 		}
 		if got.Header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s: unguarded: %v", name, got.Header)
+			t.Errorf("%s: the security headers are missing: %v", name, got.Header)
 		}
 		if !strings.Contains(s.log.text(), p.RequestID) {
-			t.Errorf("%s: the log knows nothing of it", name)
+			t.Errorf("%s: the log has no line for the request", name)
 		}
 	}
 }
 
-// Whichever ceremony it is of, an answer that names its challenge was the attempt, also if it is out of shape.
+// A malformed response that names its challenge consumes it, in every ceremony.
 func TestInput_MalformedResponseConsumesChallenge(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
@@ -282,21 +282,21 @@ func TestInput_MalformedResponseConsumesChallenge(t *testing.T) {
 					t.Errorf("%v: %+v", credential, got)
 				}
 				if got := verify(begun, credential); got.code != "invalid_request" {
-					t.Errorf("%v again: %+v", credential, got)
+					t.Errorf("%v, second request: %+v", credential, got)
 				}
 				if got := verify(begun, device.respondTo(t, path, begun)); got.code != "challenge_not_found" {
-					t.Errorf("the right answer after %v: %+v", credential, got)
+					t.Errorf("the valid response after %v: %+v", credential, got)
 				}
 			}
 			begun := begin()
 			if got := verify(begun, device.respondTo(t, path, begun)); got != (rejection{}) {
-				t.Errorf("a right answer: %+v", got)
+				t.Errorf("a valid response: %+v", got)
 			}
 		})
 	}
 }
 
-// respondTo answers with the passkey at hand, or makes another one on a device that has none.
+// respondTo returns an assertion of the current passkey, or a new passkey on another authenticator.
 func (d *apiDevice) respondTo(t *testing.T, path string, begun pendingCeremony) any {
 	t.Helper()
 	if path == "/v1/login" || path == "/v1/session/step-up" {

@@ -14,10 +14,9 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Whoever calls too often waits, and nobody else does. In all other stories the limits are off, since everybody comes from one
-// address there.
+// The other tests have no rate limits, because all their clients have the same IP address.
 
-// lowLimits are limits that are soon met.
+// lowLimits sets limits that few requests reach.
 func lowLimits(c *config.Config) {
 	c.RateLimits = domain.RateLimits{
 		"signup": {Quota: 20, Window: 10 * time.Minute}, "signup-account": {Quota: 20, Window: 10 * time.Minute},
@@ -40,7 +39,7 @@ func combine(configure ...func(*config.Config)) func(*config.Config) {
 	}
 }
 
-// withClientIP is the same server as it is reached from an address.
+// withClientIP returns the same server for requests from the given client IP.
 func (s *server) withClientIP(address string) *server {
 	forwarded := *s
 	forwarded.transport = forwardedTransport{s.transport, address}
@@ -69,7 +68,7 @@ const (
 	ownerIP          = "198.51.100.7"
 	attackerIP       = "203.0.113.9"
 	knownEmailBody   = `{"email":"ada@example.org"}`
-	unknownEmailBody = `{"email":"nobody@example.org"}`
+	unknownEmailBody = `{"email":"unknown@example.org"}`
 )
 
 func beginLogin(t *testing.T, s *server, body string) apiResponse {
@@ -93,9 +92,9 @@ func TestRateLimit_AttackerBlockedOwnerNot(t *testing.T) {
 	got := beginLogin(t, attacker, knownEmailBody)
 	got.requireProblem(t, 429, "rate_limited")
 	if got.Header.Get("Retry-After") != "60" || got.Header.Get("RateLimit") != `"login";r=5;t=60, "login-account";r=0;t=60` {
-		t.Errorf("refused with %v", got.Header)
+		t.Errorf("the rejection has the headers %v", got.Header)
 	}
-	for range 30 { // until not even a name is wanted from there
+	for range 30 { // until the limit for the IP address
 		got = beginLogin(t, attacker, `{}`)
 	}
 	got.requireProblem(t, 429, "rate_limited")
@@ -108,7 +107,7 @@ func TestRateLimit_AttackerBlockedOwnerNot(t *testing.T) {
 
 	clock.advance(time.Minute)
 	if got := beginLogin(t, attacker, knownEmailBody); got.StatusCode != 200 {
-		t.Errorf("after the wait that was told: %d", got.StatusCode)
+		t.Errorf("after the wait of Retry-After: %d", got.StatusCode)
 	}
 	beginLogin(t, attacker, knownEmailBody).requireProblem(t, 429, "rate_limited")
 }
@@ -116,7 +115,7 @@ func TestRateLimit_AttackerBlockedOwnerNot(t *testing.T) {
 func TestRateLimit_UnknownAccountsLimitedAlike(t *testing.T) {
 	s := startServer(t, newClock(), combine(lowLimits, trustLoopback))
 	s.personFrom(t, "Ada", ownerIP).signsUp()
-	told := func(from, path, body string) (seen []string) {
+	statuses := func(from, path, body string) (seen []string) {
 		for range 8 {
 			got := s.withClientIP(from).send(t, http.MethodPost, path, body)
 			seen = append(seen, fmt.Sprint(got.StatusCode, got.Header["Retry-After"], got.Header["Ratelimit"], got.Header["Ratelimit-Policy"]))
@@ -124,10 +123,10 @@ func TestRateLimit_UnknownAccountsLimitedAlike(t *testing.T) {
 		return seen
 	}
 	for path, more := range map[string]string{"/v1/login/options": "", "/v1/recovery/redeem": `,"totp_code":"000000"`} {
-		one := told("203.0.113.1", path, strings.TrimSuffix(knownEmailBody, "}")+more+"}")
-		other := told("203.0.113.2", path, strings.TrimSuffix(unknownEmailBody, "}")+more+"}")
+		one := statuses("203.0.113.1", path, strings.TrimSuffix(knownEmailBody, "}")+more+"}")
+		other := statuses("203.0.113.2", path, strings.TrimSuffix(unknownEmailBody, "}")+more+"}")
 		if fmt.Sprint(one) != fmt.Sprint(other) || !strings.HasPrefix(one[7], "429") {
-			t.Errorf("%s\nan account: %q\nnone:       %q", path, one, other)
+			t.Errorf("%s\nknown:   %q\nunknown: %q", path, one, other)
 		}
 	}
 }
@@ -141,7 +140,7 @@ func TestRateLimit_IPv6HostIsOneClient(t *testing.T) {
 	}
 	beginLogin(t, s.withClientIP("2001:db8:0:1:ffff:ffff:ffff:ffff"), `{}`).requireProblem(t, 429, "rate_limited")
 	if got := beginLogin(t, s.withClientIP("2001:db8:0:2::1"), `{}`); got.StatusCode != 200 {
-		t.Errorf("the neighbours: %d", got.StatusCode)
+		t.Errorf("another /64 network: %d", got.StatusCode)
 	}
 }
 
@@ -159,19 +158,19 @@ func TestRateLimit_SpoofedForwardedForIgnored(t *testing.T) {
 	beginLogin(t, proxied.withClientIP("192.0.2.200, "+attackerIP), `{}`).requireProblem(t, 429, "rate_limited")
 }
 
-// Each name that is made up costs a count and an event: no more of them than the limit lets through.
+// An unknown account creates a counter and an event, so the rate limit bounds them.
 func TestRateLimit_UnknownAccountsAreBounded(t *testing.T) {
 	s := startServer(t, newClock(), combine(lowLimits, trustLoopback))
 	lookups := 0
 	for i := range 40 {
-		got := s.withClientIP(attackerIP).send(t, http.MethodPost, "/v1/recovery/redeem", fmt.Sprintf(`{"email":"nobody%d@example.org","totp_code":"000000"}`, i))
+		got := s.withClientIP(attackerIP).send(t, http.MethodPost, "/v1/recovery/redeem", fmt.Sprintf(`{"email":"unknown%d@example.org","totp_code":"000000"}`, i))
 		if got.StatusCode != 429 {
 			got.requireProblem(t, 400, "invalid_code")
 			lookups++
 		}
 	}
 	if lookups != 6 {
-		t.Errorf("%d names were looked up", lookups)
+		t.Errorf("%d accounts were looked up, want 6", lookups)
 	}
 }
 
@@ -180,20 +179,20 @@ func TestRateLimit_SignedInUserAcrossIPs(t *testing.T) {
 	ada, ben := s.personFrom(t, "Ada", ownerIP), s.personFrom(t, "Ben", ownerIP)
 	ada.signsUp()
 	ben.signsUp()
-	if rejected := ada.device.stepUp(); rejected != (rejection{}) { // two calls
+	if rejected := ada.device.stepUp(); rejected != (rejection{}) { // two requests
 		t.Fatalf("%+v", rejected)
 	}
 	if rejected := ada.device.stepUp(); rejected.code != "rate_limited" {
-		t.Errorf("the third call: %+v", rejected)
+		t.Errorf("the third request: %+v", rejected)
 	}
 	if rejected := ben.device.stepUp(); rejected != (rejection{}) {
-		t.Errorf("Ben, from the same address: %+v", rejected)
+		t.Errorf("Ben, from the same IP address: %+v", rejected)
 	}
 	ada.signsOut()
 	ada.signsIn()
 }
 
-// The limits that hold without any setting are in no person's way.
+// The default limits allow normal use by ten users of one network.
 func TestRateLimit_DefaultsAllowNormalUse(t *testing.T) {
 	s := startServer(t, newClock(), func(c *config.Config) { c.RateLimits = domain.DefaultRateLimits() })
 	e := &env{t: t, clock: newClock(), driver: httpDriver{s}}
@@ -216,7 +215,7 @@ func TestRateLimit_DefaultsAllowNormalUse(t *testing.T) {
 	}
 }
 
-// Two servers on one PostgreSQL, or with one Redis, count together.
+// Two servers with one PostgreSQL, or with one Redis, share their limits.
 func TestRateLimit_SharedAcrossNodes(t *testing.T) {
 	for name, share := range map[string]func(t *testing.T) func(*config.Config){
 		"PostgreSQL": func(t *testing.T) func(*config.Config) {
@@ -230,7 +229,7 @@ func TestRateLimit_SharedAcrossNodes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			secret := settings(t, "", nil).Secret
-			longLimits := func(c *config.Config) { // the store's clock goes on
+			longLimits := func(c *config.Config) { // the store uses the real time
 				c.Secret = secret
 				c.RateLimits = domain.RateLimits{"login": {Quota: 10, Window: 10 * time.Hour}, "login-account": {Quota: 4, Window: 4 * time.Hour}}
 			}
@@ -239,13 +238,13 @@ func TestRateLimit_SharedAcrossNodes(t *testing.T) {
 			for i := range 4 {
 				if got := beginLogin(t, nodes[i%2].withClientIP(attackerIP), knownEmailBody); got.StatusCode != 200 ||
 					!strings.HasSuffix(got.Header.Get("RateLimit"), fmt.Sprintf(`"login-account";r=%d;t=3600`, 3-i)) {
-					t.Fatalf("call %d: %d, %v", i, got.StatusCode, got.Header)
+					t.Fatalf("request %d: %d, %v", i, got.StatusCode, got.Header)
 				}
 			}
 			for _, node := range nodes {
 				beginLogin(t, node.withClientIP(attackerIP), knownEmailBody).requireProblem(t, 429, "rate_limited")
 				if got := beginLogin(t, node.withClientIP(ownerIP), knownEmailBody); got.StatusCode != 200 {
-					t.Errorf("from elsewhere: %d", got.StatusCode)
+					t.Errorf("from another IP address: %d", got.StatusCode)
 				}
 			}
 		})
@@ -270,7 +269,7 @@ func TestRateLimit_RedisOutageFailsClosedForRecovery(t *testing.T) {
 		got := redeem()
 		got.requireProblem(t, 503, "unavailable")
 		if got.Header.Get("Retry-After") == "" {
-			t.Error("nobody is told when to try again")
+			t.Error("the response has no Retry-After")
 		}
 	}
 	for range 10 {
@@ -281,7 +280,7 @@ func TestRateLimit_RedisOutageFailsClosedForRecovery(t *testing.T) {
 	if err := redis.Run(); err != nil {
 		t.Fatal(err)
 	}
-	redeem().requireProblem(t, 503, "unavailable") // nobody has asked yet
+	redeem().requireProblem(t, 503, "unavailable") // Redis has not been tried again yet
 	clock.advance(time.Minute)
 	redeem().requireProblem(t, 400, "invalid_code")
 	ada.signsOut()
@@ -292,6 +291,6 @@ func TestRateLimit_RedisOutageFailsClosedForRecovery(t *testing.T) {
 		}
 	}
 	if bytes.Contains([]byte(s.log.text()), []byte(redis.Password())) {
-		t.Error("the log has the password")
+		t.Error("the log has the password of Redis")
 	}
 }

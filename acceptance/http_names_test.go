@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A name that comes as letters and accents is stored composed (Unicode Normalization Form C), by every call that takes one.
+// Every operation with a name stores it in Unicode Normalization Form C.
 func TestNames_AreStoredComposed(t *testing.T) {
 	const sent, stored = "Rene\u0301", "Ren\u00e9"
 	s := startServer(t, newClock(), nil)
@@ -19,7 +19,7 @@ func TestNames_AreStoredComposed(t *testing.T) {
 	if rejected := c.call(http.MethodPost, "/v1/signup/verify", map[string]any{
 		"challenge_id": begun.challengeID, "credential": device.makeCredential(begun), "passkey_name": sent,
 	}, &session); rejected != (rejection{}) || session.User.DisplayName != stored {
-		t.Fatalf("the sign-up: %+v, the display name %q", rejected, session.User.DisplayName)
+		t.Fatalf("sign-up: %+v, display name %q", rejected, session.User.DisplayName)
 	}
 	c.csrf = session.CSRFToken
 	named := func(after string) string {
@@ -30,18 +30,18 @@ func TestNames_AreStoredComposed(t *testing.T) {
 		}
 		return keys[0].id
 	}
-	id := named("the sign-up")
+	id := named("sign-up")
 	for _, name := range []string{"Key", sent} {
 		if rejected := c.renamePasskey(id, name); rejected != (rejection{}) {
 			t.Fatalf("%+v", rejected)
 		}
 	}
-	named("the change of its name")
+	named("renaming")
 	device.useAuthenticator(securityKey)
 	if rejected := device.addPasskey(sent); rejected != (rejection{}) {
 		t.Fatalf("%+v", rejected)
 	}
 	if keys, rejected := c.passkeys(); rejected != (rejection{}) || len(keys) != 2 || keys[0].name != stored || keys[1].name != stored {
-		t.Errorf("after another passkey: %+v, %+v", keys, rejected)
+		t.Errorf("after adding a passkey: %+v, %+v", keys, rejected)
 	}
 }

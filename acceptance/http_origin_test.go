@@ -12,29 +12,29 @@ func TestOrigin_OtherSitesRejected(t *testing.T) {
 	const partner = "https://app.example.org"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
 	for name, c := range map[string]struct {
-		headers []string
-		refused bool
+		headers  []string
+		rejected bool
 	}{
-		"our own page":                     {[]string{"Origin", s.origin, "Sec-Fetch-Site", "same-origin"}, false},
-		"an allowed origin on its site":    {[]string{"Origin", partner, "Sec-Fetch-Site", "cross-site"}, false},
-		"a program":                        {nil, false},
-		"a person who typed the address":   {[]string{"Sec-Fetch-Site", "none"}, false},
+		"the server's page":                {[]string{"Origin", s.origin, "Sec-Fetch-Site", "same-origin"}, false},
+		"an allowed origin elsewhere":      {[]string{"Origin", partner, "Sec-Fetch-Site", "cross-site"}, false},
+		"no browser":                       {nil, false},
+		"a URL entered by the user":        {[]string{"Sec-Fetch-Site", "none"}, false},
 		"another site":                     {[]string{"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"}, true},
-		"our own page without Origin":      {[]string{"Sec-Fetch-Site", "same-origin"}, false},
+		"the server's page without Origin": {[]string{"Sec-Fetch-Site", "same-origin"}, false},
 		"another site without Origin":      {[]string{"Sec-Fetch-Site", "cross-site"}, true},
-		"a neighbour without Origin":       {[]string{"Sec-Fetch-Site", "same-site"}, true},
-		"another spelling without Origin":  {[]string{"Sec-Fetch-Site", "Same-Origin"}, true},
+		"same-site without Origin":         {[]string{"Sec-Fetch-Site", "same-site"}, true},
+		"upper case without Origin":        {[]string{"Sec-Fetch-Site", "Same-Origin"}, true},
 		"a list without Origin":            {[]string{"Sec-Fetch-Site", "same-origin, cross-site"}, true},
 		"an unknown value without Origin":  {[]string{"Sec-Fetch-Site", "same-party"}, true},
 		"another site in an old browser":   {[]string{"Origin", "https://evil.example"}, true},
 		"an opaque origin":                 {[]string{"Origin", "null"}, true},
-		"a neighbour on our site":          {[]string{"Origin", "http://evil.localhost", "Sec-Fetch-Site", "same-site"}, true},
+		"another host of this site":        {[]string{"Origin", "http://evil.localhost", "Sec-Fetch-Site", "same-site"}, true},
 		"another port":                     {[]string{"Origin", "http://localhost:1", "Sec-Fetch-Site", "same-site"}, true},
 		"another scheme":                   {[]string{"Origin", "https://localhost", "Sec-Fetch-Site", "cross-site"}, true},
-		"ours in capitals":                 {[]string{"Origin", "HTTP" + s.origin[4:], "Sec-Fetch-Site", "cross-site"}, true},
-		"ours with something behind it":    {[]string{"Origin", s.origin + ".evil.example"}, true},
-		"ours with a slash":                {[]string{"Origin", s.origin + "/"}, true},
-		"a liar about Sec-Fetch-Site only": {[]string{"Origin", "https://evil.example", "Sec-Fetch-Site", "same-origin"}, true},
+		"the origin in upper case":         {[]string{"Origin", "HTTP" + s.origin[4:], "Sec-Fetch-Site", "cross-site"}, true},
+		"the origin with a suffix":         {[]string{"Origin", s.origin + ".evil.example"}, true},
+		"the origin with a slash":          {[]string{"Origin", s.origin + "/"}, true},
+		"a false Sec-Fetch-Site":           {[]string{"Origin", "https://evil.example", "Sec-Fetch-Site", "same-origin"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, call := range [][2]string{
@@ -42,7 +42,7 @@ func TestOrigin_OtherSitesRejected(t *testing.T) {
 				{http.MethodPost, "/v1/login/options"}, {http.MethodPost, "/v1/login/verify"}, {http.MethodDelete, "/v1/session"},
 			} {
 				got := s.send(t, call[0], call[1], "", c.headers...)
-				if c.refused {
+				if c.rejected {
 					got.requireProblem(t, 403, "cross_origin_rejected")
 				} else if got.StatusCode == 403 {
 					t.Errorf("%s %s: %s", call[0], call[1], got.body)
@@ -67,7 +67,7 @@ func TestCORS_AllowedOriginsOnly(t *testing.T) {
 			t.Errorf("GET from %s: Access-Control-Expose-Headers %q", origin, exposed)
 		}
 		if !strings.Contains(got.Header.Get("Vary"), "Origin") {
-			t.Errorf("GET from %s: no Vary, so a cache would hand one origin's answer to another", origin)
+			t.Errorf("GET from %s: no Vary, so a cache would return one origin's response to another", origin)
 		}
 		preflight := s.send(t, http.MethodOptions, "/v1/login/options", "", "Origin", origin,
 			"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type")
@@ -77,12 +77,13 @@ func TestCORS_AllowedOriginsOnly(t *testing.T) {
 		if want != "" && (preflight.Header.Get("Access-Control-Allow-Methods") != "GET, POST, PATCH, DELETE" ||
 			preflight.Header.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type, X-CSRF-Token, X-Request-Id" ||
 			preflight.Header.Get("Access-Control-Allow-Credentials") != "true" || preflight.Header.Get("Access-Control-Max-Age") == "") {
-			t.Errorf("preflight from %s does not open the API: %v", origin, preflight.Header)
+			t.Errorf("preflight from %s does not allow the API's methods and headers: %v", origin, preflight.Header)
 		}
 	}
 }
 
-// Monitoring in a page adds headers to its requests, and a browser asks first whether it may (Fetch standard, section 3.2.2).
+// Monitoring scripts add headers to a page's requests, and the browser asks first whether they are allowed (Fetch standard, section
+// 3.2.2).
 func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
 	const partner, own = "https://app.example.org", "Authorization, Content-Type, X-CSRF-Token, X-Request-Id"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })
@@ -129,13 +130,13 @@ func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
 	}
 }
 
-// The binding cookie is for browsers that bring it back, and a session cookie for those that will send it.
+// The binding cookie and the session cookie are set only if the browser will send them back.
 func TestCookies_SetForPagesOfThisSiteOnly(t *testing.T) {
 	const partner, sibling = "https://app.example.org", "http://app.localhost"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner, sibling) })
 	for _, c := range []struct {
 		site, origin  string
-		bound, cookie bool // a binding cookie is set; the transport may be cookie
+		bound, cookie bool // whether a binding cookie is set, and whether the transport may be cookie
 	}{
 		{"", "", false, true},
 		{"none", "", false, true},

@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// An operator closes the database. A call that needs it returns 503, and the log says what to do.
+// An operator closes the database to connections, and then to writes. A request that needs it returns 503, and the log says what to do.
 func TestOutage_UnreachableDatabaseIs503(t *testing.T) {
 	server := postgresserver.StartForTest(t)
 	operator := func(statements ...string) {
@@ -20,8 +20,8 @@ func TestOutage_UnreachableDatabaseIs503(t *testing.T) {
 			}
 		}
 	}
-	operator("CREATE ROLE ada LOGIN", "CREATE DATABASE lodge OWNER ada")
-	url := strings.Replace(server.URL("lodge"), "keylodge@", "ada@", 1)
+	operator("CREATE ROLE ada LOGIN", "CREATE DATABASE users OWNER ada")
+	url := strings.Replace(server.URL("users"), "keylodge@", "ada@", 1)
 	s := startServer(t, newClock(), func(c *config.Config) { c.Database = config.Postgres(url) })
 	ask := func(status int) {
 		t.Helper()
@@ -44,17 +44,17 @@ func TestOutage_UnreachableDatabaseIs503(t *testing.T) {
 		}
 	}
 	ask(http.StatusOK)
-	operator("ALTER DATABASE lodge ALLOW_CONNECTIONS false", "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'ada'")
+	operator("ALTER DATABASE users ALLOW_CONNECTIONS false", "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'ada'")
 	ask(http.StatusServiceUnavailable)
 	const advice = `let the database take connections again: ALTER DATABASE`
 	if log := s.textLog.text(); !strings.Contains(log, advice) || !strings.Contains(log, "SQLSTATE 55000") {
-		t.Errorf("the log does not say %q", advice)
+		t.Errorf("the log does not have the advice %q", advice)
 	}
-	operator("ALTER DATABASE lodge ALLOW_CONNECTIONS true")
+	operator("ALTER DATABASE users ALLOW_CONNECTIONS true")
 	ask(http.StatusOK)
 
-	operator("ALTER DATABASE lodge SET default_transaction_read_only = on", "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'ada'")
+	operator("ALTER DATABASE users SET default_transaction_read_only = on", "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'ada'")
 	ask(http.StatusServiceUnavailable)
-	operator("ALTER DATABASE lodge RESET default_transaction_read_only")
+	operator("ALTER DATABASE users RESET default_transaction_read_only")
 	ask(http.StatusOK)
 }

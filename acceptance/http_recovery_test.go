@@ -17,7 +17,7 @@ func TestRecovery_LockoutHasRetryAfter(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
 	redeem := func(body string) apiResponse { return s.send(t, http.MethodPost, "/v1/recovery/redeem", body) }
-	const guess = `{"email":"nobody@example.org","totp_code":"000000"}`
+	const guess = `{"email":"unknown@example.org","totp_code":"000000"}`
 	for range 5 {
 		redeem(guess).requireProblem(t, 400, "invalid_code")
 	}
@@ -36,7 +36,7 @@ func TestRecovery_LockoutHasRetryAfter(t *testing.T) {
 	redeem(guess).requireProblem(t, 400, "invalid_code")
 }
 
-// Only what is wrong with the form of a claim is told; everything else looks the same.
+// The response reports missing and malformed members of the proof; for all other errors it is the same.
 func TestRecovery_MissingMembersReported(t *testing.T) {
 	open := startServer(t, newClock(), nil)
 	both := startServer(t, newClock(), func(c *config.Config) { c.Recovery = domain.RecoveryBoth })
@@ -45,13 +45,13 @@ func TestRecovery_MissingMembersReported(t *testing.T) {
 		body   string
 		fields []string
 	}{
-		"nothing":                       {open, `{}`, []string{"backup_code"}},
-		"a code of nobody's app":        {open, `{"totp_code":"123456"}`, []string{"email"}},
-		"a name alone":                  {open, `{"email":"ada@example.org"}`, []string{"backup_code"}},
-		"no address":                    {open, `{"email":"ada","totp_code":"123456"}`, []string{"email"}},
-		"no id":                         {open, `{"user_id":"7","totp_code":"123456"}`, []string{"user_id"}},
-		"a backup code alone, for both": {both, `{"backup_code":"0000-0000-0000-0000"}`, []string{"totp_code"}},
-		"an app alone, for both":        {both, `{"email":"ada@example.org","totp_code":"123456"}`, []string{"backup_code"}},
+		"an empty object":              {open, `{}`, []string{"backup_code"}},
+		"a TOTP code without a user":   {open, `{"totp_code":"123456"}`, []string{"email"}},
+		"an address without a code":    {open, `{"email":"ada@example.org"}`, []string{"backup_code"}},
+		"an invalid address":           {open, `{"email":"ada","totp_code":"123456"}`, []string{"email"}},
+		"an invalid id":                {open, `{"user_id":"7","totp_code":"123456"}`, []string{"user_id"}},
+		"a backup code only, for both": {both, `{"backup_code":"0000-0000-0000-0000"}`, []string{"totp_code"}},
+		"a TOTP code only, for both":   {both, `{"email":"ada@example.org","totp_code":"123456"}`, []string{"backup_code"}},
 	} {
 		got := c.server.send(t, http.MethodPost, "/v1/recovery/redeem", c.body)
 		got.requireProblem(t, 400, "invalid_request")
@@ -64,11 +64,11 @@ func TestRecovery_MissingMembersReported(t *testing.T) {
 		}
 	}
 	for name, body := range map[string]string{
-		"an address that nobody has": `{"email":"nobody@example.org","totp_code":"123456"}`,
-		"an id that nobody has":      `{"user_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","totp_code":"123456"}`,
-		"letters":                    `{"email":"nobody@example.org","totp_code":"abcdef"}`,
-		"no backup code":             `{"backup_code":"hello"}`,
-		"a backup code of nobody's":  `{"backup_code":"0000-0000-0000-0000"}`,
+		"an unknown address":      `{"email":"unknown@example.org","totp_code":"123456"}`,
+		"an unknown id":           `{"user_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","totp_code":"123456"}`,
+		"a code without digits":   `{"email":"unknown@example.org","totp_code":"abcdef"}`,
+		"a malformed backup code": `{"backup_code":"hello"}`,
+		"an unknown backup code":  `{"backup_code":"0000-0000-0000-0000"}`,
 	} {
 		if got := open.send(t, http.MethodPost, "/v1/recovery/redeem", body); got.problem(t).Code != "invalid_code" {
 			t.Errorf("%s: %s", name, got.body)
@@ -76,7 +76,7 @@ func TestRecovery_MissingMembersReported(t *testing.T) {
 	}
 }
 
-// Nothing that opens an account stands in the log, whoever writes it there.
+// The log has no recovery code, grant token or TOTP secret.
 func TestRecovery_LogsNoSecrets(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)
@@ -112,7 +112,7 @@ func TestRecovery_LogsNoSecrets(t *testing.T) {
 	}
 	for _, secret := range append(generated.Codes, app.Secret, redeemed.GrantToken, strings.ReplaceAll(generated.Codes[0], "-", "")) {
 		if strings.Contains(s.log.text(), secret) {
-			t.Errorf("the log has %s", secret)
+			t.Errorf("the log has the secret %s", secret)
 		}
 	}
 }

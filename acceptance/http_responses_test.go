@@ -18,7 +18,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// memberPaths are the paths of every member of a JSON document.
+// memberPaths returns the paths of all members of a JSON document, sorted.
 func memberPaths(t *testing.T, document []byte) []string {
 	t.Helper()
 	var value any
@@ -57,9 +57,9 @@ func TestResponses_HaveDocumentedMembers(t *testing.T) {
 		"signals.accepted_credential_ids", "signals.display_name", "signals.name", "signals.rp_id", "signals.user_id",
 	}
 	for name, c := range map[string]struct {
-		answer apiResponse
-		status int
-		want   []string
+		response apiResponse
+		status   int
+		want     []string
 	}{
 		"config":            {s.send(t, http.MethodGet, "/v1/config", ""), 200, []string{"email", "mail", "recovery.policy", "registration", "rp_id", "rp_name"}},
 		"verify":            {verify, 201, slices.Concat(passkeyMembers, sessionMembers, []string{"csrf_token"})},
@@ -69,8 +69,8 @@ func TestResponses_HaveDocumentedMembers(t *testing.T) {
 		"readyz":            {s.send(t, http.MethodGet, "/readyz", ""), 200, []string{"status"}},
 	} {
 		slices.Sort(c.want)
-		if got := memberPaths(t, c.answer.body); c.answer.StatusCode != c.status || !slices.Equal(got, c.want) || c.answer.Header.Get("Content-Type") != "application/json" {
-			t.Errorf("%s: %d %v\ngot  %v\nwant %v", name, c.answer.StatusCode, c.answer.Header, got, c.want)
+		if got := memberPaths(t, c.response.body); c.response.StatusCode != c.status || !slices.Equal(got, c.want) || c.response.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %d %v\ngot  %v\nwant %v", name, c.response.StatusCode, c.response.Header, got, c.want)
 		}
 	}
 	if got := memberPaths(t, options.body); !slices.Contains(got, "challenge_id") || !slices.Contains(got, "expires_at") || !slices.Contains(got, "options.challenge") {
@@ -80,14 +80,14 @@ func TestResponses_HaveDocumentedMembers(t *testing.T) {
 		Options struct{ Timeout int }
 	}
 	if err := json.Unmarshal(options.body, &begun); err != nil || begun.Options.Timeout != 300_000 {
-		t.Errorf("the client has another time than the server gives: %s", options.body)
+		t.Errorf("the timeout of the options is not the lifetime of the challenge: %s", options.body)
 	}
 	if !strings.Contains(string(session.body), `"name":"Firefox on Linux"`) {
-		t.Errorf("the device is not named: %s", session.body)
+		t.Errorf("the session has no device name: %s", session.body)
 	}
 }
 
-// sessionContent is a session answer, read by somebody who was promised docs/api.md.
+// sessionContent is a session response as docs/api.md describes it.
 type sessionContent struct {
 	User struct {
 		ID            string    `json:"id"`
@@ -145,9 +145,9 @@ func TestSessionResponse_Content(t *testing.T) {
 		counts             uint32
 		method             string
 	}{
-		"a security key":              {[]authenticator.Option{authenticator.DeviceBound()}, nil, false, false, 1, "hwk"},
-		"a synced passkey":            {nil, nil, true, true, 0, "swk"},
-		"a passkey not synced so far": {nil, []authenticator.Variation{authenticator.ForgeFlags(0, authenticator.BackedUp)}, true, false, 0, "swk"},
+		"a security key":           {[]authenticator.Option{authenticator.DeviceBound()}, nil, false, false, 1, "hwk"},
+		"a synced passkey":         {nil, nil, true, true, 0, "swk"},
+		"a passkey not synced yet": {nil, []authenticator.Variation{authenticator.ForgeFlags(0, authenticator.BackedUp)}, true, false, 0, "swk"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := newClock()
@@ -221,13 +221,13 @@ func TestSessionResponse_Content(t *testing.T) {
 	}
 }
 
-// A passkey that may have been copied is told to the operator's log, to the metrics and to the owner by mail, under every policy, at
-// sign-in and at step-up. The runbook quotes the message of the log.
+// An anomaly of a passkey is reported in the server's log, in the metrics and in an e-mail to the owner, under every policy, at sign-in
+// and at step-up. The runbook quotes the log message.
 func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 	for name, c := range map[string]struct {
 		device  deviceKind
 		adjust  func(*domain.UsePolicy)
-		trick   forgery
+		forgery forgery
 		anomaly domain.Anomaly
 		outcome string
 		subject string
@@ -259,17 +259,17 @@ func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 				}
 				counter := fmt.Sprintf("keylodge_passkey_anomalies_total{anomaly=%q} ", c.anomaly)
 				if strings.Contains(s.log.text(), `"passkey anomaly"`) || !strings.Contains(string(s.readMetrics(t)), counter+"0\n") {
-					t.Fatal("something was found before there was anything")
+					t.Fatal("an anomaly is reported before the forged response")
 				}
 				var rejected rejection
 				if where == "step-up" {
-					rejected = ada.device.stepUp(c.trick)
+					rejected = ada.device.stepUp(c.forgery)
 				} else {
 					ada.signsOut()
-					_, rejected = ada.device.signIn("", c.trick)
+					_, rejected = ada.device.signIn("", c.forgery)
 				}
 				if (rejected == rejection{}) != (c.outcome == "allowed") {
-					t.Errorf("refused with %+v", rejected)
+					t.Errorf("rejected with %+v, want the outcome %s", rejected, c.outcome)
 				}
 				found := s.log.lastEntry("passkey anomaly")
 				for attribute, want := range map[string]any{"level": "WARN", "anomaly": string(c.anomaly), "outcome": c.outcome, "passkey_id": key, "ip": "127.0.0.1"} {
@@ -278,20 +278,20 @@ func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 					}
 				}
 				if user, _ := found["user_id"].(string); len(user) != 36 {
-					t.Errorf("the log says %v", found)
+					t.Errorf("the log entry has no user id: %v", found)
 				}
 				if metrics := string(s.readMetrics(t)); !strings.Contains(metrics, counter+"1\n") {
-					t.Errorf("no %q1 among the metrics", counter)
+					t.Errorf("the metrics do not have %q1", counter)
 				}
 				if email := e.lastEmail("ada@example.org", 2); !strings.Contains(email.Subject, c.subject) {
-					t.Errorf("the owner reads %q", email.Subject)
+					t.Errorf("the notification has the subject %q, want %q in it", email.Subject, c.subject)
 				}
 			})
 		}
 	}
 }
 
-// lineContaining returns the attributes of the last line with the message, or nil.
+// lastEntry returns the attributes of the last line with the message, or nil.
 func (l *logRecorder) lastEntry(message string) (found map[string]any) {
 	for line := range strings.Lines(l.text()) {
 		var entry map[string]any
@@ -329,7 +329,7 @@ func TestConfig_ReflectsSettings(t *testing.T) {
 	}
 }
 
-// An address without an account has the same passkeys after a restart, as one with would, and others elsewhere.
+// The decoys of an unknown address stay the same after a restart, like an account's passkeys, and differ between servers.
 func TestDecoys_StableAcrossRestarts(t *testing.T) {
 	decoys := func(secret *masterkey.Key) (string, *masterkey.Key) {
 		t.Helper()
@@ -344,17 +344,17 @@ func TestDecoys_StableAcrossRestarts(t *testing.T) {
 				AllowCredentials json.RawMessage `json:"allowCredentials"`
 			} `json:"options"`
 		}
-		if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", `{"email":"nobody@example.org"}`).body, &begun); err != nil {
+		if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", `{"email":"unknown@example.org"}`).body, &begun); err != nil {
 			t.Fatal(err)
 		}
 		return string(begun.Options.AllowCredentials), secret
 	}
 	first, secret := decoys(nil)
 	if second, _ := decoys(secret); len(first) < 20 || second != first {
-		t.Errorf("before a restart %s, afterwards %s", first, second)
+		t.Errorf("the decoys are %s before a restart and %s afterwards", first, second)
 	}
 	if other, _ := decoys(nil); other == first {
-		t.Errorf("two installations have the same decoys: %s", first)
+		t.Errorf("two servers have the same decoys: %s", first)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-// What the server decides by itself cannot be had by asking for it (OWASP ASVS 5.0, 15.3.3).
+// A request cannot set members that the server decides (OWASP ASVS 5.0, 15.3.3).
 func TestMassAssignment_ServerOwnedMembersIgnored(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	const more = `"id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","user_id":"01a206fa-f19b-71aa-8eee-8e90a9bc70db","email_verified":true,"pending_email":"ben@example.org",` +
@@ -31,23 +31,23 @@ func TestMassAssignment_ServerOwnedMembersIgnored(t *testing.T) {
 	cookie := verify.Cookies()[0].Name + "=" + verify.Cookies()[0].Value
 	patched := s.send(t, http.MethodPatch, "/v1/me", `{"display_name":"Ada L.",`+more+`}`, "Cookie", cookie, "X-CSRF-Token", verify.csrfToken(t)).sessionContent(t, 200)
 	now := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie).sessionContent(t, 200)
-	for when, got := range map[string]sessionContent{"signing up": first, "changing": patched, "looking": now} {
+	for when, got := range map[string]sessionContent{"signing up": first, "changing": patched, "reading": now} {
 		if u := got.User; u.ID == "01a206fa-f19b-71aa-8eee-8e90a9bc70db" || u.ID != first.User.ID || *u.Email != "ada@example.org" || *u.EmailVerified || !u.CreatedAt.Equal(first.User.CreatedAt) {
 			t.Errorf("%s: the user is %+v", when, u)
 		}
 	}
-	if is := now.Session; is.Assurance != "passkey" || !is.AuthTime.Equal(is.CreatedAt) || is.ExpiresAt.Year() == 2099 || is.AMR[0] != "swk" {
-		t.Errorf("the session is %+v", is)
+	if s := now.Session; s.Assurance != "passkey" || !s.AuthTime.Equal(s.CreatedAt) || s.ExpiresAt.Year() == 2099 || s.AMR[0] != "swk" {
+		t.Errorf("the session is %+v", s)
 	}
-	if is := first.Passkey; is.SignCount != 0 || !is.BackupEligible {
-		t.Errorf("the passkey is %+v", is)
+	if p := first.Passkey; p.SignCount != 0 || !p.BackupEligible {
+		t.Errorf("the passkey is %+v", p)
 	}
 	if *patched.User.DisplayName != "Ada L." {
-		t.Errorf("her name is %s", *patched.User.DisplayName)
+		t.Errorf("the display name is %s", *patched.User.DisplayName)
 	}
 }
 
-// A link, an image or a prefetch makes a browser look and never act (OWASP ASVS 5.0, 3.5.3).
+// A link, an image or a prefetch changes nothing (OWASP ASVS 5.0, 3.5.3).
 func TestSafeMethods_ChangeNothingInABrowser(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	_, verify := signUpWithHeaders(t, s, s.origin)

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// The contract of the HTTP API beyond its ceremonies, on a real listener.
+// The http_*_test.go files test the contract of the HTTP API beyond the ceremonies, on a real listener.
 
-// apiResponse is what came back, read to its end.
+// apiResponse is a response with its whole body.
 type apiResponse struct {
 	*http.Response
 	body []byte
@@ -30,7 +30,7 @@ type problem struct {
 	} `json:"errors"`
 }
 
-// send makes one request without cookies. Headers are name, value, name, value; a body is JSON unless they say otherwise.
+// send sends a request without cookies. Headers are pairs of name and value. The content type of a body is JSON by default.
 func (s *server) send(t *testing.T, method, path, body string, headers ...string) apiResponse {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, s.origin+path, strings.NewReader(body))
@@ -60,7 +60,7 @@ func (s *server) roundTrip(t testing.TB, request *http.Request) apiResponse {
 	return apiResponse{response, read}
 }
 
-// problem holds the answer to the form of every error and returns it.
+// problem returns the problem document of the response. It fails the test if the response is not one.
 func (a apiResponse) problem(t *testing.T) problem {
 	t.Helper()
 	var p problem
@@ -70,7 +70,7 @@ func (a apiResponse) problem(t *testing.T) problem {
 	if a.Header.Get("Content-Type") != "application/problem+json" || a.Header.Get("Cache-Control") != "no-store" ||
 		p.Type != "urn:keylodge:problem:"+p.Code || p.Status != a.StatusCode || p.Title == "" ||
 		p.RequestID == "" || p.RequestID != a.Header.Get("X-Request-Id") {
-		t.Fatalf("not a problem document of ours: %v %s", a.Header, a.body)
+		t.Fatalf("not a problem document: %v %s", a.Header, a.body)
 	}
 	return p
 }

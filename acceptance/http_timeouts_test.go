@@ -8,8 +8,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// NIST SP 800-63B-4, section 2.2.3, wants a person to prove themselves again after so long, used or not. An installation that
-// is held to it says so in two settings.
+// NIST SP 800-63B-4, section 2.2.3, requires reauthentication after a total and an idle time. Two settings implement it.
 func TestSessionLifetime_NISTSettings(t *testing.T) {
 	for name, want := range map[string]domain.SessionLifetime{
 		"AAL2": {TTL: 24 * time.Hour, IdleTTL: time.Hour},
@@ -18,22 +17,22 @@ func TestSessionLifetime_NISTSettings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			clock := newClock()
 			e := &env{t: t, clock: clock, driver: httpDriver{startServer(t, clock, func(c *config.Config) { c.Sessions = want })}}
-			const beforeItsEnd = time.Minute
+			const margin = time.Minute
 			ben := e.person("Ben", phone)
 			ben.signsUp()
 			laptop := ben.onSecondDevice()
-			e.advance(want.IdleTTL - beforeItsEnd)
+			e.advance(want.IdleTTL - margin)
 			ben.requireSignedIn()
-			e.advance(beforeItsEnd)
-			laptop.requireSignedOut("session_expired") // which nobody has used since
+			e.advance(margin)
+			laptop.requireSignedOut("session_expired") // idle since its sign-in
 
 			ada, appClient := e.person("Ada", phone), e.appClient("Ada")
 			ada.signsUp()
 			appClient.signsUp()
 			tokens := appClient.apiDevice().api.tokenPair()
-			for used := time.Duration(0); used+want.IdleTTL-beforeItsEnd < want.TTL; used += want.IdleTTL - beforeItsEnd {
-				e.advance(want.IdleTTL - beforeItsEnd)
-				ada.requireSignedIn() // who is busy
+			for used := time.Duration(0); used+want.IdleTTL-margin < want.TTL; used += want.IdleTTL - margin {
+				e.advance(want.IdleTTL - margin)
+				ada.requireSignedIn() // this use restarts the idle time
 				appClient.refreshes()
 			}
 			e.advance(want.TTL)

@@ -27,7 +27,7 @@ func (a apiResponse) tokens(t *testing.T) (pair struct {
 	return pair
 }
 
-// jwtPart decodes one part of a JWT: 0 for its header, 1 for its claims.
+// jwtPart decodes a part of a JWT: 0 for the header, 1 for the claims.
 func jwtPart(t *testing.T, token string, n int) map[string]any {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -69,7 +69,7 @@ func TestBearer_TokensAndNoCookie(t *testing.T) {
 	}
 	for _, secret := range []string{pair.AccessToken, pair.RefreshToken} {
 		if strings.Contains(s.log.text(), secret) {
-			t.Error("a token stands in the log")
+			t.Error("the log has a token")
 		}
 	}
 }
@@ -85,7 +85,7 @@ func TestBearer_InvalidTokenDoesNotFallBackToCookie(t *testing.T) {
 		got := s.send(t, http.MethodGet, "/v1/session", "", "Cookie", cookie, "Authorization", header)
 		got.requireProblem(t, 401, "unauthenticated")
 		if challenge := got.Header.Get("WWW-Authenticate"); challenge != `Bearer realm="keylodge", error="invalid_token"` {
-			t.Errorf("%q is challenged with %q", header, challenge)
+			t.Errorf("for %q WWW-Authenticate is %q", header, challenge)
 		}
 	}
 	// A browser behind a proxy with HTTP Basic authentication sends the proxy's credentials with every request.
@@ -97,15 +97,15 @@ func TestBearer_InvalidTokenDoesNotFallBackToCookie(t *testing.T) {
 		got = s.send(t, http.MethodGet, "/v1/session", "", "Authorization", header)
 		got.requireProblem(t, 401, "unauthenticated")
 		if challenge := got.Header.Get("WWW-Authenticate"); challenge != `Bearer realm="keylodge"` {
-			t.Errorf("%q alone is challenged with %q", header, challenge)
+			t.Errorf("for %q without a cookie WWW-Authenticate is %q", header, challenge)
 		}
 	}
 	if got := s.send(t, http.MethodGet, "/v1/session", ""); got.Header.Get("WWW-Authenticate") != `Bearer realm="keylodge"` {
-		t.Errorf("nobody is challenged with %q", got.Header.Get("WWW-Authenticate"))
+		t.Errorf("without Authorization WWW-Authenticate is %q", got.Header.Get("WWW-Authenticate"))
 	}
 }
 
-// A token that was handed to another service must not let that service in here, if the operator keeps the two apart.
+// If the audience is another service, this server rejects the tokens for it, so that the service cannot use them here.
 func TestBearer_OtherAudienceRejected(t *testing.T) {
 	const service = "https://api.example.org"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Access.Audience = service })
@@ -132,7 +132,7 @@ func TestBearer_OtherAudienceRejected(t *testing.T) {
 	_, appClient := signUpWithHeaders(t, s, s.origin, "transport", "bearer")
 	own := appClient.tokens(t).AccessToken
 	if aud, _ := jwtPart(t, own, 1)["aud"].([]any); len(aud) != 2 || !slices.Contains(aud, any(service)) || !slices.Contains(aud, any(s.origin)) {
-		t.Errorf("a program's own aud: %v", jwtPart(t, own, 1)["aud"])
+		t.Errorf("the aud of an app client's access token is %v", jwtPart(t, own, 1)["aud"])
 	}
 	if got := s.send(t, http.MethodGet, "/v1/session", "", "Authorization", "Bearer "+own); got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, got.body)
@@ -145,7 +145,7 @@ func TestJWKS_KeysPublishedBeforeUse(t *testing.T) {
 	s := startServer(t, clock, nil)
 	published := func() (ids []any) {
 		t.Helper()
-		got := s.send(t, http.MethodGet, "/.well-known/jwks.json", "", "Origin", "https://anybody.example")
+		got := s.send(t, http.MethodGet, "/.well-known/jwks.json", "", "Origin", "https://app.example")
 		var set struct{ Keys []map[string]any }
 		if err := json.Unmarshal(got.body, &set); err != nil || got.StatusCode != 200 || got.Header.Get("Cache-Control") != "public, max-age=300" ||
 			got.Header.Get("Access-Control-Allow-Origin") != "*" || got.Header.Get("Content-Type") != "application/jwk-set+json" {
@@ -177,10 +177,10 @@ func TestJWKS_KeysPublishedBeforeUse(t *testing.T) {
 	}
 	clock.advance(2 * time.Hour)
 	if kid := signer(); kid == first[0] || !slices.Contains(both, kid) {
-		t.Errorf("after its announcement the new key does not sign")
+		t.Errorf("two hours after its publication the new key does not sign")
 	}
 	if now := published(); len(now) != 2 {
-		t.Errorf("the old key is gone while its tokens live: %v", now)
+		t.Errorf("the old key is not published, although its tokens are valid: %v", now)
 	}
 }
 

@@ -9,17 +9,17 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// A ceremony is judged by the settings and the state of the moment when its answer comes, and not by those under which it
-// began. The server is started again with other settings in between; the answers are those of the options of before.
+// A response is verified with the settings and the state at its arrival, not those at the beginning of the ceremony. Between the two, the
+// test starts the server again with other settings.
 func TestVerify_UsesCurrentSettings(t *testing.T) {
-	const app = "http://app.localhost:8443" // the origin of all answers
+	const app = "http://app.localhost:8443" // the origin of all responses
 	allowApp := func(c *config.Config) { c.Origins = append(c.Origins, app) }
 	for name, c := range map[string]struct {
-		adjust func(*config.Config)       // of the second start
-		change func(t *testing.T, e *env) // of the state, before it
-		want   map[domain.Purpose]string  // how an answer is refused; "" or nothing if it is not
+		adjust func(*config.Config)       // the settings of the second start
+		change func(t *testing.T, e *env) // the change of the state before the second start
+		want   map[domain.Purpose]string  // the codes of the rejected responses
 	}{
-		"nothing": {},
+		"no change": {},
 		"registration is closed": {
 			adjust: func(c *config.Config) { c.Registration = domain.RegistrationClosed },
 			want:   map[domain.Purpose]string{domain.PurposeSignUp: "registration_closed"},
@@ -28,15 +28,15 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 			adjust: func(c *config.Config) { c.Recovery = domain.RecoveryOff },
 			want:   map[domain.Purpose]string{domain.PurposeRecovery: "invalid_code"},
 		},
-		"a recovery takes two factors": {
+		"a recovery requires both factors": {
 			adjust: func(c *config.Config) { c.Recovery = domain.RecoveryBoth },
 			want:   map[domain.Purpose]string{domain.PurposeRecovery: "invalid_code"},
 		},
-		"one passkey is enough": { // a recovery enrols one whatever the limit says
+		"the passkey limit is one": { // a recovery ignores the limit
 			adjust: func(c *config.Config) { c.PasskeyLimit = 1 },
 			want:   map[domain.Purpose]string{domain.PurposeAddPasskey: "passkey_limit_reached"},
 		},
-		"only certain authenticators may join": {
+		"only listed authenticators are allowed": {
 			adjust: func(c *config.Config) {
 				c.Authenticators.Allowed = []domain.AAGUID{{1}}
 			},
@@ -53,7 +53,7 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 				domain.PurposeAddPasskey: "passkey_rejected", domain.PurposeRecovery: "passkey_rejected",
 			},
 		},
-		"the RP id is another": {
+		"the RP ID has changed": {
 			adjust: func(c *config.Config) { c.RPID, c.RetiredRPIDs = "app.localhost", []string{"localhost"} },
 			want: map[domain.Purpose]string{
 				domain.PurposeSignUp: "passkey_rejected", domain.PurposeLogin: "passkey_rejected", domain.PurposeStepUp: "passkey_rejected",
@@ -74,7 +74,7 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 				domain.PurposeRecovery: "challenge_not_found",
 			},
 		},
-		"no mail is sent": { // so that addresses are taken at once, by the first who signs up
+		"e-mail is off": { // an address is then set without confirmation
 			adjust: func(c *config.Config) { c.SMTP = nil },
 			change: func(_ *testing.T, e *env) { e.personWithVerifiedEmail("Nia", phone, "new@example.org") },
 			want:   map[domain.Purpose]string{domain.PurposeSignUp: "email_taken"},
@@ -126,7 +126,7 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 
 			newKey := nia.apiDevice().makeCredential(signingUp)
 			adaAssertion, benAssertion := ada.apiDevice().getAssertion(signingIn), ben.apiDevice().getAssertion(steppingUp)
-			eveCredential := onApp(e.person("Eve", phone)).apiDevice().makeCredential(adding) // her other device
+			eveCredential := onApp(e.person("Eve", phone)).apiDevice().makeCredential(adding) // on another device
 			zoeCredential := zoeNew.apiDevice().makeCredential(recovering)
 			finish := map[domain.Purpose]func() rejection{
 				domain.PurposeSignUp: func() rejection {
@@ -147,14 +147,14 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 			people := []*person{ada, ben, eve, nia, zoeNew}
 			after, _ := start(c.adjust)
 			reconnectTo(after, people...)
-			for purpose, answer := range finish {
-				if got := answer(); got.code != c.want[purpose] {
-					t.Errorf("%s: refused with %+v, want %q", purpose, got, c.want[purpose])
+			for purpose, respond := range finish {
+				if got := respond(); got.code != c.want[purpose] {
+					t.Errorf("%s: got %+v, want %q", purpose, got, c.want[purpose])
 				}
 			}
-			// A refused answer spent the challenge: what was closed meanwhile may be open again.
+			// A rejected response has consumed the challenge: with the first settings again it is still rejected.
 			reconnectTo(before, people...)
-			for purpose, answer := range finish {
+			for purpose, respond := range finish {
 				if c.want[purpose] == "" {
 					continue
 				}
@@ -162,8 +162,8 @@ func TestVerify_UsesCurrentSettings(t *testing.T) {
 				if c.want[purpose] == "session_revoked" {
 					want = "session_revoked"
 				}
-				if got := answer(); got.code != want {
-					t.Errorf("%s: the same answer again: %+v, want %q", purpose, got, want)
+				if got := respond(); got.code != want {
+					t.Errorf("%s: the same response again: %+v, want %q", purpose, got, want)
 				}
 			}
 		})

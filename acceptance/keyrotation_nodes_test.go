@@ -14,8 +14,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// Three nodes of one PostgreSQL, each with connections and keys in memory of its own, rotate the keys every day under
-// traffic: whichever of them signs a token, all the others take it, and its key was published everywhere an hour before.
+// Three nodes with one PostgreSQL database, each with its own connections and keys in memory, rotate the keys every day under traffic.
+// Every node accepts the tokens of every other node, and has published the key of a token an hour before its first use.
 func TestKeyRotation_AcrossNodes(t *testing.T) {
 	const nodeCount = 3
 	url, clock := postgresURL(t), newClock()
@@ -36,7 +36,7 @@ func TestKeyRotation_AcrossNodes(t *testing.T) {
 	ada := nodes[0].appClient("Ada")
 	ada.signsUp()
 	tokens := ada.apiDevice().api.tokenPair()
-	before := make([]map[string]bool, nodeCount) // what each published an hour ago
+	before := make([]map[string]bool, nodeCount) // the keys that each node published an hour ago
 	signers := map[string]bool{}
 	for hour := range 5 * 24 {
 		for i, e := range nodes {
@@ -48,14 +48,14 @@ func TestKeyRotation_AcrossNodes(t *testing.T) {
 			api := newUseCaseAPI(t, e.driver.operator())
 			var rejected rejection
 			if tokens, rejected = api.refresh(tokens.refresh); rejected != (rejection{}) {
-				t.Fatalf("hour %d: node %d refreshes: %+v", hour, i, rejected)
+				t.Fatalf("hour %d: refreshing at node %d: %+v", hour, i, rejected)
 			}
 			kid := keyID(t, tokens.access)
 			signers[kid] = true
 			for j, other := range nodes {
 				proof := sessions.PresentedToken{AccessToken: tokens.access}
 				if _, err := other.driver.operator().Sessions.Authenticate(t.Context(), proof, api.client()); err != nil {
-					t.Fatalf("hour %d: node %d does not take what node %d signed: %v", hour, j, i, err)
+					t.Fatalf("hour %d: node %d rejects the token of node %d: %v", hour, j, i, err)
 				}
 				if before[j] != nil && !before[j][kid] {
 					t.Fatalf("hour %d: node %d did not publish %s before node %d signed with it", hour, j, kid, i)
@@ -68,7 +68,7 @@ func TestKeyRotation_AcrossNodes(t *testing.T) {
 		clock.advance(time.Hour)
 	}
 	if len(signers) < 5 || len(signers) > 6 {
-		t.Errorf("%d keys have signed in five days", len(signers))
+		t.Errorf("%d keys have signed in five days, want 5 or 6", len(signers))
 	}
 }
 
@@ -96,9 +96,9 @@ func keyID(t *testing.T, token string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var said struct{ Kid string }
-	if err := json.Unmarshal(raw, &said); err != nil || said.Kid == "" {
+	var parsed struct{ Kid string }
+	if err := json.Unmarshal(raw, &parsed); err != nil || parsed.Kid == "" {
 		t.Fatalf("%s, %v", raw, err)
 	}
-	return said.Kid
+	return parsed.Kid
 }

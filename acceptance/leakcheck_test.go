@@ -13,8 +13,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// assertNoSecretLeaks is the end of every server of these tests: nothing that it handed out or was shown stands in its log, at its
-// most talkative and in both forms, in its metrics, or in an error that somebody else might be shown.
+// assertNoSecretLeaks runs at the end of every server: no secret that the server sent or received may be in its debug log, in both
+// formats, in its metrics, or in the error response to the request.
 func (s *server) assertNoSecretLeaks(t testing.TB, metrics []byte, cfg config.Config) {
 	t.Helper()
 	exchanges := s.recording.exchanges()
@@ -24,7 +24,7 @@ func (s *server) assertNoSecretLeaks(t testing.TB, metrics []byte, cfg config.Co
 		if x.response.StatusCode >= 400 {
 			body := bytes.ReplaceAll(x.received, []byte("write it like ada@example.org"), nil)
 			for _, leak := range findLeaks(body, x.requestSecrets()) {
-				t.Errorf("%s %s is refused with what it was sent: %s\n%s", x.request.Method, x.request.URL.Path, leak, x.received)
+				t.Errorf("the error response to %s %s repeats a secret of the request: %s\n%s", x.request.Method, x.request.URL.Path, leak, x.received)
 			}
 		}
 	}
@@ -35,7 +35,7 @@ func (s *server) assertNoSecretLeaks(t testing.TB, metrics []byte, cfg config.Co
 			requirePrintableLines(t, name, output)
 		}
 		for _, leak := range findLeaks(output, secrets) {
-			t.Errorf("%s has what nobody may read there: %s\n%s", name, leak, lineContaining(output, leak))
+			t.Errorf("%s has the secret %s\n%s", name, leak, lineContaining(output, leak))
 		}
 	}
 }
@@ -46,12 +46,12 @@ func (x exchange) requestSecrets() []string {
 }
 
 const (
-	minCodeDigits   = 6 // of an app's code
-	minSecretLength = 8 // of anything else: shorter texts are words
+	minCodeDigits   = 6 // the length of a TOTP code
+	minSecretLength = 8 // of all other secrets: shorter texts may be words
 )
 
-// findLeaks are the secrets that stand in the text, however they are written there: in either letter case, and with or without
-// hyphens and spaces. Digits count where they are a number of their own, since times and ports are full of digits.
+// findLeaks returns the secrets in the text, in upper or lower case, with or without hyphens and spaces. A secret of digits must be a
+// number of its own, because times and ports have digits, too.
 func findLeaks(text []byte, secrets []string) (found []string) {
 	normalized := []byte(normalize(string(text)))
 	byPrefix := map[[minSecretLength]byte][]string{}
@@ -88,8 +88,7 @@ func isWholeNumber(text []byte, digits string) bool {
 	return regexp.MustCompile(pattern).Match(text)
 }
 
-// TestLeakCheck_FindsEverySecret shows that the search above finds what it is for: everything that a day in Ada's life handed out is
-// overheard, and each of it is found in a log that has it.
+// TestLeakCheck_FindsEverySecret checks findLeaks: the listener records every kind of secret, and findLeaks finds each of them in a log.
 func TestLeakCheck_FindsEverySecret(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	e := &env{t: t, clock: newClock(), driver: httpDriver{s}}
@@ -126,26 +125,26 @@ func TestLeakCheck_FindsEverySecret(t *testing.T) {
 	for name, secret := range issued {
 		for _, written := range []string{secret, strings.ToLower(secret), strings.ToUpper(secret), strings.ReplaceAll(secret, "-", ""), strings.ReplaceAll(secret, "-", " ")} {
 			if found := findLeaks([]byte(`{"time":"2026-11-25T12:00:00.123456789Z","msg":"request","path":"`+written+`"}`), recorded); len(found) == 0 {
-				t.Errorf("the %s is not found as %s", name, written)
+				t.Errorf("the %s is not found in the form %s", name, written)
 			}
 		}
 	}
 	if signing := signingKeySecrets(t, *s.config); len(signing) != 2 {
-		t.Errorf("the server has %d forms of one signing key", len(signing))
+		t.Errorf("%d secrets of one signing key, want 2", len(signing))
 	}
 	for _, secret := range encodedSecrets(t, *s.config) {
 		if len(findLeaks([]byte("a key: "+secret+" of the server"), encodedSecrets(t, *s.config))) == 0 {
-			t.Errorf("a key of the server is not found as %q", secret)
+			t.Errorf("a key of the server is not found in the form %q", secret)
 		}
 	}
 	for _, innocent := range []string{"12:00:00.490154Z", "127.0.0.1:490154", "took_ms=0.490154", "01a206fa-490154"} {
 		if found := findLeaks([]byte("time="+innocent+" level=INFO"), []string{"490154"}); len(found) > 0 {
-			t.Errorf("%s is taken for a code", innocent)
+			t.Errorf("%s is found as a code", innocent)
 		}
 	}
 }
 
-// readMetrics asks the server's other listener.
+// readMetrics returns the response of /metrics.
 func (s *server) readMetrics(t testing.TB) []byte {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-// sendRaw writes to the server's listener and reads until it closes the connection.
+// sendRaw writes to a new connection and reads until the server closes it.
 func (s *server) sendRaw(t testing.TB, request string) []byte {
 	t.Helper()
 	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.recording.Addr().String())
@@ -31,12 +31,13 @@ func (s *server) sendRaw(t testing.TB, request string) []byte {
 	return answered
 }
 
-// requirePrintableLines holds a log to lines of what can be printed, so that nobody forges one, or writes to the reader's terminal.
+// requirePrintableLines fails the test if a line has a control character, with which a client could forge a line or control the reader's
+// terminal.
 func requirePrintableLines(t testing.TB, name string, output []byte) {
 	t.Helper()
 	for line := range bytes.Lines(output) {
 		if text, ended := strings.CutSuffix(string(line), "\n"); !ended || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			t.Errorf("%s has a line that is not plain: %q", name, line)
+			t.Errorf("%s has a line with a control character: %q", name, line)
 		}
 	}
 }
@@ -84,10 +85,10 @@ func TestLog_LinesCannotBeForged(t *testing.T) {
 		before := lines()
 		ask()
 		if more := lines() - before; more != 2 {
-			t.Errorf("%s: one request is %d lines of the two logs\n%s", name, more, s.textLog.text())
+			t.Errorf("%s: one request writes %d lines to the two logs, want 2\n%s", name, more, s.textLog.text())
 		}
 	}
-	for _, raw := range []string{"\u009b31m\u202e\u2028\u200b", "\x1b[2J", "\xff\xfe", "\x7f", strings.Repeat("\u202e", 100) + "x"} { // as no browser sends them
+	for _, raw := range []string{"\u009b31m\u202e\u2028\u200b", "\x1b[2J", "\xff\xfe", "\x7f", strings.Repeat("\u202e", 100) + "x"} { // no browser sends these bytes
 		s.sendRaw(t, "GET /v1/"+raw+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nUser-Agent: "+raw+"\r\n\r\n")
 	}
 	mallory := (&env{t: t, clock: newClock(), driver: httpDriver{s}}).person("Mallory", phone)
@@ -98,7 +99,7 @@ func TestLog_LinesCannotBeForged(t *testing.T) {
 		mallory.requireRejected(rejected, "passkey_rejected")
 	}
 	if entries := strings.Count(s.textLog.text(), "level=WARN"); entries != 3 {
-		t.Errorf("%d warnings for three forgeries:\n%s", entries, s.textLog.text())
+		t.Errorf("%d warnings for three forged responses:\n%s", entries, s.textLog.text())
 	}
 	for line := range strings.Lines(s.log.text()) {
 		var entry map[string]any

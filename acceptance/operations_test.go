@@ -9,17 +9,17 @@ import (
 	"testing"
 )
 
-// operation is one of the API's, as the OpenAPI document describes it. Tests that go through all of them cannot forget a
-// new one: TestOpenAPI_ListsEveryRoute, in adapters/httpapi, holds the document to the routes.
+// operation is an operation of the OpenAPI document. Tests that iterate over all operations include new ones:
+// adapters/httpapi.TestOpenAPI_ListsEveryRoute checks that the document has every route.
 type operation struct {
 	id, method, path string
-	public           bool            // whether it may be called without a session
-	mayRequireStepUp bool            // whether it may be refused as step_up_required
-	requestMembers   map[string]bool // the members of its body, and whether each is required; nil if it takes none
-	responseSchemas  []string        // names of all schemas in its good answers, however deep
+	public           bool            // whether it needs no session
+	mayRequireStepUp bool            // whether it may return step_up_required
+	requestMembers   map[string]bool // the members of its body, and whether each is required; nil if it has no body
+	responseSchemas  []string        // names of all schemas in its successful responses, at any depth
 }
 
-// namesResource reports whether a call names something that belongs to somebody.
+// namesResource reports whether a request names a resource of an account.
 func (o operation) namesResource() bool {
 	_, ceremony := o.requestMembers["challenge_id"]
 	return ceremony || strings.Contains(o.path, "{")
@@ -87,7 +87,7 @@ func (d openAPIDocument) operations(t *testing.T) (all []operation) {
 					for name := range s.Properties {
 						o.requestMembers[name] = slices.Contains(s.Required, name)
 					}
-					return len(s.Properties) == 0 // what is deeper is another object
+					return len(s.Properties) == 0 // deeper members belong to another object
 				})
 			}
 			for status, response := range described.Responses {
@@ -105,12 +105,12 @@ func (d openAPIDocument) operations(t *testing.T) (all []operation) {
 	}
 	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.id, b.id) })
 	if len(all) < 30 {
-		t.Fatalf("only %d operations were found in %s", len(all), openAPIFile)
+		t.Fatalf("found %d operations in %s, want at least 30", len(all), openAPIFile)
 	}
 	return all
 }
 
-// walk visits a schema and, where visit says so, what it is made of. Name is "" for one without.
+// walk calls visit for a schema, and for its parts if visit returns true. The name is "" for an inline schema.
 func (d openAPIDocument) walk(s *schema, visit func(name string, s *schema) bool) {
 	seen := map[string]bool{}
 	var walk func(name string, s *schema)
@@ -135,7 +135,7 @@ func (d openAPIDocument) walk(s *schema, visit func(name string, s *schema) bool
 	walk("", s)
 }
 
-// responseMembers are the members of all good answers, by name.
+// responseMembers returns the members of all successful responses, by name.
 func (d openAPIDocument) responseMembers(t *testing.T) map[string]*schema {
 	t.Helper()
 	members := map[string]*schema{}

@@ -10,7 +10,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// What could not be sent is sent by the process that comes after.
+// An e-mail that could not be sent before a restart is sent after it, once.
 func TestOutbox_SurvivesRestart(t *testing.T) {
 	clock, mailServer := newClock(), mailserver.Start(t, mailserver.Options{})
 	cfg := settings(t, useCaseOrigin, func(c *config.Config) { c.SMTP = smtpConfig(t, mailServer, c.PublicURL) })

@@ -150,11 +150,11 @@ func TestOtherBrowsers_listsOfPasskeysArrive(t *testing.T) {
 
 func TestOtherBrowsers_unsupportedIsReported(t *testing.T) {
 	for name, c := range map[string]struct{ script, code, words string }{
-		"no passkeys at all":          {`delete window.PublicKeyCredential;`, "webauthn_missing", "too old for passkeys"},
-		"no credential management":    {`delete Navigator.prototype.credentials;`, "webauthn_missing", "too old for passkeys"},
-		"nothing is returned":         {credentialStub(`null`), "NotAllowedError", "Try again"},
-		"a passkey without an answer": {credentialStub(`({ id: c.id, type: c.type })`), "NotReadableError", "could not be read"},
-		"a passkey without a content": {credentialStub(`({ id: c.id, response: {}, toJSON: () => ({}) })`), "NotReadableError", "could not be read"},
+		"no passkeys at all":           {`delete window.PublicKeyCredential;`, "webauthn_missing", "too old for passkeys"},
+		"no credential management":     {`delete Navigator.prototype.credentials;`, "webauthn_missing", "too old for passkeys"},
+		"nothing is returned":          {credentialStub(`null`), "NotAllowedError", "Try again"},
+		"a passkey without a response": {credentialStub(`({ id: c.id, type: c.type })`), "NotReadableError", "could not be read"},
+		"an empty response":            {credentialStub(`({ id: c.id, response: {}, toJSON: () => ({}) })`), "NotReadableError", "could not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// rawConn is a connection to a server, without a client in between that would mend what it is told to send.
+// rawConn is a connection to a server that sends bytes unchanged, which an HTTP client would not do with malformed requests.
 type rawConn struct {
 	t testing.TB
 	*net.TCPConn
 	read *bufio.Reader
 }
 
-// rawConnTimeout ends what would otherwise hang. Nothing waits for it that works.
+// rawConnTimeout fails a test that would hang. A working server never reaches it.
 const rawConnTimeout = 5 * time.Minute
 
 func (s *server) dial(t testing.TB) *rawConn {
@@ -38,13 +38,13 @@ func (s *server) dial(t testing.TB) *rawConn {
 	return &rawConn{t, conn, bufio.NewReader(conn)}
 }
 
-// send sends bytes as they are. That nobody takes them any more is for the answer to explain.
+// send sends bytes unchanged. It ignores errors: the server may respond and close the connection before it has read all bytes.
 func (c *rawConn) send(raw string) *rawConn {
 	_, _ = io.WriteString(c, raw)
 	return c
 }
 
-// closeWrite sends nothing more, and still listens.
+// closeWrite closes the connection for writing only.
 func (c *rawConn) closeWrite() *rawConn {
 	c.t.Helper()
 	if err := c.CloseWrite(); err != nil {
@@ -53,7 +53,7 @@ func (c *rawConn) closeWrite() *rawConn {
 	return c
 }
 
-// readResponses returns every answer until the server has closed the connection, and fails if it does not or resets it.
+// readResponses returns all responses until the server closes the connection. It fails the test if the server resets it.
 func (c *rawConn) readResponses() []apiResponse {
 	c.t.Helper()
 	var all []apiResponse
@@ -65,22 +65,22 @@ func (c *rawConn) readResponses() []apiResponse {
 	}
 }
 
-// readResponse reads the answer to a request of that method.
+// readResponse reads the response to a request with the method.
 func (c *rawConn) readResponse(method string) apiResponse {
 	c.t.Helper()
 	response, err := http.ReadResponse(c.read, &http.Request{Method: method})
 	if err != nil {
-		c.t.Fatalf("no answer: %v", err)
+		c.t.Fatalf("no response: %v", err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		c.t.Fatalf("half an answer: %v", err)
+		c.t.Fatalf("an incomplete response: %v", err)
 	}
 	return apiResponse{response, body}
 }
 
-// statusCodes is what a row of a table wants.
+// statusCodes returns the status codes of responses.
 func statusCodes(all []apiResponse) []int {
 	codes := make([]int, len(all))
 	for i, a := range all {

@@ -15,14 +15,13 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// shortTimeouts is a server that soon has enough of slow clients.
+// shortTimeouts starts a server with a short timeout for reading and writing.
 func shortTimeouts(t *testing.T) *server {
 	t.Helper()
 	return startServer(t, newClock(), func(c *config.Config) { c.ReadWriteTimeout = 300 * time.Millisecond })
 }
 
-// A client that sends a byte now and then, for as long as it is let, holds a connection for the time of one request and no
-// longer (slowloris).
+// A client that sends a byte now and then occupies a connection only for the timeout of one request (slowloris).
 func TestTimeout_SlowRequest(t *testing.T) {
 	s := shortTimeouts(t)
 	for name, raw := range map[string]string{
@@ -65,18 +64,18 @@ func TestTimeout_SlowRequest(t *testing.T) {
 			}
 			got := conn.readResponses()
 			close(cut)
-			// An endless size is too much for a number before it is too slow.
+			// An endless size may exceed the range of the number before the timeout.
 			if want := []int{408}; !slices.Equal(statusCodes(got), want) && (name != "an endless size" || !slices.Equal(statusCodes(got), []int{400})) {
-				t.Fatalf("answered with %v, want %v", statusCodes(got), want)
+				t.Fatalf("got the responses %v, want %v", statusCodes(got), want)
 			}
 			got[0].problem(t)
 		})
 	}
 }
 
-// A client that sends as fast as it can is cut off by size, and not when its time is over.
+// A client that sends fast is stopped by the size limits before the timeout.
 func TestSizeLimit_ChunkFraming(t *testing.T) {
-	const most = 64 << 20 // bytes that a client gets rid of: far more than buffers hold, far less than ten seconds carry
+	const most = 64 << 20 // bytes that a client can send: much more than the buffers hold, much less than ten seconds transfer
 	s := startServer(t, newClock(), nil)
 	for name, c := range map[string]struct {
 		raw, more string
@@ -107,21 +106,21 @@ func TestSizeLimit_ChunkFraming(t *testing.T) {
 			}()
 			got := conn.readResponses()
 			if !slices.Equal(statusCodes(got), []int{c.status}) {
-				t.Fatalf("answered with %v, want %d", statusCodes(got), c.status)
+				t.Fatalf("got the responses %v, want %d", statusCodes(got), c.status)
 			}
 			if n := <-sent; n >= most {
-				t.Errorf("%d bytes were taken", n)
+				t.Errorf("the server read %d bytes", n)
 			}
 		})
 	}
 }
 
-// The second request has its own time, counted from its first byte. It may end without a word.
+// The timeout of the second request begins at its first byte. The server may close the connection without a response.
 func TestTimeout_LaterRequest(t *testing.T) {
 	s := shortTimeouts(t)
 	conn := s.dial(t).send(getLivez + "\r\n")
 	first := conn.readResponse(http.MethodGet)
-	for first.StatusCode == http.StatusRequestTimeout { // this machine was slower than the client that the server cuts off
+	for first.StatusCode == http.StatusRequestTimeout { // this machine was slower than the timeout
 		conn = s.dial(t).send(getLivez + "\r\n")
 		first = conn.readResponse(http.MethodGet)
 	}
@@ -133,7 +132,7 @@ func TestTimeout_LaterRequest(t *testing.T) {
 	}
 }
 
-// A client that asks and asks and reads no answer is not waited for either.
+// A client that sends requests and reads no responses is disconnected after the timeout.
 func TestTimeout_ClientThatDoesNotRead(t *testing.T) {
 	conn := shortTimeouts(t).dial(t)
 	requests := strings.Repeat("GET /openapi.json HTTP/1.1\r\n"+host+"\r\n", 100)
@@ -142,11 +141,11 @@ func TestTimeout_ClientThatDoesNotRead(t *testing.T) {
 		_, err = io.WriteString(conn, requests)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatal("the server is still there")
+		t.Fatal("the server has not closed the connection")
 	}
 }
 
-// What a request may cost in memory does not depend on what it sends.
+// The memory for a request does not depend on the size of its body.
 func TestSizeLimit_LargeBodyNotBuffered(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	body := bytes.Repeat([]byte("4000\r\n"+strings.Repeat(" ", 0x4000)+"\r\n"), 200) // 3 MiB in all
@@ -156,28 +155,28 @@ func TestSizeLimit_LargeBodyNotBuffered(t *testing.T) {
 	const times = 20
 	for range times {
 		if got := s.dial(t).send(chunked + string(body)).readResponses(); !slices.Equal(statusCodes(got), []int{413}) {
-			t.Fatalf("answered with %v", statusCodes(got))
+			t.Fatalf("got the responses %v", statusCodes(got))
 		}
 	}
 	s.recording.reset()
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > times*1<<20 {
-		t.Errorf("%d bytes are kept", kept)
+		t.Errorf("%d bytes stay allocated", kept)
 	}
 }
 
-// A client that has half closed the connection waits for its answer all the same.
+// A client that has closed the connection for writing still gets the response.
 func TestFraming_HalfClosedConnectionIsAnswered(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for _, raw := range []string{getLivez + "\r\n", postLoginOptions + "Content-Length: 2\r\n\r\n{}", chunked + "2\r\n{}\r\n" + lastChunk} {
 		if got := s.dial(t).send(raw).closeWrite().readResponses(); !slices.Equal(statusCodes(got), []int{200}) {
-			t.Errorf("%q was answered with %v", raw, statusCodes(got))
+			t.Errorf("%q got the responses %v", raw, statusCodes(got))
 		}
 	}
 }
 
-// A body that is too large is not read. Its sender, who is in the middle of it, reads why, and not that the connection broke.
+// A body that is too large is not read. A client that is still sending it gets the response, and not a connection error.
 func TestSizeLimit_TooLargeRequestIsReported(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	body := strings.Repeat(" ", 2<<20)
@@ -194,7 +193,7 @@ func TestSizeLimit_TooLargeRequestIsReported(t *testing.T) {
 		for range 5 {
 			// A simple client: it writes everything before it reads anything.
 			if got := s.dial(t).send(c.raw).closeWrite().readResponses(); !slices.Equal(statusCodes(got), []int{c.status}) {
-				t.Errorf("%s: answered with %v", name, statusCodes(got))
+				t.Errorf("%s: got the responses %v", name, statusCodes(got))
 			}
 		}
 	}
@@ -203,12 +202,12 @@ func TestSizeLimit_TooLargeRequestIsReported(t *testing.T) {
 	}
 }
 
-// Whoever asks first (Expect: 100-continue) is told at once that there is too much of it.
+// A client that sends Expect: 100-continue gets 413 before it sends a body that is too large.
 func TestSizeLimit_ExpectContinueRejected(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	got := s.dial(t).send(postLoginOptions + "Expect: 100-continue\r\nContent-Length: 65537\r\n\r\n").readResponses()
 	if !slices.Equal(statusCodes(got), []int{413}) {
-		t.Fatalf("answered with %v", statusCodes(got))
+		t.Fatalf("got the responses %v", statusCodes(got))
 	}
 	got[0].requireProblem(t, 413, "body_too_large")
 }

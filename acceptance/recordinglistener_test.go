@@ -12,8 +12,7 @@ import (
 	"testing"
 )
 
-// recordingListener is a listener that keeps what goes over its connections, whoever is at their other end, so that no secret
-// which was handed out can be forgotten when the log is searched for them.
+// recordingListener records all bytes of its connections, so that the search of the log includes every secret that was sent or received.
 type recordingListener struct {
 	net.Listener
 	mu      sync.Mutex
@@ -33,7 +32,7 @@ func (l *recordingListener) Accept() (net.Conn, error) {
 	return recording, nil
 }
 
-// reset is for tests of what the server itself keeps.
+// reset deletes the records, for tests that measure the server's memory.
 func (l *recordingListener) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,14 +43,14 @@ func (l *recordingListener) reset() {
 	}
 }
 
-// barrier holds answers back until as many as are missing have come to it.
+// barrier delays responses until missing further ones are ready.
 type barrier struct {
 	missing int
 	open    chan struct{}
 }
 
-// holdResponses holds the next n answers that set a browser cookie, and sends the first of them when the last one is ready: each
-// of their requests is made without that cookie. The end of the test sends what is still held.
+// holdResponses delays the next n responses that set a browser cookie until all of them are ready, so that all n requests are sent without
+// that cookie. The end of the test releases them.
 func (l *recordingListener) holdResponses(t testing.TB, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +70,7 @@ func (l *recordingListener) releaseResponses() {
 	l.barrier = nil
 }
 
-// waitForRelease returns when the answer may be sent.
+// waitForRelease returns when the response may be sent.
 func (l *recordingListener) waitForRelease(payload []byte) {
 	l.mu.Lock()
 	b := l.barrier
@@ -103,23 +102,23 @@ func (c *recordingConn) Read(p []byte) (int, error) {
 
 func (c *recordingConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
-	c.out.Write(p) // before anybody can have read it
+	c.out.Write(p) // before the client can read it
 	c.mu.Unlock()
 	c.listener.waitForRelease(p)
 	return c.Conn.Write(p)
 }
 
-// CloseWrite is what the server's end of a TCP connection can do, too.
+// CloseWrite closes the connection for writing, as the server does with a TCP connection.
 func (c *recordingConn) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
 
-// exchange is a request with its answer.
+// exchange is a request with its response.
 type exchange struct {
 	request        *http.Request
 	response       *http.Response
 	sent, received []byte
 }
 
-// exchanges are all that were HTTP, as far as net/http reads it.
+// exchanges returns all exchanges that net/http can parse.
 func (l *recordingListener) exchanges() (all []exchange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,8 +154,8 @@ func readExchange(in, out *bufio.Reader) (x exchange, err error) {
 	}
 }
 
-// Members that are no secrets. Every other text that goes in or out as JSON is taken for one, so that a new member is one
-// until it is named here: ids, which name and open nothing; times; words of ours; what WebAuthn says in every ceremony.
+// Members that are not secret: ids, times, values of the API, and constant values of WebAuthn. Every other string in a JSON body counts
+// as a secret, so a new member is one until it is listed here.
 var (
 	publicResponseMembers = setOf("id", "addresses", "user_id", "session_id", "passkey_id", "rp_id", "rpId", "rp_name", "accepted_credential_ids", "next_cursor", "request_id", "aaguid", "ip", "kid",
 		"code", "title", "detail", "field", "type", "status", "kind", "reason", "registration", "policy", "mail", "transport", "assurance", "amr", "party", "changed",
@@ -173,8 +172,7 @@ func setOf(names ...string) map[string]bool {
 	return set
 }
 
-// secrets are what an exchange handed out or was shown: cookies, tokens, codes, challenges, answers, and what people say of
-// themselves. Texts below six characters are too short to be found again, and hence no secrets.
+// secrets returns the secrets of an exchange: cookies, tokens, codes, challenges, WebAuthn responses, names and addresses.
 func (x exchange) secrets() (found []string) {
 	for _, cookie := range append(x.request.Cookies(), x.response.Cookies()...) {
 		found = append(found, cookie.Value)

@@ -17,10 +17,10 @@ import (
 
 const (
 	securityFile  = "../docs/security.md"
-	scorecardRows = 79 // rows
+	scorecardRows = 79
 )
 
-// scoreRow is a line of the scorecard in docs/security.md.
+// scoreRow is a row of the scorecard in docs/security.md.
 type scoreRow struct {
 	number int
 	held   string
@@ -49,7 +49,7 @@ func readScorecard(t *testing.T) (rows []scoreRow) {
 			cells[i] = strings.TrimSpace(cells[i])
 		}
 		if len(cells) != 5 || slices.Contains(cells[:4], "") {
-			t.Errorf("not number, source, what it asks for, how it is held and tests: %s", line)
+			t.Errorf("the row does not have number, source, requirement, implementation and tests: %s", line)
 			continue
 		}
 		number, err := strconv.Atoi(cells[0])
@@ -65,8 +65,8 @@ func readScorecard(t *testing.T) (rows []scoreRow) {
 	return rows
 }
 
-// TestScorecard_NamesExistingTests holds docs/security.md to the tests that it names, and to having all rows. That a test fails when
-// its rule is broken, no test can tell.
+// TestScorecard_NamesExistingTests checks that docs/security.md has all rows and names only existing tests. It cannot check that a test
+// fails when its rule is violated.
 func TestScorecard_NamesExistingTests(t *testing.T) {
 	tests, rows := testIndex{}, readScorecard(t)
 	if len(rows) != scorecardRows {
@@ -74,10 +74,10 @@ func TestScorecard_NamesExistingTests(t *testing.T) {
 	}
 	for i, row := range rows {
 		if row.number != i+1 {
-			t.Fatalf("row %d stands in the place of row %d", row.number, i+1)
+			t.Fatalf("row %d is at the position of row %d", row.number, i+1)
 		}
 		if len(row.tests) == 0 && !strings.HasPrefix(row.held, "Does not apply: ") {
-			t.Errorf("row %d has no test, and does not begin with `Does not apply: ` and a reason", row.number)
+			t.Errorf("row %d has no test: name one, or write `Does not apply: ` with a reason", row.number)
 		}
 		for _, name := range row.tests {
 			if err := tests.find(name); err != nil {
@@ -87,15 +87,15 @@ func TestScorecard_NamesExistingTests(t *testing.T) {
 	}
 }
 
-// testIndex are the functions and the texts in the tests of a package, by its directory.
+// testIndex has the functions and the string literals in the tests of packages, by directory.
 type testIndex map[string]*struct{ functions, texts map[string]bool }
 
-// find returns an error unless `make test` runs a test of that name. A subtest's name is looked for among the texts in the
-// package, since most are rows of a table.
+// find returns an error unless `make test` runs a test with the name. It searches the name of a subtest among the string literals of the
+// package, because most subtests are rows of a table.
 func (all testIndex) find(name string) error {
 	parts := testName.FindStringSubmatch(name)
 	if parts == nil {
-		return errors.New("that is not written as package.Test or package.Test/subtest")
+		return errors.New("the name does not have the form package.Test or package.Test/subtest")
 	}
 	directory, function, subtest := parts[1], parts[2], parts[3]
 	if err := all.read(directory); err != nil {
@@ -116,14 +116,14 @@ func (all testIndex) find(name string) error {
 	return nil
 }
 
-// underscored makes one of the two ways in which a subtest may be written.
+// underscored replaces spaces by underscores, as `go test` does in the names of subtests.
 func underscored(name string) string { return strings.ReplaceAll(name, " ", "_") }
 
 func (all testIndex) read(directory string) error {
 	if all[directory] != nil {
 		return nil
 	}
-	// Those that are built here, without any tag.
+	// The files of this platform without build tags.
 	built, err := build.ImportDir(filepath.Join("..", directory), 0)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (all testIndex) read(directory string) error {
 	for _, name := range slices.Concat(built.TestGoFiles, built.XTestGoFiles) {
 		files = append(files, filepath.Join("..", directory, name))
 	}
-	contract, err := filepath.Glob("../ports/storetest/*.go") // whose rules are subtests of each TestContract
+	contract, err := filepath.Glob("../ports/storetest/*.go") // its rules are subtests of each TestContract
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// restartableServer is one that is restarted with other secrets, on the same database and at the same address.
+// restartableServer is a server that can be restarted with other secrets, with the same database and origin.
 type restartableServer struct {
 	t          *testing.T
 	clock      *clock
@@ -48,7 +48,7 @@ func (r *restartableServer) settings(secret masterkey.Key, previous ...masterkey
 	}
 }
 
-// start is a server under the secret, and the place of whoever was at the one before.
+// start starts a server with the secrets. Its origin is that of the first start.
 func (r *restartableServer) start(secret masterkey.Key, previous ...masterkey.Key) *server {
 	r.t.Helper()
 	s := startServer(r.t, r.clock, r.settings(secret, previous...))
@@ -57,7 +57,7 @@ func (r *restartableServer) start(secret masterkey.Key, previous ...masterkey.Ke
 	return s
 }
 
-// reconnectTo has people call another server from now on, with all that their devices keep.
+// reconnectTo makes the users' devices call another server, with their cookies and tokens.
 func reconnectTo(at *server, people ...*person) {
 	for _, p := range people {
 		api := p.apiDevice().api.(*httpAPI)
@@ -65,7 +65,7 @@ func reconnectTo(at *server, people ...*person) {
 	}
 }
 
-// useCases is the product as the operator's commands have it, which run where the server does not.
+// useCases returns the use cases of the operator's commands, which run in another process than the server.
 func (r *restartableServer) useCases(secret masterkey.Key) application.UseCases {
 	r.t.Helper()
 	store, err := sqlite.Open(r.path)
@@ -81,8 +81,8 @@ func newSecret(t testing.TB) masterkey.Key {
 	return *settings(t, useCaseOrigin, nil).Secret
 }
 
-// Nobody is signed out when the secret is replaced, nothing that is under way fails, and what was handed out or written down
-// before still does what it is for.
+// A new secret, with the previous one configured, signs out no user. Pending ceremonies succeed, and earlier cookies, tokens, codes and
+// exports stay valid.
 func TestSecretRotation_IsTransparent(t *testing.T) {
 	r := newRestartableServer(t)
 	previous, current := newSecret(t), newSecret(t)
@@ -95,7 +95,7 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	ben.signsUp()
 	benAPI := ben.apiDevice().api
 	outdated := benAPI.tokenPair()
-	ben.refreshes() // whoever lost that answer may ask again
+	ben.refreshes() // the previous refresh token may be retried, in case the response was lost
 	eve := e.person("Eve", phone)
 	eve.signsUp()
 	pending, rejected := eve.device.setUpTOTP()
@@ -103,7 +103,7 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	zoe := e.person("Zoe", phone)
 	zoe.signsUpWithEmail("zoe@example.org")
 	emailCode := e.codeIn(e.lastEmail("zoe@example.org", 1))
-	carl, dora, fred := e.person("Signing In", phone), e.person("Signing Up", phone), e.person("Stepping Up", phone)
+	carl, dora, fred := e.person("Carl", phone), e.person("Dora", phone), e.person("Fred", phone)
 	carl.signsUp()
 	carl.signsOut()
 	fred.signsUp()
@@ -117,7 +117,7 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	recovering, rejected := adaNew.apiDevice().api.beginRecovery(grant)
 	adaNew.requireOK(rejected)
 	decoys := listDecoys(t, before)
-	file := filepath.Join(t.TempDir(), "lodge.jsonl")
+	file := filepath.Join(t.TempDir(), "users.jsonl")
 	e.exportTo(file, 6)
 
 	after := r.start(current, previous)
@@ -126,21 +126,21 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	app.env = e
 
 	if got := listDecoys(t, after); !bytes.Equal(got, decoys) {
-		t.Errorf("decoys were %s and are %s", decoys, got)
+		t.Errorf("the decoys were %s and are %s", decoys, got)
 	}
 	client := &anonymousClient{t: t, server: after}
 	client.signUp()
-	_, listed := client.beginSignIn("nobody@example.org")
+	_, listed := client.beginSignIn("unknown@example.org")
 	if got := client.sendAssertion(client.begin("/v1/login/options", nil), "/v1/login/verify", listed[0].ID); got.StatusCode != 422 {
-		t.Errorf("a decoy of before is answered %d %s", got.StatusCode, got.body)
+		t.Errorf("a response with an earlier decoy gets %d %s", got.StatusCode, got.body)
 	}
 	ada.requireSignedIn()
-	ada.requireOK(ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed")) // by the CSRF token of before
-	ben.requireSignedIn()                                                   // by the access token of before
-	pair, rejected := benAPI.refresh(outdated.refresh)                      // within the grace
+	ada.requireOK(ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed")) // with the earlier CSRF token
+	ben.requireSignedIn()                                                   // with the earlier access token
+	pair, rejected := benAPI.refresh(outdated.refresh)                      // within the grace period
 	ben.requireOK(rejected)
 	if pair.refresh != benAPI.tokenPair().refresh {
-		t.Error("an answer that was lost is another one after the secret is")
+		t.Error("a retried refresh has another successor after the secret has changed")
 	}
 	ben.refreshes()
 	ben.requireSignedIn()
@@ -155,7 +155,7 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 
 	second, rejected := r.env.onNewDevice(ada).apiDevice().api.redeem(recoveryProof{backupCode: codes[0]})
 	if rejected != (rejection{}) || second != grant {
-		t.Errorf("the grant that a code has bought is another one: %+v", rejected)
+		t.Errorf("the same backup code returns another grant, rejection %+v", rejected)
 	}
 	recovering, rejected = adaNew.apiDevice().api.beginRecovery(grant)
 	adaNew.requireOK(rejected)
@@ -170,8 +170,8 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	target.resumeImport(file)
 }
 
-// Without the former secret a server does not go on as if nothing was: it does not start while it could not sign, and says
-// what to do; and afterwards what was made under that secret is refused like something invented, and never by a fault.
+// Without the previous secret the server does not start, because it cannot decrypt its signing keys, and the error says what to do. After
+// a rotation of the keys it rejects tokens and codes of the previous secret like forged ones, without an internal error.
 func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	r := newRestartableServer(t)
 	previous, current := newSecret(t), newSecret(t)
@@ -200,9 +200,9 @@ func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 
 	cfg := settings(t, r.origin, r.settings(current))
 	if _, err := bootstrap.Open(cfg, r.clock, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "KEYLODGE_PREVIOUS_SECRETS") || !strings.Contains(err.Error(), "keylodge keys rotate") {
-		t.Fatalf("a server without the secret of its signing keys starts, or does not say what to do: %v", err)
+		t.Fatalf("got %v, want an error that names KEYLODGE_PREVIOUS_SECRETS and `keylodge keys rotate`", err)
 	}
-	if _, err := r.useCases(current).SigningKeys.Rotate(t.Context()); err != nil { // given up
+	if _, err := r.useCases(current).SigningKeys.Rotate(t.Context()); err != nil { // replaces the keys that cannot be decrypted
 		t.Fatal(err)
 	}
 
@@ -210,16 +210,16 @@ func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	e = r.env
 	reconnectTo(after, ada, ben, zoe, eve, carl)
 	app.env = e
-	ada.requireSignedIn() // a session's token is not made under a secret
+	ada.requireSignedIn() // a session token does not depend on the secret
 	if rejected := ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed"); rejected.code != "csrf_rejected" {
 		t.Errorf("a CSRF token of another secret: %+v", rejected)
 	}
-	ada.apiDevice().api.(*httpAPI).setSessionToken(ada.apiDevice().api.sessionToken()) // asks for another CSRF token
+	ada.apiDevice().api.(*httpAPI).setSessionToken(ada.apiDevice().api.sessionToken()) // requests a new CSRF token
 	ada.requireOK(ada.device.renamePasskey(ada.passkeyIDs()[0], "Renamed"))
 	ben.requireSignedOut("unauthenticated")
 	_, rejected = ben.apiDevice().api.refresh(outdated)
-	ben.requireRejected(rejected, "refresh_token_invalid") // under its own secret it would have been known as used, and ended the session
-	ben.refreshes()                                        // the latest is kept as its digest
+	ben.requireRejected(rejected, "refresh_token_invalid") // with the previous secret it would count as reused, and revoke the session
+	ben.refreshes()                                        // the current one is stored as a digest without a key
 	ben.requireSignedIn()
 	zoe.apiDevice().api.(*httpAPI).setSessionToken(zoe.apiDevice().api.sessionToken())
 	zoe.requireRejected(zoe.device.confirmEmail(emailCode), "invalid_code")
@@ -230,11 +230,11 @@ func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	e.onNewDevice(ada).requireRecoveryRejected(recoveryProof{backupCode: codes[1]}, "invalid_code")
 	e.onNewDevice(ada).requireRecoveryRejected(recoveryProof{email: ada.email, totpCode: app.code()}, "invalid_code")
 	_, rejected = e.onNewDevice(ada).apiDevice().api.beginRecovery(grant)
-	if rejected != (rejection{}) { // a grant is a token that is kept as its digest
+	if rejected != (rejection{}) { // a grant token is stored as a digest without a key
 		t.Errorf("a grant: %+v", rejected)
 	}
 	_ = before
-	carl.signsIn() // passkeys are not concerned
+	carl.signsIn() // passkeys do not depend on the secret
 }
 
 func (p *person) passkeyIDs() (ids []string) {
@@ -256,7 +256,7 @@ func listDecoys(t *testing.T, s *server) []byte {
 			AllowCredentials json.RawMessage `json:"allowCredentials"`
 		} `json:"options"`
 	}
-	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", `{"email":"nobody@example.org"}`).body, &begun); err != nil {
+	if err := json.Unmarshal(s.send(t, http.MethodPost, "/v1/login/options", `{"email":"unknown@example.org"}`).body, &begun); err != nil {
 		t.Fatal(err)
 	}
 	return slices.Clone(begun.Options.AllowCredentials)

@@ -23,7 +23,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// keyPurposes are those that keys are derived for, as the sources have them, so that none is forgotten here.
+// keyPurposes returns the purposes of all derived keys, from the source files, so that new ones are included.
 var keyPurposes = sync.OnceValues(func() (found []string, err error) {
 	for _, pattern := range []string{"../bootstrap/*.go", "../adapters/masterkey/*.go"} {
 		files, err := filepath.Glob(pattern)
@@ -41,14 +41,14 @@ var keyPurposes = sync.OnceValues(func() (found []string, err error) {
 		}
 	}
 	if len(found) < 11 {
-		return nil, fmt.Errorf("only %q are derived from the secret: somewhere else than in the sources that were looked at?", found)
+		return nil, fmt.Errorf("found only the purposes %q: add the directories that derive the other keys", found)
 	}
 	return found, nil
 })
 
 var derivePattern = regexp.MustCompile(`(?:\.Derive|\ball|\bone)\("([^"]+)"`)
 
-// encodedSecrets are those of the settings, in each way in which bytes are written.
+// encodedSecrets returns the master secrets, the derived keys and the signing keys in every usual encoding, and the SMTP password.
 func encodedSecrets(t testing.TB, cfg config.Config) (secrets []string) {
 	t.Helper()
 	derived, err := keyPurposes()
@@ -57,7 +57,7 @@ func encodedSecrets(t testing.TB, cfg config.Config) (secrets []string) {
 	}
 	var keys [][]byte
 	for _, secret := range append(slices.Clone(cfg.PreviousSecrets), *cfg.Secret) {
-		keys = append(keys, reflect.ValueOf(secret).Field(0).Bytes()) // nothing else gives it away
+		keys = append(keys, reflect.ValueOf(secret).Field(0).Bytes()) // no method returns the bytes
 		for _, purpose := range derived {
 			key, err := secret.Derive(purpose)
 			if err != nil {
@@ -76,12 +76,12 @@ func encodedSecrets(t testing.TB, cfg config.Config) (secrets []string) {
 	return secrets
 }
 
-// signingKeySecrets are the private halves that a server on SQLite has made and sealed.
+// signingKeySecrets returns the private keys of a server on SQLite, each as PKCS #8 and as the bare secret.
 func signingKeySecrets(t testing.TB, cfg config.Config) (keys [][]byte) {
 	t.Helper()
 	path := cfg.Database.String()
 	if _, err := os.Stat(path); err != nil {
-		return nil // it is on another storage, where the same code seals them
+		return nil // with another database, the same code encrypts the keys
 	}
 	sealer, err := masterkey.NewSealer(*cfg.Secret, cfg.PreviousSecrets)
 	if err != nil {
@@ -103,14 +103,14 @@ func signingKeySecrets(t testing.TB, cfg config.Config) (keys [][]byte) {
 	for _, key := range stored {
 		private, err := sealer.Open(key.State().EncryptedKey, "signing key "+key.ID())
 		if err != nil {
-			continue // under a secret that is gone
+			continue // encrypted with a secret that is not configured
 		}
 		keys = append(keys, private, privateKeyCore(t, private))
 	}
 	return keys
 }
 
-// privateKeyCore is what is secret in a private key, without its wrapping.
+// privateKeyCore returns the secret scalar or seed of a private key.
 func privateKeyCore(t testing.TB, private []byte) []byte {
 	t.Helper()
 	parsed, err := x509.ParsePKCS8PrivateKey(private)
@@ -127,6 +127,6 @@ func privateKeyCore(t testing.TB, private []byte) []byte {
 	case ed25519.PrivateKey:
 		return key.Seed()
 	}
-	t.Fatalf("a signing key is a %T", parsed)
+	t.Fatalf("unknown type of signing key: %T", parsed)
 	return nil
 }

@@ -79,14 +79,14 @@ func TestAccessToken_issuedBeforeStepUpIsNotRecent(t *testing.T) {
 			}
 			s.send(t, http.MethodPatch, "/v1/me", `{"email":"thief@example.org"}`, asBearer(h.token)...).requireProblem(t, http.StatusForbidden, "step_up_required")
 			if got := s.send(t, http.MethodGet, "/v1/me", "", asBearer(h.token)...); got.StatusCode != http.StatusOK {
-				t.Errorf("the copy reads nothing: %d %s", got.StatusCode, got.body)
+				t.Errorf("the copy cannot read the account: %d %s", got.StatusCode, got.body)
 			}
 			h.ada.requireOK(h.ada.device.deleteAccount()) // with the tokens of the step-up
 		})
 	}
 }
 
-// The step-up of a program sets no cookie and leaves the browser's session alone.
+// A step-up with an access token sets no cookie and does not change the browser's session.
 func TestStepUp_byTokenKeepsTheCookie(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)
@@ -95,7 +95,7 @@ func TestStepUp_byTokenKeepsTheCookie(t *testing.T) {
 	appClient.api.useBearerTokens()
 	_, rejected := appClient.signIn("")
 	h.ada.requireOK(rejected)
-	appClient.api.setSessionToken(h.token) // the program's jar holds the browser's cookie as well
+	appClient.api.setSessionToken(h.token) // the app client's cookie jar has the browser's cookie, too
 	h.ada.requireOK(appClient.stepUp())
 	if appClient.api.sessionToken() != h.token {
 		t.Error("the cookie was replaced")

@@ -19,8 +19,8 @@ import (
 
 const tokensFile = "../docs/security/tokens.md"
 
-// The domain's table of tokens, played over HTTP: each kind of token is presented in every place and for every use, and each
-// event happens to each kind of token.
+// TestTokenTable checks the domain's table of tokens over HTTP: it presents each kind of token in every place and for every use, and
+// causes each end for each kind of token.
 func TestTokenTable(t *testing.T) {
 	engines := map[string]func(*config.Config){"SQLite": nil, "PostgreSQL": onPostgres(t, nil)}
 	for engine, configure := range engines {
@@ -134,11 +134,11 @@ func (h *tokenHolder) csrfToken(headers ...string) string {
 	var body struct {
 		CSRFToken string `json:"csrf_token"`
 	}
-	_ = json.Unmarshal(h.server.send(h.t, http.MethodGet, "/v1/csrf", "", headers...).body, &body) // "" for what is no cookie
+	_ = json.Unmarshal(h.server.send(h.t, http.MethodGet, "/v1/csrf", "", headers...).body, &body) // "" if the token is not a cookie
 	return body.CSRFToken
 }
 
-// accepted presents a token for a use in every place where a client can put one, and reports whether it was accepted in any.
+// accepted presents a token for a use in every place where a client can send one, and reports whether it was accepted in any.
 func (h *tokenHolder) accepted(use domain.TokenUse, token string) bool {
 	h.t.Helper()
 	body := func(member string) string { return `{"` + member + `":"` + token + `"}` }
@@ -158,7 +158,7 @@ func (h *tokenHolder) accepted(use domain.TokenUse, token string) bool {
 	case domain.UseServices:
 		return h.verifiesByJWKS(token)
 	}
-	h.t.Fatalf("%q is not played", use)
+	h.t.Fatalf("the use %q is new: add it to tokenHolder.accepted", use)
 	return false
 }
 
@@ -180,7 +180,7 @@ func (h *tokenHolder) isAccepted(method, path, body, token string) bool {
 	return false
 }
 
-// verifiesByJWKS is what a service does that knows the address of the keys and nothing more.
+// verifiesByJWKS verifies the token as a service does that has only the URL of the keys.
 func (h *tokenHolder) verifiesByJWKS(token string) bool {
 	h.t.Helper()
 	keys, err := jwk.Fetch(h.t.Context(), h.server.origin+"/.well-known/jwks.json", jwk.WithHTTPClient(&http.Client{Transport: h.server.transport}))
@@ -195,7 +195,7 @@ func (h *tokenHolder) verifiesByJWKS(token string) bool {
 var tokenEnds = map[domain.TokenEnd]func(*tokenHolder){
 	domain.EndUse: func(h *tokenHolder) {
 		api := h.ada.apiDevice().api
-		if pair, rejected := api.refresh(h.token); rejected == (rejection{}) { // and its successor, so that no lost answer is assumed
+		if pair, rejected := api.refresh(h.token); rejected == (rejection{}) { // and its successor, because a token may be retried until its successor is used
 			_, rejected = api.refresh(pair.refresh)
 			h.ada.requireOK(rejected)
 		}
@@ -235,7 +235,7 @@ var tokenEnds = map[domain.TokenEnd]func(*tokenHolder){
 	domain.EndDeleted: func(h *tokenHolder) { h.ada.requireOK(h.ada.device.deleteAccount()) },
 }
 
-// TestTokenTable_document holds the page to the table.
+// TestTokenTable_document checks that docs/security/tokens.md has the domain's table.
 func TestTokenTable_document(t *testing.T) {
 	const begin, end = "<!-- the table of domain.TokenKind -->\n\n", "\n<!-- end of the table -->"
 	page, err := os.ReadFile(tokensFile)
@@ -245,7 +245,7 @@ func TestTokenTable_document(t *testing.T) {
 	before, rest, _ := strings.Cut(string(page), begin)
 	_, after, found := strings.Cut(rest, end)
 	if !found {
-		t.Fatalf("%s has no place for the table", tokensFile)
+		t.Fatalf("%s does not have the comments that enclose the table", tokensFile)
 	}
 	want := before + begin + describeTokens() + end + after
 	if *update {
@@ -253,7 +253,7 @@ func TestTokenTable_document(t *testing.T) {
 			t.Fatal(err)
 		}
 	} else if string(page) != want {
-		t.Errorf("%s is not what the table says; `make generate` writes it", tokensFile)
+		t.Errorf("%s does not match the table: run `make generate`", tokensFile)
 	}
 }
 

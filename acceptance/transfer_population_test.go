@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// userGenerator makes people up, the same ones in every run.
+// userGenerator generates users, the same ones in every run.
 type userGenerator struct {
 	t      testing.TB
 	random *rand.ChaCha8
@@ -25,8 +25,8 @@ func (g userGenerator) bytes(n int) []byte {
 	return b
 }
 
-// generateUsers brings so many users into a store: most with little, some with a lot, some shut, some without an address, with odd
-// names, and what is nobody's beside them.
+// generateUsers adds users to a store: most with little data, some with much, some disabled, some without an address, with unusual names.
+// It also adds events, lockouts and e-mails without a user.
 func generateUsers(t testing.TB, store ports.Store, now time.Time, users int) {
 	t.Helper()
 	g := userGenerator{t, rand.NewChaCha8([32]byte{7}), now}
@@ -50,7 +50,7 @@ func generateUsers(t testing.TB, store ports.Store, now time.Time, users int) {
 				Subject: domain.LockoutSubject(g.bytes(32)), Failures: i % 25, LockedUntil: g.nowEvery(i, 2), UpdatedAt: now,
 			})
 			m := domain.RestoreOutboxEmail(domain.OutboxEmailState{
-				ID: domain.NewOutboxEmailID(now, g.random), To: "somebody@example.org", Kind: domain.EmailKindAccountDeleted,
+				ID: domain.NewOutboxEmailID(now, g.random), To: "user@example.org", Kind: domain.EmailKindAccountDeleted,
 				Details: domain.EmailDetails{At: now, Actor: domain.ActorOperator}, DueAt: now, ExpiresAt: now.Add(day),
 			})
 			if err := errors.Join(tx.Events.Add(ctx, e), tx.Lockouts.Save(ctx, l), tx.OutboxEmails.Add(ctx, m)); err != nil {
@@ -68,9 +68,9 @@ func (g userGenerator) update(store ports.Store, fn func(ctx context.Context, tx
 	}
 }
 
-// nowEvery is now for one in so many, and the zero time for the others.
-func (g userGenerator) nowEvery(i, of int) time.Time {
-	if i%of != 0 {
+// nowEvery returns now if i is a multiple of n, else the zero time.
+func (g userGenerator) nowEvery(i, n int) time.Time {
+	if i%n != 0 {
 		return time.Time{}
 	}
 	return g.now
@@ -161,7 +161,7 @@ func (g userGenerator) addRecoveryFactors(ctx context.Context, tx ports.Tx, owne
 		}
 	}
 	if i%4 == 0 {
-		set := make([]domain.BackupCodeDigest, i/4%(domain.BackupCodeCount+1)) // some are used up
+		set := make([]domain.BackupCodeDigest, i/4%(domain.BackupCodeCount+1)) // some codes are used
 		for j := range set {
 			set[j] = domain.BackupCodeDigest(g.bytes(32))
 		}

@@ -19,18 +19,17 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// transferDirections are from which store to which one a whole installation is carried.
+// transferDirections has the stores of an export and of its import.
 var transferDirections = map[string]struct{ from, to func(testing.TB) ports.Store }{
 	"SQLite to PostgreSQL": {sqliteStore, postgresStore},
 	"PostgreSQL to SQLite": {postgresStore, sqliteStore},
 }
 
-// Ten thousand users move, once they have been interrupted in the middle, and everybody is as they were: signed in where
-// they were, and nowhere else.
+// Ten thousand users are transferred, with an interrupted import. Afterwards all users have the same sessions, passkeys and factors.
 func TestTransfer_BetweenStores(t *testing.T) {
 	users := 10_000
 	if raceDetector || testing.Short() {
-		users = 1_000 // the detector makes it ten times as slow and sees the same
+		users = 1_000 // the race detector makes the test ten times as slow
 	}
 	for name, stores := range transferDirections {
 		t.Run(name, func(t *testing.T) {
@@ -59,7 +58,7 @@ func TestTransfer_BetweenStores(t *testing.T) {
 	}
 }
 
-// Whatever the stores on its way, an installation comes out of them as it went in.
+// An export is the same after transfers through several stores.
 func TestTransfer_RoundTrip(t *testing.T) {
 	clock := newClock()
 	config := settings(t, useCaseOrigin, nil)
@@ -80,7 +79,7 @@ func TestTransfer_RoundTrip(t *testing.T) {
 	}
 }
 
-// population are those of an installation whose devices are at hand.
+// population has users whose devices the test uses after the transfer.
 type population struct {
 	ada, ben *person
 	app      totpApp  // Ada's
@@ -101,14 +100,14 @@ func (e *env) createPopulation() population {
 	pop.codes = pop.ben.makesBackupCodes()
 	pop.ben.refreshes()
 	for i := range 20 {
-		user := e.person(fmt.Sprint("Resident ", i), []deviceKind{phone, securityKey}[i%2])
+		user := e.person(fmt.Sprint("User ", i), []deviceKind{phone, securityKey}[i%2])
 		user.signsUp()
 		pop.others = append(pop.others, user)
 	}
 	return pop
 }
 
-// verifyPopulation has everybody go on at another server with what they have.
+// verifyPopulation checks that all users can continue at another server with their devices and codes.
 func (e *env) verifyPopulation(pop population) {
 	e.t.Helper()
 	usecases := e.driver.operator()
@@ -146,7 +145,7 @@ func (e *env) exportTo(name string, users int) {
 	heap.requireSmall(e.t, file)
 }
 
-// importInterrupted is interrupted in the middle: whoever is in is in whole.
+// importInterrupted cancels an import in the middle. It fails the test unless exactly the reported users are stored.
 func (e *env) importInterrupted(name string, users int) {
 	e.t.Helper()
 	ctx, interrupt := context.WithCancel(e.t.Context())
@@ -160,7 +159,7 @@ func (e *env) importInterrupted(name string, users int) {
 		e.t.Fatalf("imported %+v, %v", outcome, err)
 	}
 	if n := countUsers(e.t, e.driver.operator()); n != outcome.Added.Users {
-		e.t.Fatalf("%d users are there, and %d were to be", n, outcome.Added.Users)
+		e.t.Fatalf("%d users are stored, want %d", n, outcome.Added.Users)
 	}
 }
 
@@ -205,7 +204,7 @@ func countUsers(t testing.TB, usecases application.UseCases) (n int) {
 	}
 }
 
-// heapUsage watches what a move holds in memory.
+// heapUsage measures the heap during a transfer.
 type heapUsage struct{ before, most uint64 }
 
 func (h *heapUsage) watch(_ transfer.Stage, done, _ int) {
@@ -221,7 +220,7 @@ func (h *heapUsage) watch(_ transfer.Stage, done, _ int) {
 	h.most = max(h.most, now.HeapAlloc)
 }
 
-// requireSmall fails the test if a move has come to hold more and more of its file.
+// requireSmall fails the test if the heap has grown by more than 8 MiB.
 func (h *heapUsage) requireSmall(t testing.TB, file *os.File) {
 	t.Helper()
 	size, err := file.Seek(0, io.SeekEnd)
@@ -229,9 +228,9 @@ func (h *heapUsage) requireSmall(t testing.TB, file *os.File) {
 		t.Fatal(err, h.before)
 	}
 	growth := max(h.most, h.before) - h.before
-	t.Logf("a file of %d MB; it came to hold %d kB more than in the beginning", size>>20, growth>>10)
+	t.Logf("the heap grew by %d kB for a file of %d MB", growth>>10, size>>20)
 	if limit := uint64(8 << 20); growth > limit {
-		t.Errorf("it came to hold %d kB more than in the beginning, of a file of %d kB", growth>>10, size>>10)
+		t.Errorf("the heap grew by %d kB for a file of %d kB", growth>>10, size>>10)
 	}
 }
 
@@ -253,5 +252,5 @@ func requireSameFiles(t *testing.T, names ...string) {
 			t.Fatalf("line %d of %d and %d differs:\n%.2000s\n%.2000s", i+1, len(one), len(other), one[i], other[i])
 		}
 	}
-	t.Fatalf("%d lines have become %d", len(one), len(other))
+	t.Fatalf("the files have %d and %d lines", len(one), len(other))
 }

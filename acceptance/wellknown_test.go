@@ -9,7 +9,7 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// Browsers, phones and password managers are particular: the document itself, at once, as application/json.
+// Browsers, phones and password managers accept these documents only as application/json and without a redirect.
 func TestWellKnown_Documents(t *testing.T) {
 	const certificate = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"
 	s := startServer(t, newClock(), func(c *config.Config) {
@@ -53,7 +53,7 @@ func TestWellKnown_UnconfiguredIs404(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	for _, path := range []string{
 		"webauthn", "assetlinks.json", "apple-app-site-association", "change-password",
-		"resource-that-should-not-exist-whose-status-code-should-not-be-200", // by which password managers know a server that can say no
+		"resource-that-should-not-exist-whose-status-code-should-not-be-200", // password managers request it to check that unknown paths return 404
 	} {
 		s.send(t, http.MethodGet, "/.well-known/"+path, "").requireProblem(t, 404, "not_found")
 	}
