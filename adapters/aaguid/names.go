@@ -1,16 +1,16 @@
-// Package aaguid names authenticator models for people, by the AAGUID that an authenticator reports of itself (W3C WebAuthn
-// Level 3, section 6.5.1). Without attestation nobody vouches for an AAGUID: the names are for showing, never for trusting.
+// Package aaguid returns the names of authenticator models by the AAGUID that an authenticator states (W3C WebAuthn Level 3,
+// section 6.5.1). Without attestation an AAGUID is not verified: the names are for display, not for decisions.
 //
-// The names are in aaguids.txt, taken from the community's list of passkey providers; the head of that file says from which
-// version of it, and on what terms. Security keys that only the FIDO Metadata Service knows are not among them.
+// The names are in aaguids.txt, a copy of the community's list of passkey providers. The comment at the start of that file states
+// its version and license. The list lacks security keys that only the FIDO Metadata Service lists.
 //
-// To refresh it, put the list's current aaguid.json beside aaguids.txt, run
+// To update it, save the list's current aaguid.json beside aaguids.txt, run
 //
 //	{ grep '^#' aaguids.txt; jq -r 'to_entries | sort_by(.key)[] | "\(.key) \(.value.name)"' aaguid.json; } > refreshed.txt
 //	mv refreshed.txt aaguids.txt && rm aaguid.json
 //
-// and write the new commit, day and number of entries into the head. The tests hold the file to its form. The list's
-// keepers mean to retire it one day and to leave an empty object behind: then the names that are here stay.
+// and write the new commit, date and number of entries into the comment. The tests check the format of the file. The
+// maintainers of the list plan to retire it and to replace it by an empty object; keep the names of this file then.
 package aaguid
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// aaguids has one "<aaguid> <name>" a line, sorted, below a head of lines that begin with #.
+// aaguids has one "<aaguid> <name>" per line, sorted, after comment lines that begin with #.
 //
 //go:embed aaguids.txt
 var aaguids string
@@ -46,7 +46,7 @@ func New() *Names {
 // Models can share a name.
 func (n *Names) NameOf(aaguid domain.AAGUID) string { return n.byAAGUID[aaguid] }
 
-// parse reads a line that is an entry; a line of the head is none.
+// parse parses an entry. It returns false for a comment line.
 func parse(line string) (aaguid domain.AAGUID, name string, ok bool) {
 	text, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 	digits, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))

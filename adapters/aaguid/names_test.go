@@ -36,7 +36,7 @@ func TestAAGUIDs_ListIsWellFormed(t *testing.T) {
 	for line := range strings.Lines(aaguids) {
 		if strings.HasPrefix(line, "#") {
 			if entries > 0 {
-				t.Errorf("%q stands below the head", line)
+				t.Errorf("comment %q after the first entry", line)
 			}
 			_, _ = fmt.Sscanf(line, "# Entries: %d", &declared)
 			continue
@@ -46,18 +46,18 @@ func TestAAGUIDs_ListIsWellFormed(t *testing.T) {
 		canonical := fmt.Sprintf("%x-%x-%x-%x-%x", aaguid[:4], aaguid[4:6], aaguid[6:8], aaguid[8:10], aaguid[10:])
 		switch {
 		case !ok || line != canonical+" "+name+"\n":
-			t.Errorf("%q is not an AAGUID in lower case, a space, a name and a line's end", line)
+			t.Errorf("%q is not an AAGUID in lower case, a space, a name and a line feed", line)
 		case aaguid == [16]byte{}:
-			t.Errorf("%q names the zero AAGUID, by which an authenticator says nothing", line)
+			t.Errorf("%q names the zero AAGUID, with which an authenticator states no model", line)
 		case canonical <= previous:
-			t.Errorf("%q is out of order, or there twice", line)
+			t.Errorf("%q is out of order or a duplicate", line)
 		case name == "" || name != strings.TrimSpace(name) || utf8.RuneCountInString(name) > longest || !printable(name):
-			t.Errorf("%q has no name to show, of 1 to %d characters", line, longest)
+			t.Errorf("%q has no printable name of 1 to %d characters", line, longest)
 		}
 		previous = canonical
 	}
 	if entries == 0 || entries != declared {
-		t.Errorf("the list has %d entries, its head says %d", entries, declared)
+		t.Errorf("the list has %d entries, its comment states %d", entries, declared)
 	}
 }
 

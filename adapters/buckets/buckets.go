@@ -1,4 +1,4 @@
-// Package buckets keeps buckets of tokens in this server's memory.
+// Package buckets stores token buckets in memory.
 package buckets
 
 import (
@@ -14,12 +14,12 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Max is how many buckets there are at the same time: about 25 MB.
+// Max is the maximum number of buckets, about 25 MB.
 const Max = 100_000
 
-// Buckets are those of one server. A bucket that is full again is forgotten. If there are as many as there may be, the one goes
-// that would be full the soonest, since it tells the least: whoever wants an empty one of their own forgotten has to empty all
-// the others further first, which takes more calls than were refused.
+// Buckets are the buckets of one node. A full bucket is deleted, since it equals a new one. At the maximum, the bucket closest to
+// full is evicted: to evict one empty bucket, an attacker must empty all others further, which takes more requests than the limit
+// denied.
 type Buckets struct {
 	clock ports.Clock
 	max   int
@@ -38,36 +38,36 @@ type bucket struct {
 	index   int // in the heap
 }
 
-// New returns full buckets, of which it keeps so many.
-func New(clock ports.Clock, most int) *Buckets {
-	return &Buckets{clock: clock, max: most, bySubject: make(map[domain.RateSubject]*bucket)}
+// New returns an empty store of at most maxBuckets buckets.
+func New(clock ports.Clock, maxBuckets int) *Buckets {
+	return &Buckets{clock: clock, max: maxBuckets, bySubject: make(map[domain.RateSubject]*bucket)}
 }
 
 // Take implements ports.Buckets. It does not fail.
 func (b *Buckets) Take(_ context.Context, from ...domain.Bucket) ([]domain.BucketState, error) {
 	now := b.clock.Now()
-	levels := make([]domain.BucketState, len(from))
+	states := make([]domain.BucketState, len(from))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, asked := range from {
-		levels[i] = b.take(asked, now)
+		states[i] = b.take(asked, now)
 	}
-	return levels, nil
+	return states, nil
 }
 
 func (b *Buckets) take(asked domain.Bucket, now time.Time) domain.BucketState {
 	found, known := b.bySubject[asked.Subject]
 	if !known {
-		pace := rate.Limit(float64(asked.Limit.Quota) / asked.Limit.Window.Seconds())
-		found = &bucket{subject: asked.Subject, tokens: rate.NewLimiter(pace, asked.Limit.Quota)}
+		perSecond := rate.Limit(float64(asked.Limit.Quota) / asked.Limit.Window.Seconds())
+		found = &bucket{subject: asked.Subject, tokens: rate.NewLimiter(perSecond, asked.Limit.Quota)}
 	}
 	taken := found.tokens.AllowN(now, 1)
-	level := stateOf(found.tokens, taken, now)
+	state := stateOf(found.tokens, taken, now)
 	missing := float64(asked.Limit.Quota) - found.tokens.TokensAt(now)
 	found.fullAt = now.Add(refillTime(missing, found.tokens.Limit()))
 	if known {
 		heap.Fix(&b.heap, found.index)
-		return level
+		return state
 	}
 	b.evictFull(now)
 	if len(b.heap) >= b.max {
@@ -75,28 +75,28 @@ func (b *Buckets) take(asked domain.Bucket, now time.Time) domain.BucketState {
 	}
 	b.bySubject[asked.Subject] = found
 	heap.Push(&b.heap, found)
-	return level
+	return state
 }
 
 func stateOf(tokens *rate.Limiter, taken bool, now time.Time) domain.BucketState {
-	there := max(tokens.TokensAt(now), 0)
-	whole := math.Floor(there + epsilon)
-	level := domain.BucketState{Allowed: taken, Remaining: int(whole)}
+	available := max(tokens.TokensAt(now), 0)
+	whole := math.Floor(available + epsilon)
+	state := domain.BucketState{Allowed: taken, Remaining: int(whole)}
 	if !taken {
-		whole, level.Remaining = 0, 0
+		whole, state.Remaining = 0, 0
 	}
 	if int(whole) < tokens.Burst() {
-		level.NextTokenIn = refillTime(whole+1+epsilon-there, tokens.Limit())
+		state.NextTokenIn = refillTime(whole+1+epsilon-available, tokens.Limit())
 	}
-	return level
+	return state
 }
 
-// epsilon is what floating point may lack, of a token.
+// epsilon bounds the rounding error, in tokens.
 const epsilon = 1e-9
 
-// refillTime is how long so many tokens take to come.
-func refillTime(tokens float64, pace rate.Limit) time.Duration {
-	return time.Duration(math.Ceil(tokens / float64(pace) * float64(time.Second)))
+// refillTime returns the time in which so many tokens come.
+func refillTime(tokens float64, perSecond rate.Limit) time.Duration {
+	return time.Duration(math.Ceil(tokens / float64(perSecond) * float64(time.Second)))
 }
 
 // DeleteExpired implements ports.Buckets.
@@ -107,7 +107,7 @@ func (b *Buckets) DeleteExpired(context.Context) error {
 	return nil
 }
 
-// Len is how many buckets there are that are not full, give or take those that have just become so.
+// Len returns the number of stored buckets. Full ones are deleted with the next new bucket or by DeleteExpired.
 func (b *Buckets) Len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -122,7 +122,7 @@ func (b *Buckets) evictFull(now time.Time) {
 
 func (b *Buckets) evictFirst() { delete(b.bySubject, heap.Pop(&b.heap).(*bucket).subject) }
 
-// fullTimeHeap is a heap of buckets, on top the one that will be full first.
+// fullTimeHeap is a heap of buckets by the time at which they are full, earliest first.
 type fullTimeHeap []*bucket
 
 func (f fullTimeHeap) Len() int           { return len(f) }

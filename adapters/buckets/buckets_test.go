@@ -45,52 +45,52 @@ func subject(n int) (s domain.RateSubject) {
 
 func take(t *testing.T, b *buckets.Buckets, n int, limit domain.RateLimit) domain.BucketState {
 	t.Helper()
-	levels, err := b.Take(t.Context(), domain.Bucket{Subject: subject(n), Limit: limit})
+	states, err := b.Take(t.Context(), domain.Bucket{Subject: subject(n), Limit: limit})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return levels[0]
+	return states[0]
 }
 
-// A million addresses that call once each are no more than may be kept, and push out nobody who was refused.
+// A million clients with one request each do not exceed the maximum, and do not evict an empty bucket.
 func TestBuckets_CapsNumberOfBuckets(t *testing.T) {
-	const most = 1000
-	b := buckets.New(newClock(), most)
+	const maxBuckets = 1000
+	b := buckets.New(newClock(), maxBuckets)
 	limit := domain.RateLimit{Quota: 30, Window: time.Minute}
-	const guesser = 0
+	const attacker = 0
 	for range limit.Quota {
-		take(t, b, guesser, limit)
+		take(t, b, attacker, limit)
 	}
-	if take(t, b, guesser, limit).Allowed {
-		t.Fatal("the guesser's bucket is not empty")
+	if take(t, b, attacker, limit).Allowed {
+		t.Fatal("the attacker's bucket is not empty")
 	}
 	for n := 1; n <= 1_000_000; n++ {
 		take(t, b, n, limit)
 	}
-	if b.Len() > most {
-		t.Errorf("%d buckets are kept, more than %d", b.Len(), most)
+	if b.Len() > maxBuckets {
+		t.Errorf("%d buckets are stored, more than %d", b.Len(), maxBuckets)
 	}
-	if take(t, b, guesser, limit).Allowed {
-		t.Error("the guesser has got a new bucket by way of a million addresses")
+	if take(t, b, attacker, limit).Allowed {
+		t.Error("a million other clients evicted the attacker's empty bucket")
 	}
 }
 
-// With buckets of several limits the one goes that would be full the soonest, whichever limit it is of.
+// Of buckets with different limits, the one closest to full is evicted.
 func TestBuckets_EvictsSoonestToRefill(t *testing.T) {
 	b := buckets.New(newClock(), 2)
 	short, long := domain.RateLimit{Quota: 2, Window: time.Second}, domain.RateLimit{Quota: 2, Window: time.Hour}
 	take(t, b, 1, long)
 	take(t, b, 2, short)
-	take(t, b, 3, long) // in the place of 2
+	take(t, b, 3, long) // evicts 2
 	if got := take(t, b, 1, long); got.Remaining != 0 {
-		t.Errorf("the first: %+v", got)
+		t.Errorf("bucket 1: %+v", got)
 	}
 	if got := take(t, b, 3, long); got.Remaining != 0 {
-		t.Errorf("the third: %+v", got)
+		t.Errorf("bucket 3: %+v", got)
 	}
 }
 
-// What was taken since counts, and not what a bucket was like when it was made.
+// The time at which a bucket is full changes with every token that is taken.
 func TestBuckets_KeepsEmptierBucket(t *testing.T) {
 	b := buckets.New(newClock(), 2)
 	limit := domain.RateLimit{Quota: 5, Window: time.Hour}
@@ -98,7 +98,7 @@ func TestBuckets_KeepsEmptierBucket(t *testing.T) {
 		take(t, b, n, limit)
 	}
 	if got := take(t, b, 1, limit); got.Remaining != 1 {
-		t.Errorf("the first: %+v", got)
+		t.Errorf("bucket 1: %+v", got)
 	}
 }
 
@@ -112,17 +112,17 @@ func TestBuckets_ForgetsFullBuckets(t *testing.T) {
 	clock.advance(time.Minute)
 	take(t, b, 1000, limit)
 	if b.Len() != 1 {
-		t.Errorf("%d buckets are left of those that are full again", b.Len())
+		t.Errorf("%d buckets, want 1: the full ones were not deleted", b.Len())
 	}
 }
 
 func BenchmarkTake(b *testing.B) {
-	kept := buckets.New(newClock(), buckets.Max)
+	stored := buckets.New(newClock(), buckets.Max)
 	limit := domain.RateLimit{Quota: 300, Window: time.Minute}
 	n := 0
 	for b.Loop() {
 		n++
-		if _, err := kept.Take(b.Context(), domain.Bucket{Subject: subject(n), Limit: limit}); err != nil {
+		if _, err := stored.Take(b.Context(), domain.Bucket{Subject: subject(n), Limit: limit}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// Keys are the keys that an installation derives from its secrets, one field a purpose. A list holds the key of the present
-// secret first: that one signs, all verify, so that replacing the secret invalidates nothing. A single key is derived from
-// the present secret alone.
+// Keys are the keys that a server derives from its secrets, one field per purpose. A list starts with the key of the current
+// secret, which signs; all keys verify, so that a new secret invalidates nothing. A single key is derived from the current secret
+// only.
 type Keys struct {
 	Decoys         [][]byte
 	RefreshTokens  domain.RefreshKeys
@@ -18,17 +18,17 @@ type Keys struct {
 	Exports        [][]byte
 	BrowserBinding [][]byte
 	CSRFTokens     [][]byte
-	Lockouts       domain.LockoutKey // a new secret resets the counts of wrong codes
+	Lockouts       domain.LockoutKey // a new secret resets the counters of wrong codes
 	RateLimits     domain.RateKey    // a new secret refills all buckets once
 }
 
-// NewKeys derives all keys. It fails only if the platform refuses HKDF.
-func NewKeys(present Key, previous []Key) (Keys, error) {
-	var failure error
+// NewKeys derives all keys. It fails only if the platform does not allow HKDF.
+func NewKeys(current Key, previous []Key) (Keys, error) {
+	var deriveErr error
 	one := func(purpose string) []byte {
-		key, err := present.Derive(purpose)
+		key, err := current.Derive(purpose)
 		if err != nil {
-			failure = fmt.Errorf("deriving the key for %s: %w", purpose, err)
+			deriveErr = fmt.Errorf("deriving the key for %s: %w", purpose, err)
 		}
 		return key
 	}
@@ -37,7 +37,7 @@ func NewKeys(present Key, previous []Key) (Keys, error) {
 		for _, secret := range previous {
 			key, err := secret.Derive(purpose)
 			if err != nil {
-				failure = fmt.Errorf("deriving a previous key for %s: %w", purpose, err)
+				deriveErr = fmt.Errorf("deriving a previous key for %s: %w", purpose, err)
 			}
 			keys = append(keys, key)
 		}
@@ -55,5 +55,5 @@ func NewKeys(present Key, previous []Key) (Keys, error) {
 		Lockouts:       one("recovery lockouts"),
 		RateLimits:     one("rate limits"),
 	}
-	return keys, failure
+	return keys, deriveErr
 }

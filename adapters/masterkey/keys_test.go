@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// A digest of one kind of secret is never one of another kind, and values made under a previous secret are still accepted.
+// Keys for different purposes differ, and values made with a previous secret are still accepted.
 func TestNewKeys_DifferByPurposeAndSecret(t *testing.T) {
-	present, former := newKey(t, 1), newKey(t, 2)
-	keys, err := NewKeys(present, []Key{former})
+	current, previous := newKey(t, 1), newKey(t, 2)
+	keys, err := NewKeys(current, []Key{previous})
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := NewKeys(former, nil)
+	before, err := NewKeys(previous, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestNewKeys_DifferByPurposeAndSecret(t *testing.T) {
 		if field := got.Field(i); field.Type().Elem().Kind() == reflect.Uint8 {
 			add(name, field.Bytes())
 		} else if field.Len() != 2 || !bytes.Equal(field.Index(1).Bytes(), old.Field(i).Index(0).Bytes()) {
-			t.Errorf("%s: %d keys, want those of the present and the previous secret", name, field.Len())
+			t.Errorf("%s: %d keys, want those of the current and the previous secret", name, field.Len())
 		} else {
 			add(name, field.Index(0).Bytes())
 			add(name, field.Index(1).Bytes())

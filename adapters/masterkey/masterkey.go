@@ -1,4 +1,4 @@
-// Package masterkey keeps the one secret of an installation. Every other key is derived from it, each for one purpose.
+// Package masterkey reads the server's secret and derives all other keys from it, each for one purpose.
 package masterkey
 
 import (
@@ -18,10 +18,10 @@ import (
 	"strings"
 )
 
-// Size is the least number of bytes in a master key.
+// Size is the minimum number of bytes in a master key.
 const Size = 32
 
-// Key is the secret itself. It prints as nothing.
+// Key is the secret. Formatting it prints "[redacted]".
 type Key struct {
 	secret   []byte
 	weakness error // see CheckStrength
@@ -30,7 +30,7 @@ type Key struct {
 func (Key) String() string   { return "[redacted]" }
 func (Key) GoString() string { return "[redacted]" }
 
-// Format redacts whatever the verb: %d and %x would otherwise pass String by.
+// Format redacts the key for every verb: %d and %x do not call String.
 func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
 
 func (Key) LogValue() slog.Value { return slog.StringValue("[redacted]") }
@@ -41,45 +41,46 @@ func (k Key) Equal(other Key) bool { return hmac.Equal(k.secret, other.secret) }
 // IsZero reports whether there is no key.
 func (k Key) IsZero() bool { return len(k.secret) == 0 }
 
-// Parse reads a key in base64, of either alphabet, padded or not: Size bytes or more. CheckStrength judges it.
+// Parse parses a key of Size bytes or more in base64, with either alphabet, padded or not. It does not reject a weak key: see
+// CheckStrength.
 func Parse(encoded string) (Key, error) {
-	written := strings.TrimRight(strings.TrimSpace(encoded), "=")
-	plain := strings.NewReplacer("-", "+", "_", "/").Replace(written)
+	trimmed := strings.TrimRight(strings.TrimSpace(encoded), "=")
+	plain := strings.NewReplacer("-", "+", "_", "/").Replace(trimmed)
 	secret, err := base64.RawStdEncoding.DecodeString(plain)
 	if err != nil {
 		return Key{}, errors.New("is not base64")
 	}
 	if len(secret) < Size {
-		return Key{}, fmt.Errorf("holds %d bytes, and %d are needed", len(secret), Size)
+		return Key{}, fmt.Errorf("has %d bytes, want at least %d", len(secret), Size)
 	}
-	return Key{secret: secret, weakness: findWeakness(secret, written)}, nil
+	return Key{secret: secret, weakness: findWeakness(secret, trimmed)}, nil
 }
 
-// Derive returns the 32-byte key for one purpose (HKDF-SHA-256, RFC 5869). Keys for different purposes tell nothing of
-// each other.
+// Derive returns the 32-byte key for one purpose (HKDF-SHA-256, RFC 5869). A key reveals nothing about the keys
+// for other purposes.
 func (k Key) Derive(purpose string) ([]byte, error) {
 	return hkdf.Key(sha256.New, k.secret, nil, "keylodge "+purpose, 32)
 }
 
-// LoadOrCreate reads the key file, or makes it with a new key, readable by its owner alone; one that others have access to,
-// or whose key is weak, is refused. Of several processes that start at once one makes it and all get the same key.
+// LoadOrCreate reads the key file, or creates it with a new key, readable by its owner only. It returns an error for a file that
+// others can access, and for a weak key. Of several processes that start at once, one creates the file and all return its key.
 func LoadOrCreate(path string) (Key, error) {
 	encoded, err := ReadPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = create(path); err != nil {
-			return Key{}, fmt.Errorf("making the key file %s: %s, or set KEYLODGE_SECRET: %w", path, creationAdvice(path, err), err)
+			return Key{}, fmt.Errorf("creating the key file %s: %s, or set KEYLODGE_SECRET: %w", path, creationAdvice(path, err), err)
 		}
 		encoded, err = ReadPrivate(path)
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return Key{}, fmt.Errorf("reading the key file: let this user read it: %w", err)
+		return Key{}, fmt.Errorf("reading the key file: give this user read access: %w", err)
 	case err != nil:
 		return Key{}, fmt.Errorf("reading the key file %s: %w", path, err)
 	}
 	key, err := Parse(string(encoded))
 	if err != nil {
-		return Key{}, fmt.Errorf("the key file %s is damaged (it %w); put the right one back: without it nothing it protects can be read", path, err)
+		return Key{}, fmt.Errorf("the key file %s is damaged (it %w); restore it from a backup: encrypted data cannot be decrypted without it", path, err)
 	}
 	if err := key.CheckStrength(); err != nil {
 		return Key{}, fmt.Errorf("the key in %s %w; set KEYLODGE_SECRET to what openssl rand -base64 32 prints, and KEYLODGE_PREVIOUS_SECRETS to the key in the file until nothing needs it", path, err)
@@ -91,26 +92,25 @@ func creationAdvice(path string, err error) string {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "make the directory " + filepath.Dir(path) + " first"
 	}
-	return "let this user write to " + filepath.Dir(path)
+	return "give this user write access to " + filepath.Dir(path)
 }
 
-// create writes the whole file under another name first and then links it, so that nobody ever reads half a key or
-// replaces one that is there.
+// create writes a temporary file and links it to path, so that no process reads an incomplete key or replaces an existing one.
 func create(path string) error {
 	secret := make([]byte, Size)
 	rand.Read(secret)
-	draft, err := os.CreateTemp(filepath.Dir(path), ".keylodge-secret-*") // CreateTemp makes it 0600
+	temporary, err := os.CreateTemp(filepath.Dir(path), ".keylodge-secret-*") // CreateTemp makes it 0600
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(draft.Name()) }()
+	defer func() { _ = os.Remove(temporary.Name()) }()
 	var text bytes.Buffer
 	fmt.Fprintln(&text, base64.StdEncoding.EncodeToString(secret))
-	_, err = draft.Write(text.Bytes())
-	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+	_, err = temporary.Write(text.Bytes())
+	if err = errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Link(temporary.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil

@@ -40,7 +40,7 @@ func TestLoadOrCreate_CreatesOncePrivately(t *testing.T) {
 		t.Errorf("the key file's mode is %o, want 600", mode)
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".keylodge*")); len(left) != 0 {
-		t.Errorf("drafts left behind: %v", left)
+		t.Errorf("temporary files were not removed: %v", left)
 	}
 }
 
@@ -53,7 +53,7 @@ func TestLoadOrCreate_KeepsDamagedFile(t *testing.T) {
 		t.Errorf("got %v, want an error that names %s", err, path)
 	}
 	if kept, _ := os.ReadFile(path); string(kept) != "c2hvcnQ=\n" {
-		t.Error("the damaged file was written over")
+		t.Error("the damaged file was overwritten")
 	}
 }
 
@@ -70,13 +70,13 @@ func TestLoadOrCreate_RejectsReadableByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := []os.FileMode{0o600, 0o400}
-	refused := []os.FileMode{0o604, 0o660, 0o644, 0o444, 0o620}
-	if os.Geteuid() == 0 { // the group may read what root owns
+	rejected := []os.FileMode{0o604, 0o660, 0o644, 0o444, 0o620}
+	if os.Geteuid() == 0 { // the group may read files of root
 		allowed = append(allowed, 0o640, 0o440)
 	} else {
-		refused = append(refused, 0o640, 0o440)
+		rejected = append(rejected, 0o640, 0o440)
 	}
-	for _, mode := range refused {
+	for _, mode := range rejected {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestLoadOrCreate_RejectsReadableByOthers(t *testing.T) {
 			t.Errorf("mode %o: %v", mode, err)
 		}
 	}
-	if _, err := LoadOrCreate(filepath.Dir(path)); err == nil || !strings.Contains(err.Error(), "is no file") {
+	if _, err := LoadOrCreate(filepath.Dir(path)); err == nil || !strings.Contains(err.Error(), "is not a file") {
 		t.Errorf("a directory: %v", err)
 	}
 }
@@ -107,7 +107,7 @@ func TestLoadOrCreate_RejectsWeakKey(t *testing.T) {
 	}
 }
 
-// Another process may have been faster between the look and the making.
+// Another process may create the file after this one has found none.
 func TestCreate_KeepsExistingFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.secret")
 	if err := os.WriteFile(path, []byte("theirs"), 0o600); err != nil {
@@ -117,7 +117,7 @@ func TestCreate_KeepsExistingFile(t *testing.T) {
 		t.Error(err)
 	}
 	if kept, _ := os.ReadFile(path); string(kept) != "theirs" {
-		t.Error("the other process's key was written over")
+		t.Error("the key of the other process was overwritten")
 	}
 }
 
@@ -144,7 +144,7 @@ func TestParse_EveryBase64Variant(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(derive(t, key, "test"), want) {
-			t.Error("a key reads differently in another base64")
+			t.Error("the same key in another base64 alphabet differs")
 		}
 	}
 	for _, bad := range []string{"", "not base64!", base64.StdEncoding.EncodeToString(make([]byte, Size-1))} {

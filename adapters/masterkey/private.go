@@ -8,8 +8,7 @@ import (
 	"os"
 )
 
-// ReadPrivate reads a file that holds a secret. It returns the error of CheckPrivate if others have access to the file, and
-// those of the operating system.
+// ReadPrivate reads a file that contains a secret. It returns the error of CheckPrivate, or one of the operating system.
 func ReadPrivate(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -26,16 +25,15 @@ func ReadPrivate(path string) ([]byte, error) {
 	return io.ReadAll(file)
 }
 
-// ErrNotPrivate is in the errors of CheckPrivate for a file that others than its owner have access to.
-var ErrNotPrivate = errors.New("it holds a secret, and others have access to it")
+// ErrNotPrivate is the error of CheckPrivate for a file that users other than its owner can access.
+var ErrNotPrivate = errors.New("it contains a secret, and other users can access it")
 
-// CheckPrivate returns an error unless path is a regular file to which its owner alone has access. The group may read a file
-// that root owns, since that is how a service without root's rights gets one: mode 0640, or 0440 as Kubernetes mounts it
-// for an fsGroup.
+// CheckPrivate returns an error unless path is a regular file that only its owner can access. The group may read a file of root,
+// since a service without root's rights gets a secret like that: mode 0640, or 0440 as Kubernetes mounts it for an fsGroup.
 func CheckPrivate(path string, info fs.FileInfo) error {
 	mode := info.Mode()
 	if !mode.IsRegular() {
-		return fmt.Errorf("%s is no file; move it away and put the right one in its place", path)
+		return fmt.Errorf("%s is not a file; replace it by the key file", path)
 	}
 	if mode.Perm()&forbiddenMode(ownedByRoot(info)) != 0 {
 		return fmt.Errorf("%w (mode %04o); run: chmod 600 %s", ErrNotPrivate, mode.Perm(), path)
@@ -43,7 +41,7 @@ func CheckPrivate(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// forbiddenMode are the permissions that a secret's file must not give.
+// forbiddenMode returns the permissions that the file of a secret must not have.
 func forbiddenMode(roots bool) fs.FileMode {
 	if roots {
 		return 0o037

@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// CheckStrength returns an error for a key that is evidently not random: a repeated or counted pattern, few different bytes,
-// text, or words that happen to be base64. A random key fails it once in 10^7 keys or more rarely.
+// CheckStrength returns an error for a key that is not random: a repeated or counting pattern, few different bytes, text, or words
+// that are valid base64. It rejects at most one of 10^7 random keys.
 func (k Key) CheckStrength() error { return k.weakness }
 
-// findWeakness judges a key both as bytes and as it was written, without padding.
+// findWeakness checks the bytes of a key and its base64 text without padding.
 func findWeakness(secret []byte, written string) error {
 	const leastDifferent, leastCharacters = 17, 11
 	switch {
@@ -27,7 +27,7 @@ func findWeakness(secret []byte, written string) error {
 	return nil
 }
 
-// isPattern finds a unit that repeats, and a sequence half of whose steps are the same.
+// isPattern reports whether the bytes repeat a unit, or half of the differences between neighbours are equal.
 func isPattern(b []byte) bool {
 	for period := 1; period <= len(b)/2; period++ {
 		if bytes.Equal(b[period:], b[:len(b)-period]) {
@@ -60,8 +60,8 @@ func isText(b []byte) bool {
 	return utf8.Valid(b) && bytes.IndexFunc(b, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }) < 0
 }
 
-// looksLikeWords reports whether six characters in seven are of one kind: small letters, capitals or digits. A hyphen between words
-// counts with them.
+// looksLikeWords reports whether six of seven characters are of one kind: lower case, upper case or digits. Hyphens between
+// words count as the same kind.
 func looksLikeWords(s string) bool {
 	var small, capitals, digits, between int
 	for _, r := range s {

@@ -20,8 +20,8 @@ func TestMetrics_Exposition(t *testing.T) {
 	}
 	m.SetRateLimitStoreUp(true)
 	m.SetRateLimitStoreUp(false)
-	answer := httptest.NewRecorder()
-	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	response := httptest.NewRecorder()
+	m.Handler().ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, line := range []string{
 		"keylodge_sign_ins_total 2",
 		`keylodge_passkey_anomalies_total{anomaly="counter_regressed"} 1`,
@@ -33,8 +33,8 @@ func TestMetrics_Exposition(t *testing.T) {
 		`keylodge_rate_limit_fallback_total{outcome="local"} 2`,
 		`keylodge_rate_limit_fallback_total{outcome="rejected"} 1`,
 	} {
-		if !strings.Contains(answer.Body.String(), line) {
-			t.Errorf("no %q in\n%s", line, answer.Body)
+		if !strings.Contains(response.Body.String(), line) {
+			t.Errorf("no %q in\n%s", line, response.Body)
 		}
 	}
 }

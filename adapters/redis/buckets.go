@@ -1,4 +1,4 @@
-// Package redis keeps buckets of tokens on a Redis or Valkey server that several servers of Keylodge share.
+// Package redis stores token buckets in a Redis or Valkey server that several nodes share.
 package redis
 
 import (
@@ -17,14 +17,13 @@ import (
 //go:embed take.lua
 var takeScriptSource string
 
-// takeScript runs on the server as one piece, by the server's clock: of any number of servers of Keylodge none sees a bucket in
-// between, and none has a clock of its own to be wrong.
+// takeScript runs atomically and with the clock of the Redis server, so that the clocks of the nodes need not agree.
 var takeScript = redis.NewScript(takeScriptSource)
 
-// keyPrefix keeps our keys apart from whatever else is in the same database.
+// keyPrefix separates the keys from those of other applications in the same database.
 const keyPrefix = "keylodge:rate:"
 
-// Buckets are those of a Redis database. Each goes by itself when it is full.
+// Buckets are the buckets in a Redis database. The key of a bucket expires when the bucket is full.
 type Buckets struct {
 	client *redis.Client
 	name   string
@@ -40,22 +39,22 @@ func (b *Buckets) Take(ctx context.Context, from ...domain.Bucket) ([]domain.Buc
 		keys[i] = keyPrefix + hex.EncodeToString(bucket.Subject[:])
 		arguments = append(arguments, bucket.Limit.Interval().Microseconds(), bucket.Limit.FillTime().Microseconds())
 	}
-	answer, err := takeScript.Run(ctx, b.client, keys, arguments...).Int64Slice()
+	reply, err := takeScript.Run(ctx, b.client, keys, arguments...).Int64Slice()
 	if err != nil {
-		return nil, fmt.Errorf("counting in %s: %w: %w", b.name, domain.ErrUnavailable, err)
+		return nil, fmt.Errorf("taking a token from %s: %w: %w", b.name, domain.ErrUnavailable, err)
 	}
-	if len(answer) != 2*len(from) {
-		return nil, fmt.Errorf("counting in %s: %w: %d numbers came back for %d buckets", b.name, domain.ErrUnavailable, len(answer), len(from))
+	if len(reply) != 2*len(from) {
+		return nil, fmt.Errorf("taking a token from %s: %w: the reply has %d numbers for %d buckets", b.name, domain.ErrUnavailable, len(reply), len(from))
 	}
-	levels := make([]domain.BucketState, len(from))
+	states := make([]domain.BucketState, len(from))
 	for i, bucket := range from {
-		levels[i] = bucket.Limit.BucketState(time.Duration(answer[2*i+1])*time.Microsecond, answer[2*i] == 1)
+		states[i] = bucket.Limit.BucketState(time.Duration(reply[2*i+1])*time.Microsecond, reply[2*i] == 1)
 	}
-	return levels, nil
+	return states, nil
 }
 
-// DeleteExpired implements ports.Buckets: there is nothing to do.
+// DeleteExpired implements ports.Buckets. It does nothing, because keys expire.
 func (b *Buckets) DeleteExpired(context.Context) error { return nil }
 
-// Close gives the connections back.
+// Close closes the connections.
 func (b *Buckets) Close() error { return b.client.Close() }

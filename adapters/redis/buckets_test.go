@@ -35,7 +35,7 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// What is in the database says nothing of anybody, and goes by itself.
+// The database has no names or addresses, and its keys expire.
 func TestBuckets_ExpireWhenFull(t *testing.T) {
 	server := redisserver.Start(t)
 	b := open(t, server.URL())
@@ -58,7 +58,7 @@ func TestBuckets_ExpireWhenFull(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	if size != ":1" {
-		t.Errorf("DBSIZE %s, want the bucket of an hour alone", size)
+		t.Errorf("DBSIZE %s, want :1, the bucket with the window of an hour", size)
 	}
 }
 
@@ -74,13 +74,13 @@ func TestBuckets_RecoverAfterOutage(t *testing.T) {
 		t.Errorf("without a server: %v", err)
 	}
 	if err := b.Check(t.Context()); !errors.Is(err, domain.ErrUnavailable) || strings.Contains(err.Error(), server.Password()) {
-		t.Errorf("without a server Check says %v", err)
+		t.Errorf("Check without a server: %v", err)
 	}
 	if err := server.Run(); err != nil {
 		t.Fatal(err)
 	}
-	if levels, err := b.Take(t.Context(), one); err != nil || !levels[0].Allowed {
-		t.Errorf("with the server back: %+v, %v", levels, err)
+	if states, err := b.Take(t.Context(), one); err != nil || !states[0].Allowed {
+		t.Errorf("after the restart: %+v, %v", states, err)
 	}
 }
 
@@ -95,17 +95,17 @@ func TestCheck_ErrorsSayWhatToDo(t *testing.T) {
 		return u.String()
 	}
 	for name, c := range map[string]struct {
-		url, says string
-		passes    bool // it may be otherwise later
+		url, want string
+		temporary bool // the error is domain.ErrUnavailable
 	}{
 		"another password": {of(func(u *url.URL) { u.User = url.UserPassword("", "hunter2") }), "correct the user and the password", false},
 		"no password":      {of(func(u *url.URL) { u.User = nil }), "correct the user and the password", false},
-		"no such database": {of(func(u *url.URL) { u.Path = "/4711" }), "the number of a database", false},
-		"no TLS":           {of(func(u *url.URL) { u.Scheme = "rediss" }), "if it does not speak TLS", true},
+		"no such database": {of(func(u *url.URL) { u.Path = "/4711" }), "a database number", false},
+		"no TLS":           {of(func(u *url.URL) { u.Scheme = "rediss" }), "if the server does not use TLS", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := open(t, c.url).Check(t.Context())
-			if err == nil || !strings.Contains(err.Error(), c.says) || errors.Is(err, domain.ErrUnavailable) != c.passes ||
+			if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, domain.ErrUnavailable) != c.temporary ||
 				strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), server.Password()) {
 				t.Errorf("got %v", err)
 			}
@@ -114,21 +114,21 @@ func TestCheck_ErrorsSayWhatToDo(t *testing.T) {
 }
 
 func TestCheckURL_ErrorOmitsPassword(t *testing.T) {
-	for given, says := range map[string]string{
-		"redis://:hunter2@localhost:port":         "cannot be read",
-		"redis://:hunter2/x@localhost":            "cannot be read",
+	for given, want := range map[string]string{
+		"redis://:hunter2@localhost:port":         "is not a URL",
+		"redis://:hunter2/x@localhost":            "is not a URL",
 		"http://:hunter2@localhost":               "redis:// or rediss://",
-		"redis://:hunter2@":                       "names no server",
-		"redis://localhost/hunter2@localhost":     "not the number of a database",
+		"redis://:hunter2@":                       "has no host",
+		"redis://localhost/hunter2@localhost":     "is not a database number",
 		"redis://:hunter2@localhost/0?timeout=1s": "parameters",
 		"redis://:hunter2@localhost/0#1":          "parameters",
 	} {
 		err := redis.CheckURL(given)
-		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", given, err)
 		}
 		if name := redis.DisplayName(given); strings.Contains(name, "hunter2") {
-			t.Errorf("named %s", name)
+			t.Errorf("display name %s", name)
 		}
 	}
 	for given, name := range map[string]string{
@@ -137,18 +137,18 @@ func TestCheckURL_ErrorOmitsPassword(t *testing.T) {
 		"redis://:hunter2%2F@[2001:db8::1]:6379/0": "Redis at [2001:db8::1]:6379, database 0",
 	} {
 		if err := redis.CheckURL(given); err != nil || redis.DisplayName(given) != name {
-			t.Errorf("%s: %v, named %s", given, err, redis.DisplayName(given))
+			t.Errorf("%s: %v, display name %s", given, err, redis.DisplayName(given))
 		}
 	}
 }
 
 func BenchmarkTake(b *testing.B) {
-	kept := open(b, redisserver.Start(b).URL())
+	shared := open(b, redisserver.Start(b).URL())
 	one, another := domain.Bucket{Subject: domain.RateSubject{1}}, domain.Bucket{Subject: domain.RateSubject{2}}
 	one.Limit = domain.RateLimit{Quota: 1_000_000, Window: time.Second}
 	another.Limit = one.Limit
 	for b.Loop() {
-		if _, err := kept.Take(context.Background(), one, another); err != nil {
+		if _, err := shared.Take(context.Background(), one, another); err != nil {
 			b.Fatal(err)
 		}
 	}

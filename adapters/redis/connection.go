@@ -20,21 +20,21 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// timeout is how long one step of a conversation may take: a store of counts that is slower is of no use to a sign-in.
+// timeout bounds each network operation. A slower store would delay sign-ins too much.
 const timeout = 2 * time.Second
 
 var (
-	errMalformedURL = errors.New("it cannot be read as a URL; what has a meaning in a URL, such as / or @ in a password, has a %-escape")
+	errMalformedURL = errors.New("it is not a URL; write reserved characters, such as / or @ in a password, as %-escapes")
 	errScheme       = errors.New("it does not begin with redis:// or rediss://")
-	errHost         = errors.New("it names no server")
-	errDatabase     = errors.New("what follows the server is not the number of a database")
-	errParameters   = errors.New("it has parameters, and none are known here")
+	errHost         = errors.New("it has no host")
+	errDatabase     = errors.New("its path is not a database number")
+	errParameters   = errors.New("it has parameters, which are not supported")
 )
 
 var databaseNumber = regexp.MustCompile(`^/?[0-9]{0,5}$`)
 
-// CheckURL returns what is wrong with a URL, if anything can be told without connecting. It does not quote the URL, which may
-// hold a password.
+// CheckURL returns an error for an invalid URL, without connecting. The error does not contain the URL, which may have a
+// password.
 func CheckURL(serverURL string) error {
 	_, err := parse(serverURL)
 	return err
@@ -61,26 +61,26 @@ func parse(serverURL string) (*redis.Options, error) {
 	options.DialTimeout, options.ReadTimeout, options.WriteTimeout, options.PoolTimeout = timeout, timeout, timeout, timeout
 	options.ContextTimeoutEnabled = true
 	options.DialerRetries = 1
-	options.MaxRetries = 1 // a connection that the server has closed meanwhile is found out by using it
+	options.MaxRetries = 1 // the first use of a connection that the server has closed fails
 	options.ClientName = "keylodge"
 	options.DisableIdentity = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return options, nil
 }
 
-// DisplayName is what may be shown of a URL: which database it is and where.
+// DisplayName returns the server and the database of a URL, without its password.
 func DisplayName(serverURL string) string {
 	options, err := parse(serverURL)
 	if err != nil {
-		return "a Redis whose URL cannot be read"
+		return "Redis with an invalid URL"
 	}
 	return fmt.Sprintf("Redis at %s, database %d", options.Addr, options.DB)
 }
 
-// disableClientLog keeps the library from writing to stderr past our log: each of its failures comes back as an error as well.
+// disableClientLog stops the library from writing to stderr. It returns each of these failures as an error, too.
 var disableClientLog = sync.OnceFunc(logging.Disable)
 
-// Open is for the database that the URL names. Nothing is asked yet.
+// Open returns the buckets in the database of the URL. It does not connect yet.
 func Open(serverURL string) (*Buckets, error) {
 	disableClientLog()
 	options, err := parse(serverURL)
@@ -90,8 +90,8 @@ func Open(serverURL string) (*Buckets, error) {
 	return &Buckets{client: redis.NewClient(options), name: DisplayName(serverURL)}, nil
 }
 
-// Check takes a token from a bucket that nobody else has, and says what to do if that fails. The error is
-// domain.ErrUnavailable if the same may work later with the same settings.
+// Check takes a token from a random bucket. Its error says what to do, and is domain.ErrUnavailable if a later attempt may
+// succeed with the same settings.
 func (b *Buckets) Check(ctx context.Context) error {
 	bucket := domain.Bucket{Limit: domain.RateLimit{Quota: 1, Window: time.Second}}
 	rand.Read(bucket.Subject[:])
@@ -102,49 +102,49 @@ func (b *Buckets) Check(ctx context.Context) error {
 		return nil
 	}
 	if advice := adviceFor(err); advice != "" {
-		return fmt.Errorf("%s does not take counts: %s (%s)", b.name, advice, reasonOf(err))
+		return fmt.Errorf("%s rejects the connection or its commands: %s (%s)", b.name, advice, reasonOf(err))
 	}
 	hint := ""
 	if b.client.Options().TLSConfig != nil {
-		hint = "; if it does not speak TLS, and the way there is yours alone, write redis://"
+		hint = "; if the server does not use TLS, and the network is private, write redis://"
 	}
 	return fmt.Errorf("%s cannot be reached: %w: %s%s", b.name, domain.ErrUnavailable, reasonOf(err), hint)
 }
 
-// reasonOf is what the server or the network said, without what was being done.
+// reasonOf returns the error of the server or the network, without the operation.
 func reasonOf(err error) string {
-	var said redis.Error
+	var reply redis.Error
 	var network *net.OpError
 	switch {
-	case errors.As(err, &said):
-		return said.Error()
+	case errors.As(err, &reply):
+		return reply.Error()
 	case errors.As(err, &network):
 		return network.Error()
 	case errors.Is(err, context.DeadlineExceeded):
-		return "it does not answer within " + timeout.String()
+		return "no reply within " + timeout.String()
 	}
 	return err.Error()
 }
 
-// adviceFor is "" for what is not the settings' fault.
+// adviceFor returns what to change in the settings, or "" if they are not the cause.
 func adviceFor(err error) string {
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	said := reasonOf(err)
+	reason := reasonOf(err)
 	switch {
 	case errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):
-		return "its certificate cannot be trusted under the name in the URL; correct the name, or add its authority to those of this machine"
-	case strings.HasPrefix(said, "WRONGPASS"), strings.HasPrefix(said, "NOAUTH"), strings.Contains(said, "AUTH"):
+		return "its certificate is not valid for the host in the URL; correct the host, or add the certificate authority to this system's"
+	case strings.HasPrefix(reason, "WRONGPASS"), strings.HasPrefix(reason, "NOAUTH"), strings.Contains(reason, "AUTH"):
 		return "correct the user and the password in the URL"
-	case strings.HasPrefix(said, "NOPERM"):
+	case strings.HasPrefix(reason, "NOPERM"):
 		return "let this user run EVAL, EVALSHA, TIME, GET and SET on " + keyPrefix + "*"
-	case strings.Contains(said, "DB index"), strings.Contains(said, "invalid DB"):
-		return "write the number of a database that the server has"
-	case strings.HasPrefix(said, "READONLY"):
-		return "this is a replica: name the primary"
-	case strings.HasPrefix(said, "MOVED"), strings.HasPrefix(said, "CROSSSLOT"):
-		return "this is a node of a cluster, which cannot count names and addresses together: use a server by itself"
+	case strings.Contains(reason, "DB index"), strings.Contains(reason, "invalid DB"):
+		return "write a database number that the server has"
+	case strings.HasPrefix(reason, "READONLY"):
+		return "this is a replica; write the host of the primary"
+	case strings.HasPrefix(reason, "MOVED"), strings.HasPrefix(reason, "CROSSSLOT"):
+		return "this is a node of a cluster, which cannot update several buckets at once; use a single server"
 	}
 	return ""
 }
