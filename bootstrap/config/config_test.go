@@ -224,7 +224,7 @@ func TestLoad_RejectsInvalidSettings(t *testing.T) {
 		"a page for passwords elsewhere":     {[]string{"CHANGE_PASSWORD_URL=//evil.example/"}, "CHANGE_PASSWORD_URL", "not https"},
 		"a page for passwords of Ada's":      {[]string{"CHANGE_PASSWORD_URL=https://ada@example.org/"}, "CHANGE_PASSWORD_URL", "not a web address"},
 		"a script for passwords":             {[]string{"CHANGE_PASSWORD_URL=javascript:alert(1)"}, "CHANGE_PASSWORD_URL", "not a web address"},
-		"the second of two former secrets":   {[]string{"PREVIOUS_SECRETS=" + strings.Repeat("A", 43) + "," + short}, "PREVIOUS_SECRETS", "number 2 holds 31 bytes"},
+		"the second of two former secrets":   {[]string{"PREVIOUS_SECRETS=" + strings.Repeat("A", 43) + "," + short}, "PREVIOUS_SECRETS", "number 2 has 31 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.settings...)

@@ -36,8 +36,8 @@ func TestLoad_RejectsInvalidRateLimits(t *testing.T) {
 		"RATE_LIMITS=login=1/25h":                            {"RATE_LIMITS", `"1/25h"`, "24h"},
 		"RATE_LIMITS=login=9999999/s":                        {"RATE_LIMITS", `"9999999/s"`, "1000000"},
 		"RATE_LIMIT_URL=http://:hunter2@localhost":           {"RATE_LIMIT_URL", "redis://", "rediss://"},
-		"RATE_LIMIT_URL=redis://:hunter2@localhost/zero":     {"RATE_LIMIT_URL", "number of a database", "host:6379/0"},
-		"RATE_LIMIT_URL=redis://:hunter2@localhost/hunter2@": {"RATE_LIMIT_URL", "number of a database", "host:6379/0"},
+		"RATE_LIMIT_URL=redis://:hunter2@localhost/zero":     {"RATE_LIMIT_URL", "database number", "host:6379/0"},
+		"RATE_LIMIT_URL=redis://:hunter2@localhost/hunter2@": {"RATE_LIMIT_URL", "database number", "host:6379/0"},
 	} {
 		_, err := load(t, setting)
 		var faults SettingErrors
