@@ -1,5 +1,4 @@
-// Package bootstrap puts the house together: it reads the settings, builds every part, starts them in order and stops them in
-// order. Only main imports it.
+// Package bootstrap assembles the program from the settings, and starts and stops the server. Only main imports it.
 package bootstrap
 
 import (
@@ -21,7 +20,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// App is a whole server, opened and not yet serving.
+// App is a server with an open database. Serve starts it.
 type App struct {
 	usecases   application.UseCases
 	server     publicServer
@@ -31,8 +30,8 @@ type App struct {
 	cleanup    func()
 }
 
-// Open builds a server over its database, which it makes or upgrades as needed. It refuses to if passkeys there would open
-// nothing, and makes sure of its signing keys.
+// Open assembles a server. It creates or upgrades the database, generates the first signing key, and fails if the database has passkeys
+// of another RP ID. The caller closes the App.
 func Open(cfg config.Config, clock ports.Clock, log *slog.Logger) (*App, error) {
 	app, cleanup, err := assembleApp(cfg, clock, log)
 	if err != nil {
@@ -64,32 +63,32 @@ func (a *App) prepare(ctx context.Context, cfg config.Config) error {
 	return err
 }
 
-// UseCases builds the use cases over any store that keeps the contract of ports.Store, without rate limits. config.Config needs its Secret.
+// UseCases assembles the use cases with any implementation of ports.Store, without rate limits. The Secret of cfg must be set.
 func UseCases(cfg config.Config, store ports.Store, clock ports.Clock) (application.UseCases, error) {
 	if cfg.Secret == nil {
-		return application.UseCases{}, errors.New("without a database of its own the product needs a configured secret")
+		return application.UseCases{}, errors.New("the settings have no secret: a given store has no key file beside it")
 	}
 	return assembleUseCases(cfg, *cfg.Secret, store, clock, new(ratelimit.Service))
 }
 
-// UseCases is the product that the server serves.
+// UseCases returns the use cases of the server.
 func (a *App) UseCases() application.UseCases { return a.usecases }
 
-// Close gives the database back. It comes after Serve has returned.
+// Close closes the database. Call it after Serve has returned.
 func (a *App) Close() { a.cleanup() }
 
-// shutdownTimeout is how long requests in flight may take once the server is told to stop.
+// shutdownTimeout bounds how long the server waits for requests in flight when it stops.
 const shutdownTimeout = 15 * time.Second
 
-// Serve answers on the listener and runs the jobs, until ctx ends. Then it stops taking requests, lets those in flight
-// finish, and stops the jobs, in that order.
+// Serve serves requests on the listener and runs the jobs until ctx ends. Then it stops accepting requests, waits for those in flight,
+// and stops the jobs, in that order.
 func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	background, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
-	var working sync.WaitGroup
-	working.Go(func() { a.jobs.Run(background) })
+	var running sync.WaitGroup
+	running.Go(func() { a.jobs.Run(background) })
 	defer func() {
 		stopJobs()
-		working.Wait()
+		running.Wait()
 	}()
 
 	failed := make(chan error, 1)
@@ -99,24 +98,24 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	a.log.Info("stopping; requests under way are finished first")
+	a.log.Info("stopping; waiting for requests in flight")
 	if err := a.server.ShutdownWithTimeout(shutdownTimeout); err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}
 	return nil
 }
 
-// ServeOperations answers the operator's tools on the listener, until stop is called.
+// ServeOperations serves health checks and metrics on the listener until stop is called.
 func (a *App) ServeOperations(listener net.Listener) (stop func()) {
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := a.operations.Listener(httpapi.LimitListener(listener, a.log)); err != nil {
-			a.log.Error("health and metrics are gone", slog.Any("error", err))
+			a.log.Error("the operations listener stopped", slog.Any("error", err))
 		}
 	})
 	return func() {
 		if err := a.operations.ShutdownWithTimeout(time.Second); err != nil {
-			a.log.Warn("stopping health and metrics", slog.Any("error", err))
+			a.log.Warn("stopping the operations listener failed", slog.Any("error", err))
 		}
 		serving.Wait()
 	}

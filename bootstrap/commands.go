@@ -11,9 +11,8 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// openForCommand opens the product over the database that the settings name, as the server does and beside one that may be
-// running: the schema is upgraded if need be, since both are the same program. Nothing listens, no job runs, and what is
-// not there is not made: a command in the wrong directory would otherwise leave an empty database behind, and be content.
+// openForCommand opens the database of the settings, also while a server uses it, and upgrades its schema as the server does. It returns
+// an error if there is no database: in the wrong directory, a command would otherwise create an empty one and succeed.
 func openForCommand(ctx context.Context) (usecases application.UseCases, release func() error, err error) {
 	cfg, err := loadSettings()
 	if err != nil {
@@ -22,7 +21,7 @@ func openForCommand(ctx context.Context) (usecases application.UseCases, release
 	if cfg.Database.IsMissing(ctx) {
 		return usecases, nil, &domain.Error{
 			Kind: domain.KindUnavailable, Code: "no_database",
-			Message: "there is no database at " + cfg.Database.String() + "; start the server once, or set KEYLODGE_DATABASE_URL to where it is",
+			Message: "there is no database at " + cfg.Database.String() + "; start the server once, or set KEYLODGE_DATABASE_URL to its location",
 		}
 	}
 	return openUseCases(ctx, cfg)
@@ -44,7 +43,7 @@ func openUseCases(ctx context.Context, cfg config.Config) (usecases application.
 	return usecases, store.Close, nil
 }
 
-// loadSettings is LoadConfig for the command line: settings that cannot be used are the caller's to mend.
+// loadSettings loads the settings for a command. Invalid settings are an error of the caller, with exit code cli.ExitUsage.
 func loadSettings() (config.Config, error) {
 	cfg, err := config.Load()
 	if err != nil {

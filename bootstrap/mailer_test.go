@@ -17,8 +17,8 @@ func TestMailer_RequiresSMTPHost(t *testing.T) {
 			t.Fatal(err)
 		}
 		sender, err := mailer(cfg)
-		if err != nil || (sender != nil) != bool(want) || mailPolicy(cfg) != want {
-			t.Errorf("%q: mailer %v, policy %v, error %v", host, sender, mailPolicy(cfg), err)
+		if err != nil || (sender != nil) != bool(want) || emailPolicy(cfg) != want {
+			t.Errorf("%q: mailer %v, policy %v, error %v", host, sender, emailPolicy(cfg), err)
 		}
 	}
 }

@@ -20,12 +20,12 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/doctor"
 )
 
-// Main is the program. It returns its exit code.
+// Main runs the program and returns its exit code.
 func Main(arguments []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// Some supervisors send a signal to the process and at once to its whole group. Whoever sends another one later does
-	// not want to wait: it ends the process as it would any other, which loses nothing that was acknowledged.
+	// Some supervisors send a signal to the process and immediately to its process group. A signal after this second ends the process at
+	// once, which loses no acknowledged write.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	return cli.Run(ctx, cli.Program{
 		Version:           version(),
@@ -48,11 +48,11 @@ func serve(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// A goroutine in fdatasync keeps its processor: with only one, a commit would stop everybody else.
+	// A goroutine in fdatasync occupies a processor: with only one, a commit would block all other requests.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
 	log := newLogger(cfg, stderr)
 	if err := run(ctx, cfg, log); err != nil {
-		log.Error("keylodge cannot go on", slog.Any("error", err))
+		log.Error("the server failed", slog.Any("error", err))
 		return cli.ErrAlreadyLogged
 	}
 	return nil
@@ -65,32 +65,32 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	}
 	opsListener, opsErr := listenForOperations(ctx, cfg)
 	if opsErr != nil && cfg.OpsListenSet {
-		return fmt.Errorf("%w; set KEYLODGE_OPS_LISTEN to a free address, or to nothing", opsErr)
+		return fmt.Errorf("%w; set KEYLODGE_OPS_LISTEN to a free address, or empty to disable health checks and metrics", opsErr)
 	}
 	app, err := Open(cfg, system.Clock{}, log)
 	if err != nil {
 		return err
 	}
 	defer app.Close()
-	log.Info("Keylodge is ready; open "+cfg.PublicURL+" in a browser",
+	log.Info("Keylodge is ready", slog.String("url", cfg.PublicURL),
 		slog.String("listen", listener.Addr().String()), slog.String("rp_id", cfg.RPID),
 		slog.Any("database", cfg.Database), slog.String("version", version()))
 	if opsErr != nil {
-		log.Warn("no health and metrics for the operator: the usual address is taken; set KEYLODGE_OPS_LISTEN to another one, or to nothing",
+		log.Warn("no health checks and metrics: the default address is in use; set KEYLODGE_OPS_LISTEN to a free address, or empty to disable them",
 			slog.Any("error", opsErr))
 	}
 	if opsListener != nil {
 		defer app.ServeOperations(opsListener)()
 	}
-	for i, former := range cfg.PreviousSecrets {
-		if err := former.CheckStrength(); err != nil {
-			log.Warn("a former secret can be guessed; take it out of KEYLODGE_PREVIOUS_SECRETS as soon as nothing needs it", slog.Int("number", i+1), slog.Any("error", err))
+	for i, previous := range cfg.PreviousSecrets {
+		if err := previous.CheckStrength(); err != nil {
+			log.Warn("a previous secret can be guessed; remove it from KEYLODGE_PREVIOUS_SECRETS when no data needs it", slog.Int("number", i+1), slog.Any("error", err))
 		}
 	}
 	logMetadata(cfg.Metadata, system.Clock{}.Now(), log)
 	if labels := cfg.RelatedLabels(); len(labels) > config.MaxRelatedLabels {
-		log.Warn("browsers take only some of the names in KEYLODGE_ORIGINS that are not the RP id's; leave the others out",
-			slog.Int("names", len(labels)), slog.Int("taken", config.MaxRelatedLabels))
+		log.Warn("browsers accept only some of the related origins in KEYLODGE_ORIGINS; remove the others",
+			slog.Int("names", len(labels)), slog.Int("accepted", config.MaxRelatedLabels))
 	}
 	if err := app.Serve(ctx, listener); err != nil {
 		return err
@@ -99,7 +99,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	return nil
 }
 
-// listenForOperations returns no listener if there is to be none.
+// listenForOperations returns nil if the operations listener is disabled.
 func listenForOperations(ctx context.Context, cfg config.Config) (net.Listener, error) {
 	if cfg.OpsListen == "" {
 		return nil, nil
@@ -107,7 +107,7 @@ func listenForOperations(ctx context.Context, cfg config.Config) (net.Listener, 
 	return (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.OpsListen)
 }
 
-// newLogger writes for people on a terminal and for programs elsewhere, unless the settings say which.
+// newLogger writes text to a terminal and JSON elsewhere, unless the settings select a format.
 func newLogger(cfg config.Config, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
 	if cfg.LogFormat == config.LogText || cfg.LogFormat == config.LogAuto && isTerminal(w) {
@@ -125,7 +125,7 @@ func isTerminal(stream any) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// release is what the linker was told by `make build VERSION=…`.
+// release is the version that `make build VERSION=…` sets at link time.
 var release string
 
 func version() string {

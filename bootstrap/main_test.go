@@ -98,7 +98,7 @@ func TestRun_CreatesDatabaseAndSecretOnce(t *testing.T) {
 		log := newLineLog()
 		stopped := make(chan error, 1)
 		go func() { stopped <- run(ctx, cfg, slog.New(slog.NewTextHandler(log, nil))) }()
-		if first := nextLine(t, log, stopped); !strings.Contains(first, "open http://localhost:0 in a browser") {
+		if first := nextLine(t, log, stopped); !strings.Contains(first, "url=http://localhost:0") {
 			t.Errorf("the first line is %q", first)
 		}
 		stop()

@@ -7,7 +7,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// newMaintenance names the database that the settings name, for what is done to it as a whole.
+// newMaintenance returns the maintenance of the database of the settings. It opens no database.
 func newMaintenance() (cli.Maintenance, error) {
 	cfg, err := loadSettings()
 	if err != nil {

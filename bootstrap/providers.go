@@ -44,32 +44,50 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// useCaseSet is the product over a store, a clock and a secret.
+// useCaseSet provides the use cases, given the settings, a secret, a store, a clock and a rate limiter.
 var useCaseSet = wire.NewSet(
-	wire.FieldsOf(new(config.Config), "Registration", "Recovery", "Use", "Sessions", "StepUpTTL", "PasskeyLimit", "SessionLimit", "Access", "Rotation"),
-	masterKeys, wire.FieldsOf(new(masterkey.Keys), "RefreshTokens", "BackupCodes", "RecoveryGrants", "EmailCodes", "Lockouts"),
-	challengeTTL, externalKeys, decoys, transferKeys, randomness,
-	mailPolicy, mailer,
-	relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),
-	useragent.New, wire.Bind(new(ports.DeviceNames), new(*useragent.Names)),
-	jwt.New, wire.Bind(new(ports.TokenKeys), new(*jwt.Keys)),
-	totpCodes, wire.Bind(new(ports.TOTPCodes), new(*totp.Codes)),
-	sealer, wire.Bind(new(ports.Sealer), new(*masterkey.Sealer)),
-	wire.Struct(new(signingkeys.Service), "Store", "TokenKeys", "Sealer", "Clock", "Rotation", "External"), wire.Struct(new(signingkeys.Issuer), "*"),
-	wire.Struct(new(ceremony.Service), "*"),
-	wire.Struct(new(sessions.SessionIssuer), "*"), wire.Struct(new(audit.Log), "Random", "Devices", "Notifier"), wire.Struct(new(notify.Notifier), "*"), wire.Struct(new(ceremony.PasskeyUsage), "*"),
-	wire.Struct(new(signup.Service), "*"), wire.Struct(new(login.Service), "*"), wire.Struct(new(stepup.Service), "*"), wire.Struct(new(passkeys.Service), "*"),
-	wire.Struct(new(sessions.Service), "Store", "Clock", "Issuer", "Audit", "Lifetime"),
-	wire.Struct(new(emailverify.Service), "*"), wire.Struct(new(outbox.Service), "*"),
-	wire.Struct(new(account.Service), "*"),
-	wire.Struct(new(recovery.Service), "*"),
-	recoveryURL, wire.Struct(new(admin.Service), "*"),
-	wire.Struct(new(transfer.Service), "*"),
-	pause, rpIDs, wire.Struct(new(maintenance.Service), "*"),
 	wire.Struct(new(application.UseCases), "*"),
+	secretSet, auditSet, emailSet, ceremonySet, signingKeySet, sessionSet, signUpSet, loginSet, stepUpSet, passkeySet, accountSet, recoverySet, adminSet,
+	transferSet, maintenanceSet,
 )
 
-// appSet is the server around the product. The product comes from its own injector, so that its graph is generated once.
+// Each set provides a capability.
+var (
+	secretSet = wire.NewSet(
+		masterKeys, wire.FieldsOf(new(masterkey.Keys), "RefreshTokens", "BackupCodes", "RecoveryGrants", "EmailCodes", "Lockouts"),
+		sealer, wire.Bind(new(ports.Sealer), new(*masterkey.Sealer)), decoys, random,
+	)
+	auditSet = wire.NewSet(
+		wire.Struct(new(audit.Log), "Random", "Devices", "Notifier"), wire.Struct(new(notify.Notifier), "*"),
+		useragent.New, wire.Bind(new(ports.DeviceNames), new(*useragent.Names)),
+	)
+	emailSet      = wire.NewSet(wire.Struct(new(emailverify.Service), "*"), wire.Struct(new(outbox.Service), "*"), emailPolicy, mailer)
+	signingKeySet = wire.NewSet(
+		wire.Struct(new(signingkeys.Service), "Store", "TokenKeys", "Sealer", "Clock", "Rotation", "External"), wire.Struct(new(signingkeys.Issuer), "*"),
+		jwt.New, wire.Bind(new(ports.TokenKeys), new(*jwt.Keys)), externalKeys, wire.FieldsOf(new(config.Config), "Access", "Rotation"),
+	)
+	ceremonySet = wire.NewSet(
+		wire.Struct(new(ceremony.Service), "*"), wire.Struct(new(ceremony.PasskeyUsage), "*"), challengeTTL, wire.FieldsOf(new(config.Config), "Use", "StepUpTTL"),
+		relyingParty, wire.Bind(new(ports.RelyingParty), new(*webauthn.RelyingParty)),
+	)
+	sessionSet = wire.NewSet(
+		wire.Struct(new(sessions.Service), "Store", "Clock", "Issuer", "Audit", "Lifetime"), wire.Struct(new(sessions.SessionIssuer), "*"),
+		wire.FieldsOf(new(config.Config), "Sessions", "SessionLimit"),
+	)
+	signUpSet   = wire.NewSet(wire.Struct(new(signup.Service), "*"), wire.FieldsOf(new(config.Config), "Registration"))
+	loginSet    = wire.NewSet(wire.Struct(new(login.Service), "*"))
+	stepUpSet   = wire.NewSet(wire.Struct(new(stepup.Service), "*"))
+	passkeySet  = wire.NewSet(wire.Struct(new(passkeys.Service), "*"), wire.FieldsOf(new(config.Config), "PasskeyLimit"))
+	accountSet  = wire.NewSet(wire.Struct(new(account.Service), "*"))
+	recoverySet = wire.NewSet(
+		wire.Struct(new(recovery.Service), "*"), totpCodes, wire.Bind(new(ports.TOTPCodes), new(*totp.Codes)), wire.FieldsOf(new(config.Config), "Recovery"),
+	)
+	adminSet       = wire.NewSet(wire.Struct(new(admin.Service), "*"), recoveryURL)
+	transferSet    = wire.NewSet(wire.Struct(new(transfer.Service), "*"), transferKeys)
+	maintenanceSet = wire.NewSet(wire.Struct(new(maintenance.Service), "*"), pause, rpIDs)
+)
+
+// appSet provides the server. The use cases come from their own injector, so that Wire generates their graph once.
 var appSet = wire.NewSet(
 	assembleUseCases,
 	masterKey, masterKeys,
@@ -84,7 +102,7 @@ func externalKeys(cfg config.Config) signingkeys.ExternalKeys { return cfg.Exter
 
 func challengeTTL(cfg config.Config) ceremony.TTL { return ceremony.TTL(cfg.ChallengeTTL) }
 
-func randomness() io.Reader { return rand.Reader }
+func random() io.Reader { return rand.Reader }
 
 func masterKeys(cfg config.Config, secret masterkey.Key) (masterkey.Keys, error) {
 	return masterkey.NewKeys(secret, cfg.PreviousSecrets)
@@ -99,9 +117,9 @@ func transferKeys(keys masterkey.Keys) transfer.Keys { return keys.Exports }
 
 func recoveryURL(cfg config.Config) admin.RecoveryURL { return webui.RecoveryURL(cfg.Access.Issuer) }
 
-func mailPolicy(cfg config.Config) domain.EmailPolicy { return cfg.SMTP != nil }
+func emailPolicy(cfg config.Config) domain.EmailPolicy { return cfg.SMTP != nil }
 
-// mailer is nil where no mail is sent.
+// mailer returns nil if the server sends no e-mail.
 func mailer(cfg config.Config) (ports.Mailer, error) {
 	if cfg.SMTP == nil {
 		return nil, nil
@@ -126,14 +144,14 @@ func relyingParty(cfg config.Config) (*webauthn.RelyingParty, error) {
 	})
 }
 
-// openStore wants the key although it does not use it, so that no database is ever made before its key is there.
+// openStore takes the key, which it does not use, so that the key exists before a database is created.
 func openStore(cfg config.Config, _ masterkey.Key, log *slog.Logger) (ports.Store, func(), error) {
 	store, err := cfg.Database.Open(context.Background())
 	if err != nil {
 		return nil, nil, err
 	}
 	if version := store.NewerSchema(); version > 0 {
-		log.Warn("a newer release has upgraded the schema; this one serves on it meanwhile: go on with the upgrade, or back", slog.Int("schema", version))
+		log.Warn("the database schema is newer than this release: finish the upgrade or roll it back", slog.Int("schema", version))
 	}
 	return store, func() {
 		if err := store.Close(); err != nil {
@@ -144,7 +162,7 @@ func openStore(cfg config.Config, _ masterkey.Key, log *slog.Logger) (ports.Stor
 
 func masterKey(cfg config.Config) (masterkey.Key, error) { return cfg.LoadOrCreateMasterKey() }
 
-// minResponseTime is longer than such an answer takes on a disk of today; on a slower one the time of the disk hides what it is for.
+// minResponseTime is longer than these responses take with a current disk. With a slower disk, its own latency hides the difference.
 const minResponseTime = 10 * time.Millisecond
 
 func httpConfig(cfg config.Config, keys masterkey.Keys) httpapi.Config {
@@ -152,13 +170,13 @@ func httpConfig(cfg config.Config, keys masterkey.Keys) httpapi.Config {
 	known.RelatedOrigins = cfg.RelatedOrigins()
 	return httpapi.Config{
 		PublicURL: cfg.PublicURL, OwnsSubdomains: cfg.OwnsSubdomains(), Origins: cfg.Origins, AppOrigins: cfg.AppOrigins, RPID: cfg.RPID, RPName: cfg.RPName,
-		Registration: cfg.Registration, Recovery: cfg.Recovery, Mail: mailPolicy(cfg), SessionTTL: cfg.Sessions.TTL, ChallengeTTL: cfg.ChallengeTTL,
+		Registration: cfg.Registration, Recovery: cfg.Recovery, Mail: emailPolicy(cfg), SessionTTL: cfg.Sessions.TTL, ChallengeTTL: cfg.ChallengeTTL,
 		BindingKeys: keys.BrowserBinding, CSRFKeys: keys.CSRFTokens, TrustedProxies: cfg.TrustedProxies, ReadWriteTimeout: cfg.ReadWriteTimeout, WellKnown: known,
 		MinResponseTime: minResponseTime, AuthenticatorName: aaguid.New().NameOf,
 	}
 }
 
-// publicServer and operations are two of a kind that must not be mixed up.
+// publicServer and operations are distinct types, so that Wire cannot confuse the two.
 type (
 	publicServer struct{ *fiber.App }
 	operations   struct{ *fiber.App }

@@ -13,8 +13,8 @@ import (
 // Everything that is secret is drawn from the operating system (OWASP ASVS 5.0, 11.5.1). The core is handed its source
 // here, and what draws by itself must not import another.
 func TestRandomness_UsesCryptoRand(t *testing.T) {
-	if randomness() != rand.Reader {
-		t.Errorf("the use cases draw from %T", randomness())
+	if random() != rand.Reader {
+		t.Errorf("the use cases draw from %T", random())
 	}
 	notSecret := "adapters/postgres/retry.go" // for how long to wait
 	files := 0

@@ -10,8 +10,8 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// openForImport is openForCommand for an import, which is often what makes the database. It never makes a secret: under a
-// new one nothing that comes in could be read.
+// openForImport is openForCommand for an import, except that it creates the database. It requires a secret: with a new one, the imported
+// data could not be decrypted.
 func openForImport(ctx context.Context) (usecases application.UseCases, release func() error, err error) {
 	cfg, err := loadSettings()
 	if err != nil {
@@ -21,7 +21,7 @@ func openForImport(ctx context.Context) (usecases application.UseCases, release 
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return usecases, nil, &domain.Error{
 				Kind: domain.KindInvalid, Code: "no_secret",
-				Message: "an import needs the secret that the export was made under, and there is none: set KEYLODGE_SECRET, or copy the key file to " + path,
+				Message: "an import needs the secret of the export, and there is none: set KEYLODGE_SECRET, or copy the key file to " + path,
 			}
 		}
 	}

@@ -26,7 +26,7 @@ func TestRun_WarnsOfTooManyRelatedOrigins(t *testing.T) {
 		for last := false; !last; {
 			select {
 			case line := <-log.lines:
-				warned = warned || strings.Contains(line, "KEYLODGE_ORIGINS") && strings.Contains(line, "names=6 taken=5")
+				warned = warned || strings.Contains(line, "KEYLODGE_ORIGINS") && strings.Contains(line, "names=6 accepted=5")
 				last = strings.Contains(line, "msg=stopped")
 				if strings.Contains(line, "Keylodge is ready") {
 					stop()

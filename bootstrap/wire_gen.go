@@ -43,7 +43,7 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 	if err != nil {
 		return application.UseCases{}, err
 	}
-	reader := randomness()
+	reader := random()
 	ttl := challengeTTL(cfg)
 	service := &ceremony.Service{
 		Store:  store,
@@ -79,11 +79,11 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 		Policy:      accessPolicy,
 		RefreshKeys: refreshKeys,
 	}
-	emailPolicy := mailPolicy(cfg)
+	domainEmailPolicy := emailPolicy(cfg)
 	notifier := notify.Notifier{
 		Random:  reader,
 		Devices: names,
-		Policy:  emailPolicy,
+		Policy:  domainEmailPolicy,
 	}
 	log := &audit.Log{
 		Random:   reader,
@@ -103,7 +103,7 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 	emailCodeKeys := masterkeyKeys.EmailCodes
 	lockoutKey := masterkeyKeys.Lockouts
 	emailverifyService := &emailverify.Service{
-		Policy:  emailPolicy,
+		Policy:  domainEmailPolicy,
 		Keys:    emailCodeKeys,
 		Sealer:  masterkeySealer,
 		Random:  reader,
@@ -228,7 +228,7 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 		return application.UseCases{}, err
 	}
 	outboxService := &outbox.Service{
-		Policy: emailPolicy,
+		Policy: domainEmailPolicy,
 		Store:  store,
 		Mailer: portsMailer,
 		Sealer: masterkeySealer,

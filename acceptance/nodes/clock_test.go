@@ -39,7 +39,7 @@ const refreshKeysSource = `package jobs
 
 import "context"
 
-func (j *Jobs) keepKeys(ctx context.Context) error {
+func (j *Jobs) refreshKeys(ctx context.Context) error {
 	err := j.usecases.SigningKeys.Refresh(ctx)
 	j.log.Warn("` + keysRefreshed + `")
 	return err
@@ -53,9 +53,9 @@ func testClockRelease(t *testing.T) string {
 	path, err := build("testclock", edits{
 		"adapters/system/clock.go": replacing("time.Now().UTC()", "time.Now().Add(shift()).UTC()"),
 		"adapters/system/shift.go": newFile(clockShiftSource),
-		"adapters/jobs/jobs.go": replacing(`30*time.Second, "keeping the signing keys", withTimeout(j.usecases.Maintenance.RefreshSigningKeys.Execute)`,
-			`50*time.Millisecond, "keeping the signing keys", withTimeout(j.keepKeys)`),
-		"adapters/jobs/keeping.go": newFile(refreshKeysSource),
+		"adapters/jobs/jobs.go": replacing(`30*time.Second, jobRefreshSigningKeys, withTimeout(j.usecases.SigningKeys.Refresh)`,
+			`50*time.Millisecond, jobRefreshSigningKeys, withTimeout(j.refreshKeys)`),
+		"adapters/jobs/refreshkeys.go": newFile(refreshKeysSource),
 	})
 	if err != nil {
 		t.Fatal(err)

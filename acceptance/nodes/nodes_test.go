@@ -195,7 +195,7 @@ func TestCluster_OneNodeDeletesExpired(t *testing.T) {
 	c.waitFor("a node has deleted the expired data, and logged it", func() bool {
 		deletions = 0
 		for _, n := range c.nodes {
-			deletions += strings.Count(n.log.String(), `"msg":"swept"`)
+			deletions += strings.Count(n.log.String(), `"msg":"expired data deleted"`)
 		}
 		requireNoError(t, c.query(t, "SELECT count(*) FROM webauthn_challenges", &left))
 		return left == 0 && deletions > 0
