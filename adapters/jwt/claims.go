@@ -14,13 +14,13 @@ import (
 )
 
 // clockLeeway is how far another node's clock may be ahead of this one's, for a token that it has signed just now.
-// Letting a token begin early gives nothing away: who has it holds the session. Its end has no leeway.
+// Accepting a token early is safe, because its holder has the session. The expiry has no leeway.
 const clockLeeway = 30 * time.Second
 
-// claims are the payload of an access token as it is written.
+// claims is the payload of an access token to be signed.
 type claims struct {
 	jwt.RegisteredClaims
-	Audience  audience         `json:"aud"` // goes before that of RegisteredClaims
+	Audience  audience         `json:"aud"` // shadows RegisteredClaims.Audience
 	ClientID  string           `json:"client_id"`
 	SessionID string           `json:"sid"`
 	AuthTime  *jwt.NumericDate `json:"auth_time"`
@@ -28,8 +28,8 @@ type claims struct {
 	Scope     string           `json:"scope,omitempty"` // separated by spaces (RFC 9068, section 2.2.3)
 }
 
-// audience is written as a string if it is a single one, as an array otherwise (RFC 7519, section 4.1.3). The library has
-// a switch for that, which is global.
+// audience is encoded as a string if it has one value, and as an array otherwise (RFC 7519, section 4.1.3). The library's own
+// setting for this is global.
 type audience struct{ jwt.ClaimStrings }
 
 func (a audience) MarshalJSON() ([]byte, error) {
@@ -39,8 +39,8 @@ func (a audience) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]string(a.ClaimStrings))
 }
 
-// newClaims states no nbf, which is optional (RFC 7519, section 4.1.5): libraries compare it without leeway, so that a token would
-// be refused by a service whose clock is behind. A token is valid from its issue.
+// newClaims leaves out nbf, which is optional (RFC 7519, section 4.1.5): libraries compare it without leeway, so that a service
+// with a slow clock would reject a new token.
 func newClaims(c domain.AccessClaims) claims {
 	return claims{
 		RegisteredClaims: jwt.RegisteredClaims{
@@ -53,15 +53,15 @@ func newClaims(c domain.AccessClaims) claims {
 	}
 }
 
-// parsedClaims is the payload of an access token as it is read. It implements jwt.Claims for the library's parser, whose own checks
-// are switched off.
+// parsedClaims is the payload of an access token to be verified. It implements jwt.Claims for the library's parser, whose own
+// checks are disabled.
 type parsedClaims struct {
 	jwt.MapClaims // always nil
 	domain.AccessClaims
-	notBefore time.Time // zero if it is not stated
+	notBefore time.Time // zero if absent
 }
 
-// UnmarshalJSON reads the claims by their exact names and types. Claims of other names are ignored (RFC 7519, section 4).
+// UnmarshalJSON decodes the claims with their exact names and types. It ignores other claims (RFC 7519, section 4).
 func (s *parsedClaims) UnmarshalJSON(payload []byte) error {
 	members, err := parseObject(payload)
 	if err != nil {
@@ -93,7 +93,8 @@ func (s *parsedClaims) UnmarshalJSON(payload []byte) error {
 	return errors.Join(errs[10:]...)
 }
 
-// check returns the claims if they are as wanted. The age comes last: only a token that is right otherwise may be called expired.
+// check returns the claims if they match want. The expiry is checked last, so that only a token that is otherwise valid is
+// reported as expired.
 func (s *parsedClaims) check(want ports.ExpectedClaims) (domain.AccessClaims, error) {
 	latest := want.Now.Add(clockLeeway)
 	c := s.AccessClaims

@@ -26,8 +26,8 @@ const (
 	testAudience = "https://api.example"
 )
 
-// A service knows where the keys are, who issues tokens and what it is called itself. It uses a library that shares no
-// code with the one that signs here.
+// service verifies tokens with the JWKS URL, the issuer and its own audience. Its library shares no code with the one that signs
+// them.
 type service struct {
 	jwksURL, issuer, audience string
 	now                       time.Time
@@ -61,48 +61,48 @@ func TestJWKS_VerifiesTokensDownstream(t *testing.T) {
 	}
 	published := publish(t, known)
 	now := time.Now()
-	stated := claims(t, now)
+	signed := claims(t, now)
 	good := service{published, issuer, testAudience, now}
 	for _, key := range known {
-		token, err := key.Sign(stated)
+		token, err := key.Sign(signed)
 		if err != nil {
 			t.Fatal(err)
 		}
-		believed, err := good.accepts(t.Context(), token.Reveal())
+		accepted, err := good.accepts(t.Context(), token.Reveal())
 		if err != nil {
 			t.Fatalf("%s: %v", key.Algorithm(), err)
 		}
-		subject, _ := believed.Subject()
+		subject, _ := accepted.Subject()
 		var session string
-		if err := believed.Get("sid", &session); err != nil || subject != stated.Subject.String() || session != stated.SessionID.String() {
-			t.Errorf("%s: believed of %s, session %q, %v", key.Algorithm(), subject, session, err)
+		if err := accepted.Get("sid", &session); err != nil || subject != signed.Subject.String() || session != signed.SessionID.String() {
+			t.Errorf("%s: subject %s, session %q, %v", key.Algorithm(), subject, session, err)
 		}
 		for name, other := range map[string]service{
 			"another issuer":   {published, "https://evil.example", testAudience, now},
 			"another audience": {published, issuer, "https://other.example", now},
-			"a later time":     {published, issuer, testAudience, stated.ExpiresAt},
-			"an earlier time":  {published, issuer, testAudience, stated.IssuedAt.Add(-time.Minute)},
+			"a later time":     {published, issuer, testAudience, signed.ExpiresAt},
+			"an earlier time":  {published, issuer, testAudience, signed.IssuedAt.Add(-time.Minute)},
 		} {
 			if _, err := other.accepts(t.Context(), token.Reveal()); err == nil {
-				t.Errorf("%s: believed by a service of %s", key.Algorithm(), name)
+				t.Errorf("%s: accepted with %s", key.Algorithm(), name)
 			}
 		}
-		stranger, err := keys.Generate(key.Algorithm())
+		unpublished, err := keys.Generate(key.Algorithm())
 		if err != nil {
 			t.Fatal(err)
 		}
-		foreign, err := stranger.Sign(stated)
+		forged, err := unpublished.Sign(signed)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := good.accepts(t.Context(), foreign.Reveal()); err == nil {
-			t.Errorf("%s: a token of a key that is not published was believed", key.Algorithm())
+		if _, err := good.accepts(t.Context(), forged.Reveal()); err == nil {
+			t.Errorf("%s: accepted a token of an unpublished key", key.Algorithm())
 		}
 	}
 }
 
-// Services whose clock is behind by up to half a minute believe a token that was issued just now: the library below compares iat
-// with its clock and knows no leeway unless it is configured.
+// Services with a clock up to half a minute behind accept a new token: this library compares iat with its clock and has no leeway
+// unless it is configured.
 func TestJWKS_AcceptsFreshTokenWithSlowClock(t *testing.T) {
 	key, err := keylodge.New().Generate(domain.SigningES256)
 	if err != nil {
@@ -110,22 +110,22 @@ func TestJWKS_AcceptsFreshTokenWithSlowClock(t *testing.T) {
 	}
 	published, now := publish(t, []ports.TokenKey{key}), time.Now()
 	session := domain.RestoreSession(domain.SessionState{IdleEndsAt: now.Add(time.Hour), AuthTime: now, AMR: []string{"hwk"}})
-	stated := domain.AccessPolicy{Issuer: issuer, Audience: testAudience, TTL: 5 * time.Minute}.AccessClaims(session, now, rand.Reader)
-	token, err := key.Sign(stated)
+	signed := domain.AccessPolicy{Issuer: issuer, Audience: testAudience, TTL: 5 * time.Minute}.AccessClaims(session, now, rand.Reader)
+	token, err := key.Sign(signed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, behind := range []time.Duration{0, time.Second, 5 * time.Second, 29 * time.Second} {
 		if _, err := (service{published, issuer, testAudience, now.Add(-behind)}).accepts(t.Context(), token.Reveal()); err != nil {
-			t.Errorf("a clock that is %s behind: %v", behind, err)
+			t.Errorf("with a clock %s behind: %v", behind, err)
 		}
 	}
 	if _, err := (service{published, issuer, testAudience, now.Add(-time.Minute)}).accepts(t.Context(), token.Reveal()); err == nil {
-		t.Error("believed by a clock that is a minute behind, although this library compares iat")
+		t.Error("accepted with a clock a minute behind, although this library compares iat")
 	}
 }
 
-// The kid is the thumbprint that others work out from the published key.
+// The kid is the thumbprint that other libraries calculate from the published key.
 func TestThumbprint_MatchesOtherLibraries(t *testing.T) {
 	for _, algorithm := range []domain.SigningAlgorithm{domain.SigningES256, domain.SigningEdDSA} {
 		key, err := keylodge.New().Generate(algorithm)

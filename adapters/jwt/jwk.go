@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 )
 
-// jwk is a public key as it is published (RFC 7517).
+// jwk is a published public key (RFC 7517).
 type jwk struct {
 	thumbprintMembers
 	ID        string `json:"kid"`
@@ -15,7 +15,7 @@ type jwk struct {
 	Use       string `json:"use"`
 }
 
-// thumbprintMembers are what makes a key that key. They stand in the order in which RFC 7638, section 3.2, hashes them.
+// thumbprintMembers are the members that the thumbprint of a key covers, in the order of RFC 7638, section 3.2.
 type thumbprintMembers struct {
 	Curve string `json:"crv"`
 	Type  string `json:"kty"`
@@ -23,8 +23,8 @@ type thumbprintMembers struct {
 	Y     string `json:"y,omitempty"`
 }
 
-// p256JWK takes the uncompressed point: 04, then both coordinates in 32 bytes each, leading zeros included, as RFC 7518,
-// section 6.2.1, wants them.
+// p256JWK converts an uncompressed point: 04, then both coordinates with 32 bytes each, including leading zeros, as RFC 7518,
+// section 6.2.1, requires.
 func p256JWK(point []byte) thumbprintMembers {
 	return thumbprintMembers{
 		Curve: "P-256", Type: "EC",
@@ -32,7 +32,7 @@ func p256JWK(point []byte) thumbprintMembers {
 	}
 }
 
-// ed25519JWK is by RFC 8037, section 2.
+// ed25519JWK converts a public key (RFC 8037, section 2).
 func ed25519JWK(public ed25519.PublicKey) thumbprintMembers {
 	return thumbprintMembers{Curve: "Ed25519", Type: "OKP", X: base64.RawURLEncoding.EncodeToString(public)}
 }

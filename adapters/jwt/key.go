@@ -19,22 +19,22 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// tokenType is the typ of every access token (RFC 9068, section 2.1). No other kind of token passes for one, nor one of
-// these for another kind (RFC 8725, section 3.11).
+// tokenType is the typ of every access token (RFC 9068, section 2.1), so that no token of another kind is accepted as one, nor an
+// access token as another kind (RFC 8725, section 3.11).
 const tokenType = "at+jwt"
 
-// Key implements ports.TokenKey. It never changes.
+// Key implements ports.TokenKey. It is immutable.
 type Key struct {
 	method  jwt.SigningMethod
-	private crypto.Signer // what method takes
+	private crypto.Signer // of the type that method requires
 	id      string
 	public  json.RawMessage
 }
 
 var _ ports.TokenKey = (*Key)(nil)
 
-// newKey takes a private key as crypto/x509 returns it. Its errors say what is wrong with the key, to be put after a
-// word for it.
+// newKey returns the key for a private key of crypto/x509. Its errors are predicates without a subject, such as "is an RSA
+// key".
 func newKey(private any) (*Key, error) {
 	switch private := private.(type) {
 	case *ecdsa.PrivateKey:
@@ -43,7 +43,7 @@ func newKey(private any) (*Key, error) {
 		}
 		point, err := private.PublicKey.Bytes()
 		if err != nil {
-			return nil, errors.New("is no point of P-256")
+			return nil, errors.New("is not a point of P-256")
 		}
 		return buildKey(jwt.SigningMethodES256, private, p256JWK(point))
 	case ed25519.PrivateKey:
@@ -67,8 +67,8 @@ func buildKey(method jwt.SigningMethod, private crypto.Signer, public thumbprint
 	return &Key{method, private, id, published}, nil
 }
 
-func unsupportedKey(what string) error {
-	return fmt.Errorf("is %s, and access tokens are signed with P-256 (%s) or Ed25519 (%s)", what, domain.SigningES256, domain.SigningEdDSA)
+func unsupportedKey(kind string) error {
+	return fmt.Errorf("is %s, but access tokens are signed with P-256 (%s) or Ed25519 (%s)", kind, domain.SigningES256, domain.SigningEdDSA)
 }
 
 func (k *Key) ID() string                         { return k.id }
@@ -76,8 +76,8 @@ func (k *Key) Algorithm() domain.SigningAlgorithm { return domain.SigningAlgorit
 func (k *Key) Private() ([]byte, error)           { return x509.MarshalPKCS8PrivateKey(k.private) }
 func (k *Key) Public() (json.RawMessage, error)   { return bytes.Clone(k.public), nil }
 
-func (k *Key) Sign(stated domain.AccessClaims) (domain.AccessToken, error) {
-	token := jwt.NewWithClaims(k.method, newClaims(stated))
+func (k *Key) Sign(claims domain.AccessClaims) (domain.AccessToken, error) {
+	token := jwt.NewWithClaims(k.method, newClaims(claims))
 	token.Header["typ"] = tokenType
 	token.Header["kid"] = k.id
 	signed, err := token.SignedString(k.private)
@@ -87,7 +87,7 @@ func (k *Key) Sign(stated domain.AccessClaims) (domain.AccessToken, error) {
 	return domain.AccessToken{Secret: domain.NewSecret(signed)}, nil
 }
 
-// Format prints nothing of the key, whatever the verb: %d would go past a String method.
+// Format redacts the key for every verb: %d does not call String.
 func (k *Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
 
 func (k *Key) LogValue() slog.Value { return slog.StringValue("[redacted]") }

@@ -30,7 +30,7 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 500_000_000, time.UTC)
 
 var expected = ports.ExpectedClaims{Issuer: issuer, Audience: testAudience, Now: now}
 
-// validClaims are the claims of a token that was issued a minute ago and lasts four more.
+// validClaims returns the claims of a token that was issued a minute ago and expires in four minutes.
 func validClaims(t testing.TB) domain.AccessClaims {
 	t.Helper()
 	user, err := domain.ParseUserID("0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d")
@@ -57,9 +57,9 @@ func generate(t testing.TB, algorithm domain.SigningAlgorithm) *Key {
 	return key.(*Key)
 }
 
-func sign(t testing.TB, key *Key, stated domain.AccessClaims) string {
+func sign(t testing.TB, key *Key, claims domain.AccessClaims) string {
 	t.Helper()
-	token, err := key.Sign(stated)
+	token, err := key.Sign(claims)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,31 +99,31 @@ func TestKey_PrivateRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := New().Parse(private)
+		parsed, err := New().Parse(private)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back.ID() != key.ID() || back.Algorithm() != algorithm || key.Algorithm() != algorithm {
-			t.Errorf("%s %s came back as %s %s", key.Algorithm(), key.ID(), back.Algorithm(), back.ID())
+		if parsed.ID() != key.ID() || parsed.Algorithm() != algorithm || key.Algorithm() != algorithm {
+			t.Errorf("%s %s was parsed as %s %s", key.Algorithm(), key.ID(), parsed.Algorithm(), parsed.ID())
 		}
-		stated, err := New().Verify(sign(t, back.(*Key), validClaims(t)), []ports.TokenKey{key}, expected)
-		if err != nil || !reflect.DeepEqual(stated, validClaims(t)) {
-			t.Errorf("%+v, %v", stated, err)
+		claims, err := New().Verify(sign(t, parsed.(*Key), validClaims(t)), []ports.TokenKey{key}, expected)
+		if err != nil || !reflect.DeepEqual(claims, validClaims(t)) {
+			t.Errorf("%+v, %v", claims, err)
 		}
 	}
 }
 
 func TestKeys_RejectUnsupportedKeys(t *testing.T) {
 	if _, err := New().Generate("RS256"); err == nil {
-		t.Error("a key for RS256")
+		t.Error("Generate accepts RS256")
 	}
 	for name, private := range otherPrivateKeys(t) {
-		if _, err := New().Parse(private.der); err == nil || !strings.Contains(err.Error(), private.says) {
+		if _, err := New().Parse(private.der); err == nil || !strings.Contains(err.Error(), private.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if _, err := New().Parse([]byte("no key")); err == nil {
-		t.Error("text was read as a key")
+		t.Error("Parse accepts text")
 	}
 }
 
@@ -149,7 +149,7 @@ func TestKey_PublicHasNoPrivateMembers(t *testing.T) {
 	}
 }
 
-// A coordinate that begins with 00 is written in full. One key in 128 has one.
+// A coordinate that begins with 00 keeps its length. One of 128 keys has such a coordinate.
 func TestJWK_CoordinatesHaveFullLength(t *testing.T) {
 	for tries := range 10_000 {
 		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -169,7 +169,7 @@ func TestJWK_CoordinatesHaveFullLength(t *testing.T) {
 		}
 		members := publicMembers(t, key)
 		if x, y := decode(t, members["x"]), decode(t, members["y"]); !bytes.Equal(append(x, y...), point[1:]) || len(x) != 32 {
-			t.Errorf("after %d tries: x is %x and y is %x of the point %x", tries, x, y, point)
+			t.Errorf("after %d attempts: x is %x and y is %x of the point %x", tries, x, y, point)
 		}
 		return
 	}
@@ -196,8 +196,8 @@ func TestKey_RFC8037Ed25519(t *testing.T) {
 	}
 }
 
-// RFC 7515, appendix A.3. The thumbprint is RFC 9449's, section 6.1, for the key of its section 4.1: RFC 7638 itself has
-// one for RSA only.
+// RFC 7515, appendix A.3. The thumbprint is that of RFC 9449, section 6.1, for the key of its section 4.1; RFC 7638 has one for RSA
+// only.
 func TestKey_RFC7515AndRFC9449P256(t *testing.T) {
 	key := rfcKeys(t)[1]
 	members := publicMembers(t, key)
@@ -221,9 +221,9 @@ func TestKey_IsRedacted(t *testing.T) {
 	for _, algorithm := range algorithms {
 		key := generate(t, algorithm)
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X"} {
-			for what, printed := range map[string]string{"key": fmt.Sprintf(verb, key), "keys": fmt.Sprintf(verb, []ports.TokenKey{key})} {
+			for name, printed := range map[string]string{"key": fmt.Sprintf(verb, key), "keys": fmt.Sprintf(verb, []ports.TokenKey{key})} {
 				if strings.Trim(printed, "[]") != "redacted" && printed != "[]ports.TokenKey{[redacted]}" {
-					t.Errorf("%s of a %s is %s", verb, what, printed)
+					t.Errorf("%s of %s is %s", verb, name, printed)
 				}
 			}
 		}
@@ -238,11 +238,11 @@ func TestKey_IsRedacted(t *testing.T) {
 
 func BenchmarkSign(b *testing.B) {
 	for _, algorithm := range algorithms {
-		key, stated := generate(b, algorithm), validClaims(b)
+		key, claims := generate(b, algorithm), validClaims(b)
 		b.Run(string(algorithm), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := key.Sign(stated); err != nil {
+				if _, err := key.Sign(claims); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -250,7 +250,7 @@ func BenchmarkSign(b *testing.B) {
 	}
 }
 
-// rfcKeys are those of RFC 8037, appendix A.1, and RFC 7515, appendix A.3.
+// rfcKeys returns the keys of RFC 8037, appendix A.1, and RFC 7515, appendix A.3.
 func rfcKeys(t testing.TB) []*Key {
 	t.Helper()
 	p256, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), decode(t, "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"))

@@ -1,8 +1,8 @@
-// Package jwt signs and reads access tokens (RFC 9068), over github.com/golang-jwt/jwt.
+// Package jwt signs and verifies access tokens (RFC 9068) with github.com/golang-jwt/jwt.
 //
-// The library does the cryptography and the encoding. What makes a token believable is checked by this package
-// (RFC 8725), since the library leaves the type, crit, the binding of an algorithm to its key and half of the claims to
-// its caller, and tells a token that is only too old from other bad ones by nothing more than a list of causes.
+// The library does the cryptography and the encoding. This package validates a token (RFC 8725), since the library does not check
+// the type, crit, the algorithm of a key, and half of the claims, and does not distinguish a token that is expired and otherwise
+// valid.
 package jwt
 
 import (
@@ -20,20 +20,20 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Keys implements ports.TokenKeys. It keeps no state and may be used from any number of goroutines.
+// Keys implements ports.TokenKeys. It has no state and is safe for concurrent use.
 type Keys struct{ parser *jwt.Parser }
 
 var _ ports.TokenKeys = (*Keys)(nil)
 
 func New() *Keys {
 	return &Keys{jwt.NewParser(
-		// No list of algorithms: keyfunc holds each token to the one of its key.
+		// Without a list of algorithms: keyfunc requires the algorithm of the key.
 		jwt.WithStrictDecoding(),
-		jwt.WithoutClaimsValidation(), // claims.check does that
+		jwt.WithoutClaimsValidation(), // claims.check validates them
 	)}
 }
 
-// Generate makes a key for one of the algorithms that the domain names, and returns an error for any other.
+// Generate returns a new key for an algorithm of the domain, and an error for any other.
 func (*Keys) Generate(algorithm domain.SigningAlgorithm) (ports.TokenKey, error) {
 	var private any
 	var err error
@@ -46,7 +46,7 @@ func (*Keys) Generate(algorithm domain.SigningAlgorithm) (ports.TokenKey, error)
 		return nil, fmt.Errorf("access tokens cannot be signed with %q; choose %s or %s", algorithm, domain.SigningES256, domain.SigningEdDSA)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("making a signing key: %w", err)
+		return nil, fmt.Errorf("generating a signing key: %w", err)
 	}
 	return newKey(private)
 }
@@ -54,11 +54,11 @@ func (*Keys) Generate(algorithm domain.SigningAlgorithm) (ports.TokenKey, error)
 func (*Keys) Parse(private []byte) (ports.TokenKey, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(private)
 	if err != nil {
-		return nil, errors.New("reading a signing key: it is not in PKCS #8") // the cause could quote the key
+		return nil, errors.New("parsing a signing key: it is not in PKCS #8") // the cause may contain the key
 	}
 	key, err := newKey(parsed)
 	if err != nil {
-		return nil, fmt.Errorf("reading a signing key: it %w", err)
+		return nil, fmt.Errorf("parsing a signing key: it %w", err)
 	}
 	return key, nil
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-const keygenHint = "make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
+const keygenHint = "generate one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
 
-// ParsePEM reads an operator's own keys: one or more private keys in PEM, in PKCS #8 or SEC 1, on P-256 or Ed25519. The
-// first is to sign; the others are still published and believed. Whatever is in the file and cannot be used is an error,
-// so that no key goes missing unnoticed. Errors say what to do, and hold nothing of the keys.
+// ParsePEM parses the keys of an operator: one or more private keys in PEM, in PKCS #8 or SEC 1, on P-256 or Ed25519. The first one
+// signs; all are published and verify. A block that cannot be used is an error, so that no key is missing unnoticed. Errors say
+// what to do and do not contain keys.
 func ParsePEM(file []byte) ([]ports.TokenKey, error) {
 	blocks, err := pemBlocks(file)
 	if err != nil {
@@ -23,7 +23,7 @@ func ParsePEM(file []byte) ([]ports.TokenKey, error) {
 	var keys []ports.TokenKey
 	blockOf := map[string]int{}
 	for i, block := range blocks {
-		if block.Type == "EC PARAMETERS" { // openssl ecparam -genkey writes it before the key, which repeats it
+		if block.Type == "EC PARAMETERS" { // openssl ecparam -genkey writes the parameters before the key, which contains them
 			continue
 		}
 		key, err := parseBlock(block)
@@ -37,27 +37,27 @@ func ParsePEM(file []byte) ([]ports.TokenKey, error) {
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("there is no private key in PEM; " + keygenHint)
+		return nil, errors.New("there is no private key in PEM format; " + keygenHint)
 	}
 	return keys, nil
 }
 
-// pemBlocks returns an error if a block is damaged, which pem.Decode would step over.
+// pemBlocks returns an error for a damaged block, which pem.Decode skips.
 func pemBlocks(file []byte) ([]*pem.Block, error) {
 	var blocks []*pem.Block
 	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
 		blocks = append(blocks, block)
 	}
 	if begun := bytes.Count(file, []byte("-----BEGIN ")); begun != len(blocks) {
-		return nil, fmt.Errorf("of %d PEM blocks %d can be read; copy the file again, whole and as plain text", begun, len(blocks))
+		return nil, fmt.Errorf("%d of %d PEM blocks are damaged; copy the file again, completely and as plain text", begun-len(blocks), begun)
 	}
 	return blocks, nil
 }
 
-// parseBlock gives no causes of its errors: they could quote the key.
+// parseBlock returns errors without their causes, which may contain the key.
 func parseBlock(block *pem.Block) (*Key, error) {
 	if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-		return nil, errors.New("is encrypted; take its passphrase away with: openssl pkey -in ENCRYPTED -out PLAIN")
+		return nil, errors.New("is encrypted; decrypt it with: openssl pkey -in ENCRYPTED -out PLAIN")
 	}
 	var private any
 	var err error
@@ -69,12 +69,12 @@ func parseBlock(block *pem.Block) (*Key, error) {
 	case "RSA PRIVATE KEY":
 		private, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	case "PUBLIC KEY":
-		return nil, errors.New("is only the public half of a key; put the private one in its place")
+		return nil, errors.New("is a public key; replace it by the private key")
 	default:
-		return nil, errors.New("is no private key in PKCS #8 or SEC 1; remove it, or " + keygenHint)
+		return nil, errors.New("is not a private key in PKCS #8 or SEC 1; remove it, or " + keygenHint)
 	}
 	if err != nil {
-		return nil, errors.New("cannot be read; copy the file again, or " + keygenHint)
+		return nil, errors.New("is damaged; copy the file again, or " + keygenHint)
 	}
 	key, err := newKey(private)
 	if err != nil {

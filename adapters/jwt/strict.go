@@ -12,22 +12,22 @@ import (
 	"unicode/utf8"
 )
 
-// errMalformed is the cause of every refusal in this file. Callers answer domain.ErrAccessTokenInvalid, which has no details.
+// errMalformed is the error of all functions in this file. Callers return domain.ErrAccessTokenInvalid, which has no details.
 var errMalformed = errors.New("malformed JSON in a token")
 
 const (
-	// maxDepth bounds the objects and arrays inside each other. Tokens of Keylodge have two levels.
+	// maxDepth bounds the nesting of objects and arrays. Tokens of Keylodge have two levels.
 	maxDepth = 8
-	// maxNumericDate is the first second of the year 10000, which RFC 3339 and this package do not write any more.
+	// maxNumericDate is the first second of the year 10000, which RFC 3339 cannot express.
 	maxNumericDate = 253_402_300_800
 )
 
-// jsonObject is a JSON object whose members were not decoded yet. Names are compared exactly: encoding/json would also take
-// "EXP" for "exp".
+// jsonObject is a JSON object with undecoded members. Names are compared exactly; encoding/json would also accept "EXP" for
+// "exp".
 type jsonObject map[string]json.RawMessage
 
-// parseObject reads one JSON object that fills the text. It refuses a member name that occurs twice in any object (RFC 7515,
-// section 4, and RFC 7519, section 4, permit that), invalid UTF-8, and more than maxDepth levels.
+// parseObject parses a text that is one JSON object. It rejects duplicate member names in any object (RFC 7515, section 4, and RFC
+// 7519, section 4, permit that), invalid UTF-8, and more than maxDepth levels.
 func parseObject(text []byte) (jsonObject, error) {
 	if !utf8.Valid(text) {
 		return nil, errMalformed
@@ -46,7 +46,7 @@ func parseObject(text []byte) (jsonObject, error) {
 	return members, nil
 }
 
-// checkValue reads one value and refuses duplicate members in it.
+// checkValue reads one value and rejects duplicate members in it.
 func checkValue(decoder *json.Decoder, depth int) error {
 	token, err := decoder.Token()
 	if err != nil {
@@ -73,13 +73,13 @@ func checkValue(decoder *json.Decoder, depth int) error {
 			return err
 		}
 	}
-	if _, err := decoder.Token(); err != nil { // the closing one
+	if _, err := decoder.Token(); err != nil { // the closing delimiter
 		return errMalformed
 	}
 	return nil
 }
 
-// getString returns a member that is a string, and not empty.
+// getString returns a member that is a non-empty string.
 func (o jsonObject) getString(name string) (string, error) {
 	var s string
 	if raw := o[name]; len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil || s == "" {
@@ -88,7 +88,7 @@ func (o jsonObject) getString(name string) (string, error) {
 	return s, nil
 }
 
-// getStrings returns a member that is an array of strings, none of them empty, and at least one of them.
+// getStrings returns a member that is a non-empty array of non-empty strings.
 func (o jsonObject) getStrings(name string) ([]string, error) {
 	var elements []json.RawMessage
 	if raw := o[name]; len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &elements) != nil || len(elements) == 0 {
@@ -113,7 +113,7 @@ func (o jsonObject) getStringOrStrings(name string) ([]string, error) {
 	return []string{s}, err
 }
 
-// getSpaceSeparated returns a member that is a string of words with one space between each two (RFC 6749, section 3.3).
+// getSpaceSeparated returns the words of a string that separates them by single spaces (RFC 6749, section 3.3).
 func (o jsonObject) getSpaceSeparated(name string) ([]string, error) {
 	s, err := o.getString(name)
 	words := strings.Split(s, " ")
@@ -123,8 +123,8 @@ func (o jsonObject) getSpaceSeparated(name string) ([]string, error) {
 	return words, nil
 }
 
-// getNumericDate returns a member that is a NumericDate (RFC 7519, section 2): a JSON number of seconds since the Unix epoch, not negative and
-// before the year 10000. A fraction of a second is cut off, which lets no token live longer.
+// getNumericDate returns a member that is a NumericDate (RFC 7519, section 2): a JSON number of seconds since the Unix epoch, not
+// negative and before the year 10000. It truncates fractions of a second, which never extends a token.
 func (o jsonObject) getNumericDate(name string) (time.Time, error) {
 	raw := o[name]
 	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' {

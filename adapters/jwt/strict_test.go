@@ -10,13 +10,13 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// signedAs signs a header and a payload as they are written.
+// signedAs signs a header and a payload without changing their text.
 func signedAs(key *Key, header, payload string) string {
 	text := encode([]byte(header)) + "." + encode([]byte(payload))
 	return text + "." + encode(signWith(key)(text))
 }
 
-// The claims of an honest token, as JSON values by their names.
+// validClaimsJSON returns the claims of a valid token as JSON values by name.
 func validClaimsJSON() map[string]string {
 	return map[string]string{
 		"iss": `"` + issuer + `"`, "aud": `"` + testAudience + `"`, "sub": `"0195517e-5d1d-7a6b-8f0e-3c1f0a2b4c5d"`,
@@ -34,7 +34,7 @@ func encodeClaims(claims map[string]string, more ...string) string {
 	return "{" + strings.Join(members, ",") + "}"
 }
 
-// None of these can be made by Keylodge: every one has a right signature of its key, and is refused.
+// Tokens with a valid signature are rejected if Keylodge would not issue them.
 func TestVerify_RejectsMalformedTokensWithValidSignature(t *testing.T) {
 	key := generate(t, domain.SigningEdDSA)
 	header := fmt.Sprintf(`{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, key.ID())
@@ -43,25 +43,25 @@ func TestVerify_RejectsMalformedTokensWithValidSignature(t *testing.T) {
 		claims[name] = value
 		return encodeClaims(claims)
 	}
-	odd := map[string][2]string{} // header and payload
+	malformed := map[string][2]string{} // header and payload
 	for name, value := range validClaimsJSON() {
 		for _, other := range []string{`""`, `null`, `true`, `{}`, `[]`, `[null]`, `[1]`, `[""]`, `[["account"]]`, `{"` + name + `":` + value + `}`} {
-			odd[name+": "+other] = [2]string{header, with(name, other)}
+			malformed[name+": "+other] = [2]string{header, with(name, other)}
 		}
-		odd[name+" twice"] = [2]string{header, encodeClaims(validClaimsJSON(), fmt.Sprintf("%q:%s", name, value))}
-		odd[name+" twice, escaped"] = [2]string{header, encodeClaims(validClaimsJSON(), fmt.Sprintf(`"\u%04x%s":%s`, name[0], name[1:], value))}
+		malformed[name+" twice"] = [2]string{header, encodeClaims(validClaimsJSON(), fmt.Sprintf("%q:%s", name, value))}
+		malformed[name+" twice, escaped"] = [2]string{header, encodeClaims(validClaimsJSON(), fmt.Sprintf(`"\u%04x%s":%s`, name[0], name[1:], value))}
 		if name == "nbf" || name == "scope" { // optional, so that another name is an unknown claim
 			continue
 		}
 		claims := validClaimsJSON()
 		delete(claims, name)
-		odd[name+" in capitals"] = [2]string{header, encodeClaims(claims, fmt.Sprintf("%q:%s", strings.ToUpper(name), value))}
-		odd[name+" in an object"] = [2]string{header, encodeClaims(claims, fmt.Sprintf(`"claims":{%q:%s}`, name, value))}
+		malformed[name+" in upper case"] = [2]string{header, encodeClaims(claims, fmt.Sprintf("%q:%s", strings.ToUpper(name), value))}
+		malformed[name+" in an object"] = [2]string{header, encodeClaims(claims, fmt.Sprintf(`"claims":{%q:%s}`, name, value))}
 	}
 	for _, name := range []string{"iss", "aud", "sub", "sid", "jti", "client_id", "scope"} {
-		odd[name+": a number"] = [2]string{header, with(name, "1")}
+		malformed[name+": a number"] = [2]string{header, with(name, "1")}
 		if name != "aud" {
-			odd[name+": a list"] = [2]string{header, with(name, "["+validClaimsJSON()[name]+"]")}
+			malformed[name+": a list"] = [2]string{header, with(name, "["+validClaimsJSON()[name]+"]")}
 		}
 	}
 	for _, name := range []string{"exp", "nbf", "iat", "auth_time"} {
@@ -69,46 +69,46 @@ func TestVerify_RejectsMalformedTokensWithValidSignature(t *testing.T) {
 			`"` + validClaimsJSON()[name] + `"`, `"2026-03-01T12:00:00Z"`, "-1", "-0", "-1e99", "1e300", "1e999", "253402300800", "9223372036854775808",
 			"18446744073709551617", "[" + validClaimsJSON()[name] + "]",
 		} {
-			odd[name+": "+date] = [2]string{header, with(name, date)}
+			malformed[name+": "+date] = [2]string{header, with(name, date)}
 		}
 	}
-	odd["exp in milliseconds"] = [2]string{header, with("exp", validClaimsJSON()["exp"]+"000")}
+	malformed["exp in milliseconds"] = [2]string{header, with("exp", validClaimsJSON()["exp"]+"000")}
 	for _, list := range []string{`["hwk",null]`, `["hwk",1]`, `["hwk",""]`, `["hwk",["mfa"]]`, `{"0":"hwk"}`} {
-		odd["amr: "+list] = [2]string{header, with("amr", list)}
+		malformed["amr: "+list] = [2]string{header, with("amr", list)}
 	}
 	for _, list := range []string{`["` + testAudience + `",null]`, `["` + testAudience + `",""]`, `["` + testAudience + `",1]`, `[["` + testAudience + `"]]`} {
-		odd["aud: "+list] = [2]string{header, with("aud", list)}
+		malformed["aud: "+list] = [2]string{header, with("aud", list)}
 	}
 	for _, scope := range []string{`" account"`, `"account "`, `"account  email"`, `" "`} {
-		odd["scope: "+scope] = [2]string{header, with("scope", scope)}
+		malformed["scope: "+scope] = [2]string{header, with("scope", scope)}
 	}
-	honest := encodeClaims(validClaimsJSON())
+	valid := encodeClaims(validClaimsJSON())
 	for name, payload := range map[string]string{
 		"duplicates of an unknown claim":   encodeClaims(validClaimsJSON(), `"x":1`, `"x":1`),
 		"duplicates in an unknown claim":   encodeClaims(validClaimsJSON(), `"x":{"y":1,"y":2}`),
 		"duplicates in a list":             encodeClaims(validClaimsJSON(), `"x":[[{"y":1,"y":2}]]`),
 		"nested too deep":                  encodeClaims(validClaimsJSON(), `"x":`+strings.Repeat("[", 8)+strings.Repeat("]", 8)),
 		"nested very deep":                 encodeClaims(validClaimsJSON(), `"x":`+strings.Repeat(`[`, 1000)+strings.Repeat("]", 1000)),
-		"not closed":                       honest[:len(honest)-1],
-		"closed twice":                     honest + "}",
-		"followed by another":              honest + honest,
-		"followed by a comma":              honest + ",",
-		"followed by a zero byte":          honest + "\x00",
-		"after a byte order mark":          "\ufeff" + honest,
-		"after a no-break space":           "\u00a0" + honest,
-		"after a form feed":                "\f" + honest,
+		"not closed":                       valid[:len(valid)-1],
+		"closed twice":                     valid + "}",
+		"followed by another":              valid + valid,
+		"followed by a comma":              valid + ",",
+		"followed by a zero byte":          valid + "\x00",
+		"after a byte order mark":          "\ufeff" + valid,
+		"after a no-break space":           "\u00a0" + valid,
+		"after a form feed":                "\f" + valid,
 		"with invalid UTF-8":               encodeClaims(validClaimsJSON(), "\"x\":\"\xff\""),
 		"in UTF-16":                        "{\x00}\x00",
-		"with a comment":                   honest + "/**/",
-		"with a trailing comma":            honest[:len(honest)-1] + ",}",
-		"in a list":                        "[" + honest + "]",
-		"in a string":                      fmt.Sprintf("%q", honest),
-		"a token in a token":               `"` + signedAs(key, header, honest) + `"`,
+		"with a comment":                   valid + "/**/",
+		"with a trailing comma":            valid[:len(valid)-1] + ",}",
+		"in a list":                        "[" + valid + "]",
+		"in a string":                      fmt.Sprintf("%q", valid),
+		"a token in a token":               `"` + signedAs(key, header, valid) + `"`,
 		"with a number of leading zeros":   with("exp", "0"+validClaimsJSON()["exp"]),
 		"with a hexadecimal number":        with("exp", fmt.Sprintf("0x%x", now.Unix()+240)),
 		"with a number that has no digits": with("exp", "NaN"),
 	} {
-		odd["payload "+name] = [2]string{header, payload}
+		malformed["payload "+name] = [2]string{header, payload}
 	}
 	inner := header[1 : len(header)-1]
 	for name, header := range map[string]string{
@@ -121,26 +121,26 @@ func TestVerify_RejectsMalformedTokensWithValidSignature(t *testing.T) {
 		"crit null":                  `{"crit":null,` + inner + `}`,
 		"crit with an unknown name":  `{"crit":["x"],"x":1,` + inner + `}`,
 		"crit a string":              `{"crit":"exp",` + inner + `}`,
-		"names in capitals":          strings.ToUpper(header[:7]) + header[7:],
+		"names in upper case":        strings.ToUpper(header[:7]) + header[7:],
 		"closed twice":               header + "}",
 		"a list":                     "[" + header + "]",
 		"null":                       "null",
 		"nested too deep":            `{"x":` + strings.Repeat("[", 8) + strings.Repeat("]", 8) + `,` + inner + `}`,
 		"invalid UTF-8":              "{\"x\":\"\xff\"," + inner + `}`,
 	} {
-		odd["header: "+name] = [2]string{header, honest}
+		malformed["header: "+name] = [2]string{header, valid}
 	}
 	keys := []ports.TokenKey{key}
-	for name, token := range odd {
-		stated, err := New().Verify(signedAs(key, token[0], token[1]), keys, expected)
-		if err != domain.ErrAccessTokenInvalid || !reflect.ValueOf(stated).IsZero() {
-			t.Errorf("%s: %v, %+v", name, err, stated)
+	for name, token := range malformed {
+		got, err := New().Verify(signedAs(key, token[0], token[1]), keys, expected)
+		if err != domain.ErrAccessTokenInvalid || !reflect.ValueOf(got).IsZero() {
+			t.Errorf("%s: %v, %+v", name, err, got)
 		}
 	}
 }
 
-// What RFC 7519 leaves free is accepted: the order of members, white space of JSON, unknown claims, numbers with a fraction or an
-// exponent, and one audience as a list.
+// Optional forms of RFC 7519 are accepted: any order of members, JSON white space, unknown claims, numbers with a fraction or an
+// exponent, and one audience as an array.
 func TestVerify_AcceptsOptionalRFC7519Forms(t *testing.T) {
 	key := generate(t, domain.SigningEdDSA)
 	header := fmt.Sprintf(" {\"x\": {\"y\": [1]},\n\t\"alg\": \"EdDSA\", \"kid\": %q, \"typ\": \"at+jwt\"}\r\n", key.ID())
@@ -160,11 +160,11 @@ func TestVerify_AcceptsOptionalRFC7519Forms(t *testing.T) {
 	delete(claims, "nbf")
 	delete(claims, "scope")
 	if got, err := New().Verify(signedAs(key, header, encodeClaims(claims)), []ports.TokenKey{key}, expected); err != nil || got.Scope != nil {
-		t.Errorf("without what is optional: %+v, %v", got, err)
+		t.Errorf("without optional members: %+v, %v", got, err)
 	}
 }
 
-// Each part of a token has one spelling: no padding, no white space, no spare bits that are set, even if they are signed.
+// Each part of a token has one encoding only: without padding, white space or spare bits, even if these are signed.
 func TestVerify_RejectsNonCanonicalBase64(t *testing.T) {
 	key := generate(t, domain.SigningEdDSA)
 	header := fmt.Sprintf(`{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, key.ID())

@@ -10,13 +10,13 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// maxTokenSize is ten times what a token of ours needs, and little enough to be decoded for anybody who asks.
+// maxTokenSize is ten times the size of an issued token. It bounds the work for unauthenticated requests.
 const maxTokenSize = 8 << 10
 
-// Verify knows keys of this package only. It refuses header and claims of other types than RFC 9068 gives them, and members that
-// occur twice, also in a token that one of our own keys has signed: two parsers could read them differently.
+// Verify implements ports.TokenKeys. It accepts keys of this package only. It rejects headers and claims with types that differ
+// from RFC 9068, and duplicate members, also in a token with a valid signature: two parsers could interpret them differently.
 func (k *Keys) Verify(token string, keys []ports.TokenKey, want ports.ExpectedClaims) (domain.AccessClaims, error) {
-	// Base64 decoders skip line breaks, so that one token could be written in many ways.
+	// Base64 decoders skip line breaks, so that one token would have several encodings.
 	if len(token) > maxTokenSize || strings.ContainsAny(token, "\r\n") {
 		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
 	}
@@ -25,7 +25,7 @@ func (k *Keys) Verify(token string, keys []ports.TokenKey, want ports.ExpectedCl
 	if err != nil {
 		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
 	}
-	if _, err := parseObject(header); err != nil { // the library takes the last of two members
+	if _, err := parseObject(header); err != nil { // the library accepts duplicates and uses the last one
 		return domain.AccessClaims{}, domain.ErrAccessTokenInvalid
 	}
 	var stated parsedClaims
@@ -35,19 +35,18 @@ func (k *Keys) Verify(token string, keys []ports.TokenKey, want ports.ExpectedCl
 	return stated.check(want)
 }
 
-// keyfunc finds the key that a token's header names, and refuses the token if it is not an access token or names
-// another algorithm than the key's. A key or an address of one that the header brings along (jwk, jku, x5c, x5u) is never
-// looked at.
+// keyfunc returns the key with the kid of a token's header. It fails for a token of another type, and for one with another
+// algorithm than the key's. It ignores keys in the header and their URLs (jwk, jku, x5c, x5u).
 //
-// The type is compared exactly. RFC 9068, section 4, would also have application/at+jwt, and media types know no case;
-// but Keylodge writes neither, so a signed token with either comes from somebody else who uses the same key.
+// The type is compared exactly. RFC 9068, section 4, also allows application/at+jwt, and media types are case-insensitive, but
+// Keylodge issues neither: a signed token with such a type is from another program that uses the same key.
 func keyfunc(keys []ports.TokenKey) jwt.Keyfunc {
 	return func(token *jwt.Token) (any, error) {
 		if token.Header["typ"] != tokenType {
 			return nil, errors.New("not an access token")
 		}
-		if _, critical := token.Header["crit"]; critical { // RFC 7515, section 4.1.11: no extension is understood here
-			return nil, errors.New("an extension that must be understood")
+		if _, critical := token.Header["crit"]; critical { // RFC 7515, section 4.1.11: no extension is supported
+			return nil, errors.New("a critical extension")
 		}
 		for _, candidate := range keys {
 			key, ours := candidate.(*Key)
@@ -55,6 +54,6 @@ func keyfunc(keys []ports.TokenKey) jwt.Keyfunc {
 				return key.private.Public(), nil
 			}
 		}
-		return nil, errors.New("no key of that kid and algorithm")
+		return nil, errors.New("no key with this kid and algorithm")
 	}
 }

@@ -20,17 +20,17 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// tokenBuilder is a token in the making: honest, until a forger has changed it.
+// tokenBuilder builds a token. It is valid unless a mutation changes it.
 type tokenBuilder struct {
 	header    map[string]any
 	claims    map[string]any
-	payload   string                     // instead of the claims
+	payload   string                     // replaces the claims unless empty
 	encode    [3]func(raw []byte) string // of header, payload and signature
 	sign      func(text string) []byte
-	transform func(token string) string // what happens to it after it was signed
+	transform func(token string) string // applied to the signed token
 }
 
-// testKeys is who can sign. All but the stranger are known to Verify.
+// testKeys are signing keys. Verify knows all of them except unknown.
 type testKeys struct {
 	own            *Key
 	sameAlgorithm  *Key // of the same algorithm
@@ -109,7 +109,7 @@ func without(name string) mutation {
 
 func payload(json string) mutation { return func(d *tokenBuilder, _ testKeys) { d.payload = json } }
 
-// encodePart changes how one of the three parts is written, before it is signed.
+// encodePart changes the encoding of one of the three parts before it is signed.
 func encodePart(i int, f func(raw []byte) string) mutation {
 	return func(d *tokenBuilder, _ testKeys) { d.encode[i] = f }
 }
@@ -118,7 +118,7 @@ func transformToken(f func(token string) string) mutation {
 	return func(d *tokenBuilder, _ testKeys) { d.transform = f }
 }
 
-// transformPart changes one of the three parts of the finished token.
+// transformPart changes one of the three parts of the signed token.
 func transformPart(i int, f func(string) string) mutation {
 	return transformToken(func(token string) string {
 		parts := strings.Split(token, ".")
@@ -127,7 +127,7 @@ func transformPart(i int, f func(string) string) mutation {
 	})
 }
 
-// replaceInPart replaces a piece of the header or payload of the finished token.
+// replaceInPart replaces a substring of the header or payload of the signed token.
 func replaceInPart(i int, old, replacement string) mutation {
 	return transformPart(i, func(encoded string) string {
 		raw, err := base64.RawURLEncoding.DecodeString(encoded)
@@ -138,7 +138,7 @@ func replaceInPart(i int, old, replacement string) mutation {
 	})
 }
 
-// hmacWith is the attack of RFC 8725, section 2.1: a public key, which everybody has, taken as an HMAC secret.
+// hmacWith is the attack of RFC 8725, section 2.1: it uses a public key as an HMAC secret.
 func hmacWith(secret func(k *Key) ([]byte, error)) mutation {
 	return func(d *tokenBuilder, k testKeys) {
 		known, err := secret(k.own)
@@ -156,7 +156,7 @@ func hmacWith(secret func(k *Key) ([]byte, error)) mutation {
 	}
 }
 
-// signedByEmbeddedKey has a token signed by a key that the token itself brings along, under the name of one that is known.
+// signedByEmbeddedKey signs the token with a key in its own header, with the kid of a known key.
 func signedByEmbeddedKey(parameter string) mutation {
 	return func(d *tokenBuilder, k testKeys) {
 		d.header[parameter] = embeddedKey(parameter, k.unknown)
@@ -164,7 +164,7 @@ func signedByEmbeddedKey(parameter string) mutation {
 	}
 }
 
-// withEmbeddedKey brings the same parameter along and is signed as it should be.
+// withEmbeddedKey adds the same parameter and leaves the valid signature.
 func withEmbeddedKey(parameter string) mutation {
 	return func(d *tokenBuilder, k testKeys) { d.header[parameter] = embeddedKey(parameter, k.unknown) }
 }
@@ -182,7 +182,7 @@ func embeddedKey(parameter string, key *Key) any {
 
 func extraClaim(size int) mutation { return claim("extra", strings.Repeat("x", size)) }
 
-// forgeryCases are forgeries, each beside the nearest token that is honest. No change makes an honest token.
+// forgeryCases are mutations that make a token invalid, each with a similar one that keeps it valid; nil is no mutation.
 func forgeryCases() map[string][2]mutation {
 	all := map[string][2]mutation{
 		"no algorithm": {header("alg", nil), nil},
@@ -190,16 +190,16 @@ func forgeryCases() map[string][2]mutation {
 			d.header["alg"] = "none"
 			d.sign = func(string) []byte { return nil }
 		}, nil},
-		"algorithm NONE, still signed":          {header("alg", "NONE"), nil},
-		"algorithm none, still signed":          {header("alg", "none"), nil},
-		"another algorithm's name":              {header("alg", "ES384"), nil},
-		"HMAC with the public key as JWK":       {hmacWith(func(k *Key) ([]byte, error) { return k.public, nil }), nil},
-		"HMAC with the public key in DER":       {hmacWith(publicDER), nil},
-		"HMAC with the public key in PEM":       {hmacWith(publicPEM), nil},
-		"the other key's algorithm":             {func(d *tokenBuilder, k testKeys) { d.header["alg"] = k.otherAlgorithm.method.Alg() }, nil},
-		"the other key and algorithm, our kid":  {otherKey(false), otherKey(true)},
-		"a key that is not known":               {func(d *tokenBuilder, k testKeys) { d.header["kid"], d.sign = k.unknown.id, signWith(k.unknown) }, nil},
-		"a key that is not known, under our id": {func(d *tokenBuilder, k testKeys) { d.sign = signWith(k.unknown) }, nil},
+		"algorithm NONE, still signed":         {header("alg", "NONE"), nil},
+		"algorithm none, still signed":         {header("alg", "none"), nil},
+		"name of another algorithm":            {header("alg", "ES384"), nil},
+		"HMAC with the public key as JWK":      {hmacWith(func(k *Key) ([]byte, error) { return k.public, nil }), nil},
+		"HMAC with the public key in DER":      {hmacWith(publicDER), nil},
+		"HMAC with the public key in PEM":      {hmacWith(publicPEM), nil},
+		"the other key's algorithm":            {func(d *tokenBuilder, k testKeys) { d.header["alg"] = k.otherAlgorithm.method.Alg() }, nil},
+		"the other key and algorithm, our kid": {otherKey(false), otherKey(true)},
+		"an unknown key":                       {func(d *tokenBuilder, k testKeys) { d.header["kid"], d.sign = k.unknown.id, signWith(k.unknown) }, nil},
+		"an unknown key with a known kid":      {func(d *tokenBuilder, k testKeys) { d.sign = signWith(k.unknown) }, nil},
 		"the kid of another key": {
 			func(d *tokenBuilder, k testKeys) { d.header["kid"] = k.sameAlgorithm.id },
 			func(d *tokenBuilder, k testKeys) {
@@ -211,13 +211,13 @@ func forgeryCases() map[string][2]mutation {
 		"kid null":                {header("kid", nil), nil},
 		"kid a list":              {func(d *tokenBuilder, k testKeys) { d.header["kid"] = []string{k.own.id} }, nil},
 		"kid a path":              {header("kid", "../../../../dev/null"), nil},
-		"kid an address":          {header("kid", "https://evil.example/key"), nil},
+		"kid a URL":               {header("kid", "https://evil.example/key"), nil},
 		"kid a query":             {func(d *tokenBuilder, k testKeys) { d.header["kid"] = k.own.id + "' OR '1'='1" }, nil},
 		"kid with a space":        {func(d *tokenBuilder, k testKeys) { d.header["kid"] = k.own.id + " " }, nil},
 		"no type":                 {without("typ"), nil},
 		"type of an ID token":     {header("typ", "JWT"), nil},
 		"type of a logout token":  {header("typ", "logout+jwt"), nil},
-		"type in capitals":        {header("typ", "AT+JWT"), nil},
+		"type in upper case":      {header("typ", "AT+JWT"), nil},
 		"type as a media type":    {header("typ", "application/at+jwt"), nil},
 		"type a list":             {header("typ", []string{"at+jwt"}), nil},
 		"critical extension":      {header("crit", []string{"exp"}), header("exp", 1)},
@@ -225,7 +225,7 @@ func forgeryCases() map[string][2]mutation {
 		"unencoded payload":       {func(d *tokenBuilder, _ testKeys) { d.header["crit"], d.header["b64"] = []string{"b64"}, false }, nil},
 		"another issuer":          {claim("iss", "https://evil.example"), nil},
 		"issuer with a slash":     {claim("iss", issuer+"/"), nil},
-		"issuer in capitals":      {claim("iss", strings.ToUpper(issuer)), nil},
+		"issuer in upper case":    {claim("iss", strings.ToUpper(issuer)), nil},
 		"another audience":        {claim("aud", "https://other.example"), claim("aud", []string{"https://other.example", testAudience})},
 		"several other audiences": {claim("aud", []string{"a", testAudience + "/"}), claim("aud", []string{testAudience})},
 		"audience empty":          {claim("aud", []string{}), nil},
@@ -247,11 +247,11 @@ func forgeryCases() map[string][2]mutation {
 		},
 
 		"payload changed":           {replaceInPart(1, "4c5d", "4c5e"), replaceInPart(1, "4c5d", "4c5d")},
-		"end put off":               {replaceInPart(1, fmt.Sprint(now.Unix()+240), fmt.Sprint(now.Unix()+241)), nil},
+		"expiry extended":           {replaceInPart(1, fmt.Sprint(now.Unix()+240), fmt.Sprint(now.Unix()+241)), nil},
 		"header changed":            {replaceInPart(0, "at+jwt", "at\\u002bjwt"), nil},
 		"signature empty":           {transformPart(2, func(string) string { return "" }), nil},
-		"signature cut":             {transformPart(2, func(s string) string { return s[:len(s)-4] }), nil},
-		"signature with more":       {transformPart(2, func(s string) string { return s + "AAAA" }), nil},
+		"signature truncated":       {transformPart(2, func(s string) string { return s[:len(s)-4] }), nil},
+		"signature extended":        {transformPart(2, func(s string) string { return s + "AAAA" }), nil},
 		"signature of zeros":        {transformPart(2, func(string) string { return encode(make([]byte, 64)) }), nil},
 		"signature in DER":          {func(d *tokenBuilder, k testKeys) { d.sign = inDER(d.sign, k.own) }, nil},
 		"signature's spare bits":    {transformPart(2, spareBits), nil},
@@ -261,7 +261,7 @@ func forgeryCases() map[string][2]mutation {
 		"a fourth part":             {transformToken(func(s string) string { return s + ".AAAA" }), nil},
 		"two parts":                 {transformToken(func(s string) string { return s[:strings.LastIndex(s, ".")] }), nil},
 		"dots only":                 {transformToken(func(string) string { return ".." }), nil},
-		"nothing":                   {transformToken(func(string) string { return "" }), nil},
+		"empty token":               {transformToken(func(string) string { return "" }), nil},
 		"header padded":             {encodePart(0, base64.URLEncoding.EncodeToString), nil},
 		"payload padded":            {encodePart(1, base64.URLEncoding.EncodeToString), nil},
 		"signature padded":          {encodePart(2, base64.URLEncoding.EncodeToString), nil},
@@ -271,7 +271,7 @@ func forgeryCases() map[string][2]mutation {
 		"line break in the payload": {encodePart(1, withLineBreak), nil},
 		"line break, signature":     {encodePart(2, withLineBreak), nil},
 		"space before":              {transformToken(func(s string) string { return " " + s }), nil},
-		"with its scheme":           {transformToken(func(s string) string { return "Bearer " + s }), nil},
+		"with the scheme":           {transformToken(func(s string) string { return "Bearer " + s }), nil},
 		"JSON serialization":        {transformToken(jsonSerialization), nil},
 		"too big":                   {extraClaim(6000), extraClaim(5000)},
 	}
@@ -281,7 +281,7 @@ func forgeryCases() map[string][2]mutation {
 		all[name+" true"] = [2]mutation{claim(name, true), nil}
 	}
 	for _, parameter := range []string{"jwk", "jku", "x5u", "x5c"} {
-		all["signed by the key of its "+parameter] = [2]mutation{signedByEmbeddedKey(parameter), withEmbeddedKey(parameter)}
+		all["signed by the key in "+parameter] = [2]mutation{signedByEmbeddedKey(parameter), withEmbeddedKey(parameter)}
 	}
 	return all
 }
@@ -296,24 +296,24 @@ func TestVerify_RejectsForgedTokens(t *testing.T) {
 				if rule[1] != nil {
 					rule[1](twin, k)
 				}
-				stated, err := New().Verify(forged.token(t), k.known(), expected)
-				if err != domain.ErrAccessTokenInvalid || !reflect.ValueOf(stated).IsZero() {
-					t.Errorf("%s: %v, %+v", name, err, stated)
+				claims, err := New().Verify(forged.token(t), k.known(), expected)
+				if err != domain.ErrAccessTokenInvalid || !reflect.ValueOf(claims).IsZero() {
+					t.Errorf("%s: %v, %+v", name, err, claims)
 				}
-				if stated, err := New().Verify(twin.token(t), k.known(), expected); err != nil || stated.Subject != validClaims(t).Subject {
-					t.Errorf("the honest twin of %q: %v, %+v", name, err, stated)
+				if claims, err := New().Verify(twin.token(t), k.known(), expected); err != nil || claims.Subject != validClaims(t).Subject {
+					t.Errorf("the valid counterpart of %q: %v, %+v", name, err, claims)
 				}
 			}
 		})
 	}
 }
 
-// The library would also stop at a key of the wrong type. This does not rely on it.
+// The library also rejects a key of the wrong type. keyfunc must not rely on that.
 func TestVerify_RejectsOtherAlgorithm(t *testing.T) {
 	k := newTestKeys(t, domain.SigningES256)
 	for _, method := range []jwt.SigningMethod{k.otherAlgorithm.method, jwt.SigningMethodES384, jwt.SigningMethodHS256, jwt.SigningMethodNone} {
 		if key, err := keyfunc(k.known())(&jwt.Token{Header: newTokenBuilder(k.own).header, Method: method}); err == nil {
-			t.Errorf("%s may be verified with a key for %s: %v", method.Alg(), k.own.Algorithm(), key)
+			t.Errorf("%s is verified with a key for %s: %v", method.Alg(), k.own.Algorithm(), key)
 		}
 	}
 }
@@ -345,12 +345,12 @@ func TestVerify_Expiry(t *testing.T) {
 		when := expected
 		when.Now = validClaims(t).ExpiresAt.Add(after)
 		if _, err := New().Verify(token, k.known(), when); err != want {
-			t.Errorf("%s after its end: %v, want %v", after, err, want)
+			t.Errorf("%s after the expiry: %v, want %v", after, err, want)
 		}
 	}
 }
 
-// A token that is too old and has another fault is not worth refreshing.
+// An expired token that is invalid for another reason is reported as invalid.
 func TestVerify_ExpiredOnlyIfOtherwiseValid(t *testing.T) {
 	old := func(also mutation) mutation {
 		return func(d *tokenBuilder, k testKeys) {
@@ -364,13 +364,13 @@ func TestVerify_ExpiredOnlyIfOtherwiseValid(t *testing.T) {
 			mutation
 			want error
 		}{
-			"nothing else":    {func(*tokenBuilder, testKeys) {}, domain.ErrAccessTokenExpired},
+			"only expired":    {func(*tokenBuilder, testKeys) {}, domain.ErrAccessTokenExpired},
 			"signature":       {func(d *tokenBuilder, k testKeys) { d.sign = signWith(k.unknown) }, domain.ErrAccessTokenInvalid},
 			"algorithm":       {header("alg", "none"), domain.ErrAccessTokenInvalid},
 			"type":            {header("typ", "JWT"), domain.ErrAccessTokenInvalid},
 			"issuer":          {claim("iss", "https://evil.example"), domain.ErrAccessTokenInvalid},
 			"audience":        {claim("aud", "https://other.example"), domain.ErrAccessTokenInvalid},
-			"beginning":       {claim("nbf", now.Unix()+3600), domain.ErrAccessTokenInvalid},
+			"not before":      {claim("nbf", now.Unix()+3600), domain.ErrAccessTokenInvalid},
 			"a missing claim": {without("jti"), domain.ErrAccessTokenInvalid},
 			"session":         {claim("sid", "x"), domain.ErrAccessTokenInvalid},
 		} {
@@ -383,10 +383,10 @@ func TestVerify_ExpiredOnlyIfOtherwiseValid(t *testing.T) {
 	}
 }
 
-// An expectation that somebody forgot to fill in believes nothing.
+// Verify with zero ExpectedClaims rejects every token.
 func TestVerify_ZeroExpectationRejects(t *testing.T) {
 	k := newTestKeys(t, domain.SigningEdDSA)
-	for name, d := range map[string]*tokenBuilder{"honest": newTokenBuilder(k.own), "empty": newTokenBuilder(k.own), "missing": newTokenBuilder(k.own)} {
+	for name, d := range map[string]*tokenBuilder{"valid": newTokenBuilder(k.own), "empty": newTokenBuilder(k.own), "missing": newTokenBuilder(k.own)} {
 		switch name {
 		case "empty":
 			d.claims["iss"], d.claims["aud"] = "", ""
@@ -403,39 +403,39 @@ func TestVerify_ZeroExpectationRejects(t *testing.T) {
 	}
 }
 
-// Whatever comes in, it is refused in one of two ways, unless it is the text that was signed here. The keys are always the
-// same ones, since each worker of the fuzzer makes its own.
+// Verify accepts only the signed text, and rejects everything else with one of two errors. The keys are constant, since each worker
+// of the fuzzer runs this function.
 func FuzzVerify(f *testing.F) {
 	var keys []ports.TokenKey
 	signed := map[string]bool{}
-	for _, ours := range rfcKeys(f) {
-		k := newTestKeys(f, ours.Algorithm())
-		k.own = ours
-		keys = append(keys, ours)
-		token := sign(f, ours, validClaims(f))
+	for _, own := range rfcKeys(f) {
+		k := newTestKeys(f, own.Algorithm())
+		k.own = own
+		keys = append(keys, own)
+		token := sign(f, own, validClaims(f))
 		signed[token[:strings.LastIndex(token, ".")]] = true
 		f.Add(token)
 		for _, rule := range forgeryCases() {
-			forged := newTokenBuilder(ours)
+			forged := newTokenBuilder(own)
 			rule[0](forged, k)
 			f.Add(forged.token(f))
 		}
 	}
 	f.Fuzz(func(t *testing.T, token string) {
-		stated, err := New().Verify(token, keys, expected)
+		claims, err := New().Verify(token, keys, expected)
 		switch {
 		case err == nil && !signed[token[:strings.LastIndex(token, ".")]]:
-			t.Errorf("believed %q: %+v", token, stated)
+			t.Errorf("accepted %q: %+v", token, claims)
 		case err != nil && err != domain.ErrAccessTokenInvalid && err != domain.ErrAccessTokenExpired:
-			t.Errorf("failed by %v", err)
-		case err != nil && !reflect.ValueOf(stated).IsZero():
-			t.Errorf("refused, and returned %+v", stated)
+			t.Errorf("unexpected error %v", err)
+		case err != nil && !reflect.ValueOf(claims).IsZero():
+			t.Errorf("rejected, but returned %+v", claims)
 		}
 	})
 }
 
-// Even of what our own key has signed, only that is believed which is an access token for here and now: signed again from
-// what it states, it states the same.
+// Of the tokens signed with a known key, Verify accepts only valid access tokens: signing the returned claims yields a token with
+// the same claims.
 func FuzzVerifyOfSigned(f *testing.F) {
 	key := rfcKeys(f)[0]
 	for _, rule := range forgeryCases() {
@@ -449,16 +449,16 @@ func FuzzVerifyOfSigned(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, header, payload string) {
 		text := encode([]byte(header)) + "." + encode([]byte(payload))
-		stated, err := New().Verify(text+"."+encode(signWith(key)(text)), []ports.TokenKey{key}, expected)
+		claims, err := New().Verify(text+"."+encode(signWith(key)(text)), []ports.TokenKey{key}, expected)
 		if err != nil {
 			return
 		}
-		again := sign(t, key, stated)
-		if len(again) > maxTokenSize { // what JSON escapes may have grown
+		again := sign(t, key, claims)
+		if len(again) > maxTokenSize { // JSON escapes may have enlarged it
 			return
 		}
-		if same, err := New().Verify(again, []ports.TokenKey{key}, expected); err != nil || !reflect.DeepEqual(same, stated) {
-			t.Errorf("stated %+v\nthen   %+v, %v", stated, same, err)
+		if same, err := New().Verify(again, []ports.TokenKey{key}, expected); err != nil || !reflect.DeepEqual(same, claims) {
+			t.Errorf("claims %+v\nagain  %+v, %v", claims, same, err)
 		}
 	})
 }
@@ -502,7 +502,7 @@ func otherKey(byItsID bool) mutation {
 	}
 }
 
-// inDER writes an ECDSA signature as X.509 does instead of RFC 7518, section 3.4, and cuts one of Ed25519.
+// inDER encodes an ECDSA signature as X.509 does instead of RFC 7518, section 3.4, and truncates one of Ed25519.
 func inDER(sign func(string) []byte, key *Key) func(string) []byte {
 	return func(text string) []byte {
 		signature := sign(text)
@@ -518,7 +518,7 @@ func inDER(sign func(string) []byte, key *Key) func(string) []byte {
 	}
 }
 
-// spareBits sets the last bits of the last character, which stand for no byte: 64 bytes leave four.
+// spareBits sets the unused bits of the last character: 64 bytes leave four.
 func spareBits(encoded string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := len(encoded) - 1
@@ -527,7 +527,7 @@ func spareBits(encoded string) string {
 
 func withLineBreak(raw []byte) string { return encode(raw)[:10] + "\r\n" + encode(raw)[10:] }
 
-// otherAlphabet has a payload that both alphabets write differently: _ in the one, / in the other.
+// otherAlphabet encodes a payload that differs in both alphabets: _ in the one, / in the other.
 func otherAlphabet(e *base64.Encoding) mutation {
 	return func(d *tokenBuilder, _ testKeys) {
 		d.claims["extra"] = "?????"
@@ -540,7 +540,7 @@ func jsonSerialization(token string) string {
 	return mustJSON(map[string]string{"protected": parts[0], "payload": parts[1], "signature": parts[2]})
 }
 
-// Tokens for other services differ from those for Keylodge by their scope alone where both have one audience.
+// If another service has the same audience, only the scope distinguishes its tokens.
 func TestKeys_Verify_scope(t *testing.T) {
 	k := newTestKeys(t, domain.SigningES256)
 	want := expected

@@ -1,9 +1,9 @@
-// Package system is the machine's own clock.
+// Package system implements the ports for time with the operating system's clock.
 package system
 
 import "time"
 
-// Clock tells the machine's time as ports.Clock wants it.
+// Clock implements ports.Clock.
 type Clock struct{}
 
 func (Clock) Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Pause implements ports.Pause by the machine's clock.
+// Pause implements ports.Pause.
 func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

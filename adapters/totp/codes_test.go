@@ -12,12 +12,12 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// rfcSecret is that of RFC 6238, appendix B.
+// rfcSecret is the secret of RFC 6238, appendix B.
 var rfcSecret = domain.NewSecret(base32.StdEncoding.EncodeToString([]byte("12345678901234567890")))
 
 var codes = New("Keylodge")
 
-// shownAt is when an app with the RFC's secret showed 005924; its half minute begins 10 seconds before.
+// shownAt is a time at which an app with rfcSecret shows 005924. The time step begins 10 seconds before.
 var shownAt = time.Unix(1234567890, 0)
 
 const (
@@ -25,7 +25,7 @@ const (
 	shownStep = domain.TOTPStep(0x273EF07)
 )
 
-// totpCode is a code that was not parsed.
+// totpCode returns a code without parsing it.
 func totpCode(code string) domain.TOTPCode { return domain.TOTPCode{Secret: domain.NewSecret(code)} }
 
 func TestStep_RFC6238Vectors(t *testing.T) {
@@ -48,7 +48,7 @@ func TestStep_RFC6238Vectors(t *testing.T) {
 
 func TestStep_AllowsOneStepSkew(t *testing.T) {
 	begins := time.Unix(int64(shownStep)*30, 0)
-	for after, good := range map[time.Duration]bool{
+	for after, valid := range map[time.Duration]bool{
 		-30*time.Second - 1: false,
 		-30 * time.Second:   true,
 		-1:                  true,
@@ -59,20 +59,20 @@ func TestStep_AllowsOneStepSkew(t *testing.T) {
 		60 * time.Second:    false,
 	} {
 		step, err := codes.FindStep(rfcSecret, totpCode(shown), begins.Add(after))
-		if good && (step != shownStep || err != nil) || !good && (step != 0 || !errors.Is(err, domain.ErrInvalidCode)) {
-			t.Errorf("%s after its half minute began: step %d, %v", after, step, err)
+		if valid && (step != shownStep || err != nil) || !valid && (step != 0 || !errors.Is(err, domain.ErrInvalidCode)) {
+			t.Errorf("%s after the start of the step: step %d, %v", after, step, err)
 		}
 	}
 }
 
-// At these times the RFC's secret has one code for two steps that are both within reach.
+// At these times rfcSecret has the same code for two of the accepted steps.
 func TestStep_ReturnsLaterOfTwoMatches(t *testing.T) {
 	for name, c := range map[string]struct {
 		code   string
 		second domain.TOTPStep
 	}{
-		"one after the other": {"963181", 59061240 + 1},
-		"one between them":    {"768734", 61331809 + 2},
+		"adjacent steps":      {"963181", 59061240 + 1},
+		"first and last step": {"768734", 61331809 + 2},
 	} {
 		now := time.Unix(int64(c.second-1)*30, 0)
 		if step, err := codes.FindStep(rfcSecret, totpCode(c.code), now); step != c.second || err != nil {
@@ -84,7 +84,7 @@ func TestStep_ReturnsLaterOfTwoMatches(t *testing.T) {
 func TestStep_RejectsMalformedCodes(t *testing.T) {
 	for _, code := range []string{
 		"", "      ", "5924", "05924", "0005924", "89005924", "005924005924",
-		"٠٠٥٩٢٤", "００５９２４", "००५९२४", "00592٤", // the same in other scripts
+		"٠٠٥٩٢٤", "００５９２４", "००५९२४", "00592٤", // the same digits in other scripts
 		"005-924", "+05924", "-05924", "00592o", "005924\x00", "0x5924", "\xff05924",
 	} {
 		if step, err := codes.FindStep(rfcSecret, totpCode(code), shownAt); step != 0 || !errors.Is(err, domain.ErrInvalidCode) {
@@ -125,25 +125,25 @@ func TestStep_InvalidSecretIsNotPrinted(t *testing.T) {
 			continue
 		}
 		if secret != "" && strings.Contains(fmt.Sprintf("%+v", err), secret) {
-			t.Errorf("the error tells the secret: %v", err)
+			t.Errorf("the error contains the secret: %v", err)
 		}
 	}
 }
 
-// What is allocated shows how much was computed: a judgement that leaves out one of the three steps allocates a third
-// less. The clock would be too noisy to tell.
+// Allocations measure the work: a verification that skips one of the three steps allocates a third less. Times would vary too
+// much.
 func TestStep_ConstantWork(t *testing.T) {
-	effort := func(code string, now time.Time) float64 {
+	allocations := func(code string, now time.Time) float64 {
 		return testing.AllocsPerRun(100, func() { _, _ = codes.FindStep(rfcSecret, totpCode(code), now) })
 	}
-	wrong := effort("123456", shownAt)
+	wrong := allocations("123456", shownAt)
 	for name, now := range map[string]time.Time{
-		"the present step":  shownAt,
-		"the step before":   shownAt.Add(30 * time.Second),
-		"the step after":    shownAt.Add(-30 * time.Second),
-		"a step out of use": shownAt.Add(time.Hour),
+		"the current step":  shownAt,
+		"the previous step": shownAt.Add(30 * time.Second),
+		"the next step":     shownAt.Add(-30 * time.Second),
+		"another step":      shownAt.Add(time.Hour),
 	} {
-		if right := effort(shown, now); math.Abs(right-wrong) > wrong/6 {
+		if right := allocations(shown, now); math.Abs(right-wrong) > wrong/6 {
 			t.Errorf("%v allocations for a code of %s, %v for a wrong one", right, name, wrong)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// FuzzStep holds what is accepted to a reading of RFC 6238 of the test's own.
+// FuzzStep compares FindStep with a second implementation of RFC 6238.
 func FuzzStep(f *testing.F) {
 	for _, seed := range []string{shown, " 005 924 ", "005924\n", "5924", "0059240", "٠٠٥٩٢٤", "+05924", "00592\x004", "", "005\u2009924"} {
 		f.Add(seed, shownAt.Unix())
@@ -25,17 +25,17 @@ func FuzzStep(f *testing.F) {
 			return
 		}
 		step, err := codes.FindStep(rfcSecret, totpCode(code), time.Unix(at, 0))
-		var right int64
+		var valid int64
 		for near := at/30 - 1; near <= at/30+1; near++ {
 			if rfc6238(near) == code {
-				right = near // the latest
+				valid = near // the latest
 			}
 		}
 		switch {
-		case right == 0 && (!errors.Is(err, domain.ErrInvalidCode) || step != 0):
+		case valid == 0 && (!errors.Is(err, domain.ErrInvalidCode) || step != 0):
 			t.Fatalf("%q at %d: step %d, %v", code, at, step, err)
-		case right != 0 && (err != nil || step != domain.TOTPStep(right)):
-			t.Fatalf("%q at %d: step %d, %v, want %d", code, at, step, err, right)
+		case valid != 0 && (err != nil || step != domain.TOTPStep(valid)):
+			t.Fatalf("%q at %d: step %d, %v, want %d", code, at, step, err, valid)
 		}
 	})
 }

@@ -18,7 +18,7 @@ func (c *Codes) Generate(account string) (ports.TOTPKey, error) {
 	uri := c.uri(withoutColons(account), secret)
 	image, err := qrCode(uri)
 	if err != nil {
-		return ports.TOTPKey{}, fmt.Errorf("drawing a TOTP secret: %w", err)
+		return ports.TOTPKey{}, fmt.Errorf("generating a TOTP secret: %w", err)
 	}
 	return ports.TOTPKey{Secret: domain.NewSecret(secret), URI: domain.NewSecret(uri), QR: image}, nil
 }
@@ -32,8 +32,8 @@ func newSecret() string {
 	return base32.StdEncoding.EncodeToString(raw[:])
 }
 
-// uri is written here, since the library's loses what follows an ampersand in the issuer's name. It leaves nothing to guess
-// for apps that take a plus for a space or a slash for the end of the path before.
+// uri replaces the library's function, which truncates an issuer's name at an ampersand. It escapes every character that apps
+// interpret differently, such as a plus or a slash.
 func (c *Codes) uri(account, secret string) string {
 	parameters := url.Values{
 		"secret": {secret}, "issuer": {c.issuer},
@@ -43,6 +43,6 @@ func (c *Codes) uri(account, secret string) string {
 	return strings.ReplaceAll(form, "+", "%20")
 }
 
-// withoutColons keeps a label in one piece: the first colon in it ends the issuer, escaped or not, and neither name may
-// hold one (Key Uri Format of Google Authenticator). The ratio sign looks the same.
+// withoutColons replaces colons by ratio signs, which look the same. The first colon of a label, escaped or not, ends the issuer,
+// and neither name may contain one (Key Uri Format of Google Authenticator).
 func withoutColons(name string) string { return strings.ReplaceAll(name, ":", "∶") }

@@ -19,16 +19,16 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// labelCases are what an app shows of an issuer and an account.
+// labelCases are issuers and accounts, with the names that an app shows.
 var labelCases = map[string]struct{ issuer, account, shownIssuer, shownAccount string }{
-	"an address":       {"Keylodge", "ada@example.org", "Keylodge", "ada@example.org"},
-	"a tagged address": {"Keylodge", "ada+test@example.org", "Keylodge", "ada+test@example.org"},
-	"spaces":           {"The Lodge", "Ada Lovelace", "The Lodge", "Ada Lovelace"},
-	"colons":           {"Lodge: Keys", "Ada: the first", "Lodge∶ Keys", "Ada∶ the first"},
-	"nothing but one":  {":", ":", "∶", "∶"},
-	"reserved letters": {"Keys & Co. 100%?", "a/b?c=d#e&f%2F;g,h", "Keys & Co. 100%?", "a/b?c=d#e&f%2F;g,h"},
-	"a slash first":    {"//lodge", "../ada", "//lodge", "../ada"},
-	"other scripts":    {"鍵の家", "Ада Лавлейс ć", "鍵の家", "Ада Лавлейс ć"},
+	"an address":          {"Keylodge", "ada@example.org", "Keylodge", "ada@example.org"},
+	"a tagged address":    {"Keylodge", "ada+test@example.org", "Keylodge", "ada+test@example.org"},
+	"spaces":              {"The Library", "Ada Lovelace", "The Library", "Ada Lovelace"},
+	"colons":              {"Library: Keys", "Ada: the first", "Library∶ Keys", "Ada∶ the first"},
+	"only a colon":        {":", ":", "∶", "∶"},
+	"reserved characters": {"Keys & Co. 100%?", "a/b?c=d#e&f%2F;g,h", "Keys & Co. 100%?", "a/b?c=d#e&f%2F;g,h"},
+	"a slash first":       {"//library", "../ada", "//library", "../ada"},
+	"other scripts":       {"鍵の家", "Ада Лавлейс ć", "鍵の家", "Ада Лавлейс ć"},
 	"the longest": {
 		strings.Repeat("🔑", 16), strings.Repeat("🧑", 64), strings.Repeat("🔑", 16), strings.Repeat("🧑", 64),
 	},
@@ -38,7 +38,7 @@ var labelCases = map[string]struct{ issuer, account, shownIssuer, shownAccount s
 	},
 }
 
-// generatedKeys has a key for each of the names. Drawing takes a while.
+// generatedKeys returns a key for each of the cases. Drawing the QR codes is slow.
 var generatedKeys = sync.OnceValues(func() (map[string]ports.TOTPKey, error) {
 	keys := map[string]ports.TOTPKey{}
 	for name, c := range labelCases {
@@ -90,19 +90,19 @@ func TestURI_Parameters(t *testing.T) {
 			if len(uri.Query()) != 5 {
 				t.Errorf("got %v", uri.Query())
 			}
-			// Apps decode first and take what is before the first colon for the issuer.
+			// Apps decode the label first, and use the text before the first colon as the issuer.
 			if issuer, account, _ := strings.Cut(strings.TrimPrefix(uri.Path, "/"), ":"); issuer != c.shownIssuer || account != c.shownAccount {
-				t.Errorf("the label is %q of %q", account, issuer)
+				t.Errorf("the label has the account %q and the issuer %q", account, issuer)
 			}
 			read, err := otp.NewKeyFromURL(key.URI.Reveal())
 			if err != nil || read.Issuer() != c.shownIssuer || read.AccountName() != c.shownAccount || read.Secret() != key.Secret.Reveal() {
-				t.Errorf("read again: %v, %v", read, err)
+				t.Errorf("parsed again: %v, %v", read, err)
 			}
 		})
 	}
 }
 
-// Some apps do not parse URIs by the book.
+// Some apps do not decode URIs correctly.
 func TestURI_IsUnambiguous(t *testing.T) {
 	for name, key := range keys(t) {
 		uri := key.URI.Reveal()
@@ -143,11 +143,11 @@ func TestTOTPKey_IsRedacted(t *testing.T) {
 func TestQRCode_EncodesURI(t *testing.T) {
 	for name, key := range keys(t) {
 		t.Run(name, func(t *testing.T) {
-			drawn := decodePNG(t, key)
-			if read, err := readQRCode(drawn); read != key.URI.Reveal() || err != nil {
+			picture := decodePNG(t, key)
+			if read, err := readQRCode(picture); read != key.URI.Reveal() || err != nil {
 				t.Errorf("decoded %q, %v\nwant    %q", read, err, key.URI.Reveal())
 			}
-			size := drawn.Bounds()
+			size := picture.Bounds()
 			if size.Dx() != size.Dy() || size.Dx() < 180 || size.Dx() > 256 || len(key.QR) > 8<<10 {
 				t.Errorf("%d bytes of %v", len(key.QR), size)
 			}
@@ -155,10 +155,10 @@ func TestQRCode_EncodesURI(t *testing.T) {
 	}
 }
 
-// readQRCode is told that there is nothing but the code in the picture: this decoder is made for photographs and takes one in
-// a hundred flawless pictures for crooked ones.
-func readQRCode(drawn image.Image) (string, error) {
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(drawn)
+// readQRCode decodes a picture that has nothing but the code. Without this hint the decoder, which is made for photographs, fails
+// for one of a hundred generated pictures.
+func readQRCode(picture image.Image) (string, error) {
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
 	if err != nil {
 		return "", err
 	}
@@ -169,12 +169,12 @@ func readQRCode(drawn image.Image) (string, error) {
 	return result.GetText(), nil
 }
 
-// A code can be read on a dark page too if it brings its own margin of four modules.
+// A code with a margin of four modules can be read on a dark page, too.
 func TestQRCode_HasQuietZone(t *testing.T) {
 	for name, key := range keys(t) {
-		drawn := decodePNG(t, key)
-		width := drawn.Bounds().Dx()
-		dark := func(x, y int) bool { r, _, _, _ := drawn.At(x, y).RGBA(); return r == 0 }
+		picture := decodePNG(t, key)
+		width := picture.Bounds().Dx()
+		dark := func(x, y int) bool { r, _, _, _ := picture.At(x, y).RGBA(); return r == 0 }
 		corner := 0
 		for corner < width && !dark(corner, corner) {
 			corner++

@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	width     = 256 // pixels at most: two for each module of the longest names
-	quietZone = 4   // white modules on all sides (ISO/IEC 18004, section 5.3.8); a dark page would hide the code else
+	width     = 256 // in pixels, maximum: two for each module of the longest names
+	quietZone = 4   // white modules on all sides (ISO/IEC 18004, section 5.3.8); without them, a code on a dark page cannot be read
 )
 
-// qrCode draws a text as a PNG image. Its modules are as large as the low level of error correction lets them be, since
-// nothing soils a screen.
+// qrCode returns the QR code of a text as a PNG image. It uses the lowest level of error correction, which allows the largest
+// modules.
 func qrCode(content string) ([]byte, error) {
 	code, err := qr.Encode(content, qr.L, qr.Unicode)
 	if err != nil {

@@ -1,5 +1,4 @@
-// Package useragent names devices for people, from what browsers say of themselves. The patterns are uap-core's, kept by
-// the ua-parser project.
+// Package useragent returns the names of devices by the User-Agent header, with the patterns of uap-core from the ua-parser project.
 package useragent
 
 import (
@@ -11,10 +10,10 @@ import (
 // Names implements ports.DeviceNames.
 type Names struct{}
 
-// patterns are read once for the process: that takes some tens of milliseconds, and they never change.
+// patterns are parsed once per process, which takes tens of milliseconds.
 var patterns = sync.OnceValues(func() (*uaparser.Parser, error) { return uaparser.New() })
 
-// New starts to read the patterns in the background; the first caller waits for the rest of it.
+// New starts to parse the patterns in the background. NameOf waits until they are parsed.
 func New() *Names {
 	go func() { _, _ = patterns() }()
 	return &Names{}
@@ -22,8 +21,8 @@ func New() *Names {
 
 const unknownName = "Unknown device"
 
-// NameOf returns "Firefox on Linux" or "Safari on iPhone": a browser and a system out of closed lists, one of the two, or
-// "Unknown device". No part of it is the client's own text.
+// NameOf returns a browser and a system, such as "Firefox on Linux", one of the two, or "Unknown device". Both are from fixed lists:
+// the result contains no text of the client.
 func (*Names) NameOf(userAgent string) string {
 	if userAgent == "" {
 		return unknownName
@@ -45,9 +44,9 @@ func (*Names) NameOf(userAgent string) string {
 	return browser + " on " + system
 }
 
-// browsers are the names that a browser or a program is shown by, for each family of the patterns. Some patterns take the family
-// out of the header itself: without this list a client could have any text shown to the account's owner, in the security log and
-// in e-mail. A family that is not listed has no name.
+// browsers has the name of a browser or program for each family of the patterns. Some patterns copy the family from the header:
+// without this list a client could show any text to the account's owner, in the audit log and in e-mails. A family that is not
+// listed has no name.
 var browsers = map[string]string{
 	"Amazon Silk":                "Amazon Silk",
 	"Android":                    "Android Browser",
@@ -101,7 +100,7 @@ var browsers = map[string]string{
 	"okhttp":                     "OkHttp",
 }
 
-// systems are the same for operating systems.
+// systems has the name of each operating system.
 var systems = map[string]string{
 	"Android":       "Android",
 	"Arch Linux":    "Arch Linux",

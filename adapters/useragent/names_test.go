@@ -25,7 +25,7 @@ func TestNameOf(t *testing.T) {
 	}
 }
 
-// The header is the client's to choose, and the name is shown to the account's owner: no word of it comes through.
+// The client chooses the header, and the account's owner sees the name. The name contains no text of the header.
 func TestNameOf_ShowsNoTextOfTheClient(t *testing.T) {
 	names := New()
 	for _, text := range []string{"Call 555-0100 now", "Your account is locked", "evil.example", "Call5550100"} {
