@@ -234,7 +234,7 @@ func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
 		},
 		"recover": func(h *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
 			ben := h.addSignedInUser("Ben")
-			grant, token := domain.NewRecoveryGrant(ben.User.ID(), []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, domain.RecoveryGrantKeys{make([]byte, 32)}, noon, rand.Reader)
+			grant, token := domain.NewRecoveryGrant(ben.User.ID(), []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)}, noon, rand.Reader)
 			h.update(func(tx ports.Tx) error { return tx.RecoveryGrants.Put(h.t.Context(), grant) })
 			begun, err := (&recovery.Service{Policy: domain.RecoveryAny, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges()}).Begin(h.t.Context(), token, domain.Binding{})
 			if err != nil {
@@ -299,7 +299,7 @@ func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
 			c.TOTPCodes = totp.New("Keylodge")
 			redeem := &recovery.Service{
 				Policy: policy, Store: c, Codes: c, Sealer: plainSealer{}, Clock: h.clock, Random: rand.Reader, Audit: h.auditLog,
-				Peppers: domain.BackupCodePeppers{make([]byte, 32)}, Keys: domain.RecoveryGrantKeys{make([]byte, 32)}, Lockout: make([]byte, 32),
+				Peppers: domain.KeyRing[domain.BackupCode]{make([]byte, 32)}, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)}, Lockout: make([]byte, 32),
 			}
 			for try := range 14 { // through the waits as well
 				if try == 7 && email == "ada@example.org" { // which an owner's sign-in ends

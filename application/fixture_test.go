@@ -67,7 +67,7 @@ func newFixture(t *testing.T) *fixture {
 	h := &fixture{
 		t: t, store: sqlitestore.New(t), relyingParty: relyingParty, clock: &clock{noon}, device: authenticator.New(origin),
 		auditLog:     &audit.Log{Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: domain.EmailOn}},
-		verification: &emailverify.Service{Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{make([]byte, 32)}, Sealer: plainSealer{}, Random: rand.Reader, Lockout: make([]byte, 32)},
+		verification: &emailverify.Service{Policy: domain.EmailOn, Keys: domain.KeyRing[domain.EmailCode]{make([]byte, 32)}, Sealer: plainSealer{}, Random: rand.Reader, Lockout: make([]byte, 32)},
 	}
 	applicant := domain.NewPendingUser("ada@example.org", "Ada", noon, rand.Reader)
 	begun, err := relyingParty.BeginRegistration(applicant.Entity(), nil)

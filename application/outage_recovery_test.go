@@ -150,7 +150,7 @@ func (h *fixture) newRecovery() *recoveryFixture {
 }
 
 func (r *recoveryFixture) generateCodes() *recovery.Service {
-	return &recovery.Service{Store: r.store, Clock: r.clock, Random: rand.Reader, Audit: r.auditLog, StepUp: domain.StepUpTTL(time.Hour), Peppers: domain.BackupCodePeppers{r.key}}
+	return &recovery.Service{Store: r.store, Clock: r.clock, Random: rand.Reader, Audit: r.auditLog, StepUp: domain.StepUpTTL(time.Hour), Peppers: domain.KeyRing[domain.BackupCode]{r.key}}
 }
 
 func (r *recoveryFixture) setUp() *recovery.Service {
@@ -174,7 +174,7 @@ func (r *recoveryFixture) totpCode() string {
 func (r *recoveryFixture) redeem(claim recovery.Proof) (recovery.IssuedGrant, error) {
 	return (&recovery.Service{
 		Policy: domain.RecoveryAny, Store: r.store, Codes: r.codes, Sealer: r.sealer, Clock: r.clock, Random: rand.Reader, Audit: r.auditLog,
-		Peppers: domain.BackupCodePeppers{r.key}, Keys: domain.RecoveryGrantKeys{r.key}, Lockout: r.key,
+		Peppers: domain.KeyRing[domain.BackupCode]{r.key}, Keys: domain.KeyRing[domain.RecoveryGrantToken]{r.key}, Lockout: r.key,
 	}).Redeem(r.t.Context(), claim, identity.Client{IP: "203.0.113.9"})
 }
 
@@ -257,7 +257,7 @@ func init() {
 		"give a grant": func(h *fixture) func() error {
 			return func() error {
 				operator := &admin.Service{
-					Store: h.store, Clock: h.clock, Random: rand.Reader, Audit: h.auditLog, Keys: domain.RecoveryGrantKeys{make([]byte, 32)},
+					Store: h.store, Clock: h.clock, Random: rand.Reader, Audit: h.auditLog, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
 					RecoveryURL: func(token domain.RecoveryGrantToken) domain.Secret { return token.Secret },
 				}
 				_, err := operator.RecoverUser(h.t.Context(), domain.UserRef{ID: h.ada.User.ID()})

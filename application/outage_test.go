@@ -235,7 +235,7 @@ func (h *fixture) signingKeys() *signingkeys.Service {
 
 func (h *fixture) issuer() *signingkeys.Issuer {
 	return &signingkeys.Issuer{
-		SigningKeys: h.signingKeys(), Random: rand.Reader, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+		SigningKeys: h.signingKeys(), Random: rand.Reader, RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)},
 		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
 	}
 }

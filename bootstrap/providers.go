@@ -54,7 +54,7 @@ var useCaseSet = wire.NewSet(
 // Each set provides a capability.
 var (
 	secretSet = wire.NewSet(
-		masterKeys, wire.FieldsOf(new(masterkey.Keys), "RefreshTokens", "BackupCodes", "RecoveryGrants", "EmailCodes", "Lockouts"),
+		masterKeys, wire.FieldsOf(new(masterkey.Keys), "RefreshTokens", "BackupCodes", "RecoveryGrants", "EmailCodes", "Exports", "Lockouts"),
 		sealer, wire.Bind(new(ports.Sealer), new(*masterkey.Sealer)), decoys, random,
 	)
 	auditSet = wire.NewSet(
@@ -83,7 +83,7 @@ var (
 		wire.Struct(new(recovery.Service), "*"), totpCodes, wire.Bind(new(ports.TOTPCodes), new(*totp.Codes)), wire.FieldsOf(new(config.Config), "Recovery"),
 	)
 	adminSet       = wire.NewSet(wire.Struct(new(admin.Service), "*"), recoveryURL)
-	transferSet    = wire.NewSet(wire.Struct(new(transfer.Service), "*"), transferKeys)
+	transferSet    = wire.NewSet(wire.Struct(new(transfer.Service), "*"))
 	maintenanceSet = wire.NewSet(wire.Struct(new(maintenance.Service), "*"), pause, rpIDs)
 )
 
@@ -112,8 +112,6 @@ func decoys(cfg config.Config, keys masterkey.Keys) domain.Decoys {
 	policy := cfg.Authenticators
 	return domain.Decoys{Keys: keys.Decoys, Limit: cfg.PasskeyLimit, DeviceBoundOnly: policy.Attested || len(policy.Allowed) > 0}
 }
-
-func transferKeys(keys masterkey.Keys) transfer.Keys { return keys.Exports }
 
 func recoveryURL(cfg config.Config) admin.RecoveryURL { return webui.RecoveryURL(cfg.Access.Issuer) }
 

@@ -72,12 +72,12 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 	if err != nil {
 		return application.UseCases{}, err
 	}
-	refreshKeys := masterkeyKeys.RefreshTokens
+	keyRing := masterkeyKeys.RefreshTokens
 	issuer := &signingkeys.Issuer{
 		SigningKeys: signingkeysService,
 		Random:      reader,
 		Policy:      accessPolicy,
-		RefreshKeys: refreshKeys,
+		RefreshKeys: keyRing,
 	}
 	domainEmailPolicy := emailPolicy(cfg)
 	notifier := notify.Notifier{
@@ -100,11 +100,11 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 		Lifetime: sessionLifetime,
 		Limit:    sessionLimit,
 	}
-	emailCodeKeys := masterkeyKeys.EmailCodes
+	domainKeyRing := masterkeyKeys.EmailCodes
 	lockoutKey := masterkeyKeys.Lockouts
 	emailverifyService := &emailverify.Service{
 		Policy:  domainEmailPolicy,
-		Keys:    emailCodeKeys,
+		Keys:    domainKeyRing,
 		Sealer:  masterkeySealer,
 		Random:  reader,
 		Lockout: lockoutKey,
@@ -179,8 +179,8 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 	}
 	recoveryPolicy := cfg.Recovery
 	codes := totpCodes(cfg)
-	backupCodePeppers := masterkeyKeys.BackupCodes
-	recoveryGrantKeys := masterkeyKeys.RecoveryGrants
+	keyRing2 := masterkeyKeys.BackupCodes
+	keyRing3 := masterkeyKeys.RecoveryGrants
 	recoveryService := &recovery.Service{
 		Policy:        recoveryPolicy,
 		Store:         store,
@@ -193,8 +193,8 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 		SessionIssuer: sessionIssuer,
 		Audit:         log,
 		StepUp:        stepUpTTL,
-		Peppers:       backupCodePeppers,
-		Keys:          recoveryGrantKeys,
+		Peppers:       keyRing2,
+		Keys:          keyRing3,
 		Lockout:       lockoutKey,
 		Decoys:        domainDecoys,
 	}
@@ -205,15 +205,15 @@ func assembleUseCases(cfg config.Config, secret masterkey.Key, store ports.Store
 		Random:      reader,
 		Audit:       log,
 		Notifier:    notifier,
-		Keys:        recoveryGrantKeys,
+		Keys:        keyRing3,
 		Lockout:     lockoutKey,
 		RecoveryURL: adminRecoveryURL,
 	}
-	keys2 := transferKeys(masterkeyKeys)
+	keyRing4 := masterkeyKeys.Exports
 	transferService := &transfer.Service{
 		Store: store,
 		Clock: clock,
-		Keys:  keys2,
+		Keys:  keyRing4,
 	}
 	portsPause := pause()
 	rpiDs := rpIDs(cfg)

@@ -25,7 +25,7 @@ type AccessClaims struct {
 }
 
 // ScopeAccount is the scope of access tokens that are for Keylodge's own API. Without it a token is for other services, also where
-// KEYLODGE_JWT_AUDIENCE is not set and the two kinds have the same audience (RFC 9068, section 2.2.3).
+// no audience for them is configured and the two kinds have the same audience (RFC 9068, section 2.2.3).
 const ScopeAccount = "account"
 
 // FirstPartyClient is the client_id of every token (RFC 9068, section 2.2): sessions are opened by Keylodge's own API, not by an OAuth

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"io"
 	"strings"
@@ -53,23 +52,16 @@ func ParseBackupCode(s string) (BackupCode, error) {
 // way to try codes, and a code is found without knowing whose it is.
 type BackupCodeDigest [sha256.Size]byte
 
-// BackupCodePeppers are the keys of code digests: the first one for new codes, all for codes that come back.
-type BackupCodePeppers [][]byte
-
-// Digest is how a new code is kept.
-func (p BackupCodePeppers) Digest(c BackupCode) BackupCodeDigest { return digestBackupCode(p[0], c) }
-
-// Digests are all ways in which a code may have been kept.
-func (p BackupCodePeppers) Digests(c BackupCode) []BackupCodeDigest {
-	all := make([]BackupCodeDigest, len(p))
-	for i, key := range p {
-		all[i] = digestBackupCode(key, c)
-	}
-	return all
+// Digest returns the digest of a new code.
+func (c BackupCode) Digest(keys KeyRing[BackupCode]) BackupCodeDigest {
+	return c.Digests(keys[:1])[0]
 }
 
-func digestBackupCode(key []byte, c BackupCode) BackupCodeDigest {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(c.Reveal()))
-	return BackupCodeDigest(mac.Sum(nil))
+// Digests returns the code's digest under each key.
+func (c BackupCode) Digests(keys KeyRing[BackupCode]) []BackupCodeDigest {
+	digests := make([]BackupCodeDigest, len(keys))
+	for i, mac := range keys.MACs([]byte(c.Reveal())) {
+		digests[i] = BackupCodeDigest(mac)
+	}
+	return digests
 }

@@ -2,7 +2,6 @@ package domain
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 )
@@ -13,7 +12,7 @@ import (
 type Decoys struct {
 	// Keys are derived from the present secret first and from the former ones after it. Decoys are made with the last, oldest key:
 	// decoys that changed with the secret would be told from passkeys, which do not change.
-	Keys [][]byte
+	Keys KeyRing[Decoys]
 	// Limit is how many passkeys an account may have: more decoys than that would be known as decoys.
 	Limit PasskeyLimit
 	// DeviceBoundOnly leaves out synced passkeys, which a policy on authenticators does not let in.
@@ -49,10 +48,10 @@ var (
 // Descriptors returns the decoys of an address: the same ones each time, of every usual shape and number.
 func (d Decoys) Descriptors(email Email) []CredentialDescriptor {
 	key := d.Keys[len(d.Keys)-1]
-	seed := hmacOfParts(key, []byte("address"), []byte(email))
+	seed := hmacSHA256(key, fmt.Appendf(nil, "7:address%d:%s", len(email), email))
 	decoys := make([]CredentialDescriptor, d.count(seed))
 	for i := range decoys {
-		own := hmacOfParts(seed, []byte{byte(i)})
+		own := hmacSHA256(seed, []byte{'1', ':', byte(i)})
 		shape := d.profiles()[int(own[0])%len(d.profiles())]
 		decoys[i] = CredentialDescriptor{ID: shape.id(key, own), Transports: slices.Clone(shape.transports)}
 	}
@@ -91,7 +90,7 @@ func (d Decoys) count(seed []byte) int {
 }
 
 func (s decoyProfile) id(key, seed []byte) CredentialID {
-	random := slices.Concat(hmacOfParts(seed, []byte("id")), hmacOfParts(seed, []byte("rest of the id")))[:tagOffset(s.length)]
+	random := slices.Concat(hmacSHA256(seed, []byte("2:id")), hmacSHA256(seed, []byte("14:rest of the id")))[:tagOffset(s.length)]
 	if s.uuid { // RFC 9562, section 5.4
 		random[6], random[8] = random[6]&0x0f|0x40, random[8]&0x3f|0x80
 	}
@@ -102,15 +101,5 @@ func (s decoyProfile) id(key, seed []byte) CredentialID {
 func tagOffset(length int) int { return length/2 + 1 }
 
 func decoyTag(key, random []byte, length int) []byte {
-	return hmacOfParts(key, []byte("tag"), random)[:length-tagOffset(length)]
-}
-
-// hmacOfParts is the HMAC of the parts, each behind its length.
-func hmacOfParts(key []byte, parts ...[]byte) []byte {
-	mac := hmac.New(sha256.New, key)
-	for _, part := range parts {
-		mac.Write(fmt.Appendf(nil, "%d:", len(part)))
-		mac.Write(part)
-	}
-	return mac.Sum(nil)
+	return hmacSHA256(key, fmt.Appendf(nil, "3:tag%d:%s", len(random), random))[:length-tagOffset(length)]
 }

@@ -27,9 +27,6 @@ type EmailCode struct{ Secret }
 // tried through.
 type EmailCodeDigest [sha256.Size]byte
 
-// EmailCodeKeys are the keys of code digests: the first one for new codes, all for codes that come back.
-type EmailCodeKeys [][]byte
-
 const (
 	emailCodeTTL         = 30 * time.Minute
 	emailCodeLength      = 8
@@ -58,22 +55,18 @@ func ParseEmailCode(s string) (EmailCode, error) {
 	return EmailCode{NewSecret(digits)}, nil
 }
 
-// Digest is how a new code of the user's is kept.
-func (k EmailCodeKeys) Digest(user UserID, c EmailCode) EmailCodeDigest {
-	return digestEmailCode(k[0], user, c)
+// Digest returns the digest of a new code of the user.
+func (c EmailCode) Digest(keys KeyRing[EmailCode], user UserID) EmailCodeDigest {
+	return c.Digests(keys[:1], user)[0]
 }
 
-// Digests are all ways in which a code of the user's may have been kept.
-func (k EmailCodeKeys) Digests(user UserID, c EmailCode) []EmailCodeDigest {
-	all := make([]EmailCodeDigest, len(k))
-	for i, key := range k {
-		all[i] = digestEmailCode(key, user, c)
+// Digests returns the digest of the user's code under each key.
+func (c EmailCode) Digests(keys KeyRing[EmailCode], user UserID) []EmailCodeDigest {
+	digests := make([]EmailCodeDigest, len(keys))
+	for i, mac := range keys.MACs([]byte("e-mail code\x00"), user.uuid[:], []byte(c.Reveal())) {
+		digests[i] = EmailCodeDigest(mac)
 	}
-	return all
-}
-
-func digestEmailCode(key []byte, user UserID, c EmailCode) EmailCodeDigest {
-	return EmailCodeDigest(hmacFor(key, "e-mail code", slices.Concat(user.uuid[:], []byte(c.Reveal()))))
+	return digests
 }
 
 // RequestEmail notes that the user says the address is theirs, in the place of what they claimed before. What they hold stays

@@ -18,7 +18,7 @@ const (
 	wrong = "54321000"
 )
 
-var codeKeys = domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)}
+var codeKeys = domain.KeyRing[domain.EmailCode]{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)}
 
 func code(t *testing.T, digits string) domain.EmailCode {
 	t.Helper()
@@ -30,16 +30,16 @@ func code(t *testing.T, digits string) domain.EmailCode {
 }
 
 // userWithPendingEmail is Ada, who holds ada@example.org and claims ada@example.com by the code.
-func userWithPendingEmail(t *testing.T, by domain.EmailCodeKeys) *domain.User {
+func userWithPendingEmail(t *testing.T, by domain.KeyRing[domain.EmailCode]) *domain.User {
 	t.Helper()
 	u := ada(t)
-	u.RequestEmail("ada@example.com", by.Digest(u.ID(), code(t, right)), noon)
+	u.RequestEmail("ada@example.com", code(t, right).Digest(by, u.ID()), noon)
 	return u
 }
 
 func verifyEmail(t *testing.T, u *domain.User, digits string, now time.Time) error {
 	t.Helper()
-	return u.VerifyEmail(codeKeys.Digests(u.ID(), code(t, digits)), now)
+	return u.VerifyEmail(code(t, digits).Digests(codeKeys, u.ID()), now)
 }
 
 func TestUser_VerifyEmail(t *testing.T) {
@@ -102,7 +102,7 @@ func TestUser_RequestEmail_replacesPending(t *testing.T) {
 		for range 5 {
 			_ = verifyEmail(t, u, wrong, noon) // until no code counts
 		}
-		u.RequestEmail(email, codeKeys.Digest(u.ID(), code(t, "99999999")), noon.Add(time.Hour))
+		u.RequestEmail(email, code(t, "99999999").Digest(codeKeys, u.ID()), noon.Add(time.Hour))
 		if is := u.State().PendingEmail; is.Failures != 0 || is.Email != email || !is.ExpiresAt.Equal(noon.Add(90*time.Minute)) {
 			t.Errorf("%s: %+v", name, is)
 		}
@@ -119,11 +119,11 @@ func TestUser_VerifyEmail_previousKey(t *testing.T) {
 	if err := verifyEmail(t, userWithPendingEmail(t, codeKeys[1:]), right, noon); err != nil {
 		t.Errorf("under the former key: %v", err)
 	}
-	if err := verifyEmail(t, userWithPendingEmail(t, domain.EmailCodeKeys{bytes.Repeat([]byte{3}, 32)}), right, noon); !errors.Is(err, domain.ErrInvalidCode) {
+	if err := verifyEmail(t, userWithPendingEmail(t, domain.KeyRing[domain.EmailCode]{bytes.Repeat([]byte{3}, 32)}), right, noon); !errors.Is(err, domain.ErrInvalidCode) {
 		t.Errorf("under a key that is gone: %v", err)
 	}
 	// New ones are kept under the first.
-	if digests := codeKeys.Digests(adasID, code(t, right)); len(digests) != 2 || digests[0] != codeKeys.Digest(adasID, code(t, right)) || digests[0] == digests[1] {
+	if digests := code(t, right).Digests(codeKeys, adasID); len(digests) != 2 || digests[0] != code(t, right).Digest(codeKeys, adasID) || digests[0] == digests[1] {
 		t.Errorf("digests %x", digests)
 	}
 }
@@ -131,7 +131,7 @@ func TestUser_VerifyEmail_previousKey(t *testing.T) {
 // The digits that one person got, say for an address of their own, prove nothing of another's.
 func TestUser_VerifyEmail_otherUsersCode(t *testing.T) {
 	u, ben := userWithPendingEmail(t, codeKeys), ada(t)
-	if err := u.VerifyEmail(codeKeys.Digests(ben.ID(), code(t, right)), noon); !errors.Is(err, domain.ErrInvalidCode) {
+	if err := u.VerifyEmail(code(t, right).Digests(codeKeys, ben.ID()), noon); !errors.Is(err, domain.ErrInvalidCode) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"time"
 )
@@ -38,9 +37,7 @@ func (k LockoutKey) Network(from Network) LockoutSubject { return k.subject("add
 func (k LockoutKey) Mailbox(at Email) LockoutSubject     { return k.subject("mailbox", string(at)) }
 
 func (k LockoutKey) subject(kind, name string) LockoutSubject {
-	mac := hmac.New(sha256.New, k)
-	mac.Write([]byte(kind + "\x00" + name))
-	return LockoutSubject(mac.Sum(nil))
+	return LockoutSubject(hmacSHA256(k, []byte(kind+"\x00"+name)))
 }
 
 const (

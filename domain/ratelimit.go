@@ -1,10 +1,6 @@
 package domain
 
-import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"time"
-)
+import "time"
 
 // RateClass is a kind of calls that share their limits.
 type RateClass string
@@ -108,9 +104,8 @@ func (k RateKey) User(p RatePolicy, id UserID) RateSubject {
 }
 
 func (k RateKey) subject(p RatePolicy, from Network, who string) RateSubject {
-	mac := hmac.New(sha256.New, k)
-	mac.Write([]byte(string(p) + "\x00" + string(from) + "\x00" + who))
-	return RateSubject(mac.Sum(nil)[:len(RateSubject{})])
+	mac := hmacSHA256(k, []byte(string(p)+"\x00"+string(from)+"\x00"+who))
+	return RateSubject(mac[:len(RateSubject{})])
 }
 
 // Bucket is whose tokens are asked for, and what bucket they come from.

@@ -35,9 +35,6 @@ const (
 // RecoveryGrantToken shows that one holds a grant.
 type RecoveryGrantToken struct{ Secret }
 
-// RecoveryGrantKeys make grant tokens: the first one makes, all recognise.
-type RecoveryGrantKeys [][]byte
-
 const (
 	recoveryGrantTTL         = 10 * time.Minute
 	operatorGrantTTL         = 15 * time.Minute
@@ -46,7 +43,7 @@ const (
 )
 
 // NewRecoveryGrant opens the way to one enrolment, paid by the given factors. Code is that of the backup code, if one paid.
-func NewRecoveryGrant(owner UserID, by []RecoveryFactor, code BackupCodeDigest, keys RecoveryGrantKeys, now time.Time, random io.Reader) (*RecoveryGrant, RecoveryGrantToken) {
+func NewRecoveryGrant(owner UserID, by []RecoveryFactor, code BackupCodeDigest, keys KeyRing[RecoveryGrantToken], now time.Time, random io.Reader) (*RecoveryGrant, RecoveryGrantToken) {
 	nonce := make([]byte, recoveryGrantNonceLength)
 	readRandom(random, nonce)
 	ttl := recoveryGrantTTL
@@ -61,7 +58,7 @@ func NewRecoveryGrant(owner UserID, by []RecoveryFactor, code BackupCodeDigest, 
 
 // RederiveToken makes the grant's token again, for whoever pays with the same backup code because the answer was lost. It returns
 // false if the server's secret was replaced meanwhile.
-func (g *RecoveryGrant) RederiveToken(keys RecoveryGrantKeys) (RecoveryGrantToken, bool) {
+func (g *RecoveryGrant) RederiveToken(keys KeyRing[RecoveryGrantToken]) (RecoveryGrantToken, bool) {
 	for _, key := range keys {
 		if token := g.deriveToken(key); token.Digest() == g.state.Token {
 			return token, true
@@ -71,7 +68,8 @@ func (g *RecoveryGrant) RederiveToken(keys RecoveryGrantKeys) (RecoveryGrantToke
 }
 
 func (g *RecoveryGrant) deriveToken(key []byte) RecoveryGrantToken {
-	return RecoveryGrantToken{NewSecret(recoveryGrantTokenPrefix + base64.RawURLEncoding.EncodeToString(hmacFor(key, "grant", slices.Concat(g.state.UserID.uuid[:], g.state.Nonce))))}
+	mac := hmacSHA256(key, []byte("grant\x00"), g.state.UserID.uuid[:], g.state.Nonce)
+	return RecoveryGrantToken{NewSecret(recoveryGrantTokenPrefix + base64.RawURLEncoding.EncodeToString(mac))}
 }
 
 // ParseRecoveryGrantToken takes a token as a client sent it. Since people copy it from links, white space, invisible characters and full-width

@@ -19,7 +19,7 @@ import (
 var (
 	grantKey  = bytes.Repeat([]byte{1}, 32)
 	otherKey  = bytes.Repeat([]byte{2}, 32)
-	grantKeys = domain.RecoveryGrantKeys{grantKey}
+	grantKeys = domain.KeyRing[domain.RecoveryGrantToken]{grantKey}
 )
 
 func recoveryGrant(t *testing.T, by ...domain.RecoveryFactor) (*domain.RecoveryGrant, domain.RecoveryGrantToken) {
@@ -72,10 +72,10 @@ func TestRecoveryGrant_RederiveToken(t *testing.T) {
 	if again, ok := domain.RestoreRecoveryGrant(g.State()).RederiveToken(grantKeys); !ok || again != token {
 		t.Errorf("got %q, %t, want %q", again.Reveal(), ok, token.Reveal())
 	}
-	if again, ok := g.RederiveToken(domain.RecoveryGrantKeys{otherKey, grantKey}); !ok || again != token {
+	if again, ok := g.RederiveToken(domain.KeyRing[domain.RecoveryGrantToken]{otherKey, grantKey}); !ok || again != token {
 		t.Errorf("after the secret was replaced: got %q, %t, want %q", again.Reveal(), ok, token.Reveal())
 	}
-	if again, ok := g.RederiveToken(domain.RecoveryGrantKeys{otherKey}); ok || !again.IsZero() {
+	if again, ok := g.RederiveToken(domain.KeyRing[domain.RecoveryGrantToken]{otherKey}); ok || !again.IsZero() {
 		t.Errorf("after the former secret was taken away: got %q", again.Reveal())
 	}
 }
@@ -85,7 +85,7 @@ func TestRecoveryGrant_DistinctTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := func(owner domain.UserID, keys domain.RecoveryGrantKeys, nonce byte) domain.RecoveryGrantToken {
+	token := func(owner domain.UserID, keys domain.KeyRing[domain.RecoveryGrantToken], nonce byte) domain.RecoveryGrantToken {
 		_, token := domain.NewRecoveryGrant(owner, nil, domain.BackupCodeDigest{}, keys, noon, bytes.NewReader(bytes.Repeat([]byte{nonce}, 32)))
 		return token
 	}
@@ -95,8 +95,8 @@ func TestRecoveryGrant_DistinctTokens(t *testing.T) {
 	}
 	for name, other := range map[string]domain.RecoveryGrantToken{
 		"another owner":              token(ben, grantKeys, 0),
-		"another key":                token(adasID, domain.RecoveryGrantKeys{otherKey}, 0),
-		"another key before the old": token(adasID, domain.RecoveryGrantKeys{otherKey, grantKey}, 0),
+		"another key":                token(adasID, domain.KeyRing[domain.RecoveryGrantToken]{otherKey}, 0),
+		"another key before the old": token(adasID, domain.KeyRing[domain.RecoveryGrantToken]{otherKey, grantKey}, 0),
 		"another nonce":              token(adasID, grantKeys, 1),
 	} {
 		if other == first || other.Digest() == first.Digest() {

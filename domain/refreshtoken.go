@@ -18,9 +18,6 @@ import (
 // old token cannot work out the next.
 type RefreshToken struct{ Secret }
 
-// RefreshKeys are the keys behind refresh tokens: the first one mints, all recognise.
-type RefreshKeys [][]byte
-
 const (
 	refreshTokenPrefix = "klr_" // lets secret scanners find a leaked token
 	refreshNonceLength = 32
@@ -52,31 +49,32 @@ func (t RefreshToken) raw() []byte {
 	return raw
 }
 
-func (k RefreshKeys) newToken(session SessionID, random io.Reader) RefreshToken {
+func newRefreshToken(keys KeyRing[RefreshToken], session SessionID, random io.Reader) RefreshToken {
 	var nonce [refreshNonceLength]byte
 	readRandom(random, nonce[:])
-	return buildRefreshToken(k[0], session, nonce[:])
+	return buildRefreshToken(keys[0], session, nonce[:])
 }
 
-// successorByDigest returns the token's successor whose digest is the given one, if one of the keys leads to it.
-func (k RefreshKeys) successorByDigest(digest TokenDigest, t RefreshToken) (RefreshToken, bool) {
-	for _, key := range k {
-		if next := successor(key, t); next.Digest() == digest {
+// successor returns the token that replaces t.
+func (t RefreshToken) successor(key []byte) RefreshToken {
+	return buildRefreshToken(key, t.SessionID(), hmacSHA256(key, []byte("successor\x00"), t.raw()))
+}
+
+// successorByDigest returns the successor of t that has the digest, if one of the keys derives it.
+func (t RefreshToken) successorByDigest(keys KeyRing[RefreshToken], digest TokenDigest) (RefreshToken, bool) {
+	for _, key := range keys {
+		if next := t.successor(key); next.Digest() == digest {
 			return next, true
 		}
 	}
 	return RefreshToken{}, false
 }
 
-// issued reports whether the token was made here, whenever that was.
-func (k RefreshKeys) issued(t RefreshToken) bool {
+// issuedBy reports whether the tag of t was made with one of the keys.
+func (t RefreshToken) issuedBy(keys KeyRing[RefreshToken]) bool {
 	raw := t.raw()
 	body, tag := raw[:len(raw)-refreshTagLength], raw[len(raw)-refreshTagLength:]
-	return slices.ContainsFunc(k, func(key []byte) bool { return hmac.Equal(tag, refreshTag(key, body)) })
-}
-
-func successor(key []byte, t RefreshToken) RefreshToken {
-	return buildRefreshToken(key, t.SessionID(), hmacFor(key, "successor", t.raw()))
+	return slices.ContainsFunc(keys, func(key []byte) bool { return hmac.Equal(tag, refreshTag(key, body)) })
 }
 
 func buildRefreshToken(key []byte, session SessionID, nonce []byte) RefreshToken {
@@ -85,12 +83,6 @@ func buildRefreshToken(key []byte, session SessionID, nonce []byte) RefreshToken
 	return RefreshToken{NewSecret(refreshTokenPrefix + base64.RawURLEncoding.EncodeToString(raw))}
 }
 
-func refreshTag(key, body []byte) []byte { return hmacFor(key, "tag", body)[:refreshTagLength] }
-
-func hmacFor(key []byte, purpose string, message []byte) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(purpose))
-	mac.Write([]byte{0})
-	mac.Write(message)
-	return mac.Sum(nil)
+func refreshTag(key, body []byte) []byte {
+	return hmacSHA256(key, []byte("tag\x00"), body)[:refreshTagLength]
 }

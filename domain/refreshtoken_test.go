@@ -14,14 +14,14 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-var refreshKeys = domain.RefreshKeys{bytes.Repeat([]byte{1}, 32)}
+var refreshKeys = domain.KeyRing[domain.RefreshToken]{bytes.Repeat([]byte{1}, 32)}
 
 func bearerSession(t *testing.T) (*domain.Session, domain.RefreshToken) {
 	t.Helper()
 	return bearerSessionWithKeys(t, refreshKeys)
 }
 
-func bearerSessionWithKeys(t *testing.T, keys domain.RefreshKeys) (*domain.Session, domain.RefreshToken) {
+func bearerSessionWithKeys(t *testing.T, keys domain.KeyRing[domain.RefreshToken]) (*domain.Session, domain.RefreshToken) {
 	t.Helper()
 	s, token := domain.OpenBearerSession(credential(t, synced, 0), domain.NewDevice("curl/8.5.0", "127.0.0.1"), lifetime, keys, noon, rand.Reader)
 	return s, token
@@ -38,7 +38,7 @@ func mustRefresh(t *testing.T, s *domain.Session, token domain.RefreshToken, now
 }
 
 // wantRefreshRejected fails the test if a refused token left its mark on the session.
-func wantRefreshRejected(t *testing.T, s *domain.Session, token domain.RefreshToken, keys domain.RefreshKeys, now time.Time, want error) {
+func wantRefreshRejected(t *testing.T, s *domain.Session, token domain.RefreshToken, keys domain.KeyRing[domain.RefreshToken], now time.Time, want error) {
 	t.Helper()
 	before := s.State()
 	next, changed, err := s.Refresh(token, keys, lifetime, now)
@@ -140,14 +140,14 @@ func TestSession_Refresh_endedSession(t *testing.T) {
 func TestSession_Refresh_forgedToken(t *testing.T) {
 	s, token := bearerSession(t)
 	mustRefresh(t, s, token, noon)
-	mallorys := domain.RefreshKeys{bytes.Repeat([]byte{2}, 32)}
+	mallorys := domain.KeyRing[domain.RefreshToken]{bytes.Repeat([]byte{2}, 32)}
 	own, other := s.ID(), sessionID(t)
 	_, others := bearerSession(t)
 	ofAnother := domain.RestoreSession(func() domain.SessionState { is := s.State(); is.ID = other; return is }())
 	for name, c := range map[string]struct {
 		session *domain.Session
 		token   domain.RefreshToken
-		keys    domain.RefreshKeys
+		keys    domain.KeyRing[domain.RefreshToken]
 	}{
 		"zeros beside its id":                {s, forgedToken(t, own, make([]byte, 48)), refreshKeys},
 		"minted elsewhere under its id":      {s, tokenIssuedWith(t, mallorys, own), refreshKeys},
@@ -174,7 +174,7 @@ func forgedToken(t *testing.T, session domain.SessionID, rest []byte) domain.Ref
 }
 
 // tokenIssuedWith is a token for the session as a server with other keys would mint it.
-func tokenIssuedWith(t *testing.T, keys domain.RefreshKeys, session domain.SessionID) domain.RefreshToken {
+func tokenIssuedWith(t *testing.T, keys domain.KeyRing[domain.RefreshToken], session domain.SessionID) domain.RefreshToken {
 	t.Helper()
 	id := idBytes(t, session)
 	random := append(slices.Clone(id[6:]), bytes.Repeat([]byte{7}, 32)...) // the id is made of the time and of these
@@ -221,7 +221,7 @@ func mustParseRefreshToken(t *testing.T, raw []byte) domain.RefreshToken {
 
 func TestSession_Refresh_afterSecretRotation(t *testing.T) {
 	former, present := refreshKeys[0], bytes.Repeat([]byte{3}, 32)
-	both := domain.RefreshKeys{present, former}
+	both := domain.KeyRing[domain.RefreshToken]{present, former}
 
 	t.Run("the latest one is exchanged for one under the new secret", func(t *testing.T) {
 		s, token := bearerSession(t)
@@ -229,7 +229,7 @@ func TestSession_Refresh_afterSecretRotation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := s.Refresh(next, domain.RefreshKeys{present}, lifetime, noon.Add(time.Hour)); err != nil {
+		if _, _, err := s.Refresh(next, domain.KeyRing[domain.RefreshToken]{present}, lifetime, noon.Add(time.Hour)); err != nil {
 			t.Errorf("its successor, when the former secret is forgotten: %v", err)
 		}
 	})
@@ -251,7 +251,7 @@ func TestSession_Refresh_afterSecretRotation(t *testing.T) {
 
 // When the secret is gone for good the digests are still there: nobody is signed out, and theft of the last one is noticed.
 func TestSession_Refresh_afterSecretLoss(t *testing.T) {
-	others := domain.RefreshKeys{bytes.Repeat([]byte{4}, 32)}
+	others := domain.KeyRing[domain.RefreshToken]{bytes.Repeat([]byte{4}, 32)}
 
 	t.Run("the latest one is exchanged", func(t *testing.T) {
 		s, token := bearerSession(t)
@@ -284,7 +284,7 @@ func TestSession_Refresh_successorDependsOnSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, _, err := same.Refresh(token, domain.RefreshKeys{bytes.Repeat([]byte{5}, 32)}, lifetime, noon)
+	theirs, _, err := same.Refresh(token, domain.KeyRing[domain.RefreshToken]{bytes.Repeat([]byte{5}, 32)}, lifetime, noon)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,9 +89,9 @@ func OpenSession(by *Credential, device Device, lifetime SessionLifetime, now ti
 }
 
 // OpenBearerSession starts the session of a program instead, with its first refresh token.
-func OpenBearerSession(by *Credential, device Device, lifetime SessionLifetime, keys RefreshKeys, now time.Time, random io.Reader) (*Session, RefreshToken) {
+func OpenBearerSession(by *Credential, device Device, lifetime SessionLifetime, keys KeyRing[RefreshToken], now time.Time, random io.Reader) (*Session, RefreshToken) {
 	s := openSession(by, device, TransportBearer, lifetime, now, random)
-	token := keys.newToken(s.ID(), random)
+	token := newRefreshToken(keys, s.ID(), random)
 	s.state.Token = token.Digest()
 	return s, token
 }
@@ -196,9 +196,9 @@ type SessionSecret struct {
 }
 
 // NewSecret draws another secret for the session, for StepUp to put in the place of the one before.
-func (s *Session) NewSecret(keys RefreshKeys, random io.Reader) SessionSecret {
+func (s *Session) NewSecret(keys KeyRing[RefreshToken], random io.Reader) SessionSecret {
 	if s.state.Transport == TransportBearer {
-		return SessionSecret{RefreshToken: keys.newToken(s.ID(), random)}
+		return SessionSecret{RefreshToken: newRefreshToken(keys, s.ID(), random)}
 	}
 	return SessionSecret{Token: NewSessionToken(random)}
 }
@@ -247,10 +247,10 @@ func (s *Session) TokenRotatedSince(before *Session) bool {
 // The token before the latest one gets that latest one again, for as long as it has not been used: the answer may have been lost. Any
 // other that was ever minted for the session means that two parties hold it, and which of them is the user cannot be known. A token that was never minted
 // here is ErrRefreshTokenInvalid and changes nothing.
-func (s *Session) Refresh(token RefreshToken, keys RefreshKeys, lifetime SessionLifetime, now time.Time) (next RefreshToken, changed bool, err error) {
+func (s *Session) Refresh(token RefreshToken, keys KeyRing[RefreshToken], lifetime SessionLifetime, now time.Time) (next RefreshToken, changed bool, err error) {
 	digest := token.Digest()
 	latest, previous := digest == s.state.Token, digest == s.state.PreviousToken
-	if token.SessionID() != s.state.ID || !latest && !previous && !keys.issued(token) {
+	if token.SessionID() != s.state.ID || !latest && !previous && !token.issuedBy(keys) {
 		return RefreshToken{}, false, ErrRefreshTokenInvalid
 	}
 	if err := s.RequireActive(now); err != nil {
@@ -258,12 +258,12 @@ func (s *Session) Refresh(token RefreshToken, keys RefreshKeys, lifetime Session
 	}
 	switch {
 	case latest:
-		next = successor(keys[0], token)
+		next = token.successor(keys[0])
 		s.state.PreviousToken, s.state.Token, s.state.RotatedAt = digest, next.Digest(), now
 		s.Touch(lifetime, now)
 		return next, true, nil
 	case previous:
-		next, found := keys.successorByDigest(s.state.Token, token)
+		next, found := token.successorByDigest(keys, s.state.Token)
 		if !found { // the server's secret was replaced meanwhile
 			return RefreshToken{}, false, ErrRefreshTokenInvalid
 		}

@@ -84,9 +84,9 @@ func (l *fixture) usecases() (application.UseCases, error) {
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames}
 	return application.UseCases{
 		SigningKeys: keys,
-		Transfer:    &transfer.Service{Store: l.store, Clock: fixedClock{}, Keys: transfer.Keys{make([]byte, 32)}},
+		Transfer:    &transfer.Service{Store: l.store, Clock: fixedClock{}, Keys: domain.KeyRing[domain.UserState]{make([]byte, 32)}},
 		Admin: &admin.Service{
-			Store: l.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log, Keys: domain.RecoveryGrantKeys{make([]byte, 32)},
+			Store: l.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
 			RecoveryURL: func(token domain.RecoveryGrantToken) domain.Secret {
 				return domain.NewSecret("https://id.example.org/#recover=" + token.Reveal())
 			},

@@ -52,7 +52,7 @@ func newIssuer(t *testing.T) *signingkeys.Issuer {
 	}
 	return &signingkeys.Issuer{
 		SigningKeys: &signingkeys.Service{Store: sqlitestore.New(t), TokenKeys: keys, Clock: clock{}, External: signingkeys.ExternalKeys{key}}, Random: rand.Reader,
-		Policy: domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+		Policy: domain.AccessPolicy{Issuer: publicURL, Audience: publicURL, TTL: 5 * time.Minute}, RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)},
 	}
 }
 

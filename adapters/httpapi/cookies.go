@@ -1,10 +1,7 @@
 package httpapi
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"strings"
 	"time"
 
@@ -19,7 +16,7 @@ type cookies struct {
 	secure      bool
 	sessionTTL  time.Duration
 	ceremonyTTL time.Duration
-	bindingKeys [][]byte // the first one signs, all verify
+	bindingKeys domain.KeyRing[domain.Binding]
 }
 
 func (k cookies) prefixed(plain string) string {
@@ -123,25 +120,14 @@ func (k cookies) binding(c *fiber.Ctx, id domain.ChallengeID) domain.Binding {
 // session management).
 func (k cookies) readBinding(c *fiber.Ctx, name string) domain.Binding {
 	value := c.Cookies(name)
-	nonce, mac, found := strings.Cut(value, ".")
-	if !found {
+	nonce, signature, _ := strings.Cut(value, ".")
+	if !k.bindingKeys.Verify(nonce, signature) {
 		return domain.Binding{}
 	}
-	for _, key := range k.bindingKeys {
-		if hmac.Equal([]byte(mac), []byte(sign(key, nonce))) {
-			return domain.BindTo(domain.NewSecret(value))
-		}
-	}
-	return domain.Binding{}
+	return domain.BindTo(domain.NewSecret(value))
 }
 
 func (k cookies) newBrowserValue() domain.Secret {
 	nonce := rand.Text()
-	return domain.NewSecret(nonce + "." + sign(k.bindingKeys[0], nonce))
-}
-
-func sign(key []byte, nonce string) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(nonce))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return domain.NewSecret(nonce + "." + k.bindingKeys.Sign(nonce))
 }

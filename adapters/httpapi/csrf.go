@@ -1,10 +1,7 @@
 package httpapi
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -18,33 +15,29 @@ const headerCSRFToken = "X-CSRF-Token" //nolint:gosec // the name of a header
 // csrfTokens issues and verifies CSRF tokens: signed double submit (OWASP, Cross-Site Request Forgery Prevention). A page sends the
 // token in a header beside the session cookie, which proves that it can read this server's responses; pages of other sites cannot.
 // A token is valid for one session only, and nothing is stored.
-type csrfTokens struct{ keys [][]byte } // the first one signs, all verify
+type csrfTokens struct {
+	keys domain.KeyRing[domain.SessionID]
+}
 
 // issue returns a token that is valid as long as the session. Each one is different, so that the size of a compressed response does
 // not reveal it (BREACH).
 func (t csrfTokens) issue(session domain.SessionID) string {
 	nonce := rand.Text()
-	return nonce + "." + t.sign(t.keys[0], session, nonce)
+	return nonce + "." + t.keys.Sign(csrfMessage(session, nonce))
 }
 
 // verify returns errCSRF unless the token was issued for the session.
 func (t csrfTokens) verify(token string, session domain.SessionID) error {
-	nonce, mac, found := strings.Cut(token, ".")
-	if !found || len(token) > 128 {
+	nonce, signature, _ := strings.Cut(token, ".")
+	if len(token) > 128 || !t.keys.Verify(csrfMessage(session, nonce), signature) {
 		return errCSRF
 	}
-	for _, key := range t.keys {
-		if hmac.Equal([]byte(mac), []byte(t.sign(key, session, nonce))) {
-			return nil
-		}
-	}
-	return errCSRF
+	return nil
 }
 
-func (t csrfTokens) sign(key []byte, session domain.SessionID, nonce string) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(session.String() + "!" + nonce)) // the id is of fixed length
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+// csrfMessage is unambiguous, since the session's id has a fixed length.
+func csrfMessage(session domain.SessionID, nonce string) string {
+	return session.String() + "!" + nonce
 }
 
 // getCSRF returns a token for the session of the cookie, for a page that was reloaded.

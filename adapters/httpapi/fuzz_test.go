@@ -150,10 +150,10 @@ func FuzzBinary(f *testing.F) {
 func FuzzCookies(f *testing.F) {
 	key := bytes.Repeat([]byte{7}, 32)
 	k := cookies{bindingKeys: [][]byte{key}}
-	signed := "NONCE." + sign(key, "NONCE")
+	signed := "NONCE." + k.bindingKeys.Sign("NONCE")
 	for _, seed := range []string{
 		"", "keylodge_browser=" + signed, "keylodge_browser=" + signed + "; keylodge_session=kls_" + strings.Repeat("A", 43), `keylodge_browser="` + signed + `"`,
-		"keylodge_browser=." + sign(key, ""), "keylodge_browser=NONCE.", "keylodge_browser=OTHER." + sign(key, "NONCE"), "keylodge_browser=" + signed + "x", "keylodge_browser=x; keylodge_browser=" + signed,
+		"keylodge_browser=." + k.bindingKeys.Sign(""), "keylodge_browser=NONCE.", "keylodge_browser=OTHER." + k.bindingKeys.Sign("NONCE"), "keylodge_browser=" + signed + "x", "keylodge_browser=x; keylodge_browser=" + signed,
 		"Keylodge_Browser=" + signed, "__Host-keylodge_browser=" + signed, "keylodge_browser", "=;=;", "keylodge_browser=" + signed + ";\x00", "a=\"; keylodge_browser=" + signed,
 	} {
 		f.Add([]byte(seed))
@@ -196,8 +196,8 @@ func FuzzCSRFToken(f *testing.F) {
 	}
 	key := bytes.Repeat([]byte{7}, 32)
 	tokens := csrfTokens{[][]byte{key}}
-	issued := "NONCE." + tokens.sign(key, session, "NONCE")
-	for _, seed := range []string{"", ".", issued, issued + "=", " " + issued, strings.ToUpper(issued), "." + tokens.sign(key, session, ""), "A.B." + tokens.sign(key, session, "A.B")} {
+	issued := "NONCE." + tokens.keys.Sign(csrfMessage(session, "NONCE"))
+	for _, seed := range []string{"", ".", issued, issued + "=", " " + issued, strings.ToUpper(issued), "." + tokens.keys.Sign(csrfMessage(session, "")), "A.B." + tokens.keys.Sign(csrfMessage(session, "A.B"))} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, token string) {

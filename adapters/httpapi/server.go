@@ -30,8 +30,8 @@ type Config struct {
 	Mail            domain.EmailPolicy
 	SessionTTL      time.Duration
 	ChallengeTTL    time.Duration
-	BindingKeys     [][]byte // for the browser's cookies: the first one signs, all verify
-	CSRFKeys        [][]byte // likewise for CSRF tokens
+	BindingKeys     domain.KeyRing[domain.Binding]   // for the browser's cookies
+	CSRFKeys        domain.KeyRing[domain.SessionID] // for CSRF tokens
 	TrustedProxies  []netip.Prefix
 	MinResponseTime time.Duration // of responses whose time could reveal whether an account exists
 	WellKnown       WellKnown

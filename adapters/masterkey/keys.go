@@ -10,14 +10,14 @@ import (
 // secret, which signs; all keys verify, so that a new secret invalidates nothing. A single key is derived from the current secret
 // only.
 type Keys struct {
-	Decoys         [][]byte
-	RefreshTokens  domain.RefreshKeys
-	BackupCodes    domain.BackupCodePeppers
-	RecoveryGrants domain.RecoveryGrantKeys
-	EmailCodes     domain.EmailCodeKeys
-	Exports        [][]byte
-	BrowserBinding [][]byte
-	CSRFTokens     [][]byte
+	Decoys         domain.KeyRing[domain.Decoys]
+	RefreshTokens  domain.KeyRing[domain.RefreshToken]
+	BackupCodes    domain.KeyRing[domain.BackupCode]
+	RecoveryGrants domain.KeyRing[domain.RecoveryGrantToken]
+	EmailCodes     domain.KeyRing[domain.EmailCode]
+	Exports        domain.KeyRing[domain.UserState]
+	BrowserBinding domain.KeyRing[domain.Binding]
+	CSRFTokens     domain.KeyRing[domain.SessionID]
 	Lockouts       domain.LockoutKey // a new secret resets the counters of wrong codes
 	RateLimits     domain.RateKey    // a new secret refills all buckets once
 }

@@ -20,7 +20,7 @@ func (s *Service) ConfirmEmail(ctx context.Context, principal identity.Principal
 		return Changed{}, err
 	}
 	now := s.Clock.Now()
-	digests := s.EmailVerification.Keys.Digests(principal.User.ID(), parsed)
+	digests := parsed.Digests(s.EmailVerification.Keys, principal.User.ID())
 	err = s.Store.Update(ctx, func(tx ports.Tx) error {
 		changed = Changed{}
 		principal, err := principal.Reload(ctx, tx, now)

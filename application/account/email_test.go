@@ -42,7 +42,7 @@ func newEmailFixture(t *testing.T) *emailFixture {
 	return &emailFixture{
 		t: t, store: sqlitestore.New(t), now: noon, auditLog: &audit.Log{Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: domain.EmailOn}},
 		verification: &emailverify.Service{
-			Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32)}, Sealer: sealer, Random: rand.Reader, Lockout: bytes.Repeat([]byte{2}, 32),
+			Policy: domain.EmailOn, Keys: domain.KeyRing[domain.EmailCode]{bytes.Repeat([]byte{1}, 32)}, Sealer: sealer, Random: rand.Reader, Lockout: bytes.Repeat([]byte{2}, 32),
 		},
 	}
 }
@@ -129,7 +129,7 @@ func (p *emailFixture) code(of identity.Principal) (code string) {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		if p.verification.Keys.Digest(m.UserID, parsed) == p.user(of).PendingEmail.Code {
+		if parsed.Digest(p.verification.Keys, m.UserID) == p.user(of).PendingEmail.Code {
 			code = string(opened)
 		}
 	}

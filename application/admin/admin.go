@@ -17,7 +17,7 @@ type Service struct {
 	Random   io.Reader
 	Audit    *audit.Log
 	Notifier notify.Notifier
-	Keys     domain.RecoveryGrantKeys
+	Keys     domain.KeyRing[domain.RecoveryGrantToken]
 	Lockout  domain.LockoutKey
 	// RecoveryURL returns the address of the page that redeems a recovery grant.
 	RecoveryURL RecoveryURL

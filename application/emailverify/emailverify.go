@@ -16,7 +16,7 @@ import (
 // Service issues verification codes and limits how many are sent to a mailbox.
 type Service struct {
 	Policy  domain.EmailPolicy
-	Keys    domain.EmailCodeKeys
+	Keys    domain.KeyRing[domain.EmailCode]
 	Sealer  ports.Sealer
 	Random  io.Reader
 	Lockout domain.LockoutKey
@@ -34,7 +34,7 @@ func (s *Service) GenerateCode(user domain.UserID, now time.Time) (PendingCode, 
 	id := domain.NewOutboxEmailID(now, s.Random)
 	code := domain.NewEmailCode(s.Random)
 	encrypted, err := outbox.EncryptCode(s.Sealer, id, code)
-	return PendingCode{id, s.Keys.Digest(user, code), encrypted}, err
+	return PendingCode{id, code.Digest(s.Keys, user), encrypted}, err
 }
 
 // Request makes email the user's pending address and returns the e-mail to queue. The caller stores the user, and then the e-mail,

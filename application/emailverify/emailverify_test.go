@@ -84,7 +84,7 @@ func TestEmailVerification_TakenEmailIsIndistinguishable(t *testing.T) {
 			if visible(mallory) != visible(ada) || mallory.PendingEmail() != "ben@example.org" || mallory.Email() != "" {
 				t.Errorf("the requesting user: %+v", mallory.State())
 			}
-			if err := mallory.VerifyEmail(h.service.Keys.Digests(mallory.ID(), code), noon); !errors.Is(err, domain.ErrInvalidCode) || mallory.Email() != "" {
+			if err := mallory.VerifyEmail(code.Digests(h.service.Keys, mallory.ID()), noon); !errors.Is(err, domain.ErrInvalidCode) || mallory.Email() != "" {
 				t.Errorf("the generated code: %v, %+v", err, mallory.State())
 			}
 			for sent := 2; sent <= 8; sent++ {
@@ -270,7 +270,7 @@ func TestEmailVerification_CodeOfAnotherUser(t *testing.T) {
 	if _, err := h.requestEmail(ben, "ben@example.com", noon); err != nil {
 		t.Fatal(err)
 	}
-	if err := ben.VerifyEmail(h.service.Keys.Digests(ben.ID(), h.decryptedCode(queued)), noon); !errors.Is(err, domain.ErrInvalidCode) {
+	if err := ben.VerifyEmail(h.decryptedCode(queued).Digests(h.service.Keys, ben.ID()), noon); !errors.Is(err, domain.ErrInvalidCode) {
 		t.Errorf("another user's code: %v", err)
 	}
 }

@@ -41,7 +41,7 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	return &fixture{t, sqlitestore.New(t), &emailverify.Service{
-		Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32)}, Sealer: newSealer(t, "A"), Random: rand.Reader,
+		Policy: domain.EmailOn, Keys: domain.KeyRing[domain.EmailCode]{bytes.Repeat([]byte{1}, 32)}, Sealer: newSealer(t, "A"), Random: rand.Reader,
 		Lockout: bytes.Repeat([]byte{2}, 32),
 	}}
 }
@@ -86,7 +86,7 @@ func (h *fixture) requestEmail(user *domain.User, email domain.Email, now time.T
 // verifyEmail enters the code of the e-mail.
 func (h *fixture) verifyEmail(user *domain.User, queued *domain.OutboxEmail, now time.Time) error {
 	h.t.Helper()
-	return user.VerifyEmail(h.service.Keys.Digests(user.ID(), h.decryptedCode(queued)), now)
+	return user.VerifyEmail(h.decryptedCode(queued).Digests(h.service.Keys, user.ID()), now)
 }
 
 func (h *fixture) decryptedCode(queued *domain.OutboxEmail) domain.EmailCode {

@@ -605,7 +605,7 @@ func newIssuer(t *testing.T, store ports.Store) *signingkeys.Issuer {
 	}
 	return &signingkeys.Issuer{
 		SigningKeys: &signingkeys.Service{Store: store, TokenKeys: keys, Clock: clock{}, External: signingkeys.ExternalKeys{key}}, Random: rand.Reader,
-		RefreshKeys: domain.RefreshKeys{make([]byte, 32)}, Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
+		RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)}, Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
 	}
 }
 
@@ -658,7 +658,7 @@ func TestFinish_ReplacesOnlyCookieSession(t *testing.T) {
 func TestFinish_NoSessionWhenTokensFail(t *testing.T) {
 	f := newFixture(t)
 	f.issuer = &signingkeys.Issuer{
-		Random: rand.Reader, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+		Random: rand.Reader, RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)},
 		SigningKeys: &signingkeys.Service{Store: unreadableStore{f.store}, TokenKeys: jwt.New(), Clock: clock{}},
 	}
 	begun := f.beginWithSignCount(2)

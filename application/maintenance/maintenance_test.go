@@ -34,7 +34,7 @@ func seed(t *testing.T, store ports.Store, n int) {
 		if err := tx.Users.Add(t.Context(), ada.ToUser(noon)); err != nil {
 			return err
 		}
-		grant, _ := domain.NewRecoveryGrant(ada.UserID, nil, domain.BackupCodeDigest{}, domain.RecoveryGrantKeys{nil}, noon.Add(-10*time.Minute), rand.Reader)
+		grant, _ := domain.NewRecoveryGrant(ada.UserID, nil, domain.BackupCodeDigest{}, domain.KeyRing[domain.RecoveryGrantToken]{nil}, noon.Add(-10*time.Minute), rand.Reader)
 		if err := tx.RecoveryGrants.Put(t.Context(), grant); err != nil {
 			return err
 		}

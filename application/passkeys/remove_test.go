@@ -131,7 +131,7 @@ func TestRemove_RevokesSessionsOfPasskey(t *testing.T) {
 	ada, ben := l.addUser("Ada"), l.addUser("Ben")
 	lost := ada.addPasskey("lost", domain.CredentialActive)
 	browserSession := ada.signIn(lost)
-	appSession, _ := domain.OpenBearerSession(lost, domain.Device{}, lifetime, domain.RefreshKeys{make([]byte, 32)}, noon, rand.Reader)
+	appSession, _ := domain.OpenBearerSession(lost, domain.Device{}, lifetime, domain.KeyRing[domain.RefreshToken]{make([]byte, 32)}, noon, rand.Reader)
 	l.update(func(tx ports.Tx) error { return tx.Sessions.Add(t.Context(), appSession) })
 	other := ada.signIn(ada.addPasskey("another", domain.CredentialActive))
 	if _, err := l.remove(ada.Principal, "lost"); err != nil {

@@ -14,7 +14,7 @@ func (s *Service) backupCodeDigests(code domain.BackupCode) []domain.BackupCodeD
 	if code.IsZero() {
 		return nil
 	}
-	return s.Peppers.Digests(code)
+	return code.Digests(s.Peppers)
 }
 
 // findBackupCode returns the code's owner and stored digest. It returns domain.ErrInvalidCode for an unknown code, and for the code

@@ -18,7 +18,7 @@ func (s *Service) GenerateCodes(ctx context.Context, principal identity.Principa
 	codes := domain.NewBackupCodes(s.Random)
 	digests := make([]domain.BackupCodeDigest, len(codes))
 	for i, code := range codes {
-		digests[i] = s.Peppers.Digest(code)
+		digests[i] = code.Digest(s.Peppers)
 	}
 	err := s.Store.Update(ctx, func(tx ports.Tx) error {
 		principal, err := principal.Reload(ctx, tx, now)

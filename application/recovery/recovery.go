@@ -26,8 +26,8 @@ type Service struct {
 	SessionIssuer *sessions.SessionIssuer
 	Audit         *audit.Log
 	StepUp        domain.StepUpTTL
-	Peppers       domain.BackupCodePeppers
-	Keys          domain.RecoveryGrantKeys
+	Peppers       domain.KeyRing[domain.BackupCode]
+	Keys          domain.KeyRing[domain.RecoveryGrantToken]
 	Lockout       domain.LockoutKey
 	Decoys        domain.Decoys
 }

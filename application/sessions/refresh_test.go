@@ -232,7 +232,7 @@ func TestRefresh_AfterSecretRotation(t *testing.T) {
 	h := newFixture(t)
 	_, token := h.addUser("Ada").signInBearer(0)
 	before := h.mustRefresh(token, 0)
-	h.issuer.RefreshKeys = append(domain.RefreshKeys{slices.Repeat([]byte{1}, 32)}, h.issuer.RefreshKeys...)
+	h.issuer.RefreshKeys = append(domain.KeyRing[domain.RefreshToken]{slices.Repeat([]byte{1}, 32)}, h.issuer.RefreshKeys...)
 	if again := h.mustRefresh(token, time.Second); again.Refresh != before.Refresh {
 		t.Error("a token replaced just before has another successor now")
 	}

@@ -79,7 +79,7 @@ func newFixture(t *testing.T) *fixture {
 		issuer: &signingkeys.Issuer{
 			SigningKeys: &signingkeys.Service{Store: store, TokenKeys: keys, Clock: clock(noon), External: signingkeys.ExternalKeys{signing}}, Random: rand.Reader,
 			Policy:      domain.AccessPolicy{Issuer: issuerURL, Audience: serviceAudience, TTL: 5 * time.Minute},
-			RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+			RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)},
 		},
 	}
 	h.service = &sessions.Service{Store: store, Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}

@@ -14,7 +14,7 @@ type Issuer struct {
 	SigningKeys *Service
 	Random      io.Reader
 	Policy      domain.AccessPolicy
-	RefreshKeys domain.RefreshKeys
+	RefreshKeys domain.KeyRing[domain.RefreshToken]
 }
 
 // AccessToken is an access token with its lifetime.

@@ -124,7 +124,7 @@ func (i *fixture) nodeWith(rotation domain.KeyRotation, present masterkey.Key, p
 
 func (i *fixture) nodeOf(service *signingkeys.Service) *node {
 	return &node{i, service, &signingkeys.Issuer{
-		SigningKeys: service, Random: rand.Reader, Policy: policy, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+		SigningKeys: service, Random: rand.Reader, Policy: policy, RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)},
 	}}
 }
 

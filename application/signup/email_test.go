@@ -28,7 +28,7 @@ func newMailFixture(t *testing.T) *fixture {
 	}
 	l := newFixture(t)
 	l.verification = &emailverify.Service{
-		Policy: domain.EmailOn, Keys: domain.EmailCodeKeys{bytes.Repeat([]byte{1}, 32)}, Sealer: sealer, Random: rand.Reader, Lockout: bytes.Repeat([]byte{2}, 32),
+		Policy: domain.EmailOn, Keys: domain.KeyRing[domain.EmailCode]{bytes.Repeat([]byte{1}, 32)}, Sealer: sealer, Random: rand.Reader, Lockout: bytes.Repeat([]byte{2}, 32),
 	}
 	return l
 }
@@ -106,7 +106,7 @@ func TestFinish_RequestsEmailVerification(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := signIn.User.VerifyEmail(l.verification.Keys.Digests(signIn.User.ID(), code), noon); err != nil || signIn.User.Email() != "ada@example.org" {
+	if err := signIn.User.VerifyEmail(code.Digests(l.verification.Keys, signIn.User.ID()), noon); err != nil || signIn.User.Email() != "ada@example.org" {
 		t.Errorf("verification: %v", err)
 	}
 }

@@ -83,7 +83,7 @@ func newFixture(t *testing.T) *fixture {
 	l := &fixture{t: t, store: sqlitestore.New(t), relyingParty: &hookedRelyingParty{RelyingParty: relyingParty}, now: noon}
 	l.issuer = &signingkeys.Issuer{
 		SigningKeys: &signingkeys.Service{Store: l.store, TokenKeys: keys, Clock: clock(noon), External: signingkeys.ExternalKeys{signingKey}}, Random: rand.Reader,
-		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute}, RefreshKeys: domain.RefreshKeys{make([]byte, 32)},
+		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute}, RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)},
 	}
 	return l
 }

@@ -32,7 +32,7 @@ func (s *Service) Export(ctx context.Context, w io.Writer, report ProgressFunc) 
 	if err != nil {
 		return Counts{}, err
 	}
-	h := header{Format: formatName, Version: formatVersion, At: now, Secrets: s.Keys.fingerprints(), Users: total}
+	h := header{Format: formatName, Version: formatVersion, At: now, Secrets: fingerprints(s.Keys), Users: total}
 	if err := out.write(line{Export: &h}); err != nil {
 		return Counts{}, err
 	}

@@ -36,7 +36,7 @@ func (s *Service) Import(ctx context.Context, file io.ReadSeeker, intoExisting b
 		return Outcome{}, err
 	}
 	var at time.Time
-	err = s.Keys.read(file, func(h header) { at, outcome.Total = h.At, h.Users }, func(b batch) error {
+	err = read(file, s.Keys, func(h header) { at, outcome.Total = h.At, h.Users }, func(b batch) error {
 		if len(verified) == 0 || !hmac.Equal(b.mac[:], verified[0][:]) {
 			return errTampered
 		}
@@ -61,7 +61,7 @@ func (s *Service) check(ctx context.Context, file io.Reader, intoExisting bool, 
 	defer stop()
 	existing, listErr, more := next() // sorted by id, as the file is
 	done, total := 0, 0
-	err = s.Keys.read(file, func(h header) { total = h.Users }, func(b batch) error {
+	err = read(file, s.Keys, func(h header) { total = h.Users }, func(b batch) error {
 		verified = append(verified, b.mac)
 		for _, l := range b.lines {
 			if l.User == nil {

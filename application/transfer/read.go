@@ -27,13 +27,13 @@ type batch struct {
 
 // read calls onHeader with the first line and onBatch with all lines that follow it except the last, in batches. It returns
 // nil only for a file that is complete and unmodified; before that, the lines are unverified.
-func (k Keys) read(file io.Reader, onHeader func(header), onBatch func(batch) error) error {
+func read(file io.Reader, keys domain.KeyRing[domain.UserState], onHeader func(header), onBatch func(batch) error) error {
 	in := reader{r: bufio.NewReaderSize(file, 1<<16)}
 	h, err := in.readHeader()
 	if err != nil {
 		return err
 	}
-	key, err := k.forHeader(h)
+	key, err := keyOf(h, keys)
 	if err != nil {
 		return err
 	}

@@ -6,9 +6,9 @@ package transfer
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
 	"slices"
 
+	"github.com/keylodge/keylodge/domain"
 	"github.com/keylodge/keylodge/ports"
 )
 
@@ -16,7 +16,11 @@ import (
 type Service struct {
 	Store ports.Store
 	Clock ports.Clock
-	Keys  Keys
+
+	// Keys are derived from the installation's secrets for exports alone. Encrypted values and digests in a file depend on
+	// these secrets, so that it can be used only where all of them are known. The first key authenticates the file, so that a
+	// passkey cannot be added to it.
+	Keys domain.KeyRing[domain.UserState]
 }
 
 // Stage is a step of an export or import.
@@ -49,42 +53,32 @@ func (c Counts) plus(more Counts) Counts {
 	}
 }
 
-// Keys are derived from the installation's secrets for exports alone, the present secret's first. Encrypted values and
-// digests in a file depend on these secrets, so it can be used only where all of them are known. The first key authenticates
-// the file, so that a passkey cannot be added to it.
-type Keys [][]byte
-
 const fingerprintLength = 16
 
-// fingerprints identify the secrets and reveal nothing of them.
-func (k Keys) fingerprints() []binary {
-	all := make([]binary, len(k))
-	for i, key := range k {
-		all[i] = fingerprint(key)
+// fingerprints returns values that identify the secrets and reveal nothing of them.
+func fingerprints(keys domain.KeyRing[domain.UserState]) []binary {
+	all := make([]binary, len(keys))
+	for i, mac := range keys.MACs([]byte("fingerprint")) {
+		all[i] = mac[:fingerprintLength]
 	}
 	return all
 }
 
-func fingerprint(key []byte) binary {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte("fingerprint"))
-	return mac.Sum(nil)[:fingerprintLength]
-}
-
-// forHeader returns the key that authenticates a file. It fails unless all secrets of the file's installation are known here.
-func (k Keys) forHeader(h header) (key []byte, err error) {
+// keyOf returns the key that authenticates a file. It fails unless all secrets of the file's installation are known here.
+func keyOf(h header, keys domain.KeyRing[domain.UserState]) (key []byte, err error) {
 	if len(h.Secrets) == 0 {
 		return nil, ErrUnknownSecret
 	}
+	here := fingerprints(keys)
 	for i, f := range h.Secrets {
-		known := slices.IndexFunc(k, func(key []byte) bool { return hmac.Equal(fingerprint(key), f) })
+		known := slices.IndexFunc(here, func(own binary) bool { return hmac.Equal(own, f) })
 		switch {
 		case known < 0 && i == 0:
 			return nil, ErrUnknownSecret
 		case known < 0:
 			return nil, ErrUnknownPreviousSecret
 		case i == 0:
-			key = k[known]
+			key = keys[known]
 		}
 	}
 	return key, nil

@@ -23,13 +23,15 @@ type clock struct{}
 
 func (clock) Now() time.Time { return noon }
 
-var testKeys = Keys{bytes.Repeat([]byte{'a'}, 32)}
+type keyRing = domain.KeyRing[domain.UserState]
+
+var testKeys = keyRing{bytes.Repeat([]byte{'a'}, 32)}
 
 // fixture is an installation.
 type fixture struct {
 	t     *testing.T
 	store ports.Store
-	keys  Keys
+	keys  keyRing
 }
 
 func newFixture(t *testing.T) *fixture { return &fixture{t, sqlitestore.New(t), testKeys} }
@@ -248,7 +250,7 @@ func TestImport_RejectsModifiedFile(t *testing.T) {
 func TestImport_RejectsForgedLines(t *testing.T) {
 	file := newFullFixture(t).export()
 	forger := newFixture(t)
-	forger.keys = Keys{bytes.Repeat([]byte{'m'}, 32)}
+	forger.keys = keyRing{bytes.Repeat([]byte{'m'}, 32)}
 	forger.addUser("mallory")
 	forged := bytes.SplitAfter(forger.export(), []byte("\n"))
 	lines := bytes.SplitAfter(file, []byte("\n"))
@@ -267,17 +269,17 @@ func TestImport_RejectsForgedLines(t *testing.T) {
 func TestImport_RequiresSecretsOfExport(t *testing.T) {
 	a, b, c := bytes.Repeat([]byte{'a'}, 32), bytes.Repeat([]byte{'b'}, 32), bytes.Repeat([]byte{'c'}, 32)
 	for name, test := range map[string]struct {
-		from, to Keys
+		from, to keyRing
 		want     error
 	}{
-		"the same":                     {Keys{a}, Keys{a}, nil},
-		"the same, with previous ones": {Keys{a, b}, Keys{a, b}, nil},
-		"replaced meanwhile":           {Keys{a}, Keys{c, a}, nil},
-		"replaced twice":               {Keys{a, b}, Keys{c, b, a}, nil},
-		"another":                      {Keys{a}, Keys{b}, ErrUnknownSecret},
-		"only a previous one":          {Keys{a, b}, Keys{b}, ErrUnknownSecret},
-		"without the previous one":     {Keys{a, b}, Keys{a}, ErrUnknownPreviousSecret},
-		"without one of the previous":  {Keys{a, b, c}, Keys{a, c}, ErrUnknownPreviousSecret},
+		"the same":                     {keyRing{a}, keyRing{a}, nil},
+		"the same, with previous ones": {keyRing{a, b}, keyRing{a, b}, nil},
+		"replaced meanwhile":           {keyRing{a}, keyRing{c, a}, nil},
+		"replaced twice":               {keyRing{a, b}, keyRing{c, b, a}, nil},
+		"another":                      {keyRing{a}, keyRing{b}, ErrUnknownSecret},
+		"only a previous one":          {keyRing{a, b}, keyRing{b}, ErrUnknownSecret},
+		"without the previous one":     {keyRing{a, b}, keyRing{a}, ErrUnknownPreviousSecret},
+		"without one of the previous":  {keyRing{a, b, c}, keyRing{a, c}, ErrUnknownPreviousSecret},
 	} {
 		from, to := newFullFixture(t), newFixture(t)
 		from.keys, to.keys = test.from, test.to

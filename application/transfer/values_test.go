@@ -226,8 +226,8 @@ func TestLine_DecodeRejectsOtherEncodings(t *testing.T) {
 }
 
 func TestKeys_FingerprintsRevealNoKey(t *testing.T) {
-	keys := Keys{[]byte("0123456789abcdef0123456789abcdef"), []byte("another")}
-	all := keys.fingerprints()
+	keys := keyRing{[]byte("0123456789abcdef0123456789abcdef"), []byte("another")}
+	all := fingerprints(keys)
 	if len(all) != 2 || slices.Equal(all[0], all[1]) || strings.Contains(string(all[0]), "0123") || len(all[0]) != fingerprintLength {
 		t.Errorf("%x", all)
 	}

@@ -96,7 +96,7 @@ var serializable = rules{
 
 	"of many who refresh with one token one rotates it, and all get the same successor": func(t *testing.T, store ports.Store) {
 		addUsers(t, store, user("ada"))
-		keys := domain.RefreshKeys{fixedBytes("refresh key", 32)}
+		keys := domain.KeyRing[domain.RefreshToken]{fixedBytes("refresh key", 32)}
 		lifetime := domain.SessionLifetime{TTL: 9 * time.Hour, IdleTTL: time.Hour}
 		key := domain.RestoreCredential(credential("ada", "key"))
 		opened, token := domain.OpenBearerSession(key, domain.Device{}, lifetime, keys, hour(0), randomSource("token"))
