@@ -54,7 +54,7 @@ func TestCommands_PrintNoSecrets(t *testing.T) {
 			bootstrap.Main(strings.Fields(line+form), strings.NewReader(""), &printed, &printed)
 		}
 	}
-	if output := printed.String(); !strings.Contains(output, "ada@example.org") || !strings.Contains(output, "users are in users.jsonl") {
+	if output := printed.String(); !strings.Contains(output, "ada@example.org") || !strings.Contains(output, "Exported to users.jsonl: ") {
 		t.Fatalf("the output of the commands is\n%s", output)
 	}
 	exported, err := os.ReadFile("users.jsonl")

@@ -59,7 +59,7 @@ func TestMaintenance_Postgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCommand(t, "doctor", cli.ExitOK, "the first start makes them")
-	wantCommand(t, "migrate up", cli.ExitOK, "Migration 1 (")
+	wantCommand(t, "migrate up", cli.ExitOK, "Applied migration 1 (")
 	wantCommand(t, "backup night.db", cli.ExitConflict, "pg_dump --format=custom")
 	wantCommand(t, "restore --yes night.db", cli.ExitConflict, "pg_restore")
 	stop := startServer(t)
@@ -76,7 +76,7 @@ func TestMaintenance_Postgres(t *testing.T) {
 		t.Errorf("without a secret: exit %d, %s", exitCode, stdout)
 	}
 	t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
-	wantCommand(t, "migrate down --yes", cli.ExitOK, "Migration 1 (initial) is taken back")
+	wantCommand(t, "migrate down --yes", cli.ExitOK, "Reverted migration 1 (initial)")
 	wantCommand(t, "doctor", cli.ExitOK, "the first start makes them")
 	if made, _ := os.ReadDir("."); len(made) > 0 {
 		t.Errorf("left behind: %v", made)

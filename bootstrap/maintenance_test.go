@@ -62,7 +62,7 @@ func wantCommand(t *testing.T, line string, exitCode int, says string) {
 func TestBackup_WhileServingRestoreAfterStop(t *testing.T) {
 	newDatabaseWithUsers(t, "LISTEN=127.0.0.1:0", "OPS_LISTEN=")
 	stop := startServer(t)
-	wantCommand(t, "backup night.db", cli.ExitOK, "night.db holds 2 users, 2 passkeys")
+	wantCommand(t, "backup night.db", cli.ExitOK, "night.db contains 2 users, 2 passkeys")
 	wantCommand(t, "backup night.db", cli.ExitConflict, "--force")
 	wantCommand(t, "users delete --yes ben@example.org", cli.ExitOK, "deleted")
 	for _, line := range []string{"restore --yes night.db", "migrate down --yes"} {
@@ -163,14 +163,14 @@ func wantChallenges(t *testing.T, file string, challenges []domain.ChallengeID) 
 func TestBackup_NeedsNoSecretAndNoUpgrade(t *testing.T) {
 	sqlitestore.AddMigrations(t, "../adapters/sqlite/testdata/migrations")
 	newDatabaseWithUsers(t)
-	wantCommand(t, "migrate down --yes", cli.ExitOK, "taken back")
+	wantCommand(t, "migrate down --yes", cli.ExitOK, "Reverted migration")
 	if err := os.Remove("keylodge.secret"); err != nil {
 		t.Fatal(err)
 	}
 	wantCommand(t, "backup night.db", cli.ExitOK, "2 users")
 	wantCommand(t, "migrate status", cli.ExitOK, "pending")
-	wantCommand(t, "restore --yes night.db", cli.ExitOK, "upgrades it, by 1 migration")
-	wantCommand(t, "migrate up", cli.ExitOK, "is applied")
+	wantCommand(t, "restore --yes night.db", cli.ExitOK, "the next start applies 1 migration")
+	wantCommand(t, "migrate up", cli.ExitOK, "Applied migration")
 	wantFiles(t, append([]string{"keylodge.db"}, append(keptFiles(t), "night.db")...)...)
 }
 

@@ -16,7 +16,7 @@ func exportUsers(t *testing.T) (file, key string) {
 	newDatabaseWithUsers(t)
 	directory := t.TempDir()
 	file, key = filepath.Join(directory, "lodge.jsonl"), filepath.Join(directory, "key")
-	if exitCode, stdout, stderr := runCommand("export " + file); exitCode != cli.ExitOK || !strings.HasPrefix(stdout, "2 users are in "+file) ||
+	if exitCode, stdout, stderr := runCommand("export " + file); exitCode != cli.ExitOK || !strings.HasPrefix(stdout, "Exported to "+file+": 2 users,") ||
 		!strings.Contains(stdout, "1 signing key,") || stderr != "" {
 		t.Fatalf("exit %d, %s%s", exitCode, stdout, stderr)
 	}

@@ -10,14 +10,14 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// printAccount shows an account to people.
+// printAccount prints an account as text.
 func (p *Program) printAccount(a admin.AccountDetails) {
 	u := a.User
 	newTable(p.Stdout).write(
 		[]string{"ID", u.ID().String()},
 		[]string{"E-mail", string(u.Email())},
 		[]string{"Verified", yesOrNo(u.EmailVerified())},
-		[]string{"Claimed", string(u.PendingEmail())},
+		[]string{"Pending e-mail", string(u.PendingEmail())},
 		[]string{"Name", string(u.DisplayName())},
 		[]string{"Created", formatTime(u.CreatedAt())},
 		[]string{"Disabled", formatTime(u.DisabledAt())},
@@ -31,37 +31,37 @@ func (p *Program) printAccount(a admin.AccountDetails) {
 	newTable(p.Stdout, "ID", "CREATED", "LAST SEEN", "EXPIRES", "TRANSPORT", "IP", "DEVICE").write(mapSlice(a.Sessions, sessionRow)...)
 
 	fmt.Fprintln(p.Stdout, "\nLatest events")
-	newTable(p.Stdout, "AT", "EVENT", "BY", "IP", "DETAILS").write(mapSlice(a.Events, eventRow)...)
+	newTable(p.Stdout, "AT", "EVENT", "ACTOR", "IP", "DETAILS").write(mapSlice(a.Events, eventRow)...)
 }
 
 func (p *Program) passkeyRow(c *domain.Credential) []string {
-	is := c.State()
+	state := c.State()
 	return []string{
-		is.ID.String(), formatTime(is.CreatedAt), formatTime(is.LastUsedAt), string(is.Status), yesOrNo(c.BackedUp()),
-		strconv.FormatUint(uint64(is.SignCount), 10), yesOrNo(is.CloneWarning), p.AuthenticatorName(is.AAGUID), string(is.Name),
+		state.ID.String(), formatTime(state.CreatedAt), formatTime(state.LastUsedAt), string(state.Status), yesOrNo(c.BackedUp()),
+		strconv.FormatUint(uint64(state.SignCount), 10), yesOrNo(state.CloneWarning), p.AuthenticatorName(state.AAGUID), string(state.Name),
 	}
 }
 
 func sessionRow(s *domain.Session) []string {
-	is := s.State()
+	state := s.State()
 	return []string{
-		is.ID.String(), formatTime(is.CreatedAt), formatTime(is.LastSeenAt), formatTime(is.ExpiresAt), string(is.Transport), is.Device.IP, is.Device.Name,
+		state.ID.String(), formatTime(state.CreatedAt), formatTime(state.LastSeenAt), formatTime(state.ExpiresAt), string(state.Transport), state.Device.IP, state.Device.Name,
 	}
 }
 
 func eventRow(e *domain.Event) []string {
-	is := e.State()
-	details := append([]string{is.Reason}, is.Changed...)
-	details = append(details, is.DeviceName, string(is.PasskeyName))
-	ip := is.IP
-	if more := len(is.OtherIPs); more > 0 {
+	state := e.State()
+	details := append([]string{state.Reason}, state.Changed...)
+	details = append(details, state.DeviceName, string(state.PasskeyName))
+	ip := state.IP
+	if more := len(state.OtherIPs); more > 0 {
 		ip += fmt.Sprintf(" +%d", more)
 	}
 	if e.Count() > 1 {
 		details = append(details, fmt.Sprintf("%d times until %s", e.Count(), formatTime(e.LastAt())))
 	}
 	details = slices.DeleteFunc(details, func(detail string) bool { return detail == "" })
-	return []string{formatTime(is.At), string(is.Kind), string(is.Actor), ip, strings.Join(details, ", ")}
+	return []string{formatTime(state.At), string(state.Kind), string(state.Actor), ip, strings.Join(details, ", ")}
 }
 
 func yesOrNo(b bool) string {

@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// invalidArguments says what is wrong with how cmd was called, and where to read on.
+// invalidArguments returns an error about the arguments of cmd that refers to its help.
 func invalidArguments(cmd *cobra.Command, err error) error {
 	return &domain.Error{
 		Kind: domain.KindInvalid, Code: "invalid_arguments",
@@ -19,7 +19,7 @@ func invalidArguments(cmd *cobra.Command, err error) error {
 	}
 }
 
-// noArguments lets a command be called alone only. For one that has others below it, an argument is a mistyped command.
+// noArguments rejects arguments. An argument of a group of commands is a mistyped command.
 func noArguments(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
@@ -27,19 +27,19 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	case cmd.HasSubCommands():
 		return noSuchCommand(cmd, args[0])
 	}
-	return fmt.Errorf("%q is too much", args[0])
+	return fmt.Errorf("unexpected argument %q", args[0])
 }
 
-// oneArgument lets a command be called with what its usage line names.
+// oneArgument requires exactly one argument.
 func oneArgument(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return errors.New("call it like this: " + cmd.UseLine())
+		return errors.New("usage: " + cmd.UseLine())
 	}
 	return nil
 }
 
-// requireSubcommand makes a command that only gathers others fail when called itself. Cobra would show its help and exit
-// with 0, also for a mistyped command, and scripts would go on.
+// requireSubcommand makes a group of commands fail without a command. Cobra would print its help and exit with 0, also for a mistyped
+// command, and a script would continue.
 func requireSubcommand(cmd *cobra.Command) {
 	cmd.Use = cmd.Name() + " COMMAND"
 	cmd.DisableFlagsInUseLine = true
@@ -49,20 +49,20 @@ func requireSubcommand(cmd *cobra.Command) {
 		for i, sub := range cmd.Commands() {
 			names[i] = sub.Name()
 		}
-		return invalidArguments(cmd, errors.New("say which command: "+strings.Join(names, ", ")))
+		return invalidArguments(cmd, errors.New("missing command: one of "+strings.Join(names, ", ")))
 	}
 }
 
-func noSuchCommand(cmd *cobra.Command, typed string) error {
+func noSuchCommand(cmd *cobra.Command, name string) error {
 	cmd.SuggestionsMinimumDistance = 2
-	problem := fmt.Sprintf("there is no command %q", typed)
-	if meant := cmd.SuggestionsFor(typed); len(meant) > 0 {
-		problem += " (did you mean " + strings.Join(meant, " or ") + "?)"
+	message := fmt.Sprintf("unknown command %q", name)
+	if similar := cmd.SuggestionsFor(name); len(similar) > 0 {
+		message += " (did you mean " + strings.Join(similar, " or ") + "?)"
 	}
-	return errors.New(problem)
+	return errors.New(message)
 }
 
-// flagError blames a mistyped command for the flags that nobody knows because of it.
+// flagError reports a mistyped command instead of its flags, which are unknown because of it.
 func flagError(cmd *cobra.Command, err error) error {
 	if args := cmd.Flags().Args(); cmd.HasSubCommands() && len(args) > 0 {
 		return noSuchCommand(cmd, args[0])
@@ -72,18 +72,18 @@ func flagError(cmd *cobra.Command, err error) error {
 
 const jsonFlag = "json"
 
-// addJSONFlag lets the answers of a group of commands be had as JSON.
+// addJSONFlag adds the flag --json to a command or a group of commands.
 func addJSONFlag(group *cobra.Command) *cobra.Command {
-	group.PersistentFlags().Bool(jsonFlag, false, "answer with one JSON document; also on failure, then on stderr")
+	group.PersistentFlags().Bool(jsonFlag, false, "print one JSON document; an error is a document on stderr")
 	return group
 }
 
 func asJSON(cmd *cobra.Command) bool {
-	wanted, err := cmd.Flags().GetBool(jsonFlag)
-	return err == nil && wanted
+	set, err := cmd.Flags().GetBool(jsonFlag)
+	return err == nil && set
 }
 
-// wantsJSON finds the flag also among arguments that could not be understood.
+// wantsJSON looks for --json in arguments that may be invalid.
 func wantsJSON(arguments []string) bool {
 	if end := slices.Index(arguments, "--"); end >= 0 {
 		arguments = arguments[:end]

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -13,10 +14,10 @@ import (
 func (p *Program) backup() *cobra.Command {
 	var force, full bool
 	cmd := &cobra.Command{
-		Use: "backup FILE", Short: "Save the database in a file, also while the server runs", Args: oneArgument,
-		Long: `Save the database in a file, also while the server runs. All that was acknowledged before the backup began is in it. The file
-is checked for ten seconds, and with --full to its end; it is there whole or not at all, for this user alone. It does not hold the secret, which is to be kept too.
-A database on a PostgreSQL server is saved with pg_dump.`,
+		Use: "backup FILE", Short: "Back up the database to a file, also while the server runs", Args: oneArgument,
+		Long: `Back up the database to a file, also while the server runs. The backup contains every change that was acknowledged before it began.
+Its pages are checked for ten seconds, or all of them with --full. The file is created atomically, and only this user can read it.
+It does not contain the secret: keep a copy of that, too. Use pg_dump for a PostgreSQL database.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := p.Maintain()
 			if err != nil {
@@ -29,20 +30,16 @@ A database on a PostgreSQL server is saved with pg_dump.`,
 			if asJSON(cmd) {
 				return printJSON(p.Stdout, backupResult{args[0], inventoryOf(saved), !saved.Unchecked, optional(m.SecretFile)})
 			}
-			checked := "it is checked"
+			checked := "all pages are checked"
 			if saved.Unchecked {
-				checked = "the check found nothing in ten seconds; add --full to check all of it"
+				checked = "the check found no error in ten seconds; add --full to check all pages"
 			}
-			p.printLine("%s holds %s; %s.", args[0], describeInventory(saved), checked)
-			if m.SecretFile != "" {
-				p.printLine("It does not hold the secret, without which parts of it cannot be read: keep a copy of %s too, in another place.", m.SecretFile)
-			} else {
-				p.printLine("It does not hold the secret, without which parts of it cannot be read: keep what KEYLODGE_SECRET says too, in another place.")
-			}
+			p.printLine("%s contains %s; %s.", args[0], describeInventory(saved), checked)
+			p.printLine("It does not contain the secret that decrypts parts of it: keep a copy of %s in another place.", cmp.Or(m.SecretFile, "KEYLODGE_SECRET"))
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "replace FILE if it is there")
+	cmd.Flags().BoolVar(&force, "force", false, "replace FILE if it exists")
 	cmd.Flags().BoolVar(&full, "full", false, "check every page of the backup")
 	return addJSONFlag(cmd)
 }
@@ -50,10 +47,10 @@ A database on a PostgreSQL server is saved with pg_dump.`,
 func (p *Program) restore() *cobra.Command {
 	var confirmed bool
 	cmd := &cobra.Command{
-		Use: "restore FILE", Short: "Put a backup in the place of the database, while no server runs", Args: oneArgument,
-		Long: `Put a backup in the place of the database. The server, and whatever else has the database open, is stopped first. The backup is
-checked; what was there is kept beside it under another name. A backup of an earlier release is upgraded by the next start,
-one of a later release is refused. A database on a PostgreSQL server is restored with pg_restore.`,
+		Use: "restore FILE", Short: "Replace the database with a backup, while no server runs", Args: oneArgument,
+		Long: `Replace the database with a backup. Stop the server first, and every other program that has the database open. The backup is
+checked, and the previous database is kept under another name. The next start upgrades a backup of an earlier release; a backup of a
+later release is rejected. Use pg_restore for a PostgreSQL database.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := p.Maintain()
 			if err != nil {
@@ -62,7 +59,7 @@ one of a later release is refused. A database on a PostgreSQL server is restored
 			return p.restoreFrom(cmd, m, args[0], confirmed)
 		},
 	}
-	cmd.Flags().BoolVar(&confirmed, "yes", false, "do not ask; needed where there is no terminal and something to replace")
+	cmd.Flags().BoolVar(&confirmed, "yes", false, "do not ask for confirmation; required without a terminal if a database is replaced")
 	return addJSONFlag(cmd)
 }
 
@@ -72,23 +69,23 @@ func (p *Program) restoreFrom(cmd *cobra.Command, m Maintenance, file string, co
 	if err != nil {
 		return err
 	}
-	defer func() { _ = prepared.Discard() }() // a draft that is in nobody's way
-	present, err := prepared.Current(ctx)
+	defer func() { _ = prepared.Discard() }() // deletes temporary files; does nothing after Commit
+	current, err := prepared.Current(ctx)
 	if err != nil {
 		return err
 	}
-	sealed := m.CheckSecret(prepared.Backup().SigningKeys)
-	if sealed != nil && !asJSON(cmd) {
-		fmt.Fprintln(p.Stderr, printable(fmt.Sprintf("Warning: the backup holds keys that this installation cannot open: %v", sealed)))
+	secretErr := m.CheckSecret(prepared.Backup().SigningKeys)
+	if secretErr != nil && !asJSON(cmd) {
+		fmt.Fprintln(p.Stderr, printable(fmt.Sprintf("Warning: the backup contains keys that the secret of this server cannot decrypt: %v", secretErr)))
 	}
-	if present != nil && !confirmed {
-		err := p.confirm(ctx, "restore", "The database %s (%s) is replaced by %s (%s). What is there is kept under another name. Type restore to go on: ",
-			m.Database, describeInventory(*present), file, describeInventory(prepared.Backup()))
+	if current != nil && !confirmed {
+		err := p.confirm(ctx, "restore", "This replaces the database %s (%s) with %s (%s), and keeps the previous one under another name. Type restore to continue: ",
+			m.Database, describeInventory(*current), file, describeInventory(prepared.Backup()))
 		if err != nil {
 			return err
 		}
 	}
-	kept, err := prepared.Commit(ctx)
+	previous, err := prepared.Commit(ctx)
 	if err != nil {
 		return err
 	}
@@ -98,22 +95,22 @@ func (p *Program) restoreFrom(cmd *cobra.Command, m Maintenance, file string, co
 	}
 	pending := countPending(status)
 	if asJSON(cmd) {
-		return printJSON(p.Stdout, restoreResult{file, inventoryOf(prepared.Backup()), optional(kept), pending, sealed == nil})
+		return printJSON(p.Stdout, restoreResult{file, inventoryOf(prepared.Backup()), optional(previous), pending, secretErr == nil})
 	}
 	p.printLine("%s is restored from %s: %s.", m.Database, file, describeInventory(prepared.Backup()))
-	if kept != "" {
-		p.printLine("What was there is kept as %s; remove it once you are sure.", kept)
+	if previous != "" {
+		p.printLine("The previous database is kept as %s; remove it when you no longer need it.", previous)
 	}
 	if pending > 0 {
-		p.printLine("It is of an earlier release: the next start upgrades it, by %s.", pluralize(pending, "migration"))
+		p.printLine("It is from an earlier release: the next start applies %s.", pluralize(pending, "migration"))
 	}
 	return nil
 }
 
-// describeInventory is an inventory in a few words.
+// describeInventory describes an inventory in one line.
 func describeInventory(i dbadmin.Inventory) string {
 	if i.Bytes == 0 {
-		return "which cannot be read"
+		return "unreadable"
 	}
 	parts := []string{
 		pluralize(int(i.Users), "user"), pluralize(int(i.Passkeys), "passkey"),
@@ -148,7 +145,7 @@ type (
 	backupResult struct {
 		File string `json:"file"`
 		inventory
-		Checked    bool    `json:"checked"` // all of it
+		Checked    bool    `json:"checked"` // all pages
 		SecretFile *string `json:"secret_file"`
 	}
 

@@ -9,37 +9,37 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// checkWithProgress returns a check that shows its progress on standard error: on a terminal as a line that changes, elsewhere as a line
-// every ten seconds, and not at all beside --json.
+// checkWithProgress returns options of a check that print its progress to standard error: on a terminal as a line that changes,
+// otherwise as a line every ten seconds. With --json nothing is printed.
 func (p *Program) checkWithProgress(cmd *cobra.Command, full bool) dbadmin.CheckOptions {
-	check := dbadmin.CheckOptions{Full: full}
+	options := dbadmin.CheckOptions{Full: full}
 	if asJSON(cmd) {
-		return check
+		return options
 	}
 	var stage dbadmin.Stage
-	var began, shown time.Time
-	onALine := false
-	check.Progress = func(now dbadmin.Progress) {
+	var stageStart, lastShown time.Time
+	lineOpen := false
+	options.Progress = func(now dbadmin.Progress) {
 		if now.Stage != stage {
-			stage, began, shown = now.Stage, time.Now(), time.Now()
+			stage, stageStart, lastShown = now.Stage, time.Now(), time.Now()
 		}
-		line := fmt.Sprintf("%s: %s", now.Stage, time.Since(began).Round(time.Second))
+		line := fmt.Sprintf("%s: %s", now.Stage, time.Since(stageStart).Round(time.Second))
 		if now.Total > 0 {
 			line += fmt.Sprintf(", %d of %d pages, %d %%", now.Done, now.Total, 100*now.Done/now.Total)
 		}
 		switch {
 		case p.Terminal && now.Total > 0 && now.Done == now.Total:
-			if onALine {
+			if lineOpen {
 				fmt.Fprint(p.Stderr, "\r\x1b[K")
-				onALine = false
+				lineOpen = false
 			}
 		case p.Terminal:
 			fmt.Fprintf(p.Stderr, "\r%s\x1b[K", line)
-			onALine = true
-		case time.Since(shown) >= lineInterval:
-			shown = time.Now()
+			lineOpen = true
+		case time.Since(lastShown) >= lineInterval:
+			lastShown = time.Now()
 			fmt.Fprintln(p.Stderr, line)
 		}
 	}
-	return check
+	return options
 }

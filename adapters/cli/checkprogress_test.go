@@ -19,7 +19,7 @@ func TestCheckWithProgress(t *testing.T) {
 		}
 		check.Progress(dbadmin.Progress{Stage: dbadmin.StageCopying, Done: 1000, Total: 1000})
 		if terminal && !strings.HasSuffix(stderr.String(), "\r\x1b[K") {
-			t.Errorf("the line is left on the terminal: %q", stderr.String())
+			t.Errorf("the line is not cleared: %q", stderr.String())
 		}
 	}
 }

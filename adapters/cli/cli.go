@@ -1,7 +1,6 @@
-// Package cli is the command line: it turns arguments into calls of use cases, and what comes of them into words for people
-// or JSON for programs, and into an exit code.
+// Package cli is the command line: it parses arguments, executes a use case, and prints the result as text or JSON.
 //
-// Whatever it writes is safe on a terminal, since some of it was chosen by users: see printable.
+// Users choose parts of the output, so all of it is made safe for a terminal: see printable.
 package cli
 
 import (
@@ -18,49 +17,48 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Program is what the commands need of the house.
+// Program has the dependencies of the commands.
 type Program struct {
 	Version string
-	// Serve serves until ctx ends. It returns ErrAlreadyLogged if its log says already why it could not go on.
+	// Serve runs the server until ctx ends. It returns ErrAlreadyLogged if it has logged the error.
 	Serve func(ctx context.Context) error
-	// Open opens the product over the database that is there, without serving. Release gives the database back.
+	// Open returns the use cases over the existing database. Release closes the database.
 	Open              func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
 	AuthenticatorName func(domain.AAGUID) string // "" for an unknown model
-	// OpenForImport is Open, but makes the database if there is none.
+	// OpenForImport is Open, but creates the database if there is none.
 	OpenForImport func(ctx context.Context) (usecases application.UseCases, release func() error, err error)
-	// Maintain names the database for what is done to it as a whole, and opens nothing.
+	// Maintain returns the maintenance of the database, and does not open it.
 	Maintain func() (Maintenance, error)
-	// RunChecks looks at the whole installation, settings first, and changes nothing.
+	// RunChecks checks the deployment, settings first, and changes nothing.
 	RunChecks func(ctx context.Context, check dbadmin.CheckOptions) dbadmin.CheckResults
 
 	Stdin          io.Reader
-	Interactive    bool // whoever is at Stdin can be asked
+	Interactive    bool // Stdin is a terminal
 	Stdout, Stderr io.Writer
-	Terminal       bool // whoever is at Stderr can watch
+	Terminal       bool // Stderr is a terminal
 }
 
-// Maintenance is the database as a whole.
+// Maintenance has the operations on the whole database.
 type Maintenance struct {
-	Database string // what people know it by: its file, say
+	Database string // its name in messages, for example the file
 	dbadmin.Backups
 	dbadmin.Schema
 	SecretFile string // "" if the secret is a setting
-	// CheckSecret returns why the secret of this installation does not open what another one, or a backup, has sealed: nil if
-	// it does.
+	// CheckSecret returns an error if the secret of this server cannot decrypt the signing keys of a backup.
 	CheckSecret func(domain.SigningKeys) error
 }
 
-// ErrAlreadyLogged is a failure that nobody needs to be told of again.
-var ErrAlreadyLogged = errors.New("the log says what went wrong")
+// ErrAlreadyLogged is an error that was logged, and is not printed again.
+var ErrAlreadyLogged = errors.New("the error is logged")
 
-// Run runs the command that the arguments name, until it is done or ctx ends, and returns its exit code.
+// Run runs the command of the arguments until it is done or ctx ends, and returns its exit code.
 func Run(ctx context.Context, p Program, arguments []string) int {
 	out := bufio.NewWriter(p.Stdout)
 	p.Stdout = out
 	root := p.root()
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
-	root.SetArgs(append([]string{}, arguments...)) // never nil, which Cobra takes for os.Args
+	root.SetArgs(append([]string{}, arguments...)) // never nil, for which Cobra uses os.Args
 
 	cmd, err := root.ExecuteContextC(ctx)
 	var known *domain.Error
@@ -112,7 +110,7 @@ func (p *Program) root() *cobra.Command {
 
 func (p *Program) serve() *cobra.Command {
 	return &cobra.Command{
-		Use: "serve", Short: "Serve; this is also what happens without a command", Args: noArguments,
+		Use: "serve", Short: "Run the server; this is the default command", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.Serve(cmd.Context()) },
 	}
 }
@@ -126,7 +124,7 @@ func (p *Program) version() *cobra.Command {
 
 func (p *Program) printVersion() { p.printLine("keylodge %s", p.Version) }
 
-// withUseCases opens the product for as long as do takes.
+// withUseCases opens the database, calls do, and closes the database.
 func (p *Program) withUseCases(ctx context.Context, do func(usecases application.UseCases) error) error {
 	return p.withUseCasesFrom(ctx, p.Open, do)
 }
@@ -145,7 +143,16 @@ func (p *Program) withUseCasesFrom(ctx context.Context, open func(context.Contex
 	return do(usecases)
 }
 
-// printLine writes a sentence for people.
+// printResult prints a document with --json, or else a line of text.
+func (p *Program) printResult(cmd *cobra.Command, document any, format string, values ...any) error {
+	if asJSON(cmd) {
+		return printJSON(p.Stdout, document)
+	}
+	p.printLine(format, values...)
+	return nil
+}
+
+// printLine prints a line of text.
 func (p *Program) printLine(format string, values ...any) {
 	fmt.Fprintln(p.Stdout, printable(fmt.Sprintf(format, values...)))
 }

@@ -30,13 +30,13 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-var deviceNames = useragent.New() // once: it takes a while
+var deviceNames = useragent.New() // shared, because loading takes time
 
 type fixedClock struct{}
 
 func (fixedClock) Now() time.Time { return noon }
 
-// authenticatorName knows one model.
+// authenticatorName returns a name for one model.
 func authenticatorName(aaguid domain.AAGUID) string {
 	if aaguid == (domain.AAGUID{7}) {
 		return "Clé de sécurité"
@@ -44,33 +44,33 @@ func authenticatorName(aaguid domain.AAGUID) string {
 	return ""
 }
 
-// fixture is the product over a store in memory, and a command line in front of it.
+// fixture is a command line over a store in memory.
 type fixture struct {
 	store        ports.Store
 	externalKeys signingkeys.ExternalKeys
 	program      cli.Program
-	openCount    int // how often, less how often it was released
+	openCount    int // of databases that are open
 }
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	l := &fixture{store: sqlitestore.New(t)}
-	l.program = cli.Program{
+	f := &fixture{store: sqlitestore.New(t)}
+	f.program = cli.Program{
 		Version:           "v1.2.3",
-		Serve:             func(context.Context) error { return errors.New("nobody asked for the server") },
+		Serve:             func(context.Context) error { return errors.New("the server must not start") },
 		AuthenticatorName: authenticatorName,
 		Stdin:             strings.NewReader(""),
 		Open: func(context.Context) (application.UseCases, func() error, error) {
-			l.openCount++
-			usecases, err := l.usecases()
-			return usecases, func() error { l.openCount--; return nil }, err
+			f.openCount++
+			usecases, err := f.usecases()
+			return usecases, func() error { f.openCount--; return nil }, err
 		},
 	}
-	l.program.OpenForImport = l.program.Open
-	return l
+	f.program.OpenForImport = f.program.Open
+	return f
 }
 
-func (l *fixture) usecases() (application.UseCases, error) {
+func (f *fixture) usecases() (application.UseCases, error) {
 	secret, err := masterkey.Parse(base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	if err != nil {
 		return application.UseCases{}, err
@@ -80,13 +80,13 @@ func (l *fixture) usecases() (application.UseCases, error) {
 		return application.UseCases{}, err
 	}
 	rotation := domain.KeyRotation{Algorithm: domain.SigningES256, Interval: 720 * time.Hour, TokenTTL: 5 * time.Minute}
-	keys := &signingkeys.Service{Store: l.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: fixedClock{}, Rotation: rotation, External: l.externalKeys}
+	keys := &signingkeys.Service{Store: f.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: fixedClock{}, Rotation: rotation, External: f.externalKeys}
 	log := &audit.Log{Random: rand.Reader, Devices: deviceNames}
 	return application.UseCases{
 		SigningKeys: keys,
-		Transfer:    &transfer.Service{Store: l.store, Clock: fixedClock{}, Keys: domain.KeyRing[domain.UserState]{make([]byte, 32)}},
+		Transfer:    &transfer.Service{Store: f.store, Clock: fixedClock{}, Keys: domain.KeyRing[domain.UserState]{make([]byte, 32)}},
 		Admin: &admin.Service{
-			Store: l.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
+			Store: f.store, Clock: fixedClock{}, Random: rand.Reader, Audit: log, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
 			RecoveryURL: func(token domain.RecoveryGrantToken) domain.Secret {
 				return domain.NewSecret("https://id.example.org/#recover=" + token.Reveal())
 			},
@@ -94,73 +94,73 @@ func (l *fixture) usecases() (application.UseCases, error) {
 	}, nil
 }
 
-// run runs a command line, whose parts are separated by spaces.
-func (l *fixture) run(t *testing.T, line string) (exitCode int, stdout, stderr string) {
+// run runs a command line with arguments separated by spaces.
+func (f *fixture) run(t *testing.T, line string) (exitCode int, stdout, stderr string) {
 	t.Helper()
-	return l.runContext(t.Context(), t, line)
+	return f.runContext(t.Context(), t, line)
 }
 
-func (l *fixture) runContext(ctx context.Context, t *testing.T, line string) (exitCode int, stdout, stderr string) {
+func (f *fixture) runContext(ctx context.Context, t *testing.T, line string) (exitCode int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	p := l.program
+	p := f.program
 	p.Stdout, p.Stderr = &out, &err
 	exitCode = cli.Run(ctx, p, strings.Fields(line))
-	if l.openCount != 0 {
-		t.Errorf("%q leaves the database open", line)
+	if f.openCount != 0 {
+		t.Errorf("%q does not close the database", line)
 	}
 	return exitCode, out.String(), err.String()
 }
 
-// mustSucceed runs a command line and returns what it writes.
-func (l *fixture) mustSucceed(t *testing.T, line string) string {
+// mustSucceed runs a command line, and returns its output.
+func (f *fixture) mustSucceed(t *testing.T, line string) string {
 	t.Helper()
-	exitCode, stdout, stderr := l.run(t, line)
+	exitCode, stdout, stderr := f.run(t, line)
 	if exitCode != cli.ExitOK || stderr != "" {
 		t.Fatalf("%q: exit %d, %s", line, exitCode, stderr)
 	}
 	for _, at := range jsonTime.FindAllString(stdout, -1) {
 		if strings.Contains(line, "--json") && !microsecondTime.MatchString(at) {
-			t.Errorf("%q: %s has not six digits of a second", line, at)
+			t.Errorf("%q: time %s does not have microseconds", line, at)
 		}
 	}
 	return stdout
 }
 
-// jsonTime is a time as JSON has it, in whatever form.
+// jsonTime matches a time in any form, microsecondTime the required form.
 var (
 	jsonTime        = regexp.MustCompile(`"\d{4}-\d\d-\d\d[^"]*"`)
 	microsecondTime = regexp.MustCompile(`^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"$`)
 )
 
-// mustFail runs a command line that has to fail without writing to stdout, and returns why it says it does.
-func (l *fixture) mustFail(t *testing.T, line string, want int) string {
+// mustFail runs a command line that must fail without output, and returns its error.
+func (f *fixture) mustFail(t *testing.T, line string, want int) string {
 	t.Helper()
-	exitCode, stdout, stderr := l.run(t, line)
+	exitCode, stdout, stderr := f.run(t, line)
 	if exitCode != want || stdout != "" || stderr == "" {
-		t.Errorf("%q: exit %d, not %d; stdout %q, stderr %q", line, exitCode, want, stdout, stderr)
+		t.Errorf("%q: exit %d, want %d; stdout %q, stderr %q", line, exitCode, want, stdout, stderr)
 	}
 	return stderr
 }
 
-func (l *fixture) update(t *testing.T, fn func(ctx context.Context, tx ports.Tx) error) {
+func (f *fixture) update(t *testing.T, fn func(ctx context.Context, tx ports.Tx) error) {
 	t.Helper()
-	if err := l.store.Update(t.Context(), func(tx ports.Tx) error { return fn(t.Context(), tx) }); err != nil {
+	if err := f.store.Update(t.Context(), func(tx ports.Tx) error { return fn(t.Context(), tx) }); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (l *fixture) addUser(t *testing.T, u domain.UserState) {
+func (f *fixture) addUser(t *testing.T, u domain.UserState) {
 	t.Helper()
-	l.update(t, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(u)) })
+	f.update(t, func(ctx context.Context, tx ports.Tx) error { return tx.Users.Add(ctx, domain.RestoreUser(u)) })
 }
 
-func (l *fixture) addSession(t *testing.T, s domain.SessionState) {
+func (f *fixture) addSession(t *testing.T, s domain.SessionState) {
 	t.Helper()
-	l.update(t, func(ctx context.Context, tx ports.Tx) error { return tx.Sessions.Add(ctx, domain.RestoreSession(s)) })
+	f.update(t, func(ctx context.Context, tx ports.Tx) error { return tx.Sessions.Add(ctx, domain.RestoreSession(s)) })
 }
 
-// userID is the id of the nth user, sessionID that of the nth session.
+// userID returns the id of the nth user.
 func userID(n int) domain.UserID {
 	id, err := domain.ParseUserID(fmt.Sprintf("01930000-0000-7000-8000-%012x", n))
 	if err != nil {
@@ -177,13 +177,13 @@ func sessionID(n int) domain.SessionID {
 	return id
 }
 
-// ada and ben are users; ben is somebody without an address.
+// ada and ben are users; Ben has no e-mail address.
 var (
 	ada = domain.UserState{ID: userID(1), Handle: "ada's handle", Email: "ada@example.org", EmailVerifiedAt: noon, DisplayName: "Ada", CreatedAt: noon.Add(-48 * time.Hour)}
 	ben = domain.UserState{ID: userID(2), Handle: "ben's handle", DisplayName: "Ben", CreatedAt: noon.Add(-24 * time.Hour)}
 )
 
-// sessionOf is a session that lasts.
+// sessionOf returns an active session.
 func sessionOf(owner domain.UserState, n int) domain.SessionState {
 	return domain.SessionState{
 		ID: sessionID(n), UserID: owner.ID, CredentialID: "key", Transport: domain.TransportCookie, Token: domain.TokenDigest{byte(n)},
@@ -194,7 +194,7 @@ func sessionOf(owner domain.UserState, n int) domain.SessionState {
 	}
 }
 
-// account is what users show --json writes.
+// account is the document of users show --json.
 type account struct {
 	User     map[string]any   `json:"user"`
 	Passkeys []map[string]any `json:"passkeys"`
@@ -202,21 +202,21 @@ type account struct {
 	Events   []map[string]any `json:"events"`
 }
 
-func (l *fixture) showAccount(t *testing.T, who domain.UserState) account {
+func (f *fixture) showAccount(t *testing.T, u domain.UserState) account {
 	t.Helper()
-	return decodeJSON[account](t, l.mustSucceed(t, "users show --json "+who.ID.String()))
+	return decodeJSON[account](t, f.mustSucceed(t, "users show --json "+u.ID.String()))
 }
 
-// decodeJSON reads a text that is one JSON document.
+// decodeJSON decodes a text that must be one JSON document.
 func decodeJSON[T any](t *testing.T, text string) T {
 	t.Helper()
-	var read T
+	var document T
 	decoder := json.NewDecoder(strings.NewReader(text))
-	if err := decoder.Decode(&read); err != nil {
+	if err := decoder.Decode(&document); err != nil {
 		t.Fatalf("%v in %s", err, text)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		t.Fatalf("more than one document: %s", text)
 	}
-	return read
+	return document
 }

@@ -12,16 +12,16 @@ import (
 
 var errNotConfirmed = &domain.Error{
 	Kind: domain.KindConflict, Code: "not_confirmed",
-	Message: "not confirmed, so nothing was changed; type what is asked for, or add --yes",
+	Message: "not confirmed, nothing was changed; type the word that the question asks for, or add --yes",
 }
 
-// confirmDeletion returns errNotConfirmed unless somebody at the terminal types whose account is to go.
+// confirmDeletion returns errNotConfirmed unless the operator types the name of the account.
 func (p *Program) confirmDeletion(ctx context.Context, a admin.AccountDetails) error {
-	whose := addressOrID(a.User)
-	return p.confirm(ctx, whose, "The account of %s goes for good, with %s. Type %s to delete it: ", whose, pluralize(len(a.Passkeys), "passkey"), whose)
+	name := addressOrID(a.User)
+	return p.confirm(ctx, name, "This deletes the account of %s permanently, with %s. Type %s to continue: ", name, pluralize(len(a.Passkeys), "passkey"), name)
 }
 
-// confirm returns errNotConfirmed unless somebody at the terminal types the word that the question asks for.
+// confirm prints a question, and returns errNotConfirmed unless the operator types the word that it asks for.
 func (p *Program) confirm(ctx context.Context, word, question string, values ...any) error {
 	if !p.Interactive {
 		return errNotConfirmed
@@ -29,7 +29,7 @@ func (p *Program) confirm(ctx context.Context, word, question string, values ...
 	fmt.Fprint(p.Stderr, printable(fmt.Sprintf(question, values...)))
 	typed := make(chan string, 1)
 	go func() {
-		line, _ := bufio.NewReader(p.Stdin).ReadString('\n') // an end of input is an answer, too: none
+		line, _ := bufio.NewReader(p.Stdin).ReadString('\n') // an end of input is an empty answer
 		typed <- strings.TrimSpace(line)
 	}()
 	select {

@@ -12,28 +12,28 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// atomicFile is a file that takes its name only when it is whole.
+// atomicFile is a file that gets its name when it is complete.
 type atomicFile struct {
 	io.Writer
-	file  *os.File // nil if it goes to standard output
+	file  *os.File // nil for standard output
 	name  string
 	force bool
 }
 
-// createOutput begins a file for this user alone. What has its name already is written over with force only, and never if it is no
-// file: a device or a link would be gone.
+// createOutput creates a file that only this user can read. It replaces an existing file only with force, and never anything but a
+// regular file: a device or a link would be lost.
 func (p *Program) createOutput(name string, force bool) (*atomicFile, error) {
 	if name == stdio {
 		return &atomicFile{Writer: p.Stdout}, nil
 	}
-	switch there, err := os.Lstat(name); {
-	case err != nil: // the next step says what is wrong, if it is not just that there is none
-	case !there.Mode().IsRegular():
-		return nil, errInvalidFile(errors.New(name + " is no ordinary file; name another one, or - for standard output"))
+	switch info, err := os.Lstat(name); {
+	case err != nil: // there is none, or CreateTemp returns the error
+	case !info.Mode().IsRegular():
+		return nil, errInvalidFile(errors.New(name + " is not a regular file; choose another one, or - for standard output"))
 	case !force:
 		return nil, errFileExists(name)
 	}
-	file, err := os.CreateTemp(filepath.Dir(name), ".keylodge-export-*") // CreateTemp makes it 0600
+	file, err := os.CreateTemp(filepath.Dir(name), ".keylodge-export-*") // with mode 0600
 	if err != nil {
 		return nil, errInvalidFile(err)
 	}
@@ -50,7 +50,7 @@ func (d *atomicFile) commit() error {
 	if err := d.rename(); err != nil {
 		return err
 	}
-	folder, err := os.Open(filepath.Dir(d.name)) // whose list of names is to be on the disk, too
+	folder, err := os.Open(filepath.Dir(d.name)) // to sync the new name
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", d.name, err)
 	}
@@ -65,16 +65,16 @@ func (d *atomicFile) rename() error {
 		case errors.Is(err, fs.ErrExist):
 			return errFileExists(d.name)
 		}
-		// Not every file system has links; the name was free a while ago.
+		// Not every file system has links. The name was free before.
 	}
 	return os.Rename(d.file.Name(), d.name)
 }
 
-// discard comes last in every case.
+// discard closes and removes the temporary file. It must be called in any case, and does nothing after commit.
 func (d *atomicFile) discard() {
 	if d.file != nil {
 		_ = d.file.Close()
-		_ = os.Remove(d.file.Name()) // in vain once it has its own name
+		_ = os.Remove(d.file.Name()) // fails after commit
 	}
 }
 
@@ -123,7 +123,7 @@ func removeTemporary(file *os.File) {
 }
 
 func errFileExists(name string) error {
-	return &domain.Error{Kind: domain.KindConflict, Code: "file_exists", Message: name + " is there already; name another file, or add --force"}
+	return &domain.Error{Kind: domain.KindConflict, Code: "file_exists", Message: name + " already exists; choose another file, or add --force"}
 }
 
 func errInvalidFile(err error) error {

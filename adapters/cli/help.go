@@ -8,26 +8,25 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const rootHelp = `Keylodge is a passkey server. Without a command it serves, as the KEYLODGE_ settings in the environment and in .env say;
-without any setting, http://localhost:8080 with a SQLite database in the working directory.
+const rootHelp = `Keylodge is a passkey server. Without a command it runs the server, with the KEYLODGE_ settings of the environment and of .env.
+Without settings it serves http://localhost:8080, with a SQLite database in the working directory.
 
-The other commands use the same settings and the same database, whether a server is running or not. None of them but
-restore and import makes a database. One that an earlier release has left is upgraded, as the server would do it, except by
-backup, restore, migrate and doctor.`
+The other commands use the same settings and the same database, whether a server is running or not. Only restore and import create
+a database. All commands but backup, restore, migrate and doctor upgrade the database of an earlier release, as the server does.`
 
 const exitCodesHelp = `
 Exit codes:
-  0  done
-  1  it could not go on, say because the database is missing, or was interrupted
-  2  the arguments or the settings cannot be used
-  3  there is no such user or session
-  4  refused as things stand, or not confirmed
+  0  success
+  1  runtime error, for example a missing database, or interrupted
+  2  invalid arguments or settings
+  3  no such user or session
+  4  conflict, or not confirmed
   5  doctor reports an error
 `
 
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "help [COMMAND]", Short: "Tell more about a command",
+		Use: "help [COMMAND]", Short: "Show help for a command",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, rest, err := cmd.Root().Find(args)
 			if err == nil && len(rest) > 0 {

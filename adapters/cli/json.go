@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// printJSON writes a document.
+// printJSON prints a document.
 func printJSON(w io.Writer, document any) error {
 	text, err := json.MarshalIndent(document, "", "  ")
 	if err != nil {
@@ -15,7 +15,7 @@ func printJSON(w io.Writer, document any) error {
 	return err
 }
 
-// jsonList writes the document {"<name>":[…]} an element at a time, so that a list of any length takes little memory.
+// jsonList writes the document {"<name>":[…]} one element at a time, so that a list of any length needs little memory.
 type jsonList struct {
 	w         io.Writer
 	separator string

@@ -7,7 +7,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// What programs read. Members are named as in the HTTP API; what is absent is null.
+// Documents of --json. Members have the names of the HTTP API, and absent values are null.
 type (
 	user struct {
 		ID            string          `json:"id"`
@@ -97,7 +97,7 @@ type (
 		SignsFrom *timestamp.Time `json:"signs_from"`
 	}
 
-	// changeResult names what was changed.
+	// changeResult is the document of a command that changes users or sessions.
 	changeResult struct {
 		UserID          string `json:"user_id,omitempty"`
 		SessionID       string `json:"session_id,omitempty"`
@@ -123,39 +123,39 @@ func accountOf(a admin.AccountDetails, nameOf func(domain.AAGUID) string) accoun
 }
 
 func passkeyOf(c *domain.Credential, nameOf func(domain.AAGUID) string) passkey {
-	is := c.State()
+	state := c.State()
 	return passkey{
-		ID: is.ID.String(), Name: optional(string(is.Name)), Authenticator: authenticator{is.AAGUID.String(), optional(nameOf(is.AAGUID))},
-		Transports: nonNil(is.Transports), BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: is.SignCount,
-		CloneWarning: is.CloneWarning, CreatedAt: timestamp.Of(is.CreatedAt), LastUsedAt: timestamp.Optional(is.LastUsedAt), Status: string(is.Status),
+		ID: state.ID.String(), Name: optional(string(state.Name)), Authenticator: authenticator{state.AAGUID.String(), optional(nameOf(state.AAGUID))},
+		Transports: nonNil(state.Transports), BackupEligible: c.BackupEligible(), BackedUp: c.BackedUp(), SignCount: state.SignCount,
+		CloneWarning: state.CloneWarning, CreatedAt: timestamp.Of(state.CreatedAt), LastUsedAt: timestamp.Optional(state.LastUsedAt), Status: string(state.Status),
 	}
 }
 
 func sessionOf(s *domain.Session) session {
-	is := s.State()
+	state := s.State()
 	return session{
-		ID: is.ID.String(), CreatedAt: timestamp.Of(is.CreatedAt), LastSeenAt: timestamp.Of(is.LastSeenAt), ExpiresAt: timestamp.Of(is.ExpiresAt), AuthTime: timestamp.Of(is.AuthTime),
-		AMR: is.AMR, Assurance: string(is.Assurance), Transport: string(is.Transport),
-		Device: device{is.Device.Name, is.Device.UserAgent, is.Device.IP},
+		ID: state.ID.String(), CreatedAt: timestamp.Of(state.CreatedAt), LastSeenAt: timestamp.Of(state.LastSeenAt), ExpiresAt: timestamp.Of(state.ExpiresAt), AuthTime: timestamp.Of(state.AuthTime),
+		AMR: state.AMR, Assurance: string(state.Assurance), Transport: string(state.Transport),
+		Device: device{state.Device.Name, state.Device.UserAgent, state.Device.IP},
 	}
 }
 
 func eventOf(e *domain.Event) event {
-	is := e.State()
-	shown := event{
-		ID: is.ID.String(), Kind: string(is.Kind), At: timestamp.Of(is.At), Count: e.Count(), LastAt: timestamp.Of(e.LastAt()), Actor: string(is.Actor),
-		Addresses: nonNil(e.IPs()), Reason: optional(is.Reason), Changed: nonNil(is.Changed), RequestID: optional(is.RequestID),
+	state := e.State()
+	document := event{
+		ID: state.ID.String(), Kind: string(state.Kind), At: timestamp.Of(state.At), Count: e.Count(), LastAt: timestamp.Of(e.LastAt()), Actor: string(state.Actor),
+		Addresses: nonNil(e.IPs()), Reason: optional(state.Reason), Changed: nonNil(state.Changed), RequestID: optional(state.RequestID),
 	}
-	if !is.SessionID.IsZero() {
-		shown.SessionID = optional(is.SessionID.String())
+	if !state.SessionID.IsZero() {
+		document.SessionID = optional(state.SessionID.String())
 	}
-	if is.CredentialID != "" {
-		shown.Passkey = &namedPasskey{is.CredentialID.String(), optional(string(is.PasskeyName))}
+	if state.CredentialID != "" {
+		document.Passkey = &namedPasskey{state.CredentialID.String(), optional(string(state.PasskeyName))}
 	}
-	if is.DeviceName != "" || is.IP != "" {
-		shown.Device = &namedDevice{is.DeviceName, is.IP}
+	if state.DeviceName != "" || state.IP != "" {
+		document.Device = &namedDevice{state.DeviceName, state.IP}
 	}
-	return shown
+	return document
 }
 
 func keyOf(k signingkeys.Key) key {
@@ -165,7 +165,7 @@ func keyOf(k signingkeys.Key) key {
 	}
 }
 
-// optional is nil for the zero value.
+// optional returns nil for the zero value.
 func optional[T comparable](v T) *T {
 	var zero T
 	if v == zero {
@@ -174,13 +174,13 @@ func optional[T comparable](v T) *T {
 	return &v
 }
 
-// nonNil is empty rather than null.
+// nonNil returns an empty list for nil, which would be null in JSON.
 func nonNil(items []string) []string { return append([]string{}, items...) }
 
-func mapSlice[T, U any](items []T, turn func(T) U) []U {
-	turned := make([]U, len(items))
+func mapSlice[T, U any](items []T, convert func(T) U) []U {
+	converted := make([]U, len(items))
 	for i, item := range items {
-		turned[i] = turn(item)
+		converted[i] = convert(item)
 	}
-	return turned
+	return converted
 }

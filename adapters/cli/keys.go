@@ -10,16 +10,16 @@ import (
 )
 
 func (p *Program) keys() *cobra.Command {
-	group := &cobra.Command{Use: "keys", Short: "Look after the keys that sign access tokens"}
+	group := &cobra.Command{Use: "keys", Short: "Manage the keys that sign access tokens"}
 	group.AddCommand(p.listKeys(), p.rotateKeys())
 	return addJSONFlag(group)
 }
 
 func (p *Program) listKeys() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the signing keys, the last to sign first", Args: noArguments,
-		Long: `List the signing keys, the last to sign first. A key is announced before it signs, and stays published after it is retired
-until the last token that it has signed has expired.`,
+		Use: "list", Short: "List the signing keys, newest first", Args: noArguments,
+		Long: `List the signing keys, newest first. A key is announced before it signs. After it is retired it stays published until the last
+token that it signed has expired.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
 				keys, err := usecases.SigningKeys.List(cmd.Context())
@@ -34,9 +34,9 @@ until the last token that it has signed has expired.`,
 
 func (p *Program) rotateKeys() *cobra.Command {
 	return &cobra.Command{
-		Use: "rotate", Short: "Make the next signing key", Args: noArguments,
-		Long: `Make the next signing key, and list all of them. It signs as soon as everybody can know it; tokens that are out stay valid.
-Keys that cannot be read, because the secret that they were kept under is lost, are given up.`,
+		Use: "rotate", Short: "Generate the next signing key", Args: noArguments,
+		Long: `Generate the next signing key, and list all of them. It signs once all services can have fetched it. Issued tokens stay valid.
+Keys that cannot be decrypted, because their secret is lost, are removed.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
 				keys, err := usecases.SigningKeys.Rotate(cmd.Context())
@@ -60,7 +60,7 @@ func (p *Program) showKeys(cmd *cobra.Command, keys []signingkeys.Key) error {
 	return nil
 }
 
-// formatTime is a time for people: in one word, to the second; "" for none.
+// formatTime formats a time as RFC 3339 to the second, or "" for the zero time.
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""

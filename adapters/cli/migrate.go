@@ -14,8 +14,8 @@ import (
 
 func (p *Program) migrate() *cobra.Command {
 	group := &cobra.Command{
-		Use: "migrate", Short: "Look after the schema of the database",
-		Long: "Look after the schema of the database. The server upgrades it by itself when it starts.",
+		Use: "migrate", Short: "Manage the schema of the database",
+		Long: "Manage the schema of the database. The server upgrades it when it starts.",
 	}
 	group.AddCommand(p.migrationStatus(), p.migrateUp(), p.migrateDown())
 	return addJSONFlag(group)
@@ -39,7 +39,7 @@ func (p *Program) migrationStatus() *cobra.Command {
 			newTable(p.Stdout, "VERSION", "STATE", "NAME").write(mapSlice(status, func(m dbadmin.Migration) []string {
 				name := m.Name
 				if m.Newer {
-					name = "(of a newer release)"
+					name = "(from a newer release)"
 				}
 				return []string{strconv.Itoa(m.Version), migrationState(m), name}
 			})...)
@@ -50,7 +50,7 @@ func (p *Program) migrationStatus() *cobra.Command {
 
 func (p *Program) migrateUp() *cobra.Command {
 	return &cobra.Command{
-		Use: "up", Short: "Apply the migrations that are pending, as the next start would", Args: noArguments,
+		Use: "up", Short: "Apply the pending migrations, as the next start would", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			m, err := p.Maintain()
 			if err != nil {
@@ -67,10 +67,10 @@ func (p *Program) migrateUp() *cobra.Command {
 				return printJSON(p.Stdout, map[string][]migration{"migrations": mapSlice(applied, migrationOf)})
 			}
 			for _, m := range applied {
-				p.printLine("Migration %d (%s) is applied.", m.Version, m.Name)
+				p.printLine("Applied migration %d (%s).", m.Version, m.Name)
 			}
 			if len(applied) == 0 {
-				p.printLine("Nothing is pending.")
+				p.printLine("There are no pending migrations.")
 			}
 			return nil
 		},
@@ -80,10 +80,10 @@ func (p *Program) migrateUp() *cobra.Command {
 func (p *Program) migrateDown() *cobra.Command {
 	var confirmed bool
 	cmd := &cobra.Command{
-		Use: "down", Short: "Take the newest migration back, while no server runs", Args: noArguments,
-		Long: `Take the newest migration back, to go back to an earlier release: with the later one, since an earlier one does not know the way.
-What the earlier release has no place for is lost; it is said before. The server, and whatever else has the database open, is
-stopped first. Make a backup first, too.`,
+		Use: "down", Short: "Revert the latest migration, while no server runs", Args: noArguments,
+		Long: `Revert the latest migration, before you start an earlier release. Use the later release for this: the earlier one does not have
+the migration. Data that the earlier schema cannot store is deleted; the command lists it and asks for confirmation. Stop the server
+first, and every other program that has the database open, and make a backup.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			m, err := p.Maintain()
 			if err != nil {
@@ -92,7 +92,7 @@ stopped first. Make a backup first, too.`,
 			return p.revertMigration(cmd, m, confirmed)
 		},
 	}
-	cmd.Flags().BoolVar(&confirmed, "yes", false, "do not ask; needed where there is no terminal")
+	cmd.Flags().BoolVar(&confirmed, "yes", false, "do not ask for confirmation; required without a terminal")
 	return cmd
 }
 
@@ -102,7 +102,7 @@ func (p *Program) revertMigration(cmd *cobra.Command, m Maintenance, confirmed b
 		if err != nil {
 			return err
 		}
-		err = p.confirm(cmd.Context(), "down", "Taking migration %d (%s) of %s back loses this: %s. Type down to go on: ",
+		err = p.confirm(cmd.Context(), "down", "Reverting migration %d (%s) of %s deletes: %s. Type down to continue: ",
 			loss.Migration.Version, loss.Migration.Name, m.Database, describeLoss(loss))
 		if err != nil {
 			return err
@@ -115,8 +115,8 @@ func (p *Program) revertMigration(cmd *cobra.Command, m Maintenance, confirmed b
 	if asJSON(cmd) {
 		return printJSON(p.Stdout, lossOf(loss))
 	}
-	p.printLine("Migration %d (%s) is taken back; lost: %s.", loss.Migration.Version, loss.Migration.Name, describeLoss(loss))
-	p.printLine("Start the earlier release now: this one would apply the migration again.")
+	p.printLine("Reverted migration %d (%s); deleted: %s.", loss.Migration.Version, loss.Migration.Name, describeLoss(loss))
+	p.printLine("Start the earlier release next: this one would apply the migration again.")
 	return nil
 }
 

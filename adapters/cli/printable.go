@@ -8,9 +8,9 @@ import (
 	"unicode/utf16"
 )
 
-// printable makes a line safe for a terminal, whoever chose what stands in it. Escape sequences would command the terminal,
-// line breaks forge further lines, and bidirectional marks show one thing as another (Unicode TR 36, 2.5): each such
-// character is shown as Go would write it in a string.
+// printable makes a line safe for a terminal if users chose parts of it. Escape sequences could control the terminal, line breaks
+// could forge lines, and bidirectional marks could reorder the text (Unicode TR 36, 2.5). Each such character is escaped as in a Go
+// string.
 func printable(line string) string {
 	var b strings.Builder
 	for _, r := range line {
@@ -23,8 +23,8 @@ func printable(line string) string {
 	return b.String()
 }
 
-// printableJSON does so for a JSON text, losing nothing: whatever is not harmless can only stand in a string, except for
-// the line breaks between its parts.
+// printableJSON makes a JSON text safe for a terminal without changing its meaning: unsafe characters occur only in strings, where
+// they can be escaped, except for the line breaks between members.
 func printableJSON(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -41,7 +41,7 @@ func printableJSON(text string) string {
 	return b.String()
 }
 
-// isSafeRune characters are drawn, or are the joiners that some scripts and emoji need between characters that are.
+// isSafeRune reports whether r is a graphic character, or a joiner, which some scripts and emoji need between characters.
 func isSafeRune(r rune) bool {
 	const zeroWidthNonJoiner, zeroWidthJoiner = '\u200c', '\u200d'
 	return unicode.IsGraphic(r) || r == zeroWidthNonJoiner || r == zeroWidthJoiner

@@ -14,72 +14,71 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// hostile is what a user would send to command the operator's terminal, forge a line or turn one around.
+// hostile has the characters with which an attacker would control the operator's terminal, forge a line or reorder one.
 const hostile = "Ada\x1b]0;owned\x07\x1b[2J\r\nroot\t\x7f\u009b31m\u202e\u2066\u061c\u2028\u200b\ufeff\U000e0041\x00"
 
 func TestPrintable_UserInput(t *testing.T) {
-	l := newFixture(t)
-	eve := ada
-	eve.DisplayName = hostile
-	l.addUser(t, eve)
-	s := sessionOf(eve, 1)
+	f := newFixture(t)
+	mallory := ada
+	mallory.DisplayName = hostile
+	f.addUser(t, mallory)
+	s := sessionOf(mallory, 1)
 	s.Device = domain.Device{Name: hostile, UserAgent: hostile, IP: hostile}
-	l.addSession(t, s)
-	l.update(t, func(ctx context.Context, tx ports.Tx) error {
+	f.addSession(t, s)
+	f.update(t, func(ctx context.Context, tx ports.Tx) error {
 		return tx.Credentials.Add(ctx, sqlitestore.Credential(domain.CredentialState{
-			ID: "key", UserID: eve.ID, Name: hostile, Transports: []string{hostile}, Status: domain.CredentialActive, CreatedAt: noon,
+			ID: "key", UserID: mallory.ID, Name: hostile, Transports: []string{hostile}, Status: domain.CredentialActive, CreatedAt: noon,
 		}))
 	})
-	l.update(t, func(ctx context.Context, tx ports.Tx) error {
+	f.update(t, func(ctx context.Context, tx ports.Tx) error {
 		event := domain.NewEvent(domain.EventState{
-			UserID: eve.ID, Kind: domain.EventSignInRefused, CredentialID: "key", PasskeyName: hostile, DeviceName: hostile, IP: hostile,
+			UserID: mallory.ID, Kind: domain.EventSignInRefused, CredentialID: "key", PasskeyName: hostile, DeviceName: hostile, IP: hostile,
 			Reason: hostile, Changed: []string{hostile}, RequestID: hostile,
 		}, noon, strings.NewReader("ten random bytes"))
 		return tx.Events.Add(ctx, event)
 	})
 
 	for line, lines := range map[string]int{"users list": 2, "users show ada@example.org": 19} {
-		text := l.mustSucceed(t, line)
+		text := f.mustSucceed(t, line)
 		if strings.Count(text, "\n") != lines {
-			t.Errorf("%q is of %d lines: %s", line, strings.Count(text, "\n"), text)
+			t.Errorf("%q has %d lines: %s", line, strings.Count(text, "\n"), text)
 		}
 		if !strings.Contains(text, `Ada\x1b]0;owned\a\x1b[2J\r\nroot\t\x7f\u009b31m\u202e\u2066\u061c\u2028\u200b\ufeff\U000e0041\x00`) {
-			t.Errorf("%q hides the name: %s", line, text)
+			t.Errorf("%q does not print the escaped name: %s", line, text)
 		}
 		wantPrintable(t, line, text)
 	}
 	for _, line := range []string{"users list --json", "users show --json ada@example.org"} {
-		wantPrintable(t, line, l.mustSucceed(t, line))
+		wantPrintable(t, line, f.mustSucceed(t, line))
 	}
-	shown := l.showAccount(t, eve)
+	shown := f.showAccount(t, mallory)
 	device := shown.Sessions[0]["device"].(map[string]any)
 	if shown.User["display_name"] != hostile || shown.Passkeys[0]["name"] != hostile || device["user_agent"] != hostile || shown.Events[0]["reason"] != hostile {
-		t.Errorf("programs get something else than is there: %v", shown)
+		t.Errorf("JSON has changed values: %v", shown)
 	}
 }
 
 func TestPrintable_Errors(t *testing.T) {
-	l := newFixture(t)
-	l.program.Open = func(context.Context) (application.UseCases, func() error, error) {
+	f := newFixture(t)
+	f.program.Open = func(context.Context) (application.UseCases, func() error, error) {
 		return application.UseCases{}, nil, errors.New(hostile)
 	}
-	wantPrintable(t, "as text", l.mustFail(t, "users list", cli.ExitFailure))
-	why := l.mustFail(t, "users list --json", cli.ExitFailure)
+	wantPrintable(t, "as text", f.mustFail(t, "users list", cli.ExitFailure))
+	why := f.mustFail(t, "users list --json", cli.ExitFailure)
 	wantPrintable(t, "as JSON", why)
 	if got := decodeJSON[failureJSON](t, why).Error.Message; got != hostile {
-		t.Errorf("programs get %q", got)
+		t.Errorf("JSON has message %q", got)
 	}
 }
 
-// Names are shown as people write them.
 func TestPrintable_OrdinaryNamesUnchanged(t *testing.T) {
 	for _, name := range []string{"Žofie ☺", "山田　太郎", "نیلوفر\u200cها", "👨\u200d👩\u200d👧", `a "b" \c`, "שלום"} {
-		l := newFixture(t)
+		f := newFixture(t)
 		u := ada
 		u.DisplayName = domain.DisplayName(name)
-		l.addUser(t, u)
-		if text := l.mustSucceed(t, "users list"); !strings.HasSuffix(text, "ada@example.org  "+name+"\n") {
-			t.Errorf("%q is shown as %q", name, text)
+		f.addUser(t, u)
+		if text := f.mustSucceed(t, "users list"); !strings.HasSuffix(text, "ada@example.org  "+name+"\n") {
+			t.Errorf("%q is printed as %q", name, text)
 		}
 	}
 }
@@ -88,7 +87,7 @@ func wantPrintable(t *testing.T, line, text string) {
 	t.Helper()
 	for _, r := range text {
 		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || unicode.Is(unicode.Cf, r) || r == '\u2028') {
-			t.Errorf("%q writes %U: %q", line, r, text)
+			t.Errorf("%q prints %U: %q", line, r, text)
 			return
 		}
 	}

@@ -15,20 +15,20 @@ import (
 )
 
 func TestServe_IsTheDefaultCommand(t *testing.T) {
-	l := newFixture(t)
+	f := newFixture(t)
 	served := 0
-	l.program.Serve = func(context.Context) error { served++; return nil }
-	l.mustSucceed(t, "")
-	l.mustSucceed(t, "serve")
+	f.program.Serve = func(context.Context) error { served++; return nil }
+	f.mustSucceed(t, "")
+	f.mustSucceed(t, "serve")
 	if served != 2 {
-		t.Errorf("it served %d times", served)
+		t.Errorf("served %d times, want 2", served)
 	}
 }
 
 func TestServe_LoggedErrorIsNotPrinted(t *testing.T) {
-	l := newFixture(t)
-	l.program.Serve = func(context.Context) error { return cli.ErrAlreadyLogged }
-	if exitCode, stdout, stderr := l.run(t, "serve"); exitCode != cli.ExitFailure || stdout+stderr != "" {
+	f := newFixture(t)
+	f.program.Serve = func(context.Context) error { return cli.ErrAlreadyLogged }
+	if exitCode, stdout, stderr := f.run(t, "serve"); exitCode != cli.ExitFailure || stdout+stderr != "" {
 		t.Errorf("exit %d, %q, %q", exitCode, stdout, stderr)
 	}
 }
@@ -41,9 +41,9 @@ func TestHelp_EveryCommand(t *testing.T) {
 		"help users":             {"keylodge users COMMAND", "list ", "show ", "disable ", "enable ", "delete ", "--json"},
 		"users -h":               {"keylodge users COMMAND"},
 		"help users list":        {"keylodge users list", "--limit N", "--json"},
-		"users show --help":      {"keylodge users show WHO"},
+		"users show --help":      {"keylodge users show USER"},
 		"users delete --help":    {"--yes"},
-		"sessions revoke --help": {"SESSION-ID", "--user WHO"},
+		"sessions revoke --help": {"SESSION-ID", "--user USER"},
 		"keys rotate --help":     {"keylodge keys rotate"},
 		"backup --help":          {"keylodge backup FILE", "--force", "--json", "secret"},
 		"restore --help":         {"keylodge restore FILE", "--yes", "--json"},
@@ -55,7 +55,7 @@ func TestHelp_EveryCommand(t *testing.T) {
 		text := newFixture(t).mustSucceed(t, line)
 		for _, part := range want {
 			if !strings.Contains(text, part) {
-				t.Errorf("%q does not say %q: %s", line, part, text)
+				t.Errorf("%q does not contain %q: %s", line, part, text)
 			}
 		}
 	}
@@ -64,7 +64,7 @@ func TestHelp_EveryCommand(t *testing.T) {
 func TestVersionCommand(t *testing.T) {
 	for _, line := range []string{"version", "--version"} {
 		if text := newFixture(t).mustSucceed(t, line); text != "keylodge v1.2.3\n" {
-			t.Errorf("%q says %q", line, text)
+			t.Errorf("%q prints %q", line, text)
 		}
 	}
 }
@@ -86,15 +86,15 @@ func TestCompletion(t *testing.T) {
 
 func TestRun_UsageErrors(t *testing.T) {
 	for line, want := range map[string]string{
-		"dance":                            `there is no command "dance"; see: keylodge --help`,
+		"dance":                            `unknown command "dance"; see: keylodge --help`,
 		"usrs":                             `"usrs" (did you mean users?)`,
 		"usrs --limit 3":                   `"usrs" (did you mean users?)`,
 		"help usrs":                        `"usrs" (did you mean users?)`,
 		"users lst":                        `"lst" (did you mean list?); see: keylodge users --help`,
 		"users lst --limit 3":              `"lst" (did you mean list?)`,
 		"help users lst":                   `"lst" (did you mean list?)`,
-		"users":                            "say which command: delete, disable, enable, list, recover, show",
-		"completion":                       "say which command: bash",
+		"users":                            "missing command: one of delete, disable, enable, list, recover, show",
+		"completion":                       "missing command: one of bash",
 		"completion ksh":                   `"ksh"`,
 		"completion bash now":              "now",
 		"--dance":                          "--dance",
@@ -105,21 +105,21 @@ func TestRun_UsageErrors(t *testing.T) {
 		"users list --limit many":          "--limit",
 		"users list --limit 0":             "--limit",
 		"users list --limit -1":            "--limit",
-		"users show":                       "users show WHO",
-		"users show a b":                   "users show WHO",
+		"users show":                       "users show USER",
+		"users show a b":                   "users show USER",
 		"users show ada":                   "by id or by e-mail address",
-		"users disable":                    "users disable WHO",
-		"users enable":                     "users enable WHO",
-		"users delete --yes":               "users delete WHO",
+		"users disable":                    "users disable USER",
+		"users enable":                     "users enable USER",
+		"users delete --yes":               "users delete USER",
 		"sessions revoke":                  "--user",
 		"sessions revoke a b":              "--user",
 		"sessions revoke a --user b":       "--user",
-		"sessions revoke ada@example.org":  "by its id",
+		"sessions revoke ada@example.org":  "is not a session id",
 		"sessions revoke --user ada":       "by id or by e-mail address",
 		"keys rotate now":                  `"now"`,
 		"export":                           "keylodge export {FILE | -}",
 		"export a b":                       "keylodge export {FILE | -}",
-		"export --into-existing a":         "--into-existing",
+		"export --merge a":                 "--merge",
 		"import":                           "keylodge import {FILE | -}",
 		"import --force a":                 "--force",
 		"export /nowhere/at/all":           "/nowhere/at",
@@ -129,25 +129,25 @@ func TestRun_UsageErrors(t *testing.T) {
 		"backup":                           "backup FILE",
 		"backup a b":                       "backup FILE",
 		"restore":                          "restore FILE",
-		"migrate":                          "say which command: down, status, up",
+		"migrate":                          "missing command: one of down, status, up",
 		"migrate sideways":                 `"sideways"`,
 		"migrate up 3":                     `"3"`,
 		"doctor now":                       `"now"`,
 		"users show --secret hush ada@b.c": "--secret",
 	} {
-		l := newFixture(t)
-		l.program.Open = func(context.Context) (application.UseCases, func() error, error) {
+		f := newFixture(t)
+		f.program.Open = func(context.Context) (application.UseCases, func() error, error) {
 			t.Errorf("%q opens the database", line)
-			return application.UseCases{}, nil, errors.New("not now")
+			return application.UseCases{}, nil, errors.New("must not be opened")
 		}
-		l.program.OpenForImport = l.program.Open
-		if why := l.mustFail(t, line, cli.ExitUsage); !strings.HasPrefix(why, "keylodge: ") || !strings.Contains(why, want) {
+		f.program.OpenForImport = f.program.Open
+		if why := f.mustFail(t, line, cli.ExitUsage); !strings.HasPrefix(why, "keylodge: ") || !strings.Contains(why, want) {
 			t.Errorf("%q: %s", line, why)
 		}
 	}
 }
 
-// failureJSON is a failure in JSON.
+// failureJSON is an error as JSON.
 type failureJSON struct {
 	Error struct{ Code, Message string }
 }
@@ -172,7 +172,7 @@ func TestRun_JSONErrors(t *testing.T) {
 		}
 	}
 	if why := newFixture(t).mustFail(t, "users show -- --json", cli.ExitUsage); strings.HasPrefix(why, "{") {
-		t.Errorf("what is no flag is taken for one: %s", why)
+		t.Errorf("--json after -- counts as a flag: %s", why)
 	}
 }
 
@@ -187,77 +187,77 @@ func TestRun_ReportsOpenError(t *testing.T) {
 		"other":    {errors.New("one\n  two"), cli.ExitFailure, "internal"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newFixture(t)
-			l.program.Open = func(context.Context) (application.UseCases, func() error, error) {
+			f := newFixture(t)
+			f.program.Open = func(context.Context) (application.UseCases, func() error, error) {
 				return application.UseCases{}, nil, c.err
 			}
-			if why := l.mustFail(t, "users list", c.exitCode); why != "keylodge: "+c.err.Error()+"\n" {
-				t.Errorf("for people: %q", why)
+			if why := f.mustFail(t, "users list", c.exitCode); why != "keylodge: "+c.err.Error()+"\n" {
+				t.Errorf("as text: %q", why)
 			}
-			if why := decodeJSON[failureJSON](t, l.mustFail(t, "keys list --json", c.exitCode)); why.Error.Code != c.code || why.Error.Message != c.err.Error() {
-				t.Errorf("for programs: %+v", why)
+			if why := decodeJSON[failureJSON](t, f.mustFail(t, "keys list --json", c.exitCode)); why.Error.Code != c.code || why.Error.Message != c.err.Error() {
+				t.Errorf("as JSON: %+v", why)
 			}
 		})
 	}
 }
 
-// unavailableStore is a store that fails.
+// unavailableStore is a store that cannot be read.
 type unavailableStore struct{ ports.Store }
 
 func (unavailableStore) View(context.Context, func(ports.Tx) error) error {
-	return fmt.Errorf("beginning to read: %w", domain.ErrUnavailable)
+	return fmt.Errorf("opening a transaction: %w", domain.ErrUnavailable)
 }
 
 func TestRun_StoreUnavailableExits1(t *testing.T) {
-	l := newFixture(t)
-	l.store = unavailableStore{}
+	f := newFixture(t)
+	f.store = unavailableStore{}
 	for _, line := range []string{"users list", "users show " + ada.ID.String(), "users enable ada@example.org", "keys list"} {
-		if why := l.mustFail(t, line, cli.ExitFailure); !strings.Contains(why, "beginning to read") {
+		if why := f.mustFail(t, line, cli.ExitFailure); !strings.Contains(why, "opening a transaction") {
 			t.Errorf("%q: %s", line, why)
 		}
 	}
 }
 
 func TestRun_ReportsDatabaseCloseError(t *testing.T) {
-	l := newFixture(t)
-	open := l.program.Open
-	l.program.Open = func(ctx context.Context) (application.UseCases, func() error, error) {
+	f := newFixture(t)
+	open := f.program.Open
+	f.program.Open = func(ctx context.Context) (application.UseCases, func() error, error) {
 		usecases, release, err := open(ctx)
-		return usecases, func() error { return errors.Join(release(), errors.New("it sticks")) }, err
+		return usecases, func() error { return errors.Join(release(), errors.New("disk error")) }, err
 	}
-	exitCode, _, stderr := l.run(t, "users list")
-	if exitCode != cli.ExitFailure || !strings.Contains(stderr, "closing the database: it sticks") {
+	exitCode, _, stderr := f.run(t, "users list")
+	if exitCode != cli.ExitFailure || !strings.Contains(stderr, "closing the database: disk error") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 }
 
 func TestRun_Interrupt(t *testing.T) {
-	l := newFixture(t)
-	l.addUser(t, ada)
+	f := newFixture(t)
+	f.addUser(t, ada)
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
 	for _, line := range []string{"users list", "users disable ada@example.org", "users delete --yes ada@example.org", "keys rotate"} {
-		exitCode, _, stderr := l.runContext(ctx, t, line)
+		exitCode, _, stderr := f.runContext(ctx, t, line)
 		if exitCode != cli.ExitFailure || stderr != "keylodge: interrupted; nothing was changed\n" {
 			t.Errorf("%q: exit %d, %s", line, exitCode, stderr)
 		}
 	}
-	if now := l.showAccount(t, ada); now.User["disabled_at"] != nil {
-		t.Error("an interrupted command was done all the same")
+	if now := f.showAccount(t, ada); now.User["disabled_at"] != nil {
+		t.Error("an interrupted command disabled the account")
 	}
 }
 
-// fullWriter is where nothing more can be written.
+// fullWriter fails every write.
 type fullWriter struct{}
 
 func (fullWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestRun_WriteErrorExits1(t *testing.T) {
-	l := newFixture(t)
-	l.addUser(t, ada)
+	f := newFixture(t)
+	f.addUser(t, ada)
 	for _, line := range []string{"users list", "users list --json", "users show ada@example.org", "version", "help"} {
 		var stderr bytes.Buffer
-		p := l.program
+		p := f.program
 		p.Stdout, p.Stderr = fullWriter{}, &stderr
 		if exitCode := cli.Run(t.Context(), p, strings.Fields(line)); exitCode != cli.ExitFailure || !strings.Contains(stderr.String(), "no space left") {
 			t.Errorf("%q: exit %d, %s", line, exitCode, stderr.String())

@@ -17,20 +17,20 @@ const (
 	lineInterval   = 10 * time.Second
 )
 
-// progress shows how far a move has come: as a bar on a terminal, elsewhere as a line now and then, so that one that is
-// soon over says nothing.
+// progress shows the progress of an export or import: as a bar on a terminal, otherwise as a line every ten seconds, so that a short
+// one prints nothing.
 type progress struct {
-	w        io.Writer // nil: nobody wants to know
+	w        io.Writer // nil to show nothing
 	terminal bool
 	now      func() time.Time
 
 	stage      transfer.Stage
-	stageStart time.Time // the stage
+	stageStart time.Time
 	lastShown  time.Time
-	lineOpen   bool // the bar stands on the terminal's present line
+	lineOpen   bool // the bar is on the current line of the terminal
 }
 
-// newProgress shows progress on standard error, unless that is for a program.
+// newProgress shows progress on standard error, unless the output is JSON.
 func (p *Program) newProgress(cmd *cobra.Command) *progress {
 	if asJSON(cmd) {
 		return &progress{now: time.Now}
@@ -62,7 +62,7 @@ func (p *progress) report(stage transfer.Stage, done, total int) {
 	p.lineOpen = true
 }
 
-// end leaves the bar where it is.
+// end completes the line of the bar.
 func (p *progress) end() {
 	if p.lineOpen {
 		fmt.Fprintln(p.w)
@@ -70,19 +70,19 @@ func (p *progress) end() {
 	}
 }
 
-// bar is one line: how much is done, how fast, and how long the rest will take at that rate.
-func bar(stage transfer.Stage, done, total int, took time.Duration) string {
+// bar returns one line with the progress, the rate and the remaining time.
+func bar(stage transfer.Stage, done, total int, elapsed time.Duration) string {
 	share := 1.0
-	if total > done { // users who come meanwhile make it the other way round
+	if total > done { // users that are added meanwhile can make done the larger one
 		share = float64(done) / float64(total)
 	}
 	full := int(share * barWidth)
 	line := fmt.Sprintf("%-9s [%s%s] %3.0f%%  %d of %d users", stage, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full),
 		100*share, done, total)
-	if done == 0 || took < time.Second {
+	if done == 0 || elapsed < time.Second {
 		return line
 	}
-	rate := float64(done) / took.Seconds()
+	rate := float64(done) / elapsed.Seconds()
 	line += fmt.Sprintf("  %.0f/s", rate)
 	if left := max(total-done, 0); left > 0 {
 		line += fmt.Sprintf("  %s left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))

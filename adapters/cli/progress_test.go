@@ -12,7 +12,7 @@ import (
 func TestBar(t *testing.T) {
 	for _, c := range []struct {
 		done, total int
-		took        time.Duration
+		elapsed     time.Duration
 		want        string
 	}{
 		{0, 0, 0, "[==============================] 100%  0 of 0 users"},
@@ -22,13 +22,13 @@ func TestBar(t *testing.T) {
 		{10_000, 10_000, 20 * time.Second, "[==============================] 100%  10000 of 10000 users  500/s"},
 		{11, 10, 11 * time.Second, "[==============================] 100%  11 of 10 users  1/s"},
 	} {
-		if got := bar(transfer.Importing, c.done, c.total, c.took); got != "importing "+c.want {
-			t.Errorf("%d of %d in %s: %q, want %q", c.done, c.total, c.took, got, c.want)
+		if got := bar(transfer.Importing, c.done, c.total, c.elapsed); got != "importing "+c.want {
+			t.Errorf("%d of %d in %s: %q, want %q", c.done, c.total, c.elapsed, got, c.want)
 		}
 	}
 }
 
-// It is drawn ten times a second at most, and at the end; where nobody watches, a line every ten seconds will do.
+// On a terminal it is drawn at most ten times a second and at the end, otherwise a line is printed every ten seconds.
 func TestProgress_ThrottlesOutput(t *testing.T) {
 	show := func(terminal bool) string {
 		var w bytes.Buffer
@@ -41,11 +41,11 @@ func TestProgress_ThrottlesOutput(t *testing.T) {
 		p.end()
 		return w.String()
 	}
-	seen := show(true)
-	if n := strings.Count(seen, "\r"); n < 240 || n > 260 || strings.Count(seen, "\n") != 1 || !strings.Contains(seen, "10000 of 10000 users") {
-		t.Errorf("drawn %d times: %q", n, seen[max(0, len(seen)-300):])
+	output := show(true)
+	if n := strings.Count(output, "\r"); n < 240 || n > 260 || strings.Count(output, "\n") != 1 || !strings.Contains(output, "10000 of 10000 users") {
+		t.Errorf("drawn %d times: %q", n, output[max(0, len(output)-300):])
 	}
-	if seen = show(false); seen != "exporting: 4001 of 10000 users\nexporting: 8001 of 10000 users\n" {
-		t.Errorf("%q", seen)
+	if output = show(false); output != "exporting: 4001 of 10000 users\nexporting: 8001 of 10000 users\n" {
+		t.Errorf("%q", output)
 	}
 }

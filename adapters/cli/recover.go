@@ -8,24 +8,24 @@ import (
 	"github.com/keylodge/keylodge/application/timestamp"
 )
 
-// recoverUser prints what lets one person in. It goes to standard output alone, for the operator to pass on.
+// recoverUser prints a recovery link to standard output only. The operator sends it to the user.
 func (p *Program) recoverUser() *cobra.Command {
 	return &cobra.Command{
-		Use: "recover WHO", Short: "Print a link that lets a person enrol a new passkey, once and within 15 minutes", Args: oneArgument,
-		Long: "Print a link for a person who has nothing left to sign in or recover with, and whom you know. Whoever opens it can enrol one\n" +
-			"passkey; that ends all sessions of the account. It works once, for 15 minutes, and a newer one makes it worthless.\n" +
-			"WHO is the user's id or e-mail address.",
+		Use: "recover USER", Short: "Print a link that allows a user to register one passkey within 15 minutes", Args: oneArgument,
+		Long: "Print a link for a user who can neither sign in nor recover the account, and whose identity you have verified. Anyone with the link\n" +
+			"can register one passkey, which revokes all sessions of the account. It works once, for 15 minutes, until a newer link is printed.\n" +
+			"USER is an id or an e-mail address.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
-				given, err := usecases.Admin.RecoverUser(cmd.Context(), userRef(account.User))
+				issued, err := usecases.Admin.RecoverUser(cmd.Context(), userRef(account.User))
 				if err != nil {
 					return err
 				}
 				if asJSON(cmd) {
-					return printJSON(p.Stdout, recoveryLink{account.User.ID().String(), given.Link.Reveal(), timestamp.Of(given.ExpiresAt)})
+					return printJSON(p.Stdout, recoveryLink{account.User.ID().String(), issued.Link.Reveal(), timestamp.Of(issued.ExpiresAt)})
 				}
-				p.printLine("Give this link to %s, and to nobody else. It works once, until %s:", addressOrID(account.User), formatTime(given.ExpiresAt))
-				p.printLine("%s", given.Link.Reveal())
+				p.printLine("Give this link to %s only. It works once, until %s:", addressOrID(account.User), formatTime(issued.ExpiresAt))
+				p.printLine("%s", issued.Link.Reveal())
 				return nil
 			})
 		},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -11,59 +12,52 @@ import (
 )
 
 func (p *Program) sessions() *cobra.Command {
-	group := &cobra.Command{Use: "sessions", Short: "Look after sign-ins that last"}
+	group := &cobra.Command{Use: "sessions", Short: "Manage sessions"}
 	group.AddCommand(p.revokeSessions())
 	return addJSONFlag(group)
 }
 
 func (p *Program) revokeSessions() *cobra.Command {
-	var owner string
+	var user string
 	cmd := &cobra.Command{
-		Use: "revoke {SESSION-ID | --user WHO}", Short: "End a session, or all sessions of a user", DisableFlagsInUseLine: true,
+		Use: "revoke {SESSION-ID | --user USER}", Short: "Revoke a session, or all sessions of a user", DisableFlagsInUseLine: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("user") == (len(args) == 1) || len(args) > 1 {
-				return errors.New("name one session by its id, or a user with --user")
+				return errors.New("pass the id of one session, or a user with --user")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return p.revokeAllSessions(cmd, owner)
+				return p.revokeAllSessions(cmd, user)
 			}
 			return p.revokeSession(cmd, args[0])
 		},
 	}
-	cmd.Flags().StringVar(&owner, "user", "", "end all sessions of `WHO`: an id or an e-mail address")
+	cmd.Flags().StringVar(&user, "user", "", "revoke all sessions of `USER`: an id or an e-mail address")
 	return cmd
 }
 
-func (p *Program) revokeSession(cmd *cobra.Command, written string) error {
-	id, err := domain.ParseSessionID(written)
+func (p *Program) revokeSession(cmd *cobra.Command, text string) error {
+	id, err := domain.ParseSessionID(text)
 	if err != nil {
-		return invalidArguments(cmd, errors.New("name the session by its id; users show lists them"))
+		return invalidArguments(cmd, fmt.Errorf("%q is not a session id; users show lists them", text))
 	}
 	return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
 		if err := usecases.Admin.RevokeSession(cmd.Context(), id); err != nil {
 			return err
 		}
-		if asJSON(cmd) {
-			return printJSON(p.Stdout, changeResult{SessionID: id.String(), SessionsRevoked: new(1)})
-		}
-		p.printLine("Session %s is ended.", id)
-		return nil
+		return p.printResult(cmd, changeResult{SessionID: id.String(), SessionsRevoked: new(1)}, "Session %s is revoked.", id)
 	})
 }
 
-func (p *Program) revokeAllSessions(cmd *cobra.Command, owner string) error {
-	return p.withUser(cmd, owner, func(usecases application.UseCases, account admin.AccountDetails) error {
-		ended, err := usecases.Admin.RevokeSessions(cmd.Context(), userRef(account.User))
+func (p *Program) revokeAllSessions(cmd *cobra.Command, user string) error {
+	return p.withUser(cmd, user, func(usecases application.UseCases, account admin.AccountDetails) error {
+		revoked, err := usecases.Admin.RevokeSessions(cmd.Context(), userRef(account.User))
 		if err != nil {
 			return err
 		}
-		if asJSON(cmd) {
-			return printJSON(p.Stdout, changeResult{UserID: account.User.ID().String(), SessionsRevoked: &ended})
-		}
-		p.printLine("User %s: %s ended.", addressOrID(account.User), pluralize(ended, "session"))
-		return nil
+		return p.printResult(cmd, changeResult{UserID: account.User.ID().String(), SessionsRevoked: &revoked},
+			"User %s: %s revoked.", addressOrID(account.User), pluralize(revoked, "session"))
 	})
 }

@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// table aligns rows. They can come in several goes; no column gets narrower from one to the next. What users chose goes
-// into the last column, whose width is nobody's concern.
+// table aligns rows in columns. Rows can be written in several parts; a column never gets narrower. Names that users chose are in the
+// last column, so that their width does not matter.
 type table struct {
 	w        io.Writer
-	headings []string // headings that are still to be written
+	headings []string // nil once they are written
 	widths   []int
 }
 
-// newTable writes its headings with the first rows, or with none.
+// newTable returns a table whose first write also writes the headings.
 func newTable(w io.Writer, headings ...string) *table { return &table{w: w, headings: headings} }
 
 func (t *table) write(rows ...[]string) {
@@ -31,7 +31,7 @@ func (t *table) write(rows ...[]string) {
 	}
 }
 
-// sizeColumns makes the columns wide enough for a row, and the row fit to be shown.
+// sizeColumns widens the columns for a row, and makes its cells printable.
 func (t *table) sizeColumns(row []string) {
 	for i, cell := range row {
 		if row[i] = printable(cell); row[i] == "" {

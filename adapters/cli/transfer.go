@@ -13,17 +13,17 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// stdio is what takes the place of a file's name for standard input and output.
+// stdio is the file name that stands for standard input or output.
 const stdio = "-"
 
 func (p *Program) exportAll() *cobra.Command {
 	force := false
 	cmd := &cobra.Command{
-		Use: "export {FILE | -}", Short: "Write everything that lasts to a file, to be imported elsewhere", Args: oneArgument,
-		Long: "Write everything that lasts to a file, to be imported into another database: users, passkeys, sessions, authenticator apps,\n" +
-			"backup codes, logs, signing keys, counts of wrong codes and mail that waits. Stop the server first: what it changes while the\n" +
-			"export runs may be missing. The file is for this user alone; it holds no secret, and is of use only together with the one of\n" +
-			"this installation. With - it goes to standard output.",
+		Use: "export {FILE | -}", Short: "Export all data to a file", Args: oneArgument,
+		Long: "Export all data to a file, for an import into another database: users, passkeys, sessions, authenticator apps, backup codes,\n" +
+			"events, signing keys, lockouts and unsent e-mails. Stop the server first: changes that it makes during the export may be missing.\n" +
+			"Only this user can read the file. It does not contain the secret, which the import needs. With - the export goes to standard\n" +
+			"output.",
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := p.createOutput(args[0], force)
@@ -45,31 +45,30 @@ func (p *Program) exportAll() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "write over a file that is there")
+	cmd.Flags().BoolVar(&force, "force", false, "replace FILE if it exists")
 	return addJSONFlag(cmd)
 }
 
-// printExported leaves standard output to what was exported, if that is where it went.
+// printExported reports an export: on standard error if the export went to standard output.
 func (p *Program) printExported(cmd *cobra.Command, name string, counts transfer.Counts) error {
-	w, where := p.Stdout, name
+	w, target := p.Stdout, name
 	if name == stdio {
-		w, where = p.Stderr, "the output"
+		w, target = p.Stderr, "standard output"
 	}
 	if asJSON(cmd) {
 		return printJSON(w, map[string]transfer.Counts{"exported": counts})
 	}
-	_, err := fmt.Fprintln(w, printable(fmt.Sprintf("%s in %s, with %s. Keep the secret with it.", pluralizeAre(counts.Users, "user"), where, describeCounts(counts))))
+	_, err := fmt.Fprintln(w, printable(fmt.Sprintf("Exported to %s: %s. The import needs the same secret.", target, describeCounts(counts))))
 	return err
 }
 
 func (p *Program) importAll() *cobra.Command {
-	intoExisting := false
+	merge := false
 	cmd := &cobra.Command{
-		Use: "import {FILE | -}", Short: "Bring in what was exported", Args: oneArgument,
-		Long: "Bring in what was exported, under the same secret. The whole file is checked before anything is written. A user comes in whole\n" +
-			"or not at all, and nothing that is there is written over: an import that was interrupted goes on when it is run again, and\n" +
-			"one that was done changes nothing. The database is made if there is none. Start the server afterwards. With - the export\n" +
-			"comes from standard input.",
+		Use: "import {FILE | -}", Short: "Import an export", Args: oneArgument,
+		Long: "Import an export, under the same secret. The whole file is checked before anything is written. Each user is imported completely or\n" +
+			"not at all, and existing data is never overwritten: run an interrupted import again to continue it; a repeated import changes\n" +
+			"nothing. The database is created if there is none. Start the server afterwards. With - the export is read from standard input.",
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := p.copyInput(cmd.Context(), args[0])
@@ -79,7 +78,7 @@ func (p *Program) importAll() *cobra.Command {
 			defer removeTemporary(file)
 			return p.withUseCasesFrom(cmd.Context(), p.OpenForImport, func(usecases application.UseCases) error {
 				progress := p.newProgress(cmd)
-				outcome, err := usecases.Transfer.Import(cmd.Context(), file, intoExisting, progress.report)
+				outcome, err := usecases.Transfer.Import(cmd.Context(), file, merge, progress.report)
 				progress.end()
 				if err != nil {
 					return incompleteImport(err, outcome)
@@ -88,56 +87,42 @@ func (p *Program) importAll() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&intoExisting, "into-existing", false, "let the users live beside others who are there")
+	cmd.Flags().BoolVar(&merge, "merge", false, "import into a database that already has other users")
 	return addJSONFlag(cmd)
 }
 
-// incompleteImport says how far an import came that did not come to its end.
+// incompleteImport adds to the error of an import how many users were imported.
 func incompleteImport(err error, outcome transfer.Outcome) error {
-	in := outcome.Added.Users + outcome.Existing.Users
+	imported := outcome.Added.Users + outcome.Existing.Users
 	if errors.Is(err, context.Canceled) {
 		if outcome.Added == (transfer.Counts{}) {
 			return errInterrupted
 		}
 		return &domain.Error{
 			Code:    "interrupted",
-			Message: fmt.Sprintf("interrupted; %d of %s in and stay; run the same import again, and it goes on", in, pluralizeAre(outcome.Total, "user")),
+			Message: fmt.Sprintf("interrupted after %d of %s; run the same import again to continue", imported, pluralize(outcome.Total, "user")),
 		}
 	}
 	if outcome.Added == (transfer.Counts{}) {
 		return err
 	}
-	return fmt.Errorf("%w\n%d of %s in and stay; once that is mended, run the same import again, and it goes on", err, in, pluralizeAre(outcome.Total, "user"))
+	return fmt.Errorf("%w\nimported %d of %s; fix the cause, and run the same import again to continue", err, imported, pluralize(outcome.Total, "user"))
 }
 
 func (p *Program) printImported(cmd *cobra.Command, outcome transfer.Outcome) error {
 	if asJSON(cmd) {
 		return printJSON(p.Stdout, map[string]transfer.Counts{"imported": outcome.Added, "already_there": outcome.Existing})
 	}
-	p.printLine("%s now in, with %s.", pluralizeAre(outcome.Added.Users, "user"), describeCounts(outcome.Added))
+	p.printLine("Imported: %s.", describeCounts(outcome.Added))
 	if outcome.Existing != (transfer.Counts{}) {
-		p.printLine("%s there already, with %s.", pluralizeWere(outcome.Existing.Users, "user"), describeCounts(outcome.Existing))
+		p.printLine("Already in the database: %s.", describeCounts(outcome.Existing))
 	}
 	return nil
 }
 
 func describeCounts(c transfer.Counts) string {
 	return strings.Join([]string{
-		pluralize(c.Passkeys, "passkey"), pluralize(c.Sessions, "session"), pluralize(c.Events, "event"), pluralize(c.SigningKeys, "signing key"),
-		pluralize(c.Lockouts, "lockout"), pluralize(c.OutboxEmails, "message"),
+		pluralize(c.Users, "user"), pluralize(c.Passkeys, "passkey"), pluralize(c.Sessions, "session"), pluralize(c.Events, "event"), pluralize(c.SigningKeys, "signing key"),
+		pluralize(c.Lockouts, "lockout"), pluralize(c.OutboxEmails, "e-mail"),
 	}, ", ")
-}
-
-func pluralizeAre(n int, what string) string {
-	if n == 1 {
-		return pluralize(n, what) + " is"
-	}
-	return pluralize(n, what) + " are"
-}
-
-func pluralizeWere(n int, what string) string {
-	if n == 1 {
-		return pluralize(n, what) + " was"
-	}
-	return pluralize(n, what) + " were"
 }

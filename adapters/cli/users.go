@@ -15,8 +15,8 @@ import (
 
 func (p *Program) users() *cobra.Command {
 	group := &cobra.Command{
-		Use: "users", Short: "Look after accounts",
-		Long: "Look after accounts. WHO is a user's id or e-mail address.",
+		Use: "users", Short: "Manage users",
+		Long: "Manage users. USER is an id or an e-mail address.",
 	}
 	group.AddCommand(p.listUsers(), p.showUser(), p.disableUser(), p.enableUser(), p.recoverUser(), p.deleteUser())
 	return addJSONFlag(group)
@@ -31,14 +31,14 @@ func (p *Program) listUsers() *cobra.Command {
 			case !cmd.Flags().Changed("limit"):
 				limit = math.MaxInt
 			case limit < 1:
-				return invalidArguments(cmd, errors.New("--limit takes a number from 1"))
+				return invalidArguments(cmd, errors.New("--limit must be at least 1"))
 			}
 			return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
 				return p.printUsers(cmd, usecases.Admin, limit)
 			})
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 0, "list `N` users at most; without it, all")
+	cmd.Flags().IntVar(&limit, "limit", 0, "list at most `N` users; by default all")
 	return cmd
 }
 
@@ -70,7 +70,7 @@ func (p *Program) printUsers(cmd *cobra.Command, users *admin.Service, limit int
 	})
 }
 
-// eachPage hands on all users, up to limit, a page at a time: one at least, if an empty one.
+// eachPage calls do with each page of at most limit users, and with an empty page if there are none.
 func eachPage(ctx context.Context, users *admin.Service, limit int, do func([]*domain.User) error) error {
 	const size = 100
 	var last domain.UserID
@@ -92,8 +92,8 @@ func eachPage(ctx context.Context, users *admin.Service, limit int, do func([]*d
 
 func (p *Program) showUser() *cobra.Command {
 	return &cobra.Command{
-		Use: "show WHO", Short: "Show an account: its passkeys, sessions and latest events", Args: oneArgument,
-		Long: "Show an account: its passkeys, up to 100 sessions that last, and the latest 20 events, and\nthe latest 10 refused attempts and anomalies, which are counted by day and reason.\nWHO is the user's id or e-mail address.",
+		Use: "show USER", Short: "Show a user with passkeys, sessions and latest events", Args: oneArgument,
+		Long: "Show a user with all passkeys, up to 100 active sessions, the latest 20 events, and the latest 10 rejections and\nanomalies, which are counted by day and reason. USER is an id or an e-mail address.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(_ application.UseCases, account admin.AccountDetails) error {
 				if asJSON(cmd) {
@@ -108,18 +108,15 @@ func (p *Program) showUser() *cobra.Command {
 
 func (p *Program) disableUser() *cobra.Command {
 	return &cobra.Command{
-		Use: "disable WHO", Short: "Shut an account and end its sessions", Args: oneArgument,
+		Use: "disable USER", Short: "Disable an account and revoke its sessions", Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
-				ended, err := usecases.Admin.DisableUser(cmd.Context(), userRef(account.User))
+				revoked, err := usecases.Admin.DisableUser(cmd.Context(), userRef(account.User))
 				if err != nil {
 					return err
 				}
-				if asJSON(cmd) {
-					return printJSON(p.Stdout, changeResult{UserID: account.User.ID().String(), SessionsRevoked: &ended})
-				}
-				p.printLine("User %s is disabled; %s ended.", addressOrID(account.User), pluralize(ended, "session"))
-				return nil
+				return p.printResult(cmd, changeResult{UserID: account.User.ID().String(), SessionsRevoked: &revoked},
+					"User %s is disabled; %s revoked.", addressOrID(account.User), pluralize(revoked, "session"))
 			})
 		},
 	}
@@ -127,17 +124,13 @@ func (p *Program) disableUser() *cobra.Command {
 
 func (p *Program) enableUser() *cobra.Command {
 	return &cobra.Command{
-		Use: "enable WHO", Short: "Open an account again", Args: oneArgument,
+		Use: "enable USER", Short: "Enable a disabled account", Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
 				if err := usecases.Admin.EnableUser(cmd.Context(), userRef(account.User)); err != nil {
 					return err
 				}
-				if asJSON(cmd) {
-					return printJSON(p.Stdout, changeResult{UserID: account.User.ID().String()})
-				}
-				p.printLine("User %s is enabled.", addressOrID(account.User))
-				return nil
+				return p.printResult(cmd, changeResult{UserID: account.User.ID().String()}, "User %s is enabled.", addressOrID(account.User))
 			})
 		},
 	}
@@ -146,7 +139,7 @@ func (p *Program) enableUser() *cobra.Command {
 func (p *Program) deleteUser() *cobra.Command {
 	var confirmed bool
 	cmd := &cobra.Command{
-		Use: "delete WHO", Short: "Delete an account and everything of it, for good", Args: oneArgument,
+		Use: "delete USER", Short: "Delete an account and all its data, permanently", Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.withUser(cmd, args[0], func(usecases application.UseCases, account admin.AccountDetails) error {
 				if !confirmed {
@@ -157,26 +150,22 @@ func (p *Program) deleteUser() *cobra.Command {
 				if err := usecases.Admin.DeleteUser(cmd.Context(), userRef(account.User)); err != nil {
 					return err
 				}
-				if asJSON(cmd) {
-					return printJSON(p.Stdout, changeResult{UserID: account.User.ID().String()})
-				}
-				p.printLine("User %s is deleted.", addressOrID(account.User))
-				return nil
+				return p.printResult(cmd, changeResult{UserID: account.User.ID().String()}, "User %s is deleted.", addressOrID(account.User))
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&confirmed, "yes", false, "do not ask; needed where there is no terminal")
+	cmd.Flags().BoolVar(&confirmed, "yes", false, "do not ask for confirmation; required without a terminal")
 	return cmd
 }
 
-// withUser looks up the user that is written, by id or e-mail address, and acts on them.
-func (p *Program) withUser(cmd *cobra.Command, written string, act func(application.UseCases, admin.AccountDetails) error) error {
-	who, err := domain.ParseUserRef("user", written)
+// withUser looks up a user by id or e-mail address, and calls act with the account.
+func (p *Program) withUser(cmd *cobra.Command, text string, act func(application.UseCases, admin.AccountDetails) error) error {
+	ref, err := domain.ParseUserRef("user", text)
 	if err != nil {
 		return err
 	}
 	return p.withUseCases(cmd.Context(), func(usecases application.UseCases) error {
-		account, err := usecases.Admin.ShowUser(cmd.Context(), who)
+		account, err := usecases.Admin.ShowUser(cmd.Context(), ref)
 		if err != nil {
 			return err
 		}
@@ -184,7 +173,7 @@ func (p *Program) withUser(cmd *cobra.Command, written string, act func(applicat
 	})
 }
 
-// userRef names the user that was found, whoever may get their address meanwhile.
+// userRef refers to a user by id, since the e-mail address can change meanwhile.
 func userRef(u *domain.User) domain.UserRef { return domain.UserRef{ID: u.ID()} }
 
 func addressOrID(u *domain.User) string {

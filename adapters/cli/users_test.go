@@ -17,50 +17,50 @@ import (
 )
 
 func TestUsersList(t *testing.T) {
-	l := newFixture(t)
-	const nobody = "ID  CREATED  STATUS  EMAIL  NAME\n"
-	if text := l.mustSucceed(t, "users list"); text != nobody {
-		t.Errorf("of nobody: %q", text)
+	f := newFixture(t)
+	const none = "ID  CREATED  STATUS  EMAIL  NAME\n"
+	if text := f.mustSucceed(t, "users list"); text != none {
+		t.Errorf("without users: %q", text)
 	}
-	if none := decodeJSON[map[string][]any](t, l.mustSucceed(t, "users list --json")); len(none["users"]) != 0 || none["users"] == nil {
-		t.Errorf("of nobody: %v", none)
+	if empty := decodeJSON[map[string][]any](t, f.mustSucceed(t, "users list --json")); len(empty["users"]) != 0 || empty["users"] == nil {
+		t.Errorf("without users: %v", empty)
 	}
 
-	l.addUser(t, ada)
-	shut := ben
-	shut.DisabledAt = noon
-	l.addUser(t, shut)
+	f.addUser(t, ada)
+	disabled := ben
+	disabled.DisabledAt = noon
+	f.addUser(t, disabled)
 	const both = `ID                                    CREATED               STATUS    EMAIL            NAME
 01930000-0000-7000-8000-000000000001  2026-11-21T12:00:00Z  active    ada@example.org  Ada
 01930000-0000-7000-8000-000000000002  2026-11-22T12:00:00Z  disabled  -                Ben
 `
-	if text := l.mustSucceed(t, "users list"); text != both {
-		t.Errorf("it lists\n%s", text)
+	if text := f.mustSucceed(t, "users list"); text != both {
+		t.Errorf("unexpected list:\n%s", text)
 	}
-	list := decodeJSON[map[string][]map[string]any](t, l.mustSucceed(t, "users list --json"))["users"]
+	list := decodeJSON[map[string][]map[string]any](t, f.mustSucceed(t, "users list --json"))["users"]
 	want := []map[string]any{
 		{"id": ada.ID.String(), "email": "ada@example.org", "email_verified": true, "pending_email": nil, "display_name": "Ada", "created_at": "2026-11-21T12:00:00.000000Z", "disabled_at": nil},
 		{"id": ben.ID.String(), "email": nil, "email_verified": false, "pending_email": nil, "display_name": "Ben", "created_at": "2026-11-22T12:00:00.000000Z", "disabled_at": "2026-11-23T12:00:00.000000Z"},
 	}
 	if !reflect.DeepEqual(list, want) {
-		t.Errorf("it lists %v", list)
+		t.Errorf("unexpected list: %v", list)
 	}
 }
 
 func TestUsersList_PagesAndLimit(t *testing.T) {
-	l := newFixture(t)
+	f := newFixture(t)
 	added := 0
-	grow := func(to int) {
-		for added < to {
+	addUsers := func(count int) {
+		for added < count {
 			added++
-			l.addUser(t, domain.UserState{ID: userID(added), Handle: domain.UserHandle(fmt.Sprint(added)), CreatedAt: noon})
+			f.addUser(t, domain.UserState{ID: userID(added), Handle: domain.UserHandle(fmt.Sprint(added)), CreatedAt: noon})
 		}
 	}
 	for _, c := range []struct{ users, limit, want int }{
 		{99, 0, 99}, {100, 0, 100}, {101, 0, 101}, {200, 0, 200}, {250, 0, 250},
 		{250, 1, 1}, {250, 100, 100}, {250, 150, 150}, {250, 200, 200}, {250, 1000, 250},
 	} {
-		grow(c.users)
+		addUsers(c.users)
 		flags := ""
 		if c.limit > 0 {
 			flags = fmt.Sprintf(" --limit %d", c.limit)
@@ -69,63 +69,63 @@ func TestUsersList_PagesAndLimit(t *testing.T) {
 		for n := range c.want {
 			want = append(want, userID(n+1).String())
 		}
-		var text, program []string
-		for line := range strings.Lines(l.mustSucceed(t, "users list"+flags)) {
+		var text, document []string
+		for line := range strings.Lines(f.mustSucceed(t, "users list"+flags)) {
 			text = append(text, strings.Fields(line)[0])
 		}
-		for _, u := range decodeJSON[map[string][]map[string]any](t, l.mustSucceed(t, "users list --json"+flags))["users"] {
-			program = append(program, u["id"].(string))
+		for _, u := range decodeJSON[map[string][]map[string]any](t, f.mustSucceed(t, "users list --json"+flags))["users"] {
+			document = append(document, u["id"].(string))
 		}
-		if !slices.Equal(text[1:], want) || !slices.Equal(program, want) {
-			t.Errorf("of %d users%s it lists %d as text and %d as JSON", c.users, flags, len(text)-1, len(program))
+		if !slices.Equal(text[1:], want) || !slices.Equal(document, want) {
+			t.Errorf("%d users%s: %d as text, %d as JSON", c.users, flags, len(text)-1, len(document))
 		}
 	}
 }
 
 func TestUsersList_ColumnsAlignAcrossPages(t *testing.T) {
-	l := newFixture(t)
-	for n := range 101 { // addresses get shorter
-		l.addUser(t, domain.UserState{
+	f := newFixture(t)
+	for n := range 101 { // the first addresses are longer
+		f.addUser(t, domain.UserState{
 			ID: userID(n), Handle: domain.UserHandle(fmt.Sprint(n)), Email: domain.Email(fmt.Sprintf("%d@example.org", 100-n)), DisplayName: "Ada", CreatedAt: noon,
 		})
 	}
-	lines := strings.Split(strings.TrimSpace(l.mustSucceed(t, "users list")), "\n")
+	lines := strings.Split(strings.TrimSpace(f.mustSucceed(t, "users list")), "\n")
 	if first, last := lines[1], lines[101]; strings.Index(first, "Ada") != strings.Index(last, "Ada") {
-		t.Errorf("names do not stand below each other:\n%s\n%s", first, last)
+		t.Errorf("names are not aligned:\n%s\n%s", first, last)
 	}
 }
 
 func TestUsersShow(t *testing.T) {
-	l := newFixture(t)
-	l.addUser(t, ada)
-	l.addUser(t, ben)
-	l.addSession(t, sessionOf(ada, 1))
-	l.addSession(t, sessionOf(ben, 2))
-	l.update(t, func(ctx context.Context, tx ports.Tx) error {
+	f := newFixture(t)
+	f.addUser(t, ada)
+	f.addUser(t, ben)
+	f.addSession(t, sessionOf(ada, 1))
+	f.addSession(t, sessionOf(ben, 2))
+	f.update(t, func(ctx context.Context, tx ports.Tx) error {
 		return tx.Credentials.Add(ctx, sqlitestore.Credential(domain.CredentialState{
 			ID: "key", UserID: ada.ID, Name: "Blue key", Status: domain.CredentialActive, AAGUID: [16]byte{7},
 			Transports: []string{"usb"}, SignCount: 9, CloneWarning: true, CreatedAt: noon.Add(-3 * time.Hour), LastUsedAt: noon.Add(-time.Hour),
 		}))
 	})
-	l.update(t, func(ctx context.Context, tx ports.Tx) error {
+	f.update(t, func(ctx context.Context, tx ports.Tx) error {
 		event := domain.NewEvent(domain.EventState{
 			UserID: ada.ID, Kind: domain.EventPasskeyFlagged, SessionID: sessionID(1), CredentialID: "key", PasskeyName: "Blue key",
 			DeviceName: "Firefox on Linux", IP: "192.0.2.7", Reason: string(domain.AnomalyCounterRegressed), RequestID: "r1",
 		}, noon, strings.NewReader("ten random bytes"))
-		again := event.State()
+		repeated := event.State()
 		for i, ip := range []string{"192.0.2.8", "192.0.2.9"} {
-			again.At, again.IP = noon.Add(time.Duration(i+1)*time.Minute), ip
-			event.AddRepetition(domain.RestoreEvent(again))
+			repeated.At, repeated.IP = noon.Add(time.Duration(i+1)*time.Minute), ip
+			event.AddRepetition(domain.RestoreEvent(repeated))
 		}
 		return tx.Events.Add(ctx, event)
 	})
-	const want = `ID        01930000-0000-7000-8000-000000000001
-E-mail    ada@example.org
-Verified  yes
-Claimed   -
-Name      Ada
-Created   2026-11-21T12:00:00Z
-Disabled  -
+	const want = `ID              01930000-0000-7000-8000-000000000001
+E-mail          ada@example.org
+Verified        yes
+Pending e-mail  -
+Name            Ada
+Created         2026-11-21T12:00:00Z
+Disabled        -
 
 Passkeys
 ID    CREATED               LAST USED             STATUS  SYNCED  COUNTER  CLONED?  AUTHENTICATOR    NAME
@@ -136,16 +136,16 @@ ID                                    CREATED               LAST SEEN           
 01930000-0000-7000-9000-000000000001  2026-11-23T10:00:00Z  2026-11-23T11:59:00Z  2026-11-23T14:00:00Z  cookie     192.0.2.7  Firefox on Linux
 
 Latest events
-AT                    EVENT            BY    IP            DETAILS
-2026-11-23T12:00:00Z  passkey_flagged  user  192.0.2.7 +2  counter_regressed, Firefox on Linux, Blue key, 3 times until 2026-11-23T12:02:00Z
+AT                    EVENT            ACTOR  IP            DETAILS
+2026-11-23T12:00:00Z  passkey_flagged  user   192.0.2.7 +2  counter_regressed, Firefox on Linux, Blue key, 3 times until 2026-11-23T12:02:00Z
 `
-	for _, who := range []string{"ada@example.org", "Ada@Example.ORG", ada.ID.String()} {
-		if text := l.mustSucceed(t, "users show "+who); text != want {
-			t.Errorf("of %s it shows\n%s", who, text)
+	for _, ref := range []string{"ada@example.org", "Ada@Example.ORG", ada.ID.String()} {
+		if text := f.mustSucceed(t, "users show "+ref); text != want {
+			t.Errorf("users show %s:\n%s", ref, text)
 		}
 	}
 
-	shown := l.showAccount(t, ada)
+	shown := f.showAccount(t, ada)
 	event := shown.Events[0]
 	delete(event, "id")
 	wanted := account{
@@ -167,46 +167,46 @@ AT                    EVENT            BY    IP            DETAILS
 		}},
 	}
 	if !reflect.DeepEqual(shown, wanted) {
-		t.Errorf("as JSON it shows\n%v, not\n%v", shown, wanted)
+		t.Errorf("as JSON\n%v, want\n%v", shown, wanted)
 	}
 
-	bare := l.showAccount(t, ben)
-	if bare.Passkeys == nil || bare.Events == nil || len(bare.Sessions) != 1 {
-		t.Errorf("of Ben it shows %v", bare)
+	empty := f.showAccount(t, ben)
+	if empty.Passkeys == nil || empty.Events == nil || len(empty.Sessions) != 1 {
+		t.Errorf("account of Ben: %v", empty)
 	}
 }
 
 func TestUsersDisable_ThenEnable(t *testing.T) {
-	l := newFixture(t)
-	l.addUser(t, ada)
-	l.addUser(t, ben)
-	l.addSession(t, sessionOf(ada, 1))
-	l.addSession(t, sessionOf(ada, 2))
-	if text := l.mustSucceed(t, "users disable ada@example.org"); text != "User ada@example.org is disabled; 2 sessions ended.\n" {
-		t.Errorf("it says %q", text)
+	f := newFixture(t)
+	f.addUser(t, ada)
+	f.addUser(t, ben)
+	f.addSession(t, sessionOf(ada, 1))
+	f.addSession(t, sessionOf(ada, 2))
+	if text := f.mustSucceed(t, "users disable ada@example.org"); text != "User ada@example.org is disabled; 2 sessions revoked.\n" {
+		t.Errorf("unexpected output: %q", text)
 	}
-	if now := l.showAccount(t, ada); now.User["disabled_at"] == nil || len(now.Sessions) != 0 {
-		t.Errorf("it is %v", now)
+	if now := f.showAccount(t, ada); now.User["disabled_at"] == nil || len(now.Sessions) != 0 {
+		t.Errorf("account: %v", now)
 	}
-	if text := l.mustSucceed(t, "users enable ada@example.org"); text != "User ada@example.org is enabled.\n" {
-		t.Errorf("it says %q", text)
+	if text := f.mustSucceed(t, "users enable ada@example.org"); text != "User ada@example.org is enabled.\n" {
+		t.Errorf("unexpected output: %q", text)
 	}
-	if now := l.showAccount(t, ada); now.User["disabled_at"] != nil {
-		t.Errorf("it is %v", now)
+	if now := f.showAccount(t, ada); now.User["disabled_at"] != nil {
+		t.Errorf("account: %v", now)
 	}
 
-	l.addSession(t, sessionOf(ben, 3))
-	wantJSON(t, l.mustSucceed(t, "users disable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String(), "sessions_revoked": 1.0})
-	wantJSON(t, l.mustSucceed(t, "users disable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String(), "sessions_revoked": 0.0})
-	wantJSON(t, l.mustSucceed(t, "users enable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String()})
+	f.addSession(t, sessionOf(ben, 3))
+	wantJSON(t, f.mustSucceed(t, "users disable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String(), "sessions_revoked": 1.0})
+	wantJSON(t, f.mustSucceed(t, "users disable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String(), "sessions_revoked": 0.0})
+	wantJSON(t, f.mustSucceed(t, "users enable --json "+ben.ID.String()), map[string]any{"user_id": ben.ID.String()})
 }
 
 func TestUsers_UnknownUserExits3(t *testing.T) {
-	l := newFixture(t)
-	l.addUser(t, ada)
+	f := newFixture(t)
+	f.addUser(t, ada)
 	for _, line := range []string{"users show", "users disable", "users enable", "users delete --yes", "sessions revoke --user"} {
-		for _, who := range []string{" ben@example.org", " " + ben.ID.String()} {
-			if why := l.mustFail(t, line+who, cli.ExitNotFound); why != "keylodge: there is no such user\n" {
+		for _, ref := range []string{" ben@example.org", " " + ben.ID.String()} {
+			if why := f.mustFail(t, line+ref, cli.ExitNotFound); why != "keylodge: there is no such user\n" {
 				t.Errorf("%s: %s", line, why)
 			}
 		}
@@ -215,60 +215,60 @@ func TestUsers_UnknownUserExits3(t *testing.T) {
 
 func TestUsersDelete_WithConfirmation(t *testing.T) {
 	for _, c := range []struct {
-		who   domain.UserState
+		user  domain.UserState
 		typed string
 	}{
 		{ada, "ada@example.org\n"}, {ada, " Ada@example.org\r\n"}, {ada, "ada@example.org"}, {ben, ben.ID.String() + "\n"},
 	} {
-		l := newFixture(t)
-		l.addUser(t, c.who)
-		l.program.Interactive, l.program.Stdin = true, strings.NewReader(c.typed)
-		exitCode, stdout, stderr := l.run(t, "users delete "+c.who.ID.String())
+		f := newFixture(t)
+		f.addUser(t, c.user)
+		f.program.Interactive, f.program.Stdin = true, strings.NewReader(c.typed)
+		exitCode, stdout, stderr := f.run(t, "users delete "+c.user.ID.String())
 		if exitCode != cli.ExitOK || !strings.HasSuffix(stdout, " is deleted.\n") || !strings.Contains(stderr, "with 0 passkeys. Type ") {
-			t.Errorf("on %q: exit %d, %q, %q", c.typed, exitCode, stdout, stderr)
+			t.Errorf("typed %q: exit %d, %q, %q", c.typed, exitCode, stdout, stderr)
 		}
-		l.mustFail(t, "users show "+c.who.ID.String(), cli.ExitNotFound)
+		f.mustFail(t, "users show "+c.user.ID.String(), cli.ExitNotFound)
 	}
 }
 
 func TestUsersDelete_RequiresConfirmation(t *testing.T) {
-	l := newFixture(t)
-	l.addUser(t, ada)
+	f := newFixture(t)
+	f.addUser(t, ada)
 	for _, typed := range []string{"", "\n", "y\n", "yes\n", "ben@example.org\nada@example.org\n", ada.ID.String() + "\n"} {
-		l.program.Interactive, l.program.Stdin = true, strings.NewReader(typed)
-		if why := l.mustFail(t, "users delete ada@example.org", cli.ExitConflict); !strings.Contains(why, "not confirmed") {
-			t.Errorf("on %q: %s", typed, why)
+		f.program.Interactive, f.program.Stdin = true, strings.NewReader(typed)
+		if why := f.mustFail(t, "users delete ada@example.org", cli.ExitConflict); !strings.Contains(why, "not confirmed") {
+			t.Errorf("typed %q: %s", typed, why)
 		}
 	}
-	l.program.Interactive, l.program.Stdin = false, strings.NewReader("ada@example.org\n")
-	if why := l.mustFail(t, "users delete ada@example.org", cli.ExitConflict); !strings.Contains(why, "--yes") || strings.Contains(why, "Type") {
+	f.program.Interactive, f.program.Stdin = false, strings.NewReader("ada@example.org\n")
+	if why := f.mustFail(t, "users delete ada@example.org", cli.ExitConflict); !strings.Contains(why, "--yes") || strings.Contains(why, "Type") {
 		t.Errorf("without a terminal: %s", why)
 	}
-	why := decodeJSON[failureJSON](t, l.mustFail(t, "users delete --json ada@example.org", cli.ExitConflict))
+	why := decodeJSON[failureJSON](t, f.mustFail(t, "users delete --json ada@example.org", cli.ExitConflict))
 	if why.Error.Code != "not_confirmed" {
 		t.Errorf("%+v", why)
 	}
-	l.mustSucceed(t, "users show ada@example.org")
+	f.mustSucceed(t, "users show ada@example.org")
 
-	wantJSON(t, l.mustSucceed(t, "users delete --yes --json ada@example.org"), map[string]any{"user_id": ada.ID.String()})
-	l.mustFail(t, "users show ada@example.org", cli.ExitNotFound)
+	wantJSON(t, f.mustSucceed(t, "users delete --yes --json ada@example.org"), map[string]any{"user_id": ada.ID.String()})
+	f.mustFail(t, "users show ada@example.org", cli.ExitNotFound)
 }
 
 func TestUsersDelete_InterruptAtPrompt(t *testing.T) {
-	l := newFixture(t)
-	l.addUser(t, ada)
-	silent, typing := io.Pipe()
-	defer typing.Close()
+	f := newFixture(t)
+	f.addUser(t, ada)
+	reader, writer := io.Pipe()
+	defer writer.Close()
 	ctx, interrupt := context.WithCancel(t.Context())
-	l.program.Interactive, l.program.Stdin = true, notifyOnRead(silent, interrupt)
-	if exitCode, _, stderr := l.runContext(ctx, t, "users delete ada@example.org"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "\nkeylodge: interrupted") {
+	f.program.Interactive, f.program.Stdin = true, notifyOnRead(reader, interrupt)
+	if exitCode, _, stderr := f.runContext(ctx, t, "users delete ada@example.org"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "\nkeylodge: interrupted") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
-	l.mustSucceed(t, "users show ada@example.org")
+	f.mustSucceed(t, "users show ada@example.org")
 }
 
-// notifyOnRead tells when somebody begins to read.
-func notifyOnRead(r io.Reader, begun func()) io.Reader { return &notifyingReader{r, begun} }
+// notifyOnRead calls a function before each read.
+func notifyOnRead(r io.Reader, onRead func()) io.Reader { return &notifyingReader{r, onRead} }
 
 type notifyingReader struct {
 	io.Reader
@@ -283,6 +283,6 @@ func (w *notifyingReader) Read(p []byte) (int, error) {
 func wantJSON(t *testing.T, text string, want map[string]any) {
 	t.Helper()
 	if got := decodeJSON[map[string]any](t, text); !reflect.DeepEqual(got, want) {
-		t.Errorf("it answers %v, not %v", got, want)
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
