@@ -39,7 +39,7 @@ func TestOpen_RequiresKeyFileOfDatabase(t *testing.T) {
 	if err := os.Rename("keylodge.secret", "elsewhere"); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(); err == nil || !strings.Contains(err.Error(), "put the file back") {
+	if err := open(); err == nil || !strings.Contains(err.Error(), "restore the file") {
 		t.Errorf("without its key: %v", err)
 	}
 	if made, _ := os.Stat("keylodge.secret"); made != nil {

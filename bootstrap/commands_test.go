@@ -238,7 +238,7 @@ func TestCommand_RequiresKeyFile(t *testing.T) {
 	if err := os.Remove("keylodge.secret"); err != nil {
 		t.Fatal(err)
 	}
-	if exitCode, _, stderr := runCommand("users list"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "put the file back") {
+	if exitCode, _, stderr := runCommand("users list"); exitCode != cli.ExitFailure || !strings.Contains(stderr, "restore the file") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 }
@@ -260,7 +260,7 @@ func TestCommand_InvalidSettingsAreUsageErrors(t *testing.T) {
 		t.Fatal("the settings are good")
 	}
 	exitCode, _, stderr := runCommand("users list")
-	if exitCode != cli.ExitUsage || !strings.HasPrefix(stderr, "keylodge: the settings cannot be used:\n  KEYLODGE_") || !strings.Contains(stderr, "\n    fix: ") {
+	if exitCode != cli.ExitUsage || !strings.HasPrefix(stderr, "keylodge: invalid settings:\n  KEYLODGE_") || !strings.Contains(stderr, "\n    fix: ") {
 		t.Errorf("exit %d, %s", exitCode, stderr)
 	}
 	if exitCode, _, stderr = runCommand("users list --json"); exitCode != cli.ExitUsage || !strings.Contains(stderr, `"invalid_settings"`) {

@@ -72,7 +72,7 @@ func TestMaintenance_Postgres(t *testing.T) {
 	t.Setenv("KEYLODGE_SECRET", strings.Repeat("A", 42)+"E")
 	wantCommand(t, "doctor --json", cli.ExitUnhealthy, "one or more checks failed")
 	t.Setenv("KEYLODGE_SECRET", "")
-	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, "KEYLODGE_SECRET: it is not set") {
+	if exitCode, stdout, _ := runCommand("doctor"); exitCode != cli.ExitUnhealthy || !strings.Contains(stdout, "KEYLODGE_SECRET: not set") {
 		t.Errorf("without a secret: exit %d, %s", exitCode, stdout)
 	}
 	t.Setenv("KEYLODGE_SECRET", settings.FirstSecret)
@@ -85,7 +85,7 @@ func TestMaintenance_Postgres(t *testing.T) {
 
 func TestOpen_PostgresRequiresSecret(t *testing.T) {
 	app, err := Open(config.Config{Database: config.Postgres("postgres://db/keylodge")}, system.Clock{}, slog.New(slog.DiscardHandler))
-	if err == nil || !strings.Contains(err.Error(), "configured secret") {
+	if err == nil || !strings.Contains(err.Error(), "set KEYLODGE_SECRET") {
 		if err == nil {
 			app.Close()
 		}

@@ -16,8 +16,8 @@ const (
 	attestedAuthenticators = "attested"
 )
 
-// authenticators reads which authenticators may make passkeys, and what they are judged by. A list or a file that would do
-// nothing is a fault: somebody believes in it.
+// authenticators reads the policy on authenticators and the metadata that verify attestation. A list or a file without effect is
+// an error.
 func (c *settingsParser) authenticators(config *Config, e environment) {
 	policy := oneOf(c, "AUTHENTICATOR_POLICY", e.AuthenticatorPolicy, anyAuthenticator, attestedAuthenticators)
 	config.Authenticators = domain.AuthenticatorPolicy{
@@ -28,21 +28,21 @@ func (c *settingsParser) authenticators(config *Config, e environment) {
 	for _, model := range config.Authenticators.Allowed {
 		switch {
 		case model == domain.AAGUID{}:
-			c.addError("ALLOWED_AAGUIDS", model.String()+" names no model: every authenticator can call itself that", "take it out")
+			c.addError("ALLOWED_AAGUIDS", model.String()+" names no model: any authenticator can send it", "remove it")
 		case slices.Contains(config.Authenticators.Denied, model):
-			c.addError("ALLOWED_AAGUIDS", model.String()+" is denied as well", "take it out here, or of KEYLODGE_DENIED_AAGUIDS")
+			c.addError("ALLOWED_AAGUIDS", model.String()+" is also denied", "remove it here or from KEYLODGE_DENIED_AAGUIDS")
 		}
 	}
 	switch {
 	case policy == attestedAuthenticators && e.MetadataFile == "":
-		c.addError("METADATA_FILE", "it is not set, and KEYLODGE_AUTHENTICATOR_POLICY is attested: without metadata no attestation can be judged", metadataFix)
+		c.addError("METADATA_FILE", "not set, and KEYLODGE_AUTHENTICATOR_POLICY is attested: attestation is verified with metadata", metadataFix)
 	case policy == attestedAuthenticators:
 		config.Metadata = c.metadata(e.MetadataFile, c.metadataRoot(e.MetadataRootFile))
 	case e.MetadataFile != "":
-		c.addError("METADATA_FILE", "it does nothing while KEYLODGE_AUTHENTICATOR_POLICY is any", "write attested there, or remove this one")
+		c.addError("METADATA_FILE", "has no effect with KEYLODGE_AUTHENTICATOR_POLICY=any", "set KEYLODGE_AUTHENTICATOR_POLICY=attested, or remove this setting")
 	}
 	if e.MetadataRootFile != "" && e.MetadataFile == "" {
-		c.addError("METADATA_ROOT_FILE", "it does nothing without KEYLODGE_METADATA_FILE", "name the metadata there, or remove this one")
+		c.addError("METADATA_ROOT_FILE", "has no effect without KEYLODGE_METADATA_FILE", "set KEYLODGE_METADATA_FILE, or remove this setting")
 	}
 }
 
@@ -51,7 +51,7 @@ func (c *settingsParser) aaguids(setting, s string) []domain.AAGUID {
 	for _, item := range splitList(s) {
 		model, err := domain.ParseAAGUID(item)
 		if err != nil {
-			c.addError(setting, err.Error(), "write AAGUIDs separated by commas, such as ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4")
+			c.addError(setting, err.Error(), "write AAGUIDs separated by commas, for example ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4")
 			continue
 		}
 		models = append(models, model)
@@ -59,7 +59,7 @@ func (c *settingsParser) aaguids(setting, s string) []domain.AAGUID {
 	return models
 }
 
-const metadataFix = "name the file with the metadata of the FIDO Alliance: curl -fo metadata.jwt https://mds3.fidoalliance.org/"
+const metadataFix = "write the path of the metadata of the FIDO Alliance: curl -fo metadata.jwt https://mds3.fidoalliance.org/"
 
 func (c *settingsParser) metadata(file string, root *x509.Certificate) *webauthn.Metadata {
 	blob, err := os.ReadFile(file)
@@ -74,12 +74,12 @@ func (c *settingsParser) metadata(file string, root *x509.Certificate) *webauthn
 	return metadata
 }
 
-// metadataRoot returns nil for the FIDO Alliance's.
+// metadataRoot returns nil, the FIDO Alliance's root, if no file is set.
 func (c *settingsParser) metadataRoot(file string) *x509.Certificate {
 	if file == "" {
 		return nil
 	}
-	const fix = "name a PEM file with the certificate that your metadata's signer is traced to; leave it unset for those of the FIDO Alliance"
+	const fix = "write the path of a PEM file with the root certificate of your metadata's signer; leave it unset for the FIDO Alliance's metadata"
 	text, err := os.ReadFile(file)
 	if err != nil {
 		c.addError("METADATA_ROOT_FILE", err.Error(), fix)
@@ -87,11 +87,11 @@ func (c *settingsParser) metadataRoot(file string) *x509.Certificate {
 	}
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != "CERTIFICATE" {
-		c.addError("METADATA_ROOT_FILE", "there is no certificate in it", fix)
+		c.addError("METADATA_ROOT_FILE", "the file contains no certificate", fix)
 		return nil
 	}
 	if another, _ := pem.Decode(rest); another != nil {
-		c.addError("METADATA_ROOT_FILE", "there is more than one certificate in it", fix)
+		c.addError("METADATA_ROOT_FILE", "the file contains more than one certificate", fix)
 	}
 	root, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {

@@ -14,24 +14,24 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Config is the checked configuration of one server. Load makes it from the environment.
+// Config is the configuration of a server, as Load has read and checked it.
 type Config struct {
-	PublicURL        string // scheme, host and port as browsers write an origin, no trailing slash
+	PublicURL        string // an origin as browsers serialise it: scheme, host and port, without a trailing slash
 	Listen           string
-	OpsListen        string // for health and metrics; "" for none
-	OpsListenSet     bool   // somebody counts on it
+	OpsListen        string // for health and metrics; "": disabled
+	OpsListenSet     bool   // not the default
 	RPID             string
-	RetiredRPIDs     []string // whose passkeys may be there and open nothing
+	RetiredRPIDs     []string // the database may contain passkeys of these, which cannot sign in
 	RPName           string
-	Origins          []string // PublicURL first
-	AppOrigins       []string // of web views and extensions, which call the API with tokens alone
+	Origins          []string // the first one is PublicURL
+	AppOrigins       []string // of web views and extensions, which call the API with tokens only
 	TrustedProxies   []netip.Prefix
-	WellKnown        httpapi.WellKnown // what passkeys and apps on other domains need
-	ReadWriteTimeout time.Duration     // with slow clients; 0 for the usual one, which no setting changes
+	WellKnown        httpapi.WellKnown
+	ReadWriteTimeout time.Duration // of connections; 0: the default. Only tests set it.
 
 	Database        Database
-	Secret          *masterkey.Key  // nil: from the key file beside the database, which is a file then
-	PreviousSecrets []masterkey.Key // still believed, no longer used
+	Secret          *masterkey.Key  // nil: in the key file next to the SQLite file
+	PreviousSecrets []masterkey.Key // verify and decrypt only
 
 	Registration domain.RegistrationPolicy
 	Recovery     domain.RecoveryPolicy
@@ -43,27 +43,26 @@ type Config struct {
 	SessionLimit domain.SessionLimit
 
 	Authenticators domain.AuthenticatorPolicy
-	Metadata       *webauthn.Metadata // nil unless authenticators have to be attested
+	Metadata       *webauthn.Metadata // nil unless attestation is required
 
-	SMTP *smtp.Config // nil: no mail is sent
+	SMTP *smtp.Config // nil: no e-mail is sent
 
 	Access       domain.AccessPolicy
 	Rotation     domain.KeyRotation
-	JWTKeyFile   string           // the operator's own, "" for none
-	ExternalKeys []ports.TokenKey // the keys in the operator's own file, if there is one
+	ExternalKeys []ports.TokenKey // from KEYLODGE_JWT_KEY_FILE; none: the server generates and rotates its keys
 
 	LogLevel  slog.Level
 	LogFormat LogFormat
 
-	RateLimits   domain.RateLimits // none: they are off
-	RateLimitURL domain.Secret     // of a Redis; zero for none
+	RateLimits   domain.RateLimits // empty: off
+	RateLimitURL domain.Secret     // of a Redis server; zero: none
 }
 
-// LogFormat is how log lines are written.
+// LogFormat is the format of log lines.
 type LogFormat string
 
 const (
 	LogText LogFormat = "text"
 	LogJSON LogFormat = "json"
-	LogAuto LogFormat = "" // text on a terminal, else JSON
+	LogAuto LogFormat = "" // text on a terminal, otherwise JSON
 )

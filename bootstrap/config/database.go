@@ -14,22 +14,23 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Database is where everything is kept: a file of SQLite's, or a database on a PostgreSQL server. It prints without the
-// password.
+// Database is the address of the server's data: an SQLite file or a database on a PostgreSQL server. Printed, it does not
+// contain the password.
 type Database struct {
-	path string // of the file; "" where a server keeps it
-	url  string // of the server's database; "" where a file is it
+	path string // of the SQLite file; "" for PostgreSQL
+	url  string // of the PostgreSQL database; "" for SQLite
 }
 
-// SQLite is a file. What is not there is made.
+// SQLite returns the address of a file. Open creates the file if it does not exist.
 func SQLite(path string) Database { return Database{path: path} }
 
-// Postgres is a database on a server, by its connection URI.
+// Postgres returns the address of a database on a PostgreSQL server, from its connection URI.
 func Postgres(url string) Database { return Database{url: url} }
 
-// IsServer reports whether a PostgreSQL server keeps the database.
+// IsServer reports whether the database is on a PostgreSQL server.
 func (d Database) IsServer() bool { return d.url != "" }
 
+// String returns the path of the file, or name, host and user on the server.
 func (d Database) String() string {
 	if d.url != "" {
 		return postgres.Name(d.url)
@@ -37,17 +38,21 @@ func (d Database) String() string {
 	return d.path
 }
 
+// GoString returns String: %#v must not print the password either.
 func (d Database) GoString() string { return d.String() }
 
+// LogValue returns String for logs.
 func (d Database) LogValue() slog.Value { return slog.StringValue(d.String()) }
 
-// Store is what both adapters open.
+// Store is an open database.
 type Store interface {
 	ports.Store
+	// NewerSchema returns the version of a schema that a newer release has upgraded, 0 otherwise.
 	NewerSchema() int
 	Close() error
 }
 
+// Open opens the database as a store. It creates the SQLite file, and applies pending migrations.
 func (d Database) Open(ctx context.Context) (Store, error) {
 	if d.url != "" {
 		return postgres.Open(ctx, d.url)
@@ -55,13 +60,14 @@ func (d Database) Open(ctx context.Context) (Store, error) {
 	return sqlite.Open(d.path)
 }
 
-// Maintenance is the database as one thing, for its upkeep.
+// Maintenance is the database as the operator's tools use it.
 type Maintenance interface {
 	dbadmin.Backups
 	dbadmin.Schema
 	dbadmin.Inspector
 }
 
+// Maintenance returns the database for the operator's tools, and does not open it.
 func (d Database) Maintenance() Maintenance {
 	if d.url != "" {
 		return postgres.NewDatabase(d.url)
@@ -69,7 +75,8 @@ func (d Database) Maintenance() Maintenance {
 	return sqlite.NewFile(d.path)
 }
 
-// SecretFile is where a secret is made that no setting gives; "" where a server keeps the database, which has no folder.
+// SecretFile returns the path of the key file, which holds the secret if KEYLODGE_SECRET is not set. It is next to the SQLite
+// file. For PostgreSQL, SecretFile returns "".
 func (d Database) SecretFile() string {
 	if d.url != "" {
 		return ""
@@ -88,7 +95,7 @@ func (d Database) IsMissing(ctx context.Context) bool {
 	return errors.Is(err, fs.ErrNotExist) || err == nil && !d.nonEmpty()
 }
 
-// nonEmpty is false for an empty file, which somebody may have put there to be filled.
+// nonEmpty reports whether the SQLite file exists and has content. An operator may create an empty file to set its mode.
 func (d Database) nonEmpty() bool {
 	info, err := os.Stat(d.path)
 	return err == nil && info.Size() > 0

@@ -9,20 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-// assignment is a line of a .env file.
+// assignment is a line NAME=value of a .env file.
 type assignment struct{ name, value string }
 
 var assignmentPattern = regexp.MustCompile(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=(.*)$`)
 
-// parseDotenv reads lines of NAME=value, as .env.example describes them. A value is taken as it stands: nothing in it is
-// expanded or unescaped. Each line that could be meant in another way is a fault, which names the line and quotes nothing
-// of it.
+// parseDotenv reads lines of NAME=value, as .env.example describes them. Values are literal: nothing is expanded or unescaped.
+// It returns an error for each ambiguous line. The error contains the number of the line and none of its text, which may be
+// secret.
 func parseDotenv(text []byte) ([]assignment, SettingErrors) {
 	var assignments []assignment
-	var faults SettingErrors
+	var errs SettingErrors
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
-		return nil, SettingErrors{{".env", "it is not UTF-8 text", "save it as UTF-8"}}
+		return nil, SettingErrors{{".env", "is not UTF-8 text", "save it as UTF-8"}}
 	}
 	lineOf := map[string]int{}
 	number := 0
@@ -31,29 +31,29 @@ func parseDotenv(text []byte) ([]assignment, SettingErrors) {
 		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
 			continue
 		}
-		fault := func(problem, fix string) {
-			faults = append(faults, SettingError{".env", fmt.Sprintf("line %d %s", number, problem), fix})
+		addError := func(problem, fix string) {
+			errs = append(errs, SettingError{".env", fmt.Sprintf("line %d %s", number, problem), fix})
 		}
 		parts := assignmentPattern.FindStringSubmatch(line)
 		if parts == nil {
-			fault("is not NAME=value", "write one setting a line, as NAME=value, and # before a comment")
+			addError("is not NAME=value", "write one setting a line as NAME=value, and # before a comment")
 			continue
 		}
 		name := parts[1]
 		value, problem, fix := dotenvValue(parts[2])
-		switch first, again := lineOf[name]; {
+		switch first, duplicate := lineOf[name]; {
 		case problem != "":
-			fault(problem, fix)
-		case again:
-			fault(fmt.Sprintf("sets %s, which line %d sets too", name, first), "remove one of the lines")
+			addError(problem, fix)
+		case duplicate:
+			addError(fmt.Sprintf("sets %s, which line %d also sets", name, first), "remove one of the lines")
 		}
 		lineOf[name] = number
 		assignments = append(assignments, assignment{name, value})
 	}
-	return assignments, faults
+	return assignments, errs
 }
 
-// dotenvValue reads what stands behind the equals sign.
+// dotenvValue reads the text after the equals sign. It returns a problem and its fix for an ambiguous one.
 func dotenvValue(s string) (value, problem, fix string) {
 	trimmed := strings.TrimSpace(s)
 	switch {
@@ -67,9 +67,9 @@ func dotenvValue(s string) (value, problem, fix string) {
 		commented := strings.HasPrefix(strings.TrimSpace(rest), "#") && rest[0] != '#'
 		switch {
 		case !closed:
-			return "", "has a quote that is not closed on it", "close the quote, or use the other kind if the value begins with one"
+			return "", "has an unclosed quote", "close the quote; if the value itself begins with a quote, use the other kind around it"
 		case strings.TrimSpace(rest) != "" && !commented:
-			return "", "goes on behind the closing quote", "quote the whole value, in the kind of quotes that is not in it"
+			return "", "has text after the closing quote", "quote the whole value with the kind of quotes that it does not contain"
 		}
 		value = inside
 	default:
@@ -79,7 +79,7 @@ func dotenvValue(s string) (value, problem, fix string) {
 		}
 	}
 	if strings.ContainsFunc(value, unicode.IsControl) {
-		return "", "has a control character in its value", "write the line again"
+		return "", "has a control character in its value", "write the value again without it"
 	}
 	return value, "", ""
 }

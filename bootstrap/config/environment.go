@@ -17,8 +17,8 @@ import (
 
 const prefix = "KEYLODGE"
 
-// environment is every setting as it is written, by its full name: given a prefix apart, envconfig takes PORT for
-// PREFIX_PORT. All are text here, so that all faults can be found, not only the first; settings.go gives them their meaning.
+// environment contains the text of every setting. The tags contain the prefix: given separately, envconfig would also read PORT
+// for KEYLODGE_PORT. All fields are strings, so that parse can report the errors of all settings.
 type environment struct {
 	PublicURL               string `envconfig:"KEYLODGE_PUBLIC_URL"`
 	Listen                  string `envconfig:"KEYLODGE_LISTEN" default:"127.0.0.1:8080"`
@@ -68,8 +68,8 @@ type environment struct {
 	LogFormat               string `envconfig:"KEYLODGE_LOG_FORMAT"`
 }
 
-// Load reads the environment, and .env in the working directory for what the environment does not say. Every
-// fault is in the error, each with its fix; with any, there is no Config.
+// Load reads the settings from the environment, and those that are not set there from .env in the working directory. It
+// returns SettingErrors if settings are invalid.
 func Load() (Config, error) {
 	if err := loadDotenv(); err != nil {
 		return Config{}, err
@@ -79,9 +79,9 @@ func Load() (Config, error) {
 		return Config{}, err
 	}
 	quoted := env.normalize()
-	config, faults := env.parse()
-	if faults = slices.Concat(unknownSettings(), quoted, faults); len(faults) > 0 {
-		return Config{}, faults
+	config, errs := env.parse()
+	if errs = slices.Concat(unknownSettings(), quoted, errs); len(errs) > 0 {
+		return Config{}, errs
 	}
 	_, config.OpsListenSet = os.LookupEnv(prefix + "_OPS_LISTEN")
 	return config, nil
@@ -89,38 +89,38 @@ func Load() (Config, error) {
 
 const dotenvFile = ".env"
 
-// loadDotenv puts what .env says into the environment, unless the environment says something itself.
+// loadDotenv adds the settings in .env to the environment. Variables that are set already take precedence.
 func loadDotenv() error {
 	text, err := os.ReadFile(dotenvFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return SettingErrors{{Setting: dotenvFile, Problem: err.Error(), Fix: "let this user read it, or move it away"}}
+		return SettingErrors{{Setting: dotenvFile, Problem: err.Error(), Fix: "make it readable for the user that runs keylodge, or remove it"}}
 	}
-	assignments, faults := parseDotenv(text)
+	assignments, errs := parseDotenv(text)
 	if slices.ContainsFunc(assignments, assignment.isSecret) {
 		if info, err := os.Stat(dotenvFile); err != nil {
-			faults = append(faults, SettingError{dotenvFile, err.Error(), "let this user read it, or move it away"})
+			errs = append(errs, SettingError{dotenvFile, err.Error(), "make it readable for the user that runs keylodge, or remove it"})
 		} else if err := masterkey.CheckPrivate(dotenvFile, info); err != nil {
-			faults = append(faults, SettingError{dotenvFile, err.Error(), "chmod 600 " + dotenvFile})
+			errs = append(errs, SettingError{dotenvFile, err.Error(), "chmod 600 " + dotenvFile})
 		}
 	}
-	if len(faults) > 0 {
-		return faults
+	if len(errs) > 0 {
+		return errs
 	}
 	for _, a := range assignments {
 		if _, set := os.LookupEnv(a.name); set {
 			continue
 		}
 		if err := os.Setenv(a.name, a.value); err != nil {
-			return SettingErrors{{Setting: dotenvFile, Problem: a.name + " cannot be set", Fix: "correct its line"}}
+			return SettingErrors{{Setting: dotenvFile, Problem: a.name + " cannot be set: " + err.Error(), Fix: "correct its line"}}
 		}
 	}
 	return nil
 }
 
-// isSecret reports whether a line holds what others must not read: a secret, a password, or a URL with one.
+// isSecret reports whether the value is a secret or a password, or a URL that contains one.
 func (a assignment) isSecret() bool {
 	switch a.name {
 	case prefix + "_SECRET", prefix + "_PREVIOUS_SECRETS", prefix + "_SMTP_PASSWORD":
@@ -131,17 +131,17 @@ func (a assignment) isSecret() bool {
 	return false
 }
 
-// normalize cuts off white space around values, and takes an empty value for none, since what starts programs often has no
-// other way to say nothing; except where empty means off. It returns a fault for each value in quotes: a shell takes
-// them off, and what reads a file in its place may not. A password is left as it is.
-func (e *environment) normalize() (faults SettingErrors) {
+// normalize removes white space around values, and replaces empty ones by the default, since some supervisors cannot unset a
+// variable. It leaves settings with the tag "empty" empty, and does not change those with the tag "literal". It returns an error
+// for each value in quotes: unlike a shell, some programs that read a file of variables do not remove them.
+func (e *environment) normalize() (errs SettingErrors) {
 	fields := reflect.ValueOf(e).Elem()
 	for i := range fields.NumField() {
 		tag, field := fields.Type().Field(i).Tag, fields.Field(i)
 		if tag.Get("literal") == "" {
 			field.SetString(strings.TrimSpace(field.String()))
 			if isQuoted(field.String()) {
-				faults = append(faults, SettingError{tag.Get("envconfig"), "its value stands in quotes, which are taken for a part of it", "write it without quotes"})
+				errs = append(errs, SettingError{tag.Get("envconfig"), "the value is in quotes, which would be part of it", "write it without quotes"})
 				field.SetString("")
 			}
 		}
@@ -149,7 +149,7 @@ func (e *environment) normalize() (faults SettingErrors) {
 			field.SetString(tag.Get("default"))
 		}
 	}
-	return faults
+	return errs
 }
 
 func isQuoted(s string) bool {
@@ -162,12 +162,14 @@ func isQuoted(s string) bool {
 	return false
 }
 
-// isSet reports whether the operator set a setting to something, rather than its default.
+// isSet reports whether the environment contains a value for a setting.
 func isSet(setting string) bool { return strings.TrimSpace(os.Getenv(prefix+"_"+setting)) != "" }
 
+// serviceLink matches the variables that Kubernetes sets for a Service named keylodge.
 var serviceLink = regexp.MustCompile(`^KEYLODGE_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)`)
 
-// unknownSettings finds the names that mean nothing: a setting that silently does nothing is a rule that somebody believes in.
+// unknownSettings returns an error for each variable that begins with the prefix and is no setting: the operator expects an
+// effect of it.
 func unknownSettings() (unknown SettingErrors) {
 	known := settingNames()
 	for _, entry := range os.Environ() {
@@ -181,7 +183,7 @@ func unknownSettings() (unknown SettingErrors) {
 		case slices.Contains(known, upper):
 			fix = "write " + upper
 		case serviceLink.MatchString(name):
-			fix = "if Kubernetes sets it for a Service of that name, set enableServiceLinks: false for the pod; else remove it"
+			fix = "if Kubernetes sets it for a Service of that name, set enableServiceLinks: false in the pod; otherwise remove it"
 		}
 		unknown = append(unknown, SettingError{Setting: name, Problem: "there is no such setting", Fix: fix})
 	}
@@ -197,17 +199,17 @@ func settingNames() []string {
 	return names
 }
 
-// SettingError is what is wrong with one setting.
+// SettingError is an invalid setting, and how to correct it.
 type SettingError struct{ Setting, Problem, Fix string }
 
-// SettingErrors is everything that is wrong with the settings.
+// SettingErrors are the errors of all settings.
 type SettingErrors []SettingError
 
-func (f SettingErrors) Error() string {
+func (e SettingErrors) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "the settings cannot be used:")
-	for _, fault := range f {
-		fmt.Fprintf(&b, "\n  %s: %s\n    fix: %s", fault.Setting, fault.Problem, fault.Fix)
+	fmt.Fprintf(&b, "invalid settings:")
+	for _, err := range e {
+		fmt.Fprintf(&b, "\n  %s: %s\n    fix: %s", err.Setting, err.Problem, err.Fix)
 	}
 	return b.String()
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// smtp reads how mail is sent. Without a host none is, and the other settings say that somebody believes otherwise.
+// smtp reads how e-mail is sent. Without a host no e-mail is sent, and the other settings are errors.
 func (c *settingsParser) smtp(config *Config, e environment) {
 	if e.SMTPHost == "" {
 		for _, s := range []struct{ name, value string }{
@@ -21,7 +21,7 @@ func (c *settingsParser) smtp(config *Config, e environment) {
 			{"SMTP_FROM", e.SMTPFrom}, {"SMTP_CA_FILE", e.SMTPCAFile},
 		} {
 			if s.value != "" {
-				c.addError(s.name, "it does nothing without KEYLODGE_SMTP_HOST", "name the mail server there, or remove this one")
+				c.addError(s.name, "has no effect without KEYLODGE_SMTP_HOST", "set KEYLODGE_SMTP_HOST to the mail server, or remove this setting")
 			}
 		}
 		return
@@ -36,10 +36,10 @@ func (c *settingsParser) smtp(config *Config, e environment) {
 		Service:   config.RPName,
 		PublicURL: config.PublicURL,
 	}
-	if strings.ContainsAny(e.SMTPHost, ":/@ \t") && !isIPAddress(e.SMTPHost) { // not quoted: there may be a password in it
-		c.addError("SMTP_HOST", "it is not the name of a machine", "write the name alone, such as smtp.example.org, and the port into KEYLODGE_SMTP_PORT")
+	if strings.ContainsAny(e.SMTPHost, ":/@ \t") && !isIPAddress(e.SMTPHost) { // not quoted: it may contain a password
+		c.addError("SMTP_HOST", "not a host name", "write only the name, for example smtp.example.org, and the port in KEYLODGE_SMTP_PORT")
 	}
-	const together = "user name and password are used together, and one of them is missing"
+	const together = "user name and password must both be set or both be unset"
 	switch {
 	case e.SMTPUsername != "" && e.SMTPPassword == "":
 		c.addError("SMTP_USERNAME", together, "set KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD, or neither")
@@ -47,22 +47,22 @@ func (c *settingsParser) smtp(config *Config, e environment) {
 		c.addError("SMTP_PASSWORD", together, "set KEYLODGE_SMTP_USERNAME and KEYLODGE_SMTP_PASSWORD, or neither")
 	}
 	if strings.ContainsFunc(e.SMTPPassword, unicode.IsControl) {
-		c.addError("SMTP_PASSWORD", "it holds a line break or another control character", "write it without; echo and an editor put a line break at the end: printf %s does not")
+		c.addError("SMTP_PASSWORD", "contains a line break or another control character", "remove it; echo and editors append a line break, printf %s does not")
 	}
 	if s.TLS == smtp.NoTLS && e.SMTPCAFile != "" {
-		c.addError("SMTP_CA_FILE", "it does nothing without TLS", "write starttls or tls into KEYLODGE_SMTP_TLS, or remove it")
+		c.addError("SMTP_CA_FILE", "has no effect without TLS", "set KEYLODGE_SMTP_TLS to starttls or tls, or remove this setting")
 	}
 	if s.TLS == smtp.NoTLS && !IsLoopback(e.SMTPHost) {
-		c.addError("SMTP_TLS", "without TLS anybody on the way reads the codes that are sent", "write starttls or tls; none is for a mail server on this machine")
+		c.addError("SMTP_TLS", "without TLS, codes can be read on the network", "write starttls or tls; none is for a mail server on this machine")
 	}
 	if s.TLS == smtp.NoTLS && e.SMTPPassword != "" {
-		c.addError("SMTP_PASSWORD", "it is never sent without TLS", "write starttls or tls into KEYLODGE_SMTP_TLS, or remove user name and password")
+		c.addError("SMTP_PASSWORD", "never sent without TLS", "set KEYLODGE_SMTP_TLS to starttls or tls, or remove user name and password")
 	}
 	s.Port = defaultSMTPPort(s.TLS)
 	if e.SMTPPort != "" {
 		s.Port = c.number("SMTP_PORT", e.SMTPPort, 1, 65535)
 		if s.Port == defaultSMTPPort(smtp.ImplicitTLS) && s.TLS != smtp.ImplicitTLS {
-			c.addError("SMTP_PORT", "on 465 a mail server speaks TLS from the first byte (RFC 8314)", "set KEYLODGE_SMTP_TLS=tls, or another port")
+			c.addError("SMTP_PORT", "port 465 requires TLS from the first byte (RFC 8314)", "set KEYLODGE_SMTP_TLS=tls, or another port")
 		}
 	}
 	config.SMTP = &s
@@ -92,9 +92,9 @@ func defaultSMTPPort(tls smtp.TLS) int {
 }
 
 func (c *settingsParser) sender(s string) mail.Address {
-	const fix = "write the address that letters come from, such as: Example <no-reply@example.org>"
+	const fix = "write the sender of e-mails, for example Example <no-reply@example.org>"
 	if s == "" {
-		c.addError("SMTP_FROM", "it is not set, and KEYLODGE_SMTP_HOST is: e-mail needs a sender", fix)
+		c.addError("SMTP_FROM", "not set, and e-mail needs a sender", fix)
 		return mail.Address{}
 	}
 	from, err := mail.ParseAddress(s)
@@ -102,18 +102,18 @@ func (c *settingsParser) sender(s string) mail.Address {
 		_, err = domain.ParseEmail("email", from.Address)
 	}
 	if err != nil {
-		c.addError("SMTP_FROM", fmt.Sprintf("%q is not an address", s), fix)
+		c.addError("SMTP_FROM", fmt.Sprintf("%q is not an e-mail address", s), fix)
 		return mail.Address{}
 	}
 	return *from
 }
 
-// rootCAs returns nil for those of the system.
+// rootCAs returns nil, the system's certificate authorities, if no file is set.
 func (c *settingsParser) rootCAs(file string) *x509.CertPool {
 	if file == "" {
 		return nil
 	}
-	const fix = "name a PEM file with the certificate of the authority that the mail server's certificate comes from"
+	const fix = "write the path of a PEM file with the certificate of the authority that issued the mail server's certificate"
 	text, err := os.ReadFile(file)
 	if err != nil {
 		c.addError("SMTP_CA_FILE", err.Error(), fix)
@@ -121,7 +121,7 @@ func (c *settingsParser) rootCAs(file string) *x509.CertPool {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		c.addError("SMTP_CA_FILE", "there is no certificate in it", fix)
+		c.addError("SMTP_CA_FILE", "the file contains no certificate", fix)
 	}
 	return roots
 }

@@ -17,33 +17,36 @@ import (
 )
 
 var (
-	// domainName may have one label, as a host on an intranet has. A browser takes such a name as an RP id if it is the
-	// host of the page itself (HTML, "is a registrable domain suffix of or is equal to").
+	// domainName also matches one label, as hosts on intranets have. Browsers accept it as an RP ID if it equals the host of the
+	// page (HTML, "is a registrable domain suffix of or is equal to").
 	domainName   = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	hostName     = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
 	endsInNumber = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)$`)
 )
 
-// isDomain reports whether passkeys can belong to a name. One that ends in a number is an IP address or none (URL
-// Standard, ends-in-a-number checker).
+// isDomain reports whether a name can be an RP ID. A name that ends in a number is an IP address or invalid (URL Standard,
+// ends-in-a-number checker).
 func isDomain(s string) bool {
 	return len(s) <= 253 && domainName.MatchString(s) && !endsInNumber.MatchString(s)
 }
 
-const noPasskeysOnIP = "passkeys do not work on a bare IP address (WebAuthn, 5.1.3)"
+// Parts of fixes that publicURL replaces.
+const (
+	originForm    = "write scheme and host, for example https://app.example.org"
+	appOriginHint = "; the origin of an app or an extension that calls the API belongs in KEYLODGE_APP_ORIGINS"
+)
 
-// webOrigin returns the origin of a web address as browsers serialise it (RFC 6454, section 6.2): host in lower case and
-// ASCII, port unless it is the scheme's own, nothing else. What is no address of a page is returned as a problem and its fix.
+// webOrigin returns the origin of a URL as browsers serialise it (RFC 6454, section 6.2): the host in lower case and ASCII, the
+// port unless it is the scheme's default. It returns a problem and its fix if passkeys cannot be used at the URL.
 func webOrigin(s string) (origin, problem, fix string) {
-	const form = "write scheme and host, such as https://app.example.org"
 	u, err := url.Parse(s)
 	switch {
 	case strings.Contains(s, "*"):
-		return "", "origins are compared letter for letter, and a * stands for nothing", "name each origin: https://a.example.org,https://b.example.org"
+		return "", "origins are compared byte for byte, and * is no wildcard", "list each origin: https://a.example.org,https://b.example.org"
 	case s == "null":
-		return "", `it is what browsers send for pages without an origin, so it could be any page`, "remove it, and serve the page from an https address"
+		return "", "browsers send it for every page without an origin", "remove it, and serve the page from an https URL"
 	case err != nil || u.Hostname() == "" || u.Scheme == "":
-		return "", "it is not a web address", form
+		return "", "not a web URL", originForm
 	}
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
@@ -57,11 +60,11 @@ func webOrigin(s string) (origin, problem, fix string) {
 	n, badPort := strconv.ParseUint(port, 10, 16)
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
-		return "", fmt.Sprintf("it begins with %q", u.Scheme), "use https://, or http:// on localhost; an app or an extension that calls the API belongs in KEYLODGE_APP_ORIGINS"
+		return "", fmt.Sprintf("the scheme is %q", u.Scheme), "use https://, or http:// on localhost" + appOriginHint
 	case notIP == nil, endsInNumber.MatchString(host):
-		return "", noPasskeysOnIP, "use a name; on this machine http://localhost"
+		return "", "passkeys do not work on an IP address (WebAuthn Level 3, section 5.1.3)", "use a domain name; on this machine http://localhost"
 	case !hostName.MatchString(host) || len(host) > 253:
-		return "", fmt.Sprintf("%q is not the name of a host", host), form
+		return "", fmt.Sprintf("%q is not a host name", host), originForm
 	case port != "" && (badPort != nil || n == 0):
 		return "", fmt.Sprintf("%q is not a port", port), "write a port from 1 to 65535, or none"
 	}
@@ -75,11 +78,12 @@ func webOrigin(s string) (origin, problem, fix string) {
 	return origin, "", ""
 }
 
+// IsLocalhost reports whether a host is localhost or a subdomain of it.
 func IsLocalhost(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// redactUserinfo is an address as a fault quotes it: without a user name and a password.
+// redactUserinfo removes user name and password from a URL that an error quotes.
 func redactUserinfo(s string) string {
 	if u, err := url.Parse(s); err == nil && u.User != nil {
 		u.User = nil
@@ -90,7 +94,7 @@ func redactUserinfo(s string) string {
 
 const apkKeyHash = "android:apk-key-hash:"
 
-// origins reads the origins beside the public one, which comes first.
+// origins returns the public origin and the further ones.
 func (c *settingsParser) origins(publicURL, s string) []string {
 	origins := []string{publicURL}
 	for _, item := range splitList(s) {
@@ -110,14 +114,14 @@ func (c *settingsParser) validOrigin(s string) bool {
 	case problem != "":
 		c.addError("ORIGINS", fmt.Sprintf("%q: %s", redactUserinfo(s), problem), fix)
 	case origin != s:
-		c.addError("ORIGINS", fmt.Sprintf("%q is not how a browser writes that origin", redactUserinfo(s)), "write "+origin)
+		c.addError("ORIGINS", fmt.Sprintf("%q: browsers write this origin differently", redactUserinfo(s)), "write "+origin)
 	default:
 		return true
 	}
 	return false
 }
 
-// validAndroidOrigin takes the SHA-256 of an app's signing certificate in base64url, the one form that Android sends.
+// validAndroidOrigin accepts the SHA-256 of an app's signing certificate in base64url only: the form that Android sends.
 func (c *settingsParser) validAndroidOrigin(s string) bool {
 	hash, _ := strings.CutPrefix(s, apkKeyHash)
 	digest, err := base64.RawURLEncoding.Strict().DecodeString(hash)
@@ -135,12 +139,12 @@ func (c *settingsParser) validAndroidOrigin(s string) bool {
 			break
 		}
 	}
-	c.addError("ORIGINS", fmt.Sprintf("%q is not how Android writes the origin of an app", s), fix)
+	c.addError("ORIGINS", fmt.Sprintf("%q: Android writes the origin of an app differently", s), fix)
 	return false
 }
 
-// requireUsableOrigins requires that pages on an origin can use passkeys of the RP id: those on its domain, and those that browsers take
-// from the list of related origins (WebAuthn Level 3, section 5.11.1), which are https and have a registrable domain.
+// requireUsableOrigins requires that pages on each origin can use the passkeys of the RP ID: the origin is on its domain, or
+// browsers accept it as a related origin (WebAuthn Level 3, section 5.11.1), which is https on a registrable domain.
 func (c *settingsParser) requireUsableOrigins(rpID string, origins []string) {
 	for _, origin := range origins[1:] {
 		host := HostOf(origin)
@@ -148,67 +152,65 @@ func (c *settingsParser) requireUsableOrigins(rpID string, origins []string) {
 			continue
 		}
 		if _, err := publicsuffix.EffectiveTLDPlusOne(host); err != nil || strings.HasPrefix(origin, "http:") {
-			c.addError("ORIGINS", fmt.Sprintf("%q is not on %s or below it, and browsers take no such name for a related origin: no page there can use these passkeys", origin, rpID),
-				"remove it, or give it a Keylodge of its own; an app that calls the API with tokens belongs in KEYLODGE_APP_ORIGINS")
+			c.addError("ORIGINS", fmt.Sprintf("%q is not on %s or a subdomain, and browsers do not accept it as a related origin: its pages cannot use these passkeys", origin, rpID),
+				"remove it, or run a separate Keylodge for it; the origin of an app that calls the API with tokens belongs in KEYLODGE_APP_ORIGINS")
 		}
 	}
 }
 
-// Origins of browser extensions, as browsers write them into client data, and of apps in web views.
+// The origins of browser extensions as browsers write them into client data, and of apps in web views.
 var (
 	extensionOrigin = regexp.MustCompile(`^(chrome-extension://[a-p]{32}|moz-extension://([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}))$`)
 	safariOrigin    = regexp.MustCompile(`^safari-web-extension://[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 	webViewOrigin   = regexp.MustCompile(`^([a-z][a-z0-9+.-]*)://[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?(:[1-9][0-9]{0,4})?$`)
 )
 
-// nonAppSchemes are schemes whose pages have no origin, or not one of an app.
+// nonAppSchemes are the schemes of pages without an origin, or with one that no app has.
 var nonAppSchemes = []string{"about", "android", "blob", "chrome", "data", "edge", "file", "filesystem", "ftp", "javascript", "resource", "view-source", "ws", "wss"}
 
-// appOrigins reads the origins of apps in web views and of browser extensions, which call the API with tokens alone.
+// appOrigins reads the origins of apps in web views and of browser extensions, which call the API with tokens only.
 func (c *settingsParser) appOrigins(origins []string, s string) []string {
-	const form = "write capacitor://localhost, tauri://localhost, http://localhost, chrome-extension:// and 32 letters from a to p, moz-extension:// and its id, or the like"
 	var apps []string
 	for _, item := range splitList(s) {
-		fault := func(problem, fix string) {
+		if problem, fix := appOriginProblem(item, origins); problem != "" {
 			c.addError("APP_ORIGINS", fmt.Sprintf("%q: %s", redactUserinfo(item), problem), fix)
-		}
-		scheme, _, _ := strings.Cut(item, ":")
-		switch {
-		case slices.Contains(origins, item):
-			fault("it is an allowed origin with cookies as well", "remove it here, or from KEYLODGE_ORIGINS")
-			continue
-		case scheme == "https" || scheme == "http":
-			origin, problem, fix := webOrigin(item)
-			switch {
-			case problem != "":
-				fault(problem, fix)
-				continue
-			case !IsLocalhost(HostOf(origin)):
-				fault("it is the origin of a web site", "write it into KEYLODGE_ORIGINS")
-				continue
-			case origin != item:
-				fault("it is not how a browser writes that origin", "write "+origin)
-				continue
-			}
-		case strings.HasSuffix(scheme, "-extension"):
-			if !extensionOrigin.MatchString(item) && !safariOrigin.MatchString(item) {
-				fault("it is not how a browser writes the origin of an extension", form)
-				continue
-			}
-		case slices.Contains(nonAppSchemes, scheme) || !webViewOrigin.MatchString(item):
-			fault("it is not the origin of an app", form)
-			continue
-		}
-		if !slices.Contains(apps, item) {
+		} else if !slices.Contains(apps, item) {
 			apps = append(apps, item)
 		}
 	}
 	return apps
 }
 
-// CeremonyOrigins are the origins that client data may name: pages, Android apps, and extensions, which Chrome (122) and
-// Firefox (150) let use passkeys of the hosts that they have permissions for. In a web view passkeys are used by the app
-// around it, under the origin of the app.
+// appOriginProblem returns why an origin cannot be one of an app, and the fix. It returns "" if it can.
+func appOriginProblem(s string, origins []string) (problem, fix string) {
+	const form = "write for example capacitor://localhost, tauri://localhost, http://localhost, chrome-extension:// with 32 characters from a to p, or moz-extension:// with its id"
+	scheme, _, _ := strings.Cut(s, ":")
+	switch {
+	case slices.Contains(origins, s):
+		return "also an allowed origin with cookies", "remove it here or from KEYLODGE_ORIGINS"
+	case scheme == "https" || scheme == "http":
+		origin, problem, fix := webOrigin(s)
+		switch {
+		case problem != "":
+			return problem, fix
+		case !IsLocalhost(HostOf(origin)):
+			return "the origin of a website", "move it to KEYLODGE_ORIGINS"
+		case origin != s:
+			return "browsers write this origin differently", "write " + origin
+		}
+	case strings.HasSuffix(scheme, "-extension"):
+		if !extensionOrigin.MatchString(s) && !safariOrigin.MatchString(s) {
+			return "not the origin of an extension, as browsers write it", form
+		}
+	case slices.Contains(nonAppSchemes, scheme) || !webViewOrigin.MatchString(s):
+		return "not the origin of an app", form
+	}
+	return "", ""
+}
+
+// CeremonyOrigins returns the origins that client data may contain: those of pages, of Android apps, and of extensions, which
+// Chrome 122 and Firefox 150 allow to use passkeys of the hosts that they have permissions for. It does not return those of web
+// views, where the surrounding app uses passkeys under its own origin.
 func (c Config) CeremonyOrigins() []string {
 	origins := slices.Clone(c.Origins)
 	for _, origin := range c.AppOrigins {
@@ -219,6 +221,7 @@ func (c Config) CeremonyOrigins() []string {
 	return origins
 }
 
+// HostOf returns the host of an origin without its port, "" if there is none.
 func HostOf(origin string) string {
 	u, err := url.Parse(origin)
 	if err != nil {
@@ -227,17 +230,19 @@ func HostOf(origin string) string {
 	return u.Hostname()
 }
 
+// IsSameOrSubdomain reports whether a host may use passkeys of an RP ID: it equals the RP ID or is a subdomain of it.
 func IsSameOrSubdomain(host, rpID string) bool {
 	return host == rpID || strings.HasSuffix(host, "."+rpID)
 }
 
-// isPublicSuffix goes by the list that came with this program; names that were added to it since are not known.
+// isPublicSuffix reports whether a domain is in the public suffix list of the golang.org/x/net release that this program is built
+// with.
 func isPublicSuffix(domain string) bool {
 	suffix, _ := publicsuffix.PublicSuffix(domain)
 	return suffix == domain
 }
 
-// registrableLabel is the name that somebody registered, without what it is registered under: example of www.example.co.uk.
+// registrableLabel returns the label of a host that is registered, without the public suffix: example of www.example.co.uk.
 func registrableLabel(host string) string {
 	registrable, err := publicsuffix.EffectiveTLDPlusOne(host)
 	if err != nil {
@@ -247,6 +252,7 @@ func registrableLabel(host string) string {
 	return label
 }
 
+// IsLoopback reports whether a host is localhost or a loopback address.
 func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// relyingParty checks the public address, the RP id and the origins against each other. Passkeys are made for an RP id and
-// work with no other: a mistake here shows itself only in people's browsers, and later than it can be mended.
+// relyingParty reads the public URL, the RP ID and the origins, and checks that they fit together. Passkeys work only for the RP
+// ID that they were registered for, so a mistake cannot be corrected once users have registered some.
 func (c *settingsParser) relyingParty(config *Config, e environment) {
 	before := len(c.errs)
 	config.PublicURL = c.publicURL(e)
@@ -26,62 +26,62 @@ func (c *settingsParser) relyingParty(config *Config, e environment) {
 	}
 }
 
-// publicURL returns the origin of the public address, or "" after a fault.
+// publicURL returns the origin of the public URL, or "" after an error.
 func (c *settingsParser) publicURL(e environment) string {
 	if e.PublicURL == "" {
 		return defaultPublicURL(e.Listen)
 	}
-	const fix = "write the address that people see, such as https://id.example.org"
+	const fix = "write the URL that users open, for example https://id.example.org"
 	shown := fmt.Sprintf("%q: ", redactUserinfo(e.PublicURL))
 	u, err := url.Parse(e.PublicURL)
 	if err == nil && u.Host != "" && (u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "") {
-		c.addError("PUBLIC_URL", shown+"it holds more than scheme, host and port", fix)
+		c.addError("PUBLIC_URL", shown+"it contains more than scheme, host and port", fix)
 		return ""
 	}
-	origin, problem, how := webOrigin(e.PublicURL)
+	origin, problem, originFix := webOrigin(e.PublicURL)
 	switch {
 	case problem != "":
-		c.addError("PUBLIC_URL", shown+problem, strings.NewReplacer("write scheme and host, such as https://app.example.org", fix,
-			"; an app or an extension that calls the API belongs in KEYLODGE_APP_ORIGINS", "").Replace(how))
+		c.addError("PUBLIC_URL", shown+problem, strings.NewReplacer(originForm, fix, appOriginHint, "").Replace(originFix))
 		return ""
 	case HostOf(origin) != strings.ToLower(u.Hostname()) || strings.HasSuffix(u.Host, ":"):
-		c.addError("PUBLIC_URL", shown+"it is not how a browser writes that address", "write "+origin)
+		c.addError("PUBLIC_URL", shown+"browsers write this origin differently", "write "+origin)
 		return ""
 	}
 	return origin
 }
 
-// validRPID checks the RP id, which is that of the settings if it is given, else the host of the public address. It reports
-// whether it can be used.
-func (c *settingsParser) validRPID(config *Config, isGiven bool) bool {
+// validRPID adds an error and returns false if the RP ID is invalid. isSet says that it is a setting, and not derived from the
+// public URL.
+func (c *settingsParser) validRPID(config *Config, isSet bool) bool {
 	id, host := config.RPID, HostOf(config.PublicURL)
 	within := func(origin string) bool { return IsSameOrSubdomain(HostOf(origin), id) }
 	switch {
-	case !isGiven && !isDomain(id):
-		c.addError("PUBLIC_URL", fmt.Sprintf("%q: %q is not a domain name, and passkeys belong to one", config.PublicURL, id), "use a name of letters, digits and hyphens")
+	case !isSet && !isDomain(id):
+		c.addError("PUBLIC_URL", fmt.Sprintf("%q: the host %q is not a domain name, which passkeys require", config.PublicURL, id), "write a name of a to z, digits and hyphens")
 	case !isDomain(id):
-		c.addError("RP_ID", fmt.Sprintf("%q is not a domain name", id), "write a name such as example.org, in lower case, without scheme or port")
+		c.addError("RP_ID", fmt.Sprintf("%q is not a domain name", id), "write a lower-case name without scheme and port, for example example.org")
 	case !slices.ContainsFunc(config.Origins, within):
-		c.addError("RP_ID", fmt.Sprintf("no origin belongs to %q: none of %s is on it or below it, so no browser would make a passkey", id, strings.Join(config.Origins, ", ")),
-			"use the host of KEYLODGE_PUBLIC_URL or a parent domain of it, or leave it unset")
-	case isGiven && id != host && isPublicSuffix(id):
-		c.addError("RP_ID", fmt.Sprintf("%q is a domain under which anybody may have a name (a public suffix), and browsers make no passkeys for it", id),
-			"write "+host+", or the domain that is yours")
+		c.addError("RP_ID", fmt.Sprintf("no origin of %s is on the domain %q or a subdomain of it, so browsers register no passkeys", strings.Join(config.Origins, ", "), id),
+			"write the host of KEYLODGE_PUBLIC_URL or a parent domain of it, or leave it unset")
+	case isSet && id != host && isPublicSuffix(id):
+		c.addError("RP_ID", fmt.Sprintf("%q is a public suffix, under which others have domains, so browsers register no passkeys for it", id),
+			"write "+host+", or a parent domain that you own")
 	default:
 		return true
 	}
 	return false
 }
 
-// retiredRPIDs names RP ids, so that what was meant for one change cannot let another one pass.
-func (c *settingsParser) retiredRPIDs(present, s string) []string {
+// retiredRPIDs reads the retired RP IDs. They are a list and not a switch, so that the setting does not allow a later change of
+// the RP ID by mistake.
+func (c *settingsParser) retiredRPIDs(current, s string) []string {
 	ids := splitList(s)
 	for _, id := range ids {
 		switch {
-		case id == present && present != "":
-			c.addError("RETIRED_RP_IDS", fmt.Sprintf("%q is the RP id of this server", id), "take it out: its passkeys are wanted")
+		case id == current && current != "":
+			c.addError("RETIRED_RP_IDS", fmt.Sprintf("%q is the RP ID of this server", id), "remove it: its passkeys are in use")
 		case !isDomain(id):
-			c.addError("RETIRED_RP_IDS", fmt.Sprintf("%q is not a domain name", id), "write former RP ids separated by commas, such as old.example.org")
+			c.addError("RETIRED_RP_IDS", fmt.Sprintf("%q is not a domain name", id), "write former RP IDs separated by commas, for example old.example.org")
 		}
 	}
 	return ids

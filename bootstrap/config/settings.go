@@ -19,13 +19,14 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// settingsParser gathers faults while it turns text into values.
+// settingsParser parses settings and collects their errors.
 type settingsParser struct{ errs SettingErrors }
 
 func (c *settingsParser) addError(setting, problem, fix string) {
 	c.errs = append(c.errs, SettingError{prefix + "_" + setting, problem, fix})
 }
 
+// parse returns the configuration and the errors of all settings.
 func (e environment) parse() (Config, SettingErrors) {
 	var c settingsParser
 	config := Config{
@@ -60,13 +61,13 @@ func (e environment) parse() (Config, SettingErrors) {
 		config.OpsListen = c.listen("OPS_LISTEN", e.OpsListen)
 	}
 	if len(e.RPName) > 64 {
-		c.addError("RP_NAME", "it is longer than 64 bytes", "write the short name that people know the site by")
+		c.addError("RP_NAME", "longer than 64 bytes", "write the short name of the site")
 	} else if _, err := domain.ParseDisplayName("display_name", e.RPName); err != nil {
-		c.addError("RP_NAME", fmt.Sprintf("%+q is not one line of visible characters", e.RPName), "write the name that people know the site by")
+		c.addError("RP_NAME", fmt.Sprintf("%+q is not one line of visible characters", e.RPName), "write the name of the site")
 	}
 	c.secrets(&config, e)
 	if config.Database.url != "" && e.Secret == "" {
-		c.addError("SECRET", "it is not set, and with PostgreSQL there is no folder to keep one in", secretFix+", and give every server the same")
+		c.addError("SECRET", "not set, which PostgreSQL requires", secretFix+", and set it on every node")
 	}
 	c.relyingParty(&config, e)
 	config.RetiredRPIDs = c.retiredRPIDs(config.RPID, e.RetiredRPIDs)
@@ -78,18 +79,18 @@ func (e environment) parse() (Config, SettingErrors) {
 	return config, c.errs
 }
 
-// defaultPublicURL follows the port, so that one setting moves a server on its own machine.
+// defaultPublicURL returns localhost with the port of KEYLODGE_LISTEN, so that one setting changes both.
 func defaultPublicURL(listen string) string {
 	_, port, err := net.SplitHostPort(listen)
 	if err != nil || !isPort(port) {
-		port = "8080" // the fault is told where the setting is checked
+		port = "8080" // listen adds the error
 	}
 	return "http://localhost:" + port
 }
 
 func (c *settingsParser) listen(setting, s string) string {
 	if _, port, err := net.SplitHostPort(s); err != nil || !isPort(port) {
-		c.addError(setting, fmt.Sprintf("%q is not an address to listen on", s), "write host:port, such as 127.0.0.1:8080 or :8080")
+		c.addError(setting, fmt.Sprintf("%q is not host:port", s), "write for example 127.0.0.1:8080 or :8080")
 	}
 	return s
 }
@@ -100,20 +101,20 @@ func isPort(s string) bool {
 }
 
 func (c *settingsParser) proxies(s string) []netip.Prefix {
-	const form = "write addresses and networks separated by commas, such as 10.0.0.7,10.1.0.0/16"
+	const form = "write addresses and networks separated by commas, for example 10.0.0.7,10.1.0.0/16"
 	var prefixes []netip.Prefix
 	for _, item := range splitList(s) {
 		network, err := netip.ParsePrefix(item)
 		ip, bad := netip.ParseAddr(item)
 		switch {
 		case bad == nil && ip.Zone() != "":
-			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q has a zone, and addresses are compared without", item), "write it without "+"%"+ip.Zone())
+			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q has a zone, which is not compared", item), "write it without %"+ip.Zone())
 		case bad == nil && ip.IsUnspecified():
-			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is no proxy's address", item), "write the address that the proxy has")
+			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is not the address of a proxy", item), "write the address that the proxy connects from")
 		case bad == nil:
 			prefixes = append(prefixes, netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()))
 		case err == nil && network.Addr().Is4In6() && network.Bits() < 96:
-			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is neither a network of IPv4 nor one of IPv6", item), form)
+			c.addError("TRUSTED_PROXIES", fmt.Sprintf("%q is neither an IPv4 network nor an IPv6 network", item), form)
 		case err == nil && network.Addr().Is4In6():
 			prefixes = append(prefixes, netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96).Masked())
 		case err == nil:
@@ -127,8 +128,8 @@ func (c *settingsParser) proxies(s string) []netip.Prefix {
 
 func (c *settingsParser) database(s string) Database {
 	const (
-		file   = "write sqlite:FILE, such as sqlite:/var/lib/keylodge/keylodge.db"
-		server = "write postgres://user:password@host:5432/database" //nolint:gosec // the shape of a URL, not one
+		file   = "write sqlite:FILE, for example sqlite:/var/lib/keylodge/keylodge.db"
+		server = "write postgres://user:password@host:5432/database" //nolint:gosec // the form of a URL, without credentials
 	)
 	scheme, path, _ := strings.Cut(s, ":")
 	switch {
@@ -139,25 +140,25 @@ func (c *settingsParser) database(s string) Database {
 		}
 		return Postgres(s)
 	case scheme != "sqlite":
-		c.addError("DATABASE_URL", fmt.Sprintf("unsupported storage %q", scheme), file+"; or "+server)
+		c.addError("DATABASE_URL", fmt.Sprintf("unsupported scheme %q", scheme), file+", or "+server)
 	case strings.ContainsAny(path, "?#") || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:"):
-		c.addError("DATABASE_URL", fmt.Sprintf("%q is not the name of a file; it takes no parameters", path), file)
+		c.addError("DATABASE_URL", fmt.Sprintf("%q is not a file name; sqlite: has no parameters", path), file)
 	case path == "" || strings.HasSuffix(path, "/"):
-		c.addError("DATABASE_URL", "it names no file", file)
+		c.addError("DATABASE_URL", "contains no file name", file)
 	}
 	return SQLite(filepath.Clean(path))
 }
 
-const secretFix = "make one with: openssl rand -base64 32"
+const secretFix = "generate one with: openssl rand -base64 32"
 
-// secrets reads the present secret, which has to be strong, and the former ones. A weak one may be among these, so that it
-// can be replaced; the start and the doctor warn of it.
+// secrets reads the current secret, which must be strong, and the previous ones. A previous secret may be weak, so that it can be
+// replaced; startup and the doctor log a warning.
 func (c *settingsParser) secrets(config *Config, e environment) {
 	if e.Secret != "" {
-		key := c.secret("SECRET", "it", e.Secret)
+		key := c.secret("SECRET", "the secret", e.Secret)
 		config.Secret = &key
 		if err := key.CheckStrength(); err != nil {
-			c.addError("SECRET", "it "+err.Error(), secretFix+"; if it was in use, it goes into KEYLODGE_PREVIOUS_SECRETS")
+			c.addError("SECRET", "the secret "+err.Error(), secretFix+"; if the weak one was in use, move it to KEYLODGE_PREVIOUS_SECRETS")
 		}
 	}
 	for i, item := range splitList(e.PreviousSecrets) {
@@ -165,15 +166,15 @@ func (c *settingsParser) secrets(config *Config, e environment) {
 		key := c.secret("PREVIOUS_SECRETS", which, item)
 		switch {
 		case config.Secret != nil && key.Equal(*config.Secret) && !key.IsZero():
-			c.addError("PREVIOUS_SECRETS", which+" is the present secret", "take it out, or put the new one into KEYLODGE_SECRET")
+			c.addError("PREVIOUS_SECRETS", which+" equals KEYLODGE_SECRET", "remove it, or set KEYLODGE_SECRET to the new secret")
 		case slices.ContainsFunc(config.PreviousSecrets, key.Equal) && !key.IsZero():
-			c.addError("PREVIOUS_SECRETS", which+" is there already", "take it out")
+			c.addError("PREVIOUS_SECRETS", which+" is a duplicate", "remove it")
 		}
 		config.PreviousSecrets = append(config.PreviousSecrets, key)
 	}
 }
 
-// secret returns the zero key after a fault.
+// secret returns the zero key after an error.
 func (c *settingsParser) secret(setting, which, s string) masterkey.Key {
 	key, err := masterkey.Parse(s)
 	if err != nil {
@@ -182,42 +183,42 @@ func (c *settingsParser) secret(setting, which, s string) masterkey.Key {
 	return key
 }
 
-// limitToSession requires that a time which counts within a session ends before it. A default follows a shorter session.
+// limitToSession requires that a duration within a session is at most the session's. A longer default is reduced to it.
 func (c *settingsParser) limitToSession(setting string, value *time.Duration, session time.Duration) {
 	switch {
 	case *value <= session || session <= 0:
 	case isSet(setting):
-		c.addError(setting, fmt.Sprintf("%s is longer than KEYLODGE_SESSION_TTL (%s), so it would never matter", FormatDuration(*value), FormatDuration(session)), "make it shorter, or the other longer")
+		c.addError(setting, fmt.Sprintf("%s is longer than KEYLODGE_SESSION_TTL (%s), so it has no effect", FormatDuration(*value), FormatDuration(session)), "reduce it, or increase KEYLODGE_SESSION_TTL")
 	default:
 		*value = session
 	}
 }
 
-func (c *settingsParser) duration(setting, s string, least, most time.Duration) time.Duration {
+func (c *settingsParser) duration(setting, s string, minimum, maximum time.Duration) time.Duration {
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		c.addError(setting, fmt.Sprintf("%q is not a length of time", s), "write it like 90s, 5m or 720h")
-	case d < least || d > most:
-		c.addError(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("choose from %s to %s", FormatDuration(least), FormatDuration(most)))
+		c.addError(setting, fmt.Sprintf("%q is not a duration", s), "write for example 90s, 5m or 720h")
+	case d < minimum || d > maximum:
+		c.addError(setting, fmt.Sprintf("%s is out of range", s), fmt.Sprintf("write a duration from %s to %s", FormatDuration(minimum), FormatDuration(maximum)))
 	case d%time.Second != 0:
-		c.addError(setting, fmt.Sprintf("%s is not in whole seconds", s), "leave out what is less than a second")
+		c.addError(setting, fmt.Sprintf("%s is not in whole seconds", s), "write whole seconds")
 	}
 	return d
 }
 
-func (c *settingsParser) number(setting, s string, least, most int) int {
+func (c *settingsParser) number(setting, s string, minimum, maximum int) int {
 	n, err := strconv.Atoi(s)
 	switch {
 	case err != nil:
-		c.addError(setting, fmt.Sprintf("%q is not a number", s), fmt.Sprintf("write a number from %d to %d", least, most))
-	case n < least || n > most:
-		c.addError(setting, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("choose from %d to %d", least, most))
+		c.addError(setting, fmt.Sprintf("%q is not a number", s), fmt.Sprintf("write a number from %d to %d", minimum, maximum))
+	case n < minimum || n > maximum:
+		c.addError(setting, fmt.Sprintf("%d is out of range", n), fmt.Sprintf("write a number from %d to %d", minimum, maximum))
 	}
 	return n
 }
 
-// FormatDuration writes 720h and not 720h0m0s.
+// FormatDuration returns a duration as settings write it: 720h, not 720h0m0s.
 func FormatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -232,11 +233,12 @@ func FormatDuration(d time.Duration) string {
 func (c *settingsParser) logLevel(s string) slog.Level {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s)); err != nil {
-		c.addError("LOG_LEVEL", fmt.Sprintf("%q is no level", s), "write debug, info, warn or error")
+		c.addError("LOG_LEVEL", fmt.Sprintf("%q is not a log level", s), "write debug, info, warn or error")
 	}
 	return level
 }
 
+// oneOf returns s if it is an allowed value, and otherwise adds an error and returns "".
 func oneOf[T ~string](c *settingsParser, setting, s string, allowed ...T) T {
 	var names []string
 	for _, value := range allowed {
@@ -247,11 +249,11 @@ func oneOf[T ~string](c *settingsParser, setting, s string, allowed ...T) T {
 			names = append(names, string(value))
 		}
 	}
-	c.addError(setting, fmt.Sprintf("%q is not one of its values", s), "write "+strings.Join(names, " or "))
+	c.addError(setting, fmt.Sprintf("unknown value %q", s), "write "+strings.Join(names, " or "))
 	return ""
 }
 
-// splitList splits at commas; empty items do not count.
+// splitList splits a list at its commas, and skips empty items.
 func splitList(s string) []string {
 	var items []string
 	for item := range strings.SplitSeq(s, ",") {
@@ -262,13 +264,13 @@ func splitList(s string) []string {
 	return items
 }
 
-// ListenFix returns what to do when a server cannot listen on the address of a setting.
+// ListenFix returns the fix of an error that prevents listening on the address of a setting.
 func ListenFix(setting string, err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return "stop what listens there, or set " + setting + " to another address"
+		return "stop the program that uses this address, or set " + setting + " to another one"
 	case errors.Is(err, fs.ErrPermission):
-		return "set " + setting + " to a port above 1023, and put a proxy in front of it"
+		return "set " + setting + " to a port above 1023, and use a reverse proxy"
 	}
 	return "set " + setting + " to an address of this machine"
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// tokens reads what access tokens look like and where their keys come from.
+// tokens reads the contents of access tokens and the source of their keys.
 func (c *settingsParser) tokens(config *Config, e environment) {
 	config.Access = domain.AccessPolicy{
 		Issuer:   config.PublicURL,
@@ -20,7 +20,7 @@ func (c *settingsParser) tokens(config *Config, e environment) {
 	}
 	c.limitToSession("ACCESS_TOKEN_TTL", &config.Access.TTL, config.Sessions.TTL)
 	if strings.ContainsAny(e.JWTAudience, ", \t\n") {
-		c.addError("JWT_AUDIENCE", fmt.Sprintf("%q looks like several audiences, and a token has one", e.JWTAudience), "write one name or address that all of them know, without commas and spaces")
+		c.addError("JWT_AUDIENCE", fmt.Sprintf("%q looks like several audiences, and a token has one", e.JWTAudience), "write one name or URL that all of them accept, without commas and spaces")
 	}
 	if config.Access.Audience == "" {
 		config.Access.Audience = config.Access.Issuer
@@ -33,17 +33,16 @@ func (c *settingsParser) tokens(config *Config, e environment) {
 	if e.JWTKeyFile == "" {
 		return
 	}
-	config.JWTKeyFile = e.JWTKeyFile
 	for setting, value := range map[string]string{"JWT_ALGORITHM": e.JWTAlgorithm, "JWT_ROTATION_INTERVAL": e.JWTRotationInterval} {
 		if isSet(setting) {
-			c.addError(setting, fmt.Sprintf("%s does nothing with KEYLODGE_JWT_KEY_FILE, whose first key signs until the file is replaced", value), "remove it, or the other")
+			c.addError(setting, fmt.Sprintf("%s has no effect with KEYLODGE_JWT_KEY_FILE, whose first key signs until the file is replaced", value), "remove one of the two settings")
 		}
 	}
-	const fix = "name a PEM file with private keys, made with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
+	const fix = "write the path of a PEM file with private keys, generated with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
 	text, err := masterkey.ReadPrivate(e.JWTKeyFile)
 	switch {
 	case errors.Is(err, masterkey.ErrNotPrivate):
-		c.addError("JWT_KEY_FILE", err.Error(), "chmod 600 "+e.JWTKeyFile+"; docs/operations.md (Files that hold secrets) says how Kubernetes mounts one")
+		c.addError("JWT_KEY_FILE", err.Error(), "chmod 600 "+e.JWTKeyFile+"; for Kubernetes see docs/operations.md, Files that hold secrets")
 		return
 	case err != nil:
 		c.addError("JWT_KEY_FILE", err.Error(), fix)

@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -28,10 +27,7 @@ func TestLoad_Tokens(t *testing.T) {
 		"STEP_UP_TTL=1s", "MAX_PASSKEYS=0", "MAX_SESSIONS=0", "MAX_SESSIONS=1001", "MAX_PASSKEYS=101", "MAX_PASSKEYS=many", "SESSION_IDLE_TTL=1m",
 	} {
 		name, _, _ := strings.Cut(setting, "=")
-		var faults SettingErrors
-		if _, err := load(t, setting); !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != "KEYLODGE_"+name {
-			t.Errorf("%s: %v", setting, err)
-		}
+		wantError(t, []string{setting}, name, "", "")
 	}
 }
 
@@ -41,13 +37,10 @@ func TestLoad_RejectsInvalidJWTKeyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, path := range map[string]string{
-		"not there":    "nowhere.pem",
+		"missing":      "nowhere.pem",
 		"without keys": settings.KeyFile(t),
 		"with RSA":     settings.KeyFile(t, unsuitable),
 	} {
-		var faults SettingErrors
-		if _, err := load(t, "JWT_KEY_FILE="+path); !errors.As(err, &faults) || len(faults) != 1 || faults[0].Setting != "KEYLODGE_JWT_KEY_FILE" || faults[0].Fix == "" {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) { wantError(t, []string{"JWT_KEY_FILE=" + path}, "JWT_KEY_FILE", "", "") })
 	}
 }

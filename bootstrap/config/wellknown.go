@@ -15,11 +15,11 @@ import (
 	"github.com/keylodge/keylodge/adapters/httpapi"
 )
 
-// MaxRelatedLabels is how many names every browser takes from a list of related origins (WebAuthn Level 3, section 5.11.1).
+// MaxRelatedLabels is the number of labels of related origins that every browser accepts (WebAuthn Level 3, section 5.11.1).
 const MaxRelatedLabels = 5
 
-// wellKnown reads who else may use the passkeys of this site, which others look for at /.well-known/. It comes after the
-// origins, which it is checked against.
+// wellKnown reads the apps that may use the passkeys of this site and the page for /.well-known/change-password. It checks the
+// apps against the origins, which must have been read.
 func (c *settingsParser) wellKnown(config *Config, e environment) {
 	config.WellKnown = httpapi.WellKnown{
 		AndroidApps:    c.androidApps(e.AndroidApps, config.Origins),
@@ -28,7 +28,8 @@ func (c *settingsParser) wellKnown(config *Config, e environment) {
 	}
 }
 
-// RelatedOrigins are the web origins beside the public one that are not on the RP id's domain. The others need no list.
+// RelatedOrigins returns the web origins that are not on the domain of the RP ID. Browsers look them up in
+// /.well-known/webauthn.
 func (c Config) RelatedOrigins() []string {
 	var related []string
 	for _, origin := range c.Origins {
@@ -42,7 +43,7 @@ func (c Config) RelatedOrigins() []string {
 	return related
 }
 
-// RelatedLabels are the names among the related origins, as browsers count them.
+// RelatedLabels returns the distinct labels of the related origins, which browsers count.
 func (c Config) RelatedLabels() []string {
 	var labels []string
 	for _, origin := range c.RelatedOrigins() {
@@ -55,24 +56,24 @@ func (c Config) RelatedLabels() []string {
 
 var packageName = regexp.MustCompile(`^[A-Za-z]\w*(\.[A-Za-z]\w*)+$`)
 
-// androidApps takes each app with a certificate, and one with several several times.
+// androidApps reads PACKAGE=FINGERPRINT items. An app with several certificates has several items.
 func (c *settingsParser) androidApps(s string, origins []string) []httpapi.AndroidApp {
-	const form = "write PACKAGE=FINGERPRINT, such as org.example.app=AB:CD:…, where the fingerprint is the SHA-256 of the signing certificate: " +
-		"keytool -list -v shows it, and Play Console under App signing"
+	const form = "write PACKAGE=FINGERPRINT, for example org.example.app=AB:CD:…; the fingerprint is the SHA-256 of the signing certificate: " +
+		"keytool -list -v prints it, and Play Console shows it under App signing"
 	var apps []httpapi.AndroidApp
 	for _, item := range splitList(s) {
 		name, fingerprint, _ := strings.Cut(item, "=")
 		digest, err := hex.DecodeString(strings.ReplaceAll(fingerprint, ":", ""))
 		switch {
 		case !packageName.MatchString(name):
-			c.addError("ANDROID_APPS", fmt.Sprintf("%q does not begin with the name of a package", item), form)
+			c.addError("ANDROID_APPS", fmt.Sprintf("%q does not begin with a package name", item), form)
 			continue
 		case err != nil || len(digest) != sha256.Size:
-			c.addError("ANDROID_APPS", fmt.Sprintf("what stands behind %s is no SHA-256 fingerprint", name), form)
+			c.addError("ANDROID_APPS", fmt.Sprintf("%s has no SHA-256 fingerprint", name), form)
 			continue
 		}
 		if origin := apkOrigin(digest); !slices.Contains(origins, origin) {
-			c.addError("ANDROID_APPS", fmt.Sprintf("%s may use the passkeys of this site, and its origin may not call it", name), "add "+origin+" to KEYLODGE_ORIGINS")
+			c.addError("ANDROID_APPS", fmt.Sprintf("%s may use the passkeys of this site, but its origin is not allowed", name), "add "+origin+" to KEYLODGE_ORIGINS")
 		}
 		at := slices.IndexFunc(apps, func(app httpapi.AndroidApp) bool { return app.Package == name })
 		if at < 0 {
@@ -85,12 +86,12 @@ func (c *settingsParser) androidApps(s string, origins []string) []httpapi.Andro
 	return apps
 }
 
-// apkOrigin is the origin that Android gives an app in its ceremonies: the same digest, written in another way.
+// apkOrigin returns the origin that Android writes into client data, from the SHA-256 of the app's certificate.
 func apkOrigin(digest []byte) string {
 	return apkKeyHash + base64.RawURLEncoding.EncodeToString(digest)
 }
 
-// formatFingerprint is a digest as Digital Asset Links want it.
+// formatFingerprint returns a digest in the form of Digital Asset Links.
 func formatFingerprint(digest []byte) string {
 	pairs := make([]string, len(digest))
 	for i, b := range digest {
@@ -101,52 +102,52 @@ func formatFingerprint(digest []byte) string {
 
 var appleApp = regexp.MustCompile(`^[A-Z0-9]{10}(\.[A-Za-z0-9-]+)+$`)
 
-// appleApps takes apps whose ceremonies can succeed: Apple's client data name https and the RP id as their origin.
+// appleApps reads app ids. Apple writes https:// and the RP ID into client data, so this origin must be allowed.
 func (c *settingsParser) appleApps(s string, config *Config) []string {
 	var apps []string
 	for _, app := range splitList(s) {
 		switch {
 		case !appleApp.MatchString(app):
-			c.addError("APPLE_APPS", fmt.Sprintf("%q is not the id of an app", app), "write TEAMID.BUNDLE, such as A1B2C3D4E5.org.example.app; the team's id has ten letters and digits")
+			c.addError("APPLE_APPS", fmt.Sprintf("%q is not the id of an app", app), "write TEAMID.BUNDLE, for example A1B2C3D4E5.org.example.app; the team id has ten letters and digits")
 		case !slices.Contains(apps, app):
 			apps = append(apps, app)
 		}
 	}
 	if origin := "https://" + config.RPID; len(apps) > 0 && config.RPID != "" && !slices.Contains(config.Origins, origin) {
-		c.addError("APPLE_APPS", fmt.Sprintf("%s may use the passkeys of this site, and the origin of such an app, %s, may not call it", strings.Join(apps, ", "), origin), "add "+origin+" to KEYLODGE_ORIGINS")
+		c.addError("APPLE_APPS", fmt.Sprintf("%s may use the passkeys of this site, but the origin of such apps, %s, is not allowed", strings.Join(apps, ", "), origin), "add "+origin+" to KEYLODGE_ORIGINS")
 	}
 	return apps
 }
 
-// changePassword takes an address on this server, from its slash on, or a whole one.
+// changePassword reads a path on this server or a URL.
 func (c *settingsParser) changePassword(s, publicURL string) string {
-	const fix = "write the https address of a page, or / for this server's own"
+	const fix = "write the https URL of a page, or / for the page of this server"
 	if s == "" {
 		return ""
 	}
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.User != nil:
-		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web address", s), fix)
+		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web URL", s), fix)
 	case u.Host == "" && u.Scheme == "" && strings.HasPrefix(s, "/"):
 		return publicURL + s
 	case u.Hostname() == "":
-		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web address", s), fix)
+		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not a web URL", s), fix)
 	case u.Scheme != "https" && (u.Scheme != "http" || !IsLocalhost(u.Hostname())):
 		c.addError("CHANGE_PASSWORD_URL", fmt.Sprintf("%q is not https", s), fix)
 	}
 	return s
 }
 
-// OwnsSubdomains reports whether nothing but this server's own can have a name below its host: below a name that somebody
-// registered, a name such as id.example.org is given to one thing, and example.org itself to many.
+// OwnsSubdomains reports whether all subdomains of the public URL's host belong to this server. It assumes so if the host is itself
+// a subdomain of a registrable domain, such as id.example.org; example.org has other servers under it.
 func (c Config) OwnsSubdomains() bool {
 	host := HostOf(c.PublicURL)
 	registered, err := publicsuffix.EffectiveTLDPlusOne(host)
 	return err == nil && registered != host
 }
 
-// AndroidFingerprint writes the digest in the origin of an Android app as a fingerprint. It returns "" for other origins.
+// AndroidFingerprint returns the fingerprint of the certificate in the origin of an Android app, "" for another origin.
 func AndroidFingerprint(origin string) string {
 	digest, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(origin, apkKeyHash))
 	if err != nil || !strings.HasPrefix(origin, apkKeyHash) {
