@@ -64,7 +64,7 @@ func TestMaintenance_Postgres(t *testing.T) {
 	wantCommand(t, "restore --yes night.db", cli.ExitConflict, "pg_restore")
 	stop := startServer(t)
 	wantCommand(t, "migrate down --yes", cli.ExitConflict, "stop the server")
-	wantCommand(t, "doctor", cli.ExitOK, "it opens all that is sealed")
+	wantCommand(t, "doctor", cli.ExitOK, "all encrypted data can be decrypted")
 	settings.WriteFile(t, "keylodge.secret", "not ours", 0o644)
 	wantCommand(t, "doctor", cli.ExitOK, "0 errors, 0 warnings.")
 	removeFile(t, "keylodge.secret")

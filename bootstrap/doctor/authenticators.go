@@ -14,7 +14,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// checkNonCompliantPasskeys finds those that joined before the policy, or before their model was broken.
+// checkNonCompliantPasskeys reports passkeys that the policy would reject today: it or the metadata changed since they were added.
 func (e *checks) checkNonCompliantPasskeys(ctx context.Context, store ports.Store) {
 	if !e.config.Authenticators.RequiresAttestation() {
 		return
@@ -25,24 +25,24 @@ func (e *checks) checkNonCompliantPasskeys(ctx context.Context, store ports.Stor
 	}
 	found, err := (&admin.Service{Store: store}).NonCompliantPasskeys(ctx, e.config.Authenticators, compromised)
 	if err != nil {
-		e.AddError("passkeys.authenticators", err.Error(), "run this again")
+		e.AddError("passkeys.authenticators", err.Error(), "run keylodge doctor again")
 		return
 	}
 	for _, model := range slices.SortedFunc(maps.Keys(found), func(a, b domain.AAGUID) int { return strings.Compare(a.String(), b.String()) }) {
-		const named = 3
-		owners := make([]string, 0, named)
-		for _, owner := range found[model][:min(named, len(found[model]))] {
+		const listed = 3
+		owners := make([]string, 0, listed)
+		for _, owner := range found[model][:min(listed, len(found[model]))] {
 			owners = append(owners, owner.String())
 		}
-		whose := strings.Join(owners, ", ")
+		list := strings.Join(owners, ", ")
 		if more := len(found[model]) - len(owners); more > 0 {
-			whose += fmt.Sprintf(" and %d more", more)
+			list += fmt.Sprintf(" and %d more", more)
 		}
-		e.AddWarning("passkeys.authenticators", fmt.Sprintf("%d passkeys of %s, which would not be taken today, go on signing in: those of %s", len(found[model]), model, whose),
-			"to part somebody from one: keylodge users recover WHO, and have them remove it")
+		e.AddWarning("passkeys.authenticators", fmt.Sprintf("%d passkeys of the model %s can sign in, which the policy rejects for new ones; their users: %s", len(found[model]), model, list),
+			"to replace one, send the user a link from keylodge users recover WHO, and ask to remove the passkey")
 	}
 	if len(found) == 0 {
-		e.AddOK("passkeys.authenticators", "all are of models that would be taken today")
+		e.AddOK("passkeys.authenticators", "the policy accepts the models of all passkeys")
 	}
 }
 
@@ -50,25 +50,25 @@ func (e *checks) checkAuthenticators(context.Context) {
 	policy, metadata := e.config.Authenticators, e.config.Metadata
 	if !policy.Attested {
 		if policy.RequiresAttestation() {
-			e.AddWarning("authenticators", "the lists of AAGUIDs go by what authenticators say of themselves, which nobody vouches for",
-				"set KEYLODGE_AUTHENTICATOR_POLICY=attested, if they are to keep anybody out who forges it")
+			e.AddWarning("authenticators", "the lists of AAGUIDs apply to AAGUIDs without attestation, which a client can forge",
+				"set KEYLODGE_AUTHENTICATOR_POLICY=attested to reject forged ones")
 			return
 		}
-		e.AddOK("authenticators", "any may make passkeys")
+		e.AddOK("authenticators", "every authenticator is accepted")
 		return
 	}
 	const refresh = "replace the file of KEYLODGE_METADATA_FILE and restart the server"
 	if metadata.Outdated(system.Clock{}.Now()) {
-		e.AddWarning("authenticators", "the metadata should have been replaced by "+metadata.NextUpdate.Format(time.DateOnly)+": newer models are refused, and models broken since are not", refresh)
+		e.AddWarning("authenticators", "the metadata has been outdated since "+metadata.NextUpdate.Format(time.DateOnly)+": newer models are rejected, and models compromised since are accepted", refresh)
 	}
 	for _, model := range policy.Allowed {
 		if !metadata.Contains(model) {
-			e.AddWarning("authenticators", "the metadata do not know "+model.String()+", which is allowed, so it is refused all the same", "take it out of KEYLODGE_ALLOWED_AAGUIDS, or "+refresh)
+			e.AddWarning("authenticators", "the metadata does not contain the allowed model "+model.String()+", so it is rejected", "remove it from KEYLODGE_ALLOWED_AAGUIDS, or "+refresh)
 		}
 	}
-	found := fmt.Sprintf("attested ones of %d models may make passkeys, by metadata number %d", metadata.Models, metadata.Number)
+	message := fmt.Sprintf("attestation is required; metadata number %d has %d models", metadata.Number, metadata.Models)
 	if metadata.Unreadable > 0 {
-		found += fmt.Sprintf("; %d entries of it cannot be read, and their models are refused", metadata.Unreadable)
+		message += fmt.Sprintf("; %d entries cannot be read, and their models are rejected", metadata.Unreadable)
 	}
-	e.AddOK("authenticators", found)
+	e.AddOK("authenticators", message)
 }

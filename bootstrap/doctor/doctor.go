@@ -15,15 +15,16 @@ import (
 	"github.com/keylodge/keylodge/ports/dbadmin"
 )
 
-// Run looks at the whole installation as the settings describe it. What one check needs comes before it.
-func Run(ctx context.Context, check dbadmin.CheckOptions) dbadmin.CheckResults {
+// Run executes the checks in the order in which they depend on each other. If the settings are invalid, it reports only their
+// errors.
+func Run(ctx context.Context, options dbadmin.CheckOptions) dbadmin.CheckResults {
 	cfg, err := config.Load()
 	if err != nil {
 		return settingsResults(err)
 	}
-	e := &checks{config: cfg, check: check}
-	e.AddOK("settings", "they can be used")
-	for _, look := range []func(context.Context){
+	e := &checks{config: cfg, options: options}
+	e.AddOK("settings", "valid")
+	for _, check := range []func(context.Context){
 		e.checkRelyingParty,
 		e.checkOrigins,
 		e.checkAuthenticators,
@@ -38,62 +39,62 @@ func Run(ctx context.Context, check dbadmin.CheckOptions) dbadmin.CheckResults {
 		if ctx.Err() != nil {
 			break
 		}
-		look(ctx)
+		check(ctx)
 	}
 	return e.CheckResults
 }
 
-// checks is what was found so far.
+// checks contains the configuration and the results of the checks.
 type checks struct {
 	dbadmin.CheckResults
-	config config.Config
-	check  dbadmin.CheckOptions
+	config  config.Config
+	options dbadmin.CheckOptions
 }
 
-func settingsResults(err error) (found dbadmin.CheckResults) {
-	var faults config.SettingErrors
-	if !errors.As(err, &faults) {
-		found.AddError("settings", err.Error(), "correct them; README.md lists them all")
-		return found
+func settingsResults(err error) (results dbadmin.CheckResults) {
+	var errs config.SettingErrors
+	if !errors.As(err, &errs) {
+		results.AddError("settings", err.Error(), "correct the settings; README.md lists them")
+		return results
 	}
-	for _, fault := range faults {
-		found.AddError("settings", fault.Setting+": "+fault.Problem, fault.Fix)
+	for _, err := range errs {
+		results.AddError("settings", err.Setting+": "+err.Problem, err.Fix)
 	}
-	found.AddWarning("settings", "nothing else was looked at", "correct the settings and run this again")
-	return found
+	results.AddWarning("settings", "the other checks were skipped", "correct the settings and run keylodge doctor again")
+	return results
 }
 
-// checkStorage looks at the database from below, and at what is in it if that is sound and of this release.
+// checkStorage inspects the database, and checks its content if it is intact and has the schema of this release.
 func (e *checks) checkStorage(ctx context.Context) {
 	database := e.config.Database.Maintenance()
-	below := database.Inspect(ctx, system.Clock{}.Now(), e.check)
-	e.CheckResults = append(e.CheckResults, below...)
-	if below.HasErrors() || e.config.Database.IsMissing(ctx) {
+	inspection := database.Inspect(ctx, system.Clock{}.Now(), e.options)
+	e.CheckResults = append(e.CheckResults, inspection...)
+	if inspection.HasErrors() || e.config.Database.IsMissing(ctx) {
 		return
 	}
 	status, err := database.Status(ctx)
 	if err != nil {
-		e.AddError("database.schema", err.Error(), "run this again")
+		e.AddError("database.schema", err.Error(), "run keylodge doctor again")
 		return
 	}
 	if slices.ContainsFunc(status, func(m dbadmin.Migration) bool { return !m.Applied }) {
-		return // opening it would upgrade it
+		return // Open would apply the pending migrations
 	}
 	store, err := e.config.Database.Open(ctx)
 	if err != nil {
-		e.AddError("database.open", err.Error(), "do as it says, and run this again")
+		e.AddError("database.open", err.Error(), "correct this and run keylodge doctor again")
 		return
 	}
 	defer store.Close()
-	// Each of these reads a whole table.
+	// Each of these checks reads a whole table.
 	e.withProgress("checking the RP IDs of passkeys", func() { e.checkPasskeys(ctx, store) })
 	e.withProgress("checking passkeys against the policy", func() { e.checkNonCompliantPasskeys(ctx, store) })
 	e.withProgress("checking encrypted data", func() { e.checkSecrets(ctx, store) })
 }
 
-// withProgress runs a check, and reports once a second that it has not ended.
+// withProgress runs a check. It reports the progress once a second, without numbers.
 func (e *checks) withProgress(stage dbadmin.Stage, run func()) {
-	if e.check.Progress == nil {
+	if e.options.Progress == nil {
 		run()
 		return
 	}
@@ -104,9 +105,9 @@ func (e *checks) withProgress(stage dbadmin.Stage, run func()) {
 	for {
 		select {
 		case <-ticker.C:
-			e.check.Progress(dbadmin.Progress{Stage: stage})
+			e.options.Progress(dbadmin.Progress{Stage: stage})
 		case <-done:
-			e.check.Progress(dbadmin.Progress{Stage: stage, Done: 1, Total: 1})
+			e.options.Progress(dbadmin.Progress{Stage: stage, Done: 1, Total: 1})
 			return
 		}
 	}
@@ -114,22 +115,22 @@ func (e *checks) withProgress(stage dbadmin.Stage, run func()) {
 
 func (e *checks) checkPasskeys(ctx context.Context, store ports.Store) {
 	service := &maintenance.Service{Store: store, RPIDs: maintenance.RPIDs{Current: e.config.RPID, Retired: e.config.RetiredRPIDs}}
-	abandoned, err := service.CheckRPID(ctx)
+	retired, err := service.CheckRPID(ctx)
 	if changed, is := errors.AsType[*maintenance.RPIDChangedError](err); is {
 		e.AddError("passkeys", err.Error()+"; the server does not start", e.config.RPIDAdvice(changed.RPIDs()))
 		return
 	}
 	if err != nil {
-		e.AddError("passkeys", err.Error(), "run this again")
+		e.AddError("passkeys", err.Error(), "run keylodge doctor again")
 		return
 	}
 	for _, id := range e.config.RetiredRPIDs {
-		if passkeys := abandoned[id]; passkeys > 0 {
-			e.AddWarning("passkeys", fmt.Sprintf("%d passkeys of %s, which is retired, are in the database and cannot sign in", passkeys, id),
-				"let their owners back in: they recover, or get a link from keylodge users recover WHO")
+		if passkeys := retired[id]; passkeys > 0 {
+			e.AddWarning("passkeys", fmt.Sprintf("%d passkeys of the retired RP ID %s cannot sign in", passkeys, id),
+				"their owners recover their accounts themselves, or with a link from: keylodge users recover WHO")
 		} else {
-			e.AddWarning("passkeys", "there is no passkey of "+id+", which is retired", "remove it from KEYLODGE_RETIRED_RP_IDS")
+			e.AddWarning("passkeys", "no passkey has the retired RP ID "+id, "remove it from KEYLODGE_RETIRED_RP_IDS")
 		}
 	}
-	e.AddOK("passkeys", "all others are of the RP id "+e.config.RPID)
+	e.AddOK("passkeys", "all passkeys that can sign in have the RP ID "+e.config.RPID)
 }

@@ -10,18 +10,18 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// checkRateLimits takes a token from the shared counts, as every call does.
+// checkRateLimits takes a token from a bucket of the shared store, as requests do.
 func (e *checks) checkRateLimits(ctx context.Context) {
 	if len(e.config.RateLimits) == 0 {
-		e.AddWarning("rate_limits", "they are off, so whoever wants to may call without end", "take KEYLODGE_RATE_LIMITS=off out, unless something before this server limits calls by address")
+		e.AddWarning("rate_limits", "off: the number of requests is not limited", "remove KEYLODGE_RATE_LIMITS=off, unless a proxy limits requests by address")
 		return
 	}
 	if e.config.RateLimitURL.IsZero() {
-		where := "this server alone"
+		where := "of this node only"
 		if e.config.Database.IsServer() {
-			where = "all servers of the database"
+			where = "of all nodes, in the database"
 		}
-		e.AddOK("rate_limits", "they are on, and calls are counted by "+where)
+		e.AddOK("rate_limits", "on, with buckets "+where)
 		return
 	}
 	serverURL := e.config.RateLimitURL.Reveal()
@@ -33,25 +33,25 @@ func (e *checks) checkRateLimits(ctx context.Context) {
 	defer shared.Close()
 	switch err := shared.Check(ctx); {
 	case errors.Is(err, domain.ErrUnavailable):
-		e.AddError("rate_limits", "recovery and codes are shut, and the rest is counted by each server alone: "+err.Error(),
-			"start Redis, let this machine reach it, or correct KEYLODGE_RATE_LIMIT_URL")
+		e.AddError("rate_limits", "recovery and code endpoints return 503, and each node limits other requests by itself: "+err.Error(),
+			"start Redis, allow connections from this machine, or correct KEYLODGE_RATE_LIMIT_URL")
 		return
 	case err != nil:
-		e.AddError("rate_limits", err.Error(), "do as it says: the server does not start like this")
+		e.AddError("rate_limits", err.Error(), "correct this; the server does not start until then")
 		return
 	}
 	if sendsPasswordInClear(serverURL) {
-		e.AddWarning("rate_limits", "the password of "+redis.DisplayName(serverURL)+" goes over the network in the clear", "write rediss://, unless that network is yours alone")
+		e.AddWarning("rate_limits", "the password of "+redis.DisplayName(serverURL)+" is sent without encryption", "write rediss://, unless the network is private")
 	}
-	e.AddOK("rate_limits", "they are on, and calls are counted in "+redis.DisplayName(serverURL))
+	e.AddOK("rate_limits", "on, with buckets of all nodes in "+redis.DisplayName(serverURL))
 }
 
-// sendsPasswordInClear says whether the password of a Redis can be read by whoever listens on the way to it.
+// sendsPasswordInClear reports whether the password of a Redis server is sent over a network without encryption.
 func sendsPasswordInClear(serverURL string) bool {
 	u, err := url.Parse(serverURL)
 	if err != nil || u.Scheme != "redis" || config.IsLoopback(u.Hostname()) {
 		return false
 	}
-	_, given := u.User.Password()
-	return given
+	_, isSet := u.User.Password()
+	return isSet
 }

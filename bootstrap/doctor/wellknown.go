@@ -6,54 +6,47 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keylodge/keylodge/adapters/httpapi"
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// checkWellKnown finds out whether others look for this server's documents where they are. Browsers and phones ask the RP id's
-// own host, over https and without being sent elsewhere.
+// checkWellKnown checks that browsers and phones find the well-known documents of this server. They request them from the host of
+// the RP ID over https, and follow no redirect.
 func (e *checks) checkWellKnown(context.Context) {
 	var served []string
 	for _, document := range []struct {
-		name  string
-		there bool
+		name     string
+		isServed bool
 	}{
 		{"webauthn", len(e.config.RelatedOrigins()) > 0},
 		{"assetlinks.json", len(e.config.WellKnown.AndroidApps) > 0},
 		{"apple-app-site-association", len(e.config.WellKnown.AppleApps) > 0},
 	} {
-		if document.there {
+		if document.isServed {
 			served = append(served, "/.well-known/"+document.name)
 		}
 	}
 	for _, origin := range e.unlistedApps() {
-		e.AddWarning("well_known", "the app of "+origin+" is an allowed origin, and this server's assetlinks.json does not name it, without which Android gives it no passkeys",
-			"add it to KEYLODGE_ANDROID_APPS, as PACKAGE="+config.AndroidFingerprint(origin)+", unless https://"+e.config.RPID+"/.well-known/assetlinks.json comes from elsewhere and does")
+		e.AddWarning("well_known", "the app with the allowed origin "+origin+" is missing in this server's assetlinks.json, so Android lets it use no passkeys",
+			"add PACKAGE="+config.AndroidFingerprint(origin)+" to KEYLODGE_ANDROID_APPS, unless another server responds to https://"+e.config.RPID+"/.well-known/assetlinks.json and lists it")
 	}
 	switch documents := strings.Join(served, ", "); {
 	case len(served) == 0:
-		e.AddOK("well_known", "no app and no other site is vouched for")
+		e.AddOK("well_known", "no documents: no apps and no related origins")
 	case config.HostOf(e.config.PublicURL) != e.config.RPID || !strings.HasPrefix(e.config.PublicURL, "https:"):
-		e.AddWarning("well_known", fmt.Sprintf("%s: others look there on https://%s, which is not %s", documents, e.config.RPID, e.config.PublicURL),
-			"have https://"+e.config.RPID+" give the same answers there itself; a redirect is not followed")
+		e.AddWarning("well_known", fmt.Sprintf("%s are requested from https://%s, which is not %s", documents, e.config.RPID, e.config.PublicURL),
+			"serve the same documents on https://"+e.config.RPID+" itself: redirects are not followed")
 	default:
-		e.AddOK("well_known", "this server answers "+documents)
+		e.AddOK("well_known", "this server serves "+documents)
 	}
 }
 
-// unlistedApps are the apps among the origins whose certificate no app in the settings has.
+// unlistedApps returns the origins of Android apps that are not in KEYLODGE_ANDROID_APPS.
 func (e *checks) unlistedApps() []string {
-	var unvouched []string
-	for _, origin := range e.config.Origins {
-		if config.AndroidFingerprint(origin) == "" {
-			continue
-		}
-		vouched := false
-		for _, app := range e.config.WellKnown.AndroidApps {
-			vouched = vouched || slices.Contains(app.Fingerprints, config.AndroidFingerprint(origin))
-		}
-		if !vouched {
-			unvouched = append(unvouched, origin)
-		}
-	}
-	return unvouched
+	return slices.DeleteFunc(slices.Clone(e.config.Origins), func(origin string) bool {
+		fingerprint := config.AndroidFingerprint(origin)
+		return fingerprint == "" || slices.ContainsFunc(e.config.WellKnown.AndroidApps, func(app httpapi.AndroidApp) bool {
+			return slices.Contains(app.Fingerprints, fingerprint)
+		})
+	})
 }
