@@ -18,7 +18,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// One file a kind: the subject, an empty line, the text. A paragraph is a line, since every screen has a width of its own.
+// templateFiles has a file for each kind of e-mail: the subject, an empty line, and the text. A paragraph is one line, which mail
+// clients wrap.
 //
 //go:embed templates
 var templateFiles embed.FS
@@ -30,27 +31,27 @@ type templateData struct {
 	Service, URL string
 	When         string // "2 January 2026, 15:04 UTC"
 	ByOperator   bool
-	Passkey      string // "" if none is meant
+	Passkey      string // "" if the e-mail is not about a passkey
 	Device, IP   string // "" if unknown
 	Code         string // "1234 5678"
-	CodeExpires  string // as When
+	CodeExpires  string // in the format of When
 }
 
 func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
 	message := email.Email
 	subject, text, err := m.render(email)
 	if err != nil {
-		return nil, fmt.Errorf("compose an e-mail: %w", err)
+		return nil, fmt.Errorf("composing an e-mail: %w", err)
 	}
 	composed := gomail.NewMsg(
 		gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
 	composed.SetAddrHeaderFromMailAddress(gomail.HeaderFrom, &m.config.From)
 	composed.SetAddrHeaderFromMailAddress(gomail.HeaderTo, &mail.Address{Address: string(message.To)})
 	composed.Subject(subject)
-	// The same at every attempt: if the reply to an accepted e-mail is lost, the mail server recognises the second one as a copy.
+	// Message-ID and Date are the same at every attempt, so that a mail server recognises a copy if its reply was lost.
 	composed.SetMessageIDWithValue(message.ID.String() + "@" + domainOf(m.config.From))
 	composed.SetDateWithValue(message.Details.At.UTC())
-	// No machine answers a machine (RFC 3834, section 5); Exchange has a word of its own for it.
+	// These headers suppress automatic replies (RFC 3834, section 5); the second one is for Exchange.
 	composed.SetGenHeader("Auto-Submitted", "auto-generated")
 	composed.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 	composed.SetBodyString(gomail.TypeTextPlain, text)
@@ -59,37 +60,37 @@ func (m *Mailer) compose(email ports.OutgoingEmail) (*gomail.Msg, error) {
 
 // render executes the template of the e-mail's kind.
 func (m *Mailer) render(email ports.OutgoingEmail) (subject, text string, err error) {
-	message, about := email.Email, email.Email.Details
+	message, details := email.Email, email.Email.Details
 	if message.Kind == domain.EmailKindVerificationCode && email.Code.IsZero() {
 		return "", "", errors.New("its code is missing")
 	}
-	var worded strings.Builder
-	err = templates.ExecuteTemplate(&worded, string(message.Kind)+".txt", templateData{
+	var rendered strings.Builder
+	err = templates.ExecuteTemplate(&rendered, string(message.Kind)+".txt", templateData{
 		Service: oneLine(m.config.Service, maxNameLength), URL: m.config.PublicURL,
-		When:        formatTime(about.At),
-		ByOperator:  about.Actor == domain.ActorOperator,
-		Passkey:     stripLinks(string(about.PasskeyName)),
-		Device:      stripLinks(about.DeviceName),
-		IP:          formatIP(about.IP),
+		When:        formatTime(details.At),
+		ByOperator:  details.Actor == domain.ActorOperator,
+		Passkey:     stripLinks(string(details.PasskeyName)),
+		Device:      stripLinks(details.DeviceName),
+		IP:          formatIP(details.IP),
 		Code:        groupDigits(email.Code.Reveal()),
 		CodeExpires: formatTime(message.ExpiresAt),
 	})
 	if err != nil {
 		return "", "", err
 	}
-	subject, text, _ = strings.Cut(worded.String(), "\n\n")
+	subject, text, _ = strings.Cut(rendered.String(), "\n\n")
 	return subject, text, nil
 }
 
 func formatTime(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
 
-// groupDigits shows a code as two groups, as people read it out.
+// groupDigits returns a code as two groups, which are easier to type.
 func groupDigits(code string) string {
 	half := len(code) / 2
 	return code[:half] + " " + code[half:]
 }
 
-// formatIP is "" for what is no IP address.
+// formatIP returns "" for an invalid IP address.
 func formatIP(ip string) string {
 	parsed, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -104,8 +105,8 @@ func domainOf(from mail.Address) string {
 
 const maxNameLength = 64 // characters
 
-// stripLinks returns a user's name as one short line in which no mail client detects a link, because the e-mail may warn of the
-// person who chose the name.
+// stripLinks returns a name as one short line in which no mail client detects a link: an attacker may have chosen the name of a
+// passkey that the e-mail warns about.
 func stripLinks(name string) string {
 	runes := []rune(oneLine(name, maxNameLength))
 	for i, r := range runes {
@@ -118,10 +119,10 @@ func stripLinks(name string) string {
 	return strings.Join(strings.Fields(string(runes)), " ")
 }
 
-// oneLine replaces what cannot be seen, or would break the line or turn its direction, and cuts at a number of characters.
+// oneLine replaces invisible characters, line breaks and changes of direction, and truncates the text to length characters.
 func oneLine(s string, length int) string {
 	visible := strings.Map(func(r rune) rune {
-		const zeroWidthJoiner = '\u200d' // holds emoji together
+		const zeroWidthJoiner = '\u200d' // joins emoji
 		if r == utf8.RuneError || !unicode.IsGraphic(r) && r != zeroWidthJoiner {
 			return ' '
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// emailKinds are all that there are. TestTemplates_EveryKind sees to it.
+// emailKinds are all kinds, which TestTemplates_EveryKind checks.
 var emailKinds = map[string]domain.EmailKind{
 	"EmailKindVerificationCode":     domain.EmailKindVerificationCode,
 	"EmailKindAddressTaken":         domain.EmailKindAddressTaken,
@@ -53,15 +53,15 @@ func TestTemplates_EveryKind(t *testing.T) {
 	})
 	slices.Sort(declared)
 	if known := slices.Sorted(maps.Keys(emailKinds)); !slices.Equal(declared, known) {
-		t.Errorf("the domain declares %q, this test knows %q", declared, known)
+		t.Errorf("the domain declares %q, this test has %q", declared, known)
 	}
 	files, err := fs.Glob(templateFiles, "templates/*.txt")
 	if err != nil || len(files) != len(emailKinds)+1 {
-		t.Errorf("%d kinds, and beside what they share these emails: %q, %v", len(emailKinds), files, err)
+		t.Errorf("%d kinds, but templates %q, %v", len(emailKinds), files, err)
 	}
 }
 
-// fullEmail is an e-mail that has all facts, whatever its kind.
+// fullEmail returns an e-mail with all details.
 func fullEmail(t *testing.T, kind domain.EmailKind, by domain.Actor) ports.OutgoingEmail {
 	t.Helper()
 	email := codeEmail(t)
@@ -94,7 +94,7 @@ func TestRender_AllKinds(t *testing.T) {
 					}
 				}
 				if text != strings.TrimSpace(text)+"\n" {
-					t.Errorf("%s by %s begins or ends with a gap:\n%q", kind, by, text)
+					t.Errorf("%s by %s begins or ends with white space:\n%q", kind, by, text)
 				}
 				for _, link := range linkPattern.FindAllString(text, -1) {
 					if strings.TrimRight(link, ".,") != "https://id.example.org" {
@@ -102,7 +102,7 @@ func TestRender_AllKinds(t *testing.T) {
 					}
 				}
 				if !strings.Contains(text, "https://id.example.org") || !strings.Contains(text, "never asks for a code") {
-					t.Errorf("%s does not say where to go or what is never asked:\n%s", kind, text)
+					t.Errorf("%s lacks the address of the service, or the sentence about codes:\n%s", kind, text)
 				}
 				if has := strings.Contains(text, "1234 5678"); has != (kind == domain.EmailKindVerificationCode) {
 					t.Errorf("%s shows a code: %t", kind, has)
@@ -113,12 +113,12 @@ func TestRender_AllKinds(t *testing.T) {
 				continue
 			}
 			byUser := by == domain.ActorUser
-			for fact, told := range map[string]bool{
+			for line, included := range map[string]bool{
 				"When: 1 August 2026, 10:00 UTC\n": true, "Device: Firefox on Linux\n": byUser, "IP address: 2001:db8::7\n": byUser,
 				"By: the operator of Schlüssel & Söhne\n": !byUser,
 			} {
-				if strings.Contains(text, fact) != told {
-					t.Errorf("%s by %s tells %q: %t, in\n%s", kind, by, fact, !told, text)
+				if strings.Contains(text, line) != included {
+					t.Errorf("%s by %s contains %q: %t, in\n%s", kind, by, line, !included, text)
 				}
 			}
 			if aboutPasskey := strings.HasPrefix(string(kind), "passkey_") || kind == domain.EmailKindRecovered; strings.Contains(text, "“Ada's key”") != aboutPasskey {
@@ -128,11 +128,11 @@ func TestRender_AllKinds(t *testing.T) {
 	}
 }
 
-// A notice of an action by another person says how to undo it, where, and whom to ask otherwise
-// any more (NIST SP 800-63B-4, section 4.6).
+// A notification says how and where to undo an action by another person, and whom to ask otherwise (NIST SP 800-63B-4, section
+// 4.6).
 func TestRender_SaysHowToUndo(t *testing.T) {
 	mailer := newTestMailer(t)
-	changesNothing := []domain.EmailKind{domain.EmailKindVerificationCode, domain.EmailKindAddressTaken} // until its code is shown
+	changesNothing := []domain.EmailKind{domain.EmailKindVerificationCode, domain.EmailKindAddressTaken} // until the code is entered
 	cannotBeUndone := []domain.EmailKind{domain.EmailKindAccountDeleted}
 	denied := regexp.MustCompile(`If (it was not you|you did not ask for it|you do not know (why|this device))`)
 	undone := regexp.MustCompile(`(?i)(remove|end all other sessions|make (new )?backup codes|set your address again|sign in with a passkey)`)
@@ -142,13 +142,13 @@ func TestRender_SaysHowToUndo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			said, _, _ := strings.Cut(text, "\n-- \n") // the signature has the address as well
+			body, _, _ := strings.Cut(text, "\n-- \n") // without the signature, which has the address, too
 			switch {
 			case slices.Contains(changesNothing, kind):
-			case !denied.MatchString(said), !strings.Contains(said, "operator of Schlüssel & Söhne"):
-				t.Errorf("%s by %s does not say what to do, or whom to ask, if it was another person:\n%s", kind, by, said)
-			case by == domain.ActorUser && !slices.Contains(cannotBeUndone, kind) && (!undone.MatchString(said) || !strings.Contains(said, "https://id.example.org")):
-				t.Errorf("%s does not say how it is undone, and where:\n%s", kind, said)
+			case !denied.MatchString(body), !strings.Contains(body, "operator of Schlüssel & Söhne"):
+				t.Errorf("%s by %s does not say what to do, or whom to ask, if it was another person:\n%s", kind, by, body)
+			case by == domain.ActorUser && !slices.Contains(cannotBeUndone, kind) && (!undone.MatchString(body) || !strings.Contains(body, "https://id.example.org")):
+				t.Errorf("%s does not say how and where to undo it:\n%s", kind, body)
 			}
 		}
 	}
@@ -156,12 +156,12 @@ func TestRender_SaysHowToUndo(t *testing.T) {
 
 func TestCompose_FailsWithoutTemplateOrCode(t *testing.T) {
 	mailer := newTestMailer(t)
-	codeless, unknown := codeEmail(t), codeEmail(t)
-	codeless.Code = domain.Secret{}
+	withoutCode, unknown := codeEmail(t), codeEmail(t)
+	withoutCode.Code = domain.Secret{}
 	unknown.Email.Kind = "passkey_polished"
-	for _, email := range []ports.OutgoingEmail{codeless, unknown} {
+	for _, email := range []ports.OutgoingEmail{withoutCode, unknown} {
 		if message, err := mailer.compose(email); err == nil {
-			t.Errorf("%s became %v", email.Email.Kind, message)
+			t.Errorf("%s was composed as %v", email.Email.Kind, message)
 		}
 	}
 }
@@ -193,15 +193,15 @@ func TestCompose_SanitizesUserInput(t *testing.T) {
 	}
 	const name = "key Bcc mallory example.net"
 	if !strings.Contains(text, "“key Bcc mallory example net Sign in at https evil example or") || !strings.Contains(text, "\nDevice: key Bcc mallory") {
-		t.Errorf("%q is not there as one harmless line:\n%s", name, text)
+		t.Errorf("%q is not one line without links:\n%s", name, text)
 	}
 	for _, line := range strings.Split(text, "\n") {
 		if strings.HasPrefix(line, "Bcc") || strings.HasPrefix(line, "Device") && len([]rune(line)) > 64+len("Device: ") || strings.HasPrefix(line, "IP") {
-			t.Errorf("a line of its own: %q", line)
+			t.Errorf("the name adds a line: %q", line)
 		}
 	}
 	if strings.Contains(text, "evil.") || strings.ContainsAny(text, "\u202e\u2028\x00\r") {
-		t.Errorf("it went through: %q", text)
+		t.Errorf("not removed: %q", text)
 	}
 }
 
@@ -214,19 +214,19 @@ func TestStripLinks_OrdinaryNamesUnchanged(t *testing.T) {
 }
 
 func TestNew_RejectsInvalidConfig(t *testing.T) {
-	for fault, but := range map[string]func(*Config){
-		"no host":               func(c *Config) { c.Host = "" },
-		"no port":               func(c *Config) { c.Port = 0 },
-		"an impossible port":    func(c *Config) { c.Port = 65536 },
-		"no word about TLS":     func(c *Config) { c.TLS = 0 },
-		"an unknown TLS":        func(c *Config) { c.TLS = NoTLS + 1 },
-		"a name, no password":   func(c *Config) { c.Password = domain.Secret{} },
-		"a password, no name":   func(c *Config) { c.Username = "" },
-		"a password, no TLS":    func(c *Config) { c.TLS = NoTLS },
-		"no sender":             func(c *Config) { c.From = mail.Address{} },
-		"a sender from nowhere": func(c *Config) { c.From = mail.Address{Address: "noreply"} },
-		"no service":            func(c *Config) { c.Service = "" },
-		"nowhere to go":         func(c *Config) { c.PublicURL = "id.example.org" },
+	for name, but := range map[string]func(*Config){
+		"no host":                 func(c *Config) { c.Host = "" },
+		"no port":                 func(c *Config) { c.Port = 0 },
+		"an impossible port":      func(c *Config) { c.Port = 65536 },
+		"TLS not set":             func(c *Config) { c.TLS = 0 },
+		"an unknown TLS":          func(c *Config) { c.TLS = NoTLS + 1 },
+		"a user, no password":     func(c *Config) { c.Password = domain.Secret{} },
+		"a password, no user":     func(c *Config) { c.Username = "" },
+		"a password, no TLS":      func(c *Config) { c.TLS = NoTLS },
+		"no sender":               func(c *Config) { c.From = mail.Address{} },
+		"a sender without domain": func(c *Config) { c.From = mail.Address{Address: "noreply"} },
+		"no service":              func(c *Config) { c.Service = "" },
+		"no URL":                  func(c *Config) { c.PublicURL = "id.example.org" },
 	} {
 		config := Config{
 			Host: "mail.example.org", Port: 587, TLS: STARTTLS, Username: "keylodge", Password: domain.NewSecret("correct-horse"),
@@ -237,7 +237,7 @@ func TestNew_RejectsInvalidConfig(t *testing.T) {
 		}
 		but(&config)
 		if _, err := New(config); err == nil || strings.Contains(err.Error(), "correct-horse") {
-			t.Errorf("%s: %v", fault, err)
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -13,15 +13,15 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// What was being done when it went wrong.
+// Steps of a delivery, for errors.
 const (
 	stepConnect  = "connecting to the mail server"
-	stepEHLO     = "greeting the mail server"
+	stepEHLO     = "sending EHLO to the mail server"
 	stepSTARTTLS = "starting TLS with the mail server"
-	stepAUTH     = "signing in to the mail server"
-	stepMAIL     = "telling the mail server the sender"
-	stepRCPT     = "telling the mail server the recipient"
-	stepDATA     = "sending the message"
+	stepAUTH     = "authenticating to the mail server"
+	stepMAIL     = "sending the sender to the mail server"
+	stepRCPT     = "sending the recipient to the mail server"
+	stepDATA     = "sending the e-mail"
 )
 
 // stepError is an error of one step.
@@ -30,42 +30,42 @@ type stepError struct {
 	err  error
 }
 
-// wrapError makes an error of a fault as the port promises it.
-func (t *transaction) wrapError(ctx context.Context, f *stepError) error {
-	if f == nil {
+// wrapError returns the error that ports.Mailer documents.
+func (t *transaction) wrapError(ctx context.Context, e *stepError) error {
+	if e == nil {
 		return nil
 	}
-	said := f.err.Error()
-	if reply := f.reply(); reply != nil {
-		said = fmt.Sprintf("%d %s", reply.Code, reply.Msg)
+	text := e.err.Error()
+	if reply := e.reply(); reply != nil {
+		text = fmt.Sprintf("%d %s", reply.Code, reply.Msg)
 	}
-	said = t.sanitize(said)
-	switch cause, kind := ctx.Err(), f.classify(); {
-	case errors.Is(cause, context.Canceled): // which says nothing about the server
-		return fmt.Errorf("%s: %w", f.step, cause)
+	text = t.sanitize(text)
+	switch cause, kind := ctx.Err(), e.classify(); {
+	case errors.Is(cause, context.Canceled): // not an error of the server
+		return fmt.Errorf("%s: %w", e.step, cause)
 	case cause != nil:
-		return fmt.Errorf("%s: %w: %w", f.step, domain.ErrUnavailable, cause)
+		return fmt.Errorf("%s: %w: %w", e.step, domain.ErrUnavailable, cause)
 	case kind != nil:
-		return fmt.Errorf("%s: %w: %s", f.step, kind, said)
+		return fmt.Errorf("%s: %w: %s", e.step, kind, text)
 	}
-	return fmt.Errorf("%s: %s", f.step, said)
+	return fmt.Errorf("%s: %s", e.step, text)
 }
 
-// reply is the server's, or nil if there is none.
-func (f *stepError) reply() *textproto.Error {
-	if reply, ok := errors.AsType[*textproto.Error](f.err); ok {
+// reply returns the server's reply, or nil if there is none.
+func (e *stepError) reply() *textproto.Error {
+	if reply, ok := errors.AsType[*textproto.Error](e.err); ok {
 		return reply
 	}
 	return nil
 }
 
-// classify distinguishes an error that concerns this e-mail from one that concerns all: every error before RCPT concerns all, and so
-// do some replies after it. It returns nil for an e-mail that may be accepted later.
-func (f *stepError) classify() error {
-	aboutRecipient := f.step == stepRCPT || f.step == stepDATA
-	reply := f.reply()
+// classify returns domain.ErrUnavailable for an error that concerns all e-mails: every error before RCPT, and some replies after it.
+// It returns domain.ErrUndeliverable for a permanent error of this e-mail, and nil for a temporary one.
+func (e *stepError) classify() error {
+	perEmail := e.step == stepRCPT || e.step == stepDATA
+	reply := e.reply()
 	switch {
-	case !aboutRecipient, reply == nil, slices.Contains(serverReplyCodes, reply.Code):
+	case !perEmail, reply == nil, slices.Contains(serverReplyCodes, reply.Code):
 		return domain.ErrUnavailable
 	case reply.Code >= 500 && !isRelayRejection(reply.Msg):
 		return domain.ErrUndeliverable
@@ -73,26 +73,25 @@ func (f *stepError) classify() error {
 	return nil
 }
 
-// isRelayRejection reads the enhanced status (RFC 3463, section 3) of an e-mail that was refused for good: its subject is the
-// mail system (3), the way (4), the protocol (5) or a policy (7), say that this sender may not relay, and not the address (1),
-// the mailbox (2) or what the e-mail holds (6). The operator can fix that, so the e-mail is sent later. A reply without one is
-// taken at its word.
-func isRelayRejection(said string) bool {
-	subject, found := strings.CutPrefix(said, "5.")
+// isRelayRejection reports whether the enhanced status (RFC 3463, section 3) of a permanent rejection is about the mail system (3),
+// the network (4), the protocol (5) or a policy (7), for example that this sender may not relay, and not about the address (1), the
+// mailbox (2) or the content (6). The operator can fix that, so the e-mail is sent later. A reply without a status is permanent.
+func isRelayRejection(reply string) bool {
+	subject, found := strings.CutPrefix(reply, "5.")
 	return found && len(subject) > 1 && strings.ContainsRune("3457", rune(subject[0])) && subject[1] == '.'
 }
 
-// serverReplyCodes are replies that mean the server or the way it was spoken to, whatever they answer: it closes, it does not
-// understand, it requires authentication (RFC 5321, section 4.2.2; RFC 4954, section 6; Postfix says 454 to unauthenticated clients).
+// serverReplyCodes concern the server or the connection, after any command: the server closes, does not know the command, or
+// requires authentication (RFC 5321, section 4.2.2; RFC 4954, section 6; Postfix sends 454 to unauthenticated clients).
 var serverReplyCodes = []int{421, 454, 500, 502, 503, 504, 530}
 
-// maxErrorLength is how many characters of an error are worth a line of the log.
+// maxErrorLength bounds the characters of an error in the log.
 const maxErrorLength = 300
 
-// sanitize makes one line of a server's.
+// sanitize returns a reply of the server as one line without secrets.
 func (t *transaction) sanitize(s string) string { return oneLine(t.redact.Replace(s), maxErrorLength) }
 
-// newRedactor knows the forms in which a server may repeat secrets.
+// newRedactor redacts secrets in the forms in which a server may repeat them.
 func newRedactor(config Config, email ports.OutgoingEmail) *strings.Replacer {
 	password, code, to := config.Password.Reveal(), email.Code.Reveal(), string(email.Email.To)
 	encode := base64.StdEncoding.EncodeToString

@@ -1,4 +1,4 @@
-// Package smtp composes e-mails and sends them to a mail server, over github.com/wneessen/go-mail.
+// Package smtp composes e-mails and sends them to a mail server, with github.com/wneessen/go-mail.
 package smtp
 
 import (
@@ -18,26 +18,26 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// TLS says how the connection to the server is encrypted. There is no way that settles for less than it says.
+// TLS is the encryption of the connection to the server. There is no opportunistic mode.
 type TLS uint8
 
 const (
-	STARTTLS    TLS = iota + 1 // asked for after the greeting (RFC 3207); without it nothing is sent
+	STARTTLS    TLS = iota + 1 // after EHLO (RFC 3207); required
 	ImplicitTLS                // from the first byte (RFC 8314)
-	NoTLS                      // for a server on the same machine; sends no password
+	NoTLS                      // for a server on the same machine; no password is sent
 )
 
 // Config holds the mail server and the sender.
 type Config struct {
-	Host      string // what the server's certificate is for, too
+	Host      string // also the name in the server's certificate
 	Port      int
 	TLS       TLS
-	Username  string // "" if the server wants none
+	Username  string // "" for no authentication
 	Password  domain.Secret
 	From      mail.Address
-	Service   string         // what people know the site by
+	Service   string         // the name of the service
 	PublicURL string         // the only link in e-mails
-	RootCAs   *x509.CertPool // who may sign the server's certificate; nil for those whom the system trusts
+	RootCAs   *x509.CertPool // the certificate authorities for the server; nil for those of the system
 }
 
 // Mailer implements ports.Mailer. Each e-mail uses its own connection. Mailer is safe for concurrent use.
@@ -45,27 +45,27 @@ type Mailer struct {
 	address   string
 	tls       *tls.Config
 	config    Config
-	localName string // said in EHLO
+	localName string // for EHLO
 	timeout   time.Duration
 }
 
 var _ ports.Mailer = (*Mailer)(nil)
 
-// phaseTimeout is how long connecting, the dialogue up to authentication, and sending the message may take, each.
+// phaseTimeout bounds each phase: connecting, the commands up to authentication, and sending the e-mail.
 const phaseTimeout = 30 * time.Second
 
-// New returns an error for a configuration under which no e-mail could be sent, or a password would be sent in the clear.
+// New returns a Mailer. It fails for a configuration with which no e-mail can be sent, or a password would be sent unencrypted.
 func New(config Config) (*Mailer, error) {
 	public, err := url.Parse(config.PublicURL)
 	switch {
 	case config.Host == "":
-		return nil, errors.New("the mail server has no name")
+		return nil, errors.New("the mail server has no host")
 	case config.Port < 1 || config.Port > 65535:
 		return nil, fmt.Errorf("the mail server's port cannot be %d", config.Port)
 	case config.TLS < STARTTLS || config.TLS > NoTLS:
-		return nil, errors.New("nothing says how the connection to the mail server is encrypted")
+		return nil, errors.New("the encryption of the connection to the mail server is not set")
 	case (config.Username == "") != config.Password.IsZero():
-		return nil, errors.New("signing in to the mail server takes a user name and a password")
+		return nil, errors.New("authentication to the mail server needs both a user name and a password")
 	case config.TLS == NoTLS && !config.Password.IsZero():
 		return nil, errors.New("a password must not be sent to the mail server without TLS")
 	case !strings.Contains(config.From.Address, "@") || domainOf(config.From) == "":
@@ -73,7 +73,7 @@ func New(config Config) (*Mailer, error) {
 	case config.Service == "":
 		return nil, errors.New("the service has no name")
 	case err != nil || public.Host == "":
-		return nil, fmt.Errorf("%q is not a URL to send people to", config.PublicURL)
+		return nil, fmt.Errorf("%q is not a valid public URL", config.PublicURL)
 	}
 	return &Mailer{
 		address:   net.JoinHostPort(config.Host, strconv.Itoa(config.Port)),
@@ -84,8 +84,8 @@ func New(config Config) (*Mailer, error) {
 	}, nil
 }
 
-// localName picks the first candidate of two labels or more that could stand in an e-mail address, since servers want a domain
-// name that others know (RFC 5321, section 4.1.1.1).
+// localName returns the first candidate that is a domain of at least two labels, since servers require a fully qualified name (RFC
+// 5321, section 4.1.1.1).
 func localName(candidates ...string) string {
 	for _, name := range candidates {
 		if _, err := domain.ParseEmail("email", "postmaster@"+name); err == nil && strings.Contains(name, ".") {
@@ -95,8 +95,8 @@ func localName(candidates ...string) string {
 	return "localhost"
 }
 
-// Send implements ports.Mailer. Its errors are for the operator's log: one line, with the server's words as far as they fit,
-// and without the password, the code and the recipient's address.
+// Send implements ports.Mailer. Its errors are for the operator's log: one line with the server's reply, truncated, and without the
+// password, the code and the recipient's address.
 func (m *Mailer) Send(ctx context.Context, email ports.OutgoingEmail) error {
 	message, err := m.compose(email)
 	if err != nil {

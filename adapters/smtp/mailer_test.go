@@ -25,7 +25,7 @@ func TestSend_DeliversComposedEmail(t *testing.T) {
 
 	arrived := onlyEmail(t, server)
 	if arrived.Sender != "noreply@example.org" || arrived.Recipient != "ada@example.org" {
-		t.Errorf("the envelope says from %q to %q", arrived.Sender, arrived.Recipient)
+		t.Errorf("envelope from %q to %q", arrived.Sender, arrived.Recipient)
 	}
 	for name, want := range map[string]string{
 		"From":                      `"Ada's Keylodge" <noreply@example.org>`,
@@ -48,13 +48,13 @@ func TestSend_DeliversComposedEmail(t *testing.T) {
 	if subject, err := new(mime.WordDecoder).DecodeHeader(arrived.Header.Get("Subject")); err != nil || subject != "Your code for Schlüssel & Söhne" {
 		t.Errorf("the subject is %q, %v", subject, err)
 	}
-	for _, words := range []string{"\n    1234 5678\n", "expires at 1 August 2026, 10:30 UTC", "https://id.example.org", "Schlüssel & Söhne"} {
-		if !strings.Contains(arrived.Text, words) {
-			t.Errorf("nothing says %q in\n%s", words, arrived.Text)
+	for _, want := range []string{"\n    1234 5678\n", "expires at 1 August 2026, 10:30 UTC", "https://id.example.org", "Schlüssel & Söhne"} {
+		if !strings.Contains(arrived.Text, want) {
+			t.Errorf("no %q in\n%s", want, arrived.Text)
 		}
 	}
 	if greeted := arrived.Header.Get("Received"); !strings.Contains(greeted, "helo=id.example.org") {
-		t.Errorf("the greeting left %q", greeted)
+		t.Errorf("the Received header is %q", greeted)
 	}
 }
 
@@ -64,14 +64,14 @@ func TestSend_RetryKeepsMessageIDAndDate(t *testing.T) {
 	server.SetReply("DATA", "ada@example.org", "451 4.3.0 try again")
 	mailer := mailerFor(t, server, func(*Config) {})
 	if err := mailer.Send(t.Context(), email); err == nil {
-		t.Fatal("a deferred e-mail counts as sent")
+		t.Fatal("a deferred e-mail is reported as sent")
 	}
 	server.SetReply("DATA", "ada@example.org", "")
 	send(t, mailer, email)
 	send(t, mailer, email)
 	both := server.Emails("ada@example.org")
 	if len(both) != 2 {
-		t.Fatalf("%d emails arrived", len(both))
+		t.Fatalf("%d e-mails arrived", len(both))
 	}
 	for _, name := range []string{"Message-Id", "Date"} {
 		if first, second := both[0].Header.Get(name), both[1].Header.Get(name); first != second {
@@ -85,11 +85,11 @@ func TestSend_UsesTLSAndAUTH(t *testing.T) {
 		options mailserver.Options
 		by      TLS
 	}{
-		"STARTTLS":                      {mailserver.Options{}, STARTTLS},
-		"STARTTLS and PLAIN":            {mailserver.Options{Username: "keylodge", Password: "correct-horse"}, STARTTLS},
-		"STARTTLS and LOGIN":            {mailserver.Options{Username: "keylodge", Password: "correct-horse", Mechanism: "LOGIN"}, STARTTLS},
-		"TLS from the first byte":       {mailserver.Options{TLS: mailserver.ImplicitTLS}, ImplicitTLS},
-		"TLS from the start, and PLAIN": {mailserver.Options{TLS: mailserver.ImplicitTLS, Username: "keylodge", Password: "correct-horse"}, ImplicitTLS},
+		"STARTTLS":               {mailserver.Options{}, STARTTLS},
+		"STARTTLS and PLAIN":     {mailserver.Options{Username: "keylodge", Password: "correct-horse"}, STARTTLS},
+		"STARTTLS and LOGIN":     {mailserver.Options{Username: "keylodge", Password: "correct-horse", Mechanism: "LOGIN"}, STARTTLS},
+		"implicit TLS":           {mailserver.Options{TLS: mailserver.ImplicitTLS}, ImplicitTLS},
+		"implicit TLS and PLAIN": {mailserver.Options{TLS: mailserver.ImplicitTLS, Username: "keylodge", Password: "correct-horse"}, ImplicitTLS},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := mailserver.Start(t, c.options)
@@ -102,7 +102,7 @@ func TestSend_UsesTLSAndAUTH(t *testing.T) {
 				protocol = "with esmtpsa"
 			}
 			if !strings.Contains(how, protocol+" ") {
-				t.Errorf("it went %q, want %s", how, protocol)
+				t.Errorf("sent %q, want %s", how, protocol)
 			}
 		})
 	}
@@ -115,10 +115,10 @@ func TestSend_UntrustedServerReceivesNothing(t *testing.T) {
 		but     func(*Config)
 		because string
 	}{
-		"an unknown authority":        {mailserver.STARTTLS, STARTTLS, func(c *Config) { c.RootCAs = nil }, "certificate signed by unknown authority"},
-		"and with TLS from the start": {mailserver.ImplicitTLS, ImplicitTLS, func(c *Config) { c.RootCAs = nil }, "certificate signed by unknown authority"},
-		"another name":                {mailserver.STARTTLS, STARTTLS, func(c *Config) { c.Host = "127.0.0.2" }, "127.0.0.2"},
-		"no STARTTLS":                 {mailserver.Plain, STARTTLS, func(*Config) {}, "does not offer STARTTLS"},
+		"an unknown authority":       {mailserver.STARTTLS, STARTTLS, func(c *Config) { c.RootCAs = nil }, "certificate signed by unknown authority"},
+		"the same with implicit TLS": {mailserver.ImplicitTLS, ImplicitTLS, func(c *Config) { c.RootCAs = nil }, "certificate signed by unknown authority"},
+		"another host":               {mailserver.STARTTLS, STARTTLS, func(c *Config) { c.Host = "127.0.0.2" }, "127.0.0.2"},
+		"no STARTTLS":                {mailserver.Plain, STARTTLS, func(*Config) {}, "does not offer STARTTLS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := mailserver.Start(t, mailserver.Options{TLS: c.server, Username: "keylodge", Password: "correct-horse"})
@@ -132,7 +132,7 @@ func TestSend_UntrustedServerReceivesNothing(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			if arrived := server.Emails("ada@example.org"); len(arrived) != 0 {
-				t.Errorf("and %d emails arrived", len(arrived))
+				t.Errorf("%d e-mails arrived", len(arrived))
 			}
 		})
 	}
@@ -156,7 +156,7 @@ func TestSend_RejectedClientIsUnavailable(t *testing.T) {
 		c.TLS, c.Username, c.Password = STARTTLS, "keylodge", domain.NewSecret("correct-horse")
 	}).Send(t.Context(), codeEmail(t))
 	if !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "550 5.1.8 no such sender") {
-		t.Errorf("a sender that it does not take: %v", err)
+		t.Errorf("a rejected sender: %v", err)
 	}
 }
 
@@ -189,7 +189,7 @@ func TestSend_ClassifiesRejections(t *testing.T) {
 		}
 		for _, kind := range []error{domain.ErrUndeliverable, domain.ErrUnavailable} {
 			if errors.Is(err, kind) != (c.kind == kind) {
-				t.Errorf("%s to %s became %v; is it %q: %t", c.reply, c.command, err, kind, errors.Is(err, kind))
+				t.Errorf("%s to %s returned %v; is it %q: %t", c.reply, c.command, err, kind, errors.Is(err, kind))
 			}
 		}
 		server.SetReply(c.command, "ada@example.org", "")
@@ -224,7 +224,7 @@ func codeEmail(t *testing.T) ports.OutgoingEmail {
 
 var fromAddress = mail.Address{Name: "Ada's Keylodge", Address: "noreply@example.org"}
 
-// mailerFor speaks in the clear unless told otherwise.
+// mailerFor returns a Mailer without TLS, unless but changes its configuration.
 func mailerFor(t *testing.T, server *mailserver.Server, but func(*Config)) *Mailer {
 	t.Helper()
 	config := configFor(t, server.Addr)
@@ -261,7 +261,7 @@ func onlyEmail(t *testing.T, server *mailserver.Server) mailserver.Email {
 	t.Helper()
 	emails := server.Emails("ada@example.org")
 	if len(emails) != 1 {
-		t.Fatalf("%d emails arrived", len(emails))
+		t.Fatalf("%d e-mails arrived", len(emails))
 	}
 	return emails[0]
 }

@@ -41,7 +41,7 @@ func (t *transaction) deliver(ctx context.Context, to domain.Email, message *gom
 			return &stepError{step.name, err}
 		}
 	}
-	// The server has accepted the e-mail. A later error must not send it again.
+	// The server has accepted the e-mail: after a later error it must not be sent again.
 	_ = t.client.Quit()
 	return nil
 }
@@ -53,7 +53,7 @@ func (t *transaction) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The library knows deadlines but no contexts.
+	// The library supports deadlines, but no contexts.
 	forget := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	t.closeConn = func() { forget(); _ = conn.Close() }
 	if err := conn.SetDeadline(time.Now().Add(t.mailer.timeout)); err != nil {
@@ -77,7 +77,7 @@ func (t *transaction) end() {
 }
 
 func (t *transaction) ehlo(context.Context) error {
-	t.client.SkipSMTPUTF8(true) // addresses are ASCII here, and not every server on the way takes it
+	t.client.SkipSMTPUTF8(true) // addresses are ASCII, and not every relay supports SMTPUTF8
 	return t.client.Hello(t.mailer.localName)
 }
 
@@ -91,7 +91,7 @@ func (t *transaction) startTLS(context.Context) error {
 	return t.client.StartTLS(t.mailer.tls)
 }
 
-// authenticate sends the password as it is: every server understands that, and New sees to it that the connection is encrypted.
+// authenticate sends the password in plain text, which every server supports: New requires an encrypted connection.
 func (t *transaction) authenticate(context.Context) error {
 	config := t.mailer.config
 	if config.Password.IsZero() {
@@ -105,7 +105,7 @@ func (t *transaction) authenticate(context.Context) error {
 	case slices.Contains(mechanisms, "LOGIN"):
 		return t.client.Auth(smtp.LoginAuth(config.Username, config.Password.Reveal(), config.Host, false))
 	}
-	return errors.New("the server takes no password: it offers neither AUTH PLAIN nor AUTH LOGIN")
+	return errors.New("the server offers neither AUTH PLAIN nor AUTH LOGIN")
 }
 
 func (t *transaction) mailFrom(context.Context) error {
@@ -123,7 +123,7 @@ func (t *transaction) writeData(message *gomail.Msg) error {
 		return err
 	}
 	if _, err := message.WriteTo(data); err != nil {
-		return err // and data stays open, so that half an e-mail is not sent
+		return err // without closing the data, so that no incomplete e-mail is sent
 	}
 	return data.Close()
 }

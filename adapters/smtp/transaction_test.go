@@ -14,8 +14,8 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// fakeServer plays a mail server that behaves as no real one can be made to: it answers each line that it hears with the
-// reply to its first word, and says nothing where there is none.
+// fakeServer is a mail server with errors that a real one cannot produce: it sends the given reply to the first word of each line,
+// and no reply if there is none.
 type fakeServer struct {
 	address  string
 	received func() []string
@@ -68,7 +68,7 @@ func mailerForFake(t *testing.T, p fakeServer, but func(*Config)) *Mailer {
 	return mailer
 }
 
-// stalledServers are servers that fall silent, one later than the other.
+// stalledServers are the replies of servers that stop to respond, by the step at which they do.
 var stalledServers = map[string]map[string]string{
 	"the greeting": {},
 	"EHLO":         {"greeting": "220 hello\r\n"},
@@ -100,7 +100,7 @@ func TestSend_TimeoutIsUnavailable(t *testing.T) {
 	}
 }
 
-// A stop of the program is not reported as an error of the mail server.
+// A shutdown is not reported as an error of the mail server.
 func TestSend_CancellationIsNotUnavailable(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	server := startFakeServer(t, stalledServers["RCPT"])
@@ -129,7 +129,7 @@ func TestSend_IgnoresErrorAfterDATA(t *testing.T) {
 	}
 }
 
-// An attacker on the way can take STARTTLS out of a server's offer.
+// A man in the middle can remove STARTTLS from the server's extensions.
 func TestSend_NoPasswordWithoutTLS(t *testing.T) {
 	server := startFakeServer(t, map[string]string{
 		"greeting": "220 hello\r\n", "EHLO": "250-hello\r\n250 AUTH PLAIN LOGIN\r\n", "AUTH": "235 thanks\r\n", "QUIT": "221 bye\r\n",
@@ -140,41 +140,41 @@ func TestSend_NoPasswordWithoutTLS(t *testing.T) {
 	if !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
-	if heard := server.received(); len(heard) != 1 || heard[0] != "EHLO id.example.org" {
-		t.Errorf("it heard %q", heard)
+	if received := server.received(); len(received) != 1 || received[0] != "EHLO id.example.org" {
+		t.Errorf("the server received %q", received)
 	}
 }
 
-// A server may repeat what it received, and anything else.
+// A server may repeat secrets, and may send any other text.
 func TestSend_ErrorIsSafeForLog(t *testing.T) {
 	replies := map[string]string{"RCPT": "550-<ada@example.org> \x1b[31mis\x1b[0m\r\n550-not\there,\r\n550 " + strings.Repeat("really ", 100) + "\r\n"}
 	for verb, reply := range stalledServers["RCPT"] {
 		replies[verb] = reply
 	}
 	err := mailerForFake(t, startFakeServer(t, replies), func(*Config) {}).Send(t.Context(), codeEmail(t))
-	const want = "telling the mail server the recipient: undeliverable: 550 <[redacted]> [31mis [0m not here, really really "
+	const want = "sending the recipient to the mail server: undeliverable: 550 <[redacted]> [31mis [0m not here, really really "
 	if err == nil || !strings.HasPrefix(err.Error(), want) || len(err.Error()) > 400 || strings.ContainsAny(err.Error(), "\n\r\x1b") {
 		t.Errorf("got %v", err)
 	}
 
 	email := codeEmail(t)
-	said := newRedactor(Config{Username: "keylodge", Password: domain.NewSecret("correct-horse")}, email).Replace(
+	text := newRedactor(Config{Username: "keylodge", Password: domain.NewSecret("correct-horse")}, email).Replace(
 		"correct-horse Y29ycmVjdC1ob3JzZQ== AGtleWxvZGdlAGNvcnJlY3QtaG9yc2U= 12345678 1234 5678 ada@example.org or so")
-	if said != "[redacted] [redacted] [redacted] [redacted] [redacted] [redacted] or so" {
-		t.Errorf("it may say %q", said)
+	if text != "[redacted] [redacted] [redacted] [redacted] [redacted] [redacted] or so" {
+		t.Errorf("got %q", text)
 	}
 }
 
 func withTimeout(t *testing.T, do func() error) error {
 	t.Helper()
-	const limit = 5 * time.Minute // it only bounds a failure
+	const limit = 5 * time.Minute // reached only if the test fails
 	done := make(chan error, 1)
 	go func() { done <- do() }()
 	select {
 	case err := <-done:
 		return err
 	case <-time.After(limit):
-		t.Fatalf("it took longer than %s", limit)
+		t.Fatalf("no result after %s", limit)
 		return nil
 	}
 }
