@@ -40,7 +40,12 @@ PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs
 	acceptance/postgresserver acceptance/redisserver acceptance/leakcheck acceptance/build \
 	application/admin application/audit application/ceremony application/emailverify application/identity \
 	application/login application/notify application/outbox application/passkeys application/ratelimit \
-	application/recovery application/signup application/stepup application/timestamp application/transfer
+	application/recovery application/signup application/stepup application/timestamp application/transfer \
+	docs/durability.md docs/ceremonies.md docs/stories.md docs/security \
+	adapters/aaguid adapters/buckets adapters/jwt adapters/masterkey adapters/metrics adapters/redis adapters/smtp \
+	adapters/system adapters/totp adapters/useragent \
+	ports/bucketstest ports/buckets.go ports/commitwith.go ports/environment.go ports/mail.go ports/relyingparty.go \
+	ports/store.go ports/tokens.go ports/totp.go
 
 .PHONY: help
 help: ## List these targets
