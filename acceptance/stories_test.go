@@ -163,7 +163,7 @@ func TestStories(t *testing.T) {
 		t.Run(strings.ReplaceAll(s.title, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			s.runOn(t, useCases, "SQLite in memory, with retries", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
-				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), retryingStore{sqlitestore.New(t)}, c)
+				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), sqlitestore.Retrying{Store: sqlitestore.New(t)}, c)
 			})
 			s.runOn(t, useCases, "SQLite", func(t *testing.T, c *clock, configure func(*config.Config)) protocolDriver {
 				return newUseCaseDriver(t, settings(t, useCaseOrigin, configure), sqliteStore(t), c)

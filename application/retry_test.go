@@ -1,45 +1,11 @@
 package application_test
 
 import (
-	"context"
-	"errors"
 	"reflect"
 	"testing"
 
-	"github.com/keylodge/keylodge/ports"
+	"github.com/keylodge/keylodge/acceptance/sqlitestore"
 )
-
-// retryingStore is a store that has to begin every unit of work again once it is through, as databases do whose transactions
-// were in each other's way.
-type retryingStore struct{ ports.Store }
-
-var errSerialization = errors.New("not serializable")
-
-func (r retryingStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
-	err := r.Store.Update(ctx, func(tx ports.Tx) error {
-		if err := fn(tx); err != nil {
-			return err
-		}
-		return errSerialization
-	})
-	if err != errSerialization {
-		return err
-	}
-	return r.Store.Update(ctx, fn)
-}
-
-func (r retryingStore) View(ctx context.Context, fn func(ports.Tx) error) error {
-	err := r.Store.View(ctx, func(tx ports.Tx) error {
-		if err := fn(tx); err != nil {
-			return err
-		}
-		return errSerialization
-	})
-	if err != errSerialization {
-		return err
-	}
-	return r.Store.View(ctx, fn)
-}
 
 func (k storeDump) sizes() (list []int) {
 	for _, field := range reflect.ValueOf(k).Fields() {
@@ -58,7 +24,7 @@ func TestUseCases_RunOnceWhenTransactionsRetry(t *testing.T) {
 				does := prepare(h)
 				sound := h.store
 				if again {
-					h.store = retryingStore{h.store}
+					h.store = sqlitestore.Retrying{Store: h.store}
 				}
 				err := does()
 				if h.store = sound; err != nil {

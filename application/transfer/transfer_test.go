@@ -424,22 +424,10 @@ func TestImport_KeepsStricterLockout(t *testing.T) {
 	}
 }
 
-// retryingStore runs every Update twice and rolls the first run back.
-type retryingStore struct{ ports.Store }
-
-var errSerialization = errors.New("not serializable")
-
-func (s retryingStore) Update(ctx context.Context, fn func(tx ports.Tx) error) error {
-	if err := s.Store.Update(ctx, func(tx ports.Tx) error { return errors.Join(fn(tx), errSerialization) }); err.Error() != errSerialization.Error() {
-		return err
-	}
-	return s.Store.Update(ctx, fn)
-}
-
 func TestImport_CountsRetriedTransactionsOnce(t *testing.T) {
 	file := newFullFixture(t).export()
 	h := newFixture(t)
-	h.store = retryingStore{h.store}
+	h.store = sqlitestore.Retrying{Store: h.store}
 	if outcome, err := h.importFile(file); err != nil || outcome.Added.Users != 2 || outcome.Existing != (Counts{}) {
 		t.Errorf("%+v, %v", outcome, err)
 	}
