@@ -17,7 +17,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// TestCommands_PrintNoSecrets checks the output of the operator's commands, and an export. Names and addresses are not secrets there.
+// TestCommands_PrintNoSecrets checks the output of the operator's commands, and an export. Names and addresses are not secrets
+// there.
 func TestCommands_PrintNoSecrets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keylodge.db")
 	raw := make([]byte, masterkey.Size)

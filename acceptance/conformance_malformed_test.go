@@ -98,8 +98,8 @@ func malformedAuthentications() []invalidCase {
 	)
 }
 
-// clientDataSteps returns the step with its number for a subject of the client data. The steps of both ceremonies are the same, but
-// have different numbers.
+// clientDataSteps returns the step with its number for a subject of the client data. The steps of both ceremonies are the
+// same, but have different numbers.
 func clientDataSteps(ceremony string) func(about string) string {
 	section, first := "§7.1", 5
 	if ceremony == "webauthn.get" {

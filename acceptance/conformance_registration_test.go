@@ -170,7 +170,8 @@ func replaceOnce(in []byte, old, replacement string) []byte {
 	return bytes.Replace(in, []byte(old), []byte(replacement), 1)
 }
 
-// changeCOSEKey changes labels of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y. A nil value removes the label.
+// changeCOSEKey changes labels of the new passkey's key: 1 kty, 3 alg, -1 crv or n, -2 x or e, -3 y. A nil value removes the
+// label.
 func changeCOSEKey(changes map[int]any) authenticator.Variation {
 	return authenticator.ForgeCOSEKey(func(key map[int]any) {
 		for label, value := range changes {

@@ -13,14 +13,15 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// The tables have the cases of both ceremonies: the steps of W3C WebAuthn Level 3, sections 7.1 and 7.2, with the subject of the step,
-// because the numbers change between drafts; and the FIDO Alliance's server conformance tests. "Resp-1" is
+// The tables have the cases of both ceremonies: the steps of W3C WebAuthn Level 3, sections 7.1 and 7.2, with the subject of
+// the step, because the numbers change between drafts; and the FIDO Alliance's server conformance tests. "Resp-1" is
 // Server-ServerAuthenticatorAttestationResponse-Resp-1 in the tables of registration, and
 // Server-ServerAuthenticatorAssertionResponse-Resp-1 in the tables of authentication.
 //
-// Each case is a response with one error, sent over HTTP. The server must reject it with the code, and have the reason in its log and
-// metrics. The response must not leave a row in any table, and it must consume its challenge: the valid response to the same challenge
-// is then rejected. The control case, the same response without the error to a challenge of its own, must be accepted.
+// Each case is a response with one error, sent over HTTP. The server must reject it with the code, and have the reason in its
+// log and metrics. The response must not leave a row in any table, and it must consume its challenge: the valid response to
+// the same challenge is then rejected. The control case, the same response without the error to a challenge of its own, must
+// be accepted.
 
 // invalidCase is a row of the tables.
 type invalidCase struct {

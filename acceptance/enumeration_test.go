@@ -26,8 +26,8 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// anonymousClient probes an address without any secret of its owner. It has an account of its own, and records the responses without
-// the values that are random.
+// anonymousClient probes an address without any secret of its owner. It has an account of its own, and records the responses
+// without the values that are random.
 type anonymousClient struct {
 	t         testing.TB
 	server    *server
@@ -244,8 +244,8 @@ var forgedAssertions = map[string][]authenticator.Variation{
 	"another counter":         {authenticator.ForgeSignCount(7)},
 }
 
-// probes are the calls whose responses must not reveal whether an address has an account. docs/security/account-enumeration.md has the
-// same rows.
+// probes are the calls whose responses must not reveal whether an address has an account. docs/security/account-enumeration.md
+// has the same rows.
 var probes = []struct {
 	name string
 	when func(probeTarget) bool // nil for always
@@ -348,8 +348,8 @@ func (c *anonymousClient) sendGuesses(name, value string) {
 	}
 }
 
-// TestEnumeration_AccountsAreIndistinguishable makes every probe for addresses in every state, before and after the owners sign in.
-// Each response must be the same as for an address without an account.
+// TestEnumeration_AccountsAreIndistinguishable makes every probe for addresses in every state, before and after the owners
+// sign in. Each response must be the same as for an address without an account.
 func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 	for _, c := range []struct {
 		database string
@@ -446,7 +446,8 @@ func TestEnumeration_AccountsAreIndistinguishable(t *testing.T) {
 	}
 }
 
-// createAccountStates creates an account in each possible state, with an address of that name. It returns the owners who can sign in.
+// createAccountStates creates an account in each possible state, with an address of that name. It returns the owners who can
+// sign in.
 func (e *env) createAccountStates(store ports.Store, recovery domain.RecoveryPolicy) map[string]*person {
 	e.t.Helper()
 	signUp := func(state string) *person {
@@ -496,8 +497,8 @@ func resetLockouts(t testing.TB, store ports.Store) {
 	}
 }
 
-// BenchmarkEnumeration measures the response time for each kind of address, over HTTP and on SQLite. The kinds alternate in one run. The
-// results are medians relative to that of a known address.
+// BenchmarkEnumeration measures the response time for each kind of address, over HTTP and on SQLite. The kinds alternate in
+// one run. The results are medians relative to that of a known address.
 func BenchmarkEnumeration(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "keylodge.db")
 	clock := newClock()
@@ -563,7 +564,8 @@ func BenchmarkEnumeration(b *testing.B) {
 	}
 }
 
-// The account's lockout counts guesses from all networks, and no response reveals it: only a network's own guesses delay its responses.
+// The account's lockout counts guesses from all networks, and no response reveals it: only a network's own guesses delay its
+// responses.
 func TestEnumeration_LockoutIsNotRevealed(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, trustLoopback)

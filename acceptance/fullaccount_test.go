@@ -194,8 +194,8 @@ func (a *fullAccount) getAssertion(begun ceremonyResponse) authenticator.Authent
 	return proved
 }
 
-// validRequest returns path and body of a valid request of the operation in the account's browser. The body is nil if there is none. It
-// fails the test for an unknown operation with parameters.
+// validRequest returns path and body of a valid request of the operation in the account's browser. The body is nil if there is
+// none. It fails the test for an unknown operation with parameters.
 func (a *fullAccount) validRequest(o operation) (path string, body map[string]any) {
 	a.t.Helper()
 	begin := func(path, body string, headers []string) (begun ceremonyResponse) {

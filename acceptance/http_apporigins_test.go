@@ -9,8 +9,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// Apps in web views and browser extensions call the API with tokens. For every value of Sec-Fetch-Site, the server sets and accepts
-// no cookies.
+// Apps in web views and browser extensions call the API with tokens. For every value of Sec-Fetch-Site, the server sets and
+// accepts no cookies.
 func TestAppOrigins_CallWithTokensAlone(t *testing.T) {
 	const (
 		extension = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"

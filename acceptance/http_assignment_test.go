@@ -18,8 +18,8 @@ const (
 	assignedSum  = 4242424242424242 // long enough not to occur in random data
 )
 
-// surplusMembers returns members that the operation's request does not have: all response members of the API, and common names that
-// frameworks bind.
+// surplusMembers returns members that the operation's request does not have: all response members of the API, and common names
+// that frameworks bind.
 func surplusMembers(t *testing.T, o operation, other *fullAccount) map[string]any {
 	t.Helper()
 	members := map[string]any{}

@@ -115,8 +115,8 @@ func TestAuthorization_OtherAccountsAreUnreachable(t *testing.T) {
 	}
 }
 
-// sensitiveOperations change the ways of signing in. The operations of sensitiveAfterRecovery need a step-up only in a session that was
-// opened by a recovery.
+// sensitiveOperations change the ways of signing in. The operations of sensitiveAfterRecovery need a step-up only in a session
+// that was opened by a recovery.
 var (
 	sensitiveOperations    = []string{"beginAddingPasskey", "changeAccount", "deleteAccount", "makeBackupCodes", "removeAuthenticatorApp", "removePasskey", "setUpAuthenticatorApp"}
 	sensitiveAfterRecovery = []string{"confirmAuthenticatorApp", "confirmEmail", "sendEmailCode"}
@@ -190,8 +190,8 @@ func TestSafeMethods_WriteNothing(t *testing.T) {
 	}
 }
 
-// Only a passkey opens a session: no other site can use it (phishing resistance), and its owner must confirm each use (intent). Other
-// operations that return tokens continue such a session.
+// Only a passkey opens a session: no other site can use it (phishing resistance), and its owner must confirm each use
+// (intent). Other operations that return tokens continue such a session.
 func TestSession_OpenedByPasskeyOnly(t *testing.T) {
 	continues := map[string]string{"refreshSession": "a refresh token", "mintAccessToken": "a session", "finishStepUp": "a session, and a passkey"}
 	opening := 0

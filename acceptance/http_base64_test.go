@@ -55,8 +55,8 @@ func TestBase64_EveryBinaryMember(t *testing.T) {
 	}
 }
 
-// acceptsEncoding sends a response with the given encoding of its members, and reports whether any member differs by it. It fails the
-// test if the response is rejected.
+// acceptsEncoding sends a response with the given encoding of its members, and reports whether any member differs by it. It
+// fails the test if the response is rejected.
 func (s *inspectedServer) acceptsEncoding(t *testing.T, ceremony string, members []string, spell func(string) string) (changed bool) {
 	t.Helper()
 	start := s.registration
@@ -78,8 +78,8 @@ func (s *inspectedServer) acceptsEncoding(t *testing.T, ceremony string, members
 	return changed
 }
 
-// withPadding adds spaces to the client data, by modulo 3, and a member whose base64 can have the characters in which the alphabets
-// differ.
+// withPadding adds spaces to the client data, by modulo 3, and a member whose base64 can have the characters in which the
+// alphabets differ.
 func withPadding(by byte) authenticator.Variation {
 	return authenticator.ForgeClientDataJSON(func(honest []byte) []byte {
 		return slices.Concat([]byte(strings.Repeat(" ", int(by%3))), honest[:1], []byte(`"a":"???>>>~~~",`), honest[1:])

@@ -12,8 +12,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// signUpWithHeaders signs up as a browser on the given origin does, and returns both responses. It sends the headers with both requests.
-// The pseudo-header "transport" sets the transport of the session.
+// signUpWithHeaders signs up as a browser on the given origin does, and returns both responses. It sends the headers with both
+// requests. The pseudo-header "transport" sets the transport of the session.
 func signUpWithHeaders(t *testing.T, s *server, origin string, headers ...string) (options, verify apiResponse) {
 	t.Helper()
 	transport := "cookie"
@@ -116,7 +116,8 @@ func TestCookies_ForgedOnesAreIgnored(t *testing.T) {
 	}
 }
 
-// For an old browser, which sends Origin but no Fetch Metadata, the site is ours if the origin's domain is the RP ID or a subdomain.
+// For an old browser, which sends Origin but no Fetch Metadata, the site is ours if the origin's domain is the RP ID or a
+// subdomain.
 func TestBindingCookie_SiteByOriginWithoutFetchMetadata(t *testing.T) {
 	const public, app, lookalike = "https://id.example.org", "https://app.example.org", "https://notexample.org"
 	s := startServer(t, newClock(), func(c *config.Config) {

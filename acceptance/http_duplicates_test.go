@@ -66,8 +66,8 @@ func newAccessToken(t *testing.T, s *server) string {
 	return token
 }
 
-// An attacker who can set a cookie, for example for a path, could otherwise make Ada use the attacker's session, because that cookie
-// comes first. A proxy may split a browser's cookies into several headers.
+// An attacker who can set a cookie, for example for a path, could otherwise make Ada use the attacker's session, because that
+// cookie comes first. A proxy may split a browser's cookies into several headers.
 func TestCookies_DuplicateSessionCookieRejected(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	ada := s.signUpOverRawConn(t, s.origin, "").Cookies()[0]

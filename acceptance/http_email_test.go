@@ -17,8 +17,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// registeringUser signs up with an address and continues with requests about it. It records the responses without random values, so
-// that the responses for a taken and a free address can be compared.
+// registeringUser signs up with an address and continues with requests about it. It records the responses without random
+// values, so that the responses for a taken and a free address can be compared.
 type registeringUser struct {
 	t         *testing.T
 	server    *server

@@ -40,8 +40,8 @@ func (s *server) listEvents(t *testing.T, token, query string) (page eventPage) 
 	return page
 }
 
-// sendRejectedSignIns sends sixteen sign-ins at once with the id of a passkey, signed by another key. Each has its own IP address, and a
-// text of the attacker in every header that a client can choose.
+// sendRejectedSignIns sends sixteen sign-ins at once with the id of a passkey, signed by another key. Each has its own IP
+// address, and a text of the attacker in every header that a client can choose.
 func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 	t.Helper()
 	device := authenticator.New(s.origin)
@@ -90,7 +90,8 @@ func (s *server) sendRejectedSignIns(t *testing.T, passkeyID string) {
 	answering.Wait()
 }
 
-// Rejected attempts of an attacker are counted in one event, so that other events stay visible. The event has no text of the attacker.
+// Rejected attempts of an attacker are counted in one event, so that other events stay visible. The event has no text of the
+// attacker.
 func TestListEvents_AnonymousRejectionsAreCounted(t *testing.T) {
 	for storage, configure := range map[string]func(*testing.T) func(*config.Config){
 		"sqlite":   func(*testing.T) func(*config.Config) { return trustLoopback },

@@ -10,7 +10,8 @@ import (
 	"github.com/keylodge/keylodge/domain"
 )
 
-// barrierTransport returns no response before n have arrived: every request is sent before the cookies of any response are stored.
+// barrierTransport returns no response before n have arrived: every request is sent before the cookies of any response are
+// stored.
 type barrierTransport struct {
 	http.RoundTripper
 	pending *sync.WaitGroup
@@ -89,8 +90,8 @@ func TestFirstVisit_anotherBrowserAnswersNoneOfThem(t *testing.T) {
 
 const ceremonyCookie = "keylodge_ceremony_"
 
-// A first visit sets a cookie for each ceremony that begins before the first response, with the lifetime of a challenge. A browser with
-// a browser cookie gets no further ones.
+// A first visit sets a cookie for each ceremony that begins before the first response, with the lifetime of a challenge. A
+// browser with a browser cookie gets no further ones.
 func TestFirstVisit_cookiesAreFewAndShort(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	options := s.send(t, http.MethodPost, "/v1/login/options", "", "Origin", s.origin, "Sec-Fetch-Site", "same-origin")

@@ -185,8 +185,8 @@ func TestInput_BodyMustBeJSON(t *testing.T) {
 	}
 }
 
-// A request that cannot be parsed, or that does not name its challenge, does not consume the challenge. Neither does an invalid member
-// outside the credential.
+// A request that cannot be parsed, or that does not name its challenge, does not consume the challenge. Neither does an
+// invalid member outside the credential.
 func TestInput_UnreadableRequestKeepsChallenge(t *testing.T) {
 	clock := newClock()
 	s := startServer(t, clock, nil)

@@ -82,8 +82,8 @@ func TestCORS_AllowedOriginsOnly(t *testing.T) {
 	}
 }
 
-// Monitoring scripts add headers to a page's requests, and the browser asks first whether they are allowed (Fetch standard, section
-// 3.2.2).
+// Monitoring scripts add headers to a page's requests, and the browser asks first whether they are allowed (Fetch standard,
+// section 3.2.2).
 func TestPreflight_AllowsRequestedHeaders(t *testing.T) {
 	const partner, own = "https://app.example.org", "Authorization, Content-Type, X-CSRF-Token, X-Request-Id"
 	s := startServer(t, newClock(), func(c *config.Config) { c.Origins = append(c.Origins, partner) })

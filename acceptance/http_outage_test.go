@@ -9,7 +9,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// An operator closes the database to connections, and then to writes. A request that needs it returns 503, and the log says what to do.
+// An operator closes the database to connections, and then to writes. A request that needs it returns 503, and the log says
+// what to do.
 func TestOutage_UnreachableDatabaseIs503(t *testing.T) {
 	server := postgresserver.StartForTest(t)
 	operator := func(statements ...string) {

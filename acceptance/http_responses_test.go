@@ -221,8 +221,8 @@ func TestSessionResponse_Content(t *testing.T) {
 	}
 }
 
-// An anomaly of a passkey is reported in the server's log, in the metrics and in an e-mail to the owner, under every policy, at sign-in
-// and at step-up. The runbook quotes the log message.
+// An anomaly of a passkey is reported in the server's log, in the metrics and in an e-mail to the owner, under every policy,
+// at sign-in and at step-up. The runbook quotes the log message.
 func TestPasskeyAnomaly_ReportedUnderEveryPolicy(t *testing.T) {
 	for name, c := range map[string]struct {
 		device  deviceKind

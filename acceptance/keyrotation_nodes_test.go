@@ -14,8 +14,9 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// Three nodes with one PostgreSQL database, each with its own connections and keys in memory, rotate the keys every day under traffic.
-// Every node accepts the tokens of every other node, and has published the key of a token an hour before its first use.
+// Three nodes with one PostgreSQL database, each with its own connections and keys in memory, rotate the keys every day under
+// traffic. Every node accepts the tokens of every other node, and has published the key of a token an hour before its first
+// use.
 func TestKeyRotation_AcrossNodes(t *testing.T) {
 	const nodeCount = 3
 	url, clock := postgresURL(t), newClock()

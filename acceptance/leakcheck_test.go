@@ -13,8 +13,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// assertNoSecretLeaks runs at the end of every server: no secret that the server sent or received may be in its debug log, in both
-// formats, in its metrics, or in the error response to the request.
+// assertNoSecretLeaks runs at the end of every server: no secret that the server sent or received may be in its debug log, in
+// both formats, in its metrics, or in the error response to the request.
 func (s *server) assertNoSecretLeaks(t testing.TB, metrics []byte, cfg config.Config) {
 	t.Helper()
 	exchanges := s.recording.exchanges()
@@ -50,8 +50,8 @@ const (
 	minSecretLength = 8 // of all other secrets: shorter texts may be words
 )
 
-// findLeaks returns the secrets in the text, in upper or lower case, with or without hyphens and spaces. A secret of digits must be a
-// number of its own, because times and ports have digits, too.
+// findLeaks returns the secrets in the text, in upper or lower case, with or without hyphens and spaces. A secret of digits
+// must be a number of its own, because times and ports have digits, too.
 func findLeaks(text []byte, secrets []string) (found []string) {
 	normalized := []byte(normalize(string(text)))
 	byPrefix := map[[minSecretLength]byte][]string{}
@@ -88,7 +88,8 @@ func isWholeNumber(text []byte, digits string) bool {
 	return regexp.MustCompile(pattern).Match(text)
 }
 
-// TestLeakCheck_FindsEverySecret checks findLeaks: the listener records every kind of secret, and findLeaks finds each of them in a log.
+// TestLeakCheck_FindsEverySecret checks findLeaks: the listener records every kind of secret, and findLeaks finds each of them
+// in a log.
 func TestLeakCheck_FindsEverySecret(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	e := &env{t: t, clock: newClock(), driver: httpDriver{s}}

@@ -31,8 +31,8 @@ func (s *server) sendRaw(t testing.TB, request string) []byte {
 	return answered
 }
 
-// requirePrintableLines fails the test if a line has a control character, with which a client could forge a line or control the reader's
-// terminal.
+// requirePrintableLines fails the test if a line has a control character, with which a client could forge a line or control
+// the reader's terminal.
 func requirePrintableLines(t testing.TB, name string, output []byte) {
 	t.Helper()
 	for line := range bytes.Lines(output) {

@@ -19,7 +19,8 @@ const (
 	smuggled         = "GET /smuggled HTTP/1.1\r\n" + host + "\r\n"
 )
 
-// Each request gets one response, and the server closes the connection: it must not interpret the following bytes (OWASP ASVS 5.0, 4.2.1).
+// Each request gets one response, and the server closes the connection: it must not interpret the following bytes (OWASP ASVS
+// 5.0, 4.2.1).
 func TestFraming_AmbiguousRequestsRejected(t *testing.T) {
 	s := startServer(t, newClock(), nil)
 	long := strings.Repeat("x", 20<<10)

@@ -13,8 +13,8 @@ import (
 	"github.com/keylodge/keylodge/bootstrap/config"
 )
 
-// The client IP is the peer's address, or the one that a trusted proxy states (OWASP ASVS 5.0, 4.1.3 and 15.3.4). The test uses a raw
-// connection.
+// The client IP is the peer's address, or the one that a trusted proxy states (OWASP ASVS 5.0, 4.1.3 and 15.3.4). The test
+// uses a raw connection.
 func TestClientIP_SpoofedHeadersIgnored(t *testing.T) {
 	const loopback, otherNet = "127.0.0.0/8", "10.0.0.0/8"
 	for name, c := range map[string]struct {
@@ -105,8 +105,8 @@ func (s *server) signUpOverRawConn(t testing.TB, origin, headers string) apiResp
 	return verify
 }
 
-// spoofedHeaders are headers that state the client's address, the host, the scheme, or another path or method. The server ignores all of
-// them, from every peer.
+// spoofedHeaders are headers that state the client's address, the host, the scheme, or another path or method. The server
+// ignores all of them, from every peer.
 var spoofedHeaders = map[string]string{
 	"another host":             "Host: evil.example\r\n",
 	"another port":             "Host: localhost:1\r\n",

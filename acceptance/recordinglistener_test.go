@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// recordingListener records all bytes of its connections, so that the search of the log includes every secret that was sent or received.
+// recordingListener records all bytes of its connections, so that the search of the log includes every secret that was sent or
+// received.
 type recordingListener struct {
 	net.Listener
 	mu      sync.Mutex
@@ -49,8 +50,8 @@ type barrier struct {
 	open    chan struct{}
 }
 
-// holdResponses delays the next n responses that set a browser cookie until all of them are ready, so that all n requests are sent without
-// that cookie. The end of the test releases them.
+// holdResponses delays the next n responses that set a browser cookie until all of them are ready, so that all n requests are
+// sent without that cookie. The end of the test releases them.
 func (l *recordingListener) holdResponses(t testing.TB, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,8 +155,8 @@ func readExchange(in, out *bufio.Reader) (x exchange, err error) {
 	}
 }
 
-// Members that are not secret: ids, times, values of the API, and constant values of WebAuthn. Every other string in a JSON body counts
-// as a secret, so a new member is one until it is listed here.
+// Members that are not secret: ids, times, values of the API, and constant values of WebAuthn. Every other string in a JSON
+// body counts as a secret, so a new member is one until it is listed here.
 var (
 	publicResponseMembers = setOf("id", "addresses", "user_id", "session_id", "passkey_id", "rp_id", "rpId", "rp_name", "accepted_credential_ids", "next_cursor", "request_id", "aaguid", "ip", "kid",
 		"code", "title", "detail", "field", "type", "status", "kind", "reason", "registration", "policy", "mail", "transport", "assurance", "amr", "party", "changed",

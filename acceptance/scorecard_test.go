@@ -65,8 +65,8 @@ func readScorecard(t *testing.T) (rows []scoreRow) {
 	return rows
 }
 
-// TestScorecard_NamesExistingTests checks that docs/security.md has all rows and names only existing tests. It cannot check that a test
-// fails when its rule is violated.
+// TestScorecard_NamesExistingTests checks that docs/security.md has all rows and names only existing tests. It cannot check
+// that a test fails when its rule is violated.
 func TestScorecard_NamesExistingTests(t *testing.T) {
 	tests, rows := testIndex{}, readScorecard(t)
 	if len(rows) != scorecardRows {
@@ -90,8 +90,8 @@ func TestScorecard_NamesExistingTests(t *testing.T) {
 // testIndex has the functions and the string literals in the tests of packages, by directory.
 type testIndex map[string]*struct{ functions, texts map[string]bool }
 
-// find returns an error unless `make test` runs a test with the name. It searches the name of a subtest among the string literals of the
-// package, because most subtests are rows of a table.
+// find returns an error unless `make test` runs a test with the name. It searches the name of a subtest among the string
+// literals of the package, because most subtests are rows of a table.
 func (all testIndex) find(name string) error {
 	parts := testName.FindStringSubmatch(name)
 	if parts == nil {

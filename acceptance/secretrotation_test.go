@@ -81,8 +81,8 @@ func newSecret(t testing.TB) masterkey.Key {
 	return *settings(t, useCaseOrigin, nil).Secret
 }
 
-// A new secret, with the previous one configured, signs out no user. Pending ceremonies succeed, and earlier cookies, tokens, codes and
-// exports stay valid.
+// A new secret, with the previous one configured, signs out no user. Pending ceremonies succeed, and earlier cookies, tokens,
+// codes and exports stay valid.
 func TestSecretRotation_IsTransparent(t *testing.T) {
 	r := newRestartableServer(t)
 	previous, current := newSecret(t), newSecret(t)
@@ -170,8 +170,9 @@ func TestSecretRotation_IsTransparent(t *testing.T) {
 	target.resumeImport(file)
 }
 
-// Without the previous secret the server does not start, because it cannot decrypt its signing keys, and the error says what to do. After
-// a rotation of the keys it rejects tokens and codes of the previous secret like forged ones, without an internal error.
+// Without the previous secret the server does not start, because it cannot decrypt its signing keys, and the error says what
+// to do. After a rotation of the keys it rejects tokens and codes of the previous secret like forged ones, without an internal
+// error.
 func TestSecretRotation_MissingPreviousSecretReported(t *testing.T) {
 	r := newRestartableServer(t)
 	previous, current := newSecret(t), newSecret(t)

@@ -48,7 +48,8 @@ var keyPurposes = sync.OnceValues(func() (found []string, err error) {
 
 var derivePattern = regexp.MustCompile(`(?:\.Derive|\ball|\bone)\("([^"]+)"`)
 
-// encodedSecrets returns the master secrets, the derived keys and the signing keys in every usual encoding, and the SMTP password.
+// encodedSecrets returns the master secrets, the derived keys and the signing keys in every usual encoding, and the SMTP
+// password.
 func encodedSecrets(t testing.TB, cfg config.Config) (secrets []string) {
 	t.Helper()
 	derived, err := keyPurposes()

@@ -19,8 +19,8 @@ import (
 
 const tokensFile = "../docs/security/tokens.md"
 
-// TestTokenTable checks the domain's table of tokens over HTTP: it presents each kind of token in every place and for every use, and
-// causes each end for each kind of token.
+// TestTokenTable checks the domain's table of tokens over HTTP: it presents each kind of token in every place and for every
+// use, and causes each end for each kind of token.
 func TestTokenTable(t *testing.T) {
 	engines := map[string]func(*config.Config){"SQLite": nil, "PostgreSQL": onPostgres(t, nil)}
 	for engine, configure := range engines {

@@ -25,8 +25,8 @@ func (g userGenerator) bytes(n int) []byte {
 	return b
 }
 
-// generateUsers adds users to a store: most with little data, some with much, some disabled, some without an address, with unusual names.
-// It also adds events, lockouts and e-mails without a user.
+// generateUsers adds users to a store: most with little data, some with much, some disabled, some without an address, with
+// unusual names. It also adds events, lockouts and e-mails without a user.
 func generateUsers(t testing.TB, store ports.Store, now time.Time, users int) {
 	t.Helper()
 	g := userGenerator{t, rand.NewChaCha8([32]byte{7}), now}

@@ -25,7 +25,8 @@ var transferDirections = map[string]struct{ from, to func(testing.TB) ports.Stor
 	"PostgreSQL to SQLite": {postgresStore, sqliteStore},
 }
 
-// Ten thousand users are transferred, with an interrupted import. Afterwards all users have the same sessions, passkeys and factors.
+// Ten thousand users are transferred, with an interrupted import. Afterwards all users have the same sessions, passkeys and
+// factors.
 func TestTransfer_BetweenStores(t *testing.T) {
 	users := 10_000
 	if raceDetector || testing.Short() {
