@@ -54,7 +54,7 @@ func sixteenResponsesAtOnce(e *env) {
 	}
 }
 
-func failedResponseConsumesItsChallenge(e *env) {
+func rejectedResponseConsumesItsChallenge(e *env) {
 	ada := e.person("Ada", phone)
 	device := ada.apiDevice()
 	signUp := device.mustBeginSignUp(ada.profile)

@@ -79,7 +79,7 @@ func forgedSignCount(n uint32) forgery {
 	return forgery{authenticator.ForgeSignCount(n), setSignCount(n)}
 }
 
-func aCounterGoesBack(e *env) {
+func lowerCounterIsRejected(e *env) {
 	ada := e.person("Ada", securityKey)
 	signsInRepeatedly(ada, 3)
 	ada.requireSignInRejected("passkey_rejected", domain.ReasonCounterRegressed, forgedSignCount(1))
@@ -88,21 +88,21 @@ func aCounterGoesBack(e *env) {
 	}
 }
 
-func aCounterGoesBackFlagged(e *env) {
+func lowerCounterIsFlagged(e *env) {
 	ada := e.person("Ada", securityKey)
 	signsInRepeatedly(ada, 3)
 	user, rejected := ada.device.signIn("", forgedSignCount(1))
 	ada.requireIdentity(user, rejected)
 }
 
-func aCounterGoesBackSuspended(e *env) {
+func lowerCounterSuspends(e *env) {
 	ada := e.person("Ada", securityKey)
 	signsInRepeatedly(ada, 3)
 	ada.requireSignInRejected("passkey_rejected", domain.ReasonCounterRegressed, forgedSignCount(1))
 	ada.requireSignInRejected("passkey_suspended", "")
 }
 
-func aSyncedCounterGoesBack(e *env) {
+func syncedCounterIsIgnored(e *env) {
 	ada := e.person("Ada", phone)
 	signsInRepeatedly(ada, 1)
 	for _, count := range []uint32{9, 5, 5} {
@@ -125,13 +125,13 @@ func signsInRepeatedly(p *person, times int) {
 
 var backupEligibilityCleared = forgery{authenticator.ForgeFlags(0, authenticator.BackupEligible|authenticator.BackedUp), (*browserPage).clearBackupEligibility}
 
-func backupEligibilityChanges(e *env) {
+func changedBackupEligibilityIsRejected(e *env) {
 	ada := e.person("Ada", phone)
 	signsInRepeatedly(ada, 0)
 	ada.requireSignInRejected("passkey_rejected", domain.ReasonBackupEligibilityChanged, backupEligibilityCleared)
 }
 
-func backupEligibilityChangesAccepted(e *env) {
+func changedBackupEligibilityIsAccepted(e *env) {
 	ada := e.person("Ada", phone)
 	signsInRepeatedly(ada, 0)
 	for range 2 {

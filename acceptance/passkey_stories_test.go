@@ -32,7 +32,7 @@ func renamesAPasskey(e *env) {
 	ada.requireEvents(shownEvent{kind: "passkey_renamed"}, shownEvent{kind: "passkey_renamed"}, shownEvent{kind: "passkey_added"})
 }
 
-func deletesAPasskey(e *env) {
+func removesAPasskey(e *env) {
 	ada := e.person("Ada", phone)
 	ada.signsUp()
 	laptop := ada.onSecondDevice()
@@ -202,7 +202,7 @@ func addedPasskeyIsBoundToItsSession(e *env) {
 	ada.requirePasskeys("")
 }
 
-func lastPasskeysAreDeletedConcurrently(e *env) {
+func lastPasskeysAreRemovedConcurrently(e *env) {
 	ada := e.person("Ada", phone)
 	ada.signsUp()
 	ada.addsPasskey("Blue key", securityKey)
@@ -235,7 +235,7 @@ func passkeyLimitIsReachedConcurrently(e *env) {
 	ada.requirePasskeys("", "")
 }
 
-func deletesASuspendedPasskey(e *env) {
+func removesASuspendedPasskey(e *env) {
 	ada := e.person("Ada", phone)
 	ada.signsUp()
 	original := ada.apiDevice().authenticator

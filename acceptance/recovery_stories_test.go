@@ -92,7 +92,7 @@ func (p *person) requireRecoveryRejected(proof recoveryProof, code string) {
 	p.requireRejected(onlyRejection(p.device.recover(proof)), code)
 }
 
-func comesBackWithABackupCode(e *env) {
+func recoversWithABackupCode(e *env) {
 	ada := e.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
@@ -111,7 +111,7 @@ func comesBackWithABackupCode(e *env) {
 	second.signsIn()
 }
 
-func comesBackWithTheApp(e *env) {
+func recoversWithTheApp(e *env) {
 	ada := e.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
@@ -130,9 +130,9 @@ func comesBackWithTheApp(e *env) {
 	second.recovers(recoveryProof{email: "ada@example.org", totpCode: phoneApp.code(-30 * time.Second)}) // the app's clock is slow
 }
 
-// typesCodesOnAnotherKeyboard enters valid codes with digits of other scripts, dashes, spaces and invisible characters. It also
+// entersCodesInOtherScripts enters valid codes with digits of other scripts, dashes, spaces and invisible characters. It also
 // enters malformed codes, which must not count as wrong ones.
-func typesCodesOnAnotherKeyboard(e *env) {
+func entersCodesInOtherScripts(e *env) {
 	ada := e.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
@@ -490,7 +490,7 @@ func grantEndsWithItsFactor(e *env) {
 	}
 }
 
-func operatorIssuesARecovery(e *env) {
+func operatorIssuesARecoveryLink(e *env) {
 	ada := e.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()

@@ -8,7 +8,7 @@ import (
 	"github.com/keylodge/keylodge/acceptance/authenticator"
 )
 
-func comesBackWithoutAName(e *env) {
+func signsInWithoutEmail(e *env) {
 	ada := e.person("Ada", autofillPhone)
 	ada.signsUp()
 	ada.requireSignedIn()
@@ -18,7 +18,7 @@ func comesBackWithoutAName(e *env) {
 	ada.requireSignedIn()
 }
 
-func signsUpWithoutAName(e *env) {
+func signsUpWithoutNameOrEmail(e *env) {
 	ada := e.person("", phone)
 	if _, isPage := ada.device.(*browserPage); isPage {
 		user, rejected := ada.device.signUp(profile{})
@@ -45,7 +45,7 @@ func signsInByEmail(e *env) {
 	ada.requireIdentity(user, rejected)
 }
 
-func comesBackWithASecurityKey(e *env) {
+func signsInWithASecurityKey(e *env) {
 	ada := e.person("Ada", securityKey)
 	ada.signsUp()
 	for range 3 {
@@ -67,7 +67,7 @@ func picksFromSuggestions(e *env) {
 // signedInWithoutMessage is true when the user is signed in by a suggestion, which shows no message.
 const signedInWithoutMessage = `document.querySelector('main').dataset.state === 'signed-in' && document.querySelector('main').getAttribute('aria-busy') !== 'true' && !document.getElementById('message').dataset.code`
 
-func twoPeopleOnTwoDevices(e *env) {
+func twoUsersOnTwoDevices(e *env) {
 	ada, ben := e.person("Ada", phone), e.person("Ben", phone)
 	ada.signsUp()
 	ben.requireSignedOut("unauthenticated")
@@ -82,7 +82,7 @@ func twoPeopleOnTwoDevices(e *env) {
 	ben.signsIn()
 }
 
-func twoPeopleShareADevice(e *env) {
+func twoUsersShareADevice(e *env) {
 	ada := e.person("Ada", phone)
 	ada.email = "ada@example.org"
 	ada.signsUp()
@@ -124,7 +124,7 @@ func otherAccountsPasskeyIsRejected(e *env) {
 	ben.requireRejectedAndSignedOut(rejected, "passkey_rejected", "user_handle_mismatch")
 }
 
-func mistypesTheAddress(e *env) {
+func correctsAnInvalidEmail(e *env) {
 	ada := e.person("Ada", phone)
 	ada.email = "ada@example.123"
 	_, rejected := ada.device.signUp(ada.profile)

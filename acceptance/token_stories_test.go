@@ -117,7 +117,7 @@ func oldRefreshTokenIsReused(e *env) {
 	ada.requireSignedOut("session_revoked")
 }
 
-func aRefreshTokenIsInvented(e *env) {
+func aRefreshTokenIsForged(e *env) {
 	ada := e.appClient("Ada")
 	ada.signsUp()
 	api := ada.apiDevice().api
