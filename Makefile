@@ -38,9 +38,9 @@ PLAIN_WORDS := README.md CHANGELOG.md SECURITY.md Makefile .ci .env.example docs
 	adapters/sqlstore db \
 	migrations acceptance/durability acceptance/contract acceptance/authenticator acceptance/mailserver \
 	acceptance/postgresserver acceptance/redisserver acceptance/leakcheck acceptance/build \
-	application/admin application/audit application/ceremony application/emailverify application/identity \
-	application/login application/notify application/outbox application/passkeys application/ratelimit \
-	application/recovery application/signup application/stepup application/timestamp application/transfer \
+	application/account application/admin application/audit application/ceremony application/emailverify application/identity \
+	application/login application/maintenance application/notify application/outbox application/passkeys application/ratelimit \
+	application/recovery application/sessions application/signingkeys application/signup application/stepup application/timestamp application/transfer \
 	docs/durability.md docs/ceremonies.md docs/stories.md docs/security \
 	adapters/aaguid adapters/buckets adapters/jwt adapters/masterkey adapters/metrics adapters/redis adapters/smtp \
 	adapters/system adapters/totp adapters/useragent \

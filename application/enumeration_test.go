@@ -37,8 +37,8 @@ type recordingStore struct {
 }
 
 // newRecordingStore wraps the house's store.
-func (h *fixture) newRecordingStore() *recordingStore {
-	c := &recordingStore{breaking: breaking{Store: h.store}, RelyingParty: h.relyingParty}
+func (f *fixture) newRecordingStore() *recordingStore {
+	c := &recordingStore{breaking: breaking{Store: f.store}, RelyingParty: f.relyingParty}
 	c.note = func(what string) { c.asked = append(c.asked, what) }
 	return c
 }
@@ -92,33 +92,33 @@ func callerName() string {
 var decoys = domain.Decoys{Keys: [][]byte{[]byte("key")}, Limit: 20}
 
 // accountClasses are the addresses that are to look alike, by what is behind them.
-func (h *fixture) accountClasses() map[string]domain.Email {
-	h.t.Helper()
+func (f *fixture) accountClasses() map[string]domain.Email {
+	f.t.Helper()
 	add := func(address domain.Email, change func(*domain.User)) {
 		applicant := domain.NewPendingUser(address, "Ben", noon, rand.Reader)
 		user := applicant.ToUser(noon)
 		change(user)
-		h.update(func(tx ports.Tx) error {
-			if err := tx.Users.Add(h.t.Context(), user); err != nil || address == "keyless@example.org" {
+		f.update(func(tx ports.Tx) error {
+			if err := tx.Users.Add(f.t.Context(), user); err != nil || address == "keyless@example.org" {
 				return err
 			}
-			adas, err := tx.Credentials.ListByUser(h.t.Context(), h.ada.User.ID())
+			adas, err := tx.Credentials.ListByUser(f.t.Context(), f.ada.User.ID())
 			if err != nil {
 				return err
 			}
-			is := adas[0].State()
-			is.ID, is.UserID = domain.CredentialID(address), user.ID()
-			return tx.Credentials.Add(h.t.Context(), domain.RestoreCredential(is))
+			state := adas[0].State()
+			state.ID, state.UserID = domain.CredentialID(address), user.ID()
+			return tx.Credentials.Add(f.t.Context(), domain.RestoreCredential(state))
 		})
 	}
 	add("disabled@example.org", func(u *domain.User) { u.Disable(noon) })
 	add("keyless@example.org", func(*domain.User) {})
 	add("locked@example.org", func(u *domain.User) {
-		lockout := domain.NewLockout(h.verification.Lockout.Account(u.ID()))
+		lockout := domain.NewLockout(f.verification.Lockout.Account(u.ID()))
 		for range 20 {
 			lockout.RecordFailure(noon)
 		}
-		h.update(func(tx ports.Tx) error { return tx.Lockouts.Save(h.t.Context(), lockout) })
+		f.update(func(tx ports.Tx) error { return tx.Lockouts.Save(f.t.Context(), lockout) })
 	})
 	return map[string]domain.Email{
 		"known": "ada@example.org", "unknown": "nobody@example.org", "disabled": "disabled@example.org", "without a passkey": "keyless@example.org", "locked": "locked@example.org",
@@ -126,9 +126,9 @@ func (h *fixture) accountClasses() map[string]domain.Email {
 }
 
 // requireSameCalls fails for each class that has something else done than a known one.
-func requireSameCalls(t *testing.T, classes map[string]domain.Email, does func(email domain.Email) []string) {
+func requireSameCalls(t *testing.T, classes map[string]domain.Email, execute func(email domain.Email) []string) {
 	t.Helper()
-	want := does(classes["known"])
+	want := execute(classes["known"])
 	if len(want) < 3 {
 		t.Errorf("hardly anything was asked: %q", want)
 	}
@@ -136,7 +136,7 @@ func requireSameCalls(t *testing.T, classes map[string]domain.Email, does func(e
 		if class == "known" {
 			continue
 		}
-		got := does(email)
+		got := execute(email)
 		for at := range max(len(got), len(want)) {
 			if at >= len(got) || at >= len(want) || got[at] != want[at] {
 				t.Errorf("%s, from step %d: %q\nknown: %q", class, at, got[min(at, len(got)):], want[min(at, len(want)):])
@@ -147,10 +147,10 @@ func requireSameCalls(t *testing.T, classes map[string]domain.Email, does func(e
 }
 
 func TestLoginBegin_SameCallsForEveryAddress(t *testing.T) {
-	h := newFixture(t)
-	requireSameCalls(t, h.accountClasses(), func(email domain.Email) []string {
-		c := h.newRecordingStore()
-		desk := *h.challenges()
+	f := newFixture(t)
+	requireSameCalls(t, f.accountClasses(), func(email domain.Email) []string {
+		c := f.newRecordingStore()
+		desk := *f.challenges()
 		desk.Store = c
 		if _, err := (&login.Service{Store: c, RelyingParty: c, Challenges: &desk, Decoys: decoys}).Begin(t.Context(), email, domain.Binding{}); err != nil {
 			t.Fatal(err)
@@ -171,20 +171,20 @@ func TestLoginFinish_ForgedResponseSameCallsForEveryAddress(t *testing.T) {
 		"no client data":    {authenticator.ForgeClientDataJSON(func([]byte) []byte { return nil })},
 	} {
 		for _, named := range []bool{true, false} {
-			h := newFixture(t)
+			f := newFixture(t)
 			var codes []string
-			requireSameCalls(t, h.accountClasses(), func(email domain.Email) []string {
-				c := h.newRecordingStore()
-				desk := *h.challenges()
+			requireSameCalls(t, f.accountClasses(), func(email domain.Email) []string {
+				c := f.newRecordingStore()
+				desk := *f.challenges()
 				desk.Store = c
-				begun := h.beginSignIn(email)
+				begun := f.beginSignIn(email)
 				listed := firstAllowedID(t, begun.Options)
 				if !named {
-					begun = h.beginSignIn("")
+					begun = f.beginSignIn("")
 				}
-				answer := h.getAssertion(withoutAllowCredentials(t, begun.Options), append([]authenticator.Variation{authenticator.ForgeUserHandle(nil), authenticator.ForgeSignature(flipSignature)}, forge...)...)
+				answer := f.getAssertion(withoutAllowCredentials(t, begun.Options), append([]authenticator.Variation{authenticator.ForgeUserHandle(nil), authenticator.ForgeSignature(flipSignature)}, forge...)...)
 				answer.ID = listed
-				_, err := (&login.Service{Store: c, RelyingParty: c, Clock: h.clock, Challenges: &desk, Audit: h.auditLog, Decoys: decoys}).Finish(t.Context(), login.FinishInput{ChallengeID: begun.ChallengeID, Credential: answer})
+				_, err := (&login.Service{Store: c, RelyingParty: c, Clock: f.clock, Challenges: &desk, Audit: f.auditLog, Decoys: decoys}).Finish(t.Context(), login.FinishInput{ChallengeID: begun.ChallengeID, Credential: answer})
 				var refused *domain.Error
 				if !errors.As(err, &refused) || refused.Kind != domain.KindRejected {
 					t.Errorf("%s, %s, by address %t: %v", email, name, named, err)
@@ -201,58 +201,58 @@ func TestLoginFinish_ForgedResponseSameCallsForEveryAddress(t *testing.T) {
 	}
 }
 
-func (h *fixture) beginSignIn(email domain.Email) ceremony.Begun {
-	h.t.Helper()
-	begun, err := (&login.Service{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges(), Decoys: decoys}).Begin(h.t.Context(), email, domain.Binding{})
+func (f *fixture) beginSignIn(email domain.Email) ceremony.Begun {
+	f.t.Helper()
+	begun, err := (&login.Service{Store: f.store, RelyingParty: f.relyingParty, Challenges: f.challenges(), Decoys: decoys}).Begin(f.t.Context(), email, domain.Binding{})
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return begun
 }
 
 // Without attestation a client chooses the id of its new passkey: it may be one that was listed.
 func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
-	for name, registers := range map[string]func(h *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error{
-		"sign up": func(h *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
-			begun, err := h.beginSignUp("")
+	for name, registers := range map[string]func(f *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error{
+		"sign up": func(f *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
+			begun, err := f.beginSignUp("")
 			if err != nil {
 				return err
 			}
-			finish := &signup.Service{Policy: domain.RegistrationOpen, Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, SessionIssuer: h.sessionIssuer(), EmailVerification: h.verification, Decoys: decoys}
-			_, err = finish.Finish(h.t.Context(), signup.FinishInput{ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &signup.Service{Policy: domain.RegistrationOpen, Store: c, RelyingParty: c, Clock: f.clock, Challenges: desk, SessionIssuer: f.sessionIssuer(), EmailVerification: f.verification, Decoys: decoys}
+			_, err = finish.Finish(f.t.Context(), signup.FinishInput{ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
 			return err
 		},
-		"add a passkey": func(h *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
-			ben := h.addSignedInUser("Ben")
-			begun, err := (&passkeys.Service{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), StepUp: stepUp, Limit: 20}).BeginAdd(h.t.Context(), ben, domain.Binding{})
+		"add a passkey": func(f *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
+			ben := f.addSignedInUser("Ben")
+			begun, err := (&passkeys.Service{Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges(), StepUp: stepUp, Limit: 20}).BeginAdd(f.t.Context(), ben, domain.Binding{})
 			if err != nil {
 				return err
 			}
-			finish := &passkeys.Service{Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, Audit: h.auditLog, Limit: 20, Decoys: decoys}
-			_, err = finish.FinishAdd(h.t.Context(), ben, passkeys.FinishAddInput{ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &passkeys.Service{Store: c, RelyingParty: c, Clock: f.clock, Challenges: desk, Audit: f.auditLog, Limit: 20, Decoys: decoys}
+			_, err = finish.FinishAdd(f.t.Context(), ben, passkeys.FinishAddInput{ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
 			return err
 		},
-		"recover": func(h *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
-			ben := h.addSignedInUser("Ben")
-			grant, token := domain.NewRecoveryGrant(ben.User.ID(), []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)}, noon, rand.Reader)
-			h.update(func(tx ports.Tx) error { return tx.RecoveryGrants.Put(h.t.Context(), grant) })
-			begun, err := (&recovery.Service{Policy: domain.RecoveryAny, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges()}).Begin(h.t.Context(), token, domain.Binding{})
+		"recover": func(f *fixture, c *recordingStore, desk *ceremony.Service, listed []byte) error {
+			ben := f.addSignedInUser("Ben")
+			signIn, token := domain.NewRecoveryGrant(ben.User.ID(), []domain.RecoveryFactor{domain.FactorTOTP}, domain.BackupCodeDigest{}, domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)}, noon, rand.Reader)
+			f.update(func(tx ports.Tx) error { return tx.RecoveryGrants.Put(f.t.Context(), signIn) })
+			begun, err := (&recovery.Service{Policy: domain.RecoveryAny, Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges()}).Begin(f.t.Context(), token, domain.Binding{})
 			if err != nil {
 				return err
 			}
-			finish := &recovery.Service{Policy: domain.RecoveryAny, Store: c, RelyingParty: c, Clock: h.clock, Challenges: desk, SessionIssuer: h.sessionIssuer(), Audit: h.auditLog, Decoys: decoys}
-			_, err = finish.Finish(h.t.Context(), recovery.FinishInput{Token: token, ChallengeID: begun.ChallengeID, Credential: h.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
+			finish := &recovery.Service{Policy: domain.RecoveryAny, Store: c, RelyingParty: c, Clock: f.clock, Challenges: desk, SessionIssuer: f.sessionIssuer(), Audit: f.auditLog, Decoys: decoys}
+			_, err = finish.Finish(f.t.Context(), recovery.FinishInput{Token: token, ChallengeID: begun.ChallengeID, Credential: f.createCredential(begun.Options, authenticator.ForgeCredentialID(listed))})
 			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newFixture(t)
-			requireSameCalls(t, h.accountClasses(), func(email domain.Email) []string {
-				listed := firstAllowedID(t, h.beginSignIn(email).Options)
-				c := h.newRecordingStore()
-				desk := *h.challenges()
+			f := newFixture(t)
+			requireSameCalls(t, f.accountClasses(), func(email domain.Email) []string {
+				listed := firstAllowedID(t, f.beginSignIn(email).Options)
+				c := f.newRecordingStore()
+				desk := *f.challenges()
 				desk.Store = c
-				if err := registers(h, c, &desk, listed); !errors.Is(err, domain.ErrPasskeyAlreadyRegistered) {
+				if err := registers(f, c, &desk, listed); !errors.Is(err, domain.ErrPasskeyAlreadyRegistered) {
 					t.Errorf("%s: %v", email, err)
 				}
 				return c.asked
@@ -262,26 +262,26 @@ func TestRegister_ListedIDIsTakenForEveryAddress(t *testing.T) {
 }
 
 // addSignedInUser makes another account, signed in.
-func (h *fixture) addSignedInUser(name domain.DisplayName) identity.Principal {
-	h.t.Helper()
+func (f *fixture) addSignedInUser(name domain.DisplayName) identity.Principal {
+	f.t.Helper()
 	applicant := domain.NewPendingUser("", name, noon, rand.Reader)
 	user := applicant.ToUser(noon)
 	key, err := domain.NewCredential(user.ID(), "", sqlitestore.Registration(domain.CredentialID(user.Handle())), noon)
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	h.update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(h.t.Context(), user), tx.Credentials.Add(h.t.Context(), key))
+	f.update(func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(f.t.Context(), user), tx.Credentials.Add(f.t.Context(), key))
 	})
-	session, _ := h.addSession(key)
+	session, _ := f.addSession(key)
 	return identity.Principal{User: user, Session: session, AuthContext: session.AuthContext()}
 }
 
 func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
 	for _, policy := range []domain.RecoveryPolicy{domain.RecoveryAny, domain.RecoveryBoth} {
-		h := newFixture(t)
-		classes := h.accountClasses()
-		h.update(func(tx ports.Tx) error {
+		f := newFixture(t)
+		classes := f.accountClasses()
+		f.update(func(tx ports.Tx) error {
 			for _, class := range []string{"known", "disabled", "locked"} { // those have an app
 				user, err := tx.Users.ByEmail(t.Context(), classes[class])
 				if err != nil {
@@ -295,15 +295,15 @@ func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
 			return nil
 		})
 		requireSameCalls(t, classes, func(email domain.Email) []string {
-			c := h.newRecordingStore()
+			c := f.newRecordingStore()
 			c.TOTPCodes = totp.New("Keylodge")
 			redeem := &recovery.Service{
-				Policy: policy, Store: c, Codes: c, Sealer: plainSealer{}, Clock: h.clock, Random: rand.Reader, Audit: h.auditLog,
+				Policy: policy, Store: c, Codes: c, Sealer: plainSealer{}, Clock: f.clock, Random: rand.Reader, Audit: f.auditLog,
 				Peppers: domain.KeyRing[domain.BackupCode]{make([]byte, 32)}, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)}, Lockout: make([]byte, 32),
 			}
 			for try := range 14 { // through the waits as well
 				if try == 7 && email == "ada@example.org" { // which an owner's sign-in ends
-					if err := h.finishSignIn(h.answerSignIn()); err != nil {
+					if err := f.finishSignIn(f.answerSignIn()); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -320,12 +320,12 @@ func TestRedeem_SameCallsForEveryAccount(t *testing.T) {
 }
 
 func TestSignUpBegin_SameCallsForEveryAddressWithMail(t *testing.T) {
-	h := newFixture(t)
-	requireSameCalls(t, h.accountClasses(), func(email domain.Email) []string {
-		c := h.newRecordingStore()
-		desk := *h.challenges()
+	f := newFixture(t)
+	requireSameCalls(t, f.accountClasses(), func(email domain.Email) []string {
+		c := f.newRecordingStore()
+		desk := *f.challenges()
 		desk.Store = c
-		begin := &signup.Service{Store: c, RelyingParty: c, Clock: h.clock, Random: rand.Reader, Challenges: &desk, Policy: domain.RegistrationOpen, EmailVerification: h.verification}
+		begin := &signup.Service{Store: c, RelyingParty: c, Clock: f.clock, Random: rand.Reader, Challenges: &desk, Policy: domain.RegistrationOpen, EmailVerification: f.verification}
 		if _, err := begin.Begin(t.Context(), signup.Input{Email: email}, domain.Binding{}); err != nil {
 			t.Fatal(err)
 		}

@@ -64,7 +64,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &fixture{
+	f := &fixture{
 		t: t, store: sqlitestore.New(t), relyingParty: relyingParty, clock: &clock{noon}, device: authenticator.New(origin),
 		auditLog:     &audit.Log{Random: rand.Reader, Devices: deviceNames{}, Notifier: notify.Notifier{Random: rand.Reader, Devices: deviceNames{}, Policy: domain.EmailOn}},
 		verification: &emailverify.Service{Policy: domain.EmailOn, Keys: domain.KeyRing[domain.EmailCode]{make([]byte, 32)}, Sealer: plainSealer{}, Random: rand.Reader, Lockout: make([]byte, 32)},
@@ -74,7 +74,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	registration, err := relyingParty.VerifyRegistration(begun.State, h.createCredential(begun.Options))
+	registration, err := relyingParty.VerifyRegistration(begun.State, f.createCredential(begun.Options))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,51 +86,51 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	is := applicant.ToUser(noon).State()
-	is.EmailVerifiedAt = noon
-	h.ada.User = domain.RestoreUser(is)
-	h.update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(t.Context(), h.ada.User), tx.Credentials.Add(t.Context(), key), tx.Credentials.Add(t.Context(), second))
+	state := applicant.ToUser(noon).State()
+	state.EmailVerifiedAt = noon
+	f.ada.User = domain.RestoreUser(state)
+	f.update(func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(t.Context(), f.ada.User), tx.Credentials.Add(t.Context(), key), tx.Credentials.Add(t.Context(), second))
 	})
-	h.ada.Session, h.cookie = h.addSession(key)
-	h.ada.AuthContext = h.ada.Session.AuthContext()
-	other, _ := h.addSession(key)
-	h.otherSession = other.ID()
-	return h
+	f.ada.Session, f.cookie = f.addSession(key)
+	f.ada.AuthContext = f.ada.Session.AuthContext()
+	other, _ := f.addSession(key)
+	f.otherSession = other.ID()
+	return f
 }
 
-func (h *fixture) accountService() *account.Service {
-	return &account.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog, Notifier: h.auditLog.Notifier, EmailVerification: h.verification, StepUp: stepUp}
+func (f *fixture) accountService() *account.Service {
+	return &account.Service{Store: f.store, Clock: f.clock, Audit: f.auditLog, Notifier: f.auditLog.Notifier, EmailVerification: f.verification, StepUp: stepUp}
 }
 
-func (h *fixture) addSession(by *domain.Credential) (*domain.Session, domain.SessionToken) {
-	h.t.Helper()
+func (f *fixture) addSession(by *domain.Credential) (*domain.Session, domain.SessionToken) {
+	f.t.Helper()
 	session, token := domain.OpenSession(by, domain.Device{}, lifetime, noon, rand.Reader)
-	h.update(func(tx ports.Tx) error { return tx.Sessions.Add(h.t.Context(), session) })
+	f.update(func(tx ports.Tx) error { return tx.Sessions.Add(f.t.Context(), session) })
 	return session, token
 }
 
-func (h *fixture) update(fn func(ports.Tx) error) {
-	h.t.Helper()
-	if err := h.store.Update(h.t.Context(), fn); err != nil {
-		h.t.Fatal(err)
+func (f *fixture) update(fn func(ports.Tx) error) {
+	f.t.Helper()
+	if err := f.store.Update(f.t.Context(), fn); err != nil {
+		f.t.Fatal(err)
 	}
 }
 
-func (h *fixture) createCredential(options []byte, variations ...authenticator.Variation) ports.RegistrationAnswer {
-	h.t.Helper()
-	made, err := h.device.Create(options, variations...)
+func (f *fixture) createCredential(options []byte, variations ...authenticator.Variation) ports.RegistrationAnswer {
+	f.t.Helper()
+	made, err := f.device.Create(options, variations...)
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return ports.RegistrationAnswer{ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AttestationObject: made.Response.AttestationObject}
 }
 
-func (h *fixture) getAssertion(options []byte, variations ...authenticator.Variation) ports.AuthenticationAnswer {
-	h.t.Helper()
-	made, err := h.device.Get(options, variations...)
+func (f *fixture) getAssertion(options []byte, variations ...authenticator.Variation) ports.AuthenticationAnswer {
+	f.t.Helper()
+	made, err := f.device.Get(options, variations...)
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return ports.AuthenticationAnswer{
 		ID: made.ID, ClientDataJSON: made.Response.ClientDataJSON, AuthenticatorData: made.Response.AuthenticatorData,
@@ -138,18 +138,18 @@ func (h *fixture) getAssertion(options []byte, variations ...authenticator.Varia
 	}
 }
 
-func (h *fixture) challenges() *ceremony.Service {
-	return &ceremony.Service{Store: h.store, Clock: h.clock, Random: rand.Reader, TTL: ceremony.TTL(time.Hour)}
+func (f *fixture) challenges() *ceremony.Service {
+	return &ceremony.Service{Store: f.store, Clock: f.clock, Random: rand.Reader, TTL: ceremony.TTL(time.Hour)}
 }
 
-func (h *fixture) beginAddPasskey() (ceremony.Begun, error) {
-	begin := &passkeys.Service{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), StepUp: stepUp, Limit: 20}
-	return begin.BeginAdd(h.t.Context(), h.ada, domain.Binding{})
+func (f *fixture) beginAddPasskey() (ceremony.Begun, error) {
+	begin := &passkeys.Service{Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges(), StepUp: stepUp, Limit: 20}
+	return begin.BeginAdd(f.t.Context(), f.ada, domain.Binding{})
 }
 
-func (h *fixture) beginStepUp() (ceremony.Begun, error) {
-	begin := &stepup.Service{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges()}
-	return begin.Begin(h.t.Context(), h.ada, domain.Binding{})
+func (f *fixture) beginStepUp() (ceremony.Begun, error) {
+	begin := &stepup.Service{Store: f.store, RelyingParty: f.relyingParty, Challenges: f.challenges()}
+	return begin.Begin(f.t.Context(), f.ada, domain.Binding{})
 }
 
 // storeDump is all that the store keeps, but for refused attempts in anybody's log.
@@ -177,10 +177,10 @@ func (k storeDump) changedFields(before storeDump) (parts []string) {
 	return parts
 }
 
-func (h *fixture) dump() (k storeDump) {
-	h.t.Helper()
-	h.update(func(tx ports.Tx) error {
-		ctx, seen := h.t.Context(), map[domain.SessionID]bool{}
+func (f *fixture) dump() (k storeDump) {
+	f.t.Helper()
+	f.update(func(tx ports.Tx) error {
+		ctx, seen := f.t.Context(), map[domain.SessionID]bool{}
 		users, err := tx.Users.List(ctx, domain.UserID{}, 100)
 		if err != nil {
 			return err
@@ -210,20 +210,20 @@ func (h *fixture) dump() (k storeDump) {
 			k.totps = append(k.totps, app.State())
 			codes, _, codesErr := tx.BackupCodes.Count(ctx, owner)
 			k.codes = append(k.codes, codes)
-			if grant, err := tx.RecoveryGrants.ByUser(ctx, owner); err == nil {
-				k.recoveryGrants = append(k.recoveryGrants, grant.State())
+			if signIn, err := tx.RecoveryGrants.ByUser(ctx, owner); err == nil {
+				k.recoveryGrants = append(k.recoveryGrants, signIn.State())
 			}
 			if err := errors.Join(credentialsErr, sessionsErr, eventsErr, appErr, codesErr); err != nil {
 				return err
 			}
 		}
-		for _, id := range []domain.SessionID{h.ada.Session.ID(), h.otherSession} { // also when they have ended
+		for _, id := range []domain.SessionID{f.ada.Session.ID(), f.otherSession} { // also when they have ended
 			if session, err := tx.Sessions.ByID(ctx, id); err == nil && !seen[id] {
 				k.sessions = append(k.sessions, session.State())
 			}
 		}
 		for _, mailbox := range []domain.Email{"ada@example.org", newAdaEmail, "ben@example.org"} {
-			sent, err := tx.Lockouts.Get(ctx, h.verification.Lockout.Mailbox(mailbox))
+			sent, err := tx.Lockouts.Get(ctx, f.verification.Lockout.Mailbox(mailbox))
 			if err != nil {
 				return err
 			}

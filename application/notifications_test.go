@@ -100,24 +100,24 @@ var notificationUseCases = map[string]func(*fixture) func() error{
 }
 
 // signInWithClone is a sign-in with a passkey whose counter is behind the one that is stored.
-func (h *fixture) signInWithClone(policy domain.CounterPolicy) func() error {
-	h.t.Helper()
-	h.policy.Counter = policy
-	h.device = authenticator.New(origin, authenticator.DeviceBound())
-	started, err := h.beginAddPasskey()
+func (f *fixture) signInWithClone(policy domain.CounterPolicy) func() error {
+	f.t.Helper()
+	f.policy.Counter = policy
+	f.device = authenticator.New(origin, authenticator.DeviceBound())
+	started, err := f.beginAddPasskey()
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	add := &passkeys.Service{Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), Audit: h.auditLog, Limit: 20}
-	added, err := add.FinishAdd(h.t.Context(), h.ada, passkeys.FinishAddInput{ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options)})
+	add := &passkeys.Service{Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges(), Audit: f.auditLog, Limit: 20}
+	added, err := add.FinishAdd(f.t.Context(), f.ada, passkeys.FinishAddInput{ChallengeID: started.ChallengeID, Credential: f.createCredential(started.Options)})
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	is := added.Credential.State()
-	is.SignCount = 1000 // ahead of the device, so that the next sign-in looks like one by a copy
-	h.update(func(tx ports.Tx) error { return tx.Credentials.Save(h.t.Context(), domain.RestoreCredential(is)) })
-	answer := h.answerSignIn()
-	return func() error { return h.finishSignIn(answer) }
+	state := added.Credential.State()
+	state.SignCount = 1000 // ahead of the device, so that the next sign-in looks like one by a copy
+	f.update(func(tx ports.Tx) error { return tx.Credentials.Save(f.t.Context(), domain.RestoreCredential(state)) })
+	answer := f.answerSignIn()
+	return func() error { return f.finishSignIn(answer) }
 }
 
 func allUseCases() map[string]func(*fixture) func() error {
@@ -128,17 +128,17 @@ func allUseCases() map[string]func(*fixture) func() error {
 }
 
 // emailsSentBy does a deed and returns the letters that were not there before.
-func emailsSentBy(t *testing.T, h *fixture, prepare func(*fixture) func() error) (list []domain.OutboxEmailState) {
+func emailsSentBy(t *testing.T, f *fixture, prepare func(*fixture) func() error) (list []domain.OutboxEmailState) {
 	t.Helper()
-	does := prepare(h)
+	execute := prepare(f)
 	var before []domain.OutboxEmailID
-	for _, m := range h.dump().outboxEmails {
+	for _, m := range f.dump().outboxEmails {
 		before = append(before, m.ID)
 	}
-	if err := does(); err != nil {
+	if err := execute(); err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range h.dump().outboxEmails {
+	for _, m := range f.dump().outboxEmails {
 		if !slices.Contains(before, m.ID) {
 			list = append(list, m)
 		}
@@ -155,8 +155,8 @@ func TestNotifications_SentForSecurityRelevantUseCases(t *testing.T) {
 	}
 	for name, prepare := range every {
 		t.Run(name, func(t *testing.T) {
-			h := newFixture(t)
-			got := emailsSentBy(t, h, prepare)
+			f := newFixture(t)
+			got := emailsSentBy(t, f, prepare)
 			if len(got) != len(wantEmails[name]) {
 				t.Errorf("sent %+v, want %v", got, wantEmails[name])
 			}
@@ -167,7 +167,7 @@ func TestNotifications_SentForSecurityRelevantUseCases(t *testing.T) {
 				if slices.Contains(outlivingKinds, m.Kind) != m.UserID.IsZero() {
 					t.Errorf("%s belongs to %s", m.Kind, m.UserID)
 				}
-				if m.DueAt.After(h.clock.now) || !m.ExpiresAt.After(m.DueAt) || m.Attempts != 0 || (m.Kind == domain.EmailKindVerificationCode) != (m.Code != nil) {
+				if m.DueAt.After(f.clock.now) || !m.ExpiresAt.After(m.DueAt) || m.Attempts != 0 || (m.Kind == domain.EmailKindVerificationCode) != (m.Code != nil) {
 					t.Errorf("sent %+v", m)
 				}
 			}
@@ -181,12 +181,12 @@ func TestNotifications_NotSentToUnverifiedEmail(t *testing.T) {
 	asked := []domain.EmailKind{domain.EmailKindVerificationCode, domain.EmailKindAddressTaken} // by somebody who claims it
 	for name, prepare := range every {
 		t.Run(name, func(t *testing.T) {
-			h := newFixture(t)
-			is := h.ada.User.State()
-			is.EmailVerifiedAt = time.Time{}
-			h.ada.User = domain.RestoreUser(is)
-			h.update(func(tx ports.Tx) error { return tx.Users.Save(t.Context(), h.ada.User) })
-			for _, m := range emailsSentBy(t, h, prepare) {
+			f := newFixture(t)
+			state := f.ada.User.State()
+			state.EmailVerifiedAt = time.Time{}
+			f.ada.User = domain.RestoreUser(state)
+			f.update(func(tx ports.Tx) error { return tx.Users.Save(t.Context(), f.ada.User) })
+			for _, m := range emailsSentBy(t, f, prepare) {
 				if !slices.Contains(asked, m.Kind) {
 					t.Errorf("told %+v", m)
 				}
@@ -203,9 +203,9 @@ func TestNotifications_NotSentWithoutMail(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			h := newFixture(t)
-			h.disableMail()
-			if got := emailsSentBy(t, h, prepare); got != nil {
+			f := newFixture(t)
+			f.disableMail()
+			if got := emailsSentBy(t, f, prepare); got != nil {
 				t.Errorf("sent %+v", got)
 			}
 		})
@@ -214,9 +214,9 @@ func TestNotifications_NotSentWithoutMail(t *testing.T) {
 
 // A letter says what was done, when, by whom and from where, as the log does.
 func TestNotifications_MatchTheAuditEvent(t *testing.T) {
-	h := newFixture(t)
-	h.ada.Client = identity.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9"}
-	got := emailsSentBy(t, h, userUseCases["remove a passkey"])
+	f := newFixture(t)
+	f.ada.Client = identity.Client{UserAgent: "curl/8.5.0", IP: "203.0.113.9"}
+	got := emailsSentBy(t, f, userUseCases["remove a passkey"])
 	if want := (domain.EmailDetails{At: noon, Actor: domain.ActorUser, IP: "203.0.113.9"}); len(got) != 1 || got[0].Details != want {
 		t.Errorf("sent %+v", got)
 	}
@@ -229,12 +229,12 @@ func TestNotifications_MatchTheAuditEvent(t *testing.T) {
 // The account's other letters go with it; the last one does not.
 func TestDelete_LeavesOnlyTheDeletionEmail(t *testing.T) {
 	for name, prepare := range map[string]func(*fixture) func() error{"by its owner": userUseCases["delete the account"], "by the operator": otherUseCases["delete a user"]} {
-		h := newFixture(t)
-		h.requestEmail()
-		if err := prepare(h)(); err != nil {
+		f := newFixture(t)
+		f.requestEmail()
+		if err := prepare(f)(); err != nil {
 			t.Fatal(err)
 		}
-		left := h.dump().outboxEmails
+		left := f.dump().outboxEmails
 		if len(left) != 1 || left[0].Kind != domain.EmailKindAccountDeleted || left[0].To != "ada@example.org" || !left[0].UserID.IsZero() {
 			t.Errorf("%s: left %+v", name, left)
 		}

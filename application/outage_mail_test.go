@@ -40,32 +40,32 @@ func (m breakingOutboxEmails) DeleteExpired(ctx context.Context, expired time.Ti
 
 const newAdaEmail domain.Email = "ada@example.com"
 
-func (h *fixture) disableMail() {
-	h.verification.Policy, h.auditLog.Notifier.Policy = domain.EmailOff, domain.EmailOff
+func (f *fixture) disableMail() {
+	f.verification.Policy, f.auditLog.Notifier.Policy = domain.EmailOff, domain.EmailOff
 }
 
-func (h *fixture) changeEmail(to domain.Email) error {
-	_, err := h.accountService().Change(h.t.Context(), h.ada, account.Patch{Email: &to})
+func (f *fixture) changeEmail(to domain.Email) error {
+	_, err := f.accountService().Change(f.t.Context(), f.ada, account.Patch{Email: &to})
 	return err
 }
 
 // requestEmail has Ada claim another address, and returns the code that was sent to it.
-func (h *fixture) requestEmail() string {
-	h.t.Helper()
-	if err := h.changeEmail(newAdaEmail); err != nil {
-		h.t.Fatal(err)
+func (f *fixture) requestEmail() string {
+	f.t.Helper()
+	if err := f.changeEmail(newAdaEmail); err != nil {
+		f.t.Fatal(err)
 	}
-	for _, m := range h.dump().outboxEmails {
+	for _, m := range f.dump().outboxEmails {
 		if m.Kind == domain.EmailKindVerificationCode {
 			return string(m.Code)
 		}
 	}
-	h.t.Fatal("no code was sent")
+	f.t.Fatal("no code was sent")
 	return ""
 }
 
-func (h *fixture) confirmEmail(code string) error {
-	_, err := h.accountService().ConfirmEmail(h.t.Context(), h.ada, code)
+func (f *fixture) confirmEmail(code string) error {
+	_, err := f.accountService().ConfirmEmail(f.t.Context(), f.ada, code)
 	return err
 }
 
@@ -75,9 +75,9 @@ type discardMailer struct{}
 func (discardMailer) Send(context.Context, ports.OutgoingEmail) error { return nil }
 
 // wantRefused is what does has been, if it was refused as it should.
-func wantRefused(does func() error, as error) func() error {
+func wantRefused(execute func() error, as error) func() error {
 	return func() error {
-		switch err := does(); {
+		switch err := execute(); {
 		case errors.Is(err, as):
 			return nil
 		case err == nil:
@@ -89,15 +89,15 @@ func wantRefused(does func() error, as error) func() error {
 }
 
 // guessAfter has somebody show a wrong code of Ada's app, after so many others.
-func (h *fixture) guessAfter(failures int) (does func() error) {
-	h.t.Helper()
-	r := h.newRecovery()
+func (f *fixture) guessAfter(failures int) (execute func() error) {
+	f.t.Helper()
+	r := f.newRecovery()
 	if err := r.confirmTOTP(); err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	h.update(func(tx ports.Tx) error {
-		wrong := domain.RestoreLockout(domain.LockoutState{Subject: domain.LockoutKey(r.key).Account(h.ada.User.ID()), Failures: failures, UpdatedAt: noon})
-		return tx.Lockouts.Save(h.t.Context(), wrong)
+	f.update(func(tx ports.Tx) error {
+		wrong := domain.RestoreLockout(domain.LockoutState{Subject: domain.LockoutKey(r.key).Account(f.ada.User.ID()), Failures: failures, UpdatedAt: noon})
+		return tx.Lockouts.Save(f.t.Context(), wrong)
 	})
 	guess := recovery.Proof{User: domain.UserRef{Email: "ada@example.org"}, TOTPCode: "000000"}
 	if r.totpCode() == guess.TOTPCode {
@@ -108,41 +108,41 @@ func (h *fixture) guessAfter(failures int) (does func() error) {
 
 func init() {
 	maps.Copy(userUseCases, map[string]func(*fixture) func() error{
-		"claim an address":    func(h *fixture) func() error { return func() error { return h.changeEmail(newAdaEmail) } },
-		"take an address off": func(h *fixture) func() error { return func() error { return h.changeEmail("") } },
-		"move, no mail": func(h *fixture) func() error {
-			h.disableMail()
-			return func() error { return h.changeEmail(newAdaEmail) }
+		"claim an address":    func(f *fixture) func() error { return func() error { return f.changeEmail(newAdaEmail) } },
+		"take an address off": func(f *fixture) func() error { return func() error { return f.changeEmail("") } },
+		"move, no mail": func(f *fixture) func() error {
+			f.disableMail()
+			return func() error { return f.changeEmail(newAdaEmail) }
 		},
-		"withdraw a claim": func(h *fixture) func() error {
-			h.requestEmail()
-			return func() error { return h.changeEmail("ada@example.org") }
+		"withdraw a claim": func(f *fixture) func() error {
+			f.requestEmail()
+			return func() error { return f.changeEmail("ada@example.org") }
 		},
-		"have another code sent": func(h *fixture) func() error {
-			h.requestEmail()
+		"have another code sent": func(f *fixture) func() error {
+			f.requestEmail()
 			return func() error {
-				_, err := h.accountService().SendCode(h.t.Context(), h.ada)
+				_, err := f.accountService().SendCode(f.t.Context(), f.ada)
 				return err
 			}
 		},
-		"prove an address": func(h *fixture) func() error {
-			code := h.requestEmail()
-			return func() error { return h.confirmEmail(code) }
+		"prove an address": func(f *fixture) func() error {
+			code := f.requestEmail()
+			return func() error { return f.confirmEmail(code) }
 		},
 	})
 	maps.Copy(otherUseCases, map[string]func(*fixture) func() error{
-		"show a wrong code": func(h *fixture) func() error {
+		"show a wrong code": func(f *fixture) func() error {
 			wrong := "00000000"
-			if h.requestEmail() == wrong {
+			if f.requestEmail() == wrong {
 				wrong = "11111111"
 			}
-			return wantRefused(func() error { return h.confirmEmail(wrong) }, domain.ErrInvalidCode)
+			return wantRefused(func() error { return f.confirmEmail(wrong) }, domain.ErrInvalidCode)
 		},
-		"guess for the twentieth time": func(h *fixture) func() error { return h.guessAfter(19) },
-		"deliver": func(h *fixture) func() error {
-			h.requestEmail()
+		"guess for the twentieth time": func(f *fixture) func() error { return f.guessAfter(19) },
+		"deliver": func(f *fixture) func() error {
+			f.requestEmail()
 			return func() error {
-				_, err := (&outbox.Service{Policy: domain.EmailOn, Store: h.store, Mailer: discardMailer{}, Sealer: plainSealer{}, Clock: h.clock}).Deliver(h.t.Context())
+				_, err := (&outbox.Service{Policy: domain.EmailOn, Store: f.store, Mailer: discardMailer{}, Sealer: plainSealer{}, Clock: f.clock}).Deliver(f.t.Context())
 				return err
 			}
 		},

@@ -75,8 +75,8 @@ func (c breakingCodes) Consume(ctx context.Context, digest domain.BackupCodeDige
 	return orFail(c.breaking, func() error { return c.BackupCodes.Consume(ctx, digest) })
 }
 
-func (g breakingRecoveryGrants) Put(ctx context.Context, grant *domain.RecoveryGrant) error {
-	return orFail(g.breaking, func() error { return g.RecoveryGrants.Put(ctx, grant) })
+func (g breakingRecoveryGrants) Put(ctx context.Context, signIn *domain.RecoveryGrant) error {
+	return orFail(g.breaking, func() error { return g.RecoveryGrants.Put(ctx, signIn) })
 }
 
 func (g breakingRecoveryGrants) ByUser(ctx context.Context, user domain.UserID) (*domain.RecoveryGrant, error) {
@@ -125,25 +125,25 @@ type recoveryFixture struct {
 	secret     domain.Secret     // of Ada's app
 }
 
-func (h *fixture) newRecovery() *recoveryFixture {
-	h.t.Helper()
+func (f *fixture) newRecovery() *recoveryFixture {
+	f.t.Helper()
 	secret, err := masterkey.Parse(strings.Repeat("A", 43))
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	sealer, err := masterkey.NewSealer(secret, nil)
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	r := &recoveryFixture{fixture: h, sealer: sealer, codes: totp.New("Keylodge"), key: make([]byte, 32)}
-	made, err := r.generateCodes().GenerateCodes(h.t.Context(), h.ada)
+	r := &recoveryFixture{fixture: f, sealer: sealer, codes: totp.New("Keylodge"), key: make([]byte, 32)}
+	made, err := r.generateCodes().GenerateCodes(f.t.Context(), f.ada)
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	r.backupCode = made[0]
-	app, err := r.setUp().SetUpTOTP(h.t.Context(), h.ada)
+	app, err := r.setUp().SetUpTOTP(f.t.Context(), f.ada)
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	r.secret = app.Secret
 	return r
@@ -193,74 +193,74 @@ func (r *recoveryFixture) begin(token domain.RecoveryGrantToken) (ceremony.Begun
 
 func init() {
 	maps.Copy(userUseCases, map[string]func(*fixture) func() error{
-		"set up an app": func(h *fixture) func() error {
-			r := h.newRecovery()
-			return func() error { _, err := r.setUp().SetUpTOTP(h.t.Context(), h.ada); return err }
+		"set up an app": func(f *fixture) func() error {
+			r := f.newRecovery()
+			return func() error { _, err := r.setUp().SetUpTOTP(f.t.Context(), f.ada); return err }
 		},
-		"confirm an app": func(h *fixture) func() error { return h.newRecovery().confirmTOTP },
-		"remove an app": func(h *fixture) func() error {
-			r := h.newRecovery()
+		"confirm an app": func(f *fixture) func() error { return f.newRecovery().confirmTOTP },
+		"remove an app": func(f *fixture) func() error {
+			r := f.newRecovery()
 			if err := r.confirmTOTP(); err != nil {
-				h.t.Fatal(err)
+				f.t.Fatal(err)
 			}
 			return func() error {
-				return (&recovery.Service{Store: h.store, Clock: h.clock, Audit: h.auditLog, StepUp: domain.StepUpTTL(time.Hour)}).RemoveTOTP(h.t.Context(), h.ada)
+				return (&recovery.Service{Store: f.store, Clock: f.clock, Audit: f.auditLog, StepUp: domain.StepUpTTL(time.Hour)}).RemoveTOTP(f.t.Context(), f.ada)
 			}
 		},
-		"make backup codes": func(h *fixture) func() error {
-			r := h.newRecovery()
-			return func() error { _, err := r.generateCodes().GenerateCodes(h.t.Context(), h.ada); return err }
+		"make backup codes": func(f *fixture) func() error {
+			r := f.newRecovery()
+			return func() error { _, err := r.generateCodes().GenerateCodes(f.t.Context(), f.ada); return err }
 		},
 	})
 	maps.Copy(otherUseCases, map[string]func(*fixture) func() error{
-		"show what to recover with": func(h *fixture) func() error {
-			return func() error { _, err := (&recovery.Service{Store: h.store}).Show(h.t.Context(), h.ada); return err }
+		"show what to recover with": func(f *fixture) func() error {
+			return func() error { _, err := (&recovery.Service{Store: f.store}).Show(f.t.Context(), f.ada); return err }
 		},
-		"redeem a backup code": func(h *fixture) func() error {
-			r := h.newRecovery()
+		"redeem a backup code": func(f *fixture) func() error {
+			r := f.newRecovery()
 			return func() error {
 				_, err := r.redeem(recovery.Proof{BackupCode: r.backupCode.RevealFormatted()})
 				return err
 			}
 		},
-		"redeem a code of an app": func(h *fixture) func() error {
-			r := h.newRecovery()
+		"redeem a code of an app": func(f *fixture) func() error {
+			r := f.newRecovery()
 			if err := r.confirmTOTP(); err != nil {
-				h.t.Fatal(err)
+				f.t.Fatal(err)
 			}
-			h.clock.now = h.clock.now.Add(time.Minute)
+			f.clock.now = f.clock.now.Add(time.Minute)
 			return func() error {
 				_, err := r.redeem(recovery.Proof{User: domain.UserRef{Email: "ada@example.org"}, TOTPCode: r.totpCode()})
 				return err
 			}
 		},
-		"begin a recovery": func(h *fixture) func() error {
-			r := h.newRecovery()
+		"begin a recovery": func(f *fixture) func() error {
+			r := f.newRecovery()
 			token := r.mustRedeem()
 			return func() error { _, err := r.begin(token); return err }
 		},
-		"finish a recovery": func(h *fixture) func() error {
-			r := h.newRecovery()
+		"finish a recovery": func(f *fixture) func() error {
+			r := f.newRecovery()
 			token := r.mustRedeem()
 			started, err := r.begin(token)
 			if err != nil {
-				h.t.Fatal(err)
+				f.t.Fatal(err)
 			}
-			h.device = authenticator.New(origin)
-			answer := recovery.FinishInput{Token: token, ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options)}
+			f.device = authenticator.New(origin)
+			answer := recovery.FinishInput{Token: token, ChallengeID: started.ChallengeID, Credential: f.createCredential(started.Options)}
 			return func() error {
-				finish := &recovery.Service{Policy: domain.RecoveryAny, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), Audit: h.auditLog}
-				_, err := finish.Finish(h.t.Context(), answer)
+				finish := &recovery.Service{Policy: domain.RecoveryAny, Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges(), SessionIssuer: f.sessionIssuer(), Audit: f.auditLog}
+				_, err := finish.Finish(f.t.Context(), answer)
 				return err
 			}
 		},
-		"give a grant": func(h *fixture) func() error {
+		"give a grant": func(f *fixture) func() error {
 			return func() error {
 				operator := &admin.Service{
-					Store: h.store, Clock: h.clock, Random: rand.Reader, Audit: h.auditLog, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
+					Store: f.store, Clock: f.clock, Random: rand.Reader, Audit: f.auditLog, Keys: domain.KeyRing[domain.RecoveryGrantToken]{make([]byte, 32)},
 					RecoveryURL: func(token domain.RecoveryGrantToken) domain.Secret { return token.Secret },
 				}
-				_, err := operator.RecoverUser(h.t.Context(), domain.UserRef{ID: h.ada.User.ID()})
+				_, err := operator.RecoverUser(f.t.Context(), domain.UserRef{ID: f.ada.User.ID()})
 				return err
 			}
 		},

@@ -228,58 +228,58 @@ type plainSealer struct{}
 func (plainSealer) Seal(plain []byte, _ string) ([]byte, error)  { return plain, nil }
 func (plainSealer) Open(sealed []byte, _ string) ([]byte, error) { return sealed, nil }
 
-func (h *fixture) signingKeys() *signingkeys.Service {
+func (f *fixture) signingKeys() *signingkeys.Service {
 	rotation := domain.KeyRotation{Algorithm: domain.SigningEdDSA, Interval: 30 * 24 * time.Hour, TokenTTL: 5 * time.Minute}
-	return &signingkeys.Service{Store: h.store, TokenKeys: jwt.New(), Sealer: plainSealer{}, Clock: h.clock, Rotation: rotation}
+	return &signingkeys.Service{Store: f.store, TokenKeys: jwt.New(), Sealer: plainSealer{}, Clock: f.clock, Rotation: rotation}
 }
 
-func (h *fixture) issuer() *signingkeys.Issuer {
+func (f *fixture) issuer() *signingkeys.Issuer {
 	return &signingkeys.Issuer{
-		SigningKeys: h.signingKeys(), Random: rand.Reader, RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)},
+		SigningKeys: f.signingKeys(), Random: rand.Reader, RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)},
 		Policy: domain.AccessPolicy{Issuer: origin, Audience: origin, TTL: 5 * time.Minute},
 	}
 }
 
 // sessionIssuer opens sessions, by cookie or with tokens.
-func (h *fixture) sessionIssuer() *sessions.SessionIssuer {
-	return &sessions.SessionIssuer{Random: rand.Reader, Devices: deviceNames{}, Issuer: h.issuer(), Audit: h.auditLog, Lifetime: lifetime}
+func (f *fixture) sessionIssuer() *sessions.SessionIssuer {
+	return &sessions.SessionIssuer{Random: rand.Reader, Devices: deviceNames{}, Issuer: f.issuer(), Audit: f.auditLog, Lifetime: lifetime}
 }
 
-func (h *fixture) answerSignIn(variations ...authenticator.Variation) login.FinishInput {
-	h.t.Helper()
-	started, err := (&login.Service{Store: h.store, RelyingParty: h.relyingParty, Challenges: h.challenges()}).Begin(h.t.Context(), "", domain.Binding{})
+func (f *fixture) answerSignIn(variations ...authenticator.Variation) login.FinishInput {
+	f.t.Helper()
+	started, err := (&login.Service{Store: f.store, RelyingParty: f.relyingParty, Challenges: f.challenges()}).Begin(f.t.Context(), "", domain.Binding{})
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	return login.FinishInput{ChallengeID: started.ChallengeID, Credential: h.getAssertion(started.Options, variations...), Client: identity.Client{SessionToken: h.cookie}}
+	return login.FinishInput{ChallengeID: started.ChallengeID, Credential: f.getAssertion(started.Options, variations...), Client: identity.Client{SessionToken: f.cookie}}
 }
 
-func (h *fixture) finishSignIn(answer login.FinishInput) error {
+func (f *fixture) finishSignIn(answer login.FinishInput) error {
 	finish := &login.Service{
-		Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), Audit: h.auditLog,
-		PasskeyUsage: &ceremony.PasskeyUsage{Policy: h.policy, Audit: h.auditLog},
+		Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges(), SessionIssuer: f.sessionIssuer(), Audit: f.auditLog,
+		PasskeyUsage: &ceremony.PasskeyUsage{Policy: f.policy, Audit: f.auditLog},
 	}
-	_, err := finish.Finish(h.t.Context(), answer)
+	_, err := finish.Finish(f.t.Context(), answer)
 	return err
 }
 
-func (h *fixture) beginSignUp(email domain.Email) (ceremony.Begun, error) {
+func (f *fixture) beginSignUp(email domain.Email) (ceremony.Begun, error) {
 	begin := &signup.Service{
-		Policy: domain.RegistrationOpen, EmailVerification: h.verification, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Random: rand.Reader, Challenges: h.challenges(),
+		Policy: domain.RegistrationOpen, EmailVerification: f.verification, Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Random: rand.Reader, Challenges: f.challenges(),
 	}
-	return begin.Begin(h.t.Context(), signup.Input{Email: email}, domain.Binding{})
+	return begin.Begin(f.t.Context(), signup.Input{Email: email}, domain.Binding{})
 }
 
-func (h *fixture) signUp(email domain.Email) (does func() error) {
-	h.t.Helper()
-	started, err := h.beginSignUp(email)
+func (f *fixture) signUp(email domain.Email) (execute func() error) {
+	f.t.Helper()
+	started, err := f.beginSignUp(email)
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	answer := signup.FinishInput{ChallengeID: started.ChallengeID, Credential: h.createCredential(started.Options), Client: identity.Client{SessionToken: h.cookie}}
+	answer := signup.FinishInput{ChallengeID: started.ChallengeID, Credential: f.createCredential(started.Options), Client: identity.Client{SessionToken: f.cookie}}
 	return func() error {
-		finish := &signup.Service{Policy: domain.RegistrationOpen, Store: h.store, RelyingParty: h.relyingParty, Clock: h.clock, Challenges: h.challenges(), SessionIssuer: h.sessionIssuer(), EmailVerification: h.verification}
-		_, err := finish.Finish(h.t.Context(), answer)
+		finish := &signup.Service{Policy: domain.RegistrationOpen, Store: f.store, RelyingParty: f.relyingParty, Clock: f.clock, Challenges: f.challenges(), SessionIssuer: f.sessionIssuer(), EmailVerification: f.verification}
+		_, err := finish.Finish(f.t.Context(), answer)
 		return err
 	}
 }
@@ -467,13 +467,13 @@ func TestUseCases_StoreErrorIsReturnedAndRolledBack(t *testing.T) {
 		for name, prepare := range each {
 			t.Run(name, func(t *testing.T) {
 				for at := 1; ; at++ {
-					h := newFixture(t)
-					does := prepare(h)
-					sound, broken := h.store, &breaking{Store: h.store, at: at}
-					before := h.dump()
-					h.store = broken
-					err := does()
-					h.store = sound
+					f := newFixture(t)
+					execute := prepare(f)
+					sound, broken := f.store, &breaking{Store: f.store, at: at}
+					before := f.dump()
+					f.store = broken
+					err := execute()
+					f.store = sound
 					if broken.asked < at {
 						if err != nil || at == 1 {
 							t.Errorf("of a store that was asked %d things: %v", broken.asked, err)
@@ -483,10 +483,10 @@ func TestUseCases_StoreErrorIsReturnedAndRolledBack(t *testing.T) {
 					if !errors.Is(err, domain.ErrUnavailable) {
 						t.Errorf("thing %d failed: got %v", at, err)
 					}
-					if changed := h.dump().changedFields(before); !inTurn[name] && changed != nil {
+					if changed := f.dump().changedFields(before); !inTurn[name] && changed != nil {
 						t.Errorf("thing %d failed, and changed are %q", at, changed)
 					}
-					if err := does(); err != nil {
+					if err := execute(); err != nil {
 						t.Errorf("after thing %d failed: %v", at, err)
 					}
 				}
@@ -498,12 +498,12 @@ func TestUseCases_StoreErrorIsReturnedAndRolledBack(t *testing.T) {
 // A bad answer whose challenge could not be spent is told as the outage that it is, and is still a bad one afterwards.
 func TestLoginFinish_RejectionAfterStoreError(t *testing.T) {
 	for at := 1; ; at++ {
-		h := newFixture(t)
-		answer := h.answerSignIn(authenticator.ForgeSignature(func(honest []byte) []byte { return honest[:len(honest)/2] }))
-		sound, broken := h.store, &breaking{Store: h.store, at: at}
-		h.store = broken
-		err := h.finishSignIn(answer)
-		h.store = sound
+		f := newFixture(t)
+		answer := f.answerSignIn(authenticator.ForgeSignature(func(honest []byte) []byte { return honest[:len(honest)/2] }))
+		sound, broken := f.store, &breaking{Store: f.store, at: at}
+		f.store = broken
+		err := f.finishSignIn(answer)
+		f.store = sound
 		if broken.asked < at {
 			if !errors.Is(err, domain.ErrPasskeyRejected) || at == 1 {
 				t.Errorf("got %v", err)
@@ -514,7 +514,7 @@ func TestLoginFinish_RejectionAfterStoreError(t *testing.T) {
 			t.Errorf("thing %d failed: got %v", at, err)
 		}
 		for _, want := range []error{domain.ErrPasskeyRejected, domain.ErrChallengeNotFound} {
-			if err := h.finishSignIn(answer); !errors.Is(err, want) {
+			if err := f.finishSignIn(answer); !errors.Is(err, want) {
 				t.Errorf("after thing %d failed: got %v, want %v", at, err, want)
 			}
 		}
@@ -536,9 +536,9 @@ func (failingRelyingParty) BeginAuthentication([]domain.CredentialDescriptor) (p
 
 func TestBegin_NoChallengeWhenOptionsFail(t *testing.T) {
 	for _, name := range []string{"begin to sign up", "begin to sign in", "begin to add a passkey", "begin to step up"} {
-		h := newFixture(t)
-		h.relyingParty = failingRelyingParty{h.relyingParty}
-		if err := otherUseCases[name](h)(); !errors.Is(err, errNoOptions) {
+		f := newFixture(t)
+		f.relyingParty = failingRelyingParty{f.relyingParty}
+		if err := otherUseCases[name](f)(); !errors.Is(err, errNoOptions) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

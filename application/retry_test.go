@@ -20,19 +20,19 @@ func TestUseCases_RunOnceWhenTransactionsRetry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var want storeDump
 			for _, again := range []bool{false, true} {
-				h := newFixture(t)
-				does := prepare(h)
-				sound := h.store
+				f := newFixture(t)
+				execute := prepare(f)
+				sound := f.store
 				if again {
-					h.store = sqlitestore.Retrying{Store: h.store}
+					f.store = sqlitestore.Retrying{Store: f.store}
 				}
-				err := does()
-				if h.store = sound; err != nil {
+				err := execute()
+				if f.store = sound; err != nil {
 					t.Fatalf("again %t: %v", again, err)
 				}
 				if !again {
-					want = h.dump()
-				} else if got := h.dump(); !reflect.DeepEqual(got.sizes(), want.sizes()) {
+					want = f.dump()
+				} else if got := f.dump(); !reflect.DeepEqual(got.sizes(), want.sizes()) {
 					t.Errorf("left %+v, want %+v", got, want)
 				}
 			}

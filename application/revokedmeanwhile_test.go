@@ -90,23 +90,23 @@ var userUseCases = map[string]func(*fixture) (does func() error){
 // Between the look that let Ada in and the write that she wants, her session ends or her account is shut. Then she changes
 // nothing any more.
 func TestUserUseCases_RequireAnActiveSession(t *testing.T) {
-	ended := func(h *fixture) {
-		h.update(func(tx ports.Tx) error {
-			session := domain.RestoreSession(h.ada.Session.State())
+	ended := func(f *fixture) {
+		f.update(func(tx ports.Tx) error {
+			session := domain.RestoreSession(f.ada.Session.State())
 			session.Revoke(noon)
 			return tx.Sessions.Save(t.Context(), session)
 		})
 	}
-	idle := func(h *fixture) { h.clock.now = noon.Add(lifetime.IdleTTL) }
-	shut := func(h *fixture) {
-		h.update(func(tx ports.Tx) error {
-			user := domain.RestoreUser(h.ada.User.State())
+	idle := func(f *fixture) { f.clock.now = noon.Add(lifetime.IdleTTL) }
+	shut := func(f *fixture) {
+		f.update(func(tx ports.Tx) error {
+			user := domain.RestoreUser(f.ada.User.State())
 			user.Disable(noon)
 			return tx.Users.Save(t.Context(), user)
 		})
 	}
-	deleted := func(h *fixture) {
-		h.update(func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), h.ada.User.ID()) })
+	deleted := func(f *fixture) {
+		f.update(func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), f.ada.User.ID()) })
 	}
 	for name, c := range map[string]struct {
 		meanwhile func(*fixture)
@@ -123,20 +123,20 @@ func TestUserUseCases_RequireAnActiveSession(t *testing.T) {
 	} {
 		for deed, prepare := range userUseCases {
 			t.Run(name+"/"+deed, func(t *testing.T) {
-				h := newFixture(t)
-				does := prepare(h)
+				f := newFixture(t)
+				execute := prepare(f)
 				if c.meanwhile != nil {
-					c.meanwhile(h)
+					c.meanwhile(f)
 				}
 				want, special := c.instead[deed]
 				if !special {
 					want = c.want
 				}
-				before := h.dump()
-				if err := does(); !errors.Is(err, want) {
+				before := f.dump()
+				if err := execute(); !errors.Is(err, want) {
 					t.Errorf("got %v, want %v", err, want)
 				}
-				if changed := h.dump().changedFields(before); (changed == nil) != (c.meanwhile != nil) {
+				if changed := f.dump().changedFields(before); (changed == nil) != (c.meanwhile != nil) {
 					t.Errorf("changed are %q", changed)
 				}
 			})
@@ -149,9 +149,9 @@ func TestBegin_RequiresAnExistingAccount(t *testing.T) {
 	for name, begins := range map[string]func(*fixture) (ceremony.Begun, error){
 		"to add a passkey": (*fixture).beginAddPasskey, "to step up": (*fixture).beginStepUp,
 	} {
-		h := newFixture(t)
-		h.update(func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), h.ada.User.ID()) })
-		if _, err := begins(h); !errors.Is(err, domain.ErrSessionRevoked) {
+		f := newFixture(t)
+		f.update(func(tx ports.Tx) error { return tx.Users.Remove(t.Context(), f.ada.User.ID()) })
+		if _, err := begins(f); !errors.Is(err, domain.ErrSessionRevoked) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

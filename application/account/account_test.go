@@ -43,15 +43,15 @@ func update(t *testing.T, store ports.Store, fn func(ports.Tx) error) {
 	}
 }
 
-// addUser is somebody with an account, an address that they have verified, a passkey and a session by it.
+// addUser stores a user with a verified address, unless email is empty, a passkey and a session.
 func addUser(t *testing.T, store ports.Store, name string, email domain.Email) identity.Principal {
 	t.Helper()
 	applicant := domain.NewPendingUser(email, domain.DisplayName(name), noon, rand.Reader)
-	is := applicant.ToUser(noon).State()
+	state := applicant.ToUser(noon).State()
 	if email != "" {
-		is.EmailVerifiedAt = noon
+		state.EmailVerifiedAt = noon
 	}
-	user := domain.RestoreUser(is)
+	user := domain.RestoreUser(state)
 	key, err := domain.NewCredential(user.ID(), "", sqlitestore.Registration(domain.CredentialID(name)), noon)
 	if err != nil {
 		t.Fatal(err)
@@ -63,20 +63,19 @@ func addUser(t *testing.T, store ports.Store, name string, email domain.Email) i
 	return identity.Principal{User: user, Session: session, AuthContext: session.AuthContext(), Client: identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}}
 }
 
-// storedUser is somebody as the store has them.
-func storedUser(t *testing.T, store ports.Store, id domain.UserID) (is domain.UserState) {
+func storedUser(t *testing.T, store ports.Store, id domain.UserID) (state domain.UserState) {
 	t.Helper()
 	update(t, store, func(tx ports.Tx) error {
 		user, err := tx.Users.ByID(t.Context(), id)
 		if err == nil {
-			is = user.State()
+			state = user.State()
 		}
 		return err
 	})
-	return is
+	return state
 }
 
-func entries(t *testing.T, store ports.Store, of domain.UserID) (list []domain.EventState) {
+func storedEvents(t *testing.T, store ports.Store, of domain.UserID) (list []domain.EventState) {
 	t.Helper()
 	update(t, store, func(tx ports.Tx) error {
 		events, err := tx.Events.ListByUser(t.Context(), of, domain.EventID{}, 1000)
@@ -88,56 +87,56 @@ func entries(t *testing.T, store ports.Store, of domain.UserID) (list []domain.E
 	return list
 }
 
-func changeAccount(t *testing.T, store ports.Store, actor identity.Principal, wish account.Patch) (account.Changed, error) {
+func changeAccount(t *testing.T, store ports.Store, principal identity.Principal, patch account.Patch) (account.Changed, error) {
 	t.Helper()
-	return (&account.Service{Store: store, Clock: clock(noon), Audit: newAuditLog(), EmailVerification: &emailverify.Service{}, StepUp: stepUp}).Change(t.Context(), actor, wish)
+	return (&account.Service{Store: store, Clock: clock(noon), Audit: newAuditLog(), EmailVerification: &emailverify.Service{}, StepUp: stepUp}).Change(t.Context(), principal, patch)
 }
 
 func TestChange_ChangesOnlyGivenFields(t *testing.T) {
 	for name, c := range map[string]struct {
-		wish     account.Patch
+		patch    account.Patch
 		email    domain.Email
 		name     domain.DisplayName
 		verified bool
-		changed  []string // nil if nothing is logged
+		changed  []string // in the event; nil for none
 	}{
-		"nothing":              {account.Patch{}, "ada@example.org", "Ada", true, nil},
-		"the same":             {account.Patch{Email: new(domain.Email("ada@example.org")), DisplayName: new(domain.DisplayName("Ada"))}, "ada@example.org", "Ada", true, nil},
-		"another name":         {account.Patch{DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.org", "Countess", true, []string{"display_name"}},
-		"no name":              {account.Patch{DisplayName: new(domain.DisplayName(""))}, "ada@example.org", "", true, []string{"display_name"}},
-		"another address":      {account.Patch{Email: new(domain.Email("ada@example.com"))}, "ada@example.com", "Ada", false, []string{"email"}},
-		"no address":           {account.Patch{Email: new(domain.Email(""))}, "", "Ada", false, []string{"email"}},
-		"both":                 {account.Patch{Email: new(domain.Email("ada@example.com")), DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.com", "Countess", false, []string{"display_name", "email"}},
-		"one, the other stays": {account.Patch{Email: new(domain.Email("ada@example.org")), DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.org", "Countess", true, []string{"display_name"}},
+		"nothing":                  {account.Patch{}, "ada@example.org", "Ada", true, nil},
+		"same values":              {account.Patch{Email: new(domain.Email("ada@example.org")), DisplayName: new(domain.DisplayName("Ada"))}, "ada@example.org", "Ada", true, nil},
+		"other name":               {account.Patch{DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.org", "Countess", true, []string{"display_name"}},
+		"no name":                  {account.Patch{DisplayName: new(domain.DisplayName(""))}, "ada@example.org", "", true, []string{"display_name"}},
+		"other address":            {account.Patch{Email: new(domain.Email("ada@example.com"))}, "ada@example.com", "Ada", false, []string{"email"}},
+		"no address":               {account.Patch{Email: new(domain.Email(""))}, "", "Ada", false, []string{"email"}},
+		"both":                     {account.Patch{Email: new(domain.Email("ada@example.com")), DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.com", "Countess", false, []string{"display_name", "email"}},
+		"other name, same address": {account.Patch{Email: new(domain.Email("ada@example.org")), DisplayName: new(domain.DisplayName("Countess"))}, "ada@example.org", "Countess", true, []string{"display_name"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := sqlitestore.New(t)
 			ada := addUser(t, store, "Ada", "ada@example.org")
 			ben := addUser(t, store, "Ben", "ben@example.org")
-			changed, err := changeAccount(t, store, ada, c.wish)
+			changed, err := changeAccount(t, store, ada, c.patch)
 			if err != nil {
 				t.Fatal(err)
 			}
-			is := storedUser(t, store, ada.User.ID())
-			if is.Email != c.email || is.DisplayName != c.name || is.EmailVerifiedAt.IsZero() == c.verified || is != changed.User.State() {
-				t.Errorf("stored %+v, returned %+v", is, changed.User)
+			state := storedUser(t, store, ada.User.ID())
+			if state.Email != c.email || state.DisplayName != c.name || state.EmailVerifiedAt.IsZero() == c.verified || state != changed.User.State() {
+				t.Errorf("stored %+v, returned %+v", state, changed.User)
 			}
 			if len(changed.AcceptedCredentials) != 1 || changed.AcceptedCredentials[0].ID() != "Ada" {
 				t.Errorf("accepted %v", changed.AcceptedCredentials)
 			}
 			if got, want := storedUser(t, store, ben.User.ID()), ben.User.State(); got != want {
-				t.Errorf("Ben became %+v", got)
+				t.Errorf("Ben changed to %+v", got)
 			}
-			log := entries(t, store, ada.User.ID())
+			events := storedEvents(t, store, ada.User.ID())
 			if c.changed == nil {
-				if len(log) != 0 {
-					t.Errorf("logged %+v", log)
+				if len(events) != 0 {
+					t.Errorf("recorded %+v", events)
 				}
 				return
 			}
-			if len(log) != 1 || log[0].Kind != domain.EventAccountChanged || !slices.Equal(log[0].Changed, c.changed) || log[0].SessionID != ada.Session.ID() ||
-				log[0].IP != "127.0.0.1" || log[0].Actor != domain.ActorUser {
-				t.Errorf("logged %+v", log)
+			if len(events) != 1 || events[0].Kind != domain.EventAccountChanged || !slices.Equal(events[0].Changed, c.changed) || events[0].SessionID != ada.Session.ID() ||
+				events[0].IP != "127.0.0.1" || events[0].Actor != domain.ActorUser {
+				t.Errorf("recorded %+v", events)
 			}
 		})
 	}
@@ -151,12 +150,12 @@ func TestChange_EmailTaken(t *testing.T) {
 	if !errors.Is(err, domain.ErrEmailTaken) {
 		t.Errorf("got %v", err)
 	}
-	if got := storedUser(t, store, ada.User.ID()); got != ada.User.State() || len(entries(t, store, ada.User.ID())) != 0 {
-		t.Errorf("left %+v, logged %+v", got, entries(t, store, ada.User.ID()))
+	if got := storedUser(t, store, ada.User.ID()); got != ada.User.State() || len(storedEvents(t, store, ada.User.ID())) != 0 {
+		t.Errorf("stored %+v, recorded %+v", got, storedEvents(t, store, ada.User.ID()))
 	}
 }
 
-// What somebody else changed between the look that let the caller in and the write is not changed back.
+// A change by another request after the authentication of this one is not reverted.
 func TestChange_UsesStoredAccount(t *testing.T) {
 	store := sqlitestore.New(t)
 	ada := addUser(t, store, "Ada", "ada@example.org")
@@ -166,32 +165,32 @@ func TestChange_UsesStoredAccount(t *testing.T) {
 	if _, err := changeAccount(t, store, ada, account.Patch{DisplayName: new(domain.DisplayName("Countess"))}); err != nil {
 		t.Fatal(err)
 	}
-	if is := storedUser(t, store, ada.User.ID()); is.Email != "ada@example.com" || is.DisplayName != "Countess" {
-		t.Errorf("left %+v", is)
+	if state := storedUser(t, store, ada.User.ID()); state.Email != "ada@example.com" || state.DisplayName != "Countess" {
+		t.Errorf("stored %+v", state)
 	}
 }
 
-func deleteAccount(t *testing.T, store ports.Store, actor identity.Principal, after time.Duration) error {
+func deleteAccount(t *testing.T, store ports.Store, principal identity.Principal, after time.Duration) error {
 	t.Helper()
-	return (&account.Service{Store: store, Clock: clock(noon.Add(after)), Audit: newAuditLog(), StepUp: stepUp}).Delete(t.Context(), actor)
+	return (&account.Service{Store: store, Clock: clock(noon.Add(after)), Audit: newAuditLog(), StepUp: stepUp}).Delete(t.Context(), principal)
 }
 
 func TestDelete_RequiresRecentAuth(t *testing.T) {
 	stale := func(s *domain.Session) *domain.Session {
-		is := s.State()
-		is.AuthTime = noon.Add(-time.Hour)
-		return domain.RestoreSession(is)
+		state := s.State()
+		state.AuthTime = noon.Add(-time.Hour)
+		return domain.RestoreSession(state)
 	}
 	for name, c := range map[string]struct {
-		after         time.Duration
-		known, stored func(*domain.Session) *domain.Session
-		want          error
+		after           time.Duration
+		session, stored func(*domain.Session) *domain.Session
+		want            error
 	}{
-		"fresh":                   {0, nil, nil, nil},
-		"as old as may be":        {time.Duration(stepUp), nil, nil, nil},
-		"a moment older":          {time.Duration(stepUp) + 1, nil, nil, domain.ErrStepUpRequired},
+		"just signed in":          {0, nil, nil, nil},
+		"at the limit":            {time.Duration(stepUp), nil, nil, nil},
+		"just beyond the limit":   {time.Duration(stepUp) + 1, nil, nil, domain.ErrStepUpRequired},
 		"stepped up meanwhile":    {0, stale, nil, nil},
-		"only the caller says so": {0, nil, stale, domain.ErrStepUpRequired},
+		"stored session is older": {0, nil, stale, domain.ErrStepUpRequired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := sqlitestore.New(t)
@@ -199,15 +198,15 @@ func TestDelete_RequiresRecentAuth(t *testing.T) {
 			if c.stored != nil {
 				update(t, store, func(tx ports.Tx) error { return tx.Sessions.Save(t.Context(), c.stored(ada.Session)) })
 			}
-			if c.known != nil {
-				ada.Session = c.known(ada.Session)
+			if c.session != nil {
+				ada.Session = c.session(ada.Session)
 			}
 			if err := deleteAccount(t, store, ada, c.after); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 			update(t, store, func(tx ports.Tx) error {
 				if _, err := tx.Users.ByID(t.Context(), ada.User.ID()); errors.Is(err, domain.ErrUserNotFound) != (c.want == nil) {
-					t.Errorf("afterwards: %v", err)
+					t.Errorf("the user afterwards: %v", err)
 				}
 				return nil
 			})
@@ -221,14 +220,14 @@ func TestDelete_AnonymisesEvents(t *testing.T) {
 	if _, err := changeAccount(t, store, ada, account.Patch{DisplayName: new(domain.DisplayName("Countess"))}); err != nil {
 		t.Fatal(err)
 	}
-	refused := domain.NewEvent(domain.EventState{
+	failed := domain.NewEvent(domain.EventState{
 		Kind: domain.EventSignInRefused, UserID: ada.User.ID(), CredentialID: "Ada", PasskeyName: "a key", IP: "127.0.0.1", DeviceName: "curl", RequestID: "request-18",
 		Reason: "signature_invalid",
 	}, noon, rand.Reader)
 	adas := domain.NewChallenge(domain.PurposeStepUp, ada.ChallengeContext(domain.Binding{}), []byte("state"), nil, time.Hour, noon, rand.Reader)
 	bens := domain.NewChallenge(domain.PurposeStepUp, ben.ChallengeContext(domain.Binding{}), []byte("state"), nil, time.Hour, noon, rand.Reader)
 	update(t, store, func(tx ports.Tx) error {
-		return errors.Join(tx.Events.Add(t.Context(), refused), tx.Challenges.Add(t.Context(), adas), tx.Challenges.Add(t.Context(), bens))
+		return errors.Join(tx.Events.Add(t.Context(), failed), tx.Challenges.Add(t.Context(), adas), tx.Challenges.Add(t.Context(), bens))
 	})
 
 	if err := deleteAccount(t, store, ada, time.Minute); err != nil {
@@ -243,7 +242,7 @@ func TestDelete_AnonymisesEvents(t *testing.T) {
 		_, challenge := tx.Challenges.ByID(t.Context(), adas.ID())
 		if !errors.Is(byID, domain.ErrUserNotFound) || !errors.Is(byEmail, domain.ErrUserNotFound) || !errors.Is(key, domain.ErrPasskeyUnknown) ||
 			!errors.Is(session, domain.ErrSessionNotFound) || !errors.Is(challenge, domain.ErrChallengeNotFound) {
-			t.Errorf("Ada is still there: %v, %v, %v, %v, %v", byID, byEmail, key, session, challenge)
+			t.Errorf("Ada was not deleted: %v, %v, %v, %v, %v", byID, byEmail, key, session, challenge)
 		}
 		_, byID = tx.Users.ByID(t.Context(), ben.User.ID())
 		_, key = tx.Credentials.ByID(t.Context(), "Ben")
@@ -251,10 +250,10 @@ func TestDelete_AnonymisesEvents(t *testing.T) {
 		_, challenge = tx.Challenges.ByID(t.Context(), bens.ID())
 		return errors.Join(byID, key, session, challenge)
 	})
-	if log := entries(t, store, ada.User.ID()); len(log) != 0 {
-		t.Errorf("her log: %+v", log)
+	if events := storedEvents(t, store, ada.User.ID()); len(events) != 0 {
+		t.Errorf("events of Ada: %+v", events)
 	}
-	anonymous := entries(t, store, domain.UserID{})
+	anonymous := storedEvents(t, store, domain.UserID{})
 	got := map[domain.EventKind]domain.EventState{}
 	for _, e := range anonymous {
 		got[e.Kind] = e
@@ -268,14 +267,14 @@ func TestDelete_AnonymisesEvents(t *testing.T) {
 		want.ID, want.Kind = e.ID, kind
 		if len(e.Changed) != 0 || e.ID != want.ID || e.Kind != want.Kind || !e.At.Equal(want.At) || e.Actor != want.Actor || e.Reason != want.Reason || !e.UserID.IsZero() ||
 			!e.SessionID.IsZero() || e.CredentialID != "" || e.PasskeyName != "" || e.DeviceName != "" || e.IP != "" || e.RequestID != "" {
-			t.Errorf("left %+v, want %+v", e, want)
+			t.Errorf("kept %+v, want %+v", e, want)
 		}
 	}
 	if len(anonymous) != 3 {
-		t.Errorf("left %+v", anonymous)
+		t.Errorf("kept %+v", anonymous)
 	}
 	if err := deleteAccount(t, store, ada, time.Minute); !errors.Is(err, domain.ErrSessionRevoked) {
-		t.Errorf("once more: %v", err)
+		t.Errorf("second call: %v", err)
 	}
 }
 
@@ -284,10 +283,10 @@ func TestEvents_OwnNewestFirst(t *testing.T) {
 	ada, ben := addUser(t, store, "Ada", ""), addUser(t, store, "Ben", "")
 	var newestFirst []domain.EventID
 	for i := range 5 {
-		for _, actor := range []identity.Principal{ada, ben} {
-			e := domain.NewEvent(domain.EventState{UserID: actor.User.ID(), Kind: domain.EventSignedIn}, noon.Add(time.Duration(i)*time.Second), rand.Reader)
+		for _, principal := range []identity.Principal{ada, ben} {
+			e := domain.NewEvent(domain.EventState{UserID: principal.User.ID(), Kind: domain.EventSignedIn}, noon.Add(time.Duration(i)*time.Second), rand.Reader)
 			update(t, store, func(tx ports.Tx) error { return tx.Events.Add(t.Context(), e) })
-			if actor.User.ID() == ada.User.ID() {
+			if principal.User.ID() == ada.User.ID() {
 				newestFirst = append([]domain.EventID{e.ID()}, newestFirst...)
 			}
 		}
@@ -298,7 +297,7 @@ func TestEvents_OwnNewestFirst(t *testing.T) {
 		for more := true; more; {
 			page, err := (&account.Service{Store: store}).Events(t.Context(), ada, before, limit)
 			if err != nil || len(page.Events) > limit || page.More && len(page.Events) < limit {
-				t.Fatalf("by %d: %d, more %t, %v", limit, len(page.Events), page.More, err)
+				t.Fatalf("limit %d: %d events, More %t, %v", limit, len(page.Events), page.More, err)
 			}
 			for _, e := range page.Events {
 				seen = append(seen, e.ID())
@@ -307,11 +306,11 @@ func TestEvents_OwnNewestFirst(t *testing.T) {
 				before = seen[len(seen)-1]
 			}
 			if page.More == (len(seen) == 5) {
-				t.Fatalf("by %d: after %d of 5 there is more: %t", limit, len(seen), page.More)
+				t.Fatalf("limit %d: after %d of 5 events, More is %t", limit, len(seen), page.More)
 			}
 		}
 		if !slices.Equal(seen, newestFirst) {
-			t.Errorf("by %d: got %v, want %v", limit, seen, newestFirst)
+			t.Errorf("limit %d: got %v, want %v", limit, seen, newestFirst)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// emailFixture is an installation that sends mail.
+// emailFixture is a server that sends e-mail.
 type emailFixture struct {
 	t            *testing.T
 	store        ports.Store
@@ -47,66 +47,66 @@ func newEmailFixture(t *testing.T) *emailFixture {
 	}
 }
 
-// disableMail sending mail, as an operator does who takes the settings back.
-func (p *emailFixture) disableMail() {
-	p.auditLog.Notifier.Policy, p.verification.Policy = domain.EmailOff, domain.EmailOff
+// disableMail turns e-mail off, as if the operator had removed the settings.
+func (f *emailFixture) disableMail() {
+	f.auditLog.Notifier.Policy, f.verification.Policy = domain.EmailOff, domain.EmailOff
 }
 
-func (p *emailFixture) addUser(name string, email domain.Email) identity.Principal {
-	return addUser(p.t, p.store, name, email)
+func (f *emailFixture) addUser(name string, email domain.Email) identity.Principal {
+	return addUser(f.t, f.store, name, email)
 }
 
-// setUnverified has an account's address not verified, say since it was set before mail was sent.
-func (p *emailFixture) setUnverified(actor identity.Principal) identity.Principal {
-	p.t.Helper()
-	is := actor.User.State()
-	is.EmailVerifiedAt = time.Time{}
-	actor.User = domain.RestoreUser(is)
-	update(p.t, p.store, func(tx ports.Tx) error { return tx.Users.Save(p.t.Context(), actor.User) })
-	return actor
+// setUnverified makes the address unverified, as if it had been set before the server sent e-mail.
+func (f *emailFixture) setUnverified(principal identity.Principal) identity.Principal {
+	f.t.Helper()
+	state := principal.User.State()
+	state.EmailVerifiedAt = time.Time{}
+	principal.User = domain.RestoreUser(state)
+	update(f.t, f.store, func(tx ports.Tx) error { return tx.Users.Save(f.t.Context(), principal.User) })
+	return principal
 }
 
-// markRecovered has the actor's session be one that recovery bought.
-func (p *emailFixture) markRecovered(actor identity.Principal) {
-	p.t.Helper()
-	session := domain.RestoreSession(actor.Session.State())
+// markRecovered makes the session one that was opened by recovery.
+func (f *emailFixture) markRecovered(principal identity.Principal) {
+	f.t.Helper()
+	session := domain.RestoreSession(principal.Session.State())
 	session.MarkRecovered()
-	update(p.t, p.store, func(tx ports.Tx) error { return tx.Sessions.Save(p.t.Context(), session) })
+	update(f.t, f.store, func(tx ports.Tx) error { return tx.Sessions.Save(f.t.Context(), session) })
 }
 
-func (p *emailFixture) service() *account.Service {
-	return &account.Service{Store: p.store, Clock: clock(p.now), Audit: p.auditLog, Notifier: p.auditLog.Notifier, EmailVerification: p.verification, StepUp: stepUp}
+func (f *emailFixture) service() *account.Service {
+	return &account.Service{Store: f.store, Clock: clock(f.now), Audit: f.auditLog, Notifier: f.auditLog.Notifier, EmailVerification: f.verification, StepUp: stepUp}
 }
 
-func (p *emailFixture) changeEmail(actor identity.Principal, email domain.Email) (account.Changed, error) {
-	return p.service().Change(p.t.Context(), actor, account.Patch{Email: &email})
+func (f *emailFixture) changeEmail(principal identity.Principal, email domain.Email) (account.Changed, error) {
+	return f.service().Change(f.t.Context(), principal, account.Patch{Email: &email})
 }
 
-// requestEmail has the actor claim an address and returns the code that was sent to it.
-func (p *emailFixture) requestEmail(actor identity.Principal, email domain.Email) string {
-	p.t.Helper()
-	if _, err := p.changeEmail(actor, email); err != nil {
-		p.t.Fatal(err)
+// requestEmail makes an address pending and returns the code that was sent to it.
+func (f *emailFixture) requestEmail(principal identity.Principal, email domain.Email) string {
+	f.t.Helper()
+	if _, err := f.changeEmail(principal, email); err != nil {
+		f.t.Fatal(err)
 	}
-	return p.code(actor)
+	return f.code(principal)
 }
 
-func (p *emailFixture) resendCode(actor identity.Principal) (time.Time, error) {
-	return p.service().SendCode(p.t.Context(), actor)
+func (f *emailFixture) resendCode(principal identity.Principal) (time.Time, error) {
+	return f.service().SendCode(f.t.Context(), principal)
 }
 
-func (p *emailFixture) confirmEmail(actor identity.Principal, code string) (account.Changed, error) {
-	return p.service().ConfirmEmail(p.t.Context(), actor, code)
+func (f *emailFixture) confirmEmail(principal identity.Principal, code string) (account.Changed, error) {
+	return f.service().ConfirmEmail(f.t.Context(), principal, code)
 }
 
-// sent are all messages of one kind.
-func (p *emailFixture) sent(kind domain.EmailKind) (list []domain.OutboxEmailState) {
-	p.t.Helper()
-	update(p.t, p.store, func(tx ports.Tx) error {
-		messages, err := tx.OutboxEmails.ListDue(p.t.Context(), p.now.Add(1000*time.Hour), 1000)
-		for _, m := range messages {
-			if kind == "" || m.State().Kind == kind {
-				list = append(list, m.State())
+// sent returns the queued e-mails of a kind, or all of them for "".
+func (f *emailFixture) sent(kind domain.EmailKind) (list []domain.OutboxEmailState) {
+	f.t.Helper()
+	update(f.t, f.store, func(tx ports.Tx) error {
+		emails, err := tx.OutboxEmails.ListDue(f.t.Context(), f.now.Add(1000*time.Hour), 1000)
+		for _, email := range emails {
+			if kind == "" || email.State().Kind == kind {
+				list = append(list, email.State())
 			}
 		}
 		return err
@@ -114,45 +114,45 @@ func (p *emailFixture) sent(kind domain.EmailKind) (list []domain.OutboxEmailSta
 	return list
 }
 
-// code is the one that was sent to the actor and proves an address now; "" if there is none.
-func (p *emailFixture) code(of identity.Principal) (code string) {
-	p.t.Helper()
-	for _, m := range p.sent(domain.EmailKindVerificationCode) {
-		if m.UserID != of.User.ID() {
+// code returns the code that verifies the pending address, or "".
+func (f *emailFixture) code(of identity.Principal) (code string) {
+	f.t.Helper()
+	for _, email := range f.sent(domain.EmailKindVerificationCode) {
+		if email.UserID != of.User.ID() {
 			continue
 		}
-		opened, err := p.verification.Sealer.Open(m.Code, "code in message "+m.ID.String())
+		plain, err := f.verification.Sealer.Open(email.Code, "code in message "+email.ID.String())
 		if err != nil {
-			p.t.Fatal(err)
+			f.t.Fatal(err)
 		}
-		parsed, err := domain.ParseEmailCode(string(opened))
+		parsed, err := domain.ParseEmailCode(string(plain))
 		if err != nil {
-			p.t.Fatal(err)
+			f.t.Fatal(err)
 		}
-		if parsed.Digest(p.verification.Keys, m.UserID) == p.user(of).PendingEmail.Code {
-			code = string(opened)
+		if parsed.Digest(f.verification.Keys, email.UserID) == f.user(of).PendingEmail.Code {
+			code = string(plain)
 		}
 	}
 	return code
 }
 
-func (p *emailFixture) user(of identity.Principal) domain.UserState {
-	return storedUser(p.t, p.store, of.User.ID())
+func (f *emailFixture) user(of identity.Principal) domain.UserState {
+	return storedUser(f.t, f.store, of.User.ID())
 }
 
-// changedFields are what the account's log says was changed, newest first.
-func (p *emailFixture) changedFields(of identity.Principal) (list []string) {
-	p.t.Helper()
-	for _, e := range entries(p.t, p.store, of.User.ID()) {
+// changedFields returns the changed fields of each event, newest first.
+func (f *emailFixture) changedFields(of identity.Principal) (list []string) {
+	f.t.Helper()
+	for _, e := range storedEvents(f.t, f.store, of.User.ID()) {
 		if e.Kind != domain.EventAccountChanged || e.SessionID != of.Session.ID() || e.IP != of.Client.IP {
-			p.t.Errorf("logged %+v", e)
+			f.t.Errorf("recorded %+v", e)
 		}
 		list = append(list, strings.Join(e.Changed, "+"))
 	}
 	return list
 }
 
-// wrongCode is a code that is not the one given.
+// wrongCode returns another code.
 func wrongCode(code string) string {
 	if code == "00000000" {
 		return "11111111"
@@ -161,467 +161,467 @@ func wrongCode(code string) string {
 }
 
 func TestChangeEmail_PendingUntilConfirmed(t *testing.T) {
-	p := newEmailFixture(t)
-	ada := p.addUser("Ada", "ada@example.org")
-	changed, err := p.changeEmail(ada, "ada@example.com")
+	f := newEmailFixture(t)
+	ada := f.addUser("Ada", "ada@example.org")
+	changed, err := f.changeEmail(ada, "ada@example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
-	is := p.user(ada)
-	if is.Email != "ada@example.org" || !is.EmailVerifiedAt.Equal(noon) || is.PendingEmail.Email != "ada@example.com" || is != changed.User.State() || len(changed.AcceptedCredentials) != 1 {
-		t.Errorf("became %+v, returned %+v", is, changed)
+	state := f.user(ada)
+	if state.Email != "ada@example.org" || !state.EmailVerifiedAt.Equal(noon) || state.PendingEmail.Email != "ada@example.com" || state != changed.User.State() || len(changed.AcceptedCredentials) != 1 {
+		t.Errorf("stored %+v, returned %+v", state, changed)
 	}
-	if log := p.changedFields(ada); !slices.Equal(changed.Fields, []string{"pending_email"}) || !slices.Equal(log, []string{"pending_email"}) {
-		t.Errorf("changed %q, logged %q", changed.Fields, log)
+	if events := f.changedFields(ada); !slices.Equal(changed.Fields, []string{"pending_email"}) || !slices.Equal(events, []string{"pending_email"}) {
+		t.Errorf("changed %q, recorded %q", changed.Fields, events)
 	}
-	if sent := p.sent(""); len(sent) != 1 || sent[0].To != "ada@example.com" || sent[0].UserID != ada.User.ID() || p.code(ada) == "" {
+	if sent := f.sent(""); len(sent) != 1 || sent[0].To != "ada@example.com" || sent[0].UserID != ada.User.ID() || f.code(ada) == "" {
 		t.Errorf("sent %+v", sent)
 	}
 }
 
 func TestChangeEmail_CurrentAndPending(t *testing.T) {
 	for name, c := range map[string]struct {
-		claims, wish domain.Email
-		email        domain.Email
-		pending      domain.Email
-		changed      []string
-		sent         domain.EmailKind // "" for nothing
+		pending, email domain.Email // before
+		wantEmail      domain.Email
+		wantPending    domain.Email
+		changed        []string
+		sent           domain.EmailKind // "" for none
 	}{
-		"what she holds":                    {"", "ada@example.org", "ada@example.org", "", nil, ""},
-		"what she claims":                   {"ada@example.com", "ada@example.com", "ada@example.org", "ada@example.com", nil, ""},
-		"back to what she holds":            {"ada@example.com", "ada@example.org", "ada@example.org", "", []string{"pending_email"}, ""},
-		"another than what she claims":      {"ada@example.com", "a@example.net", "ada@example.org", "a@example.net", []string{"pending_email"}, domain.EmailKindVerificationCode},
-		"none":                              {"", "", "", "", []string{"email"}, domain.EmailKindAddressRemoved},
-		"none, neither held nor claimed":    {"ada@example.com", "", "", "", []string{"email", "pending_email"}, domain.EmailKindAddressRemoved},
-		"one that somebody else has":        {"", "ben@example.org", "ada@example.org", "ben@example.org", []string{"pending_email"}, domain.EmailKindAddressTaken},
-		"one that somebody else has, again": {"ben@example.org", "ben@example.org", "ada@example.org", "ben@example.org", nil, ""},
+		"the current one":                     {"", "ada@example.org", "ada@example.org", "", nil, ""},
+		"the pending one":                     {"ada@example.com", "ada@example.com", "ada@example.org", "ada@example.com", nil, ""},
+		"the current one, with a pending one": {"ada@example.com", "ada@example.org", "ada@example.org", "", []string{"pending_email"}, ""},
+		"another than the pending one":        {"ada@example.com", "a@example.net", "ada@example.org", "a@example.net", []string{"pending_email"}, domain.EmailKindVerificationCode},
+		"none":                                {"", "", "", "", []string{"email"}, domain.EmailKindAddressRemoved},
+		"none, with a pending one":            {"ada@example.com", "", "", "", []string{"email", "pending_email"}, domain.EmailKindAddressRemoved},
+		"that of another user":                {"", "ben@example.org", "ada@example.org", "ben@example.org", []string{"pending_email"}, domain.EmailKindAddressTaken},
+		"that of another user, again":         {"ben@example.org", "ben@example.org", "ada@example.org", "ben@example.org", nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newEmailFixture(t)
-			ada := p.addUser("Ada", "ada@example.org")
-			ben := p.addUser("Ben", "ben@example.org")
-			logged := 0
-			if c.claims != "" {
-				if _, err := p.changeEmail(ada, c.claims); err != nil {
+			f := newEmailFixture(t)
+			ada := f.addUser("Ada", "ada@example.org")
+			ben := f.addUser("Ben", "ben@example.org")
+			recorded := 0
+			if c.pending != "" {
+				if _, err := f.changeEmail(ada, c.pending); err != nil {
 					t.Fatal(err)
 				}
-				logged = 1
+				recorded = 1
 			}
-			before, earlier := p.user(ada), len(p.sent(""))
-			changed, err := p.changeEmail(ada, c.wish)
+			before, earlier := f.user(ada), len(f.sent(""))
+			changed, err := f.changeEmail(ada, c.email)
 			if err != nil {
 				t.Fatal(err)
 			}
-			is := p.user(ada)
-			if is.Email != c.email || is.PendingEmail.Email != c.pending || is.EmailVerifiedAt.IsZero() != (c.email == "") || changed.User.State() != is {
-				t.Errorf("became %+v", is)
+			state := f.user(ada)
+			if state.Email != c.wantEmail || state.PendingEmail.Email != c.wantPending || state.EmailVerifiedAt.IsZero() != (c.wantEmail == "") || changed.User.State() != state {
+				t.Errorf("stored %+v", state)
 			}
-			if c.changed == nil && is != before {
-				t.Errorf("was %+v, became %+v", before, is)
+			if c.changed == nil && state != before {
+				t.Errorf("changed from %+v to %+v", before, state)
 			}
-			log := p.changedFields(ada)
-			if !slices.Equal(changed.Fields, c.changed) || len(log)-logged != min(len(c.changed), 1) || c.changed != nil && log[0] != strings.Join(c.changed, "+") {
-				t.Errorf("changed %q, logged %q", changed.Fields, log)
+			events := f.changedFields(ada)
+			if !slices.Equal(changed.Fields, c.changed) || len(events)-recorded != min(len(c.changed), 1) || c.changed != nil && events[0] != strings.Join(c.changed, "+") {
+				t.Errorf("changed %q, recorded %q", changed.Fields, events)
 			}
-			sent := p.sent("")
+			sent := f.sent("")
 			if c.sent == "" {
 				if len(sent) != earlier {
 					t.Errorf("sent %+v", sent)
 				}
 				return
 			}
-			if len(sent) != earlier+1 || len(p.sent(c.sent)) == 0 {
+			if len(sent) != earlier+1 || len(f.sent(c.sent)) == 0 {
 				t.Errorf("sent %+v", sent)
 			}
-			if got := storedUser(t, p.store, ben.User.ID()); got != ben.User.State() {
-				t.Errorf("Ben became %+v", got)
+			if got := storedUser(t, f.store, ben.User.ID()); got != ben.User.State() {
+				t.Errorf("Ben changed to %+v", got)
 			}
 		})
 	}
 }
 
-// Whoever reads the former address's mail hears who took it off; nobody hears who has not proved that it is theirs.
+// A removed address is notified if it was verified.
 func TestChangeEmail_RemovalNotifiesFormerEmail(t *testing.T) {
-	for name, verified := range map[string]bool{"verified": true, "not verified": false} {
-		p := newEmailFixture(t)
-		ada := p.addUser("Ada", "ada@example.org")
+	for name, verified := range map[string]bool{"verified": true, "unverified": false} {
+		f := newEmailFixture(t)
+		ada := f.addUser("Ada", "ada@example.org")
 		if !verified {
-			ada = p.setUnverified(ada)
+			ada = f.setUnverified(ada)
 		}
-		if _, err := p.changeEmail(ada, ""); err != nil {
+		if _, err := f.changeEmail(ada, ""); err != nil {
 			t.Fatal(err)
 		}
-		sent := p.sent("")
+		sent := f.sent("")
 		if !verified {
 			if sent != nil {
 				t.Errorf("%s: sent %+v", name, sent)
 			}
 			continue
 		}
-		facts := domain.EmailDetails{At: noon, Actor: domain.ActorUser, DeviceName: "curl/8.5.0", IP: "127.0.0.1"}
-		if len(sent) != 1 || sent[0].Kind != domain.EmailKindAddressRemoved || sent[0].To != "ada@example.org" || sent[0].UserID != ada.User.ID() || sent[0].Details != facts {
+		details := domain.EmailDetails{At: noon, Actor: domain.ActorUser, DeviceName: "curl/8.5.0", IP: "127.0.0.1"}
+		if len(sent) != 1 || sent[0].Kind != domain.EmailKindAddressRemoved || sent[0].To != "ada@example.org" || sent[0].UserID != ada.User.ID() || sent[0].Details != details {
 			t.Errorf("%s: sent %+v", name, sent)
 		}
 	}
 }
 
 func TestChangeEmail_RecoveredSessionRequiresStepUp(t *testing.T) {
-	p := newEmailFixture(t)
-	ada := p.addUser("Ada", "ada@example.org")
-	code := p.requestEmail(ada, "ada@example.com")
-	p.markRecovered(ada)
-	before, sent := p.user(ada), len(p.sent(""))
-	for name, does := range map[string]func() error{
-		"claims":          func() error { _, err := p.changeEmail(ada, "mallory@example.org"); return err },
-		"takes it off":    func() error { _, err := p.changeEmail(ada, ""); return err },
-		"asks for a code": func() error { _, err := p.resendCode(ada); return err },
-		"shows the code":  func() error { _, err := p.confirmEmail(ada, code); return err },
-		"shows no code":   func() error { _, err := p.confirmEmail(ada, wrongCode(code)); return err },
+	f := newEmailFixture(t)
+	ada := f.addUser("Ada", "ada@example.org")
+	code := f.requestEmail(ada, "ada@example.com")
+	f.markRecovered(ada)
+	before, sent := f.user(ada), len(f.sent(""))
+	for name, execute := range map[string]func() error{
+		"other address": func() error { _, err := f.changeEmail(ada, "mallory@example.org"); return err },
+		"no address":    func() error { _, err := f.changeEmail(ada, ""); return err },
+		"new code":      func() error { _, err := f.resendCode(ada); return err },
+		"confirm":       func() error { _, err := f.confirmEmail(ada, code); return err },
+		"wrong code":    func() error { _, err := f.confirmEmail(ada, wrongCode(code)); return err },
 	} {
-		if err := does(); !errors.Is(err, domain.ErrStepUpRequired) {
+		if err := execute(); !errors.Is(err, domain.ErrStepUpRequired) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := p.user(ada); got != before || len(p.sent("")) != sent {
-		t.Errorf("was %+v, became %+v; sent %+v", before, got, p.sent(""))
+	if got := f.user(ada); got != before || len(f.sent("")) != sent {
+		t.Errorf("changed from %+v to %+v; sent %+v", before, got, f.sent(""))
 	}
-	if _, err := p.changeEmail(ada, "ada@example.org"); err != nil { // what it is already
-		t.Errorf("what it is already: %v", err)
+	if _, err := f.changeEmail(ada, "ada@example.org"); err != nil { // unchanged
+		t.Errorf("the current address: %v", err)
 	}
 }
 
-// Whoever finds a browser that is signed in must not be able to have the owner's letters sent elsewhere.
+// A person who finds a signed-in browser must not be able to redirect the user's e-mail.
 func TestChangeEmail_RequiresRecentAuth(t *testing.T) {
-	p := newEmailFixture(t)
-	ada := p.addUser("Ada", "ada@example.org")
-	before := p.user(ada)
-	p.now = noon.Add(10*time.Minute + time.Second)
-	for name, email := range map[string]domain.Email{"claims": "mallory@example.org", "takes it off": ""} {
-		if _, err := p.changeEmail(ada, email); !errors.Is(err, domain.ErrStepUpRequired) {
+	f := newEmailFixture(t)
+	ada := f.addUser("Ada", "ada@example.org")
+	before := f.user(ada)
+	f.now = noon.Add(10*time.Minute + time.Second)
+	for name, email := range map[string]domain.Email{"other address": "mallory@example.org", "no address": ""} {
+		if _, err := f.changeEmail(ada, email); !errors.Is(err, domain.ErrStepUpRequired) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := p.user(ada); got != before || len(p.sent("")) != 0 || p.changedFields(ada) != nil {
-		t.Errorf("was %+v, became %+v; sent %+v, logged %q", before, got, p.sent(""), p.changedFields(ada))
+	if got := f.user(ada); got != before || len(f.sent("")) != 0 || f.changedFields(ada) != nil {
+		t.Errorf("changed from %+v to %+v; sent %+v, recorded %q", before, got, f.sent(""), f.changedFields(ada))
 	}
-	p.now = noon.Add(10 * time.Minute)
-	if _, err := p.changeEmail(ada, "ada@example.com"); err != nil {
-		t.Errorf("in time: %v", err)
+	f.now = noon.Add(10 * time.Minute)
+	if _, err := f.changeEmail(ada, "ada@example.com"); err != nil {
+		t.Errorf("after 10 minutes: %v", err)
 	}
 }
 
 func TestChangeEmail_SendLimitChangesNothing(t *testing.T) {
-	p := newEmailFixture(t)
-	mallory, ada := p.addUser("Mallory", ""), p.addUser("Ada", "ada@example.org")
-	for n := range 5 { // each time another address in between, so that it is a claim again
-		p.requestEmail(mallory, "ada@example.com")
+	f := newEmailFixture(t)
+	mallory, ada := f.addUser("Mallory", ""), f.addUser("Ada", "ada@example.org")
+	for n := range 5 { // with another address in between, so that each request sends a code
+		f.requestEmail(mallory, "ada@example.com")
 		if n < 4 {
-			p.requestEmail(mallory, domain.Email(strings.Repeat("m", n+1)+"@example.net"))
+			f.requestEmail(mallory, domain.Email(strings.Repeat("m", n+1)+"@example.net"))
 		}
 	}
-	before := p.user(ada)
+	before := f.user(ada)
 	var wait *domain.RetryAfterError
-	if _, err := p.changeEmail(ada, "ada@example.com"); !errors.As(err, &wait) || wait.Delay != 15*time.Minute {
+	if _, err := f.changeEmail(ada, "ada@example.com"); !errors.As(err, &wait) || wait.Delay != 15*time.Minute {
 		t.Errorf("got %v", err)
 	}
-	if got := p.user(ada); got != before || p.changedFields(ada) != nil {
-		t.Errorf("became %+v, logged %q", got, p.changedFields(ada))
+	if got := f.user(ada); got != before || f.changedFields(ada) != nil {
+		t.Errorf("changed to %+v, recorded %q", got, f.changedFields(ada))
 	}
-	if _, err := p.resendCode(mallory); !errors.As(err, &wait) || wait.Delay != 15*time.Minute {
-		t.Errorf("another code: %v", err)
+	if _, err := f.resendCode(mallory); !errors.As(err, &wait) || wait.Delay != 15*time.Minute {
+		t.Errorf("new code: %v", err)
 	}
 }
 
 func TestChangeEmail_UnverifiedWithoutSMTP(t *testing.T) {
 	for name, c := range map[string]struct {
-		claims, wish domain.Email
-		changed      []string
+		pending, email domain.Email
+		changed        []string
 	}{
-		"another, without a claim":    {"", "ada@example.net", []string{"email"}},
-		"another, with a claim left":  {"ada@example.com", "ada@example.net", []string{"email", "pending_email"}},
-		"none, with a claim left":     {"ada@example.com", "", []string{"email", "pending_email"}},
-		"the same, with a claim left": {"ada@example.com", "ada@example.org", []string{"pending_email"}},
-		"what was claimed":            {"ada@example.com", "ada@example.com", []string{"email", "pending_email"}},
+		"another":                             {"", "ada@example.net", []string{"email"}},
+		"another, with a pending one":         {"ada@example.com", "ada@example.net", []string{"email", "pending_email"}},
+		"none, with a pending one":            {"ada@example.com", "", []string{"email", "pending_email"}},
+		"the current one, with a pending one": {"ada@example.com", "ada@example.org", []string{"pending_email"}},
+		"the pending one":                     {"ada@example.com", "ada@example.com", []string{"email", "pending_email"}},
 	} {
-		p := newEmailFixture(t)
-		ada := p.addUser("Ada", "ada@example.org")
-		p.addUser("Ben", "ben@example.org")
-		if c.claims != "" {
-			p.requestEmail(ada, c.claims)
+		f := newEmailFixture(t)
+		ada := f.addUser("Ada", "ada@example.org")
+		f.addUser("Ben", "ben@example.org")
+		if c.pending != "" {
+			f.requestEmail(ada, c.pending)
 		}
-		sent := len(p.sent(""))
-		p.disableMail()
-		changed, err := p.changeEmail(ada, c.wish)
+		sent := len(f.sent(""))
+		f.disableMail()
+		changed, err := f.changeEmail(ada, c.email)
 		if err != nil || !slices.Equal(changed.Fields, c.changed) {
 			t.Errorf("%s: %q, %v", name, changed.Fields, err)
 		}
-		if is := p.user(ada); is.Email != c.wish || is.PendingEmail != (domain.PendingEmail{}) || is.EmailVerifiedAt.IsZero() == (c.wish == "ada@example.org") {
-			t.Errorf("%s: became %+v", name, is)
+		if state := f.user(ada); state.Email != c.email || state.PendingEmail != (domain.PendingEmail{}) || state.EmailVerifiedAt.IsZero() == (c.email == "ada@example.org") {
+			t.Errorf("%s: stored %+v", name, state)
 		}
-		if len(p.sent("")) != sent {
-			t.Errorf("%s: sent %+v", name, p.sent(""))
+		if len(f.sent("")) != sent {
+			t.Errorf("%s: sent %+v", name, f.sent(""))
 		}
-		if _, err := p.changeEmail(ada, "ben@example.org"); !errors.Is(err, domain.ErrEmailTaken) {
-			t.Errorf("%s: a taken one: %v", name, err)
+		if _, err := f.changeEmail(ada, "ben@example.org"); !errors.Is(err, domain.ErrEmailTaken) {
+			t.Errorf("%s: address of another user: %v", name, err)
 		}
 	}
 }
 
 func TestConfirmEmail_MailOff(t *testing.T) {
-	p := newEmailFixture(t)
-	ada := p.addUser("Ada", "ada@example.org")
-	code := p.requestEmail(ada, "ada@example.com")
-	p.disableMail()
-	before := p.user(ada)
-	if until, err := p.resendCode(ada); !errors.Is(err, domain.ErrEmailOff) || !until.IsZero() {
-		t.Errorf("asked for: %s, %v", until, err)
+	f := newEmailFixture(t)
+	ada := f.addUser("Ada", "ada@example.org")
+	code := f.requestEmail(ada, "ada@example.com")
+	f.disableMail()
+	before := f.user(ada)
+	if expires, err := f.resendCode(ada); !errors.Is(err, domain.ErrEmailOff) || !expires.IsZero() {
+		t.Errorf("new code: %s, %v", expires, err)
 	}
-	if changed, err := p.confirmEmail(ada, code); !errors.Is(err, domain.ErrEmailOff) || changed.User != nil {
-		t.Errorf("shown: %+v, %v", changed, err)
+	if changed, err := f.confirmEmail(ada, code); !errors.Is(err, domain.ErrEmailOff) || changed.User != nil {
+		t.Errorf("confirmation: %+v, %v", changed, err)
 	}
-	if got := p.user(ada); got != before {
-		t.Errorf("became %+v", got)
+	if got := f.user(ada); got != before {
+		t.Errorf("changed to %+v", got)
 	}
 }
 
 func TestSendCode_InvalidatesEarlierCode(t *testing.T) {
-	p := newEmailFixture(t)
-	ada := p.addUser("Ada", "ada@example.org")
-	first := p.requestEmail(ada, "ada@example.com")
-	p.now = noon.Add(40 * time.Minute)
-	if _, err := p.confirmEmail(ada, first); !errors.Is(err, domain.ErrInvalidCode) {
-		t.Fatalf("after half an hour: %v", err)
+	f := newEmailFixture(t)
+	ada := f.addUser("Ada", "ada@example.org")
+	first := f.requestEmail(ada, "ada@example.com")
+	f.now = noon.Add(40 * time.Minute)
+	if _, err := f.confirmEmail(ada, first); !errors.Is(err, domain.ErrInvalidCode) {
+		t.Fatalf("after 40 minutes: %v", err)
 	}
-	until, err := p.resendCode(ada)
-	if err != nil || !until.Equal(noon.Add(70*time.Minute)) || !p.user(ada).PendingEmail.ExpiresAt.Equal(until) {
-		t.Errorf("good until %s, %v", until, err)
+	expires, err := f.resendCode(ada)
+	if err != nil || !expires.Equal(noon.Add(70*time.Minute)) || !f.user(ada).PendingEmail.ExpiresAt.Equal(expires) {
+		t.Errorf("expires at %s, %v", expires, err)
 	}
-	second := p.code(ada)
-	if _, err := p.confirmEmail(ada, first); !errors.Is(err, domain.ErrInvalidCode) {
-		t.Errorf("the first: %v", err)
+	second := f.code(ada)
+	if _, err := f.confirmEmail(ada, first); !errors.Is(err, domain.ErrInvalidCode) {
+		t.Errorf("the first code: %v", err)
 	}
-	if _, err := p.confirmEmail(ada, second); err != nil || p.user(ada).Email != "ada@example.com" {
-		t.Errorf("the second: %v", err)
+	if _, err := f.confirmEmail(ada, second); err != nil || f.user(ada).Email != "ada@example.com" {
+		t.Errorf("the second code: %v", err)
 	}
 }
 
 func TestSendCode_RequiresUnverifiedEmail(t *testing.T) {
 	for name, c := range map[string]struct {
-		holds    domain.Email
+		email    domain.Email
 		verified bool
-		claims   domain.Email
-		to       domain.Email // "" for nobody
+		pending  domain.Email
+		to       domain.Email // "" for no e-mail
 	}{
-		"none":                            {"", false, "", ""},
-		"held and verified":               {"ada@example.org", true, "", ""},
-		"held since before mail was sent": {"ada@example.org", false, "", "ada@example.org"},
-		"claimed":                         {"", false, "ada@example.com", "ada@example.com"},
-		"claimed and another held":        {"ada@example.org", true, "ada@example.com", "ada@example.com"},
-		"claimed, the other not verified": {"ada@example.org", false, "ada@example.com", "ada@example.com"},
+		"none":                        {"", false, "", ""},
+		"verified":                    {"ada@example.org", true, "", ""},
+		"unverified":                  {"ada@example.org", false, "", "ada@example.org"},
+		"pending":                     {"", false, "ada@example.com", "ada@example.com"},
+		"pending, another verified":   {"ada@example.org", true, "ada@example.com", "ada@example.com"},
+		"pending, another unverified": {"ada@example.org", false, "ada@example.com", "ada@example.com"},
 	} {
-		p := newEmailFixture(t)
-		ada := p.addUser("Ada", c.holds)
+		f := newEmailFixture(t)
+		ada := f.addUser("Ada", c.email)
 		if !c.verified {
-			ada = p.setUnverified(ada)
+			ada = f.setUnverified(ada)
 		}
-		if c.claims != "" {
-			p.requestEmail(ada, c.claims)
+		if c.pending != "" {
+			f.requestEmail(ada, c.pending)
 		}
-		before, sent := p.user(ada), len(p.sent(""))
-		until, err := p.resendCode(ada)
+		before, sent := f.user(ada), len(f.sent(""))
+		expires, err := f.resendCode(ada)
 		if c.to == "" {
-			if !errors.Is(err, domain.ErrNoPendingEmail) || !until.IsZero() || len(p.sent("")) != sent || p.user(ada) != before {
-				t.Errorf("%s: until %s, %v, sent %+v", name, until, err, p.sent(""))
+			if !errors.Is(err, domain.ErrNoPendingEmail) || !expires.IsZero() || len(f.sent("")) != sent || f.user(ada) != before {
+				t.Errorf("%s: expires %s, %v, sent %+v", name, expires, err, f.sent(""))
 			}
 			continue
 		}
-		if err != nil || len(p.sent(domain.EmailKindVerificationCode)) != sent+1 {
-			t.Errorf("%s: %v, sent %+v", name, err, p.sent(""))
+		if err != nil || len(f.sent(domain.EmailKindVerificationCode)) != sent+1 {
+			t.Errorf("%s: %v, sent %+v", name, err, f.sent(""))
 		}
-		changed, err := p.confirmEmail(ada, p.code(ada))
-		if is := p.user(ada); err != nil || is.Email != c.to || is.EmailVerifiedAt.IsZero() || is.PendingEmail != (domain.PendingEmail{}) || changed.User.State() != is {
-			t.Errorf("%s: proved %v, %+v", name, err, is)
+		changed, err := f.confirmEmail(ada, f.code(ada))
+		if state := f.user(ada); err != nil || state.Email != c.to || state.EmailVerifiedAt.IsZero() || state.PendingEmail != (domain.PendingEmail{}) || changed.User.State() != state {
+			t.Errorf("%s: confirmation %v, %+v", name, err, state)
 		}
 	}
 }
 
 func TestConfirmEmail_SetsVerifiedEmail(t *testing.T) {
 	for name, c := range map[string]struct {
-		holds    domain.Email
+		email    domain.Email
 		verified bool
-		told     bool
+		notified bool // the former address
 	}{
-		"who held a verified one":             {"ada@example.org", true, true},
-		"who held one that was not":           {"ada@example.org", false, false},
-		"who held none":                       {"", false, false},
-		"who held it, and it was not at that": {"ada@example.com", false, false},
+		"verified before":         {"ada@example.org", true, true},
+		"unverified before":       {"ada@example.org", false, false},
+		"none before":             {"", false, false},
+		"same, unverified before": {"ada@example.com", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newEmailFixture(t)
-			ada := p.addUser("Ada", c.holds)
+			f := newEmailFixture(t)
+			ada := f.addUser("Ada", c.email)
 			if !c.verified {
-				ada = p.setUnverified(ada)
+				ada = f.setUnverified(ada)
 			}
-			if c.holds == "ada@example.com" {
-				if _, err := p.resendCode(ada); err != nil {
+			if c.email == "ada@example.com" {
+				if _, err := f.resendCode(ada); err != nil {
 					t.Fatal(err)
 				}
 			} else {
-				p.requestEmail(ada, "ada@example.com")
+				f.requestEmail(ada, "ada@example.com")
 			}
-			logged := len(p.changedFields(ada))
-			p.now = noon.Add(time.Minute)
-			code := p.code(ada)
-			changed, err := p.confirmEmail(ada, " "+code[:4]+"-"+code[4:])
+			recorded := len(f.changedFields(ada))
+			f.now = noon.Add(time.Minute)
+			code := f.code(ada)
+			changed, err := f.confirmEmail(ada, " "+code[:4]+"-"+code[4:])
 			if err != nil {
 				t.Fatal(err)
 			}
-			is := p.user(ada)
-			if is.Email != "ada@example.com" || !is.EmailVerifiedAt.Equal(p.now) || is.PendingEmail != (domain.PendingEmail{}) || is != changed.User.State() ||
+			state := f.user(ada)
+			if state.Email != "ada@example.com" || !state.EmailVerifiedAt.Equal(f.now) || state.PendingEmail != (domain.PendingEmail{}) || state != changed.User.State() ||
 				len(changed.AcceptedCredentials) != 1 || !slices.Equal(changed.Fields, []string{"email"}) {
-				t.Errorf("became %+v, returned %+v", is, changed)
+				t.Errorf("stored %+v, returned %+v", state, changed)
 			}
-			if log := p.changedFields(ada); len(log) != logged+1 || log[0] != "email" {
-				t.Errorf("logged %q", log)
+			if events := f.changedFields(ada); len(events) != recorded+1 || events[0] != "email" {
+				t.Errorf("recorded %q", events)
 			}
-			told := p.sent(domain.EmailKindAddressChanged)
-			if !c.told {
-				if told != nil {
-					t.Errorf("told %+v", told)
+			notified := f.sent(domain.EmailKindAddressChanged)
+			if !c.notified {
+				if notified != nil {
+					t.Errorf("notified %+v", notified)
 				}
 				return
 			}
-			if len(told) != 1 || told[0].To != "ada@example.org" || told[0].UserID != ada.User.ID() || !told[0].Details.At.Equal(p.now) || told[0].Details.IP != "127.0.0.1" {
-				t.Errorf("told %+v", told)
+			if len(notified) != 1 || notified[0].To != "ada@example.org" || notified[0].UserID != ada.User.ID() || !notified[0].Details.At.Equal(f.now) || notified[0].Details.IP != "127.0.0.1" {
+				t.Errorf("notified %+v", notified)
 			}
 		})
 	}
 }
 
 func TestConfirmEmail_CountsWrongCodes(t *testing.T) {
-	p := newEmailFixture(t)
-	ada := p.addUser("Ada", "ada@example.org")
-	code := p.requestEmail(ada, "ada@example.com")
+	f := newEmailFixture(t)
+	ada := f.addUser("Ada", "ada@example.org")
+	code := f.requestEmail(ada, "ada@example.com")
 	for wrong := 1; wrong <= 5; wrong++ {
-		changed, err := p.confirmEmail(ada, wrongCode(code))
+		changed, err := f.confirmEmail(ada, wrongCode(code))
 		if !errors.Is(err, domain.ErrInvalidCode) || changed.User != nil || changed.Fields != nil {
 			t.Errorf("wrong code %d: %+v, %v", wrong, changed, err)
 		}
-		if counted := p.user(ada).PendingEmail.Failures; counted != wrong {
-			t.Errorf("after %d wrong codes: counted %d", wrong, counted)
+		if counted := f.user(ada).PendingEmail.Failures; counted != wrong {
+			t.Errorf("after %d wrong codes: %d failures", wrong, counted)
 		}
 	}
-	for _, mistyped := range []string{"", "1234567", "x", code + "0"} { // cannot be one
-		if _, err := p.confirmEmail(ada, mistyped); !errors.Is(err, domain.ErrInvalidCode) {
-			t.Errorf("%q: %v", mistyped, err)
+	for _, malformed := range []string{"", "1234567", "x", code + "0"} {
+		if _, err := f.confirmEmail(ada, malformed); !errors.Is(err, domain.ErrInvalidCode) {
+			t.Errorf("%q: %v", malformed, err)
 		}
 	}
-	if _, err := p.confirmEmail(ada, code); !errors.Is(err, domain.ErrInvalidCode) || p.user(ada).Email != "ada@example.org" {
-		t.Errorf("the right one after five: %v", err)
+	if _, err := f.confirmEmail(ada, code); !errors.Is(err, domain.ErrInvalidCode) || f.user(ada).Email != "ada@example.org" {
+		t.Errorf("the right code after five wrong ones: %v", err)
 	}
-	if log := p.changedFields(ada); !slices.Equal(log, []string{"pending_email"}) {
-		t.Errorf("logged %q", log)
+	if events := f.changedFields(ada); !slices.Equal(events, []string{"pending_email"}) {
+		t.Errorf("recorded %q", events)
 	}
-	if _, err := p.resendCode(ada); err != nil {
+	if _, err := f.resendCode(ada); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.confirmEmail(ada, p.code(ada)); err != nil {
-		t.Errorf("a new one: %v", err)
+	if _, err := f.confirmEmail(ada, f.code(ada)); err != nil {
+		t.Errorf("a new code: %v", err)
 	}
 }
 
 func TestConfirmEmail_CodeOfAnotherAccount(t *testing.T) {
-	p := newEmailFixture(t)
-	ada, mallory := p.addUser("Ada", ""), p.addUser("Mallory", "")
-	code := p.requestEmail(ada, "ada@example.com")
-	p.requestEmail(mallory, "ada@example.com")
-	if _, err := p.confirmEmail(mallory, code); !errors.Is(err, domain.ErrInvalidCode) || p.user(mallory).Email != "" {
-		t.Errorf("another's code: %v, %+v", err, p.user(mallory))
+	f := newEmailFixture(t)
+	ada, mallory := f.addUser("Ada", ""), f.addUser("Mallory", "")
+	code := f.requestEmail(ada, "ada@example.com")
+	f.requestEmail(mallory, "ada@example.com")
+	if _, err := f.confirmEmail(mallory, code); !errors.Is(err, domain.ErrInvalidCode) || f.user(mallory).Email != "" {
+		t.Errorf("code of another account: %v, %+v", err, f.user(mallory))
 	}
-	nobody := p.addUser("Ben", "")
-	if _, err := p.confirmEmail(nobody, code); !errors.Is(err, domain.ErrInvalidCode) || p.user(nobody).PendingEmail.Failures != 0 {
-		t.Errorf("without a claim: %v, %+v", err, p.user(nobody))
+	cy := f.addUser("Cy", "")
+	if _, err := f.confirmEmail(cy, code); !errors.Is(err, domain.ErrInvalidCode) || f.user(cy).PendingEmail.Failures != 0 {
+		t.Errorf("without a pending address: %v, %+v", err, f.user(cy))
 	}
 }
 
-// Of two who read the same mailbox and claim its address at the same time, the first to prove it has it.
+// Two accounts can have the same pending address. The first to confirm it gets it.
 func TestConfirmEmail_SecondAccountGetsEmailTaken(t *testing.T) {
-	p := newEmailFixture(t)
-	ada, ben := p.addUser("Ada", "ada@example.org"), p.addUser("Ben", "ben@example.org")
-	adas, bens := p.requestEmail(ada, "both@example.org"), p.requestEmail(ben, "both@example.org")
-	if _, err := p.confirmEmail(ada, adas); err != nil {
+	f := newEmailFixture(t)
+	ada, ben := f.addUser("Ada", "ada@example.org"), f.addUser("Ben", "ben@example.org")
+	adas, bens := f.requestEmail(ada, "both@example.org"), f.requestEmail(ben, "both@example.org")
+	if _, err := f.confirmEmail(ada, adas); err != nil {
 		t.Fatal(err)
 	}
-	before, log := p.user(ben), p.changedFields(ben)
-	changed, err := p.confirmEmail(ben, bens)
+	before, events := f.user(ben), f.changedFields(ben)
+	changed, err := f.confirmEmail(ben, bens)
 	if !errors.Is(err, domain.ErrEmailTaken) || changed.User != nil {
 		t.Errorf("got %+v, %v", changed, err)
 	}
-	if got := p.user(ben); got != before || !slices.Equal(p.changedFields(ben), log) || p.user(ada).Email != "both@example.org" {
-		t.Errorf("became %+v", got)
+	if got := f.user(ben); got != before || !slices.Equal(f.changedFields(ben), events) || f.user(ada).Email != "both@example.org" {
+		t.Errorf("changed to %+v", got)
 	}
-	if told := p.sent(domain.EmailKindAddressChanged); len(told) != 1 || told[0].To != "ada@example.org" {
-		t.Errorf("told %+v", told)
+	if notified := f.sent(domain.EmailKindAddressChanged); len(notified) != 1 || notified[0].To != "ada@example.org" {
+		t.Errorf("notified %+v", notified)
 	}
 }
 
-// Nobody finds out by their own account whether somebody else has one.
+// A user cannot find out whether another account has an address.
 func TestChangeEmail_TakenEmailIsIndistinguishable(t *testing.T) {
-	p := newEmailFixture(t)
-	mallory, ada := p.addUser("Mallory", ""), p.addUser("Ada", "")
-	p.addUser("Ben", "ben@example.org")
-	taken, takenErr := p.changeEmail(mallory, "ben@example.org")
-	free, freeErr := p.changeEmail(ada, "free@example.org")
+	f := newEmailFixture(t)
+	mallory, ada := f.addUser("Mallory", ""), f.addUser("Ada", "")
+	f.addUser("Ben", "ben@example.org")
+	taken, takenErr := f.changeEmail(mallory, "ben@example.org")
+	free, freeErr := f.changeEmail(ada, "free@example.org")
 	if takenErr != nil || freeErr != nil || !slices.Equal(taken.Fields, free.Fields) || taken.User.PendingEmail() != "ben@example.org" || taken.User.Email() != free.User.Email() ||
-		taken.User.State().PendingEmail.ExpiresAt != free.User.State().PendingEmail.ExpiresAt || !slices.Equal(p.changedFields(mallory), p.changedFields(ada)) {
-		t.Errorf("%+v, %v; of a free one %+v, %v", taken, takenErr, free, freeErr)
+		taken.User.State().PendingEmail.ExpiresAt != free.User.State().PendingEmail.ExpiresAt || !slices.Equal(f.changedFields(mallory), f.changedFields(ada)) {
+		t.Errorf("taken: %+v, %v; free: %+v, %v", taken, takenErr, free, freeErr)
 	}
 	for range 8 {
-		takenUntil, takenErr := p.resendCode(mallory)
-		freeUntil, freeErr := p.resendCode(ada)
+		takenUntil, takenErr := f.resendCode(mallory)
+		freeUntil, freeErr := f.resendCode(ada)
 		var a, b *domain.RetryAfterError
 		if takenUntil != freeUntil || (takenErr == nil) != (freeErr == nil) || errors.As(takenErr, &a) && errors.As(freeErr, &b) && *a != *b {
-			t.Errorf("another code: %s, %v; of a free one %s, %v", takenUntil, takenErr, freeUntil, freeErr)
+			t.Errorf("new code: taken %s, %v; free %s, %v", takenUntil, takenErr, freeUntil, freeErr)
 		}
 	}
 	for _, code := range []string{"00000000", "12345678"} {
-		_, takenErr := p.confirmEmail(mallory, code)
-		_, freeErr := p.confirmEmail(ada, wrongCode(p.code(ada)))
+		_, takenErr := f.confirmEmail(mallory, code)
+		_, freeErr := f.confirmEmail(ada, wrongCode(f.code(ada)))
 		if !errors.Is(takenErr, domain.ErrInvalidCode) || !errors.Is(freeErr, domain.ErrInvalidCode) {
-			t.Errorf("a wrong code: %v, of a free one %v", takenErr, freeErr)
+			t.Errorf("wrong code: taken %v, free %v", takenErr, freeErr)
 		}
 	}
-	if p.user(mallory).PendingEmail.Failures != p.user(ada).PendingEmail.Failures {
-		t.Errorf("counted %+v, of a free one %+v", p.user(mallory).PendingEmail, p.user(ada).PendingEmail)
+	if f.user(mallory).PendingEmail.Failures != f.user(ada).PendingEmail.Failures {
+		t.Errorf("pending: taken %+v, free %+v", f.user(mallory).PendingEmail, f.user(ada).PendingEmail)
 	}
-	for _, m := range p.sent(domain.EmailKindVerificationCode) {
-		if m.To == "ben@example.org" {
-			t.Errorf("the owner was sent a code: %+v", m)
+	for _, email := range f.sent(domain.EmailKindVerificationCode) {
+		if email.To == "ben@example.org" {
+			t.Errorf("the owner received a code: %+v", email)
 		}
 	}
-	if told := p.sent(domain.EmailKindAddressTaken); len(told) != 5 || told[0].To != "ben@example.org" {
-		t.Errorf("told %+v", told)
+	if notified := f.sent(domain.EmailKindAddressTaken); len(notified) != 5 || notified[0].To != "ben@example.org" {
+		t.Errorf("notified %+v", notified)
 	}
 }
 
-// After an answer a mailbox that was written to often is written to again.
+// A confirmation resets the limit of e-mails to a mailbox.
 func TestConfirmEmail_ClearsSendLimit(t *testing.T) {
-	p := newEmailFixture(t)
-	ada := p.addUser("Ada", "")
-	p.requestEmail(ada, "ada@example.com")
+	f := newEmailFixture(t)
+	ada := f.addUser("Ada", "")
+	f.requestEmail(ada, "ada@example.com")
 	for range 4 {
-		if _, err := p.resendCode(ada); err != nil {
+		if _, err := f.resendCode(ada); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := p.resendCode(ada); !errors.Is(err, domain.ErrRateLimited) {
-		t.Fatalf("a sixth: %v", err)
+	if _, err := f.resendCode(ada); !errors.Is(err, domain.ErrRateLimited) {
+		t.Fatalf("the sixth code: %v", err)
 	}
-	if _, err := p.confirmEmail(ada, p.code(ada)); err != nil {
+	if _, err := f.confirmEmail(ada, f.code(ada)); err != nil {
 		t.Fatal(err)
 	}
-	ben := p.addUser("Ben", "")
-	if _, err := p.changeEmail(ben, "ada@example.com"); err != nil {
-		t.Errorf("afterwards: %v", err)
+	ben := f.addUser("Ben", "")
+	if _, err := f.changeEmail(ben, "ada@example.com"); err != nil {
+		t.Errorf("after the confirmation: %v", err)
 	}
 }

@@ -56,11 +56,11 @@ func TestCheckRPID(t *testing.T) {
 			if !maps.Equal(counts, c.counts) {
 				t.Errorf("retired: %v, want %v", counts, c.counts)
 			}
-			changed, is := errors.AsType[*maintenance.RPIDChangedError](err)
-			if is != (c.others != nil) || err != nil && !is {
+			changed, state := errors.AsType[*maintenance.RPIDChangedError](err)
+			if state != (c.others != nil) || err != nil && !state {
 				t.Fatalf("got %v", err)
 			}
-			if is && (!slices.Equal(changed.RPIDs(), c.others) || !strings.Contains(err.Error(), c.message)) {
+			if state && (!slices.Equal(changed.RPIDs(), c.others) || !strings.Contains(err.Error(), c.message)) {
 				t.Errorf("got %q of %q, want %q of %q", err, changed.RPIDs(), c.message, c.others)
 			}
 		})

@@ -7,7 +7,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// Expired challenges and sessions are kept for a while, so that a late client is told that they have expired. Lockouts are deleted
+// Expired challenges and sessions are kept for a while, so that a late request gets the error that they have expired. Lockouts are deleted
 // after this time without a failure, events at this age.
 const (
 	challengeRetention = 5 * time.Minute

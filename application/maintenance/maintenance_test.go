@@ -21,8 +21,8 @@ type clock time.Time
 
 func (c clock) Now() time.Time { return time.Time(c) }
 
-// seed puts n challenges, n sessions of one user and n messages into the store and a grant, which all end at noon, and n
-// events and lockouts of then.
+// seed stores n challenges, n sessions of one user, n e-mails and a recovery grant, which expire at noon, and n events and lockouts of
+// noon.
 func seed(t *testing.T, store ports.Store, n int) {
 	t.Helper()
 	err := store.Update(t.Context(), func(tx ports.Tx) error {
@@ -39,17 +39,17 @@ func seed(t *testing.T, store ports.Store, n int) {
 			return err
 		}
 		for i := range n {
-			wrong := domain.NewLockout(domain.LockoutKey{}.UnknownName(fmt.Sprint(i)))
-			wrong.RecordFailure(noon)
-			if err := tx.Lockouts.Save(t.Context(), wrong); err != nil {
+			lockout := domain.NewLockout(domain.LockoutKey{}.UnknownName(fmt.Sprint(i)))
+			lockout.RecordFailure(noon)
+			if err := tx.Lockouts.Save(t.Context(), lockout); err != nil {
 				return err
 			}
 			challenge := domain.NewChallenge(domain.PurposeLogin, domain.ChallengeContext{}, []byte("state"), nil, 0, noon, rand.Reader)
 			session, _ := domain.OpenSession(key, domain.Device{}, domain.SessionLifetime{}, noon, rand.Reader)
 			event := domain.NewEvent(domain.EventState{Kind: domain.EventSignedUp, UserID: ada.UserID}, noon, rand.Reader)
-			message := domain.NewNotificationEmail("ada@example.org", ada.UserID, domain.EmailKindRecovered, event.State(), noon.Add(-4*24*time.Hour), rand.Reader)
+			email := domain.NewNotificationEmail("ada@example.org", ada.UserID, domain.EmailKindRecovered, event.State(), noon.Add(-4*24*time.Hour), rand.Reader)
 			err = errors.Join(
-				tx.Challenges.Add(t.Context(), challenge), tx.Sessions.Add(t.Context(), session), tx.Events.Add(t.Context(), event), tx.OutboxEmails.Add(t.Context(), message),
+				tx.Challenges.Add(t.Context(), challenge), tx.Sessions.Add(t.Context(), session), tx.Events.Add(t.Context(), event), tx.OutboxEmails.Add(t.Context(), email),
 			)
 			if err != nil {
 				return err
@@ -76,14 +76,15 @@ func TestDeleteExpired_Retention(t *testing.T) {
 	} {
 		store := sqlitestore.New(t)
 		seed(t, store, 3)
-		swept, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(after))}).DeleteExpired(t.Context())
-		if err != nil || swept != want {
-			t.Errorf("%s after its end: swept %+v, %v; want %+v", after, swept, err, want)
+		deleted, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(after))}).DeleteExpired(t.Context())
+		if err != nil || deleted != want {
+			t.Errorf("%s after noon: deleted %+v, %v; want %+v", after, deleted, err, want)
 		}
 	}
 }
 
-// batchRecorder notes how many rows each unit of work deleted, and how long the sweep paused after it. Each row and each commit takes a while.
+// batchRecorder records the number of sessions that each transaction deletes, and the pauses. On its clock, each row and each commit takes
+// time.
 type batchRecorder struct {
 	ports.Store
 	clock               *fakeClock
@@ -110,8 +111,8 @@ func (c *batchRecorder) Update(ctx context.Context, fn func(ports.Tx) error) err
 	return err
 }
 
-func (c recordedSessions) DeleteExpired(ctx context.Context, ended time.Time, upTo int) (int, error) {
-	n, err := c.Sessions.DeleteExpired(ctx, ended, upTo)
+func (c recordedSessions) DeleteExpired(ctx context.Context, before time.Time, limit int) (int, error) {
+	n, err := c.Sessions.DeleteExpired(ctx, before, limit)
 	c.sizes = append(c.sizes, n)
 	c.clock.now = c.clock.now.Add(time.Duration(n) * c.rowDuration)
 	return n, err
@@ -123,103 +124,103 @@ func (c *batchRecorder) pause(_ context.Context, d time.Duration) error {
 	return nil
 }
 
-// A batch takes up to 1.5 ms with its commit, however long a row takes. A slow commit makes it no smaller than 16 rows.
+// The size of a batch is such that it takes up to 1.5 ms, with its commit. A slow commit does not reduce it below 16 rows.
 func TestDeleteExpired_BatchesByTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		row, commit time.Duration
 		want        []int
 	}{
-		"fast":          {0, 0, []int{16, 32, 32, 32}},
-		"slow rows":     {4 * time.Millisecond, 0, []int{16, 8, 4, 2, 1, 1, 1}},
-		"in between":    {60 * time.Microsecond, 0, []int{16, 16, 16}},
-		"with a commit": {10 * time.Microsecond, 700 * time.Microsecond, []int{16, 16, 16, 16}},
-		"slow commits":  {0, 10 * time.Millisecond, []int{16, 16, 16, 16}},
-		"slow both":     {4 * time.Millisecond, 10 * time.Millisecond, []int{16, 8, 4, 2, 1, 1, 1}},
+		"fast":           {0, 0, []int{16, 32, 32, 32}},
+		"slow rows":      {4 * time.Millisecond, 0, []int{16, 8, 4, 2, 1, 1, 1}},
+		"medium":         {60 * time.Microsecond, 0, []int{16, 16, 16}},
+		"medium commits": {10 * time.Microsecond, 700 * time.Microsecond, []int{16, 16, 16, 16}},
+		"slow commits":   {0, 10 * time.Millisecond, []int{16, 16, 16, 16}},
+		"both slow":      {4 * time.Millisecond, 10 * time.Millisecond, []int{16, 8, 4, 2, 1, 1, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := &batchRecorder{Store: sqlitestore.New(t), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: c.row, commit: c.commit}
 			seed(t, store, 600)
-			swept, err := (&maintenance.Service{Store: store, Clock: store.clock, Pause: store.pause}).DeleteExpired(t.Context())
-			if err != nil || swept.Sessions != 600 || swept.Unfinished || !slices.Equal(store.sizes[:len(c.want)], c.want) {
-				t.Errorf("swept %+v, %v, in batches of %v", swept, err, store.sizes)
+			deleted, err := (&maintenance.Service{Store: store, Clock: store.clock, Pause: store.pause}).DeleteExpired(t.Context())
+			if err != nil || deleted.Sessions != 600 || deleted.Unfinished || !slices.Equal(store.sizes[:len(c.want)], c.want) {
+				t.Errorf("deleted %+v, %v, in batches of %v", deleted, err, store.sizes)
 			}
 		})
 	}
 }
 
-// After each full batch the sweep leaves the writer to others for as long as the batch held it, its commit included.
-func TestSweep_pausesForAsLongAsABatchTook(t *testing.T) {
+// After each full batch, the writer is free for as long as the batch occupied it, with its commit.
+func TestDeleteExpired_PausesAsLongAsBatch(t *testing.T) {
 	const row, commit = 50 * time.Microsecond, 700 * time.Microsecond
 	store := &batchRecorder{Store: sqlitestore.New(t), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: row, commit: commit}
 	seed(t, store, 40)
 	if _, err := (&maintenance.Service{Store: store, Clock: store.clock, Pause: store.pause}).DeleteExpired(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// A full batch of challenges, two of sessions, one of messages; the fast ones are followed by one of 32, which is not full.
+	// A full batch of challenges, two of sessions, one of e-mails. The next batch of a fast kind has 32 rows and is not full.
 	want := []time.Duration{commit, 16*row + commit, 16*row + commit, commit}
 	if !slices.Equal(store.pauses, want) {
 		t.Errorf("paused %v after batches of %v, want %v", store.pauses, store.sizes, want)
 	}
 }
 
-// A server that stops does not wait for the pause to end.
-func TestSweep_stopsInAPause(t *testing.T) {
+// The end of the context ends a pause, so that a server can stop.
+func TestDeleteExpired_StopsInPause(t *testing.T) {
 	store := sqlitestore.New(t)
 	seed(t, store, 40)
 	ctx, cancel := context.WithCancel(t.Context())
-	pausing := func(ctx context.Context, _ time.Duration) error {
+	pause := func(ctx context.Context, _ time.Duration) error {
 		cancel()
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	swept, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(24 * time.Hour)), Pause: pausing}).DeleteExpired(ctx)
-	if !errors.Is(err, context.Canceled) || swept != (maintenance.Deleted{Challenges: 16}) {
-		t.Errorf("swept %+v, %v", swept, err)
+	deleted, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(24 * time.Hour)), Pause: pause}).DeleteExpired(ctx)
+	if !errors.Is(err, context.Canceled) || deleted != (maintenance.Deleted{Challenges: 16}) {
+		t.Errorf("deleted %+v, %v", deleted, err)
 	}
 }
 
-// More than a slice of time holds is left for the next one, which is no error, and other kinds are not kept waiting.
+// Records that remain after the maximum run time are deleted by the next run, without an error. Every kind has a batch in each run.
 func TestDeleteExpired_UnfinishedAfterMaxRunTime(t *testing.T) {
 	store := &batchRecorder{Store: sqlitestore.New(t), clock: &fakeClock{noon.Add(24 * time.Hour)}, rowDuration: time.Second}
 	seed(t, store, 100)
 	service := &maintenance.Service{Store: store, Clock: store.clock, Pause: store.pause}
-	swept, err := service.DeleteExpired(t.Context())
-	if err != nil || !swept.Unfinished || swept.Sessions < 20 || swept.Sessions > 30 || swept.Challenges != 100 || swept.OutboxEmails != 16 {
-		t.Errorf("swept %+v, %v", swept, err)
+	deleted, err := service.DeleteExpired(t.Context())
+	if err != nil || !deleted.Unfinished || deleted.Sessions < 20 || deleted.Sessions > 30 || deleted.Challenges != 100 || deleted.OutboxEmails != 16 {
+		t.Errorf("deleted %+v, %v", deleted, err)
 	}
-	for runs := 0; swept.Unfinished && runs < 10; runs++ {
-		rest, err := service.DeleteExpired(t.Context())
+	for runs := 0; deleted.Unfinished && runs < 10; runs++ {
+		next, err := service.DeleteExpired(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		swept.Sessions += rest.Sessions
-		swept.Unfinished = rest.Unfinished
+		deleted.Sessions += next.Sessions
+		deleted.Unfinished = next.Unfinished
 	}
-	if swept.Unfinished || swept.Sessions != 100 {
-		t.Errorf("later: %+v", swept)
+	if deleted.Unfinished || deleted.Sessions != 100 {
+		t.Errorf("after all runs: %+v", deleted)
 	}
 }
 
-// failingAfter lets so many units of work pass and then has an outage.
+// failingAfter is a store whose updates fail after the remaining ones.
 type failingAfter struct {
 	ports.Store
 	remaining int
 }
 
-func (p *failingAfter) Update(ctx context.Context, fn func(ports.Tx) error) error {
-	if p.remaining == 0 {
+func (s *failingAfter) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	if s.remaining == 0 {
 		return domain.ErrUnavailable
 	}
-	p.remaining--
-	return p.Store.Update(ctx, fn)
+	s.remaining--
+	return s.Store.Update(ctx, fn)
 }
 
-// What an outage interrupts is kept as far as it came, and counted.
+// Batches before an error stay deleted and are counted.
 func TestDeleteExpired_KeepsBatchesBeforeAnError(t *testing.T) {
-	for units, want := range map[int]maintenance.Deleted{
+	for updates, want := range map[int]maintenance.Deleted{
 		0:  {},
 		1:  {Challenges: 16},
-		3:  {Challenges: 48}, // the third finds nothing, which ends the challenges
+		3:  {Challenges: 48}, // the third update deletes no challenge
 		4:  {Challenges: 48, Sessions: 16},
 		6:  {Challenges: 48, Sessions: 48},
 		7:  {Challenges: 48, Sessions: 48, RecoveryGrants: 1},
@@ -230,19 +231,19 @@ func TestDeleteExpired_KeepsBatchesBeforeAnError(t *testing.T) {
 		14: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 16},
 		16: {Challenges: 48, Sessions: 48, RecoveryGrants: 1, Lockouts: 48, OutboxEmails: 48, Events: 48},
 	} {
-		t.Run(fmt.Sprint(units), func(t *testing.T) {
+		t.Run(fmt.Sprint(updates), func(t *testing.T) {
 			store := &failingAfter{sqlitestore.New(t), 1}
 			seed(t, store, 48)
-			store.remaining = units
-			swept, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).DeleteExpired(t.Context())
-			if swept != want || (err == nil) != (units == 16) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
-				t.Errorf("swept %+v, %v; want %+v", swept, err, want)
+			store.remaining = updates
+			deleted, err := (&maintenance.Service{Store: store, Clock: clock(noon.Add(400 * 24 * time.Hour))}).DeleteExpired(t.Context())
+			if deleted != want || (err == nil) != (updates == 16) || err != nil && !errors.Is(err, domain.ErrUnavailable) {
+				t.Errorf("deleted %+v, %v; want %+v", deleted, err, want)
 			}
 		})
 	}
 }
 
-// failingUsersStore is a store that is reached and cannot look anything up.
+// failingUsersStore is a store whose lookups of users fail.
 type failingUsersStore struct{ ports.Store }
 
 type failingUsers struct{ ports.Users }
@@ -258,7 +259,7 @@ func (failingUsers) ByID(context.Context, domain.UserID) (*domain.User, error) {
 	return nil, domain.ErrUnavailable
 }
 
-// readOnlyStore is a store that nothing can be written to.
+// readOnlyStore is a store whose updates fail.
 type readOnlyStore struct{ ports.Store }
 
 func (readOnlyStore) Update(context.Context, func(ports.Tx) error) error {
@@ -267,12 +268,12 @@ func (readOnlyStore) Update(context.Context, func(ports.Tx) error) error {
 
 func TestReady(t *testing.T) {
 	if err := (&maintenance.Service{Store: sqlitestore.New(t)}).Ready(t.Context()); err != nil {
-		t.Errorf("an empty store is not ready: %v", err)
+		t.Errorf("empty store: %v", err)
 	}
 	if err := (&maintenance.Service{Store: failingUsersStore{sqlitestore.New(t)}}).Ready(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
-		t.Errorf("a store that cannot look anything up: got %v", err)
+		t.Errorf("failing reads: got %v", err)
 	}
 	if err := (&maintenance.Service{Store: readOnlyStore{sqlitestore.New(t)}}).Ready(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
-		t.Errorf("a store that cannot be written: got %v", err)
+		t.Errorf("failing writes: got %v", err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-// kindsAndReasons are the kinds and reasons of a log's entries, sorted.
+// kindsAndReasons returns the kinds and reasons of events, sorted.
 func kindsAndReasons(entries []domain.EventState) []string {
 	list := make([]string, len(entries))
 	for i, e := range entries {
@@ -29,62 +29,62 @@ func (failingSessions) ByToken(context.Context, domain.TokenDigest) (*domain.Ses
 	return nil, domain.ErrUnavailable
 }
 
-// Otherwise a planted token would live on beside the session that should have replaced it.
+// Otherwise a session token that an attacker planted in the browser would stay valid beside the new session.
 func TestSessionIssuer_StoreFailsWhenReplacedSessionCannotBeRevoked(t *testing.T) {
 	token, err := domain.ParseSessionToken("kls_" + strings.Repeat("A", 43))
 	if err != nil {
 		t.Fatal(err)
 	}
-	grant := sessions.SignIn{Session: domain.RestoreSession(domain.SessionState{})}
-	err = (&sessions.SessionIssuer{}).Store(t.Context(), ports.Tx{Sessions: failingSessions{}}, &grant, identity.Client{SessionToken: token}, domain.EventSignedIn, noon)
+	signIn := sessions.SignIn{Session: domain.RestoreSession(domain.SessionState{})}
+	err = (&sessions.SessionIssuer{}).Store(t.Context(), ports.Tx{Sessions: failingSessions{}}, &signIn, identity.Client{SessionToken: token}, domain.EventSignedIn, noon)
 	if !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// Names come from what is kept of a User-Agent, which is short and printable, not from all that a client may send.
+// The name of a device derives from the stored User-Agent, which is truncated and printable, not from the received one.
 func TestSessionIssuer_NamesDeviceByStoredUserAgent(t *testing.T) {
 	ada := newFixture(t).addUser("Ada")
-	door := &sessions.SessionIssuer{Random: rand.Reader, Devices: deviceNames{}, Audit: ada.auditLog}
-	grant, err := door.New(t.Context(), ada.user, ada.key, identity.Client{UserAgent: "curl\x00" + strings.Repeat("x", 1000), IP: "127.0.0.1"}, noon)
+	issuer := &sessions.SessionIssuer{Random: rand.Reader, Devices: deviceNames{}, Audit: ada.auditLog}
+	signIn, err := issuer.New(t.Context(), ada.user, ada.key, identity.Client{UserAgent: "curl\x00" + strings.Repeat("x", 1000), IP: "127.0.0.1"}, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if device := grant.Session.State().Device; device.Name != device.UserAgent || !strings.HasPrefix(device.Name, "curlx") || device.IP != "127.0.0.1" {
+	if device := signIn.Session.State().Device; device.Name != device.UserAgent || !strings.HasPrefix(device.Name, "curlx") || device.IP != "127.0.0.1" {
 		t.Errorf("%+v", device)
 	}
 }
 
-func (p *person) issue(visitor identity.Client, how domain.EventKind, at time.Time) sessions.SignIn {
+func (p *person) issue(client identity.Client, kind domain.EventKind, at time.Time) sessions.SignIn {
 	p.t.Helper()
-	door := &sessions.SessionIssuer{Random: rand.Reader, Devices: deviceNames{}, Audit: p.auditLog, Lifetime: lifetime}
-	grant, err := door.New(p.t.Context(), p.user, p.key, visitor, at)
+	issuer := &sessions.SessionIssuer{Random: rand.Reader, Devices: deviceNames{}, Audit: p.auditLog, Lifetime: lifetime}
+	signIn, err := issuer.New(p.t.Context(), p.user, p.key, client, at)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.update(func(tx ports.Tx) error { return door.Store(p.t.Context(), tx, &grant, visitor, how, at) })
-	return grant
+	p.update(func(tx ports.Tx) error { return issuer.Store(p.t.Context(), tx, &signIn, client, kind, at) })
+	return signIn
 }
 
 func TestSessionIssuer_StoreRecordsEvent(t *testing.T) {
 	ada := newFixture(t).addUser("Ada")
-	grant := ada.issue(identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}, domain.EventSignedUp, noon)
+	signIn := ada.issue(identity.Client{UserAgent: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17"}, domain.EventSignedUp, noon)
 	log := ada.entries()
 	if len(log) != 1 {
 		t.Fatalf("logged %+v", log)
 	}
 	want := domain.EventState{
-		ID: log[0].ID, UserID: ada.user.ID(), Kind: domain.EventSignedUp, At: noon, Actor: domain.ActorUser, SessionID: grant.Session.ID(),
+		ID: log[0].ID, UserID: ada.user.ID(), Kind: domain.EventSignedUp, At: noon, Actor: domain.ActorUser, SessionID: signIn.Session.ID(),
 		CredentialID: ada.key.ID(), PasskeyName: "a key", DeviceName: "curl/8.5.0", IP: "127.0.0.1", RequestID: "request-17",
 	}
 	if got := log[0]; got.Changed != nil || !equal(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if grant.User != ada.user || grant.Credential != ada.key || grant.Tokens != nil || len(grant.AcceptedCredentials) != 1 || grant.AcceptedCredentials[0].ID() != ada.key.ID() {
-		t.Errorf("granted %+v", grant)
+	if signIn.User != ada.user || signIn.Credential != ada.key || signIn.Tokens != nil || len(signIn.AcceptedCredentials) != 1 || signIn.AcceptedCredentials[0].ID() != ada.key.ID() {
+		t.Errorf("issued %+v", signIn)
 	}
-	if opened := ada.storedSession(grant.Session.ID()); opened.Token != grant.Token.Digest() {
-		t.Error("the token does not open the session")
+	if opened := ada.storedSession(signIn.Session.ID()); opened.Token != signIn.Token.Digest() {
+		t.Error("the stored session has another token")
 	}
 }
 
@@ -95,23 +95,23 @@ func equal(a, b domain.EventState) bool {
 		a.Reason == b.Reason && a.RequestID == b.RequestID
 }
 
-// Whoever planted a session in this browser before is out of it, and whoever was in it finds out.
+// A session that an attacker planted in the browser is revoked, and its user is informed.
 func TestSessionIssuer_RevokesReplacedSession(t *testing.T) {
-	h := newFixture(t)
-	ada, ben := h.addUser("Ada"), h.addUser("Ben")
-	bens, planted := ben.openSession(noon)
-	adas := ada.issue(identity.Client{SessionToken: planted}, domain.EventSignedIn, noon)
+	f := newFixture(t)
+	ada, ben := f.addUser("Ada"), f.addUser("Ben")
+	bens, token := ben.openSession(noon)
+	adas := ada.issue(identity.Client{SessionToken: token}, domain.EventSignedIn, noon)
 	if err := ben.sessionErr(bens.ID(), 0); !errors.Is(err, domain.ErrSessionRevoked) {
-		t.Errorf("the one that was there: %v", err)
+		t.Errorf("the replaced session: %v", err)
 	}
 	if err := ada.sessionErr(adas.Session.ID(), 0); err != nil {
-		t.Errorf("the one in its place: %v", err)
+		t.Errorf("the new session: %v", err)
 	}
 	if log := ben.entries(); len(log) != 1 || log[0].Kind != domain.EventSessionRevoked || log[0].Reason != "signed_in" || log[0].SessionID != bens.ID() {
-		t.Errorf("the log of whoever was in it: %+v", log)
+		t.Errorf("events of the replaced user: %+v", log)
 	}
 	if log := kindsAndReasons(ada.entries()); !slices.Equal(log, []string{"signed_in"}) {
-		t.Errorf("the log of whoever is in now: %q", log)
+		t.Errorf("events of the new user: %q", log)
 	}
 }
 
@@ -129,10 +129,10 @@ func TestSessionIssuer_LeavesEndedSessionsUnchanged(t *testing.T) {
 		ada.issue(identity.Client{SessionToken: token}, domain.EventSignedIn, noon)
 	}
 	if err := ada.sessionErr(expired.ID(), 0); !errors.Is(err, domain.ErrSessionExpired) {
-		t.Errorf("the one that had expired: %v", err)
+		t.Errorf("the expired session: %v", err)
 	}
 	if at := ada.storedSession(revoked.ID()).RevokedAt; !at.Equal(noon.Add(-time.Second)) {
-		t.Errorf("the one that was revoked: at %s", at)
+		t.Errorf("the revoked session: revoked at %s", at)
 	}
 	if log := kindsAndReasons(ada.entries()); !slices.Equal(log, []string{"signed_in", "signed_in", "signed_in", "signed_in"}) {
 		t.Errorf("logged %q", log)
@@ -144,40 +144,40 @@ func TestRevokeSessionsReadsKeptSessionsOnce(t *testing.T) {
 	for range 250 {
 		ada.openSession(noon)
 	}
-	looked := 0
+	calls := 0
 	ada.update(func(tx ports.Tx) error {
-		keep := func(*domain.Session) bool { looked++; return looked <= 250 } // and it would not end otherwise
-		ended, err := sessions.RevokeSessions(t.Context(), tx, ada.auditLog, ada.user.ID(), keep, identity.Client{}, domain.EventState{}, noon)
-		if ended != 0 {
-			t.Errorf("%d were ended", ended)
+		keep := func(*domain.Session) bool { calls++; return calls <= 250 } // else a repeated page would not end
+		revoked, err := sessions.RevokeSessions(t.Context(), tx, ada.auditLog, ada.user.ID(), keep, identity.Client{}, domain.EventState{}, noon)
+		if revoked != 0 {
+			t.Errorf("%d sessions were revoked", revoked)
 		}
 		return err
 	})
-	if looked != 250 {
-		t.Errorf("%d looks at 250 sessions", looked)
+	if calls != 250 {
+		t.Errorf("keep was called %d times for 250 sessions", calls)
 	}
 }
 
-// There may be more sessions than fit in one look.
+// More sessions than fit in one page are revoked too.
 func TestRevokeSessionsExceptKept(t *testing.T) {
 	for _, n := range []int{0, 1, 99, 100, 101, 250} {
-		h := newFixture(t)
-		ada, ben := h.addUser("Ada"), h.addUser("Ben")
+		f := newFixture(t)
+		ada, ben := f.addUser("Ada"), f.addUser("Ben")
 		bens, _ := ben.openSession(noon)
-		over, _ := ada.openSession(noon.Add(-2 * time.Hour))
-		own, _ := ada.openSession(noon)
+		expired, _ := ada.openSession(noon.Add(-2 * time.Hour))
+		kept, _ := ada.openSession(noon)
 		for range n {
 			ada.openSession(noon)
 		}
-		ended := 0
+		revoked := 0
 		ada.update(func(tx ports.Tx) (err error) {
 			e := domain.EventState{Kind: domain.EventSessionRevoked, Reason: "reason"}
-			keep := func(s *domain.Session) bool { return s.ID() == own.ID() }
-			ended, err = sessions.RevokeSessions(t.Context(), tx, ada.auditLog, ada.user.ID(), keep, identity.Client{IP: "127.0.0.1"}, e, noon)
+			keep := func(s *domain.Session) bool { return s.ID() == kept.ID() }
+			revoked, err = sessions.RevokeSessions(t.Context(), tx, ada.auditLog, ada.user.ID(), keep, identity.Client{IP: "127.0.0.1"}, e, noon)
 			return err
 		})
-		if log := ada.entries(); ended != n || len(log) != n {
-			t.Errorf("of %d other sessions %d were ended and %d logged", n, ended, len(log))
+		if log := ada.entries(); revoked != n || len(log) != n {
+			t.Errorf("of %d other sessions, %d were revoked and %d recorded", n, revoked, len(log))
 		}
 		seen := map[domain.SessionID]bool{}
 		for _, e := range ada.entries() {
@@ -186,20 +186,20 @@ func TestRevokeSessionsExceptKept(t *testing.T) {
 				t.Errorf("logged %+v", e)
 			}
 			if err := ada.sessionErr(e.SessionID, 0); !errors.Is(err, domain.ErrSessionRevoked) {
-				t.Errorf("one that ended: %v", err)
+				t.Errorf("a revoked session: %v", err)
 			}
 		}
-		if len(seen) != n || seen[own.ID()] || seen[over.ID()] || seen[bens.ID()] {
-			t.Errorf("%d different sessions were ended, of %d; the kept one %t, the one that was over %t, Ben's %t",
-				len(seen), n, seen[own.ID()], seen[over.ID()], seen[bens.ID()])
+		if len(seen) != n || seen[kept.ID()] || seen[expired.ID()] || seen[bens.ID()] {
+			t.Errorf("%d different sessions were revoked, want %d; the kept one %t, the expired one %t, Ben's %t",
+				len(seen), n, seen[kept.ID()], seen[expired.ID()], seen[bens.ID()])
 		}
-		if err := errors.Join(ada.sessionErr(own.ID(), 0), ben.sessionErr(bens.ID(), 0)); err != nil {
-			t.Errorf("the kept ones: %v", err)
+		if err := errors.Join(ada.sessionErr(kept.ID(), 0), ben.sessionErr(bens.ID(), 0)); err != nil {
+			t.Errorf("the kept sessions: %v", err)
 		}
 	}
 }
 
-// openSession stores the session of a browser, signed in at the given time.
+// openSession stores a session of a browser, opened at the given time.
 func (p *person) openSession(at time.Time) (*domain.Session, domain.SessionToken) {
 	p.t.Helper()
 	principal, token := p.signIn(at.Sub(noon))

@@ -13,51 +13,51 @@ import (
 )
 
 func TestWriteLastSeen_RevokedMeanwhile(t *testing.T) {
-	h := newFixture(t)
-	actor, token := h.addUser("Ada").signIn(0)
-	if _, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, 2*time.Minute); err != nil {
+	f := newFixture(t)
+	principal, token := f.addUser("Ada").signIn(0)
+	if _, err := f.authenticate(sessions.PresentedToken{SessionToken: token}, 2*time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	h.store.beforeUpdate = func() {
-		if err := h.signOut(actor, 2*time.Minute); err != nil {
+	f.store.beforeUpdate = func() {
+		if err := f.signOut(principal, 2*time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h.flushLastSeen()
-	if is := h.storedSession(actor.Session.ID()); is.RevokedAt.IsZero() || !is.LastSeenAt.Equal(noon) || !is.IdleEndsAt.Equal(noon.Add(lifetime.IdleTTL)) || is.Device.IP != "" {
-		t.Errorf("left %+v", is)
+	f.flushLastSeen()
+	if state := f.storedSession(principal.Session.ID()); state.RevokedAt.IsZero() || !state.LastSeenAt.Equal(noon) || !state.IdleEndsAt.Equal(noon.Add(lifetime.IdleTTL)) || state.Device.IP != "" {
+		t.Errorf("stored %+v", state)
 	}
 	for range 2 {
-		if _, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, 2*time.Minute); !errors.Is(err, domain.ErrSessionRevoked) {
+		if _, err := f.authenticate(sessions.PresentedToken{SessionToken: token}, 2*time.Minute); !errors.Is(err, domain.ErrSessionRevoked) {
 			t.Errorf("got %v", err)
 		}
 	}
 }
 
-// A use that is written late cannot bring a session back that has ended of itself.
+// A use that is stored after the session expired does not make it active again.
 func TestWriteLastSeen_UseAfterExpiry(t *testing.T) {
-	h := newFixture(t)
-	actor, _ := h.addUser("Ada").signIn(0)
-	h.service.RecordUse(actor.Session.ID(), "203.0.113.9", noon.Add(lifetime.IdleTTL))
-	h.flushLastSeen()
-	if is := h.storedSession(actor.Session.ID()); !is.LastSeenAt.Equal(noon) || !is.IdleEndsAt.Equal(noon.Add(lifetime.IdleTTL)) {
-		t.Errorf("left %+v", is)
+	f := newFixture(t)
+	principal, _ := f.addUser("Ada").signIn(0)
+	f.service.RecordUse(principal.Session.ID(), "203.0.113.9", noon.Add(lifetime.IdleTTL))
+	f.flushLastSeen()
+	if state := f.storedSession(principal.Session.ID()); !state.LastSeenAt.Equal(noon) || !state.IdleEndsAt.Equal(noon.Add(lifetime.IdleTTL)) {
+		t.Errorf("stored %+v", state)
 	}
 }
 
 func TestWriteLastSeen_WritesLatestUse(t *testing.T) {
-	h := newFixture(t)
-	ada := h.addUser("Ada")
+	f := newFixture(t)
+	ada := f.addUser("Ada")
 	one, _ := ada.signIn(0)
 	two, _ := ada.signIn(0)
 	unused, _ := ada.signIn(0)
 	gone, _ := newFixture(t).addUser("Ben").signIn(0)
-	h.service.RecordUse(one.Session.ID(), "203.0.113.9", noon.Add(2*time.Minute))
-	h.service.RecordUse(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
-	h.service.RecordUse(one.Session.ID(), "203.0.113.11", noon.Add(3*time.Minute))
-	h.service.RecordUse(gone.Session.ID(), "", noon)
-	if n := h.flushLastSeen(); n != 3 || h.store.writes != 1 {
-		t.Errorf("%d noted sessions took %d units of work", n, h.store.writes)
+	f.service.RecordUse(one.Session.ID(), "203.0.113.9", noon.Add(2*time.Minute))
+	f.service.RecordUse(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
+	f.service.RecordUse(one.Session.ID(), "203.0.113.11", noon.Add(3*time.Minute))
+	f.service.RecordUse(gone.Session.ID(), "", noon)
+	if n := f.flushLastSeen(); n != 3 || f.store.writes != 1 {
+		t.Errorf("%d sessions in %d updates, want 3 in 1", n, f.store.writes)
 	}
 	for name, c := range map[string]struct {
 		id    domain.SessionID
@@ -68,23 +68,23 @@ func TestWriteLastSeen_WritesLatestUse(t *testing.T) {
 		"used once":  {two.Session.ID(), 2 * time.Minute, "203.0.113.10"},
 		"not used":   {unused.Session.ID(), 0, ""},
 	} {
-		if is := h.storedSession(c.id); !is.LastSeenAt.Equal(noon.Add(c.after)) || !is.IdleEndsAt.Equal(noon.Add(c.after+lifetime.IdleTTL)) || is.Device.IP != c.ip {
-			t.Errorf("%s: left %+v", name, is)
+		if state := f.storedSession(c.id); !state.LastSeenAt.Equal(noon.Add(c.after)) || !state.IdleEndsAt.Equal(noon.Add(c.after+lifetime.IdleTTL)) || state.Device.IP != c.ip {
+			t.Errorf("%s: stored %+v", name, state)
 		}
 	}
-	if n := h.flushLastSeen(); n != 0 || h.store.writes != 1 {
-		t.Errorf("a second time %d sessions were written", n)
+	if n := f.flushLastSeen(); n != 0 || f.store.writes != 1 {
+		t.Errorf("second call: %d sessions, want 0", n)
 	}
 }
 
 func TestWriteLastSeen_WaitsForConcurrentCall(t *testing.T) {
-	h := newFixture(t)
-	actor, _ := h.addUser("Ada").signIn(0)
-	h.service.RecordUse(actor.Session.ID(), "203.0.113.9", noon.Add(2*time.Minute))
+	f := newFixture(t)
+	principal, _ := f.addUser("Ada").signIn(0)
+	f.service.RecordUse(principal.Session.ID(), "203.0.113.9", noon.Add(2*time.Minute))
 	second := make(chan error, 1)
-	h.store.beforeUpdate = func() {
+	f.store.beforeUpdate = func() {
 		go func() {
-			_, err := h.service.WriteLastSeen(t.Context())
+			_, err := f.service.WriteLastSeen(t.Context())
 			second <- err
 		}()
 		storetest.AwaitBlocked(t, 1, "sessions.(*Service).WriteLastSeen")
@@ -94,80 +94,80 @@ func TestWriteLastSeen_WaitsForConcurrentCall(t *testing.T) {
 		default:
 		}
 	}
-	h.flushLastSeen()
+	f.flushLastSeen()
 	if err := <-second; err != nil {
 		t.Error(err)
 	}
 }
 
-// Another node may have written a later use.
+// Another node may have stored a later use.
 func TestWriteLastSeen_KeepsLaterStoredUse(t *testing.T) {
-	h := newFixture(t)
-	actor, _ := h.addUser("Ada").signIn(0)
-	otherNode := &sessions.Service{Store: h.store, Clock: clock(noon), Lifetime: lifetime}
-	otherNode.RecordUse(actor.Session.ID(), "203.0.113.9", noon.Add(5*time.Minute))
-	h.service.RecordUse(actor.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
+	f := newFixture(t)
+	principal, _ := f.addUser("Ada").signIn(0)
+	otherNode := &sessions.Service{Store: f.store, Clock: clock(noon), Lifetime: lifetime}
+	otherNode.RecordUse(principal.Session.ID(), "203.0.113.9", noon.Add(5*time.Minute))
+	f.service.RecordUse(principal.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute))
 	if _, err := otherNode.WriteLastSeen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.flushLastSeen()
-	if is := h.storedSession(actor.Session.ID()); !is.LastSeenAt.Equal(noon.Add(5*time.Minute)) || is.Device.IP != "203.0.113.9" {
-		t.Errorf("left %+v", is)
+	f.flushLastSeen()
+	if state := f.storedSession(principal.Session.ID()); !state.LastSeenAt.Equal(noon.Add(5*time.Minute)) || state.Device.IP != "203.0.113.9" {
+		t.Errorf("stored %+v", state)
 	}
 }
 
-// One unit of work is small, so that nobody who signs in waits for it.
+// A transaction is small, so that sign-ins do not wait long for it.
 func TestWriteLastSeen_WritesInBatches(t *testing.T) {
-	h := newFixture(t)
-	ada := h.addUser("Ada")
+	f := newFixture(t)
+	ada := f.addUser("Ada")
 	ids := make([]domain.SessionID, 2*256+1)
 	for i := range ids {
-		actor, _ := ada.signIn(0)
-		ids[i] = actor.Session.ID()
-		h.service.RecordUse(ids[i], "", noon.Add(time.Minute))
+		principal, _ := ada.signIn(0)
+		ids[i] = principal.Session.ID()
+		f.service.RecordUse(ids[i], "", noon.Add(time.Minute))
 	}
-	if n := h.flushLastSeen(); n != len(ids) || h.store.writes != 3 {
-		t.Errorf("%d sessions took %d units of work", n, h.store.writes)
+	if n := f.flushLastSeen(); n != len(ids) || f.store.writes != 3 {
+		t.Errorf("%d sessions in %d updates, want 3 updates", n, f.store.writes)
 	}
 	for _, id := range ids {
-		if is := h.storedSession(id); !is.LastSeenAt.Equal(noon.Add(time.Minute)) {
-			t.Fatalf("left %+v", is)
+		if state := f.storedSession(id); !state.LastSeenAt.Equal(noon.Add(time.Minute)) {
+			t.Fatalf("stored %+v", state)
 		}
 	}
 }
 
 func TestWriteLastSeen_RequeuesAfterStoreError(t *testing.T) {
-	h := newFixture(t)
-	ada := h.addUser("Ada")
+	f := newFixture(t)
+	ada := f.addUser("Ada")
 	one, _ := ada.signIn(0)
 	two, _ := ada.signIn(0)
-	h.service.RecordUse(one.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
-	h.service.RecordUse(two.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
-	h.store.unavailable = true
-	h.store.beforeUpdate = func() { h.service.RecordUse(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute)) }
-	if n, err := h.service.WriteLastSeen(t.Context()); !errors.Is(err, domain.ErrUnavailable) || n != 0 {
-		t.Errorf("during an outage: %d, %v", n, err)
+	f.service.RecordUse(one.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
+	f.service.RecordUse(two.Session.ID(), "203.0.113.9", noon.Add(time.Minute))
+	f.store.unavailable = true
+	f.store.beforeUpdate = func() { f.service.RecordUse(two.Session.ID(), "203.0.113.10", noon.Add(2*time.Minute)) }
+	if n, err := f.service.WriteLastSeen(t.Context()); !errors.Is(err, domain.ErrUnavailable) || n != 0 {
+		t.Errorf("during the outage: %d, %v", n, err)
 	}
-	h.store.unavailable = false
-	if n := h.flushLastSeen(); n != 2 {
-		t.Errorf("after it: %d", n)
+	f.store.unavailable = false
+	if n := f.flushLastSeen(); n != 2 {
+		t.Errorf("after the outage: %d sessions, want 2", n)
 	}
-	// What was noted during the attempt is newer than what came back from it.
+	// A use that was recorded during the failed update is newer than the requeued one.
 	for id, want := range map[domain.SessionID]struct {
 		after time.Duration
 		ip    string
 	}{one.Session.ID(): {time.Minute, "203.0.113.9"}, two.Session.ID(): {2 * time.Minute, "203.0.113.10"}} {
-		if is := h.storedSession(id); !is.LastSeenAt.Equal(noon.Add(want.after)) || is.Device.IP != want.ip {
-			t.Errorf("left %+v", is)
+		if state := f.storedSession(id); !state.LastSeenAt.Equal(noon.Add(want.after)) || state.Device.IP != want.ip {
+			t.Errorf("stored %+v", state)
 		}
 	}
 }
 
 func TestWriteLastSeen_RequeuesAfterLookupError(t *testing.T) {
-	h := newFixture(t)
-	actor, _ := h.addUser("Ada").signIn(0)
-	service := &sessions.Service{Store: failingSessionsStore{h.store}, Clock: clock(noon), Lifetime: lifetime}
-	service.RecordUse(actor.Session.ID(), "", noon.Add(time.Minute))
+	f := newFixture(t)
+	principal, _ := f.addUser("Ada").signIn(0)
+	service := &sessions.Service{Store: failingSessionsStore{f.store}, Clock: clock(noon), Lifetime: lifetime}
+	service.RecordUse(principal.Session.ID(), "", noon.Add(time.Minute))
 	for range 2 {
 		if n, err := service.WriteLastSeen(t.Context()); !errors.Is(err, domain.ErrUnavailable) || n != 0 {
 			t.Errorf("%d, %v", n, err)
@@ -175,77 +175,77 @@ func TestWriteLastSeen_RequeuesAfterLookupError(t *testing.T) {
 	}
 }
 
-// A long outage costs a limited memory. Sessions that are noted already can still be noted anew.
+// The memory of pending uses is bounded. Beyond the bound, a later use of a pending session is still recorded.
 func TestWriteLastSeen_BoundsPending(t *testing.T) {
-	const room = 100_000
-	h := newFixture(t)
-	ada := h.addUser("Ada")
-	known, _ := ada.signIn(0)
-	late, _ := ada.signIn(0)
-	h.service.RecordUse(known.Session.ID(), "", noon.Add(time.Minute))
-	for range room - 1 {
+	const maxPending = 100_000
+	f := newFixture(t)
+	ada := f.addUser("Ada")
+	pending, _ := ada.signIn(0)
+	excess, _ := ada.signIn(0)
+	f.service.RecordUse(pending.Session.ID(), "", noon.Add(time.Minute))
+	for range maxPending - 1 {
 		id := domain.NewSessionID(noon, rand.Reader)
-		h.service.RecordUse(id, "", noon)
+		f.service.RecordUse(id, "", noon)
 	}
-	h.service.RecordUse(late.Session.ID(), "", noon.Add(time.Minute))
-	h.service.RecordUse(known.Session.ID(), "", noon.Add(2*time.Minute))
-	if n := h.flushLastSeen(); n != room {
-		t.Errorf("%d were noted", n)
+	f.service.RecordUse(excess.Session.ID(), "", noon.Add(time.Minute))
+	f.service.RecordUse(pending.Session.ID(), "", noon.Add(2*time.Minute))
+	if n := f.flushLastSeen(); n != maxPending {
+		t.Errorf("%d uses were recorded", n)
 	}
-	if is := h.storedSession(known.Session.ID()); !is.LastSeenAt.Equal(noon.Add(2 * time.Minute)) {
-		t.Errorf("the one that was known: %+v", is)
+	if state := f.storedSession(pending.Session.ID()); !state.LastSeenAt.Equal(noon.Add(2 * time.Minute)) {
+		t.Errorf("the pending session: %+v", state)
 	}
-	if is := h.storedSession(late.Session.ID()); !is.LastSeenAt.Equal(noon) {
-		t.Errorf("the one that came too late: %+v", is)
+	if state := f.storedSession(excess.Session.ID()); !state.LastSeenAt.Equal(noon) {
+		t.Errorf("the session beyond the bound: %+v", state)
 	}
 }
 
-// Requests note while the job writes.
+// Requests record uses while the job writes.
 func TestWriteLastSeen_ConcurrentRecordUse(t *testing.T) {
-	h := newFixture(t)
-	ada := h.addUser("Ada")
+	f := newFixture(t)
+	ada := f.addUser("Ada")
 	ids := make([]domain.SessionID, 16)
 	for i := range ids {
-		actor, _ := ada.signIn(0)
-		ids[i] = actor.Session.ID()
+		principal, _ := ada.signIn(0)
+		ids[i] = principal.Session.ID()
 	}
-	var noting sync.WaitGroup
+	var recording sync.WaitGroup
 	for _, id := range ids {
-		noting.Go(func() {
+		recording.Go(func() {
 			for seconds := range 100 {
-				h.service.RecordUse(id, "", noon.Add(time.Duration(seconds)*time.Second))
+				f.service.RecordUse(id, "", noon.Add(time.Duration(seconds)*time.Second))
 			}
-			h.service.RecordUse(id, "", noon.Add(30*time.Minute))
+			f.service.RecordUse(id, "", noon.Add(30*time.Minute))
 		})
 	}
 	for range 10 {
-		h.flushLastSeen()
+		f.flushLastSeen()
 	}
-	noting.Wait()
-	h.flushLastSeen()
+	recording.Wait()
+	f.flushLastSeen()
 	for _, id := range ids {
-		if is := h.storedSession(id); !is.LastSeenAt.Equal(noon.Add(30 * time.Minute)) {
-			t.Errorf("left %+v", is)
+		if state := f.storedSession(id); !state.LastSeenAt.Equal(noon.Add(30 * time.Minute)) {
+			t.Errorf("stored %+v", state)
 		}
 	}
 }
 
-// Between a use and its writing down the session may run out; whoever ends all others then passes it by as over.
+// A session may expire between its use and the write. RevokeOthers skips it then, so the write must not make it active again.
 func TestWriteLastSeen_ExpiredBeforeWrite(t *testing.T) {
-	h := newFixture(t)
-	actor, _ := h.addUser("Ada").signIn(0)
+	f := newFixture(t)
+	principal, _ := f.addUser("Ada").signIn(0)
 	end := noon.Add(lifetime.IdleTTL)
 	for _, c := range []struct {
-		at      time.Time
-		written bool
+		at     time.Time
+		stored bool
 	}{{end, false}, {end.Add(-time.Microsecond), true}} {
-		late := &sessions.Service{Store: h.store, Clock: clock(c.at), Lifetime: lifetime}
-		late.RecordUse(actor.Session.ID(), "", end.Add(-time.Second))
-		if _, err := late.WriteLastSeen(t.Context()); err != nil {
+		service := &sessions.Service{Store: f.store, Clock: clock(c.at), Lifetime: lifetime}
+		service.RecordUse(principal.Session.ID(), "", end.Add(-time.Second))
+		if _, err := service.WriteLastSeen(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if after := h.storedSession(actor.Session.ID()).IdleEndsAt; after.After(end) != c.written {
-			t.Errorf("written at %s: it ends at %s", c.at, after)
+		if idleEnd := f.storedSession(principal.Session.ID()).IdleEndsAt; idleEnd.After(end) != c.stored {
+			t.Errorf("written at %s: idle end %s", c.at, idleEnd)
 		}
 	}
 }

@@ -35,8 +35,7 @@ type deviceNames struct{}
 
 func (deviceNames) NameOf(userAgent string) string { return userAgent }
 
-// hookedStore is a store that counts its units of work that write, and may lose them. What happens in between comes before the
-// next one.
+// hookedStore counts its updates, runs beforeUpdate once before the next one, and fails them while unavailable is set.
 type hookedStore struct {
 	ports.Store
 	writes       int
@@ -44,19 +43,18 @@ type hookedStore struct {
 	beforeUpdate func()
 }
 
-func (w *hookedStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
-	if between := w.beforeUpdate; between != nil {
-		w.beforeUpdate = nil
-		between()
+func (s *hookedStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	if hook := s.beforeUpdate; hook != nil {
+		s.beforeUpdate = nil
+		hook()
 	}
-	if w.unavailable {
+	if s.unavailable {
 		return domain.ErrUnavailable
 	}
-	w.writes++
-	return w.Store.Update(ctx, fn)
+	s.writes++
+	return s.Store.Update(ctx, fn)
 }
 
-// fixture is everything around sessions, over a store in memory.
 type fixture struct {
 	t          *testing.T
 	store      *hookedStore
@@ -74,7 +72,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	store := &hookedStore{Store: sqlitestore.New(t)}
-	h := &fixture{
+	f := &fixture{
 		t: t, store: store, signingKey: signing, auditLog: &audit.Log{Random: rand.Reader, Devices: deviceNames{}},
 		issuer: &signingkeys.Issuer{
 			SigningKeys: &signingkeys.Service{Store: store, TokenKeys: keys, Clock: clock(noon), External: signingkeys.ExternalKeys{signing}}, Random: rand.Reader,
@@ -82,52 +80,52 @@ func newFixture(t *testing.T) *fixture {
 			RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)},
 		},
 	}
-	h.service = &sessions.Service{Store: store, Issuer: h.issuer, Audit: h.auditLog, Lifetime: lifetime}
-	return h
+	f.service = &sessions.Service{Store: store, Issuer: f.issuer, Audit: f.auditLog, Lifetime: lifetime}
+	return f
 }
 
 // at sets the time of the service to noon plus after.
-func (h *fixture) at(after time.Duration) *sessions.Service {
-	h.service.Clock = clock(noon.Add(after))
-	return h.service
+func (f *fixture) at(after time.Duration) *sessions.Service {
+	f.service.Clock = clock(noon.Add(after))
+	return f.service
 }
 
-func (h *fixture) update(fn func(ports.Tx) error) {
-	h.t.Helper()
-	if err := h.store.Store.Update(h.t.Context(), fn); err != nil {
-		h.t.Fatal(err)
+func (f *fixture) update(fn func(ports.Tx) error) {
+	f.t.Helper()
+	if err := f.store.Store.Update(f.t.Context(), fn); err != nil {
+		f.t.Fatal(err)
 	}
 }
 
-// person is somebody with an account and a passkey.
+// person is a user with a passkey.
 type person struct {
 	*fixture
 	user *domain.User
 	key  *domain.Credential
 }
 
-func (h *fixture) addUser(name string) *person {
-	h.t.Helper()
+func (f *fixture) addUser(name string) *person {
+	f.t.Helper()
 	applicant := domain.NewPendingUser("", domain.DisplayName(name), noon, rand.Reader)
 	key, err := domain.NewCredential(applicant.UserID, "a key", sqlitestore.Registration(domain.CredentialID(name)), noon)
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	p := &person{h, applicant.ToUser(noon), key}
-	h.update(func(tx ports.Tx) error {
-		return errors.Join(tx.Users.Add(h.t.Context(), p.user), tx.Credentials.Add(h.t.Context(), key))
+	p := &person{f, applicant.ToUser(noon), key}
+	f.update(func(tx ports.Tx) error {
+		return errors.Join(tx.Users.Add(f.t.Context(), p.user), tx.Credentials.Add(f.t.Context(), key))
 	})
 	return p
 }
 
-// signIn opens the session of a browser, so long after noon.
+// signIn stores a session of a browser, opened at noon plus after.
 func (p *person) signIn(after time.Duration) (identity.Principal, domain.SessionToken) {
 	p.t.Helper()
 	session, token := domain.OpenSession(p.key, domain.Device{}, lifetime, noon.Add(after), rand.Reader)
 	return p.addSession(session), token
 }
 
-// signInBearer opens the session of a program.
+// signInBearer stores a session by bearer tokens, opened at noon plus after.
 func (p *person) signInBearer(after time.Duration) (identity.Principal, domain.RefreshToken) {
 	p.t.Helper()
 	session, token := domain.OpenBearerSession(p.key, domain.Device{}, lifetime, p.issuer.RefreshKeys, noon.Add(after), rand.Reader)
@@ -151,13 +149,13 @@ func (p *person) remove() {
 	p.update(func(tx ports.Tx) error { return tx.Users.Remove(p.t.Context(), p.user.ID()) })
 }
 
-func (h *fixture) revokeSession(session *domain.Session) {
-	h.t.Helper()
+func (f *fixture) revokeSession(session *domain.Session) {
+	f.t.Helper()
 	session.Revoke(noon)
-	h.update(func(tx ports.Tx) error { return tx.Sessions.Save(h.t.Context(), session) })
+	f.update(func(tx ports.Tx) error { return tx.Sessions.Save(f.t.Context(), session) })
 }
 
-// entries are the person's log, newest first.
+// entries returns the events of the user, newest first.
 func (p *person) entries() (list []domain.EventState) {
 	p.t.Helper()
 	p.update(func(tx ports.Tx) error {
@@ -170,136 +168,135 @@ func (p *person) entries() (list []domain.EventState) {
 	return list
 }
 
-// storedSession is as the store has it.
-func (h *fixture) storedSession(id domain.SessionID) (is domain.SessionState) {
-	h.t.Helper()
-	h.update(func(tx ports.Tx) error {
-		s, err := tx.Sessions.ByID(h.t.Context(), id)
+func (f *fixture) storedSession(id domain.SessionID) (state domain.SessionState) {
+	f.t.Helper()
+	f.update(func(tx ports.Tx) error {
+		s, err := tx.Sessions.ByID(f.t.Context(), id)
 		if err == nil {
-			is = s.State()
+			state = s.State()
 		}
 		return err
 	})
-	return is
+	return state
 }
 
-// sessionErr says how a session in the store has ended; nil if it lasts.
-func (h *fixture) sessionErr(id domain.SessionID, after time.Duration) error {
-	return domain.RestoreSession(h.storedSession(id)).RequireActive(noon.Add(after))
+// sessionErr returns the error of using a stored session at noon plus after.
+func (f *fixture) sessionErr(id domain.SessionID, after time.Duration) error {
+	return domain.RestoreSession(f.storedSession(id)).RequireActive(noon.Add(after))
 }
 
-func (h *fixture) authenticate(proof sessions.PresentedToken, after time.Duration) (identity.Principal, error) {
-	h.t.Helper()
-	return h.at(after).Authenticate(h.t.Context(), proof, identity.Client{IP: "203.0.113.9", RequestID: "request-18"})
+func (f *fixture) authenticate(token sessions.PresentedToken, after time.Duration) (identity.Principal, error) {
+	f.t.Helper()
+	return f.at(after).Authenticate(f.t.Context(), token, identity.Client{IP: "203.0.113.9", RequestID: "request-18"})
 }
 
-func (h *fixture) signOut(actor identity.Principal, after time.Duration) error {
-	h.t.Helper()
-	return h.at(after).SignOut(h.t.Context(), actor)
+func (f *fixture) signOut(principal identity.Principal, after time.Duration) error {
+	f.t.Helper()
+	return f.at(after).SignOut(f.t.Context(), principal)
 }
 
-// flushLastSeen has what was noted written, and returns of how many sessions.
-func (h *fixture) flushLastSeen() int {
-	h.t.Helper()
-	n, err := h.at(0).WriteLastSeen(h.t.Context())
+// flushLastSeen writes the recorded uses and returns the number of sessions.
+func (f *fixture) flushLastSeen() int {
+	f.t.Helper()
+	n, err := f.at(0).WriteLastSeen(f.t.Context())
 	if err != nil {
-		h.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return n
 }
 
 func TestAuthenticate_WritesUseOnceAMinute(t *testing.T) {
-	h := newFixture(t)
-	_, token := h.addUser("Ada").signIn(0)
+	f := newFixture(t)
+	_, token := f.addUser("Ada").signIn(0)
 	for after, writes := range []int{0, 0, 1, 1, 2} {
-		current, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, time.Duration(after)*30*time.Second)
-		h.flushLastSeen()
-		if err != nil || h.store.writes != writes {
-			t.Errorf("after %d half minutes: %d writes, %v; want %d", after, h.store.writes, err, writes)
+		current, err := f.authenticate(sessions.PresentedToken{SessionToken: token}, time.Duration(after)*30*time.Second)
+		f.flushLastSeen()
+		if err != nil || f.store.writes != writes {
+			t.Errorf("after %d half minutes: %d writes, %v; want %d", after, f.store.writes, err, writes)
 		}
 		seen := noon.Add(time.Duration(writes) * time.Minute)
-		for _, is := range []domain.SessionState{current.Session.State(), h.storedSession(current.Session.ID())} {
-			if !is.LastSeenAt.Equal(seen) || !is.IdleEndsAt.Equal(seen.Add(lifetime.IdleTTL)) {
-				t.Errorf("after %d half minutes: last seen at %s, idle until %s", after, is.LastSeenAt, is.IdleEndsAt)
+		for _, state := range []domain.SessionState{current.Session.State(), f.storedSession(current.Session.ID())} {
+			if !state.LastSeenAt.Equal(seen) || !state.IdleEndsAt.Equal(seen.Add(lifetime.IdleTTL)) {
+				t.Errorf("after %d half minutes: last seen at %s, idle end %s", after, state.LastSeenAt, state.IdleEndsAt)
 			}
 		}
 	}
 }
 
 func TestAuthenticate_ExpiredSession(t *testing.T) {
-	h := newFixture(t)
-	_, token := h.addUser("Ada").signIn(0)
-	if current, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, time.Hour); !errors.Is(err, domain.ErrSessionExpired) || current.Session != nil {
+	f := newFixture(t)
+	_, token := f.addUser("Ada").signIn(0)
+	if current, err := f.authenticate(sessions.PresentedToken{SessionToken: token}, time.Hour); !errors.Is(err, domain.ErrSessionExpired) || current.Session != nil {
 		t.Errorf("got %+v, %v", current, err)
 	}
-	if n := h.flushLastSeen(); n != 0 {
-		t.Error("somebody who was refused was noted")
+	if n := f.flushLastSeen(); n != 0 {
+		t.Error("the use of an expired session was recorded")
 	}
 }
 
 func TestAuthenticate_Cookie(t *testing.T) {
-	h := newFixture(t)
-	ada := h.addUser("Ada")
-	actor, token := ada.signIn(0)
-	_, bens := h.addUser("Ben").signIn(0)
-	got, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, 2*time.Minute)
-	if err != nil || got.User.ID() != ada.user.ID() || got.Session.ID() != actor.Session.ID() {
+	f := newFixture(t)
+	ada := f.addUser("Ada")
+	principal, token := ada.signIn(0)
+	_, bens := f.addUser("Ben").signIn(0)
+	got, err := f.authenticate(sessions.PresentedToken{SessionToken: token}, 2*time.Minute)
+	if err != nil || got.User.ID() != ada.user.ID() || got.Session.ID() != principal.Session.ID() {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	if want := (identity.Client{IP: "203.0.113.9", RequestID: "request-18"}); got.Client != want || got.Session.State().Device.IP != "203.0.113.9" {
-		t.Errorf("they come as %+v, seen from %s", got.Client, got.Session.State().Device.IP)
+		t.Errorf("client %+v, IP of the session %s", got.Client, got.Session.State().Device.IP)
 	}
 	ada.disable()
-	if got, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, 3*time.Minute); !errors.Is(err, domain.ErrUserDisabled) || got.Session != nil {
-		t.Errorf("with a shut account: %+v, %v", got, err)
+	if got, err := f.authenticate(sessions.PresentedToken{SessionToken: token}, 3*time.Minute); !errors.Is(err, domain.ErrUserDisabled) || got.Session != nil {
+		t.Errorf("disabled account: %+v, %v", got, err)
 	}
 	ada.remove()
-	if got, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, 3*time.Minute); !errors.Is(err, domain.ErrUnauthenticated) || got.Session != nil {
-		t.Errorf("without an account: %+v, %v", got, err)
+	if got, err := f.authenticate(sessions.PresentedToken{SessionToken: token}, 3*time.Minute); !errors.Is(err, domain.ErrUnauthenticated) || got.Session != nil {
+		t.Errorf("deleted account: %+v, %v", got, err)
 	}
-	if _, err := h.authenticate(sessions.PresentedToken{SessionToken: bens}, 3*time.Minute); err != nil {
-		t.Errorf("somebody else: %v", err)
+	if _, err := f.authenticate(sessions.PresentedToken{SessionToken: bens}, 3*time.Minute); err != nil {
+		t.Errorf("another user: %v", err)
 	}
 }
 
 func TestSignOut_Idempotent(t *testing.T) {
-	h := newFixture(t)
-	ada := h.addUser("Ada")
-	actor, token := ada.signIn(0)
+	f := newFixture(t)
+	ada := f.addUser("Ada")
+	principal, token := ada.signIn(0)
 	expired, _ := ada.signIn(-lifetime.IdleTTL)
 	gone, _ := newFixture(t).addUser("Ben").signIn(0)
-	for name, actor := range map[string]identity.Principal{"one whose session is gone": gone, "one whose session has expired": expired} {
-		if err := h.signOut(actor, 0); err != nil {
+	for name, principal := range map[string]identity.Principal{"no session": gone, "expired session": expired} {
+		if err := f.signOut(principal, 0); err != nil {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
 	for range 2 {
-		if err := h.signOut(actor, 0); err != nil {
+		if err := f.signOut(principal, 0); err != nil {
 			t.Errorf("got %v", err)
 		}
 	}
-	if _, err := h.authenticate(sessions.PresentedToken{SessionToken: token}, 0); !errors.Is(err, domain.ErrSessionRevoked) {
-		t.Errorf("afterwards: %v", err)
+	if _, err := f.authenticate(sessions.PresentedToken{SessionToken: token}, 0); !errors.Is(err, domain.ErrSessionRevoked) {
+		t.Errorf("authentication after signing out: %v", err)
 	}
 	log := ada.entries()
-	if len(log) != 1 || log[0].Kind != domain.EventSignedOut || log[0].SessionID != actor.Session.ID() || log[0].IP != "127.0.0.1" {
+	if len(log) != 1 || log[0].Kind != domain.EventSignedOut || log[0].SessionID != principal.Session.ID() || log[0].IP != "127.0.0.1" {
 		t.Errorf("logged %+v", log)
 	}
-	if err := h.sessionErr(expired.Session.ID(), 0); !errors.Is(err, domain.ErrSessionExpired) {
-		t.Errorf("the one that had expired: %v", err)
+	if err := f.sessionErr(expired.Session.ID(), 0); !errors.Is(err, domain.ErrSessionExpired) {
+		t.Errorf("the expired session: %v", err)
 	}
 }
 
 func TestSignOut_StoreError(t *testing.T) {
-	h := newFixture(t)
-	actor, _ := h.addUser("Ada").signIn(0)
-	h.store.unavailable = true
-	if err := h.signOut(actor, 0); !errors.Is(err, domain.ErrUnavailable) {
+	f := newFixture(t)
+	principal, _ := f.addUser("Ada").signIn(0)
+	f.store.unavailable = true
+	if err := f.signOut(principal, 0); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// failingSessionsStore is a store that cannot look sessions up.
+// failingSessionsStore is a store whose lookups of sessions fail.
 type failingSessionsStore struct{ ports.Store }
 
 type failingSessions struct{ ports.Sessions }

@@ -13,13 +13,13 @@ import (
 	"github.com/keylodge/keylodge/ports"
 )
 
-func (i *fixture) nodeWithExternalKeys(keys ...ports.TokenKey) *node {
-	i.t.Helper()
-	sealer, err := masterkey.NewSealer(i.secret, nil)
+func (f *fixture) nodeWithExternalKeys(keys ...ports.TokenKey) *node {
+	f.t.Helper()
+	sealer, err := masterkey.NewSealer(f.secret, nil)
 	if err != nil {
-		i.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	return i.nodeOf(&signingkeys.Service{Store: i.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: i.clock, Rotation: rotation, External: keys})
+	return f.nodeOf(&signingkeys.Service{Store: f.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: f.clock, Rotation: rotation, External: keys})
 }
 
 func newTokenKey(t *testing.T, algorithm domain.SigningAlgorithm) ports.TokenKey {
@@ -32,9 +32,9 @@ func newTokenKey(t *testing.T, algorithm domain.SigningAlgorithm) ports.TokenKey
 }
 
 func TestExternalKeys_FirstSigns(t *testing.T) {
-	i := newFixture(t)
+	f := newFixture(t)
 	first, second := newTokenKey(t, domain.SigningES256), newTokenKey(t, domain.SigningEdDSA)
-	n := i.nodeWithExternalKeys(first, second)
+	n := f.nodeWithExternalKeys(first, second)
 	if ids := n.publishedIDs(); !slices.Equal(ids, []string{first.ID(), second.ID()}) {
 		t.Errorf("published %q", ids)
 	}
@@ -42,11 +42,11 @@ func TestExternalKeys_FirstSigns(t *testing.T) {
 	if signedBy(t, token) != first.ID() || n.verify(token) != nil {
 		t.Errorf("%s signs, %v", signedBy(t, token), n.verify(token))
 	}
-	if err := n.verify(i.nodeWithExternalKeys(second).mustIssue()); err != nil {
-		t.Errorf("a token of the second: %v", err)
+	if err := n.verify(f.nodeWithExternalKeys(second).mustIssue()); err != nil {
+		t.Errorf("a token of the second key: %v", err)
 	}
-	if err := n.verify(i.nodeWithExternalKeys(newTokenKey(t, domain.SigningES256)).mustIssue()); !errors.Is(err, domain.ErrAccessTokenInvalid) {
-		t.Errorf("a token of a key that was not brought: %v", err)
+	if err := n.verify(f.nodeWithExternalKeys(newTokenKey(t, domain.SigningES256)).mustIssue()); !errors.Is(err, domain.ErrAccessTokenInvalid) {
+		t.Errorf("a token of another key: %v", err)
 	}
 	want := []signingkeys.Key{
 		{ID: first.ID(), Algorithm: domain.SigningES256, State: signingkeys.KeySigning}, {ID: second.ID(), Algorithm: domain.SigningEdDSA, State: signingkeys.KeyRetired},
@@ -56,18 +56,18 @@ func TestExternalKeys_FirstSigns(t *testing.T) {
 	}
 }
 
-// They are the operator's: nothing is made or stored beside them.
+// With external keys, the server generates and stores none.
 func TestExternalKeys_NoneIsGenerated(t *testing.T) {
-	i := newFixture(t)
-	n := i.nodeWithExternalKeys(newTokenKey(t, domain.SigningES256))
+	f := newFixture(t)
+	n := f.nodeWithExternalKeys(newTokenKey(t, domain.SigningES256))
 	n.mustRefresh()
 	if list, err := n.rotate(); !errors.Is(err, signingkeys.ErrExternalKeys) || list != nil {
-		t.Errorf("rotating: %+v, %v", list, err)
+		t.Errorf("rotation: %+v, %v", list, err)
 	}
 	if signingkeys.ErrExternalKeys.Kind != domain.KindConflict || signingkeys.ErrExternalKeys.Code != "signing_keys_brought" {
-		t.Errorf("told as %+v", signingkeys.ErrExternalKeys)
+		t.Errorf("the error is %+v", signingkeys.ErrExternalKeys)
 	}
-	i.clock.advance(10 * rotation.Interval)
+	f.clock.advance(10 * rotation.Interval)
 	n.mustRefresh()
 	if err := n.verify(n.mustIssue()); err != nil {
 		t.Error(err)
@@ -75,50 +75,49 @@ func TestExternalKeys_NoneIsGenerated(t *testing.T) {
 	if got := keyStates(n.list()); !slices.Equal(got, []signingkeys.KeyState{signingkeys.KeySigning}) {
 		t.Errorf("listed %q", got)
 	}
-	if stored := i.storedKeys(); len(stored) != 0 {
+	if stored := f.storedKeys(); len(stored) != 0 {
 		t.Errorf("%d keys are stored", len(stored))
 	}
 }
 
-// An operator who brings keys of their own must not sign everybody out by it.
+// Configuring external keys does not invalidate tokens that stored keys signed.
 func TestExternalKeys_StoredKeysStillVerify(t *testing.T) {
-	i := newFixture(t)
-	made := i.node()
-	token := made.mustIssue()
-	brought := newTokenKey(t, domain.SigningES256)
-	n := i.nodeWithExternalKeys(brought)
+	f := newFixture(t)
+	token := f.node().mustIssue()
+	external := newTokenKey(t, domain.SigningES256)
+	n := f.nodeWithExternalKeys(external)
 	if err := n.verify(token); err != nil {
-		t.Errorf("a token that was out: %v", err)
+		t.Errorf("a token of a stored key: %v", err)
 	}
-	if ids := n.publishedIDs(); !slices.Equal(ids, []string{brought.ID(), signedBy(t, token)}) {
+	if ids := n.publishedIDs(); !slices.Equal(ids, []string{external.ID(), signedBy(t, token)}) {
 		t.Errorf("published %q", ids)
 	}
-	if id := signedBy(t, n.mustIssue()); id != brought.ID() {
+	if id := signedBy(t, n.mustIssue()); id != external.ID() {
 		t.Errorf("%s signs", id)
 	}
 }
 
-// Whoever has lost the secret may bring keys instead of it. What nobody can open has nothing to say then, least of all that
-// it has to be given up by a rotation, which there is none of.
+// An operator who has lost the secret can configure external keys. Undecryptable stored keys are no error then: external keys cannot
+// be rotated, so the operator could not remove them.
 func TestExternalKeys_IgnoreUndecryptableStoredKeys(t *testing.T) {
-	i := newFixture(t)
-	i.node().mustRefresh()
+	f := newFixture(t)
+	f.node().mustRefresh()
 	sealer, err := masterkey.NewSealer(newSecret(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	brought := newTokenKey(t, domain.SigningES256)
-	n := i.nodeOf(&signingkeys.Service{Store: i.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: i.clock, Rotation: rotation, External: signingkeys.ExternalKeys{brought}})
+	external := newTokenKey(t, domain.SigningES256)
+	n := f.nodeOf(&signingkeys.Service{Store: f.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: f.clock, Rotation: rotation, External: signingkeys.ExternalKeys{external}})
 	n.mustRefresh()
 	if err := n.verify(n.mustIssue()); err != nil {
 		t.Error(err)
 	}
-	if ids := n.publishedIDs(); !slices.Equal(ids, []string{brought.ID()}) {
+	if ids := n.publishedIDs(); !slices.Equal(ids, []string{external.ID()}) {
 		t.Errorf("published %q", ids)
 	}
 }
 
-// brokenKey is a key that can be neither used nor published.
+// brokenKey is a key that can neither sign nor be published.
 type brokenKey struct{ ports.TokenKey }
 
 var errBrokenKey = errors.New("the key is broken")

@@ -26,10 +26,10 @@ var (
 	policy   = domain.AccessPolicy{Issuer: "https://keylodge.example", Audience: "https://api.example", TTL: 5 * time.Minute}
 )
 
-// announcePeriod is how long a key is published before it signs.
+// announcePeriod is the time from the publication of a key until it signs.
 const announcePeriod = 2 * time.Hour
 
-// clock stands still until it is told to go on.
+// clock moves only by advance.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -47,32 +47,32 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// hookedStore is a store that may be down, and where something may happen before the next unit of work that writes.
+// hookedStore fails while unavailable is set, and runs beforeUpdate once before the next update.
 type hookedStore struct {
 	ports.Store
 	unavailable  bool
 	beforeUpdate func()
 }
 
-func (w *hookedStore) View(ctx context.Context, fn func(ports.Tx) error) error {
-	if w.unavailable {
+func (s *hookedStore) View(ctx context.Context, fn func(ports.Tx) error) error {
+	if s.unavailable {
 		return domain.ErrUnavailable
 	}
-	return w.Store.View(ctx, fn)
+	return s.Store.View(ctx, fn)
 }
 
-func (w *hookedStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
-	if w.unavailable {
+func (s *hookedStore) Update(ctx context.Context, fn func(ports.Tx) error) error {
+	if s.unavailable {
 		return domain.ErrUnavailable
 	}
-	if between := w.beforeUpdate; between != nil {
-		w.beforeUpdate = nil
-		between()
+	if hook := s.beforeUpdate; hook != nil {
+		s.beforeUpdate = nil
+		hook()
 	}
-	return w.Store.Update(ctx, fn)
+	return s.Store.Update(ctx, fn)
 }
 
-// fixture is a database that several nodes share, each with a keyring of its own.
+// fixture is a database that several nodes share.
 type fixture struct {
 	t       *testing.T
 	store   *hookedStore
@@ -103,27 +103,27 @@ func newSecret(t *testing.T) masterkey.Key {
 	return secret
 }
 
-// node is a server of the installation.
+// node is a server with its own Service.
 type node struct {
 	*fixture
 	service *signingkeys.Service
 	issuer  *signingkeys.Issuer
 }
 
-func (i *fixture) node() *node { return i.nodeWith(rotation, i.secret) }
+func (f *fixture) node() *node { return f.nodeWith(rotation, f.secret) }
 
-// nodeWith rotates as it is told and knows the given secrets, the present one first.
-func (i *fixture) nodeWith(rotation domain.KeyRotation, present masterkey.Key, previous ...masterkey.Key) *node {
-	i.t.Helper()
-	sealer, err := masterkey.NewSealer(present, previous)
+// nodeWith returns a node with the rotation and the secrets.
+func (f *fixture) nodeWith(rotation domain.KeyRotation, current masterkey.Key, previous ...masterkey.Key) *node {
+	f.t.Helper()
+	sealer, err := masterkey.NewSealer(current, previous)
 	if err != nil {
-		i.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	return i.nodeOf(&signingkeys.Service{Store: i.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: i.clock, Rotation: rotation})
+	return f.nodeOf(&signingkeys.Service{Store: f.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: f.clock, Rotation: rotation})
 }
 
-func (i *fixture) nodeOf(service *signingkeys.Service) *node {
-	return &node{i, service, &signingkeys.Issuer{
+func (f *fixture) nodeOf(service *signingkeys.Service) *node {
+	return &node{f, service, &signingkeys.Issuer{
 		SigningKeys: service, Random: rand.Reader, Policy: policy, RefreshKeys: domain.KeyRing[domain.RefreshToken]{make([]byte, 32)},
 	}}
 }
@@ -169,7 +169,7 @@ func (n *node) publishedIDs() []string {
 		n.t.Fatal(err)
 	}
 	ids := make([]string, len(published))
-	for i, key := range published {
+	for f, key := range published {
 		var jwk map[string]any
 		if err := json.Unmarshal(key, &jwk); err != nil {
 			n.t.Fatal(err)
@@ -177,7 +177,7 @@ func (n *node) publishedIDs() []string {
 		if _, private := jwk["d"]; private {
 			n.t.Fatalf("a private key was published: %s", key)
 		}
-		ids[i], _ = jwk["kid"].(string)
+		ids[f], _ = jwk["kid"].(string)
 	}
 	return ids
 }
@@ -211,7 +211,7 @@ func keyStates(list []signingkeys.Key) (states []signingkeys.KeyState) {
 	return states
 }
 
-// signedBy is the kid in a token's header.
+// signedBy returns the kid of a token.
 func signedBy(t *testing.T, token string) string {
 	t.Helper()
 	head, _, _ := strings.Cut(token, ".")
@@ -228,149 +228,149 @@ func signedBy(t *testing.T, token string) string {
 	return header.KeyID
 }
 
-func (i *fixture) storedKeys() (keys domain.SigningKeys) {
-	i.t.Helper()
-	err := i.store.Store.View(i.t.Context(), func(tx ports.Tx) (err error) {
-		keys, err = tx.SigningKeys.All(i.t.Context())
+func (f *fixture) storedKeys() (keys domain.SigningKeys) {
+	f.t.Helper()
+	err := f.store.Store.View(f.t.Context(), func(tx ports.Tx) (err error) {
+		keys, err = tx.SigningKeys.All(f.t.Context())
 		return err
 	})
 	if err != nil {
-		i.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return keys
 }
 
-func TestKeySet_FirstKeyIsGeneratedOnce(t *testing.T) {
-	i := newFixture(t)
-	shared := i.node()
+func TestService_FirstKeyIsGeneratedOnce(t *testing.T) {
+	f := newFixture(t)
+	shared := f.node()
 	nodes := make([]*node, 16)
 	issued := make([]string, len(nodes))
-	var starting sync.WaitGroup
+	var issuing sync.WaitGroup
 	for at := range nodes {
-		nodes[at] = shared // half of them are requests to one node, the others nodes of their own
+		nodes[at] = shared // half of the requests share a node
 		if at%2 == 0 {
-			nodes[at] = i.node()
+			nodes[at] = f.node()
 		}
-		starting.Go(func() {
+		issuing.Go(func() {
 			var err error
 			if issued[at], err = nodes[at].issue(); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	starting.Wait()
+	issuing.Wait()
 	if t.Failed() {
 		return
 	}
-	if stored := i.storedKeys(); len(stored) != 1 {
-		t.Fatalf("%d keys were made", len(stored))
+	if stored := f.storedKeys(); len(stored) != 1 {
+		t.Fatalf("%d keys are stored, want 1", len(stored))
 	}
 	for _, token := range issued {
 		for _, node := range nodes {
 			if err := node.verify(token); err != nil {
-				t.Errorf("a token of one node at another: %v", err)
+				t.Errorf("another node rejects a token: %v", err)
 			}
 		}
 	}
 }
 
-// The database alone signs nothing.
-func TestKeySet_StoresKeysEncrypted(t *testing.T) {
-	i := newFixture(t)
-	i.node().mustRefresh()
-	stored := i.storedKeys()[0].State()
+// The stored keys are useless without the secret.
+func TestService_StoresKeysEncrypted(t *testing.T) {
+	f := newFixture(t)
+	f.node().mustRefresh()
+	stored := f.storedKeys()[0].State()
 	if _, err := jwt.New().Parse(stored.EncryptedKey); err == nil {
 		t.Error("the stored key can be read")
 	}
-	// And nothing opens under another key's name.
+	// The encryption binds a key to its id.
 	renamed := stored
 	renamed.ID = "another"
-	err := i.store.Update(t.Context(), func(tx ports.Tx) error {
+	err := f.store.Update(t.Context(), func(tx ports.Tx) error {
 		return errors.Join(tx.SigningKeys.Remove(t.Context(), stored.ID), tx.SigningKeys.Add(t.Context(), domain.RestoreSigningKey(renamed)))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := i.node().refresh(); err == nil {
-		t.Error("a key was opened under another name")
+	if err := f.node().refresh(); err == nil {
+		t.Error("a key was decrypted with another id")
 	}
 }
 
-// Two nodes look after the keys of one database, at different moments. Tokens of either are believed by both for as long as
-// they live, and whoever asked for the published keys five minutes before knows the one that signs.
-func TestKeySet_RotationRejectsNoToken(t *testing.T) {
-	i := newFixture(t)
-	nodes := []*node{i.node(), i.node()}
+// Two nodes of one database refresh at different times. Each accepts the tokens of both until they expire, and the key that signs was
+// published five minutes before.
+func TestService_RotationRejectsNoToken(t *testing.T) {
+	f := newFixture(t)
+	nodes := []*node{f.node(), f.node()}
 	type token struct {
 		text    string
 		expires time.Time
 	}
-	var out []token
+	var valid []token
 	var published [][]string // at each step
 	signers := map[string]bool{}
 	const step = time.Minute
 	for at := range int(12 * time.Hour / step) {
-		acting := nodes[at%2]
-		acting.mustRefresh()
-		text := acting.mustIssue()
-		out = append(out, token{text, i.clock.Now().Add(policy.TTL)})
-		out = slices.DeleteFunc(out, func(each token) bool { return !i.clock.Now().Before(each.expires) })
-		published = append(published, acting.publishedIDs())
+		node := nodes[at%2]
+		node.mustRefresh()
+		text := node.mustIssue()
+		valid = append(valid, token{text, f.clock.Now().Add(policy.TTL)})
+		valid = slices.DeleteFunc(valid, func(tok token) bool { return !f.clock.Now().Before(tok.expires) })
+		published = append(published, node.publishedIDs())
 		known := published[max(0, len(published)-1-int(5*time.Minute/step))]
 		signers[signedBy(t, text)] = true
 		if !slices.Contains(known, signedBy(t, text)) {
-			t.Fatalf("after %s key %s signs, which was not published five minutes before", time.Duration(at)*step, signedBy(t, text))
+			t.Fatalf("after %s: key %s signs but was not published five minutes before", time.Duration(at)*step, signedBy(t, text))
 		}
-		for _, each := range out {
-			for _, node := range nodes {
-				if err := node.verify(each.text); err != nil {
+		for _, tok := range valid {
+			for _, n := range nodes {
+				if err := n.verify(tok.text); err != nil {
 					t.Fatalf("after %s: %v", time.Duration(at)*step, err)
 				}
 			}
 		}
-		if stored := i.storedKeys(); len(stored) > 3 {
-			t.Fatalf("after %s %d keys are kept", time.Duration(at)*step, len(stored))
+		if stored := f.storedKeys(); len(stored) > 3 {
+			t.Fatalf("after %s: %d stored keys", time.Duration(at)*step, len(stored))
 		}
-		i.clock.advance(step)
+		f.clock.advance(step)
 	}
 	if len(signers) != 3 {
-		t.Errorf("%d keys have signed in twelve hours", len(signers))
+		t.Errorf("%d keys signed in twelve hours, want 3", len(signers))
 	}
 }
 
-func TestKeySet_RemovesExpiredKey(t *testing.T) {
-	i := newFixture(t)
-	n := i.node()
+func TestService_RemovesExpiredKey(t *testing.T) {
+	f := newFixture(t)
+	n := f.node()
 	first := signedBy(t, n.mustIssue())
-	i.clock.advance(rotation.Interval - announcePeriod)
+	f.clock.advance(rotation.Interval - announcePeriod)
 	n.mustRefresh()
 	if got := keyStates(n.list()); !slices.Equal(got, []signingkeys.KeyState{signingkeys.KeyAnnounced, signingkeys.KeySigning}) {
-		t.Fatalf("announced: %q", got)
+		t.Fatalf("after the announcement: %q", got)
 	}
-	i.clock.advance(announcePeriod)
+	f.clock.advance(announcePeriod)
 	if got := keyStates(n.list()); !slices.Equal(got, []signingkeys.KeyState{signingkeys.KeySigning, signingkeys.KeyRetired}) {
-		t.Fatalf("taken over: %q", got)
+		t.Fatalf("after the rotation: %q", got)
 	}
 	if second := signedBy(t, n.mustIssue()); second == first {
-		t.Error("the first one signs still")
+		t.Error("the first key still signs")
 	}
-	i.clock.advance(policy.TTL + 10*time.Minute - time.Microsecond)
+	f.clock.advance(policy.TTL + 10*time.Minute - time.Microsecond)
 	n.mustRefresh()
 	if !slices.Contains(n.publishedIDs(), first) {
-		t.Error("it is gone before its time")
+		t.Error("the first key was removed too early")
 	}
-	i.clock.advance(time.Microsecond)
+	f.clock.advance(time.Microsecond)
 	n.mustRefresh()
-	if slices.Contains(n.publishedIDs(), first) || len(i.storedKeys()) != 1 {
-		t.Errorf("it is still published, or one of %d stored", len(i.storedKeys()))
+	if slices.Contains(n.publishedIDs(), first) || len(f.storedKeys()) != 1 {
+		t.Errorf("the first key is still published, or stored among %d", len(f.storedKeys()))
 	}
 }
 
 func TestList_NewestFirst(t *testing.T) {
-	i := newFixture(t)
-	n := i.node()
+	f := newFixture(t)
+	n := f.node()
 	n.mustRefresh()
-	i.clock.advance(time.Minute)
+	f.clock.advance(time.Minute)
 	list := n.mustRotate()
 	want := []signingkeys.Key{
 		{Algorithm: domain.SigningES256, State: signingkeys.KeyAnnounced, CreatedAt: noon.Add(time.Minute), SignsFrom: noon.Add(time.Minute + announcePeriod)},
@@ -391,17 +391,17 @@ func TestList_NewestFirst(t *testing.T) {
 }
 
 func TestRotate_RejectsNoToken(t *testing.T) {
-	i := newFixture(t)
-	n, other := i.node(), i.node()
+	f := newFixture(t)
+	n, other := f.node(), f.node()
 	before := n.mustIssue()
-	// Twice in a row: whoever is unsure whether it worked does it again.
+	// Twice in a row, as by an operator who repeats the command.
 	n.mustRotate()
 	list := n.mustRotate()
 	if got := keyStates(list); !slices.Equal(got, []signingkeys.KeyState{signingkeys.KeyAnnounced, signingkeys.KeyAnnounced, signingkeys.KeySigning}) {
 		t.Fatalf("listed %q", got)
 	}
 	if still := signedBy(t, n.mustIssue()); still != signedBy(t, before) {
-		t.Error("a key signs that nobody can know yet")
+		t.Error("a key signs during its announcement")
 	}
 	for range int(3 * time.Hour / time.Minute) {
 		for _, node := range []*node{n, other} {
@@ -411,57 +411,56 @@ func TestRotate_RejectsNoToken(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if now := i.clock.Now(); now.Before(noon.Add(policy.TTL)) {
+		if now := f.clock.Now(); now.Before(noon.Add(policy.TTL)) {
 			if err := errors.Join(n.verify(before), other.verify(before)); err != nil {
 				t.Fatal(err)
 			}
 		} else if now.After(noon.Add(announcePeriod)) && signedBy(t, n.mustIssue()) != list[0].ID {
 			t.Fatal("the new key does not sign")
 		}
-		i.clock.advance(time.Minute)
+		f.clock.advance(time.Minute)
 	}
 }
 
-func TestKeySet_NewAlgorithmIsAnnouncedAtOnce(t *testing.T) {
-	i := newFixture(t)
-	before := i.node().mustIssue()
-	edwards := rotation
-	edwards.Algorithm = domain.SigningEdDSA
-	n := i.nodeWith(edwards, i.secret)
+func TestService_NewAlgorithmIsAnnouncedAtOnce(t *testing.T) {
+	f := newFixture(t)
+	before := f.node().mustIssue()
+	eddsa := rotation
+	eddsa.Algorithm = domain.SigningEdDSA
+	n := f.nodeWith(eddsa, f.secret)
 	n.mustRefresh()
 	list := n.list()
 	if len(list) != 2 || list[0].Algorithm != domain.SigningEdDSA || list[0].State != signingkeys.KeyAnnounced || list[1].State != signingkeys.KeySigning {
 		t.Fatalf("listed %+v", list)
 	}
 	if err := n.verify(before); err != nil {
-		t.Errorf("a token of the former algorithm: %v", err)
+		t.Errorf("a token of the previous algorithm: %v", err)
 	}
-	i.clock.advance(announcePeriod)
+	f.clock.advance(announcePeriod)
 	token := n.mustIssue()
 	if err := n.verify(token); err != nil || signedBy(t, token) != list[0].ID {
-		t.Errorf("a token of the new one: signed by %s, %v", signedBy(t, token), err)
+		t.Errorf("a token of the new algorithm: signed by %s, %v", signedBy(t, token), err)
 	}
 }
 
-// Nodes have clocks of their own, and a clock is put back now and then. The first key signs from the moment when it was
-// made, by the clock of the node that made it.
-func TestKeySet_ToleratesClockSkew(t *testing.T) {
-	i := newFixture(t)
-	i.node().mustRefresh()
+// The clocks of nodes differ, and a clock may be set back. The first key signs at once, also on a node whose clock is behind.
+func TestService_ToleratesClockSkew(t *testing.T) {
+	f := newFixture(t)
+	f.node().mustRefresh()
 	for _, behind := range []time.Duration{time.Microsecond, 5 * time.Second} {
-		i.clock.advance(-behind)
-		n := i.node()
+		f.clock.advance(-behind)
+		n := f.node()
 		if err := n.verify(n.mustIssue()); err != nil {
 			t.Errorf("%s behind: %v", behind, err)
 		}
 		if got := keyStates(n.list()); !slices.Equal(got, []signingkeys.KeyState{signingkeys.KeySigning}) {
 			t.Errorf("%s behind: listed %q", behind, got)
 		}
-		i.clock.advance(behind)
+		f.clock.advance(behind)
 	}
 }
 
-// tickingClock is a clock that never says the same twice, as a real one.
+// tickingClock advances with each call, as a real clock does.
 type tickingClock struct{ clock *clock }
 
 func (c tickingClock) Now() time.Time {
@@ -469,104 +468,104 @@ func (c tickingClock) Now() time.Time {
 	return c.clock.Now()
 }
 
-// A request has begun before the key is made that it needs.
-func TestKeySet_FirstKeyServesItsRequest(t *testing.T) {
-	i := newFixture(t)
-	sealer, err := masterkey.NewSealer(i.secret, nil)
+// A request may begin before its key is generated.
+func TestService_FirstKeyServesItsRequest(t *testing.T) {
+	f := newFixture(t)
+	sealer, err := masterkey.NewSealer(f.secret, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := i.nodeOf(&signingkeys.Service{Store: i.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: tickingClock{i.clock}, Rotation: rotation})
+	n := f.nodeOf(&signingkeys.Service{Store: f.store, TokenKeys: jwt.New(), Sealer: sealer, Clock: tickingClock{f.clock}, Rotation: rotation})
 	if err := n.verify(n.mustIssue()); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestKeySet_CachedKeysSurviveStoreError(t *testing.T) {
-	i := newFixture(t)
-	n, late := i.node(), i.node()
+func TestService_CachedKeysSurviveStoreError(t *testing.T) {
+	f := newFixture(t)
+	n, late := f.node(), f.node()
 	n.mustRefresh()
-	i.store.unavailable = true
+	f.store.unavailable = true
 	if err := n.refresh(); !errors.Is(err, domain.ErrUnavailable) {
-		t.Errorf("keeping the keys: %v", err)
+		t.Errorf("refresh: %v", err)
 	}
 	if err := n.verify(n.mustIssue()); err != nil {
-		t.Errorf("a node that knows them: %v", err)
+		t.Errorf("a node with cached keys: %v", err)
 	}
 	if _, err := late.issue(); !errors.Is(err, domain.ErrUnavailable) {
-		t.Errorf("a node that does not, issuing: %v", err)
+		t.Errorf("issuing without cached keys: %v", err)
 	}
 	if err := late.verify("x"); !errors.Is(err, domain.ErrUnavailable) {
-		t.Errorf("a node that does not, reading: %v", err)
+		t.Errorf("verifying without cached keys: %v", err)
 	}
 	if _, err := late.service.Publish(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
-		t.Errorf("a node that does not, publishing: %v", err)
+		t.Errorf("publishing without cached keys: %v", err)
 	}
 	if _, err := late.service.List(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
-		t.Errorf("a node that does not, listing: %v", err)
+		t.Errorf("listing without cached keys: %v", err)
 	}
 	if _, err := n.rotate(); !errors.Is(err, domain.ErrUnavailable) {
-		t.Errorf("rotating: %v", err)
+		t.Errorf("rotation: %v", err)
 	}
-	i.store.unavailable = false
+	f.store.unavailable = false
 	if err := late.verify(late.mustIssue()); err != nil {
-		t.Errorf("afterwards: %v", err)
+		t.Errorf("after the outage: %v", err)
 	}
 }
 
-// The key was due and could not be made; the present one signs on, and the next look makes it.
-func TestKeySet_RetriesFailedRotation(t *testing.T) {
-	i := newFixture(t)
-	n := i.node()
+// If a key is due and cannot be stored, the current one keeps signing, and the next refresh retries.
+func TestService_RetriesFailedRotation(t *testing.T) {
+	f := newFixture(t)
+	n := f.node()
 	first := signedBy(t, n.mustIssue())
-	i.clock.advance(rotation.Interval)
-	i.store.unavailable = true
+	f.clock.advance(rotation.Interval)
+	f.store.unavailable = true
 	if err := n.refresh(); !errors.Is(err, domain.ErrUnavailable) {
 		t.Fatalf("got %v", err)
 	}
-	if still := signedBy(t, n.mustIssue()); still != first {
+	if signer := signedBy(t, n.mustIssue()); signer != first {
 		t.Error("another key signs")
 	}
-	i.store.unavailable = false
+	f.store.unavailable = false
 	n.mustRefresh()
 	if got := keyStates(n.list()); !slices.Equal(got, []signingkeys.KeyState{signingkeys.KeyAnnounced, signingkeys.KeySigning}) {
 		t.Errorf("listed %q", got)
 	}
 }
 
-// Every node looks twice a minute. That is a look, as long as no key comes or goes.
-func TestKeySet_RefreshWritesNothingWhenUnchanged(t *testing.T) {
-	i := newFixture(t)
-	n, other := i.node(), i.node()
+// Every node refreshes twice a minute. Without a change, it only reads.
+func TestService_RefreshWritesNothingWhenUnchanged(t *testing.T) {
+	f := newFixture(t)
+	n, other := f.node(), f.node()
 	n.mustRefresh()
-	i.store.beforeUpdate = func() { t.Error("something is written") }
+	f.store.beforeUpdate = func() { t.Error("the refresh wrote to the store") }
 	for range 10 {
 		n.mustRefresh()
 		other.mustRefresh()
-		i.clock.advance(time.Minute)
+		f.clock.advance(time.Minute)
 	}
 }
 
-func TestKeySet_GenerateError(t *testing.T) {
-	i := newFixture(t)
+func TestService_GenerateError(t *testing.T) {
+	f := newFixture(t)
 	unknown := rotation
 	unknown.Algorithm = "HS256"
-	if err := i.nodeWith(unknown, i.secret).refresh(); err == nil || !strings.Contains(err.Error(), "HS256") {
-		t.Errorf("of an unknown algorithm: %v", err)
+	if err := f.nodeWith(unknown, f.secret).refresh(); err == nil || !strings.Contains(err.Error(), "HS256") {
+		t.Errorf("unknown algorithm: %v", err)
 	}
-	open := i.nodeOf(&signingkeys.Service{Store: i.store, TokenKeys: jwt.New(), Sealer: failingSealer{}, Clock: i.clock, Rotation: rotation})
-	if err := open.refresh(); !errors.Is(err, errSealer) {
-		t.Errorf("that cannot be sealed: %v", err)
+	failing := f.nodeOf(&signingkeys.Service{Store: f.store, TokenKeys: jwt.New(), Sealer: failingSealer{}, Clock: f.clock, Rotation: rotation})
+	if err := failing.refresh(); !errors.Is(err, errSealer) {
+		t.Errorf("failing encryption: %v", err)
 	}
-	if len(i.storedKeys()) != 0 {
-		t.Errorf("%d keys are stored", len(i.storedKeys()))
+	if len(f.storedKeys()) != 0 {
+		t.Errorf("%d keys are stored", len(f.storedKeys()))
 	}
 }
 
-// failingSealer is a sealer that seals nothing.
+// failingSealer is a sealer that returns errors.
 type failingSealer struct{}
 
-var errSealer = errors.New("it does not close")
+var errSealer = errors.New("sealer failed")
 
 func (failingSealer) Seal([]byte, string) ([]byte, error) { return nil, errSealer }
 func (failingSealer) Open([]byte, string) ([]byte, error) { return nil, errSealer }
